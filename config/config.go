@@ -1,0 +1,63 @@
+// Package config reads the TOML file of anyport into typed, validated values.
+//
+// The walk is Load → parse (positions kept) → validate → *Config. Every fault of
+// a file is reported in one go, each as a [Problem] that names its place. What a
+// *Config holds is final: defaults filled in, addresses unmapped, prefixes masked.
+package config
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Config is one file, read and found valid. It is never changed after Load.
+type Config struct {
+	Path     string // as given to Load
+	Listen   Listen
+	Steering Steering
+	Admin    Admin
+	Log      Log
+	Routes   []*Route // in the order of the file
+}
+
+// Listen is the [listen] table.
+type Listen struct {
+	Workers          int  // sockets per protocol
+	TCPBacklog       int  // connections
+	UDPReceiveBuffer Size // bytes, a socket
+}
+
+// Steering is the [steering] table.
+type Steering struct {
+	ManageRoutes    bool
+	User            string
+	Pin             string
+	Unmatched       Action // Refuse, Drop or Pass
+	AllowLoopback   bool
+	ShadowListeners bool
+}
+
+// Admin is the [admin] table.
+type Admin struct {
+	Socket string // path of the unix socket; "" = none
+	HTTP   string // host:port; "" = none
+}
+
+// Log is the [log] table.
+type Log struct {
+	Level  slog.Level
+	Format string // "text" or "json"
+	Access string // "", "stderr" or a file's path
+}
+
+// Timeouts are the keys of [defaults], each of which can stand in a route too.
+type Timeouts struct {
+	Connect   time.Duration // one dial of one origin
+	Idle      time.Duration // TCP: no byte in either direction
+	UDPIdle   time.Duration // no datagram in either direction
+	HalfClose time.Duration // one side has closed: how long the other may still send
+	Drain     time.Duration // how long a conn may outlive its route or the process's stop
+}
+
+// Size is a number of bytes.
+type Size int64

@@ -1,0 +1,140 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+)
+
+// Route is one [route.NAME] table with the defaults it inherits.
+type Route struct {
+	Name string
+	Line int // of the table's header in the file
+
+	Protocols   []Protocol
+	Prefixes    []netip.Prefix // masked; never IPv4-mapped
+	Ports       []PortRange    // as written; "all" is 1-65535
+	ExceptPorts []PortRange
+	Action      Action
+
+	Origins       []Origin // only with Forward, and then at least one
+	Balance       Balance
+	ProxyProtocol ProxyProtocol
+	Source        []netip.Addr // local addresses to dial origins from; empty: the kernel's choice
+
+	Allow, Deny []netip.Prefix // client prefixes; both empty: everyone
+	Denied      Action         // Refuse or Drop
+
+	MaxConns          int // 0 = no limit, here and below
+	MaxConnsPerClient int
+	MaxFlows          int
+
+	AntiAmplification bool
+	Timeouts
+}
+
+// Takes reports whether r serves protocol.
+func (r *Route) Takes(protocol Protocol) bool {
+	for _, p := range r.Protocols {
+		if p == protocol {
+			return true
+		}
+	}
+	return false
+}
+
+// Protocol is an IANA protocol number, as the kernel's sk_lookup context has it.
+type Protocol uint8
+
+// The protocols that a route can name.
+const (
+	TCP Protocol = 6
+	UDP Protocol = 17
+)
+
+func (p Protocol) String() string {
+	switch p {
+	case TCP:
+		return "tcp"
+	case UDP:
+		return "udp"
+	}
+	return fmt.Sprintf("protocol %d", uint8(p))
+}
+
+// Action is what becomes of a conn or flow that a route takes.
+type Action uint8
+
+// The actions. The zero value refuses: what nobody decided is closed.
+const (
+	Refuse  Action = iota // RST or ICMP port unreachable
+	Drop                  // silence
+	Pass                  // to the host's own listeners
+	Forward               // to an origin
+)
+
+func (a Action) String() string {
+	return [...]string{"refuse", "drop", "pass", "forward"}[a]
+}
+
+// Balance is how a route chooses among its origins.
+type Balance string
+
+// The ways to balance.
+const (
+	RoundRobin Balance = "round_robin"
+	LeastConn  Balance = "least_conn"
+	Random     Balance = "random"
+	SourceHash Balance = "source_hash"
+	First      Balance = "first"
+)
+
+// ProxyProtocol is the header that tells an origin who the client is.
+type ProxyProtocol string
+
+// The headers: V1 is for TCP alone, V2First and SPP for UDP alone.
+const (
+	ProxyOff     ProxyProtocol = "off"
+	ProxyV1      ProxyProtocol = "v1"
+	ProxyV2      ProxyProtocol = "v2"
+	ProxyV2First ProxyProtocol = "v2-first"
+	ProxySPP     ProxyProtocol = "spp"
+)
+
+// PortRange is the ports First to Last, both included.
+type PortRange struct{ First, Last uint16 }
+
+// Contains reports whether port lies in r.
+func (r PortRange) Contains(port uint16) bool { return r.First <= port && port <= r.Last }
+
+// Width is the number of ports in r.
+func (r PortRange) Width() int { return int(r.Last) - int(r.First) + 1 }
+
+func (r PortRange) String() string {
+	if r.First == r.Last {
+		return fmt.Sprint(r.First)
+	}
+	return fmt.Sprintf("%d-%d", r.First, r.Last)
+}
+
+// Origin is one server that a route forwards to.
+type Origin struct {
+	Text   string     // as written in the file; names the origin in logs and metrics
+	Host   string     // a DNS name, or "" where Addr is given
+	Addr   netip.Addr // unmapped
+	Ports  PortRange  // zero: the client's port is kept (same-port)
+	Base   uint16     // the dst port that maps to Ports.First, where Ports is a range
+	Weight int        // 0 drains
+	Backup bool       // used when no other origin can be
+}
+
+// Port maps the client's dst port to the origin's.
+func (o Origin) Port(dst uint16) uint16 {
+	switch o.Ports.Width() {
+	case 1:
+		if o.Ports.First == 0 {
+			return dst
+		}
+		return o.Ports.First
+	}
+	return o.Ports.First + (dst - o.Base)
+}

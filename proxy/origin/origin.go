@@ -1,0 +1,36 @@
+// Package origin chooses which of a route's origins a new conn or flow goes to.
+package origin
+
+import (
+	"net/netip"
+	"sync/atomic"
+
+	"anyport/config"
+)
+
+// Origin is one origin of a route in service.
+type Origin struct {
+	config.Origin
+	active atomic.Int64
+	total  atomic.Uint64
+}
+
+// At is the address to dial for a client that asked for port.
+func (o *Origin) At(port uint16) netip.AddrPort {
+	return netip.AddrPortFrom(o.Addr, o.Port(port))
+}
+
+// Begin counts a conn or flow that was given to o; who calls it owes one End.
+func (o *Origin) Begin() {
+	o.active.Add(1)
+	o.total.Add(1)
+}
+
+// End counts the end of what Begin began.
+func (o *Origin) End() { o.active.Add(-1) }
+
+// Active is the number of live conns and flows.
+func (o *Origin) Active() int64 { return o.active.Load() }
+
+// Total is the number of conns and flows since the process began.
+func (o *Origin) Total() uint64 { return o.total.Load() }

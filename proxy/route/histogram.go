@@ -1,0 +1,42 @@
+package route
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// Bounds are the upper bounds of a histogram's buckets: a LAN's dial up to a timeout.
+var Bounds = [...]time.Duration{
+	100 * time.Microsecond, 250 * time.Microsecond, 500 * time.Microsecond,
+	time.Millisecond, 2500 * time.Microsecond, 5 * time.Millisecond, 10 * time.Millisecond, 25 * time.Millisecond,
+	50 * time.Millisecond, 100 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond,
+	time.Second, 2500 * time.Millisecond, 5 * time.Second, 10 * time.Second,
+}
+
+// Histogram counts durations by Bounds; one bucket more takes the longer ones.
+type Histogram struct {
+	counts [len(Bounds) + 1]atomic.Uint64
+	sum    atomic.Int64
+}
+
+// Buckets is a Histogram at one moment.
+type Buckets struct {
+	Counts [len(Bounds) + 1]uint64 // not cumulative
+	Sum    time.Duration
+}
+
+func (h *Histogram) observe(d time.Duration) {
+	i := 0
+	for i < len(Bounds) && d > Bounds[i] {
+		i++
+	}
+	h.counts[i].Add(1)
+	h.sum.Add(int64(d))
+}
+
+func (h *Histogram) addTo(b *Buckets) {
+	for i := range h.counts {
+		b.Counts[i] += h.counts[i].Load()
+	}
+	b.Sum += time.Duration(h.sum.Load())
+}

@@ -1,0 +1,48 @@
+// Package route holds routes in service: a route of the file joined with its
+// origins, its limits and what is counted of it.
+//
+// A reload makes new Routes. Conns and flows keep the Route they began with,
+// while counters and origins go on under the route's name.
+package route
+
+import (
+	"net/netip"
+
+	"anyport/config"
+	"anyport/proxy/origin"
+)
+
+// Route is a route in service. It is safe for concurrent use.
+type Route struct {
+	*config.Route
+	Origins *origin.Pool
+	Stats   *Stats
+
+	sources *sources
+}
+
+func newRoute(c *config.Route, old *Route, shards int) *Route {
+	r := &Route{Route: c, sources: newSources(c)}
+	if old == nil {
+		r.Stats = newStats(shards)
+		r.Origins = origin.NewPool(c, nil)
+		return r
+	}
+	r.Stats = old.Stats
+	r.Origins = origin.NewPool(c, old.Origins)
+	return r
+}
+
+// Admit takes a new conn or flow of client into r, or says why not. Who is told
+// Admitted owes one Release with the same arguments.
+func (r *Route) Admit(protocol config.Protocol, client netip.Addr) Verdict {
+	if !r.sources.admit(client) {
+		return Denied
+	}
+	return r.Stats.acquire(r.Route, protocol, client)
+}
+
+// Release ends what Admit began.
+func (r *Route) Release(protocol config.Protocol, client netip.Addr) {
+	r.Stats.release(r.Route, protocol, client)
+}

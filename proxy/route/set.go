@@ -1,0 +1,67 @@
+package route
+
+import (
+	"net/netip"
+	"sync/atomic"
+
+	"anyport/config"
+)
+
+// Table decides which route takes a conn or flow.
+type Table interface {
+	// Lookup returns the route that forwards dst, or nil where none does.
+	Lookup(protocol config.Protocol, dst netip.AddrPort) *config.Route
+}
+
+// Set is one generation: a table, and its routes in service.
+type Set struct {
+	table  Table
+	Routes []*Route // in the order of the file
+	byFile map[*config.Route]*Route
+}
+
+// Lookup returns the route that forwards dst, or nil where none does.
+func (s *Set) Lookup(protocol config.Protocol, dst netip.AddrPort) *Route {
+	c := s.table.Lookup(protocol, dst)
+	if c == nil {
+		return nil
+	}
+	return s.byFile[c]
+}
+
+// Live is the generation in service. A swap is atomic: a loop sees the old one or the new one.
+type Live struct {
+	set    atomic.Pointer[Set]
+	shards int
+}
+
+// NewLive serves nothing until the first Swap. shards is the number of event
+// loops that count, TCP and UDP together.
+func NewLive(shards int) *Live {
+	l := &Live{shards: shards}
+	l.set.Store(&Set{table: nothing{}})
+	return l
+}
+
+// Set returns the generation in service.
+func (l *Live) Set() *Set { return l.set.Load() }
+
+// Swap puts a new generation into service. A route whose name was there before
+// keeps its counters, and the origins that it still has. Swaps must not race.
+func (l *Live) Swap(table Table, routes []*config.Route) {
+	old := map[string]*Route{}
+	for _, r := range l.Set().Routes {
+		old[r.Name] = r
+	}
+	s := &Set{table: table, byFile: make(map[*config.Route]*Route, len(routes))}
+	for _, c := range routes {
+		r := newRoute(c, old[c.Name], l.shards)
+		s.Routes = append(s.Routes, r)
+		s.byFile[c] = r
+	}
+	l.set.Store(s)
+}
+
+type nothing struct{}
+
+func (nothing) Lookup(config.Protocol, netip.AddrPort) *config.Route { return nil }

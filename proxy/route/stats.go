@@ -1,0 +1,169 @@
+package route
+
+import (
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"anyport/config"
+)
+
+// Stats is what is counted of a route, under its name, across reloads.
+type Stats struct {
+	active    [protocols]atomic.Int64
+	perClient clients
+	shards    []Counters
+}
+
+func newStats(shards int) *Stats { return &Stats{shards: make([]Counters, shards)} }
+
+// protocols is the number of protocols; index makes one an array's index.
+const protocols = 2
+
+func index(p config.Protocol) int {
+	if p == config.UDP {
+		return 1
+	}
+	return 0
+}
+
+// Active is the number of live conns (TCP) or flows (UDP).
+func (s *Stats) Active(p config.Protocol) int64 { return s.active[index(p)].Load() }
+
+// Shard returns the counters of one event loop. A loop counts in its own shard
+// alone, so that cores never fight for a cache line.
+func (s *Stats) Shard(loop int) *Counters { return &s.shards[loop] }
+
+// Direction is which way bytes and datagrams went.
+type Direction uint8
+
+// The directions.
+const (
+	ToOrigin Direction = iota
+	ToClient
+	directions
+)
+
+func (d Direction) String() string { return [...]string{"to_origin", "to_client"}[d] }
+
+// Counters is one loop's share of a route's counts.
+type Counters struct {
+	ended     [protocols][Verdicts]atomic.Uint64
+	bytes     [protocols][directions]atomic.Uint64
+	datagrams [directions][Verdicts]atomic.Uint64
+	connects  Histogram
+	_         [64]byte // the next shard begins on a cache line of its own
+}
+
+// End counts a conn or flow that has ended, or was never begun.
+func (c *Counters) End(p config.Protocol, v Verdict) { c.ended[index(p)][v].Add(1) }
+
+// Bytes counts payload relayed, headers not included.
+func (c *Counters) Bytes(p config.Protocol, d Direction, n int) {
+	c.bytes[index(p)][d].Add(uint64(n))
+}
+
+// Datagrams counts n datagrams that met the same verdict.
+func (c *Counters) Datagrams(d Direction, v Verdict, n int) { c.datagrams[d][v].Add(uint64(n)) }
+
+// Connected counts how long an origin took to accept a conn.
+func (c *Counters) Connected(took time.Duration) { c.connects.observe(took) }
+
+// Totals is the sum of all shards at one moment.
+type Totals struct {
+	Ended     map[config.Protocol]map[Verdict]uint64
+	Bytes     map[config.Protocol]map[Direction]uint64
+	Datagrams map[Direction]map[Verdict]uint64
+	Connects  Buckets
+}
+
+// Totals sums the shards. Verdicts that never came are left out.
+func (s *Stats) Totals() Totals {
+	t := Totals{
+		Ended:     map[config.Protocol]map[Verdict]uint64{config.TCP: {}, config.UDP: {}},
+		Bytes:     map[config.Protocol]map[Direction]uint64{config.TCP: {}, config.UDP: {}},
+		Datagrams: map[Direction]map[Verdict]uint64{ToOrigin: {}, ToClient: {}},
+	}
+	for i := range s.shards {
+		s.shards[i].addTo(&t)
+	}
+	return t
+}
+
+func (c *Counters) addTo(t *Totals) {
+	for _, p := range []config.Protocol{config.TCP, config.UDP} {
+		for v := range c.ended[index(p)] {
+			add(t.Ended[p], Verdict(v), c.ended[index(p)][v].Load())
+		}
+		for d := range c.bytes[index(p)] {
+			add(t.Bytes[p], Direction(d), c.bytes[index(p)][d].Load())
+		}
+	}
+	for d := range c.datagrams {
+		for v := range c.datagrams[d] {
+			add(t.Datagrams[Direction(d)], Verdict(v), c.datagrams[d][v].Load())
+		}
+	}
+	c.connects.addTo(&t.Connects)
+}
+
+func add[K comparable](sums map[K]uint64, key K, n uint64) {
+	if n > 0 {
+		sums[key] += n
+	}
+}
+
+// acquire counts one more conn or flow against the limits of c.
+func (s *Stats) acquire(c *config.Route, p config.Protocol, client netip.Addr) Verdict {
+	flows := s.active[index(p)].Add(1)
+	all := s.active[0].Load() + s.active[1].Load()
+	switch {
+	case over(all, c.MaxConns):
+		s.active[index(p)].Add(-1)
+		return OverMaxConns
+	case p == config.UDP && over(flows, c.MaxFlows):
+		s.active[index(p)].Add(-1)
+		return OverMaxFlows
+	case c.MaxConnsPerClient > 0 && !s.perClient.acquire(client, c.MaxConnsPerClient):
+		s.active[index(p)].Add(-1)
+		return OverMaxPerClient
+	}
+	return Admitted
+}
+
+func over(n int64, most int) bool { return most > 0 && n > int64(most) }
+
+func (s *Stats) release(c *config.Route, p config.Protocol, client netip.Addr) {
+	if c.MaxConnsPerClient > 0 {
+		s.perClient.release(client)
+	}
+	s.active[index(p)].Add(-1)
+}
+
+// clients counts conns and flows per client. It holds no client without one.
+type clients struct {
+	mu   sync.Mutex
+	held map[netip.Addr]int
+}
+
+func (c *clients) acquire(client netip.Addr, most int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.held[client] >= most {
+		return false
+	}
+	if c.held == nil {
+		c.held = map[netip.Addr]int{}
+	}
+	c.held[client]++
+	return true
+}
+
+func (c *clients) release(client netip.Addr) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.held[client]--; c.held[client] <= 0 {
+		delete(c.held, client)
+	}
+}
