@@ -1,0 +1,180 @@
+package steering
+
+import (
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"anyport/config"
+)
+
+// Compile lays the routes of cfg over each other. Prefixes whose port maps are the
+// same share one copy, so that a million of them cost little more than their trie.
+// An error is a fault that config.Load reports better; no Table fails open for it.
+func Compile(cfg *config.Config) (*Table, error) {
+	c := compiler{table: &Table{}, policies: make(map[string]policy)}
+	if err := c.bind(cfg); err != nil {
+		return nil, err
+	}
+	c.segment([]interval{{lo: 0, binding: 0}}) // what no prefix covers: all unmatched
+	if err := c.cover(claims(cfg.Routes)); err != nil {
+		return nil, err
+	}
+	return c.table, nil
+}
+
+// compiler is the state of one Compile.
+type compiler struct {
+	table    *Table
+	spans    [][]span          // by binding
+	policies map[string]policy // by covering policy and own routes: see key
+	scratch  []byte
+}
+
+// claim is one prefix of one route.
+type claim struct {
+	prefix  netip.Prefix
+	binding uint32
+}
+
+// claims returns every prefix of every route, each prefix after those that cover it.
+func claims(routes []*config.Route) []claim {
+	var all []claim
+	for i, r := range routes {
+		for _, p := range r.Prefixes {
+			all = append(all, claim{p.Masked(), uint32(i + 1)})
+		}
+	}
+	slices.SortFunc(all, func(a, b claim) int {
+		if order := a.prefix.Compare(b.prefix); order != 0 {
+			return order
+		}
+		return cmp.Compare(a.binding, b.binding)
+	})
+	return all
+}
+
+// bind makes the bindings and the spans of the routes.
+func (c *compiler) bind(cfg *config.Config) error {
+	c.table.bindings = []binding{{verdict: verdict(cfg.Steering.Unmatched)}}
+	c.spans = [][]span{nil}
+	for i, r := range cfg.Routes {
+		if err := checkPrefixes(r); err != nil {
+			return fmt.Errorf("route %q: %w", r.Name, err)
+		}
+		c.table.bindings = append(c.table.bindings, binding{r, verdict(r.Action), newSources(r)})
+		c.spans = append(c.spans, spans(r, uint32(i+1)))
+	}
+	return nil
+}
+
+func verdict(a config.Action) Verdict {
+	return [...]Verdict{config.Refuse: Refuse, config.Drop: Drop, config.Pass: Pass, config.Forward: Steer}[a]
+}
+
+// checkPrefixes refuses what no packet's address can match: in a deny list, such a
+// prefix would let everybody in.
+func checkPrefixes(r *config.Route) error {
+	for _, p := range slices.Concat(r.Prefixes, r.Allow, r.Deny) {
+		if !p.IsValid() || p.Addr().Is4In6() {
+			return fmt.Errorf("%v is no IPv4 or IPv6 prefix; write an IPv4-mapped one as IPv4", p)
+		}
+	}
+	return nil
+}
+
+// cover gives every distinct prefix its policy.
+func (c *compiler) cover(all []claim) error {
+	type level struct {
+		prefix netip.Prefix
+		policy policy
+	}
+	top := policy{tcp: segment{0, 1}, udp: segment{0, 1}}
+	var stack []level // the prefixes around the current one, outermost first
+	for len(all) > 0 {
+		own := sameAsFirst(all)
+		prefix := own[0].prefix
+		for len(stack) > 0 && !stack[len(stack)-1].prefix.Overlaps(prefix) {
+			stack = stack[:len(stack)-1]
+		}
+		around := top
+		if len(stack) > 0 {
+			around = stack[len(stack)-1].policy
+		}
+		p, err := c.policy(around, own)
+		if err != nil {
+			return fmt.Errorf("prefix %s: %w", prefix, err)
+		}
+		c.table.prefixes.Insert(prefix, p)
+		stack = append(stack, level{prefix, p})
+		all = all[len(own):]
+	}
+	return nil
+}
+
+// sameAsFirst returns the claims at the head of all that are on one prefix.
+func sameAsFirst(all []claim) []claim {
+	n := 1
+	for n < len(all) && all[n].prefix == all[0].prefix {
+		n++
+	}
+	return all[:n]
+}
+
+// policy lays the routes of own over the policy around them, once for each
+// combination of the two.
+func (c *compiler) policy(around policy, own []claim) (policy, error) {
+	key := c.key(around, own)
+	if p, ok := c.policies[string(key)]; ok {
+		return p, nil
+	}
+	tcp, err := c.overlay(around.tcp, own, config.TCP)
+	if err != nil {
+		return policy{}, err
+	}
+	udp, err := c.overlay(around.udp, own, config.UDP)
+	if err != nil {
+		return policy{}, err
+	}
+	p := policy{tcp, udp}
+	c.policies[string(key)] = p
+	return p, nil
+}
+
+// key names a combination. Segments are never rewritten, so their offsets will do.
+func (c *compiler) key(around policy, own []claim) []byte {
+	k := binary.LittleEndian.AppendUint32(c.scratch[:0], around.tcp.offset)
+	k = binary.LittleEndian.AppendUint32(k, around.udp.offset)
+	for _, o := range own {
+		k = binary.LittleEndian.AppendUint32(k, o.binding)
+	}
+	c.scratch = k
+	return k
+}
+
+// overlay returns the segment of protocol: around's where no route of own takes it.
+func (c *compiler) overlay(around segment, own []claim, protocol config.Protocol) (segment, error) {
+	var mine []span
+	for _, o := range own {
+		if c.table.bindings[o.binding].route.Takes(protocol) {
+			mine = append(mine, c.spans[o.binding]...)
+		}
+	}
+	if len(mine) == 0 {
+		return around, nil
+	}
+	list, err := overlay(c.table.intervals[around.offset:around.offset+around.count], mine)
+	if err != nil {
+		return segment{}, fmt.Errorf("%v: %w", protocol, err)
+	}
+	return c.segment(list), nil
+}
+
+// segment appends list to the table.
+func (c *compiler) segment(list []interval) segment {
+	s := segment{uint32(len(c.table.intervals)), uint32(len(list))}
+	c.table.intervals = append(c.table.intervals, list...)
+	return s
+}

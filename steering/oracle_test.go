@@ -1,0 +1,212 @@
+package steering
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+
+	"anyport/config"
+)
+
+// naive decides by the words of the reference: among the routes that take dst, the
+// longest prefix, then the narrowest range; then the longest rule of allow and deny.
+// tie reports two routes that are equal in all of it.
+func naive(cfg *config.Config, protocol config.Protocol, dst netip.AddrPort, client netip.Addr) (d Decision, tie bool) {
+	served := false
+	for _, r := range cfg.Routes {
+		for _, prefix := range r.Prefixes {
+			if !prefix.Contains(dst.Addr()) {
+				continue
+			}
+			served = true
+			for _, ports := range r.Ports {
+				if !r.Takes(protocol) || !ports.Contains(dst.Port()) || excepted(r, dst.Port()) {
+					continue
+				}
+				switch {
+				case d.Route == nil || prefix.Bits() > d.Prefix.Bits() ||
+					prefix.Bits() == d.Prefix.Bits() && ports.Width() < d.Ports.Width():
+					d, tie = Decision{naiveVerdict(r, client), r, prefix, ports}, false
+				case r != d.Route && prefix.Bits() == d.Prefix.Bits() && ports.Width() == d.Ports.Width():
+					tie = true
+				}
+			}
+		}
+	}
+	switch {
+	case !served:
+		d.Verdict = Pass
+	case d.Route == nil:
+		d.Verdict = verdict(cfg.Steering.Unmatched)
+	}
+	return d, tie
+}
+
+func naiveVerdict(r *config.Route, client netip.Addr) Verdict {
+	if client.IsValid() && !naiveAdmits(r, client.Unmap()) {
+		return Deny
+	}
+	return verdict(r.Action)
+}
+
+func naiveAdmits(r *config.Route, client netip.Addr) bool {
+	longest, admits := -1, len(r.Allow) == 0
+	for _, p := range r.Allow {
+		if p.Contains(client) && p.Bits() > longest {
+			longest, admits = p.Bits(), true
+		}
+	}
+	for _, p := range r.Deny {
+		if p.Contains(client) && p.Bits() >= longest {
+			longest, admits = p.Bits(), false
+		}
+	}
+	return admits
+}
+
+func excepted(r *config.Route, port uint16) bool {
+	for _, e := range r.ExceptPorts {
+		if e.Contains(port) {
+			return true
+		}
+	}
+	return false
+}
+
+// dice makes tables and packets from few addresses and few ports, so that prefixes
+// nest, ranges overlap and edges meet.
+type dice struct{ *rand.Rand }
+
+func newDice(seed uint64) dice { return dice{rand.New(rand.NewPCG(seed, 0))} }
+
+// config is a config whose routes do not tie.
+func (d dice) config() *config.Config {
+	cfg := &config.Config{Steering: config.Steering{Unmatched: d.unmatched()}}
+	for range 1 + d.IntN(12) {
+		r := d.route(len(cfg.Routes))
+		cfg.Routes = append(cfg.Routes, r)
+		if d.tied(cfg) {
+			cfg.Routes = cfg.Routes[:len(cfg.Routes)-1]
+		}
+	}
+	return cfg
+}
+
+// tied reports whether any two routes tie, which edges of prefixes and ports show.
+func (d dice) tied(cfg *config.Config) bool {
+	for _, r := range cfg.Routes {
+		for _, p := range r.Prefixes {
+			for _, port := range somePorts {
+				for _, protocol := range []config.Protocol{config.TCP, config.UDP} {
+					if tiedAt(cfg, p, protocol, port) {
+						return true
+					}
+				}
+			}
+		}
+	}
+	return false
+}
+
+// tiedAt looks at the routes of one prefix alone: a longer one may hide their tie
+// from every address, and it is an error all the same.
+func tiedAt(cfg *config.Config, prefix netip.Prefix, protocol config.Protocol, port uint16) bool {
+	only := &config.Config{}
+	for _, r := range cfg.Routes {
+		for _, p := range r.Prefixes {
+			if p == prefix {
+				one := *r
+				one.Prefixes = []netip.Prefix{p}
+				only.Routes = append(only.Routes, &one)
+			}
+		}
+	}
+	_, tie := naive(only, protocol, netip.AddrPortFrom(prefix.Addr(), port), netip.Addr{})
+	return tie
+}
+
+func (d dice) route(i int) *config.Route {
+	r := &config.Route{
+		Name:      fmt.Sprintf("r%d", i),
+		Protocols: [][]config.Protocol{{config.TCP}, {config.UDP}, {config.TCP, config.UDP}}[d.IntN(3)],
+		Prefixes:  d.prefixes(1+d.IntN(3), 8),
+		Action:    []config.Action{config.Forward, config.Forward, config.Refuse, config.Drop, config.Pass}[d.IntN(5)],
+		Denied:    []config.Action{config.Refuse, config.Drop}[d.IntN(2)],
+	}
+	r.Ports = d.ranges(1 + d.IntN(3))
+	r.ExceptPorts = d.ranges(d.IntN(3))
+	if d.IntN(2) == 0 {
+		r.Allow, r.Deny = d.prefixes(d.IntN(4), 0), d.prefixes(d.IntN(4), 0)
+	}
+	return r
+}
+
+func (d dice) unmatched() config.Action {
+	return []config.Action{config.Refuse, config.Drop, config.Pass}[d.IntN(3)]
+}
+
+func (d dice) prefixes(n, shortest int) []netip.Prefix {
+	var all []netip.Prefix
+	for range n {
+		a := d.addr()
+		bits := []int{0, 8, 15, 16, 23, 24, 30, 31, 32}[d.IntN(9)]
+		if a.Is6() {
+			bits *= 4
+		}
+		p := netip.PrefixFrom(a, max(bits, shortest)).Masked()
+		all = append(all, p)
+	}
+	return all
+}
+
+// addr is one of 512 addresses, the outermost ones of several prefixes among them.
+func (d dice) addr() netip.Addr {
+	n := d.Uint32()
+	v4 := [4]byte{10, byte(n & 1), 1 + byte(n>>1&1), byte(n >> 2 & 3)}
+	if n>>4&1 == 1 {
+		v4[3] |= 0xfc
+	}
+	if n>>5&3 != 0 {
+		return netip.AddrFrom4(v4)
+	}
+	v6 := [16]byte{0x20, 0x01, 0x0d, 0xb8}
+	binary.BigEndian.PutUint32(v6[4:], n&3)
+	v6[15] = v4[3]
+	return netip.AddrFrom16(v6)
+}
+
+// client is any of the addresses, or one mapped into IPv6, or none.
+func (d dice) client() netip.Addr {
+	a := d.addr()
+	if d.IntN(4) == 0 {
+		return netip.AddrFrom16(a.As16())
+	}
+	return a
+}
+
+// somePorts are the first and last of the ranges in play, and their neighbours.
+var somePorts = []uint16{1, 2, 21, 22, 23, 79, 80, 81, 1023, 1024, 1025, 32767, 32768, 65533, 65534, 65535}
+
+func (d dice) port() uint16 { return somePorts[d.IntN(len(somePorts))] }
+
+func (d dice) ranges(n int) []config.PortRange {
+	var all []config.PortRange
+	for range n {
+		a, b := d.port(), d.port()
+		all = append(all, config.PortRange{First: min(a, b), Last: max(a, b)})
+	}
+	return all
+}
+
+func (d dice) protocol() config.Protocol {
+	return []config.Protocol{config.TCP, config.UDP}[d.IntN(2)]
+}
+
+func (d dice) dst() netip.AddrPort {
+	port := d.port()
+	if d.IntN(4) == 0 {
+		port = uint16(d.Uint32())
+	}
+	return netip.AddrPortFrom(d.addr(), port)
+}
