@@ -31,6 +31,8 @@ func (s *Set) Lookup(protocol config.Protocol, dst netip.AddrPort) *Route {
 
 // Live is the generation in service. A swap is atomic: a loop sees the old one or the new one.
 type Live struct {
+	Unrouted *Stats // counts what no route takes
+
 	set    atomic.Pointer[Set]
 	shards int
 }
@@ -38,7 +40,7 @@ type Live struct {
 // NewLive serves nothing until the first Swap. shards is the number of event
 // loops that count, TCP and UDP together.
 func NewLive(shards int) *Live {
-	l := &Live{shards: shards}
+	l := &Live{Unrouted: newStats(shards), shards: shards}
 	l.set.Store(&Set{table: nothing{}})
 	return l
 }

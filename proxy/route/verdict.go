@@ -36,6 +36,7 @@ const (
 	Evicted           // a flow that gave way to another
 
 	// Datagrams that went nowhere.
+	Overflowed  // the listener's receive buffer was full: the kernel dropped it
 	Truncated   // longer than any buffer can be
 	PortZero    // from port 0 or to port 0
 	BadHeader   // an SPP reply whose header is missing or names another flow
@@ -56,7 +57,7 @@ var words = [Verdicts]string{
 	HeaderFailed: "header_failed", OutOfFiles: "out_of_files", Draining: "draining",
 	Closed: "closed", ResetByClient: "client_reset", ResetByOrigin: "origin_reset", IdleTimedOut: "idle_timeout",
 	HalfCloseTimedOut: "half_close_timeout", DrainTimedOut: "drain_timeout", RelayFailed: "relay_failed", Evicted: "evicted",
-	Truncated: "truncated", PortZero: "port_zero", BadHeader: "bad_header", TooLarge: "too_large", Amplified: "amplified",
+	Overflowed: "overflowed", Truncated: "truncated", PortZero: "port_zero", BadHeader: "bad_header", TooLarge: "too_large", Amplified: "amplified",
 	SendFailed: "send_failed", OriginError: "origin_error",
 }
 
