@@ -1,0 +1,141 @@
+package config
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// checkConflicts finds what the routes of a file do to one another. It is given
+// those alone whose ports, protocol and action were read without a fault.
+func checkConflicts(rep *report, routes []*Route) {
+	c := claim(routes)
+	checkTies(rep, c)
+	checkCovered(rep, c, routes)
+	checkLoops(rep, c, routes)
+}
+
+// A tie is a pair of routes, the earlier one of the file first.
+type tie struct {
+	first, second *Route
+	protocol      Protocol
+}
+
+// checkTies reports each pair of routes that take the same ports of the same prefix
+// by ranges of the same width: once a protocol, on the first such prefix.
+func checkTies(rep *report, c *claims) {
+	reported := map[tie]bool{}
+	for _, rv := range c.rivalries {
+		if !rv.prefix.IsValid() || len(rv.routes) < 2 {
+			continue
+		}
+		for _, protocol := range []Protocol{TCP, UDP} {
+			pairs, ports := ties(contest(rv.routes, protocol), protocol)
+			for _, t := range pairs {
+				if !reported[t] {
+					reported[t] = true
+					reportTie(rep, t, rv.prefix, ports[t])
+				}
+			}
+		}
+	}
+}
+
+// ties are the pairs that tie, in order of their first port, and the ports of each.
+func ties(segments []segment, protocol Protocol) (pairs []tie, ports map[tie][]string) {
+	ports = map[tie][]string{}
+	for _, s := range segments {
+		for i := 1; i < len(s.winners); i++ {
+			t := tie{s.winners[0], s.winners[i], protocol}
+			if ports[t] == nil {
+				pairs = append(pairs, t)
+			}
+			ports[t] = append(ports[t], s.PortRange.String())
+		}
+	}
+	return pairs, ports
+}
+
+func reportTie(rep *report, t tie, prefix netip.Prefix, ports []string) {
+	const most = 8
+	if len(ports) > most {
+		ports = append(ports[:most:most], "…")
+	}
+	rep.add(t.second.Name, "ports", "ties with route %q (line %d) on %s, %s ports %s, where both match by ranges of one width: narrow one, or except those ports from it",
+		t.first.Name, t.first.Line, prefix, t.protocol, strings.Join(ports, ", "))
+}
+
+// checkCovered reports prefixes around an origin: made local, they would keep this
+// host from reaching it. The origin's own host route is let pass, since it can only
+// be meant, and checkLoops looks after it.
+func checkCovered(rep *report, c *claims, routes []*Route) {
+	seen := map[netip.Addr]bool{}
+	for _, r := range routes {
+		for _, o := range r.Origins {
+			if seen[o.Addr] || !o.Addr.IsValid() {
+				continue
+			}
+			seen[o.Addr] = true
+			for bits := range o.Addr.BitLen() {
+				prefix, _ := o.Addr.Prefix(bits)
+				for _, claimant := range c.at(prefix).routes {
+					rep.add(claimant.Name, rep.element(claimant.Name, "prefixes", slices.Index(claimant.Prefixes, prefix)), "%q covers %s, an origin of route %q (line %d), which this host could not reach any more: leave that address out",
+						prefix, o.Addr, r.Name, r.Line)
+				}
+			}
+		}
+	}
+}
+
+// checkLoops reports origins whose (address, port) a route of this file takes back.
+func checkLoops(rep *report, c *claims, routes []*Route) {
+	for _, r := range routes {
+		for i, o := range r.Origins {
+			if !o.Addr.IsValid() || len(c.at(host(o.Addr)).routes) == 0 {
+				continue
+			}
+			for _, protocol := range r.Protocols {
+				if port, taker := c.loop(r, o, protocol); taker != nil {
+					rep.add(r.Name, rep.element(r.Name, "origins", i), "%q is a loop: route %q (line %d) takes %s port %d of %s back into the proxy; except the port there, or give it a route with action = \"pass\"",
+						o.Text, taker.Name, taker.Line, protocol, port, o.Addr)
+				}
+			}
+		}
+	}
+}
+
+// loop finds a port of o that r dials and taker takes.
+func (c *claims) loop(r *Route, o Origin, protocol Protocol) (port uint16, taker *Route) {
+	back := contest(c.at(host(o.Addr)).routes, protocol)
+	for _, dialled := range c.dials(r, o, protocol) {
+		for _, s := range back {
+			port := max(s.First, dialled.First)
+			if port > min(s.Last, dialled.Last) {
+				continue
+			}
+			for _, w := range s.winners {
+				if w.Action == Forward {
+					return port, w
+				}
+			}
+		}
+	}
+	return 0, nil
+}
+
+// dials are the ports of o that r forwards to: those of the dst ports that it wins
+// on some prefix, as the origin maps them.
+func (c *claims) dials(r *Route, o Origin, protocol Protocol) []PortRange {
+	var ports []PortRange
+	for _, rv := range c.rivalries {
+		if !rv.prefix.IsValid() || !slices.Contains(rv.routes, r) {
+			continue
+		}
+		for _, s := range contest(rv.routes, protocol) {
+			if slices.Contains(s.winners, r) {
+				ports = append(ports, PortRange{o.Port(s.First), o.Port(s.Last)})
+			}
+		}
+	}
+	return ports
+}

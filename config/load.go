@@ -1,0 +1,89 @@
+package config
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+
+	"github.com/BurntSushi/toml"
+)
+
+// Load reads and validates the file at path. If the file could be read but is at
+// fault, the error is a [Problems].
+func Load(path string) (*Config, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the configuration: %w; name another file with -c", err)
+	}
+	return Parse(path, text)
+}
+
+// Parse is Load of a text; path only names it in errors.
+func Parse(path string, text []byte) (*Config, error) {
+	var values map[string]any
+	if _, err := toml.Decode(string(text), &values); err != nil {
+		return nil, Problems{syntaxProblem(path, err)}
+	}
+	rep := &report{file: path, lines: scan(string(text))}
+	cfg := readConfig(newTable(rep, "", "", "", values))
+	cfg.Path = path
+	if err := rep.err(); err != nil {
+		return nil, err
+	}
+	return cfg, nil
+}
+
+func syntaxProblem(path string, err error) Problem {
+	problem := Problem{File: path, Text: "not TOML: " + err.Error()}
+	var parse toml.ParseError
+	if errors.As(err, &parse) {
+		problem.Line = parse.Position.Line
+		problem.Text = "not TOML: " + parse.Message
+		if parse.LastKey != "" {
+			problem.Text += " (the last key was " + parse.LastKey + ")"
+		}
+	}
+	return problem
+}
+
+func readConfig(root *table) *Config {
+	cfg := &Config{
+		Listen:   readListen(root.sub("listen")),
+		Steering: readSteering(root.sub("steering")),
+		Admin:    readAdmin(root.sub("admin")),
+		Log:      readLog(root.sub("log")),
+	}
+	defaults := readDefaults(root.sub("defaults"))
+	routes := root.sub("route")
+	cfg.Routes = readRoutes(routes, cfg.Steering, defaults)
+	root.done()
+	if len(routes.values) == 0 && root.sound("", "route") {
+		root.fault("", "names no route and would serve nothing: write a [route.NAME] table")
+	}
+	return cfg
+}
+
+// readRoutes reads the [route.NAME] tables, in the order of the file.
+func readRoutes(t *table, steering Steering, defaults Timeouts) []*Route {
+	var routes, sound []*Route
+	for _, name := range slices.Sorted(maps.Keys(t.values)) {
+		sub := t.sub(name)
+		if sub.values == nil {
+			continue
+		}
+		sub.kind, sub.route, sub.label = "route", name, ""
+		r := readRoute(sub, steering, defaults)
+		routes = append(routes, r)
+		if sub.sound("", "protocol", "ports", "except_ports", "action") {
+			sound = append(sound, r)
+		}
+	}
+	byLine := func(a, b *Route) int { return cmp.Compare(a.Line, b.Line) }
+	slices.SortStableFunc(routes, byLine)
+	slices.SortStableFunc(sound, byLine)
+	checkConflicts(t.report, sound)
+	return routes
+}

@@ -1,0 +1,94 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// peerPrefix reads a prefix of clients or peers: any block, the whole family too.
+func peerPrefix(value any) (netip.Prefix, error) {
+	text, _ := value.(string)
+	prefix, err := parsePrefix(text)
+	if err != nil {
+		return netip.Prefix{}, fmt.Errorf(`%s is not a prefix: write an address such as "192.0.2.7", or a block such as "192.0.2.0/24" or "2001:db8::/32"`, show(value))
+	}
+	if prefix.Addr().Is4In6() {
+		return netip.Prefix{}, fmt.Errorf("%s is IPv4-mapped: write %s", show(value), plain(prefix))
+	}
+	if prefix != prefix.Masked() {
+		return netip.Prefix{}, fmt.Errorf("%s has bits set beyond its length: write %q for the block, or %q for the one address",
+			show(value), prefix.Masked(), prefix.Addr())
+	}
+	return prefix, nil
+}
+
+// parsePrefix takes an address without a length as a single host.
+func parsePrefix(text string) (netip.Prefix, error) {
+	if strings.Contains(text, "/") {
+		return netip.ParsePrefix(text)
+	}
+	addr, err := netip.ParseAddr(text)
+	if err == nil && addr.Zone() != "" {
+		err = fmt.Errorf("%q has a zone", text)
+	}
+	return host(addr), err
+}
+
+func host(addr netip.Addr) netip.Prefix { return netip.PrefixFrom(addr, addr.BitLen()) }
+
+// plain is how an IPv4-mapped prefix is written without the mapping.
+func plain(mapped netip.Prefix) string {
+	addr := mapped.Addr().Unmap()
+	if mapped.Bits() == 128 {
+		return fmt.Sprintf("%q", addr)
+	}
+	if mapped.Bits() < 96 {
+		return "the IPv4 and the IPv6 prefixes apart"
+	}
+	return fmt.Sprintf("%q", netip.PrefixFrom(addr, mapped.Bits()-96).Masked())
+}
+
+var loopback = []netip.Prefix{
+	netip.MustParsePrefix("127.0.0.0/8"),
+	netip.MustParsePrefix("::1/128"),
+}
+
+// unservable are the blocks that no conn can be meant for, or that the kernel
+// treats apart from all others.
+var unservable = []struct {
+	netip.Prefix
+	what string
+}{
+	{netip.MustParsePrefix("0.0.0.0/8"), `"this network"`},
+	{netip.MustParsePrefix("224.0.0.0/4"), "multicast"},
+	{netip.MustParsePrefix("255.255.255.255/32"), "broadcast"},
+	{netip.MustParsePrefix("::/128"), "the unspecified address"},
+	{netip.MustParsePrefix("::ffff:0:0/96"), "IPv4-mapped"},
+	{netip.MustParsePrefix("fe80::/10"), "link-local"},
+	{netip.MustParsePrefix("ff00::/8"), "multicast"},
+}
+
+// servedPrefix reads a prefix that this host may serve, as far as a file can tell.
+func servedPrefix(allowLoopback bool) func(any) (netip.Prefix, error) {
+	return func(value any) (netip.Prefix, error) {
+		prefix, err := peerPrefix(value)
+		if err != nil {
+			return prefix, err
+		}
+		if prefix.Bits() == 0 {
+			return prefix, fmt.Errorf("%s covers every address, this host's own too: name the prefixes that are routed to this host", show(value))
+		}
+		for _, l := range loopback {
+			if !allowLoopback && l.Overlaps(prefix) {
+				return prefix, fmt.Errorf("%s overlaps %s (loopback): name another prefix, or set allow_loopback = true in [steering]", show(value), l)
+			}
+		}
+		for _, u := range unservable {
+			if u.Overlaps(prefix) {
+				return prefix, fmt.Errorf("%s overlaps %s (%s), which cannot be served: name another prefix", show(value), u.Prefix, u.what)
+			}
+		}
+		return prefix, nil
+	}
+}

@@ -1,0 +1,92 @@
+package config
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+)
+
+func readListen(t *table) Listen {
+	l := Listen{Workers: 1, TCPBacklog: 4096, UDPReceiveBuffer: 4 << 20}
+	set(t, "workers", &l.Workers, integer(1, 1024))
+	set(t, "tcp_backlog", &l.TCPBacklog, integer(1, 65535))
+	set(t, "udp_receive_buffer", &l.UDPReceiveBuffer, size("64KiB", "1GiB"))
+	t.done()
+	return l
+}
+
+func readSteering(t *table) Steering {
+	s := Steering{ManageRoutes: true, Unmatched: Refuse}
+	set(t, "manage_routes", &s.ManageRoutes, boolean)
+	set(t, "unmatched", &s.Unmatched, oneOf(Refuse, Drop, Pass))
+	set(t, "allow_loopback", &s.AllowLoopback, boolean)
+	set(t, "shadow_listeners", &s.ShadowListeners, boolean)
+	checkUnsupported(t)
+	t.done()
+	return s
+}
+
+func readAdmin(t *table) Admin {
+	a := Admin{Socket: "/run/anyport/admin.sock"}
+	set(t, "socket", &a.Socket, socketPath)
+	checkUnsupported(t)
+	t.done()
+	return a
+}
+
+func readLog(t *table) Log {
+	l := Log{Level: slog.LevelInfo, Format: "text"}
+	set(t, "level", &l.Level, oneOf(slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError))
+	set(t, "format", &l.Format, oneOf("text", "json"))
+	set(t, "access", &l.Access, accessLog)
+	t.done()
+	return l
+}
+
+func readDefaults(t *table) Timeouts {
+	d := Timeouts{
+		Connect:   5 * time.Second,
+		Idle:      time.Hour,
+		UDPIdle:   time.Minute,
+		HalfClose: time.Minute,
+		Drain:     30 * time.Second,
+	}
+	readTimeouts(t, &d)
+	t.done()
+	return d
+}
+
+// readTimeouts reads the keys that stand in [defaults] and in a route alike.
+func readTimeouts(t *table, d *Timeouts) {
+	timeout := duration("1ms", "8760h")
+	set(t, "connect_timeout", &d.Connect, timeout)
+	set(t, "idle_timeout", &d.Idle, timeout)
+	set(t, "udp_idle_timeout", &d.UDPIdle, timeout)
+	set(t, "half_close_timeout", &d.HalfClose, timeout)
+	set(t, "drain_timeout", &d.Drain, duration("0s", "8760h"))
+}
+
+// socketPath reads a path that fits sockaddr_un (unix(7): 108 bytes with the final
+// NUL) and names a file, since an abstract socket has no permissions.
+func socketPath(value any) (string, error) {
+	path, err := text(value)
+	if err != nil {
+		return "", err
+	}
+	if len(path) > 107 {
+		return "", fmt.Errorf("%s is longer than a socket's path can be: write at most 107 bytes", show(value))
+	}
+	if strings.HasPrefix(path, "@") {
+		return "", fmt.Errorf("%s is an abstract socket, open to every user: write the path of a file", show(value))
+	}
+	return path, nil
+}
+
+func accessLog(value any) (string, error) {
+	path, err := text(value)
+	if err != nil || path == "" || path == "stderr" || strings.Contains(path, "/") {
+		return path, err
+	}
+	return "", fmt.Errorf(`%s is no place for the access log: write "stderr", a path with a slash, or "" for none`, show(value))
+}

@@ -1,0 +1,153 @@
+package config
+
+import (
+	"fmt"
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// show is a value as a message quotes it: short, and as the file would write it.
+func show(value any) string {
+	switch v := value.(type) {
+	case string:
+		if len(v) > 80 {
+			return strconv.Quote(v[:80]) + "…"
+		}
+		return strconv.Quote(v)
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64) + " (a float)"
+	case []any, []map[string]any:
+		return "a list"
+	case map[string]any:
+		return "a table"
+	}
+	return fmt.Sprint(value)
+}
+
+func boolean(value any) (bool, error) {
+	v, ok := value.(bool)
+	if !ok {
+		return false, fmt.Errorf("%s is not a boolean: write true or false", show(value))
+	}
+	return v, nil
+}
+
+func text(value any) (string, error) {
+	v, ok := value.(string)
+	if !ok {
+		return "", fmt.Errorf(`%s is not a string: write it in quotes, "" for none`, show(value))
+	}
+	if strings.ContainsFunc(v, func(c rune) bool { return c < ' ' }) {
+		return "", fmt.Errorf("%s has a control character: remove it", show(value))
+	}
+	return v, nil
+}
+
+// integer reads a number between least and most.
+func integer(least, most int) func(any) (int, error) {
+	return func(value any) (int, error) {
+		v, ok := value.(int64)
+		if !ok {
+			return 0, fmt.Errorf("%s is not an integer: write a number from %d to %d", show(value), least, most)
+		}
+		if v < int64(least) || v > int64(most) {
+			return 0, fmt.Errorf("%d is out of range: write a number from %d to %d", v, least, most)
+		}
+		return int(v), nil
+	}
+}
+
+// count is a limit's value: 0 is none.
+var count = integer(0, math.MaxInt32)
+
+// duration reads a Go duration between two, which are given as a file would.
+func duration(least, most string) func(any) (time.Duration, error) {
+	return func(value any) (time.Duration, error) {
+		v, _ := value.(string)
+		d, err := time.ParseDuration(v)
+		if err != nil {
+			return 0, fmt.Errorf(`%s is not a duration: write a string with a unit, such as "500ms", "30s" or "1h"`, show(value))
+		}
+		lo, _ := time.ParseDuration(least)
+		hi, _ := time.ParseDuration(most)
+		if d < lo || d > hi {
+			return 0, fmt.Errorf("%q is out of range: write a duration from %q to %q", v, least, most)
+		}
+		return d, nil
+	}
+}
+
+// size reads a number of bytes between two, which are given as a file would.
+func size(least, most string) func(any) (Size, error) {
+	return func(value any) (Size, error) {
+		n, ok := parseSize(value)
+		if !ok {
+			return 0, fmt.Errorf(`%s is not a size: write bytes as an integer, or a string with a unit, such as "512KiB", "4MiB", "1GiB" or "10MB"`, show(value))
+		}
+		lo, _ := parseSize(least)
+		hi, _ := parseSize(most)
+		if n < lo || n > hi {
+			return 0, fmt.Errorf("%s is out of range: write a size from %q to %q", show(value), least, most)
+		}
+		return n, nil
+	}
+}
+
+var (
+	sizeForm = regexp.MustCompile(`^([0-9]{1,18})(B|KB|MB|GB|TB|KiB|MiB|GiB|TiB)$`)
+	sizeUnit = map[string]float64{
+		"B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12,
+		"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40,
+	}
+)
+
+func parseSize(value any) (Size, bool) {
+	if n, ok := value.(int64); ok {
+		return Size(n), true
+	}
+	v, _ := value.(string)
+	parts := sizeForm.FindStringSubmatch(v)
+	if parts == nil {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(parts[1], 10, 64)
+	unit := sizeUnit[parts[2]]
+	if err != nil || float64(n)*unit > math.MaxInt64/2 {
+		return 0, false
+	}
+	return Size(n) * Size(unit), true
+}
+
+// oneOf reads one of the words that allowed print as, in lower case.
+func oneOf[T any](allowed ...T) func(any) (T, error) {
+	words := make([]string, len(allowed))
+	for i, a := range allowed {
+		words[i] = strings.ToLower(fmt.Sprint(a))
+	}
+	return func(value any) (T, error) {
+		v, _ := value.(string)
+		for i, word := range words {
+			if v == word {
+				return allowed[i], nil
+			}
+		}
+		var none T
+		return none, fmt.Errorf("%s is none of %s", show(value), choice(v, words))
+	}
+}
+
+func choice(word string, words []string) string {
+	last := len(words) - 1
+	list := fmt.Sprintf("%q", words[0])
+	for _, w := range words[1:last] {
+		list += fmt.Sprintf(", %q", w)
+	}
+	list += fmt.Sprintf(" and %q", words[last])
+	if near := closest(word, words); near != "" {
+		list += fmt.Sprintf(": did you mean %q?", near)
+	}
+	return list
+}
