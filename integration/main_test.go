@@ -1,0 +1,74 @@
+package integration
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// program is the anyport under test.
+var program string
+
+func TestMain(m *testing.M) {
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "anyport-integration-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	if program, err = build(dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+// build compiles the binary as it is shipped: static, without cgo.
+func build(dir string) (string, error) {
+	if path := os.Getenv("ANYPORT_BINARY"); path != "" {
+		return filepath.Abs(path)
+	}
+	path := filepath.Join(dir, "anyport")
+	cmd := exec.Command("go", "build", "-o", path, "anyport/cmd/anyport")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build anyport/cmd/anyport: %v\n%s", err, out)
+	}
+	return path, nil
+}
+
+// needRoot ends the test where namespaces can't be made.
+func needRoot(t *testing.T) {
+	t.Helper()
+	switch {
+	case os.Geteuid() == 0:
+	case os.Getenv("REQUIRE_ROOT") == "1":
+		t.Fatal("network namespaces need root")
+	default:
+		t.Skip("network namespaces need root")
+	}
+}
+
+// raiseFiles lifts the limit on open files as far as this process may.
+func raiseFiles(t *testing.T, want uint64) {
+	t.Helper()
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if limit.Cur >= want {
+		return
+	}
+	raised := unix.Rlimit{Cur: want, Max: max(want, limit.Max)}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &raised); err != nil {
+		t.Logf("open files stay at %d: %v", limit.Cur, err)
+	}
+}

@@ -1,0 +1,173 @@
+package integration
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+)
+
+// proxy is `anyport run` on a host.
+type proxy struct {
+	*process
+	host   *host
+	file   string
+	socket string
+}
+
+// serveWith starts anyport with a file (without [admin], which is the harness's)
+// and waits until it serves. When the test ends it is stopped as an operator
+// would, has to end with 0, and must have left the host as it was.
+func (h *host) serveWith(t *testing.T, toml string) *proxy {
+	t.Helper()
+	p := h.launch(t, toml)
+	p.expect(t, "msg=serving")
+	return p
+}
+
+// launch is serveWith for a test that does not expect anyport to come up.
+func (h *host) launch(t *testing.T, toml string) *proxy {
+	t.Helper()
+	dir := t.TempDir()
+	p := &proxy{host: h, file: filepath.Join(dir, "anyport.toml"), socket: filepath.Join(dir, "admin.sock")}
+	p.write(t, toml)
+	before := h.belongings(t)
+	p.process = h.spawn(t, exec.Command(program, "run", "-c", p.file))
+	t.Cleanup(func() { p.leaves(t, before) })
+	return p
+}
+
+// write puts a new file in place.
+func (p *proxy) write(t *testing.T, toml string) {
+	t.Helper()
+	text := fmt.Sprintf("[admin]\nsocket = %q\n%s", p.socket, toml)
+	if err := os.WriteFile(p.file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// leaves stops what still runs and checks what it leaves behind.
+func (p *proxy) leaves(t *testing.T, before []string) {
+	if p.alive() {
+		p.cmd.Process.Signal(syscall.SIGTERM)
+		p.cmd.Process.Signal(syscall.SIGINT) // a second signal: does not wait for conns
+		if status := p.wait(t); status != 0 {
+			t.Errorf("anyport ended with %d", status)
+		}
+	}
+	if after := p.host.belongings(t); !slices.Equal(before, after) {
+		t.Errorf("the host had\n%s\nand has\n%s", strings.Join(before, "\n"), strings.Join(after, "\n"))
+	}
+	if _, err := os.Stat(p.socket); err == nil {
+		t.Errorf("%s is left behind", p.socket)
+	}
+}
+
+// belongings are the links, addresses and routes of a host, one a line.
+func (h *host) belongings(t *testing.T) []string {
+	t.Helper()
+	var all []string
+	links, err := h.net.LinkList()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, link := range links {
+		all = append(all, fmt.Sprintf("link %d %s", link.Attrs().Index, link.Attrs().Name))
+	}
+	return append(all, h.routes(t)...)
+}
+
+// routes are the routes of all tables, sorted.
+func (h *host) routes(t *testing.T) []string {
+	t.Helper()
+	var all []string
+	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
+		routes, err := h.net.RouteListFiltered(family, &netlink.Route{}, netlink.RT_FILTER_TABLE)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range routes {
+			all = append(all, fmt.Sprintf("route %v table %d type %d protocol %d", r.Dst, r.Table, r.Type, r.Protocol))
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// status is what the tests read of `anyport status --json`.
+type status struct {
+	Version string
+	PID     int
+	Uptime  float64 `json:"uptime_seconds"`
+	Config  struct {
+		Path       string
+		Generation int
+	}
+	Steering struct {
+		Attached  bool
+		Pinned    bool
+		ProgramID int   `json:"program_id"`
+		Foreign   []any `json:"foreign_programs"`
+	}
+	Routes []routeStatus
+}
+
+type routeStatus struct {
+	Name                              string
+	Protocol                          any
+	Prefixes                          []string
+	Ports                             any
+	Lookups, Refused, Denied, Limited uint64
+	ConnsActive                       int    `json:"conns_active"`
+	ConnsTotal                        uint64 `json:"conns_total"`
+	Draining                          bool
+	Origins                           []originStatus
+}
+
+type originStatus struct {
+	Address     string
+	Up          bool
+	Forced      any
+	ConnsActive int    `json:"conns_active"`
+	ConnsTotal  uint64 `json:"conns_total"`
+}
+
+// status asks the running process.
+func (p *proxy) status(t *testing.T) status {
+	t.Helper()
+	var s status
+	decoder := json.NewDecoder(bytes.NewReader(p.statusJSON(t)))
+	if err := decoder.Decode(&s); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (p *proxy) statusJSON(t *testing.T) []byte {
+	t.Helper()
+	out, err := exec.Command(program, "status", "--json", "--socket", p.socket).Output()
+	if err != nil {
+		t.Fatalf("anyport status: %v", err)
+	}
+	return out
+}
+
+// route gives the status of one route.
+func (s status) route(t *testing.T, name string) routeStatus {
+	t.Helper()
+	for _, r := range s.Routes {
+		if r.Name == name {
+			return r
+		}
+	}
+	t.Fatalf("status knows no route %q", name)
+	return routeStatus{}
+}
