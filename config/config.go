@@ -10,6 +10,12 @@ import (
 	"time"
 )
 
+// What is used where a user names no other.
+const (
+	DefaultPath        = "/etc/anyport/anyport.toml"
+	DefaultAdminSocket = "/run/anyport/admin.sock"
+)
+
 // Config is one file, read and found valid. It is never changed after Load.
 type Config struct {
 	Path     string // as given to Load

@@ -28,7 +28,7 @@ func readSteering(t *table) Steering {
 }
 
 func readAdmin(t *table) Admin {
-	a := Admin{Socket: "/run/anyport/admin.sock"}
+	a := Admin{Socket: DefaultAdminSocket}
 	set(t, "socket", &a.Socket, socketPath)
 	checkUnsupported(t)
 	t.done()
