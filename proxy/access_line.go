@@ -1,0 +1,45 @@
+package proxy
+
+import (
+	"io"
+	"log/slog"
+
+	"anyport/proxy/route"
+)
+
+// accessHandler writes a line as logfmt or JSON, with neither level nor message.
+func accessHandler(w io.Writer, format string) slog.Handler {
+	opt := &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.LevelKey || a.Key == slog.MessageKey {
+			return slog.Attr{}
+		}
+		return a
+	}}
+	if format == "json" {
+		return slog.NewJSONHandler(w, opt)
+	}
+	return slog.NewTextHandler(w, opt)
+}
+
+func accessLine(r route.Record) slog.Record {
+	line := slog.NewRecord(r.Begun.Add(r.Took), slog.LevelInfo, "", 0)
+	line.AddAttrs(
+		slog.String("protocol", r.Protocol.String()),
+		slog.String("route", r.Route),
+		slog.String("client", r.Client.String()),
+		slog.String("dst", r.Dst.String()),
+		slog.String("origin", accessOrigin(r)),
+		slog.Float64("seconds", r.Took.Seconds()),
+		slog.Uint64("to_origin", r.ToOrigin),
+		slog.Uint64("to_client", r.ToClient),
+		slog.String("verdict", r.Verdict.String()),
+	)
+	return line
+}
+
+func accessOrigin(r route.Record) string {
+	if !r.Origin.IsValid() {
+		return ""
+	}
+	return r.Origin.String()
+}

@@ -1,0 +1,79 @@
+// Package proxy carries the traffic of the routes: TCP conns ([anyport/proxy/tcp])
+// and UDP flows ([anyport/proxy/udp]) over one set of routes in service
+// ([anyport/proxy/route]).
+//
+// It knows nothing of the kernel's steering. It is given sockets, and a table
+// that says which route takes a dst.
+package proxy
+
+import (
+	"context"
+	"log/slog"
+	"runtime"
+
+	"golang.org/x/sync/errgroup"
+
+	"anyport/config"
+	"anyport/proxy/route"
+	"anyport/proxy/tcp"
+	"anyport/proxy/udp"
+)
+
+// Options are what a Server needs besides its routes.
+type Options struct {
+	Workers  int                // sockets per protocol, each a UDP loop; ≥ 1
+	MaxFlows int                // UDP flows of all routes at once
+	Record   func(route.Record) // told of each conn and flow that ended; must not block; may be nil
+	Log      *slog.Logger
+}
+
+// Server serves the conns and flows of the routes in service.
+type Server struct {
+	opt      Options
+	tcpLoops int
+	routes   *route.Live
+}
+
+// New makes a Server that forwards nothing until the first Update.
+func New(opt Options) *Server {
+	// TCP relays on all cores, however few sockets it accepts from.
+	tcpLoops := max(opt.Workers, runtime.GOMAXPROCS(0))
+	return &Server{
+		opt:      opt,
+		tcpLoops: tcpLoops,
+		routes:   route.NewLive(tcpLoops + opt.Workers),
+	}
+}
+
+// Update puts a new table and its routes into service. Live conns and flows stay
+// with the route they began with. Updates must not race.
+func (s *Server) Update(table route.Table, routes []*config.Route) {
+	s.routes.Swap(table, routes)
+}
+
+// Serve carries the traffic of the sockets, which stay the caller's to close.
+// When ctx is done it takes nothing new, and returns nil once the last conn and
+// flow has ended or its drain timeout has cut it.
+func (s *Server) Serve(ctx context.Context, tcpSockets, udpSockets []int) error {
+	loops, ctx := errgroup.WithContext(ctx)
+	loops.Go(func() error {
+		return tcp.Serve(ctx, tcp.Options{
+			Listeners: tcpSockets,
+			Loops:     s.tcpLoops,
+			Routes:    s.routes,
+			Record:    s.opt.Record,
+			Log:       s.opt.Log,
+		})
+	})
+	loops.Go(func() error {
+		return udp.Serve(ctx, udp.Options{
+			Listeners:  udpSockets,
+			FirstShard: s.tcpLoops,
+			Routes:     s.routes,
+			MaxFlows:   s.opt.MaxFlows,
+			Record:     s.opt.Record,
+			Log:        s.opt.Log,
+		})
+	})
+	return loops.Wait()
+}

@@ -1,0 +1,127 @@
+package proxy
+
+import (
+	"anyport/config"
+	"anyport/proxy/origin"
+	"anyport/proxy/route"
+)
+
+// RouteStatus is one route in service, in the words of `anyport status --json`.
+type RouteStatus struct {
+	Name     string   `json:"name"`
+	Protocol []string `json:"protocol"`
+	Prefixes []string `json:"prefixes"`
+	Ports    []string `json:"ports"`
+	Action   string   `json:"action"`
+
+	ConnsActive int64  `json:"conns_active"` // conns and flows, here and below
+	ConnsTotal  uint64 `json:"conns_total"`  // with those that were never begun
+	Denied      uint64 `json:"denied"`       // by allow and deny
+	Limited     uint64 `json:"limited"`      // over max_conns and its kin
+
+	BytesToOrigin uint64 `json:"bytes_to_origin"` // payload
+	BytesToClient uint64 `json:"bytes_to_client"`
+	Counts
+
+	Origins []OriginStatus `json:"origins"`
+}
+
+// Counts are by verdict, and zero where one is missing.
+type Counts struct {
+	Ended     map[string]map[string]uint64 `json:"ended"`     // protocol → verdict → conns or flows
+	Datagrams map[string]map[string]uint64 `json:"datagrams"` // direction → verdict → datagrams
+}
+
+// OriginStatus is one origin of a route.
+type OriginStatus struct {
+	Address     string `json:"address"`
+	Up          bool   `json:"up"`
+	Forced      string `json:"forced"` // the state forced by hand; "" = none
+	ConnsActive int64  `json:"conns_active"`
+	ConnsTotal  uint64 `json:"conns_total"`
+}
+
+// Status tells of each route in service, in the order of the file.
+func (s *Server) Status() []RouteStatus {
+	routes := []RouteStatus{}
+	for _, r := range s.routes.Set().Routes {
+		routes = append(routes, routeStatus(r))
+	}
+	return routes
+}
+
+// Unrouted counts what came for a dst that no route forwards, or was dropped
+// before a route was known.
+func (s *Server) Unrouted() Counts { return counts(s.routes.Unrouted.Totals()) }
+
+func counts(totals route.Totals) Counts {
+	return Counts{Ended: byName(totals.Ended), Datagrams: byName(totals.Datagrams)}
+}
+
+func routeStatus(r *route.Route) RouteStatus {
+	totals := r.Stats.Totals()
+	status := RouteStatus{
+		Name:     r.Name,
+		Protocol: texts(r.Protocols),
+		Prefixes: texts(r.Prefixes),
+		Ports:    texts(r.Ports),
+		Action:   r.Action.String(),
+
+		ConnsActive: r.Stats.Active(config.TCP) + r.Stats.Active(config.UDP),
+		Counts:      counts(totals),
+
+		Origins: []OriginStatus{},
+	}
+	status.ConnsTotal = uint64(max(0, status.ConnsActive))
+	for _, ended := range totals.Ended {
+		for _, n := range ended {
+			status.ConnsTotal += n
+		}
+		status.Denied += ended[route.Denied]
+		status.Limited += ended[route.OverMaxConns] + ended[route.OverMaxPerClient] + ended[route.OverMaxFlows]
+	}
+	for _, bytes := range totals.Bytes {
+		status.BytesToOrigin += bytes[route.ToOrigin]
+		status.BytesToClient += bytes[route.ToClient]
+	}
+	for _, o := range r.Origins.Origins {
+		status.Origins = append(status.Origins, originStatus(o))
+	}
+	return status
+}
+
+func originStatus(o *origin.Origin) OriginStatus {
+	return OriginStatus{
+		Address:     o.Text,
+		Up:          true,
+		ConnsActive: o.Active(),
+		ConnsTotal:  o.Total(),
+	}
+}
+
+type stringer interface{ String() string }
+
+func texts[T stringer](values []T) []string {
+	list := []string{}
+	for _, v := range values {
+		list = append(list, v.String())
+	}
+	return list
+}
+
+type word interface {
+	comparable
+	stringer
+}
+
+// byName turns the words of a count into the keys of a JSON object.
+func byName[K, V word](counts map[K]map[V]uint64) map[string]map[string]uint64 {
+	named := make(map[string]map[string]uint64, len(counts))
+	for k, inner := range counts {
+		named[k.String()] = make(map[string]uint64, len(inner))
+		for v, n := range inner {
+			named[k.String()][v.String()] = n
+		}
+	}
+	return named
+}
