@@ -1,0 +1,146 @@
+// Package daemon is a running anyport: it opens the steering, serves, reloads,
+// answers on the admin socket, and stops.
+//
+// What it holds is acquired in order and given back in reverse. One goroutine,
+// [Run]'s own, decides on signals and reloads, so that these never race.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"anyport/config"
+	"anyport/proxy"
+	"anyport/proxy/route"
+	"anyport/steering"
+)
+
+// Options say what to run.
+type Options struct {
+	Config  *config.Config
+	Version string
+	Log     io.Writer        // where the log goes
+	Signals <-chan os.Signal // SIGHUP reloads, another stops, one more stops at once; may be nil
+	Ready   func()           // called once traffic is served; may be nil
+}
+
+// Run serves the config until ctx is done or a signal says to stop, and returns
+// nil once the last conn has ended.
+func Run(ctx context.Context, opt Options) (err error) {
+	d, err := open(opt)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.close()) }()
+	return d.serve(ctx)
+}
+
+// daemon is what a running anyport holds.
+type daemon struct {
+	opt   Options
+	level slog.LevelVar
+	log   *slog.Logger
+	begun time.Time
+	files uint64 // file descriptors that this process may open
+
+	access   *proxy.AccessLog // nil: none
+	admin    net.Listener     // nil: none
+	proxy    *proxy.Server
+	steering *steering.Steering
+
+	serving  atomic.Pointer[generation]
+	stopping atomic.Bool
+
+	closers []func() error // in the order of acquisition
+}
+
+// generation is one config in service.
+type generation struct {
+	number int // 1 is what the process began with
+	config *config.Config
+	table  *steering.Table
+	loaded time.Time
+}
+
+// open acquires all that serving needs, or nothing.
+func open(opt Options) (*daemon, error) {
+	d := &daemon{opt: opt, begun: time.Now()}
+	d.log = newLogger(opt.Log, opt.Config.Log.Format, &d.level)
+	d.level.Set(opt.Config.Log.Level)
+	for _, acquire := range []func() error{d.openFiles, d.openAccess, d.openAdmin, d.openRoutes} {
+		if err := acquire(); err != nil {
+			return nil, errors.Join(err, d.close())
+		}
+	}
+	return d, nil
+}
+
+func (d *daemon) openAccess() (err error) {
+	if d.access, err = proxy.OpenAccessLog(d.opt.Config.Log, d.log); d.access != nil {
+		d.closers = append(d.closers, d.access.Close)
+	}
+	return err
+}
+
+func (d *daemon) openAdmin() (err error) {
+	if d.opt.Config.Admin.Socket == "" {
+		return nil
+	}
+	if d.admin, err = listenAdmin(d.opt.Config.Admin.Socket); err == nil {
+		d.closers = append(d.closers, d.closeAdmin)
+	}
+	return err
+}
+
+// closeAdmin removes the socket, unless its server has done so already.
+func (d *daemon) closeAdmin() error {
+	if err := d.admin.Close(); !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
+// openRoutes puts the routes into service in the proxy first: the kernel steers
+// from the moment that the steering is open.
+func (d *daemon) openRoutes() error {
+	c := d.opt.Config
+	table, err := steering.Compile(c)
+	if err != nil {
+		return err
+	}
+	d.proxy = proxy.New(proxy.Options{
+		Workers:  c.Listen.Workers,
+		MaxFlows: maxFlows(d.files),
+		Record:   d.record(),
+		Log:      d.log,
+	})
+	d.proxy.Update(table, c.Routes)
+	if d.steering, err = steering.Open(c, table, d.log); err != nil {
+		return err
+	}
+	d.closers = append(d.closers, d.steering.Close)
+	d.serving.Store(&generation{number: 1, config: c, table: table, loaded: d.begun})
+	return nil
+}
+
+func (d *daemon) record() func(route.Record) {
+	if d.access == nil {
+		return nil
+	}
+	return d.access.Record
+}
+
+// close gives back what is held, the last first.
+func (d *daemon) close() error {
+	var errs []error
+	for i := len(d.closers) - 1; i >= 0; i-- {
+		errs = append(errs, d.closers[i]())
+	}
+	return errors.Join(errs...)
+}

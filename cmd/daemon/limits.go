@@ -1,0 +1,49 @@
+package daemon
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// mostFiles bounds what is asked for: fs.nr_open's own default. Some containers
+// allow a thousand million, and what is sized by the limit would be huge.
+const mostFiles = 1 << 20
+
+// fewFiles is where an operator should hear that the limit is low: each conn
+// takes two, each flow one.
+const fewFiles = 65536
+
+// openFiles raises RLIMIT_NOFILE as far as it may go.
+func (d *daemon) openFiles() (err error) {
+	if d.files, err = raiseFiles(); err != nil {
+		return err
+	}
+	if d.files < fewFiles {
+		d.log.Warn("few file descriptors: each TCP conn takes two, each UDP flow one",
+			"files", d.files, "hint", "raise LimitNOFILE= of the systemd unit, or ulimit -n")
+	}
+	return nil
+}
+
+// raiseFiles returns how many file descriptors this process may open now. Above
+// the hard limit CAP_SYS_RESOURCE is needed.
+func raiseFiles() (uint64, error) {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return 0, fmt.Errorf("read RLIMIT_NOFILE: %w", err)
+	}
+	wanted := []unix.Rlimit{
+		{Cur: mostFiles, Max: max(limit.Max, mostFiles)},
+		{Cur: min(limit.Max, mostFiles), Max: limit.Max},
+	}
+	for _, want := range wanted {
+		if unix.Setrlimit(unix.RLIMIT_NOFILE, &want) == nil {
+			return want.Cur, nil
+		}
+	}
+	return limit.Cur, nil
+}
+
+// maxFlows leaves half of the file descriptors to conns and replies.
+func maxFlows(files uint64) int { return int(files / 2) }

@@ -1,0 +1,62 @@
+package daemon
+
+import (
+	"os"
+	"time"
+
+	"anyport/proxy"
+)
+
+// Status is what `anyport status --json` prints. Keys may be added, never renamed.
+type Status struct {
+	Version       string         `json:"version"`
+	PID           int            `json:"pid"`
+	UptimeSeconds int64          `json:"uptime_seconds"`
+	Stopping      bool           `json:"stopping"`
+	Files         uint64         `json:"files"`     // file descriptors it may open
+	MaxFlows      int            `json:"max_flows"` // UDP flows of all routes at once
+	Config        ConfigStatus   `json:"config"`
+	Steering      SteeringStatus `json:"steering"`
+	Routes        []RouteStatus  `json:"routes"`
+	Unrouted      proxy.Counts   `json:"unrouted"` // what came for a dst that no route forwards (any more)
+}
+
+// ConfigStatus tells of the file in service.
+type ConfigStatus struct {
+	Path       string    `json:"path"`
+	Generation int       `json:"generation"` // 1, and one more with each reload
+	LoadedAt   time.Time `json:"loaded_at"`
+}
+
+// SteeringStatus tells of our program in the kernel.
+type SteeringStatus struct {
+	Attached        bool     `json:"attached"`
+	Pinned          bool     `json:"pinned"`
+	ProgramID       uint32   `json:"program_id"`
+	ForeignPrograms []uint32 `json:"foreign_programs"` // ids of others' sk_lookup programs in this network namespace
+	Prefixes        int      `json:"prefixes"`
+}
+
+// RouteStatus joins what the kernel and the proxy count of a route.
+type RouteStatus struct {
+	proxy.RouteStatus
+	Lookups  uint64 `json:"lookups"` // first packets that the kernel decided by this route
+	Refused  uint64 `json:"refused"` // of these, with RST or ICMP port unreachable
+	Dropped  uint64 `json:"dropped"` // of these, in silence
+	Draining bool   `json:"draining"`
+}
+
+func (d *daemon) status() Status {
+	g := d.serving.Load()
+	status := Status{
+		Version:       d.opt.Version,
+		PID:           os.Getpid(),
+		UptimeSeconds: int64(time.Since(d.begun).Seconds()),
+		Stopping:      d.stopping.Load(),
+		Files:         d.files,
+		MaxFlows:      maxFlows(d.files),
+		Config:        ConfigStatus{Path: g.config.Path, Generation: g.number, LoadedAt: g.loaded},
+		Routes:        []RouteStatus{},
+	}
+	return status
+}
