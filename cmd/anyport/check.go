@@ -1,0 +1,52 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"anyport/config"
+	"anyport/steering"
+)
+
+func newCheck() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "check [-c FILE]",
+		Short: "Read and validate the file",
+		Long: `Read the file as "anyport run" would, and report every problem of it in one go: its
+line, route and key, the value found, and what is allowed.
+
+It looks at the file alone. What depends on this host, its addresses and the listeners
+of other processes, is checked by "anyport run".`,
+		Example: "  anyport check -c /etc/anyport/anyport.toml",
+		Args:    noArgs,
+	}
+	path := fileFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, table, err := compile(*path)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "%s: ok, %s, %s\n", c.Path,
+			count(len(c.Routes), "route", "routes"), count(table.Prefixes(), "prefix", "prefixes"))
+		return nil
+	}
+	return cmd
+}
+
+// compile reads the file and makes its table.
+func compile(path string) (*config.Config, *steering.Table, error) {
+	c, err := config.Load(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	table, err := steering.Compile(c)
+	return c, table, err
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}

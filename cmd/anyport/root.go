@@ -1,0 +1,82 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"anyport/config"
+)
+
+// help ends with the examples: they are what people look for first.
+const help = `{{with or .Long .Short}}{{. | trimTrailingWhitespaces}}
+{{end}}
+Usage:
+  {{if .HasAvailableSubCommands}}{{.CommandPath}} COMMAND{{else}}{{.UseLine}}{{end}}
+{{- if .HasAvailableSubCommands}}
+
+Commands:{{range .Commands}}{{if .IsAvailableCommand}}
+  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}
+{{- if .HasAvailableLocalFlags}}
+
+Flags:
+{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}
+{{- if .HasExample}}
+
+{{if .HasAvailableSubCommands}}Examples{{else}}Example{{end}}:
+{{.Example | trimTrailingWhitespaces}}
+{{end}}`
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "anyport",
+		Short: "A layer-4 reverse proxy for whole IP prefixes and all ports",
+		Long: `anyport serves whole IPv4 and IPv6 prefixes on all 65,535 ports, TCP and UDP, with one
+TCP socket and one UDP socket. The kernel steers the packets into them, and a TOML
+file says which origin each address and port belongs to.`,
+		Example: `  anyport demo                                  # try it, alone on this machine
+  anyport check -c anyport.toml                 # is the file right?
+  anyport explain -c anyport.toml udp 192.0.2.7:53
+  anyport run -c anyport.toml                   # serve`,
+		Args:          cobra.ArbitraryArgs,
+		Version:       version(),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE:          noCommand,
+	}
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.SetHelpTemplate(help)
+	root.SetHelpCommand(newHelp())
+	root.AddCommand(newRun(), newCheck(), newExplain(), newStatus(), newVersion(), newCompletion())
+	root.SetVersionTemplate(versionLine())
+	for _, cmd := range root.Commands() {
+		cmd.DisableFlagsInUseLine = true
+	}
+	return root
+}
+
+// noCommand is what runs when the first word is no command of ours.
+func noCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return usagef("a command is missing")
+	}
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		return usagef("%q is not a command: did you mean %q?", args[0], near[0])
+	}
+	return usagef("%q is not a command", args[0])
+}
+
+// noArgs refuses words that a command would not look at.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("%s takes no argument such as %q", cmd.Name(), args[0])
+	}
+	return nil
+}
+
+// fileFlag adds -c to a command that reads the file.
+func fileFlag(cmd *cobra.Command) *string {
+	path := cmd.Flags().StringP("config", "c", config.DefaultPath, "read this `FILE`")
+	if err := cmd.MarkFlagFilename("config", "toml"); err != nil {
+		panic(err) // the flag is not there: a fault of the line above
+	}
+	return path
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"anyport/cmd/daemon"
+)
+
+// writeStatus is the status for people: a few lines about the process, then a
+// table of the routes and one of their origins.
+func writeStatus(w io.Writer, s *daemon.Status) error {
+	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, line := range summary(s) {
+		fmt.Fprintf(out, "%s\t%s\n", line[0], line[1])
+	}
+	fmt.Fprintln(out)
+	table(out, "ROUTE\tPROTOCOL\tPREFIXES\tPORTS\tACTIVE\tTOTAL\tREFUSED\tDENIED\tLIMITED\tTO ORIGIN\tTO CLIENT", routeRows(s))
+	if rows := originRows(s); len(rows) > 0 {
+		fmt.Fprintln(out)
+		table(out, "ORIGIN\tROUTE\tSTATE\tACTIVE\tTOTAL", rows)
+	}
+	return out.Flush()
+}
+
+// table ends the block of columns before it, so that each aligns on its own.
+func table(out *tabwriter.Writer, head string, rows []string) {
+	out.Flush()
+	fmt.Fprintln(out, head)
+	for _, row := range rows {
+		fmt.Fprintln(out, row)
+	}
+}
+
+func summary(s *daemon.Status) [][2]string {
+	return [][2]string{
+		{"anyport", fmt.Sprintf("%s, pid %d, %s for %v", s.Version, s.PID, state(s), time.Duration(s.UptimeSeconds)*time.Second)},
+		{"config", fmt.Sprintf("%s, generation %d, loaded %s", s.Config.Path, s.Config.Generation, s.Config.LoadedAt.Format(time.DateTime))},
+		{"steering", steeringText(s.Steering)},
+		{"limits", fmt.Sprintf("%d files, %d flows", s.Files, s.MaxFlows)},
+	}
+}
+
+func state(s *daemon.Status) string {
+	if s.Stopping {
+		return "stopping, up"
+	}
+	return "up"
+}
+
+func steeringText(s daemon.SteeringStatus) string {
+	text := "DETACHED"
+	if s.Attached {
+		text = fmt.Sprintf("attached, program %d", s.ProgramID)
+	}
+	if s.Pinned {
+		text += ", pinned"
+	}
+	text += ", " + count(s.Prefixes, "prefix", "prefixes")
+	if len(s.ForeignPrograms) > 0 {
+		text += fmt.Sprintf(", beside foreign programs %v", s.ForeignPrograms)
+	}
+	return text
+}
+
+func routeRows(s *daemon.Status) []string {
+	var rows []string
+	for _, r := range s.Routes {
+		rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s",
+			r.Name, strings.Join(r.Protocol, ","), some(r.Prefixes), ports(r),
+			r.ConnsActive, r.ConnsTotal, r.Refused, r.Denied, r.Limited, bytes(r.BytesToOrigin), bytes(r.BytesToClient)))
+	}
+	return rows
+}
+
+func originRows(s *daemon.Status) []string {
+	var rows []string
+	for _, r := range s.Routes {
+		for _, o := range r.Origins {
+			rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%d\t%d", o.Address, r.Name, originState(o.Up, o.Forced), o.ConnsActive, o.ConnsTotal))
+		}
+	}
+	return rows
+}
+
+func originState(up bool, forced string) string {
+	state := "down"
+	if up {
+		state = "up"
+	}
+	return cmp.Or(forced, state)
+}
+
+func ports(r daemon.RouteStatus) string {
+	text := some(r.Ports)
+	if text == "1-65535" {
+		text = "all"
+	}
+	if r.Action != "forward" {
+		text += " → " + r.Action
+	}
+	return text
+}
+
+// some keeps a long list readable.
+func some(list []string) string {
+	const most = 3
+	if len(list) <= most {
+		return strings.Join(list, ",")
+	}
+	return fmt.Sprintf("%s +%d", strings.Join(list[:most-1], ","), len(list)-most+1)
+}
+
+// bytes writes n in the largest unit that leaves at least one before the point.
+func bytes(n uint64) string {
+	const units = "KMGTPE"
+	if n < 1024 {
+		return fmt.Sprintf("%d B", n)
+	}
+	unit, rest := 0, float64(n)/1024
+	for rest >= 1024 {
+		rest /= 1024
+		unit++
+	}
+	return fmt.Sprintf("%.1f %ciB", rest, units[unit])
+}
