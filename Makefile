@@ -1,0 +1,73 @@
+# `make run` needs Go alone, `make test` installs what it needs when it is root.
+
+GO      ?= go
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
+
+# Debian's names for what the tests run beside Go: compilers, and peers to talk to.
+PACKAGES = clang llvm libbpf-dev gcc libc6-dev iproute2 haproxy nginx-light ncat
+
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+# What runs without root, clang and BPF, and so under the race detector.
+PURE = ./config ./proxy/... ./steering ./cmd/...
+
+FUZZTIME ?= 60s
+
+# Static, so that it runs anywhere; and with cgo, privileges could not be dropped
+# on all threads.
+export CGO_ENABLED = 0
+
+.PHONY: anyport run test unit integration lint packages sweep suites fuzz generate generated clean help
+.DEFAULT_GOAL = anyport
+
+anyport: ## build the binary
+	$(GO) build -trimpath -ldflags '-s -w -X main.release=$(VERSION)' -o anyport ./cmd/anyport
+
+run: anyport ## build, and try it: anyport demo
+	@./anyport demo || [ "$$(id -u)" -ne 0 ]
+
+test: packages lint generated unit integration ## all that must pass before a change goes in
+
+unit: ## the tests that need no root, under the race detector
+	CGO_ENABLED=1 $(GO) test -race $(PURE)
+
+integration: ## the tests in the kernel, and of the built binary in network namespaces
+	@if [ "$$(id -u)" -eq 0 ]; then set -x; \
+		REQUIRE_ROOT=1 $(GO) test -timeout 9m ./...; \
+	else \
+		echo 'not root: BPF and namespace tests are left out; for these type: sudo make test'; \
+	fi
+
+lint: ## gofmt, vet, staticcheck
+	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt -w $$unformatted"; exit 1; }
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+packages: ## install what is missing (Debian, as root), starting no service
+	@.ci/packages $(PACKAGES)
+
+sweep: ## every port over TCP and UDP, IPv4 and IPv6, through the binary
+	REQUIRE_ROOT=1 ANYPORT_SWEEP=all $(GO) test -count=1 -v -timeout 30m -run TestSweep ./integration
+
+suites: ## the standard library's own tests, through the proxy
+	REQUIRE_ROOT=1 ANYPORT_SUITES=1 $(GO) test -count=1 -v -timeout 30m -run TestSuites ./integration
+
+fuzz: ## each fuzz target for FUZZTIME
+	@set -e; for package in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+			echo "$$package $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
+
+generate: ## compile the BPF programs (clang, libbpf-dev)
+	$(GO) generate ./...
+
+generated: ## the committed BPF objects are those of the source, where clang is at hand
+	@.ci/generated
+
+clean: ## remove what was built
+	rm -rf anyport build coverage.out
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
