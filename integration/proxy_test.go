@@ -45,6 +45,14 @@ func (h *host) launch(t *testing.T, toml string) *proxy {
 	return p
 }
 
+// restart starts anyport once more with the same file and waits until it serves.
+func (p *proxy) restart(t *testing.T) *process {
+	t.Helper()
+	again := p.host.spawn(t, exec.Command(program, "run", "-c", p.file))
+	again.expect(t, "msg=serving")
+	return again
+}
+
 // write puts a new file in place.
 func (p *proxy) write(t *testing.T, toml string) {
 	t.Helper()
@@ -129,6 +137,7 @@ type routeStatus struct {
 	ConnsActive                       int    `json:"conns_active"`
 	ConnsTotal                        uint64 `json:"conns_total"`
 	Draining                          bool
+	Datagrams                         map[string]map[string]uint64 // direction → verdict
 	Origins                           []originStatus
 }
 

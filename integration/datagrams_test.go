@@ -1,0 +1,116 @@
+package integration
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+)
+
+// TestDatagramSizes shows that datagrams of any size pass both ways, whole, over
+// links that carry 1,500 bytes: the large ones travel in fragments.
+func TestDatagramSizes(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.origin.answer(t, "10.0.0.5:4711", bytes.Clone)
+	l.origin.answer(t, "[fd00:5::5]:4711", bytes.Clone)
+	l.edge.serveWith(t, relayFile)
+	random := rand.NewChaCha8([32]byte{})
+	for _, dst := range []string{"192.0.2.7:4711", "[2001:db8:1::7]:4711"} {
+		conn := l.client.dial(t, "udp", dst)
+		for _, size := range []int{0, 1, 1452, 1473, 9000, 65507} {
+			question := make([]byte, size)
+			random.Read(question)
+			if got := trade(t, conn, string(question)); got != string(question) {
+				t.Errorf("%s: sent %d bytes, got %d back, or others", dst, size, len(got))
+			}
+		}
+	}
+}
+
+// spp is the Simple Proxy Protocol's header as its specification draws it.
+type spp struct {
+	Magic       uint16
+	Client, Dst [16]byte
+	ClientPort  uint16
+	DstPort     uint16
+}
+
+const sppMagic = 0x56EC
+
+func sppOf(client, dst netip.AddrPort) spp {
+	return spp{sppMagic, client.Addr().As16(), dst.Addr().As16(), client.Port(), dst.Port()}
+}
+
+func (h spp) before(payload string) []byte {
+	b, _ := binary.Append(nil, binary.BigEndian, h)
+	return append(b, payload...)
+}
+
+// TestSPP shows the header before every datagram both ways, and that a reply whose
+// header is missing, cut short or another flow's never reaches the client.
+func TestSPP(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	origin := l.origin.listenPacket(t, "10.0.0.5:4000")
+	origin.SetDeadline(time.Now().Add(patience))
+	p := l.edge.serveWith(t, `
+[route.all]
+prefixes = ["192.0.2.0/24", "2001:db8:1::/48"]
+protocol = "udp"
+origins  = ["10.0.0.5:4000"]
+proxy_protocol = "spp"
+`)
+	for _, dst := range []string{"192.0.2.7:4711", "[2001:db8:1::7]:4711"} {
+		client := l.client.dial(t, "udp", dst)
+		truth := sppOf(addrPort(client.LocalAddr()), netip.MustParseAddrPort(dst))
+		for range 3 {
+			askSPP(t, client, origin, truth)
+		}
+	}
+	if got := p.status(t).route(t, "all").Datagrams["to_client"]["bad_header"]; got != 2*3*uint64(len(lies(spp{}))) {
+		t.Errorf("%d replies counted as bad_header", got)
+	}
+}
+
+// lies are replies that must not pass.
+func lies(truth spp) [][]byte {
+	unmarked, otherClient, otherDst := truth, truth, truth
+	unmarked.Magic++
+	otherClient.ClientPort++
+	otherDst.Dst[15]++
+	return [][]byte{
+		{},
+		[]byte("no header at all"),
+		truth.before("")[:37],
+		unmarked.before("a lie"),
+		otherClient.before("a lie"),
+		otherDst.before("a lie"),
+	}
+}
+
+func askSPP(t *testing.T, client net.Conn, origin *net.UDPConn, truth spp) {
+	t.Helper()
+	if _, err := client.Write([]byte("question")); err != nil {
+		t.Fatal(err)
+	}
+	buffer := make([]byte, 1<<16)
+	n, edge, err := origin.ReadFromUDPAddrPort(buffer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := truth.before("question"); !bytes.Equal(buffer[:n], want) {
+		t.Errorf("the origin got % x, want % x", buffer[:n], want)
+	}
+	for _, reply := range append(lies(truth), truth.before("answer")) {
+		if _, err := origin.WriteToUDPAddrPort(reply, edge); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err = client.Read(buffer); err != nil || string(buffer[:n]) != "answer" {
+		t.Errorf("the client got %q, %v", buffer[:n], err)
+	}
+}

@@ -1,0 +1,130 @@
+package integration
+
+import (
+	"errors"
+	"io"
+	"net/netip"
+	"os"
+	"syscall"
+	"testing"
+)
+
+// TestGracefulStop shows a stop from the first signal to the end: the conn under
+// way lives on, new ones are refused, the host's listeners stay hidden, and the
+// process ends with 0 once the last conn has.
+func TestGracefulStop(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.edge.both(t, ":4711", named("host")) // a wildcard listener of the edge itself
+	l.origin.serve(t, "10.0.0.5:4711", echo)
+	p := l.edge.serveWith(t, relayFile)
+	conn := l.client.dial(t, "tcp", dstV4+":4711")
+	talk(t, conn, "before")
+
+	p.signal(t, syscall.SIGTERM)
+	p.expect(t, "stopping")
+	talk(t, conn, "after the signal")
+	for _, dst := range []string{dstV4 + ":4711", "[" + dstV6 + "]:4711"} {
+		if got := l.client.ask("tcp", netip.MustParseAddrPort(dst), refused); got != refused {
+			t.Errorf("a new conn to %s while stopping: %s", dst, got)
+		}
+	}
+	talk(t, conn, "after a refusal")
+	conn.Close()
+	if status := p.wait(t); status != 0 {
+		t.Errorf("exit status %d", status)
+	}
+}
+
+// TestDrainTimeout shows that a conn that does not end by itself is cut.
+func TestDrainTimeout(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.origin.serve(t, "10.0.0.5:4711", echo)
+	p := l.edge.serveWith(t, "[defaults]\ndrain_timeout = \"300ms\"\n"+relayFile)
+	conn := l.client.dial(t, "tcp", dstV4+":4711")
+	talk(t, conn, "before")
+
+	p.signal(t, syscall.SIGTERM)
+	if status := p.wait(t); status != 0 {
+		t.Errorf("exit status %d", status)
+	}
+	if _, err := conn.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the client saw %v, want the end of its conn", err)
+	}
+}
+
+// TestFlowSurvivesStop shows that a live flow goes on after the signal, that new
+// ones are not begun, and that quiet ones don't hold up the end.
+func TestFlowSurvivesStop(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.origin.answer(t, "10.0.0.5:4711", named("origin"))
+	p := l.edge.serveWith(t, relayFile)
+	conn := l.client.dial(t, "udp", dstV4+":4711")
+	if got := trade(t, conn, "before"); got != "origin before" {
+		t.Fatalf("answered %q", got)
+	}
+	p.signal(t, syscall.SIGTERM)
+	p.expect(t, "stopping")
+	if got := trade(t, conn, "after"); got != "origin after" {
+		t.Errorf("answered %q", got)
+	}
+	if got := l.client.ask("udp", netip.MustParseAddrPort("192.0.2.8:4711"), silent); got == "origin" {
+		t.Errorf("a new flow was begun while stopping")
+	}
+	if status := p.wait(t); status != 0 {
+		t.Errorf("exit status %d", status)
+	}
+}
+
+// TestRoutes shows that anyport adds the routes that are missing, takes away its
+// own at the end, and leaves those that were there.
+func TestRoutes(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.edge.output(t, "ip", "route", "add", "local", servedV4, "dev", "lo")
+	before := l.edge.routes(t)
+	p := l.edge.serveWith(t, relayFile)
+	if got := len(l.edge.routes(t)); got != len(before)+1 {
+		t.Errorf("%d routes while serving, want one more than %d: IPv4 was there, IPv6 was not", got, len(before))
+	}
+	p.signal(t, syscall.SIGTERM)
+	p.wait(t) // that the routes are as before is checked for every anyport, in leaves
+}
+
+// TestKilled shows that after kill -9 a new start serves at once, and in the end
+// takes away what the dead process had left: its routes and its admin socket.
+func TestKilled(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.origin.both(t, "10.0.0.5:4711", named("origin"))
+	dst := netip.MustParseAddrPort(dstV4 + ":4711")
+	p := l.edge.serveWith(t, relayFile) // what it leaves is looked at last of all
+	p.signal(t, syscall.SIGKILL)
+	p.wait(t)
+	if got := l.client.ask("tcp", dst, refused); got == "origin" {
+		t.Error("a dead process answered")
+	}
+
+	again := p.restart(t)
+	if got := l.client.ask("tcp", dst, "origin"); got != "origin" {
+		t.Errorf("after the new start: %s", got)
+	}
+	again.signal(t, syscall.SIGTERM)
+	if status := again.wait(t); status != 0 {
+		t.Errorf("exit status %d", status)
+	}
+}
+
+// talk sends a word and wants it back.
+func talk(t *testing.T, conn io.ReadWriter, word string) {
+	t.Helper()
+	if _, err := io.WriteString(conn, word); err != nil {
+		t.Fatalf("%s: %v", word, err)
+	}
+	got := make([]byte, len(word))
+	if _, err := io.ReadFull(conn, got); err != nil || string(got) != word {
+		t.Fatalf("sent %q, got %q, %v", word, got, err)
+	}
+}
