@@ -1,0 +1,66 @@
+package udp
+
+import (
+	"fmt"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+)
+
+// dialer opens sockets to origins.
+type dialer struct {
+	receiveBuffer int    // bytes, where more than the kernel's default is wanted; or 0
+	turn          uint32 // goes round the source addresses
+}
+
+// dial returns a socket connected to the origin, with the next of the sources of
+// its family where there are any.
+func (d *dialer) dial(to netip.AddrPort, sources []netip.Addr) (int, error) {
+	family, _, _ := ipOptions(to.Addr(), 0, 0)
+	fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("opening a socket: %w", err)
+	}
+	if err := d.connect(fd, to, sources); err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+func (d *dialer) connect(fd int, to netip.AddrPort, sources []netip.Addr) error {
+	if d.receiveBuffer > 0 && unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, d.receiveBuffer) != nil {
+		// Without CAP_NET_ADMIN as much as net.core.rmem_max lets through.
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, d.receiveBuffer)
+	}
+	if source, ok := d.source(to.Addr(), sources); ok {
+		if err := unix.Bind(fd, unixAddr(netip.AddrPortFrom(source, 0))); err != nil {
+			return fmt.Errorf("binding to the source address %v: %w", source, err)
+		}
+	}
+	if err := unix.Connect(fd, unixAddr(to)); err != nil {
+		return fmt.Errorf("connecting: %w", err)
+	}
+	return nil
+}
+
+// source takes turns, for each address has the ports of net.ipv4.ip_local_port_range once.
+func (d *dialer) source(to netip.Addr, sources []netip.Addr) (netip.Addr, bool) {
+	for range sources {
+		d.turn++
+		if s := sources[int(d.turn)%len(sources)]; s.Is4() == to.Is4() {
+			return s, true
+		}
+	}
+	return netip.Addr{}, false
+}
+
+// receiveBuffer is the listener's size where it was made larger than the kernel's
+// default: bursts come from both sides, and origin sockets shall stand as much.
+func receiveBuffer(listener int) int {
+	size, err := unix.GetsockoptInt(listener, unix.SOL_SOCKET, unix.SO_RCVBUF)
+	if err != nil {
+		return 0
+	}
+	return size / 2 // the kernel tells twice what it was asked for (socket(7))
+}

@@ -1,0 +1,121 @@
+package udp
+
+import (
+	"container/list"
+	"net/netip"
+	"time"
+
+	"anyport/config"
+	"anyport/proxy/header"
+	"anyport/proxy/origin"
+	"anyport/proxy/route"
+)
+
+// flow is one conversation of a client with a dst. Times are since the table's epoch.
+type flow struct {
+	key      key
+	peer     sockaddr // the client, as replies name it
+	route    *route.Route
+	counters *route.Counters
+	origin   *origin.Origin
+
+	fd         int    // the origin socket
+	generation uint32 // tells its events from those of a closed socket with the same fd
+	reply      *reply
+
+	header     []byte // stands before each datagram to the origin
+	headerOnce bool   // …or before the first alone: it goes once that is sent
+
+	begun, last time.Duration
+	cut         time.Duration // the end at the latest, where the flow is drained; or 0
+	due         time.Duration // when to look whether it is idle; never after the end
+	position    int           // in the table's order of due
+
+	toOrigin, toClient uint64        // bytes of payload
+	unanswered         *list.Element // in the table's list; nil once a reply came
+	shown              bool          // the client is there: it spoke after a reply
+}
+
+func (f *flow) client() netip.AddrPort { return f.key.client.addrPort() }
+func (f *flow) dst() netip.AddrPort    { return f.key.dst.addrPort() }
+
+// originAddr is where the flow's datagrams go.
+func (f *flow) originAddr() netip.AddrPort { return f.origin.At(f.key.dst.port) }
+
+// maxPayload is the longest datagram to an address: 16 bits of length less the
+// UDP header, and for IPv4 the IP header (RFC 768, RFC 791 §3.1, RFC 8200 §3).
+func maxPayload(to netip.Addr) int {
+	if to.Is4() {
+		return 65535 - 20 - 8
+	}
+	return 65535 - 8
+}
+
+// amplification is how many bytes a client gets for each that it sent, until it
+// has shown that it is there. (The bound of QUIC, RFC 9000 §8.1.)
+const amplification = 3
+
+// fromClient decides on n bytes of payload from the client.
+func (f *flow) fromClient(n int, now time.Duration) route.Verdict {
+	f.last = now
+	f.shown = f.shown || f.unanswered == nil
+	if len(f.header)+n > maxPayload(f.origin.Addr) {
+		return route.TooLarge
+	}
+	f.toOrigin += uint64(n)
+	return route.Forwarded
+}
+
+// fromOrigin decides on a datagram of the origin, and returns what of it is for the client.
+func (f *flow) fromOrigin(reply []byte, now time.Duration) ([]byte, route.Verdict) {
+	if f.route.ProxyProtocol == config.ProxySPP {
+		payload, err := header.CutSPP(reply, f.header)
+		if err != nil {
+			return nil, route.BadHeader
+		}
+		reply = payload
+	}
+	n := uint64(len(reply))
+	switch {
+	case len(reply) > maxPayload(f.key.client.addrPort().Addr()):
+		return nil, route.TooLarge
+	case f.route.AntiAmplification && !f.shown && f.toClient+n > amplification*f.toOrigin:
+		return nil, route.Amplified
+	}
+	f.last = now
+	f.toClient += n
+	return reply, route.Forwarded
+}
+
+// settle counts a datagram whose fate is known. Bytes were promised when it was
+// decided on; a datagram that the kernel refused takes them back.
+func (f *flow) settle(d route.Direction, v route.Verdict, n int) {
+	f.counters.Datagrams(d, v, 1)
+	switch {
+	case v == route.Forwarded:
+		f.counters.Bytes(config.UDP, d, n)
+		if d == route.ToOrigin && f.headerOnce {
+			f.header, f.headerOnce = nil, false
+		}
+	case d == route.ToOrigin:
+		f.toOrigin -= uint64(n)
+	default:
+		f.toClient -= uint64(n)
+	}
+}
+
+// drainQuiet is how long a flow of a stopping process may say nothing before it
+// is taken for ended: UDP has no FIN.
+const drainQuiet = 2 * time.Second
+
+// end is when the flow ends if nothing more comes, and why.
+func (f *flow) end() (time.Duration, route.Verdict) {
+	idle := f.route.UDPIdle
+	if f.cut == 0 {
+		return f.last + idle, route.IdleTimedOut
+	}
+	if quiet := f.last + min(idle, drainQuiet); quiet < f.cut {
+		return quiet, route.IdleTimedOut
+	}
+	return f.cut, route.DrainTimedOut
+}

@@ -1,0 +1,185 @@
+package udp
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"anyport/proxy/route"
+)
+
+// loop is one listener, its flows, and the epoll instance that watches them all.
+type loop struct {
+	listener  int
+	fromPeers *inbox // read from the listener
+	fromOne   *inbox // read from a flow's origin
+	dropped   uint32 // by the kernel, as the listener last said
+
+	epoll, wake int // wake is an eventfd: the process stops
+	byFD        []*flow
+	out         outbox
+	table       table
+	dialer      dialer
+	opener      opener
+	log         limitedLog
+}
+
+func newLoop(opt Options, i, maxFlows, maxReplies int) (*loop, error) {
+	buffers := newBuffers(bufferSize)
+	l := &loop{
+		listener:  opt.Listeners[i],
+		fromPeers: newInbox(buffers, true),
+		fromOne:   newInbox(buffers, false),
+		dialer:    dialer{receiveBuffer: receiveBuffer(opt.Listeners[i])},
+		log:       limitedLog{Logger: opt.Log},
+	}
+	l.table = table{
+		routes: opt.Routes, shard: opt.FirstShard + i, max: maxFlows, sockets: l,
+		replies: newReplies(maxReplies, l.opener.open, l.closeReply),
+		record:  opt.Record, report: l.log.warn, epoch: time.Now(),
+	}
+	l.table.init()
+	if err := l.open(); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// open makes the epoll instance, with the listener and the eventfd in it.
+func (l *loop) open() (err error) {
+	if l.wake, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
+		return fmt.Errorf("opening an eventfd: %w", err)
+	}
+	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		unix.Close(l.wake)
+		return fmt.Errorf("opening an epoll instance: %w", err)
+	}
+	for _, fd := range []int{l.wake, l.listener} {
+		if err = l.watch(fd, 0); err != nil {
+			l.close()
+			return err
+		}
+	}
+	return nil
+}
+
+// close closes what open and the flows have opened, the flows' own sockets excepted.
+func (l *loop) close() {
+	l.opener.close()
+	unix.Close(l.epoll)
+	unix.Close(l.wake)
+}
+
+// watch asks for fd's events, which carry the generation. They are
+// level-triggered: a socket with more than a batch comes up again, after the others.
+func (l *loop) watch(fd int, generation uint32) error {
+	event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd), Pad: int32(generation)}
+	if err := unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd, &event); err != nil {
+		return fmt.Errorf("watching a socket: %w", err)
+	}
+	return nil
+}
+
+// run is the loop. It returns once ctx is done and the last flow has ended.
+func (l *loop) run(ctx context.Context) error {
+	defer l.close()
+	defer func() { l.table.endAll(route.RelayFailed, l.now()) }() // none is left, but after an error
+	defer l.wakeWhenDone(ctx)()
+	events := make([]unix.EpollEvent, 256)
+	for !l.table.draining || len(l.table.flows) > 0 {
+		n, err := unix.EpollWait(l.epoll, events, l.timeout())
+		if err != nil && err != unix.EINTR {
+			return fmt.Errorf("waiting for datagrams: %w", err)
+		}
+		now := l.now()
+		for _, event := range events[:max(n, 0)] {
+			l.handle(event, now)
+		}
+		if set := l.table.routes.Set(); set != l.table.set {
+			l.table.reloaded(set, now)
+		}
+		l.table.expire(now)
+	}
+	return nil
+}
+
+// wakeWhenDone writes to the eventfd once ctx is done, on a goroutine that then
+// ends. What it returns undoes that, and must be called before the eventfd is closed.
+func (l *loop) wakeWhenDone(ctx context.Context) (undo func()) {
+	woken := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(woken)
+		_, _ = unix.Write(l.wake, []byte{1, 0, 0, 0, 0, 0, 0, 1})
+	})
+	return func() {
+		if !stop() {
+			<-woken
+		}
+	}
+}
+
+func (l *loop) now() time.Duration { return time.Since(l.table.epoch) }
+
+// timeout is how long the loop may wait, in milliseconds; -1 = for ever.
+func (l *loop) timeout() int {
+	due, ok := l.table.next()
+	if !ok {
+		return -1
+	}
+	return int(max(0, (due-l.now()+time.Millisecond-1)/time.Millisecond))
+}
+
+func (l *loop) handle(event unix.EpollEvent, now time.Duration) {
+	switch fd := int(event.Fd); fd {
+	case l.listener:
+		if event.Events&unix.EPOLLERR != 0 {
+			l.clearErrors()
+		}
+		l.readClients(now)
+	case l.wake:
+		l.clearWake()
+		l.table.drain(now)
+	default:
+		// The flow may be gone, and its fd with another one, since this batch of events was read.
+		if f := l.byFD[fd]; f != nil && f.generation == uint32(event.Pad) {
+			l.readOrigin(f, now)
+		}
+	}
+}
+
+func (l *loop) clearWake() {
+	var count [8]byte
+	_, _ = unix.Read(l.wake, count[:])
+}
+
+// dial makes l the table's sockets.
+func (l *loop) dial(f *flow, to netip.AddrPort) error {
+	fd, err := l.dialer.dial(to, f.route.Source)
+	if err != nil {
+		return err
+	}
+	if err := l.watch(fd, f.generation); err != nil {
+		unix.Close(fd)
+		return err
+	}
+	for len(l.byFD) <= fd {
+		l.byFD = append(l.byFD, nil)
+	}
+	f.fd, l.byFD[fd] = fd, f
+	return nil
+}
+
+// hangUp sends what waits before it closes: the fd's next owner must not get it.
+func (l *loop) hangUp(f *flow) {
+	l.out.flush()
+	l.byFD[f.fd] = nil
+	unix.Close(f.fd)
+}
+
+func (l *loop) closeReply(fd int) {
+	l.out.flush()
+	unix.Close(fd)
+}

@@ -1,0 +1,91 @@
+package udp
+
+import (
+	"container/list"
+	"net/netip"
+)
+
+// reply is what answers for one dst, shared by all flows of that dst.
+type reply struct {
+	dst    netip.AddrPort
+	answer answerer
+	users  int           // flows
+	recent *list.Element // in the order of use; nil where no socket is held open
+}
+
+// answerer is a socket that datagrams leave from dst through.
+type answerer struct {
+	fd      int
+	control []byte // not empty on a raw socket, which many dsts share: the source to use
+}
+
+func (a answerer) raw() bool { return len(a.control) > 0 }
+
+// replies keeps a reply for each dst with flows. Of their sockets at most max are
+// open; the least recently used is closed for another, and opened again on demand.
+type replies struct {
+	max   int
+	open  func(dst netip.AddrPort) (answerer, error)
+	close func(fd int)
+
+	held   map[netip.AddrPort]*reply
+	recent *list.List // of *reply, least recently used first
+}
+
+func newReplies(max int, open func(netip.AddrPort) (answerer, error), close func(int)) *replies {
+	return &replies{max: max, open: open, close: close, held: map[netip.AddrPort]*reply{}, recent: list.New()}
+}
+
+// acquire returns the reply of dst, known to work; who gets it owes one release.
+func (rs *replies) acquire(dst netip.AddrPort) (*reply, error) {
+	r := rs.held[dst]
+	if r == nil {
+		r = &reply{dst: dst}
+	}
+	if _, err := rs.use(r); err != nil {
+		return nil, err
+	}
+	rs.held[dst] = r
+	r.users++
+	return r, nil
+}
+
+// use returns what answers for r just now.
+func (rs *replies) use(r *reply) (answerer, error) {
+	switch {
+	case r.recent != nil:
+		rs.recent.MoveToBack(r.recent)
+		return r.answer, nil
+	case r.answer.raw():
+		return r.answer, nil
+	}
+	for rs.recent.Len() >= rs.max {
+		rs.shut(rs.recent.Front().Value.(*reply))
+	}
+	answer, err := rs.open(r.dst)
+	if err != nil {
+		return answerer{}, err
+	}
+	r.answer = answer
+	if !answer.raw() {
+		r.recent = rs.recent.PushBack(r)
+	}
+	return answer, nil
+}
+
+// release takes back one acquire; the last one closes the socket.
+func (rs *replies) release(r *reply) {
+	if r.users--; r.users > 0 {
+		return
+	}
+	delete(rs.held, r.dst)
+	if r.recent != nil {
+		rs.shut(r)
+	}
+}
+
+func (rs *replies) shut(r *reply) {
+	rs.recent.Remove(r.recent)
+	r.recent = nil
+	rs.close(r.answer.fd)
+}

@@ -1,0 +1,100 @@
+// Package udp carries datagrams between clients and origins.
+//
+// A flow is a client's address and port and the dst's; whoever of the two is
+// another makes another flow. Its life, step by step:
+//
+//   - A loop reads a batch of datagrams from its listener, with the dst of each
+//     (loop.go, listener.go, control.go).
+//   - A datagram finds its flow in the table, or begins it: route, admission, a
+//     place, header, reply socket, origin socket (table.go, begin.go, dial.go).
+//   - It goes to the origin, behind the header that the route wants (outbox.go).
+//   - The origin's datagrams are read from the flow's own socket (listener.go), and
+//     leave from the dst through the one reply socket of that dst (reply.go,
+//     bind.go), or where that can't be bound, through a raw socket (raw.go).
+//   - The flow ends when it is idle, gives way to another, or is drained (flow.go,
+//     table.go, drain.go).
+//
+// What becomes of each datagram and flow is decided without I/O in flow.go and
+// table.go, and is a [route.Verdict]. The loop never waits for one flow: what a
+// socket does not take is dropped and counted.
+package udp
+
+import (
+	"context"
+	"log/slog"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+
+	"anyport/proxy/route"
+)
+
+// Options say what Serve serves.
+type Options struct {
+	// Listeners are non-blocking UDP sockets of either family with
+	// IP_RECVORIGDSTADDR and IPV6_RECVORIGDSTADDR set. They remain the caller's.
+	Listeners  []int
+	FirstShard int // listener i counts in shard FirstShard+i
+	Routes     *route.Live
+	MaxFlows   int                // of all listeners together; 0 = half of RLIMIT_NOFILE
+	Record     func(route.Record) // called once a flow has ended or was refused; must not block; may be nil
+	Log        *slog.Logger
+}
+
+// Serve runs one event loop a listener until ctx is done. Then new flows are
+// refused; live ones go on until they are quiet for two seconds, or their
+// route's drain timeout has passed. The error is that of a loop that can't go on.
+func Serve(ctx context.Context, opt Options) error {
+	loops, err := newLoops(opt)
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, l := range loops {
+		// Not locked to a thread: nothing in a loop belongs to one, and the lock would
+		// make every pause of the garbage collector a change of threads.
+		group.Go(func() error { return l.run(ctx) })
+	}
+	return group.Wait()
+}
+
+// newLoops makes all loops, or none.
+func newLoops(opt Options) ([]*loop, error) {
+	flows, replies, err := shares(opt)
+	if err != nil {
+		return nil, err
+	}
+	var loops []*loop
+	for i := range opt.Listeners {
+		l, err := newLoop(opt, i, flows, replies)
+		if err != nil {
+			for _, l := range loops {
+				l.close()
+			}
+			return nil, err
+		}
+		loops = append(loops, l)
+	}
+	return loops, nil
+}
+
+// Shares of RLIMIT_NOFILE: a flow holds one file, a dst with flows another.
+const (
+	flowShare  = 2 // one in 2, where MaxFlows does not say
+	replyShare = 4 // one in 4
+)
+
+// shares returns how many flows and reply sockets each loop may hold.
+func shares(opt Options) (flows, replies int, err error) {
+	var files unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
+		return 0, 0, err
+	}
+	loops := max(len(opt.Listeners), 1)
+	limit := int(min(files.Cur, 1<<30))
+	flows = opt.MaxFlows
+	if flows == 0 {
+		flows = limit / flowShare
+	}
+	return max(flows/loops, 1), max(limit/replyShare/loops, 1), nil
+}

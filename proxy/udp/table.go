@@ -1,0 +1,169 @@
+package udp
+
+import (
+	"container/heap"
+	"container/list"
+	"net/netip"
+	"time"
+
+	"anyport/config"
+	"anyport/proxy/route"
+)
+
+// sockets is what the table needs of the kernel; tests put a fake in its place.
+type sockets interface {
+	// dial gives f its socket, connected to the origin's address.
+	dial(f *flow, to netip.AddrPort) error
+	// hangUp sends what still waits for f, and closes its socket.
+	hangUp(f *flow)
+}
+
+// table is the flows of one loop: their birth, life and end. It does no I/O of
+// its own, and belongs to the loop alone.
+type table struct {
+	routes  *route.Live
+	shard   int
+	max     int // flows
+	sockets sockets
+	replies *replies
+	record  func(route.Record)
+	report  func(now time.Duration, text string, args ...any) // a fault, for the log
+	epoch   time.Time                                         // the zero of all times here
+
+	flows      map[key]*flow
+	byDue      dueOrder
+	unanswered *list.List // of *flow, oldest first
+	set        *route.Set // the generation last seen
+	draining   bool
+	dials      uint32 // counts sockets of flows, for their generation
+}
+
+func (t *table) init() {
+	t.flows = map[key]*flow{}
+	t.unanswered = list.New()
+	t.set = t.routes.Set()
+}
+
+// datagram decides on n bytes of payload from a client: it finds their flow, or
+// begins it. There is a flow with the verdict Forwarded alone. All else is
+// counted here.
+func (t *table) datagram(k key, n int, now time.Duration) (*flow, route.Verdict) {
+	f := t.flows[k]
+	if f == nil {
+		var verdict route.Verdict
+		if f, verdict = t.begin(k, now); f == nil {
+			return nil, verdict
+		}
+	}
+	if verdict := f.fromClient(n, now); verdict != route.Forwarded {
+		f.counters.Datagrams(route.ToOrigin, verdict, 1)
+		return nil, verdict
+	}
+	return f, route.Forwarded
+}
+
+// answer decides on a datagram of f's origin, and returns what of it is for the
+// client. What is not forwarded is counted here.
+func (t *table) answer(f *flow, reply []byte, now time.Duration) ([]byte, route.Verdict) {
+	payload, verdict := f.fromOrigin(reply, now)
+	if verdict != route.Forwarded {
+		f.counters.Datagrams(route.ToClient, verdict, 1)
+		return nil, verdict
+	}
+	if f.unanswered != nil {
+		t.unanswered.Remove(f.unanswered)
+		f.unanswered = nil
+	}
+	return payload, route.Forwarded
+}
+
+// room reports whether one more flow fits, and makes it fit at the cost of the
+// oldest that was never answered. Answered flows always live on.
+func (t *table) room(now time.Duration) bool {
+	return len(t.flows) < t.max || t.evict(now)
+}
+
+// evict ends the oldest flow that was never answered, if there is one.
+func (t *table) evict(now time.Duration) bool {
+	oldest := t.unanswered.Front()
+	if oldest == nil {
+		return false
+	}
+	t.end(oldest.Value.(*flow), route.Evicted, now)
+	return true
+}
+
+// expire ends the flows whose time has come.
+func (t *table) expire(now time.Duration) {
+	for len(t.byDue) > 0 && t.byDue[0].due <= now {
+		f := t.byDue[0]
+		at, verdict := f.end()
+		if at <= now {
+			t.end(f, verdict, now)
+			continue
+		}
+		f.due = at // there was a datagram since due was set
+		heap.Fix(&t.byDue, 0)
+	}
+}
+
+// next is when expire has something to do; not ok where no flow lives.
+func (t *table) next() (due time.Duration, ok bool) {
+	if len(t.byDue) == 0 {
+		return 0, false
+	}
+	return t.byDue[0].due, true
+}
+
+// end is the end of every flow, whatever brought it.
+func (t *table) end(f *flow, verdict route.Verdict, now time.Duration) {
+	t.sockets.hangUp(f)
+	t.replies.release(f.reply)
+	delete(t.flows, f.key)
+	heap.Remove(&t.byDue, f.position)
+	if f.unanswered != nil {
+		t.unanswered.Remove(f.unanswered)
+	}
+	f.origin.End()
+	f.route.Release(config.UDP, f.client().Addr())
+	f.counters.End(config.UDP, verdict)
+	t.log(route.Record{
+		Begun: t.epoch.Add(f.begun), Took: now - f.begun, Protocol: config.UDP, Route: f.route.Name,
+		Client: f.client(), Dst: f.dst(), Origin: f.originAddr(),
+		ToOrigin: f.toOrigin, ToClient: f.toClient, Verdict: verdict,
+	})
+}
+
+func (t *table) log(r route.Record) {
+	if t.record != nil {
+		t.record(r)
+	}
+}
+
+// endAll ends every flow at once.
+func (t *table) endAll(verdict route.Verdict, now time.Duration) {
+	for _, f := range t.flows {
+		t.end(f, verdict, now)
+	}
+}
+
+// dueOrder is a heap of flows by due.
+type dueOrder []*flow
+
+func (d dueOrder) Len() int           { return len(d) }
+func (d dueOrder) Less(i, j int) bool { return d[i].due < d[j].due }
+func (d dueOrder) Swap(i, j int) {
+	d[i], d[j] = d[j], d[i]
+	d[i].position, d[j].position = i, j
+}
+func (d *dueOrder) Push(f any) {
+	f.(*flow).position = len(*d)
+	*d = append(*d, f.(*flow))
+}
+func (d *dueOrder) Pop() any {
+	old := *d
+	f := old[len(old)-1]
+	old[len(old)-1] = nil
+	*d = old[:len(old)-1]
+	return f
+}
