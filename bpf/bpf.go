@@ -1,0 +1,12 @@
+// Package bpf holds the sk_lookup program `steer` and its maps, compiled: a loader
+// and nothing else. What goes into the maps is the business of package steering.
+//
+// Go code and objects are generated, and committed, so that `go build` needs no
+// clang. After a change of steer.bpf.c run `go generate ./bpf`, which needs clang
+// and libbpf-dev.
+package bpf
+
+// Clang for the bpf target does not look into Debian's multiarch directories, where
+// the kernel's <asm/types.h> is; a directory that does not exist is no error.
+//
+//go:generate go run github.com/cilium/ebpf/cmd/bpf2go -go-package bpf -target bpfel,bpfeb -type verdict Steer steer.bpf.c -- -O2 -Wall -Wextra -Werror -I/usr/include/x86_64-linux-gnu -I/usr/include/aarch64-linux-gnu
