@@ -75,15 +75,15 @@ func (s *sources) because(route *config.Route, client netip.Addr) []string {
 	}
 	switch {
 	case rule.IsValid():
-		return []string{fmt.Sprintf("client %s: %s of route %q has %s%s", client, list, route.Name, rule, fate(route, admits))}
+		return []string{fmt.Sprintf("client %s: %s of route %q has %s%s", client, list, route.Name, rule, deniedText(route, admits))}
 	case admits:
 		return []string{fmt.Sprintf("client %s: deny of route %q does not hold it", client, route.Name)}
 	}
-	return []string{fmt.Sprintf("client %s: allow of route %q does not hold it%s", client, route.Name, fate(route, admits))}
+	return []string{fmt.Sprintf("client %s: allow of route %q does not hold it%s", client, route.Name, deniedText(route, admits))}
 }
 
-// fate says what a denied client gets.
-func fate(route *config.Route, admits bool) string {
+// deniedText says what a denied client gets.
+func deniedText(route *config.Route, admits bool) string {
 	if admits {
 		return ""
 	}

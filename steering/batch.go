@@ -1,0 +1,61 @@
+package steering
+
+import (
+	"errors"
+	"iter"
+
+	"github.com/cilium/ebpf"
+)
+
+// batch is how many entries go to the kernel in one system call.
+const batch = 4096
+
+// put writes all entries.
+func put[K, V any](m *ebpf.Map, entries iter.Seq2[K, V]) error {
+	return inBatches(entries, func(keys []K, values []V) error {
+		_, err := m.BatchUpdate(keys, values, nil)
+		if !errors.Is(err, ebpf.ErrNotSupported) { // tries: since Linux 5.13
+			return err
+		}
+		for i := range keys {
+			if err := m.Put(keys[i], values[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// remove deletes all entries; one that is not there is no error.
+func remove[K, V any](m *ebpf.Map, entries iter.Seq2[K, V]) error {
+	return inBatches(entries, func(keys []K, _ []V) error {
+		if _, err := m.BatchDelete(keys, nil); err == nil {
+			return nil
+		}
+		for i := range keys {
+			if err := m.Delete(keys[i]); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// inBatches calls do with up to batch entries at a time.
+func inBatches[K, V any](entries iter.Seq2[K, V], do func([]K, []V) error) error {
+	keys, values := make([]K, 0, batch), make([]V, 0, batch)
+	for k, v := range entries {
+		keys, values = append(keys, k), append(values, v)
+		if len(keys) < batch {
+			continue
+		}
+		if err := do(keys, values); err != nil {
+			return err
+		}
+		keys, values = keys[:0], values[:0]
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	return do(keys, values)
+}

@@ -1,0 +1,217 @@
+package steering
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"iter"
+	"net/netip"
+
+	"anyport/bpf"
+)
+
+// half is the room for one generation in the maps of steer.bpf.c. The arrays have a
+// half for each of the two; in the tries they are told apart by their keys.
+type half struct {
+	maps       *bpf.SteerMaps
+	generation uint32 // 0 or 1
+	intervals  uint32 // room for these, and the index of the first
+	bindings   uint32
+}
+
+// A trie's keys count what stands before the address into their length.
+const exact = 32
+
+// fill writes table into h. The counters are by route name.
+func (h half) fill(table *Table, counters map[string]uint32) error {
+	if err := h.fits(table); err != nil {
+		return err
+	}
+	m := h.maps
+	return errors.Join(
+		put(m.Bindings, h.bindingEntries(table, counters)),
+		put(m.Intervals, h.intervalEntries(table)),
+		put(m.Sources, h.sourceEntries(table)),
+		put(m.PrefixesV4, h.v4Entries(table)),
+		put(m.PrefixesV6, h.v6Entries(table)),
+	)
+}
+
+// erase takes table out of h again; what fill had not written yet is no error. The
+// arrays keep what they had: nothing leads there.
+func (h half) erase(table *Table) error {
+	m := h.maps
+	return errors.Join(
+		remove(m.PrefixesV6, h.v6Entries(table)),
+		remove(m.PrefixesV4, h.v4Entries(table)),
+		remove(m.Sources, h.sourceEntries(table)),
+	)
+}
+
+// fits says what to do when table is larger than the maps, whose sizes cannot change.
+func (h half) fits(table *Table) error {
+	if n := len(table.intervals); n > int(h.intervals) {
+		return fmt.Errorf("the routes make %d port intervals and the running program has room for %d: restart it", n, h.intervals)
+	}
+	if n := len(table.bindings); n > int(h.bindings) {
+		return fmt.Errorf("there are %d routes and the running program has room for %d: restart it", n-1, h.bindings-1)
+	}
+	return nil
+}
+
+func (h half) firstInterval() uint32 { return h.generation * h.intervals }
+func (h half) firstBinding() uint32  { return h.generation * h.bindings }
+
+func (h half) bindingEntries(table *Table, counters map[string]uint32) iter.Seq2[uint32, bpf.SteerBinding] {
+	return func(yield func(uint32, bpf.SteerBinding) bool) {
+		for i, b := range table.bindings {
+			value := bpf.SteerBinding{Verdict: verdictCode(b.verdict)}
+			if b.route != nil {
+				value.Counter = counters[b.route.Name]
+				value.Denied = verdictCode(verdict(b.route.Denied))
+			}
+			if b.sources != nil {
+				value.Sources = h.list(i)
+			}
+			if !yield(h.firstBinding()+uint32(i), value) {
+				return
+			}
+		}
+	}
+}
+
+// list numbers the source list of a binding: never 0, and no number is in both halves.
+func (h half) list(binding int) uint32 { return h.firstBinding() + uint32(binding) }
+
+func (h half) intervalEntries(table *Table) iter.Seq2[uint32, bpf.SteerInterval] {
+	return func(yield func(uint32, bpf.SteerInterval) bool) {
+		for i, v := range table.intervals {
+			if !yield(h.firstInterval()+uint32(i), bpf.SteerInterval{Lo: v.lo, Binding: h.firstBinding() + v.binding}) {
+				return
+			}
+		}
+	}
+}
+
+// The rules for all clients of a family, for those that no other rule names. That of
+// IPv4 keeps its mapped addresses from matching a rule for IPv6.
+var everyone = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}
+
+func (h half) sourceEntries(table *Table) iter.Seq2[bpf.SteerSource, uint32] {
+	return func(yield func(bpf.SteerSource, uint32) bool) {
+		for i, b := range table.bindings {
+			if b.sources == nil {
+				continue
+			}
+			for _, p := range everyone {
+				if _, named := b.sources.rules.Get(p); !named && !yield(sourceKey(h.list(i), p), flag(b.sources.rest)) {
+					return
+				}
+			}
+			for p, allowed := range b.sources.rules.All() {
+				if !yield(sourceKey(h.list(i), p), flag(allowed)) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func sourceKey(list uint32, p netip.Prefix) bpf.SteerSource {
+	bits := p.Bits()
+	if p.Addr().Is4() {
+		bits += 96
+	}
+	return bpf.SteerSource{Prefixlen: exact + uint32(bits), List: list, Addr: words(p.Addr())}
+}
+
+func (h half) v4Entries(table *Table) iter.Seq2[bpf.SteerPrefixV4, bpf.SteerPolicy] {
+	return func(yield func(bpf.SteerPrefixV4, bpf.SteerPolicy) bool) {
+		for p, policy := range table.prefixes.All4() {
+			addr := p.Addr().As4()
+			key := bpf.SteerPrefixV4{
+				Prefixlen:  exact + uint32(p.Bits()),
+				Generation: h.generation,
+				Addr:       binary.NativeEndian.Uint32(addr[:]),
+			}
+			if !yield(key, h.policy(policy)) {
+				return
+			}
+		}
+	}
+}
+
+func (h half) v6Entries(table *Table) iter.Seq2[bpf.SteerPrefixV6, bpf.SteerPolicy] {
+	return func(yield func(bpf.SteerPrefixV6, bpf.SteerPolicy) bool) {
+		for p, policy := range table.prefixes.All6() {
+			key := bpf.SteerPrefixV6{
+				Prefixlen:  exact + uint32(p.Bits()),
+				Generation: h.generation,
+				Addr:       words(p.Addr()),
+			}
+			if !yield(key, h.policy(policy)) {
+				return
+			}
+		}
+	}
+}
+
+func (h half) policy(p policy) bpf.SteerPolicy {
+	var value bpf.SteerPolicy
+	value.Tcp.Offset, value.Tcp.Count = h.firstInterval()+p.tcp.offset, p.tcp.count
+	value.Udp.Offset, value.Udp.Count = h.firstInterval()+p.udp.offset, p.udp.count
+	return value
+}
+
+// words returns the 128 bits of addr, IPv4 as ::ffff:a.b.c.d, in network byte order.
+func words(addr netip.Addr) (w [4]uint32) {
+	bytes := addr.As16()
+	for i := range w {
+		w[i] = binary.NativeEndian.Uint32(bytes[4*i:])
+	}
+	return w
+}
+
+func flag(b bool) uint32 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// verdictCode returns the number of v in steer.bpf.c; what it does not know refuses.
+func verdictCode(v Verdict) bpf.SteerVerdict {
+	for code, word := range verdictWords {
+		if word == v {
+			return bpf.SteerVerdict(code)
+		}
+	}
+	return bpf.SteerVerdictREFUSE
+}
+
+var verdictWords = [bpf.SteerVerdictVERDICTS]Verdict{
+	bpf.SteerVerdictREFUSE: Refuse, bpf.SteerVerdictDROP: Drop, bpf.SteerVerdictPASS: Pass,
+	bpf.SteerVerdictSTEER: Steer, bpf.SteerVerdictDENY: Deny,
+}
+
+// numberCounters gives every route of table a counter: the one it has in old, or the
+// lowest that is free. Number 0 counts what no route takes.
+func numberCounters(old map[string]uint32, table *Table) map[string]uint32 {
+	taken, numbers := make(map[uint32]bool), make(map[string]uint32)
+	for _, n := range old {
+		taken[n] = true
+	}
+	next := uint32(1)
+	for _, b := range table.bindings[1:] {
+		name := b.route.Name
+		if n, ok := old[name]; ok {
+			numbers[name] = n
+			continue
+		}
+		for taken[next] {
+			next++
+		}
+		numbers[name], taken[next] = next, true
+	}
+	return numbers
+}

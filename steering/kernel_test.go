@@ -1,0 +1,196 @@
+package steering
+
+import (
+	"encoding/binary"
+	"log/slog"
+	"net/netip"
+	"os"
+	"runtime"
+	"testing"
+
+	"anyport/bpf"
+	"anyport/config"
+
+	"github.com/cilium/ebpf"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// inNamespace moves the test into a network namespace of its own, anonymous, with
+// loopback up. The thread is never unlocked, so it and the namespace end with the test.
+func inNamespace(t testing.TB) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		if os.Getenv("REQUIRE_ROOT") == "1" {
+			t.Fatal("not root")
+		}
+		t.Skip("needs root")
+	}
+	runtime.LockOSThread()
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		t.Fatal(err)
+	}
+	lo, err := netlink.LinkByName("lo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := netlink.LinkSetUp(lo); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// open opens the steering of cfg in a namespace of its own.
+func open(t testing.TB, cfg *config.Config) *Steering {
+	t.Helper()
+	inNamespace(t)
+	return openHere(t, cfg)
+}
+
+func openHere(t testing.TB, cfg *config.Config) *Steering {
+	t.Helper()
+	table, err := Compile(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(withListen(cfg), table, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func withListen(cfg *config.Config) *config.Config {
+	c := *cfg
+	c.Listen = config.Listen{Workers: 1, TCPBacklog: 128, UDPReceiveBuffer: 1 << 20}
+	return &c
+}
+
+// replace puts the table of cfg in service.
+func replace(t testing.TB, s *Steering, cfg *config.Config) *Table {
+	t.Helper()
+	table, err := Compile(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Replace(withListen(cfg), table); err != nil {
+		t.Fatal(err)
+	}
+	return table
+}
+
+// judge runs the program on sk_lookup contexts, without a packet.
+type judge struct {
+	program *ebpf.Program
+	cookies map[uint64]Verdict
+}
+
+func newJudge(t testing.TB, s *Steering) *judge {
+	t.Helper()
+	j := &judge{program: s.objects.Steer}
+	j.learn(t, s)
+	return j
+}
+
+// learn asks again which sockets are which.
+func (j *judge) learn(t testing.TB, s *Steering) {
+	t.Helper()
+	j.cookies = make(map[uint64]Verdict)
+	for slot, verdict := range map[bpf.SteerSlot]Verdict{
+		bpf.SteerSlotTCP: Steer, bpf.SteerSlotUDP: Steer,
+		bpf.SteerSlotTCP_HOLE: Drop, bpf.SteerSlotUDP_HOLE: Drop,
+	} {
+		for _, fd := range s.sockets[slot] {
+			cookie, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_COOKIE)
+			if err != nil {
+				t.Fatal(err)
+			}
+			j.cookies[cookie] = verdict
+		}
+	}
+}
+
+// The layout of struct bpf_sk_lookup in linux/bpf.h.
+const (
+	ctxCookie, ctxFamily, ctxProtocol   = 0, 8, 12
+	ctxRemote4, ctxRemote6, ctxPeerPort = 16, 20, 36
+	ctxLocal4, ctxLocal6, ctxLocalPort  = 40, 44, 60
+	ctxSize                             = 72
+)
+
+// verdict is what the kernel does with a first packet: steer, drop, refuse or pass.
+func (j *judge) verdict(t testing.TB, protocol config.Protocol, dst netip.AddrPort, client netip.Addr) Verdict {
+	var in, out [ctxSize]byte
+	native := binary.NativeEndian
+	native.PutUint32(in[ctxProtocol:], uint32(protocol))
+	binary.BigEndian.PutUint16(in[ctxPeerPort:], 40000)
+	native.PutUint32(in[ctxLocalPort:], uint32(dst.Port()))
+	if dst.Addr().Is4() {
+		native.PutUint32(in[ctxFamily:], unix.AF_INET)
+		copy(in[ctxLocal4:], dst.Addr().AsSlice())
+		copy(in[ctxRemote4:], client.Unmap().AsSlice())
+	} else {
+		local, remote := dst.Addr().As16(), client.As16()
+		native.PutUint32(in[ctxFamily:], unix.AF_INET6)
+		copy(in[ctxLocal6:], local[:])
+		copy(in[ctxRemote6:], remote[:])
+	}
+	ret, err := j.program.Run(&ebpf.RunOptions{Context: in[:], ContextOut: out[:]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cookie := native.Uint64(out[ctxCookie:])
+	switch {
+	case ret == 0:
+		return Refuse
+	case cookie == 0:
+		return Pass
+	}
+	return j.cookies[cookie]
+}
+
+// fate is the verdict of d as the kernel shows it: a denied client's is denied's.
+func fate(d Decision) Verdict {
+	if d.Verdict == Deny {
+		return verdict(d.Route.Denied)
+	}
+	return d.Verdict
+}
+
+// lookups for each table, and tables: a million in all.
+const tables, lookups = 250, 4000
+
+// TestKernelAgrees: kernel verdict = Table verdict = naive verdict.
+func TestKernelAgrees(t *testing.T) {
+	n := tables
+	if testing.Short() {
+		n = 10
+	}
+	s := open(t, &config.Config{})
+	j := newJudge(t, s)
+	seen := make(map[Verdict]int)
+	for seed := range uint64(n) {
+		d := newDice(seed)
+		cfg := d.config()
+		table := replace(t, s, cfg)
+		j.learn(t, s)
+		for range lookups {
+			protocol, dst, client := d.protocol(), d.dst(), d.client()
+			if dst.Addr().Is4() && !client.Unmap().Is4() || dst.Addr().Is6() && client.Is4() {
+				client = dst.Addr() // a packet's addresses are of one family
+			}
+			want, _ := naive(cfg, protocol, dst, client)
+			got := table.Decide(protocol, dst, client)
+			kernel := j.verdict(t, protocol, dst, client)
+			if got.Verdict != want.Verdict || kernel != fate(want) {
+				t.Fatalf("table %d, %v %v from %v: kernel %s, table %s, naive %s", seed, protocol, dst, client, kernel, got.Verdict, want.Verdict)
+			}
+			seen[want.Verdict]++
+		}
+	}
+	t.Logf("%d lookups in %d tables: %v", n*lookups, n, seen)
+}

@@ -1,0 +1,97 @@
+package steering
+
+import (
+	"errors"
+	"fmt"
+
+	"anyport/config"
+)
+
+// Replace puts table in service. Every packet meets either the old table, whole, or
+// the new one. On error the old one serves on.
+//
+// A prefix is local only while the table in service steers it, for otherwise the
+// host's own listeners would answer on its addresses: what is no longer served stops
+// being local before the flip, what is newly served becomes local after it.
+func (s *Steering) Replace(cfg *config.Config, table *Table) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.clean(); err != nil {
+		return err
+	}
+	plan, err := s.routes.plan(cfg, table)
+	if err != nil {
+		return err
+	}
+	s.leftover = table
+	counters := numberCounters(s.counters, table)
+	if err := s.prepare(table, counters); err != nil {
+		return errors.Join(fmt.Errorf("fill the steering tables: %w", err), s.clean())
+	}
+	if err := s.swap(plan); err != nil {
+		return errors.Join(err, s.clean())
+	}
+	s.leftover, s.table, s.counters = s.table, table, counters
+	s.generation++
+	if err := s.clean(); err != nil { // the new table serves all the same
+		s.log.Warn("the old steering tables are still in the kernel", "error", err)
+	}
+	return nil
+}
+
+// prepare fills the idle half, and what table needs besides.
+func (s *Steering) prepare(table *Table, counters map[string]uint32) error {
+	if err := s.clearCounters(counters); err != nil {
+		return err
+	}
+	if table.drops() {
+		if err := s.sockets.openHoles(); err != nil {
+			return err
+		}
+		if err := s.sockets.put(s.objects.Sockets, holes...); err != nil {
+			return err
+		}
+	}
+	return s.half(s.generation+1).fill(table, counters)
+}
+
+// swap flips to the idle half between the two parts of plan, or does nothing.
+func (s *Steering) swap(plan plan) error {
+	if err := s.routes.apply(plan.before); err != nil {
+		return err
+	}
+	if err := s.flip(s.generation + 1); err != nil {
+		return errors.Join(err, s.routes.apply(inverse(plan.before)))
+	}
+	if err := s.routes.apply(plan.after); err != nil {
+		return errors.Join(err, s.flip(s.generation), s.routes.apply(inverse(plan.before)))
+	}
+	return nil
+}
+
+// flip makes the half of generation the one that the program reads.
+func (s *Steering) flip(generation uint64) error {
+	if err := s.objects.Generation.Put(uint32(0), uint32(generation%2)); err != nil {
+		return fmt.Errorf("flip the generation: %w", err)
+	}
+	return nil
+}
+
+// clean empties the idle half, once no run of the program can still be reading it,
+// and closes the holes when the table in service drops nothing.
+func (s *Steering) clean() error {
+	if s.leftover == nil {
+		return nil
+	}
+	if err := s.grace.wait(); err != nil {
+		return fmt.Errorf("wait for a grace period: %w", err)
+	}
+	if err := s.half(s.generation + 1).erase(s.leftover); err != nil {
+		return fmt.Errorf("erase a table that does not serve: %w", err)
+	}
+	s.leftover = nil
+	if s.table.drops() {
+		return nil
+	}
+	return s.sockets.close(holes...)
+}
