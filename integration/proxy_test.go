@@ -40,7 +40,7 @@ func (h *host) launch(t *testing.T, toml string) *proxy {
 	p := &proxy{host: h, file: filepath.Join(dir, "anyport.toml"), socket: filepath.Join(dir, "admin.sock")}
 	p.write(t, toml)
 	before := h.belongings(t)
-	p.process = h.spawn(t, exec.Command(program, "run", "-c", p.file))
+	p.process = h.spawn(t, anyportRun(p.file))
 	t.Cleanup(func() { p.leaves(t, before) })
 	return p
 }
@@ -48,7 +48,7 @@ func (h *host) launch(t *testing.T, toml string) *proxy {
 // restart starts anyport once more with the same file and waits until it serves.
 func (p *proxy) restart(t *testing.T) *process {
 	t.Helper()
-	again := p.host.spawn(t, exec.Command(program, "run", "-c", p.file))
+	again := p.host.spawn(t, anyportRun(p.file))
 	again.expect(t, "msg=serving")
 	return again
 }
@@ -180,3 +180,5 @@ func (s status) route(t *testing.T, name string) routeStatus {
 	t.Fatalf("status knows no route %q", name)
 	return routeStatus{}
 }
+
+func anyportRun(file string) *exec.Cmd { return exec.Command(program, "run", "-c", file) }
