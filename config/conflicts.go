@@ -61,8 +61,8 @@ func reportTie(rep *report, t tie, prefix netip.Prefix, ports []string) {
 	if len(ports) > most {
 		ports = append(ports[:most:most], "…")
 	}
-	rep.add(t.second.Name, "ports", "ties with route %q (line %d) on %s, %s ports %s, where both match by ranges of one width: narrow one, or except those ports from it",
-		t.first.Name, t.first.Line, prefix, t.protocol, strings.Join(ports, ", "))
+	rep.add(t.second.Name, "ports", "ties with route %q (line %d): by ranges of the same width, both take %s ports %s of %s; narrow one, or list the ports in its except_ports",
+		t.first.Name, t.first.Line, t.protocol, strings.Join(ports, ", "), prefix)
 }
 
 // checkCovered reports prefixes around an origin: made local, they would keep this
@@ -96,7 +96,7 @@ func checkLoops(rep *report, c *claims, routes []*Route) {
 			}
 			for _, protocol := range r.Protocols {
 				if port, taker := c.loop(r, o, protocol); taker != nil {
-					rep.add(r.Name, rep.element(r.Name, "origins", i), "%q is a loop: route %q (line %d) takes %s port %d of %s back into the proxy; except the port there, or give it a route with action = \"pass\"",
+					rep.add(r.Name, rep.element(r.Name, "origins", i), "%q is a loop: route %q (line %d) takes %s port %d of %s back into the proxy; leave the port out there, or keep it with a route of action = \"pass\"",
 						o.Text, taker.Name, taker.Line, protocol, port, o.Addr)
 				}
 			}

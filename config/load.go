@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/BurntSushi/toml"
 )
@@ -41,7 +42,7 @@ func syntaxProblem(path string, err error) Problem {
 	var parse toml.ParseError
 	if errors.As(err, &parse) {
 		problem.Line = parse.Position.Line
-		problem.Text = "not TOML: " + parse.Message
+		problem.Text = "not TOML: " + strings.TrimSuffix(parse.Message, ".")
 		if parse.LastKey != "" {
 			problem.Text += " (the last key was " + parse.LastKey + ")"
 		}
@@ -60,8 +61,8 @@ func readConfig(root *table) *Config {
 	routes := root.sub("route")
 	cfg.Routes = readRoutes(routes, cfg.Steering, defaults)
 	root.done()
-	if len(routes.values) == 0 && root.sound("", "route") {
-		root.fault("", "names no route and would serve nothing: write a [route.NAME] table")
+	if len(routes.values) == 0 {
+		root.require("route", "write a [route.NAME] table for each service, or nothing is served")
 	}
 	return cfg
 }
@@ -77,7 +78,7 @@ func readRoutes(t *table, steering Steering, defaults Timeouts) []*Route {
 		sub.kind, sub.route, sub.label = "route", name, ""
 		r := readRoute(sub, steering, defaults)
 		routes = append(routes, r)
-		if sub.sound("", "protocol", "ports", "except_ports", "action") {
+		if sub.sound("protocol", "ports", "except_ports", "action") {
 			sound = append(sound, r)
 		}
 	}

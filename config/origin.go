@@ -93,9 +93,9 @@ func parseOrigin(value any) (Origin, error) {
 // only then without them in what is returned.
 func splitOrigin(text string) (address, ports string, hasPorts bool) {
 	if rest, ok := strings.CutPrefix(text, "["); ok {
-		address, after, _ := strings.Cut(rest, "]")
+		address, after, closed := strings.Cut(rest, "]")
 		ports, hasPorts := strings.CutPrefix(after, ":")
-		if !strings.Contains(address, ":") || after != "" && !hasPorts {
+		if !closed || !strings.Contains(address, ":") || after != "" && !hasPorts {
 			return text, "", false
 		}
 		return address, ports, hasPorts
@@ -113,7 +113,7 @@ func checkDialable(text string, addr netip.Addr) error {
 	case addr.Zone() != "" || addr.Is6() && addr.IsLinkLocalUnicast():
 		return fmt.Errorf("%q is link-local: give the origin an address that needs no interface", text)
 	case addr.IsUnspecified() || addr.IsMulticast() || addr == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
-		return fmt.Errorf("%q is not the address of one host: write the origin's own", text)
+		return fmt.Errorf("%q is not the address of one host: write a unicast address", text)
 	}
 	return nil
 }

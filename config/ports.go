@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -59,10 +60,6 @@ func (r *Route) narrowest(port uint16) int {
 
 // takesNothing reports whether the exceptions of r leave no port.
 func (r *Route) takesNothing() bool {
-	for _, s := range contest([]*Route{r}, r.Protocols[0]) {
-		if len(s.winners) > 0 {
-			return false
-		}
-	}
-	return true
+	segments := contest([]*Route{r}, r.Protocols[0])
+	return !slices.ContainsFunc(segments, func(s segment) bool { return len(s.winners) > 0 })
 }

@@ -2,12 +2,17 @@ package config
 
 import "strings"
 
-// closest is the word of known that a typing mistake turns into word, or "".
+// closest is the word of known that was meant by word, as far as one can guess: a
+// few letters differ, or one of the two is cut short. It is "" where none is near.
 func closest(word string, known []string) string {
+	word = strings.ToLower(word)
 	best, least := "", 1+max(2, len(word)/3)
 	for _, candidate := range known {
-		d := distance(strings.ToLower(word), candidate)
-		if d < least && d < len(candidate) {
+		d := distance(word, candidate)
+		if len(word) > 2 && (strings.HasPrefix(candidate, word) || strings.HasPrefix(word, candidate)) {
+			d = min(d, 2)
+		}
+		if d < least && len(candidate) > 2 {
 			best, least = candidate, d
 		}
 	}

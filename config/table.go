@@ -16,7 +16,7 @@ type table struct {
 	label  string // before each key in a problem: "listen.", "", "origins[1]."
 	values map[string]any
 	known  []string
-	faulty map[string]bool // keys with a problem; "" stands for unknown ones
+	faulty map[string]bool // keys with a problem
 }
 
 func newTable(rep *report, kind, route, label string, values map[string]any) *table {
@@ -60,22 +60,32 @@ func (t *table) sub(key string) *table {
 	return sub
 }
 
-// done reports the keys that nobody asked for.
+// done reports the keys that nobody asked for. The keys that they look like count as
+// faulty too: what is misspelt is not missing.
 func (t *table) done() {
 	for _, key := range slices.Sorted(maps.Keys(t.values)) {
 		if slices.Contains(t.known, key) {
 			continue
 		}
-		t.fault(join("", key), "unknown key: %s", allowedKeys(key, t.known))
-		t.faulty[""] = true
+		advice := "remove it; known here are " + strings.Join(slices.Sorted(slices.Values(t.known)), ", ")
+		if near := closest(key, t.known); near != "" {
+			advice = fmt.Sprintf("did you mean %q?", near)
+			t.faulty[near] = true
+		}
+		t.fault(join("", key), "unknown key: %s", advice)
 	}
 }
 
-func allowedKeys(key string, known []string) string {
-	if near := closest(key, known); near != "" {
-		return fmt.Sprintf("did you mean %q?", near)
+// require reports that key is missing, or an empty list, unless it is faulty anyway.
+func (t *table) require(key, advice string) {
+	if !t.sound(key) {
+		return
 	}
-	return "remove it; known here are " + strings.Join(slices.Sorted(slices.Values(known)), ", ")
+	state := "is missing"
+	if t.has(key) {
+		state = "is empty"
+	}
+	t.fault(key, "%s: %s", state, advice)
 }
 
 // set reads key into dst, which keeps its default where the key is absent or faulty.
@@ -123,14 +133,13 @@ func each[T comparable](t *table, key string, list []any, parse func(any) (T, er
 	var all []T
 	first := make(map[T]int, len(list))
 	for i, value := range list {
-		element := fmt.Sprintf("%s[%d]", key, i)
 		got, err := parse(value)
 		if err != nil {
-			t.fault(element, "%s", err)
+			t.fault(fmt.Sprintf("%s[%d]", key, i), "%s", err)
 			continue
 		}
 		if before, twice := first[got]; twice {
-			t.fault(element, "%s stands at %s[%d] already: remove one", show(value), key, before)
+			t.fault(fmt.Sprintf("%s[%d]", key, i), "%s stands at %s[%d] already: remove one", show(value), key, before)
 			continue
 		}
 		first[got] = i

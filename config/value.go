@@ -134,20 +134,26 @@ func oneOf[T any](allowed ...T) func(any) (T, error) {
 				return allowed[i], nil
 			}
 		}
+		advice := ""
+		if near := closest(v, words); near != "" {
+			advice = fmt.Sprintf(": did you mean %q?", near)
+		}
 		var none T
-		return none, fmt.Errorf("%s is none of %s", show(value), choice(v, words))
+		return none, fmt.Errorf("%s is none of %s%s", show(value), quoted(words), advice)
 	}
 }
 
-func choice(word string, words []string) string {
-	last := len(words) - 1
-	list := fmt.Sprintf("%q", words[0])
-	for _, w := range words[1:last] {
-		list += fmt.Sprintf(", %q", w)
+// quoted lists words as a sentence would: "a", "b" and "c".
+func quoted[T ~string](words []T) string {
+	var list strings.Builder
+	for i, word := range words {
+		switch {
+		case i > 0 && i == len(words)-1:
+			list.WriteString(" and ")
+		case i > 0:
+			list.WriteString(", ")
+		}
+		fmt.Fprintf(&list, "%q", word)
 	}
-	list += fmt.Sprintf(" and %q", words[last])
-	if near := closest(word, words); near != "" {
-		list += fmt.Sprintf(": did you mean %q?", near)
-	}
-	return list
+	return list.String()
 }

@@ -1,0 +1,81 @@
+package config
+
+import (
+	"regexp"
+	"slices"
+)
+
+var routeName = regexp.MustCompile(`^[a-z0-9_-]{1,64}$`)
+
+// checkRoute checks the keys of r against one another, those that were read well.
+func checkRoute(t *table, r *Route) {
+	if !routeName.MatchString(r.Name) {
+		t.fault("", "a route's name is 1 to 64 of a-z, 0-9, - and _: rename it")
+	}
+	checkMatch(t, r)
+	if t.sound("action", "origins") {
+		checkAction(t, r)
+	}
+	if t.sound("protocol", "proxy_protocol") {
+		checkHeader(t, r)
+	}
+	if len(r.Source) > 0 && t.sound("source") {
+		checkSource(t, r)
+	}
+}
+
+func checkMatch(t *table, r *Route) {
+	if len(r.Protocols) == 0 {
+		t.require("protocol", `write protocol = "tcp", "udp" or ["tcp", "udp"]`)
+	}
+	if len(r.Prefixes) == 0 {
+		t.require("prefixes", `write the prefixes to serve, such as prefixes = ["192.0.2.0/24"]`)
+	}
+	if len(r.Ports) == 0 {
+		t.require("ports", `name some, or remove the key for all`)
+	}
+	if t.sound("protocol", "ports", "except_ports") && r.takesNothing() {
+		t.fault("except_ports", "leaves none of the route's ports: except fewer, or remove the route")
+	}
+}
+
+func checkAction(t *table, r *Route) {
+	switch {
+	case r.Action == Forward && len(r.Origins) == 0:
+		t.require("origins", `action = "forward" needs one: write origins = ["10.0.0.5"], or another action`)
+	case r.Action != Forward && len(r.Origins) > 0:
+		t.fault("origins", `action = %q has no use for origins: remove them, or write action = "forward"`, r.Action)
+	}
+}
+
+// headers are the values of proxy_protocol that each protocol can carry.
+var headers = map[Protocol][]ProxyProtocol{
+	TCP: {ProxyOff, ProxyV1, ProxyV2},
+	UDP: {ProxyOff, ProxyV2, ProxyV2First, ProxySPP},
+}
+
+func checkHeader(t *table, r *Route) {
+	fitting := slices.Clone(headers[r.Protocols[0]])
+	for _, protocol := range r.Protocols {
+		fitting = slices.DeleteFunc(fitting, func(p ProxyProtocol) bool { return !slices.Contains(headers[protocol], p) })
+	}
+	for _, protocol := range r.Protocols {
+		if !slices.Contains(headers[protocol], r.ProxyProtocol) {
+			t.fault("proxy_protocol", "%q has no form for %s: this route can have %s", r.ProxyProtocol, protocol, quoted(fitting))
+		}
+	}
+}
+
+// checkSource sees to it that every origin can be dialled from some source.
+func checkSource(t *table, r *Route) {
+	families := map[bool]bool{}
+	for _, source := range r.Source {
+		families[source.Is4()] = true
+	}
+	for _, o := range r.Origins {
+		if o.Host == "" && !families[o.Addr.Is4()] {
+			t.fault("source", "has no address of the family of origin %q: add one, or remove the origin", o.Text)
+			return
+		}
+	}
+}
