@@ -1,0 +1,84 @@
+package tcp
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"anyport/config"
+	"anyport/proxy/route"
+)
+
+// acceptBatch bounds what one turn accepts, so that live conns have theirs and
+// loops that share a listener share its conns.
+const acceptBatch = 16
+
+// accept takes conns from the queue. dry says that it is empty; a listener that
+// can't be accepted from is an error, a conn that can't be had is not.
+func (l *loop) accept(listener int) (dry bool, err error) {
+	for range acceptBatch {
+		fd, client, err := accept(listener)
+		switch {
+		case err == nil:
+			l.begin(fd, client)
+		case errors.Is(err, unix.EAGAIN):
+			return true, nil
+		case scarce(err):
+			l.shut(err)
+			return false, nil
+		case errors.Is(err, unix.EBADF) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOTSOCK):
+			return true, fmt.Errorf("accept on listener fd %d: %w", listener, err)
+		}
+		// Any other error is of the conn that was in the queue (accept(2)).
+	}
+	return false, nil
+}
+
+// scarce says that the process or the host has none left of something.
+func scarce(err error) bool {
+	for _, e := range []error{unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// begin gives a new conn to its route, or refuses it.
+func (l *loop) begin(fd int, client netip.AddrPort) {
+	dst, err := local(fd)
+	if err != nil { // gone already
+		_ = unix.Close(fd)
+		return
+	}
+	r := l.routes.Set().Lookup(config.TCP, dst)
+	if r == nil {
+		l.unrouted.Add(1)
+		l.refuse(fd, refusal("", client, dst, route.NoRoute, l.wall(l.now)))
+		return
+	}
+	if v := r.Admit(config.TCP, client.Addr()); v != route.Admitted {
+		r.Stats.Shard(l.shard).End(config.TCP, v)
+		l.refuse(fd, refusal(r.Name, client, dst, v, l.wall(l.now)))
+		return
+	}
+	c := &conn{route: r, client: client, dst: dst, ends: [2]end{{fd: int32(fd)}, {fd: -1}}}
+	l.adopt(c)
+	if err := l.poll(c, clientEnd); err != nil {
+		l.end(c, route.RelayFailed)
+		return
+	}
+	l.dial(c, route.NoOrigin)
+}
+
+func refusal(name string, client, dst netip.AddrPort, v route.Verdict, began time.Time) route.Record {
+	return route.Record{Begun: began, Protocol: config.TCP, Route: name, Client: client, Dst: dst, Verdict: v}
+}
+
+func (l *loop) refuse(fd int, r route.Record) {
+	abort(fd)
+	l.record(r)
+}

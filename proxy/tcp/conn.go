@@ -1,0 +1,81 @@
+package tcp
+
+import (
+	"net/netip"
+	"time"
+
+	"anyport/proxy/origin"
+	"anyport/proxy/route"
+)
+
+// state is where a conn is in its life.
+type state uint8
+
+const (
+	dialling state = iota // an origin was asked, nothing was sent to it
+	relaying
+	over
+)
+
+// conn is one conn: 300 bytes and two fds while it is idle. The loop that
+// accepted it owns it until its end.
+type conn struct {
+	timer      timer
+	slot       uint32
+	generation uint32 // tells its events from those of the conn that had the slot before
+	state      state
+	queued     bool // on the loop's ready list
+
+	ends [2]end // clientEnd, originEnd
+	ways [2]way // route.ToOrigin, route.ToClient: way d goes from ends[d] to ends[1-d]
+
+	route  *route.Route
+	origin *origin.Origin   // the one being dialled or spoken to
+	tried  []*origin.Origin // those that failed before it
+
+	client, dst netip.AddrPort
+
+	// Moments since the loop began.
+	began   time.Duration
+	dialled time.Duration // the dial under way
+	active  time.Duration // the last byte, in either direction
+	drained time.Duration // when drain_timeout cuts it; 0: not draining
+}
+
+const (
+	clientEnd = iota
+	originEnd
+)
+
+// end is one socket of a conn, and what epoll has told of it. Events come once,
+// at the edge; what they said stays here until a call finds it to be over.
+type end struct {
+	fd       int32 // -1: none
+	readable bool
+	writable bool
+	hungUp   bool // its FIN has come: a short read is not the last
+	urgent   bool // it sends urgent data: a short read is not the last, splice gets stuck
+	failed   bool // RST, or an error that ends it as well
+}
+
+// way is one direction of a conn.
+type way struct {
+	held     *buffer // read and not taken yet; nil: nothing
+	pipe     *pipe   // borrowed while the way carries bulk; nil: none
+	bytes    uint64  // payload
+	streak   uint8   // reads in a row that were large
+	ended    bool    // FIN was read
+	finished bool    // FIN was passed on
+}
+
+func (w *way) holds() bool { return w.held != nil || w.pipe != nil && w.pipe.holds > 0 }
+
+func (c *conn) record(v route.Verdict, began time.Time, now time.Duration) route.Record {
+	r := refusal(c.route.Name, c.client, c.dst, v, began)
+	r.Took = now - c.began
+	r.ToOrigin, r.ToClient = c.ways[route.ToOrigin].bytes, c.ways[route.ToClient].bytes
+	if c.state == relaying {
+		r.Origin = c.origin.At(c.dst.Port())
+	}
+	return r
+}

@@ -1,0 +1,140 @@
+package tcp
+
+import (
+	"errors"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+
+	"anyport/proxy/header"
+	"anyport/proxy/route"
+)
+
+// dial asks the route's origins in turn, until one may answer. Where none is
+// left, v is the verdict on the conn.
+func (l *loop) dial(c *conn, v route.Verdict) {
+	for {
+		c.origin = c.route.Origins.Pick(c.client.Addr(), c.tried)
+		if c.origin == nil {
+			l.end(c, v)
+			return
+		}
+		c.origin.Begin()
+		err := l.ask(c)
+		if err == nil {
+			l.watch(c)
+			return
+		}
+		l.log.Debug("dial", "route", c.route.Name, "origin", c.origin.Text, "error", err)
+		if scarce(err) {
+			l.shut(err)
+			l.end(c, route.OutOfFiles)
+			return
+		}
+		l.giveUp(c)
+		v = route.ConnectFailed
+	}
+}
+
+// ask begins to dial the picked origin.
+func (l *loop) ask(c *conn) error {
+	to := c.origin.At(c.dst.Port())
+	if !to.IsValid() {
+		return errors.New("its name has no address yet")
+	}
+	fd, err := l.socket(to.Addr())
+	if err != nil {
+		return err
+	}
+	c.ends[originEnd] = end{fd: int32(fd)}
+	c.dialled = l.time()
+	if err := connect(fd, to, l.source(c.route.Source, to.Addr())); err != nil {
+		return err
+	}
+	return l.poll(c, originEnd)
+}
+
+// socket falls back on the reserve: the conn is accepted, so it must not wait.
+func (l *loop) socket(to netip.Addr) (int, error) {
+	fd, err := socket(to)
+	if scarce(err) && l.gate.spend() {
+		l.shut(err)
+		return socket(to)
+	}
+	return fd, err
+}
+
+// source goes round the addresses of the origin's family; none is the kernel's choice.
+func (l *loop) source(sources []netip.Addr, to netip.Addr) netip.Addr {
+	l.dials++
+	for i := range sources {
+		if s := sources[(l.dials+i)%len(sources)]; s.Is4() == to.Is4() {
+			return s
+		}
+	}
+	return netip.Addr{}
+}
+
+// giveUp ends the dial under way; the origin is not tried again for this conn.
+func (l *loop) giveUp(c *conn) {
+	if fd := c.ends[originEnd].fd; fd >= 0 {
+		_ = unix.Close(int(fd))
+	}
+	c.ends[originEnd] = end{fd: -1}
+	c.origin.End()
+	c.tried = append(c.tried, c.origin)
+	c.origin = nil
+}
+
+// again goes on with the next origin; v is what became of the last dial.
+func (l *loop) again(c *conn, v route.Verdict) {
+	l.giveUp(c)
+	l.dial(c, v)
+}
+
+// await is the turn of a conn whose origin has not answered yet.
+func (l *loop) await(c *conn) {
+	e := &c.ends[originEnd]
+	switch {
+	case c.ends[clientEnd].failed:
+		l.end(c, route.ResetByClient)
+	case e.failed:
+		l.answered(c, failure(e.fd))
+	case e.writable:
+		l.answered(c, nil)
+	}
+}
+
+// answered takes the outcome of a dial. An origin that accepted and reset at
+// once has answered: its bytes and its RST are the client's.
+func (l *loop) answered(c *conn, err error) {
+	if err != nil && !errors.Is(err, unix.ECONNRESET) {
+		l.log.Debug("dial", "route", c.route.Name, "origin", c.origin.Text, "error", err)
+		l.again(c, route.ConnectFailed)
+		return
+	}
+	c.state = relaying
+	c.active = l.now
+	c.route.Stats.Shard(l.shard).Connected(l.time() - c.dialled)
+	l.watch(c)
+	lead, err := header.Stream(c.route.ProxyProtocol, c.client, c.dst)
+	if err != nil {
+		l.log.Error("no header", "route", c.route.Name, "error", err)
+		l.end(c, route.HeaderFailed)
+		return
+	}
+	if len(lead) > 0 {
+		l.lead(c, lead)
+	}
+	l.relay(c)
+}
+
+// lead sends the header, in one write with what the client has sent by now.
+// Origins that speak first wait for it, so it waits for nothing.
+func (l *loop) lead(c *conn, header []byte) {
+	n := copy(l.scratch, header)
+	if c.ends[clientEnd].readable {
+		n += l.receive(c, route.ToOrigin, l.scratch[n:])
+	}
+	l.send(c, route.ToOrigin, l.scratch[:n])
+}

@@ -1,0 +1,48 @@
+package tcp
+
+func (l *loop) draining() bool { return l.drainBegan != 0 }
+
+// drain begins the loop's end: conns live on, up to their route's drain_timeout.
+func (l *loop) drain() {
+	l.drainBegan = max(l.now, 1)
+	for _, fd := range append(l.listeners, l.wake) {
+		l.unlisten(fd)
+	}
+	for _, c := range l.slots {
+		if c != nil {
+			l.limit(c)
+			l.watch(c)
+		}
+	}
+}
+
+// calling says that a draining loop has conns to take from an accept queue:
+// their clients have long been told that they are connected.
+func (l *loop) calling() bool {
+	return l.draining() && !l.gate.shut && len(l.listeners) > 0
+}
+
+// lastCalls accepts what is in the queues, one batch of each a turn.
+func (l *loop) lastCalls() error {
+	if !l.calling() {
+		return nil
+	}
+	var left []int
+	for _, fd := range l.listeners {
+		dry, err := l.accept(fd)
+		if err != nil {
+			return err
+		}
+		if !dry {
+			left = append(left, fd)
+		}
+	}
+	l.listeners = left
+	return nil
+}
+
+// done says that the loop has drained. With the gate shut and no conn whose end
+// could open it, what still waits in the queues is left to who closes them.
+func (l *loop) done() bool {
+	return l.draining() && l.conns == 0 && !l.calling()
+}

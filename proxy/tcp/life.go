@@ -1,0 +1,107 @@
+package tcp
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"anyport/config"
+	"anyport/proxy/route"
+)
+
+// adopt gives a conn its slot.
+func (l *loop) adopt(c *conn) {
+	l.generation++
+	if l.generation == 0 { // is the loop's own
+		l.generation++
+	}
+	c.generation = l.generation
+	c.began, c.active = l.now, l.now
+	c.timer.conn = c
+	l.limit(c)
+	if last := len(l.free) - 1; last >= 0 {
+		c.slot, l.free = l.free[last], l.free[:last]
+	} else {
+		c.slot = uint32(len(l.slots))
+		l.slots = append(l.slots, nil)
+	}
+	l.slots[c.slot] = c
+	l.conns++
+}
+
+// limit bounds the rest of a conn's life while the loop drains.
+func (l *loop) limit(c *conn) {
+	if l.draining() {
+		c.drained = l.drainBegan + c.route.Drain
+	}
+}
+
+// watch sets the conn's timer to its deadline.
+func (l *loop) watch(c *conn) {
+	at, _ := c.deadline(c.route.Timeouts)
+	l.wheel.set(&c.timer, at)
+}
+
+// expire looks whether the deadline has moved since the timer was set, as every
+// byte moves it; if not, the conn is over, or the next origin has its chance.
+func (l *loop) expire(c *conn) {
+	at, v := c.deadline(c.route.Timeouts)
+	switch {
+	case at > l.now:
+		l.wheel.set(&c.timer, at)
+	case v == route.ConnectTimedOut:
+		l.again(c, v)
+	default:
+		l.end(c, v)
+	}
+}
+
+// end is the one way out of a conn's life.
+func (l *loop) end(c *conn, v route.Verdict) {
+	ended := c.record(v, l.wall(c.began), l.now)
+	c.state = over
+	l.wheel.stop(&c.timer)
+	for d := range c.ways {
+		l.empty(&c.ways[d])
+	}
+	c.close(v)
+	l.slots[c.slot] = nil
+	l.free = append(l.free, c.slot)
+	l.conns--
+	if c.origin != nil {
+		c.origin.End()
+	}
+	c.route.Release(config.TCP, c.client.Addr())
+	c.route.Stats.Shard(l.shard).End(config.TCP, v)
+	l.record(ended)
+	l.reopen()
+}
+
+// empty gives back what a way holds.
+func (l *loop) empty(w *way) {
+	if w.held != nil {
+		buffers.Put(w.held)
+		w.held = nil
+	}
+	if w.pipe != nil {
+		l.pipes.giveBack(w.pipe)
+		w.pipe = nil
+	}
+}
+
+// close ends both sockets: with FIN when both sides had closed in order, and
+// otherwise with RST, for a conn that was cut must not look complete.
+func (c *conn) close(v route.Verdict) {
+	for _, e := range c.ends {
+		switch {
+		case e.fd < 0:
+		case v == route.Closed:
+			_ = unix.Close(int(e.fd))
+		default:
+			abort(int(e.fd))
+		}
+	}
+}
+
+// wall is the clock time of a moment.
+func (l *loop) wall(at time.Duration) time.Time { return l.started.Add(at) }

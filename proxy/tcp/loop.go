@@ -1,0 +1,163 @@
+package tcp
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"anyport/proxy/route"
+)
+
+// loop is one event loop, with the conns that it accepted. Nothing of it is
+// shared with other loops.
+type loop struct {
+	shard    int
+	routes   *route.Live
+	unrouted *atomic.Uint64
+	record   func(route.Record)
+	log      *slog.Logger
+
+	started time.Time
+	now     time.Duration // since started, taken once a turn
+
+	epoll      int
+	wake       int // readable once Serve's ctx is done; all loops share it
+	listeners  []int
+	drainBegan time.Duration // 0: not draining
+
+	slots      []*conn
+	free       []uint32 // slots
+	conns      int
+	generation uint32
+	ready      []*conn // stopped by the bound of their turn
+	wheel      wheel
+	gate       gate
+	pipes      pipes
+	dials      int
+
+	scratch []byte
+	events  [256]unix.EpollEvent
+}
+
+// open makes the loop's own fds and begins to listen; close undoes it.
+func (l *loop) open() (err error) {
+	l.epoll, l.gate.reserve = -1, -1
+	defer func() {
+		if err != nil {
+			l.close()
+		}
+	}()
+	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return os.NewSyscallError("epoll_create1", err)
+	}
+	if !l.gate.refill() {
+		return fmt.Errorf("no file is left for the reserve: raise the limit of open files")
+	}
+	wake := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(l.wake)}
+	if err := unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, l.wake, &wake); err != nil {
+		return os.NewSyscallError("epoll_ctl", err)
+	}
+	for _, fd := range l.listeners {
+		if err := l.listen(fd); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// close ends what is still there, which is nothing after an orderly drain.
+func (l *loop) close() {
+	for _, c := range l.slots {
+		if c != nil {
+			l.end(c, route.RelayFailed)
+		}
+	}
+	l.pipes.close()
+	l.gate.spend()
+	if l.epoll >= 0 {
+		_ = unix.Close(l.epoll)
+	}
+}
+
+// run turns until the loop has drained, or epoll or a listener fails. It runs as
+// a goroutine of Serve's, not locked to a thread: when epoll_wait returns and
+// others hold all processors, the scheduler can then go on with whichever thread
+// gets the next one, instead of handing over to this one.
+func (l *loop) run() error {
+	defer l.close()
+	for !l.done() {
+		n, err := unix.EpollWait(l.epoll, l.events[:], l.timeout())
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			return os.NewSyscallError("epoll_wait", err)
+		}
+		l.now = l.time()
+		if err := l.turn(l.events[:max(n, 0)]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// turn handles the events, then what earlier turns left, then what is due.
+func (l *loop) turn(events []unix.EpollEvent) error {
+	for i := range events {
+		if err := l.dispatch(&events[i]); err != nil {
+			return err
+		}
+	}
+	l.resume()
+	l.wheel.advance(l.now, func(t *timer) {
+		if t.conn == nil {
+			l.reopen()
+		} else {
+			l.expire(t.conn)
+		}
+	})
+	return l.lastCalls()
+}
+
+func (l *loop) serve(c *conn) {
+	switch c.state {
+	case dialling:
+		l.await(c)
+	case relaying:
+		l.relay(c)
+	}
+}
+
+// queue puts a conn on the ready list, which is served before the next wait.
+func (l *loop) queue(c *conn) {
+	if !c.queued {
+		c.queued = true
+		l.ready = append(l.ready, c)
+	}
+}
+
+func (l *loop) resume() {
+	waiting := l.ready
+	l.ready = nil
+	for _, c := range waiting {
+		c.queued = false
+		l.serve(c)
+	}
+}
+
+// timeout is how long epoll may wait, in milliseconds; -1 is for ever.
+func (l *loop) timeout() int {
+	if len(l.ready) > 0 || l.calling() {
+		return 0
+	}
+	wait := l.wheel.wait(l.now)
+	if wait == never {
+		return -1
+	}
+	return int((wait + time.Millisecond - 1) / time.Millisecond)
+}
+
+// time is the moment of the call; now, that of the turn, is cheaper.
+func (l *loop) time() time.Duration { return time.Since(l.started) }

@@ -1,0 +1,103 @@
+package tcp
+
+import (
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	bufferSize = 64 << 10
+
+	// A pipe takes pipeSize at most, so a stalled reader holds no more than that.
+	pipeSize = 256 << 10
+
+	// Without CAP_SYS_RESOURCE, pipe-user-pages-soft (64 MiB) allows a user 256
+	// pipes of this size; the loops share it with the rest of the host.
+	pipesMost = 128 // a loop's, in use and spare
+	pipesKept = 16  // spare
+)
+
+// buffer holds what one end has sent and the other has not taken yet.
+type buffer struct {
+	bytes    [bufferSize]byte
+	from, to int
+}
+
+var buffers = sync.Pool{New: func() any { return new(buffer) }}
+
+// keep copies b, which is no longer than a buffer.
+func keep(b []byte) *buffer {
+	k := buffers.Get().(*buffer)
+	k.from, k.to = 0, copy(k.bytes[:], b)
+	return k
+}
+
+// pipe carries bulk past user space.
+type pipe struct {
+	read, write int
+	holds       int
+}
+
+// pipes lends pipes to the ways of one loop.
+type pipes struct {
+	spare []*pipe
+	lent  int
+}
+
+// borrow returns an empty pipe, or nil where the bound or the kernel allows no more.
+func (p *pipes) borrow() *pipe {
+	if p.lent >= pipesMost {
+		return nil
+	}
+	if last := len(p.spare) - 1; last >= 0 {
+		lent := p.spare[last]
+		p.spare = p.spare[:last]
+		p.lent++
+		return lent
+	}
+	made := newPipe()
+	if made != nil {
+		p.lent++
+	}
+	return made
+}
+
+// newPipe returns nil when the kernel has no fds or no pages for it. Beyond the
+// soft limit pipe(2) still gives one, of two pages, that must not grow: slower
+// than a buffer.
+func newPipe() *pipe {
+	var ends [2]int
+	if err := unix.Pipe2(ends[:], unix.O_NONBLOCK|unix.O_CLOEXEC); err != nil {
+		return nil
+	}
+	made := &pipe{read: ends[0], write: ends[1]}
+	if _, err := unix.FcntlInt(uintptr(made.write), unix.F_SETPIPE_SZ, pipeSize); err != nil {
+		made.close()
+		return nil
+	}
+	return made
+}
+
+// giveBack ends a loan. A pipe that still holds bytes of one conn must never
+// reach another.
+func (p *pipes) giveBack(lent *pipe) {
+	p.lent--
+	if lent.holds > 0 || len(p.spare) >= pipesKept {
+		lent.close()
+		return
+	}
+	p.spare = append(p.spare, lent)
+}
+
+func (p *pipe) close() {
+	_ = unix.Close(p.read)
+	_ = unix.Close(p.write)
+}
+
+func (p *pipes) close() {
+	for _, spare := range p.spare {
+		spare.close()
+	}
+	p.spare = nil
+}

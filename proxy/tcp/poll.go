@@ -1,0 +1,58 @@
+package tcp
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// listen adds a listener to the loop's epoll: level-triggered, so that a batch
+// may leave some conns for the next turn, and exclusive (Linux 4.5), so that a
+// new conn wakes one of the loops that share it.
+func (l *loop) listen(fd int) error {
+	event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLEXCLUSIVE, Fd: int32(fd)}
+	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd, &event))
+}
+
+func (l *loop) unlisten(fd int) {
+	_ = unix.EpollCtl(l.epoll, unix.EPOLL_CTL_DEL, fd, nil)
+}
+
+// poll watches one end of a conn, once for all its life.
+func (l *loop) poll(c *conn, which int) error {
+	event := unix.EpollEvent{
+		Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLPRI | unix.EPOLLET,
+		Fd:     int32(c.slot<<1) | int32(which),
+		Pad:    int32(c.generation),
+	}
+	return unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, int(c.ends[which].fd), &event)
+}
+
+// dispatch finds whose event it is. The conn that it tells of may be closed
+// since, earlier in the same batch, and its slot and fds another's.
+func (l *loop) dispatch(e *unix.EpollEvent) error {
+	generation, slot, which := uint32(e.Pad), uint32(e.Fd)>>1, e.Fd&1
+	switch {
+	case generation != 0:
+		if c := l.slots[slot]; c != nil && c.generation == generation {
+			c.ends[which].hear(e.Events)
+			l.serve(c)
+		}
+	case int(e.Fd) == l.wake:
+		l.drain()
+	case !l.gate.shut && !l.draining():
+		_, err := l.accept(int(e.Fd))
+		return err
+	}
+	return nil
+}
+
+// hear takes what an event says.
+func (e *end) hear(events uint32) {
+	const over = unix.EPOLLERR | unix.EPOLLHUP | unix.EPOLLRDHUP
+	e.readable = e.readable || events&(unix.EPOLLIN|over) != 0
+	e.writable = e.writable || events&unix.EPOLLOUT != 0
+	e.hungUp = e.hungUp || events&over != 0
+	e.urgent = e.urgent || events&unix.EPOLLPRI != 0
+	e.failed = e.failed || events&unix.EPOLLERR != 0
+}

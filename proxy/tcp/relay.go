@@ -1,0 +1,192 @@
+package tcp
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+
+	"anyport/config"
+	"anyport/proxy/route"
+)
+
+// relay moves what can be moved now, both ways, up to a bound.
+func (l *loop) relay(c *conn) {
+	l.drive(c, route.ToOrigin)
+	l.drive(c, route.ToClient)
+	switch v := c.fate(); {
+	case v != route.Undecided:
+		l.end(c, v)
+	case c.busy():
+		l.queue(c)
+	}
+}
+
+// drive takes the steps of one way until it rests or had its share of the turn.
+func (l *loop) drive(c *conn, d route.Direction) {
+	w, from, to := &c.ways[d], &c.ends[d], &c.ends[1-d]
+	for range turnSteps {
+		switch w.next(from, to) {
+		case rest:
+			l.settle(w)
+			return
+		case flush:
+			l.flush(c, d)
+		case move:
+			l.move(c, d)
+		case finish:
+			l.finish(c, d)
+		}
+	}
+}
+
+// settle gives back the pipe of a way that rests with nothing in it.
+func (l *loop) settle(w *way) {
+	if w.pipe != nil && w.pipe.holds == 0 {
+		l.pipes.giveBack(w.pipe)
+		w.pipe = nil
+	}
+}
+
+func (l *loop) move(c *conn, d route.Direction) {
+	w := &c.ways[d]
+	if c.ends[d].urgent {
+		w.streak = 0
+		l.settle(w)
+	}
+	if w.pipe == nil && w.streak >= bulkStreak {
+		w.pipe = l.pipes.borrow()
+	}
+	if w.pipe != nil {
+		l.fill(c, d)
+		return
+	}
+	if n := l.receive(c, d, l.scratch); n > 0 {
+		l.send(c, d, l.scratch[:n])
+	}
+}
+
+// receive reads into b what the end has sent.
+func (l *loop) receive(c *conn, d route.Direction, b []byte) (n int) {
+	w, from := &c.ways[d], &c.ends[d]
+	n, err := unix.Read(int(from.fd), b)
+	switch {
+	case err != nil:
+		from.read(err)
+		return 0
+	case n == 0: // after an error was fetched by another call, 0 is no FIN
+		from.readable, w.ended = false, !from.failed
+		return 0
+	}
+	l.count(c, d, n)
+	w.streak = streak(w.streak, n)
+	// A stream's short read has emptied it (epoll(7)), and spares the call that
+	// would say EAGAIN; but not before FIN or RST is read, nor at urgent data.
+	if n < len(b) && !from.hungUp && !from.failed && !from.urgent {
+		from.readable = false
+	}
+	return n
+}
+
+// fill splices from the end into the way's pipe.
+func (l *loop) fill(c *conn, d route.Direction) {
+	w, from := &c.ways[d], &c.ends[d]
+	n, err := unix.Splice(int(from.fd), nil, w.pipe.write, nil, pipeSize, unix.SPLICE_F_NONBLOCK|unix.SPLICE_F_MOVE)
+	switch {
+	case err != nil:
+		from.read(err)
+	case n == 0: // FIN, or urgent data that splice can't pass: let read say which
+		w.streak = 0
+		l.settle(w)
+	default:
+		w.pipe.holds = int(n)
+		l.count(c, d, int(n))
+		w.streak = streak(w.streak, int(n))
+	}
+}
+
+func (l *loop) count(c *conn, d route.Direction, n int) {
+	c.active = l.now
+	c.ways[d].bytes += uint64(n)
+	c.route.Stats.Shard(l.shard).Bytes(config.TCP, d, n)
+}
+
+// send hands b over, and keeps what is not taken.
+func (l *loop) send(c *conn, d route.Direction, b []byte) {
+	n, err := unix.Write(int(c.ends[1-d].fd), b)
+	if err != nil {
+		c.ends[1-d].wrote(err)
+		n = 0
+	}
+	if n < len(b) && !c.ends[1-d].failed {
+		c.ways[d].held = keep(b[n:])
+	}
+}
+
+// flush hands over what is held.
+func (l *loop) flush(c *conn, d route.Direction) {
+	w, to := &c.ways[d], &c.ends[1-d]
+	n, err := w.drain(int(to.fd))
+	if err != nil {
+		to.wrote(err)
+		return
+	}
+	if n > 0 {
+		c.active = l.now
+	}
+}
+
+// drain writes what is held to fd.
+func (w *way) drain(fd int) (n int, err error) {
+	if w.held == nil {
+		n, err := unix.Splice(w.pipe.read, nil, fd, nil, w.pipe.holds, unix.SPLICE_F_NONBLOCK|unix.SPLICE_F_MOVE)
+		if err == nil {
+			w.pipe.holds -= int(n)
+		}
+		return int(n), err
+	}
+	k := w.held
+	if n, err = unix.Write(fd, k.bytes[k.from:k.to]); err != nil {
+		return 0, err
+	}
+	if k.from += n; k.from == k.to {
+		buffers.Put(k)
+		w.held = nil
+	}
+	return n, nil
+}
+
+// finish passes FIN on. A conn's second FIN goes with its close.
+func (l *loop) finish(c *conn, d route.Direction) {
+	c.ways[d].finished = true
+	if c.ways[1-d].finished {
+		return
+	}
+	if err := unix.Shutdown(int(c.ends[1-d].fd), unix.SHUT_WR); err != nil {
+		c.ends[1-d].wrote(err)
+	}
+	c.active = l.now
+	l.watch(c) // half_close_timeout may end before idle_timeout
+}
+
+// read takes the error of a read from the end.
+func (e *end) read(err error) {
+	switch {
+	case errors.Is(err, unix.EINTR):
+	case errors.Is(err, unix.EAGAIN):
+		e.readable = false
+	default:
+		e.readable, e.failed = false, true
+	}
+}
+
+// wrote takes the error of a write to the end. It says nothing of what the end
+// has sent before, which may still be read.
+func (e *end) wrote(err error) {
+	switch {
+	case errors.Is(err, unix.EINTR):
+	case errors.Is(err, unix.EAGAIN):
+		e.writable = false
+	default:
+		e.failed, e.readable = true, true
+	}
+}

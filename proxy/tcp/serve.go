@@ -1,0 +1,147 @@
+// Package tcp carries conns from their first byte to their last, on a few event
+// loops. This is the life of a conn, step by step:
+//
+//   - accept (accept.go). One loop takes it from a listener's queue and keeps it
+//     to its end. dst is the accepted socket's own name, for steering leaves it
+//     as the client wrote it. A dst that no route forwards, and a client that its
+//     route does not admit, get RST. When fds run out, conns wait in the queue
+//     (gate.go).
+//   - dial (dial.go). The route's origins are asked one after the other, until
+//     one accepts. Nothing is read from the client before that, so nothing is
+//     lost on an origin that fails.
+//   - header. The PROXY header goes out as soon as the origin has accepted, in
+//     one write with what the client has sent by then. It waits for no byte of
+//     the client: the origin may be the one to speak first.
+//   - relay (relay.go). Both ways by read and write through one buffer of the
+//     loop's; what the other side does not take is kept, and no more is read until
+//     it is taken, so that a stalled reader stops its sender. A way whose reads
+//     fill the buffer time and again borrows a pipe (pipe.go) and splices.
+//   - close (life.go). FIN is passed on once all before it is; the other way
+//     lives on, up to half_close_timeout without a byte. The second FIN ends the
+//     conn. RST and every other end are passed on as RST, and what came before an
+//     RST is delivered first if that needs no waiting: a conn that was cut never
+//     looks complete.
+//
+// Urgent data is passed in-band: each byte arrives in its place, its mark does not.
+//
+// What happens next is decided in decide.go, by functions of a conn's state alone;
+// poll.go turns events into that state. Each socket stands in its loop's epoll
+// once, edge-triggered. An idle conn owns two fds, its struct and a place in the
+// loop's timer wheel (wheel.go): no goroutine, no buffer, no pipe.
+package tcp
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+
+	"anyport/proxy/route"
+)
+
+// Options is what Serve needs.
+type Options struct {
+	// Listeners are listening sockets: raw, non-blocking, and the caller's, who
+	// keeps them open until Serve has returned. Serve sets TCP_NODELAY and
+	// SO_OOBINLINE on them. Loops share them out evenly; where there are fewer
+	// listeners than loops, loops share a listener.
+	Listeners []int
+
+	Loops      int                // event loops, at least 1; one a core
+	FirstShard int                // loop i counts in shard FirstShard+i of the routes' Stats
+	Routes     *route.Live        // asked once a conn
+	Record     func(route.Record) // called from the loops once a conn has ended or was refused; must not block; may be nil
+	Unrouted   *atomic.Uint64     // counts conns whose dst no route forwards; may be nil
+	Log        *slog.Logger
+}
+
+// Serve accepts and relays conns until ctx is done. From then on it takes no more
+// than those that wait in the accept queues by now, and returns nil when the last
+// conn has ended or its route's Drain timeout has cut it. An error of a conn ends
+// that conn; an error returned is one of epoll or of a listener.
+func Serve(ctx context.Context, opt Options) error {
+	if opt.Loops < 1 || len(opt.Listeners) == 0 {
+		return errors.New("tcp: at least one loop and one listener are needed")
+	}
+	for _, fd := range opt.Listeners {
+		if err := prepare(fd); err != nil {
+			return err
+		}
+	}
+	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
+	if err != nil {
+		return os.NewSyscallError("eventfd", err)
+	}
+	defer unix.Close(wake)
+	loops, err := open(opt, wake)
+	if err != nil {
+		return err
+	}
+	return run(ctx, loops, wake)
+}
+
+// open makes the loops, all of them or none.
+func open(opt Options, wake int) (loops []*loop, err error) {
+	for i := range opt.Loops {
+		l := newLoop(opt, i, wake)
+		if err := l.open(); err != nil {
+			for _, l := range loops {
+				l.close()
+			}
+			return nil, err
+		}
+		loops = append(loops, l)
+	}
+	return loops, nil
+}
+
+// run starts one goroutine a loop, which ends when the loop has drained, and one
+// that ends with ctx and wakes them all. A loop that fails makes the others drain.
+func run(ctx context.Context, loops []*loop, wake int) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, l := range loops {
+		group.Go(l.run)
+	}
+	group.Go(func() error {
+		<-ctx.Done()
+		_, err := unix.Write(wake, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+		return os.NewSyscallError("eventfd", err)
+	})
+	return group.Wait()
+}
+
+func newLoop(opt Options, i, wake int) *loop {
+	l := &loop{
+		shard:     opt.FirstShard + i,
+		routes:    opt.Routes,
+		unrouted:  opt.Unrouted,
+		record:    opt.Record,
+		log:       opt.Log,
+		started:   time.Now(),
+		wake:      wake,
+		listeners: share(opt.Listeners, i, opt.Loops),
+		scratch:   make([]byte, bufferSize),
+	}
+	if l.record == nil {
+		l.record = func(route.Record) {}
+	}
+	if l.unrouted == nil {
+		l.unrouted = new(atomic.Uint64)
+	}
+	return l
+}
+
+// share is loop i's part of the listeners.
+func share(listeners []int, i, loops int) (own []int) {
+	for n, fd := range listeners {
+		if k := min(len(listeners), loops); n%k == i%k {
+			own = append(own, fd)
+		}
+	}
+	return own
+}
