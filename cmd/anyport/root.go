@@ -43,9 +43,10 @@ file says which origin each address and port belongs to.`,
 		RunE:          noCommand,
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
+	root.SuggestionsMinimumDistance = 2 // cobra's own default holds only where it reports the error itself
 	root.SetHelpTemplate(help)
 	root.SetHelpCommand(newHelp())
-	root.AddCommand(newRun(), newCheck(), newExplain(), newStatus(), newVersion(), newCompletion())
+	root.AddCommand(newRun(), newCheck(), newExplain(), newStatus(), newDemo(), newVersion(), newCompletion())
 	root.SetVersionTemplate(versionLine())
 	for _, cmd := range root.Commands() {
 		cmd.DisableFlagsInUseLine = true
