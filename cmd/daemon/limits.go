@@ -6,20 +6,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mostFiles bounds what is asked for: fs.nr_open's own default. Some containers
+// MostFiles bounds what is asked for: fs.nr_open's own default. Some containers
 // allow a thousand million, and what is sized by the limit would be huge.
-const mostFiles = 1 << 20
+const MostFiles = 1 << 20
 
-// fewFiles is where an operator should hear that the limit is low: each conn
+// FewFiles is where an operator should hear that the limit is low: each conn
 // takes two, each flow one.
-const fewFiles = 65536
+const FewFiles = 65536
 
 // openFiles raises RLIMIT_NOFILE as far as it may go.
 func (d *daemon) openFiles() (err error) {
 	if d.files, err = raiseFiles(); err != nil {
 		return err
 	}
-	if d.files < fewFiles {
+	if d.files < FewFiles {
 		d.log.Warn("few file descriptors: each TCP conn takes two, each UDP flow one",
 			"files", d.files, "hint", "raise LimitNOFILE= of the systemd unit, or ulimit -n")
 	}
@@ -34,8 +34,8 @@ func raiseFiles() (uint64, error) {
 		return 0, fmt.Errorf("read RLIMIT_NOFILE: %w", err)
 	}
 	wanted := []unix.Rlimit{
-		{Cur: mostFiles, Max: max(limit.Max, mostFiles)},
-		{Cur: min(limit.Max, mostFiles), Max: limit.Max},
+		{Cur: MostFiles, Max: max(limit.Max, MostFiles)},
+		{Cur: min(limit.Max, MostFiles), Max: limit.Max},
 	}
 	for _, want := range wanted {
 		if unix.Setrlimit(unix.RLIMIT_NOFILE, &want) == nil {

@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"os"
 	"time"
 
 	"anyport/proxy"
@@ -35,28 +34,14 @@ type SteeringStatus struct {
 	ProgramID       uint32   `json:"program_id"`
 	ForeignPrograms []uint32 `json:"foreign_programs"` // ids of others' sk_lookup programs in this network namespace
 	Prefixes        int      `json:"prefixes"`
+	Error           string   `json:"error,omitempty"` // why the kernel could not be asked
 }
 
 // RouteStatus joins what the kernel and the proxy count of a route.
 type RouteStatus struct {
 	proxy.RouteStatus
-	Lookups  uint64 `json:"lookups"` // first packets that the kernel decided by this route
-	Refused  uint64 `json:"refused"` // of these, with RST or ICMP port unreachable
-	Dropped  uint64 `json:"dropped"` // of these, in silence
+	Lookups  uint64 `json:"lookups"` // SYNs and datagrams that the kernel decided by this route
+	Refused  uint64 `json:"refused"` // of these, answered with RST or ICMP port unreachable
+	Dropped  uint64 `json:"dropped"` // of these, left in silence
 	Draining bool   `json:"draining"`
-}
-
-func (d *daemon) status() Status {
-	g := d.serving.Load()
-	status := Status{
-		Version:       d.opt.Version,
-		PID:           os.Getpid(),
-		UptimeSeconds: int64(time.Since(d.begun).Seconds()),
-		Stopping:      d.stopping.Load(),
-		Files:         d.files,
-		MaxFlows:      maxFlows(d.files),
-		Config:        ConfigStatus{Path: g.config.Path, Generation: g.number, LoadedAt: g.loaded},
-		Routes:        []RouteStatus{},
-	}
-	return status
 }

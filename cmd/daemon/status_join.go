@@ -1,0 +1,61 @@
+package daemon
+
+import (
+	"os"
+	"time"
+
+	"anyport/proxy"
+	"anyport/steering"
+)
+
+// status asks the kernel and the proxy, and joins their answers.
+func (d *daemon) status() Status {
+	g := d.serving.Load()
+	kernel, err := d.steering.Status()
+	return Status{
+		Version:       d.opt.Version,
+		PID:           os.Getpid(),
+		UptimeSeconds: int64(time.Since(d.begun).Seconds()),
+		Stopping:      d.stopping.Load(),
+		Files:         d.files,
+		MaxFlows:      maxFlows(d.files),
+		Config:        ConfigStatus{Path: g.config.Path, Generation: g.number, LoadedAt: g.loaded},
+		Steering:      steeringStatus(kernel, g.config.Steering.Pin != "", err),
+		Routes:        joinRoutes(d.proxy.Status(), kernel.Counters, d.stopping.Load()),
+		Unrouted:      d.proxy.Unrouted(),
+	}
+}
+
+func steeringStatus(kernel steering.Status, pinned bool, err error) SteeringStatus {
+	status := SteeringStatus{
+		Attached:        kernel.Attached,
+		Pinned:          pinned,
+		ProgramID:       kernel.ProgramID,
+		ForeignPrograms: append([]uint32{}, kernel.Foreign...), // [] in JSON, never null
+		Prefixes:        kernel.Prefixes,
+	}
+	if err != nil {
+		status.Error = err.Error()
+	}
+	return status
+}
+
+// joinRoutes adds to each route what the kernel has counted under its name.
+func joinRoutes(served []proxy.RouteStatus, kernel []steering.Counters, draining bool) []RouteStatus {
+	verdicts := map[string]map[steering.Verdict]uint64{}
+	for _, c := range kernel {
+		verdicts[c.Route] = c.Verdicts
+	}
+	routes := []RouteStatus{}
+	for _, r := range served {
+		status := RouteStatus{RouteStatus: r, Draining: draining}
+		for _, n := range verdicts[r.Name] {
+			status.Lookups += n
+		}
+		status.Refused = verdicts[r.Name][steering.Refuse]
+		status.Dropped = verdicts[r.Name][steering.Drop]
+		status.Denied += verdicts[r.Name][steering.Deny]
+		routes = append(routes, status)
+	}
+	return routes
+}
