@@ -1,0 +1,46 @@
+package demo
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	proxyproto "github.com/pires/go-proxyproto"
+)
+
+// answer is what the origin was told of an exchange, and what it heard.
+type answer struct {
+	client, dst netip.AddrPort
+	said        string
+}
+
+// answerText is one line: client, dst, and what was said.
+func answerText(told *proxyproto.Header, said string) string {
+	return fmt.Sprintf("%v %v %s\n", told.SourceAddr, told.DestinationAddr, strings.TrimSuffix(said, "\n"))
+}
+
+func parseAnswer(line string) (a answer, err error) {
+	client, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+	dst, said, _ := strings.Cut(rest, " ")
+	if a.client, err = netip.ParseAddrPort(client); err != nil {
+		return a, fmt.Errorf("the origin answered %q", line)
+	}
+	if a.dst, err = netip.ParseAddrPort(dst); err != nil {
+		return a, fmt.Errorf("the origin answered %q", line)
+	}
+	a.said = said
+	return a, nil
+}
+
+// check says what is wrong with a as the answer to said, from client to dst.
+func (a answer) check(client, dst netip.AddrPort, said string) error {
+	switch {
+	case a.client != client:
+		return fmt.Errorf("the origin was told client %v, not %v", a.client, client)
+	case a.dst != dst:
+		return fmt.Errorf("the origin was told dst %v, not %v", a.dst, dst)
+	case a.said != said:
+		return fmt.Errorf("the origin heard %q, not %q", a.said, said)
+	}
+	return nil
+}

@@ -1,0 +1,80 @@
+package demo
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	barWidth = 24
+	barPause = 100 * time.Millisecond
+)
+
+// follow draws the progress of s on a terminal until stop is called, which leaves
+// its last line. Elsewhere that line alone is written.
+func follow(s *sweep, out io.Writer) (stop func()) {
+	if !isTerminal(out) {
+		return func() { fmt.Fprintln(out, s.line()) }
+	}
+	done, drawn := make(chan struct{}), make(chan struct{})
+	// The drawer is ended by stop.
+	go func() {
+		defer close(drawn)
+		pause := time.NewTicker(barPause)
+		defer pause.Stop()
+		for {
+			fmt.Fprintf(out, "\r%s", s.line())
+			select {
+			case <-pause.C:
+			case <-done:
+				fmt.Fprintf(out, "\r%s\n", s.line())
+				return
+			}
+		}
+	}()
+	return func() {
+		close(done)
+		<-drawn
+	}
+}
+
+// line is the state of the sweep: always of one width, so that it overwrites itself.
+func (s *sweep) line() string {
+	right, wrong, took := int(s.right.Load()), int(s.wrong.Load()), time.Since(s.begun).Seconds()
+	asked := right + wrong
+	return fmt.Sprintf("%s %-14s %s %6s right  %s wrong  %4.1f s  %6s/s",
+		s.network, s.addr, bar(asked, s.ports()), thousands(right), thousands(wrong), took, thousands(int(float64(asked)/took)))
+}
+
+func bar(part, whole int) string {
+	full := barWidth * part / whole
+	return "[" + strings.Repeat("#", full) + strings.Repeat(".", barWidth-full) + "]"
+}
+
+// thousands writes 65535 as 65,535.
+func thousands(n int) string {
+	text := strconv.Itoa(n)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
+}
+
+func indent(text string) string {
+	return "  " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n  ") + "\n"
+}
+
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	_, err := unix.IoctlGetTermios(int(file.Fd()), unix.TCGETS)
+	return err == nil
+}
