@@ -68,7 +68,9 @@ func (l *localRoutes) plan(cfg *config.Config, table *Table) (plan, error) {
 func (l *localRoutes) list(add func(p netip.Prefix, ours bool)) error {
 	filter := &netlink.Route{Table: unix.RT_TABLE_LOCAL, Type: unix.RTN_LOCAL}
 	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
-		all, err := l.handle.RouteListFiltered(family, filter, netlink.RT_FILTER_TABLE|netlink.RT_FILTER_TYPE)
+		all, err := dump(func() ([]netlink.Route, error) {
+			return l.handle.RouteListFiltered(family, filter, netlink.RT_FILTER_TABLE|netlink.RT_FILTER_TYPE)
+		})
 		if err != nil {
 			return fmt.Errorf("list the local routes: %w", err)
 		}

@@ -1,0 +1,90 @@
+package steering
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"anyport/config"
+)
+
+// Host is what the network of this host consists of: what no prefix may take from it.
+type Host struct {
+	Addresses []Attached   // its own, each as a single host
+	Subnets   []Attached   // reached through an interface without a gateway
+	Gateways  []netip.Addr // of its routes
+}
+
+// Attached is an address or subnet and its interface.
+type Attached struct {
+	Prefix    netip.Prefix
+	Interface string
+}
+
+// Check returns, as [config.Problems], what on this host forbids to serve cfg: the
+// findings of [CheckHost] and, unless shadow_listeners is set, those of [Shadowed]. It
+// reads the network namespace of the calling thread.
+func Check(cfg *config.Config, table *Table) error {
+	host, err := ReadHost()
+	if err != nil {
+		return err
+	}
+	problems := CheckHost(cfg, host)
+	if !cfg.Steering.ShadowListeners {
+		listeners, err := ReadListeners()
+		if err != nil {
+			return err
+		}
+		problems = append(problems, shadowProblems(cfg, Shadowed(table, listeners, host))...)
+	}
+	if len(problems) == 0 {
+		return nil
+	}
+	return problems
+}
+
+// CheckHost returns the prefixes of cfg that would cut host off from its own network. A prefix of a single address takes that alone, as it says; the
+// loopback addresses are not the business of this check.
+func CheckHost(cfg *config.Config, host *Host) config.Problems {
+	var problems config.Problems
+	for _, r := range cfg.Routes {
+		for i, p := range r.Prefixes {
+			taken := host.coveredBy(p)
+			if p.IsSingleIP() || len(taken) == 0 {
+				continue
+			}
+			problems = append(problems, config.Problem{
+				File: cfg.Path, Line: r.Line, Route: r.Name, Key: fmt.Sprintf("prefixes[%d]", i),
+				Text: fmt.Sprintf("%s covers %s, so this host would be cut off: take longer prefixes that leave them out, or single addresses",
+					p, strings.Join(taken, ", ")),
+			})
+		}
+	}
+	return problems
+}
+
+// coveredBy names what of the host lies in p.
+func (h *Host) coveredBy(p netip.Prefix) []string {
+	var taken []string
+	for _, s := range h.Subnets {
+		if covers(p, s.Prefix) {
+			taken = append(taken, fmt.Sprintf("the subnet %s on %s", s.Prefix, s.Interface))
+		}
+	}
+	for _, g := range h.Gateways {
+		if p.Contains(g) {
+			taken = append(taken, fmt.Sprintf("the gateway %s", g))
+		}
+	}
+	for _, a := range h.Addresses {
+		if covers(p, a.Prefix) {
+			taken = append(taken, fmt.Sprintf("this host's address %s on %s", a.Prefix.Addr(), a.Interface))
+		}
+	}
+	return taken
+}
+
+// covers reports whether all of inner lies in outer and is not loopback.
+func covers(outer, inner netip.Prefix) bool {
+	return outer.Bits() <= inner.Bits() && outer.Contains(inner.Addr()) && !inner.Addr().IsLoopback()
+}

@@ -1,0 +1,114 @@
+package steering
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+
+	"anyport/bpf"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/features"
+	"github.com/cilium/ebpf/link"
+	"github.com/cilium/ebpf/rlimit"
+)
+
+// Feature is one thing that the steering needs of the kernel.
+type Feature struct {
+	Name  string
+	Since string // the first Linux that has it
+	Err   error  // nil: it is there; errors.ErrUnsupported: it is not; else it cannot be told
+}
+
+// probes ask for one thing each, the steering program itself last: it fails for
+// the want of any of them, and would not say which.
+var probes = []struct {
+	name, since string
+	have        func() error
+}{
+	{"LPM tries", "4.11", func() error { return features.HaveMapType(ebpf.LPMTrie) }},
+	{"socket maps", "4.18", func() error { return features.HaveMapType(ebpf.SockMap) }},
+	{"sk_lookup programs", "5.9", func() error { return features.HaveProgramType(ebpf.SkLookup) }},
+	{"bpf_sk_assign", "5.9", func() error { return features.HaveProgramHelper(ebpf.SkLookup, asm.FnSkAssign) }},
+	{"the steering program", "5.9", haveSteer},
+}
+
+// Probe asks the kernel for what the steering needs by trying it. Nothing stays
+// loaded, and nothing is attached. It needs the capabilities that [Open] needs.
+func Probe() []Feature {
+	all := make([]Feature, len(probes))
+	for i, p := range probes {
+		err := p.have()
+		if errors.Is(err, ebpf.ErrNotSupported) {
+			err = fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
+		}
+		all[i] = Feature{Name: p.name, Since: p.since, Err: err}
+	}
+	return all
+}
+
+// haveSteer asks the verifier, whose mind differs from kernel to kernel.
+func haveSteer() error {
+	if err := rlimit.RemoveMemlock(); err != nil {
+		return fmt.Errorf("lift RLIMIT_MEMLOCK (before Linux 5.11): %w", err)
+	}
+	var objects bpf.SteerObjects
+	if err := bpf.LoadSteerObjects(&objects, nil); err != nil {
+		return err
+	}
+	return objects.Close()
+}
+
+// Program is one sk_lookup program that is attached to a network namespace.
+type Program struct {
+	ID   uint32
+	Name string // "": to read it needs CAP_SYS_ADMIN
+}
+
+// Programs lists the sk_lookup programs in this thread's network namespace, those of
+// a running anyport too, in the order in which they run. It needs CAP_NET_ADMIN.
+func Programs() ([]Program, error) {
+	netns, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		return nil, fmt.Errorf("open this network namespace: %w", err)
+	}
+	defer netns.Close()
+	result, err := link.QueryPrograms(link.QueryOptions{Target: int(netns.Fd()), Attach: ebpf.AttachSkLookup})
+	if err != nil {
+		return nil, fmt.Errorf("list the sk_lookup programs: %w", err)
+	}
+	var all []Program
+	for _, p := range result.Programs {
+		all = append(all, Program{ID: uint32(p.ID), Name: programName(p.ID)})
+	}
+	return all, nil
+}
+
+// programName returns "" where the name cannot be read.
+func programName(id ebpf.ProgramID) string {
+	program, err := ebpf.NewProgramFromID(id)
+	if err != nil {
+		return ""
+	}
+	defer program.Close()
+	info, err := program.Info()
+	if err != nil {
+		return ""
+	}
+	return info.Name
+}
+
+// LocalPrefixes lists what this thread's network namespace delivers to itself: its
+// addresses, and the routes of type local.
+func LocalPrefixes() ([]netip.Prefix, error) {
+	routes, err := newLocalRoutes()
+	if err != nil {
+		return nil, err
+	}
+	defer routes.handle.Close()
+	var all []netip.Prefix
+	err = routes.list(func(p netip.Prefix, _ bool) { all = append(all, p) })
+	return all, err
+}
