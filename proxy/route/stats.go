@@ -93,16 +93,16 @@ func (s *Stats) Totals() Totals {
 
 func (c *Counters) addTo(t *Totals) {
 	for _, p := range []config.Protocol{config.TCP, config.UDP} {
-		for v := range c.ended[index(p)] {
-			add(t.Ended[p], Verdict(v), c.ended[index(p)][v].Load())
+		for v := range Verdicts {
+			add(t.Ended[p], v, c.ended[index(p)][v].Load())
 		}
-		for d := range c.bytes[index(p)] {
-			add(t.Bytes[p], Direction(d), c.bytes[index(p)][d].Load())
+		for d := range directions {
+			add(t.Bytes[p], d, c.bytes[index(p)][d].Load())
 		}
 	}
-	for d := range c.datagrams {
-		for v := range c.datagrams[d] {
-			add(t.Datagrams[Direction(d)], Verdict(v), c.datagrams[d][v].Load())
+	for d := range directions {
+		for v := range Verdicts {
+			add(t.Datagrams[d], v, c.datagrams[d][v].Load())
 		}
 	}
 	c.connects.addTo(&t.Connects)
