@@ -8,6 +8,13 @@ import (
 	proxyproto "github.com/pires/go-proxyproto"
 )
 
+// question is long enough for the answer to be let through: until a client has
+// shown that it is there, it is sent at most three times what came from it
+// (anti_amplification).
+func question(dst netip.AddrPort) string {
+	return fmt.Sprintf("%-64s", "hello, "+dst.String())
+}
+
 // answer is what the origin was told of an exchange, and what it heard.
 type answer struct {
 	client, dst netip.AddrPort

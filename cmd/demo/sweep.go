@@ -77,7 +77,7 @@ func (s *sweep) ask(ctx context.Context) error {
 			return nil
 		}
 		dst := netip.AddrPortFrom(s.addr, uint16(port))
-		_, err := asker.ask(ctx, dst, "port "+strconv.Itoa(int(port)))
+		_, err := asker.ask(ctx, dst, question(dst))
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

@@ -37,7 +37,7 @@ func askOnce(ctx context.Context, network string, dst netip.AddrPort) (answer, e
 		return answer{}, err
 	}
 	defer asker.close()
-	return asker.ask(ctx, dst, "hello")
+	return asker.ask(ctx, dst, question(dst))
 }
 
 // clientFor is the client's address in the family of dst.
