@@ -1,6 +1,7 @@
 package udp
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 
@@ -41,7 +42,28 @@ func (d *dialer) connect(fd int, to netip.AddrPort, sources []netip.Addr) error 
 	if err := unix.Connect(fd, unixAddr(to)); err != nil {
 		return fmt.Errorf("connecting: %w", err)
 	}
+	if connectedToItself(fd, to) {
+		return errItself
+	}
 	return nil
+}
+
+var errItself = errors.New("nobody listens there: the kernel gave its port to the socket that dials it")
+
+// connectedToItself reports whether fd would answer for an origin that is not
+// there: a local port of the ephemeral range that is free may become fd's own.
+func connectedToItself(fd int, to netip.AddrPort) bool {
+	name, err := unix.Getsockname(fd)
+	if err != nil {
+		return false
+	}
+	switch own := name.(type) {
+	case *unix.SockaddrInet4:
+		return own.Port == int(to.Port()) && own.Addr == to.Addr().As4()
+	case *unix.SockaddrInet6:
+		return own.Port == int(to.Port()) && own.Addr == to.Addr().As16()
+	}
+	return false
 }
 
 // source takes turns, for each address has the ports of net.ipv4.ip_local_port_range once.

@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -77,17 +79,12 @@ func serveOn(t *testing.T, l *route.Live, listeners []int, dsts []netip.AddrPort
 			Record: func(r route.Record) { p.records <- r },
 		})
 	}()
-	stopped := false
-	p.stop = func() {
+	p.stop = sync.OnceFunc(func() {
 		cancel()
-		if stopped {
-			return
-		}
-		stopped = true
 		if err := <-ended; err != nil {
 			t.Errorf("Serve: %v", err)
 		}
-	}
+	})
 	t.Cleanup(p.stop)
 	return p
 }
@@ -219,6 +216,26 @@ func check(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// noLeaks wants, when the test has ended, as few files and goroutines as before it.
+func noLeaks(t *testing.T) {
+	t.Helper()
+	newPeer(t, "127.0.0.1").Close() // the runtime's own poller is open from now on
+	files, goroutines := countFiles(t), runtime.NumGoroutine()
+	t.Cleanup(func() {
+		waitFor(t, "the goroutines to end", func() bool { return runtime.NumGoroutine() <= goroutines })
+		if now := countFiles(t); now != files {
+			t.Errorf("%d files are open, %d were before", now, files)
+		}
+	})
+}
+
+func countFiles(t *testing.T) int {
+	t.Helper()
+	files, err := os.ReadDir("/proc/self/fd")
+	check(t, err)
+	return len(files)
 }
 
 // needRoot skips a test that can't do without; REQUIRE_ROOT=1 makes that a failure.

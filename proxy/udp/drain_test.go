@@ -1,0 +1,81 @@
+package udp
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"anyport/config"
+	"anyport/proxy/route"
+)
+
+// chat keeps a flow busy: a datagram a second, from now up to until.
+func chat(f *fakeTable, k key, now, until time.Duration) {
+	for ; now <= until; now += time.Second {
+		f.expire(now)
+		if fl := f.flows[k]; fl != nil {
+			fl.fromClient(1, now)
+		}
+	}
+}
+
+func TestDrain(t *testing.T) {
+	for _, test := range []struct {
+		name        string
+		idle, drain time.Duration
+		chat        time.Duration // how long the flow speaks after the drain began
+		end         time.Duration // after the drain began
+		verdict     route.Verdict
+	}{
+		{"quiet", time.Minute, 30 * time.Second, 0, 2 * time.Second, route.IdleTimedOut},
+		{"quiet after a while", time.Minute, 30 * time.Second, 5 * time.Second, 7 * time.Second, route.IdleTimedOut},
+		{"never quiet", time.Minute, 30 * time.Second, time.Minute, 30 * time.Second, route.DrainTimedOut},
+		{"idle sooner than quiet", time.Second, 30 * time.Second, 0, time.Second, route.IdleTimedOut},
+		{"no time at all", time.Minute, 0, 0, 0, route.DrainTimedOut},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			const start = time.Hour
+			r := to(originAddr)
+			r.Timeouts = config.Timeouts{UDPIdle: test.idle, Drain: test.drain}
+			f, k := newFakeTable(10, live(r, dst1)), keyOf(client1, dst1)
+			f.datagram(k, 1, start)
+			f.drain(start)
+			chat(f, k, start, start+test.chat)
+			f.expire(start + test.end - 1)
+			if test.end > test.chat && len(f.flows) != 1 {
+				t.Fatalf("the flow ended too soon: %v", f.records)
+			}
+			f.expire(start + test.end)
+			if len(f.records) != 1 || f.records[0].Verdict != test.verdict || f.records[0].Took != test.end {
+				t.Errorf("ended as %+v, want %v after %v", f.records, test.verdict, test.end)
+			}
+		})
+	}
+}
+
+func TestReloadDrainsRoutesThatAreGone(t *testing.T) {
+	stays, goes := to(originAddr), to(originAddr)
+	stays.Name, goes.Name = "stays", "goes"
+	goes.Drain = 30 * time.Second
+	l := route.NewLive(1)
+	l.Swap(routes{dst1: stays, dst2: goes}, []*config.Route{stays, goes})
+	f := newFakeTable(10, l)
+	kept, gone := keyOf(client1, dst1), keyOf(client1, dst2)
+	f.datagram(kept, 1, time.Hour)
+	f.datagram(gone, 1, time.Hour)
+
+	again := *stays
+	l.Swap(routes{dst1: &again}, []*config.Route{&again})
+	f.reloaded(l.Set(), time.Hour)
+	chat(f, gone, time.Hour, time.Hour+29*time.Second)
+	if len(f.flows) != 2 {
+		t.Fatalf("ended before the drain timeout: %v", f.records)
+	}
+	f.expire(time.Hour + 30*time.Second)
+	if f.flows[gone] != nil || f.flows[kept] == nil {
+		t.Errorf("after the drain timeout %d flows live, want that of the route that stays", len(f.flows))
+	}
+	if got := f.verdicts(); !slices.Equal(got, []route.Verdict{route.DrainTimedOut}) {
+		t.Errorf("records %v", got)
+	}
+}

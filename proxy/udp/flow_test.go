@@ -1,0 +1,162 @@
+package udp
+
+import (
+	"bytes"
+	"net/netip"
+	"testing"
+
+	"anyport/config"
+	"anyport/proxy/header"
+	"anyport/proxy/route"
+)
+
+// began returns a table with one flow, after a first datagram of n bytes.
+func began(t *testing.T, r *config.Route, client, dst netip.AddrPort, n int) (*fakeTable, *flow) {
+	t.Helper()
+	f := newFakeTable(10, live(r, dst))
+	flow, verdict := f.datagram(keyOf(client, dst), n, 1)
+	if verdict != route.Forwarded {
+		t.Fatalf("the first datagram: %v", verdict)
+	}
+	return f, flow
+}
+
+func TestAmplification(t *testing.T) {
+	type step struct {
+		toOrigin int // bytes of the client, or
+		toClient int // bytes of the origin
+		want     route.Verdict
+	}
+	const yes, no = route.Forwarded, route.Amplified
+	for _, test := range []struct {
+		name  string
+		off   bool
+		steps []step
+	}{
+		{"three times what came", false, []step{{0, 300, yes}, {0, 1, no}, {0, 0, yes}}},
+		{"in pieces", false, []step{{0, 200, yes}, {0, 101, no}, {0, 100, yes}, {0, 1, no}}},
+		{"more came before any reply", false, []step{{100, 0, yes}, {0, 600, yes}, {0, 1, no}}},
+		{"a second datagram after a reply", false, []step{{0, 1, yes}, {1, 0, yes}, {0, 60000, yes}, {0, 60000, yes}}},
+		{"a second datagram after a reply that was dropped", false, []step{{0, 301, no}, {1, 0, yes}, {0, 304, no}}},
+		{"switched off", true, []step{{0, 60000, yes}}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := to(originAddr)
+			r.AntiAmplification = !test.off
+			f, fl := began(t, r, client1, dst1, 100)
+			for i, s := range test.steps {
+				var got route.Verdict
+				if s.toOrigin > 0 {
+					_, got = f.datagram(fl.key, s.toOrigin, 2)
+				} else {
+					_, got = f.answer(fl, make([]byte, s.toClient), 2)
+				}
+				if got != s.want {
+					t.Fatalf("step %d %+v: %v", i+1, s, got)
+				}
+			}
+		})
+	}
+}
+
+// TestLongest: a datagram has an end, and a header before it shortens the rest.
+func TestLongest(t *testing.T) {
+	origin6 := netip.MustParseAddrPort("[2001:db8:5::5]:9000")
+	for _, test := range []struct {
+		kind           config.ProxyProtocol
+		origin         netip.AddrPort
+		client, dst    netip.AddrPort
+		longest, after int // of the first datagram, of the second
+	}{
+		{config.ProxyOff, originAddr, client1, dst1, 65507, 65507},
+		{config.ProxyOff, origin6, client6, dst6, 65527, 65527},
+		{config.ProxyOff, originAddr, client6, dst6, 65507, 65507},
+		{config.ProxyV2, originAddr, client1, dst1, 65507 - 28, 65507 - 28},
+		{config.ProxyV2, originAddr, client6, dst6, 65507 - 52, 65507 - 52},
+		{config.ProxyV2First, originAddr, client1, dst1, 65507 - 28, 65507},
+		{config.ProxySPP, originAddr, client1, dst1, 65507 - 38, 65507 - 38},
+	} {
+		r := to(test.origin)
+		r.ProxyProtocol = test.kind
+		f, fl := began(t, r, test.client, test.dst, 0)
+		check := func(longest int) {
+			t.Helper()
+			if _, v := f.datagram(fl.key, longest, 2); v != route.Forwarded {
+				t.Errorf("%s to %v: %d bytes: %v", test.kind, test.origin, longest, v)
+			}
+			if _, v := f.datagram(fl.key, longest+1, 2); v != route.TooLarge {
+				t.Errorf("%s to %v: %d bytes: %v", test.kind, test.origin, longest+1, v)
+			}
+		}
+		check(test.longest)
+		fl.settle(route.ToOrigin, route.SendFailed, 0) // the kernel did not take it: the header is still owed
+		check(test.longest)
+		fl.settle(route.ToOrigin, route.Forwarded, 0)
+		check(test.after)
+	}
+}
+
+// TestReplyTooLarge: what an IPv6 origin can send may be too long for IPv4.
+func TestReplyTooLarge(t *testing.T) {
+	f, fl := began(t, to(netip.MustParseAddrPort("[2001:db8:5::5]:9000")), client1, dst1, 1)
+	if _, v := f.answer(fl, make([]byte, 65507), 2); v != route.Forwarded {
+		t.Errorf("65507 bytes: %v", v)
+	}
+	if _, v := f.answer(fl, make([]byte, 65508), 2); v != route.TooLarge {
+		t.Errorf("65508 bytes: %v", v)
+	}
+}
+
+// TestBytesThatLeft: what the kernel refused is not among the bytes of the record.
+func TestBytesThatLeft(t *testing.T) {
+	f, fl := began(t, to(originAddr), client1, dst1, 10)
+	f.datagram(fl.key, 1000, 2)
+	f.answer(fl, make([]byte, 7), 2)
+	f.answer(fl, make([]byte, 700), 2)
+	fl.settle(route.ToOrigin, route.Forwarded, 10)
+	fl.settle(route.ToOrigin, route.SendFailed, 1000)
+	fl.settle(route.ToClient, route.Forwarded, 7)
+	fl.settle(route.ToClient, route.SendFailed, 700)
+	f.endAll(route.IdleTimedOut, 3)
+	if got := f.records[0]; got.ToOrigin != 10 || got.ToClient != 7 {
+		t.Errorf("the record has %d bytes to the origin and %d to the client, want 10 and 7", got.ToOrigin, got.ToClient)
+	}
+	bytes := f.routes.Set().Routes[0].Stats.Totals().Bytes[config.UDP]
+	if bytes[route.ToOrigin] != 10 || bytes[route.ToClient] != 7 {
+		t.Errorf("counted %v", bytes)
+	}
+}
+
+// FuzzSPPReply: whatever an origin sends, only what stands behind the flow's own
+// header reaches the client.
+func FuzzSPPReply(f *testing.F) {
+	own, err := header.Datagram(config.ProxySPP, client1, dst1)
+	if err != nil {
+		f.Fatal(err)
+	}
+	foreign, err := header.Datagram(config.ProxySPP, client2, dst1)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, seed := range [][]byte{nil, own, own[:37], append(own[:38:38], "payload"...), foreign, append(foreign, "x"...), []byte("garbage")} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, reply []byte) {
+		r := to(originAddr)
+		r.ProxyProtocol = config.ProxySPP
+		table, fl := began(t, r, client1, dst1, 1)
+		got, verdict := table.answer(fl, reply, 2)
+		switch {
+		case len(reply) < len(own) || !bytes.Equal(reply[:len(own)], own):
+			if verdict != route.BadHeader || got != nil {
+				t.Errorf("%x: %v, passed on %x", reply, verdict, got)
+			}
+		case len(reply)-len(own) > 65507:
+			if verdict != route.TooLarge {
+				t.Errorf("%d bytes: %v", len(reply), verdict)
+			}
+		case verdict != route.Forwarded || !bytes.Equal(got, reply[len(own):]):
+			t.Errorf("%x: %v, passed on %x", reply, verdict, got)
+		}
+	})
+}

@@ -1,0 +1,173 @@
+package udp
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"anyport/config"
+	"anyport/proxy/route"
+)
+
+// pair is two connected sockets that keep datagrams and their order. The one that
+// sends answers EAGAIN once the other's queue is full, which loopback UDP never does.
+func pair(t *testing.T) (sends, receives int) {
+	t.Helper()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK, 0)
+	check(t, err)
+	t.Cleanup(func() { unix.Close(fds[0]); unix.Close(fds[1]) })
+	return fds[0], fds[1]
+}
+
+// fill makes fd answer EAGAIN.
+func fill(t *testing.T, fd int) {
+	t.Helper()
+	for range 1 << 20 {
+		if err := unix.Send(fd, []byte("full"), 0); err == unix.EAGAIN {
+			return
+		}
+	}
+	t.Fatal("the socket takes everything")
+}
+
+// drained is all that fd has received.
+func drained(t *testing.T, fd int) (got []string) {
+	t.Helper()
+	in := newInbox(newBuffers(1<<10), false)
+	for {
+		n, err := in.read(fd)
+		if err != nil {
+			return got
+		}
+		for i := range n {
+			got = append(got, string(in.payload(i)))
+		}
+	}
+}
+
+// sending is a flow whose origin socket is fd.
+func sending(t *testing.T, fd int, kind config.ProxyProtocol) (*fakeTable, *flow) {
+	t.Helper()
+	r := to(originAddr)
+	r.ProxyProtocol = kind
+	f, fl := began(t, r, client1, dst1, 0)
+	fl.fd = fd
+	return f, fl
+}
+
+// queue decides on payload and puts it into the outbox.
+func queue(t *testing.T, o *outbox, f *fakeTable, fl *flow, payload string) {
+	t.Helper()
+	if _, v := f.datagram(fl.key, len(payload), 2); v != route.Forwarded {
+		t.Fatal(v)
+	}
+	o.add(outgoing{fd: fl.fd, flow: fl, direction: route.ToOrigin, header: fl.header, payload: []byte(payload)})
+}
+
+func toOrigin(f *fakeTable) map[route.Verdict]uint64 {
+	return f.routes.Set().Routes[0].Stats.Totals().Datagrams[route.ToOrigin]
+}
+
+func TestOutboxKeepsOrderAndLosesNothing(t *testing.T) {
+	var o outbox
+	sendsA, receivesA := pair(t)
+	sendsB, receivesB := pair(t)
+	tableA, a := sending(t, sendsA, config.ProxyOff)
+	tableB, b := sending(t, sendsB, config.ProxyOff)
+	var wantA, wantB, gotA, gotB []string
+	for i := range 1000 {
+		text := string(rune('a'+i%26)) + "!"
+		if i%3 == 0 {
+			queue(t, &o, tableB, b, text)
+			wantB = append(wantB, text)
+		} else {
+			queue(t, &o, tableA, a, text)
+			wantA = append(wantA, text)
+		}
+		if i%5 == 4 { // before a unix socket is full
+			o.flush()
+			gotA, gotB = append(gotA, drained(t, receivesA)...), append(gotB, drained(t, receivesB)...)
+		}
+	}
+	if diff := cmp.Diff([][]string{wantA, wantB}, [][]string{gotA, gotB}); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestBlockedFlowHoldsUpNobody(t *testing.T) {
+	var o outbox
+	blocked, _ := pair(t)
+	fill(t, blocked)
+	free, receives := pair(t)
+	tableA, a := sending(t, blocked, config.ProxyOff)
+	tableB, b := sending(t, free, config.ProxyOff)
+	for range 3 {
+		queue(t, &o, tableA, a, "lost")
+		queue(t, &o, tableB, b, "kept")
+	}
+	o.flush()
+	if diff := cmp.Diff([]string{"kept", "kept", "kept"}, drained(t, receives)); diff != "" {
+		t.Errorf("the free flow (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(map[route.Verdict]uint64{route.SendFailed: 3}, toOrigin(tableA)); diff != "" {
+		t.Errorf("the blocked flow (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(map[route.Verdict]uint64{route.Forwarded: 3}, toOrigin(tableB)); diff != "" {
+		t.Errorf("the free flow (-want +got):\n%s", diff)
+	}
+}
+
+// TestOneFailureIsOne: a datagram that the kernel refuses costs the others nothing.
+func TestOneFailureIsOne(t *testing.T) {
+	var o outbox
+	sends, receives := pair(t)
+	f, fl := sending(t, sends, config.ProxyOff)
+	check(t, unix.SetsockoptInt(sends, unix.SOL_SOCKET, unix.SO_SNDBUF, 1)) // the kernel makes it 4,608
+	queue(t, &o, f, fl, "before")
+	queue(t, &o, f, fl, string(bytes.Repeat([]byte("x"), 30000)))
+	queue(t, &o, f, fl, "after")
+	o.flush()
+	if diff := cmp.Diff([]string{"before", "after"}, drained(t, receives)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(map[route.Verdict]uint64{route.Forwarded: 2, route.SendFailed: 1}, toOrigin(f)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestHeaderGoesWithTheFirstThatLeaves: v2-first is owed until the kernel took it.
+func TestHeaderGoesWithTheFirstThatLeaves(t *testing.T) {
+	var o outbox
+	sends, receives := pair(t)
+	fill(t, sends)
+	f, fl := sending(t, sends, config.ProxyV2First)
+	header := string(fl.header)
+	queue(t, &o, f, fl, "lost")
+	o.flush()
+	drained(t, receives)
+	for _, text := range []string{"first", "second"} {
+		queue(t, &o, f, fl, text)
+		o.flush()
+	}
+	if diff := cmp.Diff([]string{header + "first", "second"}, drained(t, receives)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestTruncated: the inbox tells of a datagram that its buffer could not hold.
+func TestTruncated(t *testing.T) {
+	sends, receives := pair(t)
+	in := newInbox(newBuffers(4), false)
+	for _, text := range []string{"1234", "12345", ""} {
+		check(t, unix.Send(sends, []byte(text), 0))
+	}
+	n, err := in.read(receives)
+	if n != 3 || err != nil {
+		t.Fatalf("read %d, %v", n, err)
+	}
+	if in.truncated(0) || !in.truncated(1) || in.truncated(2) {
+		t.Errorf("truncated: %v %v %v, want the second alone", in.truncated(0), in.truncated(1), in.truncated(2))
+	}
+}

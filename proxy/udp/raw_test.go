@@ -1,0 +1,118 @@
+package udp
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math/rand/v2"
+	"net/netip"
+	"runtime"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// verify adds up pseudo header (RFC 768; RFC 8200 §8.1), header and payload, byte
+// by byte as the RFCs lay them out. A datagram that came unharmed gives all ones.
+func verify(from, to netip.Addr, datagram []byte) uint32 {
+	var b bytes.Buffer
+	b.Write(from.AsSlice())
+	b.Write(to.AsSlice())
+	if from.Is4() {
+		b.Write([]byte{0, unix.IPPROTO_UDP})
+		b.Write(binary.BigEndian.AppendUint16(nil, uint16(len(datagram))))
+	} else {
+		b.Write(binary.BigEndian.AppendUint32(nil, uint32(len(datagram))))
+		b.Write([]byte{0, 0, 0, unix.IPPROTO_UDP})
+	}
+	b.Write(datagram)
+	var sum uint32
+	for i, c := range b.Bytes() {
+		sum += uint32(c) << (8 * (1 - i%2))
+		sum = sum>>16 + sum&0xffff
+	}
+	return sum
+}
+
+func TestUDPHeader(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for _, pair := range [][2]netip.AddrPort{{dst1, client1}, {dst6, client6}} {
+		from, to := pair[0], pair[1]
+		for _, size := range []int{0, 1, 2, 3, 1472, 65506, 65507} {
+			payload := make([]byte, size)
+			for i := range payload {
+				payload[i] = byte(random.Uint32())
+			}
+			h := udpHeader(from, to, payload)
+			if len(h) != udpHeaderSize || binary.BigEndian.Uint16(h) != from.Port() ||
+				binary.BigEndian.Uint16(h[2:]) != to.Port() || int(binary.BigEndian.Uint16(h[4:])) != 8+size {
+				t.Errorf("%v → %v, %d bytes: header %x", from, to, size, h)
+			}
+			if got := verify(from.Addr(), to.Addr(), append(h, payload...)); got != 0xffff {
+				t.Errorf("%v → %v, %d bytes: the sum is %x", from, to, size, got)
+			}
+		}
+	}
+}
+
+// TestChecksumIsNeverZero: zero on the wire would say that there is none.
+func TestChecksumIsNeverZero(t *testing.T) {
+	h := udpHeader(dst1, client1, []byte{0, 0})
+	complement := binary.BigEndian.AppendUint16(nil, binary.BigEndian.Uint16(h[6:])) // brings the sum to all ones
+	if h = udpHeader(dst1, client1, complement); binary.BigEndian.Uint16(h[6:]) != 0xffff {
+		t.Errorf("checksum %x, want ffff", h[6:])
+	}
+}
+
+// TestRawSocketNeedsCapability: without CAP_NET_RAW there is an error that says so, and no socket.
+func TestRawSocketNeedsCapability(t *testing.T) {
+	port := squat(t, "127.0.0.1")
+	result := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlock: the thread ends with its capabilities gone
+		dropCapabilities(t)
+		var o opener
+		defer o.close()
+		_, err := o.open(netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port))
+		result <- err
+	}()
+	err := <-result
+	if err == nil || !bytes.Contains([]byte(err.Error()), []byte("CAP_NET_RAW")) {
+		t.Errorf("got %v, want an error that names CAP_NET_RAW", err)
+	}
+}
+
+// dropCapabilities gives up all capabilities of the calling thread.
+func dropCapabilities(t *testing.T) {
+	none := [2]unix.CapUserData{}
+	if err := unix.Capset(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &none[0]); err != nil {
+		t.Error(err)
+	}
+}
+
+// squat holds a port on all addresses against everybody, as a careless server does.
+func squat(t *testing.T, addr string) (port uint16) {
+	t.Helper()
+	fd := open(t, netip.MustParseAddr(addr))
+	any := netip.IPv4Unspecified()
+	if netip.MustParseAddr(addr).Is6() {
+		any = netip.IPv6Unspecified()
+	}
+	check(t, unix.Bind(fd, unixAddr(netip.AddrPortFrom(any, 0))))
+	return boundTo(t, fd).Port()
+}
+
+// TestRawSocketReceivesNothing: it would be given all UDP packets of the host.
+func TestRawSocketReceivesNothing(t *testing.T) {
+	needRoot(t)
+	for _, addr := range []string{"127.0.0.1", "::1"} {
+		var s rawSocket
+		check(t, s.open(netip.MustParseAddr(addr)))
+		defer s.close()
+		a, b := newPeer(t, addr), newPeer(t, addr)
+		a.send([]byte("not for raw sockets"), b.addr())
+		b.expect([]byte("not for raw sockets"), a.addr()) // had the raw socket been given it, it would have it by now
+		if n, _, err := unix.Recvfrom(s.fd, make([]byte, 100), unix.MSG_DONTWAIT); err != unix.EAGAIN {
+			t.Errorf("%s: received %d bytes, %v", addr, n, err)
+		}
+	}
+}

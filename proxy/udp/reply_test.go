@@ -1,0 +1,135 @@
+package udp
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// fakeOpener hands out numbers for sockets, and knows which are open.
+type fakeOpener struct {
+	next int
+	open map[int]netip.AddrPort
+	raw  bool
+	err  error
+}
+
+func (o *fakeOpener) opens(dst netip.AddrPort) (answerer, error) {
+	if o.err != nil {
+		return answerer{}, o.err
+	}
+	if o.raw {
+		return answerer{fd: -7, control: []byte{1}}, nil
+	}
+	o.next++
+	o.open[o.next] = dst
+	return answerer{fd: o.next}, nil
+}
+
+func (o *fakeOpener) closes(fd int) { delete(o.open, fd) }
+
+func newFakeReplies(max int) (*replies, *fakeOpener) {
+	o := &fakeOpener{open: map[int]netip.AddrPort{}}
+	return newReplies(max, o.opens, o.closes), o
+}
+
+// TestRepliesAgainstModel: each use is answered from its own dst, the bound
+// holds, the least recently used are those that are closed, and the last release
+// leaves nothing.
+func TestRepliesAgainstModel(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	const most = 4
+	rs, o := newFakeReplies(most)
+	users := map[netip.AddrPort][]*reply{}
+	var recent []netip.AddrPort // open ones, the model's
+	used := func(dst netip.AddrPort) {
+		recent = append(without(recent, dst), dst)
+		recent = recent[max(0, len(recent)-most):]
+	}
+	for range 20000 {
+		dst := netip.AddrPortFrom(dst1.Addr(), uint16(1+random.IntN(8)))
+		switch held := users[dst]; {
+		case len(held) == 0 || random.IntN(3) == 0:
+			r, err := rs.acquire(dst)
+			check(t, err)
+			users[dst] = append(held, r)
+			used(dst)
+		case random.IntN(2) == 0:
+			a, err := rs.use(held[0])
+			check(t, err)
+			if o.open[a.fd] != dst {
+				t.Fatalf("%v is answered from %v", dst, o.open[a.fd])
+			}
+			used(dst)
+		default:
+			rs.release(held[0])
+			if users[dst] = held[1:]; len(held) == 1 {
+				recent = without(recent, dst)
+			}
+		}
+		checkOpen(t, o, recent)
+	}
+	for _, held := range users {
+		for _, r := range held {
+			rs.release(r)
+		}
+	}
+	if len(o.open) != 0 || len(rs.held) != 0 || rs.recent.Len() != 0 {
+		t.Errorf("%d sockets, %d replies left", len(o.open), len(rs.held))
+	}
+}
+
+func without(list []netip.AddrPort, dst netip.AddrPort) (rest []netip.AddrPort) {
+	for _, d := range list {
+		if d != dst {
+			rest = append(rest, d)
+		}
+	}
+	return rest
+}
+
+func checkOpen(t *testing.T, o *fakeOpener, want []netip.AddrPort) {
+	t.Helper()
+	open := map[netip.AddrPort]bool{}
+	for _, dst := range o.open {
+		open[dst] = true
+	}
+	for _, dst := range want {
+		if !open[dst] {
+			t.Fatalf("no socket answers for %v", dst)
+		}
+	}
+	if len(o.open) != len(want) {
+		t.Fatalf("%d sockets are open, want %d", len(o.open), len(want))
+	}
+}
+
+func TestRawAnswererIsShared(t *testing.T) {
+	rs, o := newFakeReplies(1)
+	o.raw = true
+	a, errA := rs.acquire(dst1)
+	b, errB := rs.acquire(dst2)
+	if errA != nil || errB != nil || a.answer.fd != b.answer.fd {
+		t.Fatalf("%v %v, fds %d and %d", errA, errB, a.answer.fd, b.answer.fd)
+	}
+	rs.release(a)
+	rs.release(b) // nothing was open: nothing is closed
+	if len(rs.held) != 0 {
+		t.Errorf("%d replies left", len(rs.held))
+	}
+}
+
+func TestReplyThatFails(t *testing.T) {
+	rs, o := newFakeReplies(1)
+	o.err = unix.EMFILE
+	if _, err := rs.acquire(dst1); err != unix.EMFILE {
+		t.Errorf("got %v", err)
+	}
+	if len(rs.held) != 0 {
+		t.Error("it is held all the same")
+	}
+}

@@ -1,0 +1,352 @@
+package udp
+
+import (
+	"container/list"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"anyport/config"
+	"anyport/proxy/route"
+)
+
+// fakeSockets opens nothing, and fails where it is told to.
+type fakeSockets struct {
+	fails map[netip.AddrPort]error
+	open  int
+}
+
+func (s *fakeSockets) dial(_ *flow, to netip.AddrPort) error {
+	if err := s.fails[to]; err != nil {
+		return err
+	}
+	s.open++
+	return nil
+}
+
+func (s *fakeSockets) hangUp(*flow) { s.open-- }
+
+// fakeTable is a table without a kernel, and what it wrote down.
+type fakeTable struct {
+	table
+	kernel   fakeSockets
+	records  []route.Record
+	reported []string
+}
+
+func newFakeTable(most int, l *route.Live) *fakeTable {
+	f := &fakeTable{}
+	f.table = table{
+		routes: l, max: most, sockets: &f.kernel,
+		replies: newReplies(100, func(netip.AddrPort) (answerer, error) { return answerer{}, nil }, func(int) {}),
+		record:  func(r route.Record) { f.records = append(f.records, r) },
+		report:  func(_ time.Duration, text string, _ ...any) { f.reported = append(f.reported, text) },
+	}
+	f.init()
+	return f
+}
+
+// verdicts are those of the records written since the last call.
+func (f *fakeTable) verdicts() (vs []route.Verdict) {
+	for _, r := range f.records {
+		vs = append(vs, r.Verdict)
+	}
+	f.records = nil
+	return vs
+}
+
+var (
+	originAddr = netip.MustParseAddrPort("10.0.0.5:9000")
+	backupAddr = netip.MustParseAddrPort("10.0.0.6:9000")
+	dst1       = netip.MustParseAddrPort("192.0.2.1:53")
+	dst2       = netip.MustParseAddrPort("192.0.2.2:53")
+	dst6       = netip.MustParseAddrPort("[2001:db8::1]:53")
+	client1    = netip.MustParseAddrPort("198.51.100.1:4000")
+	client2    = netip.MustParseAddrPort("198.51.100.2:4000")
+	client6    = netip.MustParseAddrPort("[2001:db8:9::1]:4000")
+)
+
+func keyOf(client, dst netip.AddrPort) key { return key{endpointOf(client), endpointOf(dst)} }
+
+func TestFlowIsClientAndDst(t *testing.T) {
+	f := newFakeTable(10, live(to(originAddr), dst1, dst2))
+	seen := map[*flow]key{}
+	for range 2 { // the second datagram of each finds what the first began
+		for _, client := range []netip.AddrPort{client1, client2} {
+			for _, dst := range []netip.AddrPort{dst1, dst2} {
+				k := keyOf(client, dst)
+				got, verdict := f.datagram(k, 1, 1)
+				if verdict != route.Forwarded {
+					t.Fatalf("%v → %v: %v", client, dst, verdict)
+				}
+				if got.client() != client || got.dst() != dst {
+					t.Fatalf("%v → %v met the flow %v → %v", client, dst, got.client(), got.dst())
+				}
+				seen[got] = k
+			}
+		}
+	}
+	if len(seen) != 4 || len(f.flows) != 4 {
+		t.Errorf("two clients and two dsts met %d flows, the table has %d, want 4", len(seen), len(f.flows))
+	}
+}
+
+func TestNoFlow(t *testing.T) {
+	denied, limited, alone := to(originAddr), to(originAddr), to(originAddr)
+	denied.Deny = []netip.Prefix{netip.PrefixFrom(client1.Addr(), 32)}
+	limited.MaxFlows = 1
+	alone.MaxConnsPerClient = 1
+	drained := to(originAddr)
+	drained.Origins[0].Weight = 0
+	other := netip.AddrPortFrom(client1.Addr(), 4001)
+	for _, test := range []struct {
+		name        string
+		route       *config.Route
+		client, dst netip.AddrPort
+		before      []key // datagrams that come first
+		prepare     func(*fakeTable)
+		want        route.Verdict
+		lost        []route.Verdict // flows that ended for it
+	}{
+		{name: "no route", client: client1, dst: dst2, want: route.NoRoute},
+		{name: "from port 0", client: netip.AddrPortFrom(client1.Addr(), 0), dst: dst1, want: route.PortZero},
+		{name: "to port 0", client: client1, dst: netip.AddrPortFrom(dst1.Addr(), 0), want: route.PortZero},
+		{name: "denied", route: denied, client: client1, dst: dst1, want: route.Denied},
+		{name: "route full", route: limited, client: client1, dst: dst1, before: []key{keyOf(client2, dst1)}, want: route.OverMaxFlows},
+		{name: "client full", route: alone, client: client1, dst: dst1, before: []key{keyOf(other, dst1)}, want: route.OverMaxPerClient},
+		{name: "origin has weight 0", route: drained, client: client1, dst: dst1, want: route.NoOrigin},
+		{name: "draining", client: client1, dst: dst1, prepare: func(f *fakeTable) { f.drain(1) }, want: route.Draining},
+		{name: "origin unreachable", client: client1, dst: dst1, prepare: func(f *fakeTable) {
+			f.kernel.fails = map[netip.AddrPort]error{originAddr: unix.ENETUNREACH}
+		}, want: route.ConnectFailed},
+		{name: "out of files", client: client1, dst: dst1, prepare: func(f *fakeTable) {
+			f.kernel.fails = map[netip.AddrPort]error{originAddr: unix.EMFILE}
+		}, want: route.OutOfFiles},
+		{name: "out of files, with one to give", client: client1, dst: dst1, before: []key{keyOf(client2, dst1)}, prepare: func(f *fakeTable) {
+			f.kernel.fails = map[netip.AddrPort]error{originAddr: unix.EMFILE}
+		}, want: route.OutOfFiles, lost: []route.Verdict{route.Evicted}},
+		{name: "no way to answer", client: client1, dst: dst1, prepare: func(f *fakeTable) {
+			f.replies.open = func(netip.AddrPort) (answerer, error) { return answerer{}, unix.EADDRINUSE }
+		}, want: route.RelayFailed},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if test.route == nil {
+				test.route = to(originAddr)
+			}
+			f := newFakeTable(10, live(test.route, dst1))
+			for _, k := range test.before {
+				if _, verdict := f.datagram(k, 1, 1); verdict != route.Forwarded {
+					t.Fatalf("the first datagrams: %v", verdict)
+				}
+			}
+			if test.prepare != nil {
+				test.prepare(f)
+			}
+			if got, verdict := f.datagram(keyOf(test.client, test.dst), 1, 2); got != nil || verdict != test.want {
+				t.Fatalf("got flow %v, %v; want none, %v", got, verdict, test.want)
+			}
+			want := test.lost
+			if test.want != route.PortZero {
+				want = append(want, test.want)
+			}
+			if diff := cmp.Diff(want, f.verdicts()); diff != "" {
+				t.Errorf("records (-want +got):\n%s", diff)
+			}
+			checkCounted(t, f, test.want)
+			f.endAll(route.IdleTimedOut, 3)
+			checkNothingLeft(t, f)
+		})
+	}
+}
+
+// checkCounted wants one datagram with the verdict, at the route or beside all routes.
+func checkCounted(t *testing.T, f *fakeTable, want route.Verdict) {
+	t.Helper()
+	stats := f.routes.Set().Routes[0].Stats
+	if n := stats.Totals().Datagrams[route.ToOrigin][want] + f.routes.Unrouted.Totals().Datagrams[route.ToOrigin][want]; n != 1 {
+		t.Errorf("%d datagrams counted as %v, want 1", n, want)
+	}
+}
+
+// checkNothingLeft wants every count of live things back at none.
+func checkNothingLeft(t *testing.T, f *fakeTable) {
+	t.Helper()
+	r := f.routes.Set().Routes[0]
+	left := []int{len(f.flows), len(f.byDue), f.unanswered.Len(), len(f.replies.held), f.replies.recent.Len(),
+		f.kernel.open, int(r.Stats.Active(config.UDP)), int(r.Origins.Origins[0].Active())}
+	if !slices.Equal(left, make([]int, len(left))) {
+		t.Errorf("flows, due, unanswered, replies, reply sockets, origin sockets, active, active at the origin: %v left", left)
+	}
+}
+
+func TestNextOriginWhereDialFails(t *testing.T) {
+	f := newFakeTable(10, live(to(originAddr, backupAddr), dst1))
+	f.kernel.fails = map[netip.AddrPort]error{originAddr: unix.ENETUNREACH}
+	got, verdict := f.datagram(keyOf(client1, dst1), 1, 1)
+	if verdict != route.Forwarded || got.originAddr() != backupAddr {
+		t.Fatalf("%v, want a flow to %v", verdict, backupAddr)
+	}
+	if len(f.reported) != 1 {
+		t.Errorf("logged %q, want the origin that failed", f.reported)
+	}
+}
+
+// model is the table as one would write it without a thought for speed.
+type model struct {
+	most  int
+	idle  time.Duration
+	flows []modelFlow // oldest first
+}
+
+type modelFlow struct {
+	key      key
+	last     time.Duration
+	answered bool
+}
+
+func (m *model) find(k key) int {
+	return slices.IndexFunc(m.flows, func(f modelFlow) bool { return f.key == k })
+}
+
+// datagram returns the verdict, and who ended for it.
+func (m *model) datagram(k key, now time.Duration) (v route.Verdict, ended []key) {
+	if i := m.find(k); i >= 0 {
+		m.flows[i].last = now
+		return route.Forwarded, nil
+	}
+	if len(m.flows) == m.most {
+		oldest := slices.IndexFunc(m.flows, func(f modelFlow) bool { return !f.answered })
+		if oldest < 0 {
+			return route.OverMaxFlows, nil
+		}
+		ended = []key{m.flows[oldest].key}
+		m.flows = slices.Delete(m.flows, oldest, oldest+1)
+	}
+	m.flows = append(m.flows, modelFlow{key: k, last: now})
+	return route.Forwarded, ended
+}
+
+func (m *model) answer(k key, now time.Duration) {
+	i := m.find(k)
+	m.flows[i].last, m.flows[i].answered = now, true
+}
+
+func (m *model) expire(now time.Duration) (ended []key) {
+	m.flows = slices.DeleteFunc(m.flows, func(f modelFlow) bool {
+		if f.last+m.idle > now {
+			return false
+		}
+		ended = append(ended, f.key)
+		return true
+	})
+	return ended
+}
+
+// TestTableAgainstModel plays datagrams, replies and the passing of time to the
+// table and to the model.
+func TestTableAgainstModel(t *testing.T) {
+	seed := rand.Uint64()
+	random := rand.New(rand.NewPCG(seed, 0))
+	defer func() {
+		if t.Failed() {
+			t.Logf("seed %d", seed)
+		}
+	}()
+	for range 20 {
+		playAgainstModel(t, random)
+	}
+}
+
+func playAgainstModel(t *testing.T, random *rand.Rand) {
+	r := to(originAddr)
+	r.UDPIdle = 50
+	f, m := newFakeTable(1+random.IntN(8), live(r, dst1, dst2)), &model{idle: r.UDPIdle}
+	m.most = f.max
+	for now := time.Duration(1); now < 2000; now += time.Duration(random.IntN(4)) {
+		client := netip.AddrPortFrom(client1.Addr(), uint16(1+random.IntN(8)))
+		k := keyOf(client, []netip.AddrPort{dst1, dst2}[random.IntN(2)])
+		want, verdict := []string(nil), route.Undecided
+		switch random.IntN(3) {
+		case 0:
+			var evicted []key
+			verdict, evicted = m.datagram(k, now)
+			want = ends(evicted, route.Evicted)
+			if verdict == route.OverMaxFlows {
+				want = ends([]key{k}, verdict)
+			}
+			if _, got := f.datagram(k, 1, now); got != verdict {
+				t.Fatalf("at %d, %v: %v, want %v", now, k, got, verdict)
+			}
+		case 1:
+			if m.find(k) >= 0 {
+				m.answer(k, now)
+				f.answer(f.flows[k], []byte{0}, now)
+			}
+		case 2:
+			want = ends(m.expire(now), route.IdleTimedOut)
+			f.expire(now)
+		}
+		checkSame(t, f, m, want)
+	}
+	f.endAll(route.IdleTimedOut, 2000)
+	checkNothingLeft(t, f)
+}
+
+// ends spells the records of some flows, sorted.
+func ends(keys []key, v route.Verdict) (lines []string) {
+	for _, k := range keys {
+		lines = append(lines, fmt.Sprint(k.client.addrPort(), k.dst.addrPort(), v))
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+func checkSame(t *testing.T, f *fakeTable, m *model, records []string) {
+	t.Helper()
+	var got []string
+	for _, r := range f.records {
+		got = append(got, fmt.Sprint(r.Client, r.Dst, r.Verdict))
+	}
+	slices.Sort(got)
+	f.records = nil
+	if diff := cmp.Diff(records, got); diff != "" {
+		t.Fatalf("records (-want +got):\n%s", diff)
+	}
+	live := map[key]bool{}
+	for _, mf := range m.flows {
+		live[mf.key] = true
+	}
+	for k := range maps.Keys(f.flows) {
+		if !live[k] {
+			t.Fatalf("%v lives on", k)
+		}
+	}
+	if len(live) != len(f.flows) || f.kernel.open != len(live) || len(f.byDue) != len(live) {
+		t.Fatalf("%d flows, %d sockets, %d to expire; want %d", len(f.flows), f.kernel.open, len(f.byDue), len(live))
+	}
+	checkUnanswered(t, f.unanswered, m)
+}
+
+func checkUnanswered(t *testing.T, got *list.List, m *model) {
+	t.Helper()
+	at := got.Front()
+	for _, mf := range m.flows {
+		if mf.answered {
+			continue
+		}
+		if at == nil || at.Value.(*flow).key != mf.key {
+			t.Fatal("the unanswered flows are not those of the model in their order")
+		}
+		at = at.Next()
+	}
+	if at != nil {
+		t.Fatal("an answered flow stands among the unanswered")
+	}
+}
