@@ -52,7 +52,7 @@ func openHere(t testing.TB, cfg *config.Config) *Steering {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := Open(withListen(cfg), table, slog.New(slog.DiscardHandler))
+	s, err := Open(withListen(cfg), table, discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,6 +69,8 @@ func withListen(cfg *config.Config) *config.Config {
 	c.Listen = config.Listen{Workers: 1, TCPBacklog: 128, UDPReceiveBuffer: 1 << 20}
 	return &c
 }
+
+var discard = slog.New(slog.DiscardHandler)
 
 // replace puts the table of cfg in service.
 func replace(t testing.TB, s *Steering, cfg *config.Config) *Table {
@@ -193,4 +195,14 @@ func TestKernelAgrees(t *testing.T) {
 		}
 	}
 	t.Logf("%d lookups in %d tables: %v", n*lookups, n, seen)
+}
+
+func checkVerdicts(t *testing.T, j *judge, want map[string]Verdict) {
+	t.Helper()
+	for text, verdict := range want {
+		dst := netip.MustParseAddrPort(text)
+		if got := j.verdict(t, config.TCP, dst, dst.Addr()); got != verdict {
+			t.Errorf("%s: %s, want %s", dst, got, verdict)
+		}
+	}
 }

@@ -112,3 +112,7 @@ func LocalPrefixes() ([]netip.Prefix, error) {
 	err = routes.list(func(p netip.Prefix, _ bool) { all = append(all, p) })
 	return all, err
 }
+
+// Lacking names the capabilities that [Open] needs and effective, a set of them as
+// the kernel has it, does not hold.
+func Lacking(effective uint64) []string { return lacking(effective) }

@@ -108,6 +108,8 @@ func (l *localRoutes) do(c change) error {
 		return nil
 	case errors.Is(err, unix.ENETDOWN):
 		return fmt.Errorf("add the route local %s dev lo: %w: bring it up with: ip link set lo up", c.prefix, err)
+	case errors.Is(err, unix.EACCES):
+		return fmt.Errorf("add the route local %s dev lo: %w: allow it with: sysctl -w net.ipv6.conf.lo.disable_ipv6=0", c.prefix, err)
 	case err != nil:
 		return fmt.Errorf("add the route local %s dev lo: %w", c.prefix, err)
 	}
