@@ -1,0 +1,122 @@
+package config
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// addSeeds gives a fuzz target all files that the other tests hold.
+func addSeeds(f *testing.F) {
+	files, err := filepath.Glob("testdata/broken/*.txt")
+	if err != nil || len(files) == 0 {
+		f.Fatalf("no cases in testdata/broken: %v", err)
+	}
+	for _, file := range files {
+		for _, c := range brokenCases(f, file) {
+			f.Add(c.text)
+		}
+	}
+	reference, err := os.ReadFile("reference.toml")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(string(reference))
+}
+
+// FuzzParse wants, of any text, either a Config that keeps its promises or problems
+// that each stand on a line of their own and name a line of the file.
+func FuzzParse(f *testing.F) {
+	addSeeds(f)
+	f.Fuzz(func(t *testing.T, text string) {
+		cfg, err := Parse("x", []byte(text))
+		if err != nil {
+			checkProblems(t, err, text)
+			return
+		}
+		if len(cfg.Routes) == 0 {
+			t.Error("no routes, and no error")
+		}
+		for i, r := range cfg.Routes {
+			checkPromises(t, r)
+			for _, other := range cfg.Routes[:i] {
+				checkNoTie(t, r, other, cfg.Routes)
+			}
+		}
+	})
+}
+
+func checkProblems(t *testing.T, err error, text string) {
+	t.Helper()
+	var problems Problems
+	if !errors.As(err, &problems) || len(problems) == 0 {
+		t.Fatalf("%T %v, want Problems", err, err)
+	}
+	last := 0
+	for _, p := range problems {
+		if p.Line < last || p.Line > strings.Count(text, "\n")+1 {
+			t.Errorf("line %d after line %d: %v", p.Line, last, p)
+		}
+		last = p.Line
+		if p.File != "x" || p.Text == "" || strings.ContainsAny(p.String(), "\n\r\x1b") {
+			t.Errorf("a problem that does not print well: %+v", p)
+		}
+	}
+}
+
+// checkPromises checks what the comments of Route say.
+func checkPromises(t *testing.T, r *Route) {
+	t.Helper()
+	if len(r.Protocols) == 0 || len(r.Prefixes) == 0 || len(r.Ports) == 0 || r.Line == 0 {
+		t.Errorf("incomplete: %+v", r)
+	}
+	for _, p := range slices.Concat(r.Prefixes, r.Allow, r.Deny) {
+		if !p.IsValid() || p != p.Masked() || p.Addr().Is4In6() {
+			t.Errorf("prefix %v", p)
+		}
+	}
+	for _, p := range slices.Concat(r.Ports, r.ExceptPorts) {
+		if p.First == 0 || p.First > p.Last {
+			t.Errorf("ports %v", p)
+		}
+	}
+	if (r.Action == Forward) != (len(r.Origins) > 0) {
+		t.Errorf("action %v with %d origins", r.Action, len(r.Origins))
+	}
+	for _, o := range r.Origins {
+		if !o.Addr.IsValid() || o.Addr.Is4In6() || o.Port(r.Ports[0].First) == 0 || o.Port(r.Ports[0].Last) == 0 {
+			t.Errorf("origin %+v", o)
+		}
+	}
+	if r.Takes(UDP) && r.ProxyProtocol == ProxyV1 || r.Takes(TCP) && (r.ProxyProtocol == ProxySPP || r.ProxyProtocol == ProxyV2First) {
+		t.Errorf("header %v for %v", r.ProxyProtocol, r.Protocols)
+	}
+}
+
+// checkNoTie looks for a tie of two routes where a range of theirs begins or ends.
+func checkNoTie(t *testing.T, a, b *Route, all []*Route) {
+	t.Helper()
+	for _, prefix := range a.Prefixes {
+		if !slices.Contains(b.Prefixes, prefix) {
+			continue
+		}
+		var rivals []*Route
+		for _, r := range all {
+			if slices.Contains(r.Prefixes, prefix) {
+				rivals = append(rivals, r)
+			}
+		}
+		for _, ports := range slices.Concat(a.Ports, b.Ports, a.ExceptPorts, b.ExceptPorts) {
+			for _, port := range []uint16{ports.First - 1, ports.First, ports.Last, ports.Last + 1} {
+				for _, protocol := range []Protocol{TCP, UDP} {
+					if won := winners(rivals, protocol, port); len(won) > 1 {
+						t.Errorf("%v port %d of %v: a tie of %v", protocol, port, prefix, names(won))
+					}
+				}
+			}
+		}
+	}
+}

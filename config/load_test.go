@@ -1,0 +1,215 @@
+package config
+
+import (
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+var compareValues = cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})
+
+// parse reads a text that must be valid.
+func parse(t testing.TB, text string) *Config {
+	t.Helper()
+	cfg, err := Parse("anyport.toml", []byte(text))
+	if err != nil {
+		t.Fatalf("%v\nin:\n%s", err, text)
+	}
+	return cfg
+}
+
+func prefixes(all ...string) []netip.Prefix {
+	var parsed []netip.Prefix
+	for _, p := range all {
+		parsed = append(parsed, netip.MustParsePrefix(p))
+	}
+	return parsed
+}
+
+func TestDefaults(t *testing.T) {
+	got := parse(t, `
+[route.a]
+protocol = "tcp"
+prefixes = ["192.0.2.1"]
+origins = ["10.0.0.5"]
+`)
+	want := &Config{
+		Path:     "anyport.toml",
+		Listen:   Listen{Workers: 1, TCPBacklog: 4096, UDPReceiveBuffer: 4 << 20},
+		Steering: Steering{ManageRoutes: true, Unmatched: Refuse},
+		Admin:    Admin{Socket: "/run/anyport/admin.sock"},
+		Log:      Log{Level: slog.LevelInfo, Format: "text"},
+		Routes: []*Route{{
+			Name:              "a",
+			Line:              2,
+			Protocols:         []Protocol{TCP},
+			Prefixes:          prefixes("192.0.2.1/32"),
+			Ports:             []PortRange{{1, 65535}},
+			Action:            Forward,
+			Origins:           []Origin{{Text: "10.0.0.5", Addr: netip.MustParseAddr("10.0.0.5"), Weight: 1}},
+			Balance:           RoundRobin,
+			ProxyProtocol:     ProxyOff,
+			Denied:            Refuse,
+			AntiAmplification: true,
+			Timeouts: Timeouts{
+				Connect: 5 * time.Second, Idle: time.Hour, UDPIdle: time.Minute,
+				HalfClose: time.Minute, Drain: 30 * time.Second,
+			},
+		}},
+	}
+	if diff := cmp.Diff(want, got, compareValues); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestEveryKey(t *testing.T) {
+	got := parse(t, `
+[listen]
+workers = 4
+tcp_backlog = 128
+udp_receive_buffer = 1_000_000
+[steering]
+manage_routes = false
+unmatched = "drop"
+allow_loopback = true
+shadow_listeners = true
+user = ""
+pin = ""
+[admin]
+socket = ""
+http = ""
+[log]
+level = "warn"
+format = "json"
+access = "stderr"
+[defaults]
+connect_timeout = "1s"
+idle_timeout = "2h"
+udp_idle_timeout = "10s"
+half_close_timeout = "3s"
+drain_timeout = "0s"
+
+[route.web]
+protocol = ["tcp", "udp"]
+prefixes = ["127.0.0.1", "2001:db8:1::/48"]
+ports = ["8000-8009", 443, "22"]
+except_ports = [8001]
+origins = ["10.0.0.5:80", "[2001:db8:2::5]:80", { address = "10.0.0.6", weight = 0, backup = true }, "2001:db8:2::6"]
+balance = "source_hash"
+proxy_protocol = "v2"
+source = ["10.0.0.2", "2001:db8:2::2"]
+allow = ["0.0.0.0/0", "::/0"]
+deny = ["198.51.100.7", "198.51.100.0/24"]
+denied = "drop"
+max_conns = 1
+max_conns_per_client = 2
+max_flows = 3
+anti_amplification = false
+idle_timeout = "1m"
+
+[route.range]
+protocol = "udp"
+prefixes = ["192.0.2.0/24"]
+ports = "3000-4000"
+origins = ["10.0.0.5:13000-14000"]
+proxy_protocol = "spp"
+
+[route.keep]
+protocol = "tcp"
+prefixes = ["192.0.2.0/24"]
+ports = 22
+action = "pass"
+`)
+	addr := netip.MustParseAddr
+	defaults := Timeouts{Connect: time.Second, Idle: 2 * time.Hour, UDPIdle: 10 * time.Second, HalfClose: 3 * time.Second}
+	web := defaults
+	web.Idle = time.Minute
+	want := &Config{
+		Path:     "anyport.toml",
+		Listen:   Listen{Workers: 4, TCPBacklog: 128, UDPReceiveBuffer: 1_000_000},
+		Steering: Steering{Unmatched: Drop, AllowLoopback: true, ShadowListeners: true},
+		Log:      Log{Level: slog.LevelWarn, Format: "json", Access: "stderr"},
+		Routes: []*Route{{
+			Name: "web", Line: 27,
+			Protocols:   []Protocol{TCP, UDP},
+			Prefixes:    prefixes("127.0.0.1/32", "2001:db8:1::/48"),
+			Ports:       []PortRange{{8000, 8009}, {443, 443}, {22, 22}},
+			ExceptPorts: []PortRange{{8001, 8001}},
+			Action:      Forward,
+			Origins: []Origin{
+				{Text: "10.0.0.5:80", Addr: addr("10.0.0.5"), Ports: PortRange{80, 80}, Weight: 1},
+				{Text: "[2001:db8:2::5]:80", Addr: addr("2001:db8:2::5"), Ports: PortRange{80, 80}, Weight: 1},
+				{Text: "10.0.0.6", Addr: addr("10.0.0.6"), Backup: true},
+				{Text: "2001:db8:2::6", Addr: addr("2001:db8:2::6"), Weight: 1},
+			},
+			Balance:       SourceHash,
+			ProxyProtocol: ProxyV2,
+			Source:        []netip.Addr{addr("10.0.0.2"), addr("2001:db8:2::2")},
+			Allow:         prefixes("0.0.0.0/0", "::/0"),
+			Deny:          prefixes("198.51.100.7/32", "198.51.100.0/24"),
+			Denied:        Drop,
+			MaxConns:      1, MaxConnsPerClient: 2, MaxFlows: 3,
+			Timeouts: web,
+		}, {
+			Name: "range", Line: 45,
+			Protocols: []Protocol{UDP},
+			Prefixes:  prefixes("192.0.2.0/24"),
+			Ports:     []PortRange{{3000, 4000}},
+			Action:    Forward,
+			Origins: []Origin{
+				{Text: "10.0.0.5:13000-14000", Addr: addr("10.0.0.5"), Ports: PortRange{13000, 14000}, Base: 3000, Weight: 1},
+			},
+			Balance: RoundRobin, ProxyProtocol: ProxySPP, AntiAmplification: true,
+			Timeouts: defaults,
+		}, {
+			Name: "keep", Line: 52,
+			Protocols: []Protocol{TCP},
+			Prefixes:  prefixes("192.0.2.0/24"),
+			Ports:     []PortRange{{22, 22}},
+			Action:    Pass,
+			Balance:   RoundRobin, ProxyProtocol: ProxyOff, AntiAmplification: true,
+			Timeouts: defaults,
+		}},
+	}
+	if diff := cmp.Diff(want, got, compareValues); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestOriginPort(t *testing.T) {
+	ranged := parse(t, `
+[route.a]
+protocol = "tcp"
+prefixes = ["192.0.2.1"]
+ports = "100-109"
+origins = ["10.0.0.5", "10.0.0.5:80", "10.0.0.5:200-209"]
+`).Routes[0].Origins
+	for i, want := range []uint16{107, 80, 207} {
+		if got := ranged[i].Port(107); got != want {
+			t.Errorf("%s: dst port 107 maps to %d, want %d", ranged[i].Text, got, want)
+		}
+	}
+}
+
+func TestLoad(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.toml")
+	_, err := Load(path)
+	if err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("a missing file: %v, want an error that names it", err)
+	}
+	valid := "[route.a]\nprotocol = \"tcp\"\nprefixes = [\"192.0.2.1\"]\naction = \"drop\"\n"
+	if err := os.WriteFile(path, []byte(valid), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := Load(path)
+	if err != nil || cfg.Path != path || len(cfg.Routes) != 1 {
+		t.Errorf("got %+v, %v; want one route of %s", cfg, err, path)
+	}
+}

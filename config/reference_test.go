@@ -1,0 +1,112 @@
+package config
+
+import (
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/BurntSushi/toml"
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestReferenceIsValid(t *testing.T) {
+	cfg, err := Load("reference.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(cfg.Routes) != 1 || cfg.Routes[0].Name != "game" {
+		t.Errorf("got routes %v, want the one of the file", cfg.Routes)
+	}
+}
+
+// TestReferenceShowsDefaults loads a file without keys beside the reference: what a
+// key has there must be its default.
+func TestReferenceShowsDefaults(t *testing.T) {
+	reference, err := Load("reference.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bare := parse(t, `
+[route.game]
+protocol = "udp"
+prefixes = ["192.0.2.0/24", "2001:db8:1::/48"]
+origins = ["10.0.0.5", "[2001:db8:2::5]", { address = "10.0.0.6", weight = 3, backup = true }]
+`)
+	bare.Path = reference.Path
+	bare.Routes[0].Line = reference.Routes[0].Line
+	if diff := cmp.Diff(bare, reference, compareValues); diff != "" {
+		t.Errorf("defaults differ from the reference (-default +reference):\n%s", diff)
+	}
+}
+
+var commentedOut = regexp.MustCompile(`(?m)^# (\[[a-z.]+\]|[a-z_]+ = )`)
+
+// TestReferenceIsComplete reads the reference with its commented-out keys, and
+// wants every key in it that the parser knows, and no other.
+func TestReferenceIsComplete(t *testing.T) {
+	data, err := os.ReadFile("reference.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := commentedOut.ReplaceAllString(string(data), "$1")
+	var values map[string]any
+	md, err := toml.Decode(text, &values)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var documented []string
+	for _, key := range md.Keys() {
+		if len(key) > 1 && key.String() != "route.game" {
+			documented = append(documented, strings.TrimPrefix(key.String(), "route.game."))
+		}
+	}
+	slices.Sort(documented)
+	known := slices.Sorted(maps.Keys(knownKeys(t)))
+	if diff := cmp.Diff(known, slices.Compact(documented)); diff != "" {
+		t.Errorf("keys (-known +documented):\n%s", diff)
+	}
+	_, err = Parse("reference.toml", []byte(text))
+	if problems, ok := err.(Problems); !ok || len(problems) != 1 || problems[0].Key != "health" {
+		t.Errorf("with all keys: %v, want that health is not supported, and nothing else", err)
+	}
+}
+
+// knownKeys are the keys that the errors about an unknown one offer instead, in
+// every table, as a Problem names them.
+func knownKeys(t *testing.T) map[string]bool {
+	_, err := Parse("x", []byte(`
+[listen]
+zzzzzzzzz = 0
+[steering]
+zzzzzzzzz = 0
+[admin]
+zzzzzzzzz = 0
+[log]
+zzzzzzzzz = 0
+[defaults]
+zzzzzzzzz = 0
+[route.game]
+zzzzzzzzz = 0
+origins = [{ zzzzzzzzz = 0 }]
+[route.game.health]
+zzzzzzzzz = 0
+`))
+	problems, _ := err.(Problems)
+	known, tables := map[string]bool{}, 0
+	for _, p := range problems {
+		if _, offered, ok := strings.Cut(p.Text, "known here are "); ok {
+			tables++
+			table := regexp.MustCompile(`\[0\]|zzzzzzzzz`).ReplaceAllString(p.Key, "")
+			for _, key := range strings.Split(offered, ", ") {
+				known[table+key] = true
+			}
+		}
+	}
+	if tables != 8 {
+		t.Fatalf("%d tables told their keys, want 8:\n%v", tables, err)
+	}
+	return known
+}
