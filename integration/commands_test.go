@@ -175,7 +175,11 @@ func TestStatus(t *testing.T) {
 	missing(raw, "version", "pid", "uptime_seconds", "config", "steering", "routes")
 	missing(raw["config"], "path", "generation")
 	missing(raw["steering"], "attached", "pinned", "program_id", "foreign_programs")
-	route := raw["routes"].([]any)[0]
+	routes := raw["routes"].([]any)
+	if len(routes) != 4 {
+		t.Fatalf("%d routes in the status, want 4", len(routes))
+	}
+	route := routes[0]
 	missing(route, "name", "protocol", "prefixes", "ports", "lookups", "refused", "denied", "limited",
 		"conns_active", "conns_total", "draining", "origins")
 	missing(route.(map[string]any)["origins"].([]any)[0], "address", "up", "forced", "conns_active", "conns_total")

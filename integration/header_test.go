@@ -88,8 +88,9 @@ proxy_protocol = "v2-first"
 `)
 	for _, dst := range []string{"192.0.2.7:1", "192.0.2.7:2"} { // two flows of one client
 		conn := l.client.dial(t, "udp", dst)
-		told := expected("udp4", addrPort(conn.LocalAddr()), netip.MustParseAddrPort(dst), "one")
-		for _, step := range []struct{ question, want string }{{"one", told}, {"two", "bare two"}, {"three", "bare three"}} {
+		first := "a question so long that a long answer is no amplification"
+		told := expected("udp4", addrPort(conn.LocalAddr()), netip.MustParseAddrPort(dst), first)
+		for _, step := range []struct{ question, want string }{{first, told}, {"two", "bare two"}, {"three", "bare three"}} {
 			if got := trade(t, conn, step.question); got != step.want {
 				t.Errorf("%s: answered %q, want %q", dst, got, step.want)
 			}

@@ -1,6 +1,8 @@
 package integration
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -182,15 +184,26 @@ func (h *host) listen(t *testing.T, address string) net.Listener {
 	return listener
 }
 
-// listenPacket opens an unconnected UDP socket that ends with the test.
+// listenPacket opens an unconnected UDP socket that ends with the test. Its address
+// may become local later.
 func (h *host) listenPacket(t *testing.T, address string) *net.UDPConn {
 	t.Helper()
 	var conn net.PacketConn
 	var err error
-	h.do(func() { conn, err = net.ListenPacket("udp", address) })
+	h.do(func() {
+		listen := net.ListenConfig{Control: freeBind}
+		conn, err = listen.ListenPacket(context.Background(), "udp", address)
+	})
 	if err != nil {
 		t.Fatalf("%s: %v", h.name, err)
 	}
 	t.Cleanup(func() { conn.Close() })
 	return conn.(*net.UDPConn)
+}
+
+func freeBind(_, _ string, raw syscall.RawConn) (err error) {
+	controlErr := raw.Control(func(fd uintptr) {
+		err = unix.SetsockoptInt(int(fd), unix.SOL_IP, unix.IP_FREEBIND, 1) // holds for IPv6 sockets, too
+	})
+	return errors.Join(controlErr, err)
 }

@@ -2,7 +2,9 @@ package integration
 
 import (
 	"net"
+	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -62,6 +64,35 @@ func join(t *testing.T, a, b port) {
 	}
 	for _, end := range []port{a, b} {
 		end.up(t)
+	}
+	for _, end := range []port{a, b} {
+		end.awaitAddresses(t)
+	}
+}
+
+// awaitAddresses waits for the kernel's own routes to the addresses: those of IPv6
+// come when both ends are up, and then a little later.
+func (p port) awaitAddresses(t *testing.T) {
+	t.Helper()
+	missing := map[string]bool{}
+	for _, address := range p.addresses {
+		missing[netip.MustParsePrefix(address).Addr().String()] = true
+	}
+	updates, done := make(chan netlink.RouteUpdate, 256), make(chan struct{})
+	defer close(done)
+	err := netlink.RouteSubscribeWithOptions(updates, done, netlink.RouteSubscribeOptions{Namespace: &p.handle, ListExisting: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for len(missing) > 0 {
+		select {
+		case update := <-updates:
+			if update.Route.Type == unix.RTN_LOCAL {
+				delete(missing, update.Dst.IP.String())
+			}
+		case <-time.After(patience):
+			t.Fatalf("%s: no address %v", p.host.name, missing)
+		}
 	}
 }
 

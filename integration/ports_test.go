@@ -46,9 +46,10 @@ func TestPorts(t *testing.T) {
 	l := newLab(t)
 	l.origin.both(t, "10.0.0.5:4000", named("wide"))
 	l.origin.both(t, "10.0.0.6:4000", named("one"))
-	for _, address := range []string{":22", ":8053", ":30000"} { // the edge's own services, on all its addresses
+	for _, address := range []string{":22", ":30000"} { // the edge's own, on all its addresses
 		l.edge.both(t, address, named("host"))
 	}
+	l.edge.passed(t, "192.0.2.9:8053", "[2001:db8:1::9]:8053")
 	l.edge.serveWith(t, portsFile)
 
 	for _, c := range []struct {
@@ -85,9 +86,10 @@ func TestUnmatched(t *testing.T) {
 		t.Run(unmatched, func(t *testing.T) {
 			t.Parallel()
 			l := newLab(t)
-			l.edge.both(t, ":8053", named("host"))
+			l.edge.passed(t, "192.0.2.7:8053", "[2001:db8:1::7]:8053")
 			l.edge.serveWith(t, `
 [steering]
+shadow_listeners = true
 unmatched = "`+unmatched+`"
 [route.web]
 protocol = ["tcp", "udp"]
@@ -142,6 +144,16 @@ origins  = ["[fd00:5::5]"]
 		if got := p.status(t).route(t, want).ConnsTotal; got != 2 {
 			t.Errorf("route %s: conns_total is %d, want one conn and one flow", want, got)
 		}
+	}
+}
+
+// passed serves on port 8053 of the host: over TCP on all its addresses, over UDP on
+// each that is asked, for an answer has to come from there.
+func (h *host) passed(t *testing.T, addresses ...string) {
+	t.Helper()
+	h.serve(t, ":8053", func(conn net.Conn) { replyOnce(conn, named("host")) })
+	for _, address := range addresses {
+		h.answer(t, address, named("host"))
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // proxy is `anyport run` on a host.
@@ -79,7 +80,7 @@ func (p *proxy) leaves(t *testing.T, before []string) {
 	}
 }
 
-// belongings are the links, addresses and routes of a host, one a line.
+// belongings are the links and routes of a host, one a line.
 func (h *host) belongings(t *testing.T) []string {
 	t.Helper()
 	var all []string
@@ -93,7 +94,8 @@ func (h *host) belongings(t *testing.T) []string {
 	return append(all, h.routes(t)...)
 }
 
-// routes are the routes of all tables, sorted.
+// routes are the routes of all tables, sorted, without those that the kernel keeps
+// for its addresses.
 func (h *host) routes(t *testing.T) []string {
 	t.Helper()
 	var all []string
@@ -103,6 +105,9 @@ func (h *host) routes(t *testing.T) []string {
 			t.Fatal(err)
 		}
 		for _, r := range routes {
+			if r.Protocol == unix.RTPROT_KERNEL {
+				continue
+			}
 			all = append(all, fmt.Sprintf("route %v table %d type %d protocol %d", r.Dst, r.Table, r.Type, r.Protocol))
 		}
 	}

@@ -15,7 +15,7 @@ import (
 func TestGracefulStop(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	l.edge.both(t, ":4711", named("host")) // a wildcard listener of the edge itself
+	l.edge.both(t, ":4711", named("host")) // the edge's own, on all its addresses
 	l.origin.serve(t, "10.0.0.5:4711", echo)
 	p := l.edge.serveWith(t, relayFile)
 	conn := l.client.dial(t, "tcp", dstV4+":4711")

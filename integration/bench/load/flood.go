@@ -1,0 +1,100 @@
+package load
+
+import (
+	"encoding/binary"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"golang.org/x/net/ipv4"
+	"golang.org/x/sys/unix"
+)
+
+// Spoofed is where the datagrams of Job.Spoof claim to come from.
+var Spoofed = netip.MustParsePrefix("100.64.0.0/10")
+
+// flooder is somebody else, who sends datagrams that nobody answers.
+type flooder struct {
+	done  chan struct{}
+	group sync.WaitGroup
+}
+
+// startFlood starts what the job asks for, which may be nothing. It goes on until
+// stop.
+func startFlood(job Job) (*flooder, error) {
+	f := &flooder{done: make(chan struct{})}
+	if job.Flood == 0 && job.Spoof == 0 {
+		return f, nil
+	}
+	s, err := openUDP(netip.AddrPort{})
+	if err != nil {
+		return nil, err
+	}
+	next := func(int) []byte { return nil }
+	rate := job.Flood
+	if job.Spoof > 0 {
+		if err := anySource(s.udp); err != nil {
+			return nil, err
+		}
+		next = spoofedSource
+		rate = int(float64(job.Spoof) / (job.WarmUp + job.Measure).Seconds())
+	}
+	f.group.Go(func() { // ends with done
+		defer s.Close()
+		f.send(s, job, rate, next)
+	})
+	return f, nil
+}
+
+func (f *flooder) stop() {
+	close(f.done)
+	f.group.Wait()
+}
+
+// send keeps to the rate. It floods another address and port than others ask.
+func (f *flooder) send(s *socket, job Job, rate int, source func(i int) []byte) {
+	dst := net.UDPAddrFromAddrPort(job.dst(2*echoUDP.count-1, echoUDP))
+	datagram := make([]byte, job.Size)
+	datagram[0] = quiet
+	start, sent := time.Now(), 0
+	for {
+		select {
+		case <-f.done:
+			return
+		case <-time.After(time.Millisecond):
+		}
+		due := int(time.Since(start).Seconds() * float64(rate))
+		if job.Spoof > 0 {
+			due = min(due, job.Spoof)
+		}
+		for ; sent < due; sent++ {
+			s.out = append(s.out, ipv4.Message{Buffers: [][]byte{datagram}, OOB: source(sent), Addr: dst})
+		}
+		s.flush()
+	}
+}
+
+// anySource lets a socket send from addresses that are not this host's.
+func anySource(conn *net.UDPConn) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	err = raw.Control(func(fd uintptr) {
+		failed = unix.SetsockoptInt(int(fd), unix.SOL_IP, unix.IP_TRANSPARENT, 1)
+	})
+	if err != nil {
+		return err
+	}
+	return failed
+}
+
+// spoofedSource is the control message of the i-th spoofed datagram.
+func spoofedSource(i int) []byte {
+	base := Spoofed.Addr().As4()
+	var source [4]byte
+	binary.BigEndian.PutUint32(source[:], binary.BigEndian.Uint32(base[:])+uint32(i)+1)
+	return (&ipv4.ControlMessage{Src: net.IP(source[:])}).Marshal()
+}

@@ -1,0 +1,83 @@
+package load
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"time"
+)
+
+// drain is how long queues may take to empty after the last datagram.
+const drain = 300 * time.Millisecond
+
+// udpBulk sends datagrams that nobody answers as fast as the kernel takes them,
+// and counts those that reach the origin.
+func udpBulk(job Job) (Result, error) {
+	origin, err := net.DialTimeout("tcp4", netip.AddrPortFrom(job.Origin, countersIn.port(0)).String(), patience)
+	if err != nil {
+		return Result{}, err
+	}
+	defer origin.Close()
+	s, err := openUDP(netip.AddrPort{})
+	if err != nil {
+		return Result{}, err
+	}
+	defer s.Close()
+
+	blast(s, job, job.WarmUp)
+	time.Sleep(drain)
+	counted, err := askCount(origin)
+	if err != nil {
+		return Result{}, err
+	}
+	before, err := read(job)
+	if err != nil {
+		return Result{}, err
+	}
+	sent, seconds := blast(s, job, job.Measure)
+	time.Sleep(drain)
+	after, err := read(job)
+	if err != nil {
+		return Result{}, err
+	}
+	arrived, err := askCount(origin)
+	var r Result
+	after.since(before, &r)
+	r.Seconds = seconds // the rest of the time is idle
+	r.Ops = float64(arrived - counted)
+	r.Failed = float64(sent) - r.Ops
+	return r, err
+}
+
+// blast sends for a while and returns how many datagrams that made.
+func blast(s *socket, job Job, span time.Duration) (sent int, seconds float64) {
+	train := make([]byte, job.Size*job.Train)
+	for at := 0; at < len(train); at += job.Size {
+		train[at] = quiet
+	}
+	dst := net.UDPAddrFromAddrPort(job.dst(0, echoUDP))
+	start := time.Now()
+	for time.Since(start) < span {
+		for range udpBatch / 2 {
+			s.send(train, job.Size, dst)
+			sent += job.Train
+		}
+		s.flush()
+	}
+	return sent, time.Since(start).Seconds()
+}
+
+// askCount asks the origin, past the proxy, how many quiet datagrams came.
+func askCount(origin net.Conn) (int64, error) {
+	origin.SetDeadline(time.Now().Add(patience))
+	if _, err := origin.Write([]byte{1}); err != nil {
+		return 0, fmt.Errorf("ask the origin's counter: %w", err)
+	}
+	var answer [8]byte
+	if _, err := io.ReadFull(origin, answer[:]); err != nil {
+		return 0, fmt.Errorf("ask the origin's counter: %w", err)
+	}
+	return int64(binary.BigEndian.Uint64(answer[:])), nil
+}

@@ -1,0 +1,109 @@
+package load
+
+import (
+	"encoding/binary"
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"time"
+)
+
+// udpPaced asks Rate times a second over Flows flows, no matter what comes back,
+// while somebody else floods the proxy, if the job says so.
+func udpPaced(job Job) (Result, error) {
+	var before footprint
+	var err error
+	if job.Spoof > 0 {
+		if before, err = weigh(job); err != nil {
+			return Result{}, err
+		}
+	}
+	flood, err := startFlood(job)
+	if err != nil {
+		return Result{}, err
+	}
+	var lost atomic.Int64
+	r, err := measure(job, 1, func(_ int, t *tally, m *window) {
+		s, err := openUDP(netip.AddrPort{})
+		if err != nil {
+			t.failed.Add(1)
+			return
+		}
+		beat := &beat{socket: s, tally: t, job: job}
+		lost.Store(beat.run(m))
+	})
+	flood.stop()
+	r.Failed += float64(lost.Load())
+	if err == nil && job.Spoof > 0 {
+		var after footprint
+		after, err = weigh(job)
+		after.since(before, &r)
+	}
+	return r, err
+}
+
+// beat asks at a fixed rate. Each datagram carries its flow and the time it left.
+type beat struct {
+	*socket
+	*tally
+	job   Job
+	dsts  []*net.UDPAddr
+	start time.Time
+	sent  int64
+	taken int64
+}
+
+// run returns how many answers never came.
+func (b *beat) run(m *window) int64 {
+	for flow := range b.job.Flows {
+		b.dsts = append(b.dsts, net.UDPAddrFromAddrPort(b.job.dst(flow, echoUDP)))
+	}
+	b.start = time.Now()
+	received := make(chan struct{})
+	go func() { // ends with the socket
+		defer close(received)
+		b.receive(m)
+	}()
+	for !m.over() {
+		b.sendDue(time.Since(b.start))
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(drain)
+	b.Close()
+	<-received
+	return b.sent - b.taken
+}
+
+// sendDue sends all that the rate asks for up to now.
+func (b *beat) sendDue(now time.Duration) {
+	for due := int64(now.Seconds() * float64(b.job.Rate)); b.sent < due; b.sent++ {
+		flow := int(b.sent) % len(b.dsts)
+		datagram := make([]byte, b.job.Size)
+		binary.BigEndian.PutUint32(datagram, uint32(flow))
+		binary.BigEndian.PutUint64(datagram[4:], uint64(time.Since(b.start)))
+		b.send(datagram, b.job.Size, b.dsts[flow])
+	}
+	b.flush()
+}
+
+func (b *beat) receive(m *window) {
+	for {
+		messages, err := b.read()
+		if err != nil {
+			return
+		}
+		for _, message := range messages {
+			flow := int(binary.BigEndian.Uint32(message.Buffers[0]))
+			if flow >= len(b.dsts) || !same(message.Addr, b.dsts[flow]) {
+				b.wrong.Add(1)
+				continue
+			}
+			b.taken++
+			b.ops.Add(1)
+			if m.open.Load() {
+				sent := time.Duration(binary.BigEndian.Uint64(message.Buffers[0][4:]))
+				b.latencies = append(b.latencies, time.Since(b.start)-sent)
+			}
+		}
+	}
+}
