@@ -110,7 +110,7 @@ func (d *daemon) closeAdmin() error {
 // from the moment that the steering is open.
 func (d *daemon) openRoutes() error {
 	c := d.opt.Config
-	table, err := steering.Compile(c)
+	g, err := prepare(c, 1)
 	if err != nil {
 		return err
 	}
@@ -120,13 +120,25 @@ func (d *daemon) openRoutes() error {
 		Record:   d.record(),
 		Log:      d.log,
 	})
-	d.proxy.Update(table, c.Routes)
-	if d.steering, err = steering.Open(c, table, d.log); err != nil {
+	d.proxy.Update(g.table, c.Routes)
+	if d.steering, err = steering.Open(c, g.table, d.log); err != nil {
 		return err
 	}
 	d.closers = append(d.closers, d.steering.Close)
-	d.serving.Store(&generation{number: 1, config: c, table: table, loaded: d.begun})
+	d.serving.Store(g)
 	return nil
+}
+
+// prepare compiles c and asks whether this host can serve it.
+func prepare(c *config.Config, number int) (*generation, error) {
+	table, err := steering.Compile(c)
+	if err != nil {
+		return nil, err
+	}
+	if err := steering.Check(c, table); err != nil {
+		return nil, err
+	}
+	return &generation{number: number, config: c, table: table, loaded: time.Now()}, nil
 }
 
 func (d *daemon) record() func(route.Record) {

@@ -2,16 +2,17 @@ package daemon
 
 import (
 	"fmt"
-	"time"
+	"strings"
 
 	"anyport/config"
-	"anyport/steering"
 )
 
-// reloadLogged reloads, and leaves the outcome in the log.
+// reloadLogged reloads, and leaves the outcome in the log: a line for each problem.
 func (d *daemon) reloadLogged() {
 	if err := d.reload(); err != nil {
-		d.log.Error("reload refused: the old config serves on", "error", err)
+		for problem := range strings.Lines(err.Error()) {
+			d.log.Error("reload refused: the old config serves on", "problem", strings.TrimSpace(problem))
+		}
 		return
 	}
 	g := d.serving.Load()
@@ -40,7 +41,7 @@ func (d *daemon) reload() error {
 	return nil
 }
 
-// load reads the file of old again and compiles it.
+// load reads the file of old again.
 func load(old *generation) (*generation, error) {
 	c, err := config.Load(old.config.Path)
 	if err != nil {
@@ -49,11 +50,7 @@ func load(old *generation) (*generation, error) {
 	if problems := fixed(old.config, c); len(problems) > 0 {
 		return nil, problems
 	}
-	table, err := steering.Compile(c)
-	if err != nil {
-		return nil, err
-	}
-	return &generation{number: old.number + 1, config: c, table: table, loaded: time.Now()}, nil
+	return prepare(c, old.number+1)
 }
 
 // fixed names the keys that differ, yet cannot change while sockets are open.
