@@ -29,7 +29,7 @@ func Check(cfg *config.Config, table *Table) error {
 	if err != nil {
 		return err
 	}
-	problems := CheckHost(cfg, host)
+	problems := hostProblems(cfg, host)
 	if !cfg.Steering.ShadowListeners {
 		listeners, err := ReadListeners()
 		if err != nil {
@@ -37,15 +37,25 @@ func Check(cfg *config.Config, table *Table) error {
 		}
 		problems = append(problems, shadowProblems(cfg, Shadowed(table, listeners, host))...)
 	}
+	return asError(problems)
+}
+
+// asError returns nil where there are no problems: an empty list in an error is not nil.
+func asError(problems config.Problems) error {
 	if len(problems) == 0 {
 		return nil
 	}
 	return problems
 }
 
-// CheckHost returns the prefixes of cfg that would cut host off from its own network. A prefix of a single address takes that alone, as it says; the
+// CheckHost returns, as [config.Problems], the prefixes of cfg that would cut host off
+// from its own network. A prefix of a single address takes that alone, as it says; the
 // loopback addresses are not the business of this check.
-func CheckHost(cfg *config.Config, host *Host) config.Problems {
+func CheckHost(cfg *config.Config, host *Host) error {
+	return asError(hostProblems(cfg, host))
+}
+
+func hostProblems(cfg *config.Config, host *Host) config.Problems {
 	var problems config.Problems
 	for _, r := range cfg.Routes {
 		for i, p := range r.Prefixes {

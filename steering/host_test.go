@@ -52,7 +52,11 @@ func TestCheckHost(t *testing.T) {
 		if want != "" {
 			want = `anyport.toml:7: route "game": prefixes[0]: ` + prefix + " covers " + want + cut
 		}
-		if got := CheckHost(cfg, aHost()).Error(); got != want {
+		got := ""
+		if err := CheckHost(cfg, aHost()); err != nil {
+			got = err.Error()
+		}
+		if got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
 	}
