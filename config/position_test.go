@@ -52,7 +52,7 @@ x = 1
 		"route.a.prefixes[1]":              13,
 		"route.a.prefixes[2]":              16,
 		"route.a.prefixes[3]":              17,
-		"route.a.prefixes[3][1]":           18,
+		"route.a.prefixes[3][1]":           17,
 		"route.a.prefixes[4]":              12,
 		"route.a.origins[0]":               20,
 		"route.a.origins[0].nested.weight": 20,

@@ -110,7 +110,7 @@ func (s *scanner) array(path string) {
 			continue
 		}
 		element, start := "", s.pos
-		if c := s.peek(); c == '{' || c == '[' {
+		if s.peek() == '{' { // alone can hold keys; a path for every nested list would grow with its depth
 			element = fmt.Sprintf("%s[%d]", path, len(elements))
 		}
 		elements = append(elements, int32(s.line))
@@ -118,7 +118,9 @@ func (s *scanner) array(path string) {
 			break
 		}
 	}
-	s.elements[path] = elements
+	if path != "" {
+		s.elements[path] = elements
+	}
 }
 
 func (s *scanner) inlineTable(path string) {
