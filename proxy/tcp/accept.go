@@ -19,12 +19,16 @@ const acceptBatch = 16
 // accept takes conns from the queue. dry says that it is empty; a listener that
 // can't be accepted from is an error, a conn that can't be had is not.
 func (l *loop) accept(listener int) (dry bool, err error) {
-	for range acceptBatch {
+	for i := 0; i < acceptBatch && !l.gate.shut; i++ {
 		fd, client, err := accept(listener)
 		switch {
 		case err == nil:
-			l.begin(fd, client)
+			if l.older[listener] {
+				_ = prepare(fd)
+			}
+			l.admit(fd, client)
 		case errors.Is(err, unix.EAGAIN):
+			delete(l.older, listener)
 			return true, nil
 		case scarce(err):
 			l.shut(err)
@@ -47,8 +51,8 @@ func scarce(err error) bool {
 	return false
 }
 
-// begin gives a new conn to its route, or refuses it.
-func (l *loop) begin(fd int, client netip.AddrPort) {
+// admit gives a new conn to its route, or refuses it.
+func (l *loop) admit(fd int, client netip.AddrPort) {
 	dst, err := local(fd)
 	if err != nil { // gone already
 		_ = unix.Close(fd)

@@ -9,6 +9,28 @@ import (
 
 // What a conn does next is decided here, from its state alone.
 
+// answer is what has become of the dial under way.
+type answer uint8
+
+const (
+	awaited answer = iota
+	accepted
+	rejected
+	abandoned // the client has gone; one that sent FIN has not
+)
+
+func (c *conn) answer() answer {
+	switch {
+	case c.ends[clientEnd].failed:
+		return abandoned
+	case c.ends[originEnd].failed:
+		return rejected
+	case c.ends[originEnd].writable:
+		return accepted
+	}
+	return awaited
+}
+
 // step is what a way does next.
 type step uint8
 

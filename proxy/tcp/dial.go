@@ -86,35 +86,34 @@ func (l *loop) giveUp(c *conn) {
 	c.origin = nil
 }
 
-// again goes on with the next origin; v is what became of the last dial.
-func (l *loop) again(c *conn, v route.Verdict) {
-	l.giveUp(c)
-	l.dial(c, v)
-}
-
-// await is the turn of a conn whose origin has not answered yet.
+// await is the turn of a conn whose origin was asked.
 func (l *loop) await(c *conn) {
-	e := &c.ends[originEnd]
-	switch {
-	case c.ends[clientEnd].failed:
+	switch c.answer() {
+	case abandoned:
 		l.end(c, route.ResetByClient)
-	case e.failed:
-		l.answered(c, failure(e.fd))
-	case e.writable:
-		l.answered(c, nil)
+	case accepted:
+		l.begin(c)
+	case rejected:
+		l.reject(c)
 	}
 }
 
-// answered takes the outcome of a dial. An origin that accepted and reset at
-// once has answered: its bytes and its RST are the client's.
-func (l *loop) answered(c *conn, err error) {
-	if err != nil && !errors.Is(err, unix.ECONNRESET) {
-		l.log.Debug("dial", "route", c.route.Name, "origin", c.origin.Text, "error", err)
-		l.again(c, route.ConnectFailed)
+// reject goes on with the next origin, unless this one accepted and reset at
+// once: then it has answered, and its bytes and its RST are the client's.
+func (l *loop) reject(c *conn) {
+	err := failure(c.ends[originEnd].fd)
+	if errors.Is(err, unix.ECONNRESET) {
+		l.begin(c)
 		return
 	}
-	c.state = relaying
-	c.active = l.now
+	l.log.Debug("dial", "route", c.route.Name, "origin", c.origin.Text, "error", err)
+	l.giveUp(c)
+	l.dial(c, route.ConnectFailed)
+}
+
+// begin relays, the header first.
+func (l *loop) begin(c *conn) {
+	c.state, c.active = relaying, l.now
 	c.route.Stats.Shard(l.shard).Connected(l.time() - c.dialled)
 	l.watch(c)
 	lead, err := header.Stream(c.route.ProxyProtocol, c.client, c.dst)

@@ -50,7 +50,8 @@ func (l *loop) expire(c *conn) {
 	case at > l.now:
 		l.wheel.set(&c.timer, at)
 	case v == route.ConnectTimedOut:
-		l.again(c, v)
+		l.giveUp(c)
+		l.dial(c, v)
 	default:
 		l.end(c, v)
 	}

@@ -28,6 +28,7 @@ type loop struct {
 	epoll      int
 	wake       int // readable once Serve's ctx is done; all loops share it
 	listeners  []int
+	older      map[int]bool  // listeners whose queue may hold conns from before prepare
 	drainBegan time.Duration // 0: not draining
 
 	slots      []*conn

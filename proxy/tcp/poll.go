@@ -49,10 +49,10 @@ func (l *loop) dispatch(e *unix.EpollEvent) error {
 
 // hear takes what an event says.
 func (e *end) hear(events uint32) {
-	const over = unix.EPOLLERR | unix.EPOLLHUP | unix.EPOLLRDHUP
-	e.readable = e.readable || events&(unix.EPOLLIN|over) != 0
+	const gone = unix.EPOLLERR | unix.EPOLLHUP | unix.EPOLLRDHUP
+	e.readable = e.readable || events&(unix.EPOLLIN|gone) != 0
 	e.writable = e.writable || events&unix.EPOLLOUT != 0
-	e.hungUp = e.hungUp || events&over != 0
+	e.hungUp = e.hungUp || events&gone != 0
 	e.urgent = e.urgent || events&unix.EPOLLPRI != 0
 	e.failed = e.failed || events&unix.EPOLLERR != 0
 }

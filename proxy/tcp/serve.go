@@ -125,7 +125,11 @@ func newLoop(opt Options, i, wake int) *loop {
 		started:   time.Now(),
 		wake:      wake,
 		listeners: share(opt.Listeners, i, opt.Loops),
+		older:     map[int]bool{},
 		scratch:   make([]byte, bufferSize),
+	}
+	for _, fd := range l.listeners {
+		l.older[fd] = true
 	}
 	if l.record == nil {
 		l.record = func(route.Record) {}

@@ -1,36 +1,152 @@
 package tcp_test
 
 import (
-	"io"
+	"fmt"
 	"net"
+	"net/netip"
+	"net/smtp"
 	"testing"
 
 	"golang.org/x/net/nettest"
+	"golang.org/x/sys/unix"
 
+	"anyport/config"
 	"anyport/proxy/route"
+	"anyport/proxy/tcp"
 )
 
 func TestConn(t *testing.T) {
-	addr, conns := accepted(t)
+	addr, conns := accepting(t)
 	p := serve(t, forward(addr))
 	nettest.TestConn(t, func() (c1, c2 net.Conn, stop func(), err error) {
-		c1 = p.dial()
-		c2 = <-conns
-		return c1, c2, func() { c1.Close(); c2.Close() }, nil
+		client, origin := p.pair(conns)
+		return client, origin, func() { client.Close(); origin.Close() }, nil
 	})
 }
 
-func TestEcho(t *testing.T) {
-	p := serve(t, forward(origin(t, func(c *net.TCPConn) { io.Copy(c, c) })))
+func TestRecord(t *testing.T) {
+	addr := origin(t, echo)
+	p := serve(t, forward(addr))
 	c := p.dial()
-	if _, err := c.Write([]byte("hello")); err != nil {
+	say(t, c, "hello")
+	c.CloseWrite()
+	hear(t, c, "hello")
+	hearFIN(t, c)
+	got := p.ends(route.Closed)
+	want := route.Record{
+		Begun: got.Begun, Took: got.Took, Protocol: config.TCP, Route: "test",
+		Client: netip.MustParseAddrPort(c.LocalAddr().String()), Dst: netip.MustParseAddrPort(p.addr),
+		Origin: netip.MustParseAddrPort(addr), ToOrigin: 5, ToClient: 5, Verdict: route.Closed,
+	}
+	if got != want {
+		t.Errorf("record %+v\n  want %+v", got, want)
+	}
+	totals := p.route.Stats.Totals()
+	if n := totals.Ended[config.TCP][route.Closed]; n != 1 {
+		t.Errorf("%d conns counted, want 1", n)
+	}
+	if n := totals.Bytes[config.TCP][route.ToOrigin]; n != 5 {
+		t.Errorf("%d bytes counted to the origin, want 5", n)
+	}
+	if n := totals.Bytes[config.TCP][route.ToClient]; n != 5 {
+		t.Errorf("%d bytes counted to the client, want 5", n)
+	}
+}
+
+// One listener of both families gets IPv4 conns as IPv4-mapped ones.
+func TestMappedListener(t *testing.T) {
+	tidy(t)
+	r := forward(origin(t, echo))
+	fd, addr := listen(t, netip.MustParseAddrPort("[::ffff:127.0.0.1]:0"))
+	p := serveOn(t, fd, addr, table{r}, r)
+	c := p.dial()
+	say(t, c, "hello")
+	hear(t, c, "hello")
+	c.Close()
+	got := p.ends(route.Closed)
+	if got.Dst.String() != addr || got.Client.String() != c.LocalAddr().String() {
+		t.Errorf("client %v, dst %v; want %v, %v", got.Client, got.Dst, c.LocalAddr(), addr)
+	}
+}
+
+func TestIPv6(t *testing.T) {
+	tidy(t)
+	r := forward(origin(t, echo))
+	fd, addr := listen(t, netip.MustParseAddrPort("[::1]:0"))
+	p := serveOn(t, fd, addr, table{r}, r)
+	c := p.dial()
+	say(t, c, "hello")
+	hear(t, c, "hello")
+	c.Close()
+	if got := p.ends(route.Closed); got.Dst.String() != addr {
+		t.Errorf("dst %v, want %v", got.Dst, addr)
+	}
+}
+
+func TestUnrouted(t *testing.T) {
+	r := forward(origin(t, echo))
+	p := serveTable(t, table{nil}, r)
+	p.refused()
+	if got := p.ends(route.NoRoute); got.Route != "" {
+		t.Errorf("route %q, want none", got.Route)
+	}
+	if n := p.unrouted.Load(); n != 1 {
+		t.Errorf("%d counted, want 1", n)
+	}
+}
+
+func TestDenied(t *testing.T) {
+	r := forward(origin(t, echo))
+	r.Deny = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	p := serve(t, r)
+	p.refused()
+	p.ends(route.Denied)
+}
+
+func TestMaxConns(t *testing.T) {
+	r := forward(origin(t, echo))
+	r.MaxConns = 1
+	p := serve(t, r)
+	first := p.dial()
+	say(t, first, "hello")
+	hear(t, first, "hello")
+	p.refused()
+	p.ends(route.OverMaxConns)
+	first.Close()
+	p.ends(route.Closed)
+	third := p.dial()
+	say(t, third, "hello")
+	hear(t, third, "hello")
+}
+
+// An SMTP client says nothing before it has read the server's banner.
+func TestServerFirst(t *testing.T) {
+	p := serve(t, forward(origin(t, func(c *net.TCPConn) {
+		fmt.Fprint(c, "220 origin ready\r\n")
+		echo(c)
+	})))
+	c, err := smtp.NewClient(p.dial(), "origin")
+	if err != nil {
 		t.Fatal(err)
 	}
-	c.CloseWrite()
-	if got, err := io.ReadAll(c); err != nil || string(got) != "hello" {
-		t.Errorf("read %q, %v", got, err)
+	c.Close()
+}
+
+func TestServeRefusesWhatItCannotServe(t *testing.T) {
+	notListening, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if v := p.verdict(); v != route.Closed {
-		t.Errorf("verdict %v, want %v", v, route.Closed)
+	defer unix.Close(notListening)
+	for name, opt := range map[string]tcp.Options{
+		"no loop":       {Listeners: []int{notListening}},
+		"no listener":   {Loops: 1},
+		"not a socket":  {Loops: 1, Listeners: []int{0}},
+		"not an fd":     {Loops: 1, Listeners: []int{1 << 20}},
+		"not listening": {Loops: 1, Listeners: []int{notListening}},
+	} {
+		if err := tcp.Serve(t.Context(), opt); err == nil {
+			t.Errorf("%s: served without an error", name)
+		}
 	}
 }

@@ -9,13 +9,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// prepare sets what accepted conns inherit from their listener, which spares
-// each of them the calls.
-func prepare(listener int) error {
-	if err := unix.SetsockoptInt(listener, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
+// prepare sets what conns need: on a listener, so that those it accepts inherit
+// it and are spared the calls, and on a socket to dial from.
+func prepare(fd int) error {
+	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
 		return os.NewSyscallError("setsockopt TCP_NODELAY", err)
 	}
-	return os.NewSyscallError("setsockopt SO_OOBINLINE", unix.SetsockoptInt(listener, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1))
+	return os.NewSyscallError("setsockopt SO_OOBINLINE", unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1))
 }
 
 // accept takes one conn from the queue.
@@ -44,13 +44,8 @@ func unmap(address unix.Sockaddr) netip.AddrPort {
 // connect begins to dial to, from source where that is valid. The conn is made
 // or has failed once the socket is writable.
 func connect(fd int, to netip.AddrPort, source netip.Addr) error {
-	for _, option := range []struct{ level, name int }{
-		{unix.IPPROTO_TCP, unix.TCP_NODELAY},
-		{unix.SOL_SOCKET, unix.SO_OOBINLINE},
-	} {
-		if err := unix.SetsockoptInt(fd, option.level, option.name, 1); err != nil {
-			return err
-		}
+	if err := prepare(fd); err != nil {
+		return err
 	}
 	if source.IsValid() {
 		if err := bind(fd, source); err != nil {

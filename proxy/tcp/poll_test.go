@@ -1,0 +1,45 @@
+package tcp
+
+import (
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestHear(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		events uint32
+		want   end
+	}{
+		{"bytes", unix.EPOLLIN, end{readable: true}},
+		{"room", unix.EPOLLOUT, end{writable: true}},
+		{"FIN", unix.EPOLLIN | unix.EPOLLRDHUP, end{readable: true, hungUp: true}},
+		{"RST", unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLERR | unix.EPOLLHUP, end{readable: true, hungUp: true, failed: true}},
+		{"urgent data", unix.EPOLLIN | unix.EPOLLPRI, end{readable: true, urgent: true}},
+	} {
+		var e end
+		if e.hear(c.events); e != c.want {
+			t.Errorf("%s: %+v, want %+v", c.name, e, c.want)
+		}
+	}
+}
+
+func TestShare(t *testing.T) {
+	for _, c := range []struct {
+		listeners []int
+		loops     int
+		want      [][]int
+	}{
+		{[]int{7}, 3, [][]int{{7}, {7}, {7}}},
+		{[]int{7, 8}, 3, [][]int{{7}, {8}, {7}}},
+		{[]int{7, 8}, 2, [][]int{{7}, {8}}},
+		{[]int{7, 8, 9}, 2, [][]int{{7, 9}, {8}}},
+	} {
+		for i, want := range c.want {
+			if got := share(c.listeners, i, c.loops); len(got) != len(want) || got[0] != want[0] {
+				t.Errorf("loop %d of %d has listeners %v of %v, want %v", i, c.loops, got, c.listeners, want)
+			}
+		}
+	}
+}

@@ -1,0 +1,110 @@
+package tcp
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+)
+
+// TestWheelAgainstList lets a wheel and a plain map of deadlines run side by
+// side on a fake clock.
+func TestWheelAgainstList(t *testing.T) {
+	for seed := range uint64(50) {
+		r := rand.New(rand.NewPCG(seed, 0))
+		var w wheel
+		timers := make([]timer, 100)
+		deadlines := map[*timer]time.Duration{}
+		now := time.Duration(0)
+		for range 500 {
+			timer := &timers[r.IntN(len(timers))]
+			switch r.IntN(4) {
+			case 0:
+				w.stop(timer)
+				delete(deadlines, timer)
+			default:
+				at := now + span(r)
+				w.set(timer, at)
+				deadlines[timer] = at
+			}
+			now += span(r) / 16
+			if got, want := fired(&w, now), due(deadlines, now); !same(got, want) {
+				t.Fatalf("seed %d at %v: %d timers fired, %d are due", seed, now, len(got), len(want))
+			}
+			if wait := w.wait(now); len(deadlines) > 0 && wait > soonest(deadlines)-now+tick {
+				t.Fatalf("seed %d at %v: waits %v, a timer is due in %v", seed, now, wait, soonest(deadlines)-now)
+			}
+		}
+	}
+}
+
+// span is a duration of any magnitude from a fraction of a tick to many turns of the wheel.
+func span(r *rand.Rand) time.Duration {
+	return time.Duration(r.Int64N(int64(tick) << r.IntN(14)))
+}
+
+func fired(w *wheel, now time.Duration) (list []*timer) {
+	w.advance(now, func(t *timer) { list = append(list, t) })
+	return list
+}
+
+// due takes from deadlines those whose tick, rounded up, is past.
+func due(deadlines map[*timer]time.Duration, now time.Duration) (list []*timer) {
+	for t, at := range deadlines {
+		if ticks(at) <= now/tick {
+			list = append(list, t)
+			delete(deadlines, t)
+		}
+	}
+	return list
+}
+
+func ticks(at time.Duration) time.Duration { return (at + tick - 1) / tick }
+
+func soonest(deadlines map[*timer]time.Duration) time.Duration {
+	first := never
+	for _, at := range deadlines {
+		first = min(first, at)
+	}
+	return first
+}
+
+func same(got, want []*timer) bool {
+	return len(got) == len(want) && !slices.ContainsFunc(got, func(t *timer) bool { return !slices.Contains(want, t) })
+}
+
+func TestWheelWaitsForEverWithoutTimers(t *testing.T) {
+	var w wheel
+	var once timer
+	if got := w.wait(0); got != never {
+		t.Errorf("a new wheel waits %v", got)
+	}
+	w.set(&once, time.Second)
+	if got := fired(&w, time.Second); len(got) != 1 {
+		t.Fatalf("%d timers fired, want 1", len(got))
+	}
+	if got := w.wait(time.Second); got != never {
+		t.Errorf("an empty wheel waits %v", got)
+	}
+	w.set(&once, never)
+	if got := w.wait(time.Second); got != never {
+		t.Errorf("a timer that is never due: waits %v", got)
+	}
+}
+
+// A conn's timer is set again as it fires, whenever the conn was active meanwhile.
+func TestWheelSetsAgainWhileFiring(t *testing.T) {
+	var w wheel
+	var lazy timer
+	w.set(&lazy, time.Second)
+	var at []time.Duration
+	for now := time.Duration(0); now < 4*time.Second; now += tick {
+		w.advance(now, func(t *timer) {
+			at = append(at, now)
+			w.set(t, now+time.Second)
+		})
+	}
+	if want := []time.Duration{time.Second, 2 * time.Second, 3 * time.Second}; !slices.Equal(at, want) {
+		t.Errorf("fired at %v, want %v", at, want)
+	}
+}
