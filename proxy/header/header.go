@@ -18,6 +18,9 @@ import (
 // Stream returns the header that begins a conn; empty with ProxyOff.
 // Client and dst are unmapped and of one family.
 func Stream(kind config.ProxyProtocol, client, dst netip.AddrPort) ([]byte, error) {
+	if err := oneFamily(client, dst); err != nil {
+		return nil, err
+	}
 	switch kind {
 	case config.ProxyOff:
 		return nil, nil
@@ -32,6 +35,9 @@ func Stream(kind config.ProxyProtocol, client, dst netip.AddrPort) ([]byte, erro
 // Datagram returns the header that stands before a datagram's payload; empty
 // with ProxyOff. Client and dst are unmapped and of one family.
 func Datagram(kind config.ProxyProtocol, client, dst netip.AddrPort) ([]byte, error) {
+	if err := oneFamily(client, dst); err != nil {
+		return nil, err
+	}
 	switch kind {
 	case config.ProxyOff:
 		return nil, nil
@@ -43,8 +49,16 @@ func Datagram(kind config.ProxyProtocol, client, dst netip.AddrPort) ([]byte, er
 	return nil, fmt.Errorf("proxy_protocol %q is not for flows", kind)
 }
 
-// format refuses what go-proxyproto would quietly turn into LOCAL or UNKNOWN:
-// addresses of two families, or none.
+// oneFamily refuses an IPv4 and an IPv6 address in one header, which would have
+// to name the first as ::ffff:a.b.c.d: no address of the client's.
+func oneFamily(client, dst netip.AddrPort) error {
+	if client.Addr().Is4() != dst.Addr().Is4() {
+		return fmt.Errorf("client %v and dst %v are of two families", client, dst)
+	}
+	return nil
+}
+
+// format refuses what go-proxyproto would quietly turn into LOCAL or UNKNOWN.
 func format(version byte, client, dst net.Addr) ([]byte, error) {
 	h := proxyproto.HeaderProxyFromAddrs(version, client, dst)
 	if h.Command != proxyproto.PROXY || h.TransportProtocol == proxyproto.UNSPEC {
