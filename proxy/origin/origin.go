@@ -11,6 +11,11 @@ import (
 // Origin is one origin of a route in service.
 type Origin struct {
 	config.Origin
+	counts *counts
+}
+
+// counts go on across reloads, also where a reload changes the weight.
+type counts struct {
 	active atomic.Int64
 	total  atomic.Uint64
 }
@@ -22,15 +27,15 @@ func (o *Origin) At(port uint16) netip.AddrPort {
 
 // Begin counts a conn or flow that was given to o; who calls it owes one End.
 func (o *Origin) Begin() {
-	o.active.Add(1)
-	o.total.Add(1)
+	o.counts.active.Add(1)
+	o.counts.total.Add(1)
 }
 
 // End counts the end of what Begin began.
-func (o *Origin) End() { o.active.Add(-1) }
+func (o *Origin) End() { o.counts.active.Add(-1) }
 
 // Active is the number of live conns and flows.
-func (o *Origin) Active() int64 { return o.active.Load() }
+func (o *Origin) Active() int64 { return o.counts.active.Load() }
 
 // Total is the number of conns and flows since the process began.
-func (o *Origin) Total() uint64 { return o.total.Load() }
+func (o *Origin) Total() uint64 { return o.counts.total.Load() }

@@ -19,7 +19,7 @@ func NewPool(r *config.Route, old *Pool) *Pool {
 	p := &Pool{}
 	var primary, backup []*Origin
 	for _, c := range r.Origins {
-		o := old.take(c)
+		o := &Origin{Origin: c, counts: old.countsOf(c.Text)}
 		p.Origins = append(p.Origins, o)
 		switch {
 		case c.Weight == 0: // drains
@@ -33,16 +33,17 @@ func NewPool(r *config.Route, old *Pool) *Pool {
 	return p
 }
 
-// take returns old's origin for c, so that its live conns go on counting.
-func (p *Pool) take(c config.Origin) *Origin {
+// countsOf returns the counts of the origin that the file calls text, so that its
+// live conns go on counting; new ones where p does not have it.
+func (p *Pool) countsOf(text string) *counts {
 	if p != nil {
 		for _, o := range p.Origins {
-			if o.Origin == c {
-				return o
+			if o.Text == text {
+				return o.counts
 			}
 		}
 	}
-	return &Origin{Origin: c}
+	return &counts{}
 }
 
 // Pick chooses the origin for client, leaving out those tried already. Backups
