@@ -42,14 +42,14 @@ func setMTU(t *testing.T, mtu int) {
 	check(t, netlink.LinkSetMTU(link, mtu))
 }
 
-// routeHere makes all addresses of a prefix local, without setting one.
-func routeHere(t *testing.T, prefix string) {
+// routeHere makes all addresses of a prefix local, without setting one, until undo.
+func routeHere(t *testing.T, prefix string) (undo func()) {
 	t.Helper()
 	link, err := netlink.LinkByName("lo")
 	check(t, err)
 	dst, err := netlink.ParseIPNet(prefix)
 	check(t, err)
-	check(t, netlink.RouteAdd(&netlink.Route{
-		LinkIndex: link.Attrs().Index, Dst: dst, Table: 255, Type: syscall.RTN_LOCAL, Scope: netlink.SCOPE_HOST,
-	}))
+	route := &netlink.Route{LinkIndex: link.Attrs().Index, Dst: dst, Table: 255, Type: syscall.RTN_LOCAL, Scope: netlink.SCOPE_HOST}
+	check(t, netlink.RouteAdd(route))
+	return func() { check(t, netlink.RouteDel(route)) }
 }

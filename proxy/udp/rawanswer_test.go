@@ -28,7 +28,7 @@ func TestRawAnswers(t *testing.T) {
 		}
 		origin := newPeer(t, hosts.local)
 		origin.echo()
-		p := serveOn(t, live(to(origin.addr()), dsts...), []int{listener}, dsts)
+		p := serveOn(t, Options{Listeners: []int{listener}, Routes: live(to(origin.addr()), dsts...)}, dsts)
 		clients := []peer{newPeer(t, hosts.local), newPeer(t, hosts.local)}
 		for _, size := range []int{0, 1, 1472, 1473, 65507} {
 			exchange(t, clients, dsts, size)

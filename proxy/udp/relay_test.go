@@ -49,7 +49,7 @@ func TestBurst(t *testing.T) {
 	for i := range n {
 		client.send(fmt.Append(nil, i), dsts[0])
 	}
-	serveOn(t, live(to(origin.addr()), dsts...), listeners, dsts)
+	serveOn(t, Options{Listeners: listeners, Routes: live(to(origin.addr()), dsts...)}, dsts)
 	var flow netip.AddrPort
 	for i := range n {
 		got, from := origin.receive()
@@ -235,6 +235,26 @@ func TestPendingErrorEatsNoDatagram(t *testing.T) {
 	}
 }
 
+// TestOriginOutOfReach: an origin whose route is lost under way costs its flow the
+// datagrams, counted, until it can be reached again.
+func TestOriginOutOfReach(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	loseRoute := routeHere(t, "192.0.2.0/24")
+	origin, client := newPeer(t, "192.0.2.1"), newPeer(t, "127.0.0.1")
+	origin.echo()
+	p := serve(t, to(origin.addr()), "127.0.0.1")
+	client.send([]byte("before"), p.dsts[0])
+	client.expect([]byte("before"), p.dsts[0])
+	loseRoute()
+	client.send([]byte("lost"), p.dsts[0])
+	waitFor(t, "the lost datagram", func() bool { return p.totals().Datagrams[route.ToOrigin][route.SendFailed] == 1 })
+	routeHere(t, "192.0.2.0/24")
+	client.send([]byte("after"), p.dsts[0])
+	client.expect([]byte("after"), p.dsts[0])
+}
+
 // TestSilentOriginHoldsUpNobody: an origin that reads nothing loses its own
 // datagrams, not those of another flow.
 func TestSilentOriginHoldsUpNobody(t *testing.T) {
@@ -255,6 +275,46 @@ func TestSilentOriginHoldsUpNobody(t *testing.T) {
 		return p.totals().Datagrams[route.ToClient][route.Forwarded] > 0
 	})
 	client.expect([]byte("still there"), p.dsts[0])
+}
+
+// TestEvictedFlowKeepsItsDatagrams: with room for one flow, each datagram of two
+// clients in turn ends the flow of the other, whose fd it then gets. What waits
+// for the old owner must not leave through the new one.
+func TestEvictedFlowKeepsItsDatagrams(t *testing.T) {
+	noLeaks(t)
+	origin := newPeer(t, "127.0.0.1")
+	clients := []peer{newPeer(t, "127.0.0.1"), newPeer(t, "127.0.0.1")}
+	listeners, dsts := listen(t, "127.0.0.1")
+	r := to(origin.addr())
+	r.ProxyProtocol = config.ProxySPP
+	const n = batch / 2
+	for i := range n { // all are there before the loop reads the first
+		clients[i%2].send(nil, dsts[0])
+	}
+	p := serveOn(t, Options{Listeners: listeners, Routes: live(r, dsts...), MaxFlows: 1}, dsts)
+	clientOf := map[netip.AddrPort]netip.AddrPort{}
+	for range n {
+		got, flow := origin.receive()
+		client, _, _, err := header.ParseSPP(got)
+		check(t, err)
+		if before, ok := clientOf[flow]; ok && before != client {
+			t.Errorf("%v and %v shared the flow from %v", before, client, flow)
+		}
+		clientOf[flow] = client
+	}
+	p.stop()
+	if evicted := p.totals().Ended[config.UDP][route.Evicted]; evicted != n-1 {
+		t.Errorf("%d flows gave way, want %d", evicted, n-1)
+	}
+}
+
+// TestEventOfAClosedSocket: an event that was read before its flow ended is not
+// taken for one of the flow that has the fd now.
+func TestEventOfAClosedSocket(t *testing.T) {
+	l := loop{listener: -1, wake: -1, byFD: []*flow{nil, {generation: 2}}}
+	for _, event := range []unix.EpollEvent{{Fd: 0, Pad: 1}, {Fd: 1, Pad: 1}} {
+		l.handle(event, 1) // to read would crash: the loop has no inbox
+	}
 }
 
 func TestSourceAddress(t *testing.T) {
@@ -340,7 +400,7 @@ func TestKernelDrops(t *testing.T) {
 	for range 100 {
 		client.send(make([]byte, 1000), dsts[0])
 	}
-	p := serveOn(t, live(to(origin.addr()), dsts...), listeners, dsts)
+	p := serveOn(t, Options{Listeners: listeners, Routes: live(to(origin.addr()), dsts...)}, dsts)
 	waitFor(t, "the queue to be read", func() bool { return p.totals().Datagrams[route.ToOrigin][route.Forwarded] > 0 })
 	waitFor(t, "the count of what was lost", func() bool {
 		client.send([]byte("the count comes with the next datagram"), dsts[0])

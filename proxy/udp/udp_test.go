@@ -64,21 +64,17 @@ type proxy struct {
 func serve(t *testing.T, r *config.Route, addrs ...string) *proxy {
 	t.Helper()
 	listeners, dsts := listen(t, addrs...)
-	return serveOn(t, live(r, dsts...), listeners, dsts)
+	return serveOn(t, Options{Listeners: listeners, Routes: live(r, dsts...)}, dsts)
 }
 
-func serveOn(t *testing.T, l *route.Live, listeners []int, dsts []netip.AddrPort) *proxy {
+func serveOn(t *testing.T, opt Options, dsts []netip.AddrPort) *proxy {
 	t.Helper()
-	p := &proxy{dsts: dsts, live: l, records: make(chan route.Record, 1000)}
+	p := &proxy{dsts: dsts, live: opt.Routes, records: make(chan route.Record, 1000)}
+	opt.Record = func(r route.Record) { p.records <- r }
+	opt.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	go func() {
-		ended <- Serve(ctx, Options{
-			Listeners: listeners, Routes: l, Log: log,
-			Record: func(r route.Record) { p.records <- r },
-		})
-	}()
+	go func() { ended <- Serve(ctx, opt) }()
 	p.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
