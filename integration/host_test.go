@@ -171,12 +171,18 @@ func (h *host) dial(t *testing.T, network, address string) net.Conn {
 	return conn
 }
 
-// listen opens a TCP listener that ends with the test.
+// listen opens a TCP listener that ends with the test. Its address may become local
+// later.
 func (h *host) listen(t *testing.T, address string) net.Listener {
+	t.Helper()
+	return h.listenOn(t, "tcp", address)
+}
+
+func (h *host) listenOn(t *testing.T, network, address string) net.Listener {
 	t.Helper()
 	var listener net.Listener
 	var err error
-	h.do(func() { listener, err = net.Listen("tcp", address) })
+	h.do(func() { listener, err = freely.Listen(context.Background(), network, address) })
 	if err != nil {
 		t.Fatalf("%s: %v", h.name, err)
 	}
@@ -184,16 +190,12 @@ func (h *host) listen(t *testing.T, address string) net.Listener {
 	return listener
 }
 
-// listenPacket opens an unconnected UDP socket that ends with the test. Its address
-// may become local later.
+// listenPacket is listen for UDP: a socket that is not connected.
 func (h *host) listenPacket(t *testing.T, address string) *net.UDPConn {
 	t.Helper()
 	var conn net.PacketConn
 	var err error
-	h.do(func() {
-		listen := net.ListenConfig{Control: freeBind}
-		conn, err = listen.ListenPacket(context.Background(), "udp", address)
-	})
+	h.do(func() { conn, err = freely.ListenPacket(context.Background(), "udp", address) })
 	if err != nil {
 		t.Fatalf("%s: %v", h.name, err)
 	}
@@ -201,9 +203,10 @@ func (h *host) listenPacket(t *testing.T, address string) *net.UDPConn {
 	return conn.(*net.UDPConn)
 }
 
-func freeBind(_, _ string, raw syscall.RawConn) (err error) {
+// freely binds to addresses that are not local (yet).
+var freely = net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) (err error) {
 	controlErr := raw.Control(func(fd uintptr) {
 		err = unix.SetsockoptInt(int(fd), unix.SOL_IP, unix.IP_FREEBIND, 1) // holds for IPv6 sockets, too
 	})
 	return errors.Join(controlErr, err)
-}
+}}
