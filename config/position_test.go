@@ -8,8 +8,7 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-func TestLines(t *testing.T) {
-	const text = `# x = 1
+const linesText = `# x = 1
 top = """
 x = 1
 """" # the string ends with a quote
@@ -38,6 +37,8 @@ ports = "all"
 [[array]]
 x = 1
 `
+
+func TestLines(t *testing.T) {
 	tests := map[string]int{
 		"top":                              2,
 		"listen":                           5,
@@ -68,7 +69,7 @@ x = 1
 		"absent":                           0,
 		"":                                 0,
 	}
-	lines := scan(text)
+	lines := scan(linesText)
 	for path, want := range tests {
 		if got := lines.at(path); got != want {
 			t.Errorf("%s: line %d, want %d", path, got, want)
