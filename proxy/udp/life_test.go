@@ -1,0 +1,120 @@
+package udp
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"anyport/config"
+	"anyport/proxy/header"
+	"anyport/proxy/route"
+)
+
+func TestIdleFlowEnds(t *testing.T) {
+	noLeaks(t)
+	origin, client := newPeer(t, "127.0.0.1"), newPeer(t, "127.0.0.1")
+	origin.echo()
+	r := to(origin.addr())
+	r.UDPIdle = 20 * time.Millisecond
+	p := serve(t, r, "127.0.0.1")
+	client.send([]byte("once"), p.dsts[0])
+	client.expect([]byte("once"), p.dsts[0])
+	got := p.record(t)
+	if got.Took < r.UDPIdle {
+		t.Errorf("ended after %v", got.Took)
+	}
+	want := route.Record{
+		Begun: got.Begun, Took: got.Took, Protocol: config.UDP, Route: "test", Client: client.addr(), Dst: p.dsts[0],
+		Origin: origin.addr(), ToOrigin: 4, ToClient: 4, Verdict: route.IdleTimedOut,
+	}
+	if got != want {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+// TestEvictedFlowKeepsItsDatagrams: with room for one flow, each datagram of two
+// clients in turn ends the flow of the other, whose fd it then gets. What waits
+// for the old owner must not leave through the new one.
+func TestEvictedFlowKeepsItsDatagrams(t *testing.T) {
+	noLeaks(t)
+	origin := newPeer(t, "127.0.0.1")
+	clients := []peer{newPeer(t, "127.0.0.1"), newPeer(t, "127.0.0.1")}
+	listeners, dsts := listen(t, "127.0.0.1")
+	r := to(origin.addr())
+	r.ProxyProtocol = config.ProxySPP
+	const n = batch / 2
+	for i := range n { // all are there before the loop reads the first
+		clients[i%2].send(nil, dsts[0])
+	}
+	p := serveOn(t, Options{Listeners: listeners, Routes: live(r, dsts...), MaxFlows: 1}, dsts)
+	clientOf := map[netip.AddrPort]netip.AddrPort{}
+	for range n {
+		got, flow := origin.receive()
+		client, _, _, err := header.ParseSPP(got)
+		check(t, err)
+		if before, ok := clientOf[flow]; ok && before != client {
+			t.Errorf("%v and %v shared the flow from %v", before, client, flow)
+		}
+		clientOf[flow] = client
+	}
+	p.stop()
+	if evicted := p.totals().Ended[config.UDP][route.Evicted]; evicted != n-1 {
+		t.Errorf("%d flows gave way, want %d", evicted, n-1)
+	}
+}
+
+// TestEventOfAClosedSocket: an event that was read before its flow ended is not
+// taken for one of the flow that has the fd now.
+func TestEventOfAClosedSocket(t *testing.T) {
+	l := loop{listener: -1, wake: -1, byFD: []*flow{nil, {generation: 2}}}
+	for _, event := range []unix.EpollEvent{{Fd: 0, Pad: 1}, {Fd: 1, Pad: 1}} {
+		l.handle(event, 1) // to read would crash: the loop has no inbox
+	}
+}
+
+// TestRouteGone: a reload that takes the route away ends its flows, once a
+// datagram wakes the loop and the drain timeout (here none) has passed.
+func TestRouteGone(t *testing.T) {
+	noLeaks(t)
+	origin, client := newPeer(t, "127.0.0.1"), newPeer(t, "127.0.0.1")
+	origin.echo()
+	p := serve(t, to(origin.addr()), "127.0.0.1")
+	client.send([]byte("before"), p.dsts[0])
+	client.expect([]byte("before"), p.dsts[0])
+	p.live.Swap(routes{}, nil)
+	client.send([]byte("after"), p.dsts[0])
+	if got := p.record(t); got.Verdict != route.DrainTimedOut {
+		t.Errorf("the flow ended with %v, want %v", got.Verdict, route.DrainTimedOut)
+	}
+	client.send([]byte("later"), p.dsts[0])
+	if got := p.record(t); got.Verdict != route.NoRoute {
+		t.Errorf("the next datagram met %v, want %v", got.Verdict, route.NoRoute)
+	}
+}
+
+// TestStop: live flows go on while the proxy drains, new ones are refused.
+func TestStop(t *testing.T) {
+	noLeaks(t)
+	origin, client := newPeer(t, "127.0.0.1"), newPeer(t, "127.0.0.1")
+	origin.echo()
+	r := to(origin.addr())
+	r.Drain = time.Hour
+	p := serve(t, r, "127.0.0.1")
+	client.send([]byte("before"), p.dsts[0])
+	client.expect([]byte("before"), p.dsts[0])
+	stopped := make(chan struct{})
+	go func() { p.stop(); close(stopped) }()
+	waitFor(t, "a new flow to be refused", func() bool {
+		newPeer(t, "127.0.0.1").send([]byte("late"), p.dsts[0])
+		client.send([]byte("go on"), p.dsts[0])
+		client.expect([]byte("go on"), p.dsts[0])
+		return p.totals().Ended[config.UDP][route.Draining] > 0
+	})
+	<-stopped // the flow has been quiet for long enough, and its drain timeout is an hour away
+	waitFor(t, "the client's record", func() bool {
+		r := p.record(t)
+		return r.Client == client.addr() && r.Verdict == route.IdleTimedOut
+	})
+}

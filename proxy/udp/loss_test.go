@@ -1,0 +1,54 @@
+package udp
+
+import (
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"anyport/proxy/route"
+)
+
+// TestKernelDrops: what did not fit into the listener's receive buffer is counted.
+func TestKernelDrops(t *testing.T) {
+	noLeaks(t)
+	origin, client := newPeer(t, "127.0.0.1"), newPeer(t, "127.0.0.1")
+	listeners, dsts := listen(t, "127.0.0.1")
+	check(t, unix.SetsockoptInt(listeners[0], unix.SOL_SOCKET, unix.SO_RCVBUF, 1)) // the kernel makes it 2,304
+	for range 100 {
+		client.send(make([]byte, 1000), dsts[0])
+	}
+	p := serveOn(t, Options{Listeners: listeners, Routes: live(to(origin.addr()), dsts...)}, dsts)
+	waitFor(t, "the queue to be read", func() bool { return p.totals().Datagrams[route.ToOrigin][route.Forwarded] > 0 })
+	waitFor(t, "the count of what was lost", func() bool {
+		client.send([]byte("the count comes with the next datagram"), dsts[0])
+		lost := p.live.Unrouted.Totals().Datagrams[route.ToOrigin][route.Overflowed]
+		return lost > 0 && lost < 100
+	})
+}
+
+// TestErrorQueue: an error that waits on the listener is read, or epoll would
+// report it again and again.
+func TestErrorQueue(t *testing.T) {
+	fds, dsts := listen(t, "127.0.0.1")
+	check(t, unix.SetsockoptInt(fds[0], unix.SOL_IP, unix.IP_RECVERR, 1))
+	gone := newPeer(t, "127.0.0.1")
+	check(t, gone.Close())
+	check(t, unix.Sendto(fds[0], []byte("nobody is there"), 0, unixAddr(gone.addr())))
+	if poll(t, fds[0])&unix.POLLERR == 0 {
+		t.Fatalf("%v has no error to read", dsts[0])
+	}
+	l := loop{listener: fds[0]}
+	l.clearErrors()
+	if got := poll(t, fds[0]); got&unix.POLLERR != 0 {
+		t.Errorf("events %#x after the errors were read", got)
+	}
+}
+
+// poll returns the events of fd.
+func poll(t *testing.T, fd int) int16 {
+	t.Helper()
+	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	_, err := unix.Poll(fds, 0)
+	check(t, err)
+	return fds[0].Revents
+}

@@ -1,0 +1,133 @@
+package udp
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"anyport/config"
+	"anyport/proxy/route"
+)
+
+// TestOriginThatWasDown: its ICMP error is counted, and costs the flow neither a
+// datagram of those that follow nor its life.
+func TestOriginThatWasDown(t *testing.T) {
+	noLeaks(t)
+	client := newPeer(t, "127.0.0.1")
+	gone := newPeer(t, "127.0.0.1")
+	addr := gone.addr()
+	check(t, gone.Close())
+	p := serve(t, to(addr), "127.0.0.1")
+	client.send([]byte("lost"), p.dsts[0])
+	waitFor(t, "the ICMP error", func() bool { return p.totals().Datagrams[route.ToClient][route.OriginError] == 1 })
+
+	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(addr))
+	check(t, err)
+	defer conn.Close()
+	peer{t, conn}.echo()
+	client.send([]byte("here again"), p.dsts[0])
+	client.expect([]byte("here again"), p.dsts[0])
+	p.stop()
+	if r := p.record(t); r.ToOrigin != uint64(len("lost")+len("here again")) {
+		t.Errorf("the record %+v is not that of the one flow", r)
+	}
+}
+
+// TestPendingErrorEatsNoDatagram: an ICMP error that nobody has read yet fails
+// the next send; the datagram is sent again.
+func TestPendingErrorEatsNoDatagram(t *testing.T) {
+	origin := newPeer(t, "127.0.0.1")
+	var d dialer
+	fd, err := d.dial(origin.addr(), nil)
+	check(t, err)
+	defer unix.Close(fd)
+	check(t, origin.Close())
+	check(t, unix.Send(fd, []byte("refused"), 0)) // on loopback the ICMP error is there when send returns
+	again, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(origin.addr()))
+	check(t, err)
+	defer again.Close()
+
+	var o outbox
+	f, fl := sending(t, fd, config.ProxyOff)
+	queue(t, &o, f, fl, "kept")
+	o.flush()
+	if got, _ := (peer{t, again}).receive(); string(got) != "kept" {
+		t.Errorf("received %q", got)
+	}
+	counted := f.routes.Set().Routes[0].Stats.Totals().Datagrams
+	if counted[route.ToOrigin][route.Forwarded] != 1 || counted[route.ToClient][route.OriginError] != 1 {
+		t.Errorf("counted %v", counted)
+	}
+}
+
+// TestOriginOutOfReach: an origin whose route is lost under way costs its flow the
+// datagrams, counted, until it can be reached again.
+func TestOriginOutOfReach(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	loseRoute := routeHere(t, "192.0.2.0/24")
+	origin, client := newPeer(t, "192.0.2.1"), newPeer(t, "127.0.0.1")
+	origin.echo()
+	p := serve(t, to(origin.addr()), "127.0.0.1")
+	client.send([]byte("before"), p.dsts[0])
+	client.expect([]byte("before"), p.dsts[0])
+	loseRoute()
+	client.send([]byte("lost"), p.dsts[0])
+	waitFor(t, "the lost datagram", func() bool { return p.totals().Datagrams[route.ToOrigin][route.SendFailed] == 1 })
+	routeHere(t, "192.0.2.0/24")
+	client.send([]byte("after"), p.dsts[0])
+	client.expect([]byte("after"), p.dsts[0])
+}
+
+// TestSilentOriginHoldsUpNobody: an origin that reads nothing loses its own
+// datagrams, not those of another flow.
+func TestSilentOriginHoldsUpNobody(t *testing.T) {
+	noLeaks(t)
+	silent, client := newPeer(t, "127.0.0.1"), newPeer(t, "127.0.0.1")
+	echo := newPeer(t, "127.0.0.1")
+	echo.echo()
+	r := to(silent.addr(), echo.addr())
+	r.Balance = config.RoundRobin
+	p := serve(t, r, "127.0.0.1")
+	flooder := newPeer(t, "127.0.0.1") // the first flow: its origin is the silent one
+	for range 500 {
+		flooder.send(make([]byte, 8000), p.dsts[0])
+	}
+	waitFor(t, "the flood to begin its flow", func() bool { return p.live.Set().Routes[0].Stats.Active(config.UDP) == 1 })
+	waitFor(t, "the flood to make room", func() bool {
+		client.send([]byte("still there"), p.dsts[0])
+		return p.totals().Datagrams[route.ToClient][route.Forwarded] > 0
+	})
+	client.expect([]byte("still there"), p.dsts[0])
+}
+
+func TestSourceAddress(t *testing.T) {
+	noLeaks(t)
+	origin := newPeer(t, "127.0.0.1")
+	r := to(origin.addr())
+	r.Source = []netip.Addr{netip.MustParseAddr("::1"), netip.MustParseAddr("127.0.0.7"), netip.MustParseAddr("127.0.0.8")}
+	p := serve(t, r, "127.0.0.1")
+	seen := map[netip.Addr]bool{}
+	for range 6 {
+		newPeer(t, "127.0.0.1").send([]byte("from where?"), p.dsts[0])
+		_, from := origin.receive()
+		seen[from.Addr()] = true
+	}
+	if len(seen) != 2 || !seen[r.Source[1]] || !seen[r.Source[2]] {
+		t.Errorf("the origin was dialled from %v, want both sources of its family", seen)
+	}
+}
+
+// TestDialItself: a free port of an absent origin may become the dialling socket's own.
+func TestDialItself(t *testing.T) {
+	fd := open(t, netip.MustParseAddr("127.0.0.1"))
+	check(t, unix.Bind(fd, unixAddr(netip.MustParseAddrPort("127.0.0.1:0"))))
+	var d dialer
+	if err := d.connect(fd, boundTo(t, fd), nil); !errors.Is(err, errItself) {
+		t.Errorf("got %v, want %v", err, errItself)
+	}
+}
