@@ -1,0 +1,136 @@
+// Package doctor says whether this host can run anyport, and what to type where it
+// cannot.
+//
+// [Gather] reads the facts and changes nothing; [Examine] judges them and is pure:
+// each check is one function from the facts to its findings.
+package doctor
+
+import (
+	"fmt"
+)
+
+// Status is how grave a finding is.
+type Status string
+
+// The statuses. With a Failure anyport would not work, or not for all that the
+// file asks.
+const (
+	OK      Status = "ok"
+	Warning Status = "warning"
+	Failure Status = "failure"
+)
+
+// Finding is what one check says. Keys may be added to its JSON, never renamed.
+type Finding struct {
+	Check  string `json:"check"`
+	Status Status `json:"status"`
+	What   string `json:"what"` // what was found
+	Why    string `json:"why"`  // why it matters; "" with OK, as is Mend
+	Mend   string `json:"mend"` // what to type, a command a line
+}
+
+// Report is what `anyport doctor --json` prints. Keys may be added, never renamed.
+type Report struct {
+	Works    bool      `json:"works"` // no failures
+	Failures int       `json:"failures"`
+	Warnings int       `json:"warnings"`
+	Findings []Finding `json:"findings"`
+}
+
+// checks in the order of the report. Of each name, Gather notes in Facts.Unread
+// what it could not read.
+var checks = []struct {
+	name    string
+	examine func(*Facts) []Finding
+}{
+	{"file", checkFile},
+	{"process", checkProcess},
+	{"kernel", checkKernel},
+	{"privileges", checkPrivileges},
+	{"programs", checkPrograms},
+	{"bpffs", checkBPFFS},
+	{"nofile", checkFiles},
+	{"ipv6", checkIPv6},
+	{"routes", checkRoutes},
+	{"neighbours", checkNeighbours},
+	{"listeners", checkListeners},
+	{"tproxy", checkTProxy},
+	{"rp_filter", checkReversePath},
+	{"tcp_syncookies", checkSYNCookies},
+	{"somaxconn", checkBacklog},
+	{"conntrack", checkConntrack},
+}
+
+// Examine judges the facts.
+func Examine(f *Facts) Report {
+	report := Report{Works: true, Findings: []Finding{}}
+	for _, check := range checks {
+		for _, finding := range examine(f, check.name, check.examine) {
+			finding.Check = check.name
+			report.add(finding)
+		}
+	}
+	return report
+}
+
+func examine(f *Facts, name string, check func(*Facts) []Finding) []Finding {
+	if err := f.Unread[name]; err != nil {
+		return warn("sudo "+f.Program+" doctor", "what was not looked at may be in the way", "not examined: %v", err)
+	}
+	return check(f)
+}
+
+func (r *Report) add(f Finding) {
+	switch f.Status {
+	case Failure:
+		r.Failures++
+		r.Works = false
+	case Warning:
+		r.Warnings++
+	}
+	r.Findings = append(r.Findings, f)
+}
+
+func ok(what string, args ...any) []Finding {
+	return []Finding{{Status: OK, What: fmt.Sprintf(what, args...)}}
+}
+
+func warn(mend, why, what string, args ...any) []Finding {
+	return []Finding{{Status: Warning, What: fmt.Sprintf(what, args...), Why: why, Mend: mend}}
+}
+
+func fail(mend, why, what string, args ...any) []Finding {
+	return []Finding{{Status: Failure, What: fmt.Sprintf(what, args...), Why: why, Mend: mend}}
+}
+
+// most is how many findings of one kind a report shows.
+const most = 8
+
+// each judges every one of many things, and says so where there are too many to show.
+func each[T any](all []T, judge func(T) []Finding) []Finding {
+	var findings []Finding
+	for i, one := range all {
+		if i == most {
+			last := &findings[len(findings)-1]
+			last.What += fmt.Sprintf(" (and %s)", count(len(all)-most, "more like it", "more like it"))
+			break
+		}
+		findings = append(findings, judge(one)...)
+	}
+	return findings
+}
+
+// orOK is findings, or that all is well.
+func orOK(findings []Finding, what string, args ...any) []Finding {
+	if len(findings) == 0 {
+		return ok(what, args...)
+	}
+	return findings
+}
+
+func count[N int | uint64](n N, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}

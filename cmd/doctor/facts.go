@@ -1,0 +1,92 @@
+package doctor
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+
+	"anyport/cmd/daemon"
+	"anyport/config"
+	"anyport/steering"
+)
+
+// Facts are what the checks judge. What could not be read is zero, and stands in
+// Unread by the name of the check that asks for it.
+type Facts struct {
+	Unread map[string]error
+
+	Path     string         // of the file
+	Config   *config.Config // nil: only the host is examined
+	FileErr  error          // why it is nil; nil: nobody named a file, and there is none at the default path
+	HostErr  error          // what the prefixes would take from this host
+	Running  *daemon.Status // of the anyport that answers on the file's admin socket; nil: none
+	Program  string         // path of this binary
+	Files    Files          // how many this process may open
+	Kernel   string         // release
+	Features []steering.Feature
+
+	Capabilities  uint64 // effective, bit by bit
+	UserNamespace bool   // not the initial one: its capabilities do not count for BPF
+
+	PinFS    string             // the directory that was looked at
+	BPFFS    bool               // it is in a bpffs
+	Programs []steering.Program // sk_lookup programs attached here, those of Running left out
+
+	Sysctls   map[string]string // by path ("net/ipv4/tcp_syncookies"); those that the kernel lacks are missing
+	Links     []Link
+	Host      *steering.Host
+	Local     []netip.Prefix    // what is delivered to this host
+	Listeners []steering.Shadow // those of Running left out
+
+	Tools  []string // that list packet filters, as far as they are installed
+	TProxy []Rule
+}
+
+// Files are the limits on open files.
+type Files struct {
+	Hard uint64 // RLIMIT_NOFILE
+	Most uint64 // fs.nr_open: what CAP_SYS_RESOURCE can raise it to
+}
+
+// Link is one network interface.
+type Link struct {
+	Name        string
+	Up          bool
+	Loopback    bool
+	Port        bool // of a bridge or bond: no packet is routed from it
+	Neighbours  bool // it asks for link-layer addresses: ARP and NDP
+	DefaultV4   bool // an IPv4 default route leaves through it
+	ReversePath int  // rp_filter as it counts: the larger of its own and that of all
+}
+
+// Rule is a packet filter's rule that hands packets to a socket of its choice.
+type Rule struct {
+	Text   string
+	Dst    []netip.Prefix // the dst that it names; none: any
+	Delete string         // the command that removes it
+}
+
+// serves reports whether the file has a prefix of the family.
+func (f *Facts) serves(family func(netip.Addr) bool) bool {
+	return slices.ContainsFunc(f.prefixes(), func(p netip.Prefix) bool { return family(p.Addr()) })
+}
+
+// prefixes are those of the file.
+func (f *Facts) prefixes() []netip.Prefix {
+	var all []netip.Prefix
+	if f.Config != nil {
+		for _, r := range f.Config.Routes {
+			all = append(all, r.Prefixes...)
+		}
+	}
+	return all
+}
+
+// holds reports whether a capability is effective.
+func (f *Facts) holds(capability uint) bool { return f.Capabilities&(1<<capability) != 0 }
+
+// number returns a sysctl's value, and whether there is one.
+func (f *Facts) number(sysctl string) (int, bool) {
+	n, err := strconv.Atoi(f.Sysctls[sysctl])
+	return n, err == nil
+}

@@ -1,0 +1,165 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+
+	"anyport/cmd/daemon"
+	"anyport/config"
+	"anyport/steering"
+
+	"golang.org/x/sys/unix"
+)
+
+// gatherers read the facts in this order. What one cannot read, its checks do not judge.
+var gatherers = []struct {
+	read   func(context.Context, *Facts) error
+	checks []string
+}{
+	{readRunning, nil}, // none answers: no fault
+	{readProcess, []string{"privileges"}},
+	{readLimits, []string{"nofile"}},
+	{readBPFFS, []string{"bpffs"}},
+	{readPrograms, []string{"programs"}},
+	{readSysctls, []string{"ipv6", "tcp_syncookies", "somaxconn", "conntrack"}},
+	{readLinks, []string{"routes", "neighbours", "rp_filter"}},
+	{readLocal, []string{"routes"}},
+	{readHost, []string{"routes", "neighbours", "listeners"}},
+	{readListeners, []string{"listeners"}},
+	{readRules, []string{"tproxy"}},
+}
+
+// Gather reads what there is to know about this host and the network namespace of the
+// calling thread, for the file at path. That a file is missing is a fault only where
+// somebody named it.
+func Gather(ctx context.Context, path string, named bool) *Facts {
+	runtime.LockOSThread() // the namespace is the thread's
+	defer runtime.UnlockOSThread()
+
+	f := &Facts{Unread: make(map[string]error), Path: path, Sysctls: make(map[string]string)}
+	f.Config, f.FileErr = config.Load(path)
+	if errors.Is(f.FileErr, fs.ErrNotExist) && !named {
+		f.FileErr = nil
+	}
+	f.Features = steering.Probe()
+	for _, g := range gatherers {
+		if err := g.read(ctx, f); err != nil {
+			for _, check := range g.checks {
+				f.Unread[check] = errors.Join(f.Unread[check], err)
+			}
+		}
+	}
+	return f
+}
+
+func readRunning(ctx context.Context, f *Facts) (err error) {
+	socket := config.DefaultAdminSocket
+	if f.Config != nil {
+		socket = f.Config.Admin.Socket
+	}
+	if socket != "" {
+		f.Running, err = daemon.ReadStatus(ctx, socket)
+	}
+	return err
+}
+
+func readProcess(_ context.Context, f *Facts) error {
+	var name unix.Utsname
+	if err := unix.Uname(&name); err != nil {
+		return fmt.Errorf("uname: %w", err)
+	}
+	f.Kernel = unix.ByteSliceToString(name.Release[:])
+	f.Program = "anyport"
+	if path, err := os.Executable(); err == nil {
+		f.Program = path // without symbolic links: setcap follows none
+	}
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var held [2]unix.CapUserData
+	if err := unix.Capget(&header, &held[0]); err != nil {
+		return fmt.Errorf("read the capabilities of this process: %w", err)
+	}
+	f.Capabilities = uint64(held[1].Effective)<<32 | uint64(held[0].Effective)
+	users, err := os.ReadFile("/proc/self/uid_map")
+	f.UserNamespace = err == nil && !slices.Equal(strings.Fields(string(users)), []string{"0", "0", "4294967295"})
+	return nil
+}
+
+func readLimits(_ context.Context, f *Facts) error {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return fmt.Errorf("read RLIMIT_NOFILE: %w", err)
+	}
+	most, err := os.ReadFile("/proc/sys/fs/nr_open")
+	if err != nil {
+		return err
+	}
+	f.Files.Hard = limit.Max
+	f.Files.Most, err = strconv.ParseUint(strings.TrimSpace(string(most)), 10, 64)
+	return err
+}
+
+// readBPFFS looks at the directory of steering.pin, or at the nearest above it that
+// there is.
+func readBPFFS(_ context.Context, f *Facts) error {
+	f.PinFS = "/sys/fs/bpf"
+	if f.Config != nil && f.Config.Steering.Pin != "" {
+		f.PinFS = f.Config.Steering.Pin
+	}
+	var stat unix.Statfs_t
+	err := unix.Statfs(f.PinFS, &stat)
+	for errors.Is(err, unix.ENOENT) && f.PinFS != "/" {
+		f.PinFS = filepath.Dir(f.PinFS)
+		err = unix.Statfs(f.PinFS, &stat)
+	}
+	f.BPFFS = err == nil && stat.Type == unix.BPF_FS_MAGIC
+	return err
+}
+
+func readPrograms(_ context.Context, f *Facts) (err error) {
+	if !f.holds(unix.CAP_NET_ADMIN) {
+		return errors.New("to list the sk_lookup programs needs CAP_NET_ADMIN")
+	}
+	f.Programs, err = steering.Programs()
+	if f.Running != nil {
+		f.Programs = slices.DeleteFunc(f.Programs, func(p steering.Program) bool { return p.ID == f.Running.Steering.ProgramID })
+	}
+	return err
+}
+
+var sysctls = []string{
+	"net/core/somaxconn",
+	"net/ipv4/ip_unprivileged_port_start",
+	"net/ipv4/tcp_syncookies",
+	"net/ipv6/conf/all/disable_ipv6",
+	"net/ipv6/conf/lo/disable_ipv6",
+	"net/netfilter/nf_conntrack_count",
+	"net/netfilter/nf_conntrack_max",
+}
+
+func readSysctls(_ context.Context, f *Facts) error {
+	for _, name := range sysctls {
+		value, err := sysctl(name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return err
+		default:
+			f.Sysctls[name] = value
+		}
+	}
+	return nil
+}
+
+// sysctl reads a value; those below net/ are those of the calling thread's namespace.
+func sysctl(name string) (string, error) {
+	text, err := os.ReadFile(filepath.Join("/proc/sys", name))
+	return strings.TrimSpace(string(text)), err
+}

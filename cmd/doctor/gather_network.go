@@ -1,0 +1,97 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"path"
+	"slices"
+	"strconv"
+
+	"anyport/steering"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+func readLinks(_ context.Context, f *Facts) error {
+	links, err := netlink.LinkList()
+	if err != nil {
+		return fmt.Errorf("list the interfaces: %w", err)
+	}
+	ways, err := defaultRoutes()
+	if err != nil {
+		return err
+	}
+	for _, l := range links {
+		a := l.Attrs()
+		f.Links = append(f.Links, Link{
+			Name:        a.Name,
+			Up:          a.Flags&net.FlagUp != 0,
+			Loopback:    a.Flags&net.FlagLoopback != 0,
+			Port:        a.MasterIndex != 0,
+			Neighbours:  a.RawFlags&(unix.IFF_NOARP|unix.IFF_LOOPBACK|unix.IFF_POINTOPOINT) == 0,
+			DefaultV4:   ways[a.Index],
+			ReversePath: max(reversePath("all"), reversePath(a.Name)),
+		})
+	}
+	return nil
+}
+
+// reversePath returns 0, no filtering, for an interface that has just gone.
+func reversePath(link string) int {
+	text, _ := sysctl(path.Join("net/ipv4/conf", link, "rp_filter"))
+	n, _ := strconv.Atoi(text)
+	return n
+}
+
+// defaultRoutes returns the indexes of the interfaces that an IPv4 default route of
+// any table leaves through.
+func defaultRoutes() (map[int]bool, error) {
+	routes, err := netlink.RouteListFiltered(unix.AF_INET, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
+	if err != nil {
+		return nil, fmt.Errorf("list the routes: %w", err)
+	}
+	ways := make(map[int]bool)
+	for _, r := range routes {
+		if r.Dst != nil && !r.Dst.IP.IsUnspecified() {
+			continue
+		}
+		ways[r.LinkIndex] = true
+		for _, path := range r.MultiPath {
+			ways[path.LinkIndex] = true
+		}
+	}
+	return ways, nil
+}
+
+func readLocal(_ context.Context, f *Facts) (err error) {
+	f.Local, err = steering.LocalPrefixes()
+	return err
+}
+
+func readHost(_ context.Context, f *Facts) (err error) {
+	if f.Host, err = steering.ReadHost(); err == nil && f.Config != nil {
+		f.HostErr = steering.CheckHost(f.Config, f.Host)
+	}
+	return err
+}
+
+func readListeners(_ context.Context, f *Facts) error {
+	if f.Config == nil || f.Host == nil {
+		return nil
+	}
+	table, err := steering.Compile(f.Config)
+	if err != nil {
+		return err
+	}
+	listeners, err := steering.ReadListeners()
+	if err != nil {
+		return err
+	}
+	f.Listeners = steering.Shadowed(table, listeners, f.Host)
+	if f.Running != nil {
+		f.Listeners = slices.DeleteFunc(f.Listeners, func(s steering.Shadow) bool { return s.PID == f.Running.PID })
+	}
+	return nil
+}

@@ -1,0 +1,113 @@
+package doctor
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"anyport/cmd/daemon"
+	"anyport/config"
+	"anyport/steering"
+
+	"golang.org/x/sys/unix"
+)
+
+func checkFile(f *Facts) []Finding {
+	var problems config.Problems
+	switch {
+	case errors.As(f.FileErr, &problems):
+		return each(problems, func(p config.Problem) []Finding {
+			return fail(edit(p), "a file is served whole or not at all", "%v", p)
+		})
+	case f.FileErr != nil:
+		return fail("anyport doctor -c FILE", "it says what to serve", "%v", f.FileErr)
+	case f.Config == nil:
+		return ok("there is no %s: what a file asks for is not examined; name one with -c", f.Path)
+	}
+	return ok("%s: %s, %s", f.Path,
+		count(len(f.Config.Routes), "route", "routes"), count(len(f.prefixes()), "prefix", "prefixes"))
+}
+
+// edit opens the file where the problem is.
+func edit(p config.Problem) string {
+	return fmt.Sprintf("${EDITOR:-vi} +%d %s", max(p.Line, 1), p.File)
+}
+
+func checkProcess(f *Facts) []Finding {
+	if f.Running == nil {
+		return ok("no anyport answers on the admin socket")
+	}
+	return ok("anyport %s is running here, pid %d", f.Running.Version, f.Running.PID)
+}
+
+func checkKernel(f *Facts) []Finding {
+	var found, untried []string
+	var findings []Finding
+	for _, feature := range f.Features {
+		switch {
+		case feature.Err == nil:
+			found = append(found, feature.Name)
+		case errors.Is(feature.Err, fs.ErrPermission) && len(steering.Lacking(f.Capabilities)) > 0:
+			untried = append(untried, feature.Name)
+		default:
+			findings = append(findings, f.lack(feature)...)
+		}
+	}
+	if len(untried) > 0 {
+		findings = append(findings, warn("sudo "+f.Program+" doctor", "only by trying can it be told whether they are there",
+			"Linux %s, not tried for want of privileges: %s", f.Kernel, strings.Join(untried, ", "))...)
+	}
+	return orOK(findings, "Linux %s, tried and found: %s", f.Kernel, strings.Join(found, ", "))
+}
+
+// lack says what became of a feature that could be tried.
+func (f *Facts) lack(feature steering.Feature) []Finding {
+	const why = "the kernel cannot steer without"
+	switch {
+	case errors.Is(feature.Err, errors.ErrUnsupported):
+		return fail(fmt.Sprintf("boot Linux %s or newer, built with CONFIG_BPF_SYSCALL", feature.Since), why,
+			"Linux %s does not have %s", f.Kernel, feature.Name)
+	case errors.Is(feature.Err, fs.ErrPermission):
+		return fail("run it outside of the container, or permit bpf(2) in its seccomp profile", why,
+			"bpf(2) is forbidden here, whatever the capabilities: %s: %v", feature.Name, feature.Err)
+	}
+	return fail("boot a newer Linux", why, "Linux %s refuses %s: %v", f.Kernel, feature.Name, feature.Err)
+}
+
+func checkPrograms(f *Facts) []Finding {
+	findings := each(f.Programs, func(p steering.Program) []Finding {
+		return warn(fmt.Sprintf("bpftool prog show id %d", p.ID),
+			"a socket that it chooses wins over ours, and over what we refuse",
+			"sk_lookup program %d (%s) is attached to this network namespace too", p.ID, known(p.Name))
+	})
+	return orOK(findings, "no other sk_lookup program is attached to this network namespace")
+}
+
+func checkBPFFS(f *Facts) []Finding {
+	pinned := f.Config != nil && f.Config.Steering.Pin != ""
+	switch {
+	case f.BPFFS:
+		return ok("%s is a bpffs", f.PinFS)
+	case !pinned:
+		return ok("%s is no bpffs; only steering.pin would need one", f.PinFS)
+	}
+	return fail("mount -t bpf bpf /sys/fs/bpf", "steering can only be pinned in one", "steering.pin = %q lies in no bpffs", f.Config.Steering.Pin)
+}
+
+// checkFiles foresees what `anyport run` can raise its limit to.
+func checkFiles(f *Facts) []Finding {
+	files := min(f.Files.Hard, daemon.MostFiles)
+	if f.holds(unix.CAP_SYS_RESOURCE) && f.Files.Most >= daemon.MostFiles {
+		files = daemon.MostFiles
+	}
+	if files >= daemon.FewFiles {
+		return ok("%d open files: room for %d conns, or as many flows", files, files/2)
+	}
+	mend := fmt.Sprintf("ulimit -n %d   # or LimitNOFILE=%[1]d in the systemd unit", daemon.MostFiles)
+	if f.Files.Most < daemon.MostFiles {
+		mend = fmt.Sprintf("sysctl -w fs.nr_open=%d\n%s", daemon.MostFiles, mend)
+	}
+	return warn(mend, "a TCP conn takes two, a UDP flow one; at the limit new ones wait or are refused",
+		"%d open files: room for %d conns, or as many flows", files, files/2)
+}

@@ -1,0 +1,98 @@
+package doctor
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"testing"
+
+	"anyport/cmd/daemon"
+	"anyport/steering"
+
+	"golang.org/x/sys/unix"
+)
+
+func noFile(f *Facts) { f.Config = nil }
+
+func files(hard, most uint64) func(*Facts) {
+	return func(f *Facts) { f.Files = Files{hard, most} }
+}
+
+func featureErr(err error) func(*Facts) {
+	return func(f *Facts) { f.Features[1].Err = err }
+}
+
+func TestFile(t *testing.T) {
+	run(t, "file", []example{
+		{"a broken file",
+			all(noFile, func(f *Facts) { f.FileErr = problem }),
+			[]Status{Failure}, `route "game": prefixes[0]: covers the gateway`, "${EDITOR:-vi} +5 " + file},
+		{"a file that was named and is not there",
+			all(noFile, func(f *Facts) { f.FileErr = os.ErrNotExist }),
+			[]Status{Failure}, "not exist", "anyport doctor -c FILE"},
+		{"no file",
+			noFile,
+			[]Status{OK}, "there is no " + file, ""},
+	})
+}
+
+func TestProcess(t *testing.T) {
+	run(t, "process", []example{
+		{"one running",
+			func(f *Facts) { f.Running = &daemon.Status{Version: "v1", PID: 12} },
+			[]Status{OK}, "anyport v1 is running here, pid 12", ""},
+	})
+}
+
+func TestKernel(t *testing.T) {
+	run(t, "kernel", []example{
+		{"an old kernel",
+			featureErr(fmt.Errorf("%w: old", errors.ErrUnsupported)),
+			[]Status{Failure}, "Linux 6.1.0 does not have sk_lookup programs", "boot Linux 5.9 or newer, built with CONFIG_BPF_SYSCALL"},
+		{"a verifier of another mind",
+			featureErr(errors.New("too complex")),
+			[]Status{Failure}, "refuses sk_lookup programs: too complex", "boot a newer Linux"},
+		{"a seccomp filter",
+			featureErr(unix.EPERM),
+			[]Status{Failure}, "bpf(2) is forbidden here", "run it outside of the container, or permit bpf(2) in its seccomp profile"},
+		{"not tried",
+			all(featureErr(unix.EPERM), lacks(unix.CAP_BPF)),
+			[]Status{Warning}, "not tried for want of privileges: sk_lookup programs", "sudo /usr/bin/anyport doctor"},
+	})
+}
+
+func TestPrograms(t *testing.T) {
+	run(t, "programs", []example{
+		{"a foreign program",
+			func(f *Facts) { f.Programs = []steering.Program{{ID: 9, Name: "tubular"}} },
+			[]Status{Warning}, "program 9 (tubular)", "bpftool prog show id 9"},
+		{"programs unread",
+			func(f *Facts) { f.Unread["programs"] = unix.EPERM },
+			[]Status{Warning}, "not examined: operation not permitted", "sudo /usr/bin/anyport doctor"},
+	})
+}
+
+func TestBPFFS(t *testing.T) {
+	run(t, "bpffs", []example{
+		{"no bpffs",
+			func(f *Facts) { f.BPFFS = false },
+			[]Status{OK}, "only steering.pin would need one", ""},
+		{"no bpffs to pin in",
+			func(f *Facts) { f.BPFFS, f.Config.Steering.Pin = false, "/run/pin" },
+			[]Status{Failure}, `"/run/pin" lies in no bpffs`, "mount -t bpf bpf /sys/fs/bpf"},
+	})
+}
+
+func TestFiles(t *testing.T) {
+	run(t, "nofile", []example{
+		{"few files",
+			files(1024, 1<<20),
+			[]Status{Warning}, "1024 open files: room for 512 conns", "ulimit -n 1048576   # or LimitNOFILE=1048576 in the systemd unit"},
+		{"few files, raised by root",
+			all(files(1024, 1<<20), has(unix.CAP_SYS_RESOURCE)),
+			[]Status{OK}, "1048576 open files", ""},
+		{"few files, raised by nobody",
+			all(files(1024, 4096), has(unix.CAP_SYS_RESOURCE)),
+			[]Status{Warning}, "1024 open files", "sysctl -w fs.nr_open=1048576\nulimit -n 1048576   # or LimitNOFILE=1048576 in the systemd unit"},
+	})
+}

@@ -1,0 +1,140 @@
+package doctor
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"anyport/config"
+	"anyport/steering"
+
+	"github.com/gaissmai/bart"
+)
+
+func checkIPv6(f *Facts) []Finding {
+	needed := f.serves(netip.Addr.Is6)
+	all, there := f.number("net/ipv6/conf/all/disable_ipv6")
+	lo, _ := f.number("net/ipv6/conf/lo/disable_ipv6")
+	const why = "the file has IPv6 prefixes"
+	switch {
+	case there && all == 0 && lo == 0:
+		return ok("on")
+	case !needed:
+		return ok("off, and no prefix needs it")
+	case !there:
+		return fail("boot without ipv6.disable=1", why, "this kernel has no IPv6")
+	}
+	return fail("sysctl -w net.ipv6.conf.all.disable_ipv6=0", why, "switched off")
+}
+
+// checkRoutes asks whether the packets for the prefixes come to this host's sockets.
+func checkRoutes(f *Facts) []Finding {
+	if f.Config == nil {
+		return ok("no file, no prefixes")
+	}
+	findings := append(checkLoopback(f), checkHost(f)...)
+	if f.Config.Steering.ManageRoutes {
+		return orOK(findings, "manage_routes makes %s local", count(len(f.prefixes()), "prefix", "prefixes"))
+	}
+	findings = append(findings, each(f.foreign(), func(p netip.Prefix) []Finding {
+		return fail(fmt.Sprintf("ip route add local %s dev lo", p), "its packets would be forwarded or dropped, not served",
+			"%s is not local, and steering.manage_routes is false", p)
+	})...)
+	return orOK(findings, "every prefix is local")
+}
+
+// foreign returns the prefixes that are not local, but for those inside another of them.
+func (f *Facts) foreign() []netip.Prefix {
+	var all []netip.Prefix
+	var covered bart.Lite
+	for _, p := range f.Local {
+		covered.Insert(p)
+	}
+	for _, p := range f.prefixes() {
+		if !covered.LookupPrefix(p) {
+			all = append(all, p)
+			covered.Insert(p)
+		}
+	}
+	return all
+}
+
+func checkLoopback(f *Facts) []Finding {
+	for _, l := range f.Links {
+		if l.Loopback && !l.Up {
+			return fail("ip link set "+l.Name+" up", "local routes go through it", "the interface %s is down", l.Name)
+		}
+	}
+	return nil
+}
+
+// checkHost repeats what `anyport run` would refuse.
+func checkHost(f *Facts) []Finding {
+	var problems config.Problems
+	if !errors.As(f.HostErr, &problems) {
+		return nil
+	}
+	return each(problems, func(p config.Problem) []Finding {
+		return fail(edit(p), "anyport refuses to run with it", "%v", p)
+	})
+}
+
+// checkNeighbours finds the IPv6 prefixes that a router takes for on-link: it asks for
+// their neighbours, and nobody answers. The kernel answers ARP for local routes, but
+// NDP only for addresses of an interface.
+func checkNeighbours(f *Facts) []Finding {
+	type onLink struct {
+		prefix netip.Prefix
+		subnet steering.Attached
+	}
+	var silent []onLink
+	for _, p := range f.prefixes() {
+		if subnet, ok := f.linkOf(p); ok {
+			silent = append(silent, onLink{p, subnet})
+		}
+	}
+	findings := each(silent, func(o onLink) []Finding {
+		return warn(fmt.Sprintf("ip -6 route add %s via %s   # on the router of %s", o.prefix, f.addressIn(o.subnet), o.subnet.Interface),
+			"nobody answers NDP for its addresses, so neighbours and the router do not find them unless it is routed to this host",
+			"%s lies in %s, the subnet on %s", o.prefix, o.subnet.Prefix, o.subnet.Interface)
+	})
+	return orOK(findings, "no IPv6 prefix lies in a subnet of this host")
+}
+
+// linkOf returns the subnet whose neighbours would have to resolve p by NDP.
+func (f *Facts) linkOf(p netip.Prefix) (steering.Attached, bool) {
+	if p.Addr().Is4() {
+		return steering.Attached{}, false
+	}
+	for _, a := range f.Host.Addresses {
+		if p == a.Prefix { // the kernel answers for this one
+			return steering.Attached{}, false
+		}
+	}
+	for _, s := range f.Host.Subnets {
+		if s.Prefix.Bits() <= p.Bits() && s.Prefix.Contains(p.Addr()) && f.resolves(s.Interface) {
+			return s, true
+		}
+	}
+	return steering.Attached{}, false
+}
+
+// resolves reports whether there are neighbours to resolve on an interface.
+func (f *Facts) resolves(name string) bool {
+	for _, l := range f.Links {
+		if l.Name == name {
+			return l.Neighbours
+		}
+	}
+	return false
+}
+
+// addressIn returns this host's address in a subnet.
+func (f *Facts) addressIn(s steering.Attached) string {
+	for _, a := range f.Host.Addresses {
+		if a.Interface == s.Interface && s.Prefix.Contains(a.Prefix.Addr()) {
+			return a.Prefix.Addr().String()
+		}
+	}
+	return "ADDRESS-OF-THIS-HOST"
+}

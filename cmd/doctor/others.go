@@ -1,0 +1,80 @@
+package doctor
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"anyport/steering"
+)
+
+// checkListeners finds the sockets of other processes that would get nothing more.
+func checkListeners(f *Facts) []Finding {
+	switch {
+	case f.Config == nil:
+		return ok("no file, no ports to take")
+	case len(f.Listeners) > 0 && f.Config.Steering.ShadowListeners:
+		return ok("%s of other processes give way, as steering.shadow_listeners says", count(len(f.Listeners), "socket", "sockets"))
+	}
+	findings := each(f.Listeners, func(s steering.Shadow) []Finding {
+		return fail(fmt.Sprintf("# add to %s:\n%s", f.Path, keep(s)), "anyport refuses to take another process's port; or let it, with shadow_listeners = true in [steering]",
+			"%s listens on %v %s, which %s takes", owner(s.Listener), s.Protocol, s.Addr, taker(s.By))
+	})
+	return orOK(findings, "no listener and no unconnected UDP socket is in the way")
+}
+
+// keep is the route that leaves a listener its port.
+func keep(s steering.Shadow) string {
+	var prefixes []string
+	for _, addr := range s.Taken {
+		prefixes = append(prefixes, fmt.Sprintf("%q", addr))
+	}
+	port := s.Addr.Port()
+	return fmt.Sprintf("[route.keep-%v-%d]\nprotocol = %q\nprefixes = [%s]\nports = [%d]\naction = \"pass\"",
+		s.Protocol, port, s.Protocol, strings.Join(prefixes, ", "), port)
+}
+
+func owner(l steering.Listener) string {
+	if l.PID == 0 {
+		return "another process"
+	}
+	return fmt.Sprintf("%s (pid %d)", l.Process, l.PID)
+}
+
+func taker(d steering.Decision) string {
+	if d.Route == nil {
+		return fmt.Sprintf("unmatched = %q", d.Verdict)
+	}
+	return fmt.Sprintf("route %q", d.Route.Name)
+}
+
+// checkTProxy finds the rules whose sockets win: sk_lookup does not run for a packet
+// that has one already.
+func checkTProxy(f *Facts) []Finding {
+	if len(f.Tools) == 0 {
+		return warn("apt-get install nftables", "a TPROXY rule for a served address would win over the steering",
+			"not examined: neither nft nor iptables-save is installed")
+	}
+	var winners []Rule
+	for _, r := range f.TProxy {
+		if f.Config == nil || f.takes(r) {
+			winners = append(winners, r)
+		}
+	}
+	findings := each(winners, func(r Rule) []Finding {
+		return warn(r.Delete, "its packets carry a socket already, so they never come to the steering", "a TPROXY rule would win: %s", r.Text)
+	})
+	return orOK(findings, "no TPROXY rule for a served address (%s)", strings.Join(f.Tools, ", "))
+}
+
+// takes reports whether r may match a packet for a served address.
+func (f *Facts) takes(r Rule) bool {
+	return len(r.Dst) == 0 || slices.ContainsFunc(f.prefixes(), func(p netip.Prefix) bool {
+		return slices.ContainsFunc(r.Dst, p.Overlaps)
+	})
+}
+
+// known stands in for what could not be read.
+func known(text string) string { return cmp.Or(text, "name unknown") }

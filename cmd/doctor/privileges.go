@@ -1,0 +1,62 @@
+package doctor
+
+import (
+	"fmt"
+	"strings"
+
+	"anyport/config"
+	"anyport/steering"
+
+	"golang.org/x/sys/unix"
+)
+
+func checkPrivileges(f *Facts) []Finding {
+	missing := steering.Lacking(f.Capabilities)
+	port, low := f.lowReplies()
+	if low && !f.holds(unix.CAP_NET_BIND_SERVICE) && !f.holds(unix.CAP_NET_RAW) {
+		missing = append(missing, "CAP_NET_BIND_SERVICE")
+	}
+	switch {
+	case len(missing) > 0:
+		return fail("sudo setcap cap_bpf,cap_net_admin,cap_net_bind_service+ep "+f.Program, whyPrivileges(missing, port),
+			"%s missing", strings.Join(missing, ", "))
+	case f.UserNamespace:
+		return fail("run it in the initial user namespace (for Docker: --userns=host --cap-add=BPF --cap-add=NET_ADMIN)",
+			"BPF asks for the capabilities of the initial one", "this is a user namespace of its own: its capabilities do not count for BPF")
+	}
+	return ok("all capabilities that steering needs are held")
+}
+
+// whyPrivileges says what each of the missing is for.
+func whyPrivileges(missing []string, port uint16) string {
+	uses := map[string]string{
+		"CAP_BPF":              "CAP_BPF loads the steering program",
+		"CAP_NET_ADMIN":        "CAP_NET_ADMIN attaches it and makes prefixes local",
+		"CAP_NET_BIND_SERVICE": fmt.Sprintf("CAP_NET_BIND_SERVICE answers UDP from ports such as %d", port),
+	}
+	var why []string
+	for _, name := range missing {
+		why = append(why, uses[name])
+	}
+	return strings.Join(why, "; ")
+}
+
+// lowReplies returns a port that UDP replies leave from and that not everybody may
+// bind, if the file has one.
+func (f *Facts) lowReplies() (port uint16, low bool) {
+	first, known := f.number("net/ipv4/ip_unprivileged_port_start")
+	if !known {
+		first = 1024
+	}
+	if f.Config == nil {
+		return 0, false
+	}
+	for _, r := range f.Config.Routes {
+		for _, ports := range r.Ports {
+			if r.Action == config.Forward && r.Takes(config.UDP) && int(ports.First) < first {
+				return ports.First, true
+			}
+		}
+	}
+	return 0, false
+}
