@@ -72,7 +72,7 @@ func routeRows(s *daemon.Status) []string {
 	for _, r := range s.Routes {
 		rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s",
 			r.Name, strings.Join(r.Protocol, ","), some(r.Prefixes), ports(r),
-			r.ConnsActive, r.ConnsTotal, r.Refused, r.Denied, r.Limited, bytes(r.BytesToOrigin), bytes(r.BytesToClient)))
+			r.ConnsActive, r.ConnsTotal, r.Refused, r.Denied, r.Limited, bytesText(r.BytesToOrigin), bytesText(r.BytesToClient)))
 	}
 	return rows
 }
@@ -115,8 +115,8 @@ func some(list []string) string {
 	return fmt.Sprintf("%s +%d", strings.Join(list[:most-1], ","), len(list)-most+1)
 }
 
-// bytes writes n in the largest unit that leaves at least one before the point.
-func bytes(n uint64) string {
+// bytesText writes n in the largest unit that leaves at least one before the point.
+func bytesText(n uint64) string {
 	const units = "KMGTPE"
 	if n < 1024 {
 		return fmt.Sprintf("%d B", n)

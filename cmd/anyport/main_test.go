@@ -1,0 +1,99 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const goodFile = `
+[route.web]
+protocol = "tcp"
+prefixes = ["192.0.2.0/24", "2001:db8:1::/48"]
+origins  = ["10.0.0.5:8080"]
+deny     = ["198.51.100.0/24"]
+`
+
+const badFile = `
+[route.web]
+protocol = "sctp"
+prefixes = ["192.0.2.1/24"]
+origins  = ["10.0.0.5"]
+`
+
+func TestExecute(t *testing.T) {
+	dir := t.TempDir()
+	good, bad, gone := write(t, dir, "good.toml", goodFile), write(t, dir, "bad.toml", badFile), filepath.Join(dir, "gone.toml")
+	nobody := filepath.Join(dir, "admin.sock")
+
+	for _, test := range []struct {
+		name   string
+		args   []string
+		status int
+		stdout string // a part of it; "" = nothing is printed
+		stderr string // likewise
+	}{
+		{"no command", nil, exitUsage, "", "anyport: a command is missing\nSee \"anyport --help\".\n"},
+		{"unknown command", []string{"frobnicate"}, exitUsage, "", `anyport: "frobnicate" is not a command`},
+		{"misspelt command", []string{"chekc"}, exitUsage, "", `did you mean "check"?`},
+		{"unknown flag", []string{"run", "--frob"}, exitUsage, "", "anyport: unknown flag: --frob\nSee \"anyport run --help\".\n"},
+		{"flag without value", []string{"check", "-c"}, exitUsage, "", "flag needs an argument"},
+		{"unwanted argument", []string{"check", good}, exitUsage, "", "check takes no argument such as"},
+		{"help", []string{"help"}, exitDone, "Commands:\n", ""},
+		{"help of a command", []string{"help", "explain"}, exitDone, "PROTO", ""},
+		{"help of none", []string{"help", "frob"}, exitUsage, "", `"frob" is not a command`},
+		{"version", []string{"version"}, exitDone, "anyport ", ""},
+		{"version flag", []string{"--version"}, exitDone, "anyport ", ""},
+
+		{"check of a good file", []string{"check", "-c", good}, exitDone, good + ": ok, 1 route, 2 prefixes\n", ""},
+		{"check of a bad file", []string{"check", "-c", bad}, exitFailed, "", "anyport: " + bad + ":3: "},
+		{"check reports every problem", []string{"check", "-c", bad}, exitFailed, "", "\nanyport: " + bad + ":4: "},
+		{"check of no file", []string{"check", "-c", gone}, exitFailed, "", "no such file"},
+		{"run of a bad file", []string{"run", "-c", bad}, exitFailed, "", "anyport: " + bad + ":3: "},
+
+		{"explain", []string{"explain", "-c", good, "tcp", "192.0.2.7:80"}, exitDone, "verdict: steer\nroute: web\n", ""},
+		{"explain a source", []string{"explain", "-c", good, "tcp", "192.0.2.7:80", "--from", "198.51.100.9"}, exitDone, "verdict: deny\n", ""},
+		{"explain nothing", []string{"explain", "-c", good}, exitUsage, "", "two arguments"},
+		{"explain sctp", []string{"explain", "-c", good, "sctp", "192.0.2.7:80"}, exitUsage, "", "tcp or udp"},
+		{"explain no port", []string{"explain", "-c", good, "tcp", "192.0.2.7"}, exitUsage, "", "an address and a port"},
+		{"explain port 0", []string{"explain", "-c", good, "tcp", "192.0.2.7:0"}, exitUsage, "", "from 1 to 65535"},
+		{"explain a bad source", []string{"explain", "-c", good, "tcp", "192.0.2.7:80", "--from", "x"}, exitUsage, "", "--from \"x\""},
+
+		{"status of nobody", []string{"status", "--socket", nobody}, exitFailed, "", "no anyport answers on " + nobody},
+		{"status of two", []string{"status", "--socket", nobody, "-c", good}, exitUsage, "", "give one of them"},
+		{"demo of no port", []string{"demo", "--ports", "0-7"}, exitUsage, "", "from 1 to 65535"},
+
+		{"completion for bash", []string{"completion", "bash"}, exitDone, "__start_anyport", ""},
+		{"completion for zsh", []string{"completion", "zsh"}, exitDone, "#compdef anyport", ""},
+		{"completion for fish", []string{"completion", "fish"}, exitDone, "complete -c anyport", ""},
+		{"completion for tcsh", []string{"completion", "tcsh"}, exitUsage, "", "bash, zsh or fish"},
+		{"completion for nothing", []string{"completion"}, exitUsage, "", "bash, zsh or fish"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var stdout, stderr bytes.Buffer
+			if status := execute(test.args, &stdout, &stderr); status != test.status {
+				t.Errorf("exit status %d, want %d", status, test.status)
+			}
+			expect(t, "stdout", stdout.String(), test.stdout)
+			expect(t, "stderr", stderr.String(), test.stderr)
+		})
+	}
+}
+
+func expect(t *testing.T, name, got, want string) {
+	t.Helper()
+	if want == "" && got != "" || !strings.Contains(got, want) {
+		t.Errorf("%s has %q, want %q", name, got, want)
+	}
+}
+
+func write(t *testing.T, dir, name, text string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"anyport/cmd/daemon"
+	"anyport/proxy"
+)
+
+func TestWriteStatus(t *testing.T) {
+	status := &daemon.Status{
+		Version: "v1.2.3", PID: 4711, UptimeSeconds: 3723, Files: 1048576, MaxFlows: 524288,
+		Config:   daemon.ConfigStatus{Path: "/etc/anyport/anyport.toml", Generation: 2, LoadedAt: time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)},
+		Steering: daemon.SteeringStatus{Attached: true, ProgramID: 77, Prefixes: 5, ForeignPrograms: []uint32{12}},
+		Routes: []daemon.RouteStatus{
+			{RouteStatus: proxy.RouteStatus{
+				Name: "game", Protocol: []string{"tcp", "udp"}, Prefixes: []string{"192.0.2.0/24", "2001:db8:1::/48"}, Ports: []string{"1-65535"}, Action: "forward",
+				ConnsActive: 12, ConnsTotal: 34567, Denied: 3, Limited: 1, BytesToOrigin: 1 << 20, BytesToClient: 1536,
+				Origins: []proxy.OriginStatus{{Address: "10.0.0.5", Up: true, ConnsActive: 12, ConnsTotal: 34567}, {Address: "10.0.0.6", Forced: "drain"}},
+			}, Refused: 9},
+			{RouteStatus: proxy.RouteStatus{
+				Name: "ssh", Protocol: []string{"tcp"}, Prefixes: []string{"192.0.2.1/32", "192.0.2.2/32", "192.0.2.3/32", "192.0.2.4/32"}, Ports: []string{"22"}, Action: "pass",
+			}},
+		},
+	}
+	const want = `anyport   v1.2.3, pid 4711, up for 1h2m3s
+config    /etc/anyport/anyport.toml, generation 2, loaded 2026-05-04 03:02:01
+steering  attached, program 77, 5 prefixes, beside foreign programs [12]
+limits    1048576 files, 524288 flows
+
+ROUTE  PROTOCOL  PREFIXES                      PORTS      ACTIVE  TOTAL  REFUSED  DENIED  LIMITED  TO ORIGIN  TO CLIENT
+game   tcp,udp   192.0.2.0/24,2001:db8:1::/48  all        12      34567  9        3       1        1.0 MiB    1.5 KiB
+ssh    tcp       192.0.2.1/32,192.0.2.2/32 +2  22 → pass  0       0      0        0       0        0 B        0 B
+
+ORIGIN    ROUTE  STATE  ACTIVE  TOTAL
+10.0.0.5  game   up     12      34567
+10.0.0.6  game   drain  0       0
+`
+	var got bytes.Buffer
+	if err := writeStatus(&got, status); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got.String()); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func TestBytes(t *testing.T) {
+	for n, want := range map[uint64]string{
+		0: "0 B", 1023: "1023 B", 1024: "1.0 KiB", 1<<20 - 1: "1024.0 KiB", 1 << 20: "1.0 MiB",
+		5 << 40: "5.0 TiB", 1<<64 - 1: "16.0 EiB",
+	} {
+		if got := bytesText(n); got != want {
+			t.Errorf("bytesText(%d) = %q, want %q", n, got, want)
+		}
+	}
+}

@@ -1,0 +1,62 @@
+package daemon
+
+import (
+	"encoding/json"
+	"testing"
+
+	"anyport/proxy"
+	"anyport/steering"
+)
+
+func TestJoinRoutes(t *testing.T) {
+	served := []proxy.RouteStatus{{Name: "web", Denied: 2}, {Name: "new"}}
+	kernel := []steering.Counters{
+		{Route: "", Verdicts: map[steering.Verdict]uint64{steering.Refuse: 100}},
+		{Route: "web", Verdicts: map[steering.Verdict]uint64{steering.Steer: 5, steering.Refuse: 3, steering.Drop: 4, steering.Deny: 7}},
+	}
+	got := joinRoutes(served, kernel, true)
+	if len(got) != 2 {
+		t.Fatalf("%d routes, want 2", len(got))
+	}
+	if web := got[0]; web.Lookups != 19 || web.Refused != 3 || web.Dropped != 4 || web.Denied != 9 || !web.Draining {
+		t.Errorf("web = %+v", web)
+	}
+	if fresh := got[1]; fresh.Lookups != 0 || fresh.Refused != 0 || fresh.Denied != 0 {
+		t.Errorf("new = %+v", fresh)
+	}
+}
+
+// TestStatusKeys holds the names that scripts depend on.
+func TestStatusKeys(t *testing.T) {
+	status := Status{
+		Steering: steeringStatus(steering.Status{}, false, nil),
+		Routes: joinRoutes([]proxy.RouteStatus{{
+			Protocol: []string{}, Prefixes: []string{}, Ports: []string{}, Origins: []proxy.OriginStatus{{}},
+		}}, nil, false),
+	}
+	text, err := json.Marshal(status)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var object map[string]any
+	if err := json.Unmarshal(text, &object); err != nil {
+		t.Fatal(err)
+	}
+	route := object["routes"].([]any)[0].(map[string]any)
+	origin := route["origins"].([]any)[0].(map[string]any)
+	want(t, "status", object, "version", "pid", "uptime_seconds", "config", "steering", "routes")
+	want(t, "config", object["config"].(map[string]any), "path", "generation")
+	want(t, "steering", object["steering"].(map[string]any), "attached", "pinned", "program_id", "foreign_programs")
+	want(t, "route", route, "name", "protocol", "prefixes", "ports", "lookups", "refused", "denied", "limited",
+		"conns_active", "conns_total", "draining", "origins")
+	want(t, "origin", origin, "address", "up", "forced", "conns_active", "conns_total")
+}
+
+func want(t *testing.T, name string, object map[string]any, keys ...string) {
+	t.Helper()
+	for _, key := range keys {
+		if value, ok := object[key]; !ok || value == nil {
+			t.Errorf("%s: key %q has %v", name, key, value)
+		}
+	}
+}
