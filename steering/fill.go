@@ -19,9 +19,6 @@ type half struct {
 	bindings   uint32
 }
 
-// A trie's keys count what stands before the address into their length.
-const exact = 32
-
 // fill writes table into h. The counters are by route name.
 func (h half) fill(table *Table, counters map[string]uint32) error {
 	if err := h.fits(table); err != nil {
@@ -117,14 +114,6 @@ func (h half) sourceEntries(table *Table) iter.Seq2[bpf.SteerSource, uint32] {
 	}
 }
 
-func sourceKey(list uint32, p netip.Prefix) bpf.SteerSource {
-	bits := p.Bits()
-	if p.Addr().Is4() {
-		bits += 96
-	}
-	return bpf.SteerSource{Prefixlen: exact + uint32(bits), List: list, Addr: words(p.Addr())}
-}
-
 func (h half) v4Entries(table *Table) iter.Seq2[bpf.SteerPrefixV4, bpf.SteerPolicy] {
 	return func(yield func(bpf.SteerPrefixV4, bpf.SteerPolicy) bool) {
 		for p, policy := range table.prefixes.All4() {
@@ -161,57 +150,4 @@ func (h half) policy(p policy) bpf.SteerPolicy {
 	value.Tcp.Offset, value.Tcp.Count = h.firstInterval()+p.tcp.offset, p.tcp.count
 	value.Udp.Offset, value.Udp.Count = h.firstInterval()+p.udp.offset, p.udp.count
 	return value
-}
-
-// words returns the 128 bits of addr, IPv4 as ::ffff:a.b.c.d, in network byte order.
-func words(addr netip.Addr) (w [4]uint32) {
-	bytes := addr.As16()
-	for i := range w {
-		w[i] = binary.NativeEndian.Uint32(bytes[4*i:])
-	}
-	return w
-}
-
-func flag(b bool) uint32 {
-	if b {
-		return 1
-	}
-	return 0
-}
-
-// verdictCode returns the number of v in steer.bpf.c; what it does not know refuses.
-func verdictCode(v Verdict) bpf.SteerVerdict {
-	for code, word := range verdictWords {
-		if word == v {
-			return bpf.SteerVerdict(code)
-		}
-	}
-	return bpf.SteerVerdictREFUSE
-}
-
-var verdictWords = [bpf.SteerVerdictVERDICTS]Verdict{
-	bpf.SteerVerdictREFUSE: Refuse, bpf.SteerVerdictDROP: Drop, bpf.SteerVerdictPASS: Pass,
-	bpf.SteerVerdictSTEER: Steer, bpf.SteerVerdictDENY: Deny,
-}
-
-// numberCounters gives every route of table a counter: the one it has in old, or the
-// lowest that is free. Number 0 counts what no route takes.
-func numberCounters(old map[string]uint32, table *Table) map[string]uint32 {
-	taken, numbers := make(map[uint32]bool), make(map[string]uint32)
-	for _, n := range old {
-		taken[n] = true
-	}
-	next := uint32(1)
-	for _, b := range table.bindings[1:] {
-		name := b.route.Name
-		if n, ok := old[name]; ok {
-			numbers[name] = n
-			continue
-		}
-		for taken[next] {
-			next++
-		}
-		numbers[name], taken[next] = next, true
-	}
-	return numbers
 }

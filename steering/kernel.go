@@ -141,8 +141,9 @@ func (s *Steering) TCP() []int { return s.sockets[bpf.SteerSlotTCP] }
 // as control messages. They stay open until Close.
 func (s *Steering) UDP() []int { return s.sockets[bpf.SteerSlotUDP] }
 
-// Refuse has the kernel refuse new conns or flows of protocol on every served
-// address; the sockets keep what they have. It cannot be undone.
+// Refuse has the kernel refuse the first packets of protocol on every served address,
+// for good. Established conns live on. Of a flow every datagram is a first one, as
+// long as no connected socket has it: refusing UDP ends the flows.
 func (s *Steering) Refuse(protocol config.Protocol) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -2,6 +2,7 @@ package steering
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -23,6 +24,9 @@ func ReadListeners() ([]Listener, error) {
 	for _, protocol := range []config.Protocol{config.TCP, config.UDP} {
 		for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
 			found, err := dump(func() ([][]byte, error) { return diagnose(family, protocol) })
+			if errors.Is(err, unix.ENOENT) {
+				return nil, fmt.Errorf("list the %v listeners: %w: load the kernel's module for it: modprobe %v_diag", protocol, err, protocol)
+			}
 			if err != nil {
 				return nil, fmt.Errorf("list the %v listeners: %w", protocol, err)
 			}

@@ -86,23 +86,19 @@ func (d dice) config() *config.Config {
 	for range 1 + d.IntN(12) {
 		r := d.route(len(cfg.Routes))
 		cfg.Routes = append(cfg.Routes, r)
-		if d.tied(cfg) {
+		if d.tied(cfg, r) {
 			cfg.Routes = cfg.Routes[:len(cfg.Routes)-1]
 		}
 	}
 	return cfg
 }
 
-// tied reports whether any two routes tie, which edges of prefixes and ports show.
-func (d dice) tied(cfg *config.Config) bool {
-	for _, r := range cfg.Routes {
-		for _, p := range r.Prefixes {
-			for _, port := range somePorts {
-				for _, protocol := range []config.Protocol{config.TCP, config.UDP} {
-					if tiedAt(cfg, p, protocol, port) {
-						return true
-					}
-				}
+// tied reports whether routes tie on a prefix of r, which the edges of ports show.
+func (d dice) tied(cfg *config.Config, r *config.Route) bool {
+	for _, p := range r.Prefixes {
+		for _, port := range somePorts {
+			if tiedAt(cfg, p, config.TCP, port) || tiedAt(cfg, p, config.UDP, port) {
+				return true
 			}
 		}
 	}

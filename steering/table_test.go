@@ -70,8 +70,9 @@ func FuzzTie(f *testing.F) {
 			r.Prefixes = r.Prefixes[:1]
 		}
 		cfg.Routes[1].Prefixes = cfg.Routes[0].Prefixes
-		if _, err := Compile(cfg); (err != nil) != d.tied(cfg) {
-			t.Fatalf("Compile says %v, the naive scan %v", err, d.tied(cfg))
+		tied := d.tied(cfg, cfg.Routes[0]) || d.tied(cfg, cfg.Routes[2])
+		if _, err := Compile(cfg); (err != nil) != tied {
+			t.Fatalf("Compile says %v, the naive scan %v", err, tied)
 		}
 	})
 }

@@ -1,0 +1,50 @@
+package steering
+
+import (
+	"encoding/binary"
+	"net/netip"
+
+	"anyport/bpf"
+)
+
+// A trie's keys count what stands before the address into their length.
+const exact = 32
+
+func sourceKey(list uint32, p netip.Prefix) bpf.SteerSource {
+	bits := p.Bits()
+	if p.Addr().Is4() {
+		bits += 96
+	}
+	return bpf.SteerSource{Prefixlen: exact + uint32(bits), List: list, Addr: words(p.Addr())}
+}
+
+// words returns the 128 bits of addr, IPv4 as ::ffff:a.b.c.d, in network byte order.
+func words(addr netip.Addr) (w [4]uint32) {
+	bytes := addr.As16()
+	for i := range w {
+		w[i] = binary.NativeEndian.Uint32(bytes[4*i:])
+	}
+	return w
+}
+
+func flag(b bool) uint32 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// verdictCode returns the number of v in steer.bpf.c; what it does not know refuses.
+func verdictCode(v Verdict) bpf.SteerVerdict {
+	for code, word := range verdictWords {
+		if word == v {
+			return bpf.SteerVerdict(code)
+		}
+	}
+	return bpf.SteerVerdictREFUSE
+}
+
+var verdictWords = [bpf.SteerVerdictVERDICTS]Verdict{
+	bpf.SteerVerdictREFUSE: Refuse, bpf.SteerVerdictDROP: Drop, bpf.SteerVerdictPASS: Pass,
+	bpf.SteerVerdictSTEER: Steer, bpf.SteerVerdictDENY: Deny,
+}
