@@ -146,11 +146,11 @@ deny   = ["198.51.100.0/24"]
 // that it counts.
 func TestStatus(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
-	l.origin.both(t, "10.0.0.5:4000", named("wide"))
-	p := l.edge.serveWith(t, portsFile)
+	r := newRig(t)
+	r.origin.both(t, "10.0.0.5:4000", named("wide"))
+	p := r.edge.serveWith(t, portsFile)
 	for range 3 {
-		conn := l.client.dial(t, "tcp", "192.0.2.9:80")
+		conn := r.client.dial(t, "tcp", "192.0.2.9:80")
 		if _, err := conn.Write([]byte("who?\n")); err != nil {
 			t.Fatal(err)
 		}

@@ -14,13 +14,13 @@ import (
 // links that carry 1,500 bytes: the large ones travel in fragments.
 func TestDatagramSizes(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
-	l.origin.answer(t, "10.0.0.5:4711", bytes.Clone)
-	l.origin.answer(t, "[fd00:5::5]:4711", bytes.Clone)
-	l.edge.serveWith(t, relayFile)
+	r := newRig(t)
+	r.origin.answer(t, "10.0.0.5:4711", bytes.Clone)
+	r.origin.answer(t, "[fd00:5::5]:4711", bytes.Clone)
+	r.edge.serveWith(t, relayFile)
 	random := rand.NewChaCha8([32]byte{})
 	for _, dst := range []string{"192.0.2.7:4711", "[2001:db8:1::7]:4711"} {
-		conn := l.client.dial(t, "udp", dst)
+		conn := r.client.dial(t, "udp", dst)
 		for _, size := range []int{0, 1, 1452, 1473, 9000, 65507} {
 			question := make([]byte, size)
 			random.Read(question)
@@ -54,10 +54,10 @@ func (h spp) before(payload string) []byte {
 // header is missing, cut short or another flow's never reaches the client.
 func TestSPP(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
-	origin := l.origin.listenPacket(t, "10.0.0.5:4000")
+	r := newRig(t)
+	origin := r.origin.listenPacket(t, "10.0.0.5:4000")
 	origin.SetDeadline(time.Now().Add(patience))
-	p := l.edge.serveWith(t, `
+	p := r.edge.serveWith(t, `
 [route.all]
 prefixes = ["192.0.2.0/24", "2001:db8:1::/48"]
 protocol = "udp"
@@ -65,7 +65,7 @@ origins  = ["10.0.0.5:4000"]
 proxy_protocol = "spp"
 `)
 	for _, dst := range []string{"192.0.2.7:4711", "[2001:db8:1::7]:4711"} {
-		client := l.client.dial(t, "udp", dst)
+		client := r.client.dial(t, "udp", dst)
 		truth := sppOf(addrPort(client.LocalAddr()), netip.MustParseAddrPort(dst))
 		for range 3 {
 			askSPP(t, client, origin, truth)

@@ -25,10 +25,10 @@ func TestProxyHeader(t *testing.T) {
 		{"udp", "v2", "[fd00:5::5]:4000"},
 	} {
 		t.Run(c.protocol+" "+c.header+" to "+c.origin, func(t *testing.T) {
-			l := newLab(t)
-			l.origin.serve(t, c.origin, witness)
-			l.origin.answer(t, c.origin, witnessDatagram)
-			l.edge.serveWith(t, fmt.Sprintf(`
+			r := newRig(t)
+			r.origin.serve(t, c.origin, witness)
+			r.origin.answer(t, c.origin, witnessDatagram)
+			r.edge.serveWith(t, fmt.Sprintf(`
 [route.all]
 protocol = %q
 prefixes = ["192.0.2.0/24", "2001:db8:1::/48"]
@@ -38,7 +38,7 @@ proxy_protocol = %q
 			ask := map[string]func(string, netip.AddrPort) error{"tcp": askTCP, "udp": askUDP}[c.protocol]
 			for family, dst := range map[string]string{"4": "192.0.2.7:4711", "6": "[2001:db8:1::7]:4711"} {
 				var err error
-				l.client.do(func() { err = ask(c.protocol+family, netip.MustParseAddrPort(dst)) })
+				r.client.do(func() { err = ask(c.protocol+family, netip.MustParseAddrPort(dst)) })
 				if err != nil {
 					t.Errorf("%s: %v", dst, err)
 				}
@@ -51,19 +51,19 @@ proxy_protocol = %q
 // that says nothing, and may speak before it.
 func TestHeaderComesFirst(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
-	l.origin.serve(t, "10.0.0.5:25", func(conn net.Conn) {
+	r := newRig(t)
+	r.origin.serve(t, "10.0.0.5:25", func(conn net.Conn) {
 		header, err := proxyproto.Read(bufio.NewReader(conn))
 		fmt.Fprintln(conn, "220", header.DestinationAddr, err)
 	})
-	l.edge.serveWith(t, `
+	r.edge.serveWith(t, `
 [route.mail]
 prefixes = ["192.0.2.0/24"]
 protocol = "tcp"
 origins  = ["10.0.0.5"]
 proxy_protocol = "v2"
 `)
-	got, err := io.ReadAll(l.client.dial(t, "tcp", "192.0.2.7:25"))
+	got, err := io.ReadAll(r.client.dial(t, "tcp", "192.0.2.7:25"))
 	if want := "220 192.0.2.7:25 <nil>\n"; err != nil || string(got) != want {
 		t.Errorf("the client read %q, %v, want %q", got, err, want)
 	}
@@ -72,14 +72,14 @@ proxy_protocol = "v2"
 // TestV2First shows a header on the first datagram of each flow, and on no other.
 func TestV2First(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
-	l.origin.answer(t, "10.0.0.5:4000", func(datagram []byte) []byte {
+	r := newRig(t)
+	r.origin.answer(t, "10.0.0.5:4000", func(datagram []byte) []byte {
 		if bytes.HasPrefix(datagram, proxyproto.SIGV2) {
 			return witnessDatagram(datagram)
 		}
 		return append([]byte("bare "), datagram...)
 	})
-	l.edge.serveWith(t, `
+	r.edge.serveWith(t, `
 [route.all]
 prefixes = ["192.0.2.0/24"]
 protocol = "udp"
@@ -87,7 +87,7 @@ origins  = ["10.0.0.5:4000"]
 proxy_protocol = "v2-first"
 `)
 	for _, dst := range []string{"192.0.2.7:1", "192.0.2.7:2"} { // two flows of one client
-		conn := l.client.dial(t, "udp", dst)
+		conn := r.client.dial(t, "udp", dst)
 		first := "a question so long that a long answer is no amplification"
 		told := expected("udp4", addrPort(conn.LocalAddr()), netip.MustParseAddrPort(dst), first)
 		for _, step := range []struct{ question, want string }{{first, told}, {"two", "bare two"}, {"three", "bare three"}} {
@@ -101,11 +101,11 @@ proxy_protocol = "v2-first"
 // TestOriginPorts shows the three ways to choose the origin's port.
 func TestOriginPorts(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
+	r := newRig(t)
 	for _, port := range []string{"3000", "3050", "3100", "8080", "777"} {
-		l.origin.both(t, "10.0.0.5:"+port, named(port))
+		r.origin.both(t, "10.0.0.5:"+port, named(port))
 	}
-	l.edge.serveWith(t, `
+	r.edge.serveWith(t, `
 [route.keep]
 protocol = ["tcp", "udp"]
 prefixes = ["192.0.2.1"]
@@ -125,7 +125,7 @@ origins  = ["10.0.0.5:3000-3100"]
 		"192.0.2.3:1000": "3000", "192.0.2.3:1050": "3050", "192.0.2.3:1100": "3100",
 	} {
 		for _, network := range []string{"tcp", "udp"} {
-			if got := l.client.ask(network, netip.MustParseAddrPort(dst), want); got != want {
+			if got := r.client.ask(network, netip.MustParseAddrPort(dst), want); got != want {
 				t.Errorf("%s %s went to port %s, want %s", network, dst, got, want)
 			}
 		}

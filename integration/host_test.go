@@ -3,12 +3,8 @@ package integration
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
-	"os"
 	"os/exec"
-	"path/filepath"
-	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -16,6 +12,8 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
+
+	"anyport/integration/lab"
 )
 
 // patience bounds every wait for something that must happen.
@@ -26,97 +24,33 @@ const silence = 500 * time.Millisecond
 
 // host is one network namespace.
 type host struct {
-	name   string
-	handle netns.NsHandle
-	net    *netlink.Handle // links, addresses and routes
-	calls  chan func()     // run on the host's own thread
+	*lab.Host
+	net *netlink.Handle // links and routes
 }
 
-// newHost makes a namespace with lo up and IPv6 addresses usable at once.
+// newHost makes a host that ends with the test.
 func newHost(t *testing.T, name string) *host {
 	t.Helper()
 	needRoot(t)
-	h := &host{name: name, calls: make(chan func())}
-	ready := make(chan error)
-	go h.live(ready)
-	if err := <-ready; err != nil {
-		t.Fatalf("%s: %v", name, err)
-	}
-	t.Cleanup(func() {
-		h.net.Close()
-		h.handle.Close()
-		close(h.calls)
-	})
-	return h
-}
-
-// live is the host's own thread, started by newHost and ended with the test. Its
-// end is the end of the processes it started (PR_SET_PDEATHSIG follows the thread
-// that forked), so a test binary that is killed leaves none behind. It never
-// unlocks: the runtime then ends the thread, which nobody else may inherit.
-func (h *host) live(ready chan<- error) {
-	runtime.LockOSThread()
-	ready <- h.setUp()
-	for call := range h.calls {
-		call()
-	}
-}
-
-func (h *host) setUp() (err error) {
-	if err = unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		return fmt.Errorf("unshare: %w", err)
-	}
-	if h.handle, err = netns.Get(); err != nil {
-		return err
-	}
-	if h.net, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
-		return err
-	}
-	lo, err := h.net.LinkByName("lo")
+	made, err := lab.NewHost(name)
 	if err != nil {
-		return err
+		t.Fatal(err)
 	}
-	for _, scope := range []string{"all", "default"} { // no duplicate address detection: no second of waiting
-		if err := sysctl("net/ipv6/conf/"+scope+"/accept_dad", "0"); err != nil {
-			return err
-		}
+	t.Cleanup(made.Close)
+	handle, err := netlink.NewHandleAt(netns.NsHandle(made.FD()), unix.NETLINK_ROUTE)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return h.net.LinkSetUp(lo)
+	t.Cleanup(handle.Close)
+	return &host{made, handle}
 }
 
-// sysctl writes one key of the namespace that the calling thread is in.
-func sysctl(key, value string) error {
-	return os.WriteFile(filepath.Join("/proc/sys", key), []byte(value), 0)
-}
-
-// do runs fn on a thread inside the namespace. Sockets made there stay there and
-// can be used from anywhere afterwards. The thread ends with fn.
+// do runs fn inside the namespace, for what it makes there: sockets and processes.
 func (h *host) do(fn func()) {
-	done := make(chan struct{})
-	go func() {
-		runtime.LockOSThread()
-		defer close(done)
-		if err := netns.Set(h.handle); err != nil {
-			panic(err) // the handle is open and we are root: a fault of the harness
-		}
-		fn()
-	}()
-	<-done
-}
-
-// start starts a process on the host's own thread. It is killed when the host ends.
-func (h *host) start(cmd *exec.Cmd) (err error) {
-	if cmd.SysProcAttr == nil {
-		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	err := h.Do(func() error { fn(); return nil })
+	if err != nil {
+		panic(err) // the handle is open and we are root: a fault of the harness
 	}
-	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
-	done := make(chan struct{})
-	h.calls <- func() {
-		defer close(done)
-		err = cmd.Start()
-	}
-	<-done
-	return err
 }
 
 // output runs a command to its end and gives what it printed.
@@ -126,7 +60,7 @@ func (h *host) output(t *testing.T, name string, args ...string) string {
 	var err error
 	h.do(func() { out, err = exec.Command(name, args...).CombinedOutput() })
 	if err != nil {
-		t.Fatalf("%s: %s %v: %v\n%s", h.name, name, args, err, out)
+		t.Fatalf("%s: %s %v: %v\n%s", h.Name, name, args, err, out)
 	}
 	return string(out)
 }
@@ -164,7 +98,7 @@ func (h *host) dial(t *testing.T, network, address string) net.Conn {
 	t.Helper()
 	conn, err := h.tryDial(network, "", address)
 	if err != nil {
-		t.Fatalf("%s: %v", h.name, err)
+		t.Fatalf("%s: %v", h.Name, err)
 	}
 	conn.SetDeadline(time.Now().Add(patience))
 	t.Cleanup(func() { conn.Close() })
@@ -184,7 +118,7 @@ func (h *host) listenOn(t *testing.T, network, address string) net.Listener {
 	var err error
 	h.do(func() { listener, err = freely.Listen(context.Background(), network, address) })
 	if err != nil {
-		t.Fatalf("%s: %v", h.name, err)
+		t.Fatalf("%s: %v", h.Name, err)
 	}
 	t.Cleanup(func() { listener.Close() })
 	return listener
@@ -197,7 +131,7 @@ func (h *host) listenPacket(t *testing.T, address string) *net.UDPConn {
 	var err error
 	h.do(func() { conn, err = freely.ListenPacket(context.Background(), "udp", address) })
 	if err != nil {
-		t.Fatalf("%s: %v", h.name, err)
+		t.Fatalf("%s: %v", h.Name, err)
 	}
 	t.Cleanup(func() { conn.Close() })
 	return conn.(*net.UDPConn)

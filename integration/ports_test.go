@@ -43,14 +43,14 @@ action   = "pass"
 // route that names it best, refused, dropped, or left to the host.
 func TestPorts(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
-	l.origin.both(t, "10.0.0.5:4000", named("wide"))
-	l.origin.both(t, "10.0.0.6:4000", named("one"))
+	r := newRig(t)
+	r.origin.both(t, "10.0.0.5:4000", named("wide"))
+	r.origin.both(t, "10.0.0.6:4000", named("one"))
 	for _, address := range []string{":22", ":30000"} { // the edge's own, on all its addresses
-		l.edge.both(t, address, named("host"))
+		r.edge.both(t, address, named("host"))
 	}
-	l.edge.passed(t, "192.0.2.9:8053", "[2001:db8:1::9]:8053")
-	l.edge.serveWith(t, portsFile)
+	r.edge.passed(t, "192.0.2.9:8053", "[2001:db8:1::9]:8053")
+	r.edge.serveWith(t, portsFile)
 
 	for _, c := range []struct {
 		why  string
@@ -72,7 +72,7 @@ func TestPorts(t *testing.T) {
 		dst := netip.MustParseAddrPort(c.dst4)
 		for _, dst := range []netip.AddrPort{dst, sixFor(dst)} {
 			for _, network := range []string{"tcp", "udp"} {
-				if got := l.client.ask(network, dst, c.want); got != c.want {
+				if got := r.client.ask(network, dst, c.want); got != c.want {
 					t.Errorf("%s: %s %v: got %s, want %s", c.why, network, dst, got, c.want)
 				}
 			}
@@ -85,9 +85,9 @@ func TestUnmatched(t *testing.T) {
 	for unmatched, want := range map[string]string{"refuse": refused, "drop": silent, "pass": "host"} {
 		t.Run(unmatched, func(t *testing.T) {
 			t.Parallel()
-			l := newLab(t)
-			l.edge.passed(t, "192.0.2.7:8053", "[2001:db8:1::7]:8053")
-			l.edge.serveWith(t, `
+			r := newRig(t)
+			r.edge.passed(t, "192.0.2.7:8053", "[2001:db8:1::7]:8053")
+			r.edge.serveWith(t, `
 [steering]
 shadow_listeners = true
 unmatched = "`+unmatched+`"
@@ -99,7 +99,7 @@ origins  = ["10.0.0.5"]
 `)
 			for _, dst := range []string{"192.0.2.7:8053", "[2001:db8:1::7]:8053"} {
 				for _, network := range []string{"tcp", "udp"} {
-					if got := l.client.ask(network, netip.MustParseAddrPort(dst), want); got != want {
+					if got := r.client.ask(network, netip.MustParseAddrPort(dst), want); got != want {
 						t.Errorf("%s %s: got %s, want %s", network, dst, got, want)
 					}
 				}
@@ -112,11 +112,11 @@ origins  = ["10.0.0.5"]
 // on one port of one host.
 func TestTwoNameServers(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
-	l.origin.both(t, "10.0.0.5:53", named("first"))
-	l.origin.both(t, "10.0.0.6:53", named("second"))
-	l.origin.both(t, "[fd00:5::5]:53", named("third"))
-	p := l.edge.serveWith(t, `
+	r := newRig(t)
+	r.origin.both(t, "10.0.0.5:53", named("first"))
+	r.origin.both(t, "10.0.0.6:53", named("second"))
+	r.origin.both(t, "[fd00:5::5]:53", named("third"))
+	p := r.edge.serveWith(t, `
 [route.first]
 protocol = ["tcp", "udp"]
 prefixes = ["192.0.2.0/25"]
@@ -137,7 +137,7 @@ origins  = ["[fd00:5::5]"]
 		"192.0.2.127:53": "first", "192.0.2.128:53": "second", "[2001:db8:1::7]:53": "third",
 	} {
 		for _, network := range []string{"tcp", "udp"} {
-			if got := l.client.ask(network, netip.MustParseAddrPort(dst), want); got != want {
+			if got := r.client.ask(network, netip.MustParseAddrPort(dst), want); got != want {
 				t.Errorf("%s %s: got %s, want %s", network, dst, got, want)
 			}
 		}

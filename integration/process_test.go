@@ -23,8 +23,8 @@ func (h *host) spawn(t *testing.T, cmd *exec.Cmd) *process {
 	t.Helper()
 	p := &process{journal: newJournal(), cmd: cmd, done: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = p.journal, p.journal
-	if err := h.start(cmd); err != nil {
-		t.Fatalf("%s: %v", h.name, err)
+	if err := h.Start(cmd); err != nil {
+		t.Fatalf("%s: %v", h.Name, err)
 	}
 	go func() { // ends with the process
 		p.cmd.Wait()
@@ -35,7 +35,7 @@ func (h *host) spawn(t *testing.T, cmd *exec.Cmd) *process {
 		p.cmd.Process.Kill()
 		<-p.done
 		if t.Failed() {
-			t.Logf("%s on %s printed:\n%s", cmd.Args, h.name, p.journal)
+			t.Logf("%s on %s printed:\n%s", cmd.Args, h.Name, p.journal)
 		}
 	})
 	return p

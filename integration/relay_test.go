@@ -15,7 +15,7 @@ import (
 	"golang.org/x/net/nettest"
 )
 
-// relayFile serves every port of the lab's prefixes at the origin's same port.
+// relayFile serves every port of the rig's prefixes at the origin's same port.
 const relayFile = `
 [route.v4]
 protocol = ["tcp", "udp"]
@@ -31,11 +31,11 @@ origins  = ["[fd00:5::5]"]
 type pair struct{ client, origin *net.TCPConn }
 
 // pairs gives a maker of conns from the client to a listener on the origin.
-func (l *lab) pairs(t *testing.T) func() (pair, error) {
+func (r *rig) pairs(t *testing.T) func() (pair, error) {
 	t.Helper()
-	listener := l.origin.listen(t, "10.0.0.5:4711")
+	listener := r.origin.listen(t, "10.0.0.5:4711")
 	return func() (pair, error) {
-		client, err := l.client.tryDial("tcp", "", dstV4+":4711")
+		client, err := r.client.tryDial("tcp", "", dstV4+":4711")
 		if err != nil {
 			return pair{}, err
 		}
@@ -51,9 +51,9 @@ func (l *lab) pairs(t *testing.T) func() (pair, error) {
 // newPair starts a lab with anyport and makes one conn through it.
 func newPair(t *testing.T) pair {
 	t.Helper()
-	l := newLab(t)
-	l.edge.serveWith(t, relayFile)
-	p, err := l.pairs(t)()
+	r := newRig(t)
+	r.edge.serveWith(t, relayFile)
+	p, err := r.pairs(t)()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,9 +67,9 @@ func newPair(t *testing.T) pair {
 // TestConn judges a conn through anyport by the rules of net.Conn.
 func TestConn(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
-	l.edge.serveWith(t, relayFile)
-	dial := l.pairs(t)
+	r := newRig(t)
+	r.edge.serveWith(t, relayFile)
+	dial := r.pairs(t)
 	nettest.TestConn(t, func() (net.Conn, net.Conn, func(), error) {
 		p, err := dial()
 		if err != nil {

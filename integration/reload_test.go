@@ -10,23 +10,23 @@ import (
 // and that a broken one changes nothing and says why.
 func TestReload(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
-	l.origin.serve(t, "10.0.0.5:4711", echo)
-	l.origin.both(t, "10.0.0.5:80", named("old"))
-	l.origin.both(t, "10.0.0.6:80", named("new"))
+	r := newRig(t)
+	r.origin.serve(t, "10.0.0.5:4711", echo)
+	r.origin.both(t, "10.0.0.5:80", named("old"))
+	r.origin.both(t, "10.0.0.6:80", named("new"))
 	const old = `
 [route.old]
 protocol = ["tcp", "udp"]
 prefixes = ["192.0.2.0/24"]
 origins  = ["10.0.0.5"]
 `
-	p := l.edge.serveWith(t, old)
-	conn := l.client.dial(t, "tcp", dstV4+":4711")
+	p := r.edge.serveWith(t, old)
+	conn := r.client.dial(t, "tcp", dstV4+":4711")
 	talk(t, conn, "before")
 	reaches := func(when, want, dst string) {
 		t.Helper()
 		for _, network := range []string{"tcp", "udp"} {
-			if got := l.client.ask(network, netip.MustParseAddrPort(dst), want); got != want {
+			if got := r.client.ask(network, netip.MustParseAddrPort(dst), want); got != want {
 				t.Errorf("%s: %s %s: %s, want %s", when, network, dst, got, want)
 			}
 		}

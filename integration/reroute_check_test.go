@@ -12,7 +12,7 @@ import (
 // the served address; one outside does not.
 func TestRerouteTakesTheGroupAlone(t *testing.T) {
 	h := newHost(t, "loopback")
-	h.address(t, "lo", "192.0.2.1/32")
+	h.local(t, "192.0.2.1/32")
 	group := reroute(t, netip.MustParseAddr("192.0.2.1"))
 	served, loopback := h.listen(t, "192.0.2.1:4711"), h.listen(t, "127.0.0.1:4711")
 	connect := func(attr *syscall.SysProcAttr) {

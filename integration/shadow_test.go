@@ -24,24 +24,24 @@ func TestShadowedListeners(t *testing.T) {
 		{"bound elsewhere", "tcp", "10.0.0.1:22", "192.0.2.0/24", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			l := newLab(t)
+			r := newRig(t)
 			if c.network == "udp" {
-				l.edge.listenPacket(t, c.listener)
+				r.edge.listenPacket(t, c.listener)
 			} else {
-				l.edge.listenOn(t, c.network, c.listener)
+				r.edge.listenOn(t, c.network, c.listener)
 			}
 			route := fmt.Sprintf("[route.all]\nprotocol = %q\nprefixes = [%q]\norigins = [\"10.0.0.5\"]\n", c.network[:3], c.prefix)
 			if !c.shadowed {
-				l.edge.serveWith(t, route)
+				r.edge.serveWith(t, route)
 				return
 			}
-			p := l.edge.launch(t, route)
+			p := r.edge.launch(t, route)
 			if status := p.wait(t); status != 1 {
 				t.Errorf("exit status %d, want 1", status)
 			}
 			port := netip.MustParseAddrPort(c.listener).Port()
 			p.expect(t, fmt.Sprint(os.Getpid()), "integration", c.listener, fmt.Sprintf("ports = [%d]", port), `action = "pass"`, "shadow_listeners")
-			l.edge.serveWith(t, "[steering]\nshadow_listeners = true\n"+route)
+			r.edge.serveWith(t, "[steering]\nshadow_listeners = true\n"+route)
 		})
 	}
 }
@@ -49,15 +49,15 @@ func TestShadowedListeners(t *testing.T) {
 // TestHostIsNotCutOff shows what a prefix may not cover on this very host.
 func TestHostIsNotCutOff(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
-	l.edge.route(t, "0.0.0.0/0", clientV4)
+	r := newRig(t)
+	r.edge.route(t, "0.0.0.0/0", clientV4)
 	for _, c := range []struct{ prefix, names string }{
 		{"10.0.0.0/8", "subnet 10.0.0.0/24"},
 		{"10.0.0.0/31", "address 10.0.0.1"},
 		{"198.51.100.0/24", "gateway 198.51.100.2"},
 		{"2001:db8::/32", "subnet 2001:db8:c::/64"},
 	} {
-		p := l.edge.launch(t, fmt.Sprintf("[route.all]\nprotocol = \"tcp\"\nprefixes = [%q]\norigins = [\"[fd00:5::5]\"]\n", c.prefix))
+		p := r.edge.launch(t, fmt.Sprintf("[route.all]\nprotocol = \"tcp\"\nprefixes = [%q]\norigins = [\"[fd00:5::5]\"]\n", c.prefix))
 		if status := p.wait(t); status != 1 {
 			t.Errorf("%s: exit status %d, want 1", c.prefix, status)
 		}
@@ -68,9 +68,9 @@ func TestHostIsNotCutOff(t *testing.T) {
 // TestOneAdmin shows that a second anyport does not take the first one's place.
 func TestOneAdmin(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
-	p := l.edge.serveWith(t, relayFile)
-	second := l.edge.spawn(t, anyportRun(p.file))
+	r := newRig(t)
+	p := r.edge.serveWith(t, relayFile)
+	second := r.edge.spawn(t, anyportRun(p.file))
 	if status := second.wait(t); status != 1 {
 		t.Errorf("exit status %d, want 1", status)
 	}

@@ -15,15 +15,15 @@ func TestTwoSockets(t *testing.T) {
 		want            int
 	}{{"forward", "refuse", 1}, {"drop", "drop", 2}} {
 		t.Run(c.name, func(t *testing.T) {
-			l := newLab(t)
-			l.edge.serveWith(t, "[steering]\nunmatched = \""+c.unmatched+"\"\n"+`
+			r := newRig(t)
+			r.edge.serveWith(t, "[steering]\nunmatched = \""+c.unmatched+"\"\n"+`
 [route.all]
 protocol = ["tcp", "udp"]
 prefixes = ["192.0.2.0/24", "203.0.113.0/24", "2001:db8:1::/48"]
 origins  = ["10.0.0.5"]
 `)
 			for _, protocol := range []string{"tcp", "udp"} {
-				out := l.edge.output(t, "ss", "-Hnl", "--"+protocol)
+				out := r.edge.output(t, "ss", "-Hnl", "--"+protocol)
 				if got := strings.Count(out, "\n"); got != c.want {
 					t.Errorf("ss shows %d %s sockets, want %d:\n%s", got, protocol, c.want, out)
 				}
@@ -35,18 +35,18 @@ origins  = ["10.0.0.5"]
 // TestNoSideDoor shows that the listeners can't be reached at their own ports.
 func TestNoSideDoor(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
-	l.edge.serveWith(t, `
+	r := newRig(t)
+	r.edge.serveWith(t, `
 [route.all]
 protocol = ["tcp", "udp"]
 prefixes = ["192.0.2.0/24"]
 origins  = ["10.0.0.5:4000"]
 `)
-	l.origin.both(t, "10.0.0.5:4000", named("origin"))
-	own := strings.Fields(l.edge.output(t, "ss", "-Hnl", "--tcp"))[3]
+	r.origin.both(t, "10.0.0.5:4000", named("origin"))
+	own := strings.Fields(r.edge.output(t, "ss", "-Hnl", "--tcp"))[3]
 	_, port, _ := strings.Cut(own[strings.LastIndex(own, "]")+1:], ":")
 	for _, address := range []string{edgeV4, "10.0.0.1", "[" + edgeV6 + "]"} {
-		if _, err := l.client.tryDial("tcp", "", address+":"+port); err == nil || outcome(err) != refused {
+		if _, err := r.client.tryDial("tcp", "", address+":"+port); err == nil || outcome(err) != refused {
 			t.Errorf("port %s of %s: %v, want it refused", port, address, err)
 		}
 	}

@@ -14,18 +14,18 @@ import (
 // process ends with 0 once the last conn has.
 func TestGracefulStop(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
-	l.edge.both(t, ":4711", named("host")) // the edge's own, on all its addresses
-	l.origin.serve(t, "10.0.0.5:4711", echo)
-	p := l.edge.serveWith(t, relayFile)
-	conn := l.client.dial(t, "tcp", dstV4+":4711")
+	r := newRig(t)
+	r.edge.both(t, ":4711", named("host")) // the edge's own, on all its addresses
+	r.origin.serve(t, "10.0.0.5:4711", echo)
+	p := r.edge.serveWith(t, relayFile)
+	conn := r.client.dial(t, "tcp", dstV4+":4711")
 	talk(t, conn, "before")
 
 	p.signal(t, syscall.SIGTERM)
 	p.expect(t, "stopping")
 	talk(t, conn, "after the signal")
 	for _, dst := range []string{dstV4 + ":4711", "[" + dstV6 + "]:4711"} {
-		if got := l.client.ask("tcp", netip.MustParseAddrPort(dst), refused); got != refused {
+		if got := r.client.ask("tcp", netip.MustParseAddrPort(dst), refused); got != refused {
 			t.Errorf("a new conn to %s while stopping: %s", dst, got)
 		}
 	}
@@ -39,10 +39,10 @@ func TestGracefulStop(t *testing.T) {
 // TestDrainTimeout shows that a conn that does not end by itself is cut.
 func TestDrainTimeout(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
-	l.origin.serve(t, "10.0.0.5:4711", echo)
-	p := l.edge.serveWith(t, "[defaults]\ndrain_timeout = \"300ms\"\n"+relayFile)
-	conn := l.client.dial(t, "tcp", dstV4+":4711")
+	r := newRig(t)
+	r.origin.serve(t, "10.0.0.5:4711", echo)
+	p := r.edge.serveWith(t, "[defaults]\ndrain_timeout = \"300ms\"\n"+relayFile)
+	conn := r.client.dial(t, "tcp", dstV4+":4711")
 	talk(t, conn, "before")
 
 	p.signal(t, syscall.SIGTERM)
@@ -58,10 +58,10 @@ func TestDrainTimeout(t *testing.T) {
 // ones are not begun, and that quiet ones don't hold up the end.
 func TestFlowSurvivesStop(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
-	l.origin.answer(t, "10.0.0.5:4711", named("origin"))
-	p := l.edge.serveWith(t, relayFile)
-	conn := l.client.dial(t, "udp", dstV4+":4711")
+	r := newRig(t)
+	r.origin.answer(t, "10.0.0.5:4711", named("origin"))
+	p := r.edge.serveWith(t, relayFile)
+	conn := r.client.dial(t, "udp", dstV4+":4711")
 	if got := trade(t, conn, "before"); got != "origin before" {
 		t.Fatalf("answered %q", got)
 	}
@@ -70,7 +70,7 @@ func TestFlowSurvivesStop(t *testing.T) {
 	if got := trade(t, conn, "after"); got != "origin after" {
 		t.Errorf("answered %q", got)
 	}
-	if got := l.client.ask("udp", netip.MustParseAddrPort("192.0.2.8:4711"), silent); got == "origin" {
+	if got := r.client.ask("udp", netip.MustParseAddrPort("192.0.2.8:4711"), silent); got == "origin" {
 		t.Errorf("a new flow was begun while stopping")
 	}
 	if status := p.wait(t); status != 0 {
@@ -82,11 +82,11 @@ func TestFlowSurvivesStop(t *testing.T) {
 // own at the end, and leaves those that were there.
 func TestRoutes(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
-	l.edge.output(t, "ip", "route", "add", "local", servedV4, "dev", "lo")
-	before := l.edge.routes(t)
-	p := l.edge.serveWith(t, relayFile)
-	if got := len(l.edge.routes(t)); got != len(before)+1 {
+	r := newRig(t)
+	r.edge.local(t, servedV4)
+	before := r.edge.routes(t)
+	p := r.edge.serveWith(t, relayFile)
+	if got := len(r.edge.routes(t)); got != len(before)+1 {
 		t.Errorf("%d routes while serving, want one more than %d: IPv4 was there, IPv6 was not", got, len(before))
 	}
 	p.signal(t, syscall.SIGTERM)
@@ -97,18 +97,18 @@ func TestRoutes(t *testing.T) {
 // takes away what the dead process had left: its routes and its admin socket.
 func TestKilled(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
-	l.origin.both(t, "10.0.0.5:4711", named("origin"))
+	r := newRig(t)
+	r.origin.both(t, "10.0.0.5:4711", named("origin"))
 	dst := netip.MustParseAddrPort(dstV4 + ":4711")
-	p := l.edge.serveWith(t, relayFile) // what it leaves is looked at last of all
+	p := r.edge.serveWith(t, relayFile) // what it leaves is looked at last of all
 	p.signal(t, syscall.SIGKILL)
 	p.wait(t)
-	if got := l.client.ask("tcp", dst, refused); got == "origin" {
+	if got := r.client.ask("tcp", dst, refused); got == "origin" {
 		t.Error("a dead process answered")
 	}
 
 	again := p.restart(t)
-	if got := l.client.ask("tcp", dst, "origin"); got != "origin" {
+	if got := r.client.ask("tcp", dst, "origin"); got != "origin" {
 		t.Errorf("after the new start: %s", got)
 	}
 	again.signal(t, syscall.SIGTERM)

@@ -39,18 +39,18 @@ proxy_protocol = "v2"
 func TestSweep(t *testing.T) {
 	ports := sweepPorts(t)
 	raiseFiles(t, 1<<18)
-	l := newLab(t)
+	r := newRig(t)
 	for _, address := range []string{"10.0.0.5:4000", "10.0.0.6:4000", "[fd00:5::5]:4000"} {
-		l.origin.serve(t, address, witness)
-		l.origin.answer(t, address, witnessDatagram)
+		r.origin.serve(t, address, witness)
+		r.origin.answer(t, address, witnessDatagram)
 	}
-	l.edge.serveWith(t, sweepFile)
+	r.edge.serveWith(t, sweepFile)
 	for _, one := range []struct{ network, dst string }{
 		{"tcp4", dstV4}, {"tcp6", dstV6}, {"udp4", dstV4}, {"udp6", dstV6},
 	} {
 		t.Run(one.network, func(t *testing.T) {
 			begun := time.Now()
-			wrong := sweep(t, l.client, one.network, netip.MustParseAddr(one.dst), ports)
+			wrong := sweep(t, r.client, one.network, netip.MustParseAddr(one.dst), ports)
 			took := time.Since(begun)
 			t.Logf("%d exchanges, %d wrong, in %.1f s: %.0f a second",
 				len(ports), wrong, took.Seconds(), float64(len(ports))/took.Seconds())
