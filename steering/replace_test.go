@@ -1,12 +1,15 @@
 package steering
 
 import (
+	"errors"
 	"net/netip"
 	"sync/atomic"
 	"testing"
 
+	"anyport/bpf"
 	"anyport/config"
 
+	"github.com/cilium/ebpf"
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sync/errgroup"
 )
@@ -62,9 +65,9 @@ func checkEmptyHalf(t *testing.T, s *Steering) {
 	t.Helper()
 	idle := s.half(s.generation + 1)
 	for key := range idle.v4Entries(s.table) {
-		var value any
-		if err := s.objects.PrefixesV4.Lookup(key, &value); err == nil {
-			t.Errorf("%+v is still there", key)
+		var policy bpf.SteerPolicy
+		if err := s.objects.PrefixesV4.Lookup(key, &policy); !errors.Is(err, ebpf.ErrKeyNotExist) {
+			t.Errorf("%+v is still there (%v)", key, err)
 		}
 	}
 }
