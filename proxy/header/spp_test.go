@@ -43,7 +43,10 @@ func TestCutSPP(t *testing.T) {
 // addresses, byte for byte, and what is behind it is the payload.
 func FuzzParseSPP(f *testing.F) {
 	own := spp(f, client4, dst4)
-	for _, seed := range [][]byte{nil, own, own[:SPPSize-1], append(bytes.Clone(own), "payload"...), spp(f, client6, dst6), []byte("garbage")} {
+	for _, seed := range [][]byte{
+		nil, []byte("garbage"), own, own[:SPPSize-1], append(bytes.Clone(own), "payload"...),
+		spp(f, client6, dst6), appendSPP(nil, client6, dst4),
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -54,7 +57,7 @@ func FuzzParseSPP(f *testing.F) {
 			}
 			return
 		}
-		if again := append(spp(t, client, dst), payload...); !bytes.Equal(again, b) {
+		if again := append(appendSPP(nil, client, dst), payload...); !bytes.Equal(again, b) {
 			t.Errorf("%x was read as %v to %v, which is %x", b, client, dst, again)
 		}
 	})
