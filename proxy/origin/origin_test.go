@@ -64,7 +64,8 @@ func TestPickInOrder(t *testing.T) {
 
 func TestTriedAndBackups(t *testing.T) {
 	for _, b := range []config.Balance{config.RoundRobin, config.LeastConn, config.Random, config.SourceHash, config.First} {
-		r := &config.Route{Balance: b, Origins: []config.Origin{server("a", 2), server("b", 1), server("s", 1), server("t", 1), server("z", 0)}}
+		r := &config.Route{Balance: b, Origins: []config.Origin{
+			server("a", 2), server("b", 1), server("s", 1), server("t", 1), server("z", 0)}}
 		r.Origins[2].Backup, r.Origins[3].Backup = true, true
 		p := NewPool(r, nil)
 		for i := range 100 {
