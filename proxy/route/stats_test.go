@@ -1,0 +1,64 @@
+package route
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"anyport/config"
+)
+
+func TestTotals(t *testing.T) {
+	l := NewLive(3)
+	l.Swap(nothing{}, []*config.Route{{Name: "r"}})
+	stats := l.Set().Routes[0].Stats
+	for i := range 3 {
+		c := stats.Shard(i)
+		c.End(config.TCP, Closed)
+		c.End(config.UDP, IdleTimedOut)
+		c.Bytes(config.TCP, ToClient, 100)
+		c.Bytes(config.UDP, ToOrigin, 10+i)
+		c.Datagrams(ToOrigin, Forwarded, 5)
+		c.Datagrams(ToClient, Amplified, 1)
+		c.Connected(time.Millisecond)
+	}
+	stats.Shard(1).End(config.UDP, Evicted)
+	stats.Shard(2).Connected(time.Hour)
+	want := Totals{
+		Ended: map[config.Protocol]map[Verdict]uint64{
+			config.TCP: {Closed: 3}, config.UDP: {IdleTimedOut: 3, Evicted: 1}},
+		Bytes: map[config.Protocol]map[Direction]uint64{
+			config.TCP: {ToClient: 300}, config.UDP: {ToOrigin: 33}},
+		Datagrams: map[Direction]map[Verdict]uint64{
+			ToOrigin: {Forwarded: 15}, ToClient: {Amplified: 3}},
+	}
+	want.Connects.Counts[3], want.Connects.Counts[len(Bounds)] = 3, 1
+	want.Connects.Sum = time.Hour + 3*time.Millisecond
+	if diff := cmp.Diff(want, stats.Totals()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestTotalsWhileCounting is for the race detector.
+func TestTotalsWhileCounting(t *testing.T) {
+	stats := newStats(1)
+	var loop sync.WaitGroup
+	loop.Go(func() {
+		for range 1000 {
+			stats.Shard(0).End(config.TCP, Closed)
+			stats.Shard(0).Datagrams(ToOrigin, Forwarded, 1)
+			stats.Shard(0).Bytes(config.UDP, ToOrigin, 1)
+			stats.Shard(0).Connected(time.Second)
+		}
+	})
+	for last := uint64(0); last < 1000; {
+		now := stats.Totals().Ended[config.TCP][Closed]
+		if now < last {
+			t.Fatalf("%d came after %d", now, last)
+		}
+		last = now
+	}
+	loop.Wait()
+}
