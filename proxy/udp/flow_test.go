@@ -138,7 +138,9 @@ func FuzzSPPReply(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	for _, seed := range [][]byte{nil, own, own[:37], append(own[:38:38], "payload"...), foreign, append(foreign, "x"...), []byte("garbage")} {
+	for _, seed := range [][]byte{
+		nil, []byte("garbage"), own, own[:37], append(own[:38:38], "payload"...), foreign, append(foreign, "x"...),
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, reply []byte) {

@@ -94,49 +94,53 @@ func TestFlowIsClientAndDst(t *testing.T) {
 	}
 }
 
+// noFlow lists datagrams that begin no flow.
+var noFlow = []struct {
+	name        string
+	route       config.Route // what differs from an open route to originAddr
+	client, dst netip.AddrPort
+	before      []key            // datagrams that come first
+	prepare     func(*fakeTable) // what happens then
+	want        route.Verdict
+	lost        []route.Verdict // flows that ended for it
+}{
+	{name: "no route", client: client1, dst: dst2, want: route.NoRoute},
+	{name: "from port 0", client: netip.AddrPortFrom(client1.Addr(), 0), dst: dst1, want: route.PortZero},
+	{name: "to port 0", client: client1, dst: netip.AddrPortFrom(dst1.Addr(), 0), want: route.PortZero},
+	{name: "denied", route: config.Route{Deny: []netip.Prefix{netip.PrefixFrom(client1.Addr(), 32)}},
+		client: client1, dst: dst1, want: route.Denied},
+	{name: "route full", route: config.Route{MaxFlows: 1},
+		client: client1, dst: dst1, before: []key{keyOf(client2, dst1)}, want: route.OverMaxFlows},
+	{name: "client full", route: config.Route{MaxConnsPerClient: 1},
+		client: client1, dst: dst1, before: []key{keyOf(netip.AddrPortFrom(client1.Addr(), 4001), dst1)},
+		want: route.OverMaxPerClient},
+	{name: "no origin takes flows", route: config.Route{Origins: []config.Origin{{Text: "drained"}}},
+		client: client1, dst: dst1, want: route.NoOrigin},
+	{name: "draining", client: client1, dst: dst1, prepare: func(f *fakeTable) { f.drain(1) }, want: route.Draining},
+	{name: "origin unreachable", client: client1, dst: dst1, prepare: dialFails(unix.ENETUNREACH), want: route.ConnectFailed},
+	{name: "out of files", client: client1, dst: dst1, prepare: dialFails(unix.EMFILE), want: route.OutOfFiles},
+	{name: "out of files, with one to give", client: client1, dst: dst1, before: []key{keyOf(client2, dst1)},
+		prepare: dialFails(unix.EMFILE), want: route.OutOfFiles, lost: []route.Verdict{route.Evicted}},
+	{name: "no way to answer", client: client1, dst: dst1, prepare: bindFails, want: route.RelayFailed},
+}
+
+func dialFails(err error) func(*fakeTable) {
+	return func(f *fakeTable) { f.kernel.fails = map[netip.AddrPort]error{originAddr: err} }
+}
+
+func bindFails(f *fakeTable) {
+	f.replies.open = func(netip.AddrPort) (answerer, error) { return answerer{}, unix.EADDRINUSE }
+}
+
 func TestNoFlow(t *testing.T) {
-	denied, limited, alone := to(originAddr), to(originAddr), to(originAddr)
-	denied.Deny = []netip.Prefix{netip.PrefixFrom(client1.Addr(), 32)}
-	limited.MaxFlows = 1
-	alone.MaxConnsPerClient = 1
-	drained := to(originAddr)
-	drained.Origins[0].Weight = 0
-	other := netip.AddrPortFrom(client1.Addr(), 4001)
-	for _, test := range []struct {
-		name        string
-		route       *config.Route
-		client, dst netip.AddrPort
-		before      []key // datagrams that come first
-		prepare     func(*fakeTable)
-		want        route.Verdict
-		lost        []route.Verdict // flows that ended for it
-	}{
-		{name: "no route", client: client1, dst: dst2, want: route.NoRoute},
-		{name: "from port 0", client: netip.AddrPortFrom(client1.Addr(), 0), dst: dst1, want: route.PortZero},
-		{name: "to port 0", client: client1, dst: netip.AddrPortFrom(dst1.Addr(), 0), want: route.PortZero},
-		{name: "denied", route: denied, client: client1, dst: dst1, want: route.Denied},
-		{name: "route full", route: limited, client: client1, dst: dst1, before: []key{keyOf(client2, dst1)}, want: route.OverMaxFlows},
-		{name: "client full", route: alone, client: client1, dst: dst1, before: []key{keyOf(other, dst1)}, want: route.OverMaxPerClient},
-		{name: "origin has weight 0", route: drained, client: client1, dst: dst1, want: route.NoOrigin},
-		{name: "draining", client: client1, dst: dst1, prepare: func(f *fakeTable) { f.drain(1) }, want: route.Draining},
-		{name: "origin unreachable", client: client1, dst: dst1, prepare: func(f *fakeTable) {
-			f.kernel.fails = map[netip.AddrPort]error{originAddr: unix.ENETUNREACH}
-		}, want: route.ConnectFailed},
-		{name: "out of files", client: client1, dst: dst1, prepare: func(f *fakeTable) {
-			f.kernel.fails = map[netip.AddrPort]error{originAddr: unix.EMFILE}
-		}, want: route.OutOfFiles},
-		{name: "out of files, with one to give", client: client1, dst: dst1, before: []key{keyOf(client2, dst1)}, prepare: func(f *fakeTable) {
-			f.kernel.fails = map[netip.AddrPort]error{originAddr: unix.EMFILE}
-		}, want: route.OutOfFiles, lost: []route.Verdict{route.Evicted}},
-		{name: "no way to answer", client: client1, dst: dst1, prepare: func(f *fakeTable) {
-			f.replies.open = func(netip.AddrPort) (answerer, error) { return answerer{}, unix.EADDRINUSE }
-		}, want: route.RelayFailed},
-	} {
+	for _, test := range noFlow {
 		t.Run(test.name, func(t *testing.T) {
-			if test.route == nil {
-				test.route = to(originAddr)
+			r := test.route
+			if r.Origins == nil {
+				r.Origins = to(originAddr).Origins
 			}
-			f := newFakeTable(10, live(test.route, dst1))
+			r.UDPIdle, r.ProxyProtocol = time.Hour, config.ProxyOff
+			f := newFakeTable(10, live(&r, dst1))
 			for _, k := range test.before {
 				if _, verdict := f.datagram(k, 1, 1); verdict != route.Forwarded {
 					t.Fatalf("the first datagrams: %v", verdict)
