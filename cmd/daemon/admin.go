@@ -34,18 +34,25 @@ func (d *daemon) handler() http.Handler {
 // listenAdmin listens on a unix socket that only this user may open. It takes the
 // place of a socket whose process is gone.
 func listenAdmin(path string) (net.Listener, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, fmt.Errorf("admin.socket: %w", err)
-	}
-	if err := removeStale(path); err != nil {
-		return nil, fmt.Errorf("admin.socket: %w", err)
-	}
-	listen := net.ListenConfig{Control: private}
-	listener, err := listen.Listen(context.Background(), "unix", path)
-	if err != nil {
+	listener, err := listenPrivate(path)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("admin.socket: %w: run as root, or name a path that this user may write", err)
+	case err != nil:
 		return nil, fmt.Errorf("admin.socket: %w", err)
 	}
 	return listener, nil
+}
+
+func listenPrivate(path string) (net.Listener, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, err
+	}
+	if err := removeStale(path); err != nil {
+		return nil, err
+	}
+	listen := net.ListenConfig{Control: private}
+	return listen.Listen(context.Background(), "unix", path)
 }
 
 // private runs between socket and bind: bind(2) gives the file the mode of the

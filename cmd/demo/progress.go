@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	barWidth = 24
+	barWidth = 14 // with it a line fits into 80 columns
 	barPause = 100 * time.Millisecond
 )
 
@@ -67,7 +67,14 @@ func thousands(n int) string {
 }
 
 func indent(text string) string {
-	return "  " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n  ") + "\n"
+	var indented strings.Builder
+	for line := range strings.Lines(text) {
+		if line != "\n" {
+			indented.WriteString("  ")
+		}
+		indented.WriteString(line)
+	}
+	return indented.String()
 }
 
 func isTerminal(w io.Writer) bool {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestParsePorts(t *testing.T) {
@@ -39,7 +40,7 @@ func TestSweepCounts(t *testing.T) {
 	}
 	var out bytes.Buffer
 	follow(s, &out)()
-	if !strings.Contains(out.String(), "[#########...............]      1 right  7 wrong") {
+	if !strings.Contains(out.String(), "[#####.........]      1 right  7 wrong") {
 		t.Errorf("the line is %q", out.String())
 	}
 }
@@ -49,5 +50,14 @@ func TestThousands(t *testing.T) {
 		if got := thousands(n); got != want {
 			t.Errorf("thousands(%d) = %q, want %q", n, got, want)
 		}
+	}
+}
+
+func TestLineFitsTerminal(t *testing.T) {
+	s := &sweep{network: "udp", addr: swept[1], first: 1, last: 65535, begun: time.Now().Add(-100 * time.Second)}
+	s.right.Store(65000)
+	s.wrong.Store(535)
+	if line := s.line(); len(line) >= 80 {
+		t.Errorf("%d columns: %q", len(line), line)
 	}
 }

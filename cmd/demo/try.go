@@ -18,14 +18,16 @@ var tries = []struct{ network, dst string }{
 
 // try asks each of the tries once and prints what the origin was told.
 func try(ctx context.Context, out io.Writer) error {
-	fmt.Fprintf(out, "A client asks for            →  the origin was told\n")
+	const row = "%-3s  %-32s  %-24s  %s\n"
+	fmt.Fprintf(out, "What a client asked for, and what the origin was told:\n\n")
+	fmt.Fprintf(out, row, "", "DST", "CLIENT", "DST")
 	for _, t := range tries {
 		dst := netip.MustParseAddrPort(t.dst)
 		got, err := askOnce(ctx, t.network, dst)
 		if err != nil {
 			return fmt.Errorf("%s %s: %w", t.network, t.dst, err)
 		}
-		fmt.Fprintf(out, "%s %-32s  client %s, dst %s\n", t.network, t.dst, got.client, got.dst)
+		fmt.Fprintf(out, row, t.network, t.dst, got.client, got.dst)
 	}
 	fmt.Fprintln(out)
 	return nil
