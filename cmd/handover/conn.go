@@ -1,0 +1,159 @@
+package handover
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Conn is one end of the stream between the two processes.
+type Conn struct{ stream *net.UnixConn }
+
+// Message is what was received. Who gets it owns its file descriptors.
+type Message struct {
+	Kind Kind
+	FDs  []int // with close-on-exec set
+	body []byte
+}
+
+// Decode reads the body into value.
+func (m Message) Decode(value any) error {
+	if err := json.Unmarshal(m.body, value); err != nil {
+		return fmt.Errorf("the message %q cannot be read: %w", m.Kind, err)
+	}
+	return nil
+}
+
+// CloseFDs closes the file descriptors of a message that is of no use.
+func (m Message) CloseFDs() {
+	for _, fd := range m.FDs {
+		unix.Close(fd)
+	}
+}
+
+// Send sends value as JSON, with copies of the file descriptors.
+func (c *Conn) Send(kind Kind, value any, fds ...int) error {
+	if err := c.send(kind, value, fds); err != nil {
+		return fmt.Errorf("send the message %q: %w", kind, err)
+	}
+	return nil
+}
+
+func (c *Conn) send(kind Kind, value any, fds []int) error {
+	body, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	if len(fds) > mostFDs || len(body) > mostBody {
+		return fmt.Errorf("%d file descriptors and %d bytes are too many: at most %d and %d", len(fds), len(body), mostFDs, mostBody)
+	}
+	if _, err := c.stream.Write(header{Version, kind, uint16(len(fds)), uint32(len(body))}.encode()); err != nil {
+		return err
+	}
+	for batch := range slices.Chunk(fds, batchFDs) {
+		if _, _, err := c.stream.WriteMsgUnix([]byte{0}, unix.UnixRights(batch...), nil); err != nil {
+			return err
+		}
+	}
+	_, err = c.stream.Write(body)
+	return err
+}
+
+// Receive waits for the next message. io.EOF says that the other process has
+// ended, or closed its end.
+func (c *Conn) Receive() (m Message, err error) {
+	var raw [headerSize]byte
+	if _, err := io.ReadFull(c.stream, raw[:]); err != nil {
+		return m, err
+	}
+	h, err := decodeHeader(raw)
+	if err != nil {
+		return m, err
+	}
+	m.Kind = h.kind
+	if m.FDs, err = c.receiveFDs(int(h.fds)); err == nil {
+		m.body = make([]byte, h.body)
+		_, err = io.ReadFull(c.stream, m.body)
+	}
+	if err != nil {
+		m.CloseFDs()
+		return Message{}, fmt.Errorf("receive the message %q: %w", h.kind, err)
+	}
+	return m, nil
+}
+
+// Expect receives a message of one kind. A refusal is a [RefusedError].
+func (c *Conn) Expect(kind Kind) (Message, error) {
+	m, err := c.Receive()
+	switch {
+	case err != nil:
+		return Message{}, err
+	case m.Kind == kind:
+		return m, nil
+	}
+	defer m.CloseFDs()
+	if m.Kind != Refused {
+		return Message{}, fmt.Errorf("the other process says %q where %q should come", m.Kind, kind)
+	}
+	refused := new(RefusedError)
+	if err := m.Decode(refused); err != nil {
+		return Message{}, err
+	}
+	return Message{}, refused
+}
+
+// Refuse tells the other process why it cannot be done.
+func (c *Conn) Refuse(why error) error {
+	return c.Send(Refused, RefusedError{why.Error()})
+}
+
+// Patience bounds all that follows, together.
+func (c *Conn) Patience(d time.Duration) error { return c.stream.SetDeadline(time.Now().Add(d)) }
+
+// Close closes this end.
+func (c *Conn) Close() error { return c.stream.Close() }
+
+// receiveFDs receives n file descriptors. On error it returns those that came.
+func (c *Conn) receiveFDs(n int) (fds []int, err error) {
+	control := make([]byte, unix.CmsgSpace(4*batchFDs))
+	for len(fds) < n {
+		_, size, flags, _, err := c.stream.ReadMsgUnix(make([]byte, 1), control)
+		if err != nil {
+			return fds, err
+		}
+		batch, err := parseFDs(control[:size])
+		fds = append(fds, batch...)
+		switch {
+		case err != nil:
+			return fds, err
+		case flags&unix.MSG_CTRUNC != 0:
+			return fds, errors.New("file descriptors were lost: this process may have too many open: raise LimitNOFILE=")
+		case len(batch) == 0 || len(fds) > n:
+			return fds, errors.New("another number of file descriptors came than was announced")
+		}
+	}
+	return fds, nil
+}
+
+// parseFDs returns the file descriptors in control messages.
+func parseFDs(control []byte) (fds []int, err error) {
+	messages, err := unix.ParseSocketControlMessage(control)
+	if err != nil {
+		return nil, os.NewSyscallError("recvmsg", err)
+	}
+	for _, m := range messages {
+		rights, err := unix.ParseUnixRights(&m)
+		if err != nil {
+			return fds, os.NewSyscallError("recvmsg", err)
+		}
+		fds = append(fds, rights...)
+	}
+	return fds, nil
+}

@@ -1,0 +1,144 @@
+package handover
+
+import (
+	"errors"
+	"fmt"
+	"math/bits"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// variable tells a new process on which file descriptor the old one talks to it.
+const variable = "ANYPORT_HANDOVER"
+
+// firstExtra is the number of the first of exec.Cmd's ExtraFiles.
+const firstExtra = 3
+
+// Successor is the new process, as the old one sees it.
+type Successor struct {
+	*Conn
+	cmd   *exec.Cmd
+	ended chan struct{} // closed when it has ended
+}
+
+// Start starts binary, which finds this process by [Predecessor]. It runs in a
+// session of its own, so that the end of this process or of its terminal is not
+// its end, and with the capabilities that this process has now, never more.
+//
+// Who starts it owes a Close, and where it shall not live on, a Kill.
+func Start(binary string, args []string) (*Successor, error) {
+	ours, theirs, err := pair()
+	if err != nil {
+		return nil, err
+	}
+	defer theirs.Close()
+	conn, err := wrap(ours)
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(binary, args...)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.Env = append(os.Environ(), variable+"="+strconv.Itoa(firstExtra))
+	cmd.ExtraFiles = []*os.File{theirs}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, AmbientCaps: ambient()}
+	if err := cmd.Start(); err != nil {
+		return nil, errors.Join(fmt.Errorf("start the new binary: %w", err), conn.Close())
+	}
+	s := &Successor{conn, cmd, make(chan struct{})}
+	// Ends with the new process, or with this one.
+	go func() {
+		_ = cmd.Wait()
+		close(s.ended)
+	}()
+	return s, nil
+}
+
+// PID is the process id of the successor.
+func (s *Successor) PID() int { return s.cmd.Process.Pid }
+
+// Kill ends the successor, if it has not ended by itself, and returns how it ended.
+func (s *Successor) Kill() *os.ProcessState {
+	_ = s.cmd.Process.Kill() // fails where it has ended
+	<-s.ended
+	return s.cmd.ProcessState
+}
+
+// Predecessor returns the stream to the process that this one shall take the place
+// of, and nil where there is none. It must be called once, before other processes
+// are started.
+func Predecessor() (*Conn, error) {
+	number, ok := os.LookupEnv(variable)
+	if !ok {
+		return nil, nil
+	}
+	if err := os.Unsetenv(variable); err != nil {
+		return nil, err
+	}
+	fd, err := strconv.Atoi(number)
+	if err != nil || fd < firstExtra {
+		return nil, fmt.Errorf("%s=%q is not the number of a file descriptor: it is set by `anyport upgrade` alone", variable, number)
+	}
+	unix.CloseOnExec(fd)
+	conn, err := wrap(os.NewFile(uintptr(fd), variable))
+	if err != nil {
+		return nil, fmt.Errorf("%s=%s: %w: it is set by `anyport upgrade` alone", variable, number, err)
+	}
+	return conn, nil
+}
+
+// pair makes the stream.
+func pair() (ours, theirs *os.File, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, os.NewSyscallError("socketpair", err)
+	}
+	return os.NewFile(uintptr(fds[0]), "successor"), os.NewFile(uintptr(fds[1]), "predecessor"), nil
+}
+
+// wrap makes a Conn of file, and closes file.
+func wrap(file *os.File) (*Conn, error) {
+	defer file.Close()
+	conn, err := net.FileConn(file)
+	if err != nil {
+		return nil, err
+	}
+	stream, ok := conn.(*net.UnixConn)
+	if !ok {
+		conn.Close()
+		return nil, errors.New("not a unix socket")
+	}
+	return &Conn{stream}, nil
+}
+
+// ambient are the capabilities that the new process must be given: execve(2) keeps
+// none for a user other than root, unless they are in the ambient set.
+func ambient() (caps []uintptr) {
+	if os.Geteuid() == 0 {
+		return nil
+	}
+	for set := permitted(); set != 0; set &= set - 1 {
+		caps = append(caps, uintptr(bits.TrailingZeros64(set)))
+	}
+	return caps
+}
+
+// permitted are the capabilities of this process, a bit each.
+func permitted() uint64 {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(status)) {
+		if hex, ok := strings.CutPrefix(line, "CapPrm:"); ok {
+			set, _ := strconv.ParseUint(strings.TrimSpace(hex), 16, 64)
+			return set
+		}
+	}
+	return 0
+}

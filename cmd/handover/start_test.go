@@ -1,0 +1,114 @@
+package handover
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// The test's own binary is the new process of these tests: with a first argument
+// that names one of them it is what TestMain makes of it.
+var successors = map[string]func(*Conn) int{
+	"answers": func(old *Conn) int {
+		m, err := old.Expect(Offer)
+		if err != nil || len(m.FDs) != 1 || old.Send(Ready, session(os.Getpid()), m.FDs...) != nil {
+			return 1
+		}
+		return 0
+	},
+	"fails": func(*Conn) int { return 3 },
+	"hangs": func(old *Conn) int { _, _ = old.Receive(); select {} },
+}
+
+func TestMain(m *testing.M) {
+	if len(os.Args) < 2 || successors[os.Args[1]] == nil {
+		os.Exit(m.Run())
+	}
+	old, err := Predecessor()
+	if err != nil || old == nil {
+		os.Exit(9)
+	}
+	os.Exit(successors[os.Args[1]](old))
+}
+
+func session(pid int) int {
+	id, _ := unix.Getsid(pid)
+	return id
+}
+
+func start(t *testing.T, successor string) *Successor {
+	t.Helper()
+	binary, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Start(binary, []string{successor})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Patience(patience)
+	t.Cleanup(func() {
+		s.Kill()
+		s.Close()
+	})
+	return s
+}
+
+func TestStart(t *testing.T) {
+	s := start(t, "answers")
+	if err := s.Send(Offer, nil, marked(t, 42)); err != nil {
+		t.Fatal(err)
+	}
+	m, err := s.Expect(Ready)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.CloseFDs()
+	var id int
+	if err := m.Decode(&id); err != nil || id != s.PID() {
+		t.Errorf("it runs in session %d, %v, want one of its own, %d", id, err, s.PID())
+	}
+	if got := mark(t, m.FDs[0]); got != 42 {
+		t.Errorf("another file came back: %d", got)
+	}
+	if variables := strings.Join(os.Environ(), "\n"); strings.Contains(variables, variable) {
+		t.Errorf("%s is left in this process's environment", variable)
+	}
+}
+
+func TestSuccessorFails(t *testing.T) {
+	s := start(t, "fails")
+	if m, err := s.Receive(); err == nil {
+		t.Errorf("received %v", m.Kind)
+	}
+	<-s.ended
+	if state := s.Kill(); state.ExitCode() != 3 {
+		t.Errorf("ended with %v, want 3", state)
+	}
+}
+
+func TestKill(t *testing.T) {
+	if state := start(t, "hangs").Kill(); state.ExitCode() != -1 {
+		t.Errorf("ended with %v, want by a signal", state)
+	}
+}
+
+func TestStartNothing(t *testing.T) {
+	if _, err := Start(t.TempDir()+"/gone", nil); err == nil || !strings.Contains(err.Error(), "gone") {
+		t.Errorf("got %v, want an error that names the binary", err)
+	}
+}
+
+func TestNoPredecessor(t *testing.T) {
+	if c, err := Predecessor(); c != nil || err != nil {
+		t.Errorf("got %v, %v, want none", c, err)
+	}
+	for _, value := range []string{"", "x", "1", "999999"} {
+		t.Setenv(variable, value)
+		if c, err := Predecessor(); c != nil || err == nil {
+			t.Errorf("%s=%q: got %v, %v, want an error", variable, value, c, err)
+		}
+	}
+}
