@@ -26,7 +26,7 @@ type question struct {
 }
 
 // lostAfter is how long an answer may take.
-const lostAfter = 100 * time.Millisecond
+const lostAfter = 300 * time.Millisecond
 
 func newAsker(job Job, t *tally) (*asker, error) {
 	s, err := openUDP(netip.AddrPort{})

@@ -54,21 +54,30 @@ func (m *window) watch(job Job, tallies []tally) (Result, error) {
 		return Result{}, err
 	}
 	var r Result
-	r.add(tallies, -1)
+	r.Ops = -count(tallies)
 	m.open.Store(true)
 	time.Sleep(job.Measure)
 	m.open.Store(false)
 	after, err := read(job)
-	r.add(tallies, +1)
+	r.add(tallies)
 	after.since(before, &r)
 	return r, err
 }
 
-func (r *Result) add(tallies []tally, sign float64) {
+func count(tallies []tally) (ops float64) {
 	for i := range tallies {
-		r.Ops += sign * float64(tallies[i].ops.Load())
-		r.Failed += sign * float64(tallies[i].failed.Load())
-		r.Wrong += sign * float64(tallies[i].wrong.Load())
+		ops += float64(tallies[i].ops.Load())
+	}
+	return ops
+}
+
+// add adds what was counted. What failed counts from the beginning: a conn that
+// broke in the warm-up is missing all the time.
+func (r *Result) add(tallies []tally) {
+	r.Ops += count(tallies)
+	for i := range tallies {
+		r.Failed += float64(tallies[i].failed.Load())
+		r.Wrong += float64(tallies[i].wrong.Load())
 	}
 }
 

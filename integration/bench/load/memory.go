@@ -3,6 +3,7 @@ package load
 import (
 	"bufio"
 	"fmt"
+	"math"
 	"os"
 	"strings"
 	"time"
@@ -12,18 +13,16 @@ import (
 // processes' open files.
 type footprint struct{ rss, kernel, fds float64 }
 
-// settle is how long memory may come to rest before it is weighed.
-const settle = 300 * time.Millisecond
-
 func weigh(job Job) (f footprint, err error) {
-	time.Sleep(settle)
+	if f.kernel, err = restingObjects(); err != nil {
+		return f, err
+	}
 	for _, pid := range job.Watch {
 		f.rss += rss(pid)
 		entries, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
 		f.fds += float64(len(entries))
 	}
-	f.kernel, err = kernelObjects()
-	return f, err
+	return f, nil
 }
 
 // since puts what was added since an earlier weighing into a result.
@@ -37,6 +36,25 @@ func rss(pid int) float64 {
 	var size, resident float64
 	fmt.Sscan(string(b), &size, &resident)
 	return resident * float64(os.Getpagesize())
+}
+
+// restingObjects waits until kernelObjects stands still: the kernel frees what an
+// earlier sample left in its own time.
+func restingObjects() (float64, error) {
+	const pause, tries, still = 200 * time.Millisecond, 15, 100 << 10
+	last, err := kernelObjects()
+	for range tries {
+		time.Sleep(pause)
+		var now float64
+		if now, err = kernelObjects(); err != nil {
+			return 0, err
+		}
+		moved := math.Abs(now - last)
+		if last = now; moved < still {
+			break
+		}
+	}
+	return last, err
 }
 
 // kernelObjects is the size of all objects in slabs: sockets, files, pipes, conntrack

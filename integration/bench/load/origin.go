@@ -25,8 +25,13 @@ func Origin(address netip.Addr, header bool) error {
 		countersIn.first: counted.tell,
 	}
 	for port, handle := range handlers {
-		group.Go(func() error { return serve(address, port, handle) })
+		listener, err := net.Listen("tcp4", net.JoinHostPort(address.String(), strconv.Itoa(port)))
+		if err != nil {
+			return err
+		}
+		group.Go(func() error { return serve(listener, handle) })
 	}
+	// The echoes come last: when they answer, all is open.
 	group.Go(func() error { return echoConns(address, header) })
 	for i := range echoUDP.count {
 		group.Go(func() error { return echoDatagrams(address, echoUDP.first+i, &counted) })
@@ -35,11 +40,7 @@ func Origin(address netip.Addr, header bool) error {
 }
 
 // serve hands every conn to a goroutine, which ends with the conn.
-func serve(address netip.Addr, port int, handle func(net.Conn)) error {
-	listener, err := net.Listen("tcp4", net.JoinHostPort(address.String(), strconv.Itoa(port)))
-	if err != nil {
-		return err
-	}
+func serve(listener net.Listener, handle func(net.Conn)) error {
 	for {
 		conn, err := listener.Accept()
 		if err != nil {

@@ -32,7 +32,7 @@ func udpFlows(job Job) (Result, error) {
 	}
 	heavy, err := weigh(job)
 	var r Result
-	r.add(tallies, +1)
+	r.add(tallies)
 	after.since(before, &r)
 	heavy.since(light, &r)
 	return r, err

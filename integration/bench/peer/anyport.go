@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -28,22 +29,20 @@ drain_timeout  = "0s"
 `
 
 // anyport deploys the program of this repository.
-func anyport(workers int) func(*Deployment) error {
-	return func(d *Deployment) error { return d.runAnyport(workers, []string{d.Served.String()}) }
+type anyport struct {
+	workers  int
+	header   string // proxy_protocol, if the site does not say
+	prefixes int    // in the table, beside the one that clients ask for
 }
 
-// anyportPrefixes gives the table 99,999 prefixes more, which nobody asks for.
-func anyportPrefixes(d *Deployment) error {
+func (a anyport) deploy(d *Deployment) error {
 	prefixes := []string{d.Served.String()}
-	for address := netip.MustParseAddr("172.16.0.1"); len(prefixes) < 100_000; address = address.Next() {
+	for address := netip.MustParseAddr("172.16.0.1"); len(prefixes) < a.prefixes; address = address.Next() {
 		prefixes = append(prefixes, address.String())
 	}
-	return d.runAnyport(1, prefixes)
-}
-
-func (d *Deployment) runAnyport(workers int, prefixes []string) error {
 	quoted := `"` + strings.Join(prefixes, `", "`) + `"`
-	path, err := d.write("anyport.toml", fmt.Sprintf(anyportFile, workers, d.Protocol, quoted, d.Origin, d.Header))
+	header := cmp.Or(d.Header, a.header, "off")
+	path, err := d.write("anyport.toml", fmt.Sprintf(anyportFile, a.workers, d.Protocol, quoted, d.Origin, header))
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ const haproxyFile = `
 global
   nbthread 2
   maxconn %d
+  maxpipes %d
 defaults
   mode tcp
   timeout connect 5s
@@ -21,19 +22,22 @@ listen any
   server origin %s %s
 `
 
-// haproxy deploys HAProxy as its manual has it, with `bind … transparent`.
-func haproxy(options string) func(*Deployment) error {
-	return func(d *Deployment) error {
-		if err := d.tproxy(); err != nil {
-			return err
-		}
-		return d.runHAProxy(nil, options, tproxyAddress+" transparent")
-	}
+// haproxy is HAProxy as its manual has it.
+type haproxy struct {
+	options string
+	pipes   int // descriptors kept for splice, not for conns
 }
 
-// haproxySteered hands HAProxy a listening socket that a program steers all into.
-func haproxySteered(d *Deployment) error {
-	listener, err := d.listener(false)
+func (h haproxy) deploy(d *Deployment) error {
+	if err := d.tproxy(); err != nil {
+		return err
+	}
+	return h.run(d, peerAddress+" transparent")
+}
+
+// deploySteered hands HAProxy a listening socket that a program steers all into.
+func (h haproxy) deploySteered(d *Deployment) error {
+	listener, err := d.listener(false, false)
 	if err != nil {
 		return err
 	}
@@ -41,20 +45,20 @@ func haproxySteered(d *Deployment) error {
 	if err := d.steer(listener); err != nil {
 		return err
 	}
-	return d.runHAProxy([]*os.File{listener}, "", "fd@3")
+	return h.run(d, "fd@3", listener)
 }
 
-func (d *Deployment) runHAProxy(files []*os.File, options, bind string) error {
+func (h haproxy) run(d *Deployment, bind string, files ...*os.File) error {
 	send := ""
-	if d.Header != "off" {
+	if d.Header != "" {
 		send = "send-proxy-" + d.Header
 	}
 	nofile, err := raiseFiles()
 	if err != nil {
 		return err
 	}
-	text := fmt.Sprintf(haproxyFile, nofile/2-100, options, bind, d.Origin, send)
-	path, err := d.write("haproxy.cfg", text)
+	conns := (nofile-200)/2 - h.pipes
+	path, err := d.write("haproxy.cfg", fmt.Sprintf(haproxyFile, conns, h.pipes, h.options, bind, d.Origin, send))
 	if err != nil {
 		return err
 	}

@@ -12,8 +12,8 @@ import (
 // Where the peers' listeners are bound.
 const (
 	peerPort        = "9000"
-	tproxyAddress   = "127.0.0.1:" + peerPort
-	redirectAddress = "0.0.0.0:" + peerPort
+	peerAddress     = "127.0.0.1:" + peerPort
+	wildcardAddress = "0.0.0.0:" + peerPort
 )
 
 // tproxy brings all packets for the served prefix to the peer's listener, as
@@ -48,9 +48,9 @@ func (d *Deployment) iptables(table, target string, options ...string) error {
 const receiveBuffer = 4 << 20
 
 // listener opens a transparent socket on the edge where the peers listen.
-func (d *Deployment) listener(reusePort bool) (file *os.File, err error) {
+func (d *Deployment) listener(wildcard, reusePort bool) (file *os.File, err error) {
 	err = d.Edge.Do(func() error {
-		file, err = transparentListener(d.Protocol, d.Protocol == "udp", reusePort)
+		file, err = transparentListener(d.Protocol, wildcard, reusePort)
 		return err
 	})
 	return file, err
@@ -71,7 +71,6 @@ func transparentListener(protocol string, wildcard, reusePort bool) (*os.File, e
 	unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
 	unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer)
 	unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_TRANSPARENT, 1)
-	unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_RECVORIGDSTADDR, 1)
 	if reusePort {
 		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
 	}

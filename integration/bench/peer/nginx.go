@@ -29,12 +29,13 @@ stream {
 // TPROXY asks, nor with a receive buffer beyond net.core.rmem_max, so it inherits
 // them ready-made, the way it hands them over to a new binary.
 //
-// It learns the dst port of a conn, but not that of a datagram.
+// It asks for the dst of a conn if its listener is a wildcard one, and then has
+// its port; it never learns the dst port of a datagram.
 func nginx(d *Deployment) error {
-	listen, port, prepare := tproxyAddress, "$server_port", d.tproxy
+	listen, port, prepare := wildcardAddress, "$server_port", d.tproxy
 	count := 1
 	if d.Protocol == "udp" {
-		listen, port, prepare = redirectAddress+" udp reuseport", fmt.Sprint(d.Port), d.redirect
+		listen, port, prepare = wildcardAddress+" udp reuseport", fmt.Sprint(d.Port), d.redirect
 		count = 2
 	}
 	if err := prepare(); err != nil {
@@ -60,7 +61,7 @@ func nginx(d *Deployment) error {
 func (d *Deployment) listeners(count int) (files []*os.File, inherited string, err error) {
 	const firstExtra = 3
 	for i := range count {
-		file, err := d.listener(count > 1)
+		file, err := d.listener(true, count > 1)
 		if err != nil {
 			return files, "", err
 		}

@@ -22,7 +22,7 @@ type Site struct {
 	Served   netip.Prefix
 	Origin   netip.Addr
 	Protocol string // tcp | udp
-	Header   string // of anyport's proxy_protocol: off | v2 | spp
+	Header   string // that the origin of conns reads: "" or v2
 	Port     int    // of the origin, for those who cannot learn which one was asked for
 	Self     string // this program, which holds the peers written in Go
 	Anyport  string // the binary
@@ -39,14 +39,15 @@ type Peer struct {
 
 // All are the peers in the order of the tables.
 var All = []Peer{
-	{Name: "anyport", Note: "SK_LOOKUP, one socket a protocol (the default)", deploy: anyport(1)},
-	{Name: "anyport-2", Note: "the same with `workers = 2`", deploy: anyport(2)},
-	{Name: "anyport-100k", Note: "the same as the first with 100,000 prefixes in its table", deploy: anyportPrefixes},
-	{Name: "haproxy", Note: "`nbthread 2` behind iptables TPROXY", Needs: []string{"haproxy", "iptables"}, deploy: haproxy("")},
+	{Name: "anyport", Note: "SK_LOOKUP, one socket a protocol (the default)", deploy: anyport{workers: 1}.deploy},
+	{Name: "anyport-2", Note: "the same with `workers = 2`", deploy: anyport{workers: 2}.deploy},
+	{Name: "anyport-spp", Note: "the same as the first with `proxy_protocol = \"spp\"`", deploy: anyport{workers: 1, header: "spp"}.deploy},
+	{Name: "anyport-100k", Note: "the same as the first with 100,000 prefixes in its table", deploy: anyport{workers: 1, prefixes: 100_000}.deploy},
+	{Name: "haproxy", Note: "`nbthread 2` behind iptables TPROXY", Needs: []string{"haproxy", "iptables"}, deploy: haproxy{}.deploy},
 	{Name: "haproxy-splice", Note: "the same with `option splice-request` and `splice-response`",
-		Needs: []string{"haproxy", "iptables"}, deploy: haproxy("option splice-request\n  option splice-response")},
+		Needs: []string{"haproxy", "iptables"}, deploy: haproxy{options: "option splice-request\n  option splice-response", pipes: 500}.deploy},
 	{Name: "haproxy-sklookup", Note: "its listener fed by a SK_LOOKUP program of six lines, in place of TPROXY",
-		Needs: []string{"haproxy"}, deploy: haproxySteered},
+		Needs: []string{"haproxy"}, deploy: haproxy{}.deploySteered},
 	{Name: "nginx", Note: "stream, 2 workers: TCP behind TPROXY, UDP behind REDIRECT with `reuseport`, 4 MiB buffers, all ports to one",
 		Needs: []string{"nginx", "iptables", nginxStream}, deploy: nginx},
 	{Name: "go", Note: "behind TPROXY: two goroutines and io.Copy a conn, one goroutine a flow", Needs: []string{"iptables"}, deploy: goProxy},
@@ -110,7 +111,7 @@ func (d *Deployment) Close() {
 // Printed is the end of what the peer printed. It is for after Close.
 func (d *Deployment) Printed() string {
 	b := d.printed.Bytes()
-	return string(b[max(0, len(b)-2000):])
+	return string(b[max(0, len(b)-600):])
 }
 
 // start starts the peer's process on the edge. In a PID namespace of its own its

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"slices"
+
+	"anyport/integration/bench/peer"
+	"anyport/integration/bench/report"
+)
+
+// drawn are the scenarios of the drawing, and its headings.
+var drawn = []struct{ name, title string }{
+	{"connect", "TCP: new conns"},
+	{"download-16", "TCP: bulk, 16 conns"},
+	{"pingpong-64", "TCP: round trips, 64 conns"},
+	{"idle", "TCP: memory of an idle conn"},
+	{"echo-1000", "UDP: echo of 64 bytes, 1,000 flows"},
+	{"flows", "UDP: new flows"},
+}
+
+// publish prints the tables, and writes the files that the options name.
+func (o options) publish(measured report.Samples) error {
+	var sections []report.Section
+	for _, s := range chosen(o) {
+		sections = append(sections, s.section())
+	}
+	if o.samples != "" {
+		b, err := json.Marshal(measured)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(o.samples, b, 0o644); err != nil {
+			return err
+		}
+	}
+	if err := write(o.markdown, measured.Markdown(sections, notes())); err != nil {
+		return err
+	}
+	if err := write(o.svg, measured.SVG(drawing(sections))); err != nil {
+		return err
+	}
+	return measured.Text(os.Stdout, sections)
+}
+
+// write writes a file, if it has a name.
+func write(path, text string) error {
+	if path == "" {
+		return nil
+	}
+	return os.WriteFile(path, []byte(text), 0o644)
+}
+
+func notes() (all [][2]string) {
+	for _, p := range peer.All {
+		all = append(all, [2]string{p.Name, p.Note})
+	}
+	return all
+}
+
+// drawing are the sections to draw, with short titles.
+func drawing(sections []report.Section) (all []report.Section) {
+	for _, d := range drawn {
+		i := slices.IndexFunc(sections, func(s report.Section) bool { return s.Name == d.name })
+		if i >= 0 {
+			section := sections[i]
+			section.Title = d.title
+			all = append(all, section)
+		}
+	}
+	return all
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"slices"
+	"strings"
+
+	"anyport/integration/bench/load"
+	"anyport/integration/bench/report"
+)
+
+// scenario is one thing to measure, and who takes part.
+type scenario struct {
+	Name     string
+	Protocol string
+	Title    string
+	Header   string // that the origin reads: "" or v2
+	Peers    []string
+	Rival    string // whom the others are compared with, beside plain routing
+	Metrics  []report.Metric
+	Once     bool // too long for more than one run
+	Job      load.Job
+}
+
+func (s scenario) section() report.Section {
+	return report.Section{Name: s.Name, Title: s.Title, Rival: s.Rival, Peers: s.Peers, Metrics: s.Metrics}
+}
+
+// chosen are the scenarios that the command line asks for.
+func chosen(o options) []scenario {
+	return slices.DeleteFunc(slices.Clone(scenarios), func(s scenario) bool {
+		return o.protocol != "all" && o.protocol != s.Protocol || !listed(o.only, s.Name)
+	})
+}
+
+func (s scenario) has(peer string) bool { return slices.Contains(s.Peers, peer) }
+
+// listed reports whether a list with commas names something; an empty one names all.
+func listed(list, name string) bool {
+	return list == "" || slices.Contains(strings.Split(list, ","), name)
+}
+
+var scenarios = slices.Concat(tcpScenarios, udpScenarios)
+
+var (
+	tcpPeers   = []string{"anyport", "haproxy", "nginx", "go", "dnat", "routed"}
+	relayPeers = []string{"anyport", "haproxy", "haproxy-splice", "nginx", "go", "dnat", "routed"}
+	udpPeers   = []string{"anyport", "nginx", "go", "dnat", "routed"}
+)
+
+var tcpScenarios = []scenario{{
+	Name: "connect", Protocol: "tcp", Rival: "haproxy", Metrics: perConn,
+	Title: "New conns: 64 at once; connect, 64 bytes there and back, close",
+	Peers: []string{"anyport", "anyport-2", "anyport-100k", "haproxy", "haproxy-sklookup", "nginx", "go", "dnat", "routed"},
+	Job:   load.Job{Kind: "connect", Conns: 64},
+}, {
+	Name: "connect-v2", Protocol: "tcp", Rival: "haproxy", Metrics: perConn, Header: "v2",
+	Title: "The same with a PROXY v2 header to the origin",
+	Peers: []string{"anyport", "haproxy", "haproxy-sklookup"},
+	Job:   load.Job{Kind: "connect", Conns: 64},
+}, {
+	Name: "download-1", Protocol: "tcp", Rival: "haproxy", Metrics: perGB, Peers: relayPeers,
+	Title: "Bulk from the origin, 1 conn",
+	Job:   load.Job{Kind: "bulk", Conns: 1},
+}, {
+	Name: "download-16", Protocol: "tcp", Rival: "haproxy", Metrics: perGB, Peers: relayPeers,
+	Title: "Bulk from the origin, 16 conns",
+	Job:   load.Job{Kind: "bulk", Conns: 16},
+}, {
+	Name: "upload-16", Protocol: "tcp", Rival: "haproxy", Metrics: perGB, Peers: relayPeers,
+	Title: "Bulk to the origin, 16 conns",
+	Job:   load.Job{Kind: "bulk", Conns: 16, Upload: true},
+}, {
+	Name: "pingpong-1", Protocol: "tcp", Rival: "haproxy", Metrics: perRoundTrip, Peers: tcpPeers,
+	Title: "Round trips of 64 bytes, 1 conn",
+	Job:   load.Job{Kind: "pingpong", Conns: 1},
+}, {
+	Name: "pingpong-64", Protocol: "tcp", Rival: "haproxy", Metrics: perRoundTrip, Peers: tcpPeers,
+	Title: "Round trips of 64 bytes, 64 conns",
+	Job:   load.Job{Kind: "pingpong", Conns: 64},
+}, {
+	Name: "idle", Protocol: "tcp", Rival: "haproxy", Metrics: perIdle, Peers: tcpPeers,
+	Title: "Memory of an idle conn, of 3,000 that had one round trip",
+	Job:   load.Job{Kind: "hold", Count: 3000},
+}, {
+	Name: "hold", Protocol: "tcp", Rival: "haproxy", Metrics: held, Peers: tcpPeers, Once: true,
+	Title: "As many conns as nofile allows, at most 100,000, held, then each asks once more",
+	Job:   load.Job{Kind: "hold", Count: 100_000},
+}}
+
+var udpScenarios = []scenario{{
+	Name: "echo-1", Protocol: "udp", Rival: "nginx", Metrics: perDatagram, Peers: udpPeers,
+	Title: "Echo of 64 bytes, 1 flow, 64 on their way",
+	Job:   load.Job{Kind: "udp-echo", Flows: 1, Window: 64, Train: 1, Size: 64},
+}, {
+	Name: "echo-1-gso", Protocol: "udp", Rival: "nginx", Metrics: perDatagram, Peers: udpPeers,
+	Title: "The same, client and origin sending trains of 32 (UDP_SEGMENT)",
+	Job:   load.Job{Kind: "udp-echo", Flows: 1, Window: 128, Train: 32, Size: 64},
+}, {
+	Name: "echo-1000", Protocol: "udp", Rival: "nginx", Metrics: perDatagram,
+	Peers: []string{"anyport", "anyport-2", "anyport-spp", "nginx", "go", "dnat", "routed"},
+	Title: "Echo of 64 bytes, 1,000 flows, 1 on its way in each",
+	Job:   load.Job{Kind: "udp-echo", Flows: 1000, Window: 1, Train: 1, Size: 64},
+}, {
+	Name: "latency", Protocol: "udp", Rival: "nginx", Metrics: latency, Peers: udpPeers,
+	Title: "Echo of 64 bytes at a fixed 10,000/s over 100 flows",
+	Job:   load.Job{Kind: "udp-paced", Flows: 100, Rate: 10_000, Size: 64},
+}, {
+	Name: "flows", Protocol: "udp", Rival: "nginx", Metrics: perFlow,
+	Peers: []string{"anyport", "anyport-2", "anyport-spp", "nginx", "go", "dnat", "routed"},
+	Title: "New flows, one datagram there and back each, and what they leave behind",
+	Job:   load.Job{Kind: "udp-flows", Count: 50_000, Size: 64},
+}, {
+	Name: "bulk", Protocol: "udp", Rival: "nginx", Metrics: perBulk, Peers: udpPeers,
+	Title: "1,200 bytes a datagram, one way, as fast as the client can",
+	Job:   load.Job{Kind: "udp-bulk", Train: 1, Size: 1200},
+}, {
+	Name: "bulk-gso", Protocol: "udp", Rival: "nginx", Metrics: perBulk, Peers: udpPeers,
+	Title: "The same in trains of 50 (UDP_SEGMENT)",
+	Job:   load.Job{Kind: "udp-bulk", Train: 50, Size: 1200},
+}, {
+	Name: "victim", Protocol: "udp", Rival: "nginx", Metrics: latency,
+	Peers: []string{"anyport", "anyport-2", "nginx", "go", "routed"},
+	Title: "One flow at 2,000/s while another client floods with 200,000/s",
+	Job:   load.Job{Kind: "udp-paced", Flows: 1, Rate: 2000, Flood: 200_000, Size: 64},
+}, {
+	Name: "spoofed", Protocol: "udp", Rival: "nginx", Metrics: spoofed, Once: true,
+	Peers: []string{"anyport", "nginx", "go", "routed"},
+	Title: "100 flows at 1,000/s while 1,000,000 datagrams come from as many addresses",
+	Job:   load.Job{Kind: "udp-paced", Flows: 100, Rate: 1000, Spoof: 1_000_000, Size: 64},
+}}
