@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"golang.org/x/sys/unix"
+
+	"anyport/proxy/udp"
 )
 
 // MostFiles bounds what is asked for: fs.nr_open's own default. Some containers
@@ -45,5 +47,5 @@ func raiseFiles() (uint64, error) {
 	return limit.Cur, nil
 }
 
-// maxFlows leaves half of the file descriptors to conns and replies.
-func maxFlows(files uint64) int { return int(files / 2) }
+// maxFlows is the bound on UDP flows, as the files and the local ports allow.
+func maxFlows(files uint64) int { return udp.MaxFlows(files) }

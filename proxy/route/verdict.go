@@ -23,6 +23,7 @@ const (
 	ConnectTimedOut  // the last origin tried did not answer in time
 	HeaderFailed     // the PROXY header can't name this client and dst
 	OutOfFiles       // no file descriptor is left
+	OutOfPorts       // no local port is left to dial an origin from
 	Draining         // the process takes no new conns
 
 	// Ended.
@@ -54,7 +55,7 @@ var words = [Verdicts]string{
 	Admitted:  "admitted", Forwarded: "forwarded",
 	NoRoute: "no_route", Denied: "denied", OverMaxConns: "max_conns", OverMaxPerClient: "max_conns_per_client",
 	OverMaxFlows: "max_flows", NoOrigin: "no_origin", ConnectFailed: "connect_failed", ConnectTimedOut: "connect_timeout",
-	HeaderFailed: "header_failed", OutOfFiles: "out_of_files", Draining: "draining",
+	HeaderFailed: "header_failed", OutOfFiles: "out_of_files", OutOfPorts: "out_of_ports", Draining: "draining",
 	Closed: "closed", ResetByClient: "client_reset", ResetByOrigin: "origin_reset", IdleTimedOut: "idle_timeout",
 	HalfCloseTimedOut: "half_close_timeout", DrainTimedOut: "drain_timeout", RelayFailed: "relay_failed", Evicted: "evicted",
 	Overflowed: "overflowed", Truncated: "truncated", PortZero: "port_zero", BadHeader: "bad_header", TooLarge: "too_large", Amplified: "amplified",

@@ -24,7 +24,7 @@ func (t *table) begin(k key, now time.Duration) (*flow, route.Verdict) {
 	}
 	f := &flow{key: k, peer: k.client.sockaddr(), route: r, counters: r.Stats.Shard(t.shard), begun: now, last: now}
 	verdict = t.equip(f, now)
-	if verdict == route.OutOfFiles && t.evict(now) { // files may run out before the table's bound
+	if (verdict == route.OutOfFiles || verdict == route.OutOfPorts) && t.evict(now) { // before the table's bound
 		verdict = t.equip(f, now)
 	}
 	if verdict != route.Admitted {
@@ -79,7 +79,7 @@ func (t *table) equip(f *flow, now time.Duration) route.Verdict {
 	}
 	if f.reply, err = t.replies.acquire(f.dst()); err != nil {
 		t.report(now, "no socket can answer from dst, so the flow is refused", "dst", f.dst(), "error", err)
-		return openFailed(err, route.RelayFailed)
+		return cause(err, route.RelayFailed)
 	}
 	verdict := t.reach(f, now)
 	if verdict != route.Admitted {
@@ -104,14 +104,17 @@ func (t *table) reach(f *flow, now time.Duration) route.Verdict {
 			return route.Admitted
 		}
 		t.report(now, "an origin can't be dialled", "route", f.route.Name, "origin", f.originAddr(), "error", err)
-		verdict = openFailed(err, route.ConnectFailed)
+		verdict = cause(err, route.ConnectFailed)
 	}
 }
 
-// openFailed is the verdict for a socket that could not be had.
-func openFailed(err error, otherwise route.Verdict) route.Verdict {
-	if errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) {
+// cause is the verdict for a socket that could not be had.
+func cause(err error, otherwise route.Verdict) route.Verdict {
+	switch {
+	case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE):
 		return route.OutOfFiles
+	case errors.Is(err, errNoPort):
+		return route.OutOfPorts
 	}
 	return otherwise
 }

@@ -35,11 +35,17 @@ func (d *dialer) connect(fd int, to netip.AddrPort, sources []netip.Addr) error 
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, d.receiveBuffer)
 	}
 	if source, ok := d.source(to.Addr(), sources); ok {
-		if err := unix.Bind(fd, unixAddr(netip.AddrPortFrom(source, 0))); err != nil {
+		if err := unix.Bind(fd, unixAddr(netip.AddrPortFrom(source, 0))); err == unix.EADDRINUSE {
+			return fmt.Errorf("binding to the source address %v: %w", source, errNoPort)
+		} else if err != nil {
 			return fmt.Errorf("binding to the source address %v: %w", source, err)
 		}
 	}
-	if err := unix.Connect(fd, unixAddr(to)); err != nil {
+	switch err := unix.Connect(fd, unixAddr(to)); err {
+	case nil:
+	case unix.EAGAIN:
+		return errNoPort
+	default:
 		return fmt.Errorf("connecting: %w", err)
 	}
 	if connectedToItself(fd, to) {
@@ -48,7 +54,10 @@ func (d *dialer) connect(fd int, to netip.AddrPort, sources []netip.Addr) error 
 	return nil
 }
 
-var errItself = errors.New("nobody listens there: the kernel gave its port to the socket that dials it")
+var (
+	errNoPort = errors.New("no port of net.ipv4.ip_local_port_range is free: widen it, or give the route more source addresses")
+	errItself = errors.New("nobody listens there: the kernel gave its port to the socket that dials it")
+)
 
 // connectedToItself reports whether fd would answer for an origin that is not
 // there: a local port of the ephemeral range that is free may become fd's own.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -129,5 +130,39 @@ func TestDialItself(t *testing.T) {
 	var d dialer
 	if err := d.connect(fd, boundTo(t, fd), nil); !errors.Is(err, errItself) {
 		t.Errorf("got %v, want %v", err, errItself)
+	}
+}
+
+// TestOutOfPorts: with all ports taken, the error says so, whether the source
+// address is the kernel's choice or the route's.
+func TestOutOfPorts(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	check(t, os.WriteFile("/proc/sys/net/ipv4/ip_local_port_range", []byte("50000 50009"), 0))
+	if got := MaxFlows(1 << 20); got != 7 {
+		t.Errorf("MaxFlows is %d with ten ports, want 7", got)
+	}
+	loopback := netip.MustParseAddr("127.0.0.1")
+	for _, sources := range [][]netip.Addr{nil, {loopback}} {
+		var d dialer
+		var fds []int
+		for {
+			fd, err := d.dial(netip.AddrPortFrom(loopback, 9), sources)
+			if err == nil {
+				fds = append(fds, fd)
+				continue
+			}
+			if !errors.Is(err, errNoPort) {
+				t.Errorf("from %v: %v", sources, err)
+			}
+			break
+		}
+		if len(fds) != 10 {
+			t.Errorf("from %v: %d sockets with ten ports", sources, len(fds))
+		}
+		for _, fd := range fds {
+			unix.Close(fd)
+		}
 	}
 }

@@ -24,7 +24,6 @@ import (
 	"log/slog"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sys/unix"
 
 	"anyport/proxy/route"
 )
@@ -36,7 +35,7 @@ type Options struct {
 	Listeners  []int
 	FirstShard int // listener i counts in shard FirstShard+i
 	Routes     *route.Live
-	MaxFlows   int                // of all listeners together; 0 = half of RLIMIT_NOFILE
+	MaxFlows   int                // of all listeners together; 0 = what MaxFlows says
 	Record     func(route.Record) // called once a flow has ended or was refused; must not block; may be nil
 	Log        *slog.Logger
 }
@@ -76,25 +75,4 @@ func newLoops(opt Options) ([]*loop, error) {
 		loops = append(loops, l)
 	}
 	return loops, nil
-}
-
-// Shares of RLIMIT_NOFILE: a flow holds one file, a dst with flows another.
-const (
-	flowShare  = 2 // one in 2, where MaxFlows does not say
-	replyShare = 4 // one in 4
-)
-
-// shares returns how many flows and reply sockets each loop may hold.
-func shares(opt Options) (flows, replies int, err error) {
-	var files unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
-		return 0, 0, err
-	}
-	loops := max(len(opt.Listeners), 1)
-	limit := int(min(files.Cur, 1<<30))
-	flows = opt.MaxFlows
-	if flows == 0 {
-		flows = limit / flowShare
-	}
-	return max(flows/loops, 1), max(limit/replyShare/loops, 1), nil
 }

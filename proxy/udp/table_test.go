@@ -1,6 +1,7 @@
 package udp
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"testing"
@@ -121,6 +122,8 @@ var noFlow = []struct {
 	{name: "out of files", client: client1, dst: dst1, prepare: dialFails(unix.EMFILE), want: route.OutOfFiles},
 	{name: "out of files, with one to give", client: client1, dst: dst1, before: []key{keyOf(client2, dst1)},
 		prepare: dialFails(unix.EMFILE), want: route.OutOfFiles, lost: []route.Verdict{route.Evicted}},
+	{name: "out of ports, with a flow to give", client: client1, dst: dst1, before: []key{keyOf(client2, dst1)},
+		prepare: dialFails(fmt.Errorf("connecting: %w", errNoPort)), want: route.OutOfPorts, lost: []route.Verdict{route.Evicted}},
 	{name: "no way to answer", client: client1, dst: dst1, prepare: bindFails, want: route.RelayFailed},
 }
 

@@ -1,0 +1,44 @@
+package udp
+
+import (
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// MaxFlows is how many flows a process should hold that may open so many files:
+// with half of them, conns and replies have the rest. Each flow also takes a local
+// port; a quarter of those stays free, for the kernel needs milliseconds to
+// find one among the last.
+func MaxFlows(files uint64) int {
+	return int(min(files/2, uint64(localPorts())*3/4))
+}
+
+// replyShare is the share of the files that sockets to answer from may hold open:
+// one in four.
+const replyShare = 4
+
+// shares returns how many flows and reply sockets each loop may hold.
+func shares(opt Options) (flows, replies int, err error) {
+	var files unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
+		return 0, 0, fmt.Errorf("asking for RLIMIT_NOFILE: %w", err)
+	}
+	loops := max(len(opt.Listeners), 1)
+	flows = opt.MaxFlows
+	if flows == 0 {
+		flows = MaxFlows(files.Cur)
+	}
+	return max(flows/loops, 1), max(int(min(files.Cur, 1<<30))/replyShare/loops, 1), nil
+}
+
+// localPorts is the size of net.ipv4.ip_local_port_range, which IPv6 shares; the
+// kernel's default where it can't be read.
+func localPorts() int {
+	first, last := 32768, 60999
+	if text, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range"); err == nil {
+		_, _ = fmt.Sscan(string(text), &first, &last)
+	}
+	return last - first + 1
+}
