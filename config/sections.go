@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"log/slog"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -19,6 +20,7 @@ func readListen(t *table) Listen {
 func readSteering(t *table) Steering {
 	s := Steering{ManageRoutes: true, Unmatched: Refuse}
 	set(t, "manage_routes", &s.ManageRoutes, boolean)
+	set(t, "user", &s.User, userName)
 	set(t, "unmatched", &s.Unmatched, oneOf(Refuse, Drop, Pass))
 	set(t, "allow_loopback", &s.AllowLoopback, boolean)
 	set(t, "shadow_listeners", &s.ShadowListeners, boolean)
@@ -65,6 +67,17 @@ func readTimeouts(t *table, d *Timeouts) {
 	set(t, "udp_idle_timeout", &d.UDPIdle, timeout)
 	set(t, "half_close_timeout", &d.HalfClose, timeout)
 	set(t, "drain_timeout", &d.Drain, duration("0s", "8760h"))
+}
+
+// userForm is a name as useradd(8) makes them, or a number.
+var userForm = regexp.MustCompile(`^([a-z_][a-z0-9_-]{0,31}|[0-9]{1,9})?$`)
+
+func userName(value any) (string, error) {
+	name, err := text(value)
+	if err == nil && !userForm.MatchString(name) {
+		err = fmt.Errorf(`%s is not the name of a user: write one such as "anyport", a number, or "" to stay`, show(value))
+	}
+	return name, err
 }
 
 // socketPath reads a path that fits sockaddr_un (unix(7): 108 bytes with the final

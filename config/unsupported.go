@@ -16,7 +16,6 @@ var unsupported = []struct {
 	table, key string
 	check      func(t *table, key string)
 }{
-	{"steering", "user", unless("", text)},
 	{"steering", "pin", unless("", absolutePath)},
 	{"admin", "http", unless("", hostPort)},
 	{"route", "new_conns_per_second", unless(0, count)},
