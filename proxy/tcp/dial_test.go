@@ -9,7 +9,6 @@ import (
 	"time"
 
 	proxyproto "github.com/pires/go-proxyproto"
-	"golang.org/x/sys/unix"
 
 	"anyport/config"
 	"anyport/proxy/route"
@@ -75,35 +74,6 @@ func names(t *testing.T, h *proxyproto.Header, c *net.TCPConn) {
 	if h == nil || h.SourceAddr.String() != c.LocalAddr().String() || h.DestinationAddr.String() != c.RemoteAddr().String() {
 		t.Errorf("header %+v does not name client %v and dst %v", h, c.LocalAddr(), c.RemoteAddr())
 	}
-}
-
-// closed is an address that refuses.
-func closed(t *testing.T) (addr string) {
-	t.Helper()
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { unix.Close(fd) })
-	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		t.Fatal(err)
-	}
-	name, err := unix.Getsockname(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(name.(*unix.SockaddrInet4).Port)).String()
-}
-
-// silent is an address that never answers: its listener's filter drops each SYN.
-func silent(t *testing.T) (addr string) {
-	t.Helper()
-	fd, addr := listen(t, netip.MustParseAddrPort("127.0.0.1:0"))
-	dropAll := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: 0}}
-	if err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &dropAll[0]}); err != nil {
-		t.Fatal(err)
-	}
-	return addr
 }
 
 func TestNextOrigin(t *testing.T) {

@@ -46,9 +46,9 @@ import (
 
 // Options is what Serve needs.
 type Options struct {
-	// Listeners are listening sockets: raw, non-blocking, and the caller's, who
-	// keeps them open until Serve has returned. Serve sets TCP_NODELAY and
-	// SO_OOBINLINE on them. Loops share them out evenly; where there are fewer
+	// Listeners are listening sockets: raw fds, the caller's, who keeps them open
+	// until Serve has returned. Serve makes them non-blocking and sets TCP_NODELAY
+	// and SO_OOBINLINE. Loops share them out evenly; where there are fewer
 	// listeners than loops, loops share a listener.
 	Listeners []int
 
@@ -69,6 +69,10 @@ func Serve(ctx context.Context, opt Options) error {
 		return errors.New("tcp: at least one loop and one listener are needed")
 	}
 	for _, fd := range opt.Listeners {
+		// A blocking one would freeze its loop, and os.File.Fd makes it so.
+		if err := unix.SetNonblock(fd, true); err != nil {
+			return os.NewSyscallError("fcntl O_NONBLOCK", err)
+		}
 		if err := prepare(fd); err != nil {
 			return err
 		}

@@ -1,0 +1,213 @@
+package tcp_test
+
+import (
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"anyport/config"
+)
+
+// A conversation is what both sides of a conn do, as its seed decides.
+type conversation struct {
+	sides [2]side // client, origin
+	cut   int     // the side that ends it by RST; nobody: both end by FIN
+	rash  bool    // it does not wait until all is said and read
+}
+
+const nobody = -1
+
+type side struct {
+	writes []int // sizes
+	reads  int   // the size of one read
+	pauses []time.Duration
+	waits  bool // says nothing before the other side's FIN
+}
+
+func (s side) total() (n int) {
+	for _, size := range s.writes {
+		n += size
+	}
+	return n
+}
+
+func newConversation(seed uint64) conversation {
+	r := rand.New(rand.NewPCG(seed, 1))
+	c := conversation{sides: [2]side{newSide(r), newSide(r)}, cut: nobody}
+	switch which := r.IntN(2); r.IntN(8) {
+	case 0, 1:
+		c.cut = which
+	case 2:
+		c.cut, c.rash = which, true
+	case 3, 4: // without a cut, or FIN may never come
+		c.sides[which].waits = true
+	}
+	return c
+}
+
+func newSide(r *rand.Rand) side {
+	s := side{reads: 1 << (7 + r.IntN(11))}
+	for range r.IntN(6) {
+		s.writes = append(s.writes, 1+r.IntN(1<<r.IntN(18)))
+		s.pauses = append(s.pauses, time.Duration(r.IntN(3))*time.Duration(r.IntN(1000))*time.Microsecond)
+	}
+	if r.IntN(20) == 0 {
+		s.writes = append(s.writes, 1<<20)
+		s.pauses = append(s.pauses, 0)
+	}
+	return s
+}
+
+// transcript is what the two sides saw.
+type transcript [2]heard
+
+type heard struct {
+	bytes int
+	crc   uint32
+	end   string
+}
+
+// hold plays c on one conn's two ends.
+func (c conversation) hold(seed uint64, ends [2]*net.TCPConn) (said transcript) {
+	var all, read sync.WaitGroup
+	read.Add(len(ends))
+	for i := range ends {
+		fin := make(chan struct{})
+		all.Go(func() {
+			said[i] = c.listen(ends[i], i, read.Done)
+			close(fin)
+		})
+		all.Go(func() {
+			if c.sides[i].waits {
+				<-fin
+			}
+			c.talk(seed, ends[i], i)
+			if c.cut == nobody {
+				ends[i].CloseWrite()
+			}
+		})
+	}
+	if c.cut != nobody {
+		if !c.rash {
+			read.Wait()
+		}
+		reset(ends[c.cut])
+	}
+	all.Wait()
+	for _, end := range ends {
+		end.Close()
+	}
+	return said
+}
+
+// words is what side i says.
+func words(seed uint64, i int) io.Reader {
+	return rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), byte(i)})
+}
+
+func (c conversation) talk(seed uint64, conn *net.TCPConn, i int) {
+	bytes := words(seed, i)
+	for n, size := range c.sides[i].writes {
+		time.Sleep(c.sides[i].pauses[n])
+		if _, err := io.CopyN(conn, bytes, int64(size)); err != nil {
+			return
+		}
+	}
+}
+
+// listen reads to the end of the stream; all tells that the last byte is read.
+func (c conversation) listen(conn *net.TCPConn, i int, all func()) (h heard) {
+	var once sync.Once
+	defer once.Do(all)
+	b := make([]byte, c.sides[i].reads)
+	for {
+		if h.bytes == c.sides[1-i].total() {
+			once.Do(all)
+		}
+		n, err := conn.Read(b)
+		h.crc = crc32.Update(h.crc, crc32.IEEETable, b[:n])
+		h.bytes += n
+		if err != nil {
+			h.end = ending(err)
+			return h
+		}
+	}
+}
+
+func ending(err error) string {
+	switch {
+	case err == io.EOF:
+		return "FIN"
+	case errors.Is(err, unix.ECONNRESET):
+		return "RST"
+	case errors.Is(err, net.ErrClosed):
+		return "own RST"
+	}
+	return err.Error()
+}
+
+// TestConversations holds each conversation twice, directly and through the
+// proxy, and compares what both sides saw.
+func TestConversations(t *testing.T) {
+	const conversations, workers = 2000, 8
+	tidy(t)
+	first := rand.Uint64()
+	t.Log("seeds from", first)
+	var all sync.WaitGroup
+	for worker := range uint64(workers) {
+		addr, conns := accepting(t)
+		r := forward(addr)
+		r.ProxyProtocol = config.ProxyOff
+		p := serve(t, r)
+		all.Go(func() {
+			for n := worker; n < conversations; n += workers {
+				seed := first + n
+				if err := compare(seed, addr, p.addr, conns); err != nil {
+					t.Errorf("seed %d: %v", seed, err)
+				}
+				<-p.records
+			}
+		})
+	}
+	all.Wait()
+}
+
+func compare(seed uint64, direct, through string, conns <-chan *net.TCPConn) error {
+	c := newConversation(seed)
+	var said [2]transcript
+	for i, addr := range []string{direct, through} {
+		client, err := net.Dial("tcp", addr)
+		if err != nil {
+			return err
+		}
+		said[i] = c.hold(seed, [2]*net.TCPConn{client.(*net.TCPConn), <-conns})
+	}
+	if c.rash {
+		return c.cutShort(seed, said[1])
+	}
+	if said[0] != said[1] {
+		return fmt.Errorf("directly %+v, through the proxy %+v", said[0], said[1])
+	}
+	return nil
+}
+
+// cutShort checks what is left to check when RST overtakes bytes: those that
+// arrived are the first that were sent.
+func (c conversation) cutShort(seed uint64, said transcript) error {
+	for i, h := range said {
+		first := crc32.NewIEEE()
+		io.CopyN(first, words(seed, 1-i), int64(h.bytes))
+		if h.bytes > c.sides[1-i].total() || h.crc != first.Sum32() {
+			return fmt.Errorf("side %d heard %+v, which was not said", i, h)
+		}
+	}
+	return nil
+}
