@@ -114,7 +114,7 @@ func (c *conn) patience(t config.Timeouts) (at time.Duration, v route.Verdict) {
 
 // after adds a timeout, of which 0 means none.
 func after(at, timeout time.Duration) time.Duration {
-	if timeout <= 0 {
+	if timeout <= 0 || timeout > never-at {
 		return never
 	}
 	return at + timeout

@@ -121,6 +121,7 @@ func TestDeadline(t *testing.T) {
 	}{
 		{"dialling", dialling, [2]way{}, 0, nil, dialled + 5*time.Second, route.ConnectTimedOut},
 		{"dialling, no timeout", dialling, [2]way{}, 0, func(t *config.Timeouts) { t.Connect = 0 }, never, route.ConnectTimedOut},
+		{"dialling, an endless timeout", dialling, [2]way{}, 0, func(t *config.Timeouts) { t.Connect = never }, never, route.ConnectTimedOut},
 		{"idle", relaying, [2]way{}, 0, nil, active + time.Hour, route.IdleTimedOut},
 		{"FIN is read but not passed on", relaying, [2]way{heldFIN}, 0, nil, active + time.Hour, route.IdleTimedOut},
 		{"client closed", relaying, [2]way{sentFIN}, 0, nil, active + time.Minute, route.HalfCloseTimedOut},

@@ -27,7 +27,6 @@ func (l *loop) dial(c *conn, v route.Verdict) {
 		}
 		l.log.Debug("dial", "route", c.route.Name, "origin", c.origin.Text, "error", err)
 		if scarce(err) {
-			l.shut(err)
 			l.end(c, route.OutOfFiles)
 			return
 		}
@@ -42,7 +41,7 @@ func (l *loop) ask(c *conn) error {
 	if !to.IsValid() {
 		return errors.New("its name has no address yet")
 	}
-	fd, err := l.socket(to.Addr())
+	fd, err := l.socket(family(to.Addr()))
 	if err != nil {
 		return err
 	}
@@ -55,13 +54,16 @@ func (l *loop) ask(c *conn) error {
 }
 
 // socket falls back on the reserve: the conn is accepted, so it must not wait.
-func (l *loop) socket(to netip.Addr) (int, error) {
-	fd, err := socket(to)
-	if scarce(err) && l.gate.spend() {
-		l.shut(err)
-		return socket(to)
+func (l *loop) socket(family int) (int, error) {
+	fd, err := socket(family)
+	if !scarce(err) {
+		return fd, err
 	}
-	return fd, err
+	l.shut(err)
+	if fd = l.gate.spend(family); fd < 0 {
+		return fd, err
+	}
+	return fd, nil
 }
 
 // source goes round the addresses of the origin's family; none is the kernel's choice.

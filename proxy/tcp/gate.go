@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -10,10 +11,16 @@ import (
 // wait in the accept queue, and nothing spins on a listener that stays readable.
 type gate struct {
 	shut    bool
-	reserve int   // an fd given up for the dial of a conn accepted with the last one; -1: given up
-	timer   timer // tries again, for fds can be freed elsewhere in the process
+	reserve [2]int // one socket a family, for the dial of a conn that took the last fd; -1: spent
+	timer   timer  // tries again, for fds can be freed elsewhere in the process
 	warned  time.Duration
 }
+
+// families are those of the reserve. Spare fds would not do: between closing one
+// and making the socket, another loop's accept may take it.
+var families = [...]int{unix.AF_INET, unix.AF_INET6}
+
+func newGate() gate { return gate{reserve: [2]int{-1, -1}} }
 
 const (
 	gateRetry = time.Second
@@ -32,6 +39,7 @@ func (l *loop) shut(why error) {
 	for _, fd := range l.listeners {
 		l.unlisten(fd)
 	}
+	l.pipes.close() // conns need the fds more
 	l.wheel.set(&l.gate.timer, l.now+gateRetry)
 }
 
@@ -57,23 +65,34 @@ func (l *loop) reopen() {
 	}
 }
 
+// refill makes the reserve whole; false says that fds are still scarce.
 func (g *gate) refill() bool {
-	if g.reserve < 0 {
-		fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
-		if err != nil {
-			return false
+	for i, family := range families {
+		if g.reserve[i] >= 0 {
+			continue
 		}
-		g.reserve = fd
+		fd, err := socket(family)
+		switch {
+		case err == nil:
+			g.reserve[i] = fd
+		case scarce(err):
+			return false
+		} // else the host does not have the family, and no origin of it is dialled
 	}
 	return true
 }
 
-// spend gives the reserve up; false says that it is spent already.
-func (g *gate) spend() bool {
-	if g.reserve < 0 {
-		return false
+// spend takes a family's socket out of the reserve; -1 where it is spent already.
+func (g *gate) spend(family int) (fd int) {
+	i := slices.Index(families[:], family)
+	fd, g.reserve[i] = g.reserve[i], -1
+	return fd
+}
+
+func (g *gate) close() {
+	for _, family := range families {
+		if fd := g.spend(family); fd >= 0 {
+			_ = unix.Close(fd)
+		}
 	}
-	_ = unix.Close(g.reserve)
-	g.reserve = -1
-	return true
 }

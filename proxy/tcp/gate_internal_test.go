@@ -32,16 +32,18 @@ func TestGate(t *testing.T) {
 func TestGateReserve(t *testing.T) {
 	l, listener := loopAndListener(t)
 	knock(t, listener)
-	if !l.gate.spend() {
+	fd := l.gate.spend(unix.AF_INET)
+	if fd < 0 {
 		t.Fatal("a new loop has no reserve")
 	}
-	if l.gate.spend() {
+	unix.Close(fd)
+	if l.gate.spend(unix.AF_INET) >= 0 {
 		t.Error("the reserve was spent twice")
 	}
 	l.shut(unix.EMFILE)
 	l.reopen()
-	if l.gate.shut || l.gate.reserve < 0 {
-		t.Errorf("shut %v, reserve %d: the gate opens once there is a reserve again", l.gate.shut, l.gate.reserve)
+	if l.gate.shut || l.gate.reserve[0] < 0 {
+		t.Errorf("shut %v, reserve %v: the gate opens once the reserve is whole again", l.gate.shut, l.gate.reserve)
 	}
 }
 

@@ -32,7 +32,7 @@ func (l *loop) adopt(c *conn) {
 // limit bounds the rest of a conn's life while the loop drains.
 func (l *loop) limit(c *conn) {
 	if l.draining() {
-		c.drained = l.drainBegan + c.route.Drain
+		c.drained = l.drainBegan + min(c.route.Drain, never-l.drainBegan)
 	}
 }
 
@@ -65,15 +65,16 @@ func (l *loop) end(c *conn, v route.Verdict) {
 	for d := range c.ways {
 		l.empty(&c.ways[d])
 	}
-	c.close(v)
 	l.slots[c.slot] = nil
 	l.free = append(l.free, c.slot)
 	l.conns--
 	if c.origin != nil {
 		c.origin.End()
 	}
+	// Before the close: a client that then comes back at once has its place.
 	c.route.Release(config.TCP, c.client.Addr())
 	c.route.Stats.Shard(l.shard).End(config.TCP, v)
+	c.close(v)
 	l.record(ended)
 	l.reopen()
 }

@@ -2,7 +2,6 @@ package tcp
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"sync/atomic"
@@ -36,6 +35,7 @@ type loop struct {
 	conns      int
 	generation uint32
 	ready      []*conn // stopped by the bound of their turn
+	resumed    []*conn // its memory, while the other is filled
 	wheel      wheel
 	gate       gate
 	pipes      pipes
@@ -47,7 +47,7 @@ type loop struct {
 
 // open makes the loop's own fds and begins to listen; close undoes it.
 func (l *loop) open() (err error) {
-	l.epoll, l.gate.reserve = -1, -1
+	l.epoll, l.gate = -1, newGate()
 	defer func() {
 		if err != nil {
 			l.close()
@@ -57,7 +57,7 @@ func (l *loop) open() (err error) {
 		return os.NewSyscallError("epoll_create1", err)
 	}
 	if !l.gate.refill() {
-		return fmt.Errorf("no file is left for the reserve: raise the limit of open files")
+		return errors.New("tcp: no files are left to begin with: raise the limit of open files")
 	}
 	wake := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(l.wake)}
 	if err := unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, l.wake, &wake); err != nil {
@@ -79,7 +79,7 @@ func (l *loop) close() {
 		}
 	}
 	l.pipes.close()
-	l.gate.spend()
+	l.gate.close()
 	if l.epoll >= 0 {
 		_ = unix.Close(l.epoll)
 	}
@@ -141,11 +141,13 @@ func (l *loop) queue(c *conn) {
 
 func (l *loop) resume() {
 	waiting := l.ready
-	l.ready = nil
+	l.ready = l.resumed[:0]
 	for _, c := range waiting {
 		c.queued = false
 		l.serve(c)
 	}
+	clear(waiting)
+	l.resumed = waiting
 }
 
 // timeout is how long epoll may wait, in milliseconds; -1 is for ever.
@@ -157,6 +159,7 @@ func (l *loop) timeout() int {
 	if wait == never {
 		return -1
 	}
+	wait = min(wait, time.Hour) // epoll_wait counts milliseconds in 32 bits
 	return int((wait + time.Millisecond - 1) / time.Millisecond)
 }
 

@@ -2,6 +2,7 @@ package tcp
 
 import (
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,6 +17,8 @@ const (
 	// pipes of this size; the loops share it with the rest of the host.
 	pipesMost = 128 // a loop's, in use and spare
 	pipesKept = 16  // spare
+
+	pipeRetry = time.Second // after the kernel refused one
 )
 
 // buffer holds what one end has sent and the other has not taken yet.
@@ -41,12 +44,13 @@ type pipe struct {
 
 // pipes lends pipes to the ways of one loop.
 type pipes struct {
-	spare []*pipe
-	lent  int
+	spare  []*pipe
+	lent   int
+	barred time.Duration // no new one before this moment: asking in vain costs more than a copy
 }
 
 // borrow returns an empty pipe, or nil where the bound or the kernel allows no more.
-func (p *pipes) borrow() *pipe {
+func (p *pipes) borrow(now time.Duration) *pipe {
 	if p.lent >= pipesMost {
 		return nil
 	}
@@ -56,10 +60,15 @@ func (p *pipes) borrow() *pipe {
 		p.lent++
 		return lent
 	}
-	made := newPipe()
-	if made != nil {
-		p.lent++
+	if now < p.barred {
+		return nil
 	}
+	made := newPipe()
+	if made == nil {
+		p.barred = now + pipeRetry
+		return nil
+	}
+	p.lent++
 	return made
 }
 
@@ -95,6 +104,7 @@ func (p *pipe) close() {
 	_ = unix.Close(p.write)
 }
 
+// close closes the spare ones.
 func (p *pipes) close() {
 	for _, spare := range p.spare {
 		spare.close()

@@ -9,12 +9,12 @@ import (
 func TestPipesAreUsedAgain(t *testing.T) {
 	var p pipes
 	defer p.close()
-	first := p.borrow()
+	first := p.borrow(0)
 	if first == nil {
 		t.Skip("the kernel gives no pipe of this size")
 	}
 	p.giveBack(first)
-	if again := p.borrow(); again != first {
+	if again := p.borrow(0); again != first {
 		t.Error("an empty pipe was not used again")
 	}
 	p.giveBack(first)
@@ -24,7 +24,7 @@ func TestPipesAreUsedAgain(t *testing.T) {
 func TestPipeWithBytesIsClosed(t *testing.T) {
 	var p pipes
 	defer p.close()
-	dirty := p.borrow()
+	dirty := p.borrow(0)
 	if dirty == nil {
 		t.Skip("the kernel gives no pipe of this size")
 	}
@@ -44,7 +44,18 @@ func TestPipeWithBytesIsClosed(t *testing.T) {
 
 func TestPipesAreBounded(t *testing.T) {
 	p := pipes{lent: pipesMost}
-	if p.borrow() != nil {
+	if p.borrow(0) != nil {
 		t.Error("one pipe more than the bound")
+	}
+}
+
+func TestRefusedPipeIsNotAskedForAtOnce(t *testing.T) {
+	p := pipes{barred: pipeRetry}
+	defer p.close()
+	if p.borrow(pipeRetry-1) != nil {
+		t.Error("a pipe was made while the kernel is thought to refuse")
+	}
+	if again := p.borrow(pipeRetry); again != nil {
+		p.giveBack(again)
 	}
 }

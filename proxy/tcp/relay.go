@@ -54,7 +54,7 @@ func (l *loop) move(c *conn, d route.Direction) {
 		l.settle(w)
 	}
 	if w.pipe == nil && w.streak >= bulkStreak {
-		w.pipe = l.pipes.borrow()
+		w.pipe = l.pipes.borrow(l.now)
 	}
 	if w.pipe != nil {
 		l.fill(c, d)

@@ -68,11 +68,14 @@ func bind(fd int, source netip.Addr) error {
 	return unix.Bind(fd, sockaddr(netip.AddrPortFrom(source, 0)))
 }
 
-func socket(to netip.Addr) (int, error) {
-	family := unix.AF_INET6
-	if to.Is4() {
-		family = unix.AF_INET
+func family(a netip.Addr) int {
+	if a.Is4() {
+		return unix.AF_INET
 	}
+	return unix.AF_INET6
+}
+
+func socket(family int) (int, error) {
 	return unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
 }
 

@@ -36,7 +36,7 @@ func (w *wheel) set(t *timer, at time.Duration) {
 	if at == never {
 		return
 	}
-	t.due = max(w.past+1, int64((at+tick-1)/tick))
+	t.due = max(w.past+1, int64((at-1)/tick)+1)
 	head := &w.heads[t.due%spokes]
 	t.next = *head
 	if t.next != nil {
