@@ -70,13 +70,15 @@ struct binding {
 	enum verdict denied;  /* what the others get */
 	__u32 sources; /* a list's number; 0 allows everyone */
 	__u32 counter;
+	__u8 route[64]; /* for the next process, which finds its counters by the name */
 };
 
 struct counters {
 	__u64 verdicts[VERDICTS];
 };
 
-/* Sizes marked "user space" are set before loading. */
+/* How many tables have served: the odd and the even ones have a half of each map.
+ * Sizes marked "user space" are set before loading. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -174,15 +176,16 @@ static __always_inline void read_packet(struct packet *p, const volatile struct 
 static __always_inline const struct policy *find_policy(const struct packet *p)
 {
 	__u32 zero = 0;
-	const __u32 *current = bpf_map_lookup_elem(&generation, &zero);
+	const __u32 *tables = bpf_map_lookup_elem(&generation, &zero);
 
-	if (!current)
+	if (!tables)
 		return NULL;
+	__u32 current = *tables & 1;
 	if (p->family == AF_INET) {
-		struct prefix_v4 key = { 64, *current, p->dst_v4 };
+		struct prefix_v4 key = { 64, current, p->dst_v4 };
 		return bpf_map_lookup_elem(&prefixes_v4, &key);
 	}
-	struct prefix_v6 key = { 160, *current, { p->dst_v6[0], p->dst_v6[1], p->dst_v6[2], p->dst_v6[3] } };
+	struct prefix_v6 key = { 160, current, { p->dst_v6[0], p->dst_v6[1], p->dst_v6[2], p->dst_v6[3] } };
 	return bpf_map_lookup_elem(&prefixes_v6, &key);
 }
 

@@ -19,6 +19,7 @@ type SteerBinding struct {
 	Denied  SteerVerdict
 	Sources uint32
 	Counter uint32
+	Route   [64]uint8
 }
 
 type SteerCounters struct {

@@ -38,6 +38,9 @@ func (h half) fill(table *Table, counters map[string]uint32) error {
 // arrays keep what they had: nothing leads there.
 func (h half) erase(table *Table) error {
 	m := h.maps
+	if table == unknown {
+		return h.sweep()
+	}
 	return errors.Join(
 		remove(m.PrefixesV6, h.v6Entries(table)),
 		remove(m.PrefixesV4, h.v4Entries(table)),
@@ -48,10 +51,10 @@ func (h half) erase(table *Table) error {
 // fits says what to do when table is larger than the maps, whose sizes cannot change.
 func (h half) fits(table *Table) error {
 	if n := len(table.intervals); n > int(h.intervals) {
-		return fmt.Errorf("the routes make %d port intervals and the running program has room for %d: restart it", n, h.intervals)
+		return fmt.Errorf("the routes make %d port intervals and the running program has room for %d: restart it, after `anyport unload` where steering.pin is set", n, h.intervals)
 	}
 	if n := len(table.bindings); n > int(h.bindings) {
-		return fmt.Errorf("there are %d routes and the running program has room for %d: restart it", n-1, h.bindings-1)
+		return fmt.Errorf("there are %d routes and the running program has room for %d: restart it, after `anyport unload` where steering.pin is set", n-1, h.bindings-1)
 	}
 	return nil
 }
@@ -64,6 +67,7 @@ func (h half) bindingEntries(table *Table, counters map[string]uint32) iter.Seq2
 		for i, b := range table.bindings {
 			value := bpf.SteerBinding{Verdict: verdictCode(b.verdict)}
 			if b.route != nil {
+				copy(value.Route[:], b.route.Name)
 				value.Counter = counters[b.route.Name]
 				value.Denied = verdictCode(verdict(b.route.Denied))
 			}
@@ -73,6 +77,9 @@ func (h half) bindingEntries(table *Table, counters map[string]uint32) iter.Seq2
 			if !yield(h.firstBinding()+uint32(i), value) {
 				return
 			}
+		}
+		if n := uint32(len(table.bindings)); n < h.bindings { // the end, for those who read it back
+			yield(h.firstBinding()+n, bpf.SteerBinding{})
 		}
 	}
 }

@@ -53,6 +53,12 @@ func openHere(t testing.TB, cfg *config.Config) *Steering {
 		t.Fatal(err)
 	}
 	s, err := Open(withListen(cfg), table, discard)
+	return opened(t, s, err)
+}
+
+// opened closes s with the test.
+func opened(t testing.TB, s *Steering, err error) *Steering {
+	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -89,7 +89,7 @@ func TestNothingFallsThrough(t *testing.T) {
 		t.Errorf("udp, empty slot: %s", got)
 	}
 
-	if err := s.routes.close(); err != nil { // as Close begins
+	if err := s.routes.close(false); err != nil { // as Close begins
 		t.Fatal(err)
 	}
 	s.routes = nil

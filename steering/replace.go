@@ -16,6 +16,13 @@ import (
 func (s *Steering) Replace(cfg *config.Config, table *Table) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.closed() {
+		return errors.New("the steering is closed")
+	}
+	return s.replace(cfg, table)
+}
+
+func (s *Steering) replace(cfg *config.Config, table *Table) error {
 	if err := s.clean(); err != nil {
 		return err
 	}
@@ -31,7 +38,7 @@ func (s *Steering) Replace(cfg *config.Config, table *Table) error {
 	if err := s.swap(plan); err != nil {
 		return errors.Join(err, s.clean())
 	}
-	s.leftover, s.table, s.counters = s.table, table, counters
+	s.leftover, s.config, s.table, s.counters = s.table, cfg, table, counters
 	s.generation++
 	if err := s.clean(); err != nil { // the new table serves all the same
 		s.log.Warn("the old steering tables are still in the kernel", "error", err)
@@ -70,8 +77,8 @@ func (s *Steering) swap(plan plan) error {
 }
 
 // flip makes the half of generation the one that the program reads.
-func (s *Steering) flip(generation uint64) error {
-	if err := s.objects.Generation.Put(uint32(0), uint32(generation%2)); err != nil {
+func (s *Steering) flip(generation uint32) error {
+	if err := s.objects.Generation.Put(uint32(0), generation); err != nil {
 		return fmt.Errorf("flip the generation: %w", err)
 	}
 	return nil
@@ -90,7 +97,7 @@ func (s *Steering) clean() error {
 		return fmt.Errorf("erase a table that does not serve: %w", err)
 	}
 	s.leftover = nil
-	if s.table.drops() {
+	if s.table == unknown || s.table.drops() {
 		return nil
 	}
 	return s.sockets.close(holes...)

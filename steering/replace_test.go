@@ -149,8 +149,8 @@ func TestFits(t *testing.T) {
 		want string
 	}{
 		{half{intervals: 5, bindings: 3}, ""},
-		{half{intervals: 4, bindings: 3}, "the routes make 5 port intervals and the running program has room for 4: restart it"},
-		{half{intervals: 5, bindings: 2}, "there are 2 routes and the running program has room for 1: restart it"},
+		{half{intervals: 4, bindings: 3}, "the routes make 5 port intervals and the running program has room for 4: restart it, after `anyport unload` where steering.pin is set"},
+		{half{intervals: 5, bindings: 2}, "there are 2 routes and the running program has room for 1: restart it, after `anyport unload` where steering.pin is set"},
 	} {
 		got := ""
 		if err := test.half.fits(table); err != nil {

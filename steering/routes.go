@@ -37,8 +37,9 @@ func newLocalRoutes() (*localRoutes, error) {
 	return &localRoutes{handle: handle, lo: lo.Attrs().Index}, nil
 }
 
-// adopt takes over the routes that an earlier process left.
+// adopt takes over the routes that another process left, whichever there are.
 func (l *localRoutes) adopt() error {
+	l.mine = bart.Lite{}
 	return l.list(func(p netip.Prefix, ours bool) {
 		if ours {
 			l.mine.Insert(p)
@@ -128,13 +129,16 @@ func (l *localRoutes) route(p netip.Prefix) *netlink.Route {
 	}
 }
 
-// close removes the routes.
-func (l *localRoutes) close() error {
+// close removes the routes, unless they are to be kept.
+func (l *localRoutes) close(keep bool) error {
+	defer l.handle.Close()
+	if keep {
+		return nil
+	}
 	var errs []error
 	for _, c := range newPlan(&l.mine, &bart.Lite{}).before {
 		errs = append(errs, l.do(c))
 	}
-	l.handle.Close()
 	return errors.Join(errs...)
 }
 

@@ -24,9 +24,17 @@ var (
 	holes   = []bpf.SteerSlot{bpf.SteerSlotTCP_HOLE, bpf.SteerSlotUDP_HOLE}
 )
 
-// open opens one socket for each worker and protocol.
-func (s *sockets) open(cfg config.Listen, log *slog.Logger) error {
+// open takes the sockets that are in in, and opens one for each worker of the
+// protocols that none are there for.
+func (s *sockets) open(cfg config.Listen, in Inheritance, log *slog.Logger) error {
+	s.inherit(in)
 	for _, slot := range serving {
+		if n := len(s[slot]); n > 0 {
+			if n != cfg.Workers {
+				return fmt.Errorf("listen.workers is %d and there are %d %s sockets to go on with: a restart changes it", cfg.Workers, n, slotNames[slot])
+			}
+			continue
+		}
 		port := 0
 		for range cfg.Workers {
 			fd, err := listen(slot, cfg, port, log)
@@ -40,6 +48,14 @@ func (s *sockets) open(cfg config.Listen, log *slog.Logger) error {
 		}
 	}
 	return nil
+}
+
+func (s *sockets) inherit(in Inheritance) {
+	for slot := range s {
+		for fd, ok := in.take(socketName(slot, 0)); ok; fd, ok = in.take(socketName(slot, len(s[slot]))) {
+			s[slot] = append(s[slot], fd)
+		}
+	}
 }
 
 // openHoles opens the sockets that swallow what is to be dropped, if need be.

@@ -1,0 +1,116 @@
+package steering
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
+)
+
+// linkState is what is the matter with our link.
+type linkState string
+
+const (
+	linked    linkState = "attached"
+	detached  linkState = "detached" // or never there; such a link is of no more use
+	exchanged linkState = "given another program"
+	elsewhere linkState = "in another network namespace"
+)
+
+// judgeLink says what is the matter with a link of which the kernel tells info, when it
+// should have program in the namespace of that inode.
+func judgeLink(info *link.Info, program ebpf.ProgramID, inode uint64) linkState {
+	switch ns := info.NetNs(); {
+	case ns == nil || ns.NetnsInode == 0:
+		return detached
+	case uint64(ns.NetnsInode) != inode:
+		return elsewhere
+	case info.Program != program:
+		return exchanged
+	}
+	return linked
+}
+
+// attach has the program at work in the namespace, and returns what was the matter.
+func (s *Steering) attach() (linkState, error) {
+	state, err := s.linkState()
+	if err != nil {
+		return state, err
+	}
+	switch state {
+	case detached:
+		err = s.relink()
+	case exchanged:
+		err = s.link.Update(s.program)
+	case elsewhere:
+		return state, errors.New("the steering is attached to another network namespace: run anyport there")
+	}
+	if err != nil {
+		return state, fmt.Errorf("attach the steering program: %w", advise(err))
+	}
+	return state, nil
+}
+
+// linkState asks the kernel, which wants no capability for it.
+func (s *Steering) linkState() (linkState, error) {
+	if s.link == nil {
+		return detached, nil
+	}
+	info, err := s.link.Info()
+	if err != nil {
+		return "", fmt.Errorf("read about the link of the steering program: %w", err)
+	}
+	id, err := s.programID()
+	if err != nil {
+		return "", err
+	}
+	var ns unix.Stat_t
+	if err := unix.Fstat(int(s.netns.Fd()), &ns); err != nil {
+		return "", fmt.Errorf("read about this network namespace: %w", err)
+	}
+	return judgeLink(info, id, ns.Ino), nil
+}
+
+func (s *Steering) relink() error {
+	l, err := link.AttachNetNs(int(s.netns.Fd()), s.program)
+	if err != nil {
+		return err
+	}
+	err = s.closeLink()
+	s.link = l
+	return err
+}
+
+func (s *Steering) programID() (ebpf.ProgramID, error) {
+	info, err := s.program.Info()
+	if err != nil {
+		return 0, fmt.Errorf("id of the steering program: %w", err)
+	}
+	id, _ := info.ID()
+	return id, nil
+}
+
+// foreign returns the ids of the other sk_lookup programs of the namespace, none where
+// this process may not ask: that takes CAP_NET_ADMIN.
+func (s *Steering) foreign() ([]uint32, error) {
+	own, err := s.programID()
+	if err != nil {
+		return nil, err
+	}
+	result, err := link.QueryPrograms(link.QueryOptions{Target: int(s.netns.Fd()), Attach: ebpf.AttachSkLookup})
+	if errors.Is(err, unix.EPERM) || errors.Is(err, ebpf.ErrNotSupported) { // what its probe makes of EPERM
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list the sk_lookup programs: %w", err)
+	}
+	var ids []uint32
+	for _, p := range result.Programs {
+		if p.ID != own {
+			ids = append(ids, uint32(p.ID))
+		}
+	}
+	return ids, nil
+}

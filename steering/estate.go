@@ -1,0 +1,106 @@
+package steering
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+
+	"anyport/bpf"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"github.com/cilium/ebpf/rlimit"
+)
+
+// estate is what of a steering is in the kernel. It ends with the process, unless
+// another process has it too.
+type estate struct {
+	program *ebpf.Program
+	maps    map[string]*ebpf.Map // as steer.bpf.c names them
+	grace   *grace
+	link    *link.NetNsLink // keep: the kernel detaches the program with the last reference
+}
+
+// newEstate creates the maps, with room for twice what table needs and more, because
+// their sizes cannot change, and loads the program. The link is still missing.
+func newEstate(table *Table) (e estate, err error) {
+	if err := rlimit.RemoveMemlock(); err != nil {
+		return e, fmt.Errorf("lift RLIMIT_MEMLOCK (before Linux 5.11): %w", err)
+	}
+	spec, err := bpf.LoadSteer()
+	if err != nil {
+		return e, err
+	}
+	intervals, bindings := room(len(table.intervals), 1<<16), room(len(table.bindings), 1<<10)
+	spec.Maps[bpf.SteerMapIntervals].MaxEntries = 2 * intervals
+	spec.Maps[bpf.SteerMapBindings].MaxEntries = 2 * bindings
+	spec.Maps[bpf.SteerMapCounters].MaxEntries = 2 * bindings
+	c, err := ebpf.NewCollection(spec)
+	if err != nil {
+		return e, err
+	}
+	e.program, e.maps = c.Programs[bpf.SteerProgSteer], c.Maps
+	if e.grace, err = newGrace(); err != nil {
+		return estate{}, errors.Join(err, e.close())
+	}
+	return e, nil
+}
+
+// room returns twice n, but no less than least.
+func room(n, least int) uint32 { return uint32(max(2*n, least)) }
+
+// assign gives the program and maps by their fields, if they are those of this build:
+// the program to the instruction, the maps but for their sizes.
+func (e *estate) assign(to *bpf.SteerObjects) error {
+	spec, err := bpf.LoadSteer()
+	if err != nil {
+		return err
+	}
+	if err := e.compatible(spec); err != nil {
+		return err
+	}
+	c := ebpf.Collection{Programs: map[string]*ebpf.Program{bpf.SteerProgSteer: e.program}, Maps: maps.Clone(e.maps)}
+	return c.Assign(to)
+}
+
+func (e *estate) compatible(spec *ebpf.CollectionSpec) error {
+	info, err := e.program.Info()
+	if err != nil {
+		return fmt.Errorf("read about the steering program: %w", err)
+	}
+	if err := spec.Programs[bpf.SteerProgSteer].Compatible(info); err != nil {
+		return fmt.Errorf("the steering program is of another version: %w", err)
+	}
+	for name, m := range spec.Maps {
+		have, ok := e.maps[name]
+		if !ok {
+			return fmt.Errorf("the map %s is missing", name)
+		}
+		m.MaxEntries = have.MaxEntries()
+		if err := m.Compatible(have); err != nil {
+			return fmt.Errorf("the map %s is of another version: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// closeLink ends the steering, if nobody else has the link.
+func (e *estate) closeLink() error {
+	if e.link == nil {
+		return nil
+	}
+	err := e.link.Close()
+	e.link = nil
+	return err
+}
+
+// close closes everything. What was never there is no error.
+func (e *estate) close() error {
+	errs := []error{e.closeLink(), e.program.Close()}
+	for _, m := range e.maps {
+		errs = append(errs, m.Close())
+	}
+	e.grace.close()
+	*e = estate{}
+	return errors.Join(errs...)
+}

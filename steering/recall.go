@@ -1,0 +1,75 @@
+package steering
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+
+	"anyport/bpf"
+
+	"github.com/cilium/ebpf"
+)
+
+// unknown stands for the tables of another process.
+var unknown = new(Table)
+
+// recall learns from the maps what another process has put in service.
+func (s *Steering) recall() (err error) {
+	if err := s.objects.Generation.Lookup(uint32(0), &s.generation); err != nil {
+		return fmt.Errorf("read the generation: %w", err)
+	}
+	s.table, s.leftover = unknown, unknown
+	s.counters, err = s.half(s.generation).counters()
+	return err
+}
+
+// counters returns the numbers of the counters in h by the names of their routes.
+func (h half) counters() (map[string]uint32, error) {
+	numbers := make(map[string]uint32)
+	for i := uint32(1); i < h.bindings; i++ {
+		var b bpf.SteerBinding
+		if err := h.maps.Bindings.Lookup(h.firstBinding()+i, &b); err != nil {
+			return nil, fmt.Errorf("read the bindings: %w", err)
+		}
+		name, _, _ := bytes.Cut(b.Route[:], []byte{0})
+		if len(name) == 0 {
+			break
+		}
+		numbers[string(name)] = b.Counter
+	}
+	return numbers, nil
+}
+
+// sweep takes everything out of h, whatever it is.
+func (h half) sweep() error {
+	m, first := h.maps, h.firstBinding()
+	return errors.Join(
+		sweep[bpf.SteerPrefixV6, bpf.SteerPolicy](m.PrefixesV6, func(k bpf.SteerPrefixV6) bool { return k.Generation == h.generation }),
+		sweep[bpf.SteerPrefixV4, bpf.SteerPolicy](m.PrefixesV4, func(k bpf.SteerPrefixV4) bool { return k.Generation == h.generation }),
+		sweep[bpf.SteerSource, uint32](m.Sources, func(k bpf.SteerSource) bool { return first <= k.List && k.List < first+h.bindings }),
+	)
+}
+
+// sweep deletes the keys that are stale.
+func sweep[K, V any](m *ebpf.Map, stale func(K) bool) error {
+	var keys []K
+	var key K
+	err := m.NextKey(nil, &key)
+	for ; err == nil; err = m.NextKey(key, &key) {
+		if stale(key) {
+			keys = append(keys, key)
+		}
+	}
+	if !errors.Is(err, ebpf.ErrKeyNotExist) {
+		return fmt.Errorf("list the keys of %v: %w", m, err)
+	}
+	return remove(m, func(yield func(K, V) bool) {
+		var none V
+		for _, k := range slices.All(keys) {
+			if !yield(k, none) {
+				return
+			}
+		}
+	})
+}
