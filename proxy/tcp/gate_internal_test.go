@@ -2,6 +2,7 @@ package tcp
 
 import (
 	"log/slog"
+	"os"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -87,20 +88,22 @@ func loopAndListener(t *testing.T) (*loop, int) {
 }
 
 // knock leaves a client in the accept queue: a blocking connect is over once it is there.
-func knock(t *testing.T, listener int) {
+func knock(t *testing.T, listener int) (client *os.File) {
 	t.Helper()
 	name, err := unix.Getsockname(listener)
 	if err != nil {
 		t.Fatal(err)
 	}
-	client, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { unix.Close(client) })
-	if err := unix.Connect(client, name); err != nil {
+	client = os.NewFile(uintptr(fd), "client")
+	t.Cleanup(func() { client.Close() })
+	if err := unix.Connect(fd, name); err != nil {
 		t.Fatal(err)
 	}
+	return client
 }
 
 func events(t *testing.T, l *loop) int {

@@ -43,3 +43,28 @@ func TestShare(t *testing.T) {
 		}
 	}
 }
+
+// An event can outlive its conn in a batch, and must not reach the next owner of the slot.
+func TestDispatchTellsConnsApart(t *testing.T) {
+	c := &conn{state: over, generation: 2}
+	l := &loop{slots: []*conn{nil, c}}
+	for _, e := range []struct {
+		name       string
+		generation int32
+		slot       int32
+		heard      bool
+	}{
+		{"its own", 2, 1, true},
+		{"the slot's former owner's", 1, 1, false},
+		{"an ended conn's", 2, 0, false},
+	} {
+		c.ends[originEnd] = end{}
+		event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: e.slot<<1 | originEnd, Pad: e.generation}
+		if err := l.dispatch(&event); err != nil {
+			t.Fatal(err)
+		}
+		if heard := c.ends[originEnd].readable; heard != e.heard {
+			t.Errorf("%s event: heard is %v, want %v", e.name, heard, e.heard)
+		}
+	}
+}

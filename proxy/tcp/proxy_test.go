@@ -67,12 +67,16 @@ func serveTable(t *testing.T, routes route.Table, r *config.Route) *proxy {
 }
 
 func serveOn(t *testing.T, fd int, addr string, routes route.Table, r *config.Route) *proxy {
+	return serveUntil(t, context.Background(), fd, addr, routes, r)
+}
+
+func serveUntil(t *testing.T, ctx context.Context, fd int, addr string, routes route.Table, r *config.Route) *proxy {
 	const loops = 2
 	p := &proxy{t: t, addr: addr, records: make(chan route.Record, 1<<12), done: make(chan struct{})}
 	live := route.NewLive(loops)
 	live.Swap(routes, []*config.Route{r})
 	p.route = live.Set().Routes[0]
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, stop := context.WithCancel(ctx)
 	p.stop = stop
 	go func() {
 		defer close(p.done)

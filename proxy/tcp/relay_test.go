@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"sync"
@@ -201,6 +202,20 @@ func TestUrgentData(t *testing.T) {
 		}
 	}
 	p.ends(route.Closed)
+}
+
+// A conn can be older than Serve: what it sent stands in one queue, urgent data
+// within, and no event will tell of what is behind that.
+func TestUrgentDataSentBeforeServe(t *testing.T) {
+	tidy(t)
+	r := forward(origin(t, echo))
+	fd, addr := listen(t, netip.MustParseAddrPort("127.0.0.1:0"))
+	c := dial(t, addr)
+	say(t, c, "before")
+	urgent(t, c, "!")
+	say(t, c, "after")
+	serveOn(t, fd, addr, table{r}, r)
+	hear(t, c, "before!after")
 }
 
 func urgent(t *testing.T, c *net.TCPConn, text string) {

@@ -1,7 +1,6 @@
 package tcp_test
 
 import (
-	"net"
 	"testing"
 	"time"
 
@@ -37,7 +36,7 @@ func TestHalfCloseTimeout(t *testing.T) {
 	for _, clientFirst := range []bool{true, false} {
 		addr, conns := accepting(t)
 		r := forward(addr)
-		r.HalfClose = short
+		r.HalfClose, r.Idle = short, time.Hour // whose timer was set first
 		p := serve(t, r)
 		first, second := p.pair(conns)
 		if !clientFirst {
@@ -48,68 +47,4 @@ func TestHalfCloseTimeout(t *testing.T) {
 		hearRST(t, first)
 		p.ends(route.HalfCloseTimedOut)
 	}
-}
-
-// Drained conns live on to their end.
-func TestDrain(t *testing.T) {
-	addr, conns := accepting(t)
-	p := serve(t, forward(addr))
-	var pairs [][2]*net.TCPConn
-	for range 3 {
-		client, origin := p.pair(conns)
-		pairs = append(pairs, [2]*net.TCPConn{client, origin})
-	}
-	p.stop()
-	for _, pair := range pairs {
-		say(t, pair[0], "still here")
-		hear(t, pair[1], "still here")
-		pair[1].CloseWrite()
-		hearFIN(t, pair[0])
-		pair[0].Close()
-		p.ends(route.Closed)
-	}
-	<-p.done
-}
-
-// The clients in the accept queue were told by the kernel that they are connected.
-func TestDrainServesTheAcceptQueue(t *testing.T) {
-	p := serve(t, forward(origin(t, echo)))
-	var clients []*net.TCPConn
-	for range 200 {
-		clients = append(clients, p.dial())
-	}
-	p.stop()
-	for _, c := range clients {
-		say(t, c, "hello")
-		hear(t, c, "hello")
-		c.Close()
-	}
-	<-p.done
-	if n := len(p.records); n != len(clients) {
-		t.Errorf("%d conns were served, want %d", n, len(clients))
-	}
-}
-
-func TestDrainTimeout(t *testing.T) {
-	addr, conns := accepting(t)
-	r := forward(addr)
-	r.Drain = short
-	p := serve(t, r)
-	client, origin := p.pair(conns)
-	p.stop()
-	hearRST(t, client)
-	hearRST(t, origin)
-	p.ends(route.DrainTimedOut)
-	<-p.done
-}
-
-func TestDrainTimeoutWhileDialling(t *testing.T) {
-	r := forward(silent(t))
-	r.Drain = short
-	p := serve(t, r)
-	c := p.dial()
-	p.stop()
-	hearRST(t, c)
-	p.ends(route.DrainTimedOut)
-	<-p.done
 }
