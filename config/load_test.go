@@ -79,7 +79,7 @@ func everyKeyWant(path string) *Config {
 	return &Config{
 		Path:     path,
 		Listen:   Listen{Workers: 4, TCPBacklog: 128, UDPReceiveBuffer: 1_000_000},
-		Steering: Steering{User: "anyport", Unmatched: Drop, AllowLoopback: true, ShadowListeners: true},
+		Steering: Steering{User: "anyport", Pin: "/sys/fs/bpf/anyport", Unmatched: Drop, AllowLoopback: true, ShadowListeners: true},
 		Log:      Log{Level: slog.LevelWarn, Format: "json", Access: "stderr"},
 		Routes: []*Route{{
 			Name: "web", Line: 26,

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"time"
@@ -21,10 +22,10 @@ func readSteering(t *table) Steering {
 	s := Steering{ManageRoutes: true, Unmatched: Refuse}
 	set(t, "manage_routes", &s.ManageRoutes, boolean)
 	set(t, "user", &s.User, userName)
+	set(t, "pin", &s.Pin, pinPath)
 	set(t, "unmatched", &s.Unmatched, oneOf(Refuse, Drop, Pass))
 	set(t, "allow_loopback", &s.AllowLoopback, boolean)
 	set(t, "shadow_listeners", &s.ShadowListeners, boolean)
-	checkUnsupported(t)
 	t.done()
 	return s
 }
@@ -78,6 +79,20 @@ func userName(value any) (string, error) {
 		err = fmt.Errorf(`%s is not the name of a user: write one such as "anyport", a number, or "" to stay`, show(value))
 	}
 	return name, err
+}
+
+// pinPath reads the path of a directory. A bpffs knows no names with a dot.
+func pinPath(value any) (string, error) {
+	path, err := text(value)
+	switch {
+	case err != nil || path == "":
+		return "", err
+	case !filepath.IsAbs(path):
+		return "", fmt.Errorf(`%s is not an absolute path: begin it with a slash, or write "" for none`, show(value))
+	case strings.Contains(filepath.Base(path), "."):
+		return "", fmt.Errorf("%s has a dot in its last name, which a bpffs does not take: leave it out", show(value))
+	}
+	return filepath.Clean(path), nil
 }
 
 // socketPath reads a path that fits sockaddr_un (unix(7): 108 bytes with the final

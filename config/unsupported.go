@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"net/netip"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"time"
@@ -16,7 +15,6 @@ var unsupported = []struct {
 	table, key string
 	check      func(t *table, key string)
 }{
-	{"steering", "pin", unless("", absolutePath)},
 	{"admin", "http", unless("", hostPort)},
 	{"route", "new_conns_per_second", unless(0, count)},
 	{"route", "on_all_down", unless("try", oneOf("try", "refuse"))},
@@ -83,14 +81,6 @@ func checkName(t *table, key string, o Origin) {
 	if o.Host != "" {
 		t.fault(key, "%q is a DNS name, %s, or write its address", o.Text, notYet)
 	}
-}
-
-func absolutePath(value any) (string, error) {
-	path, err := text(value)
-	if err == nil && path != "" && !filepath.IsAbs(path) {
-		err = fmt.Errorf(`%s is not an absolute path: begin it with a slash, or write "" for none`, show(value))
-	}
-	return path, err
 }
 
 func hostPort(value any) (string, error) {

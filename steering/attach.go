@@ -19,6 +19,8 @@ const (
 	elsewhere linkState = "in another network namespace"
 )
 
+var errElsewhere = errors.New("the steering that is there already serves another network namespace: run anyport in that one, or name another directory in steering.pin")
+
 // judgeLink says what is the matter with a link of which the kernel tells info, when it
 // should have program in the namespace of that inode.
 func judgeLink(info *link.Info, program ebpf.ProgramID, inode uint64) linkState {
@@ -45,7 +47,7 @@ func (s *Steering) attach() (linkState, error) {
 	case exchanged:
 		err = s.link.Update(s.program)
 	case elsewhere:
-		return state, errors.New("the steering is attached to another network namespace: run anyport there")
+		return state, errElsewhere
 	}
 	if err != nil {
 		return state, fmt.Errorf("attach the steering program: %w", advise(err))
@@ -73,6 +75,7 @@ func (s *Steering) linkState() (linkState, error) {
 	return judgeLink(info, id, ns.Ino), nil
 }
 
+// relink attaches the program by a new link.
 func (s *Steering) relink() error {
 	l, err := link.AttachNetNs(int(s.netns.Fd()), s.program)
 	if err != nil {
@@ -80,10 +83,17 @@ func (s *Steering) relink() error {
 	}
 	err = s.closeLink()
 	s.link = l
+	if s.pins != nil && s.pins.kept {
+		err = errors.Join(err, s.pins.saveLink(l))
+	}
 	return err
 }
 
+// programID is 0 where there is no program.
 func (s *Steering) programID() (ebpf.ProgramID, error) {
+	if s.program == nil {
+		return 0, nil
+	}
 	info, err := s.program.Info()
 	if err != nil {
 		return 0, fmt.Errorf("id of the steering program: %w", err)

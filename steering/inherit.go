@@ -3,15 +3,10 @@ package steering
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
-	"os"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
-
-	"anyport/config"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -30,6 +25,7 @@ const (
 	fdMap        = "map/"
 	fdGrace      = "grace/outer"
 	fdGraceInner = "grace/inner"
+	fdPins       = "pins"
 )
 
 // Handover returns what another process needs to go on where this one leaves. The
@@ -44,6 +40,9 @@ func (s *Steering) Handover() Inheritance {
 	}
 	in[fdProgram], in[fdLink] = s.program.FD(), s.link.FD()
 	in[fdGrace], in[fdGraceInner] = s.grace.outer.FD(), s.grace.inner.FD()
+	if s.pins != nil {
+		in[fdPins] = int(s.pins.lock.Fd())
+	}
 	for name, m := range s.maps {
 		in[fdMap+name] = m.FD()
 	}
@@ -56,98 +55,6 @@ func (s *Steering) Handover() Inheritance {
 }
 
 func socketName(slot, i int) string { return slotNames[slot] + "/" + strconv.Itoa(i) }
-
-// Inherit opens the steering with what another process gave, and opens what is not in
-// there anew. It owns the descriptors, on error too. At no moment is anything refused
-// that the tables before and after both serve.
-//
-// With the program in it, Inherit makes no maps and loads nothing, and does with fewer
-// privileges than Open; the program must be of the same build. Until the giver has
-// called Release, leave with Release too: Close would end the steering of both.
-func Inherit(cfg *config.Config, table *Table, in Inheritance, log *slog.Logger) (*Steering, error) {
-	s := &Steering{log: log}
-	if err := errors.Join(s.open(cfg, table, in), in.close()); err != nil {
-		return nil, errors.Join(err, s.Close())
-	}
-	s.outlives = false
-	return s, nil
-}
-
-func (s *Steering) open(cfg *config.Config, table *Table, in Inheritance) (err error) {
-	runtime.LockOSThread() // the namespace is the thread's
-	defer runtime.UnlockOSThread()
-
-	if s.netns, err = os.Open("/proc/thread-self/ns/net"); err != nil {
-		return fmt.Errorf("open this network namespace: %w", err)
-	}
-	if err := s.openEstate(table, in); err != nil {
-		return err
-	}
-	if err := s.sockets.open(cfg.Listen, in, s.log); err != nil {
-		return err
-	}
-	if err := s.sockets.put(s.objects.Sockets, slices.Concat(serving, holes)...); err != nil {
-		return err
-	}
-	if _, err := s.attach(); err != nil {
-		return err
-	}
-	if err := s.openRoutes(); err != nil {
-		return err
-	}
-	return s.replace(cfg, table)
-}
-
-// openEstate takes what is in the kernel from in, or makes it.
-func (s *Steering) openEstate(table *Table, in Inheritance) (err error) {
-	if _, inherited := in[fdProgram]; inherited {
-		if err := s.inherit(in); err != nil {
-			return fmt.Errorf("inherit the steering: %w", err)
-		}
-		return nil
-	}
-	if err := checkPrivileges(); err != nil {
-		return err
-	}
-	if s.estate, err = newEstate(table); err != nil {
-		return fmt.Errorf("load the steering program: %w", advise(err))
-	}
-	s.table = new(Table)
-	return s.assign(&s.objects)
-}
-
-// inherit takes what is in the kernel from in.
-func (s *Steering) inherit(in Inheritance) (err error) {
-	s.outlives = true
-	if s.estate, err = in.estate(); err != nil {
-		return err
-	}
-	if err := s.assign(&s.objects); err != nil {
-		return err
-	}
-	return s.recall()
-}
-
-func (s *Steering) openRoutes() (err error) {
-	if s.routes, err = newLocalRoutes(); err != nil {
-		return err
-	}
-	return s.adoptRoutes()
-}
-
-// adoptRoutes takes over the local routes that another process left, unless a foreign
-// program is here, whose they may be.
-func (s *Steering) adoptRoutes() error {
-	others, err := s.foreign()
-	if err != nil {
-		return err
-	}
-	if len(others) > 0 {
-		s.log.Warn("other sk_lookup programs are attached here; a socket that one of them chooses wins", "programs", others)
-		return nil
-	}
-	return s.routes.adopt()
-}
 
 // Reclaim undoes a hand-over that came to nothing: whatever the other process has put
 // in service, the table of this one serves again.
@@ -170,23 +77,23 @@ func (s *Steering) Reclaim() error {
 // estate takes the program, its link and its maps out of in. On error it returns
 // what is to be closed.
 func (in Inheritance) estate() (e estate, err error) {
-	if e.program, err = adopt(in, fdProgram, ebpf.NewProgramFromFD); err != nil {
+	if e.program, err = object(in, fdProgram, ebpf.NewProgramFromFD); err != nil {
 		return e, err
 	}
-	if e.link, err = adopt(in, fdLink, netNsLink); err != nil {
+	if e.link, err = object(in, fdLink, netNsLink); err != nil {
 		return e, err
 	}
 	e.grace = new(grace)
-	if e.grace.outer, err = adopt(in, fdGrace, ebpf.NewMapFromFD); err != nil {
+	if e.grace.outer, err = object(in, fdGrace, ebpf.NewMapFromFD); err != nil {
 		return e, err
 	}
-	if e.grace.inner, err = adopt(in, fdGraceInner, ebpf.NewMapFromFD); err != nil {
+	if e.grace.inner, err = object(in, fdGraceInner, ebpf.NewMapFromFD); err != nil {
 		return e, err
 	}
 	e.maps = make(map[string]*ebpf.Map)
 	for _, name := range slices.Collect(maps.Keys(in)) {
 		if short, ok := strings.CutPrefix(name, fdMap); ok {
-			if e.maps[short], err = adopt(in, name, ebpf.NewMapFromFD); err != nil {
+			if e.maps[short], err = object(in, name, ebpf.NewMapFromFD); err != nil {
 				return e, err
 			}
 		}
@@ -199,22 +106,26 @@ func netNsLink(fd int) (*link.NetNsLink, error) {
 	if err != nil {
 		return nil, err
 	}
+	return asNetNsLink(l)
+}
+
+func asNetNsLink(l link.Link) (*link.NetNsLink, error) {
 	if l, ok := l.(*link.NetNsLink); ok {
 		return l, nil
 	}
 	return nil, errors.Join(errors.New("it is no link to a network namespace"), l.Close())
 }
 
-// adopt makes an object of the file descriptor of that name.
-func adopt[T any](in Inheritance, name string, from func(fd int) (T, error)) (object T, err error) {
+// object makes one of the file descriptor of that name.
+func object[T any](in Inheritance, name string, from func(fd int) (T, error)) (o T, err error) {
 	fd, ok := in.take(name)
 	if !ok {
-		return object, fmt.Errorf("%s is missing", name)
+		return o, fmt.Errorf("%s is missing", name)
 	}
-	if object, err = from(fd); err != nil {
-		return object, fmt.Errorf("%s: %w", name, err)
+	if o, err = from(fd); err != nil {
+		return o, fmt.Errorf("%s: %w", name, err)
 	}
-	return object, nil
+	return o, nil
 }
 
 // take returns the file descriptor of that name, which then is the caller's.

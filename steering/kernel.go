@@ -23,7 +23,8 @@ type Steering struct {
 	netns    *os.File
 	sockets  sockets
 	routes   *localRoutes
-	outlives bool // what is in the kernel has another owner besides this process
+	pins     *pins // nil: none
+	outlives bool  // the steering does not end with this process
 	log      *slog.Logger
 
 	mu         sync.Mutex
@@ -32,13 +33,6 @@ type Steering struct {
 	leftover   *Table            // what the idle half may hold; nil: it is empty
 	counters   map[string]uint32 // by route name
 	generation uint32            // how many tables have served; odd and even ones have a half each
-}
-
-// Open opens the sockets, loads the program, attaches it, puts table in service, and
-// makes the prefixes local. It needs CAP_BPF and CAP_NET_ADMIN. On error nothing
-// stays behind.
-func Open(cfg *config.Config, table *Table, log *slog.Logger) (*Steering, error) {
-	return Inherit(cfg, table, nil, log)
 }
 
 // TCP returns the listening sockets, one for each worker: non-blocking, for IPv4 and
@@ -72,6 +66,7 @@ func (s *Steering) Refuse(protocol config.Protocol) error {
 
 // Close ends the steering: first nothing arrives any more, then nothing is steered,
 // then the sockets go. In this order nothing falls through to the host's listeners.
+// A steering that is pinned stays, and refuses all that it would have steered.
 func (s *Steering) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -96,11 +91,11 @@ func (s *Steering) close(keep bool) error {
 	}
 	errs = append(errs, s.closeLink())
 	errs = append(errs, s.sockets.close(slices.Concat(serving, holes)...))
-	errs = append(errs, s.estate.close())
+	errs = append(errs, s.estate.close(), s.pins.close())
 	if s.netns != nil {
 		errs = append(errs, s.netns.Close())
 	}
-	s.estate, s.objects, s.netns, s.routes = estate{}, bpf.SteerObjects{}, nil, nil
+	s.objects, s.pins, s.netns, s.routes = bpf.SteerObjects{}, nil, nil, nil
 	return errors.Join(errs...)
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -206,9 +207,11 @@ func knockTCP(t *testing.T, s *Steering, dst netip.AddrPort) Verdict {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if fd, _, err := unix.Accept(s.TCP()[0]); err == nil {
-		unix.Close(fd)
-		return Steer
+	for _, listener := range s.TCP() {
+		if fd, _, err := unix.Accept(listener); err == nil {
+			unix.Close(fd)
+			return Steer
+		}
 	}
 	return Pass
 }
@@ -226,7 +229,7 @@ func knockUDP(t *testing.T, s *Steering, host int, dst netip.AddrPort) Verdict {
 		t.Fatal(err)
 	}
 	switch { // over loopback it is there before Write returns
-	case received(t, s.UDP()[0]):
+	case slices.ContainsFunc(s.UDP(), func(fd int) bool { return received(t, fd) }):
 		return Steer
 	case received(t, host):
 		return Pass

@@ -136,11 +136,14 @@ func (l *localRoutes) close(keep bool) error {
 		return nil
 	}
 	var errs []error
-	for _, c := range newPlan(&l.mine, &bart.Lite{}).before {
+	for _, c := range l.removal() {
 		errs = append(errs, l.do(c))
 	}
 	return errors.Join(errs...)
 }
+
+// removal is the changes that leave none of them.
+func (l *localRoutes) removal() []change { return newPlan(&l.mine, &bart.Lite{}).before }
 
 // prefixOf converts a prefix of package netlink.
 func prefixOf(n *net.IPNet) (netip.Prefix, bool) {

@@ -1,0 +1,367 @@
+package steering
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"io/fs"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"anyport/bpf"
+	"anyport/config"
+
+	"github.com/cilium/ebpf"
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+)
+
+// pinned is the config of all tests with pins.
+func pinned(dir string) *config.Config {
+	cfg := managed("192.0.2.0/24")
+	cfg.Steering.Pin = dir
+	return cfg
+}
+
+// TestKilled: what a killed process served is refused, on the address where a listener
+// of the host's own stands too; the next process goes on with it.
+func TestKilled(t *testing.T) {
+	inNamespace(t)
+	dir := filepath.Join(bpffs(t), "anyport")
+	host := hostListeners(t, 22)
+	dst := netip.MustParseAddrPort("192.0.2.1:22")
+	kill := serveInChild(t, dir)
+	checkModes(t, dir)
+	kill()
+
+	if got := knockTCP(t, new(Steering), dst); got != Refuse {
+		t.Errorf("tcp, after the kill: %s", got)
+	}
+	if got := knockUDP(t, new(Steering), host, dst); got != Refuse {
+		t.Errorf("udp, after the kill: %s", got)
+	}
+	s := openHere(t, pinned(dir))
+	if got := knockTCP(t, s, dst); got != Steer {
+		t.Errorf("tcp, after the restart: %s", got)
+	}
+	checkCounted(t, s, "all", Steer, 3)
+	status, err := s.Status()
+	if err != nil || !status.Attached || len(status.Foreign) > 0 || status.Generation != 2 {
+		t.Errorf("%+v, %v", status, err)
+	}
+}
+
+// serveInChild starts a process in the namespaces of this thread that serves pinned.
+func serveInChild(t *testing.T, dir string) (kill func()) {
+	t.Helper()
+	child := exec.Command(os.Args[0], "-test.run=^TestServePinned$")
+	child.Env = append(os.Environ(), "ANYPORT_TEST_PIN="+dir)
+	child.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	out, err := child.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	kill = func() {
+		child.Process.Kill()
+		child.Wait()
+	}
+	t.Cleanup(kill)
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "serving\n" {
+		rest, _ := io.ReadAll(out)
+		t.Fatalf("the child says %q, %v: %s", line, err, rest)
+	}
+	return kill
+}
+
+// TestServePinned is what serveInChild runs, until it is killed.
+func TestServePinned(t *testing.T) {
+	dir := os.Getenv("ANYPORT_TEST_PIN")
+	if dir == "" {
+		t.Skip("runs as the child of others")
+	}
+	openHere(t, pinned(dir))
+	os.Stdout.WriteString("serving\n")
+	select {}
+}
+
+// TestStopPinned: a steering that is pinned outlives an orderly stop, and refuses, until
+// it is unloaded; then nothing of it is left.
+func TestStopPinned(t *testing.T) {
+	inNamespace(t)
+	dir := filepath.Join(bpffs(t), "anyport")
+	local := []string{"127.0.0.0/8", "127.0.0.1/32", "::1/128"}
+	hostListeners(t, 80)
+	s := openHere(t, pinned(dir))
+	_, err := Unload(pinned(dir), discard)
+	checkError(t, "Unload beside a process", err, "still running")
+	if got := knockTCP(t, s, netip.MustParseAddrPort("192.0.2.1:80")); got != Steer {
+		t.Errorf("before the stop: %s", got)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	checkLocal(t, append(local, "192.0.2.0/24"))
+	if got := knockTCP(t, s, netip.MustParseAddrPort("192.0.2.1:80")); got != Refuse {
+		t.Errorf("after the stop: %s", got)
+	}
+
+	removed, err := Unload(pinned(dir), discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"route local 192.0.2.0/24 dev lo", filepath.Join(dir, "link"), filepath.Join(dir, "steer"), filepath.Join(dir, "sockets"), dir} {
+		if !slices.Contains(removed, want) {
+			t.Errorf("%s is not among the removed: %v", want, removed)
+		}
+	}
+	checkLocal(t, local)
+	checkGone(t, dir)
+	if removed, err := Unload(pinned(dir), discard); err != nil || len(removed) > 0 {
+		t.Errorf("the second time: %v, %v", removed, err)
+	}
+}
+
+// TestUnloadRoutes: without pins, what a killed process left is its routes.
+func TestUnloadRoutes(t *testing.T) {
+	inNamespace(t)
+	addLocal(t, "192.0.2.0/24", routeProtocol)
+	addLocal(t, "198.51.100.0/24", unix.RTPROT_STATIC)
+	removed, err := Unload(&config.Config{}, discard)
+	if diff := cmp.Diff([]string{"route local 192.0.2.0/24 dev lo"}, removed); diff != "" || err != nil {
+		t.Errorf("%v %s", err, diff)
+	}
+	openHere(t, managed("192.0.2.0/24"))
+	if removed, err := Unload(&config.Config{}, discard); err != nil || len(removed) > 0 {
+		t.Errorf("beside a process: %v, %v", removed, err)
+	}
+}
+
+// TestPinsRefused: what is not ours, of another version, or in use, is left as it is.
+func TestPinsRefused(t *testing.T) {
+	inNamespace(t)
+	root := bpffs(t)
+	foreign, err := ebpf.NewMap(&ebpf.MapSpec{Name: "foreign", Type: ebpf.Array, KeySize: 4, ValueSize: 4, MaxEntries: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer foreign.Close()
+	for _, test := range []struct {
+		name, want, unload string
+		spoil              func(t *testing.T, dir string)
+	}{
+		{"foreign", "other is not anyport's: there is no steering program with it: name another directory, or remove it", "is not anyport's", func(t *testing.T, dir string) {
+			mkdir(t, dir)
+			pin(t, foreign, filepath.Join(dir, "other"))
+		}},
+		{"foreignbeside", "other is not anyport's: the pinned program does not use this map", "is not anyport's", func(t *testing.T, dir string) {
+			leavePinned(t, dir)
+			pin(t, foreign, filepath.Join(dir, "other"))
+		}},
+		{"version", "the map bindings is missing: or remove it with: anyport unload", "", func(t *testing.T, dir string) {
+			leavePinned(t, dir)
+			if err := os.Remove(filepath.Join(dir, bpf.SteerMapBindings)); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"used", "still running", "still running", func(t *testing.T, dir string) { openHere(t, pinned(dir)) }},
+	} { // no subtests: their threads would be in other namespaces
+		dir := filepath.Join(root, test.name)
+		test.spoil(t, dir)
+		before := entries(t, dir)
+		s, err := Open(withListen(pinned(dir)), compile(t, pinned(dir).Routes...), discard)
+		if err == nil {
+			s.Close()
+		}
+		checkError(t, test.name+": Open", err, test.want)
+		if diff := cmp.Diff(before, entries(t, dir)); diff != "" {
+			t.Errorf("%s: Open left other pins: %s", test.name, diff)
+		}
+		_, err = Unload(pinned(dir), discard)
+		checkError(t, test.name+": Unload", err, test.unload)
+	}
+}
+
+// checkError wants an error with this text in it, or none for "".
+func checkError(t *testing.T, what string, err error, want string) {
+	t.Helper()
+	if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+		t.Errorf("%s: got %v, want %q", what, err, want)
+	}
+}
+
+// TestPinsHalfDone: what a crash left between the first pin and the last is replaced.
+func TestPinsHalfDone(t *testing.T) {
+	inNamespace(t)
+	dir := filepath.Join(bpffs(t), "anyport")
+	leavePinned(t, dir)
+	if err := os.Remove(filepath.Join(dir, pinLink)); err != nil {
+		t.Fatal(err)
+	}
+	s := openHere(t, pinned(dir))
+	if got := knockTCP(t, s, netip.MustParseAddrPort("192.0.2.1:80")); got != Steer {
+		t.Errorf("a served address: %s", got)
+	}
+	if !slices.Contains(entries(t, dir), pinLink) {
+		t.Error("the link is not pinned")
+	}
+}
+
+// TestPinsElsewhere: pins that serve another namespace are left alone.
+func TestPinsElsewhere(t *testing.T) {
+	inNamespace(t)
+	dir := filepath.Join(bpffs(t), "anyport")
+	leavePinned(t, dir)
+	there := entries(t, dir)
+	netns, err := os.Open("/proc/thread-self/ns/net") // or it would end now, and the link be detached
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer netns.Close()
+	inNamespace(t)
+	if _, err := Open(withListen(pinned(dir)), compile(t, pinned(dir).Routes...), discard); !errors.Is(err, errElsewhere) {
+		t.Errorf("Open: %v", err)
+	}
+	if _, err := Unload(pinned(dir), discard); !errors.Is(err, errElsewhere) {
+		t.Errorf("Unload: %v", err)
+	}
+	if diff := cmp.Diff(there, entries(t, dir)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestPinNowhere: a directory that can hold no pins is told from one that can.
+func TestPinNowhere(t *testing.T) {
+	inNamespace(t)
+	for _, dir := range []string{t.TempDir(), "/proc/none/anyport"} {
+		_, err := Open(withListen(pinned(dir)), compile(t, pinned(dir).Routes...), discard)
+		checkError(t, dir, err, "mount -t bpf bpf /sys/fs/bpf")
+	}
+	checkLocal(t, []string{"127.0.0.0/8", "127.0.0.1/32", "::1/128"})
+}
+
+// TestHandoverPinned: the pins go along, and stay with the next process.
+func TestHandoverPinned(t *testing.T) {
+	inNamespace(t)
+	dir := filepath.Join(bpffs(t), "anyport")
+	old := openHere(t, pinned(dir))
+	moved := pinned(filepath.Join(filepath.Dir(dir), "moved"))
+	_, err := Inherit(withListen(moved), compile(t, moved.Routes...), copies(t, old.Handover()), discard)
+	checkError(t, "with another directory", err, "the pins are in another directory")
+	next := inherit(t, pinned(dir), copies(t, old.Handover()))
+	if err := old.Release(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Unload(pinned(dir), discard); err == nil {
+		t.Error("Unload takes the pins of the next process")
+	}
+	if err := next.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Unload(pinned(dir), discard); err != nil {
+		t.Fatal(err)
+	}
+	checkGone(t, dir)
+}
+
+// bpffs mounts one, that only this thread sees.
+func bpffs(t *testing.T) string {
+	t.Helper()
+	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := unix.Mount("bpf", dir, "bpf", 0, ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
+	return dir
+}
+
+// leavePinned leaves what a process leaves that has stopped.
+func leavePinned(t *testing.T, dir string) {
+	t.Helper()
+	s, err := Open(withListen(pinned(dir)), compile(t, pinned(dir).Routes...), discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func pin(t *testing.T, m *ebpf.Map, path string) {
+	t.Helper()
+	copied, err := m.Clone() // which file a map has is written in it
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer copied.Close()
+	if err := copied.Pin(path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func mkdir(t *testing.T, dir string) {
+	t.Helper()
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func entries(t *testing.T, dir string) []string {
+	t.Helper()
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range list {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+// checkModes: only the owner may open the pins.
+func checkModes(t *testing.T, dir string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		want := fs.FileMode(0o600)
+		if e.IsDir() {
+			want = fs.ModeDir | 0o700
+		}
+		info, err := e.Info()
+		if err == nil && info.Mode() != want {
+			t.Errorf("%s has mode %v, want %v", path, info.Mode(), want)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// checkGone: neither directory nor program is there.
+func checkGone(t *testing.T, dir string) {
+	t.Helper()
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%s is still there (%v)", dir, err)
+	}
+	if programs, err := Programs(); err != nil || len(programs) > 0 {
+		t.Errorf("attached: %v, %v", programs, err)
+	}
+}
