@@ -14,7 +14,7 @@ import (
 // same share one copy, so that a million of them cost little more than their trie.
 // An error is a fault that config.Load reports better; no Table fails open for it.
 func Compile(cfg *config.Config) (*Table, error) {
-	c := compiler{table: &Table{}, policies: make(map[string]policy)}
+	c := compiler{table: newTable(), policies: make(map[string]policy)}
 	if err := c.bind(cfg); err != nil {
 		return nil, err
 	}

@@ -123,7 +123,7 @@ func (h half) sourceEntries(table *Table) iter.Seq2[bpf.SteerSource, uint32] {
 
 func (h half) v4Entries(table *Table) iter.Seq2[bpf.SteerPrefixV4, bpf.SteerPolicy] {
 	return func(yield func(bpf.SteerPrefixV4, bpf.SteerPolicy) bool) {
-		for p, policy := range table.prefixes.All4() {
+		for p, policy := range withGone(table.prefixes.All4(), table.gone.All4()) {
 			addr := p.Addr().As4()
 			key := bpf.SteerPrefixV4{
 				Prefixlen:  exact + uint32(p.Bits()),
@@ -139,13 +139,29 @@ func (h half) v4Entries(table *Table) iter.Seq2[bpf.SteerPrefixV4, bpf.SteerPoli
 
 func (h half) v6Entries(table *Table) iter.Seq2[bpf.SteerPrefixV6, bpf.SteerPolicy] {
 	return func(yield func(bpf.SteerPrefixV6, bpf.SteerPolicy) bool) {
-		for p, policy := range table.prefixes.All6() {
+		for p, policy := range withGone(table.prefixes.All6(), table.gone.All6()) {
 			key := bpf.SteerPrefixV6{
 				Prefixlen:  exact + uint32(p.Bits()),
 				Generation: h.generation,
 				Addr:       words(p.Addr()),
 			}
 			if !yield(key, h.policy(policy)) {
+				return
+			}
+		}
+	}
+}
+
+// withGone appends the prefixes that are gone, each with no interval, which refuses.
+func withGone(all iter.Seq2[netip.Prefix, policy], gone iter.Seq[netip.Prefix]) iter.Seq2[netip.Prefix, policy] {
+	return func(yield func(netip.Prefix, policy) bool) {
+		for p, v := range all {
+			if !yield(p, v) {
+				return
+			}
+		}
+		for p := range gone {
+			if !yield(p, policy{}) {
 				return
 			}
 		}

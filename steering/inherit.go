@@ -64,14 +64,13 @@ func (s *Steering) Reclaim() error {
 	if s.closed() {
 		return nil
 	}
-	table := s.table
 	if err := errors.Join(s.recall(), s.adoptRoutes()); err != nil {
 		return err
 	}
 	if err := s.sockets.put(s.objects.Sockets, slices.Concat(serving, holes)...); err != nil {
 		return err
 	}
-	return s.replace(s.config, table)
+	return s.replace(s.config, s.asked)
 }
 
 // estate takes the program, its link and its maps out of in. On error it returns

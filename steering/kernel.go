@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"slices"
 	"sync"
+	"time"
 
 	"anyport/bpf"
 	"anyport/config"
@@ -29,10 +31,12 @@ type Steering struct {
 
 	mu         sync.Mutex
 	config     *config.Config
-	table      *Table            // in service
-	leftover   *Table            // what the idle half may hold; nil: it is empty
-	counters   map[string]uint32 // by route name
-	generation uint32            // how many tables have served; odd and even ones have a half each
+	asked      *Table                     // what config says
+	gone       map[netip.Prefix]time.Time // prefixes that are still local, and until when
+	table      *Table                     // in service: asked, and gone
+	leftover   *Table                     // what the idle half may hold; nil: it is empty
+	counters   map[string]uint32          // by route name
+	generation uint32                     // how many tables have served; odd and even ones have a half each
 }
 
 // TCP returns the listening sockets, one for each worker: non-blocking, for IPv4 and

@@ -141,7 +141,7 @@ func (s *Steering) create(table *Table) (err error) {
 	if s.estate, err = newEstate(table); err != nil {
 		return fmt.Errorf("load the steering program: %w", advise(err))
 	}
-	s.table = new(Table)
+	s.table = newTable()
 	return s.assign(&s.objects)
 }
 

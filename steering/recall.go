@@ -12,7 +12,7 @@ import (
 )
 
 // unknown stands for the tables of another process.
-var unknown = new(Table)
+var unknown = newTable()
 
 // recall learns from the maps what another process has put in service.
 func (s *Steering) recall() (err error) {

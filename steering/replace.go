@@ -3,6 +3,8 @@ package steering
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"time"
 
 	"anyport/config"
 )
@@ -10,9 +12,11 @@ import (
 // Replace puts table in service. Every packet meets either the old table, whole, or
 // the new one. On error the old one serves on.
 //
-// A prefix is local only while the table in service steers it, for otherwise the
-// host's own listeners would answer on its addresses: what is no longer served stops
-// being local before the flip, what is newly served becomes local after it.
+// A prefix is local only while the table in service has it, for otherwise the host's
+// own listeners would answer on its addresses: what is no longer there stops being
+// local before the flip, what is new becomes local after it. What the table has no
+// more lingers for the drain_timeout of its routes: their conns live on, new ones are
+// refused.
 func (s *Steering) Replace(cfg *config.Config, table *Table) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -22,23 +26,29 @@ func (s *Steering) Replace(cfg *config.Config, table *Table) error {
 	return s.replace(cfg, table)
 }
 
-func (s *Steering) replace(cfg *config.Config, table *Table) error {
+func (s *Steering) replace(cfg *config.Config, asked *Table) error {
 	if err := s.clean(); err != nil {
 		return err
 	}
-	plan, err := s.routes.plan(cfg, table)
+	wanted, err := s.routes.wanted(cfg, asked)
 	if err != nil {
 		return err
+	}
+	gone := s.linger(cfg, wanted, time.Now())
+	table := asked.refusing(maps.Keys(gone))
+	for p := range gone {
+		wanted.Insert(p)
 	}
 	s.leftover = table
 	counters := numberCounters(s.counters, table)
 	if err := s.prepare(table, counters); err != nil {
 		return errors.Join(fmt.Errorf("fill the steering tables: %w", err), s.clean())
 	}
-	if err := s.swap(plan); err != nil {
+	if err := s.swap(newPlan(&s.routes.mine, wanted)); err != nil {
 		return errors.Join(err, s.clean())
 	}
-	s.leftover, s.config, s.table, s.counters = s.table, cfg, table, counters
+	s.leftover, s.table, s.counters = s.table, table, counters
+	s.config, s.asked, s.gone = cfg, asked, gone
 	s.generation++
 	if err := s.clean(); err != nil { // the new table serves all the same
 		s.log.Warn("the old steering tables are still in the kernel", "error", err)

@@ -47,22 +47,18 @@ func (l *localRoutes) adopt() error {
 	})
 }
 
-// plan compares the routes that are there with those that table needs.
-func (l *localRoutes) plan(cfg *config.Config, table *Table) (plan, error) {
-	wanted := new(bart.Lite)
-	if cfg.Steering.ManageRoutes {
-		var others bart.Lite
-		err := l.list(func(p netip.Prefix, ours bool) {
-			if !ours || !l.mine.Get(p) {
-				others.Insert(p)
-			}
-		})
-		if err != nil {
-			return plan{}, err
-		}
-		wanted = outermost(table, &others)
+// wanted returns the routes that table needs, besides those of others.
+func (l *localRoutes) wanted(cfg *config.Config, table *Table) (*bart.Lite, error) {
+	if !cfg.Steering.ManageRoutes {
+		return new(bart.Lite), nil
 	}
-	return newPlan(&l.mine, wanted), nil
+	var others bart.Lite
+	err := l.list(func(p netip.Prefix, ours bool) {
+		if !ours || !l.mine.Get(p) {
+			others.Insert(p)
+		}
+	})
+	return outermost(table, &others), err
 }
 
 // list calls add for every prefix of the table of local addresses.

@@ -25,7 +25,7 @@ func (s *Steering) Status() (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	status := Status{ProgramID: uint32(id), Attached: state == linked, Prefixes: s.table.Prefixes(), Generation: uint64(s.generation)}
+	status := Status{ProgramID: uint32(id), Attached: state == linked, Prefixes: s.asked.Prefixes(), Generation: uint64(s.generation)}
 	if status.Foreign, err = s.foreign(); err != nil {
 		return Status{}, err
 	}

@@ -30,10 +30,13 @@ const (
 // Table is the routes of one config, compiled. It never changes, so any number of
 // goroutines may read it.
 type Table struct {
-	prefixes  bart.Table[policy]
+	prefixes  *bart.Table[policy]
 	intervals []interval // every segment of every policy, end to end
 	bindings  []binding  // [0] is what no route takes; [i] is the i-th route of the file
+	gone      *bart.Lite // prefixes of an earlier table, around those above: they refuse
 }
+
+func newTable() *Table { return &Table{prefixes: new(bart.Table[policy]), gone: new(bart.Lite)} }
 
 // policy is the effective port maps of a prefix: its own rules laid over those of
 // the prefixes that cover it.
@@ -97,7 +100,10 @@ func (t *Table) Prefixes() int { return t.prefixes.Size() }
 // find returns the binding of dst, nil where no prefix holds it.
 func (t *Table) find(protocol config.Protocol, dst netip.AddrPort) *binding {
 	p, ok := t.prefixes.Lookup(dst.Addr().Unmap())
-	if !ok {
+	switch {
+	case !ok && t.gone.Lookup(dst.Addr().Unmap()):
+		return &binding{verdict: Refuse}
+	case !ok:
 		return nil
 	}
 	switch protocol {
