@@ -20,6 +20,10 @@ func (d *daemon) serve(ctx context.Context) error {
 	// The proxy is ended by drain, and then by its last conn.
 	go func() { served <- d.proxy.Serve(proxying, d.steering.TCP(), d.steering.UDP()) }()
 
+	watching, unwatch := context.WithCancel(context.Background())
+	defer unwatch()
+	go d.steering.Watch(watching) // ended by unwatch
+
 	if d.admin != nil {
 		server := &http.Server{Handler: d.handler(), ReadHeaderTimeout: adminTimeout}
 		defer server.Close()
