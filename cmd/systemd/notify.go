@@ -1,0 +1,72 @@
+// Package systemd tells the service manager how a process fares, and keeps file
+// descriptors with it: sd_notify(3), sd_listen_fds(3), and the store of
+// systemd.service(5), FileDescriptorStoreMax=.
+//
+// Where no manager listens, all of it does nothing.
+package systemd
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Notifier sends to the manager. The zero value has none to send to.
+type Notifier struct{ socket string }
+
+// FromEnvironment returns the Notifier of this process.
+func FromEnvironment() Notifier { return Notifier{socket: os.Getenv("NOTIFY_SOCKET")} }
+
+// Listens reports whether there is a manager to tell.
+func (n Notifier) Listens() bool { return n.socket != "" }
+
+// Ready says that the process serves, with one line about it for people.
+func (n Notifier) Ready(status string) error { return n.send(nil, "READY=1", "STATUS="+status) }
+
+// Reloading says that the process is about to reload; Ready ends it. The manager
+// tells by the time that it is not an answer to an earlier order.
+func (n Notifier) Reloading() error {
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
+		return os.NewSyscallError("clock_gettime", err)
+	}
+	return n.send(nil, "RELOADING=1", fmt.Sprintf("MONOTONIC_USEC=%d", now.Nano()/1000), "STATUS=reloading")
+}
+
+// Stopping says that the process is about to end, and what it waits for.
+func (n Notifier) Stopping(status string) error { return n.send(nil, "STOPPING=1", "STATUS="+status) }
+
+// MainPID says that another process is the service from now on.
+func (n Notifier) MainPID(pid int) error { return n.send(nil, fmt.Sprintf("MAINPID=%d", pid)) }
+
+// Store has the manager keep copies of fds under a name; [Stored] has them back in
+// the next process. Without FDPOLL=0 the manager would drop a socket that has an error.
+func (n Notifier) Store(name string, fds []int) error {
+	return n.send(fds, "FDSTORE=1", "FDNAME="+name, "FDPOLL=0")
+}
+
+// Forget has the manager close what it keeps under a name.
+func (n Notifier) Forget(name string) error { return n.send(nil, "FDSTOREREMOVE=1", "FDNAME="+name) }
+
+// send sends one datagram of NAME=value lines.
+func (n Notifier) send(fds []int, lines ...string) error {
+	if n.socket == "" {
+		return nil
+	}
+	socket, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return os.NewSyscallError("socket", err)
+	}
+	defer unix.Close(socket)
+	var rights []byte
+	if len(fds) > 0 {
+		rights = unix.UnixRights(fds...)
+	}
+	// A name that begins with @ is abstract, there as here.
+	if err := unix.Sendmsg(socket, []byte(strings.Join(lines, "\n")), rights, &unix.SockaddrUnix{Name: n.socket}, 0); err != nil {
+		return fmt.Errorf("tell the service manager: %w", os.NewSyscallError("sendmsg", err))
+	}
+	return nil
+}
