@@ -118,12 +118,8 @@ func TestWorkers(t *testing.T) {
 	inNamespace(t)
 	cfg := withListen(managed("192.0.2.0/24"))
 	cfg.Listen.Workers = 4
-	table := compile(t, cfg.Routes...)
-	s, err := Open(cfg, table, discard)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
+	s, err := Open(cfg, compile(t, cfg.Routes...), discard)
+	opened(t, s, err)
 	checkSockets(t, s, 4, 0)
 	for port := uint16(1); port <= 64; port++ {
 		conn, err := net.Dial("udp", netip.AddrPortFrom(netip.MustParseAddr("192.0.2.1"), port).String())

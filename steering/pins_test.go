@@ -14,10 +14,8 @@ import (
 	"syscall"
 	"testing"
 
-	"anyport/bpf"
 	"anyport/config"
 
-	"github.com/cilium/ebpf"
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 )
@@ -145,133 +143,6 @@ func TestUnloadRoutes(t *testing.T) {
 	}
 }
 
-// TestPinsRefused: what is not ours, of another version, or in use, is left as it is.
-func TestPinsRefused(t *testing.T) {
-	inNamespace(t)
-	root := bpffs(t)
-	foreign, err := ebpf.NewMap(&ebpf.MapSpec{Name: "foreign", Type: ebpf.Array, KeySize: 4, ValueSize: 4, MaxEntries: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer foreign.Close()
-	for _, test := range []struct {
-		name, want, unload string
-		spoil              func(t *testing.T, dir string)
-	}{
-		{"foreign", "other is not anyport's: there is no steering program with it: name another directory, or remove it", "is not anyport's", func(t *testing.T, dir string) {
-			mkdir(t, dir)
-			pin(t, foreign, filepath.Join(dir, "other"))
-		}},
-		{"foreignbeside", "other is not anyport's: the pinned program does not use this map", "is not anyport's", func(t *testing.T, dir string) {
-			leavePinned(t, dir)
-			pin(t, foreign, filepath.Join(dir, "other"))
-		}},
-		{"version", "the map bindings is missing: or remove it with: anyport unload", "", func(t *testing.T, dir string) {
-			leavePinned(t, dir)
-			if err := os.Remove(filepath.Join(dir, bpf.SteerMapBindings)); err != nil {
-				t.Fatal(err)
-			}
-		}},
-		{"used", "still running", "still running", func(t *testing.T, dir string) { openHere(t, pinned(dir)) }},
-	} { // no subtests: their threads would be in other namespaces
-		dir := filepath.Join(root, test.name)
-		test.spoil(t, dir)
-		before := entries(t, dir)
-		s, err := Open(withListen(pinned(dir)), compile(t, pinned(dir).Routes...), discard)
-		if err == nil {
-			s.Close()
-		}
-		checkError(t, test.name+": Open", err, test.want)
-		if diff := cmp.Diff(before, entries(t, dir)); diff != "" {
-			t.Errorf("%s: Open left other pins: %s", test.name, diff)
-		}
-		_, err = Unload(pinned(dir), discard)
-		checkError(t, test.name+": Unload", err, test.unload)
-	}
-}
-
-// checkError wants an error with this text in it, or none for "".
-func checkError(t *testing.T, what string, err error, want string) {
-	t.Helper()
-	if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
-		t.Errorf("%s: got %v, want %q", what, err, want)
-	}
-}
-
-// TestPinsHalfDone: what a crash left between the first pin and the last is replaced.
-func TestPinsHalfDone(t *testing.T) {
-	inNamespace(t)
-	dir := filepath.Join(bpffs(t), "anyport")
-	leavePinned(t, dir)
-	if err := os.Remove(filepath.Join(dir, pinLink)); err != nil {
-		t.Fatal(err)
-	}
-	s := openHere(t, pinned(dir))
-	if got := knockTCP(t, s, netip.MustParseAddrPort("192.0.2.1:80")); got != Steer {
-		t.Errorf("a served address: %s", got)
-	}
-	if !slices.Contains(entries(t, dir), pinLink) {
-		t.Error("the link is not pinned")
-	}
-}
-
-// TestPinsElsewhere: pins that serve another namespace are left alone.
-func TestPinsElsewhere(t *testing.T) {
-	inNamespace(t)
-	dir := filepath.Join(bpffs(t), "anyport")
-	leavePinned(t, dir)
-	there := entries(t, dir)
-	netns, err := os.Open("/proc/thread-self/ns/net") // or it would end now, and the link be detached
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer netns.Close()
-	inNamespace(t)
-	if _, err := Open(withListen(pinned(dir)), compile(t, pinned(dir).Routes...), discard); !errors.Is(err, errElsewhere) {
-		t.Errorf("Open: %v", err)
-	}
-	if _, err := Unload(pinned(dir), discard); !errors.Is(err, errElsewhere) {
-		t.Errorf("Unload: %v", err)
-	}
-	if diff := cmp.Diff(there, entries(t, dir)); diff != "" {
-		t.Error(diff)
-	}
-}
-
-// TestPinNowhere: a directory that can hold no pins is told from one that can.
-func TestPinNowhere(t *testing.T) {
-	inNamespace(t)
-	for _, dir := range []string{t.TempDir(), "/proc/none/anyport"} {
-		_, err := Open(withListen(pinned(dir)), compile(t, pinned(dir).Routes...), discard)
-		checkError(t, dir, err, "mount -t bpf bpf /sys/fs/bpf")
-	}
-	checkLocal(t, []string{"127.0.0.0/8", "127.0.0.1/32", "::1/128"})
-}
-
-// TestHandoverPinned: the pins go along, and stay with the next process.
-func TestHandoverPinned(t *testing.T) {
-	inNamespace(t)
-	dir := filepath.Join(bpffs(t), "anyport")
-	old := openHere(t, pinned(dir))
-	moved := pinned(filepath.Join(filepath.Dir(dir), "moved"))
-	_, err := Inherit(withListen(moved), compile(t, moved.Routes...), copies(t, old.Handover()), discard)
-	checkError(t, "with another directory", err, "the pins are in another directory")
-	next := inherit(t, pinned(dir), copies(t, old.Handover()))
-	if err := old.Release(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Unload(pinned(dir), discard); err == nil {
-		t.Error("Unload takes the pins of the next process")
-	}
-	if err := next.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Unload(pinned(dir), discard); err != nil {
-		t.Fatal(err)
-	}
-	checkGone(t, dir)
-}
-
 // bpffs mounts one, that only this thread sees.
 func bpffs(t *testing.T) string {
 	t.Helper()
@@ -299,38 +170,6 @@ func leavePinned(t *testing.T, dir string) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-}
-
-func pin(t *testing.T, m *ebpf.Map, path string) {
-	t.Helper()
-	copied, err := m.Clone() // which file a map has is written in it
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer copied.Close()
-	if err := copied.Pin(path); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func mkdir(t *testing.T, dir string) {
-	t.Helper()
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func entries(t *testing.T, dir string) []string {
-	t.Helper()
-	list, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for _, e := range list {
-		names = append(names, e.Name())
-	}
-	return names
 }
 
 // checkModes: only the owner may open the pins.
@@ -363,5 +202,13 @@ func checkGone(t *testing.T, dir string) {
 	}
 	if programs, err := Programs(); err != nil || len(programs) > 0 {
 		t.Errorf("attached: %v, %v", programs, err)
+	}
+}
+
+// checkError wants an error with this text in it, or none for "".
+func checkError(t *testing.T, what string, err error, want string) {
+	t.Helper()
+	if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+		t.Errorf("%s: got %v, want %q", what, err, want)
 	}
 }
