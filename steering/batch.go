@@ -41,6 +41,38 @@ func remove[K, V any](m *ebpf.Map, entries iter.Seq2[K, V]) error {
 	})
 }
 
+// eachKey calls do with every key.
+func eachKey[K, V any](m *ebpf.Map, do func(K)) error {
+	keys, values := make([]K, batch), make([]V, batch)
+	var cursor ebpf.MapBatchCursor
+	for {
+		n, err := m.BatchLookup(&cursor, keys, values, nil)
+		for _, k := range keys[:n] {
+			do(k)
+		}
+		switch {
+		case errors.Is(err, ebpf.ErrKeyNotExist): // that was all
+			return nil
+		case errors.Is(err, ebpf.ErrNotSupported): // tries: since Linux 5.13
+			return eachKeySingly(m, do)
+		case err != nil:
+			return err
+		}
+	}
+}
+
+func eachKeySingly[K any](m *ebpf.Map, do func(K)) error {
+	var key K
+	err := m.NextKey(nil, &key)
+	for ; err == nil; err = m.NextKey(key, &key) {
+		do(key)
+	}
+	if errors.Is(err, ebpf.ErrKeyNotExist) {
+		return nil
+	}
+	return err
+}
+
 // inBatches calls do with up to batch entries at a time.
 func inBatches[K, V any](entries iter.Seq2[K, V], do func([]K, []V) error) error {
 	keys, values := make([]K, 0, batch), make([]V, 0, batch)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"slices"
 
 	"anyport/bpf"
 
@@ -54,19 +53,17 @@ func (h half) sweep() error {
 // sweep deletes the keys that are stale.
 func sweep[K, V any](m *ebpf.Map, stale func(K) bool) error {
 	var keys []K
-	var key K
-	err := m.NextKey(nil, &key)
-	for ; err == nil; err = m.NextKey(key, &key) {
-		if stale(key) {
-			keys = append(keys, key)
+	err := eachKey[K, V](m, func(k K) {
+		if stale(k) {
+			keys = append(keys, k)
 		}
-	}
-	if !errors.Is(err, ebpf.ErrKeyNotExist) {
+	})
+	if err != nil {
 		return fmt.Errorf("list the keys of %v: %w", m, err)
 	}
 	return remove(m, func(yield func(K, V) bool) {
 		var none V
-		for _, k := range slices.All(keys) {
+		for _, k := range keys {
 			if !yield(k, none) {
 				return
 			}

@@ -50,6 +50,9 @@ func (s *Steering) replace(cfg *config.Config, asked *Table) error {
 	s.leftover, s.table, s.counters = s.table, table, counters
 	s.config, s.asked, s.gone = cfg, asked, gone
 	s.generation++
+	if s.leftover == unknown { // to search for what is in it takes seconds: Watch has time
+		return nil
+	}
 	if err := s.clean(); err != nil { // the new table serves all the same
 		s.log.Warn("the old steering tables are still in the kernel", "error", err)
 	}

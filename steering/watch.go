@@ -10,9 +10,10 @@ import (
 // when it happens, and asking it costs a microsecond.
 const watchInterval = time.Second
 
-// Watch attaches the program again when somebody else has detached it, and gives up the
-// prefixes that have lingered long enough, until ctx ends. It returns nil: what it
-// cannot mend it logs, and tries again.
+// Watch attaches the program again when somebody else has detached it, gives up the
+// prefixes that have lingered long enough, and takes old tables out of the kernel that
+// are still there, until ctx ends. It returns nil: what it cannot do it logs, and
+// tries again.
 func (s *Steering) Watch(ctx context.Context) error {
 	ticker := time.NewTicker(watchInterval)
 	defer ticker.Stop()
@@ -45,5 +46,5 @@ func (s *Steering) tend(now time.Time) error {
 	if err == nil && state != linked {
 		s.log.Error("somebody else has touched the link of the steering program: it is attached again", "it_was", state)
 	}
-	return errors.Join(err, s.expire(now))
+	return errors.Join(err, s.clean(), s.expire(now))
 }
