@@ -130,7 +130,11 @@ func (s *Steering) adopt() (err error) {
 			return advise(err)
 		}
 	}
-	return s.recall()
+	if err := s.recall(); err != nil {
+		return err
+	}
+	s.log.Info("going on with the steering of another process", "tables_before", s.generation)
+	return nil
 }
 
 // create makes an estate.
