@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -35,16 +36,19 @@ func (n Notifier) Reloading() error {
 	return n.send(nil, "RELOADING=1", fmt.Sprintf("MONOTONIC_USEC=%d", now.Nano()/1000), "STATUS=reloading")
 }
 
-// Stopping says that the process is about to end, and what it waits for.
-func (n Notifier) Stopping(status string) error { return n.send(nil, "STOPPING=1", "STATUS="+status) }
+// Stopping says that the process is about to end, what it waits for, and for how long
+// at most: the manager shall not kill it before.
+func (n Notifier) Stopping(status string, limit time.Duration) error {
+	return n.send(nil, "STOPPING=1", "STATUS="+status, fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", limit.Microseconds()))
+}
 
 // MainPID says that another process is the service from now on.
 func (n Notifier) MainPID(pid int) error { return n.send(nil, fmt.Sprintf("MAINPID=%d", pid)) }
 
-// Store has the manager keep copies of fds under a name; [Stored] has them back in
-// the next process. Without FDPOLL=0 the manager would drop a socket that has an error.
-func (n Notifier) Store(name string, fds []int) error {
-	return n.send(fds, "FDSTORE=1", "FDNAME="+name, "FDPOLL=0")
+// Store has the manager keep a copy of fd under a name; [Stored] has it back in the next
+// process. Without FDPOLL=0 the manager would drop a socket that has an error.
+func (n Notifier) Store(name string, fd int) error {
+	return n.send([]int{fd}, "FDSTORE=1", "FDNAME="+name, "FDPOLL=0")
 }
 
 // Forget has the manager close what it keeps under a name.

@@ -11,10 +11,13 @@ import (
 // firstFD is SD_LISTEN_FDS_START.
 const firstFD = 3
 
+// mostFDs bounds what the environment makes us believe.
+const mostFDs = 1 << 16
+
 // Stored takes over the file descriptors that the manager hands to this process, by
-// name, with close-on-exec set. It may be called once: the environment that tells of
-// them is removed, lest a child take them for its own.
-func Stored() map[string][]int {
+// name, with close-on-exec set; of several with one name, the last. It may be called
+// once: the environment that tells of them is removed, lest a child take them for its own.
+func Stored() map[string]int {
 	pid, count, names := os.Getenv("LISTEN_PID"), os.Getenv("LISTEN_FDS"), os.Getenv("LISTEN_FDNAMES")
 	for _, key := range []string{"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID"} {
 		os.Unsetenv(key)
@@ -22,26 +25,34 @@ func Stored() map[string][]int {
 	if pid != strconv.Itoa(os.Getpid()) {
 		return nil
 	}
-	fds := stored(count, names)
-	for _, list := range fds {
-		for _, fd := range list {
-			unix.CloseOnExec(fd)
-		}
+	fds, others := stored(count, names)
+	for _, fd := range fds {
+		unix.CloseOnExec(fd)
+	}
+	for _, fd := range others {
+		unix.Close(fd)
 	}
 	return fds
 }
 
-// stored numbers what the environment names. What has no name is not ours.
-func stored(count, names string) map[string][]int {
+// stored numbers what the environment names. The others have no name of their own.
+func stored(count, names string) (fds map[string]int, others []int) {
 	n, err := strconv.Atoi(count)
 	if err != nil || n <= 0 {
-		return nil
+		return nil, nil
 	}
-	fds := map[string][]int{}
-	for i, name := range strings.Split(names, ":") {
-		if i < n && name != "" {
-			fds[name] = append(fds[name], firstFD+i)
+	named := strings.Split(names, ":")
+	fds = map[string]int{}
+	for i := min(n, mostFDs) - 1; i >= 0; i-- {
+		name := ""
+		if i < len(named) {
+			name = named[i]
 		}
+		if _, twice := fds[name]; twice || name == "" {
+			others = append(others, firstFD+i)
+			continue
+		}
+		fds[name] = firstFD + i
 	}
-	return fds
+	return fds, others
 }

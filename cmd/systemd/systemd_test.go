@@ -5,8 +5,10 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
@@ -59,7 +61,7 @@ func TestMessages(t *testing.T) {
 	}{
 		{func() error { return n.Ready("2 routes") }, `READY=1\nSTATUS=2 routes`},
 		{n.Reloading, `RELOADING=1\nMONOTONIC_USEC=[0-9]+\nSTATUS=reloading`},
-		{func() error { return n.Stopping("3 conns") }, `STOPPING=1\nSTATUS=3 conns`},
+		{func() error { return n.Stopping("3 conns", 2*time.Second) }, `STOPPING=1\nSTATUS=3 conns\nEXTEND_TIMEOUT_USEC=2000000`},
 		{func() error { return n.MainPID(7) }, `MAINPID=7`},
 		{func() error { return n.Forget("tcp") }, `FDSTOREREMOVE=1\nFDNAME=tcp`},
 	} {
@@ -79,7 +81,7 @@ func TestStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	if err := n.Store("tcp", []int{int(file.Fd())}); err != nil {
+	if err := n.Store("tcp", int(file.Fd())); err != nil {
 		t.Fatal(err)
 	}
 	text, fds := receive(t, conn)
@@ -108,20 +110,23 @@ func TestNoManager(t *testing.T) {
 func TestStored(t *testing.T) {
 	for _, test := range []struct {
 		count, names string
-		want         map[string][]int
+		want         map[string]int
+		others       []int
 	}{
-		{"3", "tcp:udp:udp", map[string][]int{"tcp": {3}, "udp": {4, 5}}},
-		{"2", "tcp:udp:udp", map[string][]int{"tcp": {3}, "udp": {4}}},
-		{"2", "tcp", map[string][]int{"tcp": {3}}},
-		{"2", ":udp", map[string][]int{"udp": {4}}},
-		{"1", "", map[string][]int{}},
-		{"0", "tcp", nil},
-		{"-1", "tcp", nil},
-		{"many", "tcp", nil},
-		{"", "", nil},
+		{"2", "tcp/0:udp/0", map[string]int{"tcp/0": 3, "udp/0": 4}, nil},
+		{"3", "tcp/0:udp/0:udp/0", map[string]int{"tcp/0": 3, "udp/0": 5}, []int{4}},
+		{"2", "tcp/0:udp/0:udp/1", map[string]int{"tcp/0": 3, "udp/0": 4}, nil},
+		{"2", "tcp/0", map[string]int{"tcp/0": 3}, []int{4}},
+		{"2", ":udp/0", map[string]int{"udp/0": 4}, []int{3}},
+		{"1", "", map[string]int{}, []int{3}},
+		{"0", "tcp/0", nil, nil},
+		{"-1", "tcp/0", nil, nil},
+		{"many", "tcp/0", nil, nil},
+		{"", "", nil, nil},
 	} {
-		if diff := cmp.Diff(test.want, stored(test.count, test.names)); diff != "" {
-			t.Errorf("%q %q: -want +got:\n%s", test.count, test.names, diff)
+		got, others := stored(test.count, test.names)
+		if diff := cmp.Diff(test.want, got); diff != "" || !slices.Equal(others, test.others) {
+			t.Errorf("%q %q: others %v; -want +got:\n%s", test.count, test.names, others, diff)
 		}
 	}
 }
