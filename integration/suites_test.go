@@ -24,6 +24,8 @@ func TestSuites(t *testing.T) {
 		{"net/textproto", 0}, // opens none
 		{"net/smtp", 1},
 		{"net/rpc", 1},
+		{"net/http/httptest", 20},
+		{"net/http/httputil", 20},
 		{"net/http", 500},
 	} {
 		t.Run(suite.name, func(t *testing.T) { runSuite(t, suite.name, suite.conns) })
