@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"strings"
 	"testing"
 )
 
@@ -40,10 +41,20 @@ func TestShadowedListeners(t *testing.T) {
 				t.Errorf("exit status %d, want 1", status)
 			}
 			port := netip.MustParseAddrPort(c.listener).Port()
-			p.expect(t, fmt.Sprint(os.Getpid()), "integration", c.listener, fmt.Sprintf("ports = [%d]", port), `action = "pass"`, "shadow_listeners")
+			p.expect(t, fmt.Sprint(os.Getpid()), ownName(t), c.listener, fmt.Sprintf("ports = [%d]", port), `action = "pass"`, "shadow_listeners")
 			r.edge.serveWith(t, "[steering]\nshadow_listeners = true\n"+route)
 		})
 	}
+}
+
+// ownName is what the kernel calls this process.
+func ownName(t *testing.T) string {
+	t.Helper()
+	name, err := os.ReadFile("/proc/self/comm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(name))
 }
 
 // TestHostIsNotCutOff shows what a prefix may not cover on this very host.
