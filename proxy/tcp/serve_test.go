@@ -54,32 +54,22 @@ func TestRecord(t *testing.T) {
 }
 
 // One listener of both families gets IPv4 conns as IPv4-mapped ones.
-func TestMappedListener(t *testing.T) {
-	tidy(t)
-	r := forward(origin(t, echo))
-	fd, addr := listen(t, netip.MustParseAddrPort("[::ffff:127.0.0.1]:0"))
-	p := serveOn(t, fd, addr, table{r}, r)
-	c := p.dial()
-	say(t, c, "hello")
-	hear(t, c, "hello")
-	c.Close()
-	got := p.ends(route.Closed)
-	if got.Dst.String() != addr || got.Client.String() != c.LocalAddr().String() {
-		t.Errorf("client %v, dst %v; want %v, %v", got.Client, got.Dst, c.LocalAddr(), addr)
-	}
-}
-
-func TestIPv6(t *testing.T) {
-	tidy(t)
-	r := forward(origin(t, echo))
-	fd, addr := listen(t, netip.MustParseAddrPort("[::1]:0"))
-	p := serveOn(t, fd, addr, table{r}, r)
-	c := p.dial()
-	say(t, c, "hello")
-	hear(t, c, "hello")
-	c.Close()
-	if got := p.ends(route.Closed); got.Dst.String() != addr {
-		t.Errorf("dst %v, want %v", got.Dst, addr)
+func TestListenerFamilies(t *testing.T) {
+	for _, at := range []string{"127.0.0.1:0", "[::ffff:127.0.0.1]:0", "[::1]:0"} {
+		t.Run(at, func(t *testing.T) {
+			tidy(t)
+			r := forward(origin(t, echo))
+			fd, addr := listen(t, netip.MustParseAddrPort(at))
+			p := serveOn(t, fd, addr, table{r}, r)
+			c := p.dial()
+			say(t, c, "hello")
+			hear(t, c, "hello")
+			c.Close()
+			got := p.ends(route.Closed)
+			if got.Dst.String() != addr || got.Client.String() != c.LocalAddr().String() {
+				t.Errorf("client %v, dst %v; want %v, %v", got.Client, got.Dst, c.LocalAddr(), addr)
+			}
+		})
 	}
 }
 
