@@ -23,6 +23,7 @@ import (
 type Options struct {
 	Workers  int                // sockets per protocol, each a UDP loop; ≥ 1
 	MaxFlows int                // UDP flows of all routes at once
+	Raw      *udp.Raw           // for UDP answers that no bound socket can send; nil: Serve opens it, which takes CAP_NET_RAW
 	Record   func(route.Record) // told of each conn and flow that ended; must not block; may be nil
 	Log      *slog.Logger
 }
@@ -71,6 +72,7 @@ func (s *Server) Serve(ctx context.Context, tcpSockets, udpSockets []int) error 
 			FirstShard: s.tcpLoops,
 			Routes:     s.routes,
 			MaxFlows:   s.opt.MaxFlows,
+			Raw:        s.opt.Raw,
 			Record:     s.opt.Record,
 			Log:        s.opt.Log,
 		})

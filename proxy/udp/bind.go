@@ -9,7 +9,7 @@ import (
 )
 
 // opener opens the sockets of one loop that answer clients.
-type opener struct{ raw4, raw6 rawSocket }
+type opener struct{ raw *Raw }
 
 // open returns what sends from dst.
 //
@@ -17,24 +17,16 @@ type opener struct{ raw4, raw6 rawSocket }
 // runs before the lookup of bound sockets. Where another process's wildcard socket
 // holds the port for itself, or the port needs a capability that is not there, a
 // raw socket answers: from dst all the same, never from another port.
-func (o *opener) open(dst netip.AddrPort) (answerer, error) {
+func (o opener) open(dst netip.AddrPort) (answerer, error) {
 	fd, err := bindReply(dst)
 	if !errors.Is(err, unix.EADDRINUSE) && !errors.Is(err, unix.EACCES) {
 		return answerer{fd: fd}, err
 	}
-	raw := &o.raw4
-	if dst.Addr().Is6() {
-		raw = &o.raw6
-	}
-	if rawErr := raw.open(dst.Addr()); rawErr != nil {
-		return answerer{}, fmt.Errorf("%w; and to answer through a raw socket needs CAP_NET_RAW: %w", err, rawErr)
+	raw := o.raw.of(dst.Addr())
+	if raw.err != nil {
+		return answerer{}, fmt.Errorf("%w; and to answer through a raw socket needs CAP_NET_RAW: %w", err, raw.err)
 	}
 	return answerer{fd: raw.fd, control: packetInfo(dst.Addr())}, nil
-}
-
-func (o *opener) close() {
-	o.raw4.close()
-	o.raw6.close()
 }
 
 // bindReply opens an unconnected socket that sends from dst. With IP_FREEBIND

@@ -34,6 +34,7 @@ func newLoop(opt Options, i, maxFlows, maxReplies int) (*loop, error) {
 		fromPeers: newInbox(buffers, true),
 		fromOne:   newInbox(buffers, false),
 		dialer:    dialer{receiveBuffer: receiveBuffer(opt.Listeners[i])},
+		opener:    opener{opt.Raw},
 		log:       limitedLog{Logger: opt.Log},
 	}
 	l.table = table{
@@ -68,7 +69,6 @@ func (l *loop) open() (err error) {
 
 // close closes what open and the flows have opened, the flows' own sockets excepted.
 func (l *loop) close() {
-	l.opener.close()
 	unix.Close(l.epoll)
 	unix.Close(l.wake)
 }

@@ -8,42 +8,62 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// rawSocket sends datagrams whose UDP header is ours; the kernel writes the IP
-// header, and fragments. It is opened when first needed. The zero value is closed.
+// Raw are sockets, one a family, that send datagrams from any address and port: the UDP
+// header is ours; the kernel writes the IP header, and fragments. To open them takes
+// CAP_NET_RAW, to use them nothing, so any number of loops may share them.
+type Raw struct{ four, six rawSocket }
+
 type rawSocket struct {
-	fd     int
-	opened bool
+	fd  int
+	err error // why there is none
 }
 
-// open opens s for the family of addr, if it is not open yet.
-func (s *rawSocket) open(addr netip.Addr) error {
-	if s.opened {
-		return nil
+// OpenRaw opens what it can. What is missing shows where it would be needed. Who calls
+// it owes a Close.
+func OpenRaw() *Raw {
+	r := new(Raw)
+	r.four.fd, r.four.err = openRaw(netip.AddrFrom4([4]byte{127, 0, 0, 1}))
+	r.six.fd, r.six.err = openRaw(netip.IPv6Loopback())
+	return r
+}
+
+// Close closes the sockets.
+func (r *Raw) Close() error {
+	var errs []error
+	for _, s := range []rawSocket{r.four, r.six} {
+		if s.err == nil {
+			errs = append(errs, unix.Close(s.fd))
+		}
 	}
-	family, level, transparent := ipOptions(addr, unix.IP_TRANSPARENT, unix.IPV6_TRANSPARENT)
+	return errors.Join(errs...)
+}
+
+func (r *Raw) of(addr netip.Addr) rawSocket {
+	if addr.Is4() {
+		return r.four
+	}
+	return r.six
+}
+
+// openRaw binds the socket to loopback: a raw socket is given a copy of every UDP packet
+// of the host, and this one of fewer, which it refuses.
+func openRaw(loopback netip.Addr) (int, error) {
+	family, level, transparent := ipOptions(loopback, unix.IP_TRANSPARENT, unix.IPV6_TRANSPARENT)
 	fd, err := unix.Socket(family, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_UDP)
 	if err != nil {
-		return err
+		return -1, err
 	}
-	// A raw socket is given a copy of every UDP packet of the host: refuse them all.
 	nothing := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: 0}}
 	err = errors.Join(
 		unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &nothing[0]}),
 		unix.SetsockoptInt(fd, level, transparent, 1),
+		unix.Bind(fd, unixAddr(netip.AddrPortFrom(loopback, 0))),
 	)
 	if err != nil {
 		unix.Close(fd)
-		return err
+		return -1, err
 	}
-	s.fd, s.opened = fd, true
-	return nil
-}
-
-func (s *rawSocket) close() {
-	if s.opened {
-		unix.Close(s.fd)
-		s.opened = false
-	}
+	return fd, nil
 }
 
 // packetInfo is the control message that makes a raw socket send from addr.

@@ -70,9 +70,9 @@ func TestRawSocketNeedsCapability(t *testing.T) {
 	go func() {
 		runtime.LockOSThread() // and never unlock: the thread ends with its capabilities gone
 		dropCapabilities(t)
-		var o opener
-		defer o.close()
-		_, err := o.open(netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port))
+		raw := OpenRaw()
+		defer raw.Close()
+		_, err := opener{raw}.open(netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port))
 		result <- err
 	}()
 	err := <-result
@@ -104,10 +104,11 @@ func squat(t *testing.T, addr string) (port uint16) {
 // TestRawSocketReceivesNothing: it would be given all UDP packets of the host.
 func TestRawSocketReceivesNothing(t *testing.T) {
 	needRoot(t)
+	raw := OpenRaw()
+	defer raw.Close()
 	for _, addr := range []string{"127.0.0.1", "::1"} {
-		var s rawSocket
-		check(t, s.open(netip.MustParseAddr(addr)))
-		defer s.close()
+		s := raw.of(netip.MustParseAddr(addr))
+		check(t, s.err)
 		a, b := newPeer(t, addr), newPeer(t, addr)
 		a.send([]byte("not for raw sockets"), b.addr())
 		b.expect([]byte("not for raw sockets"), a.addr()) // had the raw socket been given it, it would have it by now

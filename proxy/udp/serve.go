@@ -36,6 +36,7 @@ type Options struct {
 	FirstShard int // listener i counts in shard FirstShard+i
 	Routes     *route.Live
 	MaxFlows   int                // of all listeners together; 0 = what MaxFlows says
+	Raw        *Raw               // answers where no socket can be bound; nil: Serve opens its own
 	Record     func(route.Record) // called once a flow has ended or was refused; must not block; may be nil
 	Log        *slog.Logger
 }
@@ -44,6 +45,10 @@ type Options struct {
 // refused; live ones go on until they are quiet for two seconds, or their
 // route's drain timeout has passed. The error is that of a loop that can't go on.
 func Serve(ctx context.Context, opt Options) error {
+	if opt.Raw == nil {
+		opt.Raw = OpenRaw()
+		defer opt.Raw.Close()
+	}
 	loops, err := newLoops(opt)
 	if err != nil {
 		return err
