@@ -54,6 +54,19 @@ func (s *Steering) Handover() Inheritance {
 	return in
 }
 
+// Sockets returns the sockets alone: for where the rest is pinned.
+func (in Inheritance) Sockets() Inheritance {
+	only := Inheritance{}
+	for slot := range slotNames {
+		for i := 0; in.has(socketName(slot, i)); i++ {
+			only[socketName(slot, i)] = in[socketName(slot, i)]
+		}
+	}
+	return only
+}
+
+func (in Inheritance) has(name string) bool { _, ok := in[name]; return ok }
+
 func socketName(slot, i int) string { return slotNames[slot] + "/" + strconv.Itoa(i) }
 
 // Reclaim undoes a hand-over that came to nothing: whatever the other process has put

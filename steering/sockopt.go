@@ -43,8 +43,11 @@ func options(fd int, slot bpf.SteerSlot, cfg config.Listen) []sockopt {
 	if domain == unix.AF_INET6 {
 		add("IPV6_V6ONLY", unix.SOL_IPV6, unix.IPV6_V6ONLY, 0)
 	}
-	// Conns live on when a TPROXY rule for the same traffic comes or goes.
-	add("IP_TRANSPARENT", unix.SOL_IP, unix.IP_TRANSPARENT, 1)
+	if slot == bpf.SteerSlotTCP || slot == bpf.SteerSlotUDP {
+		// Conns live on when a TPROXY rule for the same traffic comes or goes. Holes do
+		// without: a reload may open them when the capability for it is given up.
+		add("IP_TRANSPARENT", unix.SOL_IP, unix.IP_TRANSPARENT, 1)
+	}
 	if cfg.Workers > 1 {
 		add("SO_REUSEPORT", unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
 	}
