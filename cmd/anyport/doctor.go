@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -39,9 +38,7 @@ work; warnings alone are no failure.`,
 func writeReport(cmd *cobra.Command, report doctor.Report, asJSON bool) error {
 	write := func() error { return report.Write(cmd.OutOrStdout()) }
 	if asJSON {
-		out := json.NewEncoder(cmd.OutOrStdout())
-		out.SetIndent("", "  ")
-		write = func() error { return out.Encode(report) }
+		write = func() error { return printJSON(cmd.OutOrStdout(), report) }
 	}
 	if err := write(); err != nil {
 		return err

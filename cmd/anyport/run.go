@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"anyport/cmd/daemon"
+	"anyport/cmd/systemd"
 	"anyport/config"
 )
 
@@ -21,8 +22,17 @@ The first of these signals refuses new conns and lets the live ones end, each fo
 its route's drain_timeout; a second one stops at once. SIGHUP reads the file again: if
 anything in it is wrong, the log says what, and the old one serves on.
 
-It needs CAP_BPF and CAP_NET_ADMIN, and CAP_NET_BIND_SERVICE to answer UDP from ports
-below 1024: root has them. Logs go to stderr.`,
+It needs CAP_BPF and CAP_NET_ADMIN, CAP_NET_BIND_SERVICE to answer UDP from ports below
+1024, and CAP_NET_RAW where other processes hold such ports: root has them all. Once all
+is set up it gives up what it does not need, on all threads and for good, and with
+steering.user becomes that user. What it keeps, if it had it:
+
+  CAP_NET_BIND_SERVICE  to answer UDP from ports below 1024
+  CAP_NET_ADMIN         with manage_routes = true: a reload changes local routes
+  CAP_BPF               before Linux 5.19: there the reload's map updates take it
+
+Logs go to stderr. Under systemd it says when it is ready, reloads and stops, and with
+FileDescriptorStoreMax= its sockets outlive it: after a crash clients wait in their queues.`,
 		Example: "  anyport run -c /etc/anyport/anyport.toml",
 		Args:    noArgs,
 	}
@@ -40,6 +50,9 @@ below 1024: root has them. Logs go to stderr.`,
 			Version: version(),
 			Log:     cmd.ErrOrStderr(),
 			Signals: signals,
+			Manager: systemd.FromEnvironment(),
+			Stored:  systemd.Stored(),
+			Drop:    true,
 		})
 	}
 	return cmd

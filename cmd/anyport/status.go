@@ -1,14 +1,7 @@
 package main
 
 import (
-	"encoding/json"
-	"errors"
-	"io/fs"
-
 	"github.com/spf13/cobra"
-
-	"anyport/cmd/daemon"
-	"anyport/config"
 )
 
 func newStatus() *cobra.Command {
@@ -24,45 +17,21 @@ the answer is one object whose keys stay as they are from one version to the nex
   anyport status --json | jq '.routes[] | {name, conns_active}'`,
 		Args: noArgs,
 	}
-	path := fileFlag(cmd)
-	socket := cmd.Flags().String("socket", "", "ask on this admin socket, `PATH`")
+	ask := clientFlags(cmd)
 	asJSON := cmd.Flags().Bool("json", false, "print one JSON object")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		named := cmd.Flags().Changed("config")
-		switch {
-		case *socket != "" && named:
-			return usagef("-c and --socket both say where to ask: give one of them")
-		case *socket == "":
-			var err error
-			if *socket, err = adminSocket(*path, named); err != nil {
-				return err
-			}
+		client, err := ask()
+		if err != nil {
+			return err
 		}
-		status, err := daemon.ReadStatus(cmd.Context(), *socket)
+		status, err := client.Status(cmd.Context())
 		if err != nil {
 			return err
 		}
 		if *asJSON {
-			out := json.NewEncoder(cmd.OutOrStdout())
-			out.SetIndent("", "  ")
-			return out.Encode(status)
+			return printJSON(cmd.OutOrStdout(), status)
 		}
 		return writeStatus(cmd.OutOrStdout(), status)
 	}
 	return cmd
-}
-
-// adminSocket reads from the file where to ask. Without a file of that name, and
-// nobody having named one, it is the default.
-func adminSocket(path string, named bool) (string, error) {
-	c, err := config.Load(path)
-	switch {
-	case err != nil && !named && errors.Is(err, fs.ErrNotExist):
-		return config.DefaultAdminSocket, nil
-	case err != nil:
-		return "", err
-	case c.Admin.Socket == "":
-		return "", errors.New("the file has admin.socket = \"\": this anyport cannot be asked")
-	}
-	return c.Admin.Socket, nil
 }

@@ -39,10 +39,24 @@ func table(out *tabwriter.Writer, head string, rows []string) {
 func summary(s *daemon.Status) [][2]string {
 	return [][2]string{
 		{"anyport", fmt.Sprintf("%s, pid %d, %s for %v", s.Version, s.PID, state(s), time.Duration(s.UptimeSeconds)*time.Second)},
-		{"config", fmt.Sprintf("%s, generation %d, loaded %s", s.Config.Path, s.Config.Generation, s.Config.LoadedAt.Format(time.DateTime))},
+		{"config", configText(s.Config)},
 		{"steering", steeringText(s.Steering)},
+		{"privileges", privilegesText(s)},
 		{"limits", fmt.Sprintf("%d files, %d flows", s.Files, s.MaxFlows)},
 	}
+}
+
+func configText(c daemon.ConfigStatus) string {
+	text := fmt.Sprintf("%s, generation %d, loaded %s", c.Path, c.Generation, c.LoadedAt.Format(time.DateTime))
+	if c.Refused != "" {
+		text += ", LAST RELOAD REFUSED: " + strings.ReplaceAll(strings.TrimSpace(c.Refused), "\n", "; ")
+	}
+	return text
+}
+
+func privilegesText(s *daemon.Status) string {
+	held := strings.Join(s.Privileges.Capabilities, ", ")
+	return fmt.Sprintf("user %s, %s", s.Privileges.User, cmp.Or(held, "no capabilities"))
 }
 
 func state(s *daemon.Status) string {

@@ -2,39 +2,27 @@ package daemon
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"anyport/cmd/privileges"
 )
 
 // adminTimeout bounds how long the peer of the admin socket may take to ask.
 const adminTimeout = 5 * time.Second
 
-// handler answers on the admin socket.
-func (d *daemon) handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		if err := json.NewEncoder(w).Encode(d.status()); err != nil {
-			d.log.Debug("the status was not taken", "error", err)
-		}
-	})
-	return mux
-}
-
-// listenAdmin listens on a unix socket that only this user may open. It takes the
-// place of a socket whose process is gone.
-func listenAdmin(path string) (net.Listener, error) {
-	listener, err := listenPrivate(path)
+// listenAdmin listens on a unix socket that only its owner may open, who is this user
+// or the one to be. It takes the place of a socket whose process is gone.
+func listenAdmin(path string, owner *privileges.Account) (net.Listener, error) {
+	listener, err := listenPrivate(path, owner)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return nil, fmt.Errorf("admin.socket: %w: run as root, or name a path that this user may write", err)
@@ -44,15 +32,38 @@ func listenAdmin(path string) (net.Listener, error) {
 	return listener, nil
 }
 
-func listenPrivate(path string) (net.Listener, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+func listenPrivate(path string, owner *privileges.Account) (net.Listener, error) {
+	if err := makeDir(filepath.Dir(path), owner); err != nil {
 		return nil, err
 	}
 	if err := removeStale(path); err != nil {
 		return nil, err
 	}
 	listen := net.ListenConfig{Control: private}
-	return listen.Listen(context.Background(), "unix", path)
+	listener, err := listen.Listen(context.Background(), "unix", path)
+	if err != nil || owner == nil {
+		return listener, err
+	}
+	if err := os.Lchown(path, owner.UID, owner.GID); err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	return listener, nil
+}
+
+// makeDir makes the directory of the socket unless it is there. To remove the socket in
+// the end, its owner must own the directory, too.
+func makeDir(path string, owner *privileges.Account) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	err := os.Mkdir(path, 0o755)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return nil
+	case err != nil || owner == nil:
+		return err
+	}
+	return os.Chown(path, owner.UID, owner.GID)
 }
 
 // private runs between socket and bind: bind(2) gives the file the mode of the

@@ -1,21 +1,21 @@
 package daemon
 
 import (
-	"encoding/json"
 	"io/fs"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"anyport/cmd/privileges"
 )
 
 func TestListenAdmin(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "made", "admin.sock")
-	listener, err := listenAdmin(path)
+	listener, err := listenAdmin(path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +27,7 @@ func TestListenAdmin(t *testing.T) {
 		t.Errorf("mode %v, want a socket that its owner alone may open", info.Mode())
 	}
 
-	if _, err := listenAdmin(path); err == nil || !strings.Contains(err.Error(), "another process serves on "+path) {
+	if _, err := listenAdmin(path, nil); err == nil || !strings.Contains(err.Error(), "another process serves on "+path) {
 		t.Errorf("beside a live socket: error %v", err)
 	}
 	if err := listener.Close(); err != nil {
@@ -47,7 +47,7 @@ func TestListenAdminReplacesStale(t *testing.T) {
 	dead.SetUnlinkOnClose(false) // as kill -9 does
 	dead.Close()
 
-	listener, err := listenAdmin(path)
+	listener, err := listenAdmin(path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func TestListenAdminKeepsFiles(t *testing.T) {
 	if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := listenAdmin(path); err == nil || !strings.Contains(err.Error(), "is not a socket") {
+	if _, err := listenAdmin(path, nil); err == nil || !strings.Contains(err.Error(), "is not a socket") {
 		t.Errorf("error %v", err)
 	}
 	if text, err := os.ReadFile(path); string(text) != "precious" {
@@ -67,55 +67,24 @@ func TestListenAdminKeepsFiles(t *testing.T) {
 	}
 }
 
-// answering serves one answer on a socket like that of a running anyport.
-func answering(t *testing.T, handler http.HandlerFunc) (socket string) {
-	t.Helper()
-	socket = filepath.Join(t.TempDir(), "admin.sock")
-	listener, err := listenAdmin(socket)
+func TestListenAdminForAnother(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("to give files away takes root")
+	}
+	dir := t.TempDir()
+	path := filepath.Join(dir, "made", "admin.sock")
+	listener, err := listenAdmin(path, &privileges.Account{UID: 65534, GID: 65533})
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &http.Server{Handler: handler}
-	served := make(chan struct{})
-	go func() { // ended by Close
-		defer close(served)
-		_ = server.Serve(listener)
-	}()
-	t.Cleanup(func() {
-		server.Close()
-		<-served
-	})
-	return socket
-}
-
-func TestReadStatus(t *testing.T) {
-	want := &Status{Version: "v1", PID: 7, Config: ConfigStatus{Path: "a.toml", Generation: 3}}
-	socket := answering(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/status" {
-			t.Errorf("asked for %s", r.URL)
+	defer listener.Close()
+	for name, want := range map[string]privileges.Account{dir: {}, filepath.Dir(path): {UID: 65534, GID: 65533}, path: {UID: 65534, GID: 65533}} {
+		var stat unix.Stat_t
+		if err := unix.Lstat(name, &stat); err != nil {
+			t.Fatal(err)
 		}
-		_ = json.NewEncoder(w).Encode(want)
-	})
-	got, err := ReadStatus(t.Context(), socket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("-want +got:\n%s", diff)
-	}
-}
-
-func TestReadStatusFails(t *testing.T) {
-	nobody := filepath.Join(t.TempDir(), "admin.sock")
-	other := answering(t, http.NotFound)
-	garbage := answering(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("{")) })
-	for socket, want := range map[string]string{
-		nobody:  "no anyport answers on " + nobody + ": dial unix",
-		other:   other + ` answered "404 Not Found"`,
-		garbage: garbage + ": the status cannot be read",
-	} {
-		if _, err := ReadStatus(t.Context(), socket); err == nil || !strings.HasPrefix(err.Error(), want) {
-			t.Errorf("error %v, want %s", err, want)
+		if int(stat.Uid) != want.UID || int(stat.Gid) != want.GID {
+			t.Errorf("%s belongs to %d:%d, want %d:%d", name, stat.Uid, stat.Gid, want.UID, want.GID)
 		}
 	}
 }

@@ -5,35 +5,71 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 )
 
-// ReadStatus asks the anyport that serves on an admin socket.
-func ReadStatus(ctx context.Context, socket string) (*Status, error) {
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", socket)
+// Client asks the anyport that serves on an admin socket.
+type Client struct{ Socket string }
+
+// ErrNobody says that no anyport answers on the socket.
+var ErrNobody = errors.New("no anyport answers")
+
+// Status asks how it fares.
+func (c Client) Status(ctx context.Context) (*Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
+	defer cancel()
+	return ask[Status](ctx, c, http.MethodGet, "/status", nil)
+}
+
+// Reload has it load its file again; a dry run asks what that would change.
+func (c Client) Reload(ctx context.Context, dryRun bool) (*Reloaded, error) {
+	return ask[Reloaded](ctx, c, http.MethodPost, "/reload", url.Values{"dry_run": {flag(dryRun)}})
+}
+
+func flag(on bool) string {
+	if on {
+		return "1"
 	}
-	client := http.Client{Transport: &http.Transport{DialContext: dial}, Timeout: adminTimeout}
+	return ""
+}
+
+// ask sends one request and reads the answer. The error is the reason of a refusal as
+// it was given.
+func ask[T any](ctx context.Context, c Client, method, path string, query url.Values) (*T, error) {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", c.Socket)
+	}
+	client := http.Client{Transport: &http.Transport{DialContext: dial}}
 	defer client.CloseIdleConnections()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://anyport/status", nil)
+	request, err := http.NewRequestWithContext(ctx, method, "http://anyport"+path+"?"+query.Encode(), nil)
 	if err != nil {
 		return nil, err
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return nil, fmt.Errorf("no anyport answers on %s: %w: is it running, as which user, and with which admin.socket?", socket, bare(err))
+		return nil, fmt.Errorf("%w on %s: %w: is it running, as which user, and with which admin.socket?", ErrNobody, c.Socket, bare(err))
 	}
 	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s answered %q: is it an anyport of another version?", socket, response.Status)
+	return read[T](c, response)
+}
+
+func read[T any](c Client, response *http.Response) (*T, error) {
+	switch response.StatusCode {
+	case http.StatusOK:
+		value := new(T)
+		if err := json.NewDecoder(response.Body).Decode(value); err != nil {
+			return nil, fmt.Errorf("%s: the answer cannot be read: %w", c.Socket, err)
+		}
+		return value, nil
+	case http.StatusConflict:
+		reason, err := io.ReadAll(response.Body)
+		return nil, errors.Join(errors.New(strings.TrimSpace(string(reason))), err)
 	}
-	status := new(Status)
-	if err := json.NewDecoder(response.Body).Decode(status); err != nil {
-		return nil, fmt.Errorf("%s: the status cannot be read: %w", socket, err)
-	}
-	return status, nil
+	return nil, fmt.Errorf("%s answered %q: is it an anyport of another version?", c.Socket, response.Status)
 }
 
 // bare is err without the made-up URL that net/http names.

@@ -10,14 +10,18 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"sync/atomic"
 	"time"
 
+	"anyport/cmd/privileges"
+	"anyport/cmd/systemd"
 	"anyport/config"
 	"anyport/proxy"
 	"anyport/proxy/route"
+	"anyport/proxy/udp"
 	"anyport/steering"
 )
 
@@ -28,6 +32,10 @@ type Options struct {
 	Log     io.Writer        // where the log goes
 	Signals <-chan os.Signal // SIGHUP reloads, another stops, one more stops at once; may be nil
 	Ready   func()           // called once traffic is served; may be nil
+
+	Manager systemd.Notifier // is told what happens, and keeps the sockets
+	Stored  map[string]int   // what it kept of a process that is gone: by name, Run's to close
+	Drop    bool             // give up what serving does not need, with the whole process and for good
 }
 
 // Run serves the config until ctx is done or a signal says to stop, and returns
@@ -55,7 +63,12 @@ type daemon struct {
 	steering *steering.Steering
 
 	serving  atomic.Pointer[generation]
+	refused  atomic.Pointer[string] // why the last reload was; nil: it was not
 	stopping atomic.Bool
+
+	decisions chan func()    // for the goroutine that decides
+	stored    map[string]int // what the service manager has, by name
+	account   *privileges.Account
 
 	closers []func() error // in the order of acquisition
 }
@@ -70,10 +83,10 @@ type generation struct {
 
 // open acquires all that serving needs, or nothing.
 func open(opt Options) (*daemon, error) {
-	d := &daemon{opt: opt, begun: time.Now()}
+	d := &daemon{opt: opt, begun: time.Now(), decisions: make(chan func()), stored: maps.Clone(opt.Stored)}
 	d.log = newLogger(opt.Log, opt.Config.Log.Format, &d.level)
 	d.level.Set(opt.Config.Log.Level)
-	for _, acquire := range []func() error{d.openFiles, d.openAccess, d.openAdmin, d.openRoutes} {
+	for _, acquire := range []func() error{d.openFiles, d.openAccount, d.openAccess, d.openAdmin, d.openRoutes, d.drop} {
 		if err := acquire(); err != nil {
 			return nil, errors.Join(err, d.close())
 		}
@@ -92,7 +105,7 @@ func (d *daemon) openAdmin() (err error) {
 	if d.opt.Config.Admin.Socket == "" {
 		return nil
 	}
-	if d.admin, err = listenAdmin(d.opt.Config.Admin.Socket); err == nil {
+	if d.admin, err = listenAdmin(d.opt.Config.Admin.Socket, d.account); err == nil {
 		d.closers = append(d.closers, d.closeAdmin)
 	}
 	return err
@@ -114,14 +127,17 @@ func (d *daemon) openRoutes() error {
 	if err != nil {
 		return err
 	}
+	raw := udp.OpenRaw() // before the capability for it is given up
+	d.closers = append(d.closers, raw.Close)
 	d.proxy = proxy.New(proxy.Options{
 		Workers:  c.Listen.Workers,
 		MaxFlows: maxFlows(d.files),
+		Raw:      raw,
 		Record:   d.record(),
 		Log:      d.log,
 	})
 	d.proxy.Update(g.table, c.Routes)
-	if d.steering, err = steering.Open(c, g.table, d.log); err != nil {
+	if d.steering, err = d.openSteering(g); err != nil {
 		return err
 	}
 	d.closers = append(d.closers, d.steering.Close)

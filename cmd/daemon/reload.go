@@ -1,44 +1,75 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
 	"anyport/config"
 )
 
-// reloadLogged reloads, and leaves the outcome in the log: a line for each problem.
-func (d *daemon) reloadLogged() {
-	if err := d.reload(); err != nil {
-		for problem := range strings.Lines(err.Error()) {
+// reload puts the file as it is now into service and says what that changed, or
+// changes nothing. A dry run says what it would change. Both stand in the log.
+func (d *daemon) reload(dryRun bool) (Reloaded, error) {
+	if dryRun {
+		_, r, err := d.compare()
+		r.DryRun = true
+		return r, err
+	}
+	d.tell(d.opt.Manager.Reloading())
+	r, err := d.replace()
+	d.tell(d.opt.Manager.Ready(d.summary()))
+	d.refused.Store(nil)
+	if err != nil {
+		why := err.Error()
+		d.refused.Store(&why)
+		for problem := range strings.Lines(why) {
 			d.log.Error("reload refused: the old config serves on", "problem", strings.TrimSpace(problem))
 		}
-		return
+		return r, err
 	}
 	g := d.serving.Load()
 	d.log.Info("reloaded", "config", g.config.Path, "generation", g.number,
-		"routes", len(g.config.Routes), "prefixes", g.table.Prefixes())
+		"routes", len(g.config.Routes), "prefixes", g.table.Prefixes(),
+		"added", r.names(config.Added), "removed", r.names(config.Removed), "changed", r.names(config.Changed))
+	return r, nil
 }
 
-// reload puts the file as it is now into service, or changes nothing.
-func (d *daemon) reload() error {
+// compare reads the file again, and says what would change.
+func (d *daemon) compare() (*generation, Reloaded, error) {
+	if d.stopping.Load() {
+		return nil, Reloaded{}, errors.New("anyport is stopping: nothing is loaded any more")
+	}
 	old := d.serving.Load()
 	next, err := load(old)
 	if err != nil {
-		return err
+		return nil, Reloaded{}, err
 	}
+	r := change(old.config, next.config, d.activeByRoute())
+	r.Generation = old.number
+	return next, r, nil
+}
+
+func (d *daemon) replace() (Reloaded, error) {
+	next, r, err := d.compare()
+	if err != nil {
+		return r, err
+	}
+	old := d.serving.Load()
 	// The proxy first: a conn that the kernel steers by the new table must find its route.
 	d.proxy.Update(next.table, next.config.Routes)
 	if err := d.steering.Replace(next.config, next.table); err != nil {
 		d.proxy.Update(old.table, old.config.Routes)
-		return err
+		return r, err
 	}
 	d.serving.Store(next)
 	d.level.Set(next.config.Log.Level)
 	if d.access != nil {
 		d.access.Reopen()
 	}
-	return nil
+	d.store() // a socket may have come or gone
+	r.Generation = next.number
+	return r, nil
 }
 
 // load reads the file of old again.
@@ -63,6 +94,7 @@ func fixed(old, next *config.Config) config.Problems {
 		{"listen.workers", old.Listen.Workers, next.Listen.Workers},
 		{"listen.tcp_backlog", old.Listen.TCPBacklog, next.Listen.TCPBacklog},
 		{"listen.udp_receive_buffer", old.Listen.UDPReceiveBuffer, next.Listen.UDPReceiveBuffer},
+		{"steering.manage_routes", old.Steering.ManageRoutes, next.Steering.ManageRoutes || old.Steering.ManageRoutes}, // on takes CAP_NET_ADMIN, off does not
 		{"steering.user", old.Steering.User, next.Steering.User},
 		{"steering.pin", old.Steering.Pin, next.Steering.Pin},
 		{"admin.socket", old.Admin.Socket, next.Admin.Socket},

@@ -37,6 +37,9 @@ func TestFixed(t *testing.T) {
 		{"workers", "", "[listen]\nworkers = 2\n", []string{
 			"anyport.toml: listen.workers: 1 cannot become 2 while anyport runs: restart it, or put the old value back",
 		}},
+		{"manage_routes, for want of the capability", "[steering]\nmanage_routes = false\n", "", []string{
+			"anyport.toml: steering.manage_routes: false cannot become true while anyport runs: restart it, or put the old value back",
+		}},
 		{"several", "", "[listen]\ntcp_backlog = 7\nudp_receive_buffer = \"1MiB\"\n[admin]\nsocket = \"\"\n[log]\nformat = \"json\"\naccess = \"stderr\"\n", []string{
 			"anyport.toml: listen.tcp_backlog: 4096 cannot become 7 while anyport runs: restart it, or put the old value back",
 			"anyport.toml: listen.udp_receive_buffer: 4194304 cannot become 1048576 while anyport runs: restart it, or put the old value back",

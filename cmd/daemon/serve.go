@@ -3,10 +3,12 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"runtime"
 	"syscall"
+	"time"
 
 	"anyport/config"
 )
@@ -36,13 +38,15 @@ func (d *daemon) serve(ctx context.Context) error {
 	}
 
 	d.greet()
+	d.store()
+	d.tell(d.opt.Manager.Ready(d.summary()))
 	if d.opt.Ready != nil {
 		d.opt.Ready()
 	}
 	return d.control(ctx, drain, served)
 }
 
-// control decides on signals until the traffic has ended.
+// control decides, on signals and what the admin socket is asked, until the traffic has ended.
 func (d *daemon) control(ctx context.Context, drain func(), served <-chan error) error {
 	stop := ctx.Done()
 	for {
@@ -53,10 +57,12 @@ func (d *daemon) control(ctx context.Context, drain func(), served <-chan error)
 		case <-stop:
 			stop = nil
 			d.stop(drain)
+		case decision := <-d.decisions:
+			decision()
 		case sig := <-d.opt.Signals:
 			switch {
 			case sig == syscall.SIGHUP:
-				d.reloadLogged()
+				_, _ = d.reload(false) // what came of it is in the log
 			case d.stopping.Load():
 				// The process ends now, and the kernel closes what its loops hold.
 				d.log.Warn("stopped at once by a second signal", "conns_cut", d.active())
@@ -78,7 +84,9 @@ func (d *daemon) stop(drain func()) {
 	if err := d.steering.Refuse(config.TCP); err != nil {
 		d.log.Error("new conns cannot be refused in the kernel", "error", err)
 	}
-	d.log.Info("stopping: nothing new is taken, live conns may end", "conns", d.active(),
+	conns := d.active()
+	d.tell(d.opt.Manager.Stopping(fmt.Sprintf("waiting for %d conns", conns), d.longestDrain()+stopSlack))
+	d.log.Info("stopping: nothing new is taken, live conns may end", "conns", conns,
 		"hint", "one more signal stops at once")
 	drain()
 }
@@ -92,11 +100,35 @@ func (d *daemon) greet() {
 		"admin", g.config.Admin.Socket)
 }
 
-// active is the number of live conns and flows.
-func (d *daemon) active() int64 {
-	var n int64
-	for _, r := range d.proxy.Status() {
-		n += r.ConnsActive
+// summary is one line about what is served, for the service manager.
+func (d *daemon) summary() string {
+	g := d.serving.Load()
+	return fmt.Sprintf("serving %d routes on %d prefixes, generation %d", len(g.config.Routes), g.table.Prefixes(), g.number)
+}
+
+// stopSlack is what a stop takes beside waiting for conns.
+const stopSlack = 10 * time.Second
+
+// longestDrain is how long conns may outlive the order to stop.
+func (d *daemon) longestDrain() (longest time.Duration) {
+	for _, r := range d.serving.Load().config.Routes {
+		longest = max(longest, r.Drain)
 	}
-	return n
+	return longest
+}
+
+// active is the number of live conns and flows.
+func (d *daemon) active() (total int64) {
+	for _, n := range d.activeByRoute() {
+		total += n
+	}
+	return total
+}
+
+func (d *daemon) activeByRoute() map[string]int64 {
+	active := map[string]int64{}
+	for _, r := range d.proxy.Status() {
+		active[r.Name] = r.ConnsActive
+	}
+	return active
 }

@@ -3,21 +3,23 @@ package daemon
 import (
 	"time"
 
+	"anyport/cmd/privileges"
 	"anyport/proxy"
 )
 
 // Status is what `anyport status --json` prints. Keys may be added, never renamed.
 type Status struct {
-	Version       string         `json:"version"`
-	PID           int            `json:"pid"`
-	UptimeSeconds int64          `json:"uptime_seconds"`
-	Stopping      bool           `json:"stopping"`
-	Files         uint64         `json:"files"`     // file descriptors it may open
-	MaxFlows      int            `json:"max_flows"` // UDP flows of all routes at once
-	Config        ConfigStatus   `json:"config"`
-	Steering      SteeringStatus `json:"steering"`
-	Routes        []RouteStatus  `json:"routes"`
-	Unrouted      proxy.Counts   `json:"unrouted"` // what came for a dst that no route forwards (any more)
+	Version       string          `json:"version"`
+	PID           int             `json:"pid"`
+	UptimeSeconds int64           `json:"uptime_seconds"`
+	Stopping      bool            `json:"stopping"`
+	Privileges    privileges.Held `json:"privileges"`
+	Files         uint64          `json:"files"`     // file descriptors it may open
+	MaxFlows      int             `json:"max_flows"` // UDP flows of all routes at once
+	Config        ConfigStatus    `json:"config"`
+	Steering      SteeringStatus  `json:"steering"`
+	Routes        []RouteStatus   `json:"routes"`
+	Unrouted      proxy.Counts    `json:"unrouted"` // what came for a dst that no route forwards (any more)
 }
 
 // ConfigStatus tells of the file in service.
@@ -25,6 +27,7 @@ type ConfigStatus struct {
 	Path       string    `json:"path"`
 	Generation int       `json:"generation"` // 1, and one more with each reload
 	LoadedAt   time.Time `json:"loaded_at"`
+	Refused    string    `json:"last_reload_error"` // "" where the last reload was done, or none was asked for
 }
 
 // SteeringStatus tells of our program in the kernel.
@@ -34,6 +37,7 @@ type SteeringStatus struct {
 	ProgramID       uint32   `json:"program_id"`
 	ForeignPrograms []uint32 `json:"foreign_programs"` // ids of others' sk_lookup programs in this network namespace
 	Prefixes        int      `json:"prefixes"`
+	Generation      uint64   `json:"generation"`      // of the table in the kernel, which outlives the process where it is pinned
 	Error           string   `json:"error,omitempty"` // why the kernel could not be asked
 }
 

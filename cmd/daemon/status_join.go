@@ -4,6 +4,7 @@ import (
 	"os"
 	"time"
 
+	"anyport/cmd/privileges"
 	"anyport/proxy"
 	"anyport/steering"
 )
@@ -19,11 +20,30 @@ func (d *daemon) status() Status {
 		Stopping:      d.stopping.Load(),
 		Files:         d.files,
 		MaxFlows:      maxFlows(d.files),
-		Config:        ConfigStatus{Path: g.config.Path, Generation: g.number, LoadedAt: g.loaded},
+		Privileges:    d.held(),
+		Config:        d.configStatus(),
 		Steering:      steeringStatus(kernel, g.config.Steering.Pin != "", err),
 		Routes:        joinRoutes(d.proxy.Status(), kernel.Counters, d.stopping.Load()),
 		Unrouted:      d.proxy.Unrouted(),
 	}
+}
+
+func (d *daemon) configStatus() ConfigStatus {
+	g := d.serving.Load()
+	status := ConfigStatus{Path: g.config.Path, Generation: g.number, LoadedAt: g.loaded}
+	if why := d.refused.Load(); why != nil {
+		status.Refused = *why
+	}
+	return status
+}
+
+// held tells nothing where the process cannot be asked, which has no cause known.
+func (d *daemon) held() privileges.Held {
+	held, err := privileges.Read()
+	if err != nil {
+		d.log.Debug("the privileges cannot be read", "error", err)
+	}
+	return held
 }
 
 func steeringStatus(kernel steering.Status, pinned bool, err error) SteeringStatus {
@@ -33,6 +53,7 @@ func steeringStatus(kernel steering.Status, pinned bool, err error) SteeringStat
 		ProgramID:       kernel.ProgramID,
 		ForeignPrograms: append([]uint32{}, kernel.Foreign...), // [] in JSON, never null
 		Prefixes:        kernel.Prefixes,
+		Generation:      kernel.Generation,
 	}
 	if err != nil {
 		status.Error = err.Error()

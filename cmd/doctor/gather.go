@@ -66,7 +66,7 @@ func readRunning(ctx context.Context, f *Facts) (err error) {
 		socket = f.Config.Admin.Socket
 	}
 	if socket != "" {
-		f.Running, err = daemon.ReadStatus(ctx, socket)
+		f.Running, err = daemon.Client{Socket: socket}.Status(ctx)
 	}
 	return err
 }

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"anyport/cmd/daemon"
+	"anyport/config"
+)
+
+func TestWriteReloaded(t *testing.T) {
+	var many []string
+	for i := range 23 {
+		many = append(many, fmt.Sprintf("192.0.2.%d/32", i))
+	}
+	for _, test := range []struct {
+		name string
+		of   daemon.Reloaded
+		want string
+	}{
+		{"nothing", daemon.Reloaded{Path: "a.toml", Generation: 2}, "nothing differs\na.toml is in service: generation 2\n"},
+		{"nothing, dry", daemon.Reloaded{DryRun: true, Path: "a.toml", Generation: 1}, "nothing differs\na dry run: nothing was changed, generation 1 serves on\n"},
+		{"all kinds", daemon.Reloaded{
+			Path: "a.toml", Generation: 2,
+			Keys: []config.KeyDiff{{Key: "log.level", Old: `"info"`, New: `"warn"`}},
+			Routes: []daemon.RouteChange{
+				{RouteDiff: config.RouteDiff{Name: "dns", Change: config.Added, PrefixesAdded: []string{"203.0.113.0/24"}}},
+				{RouteDiff: config.RouteDiff{Name: "gone", Change: config.Removed, PrefixesRemoved: []string{"198.51.100.0/24"}}, ConnsActive: 1, DrainSeconds: 90},
+				{RouteDiff: config.RouteDiff{
+					Name: "web", Change: config.Changed, PrefixesAdded: []string{"2001:db8::/48"}, PrefixesRemoved: []string{"192.0.2.0/25"},
+					Keys: []config.KeyDiff{{Key: "ports", Old: "[80]", New: "[80, 443]"}},
+				}, ConnsActive: 12},
+			},
+		}, `~ log.level: "info" → "warn"
++ route "dns"
+    + 203.0.113.0/24
+- route "gone", 1 live conn: to be reset after 1m30s
+    - 198.51.100.0/24
+~ route "web", 12 live conns: as they began
+    + 2001:db8::/48
+    - 192.0.2.0/25
+    ~ ports: [80] → [80, 443]
+a.toml is in service: generation 2
+`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var got bytes.Buffer
+			writeReloaded(&got, &test.of)
+			if diff := cmp.Diff(test.want, got.String()); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+
+	var got bytes.Buffer
+	writePrefixes(&got, "-", many)
+	if lines := bytes.Count(got.Bytes(), []byte("\n")); lines != 21 || !bytes.HasSuffix(got.Bytes(), []byte("    - 3 more\n")) {
+		t.Errorf("23 prefixes are %d lines:\n%s", lines, &got)
+	}
+}

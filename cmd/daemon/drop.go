@@ -1,0 +1,64 @@
+package daemon
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"anyport/cmd/privileges"
+	"anyport/config"
+)
+
+// openAccount looks up the user to become, while an error has changed nothing yet.
+func (d *daemon) openAccount() (err error) {
+	name := d.opt.Config.Steering.User
+	if name == "" || !d.opt.Drop {
+		return nil
+	}
+	if d.account, err = privileges.Find(name); err != nil {
+		return fmt.Errorf("steering.user: %w", err)
+	}
+	return nil
+}
+
+// drop gives up what serving and reloading do not need, once all is set up.
+func (d *daemon) drop() error {
+	if !d.opt.Drop {
+		return nil
+	}
+	if err := privileges.Drop(kept(d.opt.Config, kernelRelease()), d.account); err != nil {
+		return fmt.Errorf("give up privileges: %w", err)
+	}
+	held, err := privileges.Read()
+	if err != nil {
+		return err
+	}
+	d.log.Info("privileges that are kept", "user", held.User, "capabilities", strings.Join(held.Capabilities, ","))
+	return nil
+}
+
+// kept are the capabilities to keep:
+//
+//   - CAP_NET_BIND_SERVICE binds the sockets that answer datagrams from ports below 1024.
+//   - CAP_NET_ADMIN, with manage_routes, changes the local routes on a reload and at the end.
+//   - CAP_BPF, before Linux 5.19: there kernel.unprivileged_bpf_disabled forbids every
+//     bpf(2) call without it, and not only to make new maps and programs.
+func kept(c *config.Config, release string) privileges.Set {
+	set := privileges.Of(unix.CAP_NET_BIND_SERVICE)
+	if c.Steering.ManageRoutes {
+		set |= privileges.Of(unix.CAP_NET_ADMIN)
+	}
+	var major, minor int
+	if n, _ := fmt.Sscanf(release, "%d.%d", &major, &minor); n < 2 || major < 5 || major == 5 && minor < 19 {
+		set |= privileges.Of(unix.CAP_BPF)
+	}
+	return set
+}
+
+// kernelRelease is what `uname -r` prints; "" where that is not known.
+func kernelRelease() string {
+	text, _ := os.ReadFile("/proc/sys/kernel/osrelease")
+	return string(text)
+}

@@ -1,0 +1,63 @@
+package daemon
+
+import (
+	"maps"
+	"slices"
+
+	"anyport/steering"
+)
+
+// openSteering goes on with what the service manager kept of a process that is gone,
+// whose clients wait in the queues of its sockets. Where that is of no use, as after
+// an update of the program, it begins anew.
+func (d *daemon) openSteering(g *generation) (*steering.Steering, error) {
+	if len(d.stored) == 0 {
+		return steering.Open(g.config, g.table, d.log)
+	}
+	s, err := steering.Inherit(g.config, g.table, maps.Clone(d.stored), d.log)
+	if err == nil {
+		d.log.Info("serving on the sockets that the service manager kept", "kept", len(d.stored))
+		return s, nil
+	}
+	d.log.Warn("what the service manager kept cannot be used: who waited there is refused", "error", err)
+	for name := range d.stored {
+		d.forget(name)
+	}
+	return steering.Open(g.config, g.table, d.log)
+}
+
+// store has the service manager keep what the next process goes on with, should this
+// one be killed: the sockets, and what steers to them unless that is pinned.
+func (d *daemon) store() {
+	if !d.opt.Manager.Listens() {
+		return
+	}
+	held := d.steering.Handover()
+	if d.opt.Config.Steering.Pin != "" {
+		held = held.Sockets()
+	}
+	for name, fd := range d.stored {
+		if now, still := held[name]; !still || now != fd {
+			d.forget(name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(held)) {
+		if _, stored := d.stored[name]; stored {
+			continue
+		}
+		d.tell(d.opt.Manager.Store(name, held[name]))
+		d.stored[name] = held[name]
+	}
+}
+
+func (d *daemon) forget(name string) {
+	d.tell(d.opt.Manager.Forget(name))
+	delete(d.stored, name)
+}
+
+// tell is for messages to the service manager, which nothing here depends on.
+func (d *daemon) tell(err error) {
+	if err != nil {
+		d.log.Warn("the service manager was not told", "error", err)
+	}
+}
