@@ -6,6 +6,9 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 # Debian's names for what the tests run beside Go: compilers, and peers to talk to.
 PACKAGES = clang llvm libbpf-dev gcc libc6-dev iproute2 haproxy nginx-light ncat
 
+# And for what the benchmarks compare it with.
+PEERS = haproxy nginx-light libnginx-mod-stream iptables iproute2
+
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # What runs without root, clang and BPF, and so under the race detector.
@@ -17,7 +20,7 @@ FUZZTIME ?= 60s
 # on all threads.
 export CGO_ENABLED = 0
 
-.PHONY: anyport run test unit integration lint packages sweep suites fuzz generate generated clean help
+.PHONY: anyport run test unit integration lint packages sweep suites bench fuzz generate generated clean help
 .DEFAULT_GOAL = anyport
 
 anyport: ## build the binary
@@ -51,6 +54,10 @@ sweep: ## every port over TCP and UDP, IPv4 and IPv6, through the binary
 
 suites: ## the standard library's own tests, through the proxy
 	REQUIRE_ROOT=1 ANYPORT_SUITES=1 $(GO) test -count=1 -v -timeout 30m -run TestSuites ./integration
+
+bench: ## measure it beside HAProxy, nginx and others, half an hour: docs/benchmarks.md
+	@.ci/packages $(PEERS)
+	$(GO) run ./integration/bench -markdown docs/benchmarks.md -svg docs/benchmarks.svg all
 
 fuzz: ## each fuzz target for FUZZTIME
 	@set -e; for package in $$($(GO) list ./...); do \

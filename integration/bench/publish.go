@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"slices"
+	"strings"
 
 	"anyport/integration/bench/peer"
 	"anyport/integration/bench/report"
@@ -58,13 +59,17 @@ func notes() (all [][2]string) {
 	return all
 }
 
-// drawing are the sections to draw, with short titles.
+// drawing are the sections to draw, with short titles and without the variants of
+// anyport.
 func drawing(sections []report.Section) (all []report.Section) {
 	for _, d := range drawn {
 		i := slices.IndexFunc(sections, func(s report.Section) bool { return s.Name == d.name })
 		if i >= 0 {
 			section := sections[i]
 			section.Title = d.title
+			section.Peers = slices.DeleteFunc(slices.Clone(section.Peers), func(peer string) bool {
+				return strings.HasPrefix(peer, "anyport-")
+			})
 			all = append(all, section)
 		}
 	}

@@ -1,10 +1,14 @@
 package peer
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // goProxy deploys what most proxies written in Go are, as a process of its own.
@@ -41,6 +45,10 @@ func proxyConns(origin netip.Addr) error {
 	file.Close()
 	for {
 		client, err := listener.Accept()
+		if errors.Is(err, unix.EMFILE) { // as net/http does: some conn will end
+			time.Sleep(5 * time.Millisecond)
+			continue
+		}
 		if err != nil {
 			return err
 		}

@@ -46,7 +46,7 @@ var All = []Peer{
 	{Name: "haproxy", Note: "`nbthread 2` behind iptables TPROXY", Needs: []string{"haproxy", "iptables"}, deploy: haproxy{}.deploy},
 	{Name: "haproxy-splice", Note: "the same with `option splice-request` and `splice-response`",
 		Needs: []string{"haproxy", "iptables"}, deploy: haproxy{options: "option splice-request\n  option splice-response", pipes: 500}.deploy},
-	{Name: "haproxy-sklookup", Note: "its listener fed by a SK_LOOKUP program of six lines, in place of TPROXY",
+	{Name: "haproxy-sklookup", Note: "its listener fed by the smallest SK_LOOKUP program that can, in place of TPROXY",
 		Needs: []string{"haproxy"}, deploy: haproxy{}.deploySteered},
 	{Name: "nginx", Note: "stream, 2 workers: TCP behind TPROXY, UDP behind REDIRECT with `reuseport`, 4 MiB buffers, all ports to one",
 		Needs: []string{"nginx", "iptables", nginxStream}, deploy: nginx},

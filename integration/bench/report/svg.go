@@ -69,7 +69,7 @@ func (s Samples) panel(b *strings.Builder, section Section, x, y int) int {
 
 func (s Samples) bar(b *strings.Builder, peer string, value, most float64, x, y int) {
 	class, width := "bar", 0.0
-	if strings.HasPrefix(peer, ownPeer) {
+	if peer == ownPeer {
 		class = "own"
 	}
 	if most > 0 {
