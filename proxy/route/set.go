@@ -18,6 +18,7 @@ type Set struct {
 	table  Table
 	Routes []*Route // in the order of the file
 	byFile map[*config.Route]*Route
+	byName map[string]*Route
 }
 
 // Lookup returns the route that forwards dst, or nil where none does.
@@ -29,12 +30,16 @@ func (s *Set) Lookup(protocol config.Protocol, dst netip.AddrPort) *Route {
 	return s.byFile[c]
 }
 
+// Named returns the route of that name, or nil.
+func (s *Set) Named(name string) *Route { return s.byName[name] }
+
 // Live is the generation in service. A swap is atomic: a loop sees the old one or the new one.
 type Live struct {
 	Unrouted *Stats // counts what no route takes
 
-	set    atomic.Pointer[Set]
-	shards int
+	set      atomic.Pointer[Set]
+	watchers watchers
+	shards   int
 }
 
 // NewLive serves nothing until the first Swap. shards is the number of event
@@ -51,17 +56,15 @@ func (l *Live) Set() *Set { return l.set.Load() }
 // Swap puts a new generation into service. A route whose name was there before
 // keeps its counters, and the origins that it still has. Swaps must not race.
 func (l *Live) Swap(table Table, routes []*config.Route) {
-	old := map[string]*Route{}
-	for _, r := range l.Set().Routes {
-		old[r.Name] = r
-	}
-	s := &Set{table: table, byFile: make(map[*config.Route]*Route, len(routes))}
+	old := l.Set()
+	s := &Set{table: table, byFile: make(map[*config.Route]*Route, len(routes)), byName: make(map[string]*Route, len(routes))}
 	for _, c := range routes {
-		r := newRoute(c, old[c.Name], l.shards)
+		r := newRoute(c, old.Named(c.Name), l.shards)
 		s.Routes = append(s.Routes, r)
-		s.byFile[c] = r
+		s.byFile[c], s.byName[c.Name] = r, r
 	}
 	l.set.Store(s)
+	l.watchers.tell()
 }
 
 type nothing struct{}

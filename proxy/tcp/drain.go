@@ -16,6 +16,17 @@ func (l *loop) drain() {
 	}
 }
 
+// retire drains the conns whose route a reload has taken away.
+func (l *loop) retire() {
+	set := l.routes.Set()
+	for _, c := range l.slots {
+		if c != nil && c.drained == 0 && set.Named(c.route.Name) == nil {
+			c.drained = max(l.now, 1) + min(c.route.Drain, never-l.now-1)
+			l.watch(c)
+		}
+	}
+}
+
 // calling says that a draining loop has conns to take from an accept queue:
 // their clients have long been told that they are connected.
 func (l *loop) calling() bool {

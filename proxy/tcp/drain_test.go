@@ -5,7 +5,9 @@ import (
 	"net"
 	"net/netip"
 	"testing"
+	"time"
 
+	"anyport/config"
 	"anyport/proxy/route"
 )
 
@@ -81,4 +83,29 @@ func TestDrainTimeoutWhileDialling(t *testing.T) {
 	hearRST(t, c)
 	p.ends(route.DrainTimedOut)
 	<-p.done
+}
+
+// TestRetire: conns of a route that a reload has taken away live on, up to its
+// drain_timeout; those of a route that stays are left alone.
+func TestRetire(t *testing.T) {
+	addr, conns := accepting(t)
+	r := forward(addr)
+	r.Drain = short
+	p := serve(t, r)
+	client, origin := p.pair(conns)
+	say(t, client, "before")
+	hear(t, origin, "before")
+
+	changed := forward(addr)
+	p.live.Swap(table{changed}, []*config.Route{changed})
+	time.Sleep(2 * short) // longer than it would live if it were retired
+	say(t, client, "its route has changed")
+	hear(t, origin, "its route has changed")
+
+	other := forward(addr)
+	other.Name = "other"
+	p.live.Swap(table{other}, []*config.Route{other})
+	hearRST(t, client)
+	hearRST(t, origin)
+	p.ends(route.DrainTimedOut)
 }

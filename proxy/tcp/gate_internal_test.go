@@ -74,12 +74,12 @@ func loopAndListener(t *testing.T) (*loop, int) {
 	if err := unix.Listen(listener, 8); err != nil {
 		t.Fatal(err)
 	}
-	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
+	signals, err := openSignals()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { unix.Close(wake) })
-	l := newLoop(Options{Listeners: []int{listener}, Loops: 1, Routes: route.NewLive(1), Log: slog.New(slog.DiscardHandler)}, 0, wake)
+	t.Cleanup(signals.close)
+	l := newLoop(Options{Listeners: []int{listener}, Loops: 1, Routes: route.NewLive(1), Log: slog.New(slog.DiscardHandler)}, 0, signals)
 	if err := l.open(); err != nil {
 		t.Fatal(err)
 	}

@@ -29,9 +29,10 @@ func (l *loop) adopt(c *conn) {
 	l.conns++
 }
 
-// limit bounds the rest of a conn's life while the loop drains.
+// limit bounds the rest of a conn's life while the loop drains; one whose route is gone
+// has its bound already.
 func (l *loop) limit(c *conn) {
-	if l.draining() {
+	if l.draining() && c.drained == 0 {
 		c.drained = l.drainBegan + min(c.route.Drain, never-l.drainBegan)
 	}
 }

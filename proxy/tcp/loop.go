@@ -24,8 +24,8 @@ type loop struct {
 	started time.Time
 	now     time.Duration // since started, taken once a turn
 
-	epoll      int
-	wake       int // readable once Serve's ctx is done; all loops share it
+	epoll int
+	signals
 	listeners  []int
 	older      map[int]bool  // listeners whose queue may hold conns from before prepare
 	drainBegan time.Duration // 0: not draining
@@ -59,9 +59,8 @@ func (l *loop) open() (err error) {
 	if !l.gate.refill() {
 		return errors.New("tcp: no files are left to begin with: raise the limit of open files")
 	}
-	wake := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(l.wake)}
-	if err := unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, l.wake, &wake); err != nil {
-		return os.NewSyscallError("epoll_ctl", err)
+	if err := l.signals.watch(l.epoll); err != nil {
+		return err
 	}
 	for _, fd := range l.listeners {
 		if err := l.listen(fd); err != nil {

@@ -40,6 +40,8 @@ func (l *loop) dispatch(e *unix.EpollEvent) error {
 		}
 	case int(e.Fd) == l.wake:
 		l.drain()
+	case int(e.Fd) == l.swapped:
+		l.retire()
 	case !l.gate.shut && !l.draining():
 		_, err := l.accept(int(e.Fd))
 		return err

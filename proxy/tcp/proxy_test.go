@@ -27,6 +27,7 @@ func (t table) Lookup(config.Protocol, netip.AddrPort) *config.Route { return t.
 type proxy struct {
 	t       *testing.T
 	addr    string
+	live    *route.Live
 	route   *route.Route
 	records chan route.Record
 
@@ -75,7 +76,7 @@ func serveUntil(t *testing.T, ctx context.Context, fd int, addr string, routes r
 	p := &proxy{t: t, addr: addr, records: make(chan route.Record, 1<<12), done: make(chan struct{})}
 	live := route.NewLive(loops)
 	live.Swap(routes, []*config.Route{r})
-	p.route = live.Set().Routes[0]
+	p.live, p.route = live, live.Set().Routes[0]
 	ctx, stop := context.WithCancel(ctx)
 	p.stop = stop
 	go func() {

@@ -16,7 +16,7 @@
 //     loop's; what the other side does not take is kept, and no more is read until
 //     it is taken, so that a stalled reader stops its sender. A way whose reads
 //     fill the buffer time and again borrows a pipe (pipe.go) and splices.
-//   - close (life.go). FIN is passed on once all before it is; the other way
+//   - close (life.go, drain.go). FIN is passed on once all before it is; the other way
 //     lives on, up to half_close_timeout without a byte. The second FIN ends the
 //     conn. RST and every other end are passed on as RST, and what came before an
 //     RST is delivered first if that needs no waiting: a conn that was cut never
@@ -77,22 +77,23 @@ func Serve(ctx context.Context, opt Options) error {
 			return err
 		}
 	}
-	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
-	if err != nil {
-		return os.NewSyscallError("eventfd", err)
-	}
-	defer unix.Close(wake)
-	loops, err := open(opt, wake)
+	signals, err := openSignals()
 	if err != nil {
 		return err
 	}
-	return run(ctx, loops, wake)
+	defer signals.close()
+	loops, err := open(opt, signals)
+	if err != nil {
+		return err
+	}
+	defer opt.Routes.Watch(func() { _ = tell(signals.swapped) })()
+	return run(ctx, loops, signals.wake)
 }
 
 // open makes the loops, all of them or none.
-func open(opt Options, wake int) (loops []*loop, err error) {
+func open(opt Options, signals signals) (loops []*loop, err error) {
 	for i := range opt.Loops {
-		l := newLoop(opt, i, wake)
+		l := newLoop(opt, i, signals)
 		if err := l.open(); err != nil {
 			for _, l := range loops {
 				l.close()
@@ -113,13 +114,12 @@ func run(ctx context.Context, loops []*loop, wake int) error {
 	}
 	group.Go(func() error {
 		<-ctx.Done()
-		_, err := unix.Write(wake, []byte{1, 0, 0, 0, 0, 0, 0, 0})
-		return os.NewSyscallError("eventfd", err)
+		return tell(wake)
 	})
 	return group.Wait()
 }
 
-func newLoop(opt Options, i, wake int) *loop {
+func newLoop(opt Options, i int, signals signals) *loop {
 	l := &loop{
 		shard:     opt.FirstShard + i,
 		routes:    opt.Routes,
@@ -127,7 +127,7 @@ func newLoop(opt Options, i, wake int) *loop {
 		record:    opt.Record,
 		log:       opt.Log,
 		started:   time.Now(),
-		wake:      wake,
+		signals:   signals,
 		listeners: share(opt.Listeners, i, opt.Loops),
 		older:     map[int]bool{},
 		scratch:   make([]byte, bufferSize),

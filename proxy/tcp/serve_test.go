@@ -135,6 +135,7 @@ func TestServeRefusesWhatItCannotServe(t *testing.T) {
 		"not an fd":     {Loops: 1, Listeners: []int{1 << 20}},
 		"not listening": {Loops: 1, Listeners: []int{notListening}},
 	} {
+		opt.Routes = route.NewLive(1)
 		if err := tcp.Serve(t.Context(), opt); err == nil {
 			t.Errorf("%s: served without an error", name)
 		}
