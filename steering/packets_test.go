@@ -100,7 +100,8 @@ func TestNothingFallsThrough(t *testing.T) {
 	}
 }
 
-// TestSockets: one of each, that nobody else inherits, and no holes without a drop.
+// TestSockets: one of each, that nobody else inherits, and no holes before a drop. From
+// then on they stay: a reload could not open them again.
 func TestSockets(t *testing.T) {
 	s := open(t, managed("192.0.2.0/24"))
 	checkSockets(t, s, 1, 0)
@@ -110,7 +111,11 @@ func TestSockets(t *testing.T) {
 		t.Errorf("a drop that came with a reload: %s", got)
 	}
 	replace(t, s, managed("192.0.2.0/24"))
-	checkSockets(t, s, 1, 0)
+	replace(t, s, everyAction())
+	checkSockets(t, s, 1, 1)
+	if got := knockTCP(t, s, netip.MustParseAddrPort("192.0.2.3:80")); got != Drop {
+		t.Errorf("a drop that came once more: %s", got)
+	}
 }
 
 // TestWorkers: a group of sockets shares what arrives.
@@ -143,8 +148,10 @@ func checkSockets(t *testing.T, s *Steering, workers, holes int) {
 	if len(s.TCP()) != workers || len(s.UDP()) != workers {
 		t.Fatalf("%d TCP and %d UDP sockets, want %d", len(s.TCP()), len(s.UDP()), workers)
 	}
-	if n := len(s.sockets[bpf.SteerSlotTCP_HOLE]) + len(s.sockets[bpf.SteerSlotUDP_HOLE]); n != 2*holes {
-		t.Errorf("%d holes, want %d of each protocol", n, holes)
+	for _, slot := range []bpf.SteerSlot{bpf.SteerSlotTCP_HOLE, bpf.SteerSlotUDP_HOLE} {
+		if len(s.sockets[slot]) != 1 || bound(s.sockets[slot][0]) != (holes == 1) {
+			t.Errorf("%s: sockets %v, want %d bound", slotNames[slot], s.sockets[slot], holes)
+		}
 	}
 	for _, fd := range append(s.TCP(), s.UDP()...) {
 		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)

@@ -65,7 +65,7 @@ func (s *Steering) prepare(table *Table, counters map[string]uint32) error {
 		return err
 	}
 	if table.drops() {
-		if err := s.sockets.openHoles(); err != nil {
+		if err := s.sockets.bindHoles(); err != nil {
 			return err
 		}
 		if err := s.sockets.put(s.objects.Sockets, holes...); err != nil {
@@ -98,7 +98,7 @@ func (s *Steering) flip(generation uint32) error {
 }
 
 // clean empties the idle half, once no run of the program can still be reading it,
-// and closes the holes when the table in service drops nothing.
+// so that there is room for the next table.
 func (s *Steering) clean() error {
 	if s.leftover == nil {
 		return nil
@@ -110,8 +110,5 @@ func (s *Steering) clean() error {
 		return fmt.Errorf("erase a table that does not serve: %w", err)
 	}
 	s.leftover = nil
-	if s.table == unknown || s.table.drops() {
-		return nil
-	}
-	return s.sockets.close(holes...)
+	return nil
 }

@@ -15,7 +15,7 @@ import (
 
 // sockets are the file descriptors that the program can choose, by slot: the slots
 // of a protocol have one for each worker, which the kernel balances over; the holes
-// have one while any binding drops. They are bare descriptors because the garbage
+// have one that is bound once a table drops, and is no listener before. They are bare descriptors because the garbage
 // collector closes an os.File or net.Listener that nobody holds any more.
 type sockets [bpf.SteerSlotSLOTS][]int
 
@@ -25,7 +25,7 @@ var (
 )
 
 // open takes the sockets that are in in, and opens one for each worker of the
-// protocols that none are there for.
+// protocols that none are there for, and the holes, while the capabilities are there.
 func (s *sockets) open(cfg config.Listen, in Inheritance, log *slog.Logger) error {
 	s.inherit(in)
 	for _, slot := range serving {
@@ -47,7 +47,7 @@ func (s *sockets) open(cfg config.Listen, in Inheritance, log *slog.Logger) erro
 			}
 		}
 	}
-	return nil
+	return s.openHoles(log)
 }
 
 func (s *sockets) inherit(in Inheritance) {
@@ -58,13 +58,13 @@ func (s *sockets) inherit(in Inheritance) {
 	}
 }
 
-// openHoles opens the sockets that swallow what is to be dropped, if need be.
-func (s *sockets) openHoles() error {
+// openHoles opens the sockets that swallow what is to be dropped, if need be, unbound.
+func (s *sockets) openHoles(log *slog.Logger) error {
 	for _, slot := range holes {
 		if len(s[slot]) > 0 {
 			continue
 		}
-		fd, err := listen(slot, config.Listen{Workers: 1, TCPBacklog: 1}, 0, nil)
+		fd, err := newSocket(slot, config.Listen{Workers: 1}, log)
 		if err != nil {
 			return fmt.Errorf("open the %s socket: %w", slotNames[slot], err)
 		}
@@ -73,11 +73,25 @@ func (s *sockets) openHoles() error {
 	return nil
 }
 
+// bindHoles makes the holes such as the program can choose, for good: a reload does
+// not have the capabilities to open others.
+func (s *sockets) bindHoles() error {
+	for _, slot := range holes {
+		if bound(s[slot][0]) {
+			continue
+		}
+		if err := bind(s[slot][0], slot, 0, 1); err != nil {
+			return fmt.Errorf("bind the %s socket: %w", slotNames[slot], err)
+		}
+	}
+	return nil
+}
+
 // put lets the program choose the sockets of slots, if they are open. One member
 // stands for a group of SO_REUSEPORT.
 func (s *sockets) put(m *ebpf.Map, slots ...bpf.SteerSlot) error {
 	for _, slot := range slots {
-		if len(s[slot]) == 0 {
+		if len(s[slot]) == 0 || !bound(s[slot][0]) {
 			continue
 		}
 		if err := m.Put(slot, uint64(s[slot][0])); err != nil {
@@ -106,48 +120,66 @@ var slotNames = [...]string{
 
 // listen returns a socket for slot, bound and, of TCP, listening. A port of 0 is any.
 func listen(slot bpf.SteerSlot, cfg config.Listen, port int, log *slog.Logger) (int, error) {
-	fd, local, err := newSocket(slot, port)
+	fd, err := newSocket(slot, cfg, log)
 	if err != nil {
 		return -1, err
 	}
-	if err := prepare(fd, slot, cfg, log); err != nil {
+	if err := bind(fd, slot, port, cfg.TCPBacklog); err != nil {
 		unix.Close(fd)
 		return -1, err
 	}
-	if err := unix.Bind(fd, local); err != nil {
-		unix.Close(fd)
-		return -1, os.NewSyscallError("bind", err)
-	}
-	if stream(slot) {
-		if err := unix.Listen(fd, cfg.TCPBacklog); err != nil {
-			unix.Close(fd)
-			return -1, os.NewSyscallError("listen", err)
-		}
-	}
 	return fd, nil
+}
+
+// bind has fd listen, if it is of TCP. Bound to ::ffff:127.0.0.1 an IPv6 socket takes
+// both families, and nobody but this host reaches its own port; where IPv6 is off, an
+// IPv4 one takes all there is.
+func bind(fd int, slot bpf.SteerSlot, port, backlog int) error {
+	domain, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
+	if err != nil {
+		return os.NewSyscallError("getsockopt SO_DOMAIN", err)
+	}
+	var local unix.Sockaddr = &unix.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}}
+	if domain == unix.AF_INET6 {
+		local = &unix.SockaddrInet6{Port: port, Addr: [16]byte{10: 0xff, 11: 0xff, 12: 127, 15: 1}}
+	}
+	if err := unix.Bind(fd, local); err != nil {
+		return os.NewSyscallError("bind", err)
+	}
+	if !stream(slot) {
+		return nil
+	}
+	return os.NewSyscallError("listen", unix.Listen(fd, backlog))
 }
 
 func stream(slot bpf.SteerSlot) bool {
 	return slot == bpf.SteerSlotTCP || slot == bpf.SteerSlotTCP_HOLE
 }
 
-// newSocket returns an unbound socket and the address to bind it to. Bound to
-// ::ffff:127.0.0.1 an IPv6 socket takes both families, and nobody but this host
-// reaches its own port; where IPv6 is off, an IPv4 one takes all there is.
-// The protocol is named, never MPTCP, which a SOCKMAP does not hold.
-func newSocket(slot bpf.SteerSlot, port int) (fd int, local unix.Sockaddr, err error) {
+// newSocket returns an unbound socket with the options of its slot. The protocol is
+// named, never MPTCP, which a SOCKMAP does not hold.
+func newSocket(slot bpf.SteerSlot, cfg config.Listen, log *slog.Logger) (fd int, err error) {
 	kind, protocol := unix.SOCK_DGRAM, unix.IPPROTO_UDP
 	if stream(slot) {
 		kind, protocol = unix.SOCK_STREAM, unix.IPPROTO_TCP
 	}
 	kind |= unix.SOCK_NONBLOCK | unix.SOCK_CLOEXEC
-	fd, err = unix.Socket(unix.AF_INET6, kind, protocol)
-	if errors.Is(err, unix.EAFNOSUPPORT) {
+	if fd, err = unix.Socket(unix.AF_INET6, kind, protocol); errors.Is(err, unix.EAFNOSUPPORT) {
 		fd, err = unix.Socket(unix.AF_INET, kind, protocol)
-		return fd, &unix.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}}, os.NewSyscallError("socket", err)
 	}
-	mapped := [16]byte{10: 0xff, 11: 0xff, 12: 127, 15: 1}
-	return fd, &unix.SockaddrInet6{Port: port, Addr: mapped}, os.NewSyscallError("socket", err)
+	if err != nil {
+		return -1, os.NewSyscallError("socket", err)
+	}
+	if err := prepare(fd, slot, cfg, log); err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+func bound(fd int) bool {
+	port, err := localPort(fd)
+	return err == nil && port != 0
 }
 
 // localPort returns the port that fd is bound to.

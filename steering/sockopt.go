@@ -45,7 +45,7 @@ func options(fd int, slot bpf.SteerSlot, cfg config.Listen) []sockopt {
 	}
 	if slot == bpf.SteerSlotTCP || slot == bpf.SteerSlotUDP {
 		// Conns live on when a TPROXY rule for the same traffic comes or goes. Holes do
-		// without: a reload may open them when the capability for it is given up.
+		// without.
 		add("IP_TRANSPARENT", unix.SOL_IP, unix.IP_TRANSPARENT, 1)
 	}
 	if cfg.Workers > 1 {
