@@ -37,19 +37,27 @@ func (h *host) serveWith(t *testing.T, toml string) *proxy {
 // launch is serveWith for a test that does not expect anyport to come up.
 func (h *host) launch(t *testing.T, toml string) *proxy {
 	t.Helper()
+	return h.launchAs(t, anyportRun, toml)
+}
+
+// launchAs starts what run makes of the file.
+func (h *host) launchAs(t *testing.T, run func(file string) *exec.Cmd, toml string) *proxy {
+	t.Helper()
 	dir := t.TempDir()
 	p := &proxy{host: h, file: filepath.Join(dir, "anyport.toml"), socket: filepath.Join(dir, "admin.sock")}
 	p.write(t, toml)
 	before := h.belongings(t)
-	p.process = h.spawn(t, anyportRun(p.file))
+	p.process = h.spawn(t, run(p.file))
 	t.Cleanup(func() { p.leaves(t, before) })
 	return p
 }
 
 // restart starts anyport once more with the same file and waits until it serves.
-func (p *proxy) restart(t *testing.T) *process {
+func (p *proxy) restart(t *testing.T) *process { return p.restartAs(t, anyportRun) }
+
+func (p *proxy) restartAs(t *testing.T, run func(file string) *exec.Cmd) *process {
 	t.Helper()
-	again := p.host.spawn(t, anyportRun(p.file))
+	again := p.host.spawn(t, run(p.file))
 	again.expect(t, "msg=serving")
 	return again
 }
@@ -123,6 +131,12 @@ type status struct {
 	Config  struct {
 		Path       string
 		Generation int
+		Refused    string `json:"last_reload_error"`
+	}
+	Privileges struct {
+		User         string
+		Capabilities []string
+		NoNewPrivs   bool `json:"no_new_privs"`
 	}
 	Steering struct {
 		Attached  bool

@@ -83,7 +83,8 @@ type generation struct {
 
 // open acquires all that serving needs, or nothing.
 func open(opt Options) (*daemon, error) {
-	d := &daemon{opt: opt, begun: time.Now(), decisions: make(chan func()), stored: maps.Clone(opt.Stored)}
+	d := &daemon{opt: opt, begun: time.Now(), decisions: make(chan func()), stored: map[string]int{}}
+	maps.Copy(d.stored, opt.Stored)
 	d.log = newLogger(opt.Log, opt.Config.Log.Format, &d.level)
 	d.level.Set(opt.Config.Log.Level)
 	for _, acquire := range []func() error{d.openFiles, d.openAccount, d.openAccess, d.openAdmin, d.openRoutes, d.drop} {

@@ -1,0 +1,121 @@
+package integration
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestPrivileges shows what each thread of a running anyport holds, that no more than
+// the documented capabilities are left, and that all it has to do works with these: a
+// reload with new prefixes and silent ports, answers from low ports, also from one that
+// another process holds, and a stop that cleans up.
+func TestPrivileges(t *testing.T) {
+	t.Parallel()
+	const bindService, netAdmin = 1 << 10, 1 << 12
+	for _, c := range []struct {
+		name, steering, user string
+		capabilities         int
+		served               string // may a reload serve it, without a route of ours?
+	}{
+		{"root", "", "Uid:0000", bindService | netAdmin, "203.0.113.0/24"},
+		{"another user", "user = \"65534\"\n", "Uid:65534655346553465534", bindService | netAdmin, "203.0.113.0/24"},
+		{"without routes", "manage_routes = false\n", "Uid:0000", bindService, "192.0.2.128/25"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			r.edge.local(t, servedV4)
+			r.edge.listenPacket(t, "0.0.0.0:161") // and lets nobody else have it
+			r.origin.both(t, "10.0.0.5:4000", named("old"))
+			r.origin.both(t, "10.0.0.6:4000", named("new"))
+			file := "[steering]\n" + c.steering + `
+[route.web]
+protocol = ["tcp", "udp"]
+prefixes = [%q]
+ports    = %s
+origins  = [%q]
+`
+			p := r.edge.serveWith(t, fmt.Sprintf(file, "192.0.2.0/25", `"all"`, "10.0.0.5:4000"))
+			p.holds(t, c.user, c.capabilities)
+			r.reach(t, "old", dstV4+":53", dstV4+":161", dstV4+":65535")
+
+			p.give(t, c.user)
+			p.write(t, fmt.Sprintf(file, c.served, "[53, 161]", "10.0.0.6:4000")+`
+[route.silent]
+protocol = "tcp"
+prefixes = ["192.0.2.200"]
+action   = "drop"
+`)
+			if got := anyport(t, "reload", "--socket", p.socket); got.status != 0 || !strings.Contains(got.stdout, `+ route "silent"`) {
+				t.Fatalf("reload: %+v", got)
+			}
+			inside := netip.MustParsePrefix(c.served).Addr().Next().String()
+			r.reach(t, "new", inside+":53", inside+":161")
+			if got := r.client.ask("tcp", netip.MustParseAddrPort("192.0.2.200:80"), silent); got != silent {
+				t.Errorf("a port to be silent: %s", got)
+			}
+			p.holds(t, c.user, c.capabilities)
+		})
+	}
+}
+
+// reach asks dsts over TCP and UDP.
+func (r *rig) reach(t *testing.T, want string, dsts ...string) {
+	t.Helper()
+	for _, dst := range dsts {
+		for _, network := range []string{"tcp", "udp"} {
+			if got := r.client.ask(network, netip.MustParseAddrPort(dst), want); got != want {
+				t.Errorf("%s %s: %s, want %s", network, dst, got, want)
+			}
+		}
+	}
+}
+
+// give lets everybody read the file, as it would stand in /etc, and makes its directory
+// that of the user, who can then remove the admin socket.
+func (p *proxy) give(t *testing.T, user string) {
+	t.Helper()
+	dir := filepath.Dir(p.file)
+	for path := p.file; path != os.TempDir() && path != "/"; path = filepath.Dir(path) {
+		if err := os.Chmod(path, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if strings.Contains(user, "65534") {
+		if err := os.Chown(dir, 65534, 65534); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// holds looks at every thread of the process.
+func (p *proxy) holds(t *testing.T, user string, capabilities int) {
+	t.Helper()
+	set := fmt.Sprintf("%016x", capabilities)
+	want := []string{user, "CapInh:" + strings.Repeat("0", 16), "CapPrm:" + set, "CapEff:" + set, "CapAmb:" + strings.Repeat("0", 16), "NoNewPrivs:1"}
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", p.cmd.Process.Pid))
+	if err != nil || len(threads) < 2 {
+		t.Fatalf("%d threads, %v", len(threads), err)
+	}
+	for _, thread := range threads {
+		text, err := os.ReadFile(thread)
+		if err != nil {
+			continue // it has ended since
+		}
+		lines := privilegeLines.FindAllString(strings.NewReplacer("\t", "", " ", "").Replace(string(text)), -1)
+		if !slices.Equal(lines, want) {
+			t.Errorf("%s: %v, want %v", thread, lines, want)
+		}
+	}
+	if held := p.status(t).Privileges; !held.NoNewPrivs || len(held.Capabilities) == 0 {
+		t.Errorf("status tells of %+v", held)
+	}
+}
+
+var privilegeLines = regexp.MustCompile(`(?m)^(Uid|Cap(Inh|Prm|Eff|Amb)|NoNewPrivs):.*$`)

@@ -1,0 +1,108 @@
+package integration
+
+import (
+	"net"
+	"regexp"
+	"syscall"
+	"testing"
+)
+
+// TestNotify shows what a service manager hears: when anyport is ready, each reload
+// from its begin to its end whoever asked for it and whatever came of it, and the stop.
+func TestNotify(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	m := newManager(t)
+	p := r.edge.launchAs(t, m.run, relayFile)
+	m.expect(t, "READY=1", "2 routes", "generation 1")
+
+	p.signal(t, syscall.SIGHUP)
+	reloading := m.expect(t, "RELOADING=1")
+	if !regexp.MustCompile(`MONOTONIC_USEC=[1-9][0-9]+`).MatchString(reloading) {
+		t.Errorf("heard %q: systemd wants the time", reloading)
+	}
+	m.expect(t, "READY=1", "generation 2")
+
+	if got := anyport(t, "reload", "--socket", p.socket); got.status != 0 {
+		t.Errorf("reload: %+v", got)
+	}
+	m.expect(t, "READY=1", "generation 3")
+	p.write(t, "[route]")
+	before := m.String()
+	if got := anyport(t, "reload", "--socket", p.socket); got.status != 1 {
+		t.Errorf("reload of a broken file: %+v", got)
+	}
+	eventually(t, "a refused reload ends too", func() bool {
+		since := m.String()[len(before):]
+		_, began := find(since, []string{"RELOADING=1"})
+		_, ended := find(since, []string{"READY=1", "generation 3"})
+		return began && ended
+	})
+
+	p.signal(t, syscall.SIGTERM)
+	m.expect(t, "STOPPING=1", "EXTEND_TIMEOUT_USEC=40000000") // drain_timeout, and some
+	if status := p.wait(t); status != 0 {
+		t.Errorf("exit status %d", status)
+	}
+}
+
+// TestStore kills anyport while a service manager keeps its sockets: who comes in the
+// meantime waits, and the next process serves them all.
+func TestStore(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.origin.serve(t, "10.0.0.5:4711", echo)
+	r.origin.answer(t, "10.0.0.5:4711", named("origin"))
+	m := newManager(t)
+	p := r.edge.launchAs(t, m.run, relayFile)
+	m.expect(t, "READY=1")
+	eventually(t, "the sockets are stored", func() bool { return m.keeps("tcp/0", "udp/0", "link") })
+
+	p.signal(t, syscall.SIGKILL)
+	p.wait(t)
+	var conns []net.Conn
+	for range 20 {
+		conns = append(conns, r.client.dial(t, "tcp", dstV4+":4711")) // nobody is there to accept
+	}
+	flow := r.client.dial(t, "udp", dstV4+":4711")
+	if _, err := flow.Write([]byte("while nobody was there")); err != nil {
+		t.Fatal(err)
+	}
+
+	again := p.restartAs(t, m.run)
+	again.expect(t, "service manager kept")
+	for _, conn := range conns {
+		talk(t, conn, "hello")
+		conn.Close()
+	}
+	answer := make([]byte, 100)
+	if n, err := flow.Read(answer); err != nil || string(answer[:n]) != "origin while nobody was there" {
+		t.Errorf("the datagram that waited was answered with %q, %v", answer[:n], err)
+	}
+	again.signal(t, syscall.SIGTERM)
+	if status := again.wait(t); status != 0 {
+		t.Errorf("exit status %d", status)
+	}
+}
+
+// TestStoreOfNoUse starts with a store that another configuration has left: it serves
+// all the same, on new sockets, and has the old ones forgotten.
+func TestStoreOfNoUse(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.origin.both(t, "10.0.0.5:80", named("origin"))
+	m := newManager(t)
+	p := r.edge.launchAs(t, m.run, relayFile)
+	m.expect(t, "READY=1")
+	eventually(t, "the sockets are stored", func() bool { return m.keeps("tcp/0", "udp/0", "link") })
+	p.signal(t, syscall.SIGKILL)
+	p.wait(t)
+
+	p.write(t, "[listen]\nworkers = 2\n"+relayFile)
+	again := p.restartAs(t, m.run)
+	again.expect(t, "level=WARN", "cannot be used", "listen.workers")
+	r.reach(t, "origin", dstV4+":80")
+	eventually(t, "the sockets of both workers are stored", func() bool { return m.keeps("tcp/1", "udp/1", "link") })
+	again.signal(t, syscall.SIGTERM)
+	again.wait(t)
+}
