@@ -29,7 +29,7 @@ anyport: ## build the binary
 run: anyport ## build, and try it: anyport demo
 	@./anyport demo || [ "$$(id -u)" -ne 0 ]
 
-test: packages lint generated unit integration ## all that must pass before a change goes in
+test: packages lint generated unit integration fuzz ## all that must pass before a change goes in
 
 unit: ## the tests that need no root, under the race detector
 	CGO_ENABLED=1 $(GO) test -race $(PURE)
@@ -60,12 +60,7 @@ bench: ## measure it beside HAProxy, nginx and others, half an hour: docs/benchm
 	$(GO) run ./integration/bench -markdown docs/benchmarks.md -svg docs/benchmarks.svg all
 
 fuzz: ## each fuzz target for FUZZTIME
-	@set -e; for package in $$($(GO) list ./...); do \
-		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz'); do \
-			echo "$$package $$target"; \
-			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
-		done; \
-	done
+	@.ci/fuzz $(FUZZTIME)
 
 generate: ## compile the BPF programs (clang, libbpf-dev)
 	$(GO) generate ./...
