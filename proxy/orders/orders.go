@@ -41,8 +41,13 @@ func (q *Queue) Do(order func()) bool {
 	select {
 	case <-done:
 		return true
-	case <-q.ended:
-		return false
+	case <-q.ended: // maybe by this very order
+		select {
+		case <-done:
+			return true
+		default:
+			return false
+		}
 	}
 }
 

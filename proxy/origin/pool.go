@@ -46,6 +46,20 @@ func (p *Pool) countsOf(text string) *counts {
 	return &counts{}
 }
 
+// At returns the origin whose address is addr for clients that ask for port. It may
+// have left the file, as one that a flow began with can.
+func (p *Pool) At(addr netip.AddrPort, port uint16) *Origin {
+	for _, o := range p.Origins {
+		if o.At(port) == addr {
+			return o
+		}
+	}
+	return &Origin{
+		Origin: config.Origin{Text: addr.String(), Addr: addr.Addr(), Ports: config.PortRange{First: addr.Port(), Last: addr.Port()}},
+		counts: &counts{},
+	}
+}
+
 // Pick chooses the origin for client, leaving out those tried already. Backups
 // come when no other is left; nil says that nothing is.
 func (p *Pool) Pick(client netip.Addr, tried []*Origin) *Origin {

@@ -42,7 +42,13 @@ func (r *Route) Admit(protocol config.Protocol, client netip.Addr) Verdict {
 	return r.Stats.acquire(r.Route, protocol, client)
 }
 
-// Release ends what Admit began.
+// Readmit takes a flow that another process had admitted, whatever the limits say
+// now: as after a reload, who is in stays in. Who calls it owes one Release.
+func (r *Route) Readmit(protocol config.Protocol, client netip.Addr) {
+	r.Stats.readmit(r.Route, protocol, client)
+}
+
+// Release ends what Admit or Readmit began.
 func (r *Route) Release(protocol config.Protocol, client netip.Addr) {
 	r.Stats.release(r.Route, protocol, client)
 }

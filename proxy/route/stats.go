@@ -1,6 +1,7 @@
 package route
 
 import (
+	"math"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -130,6 +131,13 @@ func (s *Stats) acquire(c *config.Route, p config.Protocol, client netip.Addr) V
 		return OverMaxPerClient
 	}
 	return Admitted
+}
+
+func (s *Stats) readmit(c *config.Route, p config.Protocol, client netip.Addr) {
+	if c.MaxConnsPerClient > 0 {
+		s.perClient.acquire(client, math.MaxInt)
+	}
+	s.active[index(p)].Add(1)
 }
 
 func over(n int64, most int) bool { return most > 0 && n > int64(most) }

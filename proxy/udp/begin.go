@@ -31,11 +31,16 @@ func (t *table) begin(k key, now time.Duration) (*flow, route.Verdict) {
 		r.Release(config.UDP, client.Addr())
 		return nil, t.refuse(r, client, dst, verdict, now)
 	}
-	t.flows[k] = f
 	f.unanswered = t.unanswered.PushBack(f)
+	t.place(f)
+	return f, route.Admitted
+}
+
+// place puts f, which lacks nothing, into the table.
+func (t *table) place(f *flow) {
+	t.flows[f.key] = f
 	f.due, _ = f.end()
 	heap.Push(&t.byDue, f)
-	return f, route.Admitted
 }
 
 // admit decides by all that is known before anything is opened.
@@ -74,6 +79,7 @@ func (t *table) equip(f *flow, now time.Duration) route.Verdict {
 		return route.HeaderFailed
 	}
 	f.headerOnce = f.route.ProxyProtocol == config.ProxyV2First
+	f.spp = f.route.ProxyProtocol == config.ProxySPP
 	if !t.room(now) {
 		return route.OverMaxFlows
 	}

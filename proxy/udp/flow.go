@@ -25,6 +25,7 @@ type flow struct {
 
 	header     []byte // stands before each datagram to the origin
 	headerOnce bool   // …or before the first alone: it goes once that is sent
+	spp        bool   // the header is SPP, and stands before each datagram of the origin, too
 
 	begun, last time.Duration
 	cut         time.Duration // the end at the latest, where the flow is drained; or 0
@@ -68,7 +69,7 @@ func (f *flow) fromClient(n int, now time.Duration) route.Verdict {
 
 // fromOrigin decides on a datagram of the origin, and returns what of it is for the client.
 func (f *flow) fromOrigin(reply []byte, now time.Duration) ([]byte, route.Verdict) {
-	if f.route.ProxyProtocol == config.ProxySPP {
+	if f.spp {
 		payload, err := header.CutSPP(reply, f.header)
 		if err != nil {
 			return nil, route.BadHeader

@@ -9,6 +9,7 @@ import (
 
 	"anyport/config"
 	"anyport/proxy/header"
+	"anyport/proxy/orders"
 	"anyport/proxy/route"
 )
 
@@ -68,7 +69,10 @@ func TestEvictedFlowKeepsItsDatagrams(t *testing.T) {
 // TestEventOfAClosedSocket: an event that was read before its flow ended is not
 // taken for one of the flow that has the fd now.
 func TestEventOfAClosedSocket(t *testing.T) {
-	l := loop{listener: -1, wake: -1, byFD: []*flow{nil, {generation: 2}}}
+	queue, err := orders.New()
+	check(t, err)
+	defer queue.Close()
+	l := loop{listener: -1, orders: queue, byFD: []*flow{nil, {generation: 2}}}
 	for _, event := range []unix.EpollEvent{{Fd: 0, Pad: 1}, {Fd: 1, Pad: 1}} {
 		l.handle(event, 1) // to read would crash: the loop has no inbox
 	}

@@ -1,13 +1,13 @@
 package udp
 
 import (
-	"context"
 	"fmt"
 	"net/netip"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"anyport/proxy/orders"
 	"anyport/proxy/route"
 )
 
@@ -18,13 +18,15 @@ type loop struct {
 	fromOne   *inbox // read from a flow's origin
 	dropped   uint32 // by the kernel, as the listener last said
 
-	epoll, wake int // wake is an eventfd: the process stops
-	byFD        []*flow
-	out         outbox
-	table       table
-	dialer      dialer
-	opener      opener
-	log         limitedLog
+	epoll  int
+	orders *orders.Queue
+	left   bool // another process has the flows
+	byFD   []*flow
+	out    outbox
+	table  table
+	dialer dialer
+	opener opener
+	log    limitedLog
 }
 
 func newLoop(opt Options, i, maxFlows, maxReplies int) (*loop, error) {
@@ -49,16 +51,16 @@ func newLoop(opt Options, i, maxFlows, maxReplies int) (*loop, error) {
 	return l, nil
 }
 
-// open makes the epoll instance, with the listener and the eventfd in it.
+// open makes the epoll instance, with the listener and the orders in it.
 func (l *loop) open() (err error) {
-	if l.wake, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
-		return fmt.Errorf("opening an eventfd: %w", err)
+	if l.orders, err = orders.New(); err != nil {
+		return err
 	}
 	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
-		unix.Close(l.wake)
+		l.orders.Close()
 		return fmt.Errorf("opening an epoll instance: %w", err)
 	}
-	for _, fd := range []int{l.wake, l.listener} {
+	for _, fd := range []int{l.orders.FD(), l.listener} {
 		if err = l.watch(fd, 0); err != nil {
 			l.close()
 			return err
@@ -67,10 +69,10 @@ func (l *loop) open() (err error) {
 	return nil
 }
 
-// close closes what open and the flows have opened, the flows' own sockets excepted.
+// close closes what open has opened, once nobody gives orders any more.
 func (l *loop) close() {
 	unix.Close(l.epoll)
-	unix.Close(l.wake)
+	l.orders.Close()
 }
 
 // watch asks for fd's events, which carry the generation. They are
@@ -83,13 +85,12 @@ func (l *loop) watch(fd int, generation uint32) error {
 	return nil
 }
 
-// run is the loop. It returns once ctx is done and the last flow has ended.
-func (l *loop) run(ctx context.Context) error {
-	defer l.close()
+// run is the loop. It returns once it has drained, or left its flows to another process.
+func (l *loop) run() error {
+	defer l.orders.End()
 	defer func() { l.table.endAll(route.RelayFailed, l.now()) }() // none is left, but after an error
-	defer l.wakeWhenDone(ctx)()
 	events := make([]unix.EpollEvent, 256)
-	for !l.table.draining || len(l.table.flows) > 0 {
+	for !l.done() {
 		n, err := unix.EpollWait(l.epoll, events, l.timeout())
 		if err != nil && err != unix.EINTR {
 			return fmt.Errorf("waiting for datagrams: %w", err)
@@ -106,20 +107,7 @@ func (l *loop) run(ctx context.Context) error {
 	return nil
 }
 
-// wakeWhenDone writes to the eventfd once ctx is done, on a goroutine that then
-// ends. What it returns undoes that, and must be called before the eventfd is closed.
-func (l *loop) wakeWhenDone(ctx context.Context) (undo func()) {
-	woken := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(woken)
-		_, _ = unix.Write(l.wake, []byte{1, 0, 0, 0, 0, 0, 0, 1})
-	})
-	return func() {
-		if !stop() {
-			<-woken
-		}
-	}
-}
+func (l *loop) done() bool { return l.left || l.table.draining && len(l.table.flows) == 0 }
 
 func (l *loop) now() time.Duration { return time.Since(l.table.epoch) }
 
@@ -133,15 +121,15 @@ func (l *loop) timeout() int {
 }
 
 func (l *loop) handle(event unix.EpollEvent, now time.Duration) {
-	switch fd := int(event.Fd); fd {
-	case l.listener:
+	switch fd := int(event.Fd); {
+	case l.left: // what waits on the sockets is for another process
+	case fd == l.listener:
 		if event.Events&unix.EPOLLERR != 0 {
 			l.clearErrors()
 		}
 		l.readClients(now)
-	case l.wake:
-		l.clearWake()
-		l.table.drain(now)
+	case fd == l.orders.FD():
+		l.orders.Run()
 	default:
 		// The flow may be gone, and its fd with another one, since this batch of events was read.
 		if f := l.byFD[fd]; f != nil && f.generation == uint32(event.Pad) {
@@ -150,19 +138,21 @@ func (l *loop) handle(event unix.EpollEvent, now time.Duration) {
 	}
 }
 
-func (l *loop) clearWake() {
-	var count [8]byte
-	_, _ = unix.Read(l.wake, count[:])
-}
-
 // dial makes l the table's sockets.
 func (l *loop) dial(f *flow, to netip.AddrPort) error {
 	fd, err := l.dialer.dial(to, f.route.Source)
 	if err != nil {
 		return err
 	}
-	if err := l.watch(fd, f.generation); err != nil {
+	if err := l.take(f, fd); err != nil {
 		unix.Close(fd)
+		return err
+	}
+	return nil
+}
+
+func (l *loop) take(f *flow, fd int) error {
+	if err := l.watch(fd, f.generation); err != nil {
 		return err
 	}
 	for len(l.byFD) <= fd {

@@ -27,6 +27,19 @@ func OpenRaw() *Raw {
 	return r
 }
 
+// FDs are the file descriptors for IPv4 and IPv6; -1 where there is none.
+func (r *Raw) FDs() (four, six int) { return r.four.fd, r.six.fd }
+
+// TakeRaw is OpenRaw with the sockets of another process; -1 is none.
+func TakeRaw(four, six int) *Raw { return &Raw{taken(four), taken(six)} }
+
+func taken(fd int) rawSocket {
+	if fd < 0 {
+		return rawSocket{fd, errors.New("the process before had none")}
+	}
+	return rawSocket{fd: fd}
+}
+
 // Close closes the sockets.
 func (r *Raw) Close() error {
 	var errs []error

@@ -38,16 +38,26 @@ func newReplies(max int, open func(netip.AddrPort) (answerer, error), close func
 
 // acquire returns the reply of dst, known to work; who gets it owes one release.
 func (rs *replies) acquire(dst netip.AddrPort) (*reply, error) {
-	r := rs.held[dst]
-	if r == nil {
-		r = &reply{dst: dst}
-	}
+	r := rs.of(dst)
 	if _, err := rs.use(r); err != nil {
 		return nil, err
 	}
-	rs.held[dst] = r
+	return rs.hold(r), nil
+}
+
+// of returns the reply of dst, which is held if it has users.
+func (rs *replies) of(dst netip.AddrPort) *reply {
+	if r := rs.held[dst]; r != nil {
+		return r
+	}
+	return &reply{dst: dst}
+}
+
+// hold counts one more user of r, who owes one release.
+func (rs *replies) hold(r *reply) *reply {
+	rs.held[r.dst] = r
 	r.users++
-	return r, nil
+	return r
 }
 
 // use returns what answers for r just now.

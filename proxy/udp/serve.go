@@ -12,7 +12,7 @@
 //     leave from the dst through the one reply socket of that dst (reply.go,
 //     bind.go), or where that can't be bound, through a raw socket (raw.go).
 //   - The flow ends when it is idle, gives way to another, or is drained (flow.go,
-//     table.go, drain.go).
+//     table.go, drain.go). It may go on in another process (handover.go, export.go).
 //
 // What becomes of each datagram and flow is decided without I/O in flow.go and
 // table.go, and is a [route.Verdict]. The loop never waits for one flow: what a
@@ -39,11 +39,18 @@ type Options struct {
 	Raw        *Raw               // answers where no socket can be bound; nil: Serve opens its own
 	Record     func(route.Record) // called once a flow has ended or was refused; must not block; may be nil
 	Log        *slog.Logger
+
+	Flows     []Flow                    // of another process, to begin with; their sockets are Serve's now
+	Handovers <-chan func([]Flow) error // see Serve; may be nil
 }
 
 // Serve runs one event loop a listener until ctx is done. Then new flows are
 // refused; live ones go on until they are quiet for two seconds, or their
 // route's drain timeout has passed. The error is that of a loop that can't go on.
+//
+// What comes from Handovers is called with all flows, while no loop reads or sends
+// anything. If it returns nil, the flows are another process's, and Serve returns; their
+// file descriptors are closed then. After an error all go on.
 func Serve(ctx context.Context, opt Options) error {
 	if opt.Raw == nil {
 		opt.Raw = OpenRaw()
@@ -53,12 +60,18 @@ func Serve(ctx context.Context, opt Options) error {
 	if err != nil {
 		return err
 	}
+	defer closeAll(loops)
+	adopt(loops, opt.Flows)
 	group, ctx := errgroup.WithContext(ctx)
 	for _, l := range loops {
 		// Not locked to a thread: nothing in a loop belongs to one, and the lock would
 		// make every pause of the garbage collector a change of threads.
-		group.Go(func() error { return l.run(ctx) })
+		group.Go(l.run)
 	}
+	group.Go(func() error { // ends with ctx, or with a hand-over
+		conduct(ctx, loops, opt.Handovers)
+		return nil
+	})
 	return group.Wait()
 }
 
@@ -72,12 +85,16 @@ func newLoops(opt Options) ([]*loop, error) {
 	for i := range opt.Listeners {
 		l, err := newLoop(opt, i, flows, replies)
 		if err != nil {
-			for _, l := range loops {
-				l.close()
-			}
+			closeAll(loops)
 			return nil, err
 		}
 		loops = append(loops, l)
 	}
 	return loops, nil
+}
+
+func closeAll(loops []*loop) {
+	for _, l := range loops {
+		l.close()
+	}
 }

@@ -14,6 +14,8 @@ import (
 type sockets interface {
 	// dial gives f its socket, connected to the origin's address.
 	dial(f *flow, to netip.AddrPort) error
+	// take gives f a socket that is connected already. On error fd is still the caller's.
+	take(f *flow, fd int) error
 	// hangUp sends what still waits for f, and closes its socket.
 	hangUp(f *flow)
 }
@@ -117,6 +119,17 @@ func (t *table) next() (due time.Duration, ok bool) {
 
 // end is the end of every flow, whatever brought it.
 func (t *table) end(f *flow, verdict route.Verdict, now time.Duration) {
+	t.remove(f)
+	f.counters.End(config.UDP, verdict)
+	t.log(route.Record{
+		Begun: t.epoch.Add(f.begun), Took: now - f.begun, Protocol: config.UDP, Route: f.route.Name,
+		Client: f.client(), Dst: f.dst(), Origin: f.originAddr(),
+		ToOrigin: f.toOrigin, ToClient: f.toClient, Verdict: verdict,
+	})
+}
+
+// remove takes f out of the table, and gives back all that it holds.
+func (t *table) remove(f *flow) {
 	t.sockets.hangUp(f)
 	t.replies.release(f.reply)
 	delete(t.flows, f.key)
@@ -126,12 +139,6 @@ func (t *table) end(f *flow, verdict route.Verdict, now time.Duration) {
 	}
 	f.origin.End()
 	f.route.Release(config.UDP, f.client().Addr())
-	f.counters.End(config.UDP, verdict)
-	t.log(route.Record{
-		Begun: t.epoch.Add(f.begun), Took: now - f.begun, Protocol: config.UDP, Route: f.route.Name,
-		Client: f.client(), Dst: f.dst(), Origin: f.originAddr(),
-		ToOrigin: f.toOrigin, ToClient: f.toClient, Verdict: verdict,
-	})
 }
 
 func (t *table) log(r route.Record) {

@@ -28,6 +28,12 @@ func (s *fakeSockets) dial(_ *flow, to netip.AddrPort) error {
 	return nil
 }
 
+func (s *fakeSockets) take(f *flow, fd int) error {
+	f.fd = fd
+	s.open++
+	return nil
+}
+
 func (s *fakeSockets) hangUp(*flow) { s.open-- }
 
 // fakeTable is a table without a kernel, and what it wrote down.

@@ -1,0 +1,131 @@
+package udp
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"anyport/config"
+	"anyport/proxy/route"
+)
+
+// Flow is a flow on its way from one process to another. Its socket goes beside it.
+type Flow struct {
+	Listener   int            `json:"listener"` // index
+	Client     netip.AddrPort `json:"client"`
+	Zone       uint32         `json:"zone,omitempty"` // the interface of a link-local client
+	Dst        netip.AddrPort `json:"dst"`
+	Route      string         `json:"route"`
+	Origin     netip.AddrPort `json:"origin"`
+	Header     []byte         `json:"header,omitempty"` // before each datagram to the origin
+	HeaderOnce bool           `json:"header_once,omitempty"`
+	SPP        bool           `json:"spp,omitempty"`
+	Begun      time.Time      `json:"begun"`
+	Last       time.Time      `json:"last"`
+	Answered   bool           `json:"answered,omitempty"`
+	Shown      bool           `json:"shown,omitempty"`
+	ToOrigin   uint64         `json:"to_origin"` // bytes of payload
+	ToClient   uint64         `json:"to_client"`
+
+	FD int `json:"-"` // the socket that is connected to the origin
+}
+
+// export lists the flows, those without an answer first, in their order. The
+// table keeps them, and their sockets.
+func (t *table) export(listener int) []Flow {
+	flows := make([]Flow, 0, len(t.flows))
+	for at := t.unanswered.Front(); at != nil; at = at.Next() {
+		flows = append(flows, t.exported(at.Value.(*flow), listener))
+	}
+	for _, f := range t.byDue {
+		if f.unanswered == nil {
+			flows = append(flows, t.exported(f, listener))
+		}
+	}
+	return flows
+}
+
+func (t *table) exported(f *flow, listener int) Flow {
+	return Flow{
+		Listener: listener, FD: f.fd,
+		Client: f.client(), Zone: f.key.client.zone, Dst: f.dst(), Route: f.route.Name, Origin: f.originAddr(),
+		Header: f.header, HeaderOnce: f.headerOnce, SPP: f.spp,
+		Begun: t.epoch.Add(f.begun), Last: t.epoch.Add(f.last),
+		Answered: f.unanswered == nil, Shown: f.shown, ToOrigin: f.toOrigin, ToClient: f.toClient,
+	}
+}
+
+// leave forgets the flows: they are another process's, who writes them down in the end.
+func (t *table) leave() {
+	for _, f := range t.flows {
+		t.remove(f)
+	}
+}
+
+// adopt gives a flow of another process its place here. It is not asked for the
+// limits, which it met when it began. One whose route is gone has nowhere to be: its
+// socket is closed, and it is written down as ended.
+func (t *table) adopt(in Flow, now time.Duration) {
+	verdict := t.settleIn(in, now)
+	if verdict == route.Admitted {
+		return
+	}
+	unix.Close(in.FD)
+	t.routes.Unrouted.Shard(t.shard).End(config.UDP, verdict)
+	t.log(route.Record{
+		Begun: in.Begun, Took: in.Last.Sub(in.Begun), Protocol: config.UDP, Route: in.Route,
+		Client: in.Client, Dst: in.Dst, Origin: in.Origin, ToOrigin: in.ToOrigin, ToClient: in.ToClient, Verdict: verdict,
+	})
+}
+
+func (t *table) settleIn(in Flow, now time.Duration) route.Verdict {
+	k, r := in.key(), t.routes.Set().Named(in.Route)
+	switch {
+	case r == nil:
+		return route.NoRoute
+	case t.flows[k] != nil:
+		return route.RelayFailed
+	}
+	t.dials++
+	f := &flow{
+		key: k, peer: k.client.sockaddr(), route: r, counters: r.Stats.Shard(t.shard),
+		origin: r.Origins.At(in.Origin, in.Dst.Port()), generation: t.dials,
+		header: in.Header, headerOnce: in.HeaderOnce, spp: in.SPP,
+		begun: in.Begun.Sub(t.epoch), last: in.Last.Sub(t.epoch),
+		shown: in.Shown, toOrigin: in.ToOrigin, toClient: in.ToClient,
+	}
+	if err := t.sockets.take(f, in.FD); err != nil {
+		t.report(now, "a flow of another process cannot go on", "route", in.Route, "client", in.Client, "error", err)
+		return route.RelayFailed
+	}
+	if !in.Answered {
+		f.unanswered = t.unanswered.PushBack(f)
+	}
+	r.Readmit(config.UDP, in.Client.Addr())
+	f.origin.Begin()
+	f.reply = t.replies.hold(t.replies.of(in.Dst)) // opened for the first datagram that needs it
+	t.place(f)
+	return route.Admitted
+}
+
+func (in Flow) key() key {
+	k := key{client: endpointOf(in.Client), dst: endpointOf(in.Dst)}
+	k.client.zone = in.Zone
+	return k
+}
+
+// Check says what of a flow cannot be, where there are so many listeners. A flow that
+// does not pass must not be given to Serve.
+func (in Flow) Check(listeners int) error {
+	if in.Listener < 0 || in.Listener >= listeners {
+		return fmt.Errorf("a flow of listener %d, where there are %d: listen.workers differs", in.Listener, listeners)
+	}
+	for _, a := range []netip.AddrPort{in.Client, in.Dst, in.Origin} {
+		if !a.IsValid() || a.Port() == 0 || a.Addr().Is4In6() || a.Addr().Zone() != "" {
+			return fmt.Errorf("a flow from %v to %v by %v cannot be", in.Client, in.Dst, in.Origin)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,146 @@
+package udp
+
+import (
+	"encoding/json"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"golang.org/x/sys/unix"
+
+	"anyport/config"
+	"anyport/proxy/route"
+)
+
+// travel is what becomes of flows on their way.
+func travel(t *testing.T, flows []Flow) (arrived []Flow) {
+	t.Helper()
+	text, err := json.Marshal(flows)
+	check(t, err)
+	check(t, json.Unmarshal(text, &arrived))
+	for i := range arrived {
+		arrived[i].FD = flows[i].FD
+	}
+	return arrived
+}
+
+// TestExportAndAdopt plays at random, and wants the table that adopts the flows to
+// be the one that they left.
+func TestExportAndAdopt(t *testing.T) {
+	for _, protocol := range []config.ProxyProtocol{config.ProxyOff, config.ProxyV2, config.ProxyV2First, config.ProxySPP} {
+		r := to(originAddr, backupAddr)
+		r.ProxyProtocol, r.Balance, r.MaxConnsPerClient = protocol, config.RoundRobin, 1000
+		old, next := newFakeTable(200, live(r, dst1, dst2, dst6)), newFakeTable(200, live(r, dst1, dst2, dst6))
+		old.epoch, next.epoch = time.Unix(1000, 7), time.Unix(2000, 3)
+		play(t, old)
+		flows := travel(t, old.export(3))
+		if len(flows) != len(old.flows) {
+			t.Fatalf("%d flows exported of %d", len(flows), len(old.flows))
+		}
+		for _, f := range flows {
+			check(t, f.Check(4))
+			next.adopt(f, 1)
+		}
+		if diff := cmp.Diff(ordered(flows), ordered(travel(t, next.export(3))), cmpopts.EquateComparable(netip.AddrPort{})); diff != "" {
+			t.Errorf("%v: -old +new:\n%s", protocol, diff)
+		}
+		old.leave()
+		checkNothingLeft(t, old)
+		if records := append(old.records, next.records...); len(records) > 0 {
+			t.Errorf("%v: a flow that goes on was written down: %v", protocol, records)
+		}
+		next.endAll(route.IdleTimedOut, 1)
+		checkNothingLeft(t, next)
+	}
+}
+
+// ordered puts the answered flows, whose order means nothing, into one. The others
+// come first, in theirs.
+func ordered(flows []Flow) []Flow {
+	unanswered := slices.IndexFunc(flows, func(f Flow) bool { return f.Answered })
+	slices.SortFunc(flows[unanswered:], func(a, b Flow) int { return a.Client.Compare(b.Client) })
+	return flows
+}
+
+// play begins flows and has some of them answered, some of these with the client shown.
+func play(t *testing.T, f *fakeTable) {
+	t.Helper()
+	for i := range 100 {
+		client, dst := netip.AddrPortFrom(client1.Addr(), uint16(1+i)), []netip.AddrPort{dst1, dst2}[i%2]
+		if i%10 == 0 {
+			client, dst = netip.AddrPortFrom(client6.Addr(), uint16(1+i)), dst6
+		}
+		now := time.Duration(i) * time.Second
+		got, verdict := f.datagram(keyOf(client, dst), 100+i, now)
+		if verdict != route.Forwarded {
+			t.Fatal(verdict)
+		}
+		got.fd = i
+		if rand.IntN(2) == 0 {
+			got.settle(route.ToOrigin, route.Forwarded, 100+i)
+			f.answer(got, append(got.header, 1, 2, 3), now+1)
+		}
+		if rand.IntN(2) == 0 {
+			f.datagram(keyOf(client, dst), 1, now+2)
+		}
+	}
+}
+
+// TestAdoptOrphan: a flow whose route the new file does not have ends, with its socket.
+func TestAdoptOrphan(t *testing.T) {
+	f := newFakeTable(10, live(to(originAddr), dst1))
+	in := Flow{Client: client1, Dst: dst1, Route: "gone", Origin: originAddr, FD: open(t, originAddr.Addr())}
+	f.adopt(in, 1)
+	if diff := cmp.Diff([]route.Verdict{route.NoRoute}, f.verdicts()); diff != "" {
+		t.Errorf("records (-want +got):\n%s", diff)
+	}
+	if _, err := unix.FcntlInt(uintptr(in.FD), unix.F_GETFD, 0); err != unix.EBADF {
+		t.Errorf("its socket: %v, want it closed", err)
+	}
+	checkNothingLeft(t, f)
+}
+
+// TestAdoptFormerOrigin: a flow stays with an origin that has left the file.
+func TestAdoptFormerOrigin(t *testing.T) {
+	f := newFakeTable(10, live(to(backupAddr), dst1))
+	f.adopt(Flow{Client: client1, Dst: dst1, Route: "test", Origin: originAddr, FD: -1}, 1)
+	got, verdict := f.datagram(keyOf(client1, dst1), 1, 2)
+	if verdict != route.Forwarded || got.originAddr() != originAddr {
+		t.Errorf("%v by %v, want the origin that it began with, %v", verdict, got.originAddr(), originAddr)
+	}
+	f.endAll(route.IdleTimedOut, 3)
+	checkNothingLeft(t, f)
+}
+
+// FuzzAdopt reads what another version might send.
+func FuzzAdopt(f *testing.F) {
+	good, err := json.Marshal(Flow{Client: client1, Dst: dst1, Route: "test", Origin: originAddr, Header: []byte("header"), SPP: true})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good)
+	f.Add([]byte(`{"route":"test","client":"1.2.3.4:0"}`))
+	f.Add([]byte(`{"route":"test","client":"[fe80::1%eth0]:1","dst":"[::ffff:1.2.3.4]:5","listener":-1}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var in Flow
+		if json.Unmarshal(text, &in) != nil || in.Check(1) != nil {
+			return
+		}
+		in.FD = -1
+		table := newFakeTable(10, live(to(originAddr), dst1))
+		table.adopt(in, 1)
+		table.adopt(in, 1) // once more is one too many
+		if len(table.flows) > 1 {
+			t.Fatalf("%d flows of one", len(table.flows))
+		}
+		for _, flow := range table.flows {
+			table.answer(flow, []byte("reply"), 2)
+		}
+		table.expire(1 << 62)
+		checkNothingLeft(t, table)
+	})
+}

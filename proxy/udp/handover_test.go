@@ -1,0 +1,132 @@
+package udp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// talk has clients that have begun a flow each with an origin that tells its sender's port.
+type talk struct {
+	clients []peer
+	dsts    []netip.AddrPort
+}
+
+func begin(t *testing.T, dsts []netip.AddrPort) talk {
+	t.Helper()
+	k := talk{dsts: dsts}
+	for range 5 {
+		k.clients = append(k.clients, newPeer(t, "127.0.0.1"))
+	}
+	return k
+}
+
+func (k talk) send(text string) {
+	for i, c := range k.clients {
+		c.send([]byte(text), k.dsts[i%len(k.dsts)])
+	}
+}
+
+// hear returns the answers, which must come from where the client has sent to.
+func (k talk) hear(t *testing.T) (answers []string) {
+	t.Helper()
+	for i, c := range k.clients {
+		answer, from := c.receive()
+		if want := k.dsts[i%len(k.dsts)]; from != want {
+			t.Fatalf("%q came from %v, want %v", answer, from, want)
+		}
+		answers = append(answers, string(answer))
+	}
+	return answers
+}
+
+// tellPorts answers each datagram with it and the port that it came from.
+func (p peer) tellPorts() {
+	go func() { // ends when the origin is closed
+		for b := make([]byte, 1<<16); ; {
+			n, from, err := p.ReadFromUDPAddrPort(b)
+			if err != nil {
+				return
+			}
+			_, _ = p.WriteToUDPAddrPort(fmt.Appendf(b[:n:n], " from %d", from.Port()), from)
+		}
+	}()
+}
+
+// copied are flows as another process gets them, with file descriptors of its own.
+func copied(t *testing.T, flows []Flow) []Flow {
+	t.Helper()
+	arrived := travel(t, flows)
+	for i := range arrived {
+		fd, err := unix.FcntlInt(uintptr(flows[i].FD), unix.F_DUPFD_CLOEXEC, 0)
+		check(t, err)
+		arrived[i].FD = fd
+	}
+	return arrived
+}
+
+// TestHandOver moves flows from one Serve to another on the same listeners: the
+// origin sees them come from the same ports, and what was sent meanwhile is answered.
+func TestHandOver(t *testing.T) {
+	noLeaks(t)
+	origin := newPeer(t, "127.0.0.1")
+	origin.tellPorts()
+	listeners, dsts := listen(t, "127.0.0.1", "127.0.0.2")
+	handovers := make(chan func([]Flow) error)
+	old := Options{Listeners: listeners, Routes: live(to(origin.addr()), dsts...), Handovers: handovers, Log: slog.New(slog.DiscardHandler)}
+	ended := make(chan error, 1)
+	go func() { ended <- Serve(context.Background(), old) }() // ends with the hand-over
+
+	k := begin(t, dsts)
+	k.send("hello")
+	before := k.hear(t)
+	next := Options{Listeners: listeners, Routes: live(to(origin.addr()), dsts...)}
+	handovers <- func(flows []Flow) error {
+		next.Flows = copied(t, flows)
+		k.send("hello")
+		return nil
+	}
+	check(t, <-ended)
+	if n := old.Routes.Set().Routes[0].Origins.Origins[0].Active(); n != 0 {
+		t.Errorf("%d flows are still counted where they have left", n)
+	}
+	p := serveOn(t, next, dsts)
+	if after := k.hear(t); fmt.Sprint(after) != fmt.Sprint(before) {
+		t.Errorf("the origin answered\n%v before, and after\n%v", before, after)
+	}
+	if n := p.live.Set().Routes[0].Origins.Origins[0].Total(); n != uint64(len(k.clients)) {
+		t.Errorf("%d flows, want the %d that came", n, len(k.clients))
+	}
+}
+
+// TestHandOverFails: where nobody takes the flows they go on, and what was sent
+// meanwhile is answered.
+func TestHandOverFails(t *testing.T) {
+	noLeaks(t)
+	origin := newPeer(t, "127.0.0.1")
+	origin.tellPorts()
+	listeners, dsts := listen(t, "127.0.0.1", "127.0.0.2")
+	handovers := make(chan func([]Flow) error)
+	serveOn(t, Options{Listeners: listeners, Routes: live(to(origin.addr()), dsts...), Handovers: handovers}, dsts)
+
+	k := begin(t, dsts)
+	k.send("hello")
+	before := k.hear(t)
+	for range 3 {
+		handovers <- func(flows []Flow) error {
+			if len(flows) != len(k.clients) {
+				t.Errorf("%d flows, want %d", len(flows), len(k.clients))
+			}
+			k.send("hello")
+			return errors.New("not today")
+		}
+		if after := k.hear(t); fmt.Sprint(after) != fmt.Sprint(before) {
+			t.Errorf("the origin answered\n%v before, and after\n%v", before, after)
+		}
+	}
+}
