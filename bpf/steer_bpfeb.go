@@ -22,11 +22,6 @@ type SteerBinding struct {
 	Route   [64]uint8
 }
 
-type SteerCounters struct {
-	_        structs.HostLayout
-	Verdicts [5]uint64
-}
-
 type SteerInterval struct {
 	_       structs.HostLayout
 	Lo      uint16

@@ -43,23 +43,24 @@ func numberCounters(old map[string]uint32, table *Table) map[string]uint32 {
 func (s *Steering) readCounters() ([]Counters, error) {
 	all := []Counters{}
 	for _, name := range slices.Concat([]string{""}, slices.Sorted(maps.Keys(s.counters))) {
-		var cpus []bpf.SteerCounters
-		if err := s.objects.Counters.Lookup(s.counters[name], &cpus); err != nil {
-			return nil, fmt.Errorf("counters of route %q: %w", name, err)
+		c := Counters{Route: name, Verdicts: make(map[Verdict]uint64)}
+		for code, verdict := range verdictWords {
+			var cpus []uint64
+			if err := s.objects.Counters.Lookup(counterOf(s.counters[name], code), &cpus); err != nil {
+				return nil, fmt.Errorf("counters of route %q: %w", name, err)
+			}
+			for _, n := range cpus {
+				c.Verdicts[verdict] += n
+			}
 		}
-		all = append(all, Counters{name, sum(cpus)})
+		all = append(all, c)
 	}
 	return all, nil
 }
 
-func sum(cpus []bpf.SteerCounters) map[Verdict]uint64 {
-	total := make(map[Verdict]uint64)
-	for _, cpu := range cpus {
-		for code, n := range cpu.Verdicts {
-			total[verdictWords[code]] += n
-		}
-	}
-	return total
+// counterOf is where the route of that number counts a verdict.
+func counterOf(number uint32, code int) uint32 {
+	return number*uint32(bpf.SteerVerdictVERDICTS) + uint32(code)
 }
 
 // clearCounters zeroes those of the routes that are not in service yet: their numbers
@@ -69,12 +70,14 @@ func (s *Steering) clearCounters(numbers map[string]uint32) error {
 	if err != nil {
 		return err
 	}
-	for name, n := range numbers {
+	for name, number := range numbers {
 		if _, serving := s.counters[name]; serving {
 			continue
 		}
-		if err := s.objects.Counters.Put(n, make([]bpf.SteerCounters, cpus)); err != nil {
-			return fmt.Errorf("clear the counters of route %q: %w", name, err)
+		for code := range verdictWords {
+			if err := s.objects.Counters.Put(counterOf(number, code), make([]uint64, cpus)); err != nil {
+				return fmt.Errorf("clear the counters of route %q: %w", name, err)
+			}
 		}
 	}
 	return nil

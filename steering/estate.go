@@ -34,7 +34,7 @@ func newEstate(table *Table) (e estate, err error) {
 	intervals, bindings := room(len(table.intervals), 1<<16), room(len(table.bindings), 1<<10)
 	spec.Maps[bpf.SteerMapIntervals].MaxEntries = 2 * intervals
 	spec.Maps[bpf.SteerMapBindings].MaxEntries = 2 * bindings
-	spec.Maps[bpf.SteerMapCounters].MaxEntries = 2 * bindings
+	spec.Maps[bpf.SteerMapCounters].MaxEntries = 2 * bindings * uint32(bpf.SteerVerdictVERDICTS)
 	c, err := ebpf.NewCollection(spec)
 	if err != nil {
 		return e, err
