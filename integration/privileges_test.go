@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -21,11 +22,13 @@ func TestPrivileges(t *testing.T) {
 	for _, c := range []struct {
 		name, steering, user string
 		capabilities         int
-		served               string // may a reload serve it, without a route of ours?
+		served               string // what a reload has it serve
+		run                  func(file string) *exec.Cmd
 	}{
-		{"root", "", "Uid:0000", bindService | netAdmin, "203.0.113.0/24"},
-		{"another user", "user = \"65534\"\n", "Uid:65534655346553465534", bindService | netAdmin, "203.0.113.0/24"},
-		{"without routes", "manage_routes = false\n", "Uid:0000", bindService, "192.0.2.128/25"},
+		{"root", "", "Uid:0000", bindService | netAdmin, "203.0.113.0/24", anyportRun},
+		{"another user", "user = \"65534\"\n", "Uid:65534655346553465534", bindService | netAdmin, "203.0.113.0/24", anyportRun},
+		{"without routes", "manage_routes = false\n", "Uid:0000", bindService, "192.0.2.128/25", anyportRun},
+		{"capabilities alone", "", "Uid:65534655346553465534", bindService | netAdmin, "203.0.113.0/24", runCapable},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -41,11 +44,12 @@ prefixes = [%q]
 ports    = %s
 origins  = [%q]
 `
-			p := r.edge.serveWith(t, fmt.Sprintf(file, "192.0.2.0/25", `"all"`, "10.0.0.5:4000"))
+			run := func(path string) *exec.Cmd { give(t, path, c.user); return c.run(path) }
+			p := r.edge.launchAs(t, run, fmt.Sprintf(file, "192.0.2.0/25", `"all"`, "10.0.0.5:4000"))
+			p.expect(t, "msg=serving")
 			p.holds(t, c.user, c.capabilities)
 			r.reach(t, "old", dstV4+":53", dstV4+":161", dstV4+":65535")
 
-			p.give(t, c.user)
 			p.write(t, fmt.Sprintf(file, c.served, "[53, 161]", "10.0.0.6:4000")+`
 [route.silent]
 protocol = "tcp"
@@ -77,12 +81,20 @@ func (r *rig) reach(t *testing.T, want string, dsts ...string) {
 	}
 }
 
+// runCapable starts anyport as deploy/anyport.service does: with another user's
+// rights, and the capabilities that it needs.
+func runCapable(file string) *exec.Cmd {
+	const needed = "+bpf,+net_admin,+net_bind_service,+net_raw"
+	return exec.Command("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs",
+		"--inh-caps="+needed, "--ambient-caps="+needed, "--bounding-set=-all,"+needed, program, "run", "-c", file)
+}
+
 // give lets everybody read the file, as it would stand in /etc, and makes its directory
 // that of the user, who can then remove the admin socket.
-func (p *proxy) give(t *testing.T, user string) {
+func give(t *testing.T, file, user string) {
 	t.Helper()
-	dir := filepath.Dir(p.file)
-	for path := p.file; path != os.TempDir() && path != "/"; path = filepath.Dir(path) {
+	dir := filepath.Dir(file)
+	for path := file; path != os.TempDir() && path != "/"; path = filepath.Dir(path) {
 		if err := os.Chmod(path, 0o755); err != nil {
 			t.Fatal(err)
 		}
