@@ -52,6 +52,10 @@ func (s *Server) Update(table route.Table, routes []*config.Route) {
 	s.routes.Swap(table, routes)
 }
 
+// Drain has the route of that name take no new conns and flows from now on, or again.
+// Live ones go on.
+func (s *Server) Drain(route string, on bool) { s.routes.Drain(route, on) }
+
 // Serve carries the traffic of the sockets, which stay the caller's to close.
 // When ctx is done it takes nothing new, and returns nil once the last conn and
 // flow has ended or its drain timeout has cut it.

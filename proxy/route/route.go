@@ -36,8 +36,11 @@ func newRoute(c *config.Route, old *Route, shards int) *Route {
 // Admit takes a new conn or flow of client into r, or says why not. Who is told
 // Admitted owes one Release with the same arguments.
 func (r *Route) Admit(protocol config.Protocol, client netip.Addr) Verdict {
-	if !r.sources.admit(client) {
+	switch {
+	case !r.sources.admit(client):
 		return Denied
+	case r.Stats.draining.Load():
+		return Draining
 	}
 	return r.Stats.acquire(r.Route, protocol, client)
 }

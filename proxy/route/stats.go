@@ -14,6 +14,7 @@ import (
 type Stats struct {
 	active    [protocols]atomic.Int64
 	perClient clients
+	draining  atomic.Bool
 	shards    []Counters
 }
 

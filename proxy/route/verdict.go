@@ -24,7 +24,7 @@ const (
 	HeaderFailed     // the PROXY header can't name this client and dst
 	OutOfFiles       // no file descriptor is left
 	OutOfPorts       // no local port is left to dial an origin from
-	Draining         // the process takes no new conns
+	Draining         // the process, or this route, takes no new conns
 
 	// Ended.
 	Closed            // both sides closed in order
