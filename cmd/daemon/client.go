@@ -30,6 +30,24 @@ func (c Client) Reload(ctx context.Context, dryRun bool) (*Reloaded, error) {
 	return ask[Reloaded](ctx, c, http.MethodPost, "/reload", url.Values{"dry_run": {flag(dryRun)}})
 }
 
+// Drain has a route, or all where it is "", take no new conns, or again. With wait it
+// returns once the last conn has ended.
+func (c Client) Drain(ctx context.Context, route string, undo, wait bool) (*Drained, error) {
+	query := url.Values{"route": {route}, "undo": {flag(undo)}, "wait": {flag(wait)}}
+	return ask[Drained](ctx, c, http.MethodPost, "/drain", query)
+}
+
+// Explain asks what becomes of the first packet to a dst.
+func (c Client) Explain(ctx context.Context, q Question) (*Explained, error) {
+	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
+	defer cancel()
+	query := url.Values{"protocol": {q.Protocol.String()}, "dst": {q.Dst.String()}}
+	if q.Client.IsValid() {
+		query.Set("client", q.Client.String())
+	}
+	return ask[Explained](ctx, c, http.MethodGet, "/explain", query)
+}
+
 func flag(on bool) string {
 	if on {
 		return "1"

@@ -64,6 +64,7 @@ type daemon struct {
 
 	serving  atomic.Pointer[generation]
 	refused  atomic.Pointer[string] // why the last reload was; nil: it was not
+	drains   atomic.Pointer[drains]
 	stopping atomic.Bool
 
 	decisions chan func()    // for the goroutine that decides
@@ -85,6 +86,7 @@ type generation struct {
 func open(opt Options) (*daemon, error) {
 	d := &daemon{opt: opt, begun: time.Now(), decisions: make(chan func()), stored: map[string]int{}}
 	maps.Copy(d.stored, opt.Stored)
+	d.drains.Store(&drains{})
 	d.log = newLogger(opt.Log, opt.Config.Log.Format, &d.level)
 	d.level.Set(opt.Config.Log.Level)
 	for _, acquire := range []func() error{d.openFiles, d.openAccount, d.openAccess, d.openAdmin, d.openRoutes, d.drop} {

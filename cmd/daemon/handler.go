@@ -21,7 +21,28 @@ func (d *daemon) handler() http.Handler {
 		})
 		d.answer(w, reloaded, err)
 	})
+	mux.HandleFunc("POST /drain", func(w http.ResponseWriter, r *http.Request) {
+		drained, err := d.drainFor(r)
+		d.answer(w, drained, err)
+	})
+	mux.HandleFunc("GET /explain", func(w http.ResponseWriter, r *http.Request) {
+		explained, err := d.explain(r)
+		d.answer(w, explained, err)
+	})
 	return mux
+}
+
+// drainFor drains, or undoes it, and waits for the last conn if asked to.
+func (d *daemon) drainFor(r *http.Request) (Drained, error) {
+	route := r.FormValue("route")
+	err := d.decide(r.Context(), func() error { return d.drain(route, !set(r, "undo")) })
+	if err == nil && set(r, "wait") {
+		err = d.await(r.Context(), route)
+	}
+	if err != nil {
+		return Drained{}, err
+	}
+	return d.drained(route), nil
 }
 
 // set reports whether a switch of the request is on.

@@ -63,6 +63,9 @@ func (d *daemon) replace() (Reloaded, error) {
 		return r, err
 	}
 	d.serving.Store(next)
+	if err := d.setDrains(*d.drains.Load()); err != nil {
+		d.log.Error("a route that is to be drained may take conns", "error", err)
+	}
 	d.level.Set(next.config.Log.Level)
 	if d.access != nil {
 		d.access.Reopen()

@@ -23,7 +23,7 @@ func (d *daemon) status() Status {
 		Privileges:    d.held(),
 		Config:        d.configStatus(),
 		Steering:      steeringStatus(kernel, g.config.Steering.Pin != "", err),
-		Routes:        joinRoutes(d.proxy.Status(), kernel.Counters, d.stopping.Load()),
+		Routes:        joinRoutes(d.proxy.Status(), kernel.Counters, d.draining),
 		Unrouted:      d.proxy.Unrouted(),
 	}
 }
@@ -61,15 +61,18 @@ func steeringStatus(kernel steering.Status, pinned bool, err error) SteeringStat
 	return status
 }
 
+// draining reports whether a route takes nothing new.
+func (d *daemon) draining(route string) bool { return d.stopping.Load() || d.drains.Load().has(route) }
+
 // joinRoutes adds to each route what the kernel has counted under its name.
-func joinRoutes(served []proxy.RouteStatus, kernel []steering.Counters, draining bool) []RouteStatus {
+func joinRoutes(served []proxy.RouteStatus, kernel []steering.Counters, draining func(route string) bool) []RouteStatus {
 	verdicts := map[string]map[steering.Verdict]uint64{}
 	for _, c := range kernel {
 		verdicts[c.Route] = c.Verdicts
 	}
 	routes := []RouteStatus{}
 	for _, r := range served {
-		status := RouteStatus{RouteStatus: r, Draining: draining}
+		status := RouteStatus{RouteStatus: r, Draining: draining(r.Name)}
 		for _, n := range verdicts[r.Name] {
 			status.Lookups += n
 		}

@@ -14,14 +14,14 @@ func TestJoinRoutes(t *testing.T) {
 		{Route: "", Verdicts: map[steering.Verdict]uint64{steering.Refuse: 100}},
 		{Route: "web", Verdicts: map[steering.Verdict]uint64{steering.Steer: 5, steering.Refuse: 3, steering.Drop: 4, steering.Deny: 7}},
 	}
-	got := joinRoutes(served, kernel, true)
+	got := joinRoutes(served, kernel, func(route string) bool { return route == "web" })
 	if len(got) != 2 {
 		t.Fatalf("%d routes, want 2", len(got))
 	}
 	if web := got[0]; web.Lookups != 19 || web.Refused != 3 || web.Dropped != 4 || web.Denied != 9 || !web.Draining {
 		t.Errorf("web = %+v", web)
 	}
-	if fresh := got[1]; fresh.Lookups != 0 || fresh.Refused != 0 || fresh.Denied != 0 {
+	if fresh := got[1]; fresh.Lookups != 0 || fresh.Refused != 0 || fresh.Denied != 0 || fresh.Draining {
 		t.Errorf("new = %+v", fresh)
 	}
 }
@@ -32,7 +32,7 @@ func TestStatusKeys(t *testing.T) {
 		Steering: steeringStatus(steering.Status{}, false, nil),
 		Routes: joinRoutes([]proxy.RouteStatus{{
 			Protocol: []string{}, Prefixes: []string{}, Ports: []string{}, Origins: []proxy.OriginStatus{{}},
-		}}, nil, false),
+		}}, nil, new(drains).has),
 	}
 	text, err := json.Marshal(status)
 	if err != nil {

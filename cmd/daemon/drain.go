@@ -1,0 +1,145 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// drains are the routes that take no new conns. It is never changed, but replaced.
+type drains struct {
+	all    bool            // those of a reload to come, too
+	routes map[string]bool // by name
+}
+
+// with returns d after an order, where route "" is all of them.
+func (d drains) with(route string, on bool) drains {
+	if route == "" {
+		return drains{all: on}
+	}
+	next := drains{all: d.all, routes: maps.Clone(d.routes)}
+	if next.routes == nil {
+		next.routes = map[string]bool{}
+	}
+	next.routes[route] = on
+	return next
+}
+
+// has reports whether a route is to be drained.
+func (d drains) has(route string) bool {
+	if on, said := d.routes[route]; said {
+		return on
+	}
+	return d.all
+}
+
+// among returns d without the routes that have left service.
+func (d drains) among(serving map[string]bool) drains {
+	kept := drains{all: d.all, routes: map[string]bool{}}
+	for route, on := range d.routes {
+		if serving[route] {
+			kept.routes[route] = on
+		}
+	}
+	return kept
+}
+
+// Drained is what an order to drain, or to undo it, has come to.
+type Drained struct {
+	Draining bool             `json:"draining"`
+	Conns    map[string]int64 `json:"conns_active"` // live conns and flows of the routes named
+}
+
+// drain has a route, or all where it is "", take no new conns, or again.
+func (d *daemon) drain(route string, on bool) error {
+	if err := d.checkRoute(route); err != nil {
+		return err
+	}
+	if d.stopping.Load() {
+		return errors.New("anyport is stopping: nothing new is taken any more")
+	}
+	if err := d.setDrains(d.drains.Load().with(route, on)); err != nil {
+		return err
+	}
+	d.log.Info("drain", "route", route, "on", on, "conns", d.drained(route).total())
+	return nil
+}
+
+func (d *daemon) checkRoute(route string) error {
+	serving := d.routeNames()
+	if route == "" || serving[route] {
+		return nil
+	}
+	return fmt.Errorf("no route %q is in service: there are %s", route, strings.Join(slices.Sorted(maps.Keys(serving)), ", "))
+}
+
+func (d *daemon) routeNames() map[string]bool {
+	names := map[string]bool{}
+	for _, r := range d.serving.Load().config.Routes {
+		names[r.Name] = true
+	}
+	return names
+}
+
+// setDrains tells kernel and proxy. A conn that races the kernel is refused by the
+// proxy, which so comes first.
+func (d *daemon) setDrains(next drains) error {
+	serving := d.routeNames()
+	next = next.among(serving)
+	for route := range serving {
+		d.proxy.Drain(route, next.has(route))
+		kernel, ok := any(d.steering).(interface{ Drain(string, bool) error })
+		if !ok {
+			continue
+		}
+		if err := kernel.Drain(route, next.has(route)); err != nil {
+			return err
+		}
+	}
+	d.drains.Store(&next)
+	return nil
+}
+
+// drained is what an order for this route has come to by now.
+func (d *daemon) drained(route string) Drained {
+	active := d.activeByRoute()
+	if route != "" {
+		active = map[string]int64{route: active[route]}
+	}
+	return Drained{Draining: d.drains.Load().has(route), Conns: active}
+}
+
+func (d Drained) total() (n int64) {
+	for _, active := range d.Conns {
+		n += active
+	}
+	return n
+}
+
+// drainPoll is how often those who wait look: the end of the last conn tells nobody.
+const drainPoll = 100 * time.Millisecond
+
+// await returns once the last conn of the route has ended. It is an error if new ones
+// are taken again before.
+func (d *daemon) await(ctx context.Context, route string) error {
+	ticker := time.NewTicker(drainPoll)
+	defer ticker.Stop()
+	for {
+		now := d.drained(route)
+		switch {
+		case !now.Draining:
+			return errors.New("somebody else has undone the drain")
+		case now.total() == 0:
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+	}
+}

@@ -1,0 +1,32 @@
+package daemon
+
+import "testing"
+
+func TestDrains(t *testing.T) {
+	var none drains
+	web := none.with("web", true)
+	all := web.with("", true)
+	for _, test := range []struct {
+		name     string
+		of       drains
+		web, dns bool
+	}{
+		{"nothing", none, false, false},
+		{"one", web, true, false},
+		{"one, undone", web.with("web", false), false, false},
+		{"two", web.with("dns", true), true, true},
+		{"all, with those to come", all, true, true},
+		{"all but one", all.with("web", false), false, true},
+		{"all, undone", all.with("", false), false, false},
+		{"one of those that left service", web.among(map[string]bool{"dns": true}), false, false},
+		{"one of those that stay", web.among(map[string]bool{"web": true, "dns": true}), true, false},
+		{"all of those that stay", all.among(map[string]bool{}), true, true},
+	} {
+		if web, dns := test.of.has("web"), test.of.has("dns"); web != test.web || dns != test.dns {
+			t.Errorf("%s: web %v, dns %v, want %v, %v", test.name, web, dns, test.web, test.dns)
+		}
+	}
+	if none.has("web") || len(web.routes) != 1 {
+		t.Error("an order has changed what it began with")
+	}
+}

@@ -1,0 +1,96 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"anyport/config"
+	"anyport/steering"
+)
+
+// Question is what explain is asked.
+type Question struct {
+	Protocol config.Protocol
+	Dst      netip.AddrPort
+	Client   netip.Addr // the zero value: not said
+}
+
+// Explained is the answer of a running anyport.
+type Explained struct {
+	Text string `json:"text"` // of the table in service, as steering.Explanation prints it
+	File string `json:"file"` // where the file on disk says something else
+}
+
+// parseQuestion reads what a [Client] has written.
+func parseQuestion(r *http.Request) (q Question, err error) {
+	for _, p := range []config.Protocol{config.TCP, config.UDP} {
+		if r.FormValue("protocol") == p.String() {
+			q.Protocol = p
+		}
+	}
+	if q.Protocol == 0 {
+		return q, errors.New("protocol must be tcp or udp")
+	}
+	if q.Dst, err = netip.ParseAddrPort(r.FormValue("dst")); err != nil {
+		return q, err
+	}
+	if text := r.FormValue("client"); text != "" {
+		q.Client, err = netip.ParseAddr(text)
+	}
+	return q, err
+}
+
+// explain answers from the table in service.
+func (d *daemon) explain(r *http.Request) (Explained, error) {
+	q, err := parseQuestion(r)
+	if err != nil {
+		return Explained{}, err
+	}
+	g := d.serving.Load()
+	answer := g.table.Explain(q.Protocol, q.Dst, q.Client)
+	return Explained{Text: answer.String(), File: fileAnswer(g.config, answer, q)}, nil
+}
+
+// fileAnswer says where the file on disk would have another answer than that of the
+// config in service.
+func fileAnswer(serving *config.Config, answer steering.Explanation, q Question) string {
+	c, err := config.Load(serving.Path)
+	if err != nil {
+		return "it cannot be loaded any more: " + strings.ReplaceAll(err.Error(), "\n", "; ")
+	}
+	if config.Compare(serving, c).Empty() {
+		return "it is what is in service"
+	}
+	table, err := steering.Compile(c)
+	if err != nil {
+		return "it cannot be loaded any more: " + err.Error()
+	}
+	next := table.Explain(q.Protocol, q.Dst, q.Client)
+	if same(answer, next) {
+		return "it has changed since, but not for this dst"
+	}
+	return fmt.Sprintf("it has changed since; after a reload: verdict %s, route %s, origin %s", next.Verdict, routeName(next), orNone(next.Origins))
+}
+
+// same reports whether two tables do the same; why they do may differ.
+func same(a, b steering.Explanation) bool {
+	return a.Verdict == b.Verdict && routeName(a) == routeName(b) && a.Prefix == b.Prefix && a.Ports == b.Ports && slices.Equal(a.Origins, b.Origins)
+}
+
+func routeName(e steering.Explanation) string {
+	if e.Route == nil {
+		return "-"
+	}
+	return e.Route.Name
+}
+
+func orNone(origins []string) string {
+	if len(origins) == 0 {
+		return "-"
+	}
+	return strings.Join(origins, ", ")
+}

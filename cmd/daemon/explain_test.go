@@ -1,0 +1,67 @@
+package daemon
+
+import (
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"anyport/config"
+	"anyport/steering"
+)
+
+// TestFileAnswer explains a dst by what is in service, with another file on disk.
+func TestFileAnswer(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "anyport.toml")
+	serving, err := config.Parse(path, []byte(routes))
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := steering.Compile(serving)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := Question{Protocol: config.TCP, Dst: netip.MustParseAddrPort("192.0.2.7:80")}
+	answer := table.Explain(q.Protocol, q.Dst, q.Client)
+	for _, test := range []struct{ name, text, want string }{
+		{"the same", "# a comment\n" + routes, "it is what is in service"},
+		{"another prefix more", strings.ReplaceAll(routes, `"192.0.2.0/24"`, `"192.0.2.0/24", "203.0.113.0/24"`), "it has changed since, but not for this dst"},
+		{"another origin", strings.ReplaceAll(routes, "10.0.0.5", "10.0.0.6"), "it has changed since; after a reload: verdict steer, route web, origin 10.0.0.6:80"},
+		{"another port", routes + "ports = 81\n", "it has changed since; after a reload: verdict refuse, route -, origin -"},
+		{"faults", "[route.web]\n", "it cannot be loaded any more: "},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if err := os.WriteFile(path, []byte(test.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if got := fileAnswer(serving, answer, q); !strings.HasPrefix(got, test.want) || strings.Contains(got, "\n") {
+				t.Errorf("%q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+func TestParseQuestion(t *testing.T) {
+	for _, test := range []struct {
+		protocol, dst, client string
+		ok                    bool
+	}{
+		{"tcp", "192.0.2.7:80", "", true},
+		{"udp", "[2001:db8::7]:53", "198.51.100.9", true},
+		{"", "192.0.2.7:80", "", false},
+		{"tcp", "192.0.2.7", "", false},
+		{"tcp", "192.0.2.7:80", "me", false},
+	} {
+		query := url.Values{"protocol": {test.protocol}, "dst": {test.dst}, "client": {test.client}}
+		q, err := parseQuestion(httptest.NewRequest("GET", "/explain?"+query.Encode(), nil))
+		if (err == nil) != test.ok {
+			t.Errorf("%v: %v", query, err)
+		}
+		if test.ok && (q.Protocol.String() != test.protocol || q.Dst.String() != test.dst || q.Client.IsValid() != (test.client != "")) {
+			t.Errorf("%v: read as %v", query, q)
+		}
+	}
+}
