@@ -1,10 +1,16 @@
 package integration
 
 import (
+	"context"
+	"io"
 	"net"
+	"os"
 	"regexp"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // TestNotify shows what a service manager hears: when anyport is ready, each reload
@@ -81,6 +87,60 @@ func TestStore(t *testing.T) {
 	}
 	again.signal(t, syscall.SIGTERM)
 	if status := again.wait(t); status != 0 {
+		t.Errorf("exit status %d", status)
+	}
+}
+
+// TestStoreInAStorm kills anyport again and again while clients never stop to come: none
+// is refused. Conns that a killed process had accepted are reset, which nobody can help.
+func TestStoreInAStorm(t *testing.T) {
+	t.Parallel()
+	kills := 5
+	if os.Getenv("ANYPORT_SOAK") == "1" {
+		kills = 100
+	}
+	r := newRig(t)
+	r.origin.serve(t, "10.0.0.5:4711", echo)
+	m := newManager(t)
+	p := r.edge.launchAs(t, m.run, relayFile)
+	m.expect(t, "READY=1")
+	eventually(t, "the sockets are stored", func() bool { return m.keeps("tcp/0", "udp/0", "link") })
+
+	var come, served atomic.Int64
+	storm, calm := context.WithCancel(t.Context())
+	var clients sync.WaitGroup
+	for range 4 {
+		clients.Go(func() { // ended by calm
+			for storm.Err() == nil {
+				conn, err := r.client.tryDial("tcp", "", dstV4+":4711")
+				if err != nil {
+					t.Errorf("client %d: %v", come.Load(), err)
+					return
+				}
+				come.Add(1)
+				conn.SetDeadline(time.Now().Add(patience))
+				if _, err := io.WriteString(conn, "hello"); err == nil {
+					if _, err = io.ReadFull(conn, make([]byte, 5)); err == nil {
+						served.Add(1)
+					}
+				}
+				conn.Close()
+			}
+		})
+	}
+	running := p.process
+	for range kills {
+		before := served.Load()
+		eventually(t, "clients are served", func() bool { return served.Load() > before+20 })
+		running.signal(t, syscall.SIGKILL)
+		running.wait(t)
+		running = p.restartAs(t, m.run)
+	}
+	calm()
+	clients.Wait()
+	t.Logf("%d kills: %d conns, none refused, %d reset in the middle", kills, come.Load(), come.Load()-served.Load())
+	running.signal(t, syscall.SIGTERM)
+	if status := running.wait(t); status != 0 {
 		t.Errorf("exit status %d", status)
 	}
 }
