@@ -93,12 +93,15 @@ func (d dice) config() *config.Config {
 	return cfg
 }
 
-// tied reports whether routes tie on a prefix of r, which the edges of ports show.
+// tied reports whether routes tie on a prefix of r. What holds of ports changes only
+// where a range begins, which is one of somePorts, or has ended, which is after one.
 func (d dice) tied(cfg *config.Config, r *config.Route) bool {
 	for _, p := range r.Prefixes {
-		for _, port := range somePorts {
-			if tiedAt(cfg, p, config.TCP, port) || tiedAt(cfg, p, config.UDP, port) {
-				return true
+		for _, edge := range somePorts {
+			for _, port := range []uint16{edge, edge + 1} {
+				if tiedAt(cfg, p, config.TCP, port) || tiedAt(cfg, p, config.UDP, port) {
+					return true
+				}
 			}
 		}
 	}
