@@ -121,6 +121,9 @@ func TestDrainCommand(t *testing.T) {
 		t.Errorf("drain: %+v", got)
 	}
 	drained("draining")
+	if got := anyport(t, "status", "--socket", p.socket); !strings.Contains(got.stdout, "web (draining)") || !strings.Contains(got.stdout, "privileges  user root, CAP_NET_BIND_SERVICE, CAP_NET_ADMIN") {
+		t.Errorf("status: %+v", got)
+	}
 	p.signal(t, syscall.SIGHUP)
 	p.expect(t, "msg=reloaded")
 	drained("after a reload")

@@ -42,7 +42,8 @@ func TestShadowedListeners(t *testing.T) {
 			}
 			port := netip.MustParseAddrPort(c.listener).Port()
 			p.expect(t, fmt.Sprint(os.Getpid()), ownName(t), c.listener, fmt.Sprintf("ports = [%d]", port), `action = "pass"`, "shadow_listeners")
-			r.edge.serveWith(t, "[steering]\nshadow_listeners = true\n"+route)
+			p = r.edge.serveWith(t, "[steering]\nshadow_listeners = true\n"+route)
+			p.expect(t, "level=WARN", "not reached", fmt.Sprint(os.Getpid()), ownName(t), c.listener)
 		})
 	}
 }

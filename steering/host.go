@@ -22,22 +22,24 @@ type Attached struct {
 }
 
 // Check returns, as [config.Problems], what on this host forbids to serve cfg: the
-// findings of [CheckHost] and, unless shadow_listeners is set, those of [Shadowed]. It
-// reads the network namespace of the calling thread.
-func Check(cfg *config.Config, table *Table) error {
+// findings of [CheckHost] and those of [Shadowed]. With shadow_listeners the latter are
+// no error, but listed. It reads the network namespace of the calling thread.
+func Check(cfg *config.Config, table *Table) (shadowed []Shadow, err error) {
 	host, err := ReadHost()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	problems := hostProblems(cfg, host)
+	listeners, err := ReadListeners()
+	if err != nil {
+		return nil, err
+	}
+	problems, shadowed := hostProblems(cfg, host), others(Shadowed(table, listeners, host))
 	if !cfg.Steering.ShadowListeners {
-		listeners, err := ReadListeners()
-		if err != nil {
-			return err
+		for _, s := range shadowed {
+			problems = append(problems, s.problem(cfg))
 		}
-		problems = append(problems, shadowProblems(cfg, Shadowed(table, listeners, host))...)
 	}
-	return asError(problems)
+	return shadowed, asError(problems)
 }
 
 // asError returns nil where there are no problems: an empty list in an error is not nil.

@@ -2,6 +2,7 @@ package steering
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 
 	"anyport/config"
@@ -134,8 +135,11 @@ func TestShadowProblem(t *testing.T) {
 		`keep it with [route.keep-tcp-22] protocol = "tcp", prefixes = ["10.0.0.9", "203.0.113.5"], ports = [22], action = "pass"; or give it up with shadow_listeners = true in [steering]` + "\n" +
 		`anyport.toml: steering.unmatched: takes udp port 53 of 10.0.0.9 from another process, which listens on 10.0.0.9:53: ` +
 		`keep it with [route.keep-udp-53] protocol = "udp", prefixes = ["10.0.0.9"], ports = [53], action = "pass"; or give it up with shadow_listeners = true in [steering]`
-	got := shadowProblems(cfg, Shadowed(compile(t, r), listeners, aHost())).Error()
-	if diff := cmp.Diff(want, got); diff != "" {
+	var got []string
+	for _, s := range Shadowed(compile(t, r), listeners, aHost()) {
+		got = append(got, s.problem(cfg).String())
+	}
+	if diff := cmp.Diff(want, strings.Join(got, "\n")); diff != "" {
 		t.Error(diff)
 	}
 }

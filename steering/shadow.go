@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 
 	"anyport/config"
@@ -65,15 +66,9 @@ func (l Listener) addresses(host *Host) []netip.Addr {
 	return all
 }
 
-// shadowProblems leaves out the sockets of this process itself.
-func shadowProblems(cfg *config.Config, shadows []Shadow) config.Problems {
-	var problems config.Problems
-	for _, s := range shadows {
-		if s.PID != os.Getpid() {
-			problems = append(problems, s.problem(cfg))
-		}
-	}
-	return problems
+// others leaves out the sockets of this process itself.
+func others(shadows []Shadow) []Shadow {
+	return slices.DeleteFunc(shadows, func(s Shadow) bool { return s.PID == os.Getpid() })
 }
 
 // problem says whose port is taken, and how to keep it.
@@ -88,11 +83,12 @@ func (s Shadow) problem(cfg *config.Config) config.Problem {
 	}
 	port := s.Addr.Port()
 	p.Text = fmt.Sprintf("takes %v port %d of %s from %s, which listens on %s: keep it with [route.keep-%v-%d] protocol = %q, prefixes = [%s], ports = [%d], action = \"pass\"; or give it up with shadow_listeners = true in [steering]",
-		s.Protocol, port, s.Taken[0], s.owner(), s.Addr, s.Protocol, port, s.Protocol, strings.Join(prefixes, ", "), port)
+		s.Protocol, port, s.Taken[0], s.Owner(), s.Addr, s.Protocol, port, s.Protocol, strings.Join(prefixes, ", "), port)
 	return p
 }
 
-func (l Listener) owner() string {
+// Owner names the process, as far as it is known.
+func (l Listener) Owner() string {
 	if l.PID == 0 {
 		return "another process"
 	}

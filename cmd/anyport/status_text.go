@@ -85,10 +85,17 @@ func routeRows(s *daemon.Status) []string {
 	var rows []string
 	for _, r := range s.Routes {
 		rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s",
-			r.Name, strings.Join(r.Protocol, ","), some(r.Prefixes), ports(r),
+			routeText(r), strings.Join(r.Protocol, ","), some(r.Prefixes), ports(r),
 			r.ConnsActive, r.ConnsTotal, r.Refused, r.Denied, r.Limited, bytesText(r.BytesToOrigin), bytesText(r.BytesToClient)))
 	}
 	return rows
+}
+
+func routeText(r daemon.RouteStatus) string {
+	if r.Draining {
+		return r.Name + " (draining)"
+	}
+	return r.Name
 }
 
 func originRows(s *daemon.Status) []string {

@@ -26,7 +26,7 @@ func TestWriteStatus(t *testing.T) {
 			}, Refused: 9},
 			{RouteStatus: proxy.RouteStatus{
 				Name: "ssh", Protocol: []string{"tcp"}, Prefixes: []string{"192.0.2.1/32", "192.0.2.2/32", "192.0.2.3/32", "192.0.2.4/32"}, Ports: []string{"22"}, Action: "pass",
-			}},
+			}, Draining: true},
 		},
 	}
 	const want = `anyport     v1.2.3, pid 4711, up for 1h2m3s
@@ -35,9 +35,9 @@ steering    attached, program 77, 5 prefixes, beside foreign programs [12]
 privileges  user anyport, CAP_NET_BIND_SERVICE, CAP_NET_ADMIN
 limits      1048576 files, 524288 flows
 
-ROUTE  PROTOCOL  PREFIXES                      PORTS      ACTIVE  TOTAL  REFUSED  DENIED  LIMITED  TO ORIGIN  TO CLIENT
-game   tcp,udp   192.0.2.0/24,2001:db8:1::/48  all        12      34567  9        3       1        1.0 MiB    1.5 KiB
-ssh    tcp       192.0.2.1/32,192.0.2.2/32 +2  22 → pass  0       0      0        0       0        0 B        0 B
+ROUTE           PROTOCOL  PREFIXES                      PORTS      ACTIVE  TOTAL  REFUSED  DENIED  LIMITED  TO ORIGIN  TO CLIENT
+game            tcp,udp   192.0.2.0/24,2001:db8:1::/48  all        12      34567  9        3       1        1.0 MiB    1.5 KiB
+ssh (draining)  tcp       192.0.2.1/32,192.0.2.2/32 +2  22 → pass  0       0      0        0       0        0 B        0 B
 
 ORIGIN    ROUTE  STATE  ACTIVE  TOTAL
 10.0.0.5  game   up     12      34567

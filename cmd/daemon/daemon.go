@@ -76,10 +76,11 @@ type daemon struct {
 
 // generation is one config in service.
 type generation struct {
-	number int // 1 is what the process began with
-	config *config.Config
-	table  *steering.Table
-	loaded time.Time
+	number   int // 1 is what the process began with
+	config   *config.Config
+	table    *steering.Table
+	shadowed []steering.Shadow // give way, as shadow_listeners says
+	loaded   time.Time
 }
 
 // open acquires all that serving needs, or nothing.
@@ -154,10 +155,11 @@ func prepare(c *config.Config, number int) (*generation, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := steering.Check(c, table); err != nil {
+	shadowed, err := steering.Check(c, table)
+	if err != nil {
 		return nil, err
 	}
-	return &generation{number: number, config: c, table: table, loaded: time.Now()}, nil
+	return &generation{number: number, config: c, table: table, shadowed: shadowed, loaded: time.Now()}, nil
 }
 
 func (d *daemon) record() func(route.Record) {

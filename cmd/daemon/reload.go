@@ -32,6 +32,7 @@ func (d *daemon) reload(dryRun bool) (Reloaded, error) {
 	d.log.Info("reloaded", "config", g.config.Path, "generation", g.number,
 		"routes", len(g.config.Routes), "prefixes", g.table.Prefixes(),
 		"added", r.names(config.Added), "removed", r.names(config.Removed), "changed", r.names(config.Changed))
+	d.warn(g)
 	return r, nil
 }
 

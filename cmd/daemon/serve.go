@@ -98,6 +98,15 @@ func (d *daemon) greet() {
 		"routes", len(g.config.Routes), "prefixes", g.table.Prefixes(),
 		"cores", runtime.GOMAXPROCS(0), "files", d.files, "max_flows", maxFlows(d.files),
 		"admin", g.config.Admin.Socket)
+	d.warn(g)
+}
+
+// warn names the listeners that get nothing more.
+func (d *daemon) warn(g *generation) {
+	for _, s := range g.shadowed {
+		d.log.Warn("a listener is not reached any more, as steering.shadow_listeners says", "listener", s.Addr, "protocol", s.Protocol,
+			"process", s.Owner(), "addresses", s.Taken)
+	}
 }
 
 // summary is one line about what is served, for the service manager.

@@ -12,15 +12,16 @@ import (
 
 // checkListeners finds the sockets of other processes that would get nothing more.
 func checkListeners(f *Facts) []Finding {
-	switch {
-	case f.Config == nil:
+	if f.Config == nil {
 		return ok("no file, no ports to take")
-	case len(f.Listeners) > 0 && f.Config.Steering.ShadowListeners:
-		return ok("%s of other processes give way, as steering.shadow_listeners says", count(len(f.Listeners), "socket", "sockets"))
+	}
+	found, why := fail, "anyport refuses to take another process's port; or let it, with shadow_listeners = true in [steering]"
+	if f.Config.Steering.ShadowListeners {
+		found, why = warn, "nobody reaches it any more, as steering.shadow_listeners says"
 	}
 	findings := each(f.Listeners, func(s steering.Shadow) []Finding {
-		return fail(fmt.Sprintf("# add to %s:\n%s", f.Path, keep(s)), "anyport refuses to take another process's port; or let it, with shadow_listeners = true in [steering]",
-			"%s listens on %v %s, which %s takes", owner(s.Listener), s.Protocol, s.Addr, taker(s.By))
+		return found(fmt.Sprintf("# add to %s:\n%s", f.Path, keep(s)), why,
+			"%s listens on %v %s, which %s takes", s.Owner(), s.Protocol, s.Addr, taker(s.By))
 	})
 	return orOK(findings, "no listener and no unconnected UDP socket is in the way")
 }
@@ -34,13 +35,6 @@ func keep(s steering.Shadow) string {
 	port := s.Addr.Port()
 	return fmt.Sprintf("[route.keep-%v-%d]\nprotocol = %q\nprefixes = [%s]\nports = [%d]\naction = \"pass\"",
 		s.Protocol, port, s.Protocol, strings.Join(prefixes, ", "), port)
-}
-
-func owner(l steering.Listener) string {
-	if l.PID == 0 {
-		return "another process"
-	}
-	return fmt.Sprintf("%s (pid %d)", l.Process, l.PID)
 }
 
 func taker(d steering.Decision) string {

@@ -27,7 +27,8 @@ func TestListeners(t *testing.T) {
 			"# add to " + file + ":\n[route.keep-tcp-22]\nprotocol = \"tcp\"\nprefixes = [\"192.0.2.1\", \"192.0.2.9\"]\nports = [22]\naction = \"pass\""},
 		{"a listener that gives way",
 			func(f *Facts) { f.Listeners, f.Config.Steering.ShadowListeners = sshd, true },
-			[]Status{OK}, "1 socket of other processes", ""},
+			[]Status{Warning}, "sshd (pid 7) listens on tcp 0.0.0.0:22",
+			"# add to " + file + ":\n[route.keep-tcp-22]\nprotocol = \"tcp\"\nprefixes = [\"192.0.2.1\", \"192.0.2.9\"]\nports = [22]\naction = \"pass\""},
 	})
 }
 
