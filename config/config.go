@@ -31,6 +31,7 @@ type Listen struct {
 	Workers          int  // sockets per protocol
 	TCPBacklog       int  // connections
 	UDPReceiveBuffer Size // bytes, a socket
+	MaxFlows         int  // of all routes at once
 }
 
 // Steering is the [steering] table.
@@ -60,7 +61,7 @@ type Log struct {
 type Timeouts struct {
 	Connect   time.Duration // one dial of one origin
 	Idle      time.Duration // TCP: no byte in either direction
-	UDPIdle   time.Duration // no datagram in either direction
+	UDPIdle   time.Duration // no datagram in either direction; 0: as FlowIdle says
 	HalfClose time.Duration // one side has closed: how long the other may still send
 	Drain     time.Duration // how long a conn may outlive its route or the process's stop
 }

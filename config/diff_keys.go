@@ -12,6 +12,7 @@ var fileKeys = []key[*Config]{
 	{"listen.workers", func(c *Config) string { return strconv.Itoa(c.Listen.Workers) }},
 	{"listen.tcp_backlog", func(c *Config) string { return strconv.Itoa(c.Listen.TCPBacklog) }},
 	{"listen.udp_receive_buffer", func(c *Config) string { return fmt.Sprint(c.Listen.UDPReceiveBuffer) }},
+	{"listen.max_flows", func(c *Config) string { return strconv.Itoa(c.Listen.MaxFlows) }},
 	{"steering.manage_routes", func(c *Config) string { return strconv.FormatBool(c.Steering.ManageRoutes) }},
 	{"steering.user", func(c *Config) string { return strconv.Quote(c.Steering.User) }},
 	{"steering.pin", func(c *Config) string { return strconv.Quote(c.Steering.Pin) }},
@@ -44,7 +45,7 @@ var routeKeys = []key[*Route]{
 	{"anti_amplification", func(r *Route) string { return strconv.FormatBool(r.AntiAmplification) }},
 	{"connect_timeout", func(r *Route) string { return strconv.Quote(r.Connect.String()) }},
 	{"idle_timeout", func(r *Route) string { return strconv.Quote(r.Idle.String()) }},
-	{"udp_idle_timeout", func(r *Route) string { return strconv.Quote(r.UDPIdle.String()) }},
+	{"udp_idle_timeout", udpIdle},
 	{"half_close_timeout", func(r *Route) string { return strconv.Quote(r.HalfClose.String()) }},
 	{"drain_timeout", func(r *Route) string { return strconv.Quote(r.Drain.String()) }},
 }
@@ -59,4 +60,11 @@ func origins(r *Route) string {
 		}
 	}
 	return "[" + strings.Join(all, ", ") + "]"
+}
+
+func udpIdle(r *Route) string {
+	if r.UDPIdle == 0 {
+		return `"auto"`
+	}
+	return strconv.Quote(r.UDPIdle.String())
 }

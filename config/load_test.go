@@ -42,7 +42,7 @@ origins = ["10.0.0.5"]
 `)
 	want := &Config{
 		Path:     "anyport.toml",
-		Listen:   Listen{Workers: 1, TCPBacklog: 4096, UDPReceiveBuffer: 4 << 20},
+		Listen:   Listen{Workers: 1, TCPBacklog: 4096, UDPReceiveBuffer: 4 << 20, MaxFlows: 262144},
 		Steering: Steering{ManageRoutes: true, Unmatched: Refuse},
 		Admin:    Admin{Socket: "/run/anyport/admin.sock"},
 		Log:      Log{Level: slog.LevelInfo, Format: "text"},
@@ -59,7 +59,7 @@ origins = ["10.0.0.5"]
 			Denied:            Refuse,
 			AntiAmplification: true,
 			Timeouts: Timeouts{
-				Connect: 5 * time.Second, Idle: time.Hour, UDPIdle: time.Minute,
+				Connect: 5 * time.Second, Idle: time.Hour,
 				HalfClose: time.Minute, Drain: 30 * time.Second,
 			},
 		}},
@@ -75,14 +75,14 @@ func everyKeyWant(path string) *Config {
 	addr := netip.MustParseAddr
 	defaults := Timeouts{Connect: time.Second, Idle: 2 * time.Hour, UDPIdle: 10 * time.Second, HalfClose: 3 * time.Second}
 	web := defaults
-	web.Idle = time.Minute
+	web.Idle, web.UDPIdle = time.Minute, 0
 	return &Config{
 		Path:     path,
-		Listen:   Listen{Workers: 4, TCPBacklog: 128, UDPReceiveBuffer: 1_000_000},
+		Listen:   Listen{Workers: 4, TCPBacklog: 128, UDPReceiveBuffer: 1_000_000, MaxFlows: 10_000},
 		Steering: Steering{User: "anyport", Pin: "/sys/fs/bpf/anyport", Unmatched: Drop, AllowLoopback: true, ShadowListeners: true},
 		Log:      Log{Level: slog.LevelWarn, Format: "json", Access: "stderr"},
 		Routes: []*Route{{
-			Name: "web", Line: 26,
+			Name: "web", Line: 27,
 			Protocols:   []Protocol{TCP, UDP},
 			Prefixes:    prefixes("127.0.0.1/32", "2001:db8:1::/48"),
 			Ports:       []PortRange{{8000, 8009}, {443, 443}, {22, 22}},
@@ -103,7 +103,7 @@ func everyKeyWant(path string) *Config {
 			MaxConns:      1, MaxConnsPerClient: 2, MaxFlows: 3,
 			Timeouts: web,
 		}, {
-			Name: "range", Line: 44,
+			Name: "range", Line: 46,
 			Protocols: []Protocol{UDP},
 			Prefixes:  prefixes("192.0.2.0/24"),
 			Ports:     []PortRange{{3000, 4000}},
@@ -114,7 +114,7 @@ func everyKeyWant(path string) *Config {
 			Balance: RoundRobin, ProxyProtocol: ProxySPP, AntiAmplification: true,
 			Timeouts: defaults,
 		}, {
-			Name: "keep", Line: 51,
+			Name: "keep", Line: 53,
 			Protocols: []Protocol{TCP},
 			Prefixes:  prefixes("192.0.2.0/24"),
 			Ports:     []PortRange{{22, 22}},

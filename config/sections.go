@@ -10,10 +10,11 @@ import (
 )
 
 func readListen(t *table) Listen {
-	l := Listen{Workers: 1, TCPBacklog: 4096, UDPReceiveBuffer: 4 << 20}
+	l := Listen{Workers: 1, TCPBacklog: 4096, UDPReceiveBuffer: 4 << 20, MaxFlows: 1 << 18}
 	set(t, "workers", &l.Workers, integer(1, 1024))
 	set(t, "tcp_backlog", &l.TCPBacklog, integer(1, 65535))
 	set(t, "udp_receive_buffer", &l.UDPReceiveBuffer, size("64KiB", "1GiB"))
+	set(t, "max_flows", &l.MaxFlows, integer(1, 1<<24))
 	t.done()
 	return l
 }
@@ -51,7 +52,6 @@ func readDefaults(t *table) Timeouts {
 	d := Timeouts{
 		Connect:   5 * time.Second,
 		Idle:      time.Hour,
-		UDPIdle:   time.Minute,
 		HalfClose: time.Minute,
 		Drain:     30 * time.Second,
 	}
@@ -65,7 +65,7 @@ func readTimeouts(t *table, d *Timeouts) {
 	timeout := duration("1ms", "8760h")
 	set(t, "connect_timeout", &d.Connect, timeout)
 	set(t, "idle_timeout", &d.Idle, timeout)
-	set(t, "udp_idle_timeout", &d.UDPIdle, timeout)
+	set(t, "udp_idle_timeout", &d.UDPIdle, orAuto(timeout))
 	set(t, "half_close_timeout", &d.HalfClose, timeout)
 	set(t, "drain_timeout", &d.Drain, duration("0s", "8760h"))
 }

@@ -135,7 +135,7 @@ func (d *daemon) openRoutes() error {
 	d.closers = append(d.closers, raw.Close)
 	d.proxy = proxy.New(proxy.Options{
 		Workers:  c.Listen.Workers,
-		MaxFlows: maxFlows(d.files),
+		MaxFlows: d.maxFlows(),
 		Raw:      raw,
 		Record:   d.record(),
 		Log:      d.log,

@@ -47,5 +47,7 @@ func raiseFiles() (uint64, error) {
 	return limit.Cur, nil
 }
 
-// maxFlows is the bound on UDP flows, as the files and the local ports allow.
-func maxFlows(files uint64) int { return udp.MaxFlows(files) }
+// maxFlows is the bound on UDP flows: the file's, if the files and the local ports allow.
+func (d *daemon) maxFlows() int {
+	return min(d.opt.Config.Listen.MaxFlows, udp.MaxFlows(d.files))
+}

@@ -98,6 +98,7 @@ func fixed(old, next *config.Config) config.Problems {
 		{"listen.workers", old.Listen.Workers, next.Listen.Workers},
 		{"listen.tcp_backlog", old.Listen.TCPBacklog, next.Listen.TCPBacklog},
 		{"listen.udp_receive_buffer", old.Listen.UDPReceiveBuffer, next.Listen.UDPReceiveBuffer},
+		{"listen.max_flows", old.Listen.MaxFlows, next.Listen.MaxFlows},
 		{"steering.manage_routes", old.Steering.ManageRoutes, next.Steering.ManageRoutes || old.Steering.ManageRoutes}, // on takes CAP_NET_ADMIN, off does not
 		{"steering.user", old.Steering.User, next.Steering.User},
 		{"steering.pin", old.Steering.Pin, next.Steering.Pin},

@@ -96,7 +96,7 @@ func (d *daemon) greet() {
 	g := d.serving.Load()
 	d.log.Info("serving", "version", d.opt.Version, "pid", os.Getpid(), "config", g.config.Path,
 		"routes", len(g.config.Routes), "prefixes", g.table.Prefixes(),
-		"cores", runtime.GOMAXPROCS(0), "files", d.files, "max_flows", maxFlows(d.files),
+		"cores", runtime.GOMAXPROCS(0), "files", d.files, "max_flows", d.maxFlows(),
 		"admin", g.config.Admin.Socket)
 	d.warn(g)
 }

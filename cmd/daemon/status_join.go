@@ -19,7 +19,7 @@ func (d *daemon) status() Status {
 		UptimeSeconds: int64(time.Since(d.begun).Seconds()),
 		Stopping:      d.stopping.Load(),
 		Files:         d.files,
-		MaxFlows:      maxFlows(d.files),
+		MaxFlows:      d.maxFlows(),
 		Privileges:    d.held(),
 		Config:        d.configStatus(),
 		Steering:      steeringStatus(kernel, g.config.Steering.Pin != "", err),

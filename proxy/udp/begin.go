@@ -18,20 +18,20 @@ import (
 func (t *table) begin(k key, now time.Duration) (*flow, route.Verdict) {
 	client, dst := k.client.addrPort(), k.dst.addrPort()
 	r := t.routes.Set().Lookup(config.UDP, dst)
-	verdict := t.admit(r, client, dst)
+	verdict := t.admit(r, client, dst, now)
 	if verdict != route.Admitted {
 		return nil, t.refuse(r, client, dst, verdict, now)
 	}
 	f := &flow{key: k, peer: k.client.sockaddr(), route: r, counters: r.Stats.Shard(t.shard), begun: now, last: now}
 	verdict = t.equip(f, now)
-	if (verdict == route.OutOfFiles || verdict == route.OutOfPorts) && t.evict(now) { // before the table's bound
+	if (verdict == route.OutOfFiles || verdict == route.OutOfPorts) && t.evict(crowd{}, now) { // before the table's bound
 		verdict = t.equip(f, now)
 	}
 	if verdict != route.Admitted {
 		r.Release(config.UDP, client.Addr())
 		return nil, t.refuse(r, client, dst, verdict, now)
 	}
-	f.unanswered = t.unanswered.PushBack(f)
+	t.unanswered.add(f)
 	t.place(f)
 	return f, route.Admitted
 }
@@ -44,7 +44,7 @@ func (t *table) place(f *flow) {
 }
 
 // admit decides by all that is known before anything is opened.
-func (t *table) admit(r *route.Route, client, dst netip.AddrPort) route.Verdict {
+func (t *table) admit(r *route.Route, client, dst netip.AddrPort, now time.Duration) route.Verdict {
 	switch {
 	case client.Port() == 0 || dst.Port() == 0:
 		return route.PortZero
@@ -53,7 +53,16 @@ func (t *table) admit(r *route.Route, client, dst netip.AddrPort) route.Verdict 
 	case t.draining:
 		return route.Draining
 	}
-	return r.Admit(config.UDP, client.Addr())
+	verdict := r.Admit(config.UDP, client.Addr())
+	if full, ok := bounds[verdict]; ok && t.evict(crowdOf(full, r, client.Addr()), now) {
+		return r.Admit(config.UDP, client.Addr())
+	}
+	return verdict
+}
+
+// bounds are those of a route at which a flow without an answer makes room.
+var bounds = map[route.Verdict]scope{
+	route.OverMaxFlows: ofRoute, route.OverMaxConns: ofRoute, route.OverMaxPerClient: ofClient,
 }
 
 // refuse counts a datagram that began no flow.

@@ -36,11 +36,11 @@ type Flow struct {
 // table keeps them, and their sockets.
 func (t *table) export(listener int) []Flow {
 	flows := make([]Flow, 0, len(t.flows))
-	for at := t.unanswered.Front(); at != nil; at = at.Next() {
-		flows = append(flows, t.exported(at.Value.(*flow), listener))
+	for f := t.unanswered.oldest(crowd{}); f != nil; f = f.places[everywhere].newer {
+		flows = append(flows, t.exported(f, listener))
 	}
 	for _, f := range t.byDue {
-		if f.unanswered == nil {
+		if f.answered {
 			flows = append(flows, t.exported(f, listener))
 		}
 	}
@@ -53,7 +53,7 @@ func (t *table) exported(f *flow, listener int) Flow {
 		Client: f.client(), Zone: f.key.client.zone, Dst: f.dst(), Route: f.route.Name, Origin: f.originAddr(),
 		Header: f.header, HeaderOnce: f.headerOnce, SPP: f.spp,
 		Begun: t.epoch.Add(f.begun), Last: t.epoch.Add(f.last),
-		Answered: f.unanswered == nil, Shown: f.shown, ToOrigin: f.toOrigin, ToClient: f.toClient,
+		Answered: f.answered, Shown: f.shown, ToOrigin: f.toOrigin, ToClient: f.toClient,
 	}
 }
 
@@ -92,7 +92,7 @@ func (t *table) settleIn(in Flow, now time.Duration) route.Verdict {
 	f := &flow{
 		key: k, peer: k.client.sockaddr(), route: r, counters: r.Stats.Shard(t.shard),
 		origin: r.Origins.At(in.Origin, in.Dst.Port()), generation: t.dials,
-		header: in.Header, headerOnce: in.HeaderOnce, spp: in.SPP,
+		answered: in.Answered, header: in.Header, headerOnce: in.HeaderOnce, spp: in.SPP,
 		begun: in.Begun.Sub(t.epoch), last: in.Last.Sub(t.epoch),
 		shown: in.Shown, toOrigin: in.ToOrigin, toClient: in.ToClient,
 	}
@@ -101,7 +101,7 @@ func (t *table) settleIn(in Flow, now time.Duration) route.Verdict {
 		return route.RelayFailed
 	}
 	if !in.Answered {
-		f.unanswered = t.unanswered.PushBack(f)
+		t.unanswered.add(f)
 	}
 	r.Readmit(config.UDP, in.Client.Addr())
 	f.origin.Begin()

@@ -1,7 +1,6 @@
 package udp
 
 import (
-	"container/list"
 	"net/netip"
 	"time"
 
@@ -33,8 +32,9 @@ type flow struct {
 	position    int           // in the table's order of due
 
 	toOrigin, toClient uint64        // bytes of payload
-	unanswered         *list.Element // in the table's list; nil once a reply came
+	answered           bool          // a reply came
 	shown              bool          // the client is there: it spoke after a reply
+	places             [scopes]place // among the unanswered
 }
 
 func (f *flow) client() netip.AddrPort { return f.key.client.addrPort() }
@@ -59,7 +59,7 @@ const amplification = 3
 // fromClient decides on n bytes of payload from the client.
 func (f *flow) fromClient(n int, now time.Duration) route.Verdict {
 	f.last = now
-	f.shown = f.shown || f.unanswered == nil
+	f.shown = f.shown || f.answered
 	if len(f.header)+n > maxPayload(f.origin.Addr) {
 		return route.TooLarge
 	}
@@ -111,7 +111,7 @@ const drainQuiet = 2 * time.Second
 
 // end is when the flow ends if nothing more comes, and why.
 func (f *flow) end() (time.Duration, route.Verdict) {
-	idle := f.route.UDPIdle
+	idle := f.route.FlowIdle(f.key.dst.port)
 	if f.cut == 0 {
 		return f.last + idle, route.IdleTimedOut
 	}

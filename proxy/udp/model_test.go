@@ -1,7 +1,6 @@
 package udp
 
 import (
-	"container/list"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -12,14 +11,16 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"anyport/config"
 	"anyport/proxy/route"
 )
 
-// model is the table as one would write it without a thought for speed.
+// model is the table as one would write it without a thought for speed. Its flows are
+// those of two routes, one a dst, with bounds of their own.
 type model struct {
-	most  int
-	idle  time.Duration
-	flows []modelFlow // oldest first
+	most, mostToDst1, mostPerClientToDst2 int
+	idle                                  time.Duration
+	flows                                 []modelFlow // oldest first
 }
 
 type modelFlow struct {
@@ -38,16 +39,36 @@ func (m *model) datagram(k key, now time.Duration) (v route.Verdict, ended []key
 		m.flows[i].last = now
 		return route.Forwarded, nil
 	}
-	if len(m.flows) == m.most {
-		oldest := slices.IndexFunc(m.flows, func(f modelFlow) bool { return !f.answered })
-		if oldest < 0 {
-			return route.OverMaxFlows, nil
+	for _, bound := range m.bounds(k) {
+		in := func(f modelFlow) bool { return bound.holds(f.key) }
+		if n := len(slices.DeleteFunc(slices.Clone(m.flows), func(f modelFlow) bool { return !in(f) })); n < bound.most {
+			continue
 		}
-		ended = []key{m.flows[oldest].key}
+		oldest := slices.IndexFunc(m.flows, func(f modelFlow) bool { return in(f) && !f.answered })
+		if oldest < 0 {
+			return bound.verdict, ended
+		}
+		ended = append(ended, m.flows[oldest].key)
 		m.flows = slices.Delete(m.flows, oldest, oldest+1)
 	}
 	m.flows = append(m.flows, modelFlow{key: k, last: now})
 	return route.Forwarded, ended
+}
+
+type modelBound struct {
+	most    int
+	holds   func(key) bool
+	verdict route.Verdict
+}
+
+// bounds are those that a new flow meets, in order.
+func (m *model) bounds(k key) []modelBound {
+	all := modelBound{m.most, func(key) bool { return true }, route.OverMaxFlows}
+	if k.dst == endpointOf(dst1) {
+		return []modelBound{{m.mostToDst1, func(o key) bool { return o.dst == k.dst }, route.OverMaxFlows}, all}
+	}
+	sameClient := func(o key) bool { return o.dst == k.dst && o.client.addr == k.client.addr }
+	return []modelBound{{m.mostPerClientToDst2, sameClient, route.OverMaxPerClient}, all}
 }
 
 func (m *model) answer(k key, now time.Duration) {
@@ -82,12 +103,11 @@ func TestTableAgainstModel(t *testing.T) {
 }
 
 func playAgainstModel(t *testing.T, random *rand.Rand) {
-	r := to(originAddr)
-	r.UDPIdle = 50
-	f, m := newFakeTable(1+random.IntN(8), live(r, dst1, dst2)), &model{idle: r.UDPIdle}
-	m.most = f.max
+	m := &model{most: 1 + random.IntN(8), mostToDst1: 1 + random.IntN(8), mostPerClientToDst2: 1 + random.IntN(4), idle: 50}
+	f := newFakeTable(m.most, bounded(m))
+	clients := []netip.Addr{client1.Addr(), client2.Addr()}
 	for now := time.Duration(1); now < 2000; now += time.Duration(random.IntN(4)) {
-		client := netip.AddrPortFrom(client1.Addr(), uint16(1+random.IntN(8)))
+		client := netip.AddrPortFrom(clients[random.IntN(2)], uint16(1+random.IntN(5)))
 		k := keyOf(client, []netip.AddrPort{dst1, dst2}[random.IntN(2)])
 		want, verdict := []string(nil), route.Undecided
 		switch random.IntN(3) {
@@ -95,8 +115,8 @@ func playAgainstModel(t *testing.T, random *rand.Rand) {
 			var evicted []key
 			verdict, evicted = m.datagram(k, now)
 			want = ends(evicted, route.Evicted)
-			if verdict == route.OverMaxFlows {
-				want = ends([]key{k}, verdict)
+			if verdict != route.Forwarded {
+				want = slices.Sorted(slices.Values(append(want, ends([]key{k}, verdict)...)))
 			}
 			if _, got := f.datagram(k, 1, now); got != verdict {
 				t.Fatalf("at %d, %v: %v, want %v", now, k, got, verdict)
@@ -114,6 +134,16 @@ func playAgainstModel(t *testing.T, random *rand.Rand) {
 	}
 	f.endAll(route.IdleTimedOut, 2000)
 	checkNothingLeft(t, f)
+}
+
+// bounded puts a route for each dst into service, with the bounds of m.
+func bounded(m *model) *route.Live {
+	one, two := to(originAddr), to(originAddr)
+	one.UDPIdle, one.MaxFlows = m.idle, m.mostToDst1
+	two.Name, two.UDPIdle, two.MaxConnsPerClient = "two", m.idle, m.mostPerClientToDst2
+	l := route.NewLive(1)
+	l.Swap(routes{dst1: one, dst2: two}, []*config.Route{one, two})
+	return l
 }
 
 // ends spells the records of some flows, sorted.
@@ -148,20 +178,20 @@ func checkSame(t *testing.T, f *fakeTable, m *model, records []string) {
 	if len(live) != len(f.flows) || f.kernel.open != len(live) || len(f.byDue) != len(live) {
 		t.Fatalf("%d flows, %d sockets, %d to expire; want %d", len(f.flows), f.kernel.open, len(f.byDue), len(live))
 	}
-	checkUnanswered(t, f.unanswered, m)
+	checkUnanswered(t, f, m)
 }
 
-func checkUnanswered(t *testing.T, got *list.List, m *model) {
+func checkUnanswered(t *testing.T, f *fakeTable, m *model) {
 	t.Helper()
-	at := got.Front()
+	at := f.unanswered.oldest(crowd{})
 	for _, mf := range m.flows {
 		if mf.answered {
 			continue
 		}
-		if at == nil || at.Value.(*flow).key != mf.key {
+		if at == nil || at.key != mf.key {
 			t.Fatal("the unanswered flows are not those of the model in their order")
 		}
-		at = at.Next()
+		at = at.places[everywhere].newer
 	}
 	if at != nil {
 		t.Fatal("an answered flow stands among the unanswered")

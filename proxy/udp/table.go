@@ -2,7 +2,6 @@ package udp
 
 import (
 	"container/heap"
-	"container/list"
 	"net/netip"
 	"time"
 
@@ -34,7 +33,7 @@ type table struct {
 
 	flows      map[key]*flow
 	byDue      dueOrder
-	unanswered *list.List // of *flow, oldest first
+	unanswered unanswered
 	set        *route.Set // the generation last seen
 	draining   bool
 	dials      uint32 // counts sockets of flows, for their generation
@@ -42,7 +41,7 @@ type table struct {
 
 func (t *table) init() {
 	t.flows = map[key]*flow{}
-	t.unanswered = list.New()
+	t.unanswered = unanswered{}
 	t.set = t.routes.Set()
 }
 
@@ -72,9 +71,8 @@ func (t *table) answer(f *flow, reply []byte, now time.Duration) ([]byte, route.
 		f.counters.Datagrams(route.ToClient, verdict, 1)
 		return nil, verdict
 	}
-	if f.unanswered != nil {
-		t.unanswered.Remove(f.unanswered)
-		f.unanswered = nil
+	if !f.answered {
+		t.unanswered.remove(f)
 	}
 	return payload, route.Forwarded
 }
@@ -82,16 +80,16 @@ func (t *table) answer(f *flow, reply []byte, now time.Duration) ([]byte, route.
 // room reports whether one more flow fits, and makes it fit at the cost of the
 // oldest that was never answered. Answered flows always live on.
 func (t *table) room(now time.Duration) bool {
-	return len(t.flows) < t.max || t.evict(now)
+	return len(t.flows) < t.max || t.evict(crowd{}, now)
 }
 
-// evict ends the oldest flow that was never answered, if there is one.
-func (t *table) evict(now time.Duration) bool {
-	oldest := t.unanswered.Front()
+// evict ends the oldest flow of a crowd that was never answered, if there is one.
+func (t *table) evict(from crowd, now time.Duration) bool {
+	oldest := t.unanswered.oldest(from)
 	if oldest == nil {
 		return false
 	}
-	t.end(oldest.Value.(*flow), route.Evicted, now)
+	t.end(oldest, route.Evicted, now)
 	return true
 }
 
@@ -134,8 +132,8 @@ func (t *table) remove(f *flow) {
 	t.replies.release(f.reply)
 	delete(t.flows, f.key)
 	heap.Remove(&t.byDue, f.position)
-	if f.unanswered != nil {
-		t.unanswered.Remove(f.unanswered)
+	if !f.answered {
+		t.unanswered.remove(f)
 	}
 	f.origin.End()
 	f.route.Release(config.UDP, f.client().Addr())

@@ -117,10 +117,12 @@ var noFlow = []struct {
 	{name: "denied", route: config.Route{Deny: []netip.Prefix{netip.PrefixFrom(client1.Addr(), 32)}},
 		client: client1, dst: dst1, want: route.Denied},
 	{name: "route full", route: config.Route{MaxFlows: 1},
-		client: client1, dst: dst1, before: []key{keyOf(client2, dst1)}, want: route.OverMaxFlows},
+		client: client1, dst: dst1, before: []key{keyOf(client2, dst1)}, prepare: answerAll, want: route.OverMaxFlows},
+	{name: "route full of conns and flows", route: config.Route{MaxConns: 1},
+		client: client1, dst: dst1, before: []key{keyOf(client2, dst1)}, prepare: answerAll, want: route.OverMaxConns},
 	{name: "client full", route: config.Route{MaxConnsPerClient: 1},
 		client: client1, dst: dst1, before: []key{keyOf(netip.AddrPortFrom(client1.Addr(), 4001), dst1)},
-		want: route.OverMaxPerClient},
+		prepare: answerAll, want: route.OverMaxPerClient},
 	{name: "no origin takes flows", route: config.Route{Origins: []config.Origin{{Text: "drained"}}},
 		client: client1, dst: dst1, want: route.NoOrigin},
 	{name: "draining", client: client1, dst: dst1, prepare: func(f *fakeTable) { f.drain(1) }, want: route.Draining},
@@ -135,6 +137,12 @@ var noFlow = []struct {
 
 func dialFails(err error) func(*fakeTable) {
 	return func(f *fakeTable) { f.kernel.fails = map[netip.AddrPort]error{originAddr: err} }
+}
+
+func answerAll(f *fakeTable) {
+	for _, flow := range f.flows {
+		f.answer(flow, nil, 1)
+	}
 }
 
 func bindFails(f *fakeTable) {
@@ -188,7 +196,7 @@ func checkCounted(t *testing.T, f *fakeTable, want route.Verdict) {
 func checkNothingLeft(t *testing.T, f *fakeTable) {
 	t.Helper()
 	r := f.routes.Set().Routes[0]
-	left := []int{len(f.flows), len(f.byDue), f.unanswered.Len(), len(f.replies.held), f.replies.recent.Len(),
+	left := []int{len(f.flows), len(f.byDue), len(f.unanswered), len(f.replies.held), f.replies.recent.Len(),
 		f.kernel.open, int(r.Stats.Active(config.UDP)), int(r.Origins.Origins[0].Active())}
 	if !slices.Equal(left, make([]int, len(left))) {
 		t.Errorf("flows, due, unanswered, replies, reply sockets, origin sockets, active, active at the origin: %v left", left)

@@ -1,0 +1,45 @@
+package config
+
+import (
+	"fmt"
+	"time"
+)
+
+// How long a flow may be quiet where no udp_idle_timeout is set. RFC 4787 §4.3 asks
+// two minutes of a NAT, and allows less to ports whose protocol needs less.
+const (
+	dnsIdle  = 17 * time.Second // dig gives up after three times five
+	quicIdle = 2 * time.Minute  // quiet between two pages: RFC 9308 §3.2
+	flowIdle = time.Minute
+)
+
+// FlowIdle is how long a flow to a dst port may go without a datagram in either
+// direction.
+func (t Timeouts) FlowIdle(port uint16) time.Duration {
+	switch {
+	case t.UDPIdle > 0:
+		return t.UDPIdle
+	case port == 53:
+		return dnsIdle
+	case port == 443:
+		return quicIdle
+	}
+	return flowIdle
+}
+
+// LongestFlowIdle is FlowIdle of the port where it is the longest.
+func (t Timeouts) LongestFlowIdle() time.Duration { return t.FlowIdle(443) }
+
+// orAuto reads "auto", which is 0, or what parse reads.
+func orAuto(parse func(any) (time.Duration, error)) func(any) (time.Duration, error) {
+	return func(value any) (time.Duration, error) {
+		if value == any("auto") {
+			return 0, nil
+		}
+		d, err := parse(value)
+		if err != nil {
+			err = fmt.Errorf(`%w, or "auto"`, err)
+		}
+		return d, err
+	}
+}

@@ -1,0 +1,103 @@
+package udp
+
+import (
+	"net/netip"
+
+	"anyport/proxy/route"
+)
+
+// scope is one of the bounds that a flow counts against.
+type scope uint8
+
+const (
+	everywhere scope = iota // max_flows of all routes
+	ofRoute                 // max_flows and max_conns of its route
+	ofClient                // max_conns_per_client of its route
+	scopes
+)
+
+// crowd is the flows that share a bound. What its scope does not ask about is zero.
+type crowd struct {
+	scope  scope
+	route  *route.Stats
+	client netip.Addr
+}
+
+func crowdOf(s scope, r *route.Route, client netip.Addr) crowd {
+	switch s {
+	case ofRoute:
+		return crowd{scope: s, route: r.Stats}
+	case ofClient:
+		return crowd{s, r.Stats, client}
+	}
+	return crowd{}
+}
+
+// unanswered is the flows without a reply so far: they give way to new ones. Each
+// crowd has a line, oldest first, threaded through its flows, so that none is
+// searched for, however many spoofed ones there are.
+type unanswered map[crowd]*line
+
+type line struct{ oldest, newest *flow }
+
+type place struct{ older, newer *flow }
+
+// oldest is the one of c that gives way first, or nil.
+func (u unanswered) oldest(c crowd) *flow {
+	if l := u[c]; l != nil {
+		return l.oldest
+	}
+	return nil
+}
+
+// add appends f.
+func (u unanswered) add(f *flow) {
+	f.answered = false
+	for s := range f.scopes() {
+		c := crowdOf(s, f.route, f.client().Addr())
+		l := u[c]
+		if l == nil {
+			l = &line{}
+			u[c] = l
+		}
+		f.places[s] = place{older: l.newest}
+		if l.newest == nil {
+			l.oldest = f
+		} else {
+			l.newest.places[s].newer = f
+		}
+		l.newest = f
+	}
+}
+
+// remove takes f out, once it is answered, or has ended without.
+func (u unanswered) remove(f *flow) {
+	f.answered = true
+	for s := range f.scopes() {
+		c := crowdOf(s, f.route, f.client().Addr())
+		l, at := u[c], f.places[s]
+		if at.older == nil {
+			l.oldest = at.newer
+		} else {
+			at.older.places[s].newer = at.newer
+		}
+		if at.newer == nil {
+			l.newest = at.older
+		} else {
+			at.newer.places[s].older = at.older
+		}
+		if l.oldest == nil {
+			delete(u, c)
+		}
+		f.places[s] = place{}
+	}
+}
+
+// scopes is how many bounds f has: to have a line for each client takes memory, and
+// serves a bound that few routes have.
+func (f *flow) scopes() scope {
+	if f.route.MaxConnsPerClient > 0 {
+		return scopes
+	}
+	return ofClient
+}
