@@ -23,154 +23,9 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-#define AF_INET 2
-#define AF_INET6 10
-
-/* Verdicts, in the order of their counters. Zeroed memory refuses. */
-enum verdict { REFUSE, DROP, PASS, STEER, DENY, VERDICTS };
-
-/* Slots of the sockets map. A hole is a socket that swallows all it is given. */
-enum slot { TCP, UDP, TCP_HOLE, UDP_HOLE, SLOTS };
-
-/* Trie keys. What comes before the address is an exact match: it counts into
- * prefixlen with its 32 bits. */
-struct prefix_v4 {
-	__u32 prefixlen;
-	__u32 generation;
-	__u32 addr; /* network byte order, here and below */
-};
-
-struct prefix_v6 {
-	__u32 prefixlen;
-	__u32 generation;
-	__u32 addr[4];
-};
-
-struct source {
-	__u32 prefixlen;
-	__u32 list;
-	__u32 addr[4]; /* IPv4 as ::ffff:a.b.c.d */
-};
-
-/* A run of intervals: sorted by lo, the first at port 0. */
-struct segment {
-	__u32 offset;
-	__u32 count;
-};
-
-struct policy {
-	struct segment tcp;
-	struct segment udp;
-};
-
-struct interval {
-	__u16 lo;
-	__u16 pad;
-	__u32 binding;
-};
-
-struct binding {
-	enum verdict verdict; /* for clients that the source list allows */
-	enum verdict denied;  /* what the others get */
-	__u32 sources; /* a list's number; 0 allows everyone */
-	__u32 counter;
-	__u8 route[64]; /* for the next process, which finds its counters by the name */
-};
-
-/* How many tables have served: the odd and the even ones have a half of each map.
- * Sizes marked "user space" are set before loading. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u32);
-} generation SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 1 << 24);
-	__type(key, struct prefix_v4);
-	__type(value, struct policy);
-} prefixes_v4 SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 1 << 24);
-	__type(key, struct prefix_v6);
-	__type(value, struct policy);
-} prefixes_v6 SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 1 << 24);
-	__type(key, struct source);
-	__type(value, __u32); /* 1 allows, 0 denies */
-} sources SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1); /* user space */
-	__type(key, __u32);
-	__type(value, struct interval);
-} intervals SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1); /* user space */
-	__type(key, __u32);
-	__type(value, struct binding);
-} bindings SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1); /* user space */
-	__type(key, __u32); /* VERDICTS for each binding.counter */
-	__type(value, __u64);
-} counters SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_SOCKMAP);
-	__uint(max_entries, SLOTS);
-	__type(key, enum slot);
-	__type(value, __u64);
-} sockets SEC(".maps");
-
-struct packet {
-	__u32 family;
-	__u32 protocol;
-	__u32 dst_v4;
-	__u32 dst_v6[4];
-	__u32 client[4]; /* IPv4 as ::ffff:a.b.c.d */
-	__u32 port;	 /* of dst, host byte order */
-};
-
-/* All fields, whether needed or not, and through volatile: of a load in a branch
- * clang makes one through a computed pointer into ctx, which the verifier refuses. */
-static __always_inline void read_packet(struct packet *p, const volatile struct bpf_sk_lookup *ctx)
-{
-	__u32 client_v4 = ctx->remote_ip4;
-
-	p->family = ctx->family;
-	p->protocol = ctx->protocol;
-	p->port = ctx->local_port;
-	p->dst_v4 = ctx->local_ip4;
-	p->dst_v6[0] = ctx->local_ip6[0];
-	p->dst_v6[1] = ctx->local_ip6[1];
-	p->dst_v6[2] = ctx->local_ip6[2];
-	p->dst_v6[3] = ctx->local_ip6[3];
-	p->client[0] = ctx->remote_ip6[0];
-	p->client[1] = ctx->remote_ip6[1];
-	p->client[2] = ctx->remote_ip6[2];
-	p->client[3] = ctx->remote_ip6[3];
-	if (p->family == AF_INET) {
-		p->client[0] = p->client[1] = 0;
-		p->client[2] = bpf_htonl(0xffff);
-		p->client[3] = client_v4;
-	}
-}
+#include "tables.h"
+#include "packet.h"
+#include "limit.h"
 
 /* NULL: no prefix holds dst. */
 static __always_inline const struct policy *find_policy(const struct packet *p)
@@ -182,10 +37,10 @@ static __always_inline const struct policy *find_policy(const struct packet *p)
 		return NULL;
 	__u32 current = *tables & 1;
 	if (p->family == AF_INET) {
-		struct prefix_v4 key = { 64, current, p->dst_v4 };
+		struct prefix_v4 key = { 64, current, p->dst[3] };
 		return bpf_map_lookup_elem(&prefixes_v4, &key);
 	}
-	struct prefix_v6 key = { 160, current, { p->dst_v6[0], p->dst_v6[1], p->dst_v6[2], p->dst_v6[3] } };
+	struct prefix_v6 key = { 160, current, { p->dst[0], p->dst[1], p->dst[2], p->dst[3] } };
 	return bpf_map_lookup_elem(&prefixes_v6, &key);
 }
 
@@ -240,6 +95,26 @@ static __always_inline int allowed(__u32 list, const struct packet *p)
 	return allow && *allow;
 }
 
+static __always_inline int draining(__u32 number)
+{
+	const __u32 *on = bpf_map_lookup_elem(&drains, &number);
+
+	return on && *on;
+}
+
+static __always_inline struct ruling rule(const struct binding *b, const struct packet *p)
+{
+	if (p->question != ASKED_FOR_ALL && !allowed(b->sources, p))
+		return (struct ruling){ DENY, b->denied };
+	if (b->verdict != STEER)
+		return (struct ruling){ b->verdict, b->verdict };
+	if (p->protocol == IPPROTO_TCP && draining(b->number))
+		return (struct ruling){ REFUSE, REFUSE };
+	if (p->question) /* takes no token */
+		return (struct ruling){ STEER, STEER };
+	return limit(b, p);
+}
+
 static __always_inline void count(__u32 id, enum verdict verdict)
 {
 	__u32 i = id * VERDICTS + verdict;
@@ -262,13 +137,28 @@ static __always_inline int assign(struct bpf_sk_lookup *ctx, enum slot slot)
 	return err ? SK_DROP : SK_PASS;
 }
 
+/* Tells user space, and decides nothing. */
+static __always_inline int answer(enum question question, const struct binding *b, struct ruling r)
+{
+	__u32 zero = 0;
+	struct answer *a = bpf_map_lookup_elem(&answers, &zero);
+
+	if (!a)
+		return SK_DROP;
+	a->question = question;
+	a->verdict = r.verdict;
+	a->fate = r.fate;
+	__builtin_memcpy(a->route, b->route, sizeof(a->route));
+	return SK_PASS;
+}
+
 SEC("sk_lookup")
 int steer(struct bpf_sk_lookup *ctx)
 {
 	struct packet p = {};
 	const struct policy *policy;
 	const struct binding *binding;
-	enum verdict verdict, fate;
+	struct ruling ruling;
 
 	if (ctx->sk) /* another program of this namespace has chosen */
 		return SK_PASS;
@@ -281,14 +171,12 @@ int steer(struct bpf_sk_lookup *ctx)
 	if (!binding)
 		return SK_DROP;
 
-	verdict = fate = binding->verdict;
-	if (!allowed(binding->sources, &p)) {
-		verdict = DENY;
-		fate = binding->denied;
-	}
-	count(binding->counter, verdict);
+	ruling = rule(binding, &p);
+	if (p.question)
+		return answer(p.question, binding, ruling);
+	count(binding->number, ruling.verdict);
 
-	switch (fate) {
+	switch (ruling.fate) {
 	case PASS:
 		return SK_PASS;
 	case STEER:

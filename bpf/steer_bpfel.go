@@ -13,13 +13,46 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type SteerAdmission struct {
+	_     structs.HostLayout
+	Until uint64
+	Looks uint64
+}
+
+type SteerAnswer struct {
+	_        structs.HostLayout
+	Question SteerQuestion
+	Verdict  SteerVerdict
+	Fate     SteerVerdict
+	Route    [64]uint8
+}
+
 type SteerBinding struct {
-	_       structs.HostLayout
-	Verdict SteerVerdict
-	Denied  SteerVerdict
-	Sources uint32
-	Counter uint32
-	Route   [64]uint8
+	_         structs.HostLayout
+	Verdict   SteerVerdict
+	Denied    SteerVerdict
+	Sources   uint32
+	Number    uint32
+	NewConns  uint64
+	Datagrams uint64
+	FlowIdle  uint64
+	Route     [64]uint8
+}
+
+type SteerBucket struct {
+	_    structs.HostLayout
+	Lock struct {
+		_   structs.HostLayout
+		Val uint32
+	}
+	_    [4]byte
+	Full uint64
+}
+
+type SteerDst struct {
+	_      structs.HostLayout
+	Number uint32
+	Addr   [4]uint32
 }
 
 type SteerInterval struct {
@@ -57,6 +90,13 @@ type SteerPrefixV6 struct {
 	Addr       [4]uint32
 }
 
+type SteerQuestion uint32
+
+const (
+	SteerQuestionASKED         SteerQuestion = 256
+	SteerQuestionASKED_FOR_ALL SteerQuestion = 768
+)
+
 type SteerSlot uint32
 
 const (
@@ -74,6 +114,15 @@ type SteerSource struct {
 	Addr      [4]uint32
 }
 
+type SteerTuple struct {
+	_          structs.HostLayout
+	Client     [4]uint32
+	Dst        [4]uint32
+	Protocol   uint32
+	ClientPort uint16
+	Port       uint16
+}
+
 type SteerVerdict uint32
 
 const (
@@ -82,15 +131,21 @@ const (
 	SteerVerdictPASS     SteerVerdict = 2
 	SteerVerdictSTEER    SteerVerdict = 3
 	SteerVerdictDENY     SteerVerdict = 4
-	SteerVerdictVERDICTS SteerVerdict = 5
+	SteerVerdictLIMIT    SteerVerdict = 5
+	SteerVerdictVERDICTS SteerVerdict = 6
 )
 
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	SteerMapAdmitted   = "admitted"
+	SteerMapAnswers    = "answers"
 	SteerMapBindings   = "bindings"
+	SteerMapBuckets    = "buckets"
+	SteerMapBudgets    = "budgets"
 	SteerMapCounters   = "counters"
+	SteerMapDrains     = "drains"
 	SteerMapGeneration = "generation"
 	SteerMapIntervals  = "intervals"
 	SteerMapPrefixesV4 = "prefixes_v4"
@@ -149,8 +204,13 @@ type SteerProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type SteerMapSpecs struct {
+	Admitted   *ebpf.MapSpec `ebpf:"admitted"`
+	Answers    *ebpf.MapSpec `ebpf:"answers"`
 	Bindings   *ebpf.MapSpec `ebpf:"bindings"`
+	Buckets    *ebpf.MapSpec `ebpf:"buckets"`
+	Budgets    *ebpf.MapSpec `ebpf:"budgets"`
 	Counters   *ebpf.MapSpec `ebpf:"counters"`
+	Drains     *ebpf.MapSpec `ebpf:"drains"`
 	Generation *ebpf.MapSpec `ebpf:"generation"`
 	Intervals  *ebpf.MapSpec `ebpf:"intervals"`
 	PrefixesV4 *ebpf.MapSpec `ebpf:"prefixes_v4"`
@@ -185,8 +245,13 @@ func (o *SteerObjects) Close() error {
 //
 // It can be passed to LoadSteerObjects or ebpf.CollectionSpec.LoadAndAssign.
 type SteerMaps struct {
+	Admitted   *ebpf.Map `ebpf:"admitted"`
+	Answers    *ebpf.Map `ebpf:"answers"`
 	Bindings   *ebpf.Map `ebpf:"bindings"`
+	Buckets    *ebpf.Map `ebpf:"buckets"`
+	Budgets    *ebpf.Map `ebpf:"budgets"`
 	Counters   *ebpf.Map `ebpf:"counters"`
+	Drains     *ebpf.Map `ebpf:"drains"`
 	Generation *ebpf.Map `ebpf:"generation"`
 	Intervals  *ebpf.Map `ebpf:"intervals"`
 	PrefixesV4 *ebpf.Map `ebpf:"prefixes_v4"`
@@ -197,8 +262,13 @@ type SteerMaps struct {
 
 func (m *SteerMaps) Close() error {
 	return _SteerClose(
+		m.Admitted,
+		m.Answers,
 		m.Bindings,
+		m.Buckets,
+		m.Budgets,
 		m.Counters,
+		m.Drains,
 		m.Generation,
 		m.Intervals,
 		m.PrefixesV4,

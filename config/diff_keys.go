@@ -42,6 +42,8 @@ var routeKeys = []key[*Route]{
 	{"max_conns", func(r *Route) string { return strconv.Itoa(r.MaxConns) }},
 	{"max_conns_per_client", func(r *Route) string { return strconv.Itoa(r.MaxConnsPerClient) }},
 	{"max_flows", func(r *Route) string { return strconv.Itoa(r.MaxFlows) }},
+	{"new_conns_per_second", func(r *Route) string { return strconv.Itoa(r.NewConnsPerSecond) }},
+	{"datagrams_per_second", func(r *Route) string { return strconv.Itoa(r.DatagramsPerSecond) }},
 	{"anti_amplification", func(r *Route) string { return strconv.FormatBool(r.AntiAmplification) }},
 	{"connect_timeout", func(r *Route) string { return strconv.Quote(r.Connect.String()) }},
 	{"idle_timeout", func(r *Route) string { return strconv.Quote(r.Idle.String()) }},

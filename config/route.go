@@ -28,6 +28,9 @@ type Route struct {
 	MaxConnsPerClient int
 	MaxFlows          int
 
+	NewConnsPerSecond  int // conns and flows
+	DatagramsPerSecond int // to each dst address
+
 	AntiAmplification bool
 	Timeouts
 }

@@ -54,6 +54,8 @@ func readClients(t *table, r *Route) {
 	set(t, "max_conns", &r.MaxConns, count)
 	set(t, "max_conns_per_client", &r.MaxConnsPerClient, count)
 	set(t, "max_flows", &r.MaxFlows, count)
+	set(t, "new_conns_per_second", &r.NewConnsPerSecond, perSecond)
+	set(t, "datagrams_per_second", &r.DatagramsPerSecond, perSecond)
 	set(t, "anti_amplification", &r.AntiAmplification, boolean)
 }
 

@@ -16,7 +16,6 @@ var unsupported = []struct {
 	check      func(t *table, key string)
 }{
 	{"admin", "http", unless("", hostPort)},
-	{"route", "new_conns_per_second", unless(0, count)},
 	{"route", "on_all_down", unless("try", oneOf("try", "refuse"))},
 	{"route", "on_down", unless("keep", oneOf("keep", "close"))},
 	{"route", "transparent", unless(false, boolean)},

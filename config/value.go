@@ -63,6 +63,9 @@ func integer(least, most int) func(any) (int, error) {
 // count is a limit's value: 0 is none.
 var count = integer(0, math.MaxInt32)
 
+// perSecond is a rate's: the kernel counts the nanoseconds between two.
+var perSecond = integer(0, 1e9)
+
 // duration reads a Go duration between two, which are given as a file would.
 func duration(least, most string) func(any) (time.Duration, error) {
 	return func(value any) (time.Duration, error) {

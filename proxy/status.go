@@ -17,7 +17,7 @@ type RouteStatus struct {
 	ConnsActive int64  `json:"conns_active"` // conns and flows, here and below
 	ConnsTotal  uint64 `json:"conns_total"`  // with those that were never begun
 	Denied      uint64 `json:"denied"`       // by allow and deny
-	Limited     uint64 `json:"limited"`      // over max_conns and its kin
+	Limited     uint64 `json:"limited"`      // over max_conns and its kin, new_conns_per_second and datagrams_per_second
 
 	BytesToOrigin uint64 `json:"bytes_to_origin"` // payload
 	BytesToClient uint64 `json:"bytes_to_client"`

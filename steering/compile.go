@@ -58,13 +58,13 @@ func claims(routes []*config.Route) []claim {
 
 // bind makes the bindings and the spans of the routes.
 func (c *compiler) bind(cfg *config.Config) error {
-	c.table.bindings = []binding{{verdict: verdict(cfg.Steering.Unmatched)}}
+	c.table.bindings = []binding{{terms: terms{verdict: verdict(cfg.Steering.Unmatched)}}}
 	c.spans = [][]span{nil}
 	for i, r := range cfg.Routes {
 		if err := checkPrefixes(r); err != nil {
 			return fmt.Errorf("route %q: %w", r.Name, err)
 		}
-		c.table.bindings = append(c.table.bindings, binding{r, verdict(r.Action), newSources(r)})
+		c.table.bindings = append(c.table.bindings, binding{r, newTerms(r), newSources(r)})
 		c.spans = append(c.spans, spans(r, uint32(i+1)))
 	}
 	return nil

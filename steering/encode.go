@@ -46,5 +46,5 @@ func verdictCode(v Verdict) bpf.SteerVerdict {
 
 var verdictWords = [bpf.SteerVerdictVERDICTS]Verdict{
 	bpf.SteerVerdictREFUSE: Refuse, bpf.SteerVerdictDROP: Drop, bpf.SteerVerdictPASS: Pass,
-	bpf.SteerVerdictSTEER: Steer, bpf.SteerVerdictDENY: Deny,
+	bpf.SteerVerdictSTEER: Steer, bpf.SteerVerdictDENY: Deny, bpf.SteerVerdictLIMIT: Limit,
 }

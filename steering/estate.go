@@ -34,7 +34,11 @@ func newEstate(table *Table) (e estate, err error) {
 	intervals, bindings := room(len(table.intervals), 1<<16), room(len(table.bindings), 1<<10)
 	spec.Maps[bpf.SteerMapIntervals].MaxEntries = 2 * intervals
 	spec.Maps[bpf.SteerMapBindings].MaxEntries = 2 * bindings
-	spec.Maps[bpf.SteerMapCounters].MaxEntries = 2 * bindings * uint32(bpf.SteerVerdictVERDICTS)
+	numbers := 2 * bindings // the routes of two generations
+	spec.Maps[bpf.SteerMapCounters].MaxEntries = numbers * uint32(bpf.SteerVerdictVERDICTS)
+	spec.Maps[bpf.SteerMapBuckets].MaxEntries = numbers
+	spec.Maps[bpf.SteerMapDrains].MaxEntries = numbers
+	spec.Maps[bpf.SteerMapAdmitted].MaxEntries = room(table.admissions(), 1<<16)
 	c, err := ebpf.NewCollection(spec)
 	if err != nil {
 		return e, err

@@ -17,16 +17,17 @@ type half struct {
 	generation uint32 // 0 or 1
 	intervals  uint32 // room for these, and the index of the first
 	bindings   uint32
+	admissions uint32 // room for these, with the other half together
 }
 
-// fill writes table into h. The counters are by route name.
-func (h half) fill(table *Table, counters map[string]uint32) error {
+// fill writes table into h. The numbers are those of the routes, by name.
+func (h half) fill(table *Table, numbers map[string]uint32) error {
 	if err := h.fits(table); err != nil {
 		return err
 	}
 	m := h.maps
 	return errors.Join(
-		put(m.Bindings, h.bindingEntries(table, counters)),
+		put(m.Bindings, h.bindingEntries(table, numbers)),
 		put(m.Intervals, h.intervalEntries(table)),
 		put(m.Sources, h.sourceEntries(table)),
 		put(m.PrefixesV4, h.v4Entries(table)),
@@ -56,20 +57,22 @@ func (h half) fits(table *Table) error {
 	if n := len(table.bindings); n > int(h.bindings) {
 		return fmt.Errorf("there are %d routes and the running program has room for %d: restart it, after `anyport unload` where steering.pin is set", n-1, h.bindings-1)
 	}
+	if n, room := table.admissions(), h.admissions; n > int(room) {
+		return fmt.Errorf("the routes with new_conns_per_second have %d conns and flows to remember and the running program has room for %d: set max_flows to less, or restart it, after `anyport unload` where steering.pin is set", n, room)
+	}
 	return nil
 }
 
 func (h half) firstInterval() uint32 { return h.generation * h.intervals }
 func (h half) firstBinding() uint32  { return h.generation * h.bindings }
 
-func (h half) bindingEntries(table *Table, counters map[string]uint32) iter.Seq2[uint32, bpf.SteerBinding] {
+func (h half) bindingEntries(table *Table, numbers map[string]uint32) iter.Seq2[uint32, bpf.SteerBinding] {
 	return func(yield func(uint32, bpf.SteerBinding) bool) {
 		for i, b := range table.bindings {
-			value := bpf.SteerBinding{Verdict: verdictCode(b.verdict)}
+			value := b.terms.encode()
 			if b.route != nil {
 				copy(value.Route[:], b.route.Name)
-				value.Counter = counters[b.route.Name]
-				value.Denied = verdictCode(verdict(b.route.Denied))
+				value.Number = numbers[b.route.Name]
 			}
 			if b.sources != nil {
 				value.Sources = h.list(i)
@@ -97,22 +100,10 @@ func (h half) intervalEntries(table *Table) iter.Seq2[uint32, bpf.SteerInterval]
 	}
 }
 
-// The rules for all clients of a family, for those that no other rule names. That of
-// IPv4 keeps its mapped addresses from matching a rule for IPv6.
-var everyone = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}
-
 func (h half) sourceEntries(table *Table) iter.Seq2[bpf.SteerSource, uint32] {
 	return func(yield func(bpf.SteerSource, uint32) bool) {
 		for i, b := range table.bindings {
-			if b.sources == nil {
-				continue
-			}
-			for _, p := range everyone {
-				if _, named := b.sources.rules.Get(p); !named && !yield(sourceKey(h.list(i), p), flag(b.sources.rest)) {
-					return
-				}
-			}
-			for p, allowed := range b.sources.rules.All() {
+			for p, allowed := range b.sources.all() {
 				if !yield(sourceKey(h.list(i), p), flag(allowed)) {
 					return
 				}

@@ -35,7 +35,7 @@ type Steering struct {
 	gone       map[netip.Prefix]time.Time // prefixes that are still local, and until when
 	table      *Table                     // in service: asked, and gone
 	leftover   *Table                     // what the idle half may hold; nil: it is empty
-	counters   map[string]uint32          // by route name
+	numbers    map[string]uint32          // of the routes, by name
 	generation uint32                     // how many tables have served; odd and even ones have a half each
 }
 
@@ -112,5 +112,6 @@ func (s *Steering) half(generation uint32) half {
 		generation: generation % 2,
 		intervals:  s.objects.Intervals.MaxEntries() / 2,
 		bindings:   s.objects.Bindings.MaxEntries() / 2,
+		admissions: s.objects.Admitted.MaxEntries(),
 	}
 }

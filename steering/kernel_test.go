@@ -122,38 +122,21 @@ func (j *judge) learn(t testing.TB, s *Steering) {
 	}
 }
 
-// The layout of struct bpf_sk_lookup in linux/bpf.h.
-const (
-	ctxCookie, ctxFamily, ctxProtocol   = 0, 8, 12
-	ctxRemote4, ctxRemote6, ctxPeerPort = 16, 20, 36
-	ctxLocal4, ctxLocal6, ctxLocalPort  = 40, 44, 60
-	ctxSize                             = 72
-)
-
 // verdict is what the kernel does with a first packet: steer, drop, refuse or pass.
 func (j *judge) verdict(t testing.TB, protocol config.Protocol, dst netip.AddrPort, client netip.Addr) Verdict {
-	var in, out [ctxSize]byte
-	native := binary.NativeEndian
-	native.PutUint32(in[ctxProtocol:], uint32(protocol))
-	binary.BigEndian.PutUint16(in[ctxPeerPort:], 40000)
-	native.PutUint32(in[ctxLocalPort:], uint32(dst.Port()))
-	if dst.Addr().Is4() {
-		native.PutUint32(in[ctxFamily:], unix.AF_INET)
-		copy(in[ctxLocal4:], dst.Addr().AsSlice())
-		copy(in[ctxRemote4:], client.Unmap().AsSlice())
-	} else {
-		local, remote := dst.Addr().As16(), client.As16()
-		native.PutUint32(in[ctxFamily:], unix.AF_INET6)
-		copy(in[ctxLocal6:], local[:])
-		copy(in[ctxRemote6:], remote[:])
-	}
-	ret, err := j.program.Run(&ebpf.RunOptions{Context: in[:], ContextOut: out[:]})
+	return j.judge(t, packet{protocol, dst, netip.AddrPortFrom(client, 40000)})
+}
+
+func (j *judge) judge(t testing.TB, p packet) Verdict {
+	t.Helper()
+	var out [ctxSize]byte
+	run, err := j.program.Run(&ebpf.RunOptions{Context: p.context(0), ContextOut: out[:]})
 	if err != nil {
 		t.Fatal(err)
 	}
-	cookie := native.Uint64(out[ctxCookie:])
+	cookie := binary.NativeEndian.Uint64(out[ctxCookie:])
 	switch {
-	case ret == 0:
+	case run != skPass:
 		return Refuse
 	case cookie == 0:
 		return Pass

@@ -93,6 +93,6 @@ func checkAlive(t *testing.T, client net.Conn, server int) {
 	}
 	client.SetReadDeadline(time.Now().Add(5 * time.Second))
 	if _, err := client.Read(make([]byte, 1)); err != nil {
-		t.Errorf("a conn on a prefix that lingers: %v", err)
+		t.Errorf("a conn that should live on: %v", err)
 	}
 }

@@ -29,6 +29,7 @@ var probes = []struct {
 	have        func() error
 }{
 	{"LPM tries", "4.11", func() error { return features.HaveMapType(ebpf.LPMTrie) }},
+	{"LRU hashes", "4.10", func() error { return features.HaveMapType(ebpf.LRUHash) }},
 	{"socket maps", "4.18", func() error { return features.HaveMapType(ebpf.SockMap) }},
 	{"sk_lookup programs", "5.9", func() error { return features.HaveProgramType(ebpf.SkLookup) }},
 	{"bpf_sk_assign", "5.9", func() error { return features.HaveProgramHelper(ebpf.SkLookup, asm.FnSkAssign) }},

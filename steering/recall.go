@@ -1,7 +1,6 @@
 package steering
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 
@@ -19,25 +18,8 @@ func (s *Steering) recall() (err error) {
 		return fmt.Errorf("read the generation: %w", err)
 	}
 	s.table, s.leftover = unknown, unknown
-	s.counters, err = s.half(s.generation).counters()
+	s.numbers, err = s.half(s.generation).numbers()
 	return err
-}
-
-// counters returns the numbers of the counters in h by the names of their routes.
-func (h half) counters() (map[string]uint32, error) {
-	numbers := make(map[string]uint32)
-	for i := uint32(1); i < h.bindings; i++ {
-		var b bpf.SteerBinding
-		if err := h.maps.Bindings.Lookup(h.firstBinding()+i, &b); err != nil {
-			return nil, fmt.Errorf("read the bindings: %w", err)
-		}
-		name, _, _ := bytes.Cut(b.Route[:], []byte{0})
-		if len(name) == 0 {
-			break
-		}
-		numbers[string(name)] = b.Counter
-	}
-	return numbers, nil
 }
 
 // sweep takes everything out of h, whatever it is.

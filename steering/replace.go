@@ -40,14 +40,14 @@ func (s *Steering) replace(cfg *config.Config, asked *Table) error {
 		wanted.Insert(p)
 	}
 	s.leftover = table
-	counters := numberCounters(s.counters, table)
-	if err := s.prepare(table, counters); err != nil {
+	numbers := numberRoutes(s.numbers, table)
+	if err := s.prepare(table, numbers); err != nil {
 		return errors.Join(fmt.Errorf("fill the steering tables: %w", err), s.clean())
 	}
 	if err := s.swap(newPlan(&s.routes.mine, wanted)); err != nil {
 		return errors.Join(err, s.clean())
 	}
-	s.leftover, s.table, s.counters = s.table, table, counters
+	s.leftover, s.table, s.numbers = s.table, table, numbers
 	s.config, s.asked, s.gone = cfg, asked, gone
 	s.generation++
 	if s.leftover == unknown { // to search for what is in it takes seconds: Watch has time
@@ -60,8 +60,8 @@ func (s *Steering) replace(cfg *config.Config, asked *Table) error {
 }
 
 // prepare fills the idle half, and what table needs besides.
-func (s *Steering) prepare(table *Table, counters map[string]uint32) error {
-	if err := s.clearCounters(counters); err != nil {
+func (s *Steering) prepare(table *Table, numbers map[string]uint32) error {
+	if err := s.clear(numbers); err != nil {
 		return err
 	}
 	if table.drops() {
@@ -72,7 +72,7 @@ func (s *Steering) prepare(table *Table, counters map[string]uint32) error {
 			return err
 		}
 	}
-	return s.half(s.generation+1).fill(table, counters)
+	return s.half(s.generation+1).fill(table, numbers)
 }
 
 // swap flips to the idle half between the two parts of plan, or does nothing.

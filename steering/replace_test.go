@@ -101,9 +101,9 @@ func TestCounters(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []Counters{
-		{"", map[Verdict]uint64{Steer: 0, Refuse: 1, Drop: 0, Pass: 0, Deny: 0}},
-		{"come", map[Verdict]uint64{Steer: 0, Refuse: 0, Drop: 0, Pass: 0, Deny: 0}},
-		{"kept", map[Verdict]uint64{Steer: 2, Refuse: 0, Drop: 0, Pass: 0, Deny: 0}},
+		{"", map[Verdict]uint64{Steer: 0, Refuse: 1, Drop: 0, Pass: 0, Deny: 0, Limit: 0}},
+		{"come", map[Verdict]uint64{Steer: 0, Refuse: 0, Drop: 0, Pass: 0, Deny: 0, Limit: 0}},
+		{"kept", map[Verdict]uint64{Steer: 2, Refuse: 0, Drop: 0, Pass: 0, Deny: 0, Limit: 0}},
 	}
 	if diff := cmp.Diff(want, status.Counters); diff != "" {
 		t.Error(diff)
@@ -134,23 +134,26 @@ func TestForeign(t *testing.T) {
 	}
 }
 
-func TestNumberCounters(t *testing.T) {
+func TestNumberRoutes(t *testing.T) {
 	table := compile(t, route("a", "1", "192.0.2.1"), route("b", "2", "192.0.2.1"), route("c", "3", "192.0.2.1"))
-	got := numberCounters(map[string]uint32{"b": 1, "gone": 3}, table)
+	got := numberRoutes(map[string]uint32{"b": 1, "gone": 3}, table)
 	if diff := cmp.Diff(map[string]uint32{"a": 2, "b": 1, "c": 4}, got); diff != "" {
 		t.Error(diff)
 	}
 }
 
 func TestFits(t *testing.T) {
-	table := compile(t, route("a", "1", "192.0.2.1"), route("b", "2", "192.0.2.1"))
+	limited := route("b", "2", "192.0.2.1")
+	limited.NewConnsPerSecond = 5
+	table := compile(t, route("a", "1", "192.0.2.1"), limited)
 	for _, test := range []struct {
 		half half
 		want string
 	}{
-		{half{intervals: 5, bindings: 3}, ""},
+		{half{intervals: 5, bindings: 3, admissions: 50}, ""},
 		{half{intervals: 4, bindings: 3}, "the routes make 5 port intervals and the running program has room for 4: restart it, after `anyport unload` where steering.pin is set"},
 		{half{intervals: 5, bindings: 2}, "there are 2 routes and the running program has room for 1: restart it, after `anyport unload` where steering.pin is set"},
+		{half{intervals: 5, bindings: 3, admissions: 49}, "the routes with new_conns_per_second have 50 conns and flows to remember and the running program has room for 49: set max_flows to less, or restart it, after `anyport unload` where steering.pin is set"},
 	} {
 		got := ""
 		if err := test.half.fits(table); err != nil {

@@ -1,6 +1,7 @@
 package steering
 
 import (
+	"iter"
 	"net/netip"
 
 	"anyport/config"
@@ -39,6 +40,25 @@ func (s *sources) admits(client netip.Addr) bool {
 		return allowed
 	}
 	return s.rest
+}
+
+// The rules for all clients of a family, for those that no other rule names. That of
+// IPv4 keeps its mapped addresses from matching a rule for IPv6.
+var everyone = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}
+
+// all yields the rules, with those for everyone.
+func (s *sources) all() iter.Seq2[netip.Prefix, bool] {
+	return func(yield func(netip.Prefix, bool) bool) {
+		if s == nil {
+			return
+		}
+		for _, p := range everyone {
+			if _, named := s.rules.Get(p); !named && !yield(p, s.rest) {
+				return
+			}
+		}
+		s.rules.All()(yield)
+	}
 }
 
 // rule returns the rule that decides for client, the zero prefix where none names it.

@@ -7,6 +7,7 @@ type Status struct {
 	Foreign    []uint32 // ids of other sk_lookup programs in the namespace
 	Prefixes   int      // distinct ones
 	Generation uint64   // how many tables were put in service, the first included
+	Draining   []string // routes that take no new conns, by name
 	Counters   []Counters
 }
 
@@ -27,6 +28,9 @@ func (s *Steering) Status() (Status, error) {
 	}
 	status := Status{ProgramID: uint32(id), Attached: state == linked, Prefixes: s.asked.Prefixes(), Generation: uint64(s.generation)}
 	if status.Foreign, err = s.foreign(); err != nil {
+		return Status{}, err
+	}
+	if status.Draining, err = s.draining(); err != nil {
 		return Status{}, err
 	}
 	status.Counters, err = s.readCounters()

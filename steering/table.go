@@ -25,6 +25,7 @@ const (
 	Drop   Verdict = "drop"   // silence
 	Pass   Verdict = "pass"   // to the host's own listeners
 	Deny   Verdict = "deny"   // the route does not admit this client
+	Limit  Verdict = "limit"  // over new_conns_per_second, which is refused, or datagrams_per_second, which is dropped; the kernel alone can say
 )
 
 // Table is the routes of one config, compiled. It never changes, so any number of
@@ -54,9 +55,9 @@ type interval struct {
 
 // binding is what happens to the ports bound to it.
 type binding struct {
-	route   *config.Route // nil: no route takes the port
-	verdict Verdict       // for the clients that sources admits
-	sources *sources      // nil admits everyone
+	route *config.Route // nil: no route takes the port
+	terms
+	sources *sources // nil admits everyone
 }
 
 // Decision is the verdict for one client and one dst, and whose it is.
@@ -102,7 +103,7 @@ func (t *Table) find(protocol config.Protocol, dst netip.AddrPort) *binding {
 	p, ok := t.prefixes.Lookup(dst.Addr().Unmap())
 	switch {
 	case !ok && t.gone.Lookup(dst.Addr().Unmap()):
-		return &binding{verdict: Refuse}
+		return &binding{terms: terms{verdict: Refuse}}
 	case !ok:
 		return nil
 	}
@@ -140,9 +141,7 @@ func (t *Table) served(addr netip.Addr) netip.Prefix {
 
 // drops reports whether any packet may have to be dropped in silence.
 func (t *Table) drops() bool {
-	return slices.ContainsFunc(t.bindings, func(b binding) bool {
-		return b.verdict == Drop || b.sources != nil && b.route.Denied == config.Drop
-	})
+	return slices.ContainsFunc(t.bindings, func(b binding) bool { return b.drops() })
 }
 
 // covering returns the longest prefix of route that holds addr, or the zero prefix.

@@ -92,11 +92,7 @@ func (d *daemon) setDrains(next drains) error {
 	next = next.among(serving)
 	for route := range serving {
 		d.proxy.Drain(route, next.has(route))
-		kernel, ok := any(d.steering).(interface{ Drain(string, bool) error })
-		if !ok {
-			continue
-		}
-		if err := kernel.Drain(route, next.has(route)); err != nil {
+		if err := d.steering.Drain(route, next.has(route)); err != nil {
 			return err
 		}
 	}

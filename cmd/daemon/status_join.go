@@ -79,6 +79,7 @@ func joinRoutes(served []proxy.RouteStatus, kernel []steering.Counters, draining
 		status.Refused = verdicts[r.Name][steering.Refuse]
 		status.Dropped = verdicts[r.Name][steering.Drop]
 		status.Denied += verdicts[r.Name][steering.Deny]
+		status.Limited += verdicts[r.Name][steering.Limit]
 		routes = append(routes, status)
 	}
 	return routes

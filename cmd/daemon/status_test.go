@@ -9,16 +9,16 @@ import (
 )
 
 func TestJoinRoutes(t *testing.T) {
-	served := []proxy.RouteStatus{{Name: "web", Denied: 2}, {Name: "new"}}
+	served := []proxy.RouteStatus{{Name: "web", Denied: 2, Limited: 1}, {Name: "new"}}
 	kernel := []steering.Counters{
 		{Route: "", Verdicts: map[steering.Verdict]uint64{steering.Refuse: 100}},
-		{Route: "web", Verdicts: map[steering.Verdict]uint64{steering.Steer: 5, steering.Refuse: 3, steering.Drop: 4, steering.Deny: 7}},
+		{Route: "web", Verdicts: map[steering.Verdict]uint64{steering.Steer: 5, steering.Refuse: 3, steering.Drop: 4, steering.Deny: 7, steering.Limit: 6}},
 	}
 	got := joinRoutes(served, kernel, func(route string) bool { return route == "web" })
 	if len(got) != 2 {
 		t.Fatalf("%d routes, want 2", len(got))
 	}
-	if web := got[0]; web.Lookups != 19 || web.Refused != 3 || web.Dropped != 4 || web.Denied != 9 || !web.Draining {
+	if web := got[0]; web.Lookups != 25 || web.Refused != 3 || web.Dropped != 4 || web.Denied != 9 || web.Limited != 7 || !web.Draining {
 		t.Errorf("web = %+v", web)
 	}
 	if fresh := got[1]; fresh.Lookups != 0 || fresh.Refused != 0 || fresh.Denied != 0 || fresh.Draining {

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+
+/* Limits are token buckets that hold one second's worth, kept as GCRA: one word says
+ * when the bucket is full again, and that must not be later than in a second. It is
+ * under a spin lock (since Linux 5.1), for atomics that return are newer than sk_lookup
+ * (5.12). */
+
+#define SECOND 1000000000ULL
+
+/* An admitted tuple is looked at again: SYN cookies show a conn's SYN, the SYN again
+ * when its answer got lost, and the ACK that completes the handshake, for which Linux
+ * waits 63 s (tcp_synack_retries = 5); and every datagram of a flow comes here. These
+ * looks are free. Of a handshake they are counted, or one token would let a client
+ * begin from the same port again and again.
+ *
+ * A segment of a conn that is over is looked at too, and nothing tells it from a SYN:
+ * it may cost a token. */
+#define HANDSHAKE (64 * SECOND)
+#define HANDSHAKE_LOOKS 8
+
+struct bucket {
+	struct bpf_spin_lock lock;
+	__u64 full; /* when it is, by bpf_ktime_get_ns */
+};
+
+struct tuple {
+	__u32 client[4];
+	__u32 dst[4];
+	__u32 protocol;
+	__u16 client_port;
+	__u16 port;
+};
+
+struct admission {
+	__u64 until;
+	__u64 looks;
+};
+
+struct dst {
+	__u32 number; /* of the route */
+	__u32 addr[4];
+};
+
+/* By binding.number, from one generation to the next. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* user space */
+	__type(key, __u32);
+	__type(value, struct bucket);
+} buckets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1); /* user space */
+	__type(key, struct tuple);
+	__type(value, struct admission);
+} admitted SEC(".maps");
+
+/* When the bucket of each dst is full again. It has no lock of its own, for an LRU hash
+ * can't hold one: the route's will do. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1 << 16);
+	__type(key, struct dst);
+	__type(value, __u64);
+} budgets SEC(".maps");
+
+static __always_inline int take(struct bucket *b, __u64 *full, __u64 now, __u64 spacing)
+{
+	__u64 next;
+	int taken = 0;
+
+	bpf_spin_lock(&b->lock);
+	next = (*full > now ? *full : now) + spacing;
+	if (next <= now + SECOND) {
+		*full = next;
+		taken = 1;
+	}
+	bpf_spin_unlock(&b->lock);
+	return taken;
+}
+
+/* Where a new dst finds no room, its datagrams are admitted. */
+static __always_inline int within_budget(struct bucket *bucket, const struct binding *b, const struct packet *p, __u64 now)
+{
+	struct dst key = { b->number, { p->dst[0], p->dst[1], p->dst[2], p->dst[3] } };
+	__u64 first = now + b->datagrams, *full = bpf_map_lookup_elem(&budgets, &key);
+
+	if (full)
+		return take(bucket, full, now, b->datagrams);
+	bpf_map_update_elem(&budgets, &key, &first, BPF_NOEXIST);
+	return 1;
+}
+
+/* Whether this look is free. */
+static __always_inline int again(const struct tuple *key, const struct binding *b, __u64 now)
+{
+	struct admission *a = bpf_map_lookup_elem(&admitted, key);
+
+	if (!a || now >= a->until)
+		return 0;
+	if (key->protocol == IPPROTO_UDP) {
+		a->until = now + b->flow_idle;
+		return 1;
+	}
+	return a->looks++ < HANDSHAKE_LOOKS; /* a lost update is a look more */
+}
+
+static __always_inline int admit(struct bucket *bucket, const struct binding *b, const struct packet *p, __u64 now)
+{
+	struct tuple key = {
+		{ p->client[0], p->client[1], p->client[2], p->client[3] },
+		{ p->dst[0], p->dst[1], p->dst[2], p->dst[3] },
+		p->protocol, p->client_port, p->port,
+	};
+	struct admission first = { now + (p->protocol == IPPROTO_UDP ? b->flow_idle : HANDSHAKE), 0 };
+
+	if (again(&key, b, now))
+		return 1;
+	if (!take(bucket, &bucket->full, now, b->new_conns))
+		return 0;
+	bpf_map_update_elem(&admitted, &key, &first, BPF_ANY);
+	return 1;
+}
+
+/* The verdict that is counted, and what becomes of the packet. */
+struct ruling {
+	enum verdict verdict;
+	enum verdict fate;
+};
+
+/* Too many conns are refused: who is not told would only send the SYN again. Too many
+ * datagrams are dropped: their errors would be a flood of their own. */
+static __always_inline struct ruling limit(const struct binding *b, const struct packet *p)
+{
+	struct bucket *bucket;
+	__u32 number = b->number;
+	__u64 now;
+
+	if (!b->new_conns && !b->datagrams)
+		return (struct ruling){ STEER, STEER };
+	bucket = bpf_map_lookup_elem(&buckets, &number);
+	if (!bucket)
+		return (struct ruling){ REFUSE, REFUSE };
+	now = bpf_ktime_get_ns();
+	if (p->protocol == IPPROTO_UDP && b->datagrams && !within_budget(bucket, b, p, now))
+		return (struct ruling){ LIMIT, DROP };
+	if (b->new_conns && !admit(bucket, b, p, now))
+		return (struct ruling){ LIMIT, REFUSE };
+	return (struct ruling){ STEER, STEER };
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+
+/* What user space fills. */
+
+/* Verdicts, in the order of their counters. Zeroed memory refuses. */
+enum verdict { REFUSE, DROP, PASS, STEER, DENY, LIMIT, VERDICTS };
+
+/* Slots of the sockets map. A hole is a socket that swallows all it is given. */
+enum slot { TCP, UDP, TCP_HOLE, UDP_HOLE, SLOTS };
+
+/* Trie keys. What comes before the address is an exact match: it counts into
+ * prefixlen with its 32 bits. */
+struct prefix_v4 {
+	__u32 prefixlen;
+	__u32 generation;
+	__u32 addr; /* network byte order, here and below */
+};
+
+struct prefix_v6 {
+	__u32 prefixlen;
+	__u32 generation;
+	__u32 addr[4];
+};
+
+struct source {
+	__u32 prefixlen;
+	__u32 list;
+	__u32 addr[4]; /* IPv4 as ::ffff:a.b.c.d */
+};
+
+/* A run of intervals: sorted by lo, the first at port 0. */
+struct segment {
+	__u32 offset;
+	__u32 count;
+};
+
+struct policy {
+	struct segment tcp;
+	struct segment udp;
+};
+
+struct interval {
+	__u16 lo;
+	__u16 pad;
+	__u32 binding;
+};
+
+struct binding {
+	enum verdict verdict; /* for clients that the source list allows */
+	enum verdict denied;  /* what the others get */
+	__u32 sources;	      /* a list's number; 0 allows everyone */
+	__u32 number;	      /* of the route: the same from one generation to the next */
+	__u64 new_conns;      /* ns from one to the next, here and below; 0: no limit */
+	__u64 datagrams;      /* to each dst address */
+	__u64 flow_idle;      /* ns without a datagram that end a flow */
+	__u8 route[64];	      /* for the next process, which finds its numbers by the name */
+};
+
+/* How many tables have served: the odd and the even ones have a half of each map.
+ * Sizes marked "user space" are set before loading. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} generation SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 24);
+	__type(key, struct prefix_v4);
+	__type(value, struct policy);
+} prefixes_v4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 24);
+	__type(key, struct prefix_v6);
+	__type(value, struct policy);
+} prefixes_v6 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 24);
+	__type(key, struct source);
+	__type(value, __u32); /* 1 allows, 0 denies */
+} sources SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* user space */
+	__type(key, __u32);
+	__type(value, struct interval);
+} intervals SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* user space */
+	__type(key, __u32);
+	__type(value, struct binding);
+} bindings SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1); /* user space */
+	__type(key, __u32); /* VERDICTS for each binding.number */
+	__type(value, __u64);
+} counters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKMAP);
+	__uint(max_entries, SLOTS);
+	__type(key, enum slot);
+	__type(value, __u64);
+} sockets SEC(".maps");
+
+/* By binding.number: not 0 where the route takes no new conns. Of UDP user space sees
+ * to it, for here a datagram of a new flow looks like one of an old flow. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* user space */
+	__type(key, __u32);
+	__type(value, __u32);
+} drains SEC(".maps");
+
+/* Added to the protocol by user space that runs the program without a packet: it is to
+ * say what it would do, and do nothing. No packet has such a protocol. */
+enum question {
+	ASKED = 0x100,
+	ASKED_FOR_ALL = 0x300, /* for a client that is not denied */
+};
+
+struct answer {
+	enum question question;
+	enum verdict verdict;
+	enum verdict fate;
+	__u8 route[64];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct answer);
+} answers SEC(".maps");
