@@ -5,7 +5,9 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"slices"
+	"sync"
 	"testing"
 
 	"anyport/config"
@@ -13,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 )
 
@@ -110,5 +113,58 @@ func TestReadListeners(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.AddrPort{})); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestReadListenersOwn: a socket that this process opens or closes meanwhile is never
+// taken for another's.
+func TestReadListenersOwn(t *testing.T) {
+	inNamespace(t)
+	here, err := netns.Get()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer here.Close()
+	var busy sync.WaitGroup
+	defer busy.Wait()
+	over := make(chan struct{})
+	defer close(over)
+	busy.Go(func() { // ended by over
+		runtime.LockOSThread() // and never unlocked: the thread ends in this namespace
+		if err := netns.Set(here); err != nil {
+			t.Error(err)
+		}
+		openAndClose(over)
+	})
+	for range 50 {
+		got, err := ReadListeners()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range got {
+			if l.PID != os.Getpid() {
+				t.Fatalf("a socket of this process is of %s: %v", l.Owner(), l.Addr)
+			}
+		}
+	}
+}
+
+// openAndClose has a few sockets open at a time, each for a moment.
+func openAndClose(over <-chan struct{}) {
+	for {
+		var open [16]net.PacketConn
+		for i := range open {
+			open[i], _ = net.ListenPacket("udp4", "127.0.0.1:0")
+		}
+		for _, conn := range open {
+			if conn != nil {
+				conn.Close()
+			}
+		}
+		select {
+		case <-over:
+			return
+		default:
+		}
 	}
 }

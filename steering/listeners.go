@@ -1,12 +1,14 @@
 package steering
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -17,10 +19,37 @@ import (
 )
 
 // ReadListeners asks the kernel for the listeners in the network namespace of the
-// calling thread, and /proc for their processes.
+// calling thread, and /proc for their processes. One that is opened or closed meanwhile
+// is left out: it could not be told whose it is, and most of them are this process's own,
+// which opens and closes a socket for each dst that it answers from.
 func ReadListeners() ([]Listener, error) {
+	before, err := listenersByInode()
+	if err != nil {
+		return nil, err
+	}
 	owners := socketOwners()
+	after, err := listenersByInode()
+	if err != nil {
+		return nil, err
+	}
 	var all []Listener
+	for inode, l := range after {
+		if before[inode] == l {
+			l.Process, l.PID = owners[inode].name, owners[inode].pid
+			all = append(all, l)
+		}
+	}
+	slices.SortFunc(all, Listener.compare)
+	return all, nil
+}
+
+func (l Listener) compare(m Listener) int {
+	return cmp.Or(cmp.Compare(l.Protocol, m.Protocol), l.Addr.Compare(m.Addr), cmp.Compare(l.PID, m.PID))
+}
+
+// listenersByInode returns the listeners without their processes.
+func listenersByInode() (map[uint32]Listener, error) {
+	all := make(map[uint32]Listener)
 	for _, protocol := range []config.Protocol{config.TCP, config.UDP} {
 		for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
 			found, err := dump(func() ([][]byte, error) { return diagnose(family, protocol) })
@@ -32,9 +61,7 @@ func ReadListeners() ([]Listener, error) {
 			}
 			for _, message := range found {
 				if l, inode, ok := parseDiag(message, protocol); ok {
-					o := owners[inode]
-					l.Process, l.PID = o.name, o.pid
-					all = append(all, l)
+					all[inode] = l
 				}
 			}
 		}
