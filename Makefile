@@ -16,11 +16,14 @@ PURE = ./config ./proxy/... ./steering ./cmd/...
 
 FUZZTIME ?= 60s
 
+# Tests that have a long form.
+SOAK = Storm|Upgrade|Conversations|KernelAgrees
+
 # Static, so that it runs anywhere; and with cgo, privileges could not be dropped
 # on all threads.
 export CGO_ENABLED = 0
 
-.PHONY: anyport run test unit integration lint packages sweep suites bench fuzz generate generated clean help
+.PHONY: anyport run test unit integration lint packages sweep suites soak bench fuzz generate generated clean help
 .DEFAULT_GOAL = anyport
 
 anyport: ## build the binary
@@ -54,6 +57,9 @@ sweep: ## every port over TCP and UDP, IPv4 and IPv6, through the binary
 
 suites: ## the standard library's own tests, through the proxy
 	REQUIRE_ROOT=1 ANYPORT_SUITES=1 $(GO) test -count=1 -v -timeout 30m -run TestSuites ./integration
+
+soak: ## the long forms of storms, upgrades, kills, conversations and verdicts
+	REQUIRE_ROOT=1 ANYPORT_SOAK=1 ANYPORT_VERDICTS=10000000 $(GO) test -p 1 -count=1 -v -timeout 2h -run '$(SOAK)' ./integration ./proxy/tcp ./steering
 
 bench: ## measure it beside HAProxy, nginx and others, half an hour: docs/benchmarks.md
 	@.ci/packages $(PEERS)

@@ -9,5 +9,6 @@
 // REQUIRE_ROOT=1 they fail instead.
 //
 // ANYPORT_BINARY names a binary to judge instead of building one.
-// ANYPORT_SWEEP=all tries every port, ANYPORT_SUITES=1 runs the long suites.
+// ANYPORT_SWEEP=all tries every port, ANYPORT_SUITES=1 runs the long suites,
+// ANYPORT_SOAK=1 the long forms of tests that have a short one.
 package integration

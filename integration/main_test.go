@@ -72,3 +72,11 @@ func raiseFiles(t *testing.T, want uint64) {
 		t.Logf("open files stay at %d: %v", limit.Cur, err)
 	}
 }
+
+// soak is how often a test does its thing: short in `make test`, long in `make soak`.
+func soak(short, long int) int {
+	if os.Getenv("ANYPORT_SOAK") == "1" {
+		return long
+	}
+	return short
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"net"
-	"os"
 	"regexp"
 	"sync"
 	"sync/atomic"
@@ -95,10 +94,7 @@ func TestStore(t *testing.T) {
 // is refused. Conns that a killed process had accepted are reset, which nobody can help.
 func TestStoreInAStorm(t *testing.T) {
 	t.Parallel()
-	kills := 5
-	if os.Getenv("ANYPORT_SOAK") == "1" {
-		kills = 100
-	}
+	kills := soak(5, 100)
 	r := newRig(t)
 	r.origin.serve(t, "10.0.0.5:4711", echo)
 	m := newManager(t)

@@ -1,0 +1,156 @@
+package integration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// storm is clients that ask without end.
+type storm struct {
+	from    *host
+	ctx     context.Context
+	stop    context.CancelFunc
+	clients sync.WaitGroup
+	asked   atomic.Int64
+
+	mu  sync.Mutex
+	log []trial
+}
+
+func newStorm(t *testing.T, from *host) *storm {
+	s := &storm{from: from}
+	s.ctx, s.stop = context.WithCancel(t.Context())
+	t.Cleanup(func() { s.calm() })
+	return s
+}
+
+// calm ends the storm and gives all that was exchanged.
+func (s *storm) calm() []trial {
+	s.stop()
+	s.clients.Wait()
+	return s.log
+}
+
+// rage starts a client that asks one question after the other: every case in turn, by
+// TCP and UDP, IPv4 and IPv6, each at an address of its own, for a flow begun under
+// one table would be answered so under the next.
+func (s *storm) rage(worker int) {
+	s.clients.Go(func() { // ended by calm
+		s.from.do(func() {
+			var log []trial
+			for n := worker; s.ctx.Err() == nil; n += 8 {
+				c := stormCases[n/4%len(stormCases)]
+				network, prefix := [...]string{"tcp4", "udp4", "tcp6", "udp6"}[n%4], c.v4
+				if network[3] == '6' {
+					prefix = c.v6
+				}
+				dst := netip.AddrPortFrom(within(netip.MustParsePrefix(prefix), n), c.port)
+				x := trial{span: span{begun: time.Now()}, asked: fmt.Sprint(network, " ", dst), valid: c.valid}
+				x.answer = c.ask(network, dst, n)
+				x.ended = time.Now()
+				log = append(log, x)
+				s.asked.Add(1)
+			}
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.log = append(s.log, log...)
+		})
+	})
+}
+
+// within gives the n-th address of a prefix, counted modulo 2^15.
+func within(prefix netip.Prefix, n int) netip.Addr {
+	b := prefix.Addr().AsSlice()
+	b[len(b)-2] += byte(n >> 8 & 0x7f)
+	b[len(b)-1] += byte(n)
+	addr, _ := netip.AddrFromSlice(b)
+	return addr
+}
+
+// ask gives the name of who answers, or refused, cut or silent. A datagram may be
+// taken by one table and be of no route in the next: then it is asked again, as real
+// clients do. Where both tables serve none may be lost.
+func (c stormCase) ask(network string, dst netip.AddrPort, n int) string {
+	conn, err := (&net.Dialer{Timeout: patience}).Dial(network, dst.String())
+	if err != nil {
+		return resetIsCut(err)
+	}
+	defer conn.Close()
+	question, tries, wait := fmt.Sprintf("question %d", n), 1, patience
+	if network[:3] == "udp" && (c.valid[0] == refused || c.valid[1] == refused) {
+		tries, wait = 40, patience/40
+	}
+	answer := make([]byte, 100)
+	for range tries {
+		var size int
+		conn.SetDeadline(time.Now().Add(wait))
+		if _, err = io.WriteString(conn, question); err == nil {
+			size, err = conn.Read(answer)
+		}
+		name, echoed, _ := strings.Cut(string(answer[:size]), " ")
+		switch {
+		case err == nil && echoed == question:
+			return name
+		case err == nil:
+			return fmt.Sprintf("%q", answer[:size])
+		case !errors.Is(err, os.ErrDeadlineExceeded):
+			return resetIsCut(err)
+		}
+	}
+	return silent
+}
+
+// resetIsCut is outcome, and cut for a conn that was accepted and then ended; the dial
+// itself may find that.
+func resetIsCut(err error) string {
+	if errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, io.EOF) {
+		return cut
+	}
+	return outcome(err)
+}
+
+// steady starts a client that stays with one conn or flow for the whole storm.
+func (s *storm) steady(t *testing.T, network, dst string) {
+	t.Helper()
+	conn := s.from.dial(t, network, dst)
+	s.clients.Go(func() { // ended by calm
+		answer := make([]byte, 100)
+		for n := 0; s.ctx.Err() == nil; n++ {
+			conn.SetDeadline(time.Now().Add(patience))
+			question := fmt.Sprintf("question %d", n)
+			_, err := io.WriteString(conn, question)
+			size := 0
+			if err == nil {
+				size, err = io.ReadAtLeast(conn, answer, 1)
+			}
+			if err != nil || string(answer[:size]) != "same "+question {
+				t.Errorf("%s %s that stays, question %d: %q, %v", network, dst, n, answer[:size], err)
+				return
+			}
+			time.Sleep(time.Millisecond) // there is more to do than this
+		}
+	})
+}
+
+// replyAll answers each piece that arrives until the end of the conn.
+func replyAll(conn net.Conn, reply func([]byte) []byte) {
+	piece := make([]byte, 1<<10)
+	for {
+		n, err := conn.Read(piece)
+		if err != nil {
+			return
+		}
+		conn.Write(reply(piece[:n]))
+	}
+}
