@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/BurntSushi/toml"
@@ -47,7 +48,22 @@ func syntaxProblem(path string, err error) Problem {
 			problem.Text += " (the last key was " + parse.LastKey + ")"
 		}
 	}
+	problem.Text = printable(problem.Text)
 	return problem
+}
+
+// printable keeps a problem on its line: what the parser quotes of the file may hold
+// the end of one, or what a terminal obeys.
+func printable(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if strconv.IsPrint(r) {
+			b.WriteRune(r)
+		} else {
+			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+		}
+	}
+	return b.String()
 }
 
 func readConfig(root *table) *Config {
