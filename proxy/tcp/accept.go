@@ -55,7 +55,7 @@ func scarce(err error) bool {
 func (l *loop) admit(fd int, client netip.AddrPort) {
 	dst, err := local(fd)
 	if err != nil { // gone already
-		_ = unix.Close(fd)
+		closeFD(int32(fd))
 		return
 	}
 	r := l.routes.Set().Lookup(config.TCP, dst)

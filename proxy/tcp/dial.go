@@ -80,7 +80,7 @@ func (l *loop) source(sources []netip.Addr, to netip.Addr) netip.Addr {
 // giveUp ends the dial under way; the origin is not tried again for this conn.
 func (l *loop) giveUp(c *conn) {
 	if fd := c.ends[originEnd].fd; fd >= 0 {
-		_ = unix.Close(int(fd))
+		closeFD(fd)
 	}
 	c.ends[originEnd] = end{fd: -1}
 	c.origin.End()

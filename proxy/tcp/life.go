@@ -3,8 +3,6 @@ package tcp
 import (
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"anyport/config"
 	"anyport/proxy/route"
 )
@@ -99,7 +97,7 @@ func (c *conn) close(v route.Verdict) {
 		switch {
 		case e.fd < 0:
 		case v == route.Closed:
-			_ = unix.Close(int(e.fd))
+			closeFD(e.fd)
 		default:
 			abort(int(e.fd))
 		}

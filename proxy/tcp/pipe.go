@@ -38,7 +38,7 @@ func keep(b []byte) *buffer {
 
 // pipe carries bulk past user space.
 type pipe struct {
-	read, write int
+	read, write int32
 	holds       int
 }
 
@@ -80,7 +80,7 @@ func newPipe() *pipe {
 	if err := unix.Pipe2(ends[:], unix.O_NONBLOCK|unix.O_CLOEXEC); err != nil {
 		return nil
 	}
-	made := &pipe{read: ends[0], write: ends[1]}
+	made := &pipe{read: int32(ends[0]), write: int32(ends[1])}
 	if _, err := unix.FcntlInt(uintptr(made.write), unix.F_SETPIPE_SZ, pipeSize); err != nil {
 		made.close()
 		return nil
@@ -100,8 +100,8 @@ func (p *pipes) giveBack(lent *pipe) {
 }
 
 func (p *pipe) close() {
-	_ = unix.Close(p.read)
-	_ = unix.Close(p.write)
+	closeFD(p.read)
+	closeFD(p.write)
 }
 
 // close closes the spare ones.

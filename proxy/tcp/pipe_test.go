@@ -28,7 +28,7 @@ func TestPipeWithBytesIsClosed(t *testing.T) {
 	if dirty == nil {
 		t.Skip("the kernel gives no pipe of this size")
 	}
-	n, err := unix.Write(dirty.write, []byte("secret"))
+	n, err := unix.Write(int(dirty.write), []byte("secret"))
 	if err != nil {
 		t.Fatal(err)
 	}

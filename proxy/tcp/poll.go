@@ -25,7 +25,7 @@ func (l *loop) poll(c *conn, which int) error {
 		Fd:     int32(c.slot<<1) | int32(which),
 		Pad:    int32(c.generation),
 	}
-	return unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, int(c.ends[which].fd), &event)
+	return epollAdd(l.epoll, c.ends[which].fd, &event)
 }
 
 // dispatch finds whose event it is. The conn that it tells of may be closed

@@ -68,7 +68,7 @@ func (l *loop) move(c *conn, d route.Direction) {
 // receive reads into b what the end has sent.
 func (l *loop) receive(c *conn, d route.Direction, b []byte) (n int) {
 	w, from := &c.ways[d], &c.ends[d]
-	n, err := unix.Read(int(from.fd), b)
+	n, err := read(from.fd, b)
 	switch {
 	case err != nil:
 		from.read(err)
@@ -90,7 +90,7 @@ func (l *loop) receive(c *conn, d route.Direction, b []byte) (n int) {
 // fill splices from the end into the way's pipe.
 func (l *loop) fill(c *conn, d route.Direction) {
 	w, from := &c.ways[d], &c.ends[d]
-	n, err := unix.Splice(int(from.fd), nil, w.pipe.write, nil, pipeSize, unix.SPLICE_F_NONBLOCK|unix.SPLICE_F_MOVE)
+	n, err := splice(from.fd, w.pipe.write, pipeSize)
 	switch {
 	case err != nil:
 		from.read(err)
@@ -98,9 +98,9 @@ func (l *loop) fill(c *conn, d route.Direction) {
 		w.streak = 0
 		l.settle(w)
 	default:
-		w.pipe.holds = int(n)
-		l.count(c, d, int(n))
-		w.streak = streak(w.streak, int(n))
+		w.pipe.holds = n
+		l.count(c, d, n)
+		w.streak = streak(w.streak, n)
 	}
 }
 
@@ -112,7 +112,7 @@ func (l *loop) count(c *conn, d route.Direction, n int) {
 
 // send hands b over, and keeps what is not taken.
 func (l *loop) send(c *conn, d route.Direction, b []byte) {
-	n, err := unix.Write(int(c.ends[1-d].fd), b)
+	n, err := write(c.ends[1-d].fd, b)
 	if err != nil {
 		c.ends[1-d].wrote(err)
 		n = 0
@@ -125,7 +125,7 @@ func (l *loop) send(c *conn, d route.Direction, b []byte) {
 // flush hands over what is held.
 func (l *loop) flush(c *conn, d route.Direction) {
 	w, to := &c.ways[d], &c.ends[1-d]
-	n, err := w.drain(int(to.fd))
+	n, err := w.drain(to.fd)
 	if err != nil {
 		to.wrote(err)
 		return
@@ -136,16 +136,16 @@ func (l *loop) flush(c *conn, d route.Direction) {
 }
 
 // drain writes what is held to fd.
-func (w *way) drain(fd int) (n int, err error) {
+func (w *way) drain(fd int32) (n int, err error) {
 	if w.held == nil {
-		n, err := unix.Splice(w.pipe.read, nil, fd, nil, w.pipe.holds, unix.SPLICE_F_NONBLOCK|unix.SPLICE_F_MOVE)
+		n, err := splice(w.pipe.read, fd, w.pipe.holds)
 		if err == nil {
-			w.pipe.holds -= int(n)
+			w.pipe.holds -= n
 		}
-		return int(n), err
+		return n, err
 	}
 	k := w.held
-	if n, err = unix.Write(fd, k.bytes[k.from:k.to]); err != nil {
+	if n, err = write(fd, k.bytes[k.from:k.to]); err != nil {
 		return 0, err
 	}
 	if k.from += n; k.from == k.to {
@@ -161,7 +161,7 @@ func (l *loop) finish(c *conn, d route.Direction) {
 	if c.ways[1-d].finished {
 		return
 	}
-	if err := unix.Shutdown(int(c.ends[1-d].fd), unix.SHUT_WR); err != nil {
+	if err := shutdown(c.ends[1-d].fd, unix.SHUT_WR); err != nil {
 		c.ends[1-d].wrote(err)
 	}
 	c.active = l.now

@@ -216,6 +216,7 @@ func TestUrgentDataSentBeforeServe(t *testing.T) {
 	say(t, c, "after")
 	serveOn(t, fd, addr, table{r}, r)
 	hear(t, c, "before!after")
+	c.Close() // before the drain that waits for it
 }
 
 func urgent(t *testing.T, c *net.TCPConn, text string) {
