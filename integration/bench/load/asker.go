@@ -49,11 +49,11 @@ func (a *asker) ask(i int, now time.Time) {
 	a.send(q.train, a.size, q.dst)
 }
 
-// take counts the answers of a message, and returns the question if it has now
-// been answered in full.
-func (a *asker) take(m ipv4.Message) (i int, done bool) {
+// take counts the answers of a message, and calls each question that has now been
+// answered in full: a proxy may make a train of answers to several.
+func (a *asker) take(m ipv4.Message, done func(i int)) {
 	for at := 0; at+a.size <= m.N; at += a.size {
-		i = int(binary.BigEndian.Uint32(m.Buffers[0][at:]))
+		i := int(binary.BigEndian.Uint32(m.Buffers[0][at:]))
 		if i >= len(a.questions) || !same(m.Addr, a.questions[i].dst) {
 			a.wrong.Add(1)
 			continue
@@ -64,9 +64,10 @@ func (a *asker) take(m ipv4.Message) (i int, done bool) {
 		}
 		a.ops.Add(1)
 		q.pending--
-		done = q.pending == 0
+		if q.pending == 0 {
+			done(i)
+		}
 	}
-	return i, done
 }
 
 // same reports whether an answer came from where the question went.

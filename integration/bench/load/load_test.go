@@ -3,6 +3,7 @@ package load
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -80,30 +81,30 @@ func TestTrains(t *testing.T) {
 func TestAnswers(t *testing.T) {
 	a := &asker{tally: &tally{}, size: 64}
 	a.plan(netip.MustParseAddrPort("192.0.2.1:7"), 2)
-	a.questions[0].pending = 2
-	answer := func(from string, datagrams int) bool {
-		_, done := a.take(ipv4.Message{
-			Buffers: [][]byte{a.questions[0].train}, N: 64 * datagrams,
-			Addr: net.UDPAddrFromAddrPort(netip.MustParseAddrPort(from)),
-		})
-		return done
-	}
+	a.plan(netip.MustParseAddrPort("192.0.2.1:7"), 1)
+	a.questions[0].pending, a.questions[1].pending = 2, 1
+	first, second := a.questions[0].train[:64], a.questions[1].train
 	for _, test := range []struct {
-		from      string
-		datagrams int
-		done      bool
+		from   string
+		answer []byte
+		done   []int
 	}{
-		{"192.0.2.1:8", 1, false}, // another port
-		{"192.0.2.2:7", 1, false}, // another address
-		{"192.0.2.1:7", 1, false},
-		{"192.0.2.1:7", 1, true},
-		{"192.0.2.1:7", 1, false}, // nobody waits for it any more
+		{"192.0.2.1:8", first, nil}, // another port
+		{"192.0.2.2:7", first, nil}, // another address
+		{"192.0.2.1:7", first, nil},
+		{"192.0.2.1:7", slices.Concat(first, second), []int{0, 1}}, // one train of both
+		{"192.0.2.1:7", first, nil},                                // nobody waits for it any more
 	} {
-		if done := answer(test.from, test.datagrams); done != test.done {
-			t.Errorf("%+v: done is %v", test, done)
+		var done []int
+		message := ipv4.Message{
+			Buffers: [][]byte{test.answer}, N: len(test.answer),
+			Addr: net.UDPAddrFromAddrPort(netip.MustParseAddrPort(test.from)),
+		}
+		if a.take(message, func(i int) { done = append(done, i) }); !slices.Equal(done, test.done) {
+			t.Errorf("%d bytes from %s: done are %v, want %v", len(test.answer), test.from, done, test.done)
 		}
 	}
-	if ops, wrong := a.ops.Load(), a.wrong.Load(); ops != 2 || wrong != 2 {
+	if ops, wrong := a.ops.Load(), a.wrong.Load(); ops != 3 || wrong != 2 {
 		t.Errorf("%d answers, %d wrong", ops, wrong)
 	}
 }

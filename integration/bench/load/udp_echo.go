@@ -36,9 +36,7 @@ func (a *asker) rally(m *window) {
 		messages, _ := a.read()
 		now := time.Now()
 		for _, message := range messages {
-			if i, done := a.take(message); done {
-				a.ask(i, now)
-			}
+			a.take(message, func(i int) { a.ask(i, now) })
 		}
 		if now.Sub(swept) > lostAfter {
 			swept = now

@@ -85,9 +85,7 @@ func (a *asker) begin() {
 		a.udp.SetReadDeadline(time.Now().Add(lostAfter))
 		messages, _ := a.read()
 		for _, m := range messages {
-			if _, done := a.take(m); done {
-				open--
-			}
+			a.take(m, func(int) { open-- })
 		}
 		if len(messages) == 0 {
 			a.sweep(time.Now(), func(int) { open-- })

@@ -93,17 +93,23 @@ func (b *beat) receive(m *window) {
 			return
 		}
 		for _, message := range messages {
-			flow := int(binary.BigEndian.Uint32(message.Buffers[0]))
-			if flow >= len(b.dsts) || !same(message.Addr, b.dsts[flow]) {
-				b.wrong.Add(1)
-				continue
-			}
-			b.taken++
-			b.ops.Add(1)
-			if m.open.Load() {
-				sent := time.Duration(binary.BigEndian.Uint64(message.Buffers[0][4:]))
-				b.latencies = append(b.latencies, time.Since(b.start)-sent)
+			for at := 0; at+b.job.Size <= message.N; at += b.job.Size {
+				b.take(message.Buffers[0][at:], message.Addr, m)
 			}
 		}
+	}
+}
+
+func (b *beat) take(answer []byte, from net.Addr, m *window) {
+	flow := int(binary.BigEndian.Uint32(answer))
+	if flow >= len(b.dsts) || !same(from, b.dsts[flow]) {
+		b.wrong.Add(1)
+		return
+	}
+	b.taken++
+	b.ops.Add(1)
+	if m.open.Load() {
+		sent := time.Duration(binary.BigEndian.Uint64(answer[4:]))
+		b.latencies = append(b.latencies, time.Since(b.start)-sent)
 	}
 }
