@@ -22,7 +22,7 @@ func (t *table) begin(k key, now time.Duration) (*flow, route.Verdict) {
 	if verdict != route.Admitted {
 		return nil, t.refuse(r, client, dst, verdict, now)
 	}
-	f := &flow{key: k, peer: k.client.sockaddr(), route: r, counters: r.Stats.Shard(t.shard), begun: now, last: now}
+	f := &flow{key: k, route: r, counters: r.Stats.Shard(t.shard), begun: now, last: now}
 	verdict = t.equip(f, now)
 	if (verdict == route.OutOfFiles || verdict == route.OutOfPorts) && t.evict(crowd{}, now) { // before the table's bound
 		verdict = t.equip(f, now)

@@ -6,17 +6,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// controlSize holds the control messages of one datagram: both forms of the
-// original dst and the drop count, with room for those that nobody asked for.
+// controlSize holds the control messages of one message: both forms of the original
+// dst, the drop count and a train's size, with room for those that nobody asked for.
 const controlSize = 256
 
-// control is what the kernel says beside a datagram.
+// control is what the kernel says beside a message.
 type control struct {
 	dst   endpoint
 	drops uint32 // lost on this socket since it was opened, modulo 2³²
+	size  int    // of the datagrams of a train, but for the last; or 0
 }
 
-// parseControl reads the control messages of a datagram. It is not ok where they
+// parseControl reads the control messages of a message. It is not ok where they
 // don't tell the original dst. An IPv4 datagram tells it at the level of IP on a
 // socket of either family.
 func parseControl(b []byte) (c control, ok bool) {
@@ -36,6 +37,8 @@ func parseControl(b []byte) (c control, ok bool) {
 			c.dst.zone = 0 // a served address has none
 		case h.Level == unix.SOL_SOCKET && h.Type == unix.SO_RXQ_OVFL && len(data) >= 4:
 			c.drops = binary.NativeEndian.Uint32(data)
+		case h.Level == unix.SOL_UDP && h.Type == unix.UDP_GRO && len(data) >= 4:
+			c.size = int(binary.NativeEndian.Uint32(data))
 		}
 	}
 	return c, ok

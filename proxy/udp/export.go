@@ -90,7 +90,7 @@ func (t *table) settleIn(in Flow, now time.Duration) route.Verdict {
 	}
 	t.dials++
 	f := &flow{
-		key: k, peer: k.client.sockaddr(), route: r, counters: r.Stats.Shard(t.shard),
+		key: k, route: r, counters: r.Stats.Shard(t.shard),
 		origin: r.Origins.At(in.Origin, in.Dst.Port()), generation: t.dials,
 		answered: in.Answered, header: in.Header, headerOnce: in.HeaderOnce, spp: in.SPP,
 		begun: in.Begun.Sub(t.epoch), last: in.Last.Sub(t.epoch),

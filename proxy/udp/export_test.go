@@ -81,7 +81,7 @@ func play(t *testing.T, f *fakeTable) {
 		}
 		got.fd = i
 		if rand.IntN(2) == 0 {
-			got.settle(route.ToOrigin, route.Forwarded, 100+i)
+			got.settle(route.ToOrigin, route.Forwarded, 1, 100+i)
 			f.answer(got, append(got.header, 1, 2, 3), now+1)
 		}
 		if rand.IntN(2) == 0 {

@@ -13,7 +13,6 @@ import (
 // flow is one conversation of a client with a dst. Times are since the table's epoch.
 type flow struct {
 	key      key
-	peer     sockaddr // the client, as replies name it
 	route    *route.Route
 	counters *route.Counters
 	origin   *origin.Origin
@@ -35,6 +34,8 @@ type flow struct {
 	answered           bool          // a reply came
 	shown              bool          // the client is there: it spoke after a reply
 	places             [scopes]place // among the unanswered
+
+	apart [2]uint16 // by direction: datagrams of this size and above leave one by one; 0 = none must
 }
 
 func (f *flow) client() netip.AddrPort { return f.key.client.addrPort() }
@@ -88,22 +89,31 @@ func (f *flow) fromOrigin(reply []byte, now time.Duration) ([]byte, route.Verdic
 	return reply, route.Forwarded
 }
 
-// settle counts a datagram whose fate is known. Bytes were promised when it was
-// decided on; a datagram that the kernel refused takes them back.
-func (f *flow) settle(d route.Direction, v route.Verdict, n int) {
-	f.counters.Datagrams(d, v, 1)
+// settle counts n datagrams whose fate is known. Their bytes were promised when it was
+// decided on them; datagrams that the kernel refused take them back.
+func (f *flow) settle(d route.Direction, v route.Verdict, n, bytes int) {
+	f.counters.Datagrams(d, v, n)
 	switch {
 	case v == route.Forwarded:
-		f.counters.Bytes(config.UDP, d, n)
+		f.counters.Bytes(config.UDP, d, bytes)
 		if d == route.ToOrigin && f.headerOnce {
 			f.header, f.headerOnce = nil, false
 		}
 	case d == route.ToOrigin:
-		f.toOrigin -= uint64(n)
+		f.toOrigin -= uint64(bytes)
 	default:
-		f.toClient -= uint64(n)
+		f.toClient -= uint64(bytes)
 	}
 }
+
+// together reports whether datagrams of a size may leave in one direction as a train.
+func (f *flow) together(d route.Direction, size int) bool {
+	return f.apart[d] == 0 || size < int(f.apart[d])
+}
+
+// parted remembers that a train was refused. Smaller datagrams may still leave in
+// one: what is refused most often is a size that the path would have to fragment.
+func (f *flow) parted(d route.Direction, size int) { f.apart[d] = uint16(size) }
 
 // drainQuiet is how long a flow of a stopping process may say nothing before it
 // is taken for ended: UDP has no FIN.

@@ -89,9 +89,9 @@ func TestLongest(t *testing.T) {
 			}
 		}
 		check(test.longest)
-		fl.settle(route.ToOrigin, route.SendFailed, 0) // the kernel did not take it: the header is still owed
+		fl.settle(route.ToOrigin, route.SendFailed, 1, 0) // the kernel did not take it: the header is still owed
 		check(test.longest)
-		fl.settle(route.ToOrigin, route.Forwarded, 0)
+		fl.settle(route.ToOrigin, route.Forwarded, 1, 0)
 		check(test.after)
 	}
 }
@@ -113,10 +113,10 @@ func TestBytesThatLeft(t *testing.T) {
 	f.datagram(fl.key, 1000, 2)
 	f.answer(fl, make([]byte, 7), 2)
 	f.answer(fl, make([]byte, 700), 2)
-	fl.settle(route.ToOrigin, route.Forwarded, 10)
-	fl.settle(route.ToOrigin, route.SendFailed, 1000)
-	fl.settle(route.ToClient, route.Forwarded, 7)
-	fl.settle(route.ToClient, route.SendFailed, 700)
+	fl.settle(route.ToOrigin, route.Forwarded, 1, 10)
+	fl.settle(route.ToOrigin, route.SendFailed, 1, 1000)
+	fl.settle(route.ToClient, route.Forwarded, 1, 7)
+	fl.settle(route.ToClient, route.SendFailed, 1, 700)
 	f.endAll(route.IdleTimedOut, 3)
 	if got := f.records[0]; got.ToOrigin != 10 || got.ToClient != 7 {
 		t.Errorf("the record has %d bytes to the origin and %d to the client, want 10 and 7", got.ToOrigin, got.ToClient)

@@ -72,10 +72,8 @@ func TestEventOfAClosedSocket(t *testing.T) {
 	queue, err := orders.New()
 	check(t, err)
 	defer queue.Close()
-	l := loop{listener: -1, orders: queue, byFD: []*flow{nil, {generation: 2}}}
-	for _, event := range []unix.EpollEvent{{Fd: 0, Pad: 1}, {Fd: 1, Pad: 1}} {
-		l.handle(event, 1) // to read would crash: the loop has no inbox
-	}
+	l := loop{listener: -1, in: newInbox(1), orders: queue, byFD: []*flow{nil, {generation: 2}}}
+	l.handle([]unix.EpollEvent{{Fd: 0, Pad: 1}, {Fd: 1, Pad: 1}}, 1) // to read would crash: the flow has no counters
 }
 
 // TestRouteGone: a reload that takes the route away ends its flows, once a

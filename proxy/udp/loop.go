@@ -13,16 +13,15 @@ import (
 
 // loop is one listener, its flows, and the epoll instance that watches them all.
 type loop struct {
-	listener  int
-	fromPeers *inbox // read from the listener
-	fromOne   *inbox // read from a flow's origin
-	dropped   uint32 // by the kernel, as the listener last said
+	listener int
+	in       *inbox
+	out      outbox
+	dropped  uint32 // by the kernel, as the listener last said
 
 	epoll  int
 	orders *orders.Queue
 	left   bool // another process has the flows
 	byFD   []*flow
-	out    outbox
 	table  table
 	dialer dialer
 	opener opener
@@ -30,14 +29,12 @@ type loop struct {
 }
 
 func newLoop(opt Options, i, maxFlows, maxReplies int) (*loop, error) {
-	buffers := newBuffers(bufferSize)
 	l := &loop{
-		listener:  opt.Listeners[i],
-		fromPeers: newInbox(buffers, true),
-		fromOne:   newInbox(buffers, false),
-		dialer:    dialer{receiveBuffer: receiveBuffer(opt.Listeners[i])},
-		opener:    opener{opt.Raw},
-		log:       limitedLog{Logger: opt.Log},
+		listener: opt.Listeners[i],
+		in:       newInbox(bufferSize),
+		dialer:   dialer{receiveBuffer: receiveBuffer(opt.Listeners[i])},
+		opener:   opener{opt.Raw},
+		log:      limitedLog{Logger: opt.Log},
 	}
 	l.table = table{
 		routes: opt.Routes, shard: opt.FirstShard + i, max: maxFlows, sockets: l,
@@ -45,6 +42,7 @@ func newLoop(opt Options, i, maxFlows, maxReplies int) (*loop, error) {
 		record:  opt.Record, report: l.log.warn, epoch: time.Now(),
 	}
 	l.table.init()
+	wantTrains(l.listener)
 	if err := l.open(); err != nil {
 		return nil, err
 	}
@@ -96,9 +94,7 @@ func (l *loop) run() error {
 			return fmt.Errorf("waiting for datagrams: %w", err)
 		}
 		now := l.now()
-		for _, event := range events[:max(n, 0)] {
-			l.handle(event, now)
-		}
+		l.handle(events[:max(n, 0)], now)
 		if set := l.table.routes.Set(); set != l.table.set {
 			l.table.reloaded(set, now)
 		}
@@ -120,21 +116,32 @@ func (l *loop) timeout() int {
 	return int(max(0, (due-l.now()+time.Millisecond-1)/time.Millisecond))
 }
 
-func (l *loop) handle(event unix.EpollEvent, now time.Duration) {
-	switch fd := int(event.Fd); {
-	case l.left: // what waits on the sockets is for another process
-	case fd == l.listener:
-		if event.Events&unix.EPOLLERR != 0 {
-			l.clearErrors()
+// handle does one turn's work: first all that origins have sent, which is of live
+// flows, then what clients have, then orders, after which nothing may be left over.
+func (l *loop) handle(events []unix.EpollEvent, now time.Duration) {
+	var listener, ordered uint32
+	for _, event := range events {
+		switch fd := int(event.Fd); fd {
+		case l.listener:
+			listener = event.Events
+		case l.orders.FD():
+			ordered = event.Events
+		default:
+			// The flow may be gone, and its fd with another one, since this batch of events was read.
+			if f := l.byFD[fd]; f != nil && f.generation == uint32(event.Pad) {
+				l.readOrigin(f, now)
+			}
 		}
+	}
+	l.flush()
+	if listener&unix.EPOLLERR != 0 {
+		l.clearErrors()
+	}
+	if listener != 0 {
 		l.readClients(now)
-	case fd == l.orders.FD():
+	}
+	if ordered != 0 {
 		l.orders.Run()
-	default:
-		// The flow may be gone, and its fd with another one, since this batch of events was read.
-		if f := l.byFD[fd]; f != nil && f.generation == uint32(event.Pad) {
-			l.readOrigin(f, now)
-		}
 	}
 }
 
@@ -155,6 +162,7 @@ func (l *loop) take(f *flow, fd int) error {
 	if err := l.watch(fd, f.generation); err != nil {
 		return err
 	}
+	wantTrains(fd)
 	for len(l.byFD) <= fd {
 		l.byFD = append(l.byFD, nil)
 	}

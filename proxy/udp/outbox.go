@@ -2,7 +2,6 @@ package udp
 
 import (
 	"slices"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -15,30 +14,42 @@ type outgoing struct {
 	flow            *flow
 	direction       route.Direction
 	header, payload []byte
-	to              *sockaddr // nil on a connected socket
-	control         []byte    // names the source where a raw socket answers
+	to              endpoint // zero on a connected socket
+	control         []byte   // names the source where a raw socket answers
 }
+
+func (d *outgoing) size() int { return len(d.header) + len(d.payload) }
 
 // outbox holds what waits to be sent, and sends it in batches, a socket at a
 // time. The order within a flow is kept.
 type outbox struct {
-	queue    []outgoing
-	messages [batch]mmsghdr
-	iovecs   [batch][2]unix.Iovec
+	queue []outgoing
+	order []uint64 // fd and place in the queue of each, to sort by
+	run   []outgoing
+	mail  mail
 }
+
+// most is how many datagrams wait at once.
+const most = 1024
 
 // add queues d. What it points to must last until the flush.
 func (o *outbox) add(d outgoing) {
-	if len(o.queue) == batch {
+	if len(o.queue) == most {
 		o.flush()
 	}
+	o.order = append(o.order, uint64(d.fd)<<32|uint64(len(o.queue)))
 	o.queue = append(o.queue, d)
 }
 
 // flush sends everything. It never waits: what a socket does not take is dropped
 // and counted, for a queue would only make late datagrams of lost ones.
 func (o *outbox) flush() {
-	slices.SortStableFunc(o.queue, func(a, b outgoing) int { return a.fd - b.fd })
+	if len(o.queue) == 0 {
+		return
+	}
+	if !slices.IsSorted(o.order) {
+		o.sort()
+	}
 	for rest := o.queue; len(rest) > 0; {
 		n := 1
 		for n < len(rest) && rest[n].fd == rest[0].fd {
@@ -47,16 +58,28 @@ func (o *outbox) flush() {
 		o.send(rest[:n])
 		rest = rest[n:]
 	}
-	clear(o.queue)
-	o.queue = o.queue[:0]
+	clear(o.queue) // who has ended is not held
+	o.queue, o.order = o.queue[:0], o.order[:0]
+}
+
+// sort brings together what leaves through one socket.
+func (o *outbox) sort() {
+	slices.Sort(o.order)
+	o.run = o.run[:0]
+	for _, at := range o.order {
+		o.run = append(o.run, o.queue[uint32(at)])
+	}
+	o.queue, o.run = o.run, o.queue
 }
 
 // send sends a run of datagrams through their one socket.
 func (o *outbox) send(run []outgoing) {
 	for retried := false; len(run) > 0; {
-		n, err := sendmmsg(run[0].fd, o.prepare(run))
-		settle(run[:n], route.Forwarded)
-		run = run[n:]
+		n, err := sendmmsg(run[0].fd, o.mail.lay(run))
+		sent := o.mail.datagrams(n)
+		settle(run[:sent], route.Forwarded)
+		run = run[sent:]
+		first := o.mail.datagrams(1)
 		switch {
 		case err == nil:
 			retried = false
@@ -68,37 +91,24 @@ func (o *outbox) send(run []outgoing) {
 			// It is gone now, and means nothing for this datagram.
 			run[0].flow.counters.Datagrams(route.ToClient, route.OriginError, 1)
 			retried = true
+		case first > 1 && noTrain(err):
+			run[0].flow.parted(run[0].direction, run[0].size())
 		default:
-			settle(run[:1], route.SendFailed)
-			run, retried = run[1:], false
+			settle(run[:first], route.SendFailed)
+			run, retried = run[first:], false
 		}
 	}
 }
 
-// prepare lays out the run for the kernel.
-func (o *outbox) prepare(run []outgoing) []mmsghdr {
-	for i := range run {
-		d, m, v := &run[i], &o.messages[i], &o.iovecs[i]
-		*m = mmsghdr{}
-		v[0].Base, v[1].Base = unsafe.SliceData(d.header), unsafe.SliceData(d.payload)
-		v[0].SetLen(len(d.header))
-		v[1].SetLen(len(d.payload))
-		m.Iov = &v[0]
-		m.SetIovlen(len(v))
-		if d.to != nil {
-			m.Name, m.Namelen = &d.to.bytes[0], d.to.length
-		}
-		if len(d.control) > 0 {
-			m.Control = &d.control[0]
-			m.SetControllen(len(d.control))
-		}
-	}
-	return o.messages[:len(run)]
-}
-
+// settle counts datagrams that met the same end.
 func settle(run []outgoing, v route.Verdict) {
-	for i := range run {
-		run[i].flow.settle(run[i].direction, v, len(run[i].payload))
+	for len(run) > 0 {
+		f, direction, n, bytes := run[0].flow, run[0].direction, 0, 0
+		for ; n < len(run) && run[n].flow == f; n++ {
+			bytes += len(run[n].payload)
+		}
+		f.settle(direction, v, n, bytes)
+		run = run[n:]
 	}
 }
 
@@ -110,4 +120,11 @@ func pending(err error) bool {
 		return true
 	}
 	return false
+}
+
+// noTrain reports whether err can say that a train is not possible, while its datagrams
+// may be: the device can't (EIO), or each is longer than the path takes unfragmented
+// (EMSGSIZE, on older kernels EINVAL).
+func noTrain(err error) bool {
+	return err == unix.EIO || err == unix.EINVAL || err == unix.EMSGSIZE
 }

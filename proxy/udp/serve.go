@@ -3,12 +3,13 @@
 // A flow is a client's address and port and the dst's; whoever of the two is
 // another makes another flow. Its life, step by step:
 //
-//   - A loop reads a batch of datagrams from its listener, with the dst of each
-//     (loop.go, listener.go, control.go).
+//   - A loop reads a batch of datagrams from its listener, with the dst of each, some
+//     of them in trains (loop.go, listener.go, inbox.go, control.go).
 //   - A datagram finds its flow in the table, or begins it: route, admission, a
 //     place, header, reply socket, origin socket (table.go, begin.go, dial.go).
-//   - It goes to the origin, behind the header that the route wants (outbox.go).
-//   - The origin's datagrams are read from the flow's own socket (listener.go), and
+//   - It goes to the origin, behind the header that the route wants, in a train with its
+//     neighbours if they are of one size (outbox.go, mail.go).
+//   - The origin's datagrams are read from the flow's own socket (answers.go), and
 //     leave from the dst through the one reply socket of that dst (reply.go,
 //     bind.go), or where that can't be bound, through a raw socket (raw.go).
 //   - The flow ends when it is idle, gives way to another, or is drained (flow.go,

@@ -56,11 +56,17 @@ func (t *table) datagram(k key, n int, now time.Duration) (*flow, route.Verdict)
 			return nil, verdict
 		}
 	}
-	if verdict := f.fromClient(n, now); verdict != route.Forwarded {
+	return f, t.request(f, n, now)
+}
+
+// request decides on n bytes of payload from f's client. What is not forwarded is
+// counted here.
+func (t *table) request(f *flow, n int, now time.Duration) route.Verdict {
+	verdict := f.fromClient(n, now)
+	if verdict != route.Forwarded {
 		f.counters.Datagrams(route.ToOrigin, verdict, 1)
-		return nil, verdict
 	}
-	return f, route.Forwarded
+	return verdict
 }
 
 // answer decides on a datagram of f's origin, and returns what of it is for the

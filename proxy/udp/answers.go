@@ -1,0 +1,55 @@
+package udp
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"anyport/proxy/route"
+)
+
+// readOrigin takes what waits at f's origin socket to the client, up to what there is
+// room for. Many sockets are read before the next flush: their replies leave together.
+func (l *loop) readOrigin(f *flow, now time.Duration) {
+	if l.in.full() {
+		l.flush()
+	}
+	first, end, err := l.in.read(f.fd, batch)
+	if err != nil && err != unix.EAGAIN {
+		f.counters.Datagrams(route.ToClient, route.OriginError, 1) // read, it is gone; the flow lives on
+	}
+	for i := first; i < end; i++ {
+		l.fromOrigin(f, i, now)
+	}
+}
+
+// fromOrigin takes message i of the batch on its way.
+func (l *loop) fromOrigin(f *flow, i int, now time.Duration) {
+	if l.in.truncated(i) {
+		f.counters.Datagrams(route.ToClient, route.Truncated, 1)
+		return
+	}
+	c, _ := l.in.control(i)
+	for reply := range datagrams(l.in.bytes(i), c.size) {
+		if payload, verdict := l.table.answer(f, reply, now); verdict == route.Forwarded {
+			l.toClient(f, payload, now)
+		}
+	}
+}
+
+// toClient sends a datagram of f's origin on.
+func (l *loop) toClient(f *flow, payload []byte, now time.Duration) {
+	answer, err := l.table.replies.use(f.reply)
+	if err != nil {
+		l.log.warn(now, "no socket can answer from dst", "dst", f.dst(), "error", err)
+		f.settle(route.ToClient, route.SendFailed, 1, len(payload))
+		return
+	}
+	d := outgoing{fd: answer.fd, flow: f, direction: route.ToClient, payload: payload, to: f.key.client}
+	if answer.raw() {
+		d.control = answer.control
+		d.header = udpHeader(f.dst(), f.client(), payload)
+		d.to.port = 0 // stands in the UDP header; IPv6 takes a port for the protocol number (raw(7), ipv6(7))
+	}
+	l.out.add(d)
+}
