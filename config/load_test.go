@@ -80,6 +80,7 @@ func everyKeyWant(path string) *Config {
 		Path:     path,
 		Listen:   Listen{Workers: 4, TCPBacklog: 128, UDPReceiveBuffer: 1_000_000, MaxFlows: 10_000},
 		Steering: Steering{User: "anyport", Pin: "/sys/fs/bpf/anyport", Unmatched: Drop, AllowLoopback: true, ShadowListeners: true},
+		Admin:    Admin{HTTP: "127.0.0.1:9765"},
 		Log:      Log{Level: slog.LevelWarn, Format: "json", Access: "stderr"},
 		Routes: []*Route{{
 			Name: "web", Line: 27,

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -34,7 +35,7 @@ func readSteering(t *table) Steering {
 func readAdmin(t *table) Admin {
 	a := Admin{Socket: DefaultAdminSocket}
 	set(t, "socket", &a.Socket, socketPath)
-	checkUnsupported(t)
+	set(t, "http", &a.HTTP, hostPort)
 	t.done()
 	return a
 }
@@ -109,6 +110,17 @@ func socketPath(value any) (string, error) {
 		return "", fmt.Errorf("%s is an abstract socket, open to every user: write the path of a file", show(value))
 	}
 	return path, nil
+}
+
+func hostPort(value any) (string, error) {
+	address, err := text(value)
+	if err != nil || address == "" {
+		return "", err
+	}
+	if a, err := netip.ParseAddrPort(address); err != nil || a.Port() == 0 {
+		return "", fmt.Errorf(`%s is not an address with a port: write one such as "127.0.0.1:9765", or "" for none`, show(value))
+	}
+	return address, nil
 }
 
 func accessLog(value any) (string, error) {

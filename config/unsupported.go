@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"net/netip"
 	"regexp"
 	"strings"
 	"time"
@@ -15,7 +14,6 @@ var unsupported = []struct {
 	table, key string
 	check      func(t *table, key string)
 }{
-	{"admin", "http", unless("", hostPort)},
 	{"route", "on_all_down", unless("try", oneOf("try", "refuse"))},
 	{"route", "on_down", unless("keep", oneOf("keep", "close"))},
 	{"route", "transparent", unless(false, boolean)},
@@ -80,17 +78,6 @@ func checkName(t *table, key string, o Origin) {
 	if o.Host != "" {
 		t.fault(key, "%q is a DNS name, %s, or write its address", o.Text, notYet)
 	}
-}
-
-func hostPort(value any) (string, error) {
-	address, err := text(value)
-	if err != nil || address == "" {
-		return "", err
-	}
-	if _, err := netip.ParseAddrPort(address); err != nil {
-		return "", fmt.Errorf(`%s is not an address with a port: write one such as "127.0.0.1:9765", or "" for none`, show(value))
-	}
-	return address, nil
 }
 
 func bandwidth(value any) (string, error) {

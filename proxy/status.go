@@ -21,7 +21,12 @@ type RouteStatus struct {
 
 	BytesToOrigin uint64 `json:"bytes_to_origin"` // payload
 	BytesToClient uint64 `json:"bytes_to_client"`
+
+	Active map[string]int64             `json:"active"` // protocol → live conns or flows
+	Bytes  map[string]map[string]uint64 `json:"bytes"`  // protocol → direction → payload
 	Counts
+
+	Connects route.Buckets `json:"-"` // how long the origins took to accept a conn
 
 	Origins []OriginStatus `json:"origins"`
 }
@@ -67,10 +72,17 @@ func routeStatus(r *route.Route) RouteStatus {
 		Ports:    texts(r.Ports),
 		Action:   r.Action.String(),
 
-		ConnsActive: r.Stats.Active(config.TCP) + r.Stats.Active(config.UDP),
-		Counts:      counts(totals),
+		Active:   map[string]int64{},
+		Bytes:    byName(totals.Bytes),
+		Counts:   counts(totals),
+		Connects: totals.Connects,
 
 		Origins: []OriginStatus{},
+	}
+	for _, p := range []config.Protocol{config.TCP, config.UDP} {
+		n := r.Stats.Active(p)
+		status.Active[p.String()] = n
+		status.ConnsActive += n
 	}
 	status.ConnsTotal = uint64(max(0, status.ConnsActive))
 	for _, ended := range totals.Ended {

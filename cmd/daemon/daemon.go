@@ -59,6 +59,7 @@ type daemon struct {
 
 	access   *proxy.AccessLog // nil: none
 	admin    net.Listener     // nil: none
+	web      net.Listener     // nil: none
 	proxy    *proxy.Server
 	steering *steering.Steering
 
@@ -90,7 +91,7 @@ func open(opt Options) (*daemon, error) {
 	d.drains.Store(&drains{})
 	d.log = newLogger(opt.Log, opt.Config.Log.Format, &d.level)
 	d.level.Set(opt.Config.Log.Level)
-	for _, acquire := range []func() error{d.openFiles, d.openAccount, d.openAccess, d.openAdmin, d.openRoutes, d.drop} {
+	for _, acquire := range []func() error{d.openFiles, d.openAccount, d.openAccess, d.openAdmin, d.openHTTP, d.openRoutes, d.drop} {
 		if err := acquire(); err != nil {
 			return nil, errors.Join(err, d.close())
 		}
@@ -110,17 +111,9 @@ func (d *daemon) openAdmin() (err error) {
 		return nil
 	}
 	if d.admin, err = listenAdmin(d.opt.Config.Admin.Socket, d.account); err == nil {
-		d.closers = append(d.closers, d.closeAdmin)
+		d.closers = append(d.closers, func() error { return closed(d.admin.Close()) }) // which removes it
 	}
 	return err
-}
-
-// closeAdmin removes the socket, unless its server has done so already.
-func (d *daemon) closeAdmin() error {
-	if err := d.admin.Close(); !errors.Is(err, net.ErrClosed) {
-		return err
-	}
-	return nil
 }
 
 // openRoutes puts the routes into service in the proxy first: the kernel steers
@@ -153,6 +146,9 @@ func (d *daemon) openRoutes() error {
 func prepare(c *config.Config, number int) (*generation, error) {
 	table, err := steering.Compile(c)
 	if err != nil {
+		return nil, err
+	}
+	if err := checkHTTP(c, table); err != nil {
 		return nil, err
 	}
 	shadowed, err := steering.Check(c, table)

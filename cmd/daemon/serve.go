@@ -2,9 +2,7 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"runtime"
 	"syscall"
@@ -17,7 +15,7 @@ import (
 func (d *daemon) serve(ctx context.Context) error {
 	proxying, drain := context.WithCancel(context.Background())
 	defer drain()
-	served := make(chan error, 2)
+	served := make(chan error, 3)
 
 	// The proxy is ended by drain, and then by its last conn.
 	go func() { served <- d.proxy.Serve(proxying, d.steering.TCP(), d.steering.UDP()) }()
@@ -27,14 +25,10 @@ func (d *daemon) serve(ctx context.Context) error {
 	go d.steering.Watch(watching) // ended by unwatch
 
 	if d.admin != nil {
-		server := &http.Server{Handler: d.handler(), ReadHeaderTimeout: adminTimeout}
-		defer server.Close()
-		// The admin socket's server is ended by server.Close.
-		go func() {
-			if err := server.Serve(d.admin); !errors.Is(err, http.ErrServerClosed) {
-				served <- err
-			}
-		}()
+		defer serveHTTP(d.admin, d.handler(), served)()
+	}
+	if d.web != nil {
+		defer serveHTTP(d.web, d.webHandler(), served)()
 	}
 
 	d.greet()
@@ -97,7 +91,7 @@ func (d *daemon) greet() {
 	d.log.Info("serving", "version", d.opt.Version, "pid", os.Getpid(), "config", g.config.Path,
 		"routes", len(g.config.Routes), "prefixes", g.table.Prefixes(),
 		"cores", runtime.GOMAXPROCS(0), "files", d.files, "max_flows", d.maxFlows(),
-		"admin", g.config.Admin.Socket)
+		"admin", g.config.Admin.Socket, "http", g.config.Admin.HTTP)
 	d.warn(g)
 }
 

@@ -37,8 +37,10 @@ type SteeringStatus struct {
 	ProgramID       uint32   `json:"program_id"`
 	ForeignPrograms []uint32 `json:"foreign_programs"` // ids of others' sk_lookup programs in this network namespace
 	Prefixes        int      `json:"prefixes"`
-	Generation      uint64   `json:"generation"`      // of the table in the kernel, which outlives the process where it is pinned
-	Error           string   `json:"error,omitempty"` // why the kernel could not be asked
+	Generation      uint64   `json:"generation"` // of the table in the kernel, which outlives the process where it is pinned
+
+	Unmatched map[string]uint64 `json:"unmatched"`       // verdict → SYNs and datagrams for served prefixes that no route takes
+	Error     string            `json:"error,omitempty"` // why the kernel could not be asked
 }
 
 // RouteStatus joins what the kernel and the proxy count of a route.
@@ -48,4 +50,6 @@ type RouteStatus struct {
 	Refused  uint64 `json:"refused"` // of these, answered with RST or ICMP port unreachable
 	Dropped  uint64 `json:"dropped"` // of these, left in silence
 	Draining bool   `json:"draining"`
+
+	Verdicts map[string]uint64 `json:"verdicts"` // the lookups by what the kernel decided
 }

@@ -54,6 +54,12 @@ func steeringStatus(kernel steering.Status, pinned bool, err error) SteeringStat
 		ForeignPrograms: append([]uint32{}, kernel.Foreign...), // [] in JSON, never null
 		Prefixes:        kernel.Prefixes,
 		Generation:      kernel.Generation,
+		Unmatched:       map[string]uint64{},
+	}
+	for _, c := range kernel.Counters {
+		if c.Route == "" {
+			status.Unmatched = words(c.Verdicts)
+		}
 	}
 	if err != nil {
 		status.Error = err.Error()
@@ -72,7 +78,7 @@ func joinRoutes(served []proxy.RouteStatus, kernel []steering.Counters, draining
 	}
 	routes := []RouteStatus{}
 	for _, r := range served {
-		status := RouteStatus{RouteStatus: r, Draining: draining(r.Name)}
+		status := RouteStatus{RouteStatus: r, Draining: draining(r.Name), Verdicts: words(verdicts[r.Name])}
 		for _, n := range verdicts[r.Name] {
 			status.Lookups += n
 		}
@@ -83,4 +89,13 @@ func joinRoutes(served []proxy.RouteStatus, kernel []steering.Counters, draining
 		routes = append(routes, status)
 	}
 	return routes
+}
+
+// words turns verdicts into the keys of a JSON object.
+func words(verdicts map[steering.Verdict]uint64) map[string]uint64 {
+	named := map[string]uint64{}
+	for v, n := range verdicts {
+		named[string(v)] = n
+	}
+	return named
 }

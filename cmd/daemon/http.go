@@ -1,0 +1,113 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sys/unix"
+
+	"anyport/config"
+	"anyport/steering"
+)
+
+// openHTTP listens on admin.http, which may be a port that takes a capability.
+func (d *daemon) openHTTP() error {
+	address := d.opt.Config.Admin.HTTP
+	if address == "" {
+		return nil
+	}
+	listen := net.ListenConfig{Control: shared}
+	listener, err := listen.Listen(context.Background(), "tcp", address)
+	if err != nil {
+		return fmt.Errorf("admin.http: %w", err)
+	}
+	d.web = listener
+	d.closers = append(d.closers, func() error { return closed(listener.Close()) })
+	if !netip.MustParseAddrPort(address).Addr().IsLoopback() {
+		d.log.Warn("admin.http is not on loopback: whoever reaches it may read it, without a password", "address", address)
+	}
+	return nil
+}
+
+// shared lets the next process listen before this one has ended, in an upgrade. Only
+// the same user may.
+func shared(_, _ string, c syscall.RawConn) error {
+	var err error
+	control := c.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) })
+	return errors.Join(control, err)
+}
+
+// closed forgives that a listener's server has closed it already.
+func closed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// checkHTTP refuses an admin.http that the steering would take the conns from.
+func checkHTTP(c *config.Config, table *steering.Table) error {
+	if c.Admin.HTTP == "" {
+		return nil
+	}
+	address := netip.MustParseAddrPort(c.Admin.HTTP)
+	if d := table.Decide(config.TCP, address, netip.Addr{}); d.Verdict != steering.Pass {
+		return config.Problems{{File: c.Path, Key: "admin.http",
+			Text: fmt.Sprintf("%s lies in %s, which is served: nobody would reach it; choose another address, or a route with action = \"pass\"", address, d.Prefix)}}
+	}
+	return nil
+}
+
+// webHandler answers on admin.http. Nothing can be changed there.
+func (d *daemon) webHandler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /api/status", func(w http.ResponseWriter, _ *http.Request) { d.answer(w, d.status(), nil) })
+	mux.Handle("GET /metrics", d.metrics())
+	return known(d.opt.Config.Admin.HTTP, mux)
+}
+
+// metrics are the status, and what Go and the kernel say of the process.
+func (d *daemon) metrics() http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collector{d.status})
+	prometheus.WrapRegistererWithPrefix("anyport_", registry).MustRegister(
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelWarn)})
+}
+
+// known refuses requests for another host's name: a page of the web can have a
+// browser on this host ask here under a name that it has pointed at 127.0.0.1.
+func known(address string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host, _, err := net.SplitHostPort(r.Host)
+		if err != nil {
+			host = r.Host
+		}
+		if _, err := netip.ParseAddr(host); err != nil && host != "localhost" && netip.MustParseAddrPort(address).Addr().IsLoopback() {
+			http.Error(w, "ask by address, or as localhost", http.StatusMisdirectedRequest)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// serveHTTP is ended by the stop that it returns.
+func serveHTTP(listener net.Listener, handler http.Handler, failed chan<- error) (stop func()) {
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: adminTimeout, IdleTimeout: time.Minute}
+	go func() { // ended by stop
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			failed <- err
+		}
+	}()
+	return func() { server.Close() }
+}

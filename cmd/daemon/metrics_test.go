@@ -1,0 +1,138 @@
+package daemon
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"anyport/proxy"
+	"anyport/proxy/route"
+	"anyport/steering"
+)
+
+var goVersion = regexp.MustCompile(`go_version="[^"]*"`)
+
+// TestMetrics holds the names that dashboards and alerts depend on.
+func TestMetrics(t *testing.T) {
+	var connects route.Buckets
+	connects.Counts[0], connects.Counts[2], connects.Counts[len(connects.Counts)-1], connects.Sum = 3, 1, 1, 90*time.Second
+	status := Status{
+		Version:  "v1.2.3",
+		Config:   ConfigStatus{Generation: 7, Refused: "line 3"},
+		Steering: SteeringStatus{Attached: true, Prefixes: 2, ForeignPrograms: []uint32{9}, Unmatched: map[string]uint64{"refuse": 6}},
+		Unrouted: proxy.Counts{Ended: map[string]map[string]uint64{"tcp": {"no_route": 1}}},
+		Routes: []RouteStatus{{
+			RouteStatus: proxy.RouteStatus{
+				Name: "game", Protocol: []string{"tcp", "udp"},
+				Active: map[string]int64{"tcp": 2, "udp": 3},
+				Bytes:  map[string]map[string]uint64{"udp": {"to_client": 77}},
+				Counts: proxy.Counts{
+					Ended:     map[string]map[string]uint64{"tcp": {"closed": 5}},
+					Datagrams: map[string]map[string]uint64{"to_origin": {"forwarded": 4}},
+				},
+				Connects: connects,
+				Origins:  []proxy.OriginStatus{{Address: "10.0.0.5", Up: true, ConnsActive: 1, ConnsTotal: 8}},
+			},
+			Draining: true, Verdicts: map[string]uint64{"steer": 12},
+		}},
+	}
+	const want = `anyport_build_info{go_version="GO",version="v1.2.3"} 1
+anyport_bytes_total{direction="to_client",protocol="tcp",route="game"} 0
+anyport_bytes_total{direction="to_client",protocol="udp",route="game"} 77
+anyport_bytes_total{direction="to_origin",protocol="tcp",route="game"} 0
+anyport_bytes_total{direction="to_origin",protocol="udp",route="game"} 0
+anyport_config_generation 7
+anyport_config_last_reload_successful 0
+anyport_connections_active{protocol="tcp",route="game"} 2
+anyport_connections_active{protocol="udp",route="game"} 3
+anyport_connections_total{protocol="tcp",route="",verdict="no_route"} 1
+anyport_connections_total{protocol="tcp",route="game",verdict="closed"} 5
+anyport_datagrams_total{direction="to_origin",route="game",verdict="forwarded"} 4
+anyport_origin_connect_seconds_bucket{route="game",le="0.0001"} 3
+anyport_origin_connect_seconds_bucket{route="game",le="0.00025"} 3
+anyport_origin_connect_seconds_bucket{route="game",le="0.0005"} 4
+anyport_origin_connect_seconds_bucket{route="game",le="0.001"} 4
+anyport_origin_connect_seconds_bucket{route="game",le="0.0025"} 4
+anyport_origin_connect_seconds_bucket{route="game",le="0.005"} 4
+anyport_origin_connect_seconds_bucket{route="game",le="0.01"} 4
+anyport_origin_connect_seconds_bucket{route="game",le="0.025"} 4
+anyport_origin_connect_seconds_bucket{route="game",le="0.05"} 4
+anyport_origin_connect_seconds_bucket{route="game",le="0.1"} 4
+anyport_origin_connect_seconds_bucket{route="game",le="0.25"} 4
+anyport_origin_connect_seconds_bucket{route="game",le="0.5"} 4
+anyport_origin_connect_seconds_bucket{route="game",le="1"} 4
+anyport_origin_connect_seconds_bucket{route="game",le="2.5"} 4
+anyport_origin_connect_seconds_bucket{route="game",le="5"} 4
+anyport_origin_connect_seconds_bucket{route="game",le="10"} 4
+anyport_origin_connect_seconds_bucket{route="game",le="+Inf"} 5
+anyport_origin_connect_seconds_sum{route="game"} 90
+anyport_origin_connect_seconds_count{route="game"} 5
+anyport_origin_connections_active{origin="10.0.0.5",route="game"} 1
+anyport_origin_connections_total{origin="10.0.0.5",route="game"} 8
+anyport_origin_up{origin="10.0.0.5",route="game"} 1
+anyport_route_draining{route="game"} 1
+anyport_steering_attached 1
+anyport_steering_foreign_programs 1
+anyport_steering_lookups_total{route="",verdict="refuse"} 6
+anyport_steering_lookups_total{route="game",verdict="steer"} 12
+anyport_steering_prefixes 2
+`
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(collector{func() Status { return status }})
+	answer := httptest.NewRecorder()
+	promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))
+	var got strings.Builder
+	for line := range strings.Lines(answer.Body.String()) {
+		if !strings.HasPrefix(line, "#") {
+			got.WriteString(goVersion.ReplaceAllString(line, `go_version="GO"`))
+		}
+	}
+	if diff := cmp.Diff(want, got.String()); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// TestKnown: a page of the web cannot read what is on loopback, under a name of its own.
+func TestKnown(t *testing.T) {
+	for _, test := range []struct {
+		address, host string
+		status        int
+	}{
+		{"127.0.0.1:9765", "127.0.0.1:9765", http.StatusOK},
+		{"127.0.0.1:9765", "localhost:9765", http.StatusOK},
+		{"127.0.0.1:80", "localhost", http.StatusOK},
+		{"[::1]:9765", "[::1]:9765", http.StatusOK},
+		{"127.0.0.1:9765", "evil.example:9765", http.StatusMisdirectedRequest},
+		{"127.0.0.1:9765", "", http.StatusMisdirectedRequest},
+		{"10.0.0.1:9765", "metrics.example:9765", http.StatusOK},
+	} {
+		request := httptest.NewRequest("GET", "/", nil)
+		request.Host = test.host
+		answer := httptest.NewRecorder()
+		known(test.address, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).ServeHTTP(answer, request)
+		if answer.Code != test.status {
+			t.Errorf("%s asked as %q: %d, want %d", test.address, test.host, answer.Code, test.status)
+		}
+	}
+}
+
+// TestCheckHTTP: what the steering takes, a listener of our own does not get.
+func TestCheckHTTP(t *testing.T) {
+	for address, fine := range map[string]bool{"127.0.0.1:9765": true, "192.0.2.7:9765": false} {
+		c := parse(t, "[admin]\nhttp = \""+address+"\"\n")
+		table, err := steering.Compile(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := checkHTTP(c, table); (err == nil) != fine {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+}
