@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"net/netip"
 	"regexp"
 	"sync"
 	"sync/atomic"
@@ -159,6 +160,40 @@ func TestStoreOfNoUse(t *testing.T) {
 	again.expect(t, "level=WARN", "cannot be used", "listen.workers")
 	r.reach(t, "origin", dstV4+":80")
 	eventually(t, "the sockets of both workers are stored", func() bool { return m.keeps("tcp/1", "udp/1", "link") })
+	again.signal(t, syscall.SIGTERM)
+	again.wait(t)
+}
+
+// TestDrainOutlivesCrash: who was told to drain a route before a crash finds it drained
+// after it, and can undo it.
+func TestDrainOutlivesCrash(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.origin.both(t, "10.0.0.5:80", named("origin"))
+	m := newManager(t)
+	p := r.edge.launchAs(t, m.run, relayFile)
+	m.expect(t, "READY=1")
+	eventually(t, "the sockets are stored", func() bool { return m.keeps("tcp/0", "udp/0", "link") })
+	if got := anyport(t, "drain", "--socket", p.socket); got.status != 0 {
+		t.Errorf("drain: %+v", got)
+	}
+	p.signal(t, syscall.SIGKILL)
+	p.wait(t)
+
+	again := p.restartAs(t, m.run)
+	again.expect(t, "level=WARN", "was draining before")
+	for _, route := range p.status(t).Routes {
+		if !route.Draining {
+			t.Errorf("%s does not drain any more", route.Name)
+		}
+	}
+	if got := r.client.ask("tcp", netip.MustParseAddrPort(dstV4+":80"), refused); got != refused {
+		t.Errorf("a new conn: %s", got)
+	}
+	if got := anyport(t, "drain", "--undo", "--socket", p.socket); got.status != 0 {
+		t.Errorf("undo: %+v", got)
+	}
+	r.reach(t, "origin", dstV4+":80")
 	again.signal(t, syscall.SIGTERM)
 	again.wait(t)
 }

@@ -139,7 +139,7 @@ func (d *daemon) openRoutes() error {
 	}
 	d.closers = append(d.closers, d.steering.Close)
 	d.serving.Store(g)
-	return nil
+	return d.keepDrains()
 }
 
 // prepare compiles c and asks whether this host can serve it.

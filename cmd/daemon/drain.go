@@ -100,6 +100,20 @@ func (d *daemon) setDrains(next drains) error {
 	return nil
 }
 
+// keepDrains goes on draining what the process before did, whose steering this is now.
+func (d *daemon) keepDrains() error {
+	kernel, err := d.steering.Status()
+	if err != nil {
+		return err
+	}
+	next := *d.drains.Load()
+	for _, route := range kernel.Draining {
+		next = next.with(route, true)
+		d.log.Warn("a route takes no new conns: it was draining before", "route", route, "hint", "anyport drain --undo")
+	}
+	return d.setDrains(next)
+}
+
 // drained is what an order for this route has come to by now.
 func (d *daemon) drained(route string) Drained {
 	active := d.activeByRoute()
