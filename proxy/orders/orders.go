@@ -37,7 +37,7 @@ func (q *Queue) Do(order func()) bool {
 	case <-q.ended:
 		return false
 	}
-	_, _ = unix.Write(q.wake, []byte{1, 0, 0, 0, 0, 0, 0, 1}) // any number but 0 wakes, in either byte order
+	q.Wake()
 	select {
 	case <-done:
 		return true
@@ -49,6 +49,11 @@ func (q *Queue) Do(order func()) bool {
 			return false
 		}
 	}
+}
+
+// Wake has the loop call Run, though no order waits. It never blocks.
+func (q *Queue) Wake() {
+	_, _ = unix.Write(q.wake, []byte{1, 0, 0, 0, 0, 0, 0, 1}) // any number but 0, in either byte order
 }
 
 // Run runs the order that waits. The loop alone calls it.

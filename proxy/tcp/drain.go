@@ -5,7 +5,7 @@ func (l *loop) draining() bool { return l.drainBegan != 0 }
 // drain begins the loop's end: conns live on, up to their route's drain_timeout.
 func (l *loop) drain() {
 	l.drainBegan = max(l.now, 1)
-	for _, fd := range append(l.listeners, l.wake) {
+	for _, fd := range l.listeners {
 		l.unlisten(fd)
 	}
 	for _, c := range l.slots {
@@ -19,6 +19,10 @@ func (l *loop) drain() {
 // retire drains the conns whose route a reload has taken away.
 func (l *loop) retire() {
 	set := l.routes.Set()
+	if set == l.set {
+		return
+	}
+	l.set = set
 	for _, c := range l.slots {
 		if c != nil && c.drained == 0 && set.Named(c.route.Name) == nil {
 			c.drained = max(l.now, 1) + min(c.route.Drain, never-l.now-1)

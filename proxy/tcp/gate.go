@@ -54,7 +54,12 @@ func (l *loop) reopen() {
 	}
 	l.gate.shut = false
 	l.wheel.stop(&l.gate.timer)
-	if l.draining() {
+	l.listenAll()
+}
+
+// listenAll listens, unless something keeps the loop from accepting.
+func (l *loop) listenAll() {
+	if l.gate.shut || l.paused || l.draining() {
 		return
 	}
 	for _, fd := range l.listeners {

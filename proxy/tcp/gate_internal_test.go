@@ -74,15 +74,11 @@ func loopAndListener(t *testing.T) (*loop, int) {
 	if err := unix.Listen(listener, 8); err != nil {
 		t.Fatal(err)
 	}
-	signals, err := openSignals()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(signals.close)
-	l := newLoop(Options{Listeners: []int{listener}, Loops: 1, Routes: route.NewLive(1), Log: slog.New(slog.DiscardHandler)}, 0, signals)
+	l := newLoop(Options{Listeners: []int{listener}, Loops: 1, Routes: route.NewLive(1), Log: slog.New(slog.DiscardHandler)}, 0)
 	if err := l.open(); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(l.orders.Close)
 	t.Cleanup(l.close)
 	return l, listener
 }

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"anyport/proxy/orders"
 	"anyport/proxy/route"
 )
 
@@ -24,9 +25,11 @@ type loop struct {
 	started time.Time
 	now     time.Duration // since started, taken once a turn
 
-	epoll int
-	signals
+	epoll      int
+	orders     *orders.Queue
+	set        *route.Set // the generation of routes last seen
 	listeners  []int
+	paused     bool          // another process may be about to accept
 	older      map[int]bool  // listeners whose queue may hold conns from before prepare
 	drainBegan time.Duration // 0: not draining
 
@@ -45,12 +48,17 @@ type loop struct {
 	events  [256]unix.EpollEvent
 }
 
-// open makes the loop's own fds and begins to listen; close undoes it.
+// open makes the loop's own fds and begins to listen. close undoes it, but for the
+// orders: others may still be giving some.
 func (l *loop) open() (err error) {
 	l.epoll, l.gate = -1, newGate()
+	if l.orders, err = orders.New(); err != nil {
+		return err
+	}
 	defer func() {
 		if err != nil {
 			l.close()
+			l.orders.Close()
 		}
 	}()
 	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
@@ -59,7 +67,7 @@ func (l *loop) open() (err error) {
 	if !l.gate.refill() {
 		return errors.New("tcp: no files are left to begin with: raise the limit of open files")
 	}
-	if err := l.signals.watch(l.epoll); err != nil {
+	if err := l.watchOrders(); err != nil {
 		return err
 	}
 	for _, fd := range l.listeners {
@@ -89,6 +97,7 @@ func (l *loop) close() {
 // others hold all processors, the scheduler can then go on with whichever thread
 // gets the next one, instead of handing over to this one.
 func (l *loop) run() error {
+	defer l.orders.End()
 	defer l.close()
 	for !l.done() {
 		n, err := unix.EpollWait(l.epoll, l.events[:], l.timeout())

@@ -18,6 +18,12 @@ func (l *loop) unlisten(fd int) {
 	_ = unix.EpollCtl(l.epoll, unix.EPOLL_CTL_DEL, fd, nil)
 }
 
+// watchOrders adds the loop's orders to its epoll.
+func (l *loop) watchOrders() error {
+	event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(l.orders.FD())}
+	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, l.orders.FD(), &event))
+}
+
 // poll watches one end of a conn, once for all its life.
 func (l *loop) poll(c *conn, which int) error {
 	event := unix.EpollEvent{
@@ -38,11 +44,10 @@ func (l *loop) dispatch(e *unix.EpollEvent) error {
 			c.ends[which].hear(e.Events)
 			l.serve(c)
 		}
-	case int(e.Fd) == l.wake:
-		l.drain()
-	case int(e.Fd) == l.swapped:
+	case int(e.Fd) == l.orders.FD():
+		l.orders.Run()
 		l.retire()
-	case !l.gate.shut && !l.draining():
+	case !l.gate.shut && !l.paused && !l.draining():
 		_, err := l.accept(int(e.Fd))
 		return err
 	}

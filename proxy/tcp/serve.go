@@ -22,6 +22,9 @@
 //     RST is delivered first if that needs no waiting: a conn that was cut never
 //     looks complete.
 //
+// When another process takes over, it accepts from the same listeners, and the conns
+// that there are stay until they end (handover.go).
+//
 // Urgent data is passed in-band: each byte arrives in its place, its mark does not.
 //
 // What happens next is decided in decide.go, by functions of a conn's state alone;
@@ -58,12 +61,18 @@ type Options struct {
 	Record     func(route.Record) // called from the loops once a conn has ended or was refused; must not block; may be nil
 	Unrouted   *atomic.Uint64     // counts conns whose dst no route forwards; may be nil
 	Log        *slog.Logger
+
+	Handovers <-chan func() error // see Serve; may be nil
 }
 
 // Serve accepts and relays conns until ctx is done. From then on it takes no more
 // than those that wait in the accept queues by now, and returns nil when the last
 // conn has ended or its route's Drain timeout has cut it. An error of a conn ends
 // that conn; an error returned is one of epoll or of a listener.
+//
+// What comes from Handovers is called while no loop accepts. If it returns nil, another
+// process accepts from then on, and the conns that there are end as after ctx; what waits
+// in the queues is left to the other. After an error all go on.
 func Serve(ctx context.Context, opt Options) error {
 	if opt.Loops < 1 || len(opt.Listeners) == 0 {
 		return errors.New("tcp: at least one loop and one listener are needed")
@@ -77,27 +86,24 @@ func Serve(ctx context.Context, opt Options) error {
 			return err
 		}
 	}
-	signals, err := openSignals()
+	loops, err := open(opt)
 	if err != nil {
 		return err
 	}
-	defer signals.close()
-	loops, err := open(opt, signals)
-	if err != nil {
-		return err
-	}
-	defer opt.Routes.Watch(func() { _ = tell(signals.swapped) })()
-	return run(ctx, loops, signals.wake)
+	defer closeOrders(loops)
+	defer opt.Routes.Watch(func() { wake(loops) })()
+	return run(ctx, loops, opt.Handovers)
 }
 
 // open makes the loops, all of them or none.
-func open(opt Options, signals signals) (loops []*loop, err error) {
+func open(opt Options) (loops []*loop, err error) {
 	for i := range opt.Loops {
-		l := newLoop(opt, i, signals)
+		l := newLoop(opt, i)
 		if err := l.open(); err != nil {
 			for _, l := range loops {
 				l.close()
 			}
+			closeOrders(loops)
 			return nil, err
 		}
 		loops = append(loops, l)
@@ -105,21 +111,35 @@ func open(opt Options, signals signals) (loops []*loop, err error) {
 	return loops, nil
 }
 
-// run starts one goroutine a loop, which ends when the loop has drained, and one
-// that ends with ctx and wakes them all. A loop that fails makes the others drain.
-func run(ctx context.Context, loops []*loop, wake int) error {
+// run starts one goroutine a loop, which ends when the loop has drained, and one that
+// has them drain, which ends with ctx or a hand-over. A loop that fails makes the
+// others drain.
+func run(ctx context.Context, loops []*loop, handovers <-chan func() error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, l := range loops {
 		group.Go(l.run)
 	}
 	group.Go(func() error {
-		<-ctx.Done()
-		return tell(wake)
+		conduct(ctx, loops, handovers)
+		return nil
 	})
 	return group.Wait()
 }
 
-func newLoop(opt Options, i int, signals signals) *loop {
+func closeOrders(loops []*loop) {
+	for _, l := range loops {
+		l.orders.Close()
+	}
+}
+
+// wake has the loops look for new routes.
+func wake(loops []*loop) {
+	for _, l := range loops {
+		l.orders.Wake()
+	}
+}
+
+func newLoop(opt Options, i int) *loop {
 	l := &loop{
 		shard:     opt.FirstShard + i,
 		routes:    opt.Routes,
@@ -127,7 +147,7 @@ func newLoop(opt Options, i int, signals signals) *loop {
 		record:    opt.Record,
 		log:       opt.Log,
 		started:   time.Now(),
-		signals:   signals,
+		set:       opt.Routes.Set(),
 		listeners: share(opt.Listeners, i, opt.Loops),
 		older:     map[int]bool{},
 		scratch:   make([]byte, bufferSize),

@@ -62,6 +62,7 @@ func Serve(ctx context.Context, opt Options) error {
 		return err
 	}
 	defer closeAll(loops)
+	defer opt.Routes.Watch(func() { wake(loops) })()
 	adopt(loops, opt.Flows)
 	group, ctx := errgroup.WithContext(ctx)
 	for _, l := range loops {
@@ -92,6 +93,13 @@ func newLoops(opt Options) ([]*loop, error) {
 		loops = append(loops, l)
 	}
 	return loops, nil
+}
+
+// wake has the loops look for new routes.
+func wake(loops []*loop) {
+	for _, l := range loops {
+		l.orders.Wake()
+	}
 }
 
 func closeAll(loops []*loop) {
