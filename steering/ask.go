@@ -59,8 +59,11 @@ type answer struct {
 // denied. Nothing is counted. It needs Linux 5.13.
 func (s *Steering) ask(p packet) (answer, error) {
 	question := bpf.SteerQuestionASKED
-	if !p.client.IsValid() {
+	switch client := p.client.Addr(); {
+	case !client.IsValid():
 		question = bpf.SteerQuestionASKED_FOR_ALL
+	case p.dst.Addr().Is4() && !client.Is4():
+		return answer{}, fmt.Errorf("no packet goes from %s to %s", client, p.dst.Addr())
 	}
 	if err := s.objects.Answers.Put(uint32(0), bpf.SteerAnswer{}); err != nil {
 		return answer{}, fmt.Errorf("ask the steering program: %w", err)
@@ -85,8 +88,8 @@ func (s *Steering) ask(p packet) (answer, error) {
 // skPass is SK_PASS of linux/bpf.h.
 const skPass = 1
 
-// served reports whether there is a socket for what is steered.
-func (s *Steering) served(protocol config.Protocol) (bool, error) {
+// empty reports whether there is no socket for what is steered.
+func (s *Steering) empty(protocol config.Protocol) (bool, error) {
 	slot := bpf.SteerSlotTCP
 	if protocol == config.UDP {
 		slot = bpf.SteerSlotUDP
@@ -94,7 +97,7 @@ func (s *Steering) served(protocol config.Protocol) (bool, error) {
 	var cookie uint64
 	err := s.objects.Sockets.Lookup(slot, &cookie)
 	if errors.Is(err, ebpf.ErrKeyNotExist) {
-		return false, nil
+		return true, nil
 	}
-	return err == nil, err
+	return false, err
 }

@@ -41,36 +41,34 @@ func remove[K, V any](m *ebpf.Map, entries iter.Seq2[K, V]) error {
 	})
 }
 
-// eachKey calls do with every key.
-func eachKey[K, V any](m *ebpf.Map, do func(K)) error {
+// each calls do with every entry.
+func each[K, V any](m *ebpf.Map, do func(K, V)) error {
 	keys, values := make([]K, batch), make([]V, batch)
 	var cursor ebpf.MapBatchCursor
 	for {
 		n, err := m.BatchLookup(&cursor, keys, values, nil)
-		for _, k := range keys[:n] {
-			do(k)
+		for i := range n {
+			do(keys[i], values[i])
 		}
 		switch {
 		case errors.Is(err, ebpf.ErrKeyNotExist): // that was all
 			return nil
 		case errors.Is(err, ebpf.ErrNotSupported): // tries: since Linux 5.13
-			return eachKeySingly(m, do)
+			return eachSingly(m, do)
 		case err != nil:
 			return err
 		}
 	}
 }
 
-func eachKeySingly[K any](m *ebpf.Map, do func(K)) error {
+func eachSingly[K, V any](m *ebpf.Map, do func(K, V)) error {
 	var key K
-	err := m.NextKey(nil, &key)
-	for ; err == nil; err = m.NextKey(key, &key) {
-		do(key)
+	var value V
+	all := m.Iterate()
+	for all.Next(&key, &value) {
+		do(key, value)
 	}
-	if errors.Is(err, ebpf.ErrKeyNotExist) {
-		return nil
-	}
-	return err
+	return all.Err()
 }
 
 // inBatches calls do with up to batch entries at a time.

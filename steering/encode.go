@@ -27,6 +27,20 @@ func words(addr netip.Addr) (w [4]uint32) {
 	return w
 }
 
+// bits returns the prefix of a trie's key, with an IPv4-mapped one as IPv4.
+func bits(addr []uint32, prefixlen uint32) netip.Prefix {
+	var bytes []byte
+	for _, w := range addr {
+		bytes = binary.NativeEndian.AppendUint32(bytes, w)
+	}
+	a, _ := netip.AddrFromSlice(bytes)
+	n := int(prefixlen) - exact
+	if a.Is4In6() && n >= 96 {
+		a, n = a.Unmap(), n-96
+	}
+	return netip.PrefixFrom(a, n)
+}
+
 func flag(b bool) uint32 {
 	if b {
 		return 1

@@ -151,11 +151,11 @@ func checkTidy(t *testing.T, s *Steering) {
 		t.Fatal(err)
 	}
 	keys := 0
-	count := func(bpf.SteerPrefixV4) { keys++ }
-	if err := eachKey[bpf.SteerPrefixV4, bpf.SteerPolicy](s.objects.PrefixesV4, count); err != nil {
+	count := func(bpf.SteerPrefixV4, bpf.SteerPolicy) { keys++ }
+	if err := each(s.objects.PrefixesV4, count); err != nil {
 		t.Fatal(err)
 	}
-	if err := eachKeySingly(s.objects.PrefixesV4, count); err != nil {
+	if err := eachSingly(s.objects.PrefixesV4, count); err != nil {
 		t.Fatal(err)
 	}
 	if keys != 2*s.table.Prefixes() { // it has IPv4 alone

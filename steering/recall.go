@@ -24,18 +24,24 @@ func (s *Steering) recall() (err error) {
 
 // sweep takes everything out of h, whatever it is.
 func (h half) sweep() error {
-	m, first := h.maps, h.firstBinding()
+	m := h.maps
 	return errors.Join(
-		sweep[bpf.SteerPrefixV6, bpf.SteerPolicy](m.PrefixesV6, func(k bpf.SteerPrefixV6) bool { return k.Generation == h.generation }),
-		sweep[bpf.SteerPrefixV4, bpf.SteerPolicy](m.PrefixesV4, func(k bpf.SteerPrefixV4) bool { return k.Generation == h.generation }),
-		sweep[bpf.SteerSource, uint32](m.Sources, func(k bpf.SteerSource) bool { return first <= k.List && k.List < first+h.bindings }),
+		sweep[bpf.SteerPrefixV6, bpf.SteerPolicy](m.PrefixesV6, h.hasV6),
+		sweep[bpf.SteerPrefixV4, bpf.SteerPolicy](m.PrefixesV4, h.hasV4),
+		sweep[bpf.SteerSource, uint32](m.Sources, h.hasSource),
 	)
+}
+
+func (h half) hasV4(k bpf.SteerPrefixV4) bool { return k.Generation == h.generation }
+func (h half) hasV6(k bpf.SteerPrefixV6) bool { return k.Generation == h.generation }
+func (h half) hasSource(k bpf.SteerSource) bool {
+	return h.firstBinding() <= k.List && k.List < h.firstBinding()+h.bindings
 }
 
 // sweep deletes the keys that are stale.
 func sweep[K, V any](m *ebpf.Map, stale func(K) bool) error {
 	var keys []K
-	err := eachKey[K, V](m, func(k K) {
+	err := each(m, func(k K, _ V) {
 		if stale(k) {
 			keys = append(keys, k)
 		}

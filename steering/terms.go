@@ -22,7 +22,7 @@ func newTerms(r *config.Route) terms {
 		denied:    verdict(r.Denied),
 		newConns:  spacing(r.NewConnsPerSecond),
 		datagrams: spacing(r.DatagramsPerSecond),
-		flowIdle:  r.UDPIdle,
+		flowIdle:  r.LongestFlowIdle(),
 	}
 }
 

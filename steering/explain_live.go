@@ -1,0 +1,81 @@
+package steering
+
+import (
+	"fmt"
+	"net/netip"
+
+	"anyport/config"
+)
+
+// Explain says what the program in the kernel would do with the first packet from
+// client to dst, in lines for the one who asks, and where that is not what the config
+// in service says. An invalid client stands for one that every route admits. Limits
+// are not looked at.
+func (s *Steering) Explain(protocol config.Protocol, dst netip.AddrPort, client netip.Addr) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed() {
+		return nil
+	}
+	p := packet{protocol, netip.AddrPortFrom(dst.Addr().Unmap(), dst.Port()), netip.AddrPortFrom(client.Unmap(), anyPort)}
+	got, err := s.ask(p)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	return append([]string{got.String() + s.otherwise(p, got)}, s.inTheWay(p, got)...)
+}
+
+// anyPort is the port of a client that has none.
+const anyPort = 40000
+
+func (a answer) String() string {
+	text := string(a.verdict)
+	if a.route != "" {
+		text += fmt.Sprintf(" by route %q", a.route)
+	}
+	return text
+}
+
+// otherwise says why the kernel's answer is not that of the config in service.
+func (s *Steering) otherwise(p packet, got answer) string {
+	want := s.table.Decide(p.protocol, p.dst, p.client.Addr())
+	switch {
+	case got.route == want.routeName() && s.refusesNew(p, got, want):
+		return ": it drains"
+	case got.route != want.routeName() || got.verdict != want.Verdict:
+		return fmt.Sprintf(", where the config in service has %s by route %q: somebody else has written to the maps; to have them filled again: anyport reload", want.Verdict, want.routeName())
+	}
+	for prefix, until := range s.gone {
+		if !want.Prefix.IsValid() && prefix.Contains(p.dst.Addr()) {
+			return fmt.Sprintf(": %s is not served any more; its old conns may live on until %s", prefix, until.Format("15:04:05"))
+		}
+	}
+	return ""
+}
+
+// refusesNew reports whether the route refuses what it would steer, because it drains.
+func (s *Steering) refusesNew(p packet, got answer, want Decision) bool {
+	if got.verdict != Refuse || want.Verdict != Steer || p.protocol != config.TCP {
+		return false
+	}
+	var on uint32
+	err := s.objects.Drains.Lookup(s.numbers[got.route], &on)
+	return err == nil && on != 0
+}
+
+// inTheWay says what else becomes of a packet that the program would steer.
+func (s *Steering) inTheWay(p packet, got answer) (lines []string) {
+	if state, err := s.linkState(); err != nil || state != linked {
+		lines = append(lines, fmt.Sprintf("but the program is %s", state))
+	}
+	if others, err := s.foreign(); err == nil && len(others) > 0 {
+		lines = append(lines, fmt.Sprintf("but other sk_lookup programs are attached (%v), and a socket that one of them chooses wins", others))
+	}
+	if got.verdict != Steer {
+		return lines
+	}
+	if empty, err := s.empty(p.protocol); err == nil && empty {
+		lines = append(lines, fmt.Sprintf("but no %v socket takes it: it is refused", p.protocol))
+	}
+	return lines
+}
