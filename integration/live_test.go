@@ -174,7 +174,14 @@ func TestExplainLive(t *testing.T) {
 			t.Errorf("%+v, want %q", got, want)
 		}
 	}
-	explain("file: it is what is in service\n")
+	explain("kernel: steer by route \"gone\"\n", "file: it is what is in service\n")
+	if got := anyport(t, "drain", "--route", "gone", "--socket", p.socket); got.status != 0 {
+		t.Errorf("drain: %+v", got)
+	}
+	explain("kernel: refuse by route \"gone\": it drains\n")
+	if got := anyport(t, "status", "--drift", "--socket", p.socket); got.status != 0 || got.stdout != "" {
+		t.Errorf("drift: %+v", got)
+	}
 	p.write(t, twoRoutes+"ports = [22]\n")
 	explain("file: it has changed since; after a reload: verdict refuse, route -")
 	p.write(t, "[route")

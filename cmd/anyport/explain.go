@@ -19,8 +19,8 @@ func newExplain() *cobra.Command {
 udp): the verdict, the route that took it, the origins it may go to, and for each rule
 that was considered why it won or lost. No packet is sent.
 
-With -c the answer is the file's. Without, it is that of the running anyport, and it says
-whether its file on disk would have another one.
+With -c the answer is the file's. Without, it is that of the running anyport; the program
+in the kernel is asked too, and it says whether its file on disk would have another one.
 
 The verdict is one of steer, refuse, drop, pass, and deny. Whether a route denies a
 client is known with --from alone.`,
@@ -69,7 +69,11 @@ func explainLive(cmd *cobra.Command, client daemon.Client, q daemon.Question) er
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "%sfile: %s\n", e.Text, e.File)
+	fmt.Fprint(cmd.OutOrStdout(), e.Text)
+	for _, line := range e.Kernel {
+		fmt.Fprintf(cmd.OutOrStdout(), "kernel: %s\n", line)
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "file: %s\n", e.File)
 	return nil
 }
 

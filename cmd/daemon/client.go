@@ -25,6 +25,12 @@ func (c Client) Status(ctx context.Context) (*Status, error) {
 	return ask[Status](ctx, c, http.MethodGet, "/status", nil)
 }
 
+// Drift asks whether the tables in the kernel are those of the config in service: of a
+// million prefixes, that takes some seconds.
+func (c Client) Drift(ctx context.Context) (*Drift, error) {
+	return ask[Drift](ctx, c, http.MethodGet, "/drift", nil)
+}
+
 // Reload has it load its file again; a dry run asks what that would change.
 func (c Client) Reload(ctx context.Context, dryRun bool) (*Reloaded, error) {
 	return ask[Reloaded](ctx, c, http.MethodPost, "/reload", url.Values{"dry_run": {flag(dryRun)}})

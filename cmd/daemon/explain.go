@@ -21,8 +21,9 @@ type Question struct {
 
 // Explained is the answer of a running anyport.
 type Explained struct {
-	Text string `json:"text"` // of the table in service, as steering.Explanation prints it
-	File string `json:"file"` // where the file on disk says something else
+	Text   string   `json:"text"`   // of the table in service, as steering.Explanation prints it
+	Kernel []string `json:"kernel"` // what the program in the kernel says to the same, and what else is in the way
+	File   string   `json:"file"`   // where the file on disk says something else
 }
 
 // parseQuestion reads what a [Client] has written.
@@ -44,7 +45,7 @@ func parseQuestion(r *http.Request) (q Question, err error) {
 	return q, err
 }
 
-// explain answers from the table in service.
+// explain answers from the table in service, and asks the kernel.
 func (d *daemon) explain(r *http.Request) (Explained, error) {
 	q, err := parseQuestion(r)
 	if err != nil {
@@ -52,7 +53,11 @@ func (d *daemon) explain(r *http.Request) (Explained, error) {
 	}
 	g := d.serving.Load()
 	answer := g.table.Explain(q.Protocol, q.Dst, q.Client)
-	return Explained{Text: answer.String(), File: fileAnswer(g.config, answer, q)}, nil
+	return Explained{
+		Text:   answer.String(),
+		Kernel: d.steering.Explain(q.Protocol, q.Dst, q.Client),
+		File:   fileAnswer(g.config, answer, q),
+	}, nil
 }
 
 // fileAnswer says where the file on disk would have another answer than that of the

@@ -13,6 +13,10 @@ func (d *daemon) handler() http.Handler {
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
 		d.answer(w, d.status(), nil)
 	})
+	mux.HandleFunc("GET /drift", func(w http.ResponseWriter, _ *http.Request) {
+		lines, err := d.steering.Drift()
+		d.answer(w, Drift{Lines: append([]string{}, lines...)}, err) // [] in JSON, never null
+	})
 	mux.HandleFunc("POST /reload", func(w http.ResponseWriter, r *http.Request) {
 		var reloaded Reloaded
 		err := d.decide(r.Context(), func() (err error) {

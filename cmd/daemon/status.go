@@ -43,6 +43,11 @@ type SteeringStatus struct {
 	Error     string            `json:"error,omitempty"` // why the kernel could not be asked
 }
 
+// Drift is where the tables in the kernel are not those of the config in service.
+type Drift struct {
+	Lines []string `json:"drift"`
+}
+
 // RouteStatus joins what the kernel and the proxy count of a route.
 type RouteStatus struct {
 	proxy.RouteStatus
