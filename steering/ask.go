@@ -28,8 +28,7 @@ const (
 	ctxSize                               = 72
 )
 
-// context is the packet as BPF_PROG_TEST_RUN takes it, which can do so for sk_lookup
-// since Linux 5.13.
+// context is the packet as run takes it.
 func (p packet) context(question bpf.SteerQuestion) []byte {
 	c, native := make([]byte, ctxSize), binary.NativeEndian
 	native.PutUint32(c[ctxProtocol:], uint32(p.protocol)|uint32(question))
@@ -68,7 +67,7 @@ func (s *Steering) ask(p packet) (answer, error) {
 	if err := s.objects.Answers.Put(uint32(0), bpf.SteerAnswer{}); err != nil {
 		return answer{}, fmt.Errorf("ask the steering program: %w", err)
 	}
-	run, err := s.program.Run(&ebpf.RunOptions{Context: p.context(question)})
+	returned, err := run(s.program, p.context(question), 1)
 	if err != nil {
 		return answer{}, fmt.Errorf("ask the steering program: %w", err)
 	}
@@ -79,7 +78,7 @@ func (s *Steering) ask(p packet) (answer, error) {
 	switch {
 	case a.Question == question:
 		return answer{verdictWords[a.Verdict], verdictWords[a.Fate], routeName(a.Route)}, nil
-	case run == skPass:
+	case returned == skPass:
 		return answer{Pass, Pass, ""}, nil
 	}
 	return answer{Refuse, Refuse, ""}, nil

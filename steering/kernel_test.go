@@ -129,14 +129,14 @@ func (j *judge) verdict(t testing.TB, protocol config.Protocol, dst netip.AddrPo
 
 func (j *judge) judge(t testing.TB, p packet) Verdict {
 	t.Helper()
-	var out [ctxSize]byte
-	run, err := j.program.Run(&ebpf.RunOptions{Context: p.context(0), ContextOut: out[:]})
+	context := p.context(0)
+	returned, err := run(j.program, context, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cookie := binary.NativeEndian.Uint64(out[ctxCookie:])
+	cookie := binary.NativeEndian.Uint64(context[ctxCookie:])
 	switch {
-	case run != skPass:
+	case returned != skPass:
 		return Refuse
 	case cookie == 0:
 		return Pass

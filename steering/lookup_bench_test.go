@@ -5,8 +5,6 @@ import (
 	"testing"
 
 	"anyport/config"
-
-	"github.com/cilium/ebpf"
 )
 
 // BenchmarkKernel is one look of the program at a first packet, without the packet.
@@ -33,7 +31,7 @@ func BenchmarkKernel(b *testing.B) {
 			dst := netip.MustParseAddrPort(test.dst)
 			context := packet{test.protocol, dst, netip.AddrPortFrom(dst.Addr(), 40000)}.context(0)
 			b.ResetTimer()
-			if _, err := s.program.Run(&ebpf.RunOptions{Context: context, Repeat: uint32(b.N)}); err != nil {
+			if _, err := run(s.program, context, uint32(b.N)); err != nil {
 				b.Fatal(err)
 			}
 		})
