@@ -122,6 +122,24 @@ func (h *Host) Start(cmd *exec.Cmd) error {
 	return <-done
 }
 
+// Mount mounts a file system that only processes started afterwards on this host see.
+func (h *Host) Mount(kind, dir string) error {
+	done := make(chan error)
+	h.calls <- func() { done <- mount(kind, dir) }
+	return <-done
+}
+
+// mount gives the thread its own view of the mounts, which ends with its processes.
+func mount(kind, dir string) error {
+	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+		return os.NewSyscallError("unshare", err)
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return os.NewSyscallError("mount", err)
+	}
+	return os.NewSyscallError("mount", unix.Mount(kind, dir, kind, 0, ""))
+}
+
 // Run runs a command to its end; what it printed is in the error.
 func (h *Host) Run(name string, args ...string) error {
 	return h.Do(func() error {
