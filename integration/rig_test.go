@@ -59,11 +59,12 @@ func join(t *testing.T, a, b lab.Port) {
 	awaitAddresses(t, b)
 }
 
-// awaitAddresses waits for the kernel's own routes to the addresses: those of IPv6
-// come when both ends are up, and then a little later.
+// awaitAddresses waits for the kernel's own routes to the addresses, and to IPv6
+// multicast, by which neighbours are found: those of IPv6 come when both ends are up,
+// and then a little later.
 func awaitAddresses(t *testing.T, p lab.Port) {
 	t.Helper()
-	missing := map[string]bool{}
+	missing, device, multicast := map[string]bool{}, 0, map[int]bool{}
 	for _, address := range p.Addresses {
 		missing[netip.MustParsePrefix(address).Addr().String()] = true
 	}
@@ -74,14 +75,20 @@ func awaitAddresses(t *testing.T, p lab.Port) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for len(missing) > 0 {
+	for len(missing) > 0 || !multicast[device] {
 		select {
 		case update := <-updates:
-			if update.Route.Type == unix.RTN_LOCAL {
+			switch update.Route.Type {
+			case unix.RTN_MULTICAST:
+				multicast[update.Route.LinkIndex] = true
+			case unix.RTN_LOCAL:
+				if missing[update.Dst.IP.String()] {
+					device = update.Route.LinkIndex
+				}
 				delete(missing, update.Dst.IP.String())
 			}
 		case <-time.After(patience):
-			t.Fatalf("%s: no address %v", p.Name, missing)
+			t.Fatalf("%s: no address %v, or no multicast on %s", p.Name, missing, p.Device)
 		}
 	}
 }
