@@ -39,6 +39,7 @@ type Live struct {
 
 	set      atomic.Pointer[Set]
 	watchers watchers
+	listers  listers
 	shards   int
 }
 

@@ -69,6 +69,7 @@ func Serve(ctx context.Context, opt Options) error {
 		// Not locked to a thread: nothing in a loop belongs to one, and the lock would
 		// make every pause of the garbage collector a change of threads.
 		group.Go(l.run)
+		defer opt.Routes.Offer(l.list)()
 	}
 	group.Go(func() error { // ends with ctx, or with a hand-over
 		conduct(ctx, loops, opt.Handovers)
