@@ -8,29 +8,37 @@ import (
 	"anyport/proxy/route"
 )
 
-// readOrigin takes what waits at f's origin socket to the client, up to what there is
+// readOrigin takes what waits at an origin socket to the clients, up to what there is
 // room for. Many sockets are read before the next flush: their replies leave together.
-func (l *loop) readOrigin(f *flow, now time.Duration) {
+func (l *loop) readOrigin(fd int, o owner, now time.Duration) {
 	if l.in.full() {
 		l.flush()
 	}
-	first, end, err := l.in.read(f.fd, batch)
+	first, end, err := l.in.read(fd, batch)
 	if err != nil && err != unix.EAGAIN {
-		f.counters.Datagrams(route.ToClient, route.OriginError, 1) // read, it is gone; the flow lives on
+		o.counters().Datagrams(route.ToClient, route.OriginError, 1) // read, it is gone; the flow lives on
 	}
 	for i := first; i < end; i++ {
-		l.fromOrigin(f, i, now)
+		l.fromOrigin(o, i, now)
 	}
 }
 
 // fromOrigin takes message i of the batch on its way.
-func (l *loop) fromOrigin(f *flow, i int, now time.Duration) {
+func (l *loop) fromOrigin(o owner, i int, now time.Duration) {
 	if l.in.truncated(i) {
-		f.counters.Datagrams(route.ToClient, route.Truncated, 1)
+		o.counters().Datagrams(route.ToClient, route.Truncated, 1)
 		return
 	}
 	c, _ := l.in.control(i)
 	for reply := range datagrams(l.in.bytes(i), c.size) {
+		f := o.flow
+		if o.shared != nil {
+			from, _ := l.in.sender(i)
+			if f = l.table.addressee(reply, from); f == nil {
+				o.counters().Datagrams(route.ToClient, route.BadHeader, 1)
+				continue
+			}
+		}
 		if payload, verdict := l.table.answer(f, reply, now); verdict == route.Forwarded {
 			l.toClient(f, payload, now)
 		}

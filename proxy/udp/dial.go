@@ -17,10 +17,9 @@ type dialer struct {
 // dial returns a socket connected to the origin, with the next of the sources of
 // its family where there are any.
 func (d *dialer) dial(to netip.AddrPort, sources []netip.Addr) (int, error) {
-	family, _, _ := ipOptions(to.Addr(), 0, 0)
-	fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	fd, err := d.socket(to.Addr())
 	if err != nil {
-		return -1, fmt.Errorf("opening a socket: %w", err)
+		return -1, err
 	}
 	if err := d.connect(fd, to, sources); err != nil {
 		unix.Close(fd)
@@ -29,16 +28,54 @@ func (d *dialer) dial(to netip.AddrPort, sources []netip.Addr) (int, error) {
 	return fd, nil
 }
 
-func (d *dialer) connect(fd int, to netip.AddrPort, sources []netip.Addr) error {
+// open is dial without the connecting: the socket is for any port of the origin.
+func (d *dialer) open(to netip.Addr, sources []netip.Addr) (int, error) {
+	fd, err := d.socket(to)
+	if err != nil {
+		return -1, err
+	}
+	source, ok := d.source(to, sources)
+	if !ok {
+		source = netip.IPv6Unspecified()
+		if to.Is4() {
+			source = netip.IPv4Unspecified()
+		}
+	}
+	if err := bindSource(fd, source); err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+func (d *dialer) socket(to netip.Addr) (int, error) {
+	family, _, _ := ipOptions(to, 0, 0)
+	fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("opening a socket: %w", err)
+	}
 	if d.receiveBuffer > 0 && unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, d.receiveBuffer) != nil {
 		// Without CAP_NET_ADMIN as much as net.core.rmem_max lets through.
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, d.receiveBuffer)
 	}
+	return fd, nil
+}
+
+func bindSource(fd int, source netip.Addr) error {
+	switch err := unix.Bind(fd, unixAddr(netip.AddrPortFrom(source, 0))); err {
+	case nil:
+		return nil
+	case unix.EADDRINUSE:
+		return fmt.Errorf("binding to the source address %v: %w", source, errNoPort)
+	default:
+		return fmt.Errorf("binding to the source address %v: %w", source, err)
+	}
+}
+
+func (d *dialer) connect(fd int, to netip.AddrPort, sources []netip.Addr) error {
 	if source, ok := d.source(to.Addr(), sources); ok {
-		if err := unix.Bind(fd, unixAddr(netip.AddrPortFrom(source, 0))); err == unix.EADDRINUSE {
-			return fmt.Errorf("binding to the source address %v: %w", source, errNoPort)
-		} else if err != nil {
-			return fmt.Errorf("binding to the source address %v: %w", source, err)
+		if err := bindSource(fd, source); err != nil {
+			return err
 		}
 	}
 	switch err := unix.Connect(fd, unixAddr(to)); err {
@@ -73,6 +110,18 @@ func connectedToItself(fd int, to netip.AddrPort) bool {
 		return own.Port == int(to.Port()) && own.Addr == to.Addr().As16()
 	}
 	return false
+}
+
+// localPort is the port that a socket is bound to.
+func localPort(fd int) (uint16, error) {
+	switch name, err := unix.Getsockname(fd); own := name.(type) {
+	case *unix.SockaddrInet4:
+		return uint16(own.Port), nil
+	case *unix.SockaddrInet6:
+		return uint16(own.Port), nil
+	default:
+		return 0, fmt.Errorf("asking for a socket's port: %w", err)
+	}
 }
 
 // source takes turns, for each address has the ports of net.ipv4.ip_local_port_range once.

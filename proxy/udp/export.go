@@ -5,8 +5,6 @@ import (
 	"net/netip"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"anyport/config"
 	"anyport/proxy/route"
 )
@@ -29,7 +27,7 @@ type Flow struct {
 	ToOrigin   uint64         `json:"to_origin"` // bytes of payload
 	ToClient   uint64         `json:"to_client"`
 
-	FD int `json:"-"` // the socket that is connected to the origin
+	FD int `json:"-"` // the socket to the origin; with SPP that of other flows too
 }
 
 // export lists the flows, those without an answer first, in their order. The
@@ -65,19 +63,19 @@ func (t *table) leave() {
 }
 
 // adopt gives a flow of another process its place here. It is not asked for the
-// limits, which it met when it began. One whose route is gone has nowhere to be: its
-// socket is closed, and it is written down as ended.
-func (t *table) adopt(in Flow, now time.Duration) {
+// limits, which it met when it began. One whose route is gone has nowhere to be: it is
+// written down as ended, and its socket remains the caller's.
+func (t *table) adopt(in Flow, now time.Duration) (adopted bool) {
 	verdict := t.settleIn(in, now)
 	if verdict == route.Admitted {
-		return
+		return true
 	}
-	unix.Close(in.FD)
 	t.routes.Unrouted.Shard(t.shard).End(config.UDP, verdict)
 	t.log(route.Record{
 		Begun: in.Begun, Took: in.Last.Sub(in.Begun), Protocol: config.UDP, Route: in.Route,
 		Client: in.Client, Dst: in.Dst, Origin: in.Origin, ToOrigin: in.ToOrigin, ToClient: in.ToClient, Verdict: verdict,
 	})
+	return false
 }
 
 func (t *table) settleIn(in Flow, now time.Duration) route.Verdict {

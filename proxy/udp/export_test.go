@@ -90,17 +90,28 @@ func play(t *testing.T, f *fakeTable) {
 	}
 }
 
-// TestAdoptOrphan: a flow whose route the new file does not have ends, with its socket.
+// TestAdoptOrphan: a flow whose route the new file does not have ends, with its socket,
+// but for one that another flow uses.
 func TestAdoptOrphan(t *testing.T) {
 	f := newFakeTable(10, live(to(originAddr), dst1))
-	in := Flow{Client: client1, Dst: dst1, Route: "gone", Origin: originAddr, FD: open(t, originAddr.Addr())}
-	f.adopt(in, 1)
-	if diff := cmp.Diff([]route.Verdict{route.NoRoute}, f.verdicts()); diff != "" {
+	orphan := Flow{Client: client1, Dst: dst1, Route: "gone", Origin: originAddr, FD: open(t, originAddr.Addr())}
+	lucky := Flow{Client: client2, Dst: dst1, Route: "test", Origin: originAddr, FD: open(t, originAddr.Addr())}
+	sharing := orphan
+	sharing.FD = lucky.FD
+	l := loop{table: f.table}
+	adopt([]*loop{&l}, []Flow{orphan, lucky, sharing})
+	f.table = l.table
+	if diff := cmp.Diff([]route.Verdict{route.NoRoute, route.NoRoute}, f.verdicts()); diff != "" {
 		t.Errorf("records (-want +got):\n%s", diff)
 	}
-	if _, err := unix.FcntlInt(uintptr(in.FD), unix.F_GETFD, 0); err != unix.EBADF {
-		t.Errorf("its socket: %v, want it closed", err)
+	if _, err := unix.FcntlInt(uintptr(orphan.FD), unix.F_GETFD, 0); err != unix.EBADF {
+		t.Errorf("the orphan's socket: %v, want it closed", err)
 	}
+	if _, err := unix.FcntlInt(uintptr(lucky.FD), unix.F_GETFD, 0); err != nil {
+		t.Errorf("the socket of a flow that lives: %v", err)
+	}
+	f.endAll(route.IdleTimedOut, 2)
+	f.records = nil
 	checkNothingLeft(t, f)
 }
 

@@ -17,8 +17,9 @@ type flow struct {
 	counters *route.Counters
 	origin   *origin.Origin
 
-	fd         int    // the origin socket
-	generation uint32 // tells its events from those of a closed socket with the same fd
+	fd         int     // the origin socket
+	shared     *shared // the same, where other flows use it too
+	generation uint32  // tells its events from those of a closed socket with the same fd
 	reply      *reply
 
 	header     []byte // stands before each datagram to the origin

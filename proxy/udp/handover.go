@@ -3,6 +3,8 @@ package udp
 import (
 	"context"
 	"sync"
+
+	"golang.org/x/sys/unix"
 )
 
 // conduct has the loops drain once ctx is done, or leave their flows to another
@@ -52,10 +54,18 @@ func handOver(loops []*loop, give func([]Flow) error) (gone bool) {
 	return gone
 }
 
-// adopt gives the flows of another process to the loops of their listeners.
+// adopt gives the flows of another process to the loops of their listeners, and closes
+// the sockets that none of them has a use for.
 func adopt(loops []*loop, flows []Flow) {
+	used := map[int]bool{}
 	for _, f := range flows {
 		l := loops[f.Listener]
-		l.table.adopt(f, l.now())
+		adopted := l.table.adopt(f, l.now())
+		used[f.FD] = used[f.FD] || adopted
+	}
+	for fd, used := range used {
+		if !used {
+			unix.Close(fd)
+		}
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"anyport/config"
 )
 
 // talk has clients that have begun a flow each with an origin that tells its sender's port.
@@ -20,7 +22,7 @@ type talk struct {
 func begin(t *testing.T, dsts []netip.AddrPort) talk {
 	t.Helper()
 	k := talk{dsts: dsts}
-	for range 5 {
+	for range 12 {
 		k.clients = append(k.clients, newPeer(t, "127.0.0.1"))
 	}
 	return k
@@ -58,14 +60,18 @@ func (p peer) tellPorts() {
 	}()
 }
 
-// copied are flows as another process gets them, with file descriptors of its own.
+// copied are flows as another process gets them, with file descriptors of its own: one
+// for each that there was.
 func copied(t *testing.T, flows []Flow) []Flow {
 	t.Helper()
-	arrived := travel(t, flows)
+	arrived, copies := travel(t, flows), map[int]int{}
 	for i := range arrived {
-		fd, err := unix.FcntlInt(uintptr(flows[i].FD), unix.F_DUPFD_CLOEXEC, 0)
-		check(t, err)
-		arrived[i].FD = fd
+		if _, ok := copies[flows[i].FD]; !ok {
+			fd, err := unix.FcntlInt(uintptr(flows[i].FD), unix.F_DUPFD_CLOEXEC, 0)
+			check(t, err)
+			copies[flows[i].FD] = fd
+		}
+		arrived[i].FD = copies[flows[i].FD]
 	}
 	return arrived
 }
@@ -73,19 +79,27 @@ func copied(t *testing.T, flows []Flow) []Flow {
 // TestHandOver moves flows from one Serve to another on the same listeners: the
 // origin sees them come from the same ports, and what was sent meanwhile is answered.
 func TestHandOver(t *testing.T) {
+	for _, kind := range []config.ProxyProtocol{config.ProxyOff, config.ProxySPP} {
+		t.Run(string(kind), func(t *testing.T) { testHandOver(t, kind) })
+	}
+}
+
+func testHandOver(t *testing.T, kind config.ProxyProtocol) {
 	noLeaks(t)
 	origin := newPeer(t, "127.0.0.1")
 	origin.tellPorts()
+	r := to(origin.addr())
+	r.ProxyProtocol = kind
 	listeners, dsts := listen(t, "127.0.0.1", "127.0.0.2")
 	handovers := make(chan func([]Flow) error)
-	old := Options{Listeners: listeners, Routes: live(to(origin.addr()), dsts...), Handovers: handovers, Log: slog.New(slog.DiscardHandler)}
+	old := Options{Listeners: listeners, Routes: live(r, dsts...), Handovers: handovers, Log: slog.New(slog.DiscardHandler)}
 	ended := make(chan error, 1)
 	go func() { ended <- Serve(context.Background(), old) }() // ends with the hand-over
 
 	k := begin(t, dsts)
 	k.send("hello")
 	before := k.hear(t)
-	next := Options{Listeners: listeners, Routes: live(to(origin.addr()), dsts...)}
+	next := Options{Listeners: listeners, Routes: live(r, dsts...)}
 	handovers <- func(flows []Flow) error {
 		next.Flows = copied(t, flows)
 		k.send("hello")

@@ -43,7 +43,11 @@ func (l *loop) fromClient(i int, now time.Duration) {
 
 // toOrigin sends a datagram of f's client on.
 func (l *loop) toOrigin(f *flow, payload []byte) {
-	l.out.add(outgoing{fd: f.fd, flow: f, direction: route.ToOrigin, header: f.header, payload: payload})
+	d := outgoing{fd: f.fd, flow: f, direction: route.ToOrigin, header: f.header, payload: payload}
+	if f.shared != nil {
+		d.to = endpointOf(f.originAddr())
+	}
+	l.out.add(d)
 	if f.headerOnce { // whether the next datagram needs it too shows when this one is sent
 		l.out.flush()
 	}

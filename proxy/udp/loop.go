@@ -2,7 +2,6 @@ package udp
 
 import (
 	"fmt"
-	"net/netip"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -21,7 +20,8 @@ type loop struct {
 	epoll  int
 	orders *orders.Queue
 	left   bool // another process has the flows
-	byFD   []*flow
+	byFD   []owner
+	shared map[sharedKey]*shared
 	table  table
 	dialer dialer
 	opener opener
@@ -33,6 +33,7 @@ func newLoop(opt Options, i, maxFlows, maxReplies int) (*loop, error) {
 		listener: opt.Listeners[i],
 		in:       newInbox(bufferSize),
 		dialer:   dialer{receiveBuffer: receiveBuffer(opt.Listeners[i])},
+		shared:   map[sharedKey]*shared{},
 		opener:   opener{opt.Raw},
 		log:      limitedLog{Logger: opt.Log},
 	}
@@ -127,9 +128,9 @@ func (l *loop) handle(events []unix.EpollEvent, now time.Duration) {
 		case l.orders.FD():
 			ordered = event.Events
 		default:
-			// The flow may be gone, and its fd with another one, since this batch of events was read.
-			if f := l.byFD[fd]; f != nil && f.generation == uint32(event.Pad) {
-				l.readOrigin(f, now)
+			// The fd may be another flow's since this batch of events was read, or nobody's.
+			if o := l.owner(fd); o.generation() == uint32(event.Pad) {
+				l.readOrigin(fd, o, now)
 			}
 		}
 	}
@@ -143,41 +144,4 @@ func (l *loop) handle(events []unix.EpollEvent, now time.Duration) {
 	if ordered != 0 {
 		l.orders.Run()
 	}
-}
-
-// dial makes l the table's sockets.
-func (l *loop) dial(f *flow, to netip.AddrPort) error {
-	fd, err := l.dialer.dial(to, f.route.Source)
-	if err != nil {
-		return err
-	}
-	if err := l.take(f, fd); err != nil {
-		unix.Close(fd)
-		return err
-	}
-	return nil
-}
-
-func (l *loop) take(f *flow, fd int) error {
-	if err := l.watch(fd, f.generation); err != nil {
-		return err
-	}
-	wantTrains(fd)
-	for len(l.byFD) <= fd {
-		l.byFD = append(l.byFD, nil)
-	}
-	f.fd, l.byFD[fd] = fd, f
-	return nil
-}
-
-// hangUp sends what waits before it closes: the fd's next owner must not get it.
-func (l *loop) hangUp(f *flow) {
-	l.out.flush()
-	l.byFD[f.fd] = nil
-	unix.Close(f.fd)
-}
-
-func (l *loop) closeReply(fd int) {
-	l.out.flush()
-	unix.Close(fd)
 }

@@ -4,6 +4,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"anyport/proxy/route"
 )
 
 // What one train holds: the kernel's UDP_MAX_SEGMENTS (128 since Linux 6.9, which gains
@@ -16,8 +18,8 @@ const (
 // maxParts are those of a batch, where each datagram has a header and a payload.
 const maxParts = 1024
 
-// mail is datagrams laid out for sendmmsg. Neighbours of one flow and one size become
-// a train, which crosses the kernel as one (UDP_SEGMENT, since Linux 4.18).
+// mail is datagrams laid out for sendmmsg. Neighbours of one size become a train, which
+// crosses the kernel as one (UDP_SEGMENT, since Linux 4.18).
 type mail struct {
 	messages [batch]mmsghdr
 	names    [batch]sockaddr
@@ -60,6 +62,16 @@ func (m *mail) address(i int, d outgoing) {
 	}
 }
 
+// follows reports whether d may be in one train with first: it is of the same flow, or
+// of one that shares the socket, and goes to the same origin. There the two are told
+// apart by their headers, whatever way they have come.
+func (d *outgoing) follows(first *outgoing) bool {
+	if d.direction != first.direction {
+		return false
+	}
+	return d.flow == first.flow || d.direction == route.ToOrigin && d.flow.shared != nil && d.to == first.to
+}
+
 // trainLength is how many datagrams from the first on may leave as one train.
 func trainLength(run []outgoing) int {
 	first := &run[0]
@@ -72,7 +84,7 @@ func trainLength(run []outgoing) int {
 	for ; n < len(run) && n < maxSegments; n++ {
 		next := &run[n]
 		total += next.size()
-		if next.flow != first.flow || next.direction != first.direction || next.size() > size || next.size() == 0 || total > maxTrain {
+		if !next.follows(first) || next.size() > size || next.size() == 0 || total > maxTrain {
 			break
 		}
 		if next.size() < size { // none but the last may be shorter

@@ -24,7 +24,7 @@ func (d *outgoing) size() int { return len(d.header) + len(d.payload) }
 // time. The order within a flow is kept.
 type outbox struct {
 	queue []outgoing
-	order []uint64 // fd and place in the queue of each, to sort by
+	order []uint64 // fd, peer's port and place in the queue of each, to sort by
 	run   []outgoing
 	mail  mail
 }
@@ -37,7 +37,7 @@ func (o *outbox) add(d outgoing) {
 	if len(o.queue) == most {
 		o.flush()
 	}
-	o.order = append(o.order, uint64(d.fd)<<32|uint64(len(o.queue)))
+	o.order = append(o.order, uint64(d.fd)<<32|uint64(d.to.port)<<16|uint64(len(o.queue)))
 	o.queue = append(o.queue, d)
 }
 
@@ -62,12 +62,12 @@ func (o *outbox) flush() {
 	o.queue, o.order = o.queue[:0], o.order[:0]
 }
 
-// sort brings together what leaves through one socket.
+// sort brings together what leaves through one socket, and of that what goes to one peer.
 func (o *outbox) sort() {
 	slices.Sort(o.order)
 	o.run = o.run[:0]
 	for _, at := range o.order {
-		o.run = append(o.run, o.queue[uint32(at)])
+		o.run = append(o.run, o.queue[uint16(at)])
 	}
 	o.queue, o.run = o.run, o.queue
 }

@@ -9,8 +9,8 @@
 //     place, header, reply socket, origin socket (table.go, begin.go, dial.go).
 //   - It goes to the origin, behind the header that the route wants, in a train with its
 //     neighbours if they are of one size (outbox.go, mail.go).
-//   - The origin's datagrams are read from the flow's own socket (answers.go), and
-//     leave from the dst through the one reply socket of that dst (reply.go,
+//   - The origin's datagrams are read from the flow's own socket, or with SPP from one that
+//     flows share (answers.go, sockets.go, shared.go), and leave from the dst through the one reply socket of that dst (reply.go,
 //     bind.go), or where that can't be bound, through a raw socket (raw.go).
 //   - The flow ends when it is idle, gives way to another, or is drained (flow.go,
 //     table.go, drain.go). It may go on in another process (handover.go, export.go).

@@ -56,7 +56,10 @@ func (t *table) datagram(k key, n int, now time.Duration) (*flow, route.Verdict)
 			return nil, verdict
 		}
 	}
-	return f, t.request(f, n, now)
+	if verdict := t.request(f, n, now); verdict != route.Forwarded {
+		return nil, verdict
+	}
+	return f, route.Forwarded
 }
 
 // request decides on n bytes of payload from f's client. What is not forwarded is

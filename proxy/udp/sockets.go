@@ -1,0 +1,99 @@
+package udp
+
+import (
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+
+	"anyport/proxy/route"
+)
+
+// owner is whose an origin socket is: a flow's, or one that flows share.
+type owner struct {
+	flow   *flow
+	shared *shared
+}
+
+// owner returns whose fd is, which may be nobody's.
+func (l *loop) owner(fd int) owner {
+	if fd < len(l.byFD) {
+		return l.byFD[fd]
+	}
+	return owner{}
+}
+
+// generation tells one owner of an fd from the next; 0 is nobody's.
+func (o owner) generation() uint32 {
+	switch {
+	case o.flow != nil:
+		return o.flow.generation
+	case o.shared != nil:
+		return o.shared.generation
+	}
+	return 0
+}
+
+func (o owner) counters() *route.Counters {
+	if o.flow != nil {
+		return o.flow.counters
+	}
+	return o.shared.counters
+}
+
+// own has the loop read what comes to an origin socket.
+func (l *loop) own(fd int, o owner) error {
+	if err := l.watch(fd, o.generation()); err != nil {
+		return err
+	}
+	wantTrains(fd)
+	for len(l.byFD) <= fd {
+		l.byFD = append(l.byFD, owner{})
+	}
+	l.byFD[fd] = o
+	return nil
+}
+
+// disown closes an origin socket. What waits is sent before: the fd's next owner must
+// not get it.
+func (l *loop) disown(fd int) {
+	l.out.flush()
+	l.byFD[fd] = owner{}
+	unix.Close(fd)
+}
+
+// dial, take and hangUp make l the table's sockets.
+func (l *loop) dial(f *flow, to netip.AddrPort) error {
+	if f.shares() {
+		return l.share(f, to)
+	}
+	fd, err := l.dialer.dial(to, f.route.Source)
+	if err != nil {
+		return err
+	}
+	if err := l.take(f, fd); err != nil {
+		unix.Close(fd)
+		return err
+	}
+	return nil
+}
+
+func (l *loop) take(f *flow, fd int) error {
+	if f.shares() {
+		return l.takeShared(f, fd)
+	}
+	f.fd = fd
+	return l.own(fd, owner{flow: f})
+}
+
+func (l *loop) hangUp(f *flow) {
+	if f.shared != nil {
+		l.part(f)
+		return
+	}
+	l.disown(f.fd)
+}
+
+func (l *loop) closeReply(fd int) {
+	l.out.flush()
+	unix.Close(fd)
+}
