@@ -45,6 +45,7 @@ var routeKeys = []key[*Route]{
 	{"new_conns_per_second", func(r *Route) string { return strconv.Itoa(r.NewConnsPerSecond) }},
 	{"datagrams_per_second", func(r *Route) string { return strconv.Itoa(r.DatagramsPerSecond) }},
 	{"anti_amplification", func(r *Route) string { return strconv.FormatBool(r.AntiAmplification) }},
+	{"reflectors", func(r *Route) string { return strconv.FormatBool(r.Reflectors) }},
 	{"connect_timeout", func(r *Route) string { return strconv.Quote(r.Connect.String()) }},
 	{"idle_timeout", func(r *Route) string { return strconv.Quote(r.Idle.String()) }},
 	{"udp_idle_timeout", udpIdle},

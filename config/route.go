@@ -32,6 +32,7 @@ type Route struct {
 	DatagramsPerSecond int // to each dst address
 
 	AntiAmplification bool
+	Reflectors        bool // forwarded, too, by wide ranges
 	Timeouts
 }
 

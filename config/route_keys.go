@@ -57,6 +57,7 @@ func readClients(t *table, r *Route) {
 	set(t, "new_conns_per_second", &r.NewConnsPerSecond, perSecond)
 	set(t, "datagrams_per_second", &r.DatagramsPerSecond, perSecond)
 	set(t, "anti_amplification", &r.AntiAmplification, boolean)
+	set(t, "reflectors", &r.Reflectors, boolean)
 }
 
 func sourceAddr(value any) (netip.Addr, error) {

@@ -28,7 +28,8 @@ func Compile(cfg *config.Config) (*Table, error) {
 // compiler is the state of one Compile.
 type compiler struct {
 	table    *Table
-	spans    [][]span          // by binding
+	spans    [][]span          // of the ports that a route takes, by binding
+	udp      [][]span          // the same for UDP, without its reflectors
 	policies map[string]policy // by covering policy and own routes: see key
 	scratch  []byte
 }
@@ -59,7 +60,7 @@ func claims(routes []*config.Route) []claim {
 // bind makes the bindings and the spans of the routes.
 func (c *compiler) bind(cfg *config.Config) error {
 	c.table.bindings = []binding{{terms: terms{verdict: verdict(cfg.Steering.Unmatched)}}}
-	c.spans = [][]span{nil}
+	c.spans, c.udp = [][]span{nil}, [][]span{nil}
 	for i, r := range cfg.Routes {
 		if err := checkPrefixes(r); err != nil {
 			return fmt.Errorf("route %q: %w", r.Name, err)
@@ -67,7 +68,21 @@ func (c *compiler) bind(cfg *config.Config) error {
 		c.table.bindings = append(c.table.bindings, binding{r, newTerms(r), newSources(r)})
 		c.spans = append(c.spans, spans(r, uint32(i+1)))
 	}
+	c.table.routes = len(cfg.Routes)
+	for i, r := range cfg.Routes {
+		c.udp = append(c.udp, c.withoutReflectors(r, c.spans[i+1]))
+	}
 	return nil
+}
+
+// withoutReflectors returns all, where the reflectors of r have a binding that refuses.
+func (c *compiler) withoutReflectors(r *config.Route, all []span) []span {
+	refusing := uint32(len(c.table.bindings))
+	split, found := splitReflectors(r, all, refusing)
+	if found {
+		c.table.bindings = append(c.table.bindings, binding{r, terms{verdict: Refuse, denied: verdict(r.Denied)}, newSources(r)})
+	}
+	return split
 }
 
 func verdict(a config.Action) Verdict {
@@ -159,6 +174,10 @@ func (c *compiler) overlay(around segment, own []claim, protocol config.Protocol
 	var mine []span
 	for _, o := range own {
 		if c.table.bindings[o.binding].route.Takes(protocol) {
+			if protocol == config.UDP {
+				mine = append(mine, c.udp[o.binding]...)
+				continue
+			}
 			mine = append(mine, c.spans[o.binding]...)
 		}
 	}

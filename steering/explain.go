@@ -27,7 +27,7 @@ func (t *Table) Explain(protocol config.Protocol, dst netip.AddrPort, client net
 	if e.Verdict == Steer {
 		e.Origins = candidates(e.Route, dst.Port())
 	}
-	for _, b := range t.bindings[1:] {
+	for _, b := range t.bindings[1 : 1+t.routes] {
 		if prefix := covering(b.route, dst.Addr().Unmap()); prefix.IsValid() {
 			e.Because = append(e.Because, fmt.Sprintf("route %q on %s %s", b.route.Name, prefix, e.rank(b.route, prefix, protocol, dst.Port())))
 		}
@@ -36,6 +36,7 @@ func (t *Table) Explain(protocol config.Protocol, dst netip.AddrPort, client net
 		e.Because = append(e.Because, fmt.Sprintf("no route takes %v port %d: [steering] unmatched = %q", protocol, dst.Port(), e.Verdict))
 		return e
 	}
+	e.Because = append(e.Because, reflector(e.Decision, protocol, dst.Port())...)
 	e.Because = append(e.Because, t.find(protocol, dst).sources.because(e.Route, client)...)
 	return e
 }

@@ -20,7 +20,7 @@ func numberRoutes(old map[string]uint32, table *Table) map[string]uint32 {
 		taken[n] = true
 	}
 	next := uint32(1)
-	for _, b := range table.bindings[1:] {
+	for _, b := range table.bindings[1 : 1+table.routes] {
 		name := b.route.Name
 		if n, ok := old[name]; ok {
 			numbers[name] = n

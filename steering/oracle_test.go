@@ -10,7 +10,8 @@ import (
 )
 
 // naive decides by the words of the reference: among the routes that take dst, the
-// longest prefix, then the narrowest range; then the longest rule of allow and deny.
+// longest prefix, then the narrowest range; then the longest rule of allow and deny. A
+// wide range refuses the reflectors.
 // tie reports two routes that are equal in all of it.
 func naive(cfg *config.Config, protocol config.Protocol, dst netip.AddrPort, client netip.Addr) (d Decision, tie bool) {
 	served := false
@@ -28,6 +29,9 @@ func naive(cfg *config.Config, protocol config.Protocol, dst netip.AddrPort, cli
 				case d.Route == nil || prefix.Bits() > d.Prefix.Bits() ||
 					prefix.Bits() == d.Prefix.Bits() && ports.Width() < d.Ports.Width():
 					d, tie = Decision{naiveVerdict(r, client), r, prefix, ports}, false
+					if d.Verdict == Steer && reflects(protocol, ports, dst.Port()) {
+						d.Verdict = Refuse
+					}
 				case r != d.Route && prefix.Bits() == d.Prefix.Bits() && ports.Width() == d.Ports.Width():
 					tie = true
 				}
@@ -41,6 +45,10 @@ func naive(cfg *config.Config, protocol config.Protocol, dst netip.AddrPort, cli
 		d.Verdict = verdict(cfg.Steering.Unmatched)
 	}
 	return d, tie
+}
+
+func reflects(protocol config.Protocol, ports config.PortRange, port uint16) bool {
+	return protocol == config.UDP && ports.Width() > 1024 && config.Reflector(port) != ""
 }
 
 func naiveVerdict(r *config.Route, client netip.Addr) Verdict {
@@ -185,7 +193,7 @@ func (d dice) client() netip.Addr {
 }
 
 // somePorts are the first and last of the ranges in play, and their neighbours.
-var somePorts = []uint16{1, 2, 21, 22, 23, 79, 80, 81, 1023, 1024, 1025, 32767, 32768, 65533, 65534, 65535}
+var somePorts = []uint16{1, 2, 21, 22, 23, 53, 54, 79, 80, 81, 1023, 1024, 1025, 32767, 32768, 65533, 65534, 65535}
 
 func (d dice) port() uint16 { return somePorts[d.IntN(len(somePorts))] }
 

@@ -33,7 +33,8 @@ const (
 type Table struct {
 	prefixes  *bart.Table[policy]
 	intervals []interval // every segment of every policy, end to end
-	bindings  []binding  // [0] is what no route takes; [i] is the i-th route of the file
+	bindings  []binding  // [0] is what no route takes; [i] is the i-th route of the file; then the reflectors of some
+	routes    int        // of the file
 	gone      *bart.Lite // prefixes of an earlier table, around those above: they refuse
 }
 

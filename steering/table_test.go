@@ -2,6 +2,7 @@ package steering
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -38,7 +39,7 @@ func checkDecision(t *testing.T, table *Table, protocol config.Protocol, dst net
 	if got != want {
 		t.Fatalf("%v %v from %v: got %+v, want %+v", protocol, dst, client, got, want)
 	}
-	forwards := want.Route != nil && want.Route.Action == config.Forward
+	forwards := want.Route != nil && want.Route.Action == config.Forward && !reflects(protocol, want.Ports, dst.Port())
 	if route := table.Lookup(protocol, dst); (route != nil) != forwards || forwards && route != want.Route {
 		t.Fatalf("%v %v: Lookup = %v, want the route of %+v", protocol, dst, route, want)
 	}
@@ -106,6 +107,42 @@ func TestLookup(t *testing.T) {
 		if got != test.want {
 			t.Errorf("%v %s: route %q, want %q", test.protocol, test.dst, got, test.want)
 		}
+	}
+}
+
+// TestReflectors: UDP ports that others can be attacked through are served where a
+// route names them, and there alone. What is refused does not fall to another route.
+func TestReflectors(t *testing.T) {
+	all, dns, tcp := route("all", "1-65535", "192.0.2.0/25"), route("dns", "53", "192.0.2.0/24"), route("tcp", "1-65535", "192.0.3.0/24")
+	all.Ports = append(all.Ports, portRange("161"), portRange("1900-2000"))
+	all.Protocols, dns.Protocols = append(all.Protocols, config.UDP), []config.Protocol{config.UDP}
+	table := compile(t, all, dns, tcp)
+	for _, test := range []struct {
+		protocol config.Protocol
+		dst      string
+		want     Verdict
+	}{
+		{config.UDP, "192.0.2.1:7777", Steer},
+		{config.UDP, "192.0.2.1:123", Refuse},
+		{config.UDP, "192.0.2.1:53", Refuse}, // dns has the shorter prefix
+		{config.UDP, "192.0.2.128:53", Steer},
+		{config.UDP, "192.0.2.1:161", Steer},
+		{config.UDP, "192.0.2.1:1900", Steer},
+		{config.UDP, "192.0.2.1:11211", Refuse},
+		{config.TCP, "192.0.2.1:123", Steer},
+		{config.TCP, "192.0.3.1:53", Steer},
+	} {
+		dst := netip.MustParseAddrPort(test.dst)
+		if got := table.Decide(test.protocol, dst, netip.Addr{}).Verdict; got != test.want {
+			t.Errorf("%v %s: %s, want %s", test.protocol, test.dst, got, test.want)
+		}
+		if route := table.Lookup(test.protocol, dst); (route != nil) != (test.want == Steer) {
+			t.Errorf("%v %s: Lookup = %v", test.protocol, test.dst, route)
+		}
+	}
+	want := `udp port 123 is ntp, through which others can be attacked: route "all" takes it if its ports name it, alone or in a range of at most 1024, or with reflectors = true`
+	if because := table.Explain(config.UDP, netip.MustParseAddrPort("192.0.2.1:123"), netip.Addr{}).Because; !slices.Contains(because, want) {
+		t.Errorf("explained by %q", because)
 	}
 }
 
