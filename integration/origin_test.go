@@ -32,8 +32,8 @@ func (h *host) serve(t *testing.T, address string, handle func(net.Conn)) {
 }
 
 // answer replies to every datagram with what reply makes of it, until the test
-// ends; a nil reply is none.
-func (h *host) answer(t *testing.T, address string, reply func(datagram []byte) []byte) {
+// ends; a nil reply is none. It returns the socket.
+func (h *host) answer(t *testing.T, address string, reply func(datagram []byte) []byte) *net.UDPConn {
 	t.Helper()
 	conn := h.listenPacket(t, address)
 	conn.SetReadBuffer(4 << 20)
@@ -49,6 +49,7 @@ func (h *host) answer(t *testing.T, address string, reply func(datagram []byte) 
 			}
 		}
 	}()
+	return conn
 }
 
 // both serves a one-line question over TCP and UDP at one address.

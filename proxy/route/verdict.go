@@ -25,6 +25,8 @@ const (
 	OutOfFiles       // no file descriptor is left
 	OutOfPorts       // no local port is left to dial an origin from
 	Draining         // the process, or this route, takes no new conns
+	Responder        // from the port of a server that answers anything: two would never stop
+	Looped           // an answer of this very proxy, come back as a question
 
 	// Ended.
 	Closed            // both sides closed in order
@@ -56,6 +58,7 @@ var words = [Verdicts]string{
 	NoRoute: "no_route", Denied: "denied", OverMaxConns: "max_conns", OverMaxPerClient: "max_conns_per_client",
 	OverMaxFlows: "max_flows", NoOrigin: "no_origin", ConnectFailed: "connect_failed", ConnectTimedOut: "connect_timeout",
 	HeaderFailed: "header_failed", OutOfFiles: "out_of_files", OutOfPorts: "out_of_ports", Draining: "draining",
+	Responder: "responder", Looped: "looped",
 	Closed: "closed", ResetByClient: "client_reset", ResetByOrigin: "origin_reset", IdleTimedOut: "idle_timeout",
 	HalfCloseTimedOut: "half_close_timeout", DrainTimedOut: "drain_timeout", RelayFailed: "relay_failed", Evicted: "evicted",
 	Overflowed: "overflowed", Truncated: "truncated", PortZero: "port_zero", BadHeader: "bad_header", TooLarge: "too_large", Amplified: "amplified",

@@ -52,6 +52,10 @@ func (t *table) admit(r *route.Route, client, dst netip.AddrPort, now time.Durat
 		return route.NoRoute
 	case t.draining:
 		return route.Draining
+	case config.Responder(client.Port(), dst.Port()):
+		return route.Responder
+	case t.replies.voices.has(client):
+		return route.Looped
 	}
 	verdict := r.Admit(config.UDP, client.Addr())
 	if full, ok := bounds[verdict]; ok && t.evict(crowdOf(full, r, client.Addr()), now) {

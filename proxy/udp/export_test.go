@@ -70,9 +70,9 @@ func ordered(flows []Flow) []Flow {
 func play(t *testing.T, f *fakeTable) {
 	t.Helper()
 	for i := range 100 {
-		client, dst := netip.AddrPortFrom(client1.Addr(), uint16(1+i)), []netip.AddrPort{dst1, dst2}[i%2]
+		client, dst := netip.AddrPortFrom(client1.Addr(), uint16(4001+i)), []netip.AddrPort{dst1, dst2}[i%2]
 		if i%10 == 0 {
-			client, dst = netip.AddrPortFrom(client6.Addr(), uint16(1+i)), dst6
+			client, dst = netip.AddrPortFrom(client6.Addr(), uint16(4001+i)), dst6
 		}
 		now := time.Duration(i) * time.Second
 		got, verdict := f.datagram(keyOf(client, dst), 100+i, now)

@@ -19,18 +19,27 @@ func MaxFlows(files uint64) int {
 // one in four.
 const replyShare = 4
 
-// shares returns how many flows and reply sockets each loop may hold.
-func shares(opt Options) (flows, replies int, err error) {
+// share is what a loop has of the process's, or with the others.
+type share struct {
+	flows, replies int // the most that it may hold
+	voices         *voices
+}
+
+// newShare makes the shares of all loops, which are equal.
+func newShare(opt Options) (share, error) {
 	var files unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
-		return 0, 0, fmt.Errorf("asking for RLIMIT_NOFILE: %w", err)
+		return share{}, fmt.Errorf("asking for RLIMIT_NOFILE: %w", err)
 	}
-	loops := max(len(opt.Listeners), 1)
-	flows = opt.MaxFlows
+	loops, flows := max(len(opt.Listeners), 1), opt.MaxFlows
 	if flows == 0 {
 		flows = MaxFlows(files.Cur)
 	}
-	return max(flows/loops, 1), max(int(min(files.Cur, 1<<30))/replyShare/loops, 1), nil
+	return share{
+		flows:   max(flows/loops, 1),
+		replies: max(int(min(files.Cur, 1<<30))/replyShare/loops, 1),
+		voices:  &voices{},
+	}, nil
 }
 
 // localPorts is the size of net.ipv4.ip_local_port_range, which IPv6 shares; the

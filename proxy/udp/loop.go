@@ -28,7 +28,7 @@ type loop struct {
 	log    limitedLog
 }
 
-func newLoop(opt Options, i, maxFlows, maxReplies int) (*loop, error) {
+func newLoop(opt Options, i int, share share) (*loop, error) {
 	l := &loop{
 		listener: opt.Listeners[i],
 		in:       newInbox(bufferSize),
@@ -38,8 +38,8 @@ func newLoop(opt Options, i, maxFlows, maxReplies int) (*loop, error) {
 		log:      limitedLog{Logger: opt.Log},
 	}
 	l.table = table{
-		routes: opt.Routes, shard: opt.FirstShard + i, max: maxFlows, sockets: l,
-		replies: newReplies(maxReplies, l.opener.open, l.closeReply),
+		routes: opt.Routes, shard: opt.FirstShard + i, max: share.flows, sockets: l,
+		replies: newReplies(share.replies, share.voices, l.opener.open, l.closeReply),
 		record:  opt.Record, report: l.log.warn, epoch: time.Now(),
 	}
 	l.table.init()

@@ -28,12 +28,13 @@ type replies struct {
 	open  func(dst netip.AddrPort) (answerer, error)
 	close func(fd int)
 
+	voices *voices
 	held   map[netip.AddrPort]*reply
 	recent *list.List // of *reply, least recently used first
 }
 
-func newReplies(max int, open func(netip.AddrPort) (answerer, error), close func(int)) *replies {
-	return &replies{max: max, open: open, close: close, held: map[netip.AddrPort]*reply{}, recent: list.New()}
+func newReplies(max int, voices *voices, open func(netip.AddrPort) (answerer, error), close func(int)) *replies {
+	return &replies{max: max, open: open, close: close, voices: voices, held: map[netip.AddrPort]*reply{}, recent: list.New()}
 }
 
 // acquire returns the reply of dst, known to work; who gets it owes one release.
@@ -55,8 +56,10 @@ func (rs *replies) of(dst netip.AddrPort) *reply {
 
 // hold counts one more user of r, who owes one release.
 func (rs *replies) hold(r *reply) *reply {
-	rs.held[r.dst] = r
-	r.users++
+	if r.users++; r.users == 1 {
+		rs.held[r.dst] = r
+		rs.voices.add(r.dst)
+	}
 	return r
 }
 
@@ -89,6 +92,7 @@ func (rs *replies) release(r *reply) {
 		return
 	}
 	delete(rs.held, r.dst)
+	rs.voices.remove(r.dst)
 	if r.recent != nil {
 		rs.shut(r)
 	}

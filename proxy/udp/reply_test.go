@@ -32,7 +32,7 @@ func (o *fakeOpener) closes(fd int) { delete(o.open, fd) }
 
 func newFakeReplies(max int) (*replies, *fakeOpener) {
 	o := &fakeOpener{open: map[int]netip.AddrPort{}}
-	return newReplies(max, o.opens, o.closes), o
+	return newReplies(max, &voices{}, o.opens, o.closes), o
 }
 
 // TestRepliesAgainstModel: each use is answered from its own dst, the bound

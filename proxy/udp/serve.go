@@ -80,13 +80,13 @@ func Serve(ctx context.Context, opt Options) error {
 
 // newLoops makes all loops, or none.
 func newLoops(opt Options) ([]*loop, error) {
-	flows, replies, err := shares(opt)
+	share, err := newShare(opt)
 	if err != nil {
 		return nil, err
 	}
 	var loops []*loop
 	for i := range opt.Listeners {
-		l, err := newLoop(opt, i, flows, replies)
+		l, err := newLoop(opt, i, share)
 		if err != nil {
 			closeAll(loops)
 			return nil, err

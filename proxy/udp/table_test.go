@@ -48,7 +48,7 @@ func newFakeTable(most int, l *route.Live) *fakeTable {
 	f := &fakeTable{}
 	f.table = table{
 		routes: l, max: most, sockets: &f.kernel,
-		replies: newReplies(100, func(netip.AddrPort) (answerer, error) { return answerer{}, nil }, func(int) {}),
+		replies: newReplies(100, &voices{}, func(netip.AddrPort) (answerer, error) { return answerer{}, nil }, func(int) {}),
 		record:  func(r route.Record) { f.records = append(f.records, r) },
 		report:  func(_ time.Duration, text string, _ ...any) { f.reported = append(f.reported, text) },
 	}
@@ -114,6 +114,8 @@ var noFlow = []struct {
 	{name: "no route", client: client1, dst: dst2, want: route.NoRoute},
 	{name: "from port 0", client: netip.AddrPortFrom(client1.Addr(), 0), dst: dst1, want: route.PortZero},
 	{name: "to port 0", client: client1, dst: netip.AddrPortFrom(dst1.Addr(), 0), want: route.PortZero},
+	{name: "from the port of a server that answers anything", client: netip.AddrPortFrom(client1.Addr(), 7), dst: dst1, want: route.Responder},
+	{name: "from where another flow is answered", client: dst1, dst: dst1, before: []key{keyOf(client2, dst1)}, want: route.Looped},
 	{name: "denied", route: config.Route{Deny: []netip.Prefix{netip.PrefixFrom(client1.Addr(), 32)}},
 		client: client1, dst: dst1, want: route.Denied},
 	{name: "route full", route: config.Route{MaxFlows: 1},
@@ -197,9 +199,9 @@ func checkNothingLeft(t *testing.T, f *fakeTable) {
 	t.Helper()
 	r := f.routes.Set().Routes[0]
 	left := []int{len(f.flows), len(f.byDue), len(f.unanswered), len(f.replies.held), f.replies.recent.Len(),
-		f.kernel.open, int(r.Stats.Active(config.UDP)), int(r.Origins.Origins[0].Active())}
+		f.kernel.open, len(f.replies.voices.loops), int(r.Stats.Active(config.UDP)), int(r.Origins.Origins[0].Active())}
 	if !slices.Equal(left, make([]int, len(left))) {
-		t.Errorf("flows, due, unanswered, replies, reply sockets, origin sockets, active, active at the origin: %v left", left)
+		t.Errorf("flows, due, unanswered, replies, reply sockets, origin sockets, dsts answered from, active, active at the origin: %v left", left)
 	}
 }
 
