@@ -27,6 +27,7 @@ server:
     verbosity: 1
     log-queries: yes
     incoming-num-tcp: 100
+    so-rcvbuf: 4m
     module-config: "iterator"
     local-zone: "example." redirect
     local-data: "example. A 192.0.2.99"
@@ -89,7 +90,7 @@ func (q dnsQueries) run(t *testing.T, from *host, name string) {
 	}
 	from.do(func() {
 		out, err := exec.Command("dnsperf", "-m", q.transport, "-a", q.client, "-s", q.dst, "-d", names,
-			"-c", "20", "-Q", "300", "-l", fmt.Sprint(soak(1, 60)), "-t", "20").CombinedOutput()
+			"-c", "20", "-b", "4096", "-Q", "300", "-l", fmt.Sprint(soak(1, 60)), "-t", "20").CombinedOutput()
 		if found := allAnswered.FindSubmatch(out); err != nil || found == nil || !bytes.Equal(found[1], found[2]) {
 			t.Errorf("%+v: %v\n%s", q, err, out)
 		}
