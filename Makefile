@@ -17,7 +17,7 @@ PURE = ./config ./proxy/... ./steering ./cmd/...
 FUZZTIME ?= 60s
 
 # Tests that have a long form.
-SOAK = Storm|Pinned|Upgrade|Conversations|KernelAgrees
+SOAK = Storm|Pinned|DNS|QUIC|Upgrade|Conversations|KernelAgrees
 
 # Static, so that it runs anywhere; and with cgo, privileges could not be dropped
 # on all threads.
