@@ -25,7 +25,6 @@ type conn struct {
 	generation uint32 // tells its events from those of the conn that had the slot before
 	state      state
 	queued     bool // on the loop's ready list
-	unsure     bool // an origin has failed in another way than by refusing
 
 	ends [2]end // clientEnd, originEnd
 	ways [2]way // route.ToOrigin, route.ToClient: way d goes from ends[d] to ends[1-d]

@@ -6,7 +6,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"anyport/config"
 	"anyport/proxy/header"
 	"anyport/proxy/route"
 )
@@ -17,9 +16,6 @@ func (l *loop) dial(c *conn, v route.Verdict) {
 	for {
 		c.origin = c.route.Origins.Pick(c.client.Addr(), c.tried)
 		if c.origin == nil {
-			if len(c.tried) > 0 && !c.unsure {
-				l.mirror.Refused(c.route, config.TCP, c.dst)
-			}
 			l.end(c, v)
 			return
 		}
@@ -34,7 +30,7 @@ func (l *loop) dial(c *conn, v route.Verdict) {
 			l.end(c, route.OutOfFiles)
 			return
 		}
-		l.giveUp(c, errors.Is(err, unix.ECONNREFUSED))
+		l.giveUp(c)
 		v = route.ConnectFailed
 	}
 }
@@ -82,8 +78,7 @@ func (l *loop) source(sources []netip.Addr, to netip.Addr) netip.Addr {
 }
 
 // giveUp ends the dial under way; the origin is not tried again for this conn.
-func (l *loop) giveUp(c *conn, refused bool) {
-	c.unsure = c.unsure || !refused
+func (l *loop) giveUp(c *conn) {
 	if fd := c.ends[originEnd].fd; fd >= 0 {
 		closeFD(fd)
 	}
@@ -114,7 +109,7 @@ func (l *loop) reject(c *conn) {
 		return
 	}
 	l.log.Debug("dial", "route", c.route.Name, "origin", c.origin.Text, "error", err)
-	l.giveUp(c, errors.Is(err, unix.ECONNREFUSED))
+	l.giveUp(c)
 	l.dial(c, route.ConnectFailed)
 }
 

@@ -49,7 +49,7 @@ func (l *loop) expire(c *conn) {
 	case at > l.now:
 		l.wheel.set(&c.timer, at)
 	case v == route.ConnectTimedOut:
-		l.giveUp(c, false)
+		l.giveUp(c)
 		l.dial(c, v)
 	default:
 		l.end(c, v)

@@ -20,7 +20,6 @@ type loop struct {
 	routes   *route.Live
 	unrouted *atomic.Uint64
 	record   func(route.Record)
-	mirror   route.Mirror
 	log      *slog.Logger
 
 	started time.Time

@@ -59,7 +59,6 @@ type Options struct {
 	FirstShard int                // loop i counts in shard FirstShard+i of the routes' Stats
 	Routes     *route.Live        // asked once a conn
 	Record     func(route.Record) // called from the loops once a conn has ended or was refused; must not block; may be nil
-	Mirror     route.Mirror       // told of the dst of a conn that every origin has refused; may be nil
 	Unrouted   *atomic.Uint64     // counts conns whose dst no route forwards; may be nil
 	Log        *slog.Logger
 
@@ -93,6 +92,9 @@ func Serve(ctx context.Context, opt Options) error {
 	}
 	defer closeOrders(loops)
 	defer opt.Routes.Watch(func() { wake(loops) })()
+	for _, l := range loops {
+		defer opt.Routes.Offer(l.list)()
+	}
 	return run(ctx, loops, opt.Handovers)
 }
 
@@ -146,7 +148,6 @@ func newLoop(opt Options, i int) *loop {
 		routes:    opt.Routes,
 		unrouted:  opt.Unrouted,
 		record:    opt.Record,
-		mirror:    opt.Mirror,
 		log:       opt.Log,
 		started:   time.Now(),
 		set:       opt.Routes.Set(),

@@ -35,7 +35,6 @@ func newLoop(opt Options, i int, share share) (*loop, error) {
 		dialer:   dialer{receiveBuffer: receiveBuffer(opt.Listeners[i])},
 		shared:   map[sharedKey]*shared{},
 		opener:   opener{opt.Raw},
-		out:      outbox{mirror: opt.Mirror},
 		log:      limitedLog{Logger: opt.Log},
 	}
 	l.table = table{

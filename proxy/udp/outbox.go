@@ -5,7 +5,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"anyport/config"
 	"anyport/proxy/route"
 )
 
@@ -28,8 +27,6 @@ type outbox struct {
 	order []uint64 // fd, peer's port and place in the queue of each, to sort by
 	run   []outgoing
 	mail  mail
-
-	mirror route.Mirror // may be nil
 }
 
 // most is how many datagrams wait at once.
@@ -93,7 +90,6 @@ func (o *outbox) send(run []outgoing) {
 			// An ICMP error of an earlier datagram stood on the socket and ate this send.
 			// It is gone now, and means nothing for this datagram.
 			run[0].flow.counters.Datagrams(route.ToClient, route.OriginError, 1)
-			o.refused(run[0].flow, err)
 			retried = true
 		case first > 1 && noTrain(err):
 			run[0].flow.parted(run[0].direction, run[0].size())
@@ -101,13 +97,6 @@ func (o *outbox) send(run []outgoing) {
 			settle(run[:first], route.SendFailed)
 			run, retried = run[first:], false
 		}
-	}
-}
-
-// refused tells that f's origin has answered: nobody is there.
-func (o *outbox) refused(f *flow, err error) {
-	if err == unix.ECONNREFUSED {
-		o.mirror.Refused(f.route, config.UDP, f.dst())
 	}
 }
 
