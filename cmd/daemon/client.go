@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -43,6 +44,53 @@ func (c Client) Drain(ctx context.Context, route string, undo, wait bool) (*Drai
 	return ask[Drained](ctx, c, http.MethodPost, "/drain", query)
 }
 
+// Flows calls each with the live conns and flows of a route, or of all where it is "",
+// as they come in.
+func (c Client) Flows(ctx context.Context, route string, each func(Flow) error) error {
+	body, err := c.open(ctx, http.MethodGet, "/flows", url.Values{"route": {route}})
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	in := json.NewDecoder(body)
+	for range 3 { // the object, its key, the list
+		if _, err := in.Token(); err != nil {
+			return c.unreadable(err)
+		}
+	}
+	for in.More() {
+		var f Flow
+		if err := in.Decode(&f); err != nil {
+			return c.unreadable(err)
+		}
+		if err := each(f); err != nil {
+			return err
+		}
+	}
+	if _, err := in.Token(); err != nil { // the end is there: nothing is missing
+		return c.unreadable(err)
+	}
+	return nil
+}
+
+// CopyFlows writes the answer to the same question as it comes in: one JSON object.
+func (c Client) CopyFlows(ctx context.Context, route string, out io.Writer) error {
+	body, err := c.open(ctx, http.MethodGet, "/flows", url.Values{"route": {route}})
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	_, err = io.Copy(out, body)
+	return err
+}
+
+// Top asks for the n busiest conns and flows, the first of them first.
+func (c Client) Top(ctx context.Context, n int) (*FlowList, error) {
+	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
+	defer cancel()
+	return ask[FlowList](ctx, c, http.MethodGet, "/flows", url.Values{"top": {strconv.Itoa(n)}})
+}
+
 // Explain asks what becomes of the first packet to a dst.
 func (c Client) Explain(ctx context.Context, q Question) (*Explained, error) {
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
@@ -64,11 +112,28 @@ func flag(on bool) string {
 // ask sends one request and reads the answer. The error is the reason of a refusal as
 // it was given.
 func ask[T any](ctx context.Context, c Client, method, path string, query url.Values) (*T, error) {
+	body, err := c.open(ctx, method, path, query)
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	value := new(T)
+	if err := json.NewDecoder(body).Decode(value); err != nil {
+		return nil, c.unreadable(err)
+	}
+	return value, nil
+}
+
+func (c Client) unreadable(err error) error {
+	return fmt.Errorf("%s: the answer cannot be read: %w", c.Socket, err)
+}
+
+// open sends one request and returns the answer, which the caller closes.
+func (c Client) open(ctx context.Context, method, path string, query url.Values) (io.ReadCloser, error) {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", c.Socket)
 	}
-	client := http.Client{Transport: &http.Transport{DialContext: dial}}
-	defer client.CloseIdleConnections()
+	client := http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}
 	request, err := http.NewRequestWithContext(ctx, method, "http://anyport"+path+"?"+query.Encode(), nil)
 	if err != nil {
 		return nil, err
@@ -77,19 +142,11 @@ func ask[T any](ctx context.Context, c Client, method, path string, query url.Va
 	if err != nil {
 		return nil, fmt.Errorf("%w on %s: %w: is it running, as which user, and with which admin.socket?", ErrNobody, c.Socket, bare(err))
 	}
+	if response.StatusCode == http.StatusOK {
+		return response.Body, nil
+	}
 	defer response.Body.Close()
-	return read[T](c, response)
-}
-
-func read[T any](c Client, response *http.Response) (*T, error) {
-	switch response.StatusCode {
-	case http.StatusOK:
-		value := new(T)
-		if err := json.NewDecoder(response.Body).Decode(value); err != nil {
-			return nil, fmt.Errorf("%s: the answer cannot be read: %w", c.Socket, err)
-		}
-		return value, nil
-	case http.StatusConflict:
+	if response.StatusCode == http.StatusConflict {
 		reason, err := io.ReadAll(response.Body)
 		return nil, errors.Join(errors.New(strings.TrimSpace(string(reason))), err)
 	}

@@ -17,6 +17,7 @@ func (d *daemon) handler() http.Handler {
 		lines, err := d.steering.Drift()
 		d.answer(w, Drift{Lines: append([]string{}, lines...)}, err) // [] in JSON, never null
 	})
+	mux.HandleFunc("GET /flows", d.flowsFor)
 	mux.HandleFunc("POST /reload", func(w http.ResponseWriter, r *http.Request) {
 		var reloaded Reloaded
 		err := d.decide(r.Context(), func() (err error) {

@@ -72,6 +72,7 @@ func checkHTTP(c *config.Config, table *steering.Table) error {
 func (d *daemon) webHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/status", func(w http.ResponseWriter, _ *http.Request) { d.answer(w, d.status(), nil) })
+	mux.HandleFunc("GET /api/flows", d.flowsFor)
 	mux.Handle("GET /metrics", d.metrics())
 	return known(d.opt.Config.Admin.HTTP, mux)
 }

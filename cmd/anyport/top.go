@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"anyport/cmd/daemon"
+)
+
+func newTop() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "top [--interval TIME] [--count N] [-c FILE | --socket PATH]",
+		Short: "Watch the routes and the busiest conns and flows",
+		Long: `Show what the running anyport does, again and again until it is interrupted: for each route
+its live conns and what comes and goes a second, and the busiest conns and flows.
+
+Where the output is no terminal, it is one such picture, of the first interval.`,
+		Example: `  anyport top
+  anyport top --count 10 --interval 1m`,
+		Args: noArgs,
+	}
+	ask := clientFlags(cmd)
+	interval := cmd.Flags().Duration("interval", 2*time.Second, "from one picture to the next, `TIME`")
+	pictures := cmd.Flags().Int("count", 0, "end after `N` pictures; 0: never on a terminal, else after one")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if *interval < 100*time.Millisecond || *pictures < 0 {
+			return usagef("--interval must be at least 100ms, and --count no less than 0")
+		}
+		client, err := ask()
+		if err != nil {
+			return err
+		}
+		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		return watch(ctx, client, screenOf(cmd.OutOrStdout()), *interval, *pictures)
+	}
+	return cmd
+}
+
+// watch shows a picture of each interval. To be interrupted is no failure.
+func watch(ctx context.Context, client daemon.Client, s screen, interval time.Duration, pictures int) error {
+	if pictures == 0 && !s.terminal {
+		pictures = 1
+	}
+	before, err := takeSample(ctx, client)
+	if err != nil {
+		return err
+	}
+	defer s.open()()
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for shown := 0; pictures == 0 || shown < pictures; shown++ {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		now, err := takeSample(ctx, client)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := s.show(picture(before, now)); err != nil {
+			return err
+		}
+		before = now
+	}
+	return nil
+}

@@ -1,0 +1,125 @@
+package daemon
+
+import (
+	"bufio"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"anyport/proxy/route"
+)
+
+// Flow is a live conn (tcp) or flow (udp), in the words of `anyport flows --json`. Keys
+// may be added, never renamed.
+type Flow struct {
+	Protocol    string  `json:"protocol"`
+	Client      string  `json:"client"`
+	Dst         string  `json:"dst"`
+	Route       string  `json:"route"`
+	Origin      string  `json:"origin"` // "" while none is reached
+	AgeSeconds  float64 `json:"age_seconds"`
+	IdleSeconds float64 `json:"idle_seconds"` // since the last byte or datagram, in either direction
+	ToOrigin    uint64  `json:"bytes_to_origin"`
+	ToClient    uint64  `json:"bytes_to_client"`
+}
+
+// FlowList is the whole of it, where all are wanted at once.
+type FlowList struct {
+	Flows []Flow `json:"flows"`
+}
+
+func flowOf(c route.Conn) Flow {
+	f := Flow{
+		Protocol: c.Protocol.String(), Client: c.Client.String(), Dst: c.Dst.String(), Route: c.Route,
+		AgeSeconds: seconds(c.Age), IdleSeconds: seconds(c.Idle), ToOrigin: c.ToOrigin, ToClient: c.ToClient,
+	}
+	if c.Origin.IsValid() {
+		f.Origin = c.Origin.String()
+	}
+	return f
+}
+
+// seconds are d in seconds, to the millisecond.
+func seconds(d time.Duration) float64 { return d.Round(time.Millisecond).Seconds() }
+
+// flowsFor answers with all conns and flows, or those of one route; with "top", the
+// busiest alone. It writes each page as it comes, so that a hundred thousand of them take
+// no memory here.
+func (d *daemon) flowsFor(w http.ResponseWriter, r *http.Request) {
+	name := r.FormValue("route")
+	if err := d.checkRoute(name); err != nil {
+		d.answer(w, nil, err)
+		return
+	}
+	conns := func(yield func(route.Conn) bool) { d.conns(name, yield) }
+	if text := r.FormValue("top"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > mostTop {
+			d.answer(w, nil, errors.New("top must be a number from 1 to 1000"))
+			return
+		}
+		d.answer(w, busiest(conns, n), nil)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if err := writeFlows(w, conns); err != nil {
+		d.log.Debug("an answer was not taken", "error", err)
+	}
+}
+
+// conns yields the live conns and flows of a route, or of all where it is "".
+func (d *daemon) conns(name string, yield func(route.Conn) bool) {
+	for page := range d.proxy.Conns {
+		for _, c := range page {
+			if (name == "" || c.Route == name) && !yield(c) {
+				return
+			}
+		}
+	}
+}
+
+// writeFlows writes a FlowList, one flow a line.
+func writeFlows(w io.Writer, conns func(yield func(route.Conn) bool)) error {
+	out := bufio.NewWriter(w)
+	out.WriteString(`{"flows":[`)
+	separator := "\n"
+	for c := range conns {
+		text, err := json.Marshal(flowOf(c))
+		if err != nil {
+			return err
+		}
+		out.WriteString(separator)
+		if _, err := out.Write(text); err != nil { // who asked has gone: no more pages
+			return err
+		}
+		separator = ",\n"
+	}
+	out.WriteString("\n]}\n")
+	return out.Flush()
+}
+
+// mostTop bounds what busiest keeps.
+const mostTop = 1000
+
+// busiest are the n that have carried most bytes, the first of them first.
+func busiest(conns func(yield func(route.Conn) bool), n int) FlowList {
+	var best []route.Conn
+	more := func(a, b route.Conn) int { return cmp.Compare(b.ToOrigin+b.ToClient, a.ToOrigin+a.ToClient) }
+	for c := range conns {
+		if best = append(best, c); len(best) == 2*n { // so that sorting is rare
+			slices.SortStableFunc(best, more)
+			best = best[:n]
+		}
+	}
+	slices.SortStableFunc(best, more)
+	list := FlowList{Flows: []Flow{}}
+	for _, c := range best[:min(n, len(best))] {
+		list.Flows = append(list.Flows, flowOf(c))
+	}
+	return list
+}
