@@ -48,7 +48,9 @@ func newRig() (r *rig, err error) {
 }
 
 // tune lets a client, and a proxy, open more conns a minute than there are ports,
-// and lets listeners queue a burst.
+// and lets listeners queue a burst. What the namespaces inherit of this machine's own
+// tuning is set back to the kernel's defaults, and congestion control to the one that
+// every namespace may have: with BBR all would measure the timers by which it paces.
 func (r *rig) tune(hosts ...*lab.Host) error {
 	var errs []error
 	for _, host := range hosts {
@@ -57,6 +59,10 @@ func (r *rig) tune(hosts ...*lab.Host) error {
 			"net/ipv4/ip_local_port_range": "10240 65535", // the ports that are asked for lie below
 			"net/core/somaxconn":           "4096",
 			"net/ipv4/tcp_max_syn_backlog": "8192",
+
+			"net/ipv4/tcp_congestion_control": "reno",
+			"net/ipv4/tcp_rmem":               "4096 131072 6291456",
+			"net/ipv4/tcp_wmem":               "4096 16384 4194304",
 		}))
 	}
 	return errors.Join(errs...)
