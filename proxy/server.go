@@ -46,6 +46,10 @@ func New(opt Options) *Server {
 	}
 }
 
+// Loops is the number of event loops that Serve runs, each a goroutine that is
+// seldom idle under load.
+func (s *Server) Loops() int { return s.tcpLoops + s.opt.Workers }
+
 // Update puts a new table and its routes into service. Live conns and flows stay
 // with the route they began with. Updates must not race.
 func (s *Server) Update(table route.Table, routes []*config.Route) {

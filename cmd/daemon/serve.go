@@ -13,6 +13,10 @@ import (
 
 // serve carries the traffic until it is told to stop and the last conn has ended.
 func (d *daemon) serve(ctx context.Context) error {
+	// A loop must not wait for another's processor: the kernel shares out the cores,
+	// and sooner than Go does, which lets a busy goroutine run for 10 ms.
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(d.proxy.Loops() + 1))
+
 	proxying, drain := context.WithCancel(context.Background())
 	defer drain()
 	served := make(chan error, 3)
@@ -90,7 +94,7 @@ func (d *daemon) greet() {
 	g := d.serving.Load()
 	d.log.Info("serving", "version", d.opt.Version, "pid", os.Getpid(), "config", g.config.Path,
 		"routes", len(g.config.Routes), "prefixes", g.table.Prefixes(),
-		"cores", runtime.GOMAXPROCS(0), "files", d.files, "max_flows", d.maxFlows(),
+		"loops", d.proxy.Loops(), "files", d.files, "max_flows", d.maxFlows(),
 		"admin", g.config.Admin.Socket, "http", g.config.Admin.HTTP)
 	d.warn(g)
 }
