@@ -123,7 +123,7 @@ func after(at, timeout time.Duration) time.Duration {
 const (
 	bulkStreak = 2        // this many reads that filled the buffer make a way bulk
 	bulkLeast  = 16 << 10 // less than this at once ends it
-	turnSteps  = 16       // of a way, before other conns have their turn
+	turnSteps  = 8        // of a way, before other conns have their turn
 )
 
 // streak is the number of large reads in a row, after one of n bytes.

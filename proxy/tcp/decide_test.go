@@ -154,7 +154,7 @@ func TestStreak(t *testing.T) {
 		{"a middling read between", []int{bufferSize, bulkLeast, bufferSize}, true},
 		{"bulk goes on with middling reads", []int{bufferSize, bufferSize, bulkLeast, bulkLeast}, true},
 		{"bulk ends with a small one", []int{bufferSize, bufferSize, bulkLeast - 1}, false},
-		{"splices of more than a buffer", []int{bufferSize, bufferSize, pipeSize, pipeSize}, true},
+		{"splices of more than a buffer", []int{bufferSize, bufferSize, largePipe, largePipe}, true},
 	} {
 		n := uint8(0)
 		for _, read := range c.reads {

@@ -10,11 +10,15 @@ import (
 const (
 	bufferSize = 64 << 10
 
-	// A pipe takes pipeSize at most, so a stalled reader holds no more than that.
-	pipeSize = 256 << 10
+	// The larger the pipe, the fewer the turns: of 1 MiB, which is pipe-max-size,
+	// each GB takes half the CPU of one of 256 KiB where the kernel paces (BBR), and
+	// a tenth less where it does not. A stalled reader holds no more than that.
+	largePipe = 1 << 20
+	smallPipe = 256 << 10
 
-	// Without CAP_SYS_RESOURCE, pipe-user-pages-soft (64 MiB) allows a user 256
-	// pipes of this size; the loops share it with the rest of the host.
+	// Without CAP_SYS_RESOURCE, pipe-user-pages-soft (64 MiB) bounds the pipes of a
+	// user: it is enough for the large ones of two loops, and many more small ones.
+	largeMost = 16  // lent by a loop; who comes later gets a small one
 	pipesMost = 128 // a loop's, in use and spare
 	pipesKept = 16  // spare
 
@@ -39,7 +43,7 @@ func keep(b []byte) *buffer {
 // pipe carries bulk past user space.
 type pipe struct {
 	read, write int32
-	holds       int
+	size, holds int
 }
 
 // pipes lends pipes to the ways of one loop.
@@ -63,7 +67,13 @@ func (p *pipes) borrow(now time.Duration) *pipe {
 	if now < p.barred {
 		return nil
 	}
-	made := newPipe()
+	var made *pipe
+	if p.lent < largeMost {
+		made = newPipe(largePipe)
+	}
+	if made == nil {
+		made = newPipe(smallPipe)
+	}
 	if made == nil {
 		p.barred = now + pipeRetry
 		return nil
@@ -75,13 +85,13 @@ func (p *pipes) borrow(now time.Duration) *pipe {
 // newPipe returns nil when the kernel has no fds or no pages for it. Beyond the
 // soft limit pipe(2) still gives one, of two pages, that must not grow: slower
 // than a buffer.
-func newPipe() *pipe {
+func newPipe(size int) *pipe {
 	var ends [2]int
 	if err := unix.Pipe2(ends[:], unix.O_NONBLOCK|unix.O_CLOEXEC); err != nil {
 		return nil
 	}
-	made := &pipe{read: int32(ends[0]), write: int32(ends[1])}
-	if _, err := unix.FcntlInt(uintptr(made.write), unix.F_SETPIPE_SZ, pipeSize); err != nil {
+	made := &pipe{read: int32(ends[0]), write: int32(ends[1]), size: size}
+	if _, err := unix.FcntlInt(uintptr(made.write), unix.F_SETPIPE_SZ, size); err != nil {
 		made.close()
 		return nil
 	}

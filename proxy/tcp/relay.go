@@ -68,7 +68,7 @@ func (l *loop) move(c *conn, d route.Direction) {
 // receive reads into b what the end has sent.
 func (l *loop) receive(c *conn, d route.Direction, b []byte) (n int) {
 	w, from := &c.ways[d], &c.ends[d]
-	n, err := read(from.fd, b)
+	n, err := recvfrom(from.fd, b)
 	switch {
 	case err != nil:
 		from.read(err)
@@ -90,7 +90,7 @@ func (l *loop) receive(c *conn, d route.Direction, b []byte) (n int) {
 // fill splices from the end into the way's pipe.
 func (l *loop) fill(c *conn, d route.Direction) {
 	w, from := &c.ways[d], &c.ends[d]
-	n, err := splice(from.fd, w.pipe.write, pipeSize)
+	n, err := splice(from.fd, w.pipe.write, w.pipe.size)
 	switch {
 	case err != nil:
 		from.read(err)
@@ -112,7 +112,7 @@ func (l *loop) count(c *conn, d route.Direction, n int) {
 
 // send hands b over, and keeps what is not taken.
 func (l *loop) send(c *conn, d route.Direction, b []byte) {
-	n, err := write(c.ends[1-d].fd, b)
+	n, err := sendto(c.ends[1-d].fd, b)
 	if err != nil {
 		c.ends[1-d].wrote(err)
 		n = 0
@@ -145,7 +145,7 @@ func (w *way) drain(fd int32) (n int, err error) {
 		return n, err
 	}
 	k := w.held
-	if n, err = write(fd, k.bytes[k.from:k.to]); err != nil {
+	if n, err = sendto(fd, k.bytes[k.from:k.to]); err != nil {
 		return 0, err
 	}
 	if k.from += n; k.from == k.to {
