@@ -2,6 +2,7 @@ package load
 
 import (
 	"encoding/binary"
+	"fmt"
 	"net"
 	"net/netip"
 	"sync/atomic"
@@ -18,18 +19,20 @@ func udpPaced(job Job) (Result, error) {
 			return Result{}, err
 		}
 	}
+	beat, err := newBeat(job)
+	if err != nil {
+		return Result{}, err
+	}
+	if err := beat.greet(); err != nil {
+		return Result{}, err
+	}
 	flood, err := startFlood(job)
 	if err != nil {
 		return Result{}, err
 	}
 	var lost atomic.Int64
 	r, err := measure(job, 1, func(_ int, t *tally, m *window) {
-		s, err := openUDP(netip.AddrPort{})
-		if err != nil {
-			t.failed.Add(1)
-			return
-		}
-		beat := &beat{socket: s, tally: t, job: job}
+		beat.tally = t
 		lost.Store(beat.run(m))
 	})
 	flood.stop()
@@ -53,11 +56,43 @@ type beat struct {
 	taken int64
 }
 
+func newBeat(job Job) (*beat, error) {
+	s, err := openUDP(netip.AddrPort{})
+	b := &beat{socket: s, job: job}
+	for flow := range job.Flows {
+		b.dsts = append(b.dsts, net.UDPAddrFromAddrPort(job.dst(flow, echoUDP)))
+	}
+	return b, err
+}
+
+// greet asks on each flow until there was an answer: what is measured are flows that
+// the proxy has, not whether it takes new ones.
+func (b *beat) greet() error {
+	open := make(map[int]bool)
+	for flow := range b.dsts {
+		open[flow] = true
+	}
+	for end := time.Now().Add(patience); len(open) > 0; {
+		if time.Now().After(end) {
+			b.Close()
+			return fmt.Errorf("%d of %d flows have no answer", len(open), len(b.dsts))
+		}
+		for flow := range open {
+			b.send(binary.BigEndian.AppendUint32(nil, uint32(flow)), 4, b.dsts[flow])
+		}
+		b.flush()
+		b.udp.SetReadDeadline(time.Now().Add(lostAfter))
+		for messages, err := b.read(); err == nil && len(open) > 0; messages, err = b.read() {
+			for _, m := range messages {
+				delete(open, int(binary.BigEndian.Uint32(m.Buffers[0])))
+			}
+		}
+	}
+	return b.udp.SetReadDeadline(time.Time{})
+}
+
 // run returns how many answers never came.
 func (b *beat) run(m *window) int64 {
-	for flow := range b.job.Flows {
-		b.dsts = append(b.dsts, net.UDPAddrFromAddrPort(b.job.dst(flow, echoUDP)))
-	}
 	b.start = time.Now()
 	received := make(chan struct{})
 	go func() { // ends with the socket
