@@ -39,7 +39,7 @@ const (
 	Evicted           // a flow that gave way to another
 
 	// Datagrams that went nowhere.
-	Overflowed  // the listener's receive buffer was full: the kernel dropped it
+	Overflowed  // the listener's receive buffer was full, or too many new flows waited
 	Truncated   // longer than any buffer can be
 	PortZero    // from port 0 or to port 0
 	BadHeader   // an SPP reply whose header is missing or names another flow

@@ -8,19 +8,31 @@ import (
 	"anyport/proxy/route"
 )
 
-// readClients takes one batch from the listener to the origins.
+// batchesATurn is how many batches of the listener one turn takes at most: as many as
+// come in while it begins its share of flows.
+const batchesATurn = 8
+
+// readClients takes what waits on the listener to the origins: of each batch first what
+// is of live flows.
 func (l *loop) readClients(now time.Duration) {
-	_, end, err := l.in.read(l.listener, batch)
-	if err != nil && err != unix.EAGAIN {
-		l.log.warn(now, "reading from the listener", "error", err)
+	for range batchesATurn {
+		_, end, err := l.in.read(l.listener, batch)
+		if err != nil && err != unix.EAGAIN {
+			l.log.warn(now, "reading from the listener", "error", err)
+		}
+		for i := range end {
+			l.fromClient(i, now)
+		}
+		l.out.flush()
+		l.beginBatch(now)
+		l.flush()
+		if end < batch {
+			return
+		}
 	}
-	for i := range end {
-		l.fromClient(i, now)
-	}
-	l.flush()
 }
 
-// fromClient takes message i of the batch on its way.
+// fromClient takes message i of the batch on its way, unless its flow is yet to begin.
 func (l *loop) fromClient(i int, now time.Duration) {
 	client, known := l.in.sender(i)
 	c, ok := l.in.control(i)
@@ -33,9 +45,14 @@ func (l *loop) fromClient(i int, now time.Duration) {
 		l.unrouted(route.Truncated, 1)
 		return
 	}
-	for payload := range datagrams(l.in.bytes(i), c.size) {
-		f, verdict := l.table.datagram(key{client, c.dst}, len(payload), now)
-		if verdict == route.Forwarded {
+	a := arrival{key: key{client, c.dst}, train: l.in.bytes(i), size: c.size}
+	f := l.table.flows[a.key]
+	if f == nil {
+		l.newcomers.batch = append(l.newcomers.batch, a)
+		return
+	}
+	for payload := range datagrams(a.train, a.size) {
+		if l.table.request(f, len(payload), now) == route.Forwarded {
 			l.toOrigin(f, payload)
 		}
 	}

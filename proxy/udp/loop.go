@@ -17,6 +17,8 @@ type loop struct {
 	out      outbox
 	dropped  uint32 // by the kernel, as the listener last said
 
+	newcomers newcomers
+
 	epoll  int
 	orders *orders.Queue
 	left   bool // another process has the flows
@@ -110,6 +112,9 @@ func (l *loop) now() time.Duration { return time.Since(l.table.epoch) }
 
 // timeout is how long the loop may wait, in milliseconds; -1 = for ever.
 func (l *loop) timeout() int {
+	if len(l.newcomers.waiting) > 0 {
+		return 0
+	}
 	due, ok := l.table.next()
 	if !ok {
 		return -1
@@ -118,7 +123,7 @@ func (l *loop) timeout() int {
 }
 
 // handle does one turn's work: first all that origins have sent, which is of live
-// flows, then what clients have, then orders, after which nothing may be left over.
+// flows, then what clients have, then orders.
 func (l *loop) handle(events []unix.EpollEvent, now time.Duration) {
 	var listener, ordered uint32
 	for _, event := range events {
@@ -141,7 +146,9 @@ func (l *loop) handle(events []unix.EpollEvent, now time.Duration) {
 	if listener != 0 {
 		l.readClients(now)
 	}
+	l.beginWaiting(now)
 	if ordered != 0 {
+		l.beginAll(now) // an order may be to leave, or to take nobody new
 		l.orders.Run()
 	}
 }

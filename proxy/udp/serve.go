@@ -5,13 +5,15 @@
 //
 //   - A loop reads a batch of datagrams from its listener, with the dst of each, some
 //     of them in trains (loop.go, listener.go, inbox.go, control.go).
-//   - A datagram finds its flow in the table, or begins it: route, admission, a
-//     place, header, reply socket, origin socket (table.go, begin.go, dial.go).
+//   - A datagram finds its flow in the table, or begins it, after those of live flows:
+//     route, admission, a place, header, reply socket, origin socket (newcomers.go,
+//     table.go, begin.go, dial.go).
 //   - It goes to the origin, behind the header that the route wants, in a train with its
 //     neighbours if they are of one size (outbox.go, mail.go).
 //   - The origin's datagrams are read from the flow's own socket, or with SPP from one that
-//     flows share (answers.go, sockets.go, shared.go), and leave from the dst through the one reply socket of that dst (reply.go,
-//     bind.go), or where that can't be bound, through a raw socket (raw.go).
+//     flows share (answers.go, sockets.go, shared.go), and leave from the dst through
+//     the one reply socket of that dst (reply.go, bind.go), or where that can't be bound,
+//     through a raw socket (raw.go).
 //   - The flow ends when it is idle, gives way to another, or is drained (flow.go,
 //     table.go, drain.go). It may go on in another process (handover.go, export.go).
 //
