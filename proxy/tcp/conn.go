@@ -40,6 +40,8 @@ type conn struct {
 	dialled time.Duration // the dial under way
 	active  time.Duration // the last byte, in either direction
 	drained time.Duration // when drain_timeout cuts it; 0: not draining
+
+	queue uint32 // what the kernel still had to deliver at the last deadline, in bytes
 }
 
 const (

@@ -51,9 +51,25 @@ func (l *loop) expire(c *conn) {
 	case v == route.ConnectTimedOut:
 		l.giveUp(c)
 		l.dial(c, v)
+	case v != route.DrainTimedOut && c.delivering():
+		c.active = l.now
+		l.watch(c)
 	default:
 		l.end(c, v)
 	}
+}
+
+// delivering reports whether a peer has taken bytes since this was last asked. The
+// kernel's queue can keep a slow reader busy for minutes after the last byte has passed
+// through here, and an RST would cut what it has still to read. A reader that stalls is
+// found at the second time.
+func (c *conn) delivering() bool {
+	before := c.queue
+	c.queue = 0
+	for _, e := range c.ends {
+		c.queue += outQueue(e.fd)
+	}
+	return c.queue > 0 && c.queue != before
 }
 
 // end is the one way out of a conn's life.

@@ -79,6 +79,15 @@ func failure(fd int32) error {
 	return nil
 }
 
+// outQueue is how many bytes the peer has not acknowledged yet.
+func outQueue(fd int32) uint32 {
+	n, err := unix.IoctlGetInt(int(fd), unix.SIOCOUTQ)
+	if err != nil || n < 0 {
+		return 0
+	}
+	return uint32(n)
+}
+
 // abort closes with RST: what the peer got so far must not look complete.
 func abort(fd int) {
 	_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
