@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -18,23 +19,30 @@ import (
 
 // A conversation is what both sides of a conn do, as its seed decides.
 type conversation struct {
-	sides [2]side // client, origin
-	cut   int     // the side that ends it by RST; nobody: both end by FIN
-	rash  bool    // it does not wait until all is said and read
+	sides [2]side       // client, origin
+	cut   int           // the side that ends it by RST; nobody: both end by FIN
+	rash  bool          // it does not wait until all is said and read,
+	after time.Duration // but for this long
 }
 
 const nobody = -1
 
 type side struct {
-	writes []int // sizes
-	reads  int   // the size of one read
-	pauses []time.Duration
-	waits  bool // says nothing before the other side's FIN
+	says  []saying
+	reads int           // the size of one read
+	stall time.Duration // it reads nothing at first, and its receive buffer is small
+	waits bool          // it says nothing before the other side's FIN
+}
+
+type saying struct {
+	size   int
+	pause  time.Duration // before it
+	urgent bool
 }
 
 func (s side) total() (n int) {
-	for _, size := range s.writes {
-		n += size
+	for _, say := range s.says {
+		n += say.size
 	}
 	return n
 }
@@ -46,7 +54,7 @@ func newConversation(seed uint64) conversation {
 	case 0, 1:
 		c.cut = which
 	case 2:
-		c.cut, c.rash = which, true
+		c.cut, c.rash, c.after = which, true, time.Duration(r.IntN(3000))*time.Microsecond
 	case 3, 4: // without a cut, or FIN may never come
 		c.sides[which].waits = true
 	}
@@ -56,12 +64,17 @@ func newConversation(seed uint64) conversation {
 func newSide(r *rand.Rand) side {
 	s := side{reads: 1 << (7 + r.IntN(11))}
 	for range r.IntN(6) {
-		s.writes = append(s.writes, 1+r.IntN(1<<r.IntN(18)))
-		s.pauses = append(s.pauses, time.Duration(r.IntN(3))*time.Duration(r.IntN(1000))*time.Microsecond)
+		say := saying{size: 1 + r.IntN(1<<r.IntN(18)), pause: time.Duration(r.IntN(3)*r.IntN(1000)) * time.Microsecond}
+		if r.IntN(10) == 0 {
+			say.size, say.urgent = 1, true
+		}
+		s.says = append(s.says, say)
+	}
+	if r.IntN(20) == 0 { // enough to be spliced
+		s.says = append(s.says, saying{size: 1 << (20 + r.IntN(3))})
 	}
 	if r.IntN(20) == 0 {
-		s.writes = append(s.writes, 1<<20)
-		s.pauses = append(s.pauses, 0)
+		s.stall = time.Duration(r.IntN(50)) * time.Millisecond
 	}
 	return s
 }
@@ -77,6 +90,9 @@ type heard struct {
 
 // hold plays c on one conn's two ends.
 func (c conversation) hold(seed uint64, ends [2]*net.TCPConn) (said transcript) {
+	for i := range ends {
+		c.sides[i].prepare(ends[i])
+	}
 	var all, read sync.WaitGroup
 	read.Add(len(ends))
 	for i := range ends {
@@ -96,7 +112,9 @@ func (c conversation) hold(seed uint64, ends [2]*net.TCPConn) (said transcript) 
 		})
 	}
 	if c.cut != nobody {
-		if !c.rash {
+		if c.rash {
+			time.Sleep(c.after)
+		} else {
 			read.Wait()
 		}
 		reset(ends[c.cut])
@@ -115,12 +133,33 @@ func words(seed uint64, i int) io.Reader {
 
 func (c conversation) talk(seed uint64, conn *net.TCPConn, i int) {
 	bytes := words(seed, i)
-	for n, size := range c.sides[i].writes {
-		time.Sleep(c.sides[i].pauses[n])
-		if _, err := io.CopyN(conn, bytes, int64(size)); err != nil {
+	for _, say := range c.sides[i].says {
+		time.Sleep(say.pause)
+		var err error
+		if say.urgent {
+			piece := make([]byte, say.size)
+			io.ReadFull(bytes, piece)
+			err = sendUrgent(conn, piece)
+		} else {
+			_, err = io.CopyN(conn, bytes, int64(say.size))
+		}
+		if err != nil {
 			return
 		}
 	}
+}
+
+// prepare comes before the first read: that decides where an urgent byte is. The proxy
+// passes it in its place, so that is where the side wants it.
+func (s side) prepare(conn *net.TCPConn) {
+	if s.stall > 0 {
+		conn.SetReadBuffer(128 << 10)
+	}
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return // closed, which the conversation will tell
+	}
+	raw.Control(func(fd uintptr) { unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_OOBINLINE, 1) })
 }
 
 // listen reads to the end of the stream; all tells that the last byte is read.
@@ -128,6 +167,7 @@ func (c conversation) listen(conn *net.TCPConn, i int, all func()) (h heard) {
 	var once sync.Once
 	defer once.Do(all)
 	b := make([]byte, c.sides[i].reads)
+	time.Sleep(c.sides[i].stall)
 	for {
 		if h.bytes == c.sides[1-i].total() {
 			once.Do(all)
@@ -157,7 +197,11 @@ func ending(err error) string {
 // TestConversations holds each conversation twice, directly and through the
 // proxy, and compares what both sides saw.
 func TestConversations(t *testing.T) {
-	const conversations, workers = 2000, 8
+	const workers = 8
+	conversations := uint64(2000)
+	if os.Getenv("ANYPORT_SOAK") == "1" {
+		conversations = 10_000
+	}
 	tidy(t)
 	first := rand.Uint64()
 	t.Log("seeds from", first)

@@ -220,16 +220,20 @@ func TestUrgentDataSentBeforeServe(t *testing.T) {
 }
 
 func urgent(t *testing.T, c *net.TCPConn, text string) {
+	if err := sendUrgent(c, []byte(text)); err != nil {
+		t.Error(err)
+	}
+}
+
+// sendUrgent makes the last of b urgent.
+func sendUrgent(c *net.TCPConn, b []byte) error {
 	raw, err := c.SyscallConn()
 	if err != nil {
-		t.Error(err)
-		return
+		return err
 	}
 	raw.Write(func(fd uintptr) bool {
-		err = unix.Sendto(int(fd), []byte(text), unix.MSG_OOB, nil)
+		err = unix.Sendto(int(fd), b, unix.MSG_OOB, nil)
 		return err != unix.EAGAIN
 	})
-	if err != nil {
-		t.Error(err)
-	}
+	return err
 }
