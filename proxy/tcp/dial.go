@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"anyport/config"
 	"anyport/proxy/header"
 	"anyport/proxy/route"
 )
@@ -46,6 +47,9 @@ func (l *loop) ask(c *conn) error {
 		return err
 	}
 	c.ends[originEnd] = end{fd: int32(fd)}
+	if c.route.ProxyProtocol != config.ProxyOff {
+		lateACK(fd)
+	}
 	c.dialled = l.time()
 	if err := connect(fd, to, l.source(c.route.Source, to.Addr())); err != nil {
 		return err
