@@ -14,7 +14,7 @@ import (
 type process struct {
 	*journal
 	cmd  *exec.Cmd
-	done chan struct{} // closed when it has ended; cmd.ProcessState is final then
+	done chan struct{} // closed when it has ended, and all who print with it; cmd.ProcessState is final then
 }
 
 // spawn starts a program. What it prints goes to its journal, which a failing

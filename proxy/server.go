@@ -33,6 +33,9 @@ type Server struct {
 	opt      Options
 	tcpLoops int
 	routes   *route.Live
+
+	flows []udp.Flow // of another process, to begin with
+	handovers
 }
 
 // New makes a Server that forwards nothing until the first Update.
@@ -43,6 +46,8 @@ func New(opt Options) *Server {
 		opt:      opt,
 		tcpLoops: tcpLoops,
 		routes:   route.NewLive(tcpLoops + opt.Workers),
+
+		handovers: newHandovers(),
 	}
 }
 
@@ -72,6 +77,7 @@ func (s *Server) Serve(ctx context.Context, tcpSockets, udpSockets []int) error 
 			Routes:    s.routes,
 			Record:    s.opt.Record,
 			Log:       s.opt.Log,
+			Handovers: s.handovers.conns,
 		})
 	})
 	loops.Go(func() error {
@@ -83,6 +89,8 @@ func (s *Server) Serve(ctx context.Context, tcpSockets, udpSockets []int) error 
 			Raw:        s.opt.Raw,
 			Record:     s.opt.Record,
 			Log:        s.opt.Log,
+			Flows:      s.flows,
+			Handovers:  s.handovers.flows,
 		})
 	})
 	return loops.Wait()

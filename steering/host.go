@@ -25,15 +25,20 @@ type Attached struct {
 // findings of [CheckHost] and those of [Shadowed]. With shadow_listeners the latter are
 // no error, but listed. It reads the network namespace of the calling thread.
 func Check(cfg *config.Config, table *Table) (shadowed []Shadow, err error) {
+	listeners, err := OtherListeners()
+	if err != nil {
+		return nil, err
+	}
+	return CheckBeside(cfg, table, listeners)
+}
+
+// CheckBeside is Check where these are all the listeners that count.
+func CheckBeside(cfg *config.Config, table *Table, listeners []Listener) (shadowed []Shadow, err error) {
 	host, err := ReadHost()
 	if err != nil {
 		return nil, err
 	}
-	listeners, err := ReadListeners()
-	if err != nil {
-		return nil, err
-	}
-	problems, shadowed := hostProblems(cfg, host), others(Shadowed(table, listeners, host))
+	problems, shadowed := hostProblems(cfg, host), Shadowed(table, listeners, host)
 	if !cfg.Steering.ShadowListeners {
 		for _, s := range shadowed {
 			problems = append(problems, s.problem(cfg))

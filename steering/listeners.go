@@ -43,6 +43,12 @@ func ReadListeners() ([]Listener, error) {
 	return all, nil
 }
 
+// OtherListeners is ReadListeners without those of this process itself.
+func OtherListeners() ([]Listener, error) {
+	all, err := ReadListeners()
+	return slices.DeleteFunc(all, func(l Listener) bool { return l.PID == os.Getpid() }), err
+}
+
 func (l Listener) compare(m Listener) int {
 	return cmp.Or(cmp.Compare(l.Protocol, m.Protocol), l.Addr.Compare(m.Addr), cmp.Compare(l.PID, m.PID))
 }

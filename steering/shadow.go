@@ -3,8 +3,6 @@ package steering
 import (
 	"fmt"
 	"net/netip"
-	"os"
-	"slices"
 	"strings"
 
 	"anyport/config"
@@ -64,11 +62,6 @@ func (l Listener) addresses(host *Host) []netip.Addr {
 		all = append(all, addr)
 	}
 	return all
-}
-
-// others leaves out the sockets of this process itself.
-func others(shadows []Shadow) []Shadow {
-	return slices.DeleteFunc(shadows, func(s Shadow) bool { return s.PID == os.Getpid() })
 }
 
 // problem says whose port is taken, and how to keep it.

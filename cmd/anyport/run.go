@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"anyport/cmd/daemon"
+	"anyport/cmd/handover"
 	"anyport/cmd/systemd"
 	"anyport/config"
 )
@@ -20,7 +21,8 @@ func newRun() *cobra.Command {
 
 The first of these signals refuses new conns and lets the live ones end, each for up to
 its route's drain_timeout; a second one stops at once. SIGHUP reads the file again: if
-anything in it is wrong, the log says what, and the old one serves on.
+anything in it is wrong, the log says what, and the old one serves on. SIGUSR2 hands over
+to a new process, as the command upgrade does.
 
 It needs CAP_BPF and CAP_NET_ADMIN, CAP_NET_BIND_SERVICE to answer UDP from ports below
 1024, and CAP_NET_RAW where other processes hold such ports: root has them all. Once all
@@ -37,13 +39,24 @@ FileDescriptorStoreMax= its sockets outlive it: after a crash clients wait in th
 		Args:    noArgs,
 	}
 	path := fileFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
+		before, err := handover.Predecessor()
+		if err != nil {
+			return err
+		}
+		if before != nil {
+			defer func() {
+				if err != nil {
+					_ = before.Refuse(err) // fails where it has heard, or has gone
+				}
+			}()
+		}
 		c, err := config.Load(*path)
 		if err != nil {
 			return err
 		}
 		signals := make(chan os.Signal, 2)
-		signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT)
+		signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR2, syscall.SIGTERM, syscall.SIGINT)
 		defer signal.Stop(signals)
 		return daemon.Run(cmd.Context(), daemon.Options{
 			Config:  c,
@@ -53,6 +66,8 @@ FileDescriptorStoreMax= its sockets outlive it: after a crash clients wait in th
 			Manager: systemd.FromEnvironment(),
 			Stored:  systemd.Stored(),
 			Drop:    true,
+
+			Predecessor: before,
 		})
 	}
 	return cmd

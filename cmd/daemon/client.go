@@ -37,6 +37,12 @@ func (c Client) Reload(ctx context.Context, dryRun bool) (*Reloaded, error) {
 	return ask[Reloaded](ctx, c, http.MethodPost, "/reload", url.Values{"dry_run": {flag(dryRun)}})
 }
 
+// Upgrade has another process take its place: of this binary, or of its own where that
+// is "".
+func (c Client) Upgrade(ctx context.Context, binary string) (*Upgraded, error) {
+	return ask[Upgraded](ctx, c, http.MethodPost, "/upgrade", url.Values{"binary": {binary}})
+}
+
 // Drain has a route, or all where it is "", take no new conns, or again. With wait it
 // returns once the last conn has ended.
 func (c Client) Drain(ctx context.Context, route string, undo, wait bool) (*Drained, error) {

@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"anyport/cmd/handover"
 	"anyport/cmd/privileges"
 	"anyport/cmd/systemd"
 	"anyport/config"
@@ -35,7 +36,10 @@ type Options struct {
 
 	Manager systemd.Notifier // is told what happens, and keeps the sockets
 	Stored  map[string]int   // what it kept of a process that is gone: by name, Run's to close
-	Drop    bool             // give up what serving does not need, with the whole process and for good
+
+	Predecessor *handover.Conn // the process to take the place of, which serves until all is done; nil: none
+
+	Drop bool // give up what serving does not need, with the whole process and for good
 }
 
 // Run serves the config until ctx is done or a signal says to stop, and returns
@@ -72,6 +76,10 @@ type daemon struct {
 	stored    map[string]int // what the service manager has, by name
 	account   *privileges.Account
 
+	before  *estate // of the process that serves as yet; nil: none
+	raw     *udp.Raw
+	unwatch func() // ends the watch over the steering
+
 	closers []func() error // in the order of acquisition
 }
 
@@ -91,7 +99,7 @@ func open(opt Options) (*daemon, error) {
 	d.drains.Store(&drains{})
 	d.log = newLogger(opt.Log, opt.Config.Log.Format, &d.level)
 	d.level.Set(opt.Config.Log.Level)
-	for _, acquire := range []func() error{d.openFiles, d.openAccount, d.openAccess, d.openAdmin, d.openHTTP, d.openRoutes, d.drop} {
+	for _, acquire := range []func() error{d.openEstate, d.openFiles, d.openAccount, d.openAccess, d.openAdmin, d.openHTTP, d.openRoutes, d.drop, d.succeed} {
 		if err := acquire(); err != nil {
 			return nil, errors.Join(err, d.close())
 		}
@@ -107,10 +115,14 @@ func (d *daemon) openAccess() (err error) {
 }
 
 func (d *daemon) openAdmin() (err error) {
-	if d.opt.Config.Admin.Socket == "" {
-		return nil
+	path := d.opt.Config.Admin.Socket
+	if d.before != nil {
+		d.admin, err = d.before.takeAdmin(path)
 	}
-	if d.admin, err = listenAdmin(d.opt.Config.Admin.Socket, d.account); err == nil {
+	if err == nil && d.admin == nil && path != "" {
+		d.admin, err = listenAdmin(path, d.account)
+	}
+	if d.admin != nil {
 		d.closers = append(d.closers, func() error { return closed(d.admin.Close()) }) // which removes it
 	}
 	return err
@@ -120,16 +132,19 @@ func (d *daemon) openAdmin() (err error) {
 // from the moment that the steering is open.
 func (d *daemon) openRoutes() error {
 	c := d.opt.Config
-	g, err := prepare(c, 1)
+	listeners, err := d.otherListeners()
 	if err != nil {
 		return err
 	}
-	raw := udp.OpenRaw() // before the capability for it is given up
-	d.closers = append(d.closers, raw.Close)
+	g, err := prepare(c, 1, listeners)
+	if err != nil {
+		return err
+	}
+	d.openRaw()
 	d.proxy = proxy.New(proxy.Options{
 		Workers:  c.Listen.Workers,
 		MaxFlows: d.maxFlows(),
-		Raw:      raw,
+		Raw:      d.raw,
 		Record:   d.record(),
 		Log:      d.log,
 	})
@@ -137,13 +152,32 @@ func (d *daemon) openRoutes() error {
 	if d.steering, err = d.openSteering(g); err != nil {
 		return err
 	}
-	d.closers = append(d.closers, d.steering.Close)
+	d.closers = append(d.closers, d.closeSteering)
 	d.serving.Store(g)
 	return d.keepDrains()
 }
 
-// prepare compiles c and asks whether this host can serve it.
-func prepare(c *config.Config, number int) (*generation, error) {
+// openRaw opens the sockets before the capability for that is given up.
+func (d *daemon) openRaw() {
+	if d.before != nil {
+		d.raw = udp.TakeRaw(d.before.take(fdRawIPv4), d.before.take(fdRawIPv6))
+	} else {
+		d.raw = udp.OpenRaw()
+	}
+	d.closers = append(d.closers, d.raw.Close)
+}
+
+// otherListeners are those that are not of this process, or of the one before.
+func (d *daemon) otherListeners() ([]steering.Listener, error) {
+	if d.before != nil {
+		return d.before.listeners, nil
+	}
+	return steering.OtherListeners()
+}
+
+// prepare compiles c and asks whether this host, with these listeners of others, can
+// serve it.
+func prepare(c *config.Config, number int, others []steering.Listener) (*generation, error) {
 	table, err := steering.Compile(c)
 	if err != nil {
 		return nil, err
@@ -151,7 +185,7 @@ func prepare(c *config.Config, number int) (*generation, error) {
 	if err := checkHTTP(c, table); err != nil {
 		return nil, err
 	}
-	shadowed, err := steering.Check(c, table)
+	shadowed, err := steering.CheckBeside(c, table, others)
 	if err != nil {
 		return nil, err
 	}

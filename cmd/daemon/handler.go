@@ -26,6 +26,14 @@ func (d *daemon) handler() http.Handler {
 		})
 		d.answer(w, reloaded, err)
 	})
+	mux.HandleFunc("POST /upgrade", func(w http.ResponseWriter, r *http.Request) {
+		var upgraded Upgraded
+		err := d.decide(r.Context(), func() (err error) {
+			upgraded, err = d.upgrade(r.FormValue("binary"))
+			return err
+		})
+		d.answer(w, upgraded, err)
+	})
 	mux.HandleFunc("POST /drain", func(w http.ResponseWriter, r *http.Request) {
 		drained, err := d.drainFor(r)
 		d.answer(w, drained, err)

@@ -106,9 +106,15 @@ func known(address string, next http.Handler) http.Handler {
 func serveHTTP(listener net.Listener, handler http.Handler, failed chan<- error) (stop func()) {
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: adminTimeout, IdleTimeout: time.Minute}
 	go func() { // ended by stop
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 			failed <- err
 		}
 	}()
-	return func() { server.Close() }
+	return func() {
+		ctx, cancel := context.WithTimeout(context.Background(), adminTimeout)
+		defer cancel()
+		if server.Shutdown(ctx) != nil { // who asked for the last thing shall hear of it
+			server.Close()
+		}
+	}
 }

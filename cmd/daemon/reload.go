@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"anyport/config"
+	"anyport/steering"
 )
 
 // reload puts the file as it is now into service and says what that changed, or
@@ -85,7 +86,11 @@ func load(old *generation) (*generation, error) {
 	if problems := fixed(old.config, c); len(problems) > 0 {
 		return nil, problems
 	}
-	return prepare(c, old.number+1)
+	others, err := steering.OtherListeners()
+	if err != nil {
+		return nil, err
+	}
+	return prepare(c, old.number+1, others)
 }
 
 // fixed names the keys that differ, yet cannot change while sockets are open.

@@ -24,9 +24,8 @@ func (d *daemon) serve(ctx context.Context) error {
 	// The proxy is ended by drain, and then by its last conn.
 	go func() { served <- d.proxy.Serve(proxying, d.steering.TCP(), d.steering.UDP()) }()
 
-	watching, unwatch := context.WithCancel(context.Background())
-	defer unwatch()
-	go d.steering.Watch(watching) // ended by unwatch
+	d.watch()
+	defer func() { d.unwatch() }()
 
 	if d.admin != nil {
 		defer serveHTTP(d.admin, d.handler(), served)()
@@ -61,6 +60,8 @@ func (d *daemon) control(ctx context.Context, drain func(), served <-chan error)
 			switch {
 			case sig == syscall.SIGHUP:
 				_, _ = d.reload(false) // what came of it is in the log
+			case sig == syscall.SIGUSR2:
+				_, _ = d.upgrade("") // this too
 			case d.stopping.Load():
 				// The process ends now, and the kernel closes what its loops hold.
 				d.log.Warn("stopped at once by a second signal", "conns_cut", d.active())
@@ -70,6 +71,20 @@ func (d *daemon) control(ctx context.Context, drain func(), served <-chan error)
 				d.stop(drain)
 			}
 		}
+	}
+}
+
+// watch begins to look after the steering, until unwatch has returned.
+func (d *daemon) watch() {
+	ctx, cancel := context.WithCancel(context.Background())
+	over := make(chan struct{})
+	go func() { // ended by unwatch
+		defer close(over)
+		d.steering.Watch(ctx)
+	}()
+	d.unwatch = func() {
+		cancel()
+		<-over
 	}
 }
 

@@ -11,6 +11,9 @@ import (
 // whose clients wait in the queues of its sockets. Where that is of no use, as after
 // an update of the program, it begins anew.
 func (d *daemon) openSteering(g *generation) (*steering.Steering, error) {
+	if d.before != nil {
+		return d.inherit(g)
+	}
 	if len(d.stored) == 0 {
 		return steering.Open(g.config, g.table, d.log)
 	}

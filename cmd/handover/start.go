@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -61,6 +62,16 @@ func Start(binary string, args []string) (*Successor, error) {
 
 // PID is the process id of the successor.
 func (s *Successor) PID() int { return s.cmd.Process.Pid }
+
+// Wait returns how the successor ended, once it has closed its end of the stream by
+// that. One that has not is ended.
+func (s *Successor) Wait() *os.ProcessState {
+	select {
+	case <-s.ended:
+	case <-time.After(time.Second):
+	}
+	return s.Kill()
+}
 
 // Kill ends the successor, if it has not ended by itself, and returns how it ended.
 func (s *Successor) Kill() *os.ProcessState {

@@ -3,6 +3,7 @@ package privileges
 import (
 	"errors"
 	"fmt"
+	"os"
 	"os/user"
 	"slices"
 	"strconv"
@@ -58,7 +59,7 @@ func atoi(texts []string) (numbers []int, err error) {
 //
 // It needs a binary built without cgo, in which Go cannot reach all threads.
 func Drop(keep Set, as *Account) error {
-	if as != nil {
+	if as != nil && as.UID != os.Getuid() { // one that was handed over to is that user already
 		if err := become(as); err != nil {
 			return err
 		}

@@ -1,0 +1,52 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+
+	"anyport/proxy/udp"
+)
+
+// handovers are the ways to the event loops.
+type handovers struct {
+	conns chan func() error
+	flows chan func([]udp.Flow) error
+}
+
+func newHandovers() handovers {
+	return handovers{make(chan func() error), make(chan func([]udp.Flow) error)}
+}
+
+// HandOver calls give with all flows, while nothing is accepted, read or sent but for
+// live conns. If it returns nil, another process serves the sockets and the flows from
+// then on, and Serve returns once the last conn has ended or its drain timeout has cut
+// it. After an error all goes on. Loops that have not come by the end of ctx are an
+// error too; ctx does not bound give.
+func (s *Server) HandOver(ctx context.Context, give func([]udp.Flow) error) error {
+	conns, flows := make(chan error, 1), make(chan error, 1)
+	return pass(ctx, s.handovers.conns, conns, func() error {
+		err := pass(ctx, s.handovers.flows, flows, func(all []udp.Flow) error {
+			return tell(flows, give(all))
+		})
+		return tell(conns, err)
+	})
+}
+
+// pass has the loops call give, which tells what came of it.
+func pass[T any](ctx context.Context, to chan<- T, told <-chan error, give T) error {
+	select {
+	case to <- give:
+		return <-told
+	case <-ctx.Done():
+		return fmt.Errorf("the event loops are busy with something else: %w", ctx.Err())
+	}
+}
+
+func tell(to chan<- error, err error) error {
+	to <- err
+	return err
+}
+
+// Adopt has Serve begin with the flows of another process, each of which has passed
+// its Check; their sockets are Serve's then. It is for before Serve.
+func (s *Server) Adopt(flows []udp.Flow) { s.flows = flows }
