@@ -114,7 +114,7 @@ func (h half) sourceEntries(table *Table) iter.Seq2[bpf.SteerSource, uint32] {
 
 func (h half) v4Entries(table *Table) iter.Seq2[bpf.SteerPrefixV4, bpf.SteerPolicy] {
 	return func(yield func(bpf.SteerPrefixV4, bpf.SteerPolicy) bool) {
-		for p, policy := range withGone(table.prefixes.All4(), table.gone.All4()) {
+		for p, policy := range both(table.prefixes.All4(), table.gone.All4()) {
 			addr := p.Addr().As4()
 			key := bpf.SteerPrefixV4{
 				Prefixlen:  exact + uint32(p.Bits()),
@@ -130,7 +130,7 @@ func (h half) v4Entries(table *Table) iter.Seq2[bpf.SteerPrefixV4, bpf.SteerPoli
 
 func (h half) v6Entries(table *Table) iter.Seq2[bpf.SteerPrefixV6, bpf.SteerPolicy] {
 	return func(yield func(bpf.SteerPrefixV6, bpf.SteerPolicy) bool) {
-		for p, policy := range withGone(table.prefixes.All6(), table.gone.All6()) {
+		for p, policy := range both(table.prefixes.All6(), table.gone.All6()) {
 			key := bpf.SteerPrefixV6{
 				Prefixlen:  exact + uint32(p.Bits()),
 				Generation: h.generation,
@@ -143,19 +143,15 @@ func (h half) v6Entries(table *Table) iter.Seq2[bpf.SteerPrefixV6, bpf.SteerPoli
 	}
 }
 
-// withGone appends the prefixes that are gone, each with no interval, which refuses.
-func withGone(all iter.Seq2[netip.Prefix, policy], gone iter.Seq[netip.Prefix]) iter.Seq2[netip.Prefix, policy] {
+// both yields the prefixes in service, and those that are gone.
+func both(all, gone iter.Seq2[netip.Prefix, policy]) iter.Seq2[netip.Prefix, policy] {
 	return func(yield func(netip.Prefix, policy) bool) {
 		for p, v := range all {
 			if !yield(p, v) {
 				return
 			}
 		}
-		for p := range gone {
-			if !yield(p, policy{}) {
-				return
-			}
-		}
+		gone(yield)
 	}
 }
 

@@ -3,6 +3,7 @@ package steering
 import (
 	"iter"
 	"net/netip"
+	"slices"
 	"time"
 
 	"anyport/config"
@@ -12,7 +13,8 @@ import (
 
 // A prefix that a reload drops stays local for a while, for the conns that live there:
 // without the route their packets would go nowhere. Its new conns are refused meanwhile,
-// so that they don't fall through to the host's listeners.
+// so that they don't fall through to the host's listeners. Its datagrams are steered
+// where they were: the kernel can't tell those of a flow from others, the proxy can.
 
 // linger returns the prefixes of our routes that wanted does not cover, and until when
 // they are to stay: for the drain_timeout of the routes that they had.
@@ -45,11 +47,11 @@ func (s *Steering) drain(cfg *config.Config, p netip.Prefix) (longest time.Durat
 	return longest
 }
 
-// drain returns the longest drain_timeout of the routes that have conns in p.
+// drain returns the longest drain_timeout of the routes that have conns or flows in p.
 func (t *Table) drain(p netip.Prefix) (longest time.Duration) {
 	for _, policy := range t.prefixes.Subnets(p) {
-		for _, v := range t.intervals[policy.tcp.offset:][:policy.tcp.count] {
-			if r := t.bindings[v.binding].route; r != nil {
+		for _, s := range []segment{policy.tcp, policy.udp} {
+			for r := range t.forwarding(s) {
 				longest = max(longest, r.Drain)
 			}
 		}
@@ -57,16 +59,57 @@ func (t *Table) drain(p netip.Prefix) (longest time.Duration) {
 	return longest
 }
 
-// refusing returns t with these prefixes, which refuse where t itself has nothing.
-func (t *Table) refusing(gone iter.Seq[netip.Prefix]) *Table {
-	r := *t
-	r.gone = new(bart.Lite)
-	for p := range gone {
-		if _, served := t.prefixes.LookupPrefix(p); !served {
-			r.gone.Insert(p)
+// forwarding yields the routes that forward what s has.
+func (t *Table) forwarding(s segment) iter.Seq[*config.Route] {
+	return func(yield func(*config.Route) bool) {
+		for _, v := range t.intervals[s.offset:][:s.count] {
+			if b := t.bindings[v.binding]; b.verdict == Steer && b.route != nil && !yield(b.route) {
+				return
+			}
 		}
 	}
-	return &r
+}
+
+// hasFlows reports whether there may be flows in p, also of an earlier table.
+func (t *Table) hasFlows(p netip.Prefix) bool {
+	if gone, lingers := t.gone.Get(p); lingers {
+		return gone.udp.count > 0
+	}
+	for _, policy := range t.prefixes.Subnets(p) {
+		for range t.forwarding(policy.udp) {
+			return true
+		}
+	}
+	return t == unknown
+}
+
+// lingering returns t with these prefixes of the table before, where t itself has nothing.
+func (t *Table) lingering(before *Table, gone map[netip.Prefix]time.Time) *Table {
+	if len(gone) == 0 {
+		return t
+	}
+	with := *t
+	with.gone = new(bart.Table[policy])
+	with.bindings = append(slices.Clip(t.bindings), binding{terms: terms{verdict: Steer}})
+	with.intervals = append(slices.Clip(t.intervals), interval{lo: 0, binding: uint32(len(t.bindings))})
+	steer := segment{uint32(len(t.intervals)), 1}
+	for p := range gone {
+		var left policy // which refuses
+		if before.hasFlows(p) {
+			left.udp = steer
+		}
+		if _, served := t.prefixes.LookupPrefix(p); !served {
+			with.gone.Insert(p, left)
+		}
+	}
+	return &with
+}
+
+// Lingers reports whether there are prefixes that stay for their old conns alone.
+func (s *Steering) Lingers() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.gone) > 0
 }
 
 // Settle gives up the prefixes that linger after a reload: their last conn has ended.

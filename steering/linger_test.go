@@ -96,3 +96,47 @@ func checkAlive(t *testing.T, client net.Conn, server int) {
 		t.Errorf("a conn that should live on: %v", err)
 	}
 }
+
+// TestLingerFlows: the datagrams of a prefix that a reload drops go on to the proxy,
+// where the route had UDP, also after one more reload, and not for ever.
+func TestLingerFlows(t *testing.T) {
+	cfg := draining(time.Hour, "192.0.2.0/24")
+	conns := route("conns", "1-65535", "198.51.100.0/24")
+	conns.Drain = time.Hour
+	flows := route("flows", "53", "203.0.113.0/24")
+	flows.Protocols, flows.Drain = []config.Protocol{config.UDP}, time.Hour
+	cfg.Routes = append(cfg.Routes, conns, flows)
+	s := open(t, cfg)
+	check := func(want map[string]Verdict) {
+		t.Helper()
+		j := newJudge(t, s)
+		for text, verdict := range want {
+			dst := netip.MustParseAddrPort(text)
+			if got := j.verdict(t, config.UDP, dst, dst.Addr()); got != verdict {
+				t.Errorf("udp %s: %s, want %s", dst, got, verdict)
+			}
+			if got := s.table.Decide(config.UDP, dst, netip.Addr{}).Verdict; got != verdict {
+				t.Errorf("the table says of udp %s: %s, want %s", dst, got, verdict)
+			}
+		}
+		if drift, err := s.Drift(); err != nil || len(drift) > 0 {
+			t.Errorf("drift: %v, %v", drift, err)
+		}
+	}
+	gone := map[string]Verdict{"192.0.2.1:5000": Steer, "198.51.100.1:5000": Refuse, "203.0.113.1:5000": Steer}
+	for range 2 {
+		replace(t, s, draining(0, "192.0.2.128/25"))
+		check(gone)
+	}
+	checkVerdicts(t, newJudge(t, s), map[string]Verdict{"192.0.2.1:5000": Refuse, "203.0.113.1:5000": Refuse})
+	if !s.Lingers() {
+		t.Error("nothing lingers")
+	}
+	if err := s.Settle(); err != nil {
+		t.Fatal(err)
+	}
+	check(map[string]Verdict{"192.0.2.1:5000": Pass, "198.51.100.1:5000": Pass, "203.0.113.1:5000": Pass, "192.0.2.129:5000": Steer})
+	if s.Lingers() {
+		t.Error("something lingers after all is settled")
+	}
+}

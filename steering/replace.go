@@ -3,7 +3,6 @@ package steering
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"time"
 
 	"anyport/config"
@@ -35,7 +34,7 @@ func (s *Steering) replace(cfg *config.Config, asked *Table) error {
 		return err
 	}
 	gone := s.linger(cfg, wanted, time.Now())
-	table := asked.refusing(maps.Keys(gone))
+	table := asked.lingering(s.table, gone)
 	for p := range gone {
 		wanted.Insert(p)
 	}

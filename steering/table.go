@@ -32,13 +32,15 @@ const (
 // goroutines may read it.
 type Table struct {
 	prefixes  *bart.Table[policy]
-	intervals []interval // every segment of every policy, end to end
-	bindings  []binding  // [0] is what no route takes; [i] is the i-th route of the file; then the reflectors of some
-	routes    int        // of the file
-	gone      *bart.Lite // prefixes of an earlier table, around those above: they refuse
+	intervals []interval          // every segment of every policy, end to end
+	bindings  []binding           // [0] is what no route takes; [i] is the i-th route of the file; then the reflectors of some
+	routes    int                 // of the file
+	gone      *bart.Table[policy] // prefixes of an earlier table, around those above: see linger.go
 }
 
-func newTable() *Table { return &Table{prefixes: new(bart.Table[policy]), gone: new(bart.Lite)} }
+func newTable() *Table {
+	return &Table{prefixes: new(bart.Table[policy]), gone: new(bart.Table[policy])}
+}
 
 // policy is the effective port maps of a prefix: its own rules laid over those of
 // the prefixes that cover it.
@@ -102,10 +104,10 @@ func (t *Table) Prefixes() int { return t.prefixes.Size() }
 // find returns the binding of dst, nil where no prefix holds it.
 func (t *Table) find(protocol config.Protocol, dst netip.AddrPort) *binding {
 	p, ok := t.prefixes.Lookup(dst.Addr().Unmap())
-	switch {
-	case !ok && t.gone.Lookup(dst.Addr().Unmap()):
-		return &binding{terms: terms{verdict: Refuse}}
-	case !ok:
+	if !ok {
+		p, ok = t.gone.Lookup(dst.Addr().Unmap())
+	}
+	if !ok {
 		return nil
 	}
 	switch protocol {
@@ -117,8 +119,11 @@ func (t *Table) find(protocol config.Protocol, dst netip.AddrPort) *binding {
 	return nil
 }
 
-// bound returns the binding of port in s.
+// bound returns the binding of port in s; where that has none, it refuses.
 func (t *Table) bound(s segment, port uint16) *binding {
+	if s.count == 0 {
+		return &binding{terms: terms{verdict: Refuse}}
+	}
 	return &t.bindings[at(t.intervals[s.offset:s.offset+s.count], port)]
 }
 
