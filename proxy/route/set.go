@@ -30,6 +30,12 @@ func (s *Set) Lookup(protocol config.Protocol, dst netip.AddrPort) *Route {
 	return s.byFile[c]
 }
 
+// Keeps reports whether a conn or flow that began on r goes on: r is still in service
+// under its name, and dst is still forwarded.
+func (s *Set) Keeps(protocol config.Protocol, dst netip.AddrPort, r *Route) bool {
+	return s.byName[r.Name] != nil && s.table.Lookup(protocol, dst) != nil
+}
+
 // Named returns the route of that name, or nil.
 func (s *Set) Named(name string) *Route { return s.byName[name] }
 

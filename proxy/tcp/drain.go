@@ -1,5 +1,7 @@
 package tcp
 
+import "anyport/config"
+
 func (l *loop) draining() bool { return l.drainBegan != 0 }
 
 // drain begins the loop's end: conns live on, up to their route's drain_timeout.
@@ -16,16 +18,27 @@ func (l *loop) drain() {
 	}
 }
 
-// retire drains the conns whose route a reload has taken away.
+// retire drains the conns that a reload leaves no route to, and no more those that one
+// gives it back.
 func (l *loop) retire() {
 	set := l.routes.Set()
 	if set == l.set {
 		return
 	}
 	l.set = set
+	if l.draining() { // they drain already
+		return
+	}
 	for _, c := range l.slots {
-		if c != nil && c.drained == 0 && set.Named(c.route.Name) == nil {
+		if c == nil {
+			continue
+		}
+		switch keeps := set.Keeps(config.TCP, c.dst, c.route); {
+		case !keeps && c.drained == 0:
 			c.drained = max(l.now, 1) + min(c.route.Drain, never-l.now-1)
+			l.watch(c)
+		case keeps && c.drained != 0:
+			c.drained = 0
 			l.watch(c)
 		}
 	}

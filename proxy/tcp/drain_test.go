@@ -109,3 +109,18 @@ func TestRetire(t *testing.T) {
 	hearRST(t, origin)
 	p.ends(route.DrainTimedOut)
 }
+
+// TestRetireDst: a route that stays, but without a conn's dst, lets go of the conn.
+func TestRetireDst(t *testing.T) {
+	addr, conns := accepting(t)
+	r := forward(addr)
+	r.Drain = short
+	p := serve(t, r)
+	client, origin := p.pair(conns)
+	say(t, client, "before")
+	hear(t, origin, "before")
+	p.live.Swap(table{}, []*config.Route{forward(addr)})
+	hearRST(t, client)
+	hearRST(t, origin)
+	p.ends(route.DrainTimedOut)
+}

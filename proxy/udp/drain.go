@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"time"
 
+	"anyport/config"
 	"anyport/proxy/route"
 )
 
@@ -13,23 +14,27 @@ func (t *table) drain(now time.Duration) {
 	t.cut(now, func(*flow) bool { return true })
 }
 
-// reloaded drains the flows whose route a reload has taken away.
+// reloaded drains the flows that a reload leaves no route to, and no more those that one
+// gives it back.
 func (t *table) reloaded(set *route.Set, now time.Duration) {
 	t.set = set
-	names := map[string]bool{}
-	for _, r := range set.Routes {
-		names[r.Name] = true
+	if t.draining { // they drain already
+		return
 	}
-	t.cut(now, func(f *flow) bool { return !names[f.route.Name] })
+	t.cut(now, func(f *flow) bool { return !set.Keeps(config.UDP, f.dst(), f.route) })
 }
 
-// cut drains the flows that ends names: each has its route's drain timeout left.
+// cut drains the flows that ends names, and no others: each has its route's drain
+// timeout left.
 func (t *table) cut(now time.Duration, ends func(*flow) bool) {
 	for _, f := range t.byDue {
-		if f.cut == 0 && ends(f) {
+		switch {
+		case !ends(f):
+			f.cut = 0
+		case f.cut == 0:
 			f.cut = now + f.route.Drain
-			f.due, _ = f.end()
 		}
+		f.due, _ = f.end()
 	}
 	heap.Init(&t.byDue)
 }

@@ -79,3 +79,27 @@ func TestReloadDrainsRoutesThatAreGone(t *testing.T) {
 		t.Errorf("records %v", got)
 	}
 }
+
+// TestReloadDrainsWhatIsNotForwarded: the route stays, but without the flow's dst; and a
+// reload gives it back.
+func TestReloadDrainsWhatIsNotForwarded(t *testing.T) {
+	r := to(originAddr)
+	r.Drain = 30 * time.Second
+	l := live(r, dst1)
+	f := newFakeTable(10, l)
+	f.datagram(keyOf(client1, dst1), 1, time.Hour)
+	for _, test := range []struct {
+		table routes
+		end   time.Duration
+	}{
+		{routes{}, time.Hour + drainQuiet},
+		{routes{dst1: r}, 2 * time.Hour},
+		{routes{dst2: r}, time.Hour + drainQuiet},
+	} {
+		l.Swap(test.table, []*config.Route{r})
+		f.reloaded(l.Set(), time.Hour)
+		if end, _ := f.next(); end != test.end {
+			t.Errorf("with %v it ends at %v, want %v", test.table, end, test.end)
+		}
+	}
+}
