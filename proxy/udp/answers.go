@@ -30,8 +30,9 @@ func (l *loop) fromOrigin(o owner, i int, now time.Duration) {
 		return
 	}
 	c, _ := l.in.control(i)
-	for reply := range datagrams(l.in.bytes(i), c.size) {
-		f := o.flow
+	replies := train{l.in.bytes(i), c.size}
+	for at := range replies.length() {
+		f, reply := o.flow, replies.at(at)
 		if o.shared != nil {
 			from, _ := l.in.sender(i)
 			if f = l.table.addressee(reply, from); f == nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -99,29 +100,21 @@ var (
 // connectedToItself reports whether fd would answer for an origin that is not
 // there: a local port of the ephemeral range that is free may become fd's own.
 func connectedToItself(fd int, to netip.AddrPort) bool {
-	name, err := unix.Getsockname(fd)
-	if err != nil {
-		return false
-	}
-	switch own := name.(type) {
-	case *unix.SockaddrInet4:
-		return own.Port == int(to.Port()) && own.Addr == to.Addr().As4()
-	case *unix.SockaddrInet6:
-		return own.Port == int(to.Port()) && own.Addr == to.Addr().As16()
-	}
-	return false
+	own, err := boundAs(fd)
+	return err == nil && own == endpointOf(to)
 }
 
-// localPort is the port that a socket is bound to.
-func localPort(fd int) (uint16, error) {
-	switch name, err := unix.Getsockname(fd); own := name.(type) {
-	case *unix.SockaddrInet4:
-		return uint16(own.Port), nil
-	case *unix.SockaddrInet6:
-		return uint16(own.Port), nil
-	default:
-		return 0, fmt.Errorf("asking for a socket's port: %w", err)
+// boundAs is unix.Getsockname, which leaves litter for each flow.
+func boundAs(fd int) (endpoint, error) {
+	var name sockaddr
+	name.length = uint32(len(name.bytes))
+	_, _, errno := unix.RawSyscall(unix.SYS_GETSOCKNAME, uintptr(fd),
+		uintptr(unsafe.Pointer(&name.bytes)), uintptr(unsafe.Pointer(&name.length)))
+	own, ok := parseSockaddr(name.bytes[:min(int(name.length), len(name.bytes))])
+	if errno != 0 || !ok {
+		return own, fmt.Errorf("asking for the address of a socket: %w", errno)
 	}
+	return own, nil
 }
 
 // source takes turns, for each address has the ports of net.ipv4.ip_local_port_range once.

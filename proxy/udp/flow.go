@@ -18,25 +18,25 @@ type flow struct {
 	origin   *origin.Origin
 
 	fd         int     // the origin socket
-	shared     *shared // the same, where other flows use it too
 	generation uint32  // tells its events from those of a closed socket with the same fd
+	shared     *shared // the same socket, where other flows use it too
 	reply      *reply
 
 	header     []byte // stands before each datagram to the origin
 	headerOnce bool   // …or before the first alone: it goes once that is sent
 	spp        bool   // the header is SPP, and stands before each datagram of the origin, too
+	answered   bool   // a reply came
+	shown      bool   // the client is there: it spoke after a reply
+
+	apart    [2]uint16 // by direction: datagrams of this size and above leave one by one; 0 = none must
+	position int       // in the table's order of due
 
 	begun, last time.Duration
 	cut         time.Duration // the end at the latest, where the flow is drained; or 0
 	due         time.Duration // when to look whether it is idle; never after the end
-	position    int           // in the table's order of due
 
 	toOrigin, toClient uint64        // bytes of payload
-	answered           bool          // a reply came
-	shown              bool          // the client is there: it spoke after a reply
 	places             [scopes]place // among the unanswered
-
-	apart [2]uint16 // by direction: datagrams of this size and above leave one by one; 0 = none must
 }
 
 func (f *flow) client() netip.AddrPort { return f.key.client.addrPort() }

@@ -1,16 +1,9 @@
 package udp
 
-import (
-	"iter"
-	"slices"
-
-	"golang.org/x/sys/unix"
-)
+import "golang.org/x/sys/unix"
 
 // inbox reads messages in batches, from one socket or from several, one after
-// another. A message is a datagram, or a train of them: datagrams of one size from
-// one sender, the last perhaps shorter, that the kernel did not take apart (UDP_GRO,
-// since Linux 5.0).
+// another. A message is a train of datagrams, most often of one.
 type inbox struct {
 	messages [batch]mmsghdr
 	iovecs   [batch]unix.Iovec
@@ -76,12 +69,27 @@ func (in *inbox) control(i int) (control, bool) {
 	return parseControl(in.controls[i][:in.messages[i].Controllen])
 }
 
-// datagrams takes a train apart. Without a size, it is a single datagram.
-func datagrams(train []byte, size int) iter.Seq[[]byte] {
-	if size <= 0 || len(train) <= size {
-		return func(yield func([]byte) bool) { yield(train) }
+// train is datagrams of one size from one sender, the last perhaps shorter, that the
+// kernel did not take apart (UDP_GRO, since Linux 5.0).
+type train struct {
+	bytes []byte
+	size  int // 0: it is a single datagram
+}
+
+// length is how many datagrams t holds, at least one.
+func (t train) length() int {
+	if t.size <= 0 || len(t.bytes) <= t.size {
+		return 1
 	}
-	return slices.Chunk(train, size)
+	return (len(t.bytes) + t.size - 1) / t.size
+}
+
+// at returns datagram i.
+func (t train) at(i int) []byte {
+	if t.size <= 0 {
+		return t.bytes
+	}
+	return t.bytes[i*t.size : min((i+1)*t.size, len(t.bytes))]
 }
 
 // wantTrains asks for trains. A kernel that has none goes on with datagrams.

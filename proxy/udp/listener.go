@@ -45,13 +45,14 @@ func (l *loop) fromClient(i int, now time.Duration) {
 		l.unrouted(route.Truncated, 1)
 		return
 	}
-	a := arrival{key: key{client, c.dst}, train: l.in.bytes(i), size: c.size}
+	a := arrival{key{client, c.dst}, train{l.in.bytes(i), c.size}}
 	f := l.table.flows[a.key]
 	if f == nil {
 		l.newcomers.batch = append(l.newcomers.batch, a)
 		return
 	}
-	for payload := range datagrams(a.train, a.size) {
+	for i := range a.length() {
+		payload := a.at(i)
 		if l.table.request(f, len(payload), now) == route.Forwarded {
 			l.toOrigin(f, payload)
 		}

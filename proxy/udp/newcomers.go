@@ -18,11 +18,10 @@ const (
 	maxHeld     = 4 << 20 // bytes of them
 )
 
-// arrival is a message from a client: a datagram, or a train of them.
+// arrival is a message from a client.
 type arrival struct {
-	key   key
-	train []byte
-	size  int // of the datagrams of a train
+	key key
+	train
 }
 
 // newcomers are arrivals of no flow yet, in their order.
@@ -35,11 +34,11 @@ type newcomers struct {
 
 // wait keeps a copy of a, if there is room.
 func (n *newcomers) wait(a arrival) bool {
-	if len(n.waiting) == maxWaiting || n.held+len(a.train) > maxHeld {
+	if len(n.waiting) == maxWaiting || n.held+len(a.bytes) > maxHeld {
 		return false
 	}
-	a.train = bytes.Clone(a.train)
-	n.held += len(a.train)
+	a.bytes = bytes.Clone(a.bytes)
+	n.held += len(a.bytes)
 	n.waiting = append(n.waiting, a)
 	return true
 }
@@ -49,7 +48,7 @@ func (n *newcomers) next(most int) []arrival {
 	next := slices.Clone(n.waiting[:min(most, len(n.waiting))])
 	n.waiting = slices.Delete(n.waiting, 0, len(next))
 	for _, a := range next {
-		n.held -= len(a.train)
+		n.held -= len(a.bytes)
 	}
 	return next
 }
@@ -61,7 +60,7 @@ func (l *loop) beginBatch(now time.Duration) {
 		case len(l.newcomers.waiting) == 0 && l.newcomers.births < birthsATurn:
 			l.begin(a, now)
 		case !l.newcomers.wait(a):
-			l.unrouted(route.Overflowed, a.datagrams())
+			l.unrouted(route.Overflowed, a.length())
 		}
 	}
 	clear(l.newcomers.batch)
@@ -92,17 +91,10 @@ func (l *loop) begin(a arrival, now time.Duration) {
 	if l.table.flows[a.key] == nil {
 		l.newcomers.births++
 	}
-	for payload := range datagrams(a.train, a.size) {
+	for i := range a.length() {
+		payload := a.at(i)
 		if f, verdict := l.table.datagram(a.key, len(payload), now); verdict == route.Forwarded {
 			l.toOrigin(f, payload)
 		}
 	}
-}
-
-// datagrams is how many a holds.
-func (a arrival) datagrams() int {
-	if a.size <= 0 || len(a.train) <= a.size {
-		return 1
-	}
-	return (len(a.train) + a.size - 1) / a.size
 }

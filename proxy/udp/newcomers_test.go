@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -87,7 +86,7 @@ func TestLiveFlowsComeFirst(t *testing.T) {
 func TestRoomToWait(t *testing.T) {
 	for _, test := range []struct{ size, want int }{{1, maxWaiting}, {64 << 10, maxHeld >> 16}} {
 		var n newcomers
-		a := arrival{train: []byte(strings.Repeat("x", test.size))}
+		a := arrival{train: train{bytes: make([]byte, test.size)}}
 		for range test.want {
 			if !n.wait(a) {
 				t.Fatalf("no room for %d messages of %d bytes", test.want, test.size)
@@ -109,9 +108,9 @@ func TestRoomToWait(t *testing.T) {
 func TestWaitingKeepsItsBytes(t *testing.T) {
 	var n newcomers
 	buffer := []byte("first")
-	n.wait(arrival{train: buffer})
+	n.wait(arrival{train: train{bytes: buffer}})
 	copy(buffer, "other")
-	if got := n.next(1)[0].train; string(got) != "first" {
+	if got := n.next(1)[0].bytes; string(got) != "first" {
 		t.Errorf("%q", got)
 	}
 }

@@ -68,11 +68,11 @@ func (l *loop) openShared(k sharedKey, f *flow) (*shared, error) {
 
 // newShared makes a shared socket of fd, of which f is the first flow.
 func (l *loop) newShared(k sharedKey, fd int, f *flow) (*shared, error) {
-	port, err := localPort(fd)
+	own, err := boundAs(fd)
 	if err != nil {
 		return nil, err
 	}
-	s := &shared{key: k, fd: fd, generation: f.generation, port: port, counters: f.counters}
+	s := &shared{key: k, fd: fd, generation: f.generation, port: own.port, counters: f.counters}
 	if err := l.own(fd, owner{shared: s}); err != nil {
 		return nil, err
 	}

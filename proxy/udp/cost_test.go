@@ -1,0 +1,91 @@
+package udp
+
+import (
+	"net/netip"
+	"runtime"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"anyport/proxy/route"
+)
+
+// connected is a socket that a test uses without litter.
+func connected(t *testing.T, to netip.AddrPort) int {
+	t.Helper()
+	var d dialer
+	fd, err := d.dial(to, nil)
+	check(t, err)
+	t.Cleanup(func() { unix.Close(fd) })
+	check(t, unix.SetNonblock(fd, false))
+	return fd
+}
+
+// TestNoLitter: a datagram of a live flow costs no allocation, there and back.
+func TestNoLitter(t *testing.T) {
+	l, origin, dst := newTurns(t)
+	client := connected(t, dst)
+	exchange := func(from int, event unix.EpollEvent, to int) {
+		buffer := [100]byte{}
+		if _, err := unix.Write(from, buffer[:50]); err != nil {
+			t.Fatal(err)
+		}
+		l.handle([]unix.EpollEvent{event}, 1)
+		if n, err := unix.Read(to, buffer[:]); n != 50 || err != nil {
+			t.Fatalf("read %d, %v", n, err)
+		}
+	}
+	_, err := unix.Write(client, []byte("hello"))
+	check(t, err)
+	turn(l, unix.EPOLLIN)
+	_, source := origin.receive()
+	raw, err := origin.SyscallConn()
+	check(t, err)
+	check(t, raw.Control(func(fd uintptr) {
+		check(t, unix.Connect(int(fd), unixAddr(source)))
+		check(t, unix.SetNonblock(int(fd), false))
+		f := l.table.flows[keyOf(ownAddr(t, client), dst)]
+		there := unix.EpollEvent{Fd: int32(l.listener), Events: unix.EPOLLIN}
+		back := unix.EpollEvent{Fd: int32(f.fd), Pad: int32(f.generation), Events: unix.EPOLLIN}
+		if n := testing.AllocsPerRun(100, func() {
+			exchange(client, there, int(fd))
+			exchange(int(fd), back, client)
+		}); n > 0 {
+			t.Errorf("%v allocations", n)
+		}
+	}))
+}
+
+func ownAddr(t *testing.T, fd int) netip.AddrPort {
+	t.Helper()
+	own, err := boundAs(fd)
+	check(t, err)
+	return own.addrPort()
+}
+
+// TestMemoryOfAnIdleFlow: half a KiB is what a flow takes, the socket in the kernel
+// aside.
+func TestMemoryOfAnIdleFlow(t *testing.T) {
+	const n = 4000
+	f := newFakeTable(n, live(to(originAddr), dst1))
+	before := inUse()
+	for i := range uint16(n) {
+		k := keyOf(netip.AddrPortFrom(client1.Addr(), 20000+i), dst1)
+		if _, verdict := f.datagram(k, 1, 1); verdict != route.Forwarded {
+			t.Fatal(verdict)
+		}
+		f.answer(f.flows[k], []byte{0}, 2)
+	}
+	const owner = 16 // bytes in the loop's list by fd, which may be twice as long as it has to
+	if each := int(inUse()-before)/n + 2*owner; each > 512 {
+		t.Errorf("%d bytes a flow", each)
+	}
+	runtime.KeepAlive(f)
+}
+
+func inUse() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
