@@ -4,7 +4,7 @@ GO      ?= go
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 
 # Debian's names for what the tests run beside Go: compilers, and peers to talk to.
-PACKAGES = clang llvm libbpf-dev gcc libc6-dev iproute2 haproxy nginx-light ncat unbound dnsperf
+PACKAGES = clang llvm libbpf-dev gcc libc6-dev iproute2 haproxy nginx-light iptables ncat unbound dnsperf
 
 # And for what the benchmarks compare it with.
 PEERS = haproxy nginx-light libnginx-mod-stream iptables iproute2
@@ -17,7 +17,7 @@ PURE = ./config ./proxy/... ./steering ./cmd/...
 FUZZTIME ?= 60s
 
 # Tests that have a long form.
-SOAK = Storm|Pinned|DNS|QUIC|Upgrade|Conversations|KernelAgrees
+SOAK = Storm|Pinned|DNS|QUIC|Game|Upgrade|Conversations|KernelAgrees
 
 # Static, so that it runs anywhere; and with cgo, privileges could not be dropped
 # on all threads.
