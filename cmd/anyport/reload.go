@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"time"
@@ -21,8 +22,9 @@ changes: routes and prefixes that come and go, keys, and the live conns touched.
 It is all or nothing. If anything is wrong with the file or cannot be done, the reason is
 told and the old config serves on. Every packet meets either the old table or the new one.
 
-Live conns stay with the settings that they began with. Those of a route that is gone have
-its drain_timeout left to end, and are reset then. SIGHUP does the same, into the log.`,
+Live conns stay with the settings that they began with. Those of a route that is gone, and
+those whose dst no route forwards any more, have its drain_timeout left to end, and are
+reset then. SIGHUP does the same, into the log.`,
 		Example: `  anyport reload --dry-run     # what would change?
   anyport reload`,
 		Args: noArgs,
@@ -48,7 +50,8 @@ its drain_timeout left to end, and are reset then. SIGHUP does the same, into th
 	return cmd
 }
 
-// writeReloaded has a line for each thing that comes (+), goes (-) or changes (~).
+// writeReloaded has a line for each thing that comes (+), goes (-) or changes (~), and for
+// each route that stays as it is (=), but whose conns another one's change touches.
 func writeReloaded(out io.Writer, r *daemon.Reloaded) {
 	for _, k := range r.Keys {
 		fmt.Fprintf(out, "~ %s: %s → %s\n", k.Key, k.Old, k.New)
@@ -68,7 +71,7 @@ func writeReloaded(out io.Writer, r *daemon.Reloaded) {
 
 func writeChange(out io.Writer, c daemon.RouteChange) {
 	signs := map[config.Change]string{config.Added: "+", config.Removed: "-", config.Changed: "~"}
-	fmt.Fprintf(out, "%s route %q%s\n", signs[c.Change], c.Name, touched(c))
+	fmt.Fprintf(out, "%s route %q%s\n", cmp.Or(signs[c.Change], "="), c.Name, touched(c))
 	writePrefixes(out, "+", c.PrefixesAdded)
 	writePrefixes(out, "-", c.PrefixesRemoved)
 	for _, k := range c.Keys {
@@ -78,14 +81,17 @@ func writeChange(out io.Writer, c daemon.RouteChange) {
 
 // touched says what becomes of the live conns.
 func touched(c daemon.RouteChange) string {
-	if c.ConnsActive == 0 {
-		return ""
+	conns, end := count(int(c.ConnsActive), "live conn", "live conns"), time.Duration(c.DrainSeconds*float64(time.Second))
+	switch c.ConnsEnding {
+	case c.ConnsActive:
+		if c.ConnsActive == 0 {
+			return ""
+		}
+		return fmt.Sprintf(", %s: to be reset after %v", conns, end)
+	case 0:
+		return fmt.Sprintf(", %s: as they began", conns)
 	}
-	conns := count(int(c.ConnsActive), "live conn", "live conns")
-	if c.Change == config.Removed {
-		return fmt.Sprintf(", %s: to be reset after %v", conns, time.Duration(c.DrainSeconds*float64(time.Second)))
-	}
-	return fmt.Sprintf(", %s: as they began", conns)
+	return fmt.Sprintf(", %s: as they began, but %d to be reset after %v", conns, c.ConnsEnding, end)
 }
 
 // writePrefixes keeps a long list readable; --json has all of it.

@@ -28,11 +28,12 @@ func TestWriteReloaded(t *testing.T) {
 			Keys: []config.KeyDiff{{Key: "log.level", Old: `"info"`, New: `"warn"`}},
 			Routes: []daemon.RouteChange{
 				{RouteDiff: config.RouteDiff{Name: "dns", Change: config.Added, PrefixesAdded: []string{"203.0.113.0/24"}}},
-				{RouteDiff: config.RouteDiff{Name: "gone", Change: config.Removed, PrefixesRemoved: []string{"198.51.100.0/24"}}, ConnsActive: 1, DrainSeconds: 90},
+				{RouteDiff: config.RouteDiff{Name: "gone", Change: config.Removed, PrefixesRemoved: []string{"198.51.100.0/24"}}, ConnsActive: 1, ConnsEnding: 1, DrainSeconds: 90},
 				{RouteDiff: config.RouteDiff{
 					Name: "web", Change: config.Changed, PrefixesAdded: []string{"2001:db8::/48"}, PrefixesRemoved: []string{"192.0.2.0/25"},
 					Keys: []config.KeyDiff{{Key: "ports", Old: "[80]", New: "[80, 443]"}},
-				}, ConnsActive: 12},
+				}, ConnsActive: 12, DrainSeconds: 30},
+				{RouteDiff: config.RouteDiff{Name: "wide", Change: "unchanged"}, ConnsActive: 3, ConnsEnding: 2, DrainSeconds: 30},
 			},
 		}, `~ log.level: "info" → "warn"
 + route "dns"
@@ -43,6 +44,7 @@ func TestWriteReloaded(t *testing.T) {
     + 2001:db8::/48
     - 192.0.2.0/25
     ~ ports: [80] → [80, 443]
+= route "wide", 3 live conns: as they began, but 2 to be reset after 30s
 a.toml is in service: generation 2
 `},
 	} {

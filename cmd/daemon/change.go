@@ -1,6 +1,14 @@
 package daemon
 
-import "anyport/config"
+import (
+	"cmp"
+	"iter"
+	"slices"
+
+	"anyport/config"
+	"anyport/proxy/route"
+	"anyport/steering"
+)
 
 // Reloaded is what a reload has changed, or would.
 type Reloaded struct {
@@ -11,31 +19,71 @@ type Reloaded struct {
 	Routes     []RouteChange    `json:"routes"`
 }
 
-// RouteChange is a route that differs, and whom it serves now. Live conns and flows
-// stay with the settings that they began with. Those of a route that is removed have
-// its drain_timeout left, and are reset then.
+// RouteChange is a route that differs, or whose conns are touched by another one's
+// difference. Live conns and flows stay with the settings that they began with. Those
+// whose route is removed, and those whose dst no route forwards any more, have their
+// route's drain_timeout left, and are reset then.
 type RouteChange struct {
 	config.RouteDiff
 	ConnsActive  int64   `json:"conns_active"`
-	DrainSeconds float64 `json:"drain_seconds"` // of a route that is removed
+	ConnsEnding  int64   `json:"conns_ending"` // of these
+	DrainSeconds float64 `json:"drain_seconds"`
+}
+
+// unchanged is a route that loses dsts to another one's change.
+const unchanged config.Change = "unchanged"
+
+// counts are the live conns and flows of a route, and how many of them are to end.
+type counts struct{ active, ending int64 }
+
+// touched counts what next does to the live conns and flows, by route.
+func touched(conns iter.Seq[route.Conn], next *generation) map[string]counts {
+	serving := map[string]bool{}
+	for _, r := range next.config.Routes {
+		serving[r.Name] = true
+	}
+	all := map[string]counts{}
+	for c := range conns {
+		n := all[c.Route]
+		n.active++
+		if !serving[c.Route] || !forwards(next.table, c) {
+			n.ending++
+		}
+		all[c.Route] = n
+	}
+	return all
+}
+
+// forwards reports whether a conn could begin by table.
+func forwards(table *steering.Table, c route.Conn) bool {
+	return table.Lookup(c.Protocol, c.Dst) != nil
 }
 
 // change joins what differs in next with the live conns by route.
-func change(old, next *config.Config, active map[string]int64) Reloaded {
+func change(old, next *config.Config, conns map[string]counts) Reloaded {
 	diff := config.Compare(old, next)
 	r := Reloaded{Path: next.Path, Keys: diff.Keys, Routes: []RouteChange{}}
 	drain := map[string]float64{}
 	for _, route := range old.Routes {
 		drain[route.Name] = route.Drain.Seconds()
 	}
+	differs := map[string]bool{}
 	for _, d := range diff.Routes {
-		c := RouteChange{RouteDiff: d, ConnsActive: active[d.Name]}
-		if d.Change == config.Removed {
-			c.DrainSeconds = drain[d.Name]
-		}
-		r.Routes = append(r.Routes, c)
+		differs[d.Name] = true
+		r.Routes = append(r.Routes, routeChange(d, conns[d.Name], drain[d.Name]))
 	}
+	for name, n := range conns {
+		if _, served := drain[name]; served && n.ending > 0 && !differs[name] {
+			none := config.RouteDiff{Name: name, Change: unchanged, PrefixesAdded: []string{}, PrefixesRemoved: []string{}, Keys: []config.KeyDiff{}}
+			r.Routes = append(r.Routes, routeChange(none, n, drain[name]))
+		}
+	}
+	slices.SortFunc(r.Routes, func(a, b RouteChange) int { return cmp.Compare(a.Name, b.Name) })
 	return r
+}
+
+func routeChange(d config.RouteDiff, n counts, drain float64) RouteChange {
+	return RouteChange{RouteDiff: d, ConnsActive: n.active, ConnsEnding: n.ending, DrainSeconds: drain}
 }
 
 // names returns the routes that have changed in this way.

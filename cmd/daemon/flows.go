@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"iter"
 	"net/http"
 	"slices"
 	"strconv"
@@ -56,7 +57,7 @@ func (d *daemon) flowsFor(w http.ResponseWriter, r *http.Request) {
 		d.answer(w, nil, err)
 		return
 	}
-	conns := func(yield func(route.Conn) bool) { d.conns(name, yield) }
+	conns := d.conns(name)
 	if text := r.FormValue("top"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 || n > mostTop {
@@ -73,18 +74,20 @@ func (d *daemon) flowsFor(w http.ResponseWriter, r *http.Request) {
 }
 
 // conns yields the live conns and flows of a route, or of all where it is "".
-func (d *daemon) conns(name string, yield func(route.Conn) bool) {
-	for page := range d.proxy.Conns {
-		for _, c := range page {
-			if (name == "" || c.Route == name) && !yield(c) {
-				return
+func (d *daemon) conns(name string) iter.Seq[route.Conn] {
+	return func(yield func(route.Conn) bool) {
+		for page := range d.proxy.Conns {
+			for _, c := range page {
+				if (name == "" || c.Route == name) && !yield(c) {
+					return
+				}
 			}
 		}
 	}
 }
 
 // writeFlows writes a FlowList, one flow a line.
-func writeFlows(w io.Writer, conns func(yield func(route.Conn) bool)) error {
+func writeFlows(w io.Writer, conns iter.Seq[route.Conn]) error {
 	out := bufio.NewWriter(w)
 	out.WriteString(`{"flows":[`)
 	separator := "\n"
@@ -107,7 +110,7 @@ func writeFlows(w io.Writer, conns func(yield func(route.Conn) bool)) error {
 const mostTop = 1000
 
 // busiest are the n that have carried most bytes, the first of them first.
-func busiest(conns func(yield func(route.Conn) bool), n int) FlowList {
+func busiest(conns iter.Seq[route.Conn], n int) FlowList {
 	var best []route.Conn
 	more := func(a, b route.Conn) int { return cmp.Compare(b.ToOrigin+b.ToClient, a.ToOrigin+a.ToClient) }
 	for c := range conns {

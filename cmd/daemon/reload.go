@@ -47,7 +47,7 @@ func (d *daemon) compare() (*generation, Reloaded, error) {
 	if err != nil {
 		return nil, Reloaded{}, err
 	}
-	r := change(old.config, next.config, d.activeByRoute())
+	r := change(old.config, next.config, touched(d.conns(""), next))
 	r.Generation = old.number
 	return next, r, nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"sync"
 	"syscall"
 	"time"
 
@@ -77,14 +78,12 @@ func (d *daemon) control(ctx context.Context, drain func(), served <-chan error)
 // watch begins to look after the steering, until unwatch has returned.
 func (d *daemon) watch() {
 	ctx, cancel := context.WithCancel(context.Background())
-	over := make(chan struct{})
-	go func() { // ended by unwatch
-		defer close(over)
-		d.steering.Watch(ctx)
-	}()
+	var watchers sync.WaitGroup // ended by unwatch
+	watchers.Go(func() { d.steering.Watch(ctx) })
+	watchers.Go(func() { d.settle(ctx) })
 	d.unwatch = func() {
 		cancel()
-		<-over
+		watchers.Wait()
 	}
 }
 
