@@ -150,8 +150,8 @@ func (e *estate) close() error {
 	for _, fd := range e.fds {
 		unix.Close(fd)
 	}
-	for _, f := range e.flows {
-		unix.Close(f.FD)
+	for _, fd := range udp.Detach(e.flows) {
+		unix.Close(fd)
 	}
 	e.fds, e.flows = nil, nil
 	return nil

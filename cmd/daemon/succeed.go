@@ -82,11 +82,10 @@ func (e *estate) receiveFlows(listeners int) error {
 func (e *estate) addFlows(m handover.Message, listeners int) error {
 	var flows []udp.Flow
 	err := m.Decode(&flows)
-	if err == nil && len(flows) != len(m.FDs) {
-		err = fmt.Errorf("%d flows came with %d sockets", len(flows), len(m.FDs))
+	if err == nil {
+		err = udp.Attach(flows, m.FDs)
 	}
 	for i := 0; i < len(flows) && err == nil; i++ {
-		flows[i].FD = m.FDs[i]
 		err = flows[i].Check(listeners)
 	}
 	if err != nil {

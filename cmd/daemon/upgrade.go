@@ -109,11 +109,8 @@ func (d *daemon) give(next *handover.Successor, flows []udp.Flow) error {
 		return err
 	}
 	for some := range slices.Chunk(flows, flowsAtOnce) {
-		var fds []int
-		for _, f := range some {
-			fds = append(fds, f.FD)
-		}
-		if err := next.Send(handover.Flows, some, fds...); err != nil {
+		sockets := udp.Detach(some)
+		if err := next.Send(handover.Flows, some, sockets...); err != nil {
 			return err
 		}
 	}

@@ -3,13 +3,15 @@ package udp
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"anyport/config"
 	"anyport/proxy/route"
 )
 
-// Flow is a flow on its way from one process to another. Its socket goes beside it.
+// Flow is a flow on its way from one process to another. Its socket goes beside it
+// ([Detach], [Attach]).
 type Flow struct {
 	Listener   int            `json:"listener"` // index
 	Client     netip.AddrPort `json:"client"`
@@ -27,7 +29,39 @@ type Flow struct {
 	ToOrigin   uint64         `json:"to_origin"` // bytes of payload
 	ToClient   uint64         `json:"to_client"`
 
-	FD int `json:"-"` // the socket to the origin; with SPP that of other flows too
+	FD     int `json:"-"`      // the socket to the origin; with SPP that of other flows too
+	Socket int `json:"socket"` // its place among those that go with this flow
+}
+
+// Detach returns the sockets of flows that leave together, each once.
+func Detach(flows []Flow) (sockets []int) {
+	places := map[int]int{}
+	for i := range flows {
+		at, known := places[flows[i].FD]
+		if !known {
+			at = len(sockets)
+			places[flows[i].FD] = at
+			sockets = append(sockets, flows[i].FD)
+		}
+		flows[i].Socket = at
+	}
+	return sockets
+}
+
+// Attach gives flows that came together the sockets that came with them.
+func Attach(flows []Flow, sockets []int) error {
+	used := make([]bool, len(sockets))
+	for i := range flows {
+		at := flows[i].Socket
+		if at < 0 || at >= len(sockets) {
+			return fmt.Errorf("a flow with socket %d of %d", at, len(sockets))
+		}
+		flows[i].FD, used[at] = sockets[at], true
+	}
+	if slices.Contains(used, false) {
+		return fmt.Errorf("%d flows came with %d sockets, of which they don't use all", len(flows), len(sockets))
+	}
+	return nil
 }
 
 // export lists the flows, those without an answer first, in their order. The

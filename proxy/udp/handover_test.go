@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -60,20 +61,41 @@ func (p peer) tellPorts() {
 	}()
 }
 
-// copied are flows as another process gets them, with file descriptors of its own: one
-// for each that there was.
+// copied are flows as another process gets them, with file descriptors of its own.
 func copied(t *testing.T, flows []Flow) []Flow {
 	t.Helper()
-	arrived, copies := travel(t, flows), map[int]int{}
-	for i := range arrived {
-		if _, ok := copies[flows[i].FD]; !ok {
-			fd, err := unix.FcntlInt(uintptr(flows[i].FD), unix.F_DUPFD_CLOEXEC, 0)
-			check(t, err)
-			copies[flows[i].FD] = fd
-		}
-		arrived[i].FD = copies[flows[i].FD]
+	var copies []int
+	for _, fd := range Detach(flows) {
+		fd, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+		check(t, err)
+		copies = append(copies, fd)
 	}
+	arrived := travel(t, flows)
+	check(t, Attach(arrived, copies))
 	return arrived
+}
+
+func TestAttach(t *testing.T) {
+	flows := []Flow{{FD: 7}, {FD: 9}, {FD: 7}, {FD: 8}}
+	if sockets := Detach(flows); !slices.Equal(sockets, []int{7, 9, 8}) {
+		t.Errorf("sockets %v leave", sockets)
+	}
+	arrived := travel(t, flows)
+	check(t, Attach(arrived, []int{17, 19, 18}))
+	for i, want := range []int{17, 19, 17, 18} {
+		if arrived[i].FD != want {
+			t.Errorf("flow %d has socket %d, want %d", i, arrived[i].FD, want)
+		}
+	}
+	for _, sockets := range [][]int{nil, {17, 19}, {17, 19, 18, 20}} {
+		if Attach(arrived, sockets) == nil {
+			t.Errorf("%d sockets came for the three that left, and nobody minds", len(sockets))
+		}
+	}
+	arrived[1].Socket = -1
+	if Attach(arrived, []int{17, 19, 18}) == nil {
+		t.Error("socket -1 is taken for one")
+	}
 }
 
 // TestHandOver moves flows from one Serve to another on the same listeners: the
