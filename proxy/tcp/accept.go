@@ -55,7 +55,7 @@ func scarce(err error) bool {
 func (l *loop) admit(fd int, client netip.AddrPort) {
 	dst, err := local(fd)
 	if err != nil { // gone already
-		closeFD(int32(fd))
+		l.wire.close(int32(fd))
 		return
 	}
 	r := l.routes.Set().Lookup(config.TCP, dst)
@@ -83,6 +83,6 @@ func refusal(name string, client, dst netip.AddrPort, v route.Verdict, began tim
 }
 
 func (l *loop) refuse(fd int, r route.Record) {
-	abort(fd)
+	l.wire.abort(int32(fd))
 	l.record(r)
 }

@@ -13,26 +13,44 @@ import (
 //
 // Only epoll_wait waits, and goes through the scheduler.
 
+// wire is what the steps of a conn ask of its sockets: of the kernel, or in tests of
+// a script.
+type wire interface {
+	recvfrom(fd int32, b []byte) (int, error)
+	sendto(fd int32, b []byte) (int, error)
+	splice(from, to int32, most int) (int, error)
+	shutdown(fd int32) error  // sends FIN
+	failure(fd int32) error   // fetches the error that waits on fd, which clears it
+	outQueue(fd int32) uint32 // bytes that the peer has not acknowledged yet
+	close(fd int32)
+	abort(fd int32) // closes with RST: what the peer got so far must not look complete
+}
+
+// kernel is the wire of conns in service.
+type kernel struct{}
+
 // recvfrom reads into b, which has room for a byte at least. It goes straight to the
 // socket, where read(2) goes through the file system's checks and notifications.
-func recvfrom(fd int32, b []byte) (int, error) {
+func (kernel) recvfrom(fd int32, b []byte) (int, error) {
 	return result(unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), 0, 0, 0))
 }
 
 // sendto writes b, of a byte at least.
-func sendto(fd int32, b []byte) (int, error) {
+func (kernel) sendto(fd int32, b []byte) (int, error) {
 	return result(unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_NOSIGNAL, 0, 0))
 }
 
-func splice(from, to int32, most int) (int, error) {
+func (kernel) splice(from, to int32, most int) (int, error) {
 	const flags = unix.SPLICE_F_NONBLOCK | unix.SPLICE_F_MOVE
 	return result(unix.RawSyscall6(unix.SYS_SPLICE, uintptr(from), 0, uintptr(to), 0, uintptr(most), flags))
 }
 
-func shutdown(fd int32, how int) error {
-	_, err := result(unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(fd), uintptr(how), 0))
+func (kernel) shutdown(fd int32) error {
+	_, err := result(unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(fd), unix.SHUT_WR, 0))
 	return err
 }
+
+func (kernel) close(fd int32) { closeFD(fd) }
 
 func closeFD(fd int32) {
 	unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) // Linux closes it whatever it says

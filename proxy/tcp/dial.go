@@ -84,7 +84,7 @@ func (l *loop) source(sources []netip.Addr, to netip.Addr) netip.Addr {
 // giveUp ends the dial under way; the origin is not tried again for this conn.
 func (l *loop) giveUp(c *conn) {
 	if fd := c.ends[originEnd].fd; fd >= 0 {
-		closeFD(fd)
+		l.wire.close(fd)
 	}
 	c.ends[originEnd] = end{fd: -1}
 	c.origin.End()
@@ -107,7 +107,7 @@ func (l *loop) await(c *conn) {
 // reject goes on with the next origin, unless this one accepted and reset at
 // once: then it has answered, and its bytes and its RST are the client's.
 func (l *loop) reject(c *conn) {
-	err := failure(c.ends[originEnd].fd)
+	err := l.wire.failure(c.ends[originEnd].fd)
 	if errors.Is(err, unix.ECONNRESET) {
 		l.begin(c)
 		return

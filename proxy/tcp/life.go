@@ -51,7 +51,7 @@ func (l *loop) expire(c *conn) {
 	case v == route.ConnectTimedOut:
 		l.giveUp(c)
 		l.dial(c, v)
-	case v != route.DrainTimedOut && c.delivering():
+	case v != route.DrainTimedOut && c.delivering(l.wire):
 		c.active = l.now
 		l.watch(c)
 	default:
@@ -63,11 +63,11 @@ func (l *loop) expire(c *conn) {
 // kernel's queue can keep a slow reader busy for minutes after the last byte has passed
 // through here, and an RST would cut what it has still to read. A reader that stalls is
 // found at the second time.
-func (c *conn) delivering() bool {
+func (c *conn) delivering(on wire) bool {
 	before := c.queue
 	c.queue = 0
 	for _, e := range c.ends {
-		c.queue += outQueue(e.fd)
+		c.queue += on.outQueue(e.fd)
 	}
 	return c.queue > 0 && c.queue != before
 }
@@ -89,7 +89,7 @@ func (l *loop) end(c *conn, v route.Verdict) {
 	// Before the close: a client that then comes back at once has its place.
 	c.route.Release(config.TCP, c.client.Addr())
 	c.route.Stats.Shard(l.shard).End(config.TCP, v)
-	c.close(v)
+	c.close(l.wire, v)
 	l.record(ended)
 	l.reopen()
 }
@@ -108,14 +108,14 @@ func (l *loop) empty(w *way) {
 
 // close ends both sockets: with FIN when both sides had closed in order, and
 // otherwise with RST, for a conn that was cut must not look complete.
-func (c *conn) close(v route.Verdict) {
+func (c *conn) close(on wire, v route.Verdict) {
 	for _, e := range c.ends {
 		switch {
 		case e.fd < 0:
 		case v == route.Closed:
-			closeFD(e.fd)
+			on.close(e.fd)
 		default:
-			abort(int(e.fd))
+			on.abort(e.fd)
 		}
 	}
 }

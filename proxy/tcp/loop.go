@@ -27,6 +27,7 @@ type loop struct {
 	now     time.Duration // since started, taken once a turn
 	yielded time.Duration // to the scheduler, the last time
 
+	wire       wire
 	epoll      int
 	orders     *orders.Queue
 	set        *route.Set // the generation of routes last seen

@@ -68,7 +68,7 @@ func (l *loop) move(c *conn, d route.Direction) {
 // receive reads into b what the end has sent.
 func (l *loop) receive(c *conn, d route.Direction, b []byte) (n int) {
 	w, from := &c.ways[d], &c.ends[d]
-	n, err := recvfrom(from.fd, b)
+	n, err := l.wire.recvfrom(from.fd, b)
 	switch {
 	case err != nil:
 		from.read(err)
@@ -90,7 +90,7 @@ func (l *loop) receive(c *conn, d route.Direction, b []byte) (n int) {
 // fill splices from the end into the way's pipe.
 func (l *loop) fill(c *conn, d route.Direction) {
 	w, from := &c.ways[d], &c.ends[d]
-	n, err := splice(from.fd, w.pipe.write, w.pipe.size)
+	n, err := l.wire.splice(from.fd, w.pipe.write, w.pipe.size)
 	switch {
 	case err != nil:
 		from.read(err)
@@ -112,7 +112,7 @@ func (l *loop) count(c *conn, d route.Direction, n int) {
 
 // send hands b over, and keeps what is not taken.
 func (l *loop) send(c *conn, d route.Direction, b []byte) {
-	n, err := sendto(c.ends[1-d].fd, b)
+	n, err := l.wire.sendto(c.ends[1-d].fd, b)
 	if err != nil {
 		c.ends[1-d].wrote(err)
 		n = 0
@@ -125,7 +125,7 @@ func (l *loop) send(c *conn, d route.Direction, b []byte) {
 // flush hands over what is held.
 func (l *loop) flush(c *conn, d route.Direction) {
 	w, to := &c.ways[d], &c.ends[1-d]
-	n, err := w.drain(to.fd)
+	n, err := w.drain(l.wire, to.fd)
 	if err != nil {
 		to.wrote(err)
 		return
@@ -136,16 +136,16 @@ func (l *loop) flush(c *conn, d route.Direction) {
 }
 
 // drain writes what is held to fd.
-func (w *way) drain(fd int32) (n int, err error) {
+func (w *way) drain(on wire, fd int32) (n int, err error) {
 	if w.held == nil {
-		n, err := splice(w.pipe.read, fd, w.pipe.holds)
+		n, err := on.splice(w.pipe.read, fd, w.pipe.holds)
 		if err == nil {
 			w.pipe.holds -= n
 		}
 		return n, err
 	}
 	k := w.held
-	if n, err = sendto(fd, k.bytes[k.from:k.to]); err != nil {
+	if n, err = on.sendto(fd, k.bytes[k.from:k.to]); err != nil {
 		return 0, err
 	}
 	if k.from += n; k.from == k.to {
@@ -161,7 +161,7 @@ func (l *loop) finish(c *conn, d route.Direction) {
 	if c.ways[1-d].finished {
 		return
 	}
-	if err := shutdown(c.ends[1-d].fd, unix.SHUT_WR); err != nil {
+	if err := l.wire.shutdown(c.ends[1-d].fd); err != nil {
 		c.ends[1-d].wrote(err)
 	}
 	c.active = l.now

@@ -153,6 +153,7 @@ func newLoop(opt Options, i int) *loop {
 		set:       opt.Routes.Set(),
 		listeners: share(opt.Listeners, i, opt.Loops),
 		older:     map[int]bool{},
+		wire:      kernel{},
 		scratch:   make([]byte, bufferSize),
 	}
 	for _, fd := range l.listeners {

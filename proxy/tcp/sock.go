@@ -73,8 +73,7 @@ func family(a netip.Addr) int {
 	return unix.AF_INET6
 }
 
-// failure fetches the error that waits on a socket, which clears it.
-func failure(fd int32) error {
+func (kernel) failure(fd int32) error {
 	number, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR)
 	if err != nil {
 		return err
@@ -85,8 +84,7 @@ func failure(fd int32) error {
 	return nil
 }
 
-// outQueue is how many bytes the peer has not acknowledged yet.
-func outQueue(fd int32) uint32 {
+func (kernel) outQueue(fd int32) uint32 {
 	n, err := unix.IoctlGetInt(int(fd), unix.SIOCOUTQ)
 	if err != nil || n < 0 {
 		return 0
@@ -94,8 +92,7 @@ func outQueue(fd int32) uint32 {
 	return uint32(n)
 }
 
-// abort closes with RST: what the peer got so far must not look complete.
-func abort(fd int) {
-	_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
-	closeFD(int32(fd))
+func (kernel) abort(fd int32) {
+	_ = unix.SetsockoptLinger(int(fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	closeFD(fd)
 }
