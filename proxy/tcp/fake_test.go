@@ -1,0 +1,193 @@
+package tcp
+
+import (
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"anyport/config"
+	"anyport/proxy/route"
+)
+
+// fakePeer is a client or an origin, with the proxy's socket to it.
+type fakePeer struct {
+	says     []byte // that the proxy has not read
+	fin      bool   // ends what it says
+	err      error  // waits on the socket
+	room     int    // that its socket has for more
+	heard    []byte
+	heardEnd string
+}
+
+// fakeWire has the peers by their fds, and its only pipe.
+type fakeWire struct {
+	peers map[int32]*fakePeer
+	piped []byte
+}
+
+func (w *fakeWire) recvfrom(fd int32, b []byte) (int, error) {
+	p := w.peers[fd]
+	switch {
+	case len(p.says) > 0:
+		n := copy(b, p.says)
+		p.says = p.says[n:]
+		return n, nil
+	case p.err != nil:
+		return -1, p.err
+	case p.fin:
+		return 0, nil
+	}
+	return -1, unix.EAGAIN
+}
+
+func (w *fakeWire) sendto(fd int32, b []byte) (int, error) {
+	p := w.peers[fd]
+	n := min(p.room, len(b))
+	if n == 0 {
+		return -1, unix.EAGAIN
+	}
+	p.heard, p.room = append(p.heard, b[:n]...), p.room-n
+	return n, nil
+}
+
+func (w *fakeWire) splice(from, to int32, most int) (int, error) {
+	if w.peers[to] != nil {
+		n, err := w.sendto(to, w.piped[:min(most, len(w.piped))])
+		w.piped = w.piped[max(n, 0):]
+		return n, err
+	}
+	b := make([]byte, most)
+	n, err := w.recvfrom(from, b)
+	w.piped = append(w.piped, b[:max(n, 0)]...)
+	return n, err
+}
+
+func (w *fakeWire) failure(fd int32) error { return w.peers[fd].err }
+func (w *fakeWire) outQueue(int32) uint32  { return 0 }
+func (w *fakeWire) close(fd int32)         { w.peers[fd].heardEnd += " closed" }
+func (w *fakeWire) abort(fd int32)         { w.peers[fd].heardEnd += " RST" }
+
+func (w *fakeWire) shutdown(fd int32) error {
+	w.peers[fd].heardEnd += " FIN"
+	return nil
+}
+
+// fakeConn is a conn that dials its only origin, on a loop that has no fds.
+type fakeConn struct {
+	*loop
+	*fakeWire
+	conn  *conn
+	ended route.Verdict
+}
+
+func newFakeConn() *fakeConn {
+	live, r := route.NewLive(1), &config.Route{
+		Name:          "test",
+		Origins:       []config.Origin{{Text: "only", Weight: 1}},
+		ProxyProtocol: config.ProxyOff,
+		Timeouts:      config.Timeouts{Connect: 5 * time.Second, Idle: time.Hour, HalfClose: time.Minute},
+	}
+	live.Swap(anywhere{r}, []*config.Route{r})
+	f := &fakeConn{fakeWire: &fakeWire{peers: map[int32]*fakePeer{1: {room: 1 << 30}, 2: {room: 1 << 30}}}}
+	f.loop = newLoop(Options{Loops: 1, Routes: live, Log: slog.New(slog.DiscardHandler), Record: func(r route.Record) { f.ended = r.Verdict }}, 0)
+	f.wire = f.fakeWire
+	f.loop.pipes.spare = []*pipe{{read: -1, write: -1, size: largePipe}}
+	f.conn = &conn{route: live.Set().Routes[0], ends: [2]end{{fd: 1}, {fd: 2}}}
+	f.conn.origin = f.conn.route.Origins.Pick(netip.Addr{}, nil)
+	f.conn.origin.Begin()
+	f.adopt(f.conn)
+	f.watch(f.conn)
+	return f
+}
+
+// happen has an event come to pass, such as "client says hello", and the loop hear of it.
+func (f *fakeConn) happen(t *testing.T, event string) {
+	who, what, _ := strings.Cut(event, " ")
+	what, text, _ := strings.Cut(what, " ")
+	which, known := map[string]int{"client": clientEnd, "origin": originEnd, "time": -1}[who]
+	if !known {
+		t.Fatalf("nobody is called %q", who)
+	}
+	if which < 0 {
+		f.pass(t, text)
+		return
+	}
+	events, known := f.peers[int32(which+1)].act(what, text)
+	if !known {
+		t.Fatalf("nobody can do %q", what)
+	}
+	if f.conn.state != over && events != 0 {
+		f.conn.ends[which].hear(events)
+		f.serve(f.conn)
+		for len(f.ready) > 0 {
+			f.resume()
+		}
+	}
+}
+
+// act is what a peer does, and what epoll would tell of it.
+func (p *fakePeer) act(what, text string) (events uint32, known bool) {
+	switch what {
+	case "accepts":
+		return unix.EPOLLOUT, true
+	case "whispers": // and the event of it comes later, with another
+		p.says = append(p.says, text...)
+		return 0, true
+	case "says":
+		p.says = append(p.says, text...)
+		return unix.EPOLLIN, true
+	case "pours":
+		n, _ := strconv.Atoi(text)
+		p.says = append(p.says, make([]byte, n)...)
+		return unix.EPOLLIN, true
+	case "closes":
+		p.fin = true
+		return unix.EPOLLIN | unix.EPOLLRDHUP, true
+	case "resets", "refuses":
+		p.err = map[string]error{"resets": unix.ECONNRESET, "refuses": unix.ECONNREFUSED}[what]
+		return unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLERR | unix.EPOLLHUP, true
+	case "stalls":
+		p.room, _ = strconv.Atoi(text)
+		return 0, true
+	case "reads":
+		p.room = 1 << 30
+		return unix.EPOLLOUT, true
+	}
+	return 0, false
+}
+
+// pass lets time pass.
+func (f *fakeConn) pass(t *testing.T, text string) {
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.now += d
+	f.wheel.advance(f.now, func(due *timer) { f.expire(due.conn) })
+}
+
+// String tells the conn's state, its verdict if it is over, and what each peer has heard,
+// and has said without being heard.
+func (f *fakeConn) String() string {
+	s := map[state]string{dialling: "dialling", relaying: "relaying", over: f.ended.String()}[f.conn.state]
+	for i, name := range []string{"client", "origin"} {
+		p := f.peers[int32(i+1)]
+		heard := string(p.heard)
+		if len(heard) > 40 {
+			heard = fmt.Sprint(len(heard))
+		}
+		if heard+p.heardEnd != "" {
+			s += ", " + name + ": " + strings.TrimSpace(heard+p.heardEnd)
+		}
+		if f.conn.state != over && len(p.says) > 0 {
+			s += fmt.Sprintf(", %d unread", len(p.says))
+		}
+	}
+	return s
+}
