@@ -13,6 +13,7 @@ func checkConflicts(rep *report, routes []*Route) {
 	checkTies(rep, c)
 	checkCovered(rep, c, routes)
 	checkLoops(rep, c, routes)
+	checkEgressApart(rep, routes)
 }
 
 // A tie is a pair of routes, the earlier one of the file first.

@@ -36,6 +36,7 @@ var routeKeys = []key[*Route]{
 	{"balance", func(r *Route) string { return strconv.Quote(string(r.Balance)) }},
 	{"proxy_protocol", func(r *Route) string { return strconv.Quote(string(r.ProxyProtocol)) }},
 	{"source", func(r *Route) string { return list(r.Source) }},
+	{"egress_prefixes", func(r *Route) string { return list(r.EgressPrefixes) }},
 	{"allow", func(r *Route) string { return list(r.Allow) }},
 	{"deny", func(r *Route) string { return list(r.Deny) }},
 	{"denied", func(r *Route) string { return strconv.Quote(r.Denied.String()) }},

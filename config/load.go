@@ -76,6 +76,7 @@ func readConfig(root *table) *Config {
 	defaults := readDefaults(root.sub("defaults"))
 	routes := root.sub("route")
 	cfg.Routes = readRoutes(routes, cfg.Steering, defaults)
+	checkEgressWorkers(root.report, cfg)
 	root.done()
 	if len(routes.values) == 0 {
 		root.require("route", "write a [route.NAME] table for each service, or nothing is served")

@@ -70,7 +70,8 @@ origins = ["10.0.0.5"]
 }
 
 // everyKeyWant is what testdata/every_key.toml says: each key with another value
-// than its default, save the keys without support.
+// than its default, save the keys without support, and workers, which egress_prefixes
+// wants to be 1.
 func everyKeyWant(path string) *Config {
 	addr := netip.MustParseAddr
 	defaults := Timeouts{Connect: time.Second, Idle: 2 * time.Hour, UDPIdle: 10 * time.Second, HalfClose: 3 * time.Second}
@@ -78,7 +79,7 @@ func everyKeyWant(path string) *Config {
 	web.Idle, web.UDPIdle = time.Minute, 0
 	return &Config{
 		Path:     path,
-		Listen:   Listen{Workers: 4, TCPBacklog: 128, UDPReceiveBuffer: 1_000_000, MaxFlows: 10_000},
+		Listen:   Listen{Workers: 1, TCPBacklog: 128, UDPReceiveBuffer: 1_000_000, MaxFlows: 10_000},
 		Steering: Steering{User: "anyport", Pin: "/sys/fs/bpf/anyport", Unmatched: Drop, AllowLoopback: true, ShadowListeners: true},
 		Admin:    Admin{HTTP: "127.0.0.1:9765"},
 		Log:      Log{Level: slog.LevelWarn, Format: "json", Access: "stderr"},
@@ -113,10 +114,11 @@ func everyKeyWant(path string) *Config {
 			Origins: []Origin{
 				{Text: "10.0.0.5:13000-14000", Addr: addr("10.0.0.5"), Ports: PortRange{13000, 14000}, Base: 3000, Weight: 1},
 			},
-			Balance: RoundRobin, ProxyProtocol: ProxySPP, AntiAmplification: true,
+			EgressPrefixes: prefixes("10.1.0.0/24", "10.2.0.1/32"),
+			Balance:        RoundRobin, ProxyProtocol: ProxySPP, AntiAmplification: true,
 			Timeouts: defaults,
 		}, {
-			Name: "keep", Line: 56,
+			Name: "keep", Line: 57,
 			Protocols: []Protocol{TCP},
 			Prefixes:  prefixes("192.0.2.0/24"),
 			Ports:     []PortRange{{22, 22}},

@@ -21,6 +21,8 @@ type Route struct {
 	ProxyProtocol ProxyProtocol
 	Source        []netip.Addr // local addresses to dial origins from; empty: the kernel's choice
 
+	EgressPrefixes []netip.Prefix // of UDP: whose addresses datagrams to origins leave from, without a socket a flow; masked
+
 	Allow, Deny []netip.Prefix // client prefixes; both empty: everyone
 	Denied      Action         // Refuse or Drop
 

@@ -22,6 +22,9 @@ func checkRoute(t *table, r *Route) {
 	if len(r.Source) > 0 && t.sound("source") {
 		checkSource(t, r)
 	}
+	if len(r.EgressPrefixes) > 0 && t.sound("egress_prefixes", "protocol", "action", "source", "origins") {
+		checkEgress(t, r)
+	}
 }
 
 func checkMatch(t *table, r *Route) {

@@ -20,7 +20,7 @@ func readRoute(t *table, steering Steering, defaults Timeouts) *Route {
 		Timeouts:          defaults,
 	}
 	readMatch(t, r, steering.AllowLoopback)
-	readForward(t, r)
+	readForward(t, r, steering.AllowLoopback)
 	readClients(t, r)
 	readTimeouts(t, &r.Timeouts)
 	checkUnsupported(t)
@@ -38,12 +38,13 @@ func readMatch(t *table, r *Route, allowLoopback bool) {
 }
 
 // readForward reads where r goes, and how.
-func readForward(t *table, r *Route) {
+func readForward(t *table, r *Route, allowLoopback bool) {
 	set(t, "action", &r.Action, oneOf(Forward, Refuse, Drop, Pass))
 	readOrigins(t, r)
 	set(t, "balance", &r.Balance, oneOf(RoundRobin, LeastConn, Random, SourceHash, First))
 	set(t, "proxy_protocol", &r.ProxyProtocol, oneOf(ProxyOff, ProxyV1, ProxyV2, ProxyV2First, ProxySPP))
 	setList(t, "source", &r.Source, sourceAddr)
+	setList(t, "egress_prefixes", &r.EgressPrefixes, servedPrefix(allowLoopback))
 }
 
 // readClients reads whom r serves, and how many.

@@ -22,7 +22,6 @@ var unsupported = []struct {
 	{"route", "bandwidth", unless("", bandwidth)},
 	{"route", "route_bandwidth", unless("", bandwidth)},
 	{"route", "mirror_closed", unless(false, boolean)},
-	{"route", "egress_prefixes", unlessEmpty(peerPrefix)},
 	{"route", "health", checkHealth},
 }
 

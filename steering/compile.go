@@ -14,12 +14,12 @@ import (
 // same share one copy, so that a million of them cost little more than their trie.
 // An error is a fault that config.Load reports better; no Table fails open for it.
 func Compile(cfg *config.Config) (*Table, error) {
-	c := compiler{table: newTable(), policies: make(map[string]policy)}
+	c := compiler{table: newTable(), policies: make(map[string]policy), taken: make(map[uint32]taken)}
 	if err := c.bind(cfg); err != nil {
 		return nil, err
 	}
 	c.segment([]interval{{lo: 0, binding: 0}}) // what no prefix covers: all unmatched
-	if err := c.cover(claims(cfg.Routes)); err != nil {
+	if err := c.cover(claims(cfg.Routes, c.egress)); err != nil {
 		return nil, err
 	}
 	return c.table, nil
@@ -28,24 +28,30 @@ func Compile(cfg *config.Config) (*Table, error) {
 // compiler is the state of one Compile.
 type compiler struct {
 	table    *Table
-	spans    [][]span          // of the ports that a route takes, by binding
-	udp      [][]span          // the same for UDP, without its reflectors
+	taken    map[uint32]taken  // by binding
+	egress   uint32            // the binding of egress prefixes
 	policies map[string]policy // by covering policy and own routes: see key
 	scratch  []byte
 }
 
-// claim is one prefix of one route.
+// taken is the ports that a binding takes of its prefixes.
+type taken struct{ tcp, udp []span }
+
+// claim is one prefix of one route, or an egress prefix.
 type claim struct {
 	prefix  netip.Prefix
 	binding uint32
 }
 
 // claims returns every prefix of every route, each prefix after those that cover it.
-func claims(routes []*config.Route) []claim {
+func claims(routes []*config.Route, egress uint32) []claim {
 	var all []claim
 	for i, r := range routes {
 		for _, p := range r.Prefixes {
 			all = append(all, claim{p.Masked(), uint32(i + 1)})
+		}
+		for _, p := range r.EgressPrefixes {
+			all = append(all, claim{p.Masked(), egress})
 		}
 	}
 	slices.SortFunc(all, func(a, b claim) int {
@@ -57,22 +63,41 @@ func claims(routes []*config.Route) []claim {
 	return all
 }
 
-// bind makes the bindings and the spans of the routes.
+// bind makes the bindings, and what each takes.
 func (c *compiler) bind(cfg *config.Config) error {
 	c.table.bindings = []binding{{terms: terms{verdict: verdict(cfg.Steering.Unmatched)}}}
-	c.spans, c.udp = [][]span{nil}, [][]span{nil}
-	for i, r := range cfg.Routes {
+	for _, r := range cfg.Routes {
 		if err := checkPrefixes(r); err != nil {
 			return fmt.Errorf("route %q: %w", r.Name, err)
 		}
 		c.table.bindings = append(c.table.bindings, binding{r, newTerms(r), newSources(r)})
-		c.spans = append(c.spans, spans(r, uint32(i+1)))
 	}
 	c.table.routes = len(cfg.Routes)
 	for i, r := range cfg.Routes {
-		c.udp = append(c.udp, c.withoutReflectors(r, c.spans[i+1]))
+		var t taken
+		all := spans(r, uint32(i+1))
+		if r.Takes(config.TCP) {
+			t.tcp = all
+		}
+		if r.Takes(config.UDP) {
+			t.udp = c.withoutReflectors(r, all)
+		}
+		c.taken[uint32(i+1)] = t
 	}
+	c.bindEgress(cfg)
 	return nil
+}
+
+// bindEgress binds the egress prefixes of all routes: whatever comes to them by UDP is
+// for a flow to know.
+func (c *compiler) bindEgress(cfg *config.Config) {
+	if !slices.ContainsFunc(cfg.Routes, func(r *config.Route) bool { return len(r.EgressPrefixes) > 0 }) {
+		return
+	}
+	c.egress = uint32(len(c.table.bindings))
+	c.table.bindings = append(c.table.bindings, binding{terms: terms{verdict: Steer}})
+	all := config.PortRange{First: 1, Last: 65535}
+	c.taken[c.egress] = taken{udp: []span{{all, all.Width(), c.egress}}}
 }
 
 // withoutReflectors returns all, where the reflectors of r have a binding that refuses.
@@ -92,7 +117,7 @@ func verdict(a config.Action) Verdict {
 // checkPrefixes refuses what no packet's address can match: in a deny list, such a
 // prefix would let everybody in.
 func checkPrefixes(r *config.Route) error {
-	for _, p := range slices.Concat(r.Prefixes, r.Allow, r.Deny) {
+	for _, p := range slices.Concat(r.Prefixes, r.EgressPrefixes, r.Allow, r.Deny) {
 		if !p.IsValid() || p.Addr().Is4In6() {
 			return fmt.Errorf("%v is no IPv4 or IPv6 prefix; write an IPv4-mapped one as IPv4", p)
 		}
@@ -173,12 +198,11 @@ func (c *compiler) key(around policy, own []claim) []byte {
 func (c *compiler) overlay(around segment, own []claim, protocol config.Protocol) (segment, error) {
 	var mine []span
 	for _, o := range own {
-		if c.table.bindings[o.binding].route.Takes(protocol) {
-			if protocol == config.UDP {
-				mine = append(mine, c.udp[o.binding]...)
-				continue
-			}
-			mine = append(mine, c.spans[o.binding]...)
+		t := c.taken[o.binding]
+		if protocol == config.UDP {
+			mine = append(mine, t.udp...)
+		} else {
+			mine = append(mine, t.tcp...)
 		}
 	}
 	if len(mine) == 0 {

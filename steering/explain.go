@@ -24,6 +24,10 @@ func (t *Table) Explain(protocol config.Protocol, dst netip.AddrPort, client net
 		e.Because = []string{fmt.Sprintf("no prefix holds %s: its packets are not steered", dst.Addr())}
 		return e
 	}
+	if e.Verdict == Steer && e.Route == nil {
+		e.Because = []string{fmt.Sprintf("%s is among egress_prefixes: what an origin sends there is steered back, and goes to the flow that it answers", e.Prefix)}
+		return e
+	}
 	if e.Verdict == Steer {
 		e.Origins = candidates(e.Route, dst.Port())
 	}

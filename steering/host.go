@@ -76,6 +76,20 @@ func hostProblems(cfg *config.Config, host *Host) config.Problems {
 					p, strings.Join(taken, ", ")),
 			})
 		}
+		problems = append(problems, egressProblems(cfg, r, host)...)
+	}
+	return problems
+}
+
+// egressProblems: of an egress prefix all UDP is taken, so a single address is no better.
+func egressProblems(cfg *config.Config, r *config.Route, host *Host) (problems config.Problems) {
+	for i, p := range r.EgressPrefixes {
+		if taken := host.coveredBy(p); len(taken) > 0 {
+			problems = append(problems, config.Problem{
+				File: cfg.Path, Line: r.Line, Route: r.Name, Key: fmt.Sprintf("egress_prefixes[%d]", i),
+				Text: fmt.Sprintf("%s covers %s, whose UDP it would take: use addresses that this host has no other use for", p, strings.Join(taken, ", ")),
+			})
+		}
 	}
 	return problems
 }

@@ -63,6 +63,19 @@ func TestCheckHost(t *testing.T) {
 	}
 }
 
+// TestCheckHostEgress: an address of the host's own must not be given away at all.
+func TestCheckHostEgress(t *testing.T) {
+	r := route("game", "1-65535", "192.0.2.0/24")
+	r.Line, r.EgressPrefixes = 7, prefixes("198.51.100.0/24", "10.0.0.9", "10.0.0.0/29")
+	const other = ", whose UDP it would take: use addresses that this host has no other use for"
+	want := `anyport.toml:7: route "game": egress_prefixes[1]: 10.0.0.9/32 covers this host's address 10.0.0.9 on eth0` + other + `
+anyport.toml:7: route "game": egress_prefixes[2]: 10.0.0.0/29 covers the gateway 10.0.0.1` + other
+	err := CheckHost(&config.Config{Path: "anyport.toml", Routes: []*config.Route{r}}, aHost())
+	if err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
 func TestShadowed(t *testing.T) {
 	ssh := Listener{Protocol: config.TCP, Addr: netip.MustParseAddrPort("0.0.0.0:22"), Process: "sshd", PID: 812}
 	dual := ssh

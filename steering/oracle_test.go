@@ -11,11 +11,17 @@ import (
 
 // naive decides by the words of the reference: among the routes that take dst, the
 // longest prefix, then the narrowest range; then the longest rule of allow and deny. A
-// wide range refuses the reflectors.
+// wide range refuses the reflectors. UDP of an egress prefix is steered.
 // tie reports two routes that are equal in all of it.
 func naive(cfg *config.Config, protocol config.Protocol, dst netip.AddrPort, client netip.Addr) (d Decision, tie bool) {
 	served := false
 	for _, r := range cfg.Routes {
+		for _, prefix := range r.EgressPrefixes {
+			if prefix.Contains(dst.Addr()) && protocol == config.UDP && dst.Port() > 0 {
+				return Decision{Verdict: Steer}, false
+			}
+			served = served || prefix.Contains(dst.Addr())
+		}
 		for _, prefix := range r.Prefixes {
 			if !prefix.Contains(dst.Addr()) {
 				continue
@@ -146,8 +152,14 @@ func (d dice) route(i int) *config.Route {
 	if d.IntN(2) == 0 {
 		r.Allow, r.Deny = d.prefixes(d.IntN(4), 0), d.prefixes(d.IntN(4), 0)
 	}
+	if d.IntN(4) == 0 {
+		r.EgressPrefixes = egress[:d.IntN(1+len(egress))]
+	}
 	return r
 }
+
+// egress is apart from all other prefixes of the dice.
+var egress = prefixes("10.200.0.0/16", "10.200.3.0/24", "2001:db8:e::/48")
 
 func (d dice) unmatched() config.Action {
 	return []config.Action{config.Refuse, config.Drop, config.Pass}[d.IntN(3)]
@@ -212,6 +224,9 @@ func (d dice) protocol() config.Protocol {
 
 func (d dice) dst() netip.AddrPort {
 	port := d.port()
+	if d.IntN(16) == 0 {
+		return netip.AddrPortFrom(egress[d.IntN(len(egress))].Addr().Next(), port)
+	}
 	if d.IntN(4) == 0 {
 		port = uint16(d.Uint32())
 	}

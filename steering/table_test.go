@@ -146,6 +146,27 @@ func TestReflectors(t *testing.T) {
 	}
 }
 
+// TestEgress: UDP to an egress prefix is steered, and no route's; TCP is unmatched.
+func TestEgress(t *testing.T) {
+	r := route("game", "1-65535", "192.0.2.0/24")
+	r.Protocols, r.EgressPrefixes = []config.Protocol{config.TCP, config.UDP}, prefixes("198.51.100.0/24")
+	again := route("too", "1-65535", "192.0.3.0/24")
+	again.EgressPrefixes = r.EgressPrefixes
+	table := compile(t, r, again)
+	dst := netip.MustParseAddrPort("198.51.100.7:40000")
+	udp, tcp := table.Explain(config.UDP, dst, netip.Addr{}), table.Explain(config.TCP, dst, netip.Addr{})
+	want := []string{"198.51.100.0/24 is among egress_prefixes: what an origin sends there is steered back, and goes to the flow that it answers"}
+	if udp.Verdict != Steer || udp.Route != nil || !slices.Equal(udp.Because, want) {
+		t.Errorf("got\n%v", udp)
+	}
+	if tcp.Verdict != Refuse || tcp.Route != nil {
+		t.Errorf("got\n%v", tcp)
+	}
+	if got := table.Lookup(config.UDP, dst); got != nil {
+		t.Errorf("route %q would begin a flow", got.Name)
+	}
+}
+
 // TestLookupAllocates: the proxy asks for every conn and flow.
 func TestLookupAllocates(t *testing.T) {
 	table := compile(t, precedence()...)
