@@ -35,6 +35,12 @@ func (h *host) serve(t *testing.T, address string, handle func(net.Conn)) {
 // ends; a nil reply is none. It returns the socket.
 func (h *host) answer(t *testing.T, address string, reply func(datagram []byte) []byte) *net.UDPConn {
 	t.Helper()
+	return h.answerTo(t, address, func(datagram []byte, _ netip.AddrPort) []byte { return reply(datagram) })
+}
+
+// answerTo is answer for who wants to know who asks.
+func (h *host) answerTo(t *testing.T, address string, reply func(datagram []byte, from netip.AddrPort) []byte) *net.UDPConn {
+	t.Helper()
 	conn := h.listenPacket(t, address)
 	conn.SetReadBuffer(4 << 20)
 	go func() {
@@ -44,7 +50,7 @@ func (h *host) answer(t *testing.T, address string, reply func(datagram []byte) 
 			if err != nil {
 				return
 			}
-			if r := reply(buffer[:n]); r != nil {
+			if r := reply(buffer[:n], from); r != nil {
 				conn.WriteToUDPAddrPort(r, from)
 			}
 		}

@@ -42,7 +42,7 @@ func summary(s *daemon.Status) [][2]string {
 		{"config", configText(s.Config)},
 		{"steering", steeringText(s.Steering)},
 		{"privileges", privilegesText(s)},
-		{"limits", fmt.Sprintf("%d files, %d flows", s.Files, s.MaxFlows)},
+		{"limits", fmt.Sprintf("%d files, %d flows, %d of them with a socket each", s.Files, s.MaxFlows, s.MaxSockets)},
 	}
 }
 

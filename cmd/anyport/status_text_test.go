@@ -14,7 +14,7 @@ import (
 
 func TestWriteStatus(t *testing.T) {
 	status := &daemon.Status{
-		Version: "v1.2.3", PID: 4711, UptimeSeconds: 3723, Files: 1048576, MaxFlows: 524288,
+		Version: "v1.2.3", PID: 4711, UptimeSeconds: 3723, Files: 1048576, MaxFlows: 524288, MaxSockets: 10000,
 		Privileges: privileges.Held{User: "anyport", Capabilities: []string{"CAP_NET_BIND_SERVICE", "CAP_NET_ADMIN"}, NoNewPrivs: true},
 		Config:     daemon.ConfigStatus{Refused: "line 3: no\nline 4: nor this\n", Path: "/etc/anyport/anyport.toml", Generation: 2, LoadedAt: time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)},
 		Steering:   daemon.SteeringStatus{Attached: true, ProgramID: 77, Prefixes: 5, ForeignPrograms: []uint32{12}},
@@ -33,7 +33,7 @@ func TestWriteStatus(t *testing.T) {
 config      /etc/anyport/anyport.toml, generation 2, loaded 2026-05-04 03:02:01, LAST RELOAD REFUSED: line 3: no; line 4: nor this
 steering    attached, program 77, 5 prefixes, beside foreign programs [12]
 privileges  user anyport, CAP_NET_BIND_SERVICE, CAP_NET_ADMIN
-limits      1048576 files, 524288 flows
+limits      1048576 files, 524288 flows, 10000 of them with a socket each
 
 ROUTE           PROTOCOL  PREFIXES                      PORTS      ACTIVE  TOTAL  REFUSED  DENIED  LIMITED  TO ORIGIN  TO CLIENT
 game            tcp,udp   192.0.2.0/24,2001:db8:1::/48  all        12      34567  9        3       1        1.0 MiB    1.5 KiB

@@ -47,7 +47,9 @@ func raiseFiles() (uint64, error) {
 	return limit.Cur, nil
 }
 
-// maxFlows is the bound on UDP flows: the file's, if the files and the local ports allow.
-func (d *daemon) maxFlows() int {
-	return min(d.opt.Config.Listen.MaxFlows, udp.MaxFlows(d.files))
-}
+// maxFlows is the bound on UDP flows of all routes.
+func (d *daemon) maxFlows() int { return d.opt.Config.Listen.MaxFlows }
+
+// maxSockets is the bound on those of them that have a socket of their own, as the files
+// and the local ports allow.
+func (d *daemon) maxSockets() int { return min(d.maxFlows(), udp.MaxSockets(d.files)) }

@@ -15,7 +15,8 @@ type Status struct {
 	Stopping      bool            `json:"stopping"`
 	Privileges    privileges.Held `json:"privileges"`
 	Files         uint64          `json:"files"`     // file descriptors it may open
-	MaxFlows      int             `json:"max_flows"` // UDP flows of all routes at once
+	MaxFlows      int             `json:"max_flows"`        // UDP flows of all routes at once
+	MaxSockets    int             `json:"max_flow_sockets"` // those of them with a socket of their own
 	Config        ConfigStatus    `json:"config"`
 	Steering      SteeringStatus  `json:"steering"`
 	Routes        []RouteStatus   `json:"routes"`

@@ -20,6 +20,7 @@ func (d *daemon) status() Status {
 		Stopping:      d.stopping.Load(),
 		Files:         d.files,
 		MaxFlows:      d.maxFlows(),
+		MaxSockets:    d.maxSockets(),
 		Privileges:    d.held(),
 		Config:        d.configStatus(),
 		Steering:      steeringStatus(kernel, g.config.Steering.Pin != "", err),

@@ -57,8 +57,9 @@ func (l *loop) toClient(f *flow, payload []byte, now time.Duration) {
 	d := outgoing{fd: answer.fd, flow: f, direction: route.ToClient, payload: payload, to: f.key.client}
 	if answer.raw() {
 		d.control = answer.control
-		d.header = udpHeader(f.dst(), f.client(), payload)
-		d.to.port = 0 // stands in the UDP header; IPv6 takes a port for the protocol number (raw(7), ipv6(7))
+		d.header = l.out.scratch(udpHeaderSize)
+		putUDPHeader(d.header, f.dst(), f.client(), payload)
+		d.to = withoutPort(d.to)
 	}
 	l.out.add(d)
 }

@@ -24,7 +24,7 @@ func (t *table) begin(k key, now time.Duration) (*flow, route.Verdict) {
 	}
 	f := &flow{key: k, route: r, counters: r.Stats.Shard(t.shard), begun: now, last: now}
 	verdict = t.equip(f, now)
-	if (verdict == route.OutOfFiles || verdict == route.OutOfPorts) && t.evict(crowd{}, now) { // before the table's bound
+	if (verdict == route.OutOfFiles || verdict == route.OutOfPorts) && t.evict(f.rivals(), now) { // before the table's bound
 		verdict = t.equip(f, now)
 	}
 	if verdict != route.Admitted {
@@ -39,6 +39,9 @@ func (t *table) begin(k key, now time.Duration) (*flow, route.Verdict) {
 // place puts f, which lacks nothing, into the table.
 func (t *table) place(f *flow) {
 	t.flows[f.key] = f
+	if f.owns() {
+		t.owns++
+	}
 	f.due, _ = f.end()
 	heap.Push(&t.byDue, f)
 }
@@ -93,7 +96,7 @@ func (t *table) equip(f *flow, now time.Duration) route.Verdict {
 	}
 	f.headerOnce = f.route.ProxyProtocol == config.ProxyV2First
 	f.spp = f.route.ProxyProtocol == config.ProxySPP
-	if !t.room(now) {
+	if !t.room(f, now) {
 		return route.OverMaxFlows
 	}
 	if f.reply, err = t.replies.acquire(f.dst()); err != nil {

@@ -22,6 +22,7 @@ type Flow struct {
 	Header     []byte         `json:"header,omitempty"` // before each datagram to the origin
 	HeaderOnce bool           `json:"header_once,omitempty"`
 	SPP        bool           `json:"spp,omitempty"`
+	Egress     netip.AddrPort `json:"egress,omitzero"` // where it leaves from, if it has no socket of its own
 	Begun      time.Time      `json:"begun"`
 	Last       time.Time      `json:"last"`
 	Answered   bool           `json:"answered,omitempty"`
@@ -29,7 +30,7 @@ type Flow struct {
 	ToOrigin   uint64         `json:"to_origin"` // bytes of payload
 	ToClient   uint64         `json:"to_client"`
 
-	FD     int `json:"-"`      // the socket to the origin; with SPP that of other flows too
+	FD     int `json:"-"`      // the socket to the origin; with SPP or Egress that of other flows too
 	Socket int `json:"socket"` // its place among those that go with this flow
 }
 
@@ -80,10 +81,14 @@ func (t *table) export(listener int) []Flow {
 }
 
 func (t *table) exported(f *flow, listener int) Flow {
+	var egress netip.AddrPort
+	if f.exit != nil {
+		egress = f.exit.addr()
+	}
 	return Flow{
 		Listener: listener, FD: f.fd,
 		Client: f.client(), Zone: f.key.client.zone, Dst: f.dst(), Route: f.route.Name, Origin: f.originAddr(),
-		Header: f.header, HeaderOnce: f.headerOnce, SPP: f.spp,
+		Header: f.header, HeaderOnce: f.headerOnce, SPP: f.spp, Egress: egress,
 		Begun: t.epoch.Add(f.begun), Last: t.epoch.Add(f.last),
 		Answered: f.answered, Shown: f.shown, ToOrigin: f.toOrigin, ToClient: f.toClient,
 	}
@@ -128,6 +133,9 @@ func (t *table) settleIn(in Flow, now time.Duration) route.Verdict {
 		begun: in.Begun.Sub(t.epoch), last: in.Last.Sub(t.epoch),
 		shown: in.Shown, toOrigin: in.ToOrigin, toClient: in.ToClient,
 	}
+	if in.Egress.IsValid() {
+		f.exit = newExit(in.Egress, in.Origin)
+	}
 	if err := t.sockets.take(f, in.FD); err != nil {
 		t.report(now, "a flow of another process cannot go on", "route", in.Route, "client", in.Client, "error", err)
 		return route.RelayFailed
@@ -154,10 +162,17 @@ func (in Flow) Check(listeners int) error {
 	if in.Listener < 0 || in.Listener >= listeners {
 		return fmt.Errorf("a flow of listener %d, where there are %d: listen.workers differs", in.Listener, listeners)
 	}
-	for _, a := range []netip.AddrPort{in.Client, in.Dst, in.Origin} {
+	addrs := []netip.AddrPort{in.Client, in.Dst, in.Origin}
+	if in.Egress != (netip.AddrPort{}) {
+		addrs = append(addrs, in.Egress)
+	}
+	for _, a := range addrs {
 		if !a.IsValid() || a.Port() == 0 || a.Addr().Is4In6() || a.Addr().Zone() != "" {
 			return fmt.Errorf("a flow from %v to %v by %v cannot be", in.Client, in.Dst, in.Origin)
 		}
+	}
+	if in.Egress.IsValid() && in.Egress.Addr().Is4() != in.Origin.Addr().Is4() {
+		return fmt.Errorf("a flow to %v cannot leave from %v", in.Origin, in.Egress)
 	}
 	return nil
 }

@@ -20,6 +20,7 @@ type flow struct {
 	fd         int     // the origin socket
 	generation uint32  // tells its events from those of a closed socket with the same fd
 	shared     *shared // the same socket, where other flows use it too
+	exit       *exit   // where it leaves from, if the socket is a raw one
 	reply      *reply
 
 	header     []byte // stands before each datagram to the origin

@@ -61,7 +61,7 @@ func adopt(loops []*loop, flows []Flow) {
 	for _, f := range flows {
 		l := loops[f.Listener]
 		adopted := l.table.adopt(f, l.now())
-		used[f.FD] = used[f.FD] || adopted
+		used[f.FD] = used[f.FD] || adopted && !f.Egress.IsValid() // the raw socket came apart
 	}
 	for fd, used := range used {
 		if !used {

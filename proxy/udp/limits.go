@@ -7,11 +7,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// MaxFlows is how many flows a process should hold that may open so many files:
-// with half of them, conns and replies have the rest. Each flow also takes a local
-// port; a quarter of those stays free, for the kernel needs milliseconds to
+// maxFlows is how many flows there may be where nobody says.
+const maxFlows = 1 << 18
+
+// MaxSockets is how many flows with a socket of their own a process should hold that may
+// open so many files: with half of them, conns and replies have the rest. Each also
+// takes a local port; a quarter of those stays free, for the kernel needs milliseconds to
 // find one among the last.
-func MaxFlows(files uint64) int {
+func MaxSockets(files uint64) int {
 	return int(min(files/2, uint64(localPorts())*3/4))
 }
 
@@ -21,8 +24,8 @@ const replyShare = 4
 
 // share is what a loop has of the process's, or with the others.
 type share struct {
-	flows, replies int // the most that it may hold
-	voices         *voices
+	flows, sockets, replies int // the most that it may hold
+	voices                  *voices
 }
 
 // newShare makes the shares of all loops, which are equal.
@@ -33,10 +36,11 @@ func newShare(opt Options) (share, error) {
 	}
 	loops, flows := max(len(opt.Listeners), 1), opt.MaxFlows
 	if flows == 0 {
-		flows = MaxFlows(files.Cur)
+		flows = maxFlows
 	}
 	return share{
 		flows:   max(flows/loops, 1),
+		sockets: max(MaxSockets(files.Cur)/loops, 1),
 		replies: max(int(min(files.Cur, 1<<30))/replyShare/loops, 1),
 		voices:  &voices{},
 	}, nil

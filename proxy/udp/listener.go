@@ -48,6 +48,10 @@ func (l *loop) fromClient(i int, now time.Duration) {
 	a := arrival{key{client, c.dst}, train{l.in.bytes(i), c.size}}
 	f := l.table.flows[a.key]
 	if f == nil {
+		if f = l.egress.flows[a.key]; f != nil {
+			l.comeBack(f, a, now)
+			return
+		}
 		l.newcomers.batch = append(l.newcomers.batch, a)
 		return
 	}
@@ -59,11 +63,23 @@ func (l *loop) fromClient(i int, now time.Duration) {
 	}
 }
 
+// comeBack takes what f's origin has sent to its exit on its way.
+func (l *loop) comeBack(f *flow, a arrival, now time.Duration) {
+	for reply := range datagrams(a.train, a.size) {
+		if payload, verdict := l.table.answer(f, reply, now); verdict == route.Forwarded {
+			l.toClient(f, payload, now)
+		}
+	}
+}
+
 // toOrigin sends a datagram of f's client on.
 func (l *loop) toOrigin(f *flow, payload []byte) {
 	d := outgoing{fd: f.fd, flow: f, direction: route.ToOrigin, header: f.header, payload: payload}
-	if f.shared != nil {
+	switch {
+	case f.shared != nil:
 		d.to = endpointOf(f.originAddr())
+	case f.exit != nil:
+		d = l.egress.outgoing(f, payload, &l.out)
 	}
 	l.out.add(d)
 	if f.headerOnce { // whether the next datagram needs it too shows when this one is sent

@@ -24,6 +24,7 @@ type loop struct {
 	left   bool // another process has the flows
 	byFD   []owner
 	shared map[sharedKey]*shared
+	egress egress
 	table  table
 	dialer dialer
 	opener opener
@@ -36,11 +37,12 @@ func newLoop(opt Options, i int, share share) (*loop, error) {
 		in:       newInbox(bufferSize),
 		dialer:   dialer{receiveBuffer: receiveBuffer(opt.Listeners[i])},
 		shared:   map[sharedKey]*shared{},
+		egress:   egress{opt.Raw, map[key]*flow{}},
 		opener:   opener{opt.Raw},
 		log:      limitedLog{Logger: opt.Log},
 	}
 	l.table = table{
-		routes: opt.Routes, shard: opt.FirstShard + i, max: share.flows, sockets: l,
+		routes: opt.Routes, shard: opt.FirstShard + i, max: share.flows, maxOwns: share.sockets, sockets: l,
 		replies: newReplies(share.replies, share.voices, l.opener.open, l.closeReply),
 		record:  opt.Record, report: l.log.warn, epoch: time.Now(),
 	}

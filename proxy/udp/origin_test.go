@@ -140,8 +140,8 @@ func TestOutOfPorts(t *testing.T) {
 		return
 	}
 	check(t, os.WriteFile("/proc/sys/net/ipv4/ip_local_port_range", []byte("50000 50009"), 0))
-	if got := MaxFlows(1 << 20); got != 7 {
-		t.Errorf("MaxFlows is %d with ten ports, want 7", got)
+	if got := MaxSockets(1 << 20); got != 7 {
+		t.Errorf("MaxSockets is %d with ten ports, want 7", got)
 	}
 	loopback := netip.MustParseAddr("127.0.0.1")
 	for _, sources := range [][]netip.Addr{nil, {loopback}} {

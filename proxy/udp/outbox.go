@@ -27,6 +27,7 @@ type outbox struct {
 	order []uint64 // fd, peer's port and place in the queue of each, to sort by
 	run   []outgoing
 	mail  mail
+	slab  []byte // of headers
 }
 
 // most is how many datagrams wait at once.
@@ -39,6 +40,19 @@ func (o *outbox) add(d outgoing) {
 	}
 	o.order = append(o.order, uint64(d.fd)<<32|uint64(d.to.port)<<16|uint64(len(o.queue)))
 	o.queue = append(o.queue, d)
+}
+
+// scratch is room for the header of the next datagram, which lasts until the flush.
+func (o *outbox) scratch(n int) []byte {
+	if len(o.queue) == most { // now, for add would flush the header away
+		o.flush()
+	}
+	start := len(o.slab)
+	if start+n > cap(o.slab) { // what waits goes on to use the old one
+		start, o.slab = 0, make([]byte, 0, max(n, 32<<10))
+	}
+	o.slab = o.slab[:start+n]
+	return o.slab[start : start+n : start+n]
 }
 
 // flush sends everything. It never waits: what a socket does not take is dropped
@@ -59,7 +73,7 @@ func (o *outbox) flush() {
 		rest = rest[n:]
 	}
 	clear(o.queue) // who has ended is not held
-	o.queue, o.order = o.queue[:0], o.order[:0]
+	o.queue, o.order, o.slab = o.queue[:0], o.order[:0], o.slab[:0]
 }
 
 // sort brings together what leaves through one socket, and of that what goes to one peer.

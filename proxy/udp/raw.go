@@ -89,31 +89,51 @@ func packetInfo(addr netip.Addr) []byte {
 
 const udpHeaderSize = 8
 
-// udpHeader returns the UDP header of payload (RFC 768).
-func udpHeader(from, to netip.AddrPort, payload []byte) []byte {
-	h := make([]byte, udpHeaderSize)
-	length := udpHeaderSize + len(payload)
+// withoutPort is how a raw socket names a peer: the port stands in the UDP header, and
+// IPv6 takes one in the address for the protocol number (raw(7), ipv6(7)).
+func withoutPort(peer endpoint) endpoint {
+	peer.port = 0
+	return peer
+}
+
+// putUDPHeader writes a UDP header (RFC 768) into the first bytes of h, for a datagram
+// of the rest of h and payload.
+func putUDPHeader(h []byte, from, to netip.AddrPort, payload []byte) {
+	length := len(h) + len(payload)
 	binary.BigEndian.PutUint16(h, from.Port())
 	binary.BigEndian.PutUint16(h[2:], to.Port())
 	binary.BigEndian.PutUint16(h[4:], uint16(length))
+	binary.BigEndian.PutUint16(h[6:], 0)
 	// The pseudo header: both addresses, protocol and length. Their order and the
 	// zeros between them make no difference to the sum.
 	sum := addUp(uint64(unix.IPPROTO_UDP)+uint64(length), from.Addr().AsSlice())
 	sum = addUp(sum, to.Addr().AsSlice())
-	sum = addUp(addUp(sum, h), payload)
-	for sum > 0xffff {
-		sum = sum>>16 + sum&0xffff
+	body := fold(addUp(0, payload))
+	if len(h)%2 == 1 { // its words straddle those of the datagram (RFC 1071 §2B)
+		body = body>>8 | body<<8
 	}
-	checksum := ^uint16(sum)
+	checksum := ^fold(addUp(sum+uint64(body), h))
 	if checksum == 0 { // on the wire 0 says that there is none
 		checksum = 0xffff
 	}
 	binary.BigEndian.PutUint16(h[6:], checksum)
-	return h
 }
 
-// addUp adds the 16-bit words of b, the last one padded with zero (RFC 1071).
+// fold makes 16 bits of a sum of words.
+func fold(sum uint64) uint16 {
+	for sum > 0xffff {
+		sum = sum>>16 + sum&0xffff
+	}
+	return uint16(sum)
+}
+
+// addUp adds the 16-bit words of b, the last one padded with zero (RFC 1071). Of 32 bits
+// at once the sum folds to the same.
 func addUp(sum uint64, b []byte) uint64 {
+	for ; len(b) >= 8; b = b[8:] {
+		words := binary.BigEndian.Uint64(b)
+		sum += words>>32 + words&0xffffffff
+	}
 	for ; len(b) >= 2; b = b[2:] {
 		sum += uint64(binary.BigEndian.Uint16(b))
 	}

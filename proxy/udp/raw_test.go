@@ -37,14 +37,17 @@ func TestUDPHeader(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for _, pair := range [][2]netip.AddrPort{{dst1, client1}, {dst6, client6}} {
 		from, to := pair[0], pair[1]
-		for _, size := range []int{0, 1, 2, 3, 1472, 65506, 65507} {
+		for i, size := range []int{0, 1, 2, 3, 1472, 65506, 65507} {
 			payload := make([]byte, size)
 			for i := range payload {
 				payload[i] = byte(random.Uint32())
 			}
-			h := udpHeader(from, to, payload)
-			if len(h) != udpHeaderSize || binary.BigEndian.Uint16(h) != from.Port() ||
-				binary.BigEndian.Uint16(h[2:]) != to.Port() || int(binary.BigEndian.Uint16(h[4:])) != 8+size {
+			h := make([]byte, udpHeaderSize+i%2*3) // in front of the payload may stand a header more
+			copy(h[udpHeaderSize:], "spp")
+			putUDPHeader(h, from, to, payload)
+			size += len(h)
+			if binary.BigEndian.Uint16(h) != from.Port() ||
+				binary.BigEndian.Uint16(h[2:]) != to.Port() || int(binary.BigEndian.Uint16(h[4:])) != size {
 				t.Errorf("%v → %v, %d bytes: header %x", from, to, size, h)
 			}
 			if got := verify(from.Addr(), to.Addr(), append(h, payload...)); got != 0xffff {
@@ -56,9 +59,10 @@ func TestUDPHeader(t *testing.T) {
 
 // TestChecksumIsNeverZero: zero on the wire would say that there is none.
 func TestChecksumIsNeverZero(t *testing.T) {
-	h := udpHeader(dst1, client1, []byte{0, 0})
+	h := make([]byte, udpHeaderSize)
+	putUDPHeader(h, dst1, client1, []byte{0, 0})
 	complement := binary.BigEndian.AppendUint16(nil, binary.BigEndian.Uint16(h[6:])) // brings the sum to all ones
-	if h = udpHeader(dst1, client1, complement); binary.BigEndian.Uint16(h[6:]) != 0xffff {
+	if putUDPHeader(h, dst1, client1, complement); binary.BigEndian.Uint16(h[6:]) != 0xffff {
 		t.Errorf("checksum %x, want ffff", h[6:])
 	}
 }

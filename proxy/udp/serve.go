@@ -38,7 +38,7 @@ type Options struct {
 	Listeners  []int
 	FirstShard int // listener i counts in shard FirstShard+i
 	Routes     *route.Live
-	MaxFlows   int                // of all listeners together; 0 = what MaxFlows says
+	MaxFlows   int                // of all listeners together; 0 = as many as the default says; fewer have sockets of their own: see MaxSockets
 	Raw        *Raw               // answers where no socket can be bound; nil: Serve opens its own
 	Record     func(route.Record) // called once a flow has ended or was refused; must not block; may be nil
 	Log        *slog.Logger

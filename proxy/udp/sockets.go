@@ -63,7 +63,10 @@ func (l *loop) disown(fd int) {
 
 // dial, take and hangUp make l the table's sockets.
 func (l *loop) dial(f *flow, to netip.AddrPort) error {
-	if f.shares() {
+	switch {
+	case len(f.route.EgressPrefixes) > 0:
+		return l.egress.begin(f, to)
+	case f.shares():
 		return l.share(f, to)
 	}
 	fd, err := l.dialer.dial(to, f.route.Source)
@@ -78,7 +81,10 @@ func (l *loop) dial(f *flow, to netip.AddrPort) error {
 }
 
 func (l *loop) take(f *flow, fd int) error {
-	if f.shares() {
+	switch {
+	case f.exit != nil:
+		return l.egress.take(f)
+	case f.shares():
 		return l.takeShared(f, fd)
 	}
 	f.fd = fd
@@ -86,11 +92,14 @@ func (l *loop) take(f *flow, fd int) error {
 }
 
 func (l *loop) hangUp(f *flow) {
-	if f.shared != nil {
+	switch {
+	case f.exit != nil:
+		l.egress.end(f)
+	case f.shared != nil:
 		l.part(f)
-		return
+	default:
+		l.disown(f.fd)
 	}
-	l.disown(f.fd)
 }
 
 func (l *loop) closeReply(fd int) {

@@ -25,6 +25,7 @@ type table struct {
 	routes  *route.Live
 	shard   int
 	max     int // flows
+	maxOwns int // those of them with a socket of their own
 	sockets sockets
 	replies *replies
 	record  func(route.Record)
@@ -32,6 +33,7 @@ type table struct {
 	epoch   time.Time                                         // the zero of all times here
 
 	flows      map[key]*flow
+	owns       int // flows with a socket of their own
 	byDue      dueOrder
 	unanswered unanswered
 	set        *route.Set // the generation last seen
@@ -86,10 +88,13 @@ func (t *table) answer(f *flow, reply []byte, now time.Duration) ([]byte, route.
 	return payload, route.Forwarded
 }
 
-// room reports whether one more flow fits, and makes it fit at the cost of the
-// oldest that was never answered. Answered flows always live on.
-func (t *table) room(now time.Duration) bool {
-	return len(t.flows) < t.max || t.evict(crowd{}, now)
+// room reports whether f fits, and makes it fit at the cost of the oldest that was
+// never answered. Answered flows always live on.
+func (t *table) room(f *flow, now time.Duration) bool {
+	if len(t.flows) >= t.max && !t.evict(crowd{}, now) {
+		return false
+	}
+	return !f.owns() || t.owns < t.maxOwns || t.evict(crowd{scope: owning}, now)
 }
 
 // evict ends the oldest flow of a crowd that was never answered, if there is one.
@@ -140,6 +145,9 @@ func (t *table) remove(f *flow) {
 	t.sockets.hangUp(f)
 	t.replies.release(f.reply)
 	delete(t.flows, f.key)
+	if f.owns() {
+		t.owns--
+	}
 	heap.Remove(&t.byDue, f.position)
 	if !f.answered {
 		t.unanswered.remove(f)

@@ -11,6 +11,7 @@ type scope uint8
 
 const (
 	everywhere scope = iota // max_flows of all routes
+	owning                  // what files and ports there are, if it has a socket of its own
 	ofRoute                 // max_flows and max_conns of its route
 	ofClient                // max_conns_per_client of its route
 	scopes
@@ -30,7 +31,7 @@ func crowdOf(s scope, r *route.Route, client netip.Addr) crowd {
 	case ofClient:
 		return crowd{s, r.Stats, client}
 	}
-	return crowd{}
+	return crowd{scope: s}
 }
 
 // unanswered is the flows without a reply so far: they give way to new ones. Each
@@ -53,7 +54,7 @@ func (u unanswered) oldest(c crowd) *flow {
 // add appends f.
 func (u unanswered) add(f *flow) {
 	f.answered = false
-	for s := range f.scopes() {
+	for s := range f.scopes {
 		c := crowdOf(s, f.route, f.client().Addr())
 		l := u[c]
 		if l == nil {
@@ -73,7 +74,7 @@ func (u unanswered) add(f *flow) {
 // remove takes f out, once it is answered, or has ended without.
 func (u unanswered) remove(f *flow) {
 	f.answered = true
-	for s := range f.scopes() {
+	for s := range f.scopes {
 		c := crowdOf(s, f.route, f.client().Addr())
 		l, at := u[c], f.places[s]
 		if at.older == nil {
@@ -93,11 +94,19 @@ func (u unanswered) remove(f *flow) {
 	}
 }
 
-// scopes is how many bounds f has: to have a line for each client takes memory, and
-// serves a bound that few routes have.
-func (f *flow) scopes() scope {
-	if f.route.MaxConnsPerClient > 0 {
-		return scopes
-	}
-	return ofClient
+// scopes yields the bounds of f. To have a line for each client takes memory, and serves
+// a bound that few routes have.
+func (f *flow) scopes(yield func(scope) bool) {
+	_ = yield(everywhere) && (!f.owns() || yield(owning)) && yield(ofRoute) && (f.route.MaxConnsPerClient == 0 || yield(ofClient))
 }
+
+// rivals are the flows that have what f lacks to begin.
+func (f *flow) rivals() crowd {
+	if f.owns() {
+		return crowd{scope: owning}
+	}
+	return crowdOf(ofRoute, f.route, f.client().Addr())
+}
+
+// owns reports whether f has a socket of its own.
+func (f *flow) owns() bool { return len(f.route.EgressPrefixes) == 0 && !f.shares() }
