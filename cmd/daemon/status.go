@@ -14,7 +14,7 @@ type Status struct {
 	UptimeSeconds int64           `json:"uptime_seconds"`
 	Stopping      bool            `json:"stopping"`
 	Privileges    privileges.Held `json:"privileges"`
-	Files         uint64          `json:"files"`     // file descriptors it may open
+	Files         uint64          `json:"files"`            // file descriptors it may open
 	MaxFlows      int             `json:"max_flows"`        // UDP flows of all routes at once
 	MaxSockets    int             `json:"max_flow_sockets"` // those of them with a socket of their own
 	Config        ConfigStatus    `json:"config"`

@@ -65,8 +65,8 @@ func (l *loop) fromClient(i int, now time.Duration) {
 
 // comeBack takes what f's origin has sent to its exit on its way.
 func (l *loop) comeBack(f *flow, a arrival, now time.Duration) {
-	for reply := range datagrams(a.train, a.size) {
-		if payload, verdict := l.table.answer(f, reply, now); verdict == route.Forwarded {
+	for i := range a.length() {
+		if payload, verdict := l.table.answer(f, a.at(i), now); verdict == route.Forwarded {
 			l.toClient(f, payload, now)
 		}
 	}
