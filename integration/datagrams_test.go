@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestDatagramSizes shows that datagrams of any size pass both ways, whole, over
@@ -112,5 +114,40 @@ func askSPP(t *testing.T, client net.Conn, origin *net.UDPConn, truth spp) {
 	}
 	if n, err = client.Read(buffer); err != nil || string(buffer[:n]) != "answer" {
 		t.Errorf("the client got %q, %v", buffer[:n], err)
+	}
+}
+
+// TestTrains shows that what a client hands to the kernel as one train (UDP_SEGMENT)
+// arrives and comes back as its datagrams, in their order.
+func TestTrains(t *testing.T) {
+	t.Parallel()
+	const size, count = 1000, 40
+	r := newRig(t)
+	r.origin.answer(t, "10.0.0.5:4711", bytes.Clone)
+	r.edge.serveWith(t, relayFile)
+	conn := r.client.dial(t, "udp", "192.0.2.7:4711")
+	raw, err := conn.(*net.UDPConn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_UDP, unix.UDP_SEGMENT, size) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	train := make([]byte, (count-1)*size+1) // the last one is shorter
+	rand.NewChaCha8([32]byte{}).Read(train)
+	got := []byte(trade(t, conn, string(train)))
+	for buffer := make([]byte, 1<<16); len(got) < len(train); {
+		n, err := conn.Read(buffer)
+		if err != nil {
+			t.Fatalf("after %d bytes: %v", len(got), err)
+		}
+		if n != min(size, len(train)-len(got)) {
+			t.Fatalf("a datagram of %d bytes, after %d of %d", n, len(got), len(train))
+		}
+		got = append(got, buffer[:n]...)
+	}
+	if !bytes.Equal(got, train) {
+		t.Error("the bytes that came back are not those that were sent")
 	}
 }

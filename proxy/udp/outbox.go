@@ -97,6 +97,7 @@ func (o *outbox) send(run []outgoing) {
 		switch {
 		case err == nil:
 			retried = false
+		case err == unix.EAGAIN && widen(run[0].fd):
 		case err == unix.EAGAIN: // full: the next one would find it so too
 			settle(run, route.SendFailed)
 			return
@@ -112,6 +113,25 @@ func (o *outbox) send(run []outgoing) {
 			run, retried = run[first:], false
 		}
 	}
+}
+
+// sendBuffer is room for what one batch may bring.
+const sendBuffer = 4 << 20
+
+// widen gives a socket that is full a larger send buffer, and reports whether it has
+// got one: the usual holds three long trains, which a device may take its time over.
+// That only few sockets ever need it is why they don't begin with it.
+func widen(fd int) bool {
+	before, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF)
+	if err != nil || before >= sendBuffer {
+		return false
+	}
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, sendBuffer) != nil {
+		// Without CAP_NET_ADMIN as much as net.core.wmem_max lets through.
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, sendBuffer)
+	}
+	after, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF)
+	return err == nil && after > before
 }
 
 // settle counts datagrams that met the same end.

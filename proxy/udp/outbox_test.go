@@ -22,6 +22,14 @@ func pair(t *testing.T) (sends, receives int) {
 	return fds[0], fds[1]
 }
 
+// stuff makes fd answer EAGAIN, however wide it becomes.
+func stuff(t *testing.T, fd int) {
+	t.Helper()
+	for widen(fd) {
+	}
+	fill(t, fd)
+}
+
 // fill makes fd answer EAGAIN.
 func fill(t *testing.T, fd int) {
 	t.Helper()
@@ -104,7 +112,7 @@ func TestOutboxKeepsOrder(t *testing.T) {
 func TestBlockedFlowHoldsUpNobody(t *testing.T) {
 	var o outbox
 	blocked, _ := pair(t)
-	fill(t, blocked)
+	stuff(t, blocked)
 	free, receives := pair(t)
 	tableA, a := sending(t, blocked, config.ProxyOff)
 	tableB, b := sending(t, free, config.ProxyOff)
@@ -142,11 +150,28 @@ func TestOneFailureIsOne(t *testing.T) {
 	}
 }
 
+// TestFullSocketIsWidened: a send buffer that is too small for a burst costs nothing.
+func TestFullSocketIsWidened(t *testing.T) {
+	var o outbox
+	sends, receives := pair(t)
+	check(t, unix.SetsockoptInt(sends, unix.SOL_SOCKET, unix.SO_SNDBUF, 1)) // the kernel makes it 4,608
+	fill(t, sends)
+	f, fl := sending(t, sends, config.ProxyOff)
+	queue(t, &o, f, fl, "kept")
+	o.flush()
+	if got := drained(t, receives); got[len(got)-1] != "kept" {
+		t.Errorf("received %q", got)
+	}
+	if diff := cmp.Diff(map[route.Verdict]uint64{route.Forwarded: 1}, toOrigin(f)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 // TestHeaderGoesWithTheFirstThatLeaves: v2-first is owed until the kernel took it.
 func TestHeaderGoesWithTheFirstThatLeaves(t *testing.T) {
 	var o outbox
 	sends, receives := pair(t)
-	fill(t, sends)
+	stuff(t, sends)
 	f, fl := sending(t, sends, config.ProxyV2First)
 	header := string(fl.header)
 	queue(t, &o, f, fl, "lost")
