@@ -108,3 +108,13 @@ func (h *host) local(t *testing.T, prefix string) {
 		t.Fatal(err)
 	}
 }
+
+// answerAllErrors lifts the kernel's bound on ICMP errors, about one a second to each
+// client, for tests that wait for each of them.
+func (h *host) answerAllErrors(t *testing.T) {
+	t.Helper()
+	err := h.Sysctl(map[string]string{"net/ipv4/icmp_ratemask": "0", "net/ipv6/icmp/ratelimit": "0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

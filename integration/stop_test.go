@@ -2,6 +2,7 @@ package integration
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/netip"
 	"os"
@@ -120,11 +121,18 @@ func TestKilled(t *testing.T) {
 // talk sends a word and wants it back.
 func talk(t *testing.T, conn io.ReadWriter, word string) {
 	t.Helper()
+	if err := hearBack(conn, word); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func hearBack(conn io.ReadWriter, word string) error {
 	if _, err := io.WriteString(conn, word); err != nil {
-		t.Fatalf("%s: %v", word, err)
+		return fmt.Errorf("%s: %w", word, err)
 	}
 	got := make([]byte, len(word))
 	if _, err := io.ReadFull(conn, got); err != nil || string(got) != word {
-		t.Fatalf("sent %q, got %q, %v", word, got, err)
+		return fmt.Errorf("sent %q, got %q, %v", word, got, err)
 	}
+	return nil
 }

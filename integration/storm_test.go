@@ -72,6 +72,7 @@ type stormCase struct {
 func TestReloadStorm(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
+	r.edge.answerAllErrors(t)
 	r.edge.both(t, ":22", named("host")) // the edge's own, on all its addresses
 	for address, name := range map[string]string{"10.0.0.5:4000": "same", "10.0.0.5:4001": "even", "10.0.0.5:4002": "odd"} {
 		r.origin.serve(t, address, func(conn net.Conn) { replyAll(conn, named(name)) })
