@@ -36,6 +36,7 @@ type Server struct {
 
 	flows []udp.Flow // of another process, to begin with
 	handovers
+	moves moves
 }
 
 // New makes a Server that forwards nothing until the first Update.
@@ -48,6 +49,7 @@ func New(opt Options) *Server {
 		routes:   route.NewLive(tcpLoops + opt.Workers),
 
 		handovers: newHandovers(),
+		moves:     newMoves(),
 	}
 }
 
@@ -67,10 +69,11 @@ func (s *Server) Drain(route string, on bool) { s.routes.Drain(route, on) }
 
 // Serve carries the traffic of the sockets, which stay the caller's to close.
 // When ctx is done it takes nothing new, and returns nil once the last conn and
-// flow has ended or its drain timeout has cut it.
+// flow has ended or its drain timeout has cut it. It is called once.
 func (s *Server) Serve(ctx context.Context, tcpSockets, udpSockets []int) error {
 	loops, ctx := errgroup.WithContext(ctx)
 	loops.Go(func() error {
+		defer close(s.moves.ended)
 		return tcp.Serve(ctx, tcp.Options{
 			Listeners: tcpSockets,
 			Loops:     s.tcpLoops,
@@ -78,6 +81,8 @@ func (s *Server) Serve(ctx context.Context, tcpSockets, udpSockets []int) error 
 			Record:    s.opt.Record,
 			Log:       s.opt.Log,
 			Handovers: s.handovers.conns,
+			Moves:     s.moves.away,
+			Arrivals:  s.moves.here,
 		})
 	})
 	loops.Go(func() error {

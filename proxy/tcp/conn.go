@@ -25,6 +25,7 @@ type conn struct {
 	generation uint32 // tells its events from those of the conn that had the slot before
 	state      state
 	queued     bool // on the loop's ready list
+	moving     bool // another process may be about to have it: nothing is done for it
 
 	ends [2]end // clientEnd, originEnd
 	ways [2]way // route.ToOrigin, route.ToClient: way d goes from ends[d] to ends[1-d]

@@ -112,9 +112,10 @@ func (c *conn) patience(t config.Timeouts) (at time.Duration, v route.Verdict) {
 	return idle, route.IdleTimedOut
 }
 
-// after adds a timeout, of which 0 means none.
+// after adds a timeout, of which 0 means none. at is negative where it was in another
+// process.
 func after(at, timeout time.Duration) time.Duration {
-	if timeout <= 0 || timeout > never-at {
+	if timeout <= 0 || timeout > never-max(at, 0) {
 		return never
 	}
 	return at + timeout

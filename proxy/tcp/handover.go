@@ -2,22 +2,34 @@ package tcp
 
 import "context"
 
-// conduct has the loops drain once ctx is done, or leave the listeners to another
-// process before that.
-func conduct(ctx context.Context, loops []*loop, handovers <-chan func() error) {
+// conduct has the loops do what others ask of Serve, until they have ended: drain once
+// ctx is done, leave the listeners to another process, give it their conns, or take its.
+func conduct(ctx context.Context, loops []*loop, opt Options, ended <-chan struct{}) {
+	stop := ctx.Done()
 	for {
 		select {
-		case <-ctx.Done():
-			order(loops, (*loop).drain)
+		case <-ended:
 			return
-		case give := <-handovers:
-			order(loops, (*loop).pause)
-			if give() == nil {
-				order(loops, (*loop).leave)
-				return
-			}
-			order(loops, (*loop).unpause)
+		case <-stop:
+			stop = nil
+			order(loops, (*loop).drain)
+		case give := <-opt.Handovers:
+			handOver(loops, give)
+		case m := <-opt.Moves:
+			m.Over(giveAway(loops, m.Give))
+		case conns := <-opt.Arrivals:
+			adoptAll(loops, conns)
 		}
+	}
+}
+
+// handOver calls give while no loop accepts.
+func handOver(loops []*loop, give func() error) {
+	order(loops, (*loop).pause)
+	if give() == nil {
+		order(loops, (*loop).leave)
+	} else {
+		order(loops, (*loop).unpause)
 	}
 }
 

@@ -46,6 +46,7 @@ func (l *loop) watch(c *conn) {
 func (l *loop) expire(c *conn) {
 	at, v := c.deadline(c.route.Timeouts)
 	switch {
+	case c.moving:
 	case at > l.now:
 		l.wheel.set(&c.timer, at)
 	case v == route.ConnectTimedOut:
@@ -75,6 +76,16 @@ func (c *conn) delivering(on wire) bool {
 // end is the one way out of a conn's life.
 func (l *loop) end(c *conn, v route.Verdict) {
 	ended := c.record(v, l.wall(c.began), l.now)
+	// Before the close: a client that then comes back at once has its place.
+	l.forget(c)
+	c.route.Stats.Shard(l.shard).End(config.TCP, v)
+	c.close(l.wire, v)
+	l.record(ended)
+	l.reopen()
+}
+
+// forget gives back all that a conn has but its sockets.
+func (l *loop) forget(c *conn) {
 	c.state = over
 	l.wheel.stop(&c.timer)
 	for d := range c.ways {
@@ -86,12 +97,7 @@ func (l *loop) end(c *conn, v route.Verdict) {
 	if c.origin != nil {
 		c.origin.End()
 	}
-	// Before the close: a client that then comes back at once has its place.
 	c.route.Release(config.TCP, c.client.Addr())
-	c.route.Stats.Shard(l.shard).End(config.TCP, v)
-	c.close(l.wire, v)
-	l.record(ended)
-	l.reopen()
 }
 
 // empty gives back what a way holds.

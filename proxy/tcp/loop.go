@@ -84,7 +84,7 @@ func (l *loop) open() (err error) {
 // close ends what is still there, which is nothing after an orderly drain.
 func (l *loop) close() {
 	for _, c := range l.slots {
-		if c != nil {
+		if c != nil && !c.moving { // else it is in the hands of who moves it
 			l.end(c, route.RelayFailed)
 		}
 	}
@@ -147,10 +147,11 @@ func (l *loop) turn(events []unix.EpollEvent) error {
 }
 
 func (l *loop) serve(c *conn) {
-	switch c.state {
-	case dialling:
+	switch {
+	case c.moving:
+	case c.state == dialling:
 		l.await(c)
-	case relaying:
+	case c.state == relaying:
 		l.relay(c)
 	}
 }

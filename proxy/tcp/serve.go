@@ -22,8 +22,8 @@
 //     RST is delivered first if that needs no waiting: a conn that was cut never
 //     looks complete.
 //
-// When another process takes over, it accepts from the same listeners, and the conns
-// that there are stay until they end (handover.go).
+// When another process takes over, it accepts from the same listeners (handover.go), and
+// the conns that there are go there, too, a batch after the other (move.go).
 //
 // Urgent data is passed in-band: each byte arrives in its place, its mark does not.
 //
@@ -63,6 +63,8 @@ type Options struct {
 	Log        *slog.Logger
 
 	Handovers <-chan func() error // see Serve; may be nil
+	Moves     <-chan Move         // likewise
+	Arrivals  <-chan []Conn       // of another process, each of which has passed its Check; likewise
 }
 
 // Serve accepts and relays conns until ctx is done. From then on it takes no more
@@ -71,8 +73,9 @@ type Options struct {
 // that conn; an error returned is one of epoll or of a listener.
 //
 // What comes from Handovers is called while no loop accepts. If it returns nil, another
-// process accepts from then on, and the conns that there are end as after ctx; what waits
-// in the queues is left to the other. After an error all go on.
+// process accepts from then on, and the conns that there are end as after ctx, unless
+// Moves has them go there first; what waits in the queues is left to the other. After an
+// error all go on. The FDs of Arrivals are Serve's.
 func Serve(ctx context.Context, opt Options) error {
 	if opt.Loops < 1 || len(opt.Listeners) == 0 {
 		return errors.New("tcp: at least one loop and one listener are needed")
@@ -95,7 +98,7 @@ func Serve(ctx context.Context, opt Options) error {
 	for _, l := range loops {
 		defer opt.Routes.Offer(l.list)()
 	}
-	return run(ctx, loops, opt.Handovers)
+	return run(ctx, loops, opt)
 }
 
 // open makes the loops, all of them or none.
@@ -114,19 +117,20 @@ func open(opt Options) (loops []*loop, err error) {
 	return loops, nil
 }
 
-// run starts one goroutine a loop, which ends when the loop has drained, and one that
-// has them drain, which ends with ctx or a hand-over. A loop that fails makes the
-// others drain.
-func run(ctx context.Context, loops []*loop, handovers <-chan func() error) error {
+// run starts one goroutine a loop, which ends when the loop has drained. A loop that
+// fails makes the others drain.
+func run(ctx context.Context, loops []*loop, opt Options) (err error) {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, l := range loops {
 		group.Go(l.run)
 	}
-	group.Go(func() error {
-		conduct(ctx, loops, handovers)
-		return nil
-	})
-	return group.Wait()
+	ended := make(chan struct{})
+	go func() { // ends after the last loop
+		err = group.Wait()
+		close(ended)
+	}()
+	conduct(ctx, loops, opt, ended)
+	return err
 }
 
 func closeOrders(loops []*loop) {

@@ -1,0 +1,144 @@
+package tcp
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"anyport/config"
+	"anyport/proxy/route"
+)
+
+// A conn moves to another process as its sockets and what is known of it. Bytes that
+// were read and not taken yet go with it, so that nobody waits for a stalled reader:
+// those in a buffer in the struct, those in a pipe with the pipe.
+
+// Conn is a conn on its way from one process to another.
+type Conn struct {
+	Client   netip.AddrPort   `json:"client"`
+	Dst      netip.AddrPort   `json:"dst"`
+	Route    string           `json:"route"`
+	Timeouts config.Timeouts  `json:"timeouts"` // of the route, should there be none of that name any more
+	Origin   netip.AddrPort   `json:"origin"`
+	Tried    []netip.AddrPort `json:"tried,omitempty"` // origins that failed before it
+
+	Dialling bool      `json:"dialling,omitempty"` // the origin has not answered yet
+	Dialled  time.Time `json:"dialled"`
+	Begun    time.Time `json:"begun"`
+	Last     time.Time `json:"last"`         // byte, in either direction
+	Cut      time.Time `json:"cut,omitzero"` // when drain_timeout ends it, for its route is gone
+
+	Ways [2]Way `json:"ways"` // route.ToOrigin, route.ToClient
+
+	// FDs are the client's socket and the origin's, and for each way that has a pipe
+	// the ends to read from and to write to.
+	FDs []int `json:"-"`
+}
+
+// Way is one direction of a Conn.
+type Way struct {
+	Bytes    uint64 `json:"bytes"`              // of payload
+	Held     []byte `json:"held,omitempty"`     // read and not taken yet
+	Piped    int    `json:"piped,omitempty"`    // the same, in a pipe; 0: there is no pipe
+	Ended    bool   `json:"ended,omitempty"`    // FIN was read
+	Finished bool   `json:"finished,omitempty"` // FIN was passed on
+}
+
+// Move asks for a Serve's conns, for another process to serve them.
+type Move struct {
+	// Give is called with at most MoveBatch conns, of which nothing is read or written
+	// meanwhile. They are another's if it returns nil, and go on here after an error.
+	// Their FDs remain Serve's, and like Held are not to be used after Give.
+	Give func([]Conn) error
+	Over func(error) // called in the end, with the first error of Give
+}
+
+// What is given at once: few enough that none of them notices.
+const (
+	MoveBatch = 120
+	moveHeld  = 1 << 20 // bytes; what is in the last conn's buffers may come on top
+)
+
+// Files is the number of FDs that belong to the conn.
+func (in *Conn) Files() int {
+	n := 2
+	for _, w := range in.Ways {
+		if w.Piped > 0 {
+			n += 2
+		}
+	}
+	return n
+}
+
+// Check says what of a conn cannot be. One that does not pass must not be given to Serve.
+func (in *Conn) Check() error {
+	for _, a := range []netip.AddrPort{in.Client, in.Dst, in.Origin} {
+		if !a.IsValid() || a.Port() == 0 || a.Addr().Is4In6() {
+			return fmt.Errorf("a conn from %v to %v by %v cannot be", in.Client, in.Dst, in.Origin)
+		}
+	}
+	for _, w := range in.Ways {
+		if len(w.Held) > bufferSize || w.Piped < 0 || w.Finished && !w.Ended {
+			return fmt.Errorf("a conn from %v that holds %d and %d bytes cannot be", in.Client, len(w.Held), w.Piped)
+		}
+	}
+	if len(in.FDs) != in.Files() {
+		return fmt.Errorf("a conn from %v with %d file descriptors, where it needs %d", in.Client, len(in.FDs), in.Files())
+	}
+	return nil
+}
+
+// Close ends a conn that nobody serves.
+func (in *Conn) Close() {
+	for i, fd := range in.FDs {
+		if i < 2 {
+			kernel{}.abort(int32(fd))
+		} else {
+			closeFD(int32(fd))
+		}
+	}
+}
+
+// movable says that the conn can go. One that has seen RST ends here, at once.
+func (c *conn) movable() bool {
+	return !c.moving && !c.ends[clientEnd].failed && !c.ends[originEnd].failed
+}
+
+// moved is the conn as another process gets it.
+func (l *loop) moved(c *conn) Conn {
+	out := Conn{
+		Client: c.client, Dst: c.dst, Route: c.route.Name, Timeouts: c.route.Timeouts, Origin: c.origin.At(c.dst.Port()),
+		Dialling: c.state == dialling, Dialled: l.wall(c.dialled), Begun: l.wall(c.began), Last: l.wall(c.active),
+		FDs: []int{int(c.ends[clientEnd].fd), int(c.ends[originEnd].fd)},
+	}
+	for _, o := range c.tried {
+		out.Tried = append(out.Tried, o.At(c.dst.Port()))
+	}
+	if c.drained != 0 && l.set.Named(c.route.Name) == nil { // else it is the loop that drains
+		out.Cut = l.wall(c.drained)
+	}
+	for d := range c.ways {
+		w := &c.ways[d]
+		out.Ways[d] = w.moved()
+		if w.pipe != nil {
+			out.FDs = append(out.FDs, int(w.pipe.read), int(w.pipe.write))
+		}
+	}
+	return out
+}
+
+func (w *way) moved() Way {
+	out := Way{Bytes: w.bytes, Ended: w.ended, Finished: w.finished}
+	if w.held != nil {
+		out.Held = w.held.bytes[w.held.from:w.held.to]
+	}
+	if w.pipe != nil {
+		out.Piped = w.pipe.holds
+	}
+	return out
+}
+
+// held is the number of bytes that travel in the struct.
+func (in *Conn) held() int {
+	return len(in.Ways[route.ToOrigin].Held) + len(in.Ways[route.ToClient].Held)
+}

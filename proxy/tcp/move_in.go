@@ -1,0 +1,114 @@
+package tcp
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"anyport/config"
+	"anyport/proxy/origin"
+	"anyport/proxy/route"
+)
+
+// adoptAll gives the conns of another process to the loops in turn, and ends those that
+// no loop takes any more.
+func adoptAll(loops []*loop, conns []Conn) {
+	for i, l := range loops {
+		l.orders.Do(func() {
+			for n := i; n < len(conns); n += len(loops) {
+				l.arrive(&conns[n])
+				conns[n].FDs = nil // the conn's
+			}
+		})
+	}
+	for i := range conns {
+		conns[i].Close()
+	}
+}
+
+// arrive goes on with a conn of another process. It is not asked for the limits, which
+// it met when it began.
+func (l *loop) arrive(in *Conn) {
+	r := l.routes.Set().Named(in.Route)
+	c := &conn{client: in.Client, dst: in.Dst}
+	if r == nil {
+		r = l.routes.Retired(in.Route, in.Timeouts)
+		c.drained = l.cut(in)
+	}
+	r.Readmit(config.TCP, in.Client.Addr())
+	c.route = r
+	c.reach(in)
+	l.adopt(c)
+	c.began, c.active, c.dialled = in.Begun.Sub(l.started), in.Last.Sub(l.started), in.Dialled.Sub(l.started)
+	for i := range c.ends {
+		c.ends[i] = end{fd: int32(in.FDs[i])}
+	}
+	if err := l.carry(c, in); err != nil {
+		l.log.Error("a conn of another process cannot go on", "route", r.Name, "client", c.client, "error", err)
+		l.end(c, route.RelayFailed)
+		return
+	}
+	l.enter(c)
+}
+
+// cut is when a conn ends whose route is gone, or has just gone with the other process.
+func (l *loop) cut(in *Conn) time.Duration {
+	if in.Cut.IsZero() {
+		return max(l.now, 1) + min(in.Timeouts.Drain, never-l.now-1)
+	}
+	return max(in.Cut.Sub(l.started), 1)
+}
+
+// reach finds the conn's origins again.
+func (c *conn) reach(in *Conn) {
+	find := func(o int) *origin.Origin { return c.route.Origins.At(in.Tried[o], in.Dst.Port()) }
+	for i := range in.Tried {
+		c.tried = append(c.tried, find(i))
+	}
+	c.origin = c.route.Origins.At(in.Origin, in.Dst.Port())
+	c.origin.Begin()
+	if !in.Dialling {
+		c.state = relaying
+	}
+}
+
+// carry takes over what the conn's ways hold.
+func (l *loop) carry(c *conn, in *Conn) error {
+	pipes := in.FDs[2:]
+	for d, from := range in.Ways {
+		w := &c.ways[d]
+		w.bytes, w.ended, w.finished = from.Bytes, from.Ended, from.Finished
+		if len(from.Held) > 0 {
+			w.held = keep(from.Held)
+		}
+		if from.Piped > 0 {
+			w.pipe = &pipe{read: int32(pipes[0]), write: int32(pipes[1]), holds: from.Piped}
+			l.pipes.lent++
+			pipes = pipes[2:]
+		}
+	}
+	return l.measure(c)
+}
+
+// measure asks for the size of the pipes that came.
+func (l *loop) measure(c *conn) (err error) {
+	for d := range c.ways {
+		if p := c.ways[d].pipe; p != nil && err == nil {
+			p.size, err = unix.FcntlInt(uintptr(p.write), unix.F_GETPIPE_SZ, 0)
+		}
+	}
+	return err
+}
+
+// enter takes a conn that was elsewhere into service. Epoll tells at once what it would
+// have told before; what was left to do without an event is done in this turn.
+func (l *loop) enter(c *conn) {
+	for which := range c.ends {
+		if err := l.poll(c, which); err != nil {
+			l.end(c, route.RelayFailed)
+			return
+		}
+	}
+	l.watch(c)
+	l.queue(c)
+}
