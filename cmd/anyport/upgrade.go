@@ -2,9 +2,12 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
+
+	"anyport/cmd/daemon"
 )
 
 func newUpgrade() *cobra.Command {
@@ -12,12 +15,12 @@ func newUpgrade() *cobra.Command {
 		Use:   "upgrade [--binary PATH] [-c FILE | --socket PATH]",
 		Short: "Replace the running binary without losing a connection",
 		Long: `Have the running anyport start its binary anew, as it is now on disk, and hand over to
-the new process: the sockets with all who wait there, the steering and the UDP flows. The
-new one reads the file, and is another process with another pid.
+the new process: the sockets with all who wait there, the steering, the UDP flows and the
+live TCP conns. The new one reads the file, and is another process with another pid; the
+old one ends.
 
-Nobody is refused meanwhile. Live TCP conns stay with the old process, which ends with the
-last of them, or when drain_timeout has cut it. If the new binary does not start, or does
-not like the file, the old one serves on and the reason is told.
+Nobody is refused and no conn ends meanwhile. If the new binary does not start, or does not
+like the file, the old one serves on and the reason is told.
 
 SIGUSR2 does the same, into the log.`,
 		Example: `  install -m 755 anyport-new /usr/local/bin/anyport && anyport upgrade
@@ -40,9 +43,15 @@ SIGUSR2 does the same, into the log.`,
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(cmd.OutOrStdout(), "%s serves as pid %d: %s moved; the old process ends with its last conn of %d\n",
-			upgraded.Binary, upgraded.PID, count(upgraded.Flows, "flow", "flows"), upgraded.Conns)
+		writeUpgraded(cmd.OutOrStdout(), upgraded)
 		return nil
 	}
 	return cmd
+}
+
+func writeUpgraded(out io.Writer, u *daemon.Upgraded) {
+	fmt.Fprintf(out, "%s serves as pid %d: %s and %s moved\n", u.Binary, u.PID, count(u.Conns, "conn", "conns"), count(u.Flows, "flow", "flows"))
+	if u.Left > 0 {
+		fmt.Fprintf(out, "%s did not, and end with the old process, or when drain_timeout cuts them\n", count(u.Left, "conn", "conns"))
+	}
 }

@@ -76,9 +76,10 @@ type daemon struct {
 	stored    map[string]int // what the service manager has, by name
 	account   *privileges.Account
 
-	before  *estate // of the process that serves as yet; nil: none
-	raw     *udp.Raw
-	unwatch func() // ends the watch over the steering
+	before   *estate   // of the process that serves as yet; nil: none
+	arrivals *arrivals // from the process that has served; nil: there was none
+	raw      *udp.Raw
+	unwatch  func() // ends the watch over the steering
 
 	closers []func() error // in the order of acquisition
 }

@@ -121,7 +121,7 @@ func (d *daemon) succeed() error {
 	if d.admin != nil {
 		d.admin.(*net.UnixListener).SetUnlinkOnClose(true)
 	}
-	err := d.before.from.Close()
+	d.arrivals = &arrivals{d.before.from, make(chan struct{})}
 	d.before = nil
-	return err
+	return nil
 }

@@ -7,11 +7,9 @@ import (
 	"io"
 	"net"
 	"os"
-	"slices"
 	"syscall"
 
 	"anyport/cmd/handover"
-	"anyport/proxy/udp"
 )
 
 // Upgraded tells of the process that serves after an upgrade.
@@ -19,12 +17,13 @@ type Upgraded struct {
 	PID    int    `json:"pid"`
 	Binary string `json:"binary"`
 	Flows  int    `json:"flows"` // that moved
-	Conns  int64  `json:"conns"` // that stay here until they end, or drain_timeout cuts them
+	Conns  int    `json:"conns"` // that moved
+	Left   int    `json:"left"`  // that stay with the old process until they end, or drain_timeout cuts them
 }
 
 // upgrade has another process of binary, or of the one that this process was started
-// from, serve in its place, or changes nothing. After it this process ends with its
-// last conn.
+// from, serve in its place, or changes nothing. After it this process ends, with the last
+// conn that has not moved.
 func (d *daemon) upgrade(binary string) (u Upgraded, err error) {
 	if d.stopping.Load() {
 		return u, errors.New("anyport is stopping: there is nothing to hand over any more")
@@ -34,6 +33,9 @@ func (d *daemon) upgrade(binary string) (u Upgraded, err error) {
 			return u, err
 		}
 	}
+	if err := d.awaitArrivals(); err != nil {
+		return u, err
+	}
 	d.log.Info("upgrade: starting the process that takes over", "binary", binary)
 	d.unwatch() // it would put tables in service
 	if u, err = d.handOver(binary); err != nil {
@@ -42,7 +44,7 @@ func (d *daemon) upgrade(binary string) (u Upgraded, err error) {
 		return u, err
 	}
 	d.stopping.Store(true)
-	d.log.Info("upgraded: another process serves, live conns end here", "pid", u.PID, "flows", u.Flows, "conns", u.Conns)
+	d.log.Info("upgraded: another process serves", "pid", u.PID, "flows", u.Flows, "conns", u.Conns, "left", u.Left)
 	if err := d.leave(); err != nil {
 		d.log.Warn("something is not given up", "error", err)
 	}
@@ -63,29 +65,28 @@ func (d *daemon) leave() error {
 }
 
 func (d *daemon) handOver(binary string) (u Upgraded, err error) {
-	next, err := handover.Start(binary, os.Args[1:])
+	process, err := handover.Start(binary, os.Args[1:])
 	if err != nil {
 		return u, err
 	}
-	defer next.Close()
-	u = Upgraded{PID: next.PID(), Binary: binary}
-	if err := d.introduce(next); err != nil {
-		return u, ended(next, err)
+	defer process.Close()
+	if err := d.introduce(process); err != nil {
+		return u, ended(process, err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), upgradePatience)
 	defer cancel()
-	err = d.proxy.HandOver(ctx, func(flows []udp.Flow) error {
-		u.Flows = len(flows)
-		if err := d.give(next, flows); err != nil {
-			return errors.Join(ended(next, err), d.steering.Reclaim())
-		}
-		return nil
-	})
-	if err != nil {
-		next.Kill()
+	next := &successor{Successor: process, daemon: d}
+	if err := d.proxy.HandOver(ctx, next.takeFlows); err != nil {
+		process.Kill()
+		return u, err
 	}
-	u.Conns = d.active()
-	return u, err
+	u = Upgraded{PID: process.PID(), Binary: binary, Flows: next.flows}
+	if err := d.proxy.MoveConns(ctx, next.takeConns); err != nil {
+		d.log.Error("live conns end with this process, for they cannot move", "problem", err)
+		u.Left = int(d.active())
+	}
+	u.Conns = next.conns
+	return u, nil
 }
 
 // introduce has the new process prepare, while this one serves.
@@ -98,31 +99,6 @@ func (d *daemon) introduce(next *handover.Successor) error {
 	}
 	_, err := next.Expect(handover.Prepared)
 	return err
-}
-
-// flowsAtOnce keeps a message far below what the stream takes.
-const flowsAtOnce = 4096
-
-// give hands over while nothing is read. When it returns nil, the new process serves.
-func (d *daemon) give(next *handover.Successor, flows []udp.Flow) error {
-	if err := next.Patience(upgradePatience); err != nil {
-		return err
-	}
-	for some := range slices.Chunk(flows, flowsAtOnce) {
-		sockets := udp.Detach(some)
-		if err := next.Send(handover.Flows, some, sockets...); err != nil {
-			return err
-		}
-	}
-	if err := next.Send(handover.Yours, nil); err != nil {
-		return err
-	}
-	if _, err := next.Expect(handover.Ready); err != nil {
-		return err
-	}
-	// Before the other says anything: the manager listens to the main process alone.
-	d.tell(d.opt.Manager.MainPID(next.PID()))
-	return next.Send(handover.Go, nil)
 }
 
 // ended makes sure that the new process is no more, and says how it failed.

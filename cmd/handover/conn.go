@@ -109,6 +109,15 @@ func (c *Conn) Expect(kind Kind) (Message, error) {
 	return Message{}, refused
 }
 
+// LastWord is for who will wait no longer: the other process can say nothing any more, and
+// learns so when it tries; what it has said before is still received.
+func (c *Conn) LastWord(kind Kind) (Message, error) {
+	if err := errors.Join(c.stream.CloseRead(), c.Patience(time.Second)); err != nil {
+		return Message{}, err
+	}
+	return c.Expect(kind)
+}
+
 // Refuse tells the other process why it cannot be done.
 func (c *Conn) Refuse(why error) error {
 	return c.Send(Refused, RefusedError{why.Error()})

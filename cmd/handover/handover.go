@@ -11,10 +11,13 @@
 //	yours    ──────────────────▶        that was all
 //	         ◀────────────────── ready     it steers, and would serve
 //	go       ──────────────────▶        the old one reads nothing any more: serve
+//	conns    ──────────────────▶        as often as it takes, while both serve
+//	         ◀────────────────── taken     these are the new one's now
 //
 // Until go each of them can say refused instead, with the reason, and all stays
 // with the old one. Once ready, the new one takes an end of the stream for go: the
-// old process is gone.
+// old process is gone. The end of the stream is also the end of the conns that move:
+// those of a message that is not answered by taken are the old one's.
 package handover
 
 import "fmt"
@@ -34,10 +37,13 @@ const (
 	Ready
 	Go
 	Refused
+	Conns
+	Taken
 )
 
 var kinds = map[Kind]string{
 	Offer: "offer", Prepared: "prepared", Flows: "flows", Yours: "yours", Ready: "ready", Go: "go", Refused: "refused",
+	Conns: "conns", Taken: "taken",
 }
 
 func (k Kind) String() string {

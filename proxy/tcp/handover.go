@@ -1,6 +1,9 @@
 package tcp
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // conduct has the loops do what others ask of Serve, until they have ended: drain once
 // ctx is done, leave the listeners to another process, give it their conns, or take its.
@@ -53,8 +56,12 @@ func (l *loop) unpause() {
 	l.listenAll()
 }
 
+// moveTime is what the conns have to move to another process, however short their
+// drain_timeout.
+const moveTime = 10 * time.Second
+
 // leave drains a loop that is paused, for whose accept queues another process cares now.
 func (l *loop) leave() {
-	l.listeners = nil
+	l.listeners, l.drainLeast = nil, moveTime
 	l.drain()
 }

@@ -31,7 +31,7 @@ func (l *loop) adopt(c *conn) {
 // has its bound already.
 func (l *loop) limit(c *conn) {
 	if l.draining() && c.drained == 0 {
-		c.drained = l.drainBegan + min(c.route.Drain, never-l.drainBegan)
+		c.drained = l.drainBegan + min(max(c.route.Drain, l.drainLeast), never-l.drainBegan)
 	}
 }
 

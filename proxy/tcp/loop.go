@@ -35,6 +35,7 @@ type loop struct {
 	paused     bool          // another process may be about to accept
 	older      map[int]bool  // listeners whose queue may hold conns from before prepare
 	drainBegan time.Duration // 0: not draining
+	drainLeast time.Duration // what conns have whose drain_timeout is shorter
 
 	slots      []*conn
 	free       []uint32 // slots

@@ -1,0 +1,76 @@
+package daemon
+
+import (
+	"errors"
+	"os"
+	"slices"
+
+	"anyport/cmd/handover"
+	"anyport/proxy/tcp"
+	"anyport/proxy/udp"
+)
+
+// successor is the process that is to serve, as [proxy.Server] hands over to it.
+type successor struct {
+	*handover.Successor
+	daemon *daemon
+	flows  int // that it has
+	conns  int
+}
+
+// flowsAtOnce keeps a message far below what the stream takes.
+const flowsAtOnce = 4096
+
+// takeFlows hands over while nothing is read. When it returns nil, the new process serves.
+func (s *successor) takeFlows(flows []udp.Flow) error {
+	if err := s.give(flows); err != nil {
+		return errors.Join(ended(s.Successor, err), s.daemon.steering.Reclaim())
+	}
+	s.flows = len(flows)
+	return nil
+}
+
+func (s *successor) give(flows []udp.Flow) error {
+	if err := s.Patience(upgradePatience); err != nil {
+		return err
+	}
+	for some := range slices.Chunk(flows, flowsAtOnce) {
+		sockets := udp.Detach(some)
+		if err := s.Send(handover.Flows, some, sockets...); err != nil {
+			return err
+		}
+	}
+	if err := s.Send(handover.Yours, nil); err != nil {
+		return err
+	}
+	if _, err := s.Expect(handover.Ready); err != nil {
+		return err
+	}
+	// Before the other says anything: the manager listens to the main process alone.
+	d := s.daemon
+	d.tell(d.opt.Manager.MainPID(s.PID()))
+	return s.Send(handover.Go, nil)
+}
+
+// takeConns gives it some live conns. They are its only if it says so: two processes must
+// never relay one conn.
+func (s *successor) takeConns(conns []tcp.Conn) error {
+	if err := s.Patience(upgradePatience); err != nil {
+		return err
+	}
+	var fds []int
+	for _, c := range conns {
+		fds = append(fds, c.FDs...)
+	}
+	if err := s.Send(handover.Conns, conns, fds...); err != nil {
+		return err
+	}
+	_, err := s.Expect(handover.Taken)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		_, err = s.LastWord(handover.Taken)
+	}
+	if err == nil {
+		s.conns += len(conns)
+	}
+	return err
+}

@@ -1,0 +1,214 @@
+package integration
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// TestUpgradeMovesConns upgrades with many conns open, some of them busy both ways: each
+// process ends soon after it has handed over, and every conn goes on where it was, to
+// the byte.
+func TestUpgradeMovesConns(t *testing.T) {
+	t.Parallel()
+	idle, upgrades := soak(400, 8500), soak(3, 20) // two files a conn here, and two in anyport, of 20,000
+	const busy = 20
+	r := newRig(t)
+	r.origin.serve(t, "10.0.0.5:4711", echo)
+	r.origin.serve(t, "10.0.0.5:4712", closeHalf)
+	p := r.edge.serveWith(t, relayFile)
+	f := newFamily(t, p)
+
+	began := time.Now()
+	conns := r.client.dialMany(t, dstV4+":4711", idle)
+	half := r.client.dialMany(t, dstV4+":4712", 10)
+	all(t, half, func(conn net.Conn) error { // the origin has sent FIN, and listens on
+		_, err := io.Copy(io.Discard, conn)
+		return err
+	})
+	streams := newStreams(t, r.client.dialMany(t, dstV4+":4711", busy))
+	for n := range upgrades {
+		before := streams.total()
+		old := f.pids[len(f.pids)-1]
+		f.upgrade(t)
+		upgraded := time.Now()
+		f.gone(t, old)
+		t.Logf("upgrade %d: the old process was gone after %v", n+1, time.Since(upgraded).Round(time.Millisecond))
+		if active := p.status(t).route(t, "v4").ConnsActive; active != idle+busy+len(half) {
+			t.Errorf("upgrade %d: %d conns count, want %d", n+1, active, idle+busy+len(half))
+		}
+		all(t, conns, func(conn net.Conn) error { return echoed(conn, "still here") })
+		eventually(t, "the streams go on", func() bool { return streams.total() > before+busy<<20 || t.Failed() })
+	}
+	p.aged(t, idle+busy+len(half), time.Since(began))
+	t.Logf("%d upgrades, %d conns, %d MB in streams", upgrades, idle+busy+len(half), streams.end(t)>>20)
+	all(t, half, func(conn net.Conn) error { return conn.(*net.TCPConn).CloseWrite() })
+	for _, conn := range append(conns, half...) {
+		conn.Close()
+	}
+	eventually(t, "no conn counts any more", func() bool { return p.status(t).route(t, "v4").ConnsActive == 0 })
+	if origin := p.status(t).route(t, "v4").Origins[0]; origin.ConnsActive != 0 {
+		t.Errorf("%d conns count against the origin", origin.ConnsActive)
+	}
+}
+
+// closeHalf sends FIN and reads to the end.
+func closeHalf(conn net.Conn) {
+	conn.(*net.TCPConn).CloseWrite()
+	io.Copy(io.Discard, conn)
+}
+
+// dialMany opens n conns that end with the test.
+func (h *host) dialMany(t *testing.T, dst string, n int) []net.Conn {
+	t.Helper()
+	conns := make([]net.Conn, 0, n)
+	h.do(func() {
+		for range n {
+			conn, err := dialHere("tcp", "", dst)
+			if err != nil {
+				t.Errorf("conn %d: %v", len(conns)+1, err)
+				return
+			}
+			conns = append(conns, conn)
+		}
+	})
+	t.Cleanup(func() {
+		for _, conn := range conns {
+			conn.Close()
+		}
+	})
+	if t.Failed() {
+		t.FailNow()
+	}
+	return conns
+}
+
+// all does something with each conn, a hundred at a time.
+func all(t *testing.T, conns []net.Conn, do func(net.Conn) error) {
+	t.Helper()
+	var hands sync.WaitGroup
+	for hand := range 100 {
+		hands.Go(func() { // ends after its share
+			for n := hand; n < len(conns); n += 100 {
+				conns[n].SetDeadline(time.Now().Add(patience))
+				if err := do(conns[n]); err != nil {
+					t.Errorf("conn %d: %v", n+1, err)
+				}
+			}
+		})
+	}
+	hands.Wait()
+}
+
+// echoed says something and hears it again.
+func echoed(conn net.Conn, text string) error {
+	if _, err := io.WriteString(conn, text); err != nil {
+		return err
+	}
+	answer := make([]byte, len(text))
+	if _, err := io.ReadFull(conn, answer); err != nil {
+		return err
+	}
+	if string(answer) != text {
+		return errors.New("heard something else than was said")
+	}
+	return nil
+}
+
+// aged checks in what anyport lists that so many conns are at least almost so old.
+func (p *proxy) aged(t *testing.T, conns int, age time.Duration) {
+	t.Helper()
+	var listed struct {
+		Flows []struct {
+			Age float64 `json:"age_seconds"`
+		}
+	}
+	got := anyport(t, "flows", "--json", "--socket", p.socket)
+	if err := json.NewDecoder(strings.NewReader(got.stdout)).Decode(&listed); err != nil {
+		t.Fatalf("flows: %v: %+v", err, got.stderr)
+	}
+	oldest := 0.0
+	for _, f := range listed.Flows {
+		oldest = max(oldest, f.Age)
+	}
+	if len(listed.Flows) != conns || oldest < age.Seconds()/2 {
+		t.Errorf("%d conns are listed, the oldest %.1f s old, want %d, the oldest of %v", len(listed.Flows), oldest, conns, age)
+	}
+}
+
+// streams are conns to an echo that random bytes go through without end.
+type streams struct {
+	ctx  context.Context
+	stop context.CancelFunc
+	ways sync.WaitGroup
+	mu   sync.Mutex
+	sent int64 // and heard again, each byte as it was sent
+}
+
+func newStreams(t *testing.T, conns []net.Conn) *streams {
+	s := &streams{}
+	s.ctx, s.stop = context.WithCancel(t.Context())
+	t.Cleanup(func() { s.end(t) })
+	for n, conn := range conns {
+		conn.SetDeadline(time.Time{})
+		seed := [32]byte{byte(n)}
+		s.ways.Go(func() { s.say(t, conn.(*net.TCPConn), rand.NewChaCha8(seed)) })
+		s.ways.Go(func() { s.hear(t, conn, rand.NewChaCha8(seed)) })
+	}
+	return s
+}
+
+// say sends until the end, and then FIN.
+func (s *streams) say(t *testing.T, conn *net.TCPConn, random io.Reader) {
+	piece := make([]byte, 32<<10)
+	for s.ctx.Err() == nil {
+		random.Read(piece)
+		if _, err := conn.Write(piece); err != nil {
+			t.Errorf("a stream: %v", err)
+			return
+		}
+		time.Sleep(time.Millisecond) // there is more to do than this
+	}
+	if err := conn.CloseWrite(); err != nil {
+		t.Errorf("a stream: %v", err)
+	}
+}
+
+// hear compares to the FIN.
+func (s *streams) hear(t *testing.T, conn net.Conn, random io.Reader) {
+	got, want := make([]byte, 32<<10), make([]byte, 32<<10)
+	for {
+		_, err := io.ReadFull(conn, got)
+		if err == io.EOF && s.ctx.Err() != nil {
+			return
+		}
+		random.Read(want)
+		if err != nil || string(got) != string(want) {
+			t.Errorf("a stream: other bytes came back than were sent, or none: %v", err)
+			return
+		}
+		s.mu.Lock()
+		s.sent += int64(len(got))
+		s.mu.Unlock()
+	}
+}
+
+func (s *streams) total() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sent
+}
+
+// end lets what is under way arrive, and returns how much it was in all.
+func (s *streams) end(t *testing.T) int64 {
+	s.stop()
+	s.ways.Wait()
+	return s.total()
+}
