@@ -50,6 +50,13 @@ func TestMetrics(t *testing.T) {
 	if err := json.Unmarshal([]byte(text), &s); err != nil || answer.StatusCode != http.StatusOK || s.PID != p.cmd.Process.Pid {
 		t.Errorf("the status is %s: %s, %v", answer.Status, text, err)
 	}
+	answer, text = r.edge.fetch(t, http.MethodGet, "/")
+	if answer.StatusCode != http.StatusOK || !strings.HasPrefix(answer.Header.Get("Content-Type"), "text/html") || !strings.Contains(text, "<title>anyport</title>") {
+		t.Errorf("the dashboard is %s: %s", answer.Status, text)
+	}
+	if answer, _ := r.edge.fetch(t, http.MethodGet, "/else"); answer.StatusCode != http.StatusNotFound {
+		t.Errorf("another page: %s", answer.Status)
+	}
 	for _, order := range []string{"/reload", "/drain", "/api/status"} {
 		if answer, _ := r.edge.fetch(t, http.MethodPost, order); answer.StatusCode < 400 {
 			t.Errorf("POST %s: %s", order, answer.Status)

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -71,10 +72,21 @@ func checkHTTP(c *config.Config, table *steering.Table) error {
 // webHandler answers on admin.http. Nothing can be changed there.
 func (d *daemon) webHandler() http.Handler {
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", serveDashboard)
 	mux.HandleFunc("GET /api/status", func(w http.ResponseWriter, _ *http.Request) { d.answer(w, d.status(), nil) })
 	mux.HandleFunc("GET /api/flows", d.flowsFor)
 	mux.Handle("GET /metrics", d.metrics())
 	return known(d.opt.Config.Admin.HTTP, mux)
+}
+
+//go:embed dashboard.html
+var dashboard []byte
+
+// serveDashboard allows the page what it holds itself, and to ask here.
+func serveDashboard(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; connect-src 'self'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; frame-ancestors 'none'")
+	_, _ = w.Write(dashboard) // who does not take it has gone
 }
 
 // metrics are the status, and what Go and the kernel say of the process.

@@ -26,7 +26,7 @@ type Conn struct {
 type Lister func() (more func(page []Conn) []Conn)
 
 // PageSize is how many conns a Lister's function appends at most, so that none of the
-// loop's other conns waits for long: for some 50 µs.
+// loop's other conns waits for long: for some 25 µs.
 const PageSize = 256
 
 // listers are the loops that have conns.
