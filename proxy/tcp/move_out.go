@@ -39,6 +39,7 @@ type batch struct {
 // lift takes a batch of conns, from a slot on, out of service. It returns the slot after
 // the last.
 func (l *loop) lift(from int) (b batch, next int) {
+	l.retire() // or the news of a reload would stay here
 	for held := 0; from < len(l.slots) && len(b.conns) < MoveBatch && held < moveHeld; from++ {
 		c := l.slots[from]
 		if c == nil || !c.movable() {

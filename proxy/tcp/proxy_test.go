@@ -33,6 +33,8 @@ type proxy struct {
 
 	unrouted atomic.Uint64
 	handover chan func() error
+	moves    chan tcp.Move
+	arrivals chan []tcp.Conn
 	stop     context.CancelFunc
 	done     chan struct{} // closed when Serve has returned
 }
@@ -74,7 +76,10 @@ func serveOn(t *testing.T, fd int, addr string, routes route.Table, r *config.Ro
 
 func serveUntil(t *testing.T, ctx context.Context, fd int, addr string, routes route.Table, r *config.Route) *proxy {
 	const loops = 2
-	p := &proxy{t: t, addr: addr, records: make(chan route.Record, 1<<12), handover: make(chan func() error), done: make(chan struct{})}
+	p := &proxy{
+		t: t, addr: addr, records: make(chan route.Record, 1<<12), handover: make(chan func() error),
+		moves: make(chan tcp.Move), arrivals: make(chan []tcp.Conn), done: make(chan struct{}),
+	}
 	live := route.NewLive(loops)
 	live.Swap(routes, []*config.Route{r})
 	p.live, p.route = live, live.Set().Routes[0]
@@ -83,7 +88,8 @@ func serveUntil(t *testing.T, ctx context.Context, fd int, addr string, routes r
 	go func() {
 		defer close(p.done)
 		err := tcp.Serve(ctx, tcp.Options{
-			Listeners: []int{fd}, Loops: loops, Routes: live, Unrouted: &p.unrouted, Handovers: p.handover,
+			Listeners: []int{fd}, Loops: loops, Routes: live, Unrouted: &p.unrouted,
+			Handovers: p.handover, Moves: p.moves, Arrivals: p.arrivals,
 			Record: func(r route.Record) { p.records <- r }, Log: slog.New(slog.DiscardHandler),
 		})
 		if err != nil {

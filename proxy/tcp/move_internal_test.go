@@ -1,0 +1,192 @@
+package tcp
+
+import (
+	"encoding/json"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"anyport/proxy/route"
+)
+
+func TestMovable(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		conn conn
+		want bool
+	}{
+		{"dialling", conn{state: dialling, ends: [2]end{takes, quiet}}, true},
+		{"dialling, and the client has sent", conn{state: dialling, ends: [2]end{sends, quiet}}, true},
+		{"dialling, and the client is gone", conn{state: dialling, ends: [2]end{isReset, quiet}}, false},
+		{"idle", conn{state: relaying, ends: [2]end{takes, takes}}, true},
+		{"with bytes to read", conn{state: relaying, ends: [2]end{sends, takes}, queued: true}, true},
+		{"with a header that was not taken yet", conn{state: relaying, ways: [2]way{holding, empty}}, true},
+		{"stalled, with bytes in a pipe", conn{state: relaying, ways: [2]way{empty, piping}}, true},
+		{"half closed", conn{state: relaying, ways: [2]way{sentFIN, empty}}, true},
+		{"with FIN behind bytes", conn{state: relaying, ways: [2]way{heldFIN, sentFIN}}, true},
+		{"draining", conn{state: relaying, drained: time.Second}, true},
+		{"RST of the client, its last bytes to be read", conn{state: relaying, ends: [2]end{sendsRST, takes}}, false},
+		{"RST of the origin", conn{state: relaying, ends: [2]end{takes, isReset}}, false},
+		{"on its way already", conn{state: relaying, moving: true}, false},
+	} {
+		if got := c.conn.movable(); got != c.want {
+			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+var origin1, client1 = netip.MustParseAddrPort("10.0.0.5:80"), netip.MustParseAddrPort("198.51.100.1:1234")
+
+// Each way's bytes arrive, held and in a pipe, and the FINs behind them end the conn.
+func TestMoveOfHeldBytes(t *testing.T) {
+	for _, pipes := range [][2]bool{{false, false}, {true, false}, {false, true}, {true, true}} {
+		l, c, client, origin := relayed(t)
+		c.client, c.dst = client1, origin1
+		c.origin = c.route.Origins.At(origin1, 80)
+		for i := range c.ends {
+			c.ends[i].fd = int32(own(t, int(c.ends[i].fd)))
+		}
+		l.adopt(c)
+		l.enter(c)
+		for d, word := range []string{"to the origin", "to the client"} {
+			w := &c.ways[d]
+			w.ended, w.bytes = true, uint64(len(word))
+			if pipes[d] {
+				w.pipe = newPipe(smallPipe)
+				w.pipe.holds, _ = unix.Write(int(w.pipe.write), []byte(word))
+				l.pipes.lent++
+			} else {
+				w.held = keep([]byte("…" + word))
+				w.held.from = len("…")
+			}
+		}
+		b, _ := l.lift(0)
+		if len(b.given) != 1 || b.given[0].Files() != len(b.given[0].FDs) {
+			t.Fatalf("%+v moves", b.given)
+		}
+		next, _ := loopAndListener(t)
+		next.routes, next.record = l.routes, func(route.Record) {}
+		next.arrive(travelled(t, b.given[0]))
+		l.resolve(b.conns, true)
+		if l.conns != 0 || l.pipes.lent != 0 || len(l.pipes.spare) != 0 {
+			t.Errorf("%d conns, %d pipes, %d spare are left", l.conns, l.pipes.lent, len(l.pipes.spare))
+		}
+		for next.conns > 0 {
+			n, err := unix.EpollWait(next.epoll, next.events[:], -1)
+			if err != nil && err != unix.EINTR {
+				t.Fatal(err)
+			}
+			for i := range max(n, 0) {
+				next.dispatch(&next.events[i])
+			}
+			next.resume()
+		}
+		for far, want := range map[*os.File]string{origin: "to the origin", client: "to the client"} {
+			got := make([]byte, len(want)+10)
+			if n, err := far.Read(got); err != nil || string(got[:n]) != want {
+				t.Errorf("read %q, %v; want %q", got[:n], err, want)
+			}
+		}
+	}
+}
+
+// travelled is c as another process gets it.
+func travelled(t *testing.T, c Conn) *Conn {
+	t.Helper()
+	body, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	arrived := &Conn{}
+	if err := json.Unmarshal(body, arrived); err != nil {
+		t.Fatal(err)
+	}
+	for _, fd := range c.FDs {
+		arrived.FDs = append(arrived.FDs, own(t, fd))
+	}
+	return arrived
+}
+
+// own is another file descriptor for the same file.
+func own(t *testing.T, fd int) int {
+	t.Helper()
+	other, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return other
+}
+
+// What is no pipe ends the conn, and nobody else's.
+func TestArriveWithoutPipe(t *testing.T) {
+	l, c, client, origin := relayed(t)
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	in := Conn{Client: client1, Dst: origin1, Origin: origin1, FDs: []int{int(c.ends[0].fd), int(c.ends[1].fd), int(null.Fd()), int(null.Fd())}}
+	in.Ways[route.ToClient].Piped = 5
+	var ended []route.Verdict
+	l.record = func(r route.Record) { ended = append(ended, r.Verdict) }
+	l.arrive(travelled(t, in))
+	if !slices.Equal(ended, []route.Verdict{route.RelayFailed}) || l.conns != 0 || l.pipes.lent != 0 {
+		t.Errorf("%v, and %d conns and %d pipes are left", ended, l.conns, l.pipes.lent)
+	}
+	for _, f := range []*os.File{client, origin} {
+		if _, err := f.Write([]byte("x")); err != nil { // the test has the sockets, too
+			t.Error(err)
+		}
+	}
+}
+
+func TestCheckConn(t *testing.T) {
+	good := func() Conn {
+		return Conn{Client: client1, Dst: netip.MustParseAddrPort("[2001:db8::1]:443"), Origin: origin1, FDs: []int{3, 4}}
+	}
+	for _, test := range []struct {
+		name   string
+		change func(c *Conn)
+		want   string // in the error; "": none
+	}{
+		{"a conn", func(*Conn) {}, ""},
+		{"with a pipe", func(c *Conn) { c.Ways[1].Piped, c.FDs = 1, append(c.FDs, 5, 6) }, ""},
+		{"with a full buffer", func(c *Conn) { c.Ways[0].Held = make([]byte, bufferSize) }, ""},
+		{"no client", func(c *Conn) { c.Client = netip.AddrPort{} }, "cannot be"},
+		{"no origin", func(c *Conn) { c.Origin = netip.AddrPort{} }, "cannot be"},
+		{"port 0", func(c *Conn) { c.Dst = netip.AddrPortFrom(c.Dst.Addr(), 0) }, "cannot be"},
+		{"IPv4 in IPv6", func(c *Conn) { c.Dst = netip.MustParseAddrPort("[::ffff:192.0.2.1]:80") }, "cannot be"},
+		{"more than a buffer", func(c *Conn) { c.Ways[0].Held = make([]byte, bufferSize+1) }, "cannot be"},
+		{"less than nothing", func(c *Conn) { c.Ways[0].Piped = -1 }, "cannot be"},
+		{"FIN before its time", func(c *Conn) { c.Ways[1].Finished = true }, "cannot be"},
+		{"no file descriptors", func(c *Conn) { c.FDs = nil }, "file descriptors"},
+		{"none for its pipe", func(c *Conn) { c.Ways[0].Piped = 1 }, "file descriptors"},
+		{"some to spare", func(c *Conn) { c.FDs = append(c.FDs, 5) }, "file descriptors"},
+	} {
+		c := good()
+		test.change(&c)
+		switch err := c.Check(); {
+		case (err == nil) != (test.want == ""):
+			t.Errorf("%s: %v, want %q", test.name, err, test.want)
+		case err != nil && !strings.Contains(err.Error(), test.want):
+			t.Errorf("%s: %v, want %q", test.name, err, test.want)
+		}
+	}
+}
+
+// A conn that was quiet since before the loop began has no more time for that.
+func TestDeadlineOfOlderConns(t *testing.T) {
+	for _, timeout := range []time.Duration{time.Second, time.Hour, never} {
+		if at := after(-time.Minute, timeout); at != timeout-time.Minute {
+			t.Errorf("%v after -1m: %v", timeout, at)
+		}
+	}
+	if at := after(-time.Minute, 0); at != never {
+		t.Errorf("no timeout: %v", at)
+	}
+}
