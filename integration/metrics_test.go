@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os/exec"
 	"strings"
 	"testing"
 )
@@ -88,4 +89,23 @@ func (h *host) fetch(t *testing.T, method, path string) (*http.Response, string)
 		t.Fatal(err)
 	}
 	return answer, string(text)
+}
+
+// TestMetricsAcrossUpgrade: the process that takes over answers at the same address, also
+// where neither is root any more.
+func TestMetricsAcrossUpgrade(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	run := func(file string) *exec.Cmd { give(t, file, "65534"); give(t, program, ""); return anyportRun(file) }
+	p := r.edge.launchAs(t, run, "http = \"127.0.0.1:9765\"\n[steering]\nuser = \"65534\"\n"+relayFile)
+	p.expect(t, "msg=serving")
+	f := newFamily(t, p)
+	for range 2 {
+		f.upgrade(t)
+		var s status
+		eventually(t, "the new process answers", func() bool {
+			_, text := r.edge.fetch(t, http.MethodGet, "/api/status")
+			return json.Unmarshal([]byte(text), &s) == nil && s.PID == f.pids[len(f.pids)-1]
+		})
+	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sys/unix"
 
+	"anyport/cmd/privileges"
 	"anyport/config"
 	"anyport/steering"
 )
@@ -27,7 +28,8 @@ func (d *daemon) openHTTP() error {
 	if address == "" {
 		return nil
 	}
-	listen := net.ListenConfig{Control: shared}
+	listen := net.ListenConfig{Control: shared(d.account)}
+	listen.SetMultipathTCP(false) // whose inner socket keeps its first user
 	listener, err := listen.Listen(context.Background(), "tcp", address)
 	if err != nil {
 		return fmt.Errorf("admin.http: %w", err)
@@ -40,12 +42,18 @@ func (d *daemon) openHTTP() error {
 	return nil
 }
 
-// shared lets the next process listen before this one has ended, in an upgrade. Only
-// the same user may.
-func shared(_, _ string, c syscall.RawConn) error {
-	var err error
-	control := c.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) })
-	return errors.Join(control, err)
+// shared lets the next process listen before this one has ended, in an upgrade. The kernel
+// lets processes of the socket's own user do so, who is this one or the one to be.
+func shared(owner *privileges.Account) func(_, _ string, c syscall.RawConn) error {
+	return func(_, _ string, c syscall.RawConn) error {
+		var err error
+		control := c.Control(func(fd uintptr) {
+			if err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err == nil && owner != nil {
+				err = unix.Fchown(int(fd), owner.UID, owner.GID)
+			}
+		})
+		return errors.Join(control, err)
+	}
 }
 
 // closed forgives that a listener's server has closed it already.
