@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -57,10 +58,14 @@ func (s *storm) rage(worker int) {
 				}
 				dst := netip.AddrPortFrom(within(netip.MustParsePrefix(prefix), n), c.port)
 				x := trial{span: span{begun: time.Now()}, asked: fmt.Sprint(network, " ", dst), valid: c.valid}
+				drops := backlogDrops()
 				x.answer = c.ask(network, dst, n)
 				x.ended = time.Now()
-				log = append(log, x)
 				s.asked.Add(1)
+				if x.answer == silent && backlogDrops() != drops {
+					continue // proves nothing
+				}
+				log = append(log, x)
 			}
 			s.mu.Lock()
 			defer s.mu.Unlock()
@@ -128,11 +133,14 @@ func (s *storm) steady(t *testing.T, network, dst string) {
 		answer := make([]byte, 100)
 		for n := 0; s.ctx.Err() == nil; n++ {
 			conn.SetDeadline(time.Now().Add(patience))
-			question := fmt.Sprintf("question %d", n)
+			question, drops := fmt.Sprintf("question %d", n), backlogDrops()
 			_, err := io.WriteString(conn, question)
 			size := 0
 			if err == nil {
 				size, err = io.ReadAtLeast(conn, answer, 1)
+			}
+			if network == "udp" && errors.Is(err, os.ErrDeadlineExceeded) && backlogDrops() != drops {
+				continue
 			}
 			if err != nil || string(answer[:size]) != "same "+question {
 				t.Errorf("%s %s that stays, question %d: %q, %v", network, dst, n, answer[:size], err)
@@ -153,4 +161,18 @@ func replyAll(conn net.Conn, reply func([]byte) []byte) {
 		}
 		conn.Write(reply(piece[:n]))
 	}
+}
+
+// backlogDrops counts the packets that this machine's cores had no room for, on their way
+// from one namespace to another: what is lost there never came to anyport. A datagram
+// that stays unanswered is nobody's fault while it grows, which others' load can do.
+func backlogDrops() (all uint64) {
+	cores, _ := os.ReadFile("/proc/net/softnet_stat")
+	for core := range strings.Lines(string(cores)) {
+		if columns := strings.Fields(core); len(columns) > 1 {
+			dropped, _ := strconv.ParseUint(columns[1], 16, 64)
+			all += dropped
+		}
+	}
+	return all
 }

@@ -12,6 +12,8 @@ const (
 	stormRoutes = `
 [listen]
 udp_receive_buffer = "16MiB"
+[defaults]
+udp_idle_timeout = "1s" # each question is a flow of its own
 [route.same]
 protocol = ["tcp", "udp"]
 prefixes = ["198.18.0.0/16", "2001:db8:1::/48"]
