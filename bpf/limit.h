@@ -60,7 +60,7 @@ struct {
  * can't hold one: the route's will do. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 1 << 16);
+	__uint(max_entries, 1 << 14);
 	__type(key, struct dst);
 	__type(value, __u64);
 } budgets SEC(".maps");

@@ -102,6 +102,14 @@ static __always_inline int draining(__u32 number)
 	return on && *on;
 }
 
+static __always_inline int is_closed(const struct packet *p)
+{
+	struct service key = { { p->dst[0], p->dst[1], p->dst[2], p->dst[3] }, p->port, p->protocol };
+	const __u64 *until = bpf_map_lookup_elem(&closed, &key);
+
+	return until && bpf_ktime_get_ns() < *until;
+}
+
 static __always_inline struct ruling rule(const struct binding *b, const struct packet *p)
 {
 	if (p->question != ASKED_FOR_ALL && !allowed(b->sources, p))
@@ -109,6 +117,8 @@ static __always_inline struct ruling rule(const struct binding *b, const struct 
 	if (b->verdict != STEER)
 		return (struct ruling){ b->verdict, b->verdict };
 	if (p->protocol == IPPROTO_TCP && draining(b->number))
+		return (struct ruling){ REFUSE, REFUSE };
+	if (b->mirrors && is_closed(p))
 		return (struct ruling){ REFUSE, REFUSE };
 	if (p->question) /* takes no token */
 		return (struct ruling){ STEER, STEER };
@@ -124,6 +134,24 @@ static __always_inline void count(__u32 id, enum verdict verdict)
 		(*n)++;
 }
 
+/* The worker is chosen by the client's address alone, so that the flood of one client
+ * fills one queue; of an IPv6 address by its first half, for a host has the other half
+ * to itself. The group of SO_REUSEPORT would look at the ports, too. */
+static __always_inline enum slot worker(const struct packet *p)
+{
+	__u32 zero = 0, h = p->family == AF_INET ? p->client[3] : p->client[0] ^ p->client[1] * 0x9e3779b1;
+	const __u32 *n = bpf_map_lookup_elem(&workers, &zero);
+
+	if (!n || *n < 2)
+		return UDP;
+	h ^= h >> 16; /* the finalizer of MurmurHash3 */
+	h *= 0x85ebca6b;
+	h ^= h >> 13;
+	h *= 0xc2b2ae35;
+	h ^= h >> 16;
+	return UDP + ((__u64)h * *n >> 32);
+}
+
 /* An empty slot refuses. */
 static __always_inline int assign(struct bpf_sk_lookup *ctx, enum slot slot)
 {
@@ -132,7 +160,7 @@ static __always_inline int assign(struct bpf_sk_lookup *ctx, enum slot slot)
 
 	if (!sk)
 		return SK_DROP;
-	err = bpf_sk_assign(ctx, sk, 0);
+	err = bpf_sk_assign(ctx, sk, slot >= UDP ? BPF_SK_LOOKUP_F_NO_REUSEPORT : 0);
 	bpf_sk_release(sk);
 	return err ? SK_DROP : SK_PASS;
 }
@@ -180,7 +208,7 @@ int steer(struct bpf_sk_lookup *ctx)
 	case PASS:
 		return SK_PASS;
 	case STEER:
-		return assign(ctx, p.protocol == IPPROTO_TCP ? TCP : UDP);
+		return assign(ctx, p.protocol == IPPROTO_TCP ? TCP : worker(&p));
 	case DROP:
 		return assign(ctx, p.protocol == IPPROTO_TCP ? TCP_HOLE : UDP_HOLE);
 	default:

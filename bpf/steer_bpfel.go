@@ -36,6 +36,8 @@ type SteerBinding struct {
 	NewConns  uint64
 	Datagrams uint64
 	FlowIdle  uint64
+	Mirrors   uint32
+	Pad       uint32
 	Route     [64]uint8
 }
 
@@ -97,13 +99,20 @@ const (
 	SteerQuestionASKED_FOR_ALL SteerQuestion = 768
 )
 
+type SteerService struct {
+	_        structs.HostLayout
+	Addr     [4]uint32
+	Port     uint16
+	Protocol uint16
+}
+
 type SteerSlot uint32
 
 const (
 	SteerSlotTCP      SteerSlot = 0
-	SteerSlotUDP      SteerSlot = 1
-	SteerSlotTCP_HOLE SteerSlot = 2
-	SteerSlotUDP_HOLE SteerSlot = 3
+	SteerSlotTCP_HOLE SteerSlot = 1
+	SteerSlotUDP_HOLE SteerSlot = 2
+	SteerSlotUDP      SteerSlot = 3
 	SteerSlotSLOTS    SteerSlot = 4
 )
 
@@ -144,6 +153,7 @@ const (
 	SteerMapBindings   = "bindings"
 	SteerMapBuckets    = "buckets"
 	SteerMapBudgets    = "budgets"
+	SteerMapClosed     = "closed"
 	SteerMapCounters   = "counters"
 	SteerMapDrains     = "drains"
 	SteerMapGeneration = "generation"
@@ -152,6 +162,7 @@ const (
 	SteerMapPrefixesV6 = "prefixes_v6"
 	SteerMapSockets    = "sockets"
 	SteerMapSources    = "sources"
+	SteerMapWorkers    = "workers"
 	SteerProgSteer     = "steer"
 )
 
@@ -209,6 +220,7 @@ type SteerMapSpecs struct {
 	Bindings   *ebpf.MapSpec `ebpf:"bindings"`
 	Buckets    *ebpf.MapSpec `ebpf:"buckets"`
 	Budgets    *ebpf.MapSpec `ebpf:"budgets"`
+	Closed     *ebpf.MapSpec `ebpf:"closed"`
 	Counters   *ebpf.MapSpec `ebpf:"counters"`
 	Drains     *ebpf.MapSpec `ebpf:"drains"`
 	Generation *ebpf.MapSpec `ebpf:"generation"`
@@ -217,6 +229,7 @@ type SteerMapSpecs struct {
 	PrefixesV6 *ebpf.MapSpec `ebpf:"prefixes_v6"`
 	Sockets    *ebpf.MapSpec `ebpf:"sockets"`
 	Sources    *ebpf.MapSpec `ebpf:"sources"`
+	Workers    *ebpf.MapSpec `ebpf:"workers"`
 }
 
 // SteerVariableSpecs contains global variables before they are loaded into the kernel.
@@ -250,6 +263,7 @@ type SteerMaps struct {
 	Bindings   *ebpf.Map `ebpf:"bindings"`
 	Buckets    *ebpf.Map `ebpf:"buckets"`
 	Budgets    *ebpf.Map `ebpf:"budgets"`
+	Closed     *ebpf.Map `ebpf:"closed"`
 	Counters   *ebpf.Map `ebpf:"counters"`
 	Drains     *ebpf.Map `ebpf:"drains"`
 	Generation *ebpf.Map `ebpf:"generation"`
@@ -258,6 +272,7 @@ type SteerMaps struct {
 	PrefixesV6 *ebpf.Map `ebpf:"prefixes_v6"`
 	Sockets    *ebpf.Map `ebpf:"sockets"`
 	Sources    *ebpf.Map `ebpf:"sources"`
+	Workers    *ebpf.Map `ebpf:"workers"`
 }
 
 func (m *SteerMaps) Close() error {
@@ -267,6 +282,7 @@ func (m *SteerMaps) Close() error {
 		m.Bindings,
 		m.Buckets,
 		m.Budgets,
+		m.Closed,
 		m.Counters,
 		m.Drains,
 		m.Generation,
@@ -275,6 +291,7 @@ func (m *SteerMaps) Close() error {
 		m.PrefixesV6,
 		m.Sockets,
 		m.Sources,
+		m.Workers,
 	)
 }
 

@@ -5,8 +5,11 @@
 /* Verdicts, in the order of their counters. Zeroed memory refuses. */
 enum verdict { REFUSE, DROP, PASS, STEER, DENY, LIMIT, VERDICTS };
 
-/* Slots of the sockets map. A hole is a socket that swallows all it is given. */
-enum slot { TCP, UDP, TCP_HOLE, UDP_HOLE, SLOTS };
+/* Slots of the sockets map. A hole is a socket that swallows all it is given. From UDP
+ * on there is one for each worker. */
+enum slot { TCP, TCP_HOLE, UDP_HOLE, UDP, SLOTS };
+
+#define MOST_WORKERS 1024
 
 /* Trie keys. What comes before the address is an exact match: it counts into
  * prefixlen with its 32 bits. */
@@ -53,6 +56,8 @@ struct binding {
 	__u64 new_conns;      /* ns from one to the next, here and below; 0: no limit */
 	__u64 datagrams;      /* to each dst address */
 	__u64 flow_idle;      /* ns without a datagram that end a flow */
+	__u32 mirrors;	      /* not 0: look into `closed` */
+	__u32 pad;
 	__u8 route[64];	      /* for the next process, which finds its numbers by the name */
 };
 
@@ -112,10 +117,17 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_SOCKMAP);
-	__uint(max_entries, SLOTS);
+	__uint(max_entries, SLOTS - 1 + MOST_WORKERS);
 	__type(key, enum slot);
 	__type(value, __u64);
 } sockets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} workers SEC(".maps");
 
 /* By binding.number: not 0 where the route takes no new conns. Of UDP user space sees
  * to it, for here a datagram of a new flow looks like one of an old flow. */
@@ -125,6 +137,21 @@ struct {
 	__type(key, __u32);
 	__type(value, __u32);
 } drains SEC(".maps");
+
+struct service {
+	__u32 addr[4]; /* IPv4 as ::ffff:a.b.c.d */
+	__u16 port;
+	__u16 protocol;
+};
+
+/* Services that no origin has, and until when (by bpf_ktime_get_ns) that is taken for
+ * granted. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1 << 14);
+	__type(key, struct service);
+	__type(value, __u64);
+} closed SEC(".maps");
 
 /* Added to the protocol by user space that runs the program without a packet: it is to
  * say what it would do, and do nothing. No packet has such a protocol. */

@@ -2,14 +2,12 @@ package steering
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"net/netip"
 
 	"anyport/bpf"
 	"anyport/config"
 
-	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 )
 
@@ -87,16 +85,17 @@ func (s *Steering) ask(p packet) (answer, error) {
 // skPass is SK_PASS of linux/bpf.h.
 const skPass = 1
 
-// empty reports whether there is no socket for what is steered.
-func (s *Steering) empty(protocol config.Protocol) (bool, error) {
+// empty reports whether a socket is missing of those for what is steered.
+func (s *Steering) empty(protocol config.Protocol) bool {
 	slot := bpf.SteerSlotTCP
 	if protocol == config.UDP {
 		slot = bpf.SteerSlotUDP
 	}
-	var cookie uint64
-	err := s.objects.Sockets.Lookup(slot, &cookie)
-	if errors.Is(err, ebpf.ErrKeyNotExist) {
-		return true, nil
+	for place := range s.sockets.places(slot) {
+		var cookie uint64
+		if s.objects.Sockets.Lookup(place, &cookie) != nil {
+			return true
+		}
 	}
-	return false, err
+	return false
 }

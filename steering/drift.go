@@ -10,6 +10,7 @@ import (
 	"anyport/bpf"
 
 	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
 )
 
 // Drift compares what is in the kernel with the table in service, entry by entry, and
@@ -58,19 +59,22 @@ func (d *drift) lines() []string {
 	return append(d.first, fmt.Sprintf("and %d more", d.more))
 }
 
-// slots wants each slot that has been filled to be so.
+// slots wants each socket to be in its slot.
 func (d *drift) slots(sockets *sockets, m *ebpf.Map) error {
-	for slot, fds := range sockets {
-		if len(fds) == 0 || !bound(fds[0]) {
-			continue
-		}
-		var cookie uint64
-		err := m.Lookup(bpf.SteerSlot(slot), &cookie)
-		switch {
-		case errors.Is(err, ebpf.ErrKeyNotExist):
-			d.add("the %s socket is not in its slot", slotNames[slot])
-		case err != nil:
-			return fmt.Errorf("read the sockets: %w", err)
+	for _, slot := range slices.Concat(serving, holes) {
+		for place, fd := range sockets.places(slot) {
+			want, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_COOKIE)
+			if err != nil {
+				return fmt.Errorf("cookie of the %s socket: %w", slotNames[slot], err)
+			}
+			var got uint64
+			err = m.Lookup(place, &got)
+			if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+				return fmt.Errorf("read the sockets: %w", err)
+			}
+			if got != want {
+				d.add("the %s socket is not in its slot", slotNames[slot])
+			}
 		}
 	}
 	return nil

@@ -3,6 +3,7 @@ package steering
 import (
 	"fmt"
 	"net/netip"
+	"time"
 
 	"anyport/config"
 )
@@ -39,10 +40,10 @@ func (a answer) String() string {
 // otherwise says why the kernel's answer is not that of the config in service.
 func (s *Steering) otherwise(p packet, got answer) string {
 	want := s.table.Decide(p.protocol, p.dst, p.client.Addr())
-	switch {
-	case got.route == want.routeName() && s.refusesNew(p, got, want):
-		return ": it drains"
-	case got.route != want.routeName() || got.verdict != want.Verdict:
+	if got.route != want.routeName() || got.verdict != want.Verdict {
+		if why := s.refuses(p, want); why != "" && got.verdict == Refuse {
+			return why
+		}
 		return fmt.Sprintf(", where the config in service has %s by route %q: somebody else has written to the maps; to have them filled again: anyport reload", want.Verdict, want.routeName())
 	}
 	for prefix, until := range s.gone {
@@ -53,14 +54,19 @@ func (s *Steering) otherwise(p packet, got answer) string {
 	return ""
 }
 
-// refusesNew reports whether the route refuses what it would steer, because it drains.
-func (s *Steering) refusesNew(p packet, got answer, want Decision) bool {
-	if got.verdict != Refuse || want.Verdict != Steer || p.protocol != config.TCP {
-		return false
+// refuses says why the kernel refuses for now what it would steer, "" if it does not.
+func (s *Steering) refuses(p packet, want Decision) string {
+	if want.Verdict != Steer {
+		return ""
 	}
-	var on uint32
-	err := s.objects.Drains.Lookup(s.numbers[got.route], &on)
-	return err == nil && on != 0
+	var drains uint32
+	if err := s.objects.Drains.Lookup(s.numbers[want.routeName()], &drains); err == nil && drains != 0 && p.protocol == config.TCP {
+		return ": it drains"
+	}
+	if left := s.closedFor(p.protocol, p.dst); left > 0 && want.Route.MirrorClosed {
+		return fmt.Sprintf(": its origin has refused that, %s more", left.Round(time.Second))
+	}
+	return ""
 }
 
 // inTheWay says what else becomes of a packet that the program would steer.
@@ -74,7 +80,7 @@ func (s *Steering) inTheWay(p packet, got answer) (lines []string) {
 	if got.verdict != Steer {
 		return lines
 	}
-	if empty, err := s.empty(p.protocol); err == nil && empty {
+	if s.empty(p.protocol) {
 		lines = append(lines, fmt.Sprintf("but no %v socket takes it: it is refused", p.protocol))
 	}
 	return lines

@@ -80,7 +80,7 @@ func (s *Steering) Reclaim() error {
 	if err := errors.Join(s.recall(), s.adoptRoutes()); err != nil {
 		return err
 	}
-	if err := s.sockets.put(s.objects.Sockets, slices.Concat(serving, holes)...); err != nil {
+	if err := s.sockets.put(&s.objects.SteerMaps, slices.Concat(serving, holes)...); err != nil {
 		return err
 	}
 	return s.replace(s.config, s.asked)

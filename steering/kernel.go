@@ -61,9 +61,11 @@ func (s *Steering) Refuse(protocol config.Protocol) error {
 	if protocol == config.UDP {
 		slot = bpf.SteerSlotUDP
 	}
-	err := s.objects.Sockets.Delete(slot)
-	if err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, ebpf.ErrKeyNotExist) { // EINVAL: empty already
-		return fmt.Errorf("refuse new %v: %w", protocol, err)
+	for place := range s.sockets.places(slot) {
+		err := s.objects.Sockets.Delete(place)
+		if err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, ebpf.ErrKeyNotExist) { // EINVAL: empty already
+			return fmt.Errorf("refuse new %v: %w", protocol, err)
+		}
 	}
 	return nil
 }

@@ -52,7 +52,7 @@ func (s *Steering) open(cfg *config.Config, table *Table, in Inheritance) (err e
 	if err := s.sockets.open(cfg.Listen, in, s.log); err != nil {
 		return err
 	}
-	if err := s.sockets.put(s.objects.Sockets, slices.Concat(serving, holes)...); err != nil {
+	if err := s.sockets.put(&s.objects.SteerMaps, slices.Concat(serving, holes)...); err != nil {
 		return err
 	}
 	if err := s.openRoutes(); err != nil {

@@ -67,7 +67,7 @@ func (s *Steering) prepare(table *Table, numbers map[string]uint32) error {
 		if err := s.sockets.bindHoles(); err != nil {
 			return err
 		}
-		if err := s.sockets.put(s.objects.Sockets, holes...); err != nil {
+		if err := s.sockets.put(&s.objects.SteerMaps, holes...); err != nil {
 			return err
 		}
 	}

@@ -3,13 +3,13 @@ package steering
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"os"
 
 	"anyport/bpf"
 	"anyport/config"
 
-	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 )
 
@@ -87,18 +87,32 @@ func (s *sockets) bindHoles() error {
 	return nil
 }
 
-// put lets the program choose the sockets of slots, if they are open. One member
-// stands for a group of SO_REUSEPORT.
-func (s *sockets) put(m *ebpf.Map, slots ...bpf.SteerSlot) error {
+// put lets the program choose the sockets of slots, if they are open.
+func (s *sockets) put(m *bpf.SteerMaps, slots ...bpf.SteerSlot) error {
 	for _, slot := range slots {
-		if len(s[slot]) == 0 || !bound(s[slot][0]) {
-			continue
-		}
-		if err := m.Put(slot, uint64(s[slot][0])); err != nil {
-			return fmt.Errorf("put the %s socket into its slot: %w", slotNames[slot], err)
+		for place, fd := range s.places(slot) {
+			if err := m.Sockets.Put(place, uint64(fd)); err != nil {
+				return fmt.Errorf("put the %s socket into its slot: %w", slotNames[slot], err)
+			}
 		}
 	}
+	if err := m.Workers.Put(uint32(0), uint32(len(s[bpf.SteerSlotUDP]))); err != nil {
+		return fmt.Errorf("tell the program of the workers: %w", err)
+	}
 	return nil
+}
+
+// places yields the sockets of slot that belong into the map, and where. Of UDP each
+// has its place, for the program chooses; otherwise one stands for all, among which
+// the kernel chooses by SO_REUSEPORT.
+func (s *sockets) places(slot bpf.SteerSlot) iter.Seq2[bpf.SteerSlot, int] {
+	return func(yield func(bpf.SteerSlot, int) bool) {
+		for i, fd := range s[slot] {
+			if i > 0 && slot != bpf.SteerSlotUDP || !bound(fd) || !yield(slot+bpf.SteerSlot(i), fd) {
+				return
+			}
+		}
+	}
 }
 
 // close closes the sockets of the slots, which empties them.

@@ -14,6 +14,7 @@ type terms struct {
 	newConns  time.Duration // from one to the next, here and below; 0: no limit
 	datagrams time.Duration // to each dst address
 	flowIdle  time.Duration // without a datagram, then a flow has ended
+	mirrors   bool          // refuses what is in the map of closed services
 }
 
 func newTerms(r *config.Route) terms {
@@ -23,6 +24,7 @@ func newTerms(r *config.Route) terms {
 		newConns:  spacing(r.NewConnsPerSecond),
 		datagrams: spacing(r.DatagramsPerSecond),
 		flowIdle:  r.LongestFlowIdle(),
+		mirrors:   r.MirrorClosed,
 	}
 }
 
@@ -41,6 +43,7 @@ func (t terms) encode() bpf.SteerBinding {
 		NewConns:  uint64(t.newConns),
 		Datagrams: uint64(t.datagrams),
 		FlowIdle:  uint64(t.flowIdle),
+		Mirrors:   flag(t.mirrors),
 	}
 }
 
