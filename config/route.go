@@ -35,6 +35,7 @@ type Route struct {
 
 	AntiAmplification bool
 	Reflectors        bool // forwarded, too, by wide ranges
+	MirrorClosed      bool // what an origin refuses is refused to clients for a while
 	Timeouts
 }
 

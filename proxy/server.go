@@ -25,6 +25,7 @@ type Options struct {
 	MaxFlows int                // UDP flows of all routes at once
 	Raw      *udp.Raw           // for UDP answers that no bound socket can send; nil: Serve opens it, which takes CAP_NET_RAW
 	Record   func(route.Record) // told of each conn and flow that ended; must not block; may be nil
+	Mirror   route.Mirror       // told where an origin has refused, if the route mirrors that; may be nil
 	Log      *slog.Logger
 }
 
@@ -79,6 +80,7 @@ func (s *Server) Serve(ctx context.Context, tcpSockets, udpSockets []int) error 
 			Loops:     s.tcpLoops,
 			Routes:    s.routes,
 			Record:    s.opt.Record,
+			Mirror:    s.opt.Mirror,
 			Log:       s.opt.Log,
 			Handovers: s.handovers.conns,
 			Moves:     s.moves.away,
@@ -93,6 +95,7 @@ func (s *Server) Serve(ctx context.Context, tcpSockets, udpSockets []int) error 
 			MaxFlows:   s.opt.MaxFlows,
 			Raw:        s.opt.Raw,
 			Record:     s.opt.Record,
+			Mirror:     s.opt.Mirror,
 			Log:        s.opt.Log,
 			Flows:      s.flows,
 			Handovers:  s.handovers.flows,

@@ -26,6 +26,7 @@ type conn struct {
 	state      state
 	queued     bool // on the loop's ready list
 	moving     bool // another process may be about to have it: nothing is done for it
+	unsure     bool // an origin has failed in another way than by refusing
 
 	ends [2]end // clientEnd, originEnd
 	ways [2]way // route.ToOrigin, route.ToClient: way d goes from ends[d] to ends[1-d]

@@ -17,6 +17,9 @@ func (l *loop) dial(c *conn, v route.Verdict) {
 	for {
 		c.origin = c.route.Origins.Pick(c.client.Addr(), c.tried)
 		if c.origin == nil {
+			if len(c.tried) > 0 && !c.unsure {
+				l.mirror.Refused(c.route, config.TCP, c.dst)
+			}
 			l.end(c, v)
 			return
 		}
@@ -31,7 +34,7 @@ func (l *loop) dial(c *conn, v route.Verdict) {
 			l.end(c, route.OutOfFiles)
 			return
 		}
-		l.giveUp(c)
+		l.giveUp(c, errors.Is(err, unix.ECONNREFUSED))
 		v = route.ConnectFailed
 	}
 }
@@ -82,7 +85,8 @@ func (l *loop) source(sources []netip.Addr, to netip.Addr) netip.Addr {
 }
 
 // giveUp ends the dial under way; the origin is not tried again for this conn.
-func (l *loop) giveUp(c *conn) {
+func (l *loop) giveUp(c *conn, refused bool) {
+	c.unsure = c.unsure || !refused
 	if fd := c.ends[originEnd].fd; fd >= 0 {
 		l.wire.close(fd)
 	}
@@ -113,7 +117,7 @@ func (l *loop) reject(c *conn) {
 		return
 	}
 	l.log.Debug("dial", "route", c.route.Name, "origin", c.origin.Text, "error", err)
-	l.giveUp(c)
+	l.giveUp(c, errors.Is(err, unix.ECONNREFUSED))
 	l.dial(c, route.ConnectFailed)
 }
 

@@ -107,20 +107,27 @@ func TestNoOriginLeft(t *testing.T) {
 	for name, c := range map[string]struct {
 		route *config.Route
 		want  route.Verdict
+		told  int // mirrored to the next clients
 	}{
-		"all refuse":                  {forward(closed(t), closed(t)), route.ConnectFailed},
-		"none answers":                {forward(silent(t)), route.ConnectTimedOut},
-		"the last one refuses":        {forward(silent(t), closed(t)), route.ConnectFailed},
-		"none takes new conns":        {drained, route.NoOrigin},
-		"its address is not dialable": {forward("255.255.255.255:1"), route.ConnectFailed},
+		"all refuse":                  {forward(closed(t), closed(t)), route.ConnectFailed, 1},
+		"none answers":                {forward(silent(t)), route.ConnectTimedOut, 0},
+		"the last one refuses":        {forward(silent(t), closed(t)), route.ConnectFailed, 0},
+		"the first one refuses":       {forward(closed(t), silent(t)), route.ConnectTimedOut, 0},
+		"none takes new conns":        {drained, route.NoOrigin, 0},
+		"its address is not dialable": {forward("255.255.255.255:1"), route.ConnectFailed, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.route.Balance = config.First
 			c.route.Connect = 100 * time.Millisecond
+			c.route.MirrorClosed = true
 			p := serve(t, c.route)
 			p.refused()
-			if got := p.ends(c.want); got.Origin.IsValid() {
+			got := p.ends(c.want)
+			if got.Origin.IsValid() {
 				t.Errorf("origin %v, want none", got.Origin)
+			}
+			if len(p.mirrors) != c.told || c.told > 0 && <-p.mirrors != got.Dst {
+				t.Errorf("mirrored %d times, or another dst; want %v %d times", len(p.mirrors), got.Dst, c.told)
 			}
 		})
 	}

@@ -50,7 +50,7 @@ func (l *loop) expire(c *conn) {
 	case at > l.now:
 		l.wheel.set(&c.timer, at)
 	case v == route.ConnectTimedOut:
-		l.giveUp(c)
+		l.giveUp(c, false)
 		l.dial(c, v)
 	case v != route.DrainTimedOut && c.delivering(l.wire):
 		c.active = l.now

@@ -21,6 +21,7 @@ type loop struct {
 	routes   *route.Live
 	unrouted *atomic.Uint64
 	record   func(route.Record)
+	mirror   route.Mirror
 	log      *slog.Logger
 
 	started time.Time

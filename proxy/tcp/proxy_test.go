@@ -30,6 +30,7 @@ type proxy struct {
 	live    *route.Live
 	route   *route.Route
 	records chan route.Record
+	mirrors chan netip.AddrPort // what Mirror was told
 
 	unrouted atomic.Uint64
 	handover chan func() error
@@ -77,8 +78,8 @@ func serveOn(t *testing.T, fd int, addr string, routes route.Table, r *config.Ro
 func serveUntil(t *testing.T, ctx context.Context, fd int, addr string, routes route.Table, r *config.Route) *proxy {
 	const loops = 2
 	p := &proxy{
-		t: t, addr: addr, records: make(chan route.Record, 1<<12), handover: make(chan func() error),
-		moves: make(chan tcp.Move), arrivals: make(chan []tcp.Conn), done: make(chan struct{}),
+		t: t, addr: addr, records: make(chan route.Record, 1<<12), mirrors: make(chan netip.AddrPort, 1<<12),
+		handover: make(chan func() error), moves: make(chan tcp.Move), arrivals: make(chan []tcp.Conn), done: make(chan struct{}),
 	}
 	live := route.NewLive(loops)
 	live.Swap(routes, []*config.Route{r})
@@ -90,7 +91,8 @@ func serveUntil(t *testing.T, ctx context.Context, fd int, addr string, routes r
 		err := tcp.Serve(ctx, tcp.Options{
 			Listeners: []int{fd}, Loops: loops, Routes: live, Unrouted: &p.unrouted,
 			Handovers: p.handover, Moves: p.moves, Arrivals: p.arrivals,
-			Record: func(r route.Record) { p.records <- r }, Log: slog.New(slog.DiscardHandler),
+			Record: func(r route.Record) { p.records <- r },
+			Mirror: func(_ config.Protocol, dst netip.AddrPort) { p.mirrors <- dst }, Log: slog.New(slog.DiscardHandler),
 		})
 		if err != nil {
 			t.Errorf("Serve: %v", err)

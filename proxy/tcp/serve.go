@@ -59,6 +59,7 @@ type Options struct {
 	FirstShard int                // loop i counts in shard FirstShard+i of the routes' Stats
 	Routes     *route.Live        // asked once a conn
 	Record     func(route.Record) // called from the loops once a conn has ended or was refused; must not block; may be nil
+	Mirror     route.Mirror       // told of the dst of a conn that every origin has refused; may be nil
 	Unrouted   *atomic.Uint64     // counts conns whose dst no route forwards; may be nil
 	Log        *slog.Logger
 
@@ -152,6 +153,7 @@ func newLoop(opt Options, i int) *loop {
 		routes:    opt.Routes,
 		unrouted:  opt.Unrouted,
 		record:    opt.Record,
+		mirror:    opt.Mirror,
 		log:       opt.Log,
 		started:   time.Now(),
 		set:       opt.Routes.Set(),

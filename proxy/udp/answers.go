@@ -17,6 +17,9 @@ func (l *loop) readOrigin(fd int, o owner, now time.Duration) {
 	first, end, err := l.in.read(fd, batch)
 	if err != nil && err != unix.EAGAIN {
 		o.counters().Datagrams(route.ToClient, route.OriginError, 1) // read, it is gone; the flow lives on
+		if o.flow != nil {
+			l.out.refused(o.flow, err)
+		}
 	}
 	for i := first; i < end; i++ {
 		l.fromOrigin(o, i, now)

@@ -39,6 +39,7 @@ func newLoop(opt Options, i int, share share) (*loop, error) {
 		shared:   map[sharedKey]*shared{},
 		egress:   egress{opt.Raw, map[key]*flow{}},
 		opener:   opener{opt.Raw},
+		out:      outbox{mirror: opt.Mirror},
 		log:      limitedLog{Logger: opt.Log},
 	}
 	l.table = table{

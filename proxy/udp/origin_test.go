@@ -13,7 +13,7 @@ import (
 	"anyport/proxy/route"
 )
 
-// TestOriginThatWasDown: its ICMP error is counted, and costs the flow neither a
+// TestOriginThatWasDown: its ICMP error is counted, mirrored where that is wanted, and costs the flow neither a
 // datagram of those that follow nor its life.
 func TestOriginThatWasDown(t *testing.T) {
 	noLeaks(t)
@@ -21,7 +21,11 @@ func TestOriginThatWasDown(t *testing.T) {
 	gone := newPeer(t, "127.0.0.1")
 	addr := gone.addr()
 	check(t, gone.Close())
-	p := serve(t, to(addr), "127.0.0.1")
+	listeners, dsts := listen(t, "127.0.0.1")
+	r, mirrored := to(addr), make(chan netip.AddrPort, 10)
+	r.MirrorClosed = true
+	mirror := func(_ config.Protocol, dst netip.AddrPort) { mirrored <- dst }
+	p := serveOn(t, Options{Listeners: listeners, Routes: live(r, dsts...), Mirror: mirror}, dsts)
 	client.send([]byte("lost"), p.dsts[0])
 	waitFor(t, "the ICMP error", func() bool { return p.totals().Datagrams[route.ToClient][route.OriginError] == 1 })
 
@@ -32,6 +36,9 @@ func TestOriginThatWasDown(t *testing.T) {
 	client.send([]byte("here again"), p.dsts[0])
 	client.expect([]byte("here again"), p.dsts[0])
 	p.stop()
+	if len(mirrored) != 1 || <-mirrored != p.dsts[0] {
+		t.Errorf("mirrored %d times, or another dst; want %v, once", len(mirrored), p.dsts[0])
+	}
 	if r := p.record(t); r.ToOrigin != uint64(len("lost")+len("here again")) {
 		t.Errorf("the record %+v is not that of the one flow", r)
 	}

@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"anyport/config"
 	"anyport/proxy/route"
 )
 
@@ -28,6 +29,8 @@ type outbox struct {
 	run   []outgoing
 	mail  mail
 	slab  []byte // of headers
+
+	mirror route.Mirror // may be nil
 }
 
 // most is how many datagrams wait at once.
@@ -105,6 +108,7 @@ func (o *outbox) send(run []outgoing) {
 			// An ICMP error of an earlier datagram stood on the socket and ate this send.
 			// It is gone now, and means nothing for this datagram.
 			run[0].flow.counters.Datagrams(route.ToClient, route.OriginError, 1)
+			o.refused(run[0].flow, err)
 			retried = true
 		case first > 1 && noTrain(err):
 			run[0].flow.parted(run[0].direction, run[0].size())
@@ -132,6 +136,13 @@ func widen(fd int) bool {
 	}
 	after, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF)
 	return err == nil && after > before
+}
+
+// refused tells that f's origin has answered: nobody is there.
+func (o *outbox) refused(f *flow, err error) {
+	if err == unix.ECONNREFUSED {
+		o.mirror.Refused(f.route, config.UDP, f.dst())
+	}
 }
 
 // settle counts datagrams that met the same end.

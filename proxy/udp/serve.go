@@ -41,6 +41,7 @@ type Options struct {
 	MaxFlows   int                // of all listeners together; 0 = as many as the default says; fewer have sockets of their own: see MaxSockets
 	Raw        *Raw               // answers where no socket can be bound; nil: Serve opens its own
 	Record     func(route.Record) // called once a flow has ended or was refused; must not block; may be nil
+	Mirror     route.Mirror       // told of the dst of a flow whose origin has refused; may be nil
 	Log        *slog.Logger
 
 	Flows     []Flow                    // of another process, to begin with; their sockets are Serve's now
