@@ -17,7 +17,7 @@ PURE = ./config ./proxy/... ./steering ./cmd/...
 FUZZTIME ?= 60s
 
 # Tests that have a long form.
-SOAK = Storm|Pinned|DNS|QUIC|Game|Upgrade|Conversations|KernelAgrees
+SOAK = Storm|Pinned|DNS|QUIC|Game|Upgrade|Conversations|KernelAgrees|ManyPrefixes
 
 # Static, so that it runs anywhere; and with cgo, privileges could not be dropped
 # on all threads.
@@ -59,7 +59,7 @@ suites: ## the standard library's own tests, through the proxy
 	REQUIRE_ROOT=1 ANYPORT_SUITES=1 $(GO) test -count=1 -v -timeout 30m -run TestSuites ./integration
 
 soak: ## the long forms of storms, upgrades, kills, conversations and verdicts
-	REQUIRE_ROOT=1 ANYPORT_SOAK=1 ANYPORT_VERDICTS=10000000 $(GO) test -p 1 -count=1 -v -timeout 2h -run '$(SOAK)' ./integration ./proxy/tcp ./steering
+	REQUIRE_ROOT=1 ANYPORT_SOAK=1 ANYPORT_VERDICTS=10000000 ANYPORT_PREFIXES=1000000 $(GO) test -p 1 -count=1 -v -timeout 2h -run '$(SOAK)' ./integration ./proxy/tcp ./steering
 
 bench: ## measure it beside HAProxy, nginx and others, half an hour: docs/benchmarks.md
 	@.ci/packages $(PEERS)

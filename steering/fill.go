@@ -17,6 +17,7 @@ type half struct {
 	generation uint32 // 0 or 1
 	intervals  uint32 // room for these, and the index of the first
 	bindings   uint32
+	trie       uint32 // room for these in each of the tries
 	admissions uint32 // room for these, with the other half together
 }
 
@@ -59,6 +60,20 @@ func (h half) fits(table *Table) error {
 	}
 	if n, room := table.admissions(), h.admissions; n > int(room) {
 		return fmt.Errorf("the routes with new_conns_per_second have %d conns and flows to remember and the running program has room for %d: set max_flows to less, or restart it, after `anyport unload` where steering.pin is set", n, room)
+	}
+	return h.triesFit(table)
+}
+
+// triesFit looks at the maps that are as large as they can be, with two tables in each.
+func (h half) triesFit(table *Table) error {
+	clients := 0
+	for range h.sourceEntries(table) {
+		clients++
+	}
+	for what, n := range map[string]int{"IPv4 prefixes": table.prefixes.Size4(), "IPv6 prefixes": table.prefixes.Size6(), "prefixes in allow and deny": clients} {
+		if n > int(h.trie) {
+			return fmt.Errorf("there are %d %s and the kernel's tables have room for %d: join neighbours, or split the file between hosts", n, what, h.trie)
+		}
 	}
 	return nil
 }

@@ -114,6 +114,7 @@ func (s *Steering) half(generation uint32) half {
 		generation: generation % 2,
 		intervals:  s.objects.Intervals.MaxEntries() / 2,
 		bindings:   s.objects.Bindings.MaxEntries() / 2,
+		trie:       s.objects.PrefixesV4.MaxEntries() / 2, // the others are as large
 		admissions: s.objects.Admitted.MaxEntries(),
 	}
 }

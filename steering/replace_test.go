@@ -150,9 +150,10 @@ func TestFits(t *testing.T) {
 		half half
 		want string
 	}{
-		{half{intervals: 5, bindings: 3, admissions: 50}, ""},
+		{half{intervals: 5, bindings: 3, trie: 1, admissions: 50}, ""},
 		{half{intervals: 4, bindings: 3}, "the routes make 5 port intervals and the running program has room for 4: restart it, after `anyport unload` where steering.pin is set"},
 		{half{intervals: 5, bindings: 2}, "there are 2 routes and the running program has room for 1: restart it, after `anyport unload` where steering.pin is set"},
+		{half{intervals: 5, bindings: 3, admissions: 50}, "there are 1 IPv4 prefixes and the kernel's tables have room for 0: join neighbours, or split the file between hosts"},
 		{half{intervals: 5, bindings: 3, admissions: 49}, "the routes with new_conns_per_second have 50 conns and flows to remember and the running program has room for 49: set max_flows to less, or restart it, after `anyport unload` where steering.pin is set"},
 	} {
 		got := ""
