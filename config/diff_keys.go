@@ -45,6 +45,7 @@ var routeKeys = []key[*Route]{
 	{"max_flows", func(r *Route) string { return strconv.Itoa(r.MaxFlows) }},
 	{"new_conns_per_second", func(r *Route) string { return strconv.Itoa(r.NewConnsPerSecond) }},
 	{"datagrams_per_second", func(r *Route) string { return strconv.Itoa(r.DatagramsPerSecond) }},
+	{"mirror_closed", func(r *Route) string { return strconv.FormatBool(r.MirrorClosed) }},
 	{"anti_amplification", func(r *Route) string { return strconv.FormatBool(r.AntiAmplification) }},
 	{"reflectors", func(r *Route) string { return strconv.FormatBool(r.Reflectors) }},
 	{"connect_timeout", func(r *Route) string { return strconv.Quote(r.Connect.String()) }},
