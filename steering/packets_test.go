@@ -15,7 +15,7 @@ import (
 )
 
 // silence is how long a test listens for an answer that must not come.
-const silence = 200 * time.Millisecond
+const silence = 500 * time.Millisecond
 
 // everyAction has an address for each action, in both families and protocols.
 func everyAction() *config.Config {
