@@ -16,6 +16,21 @@ import (
 // loops that share a listener share its conns.
 const acceptBatch = 16
 
+// answer takes conns from a listener that has some, and then goes to the end of the
+// line. Of the loops that share a listener the kernel wakes the first that waits:
+// always the same for conns that come one by one, until it had them all.
+func (l *loop) answer(listener int) error {
+	dry, err := l.accept(listener)
+	if err != nil || !dry || !l.shares {
+		return err
+	}
+	l.unlisten(listener)
+	if err := l.listen(listener); err != nil {
+		l.shut(err)
+	}
+	return nil
+}
+
 // accept takes conns from the queue. dry says that it is empty; a listener that
 // can't be accepted from is an error, a conn that can't be had is not.
 func (l *loop) accept(listener int) (dry bool, err error) {

@@ -33,6 +33,7 @@ type loop struct {
 	orders     *orders.Queue
 	set        *route.Set // the generation of routes last seen
 	listeners  []int
+	shares     bool          // its listener, with other loops
 	paused     bool          // another process may be about to accept
 	older      map[int]bool  // listeners whose queue may hold conns from before prepare
 	drainBegan time.Duration // 0: not draining

@@ -11,7 +11,7 @@ import (
 // new conn wakes one of the loops that share it.
 func (l *loop) listen(fd int) error {
 	event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLEXCLUSIVE, Fd: int32(fd)}
-	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd, &event))
+	return os.NewSyscallError("epoll_ctl", epollAdd(l.epoll, int32(fd), &event))
 }
 
 func (l *loop) unlisten(fd int) {
@@ -48,8 +48,7 @@ func (l *loop) dispatch(e *unix.EpollEvent) error {
 		l.orders.Run()
 		l.retire()
 	case !l.gate.shut && !l.paused && !l.draining():
-		_, err := l.accept(int(e.Fd))
-		return err
+		return l.answer(int(e.Fd))
 	}
 	return nil
 }

@@ -158,6 +158,7 @@ func newLoop(opt Options, i int) *loop {
 		started:   time.Now(),
 		set:       opt.Routes.Set(),
 		listeners: share(opt.Listeners, i, opt.Loops),
+		shares:    len(opt.Listeners) < opt.Loops,
 		older:     map[int]bool{},
 		wire:      kernel{},
 		scratch:   make([]byte, bufferSize),
