@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -10,15 +11,16 @@ import (
 	"anyport/proxy/route"
 )
 
-// adoptAll gives the conns of another process to the loops in turn, and ends those that
-// no loop takes any more.
+// adoptAll shares out the conns of another process to the loops. What a loop does not take
+// any more, for it has ended, is the next one's, and at last of nobody.
 func adoptAll(loops []*loop, conns []Conn) {
-	for i, l := range loops {
+	for i, l := range slices.Concat(loops, loops) {
 		l.orders.Do(func() {
-			for n := i; n < len(conns); n += len(loops) {
+			share := len(conns) / max(len(loops)-i, 1)
+			for n := range share {
 				l.arrive(&conns[n])
-				conns[n].FDs = nil // the conn's
 			}
+			conns = conns[share:]
 		})
 	}
 	for i := range conns {

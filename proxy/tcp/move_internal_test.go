@@ -145,6 +145,43 @@ func TestArriveWithoutPipe(t *testing.T) {
 	}
 }
 
+// TestAdoptWhileOneHasEnded: as long as one loop lives, conns have somewhere to go.
+func TestAdoptWhileOneHasEnded(t *testing.T) {
+	for ended := range 2 {
+		var loops []*loop
+		for range 2 {
+			l, _ := loopAndListener(t)
+			loops = append(loops, l)
+		}
+		loops[ended].orders.End()
+		other := loops[1-ended]
+		over := make(chan error, 1)
+		go func() { over <- other.run() }() // ends when it has drained
+		var conns []Conn
+		for range 4 {
+			_, c, _, _ := relayed(t)
+			in := Conn{Client: client1, Dst: origin1, Origin: origin1, FDs: []int{int(c.ends[0].fd), int(c.ends[1].fd)}}
+			in.Timeouts.Drain = time.Hour
+			conns = append(conns, *travelled(t, in))
+		}
+		adoptAll(loops, conns)
+		n := 0
+		other.orders.Do(func() {
+			n = other.conns
+			other.drain()
+			for _, c := range other.slots {
+				other.end(c, route.DrainTimedOut)
+			}
+		})
+		if n != len(conns) {
+			t.Errorf("with loop %d ended the other has %d conns, want %d", ended, n, len(conns))
+		}
+		if err := <-over; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestCheckConn(t *testing.T) {
 	good := func() Conn {
 		return Conn{Client: client1, Dst: netip.MustParseAddrPort("[2001:db8::1]:443"), Origin: origin1, FDs: []int{3, 4}}

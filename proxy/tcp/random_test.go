@@ -194,14 +194,19 @@ func ending(err error) string {
 	return err.Error()
 }
 
+// soak is how often a test does its thing: short in `make test`, long in `make soak`.
+func soak(short, long uint64) uint64 {
+	if os.Getenv("ANYPORT_SOAK") == "1" {
+		return long
+	}
+	return short
+}
+
 // TestConversations holds each conversation twice, directly and through the
 // proxy, and compares what both sides saw.
 func TestConversations(t *testing.T) {
 	const workers = 8
-	conversations := uint64(2000)
-	if os.Getenv("ANYPORT_SOAK") == "1" {
-		conversations = 10_000
-	}
+	conversations := soak(2000, 10_000)
 	tidy(t)
 	first := rand.Uint64()
 	t.Log("seeds from", first)
