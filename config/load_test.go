@@ -103,10 +103,10 @@ func everyKeyWant(path string) *Config {
 			Deny:          prefixes("198.51.100.7/32", "198.51.100.0/24"),
 			Denied:        Drop,
 			MaxConns:      1, MaxConnsPerClient: 2, MaxFlows: 3, NewConnsPerSecond: 4, DatagramsPerSecond: 5,
-			Reflectors: true,
-			Timeouts:   web,
+			Reflectors: true, MirrorClosed: true,
+			Timeouts: web,
 		}, {
-			Name: "range", Line: 49,
+			Name: "range", Line: 50,
 			Protocols: []Protocol{UDP},
 			Prefixes:  prefixes("192.0.2.0/24"),
 			Ports:     []PortRange{{3000, 4000}},
@@ -118,7 +118,7 @@ func everyKeyWant(path string) *Config {
 			Balance:        RoundRobin, ProxyProtocol: ProxySPP, AntiAmplification: true,
 			Timeouts: defaults,
 		}, {
-			Name: "keep", Line: 57,
+			Name: "keep", Line: 58,
 			Protocols: []Protocol{TCP},
 			Prefixes:  prefixes("192.0.2.0/24"),
 			Ports:     []PortRange{{22, 22}},

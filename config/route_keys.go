@@ -59,6 +59,7 @@ func readClients(t *table, r *Route) {
 	set(t, "datagrams_per_second", &r.DatagramsPerSecond, perSecond)
 	set(t, "anti_amplification", &r.AntiAmplification, boolean)
 	set(t, "reflectors", &r.Reflectors, boolean)
+	set(t, "mirror_closed", &r.MirrorClosed, boolean)
 }
 
 func sourceAddr(value any) (netip.Addr, error) {

@@ -21,7 +21,6 @@ var unsupported = []struct {
 	{"route", "proxy_tlvs", unlessEmpty(proxyTLV)},
 	{"route", "bandwidth", unless("", bandwidth)},
 	{"route", "route_bandwidth", unless("", bandwidth)},
-	{"route", "mirror_closed", unless(false, boolean)},
 	{"route", "health", checkHealth},
 }
 

@@ -72,6 +72,7 @@ type daemon struct {
 	drains   atomic.Pointer[drains]
 	stopping atomic.Bool
 
+	refusals  chan service   // for the goroutine that mirrors them
 	decisions chan func()    // for the goroutine that decides
 	stored    map[string]int // what the service manager has, by name
 	account   *privileges.Account
@@ -95,7 +96,7 @@ type generation struct {
 
 // open acquires all that serving needs, or nothing.
 func open(opt Options) (*daemon, error) {
-	d := &daemon{opt: opt, begun: time.Now(), decisions: make(chan func()), stored: map[string]int{}}
+	d := &daemon{opt: opt, begun: time.Now(), decisions: make(chan func()), refusals: make(chan service, 1024), stored: map[string]int{}}
 	maps.Copy(d.stored, opt.Stored)
 	d.drains.Store(&drains{})
 	d.log = newLogger(opt.Log, opt.Config.Log.Format, &d.level)
@@ -147,6 +148,7 @@ func (d *daemon) openRoutes() error {
 		MaxFlows: d.maxFlows(),
 		Raw:      d.raw,
 		Record:   d.record(),
+		Mirror:   d.refusal,
 		Log:      d.log,
 	})
 	d.proxy.Update(g.table, c.Routes)

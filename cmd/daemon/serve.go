@@ -84,6 +84,7 @@ func (d *daemon) watch() {
 	var watchers sync.WaitGroup // ended by unwatch
 	watchers.Go(func() { d.steering.Watch(ctx) })
 	watchers.Go(func() { d.settle(ctx) })
+	watchers.Go(func() { d.mirror(ctx) })
 	d.unwatch = func() {
 		cancel()
 		watchers.Wait()
