@@ -32,7 +32,7 @@ func adoptAll(loops []*loop, conns []Conn) {
 // it met when it began.
 func (l *loop) arrive(in *Conn) {
 	r := l.routes.Set().Named(in.Route)
-	c := &conn{client: in.Client, dst: in.Dst}
+	c := &conn{client: in.Client, dst: in.Dst, unsure: in.Unsure}
 	if r == nil {
 		r = l.routes.Retired(in.Route, in.Timeouts)
 		c.drained = l.cut(in)

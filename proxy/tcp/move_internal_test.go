@@ -9,8 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"golang.org/x/sys/unix"
 
+	"anyport/config"
 	"anyport/proxy/route"
 )
 
@@ -142,6 +145,40 @@ func TestArriveWithoutPipe(t *testing.T) {
 		if _, err := f.Write([]byte("x")); err != nil { // the test has the sockets, too
 			t.Error(err)
 		}
+	}
+}
+
+// TestMovedTwice: a conn that has moved would move again as it was.
+func TestMovedTwice(t *testing.T) {
+	at := time.Now().UTC()
+	for _, test := range []struct {
+		name string
+		conn Conn
+	}{
+		{"dialling", Conn{Route: "test", Dialling: true}},
+		{"after other origins", Conn{
+			Route: "test", Dialling: true, Unsure: true,
+			Tried: []netip.AddrPort{netip.MustParseAddrPort("10.0.0.6:80"), netip.MustParseAddrPort("10.0.0.7:80")},
+		}},
+		{"relaying", Conn{Route: "test", Ways: [2]Way{{Bytes: 7}, {Bytes: 1 << 40}}}},
+		{"half closed, with bytes before the other FIN", Conn{
+			Route: "test", Ways: [2]Way{{Bytes: 1, Ended: true, Finished: true}, {Bytes: 4, Ended: true, Held: []byte("last")}},
+		}},
+		{"of a route that is gone", Conn{Route: "gone", Timeouts: config.Timeouts{Idle: time.Hour, Drain: time.Minute}, Cut: at.Add(time.Minute)}},
+	} {
+		l, c, _, _ := relayed(t)
+		r := &config.Route{Name: "test"}
+		l.routes.Swap(anywhere{r}, []*config.Route{r})
+		want := test.conn
+		want.Client, want.Dst, want.Origin = client1, origin1, origin1
+		want.Begun, want.Dialled, want.Last = at.Add(-3*time.Hour), at.Add(-2*time.Hour), at.Add(-time.Hour)
+		want.FDs = []int{int(c.ends[clientEnd].fd), int(c.ends[originEnd].fd)}
+		l.arrive(travelled(t, want))
+		b, _ := l.lift(0)
+		if diff := cmp.Diff([]Conn{want}, b.given, cmpopts.EquateComparable(netip.AddrPort{}), cmpopts.IgnoreFields(Conn{}, "FDs")); diff != "" {
+			t.Errorf("%s: -want +got:\n%s", test.name, diff)
+		}
+		l.resolve(b.conns, true)
 	}
 }
 
