@@ -54,9 +54,10 @@ type Move struct {
 	Over func(error) // called in the end, with the first error of Give
 }
 
-// What is given at once: few enough that none of them notices.
+// What is given at once: few enough that none of them notices, and enough that it does not
+// matter how long loops and processes take to come to it.
 const (
-	MoveBatch = 120
+	MoveBatch = 500
 	moveHeld  = 1 << 20 // bytes; what is in the last conn's buffers may come on top
 )
 

@@ -12,20 +12,23 @@ func giveAway(loops []*loop, give func([]Conn) error) error {
 	return nil
 }
 
-func (l *loop) giveAway(give func([]Conn) error) error {
-	for from := 0; ; {
+// giveAway asks the loop once a batch, for a busy one comes to it only after a while.
+func (l *loop) giveAway(give func([]Conn) error) (err error) {
+	for from, before := 0, []*conn(nil); ; {
 		var b batch
-		l.orders.Do(func() { b, from = l.lift(from) })
+		asked := l.orders.Do(func() {
+			l.resolve(before, err == nil)
+			if err == nil {
+				b, from = l.lift(from)
+			}
+		})
+		if !asked {
+			closeLifted(before)
+		}
 		if len(b.conns) == 0 {
-			return nil
-		}
-		err := give(b.given)
-		if !l.orders.Do(func() { l.resolve(b.conns, err == nil) }) {
-			closeLifted(b.conns)
-		}
-		if err != nil {
 			return err
 		}
+		err, before = give(b.given), b.conns
 	}
 }
 

@@ -249,7 +249,7 @@ func TestMoveDialling(t *testing.T) {
 // TestMoveFails: where the other process takes some of the conns alone, all go on, and
 // each is counted where it is.
 func TestMoveFails(t *testing.T) {
-	const clients = 3*tcp.MoveBatch + 10
+	const clients = tcp.MoveBatch + 300
 	r := forward(origin(t, echo))
 	r.MaxConns, r.MaxConnsPerClient = clients, clients
 	a, b := twins(t, r)
