@@ -26,7 +26,7 @@ func TestUpgrade(t *testing.T) {
 		r.origin.answer(t, address, named(name))
 	}
 	r.origin.answerPorts(t, "10.0.0.5:4003")
-	p := r.edge.serveWith(t, evenTable+"[route.ports]\nprotocol = \"udp\"\nprefixes = [\"198.18.0.0/16\"]\nports = [83]\norigins = [\"10.0.0.5:4003\"]\n")
+	p := r.edge.serveWith(t, evenTable+"[route.ports]\nprotocol = \"udp\"\nprefixes = [\"198.18.0.0/16\"]\nports = [83]\norigins = [\"10.0.0.5:4003\"]\nudp_idle_timeout = \"1h\"\n")
 	f := newFamily(t, p)
 	flow := r.client.dial(t, "udp", "198.18.0.9:83")
 	port := question(t, flow, "who are you?")

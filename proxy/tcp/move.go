@@ -15,13 +15,14 @@ import (
 
 // Conn is a conn on its way from one process to another.
 type Conn struct {
-	Client   netip.AddrPort   `json:"client"`
-	Dst      netip.AddrPort   `json:"dst"`
-	Route    string           `json:"route"`
-	Timeouts config.Timeouts  `json:"timeouts"` // of the route, should there be none of that name any more
-	Origin   netip.AddrPort   `json:"origin"`
-	Tried    []netip.AddrPort `json:"tried,omitempty"`  // origins that failed before it
-	Unsure   bool             `json:"unsure,omitempty"` // one of them in another way than by refusing
+	Client   netip.AddrPort       `json:"client"`
+	Dst      netip.AddrPort       `json:"dst"`
+	Route    string               `json:"route"`
+	Timeouts config.Timeouts      `json:"timeouts"` // of the route, should there be none of that name any more
+	Header   config.ProxyProtocol `json:"header"`   // the same; owed while dialling
+	Origin   netip.AddrPort       `json:"origin"`
+	Tried    []netip.AddrPort     `json:"tried,omitempty"`  // origins that failed before it
+	Unsure   bool                 `json:"unsure,omitempty"` // one of them in another way than by refusing
 
 	Dialling bool      `json:"dialling,omitempty"` // the origin has not answered yet
 	Dialled  time.Time `json:"dialled"`
@@ -109,7 +110,7 @@ func (c *conn) movable() bool {
 // moved is the conn as another process gets it.
 func (l *loop) moved(c *conn) Conn {
 	out := Conn{
-		Client: c.client, Dst: c.dst, Route: c.route.Name, Timeouts: c.route.Timeouts,
+		Client: c.client, Dst: c.dst, Route: c.route.Name, Timeouts: c.route.Timeouts, Header: c.route.ProxyProtocol,
 		Origin: c.origin.At(c.dst.Port()), Unsure: c.unsure,
 		Dialling: c.state == dialling, Dialled: l.wall(c.dialled), Begun: l.wall(c.began), Last: l.wall(c.active),
 		FDs: []int{int(c.ends[clientEnd].fd), int(c.ends[originEnd].fd)},

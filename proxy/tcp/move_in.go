@@ -34,7 +34,7 @@ func (l *loop) arrive(in *Conn) {
 	r := l.routes.Set().Named(in.Route)
 	c := &conn{client: in.Client, dst: in.Dst, unsure: in.Unsure}
 	if r == nil {
-		r = l.routes.Retired(in.Route, in.Timeouts)
+		r = l.routes.Retired(in.Route, in.Header, in.Timeouts)
 		c.drained = l.cut(in)
 	}
 	r.Readmit(config.TCP, in.Client.Addr())

@@ -378,6 +378,21 @@ func TestMoveOfGoneRoute(t *testing.T) {
 	}
 }
 
+// TestMoveDiallingOfGoneRoute: what the route owed the origin is told, also where the route
+// is not there.
+func TestMoveDiallingOfGoneRoute(t *testing.T) {
+	addr, conns := accepting(t)
+	other := forward(addr)
+	other.Name = "other"
+	a, b := serve(t, forward(addr)), serve(t, other)
+	client, origin := a.pair(conns)
+	aged(t, a, b, func(c *tcp.Conn) { c.Dialling, c.Header = true, config.ProxyV1 })
+	from, dst := client.LocalAddr().(*net.TCPAddr), client.RemoteAddr().(*net.TCPAddr)
+	hear(t, origin, fmt.Sprintf("PROXY TCP4 127.0.0.1 127.0.0.1 %d %d\r\n", from.Port, dst.Port))
+	reset(client)
+	b.ends(route.ResetByClient)
+}
+
 // TestMoveAfterRetire: that its route has gone is known of a conn where it comes to.
 func TestMoveAfterRetire(t *testing.T) {
 	addr, conns := accepting(t)
