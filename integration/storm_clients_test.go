@@ -117,10 +117,14 @@ func (c stormCase) ask(network string, dst netip.AddrPort, n int) string {
 }
 
 // resetIsCut is outcome, and cut for a conn that was accepted and then ended; the dial
-// itself may find that.
+// itself may find that. A prefix that a table no longer has is refused while it lingers,
+// and then is nobody's: unreachable is refused, too.
 func resetIsCut(err error) string {
-	if errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, io.EOF) {
+	switch {
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF):
 		return cut
+	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
+		return refused
 	}
 	return outcome(err)
 }
