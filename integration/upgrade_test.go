@@ -21,6 +21,7 @@ import (
 func TestUpgrade(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
+	r.edge.answerAllErrors(t)
 	for address, name := range map[string]string{"10.0.0.5:4000": "same", "10.0.0.5:4001": "even"} {
 		r.origin.serve(t, address, func(conn net.Conn) { replyAll(conn, named(name)) })
 		r.origin.answer(t, address, named(name))
@@ -34,7 +35,7 @@ func TestUpgrade(t *testing.T) {
 	s := newStorm(t, r.client)
 	s.steady(t, "tcp", "198.18.0.1:80")
 	s.steady(t, "udp", "198.18.0.1:80")
-	for worker := range 8 {
+	for worker := range soak(8, 16) {
 		s.rage(worker)
 	}
 	began := time.Now()
@@ -44,7 +45,7 @@ func TestUpgrade(t *testing.T) {
 		if got := question(t, flow, "and now?"); got != port {
 			t.Errorf("upgrade %d: a flow came to the origin from port %s, and comes from port %s", n+1, port, got)
 		}
-		eventually(t, "clients are served between upgrades", func() bool { return s.asked.Load() > asked+100 || t.Failed() })
+		eventually(t, "clients are served between upgrades", func() bool { return s.asked.Load() > asked+int64(soak(100, 500)) || t.Failed() })
 	}
 	h := history{trials: s.calm()}
 	faults := h.faults()
