@@ -112,7 +112,7 @@ func (l *loop) await(c *conn) {
 // once: then it has answered, and its bytes and its RST are the client's.
 func (l *loop) reject(c *conn) {
 	err := l.wire.failure(c.ends[originEnd].fd)
-	if errors.Is(err, unix.ECONNRESET) {
+	if errors.Is(err, unix.ECONNRESET) || errors.Is(err, unix.EPIPE) { // EPIPE: after its FIN
 		l.begin(c)
 		return
 	}

@@ -149,8 +149,8 @@ func (p *fakePeer) act(what, text string) (events uint32, known bool) {
 	case "closes":
 		p.fin = true
 		return unix.EPOLLIN | unix.EPOLLRDHUP, true
-	case "resets", "refuses":
-		p.err = map[string]error{"resets": unix.ECONNRESET, "refuses": unix.ECONNREFUSED}[what]
+	case "resets", "refuses", "breaks": // the last is RST after FIN
+		p.err = map[string]error{"resets": unix.ECONNRESET, "refuses": unix.ECONNREFUSED, "breaks": unix.EPIPE}[what]
 		return unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLERR | unix.EPOLLHUP, true
 	case "stalls":
 		p.room, _ = strconv.Atoi(text)

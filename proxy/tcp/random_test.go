@@ -38,10 +38,10 @@ func TestConversations(t *testing.T) {
 		all.Go(func() {
 			for n := worker; n < conversations; n += workers {
 				seed := first + n
-				if err := compare(seed, addr, p.addr, conns); err != nil {
-					t.Errorf("seed %d: %v", seed, err)
+				err := compare(seed, addr, p.addr, conns)
+				if r := <-p.records; err != nil {
+					t.Errorf("seed %d: %v; the proxy says %+v", seed, err, r)
 				}
-				<-p.records
 			}
 		})
 	}

@@ -51,6 +51,11 @@ func TestTransitions(t *testing.T) {
 			{"origin says sorry", "dialling, 5 unread"},
 			{"origin resets", "origin_reset, client: sorry RST, origin: RST"},
 		},
+		"the origin accepts, speaks, closes and resets at once": {
+			{"client accepts", "dialling"},
+			{"origin says sorry", "dialling, 5 unread"},
+			{"origin breaks", "origin_reset, client: sorry RST, origin: RST"},
+		},
 		"bytes before RST are delivered": {
 			{"client accepts", "dialling"},
 			{"origin accepts", "relaying"},
