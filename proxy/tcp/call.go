@@ -21,6 +21,7 @@ type wire interface {
 	splice(from, to int32, most int) (int, error)
 	shutdown(fd int32) error  // sends FIN
 	failure(fd int32) error   // fetches the error that waits on fd, which clears it
+	inQueue(fd int32) uint32  // bytes that the peer has sent and nobody has read yet
 	outQueue(fd int32) uint32 // bytes that the peer has not acknowledged yet
 	close(fd int32)
 	abort(fd int32) // closes with RST: what the peer got so far must not look complete

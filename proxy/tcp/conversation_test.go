@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -157,6 +158,10 @@ func (s side) prepare(conn *net.TCPConn) {
 	raw.Control(func(fd uintptr) { unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_OOBINLINE, 1) })
 }
 
+// again is when a read tries again: at an urgent byte one that meets a signal is told
+// that there is nothing, and would wait for ever.
+const again = 100 * time.Millisecond
+
 // listen reads to the end of the stream; all tells that the last byte is read.
 func (c conversation) listen(conn *net.TCPConn, i int, all func()) (h heard) {
 	var once sync.Once
@@ -167,10 +172,11 @@ func (c conversation) listen(conn *net.TCPConn, i int, all func()) (h heard) {
 		if h.bytes == c.sides[1-i].total() {
 			once.Do(all)
 		}
+		conn.SetReadDeadline(time.Now().Add(again))
 		n, err := conn.Read(b)
 		h.crc = crc32.Update(h.crc, crc32.IEEETable, b[:n])
 		h.bytes += n
-		if err != nil {
+		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 			h.end = ending(err)
 			return h
 		}

@@ -20,6 +20,7 @@ type fakePeer struct {
 	says     []byte // that the proxy has not read
 	fin      bool   // ends what it says
 	err      error  // waits on the socket
+	startles int    // reads that a signal meets
 	room     int    // that its socket has for more
 	heard    []byte
 	heardEnd string
@@ -34,6 +35,9 @@ type fakeWire struct {
 func (w *fakeWire) recvfrom(fd int32, b []byte) (int, error) {
 	p := w.peers[fd]
 	switch {
+	case p.startles > 0:
+		p.startles--
+		return -1, unix.EAGAIN
 	case len(p.says) > 0:
 		n := copy(b, p.says)
 		p.says = p.says[n:]
@@ -68,10 +72,11 @@ func (w *fakeWire) splice(from, to int32, most int) (int, error) {
 	return n, err
 }
 
-func (w *fakeWire) failure(fd int32) error { return w.peers[fd].err }
-func (w *fakeWire) outQueue(int32) uint32  { return 0 }
-func (w *fakeWire) close(fd int32)         { w.peers[fd].heardEnd += " closed" }
-func (w *fakeWire) abort(fd int32)         { w.peers[fd].heardEnd += " RST" }
+func (w *fakeWire) failure(fd int32) error  { return w.peers[fd].err }
+func (w *fakeWire) inQueue(fd int32) uint32 { return uint32(len(w.peers[fd].says)) }
+func (w *fakeWire) outQueue(int32) uint32   { return 0 }
+func (w *fakeWire) close(fd int32)          { w.peers[fd].heardEnd += " closed" }
+func (w *fakeWire) abort(fd int32)          { w.peers[fd].heardEnd += " RST" }
 
 func (w *fakeWire) shutdown(fd int32) error {
 	w.peers[fd].heardEnd += " FIN"
@@ -142,6 +147,9 @@ func (p *fakePeer) act(what, text string) (events uint32, known bool) {
 	case "says":
 		p.says = append(p.says, text...)
 		return unix.EPOLLIN, true
+	case "urges": // and signals meet the first reads
+		p.says, p.startles = append(p.says, text...), 10
+		return unix.EPOLLIN | unix.EPOLLPRI, true
 	case "pours":
 		n, _ := strconv.Atoi(text)
 		p.says = append(p.says, make([]byte, n)...)

@@ -65,13 +65,16 @@ func (l *loop) move(c *conn, d route.Direction) {
 	}
 }
 
-// receive reads into b what the end has sent.
+// receive reads into b what the end has sent. At an urgent byte a read that meets a signal
+// says EAGAIN, whatever is in the queue (tcp_recvmsg_locked), and no event comes for that:
+// Go's scheduler sends signals at any time.
 func (l *loop) receive(c *conn, d route.Direction, b []byte) (n int) {
 	w, from := &c.ways[d], &c.ends[d]
 	n, err := l.wire.recvfrom(from.fd, b)
 	switch {
 	case err != nil:
 		from.read(err)
+		from.readable = from.readable || from.urgent && l.wire.inQueue(from.fd) > 0
 		return 0
 	case n == 0: // after an error was fetched by another call, 0 is no FIN
 		from.readable, w.ended = false, !from.failed

@@ -84,8 +84,11 @@ func (kernel) failure(fd int32) error {
 	return nil
 }
 
-func (kernel) outQueue(fd int32) uint32 {
-	n, err := unix.IoctlGetInt(int(fd), unix.SIOCOUTQ)
+func (kernel) inQueue(fd int32) uint32  { return queue(fd, unix.SIOCINQ) }
+func (kernel) outQueue(fd int32) uint32 { return queue(fd, unix.SIOCOUTQ) }
+
+func queue(fd int32, which uint) uint32 {
+	n, err := unix.IoctlGetInt(int(fd), which)
 	if err != nil || n < 0 {
 		return 0
 	}

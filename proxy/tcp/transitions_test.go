@@ -82,6 +82,12 @@ func TestTransitions(t *testing.T) {
 			{"origin says still here", "relaying, client: still here, 4 unread, origin: ab"},
 			{"origin reads", "relaying, client: still here, origin: abcdefgh FIN"},
 		},
+		"urgent data, read while signals come": {
+			{"client accepts", "dialling"},
+			{"origin accepts", "relaying"},
+			{"client urges !", "relaying, origin: !"},
+			{"client says after", "relaying, origin: !after"},
+		},
 		"bulk, stalled in the pipe": {
 			{"client accepts", "dialling"},
 			{"origin accepts", "relaying"},
