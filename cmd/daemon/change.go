@@ -38,10 +38,7 @@ type counts struct{ active, ending int64 }
 
 // touched counts what next does to the live conns and flows, by route.
 func touched(conns iter.Seq[route.Conn], next *generation) map[string]counts {
-	serving := map[string]bool{}
-	for _, r := range next.config.Routes {
-		serving[r.Name] = true
-	}
+	serving := next.routeNames()
 	all := map[string]counts{}
 	for c := range conns {
 		n := all[c.Route]

@@ -70,16 +70,16 @@ func (d *daemon) drain(route string, on bool) error {
 }
 
 func (d *daemon) checkRoute(route string) error {
-	serving := d.routeNames()
+	serving := d.serving.Load().routeNames()
 	if route == "" || serving[route] {
 		return nil
 	}
 	return fmt.Errorf("no route %q is in service: there are %s", route, strings.Join(slices.Sorted(maps.Keys(serving)), ", "))
 }
 
-func (d *daemon) routeNames() map[string]bool {
+func (g *generation) routeNames() map[string]bool {
 	names := map[string]bool{}
-	for _, r := range d.serving.Load().config.Routes {
+	for _, r := range g.config.Routes {
 		names[r.Name] = true
 	}
 	return names
@@ -88,7 +88,7 @@ func (d *daemon) routeNames() map[string]bool {
 // setDrains tells kernel and proxy. A conn that races the kernel is refused by the
 // proxy, which so comes first.
 func (d *daemon) setDrains(next drains) error {
-	serving := d.routeNames()
+	serving := d.serving.Load().routeNames()
 	next = next.among(serving)
 	for route := range serving {
 		d.proxy.Drain(route, next.has(route))

@@ -4,7 +4,7 @@ import (
 	"bufio"
 	"cmp"
 	"encoding/json"
-	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"net/http"
@@ -61,7 +61,7 @@ func (d *daemon) flowsFor(w http.ResponseWriter, r *http.Request) {
 	if text := r.FormValue("top"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 || n > mostTop {
-			d.answer(w, nil, errors.New("top must be a number from 1 to 1000"))
+			d.answer(w, nil, fmt.Errorf("top must be a number from 1 to %d", mostTop))
 			return
 		}
 		d.answer(w, busiest(conns, n), nil)

@@ -109,12 +109,15 @@ func (d *daemon) metrics() http.Handler {
 // known refuses requests for another host's name: a page of the web can have a
 // browser on this host ask here under a name that it has pointed at 127.0.0.1.
 func known(address string, next http.Handler) http.Handler {
+	if !netip.MustParseAddrPort(address).Addr().IsLoopback() {
+		return next
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host, _, err := net.SplitHostPort(r.Host)
 		if err != nil {
 			host = r.Host
 		}
-		if _, err := netip.ParseAddr(host); err != nil && host != "localhost" && netip.MustParseAddrPort(address).Addr().IsLoopback() {
+		if _, err := netip.ParseAddr(host); err != nil && host != "localhost" {
 			http.Error(w, "ask by address, or as localhost", http.StatusMisdirectedRequest)
 			return
 		}

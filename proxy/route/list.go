@@ -2,7 +2,6 @@ package route
 
 import (
 	"net/netip"
-	"sync"
 	"time"
 
 	"anyport/config"
@@ -29,28 +28,9 @@ type Lister func() (more func(page []Conn) []Conn)
 // loop's other conns waits for long: for some 25 µs.
 const PageSize = 256
 
-// listers are the loops that have conns.
-type listers struct {
-	mu  sync.RWMutex // held for reading while one of them works, and for writing to add or take one away
-	all map[*Lister]bool
-}
-
 // Offer has Conns list the conns of one more loop, until it is cancelled. Once cancel
 // has returned list is not at work any more.
-func (l *Live) Offer(list Lister) (cancel func()) {
-	s, key := &l.listers, &list
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.all == nil {
-		s.all = map[*Lister]bool{}
-	}
-	s.all[key] = true
-	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		delete(s.all, key)
-	}
-}
+func (l *Live) Offer(list Lister) (cancel func()) { return l.listers.add(list) }
 
 // Conns yields all live conns and flows, a page at a time; the page is the iterator's.
 // A conn that lives from the beginning to the end is in it once.
@@ -58,10 +38,10 @@ func (l *Live) Conns(yield func(page []Conn) bool) {
 	page := make([]Conn, 0, PageSize)
 	for _, key := range l.listers.keys() {
 		more := func(page []Conn) []Conn { return page }
-		l.listers.use(key, func() { more = (*key)() })
+		l.listers.use(key, func(list Lister) { more = list() })
 		for {
 			page = page[:0]
-			l.listers.use(key, func() { page = more(page) })
+			l.listers.use(key, func(Lister) { page = more(page) })
 			if len(page) == 0 {
 				break
 			}
@@ -69,23 +49,5 @@ func (l *Live) Conns(yield func(page []Conn) bool) {
 				return
 			}
 		}
-	}
-}
-
-func (s *listers) keys() (keys []*Lister) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	for key := range s.all {
-		keys = append(keys, key)
-	}
-	return keys
-}
-
-// use calls what, unless the loop has ended.
-func (s *listers) use(key *Lister, what func()) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if s.all[key] {
-		what()
 	}
 }

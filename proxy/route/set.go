@@ -44,8 +44,8 @@ type Live struct {
 	Unrouted *Stats // counts what no route takes
 
 	set      atomic.Pointer[Set]
-	watchers watchers
-	listers  listers
+	watchers registry[func()]
+	listers  registry[Lister] // of the loops that have conns
 	shards   int
 }
 
@@ -71,8 +71,14 @@ func (l *Live) Swap(table Table, routes []*config.Route) {
 		s.byFile[c], s.byName[c.Name] = r, r
 	}
 	l.set.Store(s)
-	l.watchers.tell()
+	for _, key := range l.watchers.keys() {
+		l.watchers.use(key, func(swapped func()) { swapped() })
+	}
 }
+
+// Watch calls swapped after each swap, on the goroutine that swaps, until it is
+// cancelled. It must not block. Once cancel has returned it is not called any more.
+func (l *Live) Watch(swapped func()) (cancel func()) { return l.watchers.add(swapped) }
 
 type nothing struct{}
 

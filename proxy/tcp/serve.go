@@ -95,8 +95,8 @@ func Serve(ctx context.Context, opt Options) error {
 		return err
 	}
 	defer closeOrders(loops)
-	defer opt.Routes.Watch(func() { wake(loops) })()
 	for _, l := range loops {
+		defer opt.Routes.Watch(l.orders.Wake)() // to look for new routes
 		defer opt.Routes.Offer(l.list)()
 	}
 	return run(ctx, loops, opt)
@@ -137,13 +137,6 @@ func run(ctx context.Context, loops []*loop, opt Options) (err error) {
 func closeOrders(loops []*loop) {
 	for _, l := range loops {
 		l.orders.Close()
-	}
-}
-
-// wake has the loops look for new routes.
-func wake(loops []*loop) {
-	for _, l := range loops {
-		l.orders.Wake()
 	}
 }
 

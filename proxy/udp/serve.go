@@ -65,7 +65,9 @@ func Serve(ctx context.Context, opt Options) error {
 		return err
 	}
 	defer closeAll(loops)
-	defer opt.Routes.Watch(func() { wake(loops) })()
+	for _, l := range loops {
+		defer opt.Routes.Watch(l.orders.Wake)() // to look for new routes
+	}
 	adopt(loops, opt.Flows)
 	group, ctx := errgroup.WithContext(ctx)
 	for _, l := range loops {
@@ -97,13 +99,6 @@ func newLoops(opt Options) ([]*loop, error) {
 		loops = append(loops, l)
 	}
 	return loops, nil
-}
-
-// wake has the loops look for new routes.
-func wake(loops []*loop) {
-	for _, l := range loops {
-		l.orders.Wake()
-	}
 }
 
 func closeAll(loops []*loop) {
