@@ -22,8 +22,13 @@ type result struct {
 // anyport runs one command to its end.
 func anyport(t *testing.T, args ...string) result {
 	t.Helper()
+	return command(t, program, args...)
+}
+
+func command(t *testing.T, binary string, args ...string) result {
+	t.Helper()
 	var stdout, stderr bytes.Buffer
-	cmd := exec.Command(program, args...)
+	cmd := exec.Command(binary, args...)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
 	var failed *exec.ExitError

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// program is the anyport under test.
-var program string
+// program is the anyport under test, and scratch a directory that lasts as long as all tests.
+var program, scratch string
 
 func TestMain(m *testing.M) {
 	os.Exit(run(m))
@@ -24,6 +24,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
+	scratch = dir
 	if program, err = build(dir); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

@@ -47,6 +47,12 @@ func TestUpgrade(t *testing.T) {
 		}
 		eventually(t, "clients are served between upgrades", func() bool { return s.asked.Load() > asked+int64(soak(100, 500)) || t.Failed() })
 	}
+	f.tell(t, s, began)
+}
+
+// tell fails the test for each fault of the storm that the family met.
+func (f *family) tell(t *testing.T, s *storm, began time.Time) {
+	t.Helper()
 	h := history{trials: s.calm()}
 	faults := h.faults()
 	for _, fault := range faults[:min(10, len(faults))] {
@@ -165,7 +171,12 @@ func newFamily(t *testing.T, p *proxy) *family {
 // upgrade replaces the last of them.
 func (f *family) upgrade(t *testing.T) {
 	t.Helper()
-	if got := anyport(t, "upgrade", "--socket", f.proxy.socket); got.status != 0 {
+	f.upgradeTo(t, program)
+}
+
+func (f *family) upgradeTo(t *testing.T, binary string) {
+	t.Helper()
+	if got := command(t, binary, "upgrade", "--binary", binary, "--socket", f.proxy.socket); got.status != 0 {
 		t.Fatalf("upgrade: %+v", got)
 	}
 	pid := f.proxy.status(t).PID

@@ -89,12 +89,14 @@ func (s *Steering) relink() error {
 	return err
 }
 
+func (s *Steering) programID() (ebpf.ProgramID, error) { return programID(s.program) }
+
 // programID is 0 where there is no program.
-func (s *Steering) programID() (ebpf.ProgramID, error) {
-	if s.program == nil {
+func programID(p *ebpf.Program) (ebpf.ProgramID, error) {
+	if p == nil {
 		return 0, nil
 	}
-	info, err := s.program.Info()
+	info, err := p.Info()
 	if err != nil {
 		return 0, fmt.Errorf("id of the steering program: %w", err)
 	}
@@ -105,7 +107,11 @@ func (s *Steering) programID() (ebpf.ProgramID, error) {
 // foreign returns the ids of the other sk_lookup programs of the namespace, none where
 // this process may not ask: that takes CAP_NET_ADMIN.
 func (s *Steering) foreign() ([]uint32, error) {
-	own, err := s.programID()
+	own, err := programID(s.program)
+	if err != nil {
+		return nil, err
+	}
+	former, err := programID(s.former)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +124,7 @@ func (s *Steering) foreign() ([]uint32, error) {
 	}
 	var ids []uint32
 	for _, p := range result.Programs {
-		if p.ID != own {
+		if p.ID != own && p.ID != former {
 			ids = append(ids, uint32(p.ID))
 		}
 	}

@@ -22,8 +22,9 @@ type estate struct {
 }
 
 // newEstate creates the maps, with room for twice what table needs and more, because
-// their sizes cannot change, and loads the program. The link is still missing.
-func newEstate(table *Table) (e estate, err error) {
+// their sizes cannot change, and for no less than least says by their names, and loads the
+// program. The link is still missing.
+func newEstate(table *Table, least map[string]uint32) (e estate, err error) {
 	if err := rlimit.RemoveMemlock(); err != nil {
 		return e, fmt.Errorf("lift RLIMIT_MEMLOCK (before Linux 5.11): %w", err)
 	}
@@ -39,6 +40,11 @@ func newEstate(table *Table) (e estate, err error) {
 	spec.Maps[bpf.SteerMapBuckets].MaxEntries = numbers
 	spec.Maps[bpf.SteerMapDrains].MaxEntries = numbers
 	spec.Maps[bpf.SteerMapAdmitted].MaxEntries = room(table.admissions(), 1<<16)
+	for name, n := range least {
+		if m := spec.Maps[name]; m != nil {
+			m.MaxEntries = max(m.MaxEntries, n)
+		}
+	}
 	c, err := ebpf.NewCollection(spec)
 	if err != nil {
 		return e, err
@@ -53,27 +59,21 @@ func newEstate(table *Table) (e estate, err error) {
 // room returns twice n, but no less than least.
 func room(n, least int) uint32 { return uint32(max(2*n, least)) }
 
-// assign gives the program and maps by their fields, if they are those of this build:
-// the program to the instruction, the maps but for their sizes.
+// assign gives the program and maps, which are those of this build, by their fields.
 func (e *estate) assign(to *bpf.SteerObjects) error {
-	spec, err := bpf.LoadSteer()
-	if err != nil {
-		return err
-	}
-	if err := e.compatible(spec); err != nil {
-		return err
-	}
 	c := ebpf.Collection{Programs: map[string]*ebpf.Program{bpf.SteerProgSteer: e.program}, Maps: maps.Clone(e.maps)}
 	return c.Assign(to)
 }
 
-func (e *estate) compatible(spec *ebpf.CollectionSpec) error {
-	info, err := e.program.Info()
+// compatible says whether e is of this build: the program to the instruction, the maps
+// but for their sizes.
+func (e *estate) compatible() error {
+	spec, err := bpf.LoadSteer()
 	if err != nil {
-		return fmt.Errorf("read about the steering program: %w", err)
+		return err
 	}
-	if err := spec.Programs[bpf.SteerProgSteer].Compatible(info); err != nil {
-		return fmt.Errorf("the steering program is of another version: %w", err)
+	if err := ofThisBuild(e.program, spec); err != nil {
+		return err
 	}
 	for name, m := range spec.Maps {
 		have, ok := e.maps[name]
@@ -86,6 +86,36 @@ func (e *estate) compatible(spec *ebpf.CollectionSpec) error {
 		}
 	}
 	return nil
+}
+
+func ofThisBuild(program *ebpf.Program, spec *ebpf.CollectionSpec) error {
+	info, err := program.Info()
+	if err != nil {
+		return fmt.Errorf("read about the steering program: %w", err)
+	}
+	if err := spec.Programs[bpf.SteerProgSteer].Compatible(info); err != nil {
+		return fmt.Errorf("the steering program is of another version: %w", err)
+	}
+	return nil
+}
+
+// list adds the descriptors of the program, the maps and what waits for grace periods to
+// in, under their names behind a prefix.
+func (e *estate) list(in Inheritance, prefix string) {
+	in[prefix+fdProgram] = e.program.FD()
+	in[prefix+fdGrace], in[prefix+fdGraceInner] = e.grace.outer.FD(), e.grace.inner.FD()
+	for name, m := range e.maps {
+		in[prefix+fdMap+name] = m.FD()
+	}
+}
+
+// unpin has all of e forget where it was pinned, for to pin it there again would do nothing.
+func (e *estate) unpin() error {
+	errs := []error{e.link.Unpin(), e.program.Unpin()}
+	for _, m := range e.maps {
+		errs = append(errs, m.Unpin())
+	}
+	return errors.Join(errs...)
 }
 
 // closeLink ends the steering, if nobody else has the link.

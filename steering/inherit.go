@@ -38,13 +38,10 @@ func (s *Steering) Handover() Inheritance {
 	if s.closed() {
 		return in
 	}
-	in[fdProgram], in[fdLink] = s.program.FD(), s.link.FD()
-	in[fdGrace], in[fdGraceInner] = s.grace.outer.FD(), s.grace.inner.FD()
+	s.list(in, "")
+	in[fdLink] = s.link.FD()
 	if s.pins != nil {
 		in[fdPins] = int(s.pins.lock.Fd())
-	}
-	for name, m := range s.maps {
-		in[fdMap+name] = m.FD()
 	}
 	for slot, fds := range s.sockets {
 		for i, fd := range fds {
@@ -58,14 +55,15 @@ func (s *Steering) Handover() Inheritance {
 func (in Inheritance) Sockets() Inheritance {
 	only := Inheritance{}
 	for slot := range slotNames {
-		for i := 0; in.has(socketName(slot, i)); i++ {
+		for i := 0; in.Has(socketName(slot, i)); i++ {
 			only[socketName(slot, i)] = in[socketName(slot, i)]
 		}
 	}
 	return only
 }
 
-func (in Inheritance) has(name string) bool { _, ok := in[name]; return ok }
+// Has reports whether there is a descriptor of that name.
+func (in Inheritance) Has(name string) bool { _, ok := in[name]; return ok }
 
 func socketName(slot, i int) string { return slotNames[slot] + "/" + strconv.Itoa(i) }
 
@@ -83,28 +81,37 @@ func (s *Steering) Reclaim() error {
 	if err := s.sockets.put(&s.objects.SteerMaps, slices.Concat(serving, holes)...); err != nil {
 		return err
 	}
-	return s.replace(s.config, s.asked)
+	if err := s.replace(s.config, s.asked); err != nil {
+		return err
+	}
+	return s.pin()
 }
 
-// estate takes the program, its link and its maps out of in. On error it returns
-// what is to be closed.
+// estate takes the program, its maps and its link out of in. On error it returns what is
+// to be closed.
 func (in Inheritance) estate() (e estate, err error) {
-	if e.program, err = object(in, fdProgram, ebpf.NewProgramFromFD); err != nil {
+	if e, err = in.unlinked(""); err != nil {
 		return e, err
 	}
-	if e.link, err = object(in, fdLink, netNsLink); err != nil {
+	e.link, err = object(in, fdLink, netNsLink)
+	return e, err
+}
+
+// unlinked takes the program and its maps whose names have the prefix, likewise.
+func (in Inheritance) unlinked(prefix string) (e estate, err error) {
+	if e.program, err = object(in, prefix+fdProgram, ebpf.NewProgramFromFD); err != nil {
 		return e, err
 	}
 	e.grace = new(grace)
-	if e.grace.outer, err = object(in, fdGrace, ebpf.NewMapFromFD); err != nil {
+	if e.grace.outer, err = object(in, prefix+fdGrace, ebpf.NewMapFromFD); err != nil {
 		return e, err
 	}
-	if e.grace.inner, err = object(in, fdGraceInner, ebpf.NewMapFromFD); err != nil {
+	if e.grace.inner, err = object(in, prefix+fdGraceInner, ebpf.NewMapFromFD); err != nil {
 		return e, err
 	}
 	e.maps = make(map[string]*ebpf.Map)
 	for _, name := range slices.Collect(maps.Keys(in)) {
-		if short, ok := strings.CutPrefix(name, fdMap); ok {
+		if short, ok := strings.CutPrefix(name, prefix+fdMap); ok {
 			if e.maps[short], err = object(in, name, ebpf.NewMapFromFD); err != nil {
 				return e, err
 			}
@@ -149,8 +156,8 @@ func (in Inheritance) take(name string) (fd int, ok bool) {
 	return fd, ok
 }
 
-// close closes what nobody has taken.
-func (in Inheritance) close() error {
+// Close closes what nobody has taken.
+func (in Inheritance) Close() error {
 	var errs []error
 	for _, fd := range in {
 		errs = append(errs, unix.Close(fd))

@@ -11,16 +11,19 @@ import (
 )
 
 // TestInheritRefuses: what cannot serve is told, and leaves the giver serving and no
-// descriptor open.
+// descriptor open. With privileges another build would bring a program of its own.
 func TestInheritRefuses(t *testing.T) {
 	cfg := managed("192.0.2.0/24")
+	cfg.Steering.ManageRoutes = false
 	old := open(t, cfg)
+	addLocal(t, "192.0.2.0/24", unix.RTPROT_STATIC)
+	drop(t)
 	for _, test := range []struct {
 		name, want string
 		spoil      func(Inheritance)
 	}{
 		{"no link", "inherit the steering: link is missing", func(in Inheritance) { spare(in, fdLink) }},
-		{"a map too few", "inherit the steering: the map bindings is missing", func(in Inheritance) { spare(in, fdMap+bpf.SteerMapBindings) }},
+		{"a map too few", "the map bindings is missing, and this one has none to put in its place (steering needs CAP_BPF and CAP_NET_ADMIN", func(in Inheritance) { spare(in, fdMap+bpf.SteerMapBindings) }},
 		{"a map of another version", "is of another version", func(in Inheritance) {
 			in[fdMap+bpf.SteerMapBindings], in[fdMap+bpf.SteerMapIntervals] = in[fdMap+bpf.SteerMapIntervals], in[fdMap+bpf.SteerMapBindings]
 		}},

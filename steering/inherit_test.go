@@ -20,21 +20,13 @@ import (
 // generation, the counters and the local routes, by a table of its own.
 func TestHandover(t *testing.T) {
 	old := open(t, managed("192.0.2.0/24", "198.51.100.0/24"))
-	waiting, err := net.Dial("tcp", "192.0.2.1:80")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer waiting.Close()
+	wait(t, "192.0.2.1:80")
 
 	next := inherit(t, managed("192.0.2.0/24", "203.0.113.0/24"), copies(t, old.Handover()))
 	if err := old.Release(); err != nil {
 		t.Fatal(err)
 	}
-	fd, _, err := unix.Accept(next.TCP()[0])
-	if err != nil {
-		t.Fatalf("what waited for the old process: %v", err)
-	}
-	unix.Close(fd)
+	checkWaited(t, next)
 	checkVerdicts(t, newJudge(t, next), map[string]Verdict{"192.0.2.1:80": Steer, "198.51.100.1:80": Pass, "203.0.113.1:80": Steer})
 	checkLocal(t, []string{"127.0.0.0/8", "127.0.0.1/32", "::1/128", "192.0.2.0/24", "203.0.113.0/24"})
 	checkCounted(t, next, "all", Steer, 3) // one of them met the old process
@@ -136,6 +128,26 @@ func TestHandoverNames(t *testing.T) {
 			t.Errorf("%q cannot stand in FDNAME=", name)
 		}
 	}
+}
+
+// wait has a client wait for whoever accepts.
+func wait(t *testing.T, dst string) {
+	t.Helper()
+	client, err := net.Dial("tcp", dst)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() })
+}
+
+// checkWaited: what waited for the old process is the next one's.
+func checkWaited(t *testing.T, next *Steering) {
+	t.Helper()
+	fd, _, err := unix.Accept(next.TCP()[0])
+	if err != nil {
+		t.Fatalf("what waited for the old process: %v", err)
+	}
+	unix.Close(fd)
 }
 
 func inherit(t *testing.T, cfg *config.Config, in Inheritance) *Steering {

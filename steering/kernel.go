@@ -25,8 +25,10 @@ type Steering struct {
 	netns    *os.File
 	sockets  sockets
 	routes   *localRoutes
-	pins     *pins // nil: none
-	outlives bool  // the steering does not end with this process
+	pins     *pins         // nil: none
+	outlives bool          // the steering does not end with this process
+	former   *ebpf.Program // of another build, at work until the first table is filled; nil: none
+	relieved bool          // another program was at work here: what is pinned is not ours
 	log      *slog.Logger
 
 	mu         sync.Mutex
@@ -97,7 +99,7 @@ func (s *Steering) close(keep bool) error {
 	}
 	errs = append(errs, s.closeLink())
 	errs = append(errs, s.sockets.close(slices.Concat(serving, holes)...))
-	errs = append(errs, s.estate.close(), s.pins.close())
+	errs = append(errs, s.estate.close(), s.dismiss(), s.pins.close())
 	if s.netns != nil {
 		errs = append(errs, s.netns.Close())
 	}

@@ -26,11 +26,12 @@ func Open(cfg *config.Config, table *Table, log *slog.Logger) (*Steering, error)
 // that the tables before and after both serve.
 //
 // With the program in it, Inherit makes no maps and loads nothing, and does with fewer
-// privileges than Open; the program must be of the same build. Until the giver has
-// called Release, leave with Release too: Close would end the steering of both.
+// privileges than Open, if the program is of the same build or a Spare that is comes with
+// it. Until the giver has called Release, leave with Release too: Close would end the
+// steering of both.
 func Inherit(cfg *config.Config, table *Table, in Inheritance, log *slog.Logger) (*Steering, error) {
 	s := &Steering{log: log}
-	if err := errors.Join(s.open(cfg, table, in), in.close()); err != nil {
+	if err := errors.Join(s.open(cfg, table, in), in.Close()); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
@@ -46,8 +47,10 @@ func (s *Steering) open(cfg *config.Config, table *Table, in Inheritance) (err e
 	if err := s.openEstate(cfg.Steering.Pin, table, in); err != nil {
 		return err
 	}
-	if _, err := s.attach(); err != nil {
-		return err
+	if s.former == nil { // else with the first table
+		if _, err := s.attach(); err != nil {
+			return err
+		}
 	}
 	if err := s.sockets.open(cfg.Listen, in, s.log); err != nil {
 		return err
@@ -61,7 +64,10 @@ func (s *Steering) open(cfg *config.Config, table *Table, in Inheritance) (err e
 	if err := s.replace(cfg, table); err != nil {
 		return err
 	}
-	return s.pin()
+	if err := s.pin(); err != nil {
+		return err
+	}
+	return s.dismiss()
 }
 
 // openEstate takes what is in the kernel from another process, from the pins of one
@@ -73,12 +79,12 @@ func (s *Steering) openEstate(pin string, table *Table, in Inheritance) error {
 	_, inherited := in[fdProgram]
 	switch {
 	case inherited:
-		if err := s.inherit(in); err != nil {
+		if err := s.inherit(table, in); err != nil {
 			return fmt.Errorf("inherit the steering: %w", err)
 		}
 		return nil
 	case s.link != nil:
-		if err := s.adopt(); err != nil {
+		if err := s.adopt(table, in); err != nil {
 			return fmt.Errorf("go on with the steering in %s: %w: or remove it with: anyport unload", pin, err)
 		}
 		return nil
@@ -104,24 +110,28 @@ func (s *Steering) openPins(pin string, in Inheritance) (err error) {
 		s.pins.kept = true
 		return err
 	}
-	err = s.pins.remove(&s.estate, func(string) {})
+	err = s.pins.remove(func(string) {})
 	return errors.Join(err, s.estate.close())
 }
 
 // inherit goes on with what is in the kernel from in.
-func (s *Steering) inherit(in Inheritance) (err error) {
+func (s *Steering) inherit(table *Table, in Inheritance) (err error) {
 	if s.link != nil {
 		return fmt.Errorf("there is another in %s: remove it with: anyport unload", s.pins.path)
 	}
 	if s.estate, err = in.estate(); err != nil {
 		return err
 	}
-	return s.adopt()
+	return s.adopt(table, in)
 }
 
-// adopt goes on with an estate of another process.
-func (s *Steering) adopt() (err error) {
+// adopt goes on with an estate of another process, or has a spare take its place where it
+// is of another build.
+func (s *Steering) adopt(table *Table, in Inheritance) (err error) {
 	s.outlives = true
+	if err := s.compatible(); err != nil {
+		return s.exchange(table, in, err)
+	}
 	if err := s.assign(&s.objects); err != nil {
 		return err
 	}
@@ -139,22 +149,25 @@ func (s *Steering) adopt() (err error) {
 
 // create makes an estate.
 func (s *Steering) create(table *Table) (err error) {
-	if err := checkPrivileges(); err != nil {
+	if s.estate, err = load(table, nil); err != nil {
 		return err
-	}
-	if s.estate, err = newEstate(table); err != nil {
-		return fmt.Errorf("load the steering program: %w", advise(err))
 	}
 	s.table = newTable()
 	return s.assign(&s.objects)
 }
 
 // pin has the steering outlive this process, if it is to.
-func (s *Steering) pin() error {
-	if s.outlives = s.pins != nil; s.outlives && !s.pins.kept {
-		return s.pins.save(&s.estate)
+func (s *Steering) pin() (err error) {
+	s.outlives = s.pins != nil
+	switch {
+	case s.pins == nil:
+	case !s.pins.kept:
+		err = s.pins.save(&s.estate)
+	case s.relieved:
+		err = s.pins.replace(&s.estate)
 	}
-	return nil
+	s.relieved = s.relieved && err != nil
+	return err
 }
 
 func (s *Steering) openRoutes() (err error) {

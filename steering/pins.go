@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -77,9 +76,25 @@ func inheritPins(path string, fd int) (*pins, error) {
 // save pins e, or nothing. Only their owner may open the files: bpffs gives them 0600.
 func (p *pins) save(e *estate) error {
 	if err := p.pin(e); err != nil {
-		return errors.Join(fmt.Errorf("steering.pin: %w", err), p.remove(e, func(string) {}))
+		return errors.Join(fmt.Errorf("steering.pin: %w", err), p.remove(func(string) {}))
 	}
 	p.kept = true
+	return nil
+}
+
+// replace pins e, and nothing of what was pinned before.
+func (p *pins) replace(e *estate) error {
+	if err := errors.Join(e.unpin(), p.remove(func(string) {})); err != nil {
+		return fmt.Errorf("steering.pin: %w", err)
+	}
+	return p.save(e)
+}
+
+// checkWritable is for before it is too late for an error.
+func (p *pins) checkWritable() error {
+	if err := unix.Faccessat(unix.AT_FDCWD, p.path, unix.W_OK, unix.AT_EACCESS); err != nil {
+		return fmt.Errorf("steering.pin: another program cannot take the place of what is in %s: %w: restart it as the owner of that directory", p.path, err)
+	}
 	return nil
 }
 
@@ -175,9 +190,18 @@ func (p *pins) notOurs(name string, err error) error {
 	return fmt.Errorf("steering.pin: %s is not anyport's: %w: name another directory, or remove it", p.file(name), err)
 }
 
-// remove unpins e, and calls gone with each file.
-func (p *pins) remove(e *estate, gone func(path string)) error {
-	names := slices.Concat([]string{pinLink}, slices.Sorted(maps.Keys(e.maps)), []string{bpf.SteerProgSteer})
+// remove unpins all, and calls gone with each file.
+func (p *pins) remove(gone func(path string)) error {
+	entries, err := os.ReadDir(p.path)
+	if err != nil {
+		return err
+	}
+	names := []string{pinLink}
+	for _, entry := range entries {
+		if entry.Name() != pinLink {
+			names = append(names, entry.Name())
+		}
+	}
 	for _, name := range names {
 		err := os.Remove(p.file(name))
 		if errors.Is(err, fs.ErrNotExist) {

@@ -8,13 +8,11 @@ import (
 	"slices"
 	"testing"
 
-	"anyport/bpf"
-
 	"github.com/cilium/ebpf"
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestPinsRefused: what is not ours, of another version, or in use, is left as it is.
+// TestPinsRefused: what is not ours, or in use, is left as it is.
 func TestPinsRefused(t *testing.T) {
 	inNamespace(t)
 	root := bpffs(t)
@@ -34,12 +32,6 @@ func TestPinsRefused(t *testing.T) {
 		{"foreignbeside", "other is not anyport's: the pinned program does not use this map", "is not anyport's", func(t *testing.T, dir string) {
 			leavePinned(t, dir)
 			pin(t, foreign, filepath.Join(dir, "other"))
-		}},
-		{"version", "the map bindings is missing: or remove it with: anyport unload", "", func(t *testing.T, dir string) {
-			leavePinned(t, dir)
-			if err := os.Remove(filepath.Join(dir, bpf.SteerMapBindings)); err != nil {
-				t.Fatal(err)
-			}
 		}},
 		{"used", "still running", "still running", func(t *testing.T, dir string) { openHere(t, pinned(dir)) }},
 	} { // no subtests: their threads would be in other namespaces

@@ -93,7 +93,7 @@ func (s *Steering) flip(generation uint32) error {
 	if err := s.objects.Generation.Put(uint32(0), generation); err != nil {
 		return fmt.Errorf("flip the generation: %w", err)
 	}
-	return nil
+	return s.relieve(generation)
 }
 
 // clean empties the idle half, once no run of the program can still be reading it,

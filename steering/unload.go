@@ -48,7 +48,7 @@ func (u *unloading) run(pin string) error {
 			return fmt.Errorf("detach the steering program: %w", advise(err))
 		}
 	}
-	if err := u.pins.remove(&u.estate, u.gone); err != nil {
+	if err := u.pins.remove(u.gone); err != nil {
 		return err
 	}
 	if err := os.Remove(pin); err != nil {

@@ -29,7 +29,7 @@ func TestWatch(t *testing.T) {
 		{detached, link.Link.Detach},
 		{detached, link.Link.Detach},
 		{exchanged, func(l link.Link) error {
-			other, err := newEstate(newTable())
+			other, err := newEstate(newTable(), nil)
 			if err != nil {
 				return err
 			}

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"anyport/cmd/daemon"
+	"anyport/steering"
 )
 
 func newUpgrade() *cobra.Command {
@@ -22,7 +23,10 @@ old one ends.
 Nobody is refused and no conn ends meanwhile. If the new binary does not start, or does not
 like the file, the old one serves on and the reason is told.
 
-SIGUSR2 does the same, into the log.`,
+Where the new binary has another program for the kernel, run this command as root, and from
+the new binary itself: it loads that program, which the processes that serve may not.
+
+SIGUSR2 does the same, into the log, for a binary with the same program for the kernel.`,
 		Example: `  install -m 755 anyport-new /usr/local/bin/anyport && anyport upgrade
   anyport upgrade --binary ./anyport`,
 		Args: noArgs,
@@ -39,7 +43,16 @@ SIGUSR2 does the same, into the log.`,
 				return err
 			}
 		}
-		upgraded, err := client.Upgrade(cmd.Context(), *binary)
+		status, err := client.Status(cmd.Context())
+		if err != nil {
+			return err
+		}
+		spare, err := steering.NewSpare(status.Steering.ProgramID)
+		if err != nil {
+			return err
+		}
+		defer spare.Close()
+		upgraded, err := client.Upgrade(cmd.Context(), *binary, spare.Handover())
 		if err != nil {
 			return err
 		}

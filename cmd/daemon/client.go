@@ -6,11 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
+
+	"anyport/steering"
 )
 
 // Client asks the anyport that serves on an admin socket.
@@ -38,9 +42,15 @@ func (c Client) Reload(ctx context.Context, dryRun bool) (*Reloaded, error) {
 }
 
 // Upgrade has another process take its place: of this binary, or of its own where that
-// is "".
-func (c Client) Upgrade(ctx context.Context, binary string) (*Upgraded, error) {
-	return ask[Upgraded](ctx, c, http.MethodPost, "/upgrade", url.Values{"binary": {binary}})
+// is "". It passes on the descriptors of a spare steering program, of which there may be
+// none.
+func (c Client) Upgrade(ctx context.Context, binary string, spare steering.Inheritance) (*Upgraded, error) {
+	names := slices.Sorted(maps.Keys(spare))
+	var fds []int
+	for _, name := range names {
+		fds = append(fds, spare[name])
+	}
+	return ask[Upgraded](ctx, c, http.MethodPost, "/upgrade", url.Values{"binary": {binary}, "fd": names}, fds...)
 }
 
 // Drain has a route, or all where it is "", take no new conns, or again. With wait it
@@ -117,8 +127,8 @@ func flag(on bool) string {
 
 // ask sends one request and reads the answer. The error is the reason of a refusal as
 // it was given.
-func ask[T any](ctx context.Context, c Client, method, path string, query url.Values) (*T, error) {
-	body, err := c.open(ctx, method, path, query)
+func ask[T any](ctx context.Context, c Client, method, path string, query url.Values, fds ...int) (*T, error) {
+	body, err := c.open(ctx, method, path, query, fds...)
 	if err != nil {
 		return nil, err
 	}
@@ -134,10 +144,15 @@ func (c Client) unreadable(err error) error {
 	return fmt.Errorf("%s: the answer cannot be read: %w", c.Socket, err)
 }
 
-// open sends one request and returns the answer, which the caller closes.
-func (c Client) open(ctx context.Context, method, path string, query url.Values) (io.ReadCloser, error) {
+// open sends one request, and copies of the file descriptors with it, and returns the
+// answer, which the caller closes.
+func (c Client) open(ctx context.Context, method, path string, query url.Values, fds ...int) (io.ReadCloser, error) {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", c.Socket)
+		conn, err := new(net.Dialer).DialContext(ctx, "unix", c.Socket)
+		if err != nil {
+			return nil, err
+		}
+		return &givingConn{conn.(*net.UnixConn), fds}, nil
 	}
 	client := http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}
 	request, err := http.NewRequestWithContext(ctx, method, "http://anyport"+path+"?"+query.Encode(), nil)

@@ -106,12 +106,28 @@ func (d *daemon) keepDrains() error {
 	if err != nil {
 		return err
 	}
+	draining := kernel.Draining
+	if d.before != nil {
+		draining = append(draining, d.before.draining...)
+	}
+	slices.Sort(draining)
 	next := *d.drains.Load()
-	for _, route := range kernel.Draining {
+	for _, route := range slices.Compact(draining) {
 		next = next.with(route, true)
 		d.log.Warn("a route takes no new conns: it was draining before", "route", route, "hint", "anyport drain --undo")
 	}
 	return d.setDrains(next)
+}
+
+// drainingRoutes are those that take no new conns, by name.
+func (d *daemon) drainingRoutes() (routes []string) {
+	drains := d.drains.Load()
+	for route := range d.serving.Load().routeNames() {
+		if drains.has(route) {
+			routes = append(routes, route)
+		}
+	}
+	return routes
 }
 
 // drained is what an order for this route has come to by now.

@@ -27,11 +27,7 @@ func (d *daemon) handler() http.Handler {
 		d.answer(w, reloaded, err)
 	})
 	mux.HandleFunc("POST /upgrade", func(w http.ResponseWriter, r *http.Request) {
-		var upgraded Upgraded
-		err := d.decide(r.Context(), func() (err error) {
-			upgraded, err = d.upgrade(r.FormValue("binary"))
-			return err
-		})
+		upgraded, err := d.upgradeFor(r)
 		d.answer(w, upgraded, err)
 	})
 	mux.HandleFunc("POST /drain", func(w http.ResponseWriter, r *http.Request) {
@@ -43,6 +39,20 @@ func (d *daemon) handler() http.Handler {
 		d.answer(w, explained, err)
 	})
 	return mux
+}
+
+// upgradeFor upgrades, with what the request brings.
+func (d *daemon) upgradeFor(r *http.Request) (u Upgraded, err error) {
+	spare, err := passed(r)
+	if err != nil {
+		return u, err
+	}
+	defer spare.Close()
+	err = d.decide(r.Context(), func() (err error) {
+		u, err = d.upgrade(r.FormValue("binary"), spare)
+		return err
+	})
+	return u, err
 }
 
 // drainFor drains, or undoes it, and waits for the last conn if asked to.

@@ -127,7 +127,7 @@ func known(address string, next http.Handler) http.Handler {
 
 // serveHTTP is ended by the stop that it returns.
 func serveHTTP(listener net.Listener, handler http.Handler, failed chan<- error) (stop func()) {
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: adminTimeout, IdleTimeout: time.Minute}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: adminTimeout, IdleTimeout: time.Minute, ConnContext: keepConn}
 	go func() { // ended by stop
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 			failed <- err

@@ -26,6 +26,7 @@ type offer struct {
 	FDs       []string            `json:"fds"`       // names, in the order of the descriptors
 	Stored    []string            `json:"stored"`    // names of those that the service manager keeps
 	Listeners []steering.Listener `json:"listeners"` // of other processes: only this one can tell them from its own
+	Draining  []string            `json:"draining"`  // routes that take no new conns: a program of another build cannot tell
 }
 
 // Names of file descriptors in an offer. All others are the steering's.
@@ -63,8 +64,8 @@ func duplicate(l syscall.Conn) (fd int, err error) {
 	return fd, errors.Join(controlErr, err)
 }
 
-// sendOffer gives copies of all that can be had while this process serves.
-func (d *daemon) sendOffer(to *handover.Conn) error {
+// sendOffer gives copies of all that can be had while this process serves, and of a spare.
+func (d *daemon) sendOffer(to *handover.Conn, spare steering.Inheritance) error {
 	listeners, err := steering.OtherListeners()
 	if err != nil {
 		return err
@@ -76,7 +77,11 @@ func (d *daemon) sendOffer(to *handover.Conn) error {
 	if fd, ok := named[fdAdmin]; ok {
 		defer unix.Close(fd)
 	}
-	o := offer{FDs: slices.Sorted(maps.Keys(named)), Stored: slices.Sorted(maps.Keys(d.stored)), Listeners: listeners}
+	maps.Copy(named, spare)
+	o := offer{
+		FDs: slices.Sorted(maps.Keys(named)), Stored: slices.Sorted(maps.Keys(d.stored)),
+		Listeners: listeners, Draining: d.drainingRoutes(),
+	}
 	var fds []int
 	for _, name := range o.FDs {
 		fds = append(fds, named[name])
@@ -90,6 +95,7 @@ type estate struct {
 	fds       map[string]int // by name, as far as nobody has taken them
 	stored    []string
 	listeners []steering.Listener
+	draining  []string
 	flows     []udp.Flow
 }
 
@@ -107,7 +113,7 @@ func receiveOffer(from *handover.Conn) (*estate, error) {
 		m.CloseFDs()
 		return nil, errors.Join(err, fmt.Errorf("the process to be replaced gave %d file descriptors and named %d", len(m.FDs), len(o.FDs)))
 	}
-	e := &estate{from: from, fds: map[string]int{}, stored: o.Stored, listeners: o.Listeners}
+	e := &estate{from: from, fds: map[string]int{}, stored: o.Stored, listeners: o.Listeners, draining: o.Draining}
 	for i, name := range o.FDs {
 		e.fds[name] = m.FDs[i]
 	}

@@ -32,7 +32,7 @@ func (d *daemon) serve(ctx context.Context) error {
 	defer func() { d.unwatch() }()
 
 	if d.admin != nil {
-		defer serveHTTP(d.admin, d.handler(), served)()
+		defer serveHTTP(passing{d.admin}, d.handler(), served)()
 	}
 	if d.web != nil {
 		defer serveHTTP(d.web, d.webHandler(), served)()
@@ -65,7 +65,7 @@ func (d *daemon) control(ctx context.Context, drain func(), served <-chan error)
 			case sig == syscall.SIGHUP:
 				_, _ = d.reload(false) // what came of it is in the log
 			case sig == syscall.SIGUSR2:
-				_, _ = d.upgrade("") // this too
+				_, _ = d.upgrade("", nil) // this too
 			case d.stopping.Load():
 				// The process ends now, and the kernel closes what its loops hold.
 				d.log.Warn("stopped at once by a second signal", "conns_cut", d.active())

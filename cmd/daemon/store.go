@@ -8,8 +8,7 @@ import (
 )
 
 // openSteering goes on with what the service manager kept of a process that is gone,
-// whose clients wait in the queues of its sockets. Where that is of no use, as after
-// an update of the program, it begins anew.
+// whose clients wait in the queues of its sockets. Where that is of no use it begins anew.
 func (d *daemon) openSteering(g *generation) (*steering.Steering, error) {
 	if d.before != nil {
 		return d.inherit(g)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 
 	"anyport/cmd/handover"
@@ -39,20 +40,20 @@ func (d *daemon) inherit(g *generation) (s *steering.Steering, err error) {
 	if err := e.receiveFlows(g.config.Listen.Workers); err != nil {
 		return nil, err
 	}
-	in := steering.Inheritance(e.fds)
+	in, given := steering.Inheritance(e.fds), maps.Clone(e.fds)
 	e.fds = nil
 	if s, err = steering.Inherit(g.config, g.table, in, d.log); err == nil {
-		d.keepStored(s.Handover())
+		d.keepStored(given, s.Handover())
 	}
 	return s, err
 }
 
-// keepStored goes on with what the service manager keeps; what is no more of use it is
-// to forget.
-func (d *daemon) keepStored(held steering.Inheritance) {
+// keepStored goes on with what the service manager keeps; what is no more of use, or has
+// another in its place, it is to forget.
+func (d *daemon) keepStored(given map[string]int, held steering.Inheritance) {
 	for _, name := range d.before.stored {
 		d.stored[name] = -1
-		if fd, ok := held[name]; ok {
+		if fd, ok := held[name]; ok && fd == given[name] {
 			d.stored[name] = fd
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"anyport/cmd/handover"
+	"anyport/steering"
 )
 
 // Upgraded tells of the process that serves after an upgrade.
@@ -22,9 +23,10 @@ type Upgraded struct {
 }
 
 // upgrade has another process of binary, or of the one that this process was started
-// from, serve in its place, or changes nothing. After it this process ends, with the last
-// conn that has not moved.
-func (d *daemon) upgrade(binary string) (u Upgraded, err error) {
+// from, serve in its place, or changes nothing. The other may have a spare steering program
+// for it, which is still the caller's. After it this process ends, with the last conn that
+// has not moved.
+func (d *daemon) upgrade(binary string, spare steering.Inheritance) (u Upgraded, err error) {
 	if d.stopping.Load() {
 		return u, errors.New("anyport is stopping: there is nothing to hand over any more")
 	}
@@ -38,7 +40,7 @@ func (d *daemon) upgrade(binary string) (u Upgraded, err error) {
 	}
 	d.log.Info("upgrade: starting the process that takes over", "binary", binary)
 	d.unwatch() // it would put tables in service
-	if u, err = d.handOver(binary); err != nil {
+	if u, err = d.handOver(binary, spare); err != nil {
 		d.watch()
 		d.log.Error("upgrade refused: this process serves on", "problem", err)
 		return u, err
@@ -64,13 +66,13 @@ func (d *daemon) leave() error {
 	return err
 }
 
-func (d *daemon) handOver(binary string) (u Upgraded, err error) {
+func (d *daemon) handOver(binary string, spare steering.Inheritance) (u Upgraded, err error) {
 	process, err := handover.Start(binary, os.Args[1:])
 	if err != nil {
 		return u, err
 	}
 	defer process.Close()
-	if err := d.introduce(process); err != nil {
+	if err := d.introduce(process, spare); err != nil {
 		return u, ended(process, err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), upgradePatience)
@@ -90,11 +92,11 @@ func (d *daemon) handOver(binary string) (u Upgraded, err error) {
 }
 
 // introduce has the new process prepare, while this one serves.
-func (d *daemon) introduce(next *handover.Successor) error {
+func (d *daemon) introduce(next *handover.Successor, spare steering.Inheritance) error {
 	if err := next.Patience(upgradePatience); err != nil {
 		return err
 	}
-	if err := d.sendOffer(next.Conn); err != nil {
+	if err := d.sendOffer(next.Conn, spare); err != nil {
 		return err
 	}
 	_, err := next.Expect(handover.Prepared)

@@ -137,7 +137,7 @@ func (c *Conn) receiveFDs(n int) (fds []int, err error) {
 		if err != nil {
 			return fds, err
 		}
-		batch, err := parseFDs(control[:size])
+		batch, err := ParseFDs(control[:size])
 		fds = append(fds, batch...)
 		switch {
 		case err != nil:
@@ -151,8 +151,8 @@ func (c *Conn) receiveFDs(n int) (fds []int, err error) {
 	return fds, nil
 }
 
-// parseFDs returns the file descriptors in control messages.
-func parseFDs(control []byte) (fds []int, err error) {
+// ParseFDs returns the file descriptors in control messages, on error too.
+func ParseFDs(control []byte) (fds []int, err error) {
 	messages, err := unix.ParseSocketControlMessage(control)
 	if err != nil {
 		return nil, os.NewSyscallError("recvmsg", err)

@@ -1,0 +1,115 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"anyport/cmd/handover"
+	"anyport/steering"
+)
+
+// Who asks on the admin socket may pass file descriptors, beside the first byte of the
+// question (unix(7), SCM_RIGHTS). The question has their names, each as fd=NAME.
+
+// passing is the listener of such conns.
+type passing struct{ net.Listener }
+
+func (l passing) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &passingConn{UnixConn: conn.(*net.UnixConn), control: make([]byte, unix.CmsgSpace(4*mostPassed))}, nil
+}
+
+// mostPassed bounds what comes with one read: the kernel keeps the rest to itself.
+const mostPassed = 64
+
+type passingConn struct {
+	*net.UnixConn
+	control []byte
+
+	mu  sync.Mutex
+	fds []int // that nobody has taken
+}
+
+func (c *passingConn) Read(b []byte) (int, error) {
+	n, size, _, _, err := c.ReadMsgUnix(b, c.control)
+	if err != nil || size == 0 {
+		return n, err
+	}
+	fds, err := handover.ParseFDs(c.control[:size])
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fds = append(c.fds, fds...)
+	return n, err
+}
+
+func (c *passingConn) Close() error {
+	for _, fd := range c.take() {
+		unix.Close(fd)
+	}
+	return c.UnixConn.Close()
+}
+
+func (c *passingConn) take() (fds []int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	fds, c.fds = c.fds, nil
+	return fds
+}
+
+// connKey is under which the context of a request has its conn.
+type connKey struct{}
+
+func keepConn(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, c)
+}
+
+// passed takes what came with a request. The caller closes it.
+func passed(r *http.Request) (steering.Inheritance, error) {
+	if err := r.ParseForm(); err != nil {
+		return nil, err
+	}
+	in, names := steering.Inheritance{}, r.Form["fd"]
+	conn, ok := r.Context().Value(connKey{}).(*passingConn)
+	if !ok {
+		return in, nil
+	}
+	fds := conn.take()
+	for i, fd := range fds {
+		if i < len(names) && !in.Has(names[i]) {
+			in[names[i]] = fd
+		} else {
+			unix.Close(fd)
+		}
+	}
+	if len(fds) != len(names) || len(in) != len(fds) {
+		return nil, errors.Join(fmt.Errorf("%d file descriptors came and %d were named", len(fds), len(names)), in.Close())
+	}
+	return in, nil
+}
+
+// givingConn passes file descriptors with the first write.
+type givingConn struct {
+	*net.UnixConn
+	fds []int
+}
+
+func (c *givingConn) Write(b []byte) (n int, err error) {
+	if fds := c.fds; len(fds) > 0 {
+		c.fds = nil
+		n, _, err = c.WriteMsgUnix(b, unix.UnixRights(fds...), nil)
+	}
+	if err != nil || n == len(b) {
+		return n, err
+	}
+	rest, err := c.UnixConn.Write(b[n:])
+	return n + rest, err
+}

@@ -1,0 +1,150 @@
+package steering
+
+import (
+	"errors"
+	"fmt"
+
+	"anyport/bpf"
+
+	"github.com/cilium/ebpf"
+)
+
+// A program in the kernel cannot change, nor can its maps, so that another build brings its
+// own. To load them takes privileges that a process gives up before it serves, and that
+// the process which takes its place never had: who asks for the upgrade hands it a Spare.
+
+// Spare is the program and the maps of this build, loaded and not at work.
+type Spare struct{ estate }
+
+// fdSpare stands before the names of a spare's descriptors.
+const fdSpare = "spare/"
+
+// NewSpare loads a spare with as much room as the program of that id has, which is at
+// work. It returns nil where that is of this build, and where this process may not look at
+// it, which takes CAP_SYS_ADMIN.
+func NewSpare(serving uint32) (*Spare, error) {
+	program, err := ebpf.NewProgramFromID(ebpf.ProgramID(serving))
+	if err != nil {
+		return nil, nil
+	}
+	defer program.Close()
+	spec, err := bpf.LoadSteer()
+	if err != nil || ofThisBuild(program, spec) == nil {
+		return nil, err
+	}
+	sizes, err := mapSizes(program)
+	if err != nil {
+		return nil, fmt.Errorf("read how large the maps of the steering program are: %w", err)
+	}
+	e, err := load(newTable(), sizes)
+	if err != nil {
+		return nil, err
+	}
+	return &Spare{e}, nil
+}
+
+// mapSizes are the sizes of the program's maps by name.
+func mapSizes(program *ebpf.Program) (map[string]uint32, error) {
+	info, err := program.Info()
+	if err != nil {
+		return nil, err
+	}
+	ids, _ := info.MapIDs()
+	sizes := make(map[string]uint32)
+	for _, id := range ids {
+		m, err := ebpf.NewMapFromID(id)
+		if err != nil {
+			return nil, err
+		}
+		if info, err := m.Info(); err == nil {
+			sizes[info.Name] = info.MaxEntries
+		}
+		m.Close()
+	}
+	return sizes, nil
+}
+
+// load makes an estate of this build.
+func load(table *Table, least map[string]uint32) (estate, error) {
+	if err := checkPrivileges(); err != nil {
+		return estate{}, err
+	}
+	e, err := newEstate(table, least)
+	if err != nil {
+		return estate{}, fmt.Errorf("load the steering program: %w", advise(err))
+	}
+	return e, nil
+}
+
+// Handover returns the descriptors of the spare, which still belong to it: give copies of
+// them to Inherit, beside those of the steering that is at work.
+func (s *Spare) Handover() Inheritance {
+	in := Inheritance{}
+	if s != nil {
+		s.list(in, fdSpare)
+	}
+	return in
+}
+
+// Close closes what of it nobody else has.
+func (s *Spare) Close() error {
+	if s == nil {
+		return nil
+	}
+	return s.close()
+}
+
+// exchange prepares that a program of this build takes the place of the one that is at
+// work and, as why says, is of another. It does so with its first table: until then
+// nothing changes for any packet.
+func (s *Steering) exchange(table *Table, in Inheritance, why error) error {
+	if s.pins != nil {
+		if err := s.pins.checkWritable(); err != nil {
+			return errors.Join(why, err)
+		}
+	}
+	spare, err := in.spare(table)
+	if err != nil {
+		return errors.Join(fmt.Errorf("%w, and this one has none to put in its place (%w): give the upgrade command as root, from the new binary itself", why, err), spare.close())
+	}
+	s.log.Info("the steering program of this build takes the place of another", "because", why)
+	spare.link, s.link = s.link, nil
+	s.former, s.program = s.program, nil
+	err = s.estate.close()
+	s.estate, s.table = spare, unknown
+	return errors.Join(err, s.assign(&s.objects))
+}
+
+// spare takes the spare out of in, or loads one where there is none.
+func (in Inheritance) spare(table *Table) (e estate, err error) {
+	if !in.Has(fdSpare + fdProgram) {
+		return load(table, nil)
+	}
+	if e, err = in.unlinked(fdSpare); err == nil {
+		err = e.compatible()
+	}
+	return e, err
+}
+
+// relieve puts the program at work where another is, now that it reads generation. It puts
+// the former one back where that is nothing yet.
+func (s *Steering) relieve(generation uint32) error {
+	if s.former != nil && generation == 0 {
+		return s.link.Update(s.former)
+	}
+	state, err := s.linkState()
+	if err != nil || s.former == nil && state != exchanged {
+		return err
+	}
+	if _, err = s.attach(); err == nil {
+		s.relieved = true
+	}
+	return err
+}
+
+// dismiss closes the former program.
+func (s *Steering) dismiss() error {
+	err := s.former.Close()
+	s.former = nil
+	return err
+}
