@@ -39,9 +39,6 @@ func (t *table) begin(k key, now time.Duration) (*flow, route.Verdict) {
 // place puts f, which lacks nothing, into the table.
 func (t *table) place(f *flow) {
 	t.flows[f.key] = f
-	if f.owns() {
-		t.owns++
-	}
 	f.due, _ = f.end()
 	heap.Push(&t.byDue, f)
 }
@@ -99,12 +96,21 @@ func (t *table) equip(f *flow, now time.Duration) route.Verdict {
 	if !t.room(f, now) {
 		return route.OverMaxFlows
 	}
+	verdict := t.connect(f, now)
+	if verdict != route.Admitted {
+		t.giveRoom(f)
+	}
+	return verdict
+}
+
+// connect gives a flow its sockets, or none.
+func (t *table) connect(f *flow, now time.Duration) (verdict route.Verdict) {
+	var err error
 	if f.reply, err = t.replies.acquire(f.dst()); err != nil {
 		t.report(now, "no socket can answer from dst, so the flow is refused", "dst", f.dst(), "error", err)
 		return cause(err, route.RelayFailed)
 	}
-	verdict := t.reach(f, now)
-	if verdict != route.Admitted {
+	if verdict = t.reach(f, now); verdict != route.Admitted {
 		t.replies.release(f.reply)
 	}
 	return verdict

@@ -146,6 +146,10 @@ func (t *table) settleIn(in Flow, now time.Duration) route.Verdict {
 	r.Readmit(config.UDP, in.Client.Addr())
 	f.origin.Begin()
 	f.reply = t.replies.hold(t.replies.of(in.Dst)) // opened for the first datagram that needs it
+	t.may.insist()
+	if f.owns() {
+		t.mayOwn.insist()
+	}
 	t.place(f)
 	return route.Admitted
 }

@@ -22,28 +22,31 @@ func MaxSockets(files uint64) int {
 // one in four.
 const replyShare = 4
 
-// share is what a loop has of the process's, or with the others.
+// share is what a loop may hold, and what it has with the others.
 type share struct {
-	flows, sockets, replies int // the most that it may hold
-	voices                  *voices
+	flows, sockets *allowance
+	replies        int
+	voices         *voices
 }
 
-// newShare makes the shares of all loops, which are equal.
-func newShare(opt Options) (share, error) {
+// newShares makes the shares of all loops.
+func newShares(opt Options) (all []share, err error) {
 	var files unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
-		return share{}, fmt.Errorf("asking for RLIMIT_NOFILE: %w", err)
+		return nil, fmt.Errorf("asking for RLIMIT_NOFILE: %w", err)
 	}
-	loops, flows := max(len(opt.Listeners), 1), opt.MaxFlows
-	if flows == 0 {
-		flows = maxFlows
+	loops, most := len(opt.Listeners), opt.MaxFlows
+	if most == 0 {
+		most = maxFlows
 	}
-	return share{
-		flows:   max(flows/loops, 1),
-		sockets: max(MaxSockets(files.Cur)/loops, 1),
-		replies: max(int(min(files.Cur, 1<<30))/replyShare/loops, 1),
-		voices:  &voices{},
-	}, nil
+	flows, sockets, voices := shareOut(most, loops), shareOut(MaxSockets(files.Cur), loops), &voices{}
+	for i := range loops {
+		all = append(all, share{
+			flows: flows[i], sockets: sockets[i], voices: voices,
+			replies: max(int(min(files.Cur, 1<<30))/replyShare/loops, 1),
+		})
+	}
+	return all, nil
 }
 
 // localPorts is the size of net.ipv4.ip_local_port_range, which IPv6 shares; the

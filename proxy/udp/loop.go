@@ -43,7 +43,7 @@ func newLoop(opt Options, i int, share share) (*loop, error) {
 		log:      limitedLog{Logger: opt.Log},
 	}
 	l.table = table{
-		routes: opt.Routes, shard: opt.FirstShard + i, max: share.flows, maxOwns: share.sockets, sockets: l,
+		routes: opt.Routes, shard: opt.FirstShard + i, may: share.flows, mayOwn: share.sockets, sockets: l,
 		replies: newReplies(share.replies, share.voices, l.opener.open, l.closeReply),
 		record:  opt.Record, report: l.log.warn, epoch: time.Now(),
 	}

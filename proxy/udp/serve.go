@@ -85,13 +85,13 @@ func Serve(ctx context.Context, opt Options) error {
 
 // newLoops makes all loops, or none.
 func newLoops(opt Options) ([]*loop, error) {
-	share, err := newShare(opt)
+	shares, err := newShares(opt)
 	if err != nil {
 		return nil, err
 	}
 	var loops []*loop
 	for i := range opt.Listeners {
-		l, err := newLoop(opt, i, share)
+		l, err := newLoop(opt, i, shares[i])
 		if err != nil {
 			closeAll(loops)
 			return nil, err

@@ -24,8 +24,8 @@ type sockets interface {
 type table struct {
 	routes  *route.Live
 	shard   int
-	max     int // flows
-	maxOwns int // those of them with a socket of their own
+	may     *allowance // flows
+	mayOwn  *allowance // those of them with a socket of their own
 	sockets sockets
 	replies *replies
 	record  func(route.Record)
@@ -33,7 +33,6 @@ type table struct {
 	epoch   time.Time                                         // the zero of all times here
 
 	flows      map[key]*flow
-	owns       int // flows with a socket of their own
 	byDue      dueOrder
 	unanswered unanswered
 	set        *route.Set // the generation last seen
@@ -88,13 +87,25 @@ func (t *table) answer(f *flow, reply []byte, now time.Duration) ([]byte, route.
 	return payload, route.Forwarded
 }
 
-// room reports whether f fits, and makes it fit at the cost of the oldest that was
-// never answered. Answered flows always live on.
+// room takes a place for f, if need be that of the oldest that was never answered. Answered
+// flows always live on. Where there is one, it is to be given back.
 func (t *table) room(f *flow, now time.Duration) bool {
-	if len(t.flows) >= t.max && !t.evict(crowd{}, now) {
+	if !t.may.take() && !(t.evict(crowd{}, now) && t.may.take()) {
 		return false
 	}
-	return !f.owns() || t.owns < t.maxOwns || t.evict(crowd{scope: owning}, now)
+	if f.owns() && !t.mayOwn.take() && !(t.evict(crowd{scope: owning}, now) && t.mayOwn.take()) {
+		t.may.give()
+		return false
+	}
+	return true
+}
+
+// giveRoom gives back f's place.
+func (t *table) giveRoom(f *flow) {
+	t.may.give()
+	if f.owns() {
+		t.mayOwn.give()
+	}
 }
 
 // evict ends the oldest flow of a crowd that was never answered, if there is one.
@@ -145,9 +156,7 @@ func (t *table) remove(f *flow) {
 	t.sockets.hangUp(f)
 	t.replies.release(f.reply)
 	delete(t.flows, f.key)
-	if f.owns() {
-		t.owns--
-	}
+	t.giveRoom(f)
 	heap.Remove(&t.byDue, f.position)
 	if !f.answered {
 		t.unanswered.remove(f)

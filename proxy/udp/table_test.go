@@ -47,7 +47,7 @@ type fakeTable struct {
 func newFakeTable(most int, l *route.Live) *fakeTable {
 	f := &fakeTable{}
 	f.table = table{
-		routes: l, max: most, maxOwns: most, sockets: &f.kernel,
+		routes: l, may: shareOut(most, 1)[0], mayOwn: shareOut(most, 1)[0], sockets: &f.kernel,
 		replies: newReplies(100, &voices{}, func(netip.AddrPort) (answerer, error) { return answerer{}, nil }, func(int) {}),
 		record:  func(r route.Record) { f.records = append(f.records, r) },
 		report:  func(_ time.Duration, text string, _ ...any) { f.reported = append(f.reported, text) },
