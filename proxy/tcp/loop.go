@@ -4,12 +4,12 @@ import (
 	"errors"
 	"log/slog"
 	"os"
-	"runtime"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"anyport/proxy/call"
 	"anyport/proxy/orders"
 	"anyport/proxy/route"
 )
@@ -26,7 +26,7 @@ type loop struct {
 
 	started time.Time
 	now     time.Duration // since started, taken once a turn
-	yielded time.Duration // to the scheduler, the last time
+	pace    call.Pace
 
 	wire       wire
 	epoll      int
@@ -114,22 +114,10 @@ func (l *loop) run() error {
 		if err := l.turn(l.events[:max(n, 0)]); err != nil {
 			return err
 		}
-		l.yield()
+		l.pace.Yield(l.now)
 	}
 	return nil
 }
-
-// yield goes through the scheduler in time. A goroutine that has not for 10 ms gets a
-// signal, and if it is in epoll_wait by then, its processor is taken away at once;
-// and whenever the runtime's monitor has taken one, it looks every 20 µs for more.
-func (l *loop) yield() {
-	if l.now-l.yielded >= yieldEvery {
-		l.yielded = l.now
-		runtime.Gosched()
-	}
-}
-
-const yieldEvery = 5 * time.Millisecond
 
 // turn handles the events, then what earlier turns left, then what is due.
 func (l *loop) turn(events []unix.EpollEvent) error {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"anyport/config"
+	"anyport/proxy/call"
 	"anyport/proxy/route"
 )
 
@@ -97,7 +98,7 @@ func (in *Conn) Close() {
 		if i < 2 {
 			kernel{}.abort(int32(fd))
 		} else {
-			closeFD(int32(fd))
+			call.Close(fd)
 		}
 	}
 }

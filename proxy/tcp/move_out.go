@@ -1,6 +1,10 @@
 package tcp
 
-import "golang.org/x/sys/unix"
+import (
+	"golang.org/x/sys/unix"
+
+	"anyport/proxy/call"
+)
 
 // giveAway has the conns of all loops go to another process, as far as it takes them.
 func giveAway(loops []*loop, give func([]Conn) error) error {
@@ -95,6 +99,6 @@ func closeLifted(lifted []*conn) {
 // closeFiles leaves the sockets as they are to who else has them.
 func (c *conn) closeFiles() {
 	for _, e := range c.ends {
-		closeFD(e.fd)
+		call.Close(int(e.fd))
 	}
 }

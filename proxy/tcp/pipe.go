@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"anyport/proxy/call"
 )
 
 const (
@@ -110,8 +112,8 @@ func (p *pipes) giveBack(lent *pipe) {
 }
 
 func (p *pipe) close() {
-	closeFD(p.read)
-	closeFD(p.write)
+	call.Close(int(p.read))
+	call.Close(int(p.write))
 }
 
 // close closes the spare ones.

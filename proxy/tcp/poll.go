@@ -4,6 +4,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"anyport/proxy/call"
 )
 
 // listen adds a listener to the loop's epoll: level-triggered, so that a batch
@@ -11,7 +13,7 @@ import (
 // new conn wakes one of the loops that share it.
 func (l *loop) listen(fd int) error {
 	event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLEXCLUSIVE, Fd: int32(fd)}
-	return os.NewSyscallError("epoll_ctl", epollAdd(l.epoll, int32(fd), &event))
+	return os.NewSyscallError("epoll_ctl", call.EpollAdd(l.epoll, fd, &event))
 }
 
 func (l *loop) unlisten(fd int) {
@@ -31,7 +33,7 @@ func (l *loop) poll(c *conn, which int) error {
 		Fd:     int32(c.slot<<1) | int32(which),
 		Pad:    int32(c.generation),
 	}
-	return epollAdd(l.epoll, c.ends[which].fd, &event)
+	return call.EpollAdd(l.epoll, int(c.ends[which].fd), &event)
 }
 
 // dispatch finds whose event it is. The conn that it tells of may be closed

@@ -6,15 +6,22 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"anyport/proxy/call"
 )
+
+// socket opens one to dial from.
+func socket(family int) (fd int, err error) {
+	return call.Socket(family, unix.SOCK_STREAM, unix.IPPROTO_TCP)
+}
 
 // prepare sets what conns need: on a listener, so that those it accepts inherit
 // it and are spared the calls, and on a socket to dial from.
 func prepare(fd int) error {
-	if err := setsockopt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
+	if err := call.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
 		return os.NewSyscallError("setsockopt TCP_NODELAY", err)
 	}
-	return os.NewSyscallError("setsockopt SO_OOBINLINE", setsockopt(fd, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1))
+	return os.NewSyscallError("setsockopt SO_OOBINLINE", call.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1))
 }
 
 // accept takes one conn from the queue.
@@ -27,7 +34,7 @@ func accept(listener int) (fd int, client netip.AddrPort, err error) {
 // local returns what the client asked for.
 func local(fd int) (netip.AddrPort, error) {
 	var name sockaddr
-	err := getsockname(fd, &name)
+	_, err := call.Getsockname(fd, name[:])
 	return name.addrPort(), err
 }
 
@@ -43,7 +50,7 @@ func connect(fd int, to netip.AddrPort, source netip.Addr) error {
 		}
 	}
 	name := sockaddrOf(to)
-	err := connectTo(fd, &name)
+	err := call.Connect(fd, name.slice())
 	if errors.Is(err, unix.EINPROGRESS) || errors.Is(err, unix.EINTR) {
 		return nil
 	}
@@ -54,16 +61,16 @@ func connect(fd int, to netip.AddrPort, source netip.Addr) error {
 // packet less. On a socket that dials, TCP_DEFER_ACCEPT does that and nothing else
 // (tcp_rcv_synsent_state_process; the ACK goes alone after 200 ms); TCP_QUICKACK
 // would have the kernel delay later ACKs too. Without it all works as well.
-func lateACK(fd int) { _ = setsockopt(fd, unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, 1) }
+func lateACK(fd int) { _ = call.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, 1) }
 
 // bind leaves the port to connect, which can then share it among conns to
 // different origins: the 28,000 ephemeral ports of source are no limit to all.
 func bind(fd int, source netip.Addr) error {
-	if err := setsockopt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1); err != nil {
+	if err := call.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1); err != nil {
 		return err
 	}
 	name := sockaddrOf(netip.AddrPortFrom(source, 0))
-	return bindTo(fd, &name)
+	return call.Bind(fd, name.slice())
 }
 
 func family(a netip.Addr) int {
@@ -97,5 +104,5 @@ func queue(fd int32, which uint) uint32 {
 
 func (kernel) abort(fd int32) {
 	_ = unix.SetsockoptLinger(int(fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
-	closeFD(fd)
+	call.Close(int(fd))
 }

@@ -32,11 +32,11 @@ func sockaddrOf(a netip.AddrPort) (s sockaddr) {
 
 func (s *sockaddr) family() uint16 { return binary.NativeEndian.Uint16(s[:]) }
 
-func (s *sockaddr) len() int {
+func (s *sockaddr) slice() []byte {
 	if s.family() == unix.AF_INET {
-		return unix.SizeofSockaddrInet4
+		return s[:unix.SizeofSockaddrInet4]
 	}
-	return unix.SizeofSockaddrInet6
+	return s[:]
 }
 
 // addrPort is the boundary at which ::ffff:a.b.c.d becomes a.b.c.d and zones end.

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"anyport/proxy/call"
 )
 
 // What the kernel reads of a sockaddr is what it tells of the socket that was
@@ -21,7 +23,7 @@ func TestSockaddrIsTheKernels(t *testing.T) {
 		}
 		t.Cleanup(func() { unix.Close(fd) })
 		name := sockaddrOf(netip.AddrPortFrom(want, 0))
-		if err := bindTo(fd, &name); err == unix.EADDRNOTAVAIL {
+		if err := call.Bind(fd, name.slice()); err == unix.EADDRNOTAVAIL {
 			continue // no IPv6 here
 		} else if err != nil {
 			t.Fatal(text, err)

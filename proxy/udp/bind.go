@@ -6,6 +6,8 @@ import (
 	"net/netip"
 
 	"golang.org/x/sys/unix"
+
+	"anyport/proxy/call"
 )
 
 // opener opens the sockets of one loop that answer clients.
@@ -34,17 +36,18 @@ func (o opener) open(dst netip.AddrPort) (answerer, error) {
 // set on an interface.
 func bindReply(dst netip.AddrPort) (int, error) {
 	family, level, freebind := ipOptions(dst.Addr(), unix.IP_FREEBIND, unix.IPV6_FREEBIND)
-	fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	fd, err := call.Socket(family, unix.SOCK_DGRAM, 0)
 	if err != nil {
 		return -1, fmt.Errorf("opening a socket to answer from %v: %w", dst, err)
 	}
+	name := endpointOf(dst).sockaddr()
 	err = errors.Join(
-		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1),
-		unix.SetsockoptInt(fd, level, freebind, 1),
-		unix.Bind(fd, unixAddr(dst)),
+		call.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1),
+		call.SetsockoptInt(fd, level, freebind, 1),
+		call.Bind(fd, name.slice()),
 	)
 	if err != nil {
-		unix.Close(fd)
+		call.Close(fd)
 		return -1, fmt.Errorf("binding a socket to answer from %v: %w", dst, err)
 	}
 	return fd, nil
@@ -56,11 +59,4 @@ func ipOptions(addr netip.Addr, option4, option6 int) (family, level, option int
 		return unix.AF_INET, unix.SOL_IP, option4
 	}
 	return unix.AF_INET6, unix.SOL_IPV6, option6
-}
-
-func unixAddr(a netip.AddrPort) unix.Sockaddr {
-	if a.Addr().Is4() {
-		return &unix.SockaddrInet4{Port: int(a.Port()), Addr: a.Addr().As4()}
-	}
-	return &unix.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16()}
 }

@@ -4,9 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"anyport/proxy/call"
 )
 
 // dialer opens sockets to origins.
@@ -23,7 +24,7 @@ func (d *dialer) dial(to netip.AddrPort, sources []netip.Addr) (int, error) {
 		return -1, err
 	}
 	if err := d.connect(fd, to, sources); err != nil {
-		unix.Close(fd)
+		call.Close(fd)
 		return -1, err
 	}
 	return fd, nil
@@ -43,7 +44,7 @@ func (d *dialer) open(to netip.Addr, sources []netip.Addr) (int, error) {
 		}
 	}
 	if err := bindSource(fd, source); err != nil {
-		unix.Close(fd)
+		call.Close(fd)
 		return -1, err
 	}
 	return fd, nil
@@ -51,19 +52,20 @@ func (d *dialer) open(to netip.Addr, sources []netip.Addr) (int, error) {
 
 func (d *dialer) socket(to netip.Addr) (int, error) {
 	family, _, _ := ipOptions(to, 0, 0)
-	fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	fd, err := call.Socket(family, unix.SOCK_DGRAM, 0)
 	if err != nil {
 		return -1, fmt.Errorf("opening a socket: %w", err)
 	}
-	if d.receiveBuffer > 0 && unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, d.receiveBuffer) != nil {
+	if d.receiveBuffer > 0 && call.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, d.receiveBuffer) != nil {
 		// Without CAP_NET_ADMIN as much as net.core.rmem_max lets through.
-		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, d.receiveBuffer)
+		_ = call.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, d.receiveBuffer)
 	}
 	return fd, nil
 }
 
 func bindSource(fd int, source netip.Addr) error {
-	switch err := unix.Bind(fd, unixAddr(netip.AddrPortFrom(source, 0))); err {
+	name := endpointOf(netip.AddrPortFrom(source, 0)).sockaddr()
+	switch err := call.Bind(fd, name.slice()); err {
 	case nil:
 		return nil
 	case unix.EADDRINUSE:
@@ -79,7 +81,8 @@ func (d *dialer) connect(fd int, to netip.AddrPort, sources []netip.Addr) error 
 			return err
 		}
 	}
-	switch err := unix.Connect(fd, unixAddr(to)); err {
+	name := endpointOf(to).sockaddr()
+	switch err := call.Connect(fd, name.slice()); err {
 	case nil:
 	case unix.EAGAIN:
 		return errNoPort
@@ -104,15 +107,13 @@ func connectedToItself(fd int, to netip.AddrPort) bool {
 	return err == nil && own == endpointOf(to)
 }
 
-// boundAs is unix.Getsockname, which leaves litter for each flow.
+// boundAs is the address of a socket's own.
 func boundAs(fd int) (endpoint, error) {
 	var name sockaddr
-	name.length = uint32(len(name.bytes))
-	_, _, errno := unix.RawSyscall(unix.SYS_GETSOCKNAME, uintptr(fd),
-		uintptr(unsafe.Pointer(&name.bytes)), uintptr(unsafe.Pointer(&name.length)))
-	own, ok := parseSockaddr(name.bytes[:min(int(name.length), len(name.bytes))])
-	if errno != 0 || !ok {
-		return own, fmt.Errorf("asking for the address of a socket: %w", errno)
+	size, err := call.Getsockname(fd, name.bytes[:])
+	own, ok := parseSockaddr(name.bytes[:size])
+	if err != nil || !ok {
+		return own, fmt.Errorf("asking for the address of a socket: %w", err)
 	}
 	return own, nil
 }

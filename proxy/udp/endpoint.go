@@ -34,6 +34,8 @@ type sockaddr struct {
 	length uint32
 }
 
+func (s *sockaddr) slice() []byte { return s.bytes[:s.length] }
+
 // sockaddr is what a socket of e's own family is told: never a mapped address.
 func (e endpoint) sockaddr() (s sockaddr) {
 	binary.BigEndian.PutUint16(s.bytes[2:], e.port)

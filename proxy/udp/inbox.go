@@ -1,6 +1,10 @@
 package udp
 
-import "golang.org/x/sys/unix"
+import (
+	"golang.org/x/sys/unix"
+
+	"anyport/proxy/call"
+)
 
 // inbox reads messages in batches, from one socket or from several, one after
 // another. A message is a train of datagrams, most often of one.
@@ -93,4 +97,4 @@ func (t train) at(i int) []byte {
 }
 
 // wantTrains asks for trains. A kernel that has none goes on with datagrams.
-func wantTrains(fd int) { _ = unix.SetsockoptInt(fd, unix.SOL_UDP, unix.UDP_GRO, 1) }
+func wantTrains(fd int) { _ = call.SetsockoptInt(fd, unix.SOL_UDP, unix.UDP_GRO, 1) }

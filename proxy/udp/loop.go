@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"anyport/proxy/call"
 	"anyport/proxy/orders"
 	"anyport/proxy/route"
 )
@@ -22,6 +23,7 @@ type loop struct {
 	epoll  int
 	orders *orders.Queue
 	left   bool // another process has the flows
+	pace   call.Pace
 	byFD   []owner
 	shared map[sharedKey]*shared
 	egress egress
@@ -83,7 +85,7 @@ func (l *loop) close() {
 // level-triggered: a socket with more than a batch comes up again, after the others.
 func (l *loop) watch(fd int, generation uint32) error {
 	event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd), Pad: int32(generation)}
-	if err := unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd, &event); err != nil {
+	if err := call.EpollAdd(l.epoll, fd, &event); err != nil {
 		return fmt.Errorf("watching a socket: %w", err)
 	}
 	return nil
@@ -105,6 +107,7 @@ func (l *loop) run() error {
 			l.table.reloaded(set, now)
 		}
 		l.table.expire(now)
+		l.pace.Yield(now)
 	}
 	return nil
 }

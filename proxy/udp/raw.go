@@ -6,6 +6,8 @@ import (
 	"net/netip"
 
 	"golang.org/x/sys/unix"
+
+	"anyport/proxy/call"
 )
 
 // Raw are sockets, one a family, that send datagrams from any address and port: the UDP
@@ -66,11 +68,12 @@ func openRaw(loopback netip.Addr) (int, error) {
 	if err != nil {
 		return -1, err
 	}
+	name := endpointOf(netip.AddrPortFrom(loopback, 0)).sockaddr()
 	nothing := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: 0}}
 	err = errors.Join(
 		unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &nothing[0]}),
 		unix.SetsockoptInt(fd, level, transparent, 1),
-		unix.Bind(fd, unixAddr(netip.AddrPortFrom(loopback, 0))),
+		call.Bind(fd, name.slice()),
 	)
 	if err != nil {
 		unix.Close(fd)

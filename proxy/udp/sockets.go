@@ -3,8 +3,7 @@ package udp
 import (
 	"net/netip"
 
-	"golang.org/x/sys/unix"
-
+	"anyport/proxy/call"
 	"anyport/proxy/route"
 )
 
@@ -58,7 +57,7 @@ func (l *loop) own(fd int, o owner) error {
 func (l *loop) disown(fd int) {
 	l.out.flush()
 	l.byFD[fd] = owner{}
-	unix.Close(fd)
+	call.Close(fd)
 }
 
 // dial, take and hangUp make l the table's sockets.
@@ -74,7 +73,7 @@ func (l *loop) dial(f *flow, to netip.AddrPort) error {
 		return err
 	}
 	if err := l.take(f, fd); err != nil {
-		unix.Close(fd)
+		call.Close(fd)
 		return err
 	}
 	return nil
@@ -104,5 +103,5 @@ func (l *loop) hangUp(f *flow) {
 
 func (l *loop) closeReply(fd int) {
 	l.out.flush()
-	unix.Close(fd)
+	call.Close(fd)
 }

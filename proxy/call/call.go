@@ -1,0 +1,67 @@
+// Package call has the system calls of event loops that never wait, past Go's scheduler.
+//
+// A call that the scheduler knows of, and that takes over 20 µs, as one does that carries
+// its packet up to the peer's receive queue, has its processor taken away, and then waits
+// for one: two thread switches for nothing. Only epoll_wait waits, and goes through the
+// scheduler.
+//
+// An error is a bare [unix.Errno]: who calls knows what for.
+package call
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Socket opens a non-blocking socket.
+func Socket(family, kind, protocol int) (fd int, err error) {
+	kind |= unix.SOCK_NONBLOCK | unix.SOCK_CLOEXEC
+	return Result(unix.RawSyscall(unix.SYS_SOCKET, uintptr(family), uintptr(kind), uintptr(protocol)))
+}
+
+// SetsockoptInt sets an option that is an int.
+func SetsockoptInt(fd, level, option, value int) error {
+	v := int32(value)
+	_, err := Result(unix.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), uintptr(level), uintptr(option),
+		uintptr(unsafe.Pointer(&v)), unsafe.Sizeof(v), 0))
+	return err
+}
+
+// Bind binds fd to name, a struct sockaddr.
+func Bind(fd int, name []byte) error {
+	_, err := Result(unix.RawSyscall(unix.SYS_BIND, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(name))), uintptr(len(name))))
+	return err
+}
+
+// Connect connects fd to name, a struct sockaddr, or begins to.
+func Connect(fd int, name []byte) error {
+	_, err := Result(unix.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(name))), uintptr(len(name))))
+	return err
+}
+
+// Getsockname writes what fd is bound to into name, and returns its length.
+func Getsockname(fd int, name []byte) (size int, err error) {
+	n := uint32(len(name))
+	_, err = Result(unix.RawSyscall(unix.SYS_GETSOCKNAME, uintptr(fd),
+		uintptr(unsafe.Pointer(unsafe.SliceData(name))), uintptr(unsafe.Pointer(&n))))
+	return int(min(n, uint32(len(name)))), err
+}
+
+// EpollAdd has epoll tell of fd's events.
+func EpollAdd(epoll, fd int, event *unix.EpollEvent) error {
+	_, err := Result(unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(epoll), unix.EPOLL_CTL_ADD, uintptr(fd),
+		uintptr(unsafe.Pointer(event)), 0, 0))
+	return err
+}
+
+// Close closes fd: Linux does, whatever it says.
+func Close(fd int) { unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) }
+
+// Result is that of a raw call.
+func Result(n, _ uintptr, errno unix.Errno) (int, error) {
+	if errno != 0 {
+		return -1, errno
+	}
+	return int(n), nil
+}
