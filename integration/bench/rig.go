@@ -14,10 +14,26 @@ var (
 )
 
 const (
-	clientAddress = "198.51.100.2"
+	clientAddress = "198.51.100.2" // the first of its addresses
 	edgeAddress   = "198.51.100.1" // as the client sees it
 	edgeToOrigin  = "10.0.0.1"
 )
+
+// clientAddresses are so many that every worker of a proxy has its share of them.
+func clientAddresses() (all []netip.Addr) {
+	for a := netip.MustParseAddr(clientAddress); len(all) < 16; a = a.Next() {
+		all = append(all, a)
+	}
+	return all
+}
+
+// onLink are the client's addresses as its device has them.
+func onLink() (all []string) {
+	for _, a := range clientAddresses() {
+		all = append(all, a.String()+"/24")
+	}
+	return all
+}
 
 // rig is client ── edge ── origin.
 type rig struct{ client, edge, origin *lab.Host }
@@ -35,7 +51,7 @@ func newRig() (r *rig, err error) {
 		}
 	}
 	return r, errors.Join(
-		lab.Join(lab.Port{Host: r.client, Device: "edge0", Addresses: []string{clientAddress + "/24"}},
+		lab.Join(lab.Port{Host: r.client, Device: "edge0", Addresses: onLink()},
 			lab.Port{Host: r.edge, Device: "client0", Addresses: []string{edgeAddress + "/24"}}),
 		lab.Join(lab.Port{Host: r.edge, Device: "origin0", Addresses: []string{edgeToOrigin + "/24"}},
 			lab.Port{Host: r.origin, Device: "edge0", Addresses: []string{originAddress.String() + "/24"}}),

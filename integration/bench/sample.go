@@ -64,6 +64,7 @@ func (b *bencher) job(s scenario, p peer.Peer, proxy []int, origin int) load.Job
 	if p.Direct {
 		job.Dst = netip.PrefixFrom(originAddress, originAddress.BitLen())
 	}
+	job.Clients = clientAddresses()
 	job.Watch, job.Ours = proxy, []int{os.Getpid(), origin}
 	job.WarmUp, job.Measure = b.measure/4, b.measure
 	shrink := min(1, b.measure.Seconds()/2)

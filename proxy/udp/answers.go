@@ -14,7 +14,9 @@ func (l *loop) readOrigin(fd int, o owner, now time.Duration) {
 	if l.in.full() {
 		l.flush()
 	}
-	first, end, err := l.in.read(fd, batch)
+	a := o.appetite()
+	first, end, err := l.in.read(fd, a.messages())
+	a.fed(end-first, l.turn)
 	if err != nil && err != unix.EAGAIN {
 		o.counters().Datagrams(route.ToClient, route.OriginError, 1) // read, it is gone; the flow lives on
 		if o.flow != nil {

@@ -22,6 +22,7 @@ type flow struct {
 	shared     *shared // the same socket, where other flows use it too
 	exit       *exit   // where it leaves from, if the socket is a raw one
 	reply      *reply
+	appetite   appetite
 
 	header     []byte // stands before each datagram to the origin
 	headerOnce bool   // …or before the first alone: it goes once that is sent

@@ -22,6 +22,7 @@ type loop struct {
 
 	epoll  int
 	orders *orders.Queue
+	turn   uint32
 	left   bool // another process has the flows
 	pace   call.Pace
 	byFD   []owner
@@ -132,6 +133,7 @@ func (l *loop) timeout() int {
 // flows, then what clients have, then orders.
 func (l *loop) handle(events []unix.EpollEvent, now time.Duration) {
 	var listener, ordered uint32
+	l.turn++
 	for _, event := range events {
 		switch fd := int(event.Fd); fd {
 		case l.listener:

@@ -28,6 +28,19 @@ type mail struct {
 	until    [batch + 1]int // datagrams before message i
 }
 
+// post hands over the beginning of a run, as much as there is room for. It returns how many
+// datagrams the kernel took, and how many the first of the others stands and falls with.
+func (m *mail) post(run []outgoing) (sent, together int, err error) {
+	if d := &run[0]; len(run) == 1 && len(d.header) == 0 && len(d.control) == 0 {
+		if err = sendto(d.fd, d.payload, d.to); err != nil {
+			return 0, 1, err
+		}
+		return 1, 1, nil
+	}
+	n, err := sendmmsg(run[0].fd, m.lay(run))
+	return m.datagrams(n), m.datagrams(1), err
+}
+
 // lay lays out the beginning of a run, all for one socket: as much as there is room for.
 func (m *mail) lay(run []outgoing) []mmsghdr {
 	parts, n := m.parts[:], 0

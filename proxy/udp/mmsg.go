@@ -26,6 +26,28 @@ func sendmmsg(fd int, messages []mmsghdr) (int, error) {
 	return mmsg(unix.SYS_SENDMMSG, fd, messages, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 }
 
+// sendto sends a single datagram, to the socket's own peer where to is zero: it costs the
+// kernel less than a batch of one.
+func sendto(fd int, b []byte, to endpoint) error {
+	var name []byte
+	if to != (endpoint{}) {
+		s := to.sockaddr()
+		name = s.slice()
+	}
+	for {
+		_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd),
+			uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL,
+			uintptr(unsafe.Pointer(unsafe.SliceData(name))), uintptr(len(name)))
+		switch errno {
+		case 0:
+			return nil
+		case unix.EINTR:
+		default:
+			return errno
+		}
+	}
+}
+
 // mmsg does not tell Go's scheduler of the call, which never waits.
 func mmsg(call uintptr, fd int, messages []mmsghdr, flags uintptr) (int, error) {
 	for {

@@ -92,11 +92,9 @@ func (o *outbox) sort() {
 // send sends a run of datagrams through their one socket.
 func (o *outbox) send(run []outgoing) {
 	for retried := false; len(run) > 0; {
-		n, err := sendmmsg(run[0].fd, o.mail.lay(run))
-		sent := o.mail.datagrams(n)
+		sent, first, err := o.mail.post(run)
 		settle(run[:sent], route.Forwarded)
 		run = run[sent:]
-		first := o.mail.datagrams(1)
 		switch {
 		case err == nil:
 			retried = false

@@ -19,6 +19,7 @@ type shared struct {
 	port       uint16 // its own
 	counters   *route.Counters
 	flows      int
+	appetite   appetite
 }
 
 // sharedKey is what the flows of a shared socket have in common. There are a few for

@@ -21,6 +21,34 @@ func (l *loop) owner(fd int) owner {
 	return owner{}
 }
 
+// appetite is how many messages the next read of a socket asks for. One that finds fewer has
+// the kernel look once more, in vain: most sockets have one at a time.
+type appetite struct {
+	most uint8
+	turn uint32 // of the last read
+}
+
+func (a *appetite) messages() int { return max(1, int(a.most)) }
+
+// fed takes that a read in this turn found n. A socket that was full, and ready in the turn
+// before, too, has more.
+func (a *appetite) fed(n int, turn uint32) {
+	switch {
+	case n <= 1 && a.most > 1:
+		a.most = 1
+	case n == a.messages() && a.turn == turn-1:
+		a.most = uint8(min(4*n, batch))
+	}
+	a.turn = turn
+}
+
+func (o owner) appetite() *appetite {
+	if o.flow != nil {
+		return &o.flow.appetite
+	}
+	return &o.shared.appetite
+}
+
 // generation tells one owner of an fd from the next; 0 is nobody's.
 func (o owner) generation() uint32 {
 	switch {

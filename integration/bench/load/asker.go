@@ -28,8 +28,9 @@ type question struct {
 // lostAfter is how long an answer may take.
 const lostAfter = 300 * time.Millisecond
 
-func newAsker(job Job, t *tally) (*asker, error) {
-	s, err := openUDP(netip.AddrPort{})
+// newAsker opens the socket of client i.
+func newAsker(job Job, i int, t *tally) (*asker, error) {
+	s, err := openUDP(netip.AddrPortFrom(job.Clients[i%len(job.Clients)], 0))
 	return &asker{socket: s, tally: t, size: job.Size}, err
 }
 

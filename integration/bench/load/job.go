@@ -11,11 +11,12 @@ import (
 
 // Job is one measurement, as the client is told to make it.
 type Job struct {
-	Kind   string
-	Dst    netip.Prefix // the addresses to ask; a single one where the origin is asked itself
-	Origin netip.Addr   // the origin, past the proxy: it tells what reached it
-	Watch  []int        // the processes of the proxy, their children included
-	Ours   []int        // the processes of the rig beside the client itself
+	Kind    string
+	Dst     netip.Prefix // the addresses to ask; a single one where the origin is asked itself
+	Clients []netip.Addr // the client's own addresses, which its UDP sockets take in turn
+	Origin  netip.Addr   // the origin, past the proxy: it tells what reached it
+	Watch   []int        // the processes of the proxy, their children included
+	Ours    []int        // the processes of the rig beside the client itself
 
 	WarmUp  time.Duration // not counted
 	Measure time.Duration

@@ -10,7 +10,7 @@ var flowsPerSocket = echoUDP.count
 func udpEcho(job Job) (Result, error) {
 	sockets := (job.Flows + flowsPerSocket - 1) / flowsPerSocket
 	return measure(job, sockets, func(i int, t *tally, m *window) {
-		a, err := newAsker(job, t)
+		a, err := newAsker(job, i, t)
 		if err != nil {
 			t.failed.Add(1)
 			return

@@ -42,7 +42,7 @@ func udpFlows(job Job) (Result, error) {
 func planFlows(job Job) (askers []*asker, tallies []tally, err error) {
 	tallies = make([]tally, (job.Count+flowsPerSocket-1)/flowsPerSocket)
 	for i := range tallies {
-		a, err := newAsker(job, &tallies[i])
+		a, err := newAsker(job, i, &tallies[i])
 		if err != nil {
 			return askers, tallies, err
 		}
