@@ -24,6 +24,7 @@ type storm struct {
 	stop    context.CancelFunc
 	clients sync.WaitGroup
 	asked   atomic.Int64
+	stayed  atomic.Int64 // datagrams of clients that stay with one flow
 
 	mu  sync.Mutex
 	log []trial
@@ -149,6 +150,9 @@ func (s *storm) steady(t *testing.T, network, dst string) {
 			if err != nil || string(answer[:size]) != "same "+question {
 				t.Errorf("%s %s that stays, question %d: %q, %v", network, dst, n, answer[:size], err)
 				return
+			}
+			if network == "udp" {
+				s.stayed.Add(1)
 			}
 			time.Sleep(time.Millisecond) // there is more to do than this
 		}

@@ -34,7 +34,9 @@ func TestUpgrade(t *testing.T) {
 
 	s := newStorm(t, r.client)
 	s.steady(t, "tcp", "198.18.0.1:80")
-	s.steady(t, "udp", "198.18.0.1:80")
+	for range soak(1, 16) {
+		s.steady(t, "udp", "198.18.0.1:80")
+	}
 	for worker := range soak(8, 16) {
 		s.rage(worker)
 	}
@@ -58,7 +60,9 @@ func (f *family) tell(t *testing.T, s *storm, began time.Time) {
 	for _, fault := range faults[:min(10, len(faults))] {
 		t.Error(fault)
 	}
-	t.Logf("%d upgrades: %d conns and flows, %.0f a second, %d faults", len(f.pids)-1, len(h.trials), float64(len(h.trials))/time.Since(began).Seconds(), len(faults))
+	seconds := time.Since(began).Seconds()
+	t.Logf("%d upgrades: %d conns and flows, %.0f a second, and %.0f datagrams a second in flows that stay, %d faults",
+		len(f.pids)-1, len(h.trials), float64(len(h.trials))/seconds, float64(s.stayed.Load())/seconds, len(faults))
 }
 
 // answerPorts tells each who asks from which port it came.

@@ -107,10 +107,9 @@ func (c Client) Top(ctx context.Context, n int) (*FlowList, error) {
 	return ask[FlowList](ctx, c, http.MethodGet, "/flows", url.Values{"top": {strconv.Itoa(n)}})
 }
 
-// Explain asks what becomes of the first packet to a dst.
+// Explain asks what becomes of the first packet to a dst. It reads the file, too: one of a
+// million prefixes takes some seconds.
 func (c Client) Explain(ctx context.Context, q Question) (*Explained, error) {
-	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
-	defer cancel()
 	query := url.Values{"protocol": {q.Protocol.String()}, "dst": {q.Dst.String()}}
 	if q.Client.IsValid() {
 		query.Set("client", q.Client.String())

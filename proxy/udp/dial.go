@@ -12,8 +12,41 @@ import (
 
 // dialer opens sockets to origins.
 type dialer struct {
-	receiveBuffer int    // bytes, where more than the kernel's default is wanted; or 0
+	receiveBuffer int    // bytes
+	bufferOption  int    // that sets it; 0: none is of use
 	turn          uint32 // goes round the source addresses
+}
+
+// newDialer gives its sockets the receive buffer that the listener has: bursts come from
+// both sides, and origin sockets shall stand as much.
+func newDialer(listener int) (d dialer) {
+	size, err := unix.GetsockoptInt(listener, unix.SOL_SOCKET, unix.SO_RCVBUF)
+	if err != nil {
+		return d
+	}
+	d.receiveBuffer = size / 2 // the kernel tells twice what it was asked for (socket(7))
+	d.bufferOption = d.probe()
+	return d
+}
+
+// probe finds how sockets get their buffer: with CAP_NET_ADMIN all that is asked for, else
+// as much as net.core.rmem_max lets through, which may be no more than they have.
+func (d *dialer) probe() (option int) {
+	fd, err := call.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
+	if err != nil {
+		return 0
+	}
+	defer call.Close(fd)
+	before, _ := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF)
+	for _, option := range []int{unix.SO_RCVBUFFORCE, unix.SO_RCVBUF} {
+		if call.SetsockoptInt(fd, unix.SOL_SOCKET, option, d.receiveBuffer) != nil {
+			continue
+		}
+		if after, _ := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF); after > before {
+			return option
+		}
+	}
+	return 0
 }
 
 // dial returns a socket connected to the origin, with the next of the sources of
@@ -56,9 +89,8 @@ func (d *dialer) socket(to netip.Addr) (int, error) {
 	if err != nil {
 		return -1, fmt.Errorf("opening a socket: %w", err)
 	}
-	if d.receiveBuffer > 0 && call.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, d.receiveBuffer) != nil {
-		// Without CAP_NET_ADMIN as much as net.core.rmem_max lets through.
-		_ = call.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, d.receiveBuffer)
+	if d.bufferOption != 0 {
+		_ = call.SetsockoptInt(fd, unix.SOL_SOCKET, d.bufferOption, d.receiveBuffer)
 	}
 	return fd, nil
 }
@@ -127,14 +159,4 @@ func (d *dialer) source(to netip.Addr, sources []netip.Addr) (netip.Addr, bool) 
 		}
 	}
 	return netip.Addr{}, false
-}
-
-// receiveBuffer is the listener's size where it was made larger than the kernel's
-// default: bursts come from both sides, and origin sockets shall stand as much.
-func receiveBuffer(listener int) int {
-	size, err := unix.GetsockoptInt(listener, unix.SOL_SOCKET, unix.SO_RCVBUF)
-	if err != nil {
-		return 0
-	}
-	return size / 2 // the kernel tells twice what it was asked for (socket(7))
 }

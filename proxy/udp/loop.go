@@ -38,7 +38,7 @@ func newLoop(opt Options, i int, share share) (*loop, error) {
 	l := &loop{
 		listener: opt.Listeners[i],
 		in:       newInbox(bufferSize),
-		dialer:   dialer{receiveBuffer: receiveBuffer(opt.Listeners[i])},
+		dialer:   newDialer(opt.Listeners[i]),
 		shared:   map[sharedKey]*shared{},
 		egress:   egress{opt.Raw, map[key]*flow{}},
 		opener:   opener{opt.Raw},
