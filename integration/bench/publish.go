@@ -10,14 +10,18 @@ import (
 	"anyport/integration/bench/report"
 )
 
-// drawn are the scenarios of the drawing, and its headings.
-var drawn = []struct{ name, title string }{
-	{"connect", "TCP: new conns"},
-	{"download-16", "TCP: bulk, 16 conns"},
-	{"pingpong-64", "TCP: round trips, 64 conns"},
-	{"idle", "TCP: memory of an idle conn"},
-	{"echo-1000", "UDP: echo of 64 bytes, 1,000 flows"},
-	{"flows", "UDP: new flows"},
+// drawn are the scenarios of the drawing, its headings, and which variants of anyport are
+// in it: beside nginx with two workers stands anyport with two.
+var drawn = []struct {
+	name, title string
+	variants    []string
+}{
+	{"connect", "TCP: new conns", nil},
+	{"download-16", "TCP: bulk, 16 conns", nil},
+	{"pingpong-64", "TCP: round trips, 64 conns", nil},
+	{"idle", "TCP: memory of an idle conn", nil},
+	{"echo-1000", "UDP: echo of 64 bytes, 1,000 flows", []string{"anyport-2", "anyport-spp"}},
+	{"flows", "UDP: new flows", []string{"anyport-2", "anyport-spp"}},
 }
 
 // publish prints the tables, and writes the files that the options name.
@@ -59,8 +63,7 @@ func notes() (all [][2]string) {
 	return all
 }
 
-// drawing are the sections to draw, with short titles and without the variants of
-// anyport.
+// drawing are the sections to draw, with short titles.
 func drawing(sections []report.Section) (all []report.Section) {
 	for _, d := range drawn {
 		i := slices.IndexFunc(sections, func(s report.Section) bool { return s.Name == d.name })
@@ -68,7 +71,7 @@ func drawing(sections []report.Section) (all []report.Section) {
 			section := sections[i]
 			section.Title = d.title
 			section.Peers = slices.DeleteFunc(slices.Clone(section.Peers), func(peer string) bool {
-				return strings.HasPrefix(peer, "anyport-")
+				return strings.HasPrefix(peer, "anyport-") && !slices.Contains(d.variants, peer)
 			})
 			all = append(all, section)
 		}
