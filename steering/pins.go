@@ -93,7 +93,7 @@ func (p *pins) replace(e *estate) error {
 // checkWritable is for before it is too late for an error.
 func (p *pins) checkWritable() error {
 	if err := unix.Faccessat(unix.AT_FDCWD, p.path, unix.W_OK, unix.AT_EACCESS); err != nil {
-		return fmt.Errorf("steering.pin: another program cannot take the place of what is in %s: %w: restart it as the owner of that directory", p.path, err)
+		return fmt.Errorf("steering.pin: another program cannot take the place of what is in %s: %w: restart it instead", p.path, err)
 	}
 	return nil
 }

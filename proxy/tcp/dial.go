@@ -2,6 +2,7 @@ package tcp
 
 import (
 	"errors"
+	"math/rand/v2"
 	"net/netip"
 
 	"golang.org/x/sys/unix"
@@ -35,7 +36,9 @@ func (l *loop) dial(c *conn, v route.Verdict) {
 			return
 		}
 		l.giveUp(c, errors.Is(err, unix.ECONNREFUSED))
-		v = route.ConnectFailed
+		if v = route.ConnectFailed; errors.Is(err, errNoPort) {
+			v = route.OutOfPorts
+		}
 	}
 }
 
@@ -45,6 +48,24 @@ func (l *loop) ask(c *conn) error {
 	if !to.IsValid() {
 		return errors.New("its name has no address yet")
 	}
+	c.dialled = l.time()
+	source := l.source(c.route.Source, to.Addr())
+	err := l.connect(c, to, netip.AddrPortFrom(source, 0))
+	for start, i := rand.IntN(1<<16), 0; i < portTries && errors.Is(err, errNoPort); i++ {
+		err = l.connect(c, to, l.ports.after(start, i, source, to.Addr()))
+	}
+	if err != nil {
+		return err
+	}
+	return l.poll(c, originEnd)
+}
+
+// connect begins to dial from a new socket.
+func (l *loop) connect(c *conn, to, from netip.AddrPort) error {
+	if before := c.ends[originEnd].fd; before >= 0 { // a socket can be bound once
+		l.wire.close(before)
+		c.ends[originEnd] = end{fd: -1}
+	}
 	fd, err := l.socket(family(to.Addr()))
 	if err != nil {
 		return err
@@ -53,11 +74,7 @@ func (l *loop) ask(c *conn) error {
 	if c.route.ProxyProtocol != config.ProxyOff {
 		lateACK(fd)
 	}
-	c.dialled = l.time()
-	if err := connect(fd, to, l.source(c.route.Source, to.Addr())); err != nil {
-		return err
-	}
-	return l.poll(c, originEnd)
+	return connect(fd, to, from)
 }
 
 // socket falls back on the reserve: the conn is accepted, so it must not wait.

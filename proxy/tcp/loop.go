@@ -49,6 +49,7 @@ type loop struct {
 	gate       gate
 	pipes      pipes
 	dials      int
+	ports      ports
 
 	scratch []byte
 	events  [256]unix.EpollEvent

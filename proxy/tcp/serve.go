@@ -154,6 +154,7 @@ func newLoop(opt Options, i int) *loop {
 		shares:    len(opt.Listeners) < opt.Loops,
 		older:     map[int]bool{},
 		wire:      kernel{},
+		ports:     newPorts(),
 		scratch:   make([]byte, bufferSize),
 	}
 	for _, fd := range l.listeners {

@@ -16,8 +16,11 @@ func socket(family int) (fd int, err error) {
 }
 
 // prepare sets what conns need: on a listener, so that those it accepts inherit
-// it and are spared the calls, and on a socket to dial from.
+// it and are spared the calls, and on a socket to dial from. SO_REUSEADDR is for ports.go.
 func prepare(fd int) error {
+	if err := call.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
+		return os.NewSyscallError("setsockopt SO_REUSEADDR", err)
+	}
 	if err := call.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
 		return os.NewSyscallError("setsockopt TCP_NODELAY", err)
 	}
@@ -38,23 +41,26 @@ func local(fd int) (netip.AddrPort, error) {
 	return name.addrPort(), err
 }
 
-// connect begins to dial to, from source where that is valid. The conn is made
-// or has failed once the socket is writable.
-func connect(fd int, to netip.AddrPort, source netip.Addr) error {
+// connect begins to dial to, from an address, or an address and port, where that is valid.
+// The conn is made or has failed once the socket is writable.
+func connect(fd int, to, from netip.AddrPort) error {
 	if err := prepare(fd); err != nil {
 		return err
 	}
-	if source.IsValid() {
-		if err := bind(fd, source); err != nil {
+	if from.IsValid() {
+		if err := bind(fd, from); err != nil {
 			return err
 		}
 	}
 	name := sockaddrOf(to)
-	err := call.Connect(fd, name.slice())
-	if errors.Is(err, unix.EINPROGRESS) || errors.Is(err, unix.EINTR) {
+	switch err := call.Connect(fd, name.slice()); err {
+	case unix.EINPROGRESS, unix.EINTR:
 		return nil
+	case unix.EADDRNOTAVAIL:
+		return errNoPort
+	default:
+		return err
 	}
-	return err
 }
 
 // lateACK lets the handshake's last ACK go with the header, which follows at once: a
@@ -63,14 +69,20 @@ func connect(fd int, to netip.AddrPort, source netip.Addr) error {
 // would have the kernel delay later ACKs too. Without it all works as well.
 func lateACK(fd int) { _ = call.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, 1) }
 
-// bind leaves the port to connect, which can then share it among conns to
+// bind leaves a port of 0 to connect, which can then share it among conns to
 // different origins: the 28,000 ephemeral ports of source are no limit to all.
-func bind(fd int, source netip.Addr) error {
-	if err := call.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1); err != nil {
-		return err
+func bind(fd int, from netip.AddrPort) error {
+	if from.Port() == 0 {
+		if err := call.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1); err != nil {
+			return err
+		}
 	}
-	name := sockaddrOf(netip.AddrPortFrom(source, 0))
-	return call.Bind(fd, name.slice())
+	name := sockaddrOf(from)
+	err := call.Bind(fd, name.slice())
+	if errors.Is(err, unix.EADDRINUSE) {
+		return errNoPort
+	}
+	return err
 }
 
 func family(a netip.Addr) int {

@@ -30,7 +30,7 @@ func TestLateACK(t *testing.T) {
 		if c.late {
 			lateACK(fd)
 		}
-		if err := connect(fd, to, netip.Addr{}); err != nil {
+		if err := connect(fd, to, netip.AddrPort{}); err != nil {
 			t.Fatal(err)
 		}
 		dialled := end{fd: int32(fd)}

@@ -2,9 +2,10 @@ package udp
 
 import (
 	"fmt"
-	"os"
 
 	"golang.org/x/sys/unix"
+
+	"anyport/proxy/call"
 )
 
 // maxFlows is how many flows there may be where nobody says.
@@ -15,7 +16,8 @@ const maxFlows = 1 << 18
 // takes a local port; a quarter of those stays free, for the kernel needs milliseconds to
 // find one among the last.
 func MaxSockets(files uint64) int {
-	return int(min(files/2, uint64(localPorts())*3/4))
+	first, last := call.LocalPorts()
+	return int(min(files/2, uint64(last-first+1)*3/4))
 }
 
 // replyShare is the share of the files that sockets to answer from may hold open:
@@ -47,14 +49,4 @@ func newShares(opt Options) (all []share, err error) {
 		})
 	}
 	return all, nil
-}
-
-// localPorts is the size of net.ipv4.ip_local_port_range, which IPv6 shares; the
-// kernel's default where it can't be read.
-func localPorts() int {
-	first, last := 32768, 60999
-	if text, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range"); err == nil {
-		_, _ = fmt.Sscan(string(text), &first, &last)
-	}
-	return last - first + 1
 }
