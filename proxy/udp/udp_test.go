@@ -245,10 +245,3 @@ func needRoot(t *testing.T) {
 		t.Skip("needs root")
 	}
 }
-
-func unixAddr(a netip.AddrPort) unix.Sockaddr {
-	if a.Addr().Is4() {
-		return &unix.SockaddrInet4{Port: int(a.Port()), Addr: a.Addr().As4()}
-	}
-	return &unix.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16()}
-}
