@@ -77,6 +77,14 @@ func TestInheritWithoutPrivileges(t *testing.T) {
 func TestReclaim(t *testing.T) {
 	old := open(t, managed("192.0.2.0/24"))
 	next := inherit(t, everyAction(), copies(t, old.Handover()))
+	checkReclaims(t, old, next)
+	checkLocal(t, []string{"127.0.0.0/8", "127.0.0.1/32", "::1/128", "192.0.2.0/24"})
+	checkTidy(t, old)
+}
+
+// checkReclaims: once next has given up, old has what everyAction refused.
+func checkReclaims(t *testing.T, old, next *Steering) {
+	t.Helper()
 	if err := next.Release(); err != nil {
 		t.Fatal(err)
 	}
@@ -86,8 +94,6 @@ func TestReclaim(t *testing.T) {
 	if got := knockTCP(t, old, netip.MustParseAddrPort("192.0.2.2:80")); got != Steer {
 		t.Errorf("an address that the other refused: %s", got)
 	}
-	checkLocal(t, []string{"127.0.0.0/8", "127.0.0.1/32", "::1/128", "192.0.2.0/24"})
-	checkTidy(t, old)
 }
 
 // TestInheritSockets: a store may have kept the sockets alone.

@@ -80,15 +80,7 @@ func TestReclaimFromAnotherBuild(t *testing.T) {
 	if got := knockTCP(t, next, netip.MustParseAddrPort("192.0.2.2:80")); got != Refuse {
 		t.Errorf("an address that the other refuses: %s", got)
 	}
-	if err := next.Release(); err != nil {
-		t.Fatal(err)
-	}
-	if err := old.Reclaim(); err != nil {
-		t.Fatal(err)
-	}
-	if got := knockTCP(t, old, netip.MustParseAddrPort("192.0.2.2:80")); got != Steer {
-		t.Errorf("an address that the other refused: %s", got)
-	}
+	checkReclaims(t, old, next)
 	if id := pinnedProgram(t, dir); id != own {
 		t.Errorf("program %d is pinned, want %d", id, own)
 	}
@@ -199,11 +191,10 @@ func anotherProgram(t *testing.T, m *ebpf.Map) (id uint32) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { program.Close() })
-	info, err := program.Info()
+	number, err := programID(program)
 	if err != nil {
 		t.Fatal(err)
 	}
-	number, _ := info.ID()
 	return uint32(number)
 }
 
@@ -234,10 +225,9 @@ func pinnedProgram(t *testing.T, dir string) ebpf.ProgramID {
 		t.Fatal(err)
 	}
 	defer program.Close()
-	info, err := program.Info()
+	id, err := programID(program)
 	if err != nil {
 		t.Fatal(err)
 	}
-	id, _ := info.ID()
 	return id
 }

@@ -40,6 +40,13 @@ func Connect(fd int, name []byte) error {
 	return err
 }
 
+// Sendto sends b to name, a struct sockaddr, or to the socket's own peer where that is nil.
+func Sendto(fd int, b []byte, flags int, name []byte) (n int, err error) {
+	return Result(unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd),
+		uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), uintptr(flags),
+		uintptr(unsafe.Pointer(unsafe.SliceData(name))), uintptr(len(name))))
+}
+
 // Getsockname writes what fd is bound to into name, and returns its length.
 func Getsockname(fd int, name []byte) (size int, err error) {
 	n := uint32(len(name))

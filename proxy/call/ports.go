@@ -1,10 +1,14 @@
 package call
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
 )
+
+// ErrNoPort says that the kernel has no local port to dial from, or not the one asked for.
+var ErrNoPort = errors.New("no port of net.ipv4.ip_local_port_range is free: widen it, or give the route more source addresses")
 
 // LocalPorts are the first and the last of net.ipv4.ip_local_port_range, which IPv6 shares;
 // the kernel's default where it can't be read.

@@ -33,7 +33,7 @@ func (kernel) recvfrom(fd int32, b []byte) (int, error) {
 
 // sendto writes b, of a byte at least.
 func (kernel) sendto(fd int32, b []byte) (int, error) {
-	return call.Result(unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_NOSIGNAL, 0, 0))
+	return call.Sendto(int(fd), b, unix.MSG_NOSIGNAL, nil)
 }
 
 func (kernel) splice(from, to int32, most int) (int, error) {

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/config"
+	"anyport/proxy/call"
 	"anyport/proxy/header"
 	"anyport/proxy/route"
 )
@@ -36,7 +37,7 @@ func (l *loop) dial(c *conn, v route.Verdict) {
 			return
 		}
 		l.giveUp(c, errors.Is(err, unix.ECONNREFUSED))
-		if v = route.ConnectFailed; errors.Is(err, errNoPort) {
+		if v = route.ConnectFailed; errors.Is(err, call.ErrNoPort) {
 			v = route.OutOfPorts
 		}
 	}
@@ -51,13 +52,24 @@ func (l *loop) ask(c *conn) error {
 	c.dialled = l.time()
 	source := l.source(c.route.Source, to.Addr())
 	err := l.connect(c, to, netip.AddrPortFrom(source, 0))
-	for start, i := rand.IntN(1<<16), 0; i < portTries && errors.Is(err, errNoPort); i++ {
-		err = l.connect(c, to, l.ports.after(start, i, source, to.Addr()))
+	if errors.Is(err, call.ErrNoPort) {
+		err = l.connectByNumber(c, to, source)
 	}
 	if err != nil {
 		return err
 	}
 	return l.poll(c, originEnd)
+}
+
+// connectByNumber asks for one port after the other, from any on.
+func (l *loop) connectByNumber(c *conn, to netip.AddrPort, source netip.Addr) (err error) {
+	start := rand.IntN(1 << 16)
+	for i := range portTries {
+		if err = l.connect(c, to, l.ports.after(start, i, source, to.Addr())); !errors.Is(err, call.ErrNoPort) {
+			break
+		}
+	}
+	return err
 }
 
 // connect begins to dial from a new socket.

@@ -1,7 +1,6 @@
 package tcp
 
 import (
-	"errors"
 	"net/netip"
 
 	"anyport/proxy/call"
@@ -13,9 +12,6 @@ import (
 // would leave none to dial from. What the kernel does not give may still be asked for by
 // number, where all who have the port have set SO_REUSEADDR (inet_bind_conflict): what must
 // differ between two conns is the pair of addresses and ports alone.
-
-// errNoPort says that the kernel has no local port to dial from, or not this one.
-var errNoPort = errors.New("no local port is free: widen net.ipv4.ip_local_port_range, or give the route more source addresses")
 
 // portTries is how many ports are asked for: each one that is in use is so by a program of
 // the host, or by a conn to the same origin.

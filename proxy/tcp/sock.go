@@ -57,7 +57,7 @@ func connect(fd int, to, from netip.AddrPort) error {
 	case unix.EINPROGRESS, unix.EINTR:
 		return nil
 	case unix.EADDRNOTAVAIL:
-		return errNoPort
+		return call.ErrNoPort
 	default:
 		return err
 	}
@@ -80,7 +80,7 @@ func bind(fd int, from netip.AddrPort) error {
 	name := sockaddrOf(from)
 	err := call.Bind(fd, name.slice())
 	if errors.Is(err, unix.EADDRINUSE) {
-		return errNoPort
+		return call.ErrNoPort
 	}
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/config"
+	"anyport/proxy/call"
 	"anyport/proxy/header"
 	"anyport/proxy/origin"
 	"anyport/proxy/route"
@@ -141,7 +142,7 @@ func cause(err error, otherwise route.Verdict) route.Verdict {
 	switch {
 	case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE):
 		return route.OutOfFiles
-	case errors.Is(err, errNoPort):
+	case errors.Is(err, call.ErrNoPort):
 		return route.OutOfPorts
 	}
 	return otherwise

@@ -101,7 +101,7 @@ func bindSource(fd int, source netip.Addr) error {
 	case nil:
 		return nil
 	case unix.EADDRINUSE:
-		return fmt.Errorf("binding to the source address %v: %w", source, errNoPort)
+		return fmt.Errorf("binding to the source address %v: %w", source, call.ErrNoPort)
 	default:
 		return fmt.Errorf("binding to the source address %v: %w", source, err)
 	}
@@ -117,7 +117,7 @@ func (d *dialer) connect(fd int, to netip.AddrPort, sources []netip.Addr) error 
 	switch err := call.Connect(fd, name.slice()); err {
 	case nil:
 	case unix.EAGAIN:
-		return errNoPort
+		return call.ErrNoPort
 	default:
 		return fmt.Errorf("connecting: %w", err)
 	}
@@ -127,10 +127,7 @@ func (d *dialer) connect(fd int, to netip.AddrPort, sources []netip.Addr) error 
 	return nil
 }
 
-var (
-	errNoPort = errors.New("no port of net.ipv4.ip_local_port_range is free: widen it, or give the route more source addresses")
-	errItself = errors.New("nobody listens there: the kernel gave its port to the socket that dials it")
-)
+var errItself = errors.New("nobody listens there: the kernel gave its port to the socket that dials it")
 
 // connectedToItself reports whether fd would answer for an origin that is not
 // there: a local port of the ephemeral range that is free may become fd's own.

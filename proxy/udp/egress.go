@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+
+	"anyport/proxy/call"
 )
 
 // egress is where the flows without a socket leave from: an address and port each of
@@ -32,7 +34,7 @@ func (e *exit) addr() netip.AddrPort { return e.answer.dst.addrPort() }
 // 65,536 flows finds none.
 const picks = 16
 
-var errNoExit = fmt.Errorf("%w: egress_prefixes are too small for so many flows to one origin", errNoPort)
+var errNoExit = fmt.Errorf("%w: egress_prefixes are too small for so many flows to one origin", call.ErrNoPort)
 
 // begin gives f an exit that no other flow to the same origin has. They are drawn by lot:
 // who is not on the way cannot guess where an answer has to go.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"anyport/config"
+	"anyport/proxy/call"
 	"anyport/proxy/route"
 )
 
@@ -59,7 +60,7 @@ func TestNoExit(t *testing.T) {
 		e.flows[keyOf(originAddr, netip.AddrPortFrom(from.EgressPrefixes[0].Addr(), uint16(port)))] = &flow{}
 	}
 	f := &flow{key: keyOf(client1, dst1), route: l.Set().Routes[0]}
-	if err := e.begin(f, originAddr); !errors.Is(err, errNoPort) {
+	if err := e.begin(f, originAddr); !errors.Is(err, call.ErrNoPort) {
 		t.Errorf("got %v", err)
 	}
 	if err := e.begin(f, backupAddr); err != nil {
@@ -69,7 +70,7 @@ func TestNoExit(t *testing.T) {
 		t.Error("an IPv6 origin was found by way of an IPv4 prefix")
 	}
 	e.raw = TakeRaw(-1, -1)
-	if err := e.begin(f, backupAddr); err == nil || errors.Is(err, errNoPort) {
+	if err := e.begin(f, backupAddr); err == nil || errors.Is(err, call.ErrNoPort) {
 		t.Errorf("without a raw socket: %v", err)
 	}
 }

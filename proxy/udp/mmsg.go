@@ -4,6 +4,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"anyport/proxy/call"
 )
 
 // batch is the most messages of one recvmmsg or sendmmsg.
@@ -35,15 +37,8 @@ func sendto(fd int, b []byte, to endpoint) error {
 		name = s.slice()
 	}
 	for {
-		_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd),
-			uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL,
-			uintptr(unsafe.Pointer(unsafe.SliceData(name))), uintptr(len(name)))
-		switch errno {
-		case 0:
-			return nil
-		case unix.EINTR:
-		default:
-			return errno
+		if _, err := call.Sendto(fd, b, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, name); err != unix.EINTR {
+			return err
 		}
 	}
 }

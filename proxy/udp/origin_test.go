@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/config"
+	"anyport/proxy/call"
 	"anyport/proxy/route"
 )
 
@@ -160,7 +161,7 @@ func TestOutOfPorts(t *testing.T) {
 				fds = append(fds, fd)
 				continue
 			}
-			if !errors.Is(err, errNoPort) {
+			if !errors.Is(err, call.ErrNoPort) {
 				t.Errorf("from %v: %v", sources, err)
 			}
 			break

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/config"
+	"anyport/proxy/call"
 	"anyport/proxy/route"
 )
 
@@ -133,7 +134,7 @@ var noFlow = []struct {
 	{name: "out of files, with one to give", client: client1, dst: dst1, before: []key{keyOf(client2, dst1)},
 		prepare: dialFails(unix.EMFILE), want: route.OutOfFiles, lost: []route.Verdict{route.Evicted}},
 	{name: "out of ports, with a flow to give", client: client1, dst: dst1, before: []key{keyOf(client2, dst1)},
-		prepare: dialFails(fmt.Errorf("connecting: %w", errNoPort)), want: route.OutOfPorts, lost: []route.Verdict{route.Evicted}},
+		prepare: dialFails(fmt.Errorf("connecting: %w", call.ErrNoPort)), want: route.OutOfPorts, lost: []route.Verdict{route.Evicted}},
 	{name: "no way to answer", client: client1, dst: dst1, prepare: bindFails, want: route.RelayFailed},
 }
 
