@@ -3,11 +3,14 @@ package integration
 import (
 	"fmt"
 	"net/netip"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestNewConns brings more conns than new_conns_per_second admits. Each is refused at its
@@ -109,5 +112,28 @@ func TestDatagramBudget(t *testing.T) {
 	}
 	if got := p.status(t).route(t, "some").Limited; got == 0 {
 		t.Error("nothing was counted as limited")
+	}
+}
+
+// TestRoomForFiles shows that the table of file descriptors has its size from the
+// beginning: to grow it, the kernel keeps whoever opens a file waiting.
+func TestRoomForFiles(t *testing.T) {
+	t.Parallel()
+	p := newRig(t).edge.serveWith(t, fmt.Sprintf("[route.all]\nprotocol = \"udp\"\nprefixes = [%q]\norigins = [\"10.0.0.5\"]\n", servedV4))
+	var limit unix.Rlimit
+	if err := unix.Prlimit(p.cmd.Process.Pid, unix.RLIMIT_NOFILE, nil, &limit); err != nil {
+		t.Fatal(err)
+	}
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, size, _ := strings.Cut(string(status), "FDSize:")
+	var files uint64
+	if _, err := fmt.Sscan(size, &files); err != nil {
+		t.Fatal(err)
+	}
+	if want := min(limit.Cur, 1<<18); files < want {
+		t.Errorf("room for %d files, want %d", files, want)
 	}
 }

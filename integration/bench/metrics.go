@@ -39,7 +39,7 @@ var (
 	}
 	perFlow = []report.Metric{
 		rate("flows/s", 1),
-		proxyCPU("CPU-µs/flow", 1e6),
+		proxyCPU("CPU-µs/flow", 1e6), rigCPU("rig CPU-µs/flow", 1e6),
 		each("RSS KiB/flow", func(r result) float64 { return r.RSS / 1024 }),
 		over(each("kernel KiB/flow over routed", func(r result) float64 { return r.Kernel / 1024 })),
 		each("fds/flow", func(r result) float64 { return r.FDs }),
