@@ -119,7 +119,7 @@ func (l *loop) now() time.Duration { return time.Since(l.table.epoch) }
 
 // timeout is how long the loop may wait, in milliseconds; -1 = for ever.
 func (l *loop) timeout() int {
-	if len(l.newcomers.waiting) > 0 {
+	if !l.newcomers.queue.empty() {
 		return 0
 	}
 	due, ok := l.table.next()

@@ -1,8 +1,6 @@
 package udp
 
 import (
-	"bytes"
-	"slices"
 	"time"
 
 	"anyport/proxy/route"
@@ -12,11 +10,7 @@ import (
 // spoofed addresses say, must not keep live flows waiting. So a turn of the loop serves
 // all those first, and begins so many flows. What it can't wait for longer, up to a
 // bound, for its own turn.
-const (
-	birthsATurn = 32
-	maxWaiting  = 4096    // messages
-	maxHeld     = 4 << 20 // bytes of them
-)
+const birthsATurn = 32
 
 // arrival is a message from a client.
 type arrival struct {
@@ -26,40 +20,18 @@ type arrival struct {
 
 // newcomers are arrivals of no flow yet, in their order.
 type newcomers struct {
-	births  int       // of this turn
-	batch   []arrival // just read
-	waiting []arrival // copies of those before
-	held    int       // bytes of them
-}
-
-// wait keeps a copy of a, if there is room.
-func (n *newcomers) wait(a arrival) bool {
-	if len(n.waiting) == maxWaiting || n.held+len(a.bytes) > maxHeld {
-		return false
-	}
-	a.bytes = bytes.Clone(a.bytes)
-	n.held += len(a.bytes)
-	n.waiting = append(n.waiting, a)
-	return true
-}
-
-// next takes out up to the first so many that have waited.
-func (n *newcomers) next(most int) []arrival {
-	next := slices.Clone(n.waiting[:min(most, len(n.waiting))])
-	n.waiting = slices.Delete(n.waiting, 0, len(next))
-	for _, a := range next {
-		n.held -= len(a.bytes)
-	}
-	return next
+	births int       // of this turn
+	batch  []arrival // just read
+	queue  queue     // those before
 }
 
 // beginBatch begins the flows of the batch just read, or has them wait.
 func (l *loop) beginBatch(now time.Duration) {
 	for _, a := range l.newcomers.batch {
 		switch {
-		case len(l.newcomers.waiting) == 0 && l.newcomers.births < birthsATurn:
+		case l.newcomers.queue.empty() && l.newcomers.births < birthsATurn:
 			l.begin(a, now)
-		case !l.newcomers.wait(a):
+		case !l.newcomers.queue.join(a):
 			l.unrouted(route.Overflowed, a.length())
 		}
 	}
@@ -69,8 +41,8 @@ func (l *loop) beginBatch(now time.Duration) {
 
 // beginWaiting begins flows of those that wait, as many as the turn has left.
 func (l *loop) beginWaiting(now time.Duration) {
-	for len(l.newcomers.waiting) > 0 && l.newcomers.births < birthsATurn {
-		for _, a := range l.newcomers.next(birthsATurn - l.newcomers.births) {
+	for !l.newcomers.queue.empty() && l.newcomers.births < birthsATurn {
+		for _, a := range l.newcomers.queue.next(birthsATurn - l.newcomers.births) {
 			l.begin(a, now)
 		}
 	}
@@ -80,7 +52,7 @@ func (l *loop) beginWaiting(now time.Duration) {
 
 // beginAll leaves nobody waiting.
 func (l *loop) beginAll(now time.Duration) {
-	for len(l.newcomers.waiting) > 0 {
+	for !l.newcomers.queue.empty() {
 		l.beginWaiting(now)
 	}
 }

@@ -61,14 +61,14 @@ func TestLiveFlowsComeFirst(t *testing.T) {
 	if forwarded := l.table.set.Routes[0].Stats.Totals().Datagrams[route.ToOrigin][route.Forwarded]; forwarded != 2+birthsATurn {
 		t.Errorf("%d datagrams were forwarded, want the live flow's two, and %d", forwarded, birthsATurn)
 	}
-	for len(l.newcomers.waiting) > 0 {
+	for !l.newcomers.queue.empty() {
 		if l.timeout() != 0 {
 			t.Fatal("the loop would sleep while somebody waits")
 		}
 		turn(l, 0)
 	}
-	if len(l.table.flows) != 1+n || l.newcomers.held != 0 {
-		t.Errorf("%d flows, want %d; %d bytes are held", len(l.table.flows), 1+n, l.newcomers.held)
+	if len(l.table.flows) != 1+n || l.newcomers.queue.held != 0 {
+		t.Errorf("%d flows, want %d; %d bytes are held", len(l.table.flows), 1+n, l.newcomers.queue.held)
 	}
 	var heard []string
 	for range n + 1 {
@@ -81,39 +81,6 @@ func TestLiveFlowsComeFirst(t *testing.T) {
 		if text != fmt.Sprint(i) {
 			t.Fatalf("the origin heard %v: out of order", heard)
 		}
-	}
-}
-
-// TestRoomToWait is bounded, in messages and in bytes.
-func TestRoomToWait(t *testing.T) {
-	for _, test := range []struct{ size, want int }{{1, maxWaiting}, {64 << 10, maxHeld >> 16}} {
-		var n newcomers
-		a := arrival{train: train{bytes: make([]byte, test.size)}}
-		for range test.want {
-			if !n.wait(a) {
-				t.Fatalf("no room for %d messages of %d bytes", test.want, test.size)
-			}
-		}
-		if n.wait(a) {
-			t.Errorf("room for more than %d messages of %d bytes", test.want, test.size)
-		}
-		if got := len(n.next(3)); got != 3 || !n.wait(a) {
-			t.Errorf("%d went; is there no room after that?", got)
-		}
-		if n.next(maxWaiting); n.held != 0 || len(n.waiting) != 0 {
-			t.Errorf("%d messages and %d bytes are left", len(n.waiting), n.held)
-		}
-	}
-}
-
-// TestWaitingKeepsItsBytes: what waits is not overwritten by the next batch.
-func TestWaitingKeepsItsBytes(t *testing.T) {
-	var n newcomers
-	buffer := []byte("first")
-	n.wait(arrival{train: train{bytes: buffer}})
-	copy(buffer, "other")
-	if got := n.next(1)[0].bytes; string(got) != "first" {
-		t.Errorf("%q", got)
 	}
 }
 

@@ -61,7 +61,7 @@ func TestPendingErrorEatsNoDatagram(t *testing.T) {
 
 	var o outbox
 	f, fl := sending(t, fd, config.ProxyOff)
-	queue(t, &o, f, fl, "kept")
+	submit(t, &o, f, fl, "kept")
 	o.flush()
 	if got, _ := (peer{t, again}).receive(); string(got) != "kept" {
 		t.Errorf("received %q", got)

@@ -69,8 +69,8 @@ func sending(t *testing.T, fd int, kind config.ProxyProtocol) (*fakeTable, *flow
 	return f, fl
 }
 
-// queue decides on payload and puts it into the outbox.
-func queue(t *testing.T, o *outbox, f *fakeTable, fl *flow, payload string) {
+// submit decides on payload and puts it into the outbox.
+func submit(t *testing.T, o *outbox, f *fakeTable, fl *flow, payload string) {
 	t.Helper()
 	if _, v := f.datagram(fl.key, len(payload), 2); v != route.Forwarded {
 		t.Fatal(v)
@@ -99,7 +99,7 @@ func TestOutboxKeepsOrder(t *testing.T) {
 	const n = 2*batch + 10
 	for i := range n {
 		f := tables[i%2]
-		queue(t, &o, f, f.flows[keyOf(client1, dst1)], fmt.Sprint(i))
+		submit(t, &o, f, f.flows[keyOf(client1, dst1)], fmt.Sprint(i))
 	}
 	o.flush()
 	for i := range n {
@@ -117,8 +117,8 @@ func TestBlockedFlowHoldsUpNobody(t *testing.T) {
 	tableA, a := sending(t, blocked, config.ProxyOff)
 	tableB, b := sending(t, free, config.ProxyOff)
 	for range 3 {
-		queue(t, &o, tableA, a, "lost")
-		queue(t, &o, tableB, b, "kept")
+		submit(t, &o, tableA, a, "lost")
+		submit(t, &o, tableB, b, "kept")
 	}
 	o.flush()
 	if diff := cmp.Diff([]string{"kept", "kept", "kept"}, drained(t, receives)); diff != "" {
@@ -138,9 +138,9 @@ func TestOneFailureIsOne(t *testing.T) {
 	sends, receives := pair(t)
 	f, fl := sending(t, sends, config.ProxyOff)
 	check(t, unix.SetsockoptInt(sends, unix.SOL_SOCKET, unix.SO_SNDBUF, 1)) // the kernel makes it 4,608
-	queue(t, &o, f, fl, "before")
-	queue(t, &o, f, fl, string(bytes.Repeat([]byte("x"), 30000)))
-	queue(t, &o, f, fl, "after")
+	submit(t, &o, f, fl, "before")
+	submit(t, &o, f, fl, string(bytes.Repeat([]byte("x"), 30000)))
+	submit(t, &o, f, fl, "after")
 	o.flush()
 	if diff := cmp.Diff([]string{"before", "after"}, drained(t, receives)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -157,7 +157,7 @@ func TestFullSocketIsWidened(t *testing.T) {
 	check(t, unix.SetsockoptInt(sends, unix.SOL_SOCKET, unix.SO_SNDBUF, 1)) // the kernel makes it 4,608
 	fill(t, sends)
 	f, fl := sending(t, sends, config.ProxyOff)
-	queue(t, &o, f, fl, "kept")
+	submit(t, &o, f, fl, "kept")
 	o.flush()
 	if got := drained(t, receives); got[len(got)-1] != "kept" {
 		t.Errorf("received %q", got)
@@ -174,11 +174,11 @@ func TestHeaderGoesWithTheFirstThatLeaves(t *testing.T) {
 	stuff(t, sends)
 	f, fl := sending(t, sends, config.ProxyV2First)
 	header := string(fl.header)
-	queue(t, &o, f, fl, "lost")
+	submit(t, &o, f, fl, "lost")
 	o.flush()
 	drained(t, receives)
 	for _, text := range []string{"first", "second"} {
-		queue(t, &o, f, fl, text)
+		submit(t, &o, f, fl, text)
 		o.flush()
 	}
 	if diff := cmp.Diff([]string{header + "first", "second"}, drained(t, receives)); diff != "" {

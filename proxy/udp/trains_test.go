@@ -146,7 +146,7 @@ func TestRefusedTrain(t *testing.T) {
 	fl.apart = [2]uint16{}
 	var o outbox
 	for _, size := range []int{100, 100, 100, 50, 50} {
-		queue(t, &o, f, fl, strings.Repeat("x", size))
+		submit(t, &o, f, fl, strings.Repeat("x", size))
 	}
 	o.flush()
 	for _, size := range []int{100, 100, 100, 50, 50} {

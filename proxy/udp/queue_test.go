@@ -1,0 +1,72 @@
+package udp
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"testing"
+)
+
+// TestRoomToWait is bounded, in messages and in bytes.
+func TestRoomToWait(t *testing.T) {
+	for _, test := range []struct{ size, want int }{{1, maxWaiting}, {64 << 10, maxHeld >> 16}} {
+		var q queue
+		a := arrival{train: train{bytes: make([]byte, test.size)}}
+		for range test.want {
+			if !q.join(a) {
+				t.Fatalf("no room for %d messages of %d bytes", test.want, test.size)
+			}
+		}
+		if q.join(a) {
+			t.Errorf("room for more than %d messages of %d bytes", test.want, test.size)
+		}
+		if got := len(q.next(3)); got != 3 || !q.join(a) {
+			t.Errorf("%d went; is there no room after that?", got)
+		}
+		if q.next(maxWaiting); q.held != 0 || !q.empty() {
+			t.Errorf("%d messages and %d bytes are left", len(q.waiting()), q.held)
+		}
+		if q.join(arrival{}); cap(q.all) > spareArrivals || cap(q.bytes) > spareBytes {
+			t.Errorf("after the rush it keeps memory for %d messages, %d bytes", cap(q.all), cap(q.bytes))
+		}
+	}
+}
+
+// FuzzQueue compares a queue with a slice of copies, whatever comes and goes in whatever
+// sizes, and bounds its memory.
+func FuzzQueue(f *testing.F) {
+	for seed := range uint64(20) {
+		f.Add(seed, uint16(64), uint8(10))
+	}
+	f.Add(uint64(1), uint16(65000), uint8(8))
+	f.Add(uint64(2), uint16(0), uint8(200))
+	f.Fuzz(func(t *testing.T, seed uint64, size uint16, joins uint8) {
+		random := rand.New(rand.NewPCG(seed, 0))
+		var q queue
+		var naive [][]byte
+		buffer := make([]byte, size) // overwritten all the time, as the inbox's are
+		for step := range 200 {
+			for range random.IntN(int(joins) + 1) {
+				b := buffer[:random.IntN(len(buffer)+1)]
+				for i := range b {
+					b[i] = byte(step + i)
+				}
+				if q.join(arrival{train: train{bytes: b}}) {
+					naive = append(naive, bytes.Clone(b))
+				}
+			}
+			next := q.next(random.IntN(int(joins) + 1))
+			for i, a := range next {
+				if !bytes.Equal(a.bytes, naive[i]) {
+					t.Fatalf("step %d: %x, want %x", step, a.bytes, naive[i])
+				}
+			}
+			naive = naive[len(next):]
+			if held := len(bytes.Join(naive, nil)); len(q.waiting()) != len(naive) || q.held != held {
+				t.Fatalf("step %d: %d messages and %d bytes, want %d and %d", step, len(q.waiting()), q.held, len(naive), held)
+			}
+			if len(q.all) > 2*maxWaiting+1 || len(q.bytes) > 2*maxHeld+1<<16 {
+				t.Fatalf("step %d: memory for %d messages, %d bytes", step, len(q.all), len(q.bytes))
+			}
+		}
+	})
+}
