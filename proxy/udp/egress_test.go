@@ -149,7 +149,7 @@ func TestSocketBound(t *testing.T) {
 	begin(client1, dst1, route.OverMaxFlows)
 	begin(netip.AddrPortFrom(client1.Addr(), 4001), dst2, route.Forwarded)
 	f.endAll(route.IdleTimedOut, 2)
-	if f.mayOwn.held != 0 || f.may.held != 0 || len(f.unanswered) != 0 {
-		t.Errorf("%d with a socket and %d crowds are left", f.mayOwn.held, len(f.unanswered))
+	if f.mayOwn.held != 0 || f.may.held != 0 || len(f.unanswered.lines) != 0 {
+		t.Errorf("%d with a socket and %d crowds are left", f.mayOwn.held, len(f.unanswered.lines))
 	}
 }

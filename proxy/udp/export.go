@@ -69,7 +69,7 @@ func Attach(flows []Flow, sockets []int) error {
 // table keeps them, and their sockets.
 func (t *table) export(listener int) []Flow {
 	flows := make([]Flow, 0, len(t.flows))
-	for f := t.unanswered.oldest(crowd{}); f != nil; f = f.places[everywhere].newer {
+	for f := t.unanswered.oldest(crowd{}); f != nil; f = f.after() {
 		flows = append(flows, t.exported(f, listener))
 	}
 	for _, f := range t.byDue {

@@ -11,6 +11,7 @@ import (
 )
 
 // flow is one conversation of a client with a dst. Times are since the table's epoch.
+// There may be hundreds of thousands: its size is one of those that Go has without loss.
 type flow struct {
 	key      key
 	route    *route.Route
@@ -19,6 +20,7 @@ type flow struct {
 
 	fd         int     // the origin socket
 	generation uint32  // tells its events from those of a closed socket with the same fd
+	position   int32   // in the table's order of due
 	shared     *shared // the same socket, where other flows use it too
 	exit       *exit   // where it leaves from, if the socket is a raw one
 	reply      *reply
@@ -30,15 +32,14 @@ type flow struct {
 	answered   bool   // a reply came
 	shown      bool   // the client is there: it spoke after a reply
 
-	apart    [2]uint16 // by direction: datagrams of this size and above leave one by one; 0 = none must
-	position int       // in the table's order of due
+	apart [2]uint16 // by direction: datagrams of this size and above leave one by one; 0 = none must
 
 	begun, last time.Duration
 	cut         time.Duration // the end at the latest, where the flow is drained; or 0
 	due         time.Duration // when to look whether it is idle; never after the end
 
-	toOrigin, toClient uint64        // bytes of payload
-	places             [scopes]place // among the unanswered
+	toOrigin, toClient uint64  // bytes of payload
+	places             *places // among the unanswered, until it is answered
 }
 
 func (f *flow) client() netip.AddrPort { return f.key.client.addrPort() }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/netip"
 	"testing"
+	"unsafe"
 
 	"anyport/config"
 	"anyport/proxy/header"
@@ -161,4 +162,11 @@ func FuzzSPPReply(f *testing.F) {
 			t.Errorf("%x: %v, passed on %x", reply, verdict, got)
 		}
 	})
+}
+
+// TestFlowSize: one word more costs each flow sixteen bytes.
+func TestFlowSize(t *testing.T) {
+	if size := unsafe.Sizeof(flow{}); size > 208 {
+		t.Errorf("a flow takes %d bytes: the next size that Go allocates is 224", size)
+	}
 }

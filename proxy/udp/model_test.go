@@ -191,7 +191,7 @@ func checkUnanswered(t *testing.T, f *fakeTable, m *model) {
 		if at == nil || at.key != mf.key {
 			t.Fatal("the unanswered flows are not those of the model in their order")
 		}
-		at = at.places[everywhere].newer
+		at = at.after()
 	}
 	if at != nil {
 		t.Fatal("an answered flow stands among the unanswered")

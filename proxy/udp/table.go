@@ -42,7 +42,7 @@ type table struct {
 
 func (t *table) init() {
 	t.flows = map[key]*flow{}
-	t.unanswered = unanswered{}
+	t.unanswered = unanswered{lines: map[crowd]*line{}}
 	t.set = t.routes.Set()
 }
 
@@ -157,7 +157,7 @@ func (t *table) remove(f *flow) {
 	t.replies.release(f.reply)
 	delete(t.flows, f.key)
 	t.giveRoom(f)
-	heap.Remove(&t.byDue, f.position)
+	heap.Remove(&t.byDue, int(f.position))
 	if !f.answered {
 		t.unanswered.remove(f)
 	}
@@ -185,10 +185,10 @@ func (d dueOrder) Len() int           { return len(d) }
 func (d dueOrder) Less(i, j int) bool { return d[i].due < d[j].due }
 func (d dueOrder) Swap(i, j int) {
 	d[i], d[j] = d[j], d[i]
-	d[i].position, d[j].position = i, j
+	d[i].position, d[j].position = int32(i), int32(j)
 }
 func (d *dueOrder) Push(f any) {
-	f.(*flow).position = len(*d)
+	f.(*flow).position = int32(len(*d))
 	*d = append(*d, f.(*flow))
 }
 func (d *dueOrder) Pop() any {

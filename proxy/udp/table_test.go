@@ -199,7 +199,7 @@ func checkCounted(t *testing.T, f *fakeTable, want route.Verdict) {
 func checkNothingLeft(t *testing.T, f *fakeTable) {
 	t.Helper()
 	r := f.routes.Set().Routes[0]
-	left := []int{len(f.flows), len(f.byDue), len(f.unanswered), len(f.replies.held), f.replies.recent.Len(),
+	left := []int{len(f.flows), len(f.byDue), len(f.unanswered.lines), len(f.replies.held), f.replies.recent.Len(),
 		f.kernel.open, len(f.replies.voices.loops), int(r.Stats.Active(config.UDP)), int(r.Origins.Origins[0].Active())}
 	if !slices.Equal(left, make([]int, len(left))) {
 		t.Errorf("flows, due, unanswered, replies, reply sockets, origin sockets, dsts answered from, active, active at the origin: %v left", left)

@@ -37,29 +37,42 @@ func crowdOf(s scope, r *route.Route, client netip.Addr) crowd {
 // unanswered is the flows without a reply so far: they give way to new ones. Each
 // crowd has a line, oldest first, threaded through its flows, so that none is
 // searched for, however many spoofed ones there are.
-type unanswered map[crowd]*line
+type unanswered struct {
+	lines map[crowd]*line
+	spare []*places
+}
 
 type line struct{ oldest, newest *flow }
 
 type place struct{ older, newer *flow }
 
+// places are those of one flow, by scope. They are apart from it, for most flows are
+// answered at once, and live long after that.
+type places [scopes]place
+
+// sparePlaces is how many are kept for the next flows, 64 KiB of them.
+const sparePlaces = 1024
+
 // oldest is the one of c that gives way first, or nil.
-func (u unanswered) oldest(c crowd) *flow {
-	if l := u[c]; l != nil {
+func (u *unanswered) oldest(c crowd) *flow {
+	if l := u.lines[c]; l != nil {
 		return l.oldest
 	}
 	return nil
 }
 
+// after is the next younger flow of all.
+func (f *flow) after() *flow { return f.places[everywhere].newer }
+
 // add appends f.
-func (u unanswered) add(f *flow) {
-	f.answered = false
+func (u *unanswered) add(f *flow) {
+	f.answered, f.places = false, u.newPlaces()
 	for s := range f.scopes {
 		c := crowdOf(s, f.route, f.client().Addr())
-		l := u[c]
+		l := u.lines[c]
 		if l == nil {
 			l = &line{}
-			u[c] = l
+			u.lines[c] = l
 		}
 		f.places[s] = place{older: l.newest}
 		if l.newest == nil {
@@ -71,12 +84,21 @@ func (u unanswered) add(f *flow) {
 	}
 }
 
+func (u *unanswered) newPlaces() *places {
+	last := len(u.spare) - 1
+	if last < 0 {
+		return &places{}
+	}
+	p := u.spare[last]
+	u.spare = u.spare[:last]
+	return p
+}
+
 // remove takes f out, once it is answered, or has ended without.
-func (u unanswered) remove(f *flow) {
-	f.answered = true
+func (u *unanswered) remove(f *flow) {
 	for s := range f.scopes {
 		c := crowdOf(s, f.route, f.client().Addr())
-		l, at := u[c], f.places[s]
+		l, at := u.lines[c], f.places[s]
 		if at.older == nil {
 			l.oldest = at.newer
 		} else {
@@ -88,10 +110,13 @@ func (u unanswered) remove(f *flow) {
 			at.newer.places[s].older = at.older
 		}
 		if l.oldest == nil {
-			delete(u, c)
+			delete(u.lines, c)
 		}
-		f.places[s] = place{}
 	}
+	if *f.places = (places{}); len(u.spare) < sparePlaces {
+		u.spare = append(u.spare, f.places)
+	}
+	f.answered, f.places = true, nil
 }
 
 // scopes yields the bounds of f. To have a line for each client takes memory, and serves
