@@ -67,8 +67,8 @@ func ownAddr(t *testing.T, fd int) netip.AddrPort {
 	return own.addrPort()
 }
 
-// TestMemoryOfAnIdleFlow: half a KiB is what a flow takes, the socket in the kernel
-// aside.
+// TestMemoryOfAnIdleFlow: half a KiB is what a flow may take, the socket in the kernel
+// aside, with a fifth of it for litter.
 func TestMemoryOfAnIdleFlow(t *testing.T) {
 	const n = 4000
 	f := newFakeTable(n, live(to(originAddr), dst1))
@@ -81,8 +81,10 @@ func TestMemoryOfAnIdleFlow(t *testing.T) {
 		f.answer(f.flows[k], []byte{0}, 2)
 	}
 	const owner = 16 // bytes in the loop's list by fd, which may be twice as long as it has to
-	if each := int(inUse()-before)/n + 2*owner; each > 512 {
+	if each := int(inUse()-before)/n + 2*owner; each > 400 {
 		t.Errorf("%d bytes a flow", each)
+	} else {
+		t.Logf("%d bytes a flow", each)
 	}
 	runtime.KeepAlive(f)
 }

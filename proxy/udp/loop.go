@@ -35,9 +35,13 @@ type loop struct {
 }
 
 func newLoop(opt Options, i int, share share) (*loop, error) {
+	in, err := newInbox(bufferSize)
+	if err != nil {
+		return nil, err
+	}
 	l := &loop{
 		listener: opt.Listeners[i],
-		in:       newInbox(bufferSize),
+		in:       in,
 		dialer:   newDialer(opt.Listeners[i]),
 		shared:   map[sharedKey]*shared{},
 		egress:   egress{opt.Raw, map[key]*flow{}},
@@ -53,6 +57,7 @@ func newLoop(opt Options, i int, share share) (*loop, error) {
 	l.table.init()
 	wantTrains(l.listener)
 	if err := l.open(); err != nil {
+		in.close()
 		return nil, err
 	}
 	return l, nil
@@ -69,17 +74,23 @@ func (l *loop) open() (err error) {
 	}
 	for _, fd := range []int{l.orders.FD(), l.listener} {
 		if err = l.watch(fd, 0); err != nil {
-			l.close()
+			l.shut()
 			return err
 		}
 	}
 	return nil
 }
 
-// close closes what open has opened, once nobody gives orders any more.
-func (l *loop) close() {
+// shut closes what open has opened.
+func (l *loop) shut() {
 	unix.Close(l.epoll)
 	l.orders.Close()
+}
+
+// close gives back all that the loop holds, once nobody gives orders any more.
+func (l *loop) close() {
+	l.shut()
+	l.in.close()
 }
 
 // watch asks for fd's events, which carry the generation. They are

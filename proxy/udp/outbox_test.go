@@ -41,10 +41,19 @@ func fill(t *testing.T, fd int) {
 	t.Fatal("the socket takes everything")
 }
 
+// inboxOf makes an inbox of small buffers.
+func inboxOf(t *testing.T, size int) *inbox {
+	t.Helper()
+	in, err := newInbox(size)
+	check(t, err)
+	t.Cleanup(in.close)
+	return in
+}
+
 // drained is all that fd has received.
 func drained(t *testing.T, fd int) (got []string) {
 	t.Helper()
-	in := newInbox(1 << 10)
+	in := inboxOf(t, 1<<10)
 	for {
 		_, end, err := in.read(fd, batch)
 		if err != nil {
@@ -189,7 +198,7 @@ func TestHeaderGoesWithTheFirstThatLeaves(t *testing.T) {
 // TestTruncated: the inbox tells of a datagram that its buffer could not hold.
 func TestTruncated(t *testing.T) {
 	sends, receives := pair(t)
-	in := newInbox(4)
+	in := inboxOf(t, 4)
 	for _, text := range []string{"1234", "12345", ""} {
 		check(t, unix.Send(sends, []byte(text), 0))
 	}

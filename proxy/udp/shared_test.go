@@ -79,7 +79,7 @@ func newSharing(t *testing.T) (*loop, func(to netip.AddrPort) *flow) {
 	listeners, _ := listen(t, "127.0.0.1")
 	l := &loop{listener: listeners[0], shared: map[sharedKey]*shared{}}
 	check(t, l.open())
-	t.Cleanup(l.close)
+	t.Cleanup(l.shut)
 	r := to(originAddr)
 	r.ProxyProtocol = config.ProxySPP
 	service, dials := live(r, dst1).Set().Routes[0], uint32(0)
