@@ -47,6 +47,11 @@ func Sendto(fd int, b []byte, flags int, name []byte) (n int, err error) {
 		uintptr(unsafe.Pointer(unsafe.SliceData(name))), uintptr(len(name))))
 }
 
+// Recvmsg receives what m has room for.
+func Recvmsg(fd int, m *unix.Msghdr, flags int) (n int, err error) {
+	return Result(unix.RawSyscall(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(m)), uintptr(flags)))
+}
+
 // Getsockname writes what fd is bound to into name, and returns its length.
 func Getsockname(fd int, name []byte) (size int, err error) {
 	n := uint32(len(name))

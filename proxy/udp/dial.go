@@ -89,10 +89,16 @@ func (d *dialer) socket(to netip.Addr) (int, error) {
 	if err != nil {
 		return -1, fmt.Errorf("opening a socket: %w", err)
 	}
+	return fd, nil
+}
+
+// prepare has an origin socket take what more than a question and its answer needs: bursts,
+// and trains of them.
+func (d *dialer) prepare(fd int) {
 	if d.bufferOption != 0 {
 		_ = call.SetsockoptInt(fd, unix.SOL_SOCKET, d.bufferOption, d.receiveBuffer)
 	}
-	return fd, nil
+	wantTrains(fd)
 }
 
 func bindSource(fd int, source netip.Addr) error {

@@ -60,13 +60,19 @@ func (l *loop) beginAll(now time.Duration) {
 // begin takes an arrival on its way, with a flow of its own, or with one that another
 // has begun meanwhile.
 func (l *loop) begin(a arrival, now time.Duration) {
-	if l.table.flows[a.key] == nil {
+	more := l.table.flows[a.key] != nil
+	if !more {
 		l.newcomers.births++
 	}
 	for i := range a.length() {
 		payload := a.at(i)
-		if f, verdict := l.table.datagram(a.key, len(payload), now); verdict == route.Forwarded {
-			l.toOrigin(f, payload)
+		f, verdict := l.table.datagram(a.key, len(payload), now)
+		if verdict != route.Forwarded {
+			continue
 		}
+		if more = more || i > 0; more && !f.appetite.large {
+			l.prepare(f)
+		}
+		l.toOrigin(f, payload)
 	}
 }

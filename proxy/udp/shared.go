@@ -77,6 +77,7 @@ func (l *loop) newShared(k sharedKey, fd int, f *flow) (*shared, error) {
 	if err := l.own(fd, owner{shared: s}); err != nil {
 		return nil, err
 	}
+	l.dialer.prepare(fd)
 	if l.shared[k] == nil {
 		l.shared[k] = s
 	}

@@ -24,8 +24,9 @@ func (l *loop) owner(fd int) owner {
 // appetite is how many messages the next read of a socket asks for. One that finds fewer has
 // the kernel look once more, in vain: most sockets have one at a time.
 type appetite struct {
-	most uint8
-	turn uint32 // of the last read
+	most  uint8
+	large bool   // the socket is prepared for bursts
+	turn  uint32 // of the last read
 }
 
 func (a *appetite) messages() int { return max(1, int(a.most)) }
@@ -72,7 +73,6 @@ func (l *loop) own(fd int, o owner) error {
 	if err := l.watch(fd, o.generation()); err != nil {
 		return err
 	}
-	wantTrains(fd)
 	for len(l.byFD) <= fd {
 		l.byFD = append(l.byFD, owner{})
 	}
@@ -104,7 +104,19 @@ func (l *loop) dial(f *flow, to netip.AddrPort) error {
 		call.Close(fd)
 		return err
 	}
+	if !f.route.AntiAmplification {
+		l.prepare(f)
+	}
 	return nil
+}
+
+// prepare is for a flow that is more than a question and its answer: as soon as its client
+// says more, before which anti_amplification bounds what the origin may. Most never are,
+// and cost two calls less.
+func (l *loop) prepare(f *flow) {
+	if f.appetite.large = true; f.owns() {
+		l.dialer.prepare(f.fd)
+	}
 }
 
 func (l *loop) take(f *flow, fd int) error {
