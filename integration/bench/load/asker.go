@@ -2,11 +2,8 @@ package load
 
 import (
 	"encoding/binary"
-	"net"
 	"net/netip"
 	"time"
-
-	"golang.org/x/net/ipv4"
 )
 
 // asker is one client socket and the questions that are on their way from it, each
@@ -19,7 +16,7 @@ type asker struct {
 }
 
 type question struct {
-	dst     *net.UDPAddr
+	dst     netip.AddrPort
 	train   []byte
 	pending int // datagrams that were not answered yet
 	asked   time.Time
@@ -29,9 +26,9 @@ type question struct {
 const lostAfter = 300 * time.Millisecond
 
 // newAsker opens the socket of client i.
-func newAsker(job Job, i int, t *tally) (*asker, error) {
-	s, err := openUDP(netip.AddrPortFrom(job.Clients[i%len(job.Clients)], 0))
-	return &asker{socket: s, tally: t, size: job.Size}, err
+func newAsker(job Job, i int, in *batch) (*asker, error) {
+	s, err := openUDP(netip.AddrPortFrom(job.Clients[i%len(job.Clients)], 0), in)
+	return &asker{socket: s, size: job.Size}, err
 }
 
 // plan adds a question of so many datagrams for a dst.
@@ -40,7 +37,7 @@ func (a *asker) plan(dst netip.AddrPort, datagrams int) {
 	for at := 0; at < len(train); at += a.size {
 		binary.BigEndian.PutUint32(train[at:], uint32(len(a.questions)))
 	}
-	a.questions = append(a.questions, question{dst: net.UDPAddrFromAddrPort(dst), train: train})
+	a.questions = append(a.questions, question{dst: dst, train: train})
 }
 
 // ask puts a question into the next batch.
@@ -50,12 +47,21 @@ func (a *asker) ask(i int, now time.Time) {
 	a.send(q.train, a.size, q.dst)
 }
 
+// askAll asks every question.
+func (a *asker) askAll() {
+	now := time.Now()
+	for i := range a.questions {
+		a.ask(i, now)
+	}
+	a.flush()
+}
+
 // take counts the answers of a message, and calls each question that has now been
 // answered in full: a proxy may make a train of answers to several.
-func (a *asker) take(m ipv4.Message, done func(i int)) {
-	for at := 0; at+a.size <= m.N; at += a.size {
-		i := int(binary.BigEndian.Uint32(m.Buffers[0][at:]))
-		if i >= len(a.questions) || !same(m.Addr, a.questions[i].dst) {
+func (a *asker) take(m message, done func(i int)) {
+	for at := 0; at+a.size <= len(m.bytes); at += a.size {
+		i := int(binary.BigEndian.Uint32(m.bytes[at:]))
+		if i >= len(a.questions) || m.from != a.questions[i].dst {
 			a.wrong.Add(1)
 			continue
 		}
@@ -69,12 +75,6 @@ func (a *asker) take(m ipv4.Message, done func(i int)) {
 			done(i)
 		}
 	}
-}
-
-// same reports whether an answer came from where the question went.
-func same(from net.Addr, dst *net.UDPAddr) bool {
-	addr, ok := from.(*net.UDPAddr)
-	return ok && addr.Port == dst.Port && addr.IP.Equal(dst.IP)
 }
 
 // sweep gives up the questions that were asked too long ago, and calls each.

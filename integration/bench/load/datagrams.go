@@ -1,14 +1,11 @@
 package load
 
 import (
-	"context"
 	"encoding/binary"
-	"net"
 	"net/netip"
-	"syscall"
+	"os"
 	"unsafe"
 
-	"golang.org/x/net/ipv4"
 	"golang.org/x/sys/unix"
 )
 
@@ -20,65 +17,89 @@ const udpBuffer = 8 << 20
 
 // socket is a UDP socket that reads and writes in batches. Datagrams of one size
 // for one address come and go as trains, if the kernel has them so.
+//
+// Its calls never wait, and Go's scheduler does not hear of them: else its monitor takes
+// processors away and looks for more every 20 µs, on cores that are the peer's.
 type socket struct {
-	*ipv4.PacketConn
-	udp *net.UDPConn
-	in  []ipv4.Message
-	out []ipv4.Message
+	fd  int
+	in  *batch // which others may share that the same goroutine reads
+	out batch
+	n   int // messages in out
 }
 
-// openUDP binds a socket; the zero AddrPort has the kernel choose.
-func openUDP(local netip.AddrPort) (*socket, error) {
-	config := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
-		return raw.Control(func(fd uintptr) {
-			unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, udpBuffer)
-			unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, udpBuffer)
-			unix.SetsockoptInt(int(fd), unix.SOL_UDP, unix.UDP_GRO, 1)
-		})
-	}}
-	address := "0.0.0.0:0"
-	if local.IsValid() {
-		address = local.String()
-	}
-	conn, err := config.ListenPacket(context.Background(), "udp4", address)
+// message is a datagram or a train of them that came.
+type message struct {
+	bytes []byte
+	size  int // of the datagrams; of a train, that of all but the last one
+	from  netip.AddrPort
+}
+
+// openUDP binds a socket that reads into in; the zero AddrPort has the kernel choose.
+func openUDP(local netip.AddrPort, in *batch) (*socket, error) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return nil, err
+		return nil, os.NewSyscallError("socket", err)
 	}
-	s := &socket{PacketConn: ipv4.NewPacketConn(conn), udp: conn.(*net.UDPConn), in: make([]ipv4.Message, udpBatch)}
-	for i := range s.in {
-		s.in[i].Buffers = [][]byte{make([]byte, 1<<16)}
-		s.in[i].OOB = make([]byte, unix.CmsgSpace(4))
+	unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, udpBuffer)
+	unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, udpBuffer)
+	unix.SetsockoptInt(fd, unix.SOL_UDP, unix.UDP_GRO, 1)
+	name := unix.SockaddrInet4{Port: int(local.Port())}
+	if local.IsValid() {
+		name.Addr = local.Addr().As4()
 	}
-	return s, nil
+	if err := unix.Bind(fd, &name); err != nil {
+		unix.Close(fd)
+		return nil, os.NewSyscallError("bind", err)
+	}
+	return &socket{fd: fd, in: in}, nil
 }
 
-// read waits for datagrams and returns those that are there, valid until the next
-// read.
-func (s *socket) read() ([]ipv4.Message, error) {
-	n, err := s.ReadBatch(s.in, 0)
-	return s.in[:max(n, 0)], err
-}
+func (s *socket) Close() error { return unix.Close(s.fd) }
 
-// send puts a message into the next batch. A train is cut into datagrams of size.
-func (s *socket) send(b []byte, size int, to net.Addr) {
-	m := ipv4.Message{Buffers: [][]byte{b}, Addr: to}
-	if len(b) > size {
-		m.OOB = segmentsOf(size)
-	}
-	s.out = append(s.out, m)
-}
-
-// flush sends the batch. Messages that the kernel does not take are lost, as on
-// any network.
-func (s *socket) flush() {
-	for out := s.out; len(out) > 0; {
-		n, err := s.WriteBatch(out[:min(len(out), udpBatch)], 0)
-		if err != nil {
-			n = max(n, 1)
+// read yields the messages that are there, valid until the next read into the same batch.
+func (s *socket) read(yield func(message) bool) {
+	n, _ := s.in.call(unix.SYS_RECVMMSG, s.fd, 0, udpBatch)
+	for i := range n {
+		m := s.in.message(i)
+		if s.in.messages[i].SetControllen(segmentSpace); !yield(m) {
+			return
 		}
-		out = out[n:]
 	}
-	s.out = s.out[:0]
+}
+
+// send puts a message into the next batch, which takes it as it is then. A train is cut
+// into datagrams of size.
+func (s *socket) send(b []byte, size int, to netip.AddrPort) {
+	var control []byte
+	if len(b) > size {
+		control = segmentsOf(size)
+	}
+	s.sendWith(b, control, to)
+}
+
+func (s *socket) sendWith(b, control []byte, to netip.AddrPort) {
+	s.out.set(s.n, b, control)
+	s.out.address(s.n, to)
+	if s.n++; s.n == udpBatch {
+		s.flush()
+	}
+}
+
+// flush sends the batch, and waits until the kernel has room for it. Messages that it does
+// not take are lost, as on any network.
+func (s *socket) flush() {
+	for at := 0; at < s.n; {
+		n, err := s.out.call(unix.SYS_SENDMMSG, s.fd, at, s.n)
+		switch err {
+		case 0:
+			at += n
+		case unix.EAGAIN:
+			unix.Poll([]unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLOUT}}, -1)
+		default:
+			at++
+		}
+	}
+	s.n = 0
 }
 
 // segmentsOf is the control message that has the kernel cut a train.
@@ -89,16 +110,4 @@ func segmentsOf(size int) []byte {
 	header.SetLen(unix.CmsgLen(2))
 	binary.NativeEndian.PutUint16(b[unix.CmsgLen(0):], uint16(size))
 	return b
-}
-
-// sizeOf is the size of the datagrams of a message: of a train, that of all but
-// the last one.
-func sizeOf(m ipv4.Message) int {
-	if m.NN >= unix.CmsgLen(4) {
-		header := (*unix.Cmsghdr)(unsafe.Pointer(&m.OOB[0]))
-		if header.Level == unix.SOL_UDP && header.Type == unix.UDP_GRO {
-			return int(binary.NativeEndian.Uint32(m.OOB[unix.CmsgLen(0):]))
-		}
-	}
-	return m.N
 }

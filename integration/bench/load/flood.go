@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"time"
 
@@ -27,14 +28,14 @@ func startFlood(job Job) (*flooder, error) {
 	if job.Flood == 0 && job.Spoof == 0 {
 		return f, nil
 	}
-	s, err := openUDP(netip.AddrPort{})
+	s, err := openUDP(netip.AddrPort{}, nil)
 	if err != nil {
 		return nil, err
 	}
 	next := func(int) []byte { return nil }
 	rate := job.Flood
 	if job.Spoof > 0 {
-		if err := anySource(s.udp); err != nil {
+		if err := anySource(s.fd); err != nil {
 			return nil, err
 		}
 		next = spoofedSource
@@ -54,7 +55,7 @@ func (f *flooder) stop() {
 
 // send keeps to the rate. It floods another address and port than others ask.
 func (f *flooder) send(s *socket, job Job, rate int, source func(i int) []byte) {
-	dst := net.UDPAddrFromAddrPort(job.dst(2*echoUDP.count-1, echoUDP))
+	dst := job.dst(2*echoUDP.count-1, echoUDP)
 	datagram := make([]byte, job.Size)
 	datagram[0] = quiet
 	start, sent := time.Now(), 0
@@ -69,26 +70,15 @@ func (f *flooder) send(s *socket, job Job, rate int, source func(i int) []byte) 
 			due = min(due, job.Spoof)
 		}
 		for ; sent < due; sent++ {
-			s.out = append(s.out, ipv4.Message{Buffers: [][]byte{datagram}, OOB: source(sent), Addr: dst})
+			s.sendWith(datagram, source(sent), dst)
 		}
 		s.flush()
 	}
 }
 
 // anySource lets a socket send from addresses that are not this host's.
-func anySource(conn *net.UDPConn) error {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var failed error
-	err = raw.Control(func(fd uintptr) {
-		failed = unix.SetsockoptInt(int(fd), unix.SOL_IP, unix.IP_TRANSPARENT, 1)
-	})
-	if err != nil {
-		return err
-	}
-	return failed
+func anySource(fd int) error {
+	return os.NewSyscallError("setsockopt IP_TRANSPARENT", unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_TRANSPARENT, 1))
 }
 
 // spoofedSource is the control message of the i-th spoofed datagram.

@@ -1,14 +1,13 @@
 package load
 
 import (
-	"net"
 	"net/netip"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/net/ipv4"
+	"golang.org/x/sys/unix"
 )
 
 func TestDst(t *testing.T) {
@@ -47,35 +46,45 @@ func TestPercentiles(t *testing.T) {
 
 // TestTrains sends single datagrams and a train over loopback, and wants the sizes back.
 func TestTrains(t *testing.T) {
-	receiver, err := openUDP(netip.MustParseAddrPort("127.0.0.1:0"))
+	local := netip.MustParseAddrPort("127.0.0.1:0")
+	receiver, err := openUDP(local, newInbox())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer receiver.Close()
-	sender, err := openUDP(netip.AddrPort{})
+	sender, err := openUDP(local, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer sender.Close()
-	to := receiver.LocalAddr()
+	from, to := own(t, sender), own(t, receiver)
 	sender.send(make([]byte, 100), 100, to)
 	sender.send(make([]byte, 250), 100, to)
 	sender.flush()
 
-	receiver.udp.SetReadDeadline(time.Now().Add(patience))
 	bytes := 0
-	for bytes < 350 {
-		messages, err := receiver.read()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range messages {
-			if size := sizeOf(m); size != min(m.N, 100) {
-				t.Errorf("a message of %d bytes has datagrams of %d", m.N, size)
+	for end := time.Now().Add(patience); bytes < 350 && time.Now().Before(end); {
+		for m := range receiver.read {
+			if m.size != min(len(m.bytes), 100) || m.from != from {
+				t.Errorf("a message of %d bytes from %v has datagrams of %d", len(m.bytes), m.from, m.size)
 			}
-			bytes += m.N
+			bytes += len(m.bytes)
 		}
 	}
+	if bytes != 350 {
+		t.Errorf("%d bytes came", bytes)
+	}
+}
+
+// own is the address of a socket's own.
+func own(t *testing.T, s *socket) netip.AddrPort {
+	t.Helper()
+	name, err := unix.Getsockname(s.fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v4 := name.(*unix.SockaddrInet4)
+	return netip.AddrPortFrom(netip.AddrFrom4(v4.Addr), uint16(v4.Port))
 }
 
 func TestAnswers(t *testing.T) {
@@ -96,11 +105,7 @@ func TestAnswers(t *testing.T) {
 		{"192.0.2.1:7", first, nil},                                // nobody waits for it any more
 	} {
 		var done []int
-		message := ipv4.Message{
-			Buffers: [][]byte{test.answer}, N: len(test.answer),
-			Addr: net.UDPAddrFromAddrPort(netip.MustParseAddrPort(test.from)),
-		}
-		if a.take(message, func(i int) { done = append(done, i) }); !slices.Equal(done, test.done) {
+		if a.take(message{bytes: test.answer, from: netip.MustParseAddrPort(test.from)}, func(i int) { done = append(done, i) }); !slices.Equal(done, test.done) {
 			t.Errorf("%d bytes from %s: done are %v, want %v", len(test.answer), test.from, done, test.done)
 		}
 	}

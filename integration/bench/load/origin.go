@@ -33,9 +33,7 @@ func Origin(address netip.Addr, header bool) error {
 	}
 	// The echoes come last: when they answer, all is open.
 	group.Go(func() error { return echoConns(address, header) })
-	for i := range echoUDP.count {
-		group.Go(func() error { return echoDatagrams(address, echoUDP.first+i, &counted) })
-	}
+	group.Go(func() error { return echoDatagrams(address, &counted) })
 	return group.Wait()
 }
 

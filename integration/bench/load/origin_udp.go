@@ -1,29 +1,45 @@
 package load
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+)
 
 // quiet is the first byte of datagrams that the origin counts and does not answer.
 const quiet = 0x51
 
-// echoDatagrams sends back what comes to a port, a train as a train.
-func echoDatagrams(address netip.Addr, port int, counted *counter) error {
-	s, err := openUDP(netip.AddrPortFrom(address, uint16(port)))
+// echoDatagrams sends back what comes to the ports of echoUDP, a train as a train.
+func echoDatagrams(address netip.Addr, counted *counter) error {
+	p, err := newPoller()
 	if err != nil {
 		return err
 	}
-	for {
-		messages, err := s.read()
+	sockets, in := map[int]*socket{}, newInbox()
+	for i := range echoUDP.count {
+		s, err := openUDP(netip.AddrPortFrom(address, echoUDP.port(i)), in)
 		if err != nil {
 			return err
 		}
-		for _, m := range messages {
-			b, size := m.Buffers[0][:m.N], sizeOf(m)
-			if m.N > 0 && b[0] == quiet {
-				counted.Add(int64((m.N + size - 1) / size))
-				continue
-			}
-			s.send(b, size, m.Addr)
+		sockets[s.fd] = s
+		if err := p.add(s.fd, unix.EPOLLIN); err != nil {
+			return err
 		}
-		s.flush()
 	}
+	for {
+		for _, event := range p.wait(pollForever) {
+			sockets[int(event.Fd)].echo(counted)
+		}
+	}
+}
+
+func (s *socket) echo(counted *counter) {
+	for m := range s.read {
+		if len(m.bytes) > 0 && m.bytes[0] == quiet {
+			counted.Add(int64((len(m.bytes) + m.size - 1) / m.size))
+			continue
+		}
+		s.send(m.bytes, m.size, m.from)
+	}
+	s.flush()
 }

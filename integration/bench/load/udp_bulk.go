@@ -20,7 +20,7 @@ func udpBulk(job Job) (Result, error) {
 		return Result{}, err
 	}
 	defer origin.Close()
-	s, err := openUDP(netip.AddrPort{})
+	s, err := openUDP(netip.AddrPort{}, nil)
 	if err != nil {
 		return Result{}, err
 	}
@@ -57,14 +57,13 @@ func blast(s *socket, job Job, span time.Duration) (sent int, seconds float64) {
 	for at := 0; at < len(train); at += job.Size {
 		train[at] = quiet
 	}
-	dst := net.UDPAddrFromAddrPort(job.dst(0, echoUDP))
+	dst := job.dst(0, echoUDP)
 	start := time.Now()
 	for time.Since(start) < span {
-		for range udpBatch / 2 {
+		for range udpBatch {
 			s.send(train, job.Size, dst)
 			sent += job.Train
 		}
-		s.flush()
 	}
 	return sent, time.Since(start).Seconds()
 }

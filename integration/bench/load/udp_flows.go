@@ -1,22 +1,15 @@
 package load
 
-import (
-	"sync"
-	"time"
-)
+import "time"
 
 // udpFlows begins Count flows as fast as they are answered, each with one datagram,
 // and weighs what they leave behind.
 func udpFlows(job Job) (Result, error) {
-	askers, tallies, err := planFlows(job)
-	defer func() {
-		for _, a := range askers {
-			a.Close()
-		}
-	}()
+	c, err := newCrowd(job, job.Count, 1, 1)
 	if err != nil {
 		return Result{}, err
 	}
+	defer c.close()
 	light, err := weigh(job)
 	if err != nil {
 		return Result{}, err
@@ -25,7 +18,8 @@ func udpFlows(job Job) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	beginAll(askers)
+	tallies := make([]tally, 1)
+	c.begin(&tallies[0])
 	after, err := read(job)
 	if err != nil {
 		return Result{}, err
@@ -38,57 +32,39 @@ func udpFlows(job Job) (Result, error) {
 	return r, err
 }
 
-// planFlows opens a socket for every hundred flows or so.
-func planFlows(job Job) (askers []*asker, tallies []tally, err error) {
-	tallies = make([]tally, (job.Count+flowsPerSocket-1)/flowsPerSocket)
-	for i := range tallies {
-		a, err := newAsker(job, i, &tallies[i])
-		if err != nil {
-			return askers, tallies, err
-		}
-		askers = append(askers, a)
-		for flow := range min(flowsPerSocket, job.Count-i*flowsPerSocket) {
-			a.plan(job.dst(flow, echoUDP), 1)
-		}
-	}
-	return askers, tallies, nil
-}
-
 // beginners is how many sockets begin flows at once: few enough that no buffer
 // overflows, many enough that the proxy never waits.
 const beginners = 4
 
-func beginAll(askers []*asker) {
-	queue := make(chan *asker, len(askers))
-	for _, a := range askers {
-		queue <- a
-	}
-	close(queue)
-	var group sync.WaitGroup
-	for range beginners {
-		group.Go(func() {
-			for a := range queue {
-				a.begin()
-			}
-		})
-	}
-	group.Wait()
-}
-
 // begin asks every question once, and returns when each is answered or lost.
-func (a *asker) begin() {
-	for i := range a.questions {
-		a.ask(i, time.Now())
-	}
-	a.flush()
-	for open := len(a.questions); open > 0; {
-		a.udp.SetReadDeadline(time.Now().Add(lostAfter))
-		messages, _ := a.read()
-		for _, m := range messages {
-			a.take(m, func(int) { open-- })
+func (c *crowd) begin(t *tally) {
+	waiting, open := c.all, map[*asker]int{}
+	next := func() {
+		if len(waiting) > 0 {
+			a := waiting[0]
+			waiting = waiting[1:]
+			a.tally, open[a] = t, len(a.questions)
+			a.askAll()
 		}
-		if len(messages) == 0 {
-			a.sweep(time.Now(), func(int) { open-- })
+	}
+	settle := func(a *asker) func(int) {
+		return func(int) {
+			if open[a]--; open[a] == 0 {
+				delete(open, a)
+				next()
+			}
+		}
+	}
+	for range beginners {
+		next()
+	}
+	for swept := time.Now(); len(open) > 0; {
+		c.hear(func(a *asker, _ time.Time) func(int) { return settle(a) })
+		if now := time.Now(); now.Sub(swept) > lostAfter {
+			swept = now
+			for a := range open {
+				a.sweep(now, settle(a))
+			}
 		}
 	}
 }

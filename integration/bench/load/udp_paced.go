@@ -3,10 +3,12 @@ package load
 import (
 	"encoding/binary"
 	"fmt"
-	"net"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // udpPaced asks Rate times a second over Flows flows, no matter what comes back,
@@ -23,6 +25,7 @@ func udpPaced(job Job) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	defer beat.close()
 	if err := beat.greet(); err != nil {
 		return Result{}, err
 	}
@@ -49,20 +52,34 @@ func udpPaced(job Job) (Result, error) {
 type beat struct {
 	*socket
 	*tally
+	*poller
 	job   Job
-	dsts  []*net.UDPAddr
+	dsts  []netip.AddrPort
 	start time.Time
 	sent  int64
 	taken int64
 }
 
 func newBeat(job Job) (*beat, error) {
-	s, err := openUDP(netip.AddrPort{})
-	b := &beat{socket: s, job: job}
-	for flow := range job.Flows {
-		b.dsts = append(b.dsts, net.UDPAddrFromAddrPort(job.dst(flow, echoUDP)))
+	p, err := newPoller()
+	if err != nil {
+		return nil, err
 	}
-	return b, err
+	s, err := openUDP(netip.AddrPort{}, newInbox())
+	if err != nil {
+		p.close()
+		return nil, err
+	}
+	b := &beat{socket: s, poller: p, job: job}
+	for flow := range job.Flows {
+		b.dsts = append(b.dsts, job.dst(flow, echoUDP))
+	}
+	return b, p.add(s.fd, unix.EPOLLIN)
+}
+
+func (b *beat) close() {
+	b.Close()
+	b.poller.close()
 }
 
 // greet asks on each flow until there was an answer: what is measured are flows that
@@ -74,38 +91,42 @@ func (b *beat) greet() error {
 	}
 	for end := time.Now().Add(patience); len(open) > 0; {
 		if time.Now().After(end) {
-			b.Close()
 			return fmt.Errorf("%d of %d flows have no answer", len(open), len(b.dsts))
 		}
 		for flow := range open {
 			b.send(binary.BigEndian.AppendUint32(nil, uint32(flow)), 4, b.dsts[flow])
 		}
 		b.flush()
-		b.udp.SetReadDeadline(time.Now().Add(lostAfter))
-		for messages, err := b.read(); err == nil && len(open) > 0; messages, err = b.read() {
-			for _, m := range messages {
-				delete(open, int(binary.BigEndian.Uint32(m.Buffers[0])))
+		for again := time.Now().Add(lostAfter); len(open) > 0 && time.Now().Before(again); {
+			b.wait(pollFor)
+			for m := range b.read {
+				delete(open, int(binary.BigEndian.Uint32(m.bytes)))
 			}
 		}
 	}
-	return b.udp.SetReadDeadline(time.Time{})
+	return nil
 }
 
 // run returns how many answers never came.
 func (b *beat) run(m *window) int64 {
 	b.start = time.Now()
-	received := make(chan struct{})
-	go func() { // ends with the socket
-		defer close(received)
-		b.receive(m)
-	}()
+	var sentAll atomic.Bool
+	var receiver sync.WaitGroup
+	receiver.Go(func() { // ends with sentAll
+		for !sentAll.Load() {
+			b.wait(pollFor)
+			for message := range b.read {
+				b.takeAll(message, m)
+			}
+		}
+	})
 	for !m.over() {
 		b.sendDue(time.Since(b.start))
 		time.Sleep(time.Millisecond)
 	}
 	time.Sleep(drain)
-	b.Close()
-	<-received
+	sentAll.Store(true)
+	receiver.Wait()
 	return b.sent - b.taken
 }
 
@@ -121,23 +142,15 @@ func (b *beat) sendDue(now time.Duration) {
 	b.flush()
 }
 
-func (b *beat) receive(m *window) {
-	for {
-		messages, err := b.read()
-		if err != nil {
-			return
-		}
-		for _, message := range messages {
-			for at := 0; at+b.job.Size <= message.N; at += b.job.Size {
-				b.take(message.Buffers[0][at:], message.Addr, m)
-			}
-		}
+func (b *beat) takeAll(message message, m *window) {
+	for at := 0; at+b.job.Size <= len(message.bytes); at += b.job.Size {
+		b.take(message.bytes[at:], message.from, m)
 	}
 }
 
-func (b *beat) take(answer []byte, from net.Addr, m *window) {
+func (b *beat) take(answer []byte, from netip.AddrPort, m *window) {
 	flow := int(binary.BigEndian.Uint32(answer))
-	if flow >= len(b.dsts) || !same(from, b.dsts[flow]) {
+	if flow >= len(b.dsts) || from != b.dsts[flow] {
 		b.wrong.Add(1)
 		return
 	}

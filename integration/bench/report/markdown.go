@@ -36,6 +36,7 @@ const method = `- Client, edge and origin are three network namespaces of one ma
   peer in every scenario once; the order of the peers rotates from round to round.
 - Client and origin share the cores with the peer, so rates are those of the whole rig; the ratio to plain routing says
   how near a peer comes to no proxy at all. Both copy every byte that they read into memory of their own.
+- The UDP ones are one event loop each, which reads and writes in batches like the peers and waits in epoll alone.
 - CPU is that of the peer's threads, user and system, by their CPU clocks. "rig CPU" is all that was not idle,
   softirqs and kernel threads included, less the user time of programs that are no part of the rig.
   "over routed" is what remains when plain routing's figure is subtracted.

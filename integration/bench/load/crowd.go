@@ -1,0 +1,61 @@
+package load
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// crowd is askers that one goroutine serves.
+type crowd struct {
+	*poller
+	all  []*asker
+	byFD map[int]*asker
+}
+
+// newCrowd opens a socket for every hundred flows or so, which asks so many questions of
+// so many datagrams in each.
+func newCrowd(job Job, flows, questions, train int) (*crowd, error) {
+	p, err := newPoller()
+	if err != nil {
+		return nil, err
+	}
+	c, in := &crowd{poller: p, byFD: map[int]*asker{}}, newInbox()
+	for first := 0; first < flows; first += flowsPerSocket {
+		a, err := newAsker(job, len(c.all), in)
+		if err != nil {
+			c.close()
+			return nil, err
+		}
+		c.all, c.byFD[a.fd] = append(c.all, a), a
+		if err := c.add(a.fd, unix.EPOLLIN); err != nil {
+			c.close()
+			return nil, err
+		}
+		for flow := range min(flowsPerSocket, flows-first) {
+			for range questions {
+				a.plan(job.dst(flow, echoUDP), train)
+			}
+		}
+	}
+	return c, nil
+}
+
+func (c *crowd) close() {
+	for _, a := range c.all {
+		a.Close()
+	}
+	c.poller.close()
+}
+
+// hear waits for answers, counts those that have come, and sends what done has asked.
+func (c *crowd) hear(done func(a *asker, now time.Time) func(i int)) {
+	for _, event := range c.wait(pollFor) {
+		a := c.byFD[int(event.Fd)]
+		answered := done(a, time.Now())
+		for m := range a.read {
+			a.take(m, answered)
+		}
+		a.flush()
+	}
+}
