@@ -46,8 +46,7 @@ func (b *batch) set(i int, bytes, control []byte) {
 
 // address says where message i goes.
 func (b *batch) address(i int, to netip.AddrPort) {
-	b.names[i] = unix.RawSockaddrInet4{Family: unix.AF_INET, Addr: to.Addr().As4()}
-	binary.BigEndian.PutUint16((*[2]byte)(unsafe.Pointer(&b.names[i].Port))[:], to.Port())
+	b.names[i] = inet4(to)
 }
 
 // message is the i-th that was filled.
@@ -73,10 +72,6 @@ func (b *batch) segment(i int) int {
 }
 
 // call has the kernel take messages first to end-1, as many as it can without waiting.
-func (b *batch) call(number uintptr, fd, first, end int) (n int, errno unix.Errno) {
-	r, _, errno := unix.RawSyscall6(number, uintptr(fd), uintptr(unsafe.Pointer(&b.messages[first])), uintptr(end-first), unix.MSG_DONTWAIT, 0, 0)
-	if errno != 0 {
-		return 0, errno
-	}
-	return int(r), 0
+func (b *batch) call(number uintptr, fd, first, end int) (n int, err error) {
+	return result(unix.RawSyscall6(number, uintptr(fd), uintptr(unsafe.Pointer(&b.messages[first])), uintptr(end-first), 0, 0, 0))
 }

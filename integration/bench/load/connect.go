@@ -50,7 +50,7 @@ func (c *caller) run(m *window) {
 		}
 	}
 	for fd := range c.open {
-		unix.Close(fd)
+		hangUp(fd)
 	}
 }
 
@@ -72,9 +72,9 @@ func (c *caller) step(fd int, events uint32) {
 		c.end(fd, &c.failed)
 	case !asked && events&unix.EPOLLOUT != 0:
 		c.open[fd] = true
-		unix.Write(fd, c.buf[:])
+		transmit(fd, c.buf[:])
 	case asked && events&unix.EPOLLIN != 0:
-		if n, _ := unix.Read(fd, c.buf[:]); n == askSize {
+		if n, _ := receive(fd, c.buf[:]); n == askSize {
 			c.end(fd, &c.ops)
 		} else {
 			c.end(fd, &c.failed)
@@ -85,5 +85,5 @@ func (c *caller) step(fd int, events uint32) {
 func (c *caller) end(fd int, count *atomic.Int64) {
 	count.Add(1)
 	delete(c.open, fd)
-	unix.Close(fd)
+	hangUp(fd)
 }

@@ -17,9 +17,6 @@ const udpBuffer = 8 << 20
 
 // socket is a UDP socket that reads and writes in batches. Datagrams of one size
 // for one address come and go as trains, if the kernel has them so.
-//
-// Its calls never wait, and Go's scheduler does not hear of them: else its monitor takes
-// processors away and looks for more every 20 µs, on cores that are the peer's.
 type socket struct {
 	fd  int
 	in  *batch // which others may share that the same goroutine reads
@@ -91,7 +88,7 @@ func (s *socket) flush() {
 	for at := 0; at < s.n; {
 		n, err := s.out.call(unix.SYS_SENDMMSG, s.fd, at, s.n)
 		switch err {
-		case 0:
+		case nil:
 			at += n
 		case unix.EAGAIN:
 			unix.Poll([]unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLOUT}}, -1)

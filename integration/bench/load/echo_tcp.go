@@ -74,7 +74,7 @@ func (e *echoer) serve(fd int) {
 		e.accept(fd)
 		return
 	}
-	n, err := unix.Read(fd, e.buf[:])
+	n, err := receive(fd, e.buf[:])
 	switch {
 	case n > 0:
 		e.echo(fd, e.buf[:n])
@@ -85,11 +85,10 @@ func (e *echoer) serve(fd int) {
 
 func (e *echoer) accept(listener int) {
 	for {
-		fd, _, err := unix.Accept4(listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		fd, err := accept(listener)
 		if err != nil {
 			return
 		}
-		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 		if e.header {
 			e.fresh[fd] = true
 		}
@@ -108,13 +107,13 @@ func (e *echoer) echo(fd int, b []byte) {
 		b = rest
 	}
 	if len(b) > 0 {
-		unix.Write(fd, b)
+		transmit(fd, b)
 	}
 }
 
 func (e *echoer) end(fd int) {
 	delete(e.fresh, fd)
-	unix.Close(fd)
+	hangUp(fd)
 }
 
 // skipHeader returns what follows the PROXY header at the beginning of b. Every

@@ -50,11 +50,11 @@ func (r *rally) serve(fd int) {
 
 func (r *rally) ask(fd int) {
 	r.sent[fd] = time.Now()
-	unix.Write(fd, r.buf[:])
+	transmit(fd, r.buf[:])
 }
 
 func (r *rally) answer(fd int, m *window) {
-	if n, err := unix.Read(fd, r.buf[:]); n != askSize {
+	if n, err := receive(fd, r.buf[:]); n != askSize {
 		if err != unix.EAGAIN { // closed, or half an answer
 			r.failed.Add(1)
 			unix.EpollCtl(r.fd, unix.EPOLL_CTL_DEL, fd, nil)

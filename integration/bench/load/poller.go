@@ -49,8 +49,7 @@ func dialing(dst netip.AddrPort) (int, error) {
 		return -1, os.NewSyscallError("socket", err)
 	}
 	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	err = unix.Connect(fd, &unix.SockaddrInet4{Addr: dst.Addr().As4(), Port: int(dst.Port())})
-	if err != nil && err != unix.EINPROGRESS {
+	if err = connectTo(fd, dst); err != nil && err != unix.EINPROGRESS {
 		unix.Close(fd)
 		return -1, os.NewSyscallError("connect", err)
 	}
