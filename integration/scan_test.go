@@ -2,6 +2,8 @@ package integration
 
 import (
 	"fmt"
+	"net/netip"
+	"strings"
 	"testing"
 )
 
@@ -28,5 +30,24 @@ func TestScanLeavesPorts(t *testing.T) {
 	}
 	if all := p.status(t).route(t, "all"); all.ConnsActive != last-first+1+more {
 		t.Errorf("%d conns live, want %d", all.ConnsActive, last-first+1+more)
+	}
+}
+
+// TestDialledItself: a socket that dials a port of its own host where nobody listens may be
+// given that very port, and is then its own peer. The client is reset as ever, and does not
+// hear its own words.
+func TestDialledItself(t *testing.T) {
+	t.Parallel()
+	const first, last = 40000, 40007
+	r := newRig(t)
+	if err := r.edge.Sysctl(map[string]string{"net/ipv4/ip_local_port_range": fmt.Sprint(first, " ", last)}); err != nil {
+		t.Fatal(err)
+	}
+	r.edge.serveWith(t, fmt.Sprintf("[route.all]\nprotocol = \"tcp\"\nprefixes = [%q]\nports = [\"80-87\"]\norigins = [\"10.0.0.1:%d-%d\"]\n", servedV4, first, last))
+	for i := range 128 {
+		dst := netip.AddrPortFrom(netip.MustParseAddr(dstV4), uint16(80+i%(last-first+1)))
+		if got := r.client.ask("tcp", dst, refused); got != refused && !strings.Contains(got, "reset by peer") {
+			t.Fatalf("who asks %v meets %q", dst, got)
+		}
 	}
 }

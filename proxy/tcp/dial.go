@@ -2,6 +2,7 @@ package tcp
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net/netip"
 
@@ -131,10 +132,28 @@ func (l *loop) await(c *conn) {
 	case abandoned:
 		l.end(c, route.ResetByClient)
 	case accepted:
+		if l.metItself(c) {
+			l.refused(c, errItself)
+			return
+		}
 		l.begin(c)
 	case rejected:
 		l.reject(c)
 	}
+}
+
+var errItself = fmt.Errorf("the kernel gave its port to the socket that dials it, so nobody listens there: %w", unix.ECONNREFUSED)
+
+// metItself reports whether c's socket answers for an origin that is not there: one on this
+// host, on a port that a socket to dial from may get, connects to itself then (the
+// simultaneous open of RFC 9293 §3.5).
+func (l *loop) metItself(c *conn) bool {
+	to := c.origin.At(c.dst.Port())
+	if !l.ports.have(to.Port()) {
+		return false
+	}
+	own, err := local(int(c.ends[originEnd].fd))
+	return err == nil && own == to
 }
 
 // reject goes on with the next origin, unless this one accepted and reset at
@@ -145,6 +164,11 @@ func (l *loop) reject(c *conn) {
 		l.begin(c)
 		return
 	}
+	l.refused(c, err)
+}
+
+// refused goes on with the next origin.
+func (l *loop) refused(c *conn, err error) {
 	l.log.Debug("dial", "route", c.route.Name, "origin", c.origin.Text, "error", err)
 	l.giveUp(c, errors.Is(err, unix.ECONNREFUSED))
 	l.dial(c, route.ConnectFailed)

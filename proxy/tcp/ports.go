@@ -28,6 +28,8 @@ func newPorts() ports {
 	return ports{first, last, call.ReservedPorts()}
 }
 
+func (p *ports) have(port uint16) bool { return p.first <= int(port) && int(port) <= p.last }
+
 // after is the port that follows so many steps after another, without the reserved ones,
 // with the address; where that is none, of the family of to.
 func (p *ports) after(start, steps int, source, to netip.Addr) netip.AddrPort {
