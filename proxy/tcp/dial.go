@@ -2,8 +2,6 @@ package tcp
 
 import (
 	"errors"
-	"fmt"
-	"math/rand/v2"
 	"net/netip"
 
 	"golang.org/x/sys/unix"
@@ -60,17 +58,6 @@ func (l *loop) ask(c *conn) error {
 		return err
 	}
 	return l.poll(c, originEnd)
-}
-
-// connectByNumber asks for one port after the other, from any on.
-func (l *loop) connectByNumber(c *conn, to netip.AddrPort, source netip.Addr) (err error) {
-	start := rand.IntN(1 << 16)
-	for i := range portTries {
-		if err = l.connect(c, to, l.ports.after(start, i, source, to.Addr())); !errors.Is(err, call.ErrNoPort) {
-			break
-		}
-	}
-	return err
 }
 
 // connect begins to dial from a new socket.
@@ -140,20 +127,6 @@ func (l *loop) await(c *conn) {
 	case rejected:
 		l.reject(c)
 	}
-}
-
-var errItself = fmt.Errorf("the kernel gave its port to the socket that dials it, so nobody listens there: %w", unix.ECONNREFUSED)
-
-// metItself reports whether c's socket answers for an origin that is not there: one on this
-// host, on a port that a socket to dial from may get, connects to itself then (the
-// simultaneous open of RFC 9293 §3.5).
-func (l *loop) metItself(c *conn) bool {
-	to := c.origin.At(c.dst.Port())
-	if !l.ports.have(to.Port()) {
-		return false
-	}
-	own, err := local(int(c.ends[originEnd].fd))
-	return err == nil && own == to
 }
 
 // reject goes on with the next origin, unless this one accepted and reset at
