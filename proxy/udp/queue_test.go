@@ -44,7 +44,7 @@ func FuzzQueue(f *testing.F) {
 		var q queue
 		var naive [][]byte
 		buffer := make([]byte, size) // overwritten all the time, as the inbox's are
-		for step := range 200 {
+		for step := range 50 {
 			for range random.IntN(int(joins) + 1) {
 				b := buffer[:random.IntN(len(buffer)+1)]
 				for i := range b {
