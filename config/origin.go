@@ -73,7 +73,7 @@ func parseOrigin(value any) (Origin, error) {
 	o := Origin{Text: text, Weight: 1}
 	address, ports, hasPorts := splitOrigin(text)
 	if hasPorts {
-		if o.Ports, ok = parsePorts(ports); !ok {
+		if o.Ports, ok = ParsePorts(ports); !ok {
 			return o, fmt.Errorf("%s has no valid port: write one from 1 to 65535, or a range such as \"3000-4000\", after the colon", show(text))
 		}
 	}

@@ -20,7 +20,7 @@ func portRange(value any) (PortRange, error) {
 	case string:
 		ok = v == allPorts
 		if !ok {
-			ports, ok = parsePorts(v)
+			ports, ok = ParsePorts(v)
 		}
 	}
 	if !ok {
@@ -29,8 +29,8 @@ func portRange(value any) (PortRange, error) {
 	return ports, nil
 }
 
-// parsePorts reads "80" or "3000-4000".
-func parsePorts(text string) (PortRange, bool) {
+// ParsePorts reads "80" or "3000-4000".
+func ParsePorts(text string) (PortRange, bool) {
 	first, last, isRange := strings.Cut(text, "-")
 	if !isRange {
 		last = first

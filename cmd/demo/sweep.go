@@ -4,13 +4,13 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"anyport/config"
 )
 
 // askers is how many exchanges are under way at once.
@@ -102,14 +102,9 @@ func (s *sweep) ports() int { return int(s.last) - int(s.first) + 1 }
 
 // ParsePorts reads "A-B", or a single port.
 func ParsePorts(text string) (first, last uint16, err error) {
-	from, to, isRange := strings.Cut(text, "-")
-	if !isRange {
-		to = from
-	}
-	a, errFrom := strconv.ParseUint(from, 10, 16)
-	b, errTo := strconv.ParseUint(to, 10, 16)
-	if errFrom != nil || errTo != nil || a == 0 || a > b {
+	ports, ok := config.ParsePorts(text)
+	if !ok {
 		return 0, 0, fmt.Errorf("ports %q: write them as A-B, from 1 to 65535", text)
 	}
-	return uint16(a), uint16(b), nil
+	return ports.First, ports.Last, nil
 }

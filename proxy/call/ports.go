@@ -5,19 +5,24 @@ import (
 	"fmt"
 	"os"
 	"strings"
+
+	"anyport/config"
 )
 
 // ErrNoPort says that the kernel has no local port to dial from, or not the one asked for.
 var ErrNoPort = errors.New("no port of net.ipv4.ip_local_port_range is free: widen it, or give the route more source addresses")
 
+// ErrItself says that a socket that dials a port of its own host has become its own peer.
+var ErrItself = errors.New("nobody listens there: the kernel gave its port to the socket that dials it")
+
 // LocalPorts are the first and the last of net.ipv4.ip_local_port_range, which IPv6 shares;
 // the kernel's default where it can't be read.
-func LocalPorts() (first, last int) {
-	first, last = 32768, 60999
+func LocalPorts() config.PortRange {
+	ports := config.PortRange{First: 32768, Last: 60999}
 	if text, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range"); err == nil {
-		_, _ = fmt.Sscan(string(text), &first, &last)
+		_, _ = fmt.Sscan(string(text), &ports.First, &ports.Last)
 	}
-	return first, last
+	return ports
 }
 
 // ReservedPorts are those of net.ipv4.ip_local_reserved_ports, which no socket is to have
@@ -31,15 +36,10 @@ func ReservedPorts() map[uint16]bool {
 func parsePorts(text string) map[uint16]bool {
 	ports := map[uint16]bool{}
 	for one := range strings.SplitSeq(strings.TrimSpace(text), ",") {
-		var first, last uint16
-		switch n, _ := fmt.Sscanf(one, "%d-%d", &first, &last); n {
-		case 0:
-			continue
-		case 1:
-			last = first
-		}
-		for p := int(first); p <= int(last); p++ {
-			ports[uint16(p)] = true
+		if span, ok := config.ParsePorts(one); ok {
+			for i := range span.Width() {
+				ports[span.First+uint16(i)] = true
+			}
 		}
 	}
 	return ports

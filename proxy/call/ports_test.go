@@ -22,7 +22,7 @@ func TestParsePorts(t *testing.T) {
 }
 
 func TestLocalPorts(t *testing.T) {
-	if first, last := LocalPorts(); first < 1 || last > 65535 || first > last {
-		t.Errorf("from %d to %d", first, last)
+	if ports := LocalPorts(); ports.First < 1 || ports.First > ports.Last {
+		t.Errorf("from %d to %d", ports.First, ports.Last)
 	}
 }

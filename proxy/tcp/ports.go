@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"anyport/config"
 	"anyport/proxy/call"
 )
 
@@ -24,27 +25,22 @@ const portTries = 32
 
 // ports are those that sockets may dial from.
 type ports struct {
-	first, last int
-	reserved    map[uint16]bool
+	config.PortRange
+	reserved map[uint16]bool
 }
 
-func newPorts() ports {
-	first, last := call.LocalPorts()
-	return ports{first, last, call.ReservedPorts()}
-}
-
-func (p *ports) have(port uint16) bool { return p.first <= int(port) && int(port) <= p.last }
+func newPorts() ports { return ports{call.LocalPorts(), call.ReservedPorts()} }
 
 // after is the port that follows so many steps after another, without the reserved ones,
 // with the address; where that is none, of the family of to.
 func (p *ports) after(start, steps int, source, to netip.Addr) netip.AddrPort {
-	all := p.last - p.first + 1
-	port := p.first + (start+steps)%all
+	all := p.Width()
+	at := (start + steps) % all
 	for range all {
-		if !p.reserved[uint16(port)] {
+		if !p.reserved[p.First+uint16(at)] {
 			break
 		}
-		port = p.first + (port+1-p.first)%all
+		at = (at + 1) % all
 	}
 	switch {
 	case source.IsValid():
@@ -53,7 +49,7 @@ func (p *ports) after(start, steps int, source, to netip.Addr) netip.AddrPort {
 	default:
 		source = netip.IPv6Unspecified()
 	}
-	return netip.AddrPortFrom(source, uint16(port))
+	return netip.AddrPortFrom(source, p.First+uint16(at))
 }
 
 // connectByNumber asks for one port after the other, from any on.
@@ -67,14 +63,14 @@ func (l *loop) connectByNumber(c *conn, to netip.AddrPort, source netip.Addr) (e
 	return err
 }
 
-var errItself = fmt.Errorf("the kernel gave its port to the socket that dials it, so nobody listens there: %w", unix.ECONNREFUSED)
+var errItself = fmt.Errorf("%w: %w", call.ErrItself, unix.ECONNREFUSED)
 
 // metItself reports whether c's socket answers for an origin that is not there: one on this
 // host, on a port that a socket to dial from may get, connects to itself then (the
 // simultaneous open of RFC 9293 §3.5).
 func (l *loop) metItself(c *conn) bool {
 	to := c.origin.At(c.dst.Port())
-	if !l.ports.have(to.Port()) {
+	if !l.ports.Contains(to.Port()) {
 		return false
 	}
 	own, err := local(int(c.ends[originEnd].fd))

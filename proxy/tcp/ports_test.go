@@ -3,10 +3,12 @@ package tcp
 import (
 	"net/netip"
 	"testing"
+
+	"anyport/config"
 )
 
 func TestPortsAfter(t *testing.T) {
-	p := ports{first: 100, last: 104, reserved: map[uint16]bool{101: true, 104: true}}
+	p := ports{config.PortRange{First: 100, Last: 104}, map[uint16]bool{101: true, 104: true}}
 	four, six := netip.MustParseAddr("10.0.0.5"), netip.MustParseAddr("fd00::5")
 	for _, c := range []struct {
 		start, steps int
@@ -23,7 +25,7 @@ func TestPortsAfter(t *testing.T) {
 			t.Errorf("%d and %d after: %v, want %s", c.start, c.steps, got, c.want)
 		}
 	}
-	none := ports{first: 100, last: 100, reserved: map[uint16]bool{100: true}}
+	none := ports{config.PortRange{First: 100, Last: 100}, map[uint16]bool{100: true}}
 	if got := none.after(0, 0, four, four).Port(); got != 100 {
 		t.Errorf("where all are reserved: %d", got)
 	}

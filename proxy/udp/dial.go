@@ -1,7 +1,6 @@
 package udp
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 
@@ -128,12 +127,10 @@ func (d *dialer) connect(fd int, to netip.AddrPort, sources []netip.Addr) error 
 		return fmt.Errorf("connecting: %w", err)
 	}
 	if connectedToItself(fd, to) {
-		return errItself
+		return call.ErrItself
 	}
 	return nil
 }
-
-var errItself = errors.New("nobody listens there: the kernel gave its port to the socket that dials it")
 
 // connectedToItself reports whether fd would answer for an origin that is not
 // there: a local port of the ephemeral range that is free may become fd's own.

@@ -16,8 +16,7 @@ const maxFlows = 1 << 18
 // takes a local port; a quarter of those stays free, for the kernel needs milliseconds to
 // find one among the last.
 func MaxSockets(files uint64) int {
-	first, last := call.LocalPorts()
-	return int(min(files/2, uint64(last-first+1)*3/4))
+	return int(min(files/2, uint64(call.LocalPorts().Width())*3/4))
 }
 
 // replyShare is the share of the files that sockets to answer from may hold open:

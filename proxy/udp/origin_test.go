@@ -136,8 +136,8 @@ func TestDialItself(t *testing.T) {
 	fd := open(t, netip.MustParseAddr("127.0.0.1"))
 	check(t, unix.Bind(fd, unixAddr(netip.MustParseAddrPort("127.0.0.1:0"))))
 	var d dialer
-	if err := d.connect(fd, boundTo(t, fd), nil); !errors.Is(err, errItself) {
-		t.Errorf("got %v, want %v", err, errItself)
+	if err := d.connect(fd, boundTo(t, fd), nil); !errors.Is(err, call.ErrItself) {
+		t.Errorf("got %v, want %v", err, call.ErrItself)
 	}
 }
 

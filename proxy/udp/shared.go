@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"anyport/proxy/call"
 	"anyport/proxy/header"
 	"anyport/proxy/route"
 )
@@ -52,7 +53,7 @@ func (l *loop) share(f *flow, to netip.AddrPort) error {
 			return nil
 		}
 	}
-	return errItself
+	return call.ErrItself
 }
 
 func (l *loop) openShared(k sharedKey, f *flow) (*shared, error) {
