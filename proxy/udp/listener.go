@@ -55,9 +55,7 @@ func (l *loop) fromClient(i int, now time.Duration) {
 		l.newcomers.batch = append(l.newcomers.batch, a)
 		return
 	}
-	if !f.appetite.large {
-		l.prepare(f)
-	}
+	l.prepare(f)
 	for i := range a.length() {
 		payload := a.at(i)
 		if l.table.request(f, len(payload), now) == route.Forwarded {

@@ -20,17 +20,20 @@ type mmsghdr struct {
 // recvmmsg fills as many messages as wait on fd, and never waits itself. One by itself costs
 // the kernel less than a batch of one.
 func recvmmsg(fd int, messages []mmsghdr) (int, error) {
-	if len(messages) != 1 {
-		return mmsg(unix.SYS_RECVMMSG, fd, messages, unix.MSG_DONTWAIT)
+	if len(messages) == 1 {
+		return recvmsg(fd, &messages[0])
 	}
+	return mmsg(unix.SYS_RECVMMSG, fd, messages, unix.MSG_DONTWAIT)
+}
+
+func recvmsg(fd int, m *mmsghdr) (int, error) {
 	for {
-		n, err := call.Recvmsg(fd, &messages[0].Msghdr, unix.MSG_DONTWAIT)
-		switch err {
-		case nil:
-			messages[0].Len = uint32(n)
+		n, err := call.Recvmsg(fd, &m.Msghdr, unix.MSG_DONTWAIT)
+		if err == nil {
+			m.Len = uint32(n)
 			return 1, nil
-		case unix.EINTR:
-		default:
+		}
+		if err != unix.EINTR {
 			return 0, err
 		}
 	}
@@ -58,16 +61,12 @@ func sendto(fd int, b []byte, to endpoint) error {
 }
 
 // mmsg does not tell Go's scheduler of the call, which never waits.
-func mmsg(call uintptr, fd int, messages []mmsghdr, flags uintptr) (int, error) {
+func mmsg(number uintptr, fd int, messages []mmsghdr, flags uintptr) (int, error) {
 	for {
-		n, _, errno := unix.RawSyscall6(call, uintptr(fd),
-			uintptr(unsafe.Pointer(unsafe.SliceData(messages))), uintptr(len(messages)), flags, 0, 0)
-		switch errno {
-		case 0:
-			return int(n), nil
-		case unix.EINTR:
-		default:
-			return 0, errno
+		n, err := call.Result(unix.RawSyscall6(number, uintptr(fd),
+			uintptr(unsafe.Pointer(unsafe.SliceData(messages))), uintptr(len(messages)), flags, 0, 0))
+		if err != unix.EINTR {
+			return max(n, 0), err
 		}
 	}
 }

@@ -70,7 +70,7 @@ func (l *loop) begin(a arrival, now time.Duration) {
 		if verdict != route.Forwarded {
 			continue
 		}
-		if more = more || i > 0; more && !f.appetite.large {
+		if more || i > 0 {
 			l.prepare(f)
 		}
 		l.toOrigin(f, payload)

@@ -114,6 +114,9 @@ func (l *loop) dial(f *flow, to netip.AddrPort) error {
 // says more, before which anti_amplification bounds what the origin may. Most never are,
 // and cost two calls less.
 func (l *loop) prepare(f *flow) {
+	if f.appetite.large {
+		return
+	}
 	if f.appetite.large = true; f.owns() {
 		l.dialer.prepare(f.fd)
 	}
