@@ -1,8 +1,6 @@
 package load
 
 import (
-	"encoding/binary"
-	"net/netip"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -44,19 +42,9 @@ func (b *batch) set(i int, bytes, control []byte) {
 	m.SetControllen(len(control))
 }
 
-// address says where message i goes.
-func (b *batch) address(i int, to netip.AddrPort) {
-	b.names[i] = inet4(to)
-}
-
 // message is the i-th that was filled.
 func (b *batch) message(i int) message {
-	m, name := &b.messages[i], &b.names[i]
-	port := binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(&name.Port))[:])
-	return message{
-		bytes: b.bytes[i][:m.length], size: b.segment(i),
-		from: netip.AddrPortFrom(netip.AddrFrom4(name.Addr), port),
-	}
+	return message{bytes: b.bytes[i][:b.messages[i].length], size: b.segment(i), from: addrPort(&b.names[i])}
 }
 
 // segment is the size of the datagrams of message i.

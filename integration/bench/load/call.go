@@ -55,3 +55,9 @@ func inet4(a netip.AddrPort) unix.RawSockaddrInet4 {
 	binary.BigEndian.PutUint16((*[2]byte)(unsafe.Pointer(&name.Port))[:], a.Port())
 	return name
 }
+
+// addrPort undoes inet4.
+func addrPort(name *unix.RawSockaddrInet4) netip.AddrPort {
+	port := binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(&name.Port))[:])
+	return netip.AddrPortFrom(netip.AddrFrom4(name.Addr), port)
+}

@@ -48,14 +48,23 @@ func (c *crowd) close() {
 	c.poller.close()
 }
 
-// hear waits for answers, counts those that have come, and sends what done has asked.
-func (c *crowd) hear(done func(a *asker, now time.Time) func(i int)) {
-	for _, event := range c.wait(pollFor) {
-		a := c.byFD[int(event.Fd)]
-		answered := done(a, time.Now())
-		for m := range a.read {
-			a.take(m, answered)
+// serve hears answers, and gives up questions that were asked too long ago, until it is
+// over. It calls each question that is done with, and sends what that has asked.
+func (c *crowd) serve(over func() bool, done func(a *asker, i int, now time.Time)) {
+	for swept := time.Now(); !over(); {
+		for _, event := range c.wait(pollFor) {
+			a, now := c.byFD[int(event.Fd)], time.Now()
+			for m := range a.read {
+				a.take(m, func(i int) { done(a, i, now) })
+			}
+			a.flush()
 		}
-		a.flush()
+		if now := time.Now(); now.Sub(swept) > lostAfter {
+			swept = now
+			for _, a := range c.all {
+				a.sweep(now, func(i int) { done(a, i, now) })
+				a.flush()
+			}
+		}
 	}
 }

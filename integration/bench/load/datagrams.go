@@ -76,7 +76,7 @@ func (s *socket) send(b []byte, size int, to netip.AddrPort) {
 
 func (s *socket) sendWith(b, control []byte, to netip.AddrPort) {
 	s.out.set(s.n, b, control)
-	s.out.address(s.n, to)
+	s.out.names[s.n] = inet4(to)
 	if s.n++; s.n == udpBatch {
 		s.flush()
 	}

@@ -1,7 +1,5 @@
 package load
 
-import "time"
-
 // flowsPerSocket is how many flows one client socket has: one for each port of the
 // origin.
 var flowsPerSocket = echoUDP.count
@@ -24,16 +22,5 @@ func (c *crowd) rally(t *tally, m *window) {
 		a.tally = t
 		a.askAll()
 	}
-	for swept := time.Now(); !m.over(); {
-		c.hear(func(a *asker, now time.Time) func(int) {
-			return func(i int) { a.ask(i, now) }
-		})
-		if now := time.Now(); now.Sub(swept) > lostAfter {
-			swept = now
-			for _, a := range c.all {
-				a.sweep(now, func(i int) { a.ask(i, now) })
-				a.flush()
-			}
-		}
-	}
+	c.serve(m.over, (*asker).ask)
 }

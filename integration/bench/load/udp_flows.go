@@ -47,24 +47,13 @@ func (c *crowd) begin(t *tally) {
 			a.askAll()
 		}
 	}
-	settle := func(a *asker) func(int) {
-		return func(int) {
-			if open[a]--; open[a] == 0 {
-				delete(open, a)
-				next()
-			}
-		}
-	}
 	for range beginners {
 		next()
 	}
-	for swept := time.Now(); len(open) > 0; {
-		c.hear(func(a *asker, _ time.Time) func(int) { return settle(a) })
-		if now := time.Now(); now.Sub(swept) > lostAfter {
-			swept = now
-			for a := range open {
-				a.sweep(now, settle(a))
-			}
+	c.serve(func() bool { return len(open) == 0 }, func(a *asker, _ int, _ time.Time) {
+		if open[a]--; open[a] == 0 {
+			delete(open, a)
+			next()
 		}
-	}
+	})
 }
