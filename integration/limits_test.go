@@ -23,9 +23,7 @@ func TestNewConns(t *testing.T) {
 			t.Parallel()
 			const limit, clients = 40, 400
 			r := newRig(t)
-			if err := r.edge.Sysctl(map[string]string{"net/ipv4/tcp_syncookies": cookies}); err != nil {
-				t.Fatal(err)
-			}
+			r.edge.sysctl(t, map[string]string{"net/ipv4/tcp_syncookies": cookies})
 			r.origin.serve(t, "10.0.0.5:4711", echo)
 			p := r.edge.serveWith(t, fmt.Sprintf("[route.few]\nprotocol = \"tcp\"\nprefixes = [%q]\norigins = [\"10.0.0.5\"]\nnew_conns_per_second = %d\n", servedV4, limit))
 			var served, turnedAway atomic.Uint64

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
@@ -113,8 +114,18 @@ func (h *host) local(t *testing.T, prefix string) {
 // client, for tests that wait for each of them.
 func (h *host) answerAllErrors(t *testing.T) {
 	t.Helper()
-	err := h.Sysctl(map[string]string{"net/ipv4/icmp_ratemask": "0", "net/ipv6/icmp/ratelimit": "0"})
-	if err != nil {
+	h.sysctl(t, map[string]string{"net/ipv4/icmp_ratemask": "0", "net/ipv6/icmp/ratelimit": "0"})
+}
+
+// dialFrom has the host's sockets dial from ports first to last.
+func (h *host) dialFrom(t *testing.T, first, last int) {
+	t.Helper()
+	h.sysctl(t, map[string]string{"net/ipv4/ip_local_port_range": fmt.Sprint(first, " ", last)})
+}
+
+func (h *host) sysctl(t *testing.T, values map[string]string) {
+	t.Helper()
+	if err := h.Sysctl(values); err != nil {
 		t.Fatal(err)
 	}
 }

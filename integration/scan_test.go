@@ -13,9 +13,7 @@ func TestScanLeavesPorts(t *testing.T) {
 	t.Parallel()
 	const first, last = 40000, 40063
 	r := newRig(t)
-	if err := r.edge.Sysctl(map[string]string{"net/ipv4/ip_local_port_range": fmt.Sprint(first, " ", last)}); err != nil {
-		t.Fatal(err)
-	}
+	r.edge.dialFrom(t, first, last)
 	for port := first; port <= last; port++ {
 		r.origin.serve(t, fmt.Sprintf("10.0.0.5:%d", port), echo)
 	}
@@ -40,9 +38,7 @@ func TestDialledItself(t *testing.T) {
 	t.Parallel()
 	const first, last = 40000, 40007
 	r := newRig(t)
-	if err := r.edge.Sysctl(map[string]string{"net/ipv4/ip_local_port_range": fmt.Sprint(first, " ", last)}); err != nil {
-		t.Fatal(err)
-	}
+	r.edge.dialFrom(t, first, last)
 	r.edge.serveWith(t, fmt.Sprintf("[route.all]\nprotocol = \"tcp\"\nprefixes = [%q]\nports = [\"80-87\"]\norigins = [\"10.0.0.1:%d-%d\"]\n", servedV4, first, last))
 	for i := range 128 {
 		dst := netip.AddrPortFrom(netip.MustParseAddr(dstV4), uint16(80+i%(last-first+1)))
