@@ -8,13 +8,15 @@ import (
 // claims are the prefixes of a file with the routes that name each. Prefixes with
 // the same routes share one rivalry, so that a million of them are judged once.
 type claims struct {
-	byPrefix  map[netip.Prefix]int // index into rivalries
+	byPrefix  map[netip.Prefix]int // index into rivalries; 0: nobody names it
 	rivalries []rivalry
 }
 
-// A rivalry is the routes that name the same prefix, in the order of the file.
+// rivalry is the routes that name the same prefix: route, and those of the rivalry that
+// it joined. To keep a list in each would take memory by the square of the routes.
 type rivalry struct {
-	routes []*Route
+	route  *Route
+	joined int          // index of the rivalry before route; 0: route is the first
 	prefix netip.Prefix // the file's first of them; zero if others joined on all
 }
 
@@ -24,17 +26,15 @@ func claim(routes []*Route) *claims {
 		from  int
 		route *Route
 	}
-	joined := map[step]int{}
+	known := map[step]int{}
 	for _, r := range routes {
 		for _, prefix := range r.Prefixes {
 			s := step{c.byPrefix[prefix], r}
-			to, known := joined[s]
-			if !known {
-				to = len(c.rivalries)
-				joined[s] = to
-				c.rivalries = append(c.rivalries, rivalry{routes: append(slices.Clip(c.rivalries[s.from].routes), r)})
+			if known[s] == 0 {
+				known[s] = len(c.rivalries)
+				c.rivalries = append(c.rivalries, rivalry{route: r, joined: s.from})
 			}
-			c.byPrefix[prefix] = to
+			c.byPrefix[prefix] = known[s]
 		}
 	}
 	c.place(routes)
@@ -52,51 +52,17 @@ func (c *claims) place(routes []*Route) {
 	}
 }
 
-// at is the rivalry about prefix itself; without routes if nobody names it.
-func (c *claims) at(prefix netip.Prefix) rivalry { return c.rivalries[c.byPrefix[prefix]] }
+// named reports whether a route names prefix itself.
+func (c *claims) named(prefix netip.Prefix) bool { return c.byPrefix[prefix] != 0 }
 
-// A segment is a run of ports with the same winners: nobody, one route, or several
-// that tie.
-type segment struct {
-	PortRange
-	winners []*Route
-}
+// at returns the routes that name prefix itself, in the order of the file.
+func (c *claims) at(prefix netip.Prefix) []*Route { return c.routes(c.byPrefix[prefix]) }
 
-// contest gives every port of protocol to the routes with the narrowest range there.
-func contest(routes []*Route, protocol Protocol) []segment {
-	var starts []int
-	for _, r := range routes {
-		for _, ports := range slices.Concat(r.Ports, r.ExceptPorts) {
-			starts = append(starts, int(ports.First), int(ports.Last)+1)
-		}
+// routes returns those of a rivalry, in the order of the file.
+func (c *claims) routes(rivalry int) (all []*Route) {
+	for ; rivalry != 0; rivalry = c.rivalries[rivalry].joined {
+		all = append(all, c.rivalries[rivalry].route)
 	}
-	slices.Sort(starts)
-	starts = slices.Compact(starts)
-	var segments []segment
-	for i, start := range starts[:max(0, len(starts)-1)] {
-		ports := PortRange{uint16(start), uint16(starts[i+1] - 1)}
-		won := winners(routes, protocol, ports.First)
-		if last := len(segments) - 1; last >= 0 && slices.Equal(segments[last].winners, won) {
-			segments[last].Last = ports.Last
-			continue
-		}
-		segments = append(segments, segment{ports, won})
-	}
-	return segments
-}
-
-func winners(routes []*Route, protocol Protocol, port uint16) []*Route {
-	var best []*Route
-	least := 0
-	for _, r := range routes {
-		width := r.narrowest(port)
-		if width == 0 || !r.Takes(protocol) || least != 0 && width > least {
-			continue
-		}
-		if width != least {
-			best, least = nil, width
-		}
-		best = append(best, r)
-	}
-	return best
+	slices.Reverse(all)
+	return all
 }

@@ -26,12 +26,13 @@ type tie struct {
 // by ranges of the same width: once a protocol, on the first such prefix.
 func checkTies(rep *report, c *claims) {
 	reported := map[tie]bool{}
-	for _, rv := range c.rivalries {
-		if !rv.prefix.IsValid() || len(rv.routes) < 2 {
+	for i, rv := range c.rivalries {
+		if !rv.prefix.IsValid() || rv.joined == 0 {
 			continue
 		}
+		rivals := c.routes(i)
 		for _, protocol := range []Protocol{TCP, UDP} {
-			pairs, ports := ties(contest(rv.routes, protocol), protocol)
+			pairs, ports := ties(contest(rivals, protocol), protocol)
 			for _, t := range pairs {
 				if !reported[t] {
 					reported[t] = true
@@ -79,7 +80,7 @@ func checkCovered(rep *report, c *claims, routes []*Route) {
 			seen[o.Addr] = true
 			for bits := range o.Addr.BitLen() {
 				prefix, _ := o.Addr.Prefix(bits)
-				for _, claimant := range c.at(prefix).routes {
+				for _, claimant := range c.at(prefix) {
 					rep.add(claimant.Name, rep.element(claimant.Name, "prefixes", slices.Index(claimant.Prefixes, prefix)), "%q covers %s, an origin of route %q (line %d), which this host could not reach any more: leave that address out",
 						prefix, o.Addr, r.Name, r.Line)
 				}
@@ -92,7 +93,7 @@ func checkCovered(rep *report, c *claims, routes []*Route) {
 func checkLoops(rep *report, c *claims, routes []*Route) {
 	for _, r := range routes {
 		for i, o := range r.Origins {
-			if !o.Addr.IsValid() || len(c.at(host(o.Addr)).routes) == 0 {
+			if !o.Addr.IsValid() || !c.named(host(o.Addr)) {
 				continue
 			}
 			for _, protocol := range r.Protocols {
@@ -107,7 +108,7 @@ func checkLoops(rep *report, c *claims, routes []*Route) {
 
 // loop finds a port of o that r dials and taker takes.
 func (c *claims) loop(r *Route, o Origin, protocol Protocol) (port uint16, taker *Route) {
-	back := contest(c.at(host(o.Addr)).routes, protocol)
+	back := contest(c.at(host(o.Addr)), protocol)
 	for _, dialled := range c.dials(r, o, protocol) {
 		for _, s := range back {
 			port := max(s.First, dialled.First)
@@ -128,11 +129,15 @@ func (c *claims) loop(r *Route, o Origin, protocol Protocol) (port uint16, taker
 // on some prefix, as the origin maps them.
 func (c *claims) dials(r *Route, o Origin, protocol Protocol) []PortRange {
 	var ports []PortRange
-	for _, rv := range c.rivalries {
-		if !rv.prefix.IsValid() || !slices.Contains(rv.routes, r) {
+	for i, rv := range c.rivalries {
+		if !rv.prefix.IsValid() {
 			continue
 		}
-		for _, s := range contest(rv.routes, protocol) {
+		rivals := c.routes(i)
+		if !slices.Contains(rivals, r) {
+			continue
+		}
+		for _, s := range contest(rivals, protocol) {
 			if slices.Contains(s.winners, r) {
 				ports = append(ports, PortRange{o.Port(s.First), o.Port(s.Last)})
 			}

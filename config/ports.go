@@ -41,23 +41,6 @@ func ParsePorts(text string) (PortRange, bool) {
 	return PortRange{uint16(lo), uint16(hi)}, ok
 }
 
-// narrowest is the width of the narrowest range by which r takes port, or 0 if it
-// does not take it.
-func (r *Route) narrowest(port uint16) int {
-	for _, except := range r.ExceptPorts {
-		if except.Contains(port) {
-			return 0
-		}
-	}
-	width := 0
-	for _, ports := range r.Ports {
-		if ports.Contains(port) && (width == 0 || ports.Width() < width) {
-			width = ports.Width()
-		}
-	}
-	return width
-}
-
 // takesNothing reports whether the exceptions of r leave no port.
 func (r *Route) takesNothing() bool {
 	segments := contest([]*Route{r}, r.Protocols[0])

@@ -116,6 +116,28 @@ func (r PortRange) Contains(port uint16) bool { return r.First <= port && port <
 // Width is the number of ports in r.
 func (r PortRange) Width() int { return int(r.Last) - int(r.First) + 1 }
 
+// Without returns the pieces of r that are left without the ports of except, sorted.
+func (r PortRange) Without(except []PortRange) []PortRange {
+	pieces := []PortRange{r}
+	for _, e := range except {
+		var left []PortRange
+		for _, p := range pieces {
+			if e.Last < p.First || p.Last < e.First {
+				left = append(left, p)
+				continue
+			}
+			if p.First < e.First {
+				left = append(left, PortRange{p.First, e.First - 1})
+			}
+			if e.Last < p.Last {
+				left = append(left, PortRange{e.Last + 1, p.Last})
+			}
+		}
+		pieces = left
+	}
+	return pieces
+}
+
 func (r PortRange) String() string {
 	if r.First == r.Last {
 		return fmt.Sprint(r.First)

@@ -20,33 +20,11 @@ type span struct {
 func spans(route *config.Route, binding uint32) []span {
 	var all []span
 	for _, r := range route.Ports {
-		for _, piece := range cut(r, route.ExceptPorts) {
+		for _, piece := range r.Without(route.ExceptPorts) {
 			all = append(all, span{piece, r.Width(), binding})
 		}
 	}
 	return all
-}
-
-// cut returns what is left of r without the excepted ports.
-func cut(r config.PortRange, except []config.PortRange) []config.PortRange {
-	pieces := []config.PortRange{r}
-	for _, e := range except {
-		var left []config.PortRange
-		for _, p := range pieces {
-			if e.Last < p.First || p.Last < e.First {
-				left = append(left, p)
-				continue
-			}
-			if p.First < e.First {
-				left = append(left, config.PortRange{First: p.First, Last: e.First - 1})
-			}
-			if e.Last < p.Last {
-				left = append(left, config.PortRange{First: e.Last + 1, Last: p.Last})
-			}
-		}
-		pieces = left
-	}
-	return pieces
 }
 
 // overlay lays the spans over the intervals around them, the narrowest on top.

@@ -18,7 +18,7 @@ func splitReflectors(r *config.Route, all []span, refusing uint32) (split []span
 				closed, split = append(closed, one), append(split, span{one, s.width, refusing})
 			}
 		}
-		for _, piece := range cut(s.PortRange, closed) {
+		for _, piece := range s.PortRange.Without(closed) {
 			split = append(split, span{piece, s.width, s.binding})
 		}
 		found = found || len(closed) > 0

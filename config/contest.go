@@ -1,0 +1,130 @@
+package config
+
+import (
+	"cmp"
+	"slices"
+)
+
+// A segment is a run of ports with the same winners: nobody, one route, or several
+// that tie.
+type segment struct {
+	PortRange
+	winners []*Route // in the order of the file
+}
+
+// bid is a range of a route's ports, or a piece of it where except_ports cut it. It is
+// as wide as the range was written: the narrowest bid wins.
+type bid struct {
+	PortRange
+	width int
+	route *Route
+}
+
+// contest gives every port of protocol to the routes with the narrowest range there. It
+// takes the bids from the narrowest to the widest and visits each port run once, so that
+// tens of thousands of routes on one prefix are judged in time.
+func contest(routes []*Route, protocol Protocol) []segment {
+	bids := bidsOf(routes, protocol)
+	starts := startsOf(routes)
+	if len(starts) == 0 {
+		return nil
+	}
+	won := make([][]*Route, len(starts)-1) // of the ports from one start to the next
+	open := newOpenRuns(len(won))
+	for len(bids) > 0 {
+		equal := equallyWide(bids)
+		for _, b := range equal {
+			first, _ := slices.BinarySearch(starts, int(b.First))
+			for i := open.from(first); i < len(won) && starts[i] <= int(b.Last); i = open.from(i + 1) {
+				if last := len(won[i]) - 1; last < 0 || won[i][last] != b.route {
+					won[i] = append(won[i], b.route)
+				}
+			}
+		}
+		open.close(equal, starts)
+		bids = bids[len(equal):]
+	}
+	return joinSegments(starts, won)
+}
+
+// bidsOf returns the bids for ports of protocol, the narrowest first, and those of the
+// same width in the order of the routes.
+func bidsOf(routes []*Route, protocol Protocol) (bids []bid) {
+	for _, r := range routes {
+		if !r.Takes(protocol) {
+			continue
+		}
+		for _, ports := range r.Ports {
+			for _, piece := range ports.Without(r.ExceptPorts) {
+				bids = append(bids, bid{piece, ports.Width(), r})
+			}
+		}
+	}
+	slices.SortStableFunc(bids, func(a, b bid) int { return cmp.Compare(a.width, b.width) })
+	return bids
+}
+
+// startsOf returns every port at which the winners may change, sorted.
+func startsOf(routes []*Route) (starts []int) {
+	for _, r := range routes {
+		for _, ports := range slices.Concat(r.Ports, r.ExceptPorts) {
+			starts = append(starts, int(ports.First), int(ports.Last)+1)
+		}
+	}
+	slices.Sort(starts)
+	return slices.Compact(starts)
+}
+
+// equallyWide returns the bids at the head that are as wide as the first.
+func equallyWide(bids []bid) []bid {
+	n := 1
+	for n < len(bids) && bids[n].width == bids[0].width {
+		n++
+	}
+	return bids[:n]
+}
+
+// openRuns are the runs of ports that nobody has won yet: a disjoint-set forest in which
+// each closed run points towards the next open one.
+type openRuns []int
+
+// newOpenRuns returns n open runs, and one behind them that stays open.
+func newOpenRuns(n int) openRuns {
+	runs := make(openRuns, n+1)
+	for i := range runs {
+		runs[i] = i
+	}
+	return runs
+}
+
+// from returns the first open run at or after i, the number of runs where there is none.
+func (o openRuns) from(i int) int {
+	for o[i] != i {
+		o[i] = o[o[i]] // halve the path for the next search
+		i = o[i]
+	}
+	return i
+}
+
+// close closes the runs that bids have won.
+func (o openRuns) close(bids []bid, starts []int) {
+	for _, b := range bids {
+		first, _ := slices.BinarySearch(starts, int(b.First))
+		for i := o.from(first); i < len(o)-1 && starts[i] <= int(b.Last); i = o.from(i) {
+			o[i] = i + 1
+		}
+	}
+}
+
+// joinSegments makes segments of the runs, one where neighbours have the same winners.
+func joinSegments(starts []int, won [][]*Route) (segments []segment) {
+	for i, winners := range won {
+		ports := PortRange{uint16(starts[i]), uint16(starts[i+1] - 1)}
+		if last := len(segments) - 1; last >= 0 && slices.Equal(segments[last].winners, winners) {
+			segments[last].Last = ports.Last
+			continue
+		}
+		segments = append(segments, segment{ports, winners})
+	}
+	return segments
+}
