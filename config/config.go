@@ -62,6 +62,7 @@ type Timeouts struct {
 	Connect   time.Duration // one dial of one origin
 	Idle      time.Duration // TCP: no byte in either direction
 	UDPIdle   time.Duration // no datagram in either direction; 0: as FlowIdle says
+	Keepalive time.Duration // TCP, both sides: probes after this long without a byte; 0: none
 	HalfClose time.Duration // one side has closed: how long the other may still send
 	Drain     time.Duration // how long a conn may outlive its route or the process's stop
 }

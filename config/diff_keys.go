@@ -51,6 +51,7 @@ var routeKeys = []key[*Route]{
 	{"connect_timeout", func(r *Route) string { return strconv.Quote(r.Connect.String()) }},
 	{"idle_timeout", func(r *Route) string { return strconv.Quote(r.Idle.String()) }},
 	{"udp_idle_timeout", udpIdle},
+	{"keepalive", func(r *Route) string { return strconv.Quote(r.Keepalive.String()) }},
 	{"half_close_timeout", func(r *Route) string { return strconv.Quote(r.HalfClose.String()) }},
 	{"drain_timeout", func(r *Route) string { return strconv.Quote(r.Drain.String()) }},
 }

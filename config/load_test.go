@@ -60,7 +60,7 @@ origins = ["10.0.0.5"]
 			AntiAmplification: true,
 			Timeouts: Timeouts{
 				Connect: 5 * time.Second, Idle: time.Hour,
-				HalfClose: time.Minute, Drain: 30 * time.Second,
+				Keepalive: 2 * time.Minute, HalfClose: time.Minute, Drain: 30 * time.Second,
 			},
 		}},
 	}
@@ -74,7 +74,7 @@ origins = ["10.0.0.5"]
 // wants to be 1.
 func everyKeyWant(path string) *Config {
 	addr := netip.MustParseAddr
-	defaults := Timeouts{Connect: time.Second, Idle: 2 * time.Hour, UDPIdle: 10 * time.Second, HalfClose: 3 * time.Second}
+	defaults := Timeouts{Connect: time.Second, Idle: 2 * time.Hour, UDPIdle: 10 * time.Second, Keepalive: 4 * time.Second, HalfClose: 3 * time.Second}
 	web := defaults
 	web.Idle, web.UDPIdle = time.Minute, 0
 	return &Config{
@@ -84,7 +84,7 @@ func everyKeyWant(path string) *Config {
 		Admin:    Admin{HTTP: "127.0.0.1:9765"},
 		Log:      Log{Level: slog.LevelWarn, Format: "json", Access: "stderr"},
 		Routes: []*Route{{
-			Name: "web", Line: 27,
+			Name: "web", Line: 28,
 			Protocols:   []Protocol{TCP, UDP},
 			Prefixes:    prefixes("127.0.0.1/32", "2001:db8:1::/48"),
 			Ports:       []PortRange{{8000, 8009}, {443, 443}, {22, 22}},
@@ -106,7 +106,7 @@ func everyKeyWant(path string) *Config {
 			Reflectors: true, MirrorClosed: true,
 			Timeouts: web,
 		}, {
-			Name: "range", Line: 50,
+			Name: "range", Line: 51,
 			Protocols: []Protocol{UDP},
 			Prefixes:  prefixes("192.0.2.0/24"),
 			Ports:     []PortRange{{3000, 4000}},
@@ -118,7 +118,7 @@ func everyKeyWant(path string) *Config {
 			Balance:        RoundRobin, ProxyProtocol: ProxySPP, AntiAmplification: true,
 			Timeouts: defaults,
 		}, {
-			Name: "keep", Line: 58,
+			Name: "keep", Line: 59,
 			Protocols: []Protocol{TCP},
 			Prefixes:  prefixes("192.0.2.0/24"),
 			Ports:     []PortRange{{22, 22}},

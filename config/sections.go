@@ -53,6 +53,7 @@ func readDefaults(t *table) Timeouts {
 	d := Timeouts{
 		Connect:   5 * time.Second,
 		Idle:      time.Hour,
+		Keepalive: 2 * time.Minute,
 		HalfClose: time.Minute,
 		Drain:     30 * time.Second,
 	}
@@ -67,6 +68,7 @@ func readTimeouts(t *table, d *Timeouts) {
 	set(t, "connect_timeout", &d.Connect, timeout)
 	set(t, "idle_timeout", &d.Idle, timeout)
 	set(t, "udp_idle_timeout", &d.UDPIdle, orAuto(timeout))
+	set(t, "keepalive", &d.Keepalive, orNone(duration("1s", "9h"))) // tcp(7): TCP_KEEPIDLE takes at most 32,767 s
 	set(t, "half_close_timeout", &d.HalfClose, timeout)
 	set(t, "drain_timeout", &d.Drain, duration("0s", "8760h"))
 }

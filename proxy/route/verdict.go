@@ -32,6 +32,8 @@ const (
 	Closed            // both sides closed in order
 	ResetByClient     // RST, passed on to the origin
 	ResetByOrigin     // RST, passed on to the client
+	ClientTimedOut    // vanished: it answered neither probes nor retransmissions
+	OriginTimedOut    // likewise
 	IdleTimedOut      // no byte in either direction; the usual end of a flow
 	HalfCloseTimedOut // one side had closed, the other sent on for too long
 	DrainTimedOut     // cut when drain_timeout ended
@@ -59,7 +61,7 @@ var words = [Verdicts]string{
 	OverMaxFlows: "max_flows", NoOrigin: "no_origin", ConnectFailed: "connect_failed", ConnectTimedOut: "connect_timeout",
 	HeaderFailed: "header_failed", OutOfFiles: "out_of_files", OutOfPorts: "out_of_ports", Draining: "draining",
 	Responder: "responder", Looped: "looped",
-	Closed: "closed", ResetByClient: "client_reset", ResetByOrigin: "origin_reset", IdleTimedOut: "idle_timeout",
+	Closed: "closed", ResetByClient: "client_reset", ResetByOrigin: "origin_reset", ClientTimedOut: "client_timeout", OriginTimedOut: "origin_timeout", IdleTimedOut: "idle_timeout",
 	HalfCloseTimedOut: "half_close_timeout", DrainTimedOut: "drain_timeout", RelayFailed: "relay_failed", Evicted: "evicted",
 	Overflowed: "overflowed", Truncated: "truncated", PortZero: "port_zero", BadHeader: "bad_header", TooLarge: "too_large", Amplified: "amplified",
 	SendFailed: "send_failed", OriginError: "origin_error",

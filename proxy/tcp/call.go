@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -14,10 +15,11 @@ type wire interface {
 	recvfrom(fd int32, b []byte) (int, error)
 	sendto(fd int32, b []byte) (int, error)
 	splice(from, to int32, most int) (int, error)
-	shutdown(fd int32) error  // sends FIN
-	failure(fd int32) error   // fetches the error that waits on fd, which clears it
-	inQueue(fd int32) uint32  // bytes that the peer has sent and nobody has read yet
-	outQueue(fd int32) uint32 // bytes that the peer has not acknowledged yet
+	shutdown(fd int32) error             // sends FIN
+	probe(fd int32, after time.Duration) // keepalive, from then on
+	failure(fd int32) error              // fetches the error that waits on fd, which clears it
+	inQueue(fd int32) uint32             // bytes that the peer has sent and nobody has read yet
+	outQueue(fd int32) uint32            // bytes that the peer has not acknowledged yet
 	close(fd int32)
 	abort(fd int32) // closes with RST: what the peer got so far must not look complete
 }

@@ -26,6 +26,7 @@ type conn struct {
 	state      state
 	queued     bool // on the loop's ready list
 	moving     bool // another process may be about to have it: nothing is done for it
+	probed     bool // keepalive probes are on, on both sockets
 	unsure     bool // an origin has failed in another way than by refusing
 
 	ends [2]end // clientEnd, originEnd
@@ -60,6 +61,7 @@ type end struct {
 	hungUp   bool // its FIN has come: a short read is not the last
 	urgent   bool // it sends urgent data: a short read is not the last, splice gets stuck
 	failed   bool // RST, or an error that ends it as well
+	vanished bool // it failed because the peer answers nothing
 }
 
 // way is one direction of a conn.

@@ -112,6 +112,20 @@ func (c *conn) patience(t config.Timeouts) (at time.Duration, v route.Verdict) {
 	return idle, route.IdleTimedOut
 }
 
+// due is when the conn needs a look if nothing happens before: its deadline, or the
+// moment to turn keepalive on, for which v is Undecided.
+func (c *conn) due(t config.Timeouts) (at time.Duration, v route.Verdict) {
+	at, v = c.deadline(t)
+	if c.state != relaying || c.probed || t.Keepalive <= 0 {
+		return at, v
+	}
+	// The kernel counts from the last packet, so at half of the time it is early enough.
+	if probes := after(c.active, t.Keepalive/2); probes < at {
+		return probes, route.Undecided
+	}
+	return at, v
+}
+
 // after adds a timeout, of which 0 means none. at is negative where it was in another
 // process.
 func after(at, timeout time.Duration) time.Duration {

@@ -72,11 +72,12 @@ func (w *fakeWire) splice(from, to int32, most int) (int, error) {
 	return n, err
 }
 
-func (w *fakeWire) failure(fd int32) error  { return w.peers[fd].err }
-func (w *fakeWire) inQueue(fd int32) uint32 { return uint32(len(w.peers[fd].says)) }
-func (w *fakeWire) outQueue(int32) uint32   { return 0 }
-func (w *fakeWire) close(fd int32)          { w.peers[fd].heardEnd += " closed" }
-func (w *fakeWire) abort(fd int32)          { w.peers[fd].heardEnd += " RST" }
+func (w *fakeWire) failure(fd int32) error          { return w.peers[fd].err }
+func (w *fakeWire) inQueue(fd int32) uint32         { return uint32(len(w.peers[fd].says)) }
+func (w *fakeWire) outQueue(int32) uint32           { return 0 }
+func (w *fakeWire) probe(fd int32, _ time.Duration) { w.peers[fd].heardEnd += " probes" }
+func (w *fakeWire) close(fd int32)                  { w.peers[fd].heardEnd += " closed" }
+func (w *fakeWire) abort(fd int32)                  { w.peers[fd].heardEnd += " RST" }
 
 func (w *fakeWire) shutdown(fd int32) error {
 	w.peers[fd].heardEnd += " FIN"
@@ -96,7 +97,7 @@ func newFakeConn() *fakeConn {
 		Name:          "test",
 		Origins:       []config.Origin{{Text: "only", Weight: 1}},
 		ProxyProtocol: config.ProxyOff,
-		Timeouts:      config.Timeouts{Connect: 5 * time.Second, Idle: time.Hour, HalfClose: time.Minute},
+		Timeouts:      config.Timeouts{Connect: 5 * time.Second, Idle: time.Hour, Keepalive: 2 * time.Minute, HalfClose: time.Minute},
 	}
 	live.Swap(anywhere{r}, []*config.Route{r})
 	f := &fakeConn{fakeWire: &fakeWire{peers: map[int32]*fakePeer{1: {room: 1 << 30}, 2: {room: 1 << 30}}}}
@@ -157,8 +158,8 @@ func (p *fakePeer) act(what, text string) (events uint32, known bool) {
 	case "closes":
 		p.fin = true
 		return unix.EPOLLIN | unix.EPOLLRDHUP, true
-	case "resets", "refuses", "breaks": // the last is RST after FIN
-		p.err = map[string]error{"resets": unix.ECONNRESET, "refuses": unix.ECONNREFUSED, "breaks": unix.EPIPE}[what]
+	case "resets", "refuses", "breaks", "vanishes": // of these "breaks" is RST after FIN
+		p.err = map[string]error{"vanishes": unix.ETIMEDOUT, "resets": unix.ECONNRESET, "refuses": unix.ECONNREFUSED, "breaks": unix.EPIPE}[what]
 		return unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLERR | unix.EPOLLHUP, true
 	case "stalls":
 		p.room, _ = strconv.Atoi(text)

@@ -35,20 +35,23 @@ func (l *loop) limit(c *conn) {
 	}
 }
 
-// watch sets the conn's timer to its deadline.
+// watch sets the conn's timer to the next moment that needs a look.
 func (l *loop) watch(c *conn) {
-	at, _ := c.deadline(c.route.Timeouts)
+	at, _ := c.due(c.route.Timeouts)
 	l.wheel.set(&c.timer, at)
 }
 
 // expire looks whether the deadline has moved since the timer was set, as every
 // byte moves it; if not, the conn is over, or the next origin has its chance.
 func (l *loop) expire(c *conn) {
-	at, v := c.deadline(c.route.Timeouts)
+	at, v := c.due(c.route.Timeouts)
 	switch {
 	case c.moving:
 	case at > l.now:
 		l.wheel.set(&c.timer, at)
+	case v == route.Undecided:
+		l.probe(c)
+		l.watch(c)
 	case v == route.ConnectTimedOut:
 		l.giveUp(c, false)
 		l.dial(c, v)

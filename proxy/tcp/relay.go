@@ -15,7 +15,7 @@ func (l *loop) relay(c *conn) {
 	l.drive(c, route.ToClient)
 	switch v := c.fate(); {
 	case v != route.Undecided:
-		l.end(c, v)
+		l.end(c, l.lost(c, v))
 	case c.busy():
 		l.queue(c)
 	}
@@ -178,7 +178,7 @@ func (e *end) read(err error) {
 	case errors.Is(err, unix.EAGAIN):
 		e.readable = false
 	default:
-		e.readable, e.failed = false, true
+		e.readable, e.failed, e.vanished = false, true, vanished(err)
 	}
 }
 
@@ -190,6 +190,6 @@ func (e *end) wrote(err error) {
 	case errors.Is(err, unix.EAGAIN):
 		e.writable = false
 	default:
-		e.failed, e.readable = true, true
+		e.failed, e.readable, e.vanished = true, true, vanished(err)
 	}
 }

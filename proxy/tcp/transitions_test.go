@@ -100,10 +100,25 @@ func TestTransitions(t *testing.T) {
 		"idle": {
 			{"client accepts", "dialling"},
 			{"origin accepts", "relaying"},
-			{"time passes 59m", "relaying"},
+			{"time passes 59m", "relaying, client: probes, origin: probes"},
+			{"client says ping", "relaying, client: probes, origin: ping probes"},
+			{"time passes 59m", "relaying, client: probes, origin: ping probes"},
+			{"time passes 2m", "idle_timeout, client: probes RST, origin: ping probes RST"},
+		},
+		"quiet, with keepalive probes at 2 minutes": {
+			{"client accepts", "dialling"},
+			{"origin accepts", "relaying"},
+			{"time passes 50s", "relaying"},
 			{"client says ping", "relaying, origin: ping"},
-			{"time passes 59m", "relaying, origin: ping"},
-			{"time passes 2m", "idle_timeout, client: RST, origin: ping RST"},
+			{"time passes 50s", "relaying, origin: ping"},
+			{"time passes 11s", "relaying, client: probes, origin: ping probes"},
+			{"client vanishes", "client_timeout, client: probes RST, origin: ping probes RST"},
+		},
+		"the origin vanishes, and its last words are delivered": {
+			{"client accepts", "dialling"},
+			{"origin accepts", "relaying"},
+			{"origin whispers bye", "relaying, 3 unread"},
+			{"origin vanishes", "origin_timeout, client: bye RST, origin: RST"},
 		},
 		"half closed for too long": {
 			{"client accepts", "dialling"},
