@@ -7,6 +7,20 @@
 
 #define SECOND 1000000000ULL
 
+/* Beside that second's worth the bucket has a reserve, another second's worth, so that a
+ * flood from some networks does not spend what clients of other networks need. How deep a
+ * client may reach into the reserve depends on what its network has taken lately: down to
+ * the end if that is nothing, about half if it is an eighth of a second's worth, and not
+ * at all from a second's worth on. So a network that is alone gets the whole rate and no
+ * more, and of networks that all want more than there is, each gets about the same.
+ *
+ * What a network has taken is halved every 2^32 ns. A network that is not in the map
+ * begins with a little instead of nothing: networks that are in the map reach deeper than
+ * a flood with random source addresses. */
+#define HALVING 32
+#define SHARE (SECOND / 8)
+#define NEWCOMER (SECOND / 32)
+
 /* An admitted tuple is looked at again: SYN cookies show a conn's SYN, the SYN again
  * when its answer got lost, and the ACK that completes the handshake, for which Linux
  * waits 63 s (tcp_synack_retries = 5); and every datagram of a flow comes here. These
@@ -41,6 +55,22 @@ struct dst {
 	__u32 addr[4];
 };
 
+/* Who shares one account: an IPv4 /24 or an IPv6 /56, which is what one customer of a
+ * provider has. */
+struct network {
+	__u32 number; /* of the route */
+	__u32 kind;
+	__u32 addr[2]; /* IPv4 as ffff:a.b.c */
+};
+
+enum kind { CONNS, DATAGRAMS };
+
+/* What a network has taken: ns of its route's spacing. */
+struct use {
+	__u64 ns;
+	__u64 epoch; /* when it was written, in halvings */
+};
+
 /* By binding.number, from one generation to the next. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -65,14 +95,50 @@ struct {
 	__type(value, __u64);
 } budgets SEC(".maps");
 
-static __always_inline int take(struct bucket *b, __u64 *full, __u64 now, __u64 spacing)
+/* Likewise from one generation to the next. Only what was admitted makes an entry, so
+ * that a flood pushes others out no faster than the routes' rates let it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1 << 16);
+	__type(key, struct network);
+	__type(value, struct use);
+} networks SEC(".maps");
+
+static __always_inline struct network network_of(const struct binding *b, const struct packet *p, enum kind kind)
+{
+	if (p->family == AF_INET)
+		return (struct network){ b->number, kind, { bpf_htonl(0xffff), p->client[3] & bpf_htonl(0xffffff00) } };
+	return (struct network){ b->number, kind, { p->client[0], p->client[1] & bpf_htonl(0xffffff00) } };
+}
+
+static __always_inline __u64 used(const struct use *use, __u64 now)
+{
+	__u64 halvings;
+
+	if (!use)
+		return NEWCOMER;
+	halvings = (now >> HALVING) - use->epoch;
+	return halvings < 64 ? use->ns >> halvings : 0;
+}
+
+/* How deep into the reserve a network may reach that has used so much, in ns. One more
+ * spacing makes the reserve worth a token at the lowest rates, too. */
+static __always_inline __u64 reserve(__u64 used, __u64 spacing)
+{
+	if (used >= SECOND)
+		return 0;
+	return (SECOND - used) * SHARE / (SHARE + used) + spacing;
+}
+
+/* Takes a token from the bucket that is full again at *full. */
+static __always_inline int draw(struct bucket *b, __u64 *full, __u64 now, __u64 spacing, __u64 reserve)
 {
 	__u64 next;
 	int taken = 0;
 
 	bpf_spin_lock(&b->lock);
 	next = (*full > now ? *full : now) + spacing;
-	if (next <= now + SECOND) {
+	if (next <= now + SECOND + reserve) {
 		*full = next;
 		taken = 1;
 	}
@@ -80,14 +146,31 @@ static __always_inline int take(struct bucket *b, __u64 *full, __u64 now, __u64 
 	return taken;
 }
 
+/* Takes a token and notes which network has it; a lost update is a token less noted. */
+static __always_inline int take(struct bucket *b, __u64 *full, const struct network *key, __u64 now, __u64 spacing)
+{
+	struct use *use = bpf_map_lookup_elem(&networks, key);
+	__u64 before = used(use, now);
+	struct use after = { before + spacing, now >> HALVING };
+
+	if (!draw(b, full, now, spacing, reserve(before, spacing)))
+		return 0;
+	if (use)
+		*use = after;
+	else
+		bpf_map_update_elem(&networks, key, &after, BPF_NOEXIST);
+	return 1;
+}
+
 /* Where a new dst finds no room, its datagrams are admitted. */
 static __always_inline int within_budget(struct bucket *bucket, const struct binding *b, const struct packet *p, __u64 now)
 {
 	struct dst key = { b->number, { p->dst[0], p->dst[1], p->dst[2], p->dst[3] } };
+	struct network network = network_of(b, p, DATAGRAMS);
 	__u64 first = now + b->datagrams, *full = bpf_map_lookup_elem(&budgets, &key);
 
 	if (full)
-		return take(bucket, full, now, b->datagrams);
+		return take(bucket, full, &network, now, b->datagrams);
 	bpf_map_update_elem(&budgets, &key, &first, BPF_NOEXIST);
 	return 1;
 }
@@ -114,10 +197,11 @@ static __always_inline int admit(struct bucket *bucket, const struct binding *b,
 		p->protocol, p->client_port, p->port,
 	};
 	struct admission first = { now + (p->protocol == IPPROTO_UDP ? b->flow_idle : HANDSHAKE), 0 };
+	struct network network = network_of(b, p, CONNS);
 
 	if (again(&key, b, now))
 		return 1;
-	if (!take(bucket, &bucket->full, now, b->new_conns))
+	if (!take(bucket, &bucket->full, &network, now, b->new_conns))
 		return 0;
 	bpf_map_update_elem(&admitted, &key, &first, BPF_ANY);
 	return 1;

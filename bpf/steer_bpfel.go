@@ -64,6 +64,13 @@ type SteerInterval struct {
 	Binding uint32
 }
 
+type SteerNetwork struct {
+	_      structs.HostLayout
+	Number uint32
+	Kind   uint32
+	Addr   [2]uint32
+}
+
 type SteerPolicy struct {
 	_   structs.HostLayout
 	Tcp struct {
@@ -132,6 +139,12 @@ type SteerTuple struct {
 	Port       uint16
 }
 
+type SteerUse struct {
+	_     structs.HostLayout
+	Ns    uint64
+	Epoch uint64
+}
+
 type SteerVerdict uint32
 
 const (
@@ -158,6 +171,7 @@ const (
 	SteerMapDrains     = "drains"
 	SteerMapGeneration = "generation"
 	SteerMapIntervals  = "intervals"
+	SteerMapNetworks   = "networks"
 	SteerMapPrefixesV4 = "prefixes_v4"
 	SteerMapPrefixesV6 = "prefixes_v6"
 	SteerMapSockets    = "sockets"
@@ -225,6 +239,7 @@ type SteerMapSpecs struct {
 	Drains     *ebpf.MapSpec `ebpf:"drains"`
 	Generation *ebpf.MapSpec `ebpf:"generation"`
 	Intervals  *ebpf.MapSpec `ebpf:"intervals"`
+	Networks   *ebpf.MapSpec `ebpf:"networks"`
 	PrefixesV4 *ebpf.MapSpec `ebpf:"prefixes_v4"`
 	PrefixesV6 *ebpf.MapSpec `ebpf:"prefixes_v6"`
 	Sockets    *ebpf.MapSpec `ebpf:"sockets"`
@@ -268,6 +283,7 @@ type SteerMaps struct {
 	Drains     *ebpf.Map `ebpf:"drains"`
 	Generation *ebpf.Map `ebpf:"generation"`
 	Intervals  *ebpf.Map `ebpf:"intervals"`
+	Networks   *ebpf.Map `ebpf:"networks"`
 	PrefixesV4 *ebpf.Map `ebpf:"prefixes_v4"`
 	PrefixesV6 *ebpf.Map `ebpf:"prefixes_v6"`
 	Sockets    *ebpf.Map `ebpf:"sockets"`
@@ -287,6 +303,7 @@ func (m *SteerMaps) Close() error {
 		m.Drains,
 		m.Generation,
 		m.Intervals,
+		m.Networks,
 		m.PrefixesV4,
 		m.PrefixesV6,
 		m.Sockets,

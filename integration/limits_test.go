@@ -135,3 +135,42 @@ func TestRoomForFiles(t *testing.T) {
 		t.Errorf("room for %d files, want %d", files, want)
 	}
 }
+
+// TestForgedSYNs floods a route that has new_conns_per_second with SYNs that name the
+// hosts of one network: clients of other networks get in, all of them.
+func TestForgedSYNs(t *testing.T) {
+	t.Parallel()
+	for _, cookies := range []string{"1", "2"} { // when the queue is full, and always
+		t.Run("tcp_syncookies="+cookies, func(t *testing.T) {
+			t.Parallel()
+			const limit, clients = 40, 20
+			r := newRig(t)
+			r.edge.sysctl(t, map[string]string{"net/ipv4/tcp_syncookies": cookies})
+			for _, networks := range []string{"198.18.0.0/16", "203.0.113.0/24"} {
+				r.edge.route(t, networks, clientV4)
+			}
+			r.client.local(t, "198.18.0.0/16")
+			r.origin.serve(t, "10.0.0.5:4711", echo)
+			p := r.edge.serveWith(t, fmt.Sprintf("[route.few]\nprotocol = \"tcp\"\nprefixes = [%q]\norigins = [\"10.0.0.5\"]\nnew_conns_per_second = %d\n", servedV4, limit))
+			stop := r.client.forgeSYNs(t, "203.0.113.0", dstV4+":4711", 400)
+			for poll := time.Now(); p.status(t).route(t, "few").Limited == 0; {
+				if time.Since(poll) > patience {
+					t.Fatal("the flood stays below the limit")
+				}
+			}
+			for n := range clients {
+				conn, err := r.client.tryDial("tcp", fmt.Sprintf("198.18.%d.1", n), dstV4+":4711")
+				if err != nil {
+					t.Errorf("a client of network %d: %v", n, err)
+					continue
+				}
+				conn.SetDeadline(time.Now().Add(patience))
+				if err := hearBack(conn, "let in"); err != nil {
+					t.Errorf("a client of network %d: %v", n, err)
+				}
+				conn.Close()
+			}
+			t.Logf("%d SYNs forged, %d refused", stop(), p.status(t).route(t, "few").Limited)
+		})
+	}
+}

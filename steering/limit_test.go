@@ -182,6 +182,11 @@ func TestHandshakeUnderCookies(t *testing.T) {
 		t.Fatalf("with one token: %s", got)
 	}
 	checkCounted(t, s, "all", Steer, 2)
+	for _, use := range uses(t, s) {
+		if time.Duration(use.Ns) > time.Second+time.Second/32 {
+			t.Errorf("the network's account has %v, want a conn's: 1s and what it began with", time.Duration(use.Ns))
+		}
+	}
 	emptyBucket(t, s, "all")
 	if got := knockTCP(t, s, dst); got != Refuse {
 		t.Errorf("with none: %s", got)

@@ -3,6 +3,7 @@ package steering
 import (
 	"net/netip"
 	"testing"
+	"time"
 
 	"anyport/config"
 )
@@ -20,6 +21,11 @@ func BenchmarkKernel(b *testing.B) {
 		{"IPv6", config.TCP, "[2001:db8:1::1]:80", nil},
 		{"elsewhere", config.TCP, "198.51.100.1:80", nil},
 		{"sources", config.TCP, "192.0.2.1:80", func(r *config.Route) { r.Deny = prefixes("10.0.0.0/8", "198.51.100.0/24") }},
+		{"birth", config.UDP, "192.0.2.1:80", func(r *config.Route) { r.NewConnsPerSecond, r.UDPIdle = 1e9, time.Nanosecond }},
+		{"birth6", config.UDP, "[2001:db8:1::1]:80", func(r *config.Route) { r.NewConnsPerSecond, r.UDPIdle = 1e9, time.Nanosecond }},
+		{"limited", config.UDP, "192.0.2.1:80", func(r *config.Route) { r.NewConnsPerSecond, r.UDPIdle = 1, time.Nanosecond }},
+		{"again", config.UDP, "192.0.2.1:80", func(r *config.Route) { r.NewConnsPerSecond, r.UDPIdle = 1e9, time.Hour }},
+		{"datagrams", config.UDP, "192.0.2.1:80", func(r *config.Route) { r.DatagramsPerSecond = 1e9 }},
 	} {
 		b.Run(test.name, func(b *testing.B) {
 			r := route("r", "1-65535", "192.0.2.0/24", "2001:db8:1::/48")
