@@ -37,40 +37,6 @@ struct bucket {
 	__u64 full; /* when it is, by bpf_ktime_get_ns */
 };
 
-struct tuple {
-	__u32 client[4];
-	__u32 dst[4];
-	__u32 protocol;
-	__u16 client_port;
-	__u16 port;
-};
-
-struct admission {
-	__u64 until;
-	__u64 looks;
-};
-
-struct dst {
-	__u32 number; /* of the route */
-	__u32 addr[4];
-};
-
-/* Who shares one account: an IPv4 /24 or an IPv6 /56, which is what one customer of a
- * provider has. */
-struct network {
-	__u32 number; /* of the route */
-	__u32 kind;
-	__u32 addr[2]; /* IPv4 as ffff:a.b.c */
-};
-
-enum kind { CONNS, DATAGRAMS };
-
-/* What a network has taken: ns of its route's spacing. */
-struct use {
-	__u64 ns;
-	__u64 epoch; /* when it was written, in halvings */
-};
-
 /* By binding.number, from one generation to the next. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -106,18 +72,20 @@ struct {
 
 static __always_inline struct network network_of(const struct binding *b, const struct packet *p, enum kind kind)
 {
-	if (p->family == AF_INET)
-		return (struct network){ b->number, kind, { bpf_htonl(0xffff), p->client[3] & bpf_htonl(0xffffff00) } };
-	return (struct network){ b->number, kind, { p->client[0], p->client[1] & bpf_htonl(0xffffff00) } };
+	__u32 first = p->client[0], second = p->client[1];
+
+	if (p->family == AF_INET) {
+		first = bpf_htonl(0xffff);
+		second = p->client[3];
+	}
+	return (struct network){ b->number, kind, { first, second & bpf_htonl(0xffffff00) } };
 }
 
+/* What a network has taken until now. */
 static __always_inline __u64 used(const struct use *use, __u64 now)
 {
-	__u64 halvings;
+	__u64 halvings = (now >> HALVING) - use->epoch;
 
-	if (!use)
-		return NEWCOMER;
-	halvings = (now >> HALVING) - use->epoch;
 	return halvings < 64 ? use->ns >> halvings : 0;
 }
 
@@ -130,80 +98,87 @@ static __always_inline __u64 reserve(__u64 used, __u64 spacing)
 	return (SECOND - used) * SHARE / (SHARE + used) + spacing;
 }
 
-/* Takes a token from the bucket that is full again at *full. */
-static __always_inline int draw(struct bucket *b, __u64 *full, __u64 now, __u64 spacing, __u64 reserve)
+/* Takes a token from the bucket that is full again at *full, for a network that has used so
+ * much, and puts into *after what it has used then. */
+static __always_inline int draw(struct bucket *b, __u64 *full, __u64 used, struct use *after, __u64 now, __u64 spacing)
 {
-	__u64 next;
+	__u64 next, last = now + SECOND + reserve(used, spacing);
 	int taken = 0;
 
 	bpf_spin_lock(&b->lock);
 	next = (*full > now ? *full : now) + spacing;
-	if (next <= now + SECOND + reserve) {
+	if (next <= last) {
 		*full = next;
 		taken = 1;
 	}
 	bpf_spin_unlock(&b->lock);
+	*after = (struct use){ used + spacing, now >> HALVING };
 	return taken;
 }
 
-/* Takes a token and notes which network has it; a lost update is a token less noted. */
-static __always_inline int take(struct bucket *b, __u64 *full, const struct network *key, __u64 now, __u64 spacing)
+/* Takes a token for k->network and notes that; a lost update is a token less noted. The
+ * two cases share no code, for then `use` would be looked at twice: in speculation it is
+ * NULL the second time, and Linux up to 6.12 refuses that without CAP_PERFMON. */
+static __always_inline int take(struct bucket *b, __u64 *full, struct keys *k, __u64 now, __u64 spacing)
 {
-	struct use *use = bpf_map_lookup_elem(&networks, key);
-	__u64 before = used(use, now);
-	struct use after = { before + spacing, now >> HALVING };
+	struct use *use = bpf_map_lookup_elem(&networks, &k->network);
 
-	if (!draw(b, full, now, spacing, reserve(before, spacing)))
+	if (use) {
+		if (!draw(b, full, used(use, now), &k->use, now, spacing))
+			return 0;
+		*use = k->use;
+		return 1;
+	}
+	if (!draw(b, full, NEWCOMER, &k->use, now, spacing))
 		return 0;
-	if (use)
-		*use = after;
-	else
-		bpf_map_update_elem(&networks, key, &after, BPF_NOEXIST);
+	bpf_map_update_elem(&networks, &k->network, &k->use, BPF_NOEXIST);
 	return 1;
 }
 
 /* Where a new dst finds no room, its datagrams are admitted. */
-static __always_inline int within_budget(struct bucket *bucket, const struct binding *b, const struct packet *p, __u64 now)
+static __always_inline int within_budget(struct bucket *bucket, const struct binding *b, const struct packet *p, struct keys *k, __u64 now)
 {
-	struct dst key = { b->number, { p->dst[0], p->dst[1], p->dst[2], p->dst[3] } };
-	struct network network = network_of(b, p, DATAGRAMS);
-	__u64 first = now + b->datagrams, *full = bpf_map_lookup_elem(&budgets, &key);
+	__u64 *full;
 
-	if (full)
-		return take(bucket, full, &network, now, b->datagrams);
-	bpf_map_update_elem(&budgets, &key, &first, BPF_NOEXIST);
+	k->dst = (struct dst){ b->number, { p->dst[0], p->dst[1], p->dst[2], p->dst[3] } };
+	full = bpf_map_lookup_elem(&budgets, &k->dst);
+	if (full) {
+		k->network = network_of(b, p, DATAGRAMS);
+		return take(bucket, full, k, now, b->datagrams);
+	}
+	k->full = now + b->datagrams;
+	bpf_map_update_elem(&budgets, &k->dst, &k->full, BPF_NOEXIST);
 	return 1;
 }
 
 /* Whether this look is free. */
-static __always_inline int again(const struct tuple *key, const struct binding *b, __u64 now)
+static __always_inline int again(const struct binding *b, const struct keys *k, __u64 now)
 {
-	struct admission *a = bpf_map_lookup_elem(&admitted, key);
+	struct admission *a = bpf_map_lookup_elem(&admitted, &k->tuple);
 
 	if (!a || now >= a->until)
 		return 0;
-	if (key->protocol == IPPROTO_UDP) {
+	if (k->tuple.protocol == IPPROTO_UDP) {
 		a->until = now + b->flow_idle;
 		return 1;
 	}
 	return a->looks++ < HANDSHAKE_LOOKS; /* a lost update is a look more */
 }
 
-static __always_inline int admit(struct bucket *bucket, const struct binding *b, const struct packet *p, __u64 now)
+static __always_inline int admit(struct bucket *bucket, const struct binding *b, const struct packet *p, struct keys *k, __u64 now)
 {
-	struct tuple key = {
+	k->tuple = (struct tuple){
 		{ p->client[0], p->client[1], p->client[2], p->client[3] },
 		{ p->dst[0], p->dst[1], p->dst[2], p->dst[3] },
 		p->protocol, p->client_port, p->port,
 	};
-	struct admission first = { now + (p->protocol == IPPROTO_UDP ? b->flow_idle : HANDSHAKE), 0 };
-	struct network network = network_of(b, p, CONNS);
-
-	if (again(&key, b, now))
+	if (again(b, k, now))
 		return 1;
-	if (!take(bucket, &bucket->full, &network, now, b->new_conns))
+	k->network = network_of(b, p, CONNS);
+	if (!take(bucket, &bucket->full, k, now, b->new_conns))
 		return 0;
-	bpf_map_update_elem(&admitted, &key, &first, BPF_ANY);
+	k->admission = (struct admission){ now + (p->protocol == IPPROTO_UDP ? b->flow_idle : HANDSHAKE), 0 };
+	bpf_map_update_elem(&admitted, &k->tuple, &k->admission, BPF_ANY);
 	return 1;
 }
 
@@ -215,21 +190,21 @@ struct ruling {
 
 /* Too many conns are refused: who is not told would only send the SYN again. Too many
  * datagrams are dropped: their errors would be a flood of their own. */
-static __always_inline struct ruling limit(const struct binding *b, const struct packet *p)
+static __always_inline struct ruling limit(const struct binding *b, const struct packet *p, struct keys *k)
 {
 	struct bucket *bucket;
-	__u32 number = b->number;
 	__u64 now;
 
 	if (!b->new_conns && !b->datagrams)
 		return (struct ruling){ STEER, STEER };
-	bucket = bpf_map_lookup_elem(&buckets, &number);
+	k->index = b->number;
+	bucket = bpf_map_lookup_elem(&buckets, &k->index);
 	if (!bucket)
 		return (struct ruling){ REFUSE, REFUSE };
 	now = bpf_ktime_get_ns();
-	if (p->protocol == IPPROTO_UDP && b->datagrams && !within_budget(bucket, b, p, now))
+	if (p->protocol == IPPROTO_UDP && b->datagrams && !within_budget(bucket, b, p, k, now))
 		return (struct ruling){ LIMIT, DROP };
-	if (b->new_conns && !admit(bucket, b, p, now))
+	if (b->new_conns && !admit(bucket, b, p, k, now))
 		return (struct ruling){ LIMIT, REFUSE };
 	return (struct ruling){ STEER, STEER };
 }

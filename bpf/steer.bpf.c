@@ -24,112 +24,119 @@
 #include <bpf/bpf_helpers.h>
 
 #include "tables.h"
+#include "keys.h"
 #include "packet.h"
 #include "limit.h"
 
 /* NULL: no prefix holds dst. */
-static __always_inline const struct policy *find_policy(const struct packet *p)
+static __always_inline const struct policy *find_policy(const struct packet *p, struct keys *k)
 {
-	__u32 zero = 0;
-	const __u32 *tables = bpf_map_lookup_elem(&generation, &zero);
+	const __u32 *tables;
 
+	k->index = 0;
+	tables = bpf_map_lookup_elem(&generation, &k->index);
 	if (!tables)
 		return NULL;
 	__u32 current = *tables & 1;
 	if (p->family == AF_INET) {
-		struct prefix_v4 key = { 64, current, p->dst[3] };
-		return bpf_map_lookup_elem(&prefixes_v4, &key);
+		k->v4 = (struct prefix_v4){ 64, current, p->dst[3] };
+		return bpf_map_lookup_elem(&prefixes_v4, &k->v4);
 	}
-	struct prefix_v6 key = { 160, current, { p->dst[0], p->dst[1], p->dst[2], p->dst[3] } };
-	return bpf_map_lookup_elem(&prefixes_v6, &key);
+	k->v6 = (struct prefix_v6){ 160, current, { p->dst[0], p->dst[1], p->dst[2], p->dst[3] } };
+	return bpf_map_lookup_elem(&prefixes_v6, &k->v6);
 }
 
 /* Halves the `count` intervals from `base` on. */
 #define HALVE                                                                  \
 	if (count > 1) {                                                       \
-		middle = base + count / 2;                                     \
-		v = bpf_map_lookup_elem(&intervals, &middle);                  \
+		k->index = base + count / 2;                                   \
+		v = bpf_map_lookup_elem(&intervals, &k->index);                \
 		if (!v)                                                        \
 			return NULL;                                           \
-		count -= count / 2;                                            \
 		if (v->lo <= port)                                             \
-			base = middle;                                         \
+			base += count / 2;                                     \
+		count -= count / 2;                                            \
 	}
 
 /* The last interval that begins at or before port. A segment has at most 65,536
  * of them: 16 halvings. */
-static __always_inline const struct interval *find_interval(const struct segment *s, __u32 port)
+static __always_inline const struct interval *find_interval(const struct segment *s, __u32 port, struct keys *k)
 {
-	__u32 base = s->offset, count = s->count, middle;
+	__u32 base = s->offset, count = s->count;
 	const struct interval *v;
 
 	if (!count)
 		return NULL;
 	HALVE HALVE HALVE HALVE HALVE HALVE HALVE HALVE
 	HALVE HALVE HALVE HALVE HALVE HALVE HALVE HALVE
-	return bpf_map_lookup_elem(&intervals, &base);
+	k->index = base;
+	return bpf_map_lookup_elem(&intervals, &k->index);
 }
 
-static __always_inline const struct binding *find_binding(const struct policy *policy, const struct packet *p)
+static __always_inline const struct binding *find_binding(const struct policy *policy, const struct packet *p, struct keys *k)
 {
 	const volatile struct policy *all = policy; /* both, lest clang compute a pointer to one */
 	struct segment tcp = { all->tcp.offset, all->tcp.count }, udp = { all->udp.offset, all->udp.count };
 	struct segment s = p->protocol == IPPROTO_TCP ? tcp : udp;
-	const struct interval *v = find_interval(&s, p->port);
+	const struct interval *v = find_interval(&s, p->port, k);
 
 	if (!v)
 		return NULL;
-	__u32 i = v->binding;
-	return bpf_map_lookup_elem(&bindings, &i);
+	k->index = v->binding;
+	return bpf_map_lookup_elem(&bindings, &k->index);
 }
 
 /* Every list has an entry for all of IPv4 and one for all of IPv6: none means denied. */
-static __always_inline int allowed(__u32 list, const struct packet *p)
+static __always_inline int allowed(__u32 list, const struct packet *p, struct keys *k)
 {
-	struct source key = { 160, list, { p->client[0], p->client[1], p->client[2], p->client[3] } };
 	const __u32 *allow;
 
 	if (!list)
 		return 1;
-	allow = bpf_map_lookup_elem(&sources, &key);
+	k->source = (struct source){ 160, list, { p->client[0], p->client[1], p->client[2], p->client[3] } };
+	allow = bpf_map_lookup_elem(&sources, &k->source);
 	return allow && *allow;
 }
 
-static __always_inline int draining(__u32 number)
+static __always_inline int draining(__u32 number, struct keys *k)
 {
-	const __u32 *on = bpf_map_lookup_elem(&drains, &number);
+	const __u32 *on;
 
+	k->index = number;
+	on = bpf_map_lookup_elem(&drains, &k->index);
 	return on && *on;
 }
 
-static __always_inline int is_closed(const struct packet *p)
+static __always_inline int is_closed(const struct packet *p, struct keys *k)
 {
-	struct service key = { { p->dst[0], p->dst[1], p->dst[2], p->dst[3] }, p->port, p->protocol };
-	const __u64 *until = bpf_map_lookup_elem(&closed, &key);
+	const __u64 *until;
 
+	k->service = (struct service){ { p->dst[0], p->dst[1], p->dst[2], p->dst[3] }, p->port, p->protocol };
+	until = bpf_map_lookup_elem(&closed, &k->service);
 	return until && bpf_ktime_get_ns() < *until;
 }
 
-static __always_inline struct ruling rule(const struct binding *b, const struct packet *p)
+static __always_inline struct ruling rule(const struct binding *b, const struct packet *p, struct keys *k)
 {
-	if (p->question != ASKED_FOR_ALL && !allowed(b->sources, p))
+	if (p->question != ASKED_FOR_ALL && !allowed(b->sources, p, k))
 		return (struct ruling){ DENY, b->denied };
 	if (b->verdict != STEER)
 		return (struct ruling){ b->verdict, b->verdict };
-	if (p->protocol == IPPROTO_TCP && draining(b->number))
+	if (p->protocol == IPPROTO_TCP && draining(b->number, k))
 		return (struct ruling){ REFUSE, REFUSE };
-	if (b->mirrors && is_closed(p))
+	if (b->mirrors && is_closed(p, k))
 		return (struct ruling){ REFUSE, REFUSE };
 	if (p->question) /* takes no token */
 		return (struct ruling){ STEER, STEER };
-	return limit(b, p);
+	return limit(b, p, k);
 }
 
-static __always_inline void count(__u32 id, enum verdict verdict)
+static __always_inline void count(__u32 id, enum verdict verdict, struct keys *k)
 {
-	__u32 i = id * VERDICTS + verdict;
-	__u64 *n = bpf_map_lookup_elem(&counters, &i);
+	__u64 *n;
 
+	k->index = id * VERDICTS + verdict;
+	n = bpf_map_lookup_elem(&counters, &k->index);
 	if (n)
 		(*n)++;
 }
@@ -137,11 +144,13 @@ static __always_inline void count(__u32 id, enum verdict verdict)
 /* The worker is chosen by the client's address alone, so that the flood of one client
  * fills one queue; of an IPv6 address by its first half, for a host has the other half
  * to itself. The group of SO_REUSEPORT would look at the ports, too. */
-static __always_inline enum slot worker(const struct packet *p)
+static __always_inline enum slot worker(const struct packet *p, struct keys *k)
 {
-	__u32 zero = 0, h = p->family == AF_INET ? p->client[3] : p->client[0] ^ p->client[1] * 0x9e3779b1;
-	const __u32 *n = bpf_map_lookup_elem(&workers, &zero);
+	__u32 h = p->family == AF_INET ? p->client[3] : p->client[0] ^ p->client[1] * 0x9e3779b1;
+	const __u32 *n;
 
+	k->index = 0;
+	n = bpf_map_lookup_elem(&workers, &k->index);
 	if (!n || *n < 2)
 		return UDP;
 	h ^= h >> 16; /* the finalizer of MurmurHash3 */
@@ -153,11 +162,13 @@ static __always_inline enum slot worker(const struct packet *p)
 }
 
 /* An empty slot refuses. */
-static __always_inline int assign(struct bpf_sk_lookup *ctx, enum slot slot)
+static __always_inline int assign(struct bpf_sk_lookup *ctx, enum slot slot, struct keys *k)
 {
-	struct bpf_sock *sk = bpf_map_lookup_elem(&sockets, &slot);
+	struct bpf_sock *sk;
 	long err;
 
+	k->slot = slot;
+	sk = bpf_map_lookup_elem(&sockets, &k->slot);
 	if (!sk)
 		return SK_DROP;
 	err = bpf_sk_assign(ctx, sk, slot >= UDP ? BPF_SK_LOOKUP_F_NO_REUSEPORT : 0);
@@ -166,11 +177,12 @@ static __always_inline int assign(struct bpf_sk_lookup *ctx, enum slot slot)
 }
 
 /* Tells user space, and decides nothing. */
-static __always_inline int answer(enum question question, const struct binding *b, struct ruling r)
+static __always_inline int answer(enum question question, const struct binding *b, struct ruling r, struct keys *k)
 {
-	__u32 zero = 0;
-	struct answer *a = bpf_map_lookup_elem(&answers, &zero);
+	struct answer *a;
 
+	k->index = 0;
+	a = bpf_map_lookup_elem(&answers, &k->index);
 	if (!a)
 		return SK_DROP;
 	a->question = question;
@@ -184,6 +196,7 @@ SEC("sk_lookup")
 int steer(struct bpf_sk_lookup *ctx)
 {
 	struct packet p = {};
+	struct keys keys;
 	const struct policy *policy;
 	const struct binding *binding;
 	struct ruling ruling;
@@ -192,25 +205,25 @@ int steer(struct bpf_sk_lookup *ctx)
 		return SK_PASS;
 	read_packet(&p, ctx);
 
-	policy = find_policy(&p);
+	policy = find_policy(&p, &keys);
 	if (!policy)
 		return SK_PASS;
-	binding = find_binding(policy, &p);
+	binding = find_binding(policy, &p, &keys);
 	if (!binding)
 		return SK_DROP;
 
-	ruling = rule(binding, &p);
+	ruling = rule(binding, &p, &keys);
 	if (p.question)
-		return answer(p.question, binding, ruling);
-	count(binding->number, ruling.verdict);
+		return answer(p.question, binding, ruling, &keys);
+	count(binding->number, ruling.verdict, &keys);
 
 	switch (ruling.fate) {
 	case PASS:
 		return SK_PASS;
 	case STEER:
-		return assign(ctx, p.protocol == IPPROTO_TCP ? TCP : worker(&p));
+		return assign(ctx, p.protocol == IPPROTO_TCP ? TCP : worker(&p, &keys), &keys);
 	case DROP:
-		return assign(ctx, p.protocol == IPPROTO_TCP ? TCP_HOLE : UDP_HOLE);
+		return assign(ctx, p.protocol == IPPROTO_TCP ? TCP_HOLE : UDP_HOLE, &keys);
 	default:
 		return SK_DROP;
 	}
