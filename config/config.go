@@ -6,6 +6,7 @@
 package config
 
 import (
+	"fmt"
 	"log/slog"
 	"time"
 )
@@ -69,3 +70,8 @@ type Timeouts struct {
 
 // Size is a number of bytes.
 type Size int64
+
+// Rate is a number of bytes a second.
+type Rate int64
+
+func (r Rate) String() string { return fmt.Sprintf("%dB/s", int64(r)) }

@@ -29,13 +29,15 @@ type Route struct {
 	MaxConns          int // 0 = no limit, here and below
 	MaxConnsPerClient int
 	MaxFlows          int
+	MaxFlowsPerClient int // 0 = a share of what the process may hold, over all routes that say 0
 
 	NewConnsPerSecond  int // conns and flows
 	DatagramsPerSecond int // to each dst address
 
-	AntiAmplification bool
-	Reflectors        bool // forwarded, too, by wide ranges
-	MirrorClosed      bool // what an origin refuses is refused to clients for a while
+	AntiAmplification   bool
+	AmplificationBudget Rate // of a client's network; 0 = nothing beyond what the client's own bytes allow
+	Reflectors          bool // forwarded, too, by wide ranges
+	MirrorClosed        bool // what an origin refuses is refused to clients for a while
 	Timeouts
 }
 

@@ -18,6 +18,8 @@ func readRoute(t *table, steering Steering, defaults Timeouts) *Route {
 		Denied:            Refuse,
 		AntiAmplification: true,
 		Timeouts:          defaults,
+
+		AmplificationBudget: 1 << 20,
 	}
 	readMatch(t, r, steering.AllowLoopback)
 	readForward(t, r, steering.AllowLoopback)
@@ -55,9 +57,11 @@ func readClients(t *table, r *Route) {
 	set(t, "max_conns", &r.MaxConns, count)
 	set(t, "max_conns_per_client", &r.MaxConnsPerClient, count)
 	set(t, "max_flows", &r.MaxFlows, count)
+	set(t, "max_flows_per_client", &r.MaxFlowsPerClient, count)
 	set(t, "new_conns_per_second", &r.NewConnsPerSecond, perSecond)
 	set(t, "datagrams_per_second", &r.DatagramsPerSecond, perSecond)
 	set(t, "anti_amplification", &r.AntiAmplification, boolean)
+	set(t, "amplification_budget", &r.AmplificationBudget, rate("0B/s", "1TiB/s"))
 	set(t, "reflectors", &r.Reflectors, boolean)
 	set(t, "mirror_closed", &r.MirrorClosed, boolean)
 }

@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"regexp"
-	"strings"
 	"time"
 )
 
@@ -83,8 +82,7 @@ func bandwidth(value any) (string, error) {
 	if rate == "" && value == any("") {
 		return "", nil
 	}
-	bytes, perSecond := strings.CutSuffix(rate, "/s")
-	if n, ok := parseSize(bytes); !ok || !perSecond || n == 0 {
+	if n, ok := parseRate(value); !ok || n == 0 {
 		return "", fmt.Errorf(`%s is not a bandwidth: write a size a second, such as "10MiB/s", or "" for no limit`, show(value))
 	}
 	return rate, nil

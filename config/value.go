@@ -99,6 +99,29 @@ func size(least, most string) func(any) (Size, error) {
 	}
 }
 
+// rate reads a size a second between two, which are given as a file would.
+func rate(least, most string) func(any) (Rate, error) {
+	return func(value any) (Rate, error) {
+		r, ok := parseRate(value)
+		if !ok {
+			return 0, fmt.Errorf(`%s is not a rate: write a string with a size a second, such as "512KiB/s" or "10MiB/s"`, show(value))
+		}
+		lo, _ := parseRate(least)
+		hi, _ := parseRate(most)
+		if r < lo || r > hi {
+			return 0, fmt.Errorf("%s is out of range: write a rate from %q to %q", show(value), least, most)
+		}
+		return r, nil
+	}
+}
+
+func parseRate(value any) (Rate, bool) {
+	text, _ := value.(string)
+	bytes, perSecond := strings.CutSuffix(text, "/s")
+	n, ok := parseSize(bytes)
+	return Rate(n), ok && perSecond
+}
+
 var (
 	sizeForm = regexp.MustCompile(`^([0-9]{1,18})(B|KB|MB|GB|TB|KiB|MiB|GiB|TiB)$`)
 	sizeUnit = map[string]float64{

@@ -21,6 +21,7 @@ type RouteStatus struct {
 
 	BytesToOrigin uint64 `json:"bytes_to_origin"` // payload
 	BytesToClient uint64 `json:"bytes_to_client"`
+	HeldBack      uint64 `json:"bytes_held_back"` // answers to clients that had not shown that they are there, over amplification_budget
 
 	Active map[string]int64             `json:"active"` // protocol → live conns or flows
 	Bytes  map[string]map[string]uint64 `json:"bytes"`  // protocol → direction → payload
@@ -76,6 +77,7 @@ func routeStatus(r *route.Route) RouteStatus {
 		Bytes:    byName(totals.Bytes),
 		Counts:   counts(totals),
 		Connects: totals.Connects,
+		HeldBack: totals.HeldBack,
 
 		Origins: []OriginStatus{},
 	}
@@ -90,7 +92,7 @@ func routeStatus(r *route.Route) RouteStatus {
 			status.ConnsTotal += n
 		}
 		status.Denied += ended[route.Denied]
-		status.Limited += ended[route.OverMaxConns] + ended[route.OverMaxPerClient] + ended[route.OverMaxFlows]
+		status.Limited += ended[route.OverMaxConns] + ended[route.OverMaxPerClient] + ended[route.OverMaxFlows] + ended[route.OverClientFlows]
 	}
 	for _, bytes := range totals.Bytes {
 		status.BytesToOrigin += bytes[route.ToOrigin]

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"anyport/cmd/daemon"
+	"anyport/proxy/route"
 )
 
 // writeStatus is the status for people: a few lines about the process, then a
@@ -37,13 +38,25 @@ func table(out *tabwriter.Writer, head string, rows []string) {
 }
 
 func summary(s *daemon.Status) [][2]string {
-	return [][2]string{
+	lines := [][2]string{
 		{"anyport", fmt.Sprintf("%s, pid %d, %s for %v", s.Version, s.PID, state(s), time.Duration(s.UptimeSeconds)*time.Second)},
 		{"config", configText(s.Config)},
 		{"steering", steeringText(s.Steering)},
 		{"privileges", privilegesText(s)},
 		{"limits", fmt.Sprintf("%d files, %d flows, %d of them with a socket each", s.Files, s.MaxFlows, s.MaxSockets)},
 	}
+	for _, r := range s.Routes {
+		if r.HeldBack > 0 {
+			lines = append(lines, [2]string{"held back", heldBackText(r)})
+		}
+	}
+	return lines
+}
+
+func heldBackText(r daemon.RouteStatus) string {
+	n := r.Datagrams[route.ToClient.String()][route.Amplified.String()]
+	return fmt.Sprintf("route %s: %s, %s, to clients that had not shown that they are there: see amplification_budget",
+		r.Name, count(int(n), "datagram", "datagrams"), bytesText(r.HeldBack))
 }
 
 func configText(c daemon.ConfigStatus) string {

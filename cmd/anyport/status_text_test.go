@@ -21,7 +21,8 @@ func TestWriteStatus(t *testing.T) {
 		Routes: []daemon.RouteStatus{
 			{RouteStatus: proxy.RouteStatus{
 				Name: "game", Protocol: []string{"tcp", "udp"}, Prefixes: []string{"192.0.2.0/24", "2001:db8:1::/48"}, Ports: []string{"1-65535"}, Action: "forward",
-				ConnsActive: 12, ConnsTotal: 34567, Denied: 3, Limited: 1, BytesToOrigin: 1 << 20, BytesToClient: 1536,
+				ConnsActive: 12, ConnsTotal: 34567, Denied: 3, Limited: 1, BytesToOrigin: 1 << 20, BytesToClient: 1536, HeldBack: 2048,
+				Counts:  proxy.Counts{Datagrams: map[string]map[string]uint64{"to_client": {"amplified": 3}}},
 				Origins: []proxy.OriginStatus{{Address: "10.0.0.5", Up: true, ConnsActive: 12, ConnsTotal: 34567}, {Address: "10.0.0.6", Forced: "drain"}},
 			}, Refused: 9},
 			{RouteStatus: proxy.RouteStatus{
@@ -34,6 +35,7 @@ config      /etc/anyport/anyport.toml, generation 2, loaded 2026-05-04 03:02:01,
 steering    attached, program 77, 5 prefixes, beside foreign programs [12]
 privileges  user anyport, CAP_NET_BIND_SERVICE, CAP_NET_ADMIN
 limits      1048576 files, 524288 flows, 10000 of them with a socket each
+held back   route game: 3 datagrams, 2.0 KiB, to clients that had not shown that they are there: see amplification_budget
 
 ROUTE           PROTOCOL  PREFIXES                      PORTS      ACTIVE  TOTAL  REFUSED  DENIED  LIMITED  TO ORIGIN  TO CLIENT
 game            tcp,udp   192.0.2.0/24,2001:db8:1::/48  all        12      34567  9        3       1        1.0 MiB    1.5 KiB

@@ -25,6 +25,7 @@ var (
 	connsActive = metric("connections_active", "Live conns (tcp) and flows (udp).", "route", "protocol")
 	bytesTotal  = metric("bytes_total", "Payload relayed.", "route", "protocol", "direction")
 	datagrams   = metric("datagrams_total", "Datagrams by what became of them.", "route", "direction", "verdict")
+	heldBack    = metric("held_back_bytes_total", "Answers to clients that had not shown that they are there, over amplification_budget.", "route")
 	routeDrains = metric("route_draining", "1 while the route takes nothing new.", "route")
 
 	originUp     = metric("origin_up", "1 while the origin is taken to work.", "route", "origin")
@@ -81,6 +82,7 @@ func (e exporter) route(r RouteStatus) {
 	e.flag(routeDrains, r.Draining, r.Name)
 	e.lookups(r.Name, r.Verdicts)
 	e.counts(r.Name, r.Counts)
+	e.counter(heldBack, r.HeldBack, r.Name)
 	for _, protocol := range r.Protocol {
 		e.gauge(connsActive, float64(r.Active[protocol]), r.Name, protocol)
 		for _, d := range []route.Direction{route.ToOrigin, route.ToClient} {

@@ -37,8 +37,8 @@ func TestMetrics(t *testing.T) {
 					Ended:     map[string]map[string]uint64{"tcp": {"closed": 5}},
 					Datagrams: map[string]map[string]uint64{"to_origin": {"forwarded": 4}},
 				},
-				Connects: connects,
-				Origins:  []proxy.OriginStatus{{Address: "10.0.0.5", Up: true, ConnsActive: 1, ConnsTotal: 8}},
+				Connects: connects, HeldBack: 9000,
+				Origins: []proxy.OriginStatus{{Address: "10.0.0.5", Up: true, ConnsActive: 1, ConnsTotal: 8}},
 			},
 			Draining: true, Verdicts: map[string]uint64{"steer": 12},
 		}},
@@ -55,6 +55,7 @@ anyport_connections_active{protocol="udp",route="game"} 3
 anyport_connections_total{protocol="tcp",route="",verdict="no_route"} 1
 anyport_connections_total{protocol="tcp",route="game",verdict="closed"} 5
 anyport_datagrams_total{direction="to_origin",route="game",verdict="forwarded"} 4
+anyport_held_back_bytes_total{route="game"} 9000
 anyport_origin_connect_seconds_bucket{route="game",le="0.0001"} 3
 anyport_origin_connect_seconds_bucket{route="game",le="0.00025"} 3
 anyport_origin_connect_seconds_bucket{route="game",le="0.0005"} 4

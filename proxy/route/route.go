@@ -7,6 +7,7 @@ package route
 
 import (
 	"net/netip"
+	"sync/atomic"
 
 	"anyport/config"
 	"anyport/proxy/origin"
@@ -19,6 +20,7 @@ type Route struct {
 	Stats   *Stats
 
 	sources *sources
+	toldOf  atomic.Bool // answers that were held back
 }
 
 func newRoute(c *config.Route, old *Route, shards int) *Route {
@@ -36,14 +38,26 @@ func newRoute(c *config.Route, old *Route, shards int) *Route {
 // Admit takes a new conn or flow of client into r, or says why not. Who is told
 // Admitted owes one Release with the same arguments.
 func (r *Route) Admit(protocol config.Protocol, client netip.Addr) Verdict {
+	if v := r.Open(client); v != Admitted {
+		return v
+	}
+	return r.Stats.acquire(r.Route, protocol, client)
+}
+
+// Open is Admit without the limits: nothing is counted, and nothing is owed.
+func (r *Route) Open(client netip.Addr) Verdict {
 	switch {
 	case !r.sources.admit(client):
 		return Denied
 	case r.Stats.draining.Load():
 		return Draining
 	}
-	return r.Stats.acquire(r.Route, protocol, client)
+	return Admitted
 }
+
+// FirstHeldBack reports true once: where an answer is held back for the first time since
+// r came into service, the log has to say so.
+func (r *Route) FirstHeldBack() bool { return !r.toldOf.Load() && !r.toldOf.Swap(true) }
 
 // Readmit takes a flow that another process had admitted, whatever the limits say
 // now: as after a reload, who is in stays in. Who calls it owes one Release.

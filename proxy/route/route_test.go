@@ -121,3 +121,30 @@ func TestEveryVerdictHasItsWord(t *testing.T) {
 		seen[v.String()] = v
 	}
 }
+
+// TestClientOfManyAddresses: an IPv6 /64 is one client, whichever of its addresses come and
+// go; an IPv4 address is one by itself.
+func TestClientOfManyAddresses(t *testing.T) {
+	for _, test := range []struct {
+		second string
+		want   Verdict
+	}{
+		{"2001:db8::2", OverMaxPerClient}, {"2001:db8::ffff:ffff:ffff:ffff", OverMaxPerClient},
+		{"2001:db8:0:1::1", Admitted}, {"192.0.2.1", Admitted},
+	} {
+		l := NewLive(1)
+		l.Swap(nothing{}, []*config.Route{{Name: "r", MaxConnsPerClient: 1}})
+		r, first, second := l.Set().Routes[0], netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr(test.second)
+		r.Admit(config.TCP, first)
+		if got := r.Admit(config.UDP, second); got != test.want {
+			t.Errorf("%v beside %v: %v, want %v", second, first, got, test.want)
+		}
+		r.Release(config.TCP, first)
+		if test.want == Admitted {
+			r.Release(config.UDP, second)
+		}
+		if left := len(r.Stats.perClient.held); left > 0 {
+			t.Errorf("%d clients are left", left)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"anyport/config"
+	"anyport/proxy/client"
 )
 
 // Stats is what is counted of a route, under its name, across reloads.
@@ -61,6 +62,7 @@ type Counters struct {
 	ended     [protocols][Verdicts]atomic.Uint64
 	bytes     [protocols][directions]atomic.Uint64
 	datagrams [directions][Verdicts]atomic.Uint64
+	heldBack  atomic.Uint64
 	connects  Histogram
 	_         [64]byte // the next shard begins on a cache line of its own
 }
@@ -76,6 +78,10 @@ func (c *Counters) Bytes(p config.Protocol, d Direction, n int) {
 // Datagrams counts n datagrams that met the same verdict.
 func (c *Counters) Datagrams(d Direction, v Verdict, n int) { c.datagrams[d][v].Add(uint64(n)) }
 
+// HeldBack counts the bytes of a datagram that a client is not sent until it has shown
+// that it is there.
+func (c *Counters) HeldBack(bytes int) { c.heldBack.Add(uint64(bytes)) }
+
 // Connected counts how long an origin took to accept a conn.
 func (c *Counters) Connected(took time.Duration) { c.connects.observe(took) }
 
@@ -84,6 +90,7 @@ type Totals struct {
 	Ended     map[config.Protocol]map[Verdict]uint64
 	Bytes     map[config.Protocol]map[Direction]uint64
 	Datagrams map[Direction]map[Verdict]uint64
+	HeldBack  uint64 // bytes
 	Connects  Buckets
 }
 
@@ -116,6 +123,7 @@ func (c *Counters) addTo(t *Totals) {
 			add(t.Datagrams[d], v, c.datagrams[d][v].Load())
 		}
 	}
+	t.HeldBack += c.heldBack.Load()
 	c.connects.addTo(&t.Connects)
 }
 
@@ -126,7 +134,7 @@ func add[K comparable](sums map[K]uint64, key K, n uint64) {
 }
 
 // acquire counts one more conn or flow against the limits of c.
-func (s *Stats) acquire(c *config.Route, p config.Protocol, client netip.Addr) Verdict {
+func (s *Stats) acquire(c *config.Route, p config.Protocol, from netip.Addr) Verdict {
 	flows := s.active[index(p)].Add(1)
 	all := s.active[0].Load() + s.active[1].Load()
 	switch {
@@ -136,30 +144,31 @@ func (s *Stats) acquire(c *config.Route, p config.Protocol, client netip.Addr) V
 	case p == config.UDP && over(flows, c.MaxFlows):
 		s.active[index(p)].Add(-1)
 		return OverMaxFlows
-	case c.MaxConnsPerClient > 0 && !s.perClient.acquire(client, c.MaxConnsPerClient):
+	case c.MaxConnsPerClient > 0 && !s.perClient.acquire(client.Of(from), c.MaxConnsPerClient):
 		s.active[index(p)].Add(-1)
 		return OverMaxPerClient
 	}
 	return Admitted
 }
 
-func (s *Stats) readmit(c *config.Route, p config.Protocol, client netip.Addr) {
+func (s *Stats) readmit(c *config.Route, p config.Protocol, from netip.Addr) {
 	if c.MaxConnsPerClient > 0 {
-		s.perClient.acquire(client, math.MaxInt)
+		s.perClient.acquire(client.Of(from), math.MaxInt)
 	}
 	s.active[index(p)].Add(1)
 }
 
 func over(n int64, most int) bool { return most > 0 && n > int64(most) }
 
-func (s *Stats) release(c *config.Route, p config.Protocol, client netip.Addr) {
+func (s *Stats) release(c *config.Route, p config.Protocol, from netip.Addr) {
 	if c.MaxConnsPerClient > 0 {
-		s.perClient.release(client)
+		s.perClient.release(client.Of(from))
 	}
 	s.active[index(p)].Add(-1)
 }
 
-// clients counts conns and flows per client. It holds no client without one.
+// clients counts conns and flows per client, as [client.Of] has it. It holds no client
+// without one.
 type clients struct {
 	mu   sync.Mutex
 	held map[netip.Addr]int

@@ -22,6 +22,7 @@ func TestTotals(t *testing.T) {
 		c.Bytes(config.UDP, ToOrigin, 10+i)
 		c.Datagrams(ToOrigin, Forwarded, 5)
 		c.Datagrams(ToClient, Amplified, 1)
+		c.HeldBack(1000)
 		c.Connected(time.Millisecond)
 	}
 	stats.Shard(1).End(config.UDP, Evicted)
@@ -33,6 +34,7 @@ func TestTotals(t *testing.T) {
 			config.TCP: {ToClient: 300}, config.UDP: {ToOrigin: 33}},
 		Datagrams: map[Direction]map[Verdict]uint64{
 			ToOrigin: {Forwarded: 15}, ToClient: {Amplified: 3}},
+		HeldBack: 3000,
 	}
 	want.Connects.Counts[3], want.Connects.Counts[len(Bounds)] = 3, 1
 	want.Connects.Sum = time.Hour + 3*time.Millisecond

@@ -18,6 +18,7 @@ const (
 	OverMaxConns     // the route holds max_conns already
 	OverMaxPerClient // this client holds max_conns_per_client already
 	OverMaxFlows     // the route, or the whole table, holds its most flows already
+	OverClientFlows  // this client holds max_flows_per_client already
 	NoOrigin         // the route has no origin that takes new conns
 	ConnectFailed    // every origin tried refused or was unreachable
 	ConnectTimedOut  // the last origin tried did not answer in time
@@ -58,7 +59,7 @@ var words = [Verdicts]string{
 	Undecided: "undecided",
 	Admitted:  "admitted", Forwarded: "forwarded",
 	NoRoute: "no_route", Denied: "denied", OverMaxConns: "max_conns", OverMaxPerClient: "max_conns_per_client",
-	OverMaxFlows: "max_flows", NoOrigin: "no_origin", ConnectFailed: "connect_failed", ConnectTimedOut: "connect_timeout",
+	OverMaxFlows: "max_flows", OverClientFlows: "max_flows_per_client", NoOrigin: "no_origin", ConnectFailed: "connect_failed", ConnectTimedOut: "connect_timeout",
 	HeaderFailed: "header_failed", OutOfFiles: "out_of_files", OutOfPorts: "out_of_ports", Draining: "draining",
 	Responder: "responder", Looped: "looped",
 	Closed: "closed", ResetByClient: "client_reset", ResetByOrigin: "origin_reset", ClientTimedOut: "client_timeout", OriginTimedOut: "origin_timeout", IdleTimedOut: "idle_timeout",

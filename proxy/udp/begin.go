@@ -19,20 +19,20 @@ import (
 func (t *table) begin(k key, now time.Duration) (*flow, route.Verdict) {
 	client, dst := k.client.addrPort(), k.dst.addrPort()
 	r := t.routes.Set().Lookup(config.UDP, dst)
-	verdict := t.admit(r, client, dst, now)
+	verdict := t.admit(r, k, now)
 	if verdict != route.Admitted {
 		return nil, t.refuse(r, client, dst, verdict, now)
 	}
 	f := &flow{key: k, route: r, counters: r.Stats.Shard(t.shard), begun: now, last: now}
 	verdict = t.equip(f, now)
-	if (verdict == route.OutOfFiles || verdict == route.OutOfPorts) && t.evict(f.rivals(), now) { // before the table's bound
+	if t.evict(t.holder(verdict, f), now) {
 		verdict = t.equip(f, now)
 	}
 	if verdict != route.Admitted {
 		r.Release(config.UDP, client.Addr())
 		return nil, t.refuse(r, client, dst, verdict, now)
 	}
-	t.unanswered.add(f)
+	t.crowds.join(f)
 	t.place(f)
 	return f, route.Admitted
 }
@@ -45,7 +45,8 @@ func (t *table) place(f *flow) {
 }
 
 // admit decides by all that is known before anything is opened.
-func (t *table) admit(r *route.Route, client, dst netip.AddrPort, now time.Duration) route.Verdict {
+func (t *table) admit(r *route.Route, k key, now time.Duration) route.Verdict {
+	client, dst := k.client.addrPort(), k.dst.addrPort()
 	switch {
 	case client.Port() == 0 || dst.Port() == 0:
 		return route.PortZero
@@ -58,16 +59,7 @@ func (t *table) admit(r *route.Route, client, dst netip.AddrPort, now time.Durat
 	case t.replies.voices.has(client):
 		return route.Looped
 	}
-	verdict := r.Admit(config.UDP, client.Addr())
-	if full, ok := bounds[verdict]; ok && t.evict(crowdOf(full, r, client.Addr()), now) {
-		return r.Admit(config.UDP, client.Addr())
-	}
-	return verdict
-}
-
-// bounds are those of a route at which a flow without an answer makes room.
-var bounds = map[route.Verdict]scope{
-	route.OverMaxFlows: ofRoute, route.OverMaxConns: ofRoute, route.OverMaxPerClient: ofClient,
+	return t.admitTo(r, k, now)
 }
 
 // refuse counts a datagram that began no flow.

@@ -145,11 +145,11 @@ func TestSocketBound(t *testing.T) {
 	if f.flows[keyOf(client1, dst1)] != nil || len(f.flows) != 3 || f.mayOwn.held != 1 {
 		t.Errorf("%d flows, %d with a socket; want 3, and that of %v gone", len(f.flows), f.mayOwn.held, client1)
 	}
-	answerAll(f)
+	showAll(f)
 	begin(client1, dst1, route.OverMaxFlows)
 	begin(netip.AddrPortFrom(client1.Addr(), 4001), dst2, route.Forwarded)
 	f.endAll(route.IdleTimedOut, 2)
-	if f.mayOwn.held != 0 || f.may.held != 0 || len(f.unanswered.lines) != 0 {
-		t.Errorf("%d with a socket and %d crowds are left", f.mayOwn.held, len(f.unanswered.lines))
+	if f.mayOwn.held != 0 || f.may.held != 0 || len(f.crowds.kinds[owning].members)+len(f.crowds.kinds[sharing].members) != 0 {
+		t.Errorf("%d with a socket and %d clients are left", f.mayOwn.held, len(f.crowds.kinds[owning].members)+len(f.crowds.kinds[sharing].members))
 	}
 }

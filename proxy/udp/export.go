@@ -26,6 +26,8 @@ type Flow struct {
 	Begun      time.Time      `json:"begun"`
 	Last       time.Time      `json:"last"`
 	Answered   bool           `json:"answered,omitempty"`
+	Turns      int            `json:"turns,omitempty"`
+	Heard      bool           `json:"heard,omitempty"` // the origin has spoken since the client last did
 	Shown      bool           `json:"shown,omitempty"`
 	ToOrigin   uint64         `json:"to_origin"` // bytes of payload
 	ToClient   uint64         `json:"to_client"`
@@ -65,15 +67,15 @@ func Attach(flows []Flow, sockets []int) error {
 	return nil
 }
 
-// export lists the flows, those without an answer first, in their order. The
-// table keeps them, and their sockets.
+// export lists the flows in the order in which those of one client give way: first those
+// without an answer. The table keeps them, and their sockets.
 func (t *table) export(listener int) []Flow {
 	flows := make([]Flow, 0, len(t.flows))
-	for f := t.unanswered.oldest(crowd{}); f != nil; f = f.after() {
+	for f := range t.crowds.inOrder {
 		flows = append(flows, t.exported(f, listener))
 	}
 	for _, f := range t.byDue {
-		if f.answered {
+		if f.stage == shown {
 			flows = append(flows, t.exported(f, listener))
 		}
 	}
@@ -90,7 +92,7 @@ func (t *table) exported(f *flow, listener int) Flow {
 		Client: f.client(), Zone: f.key.client.zone, Dst: f.dst(), Route: f.route.Name, Origin: f.originAddr(),
 		Header: f.header, HeaderOnce: f.headerOnce, SPP: f.spp, Egress: egress,
 		Begun: t.epoch.Add(f.begun), Last: t.epoch.Add(f.last),
-		Answered: f.answered, Shown: f.shown, ToOrigin: f.toOrigin, ToClient: f.toClient,
+		Answered: f.stage != unanswered, Turns: f.turns.count(), Heard: f.turns.originSpoke(), Shown: f.turns.shown(), ToOrigin: f.toOrigin, ToClient: f.toClient,
 	}
 }
 
@@ -129,9 +131,9 @@ func (t *table) settleIn(in Flow, now time.Duration) route.Verdict {
 	f := &flow{
 		key: k, route: r, counters: r.Stats.Shard(t.shard),
 		origin: r.Origins.At(in.Origin, in.Dst.Port()), generation: t.dials,
-		answered: in.Answered, header: in.Header, headerOnce: in.HeaderOnce, spp: in.SPP,
+		turns: in.turns(), header: in.Header, headerOnce: in.HeaderOnce, spp: in.SPP,
 		begun: in.Begun.Sub(t.epoch), last: in.Last.Sub(t.epoch),
-		shown: in.Shown, toOrigin: in.ToOrigin, toClient: in.ToClient,
+		toOrigin: in.ToOrigin, toClient: in.ToClient,
 	}
 	if in.Egress.IsValid() {
 		f.exit = newExit(in.Egress, in.Origin)
@@ -140,8 +142,12 @@ func (t *table) settleIn(in Flow, now time.Duration) route.Verdict {
 		t.report(now, "a flow of another process cannot go on", "route", in.Route, "client", in.Client, "error", err)
 		return route.RelayFailed
 	}
-	if !in.Answered {
-		t.unanswered.add(f)
+	t.crowds.join(f)
+	if in.Answered {
+		t.crowds.answered(f)
+	}
+	if in.Answered && f.turns.shown() {
+		t.crowds.shown(f)
 	}
 	r.Readmit(config.UDP, in.Client.Addr())
 	f.origin.Begin()
@@ -152,6 +158,15 @@ func (t *table) settleIn(in Flow, now time.Duration) route.Verdict {
 	}
 	t.place(f)
 	return route.Admitted
+}
+
+// turns are those of the flow. A version that asked for one turn alone said no more than
+// Shown: its flows go on as they were.
+func (in Flow) turns() turns {
+	if in.Shown {
+		return turnsOf(turnsToShow, false)
+	}
+	return turnsOf(in.Turns, in.Heard)
 }
 
 func (in Flow) key() key {

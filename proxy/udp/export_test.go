@@ -90,6 +90,44 @@ func play(t *testing.T, f *fakeTable) {
 	}
 }
 
+// TestAdoptStages: turns and the order in which flows give way travel; a flow that is shown
+// to a version that asked for one turn stays so.
+func TestAdoptStages(t *testing.T) {
+	r := to(originAddr)
+	r.AntiAmplification = true
+	old, next := newFakeTable(10, live(r, dst1)), newFakeTable(10, live(r, dst1))
+	keys := many(client1, 4)
+	for i, k := range keys {
+		old.datagram(k, 100, 1)
+		for turn := range i * 3 { // 0, 3, 6, 9
+			old.answer(old.flows[k], nil, 2)
+			if turn > 0 { // the last word is the origin's
+				old.datagram(k, 1, 3)
+			}
+		}
+	}
+	for _, f := range travel(t, old.export(0)) {
+		next.adopt(f, 1)
+	}
+	for _, k := range keys {
+		was, is := old.flows[k], next.flows[k]
+		if was.stage != is.stage || was.turns != is.turns {
+			t.Errorf("%v: stage %d, turns %d became %d, %d", k.client.port, was.stage, was.turns, is.stage, is.turns)
+		}
+	}
+	if a, b := old.crowds.kinds[owning].first(memberKey{}).key, next.crowds.kinds[owning].first(memberKey{}).key; a != b {
+		t.Errorf("%v gives way first, then %v", a, b)
+	}
+	var former Flow
+	check(t, json.Unmarshal([]byte(`{"client":"198.51.100.9:1","dst":"192.0.2.1:53","route":"test","origin":"10.0.0.5:9000","answered":true,"shown":true}`), &former))
+	next.adopt(former, 1)
+	if f := next.flows[former.key()]; f.stage != shown || !f.turns.shown() {
+		t.Errorf("a flow of a former version that was shown: %+v", f)
+	}
+	next.endAll(route.IdleTimedOut, 1)
+	checkNothingLeft(t, next)
+}
+
 // TestAdoptOrphan: a flow whose route the new file does not have ends, with its socket,
 // but for one that another flow uses.
 func TestAdoptOrphan(t *testing.T) {

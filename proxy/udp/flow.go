@@ -11,7 +11,7 @@ import (
 )
 
 // flow is one conversation of a client with a dst. Times are since the table's epoch.
-// There may be hundreds of thousands: its size is one of those that Go has without loss.
+// There may be hundreds of thousands: its size, 256 bytes, is one of those that Go has without loss.
 type flow struct {
 	key      key
 	route    *route.Route
@@ -29,8 +29,8 @@ type flow struct {
 	header     []byte // stands before each datagram to the origin
 	headerOnce bool   // …or before the first alone: it goes once that is sent
 	spp        bool   // the header is SPP, and stands before each datagram of the origin, too
-	answered   bool   // a reply came
-	shown      bool   // the client is there: it spoke after a reply
+	stage      stage
+	turns      turns
 
 	apart [2]uint16 // by direction: datagrams of this size and above leave one by one; 0 = none must
 
@@ -38,8 +38,10 @@ type flow struct {
 	cut         time.Duration // the end at the latest, where the flow is drained; or 0
 	due         time.Duration // when to look whether it is idle; never after the end
 
-	toOrigin, toClient uint64  // bytes of payload
-	places             *places // among the unanswered, until it is answered
+	toOrigin, toClient uint64 // bytes of payload
+
+	standing standing  // in the crowd of its kind
+	inRoute  *standing // in that of its route, if the route has a bound
 }
 
 func (f *flow) client() netip.AddrPort { return f.key.client.addrPort() }
@@ -57,14 +59,15 @@ func maxPayload(to netip.Addr) int {
 	return 65535 - 8
 }
 
-// amplification is how many bytes a client gets for each that it sent, until it
-// has shown that it is there. (The bound of QUIC, RFC 9000 §8.1.)
+// amplification is how many bytes a client gets for each that it sent, until it has shown
+// that it is there, without a charge to the budget of its network. (The bound of QUIC, RFC
+// 9000 §8.1.)
 const amplification = 3
 
 // fromClient decides on n bytes of payload from the client.
 func (f *flow) fromClient(n int, now time.Duration) route.Verdict {
 	f.last = now
-	f.shown = f.shown || f.answered
+	f.turns.client()
 	if len(f.header)+n > maxPayload(f.origin.Addr) {
 		return route.TooLarge
 	}
@@ -73,7 +76,7 @@ func (f *flow) fromClient(n int, now time.Duration) route.Verdict {
 }
 
 // fromOrigin decides on a datagram of the origin, and returns what of it is for the client.
-func (f *flow) fromOrigin(reply []byte, now time.Duration) ([]byte, route.Verdict) {
+func (f *flow) fromOrigin(reply []byte, b *budgets, now time.Duration) ([]byte, route.Verdict) {
 	if f.spp {
 		payload, err := header.CutSPP(reply, f.header)
 		if err != nil {
@@ -81,16 +84,27 @@ func (f *flow) fromOrigin(reply []byte, now time.Duration) ([]byte, route.Verdic
 		}
 		reply = payload
 	}
-	n := uint64(len(reply))
 	switch {
 	case len(reply) > maxPayload(f.key.client.addrPort().Addr()):
 		return nil, route.TooLarge
-	case f.route.AntiAmplification && !f.shown && f.toClient+n > amplification*f.toOrigin:
-		return nil, route.Amplified
+	case !f.mayGet(len(reply), b, now):
+		return reply, route.Amplified
 	}
 	f.last = now
-	f.toClient += n
+	f.toClient += uint64(len(reply))
+	f.turns.origin()
 	return reply, route.Forwarded
+}
+
+// mayGet reports whether the client may be sent n bytes more. What is beyond the bound on
+// amplification is taken from the budget of its network. Bytes that were paid for so count
+// as received, like all others.
+func (f *flow) mayGet(n int, b *budgets, now time.Duration) bool {
+	if !f.route.AntiAmplification || f.turns.shown() || f.toClient+uint64(n) <= amplification*f.toOrigin {
+		return true
+	}
+	over := min(uint64(n), f.toClient+uint64(n)-amplification*f.toOrigin)
+	return b.spend(f.client().Addr(), int(over), f.route.AmplificationBudget, now)
 }
 
 // settle counts n datagrams whose fate is known. Their bytes were promised when it was
@@ -134,3 +148,15 @@ func (f *flow) end() (time.Duration, route.Verdict) {
 	}
 	return f.cut, route.DrainTimedOut
 }
+
+// owns reports whether f has a socket of its own.
+func (f *flow) owns() bool { return ownsSocket(f.route.Route, f.spp, f.key.client) }
+
+// ownsSocket reports whether a flow of r, with or without SPP, has a socket of its own.
+func ownsSocket(r *config.Route, spp bool, client endpoint) bool {
+	return len(r.EgressPrefixes) == 0 && !sharesSocket(spp, client)
+}
+
+// sharesSocket reports whether flows with SPP tell a client apart in one socket: not a
+// link-local one, for no header names its interface.
+func sharesSocket(spp bool, client endpoint) bool { return spp && client.zone == 0 }

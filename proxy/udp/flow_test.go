@@ -3,6 +3,7 @@ package udp
 import (
 	"bytes"
 	"net/netip"
+	"slices"
 	"testing"
 	"unsafe"
 
@@ -29,22 +30,30 @@ func TestAmplification(t *testing.T) {
 		want     route.Verdict
 	}
 	const yes, no = route.Forwarded, route.Amplified
+	turn := []step{{0, 0, yes}, {1, 0, yes}}
 	for _, test := range []struct {
-		name  string
-		off   bool
-		steps []step
+		name   string
+		off    bool
+		budget config.Rate
+		steps  []step
 	}{
-		{"three times what came", false, []step{{0, 300, yes}, {0, 1, no}, {0, 0, yes}}},
-		{"in pieces", false, []step{{0, 200, yes}, {0, 101, no}, {0, 100, yes}, {0, 1, no}}},
-		{"more came before any reply", false, []step{{100, 0, yes}, {0, 600, yes}, {0, 1, no}}},
-		{"a second datagram after a reply", false, []step{{0, 1, yes}, {1, 0, yes}, {0, 60000, yes}, {0, 60000, yes}}},
-		{"a second datagram after a reply that was dropped", false, []step{{0, 301, no}, {1, 0, yes}, {0, 304, no}}},
-		{"switched off", true, []step{{0, 60000, yes}}},
+		{"three times what came", false, 0, []step{{0, 300, yes}, {0, 1, no}, {0, 0, yes}}},
+		{"in pieces", false, 0, []step{{0, 200, yes}, {0, 101, no}, {0, 100, yes}, {0, 1, no}}},
+		{"more came before any reply", false, 0, []step{{100, 0, yes}, {0, 600, yes}, {0, 1, no}}},
+		{"seven turns", false, 0, append(slices.Repeat(turn, 7), step{0, 60000, no})},
+		{"eight turns", false, 0, append(slices.Repeat(turn, 8), step{0, 60000, yes}, step{0, 60000, yes})},
+		{"eight datagrams in one turn", false, 0, []step{{0, 1, yes}, {1, 0, yes}, {1, 0, yes}, {1, 0, yes}, {1, 0, yes}, {1, 0, yes}, {1, 0, yes}, {1, 0, yes}, {1, 0, yes}, {0, 60000, no}}},
+		{"turns after replies that were dropped", false, 0, slices.Repeat([]step{{0, 60000, no}, {1, 0, yes}}, 9)},
+		{"from the budget", false, 1000, []step{{0, 1300, yes}, {0, 1, no}}},
+		{"from the budget, what is beyond the bound alone", false, 1000, []step{{0, 800, yes}, {0, 500, yes}, {0, 1, no}, {1, 0, yes}, {0, 1, no}}},
+		{"more than a second's worth", false, 1000, []step{{0, 1301, no}, {0, 1300, yes}}},
+		{"switched off", true, 0, []step{{0, 60000, yes}}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := to(originAddr)
-			r.AntiAmplification = !test.off
+			r.AntiAmplification, r.AmplificationBudget = !test.off, test.budget
 			f, fl := began(t, r, client1, dst1, 100)
+			held := uint64(0)
 			for i, s := range test.steps {
 				var got route.Verdict
 				if s.toOrigin > 0 {
@@ -55,8 +64,35 @@ func TestAmplification(t *testing.T) {
 				if got != s.want {
 					t.Fatalf("step %d %+v: %v", i+1, s, got)
 				}
+				if got == no {
+					held += uint64(s.toClient)
+				}
+			}
+			if got := fl.route.Stats.Totals().HeldBack; got != held {
+				t.Errorf("%d bytes counted as held back, want %d", got, held)
+			}
+			if want := min(held, 1); uint64(len(f.warned)) != want {
+				t.Errorf("warned of %q, want %d lines", f.warned, want)
 			}
 		})
+	}
+}
+
+// TestWarnsAgainAfterReload: a route that is loaded again says once more that it holds
+// answers back.
+func TestWarnsAgainAfterReload(t *testing.T) {
+	r := to(originAddr)
+	r.AntiAmplification = true
+	f, fl := began(t, r, client1, dst1, 1)
+	f.answer(fl, make([]byte, 10), 1)
+	again := *r
+	f.routes.Swap(routes{dst1: &again}, []*config.Route{&again})
+	for range 2 {
+		got, _ := f.datagram(keyOf(client2, dst1), 1, 2)
+		f.answer(got, make([]byte, 10), 2)
+	}
+	if len(f.warned) != 2 {
+		t.Errorf("warned %d times, want once for each load", len(f.warned))
 	}
 }
 
@@ -164,9 +200,15 @@ func FuzzSPPReply(f *testing.F) {
 	})
 }
 
-// TestFlowSize: one word more costs each flow sixteen bytes.
+// TestFlowSize: one word more costs each flow 32 bytes.
 func TestFlowSize(t *testing.T) {
-	if size := unsafe.Sizeof(flow{}); size > 208 {
-		t.Errorf("a flow takes %d bytes: the next size that Go allocates is 224", size)
+	if size := unsafe.Sizeof(flow{}); size > 256 {
+		t.Errorf("a flow takes %d bytes: the next size that Go allocates is 288", size)
+	}
+	if size := unsafe.Sizeof(member{}); size > 96 {
+		t.Errorf("a client takes %d bytes: the next size that Go allocates is 112", size)
+	}
+	if size := unsafe.Sizeof(standing{}); size > 48 {
+		t.Errorf("a standing takes %d bytes: the next size that Go allocates is 64", size)
 	}
 }

@@ -2,6 +2,7 @@ package udp
 
 import (
 	"fmt"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -28,6 +29,9 @@ type share struct {
 	flows, sockets *allowance
 	replies        int
 	voices         *voices
+	budgets        *budgets
+	mostPerClient  [kinds]int
+	epoch          time.Time
 }
 
 // newShares makes the shares of all loops.
@@ -40,10 +44,13 @@ func newShares(opt Options) (all []share, err error) {
 	if most == 0 {
 		most = maxFlows
 	}
-	flows, sockets, voices := shareOut(most, loops), shareOut(MaxSockets(files.Cur), loops), &voices{}
+	maxSockets := MaxSockets(files.Cur)
+	flows, sockets, voices := shareOut(most, loops), shareOut(maxSockets, loops), &voices{}
+	budgets, epoch := newBudgets(budgetSlots), time.Now()
 	for i := range loops {
 		all = append(all, share{
 			flows: flows[i], sockets: sockets[i], voices: voices,
+			budgets: budgets, mostPerClient: mostPerClient(most, maxSockets), epoch: epoch,
 			replies: max(int(min(files.Cur, 1<<30))/replyShare/loops, 1),
 		})
 	}

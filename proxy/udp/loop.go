@@ -52,7 +52,8 @@ func newLoop(opt Options, i int, share share) (*loop, error) {
 	l.table = table{
 		routes: opt.Routes, shard: opt.FirstShard + i, may: share.flows, mayOwn: share.sockets, sockets: l,
 		replies: newReplies(share.replies, share.voices, l.opener.open, l.closeReply),
-		record:  opt.Record, report: l.log.warn, epoch: time.Now(),
+		record:  opt.Record, report: l.log.warn, warn: opt.Log.Warn, epoch: share.epoch,
+		budgets: share.budgets, mostPerClient: share.mostPerClient,
 	}
 	l.table.init()
 	wantTrains(l.listener)

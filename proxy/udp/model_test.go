@@ -2,7 +2,6 @@ package udp
 
 import (
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -12,21 +11,85 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"anyport/config"
+	"anyport/proxy/client"
 	"anyport/proxy/route"
 )
 
 // model is the table as one would write it without a thought for speed. Its flows are
-// those of two routes, one a dst, with bounds of their own.
+// those of three routes, one a dst, with bounds of their own:
+//
+//	one    max_flows
+//	two    max_conns_per_client
+//	three  max_flows_per_client, and spp: no socket a flow
 type model struct {
-	most, mostToDst1, mostPerClientToDst2 int
-	idle                                  time.Duration
-	flows                                 []modelFlow // oldest first
+	all, sockets             int
+	ofOne, ofTwo, ofThree    int
+	clientOwns, clientShares int // max_flows_per_client of the routes that say 0, by kind
+	idle                     time.Duration
+
+	flows   []modelFlow    // oldest first
+	step    int            // counts changes
+	changed map[string]int // crowd and member → when the number of its unshown flows last changed
 }
 
 type modelFlow struct {
-	key      key
-	last     time.Duration
-	answered bool
+	key         key
+	begun, last time.Duration
+	stage       stage
+	answered    int // when it was
+	turns       turns
+}
+
+// modelDst is a dst of one of the routes, in a client's family.
+func modelDst(client netip.Addr, route int) netip.AddrPort {
+	port := uint16(53 + route)
+	if client.Is4() {
+		return netip.AddrPortFrom(dst1.Addr(), port)
+	}
+	return netip.AddrPortFrom(dst6.Addr(), port)
+}
+
+func (f *modelFlow) route() int { return int(f.key.dst.port) - 53 }
+
+func (f *modelFlow) owns() bool { return f.route() != 2 }
+
+func (f *modelFlow) client() string { return client.Of(f.key.client.addrPort().Addr()).String() }
+
+// member is whom f counts for among all flows.
+func (f *modelFlow) member() string {
+	if f.route() == 2 {
+		return f.client() + " to three"
+	}
+	return f.client()
+}
+
+// modelBound is one that a new flow meets.
+type modelBound struct {
+	most    int
+	verdict route.Verdict
+	in      func(*modelFlow) bool
+	name    func(*modelFlow) string // the crowd and member as which a flow counts there
+}
+
+func (f *modelFlow) inKind() string  { return fmt.Sprint("owns ", f.owns(), " ", f.member()) }
+func (f *modelFlow) inRoute() string { return fmt.Sprint("route ", f.route(), " ", f.client()) }
+
+// bounds are those that a new flow meets, in order.
+func (m *model) bounds(n *modelFlow) []modelBound {
+	sameMember := func(f *modelFlow) bool { return f.inKind() == n.inKind() }
+	sameRoute := func(f *modelFlow) bool { return f.route() == n.route() }
+	sameBoth := func(f *modelFlow) bool { return f.inRoute() == n.inRoute() }
+	everybody := func(*modelFlow) bool { return true }
+	inKind, inRoute := (*modelFlow).inKind, (*modelFlow).inRoute
+	all := modelBound{m.all, route.OverMaxFlows, everybody, inKind}
+	owning := modelBound{m.sockets, route.OverMaxFlows, (*modelFlow).owns, inKind}
+	switch n.route() {
+	case 0:
+		return []modelBound{{m.clientOwns, route.OverClientFlows, sameMember, inKind}, {m.ofOne, route.OverMaxFlows, sameRoute, inRoute}, all, owning}
+	case 1:
+		return []modelBound{{m.clientOwns, route.OverClientFlows, sameMember, inKind}, {m.ofTwo, route.OverMaxPerClient, sameBoth, inRoute}, all, owning}
+	}
+	return []modelBound{{m.ofThree, route.OverClientFlows, sameMember, inKind}, all}
 }
 
 func (m *model) find(k key) int {
@@ -36,54 +99,131 @@ func (m *model) find(k key) int {
 // datagram returns the verdict, and who ended for it.
 func (m *model) datagram(k key, now time.Duration) (v route.Verdict, ended []key) {
 	if i := m.find(k); i >= 0 {
-		m.flows[i].last = now
+		f := &m.flows[i]
+		f.last = now
+		if f.turns.client(); f.stage == answered && f.turns.shown() {
+			m.touch(f)
+			f.stage = shown
+		}
 		return route.Forwarded, nil
 	}
-	for _, bound := range m.bounds(k) {
-		in := func(f modelFlow) bool { return bound.holds(f.key) }
-		if n := len(slices.DeleteFunc(slices.Clone(m.flows), func(f modelFlow) bool { return !in(f) })); n < bound.most {
+	n := &modelFlow{key: k, begun: now, last: now}
+	for _, bound := range m.bounds(n) {
+		if m.count(bound.in) < bound.most {
 			continue
 		}
-		oldest := slices.IndexFunc(m.flows, func(f modelFlow) bool { return in(f) && !f.answered })
-		if oldest < 0 {
+		gives := m.gives(n, bound)
+		if gives < 0 {
 			return bound.verdict, ended
 		}
-		ended = append(ended, m.flows[oldest].key)
-		m.flows = slices.Delete(m.flows, oldest, oldest+1)
+		ended = append(ended, m.flows[gives].key)
+		m.end(gives)
 	}
-	m.flows = append(m.flows, modelFlow{key: k, last: now})
+	m.flows = append(m.flows, *n)
 	return route.Forwarded, ended
 }
 
-type modelBound struct {
-	most    int
-	holds   func(key) bool
-	verdict route.Verdict
+func (m *model) count(in func(*modelFlow) bool) (n int) {
+	for i := range m.flows {
+		if in(&m.flows[i]) {
+			n++
+		}
+	}
+	return n
 }
 
-// bounds are those that a new flow meets, in order.
-func (m *model) bounds(k key) []modelBound {
-	all := modelBound{m.most, func(key) bool { return true }, route.OverMaxFlows}
-	if k.dst == endpointOf(dst1) {
-		return []modelBound{{m.mostToDst1, func(o key) bool { return o.dst == k.dst }, route.OverMaxFlows}, all}
+// gives is who gives way to n at a bound, or -1.
+func (m *model) gives(n *modelFlow, bound modelBound) (gives int) {
+	gives = m.first(bound, func(f *modelFlow) bool { return f.stage == unanswered }, func(f *modelFlow) (time.Duration, bool) {
+		return f.begun, f.owns() != n.owns()
+	})
+	if gives >= 0 {
+		return gives
 	}
-	sameClient := func(o key) bool { return o.dst == k.dst && o.client.addr == k.client.addr }
-	return []modelBound{{m.mostPerClientToDst2, sameClient, route.OverMaxPerClient}, all}
+	largest := m.largest(n, bound)
+	return m.first(bound, func(f *modelFlow) bool { return f.stage == answered && bound.name(f) == largest }, func(f *modelFlow) (time.Duration, bool) {
+		return time.Duration(f.answered), false
+	})
+}
+
+// first is the first of those at a bound that are meant, in an order in which others come
+// last of equals.
+func (m *model) first(bound modelBound, meant func(*modelFlow) bool, order func(*modelFlow) (at time.Duration, other bool)) (first int) {
+	first = -1
+	for i := range m.flows {
+		f := &m.flows[i]
+		if !bound.in(f) || !meant(f) {
+			continue
+		}
+		if first < 0 {
+			first = i
+			continue
+		}
+		a, aOther := order(&m.flows[first])
+		b, bOther := order(f)
+		if b < a || a == b && aOther && !bOther {
+			first = i
+		}
+	}
+	return first
+}
+
+// largest is the member with most unshown flows at a bound: the newcomer's, if none has more,
+// else one of the newcomer's kind, else the one whose number has not changed for longest.
+func (m *model) largest(n *modelFlow, bound modelBound) (name string) {
+	held, other := map[string]int{}, map[string]bool{}
+	for i := range m.flows {
+		if f := &m.flows[i]; bound.in(f) && f.stage == answered {
+			held[bound.name(f)]++
+			other[bound.name(f)] = f.owns() != n.owns()
+		}
+	}
+	own := bound.name(n)
+	for candidate, has := range held {
+		best := held[name]
+		switch {
+		case name == "", has > best:
+			name = candidate
+		case has < best || name == own:
+		case candidate == own, other[name] && !other[candidate],
+			other[name] == other[candidate] && m.changed[candidate] < m.changed[name]:
+			name = candidate
+		}
+	}
+	return name
+}
+
+// touch notes that the number of unshown flows changes where f counts.
+func (m *model) touch(f *modelFlow) {
+	m.step++
+	m.changed[f.inKind()], m.changed[f.inRoute()] = m.step, m.step
+}
+
+func (m *model) end(i int) {
+	if m.flows[i].stage == answered {
+		m.touch(&m.flows[i])
+	}
+	m.flows = slices.Delete(m.flows, i, i+1)
 }
 
 func (m *model) answer(k key, now time.Duration) {
-	i := m.find(k)
-	m.flows[i].last, m.flows[i].answered = now, true
+	f := &m.flows[m.find(k)]
+	f.last = now
+	f.turns.origin()
+	if f.stage == unanswered {
+		m.touch(f)
+		f.stage, f.answered = answered, m.step
+	}
 }
 
+// expire ends flows in the order in which they are found to be due, which means nothing.
 func (m *model) expire(now time.Duration) (ended []key) {
-	m.flows = slices.DeleteFunc(m.flows, func(f modelFlow) bool {
-		if f.last+m.idle > now {
-			return false
+	for i := len(m.flows) - 1; i >= 0; i-- {
+		if m.flows[i].last+m.idle <= now {
+			ended = append(ended, m.flows[i].key)
+			m.end(i)
 		}
-		ended = append(ended, f.key)
-		return true
-	})
+	}
 	return ended
 }
 
@@ -97,52 +237,75 @@ func TestTableAgainstModel(t *testing.T) {
 			t.Logf("seed %d", seed)
 		}
 	}()
-	for range 20 {
+	for range 40 {
 		playAgainstModel(t, random)
 	}
 }
 
 func playAgainstModel(t *testing.T, random *rand.Rand) {
-	m := &model{most: 1 + random.IntN(8), mostToDst1: 1 + random.IntN(8), mostPerClientToDst2: 1 + random.IntN(4), idle: 50}
-	f := newFakeTable(m.most, bounded(m))
-	clients := []netip.Addr{client1.Addr(), client2.Addr()}
+	upTo := func(n int) int { return 1 + random.IntN(n) }
+	m := &model{
+		all: upTo(16), sockets: upTo(12), ofOne: upTo(8), ofTwo: upTo(4), ofThree: upTo(6),
+		clientOwns: upTo(8), clientShares: 1000, idle: 50, changed: map[string]int{},
+	}
+	f := newFakeTable(m.all, boundsOf(m))
+	f.mayOwn, f.mostPerClient = shareOut(m.sockets, 1)[0], [kinds]int{m.clientOwns, m.clientShares}
+	clients := []netip.Addr{client1.Addr(), client2.Addr(), client6.Addr(), client6.Addr().Next()}
 	for now := time.Duration(1); now < 2000; now += time.Duration(random.IntN(4)) {
-		client := netip.AddrPortFrom(clients[random.IntN(2)], uint16(1+random.IntN(5)))
-		k := keyOf(client, []netip.AddrPort{dst1, dst2}[random.IntN(2)])
-		want, verdict := []string(nil), route.Undecided
-		switch random.IntN(3) {
-		case 0:
-			var evicted []key
-			verdict, evicted = m.datagram(k, now)
-			want = ends(evicted, route.Evicted)
-			if verdict != route.Forwarded {
-				want = slices.Sorted(slices.Values(append(want, ends([]key{k}, verdict)...)))
-			}
-			if _, got := f.datagram(k, 1, now); got != verdict {
-				t.Fatalf("at %d, %v: %v, want %v", now, k, got, verdict)
-			}
-		case 1:
-			if m.find(k) >= 0 {
-				m.answer(k, now)
-				f.answer(f.flows[k], []byte{0}, now)
-			}
-		case 2:
-			want = ends(m.expire(now), route.IdleTimedOut)
-			f.expire(now)
+		addr := clients[random.IntN(4)]
+		k := keyOf(netip.AddrPortFrom(addr, uint16(upTo(5))), modelDst(addr, random.IntN(3)))
+		want := m.move(f, k, now, random.IntN(5))
+		if got := f.lines(); !slices.Equal(got, want) {
+			t.Fatalf("at %d: records\n%s", now, cmp.Diff(want, got))
 		}
-		checkSame(t, f, m, want)
+		checkSame(t, f, m)
 	}
 	f.endAll(route.IdleTimedOut, 2000)
 	checkNothingLeft(t, f)
 }
 
-// bounded puts a route for each dst into service, with the bounds of m.
-func bounded(m *model) *route.Live {
-	one, two := to(originAddr), to(originAddr)
-	one.UDPIdle, one.MaxFlows = m.idle, m.mostToDst1
-	two.Name, two.UDPIdle, two.MaxConnsPerClient = "two", m.idle, m.mostPerClientToDst2
+// move plays one thing that happens to both, and returns what has to be written down.
+func (m *model) move(f *fakeTable, k key, now time.Duration, what int) (lines []string) {
+	switch {
+	case what == 0:
+		lines = ends(m.expire(now), route.IdleTimedOut)
+		f.expire(now)
+	case what <= 2:
+		verdict, evicted := m.datagram(k, now)
+		lines = ends(evicted, route.Evicted)
+		if verdict != route.Forwarded {
+			lines = append(lines, ends([]key{k}, verdict)...)
+		}
+		f.datagram(k, 1, now)
+	case m.find(k) < 0:
+	case what == 3:
+		m.answer(k, now)
+		f.answer(f.flows[k], append(f.flows[k].header, 0), now)
+	default: // a conversation, long enough to show the client
+		for range turnsToShow {
+			m.answer(k, now)
+			f.answer(f.flows[k], append(f.flows[k].header, 0), now)
+			m.datagram(k, now)
+			f.datagram(k, 1, now)
+		}
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+// boundsOf puts a route for each dst into service, with the bounds of m.
+func boundsOf(m *model) *route.Live {
+	one, two, three := to(originAddr), to(originAddr), to(originAddr)
+	one.MaxFlows = m.ofOne
+	two.Name, two.MaxConnsPerClient = "two", m.ofTwo
+	three.Name, three.ProxyProtocol, three.MaxFlowsPerClient = "three", config.ProxySPP, m.ofThree
+	all, table := []*config.Route{one, two, three}, routes{}
+	for i, r := range all {
+		r.UDPIdle, r.AntiAmplification = m.idle, false
+		table[modelDst(client1.Addr(), i)], table[modelDst(client6.Addr(), i)] = r, r
+	}
 	l := route.NewLive(1)
-	l.Swap(routes{dst1: one, dst2: two}, []*config.Route{one, two})
+	l.Swap(table, all)
 	return l
 }
 
@@ -155,45 +318,32 @@ func ends(keys []key, v route.Verdict) (lines []string) {
 	return lines
 }
 
-func checkSame(t *testing.T, f *fakeTable, m *model, records []string) {
-	t.Helper()
-	var got []string
+// lines spells the records written since the last call, sorted.
+func (f *fakeTable) lines() (lines []string) {
 	for _, r := range f.records {
-		got = append(got, fmt.Sprint(r.Client, r.Dst, r.Verdict))
+		lines = append(lines, fmt.Sprint(r.Client, r.Dst, r.Verdict))
 	}
-	slices.Sort(got)
+	slices.Sort(lines)
 	f.records = nil
-	if diff := cmp.Diff(records, got); diff != "" {
-		t.Fatalf("records (-want +got):\n%s", diff)
-	}
-	live := map[key]bool{}
-	for _, mf := range m.flows {
-		live[mf.key] = true
-	}
-	for k := range maps.Keys(f.flows) {
-		if !live[k] {
-			t.Fatalf("%v lives on", k)
-		}
-	}
-	if len(live) != len(f.flows) || f.kernel.open != len(live) || len(f.byDue) != len(live) {
-		t.Fatalf("%d flows, %d sockets, %d to expire; want %d", len(f.flows), f.kernel.open, len(f.byDue), len(live))
-	}
-	checkUnanswered(t, f, m)
+	return lines
 }
 
-func checkUnanswered(t *testing.T, f *fakeTable, m *model) {
+func checkSame(t *testing.T, f *fakeTable, m *model) {
 	t.Helper()
-	at := f.unanswered.oldest(crowd{})
-	for _, mf := range m.flows {
-		if mf.answered {
-			continue
+	for i := range m.flows {
+		want := &m.flows[i]
+		if got := f.flows[want.key]; got == nil || got.stage != want.stage || got.turns != want.turns {
+			t.Fatalf("%+v in the model, %+v in the table", want, got)
 		}
-		if at == nil || at.key != mf.key {
-			t.Fatal("the unanswered flows are not those of the model in their order")
-		}
-		at = at.after()
 	}
-	if at != nil {
-		t.Fatal("an answered flow stands among the unanswered")
+	if n := len(m.flows); n != len(f.flows) || f.kernel.open != n || len(f.byDue) != n {
+		t.Fatalf("%d flows, %d sockets, %d to expire; want %d", len(f.flows), f.kernel.open, len(f.byDue), n)
+	}
+	members := map[string]bool{}
+	for i := range m.flows {
+		members[m.flows[i].inKind()] = true
+	}
+	if got := len(f.crowds.kinds[owning].members) + len(f.crowds.kinds[sharing].members); got != len(members) {
+		t.Fatalf("%d clients are held, want %d", got, len(members))
 	}
 }

@@ -33,9 +33,8 @@ type sharedKey struct {
 
 const sharedPerOrigin = 4
 
-// shares reports whether f needs no socket of its own. A link-local client does, for
-// no header names its interface.
-func (f *flow) shares() bool { return f.spp && f.key.client.zone == 0 }
+// shares reports whether f uses a shared socket, where it has no exit.
+func (f *flow) shares() bool { return sharesSocket(f.spp, f.key.client) }
 
 // share gives f one of the sockets to its origin, in turns.
 func (l *loop) share(f *flow, to netip.AddrPort) error {

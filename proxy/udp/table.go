@@ -26,23 +26,28 @@ type table struct {
 	shard   int
 	may     *allowance // flows
 	mayOwn  *allowance // those of them with a socket of their own
+	budgets *budgets
+
+	mostPerClient [kinds]int // max_flows_per_client of the routes that say 0
+
 	sockets sockets
 	replies *replies
 	record  func(route.Record)
 	report  func(now time.Duration, text string, args ...any) // a fault, for the log
+	warn    func(text string, args ...any)                    // the same, for what comes seldom
 	epoch   time.Time                                         // the zero of all times here
 
-	flows      map[key]*flow
-	byDue      dueOrder
-	unanswered unanswered
-	set        *route.Set // the generation last seen
-	draining   bool
-	dials      uint32 // counts sockets of flows, for their generation
+	flows    map[key]*flow
+	byDue    dueOrder
+	crowds   crowds
+	set      *route.Set // the generation last seen
+	draining bool
+	dials    uint32 // counts sockets of flows, for their generation
 }
 
 func (t *table) init() {
 	t.flows = map[key]*flow{}
-	t.unanswered = unanswered{lines: map[crowd]*line{}}
+	t.crowds.ofRoute = map[*route.Stats]*crowd{}
 	t.set = t.routes.Set()
 }
 
@@ -70,52 +75,37 @@ func (t *table) request(f *flow, n int, now time.Duration) route.Verdict {
 	if verdict != route.Forwarded {
 		f.counters.Datagrams(route.ToOrigin, verdict, 1)
 	}
+	if f.stage == answered && f.turns.shown() {
+		t.crowds.shown(f)
+	}
 	return verdict
 }
 
 // answer decides on a datagram of f's origin, and returns what of it is for the
 // client. What is not forwarded is counted here.
 func (t *table) answer(f *flow, reply []byte, now time.Duration) ([]byte, route.Verdict) {
-	payload, verdict := f.fromOrigin(reply, now)
+	payload, verdict := f.fromOrigin(reply, t.budgets, now)
 	if verdict != route.Forwarded {
 		f.counters.Datagrams(route.ToClient, verdict, 1)
+		if verdict == route.Amplified {
+			t.holdBack(f, len(payload))
+		}
 		return nil, verdict
 	}
-	if !f.answered {
-		t.unanswered.remove(f)
+	if f.stage == unanswered {
+		t.crowds.answered(f)
 	}
 	return payload, route.Forwarded
 }
 
-// room takes a place for f, if need be that of the oldest that was never answered. Answered
-// flows always live on. Where there is one, it is to be given back.
-func (t *table) room(f *flow, now time.Duration) bool {
-	if !t.may.take() && !(t.evict(crowd{}, now) && t.may.take()) {
-		return false
+// holdBack counts an answer that its client is not sent, and says so once.
+func (t *table) holdBack(f *flow, bytes int) {
+	f.counters.HeldBack(bytes)
+	if f.route.FirstHeldBack() {
+		t.warn("answers are held back: the client has not shown that it is there, and amplification_budget is used up",
+			"route", f.route.Name, "client", f.client(), "dst", f.dst(), "bytes", bytes, "budget", f.route.AmplificationBudget,
+			"hint", `raise amplification_budget, or set anti_amplification = false where no source is forged; see "UDP among strangers" in docs/OPERATING.md`)
 	}
-	if f.owns() && !t.mayOwn.take() && !(t.evict(crowd{scope: owning}, now) && t.mayOwn.take()) {
-		t.may.give()
-		return false
-	}
-	return true
-}
-
-// giveRoom gives back f's place.
-func (t *table) giveRoom(f *flow) {
-	t.may.give()
-	if f.owns() {
-		t.mayOwn.give()
-	}
-}
-
-// evict ends the oldest flow of a crowd that was never answered, if there is one.
-func (t *table) evict(from crowd, now time.Duration) bool {
-	oldest := t.unanswered.oldest(from)
-	if oldest == nil {
-		return false
-	}
-	t.end(oldest, route.Evicted, now)
-	return true
 }
 
 // expire ends the flows whose time has come.
@@ -158,9 +148,7 @@ func (t *table) remove(f *flow) {
 	delete(t.flows, f.key)
 	t.giveRoom(f)
 	heap.Remove(&t.byDue, int(f.position))
-	if !f.answered {
-		t.unanswered.remove(f)
-	}
+	t.crowds.leave(f)
 	f.origin.End()
 	f.route.Release(config.UDP, f.client().Addr())
 }

@@ -43,6 +43,7 @@ type fakeTable struct {
 	kernel   fakeSockets
 	records  []route.Record
 	reported []string
+	warned   []string
 }
 
 func newFakeTable(most int, l *route.Live) *fakeTable {
@@ -51,7 +52,9 @@ func newFakeTable(most int, l *route.Live) *fakeTable {
 		routes: l, may: shareOut(most, 1)[0], mayOwn: shareOut(most, 1)[0], sockets: &f.kernel,
 		replies: newReplies(100, &voices{}, func(netip.AddrPort) (answerer, error) { return answerer{}, nil }, func(int) {}),
 		record:  func(r route.Record) { f.records = append(f.records, r) },
-		report:  func(_ time.Duration, text string, _ ...any) { f.reported = append(f.reported, text) },
+		budgets: newBudgets(16), mostPerClient: [kinds]int{most, most},
+		warn:   func(text string, _ ...any) { f.warned = append(f.warned, text) },
+		report: func(_ time.Duration, text string, _ ...any) { f.reported = append(f.reported, text) },
 	}
 	f.init()
 	return f
@@ -120,12 +123,17 @@ var noFlow = []struct {
 	{name: "denied", route: config.Route{Deny: []netip.Prefix{netip.PrefixFrom(client1.Addr(), 32)}},
 		client: client1, dst: dst1, want: route.Denied},
 	{name: "route full", route: config.Route{MaxFlows: 1},
-		client: client1, dst: dst1, before: []key{keyOf(client2, dst1)}, prepare: answerAll, want: route.OverMaxFlows},
+		client: client1, dst: dst1, before: []key{keyOf(client2, dst1)}, prepare: showAll, want: route.OverMaxFlows},
 	{name: "route full of conns and flows", route: config.Route{MaxConns: 1},
-		client: client1, dst: dst1, before: []key{keyOf(client2, dst1)}, prepare: answerAll, want: route.OverMaxConns},
+		client: client1, dst: dst1, before: []key{keyOf(client2, dst1)}, prepare: showAll, want: route.OverMaxConns},
 	{name: "client full", route: config.Route{MaxConnsPerClient: 1},
 		client: client1, dst: dst1, before: []key{keyOf(netip.AddrPortFrom(client1.Addr(), 4001), dst1)},
-		prepare: answerAll, want: route.OverMaxPerClient},
+		prepare: showAll, want: route.OverMaxPerClient},
+	{name: "client full in all", client: client1, dst: dst1, before: many(client1, 10), prepare: showAll, want: route.OverClientFlows},
+	{name: "client full in the route", route: config.Route{MaxFlowsPerClient: 1},
+		client: client1, dst: dst1, before: many(client1, 1), prepare: showAll, want: route.OverClientFlows},
+	{name: "client denied, and full", route: config.Route{MaxFlowsPerClient: 1},
+		client: client1, dst: dst1, before: many(client1, 1), prepare: denyAll, want: route.Denied},
 	{name: "no origin takes flows", route: config.Route{Origins: []config.Origin{{Text: "drained"}}},
 		client: client1, dst: dst1, want: route.NoOrigin},
 	{name: "draining", client: client1, dst: dst1, prepare: func(f *fakeTable) { f.drain(1) }, want: route.Draining},
@@ -142,10 +150,29 @@ func dialFails(err error) func(*fakeTable) {
 	return func(f *fakeTable) { f.kernel.fails = map[netip.AddrPort]error{originAddr: err} }
 }
 
-func answerAll(f *fakeTable) {
+// showAll has every client show that it is there.
+func showAll(f *fakeTable) {
 	for _, flow := range f.flows {
-		f.answer(flow, nil, 1)
+		for range turnsToShow {
+			f.answer(flow, nil, 1)
+			f.request(flow, 0, 1)
+		}
 	}
+}
+
+// denyAll puts a generation into service that admits nobody.
+func denyAll(f *fakeTable) {
+	r := *f.routes.Set().Routes[0].Route
+	r.Deny = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}
+	f.routes.Swap(routes{dst1: &r}, []*config.Route{&r})
+}
+
+// many are keys of one client, from other ports than its first.
+func many(client netip.AddrPort, n int) (keys []key) {
+	for i := range n {
+		keys = append(keys, keyOf(netip.AddrPortFrom(client.Addr(), client.Port()+1+uint16(i)), dst1))
+	}
+	return keys
 }
 
 func bindFails(f *fakeTable) {
@@ -199,10 +226,10 @@ func checkCounted(t *testing.T, f *fakeTable, want route.Verdict) {
 func checkNothingLeft(t *testing.T, f *fakeTable) {
 	t.Helper()
 	r := f.routes.Set().Routes[0]
-	left := []int{len(f.flows), len(f.byDue), len(f.unanswered.lines), len(f.replies.held), f.replies.recent.Len(),
+	left := []int{len(f.flows), len(f.byDue), len(f.crowds.kinds[owning].members) + len(f.crowds.kinds[sharing].members) + len(f.crowds.ofRoute), len(f.replies.held), f.replies.recent.Len(),
 		f.kernel.open, len(f.replies.voices.loops), int(r.Stats.Active(config.UDP)), int(r.Origins.Origins[0].Active())}
 	if !slices.Equal(left, make([]int, len(left))) {
-		t.Errorf("flows, due, unanswered, replies, reply sockets, origin sockets, dsts answered from, active, active at the origin: %v left", left)
+		t.Errorf("flows, due, crowds, replies, reply sockets, origin sockets, dsts answered from, active, active at the origin: %v left", left)
 	}
 }
 
