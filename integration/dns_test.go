@@ -31,6 +31,7 @@ server:
     module-config: "iterator"
     local-zone: "example." redirect
     local-data: "example. A 192.0.2.99"
+    local-data: 'example. TXT "TEXT"'
 remote-control:
     control-enable: no
 `
@@ -97,11 +98,41 @@ func (q dnsQueries) run(t *testing.T, from *host, name string) {
 	})
 }
 
+var packetSizes = regexp.MustCompile(`Average packet size: +request (\d+), response (\d+)`)
+
+// TestLongAnswers has dnsperf ask for what is more than three times as long as the question:
+// as much as the default budget covers arrives.
+func TestLongAnswers(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.startUnbound(t)
+	r.edge.serveWith(t, `
+[route.dns]
+protocol = "udp"
+prefixes = ["192.0.2.0/24"]
+ports    = [53]
+origins  = ["10.0.0.5"]
+proxy_protocol = "v2"
+`)
+	names := filepath.Join(t.TempDir(), "names")
+	if err := os.WriteFile(names, []byte(strings.Repeat("long.example. TXT\n", 200)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out := r.client.output(t, needTool(t, "dnsperf"), "-m", "udp", "-s", dstV4, "-d", names, "-n", "1", "-c", "20", "-t", "20")
+	var question, answer int
+	if found := packetSizes.FindStringSubmatch(out); found != nil {
+		fmt.Sscan(found[1]+" "+found[2], &question, &answer)
+	}
+	if !allAnswered.MatchString(out) || answer <= 3*question {
+		t.Errorf("%d bytes asked, %d answered:\n%s", question, answer, out)
+	}
+}
+
 func (r *rig) startUnbound(t *testing.T) *process {
 	t.Helper()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "unbound.conf")
-	if err := os.WriteFile(file, []byte(strings.ReplaceAll(unboundFile, "DIR", dir)), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(strings.NewReplacer("DIR", dir, "TEXT", strings.Repeat("text ", 50)).Replace(unboundFile)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	p := r.origin.spawn(t, exec.Command(needTool(t, "unbound"), "-d", "-p", "-c", file))

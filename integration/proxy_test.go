@@ -157,6 +157,8 @@ type routeStatus struct {
 	ConnsTotal                        uint64 `json:"conns_total"`
 	Draining                          bool
 	Datagrams                         map[string]map[string]uint64 // direction → verdict
+	Ended                             map[string]map[string]uint64 // protocol → verdict
+	HeldBack                          uint64                       `json:"bytes_held_back"`
 	Origins                           []originStatus
 }
 

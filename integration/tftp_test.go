@@ -10,20 +10,20 @@ import (
 )
 
 // TestTFTP fetches a file as docs/PROTOCOLS.md says: from a server that answers from the
-// port it is asked on, and with the bound on answers lifted for clients that send no
-// options. A server that answers from a new port, as TFTP's have always done, is lost.
+// port it is asked on. A server that answers from a new port, as TFTP's have always done, is
+// lost; so is a client that sends no options where there is no budget for answers.
 func TestTFTP(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name           string
 		server, client []string
-		bound          string
+		budget         string
 		lost           bool
 	}{
-		{name: "one port", server: []string{"--tftp-single-port"}, bound: "true"},
-		{name: "one port without options or bound", server: []string{"--tftp-single-port"}, client: []string{"--tftp-no-options"}, bound: "false"},
-		{name: "one port without options", server: []string{"--tftp-single-port"}, client: []string{"--tftp-no-options"}, bound: "true", lost: true},
-		{name: "a new port", bound: "false", lost: true},
+		{name: "one port", server: []string{"--tftp-single-port"}, budget: "1MiB/s"},
+		{name: "one port without options", server: []string{"--tftp-single-port"}, client: []string{"--tftp-no-options"}, budget: "1MiB/s"},
+		{name: "one port without options or budget", server: []string{"--tftp-single-port"}, client: []string{"--tftp-no-options"}, budget: "0B/s", lost: true},
+		{name: "a new port", budget: "1MiB/s", lost: true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -43,8 +43,8 @@ protocol = "udp"
 prefixes = ["192.0.2.0/24"]
 ports    = [69]
 origins  = ["10.0.0.5"]
-anti_amplification = BOUND
-`, "BOUND", c.bound))
+amplification_budget = "BUDGET"
+`, "BUDGET", c.budget))
 			patience := "20"
 			if c.lost {
 				patience = "2"

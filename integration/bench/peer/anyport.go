@@ -26,6 +26,7 @@ prefixes       = [%s]
 origins        = [%q]
 proxy_protocol = %q
 drain_timeout  = "0s"
+max_flows_per_client = 1_000_000  # one address stands for all clients
 `
 
 // anyport deploys the program of this repository.
