@@ -85,8 +85,8 @@ func TestForgedSources(t *testing.T) {
 		t.Errorf("%d bytes came, want between half a budget and %.0f", got, most)
 	}
 	status := p.status(t).route(t, "all")
-	if held := status.Datagrams["to_client"]["amplified"] * answerPart; held == 0 || status.HeldBack != held {
-		t.Errorf("%d bytes are counted as held back, want %d", status.HeldBack, held)
+	if n := status.Datagrams["to_client"]["amplified"]; status.HeldBack < n || status.HeldBack > n*answerPart || n == 0 {
+		t.Errorf("%d bytes in %d datagrams are counted as held back", status.HeldBack, n)
 	}
 	if text := anyport(t, "status", "--socket", p.socket); !strings.Contains(text.stdout, "held back   route all: ") {
 		t.Errorf("status: %+v", text)
@@ -104,6 +104,7 @@ func (r *rig) serveParts(t *testing.T, asked chan<- netip.AddrPort) {
 	part, ready := make([]byte, answerPart), make(chan bool)
 	origin = r.origin.answerTo(t, "10.0.0.5:4711", func(_ []byte, from netip.AddrPort) []byte {
 		<-ready
+		origin.WriteToUDPAddrPort(part[:1], from) // within three times what was asked
 		for i := range answerParts {
 			if i%20 == 0 {
 				time.Sleep(time.Millisecond) // a burst is more than the edge's socket holds
