@@ -8,9 +8,8 @@ import (
 	proxyproto "github.com/pires/go-proxyproto"
 )
 
-// question is long enough for the answer to be let through: until a client has
-// shown that it is there, it is sent at most three times what came from it
-// (anti_amplification).
+// question is long enough for the answer not to be taken from amplification_budget, which
+// a sweep of all ports would use up.
 func question(dst netip.AddrPort) string {
 	return fmt.Sprintf("%-64s", "hello, "+dst.String())
 }

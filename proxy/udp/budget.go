@@ -13,7 +13,8 @@ import (
 // budgets are what the networks of clients may get beyond the bound on amplification:
 // each as many bytes a second as the route's amplification_budget says, a second's worth
 // of which may come at once. All loops and routes share one budgets, so that a victim of
-// forged sources gets no more from a process that has many routes.
+// forged sources gets no more from a process that has many routes. After an upgrade the new
+// process begins with whole budgets.
 //
 // It is a fixed array of rate limiters, by the hash of the network: nothing is locked or
 // evicted, and no number of forged networks makes it grow. Two networks with one hash share

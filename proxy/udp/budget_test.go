@@ -68,3 +68,11 @@ func TestNoBudget(t *testing.T) {
 		t.Error("a second's worth was not spent")
 	}
 }
+
+// BenchmarkBudget is what a datagram beyond the bound costs more than another.
+func BenchmarkBudget(b *testing.B) {
+	budgets, network := newBudgets(budgetSlots), netip.MustParseAddr("192.0.2.1")
+	for i := 0; b.Loop(); i++ {
+		budgets.spend(network, 100, 1<<30, time.Duration(i)*time.Microsecond)
+	}
+}

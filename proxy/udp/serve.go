@@ -15,7 +15,8 @@
 //     the one reply socket of that dst (reply.go, bind.go), or where that can't be bound,
 //     through a raw socket (raw.go).
 //   - The flow ends when it is idle, gives way to another, or is drained (flow.go,
-//     table.go, drain.go). It may go on in another process (handover.go, export.go).
+//     table.go, crowd.go, room.go, drain.go). It may go on in another process (handover.go,
+//     export.go).
 //
 // What becomes of each datagram and flow is decided without I/O in flow.go and
 // table.go, and is a [route.Verdict]. The loop never waits for one flow: what a

@@ -111,8 +111,8 @@ func (l *loop) dial(f *flow, to netip.AddrPort) error {
 }
 
 // prepare is for a flow that is more than a question and its answer: as soon as its client
-// says more, before which anti_amplification bounds what the origin may. Most never are,
-// and cost two calls less.
+// says more, before which anti_amplification and the budget bound what the origin may send.
+// Most never are, and cost two calls less.
 func (l *loop) prepare(f *flow) {
 	if f.appetite.large {
 		return
