@@ -58,7 +58,7 @@ func TestOneClientFillsTheTable(t *testing.T) {
 
 // TestFlowsPerClient has a client hold as many flows as it may, all shown: one more is
 // refused, from another address of an IPv6 client, too, and counted under its own verdict.
-// Another client has what it asks for.
+// Another client has what it asks for. The workers count alone, for each has whole clients.
 func TestFlowsPerClient(t *testing.T) {
 	t.Parallel()
 	const most = 3
@@ -74,7 +74,7 @@ func TestFlowsPerClient(t *testing.T) {
 			r.client.output(t, "ip", "address", "add", "198.51.100.3/24", "dev", "edge0")
 			r.client.output(t, "ip", "address", "add", "2001:db8:d::3/64", "dev", "edge0", "nodad")
 			r.edge.route(t, "2001:db8:d::/64", clientV6)
-			p := r.edge.serveWith(t, bareFile+fmt.Sprintf("max_flows_per_client = %d\n", most))
+			p := r.edge.serveWith(t, "[listen]\nworkers = 2\n"+bareFile+fmt.Sprintf("max_flows_per_client = %d\n", most))
 			talk := func(from string) *talker { return r.client.talkerTo(t, from, c.dst) }
 			for range most {
 				one := talk(c.first)
