@@ -25,6 +25,7 @@ type Config struct {
 	Admin    Admin
 	Log      Log
 	Routes   []*Route // in the order of the file
+	Notes    Problems // what is valid and may surprise, in the order of the file
 }
 
 // Listen is the [listen] table.

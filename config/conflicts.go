@@ -14,6 +14,7 @@ func checkConflicts(rep *report, routes []*Route) {
 	checkCovered(rep, c, routes)
 	checkLoops(rep, c, routes)
 	checkEgressApart(rep, routes)
+	noteReflectors(rep, c, routes)
 }
 
 // A tie is a pair of routes, the earlier one of the file first.

@@ -52,7 +52,7 @@ func TestNoConflict(t *testing.T) {
 func TestContest(t *testing.T) {
 	// Their ranges have one of three widths: 1, 1023, 65535.
 	routes := []*Route{
-		{Name: "all", Protocols: []Protocol{TCP, UDP}, Ports: []PortRange{{1, 65535}}, ExceptPorts: []PortRange{{22, 22}, {60000, 65535}}},
+		{Name: "all", Protocols: []Protocol{TCP, UDP}, Ports: []PortRange{{1, 65535}}, ExceptPorts: []PortRange{{22, 22}, {60000, 65535}}, ExceptReflectors: true},
 		{Name: "low", Protocols: []Protocol{TCP}, Ports: []PortRange{{1, 1023}, {80, 80}}},
 		{Name: "web", Protocols: []Protocol{TCP}, Ports: []PortRange{{80, 80}, {443, 443}}},
 		{Name: "high", Protocols: []Protocol{UDP}, Ports: []PortRange{{64513, 65535}, {1, 1023}}, ExceptPorts: []PortRange{{65535, 65535}}},
@@ -79,7 +79,7 @@ func naiveWinners(routes []*Route, protocol Protocol, port uint16) []*Route {
 	for _, width := range []int{1, 1023, 65535} {
 		var all []*Route
 		for _, r := range routes {
-			if r.Takes(protocol) && takesBy(r, port, width) {
+			if r.Takes(protocol) && takesBy(r, protocol, port, width) {
 				all = append(all, r)
 			}
 		}
@@ -90,13 +90,16 @@ func naiveWinners(routes []*Route, protocol Protocol, port uint16) []*Route {
 	return nil
 }
 
-func takesBy(r *Route, port uint16, width int) bool {
+func takesBy(r *Route, protocol Protocol, port uint16, width int) bool {
 	takes := false
 	for _, ports := range r.Ports {
 		takes = takes || ports.Contains(port) && ports.Width() == width
 	}
 	for _, except := range r.ExceptPorts {
 		takes = takes && !except.Contains(port)
+	}
+	if r.ExceptReflectors && protocol == UDP && Reflector(port) != "" {
+		return false
 	}
 	return takes
 }

@@ -25,7 +25,7 @@ type bid struct {
 // tens of thousands of routes on one prefix are judged in time.
 func contest(routes []*Route, protocol Protocol) []segment {
 	bids := bidsOf(routes, protocol)
-	starts := startsOf(routes)
+	starts := startsOf(routes, protocol)
 	if len(starts) == 0 {
 		return nil
 	}
@@ -55,7 +55,7 @@ func bidsOf(routes []*Route, protocol Protocol) (bids []bid) {
 			continue
 		}
 		for _, ports := range r.Ports {
-			for _, piece := range ports.Without(r.ExceptPorts) {
+			for _, piece := range ports.Without(r.Excepted(protocol)) {
 				bids = append(bids, bid{piece, ports.Width(), r})
 			}
 		}
@@ -65,9 +65,9 @@ func bidsOf(routes []*Route, protocol Protocol) (bids []bid) {
 }
 
 // startsOf returns every port at which the winners may change, sorted.
-func startsOf(routes []*Route) (starts []int) {
+func startsOf(routes []*Route, protocol Protocol) (starts []int) {
 	for _, r := range routes {
-		for _, ports := range slices.Concat(r.Ports, r.ExceptPorts) {
+		for _, ports := range slices.Concat(r.Ports, r.Excepted(protocol)) {
 			starts = append(starts, int(ports.First), int(ports.Last)+1)
 		}
 	}

@@ -14,7 +14,7 @@ func winners(routes []*Route, protocol Protocol, port uint16) []*Route {
 	var best []*Route
 	least := 0
 	for _, r := range routes {
-		width := r.narrowest(port)
+		width := naiveWidth(r, protocol, port)
 		if width == 0 || !r.Takes(protocol) || least != 0 && width > least {
 			continue
 		}
@@ -26,9 +26,12 @@ func winners(routes []*Route, protocol Protocol, port uint16) []*Route {
 	return best
 }
 
-// narrowest is the width of the narrowest range by which r takes port, or 0 if it
+// naiveWidth is the width of the narrowest range by which r takes port, or 0 if it
 // does not take it.
-func (r *Route) narrowest(port uint16) int {
+func naiveWidth(r *Route, protocol Protocol, port uint16) int {
+	if r.ExceptReflectors && protocol == UDP && Reflector(port) != "" {
+		return 0
+	}
 	for _, except := range r.ExceptPorts {
 		if except.Contains(port) {
 			return 0
@@ -85,7 +88,7 @@ func randomRoutes(random *rand.Rand) (routes []*Route) {
 		return all
 	}
 	for i := range 1 + random.IntN(8) {
-		r := &Route{Name: fmt.Sprint("r", i), Protocols: []Protocol{TCP, UDP}[random.IntN(2):], Ports: ranges(3), ExceptPorts: ranges(2)}
+		r := &Route{Name: fmt.Sprint("r", i), Protocols: []Protocol{TCP, UDP}[random.IntN(2):], Ports: ranges(3), ExceptPorts: ranges(2), ExceptReflectors: random.IntN(3) == 0}
 		if random.IntN(4) == 0 {
 			r.Ports = append(r.Ports, PortRange{1, 63})
 		}
@@ -96,7 +99,7 @@ func randomRoutes(random *rand.Rand) (routes []*Route) {
 
 func describe(routes []*Route) (text string) {
 	for _, r := range routes {
-		text += fmt.Sprintf("\n%s %v ports %v except %v", r.Name, r.Protocols, r.Ports, r.ExceptPorts)
+		text += fmt.Sprintf("\n%s %v ports %v except %v, reflectors %t", r.Name, r.Protocols, r.Ports, r.ExceptPorts, r.ExceptReflectors)
 	}
 	return text
 }

@@ -30,7 +30,7 @@ var fileKeys = []key[*Config]{
 var routeKeys = []key[*Route]{
 	{"protocol", func(r *Route) string { return list(r.Protocols) }},
 	{"ports", func(r *Route) string { return list(r.Ports) }},
-	{"except_ports", func(r *Route) string { return list(r.ExceptPorts) }},
+	{"except_ports", func(r *Route) string { return list(exceptions(r)) }},
 	{"action", func(r *Route) string { return strconv.Quote(r.Action.String()) }},
 	{"origins", origins},
 	{"balance", func(r *Route) string { return strconv.Quote(string(r.Balance)) }},
@@ -49,13 +49,23 @@ var routeKeys = []key[*Route]{
 	{"mirror_closed", func(r *Route) string { return strconv.FormatBool(r.MirrorClosed) }},
 	{"anti_amplification", func(r *Route) string { return strconv.FormatBool(r.AntiAmplification) }},
 	{"amplification_budget", func(r *Route) string { return strconv.Quote(r.AmplificationBudget.String()) }},
-	{"reflectors", func(r *Route) string { return strconv.FormatBool(r.Reflectors) }},
 	{"connect_timeout", func(r *Route) string { return strconv.Quote(r.Connect.String()) }},
 	{"idle_timeout", func(r *Route) string { return strconv.Quote(r.Idle.String()) }},
 	{"udp_idle_timeout", udpIdle},
 	{"keepalive", func(r *Route) string { return strconv.Quote(r.Keepalive.String()) }},
 	{"half_close_timeout", func(r *Route) string { return strconv.Quote(r.HalfClose.String()) }},
 	{"drain_timeout", func(r *Route) string { return strconv.Quote(r.Drain.String()) }},
+}
+
+// exceptions are the elements of except_ports.
+func exceptions(r *Route) (all []exception) {
+	for _, ports := range r.ExceptPorts {
+		all = append(all, exception{ports: ports})
+	}
+	if r.ExceptReflectors {
+		all = append(all, exception{reflectors: true})
+	}
+	return all
 }
 
 // origins is how a file writes origins.

@@ -35,6 +35,8 @@ func Parse(path string, text []byte) (*Config, error) {
 	if err := rep.err(); err != nil {
 		return nil, err
 	}
+	rep.notes.sort()
+	cfg.Notes = rep.notes
 	return cfg, nil
 }
 

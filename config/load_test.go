@@ -88,8 +88,8 @@ func everyKeyWant(path string) *Config {
 			Protocols:   []Protocol{TCP, UDP},
 			Prefixes:    prefixes("127.0.0.1/32", "2001:db8:1::/48"),
 			Ports:       []PortRange{{8000, 8009}, {443, 443}, {22, 22}},
-			ExceptPorts: []PortRange{{8001, 8001}},
-			Action:      Forward,
+			ExceptPorts: []PortRange{{8001, 8001}}, ExceptReflectors: true,
+			Action: Forward,
 			Origins: []Origin{
 				{Text: "10.0.0.5:80", Addr: addr("10.0.0.5"), Ports: PortRange{80, 80}, Weight: 1},
 				{Text: "[2001:db8:2::5]:80", Addr: addr("2001:db8:2::5"), Ports: PortRange{80, 80}, Weight: 1},
@@ -103,10 +103,10 @@ func everyKeyWant(path string) *Config {
 			Deny:          prefixes("198.51.100.7/32", "198.51.100.0/24"),
 			Denied:        Drop,
 			MaxConns:      1, MaxConnsPerClient: 2, MaxFlows: 3, MaxFlowsPerClient: 6, NewConnsPerSecond: 4, DatagramsPerSecond: 5,
-			AmplificationBudget: 512 << 10, Reflectors: true, MirrorClosed: true,
+			AmplificationBudget: 512 << 10, MirrorClosed: true,
 			Timeouts: web,
 		}, {
-			Name: "range", Line: 53,
+			Name: "range", Line: 52,
 			Protocols: []Protocol{UDP},
 			Prefixes:  prefixes("192.0.2.0/24"),
 			Ports:     []PortRange{{3000, 4000}},
@@ -118,7 +118,7 @@ func everyKeyWant(path string) *Config {
 			Balance:        RoundRobin, ProxyProtocol: ProxySPP, AntiAmplification: true, AmplificationBudget: 1 << 20,
 			Timeouts: defaults,
 		}, {
-			Name: "keep", Line: 61,
+			Name: "keep", Line: 60,
 			Protocols: []Protocol{TCP},
 			Prefixes:  prefixes("192.0.2.0/24"),
 			Ports:     []PortRange{{22, 22}},

@@ -41,8 +41,73 @@ func ParsePorts(text string) (PortRange, bool) {
 	return PortRange{uint16(lo), uint16(hi)}, ok
 }
 
-// takesNothing reports whether the exceptions of r leave no port.
-func (r *Route) takesNothing() bool {
-	segments := contest([]*Route{r}, r.Protocols[0])
+// exceptReflectors is the element of except_ports that stands for the UDP ports of all
+// known reflectors.
+const exceptReflectors = "reflectors"
+
+// An exception is one element of except_ports.
+type exception struct {
+	ports      PortRange
+	reflectors bool
+}
+
+func (e exception) String() string {
+	if e.reflectors {
+		return exceptReflectors
+	}
+	return e.ports.String()
+}
+
+func readExceptPorts(t *table, r *Route) {
+	var all []exception
+	setOneOrList(t, "except_ports", &all, exceptedPorts)
+	for _, e := range all {
+		if e.reflectors {
+			r.ExceptReflectors = true
+		} else {
+			r.ExceptPorts = append(r.ExceptPorts, e.ports)
+		}
+	}
+}
+
+func exceptedPorts(value any) (exception, error) {
+	if value == any(exceptReflectors) {
+		return exception{reflectors: true}, nil
+	}
+	ports, err := portRange(value)
+	if err != nil {
+		err = fmt.Errorf(`%w; or "reflectors", for the UDP ports of known reflectors`, err)
+	}
+	return exception{ports: ports}, err
+}
+
+// Excepted returns the ports of protocol that r leaves to other routes.
+func (r *Route) Excepted(protocol Protocol) []PortRange {
+	if protocol == UDP && r.ExceptReflectors {
+		return slices.Concat(r.ExceptPorts, reflectorPorts)
+	}
+	return r.ExceptPorts
+}
+
+// narrowest is the width of the narrowest range by which r takes port of protocol, or 0
+// if its ports do not hold it.
+func (r *Route) narrowest(protocol Protocol, port uint16) int {
+	for _, except := range r.Excepted(protocol) {
+		if except.Contains(port) {
+			return 0
+		}
+	}
+	width := 0
+	for _, ports := range r.Ports {
+		if ports.Contains(port) && (width == 0 || ports.Width() < width) {
+			width = ports.Width()
+		}
+	}
+	return width
+}
+
+// takesNothing reports whether the exceptions of r leave no port of protocol.
+func (r *Route) takesNothing(protocol Protocol) bool {
+	segments := contest([]*Route{r}, protocol)
 	return !slices.ContainsFunc(segments, func(s segment) bool { return len(s.winners) > 0 })
 }

@@ -41,6 +41,10 @@ func (ps Problems) Error() string {
 	return strings.Join(all, "\n")
 }
 
+func (ps Problems) sort() {
+	slices.SortStableFunc(ps, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
+}
+
 // pathOf is the place in the file of a problem's Route and Key.
 func pathOf(route, key string) string {
 	if route == "" {
@@ -54,17 +58,27 @@ type report struct {
 	file     string
 	lines    lines
 	problems Problems
+	notes    Problems
 }
 
 // add notes a problem of a key as [Problem] names it.
 func (r *report) add(route, key, format string, args ...any) {
-	r.problems = append(r.problems, Problem{
+	r.problems = append(r.problems, r.problem(route, key, format, args...))
+}
+
+// note is add for what is no fault.
+func (r *report) note(route, key, format string, args ...any) {
+	r.notes = append(r.notes, r.problem(route, key, format, args...))
+}
+
+func (r *report) problem(route, key, format string, args ...any) Problem {
+	return Problem{
 		File:  r.file,
 		Line:  r.lines.at(pathOf(route, key)),
 		Route: route,
 		Key:   key,
 		Text:  fmt.Sprintf(format, args...),
-	})
+	}
 }
 
 // element is the name of a list's element, or of the list alone where faulty ones
@@ -83,6 +97,6 @@ func (r *report) err() error {
 	if len(r.problems) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(r.problems, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
+	r.problems.sort()
 	return r.problems
 }

@@ -35,7 +35,7 @@ protocol = "udp"
 prefixes = ["192.0.2.0/24", "2001:db8:1::/48"]
 origins = ["10.0.0.5", "[2001:db8:2::5]", { address = "10.0.0.6", weight = 3, backup = true }]
 `)
-	bare.Path = reference.Path
+	bare.Path, bare.Notes = reference.Path, reference.Notes
 	bare.Routes[0].Line = reference.Routes[0].Line
 	if diff := cmp.Diff(bare, reference, compareValues); diff != "" {
 		t.Errorf("defaults differ from the reference (-default +reference):\n%s", diff)

@@ -38,20 +38,26 @@ var reflectors = map[uint16]string{
 // Reflector returns the service that a UDP port is known to be attacked through, or "".
 func Reflector(port uint16) (service string) { return reflectors[port] }
 
-// WidestMeant is the number of ports in a range that still means each of them.
+// WidestMeant is the number of ports in a range that still means each of them: a route
+// that takes a reflector's port by a wider one gets a note.
 const WidestMeant = 1024
 
-// RefusedReflectors returns the UDP ports, sorted, that r refuses where the range of its
-// ports that takes them is so wide: it names none of them, and nobody shall be attacked
-// through a service that was not meant to be there.
-func (r *Route) RefusedReflectors(width int) []uint16 {
-	if r.Action != Forward || r.Reflectors || width <= WidestMeant {
-		return nil
+// reflectorPorts are the ports of reflectors, sorted.
+var reflectorPorts = func() (all []PortRange) {
+	for _, port := range slices.Sorted(maps.Keys(reflectors)) {
+		all = append(all, PortRange{port, port})
 	}
-	return reflectorPorts
-}
+	return all
+}()
 
-var reflectorPorts = slices.Sorted(maps.Keys(reflectors))
+// WideReflector returns the reflector whose UDP port r forwards by a range that is too wide
+// to mean it, and "" where port is not such a port.
+func (r *Route) WideReflector(port uint16) (service string) {
+	if r.Action != Forward || !r.Takes(UDP) || r.narrowest(UDP, port) <= WidestMeant {
+		return ""
+	}
+	return Reflector(port)
+}
 
 // symmetric are the reflectors whose servers and some clients talk from the port that
 // they talk to (NTP: RFC 5905 §9.1; RIP: RFC 2453 §3.9.1; NetBIOS: RFC 1002 §4.2; DNS:

@@ -13,8 +13,10 @@ type Route struct {
 	Protocols   []Protocol
 	Prefixes    []netip.Prefix // masked; never IPv4-mapped
 	Ports       []PortRange    // as written; "all" is 1-65535
-	ExceptPorts []PortRange
+	ExceptPorts []PortRange    // see [Route.Excepted]
 	Action      Action
+
+	ExceptReflectors bool // "reflectors" is among except_ports
 
 	Origins       []Origin // only with Forward, and then at least one
 	Balance       Balance
@@ -36,7 +38,6 @@ type Route struct {
 
 	AntiAmplification   bool
 	AmplificationBudget Rate // of a client's network; 0 = nothing beyond what the client's own bytes allow
-	Reflectors          bool // forwarded, too, by wide ranges
 	MirrorClosed        bool // what an origin refuses is refused to clients for a while
 	Timeouts
 }

@@ -37,8 +37,25 @@ func checkMatch(t *table, r *Route) {
 	if len(r.Ports) == 0 {
 		t.require("ports", `name some, or remove the key for all`)
 	}
-	if t.sound("protocol", "ports", "except_ports") && r.takesNothing() {
+	if t.sound("protocol", "ports", "except_ports") {
+		checkExceptions(t, r)
+	}
+}
+
+// checkExceptions reports exceptions that leave no port at all, or none of one protocol.
+func checkExceptions(t *table, r *Route) {
+	var none []string
+	for _, protocol := range r.Protocols {
+		if r.takesNothing(protocol) {
+			none = append(none, protocol.String())
+		}
+	}
+	switch len(none) {
+	case 0:
+	case len(r.Protocols):
 		t.fault("except_ports", "leaves none of the route's ports: except fewer, or remove the route")
+	default:
+		t.fault("except_ports", "leaves none of the route's %s ports: except fewer, or remove %[1]q from protocol", none[0])
 	}
 }
 

@@ -36,7 +36,7 @@ func readMatch(t *table, r *Route, allowLoopback bool) {
 	setOneOrList(t, "protocol", &r.Protocols, oneOf(TCP, UDP))
 	setList(t, "prefixes", &r.Prefixes, servedPrefix(allowLoopback))
 	setOneOrList(t, "ports", &r.Ports, portRange)
-	setOneOrList(t, "except_ports", &r.ExceptPorts, portRange)
+	readExceptPorts(t, r)
 }
 
 // readForward reads where r goes, and how.
@@ -62,7 +62,6 @@ func readClients(t *table, r *Route) {
 	set(t, "datagrams_per_second", &r.DatagramsPerSecond, perSecond)
 	set(t, "anti_amplification", &r.AntiAmplification, boolean)
 	set(t, "amplification_budget", &r.AmplificationBudget, rate("0B/s", "1TiB/s"))
-	set(t, "reflectors", &r.Reflectors, boolean)
 	set(t, "mirror_closed", &r.MirrorClosed, boolean)
 }
 

@@ -67,6 +67,10 @@ func (t *table) done() {
 		if slices.Contains(t.known, key) {
 			continue
 		}
+		if advice, was := removed[join(t.kind, key)]; was {
+			t.fault(key, "%s", advice)
+			continue
+		}
 		advice := "remove it; known here are " + strings.Join(slices.Sorted(slices.Values(t.known)), ", ")
 		if near := closest(key, t.known); near != "" {
 			advice = fmt.Sprintf("did you mean %q?", near)

@@ -23,6 +23,11 @@ var unsupported = []struct {
 	{"route", "health", checkHealth},
 }
 
+// removed are keys that an earlier version had, with what to write instead.
+var removed = map[string]string{
+	"route.reflectors": `is not a key any more: "all" takes the UDP ports of known reflectors, too; remove it, or write except_ports = ["reflectors"] to leave these ports out`,
+}
+
 const notYet = "not supported yet in this version; remove it"
 
 func checkUnsupported(t *table) {

@@ -21,7 +21,6 @@ udp_idle_timeout = "300ms"
 protocol = ["tcp", "udp"]
 prefixes = ["192.0.2.0/24"]
 origins  = ["10.0.0.5:4000"]
-reflectors = true
 `)
 	round := func(ports uint16) {
 		t.Helper()

@@ -43,7 +43,6 @@ protocol = ["tcp", "udp"]
 prefixes = [%q]
 ports    = %s
 origins  = [%q]
-reflectors = true
 `
 			run := func(path string) *exec.Cmd { give(t, path, c.user); return c.run(path) }
 			p := r.edge.launchAs(t, run, fmt.Sprintf(file, "192.0.2.0/25", `"all"`, "10.0.0.5:4000"))

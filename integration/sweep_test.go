@@ -24,14 +24,12 @@ protocol = ["tcp", "udp"]
 prefixes = ["192.0.2.0/24"]
 origins  = ["10.0.0.5:4000", "10.0.0.6:4000"]
 proxy_protocol = "v2"
-reflectors = true
 
 [route.v6]
 protocol = ["tcp", "udp"]
 prefixes = ["2001:db8:1::/48"]
 origins  = ["[fd00:5::5]:4000"]
 proxy_protocol = "v2"
-reflectors = true
 `
 
 // TestSweep asks a question on every port of an address, over TCP and UDP, IPv4

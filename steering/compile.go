@@ -75,12 +75,11 @@ func (c *compiler) bind(cfg *config.Config) error {
 	c.table.routes = len(cfg.Routes)
 	for i, r := range cfg.Routes {
 		var t taken
-		all := spans(r, uint32(i+1))
 		if r.Takes(config.TCP) {
-			t.tcp = all
+			t.tcp = spans(r, config.TCP, uint32(i+1))
 		}
 		if r.Takes(config.UDP) {
-			t.udp = c.withoutReflectors(r, all)
+			t.udp = spans(r, config.UDP, uint32(i+1))
 		}
 		c.taken[uint32(i+1)] = t
 	}
@@ -98,16 +97,6 @@ func (c *compiler) bindEgress(cfg *config.Config) {
 	c.table.bindings = append(c.table.bindings, binding{terms: terms{verdict: Steer}})
 	all := config.PortRange{First: 1, Last: 65535}
 	c.taken[c.egress] = taken{udp: []span{{all, all.Width(), c.egress}}}
-}
-
-// withoutReflectors returns all, where the reflectors of r have a binding that refuses.
-func (c *compiler) withoutReflectors(r *config.Route, all []span) []span {
-	refusing := uint32(len(c.table.bindings))
-	split, found := splitReflectors(r, all, refusing)
-	if found {
-		c.table.bindings = append(c.table.bindings, binding{r, terms{verdict: Refuse, denied: verdict(r.Denied)}, newSources(r)})
-	}
-	return split
 }
 
 func verdict(a config.Action) Verdict {

@@ -14,6 +14,7 @@ type Explanation struct {
 	Decision
 	Origins []string // the candidates, each with the port that dst maps to
 	Because []string // one line for each rule considered: why it won or lost
+	Notes   []string // what is right by the file, and may surprise
 }
 
 // Explain says what becomes of the first packet from client to dst, and why. Whether
@@ -40,21 +41,24 @@ func (t *Table) Explain(protocol config.Protocol, dst netip.AddrPort, client net
 		e.Because = append(e.Because, fmt.Sprintf("no route takes %v port %d: [steering] unmatched = %q", protocol, dst.Port(), e.Verdict))
 		return e
 	}
-	e.Because = append(e.Because, reflector(e.Decision, protocol, dst.Port())...)
 	e.Because = append(e.Because, t.find(protocol, dst).sources.because(e.Route, client)...)
+	e.Notes = reflectorNote(e.Decision, protocol, dst.Port())
 	return e
 }
 
 // rank says how route fared against the one that won.
 func (d Decision) rank(route *config.Route, prefix netip.Prefix, protocol config.Protocol, port uint16) string {
 	ports, takes := narrowest(route.Ports, port)
-	except, excepted := narrowest(route.ExceptPorts, port)
+	except, excepted := narrowest(route.Excepted(protocol), port)
 	switch {
 	case !route.Takes(protocol):
 		return fmt.Sprintf("lost: it does not take %v", protocol)
 	case !takes:
 		return fmt.Sprintf("lost: its ports do not hold %d", port)
 	case excepted:
+		if _, written := narrowest(route.ExceptPorts, port); !written {
+			return fmt.Sprintf(`lost: its except_ports have "reflectors", and udp port %d is %s`, port, config.Reflector(port))
+		}
 		return fmt.Sprintf("lost: its except_ports hold %d (%v)", port, except)
 	case route == d.Route:
 		return fmt.Sprintf("won: it has the longest prefix, then the narrowest ports (%v)", ports)
@@ -123,7 +127,7 @@ func candidate(o config.Origin, port uint16) string {
 }
 
 // String has one `key: value` a line: verdict, route, prefix, ports, then origin and
-// because as often as there are any. What does not apply is "-".
+// because as often as there are any, and note. What does not apply is "-".
 func (e Explanation) String() string {
 	var text strings.Builder
 	line := func(key, value string) { fmt.Fprintf(&text, "%s: %s\n", key, cmp.Or(value, "-")) }
@@ -136,6 +140,9 @@ func (e Explanation) String() string {
 	}
 	for _, b := range e.Because {
 		line("because", b)
+	}
+	for _, n := range e.Notes {
+		line("note", n)
 	}
 	return text.String()
 }

@@ -10,8 +10,8 @@ import (
 )
 
 // naive decides by the words of the reference: among the routes that take dst, the
-// longest prefix, then the narrowest range; then the longest rule of allow and deny. A
-// wide range refuses the reflectors. UDP of an egress prefix is steered.
+// longest prefix, then the narrowest range; then the longest rule of allow and deny. UDP
+// of an egress prefix is steered.
 // tie reports two routes that are equal in all of it.
 func naive(cfg *config.Config, protocol config.Protocol, dst netip.AddrPort, client netip.Addr) (d Decision, tie bool) {
 	served := false
@@ -28,16 +28,13 @@ func naive(cfg *config.Config, protocol config.Protocol, dst netip.AddrPort, cli
 			}
 			served = true
 			for _, ports := range r.Ports {
-				if !r.Takes(protocol) || !ports.Contains(dst.Port()) || excepted(r, dst.Port()) {
+				if !r.Takes(protocol) || !ports.Contains(dst.Port()) || excepted(r, protocol, dst.Port()) {
 					continue
 				}
 				switch {
 				case d.Route == nil || prefix.Bits() > d.Prefix.Bits() ||
 					prefix.Bits() == d.Prefix.Bits() && ports.Width() < d.Ports.Width():
 					d, tie = Decision{naiveVerdict(r, client), r, prefix, ports}, false
-					if d.Verdict == Steer && reflects(protocol, ports, dst.Port()) {
-						d.Verdict = Refuse
-					}
 				case r != d.Route && prefix.Bits() == d.Prefix.Bits() && ports.Width() == d.Ports.Width():
 					tie = true
 				}
@@ -51,10 +48,6 @@ func naive(cfg *config.Config, protocol config.Protocol, dst netip.AddrPort, cli
 		d.Verdict = verdict(cfg.Steering.Unmatched)
 	}
 	return d, tie
-}
-
-func reflects(protocol config.Protocol, ports config.PortRange, port uint16) bool {
-	return protocol == config.UDP && ports.Width() > 1024 && config.Reflector(port) != ""
 }
 
 func naiveVerdict(r *config.Route, client netip.Addr) Verdict {
@@ -79,7 +72,10 @@ func naiveAdmits(r *config.Route, client netip.Addr) bool {
 	return admits
 }
 
-func excepted(r *config.Route, port uint16) bool {
+func excepted(r *config.Route, protocol config.Protocol, port uint16) bool {
+	if r.ExceptReflectors && protocol == config.UDP && config.Reflector(port) != "" {
+		return true
+	}
 	for _, e := range r.ExceptPorts {
 		if e.Contains(port) {
 			return true
@@ -149,6 +145,7 @@ func (d dice) route(i int) *config.Route {
 	}
 	r.Ports = d.ranges(1 + d.IntN(3))
 	r.ExceptPorts = d.ranges(d.IntN(3))
+	r.ExceptReflectors = d.IntN(3) == 0
 	if d.IntN(2) == 0 {
 		r.Allow, r.Deny = d.prefixes(d.IntN(4), 0), d.prefixes(d.IntN(4), 0)
 	}

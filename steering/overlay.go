@@ -16,11 +16,11 @@ type span struct {
 	binding uint32
 }
 
-// spans returns what route takes of the ports.
-func spans(route *config.Route, binding uint32) []span {
+// spans returns what route takes of the ports of protocol.
+func spans(route *config.Route, protocol config.Protocol, binding uint32) []span {
 	var all []span
 	for _, r := range route.Ports {
-		for _, piece := range r.Without(route.ExceptPorts) {
+		for _, piece := range r.Without(route.Excepted(protocol)) {
 			all = append(all, span{piece, r.Width(), binding})
 		}
 	}

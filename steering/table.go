@@ -33,7 +33,7 @@ const (
 type Table struct {
 	prefixes  *bart.Table[policy]
 	intervals []interval          // every segment of every policy, end to end
-	bindings  []binding           // [0] is what no route takes; [i] is the i-th route of the file; then the reflectors of some; then the egress prefixes
+	bindings  []binding           // [0] is what no route takes; [i] is the i-th route of the file; then the egress prefixes
 	routes    int                 // of the file
 	gone      *bart.Table[policy] // prefixes of an earlier table, around those above: see linger.go
 }

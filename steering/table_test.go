@@ -39,7 +39,7 @@ func checkDecision(t *testing.T, table *Table, protocol config.Protocol, dst net
 	if got != want {
 		t.Fatalf("%v %v from %v: got %+v, want %+v", protocol, dst, client, got, want)
 	}
-	forwards := want.Route != nil && want.Route.Action == config.Forward && !reflects(protocol, want.Ports, dst.Port())
+	forwards := want.Route != nil && want.Route.Action == config.Forward
 	if route := table.Lookup(protocol, dst); (route != nil) != forwards || forwards && route != want.Route {
 		t.Fatalf("%v %v: Lookup = %v, want the route of %+v", protocol, dst, route, want)
 	}
@@ -110,39 +110,47 @@ func TestLookup(t *testing.T) {
 	}
 }
 
-// TestReflectors: UDP ports that others can be attacked through are served where a
-// route names them, and there alone. What is refused does not fall to another route.
+// TestReflectors: a route on all ports takes the UDP ports of known reflectors with a note.
+// With "reflectors" among its except_ports they fall to the next shorter prefix.
 func TestReflectors(t *testing.T) {
-	all, dns, tcp := route("all", "1-65535", "192.0.2.0/25"), route("dns", "53", "192.0.2.0/24"), route("tcp", "1-65535", "192.0.3.0/24")
-	all.Ports = append(all.Ports, portRange("161"), portRange("1900-2000"))
-	all.Protocols, dns.Protocols = append(all.Protocols, config.UDP), []config.Protocol{config.UDP}
-	table := compile(t, all, dns, tcp)
+	all, dns, none := route("all", "1-65535", "192.0.2.0/25"), route("dns", "53", "192.0.2.0/24"), route("none", "1-65535", "192.0.2.128/25")
+	none.Ports = append(none.Ports, portRange("161"))
+	none.ExceptReflectors, none.ExceptPorts = true, []config.PortRange{portRange("22")}
+	for _, r := range []*config.Route{all, dns, none} {
+		r.Protocols = []config.Protocol{config.TCP, config.UDP}
+	}
+	table := compile(t, all, dns, none)
 	for _, test := range []struct {
 		protocol config.Protocol
 		dst      string
-		want     Verdict
+		route    string
+		note     bool
 	}{
-		{config.UDP, "192.0.2.1:7777", Steer},
-		{config.UDP, "192.0.2.1:123", Refuse},
-		{config.UDP, "192.0.2.1:53", Refuse}, // dns has the shorter prefix
-		{config.UDP, "192.0.2.128:53", Steer},
-		{config.UDP, "192.0.2.1:161", Steer},
-		{config.UDP, "192.0.2.1:1900", Steer},
-		{config.UDP, "192.0.2.1:11211", Refuse},
-		{config.TCP, "192.0.2.1:123", Steer},
-		{config.TCP, "192.0.3.1:53", Steer},
+		{config.UDP, "192.0.2.1:7777", "all", false},
+		{config.UDP, "192.0.2.1:53", "all", true},
+		{config.UDP, "192.0.2.1:123", "all", true},
+		{config.TCP, "192.0.2.1:53", "all", false},
+		{config.UDP, "192.0.2.129:7777", "none", false},
+		{config.UDP, "192.0.2.129:123", "", false},
+		{config.UDP, "192.0.2.129:161", "", false},
+		{config.UDP, "192.0.2.129:22", "", false},
+		{config.UDP, "192.0.2.129:53", "dns", false},
+		{config.TCP, "192.0.2.129:123", "none", false},
+		{config.TCP, "192.0.2.129:53", "none", false},
 	} {
 		dst := netip.MustParseAddrPort(test.dst)
-		if got := table.Decide(test.protocol, dst, netip.Addr{}).Verdict; got != test.want {
-			t.Errorf("%v %s: %s, want %s", test.protocol, test.dst, got, test.want)
-		}
-		if route := table.Lookup(test.protocol, dst); (route != nil) != (test.want == Steer) {
-			t.Errorf("%v %s: Lookup = %v", test.protocol, test.dst, route)
+		got := table.Explain(test.protocol, dst, netip.Addr{})
+		if got.routeName() != test.route || (got.Verdict == Steer) != (test.route != "") || (len(got.Notes) > 0) != test.note {
+			t.Errorf("%v %s: want route %q, note %t, got\n%v", test.protocol, test.dst, test.route, test.note, got)
 		}
 	}
-	want := `udp port 123 is ntp, through which others can be attacked: route "all" takes it if its ports name it, alone or in a range of at most 1024, or with reflectors = true`
-	if because := table.Explain(config.UDP, netip.MustParseAddrPort("192.0.2.1:123"), netip.Addr{}).Because; !slices.Contains(because, want) {
-		t.Errorf("explained by %q", because)
+	for dst, want := range map[string]string{
+		"192.0.2.1:123":   `note: udp port 123 is ntp, through which others can be attacked: except_ports = ["reflectors"] of route "all" leaves it out`,
+		"192.0.2.129:123": `because: route "none" on 192.0.2.128/25 lost: its except_ports have "reflectors", and udp port 123 is ntp`,
+	} {
+		if got := table.Explain(config.UDP, netip.MustParseAddrPort(dst), netip.Addr{}).String(); !strings.Contains(got, want+"\n") {
+			t.Errorf("%s is explained by\n%s", dst, got)
+		}
 	}
 }
 

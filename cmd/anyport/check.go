@@ -16,6 +16,8 @@ func newCheck() *cobra.Command {
 		Long: `Read the file as "anyport run" would, and report every problem of it in one go: its
 line, route and key, the value found, and what is allowed.
 
+What is valid and may surprise is a note on stderr.
+
 It looks at the file alone. What depends on this host, its addresses and the listeners
 of other processes, is checked by "anyport run".`,
 		Example: "  anyport check -c /etc/anyport/anyport.toml",
@@ -29,6 +31,9 @@ of other processes, is checked by "anyport run".`,
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "%s: ok, %s, %s\n", c.Path,
 			count(len(c.Routes), "route", "routes"), count(table.Prefixes(), "prefix", "prefixes"))
+		for _, note := range c.Notes {
+			fmt.Fprintf(cmd.ErrOrStderr(), "anyport: note: %v\n", note)
+		}
 		return nil
 	}
 	return cmd

@@ -32,7 +32,6 @@ protocol = ["tcp", "udp"]
 prefixes = ["192.0.2.0/24", "2001:db8:1::/48"]
 origins  = ["127.0.0.1:7007"]       # all ports lead to this one
 proxy_protocol = "v2"               # which tells the origin who asked for what
-reflectors = true                   # even the UDP ports that attackers like
 udp_idle_timeout = "500ms"          # the sweep makes a flow for each port
 drain_timeout    = "1s"
 
