@@ -19,8 +19,7 @@ FUZZTIME ?= 60s
 # Tests that have a long form.
 SOAK = Storm|Pinned|DNS|QUIC|Game|Upgrade|Conversations|KernelAgrees|ManyPrefixes
 
-# Static, so that it runs anywhere; and with cgo, privileges could not be dropped
-# on all threads.
+# Static, so that it runs on a host with any C library, or none.
 export CGO_ENABLED = 0
 
 .PHONY: anyport run test unit integration lint packages sweep suites soak bench fuzz generate generated clean help

@@ -38,12 +38,17 @@ func build(dir string) (string, error) {
 		return filepath.Abs(path)
 	}
 	path := filepath.Join(dir, "anyport")
+	return path, buildTo(path, "CGO_ENABLED=0")
+}
+
+// buildTo compiles the binary to path, with these variables.
+func buildTo(path string, variables ...string) error {
 	cmd := exec.Command("go", "build", "-o", path, "anyport/cmd/anyport")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	cmd.Env = append(os.Environ(), variables...)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build anyport/cmd/anyport: %v\n%s", err, out)
+		return fmt.Errorf("go build anyport/cmd/anyport: %v\n%s", err, out)
 	}
-	return path, nil
+	return nil
 }
 
 // needRoot ends the test where namespaces can't be made.

@@ -106,12 +106,13 @@ func give(t *testing.T, file, user string) {
 	}
 }
 
-// holds looks at every thread of the process.
+// holds looks at every thread of the process that serves.
 func (p *proxy) holds(t *testing.T, user string, capabilities int) {
 	t.Helper()
+	now := p.status(t)
 	set := fmt.Sprintf("%016x", capabilities)
 	want := []string{user, "CapInh:" + strings.Repeat("0", 16), "CapPrm:" + set, "CapEff:" + set, "CapAmb:" + strings.Repeat("0", 16), "NoNewPrivs:1"}
-	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", p.cmd.Process.Pid))
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", now.PID))
 	if err != nil || len(threads) < 2 {
 		t.Fatalf("%d threads, %v", len(threads), err)
 	}
@@ -125,7 +126,7 @@ func (p *proxy) holds(t *testing.T, user string, capabilities int) {
 			t.Errorf("%s: %v, want %v", thread, lines, want)
 		}
 	}
-	if held := p.status(t).Privileges; !held.NoNewPrivs || len(held.Capabilities) == 0 {
+	if held := now.Privileges; !held.NoNewPrivs || len(held.Capabilities) == 0 {
 		t.Errorf("status tells of %+v", held)
 	}
 }

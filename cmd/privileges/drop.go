@@ -11,6 +11,7 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+	"kernel.org/pub/linux/libs/security/libcap/psx"
 )
 
 // Account is a user of this host, by numbers.
@@ -56,8 +57,6 @@ func atoi(texts []string) (numbers []int, err error) {
 // Drop leaves this process with those capabilities of keep that it has, as another
 // user unless as is nil, and without a way to gain any by exec. It is for all threads,
 // those to come included. After an error what the process holds is not known: end it.
-//
-// It needs a binary built without cgo, in which Go cannot reach all threads.
 func Drop(keep Set, as *Account) error {
 	if as != nil && as.UID != os.Getuid() { // one that was handed over to is that user already
 		if err := become(as); err != nil {
@@ -95,16 +94,14 @@ func become(as *Account) error {
 	return nil
 }
 
-// everywhere makes a system call on every thread.
+// everywhere makes a system call on every thread. The threads of a binary that is built
+// with cgo are the C library's, too, and syscall.AllThreadsSyscall refuses there; libpsx
+// interrupts each of them by a signal.
 //
 //go:uintptrescapes
 func everywhere(name string, trap, a1, a2, a3 uintptr) error {
-	_, _, errno := syscall.AllThreadsSyscall6(trap, a1, a2, a3, 0, 0, 0)
-	switch errno {
-	case 0:
-		return nil
-	case syscall.ENOTSUP:
-		return fmt.Errorf("%s on all threads: this binary was built with cgo: build it with CGO_ENABLED=0", name)
+	if _, _, errno := psx.Syscall6(trap, a1, a2, a3, 0, 0, 0); errno != 0 {
+		return fmt.Errorf("%s: %w", name, errno)
 	}
-	return fmt.Errorf("%s: %w", name, errno)
+	return nil
 }
