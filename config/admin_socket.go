@@ -1,27 +1,87 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"regexp"
+	"strings"
 
 	"github.com/BurntSushi/toml"
 )
 
-// AdminSocket reads admin.socket alone, so that a running anyport can be asked while
-// its file is at fault elsewhere.
-func AdminSocket(path string) (string, error) {
+// AdminSocket returns where the anyport that serves the file at path is asked; "" where
+// the file says that it cannot be. A running anyport does not need its file, so of one
+// that is at fault the socket is read all the same, if it can be; broken says what is
+// wrong with the file. Where the socket cannot be read it is the default, and told is
+// false. A file of more than a MiB is checked for its form alone: all of it takes seconds.
+func AdminSocket(path string) (socket string, told bool, broken error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return "", fmt.Errorf("cannot read the configuration: %w; name another file with -c", err)
+		return DefaultAdminSocket, false, fmt.Errorf("cannot read the configuration: %w", err)
 	}
-	file := struct{ Admin struct{ Socket any } }{}
+	socket, told, broken = socketOf(path, string(text))
+	if broken == nil && len(text) <= mostChecked {
+		_, broken = Parse(path, text)
+	}
+	return socket, told, broken
+}
+
+// mostChecked is the size of a file that AdminSocket checks whole, in bytes.
+const mostChecked = 1 << 20
+
+// socketFile is what AdminSocket decodes of a file.
+type socketFile struct{ Admin struct{ Socket any } }
+
+func (f socketFile) socket() (path string, told bool, err error) {
+	if path, err = socketPath(f.Admin.Socket); err != nil {
+		return DefaultAdminSocket, false, err
+	}
+	return path, true, nil
+}
+
+func socketOf(path, text string) (socket string, told bool, broken error) {
+	file := socketFile{}
 	file.Admin.Socket = DefaultAdminSocket
-	if _, err := toml.Decode(string(text), &file); err != nil {
-		return "", Problems{syntaxProblem(path, err)}
+	if _, err := toml.Decode(text, &file); err != nil {
+		socket, told = socketLine(text)
+		return socket, told, Problems{syntaxProblem(path, err)}
 	}
-	socket, err := socketPath(file.Admin.Socket)
-	if err != nil {
-		return "", Problems{{File: path, Key: "admin.socket", Text: err.Error()}}
+	if socket, told, broken = file.socket(); broken != nil {
+		broken = Problems{{File: path, Key: "admin.socket", Text: broken.Error()}}
 	}
-	return socket, nil
+	return socket, told, broken
+}
+
+var adminTable = regexp.MustCompile(`^\[\s*admin\s*\]`)
+
+// socketLine reads admin.socket of a text that is not TOML: from the first line of [admin],
+// or before any table, that sets it when it is read alone.
+func socketLine(text string) (socket string, told bool) {
+	table := ""
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); strings.HasPrefix(line, "[") {
+			table = line
+			continue
+		}
+		file := socketFile{}
+		if table != "" && !adminTable.MatchString(table) {
+			continue
+		}
+		if _, err := toml.Decode(table+"\n"+line, &file); err == nil && file.Admin.Socket != nil {
+			socket, told, _ = file.socket()
+			return socket, told
+		}
+	}
+	return DefaultAdminSocket, false
+}
+
+// Summary is what is wrong with a file, in one line: how many problems it has, and the
+// first of them.
+func Summary(err error) string {
+	var problems Problems
+	if !errors.As(err, &problems) || len(problems) == 1 {
+		return strings.ReplaceAll(err.Error(), "\n", "; ")
+	}
+	return fmt.Sprintf("%d errors, the first: %v", len(problems), problems[0])
 }

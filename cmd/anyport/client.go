@@ -1,10 +1,14 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
+	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -25,24 +29,63 @@ func clientFlags(cmd *cobra.Command) func() (daemon.Client, error) {
 		case *socket != "":
 			return daemon.Client{Socket: *socket}, nil
 		}
-		client.Socket, err = adminSocket(*path, named)
-		return client, err
+		return clientOf(cmd, *path, named)
 	}
 }
 
-// adminSocket reads from the file where to ask. Without a file of that name, and
-// nobody having named one, it is the default.
-func adminSocket(path string, named bool) (string, error) {
-	socket, err := config.AdminSocket(path)
-	switch {
-	case err != nil && !named && errors.Is(err, fs.ErrNotExist):
-		return config.DefaultAdminSocket, nil
-	case err != nil:
-		return "", err
-	case socket == "":
-		return "", errors.New("the file has admin.socket = \"\": this anyport cannot be asked")
+// clientOf reads from the file where to ask. A file with errors is told of, and takes no
+// command away. Without a file of the default name, and nobody having named one, the
+// default socket is asked without a word.
+func clientOf(cmd *cobra.Command, path string, named bool) (daemon.Client, error) {
+	socket, told, broken := config.AdminSocket(path)
+	client := daemon.Client{Socket: socket}
+	if socket == "" {
+		return client, errors.New("the file has admin.socket = \"\": this anyport cannot be asked")
 	}
-	return socket, nil
+	if broken == nil || !named && errors.Is(broken, fs.ErrNotExist) {
+		return client, nil
+	}
+	if named && !told {
+		if err := checkServes(cmd.Context(), client, path); err != nil {
+			return client, fmt.Errorf("%w: %s", err, config.Summary(broken))
+		}
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "anyport: the file is broken, the anyport on %s is asked all the same; \"anyport check -c %s\" shows what is wrong: %s\n",
+		socket, path, config.Summary(broken))
+	return client, nil
+}
+
+// checkServes makes sure that the anyport on the default socket, which a broken file did
+// not name, serves that file: it may be another one.
+func checkServes(ctx context.Context, client daemon.Client, path string) error {
+	status, err := client.Status(ctx)
+	if err != nil {
+		return fmt.Errorf("the file does not say where to ask (--socket does), and %w", err)
+	}
+	served := status.Config.Path
+	if !filepath.IsAbs(served) { // it is relative to where that process began
+		if dir, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", status.PID)); err == nil {
+			served = filepath.Join(dir, served)
+		}
+	}
+	path, err = filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	if !sameFile(path, served) {
+		return fmt.Errorf("the file does not say where to ask, and the anyport on %s serves %s: name the socket with --socket", client.Socket, served)
+	}
+	return nil
+}
+
+// sameFile reports whether two paths are the same, or lead to the same file.
+func sameFile(a, b string) bool {
+	if a == filepath.Clean(b) {
+		return true
+	}
+	infoA, errA := os.Stat(a)
+	infoB, errB := os.Stat(b)
+	return errA == nil && errB == nil && os.SameFile(infoA, infoB)
 }
 
 // printJSON writes one object, for people to read as well.
