@@ -67,7 +67,7 @@ func (d *daemon) leave() error {
 }
 
 func (d *daemon) handOver(binary string, spare steering.Inheritance) (u Upgraded, err error) {
-	process, err := handover.Start(binary, os.Args[1:])
+	process, err := handover.Start(binary, os.Args[1:], d.parentOfNext())
 	if err != nil {
 		return u, err
 	}
@@ -89,6 +89,14 @@ func (d *daemon) handOver(binary string, spare steering.Inheritance) (u Upgraded
 	}
 	u.Conns = next.conns
 	return u, nil
+}
+
+// parentOfNext is who must be the parent of the process that takes over.
+func (d *daemon) parentOfNext() handover.Parent {
+	if d.opt.Manager.Listens() {
+		return handover.Manager
+	}
+	return handover.Self
 }
 
 // introduce has the new process prepare, while this one serves.
@@ -115,7 +123,7 @@ func ended(next *handover.Successor, why error) error {
 		return refused
 	}
 	if closed || errors.Is(why, io.EOF) {
-		return fmt.Errorf("the new process has ended before it was ready: %v", next.Wait())
+		return fmt.Errorf("the new process has ended before it was ready: %s", next.Wait())
 	}
 	next.Kill()
 	return fmt.Errorf("the new process was ended, for it did not answer: %w", why)

@@ -25,15 +25,31 @@ const firstExtra = 3
 type Successor struct {
 	*Conn
 	cmd   *exec.Cmd
+	pidfd int
 	ended chan struct{} // closed when it has ended
 }
+
+// Parent says whose child the new process becomes.
+type Parent int
+
+const (
+	// Self: its end can be waited for, with its exit status. When this process ends, the
+	// new one goes to init.
+	Self Parent = iota
+
+	// Manager: it becomes a child of this process's own parent. systemd, up to 257 at least, looks
+	// at the parent once, when it hears MAINPID=. A main process that is not its child then is an alien
+	// for good (main_pid_alien): when it is stopped, systemd does not wait for its end after SIGTERM, and
+	// sends SIGKILL at once.
+	Manager
+)
 
 // Start starts binary, which finds this process by [Predecessor]. It runs in a
 // session of its own, so that the end of this process or of its terminal is not
 // its end, and with the capabilities that this process has now, never more.
 //
 // Who starts it owes a Close, and where it shall not live on, a Kill.
-func Start(binary string, args []string) (*Successor, error) {
+func Start(binary string, args []string, parent Parent) (*Successor, error) {
 	ours, theirs, err := pair()
 	if err != nil {
 		return nil, err
@@ -43,21 +59,33 @@ func Start(binary string, args []string) (*Successor, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(binary, args...)
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	cmd.Env = append(os.Environ(), variable+"="+strconv.Itoa(firstExtra))
-	cmd.ExtraFiles = []*os.File{theirs}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, AmbientCaps: ambient()}
-	if err := cmd.Start(); err != nil {
+	s := &Successor{Conn: conn, cmd: exec.Command(binary, args...), pidfd: -1, ended: make(chan struct{})}
+	s.cmd.Stdout, s.cmd.Stderr = os.Stdout, os.Stderr
+	s.cmd.Env = append(os.Environ(), variable+"="+strconv.Itoa(firstExtra))
+	s.cmd.ExtraFiles = []*os.File{theirs}
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, AmbientCaps: ambient(), PidFD: &s.pidfd}
+	if parent == Manager {
+		s.cmd.SysProcAttr.Cloneflags = unix.CLONE_PARENT
+	}
+	if err := s.cmd.Start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("start the new binary: %w", err), conn.Close())
 	}
-	s := &Successor{conn, cmd, make(chan struct{})}
-	// Ends with the new process, or with this one.
-	go func() {
-		_ = cmd.Wait()
-		close(s.ended)
-	}()
+	go s.await() // ends with the new process, or with this one
 	return s, nil
+}
+
+// await closes ended when the new process has ended. wait(2) is for a parent alone, a
+// pidfd can be read by anybody.
+func (s *Successor) await() {
+	defer close(s.ended)
+	defer unix.Close(s.pidfd)
+	for {
+		_, err := unix.Poll([]unix.PollFd{{Fd: int32(s.pidfd), Events: unix.POLLIN}}, -1)
+		if err != unix.EINTR {
+			break
+		}
+	}
+	_ = s.cmd.Wait() // the manager does that, where the new process is its child
 }
 
 // PID is the process id of the successor.
@@ -65,7 +93,7 @@ func (s *Successor) PID() int { return s.cmd.Process.Pid }
 
 // Wait returns how the successor ended, once it has closed its end of the stream by
 // that. One that has not is ended.
-func (s *Successor) Wait() *os.ProcessState {
+func (s *Successor) Wait() string {
 	select {
 	case <-s.ended:
 	case <-time.After(time.Second):
@@ -74,10 +102,13 @@ func (s *Successor) Wait() *os.ProcessState {
 }
 
 // Kill ends the successor, if it has not ended by itself, and returns how it ended.
-func (s *Successor) Kill() *os.ProcessState {
+func (s *Successor) Kill() string {
 	_ = s.cmd.Process.Kill() // fails where it has ended
 	<-s.ended
-	return s.cmd.ProcessState
+	if s.cmd.ProcessState == nil {
+		return "the service manager has its exit status, and the log what it said"
+	}
+	return s.cmd.ProcessState.String()
 }
 
 // Predecessor returns the stream to the process that this one shall take the place

@@ -44,7 +44,7 @@ func start(t *testing.T, successor string) *Successor {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := Start(binary, []string{successor})
+	s, err := Start(binary, []string{successor}, Self)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,19 +84,19 @@ func TestSuccessorFails(t *testing.T) {
 		t.Errorf("received %v", m.Kind)
 	}
 	<-s.ended
-	if state := s.Kill(); state.ExitCode() != 3 {
-		t.Errorf("ended with %v, want 3", state)
+	if state := s.Kill(); state != "exit status 3" {
+		t.Errorf("ended with %q, want 3", state)
 	}
 }
 
 func TestKill(t *testing.T) {
-	if state := start(t, "hangs").Kill(); state.ExitCode() != -1 {
-		t.Errorf("ended with %v, want by a signal", state)
+	if state := start(t, "hangs").Kill(); state != "signal: killed" {
+		t.Errorf("ended with %q, want by a signal", state)
 	}
 }
 
 func TestStartNothing(t *testing.T) {
-	if _, err := Start(t.TempDir()+"/gone", nil); err == nil || !strings.Contains(err.Error(), "gone") {
+	if _, err := Start(t.TempDir()+"/gone", nil, Self); err == nil || !strings.Contains(err.Error(), "gone") {
 		t.Errorf("got %v, want an error that names the binary", err)
 	}
 }
