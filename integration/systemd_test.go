@@ -40,6 +40,7 @@ func TestSystemd(t *testing.T) {
 		talk(t, conn, "upgraded")
 
 		m.reloads(t)
+		m.upgradeFails(t)
 		m.restartWaits(t, conn)
 		m.upgrade(t, upgrades)
 		m.crashIsNoticed(t, r)
@@ -64,6 +65,18 @@ func (m *machine) upgrade(t *testing.T, times int) {
 	}
 	serving := m.serving(t)
 	eventually(t, "systemd knows pid "+serving+" for the main one", func() bool { return m.show(t, "MainPID") == serving })
+}
+
+// upgradeFails tries a binary that ends at once, whose end systemd is the first to learn.
+func (m *machine) upgradeFails(t *testing.T) {
+	t.Helper()
+	before := m.serving(t)
+	if out, err := m.Run("anyport", "upgrade", "--binary", "/usr/bin/false"); err == nil || !strings.Contains(string(out), "ended before it was ready") {
+		t.Errorf("an upgrade to /usr/bin/false: %v: %s", err, out)
+	}
+	if now := m.serving(t); now != before || m.show(t, "MainPID") != now {
+		t.Errorf("pid %s serves after an upgrade that failed, where it was %s", now, before)
+	}
 }
 
 // reloads reloads a file, and one that is refused.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -142,6 +143,25 @@ func TestUpgradeRefused(t *testing.T) {
 	p.write(t, relayFile)
 	f.upgrade(t)
 	r.reach(t, "origin", dstV4+":80")
+}
+
+// TestUpgradeOfPID1 is in a container that would end with the process to be replaced.
+func TestUpgradeOfPID1(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.origin.serve(t, "10.0.0.5:80", echo)
+	p := r.edge.launchAs(t, func(file string) *exec.Cmd {
+		cmd := exec.Command("sh", "-c", `mount --make-rprivate / && mount -t proc proc /proc && exec "$0" run -c "$1"`, program, file)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS}
+		return cmd
+	}, relayFile)
+	p.expect(t, "msg=serving")
+	conn := r.client.dial(t, "tcp", dstV4+":80")
+	talk(t, conn, "before")
+	if got := anyport(t, "upgrade", "--binary", program, "--socket", p.socket); got.status != 1 || !strings.Contains(got.stderr, "pid 1") {
+		t.Errorf("upgrade: %+v", got)
+	}
+	talk(t, conn, "after")
 }
 
 // family are the processes that follow each other.

@@ -70,7 +70,8 @@ type daemon struct {
 	serving  atomic.Pointer[generation]
 	refused  atomic.Pointer[string] // why the last reload was; nil: it was not
 	drains   atomic.Pointer[drains]
-	stopping atomic.Bool
+	stopping atomic.Bool // nothing new is taken any more
+	told     bool        // to stop: by a signal, not by an upgrade
 
 	refusals  chan service   // for the goroutine that mirrors them
 	decisions chan func()    // for the goroutine that decides

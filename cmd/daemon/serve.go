@@ -66,7 +66,7 @@ func (d *daemon) control(ctx context.Context, drain func(), served <-chan error)
 				_, _ = d.reload(false) // what came of it is in the log
 			case sig == syscall.SIGUSR2:
 				_, _ = d.upgrade("", nil) // this too
-			case d.stopping.Load():
+			case d.told:
 				// The process ends now, and the kernel closes what its loops hold.
 				d.log.Warn("stopped at once by a second signal", "conns_cut", d.active())
 				return nil
@@ -94,6 +94,7 @@ func (d *daemon) watch() {
 // stop closes the front door and lets those inside finish. UDP goes on being
 // steered: the datagrams of live flows come through the same socket as new ones.
 func (d *daemon) stop(drain func()) {
+	d.told = true
 	if d.stopping.Swap(true) {
 		return
 	}

@@ -27,8 +27,8 @@ type Upgraded struct {
 // for it, which is still the caller's. After it this process ends, with the last conn that
 // has not moved.
 func (d *daemon) upgrade(binary string, spare steering.Inheritance) (u Upgraded, err error) {
-	if d.stopping.Load() {
-		return u, errors.New("anyport is stopping: there is nothing to hand over any more")
+	if err := d.mayUpgrade(os.Getpid()); err != nil {
+		return u, err
 	}
 	if binary == "" {
 		if binary, err = os.Executable(); err != nil {
@@ -51,6 +51,18 @@ func (d *daemon) upgrade(binary string, spare steering.Inheritance) (u Upgraded,
 		d.log.Warn("something is not given up", "error", err)
 	}
 	return u, nil
+}
+
+// mayUpgrade is for a process with this pid.
+func (d *daemon) mayUpgrade(pid int) error {
+	switch {
+	case d.stopping.Load():
+		return errors.New("anyport is stopping: there is nothing to hand over any more")
+	case pid == 1:
+		// The kernel kills all processes of a pid namespace when its pid 1 ends.
+		return errors.New("anyport is pid 1 of its container, which ends with it: start another container in its place")
+	}
+	return nil
 }
 
 // leave gives up what is the other process's now.
