@@ -4,11 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -215,4 +219,37 @@ func (s *streams) end(t *testing.T) int64 {
 	s.stop()
 	s.ways.Wait()
 	return s.total()
+}
+
+// TestSignalAfterUpgrade has conns that cannot move, for the new process may open few files: the
+// first signal that the old process gets after the upgrade, as when the whole service is stopped, is
+// not its second one.
+func TestSignalAfterUpgrade(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.origin.serve(t, "10.0.0.5:80", echo)
+	p := r.edge.serveWith(t, relayFile)
+	var conns []net.Conn
+	for range 150 {
+		conn := r.client.dial(t, "tcp", dstV4+":80")
+		talk(t, conn, "before")
+		conns = append(conns, conn)
+	}
+	binary := filepath.Join(t.TempDir(), "few-files")
+	script := fmt.Sprintf("#!/bin/sh\nulimit -n 200\nexec setpriv --bounding-set -sys_resource %s \"$@\"\n", program)
+	if err := os.WriteFile(binary, []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	f := newFamily(t, p)
+	if got := anyport(t, "upgrade", "--binary", binary, "--socket", p.socket); got.status != 0 || !strings.Contains(got.stdout, "conns did not") {
+		t.Fatalf("upgrade: %+v", got)
+	}
+	f.pids = append(f.pids, p.status(t).PID)
+
+	p.signal(t, syscall.SIGTERM)
+	p.expect(t, "told to stop")
+	last := conns[len(conns)-1]
+	talk(t, last, "after a signal")
+	p.signal(t, syscall.SIGTERM)
+	f.gone(t, f.pids[0])
 }
