@@ -1,15 +1,17 @@
 package proxy
 
 import (
-	"bufio"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"sync/atomic"
 	"time"
 
 	"anyport/config"
+	"anyport/proxy/lines"
 	"anyport/proxy/route"
 )
 
@@ -19,27 +21,33 @@ const accessQueue = 8192
 // accessPause is how long a line may wait for others to be written with it.
 const accessPause = 100 * time.Millisecond
 
+// accessFarewell is how long Close waits for a writer that is stuck, as in a pipe that nobody reads.
+const accessFarewell = time.Second
+
 // AccessLog writes one line for each conn and flow that has ended. A writer too
 // slow for the traffic loses lines, which are counted and told in the log; it
 // never holds up the traffic.
 type AccessLog struct {
-	path    string // "" = standard error
+	path    string // "" = stderr
+	stderr  io.Writer
 	format  string
 	log     *slog.Logger
 	records chan route.Record
 	reopen  chan struct{}
 	closing chan struct{} // closed by Close
 	written chan error    // what the writer ended with
-	lost    atomic.Uint64
+	lost    atomic.Uint64 // since the log was told
+	total   atomic.Uint64 // of lines that were lost, as far as the log was told
 }
 
 // OpenAccessLog opens what log.access names, or returns nil where that is "".
-// Who opened it owes one Close.
-func OpenAccessLog(c config.Log, log *slog.Logger) (*AccessLog, error) {
+// stderr, where it names that, must not block. Who opened it owes one Close.
+func OpenAccessLog(c config.Log, stderr io.Writer, log *slog.Logger) (*AccessLog, error) {
 	if c.Access == "" {
 		return nil, nil
 	}
 	a := &AccessLog{
+		stderr:  stderr,
 		format:  c.Format,
 		log:     log,
 		records: make(chan route.Record, accessQueue),
@@ -77,15 +85,23 @@ func (a *AccessLog) Reopen() {
 	}
 }
 
+// Lost is the number of lines that are not in the file.
+func (a *AccessLog) Lost() uint64 { return a.total.Load() + a.lost.Load() }
+
 // Close writes what is queued and closes the file. It must be called once.
 func (a *AccessLog) Close() error {
 	close(a.closing)
-	return <-a.written
+	select {
+	case err := <-a.written:
+		return err
+	case <-time.After(accessFarewell):
+		return errors.New("log.access: what is queued is lost, for the file takes nothing: is it a pipe that nobody reads?")
+	}
 }
 
-func (a *AccessLog) open() (*os.File, error) {
+func (a *AccessLog) open() (io.WriteCloser, error) {
 	if a.path == "" {
-		return os.Stderr, nil
+		return unclosed{a.stderr}, nil
 	}
 	file, err := os.OpenFile(a.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o640)
 	if err != nil {
@@ -94,79 +110,89 @@ func (a *AccessLog) open() (*os.File, error) {
 	return file, nil
 }
 
-func (a *AccessLog) close(file *os.File) error {
-	if file == os.Stderr {
-		return nil
-	}
-	return file.Close()
-}
+// unclosed is a file that others go on to use.
+type unclosed struct{ io.Writer }
+
+// Close does nothing.
+func (unclosed) Close() error { return nil }
 
 // write is the writer: it owns file until the last record has been written.
-func (a *AccessLog) write(file *os.File) error {
-	out := bufio.NewWriter(file)
-	lines := accessHandler(out, a.format)
+func (a *AccessLog) write(file io.WriteCloser) error {
+	out := lines.NewWriter(file)
+	handler := accessHandler(out, a.format)
 	var due <-chan time.Time // nil while the buffer is empty
 	for {
 		select {
 		case <-a.closing:
-			a.drain(lines)
-			a.flush(out, file)
-			return a.close(file)
+			a.drain(handler)
+			a.flush(out)
+			a.leave(out, nil)
+			return file.Close()
 		case r := <-a.records:
-			a.line(lines, r)
+			a.line(handler, r)
 			if due == nil {
 				due = time.After(accessPause)
 			}
 		case <-due:
-			a.flush(out, file)
+			a.flush(out)
 			due = nil
 		case <-a.reopen:
-			a.flush(out, file)
-			file = a.swap(file)
-			out.Reset(file)
+			a.flush(out)
+			if next := a.swap(file); next != file {
+				file = next
+				a.leave(out, file)
+			}
 		}
 	}
 }
 
 // drain formats what is queued.
-func (a *AccessLog) drain(lines slog.Handler) {
+func (a *AccessLog) drain(handler slog.Handler) {
 	for {
 		select {
 		case r := <-a.records:
-			a.line(lines, r)
+			a.line(handler, r)
 		default:
 			return
 		}
 	}
 }
 
-// line formats r into the buffer. An error of the file shows here or in flush.
-func (a *AccessLog) line(lines slog.Handler, r route.Record) {
-	if err := lines.Handle(context.Background(), accessLine(r)); err != nil {
+// line formats r into out. An error of the file shows in flush.
+func (a *AccessLog) line(handler slog.Handler, r route.Record) {
+	if err := handler.Handle(context.Background(), accessLine(r)); err != nil {
 		a.lost.Add(1)
 	}
 }
 
-// flush also resets the buffer: bufio keeps its first error for ever, while a
-// full disk may have room again.
-func (a *AccessLog) flush(out *bufio.Writer, file *os.File) {
+func (a *AccessLog) flush(out *lines.Writer) {
 	err := out.Flush()
-	if err != nil {
-		out.Reset(file)
-	}
-	if lost := a.lost.Swap(0); lost > 0 || err != nil {
+	a.warn(out.Lost(), err)
+}
+
+// leave has out go on with another file; nil: with none.
+func (a *AccessLog) leave(out *lines.Writer, next io.Writer) {
+	out.Reset(next)
+	a.warn(out.Lost(), nil)
+}
+
+// warn tells of lines that the file did not take, and of those that found the queue full.
+func (a *AccessLog) warn(lost uint64, err error) {
+	lost += a.lost.Swap(0)
+	a.total.Add(lost)
+	if lost > 0 || err != nil {
 		a.log.Warn("the access log is not complete", "lost_lines", lost, "error", err)
 	}
 }
 
 // swap opens the file again; where that fails the old one is written on.
-func (a *AccessLog) swap(old *os.File) *os.File {
+func (a *AccessLog) swap(old io.WriteCloser) io.WriteCloser {
 	file, err := a.open()
 	if err != nil {
 		a.log.Error("the access log goes on in its old file", "error", err)
 		return old
 	}
-	if err := a.close(old); err != nil {
+	if err := old.Close(); err != nil {
 		a.log.Warn("closing the old access log", "error", err)
 	}
 	return file

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -36,13 +37,30 @@ func execute(args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return exitDone
 	}
-	fmt.Fprintln(stderr, prefixed(err))
+	say(stderr, prefixed(err))
 	var usage usageError
 	if began && !errors.As(err, &usage) {
 		return exitFailed
 	}
 	fmt.Fprintf(stderr, "See %q.\n", cmd.CommandPath()+" --help")
 	return exitUsage
+}
+
+// sayPatience is for a stderr that takes nothing.
+const sayPatience = time.Second
+
+// say prints a line, and does not wait for ever: a process that is done must not hang on a pipe that
+// nobody reads.
+func say(w io.Writer, line string) {
+	said := make(chan struct{})
+	go func() { // ended by the write, or with the process
+		fmt.Fprintln(w, line)
+		close(said)
+	}()
+	select {
+	case <-said:
+	case <-time.After(sayPatience):
+	}
 }
 
 // usageError is a fault of the command line itself. What cobra finds before a

@@ -55,6 +55,9 @@ FileDescriptorStoreMax= its sockets outlive it: after a crash clients wait in th
 		if err != nil {
 			return err
 		}
+		// Go ends a process whose write to fd 2 fails with EPIPE, also one that was started with SIGPIPE
+		// ignored, unless it asks for the signal (os/signal, "SIGPIPE").
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 		signals := make(chan os.Signal, 2)
 		signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR2, syscall.SIGTERM, syscall.SIGINT)
 		defer signal.Stop(signals)

@@ -21,6 +21,7 @@ import (
 	"anyport/cmd/systemd"
 	"anyport/config"
 	"anyport/proxy"
+	"anyport/proxy/lines"
 	"anyport/proxy/route"
 	"anyport/proxy/udp"
 	"anyport/steering"
@@ -58,6 +59,7 @@ type daemon struct {
 	opt   Options
 	level slog.LevelVar
 	log   *slog.Logger
+	lines *lines.Queue // where the log goes
 	begun time.Time
 	files uint64 // file descriptors that this process may open
 
@@ -100,8 +102,7 @@ func open(opt Options) (*daemon, error) {
 	d := &daemon{opt: opt, begun: time.Now(), decisions: make(chan func()), refusals: make(chan service, 1024), stored: map[string]int{}}
 	maps.Copy(d.stored, opt.Stored)
 	d.drains.Store(&drains{})
-	d.log = newLogger(opt.Log, opt.Config.Log.Format, &d.level)
-	d.level.Set(opt.Config.Log.Level)
+	d.openLog()
 	for _, acquire := range []func() error{d.openEstate, d.openFiles, d.openAccount, d.openAccess, d.openAdmin, d.openHTTP, d.openRoutes, d.drop, d.succeed} {
 		if err := acquire(); err != nil {
 			return nil, errors.Join(err, d.close())
@@ -111,7 +112,7 @@ func open(opt Options) (*daemon, error) {
 }
 
 func (d *daemon) openAccess() (err error) {
-	if d.access, err = proxy.OpenAccessLog(d.opt.Config.Log, d.log); d.access != nil {
+	if d.access, err = proxy.OpenAccessLog(d.opt.Config.Log, d.lines, d.log); d.access != nil {
 		d.closers = append(d.closers, d.access.Close)
 	}
 	return err

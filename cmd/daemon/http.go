@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -103,7 +104,7 @@ func (d *daemon) metrics() http.Handler {
 	registry.MustRegister(collector{d.status})
 	prometheus.WrapRegistererWithPrefix("anyport_", registry).MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelWarn)})
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorLog: d.plainLog()})
 }
 
 // known refuses requests for another host's name: a page of the web can have a
@@ -125,9 +126,12 @@ func known(address string, next http.Handler) http.Handler {
 	})
 }
 
+// plainLog is for packages that would else write to stderr themselves, and wait for its reader.
+func (d *daemon) plainLog() *log.Logger { return slog.NewLogLogger(d.log.Handler(), slog.LevelWarn) }
+
 // serveHTTP is ended by the stop that it returns.
-func serveHTTP(listener net.Listener, handler http.Handler, failed chan<- error) (stop func()) {
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: adminTimeout, IdleTimeout: time.Minute, ConnContext: keepConn}
+func serveHTTP(listener net.Listener, handler http.Handler, log *log.Logger, failed chan<- error) (stop func()) {
+	server := &http.Server{Handler: handler, ErrorLog: log, ReadHeaderTimeout: adminTimeout, IdleTimeout: time.Minute, ConnContext: keepConn}
 	go func() { // ended by stop
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 			failed <- err

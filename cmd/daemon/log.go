@@ -1,9 +1,41 @@
 package daemon
 
 import (
+	"bytes"
 	"io"
 	"log/slog"
+	"time"
+
+	"anyport/proxy/lines"
 )
+
+// logFarewell is how long a process that ends waits for a log that takes nothing.
+const logFarewell = time.Second
+
+// openLog is the first that is acquired: nothing may wait for who reads the log.
+func (d *daemon) openLog() {
+	format := d.opt.Config.Log.Format
+	d.level.Set(d.opt.Config.Log.Level)
+	d.lines = lines.NewQueue(d.opt.Log, func(lost uint64) []byte { return lostLines(format, lost) })
+	d.closers = append(d.closers, func() error { d.lines.Close(logFarewell); return nil })
+	d.log = newLogger(d.lines, format, &d.level)
+}
+
+// lostLines is a line of the log that tells of others.
+func lostLines(format string, lost uint64) []byte {
+	var line bytes.Buffer
+	newLogger(&line, format, nil).Warn("lines of this log were lost: who reads it had gone, or its disk was full", "lost_lines", lost)
+	return line.Bytes()
+}
+
+// logStatus counts the lines that are not in the logs.
+func (d *daemon) logStatus() LogStatus {
+	status := LogStatus{Lost: d.lines.Lost()}
+	if d.access != nil {
+		status.AccessLost = d.access.Lost()
+	}
+	return status
+}
 
 func newLogger(w io.Writer, format string, level slog.Leveler) *slog.Logger {
 	opt := &slog.HandlerOptions{Level: level}

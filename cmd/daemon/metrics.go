@@ -15,6 +15,7 @@ var (
 	buildInfo    = metric("build_info", "What runs: always 1.", "version", "go_version")
 	configNumber = metric("config_generation", "The config in service: 1, and one more with each reload.")
 	reloadDone   = metric("config_last_reload_successful", "1 where the last reload was done, or none was asked for.")
+	logLost      = metric("log_lines_lost_total", "Lines that are not in the log: process (stderr) or access.", "log")
 
 	attached        = metric("steering_attached", "1 while our program is attached.")
 	foreignPrograms = metric("steering_foreign_programs", "Others' sk_lookup programs in this network namespace.")
@@ -50,6 +51,8 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	e.gauge(buildInfo, 1, s.Version, runtime.Version())
 	e.gauge(configNumber, float64(s.Config.Generation))
 	e.flag(reloadDone, s.Config.Refused == "")
+	e.counter(logLost, s.Log.Lost, "process")
+	e.counter(logLost, s.Log.AccessLost, "access")
 	e.flag(attached, s.Steering.Attached)
 	e.gauge(foreignPrograms, float64(len(s.Steering.ForeignPrograms)))
 	e.gauge(prefixes, float64(s.Steering.Prefixes))

@@ -25,6 +25,7 @@ func TestMetrics(t *testing.T) {
 	connects.Counts[0], connects.Counts[2], connects.Counts[len(connects.Counts)-1], connects.Sum = 3, 1, 1, 90*time.Second
 	status := Status{
 		Version:  "v1.2.3",
+		Log:      LogStatus{Lost: 7, AccessLost: 3},
 		Config:   ConfigStatus{Generation: 7, Refused: "line 3"},
 		Steering: SteeringStatus{Attached: true, Prefixes: 2, ForeignPrograms: []uint32{9}, Unmatched: map[string]uint64{"refuse": 6}},
 		Unrouted: proxy.Counts{Ended: map[string]map[string]uint64{"tcp": {"no_route": 1}}},
@@ -56,6 +57,8 @@ anyport_connections_total{protocol="tcp",route="",verdict="no_route"} 1
 anyport_connections_total{protocol="tcp",route="game",verdict="closed"} 5
 anyport_datagrams_total{direction="to_origin",route="game",verdict="forwarded"} 4
 anyport_held_back_bytes_total{route="game"} 9000
+anyport_log_lines_lost_total{log="access"} 3
+anyport_log_lines_lost_total{log="process"} 7
 anyport_origin_connect_seconds_bucket{route="game",le="0.0001"} 3
 anyport_origin_connect_seconds_bucket{route="game",le="0.00025"} 3
 anyport_origin_connect_seconds_bucket{route="game",le="0.0005"} 4

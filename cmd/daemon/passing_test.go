@@ -86,7 +86,7 @@ func serveAsked(t *testing.T) (socket string, got chan string) {
 		got <- contents(in)
 		in.Close()
 	})
-	t.Cleanup(serveHTTP(passing{listener}, mux, make(chan error, 1)))
+	t.Cleanup(serveHTTP(passing{listener}, mux, nil, make(chan error, 1)))
 	return socket, got
 }
 

@@ -32,10 +32,10 @@ func (d *daemon) serve(ctx context.Context) error {
 	defer func() { d.unwatch() }()
 
 	if d.admin != nil {
-		defer serveHTTP(passing{d.admin}, d.handler(), served)()
+		defer serveHTTP(passing{d.admin}, d.handler(), d.plainLog(), served)()
 	}
 	if d.web != nil {
-		defer serveHTTP(d.web, d.webHandler(), served)()
+		defer serveHTTP(d.web, d.webHandler(), d.plainLog(), served)()
 	}
 
 	d.greet()

@@ -17,10 +17,17 @@ type Status struct {
 	Files         uint64          `json:"files"`            // file descriptors it may open
 	MaxFlows      int             `json:"max_flows"`        // UDP flows of all routes at once
 	MaxSockets    int             `json:"max_flow_sockets"` // those of them with a socket of their own
+	Log           LogStatus       `json:"log"`
 	Config        ConfigStatus    `json:"config"`
 	Steering      SteeringStatus  `json:"steering"`
 	Routes        []RouteStatus   `json:"routes"`
 	Unrouted      proxy.Counts    `json:"unrouted"` // what came for a dst that no route forwards (any more)
+}
+
+// LogStatus tells what was lost while a disk was full, or nobody read a pipe.
+type LogStatus struct {
+	Lost       uint64 `json:"lost_lines"` // of stderr, with log.access = "stderr" also of that
+	AccessLost uint64 `json:"access_lost_lines"`
 }
 
 // ConfigStatus tells of the file in service.

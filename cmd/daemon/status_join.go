@@ -22,6 +22,7 @@ func (d *daemon) status() Status {
 		MaxFlows:      d.maxFlows(),
 		MaxSockets:    d.maxSockets(),
 		Privileges:    d.held(),
+		Log:           d.logStatus(),
 		Config:        d.configStatus(),
 		Steering:      steeringStatus(kernel, g.config.Steering.Pin != "", err),
 		Routes:        joinRoutes(d.proxy.Status(), kernel.Counters, d.draining),

@@ -1,0 +1,124 @@
+// Package lines writes whole lines to files that may be full, stuck, or gone: each line is
+// in the file, or in a count.
+package lines
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+)
+
+// blockSize is how much is gathered at most before it is written.
+const blockSize = 64 << 10
+
+// Writer gathers lines and writes them together. It is for one goroutine.
+type Writer struct {
+	out   io.Writer
+	block []byte // whole lines
+	rest  []byte // of a line whose beginning is in the file
+	lost  uint64
+	err   error // of a Flush that Write has done
+}
+
+// NewWriter makes a Writer, for a file that is the caller's to close.
+func NewWriter(out io.Writer) *Writer { return &Writer{out: out} }
+
+// Write takes one or more whole lines, which the next Flush writes. It never fails.
+func (w *Writer) Write(text []byte) (int, error) {
+	w.block = append(w.block, text...)
+	if len(w.block) >= blockSize {
+		w.err = w.Flush()
+	}
+	return len(text), nil
+}
+
+// Flush writes what was gathered. What does not get into the file is counted, and not tried
+// again: a full disk must not become a full memory.
+func (w *Writer) Flush() error {
+	err := w.err
+	w.err = nil
+	if failed := w.finish(); failed != nil {
+		w.lose(w.block)
+		return failed
+	}
+	if failed := w.put(); failed != nil {
+		return failed
+	}
+	return err
+}
+
+// finish writes what is missing of a line that is in the file in part.
+func (w *Writer) finish() error {
+	if len(w.rest) == 0 {
+		return nil
+	}
+	n, err := w.out.Write(w.rest)
+	w.rest = w.rest[n:]
+	return err
+}
+
+// put writes the block. Of a line that got in in part, that part is taken back, or if that can't be
+// done, as in a pipe, the rest is kept for the next time.
+func (w *Writer) put() error {
+	if len(w.block) == 0 {
+		return nil
+	}
+	n, err := w.out.Write(w.block)
+	if err == nil {
+		w.block = w.block[:0]
+		return nil
+	}
+	whole := bytes.LastIndexByte(w.block[:n], '\n') + 1
+	left := w.block[whole:]
+	if torn := n - whole; torn > 0 && takeBack(w.out, torn) != nil {
+		end := bytes.IndexByte(left, '\n') + 1
+		w.rest = bytes.Clone(left[torn:end])
+		left = left[end:]
+	}
+	w.lose(left)
+	return err
+}
+
+// lose counts lines and begins an empty block.
+func (w *Writer) lose(lines []byte) {
+	w.lost += uint64(bytes.Count(lines, []byte{'\n'}))
+	w.block = w.block[:0]
+}
+
+// Reset goes on with another file. A line that the old one has in part is lost.
+func (w *Writer) Reset(out io.Writer) {
+	if len(w.rest) > 0 {
+		w.lost, w.rest = w.lost+1, nil
+	}
+	w.out = out
+}
+
+// Lost returns how many lines did not get into the file since the last call.
+func (w *Writer) Lost() (n uint64) {
+	n, w.lost = w.lost, 0
+	return n
+}
+
+var errNotEnd = errors.New("not the end of a regular file")
+
+// takeBack cuts off the last n bytes of a file, if this process was the last to write there: after
+// an upgrade the process before may append to the same file for a while.
+func takeBack(out io.Writer, n int) error {
+	file, ok := out.(*os.File)
+	if !ok {
+		return errNotEnd
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	end, err := file.Seek(0, io.SeekCurrent) // O_APPEND leaves it behind what was written
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() || info.Size() != end {
+		return errNotEnd
+	}
+	return file.Truncate(end - int64(n))
+}
