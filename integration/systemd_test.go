@@ -147,3 +147,56 @@ func (m *machine) stopIsBounded(t *testing.T, r *rig) {
 		t.Errorf("systemd says that it ended with %s", result)
 	}
 }
+
+// TestWatchdog has systemd kill a process that does not tell it every three seconds that it is alive. One
+// that is well is left alone, idle, busy and over upgrades; one that stands still is replaced.
+func TestWatchdog(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.origin.serve(t, "10.0.0.5:80", echo)
+	m := boot(t, r.edge, servedBySystemd, "[Service]\nWatchdogSec=3s\nTimeoutAbortSec=1s\n")
+	m.run(t, "systemctl", "start", "anyport")
+	for range 2 {
+		pid := m.serving(t)
+		conn := r.client.dial(t, "tcp", dstV4+":80")
+		talk(t, conn, "busy")
+		for until := time.Now().Add(4500 * time.Millisecond); time.Now().Before(until); time.Sleep(time.Second) {
+			talk(t, conn, "busy")
+		}
+		if now := m.show(t, "MainPID"); now != pid || m.show(t, "NRestarts") != "0" {
+			t.Fatalf("pid %s is in the place of %s, which was well", now, pid)
+		}
+		conn.Close()
+		m.upgrade(t, 1)
+	}
+	pid := m.serving(t)
+	m.run(t, "kill", "-STOP", pid)
+	eventually(t, "a process that stands still is replaced", func() bool { now := m.show(t, "MainPID"); return now != "0" && now != pid })
+	m.run(t, "journalctl", "--no-pager", "--quiet", "--grep=Watchdog timeout") // fails without such a line
+	conn := r.client.dial(t, "tcp", dstV4+":80")
+	talk(t, conn, "served again")
+}
+
+// TestJournaldGone stops journald, which has the other end of stderr: the process goes on, with its
+// conns, and counts what it cannot log.
+func TestJournaldGone(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.origin.serve(t, "10.0.0.5:80", echo)
+	m := boot(t, r.edge, servedBySystemd, "")
+	m.run(t, "systemctl", "start", "anyport")
+	pid := m.serving(t)
+	conn := r.client.dial(t, "tcp", dstV4+":80")
+	talk(t, conn, "before")
+	m.run(t, "systemctl", "stop", "systemd-journald.socket", "systemd-journald-dev-log.socket", "systemd-journald.service")
+	for range 3 {
+		m.run(t, "systemctl", "reload", "anyport") // which is logged
+	}
+	talk(t, conn, "after")
+	if now := m.show(t, "MainPID"); now != pid {
+		t.Errorf("pid %s is in the place of %s", now, pid)
+	}
+	if status := m.run(t, "anyport", "status", "--json"); strings.Contains(status, `"lost_lines": 0,`) {
+		t.Errorf("no lost line is counted: %s", status)
+	}
+}

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"anyport/config"
+	"anyport/proxy/orders"
 	"anyport/proxy/route"
 	"anyport/proxy/tcp"
 	"anyport/proxy/udp"
@@ -35,6 +36,7 @@ type Server struct {
 	tcpLoops int
 	routes   *route.Live
 
+	pulse *orders.Pulse
 	flows []udp.Flow // of another process, to begin with
 	handovers
 	moves moves
@@ -48,6 +50,7 @@ func New(opt Options) *Server {
 		opt:      opt,
 		tcpLoops: tcpLoops,
 		routes:   route.NewLive(tcpLoops + opt.Workers),
+		pulse:    orders.NewPulse(),
 
 		handovers: newHandovers(),
 		moves:     newMoves(),
@@ -57,6 +60,9 @@ func New(opt Options) *Server {
 // Loops is the number of event loops that Serve runs, each a goroutine that is
 // seldom idle under load.
 func (s *Server) Loops() int { return s.tcpLoops + s.opt.Workers }
+
+// Stuck asks all loops whether they turn, and returns how many have not since it was called last.
+func (s *Server) Stuck() int { return s.pulse.Ask() }
 
 // Update puts a new table and its routes into service. Live conns and flows stay
 // with the route they began with. Updates must not race.
@@ -81,6 +87,7 @@ func (s *Server) Serve(ctx context.Context, tcpSockets, udpSockets []int) error 
 			Routes:    s.routes,
 			Record:    s.opt.Record,
 			Mirror:    s.opt.Mirror,
+			Pulse:     s.pulse,
 			Log:       s.opt.Log,
 			Handovers: s.handovers.conns,
 			Moves:     s.moves.away,
@@ -96,6 +103,7 @@ func (s *Server) Serve(ctx context.Context, tcpSockets, udpSockets []int) error 
 			Raw:        s.opt.Raw,
 			Record:     s.opt.Record,
 			Mirror:     s.opt.Mirror,
+			Pulse:      s.pulse,
 			Log:        s.opt.Log,
 			Flows:      s.flows,
 			Handovers:  s.handovers.flows,

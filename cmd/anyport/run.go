@@ -33,8 +33,11 @@ steering.user becomes that user. What it keeps, if it had it:
   CAP_NET_ADMIN         with manage_routes = true: a reload changes local routes
   CAP_BPF               before Linux 5.19: there the reload's map updates take it
 
-Logs go to stderr. Under systemd it says when it is ready, reloads and stops, and with
-FileDescriptorStoreMax= its sockets outlive it: after a crash clients wait in their queues.`,
+Logs go to stderr. Nothing waits for its reader: lines that it does not take are counted.
+
+Under systemd it says when it is ready, reloads and stops, with WatchdogSec= that its event
+loops turn, and with FileDescriptorStoreMax= its sockets outlive it: after a crash clients wait
+in their queues.`,
 		Example: "  anyport run -c /etc/anyport/anyport.toml",
 		Args:    noArgs,
 	}
@@ -69,6 +72,8 @@ FileDescriptorStoreMax= its sockets outlive it: after a crash clients wait in th
 			Manager: systemd.FromEnvironment(),
 			Stored:  systemd.Stored(),
 			Drop:    true,
+
+			Watchdog: systemd.Watchdog(),
 
 			Predecessor: before,
 		})

@@ -38,6 +38,8 @@ type Options struct {
 	Manager systemd.Notifier // is told what happens, and keeps the sockets
 	Stored  map[string]int   // what it kept of a process that is gone: by name, Run's to close
 
+	Watchdog time.Duration // it kills this process if it hears nothing for so long; 0: never
+
 	Predecessor *handover.Conn // the process to take the place of, which serves until all is done; nil: none
 
 	Drop bool // give up what serving does not need, with the whole process and for good
@@ -80,8 +82,10 @@ type daemon struct {
 	stored    map[string]int // what the service manager has, by name
 	account   *privileges.Account
 
-	before   *estate   // of the process that serves as yet; nil: none
-	arrivals *arrivals // from the process that has served; nil: there was none
+	before   *estate     // of the process that serves as yet; nil: none
+	arrivals *arrivals   // from the process that has served; nil: there was none
+	handing  atomic.Bool // what is held goes to another process, and the loops stand still
+	replaced atomic.Bool // the service manager was told of another process
 	raw      *udp.Raw
 	unwatch  func() // ends the watch over the steering
 

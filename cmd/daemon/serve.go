@@ -41,6 +41,7 @@ func (d *daemon) serve(ctx context.Context) error {
 	d.greet()
 	d.store()
 	d.tell(d.opt.Manager.Ready(d.summary()))
+	defer d.tended()()
 	if d.opt.Ready != nil {
 		d.opt.Ready()
 	}

@@ -48,6 +48,7 @@ func (s *successor) give(flows []udp.Flow) error {
 	}
 	// Before the other says anything: the manager listens to the main process alone.
 	d := s.daemon
+	d.replaced.Store(true)
 	d.tell(d.opt.Manager.MainPID(s.PID()))
 	return s.Send(handover.Go, nil)
 }

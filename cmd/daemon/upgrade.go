@@ -79,6 +79,8 @@ func (d *daemon) leave() error {
 }
 
 func (d *daemon) handOver(binary string, spare steering.Inheritance) (u Upgraded, err error) {
+	d.handing.Store(true)
+	defer d.handing.Store(false)
 	process, err := handover.Start(binary, os.Args[1:], d.parentOfNext())
 	if err != nil {
 		return u, err

@@ -42,6 +42,9 @@ func (n Notifier) Stopping(status string, limit time.Duration) error {
 	return n.send(nil, "STOPPING=1", "STATUS="+status, fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", limit.Microseconds()))
 }
 
+// Alive says that the process is well, which a manager with WatchdogSec= wants to hear.
+func (n Notifier) Alive() error { return n.send(nil, "WATCHDOG=1") }
+
 // MainPID says that another process is the service from now on.
 func (n Notifier) MainPID(pid int) error { return n.send(nil, fmt.Sprintf("MAINPID=%d", pid)) }
 
@@ -64,6 +67,10 @@ func (n Notifier) send(fds []int, lines ...string) error {
 		return os.NewSyscallError("socket", err)
 	}
 	defer unix.Close(socket)
+	// The socket's queue may be full, where the manager is busy or stuck: nothing here may wait for it long.
+	if err := unix.SetsockoptTimeval(socket, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &unix.Timeval{Sec: 1}); err != nil {
+		return os.NewSyscallError("setsockopt SO_SNDTIMEO", err)
+	}
 	var rights []byte
 	if len(fds) > 0 {
 		rights = unix.UnixRights(fds...)

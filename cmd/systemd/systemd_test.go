@@ -62,6 +62,7 @@ func TestMessages(t *testing.T) {
 		{func() error { return n.Ready("2 routes") }, `READY=1\nSTATUS=2 routes`},
 		{n.Reloading, `RELOADING=1\nMONOTONIC_USEC=[0-9]+\nSTATUS=reloading`},
 		{func() error { return n.Stopping("3 conns", 2*time.Second) }, `STOPPING=1\nSTATUS=3 conns\nEXTEND_TIMEOUT_USEC=2000000`},
+		{n.Alive, `WATCHDOG=1`},
 		{func() error { return n.MainPID(7) }, `MAINPID=7`},
 		{func() error { return n.Forget("tcp") }, `FDSTOREREMOVE=1\nFDNAME=tcp`},
 	} {
@@ -94,6 +95,17 @@ func TestStore(t *testing.T) {
 	if got, err := kept.Stat(); err != nil || !os.SameFile(sent, got) {
 		t.Errorf("another file was sent: %v", err)
 	}
+}
+
+// TestStuckManager has one that does not read what it is sent.
+func TestStuckManager(t *testing.T) {
+	_, n := manager(t)
+	for range 10_000 { // far beyond net.unix.max_dgram_qlen
+		if n.Alive() != nil {
+			return
+		}
+	}
+	t.Error("a manager that takes nothing is an error")
 }
 
 func TestNoManager(t *testing.T) {

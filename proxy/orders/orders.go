@@ -5,6 +5,7 @@ package orders
 
 import (
 	"fmt"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -14,6 +15,7 @@ type Queue struct {
 	wake   int // an eventfd: readable while an order waits
 	orders chan func()
 	ended  chan struct{}
+	runs   atomic.Uint64 // calls of Run
 }
 
 // New makes a queue; who has it owes a Close.
@@ -58,6 +60,7 @@ func (q *Queue) Wake() {
 
 // Run runs the order that waits. The loop alone calls it.
 func (q *Queue) Run() {
+	q.runs.Add(1)
 	var count [8]byte
 	_, _ = unix.Read(q.wake, count[:])
 	select {
@@ -69,6 +72,15 @@ func (q *Queue) Run() {
 
 // End says that the loop runs no more orders. The loop calls it once.
 func (q *Queue) End() { close(q.ended) }
+
+func (q *Queue) hasEnded() bool {
+	select {
+	case <-q.ended:
+		return true
+	default:
+		return false
+	}
+}
 
 // Close closes the file descriptor, once nobody calls Do any more.
 func (q *Queue) Close() { unix.Close(q.wake) }

@@ -44,6 +44,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
+	"anyport/proxy/orders"
 	"anyport/proxy/route"
 )
 
@@ -61,6 +62,7 @@ type Options struct {
 	Record     func(route.Record) // called from the loops once a conn has ended or was refused; must not block; may be nil
 	Mirror     route.Mirror       // told of the dst of a conn that every origin has refused; may be nil
 	Unrouted   *atomic.Uint64     // counts conns whose dst no route forwards; may be nil
+	Pulse      *orders.Pulse      // asks the loops whether they turn; may be nil
 	Log        *slog.Logger
 
 	Handovers <-chan func() error // see Serve; may be nil
@@ -97,6 +99,7 @@ func Serve(ctx context.Context, opt Options) error {
 	defer closeOrders(loops)
 	for _, l := range loops {
 		defer opt.Routes.Watch(l.orders.Wake)() // to look for new routes
+		defer opt.Pulse.Watch(l.orders)()
 		defer opt.Routes.Offer(l.list)()
 	}
 	return run(ctx, loops, opt)

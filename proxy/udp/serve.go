@@ -29,6 +29,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"anyport/proxy/orders"
 	"anyport/proxy/route"
 )
 
@@ -43,6 +44,7 @@ type Options struct {
 	Raw        *Raw               // answers where no socket can be bound; nil: Serve opens its own
 	Record     func(route.Record) // called once a flow has ended or was refused; must not block; may be nil
 	Mirror     route.Mirror       // told of the dst of a flow whose origin has refused; may be nil
+	Pulse      *orders.Pulse      // asks the loops whether they turn; may be nil
 	Log        *slog.Logger
 
 	Flows     []Flow                    // of another process, to begin with; their sockets are Serve's now
@@ -68,6 +70,7 @@ func Serve(ctx context.Context, opt Options) error {
 	defer closeAll(loops)
 	for _, l := range loops {
 		defer opt.Routes.Watch(l.orders.Wake)() // to look for new routes
+		defer opt.Pulse.Watch(l.orders)()
 	}
 	adopt(loops, opt.Flows)
 	group, ctx := errgroup.WithContext(ctx)
