@@ -16,7 +16,7 @@ type machine struct {
 	unit string // a property of the service is asked of this one
 }
 
-// boot boots h with a file for anyport, which is not started yet, and drop-ins for its unit.
+// boot boots h with a file for anyport, which serves then, and a drop-in for its unit.
 func boot(t *testing.T, h *host, toml, dropIn string) *machine {
 	t.Helper()
 	if _, err := os.Stat("/lib/systemd/systemd"); err != nil {
@@ -51,6 +51,7 @@ func boot(t *testing.T, h *host, toml, dropIn string) *machine {
 		}
 		m.Close()
 	})
+	m.run(t, "systemctl", "start", "anyport")
 	return m
 }
 

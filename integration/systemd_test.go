@@ -155,7 +155,6 @@ func TestWatchdog(t *testing.T) {
 	r := newRig(t)
 	r.origin.serve(t, "10.0.0.5:80", echo)
 	m := boot(t, r.edge, servedBySystemd, "[Service]\nWatchdogSec=3s\nTimeoutAbortSec=1s\n")
-	m.run(t, "systemctl", "start", "anyport")
 	for range 2 {
 		pid := m.serving(t)
 		conn := r.client.dial(t, "tcp", dstV4+":80")
@@ -184,7 +183,6 @@ func TestJournaldGone(t *testing.T) {
 	r := newRig(t)
 	r.origin.serve(t, "10.0.0.5:80", echo)
 	m := boot(t, r.edge, servedBySystemd, "")
-	m.run(t, "systemctl", "start", "anyport")
 	pid := m.serving(t)
 	conn := r.client.dial(t, "tcp", dstV4+":80")
 	talk(t, conn, "before")

@@ -22,7 +22,7 @@ const accessQueue = 8192
 const accessPause = 100 * time.Millisecond
 
 // accessFarewell is how long Close waits for a writer that is stuck, as in a pipe that nobody reads.
-const accessFarewell = time.Second
+const accessFarewell = 5 * time.Second
 
 // AccessLog writes one line for each conn and flow that has ended. A writer too
 // slow for the traffic loses lines, which are counted and told in the log; it

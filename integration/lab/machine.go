@@ -48,7 +48,7 @@ func (h *Host) Boot(root, etc, program string) (*Machine, error) {
 	return m, m.await()
 }
 
-// newCgroup makes a cgroup for a machine, below the one of this process.
+// newCgroup makes a cgroup for a machine at the top of the tree, where no limits of others hold.
 func newCgroup(name string) (*os.File, error) {
 	mounts, err := exec.Command("findmnt", "--noheadings", "--first-only", "--output", "TARGET", "--types", "cgroup2").Output()
 	if err != nil {
