@@ -19,8 +19,8 @@ const (
 // shown that it is there. Of these the client gives way that has most of them, with the one
 // that was answered first. No step searches, however many flows there are.
 //
-// Only flows that have not shown count for who has most: those that have are in nobody's
-// way, and one client cannot have them without end (max_flows_per_client).
+// Only flows that give way count for who has most. How many others a client has is bounded
+// by max_flows_per_client.
 type crowd struct {
 	members    map[memberKey]*member
 	unanswered line

@@ -28,7 +28,7 @@ func (t *table) admitTo(r *route.Route, k key, now time.Duration) route.Verdict 
 	}
 	from := k.client.addrPort().Addr()
 	verdict := r.Admit(config.UDP, from)
-	if t.evict(t.inTheWay(verdict, r, k), now) {
+	if t.evict(t.givesWay(verdict, r, k), now) {
 		return r.Admit(config.UDP, from)
 	}
 	return verdict
@@ -54,8 +54,8 @@ func (t *table) admitClient(r *route.Route, k key, now time.Duration) route.Verd
 	return route.Admitted
 }
 
-// inTheWay is the flow that gives way to a new one of k to r, which met a bound of r.
-func (t *table) inTheWay(verdict route.Verdict, r *route.Route, k key) *flow {
+// givesWay is the flow that gives way to a new one of k to r, which met a bound of r.
+func (t *table) givesWay(verdict route.Verdict, r *route.Route, k key) *flow {
 	all := t.crowds.ofRoute[r.Stats]
 	if all == nil {
 		return nil

@@ -244,3 +244,25 @@ func TestNextOriginWhereDialFails(t *testing.T) {
 		t.Errorf("logged %q, want the origin that failed", f.reported)
 	}
 }
+
+// TestClientBoundLowered: after a reload that lowers max_flows_per_client, each new flow of a
+// client that has more is refused and ends one of the old ones, until they are few enough.
+func TestClientBoundLowered(t *testing.T) {
+	r := to(originAddr)
+	r.MaxFlowsPerClient = 4
+	f, keys := newFakeTable(10, live(r, dst1)), many(client1, 4)
+	for _, k := range keys {
+		f.datagram(k, 1, 1)
+	}
+	lowered := *r
+	lowered.MaxFlowsPerClient = 2
+	f.routes.Swap(routes{dst1: &lowered}, []*config.Route{&lowered})
+	for i, want := range []route.Verdict{route.OverClientFlows, route.OverClientFlows, route.Forwarded} {
+		if _, got := f.datagram(keyOf(client1, dst1), 1, 2); got != want || f.flows[keys[i]] != nil {
+			t.Errorf("attempt %d: %v, want %v, and the oldest flow gone", i+1, got, want)
+		}
+	}
+	if len(f.flows) != 2 {
+		t.Errorf("%d flows are left, want 2", len(f.flows))
+	}
+}
