@@ -24,6 +24,10 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
+	if err := os.Chmod(dir, 0o755); err != nil { // a user to become starts the binary, too
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	scratch = dir
 	if program, err = build(dir); err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -132,3 +132,8 @@ func (p *proxy) holds(t *testing.T, user string, capabilities int) {
 }
 
 var privilegeLines = regexp.MustCompile(`(?m)^(Uid|Cap(Inh|Prm|Eff|Amb)|NoNewPrivs):.*$`)
+
+// runForAll is `anyport run` with a file that the user can read again, by number.
+func runForAll(t *testing.T, user string) func(file string) *exec.Cmd {
+	return func(file string) *exec.Cmd { give(t, file, user); return anyportRun(file) }
+}

@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -34,15 +33,18 @@ type AccessLog struct {
 	log     *slog.Logger
 	records chan route.Record
 	reopen  chan struct{}
-	closing chan struct{} // closed by Close
-	written chan error    // what the writer ended with
-	lost    atomic.Uint64 // since the log was told
-	total   atomic.Uint64 // of lines that were lost, as far as the log was told
+	shares  chan chan *os.File // for the file, and back when it is not needed any more
+	closing chan struct{}      // closed by Close
+	written chan error         // what the writer ended with
+	lost    atomic.Uint64      // since the log was told
+	total   atomic.Uint64      // of lines that were lost, as far as the log was told
 }
 
 // OpenAccessLog opens what log.access names, or returns nil where that is "".
-// stderr, where it names that, must not block. Who opened it owes one Close.
-func OpenAccessLog(c config.Log, stderr io.Writer, log *slog.Logger) (*AccessLog, error) {
+// stderr, where it names that, must not block. A file that is open already is the log's
+// from then on, on error too; nil: it is opened by its name. Who opened the log owes one
+// Close.
+func OpenAccessLog(c config.Log, stderr io.Writer, file *os.File, log *slog.Logger) (*AccessLog, error) {
 	if c.Access == "" {
 		return nil, nil
 	}
@@ -52,18 +54,22 @@ func OpenAccessLog(c config.Log, stderr io.Writer, log *slog.Logger) (*AccessLog
 		log:     log,
 		records: make(chan route.Record, accessQueue),
 		reopen:  make(chan struct{}, 1),
+		shares:  make(chan chan *os.File),
 		closing: make(chan struct{}),
 		written: make(chan error, 1),
 	}
 	if c.Access != "stderr" {
 		a.path = c.Access
 	}
-	file, err := a.open()
-	if err != nil {
-		return nil, err
+	var to io.WriteCloser = file
+	if file == nil {
+		var err error
+		if to, err = a.open(); err != nil {
+			return nil, err
+		}
 	}
 	// The writer is ended by Close.
-	go func() { a.written <- a.write(file) }()
+	go func() { a.written <- a.write(to) }()
 	return a, nil
 }
 
@@ -77,7 +83,25 @@ func (a *AccessLog) Record(r route.Record) {
 	}
 }
 
-// Reopen has the writer open the file by its name again: logrotate has moved it.
+// Share calls use with the file, which stays the log's, and of which nothing else is done
+// meanwhile; with nil where the lines go to standard error. What was queued is written.
+func (a *AccessLog) Share(use func(*os.File) error) error {
+	if a.path == "" {
+		return use(nil)
+	}
+	back := make(chan *os.File)
+	select {
+	case a.shares <- back:
+	case <-time.After(accessFarewell):
+		return errors.New("log.access: the file takes nothing: is it a pipe that nobody reads?")
+	}
+	err := use(<-back)
+	back <- nil
+	return err
+}
+
+// Reopen has the writer open the file by its name again, if that is another one by now:
+// logrotate has moved it.
 func (a *AccessLog) Reopen() {
 	select {
 	case a.reopen <- struct{}{}:
@@ -103,11 +127,7 @@ func (a *AccessLog) open() (io.WriteCloser, error) {
 	if a.path == "" {
 		return unclosed{a.stderr}, nil
 	}
-	file, err := os.OpenFile(a.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o640)
-	if err != nil {
-		return nil, fmt.Errorf("log.access: %w: name a file that this user may write, or \"stderr\"", err)
-	}
-	return file, nil
+	return OpenAccessFile(a.path)
 }
 
 // unclosed is a file that others go on to use.
@@ -136,6 +156,10 @@ func (a *AccessLog) write(file io.WriteCloser) error {
 		case <-due:
 			a.flush(out)
 			due = nil
+		case to := <-a.shares:
+			a.flush(out)
+			to <- file.(*os.File)
+			<-to
 		case <-a.reopen:
 			a.flush(out)
 			if next := a.swap(file); next != file {
@@ -185,8 +209,11 @@ func (a *AccessLog) warn(lost uint64, err error) {
 	}
 }
 
-// swap opens the file again; where that fails the old one is written on.
+// swap opens the file again, if it is another one; where that fails the old one is written on.
 func (a *AccessLog) swap(old io.WriteCloser) io.WriteCloser {
+	if a.named(old) {
+		return old
+	}
 	file, err := a.open()
 	if err != nil {
 		a.log.Error("the access log goes on in its old file", "error", err)
@@ -196,4 +223,18 @@ func (a *AccessLog) swap(old io.WriteCloser) io.WriteCloser {
 		a.log.Warn("closing the old access log", "error", err)
 	}
 	return file
+}
+
+// named reports whether the name still leads to file.
+func (a *AccessLog) named(file io.WriteCloser) bool {
+	old, isFile := file.(*os.File)
+	if !isFile {
+		return true
+	}
+	open, err := old.Stat()
+	if err != nil {
+		return false
+	}
+	now, err := os.Stat(a.path)
+	return err == nil && os.SameFile(open, now)
 }

@@ -35,7 +35,7 @@ const textLine = "time=2026-05-04T03:02:02.500Z protocol=tcp route=web client=19
 func openAccess(t *testing.T, format string, log *slog.Logger) (*AccessLog, string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "access.log")
-	a, err := OpenAccessLog(config.Log{Access: path, Format: format}, nil, log)
+	a, err := OpenAccessLog(config.Log{Access: path, Format: format}, nil, nil, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,13 +73,13 @@ func TestAccessJSON(t *testing.T) {
 }
 
 func TestAccessOff(t *testing.T) {
-	if a, err := OpenAccessLog(config.Log{}, nil, nil); a != nil || err != nil {
+	if a, err := OpenAccessLog(config.Log{}, nil, nil, nil); a != nil || err != nil {
 		t.Errorf("OpenAccessLog = %v, %v, want nothing", a, err)
 	}
 }
 
 func TestAccessNowhere(t *testing.T) {
-	_, err := OpenAccessLog(config.Log{Access: filepath.Join(t.TempDir(), "gone", "access.log")}, nil, nil)
+	_, err := OpenAccessLog(config.Log{Access: filepath.Join(t.TempDir(), "gone", "access.log")}, nil, nil, nil)
 	if err == nil || !strings.HasPrefix(err.Error(), "log.access: ") {
 		t.Errorf("error %v, want one that names log.access", err)
 	}
@@ -128,7 +128,7 @@ func TestAccessOverflow(t *testing.T) {
 
 func TestAccessDiskFull(t *testing.T) {
 	var log bytes.Buffer
-	a, err := OpenAccessLog(config.Log{Access: "/dev/full"}, nil, slog.New(slog.NewTextHandler(&log, nil)))
+	a, err := OpenAccessLog(config.Log{Access: "/dev/full"}, nil, nil, slog.New(slog.NewTextHandler(&log, nil)))
 	if err != nil {
 		t.Skip(err)
 	}

@@ -115,13 +115,6 @@ func open(opt Options) (*daemon, error) {
 	return d, nil
 }
 
-func (d *daemon) openAccess() (err error) {
-	if d.access, err = proxy.OpenAccessLog(d.opt.Config.Log, d.lines, d.log); d.access != nil {
-		d.closers = append(d.closers, d.access.Close)
-	}
-	return err
-}
-
 func (d *daemon) openAdmin() (err error) {
 	path := d.opt.Config.Admin.Socket
 	if d.before != nil {

@@ -27,11 +27,13 @@ type offer struct {
 	Stored    []string            `json:"stored"`    // names of those that the service manager keeps
 	Listeners []steering.Listener `json:"listeners"` // of other processes: only this one can tell them from its own
 	Draining  []string            `json:"draining"`  // routes that take no new conns: a program of another build cannot tell
+	Access    string              `json:"access"`    // log.access, whose file is among the descriptors if it is one
 }
 
 // Names of file descriptors in an offer. All others are the steering's.
 const (
 	fdAdmin   = "admin"
+	fdAccess  = "access"
 	fdRawIPv4 = "raw/4"
 	fdRawIPv6 = "raw/6"
 )
@@ -54,7 +56,7 @@ func (d *daemon) offered() (map[string]int, error) {
 	return fds, err
 }
 
-// duplicate is for a listener that others go on to use: File and Fd would make it block.
+// duplicate is for a file or listener that others go on to use: File and Fd would make it block.
 func duplicate(l syscall.Conn) (fd int, err error) {
 	raw, err := l.SyscallConn()
 	if err != nil {
@@ -66,6 +68,14 @@ func duplicate(l syscall.Conn) (fd int, err error) {
 
 // sendOffer gives copies of all that can be had while this process serves, and of a spare.
 func (d *daemon) sendOffer(to *handover.Conn, spare steering.Inheritance) error {
+	if d.access == nil {
+		return d.offer(to, spare, nil)
+	}
+	return d.access.Share(func(access *os.File) error { return d.offer(to, spare, access) })
+}
+
+// offer is sendOffer with the file of the access log, nil where it has none.
+func (d *daemon) offer(to *handover.Conn, spare steering.Inheritance, access *os.File) error {
 	listeners, err := steering.OtherListeners()
 	if err != nil {
 		return err
@@ -78,9 +88,17 @@ func (d *daemon) sendOffer(to *handover.Conn, spare steering.Inheritance) error 
 		defer unix.Close(fd)
 	}
 	maps.Copy(named, spare)
+	if access != nil {
+		fd, err := duplicate(access)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		named[fdAccess] = fd
+	}
 	o := offer{
 		FDs: slices.Sorted(maps.Keys(named)), Stored: slices.Sorted(maps.Keys(d.stored)),
-		Listeners: listeners, Draining: d.drainingRoutes(),
+		Listeners: listeners, Draining: d.drainingRoutes(), Access: d.opt.Config.Log.Access,
 	}
 	var fds []int
 	for _, name := range o.FDs {
@@ -96,6 +114,7 @@ type estate struct {
 	stored    []string
 	listeners []steering.Listener
 	draining  []string
+	access    string // log.access of the process before
 	flows     []udp.Flow
 }
 
@@ -113,7 +132,7 @@ func receiveOffer(from *handover.Conn) (*estate, error) {
 		m.CloseFDs()
 		return nil, errors.Join(err, fmt.Errorf("the process to be replaced gave %d file descriptors and named %d", len(m.FDs), len(o.FDs)))
 	}
-	e := &estate{from: from, fds: map[string]int{}, stored: o.Stored, listeners: o.Listeners, draining: o.Draining}
+	e := &estate{from: from, fds: map[string]int{}, stored: o.Stored, listeners: o.Listeners, draining: o.Draining, access: o.Access}
 	for i, name := range o.FDs {
 		e.fds[name] = m.FDs[i]
 	}

@@ -1,0 +1,72 @@
+package proxy
+
+import (
+	"bytes"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+
+	"anyport/config"
+)
+
+// TestAccessOfTwo has two logs append to one file, as the two processes of an upgrade do: no
+// line ends in the middle of another.
+func TestAccessOfTwo(t *testing.T) {
+	const lines = 2000
+	first, path := openAccess(t, "text", slog.New(slog.DiscardHandler))
+	var second *AccessLog
+	err := first.Share(func(file *os.File) (err error) {
+		second, err = OpenAccessLog(config.Log{Access: path, Format: "text"}, nil, again(t, file), slog.New(slog.DiscardHandler))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range lines {
+		first.Record(record)
+		second.Record(record)
+	}
+	closeAccess(t, first)
+	closeAccess(t, second)
+	got := read(t, path)
+	if whole := strings.Count(got, textLine); whole != 2*lines || len(got) != 2*lines*len(textLine) {
+		t.Errorf("%d whole lines in %d bytes, want %d", whole, len(got), 2*lines)
+	}
+}
+
+// again opens file once more.
+func again(t *testing.T, file *os.File) *os.File {
+	t.Helper()
+	copied, err := OpenAccessFile(file.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return copied
+}
+
+// TestAccessReopenOfTheSame leaves a file alone that was not moved, which this process may
+// not be able to open any more.
+func TestAccessReopenOfTheSame(t *testing.T) {
+	var log bytes.Buffer
+	a, path := openAccess(t, "text", slog.New(slog.NewTextHandler(&log, nil)))
+	var before *os.File
+	if err := a.Share(func(file *os.File) error { before = file; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	a.Reopen()
+	a.Record(record)
+	waitFor(t, func() bool { return read(t, path) == textLine })
+	if err := a.Share(func(file *os.File) error {
+		if file != before {
+			t.Error("the same file was opened again")
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	closeAccess(t, a)
+	if log.Len() > 0 {
+		t.Errorf("the log says %s", &log)
+	}
+}
