@@ -42,7 +42,7 @@ type Server struct {
 	moves moves
 }
 
-// New makes a Server that forwards nothing until the first Update.
+// New makes a Server that forwards nothing until the first Try.
 func New(opt Options) *Server {
 	// TCP relays on all cores, however few sockets it accepts from.
 	tcpLoops := max(opt.Workers, runtime.GOMAXPROCS(0))
@@ -64,10 +64,11 @@ func (s *Server) Loops() int { return s.tcpLoops + s.opt.Workers }
 // Stuck asks all loops whether they turn, and returns how many have not since it was called last.
 func (s *Server) Stuck() int { return s.pulse.Ask() }
 
-// Update puts a new table and its routes into service. Live conns and flows stay
-// with the route they began with. Updates must not race.
-func (s *Server) Update(table route.Table, routes []*config.Route) {
-	s.routes.Swap(table, routes)
+// Try puts a new table and its routes into service, on trial: until it is told to Keep or
+// to Undo, conns and flows go on by the routes before where table has none for them. Live
+// ones stay with the route they began with. Trials must not race.
+func (s *Server) Try(table route.Table, routes []*config.Route) *route.Trial {
+	return s.routes.Try(table, routes)
 }
 
 // Drain has the route of that name take no new conns and flows from now on, or again.

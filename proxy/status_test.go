@@ -16,6 +16,8 @@ type one struct{ *config.Route }
 
 func (o one) Lookup(config.Protocol, netip.AddrPort) *config.Route { return o.Route }
 
+func (one) Passes(config.Protocol, netip.AddrPort) bool { return false }
+
 func TestStatus(t *testing.T) {
 	web := &config.Route{
 		Name:      "web",
@@ -28,9 +30,9 @@ func TestStatus(t *testing.T) {
 	}
 	s := New(Options{Workers: 1, MaxFlows: 10, Log: slog.New(slog.DiscardHandler)})
 	if got := s.Status(); len(got) != 0 {
-		t.Errorf("before the first Update there are routes: %+v", got)
+		t.Errorf("before the first Try there are routes: %+v", got)
 	}
-	s.Update(one{web}, []*config.Route{web})
+	s.Try(one{web}, []*config.Route{web}).Keep(one{web})
 
 	served := s.routes.Set().Routes[0]
 	client := netip.MustParseAddr("198.51.100.9")

@@ -25,6 +25,14 @@ func (s *Steering) Replace(cfg *config.Config, table *Table) error {
 	return s.replace(cfg, table)
 }
 
+// Table returns the table in service: the last one that Replace was given, and the
+// prefixes that linger from those before it.
+func (s *Steering) Table() *Table {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.table
+}
+
 func (s *Steering) replace(cfg *config.Config, asked *Table) error {
 	if err := s.clean(); err != nil {
 		return err

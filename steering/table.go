@@ -80,6 +80,13 @@ func (t *Table) Lookup(protocol config.Protocol, dst netip.AddrPort) *config.Rou
 	return nil
 }
 
+// Passes reports whether the kernel hands packets for dst to the host's own sockets. Of a
+// table in service (see [Steering.Table]) that is not so in prefixes that linger.
+func (t *Table) Passes(protocol config.Protocol, dst netip.AddrPort) bool {
+	b := t.find(protocol, dst)
+	return b == nil || b.verdict == Pass
+}
+
 // Decide returns what becomes of the first packet from client to dst. An invalid
 // client stands for one that every route admits.
 func (t *Table) Decide(protocol config.Protocol, dst netip.AddrPort, client netip.Addr) Decision {

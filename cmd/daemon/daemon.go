@@ -150,10 +150,11 @@ func (d *daemon) openRoutes() error {
 		Mirror:   d.refusal,
 		Log:      d.log,
 	})
-	d.proxy.Update(g.table, c.Routes)
+	trial := d.proxy.Try(g.table, c.Routes)
 	if d.steering, err = d.openSteering(g); err != nil {
 		return err
 	}
+	trial.Keep(d.steering.Table())
 	d.closers = append(d.closers, d.closeSteering)
 	d.serving.Store(g)
 	return d.keepDrains()

@@ -18,6 +18,9 @@ func (d *daemon) reload(dryRun bool) (Reloaded, error) {
 		return r, err
 	}
 	d.tell(d.opt.Manager.Reloading())
+	if d.access != nil {
+		d.access.Reopen() // whatever becomes of the file: a log that was rotated is to begin anew
+	}
 	r, err := d.replace()
 	d.tell(d.opt.Manager.Ready(d.summary()))
 	d.refused.Store(nil)
@@ -57,21 +60,18 @@ func (d *daemon) replace() (Reloaded, error) {
 	if err != nil {
 		return r, err
 	}
-	old := d.serving.Load()
 	// The proxy first: a conn that the kernel steers by the new table must find its route.
-	d.proxy.Update(next.table, next.config.Routes)
+	trial := d.proxy.Try(next.table, next.config.Routes)
 	if err := d.steering.Replace(next.config, next.table); err != nil {
-		d.proxy.Update(old.table, old.config.Routes)
+		trial.Undo()
 		return r, err
 	}
+	trial.Keep(d.steering.Table())
 	d.serving.Store(next)
 	if err := d.setDrains(*d.drains.Load()); err != nil {
 		d.log.Error("a route that is to be drained may take conns", "error", err)
 	}
 	d.level.Set(next.config.Log.Level)
-	if d.access != nil {
-		d.access.Reopen()
-	}
 	d.store() // a socket may have come or gone
 	r.Generation = next.number
 	return r, nil

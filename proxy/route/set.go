@@ -11,6 +11,8 @@ import (
 type Table interface {
 	// Lookup returns the route that forwards dst, or nil where none does.
 	Lookup(protocol config.Protocol, dst netip.AddrPort) *config.Route
+	// Passes reports whether the kernel hands packets for dst to the host's own sockets.
+	Passes(protocol config.Protocol, dst netip.AddrPort) bool
 }
 
 // Set is one generation: a table, and its routes in service.
@@ -19,25 +21,35 @@ type Set struct {
 	Routes []*Route // in the order of the file
 	byFile map[*config.Route]*Route
 	byName map[string]*Route
+	before *Set // while it is on trial: the generation that serves on if the trial fails
 }
 
 // Lookup returns the route that forwards dst, or nil where none does.
 func (s *Set) Lookup(protocol config.Protocol, dst netip.AddrPort) *Route {
-	c := s.table.Lookup(protocol, dst)
-	if c == nil {
-		return nil
+	if r := s.byFile[s.table.Lookup(protocol, dst)]; r != nil || s.before == nil {
+		return r
 	}
-	return s.byFile[c]
+	return s.before.Lookup(protocol, dst)
 }
 
 // Keeps reports whether a conn or flow that began on r goes on: r is still in service
 // under its name, and dst is still forwarded.
 func (s *Set) Keeps(protocol config.Protocol, dst netip.AddrPort, r *Route) bool {
-	return s.byName[r.Name] != nil && s.table.Lookup(protocol, dst) != nil
+	return s.Named(r.Name) != nil && s.Lookup(protocol, dst) != nil
+}
+
+// Passes reports whether packets for dst go to the host's own sockets.
+func (s *Set) Passes(protocol config.Protocol, dst netip.AddrPort) bool {
+	return s.table.Passes(protocol, dst) && (s.before == nil || s.before.Passes(protocol, dst))
 }
 
 // Named returns the route of that name, or nil.
-func (s *Set) Named(name string) *Route { return s.byName[name] }
+func (s *Set) Named(name string) *Route {
+	if r := s.byName[name]; r != nil || s.before == nil {
+		return r
+	}
+	return s.before.Named(name)
+}
 
 // Live is the generation in service. A swap is atomic: a loop sees the old one or the new one.
 type Live struct {
@@ -62,14 +74,41 @@ func (l *Live) Set() *Set { return l.set.Load() }
 
 // Swap puts a new generation into service. A route whose name was there before
 // keeps its counters, and the origins that it still has. Swaps must not race.
-func (l *Live) Swap(table Table, routes []*config.Route) {
+func (l *Live) Swap(table Table, routes []*config.Route) { l.Try(table, routes).Keep(table) }
+
+// Try puts a new generation into service on trial, until Keep or Undo: it takes what its
+// table forwards, and the generation before it takes the rest. So no conn or flow ends,
+// and no counter is lost, for a generation that comes to nothing.
+func (l *Live) Try(table Table, routes []*config.Route) *Trial {
 	old := l.Set()
-	s := &Set{table: table, byFile: make(map[*config.Route]*Route, len(routes)), byName: make(map[string]*Route, len(routes))}
+	s := &Set{table: table, byFile: make(map[*config.Route]*Route, len(routes)), byName: make(map[string]*Route, len(routes)), before: old}
 	for _, c := range routes {
 		r := newRoute(c, old.Named(c.Name), l.shards)
 		s.Routes = append(s.Routes, r)
 		s.byFile[c], s.byName[c.Name] = r, r
 	}
+	l.set.Store(s)
+	return &Trial{l, s}
+}
+
+// Trial is a generation that may yet be undone.
+type Trial struct {
+	live *Live
+	set  *Set
+}
+
+// Keep ends the trial: the generation serves alone. table is the one that it was tried
+// with, or one that forwards the same and knows more of what passes.
+func (t *Trial) Keep(table Table) {
+	kept := *t.set
+	kept.table, kept.before = table, nil
+	t.live.store(&kept)
+}
+
+// Undo ends the trial: the generation before serves on, with its counters.
+func (t *Trial) Undo() { t.live.store(t.set.before) }
+
+func (l *Live) store(s *Set) {
 	l.set.Store(s)
 	for _, key := range l.watchers.keys() {
 		l.watchers.use(key, func(swapped func()) { swapped() })
@@ -83,3 +122,4 @@ func (l *Live) Watch(swapped func()) (cancel func()) { return l.watchers.add(swa
 type nothing struct{}
 
 func (nothing) Lookup(config.Protocol, netip.AddrPort) *config.Route { return nil }
+func (nothing) Passes(config.Protocol, netip.AddrPort) bool          { return false }

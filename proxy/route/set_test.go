@@ -12,6 +12,8 @@ type table struct{ to *config.Route }
 
 func (t table) Lookup(config.Protocol, netip.AddrPort) *config.Route { return t.to }
 
+func (table) Passes(config.Protocol, netip.AddrPort) bool { return false }
+
 func TestSwap(t *testing.T) {
 	dst := netip.MustParseAddrPort("192.0.2.1:53")
 	l := NewLive(1)

@@ -14,6 +14,8 @@ type lookups map[netip.AddrPort]*config.Route
 
 func (l lookups) Lookup(_ config.Protocol, dst netip.AddrPort) *config.Route { return l[dst] }
 
+func (lookups) Passes(config.Protocol, netip.AddrPort) bool { return false }
+
 // TestRetireAndBack: what one reload takes away, another one gives back in time.
 func TestRetireAndBack(t *testing.T) {
 	dst := netip.MustParseAddrPort("192.0.2.1:80")

@@ -119,7 +119,7 @@ func (l *loop) moved(c *conn) Conn {
 	for _, o := range c.tried {
 		out.Tried = append(out.Tried, o.At(c.dst.Port()))
 	}
-	if c.drained != 0 && l.set.Named(c.route.Name) == nil { // else it is the loop that drains
+	if c.drained != 0 && !l.set.Keeps(config.TCP, c.dst, c.route) { // else it is the loop that drains
 		out.Cut = l.wall(c.drained)
 	}
 	for d := range c.ways {

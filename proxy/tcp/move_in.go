@@ -31,10 +31,13 @@ func adoptAll(loops []*loop, conns []Conn) {
 // arrive goes on with a conn of another process. It is not asked for the limits, which
 // it met when it began.
 func (l *loop) arrive(in *Conn) {
-	r := l.routes.Set().Named(in.Route)
+	set := l.routes.Set()
+	r := set.Named(in.Route)
 	c := &conn{client: in.Client, dst: in.Dst, unsure: in.Unsure}
 	if r == nil {
 		r = l.routes.Retired(in.Route, in.Header, in.Timeouts)
+	}
+	if !set.Keeps(config.TCP, in.Dst, r) {
 		c.drained = l.cut(in)
 	}
 	r.Readmit(config.TCP, in.Client.Addr())
@@ -53,7 +56,8 @@ func (l *loop) arrive(in *Conn) {
 	l.enter(c)
 }
 
-// cut is when a conn ends whose route is gone, or has just gone with the other process.
+// cut is when a conn ends whose dst is not forwarded any more, maybe since this process
+// began.
 func (l *loop) cut(in *Conn) time.Duration {
 	if in.Cut.IsZero() {
 		return max(l.now, 1) + min(in.Timeouts.Drain, never-l.now-1)

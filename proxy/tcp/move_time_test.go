@@ -119,3 +119,19 @@ func TestMoveAfterRetire(t *testing.T) {
 	reset(client)
 	b.ends(route.ResetByClient)
 }
+
+// TestMoveToAChangedFile: the process that a conn comes to has its route, which forwards the
+// conn's dst no more.
+func TestMoveToAChangedFile(t *testing.T) {
+	addr, conns := accepting(t)
+	r := forward(addr)
+	r.Drain = 200 * time.Millisecond
+	a, b := serve(t, r), serve(t, r)
+	client, _ := a.pair(conns)
+	b.live.Swap(table{}, []*config.Route{r})
+	if err := a.move(b, func([]tcp.Conn) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	b.ends(route.DrainTimedOut)
+	reset(client)
+}

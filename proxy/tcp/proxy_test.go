@@ -23,6 +23,8 @@ type table struct{ route *config.Route }
 
 func (t table) Lookup(config.Protocol, netip.AddrPort) *config.Route { return t.route }
 
+func (table) Passes(config.Protocol, netip.AddrPort) bool { return false }
+
 // proxy is a Serve under test.
 type proxy struct {
 	t       *testing.T

@@ -16,6 +16,8 @@ type anywhere struct{ route *config.Route }
 
 func (a anywhere) Lookup(config.Protocol, netip.AddrPort) *config.Route { return a.route }
 
+func (anywhere) Passes(config.Protocol, netip.AddrPort) bool { return false }
+
 // relayed is a conn on a loop that does not run, with the sockets of its client and origin.
 func relayed(t *testing.T) (l *loop, c *conn, client, origin *os.File) {
 	t.Helper()

@@ -1,6 +1,7 @@
 package udp
 
 import (
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -102,4 +103,34 @@ func TestReloadDrainsWhatIsNotForwarded(t *testing.T) {
 			t.Errorf("with %v it ends at %v, want %v", test.table, end, test.end)
 		}
 	}
+}
+
+// passing is a table that hands these to the host, too.
+type passing struct {
+	routes
+	host netip.AddrPort
+}
+
+func (p passing) Passes(_ config.Protocol, dst netip.AddrPort) bool { return dst == p.host }
+
+// TestReloadEndsWhatPasses: the datagrams for a dst that becomes the host's own are not to be
+// caught by the reply socket, not even for a moment; those of a dst that is refused are not.
+func TestReloadEndsWhatPasses(t *testing.T) {
+	r := to(originAddr)
+	r.Drain = 30 * time.Second
+	l := live(r, dst1, dst2)
+	f := newFakeTable(10, l)
+	f.datagram(keyOf(client1, dst1), 1, time.Hour)
+	f.datagram(keyOf(client1, dst2), 1, time.Hour)
+	l.Swap(passing{routes{}, dst1}, []*config.Route{r})
+	f.reloaded(l.Set(), time.Hour)
+	if f.flows[keyOf(client1, dst1)] != nil || f.flows[keyOf(client1, dst2)] == nil {
+		t.Errorf("%d flows live, want that of the dst that does not pass", len(f.flows))
+	}
+	if got := f.verdicts(); !slices.Equal(got, []route.Verdict{route.NoRoute}) {
+		t.Errorf("records %v", got)
+	}
+	f.endAll(route.IdleTimedOut, 2*time.Hour)
+	f.records = nil
+	checkNothingLeft(t, f)
 }

@@ -153,6 +153,25 @@ func TestAdoptOrphan(t *testing.T) {
 	checkNothingLeft(t, f)
 }
 
+// TestAdoptAfterChange: the file has changed with the upgrade, so that the route of a flow is
+// there, and forwards its dst no more.
+func TestAdoptAfterChange(t *testing.T) {
+	r := to(originAddr)
+	r.Drain = 30 * time.Second
+	f := newFakeTable(10, live(r, dst1))
+	f.epoch = time.Now()
+	l := loop{table: f.table}
+	flow := Flow{Client: client1, Dst: dst2, Route: "test", Origin: originAddr, FD: open(t, originAddr.Addr()), Answered: true, Begun: time.Now(), Last: time.Now()}
+	adopt([]*loop{&l}, []Flow{flow})
+	f.table = l.table
+	if got := f.flows[flow.key()]; got == nil || got.cut == 0 {
+		t.Errorf("the flow %+v is not drained", got)
+	}
+	f.endAll(route.IdleTimedOut, 2)
+	f.records = nil
+	checkNothingLeft(t, f)
+}
+
 // TestAdoptFormerOrigin: a flow stays with an origin that has left the file.
 func TestAdoptFormerOrigin(t *testing.T) {
 	f := newFakeTable(10, live(to(backupAddr), dst1))

@@ -68,4 +68,7 @@ func adopt(loops []*loop, flows []Flow) {
 			unix.Close(fd)
 		}
 	}
+	for _, l := range loops { // the file may have changed since they began
+		l.table.reloaded(l.table.routes.Set(), l.now())
+	}
 }

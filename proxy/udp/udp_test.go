@@ -26,6 +26,8 @@ type routes map[netip.AddrPort]*config.Route
 
 func (rs routes) Lookup(_ config.Protocol, dst netip.AddrPort) *config.Route { return rs[dst] }
 
+func (routes) Passes(config.Protocol, netip.AddrPort) bool { return false }
+
 // live puts one route into service for all dsts.
 func live(r *config.Route, dsts ...netip.AddrPort) *route.Live {
 	table := routes{}

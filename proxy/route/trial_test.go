@@ -1,0 +1,58 @@
+package route
+
+import (
+	"net/netip"
+	"testing"
+
+	"anyport/config"
+)
+
+// byDst forwards what it has, and hands nothing to the host.
+type byDst map[netip.AddrPort]*config.Route
+
+func (b byDst) Lookup(_ config.Protocol, dst netip.AddrPort) *config.Route { return b[dst] }
+
+func (b byDst) Passes(config.Protocol, netip.AddrPort) bool { return false }
+
+// TestTrial: while a generation is on trial, what it leaves out goes on, and if it is undone,
+// all is as if it had never been: counters and limits too.
+func TestTrial(t *testing.T) {
+	dst1, dst2, dst3 := netip.MustParseAddrPort("192.0.2.1:53"), netip.MustParseAddrPort("192.0.2.2:53"), netip.MustParseAddrPort("192.0.2.3:53")
+	stays, goes := &config.Route{Name: "stays"}, &config.Route{Name: "goes", MaxConns: 1}
+	l := NewLive(1)
+	l.Swap(byDst{dst1: stays, dst2: goes}, []*config.Route{stays, goes})
+	swaps := 0
+	defer l.Watch(func() { swaps++ })()
+	before := l.Set().Lookup(config.TCP, dst2)
+	before.Admit(config.TCP, alice)
+	before.Stats.Shard(0).End(config.TCP, Closed)
+
+	again, comes := &config.Route{Name: "stays"}, &config.Route{Name: "comes"}
+	next := byDst{dst1: again, dst3: comes}
+	trial := l.Try(next, []*config.Route{again, comes})
+	if got := l.Set().Lookup(config.TCP, dst2); got != before || !l.Set().Keeps(config.TCP, dst2, before) {
+		t.Errorf("on trial %v is forwarded by %v, want the route of before", dst2, got)
+	}
+	if got := l.Set().Lookup(config.TCP, dst1); got.Route != again {
+		t.Errorf("on trial %v is forwarded by %v", dst1, got)
+	}
+	if l.Set().Lookup(config.TCP, dst3) == nil || swaps > 0 {
+		t.Errorf("on trial nothing forwards %v, or %d swaps were told", dst3, swaps)
+	}
+	trial.Undo()
+	after := l.Set().Lookup(config.TCP, dst2)
+	if after != before || after.Stats.Totals().Ended[config.TCP][Closed] != 1 || swaps != 1 {
+		t.Error("the counters of a route that was never taken out of service are lost")
+	}
+	if got := after.Admit(config.TCP, bob); got != OverMaxConns {
+		t.Errorf("beside the conn of before the trial: %v, want %v", got, OverMaxConns)
+	}
+	if l.Set().Lookup(config.TCP, dst3) != nil || l.Set().Named("comes") != nil {
+		t.Error("what was undone serves on")
+	}
+
+	l.Try(next, []*config.Route{again, comes}).Keep(next)
+	if l.Set().Lookup(config.TCP, dst2) != nil || l.Set().Named("goes") != nil || l.Set().Keeps(config.TCP, dst2, before) {
+		t.Error("a generation that was kept lets the one before serve on")
+	}
+}
