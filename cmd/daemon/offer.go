@@ -115,7 +115,7 @@ type estate struct {
 	listeners []steering.Listener
 	draining  []string
 	access    string // log.access of the process before
-	flows     []udp.Flow
+	flows     udp.Arrivals
 }
 
 // receiveOffer waits for the offer. What is taken of it is still the other's too.
@@ -175,9 +175,7 @@ func (e *estate) close() error {
 	for _, fd := range e.fds {
 		unix.Close(fd)
 	}
-	for _, fd := range udp.Detach(e.flows) {
-		unix.Close(fd)
-	}
-	e.fds, e.flows = nil, nil
+	e.flows.Close()
+	e.fds = nil
 	return nil
 }

@@ -83,18 +83,16 @@ func (e *estate) receiveFlows(listeners int) error {
 func (e *estate) addFlows(m handover.Message, listeners int) error {
 	var flows []udp.Flow
 	err := m.Decode(&flows)
-	if err == nil {
-		err = udp.Attach(flows, m.FDs)
-	}
 	for i := 0; i < len(flows) && err == nil; i++ {
 		err = flows[i].Check(listeners)
 	}
+	if err == nil {
+		err = e.flows.Add(flows, m.FDs)
+	}
 	if err != nil {
 		m.CloseFDs()
-		return err
 	}
-	e.flows = append(e.flows, flows...)
-	return nil
+	return err
 }
 
 // closeSteering leaves the steering to the process before, as long as that serves.
@@ -117,8 +115,8 @@ func (d *daemon) succeed() error {
 	if _, err := d.before.from.Expect(handover.Go); err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("the process to be replaced goes on: %w", err)
 	}
-	d.proxy.Adopt(d.before.flows)
-	d.before.flows = nil
+	d.proxy.Adopt(d.before.flows.Flows)
+	d.before.flows = udp.Arrivals{}
 	if d.admin != nil {
 		d.admin.(*net.UnixListener).SetUnlinkOnClose(true)
 	}

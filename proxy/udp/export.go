@@ -6,12 +6,14 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"anyport/config"
 	"anyport/proxy/route"
 )
 
 // Flow is a flow on its way from one process to another. Its socket goes beside it
-// ([Detach], [Attach]).
+// ([Detach], [Arrivals]).
 type Flow struct {
 	Listener   int            `json:"listener"` // index
 	Client     netip.AddrPort `json:"client"`
@@ -51,20 +53,66 @@ func Detach(flows []Flow) (sockets []int) {
 	return sockets
 }
 
-// Attach gives flows that came together the sockets that came with them.
-func Attach(flows []Flow, sockets []int) error {
-	used := make([]bool, len(sockets))
+// Arrivals are flows that come from another process, and their sockets. A socket that flows
+// share comes with each part of them that has one of these flows, by another number each time.
+type Arrivals struct {
+	Flows  []Flow
+	shared map[uint64]int // inode of a shared socket → its first number
+}
+
+// Add takes some more flows, which have passed their Check, and the sockets that came with
+// them. On error the sockets remain the caller's.
+func (a *Arrivals) Add(flows []Flow, sockets []int) error {
+	used, shared := make([]bool, len(sockets)), make([]bool, len(sockets))
 	for i := range flows {
 		at := flows[i].Socket
 		if at < 0 || at >= len(sockets) {
 			return fmt.Errorf("a flow with socket %d of %d", at, len(sockets))
 		}
-		flows[i].FD, used[at] = sockets[at], true
+		used[at], shared[at] = true, shared[at] || flows[i].shares()
 	}
 	if slices.Contains(used, false) {
 		return fmt.Errorf("%d flows came with %d sockets, of which they don't use all", len(flows), len(sockets))
 	}
+	for at, fd := range sockets {
+		if shared[at] {
+			sockets[at] = a.once(fd)
+		}
+	}
+	for i := range flows {
+		flows[i].FD = sockets[flows[i].Socket]
+	}
+	a.Flows = append(a.Flows, flows...)
 	return nil
+}
+
+// shares reports whether other flows may have the same socket.
+func (in Flow) shares() bool { return in.SPP || in.Egress.IsValid() }
+
+// once returns the first number that the socket fd came by, and closes a later one: read
+// by two numbers, each datagram of a socket would wake its loop twice.
+func (a *Arrivals) once(fd int) int {
+	var stat unix.Stat_t
+	if err := unix.Fstat(fd, &stat); err != nil {
+		return fd
+	}
+	if first, known := a.shared[stat.Ino]; known {
+		unix.Close(fd)
+		return first
+	}
+	if a.shared == nil {
+		a.shared = map[uint64]int{}
+	}
+	a.shared[stat.Ino] = fd
+	return fd
+}
+
+// Close closes the sockets of flows that go nowhere.
+func (a *Arrivals) Close() {
+	for _, fd := range Detach(a.Flows) {
+		unix.Close(fd)
+	}
+	*a = Arrivals{}
 }
 
 // export lists the flows in the order in which those of one client give way: first those

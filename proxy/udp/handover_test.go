@@ -61,18 +61,50 @@ func (p peer) tellPorts() {
 	}()
 }
 
-// copied are flows as another process gets them, with file descriptors of its own.
+// copied are flows as another process gets them, in parts, with file descriptors of its own.
 func copied(t *testing.T, flows []Flow) []Flow {
 	t.Helper()
-	var copies []int
-	for _, fd := range Detach(flows) {
-		fd, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
-		check(t, err)
-		copies = append(copies, fd)
+	var arrivals Arrivals
+	for part := range slices.Chunk(flows, 5) {
+		var copies []int
+		for _, fd := range Detach(part) {
+			fd, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+			check(t, err)
+			copies = append(copies, fd)
+		}
+		check(t, arrivals.Add(travel(t, part), copies))
 	}
-	arrived := travel(t, flows)
-	check(t, Attach(arrived, copies))
-	return arrived
+	return arrivals.Flows
+}
+
+// TestSharedSocketsArriveOnce: flows that share sockets come in parts, each with a copy of
+// its sockets; one of each is kept.
+func TestSharedSocketsArriveOnce(t *testing.T) {
+	noLeaks(t)
+	var flows []Flow
+	sockets := map[int]bool{}
+	for range 4 {
+		sockets[open(t, originAddr.Addr())] = true
+	}
+	for fd := range sockets {
+		for range 3 * 5 {
+			flows = append(flows, Flow{FD: fd, SPP: true})
+		}
+	}
+	before := countFiles(t)
+	arrived := copied(t, flows)
+	if n := countFiles(t) - before; n != len(sockets) {
+		t.Errorf("%d sockets came to %d files", len(sockets), n)
+	}
+	first := map[int]int{}
+	for i, f := range arrived {
+		if before, known := first[flows[i].FD]; known && before != f.FD {
+			t.Errorf("flow %d has file %d, and one before it with the same socket file %d", i, f.FD, before)
+		}
+		first[flows[i].FD] = f.FD
+	}
+	left := Arrivals{Flows: arrived}
+	left.Close()
 }
 
 func TestAttach(t *testing.T) {
@@ -81,19 +113,19 @@ func TestAttach(t *testing.T) {
 		t.Errorf("sockets %v leave", sockets)
 	}
 	arrived := travel(t, flows)
-	check(t, Attach(arrived, []int{17, 19, 18}))
+	check(t, new(Arrivals).Add(arrived, []int{17, 19, 18}))
 	for i, want := range []int{17, 19, 17, 18} {
 		if arrived[i].FD != want {
 			t.Errorf("flow %d has socket %d, want %d", i, arrived[i].FD, want)
 		}
 	}
 	for _, sockets := range [][]int{nil, {17, 19}, {17, 19, 18, 20}} {
-		if Attach(arrived, sockets) == nil {
+		if new(Arrivals).Add(arrived, sockets) == nil {
 			t.Errorf("%d sockets came for the three that left, and nobody minds", len(sockets))
 		}
 	}
 	arrived[1].Socket = -1
-	if Attach(arrived, []int{17, 19, 18}) == nil {
+	if new(Arrivals).Add(arrived, []int{17, 19, 18}) == nil {
 		t.Error("socket -1 is taken for one")
 	}
 }
