@@ -11,6 +11,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
 )
 
 // TestNotify shows what a service manager hears: when anyport is ready, each reload
@@ -196,4 +199,71 @@ func TestDrainOutlivesCrash(t *testing.T) {
 	r.reach(t, "origin", dstV4+":80")
 	again.signal(t, syscall.SIGTERM)
 	again.wait(t)
+}
+
+// TestStoreOfAnotherLink: where somebody else has detached the program, the service manager
+// is given the link by which it is attached again, and clients wait for the next process as
+// ever. That holds for the process after an upgrade, too.
+func TestStoreOfAnotherLink(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.origin.serve(t, "10.0.0.5:4711", echo)
+	m := newManager(t)
+	p := r.edge.launchAs(t, m.run, relayFile)
+	m.expect(t, "READY=1")
+	eventually(t, "the sockets are stored", func() bool { return m.keeps("tcp/0", "udp/0", "link") })
+	f := newFamily(t, p)
+	for n := range 3 {
+		if err := m.link(t).Detach(); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the link that is stored is attached", func() bool {
+			info, err := m.link(t).Info()
+			return err == nil && info.NetNs() != nil && info.NetNs().NetnsInode != 0
+		})
+		if n == 0 {
+			f.upgrade(t)
+		}
+	}
+	f.kill(t)
+	conn := r.client.dial(t, "tcp", dstV4+":4711") // nobody is there to accept
+	again := p.restartAs(t, m.run)
+	again.expect(t, "service manager kept")
+	talk(t, conn, "hello")
+	conn.Close()
+	again.signal(t, syscall.SIGTERM)
+	if status := again.wait(t); status != 0 {
+		t.Errorf("exit status %d", status)
+	}
+}
+
+// kill kills the last of the family, and waits for its end.
+func (f *family) kill(t *testing.T) {
+	t.Helper()
+	last := f.pids[len(f.pids)-1]
+	if err := syscall.Kill(last, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	f.gone(t, last)
+}
+
+// link is the link in the store.
+func (m *manager) link(t *testing.T) link.Link {
+	t.Helper()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	kept := m.kept["link"]
+	if kept == nil { // it is about to come
+		return new(link.RawLink)
+	}
+	fd, err := unix.FcntlInt(kept.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := link.NewFromFD(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l
 }

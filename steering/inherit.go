@@ -28,6 +28,9 @@ const (
 	fdPins       = "pins"
 )
 
+// Link is the name of the link in an Inheritance.
+const Link = fdLink
+
 // Handover returns what another process needs to go on where this one leaves. The
 // descriptors still belong to the steering: send copies of them. From then on, put no
 // table in service, and call Release when the other serves, or Reclaim if it does not.

@@ -13,8 +13,9 @@ const watchInterval = time.Second
 // Watch attaches the program again when somebody else has detached it, gives up the
 // prefixes that have lingered long enough, and takes old tables out of the kernel that
 // are still there, until ctx ends. It returns nil: what it cannot do it logs, and
-// tries again.
-func (s *Steering) Watch(ctx context.Context) error {
+// tries again. It calls relinked after the program was attached by another link, whose
+// descriptor Handover has: who keeps a copy of the old one keeps a dead link.
+func (s *Steering) Watch(ctx context.Context, relinked func()) error {
 	ticker := time.NewTicker(watchInterval)
 	defer ticker.Stop()
 	last := ""
@@ -24,8 +25,12 @@ func (s *Steering) Watch(ctx context.Context) error {
 			return nil
 		case now := <-ticker.C:
 			text := ""
-			if err := s.tend(now); err != nil {
+			anew, err := s.tend(now)
+			if err != nil {
 				text = err.Error()
+			}
+			if anew {
+				relinked()
 			}
 			if text != last && text != "" {
 				s.log.Error("the steering is not as it should be", "error", text)
@@ -35,16 +40,17 @@ func (s *Steering) Watch(ctx context.Context) error {
 	}
 }
 
-// tend does what Watch does, once.
-func (s *Steering) tend(now time.Time) error {
+// tend does what Watch does, once, and reports whether there is another link now.
+func (s *Steering) tend(now time.Time) (anew bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed() {
-		return nil
+		return false, nil
 	}
+	before := s.link
 	state, err := s.attach()
 	if err == nil && state != linked {
 		s.log.Error("somebody else has touched the link of the steering program: it is attached again", "it_was", state)
 	}
-	return errors.Join(err, s.clean(), s.expire(now))
+	return s.link != before, errors.Join(err, s.clean(), s.expire(now))
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,8 +20,8 @@ func TestWatch(t *testing.T) {
 	lines := make(logLines, 16)
 	s.log = slog.New(lines)
 	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error)
-	go func() { ended <- s.Watch(ctx) }()
+	ended, relinks := make(chan error), new(atomic.Int32)
+	go func() { ended <- s.Watch(ctx, func() { relinks.Add(1) }) }()
 
 	for _, test := range []struct {
 		want  linkState
@@ -50,6 +51,9 @@ func TestWatch(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
+	if n := relinks.Load(); n != 2 {
+		t.Errorf("it was told of %d other links, want 2", n)
+	}
 }
 
 // TestTendPinned: the link that was attached again is the one that is pinned.
@@ -57,7 +61,11 @@ func TestTendPinned(t *testing.T) {
 	inNamespace(t)
 	dir := filepath.Join(bpffs(t), "anyport")
 	s := openHere(t, pinned(dir))
-	if err := errors.Join(sameLink(t, s).Detach(), s.tend(time.Now()), s.Close()); err != nil {
+	err := sameLink(t, s).Detach()
+	if err == nil {
+		_, err = s.tend(time.Now())
+	}
+	if err := errors.Join(err, s.Close()); err != nil {
 		t.Fatal(err)
 	}
 	next := openHere(t, pinned(dir))

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -77,13 +78,15 @@ func decodeConns(m handover.Message) ([]tcp.Conn, error) {
 }
 
 // awaitArrivals returns once the process before has given all that it had.
-func (d *daemon) awaitArrivals() error {
+func (d *daemon) awaitArrivals(ctx context.Context) error {
 	if d.arrivals == nil {
 		return nil
 	}
 	select {
 	case <-d.arrivals.over:
 		return nil
+	case <-ctx.Done():
+		return errCancelled
 	case <-time.After(upgradePatience):
 		return errors.New("the process before is still handing over its conns")
 	}

@@ -76,6 +76,10 @@ type daemon struct {
 	drains   atomic.Pointer[drains]
 	stopping atomic.Bool // nothing new is taken any more
 	told     bool        // to stop: by a signal, not by an upgrade
+	relinked atomic.Bool // the service manager may keep a link that is dead
+
+	successor atomic.Int64 // the process that serves after an upgrade; 0: none
+	upgrading *takeover    // nil: no upgrade is under way
 
 	refusals  chan service   // for the goroutine that mirrors them
 	decisions chan func()    // for the goroutine that decides

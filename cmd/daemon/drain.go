@@ -59,8 +59,8 @@ func (d *daemon) drain(route string, on bool) error {
 	if err := d.checkRoute(route); err != nil {
 		return err
 	}
-	if d.stopping.Load() {
-		return errors.New("anyport is stopping: nothing new is taken any more")
+	if err := d.ending(); err != nil {
+		return err
 	}
 	if err := d.setDrains(d.drains.Load().with(route, on)); err != nil {
 		return err

@@ -20,10 +20,16 @@ func (d *daemon) handler() http.Handler {
 	mux.HandleFunc("GET /flows", d.flowsFor)
 	mux.HandleFunc("POST /reload", func(w http.ResponseWriter, r *http.Request) {
 		var reloaded Reloaded
-		err := d.decide(r.Context(), func() (err error) {
-			reloaded, err = d.reload(set(r, "dry_run"))
+		load := func(dry bool) (err error) {
+			reloaded, err = d.reload(dry)
 			return err
-		})
+		}
+		if set(r, "dry_run") { // changes nothing, and so waits for nobody
+			err := load(true)
+			d.answer(w, reloaded, err)
+			return
+		}
+		err := d.decide(r.Context(), func() error { return load(false) })
 		d.answer(w, reloaded, err)
 	})
 	mux.HandleFunc("POST /upgrade", func(w http.ResponseWriter, r *http.Request) {
@@ -48,11 +54,17 @@ func (d *daemon) upgradeFor(r *http.Request) (u Upgraded, err error) {
 		return u, err
 	}
 	defer spare.Close()
-	err = d.decide(r.Context(), func() (err error) {
-		u, err = d.upgrade(r.FormValue("binary"), spare)
-		return err
+	told := make(chan error, 1)
+	err = d.decide(r.Context(), func() error {
+		return d.beginUpgrade(r.FormValue("binary"), spare, func(upgraded Upgraded, err error) {
+			u = upgraded
+			told <- err
+		})
 	})
-	return u, err
+	if err != nil {
+		return u, err
+	}
+	return u, <-told
 }
 
 // drainFor drains, or undoes it, and waits for the last conn if asked to.

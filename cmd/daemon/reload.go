@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
@@ -42,8 +41,8 @@ func (d *daemon) reload(dryRun bool) (Reloaded, error) {
 
 // compare reads the file again, and says what would change.
 func (d *daemon) compare() (*generation, Reloaded, error) {
-	if d.stopping.Load() {
-		return nil, Reloaded{}, errors.New("anyport is stopping: nothing is loaded any more")
+	if err := d.ending(); err != nil {
+		return nil, Reloaded{}, err
 	}
 	old := d.serving.Load()
 	next, err := load(old)

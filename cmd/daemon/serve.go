@@ -6,7 +6,6 @@ import (
 	"os"
 	"runtime"
 	"sync"
-	"syscall"
 	"time"
 
 	"anyport/config"
@@ -48,42 +47,11 @@ func (d *daemon) serve(ctx context.Context) error {
 	return d.control(ctx, drain, served)
 }
 
-// control decides, on signals and what the admin socket is asked, until the traffic has ended.
-func (d *daemon) control(ctx context.Context, drain func(), served <-chan error) error {
-	stop := ctx.Done()
-	for {
-		select {
-		case err := <-served:
-			d.log.Info("stopped")
-			return err
-		case <-stop:
-			stop = nil
-			d.stop(drain)
-		case decision := <-d.decisions:
-			decision()
-		case sig := <-d.opt.Signals:
-			switch {
-			case sig == syscall.SIGHUP:
-				_, _ = d.reload(false) // what came of it is in the log
-			case sig == syscall.SIGUSR2:
-				_, _ = d.upgrade("", nil) // this too
-			case d.told:
-				// The process ends now, and the kernel closes what its loops hold.
-				d.log.Warn("stopped at once by a second signal", "conns_cut", d.active())
-				return nil
-			default:
-				d.log.Info("told to stop", "signal", sig.String())
-				d.stop(drain)
-			}
-		}
-	}
-}
-
 // watch begins to look after the steering, until unwatch has returned.
 func (d *daemon) watch() {
 	ctx, cancel := context.WithCancel(context.Background())
 	var watchers sync.WaitGroup // ended by unwatch
-	watchers.Go(func() { d.steering.Watch(ctx) })
+	watchers.Go(func() { d.steering.Watch(ctx, func() { d.storeLink(ctx) }) })
 	watchers.Go(func() { d.settle(ctx) })
 	watchers.Go(func() { d.mirror(ctx) })
 	d.unwatch = func() {

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"maps"
 	"slices"
 
@@ -34,6 +35,9 @@ func (d *daemon) store() {
 	if !d.opt.Manager.Listens() {
 		return
 	}
+	if d.relinked.Swap(false) { // even if the number is the same
+		d.forget(steering.Link)
+	}
 	held := d.steering.Handover()
 	if d.opt.Config.Steering.Pin != "" {
 		held = held.Sockets()
@@ -52,7 +56,20 @@ func (d *daemon) store() {
 	}
 }
 
+// storeLink has the service manager keep the link that the steering has now. If an upgrade
+// is in between, that stores it first.
+func (d *daemon) storeLink(ctx context.Context) {
+	d.relinked.Store(true)
+	_ = d.decide(ctx, func() error {
+		d.store()
+		return nil
+	})
+}
+
 func (d *daemon) forget(name string) {
+	if _, stored := d.stored[name]; !stored {
+		return
+	}
 	d.tell(d.opt.Manager.Forget(name))
 	delete(d.stored, name)
 }

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"errors"
 	"os"
 	"slices"
@@ -14,9 +15,21 @@ import (
 type successor struct {
 	*handover.Successor
 	daemon *daemon
-	flows  int // that it has
+	commit func() bool // from then on it is not ended; false: it has been
+	flows  int         // that it has
 	conns  int
 }
+
+// failed makes sure that it is ended, and says why it does not serve.
+func (s *successor) failed(starting context.Context, why error) error {
+	why = ended(s.Successor, why)
+	if starting.Err() != nil {
+		return errCancelled
+	}
+	return why
+}
+
+var errCancelled = errors.New("this process was told to stop meanwhile")
 
 // flowsAtOnce keeps a message far below what the stream takes.
 const flowsAtOnce = 4096
@@ -24,7 +37,10 @@ const flowsAtOnce = 4096
 // takeFlows hands over while nothing is read. When it returns nil, the new process serves.
 func (s *successor) takeFlows(flows []udp.Flow) error {
 	if err := s.give(flows); err != nil {
-		return errors.Join(ended(s.Successor, err), s.daemon.steering.Reclaim())
+		if !errors.Is(err, errCancelled) {
+			err = ended(s.Successor, err)
+		}
+		return errors.Join(err, s.daemon.steering.Reclaim())
 	}
 	s.flows = len(flows)
 	return nil
@@ -45,6 +61,10 @@ func (s *successor) give(flows []udp.Flow) error {
 	}
 	if _, err := s.Expect(handover.Ready); err != nil {
 		return err
+	}
+	if !s.commit() {
+		s.Kill()
+		return errCancelled
 	}
 	// Before the other says anything: the manager listens to the main process alone.
 	d := s.daemon

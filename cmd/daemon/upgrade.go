@@ -26,8 +26,11 @@ type Upgraded struct {
 // from, serve in its place, or changes nothing. The other may have a spare steering program
 // for it, which is still the caller's. After it this process ends, with the last conn that
 // has not moved.
-func (d *daemon) upgrade(binary string, spare steering.Inheritance) (u Upgraded, err error) {
-	if err := d.mayUpgrade(os.Getpid()); err != nil {
+//
+// The end of starting ends the new process as long as that does not serve; the end of moving
+// leaves the conns here that have not moved.
+func (d *daemon) upgrade(starting, moving context.Context, binary string, spare steering.Inheritance) (u Upgraded, err error) {
+	if err := mayUpgrade(os.Getpid()); err != nil {
 		return u, err
 	}
 	if binary == "" {
@@ -35,16 +38,22 @@ func (d *daemon) upgrade(binary string, spare steering.Inheritance) (u Upgraded,
 			return u, err
 		}
 	}
-	if err := d.awaitArrivals(); err != nil {
+	if err := d.awaitArrivals(starting); err != nil {
 		return u, err
 	}
 	d.log.Info("upgrade: starting the process that takes over", "binary", binary)
 	d.unwatch() // it would put tables in service
-	if u, err = d.handOver(binary, spare); err != nil {
+	d.store()   // the new process is told what the service manager keeps
+	if u, err = d.handOver(starting, moving, binary, spare); err != nil {
 		d.watch()
-		d.log.Error("upgrade refused: this process serves on", "problem", err)
+		if errors.Is(err, errCancelled) {
+			d.log.Info("upgrade cancelled", "because", err)
+		} else {
+			d.log.Error("upgrade refused: this process serves on", "problem", err)
+		}
 		return u, err
 	}
+	d.successor.Store(int64(u.PID))
 	d.stopping.Store(true)
 	d.log.Info("upgraded: another process serves", "pid", u.PID, "flows", u.Flows, "conns", u.Conns, "left", u.Left)
 	if err := d.leave(); err != nil {
@@ -54,11 +63,8 @@ func (d *daemon) upgrade(binary string, spare steering.Inheritance) (u Upgraded,
 }
 
 // mayUpgrade is for a process with this pid.
-func (d *daemon) mayUpgrade(pid int) error {
-	switch {
-	case d.stopping.Load():
-		return errors.New("anyport is stopping: there is nothing to hand over any more")
-	case pid == 1:
+func mayUpgrade(pid int) error {
+	if pid == 1 {
 		// The kernel kills all processes of a pid namespace when its pid 1 ends.
 		return errors.New("anyport is pid 1 of its container, which ends with it: start another container in its place")
 	}
@@ -78,7 +84,7 @@ func (d *daemon) leave() error {
 	return err
 }
 
-func (d *daemon) handOver(binary string, spare steering.Inheritance) (u Upgraded, err error) {
+func (d *daemon) handOver(starting, moving context.Context, binary string, spare steering.Inheritance) (u Upgraded, err error) {
 	d.handing.Store(true)
 	defer d.handing.Store(false)
 	process, err := handover.Start(binary, os.Args[1:], d.parentOfNext())
@@ -86,14 +92,19 @@ func (d *daemon) handOver(binary string, spare steering.Inheritance) (u Upgraded
 		return u, err
 	}
 	defer process.Close()
+	defer context.AfterFunc(moving, func() { process.Close() })()
+	next := &successor{Successor: process, daemon: d, commit: context.AfterFunc(starting, func() { process.Kill() })}
+	defer next.commit()
 	if err := d.introduce(process, spare); err != nil {
-		return u, ended(process, err)
+		return u, next.failed(starting, err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), upgradePatience)
+	ctx, cancel := context.WithTimeout(moving, upgradePatience)
 	defer cancel()
-	next := &successor{Successor: process, daemon: d}
 	if err := d.proxy.HandOver(ctx, next.takeFlows); err != nil {
 		process.Kill()
+		if starting.Err() != nil {
+			err = errCancelled
+		}
 		return u, err
 	}
 	u = Upgraded{PID: process.PID(), Binary: binary, Flows: next.flows}
