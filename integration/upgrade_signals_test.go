@@ -88,10 +88,8 @@ func TestStopDuringUpgrade(t *testing.T) {
 		})
 		command := r.edge.spawn(t, exec.Command(program, "upgrade", "--socket", p.socket))
 		time.Sleep(time.Duration(rand.IntN(150)) * time.Millisecond) // any moment is right
-		_ = p.cmd.Process.Signal(syscall.SIGTERM) // fails where all is over
-		if status := p.wait(t); status != 0 {
-			t.Errorf("exit status %d", status)
-		}
+		_ = p.cmd.Process.Signal(syscall.SIGTERM)                    // fails where all is over
+		f.gone(t, f.pids[0])
 		command.wait(t)
 		if next := successor(p.journal); next != 0 {
 			f.pids = append(f.pids, next)
@@ -100,6 +98,9 @@ func TestStopDuringUpgrade(t *testing.T) {
 				syscall.Kill(next, syscall.SIGTERM)
 			}
 			f.gone(t, next)
+		}
+		if status := p.wait(t); status != 0 { // and all who print with it
+			t.Errorf("exit status %d", status)
 		}
 		if after := r.edge.belongings(t); len(after) != len(before) {
 			t.Errorf("the host has %v, and had %v", after, before)
