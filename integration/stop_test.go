@@ -131,8 +131,11 @@ func hearBack(conn io.ReadWriter, word string) error {
 		return fmt.Errorf("%s: %w", word, err)
 	}
 	got := make([]byte, len(word))
-	if _, err := io.ReadFull(conn, got); err != nil || string(got) != word {
-		return fmt.Errorf("sent %q, got %q, %v", word, got, err)
+	if _, err := io.ReadFull(conn, got); err != nil {
+		return fmt.Errorf("sent %q, got %q: %w", word, got, err)
+	}
+	if string(got) != word {
+		return fmt.Errorf("sent %q, got %q", word, got)
 	}
 	return nil
 }

@@ -63,14 +63,24 @@ func lockPins(path string) (*pins, error) {
 // inheritPins takes the directory from the process that has it locked, if path is it.
 func inheritPins(path string, fd int) (*pins, error) {
 	p := &pins{path: path, lock: os.NewFile(uintptr(fd), path), kept: true}
-	locked, err := p.lock.Stat()
-	if err != nil {
-		return nil, errors.Join(err, p.close())
-	}
-	if named, err := os.Stat(path); err != nil || !os.SameFile(locked, named) {
+	if !p.lockedAt(path) {
 		return nil, errors.Join(fmt.Errorf("steering.pin is %q and the pins are in another directory: a restart changes it, after `anyport unload`", path), p.close())
 	}
 	return p, nil
+}
+
+// lockedAt reports whether the directory that is locked has that path. In a bpffs that is
+// root's alone, as systemd mounts it, a process with steering.user cannot look at the path.
+func (p *pins) lockedAt(path string) bool {
+	if name, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", p.lock.Fd())); err == nil && name == filepath.Clean(path) {
+		return true
+	}
+	locked, err := p.lock.Stat()
+	if err != nil {
+		return false
+	}
+	named, err := os.Stat(path)
+	return err == nil && os.SameFile(locked, named)
 }
 
 // save pins e, or nothing. Only their owner may open the files: bpffs gives them 0600.
