@@ -51,7 +51,7 @@ func TestStuck(t *testing.T) {
 				<-free
 			}})
 			refuse := &config.Route{Name: "refuse", Protocols: []config.Protocol{config.TCP, config.UDP}, Action: config.Refuse}
-			s.Update(one{refuse}, []*config.Route{refuse})
+			s.Try(one{refuse}, []*config.Route{refuse}).Keep(one{refuse})
 			tcpFD, tcpAddr := bound(t, unix.SOCK_STREAM)
 			udpFD, udpAddr := bound(t, unix.SOCK_DGRAM)
 			ctx, stop := context.WithCancel(t.Context())
