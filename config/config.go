@@ -36,11 +36,14 @@ type Listen struct {
 	MaxFlows         int  // of all routes at once
 }
 
+// PinAuto lets anyport choose whether and where the steering is pinned.
+const PinAuto = "auto"
+
 // Steering is the [steering] table.
 type Steering struct {
 	ManageRoutes    bool
 	User            string
-	Pin             string
+	Pin             string // a directory, "" or PinAuto
 	Unmatched       Action // Refuse, Drop or Pass
 	AllowLoopback   bool
 	ShadowListeners bool

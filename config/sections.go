@@ -21,7 +21,7 @@ func readListen(t *table) Listen {
 }
 
 func readSteering(t *table) Steering {
-	s := Steering{ManageRoutes: true, Unmatched: Refuse}
+	s := Steering{ManageRoutes: true, Pin: PinAuto, Unmatched: Refuse}
 	set(t, "manage_routes", &s.ManageRoutes, boolean)
 	set(t, "user", &s.User, userName)
 	set(t, "pin", &s.Pin, pinPath)
@@ -84,14 +84,14 @@ func userName(value any) (string, error) {
 	return name, err
 }
 
-// pinPath reads the path of a directory. A bpffs knows no names with a dot.
+// pinPath reads PinAuto or the path of a directory. A bpffs knows no names with a dot.
 func pinPath(value any) (string, error) {
 	path, err := text(value)
 	switch {
-	case err != nil || path == "":
-		return "", err
+	case err != nil || path == "" || path == PinAuto:
+		return path, err
 	case !filepath.IsAbs(path):
-		return "", fmt.Errorf(`%s is not an absolute path: begin it with a slash, or write "" for none`, show(value))
+		return "", fmt.Errorf(`%s is not an absolute path: begin it with a slash, or write "auto", or "" for none`, show(value))
 	case strings.Contains(filepath.Base(path), "."):
 		return "", fmt.Errorf("%s has a dot in its last name, which a bpffs does not take: leave it out", show(value))
 	}

@@ -141,8 +141,9 @@ type status struct {
 	Steering struct {
 		Attached  bool
 		Pinned    bool
-		ProgramID int   `json:"program_id"`
-		Foreign   []any `json:"foreign_programs"`
+		OnDeath   string `json:"on_death"`
+		ProgramID int    `json:"program_id"`
+		Foreign   []any  `json:"foreign_programs"`
 	}
 	Routes []routeStatus
 }

@@ -3,6 +3,7 @@ package steering
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -68,11 +69,17 @@ func (s *Steering) linkState() (linkState, error) {
 	if err != nil {
 		return "", err
 	}
+	inode, err := s.inode()
+	return judgeLink(info, id, inode), err
+}
+
+// inode is the number by which the kernel tells network namespaces apart.
+func (s *Steering) inode() (uint64, error) {
 	var ns unix.Stat_t
 	if err := unix.Fstat(int(s.netns.Fd()), &ns); err != nil {
-		return "", fmt.Errorf("read about this network namespace: %w", err)
+		return 0, fmt.Errorf("read about this network namespace: %w", err)
 	}
-	return judgeLink(info, id, ns.Ino), nil
+	return ns.Ino, nil
 }
 
 // relink attaches the program by a new link.
@@ -83,6 +90,7 @@ func (s *Steering) relink() error {
 	}
 	err = s.closeLink()
 	s.link = l
+	err = errors.Join(err, s.guardLink())
 	if s.pins != nil && s.pins.kept {
 		err = errors.Join(err, s.pins.saveLink(l))
 	}
@@ -104,29 +112,34 @@ func programID(p *ebpf.Program) (ebpf.ProgramID, error) {
 	return id, nil
 }
 
-// foreign returns the ids of the other sk_lookup programs of the namespace, none where
-// this process may not ask: that takes CAP_NET_ADMIN.
-func (s *Steering) foreign() ([]uint32, error) {
+// programs returns the ids of our program, and of the one whose place it is to take.
+func (s *Steering) programs() ([]uint32, error) {
 	own, err := programID(s.program)
 	if err != nil {
 		return nil, err
 	}
 	former, err := programID(s.former)
+	return append([]uint32{uint32(own), uint32(former)}, s.dead...), err
+}
+
+// foreign returns the ids of the other sk_lookup programs of the namespace. They are not
+// known where this process may not ask: that takes CAP_NET_ADMIN.
+func (s *Steering) foreign() (ids []uint32, known bool, err error) {
+	own, err := s.programs()
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	result, err := link.QueryPrograms(link.QueryOptions{Target: int(s.netns.Fd()), Attach: ebpf.AttachSkLookup})
 	if errors.Is(err, unix.EPERM) || errors.Is(err, ebpf.ErrNotSupported) { // what its probe makes of EPERM
-		return nil, nil
+		return nil, false, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("list the sk_lookup programs: %w", err)
+		return nil, false, fmt.Errorf("list the sk_lookup programs: %w", err)
 	}
-	var ids []uint32
 	for _, p := range result.Programs {
-		if p.ID != own && p.ID != former {
+		if !slices.Contains(own, uint32(p.ID)) {
 			ids = append(ids, uint32(p.ID))
 		}
 	}
-	return ids, nil
+	return ids, true, nil
 }

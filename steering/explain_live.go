@@ -74,7 +74,7 @@ func (s *Steering) inTheWay(p packet, got answer) (lines []string) {
 	if state, err := s.linkState(); err != nil || state != linked {
 		lines = append(lines, fmt.Sprintf("but the program is %s", state))
 	}
-	if others, err := s.foreign(); err == nil && len(others) > 0 {
+	if others, _, err := s.foreign(); err == nil && len(others) > 0 {
 		lines = append(lines, fmt.Sprintf("but other sk_lookup programs are attached (%v), and a socket that one of them chooses wins", others))
 	}
 	if got.verdict != Steer {

@@ -26,6 +26,7 @@ const (
 	fdGrace      = "grace/outer"
 	fdGraceInner = "grace/inner"
 	fdPins       = "pins"
+	fdTUN        = "tun" // after "link" in the alphabet, see guard.go: systemd closes first what it was given last
 )
 
 // Link is the name of the link in an Inheritance.
@@ -45,6 +46,9 @@ func (s *Steering) Handover() Inheritance {
 	in[fdLink] = s.link.FD()
 	if s.pins != nil {
 		in[fdPins] = int(s.pins.lock.Fd())
+	}
+	if s.routes.tun != nil {
+		in[fdTUN] = s.routes.tun.fd
 	}
 	for slot, fds := range s.sockets {
 		for i, fd := range fds {
@@ -78,7 +82,7 @@ func (s *Steering) Reclaim() error {
 	if s.closed() {
 		return nil
 	}
-	if err := errors.Join(s.recall(), s.adoptRoutes()); err != nil {
+	if err := errors.Join(s.recall(), s.adoptRoutes(s.asked)); err != nil {
 		return err
 	}
 	if err := s.sockets.put(&s.objects.SteerMaps, slices.Concat(serving, holes)...); err != nil {

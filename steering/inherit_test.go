@@ -121,7 +121,7 @@ func TestInheritSockets(t *testing.T) {
 func TestHandoverNames(t *testing.T) {
 	s := open(t, everyAction())
 	got := slices.Sorted(maps.Keys(s.Handover()))
-	want := []string{fdGraceInner, fdGrace, fdLink, fdProgram, "dropping tcp/0", "dropping udp/0", "tcp/0", "udp/0"}
+	want := []string{fdGraceInner, fdGrace, fdLink, fdProgram, "dropping tcp/0", "dropping udp/0", "tcp/0", "tun", "udp/0"}
 	for name := range s.maps {
 		want = append(want, fdMap+name)
 	}

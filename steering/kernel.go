@@ -25,8 +25,12 @@ type Steering struct {
 	netns    *os.File
 	sockets  sockets
 	routes   *localRoutes
+	presence *presence
+	guard    int           // one more descriptor of the link; 0: none
 	pins     *pins         // nil: none
-	outlives bool          // the steering does not end with this process
+	outlives bool          // the steering does not end with an orderly stop of this process
+	unpins   bool          // an orderly stop removes what is pinned
+	dead     []uint32      // programs of others that are to go; only to unload
 	former   *ebpf.Program // of another build, at work until the first table is filled; nil: none
 	relieved bool          // another program was at work here: what is pinned is not ours
 	log      *slog.Logger
@@ -36,6 +40,7 @@ type Steering struct {
 	asked      *Table                     // what config says
 	gone       map[netip.Prefix]time.Time // prefixes that are still local, and until when
 	table      *Table                     // in service: asked, and gone
+	exposed    []netip.Prefix             // that lead to the host's listeners when this process dies
 	leftover   *Table                     // what the idle half may hold; nil: it is empty
 	numbers    map[string]uint32          // of the routes, by name
 	generation uint32                     // how many tables have served; odd and even ones have a half each
@@ -74,7 +79,8 @@ func (s *Steering) Refuse(protocol config.Protocol) error {
 
 // Close ends the steering: first nothing arrives any more, then nothing is steered,
 // then the sockets go. In this order nothing falls through to the host's listeners.
-// A steering that is pinned stays, and refuses all that it would have steered.
+// A steering that steering.pin names a directory for stays, and refuses all that it would
+// have steered.
 func (s *Steering) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -93,17 +99,20 @@ func (s *Steering) Release() error {
 // close may be called again, and when open has failed half-way. With keep, the local
 // routes stay.
 func (s *Steering) close(keep bool) error {
-	var errs []error
+	errs := []error{s.presence.close()}
 	if s.routes != nil {
 		errs = append(errs, s.routes.close(keep))
 	}
-	errs = append(errs, s.closeLink())
+	if !keep && s.unpins {
+		errs = append(errs, s.pins.remove())
+	}
+	errs = append(errs, s.dropLink())
 	errs = append(errs, s.sockets.close(slices.Concat(serving, holes)...))
 	errs = append(errs, s.estate.close(), s.dismiss(), s.pins.close())
 	if s.netns != nil {
 		errs = append(errs, s.netns.Close())
 	}
-	s.objects, s.pins, s.netns, s.routes = bpf.SteerObjects{}, nil, nil, nil
+	s.objects, s.presence, s.pins, s.netns, s.routes, s.unpins = bpf.SteerObjects{}, nil, nil, nil, nil, false
 	return errors.Join(errs...)
 }
 

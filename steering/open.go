@@ -44,7 +44,13 @@ func (s *Steering) open(cfg *config.Config, table *Table, in Inheritance) (err e
 	if s.netns, err = os.Open("/proc/thread-self/ns/net"); err != nil {
 		return fmt.Errorf("open this network namespace: %w", err)
 	}
-	if err := s.openEstate(cfg.Steering.Pin, table, in); err != nil {
+	if s.presence, err = openPresence(); err != nil {
+		return err
+	}
+	if err := s.openEstate(cfg, table, in); err != nil {
+		return err
+	}
+	if err := s.checkBeside(table); err != nil {
 		return err
 	}
 	if s.former == nil { // else with the first table
@@ -58,7 +64,7 @@ func (s *Steering) open(cfg *config.Config, table *Table, in Inheritance) (err e
 	if err := s.sockets.put(&s.objects.SteerMaps, slices.Concat(serving, holes)...); err != nil {
 		return err
 	}
-	if err := s.openRoutes(); err != nil {
+	if err := s.openRoutes(cfg, table, in); err != nil {
 		return err
 	}
 	if err := s.replace(cfg, table); err != nil {
@@ -72,8 +78,8 @@ func (s *Steering) open(cfg *config.Config, table *Table, in Inheritance) (err e
 
 // openEstate takes what is in the kernel from another process, from the pins of one
 // that is gone, or makes it.
-func (s *Steering) openEstate(pin string, table *Table, in Inheritance) error {
-	if err := s.openPins(pin, in); err != nil {
+func (s *Steering) openEstate(cfg *config.Config, table *Table, in Inheritance) error {
+	if err := s.openPins(cfg, in); err != nil {
 		return err
 	}
 	_, inherited := in[fdProgram]
@@ -85,7 +91,7 @@ func (s *Steering) openEstate(pin string, table *Table, in Inheritance) error {
 		return nil
 	case s.link != nil:
 		if err := s.adopt(table, in); err != nil {
-			return fmt.Errorf("go on with the steering in %s: %w: or remove it with: anyport unload", pin, err)
+			return fmt.Errorf("go on with the steering in %s: %w: or remove it with: anyport unload", s.pins.path, err)
 		}
 		return nil
 	}
@@ -93,25 +99,58 @@ func (s *Steering) openEstate(pin string, table *Table, in Inheritance) error {
 }
 
 // openPins opens the pins, and what a process that is gone has in them. If the link is
-// missing, that is no use to anybody.
-func (s *Steering) openPins(pin string, in Inheritance) (err error) {
+// missing, that is no use to anybody; nor is it where anyport chose the directory and no
+// namespace has the link any more: another namespace had the number before.
+func (s *Steering) openPins(cfg *config.Config, in Inheritance) (err error) {
 	_, living := in[fdProgram]
 	fd, locked := in.take(fdPins)
+	at, err := s.place(cfg)
 	switch {
+	case err != nil:
 	case locked:
-		s.pins, err = inheritPins(pin, fd)
-	case pin != "":
-		s.pins, err = openPins(pin)
+		s.pins, err = inheritPins(at, fd)
+	case at.auto && living: // the process before found no place
+	case at.auto:
+		s.pins, err = s.openAuto(at)
+	case at.path != "":
+		s.pins, err = openPins(at)
 	}
 	if err != nil || s.pins == nil || locked && living {
 		return err
 	}
-	if s.estate, err = s.pins.load(); err != nil || s.link != nil {
+	s.estate, err = s.pins.load()
+	if err != nil || s.link != nil && !(at.auto && s.defunct()) {
 		s.pins.kept = true
 		return err
 	}
-	err = s.pins.remove(func(string) {})
+	err = s.pins.remove()
 	return errors.Join(err, s.estate.close())
+}
+
+// openAuto returns nil where nothing is to be pinned.
+func (s *Steering) openAuto(at place) (*pins, error) {
+	if why := at.reachable(); why != nil {
+		s.log.Info("the steering is not pinned: it ends with this process, and so do the local routes", "because", why)
+		return nil, nil
+	}
+	p, err := openPins(at)
+	if err != nil && !errors.Is(err, errLocked) {
+		s.log.Warn("the steering is not pinned: it ends with this process, and so do the local routes", "because", err)
+		return nil, nil
+	}
+	return p, err
+}
+
+// place is where the steering is pinned in the namespace.
+func (s *Steering) place(cfg *config.Config) (place, error) {
+	inode, err := s.inode()
+	return placeOf(cfg, inode), err
+}
+
+// defunct reports whether no namespace has the link any more.
+func (s *Steering) defunct() bool {
+	state, err := s.linkState()
+	return err == nil && state == detached
 }
 
 // inherit goes on with what is in the kernel from in.
@@ -158,7 +197,8 @@ func (s *Steering) create(table *Table) (err error) {
 
 // pin has the steering outlive this process, if it is to.
 func (s *Steering) pin() (err error) {
-	s.outlives = s.pins != nil
+	s.unpins = s.pins != nil && s.pins.auto
+	s.outlives = s.pins != nil && !s.pins.auto
 	switch {
 	case s.pins == nil:
 	case !s.pins.kept:
@@ -170,23 +210,15 @@ func (s *Steering) pin() (err error) {
 	return err
 }
 
-func (s *Steering) openRoutes() (err error) {
+func (s *Steering) openRoutes(cfg *config.Config, table *Table, in Inheritance) (err error) {
 	if s.routes, err = newLocalRoutes(); err != nil {
 		return err
 	}
-	return s.adoptRoutes()
-}
-
-// adoptRoutes takes over the local routes that another process left, unless a foreign
-// program is here, whose they may be.
-func (s *Steering) adoptRoutes() error {
-	others, err := s.foreign()
-	if err != nil {
+	if err := s.openTUN(cfg, table, in); err != nil {
 		return err
 	}
-	if len(others) > 0 {
-		s.log.Warn("other sk_lookup programs are attached here; a socket that one of them chooses wins, and their routes are left; what an anyport that is gone has pinned ends with: anyport unload", "programs", others)
-		return nil
+	if err := s.guardLink(); err != nil {
+		return err
 	}
-	return s.routes.adopt()
+	return s.adoptRoutes(table)
 }

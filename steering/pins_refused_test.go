@@ -96,7 +96,7 @@ func TestPinNowhere(t *testing.T) {
 	inNamespace(t)
 	for _, dir := range []string{t.TempDir(), "/proc/none/anyport"} {
 		_, err := Open(withListen(pinned(dir)), compile(t, pinned(dir).Routes...), discard)
-		checkError(t, dir, err, "mount -t bpf bpf /sys/fs/bpf")
+		checkError(t, dir, err, "mount -t bpf -o mode=0700 bpf /sys/fs/bpf")
 	}
 	checkLocal(t, []string{"127.0.0.0/8", "127.0.0.1/32", "::1/128"})
 }

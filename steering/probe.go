@@ -110,7 +110,7 @@ func LocalPrefixes() ([]netip.Prefix, error) {
 	}
 	defer routes.handle.Close()
 	var all []netip.Prefix
-	err = routes.list(func(p netip.Prefix, _ bool) { all = append(all, p) })
+	err = routes.list(func(r localRoute) { all = append(all, r.prefix) })
 	return all, err
 }
 

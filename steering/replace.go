@@ -22,6 +22,9 @@ func (s *Steering) Replace(cfg *config.Config, table *Table) error {
 	if s.closed() {
 		return errors.New("the steering is closed")
 	}
+	if err := s.checkBeside(table); err != nil {
+		return err
+	}
 	return s.replace(cfg, table)
 }
 
@@ -57,6 +60,10 @@ func (s *Steering) replace(cfg *config.Config, asked *Table) error {
 	s.leftover, s.table, s.numbers = s.table, table, numbers
 	s.config, s.asked, s.gone = cfg, asked, gone
 	s.generation++
+	if err := s.announce(); err != nil {
+		s.log.Warn("other instances of anyport are not told what this one serves", "error", err)
+	}
+	s.judgeDeath()
 	if s.leftover == unknown { // to search for what is in it takes seconds: Watch has time
 		return nil
 	}

@@ -117,7 +117,7 @@ func TestCounters(t *testing.T) {
 func TestForeign(t *testing.T) {
 	inNamespace(t)
 	first := openHere(t, managed("192.0.2.0/24"))
-	second := openHere(t, managed("192.0.2.0/24"))
+	second := openHere(t, managed("198.51.100.0/24"))
 	one, err := first.Status()
 	if err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strconv"
 
 	"anyport/config"
 
@@ -17,10 +18,12 @@ import (
 // lists them. The list of known ones, iproute2's rt_protos, has nobody at 169.
 const routeProtocol = 169
 
-// localRoutes keeps the prefixes local: `ip route add local PREFIX dev lo`.
+// localRoutes keeps the prefixes local: `ip route add local PREFIX dev DEVICE`. The device
+// is lo, or the tun where the routes must end with the process.
 type localRoutes struct {
 	handle *netlink.Handle // of the namespace that it was opened in
 	lo     int             // interface index
+	tun    *tun            // nil: the routes refer to lo
 	mine   bart.Lite       // the routes that this process answers for
 }
 
@@ -37,14 +40,45 @@ func newLocalRoutes() (*localRoutes, error) {
 	return &localRoutes{handle: handle, lo: lo.Attrs().Index}, nil
 }
 
-// adopt takes over the routes that another process left, whichever there are.
-func (l *localRoutes) adopt() error {
+// adopt takes over routes that another process left, and has them refer to the device of
+// this one.
+func (l *localRoutes) adopt(left []localRoute) error {
 	l.mine = bart.Lite{}
-	return l.list(func(p netip.Prefix, ours bool) {
-		if ours {
-			l.mine.Insert(p)
+	device, _ := l.device()
+	for _, r := range left {
+		l.mine.Insert(r.prefix)
+		if r.device == device {
+			continue
 		}
-	})
+		if err := l.handle.RouteReplace(l.route(r.prefix)); err != nil {
+			return l.failed("move", r.prefix, err)
+		}
+	}
+	return nil
+}
+
+// mortal are the routes that end with this process.
+func (l *localRoutes) mortal() *bart.Lite {
+	if l.tun == nil {
+		return new(bart.Lite)
+	}
+	return &l.mine
+}
+
+// nameOf is the name of a device, or its number where it has none any more.
+func (l *localRoutes) nameOf(device int) string {
+	if link, err := l.handle.LinkByIndex(device); err == nil {
+		return link.Attrs().Name
+	}
+	return strconv.Itoa(device)
+}
+
+// device is what the routes refer to, by index and by name.
+func (l *localRoutes) device() (int, string) {
+	if l.tun != nil {
+		return l.tun.index, l.tun.name
+	}
+	return l.lo, "lo"
 }
 
 // wanted returns the routes that table needs, besides those of others.
@@ -53,16 +87,23 @@ func (l *localRoutes) wanted(cfg *config.Config, table *Table) (*bart.Lite, erro
 		return new(bart.Lite), nil
 	}
 	var others bart.Lite
-	err := l.list(func(p netip.Prefix, ours bool) {
-		if !ours || !l.mine.Get(p) {
-			others.Insert(p)
+	err := l.list(func(r localRoute) {
+		if !r.ours || !l.mine.Get(r.prefix) {
+			others.Insert(r.prefix)
 		}
 	})
 	return outermost(table, &others), err
 }
 
+// localRoute is a route of the table of local addresses.
+type localRoute struct {
+	prefix netip.Prefix
+	ours   bool // an anyport added it
+	device int  // index
+}
+
 // list calls add for every prefix of the table of local addresses.
-func (l *localRoutes) list(add func(p netip.Prefix, ours bool)) error {
+func (l *localRoutes) list(add func(localRoute)) error {
 	filter := &netlink.Route{Table: unix.RT_TABLE_LOCAL, Type: unix.RTN_LOCAL}
 	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
 		all, err := dump(func() ([]netlink.Route, error) {
@@ -73,7 +114,7 @@ func (l *localRoutes) list(add func(p netip.Prefix, ours bool)) error {
 		}
 		for _, r := range all {
 			if p, ok := prefixOf(r.Dst); ok {
-				add(p, r.Protocol == routeProtocol)
+				add(localRoute{p, r.Protocol == routeProtocol, r.LinkIndex})
 			}
 		}
 	}
@@ -94,7 +135,7 @@ func (l *localRoutes) apply(changes []change) error {
 func (l *localRoutes) do(c change) error {
 	if !c.add {
 		if err := l.handle.RouteDel(l.route(c.prefix)); err != nil && !errors.Is(err, unix.ESRCH) {
-			return fmt.Errorf("remove the route local %s dev lo: %w", c.prefix, err)
+			return l.failed("remove", c.prefix, err)
 		}
 		l.mine.Delete(c.prefix)
 		return nil
@@ -103,20 +144,34 @@ func (l *localRoutes) do(c change) error {
 	switch {
 	case errors.Is(err, unix.EEXIST):
 		return nil
-	case errors.Is(err, unix.ENETDOWN):
-		return fmt.Errorf("add the route local %s dev lo: %w: bring it up with: ip link set lo up", c.prefix, err)
-	case errors.Is(err, unix.EACCES):
-		return fmt.Errorf("add the route local %s dev lo: %w: allow it with: sysctl -w net.ipv6.conf.lo.disable_ipv6=0", c.prefix, err)
 	case err != nil:
-		return fmt.Errorf("add the route local %s dev lo: %w", c.prefix, err)
+		return l.failed("add", c.prefix, err)
 	}
 	l.mine.Insert(c.prefix)
 	return nil
 }
 
+// failed says what could not be done with a route, and what may be done about it.
+func (l *localRoutes) failed(verb string, p netip.Prefix, err error) error {
+	_, device := l.device()
+	err = fmt.Errorf("%s the route local %s dev %s: %w", verb, p, device, err)
+	switch {
+	case errors.Is(err, unix.ENETDOWN):
+		return fmt.Errorf("%w: bring it up with: ip link set %s up", err, device)
+	case errors.Is(err, unix.EACCES):
+		return fmt.Errorf("%w: allow it with: sysctl -w net.ipv6.conf.lo.disable_ipv6=0 net.ipv6.conf.default.disable_ipv6=0", err)
+	}
+	return err
+}
+
 func (l *localRoutes) route(p netip.Prefix) *netlink.Route {
+	device, _ := l.device()
+	return routeOn(device, p)
+}
+
+func routeOn(device int, p netip.Prefix) *netlink.Route {
 	return &netlink.Route{
-		LinkIndex: l.lo,
+		LinkIndex: device,
 		Dst:       &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())},
 		Table:     unix.RT_TABLE_LOCAL,
 		Type:      unix.RTN_LOCAL,
@@ -125,17 +180,18 @@ func (l *localRoutes) route(p netip.Prefix) *netlink.Route {
 	}
 }
 
-// close removes the routes, unless they are to be kept.
+// close removes the routes, unless they are to be kept, and leaves the device to those who
+// have it too.
 func (l *localRoutes) close(keep bool) error {
 	defer l.handle.Close()
 	if keep {
-		return nil
+		return l.tun.close()
 	}
 	var errs []error
 	for _, c := range l.removal() {
 		errs = append(errs, l.do(c))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, l.tun.close())...)
 }
 
 // removal is the changes that leave none of them.

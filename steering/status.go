@@ -3,6 +3,8 @@ package steering
 // Status is what the kernel has of us now.
 type Status struct {
 	Attached   bool // our program is still in the namespace
+	Pinned     bool
+	OnDeath    OnDeath
 	ProgramID  uint32
 	Foreign    []uint32 // ids of other sk_lookup programs in the namespace
 	Prefixes   int      // distinct ones
@@ -26,8 +28,8 @@ func (s *Steering) Status() (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	status := Status{ProgramID: uint32(id), Attached: state == linked, Prefixes: s.asked.Prefixes(), Generation: uint64(s.generation)}
-	if status.Foreign, err = s.foreign(); err != nil {
+	status := Status{OnDeath: s.onDeath(), Pinned: s.pins != nil, ProgramID: uint32(id), Attached: state == linked, Prefixes: s.asked.Prefixes(), Generation: uint64(s.generation)}
+	if status.Foreign, _, err = s.foreign(); err != nil {
 		return Status{}, err
 	}
 	if status.Draining, err = s.draining(); err != nil {

@@ -3,97 +3,129 @@ package steering
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
+	"regexp"
 	"runtime"
+	"slices"
 
 	"anyport/config"
+
+	"github.com/vishvananda/netlink"
 )
 
-// Unload removes what a process that is gone has left in this thread's network
-// namespace and in the directory of steering.pin: local routes first, then the link,
-// so that nothing falls through to the host's listeners. It says what it removed, on
-// error too, and refuses while the process is there.
+// Unload removes what processes that are gone have left in this thread's network namespace
+// and in a bpffs, in the directory of steering.pin and in those that anyport chooses: local
+// routes first, then the links, so that nothing falls through to the host's listeners. It
+// says what it removed, on error too, and refuses while the process is there.
 func Unload(cfg *config.Config, log *slog.Logger) (removed []string, err error) {
+	return unload(cfg, log, false)
+}
+
+// Leftovers lists what [Unload] would remove, and removes nothing. What a process uses is
+// none.
+func Leftovers(cfg *config.Config) ([]string, error) {
+	return unload(cfg, slog.New(slog.DiscardHandler), true)
+}
+
+func unload(cfg *config.Config, log *slog.Logger, dry bool) (found []string, err error) {
 	runtime.LockOSThread() // the namespace is the thread's
 	defer runtime.UnlockOSThread()
 
-	u := &unloading{Steering: Steering{log: log}}
+	u := &unloading{Steering: Steering{log: log}, dry: dry}
 	if u.netns, err = os.Open("/proc/thread-self/ns/net"); err != nil {
 		return nil, fmt.Errorf("open this network namespace: %w", err)
 	}
-	err = errors.Join(u.run(cfg.Steering.Pin), u.close(true))
-	return u.removed, err
+	err = errors.Join(u.run(cfg), u.close(true))
+	return u.found, err
 }
 
 // unloading is a steering that only ends.
 type unloading struct {
 	Steering
-	removed []string
+	dry   bool // only look
+	found []string
 }
 
-func (u *unloading) run(pin string) error {
-	if err := u.openPinned(pin); err != nil {
+func (u *unloading) run(cfg *config.Config) (err error) {
+	dead, err := remainsOf(cfg, u.netns)
+	defer func() { err = errors.Join(err, closeAll(dead)) }()
+	if err != nil && !(u.dry && errors.Is(err, errLocked)) {
 		return err
+	}
+	for _, r := range dead {
+		own, err := r.programs()
+		if err != nil {
+			return err
+		}
+		u.dead = append(u.dead, own...)
 	}
 	if err := u.removeRoutes(); err != nil {
 		return err
 	}
-	if u.pins == nil {
-		return nil
-	}
-	if u.link != nil {
-		if err := u.link.Detach(); err != nil {
-			return fmt.Errorf("detach the steering program: %w", advise(err))
+	for _, r := range dead {
+		if err := r.remove(u.remove); err != nil {
+			return err
 		}
 	}
-	if err := u.pins.remove(u.gone); err != nil {
-		return err
-	}
-	if err := os.Remove(pin); err != nil {
-		return err
-	}
-	u.gone(pin)
 	return nil
 }
 
-func (u *unloading) gone(what string) { u.removed = append(u.removed, what) }
-
-// openPinned opens what is pinned, if anything is.
-func (u *unloading) openPinned(pin string) (err error) {
-	if pin == "" || !inBPFFS(pin) {
-		return nil
-	}
-	if u.pins, err = lockPins(pin); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
+// remove does away with something, or only notes it.
+func (u *unloading) remove(what string, do func() error) error {
+	if !u.dry {
+		if err := do(); err != nil {
+			return fmt.Errorf("remove %s: %w", what, advise(err))
 		}
-		return err
 	}
-	if u.estate, err = u.pins.load(); err != nil || u.link == nil {
-		return err
-	}
-	state, err := u.linkState()
-	if state == elsewhere {
-		err = errElsewhere
-	}
-	return err
+	u.found = append(u.found, what)
+	return nil
 }
 
-// removeRoutes leaves them where another program is at work, whose they may be.
+// removeRoutes leaves them where another program is at work, whose they may be, and those of
+// instances that live.
 func (u *unloading) removeRoutes() (err error) {
 	if u.routes, err = newLocalRoutes(); err != nil {
 		return err
 	}
-	if err := u.adoptRoutes(); err != nil {
+	left, err := u.leftRoutes(newTable())
+	if err != nil {
 		return err
 	}
-	for _, c := range u.routes.removal() {
-		if err := u.routes.do(c); err != nil {
+	for _, r := range left {
+		what := fmt.Sprintf("route local %s dev %s", r.prefix, u.routes.nameOf(r.device))
+		err := u.remove(what, func() error { return u.routes.handle.RouteDel(routeOn(r.device, r.prefix)) })
+		if err != nil {
 			return err
 		}
-		u.gone(fmt.Sprintf("route local %s dev lo", c.prefix))
 	}
-	return nil
+	return u.removeDevices()
+}
+
+// deviceName is a device that anyport makes.
+var deviceName = regexp.MustCompile("^" + tunPrefix + "[0-9]+$")
+
+// removeDevices removes those that no living instance has. They end with their process, unless
+// the service manager keeps their descriptor.
+func (u *unloading) removeDevices() error {
+	devices, err := u.staleDevices()
+	for _, d := range devices {
+		if err := u.remove("network device "+d.Attrs().Name, func() error { return u.routes.handle.LinkDel(d) }); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+func (s *Steering) staleDevices() ([]netlink.Link, error) {
+	others, err := s.others()
+	if err != nil {
+		return nil, err
+	}
+	links, err := dump(s.routes.handle.LinkList)
+	return slices.DeleteFunc(links, func(l netlink.Link) bool {
+		name := l.Attrs().Name
+		return l.Type() != "tuntap" || !deviceName.MatchString(name) ||
+			slices.ContainsFunc(others, func(i Instance) bool { return i.Device == name })
+	}), err
 }

@@ -10,6 +10,7 @@ import (
 
 	"anyport/cmd/daemon"
 	"anyport/proxy/route"
+	"anyport/steering"
 )
 
 // writeStatus is the status for people: a few lines about the process, then a
@@ -86,6 +87,9 @@ func steeringText(s daemon.SteeringStatus) string {
 	}
 	if s.Pinned {
 		text += ", pinned"
+	}
+	if s.OnDeath == steering.Exposed {
+		text += ", EXPOSES the host's listeners if it is killed"
 	}
 	text += ", " + count(s.Prefixes, "prefix", "prefixes")
 	if len(s.ForeignPrograms) > 0 {

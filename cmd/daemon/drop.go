@@ -28,6 +28,11 @@ func (d *daemon) drop() error {
 	if !d.opt.Drop {
 		return nil
 	}
+	if d.account != nil && d.account.UID != os.Getuid() {
+		if err := d.steering.Entrust(d.account.UID, d.account.GID); err != nil {
+			return err
+		}
+	}
 	if err := privileges.Drop(kept(d.opt.Config, kernelRelease()), d.account); err != nil {
 		return fmt.Errorf("give up privileges: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 
 	"anyport/cmd/privileges"
 	"anyport/proxy"
+	"anyport/steering"
 )
 
 // Status is what `anyport status --json` prints. Keys may be added, never renamed.
@@ -40,12 +41,13 @@ type ConfigStatus struct {
 
 // SteeringStatus tells of our program in the kernel.
 type SteeringStatus struct {
-	Attached        bool     `json:"attached"`
-	Pinned          bool     `json:"pinned"`
-	ProgramID       uint32   `json:"program_id"`
-	ForeignPrograms []uint32 `json:"foreign_programs"` // ids of others' sk_lookup programs in this network namespace
-	Prefixes        int      `json:"prefixes"`
-	Generation      uint64   `json:"generation"` // of the table in the kernel, which outlives the process where it is pinned
+	Attached        bool             `json:"attached"`
+	Pinned          bool             `json:"pinned"`
+	OnDeath         steering.OnDeath `json:"on_death"` // what clients meet if the process is killed: refused, unreachable, exposed (to the host's own listeners)
+	ProgramID       uint32           `json:"program_id"`
+	ForeignPrograms []uint32         `json:"foreign_programs"` // ids of others' sk_lookup programs in this network namespace
+	Prefixes        int              `json:"prefixes"`
+	Generation      uint64           `json:"generation"` // of the table in the kernel, which outlives the process where it is pinned
 
 	Unmatched map[string]uint64 `json:"unmatched"`       // verdict → SYNs and datagrams for served prefixes that no route takes
 	Error     string            `json:"error,omitempty"` // why the kernel could not be asked

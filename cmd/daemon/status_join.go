@@ -11,7 +11,6 @@ import (
 
 // status asks the kernel and the proxy, and joins their answers.
 func (d *daemon) status() Status {
-	g := d.serving.Load()
 	kernel, err := d.steering.Status()
 	return Status{
 		Version:       d.opt.Version,
@@ -24,7 +23,7 @@ func (d *daemon) status() Status {
 		Privileges:    d.held(),
 		Log:           d.logStatus(),
 		Config:        d.configStatus(),
-		Steering:      steeringStatus(kernel, g.config.Steering.Pin != "", err),
+		Steering:      steeringStatus(kernel, err),
 		Routes:        joinRoutes(d.proxy.Status(), kernel.Counters, d.draining),
 		Unrouted:      d.proxy.Unrouted(),
 	}
@@ -48,10 +47,11 @@ func (d *daemon) held() privileges.Held {
 	return held
 }
 
-func steeringStatus(kernel steering.Status, pinned bool, err error) SteeringStatus {
+func steeringStatus(kernel steering.Status, err error) SteeringStatus {
 	status := SteeringStatus{
 		Attached:        kernel.Attached,
-		Pinned:          pinned,
+		Pinned:          kernel.Pinned,
+		OnDeath:         kernel.OnDeath,
 		ProgramID:       kernel.ProgramID,
 		ForeignPrograms: append([]uint32{}, kernel.Foreign...), // [] in JSON, never null
 		Prefixes:        kernel.Prefixes,

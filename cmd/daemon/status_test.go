@@ -29,7 +29,7 @@ func TestJoinRoutes(t *testing.T) {
 // TestStatusKeys holds the names that scripts depend on.
 func TestStatusKeys(t *testing.T) {
 	status := Status{
-		Steering: steeringStatus(steering.Status{}, false, nil),
+		Steering: steeringStatus(steering.Status{}, nil),
 		Routes: joinRoutes([]proxy.RouteStatus{{
 			Protocol: []string{}, Prefixes: []string{}, Ports: []string{}, Origins: []proxy.OriginStatus{{}},
 		}}, nil, new(drains).has),

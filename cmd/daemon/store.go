@@ -39,7 +39,7 @@ func (d *daemon) store() {
 		d.forget(steering.Link)
 	}
 	held := d.steering.Handover()
-	if d.opt.Config.Steering.Pin != "" {
+	if d.steering.Pinned() {
 		held = held.Sockets()
 	}
 	for name, fd := range d.stored {

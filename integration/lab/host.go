@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 
 	"github.com/vishvananda/netlink"
@@ -123,21 +124,28 @@ func (h *Host) Start(cmd *exec.Cmd) error {
 }
 
 // Mount mounts a file system that only processes started afterwards on this host see.
-func (h *Host) Mount(kind, dir string) error {
+func (h *Host) Mount(kind, dir string, options ...string) error {
+	return h.mount(kind, dir, kind, 0, strings.Join(options, ","))
+}
+
+// Bind has such processes see one file in the place of another.
+func (h *Host) Bind(file, over string) error { return h.mount(file, over, "", unix.MS_BIND, "") }
+
+func (h *Host) mount(source, target, kind string, flags uintptr, options string) error {
 	done := make(chan error)
-	h.calls <- func() { done <- mount(kind, dir) }
+	h.calls <- func() { done <- mount(source, target, kind, flags, options) }
 	return <-done
 }
 
 // mount gives the thread its own view of the mounts, which ends with its processes.
-func mount(kind, dir string) error {
+func mount(source, target, kind string, flags uintptr, options string) error {
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 		return os.NewSyscallError("unshare", err)
 	}
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return os.NewSyscallError("mount", err)
 	}
-	return os.NewSyscallError("mount", unix.Mount(kind, dir, kind, 0, ""))
+	return os.NewSyscallError("mount", unix.Mount(source, target, kind, flags, options))
 }
 
 // Run runs a command to its end; what it printed is in the error.
