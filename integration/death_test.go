@@ -41,6 +41,7 @@ func TestDeath(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
+			r.edge.answerAllErrors(t)
 			c.prepare(r.edge, t)
 			r.edge.both(t, ":9999", named("host"))
 			r.origin.both(t, "10.0.0.5:9999", named("origin"))
@@ -49,7 +50,7 @@ func TestDeath(t *testing.T) {
 			p := r.edge.serveWith(t, relayFile)
 			running := p.process
 			asked := r.client.keepAsking(t, served...)
-			for range soak(5, 100) {
+			for range soak(3, 100) {
 				r.reach(t, "origin", served...)
 				if got := p.status(t).Steering.OnDeath; got != c.onDeath {
 					t.Errorf("on_death is %q, want %q", got, c.onDeath)
@@ -110,7 +111,10 @@ type answerCounts struct{ host, origin atomic.Int64 }
 // keepAsking opens conn after conn, or sends datagram after datagram from one socket.
 func (c *answerCounts) keepAsking(ctx context.Context, network string, dst netip.AddrPort) {
 	pause := map[string]time.Duration{"tcp": 20 * time.Millisecond, "udp": time.Millisecond}[network]
+	pace := time.NewTicker(5 * time.Millisecond) // the kernel sends 1,000 ICMP errors a second at most
+	defer pace.Stop()
 	for ctx.Err() == nil {
+		<-pace.C
 		conn, err := (&net.Dialer{Timeout: pause}).Dial(network, dst.String())
 		if err != nil {
 			continue
@@ -119,6 +123,7 @@ func (c *answerCounts) keepAsking(ctx context.Context, network string, dst netip
 			conn.SetDeadline(time.Now().Add(pause))
 			_, _ = conn.Write([]byte("who?\n")) // tells of the ICMP error of the one before
 			c.hear(conn)
+			<-pace.C
 		}
 		conn.Close()
 	}

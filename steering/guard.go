@@ -2,7 +2,7 @@ package steering
 
 import (
 	"errors"
-	"os"
+	"fmt"
 
 	"golang.org/x/sys/unix"
 )
@@ -11,41 +11,48 @@ import (
 // released first, the local routes would lead to the host's own listeners until the device
 // is gone: 10 to 30 ms.
 //
-// A dying process gives up its descriptors in the order of their numbers (close_files), but
-// each last fput only queues the release (task_work_add), and task_work_run takes the queue
-// last in, first out since Linux 4.4: the highest number is released first. That is not an
-// interface, so the link has two descriptors, one below and one above the device's: in
-// either order, the link's last reference goes after the device. The release of the device
-// (tun_chr_close, unregister_netdevice) is synchronous: routes and packets on their way are
-// gone before the next release begins.
+// The order in which a dying process releases its files is no interface: close_files goes
+// through the numbers, but the last fput of a file only queues its release (task_work_add),
+// and task_work_run takes the queue last in, first out since Linux 4.4. So the last reference
+// to the link is one that no descriptor has: it is in flight, in a message that nobody reads
+// (unix(7), SCM_RIGHTS). The release of the socket frees the message, and that queues the
+// release of the link while the others run, so that it runs after all of them. The release
+// of the device (tun_chr_close, unregister_netdevice) is synchronous: when it is over, the
+// routes are gone, and so are packets that were on their way by them.
 func (s *Steering) guardLink() error {
 	if s.routes == nil || s.routes.tun == nil || s.link == nil {
 		return nil
 	}
-	before := s.guard
-	defer func() {
-		if before > 0 {
-			unix.Close(before)
-		}
-	}()
-	s.guard = 0
-	if err := s.routes.tun.above(s.link.FD()); err != nil {
-		return err
-	}
-	guard, err := unix.FcntlInt(uintptr(s.link.FD()), unix.F_DUPFD_CLOEXEC, s.routes.tun.fd+1)
+	guard, err := inFlight(s.link.FD())
 	if err != nil {
-		return os.NewSyscallError("fcntl F_DUPFD_CLOEXEC", err)
+		return fmt.Errorf("keep the link of the steering program until the local routes are gone: %w", err)
 	}
+	err = s.closeGuard()
 	s.guard = guard
-	return nil
+	return err
+}
+
+// inFlight returns a socket with a message in its queue that holds fd.
+func inFlight(fd int) (socket int, err error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, err
+	}
+	err = errors.Join(unix.Sendmsg(pair[0], []byte{0}, unix.UnixRights(fd), nil, 0), unix.Close(pair[0]))
+	if err != nil {
+		return 0, errors.Join(err, unix.Close(pair[1]))
+	}
+	return pair[1], nil
+}
+
+func (s *Steering) closeGuard() error {
+	if s.guard == 0 {
+		return nil
+	}
+	err := unix.Close(s.guard)
+	s.guard = 0
+	return err
 }
 
 // dropLink closes all that this process has of the link.
-func (s *Steering) dropLink() error {
-	err := s.closeLink()
-	if s.guard > 0 {
-		err = errors.Join(err, unix.Close(s.guard))
-		s.guard = 0
-	}
-	return err
-}
+func (s *Steering) dropLink() error { return errors.Join(s.closeGuard(), s.closeLink()) }

@@ -26,7 +26,7 @@ type Steering struct {
 	sockets  sockets
 	routes   *localRoutes
 	presence *presence
-	guard    int           // one more descriptor of the link; 0: none
+	guard    int           // a socket that holds the link, see guard.go; 0: none
 	pins     *pins         // nil: none
 	outlives bool          // the steering does not end with an orderly stop of this process
 	unpins   bool          // an orderly stop removes what is pinned

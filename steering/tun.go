@@ -109,20 +109,6 @@ func (t *tun) present(handle *netlink.Handle) bool {
 	return err == nil && link.Attrs().Name == t.name && link.Attrs().Flags&unix.IFF_UP != 0
 }
 
-// above moves the descriptor to a number above another's.
-func (t *tun) above(fd int) error {
-	if t.fd > fd {
-		return nil
-	}
-	moved, err := unix.FcntlInt(uintptr(t.fd), unix.F_DUPFD_CLOEXEC, fd+1)
-	if err != nil {
-		return os.NewSyscallError("fcntl F_DUPFD_CLOEXEC", err)
-	}
-	err = unix.Close(t.fd)
-	t.fd = moved
-	return err
-}
-
 func (t *tun) close() error {
 	if t == nil {
 		return nil
