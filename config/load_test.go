@@ -43,7 +43,7 @@ origins = ["10.0.0.5"]
 	want := &Config{
 		Path:     "anyport.toml",
 		Listen:   Listen{Workers: 1, TCPBacklog: 4096, UDPReceiveBuffer: 4 << 20, MaxFlows: 262144},
-		Steering: Steering{ManageRoutes: true, Unmatched: Refuse},
+		Steering: Steering{ManageRoutes: true, Pin: PinAuto, Unmatched: Refuse},
 		Admin:    Admin{Socket: "/run/anyport/admin.sock"},
 		Log:      Log{Level: slog.LevelInfo, Format: "text"},
 		Routes: []*Route{{

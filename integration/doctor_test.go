@@ -129,7 +129,7 @@ origins  = ["10.0.0.5"]
 	if listeners := got.found("listeners"); status != 1 || !holdsAll(listeners, []string{me + "tcp 192.0.2.7:22", me + "udp 192.0.2.7:53"}) {
 		t.Errorf("exit status %d, listeners: %s", status, listeners)
 	}
-	if pins := got.found("bpffs"); !strings.Contains(pins, `failure: steering.pin = "/tmp/anyport" lies in no bpffs`) {
+	if pins := got.found("bpffs"); !strings.Contains(pins, "failure: steering.pin: /tmp/anyport is in no bpffs") {
 		t.Errorf("bpffs: %q", pins)
 	}
 

@@ -1,7 +1,9 @@
 package integration
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -10,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestPrivileges shows what each thread of a running anyport holds, that no more than
@@ -34,6 +38,7 @@ func TestPrivileges(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
 			r.edge.local(t, servedV4)
+			r.edge.openTUN(t)
 			r.edge.listenPacket(t, "0.0.0.0:161") // and lets nobody else have it
 			r.origin.both(t, "10.0.0.5:4000", named("old"))
 			r.origin.both(t, "10.0.0.6:4000", named("new"))
@@ -66,6 +71,18 @@ action   = "drop"
 			}
 			p.holds(t, c.user, c.capabilities)
 		})
+	}
+}
+
+// openTUN gives everybody the right to open /dev/net/tun, as udev does.
+func (h *host) openTUN(t *testing.T) {
+	t.Helper()
+	node := filepath.Join(scratch, "tun")
+	if err := unix.Mknod(node, unix.S_IFCHR|0o666, int(unix.Mkdev(10, 200))); err != nil && !errors.Is(err, fs.ErrExist) {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Chmod(node, 0o666), h.Bind(node, "/dev/net/tun")); err != nil {
+		t.Fatal(err)
 	}
 }
 

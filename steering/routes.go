@@ -191,7 +191,7 @@ func (l *localRoutes) close(keep bool) error {
 	for _, c := range l.removal() {
 		errs = append(errs, l.do(c))
 	}
-	return errors.Join(append(errs, l.tun.close())...)
+	return errors.Join(append(errs, l.tun.remove(l.handle))...)
 }
 
 // removal is the changes that leave none of them.

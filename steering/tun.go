@@ -109,6 +109,21 @@ func (t *tun) present(handle *netlink.Handle) bool {
 	return err == nil && link.Attrs().Name == t.name && link.Attrs().Flags&unix.IFF_UP != 0
 }
 
+// remove ends the device for all who have it: the service manager may keep a descriptor.
+func (t *tun) remove(handle *netlink.Handle) error {
+	if t == nil {
+		return nil
+	}
+	var err error
+	if link, missing := handle.LinkByName(t.name); missing == nil && link.Attrs().Index == t.index {
+		err = handle.LinkDel(link)
+	}
+	if errors.Is(err, unix.EPERM) { // without manage_routes: it ends with the last descriptor
+		err = nil
+	}
+	return errors.Join(err, t.close())
+}
+
 func (t *tun) close() error {
 	if t == nil {
 		return nil

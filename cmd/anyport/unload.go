@@ -16,8 +16,10 @@ func newUnload() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "unload [-c FILE]",
 		Short: "Remove the pins, link and routes that an ended anyport has left",
-		Long: `Remove what an anyport that has ended left in the kernel, and say what that was: the local
-routes that are ours, and where steering.pin names a directory, the link and the maps in it.
+		Long: `Remove what instances of anyport that have ended left in this network namespace, and say what
+that was: their local routes, and the link and the maps that they pinned, in the directory of
+steering.pin and in those in /sys/fs/bpf that anyport chooses by itself, for whichever file.
+What a living instance uses stays.
 
 While it is there, what was served refuses. Afterwards the host's own listeners are all
 that answers. It is refused while anyport runs, and needs what "anyport run" needs.`,

@@ -49,6 +49,8 @@ var checks = []struct {
 	{"privileges", checkPrivileges},
 	{"programs", checkPrograms},
 	{"bpffs", checkBPFFS},
+	{"killed", checkKilled},
+	{"leftovers", checkLeftovers},
 	{"nofile", checkFiles},
 	{"ipv6", checkIPv6},
 	{"routes", checkRoutes},

@@ -28,9 +28,9 @@ type Facts struct {
 	Capabilities  uint64 // effective, bit by bit
 	UserNamespace bool   // not the initial one: its capabilities do not count for BPF
 
-	PinFS    string             // the directory that was looked at
-	BPFFS    bool               // it is in a bpffs
-	Programs []steering.Program // sk_lookup programs attached here, those of Running left out
+	Death     steering.Foresight // what would happen if anyport were killed
+	Leftovers []string           // what processes that are gone have left
+	Programs  []steering.Program // sk_lookup programs attached here, those of Running left out
 
 	Sysctls   map[string]string // by path ("net/ipv4/tcp_syncookies"); those that the kernel lacks are missing
 	Links     []Link
@@ -64,6 +64,14 @@ type Rule struct {
 	Text   string
 	Dst    []netip.Prefix // the dst that it names; none: any
 	Delete string         // the command that removes it
+}
+
+// config is that of the file, or the defaults where there is none.
+func (f *Facts) config() *config.Config {
+	if f.Config != nil {
+		return f.Config
+	}
+	return &config.Config{Path: f.Path, Steering: config.Steering{ManageRoutes: true, Pin: config.PinAuto}}
 }
 
 // serves reports whether the file has a prefix of the family.

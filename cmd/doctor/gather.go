@@ -27,7 +27,8 @@ var gatherers = []struct {
 	{readRunning, nil}, // none answers: no fault
 	{readProcess, []string{"privileges"}},
 	{readLimits, []string{"nofile"}},
-	{readBPFFS, []string{"bpffs"}},
+	{readDeath, []string{"bpffs", "killed"}},
+	{readLeftovers, []string{"leftovers"}},
 	{readPrograms, []string{"programs"}},
 	{readSysctls, []string{"ipv6", "tcp_syncookies", "somaxconn", "conntrack"}},
 	{readLinks, []string{"routes", "neighbours", "rp_filter"}},
@@ -106,20 +107,20 @@ func readLimits(_ context.Context, f *Facts) error {
 	return err
 }
 
-// readBPFFS looks at the directory of steering.pin, or at the nearest above it that
-// there is.
-func readBPFFS(_ context.Context, f *Facts) error {
-	f.PinFS = "/sys/fs/bpf"
-	if f.Config != nil && f.Config.Steering.Pin != "" {
-		f.PinFS = f.Config.Steering.Pin
+// readDeath asks on behalf of the defaults where there is no file.
+func readDeath(_ context.Context, f *Facts) (err error) {
+	if !f.holds(unix.CAP_NET_ADMIN) {
+		return errors.New("what anyport could use can be told with its privileges alone")
 	}
-	var stat unix.Statfs_t
-	err := unix.Statfs(f.PinFS, &stat)
-	for errors.Is(err, unix.ENOENT) && f.PinFS != "/" {
-		f.PinFS = filepath.Dir(f.PinFS)
-		err = unix.Statfs(f.PinFS, &stat)
+	f.Death, err = steering.Foresee(f.config())
+	return err
+}
+
+func readLeftovers(_ context.Context, f *Facts) (err error) {
+	if !f.holds(unix.CAP_NET_ADMIN) {
+		return errors.New("to look for leftovers needs CAP_NET_ADMIN")
 	}
-	f.BPFFS = err == nil && stat.Type == unix.BPF_FS_MAGIC
+	f.Leftovers, err = steering.Leftovers(f.config())
 	return err
 }
 

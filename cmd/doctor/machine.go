@@ -84,17 +84,6 @@ func checkPrograms(f *Facts) []Finding {
 	return orOK(findings, "no other sk_lookup program is attached to this network namespace")
 }
 
-func checkBPFFS(f *Facts) []Finding {
-	pinned := f.Config != nil && f.Config.Steering.Pin != ""
-	switch {
-	case f.BPFFS:
-		return ok("%s is a bpffs", f.PinFS)
-	case !pinned:
-		return ok("%s is no bpffs; only steering.pin would need one", f.PinFS)
-	}
-	return fail("mount -t bpf bpf /sys/fs/bpf", "steering can only be pinned in one", "steering.pin = %q lies in no bpffs", f.Config.Steering.Pin)
-}
-
 // checkFiles foresees what `anyport run` can raise its limit to.
 func checkFiles(f *Facts) []Finding {
 	files := min(f.Files.Hard, daemon.MostFiles)

@@ -72,17 +72,6 @@ func TestPrograms(t *testing.T) {
 	})
 }
 
-func TestBPFFS(t *testing.T) {
-	run(t, "bpffs", []example{
-		{"no bpffs",
-			func(f *Facts) { f.BPFFS = false },
-			[]Status{OK}, "only steering.pin would need one", ""},
-		{"no bpffs to pin in",
-			func(f *Facts) { f.BPFFS, f.Config.Steering.Pin = false, "/run/pin" },
-			[]Status{Failure}, `"/run/pin" lies in no bpffs`, "mount -t bpf bpf /sys/fs/bpf"},
-	})
-}
-
 func TestFiles(t *testing.T) {
 	run(t, "nofile", []example{
 		{"few files",
