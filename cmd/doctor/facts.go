@@ -64,6 +64,8 @@ type Rule struct {
 	Text   string
 	Dst    []netip.Prefix // the dst that it names; none: any
 	Delete string         // the command that removes it
+
+	Diverted string // the rule before it that accepts what anyport steers, so that it never sees that; "": none
 }
 
 // config is that of the file, or the defaults where there is none.

@@ -68,7 +68,7 @@ func output(ctx context.Context, path string, args ...string) (string, error) {
 
 // parseIptables returns the TPROXY rules of what iptables-save prints.
 func parseIptables(command, text string) []Rule {
-	var rules []Rule
+	set := ruleset{}
 	table := ""
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
@@ -76,15 +76,30 @@ func parseIptables(command, text string) []Rule {
 		switch {
 		case strings.HasPrefix(line, "*"):
 			table = line[1:]
-		case strings.HasPrefix(line, "-A ") && slices.Contains(words, "TPROXY"):
-			rules = append(rules, Rule{
-				Text:   line,
-				Dst:    prefixes(after(words, "-d")),
-				Delete: fmt.Sprintf("%s -t %s -D %s", command, table, line[len("-A "):]),
-			})
+		case len(words) > 2 && words[0] == "-A":
+			set.add(table+" "+words[1], iptablesRule(command, table, line, words))
 		}
 	}
-	return rules
+	return set.tproxy("mangle PREROUTING")
+}
+
+func iptablesRule(command, table, line string, words []string) chainRule {
+	r := chainRule{Rule: Rule{
+		Text:   line,
+		Dst:    prefixes(after(words, "-d")),
+		Delete: fmt.Sprintf("%s -t %s -D %s", command, table, line[len("-A "):]),
+	}}
+	r.protocols = after(words, "-p")
+	r.socket = slices.Contains(words, "socket")
+	for _, option := range []string{"-j", "-g"} {
+		for _, target := range after(words, option) {
+			r.tproxy, r.accepts = r.tproxy || target == "TPROXY", target == "ACCEPT"
+			r.jump = table + " " + target
+		}
+	}
+	rest := iptablesPlain.ReplaceAllString(line[len("-A "+words[1]):]+" ", " ")
+	r.narrow = strings.TrimSpace(rest) != ""
+	return r
 }
 
 // after returns the word that follows option, unless that is negated.
@@ -96,15 +111,24 @@ func after(words []string, option string) []string {
 	return words[i+1 : i+2]
 }
 
+// What does not narrow a rule down beyond its dst and its protocol.
 var (
-	nftDst    = regexp.MustCompile(`ip6? daddr (\{[^}]*\}|[^\s{]+)`)
-	nftHandle = regexp.MustCompile(`^(.*?)\s*# handle (\d+)$`)
+	iptablesPlain = regexp.MustCompile(` (-p \w+|-m (tcp|udp|socket|comment)|-d [0-9a-f.:/]+|--(transparent|nowildcard|restore-skmark)|--comment ("[^"]*"|\S+)|-[jg] \S+( --set-x?mark \S+)?)\b`)
+	nftPlain      = regexp.MustCompile(`\b(meta l4proto|ip protocol|ip6 nexthdr|ip6? daddr) (\{[^}]*\}|[^\s{!@]+)|\bsocket (transparent 1|wildcard [01])|\bmeta mark set \S+|\bcounter packets \d+ bytes \d+|\b(jump|goto) \S+|\baccept\b`)
+)
+
+var (
+	nftDst      = regexp.MustCompile(`ip6? daddr (\{[^}]*\}|[^\s{]+)`)
+	nftProtocol = regexp.MustCompile(`(?:meta l4proto|ip protocol|ip6 nexthdr) (\{[^}]*\}|[^\s{]+)`)
+	nftJump     = regexp.MustCompile(`\b(?:jump|goto) (\S+)`)
+	nftHandle   = regexp.MustCompile(`^(.*?)\s*# handle (\d+)$`)
 )
 
 // parseNft returns the tproxy rules of what nft prints, except for those that iptables
 // made: iptables-save has them.
 func parseNft(text string) []Rule {
-	var rules []Rule
+	set := ruleset{}
+	var starts []string
 	table, chain := "", ""
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
@@ -114,19 +138,43 @@ func parseNft(text string) []Rule {
 			table = words[1] + " " + words[2]
 		case len(words) > 1 && words[0] == "chain":
 			chain = words[1]
-		case slices.Contains(words, "tproxy"):
-			rule := Rule{Text: line, Delete: "nft --handle list ruleset"}
-			if m := nftHandle.FindStringSubmatch(line); m != nil {
-				rule.Text = m[1]
-				rule.Delete = fmt.Sprintf("nft delete rule %s %s handle %s", table, chain, m[2])
-			}
-			if m := nftDst.FindStringSubmatch(line); m != nil {
-				rule.Dst = prefixes(strings.Split(strings.Trim(m[1], "{}"), ","))
-			}
-			rules = append(rules, rule)
+		case len(words) > 1 && words[0] == "type":
+			starts = append(starts, table+" "+chain) // a base chain
+		case len(words) > 0 && words[0] != "}":
+			set.add(table+" "+chain, nftRule(table, chain, line))
 		}
 	}
-	return rules
+	return set.tproxy(starts...)
+}
+
+func nftRule(table, chain, line string) chainRule {
+	r := chainRule{Rule: Rule{Text: line, Delete: "nft --handle list ruleset"}}
+	if m := nftHandle.FindStringSubmatch(line); m != nil {
+		r.Text = m[1]
+		r.Delete = fmt.Sprintf("nft delete rule %s %s handle %s", table, chain, m[2])
+	}
+	if m := nftDst.FindStringSubmatch(r.Text); m != nil {
+		r.Dst = prefixes(members(m[1]))
+	}
+	if m := nftProtocol.FindStringSubmatch(r.Text); m != nil {
+		r.protocols = members(m[1])
+	}
+	words := strings.Fields(r.Text)
+	r.tproxy, r.socket, r.accepts = slices.Contains(words, "tproxy"), slices.Contains(words, "socket"), slices.Contains(words, "accept")
+	if m := nftJump.FindStringSubmatch(r.Text); m != nil {
+		r.jump = table + " " + m[1]
+	}
+	r.narrow = strings.TrimSpace(nftPlain.ReplaceAllString(r.Text, "")) != ""
+	return r
+}
+
+// members are those of a set, or the one word.
+func members(set string) []string {
+	var all []string
+	for _, word := range strings.Split(strings.Trim(set, "{}"), ",") {
+		all = append(all, strings.TrimSpace(word))
+	}
+	return all
 }
 
 // prefixes returns none, for any dst, where a word is neither a prefix nor an address:

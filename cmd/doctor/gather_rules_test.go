@@ -2,6 +2,8 @@ package doctor
 
 import (
 	"net/netip"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -70,5 +72,79 @@ table inet t { # handle 2
 	}
 	if diff := cmp.Diff(want, parseNft(text), compareAddrs); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestDiverted tells the TPROXY rules that anyport loses to from those that it wins over.
+func TestDiverted(t *testing.T) {
+	const divert = `*mangle
+:PREROUTING ACCEPT [0:0]
+:DIVERT - [0:0]
+-A PREROUTING -p tcp -m socket --transparent -j DIVERT
+-A PREROUTING -d 192.0.2.0/24 -p tcp -j TPROXY --on-port 1 --on-ip 127.0.0.1 --tproxy-mark 0x1/0x1
+-A PREROUTING -d 192.0.2.0/24 -p udp -j TPROXY --on-port 2 --on-ip 127.0.0.1 --tproxy-mark 0x1/0x1
+-A DIVERT -j MARK --set-xmark 0x1/0xffffffff
+-A DIVERT -j ACCEPT
+COMMIT
+`
+	edit := func(oldNew ...string) string { return strings.NewReplacer(oldNew...).Replace(divert) }
+	const first = "-A PREROUTING -p tcp -m socket --transparent -j DIVERT\n"
+	for name, test := range map[string]struct {
+		text string
+		want []bool // of the TPROXY rules in their order
+	}{
+		"the usual chain":         {divert, []bool{true, false}},
+		"any protocol":            {edit("-p tcp -m socket", "-m socket"), []bool{true, true}},
+		"after it":                {edit(first, "", "-A DIVERT -j MARK", first+"-A DIVERT -j MARK"), []bool{false, false}},
+		"only a mark":             {edit("-j DIVERT", "-j MARK --set-xmark 0x1/0xffffffff"), []bool{false, false}},
+		"a chain that goes on":    {edit("-A DIVERT -j ACCEPT\n", ""), []bool{false, false}},
+		"at once":                 {edit("-j DIVERT", "-j ACCEPT"), []bool{true, false}},
+		"for a part":              {edit("PREROUTING -p tcp", "PREROUTING -d 192.0.2.7/32 -p tcp"), []bool{false, false}},
+		"for more":                {edit("PREROUTING -p tcp", "PREROUTING -d 192.0.0.0/16 -p tcp"), []bool{true, false}},
+		"from one device":         {edit("PREROUTING -p tcp", "PREROUTING -i eth0 -p tcp"), []bool{false, false}},
+		"for all but some":        {edit("PREROUTING -p tcp", "PREROUTING ! -d 198.51.100.0/24 -p tcp"), []bool{false, false}},
+		"no rule, nothing passed": {edit(first, ""), []bool{false, false}},
+	} {
+		checkDiverted(t, name, parseIptables("iptables", test.text), test.want)
+	}
+
+	const nft = `table inet t { # handle 1
+	chain pre { # handle 1
+		type filter hook prerouting priority mangle; policy accept;
+		meta l4proto tcp socket transparent 1 meta mark set 0x00000001 accept # handle 2
+		ip daddr 192.0.2.0/24 meta l4proto tcp tproxy ip to 127.0.0.1:1 meta mark set 0x00000001 # handle 3
+		ip daddr 192.0.2.0/24 meta l4proto { tcp, udp } tproxy ip to 127.0.0.1:1 # handle 4
+	}
+	chain other { # handle 5
+		meta mark set 0x00000001 accept # handle 6
+	}
+}
+`
+	edit = func(oldNew ...string) string { return strings.NewReplacer(oldNew...).Replace(nft) }
+	for name, test := range map[string]struct {
+		text string
+		want []bool
+	}{
+		"nft":                      {nft, []bool{true, false}},
+		"nft, both protocols":      {edit("meta l4proto tcp socket", "meta l4proto { tcp, udp } socket"), []bool{true, true}},
+		"nft, any protocol":        {edit("meta l4proto tcp socket", "socket"), []bool{true, true}},
+		"nft, a chain":             {edit("meta mark set 0x00000001 accept # handle 2", "jump other # handle 2"), []bool{true, false}},
+		"nft, a mark":              {edit("meta mark set 0x00000001 accept # handle 2", "meta mark set 0x00000001 # handle 2"), []bool{false, false}},
+		"nft, from one device":     {edit("meta l4proto tcp socket", "iifname \"eth0\" socket"), []bool{false, false}},
+		"nft, a set with a name":   {edit("meta l4proto tcp socket", "ip daddr @some socket"), []bool{false, false}},
+		"nft, not a socket's rule": {edit("socket transparent 1 ", "ct state established "), []bool{false, false}},
+	} {
+		checkDiverted(t, name, parseNft(test.text), test.want)
+	}
+}
+
+func checkDiverted(t *testing.T, name string, rules []Rule, want []bool) {
+	t.Helper()
+	var got []bool
+	for _, r := range rules {
+		got = append(got, r.Diverted != "")
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%s: %v, want %v: %+v", name, got, want, rules)
 	}
 }

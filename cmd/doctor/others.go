@@ -44,8 +44,9 @@ func taker(d steering.Decision) string {
 	return fmt.Sprintf("route %q", d.Route.Name)
 }
 
-// checkTProxy finds the rules whose sockets win: sk_lookup does not run for a packet
-// that has one already.
+// checkTProxy finds the rules whose sockets win: sk_lookup does not run for a packet that
+// has one already. They lose where a rule before them accepts packets for which there is a
+// socket, as most set-ups do for conns that are established: that lookup runs sk_lookup.
 func checkTProxy(f *Facts) []Finding {
 	if len(f.Tools) == 0 {
 		return warn("apt-get install nftables", "a TPROXY rule for a served address would win over the steering",
@@ -58,6 +59,11 @@ func checkTProxy(f *Facts) []Finding {
 		}
 	}
 	findings := each(winners, func(r Rule) []Finding {
+		if r.Diverted != "" {
+			return warn(r.Delete+"   # when the proxy behind it is no longer needed",
+				"from the start of anyport on, the proxy behind it gets no new conn for a served address: the socket match asks the steering",
+				"a TPROXY rule would lose: %s, since this accepts its packets first: %s", r.Text, r.Diverted)
+		}
 		return warn(r.Delete, "its packets carry a socket already, so they never come to the steering", "a TPROXY rule would win: %s", r.Text)
 	})
 	return orOK(findings, "no TPROXY rule for a served address (%s)", strings.Join(f.Tools, ", "))
