@@ -4,7 +4,7 @@ GO      ?= go
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 
 # Debian's names for what the tests run beside Go: compilers, and peers to talk to.
-PACKAGES = clang llvm libbpf-dev gcc libc6-dev iproute2 haproxy nginx-light iptables ncat unbound dnsperf dnsmasq-base curl systemd
+PACKAGES = clang llvm libbpf-dev gcc libc6-dev iproute2 haproxy nginx-light iptables nftables ncat unbound dnsperf dnsmasq-base curl systemd
 
 # And for what the benchmarks compare it with.
 PEERS = haproxy nginx-light libnginx-mod-stream iptables iproute2

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -19,6 +20,7 @@ func TestMeddling(t *testing.T) {
 	p := r.edge.serveWith(t, relayFile)
 	t.Run("table", func(t *testing.T) { meddleWithTable(t, r, p) })
 	t.Run("link", func(t *testing.T) { meddleWithLink(t, r, p) })
+	t.Run("device", func(t *testing.T) { meddleWithDevice(t, r, p) })
 	t.Run("another program", func(t *testing.T) { meddleWithProgram(t, r, p) })
 }
 
@@ -55,6 +57,22 @@ func meddleWithLink(t *testing.T, r *rig, p *proxy) {
 	r.reach(t, "origin", dstV4+":80", "["+dstV6+"]:80")
 	if s := p.status(t).Steering; !s.Attached || len(s.Foreign) != 0 {
 		t.Errorf("status: %+v", s)
+	}
+}
+
+// meddleWithDevice sets the device of the local routes down, and then removes it: the device
+// and the routes come back.
+func meddleWithDevice(t *testing.T, r *rig, p *proxy) {
+	for _, command := range []string{"ip link set anyport0 down", "ip link del anyport0"} {
+		r.edge.run(t, command)
+		p.expect(t, "level=ERROR", "network device of the local routes", "both are there again")
+		eventually(t, "it serves after "+command, func() bool {
+			return r.client.ask("tcp", netip.MustParseAddrPort(dstV4+":80"), silent) == "origin" &&
+				r.client.ask("tcp", netip.MustParseAddrPort("["+dstV6+"]:80"), silent) == "origin"
+		})
+	}
+	if got := p.status(t).Steering.OnDeath; got != "unreachable" {
+		t.Errorf("on_death is %q", got)
 	}
 }
 

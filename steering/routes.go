@@ -73,6 +73,27 @@ func (l *localRoutes) nameOf(device int) string {
 	return strconv.Itoa(device)
 }
 
+// restore makes the device and the routes again, if they are gone.
+func (l *localRoutes) restore() (restored bool, err error) {
+	if l.tun == nil || l.tun.present(l.handle) {
+		return false, nil
+	}
+	if _, missing := l.handle.LinkByName(l.tun.name); missing == nil {
+		err = l.tun.raise(l.handle)
+	} else {
+		err = l.tun.create(l.handle)
+	}
+	if err != nil {
+		return false, err
+	}
+	for p := range l.mine.All() {
+		if err := l.handle.RouteAdd(l.route(p)); err != nil && !errors.Is(err, unix.EEXIST) {
+			return false, l.failed("add", p, err)
+		}
+	}
+	return true, nil
+}
+
 // device is what the routes refer to, by index and by name.
 func (l *localRoutes) device() (int, string) {
 	if l.tun != nil {

@@ -10,7 +10,8 @@ import (
 // when it happens, and asking it costs a microsecond.
 const watchInterval = time.Second
 
-// Watch attaches the program again when somebody else has detached it, gives up the
+// Watch attaches the program again when somebody else has detached it, makes the device of the
+// local routes again when somebody else has removed it, gives up the
 // prefixes that have lingered long enough, and takes old tables out of the kernel that
 // are still there, until ctx ends. It returns nil: what it cannot do it logs, and
 // tries again. It calls relinked after the program was attached by another link, whose
@@ -52,5 +53,9 @@ func (s *Steering) tend(now time.Time) (anew bool, err error) {
 	if err == nil && state != linked {
 		s.log.Error("somebody else has touched the link of the steering program: it is attached again", "it_was", state)
 	}
-	return s.link != before, errors.Join(err, s.clean(), s.expire(now))
+	restored, deviceErr := s.routes.restore()
+	if restored {
+		s.log.Error("somebody else has removed the network device of the local routes or set it down: both are there again", "device", s.routes.tun.name)
+	}
+	return s.link != before, errors.Join(err, deviceErr, s.clean(), s.expire(now))
 }
