@@ -1,9 +1,11 @@
 package integration
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net"
 	"net/netip"
@@ -17,12 +19,14 @@ import (
 	"testing"
 	"time"
 
+	proxyproto "github.com/pires/go-proxyproto"
 	"golang.org/x/sys/unix"
 )
 
 // combination is the life of an anyport with one choice of the options.
 type combination struct {
 	choice
+	addresses
 	rig     *rig
 	manager *manager // nil: none
 	access  string   // the file of the access log; "": none
@@ -35,7 +39,15 @@ type combination struct {
 	flow    net.Conn
 }
 
-const combinedEgress, combinedExtra = "10.9.0.0/24", "203.0.113.0/24"
+const combinedExtra = "203.0.113.0/24" // comes with the reload
+
+// addresses are those of one family.
+type addresses struct{ served, stays, comes, drained, egress, edge, origin string }
+
+var combinedAddresses = map[string]addresses{
+	"IPv4": {servedV4, "192.0.2.7", "192.0.2.8", "192.0.2.99", "10.9.0.0/24", "10.0.0.1", originV4},
+	"IPv6": {servedV6, "2001:db8:1::7", "2001:db8:1::8", "2001:db8:1::99", "fd00:9::/64", "fd00:5::1", originV6},
+}
 
 func (c *combination) live(t *testing.T) {
 	c.start(t)
@@ -48,7 +60,7 @@ func (c *combination) live(t *testing.T) {
 	after := c.count(t)
 	before.noMoreThan(t, "over the reload", after)
 
-	open, flows := kinds(openFiles(t, c.pid())), c.flows(t)
+	open, flows := c.settled(t)
 	for n := range 2 {
 		c.upgrade(t)
 		c.converse(t, fmt.Sprint("after upgrade ", n+1))
@@ -56,7 +68,7 @@ func (c *combination) live(t *testing.T) {
 		after.kernel().noMoreThan(t, "over an upgrade", next)
 		after = next
 	}
-	c.opens(t, open, c.flows(t)-flows)
+	c.opens(t, open, c.proxy.status(t).route(t, "udp").ConnsActive-flows)
 	if twice := openTwice(t, c.pid()); len(twice) > 0 {
 		t.Errorf("these are open more than once: %v", twice)
 	}
@@ -73,12 +85,13 @@ func (c *combination) live(t *testing.T) {
 func (c *combination) start(t *testing.T) {
 	c.rig = newRig(t)
 	r := c.rig
-	r.origin.route(t, combinedEgress, "10.0.0.1")
+	c.addresses = combinedAddresses[c.choice["family"]]
+	r.origin.route(t, c.egress, c.addresses.edge)
 	r.client.route(t, combinedExtra, edgeV4)
-	r.origin.serve(t, "10.0.0.5:4711", echo)
-	r.origin.echoes(t, "10.0.0.5:4711")
+	r.origin.serve(t, port(c.origin, 4711), c.echo)
+	r.origin.echoes(t, port(c.origin, 4711))
 	if c.is("manage_routes", "false") {
-		for _, prefix := range []string{servedV4, combinedExtra, combinedEgress} {
+		for _, prefix := range []string{c.served, combinedExtra, c.egress} {
 			r.edge.local(t, prefix)
 		}
 	}
@@ -132,7 +145,7 @@ func (c *combination) serving(t *testing.T) {
 			return c.manager.keeps("tcp/0", "udp/0") && (c.pins != "" || c.manager.keeps("link"))
 		})
 	}
-	c.conn, c.flow = c.rig.client.dial(t, "tcp", dstV4+":4711"), c.rig.client.dial(t, "udp", dstV4+":4711")
+	c.conn, c.flow = c.rig.client.dial(t, "tcp", port(c.stays, 4711)), c.rig.client.dial(t, "udp", port(c.stays, 4711))
 }
 
 // file is the choice in TOML.
@@ -146,17 +159,34 @@ func (c *combination) file() string {
 		access = "stderr"
 	}
 	fmt.Fprintf(&f, "[log]\nformat = %q\naccess = %q\n", c.choice["log.format"], access)
-	fmt.Fprintf(&f, "[route.tcp]\nprotocol = \"tcp\"\nprefixes = [%q]\norigins = [\"10.0.0.5\"]\nmirror_closed = %s\n", servedV4, c.choice["mirror_closed"])
-	fmt.Fprintf(&f, "[route.udp]\nprotocol = \"udp\"\nprefixes = [%q]\norigins = [\"10.0.0.5\"]\n", servedV4)
+	fmt.Fprintf(&f, "[route.tcp]\nprotocol = \"tcp\"\nprefixes = [%q]\norigins = [%q]\nmirror_closed = %s\n", c.served, c.origin, c.choice["mirror_closed"])
+	if c.is("tcp", "v2") {
+		f.WriteString("proxy_protocol = \"v2\"\n")
+	}
+	fmt.Fprintf(&f, "[route.udp]\nprotocol = \"udp\"\nprefixes = [%q]\norigins = [%q]\n", c.served, c.origin)
 	switch c.choice["udp"] {
 	case "spp":
 		f.WriteString("proxy_protocol = \"spp\"\n")
 	case "egress":
-		fmt.Fprintf(&f, "egress_prefixes = [%q]\n", combinedEgress)
+		fmt.Fprintf(&f, "egress_prefixes = [%q]\n", c.egress)
 	}
-	f.WriteString("[route.drained]\nprotocol = \"tcp\"\nprefixes = [\"192.0.2.99\"]\norigins = [\"10.0.0.5\"]\n")
+	fmt.Fprintf(&f, "[route.drained]\nprotocol = \"tcp\"\nprefixes = [%q]\norigins = [%q]\nproxy_protocol = %q\n",
+		c.addresses.drained, c.origin, map[string]string{"plain": "off", "v2": "v2"}[c.choice["tcp"]])
 	return f.String()
 }
+
+// echo is the origin's: behind a header, where there is one.
+func (c *combination) echo(conn net.Conn) {
+	reader := bufio.NewReader(conn)
+	if c.is("tcp", "v2") {
+		if _, err := proxyproto.Read(reader); err != nil {
+			return
+		}
+	}
+	io.Copy(conn, reader)
+}
+
+func port(addr string, port int) string { return net.JoinHostPort(addr, fmt.Sprint(port)) }
 
 func (c *combination) pid() int { return c.family.pids[len(c.family.pids)-1] }
 
@@ -175,16 +205,16 @@ func (c *combination) converse(t *testing.T, when string) {
 		t.Errorf("%s: the flow that stays: %v", when, err)
 	}
 	for _, network := range []string{"tcp", "udp"} {
-		conn := r.client.dial(t, network, "192.0.2.8:4711")
+		conn := r.client.dial(t, network, port(c.comes, 4711))
 		if err := hearBack(conn, when); err != nil {
 			t.Errorf("%s: a new one over %s: %v", when, network, err)
 		}
 		conn.Close()
 	}
-	if err := r.meet("192.0.2.8:4712"); !errors.Is(err, unix.ECONNREFUSED) && !errors.Is(err, unix.ECONNRESET) {
+	if err := r.meet(port(c.comes, 4712)); !errors.Is(err, unix.ECONNREFUSED) && !errors.Is(err, unix.ECONNRESET) {
 		t.Errorf("%s: a port that the origin has closed: %v", when, err)
 	}
-	if err := r.meet("192.0.2.99:4711"); errors.Is(err, unix.ECONNREFUSED) != c.drained || err != nil && !c.drained {
+	if err := r.meet(port(c.addresses.drained, 4711)); errors.Is(err, unix.ECONNREFUSED) != c.drained || err != nil && !c.drained {
 		t.Errorf("%s: the route that is drained, or not: %v", when, err)
 	}
 	if c.is("admin.http", "on") {
@@ -238,13 +268,13 @@ func (c *combination) crash(t *testing.T) {
 	t.Helper()
 	c.family.kill(t)
 	if c.manager == nil && c.pins != "" {
-		if got := c.rig.client.ask("tcp", netip.MustParseAddrPort(dstV4+":4711"), refused); got != refused {
+		if got := c.rig.client.ask("tcp", netip.MustParseAddrPort(port(c.stays, 4711)), refused); got != refused {
 			t.Errorf("while nobody is there, with pins: %s", got)
 		}
 	}
 	var waiting net.Conn
 	if c.manager != nil {
-		waiting = c.rig.client.dial(t, "tcp", dstV4+":4711")
+		waiting = c.rig.client.dial(t, "tcp", port(c.stays, 4711))
 	}
 	c.drained = c.drained && (c.manager != nil || c.pins != "") // else nothing knows of it
 	c.running = c.rig.edge.spawn(t, c.command(t)(c.proxy.file))
@@ -365,10 +395,20 @@ func (c counted) noMoreThan(t *testing.T, when string, next counted) {
 	}
 }
 
-// flows is how many flows are alive.
-func (c *combination) flows(t *testing.T) int {
+// settled is what is open once only those are there who stay, and how many flows there are.
+func (c *combination) settled(t *testing.T) (open map[string]int, flows int) {
 	t.Helper()
-	return c.proxy.status(t).route(t, "udp").ConnsActive
+	eventually(t, "the conns have ended that do not stay", func() bool {
+		s := c.proxy.status(t)
+		flows = s.route(t, "udp").ConnsActive
+		return s.route(t, "tcp").ConnsActive == 1 && s.route(t, "drained").ConnsActive == 0
+	})
+	eventually(t, "the question about that has ended", func() bool {
+		before := open
+		open = kinds(openFiles(t, c.pid()))
+		return maps.Equal(before, open)
+	})
+	return open, flows
 }
 
 // opens waits until as many files are open as before, kind by kind, and a socket for each of

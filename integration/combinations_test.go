@@ -18,6 +18,8 @@ var combined = []option{
 	{"pin", []string{"", "bpffs"}},
 	{"store", []string{"off", "on"}},
 	{"udp", []string{"sockets", "spp", "egress"}},
+	{"family", []string{"IPv4", "IPv6"}},
+	{"tcp", []string{"plain", "v2"}},
 	{"workers", []string{"1", "2"}},
 	{"admin.http", []string{"", "on"}},
 	{"max_flows", []string{"262144", "4096"}},
@@ -55,35 +57,57 @@ func TestCombinations(t *testing.T) {
 	tabulate(t, choices, failed)
 }
 
-// tabulate writes down which choices had each pair, and names the pairs that never went well.
+// tabulate writes down which choices had each pair. It names the values that are in failed
+// choices alone, and the pairs of other values that are.
 func tabulate(t *testing.T, choices []choice, failed map[int]bool) {
 	t.Helper()
-	var table strings.Builder
 	all := pairings(combined, goTogether)
 	width := 0
 	for _, p := range all {
 		width = max(width, len([]rune(p.String())))
 	}
+	var table strings.Builder
+	suspects := suspectValues(t, choices, failed)
 	for _, p := range all {
-		var with []string
-		went := false
-		for n, c := range choices {
-			if p.in(c) {
-				with = append(with, fmt.Sprint(n+1))
-				went = went || !failed[n]
-			}
-		}
-		if len(with) == 0 {
-			t.Errorf("%v was not tried", p)
-		}
+		with, went := tried(choices, failed, p.in)
 		verdict := "ok"
-		if !went {
+		switch {
+		case len(with) == 0:
+			t.Errorf("%v was not tried", p)
+		case !went:
 			verdict = "FAILED"
-			t.Errorf("%v never went well", p)
+			if !suspects[p.a+"="+p.valueA] && !suspects[p.b+"="+p.valueB] {
+				t.Errorf("%v failed wherever it was tried", p)
+			}
 		}
 		fmt.Fprintf(&table, "%-*s  %-6s  %s\n", width, p, verdict, strings.Join(with, " "))
 	}
 	t.Logf("%d pairs of values in %d choices:\n%s", len(all), len(choices), &table)
+}
+
+// tried returns the numbers of the choices that have something, and whether one went well.
+func tried(choices []choice, failed map[int]bool, has func(choice) bool) (with []string, went bool) {
+	for n, c := range choices {
+		if has(c) {
+			with, went = append(with, fmt.Sprint(n+1)), went || !failed[n]
+		}
+	}
+	return with, went
+}
+
+// suspectValues are those that failed wherever they were tried.
+func suspectValues(t *testing.T, choices []choice, failed map[int]bool) map[string]bool {
+	t.Helper()
+	suspects := map[string]bool{}
+	for _, o := range combined {
+		for _, value := range o.values {
+			if _, went := tried(choices, failed, func(c choice) bool { return c.is(o.name, value) }); !went {
+				suspects[o.name+"="+value] = true
+				t.Errorf("%s=%s failed wherever it was tried", o.name, value)
+			}
+		}
+	}
+	return suspects
 }
 
 // is reports whether the option has one of the values.

@@ -163,7 +163,7 @@ func buildOther(tree string) (binary string, err error) {
 	}
 	for file, oldNew := range map[string][]string{
 		"tables.h":    {"struct service {\n", "struct service {\n\t__u32 unused;\n"},
-		"steer.bpf.c": {"struct service key = { {", "struct service key = { 0, {", "h ^= h >> 13;", "h ^= h >> 12;"},
+		"steer.bpf.c": {"(struct service){ {", "(struct service){ 0, {", "h ^= h >> 13;", "h ^= h >> 12;"},
 	} {
 		path := filepath.Join(tree, "bpf", file)
 		if err := rewrite(path, path, oldNew...); err != nil {

@@ -119,7 +119,7 @@ func (d *daemon) beginUpgrade(binary string, spare steering.Inheritance, tell fu
 // serves now, there.
 func (d *daemon) upgraded(drain func()) {
 	u := d.upgrading
-	d.upgrading = nil
+	d.upgrading, d.told = nil, u.stop != nil
 	switch next := int(d.successor.Load()); {
 	case next == 0 && u.stop != nil:
 		d.stop(drain)
