@@ -22,7 +22,8 @@ func newRun() *cobra.Command {
 The first of these signals refuses new conns and lets the live ones end, each for up to
 its route's drain_timeout; a second one stops at once. SIGHUP reads the file again: if
 anything in it is wrong, the log says what, and the old one serves on. SIGUSR2 hands over
-to a new process, as the command upgrade does.
+to a new process, as the command upgrade does. SIGTERM during an upgrade ends the new process
+and stops; once that serves, it is passed on to it.
 
 It needs CAP_BPF and CAP_NET_ADMIN, CAP_NET_BIND_SERVICE to answer UDP from ports below
 1024, and CAP_NET_RAW where other processes hold such ports: root has them all. Once all
