@@ -32,38 +32,28 @@ func listenAdmin(path string, owner *privileges.Account) (net.Listener, error) {
 	return listener, nil
 }
 
-func listenPrivate(path string, owner *privileges.Account) (net.Listener, error) {
+func listenPrivate(path string, owner *privileges.Account) (listener net.Listener, err error) {
 	if err := makeDir(filepath.Dir(path), owner); err != nil {
 		return nil, err
 	}
 	if err := removeStale(path); err != nil {
 		return nil, err
 	}
-	listen := net.ListenConfig{Control: private}
-	listener, err := listen.Listen(context.Background(), "unix", path)
-	if err != nil || owner == nil {
-		return listener, err
+	listen := func() error {
+		config := net.ListenConfig{Control: private}
+		listener, err = config.Listen(context.Background(), "unix", path)
+		return err
 	}
-	if err := os.Lchown(path, owner.UID, owner.GID); err != nil {
-		return nil, errors.Join(err, listener.Close())
+	if owner == nil {
+		return listener, listen()
+	}
+	if err := listenAs(owner, path, listen); err != nil {
+		if listener != nil {
+			err = errors.Join(err, listener.Close())
+		}
+		return nil, err
 	}
 	return listener, nil
-}
-
-// makeDir makes the directory of the socket unless it is there. To remove the socket in
-// the end, its owner must own the directory, too.
-func makeDir(path string, owner *privileges.Account) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	err := os.Mkdir(path, 0o755)
-	switch {
-	case errors.Is(err, fs.ErrExist):
-		return nil
-	case err != nil || owner == nil:
-		return err
-	}
-	return os.Chown(path, owner.UID, owner.GID)
 }
 
 // private runs between socket and bind: bind(2) gives the file the mode of the

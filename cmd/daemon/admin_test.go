@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"errors"
 	"io/fs"
 	"net"
 	"os"
@@ -67,12 +68,87 @@ func TestListenAdminKeepsFiles(t *testing.T) {
 	}
 }
 
+// TestListenAdminAmongOthers: nothing is given away by name where somebody could put a link
+// in its place, and in the directory of the user to be the socket is that user's at once.
+func TestListenAdminAmongOthers(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("to give files away takes root")
+	}
+	owner := &privileges.Account{UID: 65534, GID: 65533}
+	for _, test := range []struct {
+		name      string
+		uid, gid  int
+		mode      fs.FileMode
+		file      string
+		refused   string
+		belonging int // the user of the socket
+	}{
+		{"root's", 0, 0, 0o755, "admin.sock", "", 65534},
+		{"the user's own", 65534, 65533, 0o755, "admin.sock", "", 65534},
+		{"sticky, like /tmp", 0, 0, 0o777 | fs.ModeSticky, "admin.sock", "", 65534},
+		{"of root's group", 0, 0, 0o775, "admin.sock", "", 65534},
+		{"somebody else's", 12345, 0, 0o755, "admin.sock", "belongs to user 12345", 0},
+		{"of somebody else's group", 0, 12345, 0o775, "admin.sock", "can be written by others (mode -rwxrwxr-x)", 0},
+		{"everybody's", 0, 0, 0o777, "admin.sock", "can be written by others", 0},
+		{"everybody's, to make a directory in", 0, 0, 0o777, "made/admin.sock", "can be written by others", 0},
+		{"within somebody else's", 12345, 0, 0o755, "made/admin.sock", "belongs to user 12345", 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := errors.Join(os.Chown(dir, test.uid, test.gid), os.Chmod(dir, test.mode)); err != nil {
+				t.Fatal(err)
+			}
+			path := reachable(t, filepath.Join(dir, test.file))
+			listener, err := listenAdmin(path, owner)
+			if test.refused != "" {
+				if err == nil || !strings.Contains(err.Error(), test.refused) {
+					t.Errorf("error %v, want %s", err, test.refused)
+				}
+				if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+					t.Errorf("left behind: %v, %v", left, err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer listener.Close()
+			var stat unix.Stat_t
+			if err := unix.Lstat(path, &stat); err != nil || int(stat.Uid) != test.belonging || stat.Mode&0o777 != 0o600 {
+				t.Errorf("the socket belongs to user %d, mode %o, %v", stat.Uid, stat.Mode, err)
+			}
+		})
+	}
+	if now := fsuid(t); now != 0 {
+		t.Errorf("a thread makes files as user %d now", now)
+	}
+}
+
+// reachable lets all users come to the directories of a test, as they come to /run.
+func reachable(t *testing.T, path string) string {
+	t.Helper()
+	if err := os.Chmod(filepath.Dir(t.TempDir()), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// fsuid is the user as whom this thread makes files.
+func fsuid(t *testing.T) int {
+	t.Helper()
+	uid, err := unix.SetfsuidRetUid(-1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return uid
+}
+
 func TestListenAdminForAnother(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("to give files away takes root")
 	}
 	dir := t.TempDir()
-	path := filepath.Join(dir, "made", "admin.sock")
+	path := reachable(t, filepath.Join(dir, "made", "admin.sock"))
 	listener, err := listenAdmin(path, &privileges.Account{UID: 65534, GID: 65533})
 	if err != nil {
 		t.Fatal(err)

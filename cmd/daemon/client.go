@@ -166,7 +166,7 @@ func (c Client) open(ctx context.Context, method, path string, query url.Values,
 		return response.Body, nil
 	}
 	defer response.Body.Close()
-	if response.StatusCode == http.StatusConflict {
+	if response.StatusCode == http.StatusConflict || response.StatusCode == http.StatusForbidden {
 		reason, err := io.ReadAll(response.Body)
 		return nil, errors.Join(errors.New(strings.TrimSpace(string(reason))), err)
 	}

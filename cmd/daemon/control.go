@@ -45,7 +45,7 @@ func (d *daemon) signalled(sig os.Signal, drain func()) (atOnce bool) {
 	case sig == syscall.SIGUSR2 && d.upgrading != nil:
 		d.log.Warn("an upgrade is under way already")
 	case sig == syscall.SIGUSR2:
-		if err := d.beginUpgrade("", nil, func(Upgraded, error) {}); err != nil {
+		if err := d.upgradeBySignal(); err != nil {
 			d.log.Error("upgrade refused: this process serves on", "problem", err)
 		}
 	case d.upgrading == nil && d.told, d.upgrading != nil && d.upgrading.stop != nil:

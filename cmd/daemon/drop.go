@@ -41,6 +41,10 @@ func (d *daemon) drop() error {
 		return err
 	}
 	d.log.Info("privileges that are kept", "user", held.User, "capabilities", strings.Join(held.Capabilities, ","))
+	if shared := privileges.SharedUser(); shared != "" {
+		d.log.Warn("anyport runs as a user that other services share: each of their processes may stop, drain and reload it",
+			"user", shared, "hint", "useradd --system --no-create-home anyport, and steering.user = \"anyport\"")
+	}
 	return nil
 }
 

@@ -10,41 +10,33 @@ import (
 // reason as text.
 func (d *daemon) handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
-		d.answer(w, d.status(), nil)
-	})
-	mux.HandleFunc("GET /drift", func(w http.ResponseWriter, _ *http.Request) {
-		lines, err := d.steering.Drift()
-		d.answer(w, Drift{Lines: append([]string{}, lines...)}, err) // [] in JSON, never null
-	})
-	mux.HandleFunc("GET /flows", d.flowsFor)
-	mux.HandleFunc("POST /reload", func(w http.ResponseWriter, r *http.Request) {
-		var reloaded Reloaded
-		load := func(dry bool) (err error) {
-			reloaded, err = d.reload(dry)
-			return err
+	for _, v := range verbs {
+		answer := d.flowsFor
+		if v.answer != nil {
+			answer = func(w http.ResponseWriter, r *http.Request) {
+				value, err := v.answer(d, r)
+				d.answer(w, value, err)
+			}
 		}
-		if set(r, "dry_run") { // changes nothing, and so waits for nobody
-			err := load(true)
-			d.answer(w, reloaded, err)
-			return
-		}
-		err := d.decide(r.Context(), func() error { return load(false) })
-		d.answer(w, reloaded, err)
-	})
-	mux.HandleFunc("POST /upgrade", func(w http.ResponseWriter, r *http.Request) {
-		upgraded, err := d.upgradeFor(r)
-		d.answer(w, upgraded, err)
-	})
-	mux.HandleFunc("POST /drain", func(w http.ResponseWriter, r *http.Request) {
-		drained, err := d.drainFor(r)
-		d.answer(w, drained, err)
-	})
-	mux.HandleFunc("GET /explain", func(w http.ResponseWriter, r *http.Request) {
-		explained, err := d.explain(r)
-		d.answer(w, explained, err)
-	})
+		mux.HandleFunc(v.pattern, d.allowed(v, answer))
+	}
 	return mux
+}
+
+func (d *daemon) drift() (Drift, error) {
+	lines, err := d.steering.Drift()
+	return Drift{Lines: append([]string{}, lines...)}, err // [] in JSON, never null
+}
+
+func (d *daemon) reloadFor(r *http.Request) (reloaded Reloaded, err error) {
+	if set(r, "dry_run") { // changes nothing, and so waits for nobody
+		return d.reload(true)
+	}
+	err = d.decide(r.Context(), func() (err error) {
+		reloaded, err = d.reload(false)
+		return err
+	})
+	return reloaded, err
 }
 
 // upgradeFor upgrades, with what the request brings.
@@ -54,9 +46,15 @@ func (d *daemon) upgradeFor(r *http.Request) (u Upgraded, err error) {
 		return u, err
 	}
 	defer spare.Close()
+	binary := r.FormValue("binary")
+	if !askedBy(r).root() {
+		if binary, err = ownBinary(); err != nil {
+			return u, err
+		}
+	}
 	told := make(chan error, 1)
 	err = d.decide(r.Context(), func() error {
-		return d.beginUpgrade(r.FormValue("binary"), spare, func(upgraded Upgraded, err error) {
+		return d.beginUpgrade(binary, spare, func(upgraded Upgraded, err error) {
 			u = upgraded
 			told <- err
 		})

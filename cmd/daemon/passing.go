@@ -25,15 +25,20 @@ func (l passing) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &passingConn{UnixConn: conn.(*net.UnixConn), control: make([]byte, unix.CmsgSpace(4*mostPassed))}, nil
+	c := &passingConn{UnixConn: conn.(*net.UnixConn), peer: peerOf(conn.(*net.UnixConn))}
+	if c.peer.may(onlyRoot) {
+		c.control = make([]byte, unix.CmsgSpace(4*mostPassed))
+	}
+	return c, nil
 }
 
-// mostPassed bounds what comes with one read: the kernel keeps the rest to itself.
+// mostPassed bounds what comes by one conn.
 const mostPassed = 64
 
 type passingConn struct {
 	*net.UnixConn
-	control []byte
+	peer    peer
+	control []byte // nil: the kernel closes what comes, as from all but root
 
 	mu  sync.Mutex
 	fds []int // that nobody has taken
@@ -48,6 +53,9 @@ func (c *passingConn) Read(b []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.fds = append(c.fds, fds...)
+	if len(c.fds) > mostPassed {
+		return 0, fmt.Errorf("more than %d file descriptors came", mostPassed)
+	}
 	return n, err
 }
 
