@@ -24,8 +24,8 @@ type Config struct {
 	Steering Steering
 	Admin    Admin
 	Log      Log
-	Routes   []*Route // in the order of the file
-	Notes    Problems // what is valid and may surprise, in the order of the file
+	Routes   []*Route  // in the order of the file
+	Notes    []Problem // what is valid and may surprise, in the order of the file
 }
 
 // Listen is the [listen] table.
@@ -53,6 +53,8 @@ type Steering struct {
 type Admin struct {
 	Socket string // path of the unix socket; "" = none
 	HTTP   string // host:port; "" = none
+
+	HTTPHosts []string // names that HTTP answers to, beside addresses and this host's own name
 }
 
 // Log is the [log] table.

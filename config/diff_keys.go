@@ -21,6 +21,7 @@ var fileKeys = []key[*Config]{
 	{"steering.shadow_listeners", func(c *Config) string { return strconv.FormatBool(c.Steering.ShadowListeners) }},
 	{"admin.socket", func(c *Config) string { return strconv.Quote(c.Admin.Socket) }},
 	{"admin.http", func(c *Config) string { return strconv.Quote(c.Admin.HTTP) }},
+	{"admin.http_hosts", func(c *Config) string { return stringList(c.Admin.HTTPHosts) }},
 	{"log.level", func(c *Config) string { return strconv.Quote(strings.ToLower(c.Log.Level.String())) }},
 	{"log.format", func(c *Config) string { return strconv.Quote(c.Log.Format) }},
 	{"log.access", func(c *Config) string { return strconv.Quote(c.Log.Access) }},
@@ -55,6 +56,15 @@ var routeKeys = []key[*Route]{
 	{"keepalive", func(r *Route) string { return strconv.Quote(r.Keepalive.String()) }},
 	{"half_close_timeout", func(r *Route) string { return strconv.Quote(r.HalfClose.String()) }},
 	{"drain_timeout", func(r *Route) string { return strconv.Quote(r.Drain.String()) }},
+}
+
+// stringList is how a file writes a list of strings.
+func stringList(all []string) string {
+	quoted := make([]string, len(all))
+	for i, name := range all {
+		quoted[i] = strconv.Quote(name)
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
 }
 
 // exceptions are the elements of except_ports.

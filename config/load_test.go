@@ -81,10 +81,10 @@ func everyKeyWant(path string) *Config {
 		Path:     path,
 		Listen:   Listen{Workers: 1, TCPBacklog: 128, UDPReceiveBuffer: 1_000_000, MaxFlows: 10_000},
 		Steering: Steering{User: "anyport", Pin: "/sys/fs/bpf/anyport", Unmatched: Drop, AllowLoopback: true, ShadowListeners: true},
-		Admin:    Admin{HTTP: "127.0.0.1:9765"},
+		Admin:    Admin{HTTP: "127.0.0.1:9765", HTTPHosts: []string{"edge1.example.com"}},
 		Log:      Log{Level: slog.LevelWarn, Format: "json", Access: "stderr"},
 		Routes: []*Route{{
-			Name: "web", Line: 28,
+			Name: "web", Line: 29,
 			Protocols:   []Protocol{TCP, UDP},
 			Prefixes:    prefixes("127.0.0.1/32", "2001:db8:1::/48"),
 			Ports:       []PortRange{{8000, 8009}, {443, 443}, {22, 22}},
@@ -106,7 +106,7 @@ func everyKeyWant(path string) *Config {
 			AmplificationBudget: 512 << 10, MirrorClosed: true,
 			Timeouts: web,
 		}, {
-			Name: "range", Line: 52,
+			Name: "range", Line: 53,
 			Protocols: []Protocol{UDP},
 			Prefixes:  prefixes("192.0.2.0/24"),
 			Ports:     []PortRange{{3000, 4000}},
@@ -118,7 +118,7 @@ func everyKeyWant(path string) *Config {
 			Balance:        RoundRobin, ProxyProtocol: ProxySPP, AntiAmplification: true, AmplificationBudget: 1 << 20,
 			Timeouts: defaults,
 		}, {
-			Name: "keep", Line: 60,
+			Name: "keep", Line: 61,
 			Protocols: []Protocol{TCP},
 			Prefixes:  prefixes("192.0.2.0/24"),
 			Ports:     []PortRange{{22, 22}},

@@ -36,6 +36,7 @@ func readAdmin(t *table) Admin {
 	a := Admin{Socket: DefaultAdminSocket}
 	set(t, "socket", &a.Socket, socketPath)
 	set(t, "http", &a.HTTP, hostPort)
+	setList(t, "http_hosts", &a.HTTPHosts, hostName)
 	t.done()
 	return a
 }
@@ -123,6 +124,14 @@ func hostPort(value any) (string, error) {
 		return "", fmt.Errorf(`%s is not an address with a port: write one such as "127.0.0.1:9765", or "" for none`, show(value))
 	}
 	return address, nil
+}
+
+func hostName(value any) (string, error) {
+	name, err := text(value)
+	if err == nil && !isName(name) {
+		err = fmt.Errorf(`%s is not a DNS name: write one without a port, such as "edge1.example.com"`, show(value))
+	}
+	return name, err
 }
 
 func accessLog(value any) (string, error) {

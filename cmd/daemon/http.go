@@ -85,7 +85,7 @@ func (d *daemon) webHandler() http.Handler {
 	mux.HandleFunc("GET /api/status", func(w http.ResponseWriter, _ *http.Request) { d.answer(w, d.status(), nil) })
 	mux.HandleFunc("GET /api/flows", d.flowsFor)
 	mux.Handle("GET /metrics", d.metrics())
-	return known(d.opt.Config.Admin.HTTP, mux)
+	return sameSite(func() []string { return d.serving.Load().config.Admin.HTTPHosts }, mux)
 }
 
 //go:embed dashboard.html
@@ -107,33 +107,27 @@ func (d *daemon) metrics() http.Handler {
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorLog: d.plainLog()})
 }
 
-// known refuses requests for another host's name: a page of the web can have a
-// browser on this host ask here under a name that it has pointed at 127.0.0.1.
-func known(address string, next http.Handler) http.Handler {
-	if !netip.MustParseAddrPort(address).Addr().IsLoopback() {
-		return next
-	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		host, _, err := net.SplitHostPort(r.Host)
-		if err != nil {
-			host = r.Host
-		}
-		if _, err := netip.ParseAddr(host); err != nil && host != "localhost" {
-			http.Error(w, "ask by address, or as localhost", http.StatusMisdirectedRequest)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
+// Limits of one request, in the time that it takes and in its size. Orders on the admin
+// socket may take longer: see patient.
+const (
+	requestTimeout = time.Minute // to ask, and to take the answer
+	idleTimeout    = time.Minute // between two requests
+	mostHeader     = 16 << 10    // bytes
+)
 
 // plainLog is for packages that would else write to stderr themselves, and wait for its reader.
 func (d *daemon) plainLog() *log.Logger { return slog.NewLogLogger(d.log.Handler(), slog.LevelWarn) }
 
 // serveHTTP is ended by the stop that it returns.
 func serveHTTP(listener net.Listener, handler http.Handler, log *log.Logger, failed chan<- error) (stop func()) {
-	server := &http.Server{Handler: handler, ErrorLog: log, ReadHeaderTimeout: adminTimeout, IdleTimeout: time.Minute, ConnContext: keepConn}
+	bounded := newGate(listener, mostGuests)
+	server := &http.Server{
+		Handler: handler, ErrorLog: log, ConnContext: keepConn, ConnState: bounded.noteState,
+		ReadHeaderTimeout: adminTimeout, ReadTimeout: requestTimeout, WriteTimeout: requestTimeout,
+		IdleTimeout: idleTimeout, MaxHeaderBytes: mostHeader,
+	}
 	go func() { // ended by stop
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+		if err := server.Serve(bounded); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 			failed <- err
 		}
 	}()
