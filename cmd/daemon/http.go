@@ -107,24 +107,33 @@ func (d *daemon) metrics() http.Handler {
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorLog: d.plainLog()})
 }
 
-// Limits of one request, in the time that it takes and in its size. Orders on the admin
-// socket may take longer: see patient.
-const (
-	requestTimeout = time.Minute // to ask, and to take the answer
-	idleTimeout    = time.Minute // between two requests
-	mostHeader     = 16 << 10    // bytes
-)
+// patience bounds the time that a client takes. Orders on the admin socket may take longer:
+// see patient.
+type patience struct {
+	header  time.Duration // to ask
+	request time.Duration // to ask, and to take the answer
+	idle    time.Duration // between two requests
+}
+
+var usualPatience = patience{header: adminTimeout, request: time.Minute, idle: time.Minute}
+
+// mostHeader bounds the header of a request, in bytes.
+const mostHeader = 16 << 10
 
 // plainLog is for packages that would else write to stderr themselves, and wait for its reader.
 func (d *daemon) plainLog() *log.Logger { return slog.NewLogLogger(d.log.Handler(), slog.LevelWarn) }
 
 // serveHTTP is ended by the stop that it returns.
 func serveHTTP(listener net.Listener, handler http.Handler, log *log.Logger, failed chan<- error) (stop func()) {
+	return serveWithin(usualPatience, listener, handler, log, failed)
+}
+
+func serveWithin(p patience, listener net.Listener, handler http.Handler, log *log.Logger, failed chan<- error) (stop func()) {
 	bounded := newGate(listener, mostGuests)
 	server := &http.Server{
 		Handler: handler, ErrorLog: log, ConnContext: keepConn, ConnState: bounded.noteState,
-		ReadHeaderTimeout: adminTimeout, ReadTimeout: requestTimeout, WriteTimeout: requestTimeout,
-		IdleTimeout: idleTimeout, MaxHeaderBytes: mostHeader,
+		ReadHeaderTimeout: p.header, ReadTimeout: p.request, WriteTimeout: p.request,
+		IdleTimeout: p.idle, MaxHeaderBytes: mostHeader,
 	}
 	go func() { // ended by stop
 		if err := server.Serve(bounded); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
