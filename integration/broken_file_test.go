@@ -22,17 +22,17 @@ func TestBrokenFile(t *testing.T) {
 		"another key": {"http = \"here\"\n" + allOf("192.0.2.0/24"), p.file + ":3: admin.http: "},
 	} {
 		p.write(t, broken.text)
-		for line, says := range map[string]string{
-			"status":               "all",
-			"status --json":        `"generation": 1`,
-			"flows":                "PROTO",
-			"top --interval 100ms": "all",
-			"drain --route all":    "takes no new conns",
-			"drain --undo":         "takes new conns",
+		for _, order := range []struct{ line, says string }{
+			{"status", "all"},
+			{"status --json", `"generation": 1`},
+			{"flows", "PROTO"},
+			{"top --interval 100ms", "all"},
+			{"drain --route all", "takes no new conns"},
+			{"drain --undo", "takes new conns"},
 		} {
-			got := anyport(t, append(strings.Fields(line), "-c", p.file)...)
-			if got.status != 0 || !strings.Contains(got.stdout, says) || !brokenNotice(got.stderr, p.file, broken.problem) {
-				t.Errorf("%s: anyport %s: %+v", name, line, got)
+			got := anyport(t, append(strings.Fields(order.line), "-c", p.file)...)
+			if got.status != 0 || !strings.Contains(got.stdout, order.says) || !brokenNotice(got.stderr, p.file, broken.problem) {
+				t.Errorf("%s: anyport %s: %+v", name, order.line, got)
 			}
 		}
 		for _, line := range []string{"reload", "reload --dry-run", "upgrade"} {
