@@ -131,7 +131,7 @@ func TestSocketBound(t *testing.T) {
 	l := route.NewLive(1)
 	l.Swap(routes{dst1: own, dst2: none}, []*config.Route{own, none})
 	f := newFakeTable(4, l)
-	f.mayOwn = shareOut(1, 1)[0]
+	f.mayOwn = socketQuota{ports: shareOut(1, 1)[0]}
 	begin := func(client netip.AddrPort, dst netip.AddrPort, want route.Verdict) {
 		t.Helper()
 		if _, got := f.datagram(keyOf(client, dst), 1, 1); got != want {
@@ -142,14 +142,14 @@ func TestSocketBound(t *testing.T) {
 	begin(client1, dst1, route.Forwarded)
 	begin(client2, dst2, route.Forwarded)
 	begin(client2, dst1, route.Forwarded) // in the place of client1's
-	if f.flows[keyOf(client1, dst1)] != nil || len(f.flows) != 3 || f.mayOwn.held != 1 {
-		t.Errorf("%d flows, %d with a socket; want 3, and that of %v gone", len(f.flows), f.mayOwn.held, client1)
+	if f.flows[keyOf(client1, dst1)] != nil || len(f.flows) != 3 || f.mayOwn.ports.Held() != 1 {
+		t.Errorf("%d flows, %d with a socket; want 3, and that of %v gone", len(f.flows), f.mayOwn.ports.Held(), client1)
 	}
 	showAll(f)
 	begin(client1, dst1, route.OverMaxFlows)
 	begin(netip.AddrPortFrom(client1.Addr(), 4001), dst2, route.Forwarded)
 	f.endAll(route.IdleTimedOut, 2)
-	if f.mayOwn.held != 0 || f.may.held != 0 || len(f.crowds.kinds[owning].members)+len(f.crowds.kinds[sharing].members) != 0 {
-		t.Errorf("%d with a socket and %d clients are left", f.mayOwn.held, len(f.crowds.kinds[owning].members)+len(f.crowds.kinds[sharing].members))
+	if f.mayOwn.ports.Held() != 0 || f.may.Held() != 0 || len(f.crowds.kinds[owning].members)+len(f.crowds.kinds[sharing].members) != 0 {
+		t.Errorf("%d with a socket and %d clients are left", f.mayOwn.ports.Held(), len(f.crowds.kinds[owning].members)+len(f.crowds.kinds[sharing].members))
 	}
 }

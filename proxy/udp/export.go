@@ -200,7 +200,7 @@ func (t *table) settleIn(in Flow, now time.Duration) route.Verdict {
 	r.Readmit(config.UDP, in.Client.Addr())
 	f.origin.Begin()
 	f.reply = t.replies.hold(t.replies.of(in.Dst)) // opened for the first datagram that needs it
-	t.may.insist()
+	t.may.Insist(1)
 	if f.owns() {
 		t.mayOwn.insist()
 	}

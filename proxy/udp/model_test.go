@@ -249,7 +249,7 @@ func playAgainstModel(t *testing.T, random *rand.Rand) {
 		clientOwns: upTo(8), clientShares: 1000, idle: 50, changed: map[string]int{},
 	}
 	f := newFakeTable(m.all, boundsOf(m))
-	f.mayOwn, f.mostPerClient = shareOut(m.sockets, 1)[0], [kinds]int{m.clientOwns, m.clientShares}
+	f.mayOwn, f.mostPerClient = socketQuota{ports: shareOut(m.sockets, 1)[0]}, [kinds]int{m.clientOwns, m.clientShares}
 	clients := []netip.Addr{client1.Addr(), client2.Addr(), client6.Addr(), client6.Addr().Next()}
 	for now := time.Duration(1); now < 2000; now += time.Duration(random.IntN(4)) {
 		addr := clients[random.IntN(4)]

@@ -22,9 +22,7 @@ func newTurns(t *testing.T) (l *loop, origin peer, dst netip.AddrPort) {
 	origin = newPeer(t, "127.0.0.1")
 	listeners, dsts := listen(t, "127.0.0.1")
 	opt := Options{Listeners: listeners, Routes: live(to(origin.addr()), dsts...), Log: slog.New(slog.DiscardHandler)}
-	shares, err := newShares(opt)
-	check(t, err)
-	l, err = newLoop(opt, 0, shares[0])
+	l, err := newLoop(opt, 0, newShares(opt)[0])
 	check(t, err)
 	t.Cleanup(func() {
 		l.table.endAll(route.RelayFailed, 1)

@@ -3,6 +3,10 @@ package udp
 import (
 	"container/list"
 	"net/netip"
+
+	"golang.org/x/sys/unix"
+
+	"anyport/proxy/quota"
 )
 
 // reply is what answers for one dst, shared by all flows of that dst.
@@ -21,10 +25,10 @@ type answerer struct {
 
 func (a answerer) raw() bool { return len(a.control) > 0 }
 
-// replies keeps a reply for each dst with flows. Of their sockets at most max are
-// open; the least recently used is closed for another, and opened again on demand.
+// replies keeps a reply for each dst with flows. Their sockets are open as far as the
+// files allow; the least recently used is closed for another, and opened again on demand.
 type replies struct {
-	max   int
+	files *quota.Quota
 	open  func(dst netip.AddrPort) (answerer, error)
 	close func(fd int)
 
@@ -33,8 +37,8 @@ type replies struct {
 	recent *list.List // of *reply, least recently used first
 }
 
-func newReplies(max int, voices *voices, open func(netip.AddrPort) (answerer, error), close func(int)) *replies {
-	return &replies{max: max, open: open, close: close, voices: voices, held: map[netip.AddrPort]*reply{}, recent: list.New()}
+func newReplies(files *quota.Quota, voices *voices, open func(netip.AddrPort) (answerer, error), close func(int)) *replies {
+	return &replies{files: files, open: open, close: close, voices: voices, held: map[netip.AddrPort]*reply{}, recent: list.New()}
 }
 
 // acquire returns the reply of dst, known to work; who gets it owes one release.
@@ -72,15 +76,20 @@ func (rs *replies) use(r *reply) (answerer, error) {
 	case r.answer.raw():
 		return r.answer, nil
 	}
-	for rs.recent.Len() >= rs.max {
+	for !rs.files.Take(1) {
+		if rs.recent.Len() == 0 {
+			return answerer{}, unix.EMFILE
+		}
 		rs.shut(rs.recent.Front().Value.(*reply))
 	}
 	answer, err := rs.open(r.dst)
 	if err != nil {
+		rs.files.Give(1)
 		return answerer{}, err
 	}
-	r.answer = answer
-	if !answer.raw() {
+	if r.answer = answer; answer.raw() {
+		rs.files.Give(1)
+	} else {
 		r.recent = rs.recent.PushBack(r)
 	}
 	return answer, nil
@@ -102,4 +111,5 @@ func (rs *replies) shut(r *reply) {
 	rs.recent.Remove(r.recent)
 	r.recent = nil
 	rs.close(r.answer.fd)
+	rs.files.Give(1)
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"anyport/proxy/quota"
 )
 
 // fakeOpener hands out numbers for sockets, and knows which are open.
@@ -32,7 +34,7 @@ func (o *fakeOpener) closes(fd int) { delete(o.open, fd) }
 
 func newFakeReplies(max int) (*replies, *fakeOpener) {
 	o := &fakeOpener{open: map[int]netip.AddrPort{}}
-	return newReplies(max, &voices{}, o.opens, o.closes), o
+	return newReplies(quota.New(max, quota.NewPool(0)), &voices{}, o.opens, o.closes), o
 }
 
 // TestRepliesAgainstModel: each use is answered from its own dst, the bound

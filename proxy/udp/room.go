@@ -75,11 +75,11 @@ func (t *table) givesWay(verdict route.Verdict, r *route.Route, k key) *flow {
 // is to be given back.
 func (t *table) room(f *flow, now time.Duration) bool {
 	own := kindKey(f.key.client, f.route)
-	if !t.may.take() && !(t.evict(t.crowds.fullest(kindOf(f.owns())).first(own), now) && t.may.take()) {
+	if !t.may.Take(1) && !(t.evict(t.crowds.fullest(kindOf(f.owns())).first(own), now) && t.may.Take(1)) {
 		return false
 	}
 	if f.owns() && !t.mayOwn.take() && !(t.evict(t.crowds.kinds[owning].first(own), now) && t.mayOwn.take()) {
-		t.may.give()
+		t.may.Give(1)
 		return false
 	}
 	return true
@@ -87,7 +87,7 @@ func (t *table) room(f *flow, now time.Duration) bool {
 
 // giveRoom gives back f's place.
 func (t *table) giveRoom(f *flow) {
-	t.may.give()
+	t.may.Give(1)
 	if f.owns() {
 		t.mayOwn.give()
 	}

@@ -29,6 +29,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"anyport/proxy/files"
 	"anyport/proxy/orders"
 	"anyport/proxy/route"
 )
@@ -41,6 +42,7 @@ type Options struct {
 	FirstShard int // listener i counts in shard FirstShard+i
 	Routes     *route.Live
 	MaxFlows   int                // of all listeners together; 0 = as many as the default says; fewer have sockets of their own: see MaxSockets
+	Files      *files.Shares      // how many files the loops may open; nil: no bound
 	Raw        *Raw               // answers where no socket can be bound; nil: Serve opens its own
 	Record     func(route.Record) // called once a flow has ended or was refused; must not block; may be nil
 	Mirror     route.Mirror       // told of the dst of a flow whose origin has refused; may be nil
@@ -89,10 +91,7 @@ func Serve(ctx context.Context, opt Options) error {
 
 // newLoops makes all loops, or none.
 func newLoops(opt Options) ([]*loop, error) {
-	shares, err := newShares(opt)
-	if err != nil {
-		return nil, err
-	}
+	shares := newShares(opt)
 	var loops []*loop
 	for i := range opt.Listeners {
 		l, err := newLoop(opt, i, shares[i])

@@ -56,13 +56,18 @@ func (l *loop) share(f *flow, to netip.AddrPort) error {
 }
 
 func (l *loop) openShared(k sharedKey, f *flow) (*shared, error) {
+	if !l.table.mayOwn.take() {
+		return nil, unix.EMFILE
+	}
 	fd, err := l.dialer.open(k.origin, k.route.Source)
 	if err != nil {
+		l.table.mayOwn.give()
 		return nil, err
 	}
 	s, err := l.newShared(k, fd, f)
 	if err != nil {
 		unix.Close(fd)
+		l.table.mayOwn.give()
 	}
 	return s, err
 }
@@ -101,6 +106,7 @@ func (l *loop) takeShared(f *flow, fd int) error {
 	}
 	s, err := l.newShared(k, fd, f)
 	if err == nil {
+		l.table.mayOwn.insist()
 		f.join(s)
 	}
 	return err
@@ -116,6 +122,7 @@ func (l *loop) part(f *flow) {
 		delete(l.shared, s.key)
 	}
 	l.disown(s.fd)
+	l.table.mayOwn.give()
 }
 
 // addressee returns whose reply came on a shared socket, by the header before it: nil

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"anyport/config"
+	"anyport/proxy/quota"
 	"anyport/proxy/route"
 )
 
@@ -24,8 +25,8 @@ type sockets interface {
 type table struct {
 	routes  *route.Live
 	shard   int
-	may     *allowance // flows
-	mayOwn  *allowance // those of them with a socket of their own
+	may     *quota.Quota // flows
+	mayOwn  socketQuota  // those of them with a socket of their own
 	budgets *budgets
 
 	mostPerClient [kinds]int // max_flows_per_client of the routes that say 0

@@ -12,6 +12,7 @@ import (
 
 	"anyport/config"
 	"anyport/proxy/call"
+	"anyport/proxy/quota"
 	"anyport/proxy/route"
 )
 
@@ -49,8 +50,8 @@ type fakeTable struct {
 func newFakeTable(most int, l *route.Live) *fakeTable {
 	f := &fakeTable{}
 	f.table = table{
-		routes: l, may: shareOut(most, 1)[0], mayOwn: shareOut(most, 1)[0], sockets: &f.kernel,
-		replies: newReplies(100, &voices{}, func(netip.AddrPort) (answerer, error) { return answerer{}, nil }, func(int) {}),
+		routes: l, may: shareOut(most, 1)[0], mayOwn: socketQuota{ports: shareOut(most, 1)[0]}, sockets: &f.kernel,
+		replies: newReplies(quota.New(100, quota.NewPool(0)), &voices{}, func(netip.AddrPort) (answerer, error) { return answerer{}, nil }, func(int) {}),
 		record:  func(r route.Record) { f.records = append(f.records, r) },
 		budgets: newBudgets(16), mostPerClient: [kinds]int{most, most},
 		warn:   func(text string, _ ...any) { f.warned = append(f.warned, text) },

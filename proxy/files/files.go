@@ -1,0 +1,108 @@
+// Package files is the budget of file descriptors: what the process needs for itself comes
+// first, and conns and flows share the rest.
+//
+// Every descriptor that traffic can cause to be opened is taken from a [quota.Quota]
+// first. So neither idle conns nor a flood of flows can take what the admin socket, the
+// log, a reload, a health check or an upgrade needs, and neither can take the whole of the
+// other's.
+package files
+
+import (
+	"fmt"
+
+	"anyport/proxy/quota"
+)
+
+// Budget is a division of all that the process may open.
+type Budget struct {
+	Limit   int // RLIMIT_NOFILE
+	Process int // held by the process itself: maps, listeners, event loops
+	Reserve int // left for what the process opens later
+
+	// What each use can always have. Common is for the use that asks first.
+	TCP     int // conns: two each, and two for each pipe
+	Flows   int // sockets to origins
+	Replies int // sockets that answer from a dst
+	Common  int
+}
+
+// The reserve. An upgrade needs most: some 50 at once in the old process, for the
+// steering program that the command brings and the stream to the new process. Admin and
+// health need one for each request at the same time.
+const (
+	leastReserve = 64
+	mostReserve  = 1024
+	reservePart  = 32 // of the limit
+)
+
+// leastTraffic is the smallest rest that is worth a start.
+const leastTraffic = 64
+
+// Divide makes the budget of a process that may open limit files and needs some of them
+// from its start to its end.
+func Divide(limit, process int) (Budget, error) {
+	b := Budget{Limit: limit, Process: process, Reserve: min(max(limit/reservePart, leastReserve), mostReserve)}
+	rest := limit - b.Process - b.Reserve
+	if rest < leastTraffic {
+		return b, fmt.Errorf("%d open files are too few: anyport needs %d itself, and %d at least for conns and flows: raise LimitNOFILE= or ulimit -n",
+			limit, b.Process+b.Reserve, leastTraffic)
+	}
+	b.TCP, b.Flows, b.Replies = rest/8, rest/8, rest/16
+	b.Common = rest - b.TCP - b.Flows - b.Replies
+	return b, nil
+}
+
+// Shares are the quotas of the event loops.
+type Shares struct {
+	TCP     []*quota.Quota // one a loop; nil: no bound
+	Flows   []*quota.Quota // one a loop
+	Replies []*quota.Quota // one a loop
+
+	MostFlows int // files that all loops may hold for sockets of flows
+}
+
+// Shares divides the budget among loops.
+func (b Budget) Shares(tcpLoops, udpLoops int) *Shares {
+	common := quota.NewPool(b.Common)
+	return &Shares{
+		TCP:     quota.Divide(b.TCP, tcpLoops, common),
+		Flows:   quota.Divide(b.Flows, udpLoops, common),
+		Replies: quota.Divide(b.Replies, udpLoops, common),
+
+		MostFlows: b.Flows + b.Common,
+	}
+}
+
+// Use is one use of files, as `anyport status --json` tells of it.
+type Use struct {
+	Held int `json:"held"`
+	Own  int `json:"own"`  // what it can always have
+	Most int `json:"most"` // with all that is common
+}
+
+// Used tells of the budget at this moment.
+type Used struct {
+	Process int `json:"process"` // held by the process itself
+	Reserve int `json:"reserve"` // kept for what the process opens later
+	TCP     Use `json:"tcp"`
+	Flows   Use `json:"flows"`
+	Replies Use `json:"replies"`
+}
+
+// Used tells how much of the budget the loops hold.
+func (b Budget) Used(s *Shares) Used {
+	use := func(own int, loops []*quota.Quota) Use {
+		u := Use{Own: own, Most: own + b.Common}
+		for _, q := range loops {
+			u.Held += q.Held()
+		}
+		return u
+	}
+	return Used{
+		Process: b.Process, Reserve: b.Reserve,
+		TCP: use(b.TCP, s.TCP), Flows: use(b.Flows, s.Flows), Replies: use(b.Replies, s.Replies),
+	}
+}
+
+// All is the number of files in use, without what the reserve is used for just now.
+func (u Used) All() int { return u.Process + u.TCP.Held + u.Flows.Held + u.Replies.Held }

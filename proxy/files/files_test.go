@@ -1,0 +1,61 @@
+package files
+
+import (
+	"strings"
+	"testing"
+
+	"anyport/proxy/quota"
+)
+
+// TestDivide: whatever the limit, the parts are the whole, no part is empty, and all that
+// traffic can take leaves the reserve alone.
+func TestDivide(t *testing.T) {
+	for _, limit := range []int{300, 400, 1000, 1024, 65536, 1 << 20} {
+		b, err := Divide(limit, 100)
+		if err != nil {
+			t.Errorf("%d files: %v", limit, err)
+			continue
+		}
+		if sum := b.Process + b.Reserve + b.TCP + b.Flows + b.Replies + b.Common; sum != limit {
+			t.Errorf("%d files: the parts of %+v are %d", limit, b, sum)
+		}
+		shares := b.Shares(2, 1)
+		for _, greedy := range [][]*quota.Quota{shares.TCP, shares.Flows, shares.Replies} {
+			takeAll(greedy)
+		}
+		if used := b.Used(shares); used.All() != limit-b.Reserve {
+			t.Errorf("%d files: %+v are taken, want all but the reserve of %d", limit, used, b.Reserve)
+		}
+	}
+}
+
+// TestOwn: one use that takes all it can leaves each other one its own.
+func TestOwn(t *testing.T) {
+	b, err := Divide(400, 80)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shares := b.Shares(2, 1)
+	takeAll(shares.TCP)
+	if n := takeAll(shares.Flows); n != b.Flows {
+		t.Errorf("flows have %d, want their own %d", n, b.Flows)
+	}
+	if n := takeAll(shares.Replies); n != b.Replies {
+		t.Errorf("replies have %d, want their own %d", n, b.Replies)
+	}
+}
+
+func TestTooFew(t *testing.T) {
+	if _, err := Divide(128, 60); err == nil || !strings.Contains(err.Error(), "LimitNOFILE") {
+		t.Errorf("128 files: %v, want what to do", err)
+	}
+}
+
+func takeAll(loops []*quota.Quota) (taken int) {
+	for _, q := range loops {
+		for q.Take(1) {
+			taken++
+		}
+	}
+	return taken
+}
