@@ -48,5 +48,6 @@ func tell(to chan<- error, err error) error {
 }
 
 // Adopt has Serve begin with the flows of another process, each of which has passed
-// its Check; their sockets are Serve's then. It is for before Serve.
-func (s *Server) Adopt(flows []udp.Flow) { s.flows = flows }
+// its Check; their sockets are Serve's then. connFiles are those of its conns, for which
+// Serve leaves room until AdoptConns has been given none. It is for before Serve.
+func (s *Server) Adopt(flows []udp.Flow, connFiles int) { s.flows, s.expected = flows, connFiles }

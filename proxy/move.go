@@ -35,7 +35,8 @@ func (s *Server) MoveConns(ctx context.Context, give func([]tcp.Conn) error) err
 }
 
 // AdoptConns has Serve go on with conns of another process, each of which has passed its
-// Check. Their FDs are Serve's, for which it waits; after its end they are closed.
+// Check. Their FDs are Serve's, for which it waits; after its end they are closed. None
+// at all says that no more will come.
 func (s *Server) AdoptConns(conns []tcp.Conn) {
 	select {
 	case s.moves.here <- conns:

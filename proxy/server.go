@@ -14,7 +14,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"anyport/config"
+	"anyport/proxy/files"
 	"anyport/proxy/orders"
+	"anyport/proxy/quota"
 	"anyport/proxy/route"
 	"anyport/proxy/tcp"
 	"anyport/proxy/udp"
@@ -37,7 +39,12 @@ type Server struct {
 	routes   *route.Live
 
 	pulse *orders.Pulse
-	flows []udp.Flow // of another process, to begin with
+
+	budget files.Budget
+	shares *files.Shares // nil: no bound
+
+	flows    []udp.Flow // of another process, to begin with
+	expected int        // files of its conns, which come later
 	handovers
 	moves moves
 }
@@ -75,11 +82,34 @@ func (s *Server) Try(table route.Table, routes []*config.Route) *route.Trial {
 // Live ones go on.
 func (s *Server) Drain(route string, on bool) { s.routes.Drain(route, on) }
 
+// LimitFiles divides a budget of files among the loops. It is for before Serve.
+func (s *Server) LimitFiles(b files.Budget) {
+	s.budget, s.shares = b, b.Shares(s.tcpLoops, s.opt.Workers)
+}
+
+// Files tells what of the budget is in use.
+func (s *Server) Files() files.Used {
+	if s.shares == nil {
+		return files.Used{}
+	}
+	return s.budget.Used(s.shares)
+}
+
+// LoopFiles is what the loops need for themselves, and for conns that wait at a door.
+func (s *Server) LoopFiles() int {
+	const ofLoop = 2 // an epoll instance and an eventfd
+	return s.Loops()*ofLoop + s.tcpLoops*tcp.DoorFiles
+}
+
 // Serve carries the traffic of the sockets, which stay the caller's to close.
 // When ctx is done it takes nothing new, and returns nil once the last conn and
 // flow has ended or its drain timeout has cut it. It is called once.
 func (s *Server) Serve(ctx context.Context, tcpSockets, udpSockets []int) error {
 	loops, ctx := errgroup.WithContext(ctx)
+	var connFiles []*quota.Quota
+	if s.shares != nil {
+		connFiles = s.shares.TCP
+	}
 	loops.Go(func() error {
 		defer close(s.moves.ended)
 		return tcp.Serve(ctx, tcp.Options{
@@ -93,6 +123,8 @@ func (s *Server) Serve(ctx context.Context, tcpSockets, udpSockets []int) error 
 			Handovers: s.handovers.conns,
 			Moves:     s.moves.away,
 			Arrivals:  s.moves.here,
+			Files:     connFiles,
+			Expected:  s.expected,
 		})
 	})
 	loops.Go(func() error {
@@ -101,6 +133,7 @@ func (s *Server) Serve(ctx context.Context, tcpSockets, udpSockets []int) error 
 			FirstShard: s.tcpLoops,
 			Routes:     s.routes,
 			MaxFlows:   s.opt.MaxFlows,
+			Files:      s.shares,
 			Raw:        s.opt.Raw,
 			Record:     s.opt.Record,
 			Mirror:     s.opt.Mirror,

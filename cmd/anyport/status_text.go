@@ -44,7 +44,8 @@ func summary(s *daemon.Status) [][2]string {
 		{"config", configText(s.Config)},
 		{"steering", steeringText(s.Steering)},
 		{"privileges", privilegesText(s)},
-		{"limits", fmt.Sprintf("%d files, %d flows, %d of them with a socket each", s.Files, s.MaxFlows, s.MaxSockets)},
+		{"files", filesText(s)},
+		{"limits", fmt.Sprintf("%d flows, %d of them with a socket each", s.MaxFlows, s.MaxSockets)},
 	}
 	for _, r := range s.Routes {
 		if r.HeldBack > 0 {
@@ -58,6 +59,12 @@ func heldBackText(r daemon.RouteStatus) string {
 	n := r.Datagrams[route.ToClient.String()][route.Amplified.String()]
 	return fmt.Sprintf("route %s: %s, %s, to clients that had not shown that they are there: see amplification_budget",
 		r.Name, count(int(n), "datagram", "datagrams"), bytesText(r.HeldBack))
+}
+
+func filesText(s *daemon.Status) string {
+	u := s.FileShares
+	return fmt.Sprintf("%d of %d used: tcp %d of %d, flows %d of %d, replies %d of %d; %d in reserve", s.FilesUsed, s.Files,
+		u.TCP.Held, u.TCP.Most, u.Flows.Held, u.Flows.Most, u.Replies.Held, u.Replies.Most, u.Reserve)
 }
 
 func configText(c daemon.ConfigStatus) string {

@@ -10,11 +10,15 @@ import (
 	"anyport/cmd/daemon"
 	"anyport/cmd/privileges"
 	"anyport/proxy"
+	"anyport/proxy/files"
 )
 
 func TestWriteStatus(t *testing.T) {
 	status := &daemon.Status{
 		Version: "v1.2.3", PID: 4711, UptimeSeconds: 3723, Files: 1048576, MaxFlows: 524288, MaxSockets: 10000,
+		FilesUsed: 120, FileShares: files.Used{
+			Reserve: 1024, TCP: files.Use{Held: 40, Most: 900000}, Flows: files.Use{Held: 7, Most: 800000}, Replies: files.Use{Held: 3, Most: 700000},
+		},
 		Privileges: privileges.Held{User: "anyport", Capabilities: []string{"CAP_NET_BIND_SERVICE", "CAP_NET_ADMIN"}, NoNewPrivs: true},
 		Config:     daemon.ConfigStatus{Refused: "line 3: no\nline 4: nor this\n", Path: "/etc/anyport/anyport.toml", Generation: 2, LoadedAt: time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)},
 		Steering:   daemon.SteeringStatus{Attached: true, ProgramID: 77, Prefixes: 5, ForeignPrograms: []uint32{12}},
@@ -34,7 +38,8 @@ func TestWriteStatus(t *testing.T) {
 config      /etc/anyport/anyport.toml, generation 2, loaded 2026-05-04 03:02:01, LAST RELOAD REFUSED: line 3: no; line 4: nor this
 steering    attached, program 77, 5 prefixes, beside foreign programs [12]
 privileges  user anyport, CAP_NET_BIND_SERVICE, CAP_NET_ADMIN
-limits      1048576 files, 524288 flows, 10000 of them with a socket each
+files       120 of 1048576 used: tcp 40 of 900000, flows 7 of 800000, replies 3 of 700000; 1024 in reserve
+limits      524288 flows, 10000 of them with a socket each
 held back   route game: 3 datagrams, 2.0 KiB, to clients that had not shown that they are there: see amplification_budget
 
 ROUTE           PROTOCOL  PREFIXES                      PORTS      ACTIVE  TOTAL  REFUSED  DENIED  LIMITED  TO ORIGIN  TO CLIENT

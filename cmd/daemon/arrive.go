@@ -22,6 +22,7 @@ type arrivals struct {
 func (d *daemon) receive(a *arrivals) {
 	defer close(a.over)
 	defer a.from.Close()
+	defer d.proxy.AdoptConns(nil)
 	total, err := 0, error(nil)
 	for err == nil {
 		n := 0

@@ -21,6 +21,7 @@ import (
 	"anyport/cmd/systemd"
 	"anyport/config"
 	"anyport/proxy"
+	"anyport/proxy/files"
 	"anyport/proxy/lines"
 	"anyport/proxy/route"
 	"anyport/proxy/udp"
@@ -64,6 +65,8 @@ type daemon struct {
 	lines *lines.Queue // where the log goes
 	begun time.Time
 	files uint64 // file descriptors that this process may open
+
+	budget files.Budget // of them
 
 	access   *proxy.AccessLog // nil: none
 	admin    net.Listener     // nil: none
@@ -160,6 +163,9 @@ func (d *daemon) openRoutes() error {
 	}
 	trial.Keep(d.steering.Table())
 	d.closers = append(d.closers, d.closeSteering)
+	if err := d.divideFiles(); err != nil {
+		return err
+	}
 	d.serving.Store(g)
 	return d.keepDrains()
 }

@@ -2,9 +2,11 @@ package daemon
 
 import (
 	"fmt"
+	"os"
 
 	"golang.org/x/sys/unix"
 
+	"anyport/proxy/files"
 	"anyport/proxy/udp"
 )
 
@@ -71,9 +73,37 @@ func raiseFiles() (uint64, error) {
 	return limit.Cur, nil
 }
 
+// divideFiles makes the budget of files, once all that the process holds for itself is open.
+func (d *daemon) divideFiles() (err error) {
+	held := openNow()
+	if d.before != nil { // whose flows count as flows
+		held -= len(udp.Detach(d.before.flows.Flows))
+	}
+	d.budget, err = files.Divide(int(d.files), held+d.proxy.LoopFiles())
+	if err == nil {
+		d.proxy.LimitFiles(d.budget)
+	}
+	return err
+}
+
+// usuallyOpen is for a process that may not look at its own files: one that cannot dump
+// core (proc(5)). With one prefix and two loops it holds some 60.
+const usuallyOpen = 128
+
+// openNow is the number of files that this process has open.
+func openNow() int {
+	all, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return usuallyOpen
+	}
+	return len(all) - 1 // the one to look with
+}
+
 // maxFlows is the bound on UDP flows of all routes.
 func (d *daemon) maxFlows() int { return d.opt.Config.Listen.MaxFlows }
 
 // maxSockets is the bound on those of them that have a socket of their own, as the files
 // and the local ports allow.
-func (d *daemon) maxSockets() int { return min(d.maxFlows(), udp.MaxSockets(d.files)) }
+func (d *daemon) maxSockets() int {
+	return min(d.maxFlows(), udp.MaxSockets(), d.budget.Flows+d.budget.Common)
+}

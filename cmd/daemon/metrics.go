@@ -17,6 +17,9 @@ var (
 	reloadDone   = metric("config_last_reload_successful", "1 where the last reload was done, or none was asked for.")
 	logLost      = metric("log_lines_lost_total", "Lines that are not in the log: process (stderr) or access.", "log")
 
+	filesLimit = metric("files_limit", "File descriptors that this process may open.")
+	filesUsed  = metric("files_used", "File descriptors in use, by what for.", "use")
+
 	attached        = metric("steering_attached", "1 while our program is attached.")
 	foreignPrograms = metric("steering_foreign_programs", "Others' sk_lookup programs in this network namespace.")
 	prefixes        = metric("steering_prefixes", "Distinct prefixes served.")
@@ -53,6 +56,10 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	e.flag(reloadDone, s.Config.Refused == "")
 	e.counter(logLost, s.Log.Lost, "process")
 	e.counter(logLost, s.Log.AccessLost, "access")
+	e.gauge(filesLimit, float64(s.Files))
+	for use, n := range map[string]int{"process": s.FileShares.Process, "tcp": s.FileShares.TCP.Held, "flows": s.FileShares.Flows.Held, "replies": s.FileShares.Replies.Held} {
+		e.gauge(filesUsed, float64(n), use)
+	}
 	e.flag(attached, s.Steering.Attached)
 	e.gauge(foreignPrograms, float64(len(s.Steering.ForeignPrograms)))
 	e.gauge(prefixes, float64(s.Steering.Prefixes))

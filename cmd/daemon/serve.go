@@ -82,7 +82,8 @@ func (d *daemon) greet() {
 	g := d.serving.Load()
 	d.log.Info("serving", "version", d.opt.Version, "pid", os.Getpid(), "config", g.config.Path,
 		"routes", len(g.config.Routes), "prefixes", g.table.Prefixes(),
-		"loops", d.proxy.Loops(), "files", d.files, "max_flows", d.maxFlows(), "max_flow_sockets", d.maxSockets(),
+		"loops", d.proxy.Loops(), "files", d.files, "files_reserve", d.budget.Reserve, "files_tcp", d.budget.TCP+d.budget.Common,
+		"files_flows", d.budget.Flows+d.budget.Common, "files_replies", d.budget.Replies+d.budget.Common, "max_flows", d.maxFlows(), "max_flow_sockets", d.maxSockets(),
 		"admin", g.config.Admin.Socket, "http", g.config.Admin.HTTP)
 	d.warn(g)
 }

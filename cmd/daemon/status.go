@@ -5,6 +5,7 @@ import (
 
 	"anyport/cmd/privileges"
 	"anyport/proxy"
+	"anyport/proxy/files"
 	"anyport/steering"
 )
 
@@ -16,6 +17,8 @@ type Status struct {
 	Stopping      bool            `json:"stopping"`
 	Privileges    privileges.Held `json:"privileges"`
 	Files         uint64          `json:"files"`            // file descriptors it may open
+	FilesUsed     int             `json:"files_used"`       // of them, without what the reserve is used for just now
+	FileShares    files.Used      `json:"file_shares"`      // by whom
 	MaxFlows      int             `json:"max_flows"`        // UDP flows of all routes at once
 	MaxSockets    int             `json:"max_flow_sockets"` // those of them with a socket of their own
 	Log           LogStatus       `json:"log"`

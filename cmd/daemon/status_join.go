@@ -12,12 +12,15 @@ import (
 // status asks the kernel and the proxy, and joins their answers.
 func (d *daemon) status() Status {
 	kernel, err := d.steering.Status()
+	used := d.proxy.Files()
 	return Status{
 		Version:       d.opt.Version,
 		PID:           os.Getpid(),
 		UptimeSeconds: int64(time.Since(d.begun).Seconds()),
 		Stopping:      d.stopping.Load(),
 		Files:         d.files,
+		FilesUsed:     used.All(),
+		FileShares:    used,
 		MaxFlows:      d.maxFlows(),
 		MaxSockets:    d.maxSockets(),
 		Privileges:    d.held(),

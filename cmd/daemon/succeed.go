@@ -112,10 +112,16 @@ func (d *daemon) succeed() error {
 	if err := d.before.from.Send(handover.Ready, nil); err != nil {
 		return err
 	}
-	if _, err := d.before.from.Expect(handover.Go); err != nil && !errors.Is(err, io.EOF) {
+	var ahead goAhead
+	m, err := d.before.from.Expect(handover.Go)
+	switch {
+	case errors.Is(err, io.EOF): // it is gone, with its conns
+	case err != nil:
 		return fmt.Errorf("the process to be replaced goes on: %w", err)
+	default:
+		_ = m.Decode(&ahead) // an older process says nothing
 	}
-	d.proxy.Adopt(d.before.flows.Flows)
+	d.proxy.Adopt(d.before.flows.Flows, min(max(ahead.ConnFiles, 0), d.budget.Limit))
 	d.before.flows = udp.Arrivals{}
 	if d.admin != nil {
 		d.admin.(*net.UnixListener).SetUnlinkOnClose(true)

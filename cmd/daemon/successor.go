@@ -31,6 +31,11 @@ func (s *successor) failed(starting context.Context, why error) error {
 
 var errCancelled = errors.New("this process was told to stop meanwhile")
 
+// goAhead goes with the message that the new process serves.
+type goAhead struct {
+	ConnFiles int `json:"conn_files"` // that the live conns hold, which come next
+}
+
 // flowsAtOnce keeps a message far below what the stream takes.
 const flowsAtOnce = 4096
 
@@ -70,7 +75,7 @@ func (s *successor) give(flows []udp.Flow) error {
 	d := s.daemon
 	d.replaced.Store(true)
 	d.tell(d.opt.Manager.MainPID(s.PID()))
-	return s.Send(handover.Go, nil)
+	return s.Send(handover.Go, goAhead{ConnFiles: d.proxy.Files().TCP.Held})
 }
 
 // takeConns gives it some live conns. They are its only if it says so: two processes must

@@ -41,9 +41,10 @@ func (l *loop) accept(listener int) (dry bool, err error) {
 			if l.older[listener] {
 				_ = prepare(fd)
 			}
-			l.admit(fd, client)
+			l.admit(newcomer{fd, client})
 		case errors.Is(err, unix.EAGAIN):
 			delete(l.older, listener)
+			l.gate.full = 0
 			return true, nil
 		case scarce(err):
 			l.shut(err)
@@ -66,38 +67,61 @@ func scarce(err error) bool {
 	return false
 }
 
-// admit gives a new conn to its route, or refuses it.
-func (l *loop) admit(fd int, client netip.AddrPort) {
-	dst, err := local(fd)
-	if err != nil { // gone already
-		l.wire.close(int32(fd))
-		return
+// admit gives a new conn to its route, refuses it, or has it wait at the door.
+func (l *loop) admit(n newcomer) {
+	dst, r, v := l.arrival(n)
+	if v == route.Admitted {
+		if v = l.room(n); v != route.Admitted {
+			r.Release(config.TCP, n.from.Addr())
+		}
 	}
-	r := l.routes.Set().Lookup(config.TCP, dst)
-	if r == nil {
-		l.unrouted.Add(1)
-		l.refuse(fd, refusal("", client, dst, route.NoRoute, l.wall(l.now)))
-		return
+	if v != route.Undecided {
+		l.settleNewcomer(n, dst, r, v)
 	}
-	if v := r.Admit(config.TCP, client.Addr()); v != route.Admitted {
-		r.Stats.Shard(l.shard).End(config.TCP, v)
-		l.refuse(fd, refusal(r.Name, client, dst, v, l.wall(l.now)))
-		return
+}
+
+// arrival finds the route of a new conn and asks whether that admits it. Who is told
+// Admitted owes the route a Release.
+func (l *loop) arrival(n newcomer) (dst netip.AddrPort, r *route.Route, v route.Verdict) {
+	dst, err := local(n.fd)
+	if err != nil {
+		return dst, nil, route.ResetByClient
 	}
-	c := &conn{route: r, client: client, dst: dst, ends: [2]end{{fd: int32(fd)}, {fd: -1}}}
-	l.adopt(c)
-	if err := l.poll(c, clientEnd); err != nil {
-		l.end(c, route.RelayFailed)
-		return
+	if r = l.routes.Set().Lookup(config.TCP, dst); r == nil {
+		return dst, nil, route.NoRoute
 	}
-	l.dial(c, route.NoOrigin)
+	return dst, r, r.Admit(config.TCP, n.from.Addr())
+}
+
+// settleNewcomer begins a conn whose files are taken, or ends it before it has begun.
+func (l *loop) settleNewcomer(n newcomer, dst netip.AddrPort, r *route.Route, v route.Verdict) {
+	switch {
+	case v == route.ResetByClient: // gone already
+		l.wire.close(int32(n.fd))
+	case v != route.Admitted:
+		l.refuse(n, dst, r, v)
+	default:
+		c := &conn{route: r, client: n.from, dst: dst, ends: [2]end{{fd: int32(n.fd)}, {fd: -1}}}
+		l.adopt(c)
+		if err := l.poll(c, clientEnd); err != nil {
+			l.end(c, route.RelayFailed)
+			return
+		}
+		l.dial(c, route.NoOrigin)
+	}
 }
 
 func refusal(name string, client, dst netip.AddrPort, v route.Verdict, began time.Time) route.Record {
 	return route.Record{Begun: began, Protocol: config.TCP, Route: name, Client: client, Dst: dst, Verdict: v}
 }
 
-func (l *loop) refuse(fd int, r route.Record) {
-	l.wire.abort(int32(fd))
-	l.record(r)
+// refuse ends a new conn that no route has taken in.
+func (l *loop) refuse(n newcomer, dst netip.AddrPort, r *route.Route, v route.Verdict) {
+	name, stats := "", l.routes.Unrouted
+	if r != nil {
+		name, stats = r.Name, r.Stats
+	}
+	stats.Shard(l.shard).End(config.TCP, v)
+	l.wire.abort(int32(n.fd))
+	l.record(refusal(name, n.from, dst, v, l.wall(l.now)))
 }

@@ -31,7 +31,8 @@ func (l *loop) dial(c *conn, v route.Verdict) {
 			return
 		}
 		l.log.Debug("dial", "route", c.route.Name, "origin", c.origin.Text, "error", err)
-		if scarce(err) {
+		if scarce(err) { // in the whole host, for the conn has taken its files
+			l.shut(err)
 			l.end(c, route.OutOfFiles)
 			return
 		}
@@ -66,7 +67,7 @@ func (l *loop) connect(c *conn, to, from netip.AddrPort) error {
 		l.wire.close(before)
 		c.ends[originEnd] = end{fd: -1}
 	}
-	fd, err := l.socket(family(to.Addr()))
+	fd, err := socket(family(to.Addr()))
 	if err != nil {
 		return err
 	}
@@ -75,19 +76,6 @@ func (l *loop) connect(c *conn, to, from netip.AddrPort) error {
 		lateACK(fd)
 	}
 	return connect(fd, to, from)
-}
-
-// socket falls back on the reserve: the conn is accepted, so it must not wait.
-func (l *loop) socket(family int) (int, error) {
-	fd, err := socket(family)
-	if !scarce(err) {
-		return fd, err
-	}
-	l.shut(err)
-	if fd = l.gate.spend(family); fd < 0 {
-		return fd, err
-	}
-	return fd, nil
 }
 
 // source goes round the addresses of the origin's family; none is the kernel's choice.
@@ -154,7 +142,7 @@ func (l *loop) begin(c *conn) {
 	l.watch(c)
 	lead, err := header.Stream(c.route.ProxyProtocol, c.client, c.dst)
 	if err != nil {
-		l.log.Error("no header", "route", c.route.Name, "error", err)
+		l.log.Warn(l.now, "no header", "route", c.route.Name, "error", err)
 		l.end(c, route.HeaderFailed)
 		return
 	}

@@ -1,59 +1,126 @@
 package tcp
 
 import (
-	"slices"
+	"errors"
+	"net/netip"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"anyport/proxy/client"
+	"anyport/proxy/route"
 )
 
-// gate keeps a loop from accepting when there are no fds for more conns: they
+// gate keeps a loop from accepting when there are no files for more conns: they
 // wait in the accept queue, and nothing spins on a listener that stays readable.
+//
+// Whose conn it is shows only once it is accepted. So the budget has a place at the door
+// for each loop, beside its quota: one conn that was accepted and waits there for files.
 type gate struct {
-	shut    bool
-	reserve [2]int // one socket a family, for the dial of a conn that took the last fd; -1: spent
-	timer   timer  // tries again, for fds can be freed elsewhere in the process
-	warned  time.Duration
+	shut   bool
+	door   newcomer
+	timer  timer         // tries again, for files can be freed elsewhere in the process
+	full   time.Duration // since when conns have waited, and the queue was not seen empty; 0: they have not
+	warned time.Duration
 }
 
-// families are those of the reserve. Spare fds would not do: between closing one
-// and making the socket, another loop's accept may take it.
-var families = [...]int{unix.AF_INET, unix.AF_INET6}
+// newcomer is a conn that was accepted and is not begun. The zero value is none.
+type newcomer struct {
+	fd   int
+	from netip.AddrPort // valid where there is one
+}
 
-func newGate() gate { return gate{reserve: [2]int{-1, -1}} }
+// connFiles is what a conn takes: a socket on each side.
+const connFiles = 2
+
+// DoorFiles is what each loop may hold beside its quota: the files of one conn at the door.
+const DoorFiles = connFiles
 
 const (
-	gateRetry = time.Second
-	gateQuiet = time.Minute // between two warnings
+	gateRetry    = time.Second
+	gatePatience = 2 * time.Second
+	gateQuiet    = time.Minute // between two warnings
 )
+
+var errNoFiles = errors.New("the conns' share of the open files is used up")
+
+func (n newcomer) waits() bool { return n.from.IsValid() }
+
+// room takes the files of a new conn. Where there are none it waits at the door, which is
+// Undecided. Once conns have waited for gatePatience, those of clients that hold much
+// already are refused instead, until the queue is empty: others may be behind them.
+func (l *loop) room(n newcomer) route.Verdict {
+	who := client.Of(n.from.Addr())
+	switch {
+	case l.takeFiles() || l.makeRoom(who) && l.takeFiles():
+		return route.Admitted
+	case l.gate.full != 0 && l.now-l.gate.full >= gatePatience && l.clients.crowds(who, l.conns):
+		return route.OutOfFiles
+	case l.gate.full == 0:
+		l.gate.full = max(l.now, 1)
+	}
+	l.gate.door = n
+	l.shut(errNoFiles)
+	return route.Undecided
+}
+
+// takeFiles takes the files of one more conn. They matter more than spare pipes.
+func (l *loop) takeFiles() bool {
+	if l.files.Take(connFiles) {
+		return true
+	}
+	l.pipes.close()
+	return l.files.Take(connFiles)
+}
 
 func (l *loop) shut(why error) {
 	if l.gate.shut {
 		return
 	}
 	l.gate.shut = true
-	if l.gate.warned == 0 || l.now-l.gate.warned >= gateQuiet {
-		l.gate.warned = l.now
-		l.log.Warn("new conns wait in the accept queue until others end; raise the limit of open files", "error", why, "conns", l.conns)
-	}
+	l.warnShort(why)
 	for _, fd := range l.listeners {
 		l.unlisten(fd)
 	}
-	l.pipes.close() // conns need the fds more
+	l.pipes.close() // conns need the files more
 	l.wheel.set(&l.gate.timer, l.now+gateRetry)
 }
 
-// reopen accepts again, if the reserve can be had back.
+func (l *loop) warnShort(why error) {
+	if l.gate.warned == 0 || l.now-l.gate.warned >= gateQuiet {
+		l.gate.warned = max(l.now, 1)
+		l.log.Logger.Warn("new conns wait in the accept queue until others end; raise the limit of open files", "error", why, "conns", l.conns)
+	}
+}
+
+// reopen accepts again, if there are files for a conn.
 func (l *loop) reopen() {
 	if !l.gate.shut {
 		return
 	}
-	if !l.gate.refill() {
+	if !l.takeFiles() {
 		l.wheel.set(&l.gate.timer, l.now+gateRetry)
 		return
 	}
+	l.files.Give(connFiles)
+	l.unbar()
+}
+
+// retry is reopen after a while. Conns may have become idle by now, or the patience with
+// who waits at the door be over.
+func (l *loop) retry() {
+	if l.gate.door.waits() {
+		l.unbar()
+	} else {
+		l.reopen()
+	}
+}
+
+// unbar opens the gate. It may shut again, for who waits at the door is first.
+func (l *loop) unbar() {
 	l.gate.shut = false
 	l.wheel.stop(&l.gate.timer)
+	if n := l.gate.leaveDoor(); n.waits() {
+		l.admit(n)
+	}
 	l.listenAll()
 }
 
@@ -70,34 +137,9 @@ func (l *loop) listenAll() {
 	}
 }
 
-// refill makes the reserve whole; false says that fds are still scarce.
-func (g *gate) refill() bool {
-	for i, family := range families {
-		if g.reserve[i] >= 0 {
-			continue
-		}
-		fd, err := socket(family)
-		switch {
-		case err == nil:
-			g.reserve[i] = fd
-		case scarce(err):
-			return false
-		} // else the host does not have the family, and no origin of it is dialled
-	}
-	return true
-}
-
-// spend takes a family's socket out of the reserve; -1 where it is spent already.
-func (g *gate) spend(family int) (fd int) {
-	i := slices.Index(families[:], family)
-	fd, g.reserve[i] = g.reserve[i], -1
-	return fd
-}
-
-func (g *gate) close() {
-	for _, family := range families {
-		if fd := g.spend(family); fd >= 0 {
-			_ = unix.Close(fd)
-		}
-	}
+// leaveDoor returns who waits at the door, and does not any more.
+func (g *gate) leaveDoor() newcomer {
+	n := g.door
+	g.door = newcomer{}
+	return n
 }

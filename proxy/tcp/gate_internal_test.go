@@ -2,11 +2,15 @@ package tcp
 
 import (
 	"log/slog"
+	"net/netip"
 	"os"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"anyport/config"
+	"anyport/proxy/quota"
 	"anyport/proxy/route"
 )
 
@@ -28,24 +32,36 @@ func TestGate(t *testing.T) {
 	}
 }
 
-// The reserve is for the dial of a conn that was accepted with the last fd: the
-// gate stays shut until there is one again.
-func TestGateReserve(t *testing.T) {
+// Without files for one more, a conn that was accepted waits at the door: it is not begun,
+// nothing more is accepted, and it is the first to go in.
+func TestGateDoor(t *testing.T) {
 	l, listener := loopAndListener(t)
-	knock(t, listener)
-	fd := l.gate.spend(unix.AF_INET)
-	if fd < 0 {
-		t.Fatal("a new loop has no reserve")
+	l.routes.Swap(anywhere{unreachable}, []*config.Route{unreachable})
+	l.files = quota.New(connFiles, quota.NewPool(0))
+	for n := range 3 {
+		knock(t, listener)
+		if err := l.answer(listener); err != nil {
+			t.Fatal(err)
+		}
+		if l.conns != 1 || l.gate.shut != (n > 0) || l.gate.door.waits() != (n > 0) {
+			t.Fatalf("after %d clients: %d conns, shut %v, %v at the door", n+1, l.conns, l.gate.shut, l.gate.door.from)
+		}
 	}
-	unix.Close(fd)
-	if l.gate.spend(unix.AF_INET) >= 0 {
-		t.Error("the reserve was spent twice")
+	first := l.slots[0].client
+	l.end(l.slots[0], route.RelayFailed)
+	if l.conns != 1 || l.slots[0].client == first || l.gate.shut || l.files.Held() != connFiles {
+		t.Errorf("%d conns, shut %v, %d files held: want the second conn in the place of the first", l.conns, l.gate.shut, l.files.Held())
 	}
-	l.shut(unix.EMFILE)
-	l.reopen()
-	if l.gate.shut || l.gate.reserve[0] < 0 {
-		t.Errorf("shut %v, reserve %v: the gate opens once the reserve is whole again", l.gate.shut, l.gate.reserve)
+	events(t, l) // of the conn, which come once
+	if n := events(t, l); n != 1 {
+		t.Errorf("%d events of a listener with one more client, want 1", n)
 	}
+}
+
+// unreachable has an origin that never answers.
+var unreachable = &config.Route{
+	Name: "test", ProxyProtocol: config.ProxyOff, Timeouts: config.Timeouts{Connect: time.Hour},
+	Origins: []config.Origin{{Text: "192.0.2.1:9", Addr: netip.MustParseAddr("192.0.2.1"), Ports: config.PortRange{First: 9, Last: 9}, Weight: 1}},
 }
 
 func TestScarce(t *testing.T) {

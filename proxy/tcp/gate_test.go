@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/config"
+	"anyport/proxy/quota"
 	"anyport/proxy/route"
 	"anyport/proxy/tcp"
 )
@@ -53,6 +54,7 @@ func serveWithFewFiles(origin string) error {
 	records := make(chan route.Record, 1000)
 	err := tcp.Serve(ctx, tcp.Options{
 		Listeners: []int{listener}, Loops: 2, Routes: live, Log: slog.New(slog.DiscardHandler),
+		Files:  quota.Divide(8, 2, quota.NewPool(14)),
 		Record: func(r route.Record) { records <- r },
 	})
 	close(records)
@@ -63,14 +65,15 @@ func serveWithFewFiles(origin string) error {
 }
 
 // With fds for some 15 conns and no pipe beside them, 100 clients come at once:
-// those that find no room wait in the accept queue, and each is served in the end.
+// those that find no room wait in the accept queue, and each is served in the end. The
+// whole takes less than gatePatience.
 func TestFewFiles(t *testing.T) {
 	const clients = 100
 	p := startFewFiles(t, origin(t, echo))
 	var all sync.WaitGroup
 	for i := range clients {
 		c := dial(t, p.addr)
-		all.Go(func() { echoes(t, c, byte(i), 512<<10) })
+		all.Go(func() { echoes(t, c, byte(i), 64<<10) })
 	}
 	all.Wait()
 	p.stdin.Close()

@@ -3,6 +3,8 @@ package tcp
 import (
 	"context"
 	"time"
+
+	"anyport/proxy/route"
 )
 
 // conduct has the loops do what others ask of Serve, until they have ended: drain once
@@ -21,6 +23,9 @@ func conduct(ctx context.Context, loops []*loop, opt Options, ended <-chan struc
 		case m := <-opt.Moves:
 			m.Over(giveAway(loops, m.Give))
 		case conns := <-opt.Arrivals:
+			if len(conns) == 0 {
+				order(loops, (*loop).expectNone)
+			}
 			adoptAll(loops, conns)
 		}
 	}
@@ -63,5 +68,12 @@ const moveTime = 10 * time.Second
 // leave drains a loop that is paused, for whose accept queues another process cares now.
 func (l *loop) leave() {
 	l.listeners, l.drainLeast = nil, moveTime
+	if n := l.gate.leaveDoor(); n.waits() { // nobody else has it, so it goes in beyond the quota
+		dst, r, v := l.arrival(n)
+		if v == route.Admitted {
+			l.files.Insist(connFiles)
+		}
+		l.settleNewcomer(n, dst, r, v)
+	}
 	l.drain()
 }

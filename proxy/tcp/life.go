@@ -7,7 +7,7 @@ import (
 	"anyport/proxy/route"
 )
 
-// adopt gives a conn its slot.
+// adopt gives a conn, whose files are taken, its slot.
 func (l *loop) adopt(c *conn) {
 	l.generation++
 	if l.generation == 0 { // is the loop's own
@@ -25,6 +25,7 @@ func (l *loop) adopt(c *conn) {
 	}
 	l.slots[c.slot] = c
 	l.conns++
+	l.join(c)
 }
 
 // limit bounds the rest of a conn's life while the loop drains; one whose route is gone
@@ -46,7 +47,7 @@ func (l *loop) watch(c *conn) {
 func (l *loop) expire(c *conn) {
 	at, v := c.due(c.route.Timeouts)
 	switch {
-	case c.moving:
+	case c.moving || c.state == over: // or it gave way in the moment in which it was due
 	case at > l.now:
 		l.wheel.set(&c.timer, at)
 	case v == route.Undecided:
@@ -76,15 +77,20 @@ func (c *conn) delivering(on wire) bool {
 	return c.queue > 0 && c.queue != before
 }
 
-// end is the one way out of a conn's life.
+// end ends a conn; another one may begin in its place.
 func (l *loop) end(c *conn, v route.Verdict) {
+	l.conclude(c, v)
+	l.reopen()
+}
+
+// conclude is the one way out of a conn's life.
+func (l *loop) conclude(c *conn, v route.Verdict) {
 	ended := c.record(v, l.wall(c.began), l.now)
 	// Before the close: a client that then comes back at once has its place.
 	l.forget(c)
 	c.route.Stats.Shard(l.shard).End(config.TCP, v)
 	c.close(l.wire, v)
 	l.record(ended)
-	l.reopen()
 }
 
 // forget gives back all that a conn has but its sockets.
@@ -94,9 +100,11 @@ func (l *loop) forget(c *conn) {
 	for d := range c.ways {
 		l.empty(&c.ways[d])
 	}
+	l.part(c)
 	l.slots[c.slot] = nil
 	l.free = append(l.free, c.slot)
 	l.conns--
+	l.files.Give(connFiles)
 	if c.origin != nil {
 		c.origin.End()
 	}

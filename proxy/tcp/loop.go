@@ -2,27 +2,26 @@ package tcp
 
 import (
 	"errors"
-	"log/slog"
 	"os"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"anyport/proxy/call"
+	"anyport/proxy/fault"
 	"anyport/proxy/orders"
+	"anyport/proxy/quota"
 	"anyport/proxy/route"
 )
 
 // loop is one event loop, with the conns that it accepted. Nothing of it is
 // shared with other loops.
 type loop struct {
-	shard    int
-	routes   *route.Live
-	unrouted *atomic.Uint64
-	record   func(route.Record)
-	mirror   route.Mirror
-	log      *slog.Logger
+	shard  int
+	routes *route.Live
+	record func(route.Record)
+	mirror route.Mirror
+	log    fault.Log
 
 	started time.Time
 	now     time.Duration // since started, taken once a turn
@@ -45,8 +44,12 @@ type loop struct {
 	generation uint32
 	ready      []*conn // stopped by the bound of their turn
 	resumed    []*conn // its memory, while the other is filled
+	clients    clients
 	wheel      wheel
+	files      *quota.Quota // of conns and pipes
+	expected   int          // files of it that are kept for conns of another process
 	gate       gate
+	evictAgain time.Duration // no search for idle conns before this moment
 	pipes      pipes
 	dials      int
 	ports      ports
@@ -58,7 +61,7 @@ type loop struct {
 // open makes the loop's own fds and begins to listen. close undoes it, but for the
 // orders: others may still be giving some.
 func (l *loop) open() (err error) {
-	l.epoll, l.gate = -1, newGate()
+	l.epoll = -1
 	if l.orders, err = orders.New(); err != nil {
 		return err
 	}
@@ -70,9 +73,6 @@ func (l *loop) open() (err error) {
 	}()
 	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return os.NewSyscallError("epoll_create1", err)
-	}
-	if !l.gate.refill() {
-		return errors.New("tcp: no files are left to begin with: raise the limit of open files")
 	}
 	if err := l.watchOrders(); err != nil {
 		return err
@@ -93,7 +93,9 @@ func (l *loop) close() {
 		}
 	}
 	l.pipes.close()
-	l.gate.close()
+	if n := l.gate.leaveDoor(); n.waits() {
+		l.wire.abort(int32(n.fd))
+	}
 	if l.epoll >= 0 {
 		_ = unix.Close(l.epoll)
 	}
@@ -130,7 +132,7 @@ func (l *loop) turn(events []unix.EpollEvent) error {
 	l.resume()
 	l.wheel.advance(l.now, func(t *timer) {
 		if t.conn == nil {
-			l.reopen()
+			l.retry()
 		} else {
 			l.expire(t.conn)
 		}

@@ -41,6 +41,8 @@ func (l *loop) arrive(in *Conn) {
 		c.drained = l.cut(in)
 	}
 	r.Readmit(config.TCP, in.Client.Addr())
+	l.expect(-min(len(in.FDs), l.expected))
+	l.files.Insist(connFiles)
 	c.route = r
 	c.reach(in)
 	l.adopt(c)
@@ -49,11 +51,24 @@ func (l *loop) arrive(in *Conn) {
 		c.ends[i] = end{fd: int32(in.FDs[i])}
 	}
 	if err := l.carry(c, in); err != nil {
-		l.log.Error("a conn of another process cannot go on", "route", r.Name, "client", c.client, "error", err)
+		l.log.Warn(l.now, "a conn of another process cannot go on", "route", r.Name, "client", c.client, "error", err)
 		l.end(c, route.RelayFailed)
 		return
 	}
 	l.enter(c)
+}
+
+// expect keeps n more files for conns that another process will give; fewer where n is
+// negative.
+func (l *loop) expect(n int) {
+	l.expected += n
+	l.files.Insist(n)
+}
+
+// expectNone is for when the other process has no more conns.
+func (l *loop) expectNone() {
+	l.expect(-l.expected)
+	l.reopen()
 }
 
 // cut is when a conn ends whose dst is not forwarded any more, maybe since this process
@@ -90,6 +105,7 @@ func (l *loop) carry(c *conn, in *Conn) error {
 		if from.Piped > 0 {
 			w.pipe = &pipe{read: int32(pipes[0]), write: int32(pipes[1]), holds: from.Piped}
 			l.pipes.lent++
+			l.files.Insist(pipeFiles)
 			pipes = pipes[2:]
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/proxy/call"
+	"anyport/proxy/quota"
 )
 
 const (
@@ -48,8 +49,12 @@ type pipe struct {
 	size, holds int
 }
 
+// pipeFiles is what a pipe takes.
+const pipeFiles = 2
+
 // pipes lends pipes to the ways of one loop.
 type pipes struct {
+	files  *quota.Quota
 	spare  []*pipe
 	lent   int
 	barred time.Duration // no new one before this moment: asking in vain costs more than a copy
@@ -71,16 +76,28 @@ func (p *pipes) borrow(now time.Duration) *pipe {
 	}
 	var made *pipe
 	if p.lent < largeMost {
-		made = newPipe(largePipe)
+		made = p.open(largePipe)
 	}
 	if made == nil {
-		made = newPipe(smallPipe)
+		made = p.open(smallPipe)
 	}
 	if made == nil {
 		p.barred = now + pipeRetry
 		return nil
 	}
 	p.lent++
+	return made
+}
+
+// open makes a pipe where the files and the kernel allow one.
+func (p *pipes) open(size int) *pipe {
+	if !p.files.Take(pipeFiles) {
+		return nil
+	}
+	made := newPipe(size)
+	if made == nil {
+		p.files.Give(pipeFiles)
+	}
 	return made
 }
 
@@ -105,7 +122,7 @@ func newPipe(size int) *pipe {
 func (p *pipes) giveBack(lent *pipe) {
 	p.lent--
 	if lent.holds > 0 || len(p.spare) >= pipesKept {
-		lent.close()
+		p.shut(lent)
 		return
 	}
 	p.spare = append(p.spare, lent)
@@ -119,7 +136,12 @@ func (p *pipe) close() {
 // close closes the spare ones.
 func (p *pipes) close() {
 	for _, spare := range p.spare {
-		spare.close()
+		p.shut(spare)
 	}
 	p.spare = nil
+}
+
+func (p *pipes) shut(one *pipe) {
+	one.close()
+	p.files.Give(pipeFiles)
 }

@@ -7,13 +7,13 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"anyport/config"
+	"anyport/proxy/quota"
 	"anyport/proxy/route"
 	"anyport/proxy/tcp"
 )
@@ -34,7 +34,7 @@ type proxy struct {
 	records chan route.Record
 	mirrors chan netip.AddrPort // what Mirror was told
 
-	unrouted atomic.Uint64
+	files    []*quota.Quota
 	handover chan func() error
 	moves    chan tcp.Move
 	arrivals chan []tcp.Conn
@@ -86,12 +86,13 @@ func serveUntil(t *testing.T, ctx context.Context, fd int, addr string, routes r
 	live := route.NewLive(loops)
 	live.Swap(routes, []*config.Route{r})
 	p.live, p.route = live, live.Set().Routes[0]
+	p.files = quota.Divide(1<<20, loops, quota.NewPool(0))
 	ctx, stop := context.WithCancel(ctx)
 	p.stop = stop
 	go func() {
 		defer close(p.done)
 		err := tcp.Serve(ctx, tcp.Options{
-			Listeners: []int{fd}, Loops: loops, Routes: live, Unrouted: &p.unrouted,
+			Listeners: []int{fd}, Loops: loops, Routes: live, Files: p.files,
 			Handovers: p.handover, Moves: p.moves, Arrivals: p.arrivals,
 			Record: func(r route.Record) { p.records <- r },
 			Mirror: func(_ config.Protocol, dst netip.AddrPort) { p.mirrors <- dst }, Log: slog.New(slog.DiscardHandler),
@@ -113,6 +114,11 @@ func (p *proxy) balanced() {
 	p.t.Helper()
 	if n := p.route.Stats.Active(config.TCP); n != 0 {
 		p.t.Errorf("%d conns are still counted against the route", n)
+	}
+	for _, q := range p.files {
+		if n := q.Held(); n != 0 {
+			p.t.Errorf("%d files are still counted", n)
+		}
 	}
 	for _, o := range p.route.Origins.Origins {
 		if n := o.Active(); n != 0 {

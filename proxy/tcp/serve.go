@@ -38,13 +38,14 @@ import (
 	"errors"
 	"log/slog"
 	"os"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
+	"anyport/proxy/fault"
 	"anyport/proxy/orders"
+	"anyport/proxy/quota"
 	"anyport/proxy/route"
 )
 
@@ -61,9 +62,14 @@ type Options struct {
 	Routes     *route.Live        // asked once a conn
 	Record     func(route.Record) // called from the loops once a conn has ended or was refused; must not block; may be nil
 	Mirror     route.Mirror       // told of the dst of a conn that every origin has refused; may be nil
-	Unrouted   *atomic.Uint64     // counts conns whose dst no route forwards; may be nil
 	Pulse      *orders.Pulse      // asks the loops whether they turn; may be nil
 	Log        *slog.Logger
+
+	// Files are how many files each loop may hold for its conns, beside DoorFiles; nil:
+	// no bound. Expected of them are kept for Arrivals, until an empty one says that
+	// there are no more.
+	Files    []*quota.Quota
+	Expected int
 
 	Handovers <-chan func() error // see Serve; may be nil
 	Moves     <-chan Move         // likewise
@@ -147,10 +153,9 @@ func newLoop(opt Options, i int) *loop {
 	l := &loop{
 		shard:     opt.FirstShard + i,
 		routes:    opt.Routes,
-		unrouted:  opt.Unrouted,
 		record:    opt.Record,
 		mirror:    opt.Mirror,
-		log:       opt.Log,
+		log:       fault.Log{Logger: opt.Log},
 		started:   time.Now(),
 		set:       opt.Routes.Set(),
 		listeners: share(opt.Listeners, i, opt.Loops),
@@ -158,6 +163,7 @@ func newLoop(opt Options, i int) *loop {
 		older:     map[int]bool{},
 		wire:      kernel{},
 		ports:     newPorts(),
+		clients:   newClients(),
 		scratch:   make([]byte, bufferSize),
 	}
 	for _, fd := range l.listeners {
@@ -166,9 +172,10 @@ func newLoop(opt Options, i int) *loop {
 	if l.record == nil {
 		l.record = func(route.Record) {}
 	}
-	if l.unrouted == nil {
-		l.unrouted = new(atomic.Uint64)
+	if opt.Files != nil {
+		l.files, l.pipes.files = opt.Files[i], opt.Files[i]
 	}
+	l.expect(opt.Expected / opt.Loops)
 	return l
 }
 

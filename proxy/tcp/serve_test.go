@@ -80,7 +80,7 @@ func TestUnrouted(t *testing.T) {
 	if got := p.ends(route.NoRoute); got.Route != "" {
 		t.Errorf("route %q, want none", got.Route)
 	}
-	if n := p.unrouted.Load(); n != 1 {
+	if n := p.live.Unrouted.Totals().Ended[config.TCP][route.NoRoute]; n != 1 {
 		t.Errorf("%d counted, want 1", n)
 	}
 }

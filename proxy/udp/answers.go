@@ -55,7 +55,7 @@ func (l *loop) fromOrigin(o owner, i int, now time.Duration) {
 func (l *loop) toClient(f *flow, payload []byte, now time.Duration) {
 	answer, err := l.table.replies.use(f.reply)
 	if err != nil {
-		l.log.warn(now, "no socket can answer from dst", "dst", f.dst(), "error", err)
+		l.log.Warn(now, "no socket can answer from dst", "dst", f.dst(), "error", err)
 		f.settle(route.ToClient, route.SendFailed, 1, len(payload))
 		return
 	}

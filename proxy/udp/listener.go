@@ -18,7 +18,7 @@ func (l *loop) readClients(now time.Duration) {
 	for range batchesATurn {
 		_, end, err := l.in.read(l.listener, batch)
 		if err != nil && err != unix.EAGAIN {
-			l.log.warn(now, "reading from the listener", "error", err)
+			l.log.Warn(now, "reading from the listener", "error", err)
 		}
 		for i := range end {
 			l.fromClient(i, now)
@@ -39,7 +39,7 @@ func (l *loop) fromClient(i int, now time.Duration) {
 	l.countDropped(c.drops)
 	switch {
 	case !known || !ok:
-		l.log.warn(now, "a datagram without its dst: the listener needs IP_RECVORIGDSTADDR and IPV6_RECVORIGDSTADDR")
+		l.log.Warn(now, "a datagram without its dst: the listener needs IP_RECVORIGDSTADDR and IPV6_RECVORIGDSTADDR")
 		return
 	case l.in.truncated(i):
 		l.unrouted(route.Truncated, 1)

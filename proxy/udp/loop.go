@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/proxy/call"
+	"anyport/proxy/fault"
 	"anyport/proxy/orders"
 	"anyport/proxy/route"
 )
@@ -31,7 +32,7 @@ type loop struct {
 	table  table
 	dialer dialer
 	opener opener
-	log    limitedLog
+	log    fault.Log
 }
 
 func newLoop(opt Options, i int, share share) (*loop, error) {
@@ -47,12 +48,12 @@ func newLoop(opt Options, i int, share share) (*loop, error) {
 		egress:   egress{opt.Raw, map[key]*flow{}},
 		opener:   opener{opt.Raw},
 		out:      outbox{mirror: opt.Mirror},
-		log:      limitedLog{Logger: opt.Log},
+		log:      fault.Log{Logger: opt.Log},
 	}
 	l.table = table{
 		routes: opt.Routes, shard: opt.FirstShard + i, may: share.flows, mayOwn: share.sockets, sockets: l,
 		replies: newReplies(share.replies, share.voices, l.opener.open, l.closeReply),
-		record:  opt.Record, report: l.log.warn, warn: opt.Log.Warn, epoch: share.epoch,
+		record:  opt.Record, report: l.log.Warn, warn: opt.Log.Warn, epoch: share.epoch,
 		budgets: share.budgets, mostPerClient: share.mostPerClient,
 	}
 	l.table.init()
