@@ -23,15 +23,17 @@ const accessPause = 100 * time.Millisecond
 // accessFarewell is how long Close waits for a writer that is stuck, as in a pipe that nobody reads.
 const accessFarewell = 5 * time.Second
 
-// AccessLog writes one line for each conn and flow that has ended. A writer too
-// slow for the traffic loses lines, which are counted and told in the log; it
-// never holds up the traffic.
+// AccessLog writes one line for each conn and flow that has ended, and each second one for
+// all that were refused alike. A writer too slow for the traffic loses lines of those
+// that have ended, which are counted and told in the log; it never holds up the traffic.
 type AccessLog struct {
 	path    string // "" = stderr
 	stderr  io.Writer
 	format  string
 	log     *slog.Logger
 	records chan route.Record
+	sums    sums
+	summed  chan struct{} // there are sums to write before long
 	reopen  chan struct{}
 	shares  chan chan *os.File // for the file, and back when it is not needed any more
 	closing chan struct{}      // closed by Close
@@ -53,6 +55,7 @@ func OpenAccessLog(c config.Log, stderr io.Writer, file *os.File, log *slog.Logg
 		format:  c.Format,
 		log:     log,
 		records: make(chan route.Record, accessQueue),
+		summed:  make(chan struct{}, 1),
 		reopen:  make(chan struct{}, 1),
 		shares:  make(chan chan *os.File),
 		closing: make(chan struct{}),
@@ -73,9 +76,15 @@ func OpenAccessLog(c config.Log, stderr io.Writer, file *os.File, log *slog.Logg
 	return a, nil
 }
 
-// Record queues r for the writer. It never blocks, and may be called from any
-// goroutine; what comes after Close is not written.
+// Record queues r for the writer, or counts it in a sum. It never waits for the writer, and
+// may be called from any goroutine; what comes after Close is not written.
 func (a *AccessLog) Record(r route.Record) {
+	if r.Refused() {
+		if a.sums.add(r) {
+			wake(a.summed)
+		}
+		return
+	}
 	select {
 	case a.records <- r:
 	default:
@@ -103,8 +112,12 @@ func (a *AccessLog) Share(use func(*os.File) error) error {
 // Reopen has the writer open the file by its name again, if that is another one by now:
 // logrotate has moved it.
 func (a *AccessLog) Reopen() {
+	wake(a.reopen)
+}
+
+func wake(writer chan<- struct{}) {
 	select {
-	case a.reopen <- struct{}{}:
+	case writer <- struct{}{}:
 	default: // one is under way already
 	}
 }
@@ -140,16 +153,17 @@ func (unclosed) Close() error { return nil }
 func (a *AccessLog) write(file io.WriteCloser) error {
 	out := lines.NewWriter(file)
 	handler := accessHandler(out, a.format)
-	var due <-chan time.Time // nil while the buffer is empty
+	var due, sum <-chan time.Time // nil while the buffer is empty; while there are no sums
 	for {
 		select {
 		case <-a.closing:
 			a.drain(handler)
+			a.sumUp(handler)
 			a.flush(out)
 			a.leave(out, nil)
 			return file.Close()
 		case r := <-a.records:
-			a.line(handler, r)
+			a.line(handler, accessLine(r))
 			if due == nil {
 				due = time.After(accessPause)
 			}
@@ -160,6 +174,12 @@ func (a *AccessLog) write(file io.WriteCloser) error {
 			a.flush(out)
 			to <- file.(*os.File)
 			<-to
+		case <-a.summed:
+			sum = time.After(sumPause)
+		case <-sum:
+			a.sumUp(handler)
+			a.flush(out)
+			sum = nil
 		case <-a.reopen:
 			a.flush(out)
 			if next := a.swap(file); next != file {
@@ -175,16 +195,23 @@ func (a *AccessLog) drain(handler slog.Handler) {
 	for {
 		select {
 		case r := <-a.records:
-			a.line(handler, r)
+			a.line(handler, accessLine(r))
 		default:
 			return
 		}
 	}
 }
 
-// line formats r into out. An error of the file shows in flush.
-func (a *AccessLog) line(handler slog.Handler, r route.Record) {
-	if err := handler.Handle(context.Background(), accessLine(r)); err != nil {
+// sumUp formats the sums.
+func (a *AccessLog) sumUp(handler slog.Handler) {
+	for _, of := range a.sums.take() {
+		a.line(handler, of.line())
+	}
+}
+
+// line formats a line into out. An error of the file shows in flush.
+func (a *AccessLog) line(handler slog.Handler, line slog.Record) {
+	if err := handler.Handle(context.Background(), line); err != nil {
 		a.lost.Add(1)
 	}
 }

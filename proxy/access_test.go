@@ -44,12 +44,12 @@ func openAccess(t *testing.T, format string, log *slog.Logger) (*AccessLog, stri
 
 func TestAccessText(t *testing.T) {
 	a, path := openAccess(t, "text", slog.New(slog.DiscardHandler))
-	refused := record
-	refused.Origin, refused.Route, refused.Verdict = netip.AddrPort{}, "", route.NoRoute
+	failed := record
+	failed.Origin, failed.Verdict = netip.AddrPort{}, route.ConnectFailed
 	a.Record(record)
-	a.Record(refused)
+	a.Record(failed)
 	closeAccess(t, a)
-	want := textLine + strings.NewReplacer("route=web", `route=""`, "origin=10.0.0.5:4711", `origin=""`, "closed", "no_route").Replace(textLine)
+	want := textLine + strings.NewReplacer("origin=10.0.0.5:4711", `origin=""`, "closed", "connect_failed").Replace(textLine)
 	if diff := cmp.Diff(want, read(t, path)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}

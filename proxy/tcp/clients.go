@@ -37,14 +37,13 @@ func (l *loop) join(c *conn) {
 	if c.kin = (kin{after: h.Value}); h.Value != 0 {
 		l.slots[h.Value-1].kin.before = c.slot + 1
 	}
-	h.Value = c.slot + 1
+	c.holder, h.Value = h, c.slot+1
 	l.clients.ranking.Add(h)
 }
 
 // part undoes join.
 func (l *loop) part(c *conn) {
-	who := client.Of(c.client.Addr())
-	h := l.clients.held[who]
+	h := c.holder
 	if c.kin.before == 0 {
 		h.Value = c.kin.after
 	} else {
@@ -54,7 +53,7 @@ func (l *loop) part(c *conn) {
 		l.slots[c.kin.after-1].kin.before = c.kin.before
 	}
 	if l.clients.ranking.Remove(h); h.Held() == 0 {
-		delete(l.clients.held, who)
+		delete(l.clients.held, client.Of(c.client.Addr()))
 	}
 }
 

@@ -17,12 +17,13 @@ const (
 	over
 )
 
-// conn is one conn: 280 bytes and two fds while it is idle. The loop that
+// conn is one conn: 288 bytes and two fds while it is idle. The loop that
 // accepted it owns it until its end.
 type conn struct {
 	timer      timer
 	slot       uint32
-	kin        kin    // other conns of its client
+	holder     *holder // its client, with other conns of it:
+	kin        kin
 	generation uint32 // tells its events from those of the conn that had the slot before
 	state      state
 	queued     bool // on the loop's ready list
