@@ -13,6 +13,8 @@ import (
 // a script.
 type wire interface {
 	recvfrom(fd int32, b []byte) (int, error)
+	peek(fd int32, b []byte) (int, error) // what recvfrom would read, which stays
+	discard(fd int32, n int) (int, error) // reads n bytes that nobody wants, or fewer
 	sendto(fd int32, b []byte) (int, error)
 	splice(from, to int32, most int) (int, error)
 	shutdown(fd int32) error             // sends FIN
@@ -29,8 +31,17 @@ type kernel struct{}
 
 // recvfrom reads into b, which has room for a byte at least. It goes straight to the
 // socket, where read(2) goes through the file system's checks and notifications.
-func (kernel) recvfrom(fd int32, b []byte) (int, error) {
-	return call.Result(unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), 0, 0, 0))
+func (kernel) recvfrom(fd int32, b []byte) (int, error) { return recvfrom(fd, b, 0) }
+
+func (kernel) peek(fd int32, b []byte) (int, error) { return recvfrom(fd, b, unix.MSG_PEEK) }
+
+// discard copies nothing: so MSG_TRUNC has it on TCP (tcp(7), since Linux 2.4).
+func (kernel) discard(fd int32, n int) (int, error) {
+	return call.Result(unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), 0, uintptr(n), unix.MSG_TRUNC, 0, 0))
+}
+
+func recvfrom(fd int32, b []byte, flags uintptr) (int, error) {
+	return call.Result(unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), flags, 0, 0))
 }
 
 // sendto writes b, of a byte at least.

@@ -50,6 +50,18 @@ func (w *fakeWire) recvfrom(fd int32, b []byte) (int, error) {
 	return -1, unix.EAGAIN
 }
 
+func (w *fakeWire) peek(fd int32, b []byte) (int, error) {
+	p := w.peers[fd]
+	says := p.says
+	n, err := w.recvfrom(fd, b)
+	p.says = says
+	return n, err
+}
+
+func (w *fakeWire) discard(fd int32, n int) (int, error) {
+	return w.recvfrom(fd, make([]byte, n))
+}
+
 func (w *fakeWire) sendto(fd int32, b []byte) (int, error) {
 	p := w.peers[fd]
 	n := min(p.room, len(b))

@@ -114,7 +114,7 @@ func (l *loop) forget(c *conn) {
 // empty gives back what a way holds.
 func (l *loop) empty(w *way) {
 	if w.held != nil {
-		buffers.Put(w.held)
+		l.store.drop(w.held)
 		w.held = nil
 	}
 	if w.pipe != nil {

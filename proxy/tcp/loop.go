@@ -51,6 +51,7 @@ type loop struct {
 	gate       gate
 	evictAgain time.Duration // no search for idle conns before this moment
 	pipes      pipes
+	store      store
 	dials      int
 	ports      ports
 

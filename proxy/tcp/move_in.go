@@ -100,7 +100,7 @@ func (l *loop) carry(c *conn, in *Conn) error {
 		w := &c.ways[d]
 		w.bytes, w.ended, w.finished = from.Bytes, from.Ended, from.Finished
 		if len(from.Held) > 0 {
-			w.held = keep(from.Held)
+			w.held = l.store.keep(from.Held)
 		}
 		if from.Piped > 0 {
 			w.pipe = &pipe{read: int32(pipes[0]), write: int32(pipes[1]), holds: from.Piped}

@@ -62,7 +62,7 @@ func TestMoveOfHeldBytes(t *testing.T) {
 				w.pipe.holds, _ = unix.Write(int(w.pipe.write), []byte(word))
 				l.pipes.lent++
 			} else {
-				w.held = keep([]byte("…" + word))
+				w.held = l.store.keep([]byte("…" + word))
 				w.held.from = len("…")
 			}
 		}

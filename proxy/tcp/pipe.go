@@ -1,7 +1,6 @@
 package tcp
 
 import (
-	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -11,8 +10,6 @@ import (
 )
 
 const (
-	bufferSize = 64 << 10
-
 	// The larger the pipe, the fewer the turns: of 1 MiB, which is pipe-max-size,
 	// each GB takes half the CPU of one of 256 KiB where the kernel paces (BBR), and
 	// a tenth less where it does not. A stalled reader holds no more than that.
@@ -27,21 +24,6 @@ const (
 
 	pipeRetry = time.Second // after the kernel refused one
 )
-
-// buffer holds what one end has sent and the other has not taken yet.
-type buffer struct {
-	bytes    [bufferSize]byte
-	from, to int
-}
-
-var buffers = sync.Pool{New: func() any { return new(buffer) }}
-
-// keep copies b, which is no longer than a buffer.
-func keep(b []byte) *buffer {
-	k := buffers.Get().(*buffer)
-	k.from, k.to = 0, copy(k.bytes[:], b)
-	return k
-}
 
 // pipe carries bulk past user space.
 type pipe struct {

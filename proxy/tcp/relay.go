@@ -60,6 +60,10 @@ func (l *loop) move(c *conn, d route.Direction) {
 		l.fill(c, d)
 		return
 	}
+	if l.store.full() {
+		l.pass(c, d)
+		return
+	}
 	if n := l.receive(c, d, l.scratch); n > 0 {
 		l.send(c, d, l.scratch[:n])
 	}
@@ -82,12 +86,17 @@ func (l *loop) receive(c *conn, d route.Direction, b []byte) (n int) {
 	}
 	l.count(c, d, n)
 	w.streak = streak(w.streak, n)
-	// A stream's short read has emptied it (epoll(7)), and spares the call that
-	// would say EAGAIN; but not before FIN or RST is read, nor at urgent data.
-	if n < len(b) && !from.hungUp && !from.failed && !from.urgent {
-		from.readable = false
-	}
+	from.emptied(n < len(b))
 	return n
+}
+
+// emptied takes that all was read that there was. A stream's short read says so (epoll(7)),
+// and spares the call that would say EAGAIN; but not before FIN or RST is read, nor at
+// urgent data.
+func (e *end) emptied(short bool) {
+	if short && !e.hungUp && !e.failed && !e.urgent {
+		e.readable = false
+	}
 }
 
 // fill splices from the end into the way's pipe.
@@ -121,14 +130,14 @@ func (l *loop) send(c *conn, d route.Direction, b []byte) {
 		n = 0
 	}
 	if n < len(b) && !c.ends[1-d].failed {
-		c.ways[d].held = keep(b[n:])
+		c.ways[d].held = l.store.keep(b[n:])
 	}
 }
 
 // flush hands over what is held.
 func (l *loop) flush(c *conn, d route.Direction) {
 	w, to := &c.ways[d], &c.ends[1-d]
-	n, err := w.drain(l.wire, to.fd)
+	n, err := l.drainWay(w, to.fd)
 	if err != nil {
 		to.wrote(err)
 		return
@@ -138,22 +147,24 @@ func (l *loop) flush(c *conn, d route.Direction) {
 	}
 }
 
-// drain writes what is held to fd.
-func (w *way) drain(on wire, fd int32) (n int, err error) {
+// drainWay writes what is held to fd.
+func (l *loop) drainWay(w *way, fd int32) (n int, err error) {
 	if w.held == nil {
-		n, err := on.splice(w.pipe.read, fd, w.pipe.holds)
+		n, err := l.wire.splice(w.pipe.read, fd, w.pipe.holds)
 		if err == nil {
 			w.pipe.holds -= n
 		}
 		return n, err
 	}
 	k := w.held
-	if n, err = on.sendto(fd, k.bytes[k.from:k.to]); err != nil {
+	if n, err = l.wire.sendto(fd, k.bytes[k.from:k.to]); err != nil {
 		return 0, err
 	}
 	if k.from += n; k.from == k.to {
-		buffers.Put(k)
+		l.store.drop(k)
 		w.held = nil
+	} else {
+		w.held = l.store.shrink(k)
 	}
 	return n, nil
 }

@@ -164,6 +164,7 @@ func newLoop(opt Options, i int) *loop {
 		wire:      kernel{},
 		ports:     newPorts(),
 		clients:   newClients(),
+		store:     newStore(opt.Loops),
 		scratch:   make([]byte, bufferSize),
 	}
 	for _, fd := range l.listeners {
