@@ -73,6 +73,15 @@ func raiseFiles() (uint64, error) {
 	return limit.Cur, nil
 }
 
+// RoomFor is how many conns, or else how many flows, a process with so many files can hold.
+func RoomFor(limit uint64) (conns, flows int) {
+	b, err := files.Divide(int(min(limit, MostFiles)), usuallyOpen)
+	if err != nil {
+		return 0, 0
+	}
+	return (b.TCP + b.Common) / 2, b.Flows + b.Common
+}
+
 // divideFiles makes the budget of files, once all that the process holds for itself is open.
 func (d *daemon) divideFiles() (err error) {
 	held := openNow()
@@ -87,7 +96,7 @@ func (d *daemon) divideFiles() (err error) {
 }
 
 // usuallyOpen is for a process that may not look at its own files: one that cannot dump
-// core (proc(5)). With one prefix and two loops it holds some 60.
+// core (proc(5)). With three loops it holds some 45, and two more with each loop.
 const usuallyOpen = 128
 
 // openNow is the number of files that this process has open.

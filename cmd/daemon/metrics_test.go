@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"anyport/proxy"
+	"anyport/proxy/files"
 	"anyport/proxy/route"
 	"anyport/steering"
 )
@@ -27,6 +28,10 @@ func TestMetrics(t *testing.T) {
 		Log:      LogStatus{Lost: 7, AccessLost: 3},
 		Config:   ConfigStatus{Generation: 7, Refused: "line 3"},
 		Steering: SteeringStatus{Attached: true, Prefixes: 2, ForeignPrograms: []uint32{9}, Unmatched: map[string]uint64{"refuse": 6}},
+		Files:    400,
+		FileShares: files.Used{
+			Process: 60, TCP: files.Use{Held: 40}, Flows: files.Use{Held: 7}, Replies: files.Use{Held: 3},
+		},
 		Unrouted: proxy.Counts{Ended: map[string]map[string]uint64{"tcp": {"no_route": 1}}},
 		Routes: []RouteStatus{{
 			RouteStatus: proxy.RouteStatus{
@@ -55,6 +60,11 @@ anyport_connections_active{protocol="udp",route="game"} 3
 anyport_connections_total{protocol="tcp",route="",verdict="no_route"} 1
 anyport_connections_total{protocol="tcp",route="game",verdict="closed"} 5
 anyport_datagrams_total{direction="to_origin",route="game",verdict="forwarded"} 4
+anyport_files_limit 400
+anyport_files_used{use="flows"} 7
+anyport_files_used{use="process"} 60
+anyport_files_used{use="replies"} 3
+anyport_files_used{use="tcp"} 40
 anyport_held_back_bytes_total{route="game"} 9000
 anyport_log_lines_lost_total{log="access"} 3
 anyport_log_lines_lost_total{log="process"} 7

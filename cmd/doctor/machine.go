@@ -90,13 +90,14 @@ func checkFiles(f *Facts) []Finding {
 	if f.holds(unix.CAP_SYS_RESOURCE) && f.Files.Most >= daemon.MostFiles {
 		files = daemon.MostFiles
 	}
+	conns, flows := daemon.RoomFor(files)
 	if files >= daemon.FewFiles {
-		return ok("%d open files: room for %d conns, or as many flows", files, files/2)
+		return ok("%d open files: room for %d conns, or %d flows", files, conns, flows)
 	}
 	mend := fmt.Sprintf("ulimit -n %d   # or LimitNOFILE=%[1]d in the systemd unit", daemon.MostFiles)
 	if f.Files.Most < daemon.MostFiles {
 		mend = fmt.Sprintf("sysctl -w fs.nr_open=%d\n%s", daemon.MostFiles, mend)
 	}
 	return warn(mend, "a TCP conn takes two, a UDP flow one; at the limit new ones wait or are refused",
-		"%d open files: room for %d conns, or as many flows", files, files/2)
+		"%d open files: room for %d conns, or %d flows", files, conns, flows)
 }

@@ -76,7 +76,7 @@ func TestFiles(t *testing.T) {
 	run(t, "nofile", []example{
 		{"few files",
 			files(1024, 1<<20),
-			[]Status{Warning}, "1024 open files: room for 512 conns", "ulimit -n 1048576   # or LimitNOFILE=1048576 in the systemd unit"},
+			[]Status{Warning}, "1024 open files: room for 382 conns, or 712 flows", "ulimit -n 1048576   # or LimitNOFILE=1048576 in the systemd unit"},
 		{"few files, raised by root",
 			all(files(1024, 1<<20), has(unix.CAP_SYS_RESOURCE)),
 			[]Status{OK}, "1048576 open files", ""},

@@ -26,13 +26,13 @@ type Budget struct {
 	Common  int
 }
 
-// The reserve. An upgrade needs most: some 50 at once in the old process, for the
-// steering program that the command brings and the stream to the new process. Admin and
+// The reserve. An upgrade needs most: three for the stream to the new process, and where
+// the command brings another steering program some 25 for that and its maps. Admin and
 // health need one for each request at the same time.
 const (
 	leastReserve = 64
 	mostReserve  = 1024
-	reservePart  = 32 // of the limit
+	reservePart  = 64 // of the limit
 )
 
 // leastTraffic is the smallest rest that is worth a start.
@@ -47,7 +47,9 @@ func Divide(limit, process int) (Budget, error) {
 		return b, fmt.Errorf("%d open files are too few: anyport needs %d itself, and %d at least for conns and flows: raise LimitNOFILE= or ulimit -n",
 			limit, b.Process+b.Reserve, leastTraffic)
 	}
-	b.TCP, b.Flows, b.Replies = rest/8, rest/8, rest/16
+	// One client may hold a sixteenth of all that flows can have (max_flows_per_client): less
+	// than what is theirs in any case.
+	b.TCP, b.Flows, b.Replies = rest/8, max(rest/16, min(rest/8, 32)), max(rest/64, min(rest/16, 16))
 	b.Common = rest - b.TCP - b.Flows - b.Replies
 	return b, nil
 }
