@@ -61,6 +61,7 @@ func TestGreedyClient(t *testing.T) {
 				defer conn.Close()
 			}
 			eventually(t, "the files are used up", func() bool { return p.openFiles(t) > files*2/3 })
+			p.keepsReserve(t, f)
 
 			for n := range 3 {
 				conn, err := r.client.tryDial("tcp", c.other(n), c.dst)
@@ -83,6 +84,7 @@ func TestGreedyClient(t *testing.T) {
 					t.Errorf("reload: %+v", got)
 				}
 				f.upgrade(t)
+				p.keepsReserve(t, f)
 				talk(t, conn, "still here")
 				if got := trade(t, flow, "again"); got != "origin again" {
 					t.Errorf("the flow was answered %q", got)
@@ -91,6 +93,20 @@ func TestGreedyClient(t *testing.T) {
 			p.gaveWay(t, access, netip.MustParsePrefix(map[string]string{"IPv4": clientV4 + "/32", "IPv6": "2001:db8:e::/64"}[c.name]))
 		})
 	}
+}
+
+// keepsReserve checks that the process has not opened more files than its status knows of:
+// the reserve is left, but for the command that asks.
+func (p *proxy) keepsReserve(t *testing.T, f *family) {
+	t.Helper()
+	const commands = 10
+	eventually(t, "the reserve is left", func() bool {
+		open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", f.pids[len(f.pids)-1]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(open) <= p.openFiles(t)+commands
+	})
 }
 
 // openFiles is what the status says.
