@@ -20,7 +20,7 @@ func AdminSocket(path string) (socket string, told bool, broken error) {
 	if err != nil {
 		return DefaultAdminSocket, false, fmt.Errorf("cannot read the configuration: %w", err)
 	}
-	socket, told, broken = socketOf(path, string(text))
+	socket, told, broken = socketOf(path, strings.TrimPrefix(string(text), "\ufeff"))
 	if broken == nil && len(text) <= mostChecked {
 		_, broken = Parse(path, text)
 	}
@@ -45,10 +45,13 @@ func socketOf(path, text string) (socket string, told bool, broken error) {
 	file.Admin.Socket = DefaultAdminSocket
 	if _, err := toml.Decode(text, &file); err != nil {
 		socket, told = socketLine(text)
-		return socket, told, Problems{syntaxProblem(path, err)}
+		_, _, problems := decode(path, newDocument(text))
+		return socket, told, problems
 	}
 	if socket, told, broken = file.socket(); broken != nil {
-		broken = Problems{{File: path, Key: "admin.socket", Text: broken.Error()}}
+		rep := newReport(path, newDocument(text), scan(text))
+		rep.add("", "admin.socket", "%s", broken)
+		broken = rep.err()
 	}
 	return socket, told, broken
 }

@@ -2,6 +2,8 @@ package config
 
 import (
 	"errors"
+	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 )
+
+var update = flag.Bool("update", false, "write the messages as they are into testdata")
 
 // TestBroken reads testdata/broken: files that must be refused, each with all it
 // must be told, to the letter.
@@ -18,18 +22,37 @@ func TestBroken(t *testing.T) {
 		t.Fatalf("no cases in testdata/broken: %v", err)
 	}
 	for _, file := range files {
-		for _, c := range brokenCases(t, file) {
+		cases := brokenCases(t, file)
+		for i := range cases {
+			c := &cases[i]
 			t.Run(strings.TrimSuffix(filepath.Base(file), ".txt")+"/"+c.name, func(t *testing.T) {
 				cfg, err := Parse("anyport.toml", []byte(c.text))
 				var problems Problems
 				if cfg != nil || !errors.As(err, &problems) {
 					t.Fatalf("got %v, %v; want no Config, and Problems", cfg, err)
 				}
+				if *update {
+					c.message = err.Error() + "\n"
+				}
 				if diff := cmp.Diff(c.message, err.Error()+"\n"); diff != "" {
 					t.Errorf("message (-want +got):\n%s", diff)
 				}
 			})
 		}
+		if *update {
+			writeCases(t, file, cases)
+		}
+	}
+}
+
+func writeCases(t *testing.T, file string, cases []brokenCase) {
+	t.Helper()
+	var all strings.Builder
+	for _, c := range cases {
+		fmt.Fprintf(&all, "=== %s\n%s--- error\n%s", c.name, c.text, c.message)
+	}
+	if err := os.WriteFile(file, []byte(all.String()), 0o644); err != nil {
+		t.Fatal(err)
 	}
 }
 

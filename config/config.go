@@ -26,6 +26,8 @@ type Config struct {
 	Log      Log
 	Routes   []*Route  // in the order of the file
 	Notes    []Problem // what is valid and may surprise, in the order of the file
+
+	text string // of the file, to find a place in it
 }
 
 // Listen is the [listen] table.

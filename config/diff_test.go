@@ -92,7 +92,7 @@ origins  = ["10.0.0.5"]
 `
 	old := parse(t, file)
 	eachField(reflect.ValueOf(*old), func(name string, change func(in reflect.Value)) {
-		if name == "Path" || name == "Routes" || name == "Notes" {
+		if name == "Path" || name == "Routes" || name == "text" || name == "Notes" {
 			return
 		}
 		next := parse(t, file)

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"time"
 )
 
@@ -37,10 +36,7 @@ func orNone(parse func(any) (time.Duration, error)) func(any) (time.Duration, er
 			return 0, nil
 		}
 		d, err := parse(value)
-		if err != nil {
-			err = fmt.Errorf(`%w, or "0s" for none`, err)
-		}
-		return d, err
+		return d, orElse(err, `, or "0s" for none`)
 	}
 }
 
@@ -51,9 +47,6 @@ func orAuto(parse func(any) (time.Duration, error)) func(any) (time.Duration, er
 			return 0, nil
 		}
 		d, err := parse(value)
-		if err != nil {
-			err = fmt.Errorf(`%w, or "auto"`, err)
-		}
-		return d, err
+		return d, orElse(err, `, or "auto"`)
 	}
 }

@@ -2,15 +2,13 @@ package config
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/BurntSushi/toml"
+	"sync"
 )
 
 // Load reads and validates the file at path. If the file could be read but is at
@@ -24,34 +22,28 @@ func Load(path string) (*Config, error) {
 }
 
 // Parse is Load of a text; path only names it in errors.
-func Parse(path string, text []byte) (*Config, error) {
-	var values map[string]any
-	if _, err := toml.Decode(string(text), &values); err != nil {
-		return nil, Problems{syntaxProblem(path, err)}
+func Parse(path string, data []byte) (*Config, error) {
+	source := newDocument(strings.TrimPrefix(string(data), "\ufeff"))
+	values, repaired, problems := decode(path, source)
+	if values == nil {
+		return nil, problems
 	}
-	rep := &report{file: path, lines: scan(string(text))}
-	cfg := readConfig(newTable(rep, "", "", "", values))
-	cfg.Path = path
+	at := scan(repaired.text)
+	at.repairs = repaired.repairs
+	rep := newReport(path, source, at)
+	rep.problems, rep.spans = problems, make([]span, len(problems))
+	rep.schema = sync.OnceValue(readSchema)
+	root := newTable(rep, "", "", "", "", values)
+	root.adopt()
+	cfg := readConfig(root)
+	cfg.Path, cfg.text = path, source.string
+	rep.joinFixes()
 	if err := rep.err(); err != nil {
 		return nil, err
 	}
 	rep.notes.sort()
 	cfg.Notes = rep.notes
 	return cfg, nil
-}
-
-func syntaxProblem(path string, err error) Problem {
-	problem := Problem{File: path, Text: "not TOML: " + err.Error()}
-	var parse toml.ParseError
-	if errors.As(err, &parse) {
-		problem.Line = parse.Position.Line
-		problem.Text = "not TOML: " + strings.TrimSuffix(parse.Message, ".")
-		if parse.LastKey != "" {
-			problem.Text += " (the last key was " + parse.LastKey + ")"
-		}
-	}
-	problem.Text = printable(problem.Text)
-	return problem
 }
 
 // printable keeps a problem on its line: what the parser quotes of the file may hold
@@ -76,7 +68,7 @@ func readConfig(root *table) *Config {
 		Log:      readLog(root.sub("log")),
 	}
 	defaults := readDefaults(root.sub("defaults"))
-	routes := root.sub("route")
+	routes := root.openRoutes()
 	cfg.Routes = readRoutes(routes, cfg.Steering, defaults)
 	checkEgressWorkers(root.report, cfg)
 	root.done()
@@ -90,11 +82,13 @@ func readConfig(root *table) *Config {
 func readRoutes(t *table, steering Steering, defaults Timeouts) []*Route {
 	var routes, sound []*Route
 	for _, name := range slices.Sorted(maps.Keys(t.values)) {
-		sub := t.sub(name)
+		sub := t.open(name)
 		if sub.values == nil {
 			continue
 		}
 		sub.kind, sub.route, sub.label = "route", name, ""
+		t.report.tables[name] = sub
+		sub.adopt()
 		r := readRoute(sub, steering, defaults)
 		routes = append(routes, r)
 		if sub.sound("protocol", "ports", "except_ports", "action") {

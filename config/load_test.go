@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-var compareValues = cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})
+var compareValues = cmp.Options{cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{}), cmpopts.IgnoreUnexported(Config{})}
 
 // parse reads a text that must be valid.
 func parse(t testing.TB, text string) *Config {

@@ -15,7 +15,8 @@ func readOrigins(t *table, r *Route) {
 	}
 	list, ok := elements(value)
 	if !ok {
-		t.fault("origins", "%s is not a list: write [%[1]s]", show(value))
+		_, err := parseOrigin(value)
+		t.refuse("origins", value, notList(value, err), onlyList, acceptsOrigin)
 		return
 	}
 	first := map[Origin]int{}
@@ -42,12 +43,13 @@ func readOrigin(t *table, key string, value any) (Origin, bool) {
 	if !isTable {
 		o, err := parseOrigin(value)
 		if err != nil {
-			t.fault(key, "%s", err)
+			t.refuse(key, value, err, element, acceptsOrigin)
 		}
 		return o, err == nil
 	}
 	o := Origin{Weight: 1}
-	sub := newTable(t.report, "origin", t.route, key+".", values)
+	sub := newTable(t.report, "origin", t.route, key+".", t.pathOf(key), values)
+	sub.adopt()
 	if !sub.has("address") {
 		t.fault(key, `has no address: write { address = "10.0.0.5:80" }`)
 	}
@@ -62,30 +64,42 @@ func readOrigin(t *table, key string, value any) (Origin, bool) {
 	return o, sub.has("address")
 }
 
+// acceptsOrigin reports whether value, a string or a table, can be an origin.
+func acceptsOrigin(value any) bool {
+	if origin, ok := value.(map[string]any); ok {
+		value = origin["address"]
+	}
+	_, err := parseOrigin(value)
+	return err == nil
+}
+
 const originForm = `write an address, "ADDRESS:PORT" or "ADDRESS:FIRST-LAST", an IPv6 address with a port in brackets`
 
 // parseOrigin reads the string form of an origin, save Base.
 func parseOrigin(value any) (Origin, error) {
 	text, ok := value.(string)
 	if !ok {
-		return Origin{}, fmt.Errorf("%s is not an origin: %s, or a table", show(value), originForm)
+		return Origin{}, wrong("Origin", value, "is not an origin", originForm+", or a table")
 	}
 	o := Origin{Text: text, Weight: 1}
 	address, ports, hasPorts := splitOrigin(text)
 	if hasPorts {
 		if o.Ports, ok = ParsePorts(ports); !ok {
-			return o, fmt.Errorf("%s has no valid port: write one from 1 to 65535, or a range such as \"3000-4000\", after the colon", show(text))
+			return o, wrong("Origin", value, "has no valid port", `write one from 1 to 65535, or a range such as "3000-4000", after the colon`)
 		}
 	}
 	addr, err := netip.ParseAddr(address)
 	if err != nil {
 		if !isName(address) {
-			return o, fmt.Errorf("%s is not an origin: %s", show(text), originForm)
+			return o, wrong("Origin", value, "is not an origin", originForm)
 		}
 		o.Host = address
 		return o, nil
 	}
 	o.Addr = addr
+	if err := checkAmbiguous(text, hasPorts); err != nil {
+		return o, err
+	}
 	return o, checkDialable(text, addr)
 }
 
@@ -106,14 +120,32 @@ func splitOrigin(text string) (address, ports string, hasPorts bool) {
 	return strings.Cut(text, ":")
 }
 
+// checkAmbiguous refuses an IPv6 address without brackets that is one also without its last
+// group, if that could be a port: 2001:db8::5:80, but neither 2001:db8::5, whose rest
+// 2001:db8: is no address, nor 2001:db8::5:a, 2001:db8::5:0 or 2001:db8::5:080.
+func checkAmbiguous(text string, hasPorts bool) error {
+	cut := strings.LastIndex(text, ":")
+	if cut < 0 || hasPorts || strings.HasPrefix(text, "[") {
+		return nil
+	}
+	head, last := text[:cut], text[cut+1:]
+	ports, ok := ParsePorts(last)
+	if addr, err := netip.ParseAddr(head); err != nil || !addr.Is6() || !ok || last != ports.String() {
+		return nil
+	}
+	fix := fmt.Sprintf("%q", "["+head+"]:"+last)
+	return mistake{found: fmt.Sprintf("%q can be read in two ways", text), fix: fix,
+		cure: fmt.Sprintf("write %s for port %s of %s, or %q for the address and the client's port", fix, last, head, "["+text+"]")}
+}
+
 func checkDialable(text string, addr netip.Addr) error {
 	switch {
 	case addr.Is4In6():
-		return fmt.Errorf("%q is IPv4-mapped: write %s instead of %s", text, addr.Unmap(), addr)
+		return mistake{want: "Host", found: fmt.Sprintf("%q is IPv4-mapped", text), cure: fmt.Sprintf("write %s instead of %s", addr.Unmap(), addr)}
 	case addr.Zone() != "" || addr.Is6() && addr.IsLinkLocalUnicast():
-		return fmt.Errorf("%q is link-local: give the origin an address that needs no interface", text)
+		return mistake{found: fmt.Sprintf("%q is link-local", text), cure: "write an address that needs no interface"}
 	case addr.IsUnspecified() || addr.IsMulticast() || addr == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
-		return fmt.Errorf("%q is not the address of one host: write a unicast address", text)
+		return mistake{want: "Host", found: fmt.Sprintf("%q is not the address of one host", text), cure: "write a unicast address"}
 	}
 	return nil
 }

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,7 +23,7 @@ func portRange(value any) (PortRange, error) {
 		}
 	}
 	if !ok {
-		return PortRange{}, fmt.Errorf(`%s is not a port: write an integer from 1 to 65535, a range such as "1-1023", or "all"`, show(value))
+		return PortRange{}, wrong("Port", value, "is not a port or range", `write an integer from 1 to 65535, a range such as "1-1023", or "all"`)
 	}
 	return ports, nil
 }
@@ -75,10 +74,7 @@ func exceptedPorts(value any) (exception, error) {
 		return exception{reflectors: true}, nil
 	}
 	ports, err := portRange(value)
-	if err != nil {
-		err = fmt.Errorf(`%w; or "reflectors", for the UDP ports of known reflectors`, err)
-	}
-	return exception{ports: ports}, err
+	return exception{ports: ports}, orElse(err, `; or "reflectors", for the UDP ports of known reflectors`)
 }
 
 // Excepted returns the ports of protocol that r leaves to other routes.

@@ -65,16 +65,21 @@ func TestLines(t *testing.T) {
 		"route.b":                          25,
 		"route.b.ports":                    26,
 		"array":                            27,
-		"array.x":                          28,
+		"array[0]":                         27,
+		"array[0].x":                       28,
 		"absent":                           0,
 		"":                                 0,
 	}
-	lines := scan(linesText)
 	for path, want := range tests {
-		if got := lines.at(path); got != want {
+		if got := lineOf(linesText, path); got != want {
 			t.Errorf("%s: line %d, want %d", path, got, want)
 		}
 	}
+}
+
+// lineOf is the line of a key or element, 0 if there is none.
+func lineOf(text, path string) int {
+	return newReport("", newDocument(text), scan(text)).lineOf(path)
 }
 
 // A probe makes the TOML library tell the position of a key: that of an error it
@@ -106,7 +111,7 @@ func libraryLine(text string, key toml.Key) int {
 func FuzzLines(f *testing.F) {
 	addSeeds(f)
 	f.Fuzz(func(t *testing.T, text string) {
-		lines := scan(text)
+		at, doc := scan(text), newDocument(text)
 		var values map[string]any
 		md, err := toml.Decode(text, &values)
 		if err != nil {
@@ -120,8 +125,8 @@ func FuzzLines(f *testing.F) {
 			for _, part := range key {
 				path = join(path, part)
 			}
-			got, known := lines.keys[path]
-			want := libraryLine(text, key)
+			place, known := at.keys[path]
+			got, want := doc.line(place.key.start), libraryLine(text, key)
 			if want != 0 && (!known || got != want) {
 				t.Errorf("%s: line %d, want %d in:\n%s", path, got, want, text)
 			}

@@ -11,14 +11,15 @@ func peerPrefix(value any) (netip.Prefix, error) {
 	text, _ := value.(string)
 	prefix, err := parsePrefix(text)
 	if err != nil {
-		return netip.Prefix{}, fmt.Errorf(`%s is not a prefix: write an address such as "192.0.2.7", or a block such as "192.0.2.0/24" or "2001:db8::/32"`, show(value))
+		return netip.Prefix{}, wrong("Prefix", value, "is not a prefix", `write an address such as "192.0.2.7", or a block such as "192.0.2.0/24" or "2001:db8::/32"`)
 	}
 	if prefix.Addr().Is4In6() {
-		return netip.Prefix{}, fmt.Errorf("%s is IPv4-mapped: write %s", show(value), plain(prefix))
+		return netip.Prefix{}, wrong("Mapped", value, "is IPv4-mapped", "write "+plain(prefix))
 	}
 	if prefix != prefix.Masked() {
-		return netip.Prefix{}, fmt.Errorf("%s has bits set beyond its length: write %q for the block, or %q for the one address",
-			show(value), prefix.Masked(), prefix.Addr())
+		fix := quote(prefix.Masked().String())
+		return netip.Prefix{}, mistake{found: show(value) + " has bits set beyond its length", fix: fix,
+			cure: fmt.Sprintf("write %s for the block, or %q for the one address", fix, prefix.Addr())}
 	}
 	return prefix, nil
 }
@@ -77,16 +78,16 @@ func servedPrefix(allowLoopback bool) func(any) (netip.Prefix, error) {
 			return prefix, err
 		}
 		if prefix.Bits() == 0 {
-			return prefix, fmt.Errorf("%s covers every address, this host's own too: name the prefixes that are routed to this host", show(value))
+			return prefix, wrong("Everything", value, "covers every address, this host's own too", everyPrefix)
 		}
 		for _, l := range loopback {
 			if !allowLoopback && l.Overlaps(prefix) {
-				return prefix, fmt.Errorf("%s overlaps %s (loopback): name another prefix, or set allow_loopback = true in [steering]", show(value), l)
+				return prefix, wrong("", value, fmt.Sprintf("overlaps %s (loopback)", l), "name another prefix, or set allow_loopback = true in [steering]")
 			}
 		}
 		for _, u := range unservable {
 			if u.Overlaps(prefix) {
-				return prefix, fmt.Errorf("%s overlaps %s (%s), which cannot be served: name another prefix", show(value), u.Prefix, u.what)
+				return prefix, wrong("", value, fmt.Sprintf("overlaps %s (%s), which cannot be served", u.Prefix, u.what), "name another prefix")
 			}
 		}
 		return prefix, nil

@@ -45,16 +45,16 @@ func TestReflectorNotes(t *testing.T) {
 		want       []string
 	}{
 		{"all ports", "[route.a]\nprotocol = [\"tcp\", \"udp\"]\nports = \"all\"\n" + head,
-			[]string{`anyport.toml:3: route "a": ports: takes the UDP ports of known reflectors, through which others can be attacked: 7 (echo), 11 (systat), 13 (daytime), 17 (qotd) and 17 more; except_ports = ["reflectors"] leaves them out`}},
+			[]string{`anyport.toml:3:9: route "a": ports: takes the UDP ports of known reflectors, through which others can be attacked: 7 (echo), 11 (systat), 13 (daytime), 17 (qotd) and 17 more; except_ports = ["reflectors"] leaves them out`}},
 		{"another route has most", "[route.a]\nprotocol = \"udp\"\n" + head + "[route.b]\nprotocol = \"udp\"\nports = [\"1-1000\", \"1001-2000\", \"5001-6000\", \"11211\", \"3000-4000\"]\n" + head, nil},
 		{"another route has some", "[route.a]\nprotocol = \"udp\"\n" + head + "[route.b]\nprotocol = \"udp\"\nports = [\"1-1000\", \"1001-2000\", \"5001-6000\", \"3000-4000\"]\n" + head,
-			[]string{`anyport.toml:1: route "a": ports: takes the UDP ports of known reflectors, through which others can be attacked: 11211 (memcached); except_ports = ["reflectors"] leaves them out`}},
+			[]string{`anyport.toml:1:2: route "a": ports: takes the UDP ports of known reflectors, through which others can be attacked: 11211 (memcached); except_ports = ["reflectors"] leaves them out`}},
 		{"left out", "[route.a]\nprotocol = \"udp\"\nexcept_ports = \"reflectors\"\n" + head, nil},
 		{"left out, with others", "[route.a]\nprotocol = [\"tcp\", \"udp\"]\nexcept_ports = [22, \"reflectors\", \"7000-8000\"]\n" + head, nil},
 		{"TCP alone", "[route.a]\nprotocol = \"tcp\"\nexcept_ports = \"reflectors\"\n" + head,
-			[]string{`anyport.toml:3: route "a": except_ports: "reflectors" are UDP ports, and this route takes TCP alone: it has no effect`}},
+			[]string{`anyport.toml:3:16: route "a": except_ports: "reflectors" are UDP ports, and this route takes TCP alone: it has no effect`}},
 		{"named and left out", "[route.a]\nprotocol = \"udp\"\nports = [\"all\", 53]\nexcept_ports = \"reflectors\"\n" + head,
-			[]string{`anyport.toml:4: route "a": except_ports: "reflectors" leaves out UDP ports that ports names: 53 (dns); to serve them, name them in a route of their own`}},
+			[]string{`anyport.toml:4:16: route "a": except_ports: "reflectors" leaves out UDP ports that ports names: 53 (dns); to serve them, name them in a route of their own`}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c, err := Parse("anyport.toml", []byte(test.text))

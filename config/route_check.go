@@ -3,6 +3,7 @@ package config
 import (
 	"regexp"
 	"slices"
+	"strings"
 )
 
 var routeName = regexp.MustCompile(`^[a-z0-9_-]{1,64}$`)
@@ -10,7 +11,7 @@ var routeName = regexp.MustCompile(`^[a-z0-9_-]{1,64}$`)
 // checkRoute checks the keys of r against one another, those that were read well.
 func checkRoute(t *table, r *Route) {
 	if !routeName.MatchString(r.Name) {
-		t.fault("", "a route's name is 1 to 64 of a-z, 0-9, - and _: rename it")
+		faultName(t, r.Name)
 	}
 	checkMatch(t, r)
 	if t.sound("action", "origins") {
@@ -25,6 +26,28 @@ func checkRoute(t *table, r *Route) {
 	if len(r.EgressPrefixes) > 0 && t.sound("egress_prefixes", "protocol", "action", "source", "origins") {
 		checkEgress(t, r)
 	}
+}
+
+// faultName reports a route's name, with a similar one that it can have.
+func faultName(t *table, name string) {
+	const text = "a route's name is 1 to 64 of a-z, 0-9, - and _: "
+	at := t.report.at.key(t.path)
+	fix := slug(name)
+	if source := t.report.at.source(at); strings.HasPrefix(source, "route") && strings.HasSuffix(source, join("", name)) {
+		fix = "route." + fix
+	}
+	if !routeName.MatchString(slug(name)) {
+		t.faultAt(at, "", text+"rename it")
+		return
+	}
+	t.faultAt(at, "", text+told(fix, "")).Fix = fix
+}
+
+var notInName = regexp.MustCompile(`[^a-z0-9_]+`)
+
+// slug is a route's name made of any words.
+func slug(words string) string {
+	return strings.Trim(notInName.ReplaceAllString(strings.ToLower(words), "-"), "-")
 }
 
 func checkMatch(t *table, r *Route) {

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"net/netip"
 )
 
@@ -10,7 +9,7 @@ import (
 func readRoute(t *table, steering Steering, defaults Timeouts) *Route {
 	r := &Route{
 		Name:              t.route,
-		Line:              t.report.lines.at(join("route", t.route)),
+		Line:              t.report.lineOf(t.path),
 		Ports:             []PortRange{{1, 65535}},
 		Action:            Forward,
 		Balance:           RoundRobin,
@@ -69,7 +68,7 @@ func sourceAddr(value any) (netip.Addr, error) {
 	text, _ := value.(string)
 	addr, err := netip.ParseAddr(text)
 	if err != nil {
-		return addr, fmt.Errorf(`%s is not an address: write one of this host's, such as "10.0.0.2"`, show(value))
+		return addr, wrong("Address", value, "is not an address", `write one of this host's, such as "10.0.0.2"`)
 	}
 	return addr, checkDialable(text, addr)
 }

@@ -9,14 +9,13 @@ import (
 // A scanner walks over a text that is known to be TOML. On anything else it stops
 // early and never fails: positions are a help, no judge.
 type scanner struct {
-	text string
-	pos  int
-	line int
-	lines
+	*positions
+	pos    int
+	arrays map[string]int // how many [[tables]] of a name there were
 }
 
-func scan(text string) lines {
-	s := scanner{text: text, line: 1, lines: lines{map[string]int{}, map[string][]int32{}}}
+func scan(text string) *positions {
+	s := scanner{positions: &positions{text: text, keys: map[string]place{}, elements: map[string][]span{}}, arrays: map[string]int{}}
 	s.skip("\ufeff")
 	table := ""
 	for s.blank(); s.peek() != 0; s.blank() {
@@ -30,36 +29,50 @@ func scan(text string) lines {
 			break
 		}
 	}
-	return s.lines
+	return s.positions
 }
 
 // header reads [table] or [[table]]; it is where the table stands, even if a
-// subtable named it earlier.
+// subtable named it earlier. The third [[table]] is table[2], also.
 func (s *scanner) header() string {
-	line := s.line
 	s.skip("[")
-	s.skip("[")
-	path := s.key("")
+	array := s.skip("[")
+	s.spaces()
+	start := s.pos
+	path := s.readKey("")
+	at := place{key: span{int32(start), int32(start + len(strings.TrimRight(s.text[start:s.pos], " \t")))}}
 	s.skip("]")
 	s.skip("]")
-	s.keys[path] = line
+	s.keys[path] = at
+	if array {
+		s.arrays[path]++
+		path = fmt.Sprintf("%s[%d]", path, s.arrays[path]-1)
+		s.keys[path] = at
+	}
 	return path
 }
 
 func (s *scanner) pair(table string) {
-	path := s.key(table)
+	path := s.readKey(table)
+	at := s.keys[path]
 	s.skip("=")
 	s.spaces()
-	s.value(path)
+	start := s.pos
+	s.readValue(path)
+	if at.value.empty() {
+		at.value = span{int32(start), int32(start + len(strings.TrimRight(s.text[start:s.pos], " \t\r")))}
+		s.keys[path] = at
+	}
 }
 
-// key reads a key, dotted or not, below path, and what blanks surround it.
-func (s *scanner) key(path string) string {
+// readKey reads a key, dotted or not, below path, and what blanks surround it.
+func (s *scanner) readKey(path string) string {
 	for {
 		s.spaces()
+		start := s.pos
 		path = join(path, s.keyPart())
 		if _, known := s.keys[path]; !known {
-			s.keys[path] = s.line
+			s.keys[path] = place{key: span{int32(start), int32(s.pos)}}
 		}
 		s.spaces()
 		if !s.skip(".") {
@@ -87,7 +100,7 @@ func (s *scanner) keyPart() string {
 	return s.text[start:s.pos]
 }
 
-func (s *scanner) value(path string) {
+func (s *scanner) readValue(path string) {
 	switch s.peek() {
 	case '"', '\'':
 		s.quoted()
@@ -103,7 +116,7 @@ func (s *scanner) value(path string) {
 }
 
 func (s *scanner) array(path string) {
-	var elements []int32
+	var elements []span
 	s.pos++
 	for s.blank(); s.peek() != 0 && !s.skip("]"); s.blank() {
 		if s.skip(",") {
@@ -113,10 +126,10 @@ func (s *scanner) array(path string) {
 		if s.peek() == '{' { // alone can hold keys; a path for every nested list would grow with its depth
 			element = fmt.Sprintf("%s[%d]", path, len(elements))
 		}
-		elements = append(elements, int32(s.line))
-		if s.value(element); s.pos == start {
+		if s.readValue(element); s.pos == start {
 			break
 		}
+		elements = append(elements, span{int32(start), int32(start + len(strings.TrimRight(s.text[start:s.pos], " \t\r")))})
 	}
 	if path != "" {
 		s.elements[path] = elements
@@ -186,9 +199,6 @@ func (s *scanner) peek() byte {
 }
 
 func (s *scanner) step() {
-	if s.peek() == '\n' {
-		s.line++
-	}
 	s.pos = min(s.pos+1, len(s.text))
 }
 

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"log/slog"
 	"net/netip"
 	"path/filepath"
@@ -80,7 +79,7 @@ var userForm = regexp.MustCompile(`^([a-z_][a-z0-9_-]{0,31}|[0-9]{1,9})?$`)
 func userName(value any) (string, error) {
 	name, err := text(value)
 	if err == nil && !userForm.MatchString(name) {
-		err = fmt.Errorf(`%s is not the name of a user: write one such as "anyport", a number, or "" to stay`, show(value))
+		err = wrong("User", value, "is not the name of a user", `write one such as "anyport", a number, or "" to stay`)
 	}
 	return name, err
 }
@@ -92,9 +91,9 @@ func pinPath(value any) (string, error) {
 	case err != nil || path == "" || path == PinAuto:
 		return path, err
 	case !filepath.IsAbs(path):
-		return "", fmt.Errorf(`%s is not an absolute path: begin it with a slash, or write "auto", or "" for none`, show(value))
+		return "", wrong("Path", value, "is not an absolute path", `begin it with a slash, or write "auto", or "" for none`)
 	case strings.Contains(filepath.Base(path), "."):
-		return "", fmt.Errorf("%s has a dot in its last name, which a bpffs does not take: leave it out", show(value))
+		return "", wrong("Path", value, "has a dot in its last name, which a bpffs does not take", "leave it out")
 	}
 	return filepath.Clean(path), nil
 }
@@ -107,10 +106,13 @@ func socketPath(value any) (string, error) {
 		return "", err
 	}
 	if len(path) > 107 {
-		return "", fmt.Errorf("%s is longer than a socket's path can be: write at most 107 bytes", show(value))
+		return "", wrong("Path", value, "is longer than a socket's path can be", "write at most 107 bytes")
+	}
+	if strings.HasPrefix(path, "unix:") {
+		return "", wrong("Path", value, "is a URL", "write the path alone")
 	}
 	if strings.HasPrefix(path, "@") {
-		return "", fmt.Errorf("%s is an abstract socket, open to every user: write the path of a file", show(value))
+		return "", wrong("Path", value, "is an abstract socket, open to every user", "write the path of a file")
 	}
 	return path, nil
 }
@@ -121,7 +123,7 @@ func hostPort(value any) (string, error) {
 		return "", err
 	}
 	if a, err := netip.ParseAddrPort(address); err != nil || a.Port() == 0 {
-		return "", fmt.Errorf(`%s is not an address with a port: write one such as "127.0.0.1:9765", or "" for none`, show(value))
+		return "", wrong("HostPort", value, "is not an address with a port", `write one such as "127.0.0.1:9765", or "" for none`)
 	}
 	return address, nil
 }
@@ -129,7 +131,7 @@ func hostPort(value any) (string, error) {
 func hostName(value any) (string, error) {
 	name, err := text(value)
 	if err == nil && !isName(name) {
-		err = fmt.Errorf(`%s is not a DNS name: write one without a port, such as "edge1.example.com"`, show(value))
+		err = wrong("Name", value, "is not a DNS name", `write one without a port, such as "edge1.example.com"`)
 	}
 	return name, err
 }
@@ -139,5 +141,5 @@ func accessLog(value any) (string, error) {
 	if err != nil || path == "" || path == "stderr" || strings.Contains(path, "/") {
 		return path, err
 	}
-	return "", fmt.Errorf(`%s is no place for the access log: write "stderr", a path with a slash, or "" for none`, show(value))
+	return "", wrong("Log", value, "is no place for the access log", `write "stderr", a path with a slash, or "" for none`)
 }

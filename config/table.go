@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,22 +12,52 @@ import (
 // thereby known; what is left at done is a mistake.
 type table struct {
 	report *report
-	kind   string // "listen", "route", …: as the list of unsupported keys names it
+	kind   string // "listen", "route", …: as habits and the list of unsupported keys name it
 	route  string // the route it belongs to, if any
 	label  string // before each key in a problem: "listen.", "", "origins[1]."
+	path   string // where it stands in the file
 	values map[string]any
 	known  []string
-	faulty map[string]bool // keys with a problem
+	faulty map[string]bool   // keys with a problem
+	moved  map[string]string // where keys stand that the file has by another name
 }
 
-func newTable(rep *report, kind, route, label string, values map[string]any) *table {
-	return &table{report: rep, kind: kind, route: route, label: label, values: values, faulty: map[string]bool{}}
+func newTable(rep *report, kind, route, label, path string, values map[string]any) *table {
+	return &table{report: rep, kind: kind, route: route, label: label, path: path, values: values,
+		faulty: map[string]bool{}, moved: map[string]string{}}
 }
 
 func (t *table) fault(key, format string, args ...any) {
+	t.faultAt(t.report.at.value(t.pathOf(key)), key, fmt.Sprintf(format, args...))
+}
+
+// faultKey is fault where the key is what is wrong, not its value.
+func (t *table) faultKey(key, text string) *Problem {
+	return t.faultAt(t.report.at.key(t.pathOf(join("", key))), join("", key), text)
+}
+
+func (t *table) faultAt(at span, key, text string) *Problem {
 	name, _, _ := strings.Cut(key, "[")
 	t.faulty[name] = true
-	t.report.add(t.route, t.label+key, format, args...)
+	return t.report.mark(at, t.route, t.label+key, text)
+}
+
+// pathOf is where a key, or a part of its value, stands in the file.
+func (t *table) pathOf(key string) string {
+	if key == "" {
+		return t.path
+	}
+	name, rest := key, ""
+	if cut := strings.IndexAny(key, "[."); cut > 0 {
+		name, rest = key[:cut], key[cut:]
+	}
+	if path, ok := t.moved[name]; ok {
+		return path + rest
+	}
+	if t.path == "" {
+		return key
+	}
+	return t.path + "." + key
 }
 
 // sound reports whether none of keys had a problem so far.
@@ -45,38 +76,61 @@ func (t *table) take(key string) (any, bool) {
 	return value, ok
 }
 
-// sub opens a table below t; one that the file lacks is empty.
+// sub opens a table below t, of the kind that it is named after; one that the file
+// lacks is empty.
 func (t *table) sub(key string) *table {
-	sub := newTable(t.report, key, t.route, t.label+join("", key)+".", nil)
+	sub := t.open(key)
+	sub.adopt()
+	return sub
+}
+
+func (t *table) open(key string) *table {
+	sub := newTable(t.report, key, t.route, t.label+join("", key)+".", t.pathOf(join("", key)), nil)
 	value, ok := t.take(key)
 	if !ok {
 		return sub
 	}
-	values, ok := value.(map[string]any)
-	if !ok {
-		t.fault(join("", key), "%s is not a table: write [%s], once, and its keys below", show(value), pathOf(t.route, t.label+join("", key)))
+	switch values := value.(type) {
+	case map[string]any:
+		sub.values = values
+	case []map[string]any:
+		sub.path += "[0]"
+		sub.values = values[0]
+		t.faultList(key)
+	default:
+		t.fault(join("", key), "%s is not a table: write [%s], and its keys below", show(value), sub.path)
 	}
-	sub.values = values
 	return sub
+}
+
+// faultList reports [[key]], which makes a list, where [key] is meant.
+func (t *table) faultList(key string) {
+	path := t.pathOf(join("", key))
+	header, ok := t.report.at.header(path + "[0]")
+	p := t.faultAt(header, join("", key), fmt.Sprintf("a list is not a table: write [%s]", path))
+	if ok {
+		p.Fix = "[" + path + "]"
+	}
 }
 
 // done reports the keys that nobody asked for. The keys that they look like count as
 // faulty too: what is misspelt is not missing.
 func (t *table) done() {
+	t.report.known[t.kind] = t.known
 	for _, key := range slices.Sorted(maps.Keys(t.values)) {
 		if slices.Contains(t.known, key) {
 			continue
 		}
 		if advice, was := removed[join(t.kind, key)]; was {
-			t.fault(key, "%s", advice)
+			t.faultKey(key, advice)
 			continue
 		}
-		advice := "remove it; known here are " + strings.Join(slices.Sorted(slices.Values(t.known)), ", ")
 		if near := closest(key, t.known); near != "" {
-			advice = fmt.Sprintf("did you mean %q?", near)
 			t.faulty[near] = true
+			t.faultKey(key, fmt.Sprintf("unknown key: did you mean %q?", near)).Fix = near
+			continue
 		}
-		t.fault(join("", key), "unknown key: %s", advice)
+		t.faultKey(key, "unknown key: remove it; known here are "+strings.Join(slices.Sorted(slices.Values(t.known)), ", "))
 	}
 }
 
@@ -100,7 +154,7 @@ func set[T any](t *table, key string, dst *T, parse func(any) (T, error)) {
 	}
 	got, err := parse(value)
 	if err != nil {
-		t.fault(key, "%s", err)
+		t.refuse(key, value, err, oneValue, accepts(parse))
 		return
 	}
 	*dst = got
@@ -114,7 +168,8 @@ func setList[T comparable](t *table, key string, dst *[]T, parse func(any) (T, e
 	}
 	list, ok := elements(value)
 	if !ok {
-		t.fault(key, "%s is not a list: write [%[1]s]", show(value))
+		_, err := parse(value)
+		t.refuse(key, value, notList(value, err), onlyList, accepts(parse))
 		return
 	}
 	*dst = each(t, key, list, parse)
@@ -126,11 +181,16 @@ func setOneOrList[T comparable](t *table, key string, dst *[]T, parse func(any) 
 		setList(t, key, dst, parse)
 		return
 	}
-	one := func(v any) ([]T, error) {
-		got, err := parse(v)
-		return []T{got}, err
+	value, ok := t.take(key)
+	if !ok {
+		return
 	}
-	set(t, key, dst, one)
+	got, err := parse(value)
+	if err != nil {
+		t.refuse(key, value, err, oneOrList, accepts(parse))
+		return
+	}
+	*dst = []T{got}
 }
 
 func each[T comparable](t *table, key string, list []any, parse func(any) (T, error)) []T {
@@ -139,7 +199,7 @@ func each[T comparable](t *table, key string, list []any, parse func(any) (T, er
 	for i, value := range list {
 		got, err := parse(value)
 		if err != nil {
-			t.fault(fmt.Sprintf("%s[%d]", key, i), "%s", err)
+			t.refuse(fmt.Sprintf("%s[%d]", key, i), value, err, element, accepts(parse))
 			continue
 		}
 		if before, twice := first[got]; twice {
@@ -150,6 +210,14 @@ func each[T comparable](t *table, key string, list []any, parse func(any) (T, er
 		all = append(all, got)
 	}
 	return all
+}
+
+// notList is the mistake of a value that stands alone where a list is wanted; err is what
+// is wrong with it besides, if anything.
+func notList(value any, err error) error {
+	var m mistake
+	errors.As(err, &m)
+	return mistake{want: m.want, found: show(value) + " is not a list", cure: "write one, in brackets"}
 }
 
 // elements are those of a TOML array, in whichever of two shapes the library gives it.

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"regexp"
 	"time"
 )
@@ -28,7 +27,7 @@ var removed = map[string]string{
 	"route.reflectors": `is not a key any more: "all" takes the UDP ports of known reflectors, too; remove it, or write except_ports = ["reflectors"] to leave these ports out`,
 }
 
-const notYet = "not supported yet in this version; remove it"
+const notYet = "not supported yet in this version"
 
 func checkUnsupported(t *table) {
 	for _, u := range unsupported {
@@ -43,7 +42,7 @@ func unless[T comparable](fallback T, parse func(any) (T, error)) func(*table, s
 		got := fallback
 		set(t, key, &got, parse)
 		if got != fallback {
-			t.fault(key, "%s is %s", show(t.values[key]), notYet)
+			t.fault(key, "%s is %s; remove it", show(t.values[key]), notYet)
 		}
 	}
 }
@@ -53,7 +52,7 @@ func unlessEmpty[T comparable](parse func(any) (T, error)) func(*table, string) 
 		var got []T
 		setList(t, key, &got, parse)
 		if len(got) > 0 {
-			t.fault(key, "a list with elements is %s", notYet)
+			t.fault(key, "a list with elements is %s; remove it", notYet)
 		}
 	}
 }
@@ -71,15 +70,20 @@ func checkHealth(t *table, key string) {
 	set(h, "port", &port, integer(0, 65535))
 	h.done()
 	if h.values != nil {
-		t.fault(key, "health checks are %s", notYet)
+		t.fault(key, "health checks are %s; remove it", notYet)
 	}
 }
 
 // checkName refuses an origin that is given by a DNS name.
 func checkName(t *table, key string, o Origin) {
-	if o.Host != "" {
-		t.fault(key, "%q is a DNS name, %s, or write its address", o.Text, notYet)
+	if o.Host == "" {
+		return
 	}
+	name := mistake{want: "Host", found: show(o.Text) + " is a DNS name, " + notYet, cure: "write its address"}
+	t.refuse(key, o.Text, name, element, func(value any) bool {
+		other, err := parseOrigin(value)
+		return err == nil && other.Host == ""
+	})
 }
 
 func bandwidth(value any) (string, error) {
@@ -88,7 +92,7 @@ func bandwidth(value any) (string, error) {
 		return "", nil
 	}
 	if n, ok := parseRate(value); !ok || n == 0 {
-		return "", fmt.Errorf(`%s is not a bandwidth: write a size a second, such as "10MiB/s", or "" for no limit`, show(value))
+		return "", wrong("Rate", value, "is not a bandwidth", `write a size a second, such as "10MiB/s", or "" for no limit`)
 	}
 	return rate, nil
 }
@@ -104,7 +108,7 @@ func proxyTLV(value any) (string, error) {
 		return tlv, nil
 	}
 	if !tlvForm.MatchString(tlv) {
-		return "", fmt.Errorf(`%s is not a TLV: write "unique-id", "authority", "crc32c", or text with a type from 0xE0 to 0xEF such as "0xE1=text"`, show(value))
+		return "", wrong("TLV", value, "is not a TLV", `write "unique-id", "authority", "crc32c", or text with a type from 0xE0 to 0xEF such as "0xE1=text"`)
 	}
 	return tlv, nil
 }

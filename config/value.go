@@ -30,7 +30,7 @@ func show(value any) string {
 func boolean(value any) (bool, error) {
 	v, ok := value.(bool)
 	if !ok {
-		return false, fmt.Errorf("%s is not a boolean: write true or false", show(value))
+		return false, wrong("Boolean", value, "is not a boolean", "write true or false")
 	}
 	return v, nil
 }
@@ -38,10 +38,10 @@ func boolean(value any) (bool, error) {
 func text(value any) (string, error) {
 	v, ok := value.(string)
 	if !ok {
-		return "", fmt.Errorf(`%s is not a string: write it in quotes, "" for none`, show(value))
+		return "", wrong("String", value, "is not a string", `write it in quotes, "" for none`)
 	}
 	if strings.ContainsFunc(v, func(c rune) bool { return c < ' ' }) {
-		return "", fmt.Errorf("%s has a control character: remove it", show(value))
+		return "", wrong("String", value, "has a control character", "remove it")
 	}
 	return v, nil
 }
@@ -51,10 +51,10 @@ func integer(least, most int) func(any) (int, error) {
 	return func(value any) (int, error) {
 		v, ok := value.(int64)
 		if !ok {
-			return 0, fmt.Errorf("%s is not an integer: write a number from %d to %d", show(value), least, most)
+			return 0, wrong("Integer", value, "is not an integer", fmt.Sprintf("write a number from %d to %d", least, most))
 		}
 		if v < int64(least) || v > int64(most) {
-			return 0, fmt.Errorf("%d is out of range: write a number from %d to %d", v, least, most)
+			return 0, wrong("Integer", value, "is out of range", fmt.Sprintf("write a number from %d to %d", least, most))
 		}
 		return int(v), nil
 	}
@@ -72,12 +72,12 @@ func duration(least, most string) func(any) (time.Duration, error) {
 		v, _ := value.(string)
 		d, err := time.ParseDuration(v)
 		if err != nil {
-			return 0, fmt.Errorf(`%s is not a duration: write a string with a unit, such as "500ms", "30s" or "1h"`, show(value))
+			return 0, wrong("Duration", value, "is not a duration", `write a string with a unit, such as "500ms", "30s" or "1h"`)
 		}
 		lo, _ := time.ParseDuration(least)
 		hi, _ := time.ParseDuration(most)
 		if d < lo || d > hi {
-			return 0, fmt.Errorf("%q is out of range: write a duration from %q to %q", v, least, most)
+			return 0, wrong("Duration", value, "is out of range", fmt.Sprintf("write a duration from %q to %q", least, most))
 		}
 		return d, nil
 	}
@@ -88,12 +88,12 @@ func size(least, most string) func(any) (Size, error) {
 	return func(value any) (Size, error) {
 		n, ok := parseSize(value)
 		if !ok {
-			return 0, fmt.Errorf(`%s is not a size: write bytes as an integer, or a string with a unit, such as "512KiB", "4MiB", "1GiB" or "10MB"`, show(value))
+			return 0, wrong("Size", value, "is not a size", `write bytes as an integer, or a string with a unit, such as "512KiB", "4MiB", "1GiB" or "10MB"`)
 		}
 		lo, _ := parseSize(least)
 		hi, _ := parseSize(most)
 		if n < lo || n > hi {
-			return 0, fmt.Errorf("%s is out of range: write a size from %q to %q", show(value), least, most)
+			return 0, wrong("Size", value, "is out of range", fmt.Sprintf("write a size from %q to %q", least, most))
 		}
 		return n, nil
 	}
@@ -104,12 +104,12 @@ func rate(least, most string) func(any) (Rate, error) {
 	return func(value any) (Rate, error) {
 		r, ok := parseRate(value)
 		if !ok {
-			return 0, fmt.Errorf(`%s is not a rate: write a string with a size a second, such as "512KiB/s" or "10MiB/s"`, show(value))
+			return 0, wrong("Rate", value, "is not a rate", `write a string with a size a second, such as "512KiB/s" or "10MiB/s"`)
 		}
 		lo, _ := parseRate(least)
 		hi, _ := parseRate(most)
 		if r < lo || r > hi {
-			return 0, fmt.Errorf("%s is out of range: write a rate from %q to %q", show(value), least, most)
+			return 0, wrong("Rate", value, "is out of range", fmt.Sprintf("write a rate from %q to %q", least, most))
 		}
 		return r, nil
 	}
@@ -160,12 +160,12 @@ func oneOf[T any](allowed ...T) func(any) (T, error) {
 				return allowed[i], nil
 			}
 		}
-		advice := ""
+		m := mistake{want: "Word", found: fmt.Sprintf("%s is none of %s", show(value), quoted(words))}
 		if near := closest(v, words); near != "" {
-			advice = fmt.Sprintf(": did you mean %q?", near)
+			m.fix, m.cure = quote(near), fmt.Sprintf("did you mean %q?", near)
 		}
 		var none T
-		return none, fmt.Errorf("%s is none of %s%s", show(value), quoted(words), advice)
+		return none, m
 	}
 }
 

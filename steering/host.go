@@ -44,22 +44,22 @@ func CheckBeside(cfg *config.Config, table *Table, listeners []Listener) (shadow
 			problems = append(problems, s.problem(cfg))
 		}
 	}
-	return shadowed, asError(problems)
+	return shadowed, asError(cfg, problems)
 }
 
 // asError returns nil where there are no problems: an empty list in an error is not nil.
-func asError(problems config.Problems) error {
+func asError(cfg *config.Config, problems config.Problems) error {
 	if len(problems) == 0 {
 		return nil
 	}
-	return problems
+	return cfg.Locate(problems)
 }
 
 // CheckHost returns, as [config.Problems], the prefixes of cfg that would cut host off
 // from its own network. A prefix of a single address takes that alone, as it says; the
 // loopback addresses are not the business of this check.
 func CheckHost(cfg *config.Config, host *Host) error {
-	return asError(hostProblems(cfg, host))
+	return asError(cfg, hostProblems(cfg, host))
 }
 
 func hostProblems(cfg *config.Config, host *Host) config.Problems {

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"anyport/config"
 )
 
 // Exit statuses.
@@ -71,8 +73,14 @@ func usagef(format string, args ...any) error {
 	return usageError{fmt.Errorf(format, args...)}
 }
 
-// prefixed names the program once a line: a file may have many problems.
+// prefixed names the program once a problem, of which a file may have many. A line that
+// begins with a blank belongs to the one before.
 func prefixed(err error) string {
-	text := strings.TrimRight(err.Error(), "\n")
-	return "anyport: " + strings.ReplaceAll(text, "\n", "\nanyport: ")
+	lines := strings.Split(strings.TrimRight(config.Detail(err), "\n"), "\n")
+	for i, line := range lines {
+		if line != "" && line[0] != ' ' {
+			lines[i] = "anyport: " + line
+		}
+	}
+	return strings.Join(lines, "\n")
 }

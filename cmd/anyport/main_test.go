@@ -48,10 +48,10 @@ func TestExecute(t *testing.T) {
 		{"version flag", []string{"--version"}, exitDone, "anyport ", ""},
 
 		{"check of a good file", []string{"check", "-c", good}, exitDone, good + ": ok, 1 route, 2 prefixes\n", ""},
-		{"check of a bad file", []string{"check", "-c", bad}, exitFailed, "", "anyport: " + bad + ":3: "},
-		{"check reports every problem", []string{"check", "-c", bad}, exitFailed, "", "\nanyport: " + bad + ":4: "},
+		{"check of a bad file", []string{"check", "-c", bad}, exitFailed, "", "anyport: " + bad + ":3:12: "},
+		{"check reports every problem", []string{"check", "-c", bad}, exitFailed, "", "\nanyport: " + bad + ":4:13: "},
 		{"check of no file", []string{"check", "-c", gone}, exitFailed, "", "no such file"},
-		{"run of a bad file", []string{"run", "-c", bad}, exitFailed, "", "anyport: " + bad + ":3: "},
+		{"run of a bad file", []string{"run", "-c", bad}, exitFailed, "", "anyport: " + bad + ":3:12: "},
 
 		{"explain", []string{"explain", "-c", good, "tcp", "192.0.2.7:80"}, exitDone, "verdict: steer\nroute: web\n", ""},
 		{"explain a source", []string{"explain", "-c", good, "tcp", "192.0.2.7:80", "--from", "198.51.100.9"}, exitDone, "verdict: deny\n", ""},

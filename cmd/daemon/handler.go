@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+
+	"anyport/config"
 )
 
 // handler answers on the admin socket. An answer is one JSON object; a refusal is its
@@ -84,7 +86,7 @@ func set(r *http.Request, name string) bool { return r.FormValue(name) == "1" }
 // answer writes value, or what stands in its way.
 func (d *daemon) answer(w http.ResponseWriter, value any, err error) {
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusConflict)
+		http.Error(w, config.Detail(err), http.StatusConflict)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")

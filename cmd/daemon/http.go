@@ -72,8 +72,8 @@ func checkHTTP(c *config.Config, table *steering.Table) error {
 	}
 	address := netip.MustParseAddrPort(c.Admin.HTTP)
 	if d := table.Decide(config.TCP, address, netip.Addr{}); d.Verdict != steering.Pass {
-		return config.Problems{{File: c.Path, Key: "admin.http",
-			Text: fmt.Sprintf("%s lies in %s, which is served: nobody would reach it; choose another address, or a route with action = \"pass\"", address, d.Prefix)}}
+		return c.Locate(config.Problems{{File: c.Path, Key: "admin.http",
+			Text: fmt.Sprintf("%s lies in %s, which is served: nobody would reach it; choose another address, or a route with action = \"pass\"", address, d.Prefix)}})
 	}
 	return nil
 }

@@ -116,5 +116,5 @@ func fixed(old, next *config.Config) config.Problems {
 				Text: fmt.Sprintf("%#v cannot become %#v while anyport runs: restart it, or put the old value back", k.old, k.next)})
 		}
 	}
-	return problems
+	return next.Locate(problems)
 }

@@ -1,0 +1,149 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// adopt reports the keys of t whose meaning is known though their names are not, and
+// has them read by the name that is meant, so that mistakes in their values are told in
+// the same go.
+func (t *table) adopt() {
+	if t.report.schema == nil {
+		return
+	}
+	known := t.report.schema()[t.kind]
+	for _, key := range slices.Sorted(maps.Keys(t.values)) {
+		if slices.Contains(known, key) {
+			continue
+		}
+		meant, say := t.meant(key, known)
+		switch {
+		case meant != "" && t.has(meant):
+			t.tell(key, fmt.Sprintf("unknown key: it is called %s here, which is there already: remove one", meant))
+		case meant != "":
+			t.rename(key, meant, say)
+		case say != "":
+			t.tell(key, "unknown key: "+say)
+		}
+	}
+}
+
+// rename has the value of key read as that of meant.
+func (t *table) rename(key, meant, say string) {
+	path, value := t.pathOf(join("", key)), t.values[key]
+	text := "unknown key: " + told(meant, say)
+	headers := t.headersBelow(path, value)
+	for _, at := range headers {
+		t.faultAt(at, join("", key), text).Fix = meant
+	}
+	if len(headers) == 0 && !(meant == "route" && holdsTables(value)) { // which openRoutes tells
+		t.faultKey(key, text).Fix = meant
+	}
+	delete(t.values, key)
+	t.moved[meant], t.values[meant] = path, value
+}
+
+// headersBelow are the places where the name of a table stands in the headers of those
+// below it: [proxy.a] and [proxy.b] have each to be told about proxy.
+func (t *table) headersBelow(path string, value any) []span {
+	below, _ := value.(map[string]any)
+	var all []span
+	for _, name := range slices.Sorted(maps.Keys(below)) {
+		at, ok := t.report.at.keys[join(path, name)]
+		if ok && at.value.empty() && strings.HasPrefix(t.report.at.source(at.key), path+".") {
+			all = append(all, span{at.key.start, at.key.start + int32(len(path))})
+		}
+	}
+	return all
+}
+
+// tell reports key, and leaves nothing of it to be reported again.
+func (t *table) tell(key, text string) {
+	t.faultKey(key, text)
+	delete(t.values, key)
+}
+
+// meant is the key of t that key stands for, or what to do about it in words.
+func (t *table) meant(key string, known []string) (meant, say string) {
+	word := snake(key)
+	if slices.Contains(known, word) {
+		return word, ""
+	}
+	if meant, say := habitual(word, known, "any-key"); say != "" {
+		return meant, say
+	}
+	if _, isTable := t.values[key].(map[string]any); t.kind != "" || isTable || holdsTables(t.values[key]) {
+		if meant, say := habitual(word, known, t.kind+"-key"); meant+say != "" {
+			return meant, say
+		}
+	}
+	if other := t.report.placeOf(word, t.kind); other != "" {
+		return "", fmt.Sprintf("%s is a key of %s: move it there", word, other)
+	}
+	if meant, _ := habitual(word, t.report.schema()["route"], "route-key"); meant != "" && t.kind == "" {
+		return "", fmt.Sprintf("write %s, in a [route.NAME]", meant)
+	}
+	return "", ""
+}
+
+func holdsTables(value any) bool {
+	_, does := value.([]map[string]any)
+	return does
+}
+
+// habitual is what the habits of a place say of word.
+func habitual(word string, known []string, in string) (meant, say string) {
+	for _, h := range habitsOf(in) {
+		if match := h.match(word); match == nil {
+			continue
+		} else if h.write == nil {
+			return "", h.say
+		} else if meant := h.write(match); slices.Contains(known, meant) {
+			return meant, h.say
+		}
+	}
+	return "", ""
+}
+
+var humps = regexp.MustCompile(`([a-z0-9])([A-Z])`)
+
+// snake is a key as this file's are written: max_conns for maxConns, Max-Conns, MAX CONNS.
+func snake(key string) string {
+	key = strings.ToLower(humps.ReplaceAllString(key, "${1}_$2"))
+	return strings.NewReplacer("-", "_", " ", "_", ".", "_").Replace(key)
+}
+
+// tables are the kinds of table, and how a file opens each.
+var tables = []struct{ kind, header string }{
+	{"listen", "[listen]"},
+	{"steering", "[steering]"},
+	{"admin", "[admin]"},
+	{"log", "[log]"},
+	{"defaults", "[defaults]"},
+	{"route", "[route.NAME]"},
+	{"health", "[route.NAME.health]"},
+}
+
+// placeOf is the table that key belongs to, other than kind.
+func (r *report) placeOf(key, kind string) string {
+	for _, table := range tables {
+		if table.kind != kind && slices.Contains(r.schema()[table.kind], key) {
+			return table.header
+		}
+	}
+	return ""
+}
+
+// readSchema returns the keys of each kind of table: those that are asked for where a
+// file has one of each.
+func readSchema() map[string][]string {
+	type object = map[string]any
+	route := object{"origins": []any{object{}}, "health": object{}}
+	rep := newReport("", newDocument(""), scan(""))
+	readConfig(newTable(rep, "", "", "", "", object{"route": object{"x": route}}))
+	return rep.known
+}

@@ -1,0 +1,55 @@
+package config
+
+import (
+	"regexp"
+	"strings"
+	"sync"
+)
+
+// smallest is a whole file, for those who bring one in another language.
+const smallest = `[route.web]
+protocol = "tcp"
+prefixes = ["192.0.2.0/24"]   # the addresses that are routed to this host
+origins  = ["10.0.0.5"]       # where to; the client's port is kept
+`
+
+// foreign reports a file that is not meant to be TOML, by the first line that tells.
+func (r *report) foreign() bool {
+	source := r.text.string
+	if strings.HasPrefix(source, "\xff\xfe") || strings.HasPrefix(source, "\xfe\xff") || strings.IndexByte(source[:min(len(source), 6)], 0) >= 0 {
+		r.mark(span{0, 1}, "", "", "not TOML: the file is UTF-16 or binary: save it as UTF-8")
+		return true
+	}
+	if header.MatchString(source) {
+		return false
+	}
+	for _, language := range languages() {
+		if at := language.form.FindStringIndex(source); at != nil {
+			start := at[0] + len(source[at[0]:at[1]]) - len(strings.TrimLeft(source[at[0]:at[1]], " \t\r\n"))
+			p := r.mark(span{int32(start), int32(max(at[1], start+1))}, "", "", "not TOML: this looks like a "+language.name+
+				", and anyport reads TOML: write a [route.NAME] table for each service")
+			p.Example = "# the smallest file\n" + smallest
+			return true
+		}
+	}
+	return false
+}
+
+// header is a line that no other language has so: whoever wrote it meant TOML.
+var header = regexp.MustCompile(`(?m)^[ \t]*\[+[A-Za-z_][A-Za-z0-9_."' -]*\]`)
+
+// A language is one that people bring files in.
+type language struct {
+	name string         // "file of nginx"
+	form *regexp.Regexp // of a line that tells
+}
+
+var languages = sync.OnceValue(func() []language {
+	var all []language
+	for _, h := range habits {
+		if strings.HasPrefix(h.in, "file ") {
+			all = append(all, language{h.in, regexp.MustCompile(`(?m)` + h.found)})
+		}
+	}
+	return all
+})

@@ -1,0 +1,116 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// openRoutes opens the [route.NAME] tables of t. What stands in a [route] or [[route]]
+// of no name becomes a route of a name that is made up, so that what else is wrong with
+// it is told in the same go.
+func (t *table) openRoutes() *table {
+	nameless := t.nameless()
+	routes := t.open("route")
+	routes.kind = "routes"
+	for _, n := range nameless {
+		name := unused(n.values["name"], routes.values)
+		routes.moved[name] = n.path
+		routes.values[name] = n.values
+		t.headless(n.path, "a route has a name", name)
+	}
+	routes.openDotted()
+	return routes
+}
+
+// openDotted takes [route.a.b] for the route a-b, where a has nothing else.
+func (t *table) openDotted() {
+	for _, name := range slices.Sorted(maps.Keys(t.values)) {
+		below, ok := t.values[name].(map[string]any)
+		if !ok || !t.report.onlyTables(below) {
+			continue
+		}
+		delete(t.values, name)
+		for _, rest := range slices.Sorted(maps.Keys(below)) {
+			whole := unused(slug(name+"-"+rest), t.values)
+			path := join(t.pathOf(join("", name)), rest)
+			t.moved[whole], t.values[whole] = path, below[rest]
+			t.headless(path, "a route's name has no dot", whole)
+		}
+	}
+}
+
+// onlyTables reports whether a route consists of tables that none can have.
+func (r *report) onlyTables(route map[string]any) bool {
+	for key, value := range route {
+		if _, isTable := value.(map[string]any); !isTable || r.schema == nil || slices.Contains(r.schema()["route"], key) {
+			return false
+		}
+	}
+	return len(route) > 0
+}
+
+// headless reports the header of a route, which should be that of name.
+func (t *table) headless(path, text, name string) {
+	at, ok := t.report.at.header(path)
+	header := "[route." + name + "]"
+	if p := t.report.mark(at, t.route, "route", fmt.Sprintf("%s: write %s, or any other name", text, header)); ok {
+		p.Fix = header
+	}
+}
+
+// A namelessRoute is the keys that stand in a [route] or [[route]] itself.
+type namelessRoute struct {
+	path   string
+	values map[string]any
+}
+
+// nameless takes the routes without a name out of t, and leaves those with one.
+func (t *table) nameless() []namelessRoute {
+	if t.report.schema == nil {
+		return nil
+	}
+	path := t.pathOf("route")
+	var found []namelessRoute
+	switch routes := t.values["route"].(type) {
+	case []map[string]any:
+		for i, values := range routes {
+			found = append(found, namelessRoute{fmt.Sprintf("%s[%d]", path, i), values})
+		}
+		t.values["route"] = map[string]any{}
+	case map[string]any:
+		own := map[string]any{}
+		for key, value := range routes {
+			if _, isTable := value.(map[string]any); !isTable && t.report.meansKey(key) {
+				own[key] = value
+				delete(routes, key)
+			}
+		}
+		if len(own) > 0 {
+			found = append(found, namelessRoute{path, own})
+		}
+	}
+	return found
+}
+
+// meansKey reports whether a key without a table is one of a route, and no [[route.NAME]].
+func (r *report) meansKey(key string) bool {
+	meant, say := (&table{report: r, kind: "route"}).meant(key, r.schema()["route"])
+	return meant != "" || say != ""
+}
+
+// unused is the wish for a route's name where it can be granted, or another one.
+func unused(wish any, taken map[string]any) string {
+	if name, ok := wish.(string); ok && routeName.MatchString(name) && taken[name] == nil {
+		return name
+	}
+	for i := 1; ; i++ {
+		name := "web"
+		if i > 1 {
+			name = fmt.Sprintf("web%d", i)
+		}
+		if _, is := taken[name]; !is {
+			return name
+		}
+	}
+}
