@@ -2,11 +2,13 @@ package config
 
 import (
 	"errors"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // addSeeds gives a fuzz target all files that the other tests hold.
@@ -20,6 +22,15 @@ func addSeeds(f *testing.F) {
 			f.Add(c.text)
 		}
 	}
+	habits, err := filepath.Glob("testdata/habits/*.txt")
+	if err != nil || len(habits) == 0 {
+		f.Fatalf("no cases in testdata/habits: %v", err)
+	}
+	for _, file := range habits {
+		for _, c := range habitCases(f, file) {
+			f.Add(c.text)
+		}
+	}
 	reference, err := os.ReadFile("reference.toml")
 	if err != nil {
 		f.Fatal(err)
@@ -28,7 +39,7 @@ func addSeeds(f *testing.F) {
 }
 
 // FuzzParse wants, of any text, either a Config that keeps its promises or problems
-// that each stand on a line of their own and name a line of the file.
+// that each stand on a line of their own and name a place in the file.
 func FuzzParse(f *testing.F) {
 	addSeeds(f)
 	f.Fuzz(func(t *testing.T, text string) {
@@ -55,15 +66,36 @@ func checkProblems(t *testing.T, err error, text string) {
 	if !errors.As(err, &problems) || len(problems) == 0 {
 		t.Fatalf("%T %v, want Problems", err, err)
 	}
+	lines := strings.Split(strings.TrimPrefix(text, "\ufeff"), "\n")
 	last := 0
 	for _, p := range problems {
-		if p.Line < last || p.Line > strings.Count(text, "\n")+1 {
+		if p.Line < last || p.Line > len(lines) {
 			t.Errorf("line %d after line %d: %v", p.Line, last, p)
 		}
 		last = p.Line
+		checkPlace(t, p, lines)
 		if p.File != "x" || p.Text == "" || strings.ContainsAny(p.String(), "\n\r\x1b") {
 			t.Errorf("a problem that does not print well: %+v", p)
 		}
+	}
+}
+
+// checkPlace wants the caret of p on its line, or on the end of it.
+func checkPlace(t *testing.T, p Problem, lines []string) {
+	t.Helper()
+	if p.Line == 0 { // the one that has no place: what is missing is all there should be
+		if p.Column != 0 || p.Key != "route" {
+			t.Errorf("no place: %v", p)
+		}
+		return
+	}
+	source := strings.TrimSuffix(lines[p.Line-1], "\r")
+	last := p.Column - 1 + p.Length
+	if p.Source != source || p.Column < 1 || p.Length < 1 || last > max(1, utf8.RuneCountInString(source)+1) {
+		t.Errorf("column %d, length %d of %q: %v", p.Column, p.Length, source, p)
+	}
+	if detail := p.Detail(); strings.ContainsAny(detail, "\r\x1b") || p.Example == "" && strings.Count(detail, "\n") != 2 {
+		t.Errorf("a place that does not print well: %q", detail)
 	}
 }
 
@@ -119,4 +151,53 @@ func checkNoTie(t *testing.T, a, b *Route, all []*Route) {
 			}
 		}
 	}
+}
+
+// TestMutations is FuzzParse with what a careless hand does to good and wrong files:
+// characters and lines that are lost, doubled or come from another file.
+func TestMutations(t *testing.T) {
+	var seeds []string
+	files, _ := filepath.Glob("testdata/habits/*.txt")
+	for _, file := range files {
+		for _, c := range habitCases(t, file) {
+			seeds = append(seeds, c.text, c.fixed)
+		}
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 3000 {
+		text := mutate(random, seeds)
+		if _, err := Parse("x", []byte(text)); err != nil {
+			checkProblems(t, err, text)
+		}
+		if t.Failed() {
+			t.Fatalf("of %q", text)
+		}
+	}
+}
+
+var strays = []string{"[", "]", "{", "}", `"`, "'", "=", ",", ".", "#", "\n", "\r", "\t", "\x00", "\xff", "é", "\u2028", "“", "$", "-"}
+
+func mutate(random *rand.Rand, seeds []string) string {
+	text := seeds[random.IntN(len(seeds))]
+	other := seeds[random.IntN(len(seeds))]
+	cut := func(s string) (before, after string) {
+		i := random.IntN(len(s) + 1)
+		return s[:i], s[i:]
+	}
+	for range 1 + random.IntN(3) {
+		before, after := cut(text)
+		switch random.IntN(4) {
+		case 0:
+			_, after = cut(after)
+		case 1:
+			before += after
+		case 2:
+			_, end := cut(other)
+			after = end + after
+		case 3:
+			before += strays[random.IntN(len(strays))]
+		}
+		text = before + after
+	}
+	return text
 }
