@@ -53,8 +53,8 @@ func (t *table) headersBelow(path string, value any) []span {
 	below, _ := value.(map[string]any)
 	var all []span
 	for _, name := range slices.Sorted(maps.Keys(below)) {
-		at, ok := t.report.at.keys[join(path, name)]
-		if ok && at.value.empty() && strings.HasPrefix(t.report.at.source(at.key), path+".") {
+		at, ok := t.report.at().keys[join(path, name)]
+		if ok && at.value.empty() && strings.HasPrefix(t.report.at().source(at.key), path+".") {
 			all = append(all, span{at.key.start, at.key.start + int32(len(path))})
 		}
 	}

@@ -156,13 +156,7 @@ func checkNoTie(t *testing.T, a, b *Route, all []*Route) {
 // TestMutations is FuzzParse with what a careless hand does to good and wrong files:
 // characters and lines that are lost, doubled or come from another file.
 func TestMutations(t *testing.T) {
-	var seeds []string
-	files, _ := filepath.Glob("testdata/habits/*.txt")
-	for _, file := range files {
-		for _, c := range habitCases(t, file) {
-			seeds = append(seeds, c.text, c.fixed)
-		}
-	}
+	seeds := habitTexts(t)
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 3000 {
 		text := mutate(random, seeds)
@@ -173,6 +167,18 @@ func TestMutations(t *testing.T) {
 			t.Fatalf("of %q", text)
 		}
 	}
+}
+
+// habitTexts are the wrong files of all habits, and the same files corrected.
+func habitTexts(t *testing.T) (texts []string) {
+	t.Helper()
+	files, _ := filepath.Glob("testdata/habits/*.txt")
+	for _, file := range files {
+		for _, c := range habitCases(t, file) {
+			texts = append(texts, c.text, c.fixed)
+		}
+	}
+	return texts
 }
 
 var strays = []string{"[", "]", "{", "}", `"`, "'", "=", ",", ".", "#", "\n", "\r", "\t", "\x00", "\xff", "é", "\u2028", "“", "$", "-"}

@@ -24,6 +24,16 @@ func Load(path string) (*Config, error) {
 // Parse is Load of a text; path only names it in errors.
 func Parse(path string, data []byte) (*Config, error) {
 	source := newDocument(strings.TrimPrefix(string(data), "\ufeff"))
+	if len(source.string) > readWhole {
+		if cfg, ok := parseInParts(path, source, routesAPart); ok {
+			return cfg, nil
+		}
+	}
+	return parseWhole(path, source)
+}
+
+// parseWhole is Parse for any file, with all its faults.
+func parseWhole(path string, source document) (*Config, error) {
 	values, repaired, problems := decode(path, source)
 	if values == nil {
 		return nil, problems
@@ -61,13 +71,7 @@ func printable(s string) string {
 }
 
 func readConfig(root *table) *Config {
-	cfg := &Config{
-		Listen:   readListen(root.sub("listen")),
-		Steering: readSteering(root.sub("steering")),
-		Admin:    readAdmin(root.sub("admin")),
-		Log:      readLog(root.sub("log")),
-	}
-	defaults := readDefaults(root.sub("defaults"))
+	cfg, defaults := readSections(root)
 	routes := root.openRoutes()
 	cfg.Routes = readRoutes(routes, cfg.Steering, defaults)
 	checkEgressWorkers(root.report, cfg)
@@ -78,9 +82,30 @@ func readConfig(root *table) *Config {
 	return cfg
 }
 
+// readSections reads all tables but the routes.
+func readSections(root *table) (cfg *Config, defaults Timeouts) {
+	cfg = &Config{
+		Listen:   readListen(root.sub("listen")),
+		Steering: readSteering(root.sub("steering")),
+		Admin:    readAdmin(root.sub("admin")),
+		Log:      readLog(root.sub("log")),
+	}
+	return cfg, readDefaults(root.sub("defaults"))
+}
+
 // readRoutes reads the [route.NAME] tables, in the order of the file.
 func readRoutes(t *table, steering Steering, defaults Timeouts) []*Route {
-	var routes, sound []*Route
+	routes, sound := readTables(t, steering, defaults)
+	byLine := func(a, b *Route) int { return cmp.Compare(a.Line, b.Line) }
+	slices.SortStableFunc(routes, byLine)
+	slices.SortStableFunc(sound, byLine)
+	checkConflicts(t.report, sound)
+	return routes
+}
+
+// readTables reads the [route.NAME] tables by themselves. Those are sound that have what
+// decides which ports they take.
+func readTables(t *table, steering Steering, defaults Timeouts) (routes, sound []*Route) {
 	for _, name := range slices.Sorted(maps.Keys(t.values)) {
 		sub := t.open(name)
 		if sub.values == nil {
@@ -95,9 +120,5 @@ func readRoutes(t *table, steering Steering, defaults Timeouts) []*Route {
 			sound = append(sound, r)
 		}
 	}
-	byLine := func(a, b *Route) int { return cmp.Compare(a.Line, b.Line) }
-	slices.SortStableFunc(routes, byLine)
-	slices.SortStableFunc(sound, byLine)
-	checkConflicts(t.report, sound)
-	return routes
+	return routes, sound
 }

@@ -129,7 +129,8 @@ func (ps Problems) Detail() string {
 type report struct {
 	file     string
 	text     document // as the file has it
-	at       *positions
+	at       func() *positions
+	headers  map[string]int32           // offsets of the routes' names in their headers, where the file is read in parts
 	tables   map[string]*table          // of each route, by its name
 	known    map[string][]string        // the keys of each kind of table that was read
 	schema   func() map[string][]string // the keys that there are; nil while they are asked for
@@ -139,7 +140,7 @@ type report struct {
 }
 
 func newReport(file string, t document, at *positions) *report {
-	return &report{file: file, text: t, at: at, tables: map[string]*table{}, known: map[string][]string{}}
+	return &report{file: file, text: t, at: func() *positions { return at }, tables: map[string]*table{}, known: map[string][]string{}}
 }
 
 // add notes a problem of a key as [Problem] names it, where its value stands.
@@ -161,7 +162,7 @@ func (r *report) mark(s span, route, key, text string) *Problem {
 func (r *report) problem(s span, route, key, text string) Problem {
 	p := Problem{File: r.file, Route: route, Key: key, Text: text}
 	if !s.empty() {
-		r.text.locate(&p, r.at.original(s))
+		r.text.locate(&p, r.at().original(s))
 	}
 	return p
 }
@@ -170,17 +171,22 @@ func (r *report) problem(s span, route, key, text string) Problem {
 func (r *report) place(route, key string) span {
 	if t := r.tables[route]; t != nil {
 		key = t.pathOf(key)
+	} else if r.headers != nil && route != "" {
+		key = join("route", route) + "." + key
 	}
-	return r.at.value(key)
+	return r.at().value(key)
 }
 
 // lineOf is the line of the key of path.
 func (r *report) lineOf(path string) int {
-	at := r.at.key(path)
+	if offset, ok := r.headers[path]; ok {
+		return r.text.line(offset)
+	}
+	at := r.at().key(path)
 	if at.empty() {
 		return 0
 	}
-	return r.text.line(r.at.original(at).start)
+	return r.text.line(r.at().original(at).start)
 }
 
 // element is the name of a list's element, or of the list alone where faulty ones

@@ -54,7 +54,7 @@ func (r *report) joinFixes() {
 	inner := map[int][]repair{}
 	all := Problems{}
 	for i, p := range r.problems {
-		index, inside := r.at.within(r.spans[i])
+		index, inside := r.at().within(r.spans[i])
 		if p.Fix == "" || r.spans[i].empty() || index < 0 {
 			all = append(all, p)
 			continue

@@ -52,7 +52,7 @@ func (r *report) onlyTables(route map[string]any) bool {
 
 // headless reports the header of a route, which should be that of name.
 func (t *table) headless(path, text, name string) {
-	at, ok := t.report.at.header(path)
+	at, ok := t.report.at().header(path)
 	header := "[route." + name + "]"
 	if p := t.report.mark(at, t.route, "route", fmt.Sprintf("%s: write %s, or any other name", text, header)); ok {
 		p.Fix = header

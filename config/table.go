@@ -28,12 +28,12 @@ func newTable(rep *report, kind, route, label, path string, values map[string]an
 }
 
 func (t *table) fault(key, format string, args ...any) {
-	t.faultAt(t.report.at.value(t.pathOf(key)), key, fmt.Sprintf(format, args...))
+	t.faultAt(t.report.at().value(t.pathOf(key)), key, fmt.Sprintf(format, args...))
 }
 
 // faultKey is fault where the key is what is wrong, not its value.
 func (t *table) faultKey(key, text string) *Problem {
-	return t.faultAt(t.report.at.key(t.pathOf(join("", key))), join("", key), text)
+	return t.faultAt(t.report.at().key(t.pathOf(join("", key))), join("", key), text)
 }
 
 func (t *table) faultAt(at span, key, text string) *Problem {
@@ -106,7 +106,7 @@ func (t *table) open(key string) *table {
 // faultList reports [[key]], which makes a list, where [key] is meant.
 func (t *table) faultList(key string) {
 	path := t.pathOf(join("", key))
-	header, ok := t.report.at.header(path + "[0]")
+	header, ok := t.report.at().header(path + "[0]")
 	p := t.faultAt(header, join("", key), fmt.Sprintf("a list is not a table: write [%s]", path))
 	if ok {
 		p.Fix = "[" + path + "]"
