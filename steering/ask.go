@@ -53,7 +53,8 @@ type answer struct {
 }
 
 // ask asks the program, limits aside. Without a client it tells of one that is not
-// denied. Nothing is counted. It needs Linux 5.13.
+// denied. Nothing is counted. It needs Linux 5.13; before, it returns
+// errors.ErrUnsupported.
 func (s *Steering) ask(p packet) (answer, error) {
 	question := bpf.SteerQuestionASKED
 	switch client := p.client.Addr(); {

@@ -99,19 +99,6 @@ func (s *Steering) relink() error {
 
 func (s *Steering) programID() (ebpf.ProgramID, error) { return programID(s.program) }
 
-// programID is 0 where there is no program.
-func programID(p *ebpf.Program) (ebpf.ProgramID, error) {
-	if p == nil {
-		return 0, nil
-	}
-	info, err := p.Info()
-	if err != nil {
-		return 0, fmt.Errorf("id of the steering program: %w", err)
-	}
-	id, _ := info.ID()
-	return id, nil
-}
-
 // programs returns the ids of our program, and of the one whose place it is to take.
 func (s *Steering) programs() ([]uint32, error) {
 	own, err := programID(s.program)

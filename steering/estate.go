@@ -9,7 +9,6 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
-	"github.com/cilium/ebpf/rlimit"
 )
 
 // estate is what of a steering is in the kernel. It ends with the process, unless
@@ -25,9 +24,7 @@ type estate struct {
 // their sizes cannot change, and for no less than least says by their names, and loads the
 // program. The link is still missing.
 func newEstate(table *Table, least map[string]uint32) (e estate, err error) {
-	if err := rlimit.RemoveMemlock(); err != nil {
-		return e, fmt.Errorf("lift RLIMIT_MEMLOCK (before Linux 5.11): %w", err)
-	}
+	liftMemlock()
 	spec, err := bpf.LoadSteer()
 	if err != nil {
 		return e, err

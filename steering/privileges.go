@@ -1,7 +1,6 @@
 package steering
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
@@ -43,12 +42,4 @@ func lacking(effective uint64) []string {
 		}
 	}
 	return missing
-}
-
-// advise adds what may be in the way when the kernel says EPERM all the same.
-func advise(err error) error {
-	if errors.Is(err, unix.EPERM) {
-		return fmt.Errorf("%w (CAP_BPF and CAP_NET_ADMIN must be those of the initial user namespace, and no seccomp filter forbid bpf(2))", err)
-	}
-	return err
 }

@@ -12,28 +12,29 @@ import (
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/features"
 	"github.com/cilium/ebpf/link"
-	"github.com/cilium/ebpf/rlimit"
 )
 
 // Feature is one thing that the steering needs of the kernel.
 type Feature struct {
 	Name  string
 	Since string // the first Linux that has it
+	For   string // what does not work without it; "": nothing does
 	Err   error  // nil: it is there; errors.ErrUnsupported: it is not; else it cannot be told
 }
 
-// probes ask for one thing each, the steering program itself last: it fails for
-// the want of any of them, and would not say which.
+// probes ask for one thing each, the steering program itself after what it needs: it fails
+// for the want of any of these, and would not say which.
 var probes = []struct {
-	name, since string
-	have        func() error
+	name, since, use string
+	have             func() error
 }{
-	{"LPM tries", "4.11", func() error { return features.HaveMapType(ebpf.LPMTrie) }},
-	{"LRU hashes", "4.10", func() error { return features.HaveMapType(ebpf.LRUHash) }},
-	{"socket maps", "4.18", func() error { return features.HaveMapType(ebpf.SockMap) }},
-	{"sk_lookup programs", "5.9", func() error { return features.HaveProgramType(ebpf.SkLookup) }},
-	{"bpf_sk_assign", "5.9", func() error { return features.HaveProgramHelper(ebpf.SkLookup, asm.FnSkAssign) }},
-	{"the steering program", "5.9", haveSteer},
+	{"LPM tries", "4.11", "", func() error { return features.HaveMapType(ebpf.LPMTrie) }},
+	{"LRU hashes", "4.10", "", func() error { return features.HaveMapType(ebpf.LRUHash) }},
+	{"socket maps", "4.18", "", func() error { return features.HaveMapType(ebpf.SockMap) }},
+	{"sk_lookup programs", "5.9", "", func() error { return features.HaveProgramType(ebpf.SkLookup) }},
+	{"bpf_sk_assign", "5.9", "", func() error { return features.HaveProgramHelper(ebpf.SkLookup, asm.FnSkAssign) }},
+	{"the steering program", "5.9", "", haveSteer},
+	{"test runs of sk_lookup programs", "5.13", "`anyport explain` cannot ask the program in the kernel", haveTestRun},
 }
 
 // Probe asks the kernel for what the steering needs by trying it. Nothing stays
@@ -45,21 +46,32 @@ func Probe() []Feature {
 		if errors.Is(err, ebpf.ErrNotSupported) {
 			err = fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
 		}
-		all[i] = Feature{Name: p.name, Since: p.since, Err: err}
+		all[i] = Feature{Name: p.name, Since: p.since, For: p.use, Err: err}
 	}
 	return all
 }
 
 // haveSteer asks the verifier, whose mind differs from kernel to kernel.
 func haveSteer() error {
-	if err := rlimit.RemoveMemlock(); err != nil {
-		return fmt.Errorf("lift RLIMIT_MEMLOCK (before Linux 5.11): %w", err)
-	}
+	liftMemlock()
 	var objects bpf.SteerObjects
 	if err := bpf.LoadSteerObjects(&objects, nil); err != nil {
-		return err
+		return advise(err)
 	}
 	return objects.Close()
+}
+
+func haveTestRun() error {
+	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+		Type: ebpf.SkLookup, AttachType: ebpf.AttachSkLookup, License: "GPL",
+		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, skPass), asm.Return()},
+	})
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	_, err = run(p, make([]byte, ctxSize), 1)
+	return err
 }
 
 // Program is one sk_lookup program that is attached to a network namespace.

@@ -1,6 +1,8 @@
 package steering
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"runtime"
 	"unsafe"
@@ -32,8 +34,17 @@ func run(program *ebpf.Program, context []byte, repeat uint32) (verdict uint32, 
 	}
 	_, _, errno := unix.Syscall(unix.SYS_BPF, unix.BPF_PROG_TEST_RUN, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr))
 	runtime.KeepAlive(program)
-	if errno != 0 {
+	switch errno {
+	case 0:
+		return attr.verdict, nil
+	case enotsupp:
+		return 0, errNoTestRun
+	default:
 		return 0, os.NewSyscallError("bpf BPF_PROG_TEST_RUN", errno)
 	}
-	return attr.verdict, nil
 }
+
+// enotsupp is the kernel's ENOTSUPP, which is not ENOTSUP and has no name in user space.
+const enotsupp = unix.Errno(524)
+
+var errNoTestRun = fmt.Errorf("this kernel cannot run sk_lookup programs without a packet, as Linux 5.13 can: %w", errors.ErrUnsupported)

@@ -65,6 +65,14 @@ func checkKernel(f *Facts) []Finding {
 func (f *Facts) lack(feature steering.Feature) []Finding {
 	const why = "the kernel cannot steer without"
 	switch {
+	case feature.For != "":
+		return warn(fmt.Sprintf("boot Linux %s or newer", feature.Since), feature.For+"; all else works",
+			"Linux %s does not have %s: %v", f.Kernel, feature.Name, feature.Err)
+	case errors.Is(feature.Err, steering.ErrVerifier):
+		return fail("run it as root or with CAP_PERFMON (AmbientCapabilities=, CapabilityBoundingSet= in the systemd unit), or boot another kernel; and report it with the output of: uname -r",
+			why, "the verifier of Linux %s refuses it: %v", f.Kernel, feature.Err)
+	case errors.Is(feature.Err, steering.ErrMemlock):
+		return fail("ulimit -l unlimited   # or LimitMEMLOCK=infinity in the systemd unit", why, "Linux %s: %v", f.Kernel, feature.Err)
 	case errors.Is(feature.Err, errors.ErrUnsupported):
 		return fail(fmt.Sprintf("boot Linux %s or newer, built with CONFIG_BPF_SYSCALL", feature.Since), why,
 			"Linux %s does not have %s", f.Kernel, feature.Name)

@@ -1,0 +1,81 @@
+package steering
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/rlimit"
+	"golang.org/x/sys/unix"
+)
+
+// Why bpf(2) refuses what a process with all capabilities asks of it. All three are an
+// EPERM or EACCES of the kernel.
+var (
+	// ErrVerifier: the verifier takes the program for unsafe. Without CAP_PERFMON it
+	// asks for more, and each release for something else.
+	ErrVerifier = errors.New("the kernel's verifier refuses the steering program")
+	// ErrMemlock: before Linux 5.11 maps count against RLIMIT_MEMLOCK.
+	ErrMemlock = errors.New("RLIMIT_MEMLOCK is too low for BPF maps, which count against it before Linux 5.11")
+	// ErrForbidden: a user namespace, or a filter of system calls.
+	ErrForbidden = errors.New("bpf(2) is forbidden here")
+)
+
+// liftMemlock raises RLIMIT_MEMLOCK as far as this process may. Whether that is enough
+// shows when the maps are made.
+func liftMemlock() {
+	if rlimit.RemoveMemlock() == nil {
+		return
+	}
+	var limit unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_MEMLOCK, &limit) == nil {
+		limit.Cur = limit.Max
+		unix.Setrlimit(unix.RLIMIT_MEMLOCK, &limit)
+	}
+}
+
+// advise says which refusal err is, and what to do about it.
+func advise(err error) error {
+	switch why := refusal(err, memlockCounts()); why {
+	case nil:
+		return err
+	case ErrVerifier:
+		return fmt.Errorf("%w: %w: run it as root or with CAP_PERFMON, boot another kernel, and report this with the output of uname -r", why, err)
+	case ErrMemlock:
+		return fmt.Errorf("%w: %w: LimitMEMLOCK=infinity in the systemd unit, or ulimit -l unlimited", why, err)
+	default:
+		return fmt.Errorf("%w: %w: CAP_BPF and CAP_NET_ADMIN must be those of the initial user namespace, and no seccomp filter forbid bpf(2)", why, err)
+	}
+}
+
+// refusal tells which one err is; nil: none. memlock says that RLIMIT_MEMLOCK counts.
+func refusal(err error, memlock bool) error {
+	var verifier *ebpf.VerifierError
+	switch {
+	case errors.As(err, &verifier) && len(verifier.Log) > 0:
+		return ErrVerifier
+	case !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EACCES):
+		return nil
+	case errors.Is(err, unix.EPERM) && memlock:
+		return ErrMemlock
+	}
+	return ErrForbidden
+}
+
+// memlockCounts reports whether maps count against a limit that this process has.
+func memlockCounts() bool {
+	var limit unix.Rlimit
+	var name unix.Utsname
+	if unix.Getrlimit(unix.RLIMIT_MEMLOCK, &limit) != nil || limit.Cur == unix.RLIM_INFINITY || unix.Uname(&name) != nil {
+		return false
+	}
+	return olderThan(unix.ByteSliceToString(name.Release[:]), 5, 11)
+}
+
+// olderThan compares a kernel's release, such as "5.10.0-32-amd64". Of one that it cannot
+// read it says no.
+func olderThan(release string, major, minor int) bool {
+	var a, b int
+	n, _ := fmt.Sscanf(release, "%d.%d", &a, &b)
+	return n == 2 && (a < major || a == major && b < minor)
+}
