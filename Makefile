@@ -4,7 +4,7 @@ GO      ?= go
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 
 # Debian's names for what the tests run beside Go: compilers, and peers to talk to.
-PACKAGES = clang llvm libbpf-dev gcc libc6-dev iproute2 haproxy nginx-light iptables nftables ncat unbound dnsperf dnsmasq-base curl systemd
+PACKAGES = clang llvm libbpf-dev gcc libc6-dev iproute2 haproxy nginx-light iptables nftables ncat unbound dnsperf dnsmasq-base curl systemd qemu-system-x86 busybox-static kmod xz-utils
 
 # And for what the benchmarks compare it with.
 PEERS = haproxy nginx-light libnginx-mod-stream iptables iproute2
@@ -22,7 +22,7 @@ SOAK = Storm|Pinned|DNS|QUIC|Game|Upgrade|Conversations|KernelAgrees|ManyPrefixe
 # Static, so that it runs on a host with any C library, or none.
 export CGO_ENABLED = 0
 
-.PHONY: anyport run test unit integration lint packages sweep suites soak bench fuzz generate generated clean help
+.PHONY: anyport run test unit integration kernel kernels lint packages sweep suites soak bench fuzz generate generated clean help
 .DEFAULT_GOAL = anyport
 
 anyport: ## build the binary
@@ -31,7 +31,7 @@ anyport: ## build the binary
 run: anyport ## build, and try it: anyport demo
 	@./anyport demo || [ "$$(id -u)" -ne 0 ]
 
-test: packages lint generated unit integration fuzz ## all that must pass before a change goes in
+test: packages lint generated unit integration kernel fuzz ## all that must pass before a change goes in
 
 unit: ## the tests that need no root, under the race detector
 	CGO_ENABLED=1 $(GO) test -race $(PURE)
@@ -42,6 +42,12 @@ integration: ## the tests in the kernel, and of the built binary in network name
 	else \
 		echo 'not root: BPF and namespace tests are left out; for these type: sudo make test'; \
 	fi
+
+kernel: ## start, reload and upgrade on Linux 6.1 of Debian 12, in an emulator
+	$(GO) run ./integration/kernels -short bookworm
+
+kernels: packages ## all of that and the tests on Linux 5.10, 6.1, 6.12 and the newest of Debian, an hour
+	$(GO) run ./integration/kernels
 
 lint: ## gofmt, vet, staticcheck
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt -w $$unformatted"; exit 1; }

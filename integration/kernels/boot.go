@@ -1,0 +1,143 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// kernel is one that is tried.
+type kernel struct {
+	dir     string // of its files
+	release string
+	results []result
+}
+
+// patience bounds one kernel's steps, all together.
+const patience = 30 * time.Minute
+
+func (k *kernel) console() string { return filepath.Join(k.dir, "console") }
+
+// boot runs this program, with those flags, in a guest with this kernel.
+func (k *kernel) boot(flags string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	archive, err := k.initramfs(self + " " + flags)
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "anyport-kernel-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	socket := filepath.Join(dir, "files")
+	stop, err := shareFiles(ctx, socket)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	return k.emulate(ctx, socket, archive)
+}
+
+// shareFiles starts what hands the host's files to the guest.
+func shareFiles(ctx context.Context, socket string) (stop func(), err error) {
+	var path string
+	for _, place := range []string{"/usr/libexec/virtiofsd", "/usr/lib/qemu/virtiofsd"} { // Debian 13, 12
+		if _, err := os.Stat(place); err == nil {
+			path = place
+			break
+		}
+	}
+	if path == "" {
+		return nil, errors.New("there is no virtiofsd: apt-get install qemu-system-x86, or virtiofsd since Debian 13")
+	}
+	cmd := exec.CommandContext(ctx, path, "--socket-path="+socket, "-o", "source=/", "-o", "cache=auto", "-o", "sandbox=chroot")
+	var said strings.Builder
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	stop = func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	}
+	for range 500 {
+		if _, err := os.Stat(socket); err == nil {
+			return stop, nil
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	stop()
+	return nil, fmt.Errorf("virtiofsd does not listen: %s", &said)
+}
+
+// emulate starts the guest, and reads what it says until it ends.
+func (k *kernel) emulate(ctx context.Context, socket, archive string) error {
+	cmd := exec.CommandContext(ctx, "qemu-system-x86_64",
+		"-accel", "tcg,thread=multi,tb-size=512", "-cpu", "Nehalem", "-smp", "2", "-m", "2048",
+		"-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio", "-no-reboot",
+		"-object", "memory-backend-memfd,id=memory,size=2048M,share=on", "-numa", "node,memdev=memory",
+		"-chardev", "socket,id=files,path="+socket, "-device", "vhost-user-fs-pci,chardev=files,tag=host",
+		"-kernel", filepath.Join(k.dir, "vmlinuz"), "-initrd", archive,
+		"-append", "console=ttyS0 panic=-1 quiet loglevel=4")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	console, err := os.Create(k.console())
+	if err != nil {
+		return err
+	}
+	defer console.Close()
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("%w: apt-get install qemu-system-x86", err)
+	}
+	ended := false
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		line := strings.TrimRight(lines.Text(), "\r")
+		fmt.Fprintln(console, line)
+		text, ours := strings.CutPrefix(line, resultMark)
+		if !ours {
+			continue
+		}
+		if text == "end" {
+			ended = true
+			continue
+		}
+		var r result
+		if err := json.Unmarshal([]byte(text), &r); err != nil {
+			return fmt.Errorf("%q: %w", line, err)
+		}
+		fmt.Printf("%s: %s\n", k.release, r)
+		k.results = append(k.results, r)
+	}
+	if err := cmd.Wait(); err != nil {
+		return err
+	}
+	if !ended {
+		return errors.New("it ended before its steps had")
+	}
+	return nil
+}
+
+func (k *kernel) failures() (n int) {
+	for _, r := range k.results {
+		if r.Failed {
+			n++
+		}
+	}
+	return n
+}

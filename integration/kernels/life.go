@@ -1,0 +1,249 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"anyport/integration/lab"
+)
+
+// identity is whom anyport is started as.
+type identity struct {
+	name string
+	toml string                   // in [steering]
+	wrap func(...string) []string // has a command run so
+}
+
+var identities = []identity{
+	{"root", "", asRoot},
+	{"the unit's capabilities", "", asUnit},
+	{"another user", "user = \"65534\"\n", asRoot},
+}
+
+// asUnit has a command run with the capabilities and limits that the systemd unit grants,
+// as a user without rights.
+func asUnit(command ...string) []string {
+	unit, err := os.ReadFile("/proc/self/cwd/deploy/anyport.service")
+	if err != nil {
+		if unit, err = os.ReadFile("../../deploy/anyport.service"); err != nil {
+			unit, _ = os.ReadFile("../deploy/anyport.service")
+		}
+	}
+	var limits, caps []string
+	for line := range strings.Lines(string(unit)) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		value = strings.ReplaceAll(value, "infinity", "unlimited")
+		switch key {
+		case "LimitNOFILE":
+			limits = append(limits, "--nofile="+value)
+		case "LimitMEMLOCK":
+			limits = append(limits, "--memlock="+value)
+		case "AmbientCapabilities":
+			for _, c := range strings.Fields(value) {
+				caps = append(caps, "+"+strings.ToLower(strings.TrimPrefix(c, "CAP_")))
+			}
+		}
+	}
+	held := strings.Join(caps, ",")
+	args := append([]string{"prlimit"}, limits...)
+	args = append(args, "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs",
+		"--inh-caps="+held, "--ambient-caps="+held, "--bounding-set=-all,"+held)
+	return append(args, command...)
+}
+
+// life is one anyport, from its start to its end, on a host of its own.
+type life struct {
+	identity
+	host   *lab.Host
+	dir    string
+	binary string
+
+	serving bool
+
+	mu   sync.Mutex
+	said bytes.Buffer // by the process, and by those that took its place
+}
+
+// Write takes what the process says.
+func (l *life) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.said.Write(b)
+}
+
+func (l *life) text() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.said.String()
+}
+
+// steps are the stations of a life, in this order.
+func (who identity) steps() []step {
+	l := &life{identity: who}
+	var all []step
+	for _, station := range []struct {
+		name string
+		try  func(context.Context) error
+	}{{"doctor", l.doctor}, {"start", l.start}, {"explain", l.served(l.explain)}, {"reload", l.served(l.reload)}, {"upgrade", l.served(l.upgrade)}, {"stop", l.served(l.stop)}} {
+		all = append(all, step{station.name, who.name, 2 * time.Minute, func(ctx context.Context) (string, error) {
+			err := l.settle()
+			if err == nil {
+				err = station.try(ctx)
+			}
+			if err != nil {
+				return fmt.Sprintf("%v\n%s", err, l.text()), err
+			}
+			return "", nil
+		}})
+	}
+	return all
+}
+
+// served is try, where it can be tried.
+func (l *life) served(try func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if !l.serving {
+			return errors.New("it does not serve")
+		}
+		return try(ctx)
+	}
+}
+
+// settle makes the host and the file, once.
+func (l *life) settle() (err error) {
+	if l.host != nil {
+		return nil
+	}
+	if l.binary, err = filepath.Abs(built("cmd/anyport")); err != nil {
+		return err
+	}
+	if l.host, err = lab.NewHost("edge"); err != nil {
+		return err
+	}
+	if l.dir, err = os.MkdirTemp("/run", "anyport-"); err != nil {
+		return err
+	}
+	return errors.Join(os.Chmod(l.dir, 0o755), os.Chown(l.dir, 65534, 65534), l.write("192.0.2.0/25"))
+}
+
+func (l *life) doctor(ctx context.Context) error {
+	_, err := l.command(ctx, l.wrap, "doctor", "-c", l.file())
+	return err
+}
+
+func (l *life) file() string { return filepath.Join(l.dir, "anyport.toml") }
+
+// write puts the file in place; a DROP and a limit take what else the kernel has to have.
+func (l *life) write(prefix string) error {
+	text := fmt.Sprintf("[admin]\nsocket = %q\n[steering]\n%s", filepath.Join(l.dir, "admin.sock"), l.toml) + fmt.Sprintf(`
+[route.web]
+protocol = ["tcp", "udp"]
+prefixes = [%q, "2001:db8:1::/48"]
+origins  = ["127.0.0.1:4000"]
+deny     = ["203.0.113.0/24"]
+new_conns_per_second = 1000
+datagrams_per_second = 1000
+
+[route.silent]
+protocol = "tcp"
+prefixes = ["192.0.2.200"]
+action   = "drop"
+`, prefix)
+	return os.WriteFile(l.file(), []byte(text), 0o644)
+}
+
+// command runs one of anyport's to its end.
+func (l *life) command(ctx context.Context, wrap func(...string) []string, args ...string) (string, error) {
+	args = wrap(append([]string{l.binary}, args...)...)
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := l.host.Do(cmd.Run)
+	l.Write(out.Bytes())
+	if err != nil {
+		return "", fmt.Errorf("%w: %s", err, failure(out.String()))
+	}
+	return out.String(), nil
+}
+
+func (l *life) start(ctx context.Context) error {
+	args := l.wrap(l.binary, "run", "-c", l.file())
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Stdout, cmd.Stderr = l, l
+	if err := l.host.Start(cmd); err != nil {
+		return err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }() // until the process and those that took its place have ended
+	for !strings.Contains(l.text(), "msg=serving") {
+		select {
+		case err := <-ended:
+			return fmt.Errorf("it has ended: %v: %s", err, failure(l.text()))
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	l.serving = true
+	return nil
+}
+
+// explain asks the running process, which asks the program in the kernel.
+func (l *life) explain(ctx context.Context) error {
+	out, err := l.command(ctx, asRoot, "explain", "-c", l.file(), "tcp", "192.0.2.7:80")
+	return expect(out, err, "verdict: steer")
+}
+
+func (l *life) reload(ctx context.Context) error {
+	if err := l.write("198.51.100.0/24"); err != nil {
+		return err
+	}
+	out, err := l.command(ctx, asRoot, "reload", "-c", l.file())
+	return expect(out, err, "+ 198.51.100.0/24")
+}
+
+func (l *life) upgrade(ctx context.Context) error {
+	out, err := l.command(ctx, asRoot, "upgrade", "-c", l.file(), "--binary", l.binary)
+	return expect(out, err, "serves as pid")
+}
+
+func expect(out string, err error, want string) error {
+	if err == nil && !strings.Contains(out, want) {
+		err = fmt.Errorf("no %q in %q", want, out)
+	}
+	return err
+}
+
+// stop ends whoever serves now.
+func (l *life) stop(ctx context.Context) error {
+	defer l.host.Close()
+	out, err := l.command(ctx, asRoot, "status", "-c", l.file(), "--json")
+	if err != nil {
+		return err
+	}
+	var status struct{ PID int }
+	if err := json.Unmarshal([]byte(out), &status); err != nil {
+		return err
+	}
+	if err := syscall.Kill(status.PID, syscall.SIGTERM); err != nil {
+		return err
+	}
+	for syscall.Kill(status.PID, 0) == nil {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("pid %d does not end", status.PID)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return nil
+}
