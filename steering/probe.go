@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"anyport/bpf"
+	"anyport/config"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -70,7 +71,8 @@ func haveTestRun() error {
 		return err
 	}
 	defer p.Close()
-	_, err = run(p, make([]byte, ctxSize), 1)
+	loopback := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), anyPort)
+	_, err = run(p, packet{config.TCP, loopback, loopback}.context(0), 1)
 	return err
 }
 
