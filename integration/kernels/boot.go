@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -22,6 +23,9 @@ type kernel struct {
 
 // patience bounds one kernel's steps, all together.
 const patience = 30 * time.Minute
+
+// withUs has a process end with this one. It follows the thread that forked: main holds it.
+var withUs = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 
 func (k *kernel) console() string { return filepath.Join(k.dir, "console") }
 
@@ -64,6 +68,7 @@ func shareFiles(ctx context.Context, socket string) (stop func(), err error) {
 		return nil, errors.New("there is no virtiofsd: apt-get install qemu-system-x86, or virtiofsd since Debian 13")
 	}
 	cmd := exec.CommandContext(ctx, path, "--socket-path="+socket, "-o", "source=/", "-o", "cache=auto", "-o", "sandbox=chroot")
+	cmd.SysProcAttr = withUs
 	var said strings.Builder
 	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := cmd.Start(); err != nil {
@@ -92,7 +97,7 @@ func (k *kernel) emulate(ctx context.Context, socket, archive string) error {
 		"-chardev", "socket,id=files,path="+socket, "-device", "vhost-user-fs-pci,chardev=files,tag=host",
 		"-kernel", filepath.Join(k.dir, "vmlinuz"), "-initrd", archive,
 		"-append", "console=ttyS0 panic=-1 quiet loglevel=4")
-	cmd.Stderr = os.Stderr
+	cmd.Stderr, cmd.SysProcAttr = os.Stderr, withUs
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 )
 
 // suites are Debian's releases whose kernels are tried, the newest last.
@@ -31,6 +32,7 @@ func main() {
 	case os.Geteuid() != 0:
 		fmt.Println("not root: no kernel is booted")
 	default:
+		runtime.LockOSThread()
 		err = run(flag.Args(), *short, *only)
 	}
 	if err != nil {
