@@ -118,7 +118,7 @@ static __always_inline int draw(struct bucket *b, __u64 *full, __u64 used, struc
 
 /* Takes a token for k->network and notes that; a lost update is a token less noted. The
  * two cases share no code, for then `use` would be looked at twice: in speculation it is
- * NULL the second time, and Linux up to 6.12 refuses that without CAP_PERFMON. */
+ * NULL the second time, which Linux 6.1 refuses without CAP_PERFMON. */
 static __always_inline int take(struct bucket *b, __u64 *full, struct keys *k, __u64 now, __u64 spacing)
 {
 	struct use *use = bpf_map_lookup_elem(&networks, &k->network);

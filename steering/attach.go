@@ -51,7 +51,7 @@ func (s *Steering) attach() (linkState, error) {
 		return state, errElsewhere
 	}
 	if err != nil {
-		return state, fmt.Errorf("attach the steering program: %w", advise(err))
+		return state, fmt.Errorf("attach the steering program: %w", adviseLink(err))
 	}
 	return state, nil
 }

@@ -47,6 +47,7 @@ func Probe() []Feature {
 		if errors.Is(err, ebpf.ErrNotSupported) {
 			err = fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
 		}
+		err = classify(err)
 		all[i] = Feature{Name: p.name, Since: p.since, For: p.use, Err: err}
 	}
 	return all
@@ -57,7 +58,7 @@ func haveSteer() error {
 	liftMemlock()
 	var objects bpf.SteerObjects
 	if err := bpf.LoadSteerObjects(&objects, nil); err != nil {
-		return advise(err)
+		return err
 	}
 	return objects.Close()
 }

@@ -34,9 +34,23 @@ func liftMemlock() {
 	}
 }
 
-// advise says which refusal err is, and what to do about it.
-func advise(err error) error {
-	switch why := refusal(err, memlockCounts()); why {
+// classify puts before err which refusal it is.
+func classify(err error) error {
+	if why := refusal(err, memlockCounts()); why != nil {
+		return fmt.Errorf("%w: %w", why, err)
+	}
+	return err
+}
+
+// advise says which refusal err is, of loading the program and its maps, and what to do
+// about it.
+func advise(err error) error { return remedy(refusal(err, memlockCounts()), err) }
+
+// adviseLink does so where the program is attached or detached: that takes no memory.
+func adviseLink(err error) error { return remedy(refusal(err, false), err) }
+
+func remedy(why, err error) error {
+	switch why {
 	case nil:
 		return err
 	case ErrVerifier:

@@ -75,7 +75,7 @@ func (u *unloading) run(cfg *config.Config) (err error) {
 func (u *unloading) remove(what string, do func() error) error {
 	if !u.dry {
 		if err := do(); err != nil {
-			return fmt.Errorf("remove %s: %w", what, advise(err))
+			return fmt.Errorf("remove %s: %w", what, adviseLink(err))
 		}
 	}
 	u.found = append(u.found, what)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -90,14 +91,7 @@ func shareFiles(ctx context.Context, socket string) (stop func(), err error) {
 
 // emulate starts the guest, and reads what it says until it ends.
 func (k *kernel) emulate(ctx context.Context, socket, archive string) error {
-	cmd := exec.CommandContext(ctx, "qemu-system-x86_64",
-		"-accel", "tcg,thread=multi,tb-size=512", "-cpu", "Nehalem", "-smp", "2", "-m", "2048",
-		"-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio", "-no-reboot",
-		"-object", "memory-backend-memfd,id=memory,size=2048M,share=on", "-numa", "node,memdev=memory",
-		"-chardev", "socket,id=files,path="+socket, "-device", "vhost-user-fs-pci,chardev=files,tag=host",
-		"-kernel", filepath.Join(k.dir, "vmlinuz"), "-initrd", archive,
-		"-append", "console=ttyS0 panic=-1 quiet loglevel=4")
-	cmd.Stderr, cmd.SysProcAttr = os.Stderr, withUs
+	cmd := k.emulator(ctx, socket, archive)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return err
@@ -110,32 +104,52 @@ func (k *kernel) emulate(ctx context.Context, socket, archive string) error {
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("%w: apt-get install qemu-system-x86", err)
 	}
-	ended := false
-	for lines := bufio.NewScanner(out); lines.Scan(); {
-		line := strings.TrimRight(lines.Text(), "\r")
-		fmt.Fprintln(console, line)
-		text, ours := strings.CutPrefix(line, resultMark)
-		if !ours {
+	all, err := k.listen(io.TeeReader(out, console))
+	if err != nil {
+		cmd.Process.Kill()
+	}
+	if err := errors.Join(err, cmd.Wait()); err != nil {
+		return err
+	}
+	if !all {
+		return errors.New("it ended before its steps had")
+	}
+	return nil
+}
+
+func (k *kernel) emulator(ctx context.Context, socket, archive string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "qemu-system-x86_64",
+		"-accel", "tcg,thread=multi,tb-size=512", "-cpu", "Nehalem", "-smp", "2", "-m", "2048",
+		"-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio", "-no-reboot",
+		"-object", "memory-backend-memfd,id=memory,size=2048M,share=on", "-numa", "node,memdev=memory",
+		"-chardev", "socket,id=files,path="+socket, "-device", "vhost-user-fs-pci,chardev=files,tag=host",
+		"-kernel", filepath.Join(k.dir, "vmlinuz"), "-initrd", archive,
+		"-append", "console=ttyS0 panic=-1 quiet loglevel=4")
+	cmd.Stderr, cmd.SysProcAttr = os.Stderr, withUs
+	return cmd
+}
+
+// listen notes the results that the guest tells of. all: it has told of the last one.
+func (k *kernel) listen(console io.Reader) (all bool, err error) {
+	lines := bufio.NewScanner(console)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		text, ours := strings.CutPrefix(strings.TrimRight(lines.Text(), "\r"), resultMark)
+		switch {
+		case !ours:
 			continue
-		}
-		if text == "end" {
-			ended = true
+		case text == "end":
+			all = true
 			continue
 		}
 		var r result
 		if err := json.Unmarshal([]byte(text), &r); err != nil {
-			return fmt.Errorf("%q: %w", line, err)
+			return false, fmt.Errorf("%q: %w", text, err)
 		}
 		fmt.Printf("%s: %s\n", k.release, r)
 		k.results = append(k.results, r)
 	}
-	if err := cmd.Wait(); err != nil {
-		return err
-	}
-	if !ended {
-		return errors.New("it ended before its steps had")
-	}
-	return nil
+	return all, lines.Err()
 }
 
 func (k *kernel) failures() (n int) {

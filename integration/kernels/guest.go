@@ -56,6 +56,9 @@ func prepare() error {
 	if err := os.WriteFile("/proc/sys/kernel/printk", []byte("1"), 0); err != nil {
 		return err
 	}
+	if err := os.Chmod("/run", 0o1777); err != nil { // the tests' TMPDIR, of any user
+		return err
+	}
 	files := unix.Rlimit{Cur: 1 << 20, Max: 1 << 20}
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
 		return err
@@ -68,7 +71,11 @@ func takeSteps(repository string, short bool, which *regexp.Regexp) error {
 	if err := os.Chdir(repository); err != nil {
 		return err
 	}
-	for _, s := range steps(short) {
+	all, err := steps(short)
+	if err != nil {
+		return err
+	}
+	for _, s := range all {
 		if !which.MatchString(s.name + " as " + s.as) {
 			continue
 		}

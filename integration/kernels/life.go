@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -16,50 +17,6 @@ import (
 
 	"anyport/integration/lab"
 )
-
-// identity is whom anyport is started as.
-type identity struct {
-	name string
-	toml string                   // in [steering]
-	wrap func(...string) []string // has a command run so
-}
-
-var identities = []identity{
-	{"root", "", asRoot},
-	{"the unit's capabilities", "", asUnit},
-	{"another user", "user = \"65534\"\n", asRoot},
-}
-
-// asUnit has a command run with the capabilities and limits that the systemd unit grants,
-// as a user without rights.
-func asUnit(command ...string) []string {
-	unit, err := os.ReadFile("/proc/self/cwd/deploy/anyport.service")
-	if err != nil {
-		if unit, err = os.ReadFile("../../deploy/anyport.service"); err != nil {
-			unit, _ = os.ReadFile("../deploy/anyport.service")
-		}
-	}
-	var limits, caps []string
-	for line := range strings.Lines(string(unit)) {
-		key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
-		value = strings.ReplaceAll(value, "infinity", "unlimited")
-		switch key {
-		case "LimitNOFILE":
-			limits = append(limits, "--nofile="+value)
-		case "LimitMEMLOCK":
-			limits = append(limits, "--memlock="+value)
-		case "AmbientCapabilities":
-			for _, c := range strings.Fields(value) {
-				caps = append(caps, "+"+strings.ToLower(strings.TrimPrefix(c, "CAP_")))
-			}
-		}
-	}
-	held := strings.Join(caps, ",")
-	args := append([]string{"prlimit"}, limits...)
-	args = append(args, "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs",
-		"--inh-caps="+held, "--ambient-caps="+held, "--bounding-set=-all,"+held)
-	return append(args, command...)
-}
 
 // life is one anyport, from its start to its end, on a host of its own.
 type life struct {
@@ -137,7 +94,7 @@ func (l *life) settle() (err error) {
 }
 
 func (l *life) doctor(ctx context.Context) error {
-	_, err := l.command(ctx, l.wrap, "doctor", "-c", l.file())
+	_, err := l.command(ctx, l.prefix, "doctor", "-c", l.file())
 	return err
 }
 
@@ -162,9 +119,9 @@ action   = "drop"
 	return os.WriteFile(l.file(), []byte(text), 0o644)
 }
 
-// command runs one of anyport's to its end.
-func (l *life) command(ctx context.Context, wrap func(...string) []string, args ...string) (string, error) {
-	args = wrap(append([]string{l.binary}, args...)...)
+// command runs one of anyport's to its end, behind a prefix such as an identity's.
+func (l *life) command(ctx context.Context, prefix []string, args ...string) (string, error) {
+	args = slices.Concat(prefix, []string{l.binary}, args)
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -177,7 +134,7 @@ func (l *life) command(ctx context.Context, wrap func(...string) []string, args 
 }
 
 func (l *life) start(ctx context.Context) error {
-	args := l.wrap(l.binary, "run", "-c", l.file())
+	args := slices.Concat(l.prefix, []string{l.binary, "run", "-c", l.file()})
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Stdout, cmd.Stderr = l, l
 	if err := l.host.Start(cmd); err != nil {
@@ -200,7 +157,7 @@ func (l *life) start(ctx context.Context) error {
 
 // explain asks the running process, which asks the program in the kernel.
 func (l *life) explain(ctx context.Context) error {
-	out, err := l.command(ctx, asRoot, "explain", "-c", l.file(), "tcp", "192.0.2.7:80")
+	out, err := l.command(ctx, nil, "explain", "-c", l.file(), "tcp", "192.0.2.7:80")
 	return expect(out, err, "verdict: steer")
 }
 
@@ -208,12 +165,12 @@ func (l *life) reload(ctx context.Context) error {
 	if err := l.write("198.51.100.0/24"); err != nil {
 		return err
 	}
-	out, err := l.command(ctx, asRoot, "reload", "-c", l.file())
+	out, err := l.command(ctx, nil, "reload", "-c", l.file())
 	return expect(out, err, "+ 198.51.100.0/24")
 }
 
 func (l *life) upgrade(ctx context.Context) error {
-	out, err := l.command(ctx, asRoot, "upgrade", "-c", l.file(), "--binary", l.binary)
+	out, err := l.command(ctx, nil, "upgrade", "-c", l.file(), "--binary", l.binary)
 	return expect(out, err, "serves as pid")
 }
 
@@ -227,7 +184,7 @@ func expect(out string, err error, want string) error {
 // stop ends whoever serves now.
 func (l *life) stop(ctx context.Context) error {
 	defer l.host.Close()
-	out, err := l.command(ctx, asRoot, "status", "-c", l.file(), "--json")
+	out, err := l.command(ctx, nil, "status", "-c", l.file(), "--json")
 	if err != nil {
 		return err
 	}

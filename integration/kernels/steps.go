@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -45,54 +47,47 @@ func (s step) take() (r result, said string) {
 }
 
 // steps are those of the short form, or all.
-func steps(short bool) []step {
+func steps(short bool) ([]step, error) {
+	who, err := identities()
+	if err != nil {
+		return nil, err
+	}
 	var all []step
-	for _, who := range identities {
-		all = append(all, who.steps()...)
+	for _, one := range who {
+		all = append(all, one.steps()...)
 	}
 	if short {
-		return all
+		return all, nil
 	}
-	nobody := identities[1].wrap
-	all = append(all,
-		program("demo", "root", 10*time.Minute, asRoot, built("cmd/anyport"), "demo", "--ports", "1-4096"),
-		tests("privileges test", "root", asRoot, "integration", "-test.run", "^(TestPrivileges|TestReloadCommand|TestExplainLive|TestForgedSYNs)$"),
-		tests("steering tests", "root", asRoot, "steering", "-test.short"),
-	)
-	for _, pkg := range []string{"proxy/tcp", "proxy/udp"} {
-		all = append(all, tests(pkg+" tests", "root", asRoot, pkg, "-test.short"), tests(pkg+" tests", identities[1].name, nobody, pkg, "-test.short"))
-	}
-	return all
+	root, unit := who[0], who[1]
+	return append(all,
+		program("demo", root, 10*time.Minute, "", built("cmd/anyport"), "demo", "--ports", "1-4096"),
+		tests("privileges test", root, "integration", "-test.run", "^(TestPrivileges|TestReloadCommand|TestExplainLive|TestForgedSYNs)$"),
+		tests("steering tests", root, "steering", "-test.short"),
+		tests("proxy/tcp tests", root, "proxy/tcp", "-test.short"),
+		tests("proxy/tcp tests", unit, "proxy/tcp", "-test.short"),
+		tests("proxy/udp tests", root, "proxy/udp", "-test.short"),
+		tests("proxy/udp tests", unit, "proxy/udp", "-test.short"),
+	), nil
 }
 
-func asRoot(command ...string) []string { return command }
-
 // tests runs the tests of a package in its directory.
-func tests(name, as string, wrap func(...string) []string, pkg string, args ...string) step {
-	s := program(name, as, 20*time.Minute, wrap, append([]string{"../" + strings.Repeat("../", strings.Count(pkg, "/")) + built(pkg)}, args...)...)
-	try := s.try
-	s.try = func(ctx context.Context) (said string, err error) {
-		back, err := os.Getwd()
+func tests(name string, as identity, pkg string, args ...string) step {
+	return program(name, as, 20*time.Minute, pkg, append([]string{built(pkg)}, args...)...)
+}
+
+// program runs one in a directory of the repository; it passes if it ends with 0.
+func program(name string, as identity, patience time.Duration, dir string, command ...string) step {
+	return step{name, as.name, patience, func(ctx context.Context) (string, error) {
+		repository, err := os.Getwd()
 		if err != nil {
 			return "", err
 		}
-		defer os.Chdir(back)
-		if err := os.Chdir(pkg); err != nil {
-			return "", err
-		}
-		os.Setenv("ANYPORT_BINARY", back+"/"+built("cmd/anyport"))
-		os.Setenv("TMPDIR", "/run")
-		return try(ctx)
-	}
-	return s
-}
-
-// program runs one that passes if it ends with 0.
-func program(name, as string, patience time.Duration, wrap func(...string) []string, command ...string) step {
-	return step{name, as, patience, func(ctx context.Context) (string, error) {
-		args := wrap(command...)
+		command[0] = filepath.Join(repository, command[0])
+		args := slices.Concat(as.prefix, command)
 		cmd := exec.CommandContext(ctx, args[0], args[1:]...)
-		cmd.WaitDelay = time.Second
+		cmd.Dir, cmd.WaitDelay = dir, time.Second
+		cmd.Env = append(os.Environ(), "TMPDIR=/run", "ANYPORT_BINARY="+filepath.Join(repository, built("cmd/anyport")))
 		out, err := cmd.CombinedOutput()
 		said := strings.ReplaceAll(string(out), "\r", "\n")
 		if err != nil {
