@@ -23,7 +23,7 @@ func TestInheritRefuses(t *testing.T) {
 		spoil      func(Inheritance)
 	}{
 		{"no link", "inherit the steering: link is missing", func(in Inheritance) { spare(in, fdLink) }},
-		{"a map too few", "the map bindings is missing, and this one has none to put in its place (steering needs CAP_BPF and CAP_NET_ADMIN", func(in Inheritance) { spare(in, fdMap+bpf.SteerMapBindings) }},
+		{"a map too few", "the map bindings is missing, and this one has none to put in its place (steering needs CAP_", func(in Inheritance) { spare(in, fdMap+bpf.SteerMapBindings) }},
 		{"a map of another version", "is of another version", func(in Inheritance) {
 			in[fdMap+bpf.SteerMapBindings], in[fdMap+bpf.SteerMapIntervals] = in[fdMap+bpf.SteerMapIntervals], in[fdMap+bpf.SteerMapBindings]
 		}},

@@ -205,8 +205,11 @@ func spare(in Inheritance, name string) {
 func drop(t *testing.T) {
 	t.Helper()
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var none [2]unix.CapUserData
-	if err := unix.Capset(&header, &none[0]); err != nil {
+	var left [2]unix.CapUserData
+	if olderThan(kernelRelease(), 5, 19) { // there every bpf(2) call takes it
+		left[1].Effective, left[1].Permitted = 1<<(unix.CAP_BPF-32), 1<<(unix.CAP_BPF-32)
+	}
+	if err := unix.Capset(&header, &left[0]); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -79,11 +79,16 @@ func refusal(err error, memlock bool) error {
 // memlockCounts reports whether maps count against a limit that this process has.
 func memlockCounts() bool {
 	var limit unix.Rlimit
+	return unix.Getrlimit(unix.RLIMIT_MEMLOCK, &limit) == nil && limit.Cur != unix.RLIM_INFINITY && olderThan(kernelRelease(), 5, 11)
+}
+
+// kernelRelease is what `uname -r` prints; "" where that is not known.
+func kernelRelease() string {
 	var name unix.Utsname
-	if unix.Getrlimit(unix.RLIMIT_MEMLOCK, &limit) != nil || limit.Cur == unix.RLIM_INFINITY || unix.Uname(&name) != nil {
-		return false
+	if unix.Uname(&name) != nil {
+		return ""
 	}
-	return olderThan(unix.ByteSliceToString(name.Release[:]), 5, 11)
+	return unix.ByteSliceToString(name.Release[:])
 }
 
 // olderThan compares a kernel's release, such as "5.10.0-32-amd64". Of one that it cannot
