@@ -52,6 +52,10 @@ func steps(short bool) ([]step, error) {
 	if err != nil {
 		return nil, err
 	}
+	root, unit := who[0], who[1]
+	if short { // root is what the tests on this host run as
+		who = who[1:]
+	}
 	var all []step
 	for _, one := range who {
 		all = append(all, one.steps()...)
@@ -59,7 +63,6 @@ func steps(short bool) ([]step, error) {
 	if short {
 		return all, nil
 	}
-	root, unit := who[0], who[1]
 	return append(all,
 		program("demo", root, 10*time.Minute, "", built("cmd/anyport"), "demo", "--ports", "1-4096"),
 		tests("privileges test", root, "integration", "-test.run", "^(TestPrivileges|TestReloadCommand|TestExplainLive|TestForgedSYNs)$"),
