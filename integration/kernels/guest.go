@@ -63,6 +63,12 @@ func prepare() error {
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
 		return err
 	}
+	if err := exec.Command("modprobe", "tun").Run(); err != nil {
+		return fmt.Errorf("modprobe tun: %w", err)
+	}
+	if err := os.Chmod("/dev/net/tun", 0o666); err != nil { // as udev does
+		return err
+	}
 	return exec.Command("ip", "link", "set", "lo", "up").Run()
 }
 
