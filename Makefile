@@ -43,7 +43,7 @@ integration: ## the tests in the kernel, and of the built binary in network name
 		echo 'not root: BPF and namespace tests are left out; for these type: sudo make test'; \
 	fi
 
-kernel: ## start, reload and upgrade on Linux 6.1 of Debian 12, in an emulator
+kernel: packages ## start, reload and upgrade on Linux 6.1 of Debian 12, in an emulator
 	$(GO) run ./integration/kernels -short bookworm
 
 kernels: packages ## all of that and the tests on Linux 5.10, 6.1, 6.12 and the newest of Debian, an hour
