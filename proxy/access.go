@@ -20,7 +20,7 @@ const accessQueue = 8192
 // accessPause is how long a line may wait for others to be written with it.
 const accessPause = 100 * time.Millisecond
 
-// accessFarewell is how long Close waits for a writer that is stuck, as in a pipe that nobody reads.
+// accessFarewell is how long Close and Share wait for a writer that is stuck, as in a pipe that nobody reads.
 const accessFarewell = 5 * time.Second
 
 // AccessLog writes one line for each conn and flow that has ended, and each second one for
@@ -35,11 +35,11 @@ type AccessLog struct {
 	sums    sums
 	summed  chan struct{} // there are sums to write before long
 	reopen  chan struct{}
-	shares  chan chan *os.File // for the file, and back when it is not needed any more
-	closing chan struct{}      // closed by Close
-	written chan error         // what the writer ended with
-	lost    atomic.Uint64      // since the log was told
-	total   atomic.Uint64      // of lines that were lost, as far as the log was told
+	shares  chan share
+	closing chan struct{} // closed by Close
+	written chan error    // what the writer ended with
+	lost    atomic.Uint64 // since the log was told
+	total   atomic.Uint64 // of lines that were lost, as far as the log was told
 }
 
 // OpenAccessLog opens what log.access names, or returns nil where that is "".
@@ -57,7 +57,7 @@ func OpenAccessLog(c config.Log, stderr io.Writer, file *os.File, log *slog.Logg
 		records: make(chan route.Record, accessQueue),
 		summed:  make(chan struct{}, 1),
 		reopen:  make(chan struct{}, 1),
-		shares:  make(chan chan *os.File),
+		shares:  make(chan share),
 		closing: make(chan struct{}),
 		written: make(chan error, 1),
 	}
@@ -98,16 +98,29 @@ func (a *AccessLog) Share(use func(*os.File) error) error {
 	if a.path == "" {
 		return use(nil)
 	}
-	back := make(chan *os.File)
+	s := share{make(chan *os.File, 1), make(chan struct{})}
+	defer close(s.over)
+	late := time.After(accessFarewell)
 	select {
-	case a.shares <- back:
-	case <-time.After(accessFarewell):
-		return errors.New("log.access: the file takes nothing: is it a pipe that nobody reads?")
+	case a.shares <- s:
+	case <-late:
+		return errStuck
 	}
-	err := use(<-back)
-	back <- nil
-	return err
+	select {
+	case file := <-s.file: // after a flush, which the file may hold up
+		return use(file)
+	case <-late:
+		return errStuck
+	}
 }
+
+// share asks the writer for its file.
+type share struct {
+	file chan *os.File // has room for it: the writer never waits for who asks
+	over chan struct{} // closed when the file is not needed any more
+}
+
+var errStuck = errors.New("log.access: the file takes nothing: is it a pipe that nobody reads?")
 
 // Reopen has the writer open the file by its name again, if that is another one by now:
 // logrotate has moved it.
@@ -172,8 +185,8 @@ func (a *AccessLog) write(file io.WriteCloser) error {
 			due = nil
 		case to := <-a.shares:
 			a.flush(out)
-			to <- file.(*os.File)
-			<-to
+			to.file <- file.(*os.File)
+			<-to.over
 		case <-a.summed:
 			sum = time.After(sumPause)
 		case <-sum:

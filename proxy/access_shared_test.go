@@ -2,10 +2,15 @@ package proxy
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"anyport/config"
 )
@@ -69,4 +74,35 @@ func TestAccessReopenOfTheSame(t *testing.T) {
 	if log.Len() > 0 {
 		t.Errorf("the log says %s", &log)
 	}
+}
+
+// TestAccessOfAStuckFile: who wants to share a file that takes nothing is told, and not held up.
+func TestAccessOfAStuckFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "fifo")
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	full, err := unix.Open(path, unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader := os.NewFile(uintptr(full), path)
+	defer reader.Close()
+	for err == nil {
+		_, err = unix.Write(full, make([]byte, 4096))
+	}
+	a, err := OpenAccessLog(config.Log{Access: path, Format: "text"}, nil, nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Record(record)
+	waitFor(t, func() bool { return len(a.records) == 0 }) // the line waits for others
+	if err := a.Share(func(*os.File) error { return nil }); !errors.Is(err, errStuck) {
+		t.Errorf("to share it: %v", err)
+	}
+	go io.Copy(io.Discard, reader) // ended by the end of the file
+	if err := a.Share(func(*os.File) error { return nil }); err != nil {
+		t.Errorf("to share it when it takes lines again: %v", err)
+	}
+	closeAccess(t, a)
 }
