@@ -153,7 +153,11 @@ func (c *combination) file() string {
 	var f strings.Builder
 	fmt.Fprintf(&f, "http = %q\n", map[string]string{"": "", "on": "127.0.0.1:9765"}[c.choice["admin.http"]]) // of [admin]
 	fmt.Fprintf(&f, "[listen]\nworkers = %s\nmax_flows = %s\n", c.choice["workers"], c.choice["max_flows"])
-	fmt.Fprintf(&f, "[steering]\nuser = %q\npin = %q\nmanage_routes = %s\n", c.choice["user"], c.pins, c.choice["manage_routes"])
+	pin := c.pins
+	if c.is("pin", "auto") {
+		pin = "auto"
+	}
+	fmt.Fprintf(&f, "[steering]\nuser = %q\npin = %q\nmanage_routes = %s\n", c.choice["user"], pin, c.choice["manage_routes"])
 	access := c.access
 	if c.is("log.access", "stderr") {
 		access = "stderr"
@@ -257,8 +261,18 @@ func (c *combination) upgrade(t *testing.T) {
 		if err := syscall.Kill(old, syscall.SIGUSR2); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "another process serves", func() bool { return c.proxy.status(t).PID != old })
-		c.family.pids = append(c.family.pids, c.proxy.status(t).PID)
+		var next int
+		eventually(t, "another process serves", func() bool {
+			got := anyport(t, "status", "--json", "--socket", c.proxy.socket)
+			if got.status != 0 {
+				t.Errorf("status while processes change: %+v", got)
+			}
+			var s status
+			_ = json.Unmarshal([]byte(got.stdout), &s)
+			next = s.PID
+			return next != 0 && next != old
+		})
+		c.family.pids = append(c.family.pids, next)
 	}
 	c.family.gone(t, c.family.pids[len(c.family.pids)-2])
 }

@@ -15,7 +15,7 @@ var combined = []option{
 	{"user", []string{"", "65534"}},
 	{"log.access", []string{"", "file", "stderr"}},
 	{"log.format", []string{"text", "json"}},
-	{"pin", []string{"", "bpffs"}},
+	{"pin", []string{"auto", "", "bpffs"}}, // where no bpffs is at hand, auto is a device that dies with the process
 	{"store", []string{"off", "on"}},
 	{"udp", []string{"sockets", "spp", "egress"}},
 	{"family", []string{"IPv4", "IPv6"}},

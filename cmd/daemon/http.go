@@ -129,13 +129,19 @@ func serveHTTP(listener net.Listener, handler http.Handler, log *log.Logger, fai
 }
 
 func serveWithin(p patience, listener net.Listener, handler http.Handler, log *log.Logger, failed chan<- error) (stop func()) {
-	bounded := newGate(listener, mostGuests)
+	bounded, asked := newGate(listener, mostGuests), asked{conns: map[net.Conn]bool{}}
 	server := &http.Server{
-		Handler: handler, ErrorLog: log, ConnContext: keepConn, ConnState: bounded.noteState,
+		Handler: handler, ErrorLog: log, ConnContext: keepConn,
+		ConnState: func(conn net.Conn, state http.ConnState) {
+			bounded.noteState(conn, state)
+			asked.note(conn, state)
+		},
 		ReadHeaderTimeout: p.header, ReadTimeout: p.request, WriteTimeout: p.request,
 		IdleTimeout: p.idle, MaxHeaderBytes: mostHeader,
 	}
+	ended := make(chan struct{})
 	go func() { // ended by stop
+		defer close(ended)
 		if err := server.Serve(bounded); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 			failed <- err
 		}
@@ -143,6 +149,9 @@ func serveWithin(p patience, listener net.Listener, handler http.Handler, log *l
 	return func() {
 		ctx, cancel := context.WithTimeout(context.Background(), adminTimeout)
 		defer cancel()
+		_ = listener.Close() // fails where it is closed already
+		<-ended              // the last conn that was accepted is noted
+		asked.answered(ctx)
 		if server.Shutdown(ctx) != nil { // who asked for the last thing shall hear of it
 			server.Close()
 		}
