@@ -132,6 +132,8 @@ func TestPinAutoReused(t *testing.T) {
 // end with the process.
 func TestPinAutoNowhere(t *testing.T) {
 	inNamespace(t)
+	bpffs(t)
+	unix.Unmount(pinRoot, unix.MNT_DETACH) // the host's own, for this thread
 	cfg := autoPinned("/etc/anyport.toml", "192.0.2.0/24")
 	checkUnpinned(t, cfg)
 	if left, err := Leftovers(cfg); err != nil || len(left) > 0 {

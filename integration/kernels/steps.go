@@ -65,7 +65,7 @@ func steps(short bool) ([]step, error) {
 	}
 	return append(all,
 		program("demo", root, 10*time.Minute, "", built("cmd/anyport"), "demo", "--ports", "1-4096"),
-		tests("privileges test", root, "integration", "-test.run", "^(TestPrivileges|TestReloadCommand|TestExplainLive|TestForgedSYNs)$"),
+		tests("privileges test", root, "integration", "-test.run", "^(TestPrivileges|TestForgedSYNs)$", "-test.parallel", "1"),
 		tests("steering tests", root, "steering", "-test.short"),
 		tests("proxy/tcp tests", root, "proxy/tcp", "-test.short"),
 		tests("proxy/tcp tests", unit, "proxy/tcp", "-test.short"),
