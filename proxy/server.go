@@ -10,6 +10,7 @@ import (
 	"context"
 	"log/slog"
 	"runtime"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -40,6 +41,9 @@ type Server struct {
 
 	pulse *orders.Pulse
 
+	opening atomic.Int32  // kinds of loop that are not open yet
+	opened  chan struct{} // closed when all are
+
 	budget files.Budget
 	shares *files.Shares // nil: no bound
 
@@ -58,6 +62,7 @@ func New(opt Options) *Server {
 		tcpLoops: tcpLoops,
 		routes:   route.NewLive(tcpLoops + opt.Workers),
 		pulse:    orders.NewPulse(),
+		opened:   make(chan struct{}),
 
 		handovers: newHandovers(),
 		moves:     newMoves(),
@@ -106,6 +111,7 @@ func (s *Server) LoopFiles() int {
 // flow has ended or its drain timeout has cut it. It is called once.
 func (s *Server) Serve(ctx context.Context, tcpSockets, udpSockets []int) error {
 	loops, ctx := errgroup.WithContext(ctx)
+	s.opening.Store(2)
 	var connFiles []*quota.Quota
 	if s.shares != nil {
 		connFiles = s.shares.TCP
@@ -120,6 +126,7 @@ func (s *Server) Serve(ctx context.Context, tcpSockets, udpSockets []int) error 
 			Mirror:    s.opt.Mirror,
 			Pulse:     s.pulse,
 			Log:       s.opt.Log,
+			Opened:    s.open,
 			Handovers: s.handovers.conns,
 			Moves:     s.moves.away,
 			Arrivals:  s.moves.here,
@@ -139,12 +146,23 @@ func (s *Server) Serve(ctx context.Context, tcpSockets, udpSockets []int) error 
 			Mirror:     s.opt.Mirror,
 			Pulse:      s.pulse,
 			Log:        s.opt.Log,
+			Opened:     s.open,
 			Flows:      s.flows,
 			Handovers:  s.handovers.flows,
 		})
 	})
 	return loops.Wait()
 }
+
+// open is called for each kind of loop.
+func (s *Server) open() {
+	if s.opening.Add(-1) == 0 {
+		close(s.opened)
+	}
+}
+
+// Opened is closed once Serve has all the files open that its loops need for themselves.
+func (s *Server) Opened() <-chan struct{} { return s.opened }
 
 // Conns yields all live conns and flows, a page at a time; the page is the iterator's.
 func (s *Server) Conns(yield func(page []route.Conn) bool) { s.routes.Conns(yield) }

@@ -23,6 +23,7 @@ func (d *daemon) receive(a *arrivals) {
 	defer close(a.over)
 	defer a.from.Close()
 	defer d.proxy.AdoptConns(nil)
+	<-d.proxy.Opened() // conns must not take the files that the loops need to begin
 	total, err := 0, error(nil)
 	for err == nil {
 		n := 0

@@ -71,6 +71,7 @@ type Options struct {
 	Files    []*quota.Quota
 	Expected int
 
+	Opened    func()              // called once all loops have their files; may be nil
 	Handovers <-chan func() error // see Serve; may be nil
 	Moves     <-chan Move         // likewise
 	Arrivals  <-chan []Conn       // of another process, each of which has passed its Check; likewise
@@ -107,6 +108,9 @@ func Serve(ctx context.Context, opt Options) error {
 		defer opt.Routes.Watch(l.orders.Wake)() // to look for new routes
 		defer opt.Pulse.Watch(l.orders)()
 		defer opt.Routes.Offer(l.list)()
+	}
+	if opt.Opened != nil {
+		opt.Opened()
 	}
 	return run(ctx, loops, opt)
 }

@@ -49,6 +49,7 @@ type Options struct {
 	Pulse      *orders.Pulse      // asks the loops whether they turn; may be nil
 	Log        *slog.Logger
 
+	Opened    func()                    // called once all loops have their files; may be nil
 	Flows     []Flow                    // of another process, to begin with; their sockets are Serve's now
 	Handovers <-chan func([]Flow) error // see Serve; may be nil
 }
@@ -73,6 +74,9 @@ func Serve(ctx context.Context, opt Options) error {
 	for _, l := range loops {
 		defer opt.Routes.Watch(l.orders.Wake)() // to look for new routes
 		defer opt.Pulse.Watch(l.orders)()
+	}
+	if opt.Opened != nil {
+		opt.Opened()
 	}
 	adopt(loops, opt.Flows)
 	group, ctx := errgroup.WithContext(ctx)
