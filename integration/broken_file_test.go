@@ -17,9 +17,9 @@ func TestBrokenFile(t *testing.T) {
 	r.origin.both(t, "10.0.0.5:4000", named("origin"))
 	p := r.edge.serveWith(t, allOf("192.0.2.0/24"))
 	for name, broken := range map[string]struct{ text, problem string }{
-		"wrong":       {allOf("192.0.2.0/33") + "port = 7\n", `2 errors, the first: ` + p.file + `:5: route "all": prefixes`},
-		"no TOML":     {"[route.all\n", p.file + ":4: not TOML"},
-		"another key": {"http = \"here\"\n" + allOf("192.0.2.0/24"), p.file + ":3: admin.http: "},
+		"wrong":       {allOf("192.0.2.0/33") + "port = 7\n", `2 errors, the first: ` + p.file + `:5:13: route "all": prefixes`},
+		"no TOML":     {"[route.all\n", p.file + ":3:1: not TOML"},
+		"another key": {"http = \"here\"\n" + allOf("192.0.2.0/24"), p.file + ":3:8: admin.http: "},
 	} {
 		p.write(t, broken.text)
 		for _, order := range []struct{ line, says string }{

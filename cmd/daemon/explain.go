@@ -65,7 +65,7 @@ func (d *daemon) explain(r *http.Request) (Explained, error) {
 func fileAnswer(serving *config.Config, answer steering.Explanation, q Question) string {
 	c, err := config.Load(serving.Path)
 	if err != nil {
-		return "it cannot be loaded any more: " + strings.ReplaceAll(err.Error(), "\n", "; ")
+		return "it cannot be loaded any more: " + config.Summary(err)
 	}
 	if config.Compare(serving, c).Empty() {
 		return "it is what is in service"
