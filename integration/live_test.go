@@ -198,23 +198,26 @@ func TestExplainLive(t *testing.T) {
 func TestUnloadCommand(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
+	r.edge.withBPFFS(t)                 // else the routes go with the process
 	p := r.edge.serveWith(t, twoRoutes) // that nothing is left behind is checked in the end
-	unload := func() (string, error) {
-		var out []byte
-		var err error
-		r.edge.do(func() { out, err = exec.Command(program, "unload", "-c", p.file).CombinedOutput() })
-		return string(out), err
+	unload := func() (string, int) {
+		command := r.edge.spawn(t, exec.Command(program, "unload", "-c", p.file))
+		status := command.wait(t)
+		return command.String(), status
 	}
-	if out, err := unload(); err == nil || !strings.Contains(out, "anyport is running, pid") {
-		t.Errorf("while it runs: %v, %s", err, out)
+	if out, status := unload(); status != 1 || !strings.Contains(out, "anyport is running, pid") {
+		t.Errorf("while it runs: %d, %s", status, out)
 	}
 	p.signal(t, syscall.SIGKILL)
 	p.wait(t)
-	if out, err := unload(); err != nil || out != "removed route local 192.0.2.0/24 dev lo\nremoved route local 203.0.113.0/24 dev lo\n" {
-		t.Errorf("after a kill: %v, %s", err, out)
+	out, status := unload()
+	for _, want := range []string{"removed " + pinRoot, "removed route local 192.0.2.0/24 dev lo\n", "removed route local 203.0.113.0/24 dev lo\n"} {
+		if status != 0 || !strings.Contains(out, want) {
+			t.Errorf("after a kill: %d, %s, want %q", status, out, want)
+		}
 	}
-	if out, err := unload(); err != nil || out != "nothing was left\n" {
-		t.Errorf("once more: %v, %s", err, out)
+	if out, status := unload(); status != 0 || out != "nothing was left\n" {
+		t.Errorf("once more: %d, %s", status, out)
 	}
 	if err := os.Remove(p.socket); err != nil {
 		t.Error(err)

@@ -35,15 +35,17 @@ mount --bind proc/sys proc/sys
 mount -o remount,bind,ro proc/sys
 mount -t sysfs -o ro sysfs sys
 mount -t cgroup2 cgroup2 sys/fs/cgroup
+mount -t bpf -o mode=0700 bpf sys/fs/bpf
 
 mount -t tmpfs -o mode=755 tmpfs dev
-mkdir dev/hugepages dev/mqueue dev/pts dev/shm
+mkdir dev/hugepages dev/mqueue dev/net dev/pts dev/shm
 mount -t devpts -o newinstance,ptmxmode=0666 devpts dev/pts
 ln -s pts/ptmx dev/ptmx
 for device in null zero full random urandom tty; do
 	: >"dev/$device"
 	mount --bind "/dev/$device" "dev/$device"
 done
+mknod -m 666 dev/net/tun c 10 200 # as udev has it
 
 pivot_root . old
 cd /
