@@ -2,6 +2,7 @@ package udp
 
 import (
 	"hash/maphash"
+	"math"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -45,7 +46,7 @@ func (b *budgets) spend(addr netip.Addr, n int, rate config.Rate, now time.Durat
 		return false
 	}
 	slot := &b.whole[maphash.Comparable(b.seed, client.Network(addr))%uint64(len(b.whole))]
-	cost := int64(float64(n) / float64(rate) * float64(time.Second))
+	cost := int64(math.Ceil(float64(n) / float64(rate) * float64(time.Second)))
 	for {
 		before := slot.Load()
 		after := max(before, int64(now)) + cost
