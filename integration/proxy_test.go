@@ -144,6 +144,8 @@ type status struct {
 		OnDeath   string `json:"on_death"`
 		ProgramID int    `json:"program_id"`
 		Foreign   []any  `json:"foreign_programs"`
+		Missing   []string
+		Restored  int `json:"routes_restored"`
 	}
 	Routes []routeStatus
 }

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"time"
 
 	"anyport/bpf"
 
@@ -22,6 +23,9 @@ func (s *Steering) Drift() ([]string, error) {
 	if s.closed() {
 		return nil, errors.New("the steering is closed")
 	}
+	if err := s.audit(time.Now(), 0); err != nil {
+		return nil, err
+	}
 	var generation uint32
 	if err := s.objects.Generation.Lookup(uint32(0), &generation); err != nil {
 		return nil, fmt.Errorf("read the generation: %w", err)
@@ -30,6 +34,9 @@ func (s *Steering) Drift() ([]string, error) {
 		return []string{fmt.Sprintf("generation %d is in service, and not %d", generation, s.generation)}, nil
 	}
 	var d drift
+	for _, what := range s.missing() {
+		d.add("%s", what)
+	}
 	err := errors.Join(d.slots(&s.sockets, s.objects.Sockets), d.tables(s.half(generation), s.table, s.numbers))
 	return d.lines(), err
 }

@@ -77,6 +77,9 @@ func (s *Steering) inTheWay(p packet, got answer) (lines []string) {
 	if others, _, err := s.foreign(); err == nil && len(others) > 0 {
 		lines = append(lines, fmt.Sprintf("but other sk_lookup programs are attached (%v), and a socket that one of them chooses wins", others))
 	}
+	if why := s.undelivered(p.dst.Addr()); why != "" {
+		lines = append(lines, "but "+why)
+	}
 	if got.verdict != Steer {
 		return lines
 	}

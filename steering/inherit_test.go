@@ -165,7 +165,7 @@ func inherit(t *testing.T, cfg *config.Config, in Inheritance) *Steering {
 // checkTidy: the other process's table is gone, once there is time for it.
 func checkTidy(t *testing.T, s *Steering) {
 	t.Helper()
-	if _, err := s.tend(time.Now()); err != nil {
+	if _, err := s.tend(time.Now(), hints{}); err != nil {
 		t.Fatal(err)
 	}
 	keys := 0

@@ -43,6 +43,7 @@ type Steering struct {
 	exposed    []netip.Prefix             // that lead to the host's listeners when this process dies
 	leftover   *Table                     // what the idle half may hold; nil: it is empty
 	numbers    map[string]uint32          // of the routes, by name
+	keep       upkeep                     // of the routes
 	generation uint32                     // how many tables have served; odd and even ones have a half each
 }
 

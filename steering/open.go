@@ -214,6 +214,9 @@ func (s *Steering) openRoutes(cfg *config.Config, table *Table, in Inheritance) 
 	if s.routes, err = newLocalRoutes(); err != nil {
 		return err
 	}
+	if s.routes.monitor, err = openMonitor(); err != nil {
+		return err
+	}
 	if err := s.openTUN(cfg, table, in); err != nil {
 		return err
 	}

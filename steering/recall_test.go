@@ -25,7 +25,7 @@ func TestRecover(t *testing.T) {
 	s := openHere(t, pinned(dir))
 	for range 2 { // once by each half
 		checkVerdicts(t, newJudge(t, s), map[string]Verdict{"192.0.2.1:80": Steer, "198.51.100.1:80": Pass, "[2001:db8:2::1]:80": Pass})
-		if _, err := s.tend(time.Now()); err != nil {
+		if _, err := s.tend(time.Now(), hints{}); err != nil {
 			t.Fatal(err)
 		}
 		checkNoSources(t, s)

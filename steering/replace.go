@@ -25,6 +25,9 @@ func (s *Steering) Replace(cfg *config.Config, table *Table) error {
 	if err := s.checkBeside(table); err != nil {
 		return err
 	}
+	if err := s.reconcile(time.Now()); err != nil {
+		return err
+	}
 	return s.replace(cfg, table)
 }
 
@@ -59,6 +62,7 @@ func (s *Steering) replace(cfg *config.Config, asked *Table) error {
 	}
 	s.leftover, s.table, s.numbers = s.table, table, numbers
 	s.config, s.asked, s.gone = cfg, asked, gone
+	s.keep.stand(newFooting(cfg, asked))
 	s.generation++
 	if err := s.announce(); err != nil {
 		s.log.Warn("other instances of anyport are not told what this one serves", "error", err)

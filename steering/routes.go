@@ -21,10 +21,11 @@ const routeProtocol = 169
 // localRoutes keeps the prefixes local: `ip route add local PREFIX dev DEVICE`. The device
 // is lo, or the tun where the routes must end with the process.
 type localRoutes struct {
-	handle *netlink.Handle // of the namespace that it was opened in
-	lo     int             // interface index
-	tun    *tun            // nil: the routes refer to lo
-	mine   bart.Lite       // the routes that this process answers for
+	handle  *netlink.Handle // of the namespace that it was opened in
+	monitor *monitor        // of it as well; nil: none
+	lo      int             // interface index
+	tun     *tun            // nil: the routes refer to lo
+	mine    bart.Lite       // the routes that this process answers for
 }
 
 func newLocalRoutes() (*localRoutes, error) {
@@ -73,8 +74,8 @@ func (l *localRoutes) nameOf(device int) string {
 	return strconv.Itoa(device)
 }
 
-// restore makes the device and the routes again, if they are gone.
-func (l *localRoutes) restore() (restored bool, err error) {
+// restoreDevice makes the device again, if it is gone. Its routes are gone with it.
+func (l *localRoutes) restoreDevice() (restored bool, err error) {
 	if l.tun == nil || l.tun.present(l.handle) {
 		return false, nil
 	}
@@ -83,15 +84,7 @@ func (l *localRoutes) restore() (restored bool, err error) {
 	} else {
 		err = l.tun.create(l.handle)
 	}
-	if err != nil {
-		return false, err
-	}
-	for p := range l.mine.All() {
-		if err := l.handle.RouteAdd(l.route(p)); err != nil && !errors.Is(err, unix.EEXIST) {
-			return false, l.failed("add", p, err)
-		}
-	}
-	return true, nil
+	return err == nil, err
 }
 
 // device is what the routes refer to, by index and by name.
@@ -205,10 +198,10 @@ func routeOn(device int, p netip.Prefix) *netlink.Route {
 // have it too.
 func (l *localRoutes) close(keep bool) error {
 	defer l.handle.Close()
+	errs := []error{l.monitor.close()}
 	if keep {
-		return l.tun.close()
+		return errors.Join(append(errs, l.tun.close())...)
 	}
-	var errs []error
 	for _, c := range l.removal() {
 		errs = append(errs, l.do(c))
 	}

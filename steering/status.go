@@ -1,5 +1,7 @@
 package steering
 
+import "time"
+
 // Status is what the kernel has of us now.
 type Status struct {
 	Attached   bool // our program is still in the namespace
@@ -10,6 +12,8 @@ type Status struct {
 	Prefixes   int      // distinct ones
 	Generation uint64   // how many tables were put in service, the first included
 	Draining   []string // routes that take no new conns, by name
+	Missing    []string // what the steering stands on, such as local routes, and the kernel has no more
+	Restored   uint64   // local routes that others removed and that were put back
 	Counters   []Counters
 }
 
@@ -29,6 +33,10 @@ func (s *Steering) Status() (Status, error) {
 		return Status{}, err
 	}
 	status := Status{OnDeath: s.onDeath(), Pinned: s.pins != nil, ProgramID: uint32(id), Attached: state == linked, Prefixes: s.asked.Prefixes(), Generation: uint64(s.generation)}
+	if err := s.audit(time.Now(), 0); err != nil {
+		return Status{}, err
+	}
+	status.Missing, status.Restored = s.missing(), s.keep.restored
 	if status.Foreign, _, err = s.foreign(); err != nil {
 		return Status{}, err
 	}

@@ -63,7 +63,7 @@ func TestTendPinned(t *testing.T) {
 	s := openHere(t, pinned(dir))
 	err := sameLink(t, s).Detach()
 	if err == nil {
-		_, err = s.tend(time.Now())
+		_, err = s.tend(time.Now(), hints{})
 	}
 	if err := errors.Join(err, s.Close()); err != nil {
 		t.Fatal(err)

@@ -19,8 +19,8 @@ kernel and the proxy have counted. Conns are TCP connections and UDP flows toget
 It asks on the admin socket: that of --socket, or of the file's admin.socket. With --json
 the answer is one object whose keys stay as they are from one version to the next.
 
-With --drift, compare every entry of the tables in the kernel with the config in service
-instead, print what differs, and exit with 1 if anything does.`,
+With --drift, compare every entry of the tables in the kernel, and the local routes, with the
+config in service instead, print what differs, and exit with 1 if anything does.`,
 		Example: `  anyport status
   anyport status --json | jq '.routes[] | {name, conns_active}'`,
 		Args: noArgs,
@@ -62,7 +62,7 @@ func writeDrift(cmd *cobra.Command, client daemon.Client, asJSON bool) error {
 		}
 	}
 	if err == nil && len(drift.Lines) > 0 {
-		err = errors.New("somebody else has written to the steering tables; to have them filled again: anyport reload")
+		err = errors.New("somebody else has changed what the steering consists of; to have it put right: anyport reload")
 	}
 	return err
 }

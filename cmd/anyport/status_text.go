@@ -47,6 +47,9 @@ func summary(s *daemon.Status) [][2]string {
 		{"files", filesText(s)},
 		{"limits", fmt.Sprintf("%d flows, %d of them with a socket each", s.MaxFlows, s.MaxSockets)},
 	}
+	for _, what := range s.Steering.Missing {
+		lines = append(lines, [2]string{"MISSING", what})
+	}
 	for _, r := range s.Routes {
 		if r.HeldBack > 0 {
 			lines = append(lines, [2]string{"held back", heldBackText(r)})
@@ -99,6 +102,9 @@ func steeringText(s daemon.SteeringStatus) string {
 		text += ", EXPOSES the host's listeners if it is killed"
 	}
 	text += ", " + count(s.Prefixes, "prefix", "prefixes")
+	if s.RoutesRestored > 0 {
+		text += fmt.Sprintf(", %s put back after others removed them", count(int(s.RoutesRestored), "local route", "local routes"))
+	}
 	if len(s.ForeignPrograms) > 0 {
 		text += fmt.Sprintf(", beside foreign programs %v", s.ForeignPrograms)
 	}

@@ -23,6 +23,8 @@ var (
 	attached        = metric("steering_attached", "1 while our program is attached.")
 	foreignPrograms = metric("steering_foreign_programs", "Others' sk_lookup programs in this network namespace.")
 	prefixes        = metric("steering_prefixes", "Distinct prefixes served.")
+	missing         = metric("steering_missing", "What the steering stands on and the kernel has no more, such as local routes: see anyport status.")
+	routesRestored  = metric("steering_routes_restored_total", "Local routes that others removed and that were put back.")
 	lookups         = metric("steering_lookups_total", "SYNs and datagrams that the kernel decided on.", "route", "verdict")
 
 	connsTotal  = metric("connections_total", "Conns (tcp) and flows (udp) that ended or were never begun.", "route", "protocol", "verdict")
@@ -63,6 +65,8 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	e.flag(attached, s.Steering.Attached)
 	e.gauge(foreignPrograms, float64(len(s.Steering.ForeignPrograms)))
 	e.gauge(prefixes, float64(s.Steering.Prefixes))
+	e.gauge(missing, float64(len(s.Steering.Missing)))
+	e.counter(routesRestored, s.Steering.RoutesRestored)
 	e.lookups("", s.Steering.Unmatched)
 	e.counts("", s.Unrouted)
 	for _, r := range s.Routes {

@@ -50,7 +50,9 @@ type SteeringStatus struct {
 	ProgramID       uint32           `json:"program_id"`
 	ForeignPrograms []uint32         `json:"foreign_programs"` // ids of others' sk_lookup programs in this network namespace
 	Prefixes        int              `json:"prefixes"`
-	Generation      uint64           `json:"generation"` // of the table in the kernel, which outlives the process where it is pinned
+	Generation      uint64           `json:"generation"`      // of the table in the kernel, which outlives the process where it is pinned
+	Missing         []string         `json:"missing"`         // what others have taken from the kernel and is not back: local routes, the interface lo, the rule of the local table, source addresses
+	RoutesRestored  uint64           `json:"routes_restored"` // local routes that others removed and that were put back
 
 	Unmatched map[string]uint64 `json:"unmatched"`       // verdict → SYNs and datagrams for served prefixes that no route takes
 	Error     string            `json:"error,omitempty"` // why the kernel could not be asked

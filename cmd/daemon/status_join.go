@@ -59,6 +59,8 @@ func steeringStatus(kernel steering.Status, err error) SteeringStatus {
 		ForeignPrograms: append([]uint32{}, kernel.Foreign...), // [] in JSON, never null
 		Prefixes:        kernel.Prefixes,
 		Generation:      kernel.Generation,
+		Missing:         append([]string{}, kernel.Missing...),
+		RoutesRestored:  kernel.Restored,
 		Unmatched:       map[string]uint64{},
 	}
 	for _, c := range kernel.Counters {

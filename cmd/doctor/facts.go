@@ -92,6 +92,16 @@ func (f *Facts) prefixes() []netip.Prefix {
 	return all
 }
 
+// egress are the egress prefixes of the file.
+func (f *Facts) egress() (all []netip.Prefix) {
+	if f.Config != nil {
+		for _, r := range f.Config.Routes {
+			all = append(all, r.EgressPrefixes...)
+		}
+	}
+	return all
+}
+
 // holds reports whether a capability is effective.
 func (f *Facts) holds(capability uint) bool { return f.Capabilities&(1<<capability) != 0 }
 

@@ -33,7 +33,13 @@ func checkRoutes(f *Facts) []Finding {
 		return ok("no file, no prefixes")
 	}
 	findings := append(checkLoopback(f), checkHost(f)...)
+	findings = append(findings, checkMissing(f)...)
 	if f.Config.Steering.ManageRoutes {
+		if f.Running != nil {
+			findings = append(findings, each(f.foreign(), func(p netip.Prefix) []Finding {
+				return fail(f.Program+" reload -c "+f.Path, "clients of its addresses time out", "%s is not local, though anyport runs and manage_routes is true", p)
+			})...)
+		}
 		return orOK(findings, "manage_routes makes %s local", count(len(f.prefixes()), "prefix", "prefixes"))
 	}
 	findings = append(findings, each(f.foreign(), func(p netip.Prefix) []Finding {
@@ -50,13 +56,24 @@ func (f *Facts) foreign() []netip.Prefix {
 	for _, p := range f.Local {
 		covered.Insert(p)
 	}
-	for _, p := range f.prefixes() {
+	for _, p := range append(f.prefixes(), f.egress()...) {
 		if !covered.LookupPrefix(p) {
 			all = append(all, p)
 			covered.Insert(p)
 		}
 	}
 	return all
+}
+
+// checkMissing repeats what the anyport that runs misses.
+func checkMissing(f *Facts) []Finding {
+	if f.Running == nil {
+		return nil
+	}
+	return each(f.Running.Steering.Missing, func(what string) []Finding {
+		return fail("# see to it, or have others leave it alone; then: "+f.Program+" reload -c "+f.Path,
+			"another program has removed it since anyport started, and anyport cannot put it back, or waits before it does so again", "%s", what)
+	})
 }
 
 func checkLoopback(f *Facts) []Finding {

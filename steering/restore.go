@@ -1,0 +1,220 @@
+package steering
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// upkeep is the state of keeping what the steering stands on. Steering.mu guards it.
+type upkeep struct {
+	*footing // nil before the first table
+	suspects suspects
+	doubt    bool     // everything is to be compared with the kernel
+	lost     []string // what others have removed and is not ours to put back, or cannot be
+	restored uint64   // local routes that were put back
+	quarrel  quarrel
+
+	audited time.Time
+	took    time.Duration // the last comparison
+}
+
+// Comparisons with the kernel list all local routes: of a million that takes seconds, so they
+// take a fiftieth of the time at most. The kernel tells of nearly all changes; auditInterval is
+// for what it did not tell.
+const auditInterval, auditShare = 10 * time.Second, 50
+
+// stand begins with another table, whose ground is compared soon.
+func (k *upkeep) stand(on *footing) {
+	k.footing, k.lost, k.doubt, k.audited = on, nil, true, time.Time{}
+	if k.suspects == nil {
+		k.suspects = suspects{}
+	}
+	maps.DeleteFunc(k.suspects, func(p netip.Prefix, _ uint32) bool { return !on.served.LookupPrefix(p) })
+}
+
+// reconcile puts back, before another table is put in service, what others have removed: what
+// is to be changed is then as this process remembers it.
+func (s *Steering) reconcile(now time.Time) error {
+	if err := s.audit(now, 0); err != nil {
+		return err
+	}
+	if len(s.keep.suspects) == 0 {
+		return nil
+	}
+	return s.putBack(now)
+}
+
+// heed notes what the kernel has told.
+func (s *Steering) heed(h hints) {
+	device, _ := s.routes.device()
+	s.keep.doubt = s.keep.doubt || h.all || h.links[s.routes.lo] || h.links[device]
+	for p, by := range h.routes {
+		switch {
+		case s.routes.mine.Get(p):
+			s.keep.suspects[p] = by
+		case s.keep.concerns(p):
+			s.keep.doubt = true
+		}
+	}
+}
+
+// audit compares with the kernel, if that is due.
+func (s *Steering) audit(now time.Time, interval time.Duration) error {
+	if now.Sub(s.keep.audited) < max(interval, auditShare*s.keep.took) {
+		return nil
+	}
+	begun := time.Now()
+	g, err := s.routes.readGround(s.keep.sources)
+	if err != nil {
+		return err
+	}
+	ours, theirs, others := s.keep.footing.lost(g, &s.routes.mine)
+	s.keep.lost = others
+	for _, p := range theirs {
+		s.keep.lost = append(s.keep.lost, fmt.Sprintf("%s is not local any more: the route or address was another's", p))
+	}
+	missing := suspects{}
+	for _, p := range ours {
+		missing[p] = s.keep.suspects[p]
+	}
+	s.keep.suspects, s.keep.doubt = missing, false
+	s.keep.audited, s.keep.took = now, time.Since(begun)
+	return nil
+}
+
+// keepGround puts back what is ours and others have removed, and returns what else is missing.
+func (s *Steering) keepGround(now time.Time, h hints) error {
+	s.heed(h)
+	if s.keep.quarrel.allows(now) {
+		if err := s.restoreDevice(now); err != nil {
+			return err
+		}
+	}
+	interval := auditInterval
+	if s.keep.doubt {
+		interval = 0
+	}
+	if err := s.audit(now, interval); err != nil {
+		return err
+	}
+	if len(s.keep.suspects) > 0 && s.keep.quarrel.allows(now) {
+		if err := s.putBack(now); err != nil {
+			return err
+		}
+	}
+	if len(s.keep.lost) > 0 {
+		return errors.New(strings.Join(s.keep.lost, "; "))
+	}
+	return nil
+}
+
+func (s *Steering) restoreDevice(now time.Time) error {
+	restored, err := s.routes.restoreDevice()
+	if !restored {
+		return err
+	}
+	s.log.Error("somebody else has removed the network device of the local routes or set it down: both are there again", "device", s.routes.tun.name)
+	s.quarrelled(now, "")
+	for p := range s.routes.mine.All() {
+		s.keep.suspects[p] = 0
+	}
+	return errors.Join(err, s.putBack(now))
+}
+
+// putBack adds the suspects that are missing.
+func (s *Steering) putBack(now time.Time) error {
+	back := suspects{}
+	var failed error
+	for p, by := range s.keep.suspects {
+		err := s.routes.handle.RouteAdd(s.routes.route(p))
+		switch {
+		case err == nil:
+			back[p] = by
+		case !errors.Is(err, unix.EEXIST):
+			failed = s.routes.failed("put back", p, err)
+		case s.routes.delivered(p.Addr()) != "":
+			failed = fmt.Errorf("another route has the place of ours: ip route show table local %s", p)
+		}
+		if failed != nil {
+			break // a million of them are not tried every second
+		}
+		delete(s.keep.suspects, p)
+	}
+	if len(back) > 0 {
+		s.keep.restored += uint64(len(back))
+		by := culprits(back)
+		s.log.Warn("somebody else has removed local routes: they are there again",
+			"first", back.first(), "routes", len(back), "by", by, "put_back_since_start", s.keep.restored)
+		s.quarrelled(now, by)
+	}
+	return failed
+}
+
+// quarrelled notes that something was put back.
+func (s *Steering) quarrelled(now time.Time, by string) {
+	if s.keep.quarrel.note(now) {
+		s.log.Warn("another program removes the local routes again and again: they are put back after a pause from now on, and meanwhile clients time out", "pause", quarrelPause, "by", by,
+			"hint", fmt.Sprintf("have it leave routes of protocol %d alone; systemd-networkd: ManageForeignRoutes=no in networkd.conf", routeProtocol))
+	}
+}
+
+// culprits names who removed routes, "" where the kernel did not say.
+func culprits(lost suspects) string {
+	for _, port := range lost {
+		if port != 0 {
+			return culprit(port)
+		}
+	}
+	return ""
+}
+
+// culprit names the process that a netlink port belongs to: the first socket of a process has
+// its pid as a port, netlink(7).
+func culprit(port uint32) string {
+	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", port))
+	if err != nil {
+		return fmt.Sprintf("a process that is gone (netlink port %d)", port)
+	}
+	return fmt.Sprintf("%s (pid %d)", strings.TrimSpace(string(name)), port)
+}
+
+// missing says what of the ground is missing, by the last comparison with the kernel.
+func (s *Steering) missing() (lines []string) {
+	_, device := s.routes.device()
+	for _, p := range s.keep.suspects.first() {
+		lines = append(lines, fmt.Sprintf("the route local %s dev %s is missing", p, device))
+	}
+	if more := len(s.keep.suspects) - len(lines); more > 0 {
+		lines = append(lines, fmt.Sprintf("%d more local routes are missing", more))
+	}
+	return append(lines, s.keep.lost...)
+}
+
+// undelivered says why packets for a served address do not come here though they are meant to:
+// where others see to the routes, they may have ways that a look at the local table misses.
+func (s *Steering) undelivered(addr netip.Addr) string {
+	host := netip.PrefixFrom(addr, addr.BitLen())
+	if s.config.Steering.ManageRoutes && s.keep.served.LookupPrefix(host) || s.keep.local.LookupPrefix(host) {
+		return s.routes.delivered(addr)
+	}
+	return ""
+}
+
+// delivered says why packets for addr do not come to this host, "" if they do.
+func (l *localRoutes) delivered(addr netip.Addr) string {
+	ways, err := l.handle.RouteGet(addr.AsSlice())
+	switch {
+	case err != nil:
+		return fmt.Sprintf("no route delivers %s to this host (%v): anyport reload", addr, err)
+	case len(ways) > 0 && ways[0].Type != unix.RTN_LOCAL:
+		return fmt.Sprintf("%s is not local: the kernel sends its packets elsewhere: anyport reload", addr)
+	}
+	return ""
+}
