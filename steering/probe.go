@@ -123,7 +123,7 @@ func LocalPrefixes() ([]netip.Prefix, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer routes.handle.Close()
+	defer routes.closeHandles()
 	var all []netip.Prefix
 	err = routes.list(func(r localRoute) { all = append(all, r.prefix) })
 	return all, err

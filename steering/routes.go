@@ -22,6 +22,7 @@ const routeProtocol = 169
 // is lo, or the tun where the routes must end with the process.
 type localRoutes struct {
 	handle  *netlink.Handle // of the namespace that it was opened in
+	lists   *netlink.Handle // of it, for lists of one table: see newLocalRoutes
 	monitor *monitor        // of it as well; nil: none
 	lo      int             // interface index
 	tun     *tun            // nil: the routes refer to lo
@@ -33,12 +34,28 @@ func newLocalRoutes() (*localRoutes, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open a netlink socket: %w", err)
 	}
+	l := &localRoutes{handle: handle}
+	if l.lists, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
+		l.closeHandles()
+		return nil, fmt.Errorf("open a netlink socket: %w", err)
+	}
+	// The kernel then lists the table that is asked for, and not all of them, among which a
+	// router's has a million routes; since Linux 4.20.
+	_ = l.lists.SetStrictCheck(true)
 	lo, err := handle.LinkByName("lo")
 	if err != nil {
-		handle.Close()
+		l.closeHandles()
 		return nil, fmt.Errorf("find the interface lo: %w", err)
 	}
-	return &localRoutes{handle: handle, lo: lo.Attrs().Index}, nil
+	l.lo = lo.Attrs().Index
+	return l, nil
+}
+
+func (l *localRoutes) closeHandles() {
+	l.handle.Close()
+	if l.lists != nil {
+		l.lists.Close()
+	}
 }
 
 // adopt takes over routes that another process left, and has them refer to the device of
@@ -121,7 +138,7 @@ func (l *localRoutes) list(add func(localRoute)) error {
 	filter := &netlink.Route{Table: unix.RT_TABLE_LOCAL, Type: unix.RTN_LOCAL}
 	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
 		all, err := dump(func() ([]netlink.Route, error) {
-			return l.handle.RouteListFiltered(family, filter, netlink.RT_FILTER_TABLE|netlink.RT_FILTER_TYPE)
+			return l.lists.RouteListFiltered(family, filter, netlink.RT_FILTER_TABLE|netlink.RT_FILTER_TYPE)
 		})
 		if err != nil {
 			return fmt.Errorf("list the local routes: %w", err)
@@ -197,7 +214,7 @@ func routeOn(device int, p netip.Prefix) *netlink.Route {
 // close removes the routes, unless they are to be kept, and leaves the device to those who
 // have it too.
 func (l *localRoutes) close(keep bool) error {
-	defer l.handle.Close()
+	defer l.closeHandles()
 	errs := []error{l.monitor.close()}
 	if keep {
 		return errors.Join(append(errs, l.tun.close())...)

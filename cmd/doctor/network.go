@@ -35,7 +35,7 @@ func checkRoutes(f *Facts) []Finding {
 	findings := append(checkLoopback(f), checkHost(f)...)
 	findings = append(findings, checkMissing(f)...)
 	if f.Config.Steering.ManageRoutes {
-		if f.Running != nil {
+		if f.Running != nil && len(f.Running.Steering.Missing) == 0 { // the file may have changed since
 			findings = append(findings, each(f.foreign(), func(p netip.Prefix) []Finding {
 				return fail(f.Program+" reload -c "+f.Path, "clients of its addresses time out", "%s is not local, though anyport runs and manage_routes is true", p)
 			})...)
