@@ -1,11 +1,13 @@
 package steering
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -131,22 +133,22 @@ func (s *Steering) restoreDevice(now time.Time) error {
 // putBack adds the suspects that are missing.
 func (s *Steering) putBack(now time.Time) error {
 	back := suspects{}
-	var failed error
+	var failed []error
 	for p, by := range s.keep.suspects {
-		err := s.routes.handle.RouteAdd(s.routes.route(p))
-		switch {
-		case err == nil:
+		added, err := s.routes.putBack(p)
+		if err != nil {
+			failed = append(failed, err)
+		} else {
+			delete(s.keep.suspects, p)
+		}
+		if added {
 			back[p] = by
-		case !errors.Is(err, unix.EEXIST):
-			failed = s.routes.failed("put back", p, err)
-		case s.routes.delivered(p.Addr()) != "":
-			failed = fmt.Errorf("another route has the place of ours: ip route show table local %s", p)
 		}
-		if failed != nil {
-			break // a million of them are not tried every second
+		if len(failed) == mostNamed { // a million of them are not tried every second
+			break
 		}
-		delete(s.keep.suspects, p)
 	}
+	slices.SortFunc(failed, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) }) // Watch tells changes
 	if len(back) > 0 {
 		s.keep.restored += uint64(len(back))
 		by := culprits(back)
@@ -154,7 +156,21 @@ func (s *Steering) putBack(now time.Time) error {
 			"first", back.first(), "routes", len(back), "by", by, "put_back_since_start", s.keep.restored)
 		s.quarrelled(now, by)
 	}
-	return failed
+	return errors.Join(failed...)
+}
+
+// putBack adds a route, unless it is there.
+func (l *localRoutes) putBack(p netip.Prefix) (added bool, err error) {
+	err = l.handle.RouteAdd(l.route(p))
+	switch {
+	case err == nil:
+		return true, nil
+	case !errors.Is(err, unix.EEXIST):
+		return false, l.failed("put back", p, err)
+	case l.delivered(p.Addr()) != "":
+		return false, fmt.Errorf("another route has the place of ours: ip route show table local %s", p)
+	}
+	return false, nil
 }
 
 // quarrelled notes that something was put back.

@@ -17,6 +17,11 @@ type chainRule struct {
 	jump      string   // "table chain" that goes on, which may be a target of the packet filter instead
 	protocols []string // none: any
 	narrow    bool     // it asks for more than protocol, dst and socket
+
+	match   match  // for NAT
+	nat     string // what it makes of dst; "": it leaves that alone
+	returns bool   // to the chain before
+	tight   bool   // it asks for more than match, and than that dst is local
 }
 
 func (s ruleset) add(chain string, r chainRule) { s[chain] = append(s[chain], r) }

@@ -57,6 +57,7 @@ var checks = []struct {
 	{"neighbours", checkNeighbours},
 	{"listeners", checkListeners},
 	{"tproxy", checkTProxy},
+	{"dnat", checkNAT},
 	{"rp_filter", checkReversePath},
 	{"tcp_syncookies", checkSYNCookies},
 	{"somaxconn", checkBacklog},

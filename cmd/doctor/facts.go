@@ -40,6 +40,7 @@ type Facts struct {
 
 	Tools  []string // that list packet filters, as far as they are installed
 	TProxy []Rule
+	NAT    []NAT
 }
 
 // Files are the limits on open files.

@@ -35,7 +35,7 @@ var gatherers = []struct {
 	{readLocal, []string{"routes"}},
 	{readHost, []string{"routes", "neighbours", "listeners"}},
 	{readListeners, []string{"listeners"}},
-	{readRules, []string{"tproxy"}},
+	{readRules, []string{"tproxy", "dnat"}},
 }
 
 // Gather reads what there is to know about this host and the network namespace of the

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -16,30 +17,60 @@ import (
 // -t would load the table's module.
 var listers = []struct {
 	command []string
-	parse   func(string) []Rule
+	parse   func(text string, served []netip.Prefix) ([]Rule, []NAT)
 }{
-	{[]string{"iptables-save"}, func(text string) []Rule { return parseIptables("iptables", text) }},
-	{[]string{"ip6tables-save"}, func(text string) []Rule { return parseIptables("ip6tables", text) }},
-	{[]string{"nft", "--handle", "list", "ruleset"}, parseNft},
+	{[]string{"iptables-save"}, iptables("iptables", "ip")},
+	{[]string{"ip6tables-save"}, iptables("ip6tables", "ip6")},
+	{[]string{"iptables-legacy-save"}, iptables("iptables-legacy", "ip")},
+	{[]string{"ip6tables-legacy-save"}, iptables("ip6tables-legacy", "ip6")},
+	{[]string{"nft", "--handle", "list", "ruleset"}, func(text string, served []netip.Prefix) ([]Rule, []NAT) {
+		return parseNft(text), natOfNft(text, served)
+	}},
+}
+
+func iptables(command, family string) func(string, []netip.Prefix) ([]Rule, []NAT) {
+	return func(text string, served []netip.Prefix) ([]Rule, []NAT) {
+		w := natWalk{ruleset: iptablesRules(command, family, text), start: "nat PREROUTING", spare: command + " -t nat -I PREROUTING -d %[1]s -j ACCEPT"}
+		return parseIptables(command, text), w.walk(match{family: family, dst: served})
+	}
 }
 
 // listing bounds one lister.
 const listing = 10 * time.Second
 
-func readRules(ctx context.Context, f *Facts) error {
+func readRules(ctx context.Context, f *Facts) (err error) {
+	f.Tools, f.TProxy, f.NAT, err = readFilters(ctx, f.prefixes())
+	return err
+}
+
+// readFilters has all listers that are installed list their rules. Of those that change dst it
+// returns the ones for these prefixes.
+func readFilters(ctx context.Context, served []netip.Prefix) (tools []string, tproxy []Rule, nat []NAT, err error) {
 	for _, l := range listers {
 		path, installed := find(l.command[0])
-		if !installed {
+		if !installed || isAlias(l.command[0], path) {
 			continue
 		}
 		text, err := output(ctx, path, l.command[1:]...)
 		if err != nil {
-			return fmt.Errorf("%s: %w", strings.Join(l.command, " "), err)
+			return tools, tproxy, nat, fmt.Errorf("%s: %w", strings.Join(l.command, " "), err)
 		}
-		f.Tools = append(f.Tools, l.command[0])
-		f.TProxy = append(f.TProxy, l.parse(text)...)
+		tools = append(tools, l.command[0])
+		handing, changing := l.parse(text, served)
+		tproxy, nat = append(tproxy, handing...), append(nat, unseen(nat, changing)...)
 	}
-	return nil
+	return tools, tproxy, nat, nil
+}
+
+// isAlias reports whether a command for the legacy tables is what iptables-save is, too.
+func isAlias(command, path string) bool {
+	usual, installed := find(strings.Replace(command, "-legacy", "", 1))
+	if !installed || !strings.Contains(command, "-legacy") {
+		return false
+	}
+	one, err := filepath.EvalSymlinks(path)
+	other, otherErr := filepath.EvalSymlinks(usual)
+	return err == nil && otherErr == nil && one == other
 }
 
 // find looks where PATH leads, and in /usr/sbin, which only root's has.
@@ -68,6 +99,10 @@ func output(ctx context.Context, path string, args ...string) (string, error) {
 
 // parseIptables returns the TPROXY rules of what iptables-save prints.
 func parseIptables(command, text string) []Rule {
+	return iptablesRules(command, "", text).tproxy("mangle PREROUTING")
+}
+
+func iptablesRules(command, family, text string) ruleset {
 	set := ruleset{}
 	table := ""
 	for line := range strings.Lines(text) {
@@ -77,19 +112,20 @@ func parseIptables(command, text string) []Rule {
 		case strings.HasPrefix(line, "*"):
 			table = line[1:]
 		case len(words) > 2 && words[0] == "-A":
-			set.add(table+" "+words[1], iptablesRule(command, table, line, words))
+			set.add(table+" "+words[1], iptablesRule(command, family, table, line, words))
 		}
 	}
-	return set.tproxy("mangle PREROUTING")
+	return set
 }
 
-func iptablesRule(command, table, line string, words []string) chainRule {
+func iptablesRule(command, family, table, line string, words []string) chainRule {
 	r := chainRule{Rule: Rule{
 		Text:   line,
 		Dst:    prefixes(after(words, "-d")),
 		Delete: fmt.Sprintf("%s -t %s -D %s", command, table, line[len("-A "):]),
 	}}
 	r.protocols = after(words, "-p")
+	line = comments.ReplaceAllString(line, "")
 	r.socket = slices.Contains(words, "socket")
 	for _, option := range []string{"-j", "-g"} {
 		for _, target := range after(words, option) {
@@ -99,6 +135,7 @@ func iptablesRule(command, table, line string, words []string) chainRule {
 	}
 	rest := iptablesPlain.ReplaceAllString(line[len("-A "+words[1]):]+" ", " ")
 	r.narrow = strings.TrimSpace(rest) != ""
+	r.natOfIptables(family, line, words, rest)
 	return r
 }
 
@@ -110,6 +147,12 @@ func after(words []string, option string) []string {
 	}
 	return words[i+1 : i+2]
 }
+
+// comments of iptables, which may hold any words.
+var comments = regexp.MustCompile(` -m comment| --comment ("(\\.|[^"\\])*"|[^" ]\S*)`)
+
+// joined is what stands between the lines of one list of elements.
+var joined = regexp.MustCompile(`,\n\s*`)
 
 // What does not narrow a rule down beyond its dst and its protocol.
 var (
@@ -127,24 +170,45 @@ var (
 // parseNft returns the tproxy rules of what nft prints, except for those that iptables
 // made: iptables-save has them.
 func parseNft(text string) []Rule {
+	set, starts := nftRules(text)
+	var chains []string
+	for _, s := range starts {
+		chains = append(chains, s.chain)
+	}
+	return set.tproxy(chains...)
+}
+
+// start is a base chain of nft.
+type start struct{ chain, kind string }
+
+func nftRules(text string) (ruleset, []start) {
 	set := ruleset{}
-	var starts []string
+	var starts []start
+	maps := map[string]string{}
 	table, chain := "", ""
+	text = joined.ReplaceAllString(text, " ") // elements, one to a line
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
 		words := strings.Fields(line)
 		switch {
 		case len(words) > 2 && words[0] == "table":
 			table = words[1] + " " + words[2]
-		case len(words) > 1 && words[0] == "chain":
+		case len(words) > 1 && (words[0] == "chain" || words[0] == "map" || words[0] == "set"):
 			chain = words[1]
-		case len(words) > 1 && words[0] == "type":
-			starts = append(starts, table+" "+chain) // a base chain
-		case len(words) > 0 && words[0] != "}":
-			set.add(table+" "+chain, nftRule(table, chain, line))
+		case len(words) > 1 && words[0] == "elements":
+			maps[table+" @"+chain] = line[strings.Index(line, "{"):]
+		case len(words) > 3 && words[0] == "type" && words[2] == "hook":
+			starts = append(starts, start{table + " " + chain, words[1] + " " + words[3]}) // a base chain
+		case len(words) > 0 && words[0] != "}" && words[0] != "type" && words[0] != "flags":
+			r := nftRule(table, chain, line)
+			r.natOfNft(table)
+			set.add(table+" "+chain, r)
+			for _, branch := range r.branches(table, maps) {
+				set.add(table+" "+chain, branch)
+			}
 		}
 	}
-	return set.tproxy(starts...)
+	return set, starts
 }
 
 func nftRule(table, chain, line string) chainRule {

@@ -1,0 +1,63 @@
+package doctor
+
+import (
+	"slices"
+)
+
+// natWalk goes through the rules as a packet to a served address does. Chains are met as often as
+// something jumps to them, each time with what leads there.
+type natWalk struct {
+	ruleset
+	start string // its chain
+	spare string // NAT.Spare
+	steps int
+	found []NAT
+}
+
+// These bound a walk: a cluster has tens of thousands of rules. With more prefixes than mostDst,
+// rules for others are left out afterwards.
+const mostSteps, mostNAT, deepest, mostDst = 1 << 18, 1 << 12, 32, 64
+
+// walk returns the rules that change the dst of packets which come to the chain start.
+func (w *natWalk) walk(come match) []NAT {
+	if len(come.dst) > mostDst {
+		come.dst = nil
+	}
+	w.chain(w.start, come, nil, 0)
+	return w.found
+}
+
+// chain goes through a chain with the packets that come matches and cut does not. It returns
+// what is decided there, so that no further rule sees it.
+func (w *natWalk) chain(name string, come match, cut []match, depth int) (decided []match) {
+	cut = slices.Clip(cut)
+	for _, r := range w.ruleset[name] {
+		if w.steps++; w.steps > mostSteps || len(w.found) == mostNAT || depth == deepest {
+			return decided
+		}
+		taken, any := come.and(r.match)
+		if !any {
+			continue
+		}
+		var over []match
+		switch {
+		case r.nat != "":
+			w.found = append(w.found, NAT{Text: r.Text, To: r.nat, Chain: name, Start: w.start, Spare: w.spare, match: taken, cut: cut})
+			over = []match{taken}
+		case r.accepts:
+			over = []match{taken}
+		case r.returns:
+			if !r.tight { // to the chain before, which goes on
+				cut = append(cut, taken)
+			}
+			continue
+		case r.jump != "":
+			over = w.chain(r.jump, taken, cut, depth+1)
+		}
+		if r.tight { // it does not match all of that
+			continue
+		}
+		cut, decided = append(cut, over...), append(decided, over...)
+	}
+	return decided
+}
