@@ -4,11 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 
 	"github.com/spf13/cobra"
 
 	"anyport/cmd/daemon"
+	"anyport/cmd/doctor"
 	"anyport/config"
+	"anyport/steering"
 )
 
 func newExplain() *cobra.Command {
@@ -21,6 +24,7 @@ that was considered why it won or lost. No packet is sent.
 
 With -c the answer is the file's. Without, it is that of the running anyport; the program
 in the kernel is asked too, and it says whether its file on disk would have another one.
+Root is also told of DNAT rules of this host's packet filters that take the dst first.
 
 The verdict is one of steer, refuse, drop, pass, and deny. Whether a route denies a
 client is known with --from alone.`,
@@ -57,8 +61,22 @@ func explainFile(cmd *cobra.Command, q daemon.Question) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprint(cmd.OutOrStdout(), table.Explain(q.Protocol, q.Dst, q.Client))
+	answer := table.Explain(q.Protocol, q.Dst, q.Client)
+	if answer.Verdict != steering.Pass {
+		answer.Notes = append(answer.Notes, translated(cmd, q)...)
+	}
+	fmt.Fprint(cmd.OutOrStdout(), answer)
 	return nil
+}
+
+// translated says which rules of this host's packet filters take the dst before the steering
+// does. Who may not list them is told nothing: doctor says what it takes.
+func translated(cmd *cobra.Command, q daemon.Question) []string {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	lines, _ := doctor.Translated(cmd.Context(), q.Protocol, q.Dst)
+	return lines
 }
 
 func explainLive(cmd *cobra.Command, client daemon.Client, q daemon.Question) error {
@@ -73,8 +91,23 @@ func explainLive(cmd *cobra.Command, client daemon.Client, q daemon.Question) er
 	for _, line := range e.Kernel {
 		fmt.Fprintf(cmd.OutOrStdout(), "kernel: %s\n", line)
 	}
+	if sharesNetwork(e.PID) {
+		for _, line := range translated(cmd, q) {
+			fmt.Fprintf(cmd.OutOrStdout(), "kernel: but %s\n", line)
+		}
+	}
 	fmt.Fprintf(cmd.OutOrStdout(), "file: %s\n", e.File)
 	return nil
+}
+
+// sharesNetwork reports whether a process is in the network namespace of this one.
+func sharesNetwork(pid int) bool {
+	own, err := os.Stat("/proc/self/ns/net")
+	if err != nil {
+		return false
+	}
+	its, err := os.Stat(fmt.Sprintf("/proc/%d/ns/net", pid))
+	return err == nil && os.SameFile(own, its)
 }
 
 func parseQuestion(protocol, dst, client string) (q daemon.Question, err error) {

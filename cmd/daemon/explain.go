@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 
@@ -24,6 +25,7 @@ type Explained struct {
 	Text   string   `json:"text"`   // of the table in service, as steering.Explanation prints it
 	Kernel []string `json:"kernel"` // what the program in the kernel says to the same, and what else is in the way
 	File   string   `json:"file"`   // where the file on disk says something else
+	PID    int      `json:"pid"`    // of who answers
 }
 
 // parseQuestion reads what a [Client] has written.
@@ -57,6 +59,7 @@ func (d *daemon) explain(r *http.Request) (Explained, error) {
 		Text:   answer.String(),
 		Kernel: d.steering.Explain(q.Protocol, q.Dst, q.Client),
 		File:   fileAnswer(g.config, answer, q),
+		PID:    os.Getpid(),
 	}, nil
 }
 

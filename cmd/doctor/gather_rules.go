@@ -112,20 +112,18 @@ func iptablesRules(command, family, text string) ruleset {
 		case strings.HasPrefix(line, "*"):
 			table = line[1:]
 		case len(words) > 2 && words[0] == "-A":
-			set.add(table+" "+words[1], iptablesRule(command, family, table, line, words))
+			set.add(table+" "+words[1], iptablesRule(family, command, table, line))
 		}
 	}
 	return set
 }
 
-func iptablesRule(command, family, table, line string, words []string) chainRule {
-	r := chainRule{Rule: Rule{
-		Text:   line,
-		Dst:    prefixes(after(words, "-d")),
-		Delete: fmt.Sprintf("%s -t %s -D %s", command, table, line[len("-A "):]),
-	}}
-	r.protocols = after(words, "-p")
+func iptablesRule(family, command, table, line string) chainRule {
+	r := chainRule{Rule: Rule{Text: line, Delete: fmt.Sprintf("%s -t %s -D %s", command, table, line[len("-A "):])}}
 	line = comments.ReplaceAllString(line, "")
+	words := strings.Fields(line)
+	r.Dst = prefixes(after(words, "-d"))
+	r.protocols = after(words, "-p")
 	r.socket = slices.Contains(words, "socket")
 	for _, option := range []string{"-j", "-g"} {
 		for _, target := range after(words, option) {
@@ -186,7 +184,7 @@ func nftRules(text string) (ruleset, []start) {
 	var starts []start
 	maps := map[string]string{}
 	table, chain := "", ""
-	text = joined.ReplaceAllString(text, " ") // elements, one to a line
+	text = joined.ReplaceAllString(text, ", ") // elements, one to a line
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
 		words := strings.Fields(line)

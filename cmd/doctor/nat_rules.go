@@ -47,8 +47,9 @@ func iptablesPorts(words []string) []string {
 var (
 	nftPorts    = regexp.MustCompile(`\b(tcp|udp|th) dport (\{[^}]*\}|[0-9a-z-]+)`)
 	nftExcept   = regexp.MustCompile(`\bip6? daddr != (\{[^}]*\}|[^\s{]+)`)
+	nftFamily   = regexp.MustCompile(`\bmeta nfproto ipv([46])\b|\bdnat ip(6?) to\b`)
 	nftTarget   = regexp.MustCompile(`\b(dnat|redirect)\b.*$`)
-	nftNAT      = regexp.MustCompile(`\b(tcp|udp|th) dport (\{[^}]*\}|[0-9-]+)|\bip6? daddr != \S+|\bfib daddr type local\b|\breturn\b|\bcomment "[^"]*"`)
+	nftNAT      = regexp.MustCompile(`\b(tcp|udp|th) dport (\{[^}]*\}|[0-9-]+)|\bip6? daddr != \S+|\bfib daddr type local\b|\bmeta nfproto ipv[46]\b|\breturn\b|\bcomment "[^"]*"`)
 	nftBranches = regexp.MustCompile(`^(.*?)((?:(?:meta l4proto|ip protocol|ip6 nexthdr|(?:tcp|udp|th) dport|ip6? daddr) (?:\. )?)+)vmap (\{[^}]*\}|@\S+)`)
 )
 
@@ -57,6 +58,9 @@ func (r *chainRule) natOfNft(table string) {
 	r.match = match{dst: r.Dst, protocols: protocols(r.protocols)}
 	if family, _, _ := strings.Cut(table, " "); family == "ip" || family == "ip6" {
 		r.match.family = family
+	}
+	for _, m := range nftFamily.FindAllStringSubmatch(r.Text, -1) {
+		r.match.family = map[string]string{"4": "ip", "": "ip", "6": "ip6"}[m[1]+m[2]]
 	}
 	if m := nftPorts.FindStringSubmatch(r.Text); m != nil {
 		r.match.ports = ports("-", members(m[2]))
