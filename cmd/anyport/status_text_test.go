@@ -21,7 +21,7 @@ func TestWriteStatus(t *testing.T) {
 		},
 		Privileges: privileges.Held{User: "anyport", Capabilities: []string{"CAP_NET_BIND_SERVICE", "CAP_NET_ADMIN"}, NoNewPrivs: true},
 		Config:     daemon.ConfigStatus{Refused: "line 3: no\nline 4: nor this\n", Path: "/etc/anyport/anyport.toml", Generation: 2, LoadedAt: time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)},
-		Steering:   daemon.SteeringStatus{Attached: true, ProgramID: 77, Prefixes: 5, ForeignPrograms: []uint32{12}},
+		Steering:   daemon.SteeringStatus{Attached: true, ProgramID: 77, Prefixes: 5, ForeignPrograms: []uint32{12}, Missing: []string{"the route local 192.0.2.0/24 dev lo is missing"}, RoutesRestored: 3},
 		Routes: []daemon.RouteStatus{
 			{RouteStatus: proxy.RouteStatus{
 				Name: "game", Protocol: []string{"tcp", "udp"}, Prefixes: []string{"192.0.2.0/24", "2001:db8:1::/48"}, Ports: []string{"1-65535"}, Action: "forward",
@@ -36,10 +36,11 @@ func TestWriteStatus(t *testing.T) {
 	}
 	const want = `anyport     v1.2.3, pid 4711, up for 1h2m3s
 config      /etc/anyport/anyport.toml, generation 2, loaded 2026-05-04 03:02:01, LAST RELOAD REFUSED: line 3: no; line 4: nor this
-steering    attached, program 77, 5 prefixes, beside foreign programs [12]
+steering    attached, program 77, 5 prefixes, 3 local routes put back after others removed them, beside foreign programs [12]
 privileges  user anyport, CAP_NET_BIND_SERVICE, CAP_NET_ADMIN
 files       120 of 1048576 used: tcp 40 of 900000, flows 7 of 800000, replies 3 of 700000; 1024 in reserve
 limits      524288 flows, 10000 of them with a socket each
+MISSING     the route local 192.0.2.0/24 dev lo is missing
 held back   route game: 3 datagrams, 2.0 KiB, to clients that had not shown that they are there: see amplification_budget
 
 ROUTE           PROTOCOL  PREFIXES                      PORTS      ACTIVE  TOTAL  REFUSED  DENIED  LIMITED  TO ORIGIN  TO CLIENT

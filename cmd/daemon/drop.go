@@ -51,7 +51,8 @@ func (d *daemon) drop() error {
 // kept are the capabilities to keep:
 //
 //   - CAP_NET_BIND_SERVICE binds the sockets that answer datagrams from ports below 1024.
-//   - CAP_NET_ADMIN, with manage_routes, changes the local routes on a reload and at the end.
+//   - CAP_NET_ADMIN, with manage_routes, changes the local routes on a reload and at the end,
+//     and puts back those that others remove.
 //   - CAP_BPF, before Linux 5.19: there kernel.unprivileged_bpf_disabled forbids every
 //     bpf(2) call without it, and not only to make new maps and programs.
 func kept(c *config.Config, release string) privileges.Set {

@@ -27,7 +27,7 @@ func TestMetrics(t *testing.T) {
 		Version:  "v1.2.3",
 		Log:      LogStatus{Lost: 7, AccessLost: 3},
 		Config:   ConfigStatus{Generation: 7, Refused: "line 3"},
-		Steering: SteeringStatus{Attached: true, Prefixes: 2, ForeignPrograms: []uint32{9}, Unmatched: map[string]uint64{"refuse": 6}},
+		Steering: SteeringStatus{Attached: true, Prefixes: 2, ForeignPrograms: []uint32{9}, Missing: []string{"a", "b"}, RoutesRestored: 5, Unmatched: map[string]uint64{"refuse": 6}},
 		Files:    400,
 		FileShares: files.Used{
 			Process: 60, TCP: files.Use{Held: 40}, Flows: files.Use{Held: 7}, Replies: files.Use{Held: 3},
@@ -95,7 +95,9 @@ anyport_steering_attached 1
 anyport_steering_foreign_programs 1
 anyport_steering_lookups_total{route="",verdict="refuse"} 6
 anyport_steering_lookups_total{route="game",verdict="steer"} 12
+anyport_steering_missing 2
 anyport_steering_prefixes 2
+anyport_steering_routes_restored_total 5
 `
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(collector{func() Status { return status }})
