@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"os"
 	"regexp"
 	"strings"
 
@@ -13,12 +12,13 @@ import (
 // AdminSocket returns where the anyport that serves the file at path is asked; "" where
 // the file says that it cannot be. A running anyport does not need its file, so of one
 // that is at fault the socket is read all the same, if it can be; broken says what is
-// wrong with the file. Where the socket cannot be read it is the default, and told is
-// false. A file of more than a MiB is checked for its form alone: all of it takes seconds.
+// wrong with the file. Where the socket cannot be read, or the file is not a regular one,
+// it is the default, and told is false. A file of more than a MiB is checked for its form alone: all of
+// it takes seconds.
 func AdminSocket(path string) (socket string, told bool, broken error) {
-	text, err := os.ReadFile(path)
+	text, err := Read(path)
 	if err != nil {
-		return DefaultAdminSocket, false, fmt.Errorf("cannot read the configuration: %w", err)
+		return DefaultAdminSocket, false, err
 	}
 	socket, told, broken = socketOf(path, strings.TrimPrefix(string(text), "\ufeff"))
 	if broken == nil && len(text) <= mostChecked {

@@ -4,24 +4,23 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 )
 
-// Load reads and validates the file at path. If the file could be read but is at
-// fault, the error is a [Problems].
+// Load reads and validates the file at path, which may be a pipe: it waits for the end of that. If the
+// file could be read but is at fault, the error is a [Problems].
 func Load(path string) (*Config, error) {
-	text, err := os.ReadFile(path)
+	text, err := readAny(path)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the configuration: %w; name another file with -c", err)
 	}
 	return Parse(path, text)
 }
 
-// Parse is Load of a text; path only names it in errors.
+// Parse is Load of a text, such as one that [Read] has read; path only names it in errors.
 func Parse(path string, data []byte) (*Config, error) {
 	source := newDocument(strings.TrimPrefix(string(data), "\ufeff"))
 	if len(source.string) > readWhole {

@@ -9,9 +9,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"anyport/cmd/aside"
 	"anyport/cmd/daemon"
 	"anyport/config"
 )
@@ -37,7 +39,7 @@ func clientFlags(cmd *cobra.Command) func() (daemon.Client, error) {
 // command away. Without a file of the default name, and nobody having named one, the
 // default socket is asked without a word.
 func clientOf(cmd *cobra.Command, path string, named bool) (daemon.Client, error) {
-	socket, told, broken := config.AdminSocket(path)
+	socket, told, broken := adminSocket(path)
 	client := daemon.Client{Socket: socket}
 	if socket == "" {
 		return client, errors.New("the file has admin.socket = \"\": this anyport cannot be asked")
@@ -54,6 +56,27 @@ func clientOf(cmd *cobra.Command, path string, named bool) (daemon.Client, error
 		socket, path, config.Summary(broken))
 	return client, nil
 }
+
+// adminSocket is config.AdminSocket of a file that may be on a mount that hangs, which takes no command
+// away either.
+func adminSocket(path string) (socket string, told bool, broken error) {
+	type answer struct {
+		socket string
+		told   bool
+		broken error
+	}
+	a, err := aside.Do(aside.New(clientReadLimit), "read "+path, func() (a answer, err error) {
+		a.socket, a.told, a.broken = config.AdminSocket(path)
+		return a, nil
+	})
+	if err != nil {
+		return config.DefaultAdminSocket, false, err
+	}
+	return a.socket, a.told, a.broken
+}
+
+// clientReadLimit is how long a command waits for the file.
+const clientReadLimit = 5 * time.Second
 
 // checkServes makes sure that the anyport on the default socket, which a broken file did
 // not name, serves that file: it may be another one.

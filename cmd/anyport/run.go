@@ -4,9 +4,11 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"anyport/cmd/aside"
 	"anyport/cmd/daemon"
 	"anyport/cmd/handover"
 	"anyport/cmd/systemd"
@@ -55,7 +57,7 @@ in their queues.`,
 				}
 			}()
 		}
-		c, err := config.Load(*path)
+		c, err := loadToRun(*path, before != nil)
 		if err != nil {
 			return err
 		}
@@ -80,4 +82,20 @@ in their queues.`,
 		})
 	}
 	return cmd
+}
+
+// upgradeReadLimit is shorter than the process before waits, which so hears the reason.
+const upgradeReadLimit = 20 * time.Second
+
+// loadToRun reads the file. A process that takes the place of another one does not wait for a pipe
+// or for a mount that hangs.
+func loadToRun(path string, upgrade bool) (*config.Config, error) {
+	if !upgrade {
+		return config.Load(path)
+	}
+	text, err := aside.Do(aside.New(upgradeReadLimit), "read "+path, func() ([]byte, error) { return config.Read(path) })
+	if err != nil {
+		return nil, err
+	}
+	return config.Parse(path, text)
 }

@@ -11,8 +11,11 @@ import (
 )
 
 // control decides, on signals and what the admin socket is asked, until the traffic has ended.
-// An upgrade runs beside it, so that a signal is acted on meanwhile; orders wait for its end.
+// An upgrade, and the reading of a file, run beside it, so that a signal is acted on meanwhile; orders
+// wait for the end of an upgrade.
 func (d *daemon) control(ctx context.Context, drain func(), served <-chan error) error {
+	defer close(d.decided)
+	defer d.leaveReload()
 	stop := ctx.Done()
 	for {
 		select {
@@ -27,6 +30,8 @@ func (d *daemon) control(ctx context.Context, drain func(), served <-chan error)
 			decision()
 		case <-d.upgrading.done():
 			d.upgraded(drain)
+		case <-d.loaded():
+			d.endReload()
 		case sig := <-d.opt.Signals:
 			if atOnce := d.signalled(sig, drain); atOnce {
 				return nil
@@ -41,13 +46,11 @@ func (d *daemon) signalled(sig os.Signal, drain func()) (atOnce bool) {
 	case sig == syscall.SIGHUP && d.upgrading != nil:
 		d.upgrading.reload = true
 	case sig == syscall.SIGHUP:
-		_, _ = d.reload(false) // the log has the outcome
+		d.reloadBySignal()
 	case sig == syscall.SIGUSR2 && d.upgrading != nil:
 		d.log.Warn("an upgrade is under way already")
 	case sig == syscall.SIGUSR2:
-		if err := d.upgradeBySignal(); err != nil {
-			d.log.Error("upgrade refused: this process serves on", "problem", err)
-		}
+		go d.upgradeBySignal() // ends when the upgrade has begun, or this goroutine has ended
 	case d.upgrading == nil && d.told, d.upgrading != nil && d.upgrading.stop != nil:
 		d.cutUpgradeShort()
 		// The process ends now, and the kernel closes what its loops hold.
@@ -76,6 +79,15 @@ func (d *daemon) orders() <-chan func() {
 		return nil
 	}
 	return d.decisions
+}
+
+// loaded is closed when the file of a reload has been read, nil while what comes of it has to wait for
+// an upgrade.
+func (d *daemon) loaded() <-chan struct{} {
+	if d.upgrading != nil {
+		return nil
+	}
+	return d.reloading.done()
 }
 
 // takeover is an upgrade under way. It belongs to the goroutine that decides.
@@ -124,10 +136,11 @@ func (d *daemon) upgraded(drain func()) {
 	case next == 0 && u.stop != nil:
 		d.stop(drain)
 	case next == 0 && u.reload:
-		_, _ = d.reload(false)
+		d.reloadBySignal()
 	case next == 0:
 		d.store() // what the service manager was not told of meanwhile
 	default:
+		u.reload = u.reload || d.reloading != nil && d.reloading.signal
 		d.pass(u, next)
 	}
 }
@@ -166,7 +179,9 @@ func (d *daemon) ending() error {
 		return fmt.Errorf("another process, pid %d, serves since an upgrade: ask again", next)
 	}
 	if d.stopping.Load() {
-		return errors.New("anyport is stopping: nothing is changed any more")
+		return errStopping
 	}
 	return nil
 }
+
+var errStopping = errors.New("anyport is stopping: nothing is changed any more")

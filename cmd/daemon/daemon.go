@@ -2,7 +2,8 @@
 // answers on the admin socket, and stops.
 //
 // What it holds is acquired in order and given back in reverse. One goroutine,
-// [Run]'s own, decides on signals and reloads, so that these never race.
+// [Run]'s own, decides on signals and reloads, so that these never race. It opens no file by
+// name, which may hang: others do so and report to it.
 package daemon
 
 import (
@@ -16,6 +17,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"anyport/cmd/aside"
 	"anyport/cmd/handover"
 	"anyport/cmd/privileges"
 	"anyport/cmd/systemd"
@@ -83,9 +85,13 @@ type daemon struct {
 
 	successor atomic.Int64 // the process that serves after an upgrade; 0: none
 	upgrading *takeover    // nil: no upgrade is under way
+	reloading *reload      // nil: no reload is under way
+
+	aside *aside.Worker // for files that may be on a mount that hangs
 
 	refusals  chan service   // for the goroutine that mirrors them
 	decisions chan func()    // for the goroutine that decides
+	decided   chan struct{}  // closed when that has ended
 	stored    map[string]int // what the service manager has, by name
 	account   *privileges.Account
 
@@ -110,7 +116,7 @@ type generation struct {
 
 // open acquires all that serving needs, or nothing.
 func open(opt Options) (*daemon, error) {
-	d := &daemon{opt: opt, begun: time.Now(), decisions: make(chan func()), refusals: make(chan service, 1024), stored: map[string]int{}}
+	d := &daemon{opt: opt, begun: time.Now(), decisions: make(chan func()), decided: make(chan struct{}), aside: aside.New(readLimit), refusals: make(chan service, 1024), stored: map[string]int{}}
 	maps.Copy(d.stored, opt.Stored)
 	d.drains.Store(&drains{})
 	d.openLog()

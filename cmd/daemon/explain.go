@@ -58,15 +58,19 @@ func (d *daemon) explain(r *http.Request) (Explained, error) {
 	return Explained{
 		Text:   answer.String(),
 		Kernel: d.steering.Explain(q.Protocol, q.Dst, q.Client),
-		File:   fileAnswer(g.config, answer, q),
+		File:   d.fileAnswer(g.config, answer, q),
 		PID:    os.Getpid(),
 	}, nil
 }
 
 // fileAnswer says where the file on disk would have another answer than that of the
 // config in service.
-func fileAnswer(serving *config.Config, answer steering.Explanation, q Question) string {
-	c, err := config.Load(serving.Path)
+func (d *daemon) fileAnswer(serving *config.Config, answer steering.Explanation, q Question) string {
+	text, err := d.read(serving.Path)
+	if err != nil {
+		return "it cannot be loaded any more: " + err.Error()
+	}
+	c, err := config.Parse(serving.Path, text)
 	if err != nil {
 		return "it cannot be loaded any more: " + config.Summary(err)
 	}

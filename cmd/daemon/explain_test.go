@@ -8,7 +8,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"anyport/cmd/aside"
 	"anyport/config"
 	"anyport/steering"
 )
@@ -24,6 +26,7 @@ func TestFileAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	d := &daemon{aside: aside.New(time.Minute)}
 	q := Question{Protocol: config.TCP, Dst: netip.MustParseAddrPort("192.0.2.7:80")}
 	answer := table.Explain(q.Protocol, q.Dst, q.Client)
 	for _, test := range []struct{ name, text, want string }{
@@ -37,7 +40,7 @@ func TestFileAnswer(t *testing.T) {
 			if err := os.WriteFile(path, []byte(test.text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if got := fileAnswer(serving, answer, q); !strings.HasPrefix(got, test.want) || strings.Contains(got, "\n") {
+			if got := d.fileAnswer(serving, answer, q); !strings.HasPrefix(got, test.want) || strings.Contains(got, "\n") {
 				t.Errorf("%q, want %q", got, test.want)
 			}
 		})

@@ -30,15 +30,24 @@ func (d *daemon) drift() (Drift, error) {
 	return Drift{Lines: append([]string{}, lines...)}, err // [] in JSON, never null
 }
 
-func (d *daemon) reloadFor(r *http.Request) (reloaded Reloaded, err error) {
+func (d *daemon) reloadFor(r *http.Request) (Reloaded, error) {
 	if set(r, "dry_run") { // changes nothing, and so waits for nobody
-		return d.reload(true)
+		return d.compare()
 	}
-	err = d.decide(r.Context(), func() (err error) {
-		reloaded, err = d.reload(false)
-		return err
+	type outcome struct {
+		reloaded Reloaded
+		err      error
+	}
+	told := make(chan outcome, 1)
+	err := d.decide(r.Context(), func() error {
+		d.reload(func(reloaded Reloaded, err error) { told <- outcome{reloaded, err} })
+		return nil
 	})
-	return reloaded, err
+	if err != nil {
+		return Reloaded{}, err
+	}
+	o := <-told
+	return o.reloaded, o.err
 }
 
 // upgradeFor upgrades, with what the request brings.
@@ -48,11 +57,9 @@ func (d *daemon) upgradeFor(r *http.Request) (u Upgraded, err error) {
 		return u, err
 	}
 	defer spare.Close()
-	binary := r.FormValue("binary")
-	if !askedBy(r).root() {
-		if binary, err = ownBinary(); err != nil {
-			return u, err
-		}
+	binary, err := d.binary(choice{path: r.FormValue("binary"), root: askedBy(r).root()})
+	if err != nil {
+		return u, err
 	}
 	told := make(chan error, 1)
 	err = d.decide(r.Context(), func() error {
@@ -95,13 +102,15 @@ func (d *daemon) answer(w http.ResponseWriter, value any, err error) {
 	}
 }
 
-// decide has what runs on the goroutine that decides, and returns once it has. When
-// that goroutine has ended, the admin socket's server ends ctx.
+// decide has what runs on the goroutine that decides, and returns once it has, ctx is done or that
+// goroutine has ended.
 func (d *daemon) decide(ctx context.Context, what func() error) error {
 	done := make(chan error, 1)
 	select {
 	case d.decisions <- func() { done <- what() }:
 		return <-done
+	case <-d.decided:
+		return errStopping
 	case <-ctx.Done():
 		return ctx.Err()
 	}

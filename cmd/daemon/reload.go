@@ -3,25 +3,100 @@ package daemon
 import (
 	"fmt"
 	"strings"
+	"time"
 
+	"anyport/cmd/aside"
 	"anyport/config"
 	"anyport/steering"
 )
 
-// reload puts the file as it is now into service and says what that changed, or
-// changes nothing. A dry run says what it would change. Both stand in the log.
-func (d *daemon) reload(dryRun bool) (Reloaded, error) {
-	if dryRun {
-		_, r, err := d.compare()
-		r.DryRun = true
-		return r, err
+// reload is a reload under way: its file is read and compiled beside the goroutine that decides, to
+// which it belongs. What it puts into service, that goroutine does.
+type reload struct {
+	read chan struct{} // closed when next and err are there
+	next *generation
+	err  error
+	tell []func(Reloaded, error) // who has asked for it
+
+	signal bool                    // SIGHUP has asked for it, or for the next one
+	again  bool                    // there is to be a next one, which was asked for since this one was begun
+	after  []func(Reloaded, error) // who has asked for that
+}
+
+// done is closed when the file has been read; nil where no reload is under way.
+func (r *reload) done() <-chan struct{} {
+	if r == nil {
+		return nil
 	}
-	d.tell(d.opt.Manager.Reloading())
+	return r.read
+}
+
+// reloadBySignal has the outcome told in the log alone.
+func (d *daemon) reloadBySignal() {
+	d.reload(nil)
+	d.reloading.signal = true
+}
+
+// reload begins to read the file again. In the end it is in service, or nothing is changed, and tell
+// is called, unless it is nil; the log has the outcome, too. Where one is under way this one comes after it.
+func (d *daemon) reload(tell func(Reloaded, error)) {
+	var who []func(Reloaded, error)
+	if tell != nil {
+		who = append(who, tell)
+	}
+	if r := d.reloading; r != nil {
+		r.again, r.after = true, append(r.after, who...)
+		return
+	}
+	d.beginReload(who)
+}
+
+func (d *daemon) beginReload(tell []func(Reloaded, error)) {
+	if d.ending() == nil {
+		d.tell(d.opt.Manager.Reloading())
+	}
 	if d.access != nil {
 		d.access.Reopen() // whatever becomes of the file: a log that was rotated is to begin anew
 	}
-	r, err := d.replace()
-	d.tell(d.opt.Manager.Ready(d.summary()))
+	r := &reload{read: make(chan struct{}), tell: tell}
+	d.reloading = r
+	go func() { // ends when the file is read and compiled, or could not be read in time
+		defer close(r.read)
+		r.next, r.err = d.load()
+	}()
+}
+
+// endReload puts into service what was read, and begins the reload that was asked for meanwhile.
+func (d *daemon) endReload() {
+	r := d.reloading
+	d.reloading = nil
+	reloaded, err := d.apply(r)
+	for _, tell := range r.tell {
+		tell(reloaded, err)
+	}
+	if r.again {
+		d.beginReload(r.after)
+		d.reloading.signal = r.signal
+	}
+}
+
+// leaveReload tells those who wait for a reload that there will be none: this process ends.
+func (d *daemon) leaveReload() {
+	if r := d.reloading; r != nil {
+		for _, tell := range append(r.tell, r.after...) {
+			tell(Reloaded{}, errStopping)
+		}
+	}
+}
+
+// apply puts into service what was read, and says in the log what that has changed, or why not.
+func (d *daemon) apply(read *reload) (r Reloaded, err error) {
+	if err = read.err; err == nil {
+		r, err = d.replace(read.next)
+	}
+	if d.ending() == nil {
+		d.tell(d.opt.Manager.Ready(d.summary()))
+	}
 	d.refused.Store(nil)
 	if err != nil {
 		why := err.Error()
@@ -39,26 +114,29 @@ func (d *daemon) reload(dryRun bool) (Reloaded, error) {
 	return r, nil
 }
 
-// compare reads the file again, and says what would change.
-func (d *daemon) compare() (*generation, Reloaded, error) {
-	if err := d.ending(); err != nil {
-		return nil, Reloaded{}, err
+// compare reads the file again, and says what a reload would change.
+func (d *daemon) compare() (Reloaded, error) {
+	next, err := d.load()
+	if err != nil {
+		return Reloaded{DryRun: true}, err
 	}
 	old := d.serving.Load()
-	next, err := load(old)
-	if err != nil {
-		return nil, Reloaded{}, err
-	}
-	r := change(old.config, next.config, touched(d.conns(""), next))
-	r.Generation = old.number
-	return next, r, nil
+	r := d.change(old, next)
+	r.DryRun, r.Generation = true, old.number
+	return r, nil
 }
 
-func (d *daemon) replace() (Reloaded, error) {
-	next, r, err := d.compare()
-	if err != nil {
-		return r, err
+// change says what is different in next, and what that does to live conns.
+func (d *daemon) change(old, next *generation) Reloaded {
+	return change(old.config, next.config, touched(d.conns(""), next))
+}
+
+// replace puts next into service, or changes nothing.
+func (d *daemon) replace(next *generation) (Reloaded, error) {
+	if err := d.ending(); err != nil {
+		return Reloaded{}, err
 	}
+	r := d.change(d.serving.Load(), next)
 	// The proxy first: a conn that the kernel steers by the new table must find its route.
 	trial := d.proxy.Try(next.table, next.config.Routes)
 	if err := d.steering.Replace(next.config, next.table); err != nil {
@@ -76,9 +154,31 @@ func (d *daemon) replace() (Reloaded, error) {
 	return r, nil
 }
 
-// load reads the file of old again.
-func load(old *generation) (*generation, error) {
-	c, err := config.Load(old.config.Path)
+// readLimit bounds how long a file may take to be read. What else a reload takes depends on the size of
+// the file alone.
+const readLimit = 30 * time.Second
+
+// load reads and compiles the file in service as it is now. It may take a while, and changes nothing.
+func (d *daemon) load() (*generation, error) {
+	if err := d.ending(); err != nil {
+		return nil, err
+	}
+	old := d.serving.Load()
+	text, err := d.read(old.config.Path)
+	if err != nil {
+		return nil, err
+	}
+	return next(old, text)
+}
+
+// read reads a file that may be on a mount that hangs.
+func (d *daemon) read(path string) ([]byte, error) {
+	return aside.Do(d.aside, "read "+path, func() ([]byte, error) { return config.Read(path) })
+}
+
+// next is the generation after old, by this text of its file.
+func next(old *generation, text []byte) (*generation, error) {
+	c, err := config.Parse(old.config.Path, text)
 	if err != nil {
 		return nil, err
 	}

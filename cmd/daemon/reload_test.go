@@ -5,9 +5,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"anyport/cmd/aside"
 	"anyport/config"
 )
 
@@ -65,6 +67,8 @@ func TestLoadRefuses(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "anyport.toml")
 	old := &generation{number: 1, config: &config.Config{Path: path}}
 	old.config.Listen.Workers = 1
+	d := &daemon{aside: aside.New(time.Minute)}
+	d.serving.Store(old)
 	for _, test := range []struct{ name, text, want string }{
 		{"no TOML", "[route", "not TOML"},
 		{"no route", "[log]\n", "[route.NAME]"},
@@ -74,7 +78,7 @@ func TestLoadRefuses(t *testing.T) {
 			if err := os.WriteFile(path, []byte(test.text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			g, err := load(old)
+			g, err := d.load()
 			if g != nil || err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("load = %v, %v, want an error that says %q", g, err, test.want)
 			}
@@ -83,7 +87,7 @@ func TestLoadRefuses(t *testing.T) {
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	if g, err := load(old); g != nil || err == nil {
+	if g, err := d.load(); g != nil || err == nil {
 		t.Errorf("load of no file = %v, %v, want an error", g, err)
 	}
 }

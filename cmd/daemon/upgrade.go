@@ -22,22 +22,13 @@ type Upgraded struct {
 	Left   int    `json:"left"`  // that stay with the old process until they end, or drain_timeout cuts them
 }
 
-// upgrade has another process of binary, or of the one that this process was started
-// from, serve in its place, or changes nothing. The other may have a spare steering program
+// upgrade has another process of binary serve in its place, or changes nothing. The other may have a spare steering program
 // for it, which is still the caller's. After it this process ends, with the last conn that
 // has not moved.
 //
 // The end of starting ends the new process as long as that does not serve; the end of moving
 // leaves the conns here that have not moved.
 func (d *daemon) upgrade(starting, moving context.Context, binary string, spare steering.Inheritance) (u Upgraded, err error) {
-	if err := mayUpgrade(os.Getpid()); err != nil {
-		return u, err
-	}
-	if binary == "" {
-		if binary, err = os.Executable(); err != nil {
-			return u, err
-		}
-	}
 	if err := d.awaitArrivals(starting); err != nil {
 		return u, err
 	}
@@ -60,15 +51,6 @@ func (d *daemon) upgrade(starting, moving context.Context, binary string, spare 
 		d.log.Warn("something is not given up", "error", err)
 	}
 	return u, nil
-}
-
-// mayUpgrade is for a process with this pid.
-func mayUpgrade(pid int) error {
-	if pid == 1 {
-		// The kernel kills all processes of a pid namespace when its pid 1 ends.
-		return errors.New("anyport is pid 1 of its container, which ends with it: start another container in its place")
-	}
-	return nil
 }
 
 // leave gives up what is the other process's now.
