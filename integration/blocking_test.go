@@ -181,18 +181,6 @@ func TestFileThatHangs(t *testing.T) {
 	talk(t, conn, "still here")
 }
 
-// waitFor is wait with another patience.
-func (p *process) waitFor(t *testing.T, patience time.Duration) int {
-	t.Helper()
-	select {
-	case <-p.done:
-		return p.cmd.ProcessState.ExitCode()
-	case <-time.After(patience):
-		t.Fatalf("%s has not ended", p.cmd.Args)
-		return 0
-	}
-}
-
 // TestStopBesideFileThatHangs stops while a reload waits for the file.
 func TestStopBesideFileThatHangs(t *testing.T) {
 	t.Parallel()
@@ -214,4 +202,49 @@ func TestStopBesideFileThatHangs(t *testing.T) {
 	}
 	reload.wait(t)
 	reload.expect(t, "anyport is stopping")
+}
+
+// TestAccessLogThatBlocks puts a FIFO in the place of the access log: one that nobody reads is not
+// opened, and one whose reader stands still is left for the next file. Neither holds up anything.
+func TestAccessLogThatBlocks(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.origin.serve(t, "10.0.0.5:80", echo)
+	access := filepath.Join(t.TempDir(), "access.log")
+	p := r.edge.serveWith(t, fmt.Sprintf("[log]\naccess = %q\n", access)+relayFile)
+	replace := func(put func() error) {
+		t.Helper()
+		if err := os.Remove(access); err != nil {
+			t.Fatal(err)
+		}
+		if err := put(); err != nil {
+			t.Fatal(err)
+		}
+		p.signal(t, syscall.SIGHUP)
+	}
+	fifo := func() error { return unix.Mkfifo(access, 0o600) }
+	r.visit(t, 1)
+	replace(fifo)
+	p.expect(t, "the access log goes on in its old file", "FIFO that nobody reads")
+	p.obeys(t)
+
+	var reader *os.File
+	replace(func() (err error) {
+		if err = fifo(); err == nil {
+			reader, err = os.OpenFile(access, os.O_RDWR, 0) // and reads nothing
+		}
+		return err
+	})
+	defer reader.Close()
+	if _, err := unix.FcntlInt(reader.Fd(), unix.F_SETPIPE_SZ, 4096); err != nil {
+		t.Fatal(err)
+	}
+	r.visit(t, 100) // 20 KB
+	eventually(t, "lines are lost", func() bool { return p.logStatus(t).AccessLost > 0 })
+	p.obeys(t)
+	replace(func() error { return nil })
+	eventually(t, "there is another file", func() bool { _, err := os.Stat(access); return err == nil })
+	r.visit(t, 1)
+	eventually(t, "it has lines", func() bool { text, err := os.ReadFile(access); return err == nil && len(text) > 0 })
+	newFamily(t, p).upgrade(t)
 }

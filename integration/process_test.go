@@ -52,6 +52,12 @@ func (p *process) signal(t *testing.T, signal syscall.Signal) {
 // wait waits for the process to end and gives its exit status.
 func (p *process) wait(t *testing.T) int {
 	t.Helper()
+	return p.waitFor(t, patience)
+}
+
+// waitFor is wait with another patience.
+func (p *process) waitFor(t *testing.T, patience time.Duration) int {
+	t.Helper()
 	select {
 	case <-p.done:
 		return p.cmd.ProcessState.ExitCode()

@@ -20,8 +20,12 @@ const accessQueue = 8192
 // accessPause is how long a line may wait for others to be written with it.
 const accessPause = 100 * time.Millisecond
 
-// accessFarewell is how long Close and Share wait for a writer that is stuck, as in a pipe that nobody reads.
+// accessFarewell is how long Close and Share wait for a writer that is stuck, as on a disk that hangs.
 const accessFarewell = 5 * time.Second
+
+// accessPatience is how long a pipe may take no line while others wait in the queue, before the lines at
+// hand are lost: the writer has other things to do, such as to open another file.
+const accessPatience = 2 * time.Second
 
 // AccessLog writes one line for each conn and flow that has ended, and each second one for
 // all that were refused alike. A writer too slow for the traffic loses lines of those
@@ -115,7 +119,7 @@ func (a *AccessLog) Close() error {
 	case err := <-a.written:
 		return err
 	case <-time.After(accessFarewell):
-		return errors.New("log.access: what is queued is lost, for the file takes nothing: is it a pipe that nobody reads?")
+		return errors.New("log.access: what is queued is lost, for the file takes nothing: is it on a disk that hangs?")
 	}
 }
 
@@ -135,6 +139,7 @@ func (unclosed) Close() error { return nil }
 // write is the writer: it owns file until the last record has been written.
 func (a *AccessLog) write(file io.WriteCloser) error {
 	out := lines.NewWriter(file)
+	out.Patience = accessPatience
 	handler := accessHandler(out, a.format)
 	var due, sum <-chan time.Time // nil while the buffer is empty; while there are no sums
 	for {

@@ -9,11 +9,17 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
-// OpenAccessFile opens a file to append lines to, and creates it where there is none.
+// AccessFlags open a file to append lines to, and create it where there is none. With O_NONBLOCK a FIFO
+// that nobody reads is an error (ENXIO) instead of a wait for its reader.
+const AccessFlags = os.O_WRONLY | os.O_CREATE | os.O_APPEND | unix.O_NONBLOCK | unix.O_NOCTTY
+
+// OpenAccessFile opens the file of the access log.
 func OpenAccessFile(path string) (*os.File, error) {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o640)
+	file, err := os.OpenFile(path, AccessFlags, 0o640)
 	if err != nil {
 		return nil, fmt.Errorf("log.access: %w: %s", err, remedy(path, err))
 	}
@@ -22,6 +28,9 @@ func OpenAccessFile(path string) (*os.File, error) {
 
 // remedy says what an operator can do where path cannot be opened.
 func remedy(path string, why error) string {
+	if errors.Is(why, unix.ENXIO) {
+		return `it is a FIFO that nobody reads, or a socket: start its reader first, or name a file, or "stderr"`
+	}
 	if !errors.Is(why, fs.ErrPermission) {
 		return `name a file that this user may write, or "stderr"`
 	}

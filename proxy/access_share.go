@@ -35,7 +35,7 @@ type share struct {
 	over chan struct{} // closed when the file is not needed any more
 }
 
-var errStuck = errors.New("log.access: the file takes nothing: is it a pipe that nobody reads?")
+var errStuck = errors.New("log.access: the file takes nothing: is it on a disk that hangs?")
 
 // swap opens the file again, if it is another one; where that fails the old one is written on.
 func (a *AccessLog) swap(old io.WriteCloser) io.WriteCloser {

@@ -57,7 +57,7 @@ func openFor(user *privileges.Account, path string) (file *os.File, err error) {
 	if !errors.Is(err, fs.ErrPermission) {
 		return file, err
 	}
-	file, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND|unix.O_NOFOLLOW, 0o640)
+	file, err = os.OpenFile(path, proxy.AccessFlags|unix.O_NOFOLLOW, 0o640)
 	if err != nil {
 		return nil, fmt.Errorf("log.access: %w: name a file that user %d may write, and no symbolic link", err, user.UID)
 	}

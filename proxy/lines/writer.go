@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"time"
 )
 
 // blockSize is how much is gathered at most before it is written.
@@ -14,6 +15,9 @@ const blockSize = 64 << 10
 
 // Writer gathers lines and writes them together. It is for one goroutine.
 type Writer struct {
+	// Patience is how long a pipe opened with O_NONBLOCK may take nothing; 0: without an end.
+	Patience time.Duration
+
 	out   io.Writer
 	block []byte // whole lines
 	rest  []byte // of a line whose beginning is in the file
@@ -53,7 +57,7 @@ func (w *Writer) finish() error {
 	if len(w.rest) == 0 {
 		return nil
 	}
-	n, err := w.out.Write(w.rest)
+	n, err := w.write(w.rest)
 	w.rest = w.rest[n:]
 	return err
 }
@@ -64,7 +68,7 @@ func (w *Writer) put() error {
 	if len(w.block) == 0 {
 		return nil
 	}
-	n, err := w.out.Write(w.block)
+	n, err := w.write(w.block)
 	if err == nil {
 		w.block = w.block[:0]
 		return nil
@@ -78,6 +82,14 @@ func (w *Writer) put() error {
 	}
 	w.lose(left)
 	return err
+}
+
+// write gives the file b, within Patience.
+func (w *Writer) write(b []byte) (int, error) {
+	if file, ok := w.out.(*os.File); ok && w.Patience > 0 {
+		_ = file.SetWriteDeadline(time.Now().Add(w.Patience)) // fails of a file that never waits, as a regular one
+	}
+	return w.out.Write(b)
 }
 
 // lose counts lines and begins an empty block.
