@@ -248,3 +248,38 @@ func TestAccessLogThatBlocks(t *testing.T) {
 	eventually(t, "it has lines", func() bool { text, err := os.ReadFile(access); return err == nil && len(text) > 0 })
 	newFamily(t, p).upgrade(t)
 }
+
+// TestAdminSocketRemoved takes the admin socket away: it is put back. What another process has put there is
+// left alone, and told of once.
+func TestAdminSocketRemoved(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.origin.both(t, "10.0.0.5:80", named("origin"))
+	p := r.edge.serveWith(t, relayFile)
+	f := newFamily(t, p)
+	for range 2 {
+		if err := os.Remove(p.socket); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the socket is there again", func() bool { return p.ask(t, "status").status == 0 })
+		p.obeys(t)
+		f.upgrade(t)
+	}
+	if err := os.Remove(p.socket); err != nil {
+		t.Fatal(err)
+	}
+	other, err := net.Listen("unix", p.socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.expect(t, "nobody reaches the admin socket", "another process serves on")
+	if err := syscall.Kill(f.pids[2], syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	p.expect(t, "msg=reloaded")
+	other.Close() // and removes it
+	eventually(t, "the socket is there again", func() bool { return p.ask(t, "status").status == 0 })
+	if n := strings.Count(p.String(), "nobody reaches the admin socket"); n != 1 {
+		t.Errorf("it is told %d times", n)
+	}
+}

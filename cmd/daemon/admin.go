@@ -20,7 +20,7 @@ import (
 const adminTimeout = 5 * time.Second
 
 // listenAdmin listens on a unix socket that only its owner may open, who is this user
-// or the one to be. It takes the place of a socket whose process is gone.
+// or the one to be, whose Close leaves the socket there. It takes the place of a socket whose process is gone.
 func listenAdmin(path string, owner *privileges.Account) (net.Listener, error) {
 	listener, err := listenPrivate(path, owner)
 	switch {
@@ -41,7 +41,9 @@ func listenPrivate(path string, owner *privileges.Account) (listener net.Listene
 	}
 	listen := func() error {
 		config := net.ListenConfig{Control: private}
-		listener, err = config.Listen(context.Background(), "unix", path)
+		if listener, err = config.Listen(context.Background(), "unix", path); err == nil {
+			listener.(*net.UnixListener).SetUnlinkOnClose(false) // a door does that
+		}
 		return err
 	}
 	if owner == nil {
@@ -49,7 +51,7 @@ func listenPrivate(path string, owner *privileges.Account) (listener net.Listene
 	}
 	if err := listenAs(owner, path, listen); err != nil {
 		if listener != nil {
-			err = errors.Join(err, listener.Close())
+			err = errors.Join(err, listener.Close(), os.Remove(path))
 		}
 		return nil, err
 	}

@@ -31,11 +31,41 @@ func TestListenAdmin(t *testing.T) {
 	if _, err := listenAdmin(path, nil); err == nil || !strings.Contains(err.Error(), "another process serves on "+path) {
 		t.Errorf("beside a live socket: error %v", err)
 	}
-	if err := listener.Close(); err != nil {
+	if err := newDoor(listener, path).Close(); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Lstat(path); !os.IsNotExist(err) {
 		t.Errorf("after close the socket is still there: %v", err)
+	}
+}
+
+// TestDoorLeavesOthers: where another process has put its own socket, Close does not remove that.
+func TestDoorLeavesOthers(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "admin.sock")
+	listener, err := listenAdmin(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := newDoor(listener, path)
+	if d.missing() {
+		t.Error("it is missing from the start")
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	other, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if !d.missing() {
+		t.Error("it is not missing where another one is")
+	}
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Lstat(path); err != nil {
+		t.Errorf("the other one: %v", err)
 	}
 }
 

@@ -71,7 +71,7 @@ type daemon struct {
 	budget files.Budget // of them
 
 	access   *proxy.AccessLog // nil: none
-	admin    net.Listener     // nil: none
+	admin    *door            // nil: none
 	web      net.Listener     // nil: none
 	proxy    *proxy.Server
 	steering *steering.Steering
@@ -129,17 +129,21 @@ func open(opt Options) (*daemon, error) {
 }
 
 func (d *daemon) openAdmin() (err error) {
-	path := d.opt.Config.Admin.Socket
+	path, listener := d.opt.Config.Admin.Socket, net.Listener(nil)
 	if d.before != nil {
-		d.admin, err = d.before.takeAdmin(path)
+		listener, err = d.before.takeAdmin(path)
 	}
-	if err == nil && d.admin == nil && path != "" {
-		d.admin, err = listenAdmin(path, d.account)
+	inherited := listener != nil
+	if err == nil && listener == nil && path != "" {
+		listener, err = listenAdmin(path, d.account)
 	}
-	if d.admin != nil {
-		d.closers = append(d.closers, func() error { return closed(d.admin.Close()) }) // which removes it
+	if err != nil || listener == nil {
+		return err
 	}
-	return err
+	d.admin = newDoor(listener, path)
+	d.admin.leaves(inherited) // until this process serves
+	d.closers = append(d.closers, func() error { return closed(d.admin.Close()) })
+	return nil
 }
 
 // openRoutes puts the routes into service in the proxy first: the kernel steers

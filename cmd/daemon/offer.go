@@ -51,7 +51,8 @@ func (d *daemon) offered() (map[string]int, error) {
 	if d.admin == nil {
 		return fds, nil
 	}
-	fd, err := duplicate(d.admin.(*net.UnixListener))
+	listener, _ := d.admin.current()
+	fd, err := duplicate(listener)
 	fds[fdAdmin] = fd
 	return fds, err
 }

@@ -47,7 +47,7 @@ type passingConn struct {
 func (c *passingConn) Read(b []byte) (int, error) {
 	n, size, _, _, err := c.ReadMsgUnix(b, c.control)
 	if err != nil || size == 0 {
-		return n, err
+		return max(n, 0), err // of an error it is -1, of which package bufio makes a panic
 	}
 	fds, err := handover.ParseFDs(c.control[:size])
 	c.mu.Lock()

@@ -54,6 +54,7 @@ func (d *daemon) watch() {
 	watchers.Go(func() { d.steering.Watch(ctx, func() { d.storeLink(ctx) }) })
 	watchers.Go(func() { d.settle(ctx) })
 	watchers.Go(func() { d.mirror(ctx) })
+	watchers.Go(func() { d.mindDoor(ctx) })
 	d.unwatch = func() {
 		cancel()
 		watchers.Wait()

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 
 	"anyport/cmd/handover"
 	"anyport/proxy/udp"
@@ -124,7 +123,7 @@ func (d *daemon) succeed() error {
 	d.proxy.Adopt(d.before.flows.Flows, min(max(ahead.ConnFiles, 0), d.budget.Limit))
 	d.before.flows = udp.Arrivals{}
 	if d.admin != nil {
-		d.admin.(*net.UnixListener).SetUnlinkOnClose(true)
+		d.admin.leaves(false)
 	}
 	d.arrivals = &arrivals{d.before.from, make(chan struct{})}
 	d.before = nil

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"syscall"
 
@@ -57,7 +56,7 @@ func (d *daemon) upgrade(starting, moving context.Context, binary string, spare 
 func (d *daemon) leave() error {
 	err := d.steering.Release()
 	if d.admin != nil {
-		d.admin.(*net.UnixListener).SetUnlinkOnClose(false)
+		d.admin.leaves(true)
 		err = errors.Join(err, d.admin.Close())
 	}
 	if d.web != nil {

@@ -101,10 +101,18 @@ func (s *Successor) Wait() string {
 	return s.Kill()
 }
 
+// killPatience is how long a killed process may take to end, which cannot where a system call of it
+// hangs. It never runs again.
+const killPatience = 5 * time.Second
+
 // Kill ends the successor, if it has not ended by itself, and returns how it ended.
 func (s *Successor) Kill() string {
 	_ = s.cmd.Process.Kill() // fails where it has ended
-	<-s.ended
+	select {
+	case <-s.ended:
+	case <-time.After(killPatience):
+		return "it is killed, and a system call of it hangs"
+	}
 	if s.cmd.ProcessState == nil {
 		return "the service manager has its exit status, and the log what it said"
 	}
