@@ -5,12 +5,9 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 const (
@@ -18,7 +15,7 @@ const (
 	askV6 = "[" + dstV6 + "]:80"
 )
 
-// losing is an edge that another program meddles with, and a live conn of each family.
+// losing is an edge that another program meddles with, and live conns and flows of both families.
 type losing struct {
 	*rig
 	p     *proxy
@@ -33,14 +30,17 @@ func newLosing(t *testing.T, prepare func(*host, *testing.T), run func(string) *
 	for _, origin := range []string{"10.0.0.5", "[fd00:5::5]"} {
 		r.origin.both(t, origin+":80", named("origin"))
 		r.origin.serve(t, origin+":4711", echo)
+		r.origin.answer(t, origin+":4711", func(datagram []byte) []byte { return datagram })
 	}
 	p := r.edge.launchAs(t, run, "http = \"127.0.0.1:9765\"\n"+file)
 	p.expect(t, "msg=serving")
 	l := &losing{rig: r, p: p}
 	for _, dst := range []string{dstV4 + ":4711", "[" + dstV6 + "]:4711"} {
-		conn := r.client.dial(t, "tcp", dst)
-		talk(t, conn, "before")
-		l.conns = append(l.conns, conn)
+		for _, network := range []string{"tcp", "udp"} {
+			conn := r.client.dial(t, network, dst)
+			talk(t, conn, "before")
+			l.conns = append(l.conns, conn)
+		}
 	}
 	return l
 }
@@ -60,6 +60,15 @@ func (l *losing) serves(t *testing.T, after string) {
 		talk(t, conn, after)
 	}
 }
+
+// egressLost has a prefix that origins answer to.
+const egressLost = `
+[route.egress]
+protocol = "udp"
+prefixes = ["203.0.113.0/24"]
+origins  = ["10.0.0.5"]
+egress_prefixes = ["10.9.0.0/24"]
+`
 
 // restored is how many local routes were put back.
 func (l *losing) restored(t *testing.T) int {
@@ -88,7 +97,7 @@ func TestLostRoutes(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			l := newLosing(t, c.prepare, c.run, c.steering+relayFile)
+			l := newLosing(t, c.prepare, c.run, c.steering+relayFile+egressLost)
 			count := 0
 			for _, test := range []struct {
 				commands string
@@ -96,7 +105,8 @@ func TestLostRoutes(t *testing.T) {
 			}{
 				{"ip route del local 192.0.2.0/24 table local", 1},
 				{"ip -6 route del local 2001:db8:1::/48 table local", 1},
-				{"ip route flush table local proto 169\nip -6 route flush table local proto 169", 2},
+				{"ip route del local 10.9.0.0/24 table local", 1},
+				{"ip route flush table local proto 169\nip -6 route flush table local proto 169", 3},
 				{"ip link set lo down\nip link set lo up", 0},
 				{c.more, 0},
 			} {
@@ -105,9 +115,8 @@ func TestLostRoutes(t *testing.T) {
 				}
 				l.edge.run(t, test.commands)
 				l.serves(t, test.commands)
-				if count += test.lost; l.restored(t) < count {
-					t.Errorf("%d routes put back after %s, want %d at least", l.restored(t), test.commands, count)
-				}
+				count += test.lost
+				eventually(t, fmt.Sprintf("%d routes are put back after %s", count, test.commands), func() bool { return l.restored(t) >= count })
 			}
 			l.p.expect(t, "level=WARN", "somebody else has removed local routes: they are there again", "192.0.2.0/24")
 			_, metrics := l.edge.fetch(t, http.MethodGet, "/metrics")
@@ -186,72 +195,4 @@ func (l *losing) missing(t *testing.T, says, dst string) {
 	if explain := anyport(t, "explain", "--socket", l.p.socket, "tcp", netip.AddrPortFrom(netip.MustParseAddr(dst), 80).String()); !strings.Contains(explain.stdout, "kernel: but ") {
 		t.Errorf("explain: %+v", explain)
 	}
-}
-
-// TestQuarrel has another program remove a route again and again: anyport does not fight with
-// it at full speed, and says whom to stop. A reload is an order, and puts it back at once.
-func TestQuarrel(t *testing.T) {
-	t.Parallel()
-	l := newLosing(t, (*host).withBPFFS, anyportRun, relayFile)
-	const remove = "ip route del local 192.0.2.0/24 table local"
-	for range 5 { // as often as there is no pause
-		before := l.restored(t)
-		l.edge.run(t, remove)
-		eventually(t, "the route is back", func() bool { return l.restored(t) > before })
-	}
-	l.p.expect(t, "level=WARN", "again and again", "pause=10s", "ManageForeignRoutes=no")
-	l.edge.run(t, remove)
-	l.missing(t, "the route local 192.0.2.0/24 dev lo is missing", dstV4)
-	if got := anyport(t, "reload", "--socket", l.p.socket); got.status != 0 {
-		t.Errorf("reload: %+v", got)
-	}
-	l.serves(t, "a reload")
-	l.edge.run(t, remove)
-	l.serves(t, "a pause")
-}
-
-// TestUnrelatedChanges floods the kernel's queue of changes, among them the loss of a route of
-// ours: it is put back, and there is no work afterwards.
-func TestUnrelatedChanges(t *testing.T) {
-	t.Parallel()
-	l := newLosing(t, (*host).withBPFFS, anyportRun, relayFile)
-	var batch strings.Builder
-	for _, verb := range []string{"add", "del"} {
-		for i := range 1000 {
-			fmt.Fprintf(&batch, "route %s 203.0.%d.%d/32 dev origin0\n", verb, 112+i/250, i%250)
-			fmt.Fprintf(&batch, "route %s local 100.64.%d.%d/32 dev lo table local\n", verb, i/250, i%250)
-			if verb == "del" && i == 500 {
-				fmt.Fprintln(&batch, "route del local 192.0.2.0/24 table local")
-			}
-		}
-	}
-	file := filepath.Join(t.TempDir(), "batch")
-	if err := os.WriteFile(file, []byte(batch.String()), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	l.edge.run(t, "ip -batch "+file)
-	l.serves(t, "a burst")
-	if got := l.restored(t); got != 1 {
-		t.Errorf("%d routes put back, want 1", got)
-	}
-	begun, used := time.Now(), cpuTime(t, l.p.cmd.Process.Pid)
-	time.Sleep(2 * time.Second)
-	if used := cpuTime(t, l.p.cmd.Process.Pid) - used; used > time.Since(begun)/4 {
-		t.Errorf("%v of processor time after the burst in %v", used, time.Since(begun))
-	}
-}
-
-// cpuTime is what a process has used of the processors, proc_pid_stat(5).
-func cpuTime(t *testing.T, pid int) time.Duration {
-	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var user, system int64
-	fields := strings.Fields(string(text[strings.LastIndex(string(text), ")")+1:]))
-	if _, err := fmt.Sscan(fields[11]+" "+fields[12], &user, &system); err != nil {
-		t.Fatal(err)
-	}
-	return time.Duration(user+system) * (time.Second / 100) // USER_HZ
 }

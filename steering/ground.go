@@ -84,6 +84,20 @@ func newFooting(cfg *config.Config, table *Table) *footing {
 	return &footing{served: outermost(table, new(bart.Lite)), sources: sourcesOf(cfg), others: map[string]bool{}}
 }
 
+// inherit takes over what was there under the table before: what is missing meanwhile is still
+// missed.
+func (f *footing) inherit(before *footing) {
+	if before == nil {
+		return
+	}
+	f.others = before.others
+	for p := range before.local.All() {
+		if f.served.Get(p) {
+			f.local.Insert(p)
+		}
+	}
+}
+
 // lost compares g with what was there. Of the routes that are ours it returns those that are
 // missing; of the prefixes that others keep local, those that they keep no more.
 func (f *footing) lost(g ground, mine *bart.Lite) (ours, theirs []netip.Prefix, others []string) {

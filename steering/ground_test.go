@@ -38,8 +38,14 @@ func TestFooting(t *testing.T) {
 		{"a wider one is not ours", lite("192.0.0.0/16 2001:db8::/48 198.51.100.0/24"), on(true), []string{"192.0.2.0/24"}, nil, nil},
 		{"another's", lite("192.0.2.0/24 2001:db8::/48"), on(true), nil, []string{"198.51.100.7/32"}, nil},
 		{"all of it", lite(""), on(false), []string{"192.0.2.0/24", "2001:db8::/48"}, []string{"198.51.100.7/32"}, []string{"lo is down"}},
+		{"another table", lite(""), on(false), []string{"192.0.2.0/24", "2001:db8::/48"}, []string{"198.51.100.7/32"}, []string{"lo is down"}},
 		{"back again", lite("192.0.2.0/24 2001:db8::/48 198.51.100.7/32"), on(true), nil, nil, nil},
 	} {
+		if step.name == "another table" {
+			next := newFooting(cfg, compile(t, cfg.Routes...))
+			next.inherit(f)
+			f = next
+		}
 		ours, theirs, others := f.lost(ground{step.local, step.others}, mine)
 		if diff := cmp.Diff([][]string{step.ours, step.theirs, step.lost}, [][]string{texts(ours), texts(theirs), others}); diff != "" {
 			t.Errorf("%s: %s", step.name, diff)
