@@ -73,7 +73,7 @@ iptables -t nat -A PREROUTING -p tcp --dport 8080 -j REDIRECT --to-ports 80
 				explain := func(dst string) string {
 					return r.edge.output(t, program, append([]string{"explain", "tcp", dst}, how...)...)
 				}
-				if got := explain(c.taken); !strings.Contains(got, "a DNAT rule changes dst before that") {
+				if got := explain(c.taken); !strings.Contains(got, "a DNAT rule takes its packets before the steering sees them") {
 					t.Errorf("explain %v %s: %s", how, c.taken, got)
 				}
 				if got := explain(c.free); strings.Contains(got, "DNAT") {
