@@ -42,8 +42,11 @@ type AccessLog struct {
 	shares  chan share
 	closing chan struct{} // closed by Close
 	written chan error    // what the writer ended with
-	lost    atomic.Uint64 // since the log was told
-	total   atomic.Uint64 // of lines that were lost, as far as the log was told
+	lost    atomic.Uint64 // that found the queue full, since the writer looked
+	total   atomic.Uint64 // of lines that were lost, as far as the writer has looked
+
+	untold uint64    // not told in the log yet; the writer's, as is told
+	told   time.Time // when the log was told last
 }
 
 // OpenAccessLog opens what log.access names, or returns nil where that is "".
@@ -147,6 +150,7 @@ func (a *AccessLog) write(file io.WriteCloser) error {
 		case <-a.closing:
 			a.drain(handler)
 			a.sumUp(handler)
+			a.told = time.Time{} // the rest is told
 			a.flush(out)
 			a.leave(out, nil)
 			return file.Close()
@@ -171,6 +175,7 @@ func (a *AccessLog) write(file io.WriteCloser) error {
 		case <-a.reopen:
 			a.flush(out)
 			if next := a.swap(file); next != file {
+				a.told = time.Time{} // of each file by itself
 				file = next
 				a.leave(out, file)
 			}
@@ -215,11 +220,16 @@ func (a *AccessLog) leave(out *lines.Writer, next io.Writer) {
 	a.warn(out.Lost(), nil)
 }
 
-// warn tells of lines that the file did not take, and of those that found the queue full.
+// accessWarnings is how long the log hears nothing more of lines that are lost.
+const accessWarnings = 10 * time.Second
+
+// warn counts lines that the file did not take, and those that found the queue full, and tells of them.
 func (a *AccessLog) warn(lost uint64, err error) {
 	lost += a.lost.Swap(0)
 	a.total.Add(lost)
-	if lost > 0 || err != nil {
-		a.log.Warn("the access log is not complete", "lost_lines", lost, "error", err)
+	a.untold += lost
+	if a.untold > 0 && time.Since(a.told) >= accessWarnings {
+		a.log.Warn("the access log is not complete", "lost_lines", a.untold, "error", err)
+		a.untold, a.told = 0, time.Now()
 	}
 }
