@@ -3,6 +3,7 @@ package integration
 import (
 	"fmt"
 	"net/netip"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -67,5 +68,53 @@ func TestPinned(t *testing.T) {
 	}
 	if r.edge.spawn(t, exec.Command("test", "-e", filepath.Join(bpffs, "anyport"))).wait(t) != 1 {
 		t.Error("unload left the directory of the pins")
+	}
+}
+
+// TestPinsRemoved removes some of the pins, before and after an upgrade: they are put back, so that a
+// process that is killed then exposes nothing.
+func TestPinsRemoved(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	bpffs := t.TempDir()
+	if err := r.edge.Mount("bpf", bpffs); err != nil {
+		t.Fatal(err)
+	}
+	r.edge.both(t, ":22", named("host"))
+	r.origin.both(t, "10.0.0.5:22", named("origin"))
+	pins := filepath.Join(bpffs, "anyport")
+	p := r.edge.serveWith(t, fmt.Sprintf("[steering]\npin = %q\n", pins)+relayFile)
+	f := newFamily(t, p)
+	for _, names := range [][]string{{"link"}, {"link", "sockets", "prefixes_v4"}} {
+		for n, name := range names {
+			pin := filepath.Join("/proc", fmt.Sprint(f.pids[len(f.pids)-1]), "root", pins, name)
+			if err := os.Remove(pin); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, fmt.Sprintf("pin %d is there again", n), func() bool { _, err := os.Stat(pin); return err == nil })
+		}
+		r.reach(t, "origin", dstV4+":22")
+		f.upgrade(t)
+		f.gone(t, f.pids[len(f.pids)-2])
+	}
+	last := f.pids[len(f.pids)-1]
+	if err := os.Remove(filepath.Join("/proc", fmt.Sprint(last), "root", pins, "link")); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the link is there again", func() bool {
+		_, err := os.Stat(filepath.Join("/proc", fmt.Sprint(last), "root", pins, "link"))
+		return err == nil
+	})
+	if err := syscall.Kill(last, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	f.gone(t, last)
+	r.reach(t, refused, dstV4+":22")
+	if err := os.Remove(p.socket); err != nil {
+		t.Error(err)
+	}
+	unload := r.edge.spawn(t, exec.Command(program, "unload", "-c", p.file))
+	if status := unload.wait(t); status != 0 {
+		t.Errorf("unload ended with %d", status)
 	}
 }

@@ -51,7 +51,7 @@ var thefts = []theft{
 	{"the file, for a FIFO", stealFileForFIFO, []string{"reload refused", "is a FIFO"}},
 	{"the admin socket", stealSocket, []string{"somebody has removed the admin socket"}},
 	{"the link", stealLink, []string{"somebody else has touched the link"}},
-	{"the pins", stealPins, nil},
+	{"the pins", stealPins, []string{"somebody else has removed pins"}},
 	{"an origin", stealOrigin, nil},
 	{"the descriptors", stealDescriptors, nil},
 }
@@ -402,6 +402,10 @@ func stealPins(t *testing.T, r *robbed) {
 			t.Fatal(err)
 		}
 	}
+	eventually(t, "they are there again", func() bool {
+		now, err := os.ReadDir(r.inside(r.pins))
+		return err == nil && len(now) == len(pins)
+	})
 }
 
 // stealOrigin has the process of an origin end and begin again.

@@ -63,5 +63,9 @@ func (s *Steering) tend(now time.Time, h hints) (anew bool, err error) {
 	if err == nil && state != linked {
 		s.log.Error("somebody else has touched the link of the steering program: it is attached again", "it_was", state)
 	}
-	return s.link != before, errors.Join(err, s.keepGround(now, h), s.clean(), s.expire(now))
+	pinned, pinErr := s.pins.restore(&s.estate)
+	if pinned {
+		s.log.Error("somebody else has removed pins of the steering: they are there again", "pin", s.pins.path)
+	}
+	return s.link != before, errors.Join(err, pinErr, s.keepGround(now, h), s.clean(), s.expire(now))
 }
