@@ -20,7 +20,7 @@ import (
 )
 
 // TestQUIC has QUIC's client and server talk through anyport: some conns at once, each
-// with streams that come back as they went, and each goes on when the client's address
+// with streams that come back as they went and ECN on the way, and each goes on when the client's address
 // changes under it, as phones' do.
 func TestQUIC(t *testing.T) {
 	t.Parallel()
@@ -89,13 +89,17 @@ func (r *rig) talkQUIC(t *testing.T, ctx context.Context, dst string) error {
 	first, second := r.client.transport(t), r.client.transport(t)
 	defer first.Close()
 	defer second.Close()
-	conn, err := first.Dial(ctx, addr, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"echo"}}, nil)
+	var ecn ecnWitness
+	conn, err := first.Dial(ctx, addr, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"echo"}}, ecn.config())
 	if err != nil {
 		return fmt.Errorf("dial: %w", err)
 	}
 	defer conn.CloseWithError(0, "")
 	if err := echoAll(ctx, conn); err != nil {
 		return fmt.Errorf("from the first address: %w", err)
+	}
+	if err := ecn.capable(); err != nil {
+		return err
 	}
 	path, err := conn.AddPath(second)
 	if err != nil {

@@ -35,7 +35,7 @@ func (l *loop) fromOrigin(o owner, i int, now time.Duration) {
 		return
 	}
 	c, _ := l.in.control(i)
-	replies := train{l.in.bytes(i), c.size}
+	replies := train{l.in.bytes(i), c.size, c.class}
 	for at := range replies.length() {
 		f, reply := o.flow, replies.at(at)
 		if o.shared != nil {
@@ -46,20 +46,20 @@ func (l *loop) fromOrigin(o owner, i int, now time.Duration) {
 			}
 		}
 		if payload, verdict := l.table.answer(f, reply, now); verdict == route.Forwarded {
-			l.toClient(f, payload, now)
+			l.toClient(f, payload, c.class, now)
 		}
 	}
 }
 
 // toClient sends a datagram of f's origin on.
-func (l *loop) toClient(f *flow, payload []byte, now time.Duration) {
+func (l *loop) toClient(f *flow, payload []byte, class uint8, now time.Duration) {
 	answer, err := l.table.replies.use(f.reply)
 	if err != nil {
 		l.log.Warn(now, "no socket can answer from dst", "dst", f.dst(), "error", err)
 		f.settle(route.ToClient, route.SendFailed, 1, len(payload))
 		return
 	}
-	d := outgoing{fd: answer.fd, flow: f, direction: route.ToClient, payload: payload, to: f.key.client}
+	d := outgoing{fd: answer.fd, flow: f, direction: route.ToClient, payload: payload, to: f.key.client, class: class}
 	if answer.raw() {
 		d.control = answer.control
 		d.header = l.out.scratch(udpHeaderSize)

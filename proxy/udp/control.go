@@ -7,7 +7,7 @@ import (
 )
 
 // controlSize holds the control messages of one message: both forms of the original
-// dst, the drop count and a train's size, with room for those that nobody asked for.
+// dst, the drop count, a train's size and the class, with room for those that nobody asked for.
 const controlSize = 256
 
 // control is what the kernel says beside a message.
@@ -15,6 +15,7 @@ type control struct {
 	dst   endpoint
 	drops uint32 // lost on this socket since it was opened, modulo 2³²
 	size  int    // of the datagrams of a train, but for the last; or 0
+	class uint8
 }
 
 // parseControl reads the control messages of a message. It is not ok where they
@@ -39,6 +40,10 @@ func parseControl(b []byte) (c control, ok bool) {
 			c.drops = binary.NativeEndian.Uint32(data)
 		case h.Level == unix.SOL_UDP && h.Type == unix.UDP_GRO && len(data) >= 4:
 			c.size = int(binary.NativeEndian.Uint32(data))
+		case h.Level == unix.SOL_IP && h.Type == unix.IP_TOS && len(data) >= 1:
+			c.class = data[0]
+		case h.Level == unix.SOL_IPV6 && h.Type == unix.IPV6_TCLASS && len(data) >= classSize:
+			c.class = uint8(binary.NativeEndian.Uint32(data))
 		}
 	}
 	return c, ok

@@ -88,6 +88,7 @@ func (in *inbox) control(i int) (control, bool) {
 type train struct {
 	bytes []byte
 	size  int // 0: it is a single datagram
+	class uint8
 }
 
 // length is how many datagrams t holds, at least one.

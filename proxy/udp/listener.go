@@ -45,7 +45,7 @@ func (l *loop) fromClient(i int, now time.Duration) {
 		l.unrouted(route.Truncated, 1)
 		return
 	}
-	a := arrival{key{client, c.dst}, train{l.in.bytes(i), c.size}}
+	a := arrival{key{client, c.dst}, train{l.in.bytes(i), c.size, c.class}}
 	f := l.table.flows[a.key]
 	if f == nil {
 		if f = l.egress.flows[a.key]; f != nil {
@@ -59,7 +59,7 @@ func (l *loop) fromClient(i int, now time.Duration) {
 	for i := range a.length() {
 		payload := a.at(i)
 		if l.table.request(f, len(payload), now) == route.Forwarded {
-			l.toOrigin(f, payload)
+			l.toOrigin(f, payload, a.class)
 		}
 	}
 }
@@ -68,13 +68,13 @@ func (l *loop) fromClient(i int, now time.Duration) {
 func (l *loop) comeBack(f *flow, a arrival, now time.Duration) {
 	for i := range a.length() {
 		if payload, verdict := l.table.answer(f, a.at(i), now); verdict == route.Forwarded {
-			l.toClient(f, payload, now)
+			l.toClient(f, payload, a.class, now)
 		}
 	}
 }
 
 // toOrigin sends a datagram of f's client on.
-func (l *loop) toOrigin(f *flow, payload []byte) {
+func (l *loop) toOrigin(f *flow, payload []byte, class uint8) {
 	d := outgoing{fd: f.fd, flow: f, direction: route.ToOrigin, header: f.header, payload: payload}
 	switch {
 	case f.shared != nil:
@@ -82,6 +82,7 @@ func (l *loop) toOrigin(f *flow, payload []byte) {
 	case f.exit != nil:
 		d = l.egress.outgoing(f, payload, &l.out)
 	}
+	d.class = class
 	l.out.add(d)
 	if f.headerOnce { // whether the next datagram needs it too shows when this one is sent
 		l.out.flush()

@@ -2,6 +2,7 @@ package udp
 
 import (
 	"fmt"
+	"net/netip"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -58,6 +59,8 @@ func newLoop(opt Options, i int, share share) (*loop, error) {
 	}
 	l.table.init()
 	wantTrains(l.listener)
+	wantClass(l.listener, netip.IPv4Unspecified()) // it may take both families
+	wantClass(l.listener, netip.IPv6Unspecified())
 	if err := l.open(); err != nil {
 		in.close()
 		return nil, err

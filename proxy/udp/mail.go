@@ -21,17 +21,17 @@ const maxParts = 1024
 // mail is datagrams laid out for sendmmsg. Neighbours of one size become a train, which
 // crosses the kernel as one (UDP_SEGMENT, since Linux 4.18).
 type mail struct {
-	messages [batch]mmsghdr
-	names    [batch]sockaddr
-	controls [batch]segmentControl
-	parts    [maxParts]unix.Iovec
-	until    [batch + 1]int // datagrams before message i
+	messages  [batch]mmsghdr
+	names     [batch]sockaddr
+	ancillary [batch]ancillary
+	parts     [maxParts]unix.Iovec
+	until     [batch + 1]int // datagrams before message i
 }
 
 // post hands over the beginning of a run, as much as there is room for. It returns how many
 // datagrams the kernel took, and how many the first of the others stands and falls with.
 func (m *mail) post(run []outgoing) (sent, together int, err error) {
-	if d := &run[0]; len(run) == 1 && len(d.header) == 0 && len(d.control) == 0 {
+	if d := &run[0]; len(run) == 1 && len(d.header) == 0 && len(d.control) == 0 && d.class == 0 {
 		if err = sendto(d.fd, d.payload, d.to); err != nil {
 			return 0, 1, err
 		}
@@ -50,9 +50,7 @@ func (m *mail) lay(run []outgoing) []mmsghdr {
 		m.address(n, train[0])
 		m.messages[n].Iov = &parts[0]
 		m.messages[n].SetIovlen(used)
-		if len(train) > 1 {
-			m.controls[n].set(&m.messages[n], train[0].size())
-		}
+		m.accompany(n, train)
 		m.until[n+1] = m.until[n] + len(train)
 		parts, rest = parts[used:], rest[len(train):]
 	}
@@ -62,16 +60,12 @@ func (m *mail) lay(run []outgoing) []mmsghdr {
 // datagrams is how many are in the first n messages.
 func (m *mail) datagrams(n int) int { return m.until[n] }
 
-// address gives message i its peer and source, where the socket doesn't know them.
+// address gives message i its peer, where the socket doesn't know it.
 func (m *mail) address(i int, d outgoing) {
 	m.messages[i] = mmsghdr{}
 	if d.to != (endpoint{}) {
 		m.names[i] = d.to.sockaddr()
 		m.messages[i].Name, m.messages[i].Namelen = &m.names[i].bytes[0], m.names[i].length
-	}
-	if len(d.control) > 0 {
-		m.messages[i].Control = &d.control[0]
-		m.messages[i].SetControllen(len(d.control))
 	}
 }
 
@@ -97,7 +91,7 @@ func trainLength(run []outgoing) int {
 	for ; n < len(run) && n < maxSegments; n++ {
 		next := &run[n]
 		total += next.size()
-		if !next.follows(first) || next.size() > size || next.size() == 0 || total > maxTrain {
+		if !next.follows(first) || next.class != first.class || next.size() > size || next.size() == 0 || total > maxTrain {
 			break
 		}
 		if next.size() < size { // none but the last may be shorter
@@ -130,19 +124,4 @@ func gather(parts []unix.Iovec, train []outgoing) (used int) {
 		part(train[i].payload)
 	}
 	return used
-}
-
-// segmentControl is the control message that has the kernel cut a train.
-type segmentControl struct {
-	unix.Cmsghdr
-	size uint16
-	_    [6]byte // to the alignment of cmsg(3)
-}
-
-func (c *segmentControl) set(m *mmsghdr, size int) {
-	c.Level, c.Type = unix.SOL_UDP, unix.UDP_SEGMENT
-	c.SetLen(unix.CmsgLen(2))
-	c.size = uint16(size)
-	m.Control = (*byte)(unsafe.Pointer(c))
-	m.SetControllen(int(unsafe.Sizeof(*c)))
 }

@@ -73,6 +73,6 @@ func (l *loop) begin(a arrival, now time.Duration) {
 		if more || i > 0 {
 			l.prepare(f)
 		}
-		l.toOrigin(f, payload)
+		l.toOrigin(f, payload, a.class)
 	}
 }

@@ -16,6 +16,7 @@ type outgoing struct {
 	direction       route.Direction
 	header, payload []byte
 	to              endpoint // zero on a connected socket
+	class           uint8    // see wantClass
 	control         []byte   // names the source where a raw socket answers
 }
 

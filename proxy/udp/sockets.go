@@ -61,6 +61,14 @@ func (o owner) generation() uint32 {
 	return 0
 }
 
+// peer is the address of its origin.
+func (o owner) peer() netip.Addr {
+	if o.flow != nil {
+		return o.flow.origin.Addr
+	}
+	return o.shared.key.origin
+}
+
 func (o owner) counters() *route.Counters {
 	if o.flow != nil {
 		return o.flow.counters
@@ -77,6 +85,7 @@ func (l *loop) own(fd int, o owner) error {
 		l.byFD = append(l.byFD, owner{})
 	}
 	l.byFD[fd] = o
+	wantClass(fd, o.peer())
 	return nil
 }
 
