@@ -18,6 +18,8 @@ type Origin struct {
 type counts struct {
 	active atomic.Int64
 	total  atomic.Uint64
+
+	refusals refusals
 }
 
 // At is the address to dial for a client that asked for port.

@@ -3,6 +3,7 @@ package origin
 import (
 	"net/netip"
 	"slices"
+	"time"
 
 	"anyport/config"
 )
@@ -60,10 +61,39 @@ func (p *Pool) At(addr netip.AddrPort, port uint16) *Origin {
 	}
 }
 
+// By returns the origin that has an address; nil where there is none.
+func (p *Pool) By(addr netip.AddrPort) *Origin {
+	for _, o := range p.Origins {
+		if o.Addr == addr.Addr() && (o.Ports.First == 0 || o.Ports.First <= addr.Port() && addr.Port() <= o.Ports.Last) {
+			return o
+		}
+	}
+	return nil
+}
+
 // Pick chooses the origin for client, leaving out those tried already. Backups
 // come when no other is left; nil says that nothing is.
 func (p *Pool) Pick(client netip.Addr, tried []*Origin) *Origin {
-	open := func(o *Origin) bool { return !slices.Contains(tried, o) }
+	return p.pick(client, func(o *Origin) bool { return !slices.Contains(tried, o) })
+}
+
+// PickWilling is Pick that passes over origins that refuse the port which dst maps to. Where
+// all refuse, all are taken: it is better to ask one in vain than to ask none.
+func (p *Pool) PickWilling(client netip.Addr, dst uint16, tried []*Origin, now time.Time) *Origin {
+	if !p.HasWilling(dst, tried, now) {
+		return p.Pick(client, tried)
+	}
+	return p.pick(client, func(o *Origin) bool { return !slices.Contains(tried, o) && o.Willing(o.Port(dst), now) })
+}
+
+// HasWilling reports whether an origin that was not tried may take the port which dst maps to.
+func (p *Pool) HasWilling(dst uint16, tried []*Origin, now time.Time) bool {
+	return slices.ContainsFunc(p.Origins, func(o *Origin) bool {
+		return o.Weight > 0 && !slices.Contains(tried, o) && o.Willing(o.Port(dst), now)
+	})
+}
+
+func (p *Pool) pick(client netip.Addr, open func(*Origin) bool) *Origin {
 	if o := p.primary.pick(client, open); o != nil {
 		return o
 	}
