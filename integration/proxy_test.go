@@ -169,6 +169,7 @@ type originStatus struct {
 	Address     string
 	Up          bool
 	Forced      any
+	Refusals    uint64
 	ConnsActive int    `json:"conns_active"`
 	ConnsTotal  uint64 `json:"conns_total"`
 }

@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"time"
+
 	"anyport/config"
 	"anyport/proxy/origin"
 	"anyport/proxy/route"
@@ -40,9 +42,14 @@ type Counts struct {
 
 // OriginStatus is one origin of a route.
 type OriginStatus struct {
-	Address     string `json:"address"`
-	Up          bool   `json:"up"`
-	Forced      string `json:"forced"` // the state forced by hand; "" = none
+	Address string `json:"address"`
+	Up      bool   `json:"up"`
+	Forced  string `json:"forced"` // the state forced by hand; "" = none
+
+	RefusedSince *time.Time `json:"refused_since,omitempty"` // over UDP; while it is left out for that, it is not up
+	RefusedPorts int        `json:"refused_ports"`           // of an origin with many ports: those left out
+	Refusals     uint64     `json:"refusals"`                // ICMP errors that UDP flows have met
+
 	ConnsActive int64  `json:"conns_active"`
 	ConnsTotal  uint64 `json:"conns_total"`
 }
@@ -105,12 +112,19 @@ func routeStatus(r *route.Route) RouteStatus {
 }
 
 func originStatus(o *origin.Origin) OriginStatus {
-	return OriginStatus{
-		Address:     o.Text,
-		Up:          true,
-		ConnsActive: o.Active(),
-		ConnsTotal:  o.Total(),
+	now := time.Now()
+	status := OriginStatus{
+		Address:      o.Text,
+		Up:           true,
+		RefusedPorts: o.RefusedPorts(now),
+		Refusals:     o.Refusals(),
+		ConnsActive:  o.Active(),
+		ConnsTotal:   o.Total(),
 	}
+	if since, refused := o.RefusedSince(now); refused {
+		status.Up, status.RefusedSince = false, &since
+	}
+	return status
 }
 
 type stringer interface{ String() string }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"anyport/cmd/daemon"
+	"anyport/proxy"
 	"anyport/proxy/route"
 	"anyport/steering"
 )
@@ -132,18 +133,23 @@ func originRows(s *daemon.Status) []string {
 	var rows []string
 	for _, r := range s.Routes {
 		for _, o := range r.Origins {
-			rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%d\t%d", o.Address, r.Name, originState(o.Up, o.Forced), o.ConnsActive, o.ConnsTotal))
+			rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%d\t%d", o.Address, r.Name, originState(o), o.ConnsActive, o.ConnsTotal))
 		}
 	}
 	return rows
 }
 
-func originState(up bool, forced string) string {
+func originState(o proxy.OriginStatus) string {
 	state := "down"
-	if up {
+	switch {
+	case o.Up && o.RefusedPorts > 0:
+		state = fmt.Sprintf("up (%d ports refused)", o.RefusedPorts)
+	case o.Up:
 		state = "up"
+	case o.RefusedSince != nil:
+		state = "refused since " + o.RefusedSince.Format(time.TimeOnly)
 	}
-	return cmp.Or(forced, state)
+	return cmp.Or(o.Forced, state)
 }
 
 func ports(r daemon.RouteStatus) string {

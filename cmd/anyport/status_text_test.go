@@ -14,6 +14,7 @@ import (
 )
 
 func TestWriteStatus(t *testing.T) {
+	refused := time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
 	status := &daemon.Status{
 		Version: "v1.2.3", PID: 4711, UptimeSeconds: 3723, Files: 1048576, MaxFlows: 524288, MaxSockets: 10000,
 		FilesUsed: 120, FileShares: files.Used{
@@ -26,8 +27,9 @@ func TestWriteStatus(t *testing.T) {
 			{RouteStatus: proxy.RouteStatus{
 				Name: "game", Protocol: []string{"tcp", "udp"}, Prefixes: []string{"192.0.2.0/24", "2001:db8:1::/48"}, Ports: []string{"1-65535"}, Action: "forward",
 				ConnsActive: 12, ConnsTotal: 34567, Denied: 3, Limited: 1, BytesToOrigin: 1 << 20, BytesToClient: 1536, HeldBack: 2048,
-				Counts:  proxy.Counts{Datagrams: map[string]map[string]uint64{"to_client": {"amplified": 3}}},
-				Origins: []proxy.OriginStatus{{Address: "10.0.0.5", Up: true, ConnsActive: 12, ConnsTotal: 34567}, {Address: "10.0.0.6", Forced: "drain"}},
+				Counts: proxy.Counts{Datagrams: map[string]map[string]uint64{"to_client": {"amplified": 3}}},
+				Origins: []proxy.OriginStatus{{Address: "10.0.0.5", Up: true, ConnsActive: 12, ConnsTotal: 34567}, {Address: "10.0.0.6", Forced: "drain"},
+					{Address: "10.0.0.7:53", RefusedSince: &refused}, {Address: "10.0.0.8", Up: true, RefusedPorts: 2}},
 			}, Refused: 9},
 			{RouteStatus: proxy.RouteStatus{
 				Name: "ssh", Protocol: []string{"tcp"}, Prefixes: []string{"192.0.2.1/32", "192.0.2.2/32", "192.0.2.3/32", "192.0.2.4/32"}, Ports: []string{"22"}, Action: "pass",
@@ -47,9 +49,11 @@ ROUTE           PROTOCOL  PREFIXES                      PORTS      ACTIVE  TOTAL
 game            tcp,udp   192.0.2.0/24,2001:db8:1::/48  all        12      34567  9        3       1        1.0 MiB    1.5 KiB
 ssh (draining)  tcp       192.0.2.1/32,192.0.2.2/32 +2  22 → pass  0       0      0        0       0        0 B        0 B
 
-ORIGIN    ROUTE  STATE  ACTIVE  TOTAL
-10.0.0.5  game   up     12      34567
-10.0.0.6  game   drain  0       0
+ORIGIN       ROUTE  STATE                   ACTIVE  TOTAL
+10.0.0.5     game   up                      12      34567
+10.0.0.6     game   drain                   0       0
+10.0.0.7:53  game   refused since 03:02:01  0       0
+10.0.0.8     game   up (2 ports refused)    0       0
 `
 	var got bytes.Buffer
 	if err := writeStatus(&got, status); err != nil {

@@ -34,10 +34,11 @@ var (
 	heldBack    = metric("held_back_bytes_total", "Answers to clients that had not shown that they are there, over amplification_budget.", "route")
 	routeDrains = metric("route_draining", "1 while the route takes nothing new.", "route")
 
-	originUp     = metric("origin_up", "1 while the origin is taken to work.", "route", "origin")
-	originTotal  = metric("origin_connections_total", "Conns and flows given to the origin.", "route", "origin")
-	originActive = metric("origin_connections_active", "Live conns and flows of the origin.", "route", "origin")
-	connectTime  = metric("origin_connect_seconds", "How long origins took to accept a conn.", "route")
+	originUp       = metric("origin_up", "1 while the origin is taken to work.", "route", "origin")
+	originRefusals = metric("origin_refusals_total", "ICMP errors of the origin, or of the way to it, that UDP flows have met.", "route", "origin")
+	originTotal    = metric("origin_connections_total", "Conns and flows given to the origin.", "route", "origin")
+	originActive   = metric("origin_connections_active", "Live conns and flows of the origin.", "route", "origin")
+	connectTime    = metric("origin_connect_seconds", "How long origins took to accept a conn.", "route")
 )
 
 func metric(name, help string, labels ...string) *prometheus.Desc {
@@ -105,6 +106,7 @@ func (e exporter) route(r RouteStatus) {
 	}
 	for _, o := range r.Origins {
 		e.flag(originUp, o.Up, r.Name, o.Address)
+		e.counter(originRefusals, o.Refusals, r.Name, o.Address)
 		e.counter(originTotal, o.ConnsTotal, r.Name, o.Address)
 		e.gauge(originActive, float64(o.ConnsActive), r.Name, o.Address)
 	}

@@ -43,7 +43,7 @@ func TestMetrics(t *testing.T) {
 					Datagrams: map[string]map[string]uint64{"to_origin": {"forwarded": 4}},
 				},
 				Connects: connects, HeldBack: 9000,
-				Origins: []proxy.OriginStatus{{Address: "10.0.0.5", Up: true, ConnsActive: 1, ConnsTotal: 8}},
+				Origins: []proxy.OriginStatus{{Address: "10.0.0.5", Up: true, Refusals: 3, ConnsActive: 1, ConnsTotal: 8}},
 			},
 			Draining: true, Verdicts: map[string]uint64{"steer": 12},
 		}},
@@ -89,6 +89,7 @@ anyport_origin_connect_seconds_sum{route="game"} 90
 anyport_origin_connect_seconds_count{route="game"} 5
 anyport_origin_connections_active{origin="10.0.0.5",route="game"} 1
 anyport_origin_connections_total{origin="10.0.0.5",route="game"} 8
+anyport_origin_refusals_total{origin="10.0.0.5",route="game"} 3
 anyport_origin_up{origin="10.0.0.5",route="game"} 1
 anyport_route_draining{route="game"} 1
 anyport_steering_attached 1

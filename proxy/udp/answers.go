@@ -19,12 +19,12 @@ func (l *loop) readOrigin(fd int, o owner, now time.Duration) {
 	a.fed(end-first, l.turn)
 	if err != nil && err != unix.EAGAIN {
 		o.counters().Datagrams(route.ToClient, route.OriginError, 1) // read, it is gone; the flow lives on
-		if o.flow != nil {
-			l.out.refused(o.flow, err)
-		}
 	}
 	for i := first; i < end; i++ {
 		l.fromOrigin(o, i, now)
+	}
+	if o.flow != nil && pending(err) {
+		l.refused(o.flow, err, now)
 	}
 }
 

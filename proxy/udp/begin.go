@@ -103,18 +103,18 @@ func (t *table) connect(f *flow, now time.Duration) (verdict route.Verdict) {
 		t.report(now, "no socket can answer from dst, so the flow is refused", "dst", f.dst(), "error", err)
 		return cause(err, route.RelayFailed)
 	}
-	if verdict = t.reach(f, now); verdict != route.Admitted {
+	if verdict = t.reach(f, nil, now); verdict != route.Admitted {
 		t.replies.release(f.reply)
 	}
 	return verdict
 }
 
-// reach gives f a socket to the first of its route's origins that can be dialled.
-// To dial sends nothing: an origin that is down is met later, by an ICMP error.
-func (t *table) reach(f *flow, now time.Duration) route.Verdict {
+// reach gives f a socket to the first of its route's origins that can be dialled, those tried
+// before left out. To dial sends nothing: an origin that is down is met later, by an ICMP error.
+func (t *table) reach(f *flow, tried []*origin.Origin, now time.Duration) route.Verdict {
 	verdict := route.NoOrigin
-	for tried := []*origin.Origin(nil); ; tried = append(tried, f.origin) {
-		if f.origin = f.route.Origins.Pick(f.client().Addr(), tried); f.origin == nil {
+	for ; ; tried = append(tried, f.origin) {
+		if f.origin = f.route.Origins.PickWilling(f.client().Addr(), f.key.dst.port, tried, t.epoch.Add(now)); f.origin == nil {
 			return verdict
 		}
 		t.dials++

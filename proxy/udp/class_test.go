@@ -52,3 +52,20 @@ func TestAncillary(t *testing.T) {
 		}
 	}
 }
+
+// TestTrainsOfOneClass: datagrams of another class end a train.
+func TestTrainsOfOneClass(t *testing.T) {
+	_, fl := began(t, to(originAddr), client1, dst1, 0)
+	var run []outgoing
+	for _, class := range []uint8{0, 0, 2, 2, 2, 3, 0} {
+		run = append(run, outgoing{flow: fl, payload: make([]byte, 100), class: class})
+	}
+	var got []int
+	for rest := run; len(rest) > 0; {
+		n := trainLength(rest)
+		got, rest = append(got, n), rest[n:]
+	}
+	if want := []int{2, 3, 1, 1}; !slices.Equal(got, want) {
+		t.Errorf("trains of %v, want %v", got, want)
+	}
+}

@@ -50,6 +50,8 @@ func (f *flow) dst() netip.AddrPort    { return f.key.dst.addrPort() }
 // originAddr is where the flow's datagrams go.
 func (f *flow) originAddr() netip.AddrPort { return f.origin.At(f.key.dst.port) }
 
+func (f *flow) originPort() uint16 { return f.origin.Port(f.key.dst.port) }
+
 // maxPayload is the longest datagram to an address: 16 bits of length less the
 // UDP header, and for IPv4 the IP header (RFC 768, RFC 791 §3.1, RFC 8200 §3).
 func maxPayload(to netip.Addr) int {

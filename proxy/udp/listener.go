@@ -55,6 +55,9 @@ func (l *loop) fromClient(i int, now time.Duration) {
 		l.newcomers.batch = append(l.newcomers.batch, a)
 		return
 	}
+	if l.table.forsaken(f, now) {
+		l.move(f, now) // what this origin has lost, the client sends again
+	}
 	l.prepare(f)
 	for i := range a.length() {
 		payload := a.at(i)

@@ -21,6 +21,8 @@ type loop struct {
 	dropped  uint32 // by the kernel, as the listener last said
 
 	newcomers newcomers
+	copies    copies
+	mirrored  route.Mirror // may be nil
 
 	epoll  int
 	orders *orders.Queue
@@ -48,16 +50,17 @@ func newLoop(opt Options, i int, share share) (*loop, error) {
 		shared:   map[sharedKey]*shared{},
 		egress:   egress{opt.Raw, map[key]*flow{}},
 		opener:   opener{opt.Raw},
-		out:      outbox{mirror: opt.Mirror},
+		mirrored: opt.Mirror,
 		log:      fault.Log{Logger: opt.Log},
 	}
 	l.table = table{
 		routes: opt.Routes, shard: opt.FirstShard + i, may: share.flows, mayOwn: share.sockets, sockets: l,
 		replies: newReplies(share.replies, share.voices, l.opener.open, l.closeReply),
-		record:  opt.Record, report: l.log.Warn, warn: opt.Log.Warn, epoch: share.epoch,
+		record:  opt.Record, report: l.log.Warn, warn: opt.Log.Warn, say: l.say, epoch: share.epoch,
 		budgets: share.budgets, mostPerClient: share.mostPerClient,
 	}
 	l.table.init()
+	l.out.refused = l.met
 	wantTrains(l.listener)
 	wantClass(l.listener, netip.IPv4Unspecified()) // it may take both families
 	wantClass(l.listener, netip.IPv6Unspecified())
@@ -158,7 +161,11 @@ func (l *loop) handle(events []unix.EpollEvent, now time.Duration) {
 			ordered = event.Events
 		default:
 			// The fd may be another flow's since this batch of events was read, or nobody's.
-			if o := l.owner(fd); o.generation() == uint32(event.Pad) {
+			o := l.owner(fd)
+			if o.generation() != uint32(event.Pad) {
+				continue
+			}
+			if event.Events&unix.EPOLLERR == 0 || l.readErrors(fd, o, now) {
 				l.readOrigin(fd, o, now)
 			}
 		}

@@ -73,6 +73,9 @@ func (l *loop) begin(a arrival, now time.Duration) {
 		if more || i > 0 {
 			l.prepare(f)
 		}
+		if !more && i == 0 {
+			l.copies.keep(f, payload, a.class)
+		}
 		l.toOrigin(f, payload, a.class)
 	}
 }

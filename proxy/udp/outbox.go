@@ -5,7 +5,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"anyport/config"
 	"anyport/proxy/route"
 )
 
@@ -31,7 +30,7 @@ type outbox struct {
 	mail  mail
 	slab  []byte // of headers
 
-	mirror route.Mirror // may be nil
+	refused func(*flow, error) // told of what a send to an origin has met; it must not send; may be nil
 }
 
 // most is how many datagrams wait at once.
@@ -103,15 +102,18 @@ func (o *outbox) send(run []outgoing) {
 		case err == unix.EAGAIN: // full: the next one would find it so too
 			settle(run, route.SendFailed)
 			return
-		case pending(err) && !retried:
-			// An ICMP error of an earlier datagram stood on the socket and ate this send.
-			// It is gone now, and means nothing for this datagram.
-			run[0].flow.counters.Datagrams(route.ToClient, route.OriginError, 1)
-			o.refused(run[0].flow, err)
+		case (pending(err) || err == unix.EMSGSIZE) && !retried:
+			// It may be an ICMP error of an earlier datagram that stood on the socket and ate
+			// this send. Then it is gone now, and means nothing for this datagram.
+			if !run[0].flow.queuesErrors() {
+				run[0].flow.counters.Datagrams(route.ToClient, route.OriginError, 1)
+				o.met(&run[0], err)
+			}
 			retried = true
 		case first > 1 && noTrain(err):
 			run[0].flow.parted(run[0].direction, run[0].size())
 		default:
+			o.met(&run[0], err)
 			settle(run[:first], route.SendFailed)
 			run, retried = run[first:], false
 		}
@@ -137,10 +139,10 @@ func widen(fd int) bool {
 	return err == nil && after > before
 }
 
-// refused tells that f's origin has answered: nobody is there.
-func (o *outbox) refused(f *flow, err error) {
-	if err == unix.ECONNREFUSED {
-		o.mirror.Refused(f.route, config.UDP, f.dst())
+// met tells of an origin that has refused, or that the host has no way to.
+func (o *outbox) met(d *outgoing, err error) {
+	if o.refused != nil && d.direction == route.ToOrigin && pending(err) {
+		o.refused(d.flow, err)
 	}
 }
 
@@ -156,11 +158,11 @@ func settle(run []outgoing, v route.Verdict) {
 	}
 }
 
-// pending reports whether err can be an ICMP error that an earlier datagram on a
-// connected socket caused (the fatal ones of icmp(7), which a plain socket gets).
+// pending reports whether err can be an ICMP error that an earlier datagram of an origin socket
+// caused: those of icmp(7), and of icmpv6_err_convert in the kernel's net/ipv6/icmp.c.
 func pending(err error) bool {
 	switch err {
-	case unix.ECONNREFUSED, unix.EHOSTUNREACH, unix.ENETUNREACH, unix.EHOSTDOWN, unix.ENONET, unix.ENOPROTOOPT:
+	case unix.ECONNREFUSED, unix.EHOSTUNREACH, unix.ENETUNREACH, unix.EHOSTDOWN, unix.ENONET, unix.ENOPROTOOPT, unix.EACCES:
 		return true
 	}
 	return false

@@ -9,11 +9,13 @@
 //     route, admission, a place, header, reply socket, origin socket (newcomers.go,
 //     table.go, begin.go, dial.go).
 //   - It goes to the origin, behind the header that the route wants, in a train with its
-//     neighbours if they are of one size (outbox.go, mail.go).
+//     neighbours if they are of one size and class (outbox.go, mail.go, ancillary.go, class.go).
 //   - The origin's datagrams are read from the flow's own socket, or with SPP from one that
 //     flows share (answers.go, sockets.go, shared.go), and leave from the dst through
 //     the one reply socket of that dst (reply.go, bind.go), or where that can't be bound,
 //     through a raw socket (raw.go).
+//   - An origin that refuses is left out for a while, and its flow goes on with another one
+//     (errors.go, refused.go, copies.go).
 //   - The flow ends when it is idle, gives way to another, or is drained (flow.go,
 //     table.go, crowd.go, room.go, drain.go). It may go on in another process (handover.go,
 //     export.go).

@@ -86,6 +86,9 @@ func (l *loop) own(fd int, o owner) error {
 	}
 	l.byFD[fd] = o
 	wantClass(fd, o.peer())
+	if o.flow == nil || o.flow.queuesErrors() {
+		wantErrors(fd, o.peer())
+	}
 	return nil
 }
 

@@ -2,6 +2,7 @@ package udp
 
 import (
 	"container/heap"
+	"log/slog"
 	"net/netip"
 	"time"
 
@@ -36,6 +37,7 @@ type table struct {
 	record  func(route.Record)
 	report  func(now time.Duration, text string, args ...any) // a fault, for the log
 	warn    func(text string, args ...any)                    // the same, for what comes seldom
+	say     func(level slog.Level, text string, args ...any)  // news of an origin
 	epoch   time.Time                                         // the zero of all times here
 
 	flows    map[key]*flow
@@ -96,6 +98,7 @@ func (t *table) answer(f *flow, reply []byte, now time.Duration) ([]byte, route.
 	if f.stage == unanswered {
 		t.crowds.answered(f)
 	}
+	t.originAnswers(f)
 	return payload, route.Forwarded
 }
 
