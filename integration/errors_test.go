@@ -120,3 +120,33 @@ func (c classed) dontFragment() {
 		c.set(unix.SOL_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_DO)
 	}
 }
+
+// TestClientsPath shows that answers longer than the client's path takes are cut from the second
+// on: the ICMP error, for which no socket waits, teaches the edge's kernel the path's MTU.
+func TestClientsPath(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	far := newHost(t, "far")
+	join(t, r.client.port("far0", "198.18.0.1/24", "2001:db8:d::1/64"), far.port("client0", "198.18.0.2/24", "2001:db8:d::2/64"))
+	r.client.sysctl(t, map[string]string{"net/ipv4/ip_forward": "1", "net/ipv6/conf/all/forwarding": "1"})
+	r.client.run(t, "ip link set far0 mtu 1300")
+	far.run(t, "ip link set client0 mtu 1300")
+	far.route(t, "0.0.0.0/0", "198.18.0.1")
+	far.route(t, "::/0", "2001:db8:d::1")
+	r.edge.route(t, "198.18.0.0/24", clientV4)
+	r.edge.route(t, "2001:db8:d::/64", clientV6)
+	answer := bytes.Repeat([]byte("!"), 1440)
+	for _, origin := range []string{"10.0.0.5:4711", "[fd00:5::5]:4711"} {
+		r.origin.answer(t, origin, func([]byte) []byte { return answer })
+	}
+	r.edge.serveWith(t, relayFile)
+	for _, dst := range []string{dstV4, "[" + dstV6 + "]"} {
+		conn := far.dialUDP(t, dst+":4711")
+		eventually(t, dst+": an answer longer than the path's MTU arrives", func() bool {
+			conn.Write([]byte("question"))
+			conn.SetReadDeadline(time.Now().Add(silence))
+			n, err := conn.Read(make([]byte, 1500))
+			return err == nil && n == len(answer)
+		})
+	}
+}
