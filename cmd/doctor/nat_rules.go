@@ -20,7 +20,7 @@ var iptablesNAT = regexp.MustCompile(` (-m (multiport|addrtype)|--dst-type LOCAL
 // natOfIptables reads what matters of a rule for NAT; rest is what iptablesPlain leaves of it.
 func (r *chainRule) natOfIptables(family, line string, words []string, rest string) {
 	r.match = match{family: family, dst: r.Dst, protocols: protocols(r.protocols), ports: ports(":", iptablesPorts(words))}
-	if i := slices.Index(words, "-d"); i > 0 && words[i-1] == "!" {
+	if i := slices.Index(words, "-d"); i > 0 && i+1 < len(words) && words[i-1] == "!" {
 		r.match.except = prefixes(words[i+1 : i+2])
 	}
 	for strings.TrimSpace(rest) != "" && iptablesNAT.MatchString(rest) {

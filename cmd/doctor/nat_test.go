@@ -149,3 +149,15 @@ func TestNAT(t *testing.T) {
 		{"no tools", func(f *Facts) { f.Tools = nil }, []Status{Warning}, "not examined", "apt-get install nftables"},
 	})
 }
+
+// FuzzRules: whatever a packet filter prints is read without a panic, and chains that lead to
+// each other end.
+func FuzzRules(f *testing.F) {
+	f.Add("*nat\n-A PREROUTING ! -d 192.0.2.0/24 -p tcp -m tcp --dport 1:2 -g A\n-A A -j PREROUTING\n-A A -j DNAT --to-destination 10.0.0.1\n")
+	f.Add("table ip x {\nmap m {\nelements = { tcp . 1 : goto a }\n}\nchain a {\ntype nat hook prerouting priority dstnat;\nmeta l4proto . th dport vmap @m\nudp dport { 1-2 } dnat to 10.0.0.1\n}\n}\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		iptables("iptables", "ip")(text, servedHere)
+		parseNft(text)
+		natOfNft(text, servedHere)
+	})
+}

@@ -11,28 +11,35 @@ type natWalk struct {
 	start string // its chain
 	spare string // NAT.Spare
 	steps int
+	path  []string // the chains from start to this one: the kernel allows no circle
 	found []NAT
 }
 
 // These bound a walk: a cluster has tens of thousands of rules. With more prefixes than mostDst,
-// rules for others are left out afterwards.
-const mostSteps, mostNAT, deepest, mostDst = 1 << 18, 1 << 12, 32, 64
+// rules for others are left out afterwards; of what more than mostCut rules accept some may be told
+// of as taken.
+const mostSteps, mostNAT, mostCut, mostDst = 1 << 17, 1 << 10, 1 << 8, 64
 
 // walk returns the rules that change the dst of packets which come to the chain start.
 func (w *natWalk) walk(come match) []NAT {
 	if len(come.dst) > mostDst {
 		come.dst = nil
 	}
-	w.chain(w.start, come, nil, 0)
+	w.chain(w.start, come, nil)
 	return w.found
 }
 
 // chain goes through a chain with the packets that come matches and cut does not. It returns
 // what is decided there, so that no further rule sees it.
-func (w *natWalk) chain(name string, come match, cut []match, depth int) (decided []match) {
+func (w *natWalk) chain(name string, come match, cut []match) (decided []match) {
+	if slices.Contains(w.path, name) {
+		return nil
+	}
+	w.path = append(w.path, name)
+	defer func() { w.path = w.path[:len(w.path)-1] }()
 	cut = slices.Clip(cut)
 	for _, r := range w.ruleset[name] {
-		if w.steps++; w.steps > mostSteps || len(w.found) == mostNAT || depth == deepest {
+		if w.steps++; w.steps > mostSteps || len(w.found) == mostNAT {
 			return decided
 		}
 		taken, any := come.and(r.match)
@@ -47,14 +54,14 @@ func (w *natWalk) chain(name string, come match, cut []match, depth int) (decide
 		case r.accepts:
 			over = []match{taken}
 		case r.returns:
-			if !r.tight { // to the chain before, which goes on
+			if !r.tight && len(cut) < mostCut { // to the chain before, which goes on
 				cut = append(cut, taken)
 			}
 			continue
 		case r.jump != "":
-			over = w.chain(r.jump, taken, cut, depth+1)
+			over = w.chain(r.jump, taken, cut)
 		}
-		if r.tight { // it does not match all of that
+		if r.tight || len(cut)+len(over) > mostCut { // it does not match all of that
 			continue
 		}
 		cut, decided = append(cut, over...), append(decided, over...)

@@ -46,7 +46,7 @@ func nftRules(text string) (ruleset, []start) {
 		case len(words) > 1 && (words[0] == "chain" || words[0] == "map" || words[0] == "set"):
 			chain = words[1]
 		case len(words) > 1 && words[0] == "elements":
-			maps[table+" @"+chain] = line[strings.Index(line, "{"):]
+			maps[table+" @"+chain] = line[max(strings.Index(line, "{"), 0):]
 		case len(words) > 3 && words[0] == "type" && words[2] == "hook":
 			starts = append(starts, start{table + " " + chain, words[1] + " " + words[3]}) // a base chain
 		case len(words) > 0 && words[0] != "}" && words[0] != "type" && words[0] != "flags":
