@@ -17,10 +17,16 @@ const watchInterval = time.Second
 // tries again. It calls relinked after the program was attached by another link, whose
 // descriptor Handover has: who keeps a copy of the old one keeps a dead link.
 func (s *Steering) Watch(ctx context.Context, relinked func()) error {
-	defer s.routes.monitor.interrupt(ctx)()
+	s.mu.Lock()
+	routes := s.routes
+	s.mu.Unlock()
+	if routes == nil { // closed
+		return nil
+	}
+	defer routes.monitor.interrupt(ctx)()
 	last := ""
 	for {
-		h, monitorErr := s.routes.monitor.wait(ctx, time.Now().Add(watchInterval))
+		h, monitorErr := routes.monitor.wait(ctx, time.Now().Add(watchInterval))
 		if ctx.Err() != nil {
 			return nil
 		}
