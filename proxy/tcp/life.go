@@ -137,5 +137,6 @@ func (c *conn) close(on wire, v route.Verdict) {
 	}
 }
 
-// wall is the clock time of a moment.
-func (l *loop) wall(at time.Duration) time.Time { return l.started.Add(at) }
+// wall is the time of a moment by the clock as it is now, which may have been set since the loop was
+// started: another process reckons from its own clock how long ago that was.
+func (l *loop) wall(at time.Duration) time.Time { return time.Now().Add(at - l.time()) }

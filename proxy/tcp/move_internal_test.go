@@ -150,7 +150,7 @@ func TestMovedTwice(t *testing.T) {
 		want.FDs = []int{int(c.ends[clientEnd].fd), int(c.ends[originEnd].fd)}
 		l.arrive(travelled(t, want))
 		b, _ := l.lift(0)
-		if diff := cmp.Diff([]Conn{want}, b.given, cmpopts.EquateComparable(netip.AddrPort{}), cmpopts.IgnoreFields(Conn{}, "FDs")); diff != "" {
+		if diff := cmp.Diff([]Conn{want}, b.given, cmpopts.EquateComparable(netip.AddrPort{}), cmpopts.EquateApproxTime(time.Second), cmpopts.IgnoreFields(Conn{}, "FDs")); diff != "" {
 			t.Errorf("%s: -want +got:\n%s", test.name, diff)
 		}
 		l.resolve(b.conns, true)

@@ -139,10 +139,14 @@ func (t *table) exported(f *flow, listener int) Flow {
 		Listener: listener, FD: f.fd,
 		Client: f.client(), Zone: f.key.client.zone, Dst: f.dst(), Route: f.route.Name, Origin: f.originAddr(),
 		Header: f.header, HeaderOnce: f.headerOnce, SPP: f.spp, Egress: egress,
-		Begun: t.epoch.Add(f.begun), Last: t.epoch.Add(f.last),
+		Begun: t.wall(f.begun), Last: t.wall(f.last),
 		Answered: f.stage != unanswered, Turns: f.turns.count(), Heard: f.turns.originSpoke(), Shown: f.turns.shown(), ToOrigin: f.toOrigin, ToClient: f.toClient,
 	}
 }
+
+// wall is the time of a moment by the clock as it is now, which may have been set since the epoch:
+// another process reckons from its own clock how long ago that was.
+func (t *table) wall(at time.Duration) time.Time { return time.Now().Add(at - time.Since(t.epoch)) }
 
 // leave forgets the flows: they are another process's, who writes them down in the end.
 func (t *table) leave() {

@@ -45,7 +45,7 @@ func TestExportAndAdopt(t *testing.T) {
 			check(t, f.Check(4))
 			next.adopt(f, 1)
 		}
-		if diff := cmp.Diff(ordered(flows), ordered(travel(t, next.export(3))), cmpopts.EquateComparable(netip.AddrPort{})); diff != "" {
+		if diff := cmp.Diff(ordered(flows), ordered(travel(t, next.export(3))), cmpopts.EquateComparable(netip.AddrPort{}), cmpopts.EquateApproxTime(time.Minute)); diff != "" {
 			t.Errorf("%v: -old +new:\n%s", protocol, diff)
 		}
 		old.leave()

@@ -1,0 +1,23 @@
+package udp
+
+import (
+	"testing"
+	"time"
+	"unsafe"
+)
+
+// setBack is t as it was noted before the clock was set forward by an hour: its monotonic part stays. See
+// the comment of time.Time for the layout: above 30 bits of nanoseconds are the seconds.
+func setBack(t time.Time) time.Time {
+	*(*uint64)(unsafe.Pointer(&t)) -= 3600 << 30
+	return t
+}
+
+// TestClockSet sets the clock by an hour: the age that another process reckons of what moves there, by
+// the clock alone, is right.
+func TestClockSet(t *testing.T) {
+	l := &table{epoch: setBack(time.Now().Add(-time.Minute))}
+	if age := time.Now().Round(0).Sub(l.wall(0).Round(0)); age < time.Minute || age > 10*time.Minute {
+		t.Errorf("what began a minute ago is %v old", age)
+	}
+}
