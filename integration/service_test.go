@@ -218,7 +218,11 @@ func TestStoreOfAnotherLink(t *testing.T) {
 			t.Fatal(err)
 		}
 		eventually(t, "the link that is stored is attached", func() bool {
-			info, err := m.link(t).Info()
+			kept := m.link(t)
+			if kept == nil { // it is about to come
+				return false
+			}
+			info, err := kept.Info()
 			return err == nil && info.NetNs() != nil && info.NetNs().NetnsInode != 0
 		})
 		if n == 0 {
@@ -247,14 +251,14 @@ func (f *family) kill(t *testing.T) {
 	f.gone(t, last)
 }
 
-// link is the link in the store.
+// link is the link in the store, or nil where there is none.
 func (m *manager) link(t *testing.T) link.Link {
 	t.Helper()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	kept := m.kept["link"]
-	if kept == nil { // it is about to come
-		return new(link.RawLink)
+	if kept == nil {
+		return nil
 	}
 	fd, err := unix.FcntlInt(kept.Fd(), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
