@@ -1,6 +1,8 @@
 package udp
 
 import (
+	"time"
+
 	"anyport/proxy/client"
 	"anyport/proxy/route"
 )
@@ -149,13 +151,18 @@ func (c *crowd) first(newcomer memberKey) *flow {
 	return gives.unshown.oldest.flow
 }
 
-// first returns the flow that gives way to another one of the same client, or nil.
-func (m *member) first() *flow {
+// first returns the flow that gives way to another one of the same client, or nil. One that
+// began after since may still be answered, so those that were answered give way before it: a
+// client at its bound that asks much would otherwise end each of its questions by the next.
+func (m *member) first(since time.Duration) *flow {
+	waiting := m.unanswered.oldest
 	switch {
-	case m.unanswered.oldest != nil:
-		return m.unanswered.oldest.flow
+	case waiting != nil && waiting.flow.begun <= since:
+		return waiting.flow
 	case m.unshown.oldest != nil:
 		return m.unshown.oldest.flow
+	case waiting != nil:
+		return waiting.flow
 	}
 	return nil
 }

@@ -57,7 +57,7 @@ func newLoop(opt Options, i int, share share) (*loop, error) {
 		routes: opt.Routes, shard: opt.FirstShard + i, may: share.flows, mayOwn: share.sockets, sockets: l,
 		replies: newReplies(share.replies, share.voices, l.opener.open, l.closeReply),
 		record:  opt.Record, report: l.log.Warn, warn: opt.Log.Warn, say: l.say, epoch: share.epoch,
-		budgets: share.budgets, mostPerClient: share.mostPerClient,
+		patience: answerPatience, budgets: share.budgets, mostPerClient: share.mostPerClient,
 	}
 	l.table.init()
 	l.out.refused = l.met

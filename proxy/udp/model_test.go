@@ -134,17 +134,31 @@ func (m *model) count(in func(*modelFlow) bool) (n int) {
 
 // gives is who gives way to n at a bound, or -1.
 func (m *model) gives(n *modelFlow, bound modelBound) (gives int) {
-	gives = m.first(bound, func(f *modelFlow) bool { return f.stage == unanswered }, func(f *modelFlow) (time.Duration, bool) {
-		return f.begun, f.owns() != n.owns()
-	})
-	if gives >= 0 {
+	ofClient := bound.verdict == route.OverClientFlows || bound.verdict == route.OverMaxPerClient
+	waiting := func(least time.Duration) int {
+		return m.first(bound, func(f *modelFlow) bool { return f.stage == unanswered && n.begun-f.begun >= least }, func(f *modelFlow) (time.Duration, bool) {
+			return f.begun, f.owns() != n.owns()
+		})
+	}
+	least := time.Duration(0)
+	if ofClient {
+		least = modelPatience
+	}
+	if gives = waiting(least); gives >= 0 {
 		return gives
 	}
 	largest := m.largest(n, bound)
-	return m.first(bound, func(f *modelFlow) bool { return f.stage == answered && bound.name(f) == largest }, func(f *modelFlow) (time.Duration, bool) {
+	gives = m.first(bound, func(f *modelFlow) bool { return f.stage == answered && bound.name(f) == largest }, func(f *modelFlow) (time.Duration, bool) {
 		return time.Duration(f.answered), false
 	})
+	if gives < 0 {
+		gives = waiting(0)
+	}
+	return gives
 }
+
+// modelPatience is a few moves of the model.
+const modelPatience = 12
 
 // first is the first of those at a bound that are meant, in an order in which others come
 // last of equals.
@@ -249,6 +263,7 @@ func playAgainstModel(t *testing.T, random *rand.Rand) {
 		clientOwns: upTo(8), clientShares: 1000, idle: 50, changed: map[string]int{},
 	}
 	f := newFakeTable(m.all, boundsOf(m))
+	f.patience = modelPatience
 	f.mayOwn, f.mostPerClient = socketQuota{ports: shareOut(m.sockets, 1)[0]}, [kinds]int{m.clientOwns, m.clientShares}
 	clients := []netip.Addr{client1.Addr(), client2.Addr(), client6.Addr(), client6.Addr().Next()}
 	for now := time.Duration(1); now < 2000; now += time.Duration(random.IntN(4)) {

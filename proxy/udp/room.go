@@ -21,6 +21,9 @@ func mostPerClient(flows, sockets int) (most [kinds]int) {
 	return most
 }
 
+// answerPatience is how long a question may wait for its answer: most resolvers ask again after it.
+const answerPatience = time.Second
+
 // admitTo decides by the bounds of r and of the client. Where one is reached, a flow gives way.
 func (t *table) admitTo(r *route.Route, k key, now time.Duration) route.Verdict {
 	if verdict := t.admitClient(r, k, now); verdict != route.Admitted {
@@ -28,7 +31,7 @@ func (t *table) admitTo(r *route.Route, k key, now time.Duration) route.Verdict 
 	}
 	from := k.client.addrPort().Addr()
 	verdict := r.Admit(config.UDP, from)
-	if t.evict(t.givesWay(verdict, r, k), now) {
+	if t.evict(t.givesWay(verdict, r, k, now), now) {
 		return r.Admit(config.UDP, from)
 	}
 	return verdict
@@ -48,14 +51,14 @@ func (t *table) admitClient(r *route.Route, k key, now time.Duration) route.Verd
 	if verdict := r.Open(k.client.addrPort().Addr()); verdict != route.Admitted {
 		return verdict
 	}
-	if !t.evict(m.first(), now) || m.flows >= most { // a reload has lowered the bound
+	if !t.evict(m.first(now-t.patience), now) || m.flows >= most { // a reload has lowered the bound
 		return route.OverClientFlows
 	}
 	return route.Admitted
 }
 
 // givesWay is the flow that gives way to a new one of k to r, which met a bound of r.
-func (t *table) givesWay(verdict route.Verdict, r *route.Route, k key) *flow {
+func (t *table) givesWay(verdict route.Verdict, r *route.Route, k key, now time.Duration) *flow {
 	all := t.crowds.ofRoute[r.Stats]
 	if all == nil {
 		return nil
@@ -65,7 +68,7 @@ func (t *table) givesWay(verdict route.Verdict, r *route.Route, k key) *flow {
 		return all.first(own)
 	case route.OverMaxPerClient:
 		if m := all.members[own]; m != nil {
-			return m.first()
+			return m.first(now - t.patience)
 		}
 	}
 	return nil

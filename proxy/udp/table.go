@@ -30,7 +30,8 @@ type table struct {
 	mayOwn  socketQuota  // those of them with a socket of their own
 	budgets *budgets
 
-	mostPerClient [kinds]int // max_flows_per_client of the routes that say 0
+	mostPerClient [kinds]int    // max_flows_per_client of the routes that say 0
+	patience      time.Duration // how long a flow may wait for its first answer before it gives way to another of its client
 
 	sockets sockets
 	replies *replies
