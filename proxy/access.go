@@ -46,7 +46,6 @@ type AccessLog struct {
 	total   atomic.Uint64 // of lines that were lost, as far as the writer has looked
 
 	untold uint64    // not told in the log yet; the writer's, as is told
-	cause  error     // of them, the last that the file gave
 	told   time.Time // when the log was told last
 }
 
@@ -229,11 +228,8 @@ func (a *AccessLog) warn(lost uint64, err error) {
 	lost += a.lost.Swap(0)
 	a.total.Add(lost)
 	a.untold += lost
-	if err != nil {
-		a.cause = err
-	}
 	if a.untold > 0 && time.Since(a.told) >= accessWarnings {
-		a.log.Warn("the access log is not complete", "lost_lines", a.untold, "error", a.cause)
-		a.untold, a.cause, a.told = 0, nil, time.Now()
+		a.log.Warn("the access log is not complete", "lost_lines", a.untold, "error", err)
+		a.untold, a.told = 0, time.Now()
 	}
 }
