@@ -194,8 +194,8 @@ func port(addr string, port int) string { return net.JoinHostPort(addr, fmt.Spri
 
 func (c *combination) pid() int { return c.family.pids[len(c.family.pids)-1] }
 
-// converse has those who stay, and some who are new, say something; and looks at all that
-// shall be so at any time.
+// converse has those who stay, and some who are new, say something; and checks all that
+// must be true at any time.
 func (c *combination) converse(t *testing.T, when string) {
 	t.Helper()
 	r := c.rig

@@ -41,8 +41,7 @@ type sum struct {
 	dst     netip.AddrPort
 }
 
-// clientsMost bounds the clients that a sum tells apart; so many and more are counted as
-// so many.
+// clientsMost bounds the clients that a sum tells apart. A sum of more clients says clientsMost.
 const clientsMost = 64
 
 // add counts r, and reports whether it is the first since the sums were taken.

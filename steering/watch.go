@@ -33,8 +33,8 @@ func (s *Steering) Watch(ctx context.Context, relinked func()) error {
 		if monitorErr != nil {
 			time.Sleep(watchInterval)
 		}
-		anew, err := s.tend(time.Now(), h)
-		if anew {
+		replaced, err := s.tend(time.Now(), h)
+		if replaced {
 			relinked()
 		}
 		last = s.tellOnce(last, errors.Join(monitorErr, err))
@@ -58,7 +58,7 @@ func (s *Steering) tellOnce(last string, err error) string {
 }
 
 // tend does what Watch does, once, and reports whether there is another link now.
-func (s *Steering) tend(now time.Time, h hints) (anew bool, err error) {
+func (s *Steering) tend(now time.Time, h hints) (replaced bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed() {

@@ -13,7 +13,7 @@ import (
 )
 
 // mostGuests bounds the conns of one HTTP server: of admin.http, and of the admin socket
-// but for root's.
+// without those of root.
 const mostGuests = 64
 
 // gate is a listener whose conns are bounded. At the bound a conn of whoever has most gives

@@ -73,7 +73,7 @@ func raiseFiles() (uint64, error) {
 	return limit.Cur, nil
 }
 
-// RoomFor is how many conns, or else how many flows, a process with so many files can hold.
+// RoomFor is how many conns, or else how many flows, a process can hold that may open limit files.
 func RoomFor(limit uint64) (conns, flows int) {
 	b, err := files.Divide(int(min(limit, MostFiles)), usuallyOpen)
 	if err != nil {

@@ -56,7 +56,7 @@ func (d *daemon) beginReload(tell []func(Reloaded, error)) {
 		d.tell(d.opt.Manager.Reloading())
 	}
 	if d.access != nil {
-		d.access.Reopen() // whatever becomes of the file: a log that was rotated is to begin anew
+		d.access.Reopen() // also where the reload is refused: a log that was rotated needs its new file
 	}
 	r := &reload{read: make(chan struct{}), tell: tell}
 	d.reloading = r

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// identity is whom anyport is started as.
+// identity is the user and the rights that anyport is started with.
 type identity struct {
 	name   string
 	toml   string   // in [steering]

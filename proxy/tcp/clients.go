@@ -75,8 +75,8 @@ func (c *clients) crowds(who netip.Addr, all int) bool {
 // The rule by which conns give way to a new one when the files are used up.
 const (
 	idleEnough = time.Second // a conn that moved a byte since then stays…
-	evictPart  = 16          // …as a rule. A client gives up one conn in so many at once,
-	evictMost  = 64          // and no more than these
+	evictPart  = 16          // …as a rule. A client gives up one conn in evictPart at once,
+	evictMost  = 64          // and evictMost at most
 )
 
 // concede is the rule: of the client with most conns, how many give way at once to a new

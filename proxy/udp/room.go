@@ -11,10 +11,10 @@ import (
 // say otherwise: one in sixteen.
 const clientShare = 16
 
-// mostPerClient are the flows of each kind that a client may hold on these routes, where
-// there may be so many flows, and so many of them with a socket of their own. All flows of a
-// client are in one loop, for the worker is chosen by the client's address, of an IPv6
-// address by the /64 (bpf/steer.bpf.c): so each loop counts alone.
+// mostPerClient are the flows of each kind that a client may hold on these routes. The process
+// holds flows at most, and sockets of them with a socket of their own. The kernel chooses the
+// worker by the client's address, or by the /64 of an IPv6 address (bpf/steer.bpf.c): all flows
+// of a client are in one loop, so each loop counts alone.
 func mostPerClient(flows, sockets int) (most [kinds]int) {
 	most[owning] = max(1, min(flows, sockets)/clientShare)
 	most[sharing] = max(1, flows/clientShare)
