@@ -13,8 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"anyport/cmd/aside"
-	"anyport/cmd/daemon"
+	"anyport/cmd/anyport/internal/aside"
+	"anyport/cmd/anyport/internal/daemon"
 	"anyport/config"
 )
 

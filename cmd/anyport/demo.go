@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"anyport/cmd/demo"
+	"anyport/cmd/anyport/internal/demo"
 )
 
 func newDemo() *cobra.Command {

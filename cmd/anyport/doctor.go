@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"anyport/cmd/doctor"
+	"anyport/cmd/anyport/internal/doctor"
 )
 
 func newDoctor() *cobra.Command {

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"anyport/cmd/doctor"
+	"anyport/cmd/anyport/internal/doctor"
 )
 
 // TestDoctorFails with a file that is not there, on whatever host.

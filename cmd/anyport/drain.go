@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"anyport/cmd/daemon"
+	"anyport/cmd/anyport/internal/daemon"
 )
 
 func newDrain() *cobra.Command {

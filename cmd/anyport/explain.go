@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"anyport/cmd/daemon"
-	"anyport/cmd/doctor"
+	"anyport/cmd/anyport/internal/daemon"
+	"anyport/cmd/anyport/internal/doctor"
 	"anyport/config"
 	"anyport/steering"
 )

@@ -8,10 +8,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"anyport/cmd/aside"
-	"anyport/cmd/daemon"
-	"anyport/cmd/handover"
-	"anyport/cmd/systemd"
+	"anyport/cmd/anyport/internal/aside"
+	"anyport/cmd/anyport/internal/daemon"
+	"anyport/cmd/anyport/internal/handover"
+	"anyport/cmd/anyport/internal/systemd"
 	"anyport/config"
 )
 

@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"anyport/cmd/daemon"
+	"anyport/cmd/anyport/internal/daemon"
 )
 
 func newStatus() *cobra.Command {

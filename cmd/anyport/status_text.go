@@ -8,7 +8,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"anyport/cmd/daemon"
+	"anyport/cmd/anyport/internal/daemon"
 	"anyport/proxy"
 	"anyport/proxy/route"
 	"anyport/steering"

@@ -7,8 +7,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"anyport/cmd/daemon"
-	"anyport/cmd/privileges"
+	"anyport/cmd/anyport/internal/daemon"
+	"anyport/cmd/anyport/internal/privileges"
 	"anyport/proxy"
 	"anyport/proxy/files"
 )

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"anyport/cmd/daemon"
+	"anyport/cmd/anyport/internal/daemon"
 )
 
 func newTop() *cobra.Command {

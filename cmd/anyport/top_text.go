@@ -9,7 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"anyport/cmd/daemon"
+	"anyport/cmd/anyport/internal/daemon"
 )
 
 // topFlows is how many of those that have carried most are looked at, and shownFlows how

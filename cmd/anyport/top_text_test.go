@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"anyport/cmd/daemon"
+	"anyport/cmd/anyport/internal/daemon"
 	"anyport/proxy"
 )
 

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"anyport/cmd/daemon"
+	"anyport/cmd/anyport/internal/daemon"
 	"anyport/steering"
 )
 

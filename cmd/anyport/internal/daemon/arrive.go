@@ -7,7 +7,7 @@ import (
 	"io"
 	"time"
 
-	"anyport/cmd/handover"
+	"anyport/cmd/anyport/internal/handover"
 	"anyport/proxy/tcp"
 )
 

@@ -8,7 +8,7 @@ import (
 	"os"
 	"syscall"
 
-	"anyport/cmd/handover"
+	"anyport/cmd/anyport/internal/handover"
 	"anyport/steering"
 )
 

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"anyport/cmd/aside"
+	"anyport/cmd/anyport/internal/aside"
 	"anyport/config"
 	"anyport/steering"
 )

@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"anyport/cmd/privileges"
+	"anyport/cmd/anyport/internal/privileges"
 )
 
 // While root makes files for another user, somebody who can write to their directory could

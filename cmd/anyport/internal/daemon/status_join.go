@@ -4,7 +4,7 @@ import (
 	"os"
 	"time"
 
-	"anyport/cmd/privileges"
+	"anyport/cmd/anyport/internal/privileges"
 	"anyport/proxy"
 	"anyport/steering"
 )

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strconv"
 
-	"anyport/cmd/daemon"
+	"anyport/cmd/anyport/internal/daemon"
 	"anyport/config"
 	"anyport/steering"
 )

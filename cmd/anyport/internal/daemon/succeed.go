@@ -6,7 +6,7 @@ import (
 	"io"
 	"maps"
 
-	"anyport/cmd/handover"
+	"anyport/cmd/anyport/internal/handover"
 	"anyport/proxy/udp"
 	"anyport/steering"
 )

@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"anyport/cmd/aside"
+	"anyport/cmd/anyport/internal/aside"
 	"anyport/config"
 )
 

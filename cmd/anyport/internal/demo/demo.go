@@ -15,7 +15,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"anyport/cmd/daemon"
+	"anyport/cmd/anyport/internal/daemon"
 	"anyport/config"
 )
 

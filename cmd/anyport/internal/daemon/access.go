@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"anyport/cmd/privileges"
+	"anyport/cmd/anyport/internal/privileges"
 	"anyport/proxy"
 )
 

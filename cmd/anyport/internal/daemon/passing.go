@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"anyport/cmd/handover"
+	"anyport/cmd/anyport/internal/handover"
 	"anyport/steering"
 )
 

@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"anyport/cmd/privileges"
+	"anyport/cmd/anyport/internal/privileges"
 )
 
 // adminTimeout bounds how long the peer of the admin socket may take to ask.

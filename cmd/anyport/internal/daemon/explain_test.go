@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"anyport/cmd/aside"
+	"anyport/cmd/anyport/internal/aside"
 	"anyport/config"
 	"anyport/steering"
 )

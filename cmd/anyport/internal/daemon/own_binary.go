@@ -9,8 +9,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"anyport/cmd/aside"
-	"anyport/cmd/privileges"
+	"anyport/cmd/anyport/internal/aside"
+	"anyport/cmd/anyport/internal/privileges"
 )
 
 // ownBinary is the file that this process was started from, as it is now on disk, for an

@@ -12,7 +12,7 @@ import (
 	"strconv"
 	"strings"
 
-	"anyport/cmd/daemon"
+	"anyport/cmd/anyport/internal/daemon"
 	"anyport/config"
 	"anyport/steering"
 

@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"anyport/cmd/handover"
+	"anyport/cmd/anyport/internal/handover"
 	"anyport/proxy/udp"
 	"anyport/steering"
 )

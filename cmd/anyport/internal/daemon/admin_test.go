@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"anyport/cmd/privileges"
+	"anyport/cmd/anyport/internal/privileges"
 )
 
 func TestListenAdmin(t *testing.T) {

@@ -6,7 +6,7 @@ import (
 	"os"
 	"testing"
 
-	"anyport/cmd/daemon"
+	"anyport/cmd/anyport/internal/daemon"
 	"anyport/steering"
 
 	"golang.org/x/sys/unix"

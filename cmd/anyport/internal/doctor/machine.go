@@ -6,7 +6,7 @@ import (
 	"io/fs"
 	"strings"
 
-	"anyport/cmd/daemon"
+	"anyport/cmd/anyport/internal/daemon"
 	"anyport/config"
 	"anyport/steering"
 

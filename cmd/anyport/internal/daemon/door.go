@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"anyport/cmd/aside"
+	"anyport/cmd/anyport/internal/aside"
 )
 
 const (

@@ -6,7 +6,7 @@ import (
 	"os"
 	"slices"
 
-	"anyport/cmd/handover"
+	"anyport/cmd/anyport/internal/handover"
 	"anyport/proxy/tcp"
 	"anyport/proxy/udp"
 )

@@ -18,7 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sys/unix"
 
-	"anyport/cmd/privileges"
+	"anyport/cmd/anyport/internal/privileges"
 	"anyport/config"
 	"anyport/steering"
 )

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"testing"
 
-	"anyport/cmd/daemon"
+	"anyport/cmd/anyport/internal/daemon"
 	"anyport/config"
 	"anyport/steering"
 )

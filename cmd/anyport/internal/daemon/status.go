@@ -3,7 +3,7 @@ package daemon
 import (
 	"time"
 
-	"anyport/cmd/privileges"
+	"anyport/cmd/anyport/internal/privileges"
 	"anyport/proxy"
 	"anyport/proxy/files"
 	"anyport/steering"

@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"anyport/cmd/privileges"
+	"anyport/cmd/anyport/internal/privileges"
 	"anyport/config"
 )
 
