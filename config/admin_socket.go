@@ -34,7 +34,7 @@ const mostChecked = 1 << 20
 type socketFile struct{ Admin struct{ Socket any } }
 
 func (f socketFile) socket() (path string, told bool, err error) {
-	if path, err = socketPath(f.Admin.Socket); err != nil {
+	if path, err = parseSocketPath(f.Admin.Socket); err != nil {
 		return DefaultAdminSocket, false, err
 	}
 	return path, true, nil

@@ -15,7 +15,7 @@ func (t *table) adopt() {
 	if t.report.schema == nil {
 		return
 	}
-	known := t.report.schema()[t.kind]
+	known := t.report.schema.keys(t.section)
 	for _, key := range slices.Sorted(maps.Keys(t.values)) {
 		if slices.Contains(known, key) {
 			continue
@@ -76,15 +76,15 @@ func (t *table) meant(key string, known []string) (meant, say string) {
 	if meant, say := habitual(word, known, "any-key"); say != "" {
 		return meant, say
 	}
-	if _, isTable := t.values[key].(map[string]any); t.kind != "" || isTable || holdsTables(t.values[key]) {
-		if meant, say := habitual(word, known, t.kind+"-key"); meant+say != "" {
+	if _, isTable := t.values[key].(map[string]any); t.section != "" || isTable || holdsTables(t.values[key]) {
+		if meant, say := habitual(word, known, t.section+"-key"); meant+say != "" {
 			return meant, say
 		}
 	}
-	if other := t.report.placeOf(word, t.kind); other != "" {
+	if other := t.report.schema.headerOf(word, t.section); other != "" {
 		return "", fmt.Sprintf("%s is a key of %s: move it there", word, other)
 	}
-	if meant, _ := habitual(word, t.report.schema()["route"], "route-key"); meant != "" && t.kind == "" {
+	if meant, _ := habitual(word, t.report.schema.keys("route"), "route-key"); meant != "" && t.section == "" {
 		return "", fmt.Sprintf("write %s, in a [route.NAME]", meant)
 	}
 	return "", ""
@@ -115,35 +115,4 @@ var humps = regexp.MustCompile(`([a-z0-9])([A-Z])`)
 func snake(key string) string {
 	key = strings.ToLower(humps.ReplaceAllString(key, "${1}_$2"))
 	return strings.NewReplacer("-", "_", " ", "_", ".", "_").Replace(key)
-}
-
-// tables are the kinds of table, and how a file opens each.
-var tables = []struct{ kind, header string }{
-	{"listen", "[listen]"},
-	{"steering", "[steering]"},
-	{"admin", "[admin]"},
-	{"log", "[log]"},
-	{"defaults", "[defaults]"},
-	{"route", "[route.NAME]"},
-	{"health", "[route.NAME.health]"},
-}
-
-// placeOf is the table that key belongs to, other than kind.
-func (r *report) placeOf(key, kind string) string {
-	for _, table := range tables {
-		if table.kind != kind && slices.Contains(r.schema()[table.kind], key) {
-			return table.header
-		}
-	}
-	return ""
-}
-
-// readSchema returns the keys of each kind of table: those that are asked for where a
-// file has one of each.
-func readSchema() map[string][]string {
-	type object = map[string]any
-	route := object{"origins": []any{object{}}, "health": object{}}
-	rep := newReport("", newDocument(""), scan(""))
-	readConfig(newTable(rep, "", "", "", "", object{"route": object{"x": route}}))
-	return rep.known
 }

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 )
 
 // Load reads and validates the file at path, which may be a pipe: it waits for the end of that. If the
@@ -41,7 +40,7 @@ func parseWhole(path string, source document) (*Config, error) {
 	at.repairs = repaired.repairs
 	rep := newReport(path, source, at)
 	rep.problems, rep.spans = problems, make([]span, len(problems))
-	rep.schema = sync.OnceValue(readSchema)
+	rep.schema = fileSchema
 	root := newTable(rep, "", "", "", "", values)
 	root.adopt()
 	cfg := readConfig(root)
@@ -72,7 +71,7 @@ func printable(s string) string {
 func readConfig(root *table) *Config {
 	cfg, defaults := readSections(root)
 	routes := root.openRoutes()
-	cfg.Routes = readRoutes(routes, cfg.Steering, defaults)
+	cfg.Routes = readRoutes(routes, defaults)
 	checkEgressWorkers(root.report, cfg)
 	root.done()
 	if len(routes.values) == 0 {
@@ -84,17 +83,18 @@ func readConfig(root *table) *Config {
 // readSections reads all tables but the routes.
 func readSections(root *table) (cfg *Config, defaults Timeouts) {
 	cfg = &Config{
-		Listen:   readListen(root.sub("listen")),
-		Steering: readSteering(root.sub("steering")),
-		Admin:    readAdmin(root.sub("admin")),
-		Log:      readLog(root.sub("log")),
+		Listen:   listenSection.read(root),
+		Steering: steeringSection.read(root),
+		Admin:    adminSection.read(root),
+		Log:      logSection.read(root),
 	}
-	return cfg, readDefaults(root.sub("defaults"))
+	root.report.allowLoopback = cfg.Steering.AllowLoopback
+	return cfg, defaultsSection.read(root)
 }
 
 // readRoutes reads the [route.NAME] tables, in the order of the file.
-func readRoutes(t *table, steering Steering, defaults Timeouts) []*Route {
-	routes, sound := readTables(t, steering, defaults)
+func readRoutes(t *table, defaults Timeouts) []*Route {
+	routes, sound := readTables(t, defaults)
 	byLine := func(a, b *Route) int { return cmp.Compare(a.Line, b.Line) }
 	slices.SortStableFunc(routes, byLine)
 	slices.SortStableFunc(sound, byLine)
@@ -104,16 +104,16 @@ func readRoutes(t *table, steering Steering, defaults Timeouts) []*Route {
 
 // readTables reads the [route.NAME] tables by themselves. Those are sound that have what
 // decides which ports they take.
-func readTables(t *table, steering Steering, defaults Timeouts) (routes, sound []*Route) {
+func readTables(t *table, defaults Timeouts) (routes, sound []*Route) {
 	for _, name := range slices.Sorted(maps.Keys(t.values)) {
 		sub := t.open(name)
 		if sub.values == nil {
 			continue
 		}
-		sub.kind, sub.route, sub.label = "route", name, ""
+		sub.section, sub.route, sub.label = "route", name, ""
 		t.report.tables[name] = sub
 		sub.adopt()
-		r := readRoute(sub, steering, defaults)
+		r := readRoute(sub, defaults)
 		routes = append(routes, r)
 		if sub.sound("protocol", "ports", "except_ports", "action") {
 			sound = append(sound, r)

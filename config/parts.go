@@ -84,13 +84,13 @@ func parseInParts(path string, source document, routes int) (cfg *Config, ok boo
 	rep := newReport(path, source, nil)
 	rep.at = sync.OnceValue(func() *positions { return scan(source.string) }) // for notes alone
 	rep.headers = p.headers
-	rep.schema = sync.OnceValue(readSchema)
+	rep.schema = fileSchema
 	cfg, defaults, ok := readHead(rep, p.head)
 	if !ok {
 		return nil, false
 	}
 	for _, text := range p.routes {
-		routes, ok := readPart(rep, text, cfg.Steering, defaults)
+		routes, ok := readPart(rep, text, defaults)
 		if !ok {
 			return nil, false
 		}
@@ -121,13 +121,13 @@ func readHead(rep *report, text string) (cfg *Config, defaults Timeouts, ok bool
 }
 
 // readPart reads some routes.
-func readPart(rep *report, text string, steering Steering, defaults Timeouts) ([]*Route, bool) {
+func readPart(rep *report, text string, defaults Timeouts) ([]*Route, bool) {
 	values := map[string]any{}
 	if _, err := toml.Decode(text, &values); err != nil {
 		return nil, false
 	}
 	root := newTable(rep, "", "", "", "", values)
-	routes, _ := readTables(root.openRoutes(), steering, defaults)
+	routes, _ := readTables(root.openRoutes(), defaults)
 	clear(rep.tables)
 	return routes, len(rep.problems) == 0
 }

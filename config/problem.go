@@ -127,20 +127,20 @@ func (ps Problems) Detail() string {
 
 // A report gathers the problems of one file while it is read.
 type report struct {
-	file     string
-	text     document // as the file has it
-	at       func() *positions
-	headers  map[string]int32           // offsets of the routes' names in their headers, where the file is read in parts
-	tables   map[string]*table          // of each route, by its name
-	known    map[string][]string        // the keys of each kind of table that was read
-	schema   func() map[string][]string // the keys that there are; nil while they are asked for
-	problems Problems
-	spans    []span // of the problems, in the text as repaired
-	notes    Problems
+	file          string
+	text          document // as the file has it
+	at            func() *positions
+	headers       map[string]int32  // offsets of the routes' names in their headers, where the file is read in parts
+	tables        map[string]*table // of each route, by its name
+	allowLoopback bool              // [steering] says that routes may serve loopback addresses
+	schema        schema            // nil where a single section is read, whose keys are all known
+	problems      Problems
+	spans         []span // of the problems, in the text as repaired
+	notes         Problems
 }
 
 func newReport(file string, t document, at *positions) *report {
-	return &report{file: file, text: t, at: func() *positions { return at }, tables: map[string]*table{}, known: map[string][]string{}}
+	return &report{file: file, text: t, at: func() *positions { return at }, tables: map[string]*table{}}
 }
 
 // add notes a problem of a key as [Problem] names it, where its value stands.

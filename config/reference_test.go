@@ -12,6 +12,22 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// TestReferenceIsGenerated: reference.toml is what the table of keys says.
+func TestReferenceIsGenerated(t *testing.T) {
+	if *update {
+		if err := os.WriteFile("reference.toml", []byte(reference()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	committed, err := os.ReadFile("reference.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(committed), reference()); diff != "" {
+		t.Errorf("go generate ./config would change it (-committed +table):\n%s", diff)
+	}
+}
+
 func TestReferenceIsValid(t *testing.T) {
 	cfg, err := Load("reference.toml")
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 func (t *table) openRoutes() *table {
 	nameless := t.nameless()
 	routes := t.open("route")
-	routes.kind = "routes"
+	routes.section = "routes"
 	for _, n := range nameless {
 		name := unused(n.values["name"], routes.values)
 		routes.moved[name] = n.path
@@ -43,7 +43,7 @@ func (t *table) openDotted() {
 // onlyTables reports whether a route consists of tables that none can have.
 func (r *report) onlyTables(route map[string]any) bool {
 	for key, value := range route {
-		if _, isTable := value.(map[string]any); !isTable || r.schema == nil || slices.Contains(r.schema()["route"], key) {
+		if _, isTable := value.(map[string]any); !isTable || r.schema == nil || slices.Contains(r.schema.keys("route"), key) {
 			return false
 		}
 	}
@@ -95,7 +95,7 @@ func (t *table) nameless() []namelessRoute {
 
 // meansKey reports whether a key without a table is one of a route, and no [[route.NAME]].
 func (r *report) meansKey(key string) bool {
-	meant, say := (&table{report: r, kind: "route"}).meant(key, r.schema()["route"])
+	meant, say := (&table{report: r, section: "route"}).meant(key, r.schema.keys("route"))
 	return meant != "" || say != ""
 }
 

@@ -8,22 +8,20 @@ import (
 	"strings"
 )
 
-// A table is one TOML table while it is read. Every key that is asked for is
-// thereby known; what is left at done is a mistake.
+// A table is one TOML table while it is read.
 type table struct {
-	report *report
-	kind   string // "listen", "route", …: as habits and the list of unsupported keys name it
-	route  string // the route it belongs to, if any
-	label  string // before each key in a problem: "listen.", "", "origins[1]."
-	path   string // where it stands in the file
-	values map[string]any
-	known  []string
-	faulty map[string]bool   // keys with a problem
-	moved  map[string]string // where keys stand that the file has by another name
+	report  *report
+	section string // "listen", "route", …: as the schema and the habits name it; "": the whole file
+	route   string // the route it belongs to, if any
+	label   string // before each key in a problem: "listen.", "", "origins[1]."
+	path    string // where it stands in the file
+	values  map[string]any
+	faulty  map[string]bool   // keys with a problem
+	moved   map[string]string // where keys stand that the file has by another name
 }
 
-func newTable(rep *report, kind, route, label, path string, values map[string]any) *table {
-	return &table{report: rep, kind: kind, route: route, label: label, path: path, values: values,
+func newTable(rep *report, section, route, label, path string, values map[string]any) *table {
+	return &table{report: rep, section: section, route: route, label: label, path: path, values: values,
 		faulty: map[string]bool{}, moved: map[string]string{}}
 }
 
@@ -70,13 +68,7 @@ func (t *table) has(key string) bool {
 	return ok
 }
 
-func (t *table) take(key string) (any, bool) {
-	t.known = append(t.known, key)
-	value, ok := t.values[key]
-	return value, ok
-}
-
-// sub opens a table below t, of the kind that it is named after; one that the file
+// sub opens a table below t, of the section that it is named after; one that the file
 // lacks is empty.
 func (t *table) sub(key string) *table {
 	sub := t.open(key)
@@ -86,7 +78,7 @@ func (t *table) sub(key string) *table {
 
 func (t *table) open(key string) *table {
 	sub := newTable(t.report, key, t.route, t.label+join("", key)+".", t.pathOf(join("", key)), nil)
-	value, ok := t.take(key)
+	value, ok := t.values[key]
 	if !ok {
 		return sub
 	}
@@ -113,24 +105,24 @@ func (t *table) faultList(key string) {
 	}
 }
 
-// done reports the keys that nobody asked for. The keys that they look like count as
+// done reports the keys that the schema does not have. The keys that they look like count as
 // faulty too: what is misspelt is not missing.
 func (t *table) done() {
-	t.report.known[t.kind] = t.known
+	known := t.report.schema.keys(t.section)
 	for _, key := range slices.Sorted(maps.Keys(t.values)) {
-		if slices.Contains(t.known, key) {
+		if slices.Contains(known, key) {
 			continue
 		}
-		if advice, was := removed[join(t.kind, key)]; was {
+		if advice, was := removed[join(t.section, key)]; was {
 			t.faultKey(key, advice)
 			continue
 		}
-		if near := closest(key, t.known); near != "" {
+		if near := closest(key, known); near != "" {
 			t.faulty[near] = true
 			t.faultKey(key, fmt.Sprintf("unknown key: did you mean %q?", near)).Fix = near
 			continue
 		}
-		t.faultKey(key, "unknown key: remove it; known here are "+strings.Join(slices.Sorted(slices.Values(t.known)), ", "))
+		t.faultKey(key, "unknown key: remove it; known here are "+strings.Join(slices.Sorted(slices.Values(known)), ", "))
 	}
 }
 
@@ -148,7 +140,7 @@ func (t *table) require(key, advice string) {
 
 // set reads key into dst, which keeps its default where the key is absent or faulty.
 func set[T any](t *table, key string, dst *T, parse func(any) (T, error)) {
-	value, ok := t.take(key)
+	value, ok := t.values[key]
 	if !ok {
 		return
 	}
@@ -162,7 +154,7 @@ func set[T any](t *table, key string, dst *T, parse func(any) (T, error)) {
 
 // setList reads a list of different elements into dst, without the faulty ones.
 func setList[T comparable](t *table, key string, dst *[]T, parse func(any) (T, error)) {
-	value, ok := t.take(key)
+	value, ok := t.values[key]
 	if !ok {
 		return
 	}
@@ -181,7 +173,7 @@ func setOneOrList[T comparable](t *table, key string, dst *[]T, parse func(any) 
 		setList(t, key, dst, parse)
 		return
 	}
-	value, ok := t.take(key)
+	value, ok := t.values[key]
 	if !ok {
 		return
 	}

@@ -28,25 +28,3 @@ func (t Timeouts) FlowIdle(port uint16) time.Duration {
 
 // LongestFlowIdle is FlowIdle of the port where it is the longest.
 func (t Timeouts) LongestFlowIdle() time.Duration { return t.FlowIdle(443) }
-
-// orNone reads "0s", or what parse reads.
-func orNone(parse func(any) (time.Duration, error)) func(any) (time.Duration, error) {
-	return func(value any) (time.Duration, error) {
-		if value == any("0s") {
-			return 0, nil
-		}
-		d, err := parse(value)
-		return d, orElse(err, `, or "0s" for none`)
-	}
-}
-
-// orAuto reads "auto", which is 0, or what parse reads.
-func orAuto(parse func(any) (time.Duration, error)) func(any) (time.Duration, error) {
-	return func(value any) (time.Duration, error) {
-		if value == any("auto") {
-			return 0, nil
-		}
-		d, err := parse(value)
-		return d, orElse(err, `, or "auto"`)
-	}
-}

@@ -8,8 +8,15 @@ import (
 
 const allPorts = "all"
 
-// portRange reads 80, "80", "1-1023" or "all".
-func portRange(value any) (PortRange, error) {
+// portRange is 80, "80", "1-1023" or "all".
+var portRange = kind[PortRange]{parsePortRange, func(r PortRange) string {
+	if r.First == r.Last {
+		return r.String()
+	}
+	return strconv.Quote(r.String())
+}}
+
+func parsePortRange(value any) (PortRange, error) {
 	ports := PortRange{1, 65535}
 	ok := false
 	switch v := value.(type) {
@@ -50,16 +57,28 @@ type exception struct {
 	reflectors bool
 }
 
-func (e exception) String() string {
+// exceptedPorts is a portRange, or "reflectors".
+var exceptedPorts = kind[exception]{parseException, func(e exception) string {
 	if e.reflectors {
-		return exceptReflectors
+		return strconv.Quote(exceptReflectors)
 	}
-	return e.ports.String()
+	return portRange.print(e.ports)
+}}
+
+// exceptions are the elements of except_ports.
+func (r *Route) exceptions() (all []exception) {
+	for _, ports := range r.ExceptPorts {
+		all = append(all, exception{ports: ports})
+	}
+	if r.ExceptReflectors {
+		all = append(all, exception{reflectors: true})
+	}
+	return all
 }
 
 func readExceptPorts(t *table, r *Route) {
 	var all []exception
-	setOneOrList(t, "except_ports", &all, exceptedPorts)
+	setOneOrList(t, "except_ports", &all, exceptedPorts.parse)
 	for _, e := range all {
 		if e.reflectors {
 			r.ExceptReflectors = true
@@ -69,11 +88,11 @@ func readExceptPorts(t *table, r *Route) {
 	}
 }
 
-func exceptedPorts(value any) (exception, error) {
+func parseException(value any) (exception, error) {
 	if value == any(exceptReflectors) {
 		return exception{reflectors: true}, nil
 	}
-	ports, err := portRange(value)
+	ports, err := parsePortRange(value)
 	return exception{ports: ports}, orElse(err, `; or "reflectors", for the UDP ports of known reflectors`)
 }
 

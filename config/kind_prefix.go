@@ -6,8 +6,10 @@ import (
 	"strings"
 )
 
-// peerPrefix reads a prefix of clients or peers: any block, the whole family too.
-func peerPrefix(value any) (netip.Prefix, error) {
+// peerPrefix is a prefix of clients or peers: any block, the whole family too.
+var peerPrefix = textual(parsePeerPrefix)
+
+func parsePeerPrefix(value any) (netip.Prefix, error) {
 	text, _ := value.(string)
 	prefix, err := parsePrefix(text)
 	if err != nil {
@@ -71,9 +73,9 @@ var unservable = []struct {
 }
 
 // servedPrefix reads a prefix that this host may serve, as far as a file can tell.
-func servedPrefix(allowLoopback bool) func(any) (netip.Prefix, error) {
-	return func(value any) (netip.Prefix, error) {
-		prefix, err := peerPrefix(value)
+func servedPrefix(allowLoopback bool) kind[netip.Prefix] {
+	return textual(func(value any) (netip.Prefix, error) {
+		prefix, err := parsePeerPrefix(value)
 		if err != nil {
 			return prefix, err
 		}
@@ -91,5 +93,5 @@ func servedPrefix(allowLoopback bool) func(any) (netip.Prefix, error) {
 			}
 		}
 		return prefix, nil
-	}
+	})
 }

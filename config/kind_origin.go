@@ -9,7 +9,7 @@ import (
 
 // readOrigins reads the key origins of r, whose ports are known by now.
 func readOrigins(t *table, r *Route) {
-	value, ok := t.take("origins")
+	value, ok := t.values["origins"]
 	if !ok {
 		return
 	}
@@ -47,21 +47,27 @@ func readOrigin(t *table, key string, value any) (Origin, bool) {
 		}
 		return o, err == nil
 	}
-	o := Origin{Weight: 1}
+	o := originSection.defaults
 	sub := newTable(t.report, "origin", t.route, key+".", t.pathOf(key), values)
 	sub.adopt()
 	if !sub.has("address") {
 		t.fault(key, `has no address: write { address = "10.0.0.5:80" }`)
 	}
-	set(sub, "address", &o, parseOrigin)
-	set(sub, "weight", &o.Weight, integer(0, 65535))
-	set(sub, "backup", &o.Backup, boolean)
+	originSection.readInto(sub, &o)
 	sub.done()
 	if !sub.sound("", "address", "weight", "backup") {
 		t.faulty["origins"] = true
 		return o, false
 	}
 	return o, sub.has("address")
+}
+
+// printOrigin is the string form where that says it all.
+func printOrigin(o Origin) string {
+	if o.Weight == 1 && !o.Backup {
+		return printText(o.Text)
+	}
+	return fmt.Sprintf("{ address = %s, weight = %d, backup = %t }", printText(o.Text), o.Weight, o.Backup)
 }
 
 // acceptsOrigin reports whether value, a string or a table, can be an origin.
@@ -156,6 +162,18 @@ var nameForm = regexp.MustCompile(`^([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_
 
 func isName(text string) bool { return len(text) <= 253 && nameForm.MatchString(text) }
 
+// checkName refuses an origin that is given by a DNS name.
+func checkName(t *table, key string, o Origin) {
+	if o.Host == "" {
+		return
+	}
+	name := mistake{want: "Host", found: show(o.Text) + " is a DNS name, " + notYet, cure: "write its address"}
+	t.refuse(key, o.Text, name, element, func(value any) bool {
+		other, err := parseOrigin(value)
+		return err == nil && other.Host == ""
+	})
+}
+
 // fitPorts pairs an origin's range with the route's, one to one.
 func fitPorts(t *table, key string, o *Origin, r *Route) bool {
 	width := o.Ports.Width()
@@ -168,4 +186,16 @@ func fitPorts(t *table, key string, o *Origin, r *Route) bool {
 	}
 	o.Base = r.Ports[0].First
 	return true
+}
+
+// sourceAddr is an address of this host to dial origins from.
+var sourceAddr = textual(parseSourceAddr)
+
+func parseSourceAddr(value any) (netip.Addr, error) {
+	text, _ := value.(string)
+	addr, err := netip.ParseAddr(text)
+	if err != nil {
+		return addr, wrong("Address", value, "is not an address", `write one of this host's, such as "10.0.0.2"`)
+	}
+	return addr, checkDialable(text, addr)
 }

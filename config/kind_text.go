@@ -1,0 +1,106 @@
+package config
+
+import (
+	"net/netip"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// The keys that hold a string.
+var (
+	userName   = textual(parseUserName)
+	pinPath    = textual(parsePinPath)
+	socketPath = textual(parseSocketPath)
+	hostPort   = textual(parseHostPort)
+	hostName   = textual(parseHostName)
+	accessLog  = textual(parseAccessLog)
+	proxyTLV   = textual(parseProxyTLV)
+)
+
+// userForm is a name as useradd(8) makes them, or a number.
+var userForm = regexp.MustCompile(`^([a-z_][a-z0-9_-]{0,31}|[0-9]{1,9})?$`)
+
+func parseUserName(value any) (string, error) {
+	name, err := text(value)
+	if err == nil && !userForm.MatchString(name) {
+		err = wrong("User", value, "is not the name of a user", `write one such as "anyport", a number, or "" to stay`)
+	}
+	return name, err
+}
+
+// parsePinPath reads PinAuto or the path of a directory. A bpffs knows no names with a dot.
+func parsePinPath(value any) (string, error) {
+	path, err := text(value)
+	switch {
+	case err != nil || path == "" || path == PinAuto:
+		return path, err
+	case !filepath.IsAbs(path):
+		return "", wrong("Path", value, "is not an absolute path", `begin it with a slash, or write "auto", or "" for none`)
+	case strings.Contains(filepath.Base(path), "."):
+		return "", wrong("Path", value, "has a dot in its last name, which a bpffs does not take", "leave it out")
+	}
+	return filepath.Clean(path), nil
+}
+
+// parseSocketPath reads a path that fits sockaddr_un (unix(7): 108 bytes with the final
+// NUL) and names a file, since an abstract socket has no permissions.
+func parseSocketPath(value any) (string, error) {
+	path, err := text(value)
+	if err != nil {
+		return "", err
+	}
+	if len(path) > 107 {
+		return "", wrong("Path", value, "is longer than a socket's path can be", "write at most 107 bytes")
+	}
+	if strings.HasPrefix(path, "unix:") {
+		return "", wrong("Path", value, "is a URL", "write the path alone")
+	}
+	if strings.HasPrefix(path, "@") {
+		return "", wrong("Path", value, "is an abstract socket, open to every user", "write the path of a file")
+	}
+	return path, nil
+}
+
+func parseHostPort(value any) (string, error) {
+	address, err := text(value)
+	if err != nil || address == "" {
+		return "", err
+	}
+	if a, err := netip.ParseAddrPort(address); err != nil || a.Port() == 0 {
+		return "", wrong("HostPort", value, "is not an address with a port", `write one such as "127.0.0.1:9765", or "" for none`)
+	}
+	return address, nil
+}
+
+func parseHostName(value any) (string, error) {
+	name, err := text(value)
+	if err == nil && !isName(name) {
+		err = wrong("Name", value, "is not a DNS name", `write one without a port, such as "edge1.example.com"`)
+	}
+	return name, err
+}
+
+func parseAccessLog(value any) (string, error) {
+	path, err := text(value)
+	if err != nil || path == "" || path == "stderr" || strings.Contains(path, "/") {
+		return path, err
+	}
+	return "", wrong("Log", value, "is no place for the access log", `write "stderr", a path with a slash, or "" for none`)
+}
+
+var tlvForm = regexp.MustCompile(`^0x(E[0-9A-F])=(.*)$`)
+
+// parseProxyTLV reads a TLV of the PROXY protocol, v2, section 2.2: 0xE0 to 0xEF are
+// those for private use.
+func parseProxyTLV(value any) (string, error) {
+	tlv, _ := value.(string)
+	switch tlv {
+	case "unique-id", "authority", "crc32c":
+		return tlv, nil
+	}
+	if !tlvForm.MatchString(tlv) {
+		return "", wrong("TLV", value, "is not a TLV", `write "unique-id", "authority", "crc32c", or text with a type from 0xE0 to 0xEF such as "0xE1=text"`)
+	}
+	return tlv, nil
+}
