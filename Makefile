@@ -12,7 +12,7 @@ PEERS = haproxy nginx-light libnginx-mod-stream iptables iproute2
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # What runs without root, clang and BPF, and so under the race detector.
-PURE = ./config ./proxy/... ./steering ./cmd/... ./docs
+PURE = ./config/... ./proxy/... ./steering ./cmd/... ./docs
 
 FUZZTIME ?= 60s
 

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/BurntSushi/toml"
+
+	"anyport/config/position"
 )
 
 // AdminSocket returns where the anyport that serves the file at path is asked; "" where
@@ -45,11 +47,11 @@ func socketOf(path, text string) (socket string, told bool, broken error) {
 	file.Admin.Socket = DefaultAdminSocket
 	if _, err := toml.Decode(text, &file); err != nil {
 		socket, told = socketLine(text)
-		_, _, problems := decode(path, newDocument(text))
+		_, _, problems := decode(path, position.NewDocument(text))
 		return socket, told, problems
 	}
 	if socket, told, broken = file.socket(); broken != nil {
-		rep := newReport(path, newDocument(text), scan(text))
+		rep := newReport(path, position.NewDocument(text), position.Scan(text))
 		rep.add("", "admin.socket", "%s", broken)
 		broken = rep.err()
 	}

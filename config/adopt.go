@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"anyport/config/position"
 )
 
 // adopt reports the keys of t whose meaning is known though their names are not, and
@@ -34,11 +36,11 @@ func (t *table) adopt() {
 
 // rename has the value of key read as that of meant.
 func (t *table) rename(key, meant, say string) {
-	path, value := t.pathOf(join("", key)), t.values[key]
+	path, value := t.pathOf(position.Join("", key)), t.values[key]
 	text := "unknown key: " + told(meant, say)
 	headers := t.headersBelow(path, value)
 	for _, at := range headers {
-		t.faultAt(at, join("", key), text).Fix = meant
+		t.faultAt(at, position.Join("", key), text).Fix = meant
 	}
 	if len(headers) == 0 && !(meant == "route" && holdsTables(value)) { // which openRoutes tells
 		t.faultKey(key, text).Fix = meant
@@ -49,13 +51,13 @@ func (t *table) rename(key, meant, say string) {
 
 // headersBelow are the places where the name of a table stands in the headers of those
 // below it: [proxy.a] and [proxy.b] have each to be told about proxy.
-func (t *table) headersBelow(path string, value any) []span {
+func (t *table) headersBelow(path string, value any) []position.Span {
 	below, _ := value.(map[string]any)
-	var all []span
+	var all []position.Span
 	for _, name := range slices.Sorted(maps.Keys(below)) {
-		at, ok := t.report.at().keys[join(path, name)]
-		if ok && at.value.empty() && strings.HasPrefix(t.report.at().source(at.key), path+".") {
-			all = append(all, span{at.key.start, at.key.start + int32(len(path))})
+		at, ok := t.report.at().At(position.Join(path, name))
+		if ok && at.Value.Empty() && strings.HasPrefix(t.report.at().Source(at.Key), path+".") {
+			all = append(all, position.Between(int(at.Key.Start), int(at.Key.Start)+len(path)))
 		}
 	}
 	return all

@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+
+	"anyport/config/position"
 )
 
 // smallest is a whole file, for those who bring one in another language.
@@ -15,9 +17,9 @@ origins  = ["10.0.0.5"]       # where to; the client's port is kept
 
 // foreign reports a file that is not meant to be TOML, by the first line that tells.
 func (r *report) foreign() bool {
-	source := r.text.string
+	source := r.text.Text
 	if strings.HasPrefix(source, "\xff\xfe") || strings.HasPrefix(source, "\xfe\xff") || strings.IndexByte(source[:min(len(source), 6)], 0) >= 0 {
-		r.mark(span{0, 1}, "", "", "not TOML: the file is UTF-16 or binary: save it as UTF-8")
+		r.mark(position.Between(0, 1), "", "", "not TOML: the file is UTF-16 or binary: save it as UTF-8")
 		return true
 	}
 	if header.MatchString(source) {
@@ -26,7 +28,7 @@ func (r *report) foreign() bool {
 	for _, language := range languages() {
 		if at := language.form.FindStringIndex(source); at != nil {
 			start := at[0] + len(source[at[0]:at[1]]) - len(strings.TrimLeft(source[at[0]:at[1]], " \t\r\n"))
-			p := r.mark(span{int32(start), int32(max(at[1], start+1))}, "", "", "not TOML: this looks like a "+language.name+
+			p := r.mark(position.Between(start, max(at[1], start+1)), "", "", "not TOML: this looks like a "+language.name+
 				", and anyport reads TOML: write a [route.NAME] table for each service")
 			p.Example = "# the smallest file\n" + smallest
 			return true

@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"github.com/BurntSushi/toml"
+
+	"anyport/config/position"
 )
 
 // A row is what the table says of a key in words: reference.toml and the messages about
@@ -143,7 +145,7 @@ func newSection[S any](kind string, keys ...key[S]) section[S] {
 	if _, err := toml.Decode(text.String(), &values); err != nil {
 		panic(err)
 	}
-	rep := newReport(kind, newDocument(text.String()), scan(text.String()))
+	rep := newReport(kind, position.NewDocument(text.String()), position.Scan(text.String()))
 	s.readInto(newTable(rep, kind, "", "", "", values), &s.defaults)
 	if err := rep.err(); err != nil {
 		panic(err)

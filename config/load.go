@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"anyport/config/position"
 )
 
 // Load reads and validates the file at path, which may be a pipe: it waits for the end of that. If the
@@ -21,8 +23,8 @@ func Load(path string) (*Config, error) {
 
 // Parse is Load of a text, such as one that [Read] has read; path only names it in errors.
 func Parse(path string, data []byte) (*Config, error) {
-	source := newDocument(strings.TrimPrefix(string(data), "\ufeff"))
-	if len(source.string) > readWhole {
+	source := position.NewDocument(strings.TrimPrefix(string(data), "\ufeff"))
+	if len(source.Text) > readWhole {
 		if cfg, ok := parseInParts(path, source, routesAPart); ok {
 			return cfg, nil
 		}
@@ -31,20 +33,18 @@ func Parse(path string, data []byte) (*Config, error) {
 }
 
 // parseWhole is Parse for any file, with all its faults.
-func parseWhole(path string, source document) (*Config, error) {
+func parseWhole(path string, source position.Document) (*Config, error) {
 	values, repaired, problems := decode(path, source)
 	if values == nil {
 		return nil, problems
 	}
-	at := scan(repaired.text)
-	at.repairs = repaired.repairs
-	rep := newReport(path, source, at)
-	rep.problems, rep.spans = problems, make([]span, len(problems))
+	rep := newReport(path, source, repaired.Scan())
+	rep.problems, rep.spans = problems, make([]position.Span, len(problems))
 	rep.schema = fileSchema
 	root := newTable(rep, "", "", "", "", values)
 	root.adopt()
 	cfg := readConfig(root)
-	cfg.Path, cfg.text = path, source.string
+	cfg.Path, cfg.text = path, source.Text
 	rep.joinFixes()
 	if err := rep.err(); err != nil {
 		return nil, err

@@ -1,6 +1,10 @@
 package config
 
-import "errors"
+import (
+	"errors"
+
+	"anyport/config/position"
+)
 
 // Locate gives problems that were found later, when the file was read already, the place
 // of their key in it.
@@ -8,15 +12,15 @@ func (c *Config) Locate(problems Problems) Problems {
 	if c.text == "" || len(problems) == 0 {
 		return problems
 	}
-	doc, at := newDocument(c.text), scan(c.text)
+	doc, at := position.NewDocument(c.text), position.Scan(c.text)
 	for i := range problems {
 		p := &problems[i]
 		path := p.Key
 		if p.Route != "" {
-			path = join("route", p.Route) + "." + p.Key
+			path = position.Join("route", p.Route) + "." + p.Key
 		}
-		if s := at.value(path); p.Column == 0 && !s.empty() {
-			doc.locate(p, s)
+		if s := at.Value(path); p.Column == 0 && !s.Empty() {
+			p.stand(doc.Caret(s))
 		}
 	}
 	return problems

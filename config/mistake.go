@@ -60,9 +60,9 @@ func (t *table) refuse(key string, value any, err error, where slot, accept func
 	if !errors.As(err, &m) {
 		m.found = err.Error()
 	}
-	at := t.report.at().value(t.pathOf(key))
+	at := t.report.at().Value(t.pathOf(key))
 	if len(t.report.problems) < mostCures {
-		c := cure{key: key, want: m.want, value: value, source: t.report.at().source(at), where: where, accept: accept}
+		c := cure{key: key, want: m.want, value: value, source: t.report.at().Source(at), where: where, accept: accept}
 		if fix, say := c.find(); fix != "" || say != "" {
 			m.fix, m.cure = fix, say
 		}

@@ -8,6 +8,8 @@ import (
 	"sync"
 
 	"github.com/BurntSushi/toml"
+
+	"anyport/config/position"
 )
 
 // A file with a route for each of 60,000 ports takes half a GiB when it is decoded whole:
@@ -49,7 +51,7 @@ func cutInParts(text string, routes int) (p parts, ok bool) {
 				return p, false
 			}
 			if match[2] == "" {
-				path := join("route", match[1])
+				path := position.Join("route", match[1])
 				if _, twice := p.headers[path]; twice {
 					return p, false
 				}
@@ -76,13 +78,13 @@ func (p *parts) cut(text string, begin, end int) {
 }
 
 // parseInParts is Parse for a sound file in the usual form; not ok for any other.
-func parseInParts(path string, source document, routes int) (cfg *Config, ok bool) {
-	p, ok := cutInParts(source.string, routes)
+func parseInParts(path string, source position.Document, routes int) (cfg *Config, ok bool) {
+	p, ok := cutInParts(source.Text, routes)
 	if !ok {
 		return nil, false
 	}
 	rep := newReport(path, source, nil)
-	rep.at = sync.OnceValue(func() *positions { return scan(source.string) }) // for notes alone
+	rep.at = sync.OnceValue(func() *position.Map { return position.Scan(source.Text) }) // for notes alone
 	rep.headers = p.headers
 	rep.schema = fileSchema
 	cfg, defaults, ok := readHead(rep, p.head)
@@ -103,7 +105,7 @@ func parseInParts(path string, source document, routes int) (cfg *Config, ok boo
 		return nil, false
 	}
 	rep.notes.sort()
-	cfg.Path, cfg.text, cfg.Notes = path, source.string, rep.notes
+	cfg.Path, cfg.text, cfg.Notes = path, source.Text, rep.notes
 	return cfg, true
 }
 

@@ -9,13 +9,15 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"anyport/config/position"
 )
 
 // agree reads text a route at a time, and whole. What the parts make of a file they take is
 // what the whole makes of it; reports whether they took it.
 func agree(t *testing.T, text string) bool {
 	t.Helper()
-	source := newDocument(strings.TrimPrefix(text, "\ufeff"))
+	source := position.NewDocument(strings.TrimPrefix(text, "\ufeff"))
 	got, ok := parseInParts("x", source, 1)
 	if !ok {
 		return false

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"anyport/config/position"
 )
 
 // Problem is one fault of a file: where it is, and what to do about it.
@@ -19,6 +21,11 @@ type Problem struct {
 	Text    string // the value found, what is allowed, what to do
 	Fix     string // what Text says to write in place of Length characters; "": words say what to do
 	Example string // of some lines, to be shown below the source; usually ""
+}
+
+// stand has p stand at c.
+func (p *Problem) stand(c position.Caret) {
+	p.Line, p.Column, p.Length, p.Source = c.Line, c.Column, c.Length, c.Source
 }
 
 // String is the problem in one line.
@@ -128,19 +135,19 @@ func (ps Problems) Detail() string {
 // A report gathers the problems of one file while it is read.
 type report struct {
 	file          string
-	text          document // as the file has it
-	at            func() *positions
+	text          position.Document // as the file has it
+	at            func() *position.Map
 	headers       map[string]int32  // offsets of the routes' names in their headers, where the file is read in parts
 	tables        map[string]*table // of each route, by its name
 	allowLoopback bool              // [steering] says that routes may serve loopback addresses
 	schema        schema            // nil where a single section is read, whose keys are all known
 	problems      Problems
-	spans         []span // of the problems, in the text as repaired
+	spans         []position.Span // of the problems, in the text as repaired
 	notes         Problems
 }
 
-func newReport(file string, t document, at *positions) *report {
-	return &report{file: file, text: t, at: func() *positions { return at }, tables: map[string]*table{}}
+func newReport(file string, t position.Document, at *position.Map) *report {
+	return &report{file: file, text: t, at: func() *position.Map { return at }, tables: map[string]*table{}}
 }
 
 // add notes a problem of a key as [Problem] names it, where its value stands.
@@ -154,39 +161,39 @@ func (r *report) note(route, key, format string, args ...any) {
 }
 
 // mark adds a problem at s. What it returns is valid until the next one.
-func (r *report) mark(s span, route, key, text string) *Problem {
+func (r *report) mark(s position.Span, route, key, text string) *Problem {
 	r.problems, r.spans = append(r.problems, r.problem(s, route, key, text)), append(r.spans, s)
 	return &r.problems[len(r.problems)-1]
 }
 
-func (r *report) problem(s span, route, key, text string) Problem {
+func (r *report) problem(s position.Span, route, key, text string) Problem {
 	p := Problem{File: r.file, Route: route, Key: key, Text: text}
-	if !s.empty() {
-		r.text.locate(&p, r.at().original(s))
+	if !s.Empty() {
+		p.stand(r.text.Caret(r.at().Original(s)))
 	}
 	return p
 }
 
 // place is where the value of a key stands.
-func (r *report) place(route, key string) span {
+func (r *report) place(route, key string) position.Span {
 	if t := r.tables[route]; t != nil {
 		key = t.pathOf(key)
 	} else if r.headers != nil && route != "" {
-		key = join("route", route) + "." + key
+		key = position.Join("route", route) + "." + key
 	}
-	return r.at().value(key)
+	return r.at().Value(key)
 }
 
 // lineOf is the line of the key of path.
 func (r *report) lineOf(path string) int {
 	if offset, ok := r.headers[path]; ok {
-		return r.text.line(offset)
+		return r.text.Line(offset)
 	}
-	at := r.at().key(path)
-	if at.empty() {
+	at := r.at().Key(path)
+	if at.Empty() {
 		return 0
 	}
-	return r.text.line(r.at().original(at).start)
+	return r.text.Line(r.at().Original(at).Start)
 }
 
 // element is the name of a list's element, or of the list alone where faulty ones

@@ -6,67 +6,29 @@ import (
 	"strings"
 
 	"github.com/BurntSushi/toml"
+
+	"anyport/config/position"
 )
-
-// A repair is a cure that was applied to a text which is not TOML, so that the rest of
-// the file can be read and its mistakes told, too.
-type repair struct {
-	at  span // in the text before it
-	fix string
-}
-
-// original is where s stands in the file, before all repairs.
-func (p *positions) original(s span) span {
-	for i := len(p.repairs) - 1; i >= 0; i-- {
-		r := p.repairs[i]
-		s = span{r.back(s.start, r.at.start), r.back(s.end, r.at.end)}
-	}
-	return s
-}
-
-// back is where an offset was before r; inside is its place where r wrote it.
-func (r repair) back(offset, inside int32) int32 {
-	end := r.at.start + int32(len(r.fix))
-	switch {
-	case offset <= r.at.start:
-		return offset
-	case offset >= end:
-		return offset - end + r.at.end
-	}
-	return inside
-}
-
-// within is the repair that wrote s, and where it stands in its fix; -1 if none did.
-func (p *positions) within(s span) (index int, inside span) {
-	for i := len(p.repairs) - 1; i >= 0; i-- {
-		r := p.repairs[i]
-		if r.at.start <= s.start && s.end <= r.at.start+int32(len(r.fix)) {
-			return i, span{s.start - r.at.start, s.end - r.at.start}
-		}
-		s = span{r.back(s.start, r.at.start), r.back(s.end, r.at.end)}
-	}
-	return -1, span{}
-}
 
 // joinFixes makes one problem of what a repair wrote and what is wrong with that, so that
 // nobody is told to write what is refused then. The problem of a repair has its index.
 func (r *report) joinFixes() {
-	inner := map[int][]repair{}
+	inner := map[int][]position.Repair{}
 	all := Problems{}
 	for i, p := range r.problems {
-		index, inside := r.at().within(r.spans[i])
-		if p.Fix == "" || r.spans[i].empty() || index < 0 {
+		index, inside := r.at().Within(r.spans[i])
+		if p.Fix == "" || r.spans[i].Empty() || index < 0 {
 			all = append(all, p)
 			continue
 		}
-		inner[index] = append(inner[index], repair{inside, p.Fix})
+		inner[index] = append(inner[index], position.Repair{At: inside, Fix: p.Fix})
 	}
 	for index, fixes := range inner {
 		p := &all[index]
 		fix := p.Fix
-		slices.SortFunc(fixes, func(a, b repair) int { return cmp.Compare(b.at.start, a.at.start) })
+		slices.SortFunc(fixes, func(a, b position.Repair) int { return cmp.Compare(b.At.Start, a.At.Start) })
 		for _, f := range fixes {
-			fix = fix[:f.at.start] + f.fix + fix[f.at.end:]
+			fix = fix[:f.At.Start] + f.Fix + fix[f.At.End:]
 		}
 		p.Text = strings.Replace(p.Text, "write "+printable(p.Fix), "write "+fix, 1)
 		p.Fix = fix
@@ -82,12 +44,12 @@ const mostText = 1 << 18
 
 // decode reads a text as TOML. Where it is not, the problems say why, and what is
 // returned are the values of the text as repaired, or nil if nobody knows how.
-func decode(file string, source document) (map[string]any, *positions, Problems) {
-	p := &positions{text: source.string}
+func decode(file string, source position.Document) (map[string]any, *position.Map, Problems) {
+	p := position.New(source.Text)
 	rep := newReport(file, source, p)
 	for {
 		var values map[string]any
-		_, err := toml.Decode(p.text, &values)
+		_, err := toml.Decode(p.Text, &values)
 		if err == nil {
 			if values == nil {
 				values = map[string]any{}
@@ -100,17 +62,12 @@ func decode(file string, source document) (map[string]any, *positions, Problems)
 		s := newSlip(p, err)
 		found, ok := s.cure()
 		route, key := s.where()
-		problem := rep.mark(found.at, route, key, printable(found.say))
-		if !ok || len(p.repairs) == mostRepairs {
+		problem := rep.mark(found.At, route, key, printable(found.say))
+		if !ok || p.Repairs() == mostRepairs {
 			_ = rep.err() // puts them in order
 			return nil, nil, rep.problems
 		}
-		problem.Fix = found.fix
-		p.apply(found.repair)
+		problem.Fix = found.Fix
+		p.Apply(found.Repair)
 	}
-}
-
-func (p *positions) apply(r repair) {
-	p.text = p.text[:r.at.start] + r.fix + p.text[r.at.end:]
-	p.repairs = append(p.repairs, r)
 }

@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"anyport/config/position"
 )
 
 var routeName = regexp.MustCompile(`^[a-z0-9_-]{1,64}$`)
@@ -31,9 +33,9 @@ func checkRoute(t *table, r *Route) {
 // faultName reports a route's name, with a similar one that it can have.
 func faultName(t *table, name string) {
 	const text = "a route's name is 1 to 64 of a-z, 0-9, - and _: "
-	at := t.report.at().key(t.path)
+	at := t.report.at().Key(t.path)
 	fix := slug(name)
-	if source := t.report.at().source(at); strings.HasPrefix(source, "route") && strings.HasSuffix(source, join("", name)) {
+	if source := t.report.at().Source(at); strings.HasPrefix(source, "route") && strings.HasSuffix(source, position.Join("", name)) {
 		fix = "route." + fix
 	}
 	if !routeName.MatchString(slug(name)) {

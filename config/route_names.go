@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"anyport/config/position"
 )
 
 // openRoutes opens the [route.NAME] tables of t. What stands in a [route] or [[route]]
@@ -33,7 +35,7 @@ func (t *table) openDotted() {
 		delete(t.values, name)
 		for _, rest := range slices.Sorted(maps.Keys(below)) {
 			whole := unused(slug(name+"-"+rest), t.values)
-			path := join(t.pathOf(join("", name)), rest)
+			path := position.Join(t.pathOf(position.Join("", name)), rest)
 			t.moved[whole], t.values[whole] = path, below[rest]
 			t.headless(path, "a route's name has no dot", whole)
 		}
@@ -52,7 +54,7 @@ func (r *report) onlyTables(route map[string]any) bool {
 
 // headless reports the header of a route, which should be that of name.
 func (t *table) headless(path, text, name string) {
-	at, ok := t.report.at().header(path)
+	at, ok := t.report.at().Header(path)
 	header := "[route." + name + "]"
 	if p := t.report.mark(at, t.route, "route", fmt.Sprintf("%s: write %s, or any other name", text, header)); ok {
 		p.Fix = header

@@ -8,33 +8,35 @@ import (
 	"unicode/utf8"
 
 	"github.com/BurntSushi/toml"
+
+	"anyport/config/position"
 )
 
 // A slip is a place where a text is not TOML.
 type slip struct {
-	p      *positions
+	p      *position.Map
 	offset int // of what the library stumbled over
 	end    int
 	reason string
-	line   span // around offset, without the end of line
+	line   position.Span // around offset, without the end of line
 }
 
-func newSlip(p *positions, err error) slip {
+func newSlip(p *position.Map, err error) slip {
 	s := slip{p: p, reason: err.Error()}
 	var parse toml.ParseError
 	if errors.As(err, &parse) {
 		s.reason = strings.TrimSuffix(parse.Message, ".")
-		s.offset = min(max(parse.Position.Start, 0), len(p.text))
-		s.end = min(s.offset+max(parse.Position.Len, 1), len(p.text))
+		s.offset = min(max(parse.Position.Start, 0), len(p.Text))
+		s.end = min(s.offset+max(parse.Position.Len, 1), len(p.Text))
 	}
 	s.aim()
-	start := strings.LastIndexByte(p.text[:s.offset], '\n') + 1
-	length := strings.IndexByte(p.text[start:], '\n')
+	start := strings.LastIndexByte(p.Text[:s.offset], '\n') + 1
+	length := strings.IndexByte(p.Text[start:], '\n')
 	if length < 0 {
-		length = len(p.text) - start
+		length = len(p.Text) - start
 	}
-	s.line = span{int32(start), int32(start + len(strings.TrimRight(p.text[start:start+length], "\r")))}
-	s.end = max(s.offset, min(s.end, int(s.line.end)))
+	s.line = position.Between(start, start+len(strings.TrimRight(p.Text[start:start+length], "\r")))
+	s.end = max(s.offset, min(s.end, int(s.line.End)))
 	return s
 }
 
@@ -42,11 +44,11 @@ func newSlip(p *positions, err error) slip {
 // before; at the end of the file, the last that it holds; a byte that is no text may be
 // the next one.
 func (s *slip) aim() {
-	switch rest := s.p.text[s.offset:]; {
+	switch rest := s.p.Text[s.offset:]; {
 	case strings.Contains(s.reason, "control") || strings.Contains(s.reason, "UTF-8 byte"):
 		s.offset += max(0, strings.IndexFunc(rest, isNoText))
 	case rest == "":
-		s.offset = max(0, len(strings.TrimRight(s.p.text, " \t\r\n"))-1)
+		s.offset = max(0, len(strings.TrimRight(s.p.Text, " \t\r\n"))-1)
 	case rest[0] == '\n' && s.offset > 0:
 		s.offset--
 	default:
@@ -61,29 +63,29 @@ func isNoText(r rune) bool {
 
 // A slipCure is where a slip is mended, how, and the words that tell it.
 type slipCure struct {
-	repair
+	position.Repair
 	say string
 }
 
 // cure asks the habits about the line of the slip. One that does not get the library
 // any further is not the cure.
 func (s slip) cure() (found slipCure, mended bool) {
-	found.at = span{int32(s.offset), int32(max(s.end, s.offset+1))}
+	found.At = position.Between(s.offset, max(s.end, s.offset+1))
 	found.say = "not TOML: " + s.reason
 	if at, say := s.again(); say != "" {
-		return slipCure{repair{at: at}, say}, false
+		return slipCure{position.Repair{At: at}, say}, false
 	}
-	line := s.p.source(s.line)
-	if len(s.p.text) > mostText || len(line) > 4096 {
+	line := s.p.Source(s.line)
+	if len(s.p.Text) > mostText || len(line) > 4096 {
 		return found, false
 	}
 	for _, h := range habitsOf("line") {
-		if c, ok := s.ask(h, line); ok && (c.fix == "" || s.passes(c.repair)) {
+		if c, ok := s.ask(h, line); ok && (c.Fix == "" || s.passes(c.Repair)) {
 			c.say = found.say + ": " + c.say
-			return c, c.fix != ""
+			return c, c.Fix != ""
 		}
 	}
-	if c, ok := s.comma(); ok && s.passes(c.repair) {
+	if c, ok := s.comma(); ok && s.passes(c.Repair) {
 		c.say = found.say + ": " + c.say
 		return c, true
 	}
@@ -102,19 +104,19 @@ func (s slip) ask(h habit, line string) (c slipCure, ok bool) {
 	if at == nil || at[2] < 0 {
 		return c, false
 	}
-	c.at = span{s.line.start + int32(at[2]), s.line.start + int32(at[3])}
+	c.At = position.Between(int(s.line.Start)+at[2], int(s.line.Start)+at[3])
 	match := h.match(line)
 	if c.say = as(h.say)(match); h.write == nil {
 		return c, true
 	}
-	c.fix = h.write(match)
-	c.say = told(c.fix, c.say)
-	return c, c.fix != ""
+	c.Fix = h.write(match)
+	c.say = told(c.Fix, c.say)
+	return c, c.Fix != ""
 }
 
 // comma is the cure where a list lacks one: behind the string before the slip.
 func (s slip) comma() (c slipCure, ok bool) {
-	before := strings.TrimRight(s.p.text[:s.offset], " \t\r\n")
+	before := strings.TrimRight(s.p.Text[:s.offset], " \t\r\n")
 	if !strings.Contains(s.reason, "comma") || !strings.HasSuffix(before, `"`) {
 		return c, false
 	}
@@ -122,22 +124,22 @@ func (s slip) comma() (c slipCure, ok bool) {
 	if start < 0 || before[start] != '"' {
 		return c, false
 	}
-	c.at = span{int32(start), int32(len(before))}
-	c.fix = before[start:] + ","
-	c.say = told(c.fix, "")
+	c.At = position.Between(start, len(before))
+	c.Fix = before[start:] + ","
+	c.say = told(c.Fix, "")
 	return c, true
 }
 
 // passes reports whether the library reads on beyond the slip after r.
-func (s slip) passes(r repair) bool {
-	next := positions{text: s.p.text}
-	next.apply(r)
+func (s slip) passes(r position.Repair) bool {
+	next := position.New(s.p.Text)
+	next.Apply(r)
 	var parse toml.ParseError
-	_, err := toml.Decode(next.text, &map[string]any{})
+	_, err := toml.Decode(next.Text, &map[string]any{})
 	if !errors.As(err, &parse) {
 		return err == nil
 	}
-	return parse.Position.Start > max(s.end, s.offset+1)+len(r.fix)-int(r.at.end-r.at.start)
+	return parse.Position.Start > max(s.end, s.offset+1)+len(r.Fix)-int(r.At.End-r.At.Start)
 }
 
 var (
@@ -148,10 +150,10 @@ var (
 // where is the route or table of the slip, and its key, as a [Problem] names them.
 func (s slip) where() (route, key string) {
 	table := ""
-	if all := headerForm.FindAllStringSubmatch(s.p.text[:s.line.start], -1); all != nil {
+	if all := headerForm.FindAllStringSubmatch(s.p.Text[:s.line.Start], -1); all != nil {
 		table = printable(all[len(all)-1][1])
 	}
-	match := lineKeyForm.FindStringSubmatch(s.p.source(s.line))
+	match := lineKeyForm.FindStringSubmatch(s.p.Source(s.line))
 	if match == nil {
 		return "", ""
 	}
@@ -162,22 +164,22 @@ func (s slip) where() (route, key string) {
 }
 
 // again says where the first of two keys or tables of one name stands.
-func (s slip) again() (at span, say string) {
+func (s slip) again() (at position.Span, say string) {
 	_, rest, ok := strings.Cut(s.reason, "Key '")
 	name, _, closed := strings.Cut(rest, "'")
 	if !ok || !closed {
-		return span{}, ""
+		return position.Span{}, ""
 	}
-	first, known := scan(s.p.text[:s.line.start]).keys[name]
+	first, known := position.Scan(s.p.Text[:s.line.Start]).At(name)
 	if !known {
-		return span{}, ""
+		return position.Span{}, ""
 	}
-	at = span{s.line.start, s.line.end}
-	if is := lineKeyForm.FindStringIndex(s.p.source(s.line)); is != nil {
-		at.end = at.start + int32(len(strings.TrimRight(s.p.source(s.line)[:is[1]], " \t=")))
+	at = s.line
+	if is := lineKeyForm.FindStringIndex(s.p.Source(s.line)); is != nil {
+		at.End = at.Start + int32(len(strings.TrimRight(s.p.Source(s.line)[:is[1]], " \t=")))
 	}
-	place := fmt.Sprintf("%s is at line %d already", name, newDocument(s.p.text).line(first.key.start))
-	if first.value.empty() {
+	place := fmt.Sprintf("%s is at line %d already", name, position.NewDocument(s.p.Text).Line(first.Key.Start))
+	if first.Value.Empty() {
 		return at, place + ": write these keys there, or give this table another name"
 	}
 	return at, place + ": remove one of the two"

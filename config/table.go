@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"anyport/config/position"
 )
 
 // A table is one TOML table while it is read.
@@ -26,15 +28,15 @@ func newTable(rep *report, section, route, label, path string, values map[string
 }
 
 func (t *table) fault(key, format string, args ...any) {
-	t.faultAt(t.report.at().value(t.pathOf(key)), key, fmt.Sprintf(format, args...))
+	t.faultAt(t.report.at().Value(t.pathOf(key)), key, fmt.Sprintf(format, args...))
 }
 
 // faultKey is fault where the key is what is wrong, not its value.
 func (t *table) faultKey(key, text string) *Problem {
-	return t.faultAt(t.report.at().key(t.pathOf(join("", key))), join("", key), text)
+	return t.faultAt(t.report.at().Key(t.pathOf(position.Join("", key))), position.Join("", key), text)
 }
 
-func (t *table) faultAt(at span, key, text string) *Problem {
+func (t *table) faultAt(at position.Span, key, text string) *Problem {
 	name, _, _ := strings.Cut(key, "[")
 	t.faulty[name] = true
 	return t.report.mark(at, t.route, t.label+key, text)
@@ -77,7 +79,7 @@ func (t *table) sub(key string) *table {
 }
 
 func (t *table) open(key string) *table {
-	sub := newTable(t.report, key, t.route, t.label+join("", key)+".", t.pathOf(join("", key)), nil)
+	sub := newTable(t.report, key, t.route, t.label+position.Join("", key)+".", t.pathOf(position.Join("", key)), nil)
 	value, ok := t.values[key]
 	if !ok {
 		return sub
@@ -90,16 +92,16 @@ func (t *table) open(key string) *table {
 		sub.values = values[0]
 		t.faultList(key)
 	default:
-		t.fault(join("", key), "%s is not a table: write [%s], and its keys below", show(value), sub.path)
+		t.fault(position.Join("", key), "%s is not a table: write [%s], and its keys below", show(value), sub.path)
 	}
 	return sub
 }
 
 // faultList reports [[key]], which makes a list, where [key] is meant.
 func (t *table) faultList(key string) {
-	path := t.pathOf(join("", key))
-	header, ok := t.report.at().header(path + "[0]")
-	p := t.faultAt(header, join("", key), fmt.Sprintf("a list is not a table: write [%s]", path))
+	path := t.pathOf(position.Join("", key))
+	header, ok := t.report.at().Header(path + "[0]")
+	p := t.faultAt(header, position.Join("", key), fmt.Sprintf("a list is not a table: write [%s]", path))
 	if ok {
 		p.Fix = "[" + path + "]"
 	}
@@ -113,7 +115,7 @@ func (t *table) done() {
 		if slices.Contains(known, key) {
 			continue
 		}
-		if advice, was := removed[join(t.section, key)]; was {
+		if advice, was := removed[position.Join(t.section, key)]; was {
 			t.faultKey(key, advice)
 			continue
 		}

@@ -1,11 +1,16 @@
-package config
+package position_test
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/BurntSushi/toml"
+
+	"anyport/config/position"
 )
 
 const linesText = `# x = 1
@@ -79,7 +84,11 @@ func TestLines(t *testing.T) {
 
 // lineOf is the line of a key or element, 0 if there is none.
 func lineOf(text, path string) int {
-	return newReport("", newDocument(text), scan(text)).lineOf(path)
+	at := position.Scan(text).Key(path)
+	if at.Empty() {
+		return 0
+	}
+	return position.NewDocument(text).Line(at.Start)
 }
 
 // A probe makes the TOML library tell the position of a key: that of an error it
@@ -109,9 +118,24 @@ func libraryLine(text string, key toml.Key) int {
 
 // FuzzLines compares the lines of all keys with those that the TOML library knows.
 func FuzzLines(f *testing.F) {
-	addSeeds(f)
+	for _, pattern := range []string{"../testdata/broken/*.txt", "../testdata/habits/*.txt", "../reference.toml"} {
+		files, _ := filepath.Glob(pattern)
+		if len(files) == 0 {
+			f.Fatalf("no files %s", pattern)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				f.Fatal(err)
+			}
+			for _, part := range strings.Split(string(text), "\n=== ") { // a case begins with its name
+				part, _, _ = strings.Cut(part, "\n--- ")
+				f.Add(part[strings.IndexByte(part, '\n')+1:])
+			}
+		}
+	}
 	f.Fuzz(func(t *testing.T, text string) {
-		at, doc := scan(text), newDocument(text)
+		at, doc := position.Scan(text), position.NewDocument(text)
 		var values map[string]any
 		md, err := toml.Decode(text, &values)
 		if err != nil {
@@ -123,10 +147,10 @@ func FuzzLines(f *testing.F) {
 			}
 			path := ""
 			for _, part := range key {
-				path = join(path, part)
+				path = position.Join(path, part)
 			}
-			place, known := at.keys[path]
-			got, want := doc.line(place.key.start), libraryLine(text, key)
+			place, known := at.At(path)
+			got, want := doc.Line(place.Key.Start), libraryLine(text, key)
 			if want != 0 && (!known || got != want) {
 				t.Errorf("%s: line %d, want %d in:\n%s", path, got, want, text)
 			}

@@ -1,4 +1,4 @@
-package config
+package position
 
 import (
 	"fmt"
@@ -7,15 +7,20 @@ import (
 )
 
 // A scanner walks over a text that is known to be TOML. On anything else it stops
-// early and never fails: positions are a help, no judge.
+// early and never fails: Map are a help, no judge.
 type scanner struct {
-	*positions
+	*Map
 	pos    int
 	arrays map[string]int // how many [[tables]] of a name there were
 }
 
-func scan(text string) *positions {
-	s := scanner{positions: &positions{text: text, keys: map[string]place{}, elements: map[string][]span{}}, arrays: map[string]int{}}
+// Scan makes the map of a text.
+func Scan(text string) *Map { return New(text).Scan() }
+
+// Scan finds the positions in the text as repaired.
+func (p *Map) Scan() *Map {
+	p.keys, p.elements = map[string]Place{}, map[string][]Span{}
+	s := scanner{Map: p, arrays: map[string]int{}}
 	s.skip("\ufeff")
 	table := ""
 	for s.blank(); s.peek() != 0; s.blank() {
@@ -29,7 +34,7 @@ func scan(text string) *positions {
 			break
 		}
 	}
-	return s.positions
+	return p
 }
 
 // header reads [table] or [[table]]; it is where the table stands, even if a
@@ -40,7 +45,7 @@ func (s *scanner) header() string {
 	s.spaces()
 	start := s.pos
 	path := s.readKey("")
-	at := place{key: span{int32(start), int32(start + len(strings.TrimRight(s.text[start:s.pos], " \t")))}}
+	at := Place{Key: s.since(start)}
 	s.skip("]")
 	s.skip("]")
 	s.keys[path] = at
@@ -52,6 +57,11 @@ func (s *scanner) header() string {
 	return path
 }
 
+// since is what was read from start on, without the blanks at its end.
+func (s *scanner) since(start int) Span {
+	return Between(start, start+len(strings.TrimRight(s.Text[start:s.pos], " \t\r")))
+}
+
 func (s *scanner) pair(table string) {
 	path := s.readKey(table)
 	at := s.keys[path]
@@ -59,8 +69,8 @@ func (s *scanner) pair(table string) {
 	s.spaces()
 	start := s.pos
 	s.readValue(path)
-	if at.value.empty() {
-		at.value = span{int32(start), int32(start + len(strings.TrimRight(s.text[start:s.pos], " \t\r")))}
+	if at.Value.Empty() {
+		at.Value = s.since(start)
 		s.keys[path] = at
 	}
 }
@@ -70,9 +80,9 @@ func (s *scanner) readKey(path string) string {
 	for {
 		s.spaces()
 		start := s.pos
-		path = join(path, s.keyPart())
+		path = Join(path, s.keyPart())
 		if _, known := s.keys[path]; !known {
-			s.keys[path] = place{key: span{int32(start), int32(s.pos)}}
+			s.keys[path] = Place{Key: Between(start, s.pos)}
 		}
 		s.spaces()
 		if !s.skip(".") {
@@ -86,18 +96,18 @@ func (s *scanner) keyPart() string {
 	switch s.peek() {
 	case '\'':
 		s.quoted()
-		return strings.Trim(s.text[start:s.pos], "'")
+		return strings.Trim(s.Text[start:s.pos], "'")
 	case '"':
 		s.quoted()
-		if key, err := strconv.Unquote(s.text[start:s.pos]); err == nil {
+		if key, err := strconv.Unquote(s.Text[start:s.pos]); err == nil {
 			return key
 		}
-		return s.text[start:s.pos]
+		return s.Text[start:s.pos]
 	}
 	for isBare(s.peek()) {
 		s.pos++
 	}
-	return s.text[start:s.pos]
+	return s.Text[start:s.pos]
 }
 
 func (s *scanner) readValue(path string) {
@@ -116,7 +126,7 @@ func (s *scanner) readValue(path string) {
 }
 
 func (s *scanner) array(path string) {
-	var elements []span
+	var elements []Span
 	s.pos++
 	for s.blank(); s.peek() != 0 && !s.skip("]"); s.blank() {
 		if s.skip(",") {
@@ -129,7 +139,7 @@ func (s *scanner) array(path string) {
 		if s.readValue(element); s.pos == start {
 			break
 		}
-		elements = append(elements, span{int32(start), int32(start + len(strings.TrimRight(s.text[start:s.pos], " \t\r")))})
+		elements = append(elements, s.since(start))
 	}
 	if path != "" {
 		s.elements[path] = elements
@@ -151,9 +161,9 @@ func (s *scanner) inlineTable(path string) {
 
 // quoted steps over a string of any of the four kinds.
 func (s *scanner) quoted() {
-	quote := s.text[s.pos : s.pos+1]
+	quote := s.Text[s.pos : s.pos+1]
 	end := quote
-	if strings.HasPrefix(s.text[s.pos:], strings.Repeat(quote, 3)) {
+	if strings.HasPrefix(s.Text[s.pos:], strings.Repeat(quote, 3)) {
 		end = strings.Repeat(quote, 3)
 	}
 	s.pos += len(end)
@@ -192,18 +202,18 @@ func (s *scanner) spaces() {
 
 // peek is the next byte, or 0 at the end: TOML has no NUL.
 func (s *scanner) peek() byte {
-	if s.pos >= len(s.text) {
+	if s.pos >= len(s.Text) {
 		return 0
 	}
-	return s.text[s.pos]
+	return s.Text[s.pos]
 }
 
 func (s *scanner) step() {
-	s.pos = min(s.pos+1, len(s.text))
+	s.pos = min(s.pos+1, len(s.Text))
 }
 
 func (s *scanner) skip(prefix string) bool {
-	found := strings.HasPrefix(s.text[s.pos:], prefix)
+	found := strings.HasPrefix(s.Text[s.pos:], prefix)
 	if found {
 		s.pos += len(prefix)
 	}
