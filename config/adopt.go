@@ -3,10 +3,10 @@ package config
 import (
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
+	"anyport/config/habits"
 	"anyport/config/position"
 )
 
@@ -37,7 +37,7 @@ func (t *table) adopt() {
 // rename has the value of key read as that of meant.
 func (t *table) rename(key, meant, say string) {
 	path, value := t.pathOf(position.Join("", key)), t.values[key]
-	text := "unknown key: " + told(meant, say)
+	text := "unknown key: " + habits.Advice(meant, say)
 	headers := t.headersBelow(path, value)
 	for _, at := range headers {
 		t.faultAt(at, position.Join("", key), text).Fix = meant
@@ -71,7 +71,7 @@ func (t *table) tell(key, text string) {
 
 // meant is the key of t that key stands for, or what to do about it in words.
 func (t *table) meant(key string, known []string) (meant, say string) {
-	word := snake(key)
+	word := habits.Snake(key)
 	if slices.Contains(known, word) {
 		return word, ""
 	}
@@ -99,22 +99,14 @@ func holdsTables(value any) bool {
 
 // habitual is what the habits of a place say of word.
 func habitual(word string, known []string, in string) (meant, say string) {
-	for _, h := range habitsOf(in) {
-		if match := h.match(word); match == nil {
+	for _, h := range habits.Of(in) {
+		if match := h.Match(word); match == nil {
 			continue
-		} else if h.write == nil {
-			return "", h.say
-		} else if meant := h.write(match); slices.Contains(known, meant) {
-			return meant, h.say
+		} else if !h.Writes() {
+			return "", h.Say(match)
+		} else if meant := h.Write(match); slices.Contains(known, meant) {
+			return meant, h.Say(match)
 		}
 	}
 	return "", ""
-}
-
-var humps = regexp.MustCompile(`([a-z0-9])([A-Z])`)
-
-// snake is a key as this file's are written: max_conns for maxConns, Max-Conns, MAX CONNS.
-func snake(key string) string {
-	key = strings.ToLower(humps.ReplaceAllString(key, "${1}_$2"))
-	return strings.NewReplacer("-", "_", " ", "_", ".", "_").Replace(key)
 }

@@ -3,8 +3,8 @@ package config
 import (
 	"regexp"
 	"strings"
-	"sync"
 
+	"anyport/config/habits"
 	"anyport/config/position"
 )
 
@@ -25,33 +25,15 @@ func (r *report) foreign() bool {
 	if header.MatchString(source) {
 		return false
 	}
-	for _, language := range languages() {
-		if at := language.form.FindStringIndex(source); at != nil {
-			start := at[0] + len(source[at[0]:at[1]]) - len(strings.TrimLeft(source[at[0]:at[1]], " \t\r\n"))
-			p := r.mark(position.Between(start, max(at[1], start+1)), "", "", "not TOML: this looks like a "+language.name+
-				", and anyport reads TOML: write a [route.NAME] table for each service")
-			p.Example = "# the smallest file\n" + smallest
-			return true
-		}
+	language, start, end := habits.Language(source)
+	if language == "" {
+		return false
 	}
-	return false
+	p := r.mark(position.Between(start, max(end, start+1)), "", "", "not TOML: this looks like a "+language+
+		", and anyport reads TOML: write a [route.NAME] table for each service")
+	p.Example = "# the smallest file\n" + smallest
+	return true
 }
 
 // header is a line that no other language has so: whoever wrote it meant TOML.
 var header = regexp.MustCompile(`(?m)^[ \t]*\[+[A-Za-z_][A-Za-z0-9_."' -]*\]`)
-
-// A language is one that people bring files in.
-type language struct {
-	name string         // "file of nginx"
-	form *regexp.Regexp // of a line that tells
-}
-
-var languages = sync.OnceValue(func() []language {
-	var all []language
-	for _, h := range habits {
-		if strings.HasPrefix(h.in, "file ") {
-			all = append(all, language{h.in, regexp.MustCompile(`(?m)` + h.found)})
-		}
-	}
-	return all
-})

@@ -5,6 +5,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"anyport/config/habits"
 )
 
 // A kind is one type of value: how it is read, and how a file writes it. The two are each
@@ -107,7 +109,7 @@ func oneOf[T any](allowed ...T) kind[T] {
 		}
 		m := mistake{want: "Word", found: fmt.Sprintf("%s is none of %s", show(value), quoted(words))}
 		if near := closest(v, words); near != "" {
-			m.fix, m.cure = quote(near), fmt.Sprintf("did you mean %q?", near)
+			m.fix, m.cure = habits.Quote(near), fmt.Sprintf("did you mean %q?", near)
 		}
 		var none T
 		return none, m

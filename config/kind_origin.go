@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"regexp"
 	"strings"
+
+	"anyport/config/habits"
 )
 
 // readOrigins reads the key origins of r, whose ports are known by now.
@@ -16,7 +18,7 @@ func readOrigins(t *table, r *Route) {
 	list, ok := elements(value)
 	if !ok {
 		_, err := parseOrigin(value)
-		t.refuse("origins", value, notList(value, err), onlyList, acceptsOrigin)
+		t.refuse("origins", value, notList(value, err), habits.OnlyList, acceptsOrigin)
 		return
 	}
 	first := map[Origin]int{}
@@ -43,7 +45,7 @@ func readOrigin(t *table, key string, value any) (Origin, bool) {
 	if !isTable {
 		o, err := parseOrigin(value)
 		if err != nil {
-			t.refuse(key, value, err, element, acceptsOrigin)
+			t.refuse(key, value, err, habits.Element, acceptsOrigin)
 		}
 		return o, err == nil
 	}
@@ -168,7 +170,7 @@ func checkName(t *table, key string, o Origin) {
 		return
 	}
 	name := mistake{want: "Host", found: show(o.Text) + " is a DNS name, " + notYet, cure: "write its address"}
-	t.refuse(key, o.Text, name, element, func(value any) bool {
+	t.refuse(key, o.Text, name, habits.Element, func(value any) bool {
 		other, err := parseOrigin(value)
 		return err == nil && other.Host == ""
 	})

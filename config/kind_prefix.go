@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+
+	"anyport/config/habits"
 )
 
 // peerPrefix is a prefix of clients or peers: any block, the whole family too.
@@ -19,7 +21,7 @@ func parsePeerPrefix(value any) (netip.Prefix, error) {
 		return netip.Prefix{}, wrong("Mapped", value, "is IPv4-mapped", "write "+plain(prefix))
 	}
 	if prefix != prefix.Masked() {
-		fix := quote(prefix.Masked().String())
+		fix := habits.Quote(prefix.Masked().String())
 		return netip.Prefix{}, mistake{found: show(value) + " has bits set beyond its length", fix: fix,
 			cure: fmt.Sprintf("write %s for the block, or %q for the one address", fix, prefix.Addr())}
 	}
@@ -80,7 +82,7 @@ func servedPrefix(allowLoopback bool) kind[netip.Prefix] {
 			return prefix, err
 		}
 		if prefix.Bits() == 0 {
-			return prefix, wrong("Everything", value, "covers every address, this host's own too", everyPrefix)
+			return prefix, wrong("Everything", value, "covers every address, this host's own too", habits.EveryPrefix)
 		}
 		for _, l := range loopback {
 			if !allowLoopback && l.Overlaps(prefix) {

@@ -2,9 +2,8 @@ package config
 
 import (
 	"errors"
-	"fmt"
 
-	"github.com/BurntSushi/toml"
+	"anyport/config/habits"
 )
 
 // A mistake is why a value is refused.
@@ -32,16 +31,6 @@ func orElse(err error, words string) error {
 	return m
 }
 
-// A slot is what may stand where a value was refused.
-type slot int
-
-const (
-	oneValue slot = iota
-	oneOrList
-	onlyList // a list, and it was none
-	element  // of a list: several may take the place of one
-)
-
 // accepts makes of a parser the question whether it takes a value.
 func accepts[T any](parse func(any) (T, error)) func(any) bool {
 	return func(value any) bool {
@@ -55,15 +44,18 @@ const mostCures = 200
 
 // refuse reports that value cannot stand at key, with the cure for the habit that wrote
 // it. A cure that would be refused in its turn is not told.
-func (t *table) refuse(key string, value any, err error, where slot, accept func(any) bool) {
+func (t *table) refuse(key string, value any, err error, where habits.Slot, accept func(any) bool) {
 	var m mistake
 	if !errors.As(err, &m) {
 		m.found = err.Error()
 	}
 	at := t.report.at().Value(t.pathOf(key))
 	if len(t.report.problems) < mostCures {
-		c := cure{key: key, want: m.want, value: value, source: t.report.at().Source(at), where: where, accept: accept}
-		if fix, say := c.find(); fix != "" || say != "" {
+		if list, ok := elements(value); ok {
+			value = list
+		}
+		c := habits.Cure{Key: key, Want: m.want, Value: value, Source: t.report.at().Source(at), Slot: where, Accept: accept}
+		if fix, say := c.Find(); fix != "" || say != "" {
 			m.fix, m.cure = fix, say
 		}
 	}
@@ -72,24 +64,4 @@ func (t *table) refuse(key string, value any, err error, where slot, accept func
 		text += ": " + m.cure
 	}
 	t.faultAt(at, key, text).Fix = m.fix
-}
-
-// framed makes of TOML values what can stand in a slot, "" if they cannot.
-func framed(values string, where slot, accept func(any) bool) string {
-	var list struct{ X []any }
-	if _, err := toml.Decode("X = ["+values+"]", &list); err != nil || len(list.X) == 0 {
-		return ""
-	}
-	for _, value := range list.X {
-		if !accept(value) {
-			return ""
-		}
-	}
-	switch {
-	case where == onlyList || where == oneOrList && len(list.X) > 1:
-		return fmt.Sprintf("[%s]", values)
-	case where == oneValue && len(list.X) > 1:
-		return ""
-	}
-	return values
 }

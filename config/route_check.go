@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"anyport/config/habits"
 	"anyport/config/position"
 )
 
@@ -34,22 +35,15 @@ func checkRoute(t *table, r *Route) {
 func faultName(t *table, name string) {
 	const text = "a route's name is 1 to 64 of a-z, 0-9, - and _: "
 	at := t.report.at().Key(t.path)
-	fix := slug(name)
+	fix := habits.Slug(name)
 	if source := t.report.at().Source(at); strings.HasPrefix(source, "route") && strings.HasSuffix(source, position.Join("", name)) {
 		fix = "route." + fix
 	}
-	if !routeName.MatchString(slug(name)) {
+	if habits.Slug(name) == "" {
 		t.faultAt(at, "", text+"rename it")
 		return
 	}
-	t.faultAt(at, "", text+told(fix, "")).Fix = fix
-}
-
-var notInName = regexp.MustCompile(`[^a-z0-9_]+`)
-
-// slug is a route's name made of any words.
-func slug(words string) string {
-	return strings.Trim(notInName.ReplaceAllString(strings.ToLower(words), "-"), "-")
+	t.faultAt(at, "", text+habits.Advice(fix, "")).Fix = fix
 }
 
 func checkMatch(t *table, r *Route) {

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"anyport/config/habits"
 	"anyport/config/position"
 )
 
@@ -34,7 +35,7 @@ func (t *table) openDotted() {
 		}
 		delete(t.values, name)
 		for _, rest := range slices.Sorted(maps.Keys(below)) {
-			whole := unused(slug(name+"-"+rest), t.values)
+			whole := unused(habits.Slug(name+"-"+rest), t.values)
 			path := position.Join(t.pathOf(position.Join("", name)), rest)
 			t.moved[whole], t.values[whole] = path, below[rest]
 			t.headless(path, "a route's name has no dot", whole)

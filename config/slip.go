@@ -9,6 +9,7 @@ import (
 
 	"github.com/BurntSushi/toml"
 
+	"anyport/config/habits"
 	"anyport/config/position"
 )
 
@@ -79,7 +80,7 @@ func (s slip) cure() (found slipCure, mended bool) {
 	if len(s.p.Text) > mostText || len(line) > 4096 {
 		return found, false
 	}
-	for _, h := range habitsOf("line") {
+	for _, h := range habits.Of("line") {
 		if c, ok := s.ask(h, line); ok && (c.Fix == "" || s.passes(c.Repair)) {
 			c.say = found.say + ": " + c.say
 			return c, c.Fix != ""
@@ -89,9 +90,9 @@ func (s slip) cure() (found slipCure, mended bool) {
 		c.say = found.say + ": " + c.say
 		return c, true
 	}
-	for _, h := range habitsOf("reason") {
-		if match := h.match(s.reason); match != nil {
-			found.say += ": " + as(h.say)(match)
+	for _, h := range habits.Of("reason") {
+		if match := h.Match(s.reason); match != nil {
+			found.say += ": " + h.Say(match)
 			break
 		}
 	}
@@ -99,18 +100,17 @@ func (s slip) cure() (found slipCure, mended bool) {
 }
 
 // ask is what a habit makes of the line.
-func (s slip) ask(h habit, line string) (c slipCure, ok bool) {
-	at := h.form.FindStringSubmatchIndex(line)
-	if at == nil || at[2] < 0 {
+func (s slip) ask(h habits.Habit, line string) (c slipCure, ok bool) {
+	match, start, end := h.Find(line)
+	if match == nil {
 		return c, false
 	}
-	c.At = position.Between(int(s.line.Start)+at[2], int(s.line.Start)+at[3])
-	match := h.match(line)
-	if c.say = as(h.say)(match); h.write == nil {
+	c.At = position.Between(int(s.line.Start)+start, int(s.line.Start)+end)
+	if c.say = h.Say(match); !h.Writes() {
 		return c, true
 	}
-	c.Fix = h.write(match)
-	c.say = told(c.Fix, c.say)
+	c.Fix = h.Write(match)
+	c.say = habits.Advice(c.Fix, c.say)
 	return c, c.Fix != ""
 }
 
@@ -126,7 +126,7 @@ func (s slip) comma() (c slipCure, ok bool) {
 	}
 	c.At = position.Between(start, len(before))
 	c.Fix = before[start:] + ","
-	c.say = told(c.Fix, "")
+	c.say = habits.Advice(c.Fix, "")
 	return c, true
 }
 

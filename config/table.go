@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"anyport/config/habits"
 	"anyport/config/position"
 )
 
@@ -148,7 +149,7 @@ func set[T any](t *table, key string, dst *T, parse func(any) (T, error)) {
 	}
 	got, err := parse(value)
 	if err != nil {
-		t.refuse(key, value, err, oneValue, accepts(parse))
+		t.refuse(key, value, err, habits.OneValue, accepts(parse))
 		return
 	}
 	*dst = got
@@ -163,7 +164,7 @@ func setList[T comparable](t *table, key string, dst *[]T, parse func(any) (T, e
 	list, ok := elements(value)
 	if !ok {
 		_, err := parse(value)
-		t.refuse(key, value, notList(value, err), onlyList, accepts(parse))
+		t.refuse(key, value, notList(value, err), habits.OnlyList, accepts(parse))
 		return
 	}
 	*dst = each(t, key, list, parse)
@@ -181,7 +182,7 @@ func setOneOrList[T comparable](t *table, key string, dst *[]T, parse func(any) 
 	}
 	got, err := parse(value)
 	if err != nil {
-		t.refuse(key, value, err, oneOrList, accepts(parse))
+		t.refuse(key, value, err, habits.OneOrList, accepts(parse))
 		return
 	}
 	*dst = []T{got}
@@ -193,7 +194,7 @@ func each[T comparable](t *table, key string, list []any, parse func(any) (T, er
 	for i, value := range list {
 		got, err := parse(value)
 		if err != nil {
-			t.refuse(fmt.Sprintf("%s[%d]", key, i), value, err, element, accepts(parse))
+			t.refuse(fmt.Sprintf("%s[%d]", key, i), value, err, habits.Element, accepts(parse))
 			continue
 		}
 		if before, twice := first[got]; twice {

@@ -1,7 +1,7 @@
-package config
+package habits
 
 // valueHabits are about values.
-var valueHabits = []habit{
+var valueHabits = []Habit{
 	// Values of any key.
 	{in: "value", found: `.*(\$\{\w+.*\}|\$[A-Za-z_]\w*|\{\{.*\}\}|%\w+%|\bos\.getenv.*|\benv\(.*\)|%\(\w+\)s).*`, say: noEnv},
 
@@ -86,12 +86,12 @@ var valueHabits = []habit{
 	{in: "Port", found: `\d+|-\d+`, say: "ports run from 1 to 65535: write one of them"},
 
 	// Prefixes of clients and of this host.
-	{in: "Everything", found: `.*`, say: everyPrefix},
+	{in: "Everything", found: `.*`, say: EveryPrefix},
 	{in: "allow deny accept_proxy", found: `\*|any|all|everyone|0|0/0|anywhere`, write: as(`"0.0.0.0/0", "::/0"`)},
 	{in: "allow deny accept_proxy", found: `localhost|local`, write: as(`"127.0.0.0/8", "::1"`)},
 	{in: "allow deny accept_proxy", found: `private|private_ranges|lan|rfc1918`, write: as(`"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"`)},
 	{in: "Mapped", found: `::ffff:([0-9.]+)`, write: as(`"$1"`)},
-	{in: "Prefix", found: `\*|any|all|0|0/0|:|default|0\.0\.0\.0:.*`, say: everyPrefix},
+	{in: "Prefix", found: `\*|any|all|0|0/0|:|default|0\.0\.0\.0:.*`, say: EveryPrefix},
 	{in: "Prefix", found: `!\s*(.*)`, say: "write what is left out in a route of its own, with action = \"pass\" or \"drop\"; of clients, in deny"},
 	{in: "Prefix", found: `\[?([0-9a-f:.]+)\]?\s*(?:/| mask | netmask |\s)\s*(\d+\.\d+\.\d+\.\d+)`, write: netmask},
 	{in: "Prefix", found: `([0-9.]+)\s*(?:-|–|\.\.|to)\s*([0-9.]+)`, write: blocks},

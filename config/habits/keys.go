@@ -1,7 +1,7 @@
-package config
+package habits
 
 // keyHabits are about the names of tables and keys.
-var keyHabits = []habit{
+var keyHabits = []Habit{
 	// Tables.
 	{in: "-key", found: `routes?|rules?|forwards?|proxy|proxies|servers?|services?|frontends?|backends?|upstreams?|listeners?|endpoints?|vhosts?|sites?|apps?|streams?|tcp|udp`, write: as(`route`)},
 	{in: "-key", found: `log(s|ging|ger)|access_log`, write: as(`log`)},

@@ -1,7 +1,7 @@
-package config
+package habits
 
 // lineHabits are about files and lines that are not TOML.
-var lineHabits = []habit{
+var lineHabits = []Habit{
 	// Whole files.
 	{in: "file in JSON", found: `\A\s*\{\s*("|\})`},
 	{in: "file in XML or HTML", found: `\A\s*<[?!a-zA-Z]`},

@@ -1,4 +1,4 @@
-package config
+package habits
 
 import (
 	"fmt"
@@ -11,7 +11,7 @@ import (
 
 // routeHeader is the header of a route by whatever name it was given.
 func routeHeader(match []string) string {
-	if name := slug(match[2]); routeName.MatchString(name) {
+	if name := Slug(match[2]); name != "" {
 		return "[route." + name + "]"
 	}
 	return ""
@@ -23,7 +23,7 @@ func comment(match []string) string {
 }
 
 // straight puts a word between quotes that TOML knows.
-func straight(match []string) string { return quote(strings.Trim(match[1], "“”„‘’«»")) }
+func straight(match []string) string { return Quote(strings.Trim(match[1], "“”„‘’«»")) }
 
 // plainSpaces puts plain ones for the blanks that look like them.
 func plainSpaces(match []string) string {
@@ -40,7 +40,7 @@ func lower(template string) func([]string) string {
 	return func(match []string) string { return strings.ToLower(as(template)(match)) }
 }
 
-func inQuotes(match []string) string { return quote(strings.Trim(match[1], `"'`)) }
+func inQuotes(match []string) string { return Quote(strings.Trim(match[1], `"'`)) }
 
 func literal(match []string) string {
 	return "'" + strings.ReplaceAll(strings.Trim(match[1], `"`), "'", "") + "'"
@@ -51,7 +51,7 @@ func commas(match []string) string { return strings.Join(strings.Fields(match[1]
 
 // pair makes a line of a key and a value, as other languages tie them.
 func pair(match []string) string {
-	return snake(match[2]) + " = " + toTOML(match[3])
+	return Snake(match[2]) + " = " + toTOML(match[3])
 }
 
 // bare is a value that was written without quotes.
@@ -62,16 +62,16 @@ func toTOML(s string) string {
 	if b, ok := booleans[strings.ToLower(s)]; ok {
 		return b
 	}
-	if number := strings.TrimLeft(s, "0"); number != s && framed(number, oneValue, isInteger) != "" {
+	if number := strings.TrimLeft(s, "0"); number != s && framed(number, OneValue, isInteger) != "" {
 		return number
 	}
-	if framed(s, oneValue, func(any) bool { return true }) != "" {
+	if framed(s, OneValue, func(any) bool { return true }) != "" {
 		return s
 	}
-	if strings.HasPrefix(s, "[") && framed(s, oneValue, func(any) bool { return true }) == "" {
+	if strings.HasPrefix(s, "[") && framed(s, OneValue, func(any) bool { return true }) == "" {
 		return bareList([]string{s, s})
 	}
-	return quote(s)
+	return Quote(s)
 }
 
 var booleans = map[string]string{
@@ -147,7 +147,7 @@ func netmask(match []string) string {
 			return ""
 		}
 	}
-	return quote(netip.PrefixFrom(addr, ones).Masked().String())
+	return Quote(netip.PrefixFrom(addr, ones).Masked().String())
 }
 
 // mostBlocks is how many prefixes a range of addresses may become.
@@ -163,7 +163,7 @@ func blocks(match []string) string {
 	var all []string
 	for len(all) <= mostBlocks {
 		block := widest(first, last)
-		all = append(all, quote(strings.TrimSuffix(block.String(), fmt.Sprintf("/%d", first.BitLen()))))
+		all = append(all, Quote(strings.TrimSuffix(block.String(), fmt.Sprintf("/%d", first.BitLen()))))
 		end := lastAddr(block)
 		if end == last {
 			return strings.Join(all, ", ")
@@ -191,7 +191,7 @@ func widest(first, last netip.Addr) netip.Prefix {
 			return block
 		}
 	}
-	return host(first)
+	return netip.PrefixFrom(first, first.BitLen())
 }
 
 func lastAddr(p netip.Prefix) netip.Addr {
