@@ -16,7 +16,7 @@ import (
 
 	"anyport/config"
 	"anyport/proxy/files"
-	"anyport/proxy/orders"
+	"anyport/proxy/mailbox"
 	"anyport/proxy/quota"
 	"anyport/proxy/route"
 	"anyport/proxy/tcp"
@@ -39,7 +39,7 @@ type Server struct {
 	tcpLoops int
 	routes   *route.Live
 
-	pulse *orders.Pulse
+	pulse *mailbox.Pulse
 
 	opening atomic.Int32  // kinds of loop that are not open yet
 	opened  chan struct{} // closed when all are
@@ -61,7 +61,7 @@ func New(opt Options) *Server {
 		opt:      opt,
 		tcpLoops: tcpLoops,
 		routes:   route.NewLive(tcpLoops + opt.Workers),
-		pulse:    orders.NewPulse(),
+		pulse:    mailbox.NewPulse(),
 		opened:   make(chan struct{}),
 
 		handovers: newHandovers(),

@@ -9,7 +9,7 @@ import (
 
 	"anyport/proxy/call"
 	"anyport/proxy/fault"
-	"anyport/proxy/orders"
+	"anyport/proxy/mailbox"
 	"anyport/proxy/quota"
 	"anyport/proxy/route"
 )
@@ -29,7 +29,7 @@ type loop struct {
 
 	wire       wire
 	epoll      int
-	orders     *orders.Queue
+	orders     *mailbox.Queue
 	set        *route.Set // the generation of routes last seen
 	listeners  []int
 	shares     bool          // its listener, with other loops
@@ -63,7 +63,7 @@ type loop struct {
 // orders: others may still be giving some.
 func (l *loop) open() (err error) {
 	l.epoll = -1
-	if l.orders, err = orders.New(); err != nil {
+	if l.orders, err = mailbox.New(); err != nil {
 		return err
 	}
 	defer func() {

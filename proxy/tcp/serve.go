@@ -44,7 +44,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/proxy/fault"
-	"anyport/proxy/orders"
+	"anyport/proxy/mailbox"
 	"anyport/proxy/quota"
 	"anyport/proxy/route"
 )
@@ -62,7 +62,7 @@ type Options struct {
 	Routes     *route.Live        // asked once a conn
 	Record     func(route.Record) // called from the loops once a conn has ended or was refused; must not block; may be nil
 	Mirror     route.Mirror       // told of the dst of a conn that every origin has refused; may be nil
-	Pulse      *orders.Pulse      // asks the loops whether they turn; may be nil
+	Pulse      *mailbox.Pulse     // asks the loops whether they turn; may be nil
 	Log        *slog.Logger
 
 	// Files are how many files each loop may hold for its conns, beside DoorFiles; nil:

@@ -9,7 +9,7 @@ import (
 
 	"anyport/config"
 	"anyport/proxy/header"
-	"anyport/proxy/orders"
+	"anyport/proxy/mailbox"
 	"anyport/proxy/route"
 )
 
@@ -73,7 +73,7 @@ func TestEvictedFlowKeepsItsDatagrams(t *testing.T) {
 // TestEventOfAClosedSocket: an event that was read before its flow ended is not
 // taken for one of the flow that has the fd now.
 func TestEventOfAClosedSocket(t *testing.T) {
-	queue, err := orders.New()
+	queue, err := mailbox.New()
 	check(t, err)
 	defer queue.Close()
 	l := loop{listener: -1, in: inboxOf(t, 1), orders: queue, byFD: []owner{{}, {flow: &flow{generation: 2}}}}

@@ -9,7 +9,7 @@ import (
 
 	"anyport/proxy/call"
 	"anyport/proxy/fault"
-	"anyport/proxy/orders"
+	"anyport/proxy/mailbox"
 	"anyport/proxy/route"
 )
 
@@ -25,7 +25,7 @@ type loop struct {
 	mirrored  route.Mirror // may be nil
 
 	epoll  int
-	orders *orders.Queue
+	orders *mailbox.Queue
 	turn   uint32
 	left   bool // another process has the flows
 	pace   call.Pace
@@ -73,7 +73,7 @@ func newLoop(opt Options, i int, share share) (*loop, error) {
 
 // open makes the epoll instance, with the listener and the orders in it.
 func (l *loop) open() (err error) {
-	if l.orders, err = orders.New(); err != nil {
+	if l.orders, err = mailbox.New(); err != nil {
 		return err
 	}
 	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {

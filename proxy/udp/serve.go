@@ -32,7 +32,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"anyport/proxy/files"
-	"anyport/proxy/orders"
+	"anyport/proxy/mailbox"
 	"anyport/proxy/route"
 )
 
@@ -48,7 +48,7 @@ type Options struct {
 	Raw        *Raw               // answers where no socket can be bound; nil: Serve opens its own
 	Record     func(route.Record) // called once a flow has ended or was refused; must not block; may be nil
 	Mirror     route.Mirror       // told of the dst of a flow whose origin has refused; may be nil
-	Pulse      *orders.Pulse      // asks the loops whether they turn; may be nil
+	Pulse      *mailbox.Pulse     // asks the loops whether they turn; may be nil
 	Log        *slog.Logger
 
 	Opened    func()                    // called once all loops have their files; may be nil

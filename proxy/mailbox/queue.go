@@ -1,7 +1,7 @@
-// Package orders lets other goroutines have an event loop do things: what they ask
+// Package mailbox lets other goroutines have an event loop do things: what they ask
 // is done by the loop itself, between two events, so that what belongs to the loop
 // needs no lock.
-package orders
+package mailbox
 
 import (
 	"fmt"
