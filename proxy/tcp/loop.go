@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/proxy/call"
-	"anyport/proxy/fault"
 	"anyport/proxy/mailbox"
 	"anyport/proxy/quota"
+	"anyport/proxy/ratelog"
 	"anyport/proxy/route"
 )
 
@@ -21,7 +21,7 @@ type loop struct {
 	routes *route.Live
 	record func(route.Record)
 	mirror route.Mirror
-	log    fault.Log
+	log    ratelog.Log
 
 	started time.Time
 	now     time.Duration // since started, taken once a turn

@@ -43,9 +43,9 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
-	"anyport/proxy/fault"
 	"anyport/proxy/mailbox"
 	"anyport/proxy/quota"
+	"anyport/proxy/ratelog"
 	"anyport/proxy/route"
 )
 
@@ -159,7 +159,7 @@ func newLoop(opt Options, i int) *loop {
 		routes:    opt.Routes,
 		record:    opt.Record,
 		mirror:    opt.Mirror,
-		log:       fault.Log{Logger: opt.Log},
+		log:       ratelog.Log{Logger: opt.Log},
 		started:   time.Now(),
 		set:       opt.Routes.Set(),
 		listeners: share(opt.Listeners, i, opt.Loops),

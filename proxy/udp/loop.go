@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/proxy/call"
-	"anyport/proxy/fault"
 	"anyport/proxy/mailbox"
+	"anyport/proxy/ratelog"
 	"anyport/proxy/route"
 )
 
@@ -35,7 +35,7 @@ type loop struct {
 	table  table
 	dialer dialer
 	opener opener
-	log    fault.Log
+	log    ratelog.Log
 }
 
 func newLoop(opt Options, i int, share share) (*loop, error) {
@@ -51,7 +51,7 @@ func newLoop(opt Options, i int, share share) (*loop, error) {
 		egress:   egress{opt.Raw, map[key]*flow{}},
 		opener:   opener{opt.Raw},
 		mirrored: opt.Mirror,
-		log:      fault.Log{Logger: opt.Log},
+		log:      ratelog.Log{Logger: opt.Log},
 	}
 	l.table = table{
 		routes: opt.Routes, shard: opt.FirstShard + i, may: share.flows, mayOwn: share.sockets, sockets: l,

@@ -1,4 +1,4 @@
-package fault
+package ratelog
 
 import (
 	"bytes"

@@ -1,6 +1,6 @@
-// Package fault logs faults that any packet can meet: a flood of packets must not become
+// Package ratelog logs faults that any packet can meet: a flood of packets must not become
 // a flood of lines.
-package fault
+package ratelog
 
 import (
 	"log/slog"
