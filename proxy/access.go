@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"anyport/config"
-	"anyport/proxy/lines"
+	"anyport/proxy/logfile"
 	"anyport/proxy/route"
 )
 
@@ -141,7 +141,7 @@ func (unclosed) Close() error { return nil }
 
 // write is the writer: it owns file until the last record has been written.
 func (a *AccessLog) write(file io.WriteCloser) error {
-	out := lines.NewWriter(file)
+	out := logfile.NewWriter(file)
 	out.Patience = accessPatience
 	handler := accessHandler(out, a.format)
 	var due, sum <-chan time.Time // nil while the buffer is empty; while there are no sums
@@ -209,13 +209,13 @@ func (a *AccessLog) line(handler slog.Handler, line slog.Record) {
 	}
 }
 
-func (a *AccessLog) flush(out *lines.Writer) {
+func (a *AccessLog) flush(out *logfile.Writer) {
 	err := out.Flush()
 	a.warn(out.Lost(), err)
 }
 
 // leave has out go on with another file; nil: with none.
-func (a *AccessLog) leave(out *lines.Writer, next io.Writer) {
+func (a *AccessLog) leave(out *logfile.Writer, next io.Writer) {
 	out.Reset(next)
 	a.warn(out.Lost(), nil)
 }

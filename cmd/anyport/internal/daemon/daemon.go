@@ -24,7 +24,7 @@ import (
 	"anyport/config"
 	"anyport/proxy"
 	"anyport/proxy/files"
-	"anyport/proxy/lines"
+	"anyport/proxy/logfile"
 	"anyport/proxy/route"
 	"anyport/proxy/udp"
 	"anyport/steering"
@@ -64,7 +64,7 @@ type daemon struct {
 	opt   Options
 	level slog.LevelVar
 	log   *slog.Logger
-	lines *lines.Queue // where the log goes
+	lines *logfile.Queue // where the log goes
 	begun time.Time
 	files uint64 // file descriptors that this process may open
 

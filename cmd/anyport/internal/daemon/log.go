@@ -6,7 +6,7 @@ import (
 	"log/slog"
 	"time"
 
-	"anyport/proxy/lines"
+	"anyport/proxy/logfile"
 )
 
 // logFarewell is how long a process that ends waits for a log that takes nothing.
@@ -16,7 +16,7 @@ const logFarewell = time.Second
 func (d *daemon) openLog() {
 	format := d.opt.Config.Log.Format
 	d.level.Set(d.opt.Config.Log.Level)
-	d.lines = lines.NewQueue(d.opt.Log, func(lost uint64) []byte { return lostLines(format, lost) })
+	d.lines = logfile.NewQueue(d.opt.Log, func(lost uint64) []byte { return lostLines(format, lost) })
 	d.closers = append(d.closers, func() error { d.lines.Close(logFarewell); return nil })
 	d.log = newLogger(d.lines, format, &d.level)
 }

@@ -1,6 +1,6 @@
-// Package lines writes whole lines to files that may be full, stuck, or gone: each line is
+// Package logfile writes whole lines to files that may be full, stuck, or gone: each line is
 // in the file, or in a count.
-package lines
+package logfile
 
 import (
 	"bytes"
