@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"anyport/config"
-	"anyport/proxy/files"
+	"anyport/proxy/fdbudget"
 	"anyport/proxy/mailbox"
 	"anyport/proxy/quota"
 	"anyport/proxy/route"
@@ -44,8 +44,8 @@ type Server struct {
 	opening atomic.Int32  // kinds of loop that are not open yet
 	opened  chan struct{} // closed when all are
 
-	budget files.Budget
-	shares *files.Shares // nil: no bound
+	budget fdbudget.Budget
+	shares *fdbudget.Shares // nil: no bound
 
 	flows    []udp.Flow // of another process, to begin with
 	expected int        // files of its conns, which come later
@@ -88,14 +88,14 @@ func (s *Server) Try(table route.Table, routes []*config.Route) *route.Trial {
 func (s *Server) Drain(route string, on bool) { s.routes.Drain(route, on) }
 
 // LimitFiles divides a budget of files among the loops. It is for before Serve.
-func (s *Server) LimitFiles(b files.Budget) {
+func (s *Server) LimitFiles(b fdbudget.Budget) {
 	s.budget, s.shares = b, b.Shares(s.tcpLoops, s.opt.Workers)
 }
 
 // Files tells what of the budget is in use.
-func (s *Server) Files() files.Used {
+func (s *Server) Files() fdbudget.Used {
 	if s.shares == nil {
-		return files.Used{}
+		return fdbudget.Used{}
 	}
 	return s.budget.Used(s.shares)
 }

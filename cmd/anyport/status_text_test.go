@@ -10,15 +10,15 @@ import (
 	"anyport/cmd/anyport/internal/daemon"
 	"anyport/cmd/anyport/internal/privileges"
 	"anyport/proxy"
-	"anyport/proxy/files"
+	"anyport/proxy/fdbudget"
 )
 
 func TestWriteStatus(t *testing.T) {
 	refused := time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
 	status := &daemon.Status{
 		Version: "v1.2.3", PID: 4711, UptimeSeconds: 3723, Files: 1048576, MaxFlows: 524288, MaxSockets: 10000,
-		FilesUsed: 120, FileShares: files.Used{
-			Reserve: 1024, TCP: files.Use{Held: 40, Most: 900000}, Flows: files.Use{Held: 7, Most: 800000}, Replies: files.Use{Held: 3, Most: 700000},
+		FilesUsed: 120, FileShares: fdbudget.Used{
+			Reserve: 1024, TCP: fdbudget.Use{Held: 40, Most: 900000}, Flows: fdbudget.Use{Held: 7, Most: 800000}, Replies: fdbudget.Use{Held: 3, Most: 700000},
 		},
 		Privileges: privileges.Held{User: "anyport", Capabilities: []string{"CAP_NET_BIND_SERVICE", "CAP_NET_ADMIN"}, NoNewPrivs: true},
 		Config:     daemon.ConfigStatus{Refused: "line 3: no\nline 4: nor this\n", Path: "/etc/anyport/anyport.toml", Generation: 2, LoadedAt: time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)},

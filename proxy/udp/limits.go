@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"anyport/proxy/call"
-	"anyport/proxy/files"
+	"anyport/proxy/fdbudget"
 	"anyport/proxy/quota"
 )
 
@@ -34,7 +34,7 @@ func newShares(opt Options) (all []share) {
 		most = maxFlows
 	}
 	if budget == nil {
-		budget = &files.Shares{Flows: make([]*quota.Quota, loops), Replies: make([]*quota.Quota, loops), MostFlows: maxSockets}
+		budget = &fdbudget.Shares{Flows: make([]*quota.Quota, loops), Replies: make([]*quota.Quota, loops), MostFlows: maxSockets}
 	}
 	flows, ports, voices := shareOut(most, loops), shareOut(maxSockets, loops), &voices{}
 	budgets, epoch := newBudgets(budgetSlots), time.Now()

@@ -31,7 +31,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"anyport/proxy/files"
+	"anyport/proxy/fdbudget"
 	"anyport/proxy/mailbox"
 	"anyport/proxy/route"
 )
@@ -44,7 +44,7 @@ type Options struct {
 	FirstShard int // listener i counts in shard FirstShard+i
 	Routes     *route.Live
 	MaxFlows   int                // of all listeners together; 0 = as many as the default says; fewer have sockets of their own: see MaxSockets
-	Files      *files.Shares      // how many files the loops may open; nil: no bound
+	Files      *fdbudget.Shares   // how many files the loops may open; nil: no bound
 	Raw        *Raw               // answers where no socket can be bound; nil: Serve opens its own
 	Record     func(route.Record) // called once a flow has ended or was refused; must not block; may be nil
 	Mirror     route.Mirror       // told of the dst of a flow whose origin has refused; may be nil

@@ -23,7 +23,7 @@ import (
 	"anyport/cmd/anyport/internal/systemd"
 	"anyport/config"
 	"anyport/proxy"
-	"anyport/proxy/files"
+	"anyport/proxy/fdbudget"
 	"anyport/proxy/logfile"
 	"anyport/proxy/route"
 	"anyport/proxy/udp"
@@ -68,7 +68,7 @@ type daemon struct {
 	begun time.Time
 	files uint64 // file descriptors that this process may open
 
-	budget files.Budget // of them
+	budget fdbudget.Budget // of them
 
 	access   *proxy.AccessLog // nil: none
 	admin    *door            // nil: none

@@ -6,7 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"anyport/proxy/files"
+	"anyport/proxy/fdbudget"
 	"anyport/proxy/udp"
 )
 
@@ -75,7 +75,7 @@ func raiseFiles() (uint64, error) {
 
 // RoomFor is how many conns, or else how many flows, a process can hold that may open limit files.
 func RoomFor(limit uint64) (conns, flows int) {
-	b, err := files.Divide(int(min(limit, MostFiles)), usuallyOpen)
+	b, err := fdbudget.Divide(int(min(limit, MostFiles)), usuallyOpen)
 	if err != nil {
 		return 0, 0
 	}
@@ -88,7 +88,7 @@ func (d *daemon) divideFiles() (err error) {
 	if d.before != nil { // whose flows count as flows
 		held -= len(udp.Detach(d.before.flows.Flows))
 	}
-	d.budget, err = files.Divide(int(d.files), held+d.proxy.LoopFiles())
+	d.budget, err = fdbudget.Divide(int(d.files), held+d.proxy.LoopFiles())
 	if err == nil {
 		d.proxy.LimitFiles(d.budget)
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"anyport/proxy"
-	"anyport/proxy/files"
+	"anyport/proxy/fdbudget"
 	"anyport/proxy/route"
 	"anyport/steering"
 )
@@ -29,8 +29,8 @@ func TestMetrics(t *testing.T) {
 		Config:   ConfigStatus{Generation: 7, Refused: "line 3"},
 		Steering: SteeringStatus{Attached: true, Prefixes: 2, ForeignPrograms: []uint32{9}, Missing: []string{"a", "b"}, RoutesRestored: 5, Unmatched: map[string]uint64{"refuse": 6}},
 		Files:    400,
-		FileShares: files.Used{
-			Process: 60, TCP: files.Use{Held: 40}, Flows: files.Use{Held: 7}, Replies: files.Use{Held: 3},
+		FileShares: fdbudget.Used{
+			Process: 60, TCP: fdbudget.Use{Held: 40}, Flows: fdbudget.Use{Held: 7}, Replies: fdbudget.Use{Held: 3},
 		},
 		Unrouted: proxy.Counts{Ended: map[string]map[string]uint64{"tcp": {"no_route": 1}}},
 		Routes: []RouteStatus{{

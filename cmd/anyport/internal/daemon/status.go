@@ -5,7 +5,7 @@ import (
 
 	"anyport/cmd/anyport/internal/privileges"
 	"anyport/proxy"
-	"anyport/proxy/files"
+	"anyport/proxy/fdbudget"
 	"anyport/steering"
 )
 
@@ -18,7 +18,7 @@ type Status struct {
 	Privileges    privileges.Held `json:"privileges"`
 	Files         uint64          `json:"files"`            // file descriptors it may open
 	FilesUsed     int             `json:"files_used"`       // of them, without what the reserve is used for just now
-	FileShares    files.Used      `json:"file_shares"`      // by whom
+	FileShares    fdbudget.Used   `json:"file_shares"`      // by whom
 	MaxFlows      int             `json:"max_flows"`        // UDP flows of all routes at once
 	MaxSockets    int             `json:"max_flow_sockets"` // those of them with a socket of their own
 	Log           LogStatus       `json:"log"`

@@ -1,11 +1,11 @@
-// Package files is the budget of file descriptors: what the process needs for itself comes
+// Package fdbudget is the budget of file descriptors: what the process needs for itself comes
 // first, and conns and flows share the rest.
 //
 // Every descriptor that traffic can cause to be opened is taken from a [quota.Quota]
 // first. So neither idle conns nor a flood of flows can take what the admin socket, the
 // log, a reload, a health check or an upgrade needs, and neither can take the whole of the
 // other's.
-package files
+package fdbudget
 
 import (
 	"fmt"
