@@ -118,7 +118,7 @@ func (h half) intervalEntries(table *Table) iter.Seq2[uint32, bpf.SteerInterval]
 func (h half) sourceEntries(table *Table) iter.Seq2[bpf.SteerSource, uint32] {
 	return func(yield func(bpf.SteerSource, uint32) bool) {
 		for i, b := range table.bindings {
-			for p, allowed := range b.sources.all() {
+			for p, allowed := range b.sources.Rules() {
 				if !yield(sourceKey(h.list(i), p), flag(allowed)) {
 					return
 				}

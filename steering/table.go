@@ -60,7 +60,7 @@ type interval struct {
 type binding struct {
 	route *config.Route // nil: no route takes the port; with Steer it is of an egress prefix
 	terms
-	sources *sources // nil admits everyone
+	sources *config.Clients // nil admits everyone
 }
 
 // Decision is the verdict for one client and one dst, and whose it is.
@@ -99,7 +99,7 @@ func (t *Table) Decide(protocol config.Protocol, dst netip.AddrPort, client neti
 	}
 	d := Decision{Verdict: b.verdict, Route: b.route, Prefix: covering(b.route, dst.Addr().Unmap())}
 	d.Ports, _ = narrowest(b.route.Ports, dst.Port())
-	if client.IsValid() && !b.sources.admits(client) {
+	if client.IsValid() && !b.sources.Admits(client) {
 		d.Verdict = Deny
 	}
 	return d

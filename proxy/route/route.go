@@ -19,12 +19,12 @@ type Route struct {
 	Origins *origin.Pool
 	Stats   *Stats
 
-	sources *sources
-	toldOf  atomic.Bool // answers that were held back
+	clients *config.Clients // the kernel asks the same of a SYN: this finds who came in before a reload
+	toldOf  atomic.Bool     // answers that were held back
 }
 
 func newRoute(c *config.Route, old *Route, shards int) *Route {
-	r := &Route{Route: c, sources: newSources(c)}
+	r := &Route{Route: c, clients: config.NewClients(c.Allow, c.Deny)}
 	if old == nil {
 		r.Stats = newStats(shards)
 		r.Origins = origin.NewPool(c, nil)
@@ -47,7 +47,7 @@ func (r *Route) Admit(protocol config.Protocol, client netip.Addr) Verdict {
 // Open is Admit without the limits: nothing is counted, and nothing is owed.
 func (r *Route) Open(client netip.Addr) Verdict {
 	switch {
-	case !r.sources.admit(client):
+	case !r.clients.Admits(client):
 		return Denied
 	case r.Stats.draining.Load():
 		return Draining
