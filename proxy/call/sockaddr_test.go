@@ -1,20 +1,18 @@
-package tcp
+package call
 
 import (
+	"net"
 	"net/netip"
 	"testing"
 
 	"golang.org/x/sys/unix"
-
-	"anyport/proxy/call"
 )
 
-// What the kernel reads of a sockaddr is what it tells of the socket that was
-// bound with it: to x/sys/unix, and to us.
+// The kernel reports a socket's address as it was bound, to x/sys/unix and to LocalAddr.
 func TestSockaddrIsTheKernels(t *testing.T) {
 	for _, text := range []string{"127.0.0.1", "127.255.3.4", "::1", "::ffff:127.0.0.1"} {
 		want := netip.MustParseAddr(text)
-		fd, err := socket(family(want))
+		fd, err := Socket(Family(want), unix.SOCK_STREAM, unix.IPPROTO_TCP)
 		if err == unix.EAFNOSUPPORT {
 			continue
 		}
@@ -22,8 +20,8 @@ func TestSockaddrIsTheKernels(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { unix.Close(fd) })
-		name := sockaddrOf(netip.AddrPortFrom(want, 0))
-		if err := call.Bind(fd, name.slice()); err == unix.EADDRNOTAVAIL {
+		name := SockaddrOf(netip.AddrPortFrom(want, 0))
+		if err := Bind(fd, name.Bytes()); err == unix.EADDRNOTAVAIL {
 			continue // no IPv6 here
 		} else if err != nil {
 			t.Fatal(text, err)
@@ -32,9 +30,9 @@ func TestSockaddrIsTheKernels(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ours, err := local(fd)
+		ours, err := LocalAddr(fd)
 		if err != nil || ours != unixAddrPort(theirs) || ours.Addr() != want.Unmap() || ours.Port() == 0 {
-			t.Errorf("bound to %s: local says %v, %v; unix.Getsockname %v", text, ours, err, theirs)
+			t.Errorf("bound to %s: LocalAddr says %v, %v; unix.Getsockname %v", text, ours, err, theirs)
 		}
 	}
 }
@@ -52,16 +50,54 @@ func unixAddrPort(s unix.Sockaddr) netip.AddrPort {
 func TestSockaddrRoundTrip(t *testing.T) {
 	for _, text := range []string{"192.0.2.1:1", "255.255.255.255:65535", "[2001:db8::1]:258", "[::]:0"} {
 		want := netip.MustParseAddrPort(text)
-		if s := sockaddrOf(want); s.addrPort() != want {
-			t.Errorf("%v came back as %v", want, s.addrPort())
+		if s := SockaddrOf(want); s.AddrPort() != want {
+			t.Errorf("%v came back as %v", want, s.AddrPort())
 		}
 	}
 }
 
-// A name of no family that conns have is none at all.
+// A socket address of another family is not valid.
 func TestSockaddrOfAnotherFamily(t *testing.T) {
-	s := sockaddr{0: unix.AF_UNIX}
-	if got := s.addrPort(); got.IsValid() {
+	s := Sockaddr{bytes: [28]byte{0: unix.AF_UNIX}, length: 28}
+	if got := s.AddrPort(); got.IsValid() {
 		t.Errorf("a unix socket is at %v", got)
+	}
+}
+
+// What ParseSockaddr reads is what Sockaddr wrote, and it reads no struct that is cut off.
+func FuzzSockaddr(f *testing.F) {
+	for _, text := range []string{"192.0.2.1:1", "[2001:db8::1]:258", "[fe80::1%7]:65535"} {
+		s := SockaddrOf(netip.MustParseAddrPort(text))
+		f.Add(s.Bytes())
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		e, ok := ParseSockaddr(b)
+		if !ok {
+			if e != (Endpoint{}) {
+				t.Errorf("%x is not ok and is %v", b, e)
+			}
+			return
+		}
+		s := e.Sockaddr()
+		if netip.AddrFrom16(e.Addr).Is4In6() {
+			e.Zone = 0 // a sockaddr_in has none
+		}
+		if again, ok := ParseSockaddr(s.Bytes()); !ok || again != e {
+			t.Errorf("%v came back as %v, %v", e, again, ok)
+		}
+		if a := e.AddrPort(); a.Addr().Is4In6() || a.Addr().Zone() != "" || e.Zone == 0 && EndpointOf(a) != e {
+			t.Errorf("%v is %v", e, a)
+		}
+		if _, ok := ParseSockaddr(s.Bytes()[:len(s.Bytes())-1]); ok {
+			t.Errorf("a byte less than %v is read too", e)
+		}
+	})
+}
+
+func TestSockaddrZone(t *testing.T) {
+	s := SockaddrOf(netip.MustParseAddrPort("[fe80::1%lo]:1"))
+	e, ok := ParseSockaddr(s.Bytes())
+	if device, err := net.InterfaceByName("lo"); err != nil || !ok || e.Zone != uint32(device.Index) {
+		t.Errorf("the zone lo is %d, want %v (%v)", e.Zone, device, err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/config"
+	"anyport/proxy/call"
 	"anyport/proxy/route"
 )
 
@@ -35,7 +36,7 @@ func (l *loop) answer(listener int) error {
 // can't be accepted from is an error, a conn that can't be had is not.
 func (l *loop) accept(listener int) (dry bool, err error) {
 	for i := 0; i < acceptBatch && !l.gate.shut; i++ {
-		fd, client, err := accept(listener)
+		fd, client, err := call.Accept(listener)
 		switch {
 		case err == nil:
 			if l.older[listener] {
@@ -83,7 +84,7 @@ func (l *loop) admit(n newcomer) {
 // arrival finds the route of a new conn and asks whether that admits it. Who is told
 // Admitted owes the route a Release.
 func (l *loop) arrival(n newcomer) (dst netip.AddrPort, r *route.Route, v route.Verdict) {
-	dst, err := local(n.fd)
+	dst, err := call.LocalAddr(n.fd)
 	if err != nil {
 		return dst, nil, route.ResetByClient
 	}

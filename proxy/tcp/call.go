@@ -60,10 +60,3 @@ func (kernel) shutdown(fd int32) error {
 }
 
 func (kernel) close(fd int32) { call.Close(int(fd)) }
-
-func accept4(listener int, client *sockaddr) (fd int, err error) {
-	size := uint32(len(client))
-	const flags = unix.SOCK_NONBLOCK | unix.SOCK_CLOEXEC
-	return call.Result(unix.RawSyscall6(unix.SYS_ACCEPT4, uintptr(listener),
-		uintptr(unsafe.Pointer(client)), uintptr(unsafe.Pointer(&size)), flags, 0, 0))
-}

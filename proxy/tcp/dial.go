@@ -67,7 +67,7 @@ func (l *loop) connect(c *conn, to, from netip.AddrPort) error {
 		l.wire.close(before)
 		c.ends[originEnd] = end{fd: -1}
 	}
-	fd, err := socket(family(to.Addr()))
+	fd, err := socket(call.Family(to.Addr()))
 	if err != nil {
 		return err
 	}

@@ -73,6 +73,6 @@ func (l *loop) metItself(c *conn) bool {
 	if !l.ports.Contains(to.Port()) {
 		return false
 	}
-	own, err := local(int(c.ends[originEnd].fd))
+	own, err := call.LocalAddr(int(c.ends[originEnd].fd))
 	return err == nil && own == to
 }

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/config"
+	"anyport/proxy/call"
 	"anyport/proxy/route"
 )
 
@@ -35,7 +36,7 @@ func socketPair(t *testing.T) (near int32, far *os.File) {
 	t.Helper()
 	_, listener := loopAndListener(t)
 	far = knock(t, listener)
-	fd, _, err := accept(listener)
+	fd, _, err := call.Accept(listener)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/config"
+	"anyport/proxy/call"
 	"anyport/proxy/route"
 )
 
@@ -22,7 +23,7 @@ func TestLoopsShareConns(t *testing.T) {
 	if err := unix.Listen(origin, clients); err != nil {
 		t.Fatal(err)
 	}
-	to, err := local(origin)
+	to, err := call.LocalAddr(origin)
 	if err != nil {
 		t.Fatal(err)
 	}

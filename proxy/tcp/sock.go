@@ -27,20 +27,6 @@ func prepare(fd int) error {
 	return os.NewSyscallError("setsockopt SO_OOBINLINE", call.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1))
 }
 
-// accept takes one conn from the queue.
-func accept(listener int) (fd int, client netip.AddrPort, err error) {
-	var name sockaddr
-	fd, err = accept4(listener, &name)
-	return fd, name.addrPort(), err
-}
-
-// local returns what the client asked for.
-func local(fd int) (netip.AddrPort, error) {
-	var name sockaddr
-	_, err := call.Getsockname(fd, name[:])
-	return name.addrPort(), err
-}
-
 // connect begins to dial to, from an address, or an address and port, where that is valid.
 // The conn is made or has failed once the socket is writable.
 func connect(fd int, to, from netip.AddrPort) error {
@@ -52,8 +38,8 @@ func connect(fd int, to, from netip.AddrPort) error {
 			return err
 		}
 	}
-	name := sockaddrOf(to)
-	switch err := call.Connect(fd, name.slice()); err {
+	name := call.SockaddrOf(to)
+	switch err := call.Connect(fd, name.Bytes()); err {
 	case unix.EINPROGRESS, unix.EINTR:
 		return nil
 	case unix.EADDRNOTAVAIL:
@@ -77,19 +63,12 @@ func bind(fd int, from netip.AddrPort) error {
 			return err
 		}
 	}
-	name := sockaddrOf(from)
-	err := call.Bind(fd, name.slice())
+	name := call.SockaddrOf(from)
+	err := call.Bind(fd, name.Bytes())
 	if errors.Is(err, unix.EADDRINUSE) {
 		return call.ErrNoPort
 	}
 	return err
-}
-
-func family(a netip.Addr) int {
-	if a.Is4() {
-		return unix.AF_INET
-	}
-	return unix.AF_INET6
 }
 
 func (kernel) failure(fd int32) error {

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"anyport/proxy/call"
 )
 
 // With lateACK a conn that is made has sent its SYN alone: the ACK waits for data.
@@ -18,7 +20,7 @@ func TestLateACK(t *testing.T) {
 		{"SYN", true, 1},
 	} {
 		_, listener := loopAndListener(t)
-		to, err := local(listener)
+		to, err := call.LocalAddr(listener)
 		if err != nil {
 			t.Fatal(err)
 		}
