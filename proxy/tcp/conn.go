@@ -6,6 +6,8 @@ import (
 
 	"anyport/proxy/origin"
 	"anyport/proxy/route"
+	"anyport/proxy/tcp/pipes"
+	"anyport/proxy/tcp/wheel"
 )
 
 // state is where a conn is in its life.
@@ -20,7 +22,7 @@ const (
 // conn is one conn: 288 bytes and two fds while it is idle. The loop that
 // accepted it owns it until its end.
 type conn struct {
-	timer      timer
+	timer      wheel.Timer[*conn]
 	slot       uint32
 	holder     *holder // its client, with other conns of it:
 	kin        kin
@@ -68,15 +70,15 @@ type end struct {
 
 // way is one direction of a conn.
 type way struct {
-	held     *buffer // read and not taken yet; nil: nothing
-	pipe     *pipe   // borrowed while the way carries bulk; nil: none
-	bytes    uint64  // payload
-	streak   uint8   // reads in a row that were large
-	ended    bool    // FIN was read
-	finished bool    // FIN was passed on
+	held     *buffer     // read and not taken yet; nil: nothing
+	pipe     *pipes.Pipe // borrowed while the way carries bulk; nil: none
+	bytes    uint64      // payload
+	streak   uint8       // reads in a row that were large
+	ended    bool        // FIN was read
+	finished bool        // FIN was passed on
 }
 
-func (w *way) holds() bool { return w.held != nil || w.pipe != nil && w.pipe.holds > 0 }
+func (w *way) holds() bool { return w.held != nil || w.pipe != nil && w.pipe.Held > 0 }
 
 func (c *conn) record(v route.Verdict, began time.Time, now time.Duration) route.Record {
 	r := refusal(c.route.Name, c.client, c.dst, v, began)

@@ -5,6 +5,7 @@ import (
 
 	"anyport/config"
 	"anyport/proxy/route"
+	"anyport/proxy/tcp/wheel"
 )
 
 // What a conn does next is decided here, from its state alone.
@@ -129,8 +130,8 @@ func (c *conn) due(t config.Timeouts) (at time.Duration, v route.Verdict) {
 // after adds a timeout, of which 0 means none. at is negative where it was in another
 // process.
 func after(at, timeout time.Duration) time.Duration {
-	if timeout <= 0 || timeout > never-max(at, 0) {
-		return never
+	if timeout <= 0 || timeout > wheel.Never-max(at, 0) {
+		return wheel.Never
 	}
 	return at + timeout
 }

@@ -6,6 +6,8 @@ import (
 
 	"anyport/config"
 	"anyport/proxy/route"
+	"anyport/proxy/tcp/pipes"
+	"anyport/proxy/tcp/wheel"
 )
 
 // The ends and ways of the tables below.
@@ -18,8 +20,8 @@ var (
 
 	empty    = way{}
 	holding  = way{held: new(buffer)}
-	piping   = way{pipe: &pipe{holds: 1}}
-	borrowed = way{pipe: &pipe{}}
+	piping   = way{pipe: &pipes.Pipe{Held: 1}}
+	borrowed = way{pipe: &pipes.Pipe{}}
 	gotFIN   = way{ended: true}
 	heldFIN  = way{ended: true, held: new(buffer)}
 	sentFIN  = way{ended: true, finished: true}
@@ -120,8 +122,8 @@ func TestDeadline(t *testing.T) {
 		verdict route.Verdict
 	}{
 		{"dialling", dialling, [2]way{}, 0, nil, dialled + 5*time.Second, route.ConnectTimedOut},
-		{"dialling, no timeout", dialling, [2]way{}, 0, func(t *config.Timeouts) { t.Connect = 0 }, never, route.ConnectTimedOut},
-		{"dialling, an endless timeout", dialling, [2]way{}, 0, func(t *config.Timeouts) { t.Connect = never }, never, route.ConnectTimedOut},
+		{"dialling, no timeout", dialling, [2]way{}, 0, func(t *config.Timeouts) { t.Connect = 0 }, wheel.Never, route.ConnectTimedOut},
+		{"dialling, an endless timeout", dialling, [2]way{}, 0, func(t *config.Timeouts) { t.Connect = wheel.Never }, wheel.Never, route.ConnectTimedOut},
 		{"idle", relaying, [2]way{}, 0, nil, active + time.Hour, route.IdleTimedOut},
 		{"FIN is read but not passed on", relaying, [2]way{heldFIN}, 0, nil, active + time.Hour, route.IdleTimedOut},
 		{"client closed", relaying, [2]way{sentFIN}, 0, nil, active + time.Minute, route.HalfCloseTimedOut},
@@ -154,7 +156,7 @@ func TestStreak(t *testing.T) {
 		{"a middling read between", []int{bufferSize, bulkLeast, bufferSize}, true},
 		{"bulk goes on with middling reads", []int{bufferSize, bufferSize, bulkLeast, bulkLeast}, true},
 		{"bulk ends with a small one", []int{bufferSize, bufferSize, bulkLeast - 1}, false},
-		{"splices of more than a buffer", []int{bufferSize, bufferSize, largePipe, largePipe}, true},
+		{"splices of more than a buffer", []int{bufferSize, bufferSize, pipes.Large, pipes.Large}, true},
 	} {
 		n := uint8(0)
 		for _, read := range c.reads {

@@ -1,6 +1,9 @@
 package tcp
 
-import "anyport/config"
+import (
+	"anyport/config"
+	"anyport/proxy/tcp/wheel"
+)
 
 func (l *loop) draining() bool { return l.drainBegan != 0 }
 
@@ -35,7 +38,7 @@ func (l *loop) retire() {
 		}
 		switch keeps := set.Keeps(config.TCP, c.dst, c.route); {
 		case !keeps && c.drained == 0:
-			c.drained = max(l.now, 1) + min(c.route.Drain, never-l.now-1)
+			c.drained = max(l.now, 1) + min(c.route.Drain, wheel.Never-l.now-1)
 			l.watch(c)
 		case keeps && c.drained != 0:
 			c.drained = 0

@@ -13,6 +13,8 @@ import (
 
 	"anyport/config"
 	"anyport/proxy/route"
+	"anyport/proxy/tcp/pipes"
+	"anyport/proxy/tcp/wheel"
 )
 
 // fakePeer is a client or an origin, with the proxy's socket to it.
@@ -115,7 +117,9 @@ func newFakeConn() *fakeConn {
 	f := &fakeConn{fakeWire: &fakeWire{peers: map[int32]*fakePeer{1: {room: 1 << 30}, 2: {room: 1 << 30}}}}
 	f.loop = newLoop(Options{Loops: 1, Routes: live, Log: slog.New(slog.DiscardHandler), Record: func(r route.Record) { f.ended = r.Verdict }}, 0)
 	f.wire = f.fakeWire
-	f.loop.pipes.spare = []*pipe{{read: -1, write: -1, size: largePipe}}
+	only := f.loop.pipes.Adopt(-1, -1, 0)
+	only.Size = pipes.Large
+	f.loop.pipes.Return(only)
 	f.conn = &conn{route: live.Set().Routes[0], ends: [2]end{{fd: 1}, {fd: 2}}}
 	f.conn.origin = f.conn.route.Origins.Pick(netip.Addr{}, nil)
 	f.conn.origin.Begin()
@@ -190,7 +194,7 @@ func (f *fakeConn) pass(t *testing.T, text string) {
 		t.Fatal(err)
 	}
 	f.now += d
-	f.wheel.advance(f.now, func(due *timer) { f.expire(due.conn) })
+	f.timers.Advance(f.now, func(due *wheel.Timer[*conn]) { f.expire(due.Value) })
 }
 
 // String tells the conn's state, its verdict if it is over, and what each peer has heard,

@@ -7,6 +7,7 @@ import (
 
 	"anyport/proxy/client"
 	"anyport/proxy/route"
+	"anyport/proxy/tcp/wheel"
 )
 
 // gate keeps a loop from accepting when there are no files for more conns: they
@@ -17,8 +18,8 @@ import (
 type gate struct {
 	shut   bool
 	door   newcomer
-	timer  timer         // tries again, for files can be freed elsewhere in the process
-	full   time.Duration // since when conns have waited, and the queue was not seen empty; 0: they have not
+	timer  wheel.Timer[*conn] // tries again, for files can be freed elsewhere in the process
+	full   time.Duration      // since when conns have waited, and the queue was not seen empty; 0: they have not
 	warned time.Duration
 }
 
@@ -67,7 +68,7 @@ func (l *loop) takeFiles() bool {
 	if l.files.Take(connFiles) {
 		return true
 	}
-	l.pipes.close()
+	l.pipes.CloseSpare()
 	return l.files.Take(connFiles)
 }
 
@@ -80,8 +81,8 @@ func (l *loop) shut(why error) {
 	for _, fd := range l.listeners {
 		l.unlisten(fd)
 	}
-	l.pipes.close() // conns need the files more
-	l.wheel.set(&l.gate.timer, l.now+gateRetry)
+	l.pipes.CloseSpare() // conns need the files more
+	l.timers.Set(&l.gate.timer, l.now+gateRetry)
 }
 
 func (l *loop) warnShort(why error) {
@@ -97,7 +98,7 @@ func (l *loop) reopen() {
 		return
 	}
 	if !l.takeFiles() {
-		l.wheel.set(&l.gate.timer, l.now+gateRetry)
+		l.timers.Set(&l.gate.timer, l.now+gateRetry)
 		return
 	}
 	l.files.Give(connFiles)
@@ -117,7 +118,7 @@ func (l *loop) retry() {
 // unbar opens the gate. It may shut again, for who waits at the door is first.
 func (l *loop) unbar() {
 	l.gate.shut = false
-	l.wheel.stop(&l.gate.timer)
+	l.timers.Stop(&l.gate.timer)
 	if n := l.gate.leaveDoor(); n.waits() {
 		l.admit(n)
 	}

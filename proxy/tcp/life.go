@@ -5,6 +5,7 @@ import (
 
 	"anyport/config"
 	"anyport/proxy/route"
+	"anyport/proxy/tcp/wheel"
 )
 
 // adopt gives a conn, whose files are taken, its slot.
@@ -15,7 +16,7 @@ func (l *loop) adopt(c *conn) {
 	}
 	c.generation = l.generation
 	c.began, c.active = l.now, l.now
-	c.timer.conn = c
+	c.timer.Value = c
 	l.limit(c)
 	if last := len(l.free) - 1; last >= 0 {
 		c.slot, l.free = l.free[last], l.free[:last]
@@ -32,14 +33,14 @@ func (l *loop) adopt(c *conn) {
 // has its bound already.
 func (l *loop) limit(c *conn) {
 	if l.draining() && c.drained == 0 {
-		c.drained = l.drainBegan + min(max(c.route.Drain, l.drainLeast), never-l.drainBegan)
+		c.drained = l.drainBegan + min(max(c.route.Drain, l.drainLeast), wheel.Never-l.drainBegan)
 	}
 }
 
 // watch sets the conn's timer to the next moment that needs a look.
 func (l *loop) watch(c *conn) {
 	at, _ := c.due(c.route.Timeouts)
-	l.wheel.set(&c.timer, at)
+	l.timers.Set(&c.timer, at)
 }
 
 // expire looks whether the deadline has moved since the timer was set, as every
@@ -49,7 +50,7 @@ func (l *loop) expire(c *conn) {
 	switch {
 	case c.moving || c.state == over: // or it gave way in the moment in which it was due
 	case at > l.now:
-		l.wheel.set(&c.timer, at)
+		l.timers.Set(&c.timer, at)
 	case v == route.Undecided:
 		l.probe(c)
 		l.watch(c)
@@ -96,7 +97,7 @@ func (l *loop) conclude(c *conn, v route.Verdict) {
 // forget gives back all that a conn has but its sockets.
 func (l *loop) forget(c *conn) {
 	c.state = over
-	l.wheel.stop(&c.timer)
+	l.timers.Stop(&c.timer)
 	for d := range c.ways {
 		l.empty(&c.ways[d])
 	}
@@ -118,7 +119,7 @@ func (l *loop) empty(w *way) {
 		w.held = nil
 	}
 	if w.pipe != nil {
-		l.pipes.giveBack(w.pipe)
+		l.pipes.Return(w.pipe)
 		w.pipe = nil
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"anyport/proxy/quota"
 	"anyport/proxy/ratelog"
 	"anyport/proxy/route"
+	"anyport/proxy/tcp/pipes"
+	"anyport/proxy/tcp/wheel"
 )
 
 // loop is one event loop, with the conns that it accepted. Nothing of it is
@@ -45,12 +47,12 @@ type loop struct {
 	ready      []*conn // stopped by the bound of their turn
 	resumed    []*conn // its memory, while the other is filled
 	clients    clients
-	wheel      wheel
+	timers     wheel.Wheel[*conn]
 	files      *quota.Quota // of conns and pipes
 	expected   int          // files of it that are kept for conns of another process
 	gate       gate
 	evictAgain time.Duration // no search for idle conns before this moment
-	pipes      pipes
+	pipes      pipes.Pool
 	store      store
 	dials      int
 	ports      ports
@@ -93,7 +95,7 @@ func (l *loop) close() {
 			l.end(c, route.RelayFailed)
 		}
 	}
-	l.pipes.close()
+	l.pipes.CloseSpare()
 	if n := l.gate.leaveDoor(); n.waits() {
 		l.wire.abort(int32(n.fd))
 	}
@@ -131,11 +133,11 @@ func (l *loop) turn(events []unix.EpollEvent) error {
 		}
 	}
 	l.resume()
-	l.wheel.advance(l.now, func(t *timer) {
-		if t.conn == nil {
+	l.timers.Advance(l.now, func(t *wheel.Timer[*conn]) {
+		if t.Value == nil {
 			l.retry()
 		} else {
-			l.expire(t.conn)
+			l.expire(t.Value)
 		}
 	})
 	return l.lastCalls()
@@ -175,8 +177,8 @@ func (l *loop) timeout() int {
 	if len(l.ready) > 0 || l.calling() {
 		return 0
 	}
-	wait := l.wheel.wait(l.now)
-	if wait == never {
+	wait := l.timers.Wait(l.now)
+	if wait == wheel.Never {
 		return -1
 	}
 	wait = min(wait, time.Hour) // epoll_wait counts milliseconds in 32 bits

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"anyport/proxy/tcp/pipes"
 )
 
 func TestClassOf(t *testing.T) {
@@ -29,7 +31,9 @@ func newStalled(conns, most int) *stalled {
 	s := &stalled{fakeConn: newFakeConn(), said: make([][]byte, conns)}
 	s.conclude(s.conn, 0)
 	s.store.most = most
-	s.loop.pipes.lent = pipesMost
+	for range pipes.Most { // so that ways get none
+		s.loop.pipes.Adopt(-1, -1, 0)
+	}
 	for i := range conns {
 		c := &conn{state: relaying, route: s.conn.route, ends: [2]end{{fd: int32(2*i + 1), writable: true}, {fd: int32(2*i + 2), writable: true}}}
 		s.peers[c.ends[clientEnd].fd], s.peers[c.ends[originEnd].fd] = &fakePeer{}, &fakePeer{}

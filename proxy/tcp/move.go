@@ -126,7 +126,7 @@ func (l *loop) moved(c *conn) Conn {
 		w := &c.ways[d]
 		out.Ways[d] = w.moved()
 		if w.pipe != nil {
-			out.FDs = append(out.FDs, int(w.pipe.read), int(w.pipe.write))
+			out.FDs = append(out.FDs, int(w.pipe.Read), int(w.pipe.Write))
 		}
 	}
 	return out
@@ -138,7 +138,7 @@ func (w *way) moved() Way {
 		out.Held = w.held.bytes[w.held.from:w.held.to]
 	}
 	if w.pipe != nil {
-		out.Piped = w.pipe.holds
+		out.Piped = w.pipe.Held
 	}
 	return out
 }

@@ -4,11 +4,10 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"anyport/config"
 	"anyport/proxy/origin"
 	"anyport/proxy/route"
+	"anyport/proxy/tcp/wheel"
 )
 
 // adoptAll shares out the conns of another process to the loops. What a loop does not take
@@ -75,7 +74,7 @@ func (l *loop) expectNone() {
 // began.
 func (l *loop) cut(in *Conn) time.Duration {
 	if in.Cut.IsZero() {
-		return max(l.now, 1) + min(in.Timeouts.Drain, never-l.now-1)
+		return max(l.now, 1) + min(in.Timeouts.Drain, wheel.Never-l.now-1)
 	}
 	return max(in.Cut.Sub(l.started), 1)
 }
@@ -95,7 +94,7 @@ func (c *conn) reach(in *Conn) {
 
 // carry takes over what the conn's ways hold.
 func (l *loop) carry(c *conn, in *Conn) error {
-	pipes := in.FDs[2:]
+	ends := in.FDs[2:]
 	for d, from := range in.Ways {
 		w := &c.ways[d]
 		w.bytes, w.ended, w.finished = from.Bytes, from.Ended, from.Finished
@@ -103,23 +102,18 @@ func (l *loop) carry(c *conn, in *Conn) error {
 			w.held = l.store.keep(from.Held)
 		}
 		if from.Piped > 0 {
-			w.pipe = &pipe{read: int32(pipes[0]), write: int32(pipes[1]), holds: from.Piped}
-			l.pipes.lent++
-			l.files.Insist(pipeFiles)
-			pipes = pipes[2:]
+			w.pipe = l.pipes.Adopt(ends[0], ends[1], from.Piped)
+			ends = ends[2:]
 		}
 	}
-	return l.measure(c)
-}
-
-// measure asks for the size of the pipes that came.
-func (l *loop) measure(c *conn) (err error) {
-	for d := range c.ways {
-		if p := c.ways[d].pipe; p != nil && err == nil {
-			p.size, err = unix.FcntlInt(uintptr(p.write), unix.F_GETPIPE_SZ, 0)
+	for d := range c.ways { // after all of them: an error ends the conn with what it holds
+		if p := c.ways[d].pipe; p != nil {
+			if err := p.Measure(); err != nil {
+				return err
+			}
 		}
 	}
-	return err
+	return nil
 }
 
 // enter takes a conn that was elsewhere into service. Epoll tells at once what it would

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"anyport/proxy/route"
+	"anyport/proxy/tcp/wheel"
 )
 
 // What is no pipe ends the conn, and nobody else's.
@@ -24,8 +25,8 @@ func TestArriveWithoutPipe(t *testing.T) {
 	var ended []route.Verdict
 	l.record = func(r route.Record) { ended = append(ended, r.Verdict) }
 	l.arrive(travelled(t, in))
-	if !slices.Equal(ended, []route.Verdict{route.RelayFailed}) || l.conns != 0 || l.pipes.lent != 0 {
-		t.Errorf("%v, and %d conns and %d pipes are left", ended, l.conns, l.pipes.lent)
+	if !slices.Equal(ended, []route.Verdict{route.RelayFailed}) || l.conns != 0 || l.pipes.Lent() != 0 {
+		t.Errorf("%v, and %d conns and %d pipes are left", ended, l.conns, l.pipes.Lent())
 	}
 	for _, f := range []*os.File{client, origin} {
 		if _, err := f.Write([]byte("x")); err != nil { // the test has the sockets, too
@@ -107,12 +108,12 @@ func TestCheckConn(t *testing.T) {
 
 // A conn that was quiet since before the loop began has no more time for that.
 func TestDeadlineOfOlderConns(t *testing.T) {
-	for _, timeout := range []time.Duration{time.Second, time.Hour, never} {
+	for _, timeout := range []time.Duration{time.Second, time.Hour, wheel.Never} {
 		if at := after(-time.Minute, timeout); at != timeout-time.Minute {
 			t.Errorf("%v after -1m: %v", timeout, at)
 		}
 	}
-	if at := after(-time.Minute, 0); at != never {
+	if at := after(-time.Minute, 0); at != wheel.Never {
 		t.Errorf("no timeout: %v", at)
 	}
 }

@@ -45,7 +45,7 @@ var origin1, client1 = netip.MustParseAddrPort("10.0.0.5:80"), netip.MustParseAd
 
 // Each way's bytes arrive, held and in a pipe, and the FINs behind them end the conn.
 func TestMoveOfHeldBytes(t *testing.T) {
-	for _, pipes := range [][2]bool{{false, false}, {true, false}, {false, true}, {true, true}} {
+	for _, piped := range [][2]bool{{false, false}, {true, false}, {false, true}, {true, true}} {
 		l, c, client, origin := relayed(t)
 		c.client, c.dst = client1, origin1
 		c.origin = c.route.Origins.At(origin1, 80)
@@ -57,10 +57,9 @@ func TestMoveOfHeldBytes(t *testing.T) {
 		for d, word := range []string{"to the origin", "to the client"} {
 			w := &c.ways[d]
 			w.ended, w.bytes = true, uint64(len(word))
-			if pipes[d] {
-				w.pipe = newPipe(smallPipe)
-				w.pipe.holds, _ = unix.Write(int(w.pipe.write), []byte(word))
-				l.pipes.lent++
+			if piped[d] {
+				w.pipe = l.pipes.Borrow(0)
+				w.pipe.Held, _ = unix.Write(int(w.pipe.Write), []byte(word))
 			} else {
 				w.held = l.store.keep([]byte("…" + word))
 				w.held.from = len("…")
@@ -74,8 +73,8 @@ func TestMoveOfHeldBytes(t *testing.T) {
 		next.routes, next.record = l.routes, func(route.Record) {}
 		next.arrive(travelled(t, b.given[0]))
 		l.resolve(b.conns, true)
-		if l.conns != 0 || l.pipes.lent != 0 || len(l.pipes.spare) != 0 {
-			t.Errorf("%d conns, %d pipes, %d spare are left", l.conns, l.pipes.lent, len(l.pipes.spare))
+		if l.conns != 0 || l.pipes.Lent() != 0 || l.pipes.Spare() != 0 {
+			t.Errorf("%d conns, %d pipes, %d spare are left", l.conns, l.pipes.Lent(), l.pipes.Spare())
 		}
 		for next.conns > 0 {
 			n, err := unix.EpollWait(next.epoll, next.events[:], -1)

@@ -64,7 +64,7 @@ func (l *loop) lift(from int) (b batch, next int) {
 // that: while another process has them too, they stay in this one's epoll (epoll(7)).
 func (l *loop) suspend(c *conn) {
 	c.moving = true
-	l.wheel.stop(&c.timer)
+	l.timers.Stop(&c.timer)
 	for _, e := range c.ends {
 		_ = unix.EpollCtl(l.epoll, unix.EPOLL_CTL_DEL, int(e.fd), nil)
 	}

@@ -41,8 +41,8 @@ func (l *loop) drive(c *conn, d route.Direction) {
 
 // settle gives back the pipe of a way that rests with nothing in it.
 func (l *loop) settle(w *way) {
-	if w.pipe != nil && w.pipe.holds == 0 {
-		l.pipes.giveBack(w.pipe)
+	if w.pipe != nil && w.pipe.Held == 0 {
+		l.pipes.Return(w.pipe)
 		w.pipe = nil
 	}
 }
@@ -54,7 +54,7 @@ func (l *loop) move(c *conn, d route.Direction) {
 		l.settle(w)
 	}
 	if w.pipe == nil && w.streak >= bulkStreak {
-		w.pipe = l.pipes.borrow(l.now)
+		w.pipe = l.pipes.Borrow(l.now)
 	}
 	if w.pipe != nil {
 		l.fill(c, d)
@@ -102,7 +102,7 @@ func (e *end) emptied(short bool) {
 // fill splices from the end into the way's pipe.
 func (l *loop) fill(c *conn, d route.Direction) {
 	w, from := &c.ways[d], &c.ends[d]
-	n, err := l.wire.splice(from.fd, w.pipe.write, w.pipe.size)
+	n, err := l.wire.splice(from.fd, w.pipe.Write, w.pipe.Size)
 	switch {
 	case err != nil:
 		from.read(err)
@@ -110,7 +110,7 @@ func (l *loop) fill(c *conn, d route.Direction) {
 		w.streak = 0
 		l.settle(w)
 	default:
-		w.pipe.holds = n
+		w.pipe.Held = n
 		l.count(c, d, n)
 		w.streak = streak(w.streak, n)
 	}
@@ -150,9 +150,9 @@ func (l *loop) flush(c *conn, d route.Direction) {
 // drainWay writes what is held to fd.
 func (l *loop) drainWay(w *way, fd int32) (n int, err error) {
 	if w.held == nil {
-		n, err := l.wire.splice(w.pipe.read, fd, w.pipe.holds)
+		n, err := l.wire.splice(w.pipe.Read, fd, w.pipe.Held)
 		if err == nil {
-			w.pipe.holds -= n
+			w.pipe.Held -= n
 		}
 		return n, err
 	}

@@ -178,7 +178,7 @@ func newLoop(opt Options, i int) *loop {
 		l.record = func(route.Record) {}
 	}
 	if opt.Files != nil {
-		l.files, l.pipes.files = opt.Files[i], opt.Files[i]
+		l.files, l.pipes.Files = opt.Files[i], opt.Files[i]
 	}
 	l.expect(opt.Expected / opt.Loops)
 	return l

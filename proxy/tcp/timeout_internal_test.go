@@ -17,7 +17,7 @@ func TestSlowReaderIsNotIdle(t *testing.T) {
 	for _, finished := range []bool{false, true} {
 		l, c, client, _ := relayed(t)
 		c.route.Timeouts = config.Timeouts{Idle: time.Minute, HalfClose: time.Second}
-		c.timer.conn, c.ways[route.ToClient].finished = c, finished
+		c.timer.Value, c.ways[route.ToClient].finished = c, finished
 		out := c.ends[clientEnd].fd
 		clog(out)
 		for range 3 {

@@ -1,4 +1,4 @@
-package tcp
+package wheel
 
 import (
 	"math/rand/v2"
@@ -12,26 +12,26 @@ import (
 func TestWheelAgainstList(t *testing.T) {
 	for seed := range uint64(50) {
 		r := rand.New(rand.NewPCG(seed, 0))
-		var w wheel
-		timers := make([]timer, 100)
-		deadlines := map[*timer]time.Duration{}
+		var w Wheel[int]
+		timers := make([]Timer[int], 100)
+		deadlines := map[*Timer[int]]time.Duration{}
 		now := time.Duration(0)
 		for range 500 {
 			timer := &timers[r.IntN(len(timers))]
 			switch r.IntN(4) {
 			case 0:
-				w.stop(timer)
+				w.Stop(timer)
 				delete(deadlines, timer)
 			default:
 				at := now + span(r)
-				w.set(timer, at)
+				w.Set(timer, at)
 				deadlines[timer] = at
 			}
 			now += span(r) / 16
 			if got, want := fired(&w, now), due(deadlines, now); !same(got, want) {
 				t.Fatalf("seed %d at %v: %d timers fired, %d are due", seed, now, len(got), len(want))
 			}
-			if wait := w.wait(now); len(deadlines) > 0 && wait > soonest(deadlines)-now+tick {
+			if wait := w.Wait(now); len(deadlines) > 0 && wait > soonest(deadlines)-now+tick {
 				t.Fatalf("seed %d at %v: waits %v, a timer is due in %v", seed, now, wait, soonest(deadlines)-now)
 			}
 		}
@@ -43,13 +43,13 @@ func span(r *rand.Rand) time.Duration {
 	return time.Duration(r.Int64N(int64(tick) << r.IntN(14)))
 }
 
-func fired(w *wheel, now time.Duration) (list []*timer) {
-	w.advance(now, func(t *timer) { list = append(list, t) })
+func fired(w *Wheel[int], now time.Duration) (list []*Timer[int]) {
+	w.Advance(now, func(t *Timer[int]) { list = append(list, t) })
 	return list
 }
 
 // due takes from deadlines those whose tick, rounded up, is past.
-func due(deadlines map[*timer]time.Duration, now time.Duration) (list []*timer) {
+func due(deadlines map[*Timer[int]]time.Duration, now time.Duration) (list []*Timer[int]) {
 	for t, at := range deadlines {
 		if ticks(at) <= now/tick {
 			list = append(list, t)
@@ -61,47 +61,47 @@ func due(deadlines map[*timer]time.Duration, now time.Duration) (list []*timer) 
 
 func ticks(at time.Duration) time.Duration { return (at + tick - 1) / tick }
 
-func soonest(deadlines map[*timer]time.Duration) time.Duration {
-	first := never
+func soonest(deadlines map[*Timer[int]]time.Duration) time.Duration {
+	first := Never
 	for _, at := range deadlines {
 		first = min(first, at)
 	}
 	return first
 }
 
-func same(got, want []*timer) bool {
-	return len(got) == len(want) && !slices.ContainsFunc(got, func(t *timer) bool { return !slices.Contains(want, t) })
+func same(got, want []*Timer[int]) bool {
+	return len(got) == len(want) && !slices.ContainsFunc(got, func(t *Timer[int]) bool { return !slices.Contains(want, t) })
 }
 
 func TestWheelWaitsForEverWithoutTimers(t *testing.T) {
-	var w wheel
-	var once timer
-	if got := w.wait(0); got != never {
+	var w Wheel[int]
+	var once Timer[int]
+	if got := w.Wait(0); got != Never {
 		t.Errorf("a new wheel waits %v", got)
 	}
-	w.set(&once, time.Second)
+	w.Set(&once, time.Second)
 	if got := fired(&w, time.Second); len(got) != 1 {
 		t.Fatalf("%d timers fired, want 1", len(got))
 	}
-	if got := w.wait(time.Second); got != never {
+	if got := w.Wait(time.Second); got != Never {
 		t.Errorf("an empty wheel waits %v", got)
 	}
-	w.set(&once, never)
-	if got := w.wait(time.Second); got != never {
+	w.Set(&once, Never)
+	if got := w.Wait(time.Second); got != Never {
 		t.Errorf("a timer that is never due: waits %v", got)
 	}
 }
 
-// A conn's timer is set again as it fires, whenever the conn was active meanwhile.
+// A timer can be set again as it fires, as a conn that was active meanwhile does.
 func TestWheelSetsAgainWhileFiring(t *testing.T) {
-	var w wheel
-	var lazy timer
-	w.set(&lazy, time.Second)
+	var w Wheel[int]
+	var lazy Timer[int]
+	w.Set(&lazy, time.Second)
 	var at []time.Duration
 	for now := time.Duration(0); now < 4*time.Second; now += tick {
-		w.advance(now, func(t *timer) {
+		w.Advance(now, func(t *Timer[int]) {
 			at = append(at, now)
-			w.set(t, now+time.Second)
+			w.Set(t, now+time.Second)
 		})
 	}
 	if want := []time.Duration{time.Second, 2 * time.Second, 3 * time.Second}; !slices.Equal(at, want) {

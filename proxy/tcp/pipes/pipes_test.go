@@ -1,4 +1,4 @@
-package tcp
+package pipes
 
 import (
 	"testing"
@@ -7,33 +7,33 @@ import (
 )
 
 func TestPipesAreUsedAgain(t *testing.T) {
-	var p pipes
-	defer p.close()
-	first := p.borrow(0)
+	var p Pool
+	defer p.CloseSpare()
+	first := p.Borrow(0)
 	if first == nil {
 		t.Skip("the kernel gives no pipe of this size")
 	}
-	p.giveBack(first)
-	if again := p.borrow(0); again != first {
+	p.Return(first)
+	if again := p.Borrow(0); again != first {
 		t.Error("an empty pipe was not used again")
 	}
-	p.giveBack(first)
+	p.Return(first)
 }
 
 // Bytes left in a pipe are one client's; no other may ever read them.
 func TestPipeWithBytesIsClosed(t *testing.T) {
-	var p pipes
-	defer p.close()
-	dirty := p.borrow(0)
+	var p Pool
+	defer p.CloseSpare()
+	dirty := p.Borrow(0)
 	if dirty == nil {
 		t.Skip("the kernel gives no pipe of this size")
 	}
-	n, err := unix.Write(int(dirty.write), []byte("secret"))
+	n, err := unix.Write(int(dirty.Write), []byte("secret"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	dirty.holds = n
-	p.giveBack(dirty)
+	dirty.Held = n
+	p.Return(dirty)
 	if len(p.spare) != 0 {
 		t.Error("a pipe that holds bytes was kept")
 	}
@@ -43,19 +43,19 @@ func TestPipeWithBytesIsClosed(t *testing.T) {
 }
 
 func TestPipesAreBounded(t *testing.T) {
-	p := pipes{lent: pipesMost}
-	if p.borrow(0) != nil {
+	p := Pool{lent: Most}
+	if p.Borrow(0) != nil {
 		t.Error("one pipe more than the bound")
 	}
 }
 
 func TestRefusedPipeIsNotAskedForAtOnce(t *testing.T) {
-	p := pipes{barred: pipeRetry}
-	defer p.close()
-	if p.borrow(pipeRetry-1) != nil {
+	p := Pool{barred: retryAfter}
+	defer p.CloseSpare()
+	if p.Borrow(retryAfter-1) != nil {
 		t.Error("a pipe was made while the kernel is thought to refuse")
 	}
-	if again := p.borrow(pipeRetry); again != nil {
-		p.giveBack(again)
+	if again := p.Borrow(retryAfter); again != nil {
+		p.Return(again)
 	}
 }
