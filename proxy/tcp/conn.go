@@ -6,6 +6,7 @@ import (
 
 	"anyport/proxy/origin"
 	"anyport/proxy/route"
+	"anyport/proxy/tcp/buffers"
 	"anyport/proxy/tcp/pipes"
 	"anyport/proxy/tcp/wheel"
 )
@@ -70,12 +71,12 @@ type end struct {
 
 // way is one direction of a conn.
 type way struct {
-	held     *buffer     // read and not taken yet; nil: nothing
-	pipe     *pipes.Pipe // borrowed while the way carries bulk; nil: none
-	bytes    uint64      // payload
-	streak   uint8       // reads in a row that were large
-	ended    bool        // FIN was read
-	finished bool        // FIN was passed on
+	held     *buffers.Buffer // read and not taken yet; nil: nothing
+	pipe     *pipes.Pipe     // borrowed while the way carries bulk; nil: none
+	bytes    uint64          // payload
+	streak   uint8           // reads in a row that were large
+	ended    bool            // FIN was read
+	finished bool            // FIN was passed on
 }
 
 func (w *way) holds() bool { return w.held != nil || w.pipe != nil && w.pipe.Held > 0 }

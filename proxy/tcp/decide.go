@@ -5,6 +5,7 @@ import (
 
 	"anyport/config"
 	"anyport/proxy/route"
+	"anyport/proxy/tcp/buffers"
 	"anyport/proxy/tcp/wheel"
 )
 
@@ -147,7 +148,7 @@ func streak(before uint8, n int) uint8 {
 	switch {
 	case n < bulkLeast:
 		return 0
-	case n >= bufferSize && before < bulkStreak:
+	case n >= buffers.Size && before < bulkStreak:
 		return before + 1
 	}
 	return before

@@ -6,6 +6,7 @@ import (
 
 	"anyport/config"
 	"anyport/proxy/route"
+	"anyport/proxy/tcp/buffers"
 	"anyport/proxy/tcp/pipes"
 	"anyport/proxy/tcp/wheel"
 )
@@ -19,11 +20,11 @@ var (
 	isReset  = end{writable: true, failed: true}
 
 	empty    = way{}
-	holding  = way{held: new(buffer)}
+	holding  = way{held: new(buffers.Buffer)}
 	piping   = way{pipe: &pipes.Pipe{Held: 1}}
 	borrowed = way{pipe: &pipes.Pipe{}}
 	gotFIN   = way{ended: true}
-	heldFIN  = way{ended: true, held: new(buffer)}
+	heldFIN  = way{ended: true, held: new(buffers.Buffer)}
 	sentFIN  = way{ended: true, finished: true}
 )
 
@@ -150,13 +151,13 @@ func TestStreak(t *testing.T) {
 		reads []int
 		bulk  bool
 	}{
-		{"one full read", []int{bufferSize}, false},
-		{"full reads in a row", []int{bufferSize, bufferSize}, true},
-		{"a small read between", []int{bufferSize, 100, bufferSize}, false},
-		{"a middling read between", []int{bufferSize, bulkLeast, bufferSize}, true},
-		{"bulk goes on with middling reads", []int{bufferSize, bufferSize, bulkLeast, bulkLeast}, true},
-		{"bulk ends with a small one", []int{bufferSize, bufferSize, bulkLeast - 1}, false},
-		{"splices of more than a buffer", []int{bufferSize, bufferSize, pipes.Large, pipes.Large}, true},
+		{"one full read", []int{buffers.Size}, false},
+		{"full reads in a row", []int{buffers.Size, buffers.Size}, true},
+		{"a small read between", []int{buffers.Size, 100, buffers.Size}, false},
+		{"a middling read between", []int{buffers.Size, bulkLeast, buffers.Size}, true},
+		{"bulk goes on with middling reads", []int{buffers.Size, buffers.Size, bulkLeast, bulkLeast}, true},
+		{"bulk ends with a small one", []int{buffers.Size, buffers.Size, bulkLeast - 1}, false},
+		{"splices of more than a buffer", []int{buffers.Size, buffers.Size, pipes.Large, pipes.Large}, true},
 	} {
 		n := uint8(0)
 		for _, read := range c.reads {

@@ -156,7 +156,7 @@ func (l *loop) begin(c *conn) {
 // Origins that speak first wait for it, so it waits for nothing.
 func (l *loop) lead(c *conn, header []byte) {
 	n := copy(l.scratch, header)
-	if c.ends[clientEnd].readable && !l.store.full() {
+	if c.ends[clientEnd].readable && !l.buffers.Full() {
 		n += l.receive(c, route.ToOrigin, l.scratch[n:])
 	}
 	l.send(c, route.ToOrigin, l.scratch[:n])

@@ -115,7 +115,7 @@ func (l *loop) forget(c *conn) {
 // empty gives back what a way holds.
 func (l *loop) empty(w *way) {
 	if w.held != nil {
-		l.store.drop(w.held)
+		l.buffers.Drop(w.held)
 		w.held = nil
 	}
 	if w.pipe != nil {

@@ -12,6 +12,7 @@ import (
 	"anyport/proxy/quota"
 	"anyport/proxy/ratelog"
 	"anyport/proxy/route"
+	"anyport/proxy/tcp/buffers"
 	"anyport/proxy/tcp/pipes"
 	"anyport/proxy/tcp/wheel"
 )
@@ -53,7 +54,7 @@ type loop struct {
 	gate       gate
 	evictAgain time.Duration // no search for idle conns before this moment
 	pipes      pipes.Pool
-	store      store
+	buffers    buffers.Store
 	dials      int
 	ports      ports
 

@@ -8,6 +8,7 @@ import (
 	"anyport/config"
 	"anyport/proxy/call"
 	"anyport/proxy/route"
+	"anyport/proxy/tcp/buffers"
 )
 
 // A conn moves to another process as its sockets and what is known of it. Bytes that
@@ -82,7 +83,7 @@ func (in *Conn) Check() error {
 		}
 	}
 	for _, w := range in.Ways {
-		if len(w.Held) > bufferSize || w.Piped < 0 || w.Finished && !w.Ended {
+		if len(w.Held) > buffers.Size || w.Piped < 0 || w.Finished && !w.Ended {
 			return fmt.Errorf("a conn from %v that holds %d and %d bytes cannot be", in.Client, len(w.Held), w.Piped)
 		}
 	}
@@ -135,7 +136,7 @@ func (l *loop) moved(c *conn) Conn {
 func (w *way) moved() Way {
 	out := Way{Bytes: w.bytes, Ended: w.ended, Finished: w.finished}
 	if w.held != nil {
-		out.Held = w.held.bytes[w.held.from:w.held.to]
+		out.Held = w.held.Held()
 	}
 	if w.pipe != nil {
 		out.Piped = w.pipe.Held

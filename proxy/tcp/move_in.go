@@ -99,7 +99,7 @@ func (l *loop) carry(c *conn, in *Conn) error {
 		w := &c.ways[d]
 		w.bytes, w.ended, w.finished = from.Bytes, from.Ended, from.Finished
 		if len(from.Held) > 0 {
-			w.held = l.store.keep(from.Held)
+			w.held = l.buffers.Keep(from.Held)
 		}
 		if from.Piped > 0 {
 			w.pipe = l.pipes.Adopt(ends[0], ends[1], from.Piped)

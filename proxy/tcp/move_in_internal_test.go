@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"anyport/proxy/route"
+	"anyport/proxy/tcp/buffers"
 	"anyport/proxy/tcp/wheel"
 )
 
@@ -83,12 +84,12 @@ func TestCheckConn(t *testing.T) {
 	}{
 		{"a conn", func(*Conn) {}, ""},
 		{"with a pipe", func(c *Conn) { c.Ways[1].Piped, c.FDs = 1, append(c.FDs, 5, 6) }, ""},
-		{"with a full buffer", func(c *Conn) { c.Ways[0].Held = make([]byte, bufferSize) }, ""},
+		{"with a full buffer", func(c *Conn) { c.Ways[0].Held = make([]byte, buffers.Size) }, ""},
 		{"no client", func(c *Conn) { c.Client = netip.AddrPort{} }, "cannot be"},
 		{"no origin", func(c *Conn) { c.Origin = netip.AddrPort{} }, "cannot be"},
 		{"port 0", func(c *Conn) { c.Dst = netip.AddrPortFrom(c.Dst.Addr(), 0) }, "cannot be"},
 		{"IPv4 in IPv6", func(c *Conn) { c.Dst = netip.MustParseAddrPort("[::ffff:192.0.2.1]:80") }, "cannot be"},
-		{"more than a buffer", func(c *Conn) { c.Ways[0].Held = make([]byte, bufferSize+1) }, "cannot be"},
+		{"more than a buffer", func(c *Conn) { c.Ways[0].Held = make([]byte, buffers.Size+1) }, "cannot be"},
 		{"less than nothing", func(c *Conn) { c.Ways[0].Piped = -1 }, "cannot be"},
 		{"FIN before its time", func(c *Conn) { c.Ways[1].Finished = true }, "cannot be"},
 		{"no file descriptors", func(c *Conn) { c.FDs = nil }, "file descriptors"},

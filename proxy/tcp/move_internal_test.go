@@ -61,8 +61,8 @@ func TestMoveOfHeldBytes(t *testing.T) {
 				w.pipe = l.pipes.Borrow(0)
 				w.pipe.Held, _ = unix.Write(int(w.pipe.Write), []byte(word))
 			} else {
-				w.held = l.store.keep([]byte("…" + word))
-				w.held.from = len("…")
+				w.held = l.buffers.Keep([]byte("…" + word))
+				w.held = l.buffers.Took(w.held, len("…"))
 			}
 		}
 		b, _ := l.lift(0)

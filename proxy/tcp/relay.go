@@ -60,7 +60,7 @@ func (l *loop) move(c *conn, d route.Direction) {
 		l.fill(c, d)
 		return
 	}
-	if l.store.full() {
+	if l.buffers.Full() {
 		l.pass(c, d)
 		return
 	}
@@ -130,7 +130,7 @@ func (l *loop) send(c *conn, d route.Direction, b []byte) {
 		n = 0
 	}
 	if n < len(b) && !c.ends[1-d].failed {
-		c.ways[d].held = l.store.keep(b[n:])
+		c.ways[d].held = l.buffers.Keep(b[n:])
 	}
 }
 
@@ -156,16 +156,10 @@ func (l *loop) drainWay(w *way, fd int32) (n int, err error) {
 		}
 		return n, err
 	}
-	k := w.held
-	if n, err = l.wire.sendto(fd, k.bytes[k.from:k.to]); err != nil {
+	if n, err = l.wire.sendto(fd, w.held.Held()); err != nil {
 		return 0, err
 	}
-	if k.from += n; k.from == k.to {
-		l.store.drop(k)
-		w.held = nil
-	} else {
-		w.held = l.store.shrink(k)
-	}
+	w.held = l.buffers.Took(w.held, n)
 	return n, nil
 }
 

@@ -123,7 +123,7 @@ func TestHeldBytesGoFirst(t *testing.T) {
 	l, c, client, origin := relayed(t)
 	c.ends[clientEnd].await(t, unix.POLLOUT)
 	c.ends[originEnd].await(t, unix.POLLOUT)
-	c.ways[route.ToOrigin].held = l.store.keep([]byte("first "))
+	c.ways[route.ToOrigin].held = l.buffers.Keep([]byte("first "))
 	send(t, client, "second", 0)
 	shut(t, client)
 	c.ends[clientEnd].await(t, unix.POLLRDHUP)

@@ -47,6 +47,7 @@ import (
 	"anyport/proxy/quota"
 	"anyport/proxy/ratelog"
 	"anyport/proxy/route"
+	"anyport/proxy/tcp/buffers"
 )
 
 // Options is what Serve needs.
@@ -168,8 +169,8 @@ func newLoop(opt Options, i int) *loop {
 		wire:      kernel{},
 		ports:     newPorts(),
 		clients:   newClients(),
-		store:     newStore(opt.Loops),
-		scratch:   make([]byte, bufferSize),
+		buffers:   buffers.NewStore(opt.Loops),
+		scratch:   make([]byte, buffers.Size),
 	}
 	for _, fd := range l.listeners {
 		l.older[fd] = true

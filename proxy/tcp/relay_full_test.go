@@ -7,17 +7,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"anyport/proxy/tcp/buffers"
 	"anyport/proxy/tcp/pipes"
 )
-
-func TestClassOf(t *testing.T) {
-	for n := 1; n <= bufferSize; n++ {
-		class := classOf(n)
-		if size := 1 << (leastClass + class); class >= classes || size < n || class > 0 && size/2 >= n {
-			t.Fatalf("%d bytes are kept in class %d", n, class)
-		}
-	}
-}
 
 // stalled are conns of one loop, each with a client that speaks and an origin that reads now
 // and then.
@@ -30,7 +22,7 @@ type stalled struct {
 func newStalled(conns, most int) *stalled {
 	s := &stalled{fakeConn: newFakeConn(), said: make([][]byte, conns)}
 	s.conclude(s.conn, 0)
-	s.store.most = most
+	s.buffers = buffers.NewStoreOf(most)
 	for range pipes.Most { // so that ways get none
 		s.loop.pipes.Adopt(-1, -1, 0)
 	}
@@ -74,24 +66,24 @@ func (s *stalled) check(t *testing.T, most int) {
 	for i, c := range s.conns {
 		heard, held := s.peer(i, originEnd).heard, []byte(nil)
 		if k := c.ways[0].held; k != nil {
-			held, kept = k.bytes[k.from:k.to], kept+len(k.bytes)
-			if len(k.bytes) > max(4*len(held), 2<<leastClass) {
-				t.Fatalf("%d bytes are kept in a buffer of %d", len(held), len(k.bytes))
+			held, kept = k.Held(), kept+k.Size()
+			if k.Size() > max(4*len(held), 4<<10) {
+				t.Fatalf("%d bytes are kept in a buffer of %d", len(held), k.Size())
 			}
 		}
 		if got := bytes.Join([][]byte{heard, held, s.peer(i, clientEnd).says}, nil); !bytes.Equal(got, s.said[i]) {
 			t.Fatalf("conn %d: %d bytes were heard, %d are kept, %d unread: these are not the %d that were said", i, len(heard), len(held), len(s.peer(i, clientEnd).says), len(s.said[i]))
 		}
 	}
-	if kept != s.store.kept || kept > most {
-		t.Fatalf("%d bytes are kept, %d counted, %d allowed", kept, s.store.kept, most)
+	if kept != s.buffers.Kept() || kept > most {
+		t.Fatalf("%d bytes are kept, %d counted, %d allowed", kept, s.buffers.Kept(), most)
 	}
 }
 
 // TestStalledReaders has clients speak and origins read at random: the bound holds, no byte
 // is lost or moved, and in the end all arrives.
 func TestStalledReaders(t *testing.T) {
-	const conns, most, largest = 40, 4 * bufferSize, 3 * bufferSize
+	const conns, most, largest = 40, 4 * buffers.Size, 3 * buffers.Size
 	seed := rand.Uint64()
 	t.Log("seed", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
@@ -119,23 +111,23 @@ func TestStalledReaders(t *testing.T) {
 // TestFullMemoryStopsNobody fills the memory with readers that stall: a reader that reads
 // gets all, and a reader that stalls gets nothing kept.
 func TestFullMemoryStopsNobody(t *testing.T) {
-	const conns, most = 20, 4 * bufferSize
+	const conns, most = 20, 4 * buffers.Size
 	s := newStalled(conns, most)
 	for i := range conns - 1 {
-		s.say(i, make([]byte, bufferSize))
+		s.say(i, make([]byte, buffers.Size))
 		s.read(i, 1)
 	}
 	s.check(t, most)
-	if !s.store.full() {
-		t.Fatalf("%d stalled readers hold %d bytes of %d", conns-1, s.store.kept, most)
+	if !s.buffers.Full() {
+		t.Fatalf("%d stalled readers hold %d bytes of %d", conns-1, s.buffers.Kept(), most)
 	}
 	last := conns - 1
-	s.read(last, 10*bufferSize)
-	s.say(last, make([]byte, 10*bufferSize))
-	if n := len(s.peer(last, originEnd).heard); n != 10*bufferSize {
-		t.Errorf("a reader that reads got %d bytes, want %d", n, 10*bufferSize)
+	s.read(last, 10*buffers.Size)
+	s.say(last, make([]byte, 10*buffers.Size))
+	if n := len(s.peer(last, originEnd).heard); n != 10*buffers.Size {
+		t.Errorf("a reader that reads got %d bytes, want %d", n, 10*buffers.Size)
 	}
 	if held := s.conns[last-1].ways[0].held; held != nil {
-		t.Errorf("the last one that stalls has %d bytes kept", len(held.bytes))
+		t.Errorf("the last one that stalls has %d bytes kept", held.Size())
 	}
 }

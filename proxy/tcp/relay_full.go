@@ -1,0 +1,53 @@
+package tcp
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+
+	"anyport/proxy/route"
+)
+
+// The bytes that a loop keeps for readers that are slow have a bound (buffers.Store). Beyond it
+// a way reads nothing that it would have to keep: it peeks at what has come, passes on what the
+// reader takes at once, and only then takes that much from the kernel. So nobody waits for
+// memory, and nobody can make others wait: a reader that reads is served as before, with one
+// more call a read, and a reader that stalls stops its own sender.
+
+// pass moves what the reader takes now, and leaves all else in the kernel.
+func (l *loop) pass(c *conn, d route.Direction) {
+	from, to := &c.ends[d], &c.ends[1-d]
+	n, err := l.wire.peek(from.fd, l.scratch)
+	if n <= 0 || err != nil { // FIN, RST, nothing: a read says which
+		if n := l.receive(c, d, l.scratch); n > 0 {
+			l.send(c, d, l.scratch[:n])
+		}
+		return
+	}
+	sent, err := l.wire.sendto(to.fd, l.scratch[:n])
+	if err != nil {
+		to.wrote(err)
+		return
+	}
+	l.discard(from, sent)
+	l.count(c, d, sent)
+	c.ways[d].streak = streak(c.ways[d].streak, sent)
+	from.emptied(sent == n && n < len(l.scratch))
+}
+
+// discard takes n bytes from the kernel that have been passed on. They are there, for
+// nobody else reads, so it takes them or the conn has to end: they must not be passed on
+// again. At an urgent byte a signal can make a read fail (see receive), until it is handled.
+func (l *loop) discard(from *end, n int) {
+	for n > 0 {
+		k, err := l.wire.discard(from.fd, n)
+		switch {
+		case err == nil && k > 0:
+			n -= k
+		case errors.Is(err, unix.EINTR) || errors.Is(err, unix.EAGAIN):
+		default:
+			from.failed, from.readable = true, false
+			return
+		}
+	}
+}
