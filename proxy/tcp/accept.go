@@ -11,6 +11,7 @@ import (
 	"anyport/config"
 	"anyport/proxy/call"
 	"anyport/proxy/route"
+	"anyport/proxy/tcp/socket"
 )
 
 // acceptBatch bounds what one turn accepts, so that live conns have theirs and
@@ -40,7 +41,7 @@ func (l *loop) accept(listener int) (dry bool, err error) {
 		switch {
 		case err == nil:
 			if l.older[listener] {
-				_ = prepare(fd)
+				_ = socket.SetOptions(fd)
 			}
 			l.admit(newcomer{fd, client})
 		case errors.Is(err, unix.EAGAIN):
@@ -98,7 +99,7 @@ func (l *loop) arrival(n newcomer) (dst netip.AddrPort, r *route.Route, v route.
 func (l *loop) settleNewcomer(n newcomer, dst netip.AddrPort, r *route.Route, v route.Verdict) {
 	switch {
 	case v == route.ResetByClient: // gone already
-		l.wire.close(int32(n.fd))
+		l.sockets.Close(int32(n.fd))
 	case v != route.Admitted:
 		l.refuse(n, dst, r, v)
 	default:
@@ -123,6 +124,6 @@ func (l *loop) refuse(n newcomer, dst netip.AddrPort, r *route.Route, v route.Ve
 		name, stats = r.Name, r.Stats
 	}
 	stats.Shard(l.shard).End(config.TCP, v)
-	l.wire.abort(int32(n.fd))
+	l.sockets.Reset(int32(n.fd))
 	l.record(refusal(name, n.from, dst, v, l.wall(l.now)))
 }

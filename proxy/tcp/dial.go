@@ -10,6 +10,7 @@ import (
 	"anyport/proxy/call"
 	"anyport/proxy/header"
 	"anyport/proxy/route"
+	"anyport/proxy/tcp/socket"
 )
 
 // dial asks the route's origins in turn, until one may answer. Where none is
@@ -64,18 +65,18 @@ func (l *loop) ask(c *conn) error {
 // connect begins to dial from a new socket.
 func (l *loop) connect(c *conn, to, from netip.AddrPort) error {
 	if before := c.ends[originEnd].fd; before >= 0 { // a socket can be bound once
-		l.wire.close(before)
+		l.sockets.Close(before)
 		c.ends[originEnd] = end{fd: -1}
 	}
-	fd, err := socket(call.Family(to.Addr()))
+	fd, err := socket.Open(call.Family(to.Addr()))
 	if err != nil {
 		return err
 	}
 	c.ends[originEnd] = end{fd: int32(fd)}
 	if c.route.ProxyProtocol != config.ProxyOff {
-		lateACK(fd)
+		socket.DelayACK(fd)
 	}
-	return connect(fd, to, from)
+	return socket.Connect(fd, to, from)
 }
 
 // source goes round the addresses of the origin's family; none is the kernel's choice.
@@ -93,7 +94,7 @@ func (l *loop) source(sources []netip.Addr, to netip.Addr) netip.Addr {
 func (l *loop) giveUp(c *conn, refused bool) {
 	c.unsure = c.unsure || !refused
 	if fd := c.ends[originEnd].fd; fd >= 0 {
-		l.wire.close(fd)
+		l.sockets.Close(fd)
 	}
 	c.ends[originEnd] = end{fd: -1}
 	c.origin.End()
@@ -107,7 +108,7 @@ func (l *loop) await(c *conn) {
 	case abandoned:
 		l.end(c, route.ResetByClient)
 	case accepted:
-		if l.metItself(c) {
+		if l.dialledItself(c) {
 			l.refused(c, errItself)
 			return
 		}
@@ -120,7 +121,7 @@ func (l *loop) await(c *conn) {
 // reject goes on with the next origin, unless this one accepted and reset at
 // once: then it has answered, and its bytes and its RST are the client's.
 func (l *loop) reject(c *conn) {
-	err := l.wire.failure(c.ends[originEnd].fd)
+	err := l.sockets.TakeError(c.ends[originEnd].fd)
 	if errors.Is(err, unix.ECONNRESET) || errors.Is(err, unix.EPIPE) { // EPIPE: after its FIN
 		l.begin(c)
 		return

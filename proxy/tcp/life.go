@@ -57,7 +57,7 @@ func (l *loop) expire(c *conn) {
 	case v == route.ConnectTimedOut:
 		l.giveUp(c, false)
 		l.dial(c, v)
-	case v != route.DrainTimedOut && c.delivering(l.wire):
+	case v != route.DrainTimedOut && c.delivering(l.sockets):
 		c.active = l.now
 		l.watch(c)
 	default:
@@ -69,11 +69,11 @@ func (l *loop) expire(c *conn) {
 // kernel's queue can keep a slow reader busy for minutes after the last byte has passed
 // through here, and an RST would cut what it has still to read. A reader that stalls is
 // found at the second time.
-func (c *conn) delivering(on wire) bool {
+func (c *conn) delivering(on sockets) bool {
 	before := c.queue
 	c.queue = 0
 	for _, e := range c.ends {
-		c.queue += on.outQueue(e.fd)
+		c.queue += on.Unacked(e.fd)
 	}
 	return c.queue > 0 && c.queue != before
 }
@@ -90,7 +90,7 @@ func (l *loop) conclude(c *conn, v route.Verdict) {
 	// Before the close: a client that then comes back at once has its place.
 	l.forget(c)
 	c.route.Stats.Shard(l.shard).End(config.TCP, v)
-	c.close(l.wire, v)
+	c.close(l.sockets, v)
 	l.record(ended)
 }
 
@@ -126,14 +126,14 @@ func (l *loop) empty(w *way) {
 
 // close ends both sockets: with FIN when both sides had closed in order, and
 // otherwise with RST, for a conn that was cut must not look complete.
-func (c *conn) close(on wire, v route.Verdict) {
+func (c *conn) close(on sockets, v route.Verdict) {
 	for _, e := range c.ends {
 		switch {
 		case e.fd < 0:
 		case v == route.Closed:
-			on.close(e.fd)
+			on.Close(e.fd)
 		default:
-			on.abort(e.fd)
+			on.Reset(e.fd)
 		}
 	}
 }

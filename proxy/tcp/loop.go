@@ -14,6 +14,7 @@ import (
 	"anyport/proxy/route"
 	"anyport/proxy/tcp/buffers"
 	"anyport/proxy/tcp/pipes"
+	"anyport/proxy/tcp/socket"
 	"anyport/proxy/tcp/wheel"
 )
 
@@ -30,7 +31,7 @@ type loop struct {
 	now     time.Duration // since started, taken once a turn
 	pace    call.Pace
 
-	wire       wire
+	sockets    sockets
 	epoll      int
 	orders     *mailbox.Queue
 	set        *route.Set // the generation of routes last seen
@@ -56,7 +57,7 @@ type loop struct {
 	pipes      pipes.Pool
 	buffers    buffers.Store
 	dials      int
-	ports      ports
+	ports      socket.Ports
 
 	scratch []byte
 	events  [256]unix.EpollEvent
@@ -98,7 +99,7 @@ func (l *loop) close() {
 	}
 	l.pipes.CloseSpare()
 	if n := l.gate.leaveDoor(); n.waits() {
-		l.wire.abort(int32(n.fd))
+		l.sockets.Reset(int32(n.fd))
 	}
 	if l.epoll >= 0 {
 		_ = unix.Close(l.epoll)

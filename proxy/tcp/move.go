@@ -9,6 +9,7 @@ import (
 	"anyport/proxy/call"
 	"anyport/proxy/route"
 	"anyport/proxy/tcp/buffers"
+	"anyport/proxy/tcp/socket"
 )
 
 // A conn moves to another process as its sockets and what is known of it. Bytes that
@@ -97,7 +98,7 @@ func (in *Conn) Check() error {
 func (in *Conn) Close() {
 	for i, fd := range in.FDs {
 		if i < 2 {
-			kernel{}.abort(int32(fd))
+			socket.Kernel{}.Reset(int32(fd))
 		} else {
 			call.Close(fd)
 		}

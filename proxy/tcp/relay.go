@@ -74,11 +74,11 @@ func (l *loop) move(c *conn, d route.Direction) {
 // Go's scheduler sends signals at any time.
 func (l *loop) receive(c *conn, d route.Direction, b []byte) (n int) {
 	w, from := &c.ways[d], &c.ends[d]
-	n, err := l.wire.recvfrom(from.fd, b)
+	n, err := l.sockets.Receive(from.fd, b)
 	switch {
 	case err != nil:
 		from.read(err)
-		from.readable = from.readable || from.urgent && l.wire.inQueue(from.fd) > 0
+		from.readable = from.readable || from.urgent && l.sockets.Unread(from.fd) > 0
 		return 0
 	case n == 0: // after an error was fetched by another call, 0 is no FIN
 		from.readable, w.ended = false, !from.failed
@@ -102,7 +102,7 @@ func (e *end) emptied(short bool) {
 // fill splices from the end into the way's pipe.
 func (l *loop) fill(c *conn, d route.Direction) {
 	w, from := &c.ways[d], &c.ends[d]
-	n, err := l.wire.splice(from.fd, w.pipe.Write, w.pipe.Size)
+	n, err := l.sockets.Splice(from.fd, w.pipe.Write, w.pipe.Size)
 	switch {
 	case err != nil:
 		from.read(err)
@@ -124,7 +124,7 @@ func (l *loop) count(c *conn, d route.Direction, n int) {
 
 // send hands b over, and keeps what is not taken.
 func (l *loop) send(c *conn, d route.Direction, b []byte) {
-	n, err := l.wire.sendto(c.ends[1-d].fd, b)
+	n, err := l.sockets.Send(c.ends[1-d].fd, b)
 	if err != nil {
 		c.ends[1-d].wrote(err)
 		n = 0
@@ -150,13 +150,13 @@ func (l *loop) flush(c *conn, d route.Direction) {
 // drainWay writes what is held to fd.
 func (l *loop) drainWay(w *way, fd int32) (n int, err error) {
 	if w.held == nil {
-		n, err := l.wire.splice(w.pipe.Read, fd, w.pipe.Held)
+		n, err := l.sockets.Splice(w.pipe.Read, fd, w.pipe.Held)
 		if err == nil {
 			w.pipe.Held -= n
 		}
 		return n, err
 	}
-	if n, err = l.wire.sendto(fd, w.held.Held()); err != nil {
+	if n, err = l.sockets.Send(fd, w.held.Held()); err != nil {
 		return 0, err
 	}
 	w.held = l.buffers.Took(w.held, n)
@@ -169,7 +169,7 @@ func (l *loop) finish(c *conn, d route.Direction) {
 	if c.ways[1-d].finished {
 		return
 	}
-	if err := l.wire.shutdown(c.ends[1-d].fd); err != nil {
+	if err := l.sockets.SendFIN(c.ends[1-d].fd); err != nil {
 		c.ends[1-d].wrote(err)
 	}
 	c.active = l.now

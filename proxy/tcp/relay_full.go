@@ -17,14 +17,14 @@ import (
 // pass moves what the reader takes now, and leaves all else in the kernel.
 func (l *loop) pass(c *conn, d route.Direction) {
 	from, to := &c.ends[d], &c.ends[1-d]
-	n, err := l.wire.peek(from.fd, l.scratch)
+	n, err := l.sockets.Peek(from.fd, l.scratch)
 	if n <= 0 || err != nil { // FIN, RST, nothing: a read says which
 		if n := l.receive(c, d, l.scratch); n > 0 {
 			l.send(c, d, l.scratch[:n])
 		}
 		return
 	}
-	sent, err := l.wire.sendto(to.fd, l.scratch[:n])
+	sent, err := l.sockets.Send(to.fd, l.scratch[:n])
 	if err != nil {
 		to.wrote(err)
 		return
@@ -40,7 +40,7 @@ func (l *loop) pass(c *conn, d route.Direction) {
 // again. At an urgent byte a signal can make a read fail (see receive), until it is handled.
 func (l *loop) discard(from *end, n int) {
 	for n > 0 {
-		k, err := l.wire.discard(from.fd, n)
+		k, err := l.sockets.Discard(from.fd, n)
 		switch {
 		case err == nil && k > 0:
 			n -= k

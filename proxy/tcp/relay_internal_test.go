@@ -11,6 +11,7 @@ import (
 	"anyport/config"
 	"anyport/proxy/call"
 	"anyport/proxy/route"
+	"anyport/proxy/tcp/socket"
 )
 
 type anywhere struct{ route *config.Route }
@@ -41,7 +42,7 @@ func socketPair(t *testing.T) (near int32, far *os.File) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { unix.Close(fd) })
-	if err := prepare(fd); err != nil {
+	if err := socket.SetOptions(fd); err != nil {
 		t.Fatal(err)
 	}
 	return int32(fd), far

@@ -48,6 +48,7 @@ import (
 	"anyport/proxy/ratelog"
 	"anyport/proxy/route"
 	"anyport/proxy/tcp/buffers"
+	"anyport/proxy/tcp/socket"
 )
 
 // Options is what Serve needs.
@@ -96,7 +97,7 @@ func Serve(ctx context.Context, opt Options) error {
 		if err := unix.SetNonblock(fd, true); err != nil {
 			return os.NewSyscallError("fcntl O_NONBLOCK", err)
 		}
-		if err := prepare(fd); err != nil {
+		if err := socket.SetOptions(fd); err != nil {
 			return err
 		}
 	}
@@ -166,8 +167,8 @@ func newLoop(opt Options, i int) *loop {
 		listeners: share(opt.Listeners, i, opt.Loops),
 		shares:    len(opt.Listeners) < opt.Loops,
 		older:     map[int]bool{},
-		wire:      kernel{},
-		ports:     newPorts(),
+		sockets:   socket.Kernel{},
+		ports:     socket.LocalPorts(),
 		clients:   newClients(),
 		buffers:   buffers.NewStore(opt.Loops),
 		scratch:   make([]byte, buffers.Size),
