@@ -44,8 +44,8 @@ type Server struct {
 	opening atomic.Int32  // kinds of loop that are not open yet
 	opened  chan struct{} // closed when all are
 
-	budget fdbudget.Budget
-	shares *fdbudget.Shares // nil: no bound
+	budget atomic.Pointer[fdbudget.Budget] // nil: no bound
+	shares *fdbudget.Shares                // of it
 
 	flows    []udp.Flow // of another process, to begin with
 	expected int        // files of its conns, which come later
@@ -89,15 +89,32 @@ func (s *Server) Drain(route string, on bool) { s.routes.Drain(route, on) }
 
 // LimitFiles divides a budget of files among the loops. It is for before Serve.
 func (s *Server) LimitFiles(b fdbudget.Budget) {
-	s.budget, s.shares = b, b.Shares(s.tcpLoops, s.opt.Workers)
+	s.shares = b.Shares(s.tcpLoops, s.opt.Workers)
+	s.budget.Store(&b)
+}
+
+// ChangeFiles divides another budget among the loops. Live conns and flows keep what they hold. Calls
+// must not race.
+func (s *Server) ChangeFiles(b fdbudget.Budget) {
+	s.shares.Change(b)
+	s.budget.Store(&b)
+}
+
+// Budget is the budget that is divided among the loops, the zero value where there is none.
+func (s *Server) Budget() fdbudget.Budget {
+	if b := s.budget.Load(); b != nil {
+		return *b
+	}
+	return fdbudget.Budget{}
 }
 
 // Files tells what of the budget is in use.
 func (s *Server) Files() fdbudget.Used {
-	if s.shares == nil {
+	b := s.budget.Load()
+	if b == nil {
 		return fdbudget.Used{}
 	}
-	return s.budget.Used(s.shares)
+	return b.Used(s.shares)
 }
 
 // LoopFiles is what the loops need for themselves, and for conns that wait at a door.

@@ -54,8 +54,20 @@ func Divide(limit, process int) (Budget, error) {
 	return b, nil
 }
 
+// Fit is the budget of such a process once it runs, whatever its limit is by now: where Divide would refuse,
+// there is nothing for conns and flows but what they hold.
+func Fit(limit, process int) Budget {
+	b, err := Divide(limit, process)
+	if err != nil {
+		b.Reserve = max(0, min(b.Reserve, limit-process))
+	}
+	return b
+}
+
 // Shares are the quotas of the event loops.
 type Shares struct {
+	common *quota.Pool
+
 	TCP     []*quota.Quota // one a loop; nil: no bound
 	Flows   []*quota.Quota // one a loop
 	Replies []*quota.Quota // one a loop
@@ -67,12 +79,22 @@ type Shares struct {
 func (b Budget) Shares(tcpLoops, udpLoops int) *Shares {
 	common := quota.NewPool(b.Common)
 	return &Shares{
+		common:  common,
 		TCP:     quota.Divide(b.TCP, tcpLoops, common),
 		Flows:   quota.Divide(b.Flows, udpLoops, common),
 		Replies: quota.Divide(b.Replies, udpLoops, common),
 
 		MostFlows: b.Flows + b.Common,
 	}
+}
+
+// Change divides another budget among the loops, which go on meanwhile. Calls must not race.
+func (s *Shares) Change(to Budget) {
+	common := to.Common
+	common += quota.Redivide(s.TCP, to.TCP)
+	common += quota.Redivide(s.Flows, to.Flows)
+	common += quota.Redivide(s.Replies, to.Replies)
+	s.common.Resize(common)
 }
 
 // Use is one use of files, as `anyport status --json` tells of it.

@@ -51,6 +51,37 @@ func TestTooFew(t *testing.T) {
 	}
 }
 
+// TestFit: what is held stays held where the limit is lowered, and nothing more can be taken; where it is
+// raised again there is as much room as before.
+func TestFit(t *testing.T) {
+	b, err := Divide(1000, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shares := b.Shares(2, 1)
+	most := takeAll(shares.TCP)
+	for _, limit := range []int{500, 120, 50} {
+		less := Fit(limit, 100)
+		if sum := less.TCP + less.Flows + less.Replies + less.Common; sum > max(0, limit-less.Process-less.Reserve) || less.Reserve < 0 {
+			t.Errorf("%d files: %+v has more", limit, less)
+		}
+		shares.Change(less)
+		if n := takeAll(shares.TCP); n != 0 || less.Used(shares).TCP.Held != most {
+			t.Errorf("%d files: %d more are taken, %d held; want %d", limit, n, less.Used(shares).TCP.Held, most)
+		}
+		if n := takeAll(shares.Flows); n != less.Flows {
+			t.Errorf("%d files: flows have %d, want their own %d", limit, n, less.Flows)
+		}
+		for range less.Flows {
+			shares.Flows[0].Give(1)
+		}
+	}
+	shares.Change(b)
+	if n := takeAll(shares.Flows); n != b.Flows {
+		t.Errorf("as before: flows have %d, want their own %d", n, b.Flows)
+	}
+}
+
 func takeAll(loops []*quota.Quota) (taken int) {
 	for _, q := range loops {
 		for q.Take(1) {

@@ -76,11 +76,12 @@ func (rs *replies) use(r *reply) (answerer, error) {
 	case r.answer.raw():
 		return r.answer, nil
 	}
-	for !rs.files.Take(1) {
+	if !rs.files.Take(1) {
 		if rs.recent.Len() == 0 {
 			return answerer{}, unix.EMFILE
 		}
 		rs.shut(rs.recent.Front().Value.(*reply))
+		rs.files.Insist(1) // one for one, also where there are more by now than may be
 	}
 	answer, err := rs.open(r.dst)
 	if err != nil {

@@ -23,7 +23,6 @@ import (
 	"anyport/cmd/anyport/internal/systemd"
 	"anyport/config"
 	"anyport/proxy"
-	"anyport/proxy/fdbudget"
 	"anyport/proxy/logfile"
 	"anyport/proxy/route"
 	"anyport/proxy/udp"
@@ -61,14 +60,13 @@ func Run(ctx context.Context, opt Options) (err error) {
 
 // daemon is what a running anyport holds.
 type daemon struct {
-	opt   Options
-	level slog.LevelVar
-	log   *slog.Logger
-	lines *logfile.Queue // where the log goes
-	begun time.Time
-	files uint64 // file descriptors that this process may open
-
-	budget fdbudget.Budget // of them
+	opt    Options
+	level  slog.LevelVar
+	log    *slog.Logger
+	lines  *logfile.Queue // where the log goes
+	begun  time.Time
+	files  uint64 // file descriptors that this process might open when it began
+	places places // among them
 
 	access   *proxy.AccessLog // nil: none
 	admin    *door            // nil: none
@@ -120,6 +118,7 @@ func open(opt Options) (*daemon, error) {
 	maps.Copy(d.stored, opt.Stored)
 	d.drains.Store(&drains{})
 	d.openLog()
+	d.keepPlaces()
 	for _, acquire := range []func() error{d.openEstate, d.openFiles, d.openAccount, d.openAccess, d.openAdmin, d.openHTTP, d.openRoutes, d.drop, d.succeed} {
 		if err := acquire(); err != nil {
 			return nil, errors.Join(err, d.close())

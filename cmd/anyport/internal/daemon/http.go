@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -119,9 +118,6 @@ var usualPatience = patience{header: adminTimeout, request: time.Minute, idle: t
 
 // mostHeader bounds the header of a request, in bytes.
 const mostHeader = 16 << 10
-
-// plainLog is for packages that would else write to stderr themselves, and wait for its reader.
-func (d *daemon) plainLog() *log.Logger { return slog.NewLogLogger(d.log.Handler(), slog.LevelWarn) }
 
 // serveHTTP is ended by the stop that it returns.
 func serveHTTP(listener net.Listener, handler http.Handler, log *log.Logger, failed chan<- error) (stop func()) {

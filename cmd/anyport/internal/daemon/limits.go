@@ -83,14 +83,14 @@ func RoomFor(limit uint64) (conns, flows int) {
 }
 
 // divideFiles makes the budget of files, once all that the process holds for itself is open.
-func (d *daemon) divideFiles() (err error) {
-	held := openNow()
+func (d *daemon) divideFiles() error {
+	held := openNow() - d.places.held()
 	if d.before != nil { // whose flows count as flows
 		held -= len(udp.Detach(d.before.flows.Flows))
 	}
-	d.budget, err = fdbudget.Divide(int(d.files), held+d.proxy.LoopFiles())
+	budget, err := fdbudget.Divide(int(d.files), held+d.proxy.LoopFiles())
 	if err == nil {
-		d.proxy.LimitFiles(d.budget)
+		d.proxy.LimitFiles(budget)
 	}
 	return err
 }
@@ -114,5 +114,6 @@ func (d *daemon) maxFlows() int { return d.opt.Config.Listen.MaxFlows }
 // maxSockets is the bound on those of them that have a socket of their own, as the files
 // and the local ports allow.
 func (d *daemon) maxSockets() int {
-	return min(d.maxFlows(), udp.MaxSockets(), d.budget.Flows+d.budget.Common)
+	budget := d.proxy.Budget()
+	return min(d.maxFlows(), udp.MaxSockets(), budget.Flows+budget.Common)
 }

@@ -18,7 +18,7 @@ func (d *daemon) status() Status {
 		PID:           os.Getpid(),
 		UptimeSeconds: int64(time.Since(d.begun).Seconds()),
 		Stopping:      d.stopping.Load(),
-		Files:         d.files,
+		Files:         uint64(d.proxy.Budget().Limit),
 		FilesUsed:     used.All(),
 		FileShares:    used,
 		MaxFlows:      d.maxFlows(),

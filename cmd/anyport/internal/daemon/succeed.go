@@ -120,7 +120,7 @@ func (d *daemon) succeed() error {
 	default:
 		_ = m.Decode(&ahead) // an older process says nothing
 	}
-	d.proxy.Adopt(d.before.flows.Flows, min(max(ahead.ConnFiles, 0), d.budget.Limit))
+	d.proxy.Adopt(d.before.flows.Flows, min(max(ahead.ConnFiles, 0), d.proxy.Budget().Limit))
 	d.before.flows = udp.Arrivals{}
 	if d.admin != nil {
 		d.admin.leaves(false)
