@@ -17,7 +17,7 @@ PURE = ./config/... ./proxy/... ./steering ./cmd/... ./docs
 FUZZTIME ?= 60s
 
 # Tests that have a long form.
-SOAK = Storm|Pinned|Death|DNS|QUIC|Game|Upgrade|Conversations|KernelAgrees|ManyPrefixes
+SOAK = Storm|Pinned|Death|DNS|QUIC|Game|Upgrade|Conversations|KernelAgrees|ManyPrefixes|TakenAway
 
 # Static, so that it runs on a host with any C library, or none.
 export CGO_ENABLED = 0

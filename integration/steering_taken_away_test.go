@@ -467,7 +467,7 @@ func stealDescriptors(t *testing.T, r *robbed) {
 			greedy = append(greedy, conn)
 		}
 	}
-	// The reserve is of the limit that anyport began with, so an order may have to wait now.
+	r.obeys(t)
 	if err := unix.Prlimit(pid, unix.RLIMIT_NOFILE, &before, nil); err != nil {
 		t.Fatal(err)
 	}

@@ -84,7 +84,7 @@ func RoomFor(limit uint64) (conns, flows int) {
 
 // divideFiles makes the budget of files, once all that the process holds for itself is open.
 func (d *daemon) divideFiles() error {
-	held := openNow() - d.places.held()
+	held := openNow()
 	if d.before != nil { // whose flows count as flows
 		held -= len(udp.Detach(d.before.flows.Flows))
 	}
@@ -96,7 +96,7 @@ func (d *daemon) divideFiles() error {
 }
 
 // usuallyOpen is for a process that may not look at its own files: one that cannot dump
-// core (proc(5)). With three loops it holds some 45, and two more with each loop.
+// core (proc(5)). With three loops it holds some 80, and two more with each loop.
 const usuallyOpen = 128
 
 // openNow is the number of files that this process has open.

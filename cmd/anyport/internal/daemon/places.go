@@ -10,18 +10,17 @@ import (
 )
 
 const (
-	// mostPlaces is the least reserve of a budget: an upgrade needs some 30 files.
-	mostPlaces = 64
-	// placesPart is of the limit: a process with too few files must get as far as to say so.
-	placesPart = 8
+	// mostPlaces is what an upgrade needs, which needs most.
+	mostPlaces = 32
+	// placesPart is of the limit: conns and flows go without these.
+	placesPart = 16
 )
 
 // places are file descriptors that lead nowhere and have low numbers. RLIMIT_NOFILE is a bound on the number
 // of a descriptor, not on how many are open: where it is lowered below what conns and flows hold, no file can
-// be opened until one with a low number is closed. These are.
+// be opened until one with a low number is closed. These are. The budget of files has them as held by the
+// process itself, since the reserve has to be left beside them.
 type places struct{ fds []int }
-
-func (p *places) held() int { return len(p.fds) }
 
 // keep opens as many as are missing to n, as far as that goes.
 func (p *places) keep(n int) {
@@ -83,7 +82,7 @@ func (d *daemon) fitFiles(limit int) {
 	switch used := d.proxy.Files(); {
 	case limit >= int(d.files):
 		d.places.keep(min(mostPlaces, limit/placesPart))
-	case used.All()+used.Reserve+d.places.held() > limit:
+	case used.All()+used.Reserve > limit:
 		d.places.release()
 	}
 }
