@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/netip"
@@ -49,9 +50,25 @@ func sweepOfOneClient(t *testing.T, ports int, key string) {
 	if q.lost > mostWaiting {
 		t.Errorf("%d of %d questions had no answer, which is more than a queue that overflowed once", q.lost, ports)
 	}
-	if got := p.status(t).route(t, "all").ConnsActive; int(got) > ports/5 {
-		t.Errorf("%d flows: the client has not met its bound", got)
+	most := 1000
+	if key == "" {
+		most = p.mostOfClient(t)
 	}
+	if got := p.status(t).route(t, "all").ConnsActive; int(got) != most {
+		t.Errorf("%d flows, the client's bound is %d", got, most)
+	}
+}
+
+// mostOfClient is the default bound.
+func (p *proxy) mostOfClient(t *testing.T) int {
+	t.Helper()
+	var s struct {
+		Most int `json:"max_flow_sockets_per_client"`
+	}
+	if err := json.Unmarshal(p.statusJSON(t), &s); err != nil {
+		t.Fatal(err)
+	}
+	return s.Most
 }
 
 // mostWaiting is how many questions are under way at once: few enough for all queues.

@@ -38,6 +38,11 @@ func newBudgets(slots int) *budgets {
 	return &budgets{maphash.MakeSeed(), make([]atomic.Int64, slots)}
 }
 
+// slot is of an address's network, and maybe of others.
+func (b *budgets) slot(addr netip.Addr) *atomic.Int64 {
+	return &b.whole[maphash.Comparable(b.seed, client.Network(addr))%uint64(len(b.whole))]
+}
+
 // spend takes n bytes from the budget of an address's network, if they are there. What is
 // more than a second's worth never is. What was spent is not given back where the kernel
 // then refuses to send: it comes back by itself within a second.
@@ -45,7 +50,7 @@ func (b *budgets) spend(addr netip.Addr, n int, rate config.Rate, now time.Durat
 	if rate == 0 {
 		return false
 	}
-	slot := &b.whole[maphash.Comparable(b.seed, client.Network(addr))%uint64(len(b.whole))]
+	slot := b.slot(addr)
 	cost := int64(math.Ceil(float64(n) / float64(rate) * float64(time.Second)))
 	for {
 		before := slot.Load()

@@ -21,6 +21,13 @@ func mostPerClient(flows, sockets int) (most [kinds]int) {
 	return most
 }
 
+// MostPerClient is how many flows one client may hold on routes that do not say: of those with a socket of
+// their own, and of the others.
+func MostPerClient(flows, sockets int) (withSocket, without int) {
+	most := mostPerClient(flows, sockets)
+	return most[owning], most[sharing]
+}
+
 // answerPatience is how long a question may wait for its answer: most resolvers ask again after it.
 const answerPatience = time.Second
 

@@ -68,6 +68,9 @@ type daemon struct {
 	files  uint64 // file descriptors that this process might open when it began
 	places places // among them
 
+	clientSockets int // UDP flows with a socket of their own that a client may have, where a route does not say
+	clientFlows   int // and of those without
+
 	access   *proxy.AccessLog // nil: none
 	admin    *door            // nil: none
 	web      net.Listener     // nil: none

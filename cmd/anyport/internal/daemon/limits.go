@@ -91,6 +91,7 @@ func (d *daemon) divideFiles() error {
 	budget, err := fdbudget.Divide(int(d.files), held+d.proxy.LoopFiles())
 	if err == nil {
 		d.proxy.LimitFiles(budget)
+		d.clientSockets, d.clientFlows = udp.MostPerClient(d.maxFlows(), d.maxSockets())
 	}
 	return err
 }

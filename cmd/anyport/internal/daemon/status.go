@@ -16,11 +16,13 @@ type Status struct {
 	UptimeSeconds int64           `json:"uptime_seconds"`
 	Stopping      bool            `json:"stopping"`
 	Privileges    privileges.Held `json:"privileges"`
-	Files         uint64          `json:"files"`            // file descriptors it may open
-	FilesUsed     int             `json:"files_used"`       // of them, without what the reserve is used for just now
-	FileShares    fdbudget.Used   `json:"file_shares"`      // by whom
-	MaxFlows      int             `json:"max_flows"`        // UDP flows of all routes at once
-	MaxSockets    int             `json:"max_flow_sockets"` // those of them with a socket of their own
+	Files         uint64          `json:"files"`                       // file descriptors it may open
+	FilesUsed     int             `json:"files_used"`                  // of them, without what the reserve is used for just now
+	FileShares    fdbudget.Used      `json:"file_shares"`                 // by whom
+	MaxFlows      int             `json:"max_flows"`                   // UDP flows of all routes at once
+	MaxSockets    int             `json:"max_flow_sockets"`            // those of them with a socket of their own
+	ClientFlows   int             `json:"max_flows_per_client"`        // on routes that do not say, without a socket of their own
+	ClientSockets int             `json:"max_flow_sockets_per_client"` // and with one
 	Log           LogStatus       `json:"log"`
 	Config        ConfigStatus    `json:"config"`
 	Steering      SteeringStatus  `json:"steering"`

@@ -23,6 +23,8 @@ func (d *daemon) status() Status {
 		FileShares:    used,
 		MaxFlows:      d.maxFlows(),
 		MaxSockets:    d.maxSockets(),
+		ClientFlows:   d.clientFlows,
+		ClientSockets: d.clientSockets,
 		Privileges:    d.held(),
 		Log:           d.logStatus(),
 		Config:        d.configStatus(),
