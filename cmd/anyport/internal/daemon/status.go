@@ -18,7 +18,7 @@ type Status struct {
 	Privileges    privileges.Held `json:"privileges"`
 	Files         uint64          `json:"files"`                       // file descriptors it may open
 	FilesUsed     int             `json:"files_used"`                  // of them, without what the reserve is used for just now
-	FileShares    fdbudget.Used      `json:"file_shares"`                 // by whom
+	FileShares    fdbudget.Used   `json:"file_shares"`                 // by whom
 	MaxFlows      int             `json:"max_flows"`                   // UDP flows of all routes at once
 	MaxSockets    int             `json:"max_flow_sockets"`            // those of them with a socket of their own
 	ClientFlows   int             `json:"max_flows_per_client"`        // on routes that do not say, without a socket of their own
