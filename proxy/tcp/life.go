@@ -141,3 +141,6 @@ func (c *conn) close(on sockets, v route.Verdict) {
 // wall is the time of a moment by the clock as it is now, which may have been set since the loop was
 // started: another process reckons from its own clock how long ago that was.
 func (l *loop) wall(at time.Duration) time.Time { return time.Now().Add(at - l.time()) }
+
+// moment is the inverse of wall, for what another process has told.
+func (l *loop) moment(wall time.Time) time.Duration { return l.time() - time.Since(wall.Round(0)) }

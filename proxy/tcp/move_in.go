@@ -45,7 +45,7 @@ func (l *loop) arrive(in *Conn) {
 	c.route = r
 	c.reach(in)
 	l.adopt(c)
-	c.began, c.active, c.dialled = in.Begun.Sub(l.started), in.Last.Sub(l.started), in.Dialled.Sub(l.started)
+	c.began, c.active, c.dialled = l.moment(in.Begun), l.moment(in.Last), l.moment(in.Dialled)
 	for i := range c.ends {
 		c.ends[i] = end{fd: int32(in.FDs[i])}
 	}
@@ -76,7 +76,7 @@ func (l *loop) cut(in *Conn) time.Duration {
 	if in.Cut.IsZero() {
 		return max(l.now, 1) + min(in.Timeouts.Drain, wheel.Never-l.now-1)
 	}
-	return max(in.Cut.Sub(l.started), 1)
+	return max(l.moment(in.Cut), 1)
 }
 
 // reach finds the conn's origins again.

@@ -148,6 +148,11 @@ func (t *table) exported(f *flow, listener int) Flow {
 // another process reckons from its own clock how long ago that was.
 func (t *table) wall(at time.Duration) time.Time { return time.Now().Add(at - time.Since(t.epoch)) }
 
+// moment is the inverse of wall, for what another process has told.
+func (t *table) moment(wall time.Time) time.Duration {
+	return time.Since(t.epoch) - time.Since(wall.Round(0))
+}
+
 // leave forgets the flows: they are another process's, who writes them down in the end.
 func (t *table) leave() {
 	for _, f := range t.flows {
@@ -184,7 +189,7 @@ func (t *table) settleIn(in Flow, now time.Duration) route.Verdict {
 		key: k, route: r, counters: r.Stats.Shard(t.shard),
 		origin: r.Origins.At(in.Origin, in.Dst.Port()), generation: t.dials,
 		turns: in.turns(), header: in.Header, headerOnce: in.HeaderOnce, spp: in.SPP,
-		begun: in.Begun.Sub(t.epoch), last: in.Last.Sub(t.epoch),
+		begun: t.moment(in.Begun), last: t.moment(in.Last),
 		toOrigin: in.ToOrigin, toClient: in.ToClient,
 	}
 	if in.Egress.IsValid() {
