@@ -120,7 +120,7 @@ func (s *Server) Files() fdbudget.Used {
 // LoopFiles is what the loops need for themselves, and for conns that wait at a door.
 func (s *Server) LoopFiles() int {
 	const ofLoop = 2 // an epoll instance and an eventfd
-	return s.Loops()*ofLoop + s.tcpLoops*tcp.DoorFiles
+	return s.Loops()*ofLoop + s.tcpLoops*tcp.ParkedFiles
 }
 
 // Serve carries the traffic of the sockets, which stay the caller's to close.

@@ -13,7 +13,7 @@ func BenchmarkBirth(b *testing.B) {
 	born := func(n int) *conn {
 		c := &conn{route: f.conn.route, ends: [2]end{{fd: -1}, {fd: -1}}}
 		c.client = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)}), 1)
-		f.adopt(c)
+		f.addConn(c)
 		return c
 	}
 	for n := range others {
@@ -21,6 +21,6 @@ func BenchmarkBirth(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for n := 0; b.Loop(); n++ {
-		f.end(born(others+n%others), 1)
+		f.endConn(born(others+n%others), 1)
 	}
 }

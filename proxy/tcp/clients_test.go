@@ -29,7 +29,7 @@ func TestConcede(t *testing.T) {
 		{100_000, 0, 500_000, 64, idleEnough}, // a batch is bounded
 		{100_000, 99_990, 500_000, 9, idleEnough},
 	} {
-		if n, idle := concede(c.most, c.newcomer, c.all); max(n, 0) != c.n || idle != c.idle {
+		if n, idle := evictionRule(c.most, c.newcomer, c.all); max(n, 0) != c.n || idle != c.idle {
 			t.Errorf("concede(%d, %d, %d) = %d, %v, want %d, %v", c.most, c.newcomer, c.all, n, idle, c.n, c.idle)
 		}
 	}
@@ -42,7 +42,7 @@ func TestMakeRoom(t *testing.T) {
 	t.Log("seed", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 	f := newFakeConn()
-	f.conclude(f.conn, 0)
+	f.closeConn(f.conn, 0)
 	l, alive := f.loop, []*conn{}
 	address := func() netip.Addr {
 		return netip.MustParseAddr(fmt.Sprintf("2001:db8:0:%x::%x", random.IntN(6)*random.IntN(2), random.IntN(99)))
@@ -52,31 +52,31 @@ func TestMakeRoom(t *testing.T) {
 		switch dice := random.IntN(10); {
 		case dice < 5:
 			c := &conn{client: netip.AddrPortFrom(address(), 1), route: f.conn.route, ends: [2]end{{fd: -1}, {fd: -1}}}
-			l.adopt(c)
+			l.addConn(c)
 			alive = append(alive, c)
 		case dice < 7 && len(alive) > 0:
 			alive[random.IntN(len(alive))].active = l.now
 		case dice < 8 && len(alive) > 0:
 			i := random.IntN(len(alive))
-			l.conclude(alive[i], 0)
+			l.closeConn(alive[i], 0)
 			alive = slices.Delete(alive, i, i+1)
 		default:
 			who := client.Of(address())
 			before, n, idle := counts(alive), 0, time.Duration(0)
-			largest, barred := l.clients.ranking.Largest(), l.now < l.evictAgain
+			largest, barred := l.clients.ranking.Largest(), l.now < l.evictNotBefore
 			if largest != nil {
-				n, idle = concede(largest.Held(), before[who], len(alive))
+				n, idle = evictionRule(largest.Held(), before[who], len(alive))
 			}
-			made := l.makeRoom(who)
+			made := l.evictFor(who)
 			alive = checkRoom(t, l, alive, who, made, n, idle, barred)
 		}
 		for who, n := range counts(alive) {
-			if got := l.clients.of(who); got != n {
+			if got := l.clients.count(who); got != n {
 				t.Fatalf("%v has %d conns, want %d", who, got, n)
 			}
 		}
-		if l.conns != len(alive) || len(l.clients.held) != len(counts(alive)) {
-			t.Fatalf("%d conns of %d clients, want %d of %d", l.conns, len(l.clients.held), len(alive), len(counts(alive)))
+		if l.connCount != len(alive) || len(l.clients.holders) != len(counts(alive)) {
+			t.Fatalf("%d conns of %d clients, want %d of %d", l.connCount, len(l.clients.holders), len(alive), len(counts(alive)))
 		}
 	}
 }
@@ -94,7 +94,7 @@ func checkRoom(t *testing.T, l *loop, before []*conn, who netip.Addr, made bool,
 	t.Helper()
 	var gone []*conn
 	for _, c := range before {
-		if c.state == over {
+		if c.state == closed {
 			gone = append(gone, c)
 		} else {
 			left = append(left, c)

@@ -17,22 +17,22 @@ type state uint8
 const (
 	dialling state = iota // an origin was asked, nothing was sent to it
 	relaying
-	over
+	closed
 )
 
 // conn is one conn: 288 bytes and two fds while it is idle. The loop that
 // accepted it owns it until its end.
 type conn struct {
-	timer      wheel.Timer[*conn]
-	slot       uint32
-	holder     *holder // its client, with other conns of it:
-	kin        kin
-	generation uint32 // tells its events from those of the conn that had the slot before
-	state      state
-	queued     bool // on the loop's ready list
-	moving     bool // another process may be about to have it: nothing is done for it
-	probed     bool // keepalive probes are on, on both sockets
-	unsure     bool // an origin has failed in another way than by refusing
+	timer           wheel.Timer[*conn]
+	slot            uint32
+	owner           *clientHolder // its client, with other conns of it:
+	siblings        siblings
+	generation      uint32 // tells its events from those of the conn that had the slot before
+	state           state
+	queued          bool // on the loop's ready list
+	moving          bool // another process may be about to have it: nothing is done for it
+	keepalive       bool // keepalive probes are on, on both sockets
+	sawOtherFailure bool // an origin has failed in another way than by refusing
 
 	ends [2]end // clientEnd, originEnd
 	ways [2]way // route.ToOrigin, route.ToClient: way d goes from ends[d] to ends[1-d]
@@ -81,8 +81,8 @@ type way struct {
 
 func (w *way) holds() bool { return w.held != nil || w.pipe != nil && w.pipe.Held > 0 }
 
-func (c *conn) record(v route.Verdict, began time.Time, now time.Duration) route.Record {
-	r := refusal(c.route.Name, c.client, c.dst, v, began)
+func (c *conn) newRecord(v route.Verdict, began time.Time, now time.Duration) route.Record {
+	r := newRecord(c.route.Name, c.client, c.dst, v, began)
 	r.Took = now - c.began
 	r.ToOrigin, r.ToClient = c.ways[route.ToOrigin].bytes, c.ways[route.ToClient].bytes
 	if c.state == relaying {

@@ -11,126 +11,126 @@ import (
 
 // What a conn does next is decided here, from its state alone.
 
-// answer is what has become of the dial under way.
-type answer uint8
+// dialResult is what has become of the dial under way.
+type dialResult uint8
 
 const (
-	awaited answer = iota
-	accepted
-	rejected
-	abandoned // the client has gone; one that sent FIN has not
+	dialPending dialResult = iota
+	dialAccepted
+	dialRejected
+	dialAbandoned // the client has gone; one that sent FIN has not
 )
 
-func (c *conn) answer() answer {
+func (c *conn) dialResult() dialResult {
 	switch {
 	case c.ends[clientEnd].failed:
-		return abandoned
+		return dialAbandoned
 	case c.ends[originEnd].failed:
-		return rejected
+		return dialRejected
 	case c.ends[originEnd].writable:
-		return accepted
+		return dialAccepted
 	}
-	return awaited
+	return dialPending
 }
 
 // step is what a way does next.
 type step uint8
 
 const (
-	rest   step = iota // until an event changes something
-	flush              // hand over what is held
-	move               // read, and hand it over
-	finish             // pass FIN on
+	stepWait  step = iota // until an event changes something
+	stepFlush             // hand over what is held
+	stepRead              // read, and hand it over
+	stepFIN               // pass FIN on
 )
 
-// next is the step of the way from one end to the other. Nothing is read that
+// nextStep is the step of the way from one end to the other. Nothing is read that
 // has nowhere to go: a stalled reader stops its sender.
-func (w *way) next(from, to *end) step {
+func (w *way) nextStep(from, to *end) step {
 	switch {
 	case w.finished || to.failed:
-		return rest
+		return stepWait
 	case w.holds():
 		if to.writable {
-			return flush
+			return stepFlush
 		}
-		return rest
+		return stepWait
 	case w.ended:
-		return finish
+		return stepFIN
 	case from.readable && to.writable:
-		return move
+		return stepRead
 	}
-	return rest
+	return stepWait
 }
 
-func (c *conn) next(d route.Direction) step {
-	return c.ways[d].next(&c.ends[d], &c.ends[1-d])
+func (c *conn) nextStep(d route.Direction) step {
+	return c.ways[d].nextStep(&c.ends[d], &c.ends[1-d])
 }
 
-// fate is the verdict of a conn that is to end now, and Undecided for one that
+// verdict is the verdict of a conn that is to end now, and Undecided for one that
 // lives on. What an end sent before its RST is passed on first, as long as that
 // needs no waiting.
-func (c *conn) fate() route.Verdict {
+func (c *conn) verdict() route.Verdict {
 	switch {
 	case c.ways[route.ToOrigin].finished && c.ways[route.ToClient].finished:
 		return route.Closed
-	case c.ends[clientEnd].failed && c.dry(route.ToOrigin):
+	case c.ends[clientEnd].failed && c.nothingToMove(route.ToOrigin):
 		return route.ResetByClient
-	case c.ends[originEnd].failed && c.dry(route.ToClient):
+	case c.ends[originEnd].failed && c.nothingToMove(route.ToClient):
 		return route.ResetByOrigin
 	}
 	return route.Undecided
 }
 
-// dry says that the way has nothing more to move now.
-func (c *conn) dry(d route.Direction) bool {
-	step := c.next(d)
-	return step == rest || step == finish
+// nothingToMove says that the way has nothing more to move now.
+func (c *conn) nothingToMove(d route.Direction) bool {
+	step := c.nextStep(d)
+	return step == stepWait || step == stepFIN
 }
 
-// busy says that the conn has more to do before it waits for events.
-func (c *conn) busy() bool {
-	return c.next(route.ToOrigin) != rest || c.next(route.ToClient) != rest
+// hasSteps says that the conn has more to do before it waits for events.
+func (c *conn) hasSteps() bool {
+	return c.nextStep(route.ToOrigin) != stepWait || c.nextStep(route.ToClient) != stepWait
 }
 
 // deadline is when the conn is cut if nothing happens before, and why then.
 func (c *conn) deadline(t config.Timeouts) (at time.Duration, v route.Verdict) {
-	at, v = c.patience(t)
+	at, v = c.timeoutAt(t)
 	if c.drained != 0 && c.drained < at {
 		return c.drained, route.DrainTimedOut
 	}
 	return at, v
 }
 
-func (c *conn) patience(t config.Timeouts) (at time.Duration, v route.Verdict) {
-	idle := after(c.active, t.Idle)
+func (c *conn) timeoutAt(t config.Timeouts) (at time.Duration, v route.Verdict) {
+	idle := addTimeout(c.active, t.Idle)
 	switch {
 	case c.state == dialling:
-		return after(c.dialled, t.Connect), route.ConnectTimedOut
+		return addTimeout(c.dialled, t.Connect), route.ConnectTimedOut
 	case c.ways[route.ToOrigin].finished || c.ways[route.ToClient].finished:
-		if at = after(c.active, t.HalfClose); at <= idle {
+		if at = addTimeout(c.active, t.HalfClose); at <= idle {
 			return at, route.HalfCloseTimedOut
 		}
 	}
 	return idle, route.IdleTimedOut
 }
 
-// due is when the conn needs a look if nothing happens before: its deadline, or the
+// timerAt is when the conn needs a look if nothing happens before: its deadline, or the
 // moment to turn keepalive on, for which v is Undecided.
-func (c *conn) due(t config.Timeouts) (at time.Duration, v route.Verdict) {
+func (c *conn) timerAt(t config.Timeouts) (at time.Duration, v route.Verdict) {
 	at, v = c.deadline(t)
-	if c.state != relaying || c.probed || t.Keepalive <= 0 {
+	if c.state != relaying || c.keepalive || t.Keepalive <= 0 {
 		return at, v
 	}
 	// The kernel counts from the last packet, so at half of the time it is early enough.
-	if probes := after(c.active, t.Keepalive/2); probes < at {
+	if probes := addTimeout(c.active, t.Keepalive/2); probes < at {
 		return probes, route.Undecided
 	}
 	return at, v
 }
 
-// after adds a timeout, of which 0 means none. at is negative where it was in another
+// addTimeout adds a timeout, of which 0 means none. at is negative where it was in another
 // process.
-func after(at, timeout time.Duration) time.Duration {
+func addTimeout(at, timeout time.Duration) time.Duration {
 	if timeout <= 0 || timeout > wheel.Never-max(at, 0) {
 		return wheel.Never
 	}
@@ -143,8 +143,8 @@ const (
 	turnSteps  = 8        // of a way, before other conns have their turn
 )
 
-// streak is the number of large reads in a row, after one of n bytes.
-func streak(before uint8, n int) uint8 {
+// nextStreak is the number of large reads in a row, after one of n bytes.
+func nextStreak(before uint8, n int) uint8 {
 	switch {
 	case n < bulkLeast:
 		return 0

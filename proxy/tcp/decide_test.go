@@ -35,24 +35,24 @@ func TestNextStep(t *testing.T) {
 		from, to end
 		want     step
 	}{
-		{"nothing to read", empty, quiet, takes, rest},
-		{"bytes, and room for them", empty, sends, takes, move},
-		{"bytes, and no room: backpressure", empty, sends, quiet, rest},
-		{"held bytes go before new ones", holding, sends, takes, flush},
-		{"held bytes, and no room", holding, sends, quiet, rest},
-		{"a pipe's bytes", piping, sends, takes, flush},
-		{"an empty pipe", borrowed, sends, takes, move},
-		{"FIN", gotFIN, quiet, takes, finish},
-		{"FIN needs no room", gotFIN, quiet, quiet, finish},
-		{"held bytes go before FIN", heldFIN, quiet, takes, flush},
-		{"FIN waits for held bytes", heldFIN, quiet, quiet, rest},
-		{"after FIN", sentFIN, sends, takes, rest},
-		{"to an end that is gone", empty, sends, isReset, rest},
-		{"FIN to an end that is gone", gotFIN, quiet, isReset, rest},
-		{"what came before RST", empty, sendsRST, takes, move},
-		{"what is held of before RST", holding, isReset, takes, flush},
+		{"nothing to read", empty, quiet, takes, stepWait},
+		{"bytes, and room for them", empty, sends, takes, stepRead},
+		{"bytes, and no room: backpressure", empty, sends, quiet, stepWait},
+		{"held bytes go before new ones", holding, sends, takes, stepFlush},
+		{"held bytes, and no room", holding, sends, quiet, stepWait},
+		{"a pipe's bytes", piping, sends, takes, stepFlush},
+		{"an empty pipe", borrowed, sends, takes, stepRead},
+		{"FIN", gotFIN, quiet, takes, stepFIN},
+		{"FIN needs no room", gotFIN, quiet, quiet, stepFIN},
+		{"held bytes go before FIN", heldFIN, quiet, takes, stepFlush},
+		{"FIN waits for held bytes", heldFIN, quiet, quiet, stepWait},
+		{"after FIN", sentFIN, sends, takes, stepWait},
+		{"to an end that is gone", empty, sends, isReset, stepWait},
+		{"FIN to an end that is gone", gotFIN, quiet, isReset, stepWait},
+		{"what came before RST", empty, sendsRST, takes, stepRead},
+		{"what is held of before RST", holding, isReset, takes, stepFlush},
 	} {
-		if got := c.way.next(&c.from, &c.to); got != c.want {
+		if got := c.way.nextStep(&c.from, &c.to); got != c.want {
 			t.Errorf("%s: step %d, want %d", c.name, got, c.want)
 		}
 	}
@@ -82,7 +82,7 @@ func TestFate(t *testing.T) {
 		{"reset after both FINs", sentFIN, sentFIN, isReset, isReset, route.Closed},
 	} {
 		conn := &conn{state: relaying, ways: [2]way{c.toOrigin, c.toClient}, ends: [2]end{c.client, c.origin}}
-		if got := conn.fate(); got != c.want {
+		if got := conn.verdict(); got != c.want {
 			t.Errorf("%s: verdict %v, want %v", c.name, got, c.want)
 		}
 	}
@@ -92,19 +92,19 @@ func TestAnswer(t *testing.T) {
 	for _, c := range []struct {
 		name           string
 		client, origin end
-		want           answer
+		want           dialResult
 	}{
-		{"no answer yet", takes, quiet, awaited},
-		{"the client sends first", sends, quiet, awaited},
-		{"the client has sent FIN", end{readable: true, hungUp: true}, quiet, awaited},
-		{"accepted", takes, takes, accepted},
-		{"accepted, and the origin speaks first", takes, end{readable: true, writable: true}, accepted},
-		{"refused", takes, isReset, rejected},
-		{"the client reset", isReset, quiet, abandoned},
-		{"the client reset just as the origin accepted", isReset, takes, abandoned},
+		{"no answer yet", takes, quiet, dialPending},
+		{"the client sends first", sends, quiet, dialPending},
+		{"the client has sent FIN", end{readable: true, hungUp: true}, quiet, dialPending},
+		{"accepted", takes, takes, dialAccepted},
+		{"accepted, and the origin speaks first", takes, end{readable: true, writable: true}, dialAccepted},
+		{"refused", takes, isReset, dialRejected},
+		{"the client reset", isReset, quiet, dialAbandoned},
+		{"the client reset just as the origin accepted", isReset, takes, dialAbandoned},
 	} {
 		conn := &conn{ends: [2]end{c.client, c.origin}}
-		if got := conn.answer(); got != c.want {
+		if got := conn.dialResult(); got != c.want {
 			t.Errorf("%s: answer %d, want %d", c.name, got, c.want)
 		}
 	}
@@ -161,7 +161,7 @@ func TestStreak(t *testing.T) {
 	} {
 		n := uint8(0)
 		for _, read := range c.reads {
-			n = streak(n, read)
+			n = nextStreak(n, read)
 		}
 		if got := n >= bulkStreak; got != c.bulk {
 			t.Errorf("%s: bulk is %v, want %v", c.name, got, c.bulk)

@@ -13,57 +13,57 @@ import (
 	"anyport/proxy/tcp/socket"
 )
 
-// dial asks the route's origins in turn, until one may answer. Where none is
+// dialNext asks the route's origins in turn, until one may answer. Where none is
 // left, v is the verdict on the conn.
-func (l *loop) dial(c *conn, v route.Verdict) {
+func (l *loop) dialNext(c *conn, v route.Verdict) {
 	for {
 		c.origin = c.route.Origins.Pick(c.client.Addr(), c.tried)
 		if c.origin == nil {
-			if len(c.tried) > 0 && !c.unsure {
+			if len(c.tried) > 0 && !c.sawOtherFailure {
 				l.mirror.Refused(c.route, config.TCP, c.dst)
 			}
-			l.end(c, v)
+			l.endConn(c, v)
 			return
 		}
 		c.origin.Begin()
-		err := l.ask(c)
+		err := l.dialPicked(c)
 		if err == nil {
-			l.watch(c)
+			l.setTimer(c)
 			return
 		}
 		l.log.Debug("dial", "route", c.route.Name, "origin", c.origin.Text, "error", err)
 		if scarce(err) { // in the whole host, for the conn has taken its files
-			l.shut(err)
-			l.end(c, route.OutOfFiles)
+			l.shutGate(err)
+			l.endConn(c, route.OutOfFiles)
 			return
 		}
-		l.giveUp(c, errors.Is(err, unix.ECONNREFUSED))
+		l.giveUpOrigin(c, errors.Is(err, unix.ECONNREFUSED))
 		if v = route.ConnectFailed; errors.Is(err, call.ErrNoPort) {
 			v = route.OutOfPorts
 		}
 	}
 }
 
-// ask begins to dial the picked origin.
-func (l *loop) ask(c *conn) error {
+// dialPicked begins to dial the picked origin.
+func (l *loop) dialPicked(c *conn) error {
 	to := c.origin.At(c.dst.Port())
 	if !to.IsValid() {
 		return errors.New("its name has no address yet")
 	}
-	c.dialled = l.time()
-	source := l.source(c.route.Source, to.Addr())
-	err := l.connect(c, to, netip.AddrPortFrom(source, 0))
+	c.dialled = l.clock()
+	source := l.sourceFor(c.route.Source, to.Addr())
+	err := l.connectFrom(c, to, netip.AddrPortFrom(source, 0))
 	if errors.Is(err, call.ErrNoPort) {
 		err = l.connectByNumber(c, to, source)
 	}
 	if err != nil {
 		return err
 	}
-	return l.poll(c, originEnd)
+	return l.watchSocket(c, originEnd)
 }
 
-// connect begins to dial from a new socket.
-func (l *loop) connect(c *conn, to, from netip.AddrPort) error {
+// connectFrom begins to dial from a new socket.
+func (l *loop) connectFrom(c *conn, to, from netip.AddrPort) error {
 	if before := c.ends[originEnd].fd; before >= 0 { // a socket can be bound once
 		l.sockets.Close(before)
 		c.ends[originEnd] = end{fd: -1}
@@ -79,20 +79,20 @@ func (l *loop) connect(c *conn, to, from netip.AddrPort) error {
 	return socket.Connect(fd, to, from)
 }
 
-// source goes round the addresses of the origin's family; none is the kernel's choice.
-func (l *loop) source(sources []netip.Addr, to netip.Addr) netip.Addr {
-	l.dials++
+// sourceFor goes round the addresses of the origin's family; none is the kernel's choice.
+func (l *loop) sourceFor(sources []netip.Addr, to netip.Addr) netip.Addr {
+	l.dialCount++
 	for i := range sources {
-		if s := sources[(l.dials+i)%len(sources)]; s.Is4() == to.Is4() {
+		if s := sources[(l.dialCount+i)%len(sources)]; s.Is4() == to.Is4() {
 			return s
 		}
 	}
 	return netip.Addr{}
 }
 
-// giveUp ends the dial under way; the origin is not tried again for this conn.
-func (l *loop) giveUp(c *conn, refused bool) {
-	c.unsure = c.unsure || !refused
+// giveUpOrigin ends the dial under way; the origin is not tried again for this conn.
+func (l *loop) giveUpOrigin(c *conn, refused bool) {
+	c.sawOtherFailure = c.sawOtherFailure || !refused
 	if fd := c.ends[originEnd].fd; fd >= 0 {
 		l.sockets.Close(fd)
 	}
@@ -102,63 +102,63 @@ func (l *loop) giveUp(c *conn, refused bool) {
 	c.origin = nil
 }
 
-// await is the turn of a conn whose origin was asked.
-func (l *loop) await(c *conn) {
-	switch c.answer() {
-	case abandoned:
-		l.end(c, route.ResetByClient)
-	case accepted:
+// serveDial is the turn of a conn whose origin was asked.
+func (l *loop) serveDial(c *conn) {
+	switch c.dialResult() {
+	case dialAbandoned:
+		l.endConn(c, route.ResetByClient)
+	case dialAccepted:
 		if l.dialledItself(c) {
-			l.refused(c, errItself)
+			l.tryNext(c, errDialledItself)
 			return
 		}
-		l.begin(c)
-	case rejected:
-		l.reject(c)
+		l.startRelay(c)
+	case dialRejected:
+		l.dialFailed(c)
 	}
 }
 
-// reject goes on with the next origin, unless this one accepted and reset at
+// dialFailed goes on with the next origin, unless this one accepted and reset at
 // once: then it has answered, and its bytes and its RST are the client's.
-func (l *loop) reject(c *conn) {
+func (l *loop) dialFailed(c *conn) {
 	err := l.sockets.TakeError(c.ends[originEnd].fd)
 	if errors.Is(err, unix.ECONNRESET) || errors.Is(err, unix.EPIPE) { // EPIPE: after its FIN
-		l.begin(c)
+		l.startRelay(c)
 		return
 	}
-	l.refused(c, err)
+	l.tryNext(c, err)
 }
 
-// refused goes on with the next origin.
-func (l *loop) refused(c *conn, err error) {
+// tryNext goes on with the next origin.
+func (l *loop) tryNext(c *conn, err error) {
 	l.log.Debug("dial", "route", c.route.Name, "origin", c.origin.Text, "error", err)
-	l.giveUp(c, errors.Is(err, unix.ECONNREFUSED))
-	l.dial(c, route.ConnectFailed)
+	l.giveUpOrigin(c, errors.Is(err, unix.ECONNREFUSED))
+	l.dialNext(c, route.ConnectFailed)
 }
 
-// begin relays, the header first.
-func (l *loop) begin(c *conn) {
+// startRelay relays, the header first.
+func (l *loop) startRelay(c *conn) {
 	c.state, c.active = relaying, l.now
-	c.route.Stats.Shard(l.shard).Connected(l.time() - c.dialled)
-	l.watch(c)
+	c.route.Stats.Shard(l.shard).Connected(l.clock() - c.dialled)
+	l.setTimer(c)
 	lead, err := header.Stream(c.route.ProxyProtocol, c.client, c.dst)
 	if err != nil {
 		l.log.Warn(l.now, "no header", "route", c.route.Name, "error", err)
-		l.end(c, route.HeaderFailed)
+		l.endConn(c, route.HeaderFailed)
 		return
 	}
 	if len(lead) > 0 {
-		l.lead(c, lead)
+		l.sendHeader(c, lead)
 	}
-	l.relay(c)
+	l.relayConn(c)
 }
 
-// lead sends the header, in one write with what the client has sent by now.
+// sendHeader sends the header, in one write with what the client has sent by now.
 // Origins that speak first wait for it, so it waits for nothing.
-func (l *loop) lead(c *conn, header []byte) {
-	n := copy(l.scratch, header)
+func (l *loop) sendHeader(c *conn, header []byte) {
+	n := copy(l.readBuffer, header)
 	if c.ends[clientEnd].readable && !l.buffers.Full() {
-		n += l.receive(c, route.ToOrigin, l.scratch[n:])
+		n += l.receive(c, route.ToOrigin, l.readBuffer[n:])
 	}
-	l.send(c, route.ToOrigin, l.scratch[:n])
+	l.send(c, route.ToOrigin, l.readBuffer[:n])
 }

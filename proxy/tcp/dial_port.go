@@ -19,14 +19,14 @@ const portTries = 32
 func (l *loop) connectByNumber(c *conn, to netip.AddrPort, source netip.Addr) (err error) {
 	start := rand.IntN(1 << 16)
 	for i := range portTries {
-		if err = l.connect(c, to, l.ports.After(start, i, source, to.Addr())); !errors.Is(err, call.ErrNoPort) {
+		if err = l.connectFrom(c, to, l.ports.After(start, i, source, to.Addr())); !errors.Is(err, call.ErrNoPort) {
 			break
 		}
 	}
 	return err
 }
 
-var errItself = fmt.Errorf("%w: %w", call.ErrItself, unix.ECONNREFUSED)
+var errDialledItself = fmt.Errorf("%w: %w", call.ErrItself, unix.ECONNREFUSED)
 
 // dialledItself reports whether c's socket is its own peer: if nobody listens on an origin of this
 // host, and the kernel gave the origin's port to the socket that dials it, the socket connects to

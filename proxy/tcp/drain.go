@@ -7,23 +7,23 @@ import (
 
 func (l *loop) draining() bool { return l.drainBegan != 0 }
 
-// drain begins the loop's end: conns live on, up to their route's drain_timeout.
-func (l *loop) drain() {
+// startDrain begins the loop's end: conns live on, up to their route's drain_timeout.
+func (l *loop) startDrain() {
 	l.drainBegan = max(l.now, 1)
 	for _, fd := range l.listeners {
-		l.unlisten(fd)
+		l.unwatchListener(fd)
 	}
 	for _, c := range l.slots {
 		if c != nil {
-			l.limit(c)
-			l.watch(c)
+			l.limitByDrain(c)
+			l.setTimer(c)
 		}
 	}
 }
 
-// retire drains the conns that a reload leaves no route to, and no more those that one
+// applyReload drains the conns that a reload leaves no route to, and no more those that one
 // gives it back.
-func (l *loop) retire() {
+func (l *loop) applyReload() {
 	set := l.routes.Set()
 	if set == l.set {
 		return
@@ -39,28 +39,28 @@ func (l *loop) retire() {
 		switch keeps := set.Keeps(config.TCP, c.dst, c.route); {
 		case !keeps && c.drained == 0:
 			c.drained = max(l.now, 1) + min(c.route.Drain, wheel.Never-l.now-1)
-			l.watch(c)
+			l.setTimer(c)
 		case keeps && c.drained != 0:
 			c.drained = 0
-			l.watch(c)
+			l.setTimer(c)
 		}
 	}
 }
 
-// calling says that a draining loop has conns to take from an accept queue:
+// hasLastConns says that a draining loop has conns to take from an accept queue:
 // their clients have long been told that they are connected.
-func (l *loop) calling() bool {
+func (l *loop) hasLastConns() bool {
 	return l.draining() && !l.gate.shut && len(l.listeners) > 0
 }
 
-// lastCalls accepts what is in the queues, one batch of each a turn.
-func (l *loop) lastCalls() error {
-	if !l.calling() {
+// acceptLastConns accepts what is in the queues, one batch of each a turn.
+func (l *loop) acceptLastConns() error {
+	if !l.hasLastConns() {
 		return nil
 	}
 	var left []int
 	for _, fd := range l.listeners {
-		dry, err := l.accept(fd)
+		dry, err := l.acceptBatch(fd)
 		if err != nil {
 			return err
 		}
@@ -72,8 +72,8 @@ func (l *loop) lastCalls() error {
 	return nil
 }
 
-// done says that the loop has drained. With the gate shut and no conn whose end
+// drained says that the loop has drained. With the gate shut and no conn whose end
 // could open it, what still waits in the queues is left to who closes them.
-func (l *loop) done() bool {
-	return l.draining() && l.conns == 0 && !l.calling()
+func (l *loop) drained() bool {
+	return l.draining() && l.connCount == 0 && !l.hasLastConns()
 }

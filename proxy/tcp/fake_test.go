@@ -123,8 +123,8 @@ func newFakeConn() *fakeConn {
 	f.conn = &conn{route: live.Set().Routes[0], ends: [2]end{{fd: 1}, {fd: 2}}}
 	f.conn.origin = f.conn.route.Origins.Pick(netip.Addr{}, nil)
 	f.conn.origin.Begin()
-	f.adopt(f.conn)
-	f.watch(f.conn)
+	f.addConn(f.conn)
+	f.setTimer(f.conn)
 	return f
 }
 
@@ -144,11 +144,11 @@ func (f *fakeConn) happen(t *testing.T, event string) {
 	if !known {
 		t.Fatalf("nobody can do %q", what)
 	}
-	if f.conn.state != over && events != 0 {
-		f.conn.ends[which].hear(events)
-		f.serve(f.conn)
+	if f.conn.state != closed && events != 0 {
+		f.conn.ends[which].noteEvents(events)
+		f.serveConn(f.conn)
 		for len(f.ready) > 0 {
-			f.resume()
+			f.serveReady()
 		}
 	}
 }
@@ -194,13 +194,13 @@ func (f *fakeConn) pass(t *testing.T, text string) {
 		t.Fatal(err)
 	}
 	f.now += d
-	f.timers.Advance(f.now, func(due *wheel.Timer[*conn]) { f.expire(due.Value) })
+	f.timers.Advance(f.now, func(due *wheel.Timer[*conn]) { f.timerFired(due.Value) })
 }
 
 // String tells the conn's state, its verdict if it is over, and what each peer has heard,
 // and has said without being heard.
 func (f *fakeConn) String() string {
-	s := map[state]string{dialling: "dialling", relaying: "relaying", over: f.ended.String()}[f.conn.state]
+	s := map[state]string{dialling: "dialling", relaying: "relaying", closed: f.ended.String()}[f.conn.state]
 	for i, name := range []string{"client", "origin"} {
 		p := f.peers[int32(i+1)]
 		heard := string(p.heard)
@@ -210,7 +210,7 @@ func (f *fakeConn) String() string {
 		if heard+p.heardEnd != "" {
 			s += ", " + name + ": " + strings.TrimSpace(heard+p.heardEnd)
 		}
-		if f.conn.state != over && len(p.says) > 0 {
+		if f.conn.state != closed && len(p.says) > 0 {
 			s += fmt.Sprintf(", %d unread", len(p.says))
 		}
 	}

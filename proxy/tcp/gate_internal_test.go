@@ -22,11 +22,11 @@ func TestGate(t *testing.T) {
 	if n := events(t, l); n != 1 {
 		t.Fatalf("%d events of a listener with a client, want 1", n)
 	}
-	l.shut(unix.EMFILE)
+	l.shutGate(unix.EMFILE)
 	if n := events(t, l); n != 0 {
 		t.Errorf("%d events with the gate shut, want none", n)
 	}
-	l.reopen()
+	l.reopenGate()
 	if n := events(t, l); n != 1 {
 		t.Errorf("%d events with the gate open again, want 1", n)
 	}
@@ -40,17 +40,17 @@ func TestGateDoor(t *testing.T) {
 	l.files = quota.New(connFiles, quota.NewPool(0))
 	for n := range 3 {
 		knock(t, listener)
-		if err := l.answer(listener); err != nil {
+		if err := l.acceptFrom(listener); err != nil {
 			t.Fatal(err)
 		}
-		if l.conns != 1 || l.gate.shut != (n > 0) || l.gate.door.waits() != (n > 0) {
-			t.Fatalf("after %d clients: %d conns, shut %v, %v at the door", n+1, l.conns, l.gate.shut, l.gate.door.from)
+		if l.connCount != 1 || l.gate.shut != (n > 0) || l.gate.parked.exists() != (n > 0) {
+			t.Fatalf("after %d clients: %d conns, shut %v, %v at the door", n+1, l.connCount, l.gate.shut, l.gate.parked.client)
 		}
 	}
 	first := l.slots[0].client
-	l.end(l.slots[0], route.RelayFailed)
-	if l.conns != 1 || l.slots[0].client == first || l.gate.shut || l.files.Held() != connFiles {
-		t.Errorf("%d conns, shut %v, %d files held: want the second conn in the place of the first", l.conns, l.gate.shut, l.files.Held())
+	l.endConn(l.slots[0], route.RelayFailed)
+	if l.connCount != 1 || l.slots[0].client == first || l.gate.shut || l.files.Held() != connFiles {
+		t.Errorf("%d conns, shut %v, %d files held: want the second conn in the place of the first", l.connCount, l.gate.shut, l.files.Held())
 	}
 	events(t, l) // of the conn, which come once
 	if n := events(t, l); n != 1 {
@@ -91,11 +91,11 @@ func loopAndListener(t *testing.T) (*loop, int) {
 		t.Fatal(err)
 	}
 	l := newLoop(Options{Listeners: []int{listener}, Loops: 1, Routes: route.NewLive(1), Log: slog.New(slog.DiscardHandler)}, 0)
-	if err := l.open(); err != nil {
+	if err := l.openFDs(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(l.orders.Close)
-	t.Cleanup(l.close)
+	t.Cleanup(l.mailbox.Close)
+	t.Cleanup(l.closeLoop)
 	return l, listener
 }
 

@@ -7,9 +7,9 @@ import (
 	"anyport/proxy/route"
 )
 
-// conduct has the loops do what others ask of Serve, until they have ended: drain once
+// serveRequests has the loops do what others ask of Serve, until they have ended: drain once
 // ctx is done, leave the listeners to another process, give it their conns, or take its.
-func conduct(ctx context.Context, loops []*loop, opt Options, ended <-chan struct{}) {
+func serveRequests(ctx context.Context, loops []*loop, opt Options, ended <-chan struct{}) {
 	stop := ctx.Done()
 	for {
 		select {
@@ -17,47 +17,47 @@ func conduct(ctx context.Context, loops []*loop, opt Options, ended <-chan struc
 			return
 		case <-stop:
 			stop = nil
-			order(loops, (*loop).drain)
+			onEachLoop(loops, (*loop).startDrain)
 		case give := <-opt.Handovers:
 			handOver(loops, give)
 		case m := <-opt.Moves:
-			m.Over(giveAway(loops, m.Give))
+			m.Over(moveConns(loops, m.Give))
 		case conns := <-opt.Arrivals:
 			if len(conns) == 0 {
-				order(loops, (*loop).expectNone)
+				onEachLoop(loops, (*loop).endArrivals)
 			}
-			adoptAll(loops, conns)
+			distribute(loops, conns)
 		}
 	}
 }
 
 // handOver calls give while no loop accepts.
 func handOver(loops []*loop, give func() error) {
-	order(loops, (*loop).pause)
+	onEachLoop(loops, (*loop).pauseAccept)
 	if give() == nil {
-		order(loops, (*loop).leave)
+		onEachLoop(loops, (*loop).leaveListeners)
 	} else {
-		order(loops, (*loop).unpause)
+		onEachLoop(loops, (*loop).resumeAccept)
 	}
 }
 
-// order has each loop do something. One that has ended does nothing.
-func order(loops []*loop, do func(*loop)) {
+// onEachLoop has each loop do something. One that has ended does nothing.
+func onEachLoop(loops []*loop, do func(*loop)) {
 	for _, l := range loops {
-		l.orders.Do(func() { do(l) })
+		l.mailbox.Do(func() { do(l) })
 	}
 }
 
-// pause leaves new conns in the accept queues.
-func (l *loop) pause() {
-	l.paused = true
+// pauseAccept leaves new conns in the accept queues.
+func (l *loop) pauseAccept() {
+	l.acceptPaused = true
 	for _, fd := range l.listeners {
-		l.unlisten(fd)
+		l.unwatchListener(fd)
 	}
 }
 
-func (l *loop) unpause() {
-	l.paused = false
+func (l *loop) resumeAccept() {
+	l.acceptPaused = false
 	l.listenAll()
 }
 
@@ -65,15 +65,15 @@ func (l *loop) unpause() {
 // drain_timeout.
 const moveTime = 10 * time.Second
 
-// leave drains a loop that is paused, for whose accept queues another process cares now.
-func (l *loop) leave() {
-	l.listeners, l.drainLeast = nil, moveTime
-	if n := l.gate.leaveDoor(); n.waits() { // nobody else has it, so it goes in beyond the quota
-		dst, r, v := l.arrival(n)
+// leaveListeners drains a loop that is paused, for whose accept queues another process cares now.
+func (l *loop) leaveListeners() {
+	l.listeners, l.drainAtLeast = nil, moveTime
+	if n := l.gate.takeParked(); n.exists() { // nobody else has it, so it goes in beyond the quota
+		dst, r, v := l.routeFor(n)
 		if v == route.Admitted {
 			l.files.Insist(connFiles)
 		}
 		l.settleNewcomer(n, dst, r, v)
 	}
-	l.drain()
+	l.startDrain()
 }

@@ -13,16 +13,16 @@ import (
 // kernel retransmits otherwise. So a loop turns it on once a conn has been quiet for half of
 // the time, and a conn that ends before costs no system call.
 
-// probe turns keepalive on for both sockets of a conn.
-func (l *loop) probe(c *conn) {
-	c.probed = true
+// enableKeepalive turns keepalive on for both sockets of a conn.
+func (l *loop) enableKeepalive(c *conn) {
+	c.keepalive = true
 	for _, e := range c.ends {
 		l.sockets.EnableKeepalive(e.fd, c.route.Keepalive)
 	}
 }
 
-// lost tells a peer that vanished from one that sent RST: the kernel has given up on it.
-func (l *loop) lost(c *conn, v route.Verdict) route.Verdict {
+// resetOrTimeout tells a peer that vanished from one that sent RST: the kernel has given up on it.
+func (l *loop) resetOrTimeout(c *conn, v route.Verdict) route.Verdict {
 	switch {
 	case v == route.ResetByClient && l.vanished(&c.ends[clientEnd]):
 		return route.ClientTimedOut

@@ -8,8 +8,8 @@ import (
 	"anyport/proxy/tcp/wheel"
 )
 
-// adopt gives a conn, whose files are taken, its slot.
-func (l *loop) adopt(c *conn) {
+// addConn gives a conn, whose files are taken, its slot.
+func (l *loop) addConn(c *conn) {
 	l.generation++
 	if l.generation == 0 { // is the loop's own
 		l.generation++
@@ -17,7 +17,7 @@ func (l *loop) adopt(c *conn) {
 	c.generation = l.generation
 	c.began, c.active = l.now, l.now
 	c.timer.Value = c
-	l.limit(c)
+	l.limitByDrain(c)
 	if last := len(l.free) - 1; last >= 0 {
 		c.slot, l.free = l.free[last], l.free[:last]
 	} else {
@@ -25,43 +25,43 @@ func (l *loop) adopt(c *conn) {
 		l.slots = append(l.slots, nil)
 	}
 	l.slots[c.slot] = c
-	l.conns++
-	l.join(c)
+	l.connCount++
+	l.addToClient(c)
 }
 
-// limit bounds the rest of a conn's life while the loop drains; one whose route is gone
+// limitByDrain bounds the rest of a conn's life while the loop drains; one whose route is gone
 // has its bound already.
-func (l *loop) limit(c *conn) {
+func (l *loop) limitByDrain(c *conn) {
 	if l.draining() && c.drained == 0 {
-		c.drained = l.drainBegan + min(max(c.route.Drain, l.drainLeast), wheel.Never-l.drainBegan)
+		c.drained = l.drainBegan + min(max(c.route.Drain, l.drainAtLeast), wheel.Never-l.drainBegan)
 	}
 }
 
-// watch sets the conn's timer to the next moment that needs a look.
-func (l *loop) watch(c *conn) {
-	at, _ := c.due(c.route.Timeouts)
+// setTimer sets the conn's timer to the next moment that needs a look.
+func (l *loop) setTimer(c *conn) {
+	at, _ := c.timerAt(c.route.Timeouts)
 	l.timers.Set(&c.timer, at)
 }
 
-// expire looks whether the deadline has moved since the timer was set, as every
+// timerFired looks whether the deadline has moved since the timer was set, as every
 // byte moves it; if not, the conn is over, or the next origin has its chance.
-func (l *loop) expire(c *conn) {
-	at, v := c.due(c.route.Timeouts)
+func (l *loop) timerFired(c *conn) {
+	at, v := c.timerAt(c.route.Timeouts)
 	switch {
-	case c.moving || c.state == over: // or it gave way in the moment in which it was due
+	case c.moving || c.state == closed: // or it gave way in the moment in which it was due
 	case at > l.now:
 		l.timers.Set(&c.timer, at)
 	case v == route.Undecided:
-		l.probe(c)
-		l.watch(c)
+		l.enableKeepalive(c)
+		l.setTimer(c)
 	case v == route.ConnectTimedOut:
-		l.giveUp(c, false)
-		l.dial(c, v)
+		l.giveUpOrigin(c, false)
+		l.dialNext(c, v)
 	case v != route.DrainTimedOut && c.delivering(l.sockets):
 		c.active = l.now
-		l.watch(c)
+		l.setTimer(c)
 	default:
-		l.end(c, v)
+		l.endConn(c, v)
 	}
 }
 
@@ -78,33 +78,33 @@ func (c *conn) delivering(on sockets) bool {
 	return c.queue > 0 && c.queue != before
 }
 
-// end ends a conn; another one may begin in its place.
-func (l *loop) end(c *conn, v route.Verdict) {
-	l.conclude(c, v)
-	l.reopen()
+// endConn ends a conn; another one may begin in its place.
+func (l *loop) endConn(c *conn, v route.Verdict) {
+	l.closeConn(c, v)
+	l.reopenGate()
 }
 
-// conclude is the one way out of a conn's life.
-func (l *loop) conclude(c *conn, v route.Verdict) {
-	ended := c.record(v, l.wall(c.began), l.now)
+// closeConn is the one way out of a conn's life.
+func (l *loop) closeConn(c *conn, v route.Verdict) {
+	ended := c.newRecord(v, l.wallTime(c.began), l.now)
 	// Before the close: a client that then comes back at once has its place.
-	l.forget(c)
+	l.removeConn(c)
 	c.route.Stats.Shard(l.shard).End(config.TCP, v)
-	c.close(l.sockets, v)
+	c.closeSockets(l.sockets, v)
 	l.record(ended)
 }
 
-// forget gives back all that a conn has but its sockets.
-func (l *loop) forget(c *conn) {
-	c.state = over
+// removeConn gives back all that a conn has but its sockets.
+func (l *loop) removeConn(c *conn) {
+	c.state = closed
 	l.timers.Stop(&c.timer)
 	for d := range c.ways {
-		l.empty(&c.ways[d])
+		l.releaseWay(&c.ways[d])
 	}
-	l.part(c)
+	l.removeFromClient(c)
 	l.slots[c.slot] = nil
 	l.free = append(l.free, c.slot)
-	l.conns--
+	l.connCount--
 	l.files.Give(connFiles)
 	if c.origin != nil {
 		c.origin.End()
@@ -112,8 +112,8 @@ func (l *loop) forget(c *conn) {
 	c.route.Release(config.TCP, c.client.Addr())
 }
 
-// empty gives back what a way holds.
-func (l *loop) empty(w *way) {
+// releaseWay gives back what a way holds.
+func (l *loop) releaseWay(w *way) {
 	if w.held != nil {
 		l.buffers.Drop(w.held)
 		w.held = nil
@@ -124,9 +124,9 @@ func (l *loop) empty(w *way) {
 	}
 }
 
-// close ends both sockets: with FIN when both sides had closed in order, and
+// closeSockets ends both sockets: with FIN when both sides had closed in order, and
 // otherwise with RST, for a conn that was cut must not look complete.
-func (c *conn) close(on sockets, v route.Verdict) {
+func (c *conn) closeSockets(on sockets, v route.Verdict) {
 	for _, e := range c.ends {
 		switch {
 		case e.fd < 0:
@@ -138,9 +138,9 @@ func (c *conn) close(on sockets, v route.Verdict) {
 	}
 }
 
-// wall is the time of a moment by the clock as it is now, which may have been set since the loop was
+// wallTime is the time of a moment by the clock as it is now, which may have been set since the loop was
 // started: another process reckons from its own clock how long ago that was.
-func (l *loop) wall(at time.Duration) time.Time { return time.Now().Add(at - l.time()) }
+func (l *loop) wallTime(at time.Duration) time.Time { return time.Now().Add(at - l.clock()) }
 
-// moment is the inverse of wall, for what another process has told.
-func (l *loop) moment(wall time.Time) time.Duration { return l.time() - time.Since(wall.Round(0)) }
+// sinceStart is the inverse of wallTime, for a wall time that another process has sent.
+func (l *loop) sinceStart(wall time.Time) time.Duration { return l.clock() - time.Since(wall.Round(0)) }

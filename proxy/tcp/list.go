@@ -7,19 +7,19 @@ import (
 	"anyport/proxy/route"
 )
 
-// list begins a list of the loop's conns, by their slots.
-func (l *loop) list() func(page []route.Conn) []route.Conn {
+// listConns begins a list of the loop's conns, by their slots.
+func (l *loop) listConns() func(page []route.Conn) []route.Conn {
 	slot := 0
 	return func(page []route.Conn) []route.Conn {
-		if !l.orders.Do(func() { page, slot = l.page(page, slot) }) {
+		if !l.mailbox.Do(func() { page, slot = l.pageFrom(page, slot) }) {
 			return nil
 		}
 		return page
 	}
 }
 
-// page appends a page of the conns from a slot on, and returns the slot after the last.
-func (l *loop) page(page []route.Conn, from int) ([]route.Conn, int) {
+// pageFrom appends a page of the conns from a slot on, and returns the slot after the last.
+func (l *loop) pageFrom(page []route.Conn, from int) ([]route.Conn, int) {
 	for ; from < len(l.slots) && len(page) < route.PageSize; from++ {
 		if c := l.slots[from]; c != nil {
 			page = append(page, c.listed(l.now))

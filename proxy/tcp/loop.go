@@ -31,74 +31,74 @@ type loop struct {
 	now     time.Duration // since started, taken once a turn
 	pace    call.Pace
 
-	sockets    sockets
-	epoll      int
-	orders     *mailbox.Queue
-	set        *route.Set // the generation of routes last seen
-	listeners  []int
-	shares     bool          // its listener, with other loops
-	paused     bool          // another process may be about to accept
-	older      map[int]bool  // listeners whose queue may hold conns from before prepare
-	drainBegan time.Duration // 0: not draining
-	drainLeast time.Duration // what conns have whose drain_timeout is shorter
+	sockets        sockets
+	epoll          int
+	mailbox        *mailbox.Queue
+	set            *route.Set // the generation of routes last seen
+	listeners      []int
+	sharesListener bool          // its listener, with other loops
+	acceptPaused   bool          // another process may be about to accept
+	unprepared     map[int]bool  // listeners whose queue may hold conns from before prepare
+	drainBegan     time.Duration // 0: not draining
+	drainAtLeast   time.Duration // what conns have whose drain_timeout is shorter
 
-	slots      []*conn
-	free       []uint32 // slots
-	conns      int
-	generation uint32
-	ready      []*conn // stopped by the bound of their turn
-	resumed    []*conn // its memory, while the other is filled
-	clients    clients
-	timers     wheel.Wheel[*conn]
-	files      *quota.Quota // of conns and pipes
-	expected   int          // files of it that are kept for conns of another process
-	gate       gate
-	evictAgain time.Duration // no search for idle conns before this moment
-	pipes      pipes.Pool
-	buffers    buffers.Store
-	dials      int
-	ports      socket.Ports
+	slots          []*conn
+	free           []uint32 // slots
+	connCount      int
+	generation     uint32
+	ready          []*conn // stopped by the bound of their turn
+	readySpare     []*conn // its memory, while the other is filled
+	clients        connsByClient
+	timers         wheel.Wheel[*conn]
+	files          *quota.Quota // of conns and pipes
+	arrivalFiles   int          // files of it that are kept for conns of another process
+	gate           gate
+	evictNotBefore time.Duration // no search for idle conns before this moment
+	pipes          pipes.Pool
+	buffers        buffers.Store
+	dialCount      int
+	ports          socket.Ports
 
-	scratch []byte
-	events  [256]unix.EpollEvent
+	readBuffer []byte
+	events     [256]unix.EpollEvent
 }
 
-// open makes the loop's own fds and begins to listen. close undoes it, but for the
+// openFDs makes the loop's own fds and begins to listen. close undoes it, but for the
 // orders: others may still be giving some.
-func (l *loop) open() (err error) {
+func (l *loop) openFDs() (err error) {
 	l.epoll = -1
-	if l.orders, err = mailbox.New(); err != nil {
+	if l.mailbox, err = mailbox.New(); err != nil {
 		return err
 	}
 	defer func() {
 		if err != nil {
-			l.close()
-			l.orders.Close()
+			l.closeLoop()
+			l.mailbox.Close()
 		}
 	}()
 	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return os.NewSyscallError("epoll_create1", err)
 	}
-	if err := l.watchOrders(); err != nil {
+	if err := l.watchMailbox(); err != nil {
 		return err
 	}
 	for _, fd := range l.listeners {
-		if err := l.listen(fd); err != nil {
+		if err := l.watchListener(fd); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// close ends what is still there, which is nothing after an orderly drain.
-func (l *loop) close() {
+// closeLoop ends what is still there, which is nothing after an orderly drain.
+func (l *loop) closeLoop() {
 	for _, c := range l.slots {
 		if c != nil && !c.moving { // else it is in the hands of who moves it
-			l.end(c, route.RelayFailed)
+			l.endConn(c, route.RelayFailed)
 		}
 	}
 	l.pipes.CloseSpare()
-	if n := l.gate.leaveDoor(); n.waits() {
+	if n := l.gate.takeParked(); n.exists() {
 		l.sockets.Reset(int32(n.fd))
 	}
 	if l.epoll >= 0 {
@@ -111,14 +111,14 @@ func (l *loop) close() {
 // others hold all processors, the scheduler can then go on with whichever thread
 // gets the next one, instead of handing over to this one.
 func (l *loop) run() error {
-	defer l.orders.End()
-	defer l.close()
-	for !l.done() {
-		n, err := unix.EpollWait(l.epoll, l.events[:], l.timeout())
+	defer l.mailbox.End()
+	defer l.closeLoop()
+	for !l.drained() {
+		n, err := unix.EpollWait(l.epoll, l.events[:], l.epollTimeout())
 		if err != nil && !errors.Is(err, unix.EINTR) {
 			return os.NewSyscallError("epoll_wait", err)
 		}
-		l.now = l.time()
+		l.now = l.clock()
 		if err := l.turn(l.events[:max(n, 0)]); err != nil {
 			return err
 		}
@@ -130,53 +130,53 @@ func (l *loop) run() error {
 // turn handles the events, then what earlier turns left, then what is due.
 func (l *loop) turn(events []unix.EpollEvent) error {
 	for i := range events {
-		if err := l.dispatch(&events[i]); err != nil {
+		if err := l.handleEvent(&events[i]); err != nil {
 			return err
 		}
 	}
-	l.resume()
+	l.serveReady()
 	l.timers.Advance(l.now, func(t *wheel.Timer[*conn]) {
 		if t.Value == nil {
-			l.retry()
+			l.retryGate()
 		} else {
-			l.expire(t.Value)
+			l.timerFired(t.Value)
 		}
 	})
-	return l.lastCalls()
+	return l.acceptLastConns()
 }
 
-func (l *loop) serve(c *conn) {
+func (l *loop) serveConn(c *conn) {
 	switch {
 	case c.moving:
 	case c.state == dialling:
-		l.await(c)
+		l.serveDial(c)
 	case c.state == relaying:
-		l.relay(c)
+		l.relayConn(c)
 	}
 }
 
-// queue puts a conn on the ready list, which is served before the next wait.
-func (l *loop) queue(c *conn) {
+// markReady puts a conn on the ready list, which is served before the next wait.
+func (l *loop) markReady(c *conn) {
 	if !c.queued {
 		c.queued = true
 		l.ready = append(l.ready, c)
 	}
 }
 
-func (l *loop) resume() {
+func (l *loop) serveReady() {
 	waiting := l.ready
-	l.ready = l.resumed[:0]
+	l.ready = l.readySpare[:0]
 	for _, c := range waiting {
 		c.queued = false
-		l.serve(c)
+		l.serveConn(c)
 	}
 	clear(waiting)
-	l.resumed = waiting
+	l.readySpare = waiting
 }
 
-// timeout is how long epoll may wait, in milliseconds; -1 is for ever.
-func (l *loop) timeout() int {
-	if len(l.ready) > 0 || l.calling() {
+// epollTimeout is how long epoll may wait, in milliseconds; -1 is for ever.
+func (l *loop) epollTimeout() int {
+	if len(l.ready) > 0 || l.hasLastConns() {
 		return 0
 	}
 	wait := l.timers.Wait(l.now)
@@ -187,5 +187,5 @@ func (l *loop) timeout() int {
 	return int((wait + time.Millisecond - 1) / time.Millisecond)
 }
 
-// time is the moment of the call; now, that of the turn, is cheaper.
-func (l *loop) time() time.Duration { return time.Since(l.started) }
+// clock is the moment of the call; now, that of the turn, is cheaper.
+func (l *loop) clock() time.Duration { return time.Since(l.started) }

@@ -110,23 +110,23 @@ func (c *conn) movable() bool {
 	return !c.moving && !c.ends[clientEnd].failed && !c.ends[originEnd].failed
 }
 
-// moved is the conn as another process gets it.
-func (l *loop) moved(c *conn) Conn {
+// exportConn is the conn as another process gets it.
+func (l *loop) exportConn(c *conn) Conn {
 	out := Conn{
 		Client: c.client, Dst: c.dst, Route: c.route.Name, Timeouts: c.route.Timeouts, Header: c.route.ProxyProtocol,
-		Origin: c.origin.At(c.dst.Port()), Unsure: c.unsure,
-		Dialling: c.state == dialling, Dialled: l.wall(c.dialled), Begun: l.wall(c.began), Last: l.wall(c.active),
+		Origin: c.origin.At(c.dst.Port()), Unsure: c.sawOtherFailure,
+		Dialling: c.state == dialling, Dialled: l.wallTime(c.dialled), Begun: l.wallTime(c.began), Last: l.wallTime(c.active),
 		FDs: []int{int(c.ends[clientEnd].fd), int(c.ends[originEnd].fd)},
 	}
 	for _, o := range c.tried {
 		out.Tried = append(out.Tried, o.At(c.dst.Port()))
 	}
 	if c.drained != 0 && !l.set.Keeps(config.TCP, c.dst, c.route) { // else it is the loop that drains
-		out.Cut = l.wall(c.drained)
+		out.Cut = l.wallTime(c.drained)
 	}
 	for d := range c.ways {
 		w := &c.ways[d]
-		out.Ways[d] = w.moved()
+		out.Ways[d] = w.export()
 		if w.pipe != nil {
 			out.FDs = append(out.FDs, int(w.pipe.Read), int(w.pipe.Write))
 		}
@@ -134,7 +134,7 @@ func (l *loop) moved(c *conn) Conn {
 	return out
 }
 
-func (w *way) moved() Way {
+func (w *way) export() Way {
 	out := Way{Bytes: w.bytes, Ended: w.ended, Finished: w.finished}
 	if w.held != nil {
 		out.Held = w.held.Held()
@@ -145,7 +145,7 @@ func (w *way) moved() Way {
 	return out
 }
 
-// held is the number of bytes that travel in the struct.
-func (in *Conn) held() int {
+// heldBytes is the number of bytes that travel in the struct.
+func (in *Conn) heldBytes() int {
 	return len(in.Ways[route.ToOrigin].Held) + len(in.Ways[route.ToClient].Held)
 }

@@ -10,14 +10,14 @@ import (
 	"anyport/proxy/tcp/wheel"
 )
 
-// adoptAll shares out the conns of another process to the loops. What a loop does not take
+// distribute shares out the conns of another process to the loops. What a loop does not take
 // any more, for it has ended, is the next one's, and at last of nobody.
-func adoptAll(loops []*loop, conns []Conn) {
+func distribute(loops []*loop, conns []Conn) {
 	for i, l := range slices.Concat(loops, loops) {
-		l.orders.Do(func() {
+		l.mailbox.Do(func() {
 			share := len(conns) / max(len(loops)-i, 1)
 			for n := range share {
-				l.arrive(&conns[n])
+				l.addArrival(&conns[n])
 			}
 			conns = conns[share:]
 		})
@@ -27,60 +27,60 @@ func adoptAll(loops []*loop, conns []Conn) {
 	}
 }
 
-// arrive goes on with a conn of another process. It is not asked for the limits, which
+// addArrival goes on with a conn of another process. It is not asked for the limits, which
 // it met when it began.
-func (l *loop) arrive(in *Conn) {
+func (l *loop) addArrival(in *Conn) {
 	set := l.routes.Set()
 	r := set.Named(in.Route)
-	c := &conn{client: in.Client, dst: in.Dst, unsure: in.Unsure}
+	c := &conn{client: in.Client, dst: in.Dst, sawOtherFailure: in.Unsure}
 	if r == nil {
 		r = l.routes.Retired(in.Route, in.Header, in.Timeouts)
 	}
 	if !set.Keeps(config.TCP, in.Dst, r) {
-		c.drained = l.cut(in)
+		c.drained = l.drainedAt(in)
 	}
 	r.Readmit(config.TCP, in.Client.Addr())
-	l.expect(-min(len(in.FDs), l.expected))
+	l.reserveArrivals(-min(len(in.FDs), l.arrivalFiles))
 	l.files.Insist(connFiles)
 	c.route = r
-	c.reach(in)
-	l.adopt(c)
-	c.began, c.active, c.dialled = l.moment(in.Begun), l.moment(in.Last), l.moment(in.Dialled)
+	c.findOrigins(in)
+	l.addConn(c)
+	c.began, c.active, c.dialled = l.sinceStart(in.Begun), l.sinceStart(in.Last), l.sinceStart(in.Dialled)
 	for i := range c.ends {
 		c.ends[i] = end{fd: int32(in.FDs[i])}
 	}
-	if err := l.carry(c, in); err != nil {
+	if err := l.takeOverWays(c, in); err != nil {
 		l.log.Warn(l.now, "a conn of another process cannot go on", "route", r.Name, "client", c.client, "error", err)
-		l.end(c, route.RelayFailed)
+		l.endConn(c, route.RelayFailed)
 		return
 	}
-	l.enter(c)
+	l.resumeConn(c)
 }
 
-// expect keeps n more files for conns that another process will give; fewer where n is
+// reserveArrivals keeps n more files for conns that another process will give; fewer where n is
 // negative.
-func (l *loop) expect(n int) {
-	l.expected += n
+func (l *loop) reserveArrivals(n int) {
+	l.arrivalFiles += n
 	l.files.Insist(n)
 }
 
-// expectNone is for when the other process has no more conns.
-func (l *loop) expectNone() {
-	l.expect(-l.expected)
-	l.reopen()
+// endArrivals is for when the other process has no more conns.
+func (l *loop) endArrivals() {
+	l.reserveArrivals(-l.arrivalFiles)
+	l.reopenGate()
 }
 
-// cut is when a conn ends whose dst is not forwarded any more, maybe since this process
+// drainedAt is when a conn ends whose dst is not forwarded any more, maybe since this process
 // began.
-func (l *loop) cut(in *Conn) time.Duration {
+func (l *loop) drainedAt(in *Conn) time.Duration {
 	if in.Cut.IsZero() {
 		return max(l.now, 1) + min(in.Timeouts.Drain, wheel.Never-l.now-1)
 	}
-	return max(l.moment(in.Cut), 1)
+	return max(l.sinceStart(in.Cut), 1)
 }
 
-// reach finds the conn's origins again.
-func (c *conn) reach(in *Conn) {
+// findOrigins finds the conn's origins again.
+func (c *conn) findOrigins(in *Conn) {
 	find := func(o int) *origin.Origin { return c.route.Origins.At(in.Tried[o], in.Dst.Port()) }
 	for i := range in.Tried {
 		c.tried = append(c.tried, find(i))
@@ -92,8 +92,8 @@ func (c *conn) reach(in *Conn) {
 	}
 }
 
-// carry takes over what the conn's ways hold.
-func (l *loop) carry(c *conn, in *Conn) error {
+// takeOverWays takes over what the conn's ways hold.
+func (l *loop) takeOverWays(c *conn, in *Conn) error {
 	ends := in.FDs[2:]
 	for d, from := range in.Ways {
 		w := &c.ways[d]
@@ -116,15 +116,15 @@ func (l *loop) carry(c *conn, in *Conn) error {
 	return nil
 }
 
-// enter takes a conn that was elsewhere into service. Epoll tells at once what it would
+// resumeConn takes a conn that was elsewhere into service. Epoll tells at once what it would
 // have told before; what was left to do without an event is done in this turn.
-func (l *loop) enter(c *conn) {
+func (l *loop) resumeConn(c *conn) {
 	for which := range c.ends {
-		if err := l.poll(c, which); err != nil {
-			l.end(c, route.RelayFailed)
+		if err := l.watchSocket(c, which); err != nil {
+			l.endConn(c, route.RelayFailed)
 			return
 		}
 	}
-	l.watch(c)
-	l.queue(c)
+	l.setTimer(c)
+	l.markReady(c)
 }

@@ -25,9 +25,9 @@ func TestArriveWithoutPipe(t *testing.T) {
 	in.Ways[route.ToClient].Piped = 5
 	var ended []route.Verdict
 	l.record = func(r route.Record) { ended = append(ended, r.Verdict) }
-	l.arrive(travelled(t, in))
-	if !slices.Equal(ended, []route.Verdict{route.RelayFailed}) || l.conns != 0 || l.pipes.Lent() != 0 {
-		t.Errorf("%v, and %d conns and %d pipes are left", ended, l.conns, l.pipes.Lent())
+	l.addArrival(travelled(t, in))
+	if !slices.Equal(ended, []route.Verdict{route.RelayFailed}) || l.connCount != 0 || l.pipes.Lent() != 0 {
+		t.Errorf("%v, and %d conns and %d pipes are left", ended, l.connCount, l.pipes.Lent())
 	}
 	for _, f := range []*os.File{client, origin} {
 		if _, err := f.Write([]byte("x")); err != nil { // the test has the sockets, too
@@ -44,7 +44,7 @@ func TestAdoptWhileOneHasEnded(t *testing.T) {
 			l, _ := loopAndListener(t)
 			loops = append(loops, l)
 		}
-		loops[ended].orders.End()
+		loops[ended].mailbox.End()
 		other := loops[1-ended]
 		over := make(chan error, 1)
 		go func() { over <- other.run() }() // ends when it has drained
@@ -55,13 +55,13 @@ func TestAdoptWhileOneHasEnded(t *testing.T) {
 			in.Timeouts.Drain = time.Hour
 			conns = append(conns, *travelled(t, in))
 		}
-		adoptAll(loops, conns)
+		distribute(loops, conns)
 		n := 0
-		other.orders.Do(func() {
-			n = other.conns
-			other.drain()
+		other.mailbox.Do(func() {
+			n = other.connCount
+			other.startDrain()
 			for _, c := range other.slots {
-				other.end(c, route.DrainTimedOut)
+				other.endConn(c, route.DrainTimedOut)
 			}
 		})
 		if n != len(conns) {
@@ -110,11 +110,11 @@ func TestCheckConn(t *testing.T) {
 // A conn that was quiet since before the loop began has no more time for that.
 func TestDeadlineOfOlderConns(t *testing.T) {
 	for _, timeout := range []time.Duration{time.Second, time.Hour, wheel.Never} {
-		if at := after(-time.Minute, timeout); at != timeout-time.Minute {
+		if at := addTimeout(-time.Minute, timeout); at != timeout-time.Minute {
 			t.Errorf("%v after -1m: %v", timeout, at)
 		}
 	}
-	if at := after(-time.Minute, 0); at != wheel.Never {
+	if at := addTimeout(-time.Minute, 0); at != wheel.Never {
 		t.Errorf("no timeout: %v", at)
 	}
 }

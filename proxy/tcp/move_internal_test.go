@@ -52,8 +52,8 @@ func TestMoveOfHeldBytes(t *testing.T) {
 		for i := range c.ends {
 			c.ends[i].fd = int32(own(t, int(c.ends[i].fd)))
 		}
-		l.adopt(c)
-		l.enter(c)
+		l.addConn(c)
+		l.resumeConn(c)
 		for d, word := range []string{"to the origin", "to the client"} {
 			w := &c.ways[d]
 			w.ended, w.bytes = true, uint64(len(word))
@@ -65,26 +65,26 @@ func TestMoveOfHeldBytes(t *testing.T) {
 				w.held = l.buffers.Took(w.held, len("…"))
 			}
 		}
-		b, _ := l.lift(0)
-		if len(b.given) != 1 || b.given[0].Files() != len(b.given[0].FDs) {
-			t.Fatalf("%+v moves", b.given)
+		b, _ := l.suspendBatch(0)
+		if len(b.exported) != 1 || b.exported[0].Files() != len(b.exported[0].FDs) {
+			t.Fatalf("%+v moves", b.exported)
 		}
 		next, _ := loopAndListener(t)
 		next.routes, next.record = l.routes, func(route.Record) {}
-		next.arrive(travelled(t, b.given[0]))
-		l.resolve(b.conns, true)
-		if l.conns != 0 || l.pipes.Lent() != 0 || l.pipes.Spare() != 0 {
-			t.Errorf("%d conns, %d pipes, %d spare are left", l.conns, l.pipes.Lent(), l.pipes.Spare())
+		next.addArrival(travelled(t, b.exported[0]))
+		l.endMove(b.conns, true)
+		if l.connCount != 0 || l.pipes.Lent() != 0 || l.pipes.Spare() != 0 {
+			t.Errorf("%d conns, %d pipes, %d spare are left", l.connCount, l.pipes.Lent(), l.pipes.Spare())
 		}
-		for next.conns > 0 {
+		for next.connCount > 0 {
 			n, err := unix.EpollWait(next.epoll, next.events[:], -1)
 			if err != nil && err != unix.EINTR {
 				t.Fatal(err)
 			}
 			for i := range max(n, 0) {
-				next.dispatch(&next.events[i])
+				next.handleEvent(&next.events[i])
 			}
-			next.resume()
+			next.serveReady()
 		}
 		for far, want := range map[*os.File]string{origin: "to the origin", client: "to the client"} {
 			got := make([]byte, len(want)+10)
@@ -147,11 +147,11 @@ func TestMovedTwice(t *testing.T) {
 		want.Client, want.Dst, want.Origin = client1, origin1, origin1
 		want.Begun, want.Dialled, want.Last = at.Add(-3*time.Hour), at.Add(-2*time.Hour), at.Add(-time.Hour)
 		want.FDs = []int{int(c.ends[clientEnd].fd), int(c.ends[originEnd].fd)}
-		l.arrive(travelled(t, want))
-		b, _ := l.lift(0)
-		if diff := cmp.Diff([]Conn{want}, b.given, cmpopts.EquateComparable(netip.AddrPort{}), cmpopts.EquateApproxTime(time.Second), cmpopts.IgnoreFields(Conn{}, "FDs")); diff != "" {
+		l.addArrival(travelled(t, want))
+		b, _ := l.suspendBatch(0)
+		if diff := cmp.Diff([]Conn{want}, b.exported, cmpopts.EquateComparable(netip.AddrPort{}), cmpopts.EquateApproxTime(time.Second), cmpopts.IgnoreFields(Conn{}, "FDs")); diff != "" {
 			t.Errorf("%s: -want +got:\n%s", test.name, diff)
 		}
-		l.resolve(b.conns, true)
+		l.endMove(b.conns, true)
 	}
 }

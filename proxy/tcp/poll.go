@@ -8,26 +8,26 @@ import (
 	"anyport/proxy/call"
 )
 
-// listen adds a listener to the loop's epoll: level-triggered, so that a batch
+// watchListener adds a listener to the loop's epoll: level-triggered, so that a batch
 // may leave some conns for the next turn, and exclusive (Linux 4.5), so that a
 // new conn wakes one of the loops that share it.
-func (l *loop) listen(fd int) error {
+func (l *loop) watchListener(fd int) error {
 	event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLEXCLUSIVE, Fd: int32(fd)}
 	return os.NewSyscallError("epoll_ctl", call.EpollAdd(l.epoll, fd, &event))
 }
 
-func (l *loop) unlisten(fd int) {
+func (l *loop) unwatchListener(fd int) {
 	_ = unix.EpollCtl(l.epoll, unix.EPOLL_CTL_DEL, fd, nil)
 }
 
-// watchOrders adds the loop's orders to its epoll.
-func (l *loop) watchOrders() error {
-	event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(l.orders.FD())}
-	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, l.orders.FD(), &event))
+// watchMailbox adds the loop's orders to its epoll.
+func (l *loop) watchMailbox() error {
+	event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(l.mailbox.FD())}
+	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, l.mailbox.FD(), &event))
 }
 
-// poll watches one end of a conn, once for all its life.
-func (l *loop) poll(c *conn, which int) error {
+// watchSocket watches one end of a conn, once for all its life.
+func (l *loop) watchSocket(c *conn, which int) error {
 	event := unix.EpollEvent{
 		Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLPRI | unix.EPOLLET,
 		Fd:     int32(c.slot<<1) | int32(which),
@@ -36,27 +36,27 @@ func (l *loop) poll(c *conn, which int) error {
 	return call.EpollAdd(l.epoll, int(c.ends[which].fd), &event)
 }
 
-// dispatch finds whose event it is. The conn that it tells of may be closed
+// handleEvent finds whose event it is. The conn that it tells of may be closed
 // since, earlier in the same batch, and its slot and fds another's.
-func (l *loop) dispatch(e *unix.EpollEvent) error {
+func (l *loop) handleEvent(e *unix.EpollEvent) error {
 	generation, slot, which := uint32(e.Pad), uint32(e.Fd)>>1, e.Fd&1
 	switch {
 	case generation != 0:
 		if c := l.slots[slot]; c != nil && c.generation == generation {
-			c.ends[which].hear(e.Events)
-			l.serve(c)
+			c.ends[which].noteEvents(e.Events)
+			l.serveConn(c)
 		}
-	case int(e.Fd) == l.orders.FD():
-		l.orders.Run()
-		l.retire()
-	case !l.gate.shut && !l.paused && !l.draining():
-		return l.answer(int(e.Fd))
+	case int(e.Fd) == l.mailbox.FD():
+		l.mailbox.Run()
+		l.applyReload()
+	case !l.gate.shut && !l.acceptPaused && !l.draining():
+		return l.acceptFrom(int(e.Fd))
 	}
 	return nil
 }
 
-// hear takes what an event says.
-func (e *end) hear(events uint32) {
+// noteEvents takes what an event says.
+func (e *end) noteEvents(events uint32) {
 	const gone = unix.EPOLLERR | unix.EPOLLHUP | unix.EPOLLRDHUP
 	e.readable = e.readable || events&(unix.EPOLLIN|gone) != 0
 	e.writable = e.writable || events&unix.EPOLLOUT != 0

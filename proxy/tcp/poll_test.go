@@ -19,7 +19,7 @@ func TestHear(t *testing.T) {
 		{"urgent data", unix.EPOLLIN | unix.EPOLLPRI, end{readable: true, urgent: true}},
 	} {
 		var e end
-		if e.hear(c.events); e != c.want {
+		if e.noteEvents(c.events); e != c.want {
 			t.Errorf("%s: %+v, want %+v", c.name, e, c.want)
 		}
 	}
@@ -37,7 +37,7 @@ func TestShare(t *testing.T) {
 		{[]int{7, 8, 9}, 2, [][]int{{7, 9}, {8}}},
 	} {
 		for i, want := range c.want {
-			if got := share(c.listeners, i, c.loops); len(got) != len(want) || got[0] != want[0] {
+			if got := listenersOf(c.listeners, i, c.loops); len(got) != len(want) || got[0] != want[0] {
 				t.Errorf("loop %d of %d has listeners %v of %v, want %v", i, c.loops, got, c.listeners, want)
 			}
 		}
@@ -46,7 +46,7 @@ func TestShare(t *testing.T) {
 
 // An event can outlive its conn in a batch, and must not reach the next owner of the slot.
 func TestDispatchTellsConnsApart(t *testing.T) {
-	c := &conn{state: over, generation: 2}
+	c := &conn{state: closed, generation: 2}
 	l := &loop{slots: []*conn{nil, c}}
 	for _, e := range []struct {
 		name       string
@@ -60,7 +60,7 @@ func TestDispatchTellsConnsApart(t *testing.T) {
 	} {
 		c.ends[originEnd] = end{}
 		event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: e.slot<<1 | originEnd, Pad: e.generation}
-		if err := l.dispatch(&event); err != nil {
+		if err := l.handleEvent(&event); err != nil {
 			t.Fatal(err)
 		}
 		if heard := c.ends[originEnd].readable; heard != e.heard {

@@ -9,63 +9,63 @@ import (
 	"anyport/proxy/route"
 )
 
-// relay moves what can be moved now, both ways, up to a bound.
-func (l *loop) relay(c *conn) {
-	l.drive(c, route.ToOrigin)
-	l.drive(c, route.ToClient)
-	switch v := c.fate(); {
+// relayConn moves what can be moved now, both ways, up to a bound.
+func (l *loop) relayConn(c *conn) {
+	l.moveWay(c, route.ToOrigin)
+	l.moveWay(c, route.ToClient)
+	switch v := c.verdict(); {
 	case v != route.Undecided:
-		l.end(c, l.lost(c, v))
-	case c.busy():
-		l.queue(c)
+		l.endConn(c, l.resetOrTimeout(c, v))
+	case c.hasSteps():
+		l.markReady(c)
 	}
 }
 
-// drive takes the steps of one way until it rests or had its share of the turn.
-func (l *loop) drive(c *conn, d route.Direction) {
+// moveWay takes the steps of one way until it rests or had its share of the turn.
+func (l *loop) moveWay(c *conn, d route.Direction) {
 	w, from, to := &c.ways[d], &c.ends[d], &c.ends[1-d]
 	for range turnSteps {
-		switch w.next(from, to) {
-		case rest:
-			l.settle(w)
+		switch w.nextStep(from, to) {
+		case stepWait:
+			l.returnPipe(w)
 			return
-		case flush:
-			l.flush(c, d)
-		case move:
-			l.move(c, d)
-		case finish:
-			l.finish(c, d)
+		case stepFlush:
+			l.flushHeld(c, d)
+		case stepRead:
+			l.readOnce(c, d)
+		case stepFIN:
+			l.passFIN(c, d)
 		}
 	}
 }
 
-// settle gives back the pipe of a way that rests with nothing in it.
-func (l *loop) settle(w *way) {
+// returnPipe gives back the pipe of a way that rests with nothing in it.
+func (l *loop) returnPipe(w *way) {
 	if w.pipe != nil && w.pipe.Held == 0 {
 		l.pipes.Return(w.pipe)
 		w.pipe = nil
 	}
 }
 
-func (l *loop) move(c *conn, d route.Direction) {
+func (l *loop) readOnce(c *conn, d route.Direction) {
 	w := &c.ways[d]
 	if c.ends[d].urgent {
 		w.streak = 0
-		l.settle(w)
+		l.returnPipe(w)
 	}
 	if w.pipe == nil && w.streak >= bulkStreak {
 		w.pipe = l.pipes.Borrow(l.now)
 	}
 	if w.pipe != nil {
-		l.fill(c, d)
+		l.fillPipe(c, d)
 		return
 	}
 	if l.buffers.Full() {
-		l.pass(c, d)
+		l.passThrough(c, d)
 		return
 	}
-	if n := l.receive(c, d, l.scratch); n > 0 {
-		l.send(c, d, l.scratch[:n])
+	if n := l.receive(c, d, l.readBuffer); n > 0 {
+		l.send(c, d, l.readBuffer[:n])
 	}
 }
 
@@ -77,46 +77,46 @@ func (l *loop) receive(c *conn, d route.Direction, b []byte) (n int) {
 	n, err := l.sockets.Receive(from.fd, b)
 	switch {
 	case err != nil:
-		from.read(err)
+		from.readFailed(err)
 		from.readable = from.readable || from.urgent && l.sockets.Unread(from.fd) > 0
 		return 0
 	case n == 0: // after an error was fetched by another call, 0 is no FIN
 		from.readable, w.ended = false, !from.failed
 		return 0
 	}
-	l.count(c, d, n)
-	w.streak = streak(w.streak, n)
-	from.emptied(n < len(b))
+	l.countBytes(c, d, n)
+	w.streak = nextStreak(w.streak, n)
+	from.noteRead(n < len(b))
 	return n
 }
 
-// emptied takes that all was read that there was. A stream's short read says so (epoll(7)),
+// noteRead takes that all was read that there was. A stream's short read says so (epoll(7)),
 // and spares the call that would say EAGAIN; but not before FIN or RST is read, nor at
 // urgent data.
-func (e *end) emptied(short bool) {
+func (e *end) noteRead(short bool) {
 	if short && !e.hungUp && !e.failed && !e.urgent {
 		e.readable = false
 	}
 }
 
-// fill splices from the end into the way's pipe.
-func (l *loop) fill(c *conn, d route.Direction) {
+// fillPipe splices from the end into the way's pipe.
+func (l *loop) fillPipe(c *conn, d route.Direction) {
 	w, from := &c.ways[d], &c.ends[d]
 	n, err := l.sockets.Splice(from.fd, w.pipe.Write, w.pipe.Size)
 	switch {
 	case err != nil:
-		from.read(err)
+		from.readFailed(err)
 	case n == 0: // FIN, or urgent data that splice can't pass: let read say which
 		w.streak = 0
-		l.settle(w)
+		l.returnPipe(w)
 	default:
 		w.pipe.Held = n
-		l.count(c, d, n)
-		w.streak = streak(w.streak, n)
+		l.countBytes(c, d, n)
+		w.streak = nextStreak(w.streak, n)
 	}
 }
 
-func (l *loop) count(c *conn, d route.Direction, n int) {
+func (l *loop) countBytes(c *conn, d route.Direction, n int) {
 	c.active = l.now
 	c.ways[d].bytes += uint64(n)
 	c.route.Stats.Shard(l.shard).Bytes(config.TCP, d, n)
@@ -126,7 +126,7 @@ func (l *loop) count(c *conn, d route.Direction, n int) {
 func (l *loop) send(c *conn, d route.Direction, b []byte) {
 	n, err := l.sockets.Send(c.ends[1-d].fd, b)
 	if err != nil {
-		c.ends[1-d].wrote(err)
+		c.ends[1-d].writeFailed(err)
 		n = 0
 	}
 	if n < len(b) && !c.ends[1-d].failed {
@@ -134,12 +134,12 @@ func (l *loop) send(c *conn, d route.Direction, b []byte) {
 	}
 }
 
-// flush hands over what is held.
-func (l *loop) flush(c *conn, d route.Direction) {
+// flushHeld hands over what is held.
+func (l *loop) flushHeld(c *conn, d route.Direction) {
 	w, to := &c.ways[d], &c.ends[1-d]
-	n, err := l.drainWay(w, to.fd)
+	n, err := l.writeHeld(w, to.fd)
 	if err != nil {
-		to.wrote(err)
+		to.writeFailed(err)
 		return
 	}
 	if n > 0 {
@@ -147,8 +147,8 @@ func (l *loop) flush(c *conn, d route.Direction) {
 	}
 }
 
-// drainWay writes what is held to fd.
-func (l *loop) drainWay(w *way, fd int32) (n int, err error) {
+// writeHeld writes what is held to fd.
+func (l *loop) writeHeld(w *way, fd int32) (n int, err error) {
 	if w.held == nil {
 		n, err := l.sockets.Splice(w.pipe.Read, fd, w.pipe.Held)
 		if err == nil {
@@ -163,21 +163,21 @@ func (l *loop) drainWay(w *way, fd int32) (n int, err error) {
 	return n, nil
 }
 
-// finish passes FIN on. A conn's second FIN goes with its close.
-func (l *loop) finish(c *conn, d route.Direction) {
+// passFIN passes FIN on. A conn's second FIN goes with its close.
+func (l *loop) passFIN(c *conn, d route.Direction) {
 	c.ways[d].finished = true
 	if c.ways[1-d].finished {
 		return
 	}
 	if err := l.sockets.SendFIN(c.ends[1-d].fd); err != nil {
-		c.ends[1-d].wrote(err)
+		c.ends[1-d].writeFailed(err)
 	}
 	c.active = l.now
-	l.watch(c) // half_close_timeout may end before idle_timeout
+	l.setTimer(c) // half_close_timeout may end before idle_timeout
 }
 
-// read takes the error of a read from the end.
-func (e *end) read(err error) {
+// readFailed takes the error of a read from the end.
+func (e *end) readFailed(err error) {
 	switch {
 	case errors.Is(err, unix.EINTR):
 	case errors.Is(err, unix.EAGAIN):
@@ -187,9 +187,9 @@ func (e *end) read(err error) {
 	}
 }
 
-// wrote takes the error of a write to the end. It says nothing of what the end
+// writeFailed takes the error of a write to the end. It says nothing of what the end
 // has sent before, which may still be read.
-func (e *end) wrote(err error) {
+func (e *end) writeFailed(err error) {
 	switch {
 	case errors.Is(err, unix.EINTR):
 	case errors.Is(err, unix.EAGAIN):

@@ -21,7 +21,7 @@ type stalled struct {
 
 func newStalled(conns, most int) *stalled {
 	s := &stalled{fakeConn: newFakeConn(), said: make([][]byte, conns)}
-	s.conclude(s.conn, 0)
+	s.closeConn(s.conn, 0)
 	s.buffers = buffers.NewStoreOf(most)
 	for range pipes.Most { // so that ways get none
 		s.loop.pipes.Adopt(-1, -1, 0)
@@ -29,7 +29,7 @@ func newStalled(conns, most int) *stalled {
 	for i := range conns {
 		c := &conn{state: relaying, route: s.conn.route, ends: [2]end{{fd: int32(2*i + 1), writable: true}, {fd: int32(2*i + 2), writable: true}}}
 		s.peers[c.ends[clientEnd].fd], s.peers[c.ends[originEnd].fd] = &fakePeer{}, &fakePeer{}
-		s.adopt(c)
+		s.addConn(c)
 		s.conns = append(s.conns, c)
 	}
 	return s
@@ -52,10 +52,10 @@ func (s *stalled) read(conn, n int) {
 }
 
 func (s *stalled) tell(conn, which int, events uint32) {
-	s.conns[conn].ends[which].hear(events)
-	s.serve(s.conns[conn])
+	s.conns[conn].ends[which].noteEvents(events)
+	s.serveConn(s.conns[conn])
 	for len(s.ready) > 0 {
-		s.resume()
+		s.serveReady()
 	}
 }
 

@@ -101,31 +101,31 @@ func Serve(ctx context.Context, opt Options) error {
 			return err
 		}
 	}
-	loops, err := open(opt)
+	loops, err := openLoops(opt)
 	if err != nil {
 		return err
 	}
-	defer closeOrders(loops)
+	defer closeMailboxes(loops)
 	for _, l := range loops {
-		defer opt.Routes.Watch(l.orders.Wake)() // to look for new routes
-		defer opt.Pulse.Watch(l.orders)()
-		defer opt.Routes.Offer(l.list)()
+		defer opt.Routes.Watch(l.mailbox.Wake)() // to look for new routes
+		defer opt.Pulse.Watch(l.mailbox)()
+		defer opt.Routes.Offer(l.listConns)()
 	}
 	if opt.Opened != nil {
 		opt.Opened()
 	}
-	return run(ctx, loops, opt)
+	return runLoops(ctx, loops, opt)
 }
 
-// open makes the loops, all of them or none.
-func open(opt Options) (loops []*loop, err error) {
+// openLoops makes the loops, all of them or none.
+func openLoops(opt Options) (loops []*loop, err error) {
 	for i := range opt.Loops {
 		l := newLoop(opt, i)
-		if err := l.open(); err != nil {
+		if err := l.openFDs(); err != nil {
 			for _, l := range loops {
-				l.close()
+				l.closeLoop()
 			}
-			closeOrders(loops)
+			closeMailboxes(loops)
 			return nil, err
 		}
 		loops = append(loops, l)
@@ -133,9 +133,9 @@ func open(opt Options) (loops []*loop, err error) {
 	return loops, nil
 }
 
-// run starts one goroutine a loop, which ends when the loop has drained. A loop that
+// runLoops starts one goroutine a loop, which ends when the loop has drained. A loop that
 // fails makes the others drain.
-func run(ctx context.Context, loops []*loop, opt Options) (err error) {
+func runLoops(ctx context.Context, loops []*loop, opt Options) (err error) {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, l := range loops {
 		group.Go(l.run)
@@ -145,36 +145,36 @@ func run(ctx context.Context, loops []*loop, opt Options) (err error) {
 		err = group.Wait()
 		close(ended)
 	}()
-	conduct(ctx, loops, opt, ended)
+	serveRequests(ctx, loops, opt, ended)
 	return err
 }
 
-func closeOrders(loops []*loop) {
+func closeMailboxes(loops []*loop) {
 	for _, l := range loops {
-		l.orders.Close()
+		l.mailbox.Close()
 	}
 }
 
 func newLoop(opt Options, i int) *loop {
 	l := &loop{
-		shard:     opt.FirstShard + i,
-		routes:    opt.Routes,
-		record:    opt.Record,
-		mirror:    opt.Mirror,
-		log:       ratelog.Log{Logger: opt.Log},
-		started:   time.Now(),
-		set:       opt.Routes.Set(),
-		listeners: share(opt.Listeners, i, opt.Loops),
-		shares:    len(opt.Listeners) < opt.Loops,
-		older:     map[int]bool{},
-		sockets:   socket.Kernel{},
-		ports:     socket.LocalPorts(),
-		clients:   newClients(),
-		buffers:   buffers.NewStore(opt.Loops),
-		scratch:   make([]byte, buffers.Size),
+		shard:          opt.FirstShard + i,
+		routes:         opt.Routes,
+		record:         opt.Record,
+		mirror:         opt.Mirror,
+		log:            ratelog.Log{Logger: opt.Log},
+		started:        time.Now(),
+		set:            opt.Routes.Set(),
+		listeners:      listenersOf(opt.Listeners, i, opt.Loops),
+		sharesListener: len(opt.Listeners) < opt.Loops,
+		unprepared:     map[int]bool{},
+		sockets:        socket.Kernel{},
+		ports:          socket.LocalPorts(),
+		clients:        newConnsByClient(),
+		buffers:        buffers.NewStore(opt.Loops),
+		readBuffer:     make([]byte, buffers.Size),
 	}
 	for _, fd := range l.listeners {
-		l.older[fd] = true
+		l.unprepared[fd] = true
 	}
 	if l.record == nil {
 		l.record = func(route.Record) {}
@@ -182,12 +182,12 @@ func newLoop(opt Options, i int) *loop {
 	if opt.Files != nil {
 		l.files, l.pipes.Files = opt.Files[i], opt.Files[i]
 	}
-	l.expect(opt.Expected / opt.Loops)
+	l.reserveArrivals(opt.Expected / opt.Loops)
 	return l
 }
 
-// share is loop i's part of the listeners.
-func share(listeners []int, i, loops int) (own []int) {
+// listenersOf is loop i's part of the listeners.
+func listenersOf(listeners []int, i, loops int) (own []int) {
 	for n, fd := range listeners {
 		if k := min(len(listeners), loops); n%k == i%k {
 			own = append(own, fd)

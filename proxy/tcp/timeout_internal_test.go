@@ -27,8 +27,8 @@ func TestSlowReaderIsNotIdle(t *testing.T) {
 				}
 			}
 			l.now += time.Hour
-			l.expire(c)
-			if at, _ := c.deadline(c.route.Timeouts); c.state == over || at <= l.now {
+			l.timerFired(c)
+			if at, _ := c.deadline(c.route.Timeouts); c.state == closed || at <= l.now {
 				t.Fatalf("cut while its reader reads, deadline %v at %v", at, l.now)
 			}
 		}
