@@ -1,8 +1,6 @@
 package config
 
 import (
-	"errors"
-	"fmt"
 	"regexp"
 	"strings"
 
@@ -23,14 +21,14 @@ func AdminSocket(path string) (socket string, told bool, broken error) {
 		return DefaultAdminSocket, false, err
 	}
 	socket, told, broken = socketOf(path, strings.TrimPrefix(string(text), "\ufeff"))
-	if broken == nil && len(text) <= mostChecked {
+	if broken == nil && len(text) <= maxChecked {
 		_, broken = Parse(path, text)
 	}
 	return socket, told, broken
 }
 
-// mostChecked is the size of a file that AdminSocket checks whole, in bytes.
-const mostChecked = 1 << 20
+// maxChecked is the size of a file that AdminSocket checks whole, in bytes.
+const maxChecked = 1 << 20
 
 // socketFile is what AdminSocket decodes of a file.
 type socketFile struct{ Admin struct{ Socket any } }
@@ -79,14 +77,4 @@ func socketLine(text string) (socket string, told bool) {
 		}
 	}
 	return DefaultAdminSocket, false
-}
-
-// Summary is what is wrong with a file, in one line: how many problems it has, and the
-// first of them.
-func Summary(err error) string {
-	var problems Problems
-	if !errors.As(err, &problems) || len(problems) == 1 {
-		return strings.ReplaceAll(err.Error(), "\n", "; ")
-	}
-	return fmt.Sprintf("%d errors, the first: %v", len(problems), problems[0])
 }

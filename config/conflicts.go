@@ -9,7 +9,7 @@ import (
 // checkConflicts finds what the routes of a file do to one another. It is given
 // those alone whose ports, protocol and action were read without a fault.
 func checkConflicts(rep *report, routes []*Route) {
-	c := claim(routes)
+	c := ownersOf(routes)
 	checkTies(rep, c)
 	checkCovered(rep, c, routes)
 	checkLoops(rep, c, routes)
@@ -25,19 +25,19 @@ type tie struct {
 
 // checkTies reports each pair of routes that take the same ports of the same prefix
 // by ranges of the same width: once a protocol, on the first such prefix.
-func checkTies(rep *report, c *claims) {
+func checkTies(rep *report, c *prefixOwners) {
 	reported := map[tie]bool{}
-	for i, rv := range c.rivalries {
-		if !rv.prefix.IsValid() || rv.joined == 0 {
+	for i, g := range c.groups {
+		if !g.prefix.IsValid() || g.previous == 0 {
 			continue
 		}
-		rivals := c.routes(i)
+		owners := c.routes(i)
 		for _, protocol := range []Protocol{TCP, UDP} {
-			pairs, ports := ties(contest(rivals, protocol), protocol)
+			pairs, ports := ties(portWinners(owners, protocol), protocol)
 			for _, t := range pairs {
 				if !reported[t] {
 					reported[t] = true
-					reportTie(rep, t, rv.prefix, ports[t])
+					reportTie(rep, t, g.prefix, ports[t])
 				}
 			}
 		}
@@ -71,7 +71,7 @@ func reportTie(rep *report, t tie, prefix netip.Prefix, ports []string) {
 // checkCovered reports prefixes around an origin: made local, they would keep this
 // host from reaching it. The origin's own host route is let pass, since it can only
 // be meant, and checkLoops looks after it.
-func checkCovered(rep *report, c *claims, routes []*Route) {
+func checkCovered(rep *report, c *prefixOwners, routes []*Route) {
 	seen := map[netip.Addr]bool{}
 	for _, r := range routes {
 		for _, o := range r.Origins {
@@ -91,7 +91,7 @@ func checkCovered(rep *report, c *claims, routes []*Route) {
 }
 
 // checkLoops reports origins whose (address, port) a route of this file takes back.
-func checkLoops(rep *report, c *claims, routes []*Route) {
+func checkLoops(rep *report, c *prefixOwners, routes []*Route) {
 	for _, r := range routes {
 		for i, o := range r.Origins {
 			if !o.Addr.IsValid() || !c.named(host(o.Addr)) {
@@ -108,8 +108,8 @@ func checkLoops(rep *report, c *claims, routes []*Route) {
 }
 
 // loop finds a port of o that r dials and taker takes.
-func (c *claims) loop(r *Route, o Origin, protocol Protocol) (port uint16, taker *Route) {
-	back := contest(c.at(host(o.Addr)), protocol)
+func (c *prefixOwners) loop(r *Route, o Origin, protocol Protocol) (port uint16, taker *Route) {
+	back := portWinners(c.at(host(o.Addr)), protocol)
 	for _, dialled := range c.dials(r, o, protocol) {
 		for _, s := range back {
 			port := max(s.First, dialled.First)
@@ -128,17 +128,17 @@ func (c *claims) loop(r *Route, o Origin, protocol Protocol) (port uint16, taker
 
 // dials are the ports of o that r forwards to: those of the dst ports that it wins
 // on some prefix, as the origin maps them.
-func (c *claims) dials(r *Route, o Origin, protocol Protocol) []PortRange {
+func (c *prefixOwners) dials(r *Route, o Origin, protocol Protocol) []PortRange {
 	var ports []PortRange
-	for i, rv := range c.rivalries {
-		if !rv.prefix.IsValid() {
+	for i, g := range c.groups {
+		if !g.prefix.IsValid() {
 			continue
 		}
-		rivals := c.routes(i)
-		if !slices.Contains(rivals, r) {
+		owners := c.routes(i)
+		if !slices.Contains(owners, r) {
 			continue
 		}
-		for _, s := range contest(rivals, protocol) {
+		for _, s := range portWinners(owners, protocol) {
 			if slices.Contains(s.winners, r) {
 				ports = append(ports, PortRange{o.Port(s.First), o.Port(s.Last)})
 			}

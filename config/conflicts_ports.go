@@ -12,27 +12,27 @@ type segment struct {
 	winners []*Route // in the order of the file
 }
 
-// bid is a range of a route's ports, or a piece of it where except_ports cut it. It is
+// A portClaim is a range of a route's ports, or a piece of it where except_ports cut it. It is
 // as wide as the range was written: the narrowest bid wins.
-type bid struct {
+type portClaim struct {
 	PortRange
 	width int
 	route *Route
 }
 
-// contest gives every port of protocol to the routes with the narrowest range there. It
-// takes the bids from the narrowest to the widest and visits each port run once, so that
+// portWinners gives every port of protocol to the routes with the narrowest range there. It
+// takes the claims from the narrowest to the widest and visits each port run once, so that
 // tens of thousands of routes on one prefix are judged in time.
-func contest(routes []*Route, protocol Protocol) []segment {
-	bids := bidsOf(routes, protocol)
+func portWinners(routes []*Route, protocol Protocol) []segment {
+	claims := portClaims(routes, protocol)
 	starts := startsOf(routes, protocol)
 	if len(starts) == 0 {
 		return nil
 	}
 	won := make([][]*Route, len(starts)-1) // of the ports from one start to the next
 	open := newOpenRuns(len(won))
-	for len(bids) > 0 {
-		equal := equallyWide(bids)
+	for len(claims) > 0 {
+		equal := equallyWide(claims)
 		for _, b := range equal {
 			first, _ := slices.BinarySearch(starts, int(b.First))
 			for i := open.from(first); i < len(won) && starts[i] <= int(b.Last); i = open.from(i + 1) {
@@ -42,26 +42,26 @@ func contest(routes []*Route, protocol Protocol) []segment {
 			}
 		}
 		open.close(equal, starts)
-		bids = bids[len(equal):]
+		claims = claims[len(equal):]
 	}
 	return joinSegments(starts, won)
 }
 
-// bidsOf returns the bids for ports of protocol, the narrowest first, and those of the
+// portClaims returns the claims for ports of protocol, the narrowest first, and those of the
 // same width in the order of the routes.
-func bidsOf(routes []*Route, protocol Protocol) (bids []bid) {
+func portClaims(routes []*Route, protocol Protocol) (claims []portClaim) {
 	for _, r := range routes {
 		if !r.Takes(protocol) {
 			continue
 		}
 		for _, ports := range r.Ports {
 			for _, piece := range ports.Without(r.Excepted(protocol)) {
-				bids = append(bids, bid{piece, ports.Width(), r})
+				claims = append(claims, portClaim{piece, ports.Width(), r})
 			}
 		}
 	}
-	slices.SortStableFunc(bids, func(a, b bid) int { return cmp.Compare(a.width, b.width) })
-	return bids
+	slices.SortStableFunc(claims, func(a, b portClaim) int { return cmp.Compare(a.width, b.width) })
+	return claims
 }
 
 // startsOf returns every port at which the winners may change, sorted.
@@ -75,13 +75,13 @@ func startsOf(routes []*Route, protocol Protocol) (starts []int) {
 	return slices.Compact(starts)
 }
 
-// equallyWide returns the bids at the head that are as wide as the first.
-func equallyWide(bids []bid) []bid {
+// equallyWide returns the claims at the head that are as wide as the first.
+func equallyWide(claims []portClaim) []portClaim {
 	n := 1
-	for n < len(bids) && bids[n].width == bids[0].width {
+	for n < len(claims) && claims[n].width == claims[0].width {
 		n++
 	}
-	return bids[:n]
+	return claims[:n]
 }
 
 // openRuns are the runs of ports that nobody has won yet: a disjoint-set forest in which
@@ -106,9 +106,9 @@ func (o openRuns) from(i int) int {
 	return i
 }
 
-// close closes the runs that bids have won.
-func (o openRuns) close(bids []bid, starts []int) {
-	for _, b := range bids {
+// close closes the runs that claims have won.
+func (o openRuns) close(claims []portClaim, starts []int) {
+	for _, b := range claims {
 		first, _ := slices.BinarySearch(starts, int(b.First))
 		for i := o.from(first); i < len(o)-1 && starts[i] <= int(b.Last); i = o.from(i) {
 			o[i] = i + 1

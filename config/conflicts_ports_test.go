@@ -52,7 +52,7 @@ func TestContestAgrees(t *testing.T) {
 	for range 200 {
 		routes := randomRoutes(random)
 		for _, protocol := range []Protocol{TCP, UDP} {
-			segments := contest(routes, protocol)
+			segments := portWinners(routes, protocol)
 			next := 0 // the port that the next segment begins at; those outside of all have no winner
 			for _, s := range segments {
 				if next > 0 && int(s.First) != next {

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mostBytes is the size of a file, at most: /dev/zero never ends.
-const mostBytes = 256 << 20
+// maxFileSize is the size of a file, at most: /dev/zero never ends.
+const maxFileSize = 256 << 20
 
 // Read reads the text of a file, which must be a regular one: a FIFO without a writer never ends, and
 // to open a device may have an effect on it.
@@ -63,12 +63,12 @@ func readAll(path string, file *os.File) ([]byte, error) {
 		return nil, err
 	}
 	size := info.Size() // 0 of a pipe; a file may grow
-	if size <= mostBytes {
+	if size <= maxFileSize {
 		text.Grow(int(size) + bytes.MinRead)
-		size, err = text.ReadFrom(io.LimitReader(file, mostBytes+1))
+		size, err = text.ReadFrom(io.LimitReader(file, maxFileSize+1))
 	}
-	if err == nil && size > mostBytes {
-		err = fmt.Errorf("%s is larger than %d MiB: is it the right file?", path, mostBytes>>20)
+	if err == nil && size > maxFileSize {
+		err = fmt.Errorf("%s is larger than %d MiB: is it the right file?", path, maxFileSize>>20)
 	}
 	return text.Bytes(), err
 }

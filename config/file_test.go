@@ -21,7 +21,7 @@ func TestRead(t *testing.T) {
 		os.Symlink(at("nothing"), at("dangling")),
 		unix.Mkfifo(at("fifo"), 0o600),
 		os.WriteFile(at("large"), nil, 0o600),
-		os.Truncate(at("large"), mostBytes+1),
+		os.Truncate(at("large"), maxFileSize+1),
 	} {
 		if err != nil {
 			t.Fatal(err)

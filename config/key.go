@@ -164,7 +164,7 @@ func (s section[S]) readInto(t *table, to *S) {
 func (s section[S]) read(root *table) S {
 	t, got := root.sub(s.kind), s.defaults
 	s.readInto(t, &got)
-	t.done()
+	t.reportUnknown()
 	return got
 }
 

@@ -174,7 +174,7 @@ var healthSection = newSection("health",
 func refuseHealth(t *table, _ *Route) {
 	h, got := t.sub(healthSection.kind), healthSection.defaults
 	healthSection.readInto(h, &got)
-	h.done()
+	h.reportUnknown()
 	if h.values != nil {
 		t.fault(healthSection.kind, "health checks are %s; remove it", notYet)
 	}

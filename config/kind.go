@@ -56,7 +56,7 @@ var boolean = kind[bool]{parseBoolean, strconv.FormatBool}
 func parseBoolean(value any) (bool, error) {
 	v, ok := value.(bool)
 	if !ok {
-		return false, wrong("Boolean", value, "is not a boolean", "write true or false")
+		return false, newRefusal("Boolean", value, "is not a boolean", "write true or false")
 	}
 	return v, nil
 }
@@ -64,10 +64,10 @@ func parseBoolean(value any) (bool, error) {
 func text(value any) (string, error) {
 	v, ok := value.(string)
 	if !ok {
-		return "", wrong("String", value, "is not a string", `write it in quotes, "" for none`)
+		return "", newRefusal("String", value, "is not a string", `write it in quotes, "" for none`)
 	}
 	if strings.ContainsFunc(v, func(c rune) bool { return c < ' ' }) {
-		return "", wrong("String", value, "has a control character", "remove it")
+		return "", newRefusal("String", value, "has a control character", "remove it")
 	}
 	return v, nil
 }
@@ -77,10 +77,10 @@ func integer(least, most int) kind[int] {
 	parse := func(value any) (int, error) {
 		v, ok := value.(int64)
 		if !ok {
-			return 0, wrong("Integer", value, "is not an integer", fmt.Sprintf("write a number from %d to %d", least, most))
+			return 0, newRefusal("Integer", value, "is not an integer", fmt.Sprintf("write a number from %d to %d", least, most))
 		}
 		if v < int64(least) || v > int64(most) {
-			return 0, wrong("Integer", value, "is out of range", fmt.Sprintf("write a number from %d to %d", least, most))
+			return 0, newRefusal("Integer", value, "is out of range", fmt.Sprintf("write a number from %d to %d", least, most))
 		}
 		return int(v), nil
 	}
@@ -107,7 +107,7 @@ func oneOf[T any](allowed ...T) kind[T] {
 				return allowed[i], nil
 			}
 		}
-		m := mistake{want: "Word", found: fmt.Sprintf("%s is none of %s", show(value), quoted(words))}
+		m := refusal{want: "Word", found: fmt.Sprintf("%s is none of %s", show(value), quoted(words))}
 		if near := closest(v, words); near != "" {
 			m.fix, m.cure = habits.Quote(near), fmt.Sprintf("did you mean %q?", near)
 		}

@@ -13,12 +13,12 @@ func size(least, most string) kind[Size] {
 	parse := func(value any) (Size, error) {
 		n, ok := parseSize(value)
 		if !ok {
-			return 0, wrong("Size", value, "is not a size", `write bytes as an integer, or a string with a unit, such as "512KiB", "4MiB", "1GiB" or "10MB"`)
+			return 0, newRefusal("Size", value, "is not a size", `write bytes as an integer, or a string with a unit, such as "512KiB", "4MiB", "1GiB" or "10MB"`)
 		}
 		lo, _ := parseSize(least)
 		hi, _ := parseSize(most)
 		if n < lo || n > hi {
-			return 0, wrong("Size", value, "is out of range", fmt.Sprintf("write a size from %q to %q", least, most))
+			return 0, newRefusal("Size", value, "is out of range", fmt.Sprintf("write a size from %q to %q", least, most))
 		}
 		return n, nil
 	}
@@ -30,12 +30,12 @@ func rate(least, most string) kind[Rate] {
 	parse := func(value any) (Rate, error) {
 		r, ok := parseRate(value)
 		if !ok {
-			return 0, wrong("Rate", value, "is not a rate", `write a string with a size a second, such as "512KiB/s" or "10MiB/s"`)
+			return 0, newRefusal("Rate", value, "is not a rate", `write a string with a size a second, such as "512KiB/s" or "10MiB/s"`)
 		}
 		lo, _ := parseRate(least)
 		hi, _ := parseRate(most)
 		if r < lo || r > hi {
-			return 0, wrong("Rate", value, "is out of range", fmt.Sprintf("write a rate from %q to %q", least, most))
+			return 0, newRefusal("Rate", value, "is out of range", fmt.Sprintf("write a rate from %q to %q", least, most))
 		}
 		return r, nil
 	}
@@ -82,7 +82,7 @@ func parseBandwidth(value any) (string, error) {
 		return "", nil
 	}
 	if n, ok := parseRate(value); !ok || n == 0 {
-		return "", wrong("Rate", value, "is not a bandwidth", `write a size a second, such as "10MiB/s", or "" for no limit`)
+		return "", newRefusal("Rate", value, "is not a bandwidth", `write a size a second, such as "10MiB/s", or "" for no limit`)
 	}
 	return rate, nil
 }

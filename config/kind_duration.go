@@ -11,12 +11,12 @@ func duration(least, most string) kind[time.Duration] {
 		v, _ := value.(string)
 		d, err := time.ParseDuration(v)
 		if err != nil {
-			return 0, wrong("Duration", value, "is not a duration", `write a string with a unit, such as "500ms", "30s" or "1h"`)
+			return 0, newRefusal("Duration", value, "is not a duration", `write a string with a unit, such as "500ms", "30s" or "1h"`)
 		}
 		lo, _ := time.ParseDuration(least)
 		hi, _ := time.ParseDuration(most)
 		if d < lo || d > hi {
-			return 0, wrong("Duration", value, "is out of range", fmt.Sprintf("write a duration from %q to %q", least, most))
+			return 0, newRefusal("Duration", value, "is out of range", fmt.Sprintf("write a duration from %q to %q", least, most))
 		}
 		return d, nil
 	}
@@ -30,7 +30,7 @@ func orNone(k kind[time.Duration]) kind[time.Duration] {
 			return 0, nil
 		}
 		d, err := k.parse(value)
-		return d, orElse(err, `, or "0s" for none`)
+		return d, withAlternative(err, `, or "0s" for none`)
 	}
 	return textual(parse)
 }
@@ -42,7 +42,7 @@ func orAuto(k kind[time.Duration]) kind[time.Duration] {
 			return 0, nil
 		}
 		d, err := k.parse(value)
-		return d, orElse(err, `, or "auto"`)
+		return d, withAlternative(err, `, or "auto"`)
 	}
 	return kind[time.Duration]{parse, func(d time.Duration) string {
 		if d == 0 {

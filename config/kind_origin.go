@@ -51,13 +51,13 @@ func readOrigin(t *table, key string, value any) (Origin, bool) {
 	}
 	o := originSection.defaults
 	sub := newTable(t.report, "origin", t.route, key+".", t.pathOf(key), values)
-	sub.adopt()
+	sub.translate()
 	if !sub.has("address") {
 		t.fault(key, `has no address: write { address = "10.0.0.5:80" }`)
 	}
 	originSection.readInto(sub, &o)
-	sub.done()
-	if !sub.sound("", "address", "weight", "backup") {
+	sub.reportUnknown()
+	if !sub.valid("", "address", "weight", "backup") {
 		t.faulty["origins"] = true
 		return o, false
 	}
@@ -87,19 +87,19 @@ const originForm = `write an address, "ADDRESS:PORT" or "ADDRESS:FIRST-LAST", an
 func parseOrigin(value any) (Origin, error) {
 	text, ok := value.(string)
 	if !ok {
-		return Origin{}, wrong("Origin", value, "is not an origin", originForm+", or a table")
+		return Origin{}, newRefusal("Origin", value, "is not an origin", originForm+", or a table")
 	}
 	o := Origin{Text: text, Weight: 1}
 	address, ports, hasPorts := splitOrigin(text)
 	if hasPorts {
 		if o.Ports, ok = ParsePorts(ports); !ok {
-			return o, wrong("Origin", value, "has no valid port", `write one from 1 to 65535, or a range such as "3000-4000", after the colon`)
+			return o, newRefusal("Origin", value, "has no valid port", `write one from 1 to 65535, or a range such as "3000-4000", after the colon`)
 		}
 	}
 	addr, err := netip.ParseAddr(address)
 	if err != nil {
 		if !isName(address) {
-			return o, wrong("Origin", value, "is not an origin", originForm)
+			return o, newRefusal("Origin", value, "is not an origin", originForm)
 		}
 		o.Host = address
 		return o, nil
@@ -142,18 +142,18 @@ func checkAmbiguous(text string, hasPorts bool) error {
 		return nil
 	}
 	fix := fmt.Sprintf("%q", "["+head+"]:"+last)
-	return mistake{found: fmt.Sprintf("%q can be read in two ways", text), fix: fix,
+	return refusal{found: fmt.Sprintf("%q can be read in two ways", text), fix: fix,
 		cure: fmt.Sprintf("write %s for port %s of %s, or %q for the address and the client's port", fix, last, head, "["+text+"]")}
 }
 
 func checkDialable(text string, addr netip.Addr) error {
 	switch {
 	case addr.Is4In6():
-		return mistake{want: "Host", found: fmt.Sprintf("%q is IPv4-mapped", text), cure: fmt.Sprintf("write %s instead of %s", addr.Unmap(), addr)}
+		return refusal{want: "Host", found: fmt.Sprintf("%q is IPv4-mapped", text), cure: fmt.Sprintf("write %s instead of %s", addr.Unmap(), addr)}
 	case addr.Zone() != "" || addr.Is6() && addr.IsLinkLocalUnicast():
-		return mistake{found: fmt.Sprintf("%q is link-local", text), cure: "write an address that needs no interface"}
+		return refusal{found: fmt.Sprintf("%q is link-local", text), cure: "write an address that needs no interface"}
 	case addr.IsUnspecified() || addr.IsMulticast() || addr == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
-		return mistake{want: "Host", found: fmt.Sprintf("%q is not the address of one host", text), cure: "write a unicast address"}
+		return refusal{want: "Host", found: fmt.Sprintf("%q is not the address of one host", text), cure: "write a unicast address"}
 	}
 	return nil
 }
@@ -169,7 +169,7 @@ func checkName(t *table, key string, o Origin) {
 	if o.Host == "" {
 		return
 	}
-	name := mistake{want: "Host", found: show(o.Text) + " is a DNS name, " + notYet, cure: "write its address"}
+	name := refusal{want: "Host", found: show(o.Text) + " is a DNS name, " + notYet, cure: "write its address"}
 	t.refuse(key, o.Text, name, habits.Element, func(value any) bool {
 		other, err := parseOrigin(value)
 		return err == nil && other.Host == ""
@@ -179,7 +179,7 @@ func checkName(t *table, key string, o Origin) {
 // fitPorts pairs an origin's range with the route's, one to one.
 func fitPorts(t *table, key string, o *Origin, r *Route) bool {
 	width := o.Ports.Width()
-	if width == 1 || !t.sound("ports") {
+	if width == 1 || !t.valid("ports") {
 		return true
 	}
 	if len(r.Ports) != 1 || r.Ports[0].Width() != width {
@@ -197,7 +197,7 @@ func parseSourceAddr(value any) (netip.Addr, error) {
 	text, _ := value.(string)
 	addr, err := netip.ParseAddr(text)
 	if err != nil {
-		return addr, wrong("Address", value, "is not an address", `write one of this host's, such as "10.0.0.2"`)
+		return addr, newRefusal("Address", value, "is not an address", `write one of this host's, such as "10.0.0.2"`)
 	}
 	return addr, checkDialable(text, addr)
 }

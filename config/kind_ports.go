@@ -30,7 +30,7 @@ func parsePortRange(value any) (PortRange, error) {
 		}
 	}
 	if !ok {
-		return PortRange{}, wrong("Port", value, "is not a port or range", `write an integer from 1 to 65535, a range such as "1-1023", or "all"`)
+		return PortRange{}, newRefusal("Port", value, "is not a port or range", `write an integer from 1 to 65535, a range such as "1-1023", or "all"`)
 	}
 	return ports, nil
 }
@@ -93,7 +93,7 @@ func parseException(value any) (exception, error) {
 		return exception{reflectors: true}, nil
 	}
 	ports, err := parsePortRange(value)
-	return exception{ports: ports}, orElse(err, `; or "reflectors", for the UDP ports of known reflectors`)
+	return exception{ports: ports}, withAlternative(err, `; or "reflectors", for the UDP ports of known reflectors`)
 }
 
 // Excepted returns the ports of protocol that r leaves to other routes.
@@ -123,6 +123,6 @@ func (r *Route) narrowest(protocol Protocol, port uint16) int {
 
 // takesNothing reports whether the exceptions of r leave no port of protocol.
 func (r *Route) takesNothing(protocol Protocol) bool {
-	segments := contest([]*Route{r}, protocol)
+	segments := portWinners([]*Route{r}, protocol)
 	return !slices.ContainsFunc(segments, func(s segment) bool { return len(s.winners) > 0 })
 }

@@ -15,14 +15,14 @@ func parsePeerPrefix(value any) (netip.Prefix, error) {
 	text, _ := value.(string)
 	prefix, err := parsePrefix(text)
 	if err != nil {
-		return netip.Prefix{}, wrong("Prefix", value, "is not a prefix", `write an address such as "192.0.2.7", or a block such as "192.0.2.0/24" or "2001:db8::/32"`)
+		return netip.Prefix{}, newRefusal("Prefix", value, "is not a prefix", `write an address such as "192.0.2.7", or a block such as "192.0.2.0/24" or "2001:db8::/32"`)
 	}
 	if prefix.Addr().Is4In6() {
-		return netip.Prefix{}, wrong("Mapped", value, "is IPv4-mapped", "write "+plain(prefix))
+		return netip.Prefix{}, newRefusal("Mapped", value, "is IPv4-mapped", "write "+plain(prefix))
 	}
 	if prefix != prefix.Masked() {
 		fix := habits.Quote(prefix.Masked().String())
-		return netip.Prefix{}, mistake{found: show(value) + " has bits set beyond its length", fix: fix,
+		return netip.Prefix{}, refusal{found: show(value) + " has bits set beyond its length", fix: fix,
 			cure: fmt.Sprintf("write %s for the block, or %q for the one address", fix, prefix.Addr())}
 	}
 	return prefix, nil
@@ -82,16 +82,16 @@ func servedPrefix(allowLoopback bool) kind[netip.Prefix] {
 			return prefix, err
 		}
 		if prefix.Bits() == 0 {
-			return prefix, wrong("Everything", value, "covers every address, this host's own too", habits.EveryPrefix)
+			return prefix, newRefusal("Everything", value, "covers every address, this host's own too", habits.EveryPrefix)
 		}
 		for _, l := range loopback {
 			if !allowLoopback && l.Overlaps(prefix) {
-				return prefix, wrong("", value, fmt.Sprintf("overlaps %s (loopback)", l), "name another prefix, or set allow_loopback = true in [steering]")
+				return prefix, newRefusal("", value, fmt.Sprintf("overlaps %s (loopback)", l), "name another prefix, or set allow_loopback = true in [steering]")
 			}
 		}
 		for _, u := range unservable {
 			if u.Overlaps(prefix) {
-				return prefix, wrong("", value, fmt.Sprintf("overlaps %s (%s), which cannot be served", u.Prefix, u.what), "name another prefix")
+				return prefix, newRefusal("", value, fmt.Sprintf("overlaps %s (%s), which cannot be served", u.Prefix, u.what), "name another prefix")
 			}
 		}
 		return prefix, nil

@@ -24,7 +24,7 @@ var userForm = regexp.MustCompile(`^([a-z_][a-z0-9_-]{0,31}|[0-9]{1,9})?$`)
 func parseUserName(value any) (string, error) {
 	name, err := text(value)
 	if err == nil && !userForm.MatchString(name) {
-		err = wrong("User", value, "is not the name of a user", `write one such as "anyport", a number, or "" to stay`)
+		err = newRefusal("User", value, "is not the name of a user", `write one such as "anyport", a number, or "" to stay`)
 	}
 	return name, err
 }
@@ -36,9 +36,9 @@ func parsePinPath(value any) (string, error) {
 	case err != nil || path == "" || path == PinAuto:
 		return path, err
 	case !filepath.IsAbs(path):
-		return "", wrong("Path", value, "is not an absolute path", `begin it with a slash, or write "auto", or "" for none`)
+		return "", newRefusal("Path", value, "is not an absolute path", `begin it with a slash, or write "auto", or "" for none`)
 	case strings.Contains(filepath.Base(path), "."):
-		return "", wrong("Path", value, "has a dot in its last name, which a bpffs does not take", "leave it out")
+		return "", newRefusal("Path", value, "has a dot in its last name, which a bpffs does not take", "leave it out")
 	}
 	return filepath.Clean(path), nil
 }
@@ -51,13 +51,13 @@ func parseSocketPath(value any) (string, error) {
 		return "", err
 	}
 	if len(path) > 107 {
-		return "", wrong("Path", value, "is longer than a socket's path can be", "write at most 107 bytes")
+		return "", newRefusal("Path", value, "is longer than a socket's path can be", "write at most 107 bytes")
 	}
 	if strings.HasPrefix(path, "unix:") {
-		return "", wrong("Path", value, "is a URL", "write the path alone")
+		return "", newRefusal("Path", value, "is a URL", "write the path alone")
 	}
 	if strings.HasPrefix(path, "@") {
-		return "", wrong("Path", value, "is an abstract socket, open to every user", "write the path of a file")
+		return "", newRefusal("Path", value, "is an abstract socket, open to every user", "write the path of a file")
 	}
 	return path, nil
 }
@@ -68,7 +68,7 @@ func parseHostPort(value any) (string, error) {
 		return "", err
 	}
 	if a, err := netip.ParseAddrPort(address); err != nil || a.Port() == 0 {
-		return "", wrong("HostPort", value, "is not an address with a port", `write one such as "127.0.0.1:9765", or "" for none`)
+		return "", newRefusal("HostPort", value, "is not an address with a port", `write one such as "127.0.0.1:9765", or "" for none`)
 	}
 	return address, nil
 }
@@ -76,7 +76,7 @@ func parseHostPort(value any) (string, error) {
 func parseHostName(value any) (string, error) {
 	name, err := text(value)
 	if err == nil && !isName(name) {
-		err = wrong("Name", value, "is not a DNS name", `write one without a port, such as "edge1.example.com"`)
+		err = newRefusal("Name", value, "is not a DNS name", `write one without a port, such as "edge1.example.com"`)
 	}
 	return name, err
 }
@@ -86,7 +86,7 @@ func parseAccessLog(value any) (string, error) {
 	if err != nil || path == "" || path == "stderr" || strings.Contains(path, "/") {
 		return path, err
 	}
-	return "", wrong("Log", value, "is no place for the access log", `write "stderr", a path with a slash, or "" for none`)
+	return "", newRefusal("Log", value, "is no place for the access log", `write "stderr", a path with a slash, or "" for none`)
 }
 
 var tlvForm = regexp.MustCompile(`^0x(E[0-9A-F])=(.*)$`)
@@ -100,7 +100,7 @@ func parseProxyTLV(value any) (string, error) {
 		return tlv, nil
 	}
 	if !tlvForm.MatchString(tlv) {
-		return "", wrong("TLV", value, "is not a TLV", `write "unique-id", "authority", "crc32c", or text with a type from 0xE0 to 0xEF such as "0xE1=text"`)
+		return "", newRefusal("TLV", value, "is not a TLV", `write "unique-id", "authority", "crc32c", or text with a type from 0xE0 to 0xEF such as "0xE1=text"`)
 	}
 	return tlv, nil
 }

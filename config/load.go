@@ -42,10 +42,10 @@ func parseWhole(path string, source position.Document) (*Config, error) {
 	rep.problems, rep.spans = problems, make([]position.Span, len(problems))
 	rep.schema = fileSchema
 	root := newTable(rep, "", "", "", "", values)
-	root.adopt()
+	root.translate()
 	cfg := readConfig(root)
 	cfg.Path, cfg.text = path, source.Text
-	rep.joinFixes()
+	rep.mergeFixes()
 	if err := rep.err(); err != nil {
 		return nil, err
 	}
@@ -73,7 +73,7 @@ func readConfig(root *table) *Config {
 	routes := root.openRoutes()
 	cfg.Routes = readRoutes(routes, defaults)
 	checkEgressWorkers(root.report, cfg)
-	root.done()
+	root.reportUnknown()
 	if len(routes.values) == 0 {
 		root.require("route", "write a [route.NAME] table for each service, or nothing is served")
 	}
@@ -94,17 +94,17 @@ func readSections(root *table) (cfg *Config, defaults Timeouts) {
 
 // readRoutes reads the [route.NAME] tables, in the order of the file.
 func readRoutes(t *table, defaults Timeouts) []*Route {
-	routes, sound := readTables(t, defaults)
+	routes, valid := readTables(t, defaults)
 	byLine := func(a, b *Route) int { return cmp.Compare(a.Line, b.Line) }
 	slices.SortStableFunc(routes, byLine)
-	slices.SortStableFunc(sound, byLine)
-	checkConflicts(t.report, sound)
+	slices.SortStableFunc(valid, byLine)
+	checkConflicts(t.report, valid)
 	return routes
 }
 
 // readTables reads the [route.NAME] tables by themselves. Those are sound that have what
 // decides which ports they take.
-func readTables(t *table, defaults Timeouts) (routes, sound []*Route) {
+func readTables(t *table, defaults Timeouts) (routes, valid []*Route) {
 	for _, name := range slices.Sorted(maps.Keys(t.values)) {
 		sub := t.open(name)
 		if sub.values == nil {
@@ -112,12 +112,23 @@ func readTables(t *table, defaults Timeouts) (routes, sound []*Route) {
 		}
 		sub.section, sub.route, sub.label = "route", name, ""
 		t.report.tables[name] = sub
-		sub.adopt()
+		sub.translate()
 		r := readRoute(sub, defaults)
 		routes = append(routes, r)
-		if sub.sound("protocol", "ports", "except_ports", "action") {
-			sound = append(sound, r)
+		if sub.valid("protocol", "ports", "except_ports", "action") {
+			valid = append(valid, r)
 		}
 	}
-	return routes, sound
+	return routes, valid
+}
+
+// readRoute reads one [route.NAME] table by itself; what routes do to one another
+// is checked later.
+func readRoute(t *table, defaults Timeouts) *Route {
+	r := routeSection.defaults
+	r.Name, r.Line, r.Timeouts = t.route, t.report.lineOf(t.path), defaults
+	routeSection.readInto(t, &r)
+	t.reportUnknown()
+	checkRoute(t, &r)
+	return &r
 }

@@ -116,9 +116,9 @@ func readHead(rep *report, text string) (cfg *Config, defaults Timeouts, ok bool
 		return nil, defaults, false
 	}
 	root := newTable(rep, "", "", "", "", values)
-	root.adopt()
+	root.translate()
 	cfg, defaults = readSections(root)
-	root.done()
+	root.reportUnknown()
 	return cfg, defaults, len(rep.problems) == 0
 }
 

@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -23,8 +24,8 @@ type Problem struct {
 	Example string // of some lines, to be shown below the source; usually ""
 }
 
-// stand has p stand at c.
-func (p *Problem) stand(c position.Caret) {
+// setCaret places p at c.
+func (p *Problem) setCaret(c position.Caret) {
 	p.Line, p.Column, p.Length, p.Source = c.Line, c.Column, c.Length, c.Source
 }
 
@@ -57,10 +58,10 @@ func (p Problem) Detail() string {
 		len(margin), "", before, strings.Repeat("^", length), p.example())
 }
 
-// longest is the line, in bytes, that is shown at all, and mostShown how many are.
+// longest is the line, in bytes, that is shown at all, and maxDetailed how many are.
 const (
-	longest   = 1 << 16
-	mostShown = 100
+	longest     = 1 << 16
+	maxDetailed = 100
 )
 
 // shown is how many characters of a long line are shown before the place, and after.
@@ -122,8 +123,8 @@ func (ps Problems) sort() {
 
 // Detail is Error for the eyes: each with its line of the file, as long as they are few.
 func (ps Problems) Detail() string {
-	if len(ps) > mostShown {
-		return ps[:mostShown].Detail() + "\n" + ps[mostShown:].Error()
+	if len(ps) > maxDetailed {
+		return ps[:maxDetailed].Detail() + "\n" + ps[maxDetailed:].Error()
 	}
 	all := make([]string, len(ps))
 	for i, p := range ps {
@@ -132,86 +133,20 @@ func (ps Problems) Detail() string {
 	return strings.Join(all, "\n")
 }
 
-// A report gathers the problems of one file while it is read.
-type report struct {
-	file          string
-	text          position.Document // as the file has it
-	at            func() *position.Map
-	headers       map[string]int32  // offsets of the routes' names in their headers, where the file is read in parts
-	tables        map[string]*table // of each route, by its name
-	allowLoopback bool              // [steering] says that routes may serve loopback addresses
-	schema        schema            // nil where a single section is read, whose keys are all known
-	problems      Problems
-	spans         []position.Span // of the problems, in the text as repaired
-	notes         Problems
-}
-
-func newReport(file string, t position.Document, at *position.Map) *report {
-	return &report{file: file, text: t, at: func() *position.Map { return at }, tables: map[string]*table{}}
-}
-
-// add notes a problem of a key as [Problem] names it, where its value stands.
-func (r *report) add(route, key, format string, args ...any) {
-	r.mark(r.place(route, key), route, key, fmt.Sprintf(format, args...))
-}
-
-// note is add for what is no fault.
-func (r *report) note(route, key, format string, args ...any) {
-	r.notes = append(r.notes, r.problem(r.place(route, key), route, key, fmt.Sprintf(format, args...)))
-}
-
-// mark adds a problem at s. What it returns is valid until the next one.
-func (r *report) mark(s position.Span, route, key, text string) *Problem {
-	r.problems, r.spans = append(r.problems, r.problem(s, route, key, text)), append(r.spans, s)
-	return &r.problems[len(r.problems)-1]
-}
-
-func (r *report) problem(s position.Span, route, key, text string) Problem {
-	p := Problem{File: r.file, Route: route, Key: key, Text: text}
-	if !s.Empty() {
-		p.stand(r.text.Caret(r.at().Original(s)))
+// Detail is what err says; of [Problems] with the lines of the file.
+func Detail(err error) string {
+	if problems := (Problems)(nil); errors.As(err, &problems) && problems.Error() == err.Error() {
+		return problems.Detail()
 	}
-	return p
+	return err.Error()
 }
 
-// place is where the value of a key stands.
-func (r *report) place(route, key string) position.Span {
-	if t := r.tables[route]; t != nil {
-		key = t.pathOf(key)
-	} else if r.headers != nil && route != "" {
-		key = position.Join("route", route) + "." + key
+// Summary is what is wrong with a file, in one line: how many problems it has, and the
+// first of them.
+func Summary(err error) string {
+	var problems Problems
+	if !errors.As(err, &problems) || len(problems) == 1 {
+		return strings.ReplaceAll(err.Error(), "\n", "; ")
 	}
-	return r.at().Value(key)
-}
-
-// lineOf is the line of the key of path.
-func (r *report) lineOf(path string) int {
-	if offset, ok := r.headers[path]; ok {
-		return r.text.Line(offset)
-	}
-	at := r.at().Key(path)
-	if at.Empty() {
-		return 0
-	}
-	return r.text.Line(r.at().Original(at).Start)
-}
-
-// element is the name of a list's element, or of the list alone where faulty ones
-// that were left out make the index uncertain.
-func (r *report) element(route, key string, index int) string {
-	for _, p := range r.problems {
-		if p.Route == route && strings.HasPrefix(p.Key, key+"[") {
-			return key
-		}
-	}
-	return fmt.Sprintf("%s[%d]", key, index)
-}
-
-// err is nil, or all problems in the order of the file.
-func (r *report) err() error {
-	if len(r.problems) == 0 {
-		return nil
-	}
-	r.problems.sort()
-	return r.problems
+	return fmt.Sprintf("%d errors, the first: %v", len(problems), problems[0])
 }

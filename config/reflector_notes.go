@@ -9,7 +9,7 @@ import (
 
 // noteReflectors notes where UDP ports of known reflectors are taken though nobody named
 // them, and where except_ports has them to no effect, or against ports.
-func noteReflectors(rep *report, c *claims, routes []*Route) {
+func noteReflectors(rep *report, c *prefixOwners, routes []*Route) {
 	wide := c.wideReflectors()
 	for _, r := range routes {
 		if ports := wide[r]; len(ports) > 0 {
@@ -26,17 +26,17 @@ func noteReflectors(rep *report, c *claims, routes []*Route) {
 
 // wideReflectors are the UDP ports of reflectors, sorted, that each route wins on some
 // prefix by a range too wide to mean them.
-func (c *claims) wideReflectors() map[*Route][]uint16 {
+func (c *prefixOwners) wideReflectors() map[*Route][]uint16 {
 	all := map[*Route][]uint16{}
-	for i, rv := range c.rivalries {
-		if !rv.prefix.IsValid() {
+	for i, g := range c.groups {
+		if !g.prefix.IsValid() {
 			continue
 		}
-		rivals := c.routes(i)
-		if !slices.ContainsFunc(rivals, func(r *Route) bool { return r.anyWideReflector() }) {
+		owners := c.routes(i)
+		if !slices.ContainsFunc(owners, func(r *Route) bool { return r.anyWideReflector() }) {
 			continue
 		}
-		segments := contest(rivals, UDP)
+		segments := portWinners(owners, UDP)
 		for _, p := range reflectorPorts {
 			for _, r := range winnersAt(segments, p.First) {
 				if r.WideReflector(p.First) != "" {

@@ -6,24 +6,24 @@ import (
 	"anyport/config/habits"
 )
 
-// A mistake is why a value is refused.
-type mistake struct {
+// A refusal is why a value is refused.
+type refusal struct {
 	want  string // what it should have been: "Port", "Duration", … ; as habits name it
 	found string // `"x" is not a port`
 	cure  string // what is allowed, "write …"
 	fix   string // the one thing that cure says to write in place of the value, if it does
 }
 
-func (m mistake) Error() string { return m.found + ": " + m.cure }
+func (m refusal) Error() string { return m.found + ": " + m.cure }
 
-// wrong is the mistake of a value that is not what was wanted.
-func wrong(want string, value any, is, cure string) error {
-	return mistake{want: want, found: show(value) + " " + is, cure: cure}
+// newRefusal is the refusal of a value that is not what was wanted.
+func newRefusal(want string, value any, is, cure string) error {
+	return refusal{want: want, found: show(value) + " " + is, cure: cure}
 }
 
-// orElse adds to a mistake what else is allowed.
-func orElse(err error, words string) error {
-	var m mistake
+// withAlternative adds to a mistake what else is allowed.
+func withAlternative(err error, words string) error {
+	var m refusal
 	if !errors.As(err, &m) {
 		return err
 	}
@@ -39,18 +39,18 @@ func accepts[T any](parse func(any) (T, error)) func(any) bool {
 	}
 }
 
-// mostCures bounds the time that a file of a million faults takes.
-const mostCures = 200
+// maxCures bounds the time that a file of a million faults takes.
+const maxCures = 200
 
 // refuse reports that value cannot stand at key, with the cure for the habit that wrote
 // it. A cure that would be refused in its turn is not told.
 func (t *table) refuse(key string, value any, err error, where habits.Slot, accept func(any) bool) {
-	var m mistake
+	var m refusal
 	if !errors.As(err, &m) {
 		m.found = err.Error()
 	}
 	at := t.report.at().Value(t.pathOf(key))
-	if len(t.report.problems) < mostCures {
+	if len(t.report.problems) < maxCures {
 		if list, ok := elements(value); ok {
 			value = list
 		}

@@ -17,16 +17,16 @@ func checkRoute(t *table, r *Route) {
 		faultName(t, r.Name)
 	}
 	checkMatch(t, r)
-	if t.sound("action", "origins") {
+	if t.valid("action", "origins") {
 		checkAction(t, r)
 	}
-	if t.sound("protocol", "proxy_protocol") {
+	if t.valid("protocol", "proxy_protocol") {
 		checkHeader(t, r)
 	}
-	if len(r.Source) > 0 && t.sound("source") {
+	if len(r.Source) > 0 && t.valid("source") {
 		checkSource(t, r)
 	}
-	if len(r.EgressPrefixes) > 0 && t.sound("egress_prefixes", "protocol", "action", "source", "origins") {
+	if len(r.EgressPrefixes) > 0 && t.valid("egress_prefixes", "protocol", "action", "source", "origins") {
 		checkEgress(t, r)
 	}
 }
@@ -56,7 +56,7 @@ func checkMatch(t *table, r *Route) {
 	if len(r.Ports) == 0 {
 		t.require("ports", `name some, or remove the key for all`)
 	}
-	if t.sound("protocol", "ports", "except_ports") {
+	if t.valid("protocol", "ports", "except_ports") {
 		checkExceptions(t, r)
 	}
 }

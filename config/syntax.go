@@ -13,8 +13,8 @@ import (
 	"anyport/config/position"
 )
 
-// A slip is a place where a text is not TOML.
-type slip struct {
+// A syntaxError is a place where a text is not TOML.
+type syntaxError struct {
 	p      *position.Map
 	offset int // of what the library stumbled over
 	end    int
@@ -22,15 +22,15 @@ type slip struct {
 	line   position.Span // around offset, without the end of line
 }
 
-func newSlip(p *position.Map, err error) slip {
-	s := slip{p: p, reason: err.Error()}
+func newSyntaxError(p *position.Map, err error) syntaxError {
+	s := syntaxError{p: p, reason: err.Error()}
 	var parse toml.ParseError
 	if errors.As(err, &parse) {
 		s.reason = strings.TrimSuffix(parse.Message, ".")
 		s.offset = min(max(parse.Position.Start, 0), len(p.Text))
 		s.end = min(s.offset+max(parse.Position.Len, 1), len(p.Text))
 	}
-	s.aim()
+	s.correctOffset()
 	start := strings.LastIndexByte(p.Text[:s.offset], '\n') + 1
 	length := strings.IndexByte(p.Text[start:], '\n')
 	if length < 0 {
@@ -41,10 +41,10 @@ func newSlip(p *position.Map, err error) slip {
 	return s
 }
 
-// aim puts the offset where the library means it. At an end of line, it means the line
+// correctOffset puts the offset where the library means it. At an end of line, it means the line
 // before; at the end of the file, the last that it holds; a byte that is no text may be
 // the next one.
-func (s *slip) aim() {
+func (s *syntaxError) correctOffset() {
 	switch rest := s.p.Text[s.offset:]; {
 	case strings.Contains(s.reason, "control") || strings.Contains(s.reason, "UTF-8 byte"):
 		s.offset += max(0, strings.IndexFunc(rest, isNoText))
@@ -62,31 +62,31 @@ func isNoText(r rune) bool {
 	return r == utf8.RuneError || r < ' ' && !strings.ContainsRune("\t\r\n", r) || r == 0x7f
 }
 
-// A slipCure is where a slip is mended, how, and the words that tell it.
-type slipCure struct {
+// A syntaxFix is where a syntaxError is mended, how, and the words that tell it.
+type syntaxFix struct {
 	position.Repair
 	say string
 }
 
 // cure asks the habits about the line of the slip. One that does not get the library
 // any further is not the cure.
-func (s slip) cure() (found slipCure, mended bool) {
+func (s syntaxError) cure() (found syntaxFix, mended bool) {
 	found.At = position.Between(s.offset, max(s.end, s.offset+1))
 	found.say = "not TOML: " + s.reason
-	if at, say := s.again(); say != "" {
-		return slipCure{position.Repair{At: at}, say}, false
+	if at, say := s.duplicate(); say != "" {
+		return syntaxFix{position.Repair{At: at}, say}, false
 	}
 	line := s.p.Source(s.line)
-	if len(s.p.Text) > mostText || len(line) > 4096 {
+	if len(s.p.Text) > maxRepairable || len(line) > 4096 {
 		return found, false
 	}
 	for _, h := range habits.Of("line") {
-		if c, ok := s.ask(h, line); ok && (c.Fix == "" || s.passes(c.Repair)) {
+		if c, ok := s.tryHabit(h, line); ok && (c.Fix == "" || s.readsOn(c.Repair)) {
 			c.say = found.say + ": " + c.say
 			return c, c.Fix != ""
 		}
 	}
-	if c, ok := s.comma(); ok && s.passes(c.Repair) {
+	if c, ok := s.missingComma(); ok && s.readsOn(c.Repair) {
 		c.say = found.say + ": " + c.say
 		return c, true
 	}
@@ -99,8 +99,8 @@ func (s slip) cure() (found slipCure, mended bool) {
 	return found, false
 }
 
-// ask is what a habit makes of the line.
-func (s slip) ask(h habits.Habit, line string) (c slipCure, ok bool) {
+// tryHabit is what a habit makes of the line.
+func (s syntaxError) tryHabit(h habits.Habit, line string) (c syntaxFix, ok bool) {
 	match, start, end := h.Find(line)
 	if match == nil {
 		return c, false
@@ -114,8 +114,8 @@ func (s slip) ask(h habits.Habit, line string) (c slipCure, ok bool) {
 	return c, c.Fix != ""
 }
 
-// comma is the cure where a list lacks one: behind the string before the slip.
-func (s slip) comma() (c slipCure, ok bool) {
+// missingComma is the cure where a list lacks one: behind the string before the slip.
+func (s syntaxError) missingComma() (c syntaxFix, ok bool) {
 	before := strings.TrimRight(s.p.Text[:s.offset], " \t\r\n")
 	if !strings.Contains(s.reason, "comma") || !strings.HasSuffix(before, `"`) {
 		return c, false
@@ -130,8 +130,8 @@ func (s slip) comma() (c slipCure, ok bool) {
 	return c, true
 }
 
-// passes reports whether the library reads on beyond the slip after r.
-func (s slip) passes(r position.Repair) bool {
+// readsOn reports whether the library reads on beyond the syntaxError after r.
+func (s syntaxError) readsOn(r position.Repair) bool {
 	next := position.New(s.p.Text)
 	next.Apply(r)
 	var parse toml.ParseError
@@ -147,8 +147,8 @@ var (
 	lineKeyForm = regexp.MustCompile(`^[ \t]*([A-Za-z0-9_-]+)[ \t]*=`)
 )
 
-// where is the route or table of the slip, and its key, as a [Problem] names them.
-func (s slip) where() (route, key string) {
+// routeAndKey is the route or table of the slip, and its key, as a [Problem] names them.
+func (s syntaxError) routeAndKey() (route, key string) {
 	table := ""
 	if all := headerForm.FindAllStringSubmatch(s.p.Text[:s.line.Start], -1); all != nil {
 		table = printable(all[len(all)-1][1])
@@ -163,8 +163,8 @@ func (s slip) where() (route, key string) {
 	return "", strings.TrimPrefix(table+"."+match[1], ".")
 }
 
-// again says where the first of two keys or tables of one name stands.
-func (s slip) again() (at position.Span, say string) {
+// duplicate says where the first of two keys or tables of one name stands.
+func (s syntaxError) duplicate() (at position.Span, say string) {
 	_, rest, ok := strings.Cut(s.reason, "Key '")
 	name, _, closed := strings.Cut(rest, "'")
 	if !ok || !closed {

@@ -19,7 +19,7 @@ origins  = ["10.0.0.5"]       # where to; the client's port is kept
 func (r *report) foreign() bool {
 	source := r.text.Text
 	if strings.HasPrefix(source, "\xff\xfe") || strings.HasPrefix(source, "\xfe\xff") || strings.IndexByte(source[:min(len(source), 6)], 0) >= 0 {
-		r.mark(position.Between(0, 1), "", "", "not TOML: the file is UTF-16 or binary: save it as UTF-8")
+		r.addAt(position.Between(0, 1), "", "", "not TOML: the file is UTF-16 or binary: save it as UTF-8")
 		return true
 	}
 	if header.MatchString(source) {
@@ -29,7 +29,7 @@ func (r *report) foreign() bool {
 	if language == "" {
 		return false
 	}
-	p := r.mark(position.Between(start, max(end, start+1)), "", "", "not TOML: this looks like a "+language+
+	p := r.addAt(position.Between(start, max(end, start+1)), "", "", "not TOML: this looks like a "+language+
 		", and anyport reads TOML: write a [route.NAME] table for each service")
 	p.Example = "# the smallest file\n" + smallest
 	return true

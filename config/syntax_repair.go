@@ -10,9 +10,9 @@ import (
 	"anyport/config/position"
 )
 
-// joinFixes makes one problem of what a repair wrote and what is wrong with that, so that
+// mergeFixes makes one problem of what a repair wrote and what is wrong with that, so that
 // nobody is told to write what is refused then. The problem of a repair has its index.
-func (r *report) joinFixes() {
+func (r *report) mergeFixes() {
 	inner := map[int][]position.Repair{}
 	all := Problems{}
 	for i, p := range r.problems {
@@ -36,11 +36,11 @@ func (r *report) joinFixes() {
 	r.problems = all
 }
 
-// mostRepairs bounds the time: each reads the file again.
-const mostRepairs = 50
+// maxRepairs bounds the time: each reads the file again.
+const maxRepairs = 50
 
-// mostText is how large a text may be, in bytes, to be repaired.
-const mostText = 1 << 18
+// maxRepairable is how large a text may be, in bytes, to be repaired.
+const maxRepairable = 1 << 18
 
 // decode reads a text as TOML. Where it is not, the problems say why, and what is
 // returned are the values of the text as repaired, or nil if nobody knows how.
@@ -59,11 +59,11 @@ func decode(file string, source position.Document) (map[string]any, *position.Ma
 		if len(rep.problems) == 0 && rep.foreign() {
 			return nil, nil, rep.problems
 		}
-		s := newSlip(p, err)
+		s := newSyntaxError(p, err)
 		found, ok := s.cure()
-		route, key := s.where()
-		problem := rep.mark(found.At, route, key, printable(found.say))
-		if !ok || p.Repairs() == mostRepairs {
+		route, key := s.routeAndKey()
+		problem := rep.addAt(found.At, route, key, printable(found.say))
+		if !ok || p.Repairs() == maxRepairs {
 			_ = rep.err() // puts them in order
 			return nil, nil, rep.problems
 		}

@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -40,7 +39,7 @@ func (t *table) faultKey(key, text string) *Problem {
 func (t *table) faultAt(at position.Span, key, text string) *Problem {
 	name, _, _ := strings.Cut(key, "[")
 	t.faulty[name] = true
-	return t.report.mark(at, t.route, t.label+key, text)
+	return t.report.addAt(at, t.route, t.label+key, text)
 }
 
 // pathOf is where a key, or a part of its value, stands in the file.
@@ -61,8 +60,8 @@ func (t *table) pathOf(key string) string {
 	return t.path + "." + key
 }
 
-// sound reports whether none of keys had a problem so far.
-func (t *table) sound(keys ...string) bool {
+// valid reports whether none of keys had a problem so far.
+func (t *table) valid(keys ...string) bool {
 	return !slices.ContainsFunc(keys, func(key string) bool { return t.faulty[key] })
 }
 
@@ -75,7 +74,7 @@ func (t *table) has(key string) bool {
 // lacks is empty.
 func (t *table) sub(key string) *table {
 	sub := t.open(key)
-	sub.adopt()
+	sub.translate()
 	return sub
 }
 
@@ -108,30 +107,9 @@ func (t *table) faultList(key string) {
 	}
 }
 
-// done reports the keys that the schema does not have. The keys that they look like count as
-// faulty too: what is misspelt is not missing.
-func (t *table) done() {
-	known := t.report.schema.keys(t.section)
-	for _, key := range slices.Sorted(maps.Keys(t.values)) {
-		if slices.Contains(known, key) {
-			continue
-		}
-		if advice, was := removed[position.Join(t.section, key)]; was {
-			t.faultKey(key, advice)
-			continue
-		}
-		if near := closest(key, known); near != "" {
-			t.faulty[near] = true
-			t.faultKey(key, fmt.Sprintf("unknown key: did you mean %q?", near)).Fix = near
-			continue
-		}
-		t.faultKey(key, "unknown key: remove it; known here are "+strings.Join(slices.Sorted(slices.Values(known)), ", "))
-	}
-}
-
 // require reports that key is missing, or an empty list, unless it is faulty anyway.
 func (t *table) require(key, advice string) {
-	if !t.sound(key) {
+	if !t.valid(key) {
 		return
 	}
 	state := "is missing"
@@ -167,7 +145,7 @@ func setList[T comparable](t *table, key string, dst *[]T, parse func(any) (T, e
 		t.refuse(key, value, notList(value, err), habits.OnlyList, accepts(parse))
 		return
 	}
-	*dst = each(t, key, list, parse)
+	*dst = readElements(t, key, list, parse)
 }
 
 // setOneOrList is setList for keys that may also hold a single element.
@@ -188,7 +166,7 @@ func setOneOrList[T comparable](t *table, key string, dst *[]T, parse func(any) 
 	*dst = []T{got}
 }
 
-func each[T comparable](t *table, key string, list []any, parse func(any) (T, error)) []T {
+func readElements[T comparable](t *table, key string, list []any, parse func(any) (T, error)) []T {
 	var all []T
 	first := make(map[T]int, len(list))
 	for i, value := range list {
@@ -210,9 +188,9 @@ func each[T comparable](t *table, key string, list []any, parse func(any) (T, er
 // notList is the mistake of a value that stands alone where a list is wanted; err is what
 // is wrong with it besides, if anything.
 func notList(value any, err error) error {
-	var m mistake
+	var m refusal
 	errors.As(err, &m)
-	return mistake{want: m.want, found: show(value) + " is not a list", cure: "write one, in brackets"}
+	return refusal{want: m.want, found: show(value) + " is not a list", cure: "write one, in brackets"}
 }
 
 // elements are those of a TOML array, in whichever of two shapes the library gives it.

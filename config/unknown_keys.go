@@ -10,10 +10,10 @@ import (
 	"anyport/config/position"
 )
 
-// adopt reports the keys of t whose meaning is known though their names are not, and
+// translate reports the keys of t whose meaning is known though their names are not, and
 // has them read by the name that is meant, so that mistakes in their values are told in
 // the same go.
-func (t *table) adopt() {
+func (t *table) translate() {
 	if t.report.schema == nil {
 		return
 	}
@@ -22,14 +22,14 @@ func (t *table) adopt() {
 		if slices.Contains(known, key) {
 			continue
 		}
-		meant, say := t.meant(key, known)
+		meant, say := t.meaning(key, known)
 		switch {
 		case meant != "" && t.has(meant):
-			t.tell(key, fmt.Sprintf("unknown key: it is called %s here, which is there already: remove one", meant))
+			t.reportKey(key, fmt.Sprintf("unknown key: it is called %s here, which is there already: remove one", meant))
 		case meant != "":
 			t.rename(key, meant, say)
 		case say != "":
-			t.tell(key, "unknown key: "+say)
+			t.reportKey(key, "unknown key: "+say)
 		}
 	}
 }
@@ -63,30 +63,30 @@ func (t *table) headersBelow(path string, value any) []position.Span {
 	return all
 }
 
-// tell reports key, and leaves nothing of it to be reported again.
-func (t *table) tell(key, text string) {
+// reportKey reports key, and leaves nothing of it to be reported again.
+func (t *table) reportKey(key, text string) {
 	t.faultKey(key, text)
 	delete(t.values, key)
 }
 
-// meant is the key of t that key stands for, or what to do about it in words.
-func (t *table) meant(key string, known []string) (meant, say string) {
+// meaning is the key of t that key stands for, or what to do about it in words.
+func (t *table) meaning(key string, known []string) (meant, say string) {
 	word := habits.Snake(key)
 	if slices.Contains(known, word) {
 		return word, ""
 	}
-	if meant, say := habitual(word, known, "any-key"); say != "" {
+	if meant, say := habitOf(word, known, "any-key"); say != "" {
 		return meant, say
 	}
 	if _, isTable := t.values[key].(map[string]any); t.section != "" || isTable || holdsTables(t.values[key]) {
-		if meant, say := habitual(word, known, t.section+"-key"); meant+say != "" {
+		if meant, say := habitOf(word, known, t.section+"-key"); meant+say != "" {
 			return meant, say
 		}
 	}
 	if other := t.report.schema.headerOf(word, t.section); other != "" {
 		return "", fmt.Sprintf("%s is a key of %s: move it there", word, other)
 	}
-	if meant, _ := habitual(word, t.report.schema.keys("route"), "route-key"); meant != "" && t.section == "" {
+	if meant, _ := habitOf(word, t.report.schema.keys("route"), "route-key"); meant != "" && t.section == "" {
 		return "", fmt.Sprintf("write %s, in a [route.NAME]", meant)
 	}
 	return "", ""
@@ -97,8 +97,8 @@ func holdsTables(value any) bool {
 	return does
 }
 
-// habitual is what the habits of a place say of word.
-func habitual(word string, known []string, in string) (meant, say string) {
+// habitOf is what the habits of a place say of word.
+func habitOf(word string, known []string, in string) (meant, say string) {
 	for _, h := range habits.Of(in) {
 		if match := h.Match(word); match == nil {
 			continue
@@ -109,4 +109,63 @@ func habitual(word string, known []string, in string) (meant, say string) {
 		}
 	}
 	return "", ""
+}
+
+// reportUnknown reports the keys that the schema does not have. The keys that they look like count as
+// faulty too: what is misspelt is not missing.
+func (t *table) reportUnknown() {
+	known := t.report.schema.keys(t.section)
+	for _, key := range slices.Sorted(maps.Keys(t.values)) {
+		if slices.Contains(known, key) {
+			continue
+		}
+		if advice, was := removed[position.Join(t.section, key)]; was {
+			t.faultKey(key, advice)
+			continue
+		}
+		if near := closest(key, known); near != "" {
+			t.faulty[near] = true
+			t.faultKey(key, fmt.Sprintf("unknown key: did you mean %q?", near)).Fix = near
+			continue
+		}
+		t.faultKey(key, "unknown key: remove it; known here are "+strings.Join(slices.Sorted(slices.Values(known)), ", "))
+	}
+}
+
+// closest is the word of known that was meant by word, as far as one can guess: a
+// few letters differ, or one of the two is cut short. It is "" where none is near.
+func closest(word string, known []string) string {
+	word = strings.ToLower(word)
+	best, least := "", 1+max(2, len(word)/3)
+	for _, candidate := range known {
+		d := distance(word, candidate)
+		if len(word) > 2 && (strings.HasPrefix(candidate, word) || strings.HasPrefix(word, candidate)) {
+			d = min(d, 2)
+		}
+		if d < least && len(candidate) > 2 {
+			best, least = candidate, d
+		}
+	}
+	return best
+}
+
+// distance is Levenshtein's: the insertions, deletions and replacements between a and b.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			replaced := diagonal
+			if a[i] != b[j] {
+				replaced++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(replaced, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
 }

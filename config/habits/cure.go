@@ -20,7 +20,7 @@ type Cure struct {
 // that say so; or words alone.
 func (c Cure) Find() (fix, say string) {
 	if _, isTable := c.Value.(map[string]any); isTable && c.Source != "" {
-		fix := c.framed(c.Source)
+		fix := c.fitInto(c.Source)
 		return fix, Advice(fix, "")
 	}
 	found, ok := c.found()
@@ -28,7 +28,7 @@ func (c Cure) Find() (fix, say string) {
 		return "", ""
 	}
 	if _, isList := c.Value.([]any); isList {
-		if fix := c.framed(toTOML(found)); fix != "" {
+		if fix := c.fitInto(toTOML(found)); fix != "" {
 			return fix, Advice(fix, "")
 		}
 	}
@@ -43,20 +43,20 @@ func (c Cure) Find() (fix, say string) {
 			if h.write == nil {
 				return "", say
 			}
-			if fix := c.framed(h.Write(match)); fix != "" {
+			if fix := c.fitInto(h.Write(match)); fix != "" {
 				return fix, Advice(fix, say)
 			}
 		}
 	}
 	for _, guess := range guesses(found) {
-		if fix := c.framed(guess); fix != "" {
+		if fix := c.fitInto(guess); fix != "" {
 			return fix, Advice(fix, "")
 		}
 	}
 	return "", ""
 }
 
-func (c Cure) framed(values string) string { return framed(values, c.Slot, c.Accept) }
+func (c Cure) fitInto(values string) string { return fitInto(values, c.Slot, c.Accept) }
 
 // Advice is the words for a fix, and what else there is to say of it; "" if there is none.
 func Advice(fix, say string) string {

@@ -16,8 +16,8 @@ const (
 	Element  // of a list: several may take the place of one
 )
 
-// framed makes of TOML values what can stand in a slot, "" if they cannot.
-func framed(values string, where Slot, accept func(any) bool) string {
+// fitInto makes of TOML values what can stand in a slot, "" if they cannot.
+func fitInto(values string, where Slot, accept func(any) bool) string {
 	var list struct{ X []any }
 	if _, err := toml.Decode("X = ["+values+"]", &list); err != nil || len(list.X) == 0 {
 		return ""

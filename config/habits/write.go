@@ -62,13 +62,13 @@ func toTOML(s string) string {
 	if b, ok := booleans[strings.ToLower(s)]; ok {
 		return b
 	}
-	if number := strings.TrimLeft(s, "0"); number != s && framed(number, OneValue, isInteger) != "" {
+	if number := strings.TrimLeft(s, "0"); number != s && fitInto(number, OneValue, isInteger) != "" {
 		return number
 	}
-	if framed(s, OneValue, func(any) bool { return true }) != "" {
+	if fitInto(s, OneValue, func(any) bool { return true }) != "" {
 		return s
 	}
-	if strings.HasPrefix(s, "[") && framed(s, OneValue, func(any) bool { return true }) == "" {
+	if strings.HasPrefix(s, "[") && fitInto(s, OneValue, func(any) bool { return true }) == "" {
 		return bareList([]string{s, s})
 	}
 	return Quote(s)
