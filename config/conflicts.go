@@ -64,7 +64,7 @@ func reportTie(rep *report, t tie, prefix netip.Prefix, ports []string) {
 	if len(ports) > most {
 		ports = append(ports[:most:most], "…")
 	}
-	rep.add(t.second.Name, "ports", "ties with route %q (line %d): by ranges of the same width, both take %s ports %s of %s; narrow one, or list the ports in its except_ports",
+	rep.add(t.second.Name, "ports", "ties with route %q (line %d): both take %s ports %s of %s by ranges of the same width; narrow one, or list the ports in its except_ports",
 		t.first.Name, t.first.Line, t.protocol, strings.Join(ports, ", "), prefix)
 }
 
@@ -82,7 +82,7 @@ func checkCovered(rep *report, c *prefixOwners, routes []*Route) {
 			for bits := range o.Addr.BitLen() {
 				prefix, _ := o.Addr.Prefix(bits)
 				for _, claimant := range c.at(prefix) {
-					rep.add(claimant.Name, rep.element(claimant.Name, "prefixes", slices.Index(claimant.Prefixes, prefix)), "%q covers %s, an origin of route %q (line %d), which this host could not reach any more: leave that address out",
+					rep.add(claimant.Name, rep.element(claimant.Name, "prefixes", slices.Index(claimant.Prefixes, prefix)), "%q covers %s, an origin of route %q (line %d), which this host could no longer reach: leave that address out",
 						prefix, o.Addr, r.Name, r.Line)
 				}
 			}
@@ -99,7 +99,7 @@ func checkLoops(rep *report, c *prefixOwners, routes []*Route) {
 			}
 			for _, protocol := range r.Protocols {
 				if port, taker := c.loop(r, o, protocol); taker != nil {
-					rep.add(r.Name, rep.element(r.Name, "origins", i), "%q is a loop: route %q (line %d) takes %s port %d of %s back into the proxy; leave the port out there, or keep it with a route of action = \"pass\"",
+					rep.add(r.Name, rep.element(r.Name, "origins", i), "%q is a loop: route %q (line %d) takes %s port %d of %s back into the proxy; leave the port out there, or keep it with a route with action = \"pass\"",
 						o.Text, taker.Name, taker.Line, protocol, port, o.Addr)
 				}
 			}

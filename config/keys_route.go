@@ -141,7 +141,7 @@ var laterRouteKeys = []key[Route]{
 
 // removed are keys that an earlier version had, with what to write instead.
 var removed = map[string]string{
-	"route.reflectors": `is not a key any more: "all" takes the UDP ports of known reflectors, too; remove it, or write except_ports = ["reflectors"] to leave these ports out`,
+	"route.reflectors": `is no longer a key: "all" also takes the UDP ports of known reflectors; remove it, or write except_ports = ["reflectors"] to leave these ports out`,
 }
 
 // originSection is the keys of an origin that is written as a table; reference.toml

@@ -107,7 +107,7 @@ func oneOf[T any](allowed ...T) kind[T] {
 				return allowed[i], nil
 			}
 		}
-		m := refusal{want: "Word", found: fmt.Sprintf("%s is none of %s", show(value), quoted(words))}
+		m := refusal{want: "Word", found: fmt.Sprintf("%s is not one of %s", show(value), quoted(words))}
 		if near := closest(v, words); near != "" {
 			m.fix, m.cure = habits.Quote(near), fmt.Sprintf("did you mean %q?", near)
 		}

@@ -30,7 +30,7 @@ func readOrigins(t *table, r *Route) {
 		}
 		place := Origin{Host: o.Host, Addr: o.Addr, Ports: o.Ports}
 		if before, twice := first[place]; twice {
-			t.fault(key, "%q stands at origins[%d] already: remove one, and give the other a weight", o.Text, before)
+			t.fault(key, "%q is already at origins[%d]: remove one, and give the other a weight", o.Text, before)
 			continue
 		}
 		first[place] = i

@@ -82,7 +82,7 @@ func servedPrefix(allowLoopback bool) kind[netip.Prefix] {
 			return prefix, err
 		}
 		if prefix.Bits() == 0 {
-			return prefix, newRefusal("Everything", value, "covers every address, this host's own too", habits.EveryPrefix)
+			return prefix, newRefusal("Everything", value, "covers every address, including this host's own", habits.EveryPrefix)
 		}
 		for _, l := range loopback {
 			if !allowLoopback && l.Overlaps(prefix) {

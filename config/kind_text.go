@@ -38,7 +38,7 @@ func parsePinPath(value any) (string, error) {
 	case !filepath.IsAbs(path):
 		return "", newRefusal("Path", value, "is not an absolute path", `begin it with a slash, or write "auto", or "" for none`)
 	case strings.Contains(filepath.Base(path), "."):
-		return "", newRefusal("Path", value, "has a dot in its last name, which a bpffs does not take", "leave it out")
+		return "", newRefusal("Path", value, "has a dot in its last part, which a bpffs does not accept", "remove the dot")
 	}
 	return filepath.Clean(path), nil
 }
@@ -54,7 +54,7 @@ func parseSocketPath(value any) (string, error) {
 		return "", newRefusal("Path", value, "is longer than a socket's path can be", "write at most 107 bytes")
 	}
 	if strings.HasPrefix(path, "unix:") {
-		return "", newRefusal("Path", value, "is a URL", "write the path alone")
+		return "", newRefusal("Path", value, "is a URL", "write only the path")
 	}
 	if strings.HasPrefix(path, "@") {
 		return "", newRefusal("Path", value, "is an abstract socket, open to every user", "write the path of a file")
@@ -86,7 +86,7 @@ func parseAccessLog(value any) (string, error) {
 	if err != nil || path == "" || path == "stderr" || strings.Contains(path, "/") {
 		return path, err
 	}
-	return "", newRefusal("Log", value, "is no place for the access log", `write "stderr", a path with a slash, or "" for none`)
+	return "", newRefusal("Log", value, "is not a destination for the access log", `write "stderr", a path with a slash, or "" for none`)
 }
 
 var tlvForm = regexp.MustCompile(`^0x(E[0-9A-F])=(.*)$`)

@@ -16,10 +16,10 @@ func noteReflectors(rep *report, c *prefixOwners, routes []*Route) {
 			rep.note(r.Name, "ports", `takes the UDP ports of known reflectors, through which others can be attacked: %s; except_ports = ["reflectors"] leaves them out`, reflectorNames(ports))
 		}
 		if r.ExceptReflectors && !r.Takes(UDP) {
-			rep.note(r.Name, "except_ports", `"reflectors" are UDP ports, and this route takes TCP alone: it has no effect`)
+			rep.note(r.Name, "except_ports", `"reflectors" stands for UDP ports, and this route takes only TCP: it has no effect`)
 		}
 		if named := r.namedReflectors(); r.ExceptReflectors && r.Takes(UDP) && len(named) > 0 {
-			rep.note(r.Name, "except_ports", `"reflectors" leaves out UDP ports that ports names: %s; to serve them, name them in a route of their own`, reflectorNames(named))
+			rep.note(r.Name, "except_ports", `"reflectors" leaves out UDP ports that are named in ports: %s; to serve them, name them in a route of their own`, reflectorNames(named))
 		}
 	}
 }

@@ -83,7 +83,7 @@ func checkAction(t *table, r *Route) {
 	case r.Action == Forward && len(r.Origins) == 0:
 		t.require("origins", `action = "forward" needs one: write origins = ["10.0.0.5"], or another action`)
 	case r.Action != Forward && len(r.Origins) > 0:
-		t.fault("origins", `action = %q has no use for origins: remove them, or write action = "forward"`, r.Action)
+		t.fault("origins", `action = %q does not use origins: remove them, or write action = "forward"`, r.Action)
 	}
 }
 
@@ -100,7 +100,7 @@ func checkHeader(t *table, r *Route) {
 	}
 	for _, protocol := range r.Protocols {
 		if !slices.Contains(headers[protocol], r.ProxyProtocol) {
-			t.fault("proxy_protocol", "%q has no form for %s: this route can have %s", r.ProxyProtocol, protocol, quoted(fitting))
+			t.fault("proxy_protocol", "%q does not exist for %s: this route can have %s", r.ProxyProtocol, protocol, quoted(fitting))
 		}
 	}
 }

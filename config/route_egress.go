@@ -12,9 +12,9 @@ func checkEgress(t *table, r *Route) {
 	case !r.Takes(UDP):
 		t.fault(key, `is for UDP: remove it, or add "udp" to protocol`)
 	case r.Action != Forward:
-		t.fault(key, "action = %q has no use for it: remove it", r.Action)
+		t.fault(key, "is not used with action = %q: remove it", r.Action)
 	case len(r.Source) > 0:
-		t.fault(key, "leaves no choice to source: remove one of the two")
+		t.fault(key, "cannot be combined with source: remove one of the two")
 	}
 	families := map[bool]bool{}
 	for _, p := range r.EgressPrefixes {
@@ -35,10 +35,10 @@ func checkEgressApart(rep *report, routes []*Route) {
 		for i, egress := range r.EgressPrefixes {
 			key := rep.element(r.Name, "egress_prefixes", i)
 			if other, prefix := serving(routes, egress); other != nil {
-				rep.add(r.Name, key, "%q overlaps %s of route %q (line %d): replies of origins and datagrams of clients need addresses of their own", egress, prefix, other.Name, other.Line)
+				rep.add(r.Name, key, "%q overlaps %s of route %q (line %d): replies of origins and datagrams of clients need different addresses", egress, prefix, other.Name, other.Line)
 			}
 			if other, o := originIn(routes, egress); other != nil {
-				rep.add(r.Name, key, "%q covers %s, an origin of route %q (line %d), which this host could not reach any more: leave that address out", egress, o.Addr, other.Name, other.Line)
+				rep.add(r.Name, key, "%q covers %s, an origin of route %q (line %d), which this host could no longer reach: leave that address out", egress, o.Addr, other.Name, other.Line)
 			}
 		}
 	}
@@ -70,7 +70,7 @@ func originIn(routes []*Route, prefix netip.Prefix) (*Route, Origin) {
 func checkEgressWorkers(rep *report, cfg *Config) {
 	for _, r := range cfg.Routes {
 		if len(r.EgressPrefixes) > 0 && cfg.Listen.Workers > 1 {
-			rep.add(r.Name, "egress_prefixes", "works with one worker, and listen.workers is %d: write workers = 1, or remove it", cfg.Listen.Workers)
+			rep.add(r.Name, "egress_prefixes", "needs a single worker, and listen.workers is %d: write workers = 1, or remove it", cfg.Listen.Workers)
 		}
 	}
 }

@@ -20,7 +20,7 @@ func (t *table) openRoutes() *table {
 		name := freeName(n.values["name"], routes.values)
 		routes.moved[name] = n.path
 		routes.values[name] = n.values
-		t.reportHeader(n.path, "a route has a name", name)
+		t.reportHeader(n.path, "a route needs a name", name)
 	}
 	routes.openDotted()
 	return routes
@@ -38,7 +38,7 @@ func (t *table) openDotted() {
 			whole := freeName(habits.Slug(name+"-"+rest), t.values)
 			path := position.Join(t.pathOf(position.Join("", name)), rest)
 			t.moved[whole], t.values[whole] = path, below[rest]
-			t.reportHeader(path, "a route's name has no dot", whole)
+			t.reportHeader(path, "a route's name cannot have a dot", whole)
 		}
 	}
 }

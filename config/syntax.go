@@ -178,7 +178,7 @@ func (s syntaxError) duplicate() (at position.Span, say string) {
 	if is := lineKeyForm.FindStringIndex(s.p.Source(s.line)); is != nil {
 		at.End = at.Start + int32(len(strings.TrimRight(s.p.Source(s.line)[:is[1]], " \t=")))
 	}
-	place := fmt.Sprintf("%s is at line %d already", name, position.NewDocument(s.p.Text).Line(first.Key.Start))
+	place := fmt.Sprintf("%s is already at line %d", name, position.NewDocument(s.p.Text).Line(first.Key.Start))
 	if first.Value.Empty() {
 		return at, place + ": write these keys there, or give this table another name"
 	}

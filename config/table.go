@@ -176,7 +176,7 @@ func readElements[T comparable](t *table, key string, list []any, parse func(any
 			continue
 		}
 		if before, twice := first[got]; twice {
-			t.fault(fmt.Sprintf("%s[%d]", key, i), "%s stands at %s[%d] already: remove one", show(value), key, before)
+			t.fault(fmt.Sprintf("%s[%d]", key, i), "%s is already at %s[%d]: remove one", show(value), key, before)
 			continue
 		}
 		first[got] = i

@@ -25,7 +25,7 @@ func (t *table) translate() {
 		meant, say := t.meaning(key, known)
 		switch {
 		case meant != "" && t.has(meant):
-			t.reportKey(key, fmt.Sprintf("unknown key: it is called %s here, which is there already: remove one", meant))
+			t.reportKey(key, fmt.Sprintf("unknown key: it is called %s here, and %[1]s is already there: remove one", meant))
 		case meant != "":
 			t.rename(key, meant, say)
 		case say != "":

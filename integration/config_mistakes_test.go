@@ -15,8 +15,8 @@ func TestMistakes(t *testing.T) {
 	wrong := "[[route]]\nprotocol = \"tcp+udp\"\nlisten = [\"192.0.2.0/255.255.255.0\"]\nupstream = \"10.0.0.5\"\nports = [22, \"80:90\"]\n"
 	p.write(t, wrong)
 	told := []string{ // of the file, whose first two lines are the admin socket's
-		":3:1: route: a route has a name: write [route.web], or any other name\n    3 | [[route]]\n      | ^^^^^^^^^\n",
-		":4:12: route \"web\": protocol: \"tcp+udp\" is none of \"tcp\" and \"udp\": write [\"tcp\", \"udp\"]\n    4 | protocol = \"tcp+udp\"\n      |            ^^^^^^^^^\n",
+		":3:1: route: a route needs a name: write [route.web], or any other name\n    3 | [[route]]\n      | ^^^^^^^^^\n",
+		":4:12: route \"web\": protocol: \"tcp+udp\" is not one of \"tcp\" and \"udp\": write [\"tcp\", \"udp\"]\n    4 | protocol = \"tcp+udp\"\n      |            ^^^^^^^^^\n",
 		":5:1: route \"web\": listen: unknown key: write prefixes\n    5 | listen = [\"192.0.2.0/255.255.255.0\"]\n      | ^^^^^^\n",
 		":5:11: route \"web\": prefixes[0]: \"192.0.2.0/255.255.255.0\" is not a prefix: write \"192.0.2.0/24\"\n",
 		":6:1: route \"web\": upstream: unknown key: write origins\n",

@@ -32,7 +32,7 @@ const (
 	noEnv       = "anyport does not read the environment: write the value itself, or make the file with envsubst"
 	oneFile     = "anyport reads one file: write all routes into it"
 	byAddress   = "a route is chosen by address and port, not by name: write prefixes"
-	noTLS       = "anyport passes TLS on as it is, to end at the origin: remove the key"
+	noTLS       = "anyport relays TLS unchanged, and the origin terminates it: remove the key"
 	noUnix      = "an origin is reached over IP: write the address and port that it listens on"
 	noNames     = "names are not resolved here: write addresses"
 	pathOfOne   = "weight and backup belong to an origin: write { address = \"10.0.0.5:80\", weight = 3, backup = true } in origins"

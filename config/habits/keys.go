@@ -14,8 +14,8 @@ var keyHabits = []Habit{
 	// Keys of any table.
 	{in: "any-key", found: `includes?|imports?|conf_dir|config_dir`, say: oneFile},
 	{in: "any-key", found: `version|config_version|apiversion|schema`, say: "a file has no version: remove the key"},
-	{in: "any-key", found: `enabled?|disabled?`, say: "every table in the file is in force: remove the key, or begin each line of the table with # to disable it"},
-	{in: "any-key", found: `comments?|descriptions?|notes?|remarks?`, say: "write it behind a #, as a comment"},
+	{in: "any-key", found: `enabled?|disabled?`, say: "every table in the file is active: remove the key, or begin each line of the table with # to disable it"},
+	{in: "any-key", found: `comments?|descriptions?|notes?|remarks?`, say: "write it after a #, as a comment"},
 	{in: "any-key", found: `env|environment|vars|variables`, say: noEnv},
 
 	// Keys of a route.
@@ -48,14 +48,14 @@ var keyHabits = []Habit{
 	{in: "route-key", found: `sni|server_names?|host|hostnames?|hosts|domains?|path|paths|match|url`, say: byAddress},
 	{in: "route-key", found: `name|id|label`, say: "the name of a route stands in its header, as in [route.web]: remove the key"},
 	{in: "route-key", found: `order|rank|precedence|metric`, say: "the longest prefix wins, then the narrowest range of ports: remove the key"},
-	{in: "route-key", found: `thread(s|_count)?|nb_?thread|nb_?proc|processes|cpus?|worker`, say: "workers are those of the process: write workers = 2 in [listen]"},
+	{in: "route-key", found: `thread(s|_count)?|nb_?thread|nb_?proc|processes|cpus?|worker`, say: "workers are set for the whole process: write workers = 2 in [listen]"},
 	{in: "route-key", found: `transparent_proxy|tproxy|preserve_client_ip|client_ip|use_client_ip`, write: as(`transparent`)},
 	{in: "route-key", found: `retries|retry|redispatch|max_retries`, say: "each origin is tried once, in the order of balance: remove the key"},
 	{in: "route-key", found: `(tcp_)?no_?delay|so_keepalive|keep_?alive|tcp_keepalive|reuse_?port|backlog|fast_?open`, say: "anyport sets the options of its sockets itself: remove the key"},
 
 	// Keys of an origin.
 	{in: "origin-key", found: `host|ip|addr|server|url|target|name|origin|endpoint|to`, write: as(`address`)},
-	{in: "origin-key", found: `ports?`, say: `write the port behind the address, as in address = "10.0.0.5:80"`},
+	{in: "origin-key", found: `ports?`, say: `write the port after the address, as in address = "10.0.0.5:80"`},
 	{in: "origin-key", found: `down|disabled|drain`, say: "write weight = 0 for an origin that gets no new conns"},
 
 	// Keys of the sections.
@@ -72,7 +72,7 @@ var keyHabits = []Habit{
 	{in: "steering-key", found: `loopback|localhost`, write: as(`allow_loopback`)},
 	{in: "admin-key", found: `stats_?socket|sock|path|unix|socket_path|admin_socket`, write: as(`socket`)},
 	{in: "admin-key", found: `listen|address|addr|bind|metrics|prometheus|ports?|http_\w+|web|dashboard|api`, write: as(`http`)},
-	{in: "admin-key", found: `password|token|auth|users?|tls|username`, say: "the modes of the socket and its directory say who may use it: remove the key"},
+	{in: "admin-key", found: `password|token|auth|users?|tls|username`, say: "the permissions of the socket and its directory decide who may use it: remove the key"},
 	{in: "log-key", found: `file|path|output|access_?log|access_?file|target|dest`, write: as(`access`)},
 	{in: "log-key", found: `verbosity|log_?level|severity|priority`, write: as(`level`)},
 	{in: "log-key", found: `encoding|style|type|log_?format`, write: as(`format`)},

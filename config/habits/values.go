@@ -38,7 +38,7 @@ var valueHabits = []Habit{
 	{in: "http socket pin user", found: `false|off|no|none|disabled?|nil|null`, write: as(`""`)},
 	{in: "socket", found: `unix:(?://)?(/.*)`, write: as(`"$1"`)},
 	{in: "pin", found: `true|on|yes|default|anyport`, write: as(`"auto"`)},
-	{in: "user", found: `([a-z_][a-z0-9_-]*):[a-z0-9_-]+`, write: as(`"$1"`), say: "whose group is taken, too"},
+	{in: "user", found: `([a-z_][a-z0-9_-]*):[a-z0-9_-]+`, write: as(`"$1"`), say: "whose own group is used"},
 	{in: "Boolean", found: `true|yes|on|1|enabled?|y|t`, write: as(`true`)},
 	{in: "Boolean", found: `false|no|off|0|disabled?|n|f|none|`, write: as(`false`)},
 
@@ -60,7 +60,7 @@ var valueHabits = []Habit{
 	{in: "Duration", found: `(\d+)\s*(d|days?|w|weeks?)`, write: days, say: "the longest unit is the hour"},
 	{in: "Duration", found: `(\d+[hm])[\s,]+(\d+[ms])`, write: as(`"$1$2"`)},
 	{in: "drain_timeout half_close_timeout", found: `\s*|false|off|none|no|disabled?`, write: as(`"0s"`)},
-	{in: "Duration", found: `-1|-1s|\s*|never|infinite|inf|unlimited|forever|false|off|none|no|disabled?|0s?`, write: as(`"8760h"`), say: "the longest there is: nothing waits for ever"},
+	{in: "Duration", found: `-1|-1s|\s*|never|infinite|inf|unlimited|forever|false|off|none|no|disabled?|0s?`, write: as(`"8760h"`), say: "the longest allowed: no wait is unlimited"},
 	{in: "Size", found: `(\d+)\s*k(i?b)?`, write: as(`"$1KiB"`)},
 	{in: "Size", found: `(\d+)\s*m(i?b)?`, write: as(`"$1MiB"`)},
 	{in: "Size", found: `(\d+)\s*g(i?b)?`, write: as(`"$1GiB"`)},
