@@ -2,7 +2,6 @@ package tcp
 
 import (
 	"log/slog"
-	"net/netip"
 	"os"
 	"testing"
 	"time"
@@ -36,7 +35,8 @@ func TestGate(t *testing.T) {
 // nothing more is accepted, and it is the first to go in.
 func TestGateDoor(t *testing.T) {
 	l, listener := loopAndListener(t)
-	l.routes.Swap(anywhere{unreachable}, []*config.Route{unreachable})
+	silent := toSilence(t)
+	l.routes.Swap(anywhere{silent}, []*config.Route{silent})
 	l.files = quota.New(connFiles, quota.NewPool(0))
 	for n := range 3 {
 		knock(t, listener)
@@ -58,10 +58,23 @@ func TestGateDoor(t *testing.T) {
 	}
 }
 
-// unreachable has an origin that never answers.
-var unreachable = &config.Route{
-	Name: "test", ProxyProtocol: config.ProxyOff, Timeouts: config.Timeouts{Connect: time.Hour},
-	Origins: []config.Origin{{Text: "192.0.2.1:9", Addr: netip.MustParseAddr("192.0.2.1"), Ports: config.PortRange{First: 9, Last: 9}, Weight: 1}},
+// toSilence is a route to an origin that never answers, also where the host has no network:
+// a listener whose filter drops each SYN.
+func toSilence(t *testing.T) *config.Route {
+	t.Helper()
+	_, origin := loopAndListener(t)
+	dropAll := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: 0}}
+	if err := unix.SetsockoptSockFprog(origin, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &dropAll[0]}); err != nil {
+		t.Fatal(err)
+	}
+	at, err := local(origin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &config.Route{
+		Name: "test", ProxyProtocol: config.ProxyOff, Timeouts: config.Timeouts{Connect: time.Hour},
+		Origins: []config.Origin{{Text: at.String(), Addr: at.Addr(), Ports: config.PortRange{First: at.Port(), Last: at.Port()}, Weight: 1}},
+	}
 }
 
 func TestScarce(t *testing.T) {

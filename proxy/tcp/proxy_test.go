@@ -45,13 +45,14 @@ type proxy struct {
 // patience is what no test should need.
 const patience = 20 * time.Second
 
-// forward is a route to origins with generous timeouts.
+// forward is a route to origins with generous timeouts. A conn is idle while a test opens
+// hundreds of others, which takes an emulated machine longer than patience.
 func forward(origins ...string) *config.Route {
 	r := &config.Route{
 		Name: "test", Protocols: []config.Protocol{config.TCP}, Action: config.Forward,
 		ProxyProtocol: config.ProxyOff,
 		Timeouts: config.Timeouts{
-			Connect: patience, Idle: patience, HalfClose: patience, Drain: patience,
+			Connect: patience, Idle: time.Hour, HalfClose: time.Hour, Drain: patience,
 		},
 	}
 	for _, o := range origins {

@@ -10,7 +10,7 @@ import (
 // TestWheelAgainstList lets a wheel and a plain map of deadlines run side by
 // side on a fake clock.
 func TestWheelAgainstList(t *testing.T) {
-	for seed := range uint64(50) {
+	for seed := range uint64(often(50)) {
 		r := rand.New(rand.NewPCG(seed, 0))
 		var w Wheel[int]
 		timers := make([]Timer[int], 100)
