@@ -23,7 +23,7 @@ type kernel struct {
 }
 
 // patience bounds one kernel's steps, all together.
-const patience = 30 * time.Minute
+const patience = time.Hour
 
 // withUs has a process end with this one. It follows the thread that forked: main holds it.
 var withUs = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

@@ -85,9 +85,7 @@ func takeSteps(repository string, short bool, which *regexp.Regexp) error {
 		if !which.MatchString(s.name + " as " + s.as) {
 			continue
 		}
-		r, said := s.take()
-		fmt.Println(said)
-		text, err := json.Marshal(r)
+		text, err := json.Marshal(s.take())
 		if err != nil {
 			return err
 		}

@@ -52,15 +52,15 @@ func (who identity) steps() []step {
 		name string
 		try  func(context.Context) error
 	}{{"doctor", l.doctor}, {"start", l.start}, {"explain", l.served(l.explain)}, {"reload", l.served(l.reload)}, {"upgrade", l.served(l.upgrade)}, {"stop", l.served(l.stop)}} {
-		all = append(all, step{station.name, who.name, 2 * time.Minute, func(ctx context.Context) (string, error) {
+		all = append(all, step{station.name, who.name, 2 * time.Minute, func(ctx context.Context) error {
 			err := l.settle()
 			if err == nil {
 				err = station.try(ctx)
 			}
 			if err != nil {
-				return fmt.Sprintf("%v\n%s", err, l.text()), err
+				fmt.Printf("%v\n%s", err, l.text())
 			}
-			return "", nil
+			return err
 		}})
 	}
 	return all

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,7 +16,7 @@ import (
 type step struct {
 	name, as string
 	patience time.Duration
-	try      func(context.Context) (said string, err error)
+	try      func(context.Context) error // it prints what was said
 }
 
 // result is what came of a step.
@@ -34,16 +35,16 @@ func (r result) String() string {
 	return fmt.Sprintf("%s as %s passed, %.0f s", r.Step, r.As, r.Seconds)
 }
 
-func (s step) take() (r result, said string) {
+func (s step) take() result {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), s.patience)
 	defer cancel()
-	said, err := s.try(ctx)
-	r = result{Step: s.name, As: s.as, Failed: err != nil, Seconds: time.Since(began).Seconds()}
+	err := s.try(ctx)
+	r := result{Step: s.name, As: s.as, Failed: err != nil, Seconds: time.Since(began).Seconds()}
 	if err != nil {
 		r.Why, _, _ = strings.Cut(err.Error(), "\n")
 	}
-	return r, said
+	return r
 }
 
 // steps are those of the short form, or all.
@@ -74,29 +75,35 @@ func steps(short bool) ([]step, error) {
 	), nil
 }
 
-// tests runs the tests of a package in its directory.
+// testPatience bounds the tests of a package: the emulator is 20 times as slow as the host.
+const testPatience = 20 * time.Minute
+
+// tests runs the tests of a package in its directory. -test.v shows which are slow, and the
+// timeout where one hangs.
 func tests(name string, as identity, pkg string, args ...string) step {
-	return program(name, as, 20*time.Minute, pkg, append([]string{built(pkg)}, args...)...)
+	always := []string{built(pkg), "-test.v", "-test.timeout", (testPatience - time.Minute).String()}
+	return program(name, as, testPatience, pkg, append(always, args...)...)
 }
 
 // program runs one in a directory of the repository; it passes if it ends with 0.
 func program(name string, as identity, patience time.Duration, dir string, command ...string) step {
-	return step{name, as.name, patience, func(ctx context.Context) (string, error) {
+	return step{name, as.name, patience, func(ctx context.Context) error {
 		repository, err := os.Getwd()
 		if err != nil {
-			return "", err
+			return err
 		}
 		command[0] = filepath.Join(repository, command[0])
 		args := slices.Concat(as.prefix, command)
 		cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 		cmd.Dir, cmd.WaitDelay = dir, time.Second
 		cmd.Env = append(os.Environ(), "TMPDIR=/run", "ANYPORT_BINARY="+filepath.Join(repository, built("cmd/anyport")))
-		out, err := cmd.CombinedOutput()
-		said := strings.ReplaceAll(string(out), "\r", "\n")
-		if err != nil {
-			return said, fmt.Errorf("%w: %s", err, failure(said))
+		var said strings.Builder
+		both := io.MultiWriter(&said, os.Stdout) // the console has it also where the guest hangs
+		cmd.Stdout, cmd.Stderr = both, both
+		if err := cmd.Run(); err != nil {
+			return fmt.Errorf("%w: %s", err, failure(said.String()))
 		}
-		return said, nil
+		return nil
 	}}
 }
 
