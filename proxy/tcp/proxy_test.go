@@ -143,12 +143,22 @@ func (p *proxy) dial() *net.TCPConn { return dial(p.t, p.addr) }
 
 func dial(t *testing.T, addr string) *net.TCPConn {
 	t.Helper()
-	c, err := net.Dial("tcp", addr)
+	return dialFrom(t, nil, addr)
+}
+
+// dialFrom connects a client of that address, or of any.
+func dialFrom(t *testing.T, local *net.TCPAddr, addr string) *net.TCPConn {
+	t.Helper()
+	to, err := net.ResolveTCPAddr("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := net.DialTCP("tcp", local, to)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	return c.(*net.TCPConn)
+	return c
 }
 
 // refused checks that a new client gets RST, be it before connect has returned.

@@ -14,13 +14,13 @@ import (
 )
 
 // soak is how often a test repeats its case: short in `make test`, long in `make soak`, and
-// a tenth of short with -short, which is for emulated machines.
+// a twentieth of short with -short, which is for emulated machines.
 func soak(short, long uint64) uint64 {
 	switch {
 	case os.Getenv("ANYPORT_SOAK") == "1":
 		return long
 	case testing.Short():
-		return short / 10
+		return short / 20
 	}
 	return short
 }

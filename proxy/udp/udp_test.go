@@ -19,7 +19,7 @@ import (
 )
 
 // patience is how long a test waits for what must come.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // routes is a table with a route for each dst.
 type routes map[netip.AddrPort]*config.Route
