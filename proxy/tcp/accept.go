@@ -3,14 +3,10 @@ package tcp
 import (
 	"errors"
 	"fmt"
-	"net/netip"
-	"time"
 
 	"golang.org/x/sys/unix"
 
-	"anyport/config"
 	"anyport/proxy/call"
-	"anyport/proxy/route"
 	"anyport/proxy/tcp/socket"
 )
 
@@ -67,63 +63,4 @@ func scarce(err error) bool {
 		}
 	}
 	return false
-}
-
-// admitConn gives a new conn to its route, refuses it, or has it wait at the door.
-func (l *loop) admitConn(n accepted) {
-	dst, r, v := l.routeFor(n)
-	if v == route.Admitted {
-		if v = l.reserveFiles(n); v != route.Admitted {
-			r.Release(config.TCP, n.client.Addr())
-		}
-	}
-	if v != route.Undecided {
-		l.settleNewcomer(n, dst, r, v)
-	}
-}
-
-// routeFor finds the route of a new conn and asks whether that admits it. Who is told
-// Admitted owes the route a Release.
-func (l *loop) routeFor(n accepted) (dst netip.AddrPort, r *route.Route, v route.Verdict) {
-	dst, err := call.LocalAddr(n.fd)
-	if err != nil {
-		return dst, nil, route.ResetByClient
-	}
-	if r = l.routes.Set().Lookup(config.TCP, dst); r == nil {
-		return dst, nil, route.NoRoute
-	}
-	return dst, r, r.Admit(config.TCP, n.client.Addr())
-}
-
-// settleNewcomer begins a conn whose files are taken, or ends it before it has begun.
-func (l *loop) settleNewcomer(n accepted, dst netip.AddrPort, r *route.Route, v route.Verdict) {
-	switch {
-	case v == route.ResetByClient: // gone already
-		l.sockets.Close(int32(n.fd))
-	case v != route.Admitted:
-		l.refuseConn(n, dst, r, v)
-	default:
-		c := &conn{route: r, client: n.client, dst: dst, ends: [2]end{{fd: int32(n.fd)}, {fd: -1}}}
-		l.addConn(c)
-		if err := l.watchSocket(c, clientEnd); err != nil {
-			l.endConn(c, route.RelayFailed)
-			return
-		}
-		l.dialNext(c, route.NoOrigin)
-	}
-}
-
-func newRecord(name string, client, dst netip.AddrPort, v route.Verdict, began time.Time) route.Record {
-	return route.Record{Begun: began, Protocol: config.TCP, Route: name, Client: client, Dst: dst, Verdict: v}
-}
-
-// refuseConn ends a new conn that no route has taken in.
-func (l *loop) refuseConn(n accepted, dst netip.AddrPort, r *route.Route, v route.Verdict) {
-	name, stats := "", l.routes.Unrouted
-	if r != nil {
-		name, stats = r.Name, r.Stats
-	}
-	stats.Shard(l.shard).End(config.TCP, v)
-	l.sockets.Reset(int32(n.fd))
-	l.record(newRecord(name, n.client, dst, v, l.wallTime(l.now)))
 }

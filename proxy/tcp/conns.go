@@ -7,7 +7,60 @@ import (
 	"anyport/proxy/route"
 )
 
-// listConns begins a list of the loop's conns, by their slots.
+// addConn gives a conn its slot, its generation and its place among its client's conns. The caller
+// has taken its files and has had its route count it; removeConn gives back both.
+func (l *loop) addConn(c *conn) {
+	l.generation++
+	if l.generation == 0 { // stands for the loop's own events
+		l.generation++
+	}
+	c.generation = l.generation
+	c.began, c.active = l.now, l.now
+	c.timer.Value = c
+	l.limitByDrain(c)
+	if last := len(l.free) - 1; last >= 0 {
+		c.slot, l.free = l.free[last], l.free[:last]
+	} else {
+		c.slot = uint32(len(l.slots))
+		l.slots = append(l.slots, nil)
+	}
+	l.slots[c.slot] = c
+	l.connCount++
+	l.addToClient(c)
+}
+
+// removeConn undoes addConn and gives back all that a conn has, except its sockets.
+func (l *loop) removeConn(c *conn) {
+	c.state = closed
+	l.timers.Stop(&c.timer)
+	for d := range c.ways {
+		l.releaseWay(&c.ways[d])
+	}
+	l.removeFromClient(c)
+	l.slots[c.slot] = nil
+	l.free = append(l.free, c.slot)
+	l.connCount--
+	l.files.Give(connFiles)
+	if c.origin != nil {
+		c.origin.End()
+	}
+	c.route.Release(config.TCP, c.client.Addr())
+}
+
+// releaseWay gives back what a way holds.
+func (l *loop) releaseWay(w *way) {
+	if w.held != nil {
+		l.buffers.Drop(w.held)
+		w.held = nil
+	}
+	if w.pipe != nil {
+		l.pipes.Return(w.pipe)
+		w.pipe = nil
+	}
+}
+
+// listConns begins a list of the loop's conns, by their slots. The function that it returns is
+// called from other goroutines; the loop itself fills each page.
 func (l *loop) listConns() func(page []route.Conn) []route.Conn {
 	slot := 0
 	return func(page []route.Conn) []route.Conn {
@@ -28,6 +81,7 @@ func (l *loop) pageFrom(page []route.Conn, from int) ([]route.Conn, int) {
 	return page, from
 }
 
+// listed is the conn as `anyport flows` shows it.
 func (c *conn) listed(now time.Duration) route.Conn {
 	listed := route.Conn{
 		Protocol: config.TCP, Route: c.route.Name, Client: c.client, Dst: c.dst,

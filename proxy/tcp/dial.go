@@ -2,24 +2,25 @@ package tcp
 
 import (
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"net/netip"
 
 	"golang.org/x/sys/unix"
 
 	"anyport/config"
 	"anyport/proxy/call"
-	"anyport/proxy/header"
 	"anyport/proxy/route"
 	"anyport/proxy/tcp/socket"
 )
 
-// dialNext asks the route's origins in turn, until one may answer. Where none is
-// left, v is the verdict on the conn.
+// dialNext picks an origin and begins to dial it; if that fails at once, the next one. The
+// answer comes as an event, for dialEvent. If no origin is left, v is the conn's verdict.
 func (l *loop) dialNext(c *conn, v route.Verdict) {
 	for {
 		c.origin = c.route.Origins.Pick(c.client.Addr(), c.tried)
 		if c.origin == nil {
-			if len(c.tried) > 0 && !c.sawOtherFailure {
+			if len(c.tried) > 0 && !c.sawOtherFailure { // each of them has sent RST: dst is closed
 				l.mirror.Refused(c.route, config.TCP, c.dst)
 			}
 			l.endConn(c, v)
@@ -32,7 +33,7 @@ func (l *loop) dialNext(c *conn, v route.Verdict) {
 			return
 		}
 		l.log.Debug("dial", "route", c.route.Name, "origin", c.origin.Text, "error", err)
-		if scarce(err) { // in the whole host, for the conn has taken its files
+		if scarce(err) { // the host has none left: the conn has taken its files from the quota
 			l.shutGate(err)
 			l.endConn(c, route.OutOfFiles)
 			return
@@ -44,7 +45,8 @@ func (l *loop) dialNext(c *conn, v route.Verdict) {
 	}
 }
 
-// dialPicked begins to dial the picked origin.
+// dialPicked begins to dial the picked origin, from the port that the kernel chooses, or by number
+// if it has none to choose.
 func (l *loop) dialPicked(c *conn) error {
 	to := c.origin.At(c.dst.Port())
 	if !to.IsValid() {
@@ -62,7 +64,7 @@ func (l *loop) dialPicked(c *conn) error {
 	return l.watchSocket(c, originEnd)
 }
 
-// connectFrom begins to dial from a new socket.
+// connectFrom begins to dial from a new socket, in place of the one that an earlier try has left.
 func (l *loop) connectFrom(c *conn, to, from netip.AddrPort) error {
 	if before := c.ends[originEnd].fd; before >= 0 { // a socket can be bound once
 		l.sockets.Close(before)
@@ -79,7 +81,7 @@ func (l *loop) connectFrom(c *conn, to, from netip.AddrPort) error {
 	return socket.Connect(fd, to, from)
 }
 
-// sourceFor goes round the addresses of the origin's family; none is the kernel's choice.
+// sourceFor takes the addresses of the origin's family in turn; the zero Addr has the kernel choose.
 func (l *loop) sourceFor(sources []netip.Addr, to netip.Addr) netip.Addr {
 	l.dialCount++
 	for i := range sources {
@@ -90,7 +92,7 @@ func (l *loop) sourceFor(sources []netip.Addr, to netip.Addr) netip.Addr {
 	return netip.Addr{}
 }
 
-// giveUpOrigin ends the dial under way; the origin is not tried again for this conn.
+// giveUpOrigin ends the dial in progress. The conn does not try this origin again.
 func (l *loop) giveUpOrigin(c *conn, refused bool) {
 	c.sawOtherFailure = c.sawOtherFailure || !refused
 	if fd := c.ends[originEnd].fd; fd >= 0 {
@@ -102,8 +104,8 @@ func (l *loop) giveUpOrigin(c *conn, refused bool) {
 	c.origin = nil
 }
 
-// serveDial is the turn of a conn whose origin was asked.
-func (l *loop) serveDial(c *conn) {
+// dialEvent goes on with a conn that dials, after an event of one of its sockets.
+func (l *loop) dialEvent(c *conn) {
 	switch c.dialResult() {
 	case dialAbandoned:
 		l.endConn(c, route.ResetByClient)
@@ -118,8 +120,8 @@ func (l *loop) serveDial(c *conn) {
 	}
 }
 
-// dialFailed goes on with the next origin, unless this one accepted and reset at
-// once: then it has answered, and its bytes and its RST are the client's.
+// dialFailed goes on with the next origin, unless this one accepted and reset at once: then it
+// has answered, and the client gets its bytes and its RST.
 func (l *loop) dialFailed(c *conn) {
 	err := l.sockets.TakeError(c.ends[originEnd].fd)
 	if errors.Is(err, unix.ECONNRESET) || errors.Is(err, unix.EPIPE) { // EPIPE: after its FIN
@@ -136,29 +138,31 @@ func (l *loop) tryNext(c *conn, err error) {
 	l.dialNext(c, route.ConnectFailed)
 }
 
-// startRelay relays, the header first.
-func (l *loop) startRelay(c *conn) {
-	c.state, c.active = relaying, l.now
-	c.route.Stats.Shard(l.shard).Connected(l.clock() - c.dialled)
-	l.setTimer(c)
-	lead, err := header.Stream(c.route.ProxyProtocol, c.client, c.dst)
-	if err != nil {
-		l.log.Warn(l.now, "no header", "route", c.route.Name, "error", err)
-		l.endConn(c, route.HeaderFailed)
-		return
+// portTries is how many ports are tried by number: each one that is in use is so by a program of
+// the host, or by a conn to the same origin.
+const portTries = 32
+
+// connectByNumber dials from one port after the other, beginning at a random one: see socket.Ports.
+func (l *loop) connectByNumber(c *conn, to netip.AddrPort, source netip.Addr) (err error) {
+	start := rand.IntN(1 << 16)
+	for i := range portTries {
+		if err = l.connectFrom(c, to, l.ports.After(start, i, source, to.Addr())); !errors.Is(err, call.ErrNoPort) {
+			break
+		}
 	}
-	if len(lead) > 0 {
-		l.sendHeader(c, lead)
-	}
-	l.relayConn(c)
+	return err
 }
 
-// sendHeader sends the header, in one write with what the client has sent by now.
-// Origins that speak first wait for it, so it waits for nothing.
-func (l *loop) sendHeader(c *conn, header []byte) {
-	n := copy(l.readBuffer, header)
-	if c.ends[clientEnd].readable && !l.buffers.Full() {
-		n += l.receive(c, route.ToOrigin, l.readBuffer[n:])
+var errDialledItself = fmt.Errorf("%w: %w", call.ErrItself, unix.ECONNREFUSED)
+
+// dialledItself reports whether c's socket is its own peer: if nobody listens on an origin of this
+// host, and the kernel gave the origin's port to the socket that dials it, the socket connects to
+// itself (the simultaneous open of RFC 9293 §3.5).
+func (l *loop) dialledItself(c *conn) bool {
+	to := c.origin.At(c.dst.Port())
+	if !l.ports.Contains(to.Port()) {
+		return false
 	}
-	l.send(c, route.ToOrigin, l.readBuffer[:n])
+	own, err := call.LocalAddr(int(c.ends[originEnd].fd))
+	return err == nil && own == to
 }

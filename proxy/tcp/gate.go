@@ -2,7 +2,6 @@ package tcp
 
 import (
 	"errors"
-	"net/netip"
 	"time"
 
 	"anyport/proxy/client"
@@ -23,12 +22,6 @@ type gate struct {
 	warned     time.Duration
 }
 
-// accepted is a conn that was accepted and is not begun. The zero value is none.
-type accepted struct {
-	fd     int
-	client netip.AddrPort // valid where there is one
-}
-
 // connFiles is what a conn takes: a socket on each side.
 const connFiles = 2
 
@@ -42,8 +35,6 @@ const (
 )
 
 var errNoFiles = errors.New("the conns' share of the open files is used up")
-
-func (n accepted) exists() bool { return n.client.IsValid() }
 
 // reserveFiles takes the files of a new conn. Where there are none it waits at the door, which is
 // Undecided. Once conns have waited for gatePatience, those of clients that hold much

@@ -149,7 +149,7 @@ func (l *loop) serveConn(c *conn) {
 	switch {
 	case c.moving:
 	case c.state == dialling:
-		l.serveDial(c)
+		l.dialEvent(c)
 	case c.state == relaying:
 		l.relayConn(c)
 	}

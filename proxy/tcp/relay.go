@@ -1,15 +1,40 @@
 package tcp
 
 import (
-	"errors"
-
-	"golang.org/x/sys/unix"
-
-	"anyport/config"
+	"anyport/proxy/header"
 	"anyport/proxy/route"
 )
 
-// relayConn moves what can be moved now, both ways, up to a bound.
+// startRelay begins to relay a conn whose origin has accepted: the PROXY header goes first, before
+// any byte of the client.
+func (l *loop) startRelay(c *conn) {
+	c.state, c.active = relaying, l.now
+	c.route.Stats.Shard(l.shard).Connected(l.clock() - c.dialled)
+	l.setTimer(c)
+	lead, err := header.Stream(c.route.ProxyProtocol, c.client, c.dst)
+	if err != nil {
+		l.log.Warn(l.now, "PROXY header failed", "route", c.route.Name, "error", err)
+		l.endConn(c, route.HeaderFailed)
+		return
+	}
+	if len(lead) > 0 {
+		l.sendHeader(c, lead)
+	}
+	l.relayConn(c)
+}
+
+// sendHeader sends the header in one write with what the client has sent so far. It does not wait
+// for the client: an origin that speaks first waits for the header.
+func (l *loop) sendHeader(c *conn, header []byte) {
+	n := copy(l.readBuffer, header)
+	if c.ends[clientEnd].readable && !l.buffers.Full() {
+		n += l.receive(c, route.ToOrigin, l.readBuffer[n:])
+	}
+	l.send(c, route.ToOrigin, l.readBuffer[:n])
+}
+
+// relayConn moves what can be moved now, both ways, up to a bound. It is called after each event
+// of the conn, and again in the next turn if the bound stopped it.
 func (l *loop) relayConn(c *conn) {
 	l.moveWay(c, route.ToOrigin)
 	l.moveWay(c, route.ToClient)
@@ -21,7 +46,7 @@ func (l *loop) relayConn(c *conn) {
 	}
 }
 
-// moveWay takes the steps of one way until it rests or had its share of the turn.
+// moveWay takes the steps of one way until it has to wait, or has had its share of the turn.
 func (l *loop) moveWay(c *conn, d route.Direction) {
 	w, from, to := &c.ways[d], &c.ends[d], &c.ends[1-d]
 	for range turnSteps {
@@ -39,7 +64,7 @@ func (l *loop) moveWay(c *conn, d route.Direction) {
 	}
 }
 
-// returnPipe gives back the pipe of a way that rests with nothing in it.
+// returnPipe gives back the pipe of a way that has nothing in it.
 func (l *loop) returnPipe(w *way) {
 	if w.pipe != nil && w.pipe.Held == 0 {
 		l.pipes.Return(w.pipe)
@@ -47,6 +72,9 @@ func (l *loop) returnPipe(w *way) {
 	}
 }
 
+// readOnce takes the step stepRead: one read, and the write of what it brought. Bulk goes through a
+// pipe, small reads through the loop's buffer. Where memory for a slow reader is used up, nothing
+// is read that the reader does not take at once.
 func (l *loop) readOnce(c *conn, d route.Direction) {
 	w := &c.ways[d]
 	if c.ends[d].urgent {
@@ -69,101 +97,8 @@ func (l *loop) readOnce(c *conn, d route.Direction) {
 	}
 }
 
-// receive reads into b what the end has sent. At an urgent byte a read that meets a signal
-// says EAGAIN, whatever is in the queue (tcp_recvmsg_locked), and no event comes for that:
-// Go's scheduler sends signals at any time.
-func (l *loop) receive(c *conn, d route.Direction, b []byte) (n int) {
-	w, from := &c.ways[d], &c.ends[d]
-	n, err := l.sockets.Receive(from.fd, b)
-	switch {
-	case err != nil:
-		from.readFailed(err)
-		from.readable = from.readable || from.urgent && l.sockets.Unread(from.fd) > 0
-		return 0
-	case n == 0: // after an error was fetched by another call, 0 is no FIN
-		from.readable, w.ended = false, !from.failed
-		return 0
-	}
-	l.countBytes(c, d, n)
-	w.streak = nextStreak(w.streak, n)
-	from.noteRead(n < len(b))
-	return n
-}
-
-// noteRead takes that all was read that there was. A stream's short read says so (epoll(7)),
-// and spares the call that would say EAGAIN; but not before FIN or RST is read, nor at
-// urgent data.
-func (e *end) noteRead(short bool) {
-	if short && !e.hungUp && !e.failed && !e.urgent {
-		e.readable = false
-	}
-}
-
-// fillPipe splices from the end into the way's pipe.
-func (l *loop) fillPipe(c *conn, d route.Direction) {
-	w, from := &c.ways[d], &c.ends[d]
-	n, err := l.sockets.Splice(from.fd, w.pipe.Write, w.pipe.Size)
-	switch {
-	case err != nil:
-		from.readFailed(err)
-	case n == 0: // FIN, or urgent data that splice can't pass: let read say which
-		w.streak = 0
-		l.returnPipe(w)
-	default:
-		w.pipe.Held = n
-		l.countBytes(c, d, n)
-		w.streak = nextStreak(w.streak, n)
-	}
-}
-
-func (l *loop) countBytes(c *conn, d route.Direction, n int) {
-	c.active = l.now
-	c.ways[d].bytes += uint64(n)
-	c.route.Stats.Shard(l.shard).Bytes(config.TCP, d, n)
-}
-
-// send hands b over, and keeps what is not taken.
-func (l *loop) send(c *conn, d route.Direction, b []byte) {
-	n, err := l.sockets.Send(c.ends[1-d].fd, b)
-	if err != nil {
-		c.ends[1-d].writeFailed(err)
-		n = 0
-	}
-	if n < len(b) && !c.ends[1-d].failed {
-		c.ways[d].held = l.buffers.Keep(b[n:])
-	}
-}
-
-// flushHeld hands over what is held.
-func (l *loop) flushHeld(c *conn, d route.Direction) {
-	w, to := &c.ways[d], &c.ends[1-d]
-	n, err := l.writeHeld(w, to.fd)
-	if err != nil {
-		to.writeFailed(err)
-		return
-	}
-	if n > 0 {
-		c.active = l.now
-	}
-}
-
-// writeHeld writes what is held to fd.
-func (l *loop) writeHeld(w *way, fd int32) (n int, err error) {
-	if w.held == nil {
-		n, err := l.sockets.Splice(w.pipe.Read, fd, w.pipe.Held)
-		if err == nil {
-			w.pipe.Held -= n
-		}
-		return n, err
-	}
-	if n, err = l.sockets.Send(fd, w.held.Held()); err != nil {
-		return 0, err
-	}
-	w.held = l.buffers.Took(w.held, n)
-	return n, nil
-}
-
-// passFIN passes FIN on. A conn's second FIN goes with its close.
+// passFIN takes the step stepFIN: FIN goes to the other end. The second FIN of a conn goes with its
+// close.
 func (l *loop) passFIN(c *conn, d route.Direction) {
 	c.ways[d].finished = true
 	if c.ways[1-d].finished {
@@ -174,27 +109,4 @@ func (l *loop) passFIN(c *conn, d route.Direction) {
 	}
 	c.active = l.now
 	l.setTimer(c) // half_close_timeout may end before idle_timeout
-}
-
-// readFailed takes the error of a read from the end.
-func (e *end) readFailed(err error) {
-	switch {
-	case errors.Is(err, unix.EINTR):
-	case errors.Is(err, unix.EAGAIN):
-		e.readable = false
-	default:
-		e.readable, e.failed, e.vanished = false, true, vanished(err)
-	}
-}
-
-// writeFailed takes the error of a write to the end. It says nothing of what the end
-// has sent before, which may still be read.
-func (e *end) writeFailed(err error) {
-	switch {
-	case errors.Is(err, unix.EINTR):
-	case errors.Is(err, unix.EAGAIN):
-		e.writable = false
-	default:
-		e.failed, e.readable, e.vanished = true, true, vanished(err)
-	}
 }

@@ -69,11 +69,13 @@ const moveTime = 10 * time.Second
 func (l *loop) leaveListeners() {
 	l.listeners, l.drainAtLeast = nil, moveTime
 	if n := l.gate.takeParked(); n.exists() { // nobody else has it, so it goes in beyond the quota
-		dst, r, v := l.routeFor(n)
+		dst, r, v := l.lookUp(n)
 		if v == route.Admitted {
 			l.files.Insist(connFiles)
+			l.beginConn(n, dst, r)
+		} else {
+			l.refuseConn(n, dst, r, v)
 		}
-		l.settleNewcomer(n, dst, r, v)
 	}
 	l.startDrain()
 }

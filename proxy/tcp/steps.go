@@ -1,12 +1,8 @@
 package tcp
 
 import (
-	"time"
-
-	"anyport/config"
 	"anyport/proxy/route"
 	"anyport/proxy/tcp/buffers"
-	"anyport/proxy/tcp/wheel"
 )
 
 // What a conn does next is decided here, from its state alone.
@@ -90,51 +86,6 @@ func (c *conn) nothingToMove(d route.Direction) bool {
 // hasSteps says that the conn has more to do before it waits for events.
 func (c *conn) hasSteps() bool {
 	return c.nextStep(route.ToOrigin) != stepWait || c.nextStep(route.ToClient) != stepWait
-}
-
-// deadline is when the conn is cut if nothing happens before, and why then.
-func (c *conn) deadline(t config.Timeouts) (at time.Duration, v route.Verdict) {
-	at, v = c.timeoutAt(t)
-	if c.drained != 0 && c.drained < at {
-		return c.drained, route.DrainTimedOut
-	}
-	return at, v
-}
-
-func (c *conn) timeoutAt(t config.Timeouts) (at time.Duration, v route.Verdict) {
-	idle := addTimeout(c.active, t.Idle)
-	switch {
-	case c.state == dialling:
-		return addTimeout(c.dialled, t.Connect), route.ConnectTimedOut
-	case c.ways[route.ToOrigin].finished || c.ways[route.ToClient].finished:
-		if at = addTimeout(c.active, t.HalfClose); at <= idle {
-			return at, route.HalfCloseTimedOut
-		}
-	}
-	return idle, route.IdleTimedOut
-}
-
-// timerAt is when the conn needs a look if nothing happens before: its deadline, or the
-// moment to turn keepalive on, for which v is Undecided.
-func (c *conn) timerAt(t config.Timeouts) (at time.Duration, v route.Verdict) {
-	at, v = c.deadline(t)
-	if c.state != relaying || c.keepalive || t.Keepalive <= 0 {
-		return at, v
-	}
-	// The kernel counts from the last packet, so at half of the time it is early enough.
-	if probes := addTimeout(c.active, t.Keepalive/2); probes < at {
-		return probes, route.Undecided
-	}
-	return at, v
-}
-
-// addTimeout adds a timeout, of which 0 means none. at is negative where it was in another
-// process.
-func addTimeout(at, timeout time.Duration) time.Duration {
-	if timeout <= 0 || timeout > wheel.Never-max(at, 0) {
-		return wheel.Never
-	}
-	return at + timeout
 }
 
 const (
