@@ -10,13 +10,13 @@ import (
 	"anyport/proxy/tcp/socket"
 )
 
-// acceptMost bounds what one turn accepts, so that live conns have theirs and
-// loops that share a listener share its conns.
+// acceptMost bounds what one turn accepts, so that live conns are served too and loops that share a
+// listener share its conns.
 const acceptMost = 16
 
-// acceptFrom takes conns from a listener that has some, and then goes to the end of the
-// line. Of the loops that share a listener the kernel wakes the first that waits:
-// always the same for conns that come one by one, until it had them all.
+// acceptFrom accepts a batch after an event of the listener. If loops share it and its queue is empty
+// now, this loop goes to the end of the listener's wait queue: the kernel wakes the first in that
+// queue, so conns that come one by one would all go to the same loop.
 func (l *loop) acceptFrom(listener int) error {
 	dry, err := l.acceptBatch(listener)
 	if err != nil || !dry || !l.sharesListener {
@@ -29,8 +29,8 @@ func (l *loop) acceptFrom(listener int) error {
 	return nil
 }
 
-// acceptBatch takes conns from the queue. dry says that it is empty; a listener that
-// can't be accepted from is an error, a conn that can't be had is not.
+// acceptBatch takes conns from a listener's queue and admits each. dry reports that the queue is
+// empty. An error of the listener is returned; an error of a conn in the queue is skipped.
 func (l *loop) acceptBatch(listener int) (dry bool, err error) {
 	for i := 0; i < acceptMost && !l.gate.shut; i++ {
 		fd, client, err := call.Accept(listener)
@@ -50,12 +50,12 @@ func (l *loop) acceptBatch(listener int) (dry bool, err error) {
 		case errors.Is(err, unix.EBADF) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOTSOCK):
 			return true, fmt.Errorf("accept on listener fd %d: %w", listener, err)
 		}
-		// Any other error is of the conn that was in the queue (accept(2)).
+		// Any other error is a pending one of the conn that was in the queue (accept(2)).
 	}
 	return false, nil
 }
 
-// scarce says that the process or the host has none left of something.
+// scarce reports whether err means that the process or the host has run out of files or memory.
 func scarce(err error) bool {
 	for _, e := range []error{unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM} {
 		if errors.Is(err, e) {

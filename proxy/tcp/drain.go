@@ -5,9 +5,10 @@ import (
 	"anyport/proxy/tcp/wheel"
 )
 
+// draining reports whether the loop accepts no more and ends with its last conn.
 func (l *loop) draining() bool { return l.drainBegan != 0 }
 
-// startDrain begins the loop's end: conns live on, up to their route's drain_timeout.
+// startDrain begins the end of the loop: conns go on, for up to their route's drain_timeout.
 func (l *loop) startDrain() {
 	l.drainBegan = max(l.now, 1)
 	for _, fd := range l.listeners {
@@ -21,8 +22,8 @@ func (l *loop) startDrain() {
 	}
 }
 
-// applyReload drains the conns that a reload leaves no route to, and no more those that one
-// gives it back.
+// applyReload gives the conns whose dst a reload no longer forwards their drain_timeout, and takes
+// it back from those whose dst is forwarded again.
 func (l *loop) applyReload() {
 	set := l.routes.Set()
 	if set == l.set {
@@ -47,13 +48,13 @@ func (l *loop) applyReload() {
 	}
 }
 
-// hasLastConns says that a draining loop has conns to take from an accept queue:
-// their clients have long been told that they are connected.
+// hasLastConns reports whether a draining loop may have conns to take from an accept queue. For
+// their clients these are established, so they are served like others.
 func (l *loop) hasLastConns() bool {
 	return l.draining() && !l.gate.shut && len(l.listeners) > 0
 }
 
-// acceptLastConns accepts what is in the queues, one batch of each a turn.
+// acceptLastConns accepts what is in the queues, one batch of each in a turn.
 func (l *loop) acceptLastConns() error {
 	if !l.hasLastConns() {
 		return nil
@@ -72,8 +73,8 @@ func (l *loop) acceptLastConns() error {
 	return nil
 }
 
-// drained says that the loop has drained. With the gate shut and no conn whose end
-// could open it, what still waits in the queues is left to who closes them.
+// drained reports whether the loop has drained. If the gate is shut and no conn is left whose end
+// could open it, what is still in the queues ends when the listeners are closed.
 func (l *loop) drained() bool {
 	return l.draining() && l.connCount == 0 && !l.hasLastConns()
 }

@@ -8,9 +8,9 @@ import (
 	"anyport/proxy/call"
 )
 
-// watchListener adds a listener to the loop's epoll: level-triggered, so that a batch
-// may leave some conns for the next turn, and exclusive (Linux 4.5), so that a
-// new conn wakes one of the loops that share it.
+// watchListener adds a listener to the loop's epoll: level-triggered, so that a batch can leave
+// conns for the next turn, and exclusive (Linux 4.5), so that a new conn wakes only one of the loops
+// that share the listener.
 func (l *loop) watchListener(fd int) error {
 	event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLEXCLUSIVE, Fd: int32(fd)}
 	return os.NewSyscallError("epoll_ctl", call.EpollAdd(l.epoll, fd, &event))
@@ -20,13 +20,14 @@ func (l *loop) unwatchListener(fd int) {
 	_ = unix.EpollCtl(l.epoll, unix.EPOLL_CTL_DEL, fd, nil)
 }
 
-// watchMailbox adds the loop's orders to its epoll.
+// watchMailbox adds the loop's mailbox to its epoll.
 func (l *loop) watchMailbox() error {
 	event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(l.mailbox.FD())}
 	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, l.mailbox.FD(), &event))
 }
 
-// watchSocket watches one end of a conn, once for all its life.
+// watchSocket adds one end of a conn to epoll, once for the conn's life: edge-triggered, so that no
+// call changes what is watched. The event carries slot, end and generation.
 func (l *loop) watchSocket(c *conn, which int) error {
 	event := unix.EpollEvent{
 		Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLPRI | unix.EPOLLET,
@@ -36,8 +37,8 @@ func (l *loop) watchSocket(c *conn, which int) error {
 	return call.EpollAdd(l.epoll, int(c.ends[which].fd), &event)
 }
 
-// handleEvent finds whose event it is. The conn that it tells of may be closed
-// since, earlier in the same batch, and its slot and fds another's.
+// handleEvent finds whose event it is. The conn may have been closed by an earlier event of the same
+// batch, and another conn may have its slot and fds: the generation tells them apart.
 func (l *loop) handleEvent(e *unix.EpollEvent) error {
 	generation, slot, which := uint32(e.Pad), uint32(e.Fd)>>1, e.Fd&1
 	switch {
@@ -55,7 +56,7 @@ func (l *loop) handleEvent(e *unix.EpollEvent) error {
 	return nil
 }
 
-// noteEvents takes what an event says.
+// noteEvents notes what an event says. It only sets: what was seen holds until a call finds otherwise.
 func (e *end) noteEvents(events uint32) {
 	const gone = unix.EPOLLERR | unix.EPOLLHUP | unix.EPOLLRDHUP
 	e.readable = e.readable || events&(unix.EPOLLIN|gone) != 0

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestHear(t *testing.T) {
+func TestNoteEvents(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		events uint32
@@ -25,7 +25,7 @@ func TestHear(t *testing.T) {
 	}
 }
 
-func TestShare(t *testing.T) {
+func TestListenersOf(t *testing.T) {
 	for _, c := range []struct {
 		listeners []int
 		loops     int

@@ -10,15 +10,15 @@ import (
 	"anyport/proxy/route"
 )
 
-// connsByClient are those of a loop's conns, with the conns of each. Their conns are a list
-// threaded through the conns themselves, by slot: to look for those that are idle costs as
-// much as the client has, not as much as all have.
+// connsByClient has the clients of a loop's conns, each with a list of its conns and ranked by how
+// many these are. The list runs through the conns themselves, by slot: a search for idle conns costs
+// as much as the client has conns, not as much as the loop has.
 type connsByClient struct {
 	holders map[netip.Addr]*clientHolder
 	ranking client.Ranking[uint32]
 }
 
-// clientHolder is a client with conns. Its value is the slot of the first, plus one.
+// clientHolder is a client with conns. Its Value is the slot of its newest conn plus one.
 type clientHolder = client.Holder[uint32]
 
 // siblings are a conn's neighbours among the conns of its client: their slots plus one; 0: none.
@@ -26,7 +26,7 @@ type siblings struct{ prev, next uint32 }
 
 func newConnsByClient() connsByClient { return connsByClient{holders: map[netip.Addr]*clientHolder{}} }
 
-// addToClient counts a conn that has its slot.
+// addToClient puts a conn, which has its slot, at the head of its client's list.
 func (l *loop) addToClient(c *conn) {
 	who := client.Of(c.client.Addr())
 	h := l.clients.holders[who]
@@ -41,7 +41,7 @@ func (l *loop) addToClient(c *conn) {
 	l.clients.ranking.Add(h)
 }
 
-// removeFromClient undoes join.
+// removeFromClient undoes addToClient.
 func (l *loop) removeFromClient(c *conn) {
 	h := c.owner
 	if c.siblings.prev == 0 {
@@ -65,24 +65,23 @@ func (c *connsByClient) count(who netip.Addr) int {
 	return 0
 }
 
-// holdsMuch says that a client holds so much of all conns that it is refused more, where
-// another one would wait: a sixteenth, and two at least.
+// holdsMuch reports whether a client has so many of all conns that it is refused more when files are
+// short, where the conn of another client would wait: a sixteenth, and at least two.
 func (c *connsByClient) holdsMuch(who netip.Addr, all int) bool {
 	n := c.count(who)
 	return n > 1 && 16*n >= all
 }
 
-// The rule by which conns give way to a new one when the files are used up.
 const (
-	idleEnough = time.Second // a conn that moved a byte since then stays…
-	evictPart  = 16          // …as a rule. A client gives up one conn in evictPart at once,
-	evictMost  = 64          // and evictMost at most
+	idleEnough = time.Second // only conns that moved no byte for that long are evicted, as a rule
+	evictPart  = 16          // one in so many of a client's conns is evicted at once,
+	evictMost  = 64          // and no more than these
 )
 
-// evictionRule is the rule: of the client with most conns, how many give way at once to a new
-// conn of a client that has few, and how long they must have been idle. The new conn's
-// client, with that conn, still has fewer than the other one afterwards. A client with
-// more than half of all conns gives way even where each of them is busy.
+// evictionRule says how many conns of the client with most are evicted at once for a new conn of a
+// client that has newcomer, and how long they must have been idle. Afterwards the new conn's client
+// still has fewer than the other one. Of a client with more than half of all conns, busy ones are
+// evicted too.
 func evictionRule(most, newcomer, all int) (n int, idle time.Duration) {
 	n = min(max(most/evictPart, 1), evictMost, most-newcomer-1)
 	if 2*most > all {
@@ -91,9 +90,9 @@ func evictionRule(most, newcomer, all int) (n int, idle time.Duration) {
 	return n, idleEnough
 }
 
-// evictFor ends conns of the client that has most, for a new one of another client, and
-// reports whether there were any to end. After a search in vain the next one waits, for
-// nothing becomes idle at once.
+// evictFor ends conns of the client that has most, for a new conn of who, and reports whether it
+// ended any. After a search without a result the next one waits for idleEnough: no conn can have
+// become idle before.
 func (l *loop) evictFor(who netip.Addr) bool {
 	largest := l.clients.ranking.Largest()
 	if largest == nil || l.now < l.evictNotBefore {
@@ -113,10 +112,10 @@ func (l *loop) evictFor(who netip.Addr) bool {
 	return len(victims) > 0
 }
 
-// idlest returns the n conns of a client that have been idle for longest, of those that
-// have been so for long enough.
+// idlest returns the n conns of a client that have been idle for longest, of those idle for at least
+// that long.
 func (l *loop) idlest(h *clientHolder, n int, idle time.Duration) []*conn {
-	found := make([]*conn, 0, n+1) // in their order
+	found := make([]*conn, 0, n+1) // sorted, the idlest first
 	for slot := h.Value; slot != 0; {
 		c := l.slots[slot-1]
 		slot = c.siblings.next

@@ -11,7 +11,7 @@ import (
 	"anyport/proxy/client"
 )
 
-func TestConcede(t *testing.T) {
+func TestEvictionRule(t *testing.T) {
 	for _, c := range []struct {
 		most, newcomer, all int
 		n                   int
@@ -30,7 +30,7 @@ func TestConcede(t *testing.T) {
 		{100_000, 99_990, 500_000, 9, idleEnough},
 	} {
 		if n, idle := evictionRule(c.most, c.newcomer, c.all); max(n, 0) != c.n || idle != c.idle {
-			t.Errorf("concede(%d, %d, %d) = %d, %v, want %d, %v", c.most, c.newcomer, c.all, n, idle, c.n, c.idle)
+			t.Errorf("evictionRule(%d, %d, %d) = %d, %v, want %d, %v", c.most, c.newcomer, c.all, n, idle, c.n, c.idle)
 		}
 	}
 }

@@ -9,36 +9,37 @@ import (
 	"anyport/proxy/tcp/wheel"
 )
 
-// gate keeps a loop from accepting when there are no files for more conns: they
-// wait in the accept queue, and nothing spins on a listener that stays readable.
+// gate stops a loop from accepting when there are no files for more conns: they wait in the accept
+// queue, and the loop does not spin on a listener that stays readable. Each loop has one.
 //
-// Whose conn it is shows only once it is accepted. So the budget has a place at the door
-// for each loop, beside its quota: one conn that was accepted and waits there for files.
+// Which client a conn is from is known only after accept. So each loop may hold one conn beyond its
+// quota: it is parked until there are files for it, or until it is refused.
 type gate struct {
-	shut       bool
-	parked     accepted
-	timer      wheel.Timer[*conn] // tries again, for files can be freed elsewhere in the process
-	shortSince time.Duration      // since when conns have waited, and the queue was not seen empty; 0: they have not
-	warned     time.Duration
+	shut       bool               // the listeners are not watched
+	parked     accepted           // only while shut; the zero value is none
+	timer      wheel.Timer[*conn] // tries again: other loops and UDP can free files too
+	shortSince time.Duration      // since when conns have waited without the queue ever being empty; 0: they have not
+	warned     time.Duration      // the last warning; 0: none
 }
 
-// connFiles is what a conn takes: a socket on each side.
+// connFiles is the number of files that a conn takes: a socket on each side.
 const connFiles = 2
 
-// ParkedFiles is what each loop may hold beside its quota: the files of one conn at the door.
+// ParkedFiles is what each loop may hold beyond its quota: the files of its parked conn.
 const ParkedFiles = connFiles
 
 const (
 	gateRetryEvery = time.Second
-	gateParkMost   = 2 * time.Second
-	gateWarnEvery  = time.Minute // between two warnings
+	gateParkMost   = 2 * time.Second // then conns of large clients are refused
+	gateWarnEvery  = time.Minute
 )
 
 var errNoFiles = errors.New("the conns' share of the open files is used up")
 
-// reserveFiles takes the files of a new conn. Where there are none it waits at the door, which is
-// Undecided. Once conns have waited for gatePatience, those of clients that hold much
-// already are refused instead, until the queue is empty: others may be behind them.
+// reserveFiles takes the files of a new conn, if need be from an idle conn of a larger client. If
+// there are none, the conn is parked (Undecided) and the gate shuts. After gateParkMost, conns of
+// clients that hold much already are refused instead, until the queue is empty: conns of others
+// may be behind them.
 func (l *loop) reserveFiles(n accepted) route.Verdict {
 	who := client.Of(n.client.Addr())
 	switch {
@@ -54,7 +55,7 @@ func (l *loop) reserveFiles(n accepted) route.Verdict {
 	return route.Undecided
 }
 
-// takeFiles takes the files of one more conn. They matter more than spare pipes.
+// takeFiles takes the files of one more conn, which matters more than spare pipes.
 func (l *loop) takeFiles() bool {
 	if l.files.Take(connFiles) {
 		return true
@@ -63,6 +64,7 @@ func (l *loop) takeFiles() bool {
 	return l.files.Take(connFiles)
 }
 
+// shutGate stops accepting until a conn ends or the gate's timer fires.
 func (l *loop) shutGate(why error) {
 	if l.gate.shut {
 		return
@@ -72,10 +74,11 @@ func (l *loop) shutGate(why error) {
 	for _, fd := range l.listeners {
 		l.unwatchListener(fd)
 	}
-	l.pipes.CloseSpare() // conns need the files more
+	l.pipes.CloseSpare()
 	l.timers.Set(&l.gate.timer, l.now+gateRetryEvery)
 }
 
+// warnNoFiles writes one line for all conns that wait.
 func (l *loop) warnNoFiles(why error) {
 	if l.gate.warned == 0 || l.now-l.gate.warned >= gateWarnEvery {
 		l.gate.warned = max(l.now, 1)
@@ -83,7 +86,7 @@ func (l *loop) warnNoFiles(why error) {
 	}
 }
 
-// reopenGate accepts again, if there are files for a conn.
+// reopenGate opens a shut gate if there are files for a conn. It is called when a conn has ended.
 func (l *loop) reopenGate() {
 	if !l.gate.shut {
 		return
@@ -96,8 +99,8 @@ func (l *loop) reopenGate() {
 	l.openGate()
 }
 
-// retryGate is reopen after a while. Conns may have become idle by now, or the patience with
-// who waits at the door be over.
+// retryGate is what the gate's timer calls. A parked conn is judged again, since conns may have
+// become idle, or gateParkMost may have passed.
 func (l *loop) retryGate() {
 	if l.gate.parked.exists() {
 		l.openGate()
@@ -106,7 +109,7 @@ func (l *loop) retryGate() {
 	}
 }
 
-// openGate opens the gate. It may shut again, for who waits at the door is first.
+// openGate opens the gate. The parked conn comes first, and may shut it again.
 func (l *loop) openGate() {
 	l.gate.shut = false
 	l.timers.Stop(&l.gate.timer)
@@ -116,7 +119,7 @@ func (l *loop) openGate() {
 	l.listenAll()
 }
 
-// listenAll listens, unless something keeps the loop from accepting.
+// listenAll watches the listeners, unless there is another reason not to accept.
 func (l *loop) listenAll() {
 	if l.gate.shut || l.acceptPaused || l.draining() {
 		return
@@ -129,7 +132,7 @@ func (l *loop) listenAll() {
 	}
 }
 
-// takeParked returns who waits at the door, and does not any more.
+// takeParked takes the parked conn out.
 func (g *gate) takeParked() accepted {
 	n := g.parked
 	g.parked = accepted{}

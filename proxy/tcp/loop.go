@@ -18,53 +18,54 @@ import (
 	"anyport/proxy/tcp/wheel"
 )
 
-// loop is one event loop, with the conns that it accepted. Nothing of it is
-// shared with other loops.
+// loop is one event loop with the conns that it accepted. Serve owns it; only its own goroutine
+// (run) touches it, and shares nothing with other loops. What others ask of it comes through its
+// mailbox.
 type loop struct {
-	shard  int
+	shard  int // of the routes' Stats, where it counts
 	routes *route.Live
 	record func(route.Record)
 	mirror route.Mirror
 	log    ratelog.Log
 
 	started time.Time
-	now     time.Duration // since started, taken once a turn
+	now     time.Duration // since started, read once a turn
 	pace    call.Pace
 
-	sockets        sockets
+	sockets        sockets // the calls on conns' sockets
 	epoll          int
 	mailbox        *mailbox.Queue
-	set            *route.Set // the generation of routes last seen
+	set            *route.Set // the generation of routes that applyReload has last seen
 	listeners      []int
-	sharesListener bool          // its listener, with other loops
-	acceptPaused   bool          // another process may be about to accept
-	unprepared     map[int]bool  // listeners whose queue may hold conns from before prepare
-	drainBegan     time.Duration // 0: not draining
-	drainAtLeast   time.Duration // what conns have whose drain_timeout is shorter
+	sharesListener bool          // with other loops
+	acceptPaused   bool          // while another process may be about to accept
+	unprepared     map[int]bool  // listeners whose queue may hold conns from before SetOptions
+	drainBegan     time.Duration // when the loop began to drain; 0: it does not
+	drainAtLeast   time.Duration // takes the place of shorter drain_timeouts
 
-	slots          []*conn
-	free           []uint32 // slots
-	connCount      int
-	generation     uint32
-	ready          []*conn // stopped by the bound of their turn
-	readySpare     []*conn // its memory, while the other is filled
+	slots          []*conn  // conns by their number, which epoll's events carry; nil: free
+	free           []uint32 // free slots
+	connCount      int      // slots in use
+	generation     uint32   // of the newest conn; never 0
+	ready          []*conn  // conns that have steps left: the bound of a turn stopped them
+	readySpare     []*conn  // memory for the next ready list
 	clients        connsByClient
 	timers         wheel.Wheel[*conn]
 	files          *quota.Quota // of conns and pipes
-	arrivalFiles   int          // files of it that are kept for conns of another process
+	arrivalFiles   int          // part of files that is kept for conns of another process
 	gate           gate
-	evictNotBefore time.Duration // no search for idle conns before this moment
+	evictNotBefore time.Duration // evictFor does not search for idle conns before this moment
 	pipes          pipes.Pool
 	buffers        buffers.Store
-	dialCount      int
+	dialCount      int // picks a route's source address in turn
 	ports          socket.Ports
 
-	readBuffer []byte
+	readBuffer []byte // every read of every conn goes through it
 	events     [256]unix.EpollEvent
 }
 
-// openFDs makes the loop's own fds and begins to listen. close undoes it, but for the
-// orders: others may still be giving some.
+// openFDs opens the loop's own fds and begins to watch its listeners. closeLoop undoes it, except
+// for the mailbox, which other goroutines may still use.
 func (l *loop) openFDs() (err error) {
 	l.epoll = -1
 	if l.mailbox, err = mailbox.New(); err != nil {
@@ -90,10 +91,10 @@ func (l *loop) openFDs() (err error) {
 	return nil
 }
 
-// closeLoop ends what is still there, which is nothing after an orderly drain.
+// closeLoop ends what is still there: nothing after an orderly drain.
 func (l *loop) closeLoop() {
 	for _, c := range l.slots {
-		if c != nil && !c.moving { // else it is in the hands of who moves it
+		if c != nil && !c.moving { // endMove or closeMoved ends a conn that moves
 			l.endConn(c, route.RelayFailed)
 		}
 	}
@@ -106,10 +107,9 @@ func (l *loop) closeLoop() {
 	}
 }
 
-// run turns until the loop has drained, or epoll or a listener fails. It runs as
-// a goroutine of Serve's, not locked to a thread: when epoll_wait returns and
-// others hold all processors, the scheduler can then go on with whichever thread
-// gets the next one, instead of handing over to this one.
+// run turns until the loop has drained, or epoll or a listener fails. It is a goroutine that
+// runLoops starts, and not locked to a thread: if all processors are taken when epoll_wait returns,
+// the scheduler can continue it on whichever thread gets one first, without a switch to this one.
 func (l *loop) run() error {
 	defer l.mailbox.End()
 	defer l.closeLoop()
@@ -127,7 +127,8 @@ func (l *loop) run() error {
 	return nil
 }
 
-// turn handles the events, then what earlier turns left, then what is due.
+// turn handles the events, then the conns that earlier turns have left, then the timers. Events come
+// first: they may show that a conn whose timer is due has moved bytes.
 func (l *loop) turn(events []unix.EpollEvent) error {
 	for i := range events {
 		if err := l.handleEvent(&events[i]); err != nil {
@@ -145,6 +146,7 @@ func (l *loop) turn(events []unix.EpollEvent) error {
 	return l.acceptLastConns()
 }
 
+// serveConn takes the steps that a conn can take now.
 func (l *loop) serveConn(c *conn) {
 	switch {
 	case c.moving:
@@ -163,6 +165,8 @@ func (l *loop) markReady(c *conn) {
 	}
 }
 
+// serveReady serves the ready list once. A conn that is still not done goes on the next list, so
+// that events of others come between.
 func (l *loop) serveReady() {
 	waiting := l.ready
 	l.ready = l.readySpare[:0]
@@ -174,7 +178,7 @@ func (l *loop) serveReady() {
 	l.readySpare = waiting
 }
 
-// epollTimeout is how long epoll may wait, in milliseconds; -1 is for ever.
+// epollTimeout is how long epoll may wait, in milliseconds; -1: without a limit.
 func (l *loop) epollTimeout() int {
 	if len(l.ready) > 0 || l.hasLastConns() {
 		return 0
@@ -187,5 +191,5 @@ func (l *loop) epollTimeout() int {
 	return int((wait + time.Millisecond - 1) / time.Millisecond)
 }
 
-// clock is the moment of the call; now, that of the turn, is cheaper.
+// clock reads the clock; l.now, which the turn has read, costs nothing.
 func (l *loop) clock() time.Duration { return time.Since(l.started) }

@@ -10,8 +10,8 @@ import (
 	"anyport/proxy/tcp/wheel"
 )
 
-// distribute shares out the conns of another process to the loops. What a loop does not take
-// any more, for it has ended, is the next one's, and at last of nobody.
+// distribute divides the conns of another process among the loops. If a loop has ended, the next one
+// gets its share; if all have, the conns are closed.
 func distribute(loops []*loop, conns []Conn) {
 	for i, l := range slices.Concat(loops, loops) {
 		l.mailbox.Do(func() {
@@ -27,8 +27,8 @@ func distribute(loops []*loop, conns []Conn) {
 	}
 }
 
-// addArrival goes on with a conn of another process. It is not asked for the limits, which
-// it met when it began.
+// addArrival continues a conn of another process. The route's limits do not apply again: the conn
+// was within them when it began.
 func (l *loop) addArrival(in *Conn) {
 	set := l.routes.Set()
 	r := set.Named(in.Route)
@@ -50,28 +50,28 @@ func (l *loop) addArrival(in *Conn) {
 		c.ends[i] = end{fd: int32(in.FDs[i])}
 	}
 	if err := l.takeOverWays(c, in); err != nil {
-		l.log.Warn(l.now, "a conn of another process cannot go on", "route", r.Name, "client", c.client, "error", err)
+		l.log.Warn(l.now, "cannot continue a conn of another process", "route", r.Name, "client", c.client, "error", err)
 		l.endConn(c, route.RelayFailed)
 		return
 	}
 	l.resumeConn(c)
 }
 
-// reserveArrivals keeps n more files for conns that another process will give; fewer where n is
+// reserveArrivals keeps n more files for conns that another process will send; fewer if n is
 // negative.
 func (l *loop) reserveArrivals(n int) {
 	l.arrivalFiles += n
 	l.files.Insist(n)
 }
 
-// endArrivals is for when the other process has no more conns.
+// endArrivals frees the files that are kept, once the other process has no more conns.
 func (l *loop) endArrivals() {
 	l.reserveArrivals(-l.arrivalFiles)
 	l.reopenGate()
 }
 
-// drainedAt is when a conn ends whose dst is not forwarded any more, maybe since this process
-// began.
+// drainedAt is when a conn ends whose dst is no longer forwarded: as the other process has set it, or
+// from now on if this process's file is the first that leaves it out.
 func (l *loop) drainedAt(in *Conn) time.Duration {
 	if in.Cut.IsZero() {
 		return max(l.now, 1) + min(in.Timeouts.Drain, wheel.Never-l.now-1)
@@ -79,7 +79,7 @@ func (l *loop) drainedAt(in *Conn) time.Duration {
 	return max(l.sinceStart(in.Cut), 1)
 }
 
-// findOrigins finds the conn's origins again.
+// findOrigins finds the conn's origins in this process, by their addresses.
 func (c *conn) findOrigins(in *Conn) {
 	find := func(o int) *origin.Origin { return c.route.Origins.At(in.Tried[o], in.Dst.Port()) }
 	for i := range in.Tried {
@@ -92,7 +92,7 @@ func (c *conn) findOrigins(in *Conn) {
 	}
 }
 
-// takeOverWays takes over what the conn's ways hold.
+// takeOverWays takes over the bytes that the conn's ways hold.
 func (l *loop) takeOverWays(c *conn, in *Conn) error {
 	ends := in.FDs[2:]
 	for d, from := range in.Ways {
@@ -116,8 +116,8 @@ func (l *loop) takeOverWays(c *conn, in *Conn) error {
 	return nil
 }
 
-// resumeConn takes a conn that was elsewhere into service. Epoll tells at once what it would
-// have told before; what was left to do without an event is done in this turn.
+// resumeConn takes a conn into service again. Adding a socket to epoll reports its state at once;
+// steps that were left without an event are taken in this turn.
 func (l *loop) resumeConn(c *conn) {
 	for which := range c.ends {
 		if err := l.watchSocket(c, which); err != nil {

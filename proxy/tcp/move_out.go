@@ -6,7 +6,7 @@ import (
 	"anyport/proxy/call"
 )
 
-// moveConns has the conns of all loops go to another process, as far as it takes them.
+// moveConns moves the conns of all loops to another process, until give fails.
 func moveConns(loops []*loop, give func([]Conn) error) error {
 	for _, l := range loops {
 		if err := l.moveConns(give); err != nil {
@@ -16,7 +16,9 @@ func moveConns(loops []*loop, give func([]Conn) error) error {
 	return nil
 }
 
-// moveConns asks the loop once a batch, for a busy one comes to it only after a while.
+// moveConns moves the loop's conns in batches: the loop suspends one, give sends it to the other
+// process while the loop turns on, and with the next request the loop ends the move of that batch.
+// One request a batch, since a busy loop takes a while to come to it.
 func (l *loop) moveConns(give func([]Conn) error) (err error) {
 	for from, before := 0, []*conn(nil); ; {
 		var b moveBatch
@@ -36,17 +38,16 @@ func (l *loop) moveConns(give func([]Conn) error) (err error) {
 	}
 }
 
-// moveBatch is conns that were lifted: they have their slots and are counted, but until it is
-// resolved the loop does nothing for them.
+// moveBatch is conns that were suspended: they keep their slots and are counted, but until endMove
+// the loop does nothing for them.
 type moveBatch struct {
 	conns    []*conn
 	exported []Conn
 }
 
-// suspendBatch takes a batch of conns, from a slot on, out of service. It returns the slot after
-// the last.
+// suspendBatch suspends a batch of conns, from a slot on, and returns the slot after the last.
 func (l *loop) suspendBatch(from int) (b moveBatch, next int) {
-	l.applyReload() // or the news of a reload would stay here
+	l.applyReload() // or the other process would not learn which routes are gone
 	for held := 0; from < len(l.slots) && len(b.conns) < MoveBatch && held < moveHeld; from++ {
 		c := l.slots[from]
 		if c == nil || !c.movable() {
@@ -60,8 +61,9 @@ func (l *loop) suspendBatch(from int) (b moveBatch, next int) {
 	return b, from
 }
 
-// suspendConn has the loop hear nothing of a conn any more. Closing its sockets would not do
-// that: while another process has them too, they stay in this one's epoll (epoll(7)).
+// suspendConn takes a conn out of service: it gets no more events or timers. Closing its sockets
+// later would not stop the events: while another process has them too, they stay in this process's
+// epoll (epoll(7)).
 func (l *loop) suspendConn(c *conn) {
 	c.moving = true
 	l.timers.Stop(&c.timer)
@@ -73,9 +75,9 @@ func (l *loop) suspendConn(c *conn) {
 	}
 }
 
-// endMove ends the move of lifted conns: they are another's, or are put back.
-func (l *loop) endMove(lifted []*conn, gone bool) {
-	for _, c := range lifted {
+// endMove ends the move of suspended conns: the other process has them, or they are resumed here.
+func (l *loop) endMove(suspended []*conn, gone bool) {
+	for _, c := range suspended {
 		if gone {
 			l.removeConn(c)
 			c.closeFiles()
@@ -89,14 +91,14 @@ func (l *loop) endMove(lifted []*conn, gone bool) {
 	}
 }
 
-// closeMoved is for conns whose loop has ended, by an error, while they were given away.
-func closeMoved(lifted []*conn) {
-	for _, c := range lifted {
+// closeMoved closes the sockets of conns whose loop has failed while they were being moved.
+func closeMoved(suspended []*conn) {
+	for _, c := range suspended {
 		c.closeFiles()
 	}
 }
 
-// closeFiles leaves the sockets as they are to who else has them.
+// closeFiles closes this process's fds of the sockets. A process that has them too notices nothing.
 func (c *conn) closeFiles() {
 	for _, e := range c.ends {
 		call.Close(int(e.fd))

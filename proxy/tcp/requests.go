@@ -7,8 +7,9 @@ import (
 	"anyport/proxy/route"
 )
 
-// serveRequests has the loops do what others ask of Serve, until they have ended: drain once
-// ctx is done, leave the listeners to another process, give it their conns, or take its.
+// serveRequests passes to the loops what others ask of Serve, until the loops have ended: to drain
+// once ctx is done, to leave the listeners to another process, to move conns to it, or to take its
+// conns. It runs on the goroutine of Serve's caller.
 func serveRequests(ctx context.Context, loops []*loop, opt Options, ended <-chan struct{}) {
 	stop := ctx.Done()
 	for {
@@ -31,7 +32,7 @@ func serveRequests(ctx context.Context, loops []*loop, opt Options, ended <-chan
 	}
 }
 
-// handOver calls give while no loop accepts.
+// handOver calls give while no loop accepts. If that succeeds, the listeners are another process's.
 func handOver(loops []*loop, give func() error) {
 	onEachLoop(loops, (*loop).pauseAccept)
 	if give() == nil {
@@ -41,7 +42,8 @@ func handOver(loops []*loop, give func() error) {
 	}
 }
 
-// onEachLoop has each loop do something. One that has ended does nothing.
+// onEachLoop runs do on each loop's own goroutine, one loop after the other. A loop that has ended
+// does nothing.
 func onEachLoop(loops []*loop, do func(*loop)) {
 	for _, l := range loops {
 		l.mailbox.Do(func() { do(l) })
@@ -56,19 +58,20 @@ func (l *loop) pauseAccept() {
 	}
 }
 
+// resumeAccept undoes pauseAccept.
 func (l *loop) resumeAccept() {
 	l.acceptPaused = false
 	l.listenAll()
 }
 
-// moveTime is what the conns have to move to another process, however short their
-// drain_timeout.
+// moveTime is how long conns have at least to move to another process, even if their drain_timeout
+// is shorter.
 const moveTime = 10 * time.Second
 
-// leaveListeners drains a loop that is paused, for whose accept queues another process cares now.
+// leaveListeners drains a paused loop whose listeners another process serves from now on.
 func (l *loop) leaveListeners() {
 	l.listeners, l.drainAtLeast = nil, moveTime
-	if n := l.gate.takeParked(); n.exists() { // nobody else has it, so it goes in beyond the quota
+	if n := l.gate.takeParked(); n.exists() { // no other process has it, so it is served beyond the quota
 		dst, r, v := l.lookUp(n)
 		if v == route.Admitted {
 			l.files.Insist(connFiles)

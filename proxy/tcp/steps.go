@@ -5,16 +5,16 @@ import (
 	"anyport/proxy/tcp/buffers"
 )
 
-// What a conn does next is decided here, from its state alone.
+// What a conn does next is decided here, by functions of its state without I/O.
 
-// dialResult is what has become of the dial under way.
+// dialResult is the state of the dial in progress.
 type dialResult uint8
 
 const (
 	dialPending dialResult = iota
 	dialAccepted
-	dialRejected
-	dialAbandoned // the client has gone; one that sent FIN has not
+	dialRejected  // by RST, ICMP or a timeout of the kernel
+	dialAbandoned // the client has sent RST; FIN does not count, it may still read
 )
 
 func (c *conn) dialResult() dialResult {
@@ -33,14 +33,14 @@ func (c *conn) dialResult() dialResult {
 type step uint8
 
 const (
-	stepWait  step = iota // until an event changes something
-	stepFlush             // hand over what is held
-	stepRead              // read, and hand it over
+	stepWait  step = iota // for an event
+	stepFlush             // write what is held
+	stepRead              // read, and write what was read
 	stepFIN               // pass FIN on
 )
 
-// nextStep is the step of the way from one end to the other. Nothing is read that
-// has nowhere to go: a stalled reader stops its sender.
+// nextStep is the next step of the way between two ends. Nothing is read while the other end takes
+// nothing: a stalled reader stops its sender.
 func (w *way) nextStep(from, to *end) step {
 	switch {
 	case w.finished || to.failed:
@@ -62,9 +62,8 @@ func (c *conn) nextStep(d route.Direction) step {
 	return c.ways[d].nextStep(&c.ends[d], &c.ends[1-d])
 }
 
-// verdict is the verdict of a conn that is to end now, and Undecided for one that
-// lives on. What an end sent before its RST is passed on first, as long as that
-// needs no waiting.
+// verdict is the verdict on a conn that has to end now, or Undecided if it goes on. What an end sent
+// before its RST is passed on first, if that needs no waiting.
 func (c *conn) verdict() route.Verdict {
 	switch {
 	case c.ways[route.ToOrigin].finished && c.ways[route.ToClient].finished:
@@ -77,21 +76,21 @@ func (c *conn) verdict() route.Verdict {
 	return route.Undecided
 }
 
-// nothingToMove says that the way has nothing more to move now.
+// nothingToMove reports whether the way has no byte that it can move now.
 func (c *conn) nothingToMove(d route.Direction) bool {
 	step := c.nextStep(d)
 	return step == stepWait || step == stepFIN
 }
 
-// hasSteps says that the conn has more to do before it waits for events.
+// hasSteps reports whether the conn can do more before it waits for events.
 func (c *conn) hasSteps() bool {
 	return c.nextStep(route.ToOrigin) != stepWait || c.nextStep(route.ToClient) != stepWait
 }
 
 const (
-	bulkStreak = 2        // this many reads that filled the buffer make a way bulk
-	bulkLeast  = 16 << 10 // less than this at once ends it
-	turnSteps  = 8        // of a way, before other conns have their turn
+	bulkStreak = 2        // after so many reads in a row that filled the buffer, a way is bulk
+	bulkLeast  = 16 << 10 // bytes; a smaller read ends that
+	turnSteps  = 8        // steps of a way in a turn, so that other conns have theirs
 )
 
 // nextStreak is the number of large reads in a row, after one of n bytes.

@@ -126,13 +126,11 @@ func (e *end) writeFailed(err error) {
 	}
 }
 
-// The bytes that a loop keeps for readers that are slow have a bound (buffers.Store). Beyond it
-// a way reads nothing that it would have to keep: it peeks at what has come, passes on what the
-// reader takes at once, and only then takes that much from the kernel. So nobody waits for
-// memory, and nobody can make others wait: a reader that reads is served as before, with one
-// more call a read, and a reader that stalls stops its own sender.
-
-// passThrough moves what the reader takes now, and leaves all else in the kernel.
+// passThrough moves only what the reader takes now. The bytes that a loop keeps for slow readers have
+// a bound (buffers.Store); beyond it a way reads nothing that it would have to keep. It peeks at what
+// has come, writes it, and only then takes as much from the kernel as was written. So no conn waits
+// for memory: a reader that reads is served as before, with one more call for each read, and a
+// reader that stalls stops its own sender.
 func (l *loop) passThrough(c *conn, d route.Direction) {
 	from, to := &c.ends[d], &c.ends[1-d]
 	n, err := l.sockets.Peek(from.fd, l.readBuffer)
@@ -153,9 +151,9 @@ func (l *loop) passThrough(c *conn, d route.Direction) {
 	from.noteRead(sent == n && n < len(l.readBuffer))
 }
 
-// discardPassed takes n bytes from the kernel that have been passed on. They are there, for
-// nobody else reads, so it takes them or the conn has to end: they must not be passed on
-// again. At an urgent byte a signal can make a read fail (see receive), until it is handled.
+// discardPassed takes n bytes from the kernel that have been passed on. They are there, since nobody
+// else reads, and must not be passed on again: if the kernel does not give them up, the conn ends. At
+// an urgent byte a signal can make a read fail until it is handled (see receive).
 func (l *loop) discardPassed(from *end, n int) {
 	for n > 0 {
 		k, err := l.sockets.Discard(from.fd, n)
