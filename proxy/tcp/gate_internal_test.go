@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/config"
+	"anyport/proxy/call"
 	"anyport/proxy/quota"
 	"anyport/proxy/route"
 )
@@ -67,7 +68,7 @@ func toSilence(t *testing.T) *config.Route {
 	if err := unix.SetsockoptSockFprog(origin, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &dropAll[0]}); err != nil {
 		t.Fatal(err)
 	}
-	at, err := local(origin)
+	at, err := call.LocalAddr(origin)
 	if err != nil {
 		t.Fatal(err)
 	}
