@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// TestMetrics shows that admin.http tells what Prometheus wants, and the status, and
-// takes no orders.
+// TestMetrics checks that admin.http serves what Prometheus expects, and the status,
+// and that it accepts no commands.
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -91,8 +91,8 @@ func (h *host) fetch(t *testing.T, method, path string) (*http.Response, string)
 	return answer, string(text)
 }
 
-// TestMetricsAcrossUpgrade: the process that takes over answers at the same address, also
-// where neither is root any more.
+// TestMetricsAcrossUpgrade checks that the new process answers at the same address,
+// also when neither process is root any more.
 func TestMetricsAcrossUpgrade(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -11,9 +11,9 @@ import (
 	"testing"
 )
 
-// TestAdminRights shows what a process of steering.user can do on the admin socket: what it
-// could do by signals. It cannot choose what runs with anyport's capabilities, neither by
-// name nor by putting another file in the place of the binary. Root can.
+// TestAdminRights checks what a process of steering.user may do on the admin socket:
+// the same as it could do by signals. It cannot choose what is executed with anyport's
+// capabilities, neither by name nor by replacing the binary's file. Root can.
 func TestAdminRights(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -76,7 +76,7 @@ func TestAdminRights(t *testing.T) {
 	r.reach(t, "origin", dstV4+":80")
 }
 
-// adopt notes the process that serves now.
+// adopt records the process that serves now.
 func (f *family) adopt(t *testing.T) {
 	t.Helper()
 	pid := f.proxy.status(t).PID
@@ -86,8 +86,8 @@ func (f *family) adopt(t *testing.T) {
 	f.pids = append(f.pids, pid)
 }
 
-// copyBinary is another file of the binary under test, in a directory of its own that
-// everybody can read.
+// copyBinary copies the binary under test into a directory of its own that everybody can
+// read.
 func copyBinary(t *testing.T, name string) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), name)
@@ -110,8 +110,8 @@ func chown(t *testing.T, path string, uid int) {
 	}
 }
 
-// TestHTTPNames shows under which names admin.http answers, also where it is not on
-// loopback: a browser that is sent there by a page of the web gets nothing.
+// TestHTTPNames checks the names under which admin.http answers, also when it does not
+// listen on loopback: a browser that a web page sends there gets nothing.
 func TestHTTPNames(t *testing.T) {
 	t.Parallel()
 	edge := newHost(t, "edge")

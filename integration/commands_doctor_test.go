@@ -18,7 +18,7 @@ type diagnosis struct {
 	Findings []struct{ Check, Status, What, Why, Mend string }
 }
 
-// doctor runs it on a host, with this identity.
+// doctor runs `anyport doctor` on a host, with this identity.
 func (h *host) doctor(t *testing.T, file string, attr *syscall.SysProcAttr) (r diagnosis, status int) {
 	t.Helper()
 	cmd := exec.Command(program, "doctor", "-c", file, "--json")
@@ -37,7 +37,7 @@ func (h *host) doctor(t *testing.T, file string, attr *syscall.SysProcAttr) (r d
 	return r, cmd.ProcessState.ExitCode()
 }
 
-// found gives the findings of a check that are not in order, one a line.
+// found returns the findings of a check that are not in order, one a line.
 func (r diagnosis) found(check string) (text string) {
 	for _, f := range r.Findings {
 		if f.Check == check && f.Status != "ok" {
@@ -47,8 +47,8 @@ func (r diagnosis) found(check string) (text string) {
 	return text
 }
 
-// TestDoctor shows a host in which much is in the way: each thing is named, and when what
-// is to be typed has been typed, it is there no more, and anyport runs.
+// TestDoctor runs doctor on a host with many faults. It names each of them; after
+// typing the commands that it prints, the faults are fixed and anyport runs.
 func TestDoctor(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -110,8 +110,8 @@ origins  = ["10.0.0.5"]
 	}
 }
 
-// TestDoctorNames: who is in the way, by name and process, over TCP and UDP; and what is
-// missing, to a user without privileges.
+// TestDoctorNames checks that doctor names the processes whose listeners conflict, over
+// TCP and UDP, and what an unprivileged user lacks.
 func TestDoctorNames(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -137,6 +137,6 @@ origins  = ["10.0.0.5"]
 	give(t, program, "nobody")
 	nobody, status := r.edge.doctor(t, file, &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}})
 	if lacks := nobody.found("privileges"); status != 1 || !strings.Contains(lacks, "CAP_BPF, CAP_NET_ADMIN, CAP_NET_BIND_SERVICE missing") {
-		t.Errorf("exit status %d, of nobody: %s", status, lacks)
+		t.Errorf("exit status %d, for an unprivileged user: %s", status, lacks)
 	}
 }

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestFlows shows that live conns and flows are listed, with who they are and what they
-// have carried, those of one route or all, and no longer when they have ended.
+// TestFlows checks that live conns and flows are listed with their addresses and byte
+// counts, for one route or for all, and that ended ones are not listed.
 func TestFlows(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

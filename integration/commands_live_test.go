@@ -26,9 +26,9 @@ prefixes = ["203.0.113.0/24"]
 origins  = ["10.0.0.5"]
 `
 
-// TestReloadCommand shows what a reload tells: what changes and whom it touches, dry
-// and for real; that conns of a removed route end after its drain_timeout and others
-// do not; and that what is refused is told, and changes nothing.
+// TestReloadCommand checks what a reload prints, dry and real: what changes and which
+// conns it affects. Conns of a removed route end after its drain_timeout and others do
+// not. A refused reload is reported, and changes nothing.
 func TestReloadCommand(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -54,7 +54,7 @@ func TestReloadCommand(t *testing.T) {
 		t.Errorf("reload: %+v", wet)
 	}
 	if _, err := goes.Read(make([]byte, 1)); !errors.Is(err, unix.ECONNRESET) {
-		t.Errorf("a conn whose route is gone: %v, want a reset", err)
+		t.Errorf("a conn whose route was removed: %v, want a reset", err)
 	}
 	talk(t, stays, "after")
 
@@ -80,8 +80,8 @@ func TestReloadCommand(t *testing.T) {
 	}
 }
 
-// TestDrainCommand shows that a drained route refuses who is new and keeps who is
-// there, also across a reload; that waiting ends with the last conn; and the undo.
+// TestDrainCommand checks that a drained route refuses new conns and keeps old ones,
+// also across a reload, that --wait returns with the last conn, and that --undo works.
 func TestDrainCommand(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -161,8 +161,8 @@ func TestDrainCommand(t *testing.T) {
 	}
 }
 
-// TestExplainLive shows that without -c the running anyport answers, and says where its
-// file has another answer.
+// TestExplainLive checks that without -c the running anyport answers, and that explain
+// says where its file on disk gives another answer.
 func TestExplainLive(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -189,12 +189,12 @@ func TestExplainLive(t *testing.T) {
 
 	missing := p.socket + ".gone"
 	if got := anyport(t, "explain", "--socket", missing, "tcp", "203.0.113.9:80"); got.status != 1 || !strings.Contains(got.stderr, "with -c FILE") {
-		t.Errorf("of nobody: %+v", got)
+		t.Errorf("an unknown route: %+v", got)
 	}
 }
 
-// TestUnloadCommand shows that unload refuses while anyport runs, then says what a
-// killed one has left and removes it, and then has nothing to do.
+// TestUnloadCommand checks that unload refuses while anyport runs, then reports and
+// removes what a killed process left, and then has nothing to do.
 func TestUnloadCommand(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -14,8 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hang mounts a file system for the processes of this host that start afterwards, whose server does
-// not answer: who looks at a file there waits until the release, and then gets an error.
+// hang mounts a file system whose server does not answer, for the processes of this host
+// that start afterwards. Whoever opens a file there waits until the release, and then gets
+// an error.
 func (h *host) hang(t *testing.T) (dir string, release func()) {
 	t.Helper()
 	server, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0)
@@ -30,9 +31,9 @@ func (h *host) hang(t *testing.T) (dir string, release func()) {
 	return dir, func() { server.Close() }
 }
 
-// TestFilesThatAreNone puts something in the place of the file that is no file, or is none that can be
-// read: a reload and an upgrade are refused and say why, all other orders are obeyed, and with the file
-// back, these are, too.
+// TestFilesThatAreNone replaces the config file by something that is not a regular
+// file, or cannot be read. A reload and an upgrade are refused with the reason, all
+// other commands work, and once the file is back, these two work as well.
 func TestFilesThatAreNone(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -103,7 +104,7 @@ func TestFilesThatAreNone(t *testing.T) {
 	r.reach(t, "origin", dstV4+":80")
 }
 
-// bindTo leaves a socket that nobody listens on.
+// bindTo leaves a socket file on which no process listens.
 func bindTo(path string) error {
 	socket, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
@@ -113,13 +114,14 @@ func bindTo(path string) error {
 	return socket.Close()
 }
 
-// ask gives an order to the running process. It is ended, with status -1, after patience.
+// ask runs a command that talks to the running process. After patience the command is ended,
+// with status -1.
 func (p *proxy) ask(t *testing.T, line string) result {
 	t.Helper()
 	return command(t, "timeout", append([]string{"--signal=KILL", fmt.Sprint(patience.Seconds()), program}, append(strings.Fields(line), "--socket", p.socket)...)...)
 }
 
-// obeys gives all orders that need no file.
+// obeys runs all commands that need no file.
 func (p *proxy) obeys(t *testing.T) {
 	t.Helper()
 	for _, line := range []string{"status", "flows", "drain --route v4", "drain --route v4 --undo"} {
@@ -129,8 +131,9 @@ func (p *proxy) obeys(t *testing.T) {
 	}
 }
 
-// TestFileThatHangs has the file on a network mount whose server is gone: what needs the file gets an
-// error within a time limit, all else works meanwhile, and a signal to stop is obeyed.
+// TestFileThatHangs has the file on a network mount whose server does not answer. What
+// needs the file fails within a time limit, everything else works meanwhile, and a
+// signal to stop is obeyed.
 func TestFileThatHangs(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -181,7 +184,7 @@ func TestFileThatHangs(t *testing.T) {
 	talk(t, conn, "still here")
 }
 
-// TestStopBesideFileThatHangs stops while a reload waits for the file.
+// TestStopBesideFileThatHangs stops anyport while a reload waits for the file.
 func TestStopBesideFileThatHangs(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -204,8 +207,9 @@ func TestStopBesideFileThatHangs(t *testing.T) {
 	reload.expect(t, "anyport is stopping")
 }
 
-// TestAccessLogThatBlocks puts a FIFO in the place of the access log: one that nobody reads is not
-// opened, and one whose reader stands still is left for the next file. Neither holds up anything.
+// TestAccessLogThatBlocks replaces the access log by a FIFO. A FIFO without a reader is
+// not opened; one whose reader stands still is left for the next file. Neither blocks
+// anything.
 func TestAccessLogThatBlocks(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -249,8 +253,8 @@ func TestAccessLogThatBlocks(t *testing.T) {
 	newFamily(t, p).upgrade(t)
 }
 
-// TestAdminSocketRemoved takes the admin socket away: it is put back. What another process has put there is
-// left alone, and told of once.
+// TestAdminSocketRemoved removes the admin socket: anyport creates it again. If another
+// process has put a file there, anyport leaves it alone and logs that once.
 func TestAdminSocketRemoved(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -280,6 +284,6 @@ func TestAdminSocketRemoved(t *testing.T) {
 	other.Close() // and removes it
 	eventually(t, "the socket is there again", func() bool { return p.ask(t, "status").status == 0 })
 	if n := strings.Count(p.String(), "nobody reaches the admin socket"); n != 1 {
-		t.Errorf("it is told %d times", n)
+		t.Errorf("the log has it %d times, want once", n)
 	}
 }

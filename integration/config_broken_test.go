@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// TestBrokenFile shows that a file with errors takes no command away: each asks the running
-// anyport and tells of the file on stderr. A reload and an upgrade are refused, for they
-// read the file, and the process serves on.
+// TestBrokenFile checks that a file with errors disables no command: each asks the
+// running anyport and reports the errors on stderr. A reload and an upgrade read the
+// file, so they are refused, and the process continues to serve.
 func TestBrokenFile(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -49,14 +49,15 @@ func TestBrokenFile(t *testing.T) {
 	}
 }
 
-// brokenNotice reports whether text is one line that tells of the file.
+// brokenNotice reports whether text is one line about the broken file.
 func brokenNotice(text, file, problem string) bool {
 	return strings.Count(text, "\n") == 1 && strings.HasPrefix(text, "anyport: the file is broken") &&
 		strings.Contains(text, `"anyport check -c `+file+`"`) && strings.Contains(text, problem)
 }
 
-// TestBrokenFileOfDefaultSocket: where a broken file does not tell the socket, the default
-// one is asked, if that anyport serves this file.
+// TestBrokenFileOfDefaultSocket checks that, if the broken file does not name the
+// socket, the commands ask on the default socket, provided that the anyport there
+// serves this file.
 func TestBrokenFileOfDefaultSocket(t *testing.T) {
 	t.Parallel()
 	edge := newHost(t, "edge")

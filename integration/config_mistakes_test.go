@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestMistakes shows what a wrong file is told: by check, by a reload that is asked for,
+// TestMistakes checks the messages for a wrong file: from check, from a reload command,
 // and in the log.
 func TestMistakes(t *testing.T) {
 	t.Parallel()

@@ -13,11 +13,11 @@ import (
 	"time"
 )
 
-// pinRoot is where anyport looks for a bpffs by itself.
+// pinRoot is where anyport looks for a bpffs by default.
 const pinRoot = "/sys/fs/bpf"
 
-// withBPFFS gives the processes that are started on the host from now on a bpffs there, with
-// the mode that systemd gives it.
+// withBPFFS mounts a bpffs there for the processes that start on the host from now on, with
+// the mode that systemd uses.
 func (h *host) withBPFFS(t *testing.T) {
 	t.Helper()
 	if err := h.Mount("bpf", pinRoot, "mode=0700"); err != nil {
@@ -25,10 +25,10 @@ func (h *host) withBPFFS(t *testing.T) {
 	}
 }
 
-// TestDeath kills anyport with a file that says nothing of steering, while a service of the
-// host listens on all addresses and clients keep asking: the service never answers on a
-// served address. Where there is a bpffs the kernel refuses, otherwise the addresses are no
-// longer local.
+// TestDeath kills anyport, with a file that does not mention steering, while a service
+// of the host listens on all addresses and clients keep asking. The service never
+// answers on a served address. With a bpffs the kernel refuses; without, the addresses
+// are not local any more.
 func TestDeath(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -75,7 +75,7 @@ func TestDeath(t *testing.T) {
 	}
 }
 
-// leavesNoPins looks into the bpffs that processes on the host see.
+// leavesNoPins checks the bpffs that processes on the host see.
 func (h *host) leavesNoPins(t *testing.T) {
 	t.Helper()
 	list := h.spawn(t, exec.Command("ls", "-A", pinRoot))
@@ -105,7 +105,7 @@ func (h *host) keepAsking(t *testing.T, dsts ...string) (stop func() (host, orig
 	}
 }
 
-// answerCounts is who answered how often.
+// answerCounts says how often the host and the origin answered.
 type answerCounts struct{ host, origin atomic.Int64 }
 
 // keepAsking opens conn after conn, or sends datagram after datagram from one socket.

@@ -11,9 +11,9 @@ import (
 	"testing"
 )
 
-// TestPinned kills anyport where the steering is pinned, again and again: as long as it
-// is dead what it served refuses, and the host's own sshd is not reached through a
-// served address. Each start goes on with the pins, and unload removes them.
+// TestPinned kills anyport repeatedly where the steering is pinned. While it is dead,
+// the kernel refuses what it served, and the host's own sshd cannot be reached through
+// a served address. Each start continues with the pins, and unload removes them.
 func TestPinned(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -71,8 +71,8 @@ func TestPinned(t *testing.T) {
 	}
 }
 
-// TestPinsRemoved removes some of the pins, before and after an upgrade: they are put back, so that a
-// process that is killed then exposes nothing.
+// TestPinsRemoved removes some of the pins, before and after an upgrade. anyport
+// restores them, so a process that is killed afterwards exposes nothing.
 func TestPinsRemoved(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestSources shows that a client that a route does not admit meets a closed port,
-// or silence, before any accept, and that others are served.
+// TestSources checks that a client that a route does not admit meets a closed port, or
+// silence, before any accept, and that others are served.
 func TestSources(t *testing.T) {
 	for denied, want := range map[string]string{"refuse": refused, "drop": silent} {
 		t.Run(denied, func(t *testing.T) {
@@ -58,7 +58,7 @@ denied   = "`+denied+`"
 	}
 }
 
-// TestLimits shows that a route holds no more conns at once than it may.
+// TestLimits checks that a route holds no more conns at once than max_conns.
 func TestLimits(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -12,17 +12,17 @@ import (
 	"time"
 )
 
-// fewFiles has anyport run with so few files that a test can use them up, and without the
-// capability to raise that limit.
+// fewFiles runs anyport with a file limit that a test can exhaust, and without the
+// capability to raise it.
 func fewFiles(files int) func(file string) *exec.Cmd {
 	return func(file string) *exec.Cmd {
 		return exec.Command("setpriv", "--bounding-set=-sys_resource", "prlimit", fmt.Sprintf("--nofile=%d:%d", files, files), program, "run", "-c", file)
 	}
 }
 
-// TestGreedyClient has one client open idle conns until nothing more goes, from one IPv4
-// address or from many addresses of one IPv6 /64. All else goes on: commands, a reload, an
-// upgrade, new flows, and new conns of other clients.
+// TestGreedyClient has one client open as many idle conns as it can, from one IPv4
+// address or from many addresses of one IPv6 /64. Everything else continues to work:
+// commands, a reload, an upgrade, new flows, and new conns of other clients.
 func TestGreedyClient(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -95,8 +95,8 @@ func TestGreedyClient(t *testing.T) {
 	}
 }
 
-// keepsReserve checks that the process has not opened more files than its status knows of:
-// the reserve is left, but for the command that asks.
+// keepsReserve checks that the process has no more files open than its status reports, so
+// the reserve is unused, except for the command that asks.
 func (p *proxy) keepsReserve(t *testing.T, f *family) {
 	t.Helper()
 	const commands = 10
@@ -109,7 +109,7 @@ func (p *proxy) keepsReserve(t *testing.T, f *family) {
 	})
 }
 
-// openFiles is what the status says.
+// openFiles returns the numbers that the status reports.
 func (p *proxy) openFiles(t *testing.T) int {
 	t.Helper()
 	var s struct {
@@ -121,7 +121,7 @@ func (p *proxy) openFiles(t *testing.T) int {
 	return s.Used
 }
 
-// gaveWay checks that only conns of the greedy client gave way, and that some did.
+// gaveWay checks that some conns of the greedy client gave way, and no others.
 func (p *proxy) gaveWay(t *testing.T, access string, greedy netip.Prefix) {
 	t.Helper()
 	text, err := os.ReadFile(access)

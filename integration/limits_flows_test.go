@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// TestOneClientFillsTheTable has one client take every flow there is, each of which the
-// origin answers: the question of another client is answered, in the place of the first
-// one's oldest flow, and who has shown that it is there stays. By default the one client
-// gets a sixteenth, and nobody gives way.
+// TestOneClientFillsTheTable has one client take every flow there is, all answered by
+// the origin. Another client's question is still answered and displaces the first
+// client's oldest flow; clients that have shown that they are there keep their flows.
+// By default one client gets a sixteenth, and no flow gives way.
 func TestOneClientFillsTheTable(t *testing.T) {
 	t.Parallel()
 	const flows = 64
@@ -56,9 +56,10 @@ func TestOneClientFillsTheTable(t *testing.T) {
 	}
 }
 
-// TestFlowsPerClient has a client hold as many flows as it may, all shown: one more is
-// refused, from another address of an IPv6 client, too, and counted under its own verdict.
-// Another client has what it asks for. The workers count alone, for each has whole clients.
+// TestFlowsPerClient has a client hold as many flows as it may, all shown. One more is
+// refused, also from another address of an IPv6 client, and counted under its own
+// verdict. Another client is served. Each worker counts separately, since a client
+// belongs to one worker.
 func TestFlowsPerClient(t *testing.T) {
 	t.Parallel()
 	const most = 3

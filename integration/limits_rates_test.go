@@ -13,9 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestNewConns brings more conns than new_conns_per_second admits. Each is refused at its
-// SYN or served: SYN cookies, by which the kernel forgets a conn between SYN and ACK,
-// must not have the limit kill a handshake that it has let begin.
+// TestNewConns opens more conns than new_conns_per_second admits. Each is either
+// refused at its SYN or served. With SYN cookies the kernel keeps no state between SYN
+// and ACK; the limit must not kill a handshake that it admitted.
 func TestNewConns(t *testing.T) {
 	t.Parallel()
 	for _, cookies := range []string{"1", "2"} { // when the queue is full, and always
@@ -64,7 +64,8 @@ func TestNewConns(t *testing.T) {
 	}
 }
 
-// TestNewFlows uses up new_conns_per_second: new flows are refused, and those begun go on.
+// TestNewFlows uses up new_conns_per_second: new flows are refused, and existing ones
+// continue.
 func TestNewFlows(t *testing.T) {
 	t.Parallel()
 	const limit = 20
@@ -90,8 +91,8 @@ func TestNewFlows(t *testing.T) {
 	}
 }
 
-// TestDatagramBudget floods one dst over its datagrams_per_second: another of the same
-// route loses nothing.
+// TestDatagramBudget floods one dst above its datagrams_per_second: another dst of the
+// same route loses nothing.
 func TestDatagramBudget(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -113,8 +114,8 @@ func TestDatagramBudget(t *testing.T) {
 	}
 }
 
-// TestRoomForFiles shows that the table of file descriptors has its size from the
-// beginning: to grow it, the kernel keeps whoever opens a file waiting.
+// TestRoomForFiles checks that the table of file descriptors has its full size from the
+// start: while the kernel grows it, threads that open a file wait.
 func TestRoomForFiles(t *testing.T) {
 	t.Parallel()
 	p := newRig(t).edge.serveWith(t, fmt.Sprintf("[route.all]\nprotocol = \"udp\"\nprefixes = [%q]\norigins = [\"10.0.0.5\"]\n", servedV4))
@@ -136,8 +137,8 @@ func TestRoomForFiles(t *testing.T) {
 	}
 }
 
-// TestForgedSYNs floods a route that has new_conns_per_second with SYNs that name the
-// hosts of one network: clients of other networks get in, all of them.
+// TestForgedSYNs floods a route that has new_conns_per_second with SYNs from the hosts
+// of one network: all clients of other networks get in.
 func TestForgedSYNs(t *testing.T) {
 	t.Parallel()
 	for _, cookies := range []string{"1", "2"} { // when the queue is full, and always

@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// TestAccessLogOfFlood sends thousands of datagrams that begin no flow, or flows that are
-// never answered and give way: the access log has a handful of lines about them, whose
-// counts are those of the status. A flow that was served has its line.
+// TestAccessLogOfFlood sends thousands of datagrams that begin no flow, or begin flows
+// that are never answered and give way. The access log has a few lines about them,
+// whose counts equal those of the status. A flow that was served has its own line.
 func TestAccessLogOfFlood(t *testing.T) {
 	t.Parallel()
 	const flood = 5000

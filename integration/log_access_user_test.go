@@ -10,9 +10,10 @@ import (
 	"testing"
 )
 
-// TestAccessLogOfAnotherUser has the access log in a directory that steering.user may not
-// write to, as /var/log is: upgrades and reloads go on with the file, and one that logrotate
-// has made is opened. Where logrotate makes none, the log says whose the directory is.
+// TestAccessLogOfAnotherUser has the access log in a directory that steering.user may
+// not write to, like /var/log. Upgrades and reloads continue with the file, and open
+// one that logrotate created. If logrotate creates none, the log says who owns the
+// directory.
 func TestAccessLogOfAnotherUser(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

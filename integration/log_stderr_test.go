@@ -61,8 +61,8 @@ func (r *rig) visit(t *testing.T, n int) {
 	}
 }
 
-// TestStderrGone takes the reader of stderr away, as a restarted journald does: conns go on, and
-// the lines are counted.
+// TestStderrGone ends the reader of stderr, as a restart of journald does: conns
+// continue, and the lost lines are counted.
 func TestStderrGone(t *testing.T) {
 	t.Parallel()
 	for name, prepare := range map[string]string{"default": "", "SIGPIPE ignored": `trap "" PIPE; `} {
@@ -90,8 +90,8 @@ func TestStderrGone(t *testing.T) {
 	}
 }
 
-// TestStderrStuck has a reader of stderr that does not read: nothing waits for it, neither conns nor
-// signals, commands, an upgrade or the end.
+// TestStderrStuck has a reader of stderr that does not read: it delays no conn, signal,
+// command, upgrade or stop.
 func TestStderrStuck(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -132,7 +132,7 @@ func TestStderrStuck(t *testing.T) {
 	r.visit(t, 50) // the last process ends, which it is told by the cleanup, with as many waiting
 }
 
-// TestStderrComesBack has a reader come back: the log says how many lines it has missed.
+// TestStderrComesBack has a reader return: the log says how many lines were lost.
 func TestStderrComesBack(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -173,8 +173,8 @@ func TestStderrComesBack(t *testing.T) {
 // accessLine is a whole line of the access log.
 var accessLine = regexp.MustCompile(`^time=\S+ protocol=tcp route=v4 client=\S+ dst=192\.0\.2\.7:80 origin=10\.0\.0\.5:80 seconds=\S+ to_origin=5 to_client=5 verdict=closed$`)
 
-// TestFullDisk fills the disk of the access log, and then makes room: each line is in the file, and
-// whole, or counted.
+// TestFullDisk fills the disk of the access log, and then makes room: each line is
+// either complete in the file or counted.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

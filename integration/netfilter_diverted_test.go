@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestTPROXYDiverted starts anyport beside a proxy that TPROXY rules feed. With the usual
-// socket match before them its new conns are anyport's at once, without it they stay the
-// proxy's; doctor says so before.
+// TestTPROXYDiverted starts anyport beside a proxy that gets its conns by TPROXY rules.
+// If the usual socket match precedes the rules, new conns go to anyport at once;
+// without it they still go to the proxy, and doctor says so beforehand.
 func TestTPROXYDiverted(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, tool, rules, says, then string }{

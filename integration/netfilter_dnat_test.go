@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// TestDNAT has a container engine take ports of every local address, served ones included. Doctor
-// and explain say so, for the ports and families that are concerned; what doctor says keeps the
-// served addresses from it.
+// TestDNAT has a container engine take ports of every local address, served ones
+// included. Doctor and explain report that for the ports and families concerned, and
+// the command that doctor prints exempts the served addresses.
 func TestDNAT(t *testing.T) {
 	t.Parallel()
 	const taken, free = dstV4 + ":8080", dstV4 + ":8081"

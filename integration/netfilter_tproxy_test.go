@@ -23,14 +23,14 @@ ip -6 rule add fwmark 1 lookup 100
 ip -6 route add local ::/0 dev lo table 100
 `
 
-// Rules of a proxy that stood here before anyport, and is not there any more.
+// tproxyRules are left over from a proxy that ran here before anyport and does not run any more.
 const tproxyRules = `
 iptables -t mangle ACTION PREROUTING -p tcp -d 192.0.2.0/24 -j TPROXY --on-ip 127.0.0.1 --on-port 9 --tproxy-mark 1
 ip6tables -t mangle ACTION PREROUTING -p tcp -d 2001:db8:1::/48 -j TPROXY --on-ip ::1 --on-port 9 --tproxy-mark 1
 `
 
-// TestTPROXYPutBack puts a TPROXY rule back for what anyport serves. New conns are the
-// rule's, but live ones go on: TPROXY looks for their sockets, and drops the packets of
+// TestTPROXYPutBack adds a TPROXY rule for what anyport serves. New conns follow the
+// rule, but live ones continue: TPROXY looks up their sockets, and drops the packets of
 // those that are not transparent.
 func TestTPROXYPutBack(t *testing.T) {
 	t.Parallel()
@@ -77,8 +77,8 @@ iptables -P INPUT DROP
 iptables -A OUTPUT -m conntrack --ctstate INVALID -j DROP
 `
 
-// TestStatefulFilter shows that conntrack knows conns and flows through anyport for what
-// they are: neither what comes nor what goes is INVALID, and answers are ESTABLISHED.
+// TestStatefulFilter checks that conntrack classifies conns and flows through anyport
+// correctly: no packet is INVALID, and answers are ESTABLISHED.
 func TestStatefulFilter(t *testing.T) {
 	t.Parallel()
 	needTool(t, "iptables")

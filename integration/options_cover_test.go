@@ -8,13 +8,13 @@ import (
 	"testing"
 )
 
-// option is a key of the file, or something else that one chooses, with the values tried.
+// option is a key of the file, or another choice of the operator, with the values tried.
 type option struct {
 	name   string
 	values []string
 }
 
-// choice is a value of each option.
+// choice has a value of each option.
 type choice map[string]string
 
 func (c choice) String() string {
@@ -26,7 +26,7 @@ func (c choice) String() string {
 	return strings.Join(words, " ")
 }
 
-// pairing is a value of each of two options.
+// pairing has a value of each of two options.
 type pairing struct{ a, b, valueA, valueB string }
 
 func (p pairing) String() string {
@@ -51,9 +51,10 @@ func pairings(options []option, possible func(choice) bool) (all []pairing) {
 	return all
 }
 
-// cover returns few choices that have every pair among them. Each begins with a pair that is
-// missing yet, and takes for each other option the value that adds the most missing pairs.
-// possible judges choices that lack options, too: it must be false for good once it is false.
+// cover returns a few choices that together have every pair. Each begins with a pair that
+// is still missing, and takes for each other option the value that adds the most missing
+// pairs. possible also decides on incomplete choices: once it is false, no further option
+// may make it true.
 func cover(options []option, possible func(choice) bool) (choices []choice) {
 	missing := pairings(options, possible)
 	for len(missing) > 0 {
@@ -65,7 +66,7 @@ func cover(options []option, possible func(choice) bool) (choices []choice) {
 		}
 		left := slices.DeleteFunc(missing, func(p pairing) bool { return p.in(c) })
 		if len(left) == len(missing) {
-			panic("a pair is possible by itself, and not with the others: " + missing[0].String())
+			panic("a pair is possible, but not together with the other options: " + missing[0].String())
 		}
 		choices, missing = append(choices, c), left
 	}
@@ -91,8 +92,8 @@ func best(c choice, o option, missing []pairing, possible func(choice) bool) (va
 	return value
 }
 
-// TestCover tries options at random: every pair that is possible is in a choice, and no
-// choice has what is not.
+// TestCover tries options at random: every possible pair is in a choice, and no choice
+// has an impossible pair.
 func TestCover(t *testing.T) {
 	for range 100 {
 		var options []option

@@ -23,7 +23,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// combination is the life of an anyport with one choice of the options.
+// combination runs an anyport with one choice of the options, from start to stop.
 type combination struct {
 	choice
 	addresses
@@ -81,7 +81,7 @@ func (c *combination) live(t *testing.T) {
 	c.readAccess(t)
 }
 
-// start has everything that the choice needs, and anyport serve.
+// start creates everything that the choice needs, and waits until anyport serves.
 func (c *combination) start(t *testing.T) {
 	c.rig = newRig(t)
 	r := c.rig
@@ -125,7 +125,7 @@ func (c *combination) start(t *testing.T) {
 	}
 }
 
-// command starts anyport as the choice has it.
+// command returns the command that starts anyport with this choice.
 func (c *combination) command(t *testing.T) func(file string) *exec.Cmd {
 	return func(file string) *exec.Cmd {
 		give(t, file, c.choice["user"])
@@ -179,7 +179,7 @@ func (c *combination) file() string {
 	return f.String()
 }
 
-// echo is the origin's: behind a header, where there is one.
+// echo is what the origin answers: the payload behind the header, if there is one.
 func (c *combination) echo(conn net.Conn) {
 	reader := bufio.NewReader(conn)
 	if c.is("tcp", "v2") {
@@ -194,8 +194,8 @@ func port(addr string, port int) string { return net.JoinHostPort(addr, fmt.Spri
 
 func (c *combination) pid() int { return c.family.pids[len(c.family.pids)-1] }
 
-// converse has those who stay, and some who are new, say something; and checks all that
-// must be true at any time.
+// converse sends data on the conns and flows that stay, and on some new ones, and checks
+// everything that must be true at any time.
 func (c *combination) converse(t *testing.T, when string) {
 	t.Helper()
 	r := c.rig
@@ -230,7 +230,7 @@ func (c *combination) converse(t *testing.T, when string) {
 	c.running.errors(t)
 }
 
-// meet has somebody new say something to an echo, over TCP.
+// meet has a new client talk to an echo, over TCP.
 func (r *rig) meet(dst string) error {
 	conn, err := r.client.tryDial("tcp", "", dst)
 	if err != nil {
@@ -283,7 +283,7 @@ func (c *combination) crash(t *testing.T) {
 	c.family.kill(t)
 	if c.manager == nil && c.pins != "" {
 		if got := c.rig.client.ask("tcp", netip.MustParseAddrPort(port(c.stays, 4711)), refused); got != refused {
-			t.Errorf("while nobody is there, with pins: %s", got)
+			t.Errorf("while no process runs, with pins: %s", got)
 		}
 	}
 	var waiting net.Conn
@@ -302,7 +302,7 @@ func (c *combination) crash(t *testing.T) {
 	}
 }
 
-// stop ends anyport as an operator does. What it leaves is looked at last of all.
+// stop ends anyport as an operator does. What it leaves behind is checked last.
 func (c *combination) stop(t *testing.T) {
 	t.Helper()
 	c.conn.Close()
@@ -322,7 +322,7 @@ func (c *combination) stop(t *testing.T) {
 	}
 }
 
-// belongsTo looks at whose each thread is.
+// belongsTo checks the user of each thread.
 func (c *combination) belongsTo(t *testing.T) {
 	t.Helper()
 	user := c.choice["user"]
@@ -344,7 +344,7 @@ func (c *combination) belongsTo(t *testing.T) {
 
 var uidLine = regexp.MustCompile(`(?m)^Uid:.*$`)
 
-// readAccess wants whole lines about conns and flows where the choice has an access log.
+// readAccess expects complete lines about conns and flows, if the choice has an access log.
 func (c *combination) readAccess(t *testing.T) {
 	t.Helper()
 	text := c.proxy.String() + c.running.String()
@@ -373,7 +373,7 @@ func (c *combination) readAccess(t *testing.T) {
 	}
 }
 
-// counted are counters by name.
+// counted holds counters by name.
 type counted map[string]uint64
 
 // count reads the counters of all routes.
@@ -392,14 +392,14 @@ func (c *combination) count(t *testing.T) counted {
 	return all
 }
 
-// kernel are those that outlive the process.
+// kernel returns the counters that outlive the process.
 func (c counted) kernel() counted {
 	only := maps.Clone(c)
 	maps.DeleteFunc(only, func(name string, _ uint64) bool { return !strings.HasPrefix(name, "kernel ") })
 	return only
 }
 
-// noMoreThan fails the test where a counter has gone back.
+// noMoreThan fails the test if a counter has decreased.
 func (c counted) noMoreThan(t *testing.T, when string, next counted) {
 	t.Helper()
 	for name, n := range c {
@@ -409,7 +409,8 @@ func (c counted) noMoreThan(t *testing.T, when string, next counted) {
 	}
 }
 
-// settled is what is open once only those are there who stay, and how many flows there are.
+// settled returns what is open once only the conns and flows that stay are left, and the
+// number of flows.
 func (c *combination) settled(t *testing.T) (open map[string]int, flows int) {
 	t.Helper()
 	eventually(t, "the conns have ended that do not stay", func() bool {
@@ -449,8 +450,8 @@ func (c *combination) opens(t *testing.T, before map[string]int, begun int) {
 	t.Errorf("open are %v, want %v and %d to %d sockets", now, before, least, most)
 }
 
-// kinds counts open files, sockets and such under their kind, others by name. The types of
-// the steering program (BTF) are open in the process alone that has loaded it.
+// kinds counts open files: sockets and such by their kind, others by name. The types of
+// the BPF program (BTF) are open only in the process that loaded it.
 func kinds(files []string) map[string]int {
 	all := map[string]int{}
 	for _, file := range files {

@@ -8,14 +8,13 @@ import (
 	"testing"
 )
 
-// combined are the options that TestCombinations tries with each other. To add one, name its
-// values here, the first one the default, and say in combination.file, or in its life, what
-// they do.
+// combined are the options that TestCombinations combines. To add one, list its values
+// here, the default first, and implement them in combination.file, or in its other methods.
 var combined = []option{
 	{"user", []string{"", "65534"}},
 	{"log.access", []string{"", "file", "stderr"}},
 	{"log.format", []string{"text", "json"}},
-	{"pin", []string{"auto", "", "bpffs"}}, // where no bpffs is at hand, auto is a device that dies with the process
+	{"pin", []string{"auto", "", "bpffs"}}, // without a bpffs, auto means a device that ends with the process
 	{"store", []string{"off", "on"}},
 	{"udp", []string{"sockets", "spp", "egress"}},
 	{"family", []string{"IPv4", "IPv6"}},
@@ -32,9 +31,9 @@ var combined = []option{
 // goTogether is false for values that the file refuses together.
 func goTogether(c choice) bool { return c["udp"] != "egress" || c["workers"] != "2" }
 
-// TestCombinations lives through a start, a reload, two upgrades, a kill, a new start and a
-// stop with few choices of the options, which have every pair of values among them. In its
-// output (-v) is a table of the pairs; where a pair is wrong, all choices that have it fail.
+// TestCombinations runs a start, a reload, two upgrades, a kill, a new start and a stop
+// with a few choices of options that together have every pair of values. The output
+// (-v) has a table of the pairs. If a pair is faulty, all choices that have it fail.
 func TestCombinations(t *testing.T) {
 	t.Parallel()
 	choices := cover(combined, goTogether)
@@ -57,8 +56,8 @@ func TestCombinations(t *testing.T) {
 	tabulate(t, choices, failed)
 }
 
-// tabulate writes down which choices had each pair. It names the values that are in failed
-// choices alone, and the pairs of other values that are.
+// tabulate prints which choices had each pair. It names the values that occur only in
+// failed choices, and such pairs of other values.
 func tabulate(t *testing.T, choices []choice, failed map[int]bool) {
 	t.Helper()
 	all := pairings(combined, goTogether)
@@ -85,7 +84,7 @@ func tabulate(t *testing.T, choices []choice, failed map[int]bool) {
 	t.Logf("%d pairs of values in %d choices:\n%s", len(all), len(choices), &table)
 }
 
-// tried returns the numbers of the choices that have something, and whether one went well.
+// tried returns the numbers of the choices that have something, and whether one succeeded.
 func tried(choices []choice, failed map[int]bool, has func(choice) bool) (with []string, went bool) {
 	for n, c := range choices {
 		if has(c) {
@@ -95,7 +94,7 @@ func tried(choices []choice, failed map[int]bool, has func(choice) bool) (with [
 	return with, went
 }
 
-// suspectValues are those that failed wherever they were tried.
+// suspectValues are the values that failed in every choice that had them.
 func suspectValues(t *testing.T, choices []choice, failed map[int]bool) map[string]bool {
 	t.Helper()
 	suspects := map[string]bool{}

@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// TestPlainBuild shows that a binary of `go build` alone, which has cgo where there is a C
-// compiler, gives up its privileges on all threads, and that a reload and upgrades to and
-// from the shipped binary work.
+// TestPlainBuild checks that a binary of plain `go build`, which uses cgo if there is a
+// C compiler, drops its privileges on all threads, and that a reload and upgrades from
+// and to the shipped binary work.
 func TestPlainBuild(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -36,8 +36,8 @@ remote-control:
     control-enable: no
 `
 
-// TestDNS has dnsperf ask unbound through anyport, over UDP and TCP, from several
-// addresses at once: no query is lost, and the headers tell unbound who asked.
+// TestDNS has dnsperf query unbound through anyport, over UDP and TCP, from several
+// addresses at once: no query is lost, and the headers tell unbound who the client is.
 func TestDNS(t *testing.T) {
 	t.Parallel()
 	const another = "198.51.100.3"
@@ -66,7 +66,7 @@ proxy_protocol = "v2"
 		for line := range strings.Lines(unbound.String()) {
 			if strings.Contains(line, name(i)) {
 				if asked++; !strings.Contains(line, q.client+" "+name(i)) {
-					t.Errorf("%+v: unbound was told %s", q, line)
+					t.Errorf("%+v: unbound got %s", q, line)
 				}
 			}
 		}
@@ -100,8 +100,8 @@ func (q dnsQueries) run(t *testing.T, from *host, name string) {
 
 var packetSizes = regexp.MustCompile(`Average packet size: +request (\d+), response (\d+)`)
 
-// TestLongAnswers has dnsperf ask for what is more than three times as long as the question:
-// as much as the default budget covers arrives.
+// TestLongAnswers has dnsperf ask for answers that are more than three times as long as
+// the question: as much as the default budget covers arrives.
 func TestLongAnswers(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

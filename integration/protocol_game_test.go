@@ -14,8 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestGame plays as games and tunnels do: both sides send numbered datagrams of many
-// sizes, unasked, at their own pace. Each arrives once and whole, at whom it is for.
+// TestGame behaves like games and tunnels: both sides send numbered datagrams of many
+// sizes, unrequested, at their own pace. Each arrives once, complete, and at the right
+// peer.
 func TestGame(t *testing.T) {
 	t.Parallel()
 	const players = 8
@@ -52,7 +53,7 @@ origins  = ["10.0.0.5:7777"]
 	}
 }
 
-// deepen gives a socket a queue for whatever comes while its reader waits for a core.
+// deepen gives a socket a long queue, for what arrives while its reader waits for a core.
 func deepen(t *testing.T, conn *net.UDPConn) {
 	t.Helper()
 	raw, err := conn.SyscallConn()
@@ -93,7 +94,7 @@ func play(t *testing.T, conn net.Conn, player int) error {
 	return nil
 }
 
-// game is the server: it knows its players by their addresses.
+// game is the server. It tells its players apart by their addresses.
 type game struct {
 	conn     *net.UDPConn
 	ledgers  map[netip.AddrPort]*ledger
@@ -120,7 +121,7 @@ func (g *game) serve(t *testing.T) {
 			answer([]byte("go"))
 			go moves(t, answer, player)
 		case l == nil:
-			t.Errorf("a move of nobody's, from %v", from)
+			t.Errorf("a move of an unknown player, from %v", from)
 		default:
 			if err := l.enter(buffer[:n]); err != nil {
 				t.Errorf("from player %d: %v", l.player, err)
@@ -152,7 +153,7 @@ func move(player, n int) []byte {
 	return append(b, bytes.Repeat([]byte{byte(player + n)}, n*n%1400)...)
 }
 
-// ledger is what came of the moves of one player.
+// ledger records which moves of one player have arrived.
 type ledger struct {
 	player  int
 	come    []bool
@@ -166,12 +167,12 @@ func newLedger(player int) *ledger {
 
 func (l *ledger) enter(datagram []byte) error {
 	if len(datagram) < 8 {
-		return fmt.Errorf("%q is no move", datagram)
+		return fmt.Errorf("%q is not a move", datagram)
 	}
 	n := int(binary.BigEndian.Uint32(datagram[4:]))
 	switch {
 	case n >= len(l.come) || !bytes.Equal(datagram, move(l.player, n)):
-		return fmt.Errorf("move %d of player %d came as one of %d bytes, garbled or another's: % x…", n, l.player, len(datagram), datagram[:8])
+		return fmt.Errorf("move %d of player %d came as one of %d bytes, garbled or of another player: % x…", n, l.player, len(datagram), datagram[:8])
 	case l.come[n]:
 		return fmt.Errorf("move %d came twice", n)
 	}

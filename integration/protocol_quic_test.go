@@ -19,9 +19,9 @@ import (
 	"github.com/quic-go/quic-go"
 )
 
-// TestQUIC has QUIC's client and server talk through anyport: some conns at once, each
-// with streams that come back as they went and ECN on the way, and each goes on when the client's address
-// changes under it, as phones' do.
+// TestQUIC runs a QUIC client and server through anyport: several connections at once,
+// each with streams that are echoed and with ECN. Each continues when the client's
+// address changes, as that of a phone does.
 func TestQUIC(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -9,9 +9,10 @@ import (
 	"testing"
 )
 
-// TestTFTP fetches a file as docs/PROTOCOLS.md says: from a server that answers from the
-// port it is asked on. A server that answers from a new port, as TFTP's have always done, is
-// lost; so is a client that sends no options where there is no budget for answers.
+// TestTFTP fetches a file as docs/PROTOCOLS.md says, from a server that answers from
+// the port that was asked. Data from a server that answers from a new port, as TFTP
+// servers usually do, is lost; so are answers to a client that sends no options, if
+// there is no budget for them.
 func TestTFTP(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -47,7 +47,8 @@ http {
 }
 `
 
-// TestPeers shows that HAProxy and nginx take from anyport's headers what is true.
+// TestPeers checks that HAProxy and nginx read the right addresses from anyport's
+// headers.
 func TestPeers(t *testing.T) {
 	t.Parallel()
 	for _, peer := range []struct {

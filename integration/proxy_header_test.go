@@ -12,8 +12,8 @@ import (
 	proxyproto "github.com/pires/go-proxyproto"
 )
 
-// TestProxyHeader shows that the origin is told the client and the original dst,
-// by each header that there is, whatever the family of the origin.
+// TestProxyHeader checks that the origin learns the client and the dst from each kind
+// of header, whatever the family of the origin's address.
 func TestProxyHeader(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ protocol, header, origin string }{
@@ -47,8 +47,8 @@ proxy_protocol = %q
 	}
 }
 
-// TestHeaderComesFirst shows that an origin gets the header at once, from a client
-// that says nothing, and may speak before it.
+// TestHeaderComesFirst checks that an origin gets the header at once, from a client
+// that sends nothing, and that the origin may speak first.
 func TestHeaderComesFirst(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -69,7 +69,8 @@ proxy_protocol = "v2"
 	}
 }
 
-// TestV2First shows a header on the first datagram of each flow, and on no other.
+// TestV2First checks that the first datagram of each flow has a header, and no other
+// datagram.
 func TestV2First(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -98,7 +99,7 @@ proxy_protocol = "v2-first"
 	}
 }
 
-// TestOriginPorts shows the three ways to choose the origin's port.
+// TestOriginPorts checks the three ways to choose the origin's port.
 func TestOriginPorts(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -8,9 +8,10 @@ import (
 	"testing"
 )
 
-// TestReloadThatTheKernelRefuses loads a file that check likes and the maps have no room for:
-// nothing of it happens, to routes that the file leaves out neither. Their counters go on,
-// max_conns counts who is there, and no conn ends, whatever its drain_timeout.
+// TestReloadThatTheKernelRefuses loads a file that check accepts and that the maps have
+// no room for. Nothing changes, not even for routes that the file leaves out: their
+// counters continue, max_conns counts the live conns, and no conn ends, whatever its
+// drain_timeout.
 func TestReloadThatTheKernelRefuses(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -49,9 +50,9 @@ func TestReloadThatTheKernelRefuses(t *testing.T) {
 	conn.Close()
 }
 
-// TestBecomesTheHosts reloads a file that leaves a dst to the host: by a route that passes it,
-// and by no route at all where the address is the host's own. The flow that was there does
-// not keep the host's datagrams, and a conn lives on.
+// TestBecomesTheHosts reloads a file that leaves a dst to the host, by a pass route, or
+// by no route at all if the address is the host's own. The old flow does not withhold
+// the host's datagrams, and a conn lives on.
 func TestBecomesTheHosts(t *testing.T) {
 	t.Parallel()
 	const pass = "[route.pass]\nprotocol = \"udp\"\nprefixes = [\"192.0.2.7\"]\nports = [4711]\naction = \"pass\"\n"

@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// TestSettle shows what becomes of a prefix that a reload drops: its conns and flows live
-// on, who is new is refused, and once the last of the old has ended it is local no more,
-// however long its drain_timeout.
+// TestSettle checks a prefix that a reload removes: its conns and flows live on, new
+// ones are refused, and once the last of the old ones has ended the prefix is not local
+// any more, however long its drain_timeout.
 func TestSettle(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

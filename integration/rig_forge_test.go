@@ -11,7 +11,7 @@ import (
 )
 
 // forgeSYNs sends SYNs to dst whose sources are the hosts of an IPv4 /24, some a second,
-// until the test ends or stop is called, which tells how many it has sent.
+// until the test ends or stop is called, which returns how many it has sent.
 func (h *host) forgeSYNs(t *testing.T, network, dst string, perSecond int) (stop func() uint64) {
 	t.Helper()
 	var fd int

@@ -45,7 +45,8 @@ func newHost(t *testing.T, name string) *host {
 	return &host{made, handle}
 }
 
-// do runs fn inside the namespace, for what it makes there: sockets and processes.
+// do runs fn inside the namespace, so that the sockets and processes that fn creates are
+// there.
 func (h *host) do(fn func()) {
 	err := h.Do(func() error { fn(); return nil })
 	if err != nil {
@@ -53,7 +54,7 @@ func (h *host) do(fn func()) {
 	}
 }
 
-// output runs a command to its end and gives what it printed.
+// output runs a command to its end and returns what it printed.
 func (h *host) output(t *testing.T, name string, args ...string) string {
 	t.Helper()
 	var out []byte

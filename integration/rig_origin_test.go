@@ -31,14 +31,14 @@ func (h *host) serve(t *testing.T, address string, handle func(net.Conn)) {
 	}()
 }
 
-// answer replies to every datagram with what reply makes of it, until the test
-// ends; a nil reply is none. It returns the socket.
+// answer replies to every datagram with the result of reply, until the test ends; nil
+// means no reply. It returns the socket.
 func (h *host) answer(t *testing.T, address string, reply func(datagram []byte) []byte) *net.UDPConn {
 	t.Helper()
 	return h.answerTo(t, address, func(datagram []byte, _ netip.AddrPort) []byte { return reply(datagram) })
 }
 
-// answerTo is answer for who wants to know who asks.
+// answerTo is answer with a reply function that also gets the client's address.
 func (h *host) answerTo(t *testing.T, address string, reply func(datagram []byte, from netip.AddrPort) []byte) *net.UDPConn {
 	t.Helper()
 	conn := h.listenPacket(t, address)
@@ -81,8 +81,8 @@ func named(name string) func([]byte) []byte {
 // echo sends everything back and closes when its peer does.
 func echo(conn net.Conn) { io.Copy(conn, conn) }
 
-// witness reads a PROXY header and a question and answers with what the header
-// told: "client dst question".
+// witness reads a PROXY header and a question and answers with the header's content:
+// "client dst question".
 func witness(conn net.Conn) {
 	reader := bufio.NewReader(conn)
 	header, err := proxyproto.Read(reader)
@@ -111,7 +111,7 @@ func testimony(header *proxyproto.Header, question string) string {
 	return fmt.Sprintf("%v %v %v %s", header.TransportProtocol, header.SourceAddr, header.DestinationAddr, question)
 }
 
-// expected is the testimony of a witness that was told the truth.
+// expected is the answer of a witness that got the right header.
 func expected(network string, client, dst netip.AddrPort, question string) string {
 	transport := map[string]proxyproto.AddressFamilyAndProtocol{
 		"tcp4": proxyproto.TCPv4, "tcp6": proxyproto.TCPv6, "udp4": proxyproto.UDPv4, "udp6": proxyproto.UDPv6,

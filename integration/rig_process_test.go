@@ -49,7 +49,7 @@ func (p *process) signal(t *testing.T, signal syscall.Signal) {
 	}
 }
 
-// wait waits for the process to end and gives its exit status.
+// wait waits for the process to end and returns its exit status.
 func (p *process) wait(t *testing.T) int {
 	t.Helper()
 	return p.waitFor(t, patience)
@@ -112,8 +112,8 @@ func (j *journal) String() string {
 	return j.text.String()
 }
 
-// expect waits until the process has printed a line that holds all of words, and
-// gives that line. It ends the test when the process ends without it.
+// expect waits until the process has printed a line that contains all words, and
+// returns that line. It ends the test when the process ends without it.
 func (j *journal) expect(t *testing.T, words ...string) string {
 	t.Helper()
 	alarm := time.AfterFunc(patience, j.close)
@@ -131,7 +131,7 @@ func (j *journal) expect(t *testing.T, words ...string) string {
 	}
 }
 
-// find gives the first line of text that holds all of words.
+// find returns the first line of text that contains all words.
 func find(text string, words []string) (string, bool) {
 	for line := range strings.Lines(text) {
 		if holdsAll(line, words) {

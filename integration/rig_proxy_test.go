@@ -24,9 +24,9 @@ type proxy struct {
 	socket string
 }
 
-// serveWith starts anyport with a file (without [admin], which is the harness's)
-// and waits until it serves. When the test ends it is stopped as an operator
-// would, has to end with 0, and must have left the host as it was.
+// serveWith starts anyport with a file (without [admin], which the harness adds) and waits
+// until it serves. When the test ends, it stops anyport as an operator would, expects
+// exit status 0, and checks that the host is as it was before.
 func (h *host) serveWith(t *testing.T, toml string) *proxy {
 	t.Helper()
 	p := h.launch(t, toml)
@@ -40,7 +40,7 @@ func (h *host) launch(t *testing.T, toml string) *proxy {
 	return h.launchAs(t, anyportRun, toml)
 }
 
-// launchAs starts what run makes of the file.
+// launchAs starts the command that run returns for the file.
 func (h *host) launchAs(t *testing.T, run func(file string) *exec.Cmd, toml string) *proxy {
 	t.Helper()
 	dir := t.TempDir()
@@ -71,7 +71,7 @@ func (p *proxy) write(t *testing.T, toml string) {
 	}
 }
 
-// leaves stops what still runs and checks what it leaves behind.
+// leaves stops what still runs, and checks that it leaves nothing behind.
 func (p *proxy) leaves(t *testing.T, before []string) {
 	if p.alive() {
 		p.cmd.Process.Signal(syscall.SIGTERM)

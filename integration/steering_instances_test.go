@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// besideFile serves what relayFile does not.
+// besideFile serves prefixes that relayFile does not serve.
 const besideFile = `
 [route.beside]
 protocol = ["tcp", "udp"]
@@ -20,9 +20,10 @@ prefixes = ["203.0.113.0/24"]
 origins  = ["10.0.0.6"]
 `
 
-// TestTwoOfThem: an anyport that would serve what another one in the namespace serves refuses
-// and names it, by a start as by a reload; an upgrade is not taken for another one. Two that
-// share nothing run side by side, whichever of them dies, and leave nothing.
+// TestTwoOfThem checks that an anyport that would serve what another one in the
+// namespace serves refuses and names it, at a start and at a reload, and that the two
+// processes of an upgrade are not mistaken for that. Two that share nothing run side by
+// side, whichever of them dies, and leave nothing behind.
 func TestTwoOfThem(t *testing.T) {
 	t.Parallel()
 	for _, pinned := range []bool{false, true} {
@@ -105,8 +106,9 @@ func zombie(pid int) bool {
 	return err != nil || strings.Contains(string(text), ") Z ")
 }
 
-// TestNoDefence: where a dead process would expose the host's listeners anyport does not
-// start, unless the local routes are the operator's; then it warns, as doctor does.
+// TestNoDefence checks that anyport does not start where a dead process would expose
+// the host's listeners, unless the operator owns the local routes; then it warns, as
+// doctor does.
 func TestNoDefence(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -132,8 +134,8 @@ func TestNoDefence(t *testing.T) {
 	}
 }
 
-// TestPinnedUser: who gives up root can pin and unpin all the same, and hand over to a binary
-// with another program for the kernel.
+// TestPinnedUser checks that a process that gave up root can still pin and unpin, and
+// hand over to a binary with another BPF program.
 func TestPinnedUser(t *testing.T) {
 	t.Parallel()
 	other := otherRelease(t)

@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-// TestQuarrel has another program remove a route again and again: anyport does not fight with
-// it at full speed, and says whom to stop. A reload is an order, and puts it back at once.
+// TestQuarrel has another program remove a route repeatedly: anyport limits how often
+// it restores the route, and logs what to configure. A reload restores it at once.
 func TestQuarrel(t *testing.T) {
 	t.Parallel()
 	l := newLosing(t, (*host).withBPFFS, anyportRun, relayFile)
 	const remove = "ip route del local 192.0.2.0/24 table local"
-	for range 5 { // as often as there is no pause
+	for range 5 { // restored without a pause that often
 		before := l.restored(t)
 		l.edge.run(t, remove)
 		eventually(t, "the route is back", func() bool { return l.restored(t) > before })
@@ -31,8 +31,8 @@ func TestQuarrel(t *testing.T) {
 	l.serves(t, "a pause")
 }
 
-// TestUnrelatedChanges floods the kernel's queue of changes, among them the loss of a route of
-// ours: it is put back, and there is no work afterwards.
+// TestUnrelatedChanges floods the kernel's queue of changes, among them the loss of one
+// of anyport's routes: anyport restores it, and does no more work afterwards.
 func TestUnrelatedChanges(t *testing.T) {
 	t.Parallel()
 	l := newLosing(t, (*host).withBPFFS, anyportRun, relayFile)
@@ -62,7 +62,7 @@ func TestUnrelatedChanges(t *testing.T) {
 	}
 }
 
-// cpuTime is what a process has used of the processors, proc_pid_stat(5).
+// cpuTime is the CPU time that a process has used, proc_pid_stat(5).
 func cpuTime(t *testing.T, pid int) time.Duration {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))

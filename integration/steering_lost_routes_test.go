@@ -15,7 +15,8 @@ const (
 	askV6 = "[" + dstV6 + "]:80"
 )
 
-// losing is an edge that another program meddles with, and live conns and flows of both families.
+// losing is an edge whose routes another program removes, with live conns and flows of
+// both families.
 type losing struct {
 	*rig
 	p     *proxy
@@ -45,8 +46,8 @@ func newLosing(t *testing.T, prepare func(*host, *testing.T), run func(string) *
 	return l
 }
 
-// serves waits until new conns and datagrams of both families arrive again, and has the live
-// conns talk.
+// serves waits until new conns and datagrams of both families arrive again, and uses the
+// live conns.
 func (l *losing) serves(t *testing.T, after string) {
 	t.Helper()
 	for _, dst := range []string{askV4, askV6} {
@@ -61,7 +62,7 @@ func (l *losing) serves(t *testing.T, after string) {
 	}
 }
 
-// egressLost has a prefix that origins answer to.
+// egressLost is a file with an egress prefix.
 const egressLost = `
 [route.egress]
 protocol = "udp"
@@ -70,15 +71,16 @@ origins  = ["10.0.0.5"]
 egress_prefixes = ["10.9.0.0/24"]
 `
 
-// restored is how many local routes were put back.
+// restored returns the number of local routes that anyport restored.
 func (l *losing) restored(t *testing.T) int {
 	t.Helper()
 	return l.p.status(t).Steering.Restored
 }
 
-// TestLostRoutes takes the local routes away as other programs do: they are there again
-// without a reload, live conns go on, and log, status and metrics tell of it. It is the same
-// where the routes refer to lo, to a device of anyport, and where it has become another user.
+// TestLostRoutes removes the local routes as other programs do. anyport restores them
+// without a reload, live conns continue, and log, status and metrics report it. It
+// works the same if the routes refer to lo, to anyport's device, and if anyport has
+// become another user.
 func TestLostRoutes(t *testing.T) {
 	t.Parallel()
 	nothing := func(*host, *testing.T) {}
@@ -131,8 +133,8 @@ func TestLostRoutes(t *testing.T) {
 	}
 }
 
-// TestMissing takes away what anyport cannot or must not put back. Status, drift, doctor and
-// explain tell of it as long as it is missing.
+// TestMissing removes what anyport cannot or must not restore. Status, drift, doctor
+// and explain report it as long as it is missing.
 func TestMissing(t *testing.T) {
 	t.Parallel()
 	l := newLosing(t, (*host).withBPFFS, anyportRun, strings.Replace(relayFile, `"192.0.2.0/24"`, `"192.0.2.0/24", "203.0.113.7"`, 1)+`
@@ -175,8 +177,8 @@ source   = ["10.0.0.9"]
 	}
 }
 
-// missing wants everybody who can be asked to tell that something is missing; of explain with
-// a dst.
+// missing expects every command that reports faults to name the missing thing; explain is
+// asked about a dst.
 func (l *losing) missing(t *testing.T, says, dst string) {
 	t.Helper()
 	eventually(t, "status tells: "+says, func() bool { return strings.Contains(strings.Join(l.p.status(t).Steering.Missing, "\n"), says) })

@@ -10,8 +10,8 @@ import (
 	"github.com/cilium/ebpf/link"
 )
 
-// TestMeddling does to the steering what others with enough rights can do: anyport
-// notices, says so, and is put right.
+// TestMeddling does to the steering what other privileged programs can do: anyport
+// notices, reports it, and is repaired.
 func TestMeddling(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

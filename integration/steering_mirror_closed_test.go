@@ -5,9 +5,9 @@ import (
 	"testing"
 )
 
-// TestMirrorClosed shows that a port that the origin does not have looks closed to the
-// clients after the first, over TCP and UDP, that others are as they were, and that the
-// port is found again once the origin has it.
+// TestMirrorClosed checks that a port that the origin does not have looks closed to the
+// second and later clients, over TCP and UDP, that other ports are not affected, and
+// that the port works again once the origin opens it.
 func TestMirrorClosed(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

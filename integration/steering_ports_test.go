@@ -39,8 +39,8 @@ ports    = [8053]
 action   = "pass"
 `
 
-// TestPorts shows what becomes of each port of a served prefix: forwarded to the
-// route that names it best, refused, dropped, or left to the host.
+// TestPorts checks what happens to each port of a served prefix: forwarded to the most
+// specific route, refused, dropped, or left to the host.
 func TestPorts(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -80,7 +80,7 @@ func TestPorts(t *testing.T) {
 	}
 }
 
-// TestUnmatched shows the three things that can happen to a port that no route names.
+// TestUnmatched checks the three values of unmatched on a port that no route names.
 func TestUnmatched(t *testing.T) {
 	for unmatched, want := range map[string]string{"refuse": refused, "drop": silent, "pass": "host"} {
 		t.Run(unmatched, func(t *testing.T) {
@@ -108,8 +108,8 @@ origins  = ["10.0.0.5"]
 	}
 }
 
-// TestTwoNameServers is the case this field grew from: two services of two owners
-// on one port of one host.
+// TestTwoNameServers serves two services of two owners on one port of one host, the
+// case that SK_LOOKUP was made for.
 func TestTwoNameServers(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

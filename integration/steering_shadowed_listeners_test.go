@@ -8,8 +8,9 @@ import (
 	"testing"
 )
 
-// TestShadowedListeners shows that anyport does not take the port of a listener of
-// the host without being told to, and says whose it is and how to leave it alone.
+// TestShadowedListeners checks that anyport does not take the port of a listener of the
+// host unless told to, and that it names the listener's process and how to leave it
+// alone.
 func TestShadowedListeners(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -58,7 +59,7 @@ func ownName(t *testing.T) string {
 	return strings.TrimSpace(string(name))
 }
 
-// TestHostIsNotCutOff shows what a prefix may not cover on this very host.
+// TestHostIsNotCutOff checks which prefixes of this very host are refused.
 func TestHostIsNotCutOff(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -77,7 +78,7 @@ func TestHostIsNotCutOff(t *testing.T) {
 	}
 }
 
-// TestOneAdmin shows that a second anyport does not take the first one's place.
+// TestOneAdmin checks that a second anyport does not replace the first one.
 func TestOneAdmin(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -5,9 +5,9 @@ import (
 	"testing"
 )
 
-// TestTwoSockets shows that all ports of a prefix of each family, over TCP and
-// UDP, cost one socket of each kind. `drop` needs sockets that take and never
-// answer, and costs no more than one each.
+// TestTwoSockets checks that all ports of a prefix of each family, over TCP and UDP,
+// need one socket of each kind. `drop` needs sockets that accept and never answer, at
+// most one of each kind.
 func TestTwoSockets(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -32,7 +32,7 @@ origins  = ["10.0.0.5"]
 	}
 }
 
-// TestNoSideDoor shows that the listeners can't be reached at their own ports.
+// TestNoSideDoor checks that the listeners cannot be reached at their own ports.
 func TestNoSideDoor(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

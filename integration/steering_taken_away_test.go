@@ -20,7 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// robbed is an anyport that one thing after the other is taken away from, under load.
+// robbed is an anyport under load, from which the test removes one thing after the other.
 type robbed struct {
 	*rig
 	test *testing.T // the whole of it
@@ -36,7 +36,7 @@ type robbed struct {
 	ports  map[string]string   // from which these come to the origin
 }
 
-// A theft takes something away, waits until that is felt, and gives it back or has anyport do so.
+// A theft removes something, waits for the effect, and restores it or has anyport do so.
 type theft struct {
 	name  string
 	take  func(*testing.T, *robbed)
@@ -59,8 +59,8 @@ var thefts = []theft{
 	{"the descriptors", stealDescriptors, nil},
 }
 
-// TestTakenAway takes away one thing after the other under load. Nobody is lost who was there before, all
-// orders are obeyed, and who is new is served again.
+// TestTakenAway removes one thing after the other under load. No existing conn or flow
+// is lost, all commands work, and new clients are served again.
 func TestTakenAway(t *testing.T) {
 	t.Parallel()
 	r := newRobbed(t, soak(40, 200), soak(200, 1000))
@@ -171,7 +171,7 @@ func (r *robbed) listen(t *testing.T) {
 	}()
 }
 
-// leave stops anyport, and removes what it leaves because it is pinned.
+// leave stops anyport, and removes the pins that it leaves.
 func (r *robbed) leave(t *testing.T) {
 	t.Helper()
 	r.signal(t, syscall.SIGTERM)
@@ -190,7 +190,8 @@ func (r *robbed) inside(path string) string {
 	return filepath.Join("/proc", fmt.Sprint(r.cmd.Process.Pid), "root", path)
 }
 
-// goesOn checks that nobody was lost, that orders are obeyed, and that who is new is served.
+// goesOn checks that no conn or flow was lost, that commands work, and that new clients are
+// served.
 func (r *robbed) goesOn(t *testing.T) {
 	t.Helper()
 	if !r.alive() {
@@ -215,7 +216,7 @@ func (r *robbed) goesOn(t *testing.T) {
 	}
 }
 
-// insistOn asks until there is an answer: a datagram can be lost while something is missing.
+// insistOn asks until it gets an answer: a datagram can be lost while something is missing.
 func insistOn(t *testing.T, flow net.Conn) (answer string) {
 	t.Helper()
 	eventually(t, "a flow that stays is answered", func() bool {
@@ -330,7 +331,7 @@ func stealDisk(t *testing.T, r *robbed) {
 	r.replaceAccess(t, func(string) error { return nil })
 }
 
-// replaceAccess puts another file in the place of the access log, as logrotate does.
+// replaceAccess replaces the access log by another file, as logrotate does.
 func (r *robbed) replaceAccess(t *testing.T, put func(path string) error) {
 	t.Helper()
 	path := r.inside(filepath.Join(r.disk, "access.log"))
@@ -420,7 +421,7 @@ func stealLo(t *testing.T, r *robbed) {
 	r.edge.run(t, "ip link set lo up")
 }
 
-// stealOrigin has the process of an origin end and begin again.
+// stealOrigin ends the process of an origin and starts it again.
 func stealOrigin(t *testing.T, r *robbed) {
 	for range 2 {
 		listener := r.origin.listen(t, "10.0.0.5:4713")
@@ -449,7 +450,8 @@ func stealOrigin(t *testing.T, r *robbed) {
 	}
 }
 
-// stealDescriptors leaves the process a tenth more descriptors than it has open, and has these used up.
+// stealDescriptors limits the process to a tenth more descriptors than it has open, and has
+// these used up.
 func stealDescriptors(t *testing.T, r *robbed) {
 	pid := r.cmd.Process.Pid
 	var before unix.Rlimit

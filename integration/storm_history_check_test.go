@@ -8,8 +8,8 @@ import (
 // at is a moment of the histories below.
 func at(second int) time.Time { return time.Unix(int64(second), 0) }
 
-// The harness itself: the checker takes all that two reloads, from 10 to 12 and from
-// 20 to 22, can bring about, and nothing else.
+// TestHistoryTellsFaults tests the harness: the checker accepts every result that two
+// reloads, from 10 to 12 and from 20 to 22, can have, and no other.
 func TestHistoryTellsFaults(t *testing.T) {
 	both, before, after, neither := [2]string{"one", "two"}, [2]string{"one", refused}, [2]string{refused, "two"}, [2]string{refused, refused}
 	for _, c := range []struct {
@@ -38,7 +38,7 @@ func TestHistoryTellsFaults(t *testing.T) {
 		{"accepted by the new, cut by the old", 11, 11, after, cut, false},
 		{"cut though neither serves", 11, 11, neither, cut, true},
 		{"cut in peace", 14, 15, before, cut, true},
-		{"served in peace by a table that is gone", 14, 15, before, "one", true},
+		{"served without a reload by a table that is not in force", 14, 15, before, "one", true},
 		{"the first table is back", 23, 24, both, "one", false},
 		{"the second stays on", 23, 24, both, "two", true},
 		{"over both reloads", 1, 30, both, "two", false},

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// A history is what was seen of an anyport that reloads to and fro between two
-// tables: number 0 is in force at first, each reload puts the next one in force, and
-// the even numbers are one table, the odd ones the other. Times are of one clock.
+// A history records an anyport that reloads back and forth between two tables. Number 0 is
+// in force at first, and each reload puts the next one in force. Even numbers are one
+// table, odd numbers the other. All times are of one clock.
 type history struct {
 	reloads []span // in their order, none before the end of the last
 	trials  []trial
@@ -18,7 +18,7 @@ type history struct {
 // A span begins before the first thing that could have an effect, and ends after the last.
 type span struct{ begun, ended time.Time }
 
-// A trial is one question of a client, and what came of it.
+// A trial is one question of a client, and its result.
 type trial struct {
 	span
 	asked  string    // protocol and dst
@@ -26,11 +26,11 @@ type trial struct {
 	answer string
 }
 
-// cut is what a conn meets that one table accepts and the next one has no route for:
-// it ends without an answer.
+// cut is the result of a conn that one table accepts and for which the next one has no
+// route: it ends without an answer.
 const cut = "cut"
 
-// faults tells of all trials whose answer no table gives that could be in force.
+// faults reports the trials whose answer comes from no table that could be in force.
 func (h history) faults() (faults []error) {
 	for _, x := range h.trials {
 		oldest, newest := h.inForce(x.span)
@@ -41,7 +41,7 @@ func (h history) faults() (faults []error) {
 	return faults
 }
 
-// inForce gives the tables that a packet could have met in s.
+// inForce returns the tables that a packet could have met in s.
 func (h history) inForce(s span) (oldest, newest int) {
 	oldest = sort.Search(len(h.reloads), func(i int) bool { return !h.reloads[i].ended.Before(s.begun) })
 	newest = sort.Search(len(h.reloads), func(i int) bool { return h.reloads[i].begun.After(s.ended) })
@@ -64,7 +64,7 @@ func (x trial) answers(oldest, newest int) []string {
 	return x.valid[:]
 }
 
-// amid counts the trials that a reload met under way.
+// amid counts the trials during which a reload happened.
 func (h history) amid() (n int) {
 	for _, x := range h.trials {
 		if oldest, newest := h.inForce(x.span); newest > oldest {

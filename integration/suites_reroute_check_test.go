@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// The harness itself: a process in the group that connects to loopback arrives at
-// the served address; one outside does not.
+// TestRerouteTakesTheGroupAlone tests the harness: a process in the cgroup that connects to
+// loopback reaches the served address; one outside does not.
 func TestRerouteTakesTheGroupAlone(t *testing.T) {
 	h := newHost(t, "loopback")
 	h.local(t, "192.0.2.1/32")

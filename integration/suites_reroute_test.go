@@ -14,10 +14,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// reroute makes a cgroup whose processes, connecting to loopback by TCP, reach
-// served instead, and never learn of it: getpeername and getsockname tell them
-// loopback. It gives the cgroup's directory, to start processes in. Everybody
-// else's connections, anyport's to its origin among them, are left alone.
+// reroute makes a cgroup whose processes reach served when they connect to loopback over
+// TCP, without noticing: getpeername and getsockname return loopback. It returns the
+// cgroup's directory, to start processes in. Connections of other processes, those of
+// anyport to its origin included, are not changed.
 func reroute(t *testing.T, served netip.Addr) *os.File {
 	t.Helper()
 	if err := rlimit.RemoveMemlock(); err != nil {

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// manager is what systemd is to a service: it hears how the service fares, and keeps
+// manager plays systemd's part for a service: it receives the service's state, and keeps
 // its file descriptors.
 type manager struct {
 	*journal
@@ -50,7 +50,8 @@ func newManager(t *testing.T) *manager {
 	return m
 }
 
-// hear takes one message: into the journal as one line, and into the store what it has.
+// hear receives one message: its text goes to the journal as one line, its file
+// descriptors go into the store.
 func (m *manager) hear() error {
 	text, rights := make([]byte, 4096), make([]byte, 256)
 	n, controls, _, _, err := m.conn.ReadMsgUnix(text, rights)
@@ -109,7 +110,7 @@ func (m *manager) keeps(names ...string) bool {
 	return !slices.ContainsFunc(names, func(name string) bool { return m.kept[name] == nil })
 }
 
-// run is `anyport run` as the manager starts it: with all that is in the store.
+// run is `anyport run` as the manager starts it: with everything that is in the store.
 func (m *manager) run(file string) *exec.Cmd {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -16,8 +16,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestNotify shows what a service manager hears: when anyport is ready, each reload
-// from its begin to its end whoever asked for it and whatever came of it, and the stop.
+// TestNotify checks what a service manager is told: that anyport is ready, the start
+// and the end of each reload, whoever requested it and whatever its result, and the
+// stop.
 func TestNotify(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -55,8 +56,8 @@ func TestNotify(t *testing.T) {
 	}
 }
 
-// TestStore kills anyport while a service manager keeps its sockets: who comes in the
-// meantime waits, and the next process serves them all.
+// TestStore kills anyport while a service manager keeps its sockets: new clients wait,
+// and the next process serves them all.
 func TestStore(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -94,8 +95,8 @@ func TestStore(t *testing.T) {
 	}
 }
 
-// TestStoreInAStorm kills anyport again and again while clients never stop to come: none
-// is refused. Conns that a killed process had accepted are reset, which nobody can help.
+// TestStoreInAStorm kills anyport repeatedly while clients keep asking: none is
+// refused. Conns that a killed process had accepted are reset, which cannot be avoided.
 func TestStoreInAStorm(t *testing.T) {
 	t.Parallel()
 	kills := soak(5, 100)
@@ -145,8 +146,8 @@ func TestStoreInAStorm(t *testing.T) {
 	}
 }
 
-// TestStoreOfNoUse starts with a store that another configuration has left: it serves
-// all the same, on new sockets, and has the old ones forgotten.
+// TestStoreOfNoUse starts with a store that another configuration left: anyport serves,
+// on new sockets, and has the service manager drop the old ones.
 func TestStoreOfNoUse(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -167,8 +168,8 @@ func TestStoreOfNoUse(t *testing.T) {
 	again.wait(t)
 }
 
-// TestDrainOutlivesCrash: who was told to drain a route before a crash finds it drained
-// after it, and can undo it.
+// TestDrainOutlivesCrash checks that a route that was drained before a crash is still
+// drained after it, and that the drain can be undone.
 func TestDrainOutlivesCrash(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -201,9 +202,9 @@ func TestDrainOutlivesCrash(t *testing.T) {
 	again.wait(t)
 }
 
-// TestStoreOfAnotherLink: where somebody else has detached the program, the service manager
-// is given the link by which it is attached again, and clients wait for the next process as
-// ever. That holds for the process after an upgrade, too.
+// TestStoreOfAnotherLink checks that, if somebody else detached the program, the
+// service manager gets the link by which it was attached again, and clients wait for
+// the next process as usual. The same holds after an upgrade.
 func TestStoreOfAnotherLink(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

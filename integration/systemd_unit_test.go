@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestUnit has systemd judge the unit, with the binary under test in its place.
+// TestUnit has systemd verify the unit, with the binary under test as its ExecStart.
 func TestUnit(t *testing.T) {
 	t.Parallel()
 	analyze, err := exec.LookPath("systemd-analyze")

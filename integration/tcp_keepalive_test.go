@@ -15,8 +15,8 @@ origins   = ["10.0.0.5"]
 keepalive = "1s"
 `
 
-// TestVanished has a host lose its network under a conn that is quiet. Its side of the conn
-// is found dead by keepalive, long before idle_timeout, and the other side is told.
+// TestVanished has a host lose its network while a conn is idle. Keepalive finds that
+// side dead, long before idle_timeout, and anyport ends the other side.
 func TestVanished(t *testing.T) {
 	t.Parallel()
 	needTool(t, "iptables")
@@ -44,7 +44,7 @@ func TestVanished(t *testing.T) {
 				return strings.Contains(metrics, `anyport_connections_total{protocol="tcp",route="web",verdict="`+test.verdict+`"} 1`)
 			})
 			if _, err := test.told(p).Read(make([]byte, 1)); err == nil || strings.Contains(err.Error(), "timeout") {
-				t.Errorf("the other side was told %v, want RST", err)
+				t.Errorf("the other side got %v, want RST", err)
 			}
 		})
 	}

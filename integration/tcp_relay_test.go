@@ -64,7 +64,7 @@ func newPair(t *testing.T) pair {
 	return p
 }
 
-// TestConn judges a conn through anyport by the rules of net.Conn.
+// TestConn tests a conn through anyport by the rules of net.Conn.
 func TestConn(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -79,8 +79,8 @@ func TestConn(t *testing.T) {
 	})
 }
 
-// TestBulk sends 100 MB each way at once, each side closing its half when it is
-// done: what arrives is what was sent, to the byte.
+// TestBulk sends 100 MB each way at once, each side closing its half when it is done:
+// what arrives is what was sent, to the byte.
 func TestBulk(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
@@ -131,7 +131,7 @@ var sides = map[string]func(pair) (first, second *net.TCPConn){
 	"origin": func(p pair) (first, second *net.TCPConn) { return p.origin, p.client },
 }
 
-// TestHalfClose shows that either side may close first and still be answered.
+// TestHalfClose checks that either side may close first and still be answered.
 func TestHalfClose(t *testing.T) {
 	for name, ends := range sides {
 		t.Run(name, func(t *testing.T) {
@@ -151,8 +151,8 @@ func TestHalfClose(t *testing.T) {
 	}
 }
 
-// TestOnlyFIN shows that a client that says nothing and closes still gets what the
-// origin has to say.
+// TestOnlyFIN checks that a client that sends nothing and closes still gets what the
+// origin sends.
 func TestOnlyFIN(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
@@ -167,7 +167,7 @@ func TestOnlyFIN(t *testing.T) {
 	}
 }
 
-// TestServerFirst shows that an origin can speak first.
+// TestServerFirst checks that an origin can speak first.
 func TestServerFirst(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
@@ -178,7 +178,7 @@ func TestServerFirst(t *testing.T) {
 	}
 }
 
-// TestReset shows that RST arrives as RST, from either side.
+// TestReset checks that RST arrives as RST, from either side.
 func TestReset(t *testing.T) {
 	for name, ends := range sides {
 		t.Run(name, func(t *testing.T) {

@@ -7,8 +7,9 @@ import (
 	"testing"
 )
 
-// TestScanLeavesPorts: conns whose dst has a port of the ephemeral range keep the kernel
-// from dialling from there. A client that has them all takes nobody's way to the origin.
+// TestScanLeavesPorts checks a client that asks for all ports: conns whose dst has a
+// port of the ephemeral range keep the kernel from dialling from that port. Other
+// clients' conns must still reach the origin.
 func TestScanLeavesPorts(t *testing.T) {
 	t.Parallel()
 	const first, last = 40000, 40063
@@ -31,9 +32,9 @@ func TestScanLeavesPorts(t *testing.T) {
 	}
 }
 
-// TestDialledItself: a socket that dials a port of its own host where nobody listens may be
-// given that very port, and is then its own peer. The client is reset as ever, and does not
-// hear its own words.
+// TestDialledItself checks a socket that dials a port of its own host where nobody
+// listens: the kernel may give it that very port, and then it is connected to itself.
+// The client is reset as usual, and does not get its own data back.
 func TestDialledItself(t *testing.T) {
 	t.Parallel()
 	const first, last = 40000, 40007

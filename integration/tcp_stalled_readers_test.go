@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// TestStalledReaders has many clients ask for a stream and read nothing: anyport's memory
-// stays bounded, others are served as before, and when the clients read, what arrives is
-// what was sent.
+// TestStalledReaders has many clients ask for a stream and read nothing. anyport's
+// memory stays bounded, others are served as before, and when the clients read, what
+// arrives is what was sent.
 func TestStalledReaders(t *testing.T) {
 	t.Parallel()
 	const readers, size, most = 2200, 192 << 10, 64 << 20 // bytes: twice what it may keep

@@ -18,7 +18,7 @@ protocol = "udp"
 origins  = ["10.0.0.5:4711"]
 `
 
-// TestFirstAnswer shows that without any key a short question has its longer answer.
+// TestFirstAnswer checks that by default a short question gets its longer answer.
 func TestFirstAnswer(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -43,18 +43,19 @@ func TestFirstAnswer(t *testing.T) {
 	heard.expect(t, strings.TrimSpace(answer))
 }
 
-// A forger in the name of a network: where it sends from, and what its origin makes of each
-// datagram.
+// A forger sends in the name of a network: where it sends from, and what its origin answers
+// to each datagram.
 const (
 	victimNetwork = "203.0.113.0/24"
 	answerParts   = 300
 	answerPart    = 1400
 )
 
-// TestForgedSources has a forger ask in the name of many hosts of one network, each several
-// times, at an origin that answers a byte with 420,000. All that the network gets is three
-// times what was sent in its name and its budget, however often the forger has asked before
-// eight turns; the status and one line of the log tell of the rest.
+// TestForgedSources has a forger send datagrams in the name of many hosts of one
+// network, several from each, to an origin that answers a byte with 420,000. The
+// network gets at most three times what was sent in its name and its budget, however
+// often the forger sent before eight turns; the status and one line of the log report
+// the rest.
 func TestForgedSources(t *testing.T) {
 	t.Parallel()
 	const hosts, questions, budget = 20, 3, 1 << 20 // amplification_budget's default

@@ -15,7 +15,8 @@ import (
 // (RFC 3246, RFC 2597), and EF with CE.
 var classes = []int{0, 1, 2, 3, 46 << 2, 34 << 2, 46<<2 | 3}
 
-// classed is a UDP socket that tells the class of what it gets, and chooses that of what it sends.
+// classed is a UDP socket that reads the class of each datagram that it receives, and sets
+// the class of those that it sends.
 type classed struct {
 	*testing.T
 	*net.UDPConn
@@ -88,8 +89,8 @@ func (c classed) receive() (b []byte, class int, from netip.AddrPort) {
 	return b[:n], class, from
 }
 
-// TestClass shows that DSCP and ECN pass both ways as they are, of single datagrams and of
-// trains, whatever way a flow takes to its origin and back.
+// TestClass checks that DSCP and ECN pass unchanged in both directions, of single
+// datagrams and of trains, over every kind of path to the origin and back.
 func TestClass(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -127,7 +128,7 @@ anti_amplification = false
 	}
 }
 
-// holdPort has another process's wildcard socket on a port.
+// holdPort opens a wildcard socket of another process on a port.
 func (h *host) holdPort(t *testing.T, port string) { h.listenPacket(t, ":"+port) }
 
 // passClasses sends datagrams of each class there and back.

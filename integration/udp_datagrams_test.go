@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestDatagramSizes shows that datagrams of any size pass both ways, whole, over
-// links that carry 1,500 bytes: the large ones travel in fragments.
+// TestDatagramSizes checks that datagrams of any size pass both ways, complete, over
+// links with an MTU of 1,500 bytes: the large ones travel in fragments.
 func TestDatagramSizes(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -52,8 +52,8 @@ func (h spp) before(payload string) []byte {
 	return append(b, payload...)
 }
 
-// TestSPP shows the header before every datagram both ways, and that a reply whose
-// header is missing, cut short or another flow's never reaches the client.
+// TestSPP checks the header before every datagram in both directions, and that a reply
+// whose header is missing, truncated or of another flow never reaches the client.
 func TestSPP(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -117,8 +117,8 @@ func askSPP(t *testing.T, client net.Conn, origin *net.UDPConn, truth spp) {
 	}
 }
 
-// TestTrains shows that what a client hands to the kernel as one train (UDP_SEGMENT)
-// arrives and comes back as its datagrams, in their order.
+// TestTrains checks that the datagrams that a client passes to the kernel as one train
+// (UDP_SEGMENT) arrive and return as these datagrams, in order.
 func TestTrains(t *testing.T) {
 	t.Parallel()
 	const size, count = 1000, 40

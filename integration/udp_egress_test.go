@@ -8,8 +8,9 @@ import (
 	"testing"
 )
 
-// TestEgress shows flows that leave from addresses of a prefix, with the header in
-// front, and whose answers find back; none of them has a file. Strangers find nothing.
+// TestEgress checks flows that leave from addresses of a prefix, with the header first:
+// their answers return, and none of them needs a file. Datagrams from other hosts are
+// not delivered.
 func TestEgress(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestWhatStays shows what of a client's datagrams does not go on: the TTL or hop limit. The origin
-// gets the host's own, whatever was left of the client's, and the client likewise.
+// TestWhatStays checks what of a client's datagrams is not passed on: the TTL or hop
+// limit. The origin gets the edge's own, whatever the client's was, and vice versa.
 func TestWhatStays(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -61,8 +61,9 @@ func (c classed) expectHops(t *testing.T, level, kind int) (from netip.AddrPort)
 	return from
 }
 
-// TestOriginsErrors shows that the client hears nothing of ICMP errors of the origin's side: of a
-// closed port, and of a path that takes shorter datagrams, which the edge cuts from then on.
+// TestOriginsErrors checks that the client sees no ICMP errors from the origin's side:
+// of a closed port, and of a path with a smaller MTU, for which the edge fragments from
+// then on.
 func TestOriginsErrors(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -103,7 +104,7 @@ origins  = ["fd00:8::2"]
 		question := bytes.Repeat([]byte("?"), 1440)
 		eventually(t, dst+": a datagram longer than the path's MTU arrives", func() bool {
 			if _, err := conn.Write(question); err != nil {
-				t.Fatalf("%s: the client was told: %v", dst, err)
+				t.Fatalf("%s: the client got the error: %v", dst, err)
 			}
 			conn.SetReadDeadline(time.Now().Add(silence))
 			n, err := conn.Read(make([]byte, 1500))
@@ -121,8 +122,9 @@ func (c classed) dontFragment() {
 	}
 }
 
-// TestClientsPath shows that answers longer than the client's path takes are cut from the second
-// on: the ICMP error, for which no socket waits, teaches the edge's kernel the path's MTU.
+// TestClientsPath checks that answers longer than the MTU of the client's path are
+// fragmented from the second one on: the ICMP error, which no socket waits for, tells
+// the edge's kernel the path's MTU.
 func TestClientsPath(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

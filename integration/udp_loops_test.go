@@ -7,9 +7,10 @@ import (
 	"testing"
 )
 
-// TestLoops forges what would go round for ever: a question from a served address, so
-// that the answer is a question again, and one from the port of a server that answers
-// everything, as the origin does. IPv6 is where the kernel does not keep forgers out.
+// TestLoops forges datagrams that would go round forever: a question from a served
+// address, so that the answer is again a question, and one from the port of a server
+// that answers everything, as the origin does. It uses IPv6, where the kernel does not
+// filter forged sources.
 func TestLoops(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

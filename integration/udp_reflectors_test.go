@@ -13,9 +13,9 @@ prefixes = ["192.0.2.0/24"]
 origins  = ["10.0.0.5:4000"]
 `
 
-// TestReflectors shows that a route on all ports serves DNS and NTP, too, with a note of
-// check and explain, and that "reflectors" among except_ports leaves them out: over UDP
-// alone, and there for the route of a shorter prefix.
+// TestReflectors checks that a route on all ports also serves DNS and NTP, with a note
+// by check and explain, and that "reflectors" in except_ports leaves them out: only
+// over UDP, and for the route of a shorter prefix.
 func TestReflectors(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

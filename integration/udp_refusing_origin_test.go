@@ -34,7 +34,7 @@ proxy_protocol = %q
 `, i, p.dst.Addr(), p.origins[0], p.origins[1], p.balance, p.header)
 }
 
-// serve has one of the two answer with its place; the SPP header is sent back in front.
+// serve has one of the two answer with its index; an SPP header is sent back first.
 func (p pairOfOrigins) serve(t *testing.T, h *host, which int) *net.UDPConn {
 	return h.answer(t, p.origins[which].String(), func(question []byte) []byte {
 		var header []byte
@@ -67,7 +67,7 @@ func pairsOfOrigins() (pairs []pairOfOrigins) {
 	return pairs
 }
 
-// newRefusingRig serves pairs, of which one origin each is there.
+// newRefusingRig serves pairs of which one origin is up.
 func newRefusingRig(t *testing.T, pairs []pairOfOrigins) (*rig, *proxy, []*net.UDPConn) {
 	r := newRig(t)
 	r.origin.run(t, "ip addr add fd00:5::6/64 dev edge0 nodad")
@@ -81,8 +81,9 @@ func newRefusingRig(t *testing.T, pairs []pairOfOrigins) (*rig, *proxy, []*net.U
 	return r, r.edge.serveWith(t, toml.String()), alive
 }
 
-// TestRefusingOrigin shows that no new flow is lost to an origin that answers with ICMP port
-// unreachable, not even the one that finds out, and that the origin is used again once it is there.
+// TestRefusingOrigin checks that no new flow is lost to an origin that answers with
+// ICMP port unreachable, not even the one that finds out, and that the origin is used
+// again once it is back.
 func TestRefusingOrigin(t *testing.T) {
 	t.Parallel()
 	pairs := pairsOfOrigins()
@@ -120,8 +121,8 @@ func TestRefusingOrigin(t *testing.T) {
 	edge.expect(t, "an origin answers datagrams again", "level=INFO")
 }
 
-// comesBack shows that the origin that was dead gets flows once it is there. By source_hash or
-// first a client may belong to the other.
+// comesBack checks that the origin that was down gets flows once it is back. With
+// source_hash or first a client may belong to the other origin.
 func (p pairOfOrigins) comesBack(t *testing.T, r *rig) {
 	if p.balance == "source_hash" || p.balance == "first" && p.dead == 1 {
 		return
@@ -135,8 +136,8 @@ func (p pairOfOrigins) comesBack(t *testing.T, r *rig) {
 	}
 }
 
-// TestRefusedLater shows that a flow goes on with another origin when the one that has answered it
-// has ended, and that `status` has the origin as down meanwhile.
+// TestRefusedLater checks that a flow continues with another origin when the one that
+// answered it has ended, and that `status` shows that origin as down meanwhile.
 func TestRefusedLater(t *testing.T) {
 	t.Parallel()
 	var pairs []pairOfOrigins
@@ -171,8 +172,8 @@ func TestRefusedLater(t *testing.T) {
 	}
 }
 
-// TestUnreachableOrigin shows the same of an origin whose host cannot be reached, as the router
-// before it tells: "host unreachable" over IPv4, "no route" over IPv6.
+// TestUnreachableOrigin checks the same for an origin whose host cannot be reached, as
+// the router before it reports: "host unreachable" over IPv4, "no route" over IPv6.
 func TestUnreachableOrigin(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -207,7 +208,8 @@ func TestUnreachableOrigin(t *testing.T) {
 	}
 }
 
-// TestClosedPort shows that a closed port of an origin leaves its other ports as they are.
+// TestClosedPort checks that a closed port of an origin does not affect its other
+// ports.
 func TestClosedPort(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

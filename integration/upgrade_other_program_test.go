@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// TestUpgradeToAnotherProgram hands over to a build with another steering program and other
-// maps, and back, while clients never stop to come: nobody is refused or cut, and what
-// drains still drains. From the wrong binary it is refused, with what to type.
+// TestUpgradeToAnotherProgram hands over to a build with another BPF program and other
+// maps, and back, while clients keep asking: none is refused or cut, and a drained
+// route stays drained. From the wrong binary the upgrade is refused, with what to type.
 func TestUpgradeToAnotherProgram(t *testing.T) {
 	t.Parallel()
 	other := otherRelease(t)
@@ -65,8 +65,8 @@ func TestUpgradeToAnotherProgram(t *testing.T) {
 	f.tell(t, s, began)
 }
 
-// TestStartOverAnotherProgram: what a killed process left, in pins or with the service
-// manager, is of use to a build with another steering program, too.
+// TestStartOverAnotherProgram checks that a build with another BPF program can also
+// start from what a killed process left, in pins or with the service manager.
 func TestStartOverAnotherProgram(t *testing.T) {
 	t.Parallel()
 	other := otherRelease(t)
@@ -135,8 +135,8 @@ var other struct {
 	err    error
 }
 
-// otherRelease is an anyport as another release may be: of this source, but for its
-// steering program and one of the maps. It takes clang.
+// otherRelease is an anyport as another release may be: built from this source, except
+// for its BPF program and one of the maps. It needs clang.
 func otherRelease(t *testing.T) (binary string) {
 	t.Helper()
 	needRoot(t)
@@ -181,7 +181,7 @@ func buildOther(tree string) (binary string, err error) {
 	return binary, nil
 }
 
-// rewrite copies a file with some words, each of which it must have, exchanged for others.
+// rewrite copies a file and replaces some words, each of which it must contain.
 func rewrite(from, to string, oldNew ...string) error {
 	text, err := os.ReadFile(from)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// TestUpgradeOfSharedSockets moves so many flows that they go in parts: the sockets that they
-// share are in the new process once each, as they were in the old one.
+// TestUpgradeOfSharedSockets moves enough flows that they are sent in parts: the new
+// process has each socket that flows share once, as the old one did.
 func TestUpgradeOfSharedSockets(t *testing.T) {
 	t.Parallel()
 	const clients, dsts = 70, 70 // 4,096 flows go at once

@@ -19,7 +19,7 @@ const (
 	edgeToOrigin  = "10.0.0.1"
 )
 
-// clientAddresses are so many that every worker of a proxy has its share of them.
+// clientAddresses are enough for every worker of a proxy to get its share.
 func clientAddresses() (all []netip.Addr) {
 	for a := netip.MustParseAddr(clientAddress); len(all) < 16; a = a.Next() {
 		all = append(all, a)

@@ -56,7 +56,7 @@ func (k *kernel) boot(flags string) error {
 	return k.emulate(ctx, socket, archive)
 }
 
-// shareFiles starts what hands the host's files to the guest.
+// shareFiles starts virtiofsd, which gives the guest access to the host's files.
 func shareFiles(ctx context.Context, socket string) (stop func(), err error) {
 	var path string
 	for _, place := range []string{"/usr/libexec/virtiofsd", "/usr/lib/qemu/virtiofsd"} { // Debian 13, 12

@@ -19,7 +19,7 @@ type step struct {
 	try      func(context.Context) error // it prints what was said
 }
 
-// result is what came of a step.
+// result is the outcome of a step.
 type result struct {
 	Step    string  `json:"step"`
 	As      string  `json:"as"`

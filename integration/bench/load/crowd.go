@@ -13,8 +13,8 @@ type crowd struct {
 	byFD map[int]*asker
 }
 
-// newCrowd opens a socket for every hundred flows or so, which asks so many questions of
-// so many datagrams in each.
+// newCrowd opens a socket for about every hundred flows. Each socket keeps the given number
+// of questions under way, and a question is a train of datagrams.
 func newCrowd(job Job, flows, questions, train int) (*crowd, error) {
 	p, err := newPoller()
 	if err != nil {
