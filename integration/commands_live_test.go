@@ -189,7 +189,7 @@ func TestExplainLive(t *testing.T) {
 
 	missing := p.socket + ".gone"
 	if got := anyport(t, "explain", "--socket", missing, "tcp", "203.0.113.9:80"); got.status != 1 || !strings.Contains(got.stderr, "with -c FILE") {
-		t.Errorf("an unknown route: %+v", got)
+		t.Errorf("without a process: %+v", got)
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// step is one thing that is tried.
+// step is one thing to try.
 type step struct {
 	name, as string
 	patience time.Duration
@@ -47,7 +47,7 @@ func (s step) take() result {
 	return r
 }
 
-// steps are those of the short form, or all.
+// steps returns the steps of the short form, or all steps.
 func steps(short bool) ([]step, error) {
 	who, err := identities()
 	if err != nil {
@@ -85,7 +85,7 @@ func tests(name string, as identity, pkg string, args ...string) step {
 	return program(name, as, testPatience, pkg, append(always, args...)...)
 }
 
-// program runs one in a directory of the repository; it passes if it ends with 0.
+// program runs a program in a directory of the repository; it passes if it exits with 0.
 func program(name string, as identity, patience time.Duration, dir string, command ...string) step {
 	return step{name, as.name, patience, func(ctx context.Context) error {
 		repository, err := os.Getwd()
@@ -107,7 +107,7 @@ func program(name string, as identity, patience time.Duration, dir string, comma
 	}}
 }
 
-// failure is the line of what a program said that tells most.
+// failure is the most informative line that a program printed.
 func failure(said string) string {
 	lines := strings.Split(strings.TrimSpace(said), "\n")
 	for _, line := range lines {

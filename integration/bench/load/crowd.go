@@ -48,8 +48,9 @@ func (c *crowd) close() {
 	c.poller.close()
 }
 
-// serve hears answers, and gives up questions that were asked too long ago, until it is
-// over. It calls each question that is done with, and sends what that has asked.
+// serve receives answers, and gives up questions that were asked too long ago, until the
+// load is over. For each finished question it calls the callback, and sends what that has
+// asked.
 func (c *crowd) serve(over func() bool, done func(a *asker, i int, now time.Time)) {
 	for swept := time.Now(); !over(); {
 		for _, event := range c.wait(pollFor) {

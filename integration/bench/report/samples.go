@@ -1,4 +1,3 @@
-// Package report turns samples into tables and a drawing.
 package report
 
 import (
