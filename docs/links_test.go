@@ -1,6 +1,7 @@
 package docs
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -29,6 +30,30 @@ func TestLinksLeadSomewhere(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+var quoted = regexp.MustCompile(`"([A-Z][^"\n]+)" in docs/([A-Za-z]+\.md)`)
+
+// TestHeadingsInMessages: where a message of the program names a heading of a document,
+// the document has it.
+func TestHeadingsInMessages(t *testing.T) {
+	found := 0
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".go" || filepath.Base(filepath.Dir(path)) == "docs" {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		for _, m := range quoted.FindAllStringSubmatch(string(text), -1) {
+			found++
+			if !hasHeading(t, m[2], anchorOf(m[1])) {
+				t.Errorf("%s: %s has no heading %q", path, m[2], m[1])
+			}
+		}
+		return err
+	})
+	if err != nil || found == 0 {
+		t.Errorf("%d messages name a heading, %v", found, err)
 	}
 }
 

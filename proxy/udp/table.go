@@ -109,7 +109,7 @@ func (t *table) holdBack(f *flow, bytes int) {
 	if f.route.FirstHeldBack() {
 		t.warn("answers are held back: the client has not shown that it is there, and amplification_budget is used up",
 			"route", f.route.Name, "client", f.client(), "dst", f.dst(), "bytes", bytes, "budget", f.route.AmplificationBudget,
-			"hint", `raise amplification_budget, or set anti_amplification = false where no source is forged; see "UDP among strangers" in docs/OPERATING.md`)
+			"hint", `raise amplification_budget, or set anti_amplification = false where no source is forged; see "Forged UDP sources" in docs/OPERATING.md`)
 	}
 }
 
