@@ -126,3 +126,27 @@ zzzzzzzzz = 0
 	}
 	return known
 }
+
+// TestReferenceListsReflectors: the ports that the comment names are those of the table.
+func TestReferenceListsReflectors(t *testing.T) {
+	_, list, _ := strings.Cut(reference(), "used to attack others:")
+	list, _, _ = strings.Cut(list, `"all" takes`)
+	got := regexp.MustCompile(`\d+`).FindAllString(list, -1)
+	var want []string
+	for _, ports := range reflectorPorts {
+		want = append(want, ports.String())
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("reflectors (-table +reference):\n%s", diff)
+	}
+}
+
+// TestReferenceIsReadable: no line is longer than a reader's window, save by its value.
+func TestReferenceIsReadable(t *testing.T) {
+	for i, line := range strings.Split(reference(), "\n") {
+		value, _, _ := strings.Cut(line, "  #")
+		if len(line) > referenceWidth && len(value) < referenceWidth-20 {
+			t.Errorf("line %d is %d long: %s", i+1, len(line), line)
+		}
+	}
+}
