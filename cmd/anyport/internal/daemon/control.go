@@ -51,7 +51,9 @@ func (d *daemon) signalled(sig os.Signal, drain func()) (atOnce bool) {
 		d.log.Warn("an upgrade is under way already")
 	case sig == syscall.SIGUSR2:
 		go d.upgradeBySignal() // ends when the upgrade has begun, or this goroutine has ended
-	case d.upgrading == nil && d.told, d.upgrading != nil && d.upgrading.stop != nil:
+	case d.toldBefore() && d.finalTerm(sig):
+		d.log.Info("told to stop again by the service manager: live conns may still end", "conns", d.active())
+	case d.toldBefore():
 		d.cutUpgradeShort()
 		// The process ends now, and the kernel closes what its loops hold.
 		d.log.Warn("stopped at once by a second signal", "conns_cut", d.active())
@@ -61,6 +63,21 @@ func (d *daemon) signalled(sig os.Signal, drain func()) (atOnce bool) {
 		d.end(sig, drain)
 	}
 	return false
+}
+
+// toldBefore reports whether a signal has told this process to stop already.
+func (d *daemon) toldBefore() bool {
+	if d.upgrading != nil {
+		return d.upgrading.stop != nil
+	}
+	return d.told
+}
+
+// finalTerm reports whether a signal may be the second SIGTERM that systemd sends to all that is left of a
+// service whose main process has ended (final-sigterm in systemd.kill(5)'s order). For a process that another
+// one has replaced that is no order to cut its conns: SIGKILL follows after TimeoutStopSec=.
+func (d *daemon) finalTerm(sig os.Signal) bool {
+	return sig == syscall.SIGTERM && d.replaced.Load() && d.opt.Manager.Listens()
 }
 
 // end stops the process, or first the upgrade that is under way.

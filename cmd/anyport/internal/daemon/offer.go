@@ -38,7 +38,8 @@ const (
 	fdRawIPv6 = "raw/6"
 )
 
-// offered are the file descriptors of an offer by name. They stay the daemon's.
+// offered are the file descriptors of an offer by name, on error those that there are. They stay the daemon's, but for
+// fdAdmin and fdAccess, which are copies.
 func (d *daemon) offered() (map[string]int, error) {
 	fds := map[string]int{}
 	maps.Copy(fds, d.steering.Handover())
@@ -48,13 +49,27 @@ func (d *daemon) offered() (map[string]int, error) {
 	if fds[fdRawIPv6] < 0 {
 		delete(fds, fdRawIPv6)
 	}
-	if d.admin == nil {
+	if d.admin != nil {
+		listener, _ := d.admin.current()
+		fd, err := duplicate(listener)
+		if err != nil {
+			return fds, err
+		}
+		fds[fdAdmin] = fd
+	}
+	if d.access == nil {
 		return fds, nil
 	}
-	listener, _ := d.admin.current()
-	fd, err := duplicate(listener)
-	fds[fdAdmin] = fd
-	return fds, err
+	// The log's writer waits meanwhile, so that this is all that is done there.
+	return fds, d.access.Share(func(file *os.File) (err error) {
+		if file != nil {
+			var fd int
+			if fd, err = duplicate(file); err == nil {
+				fds[fdAccess] = fd
+			}
+		}
+		return err
+	})
 }
 
 // duplicate is for a file or listener that others go on to use: File and Fd would make it block.
@@ -69,34 +84,20 @@ func duplicate(l syscall.Conn) (fd int, err error) {
 
 // sendOffer gives copies of all that can be had while this process serves, and of a spare.
 func (d *daemon) sendOffer(to *handover.Conn, spare steering.Inheritance) error {
-	if d.access == nil {
-		return d.offer(to, spare, nil)
-	}
-	return d.access.Share(func(access *os.File) error { return d.offer(to, spare, access) })
-}
-
-// offer is sendOffer with the file of the access log, nil where it has none.
-func (d *daemon) offer(to *handover.Conn, spare steering.Inheritance, access *os.File) error {
 	listeners, err := steering.OtherListeners()
 	if err != nil {
 		return err
 	}
 	named, err := d.offered()
+	for _, name := range []string{fdAdmin, fdAccess} { // copies
+		if fd, ok := named[name]; ok {
+			defer unix.Close(fd)
+		}
+	}
 	if err != nil {
 		return err
 	}
-	if fd, ok := named[fdAdmin]; ok {
-		defer unix.Close(fd)
-	}
 	maps.Copy(named, spare)
-	if access != nil {
-		fd, err := duplicate(access)
-		if err != nil {
-			return err
-		}
-		defer unix.Close(fd)
-		named[fdAccess] = fd
-	}
 	o := offer{
 		FDs: slices.Sorted(maps.Keys(named)), Stored: slices.Sorted(maps.Keys(d.stored)),
 		Listeners: listeners, Draining: d.drainingRoutes(), Access: d.opt.Config.Log.Access,

@@ -75,7 +75,12 @@ func (s *successor) give(flows []udp.Flow) error {
 	d := s.daemon
 	d.replaced.Store(true)
 	d.tell(d.opt.Manager.MainPID(s.PID()))
-	return s.Send(handover.Go, goAhead{ConnFiles: d.proxy.Files().TCP.Held})
+	err := s.Send(handover.Go, goAhead{ConnFiles: d.proxy.Files().TCP.Held})
+	if err != nil { // it has ended, and this process serves on
+		d.tell(d.opt.Manager.MainPID(os.Getpid()))
+		d.replaced.Store(false)
+	}
+	return err
 }
 
 // takeConns gives it some live conns. They are its only if it says so: two processes must
