@@ -135,3 +135,26 @@ func TestReplyThatFails(t *testing.T) {
 		t.Error("it is held all the same")
 	}
 }
+
+// TestRepliesOfFewerFiles lowers the bound below what is open: each dst with flows is still answered from, one
+// socket at the expense of another, and no more are opened than there were.
+func TestRepliesOfFewerFiles(t *testing.T) {
+	const most = 4
+	rs, o := newFakeReplies(most)
+	var held []*reply
+	for port := range uint16(2 * most) {
+		r, err := rs.acquire(netip.AddrPortFrom(dst1.Addr(), 1+port))
+		check(t, err)
+		held = append(held, r)
+	}
+	quota.Redivide([]*quota.Quota{rs.files}, 0)
+	for range 3 {
+		for _, r := range held {
+			answer, err := rs.use(r)
+			check(t, err)
+			if o.open[answer.fd] != r.dst || len(o.open) != most || rs.files.Held() != most {
+				t.Fatalf("%v answers from %v; %d are open, %d held, want %d", r.dst, o.open[answer.fd], len(o.open), rs.files.Held(), most)
+			}
+		}
+	}
+}
