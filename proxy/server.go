@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"anyport/config"
+	"anyport/proxy/datagram"
 	"anyport/proxy/fdbudget"
 	"anyport/proxy/mailbox"
 	"anyport/proxy/quota"
@@ -27,7 +28,7 @@ import (
 type Options struct {
 	Workers  int                // sockets per protocol, each a UDP loop; ≥ 1
 	MaxFlows int                // UDP flows of all routes at once
-	Raw      *udp.Raw           // for UDP answers that no bound socket can send; nil: Serve opens it, which takes CAP_NET_RAW
+	Raw      *datagram.Raw      // for UDP answers that no bound socket can send; nil: Serve opens it, which takes CAP_NET_RAW
 	Record   func(route.Record) // told of each conn and flow that ended; must not block; may be nil
 	Mirror   route.Mirror       // told where an origin has refused, if the route mirrors that; may be nil
 	Log      *slog.Logger

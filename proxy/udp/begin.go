@@ -17,7 +17,7 @@ import (
 
 // begin is the birth of every flow, or says why there is none.
 func (t *table) begin(k key, now time.Duration) (*flow, route.Verdict) {
-	client, dst := k.client.addrPort(), k.dst.addrPort()
+	client, dst := k.client.AddrPort(), k.dst.AddrPort()
 	r := t.routes.Set().Lookup(config.UDP, dst)
 	verdict := t.admit(r, k, now)
 	if verdict != route.Admitted {
@@ -46,7 +46,7 @@ func (t *table) place(f *flow) {
 
 // admit decides by all that is known before anything is opened.
 func (t *table) admit(r *route.Route, k key, now time.Duration) route.Verdict {
-	client, dst := k.client.addrPort(), k.dst.addrPort()
+	client, dst := k.client.AddrPort(), k.dst.AddrPort()
 	switch {
 	case client.Port() == 0 || dst.Port() == 0:
 		return route.PortZero
@@ -114,7 +114,7 @@ func (t *table) connect(f *flow, now time.Duration) (verdict route.Verdict) {
 func (t *table) reach(f *flow, tried []*origin.Origin, now time.Duration) route.Verdict {
 	verdict := route.NoOrigin
 	for ; ; tried = append(tried, f.origin) {
-		if f.origin = f.route.Origins.PickWilling(f.client().Addr(), f.key.dst.port, tried, t.epoch.Add(now)); f.origin == nil {
+		if f.origin = f.route.Origins.PickWilling(f.client().Addr(), f.key.dst.Port, tried, t.epoch.Add(now)); f.origin == nil {
 			return verdict
 		}
 		t.dials++

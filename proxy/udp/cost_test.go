@@ -11,14 +11,15 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"anyport/proxy/datagram"
 	"anyport/proxy/route"
 )
 
 // connected is a socket that a test uses without litter.
 func connected(t *testing.T, to netip.AddrPort) int {
 	t.Helper()
-	var d dialer
-	fd, err := d.dial(to, nil)
+	var d datagram.Dialer
+	fd, err := d.Dial(to, nil)
 	check(t, err)
 	t.Cleanup(func() { unix.Close(fd) })
 	check(t, unix.SetNonblock(fd, false))
@@ -62,9 +63,9 @@ func TestNoLitter(t *testing.T) {
 
 func ownAddr(t *testing.T, fd int) netip.AddrPort {
 	t.Helper()
-	own, err := boundAs(fd)
+	own, err := datagram.LocalEndpoint(fd)
 	check(t, err)
-	return own.addrPort()
+	return own.AddrPort()
 }
 
 // TestMemoryOfAnIdleFlow: half a KiB is what a flow may take, the socket in the kernel

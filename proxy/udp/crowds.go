@@ -3,6 +3,7 @@ package udp
 import (
 	"anyport/config"
 	"anyport/proxy/client"
+	"anyport/proxy/datagram"
 	"anyport/proxy/route"
 )
 
@@ -36,12 +37,12 @@ func bounded(r *config.Route) bool {
 }
 
 // clientKey is a client among the flows of a route.
-func clientKey(e endpoint) memberKey {
-	return memberKey{client: client.Of(e.addrPort().Addr()).As16()}
+func clientKey(e datagram.Endpoint) memberKey {
+	return memberKey{client: client.Of(e.AddrPort().Addr()).As16()}
 }
 
 // kindKey is a client among the flows of a kind.
-func kindKey(e endpoint, r *route.Route) memberKey {
+func kindKey(e datagram.Endpoint, r *route.Route) memberKey {
 	k := clientKey(e)
 	if r.MaxFlowsPerClient > 0 {
 		k.route = r.Stats

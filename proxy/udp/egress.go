@@ -7,13 +7,14 @@ import (
 	"net/netip"
 
 	"anyport/proxy/call"
+	"anyport/proxy/datagram"
 )
 
 // egress is where the flows without a socket leave from: an address and port each of
 // their routes' egress prefixes, through a raw socket. What comes back is steered to the
 // listener, where it finds its flow by its own source and dst.
 type egress struct {
-	raw   *Raw
+	raw   *datagram.Raw
 	flows map[key]*flow
 }
 
@@ -24,11 +25,11 @@ type exit struct {
 }
 
 func newExit(from, origin netip.AddrPort) *exit {
-	return &exit{answer: key{endpointOf(origin), endpointOf(from)}, control: packetInfo(from.Addr())}
+	return &exit{answer: key{datagram.EndpointOf(origin), datagram.EndpointOf(from)}, control: datagram.SourceControl(from.Addr())}
 }
 
 // addr is where the flow leaves from.
-func (e *exit) addr() netip.AddrPort { return e.answer.dst.addrPort() }
+func (e *exit) addr() netip.AddrPort { return e.answer.dst.AddrPort() }
 
 // picks is how often an exit is looked for by lot. Where half of them are taken, one in
 // 65,536 flows finds none.
@@ -56,28 +57,27 @@ var errTaken = errors.New("another flow leaves from there")
 
 // take has f leave from the exit that it has.
 func (e *egress) take(f *flow) error {
-	raw := e.raw.of(f.exit.addr().Addr())
+	fd, err := e.raw.FD(f.exit.addr().Addr())
 	switch {
-	case raw.err != nil:
-		return fmt.Errorf("to send from egress_prefixes needs CAP_NET_RAW: %w", raw.err)
+	case err != nil:
+		return fmt.Errorf("to send from egress_prefixes needs CAP_NET_RAW: %w", err)
 	case e.flows[f.exit.answer] != nil:
 		return errTaken
 	}
-	f.fd, e.flows[f.exit.answer] = raw.fd, f
+	f.fd, e.flows[f.exit.answer] = fd, f
 	return nil
 }
 
 func (e *egress) end(f *flow) { delete(e.flows, f.exit.answer) }
 
 // outgoing is a datagram of f's client on its way to the origin.
-func (e *egress) outgoing(f *flow, payload []byte, o *outbox) outgoing {
-	header := o.scratch(udpHeaderSize + len(f.header))
-	copy(header[udpHeaderSize:], f.header)
-	putUDPHeader(header, f.exit.addr(), f.originAddr(), payload)
-	to := f.exit.answer.client
-	return outgoing{
-		fd: f.fd, flow: f, to: withoutPort(to),
-		header: header, payload: payload, control: f.exit.control,
+func (e *egress) outgoing(f *flow, payload []byte, o *outbox) datagram.Outgoing {
+	header := o.scratch(datagram.UDPHeaderSize + len(f.header))
+	copy(header[datagram.UDPHeaderSize:], f.header)
+	datagram.PutUDPHeader(header, f.exit.addr(), f.originAddr(), payload)
+	return datagram.Outgoing{
+		FD: f.fd, To: f.exit.answer.client.WithoutPort(),
+		Header: header, Payload: payload, Control: f.exit.control,
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"anyport/config"
 	"anyport/proxy/call"
+	"anyport/proxy/datagram"
 	"anyport/proxy/route"
 )
 
@@ -23,7 +24,7 @@ func TestExits(t *testing.T) {
 	r := route.NewLive(1)
 	from := sends(originAddr, "2001:db8:e::/48", "10.1.0.8/30", "10.2.0.1/32")
 	r.Swap(routes{dst1: from}, []*config.Route{from})
-	e := egress{raw: TakeRaw(7, -1), flows: map[key]*flow{}}
+	e := egress{raw: datagram.TakeRaw(7, -1), flows: map[key]*flow{}}
 	seen := map[netip.Addr]bool{}
 	for range 1000 {
 		f := &flow{key: keyOf(client1, dst1), route: r.Set().Routes[0]}
@@ -55,7 +56,7 @@ func TestExits(t *testing.T) {
 func TestNoExit(t *testing.T) {
 	from := sends(originAddr, "10.1.0.8/32")
 	l := live(from, dst1)
-	e := egress{raw: TakeRaw(7, -1), flows: map[key]*flow{}}
+	e := egress{raw: datagram.TakeRaw(7, -1), flows: map[key]*flow{}}
 	for port := 1024; port <= 65535; port++ {
 		e.flows[keyOf(originAddr, netip.AddrPortFrom(from.EgressPrefixes[0].Addr(), uint16(port)))] = &flow{}
 	}
@@ -69,7 +70,7 @@ func TestNoExit(t *testing.T) {
 	if err := e.begin(f, netip.MustParseAddrPort("[2001:db8:5::5]:1")); err == nil {
 		t.Error("an IPv6 origin was found by way of an IPv4 prefix")
 	}
-	e.raw = TakeRaw(-1, -1)
+	e.raw = datagram.TakeRaw(-1, -1)
 	if err := e.begin(f, backupAddr); err == nil || errors.Is(err, call.ErrNoPort) {
 		t.Errorf("without a raw socket: %v", err)
 	}
@@ -92,7 +93,7 @@ func TestEgressMoves(t *testing.T) {
 		t.Fatalf("%+v is not adopted, or leaves from another address than %v", flows[0], from)
 	}
 	adopted := next.flows[keyOf(client1, dst1)]
-	e := egress{raw: TakeRaw(7, -1), flows: map[key]*flow{}}
+	e := egress{raw: datagram.TakeRaw(7, -1), flows: map[key]*flow{}}
 	check(t, e.take(adopted))
 	if got := e.flows[keyOf(originAddr, from)]; got != adopted || got.fd != 7 {
 		t.Errorf("what comes back finds %+v", got)

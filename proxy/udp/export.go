@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/config"
+	"anyport/proxy/datagram"
 	"anyport/proxy/route"
 )
 
@@ -137,7 +138,7 @@ func (t *table) exported(f *flow, listener int) Flow {
 	}
 	return Flow{
 		Listener: listener, FD: f.fd,
-		Client: f.client(), Zone: f.key.client.zone, Dst: f.dst(), Route: f.route.Name, Origin: f.originAddr(),
+		Client: f.client(), Zone: f.key.client.Zone, Dst: f.dst(), Route: f.route.Name, Origin: f.originAddr(),
 		Header: f.header, HeaderOnce: f.headerOnce, SPP: f.spp, Egress: egress,
 		Begun: t.wall(f.begun), Last: t.wall(f.last),
 		Answered: f.stage != unanswered, Turns: f.turns.count(), Heard: f.turns.originSpoke(), Shown: f.turns.shown(), ToOrigin: f.toOrigin, ToClient: f.toClient,
@@ -227,8 +228,8 @@ func (in Flow) turns() turns {
 }
 
 func (in Flow) key() key {
-	k := key{client: endpointOf(in.Client), dst: endpointOf(in.Dst)}
-	k.client.zone = in.Zone
+	k := key{client: datagram.EndpointOf(in.Client), dst: datagram.EndpointOf(in.Dst)}
+	k.client.Zone = in.Zone
 	return k
 }
 

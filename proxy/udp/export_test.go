@@ -112,7 +112,7 @@ func TestAdoptStages(t *testing.T) {
 	for _, k := range keys {
 		was, is := old.flows[k], next.flows[k]
 		if was.stage != is.stage || was.turns != is.turns {
-			t.Errorf("%v: stage %d, turns %d became %d, %d", k.client.port, was.stage, was.turns, is.stage, is.turns)
+			t.Errorf("%v: stage %d, turns %d became %d, %d", k.client.Port, was.stage, was.turns, is.stage, is.turns)
 		}
 	}
 	if a, b := old.crowds.kinds[owning].first(memberKey{}).key, next.crowds.kinds[owning].first(memberKey{}).key; a != b {

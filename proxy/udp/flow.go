@@ -5,10 +5,14 @@ import (
 	"time"
 
 	"anyport/config"
+	"anyport/proxy/datagram"
 	"anyport/proxy/header"
 	"anyport/proxy/origin"
 	"anyport/proxy/route"
 )
+
+// key is what makes two datagrams one flow.
+type key struct{ client, dst datagram.Endpoint }
 
 // flow is one conversation of a client with a dst. Times are since the table's epoch.
 // There may be hundreds of thousands: its size, 256 bytes, is one of those that Go has without loss.
@@ -32,7 +36,7 @@ type flow struct {
 	stage      stage
 	turns      turns
 
-	apart [2]uint16 // by direction: datagrams of this size and above leave one by one; 0 = none must
+	paths [2]datagram.Path // by direction
 
 	begun, last time.Duration
 	cut         time.Duration // the end at the latest, where the flow is drained; or 0
@@ -44,13 +48,13 @@ type flow struct {
 	inRoute  *standing // in that of its route, if the route has a bound
 }
 
-func (f *flow) client() netip.AddrPort { return f.key.client.addrPort() }
-func (f *flow) dst() netip.AddrPort    { return f.key.dst.addrPort() }
+func (f *flow) client() netip.AddrPort { return f.key.client.AddrPort() }
+func (f *flow) dst() netip.AddrPort    { return f.key.dst.AddrPort() }
 
 // originAddr is where the flow's datagrams go.
-func (f *flow) originAddr() netip.AddrPort { return f.origin.At(f.key.dst.port) }
+func (f *flow) originAddr() netip.AddrPort { return f.origin.At(f.key.dst.Port) }
 
-func (f *flow) originPort() uint16 { return f.origin.Port(f.key.dst.port) }
+func (f *flow) originPort() uint16 { return f.origin.Port(f.key.dst.Port) }
 
 // maxPayload is the longest datagram to an address: 16 bits of length less the
 // UDP header, and for IPv4 the IP header (RFC 768, RFC 791 §3.1, RFC 8200 §3).
@@ -87,7 +91,7 @@ func (f *flow) fromOrigin(reply []byte, b *budgets, now time.Duration) ([]byte, 
 		reply = payload
 	}
 	switch {
-	case len(reply) > maxPayload(f.key.client.addrPort().Addr()):
+	case len(reply) > maxPayload(f.key.client.AddrPort().Addr()):
 		return nil, route.TooLarge
 	case !f.mayGet(len(reply), b, now):
 		return reply, route.Amplified
@@ -126,22 +130,13 @@ func (f *flow) settle(d route.Direction, v route.Verdict, n, bytes int) {
 	}
 }
 
-// together reports whether datagrams of a size may leave in one direction as a train.
-func (f *flow) together(d route.Direction, size int) bool {
-	return f.apart[d] == 0 || size < int(f.apart[d])
-}
-
-// parted remembers that a train was refused. Smaller datagrams may still leave in
-// one: what is refused most often is a size that the path would have to fragment.
-func (f *flow) parted(d route.Direction, size int) { f.apart[d] = uint16(size) }
-
 // drainQuiet is how long a flow of a stopping process may say nothing before it
 // is taken for ended: UDP has no FIN.
 const drainQuiet = 2 * time.Second
 
 // end is when the flow ends if nothing more comes, and why.
 func (f *flow) end() (time.Duration, route.Verdict) {
-	idle := f.route.FlowIdle(f.key.dst.port)
+	idle := f.route.FlowIdle(f.key.dst.Port)
 	if f.cut == 0 {
 		return f.last + idle, route.IdleTimedOut
 	}
@@ -155,10 +150,10 @@ func (f *flow) end() (time.Duration, route.Verdict) {
 func (f *flow) owns() bool { return ownsSocket(f.route.Route, f.spp, f.key.client) }
 
 // ownsSocket reports whether a flow of r, with or without SPP, has a socket of its own.
-func ownsSocket(r *config.Route, spp bool, client endpoint) bool {
+func ownsSocket(r *config.Route, spp bool, client datagram.Endpoint) bool {
 	return len(r.EgressPrefixes) == 0 && !sharesSocket(spp, client)
 }
 
 // sharesSocket reports whether flows with SPP tell a client apart in one socket: not a
 // link-local one, for no header names its interface.
-func sharesSocket(spp bool, client endpoint) bool { return spp && client.zone == 0 }
+func sharesSocket(spp bool, client datagram.Endpoint) bool { return spp && client.Zone == 0 }

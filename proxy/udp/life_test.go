@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/config"
+	"anyport/proxy/datagram"
 	"anyport/proxy/header"
 	"anyport/proxy/mailbox"
 	"anyport/proxy/route"
@@ -46,7 +47,7 @@ func TestEvictedFlowKeepsItsDatagrams(t *testing.T) {
 	listeners, dsts := listen(t, "127.0.0.1")
 	r := to(origin.addr())
 	r.ProxyProtocol = config.ProxySPP
-	const n = batch / 2
+	const n = datagram.BatchSize / 2
 	for i := range n {
 		r.Source = append(r.Source, netip.AddrFrom4([4]byte{127, 0, 1, byte(i + 1)}))
 	}

@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"anyport/proxy/datagram"
 	"anyport/proxy/route"
 )
 
@@ -16,7 +17,7 @@ const batchesATurn = 8
 // is of live flows.
 func (l *loop) readClients(now time.Duration) {
 	for range batchesATurn {
-		_, end, err := l.in.read(l.listener, batch)
+		_, end, err := l.in.Read(l.listener, datagram.BatchSize)
 		if err != nil && err != unix.EAGAIN {
 			l.log.Warn(now, "reading from the listener", "error", err)
 		}
@@ -26,7 +27,7 @@ func (l *loop) readClients(now time.Duration) {
 		l.out.flush()
 		l.beginBatch(now)
 		l.flush()
-		if end < batch {
+		if end < datagram.BatchSize {
 			return
 		}
 	}
@@ -34,18 +35,18 @@ func (l *loop) readClients(now time.Duration) {
 
 // fromClient takes message i of the batch on its way, unless its flow is yet to begin.
 func (l *loop) fromClient(i int, now time.Duration) {
-	client, known := l.in.sender(i)
-	c, ok := l.in.control(i)
-	l.countDropped(c.drops)
+	client, known := l.in.Sender(i)
+	c, ok := l.in.Control(i)
+	l.countDropped(c.Drops)
 	switch {
 	case !known || !ok:
 		l.log.Warn(now, "a datagram without its dst: the listener needs IP_RECVORIGDSTADDR and IPV6_RECVORIGDSTADDR")
 		return
-	case l.in.truncated(i):
+	case l.in.Truncated(i):
 		l.unrouted(route.Truncated, 1)
 		return
 	}
-	a := arrival{key{client, c.dst}, train{l.in.bytes(i), c.size, c.class}}
+	a := arrival{key{client, c.Dst}, datagram.Train{Bytes: l.in.Bytes(i), Size: c.TrainSize, TOS: c.TOS}}
 	f := l.table.flows[a.key]
 	if f == nil {
 		if f = l.egress.flows[a.key]; f != nil {
@@ -59,34 +60,34 @@ func (l *loop) fromClient(i int, now time.Duration) {
 		l.move(f, now) // what this origin has lost, the client sends again
 	}
 	l.prepare(f)
-	for i := range a.length() {
-		payload := a.at(i)
+	for i := range a.Length() {
+		payload := a.At(i)
 		if l.table.request(f, len(payload), now) == route.Forwarded {
-			l.toOrigin(f, payload, a.class)
+			l.toOrigin(f, payload, a.TOS)
 		}
 	}
 }
 
 // comeBack takes what f's origin has sent to its exit on its way.
 func (l *loop) comeBack(f *flow, a arrival, now time.Duration) {
-	for i := range a.length() {
-		if payload, verdict := l.table.answer(f, a.at(i), now); verdict == route.Forwarded {
-			l.toClient(f, payload, a.class, now)
+	for i := range a.Length() {
+		if payload, verdict := l.table.answer(f, a.At(i), now); verdict == route.Forwarded {
+			l.toClient(f, payload, a.TOS, now)
 		}
 	}
 }
 
 // toOrigin sends a datagram of f's client on.
-func (l *loop) toOrigin(f *flow, payload []byte, class uint8) {
-	d := outgoing{fd: f.fd, flow: f, direction: route.ToOrigin, header: f.header, payload: payload}
+func (l *loop) toOrigin(f *flow, payload []byte, tos uint8) {
+	d := datagram.Outgoing{FD: f.fd, Header: f.header, Payload: payload}
 	switch {
 	case f.shared != nil:
-		d.to = endpointOf(f.originAddr())
+		d.Shared, d.To = true, datagram.EndpointOf(f.originAddr())
 	case f.exit != nil:
 		d = l.egress.outgoing(f, payload, &l.out)
 	}
-	d.class = class
-	l.out.add(d)
+	d.TOS, d.IPv6 = tos, !f.origin.Addr.Is4()
+	l.out.add(f, route.ToOrigin, d)
 	if f.headerOnce { // whether the next datagram needs it too shows when this one is sent
 		l.out.flush()
 	}
@@ -95,7 +96,7 @@ func (l *loop) toOrigin(f *flow, payload []byte, class uint8) {
 // flush sends what waits, and makes room for more.
 func (l *loop) flush() {
 	l.out.flush()
-	l.in.empty()
+	l.in.Reset()
 }
 
 // countDropped counts what the kernel dropped since the listener last said so.
@@ -110,14 +111,4 @@ func (l *loop) countDropped(drops uint32) {
 
 func (l *loop) unrouted(v route.Verdict, n int) {
 	l.table.routes.Unrouted.Shard(l.table.shard).Datagrams(route.ToOrigin, v, n)
-}
-
-// clearErrors empties the listener's error queue. ICMP errors for replies land
-// there where IP_RECVERR is set, and keep epoll awake until they are read.
-func (l *loop) clearErrors() {
-	for range batch {
-		if _, _, _, _, err := unix.Recvmsg(l.listener, nil, nil, unix.MSG_ERRQUEUE|unix.MSG_DONTWAIT); err != nil {
-			return
-		}
-	}
 }

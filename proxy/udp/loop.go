@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/proxy/call"
+	"anyport/proxy/datagram"
 	"anyport/proxy/mailbox"
 	"anyport/proxy/ratelog"
 	"anyport/proxy/route"
@@ -16,7 +17,7 @@ import (
 // loop is one listener, its flows, and the epoll instance that watches them all.
 type loop struct {
 	listener int
-	in       *inbox
+	in       *datagram.ReceiveBatch
 	out      outbox
 	dropped  uint32 // by the kernel, as the listener last said
 
@@ -33,39 +34,37 @@ type loop struct {
 	shared map[sharedKey]*shared
 	egress egress
 	table  table
-	dialer dialer
-	opener opener
+	dialer datagram.Dialer
 	log    ratelog.Log
 }
 
 func newLoop(opt Options, i int, share share) (*loop, error) {
-	in, err := newInbox(bufferSize)
+	in, err := datagram.NewReceiveBatch(datagram.BufferSize)
 	if err != nil {
 		return nil, err
 	}
 	l := &loop{
 		listener: opt.Listeners[i],
 		in:       in,
-		dialer:   newDialer(opt.Listeners[i]),
+		dialer:   datagram.NewDialer(opt.Listeners[i]),
 		shared:   map[sharedKey]*shared{},
 		egress:   egress{opt.Raw, map[key]*flow{}},
-		opener:   opener{opt.Raw},
 		mirrored: opt.Mirror,
 		log:      ratelog.Log{Logger: opt.Log},
 	}
 	l.table = table{
 		routes: opt.Routes, shard: opt.FirstShard + i, may: share.flows, mayOwn: share.sockets, sockets: l,
-		replies: newReplies(share.replies, share.voices, l.opener.open, l.closeReply),
+		replies: newReplies(share.replies, share.voices, func(dst netip.AddrPort) (datagram.ReplySocket, error) { return datagram.OpenReply(dst, opt.Raw) }, l.closeReply),
 		record:  opt.Record, report: l.log.Warn, warn: opt.Log.Warn, say: l.say, epoch: share.epoch,
 		patience: answerPatience, budgets: share.budgets, mostPerClient: share.mostPerClient,
 	}
 	l.table.init()
 	l.out.refused = l.met
-	wantTrains(l.listener)
-	wantClass(l.listener, netip.IPv4Unspecified()) // it may take both families
-	wantClass(l.listener, netip.IPv6Unspecified())
+	datagram.WantTrains(l.listener)
+	datagram.WantTOS(l.listener, netip.IPv4Unspecified()) // it may take both families
+	datagram.WantTOS(l.listener, netip.IPv6Unspecified())
 	if err := l.open(); err != nil {
-		in.close()
+		in.Close()
 		return nil, err
 	}
 	return l, nil
@@ -98,7 +97,7 @@ func (l *loop) shut() {
 // close gives back all that the loop holds, once nobody gives orders any more.
 func (l *loop) close() {
 	l.shut()
-	l.in.close()
+	l.in.Close()
 }
 
 // watch asks for fd's events, which carry the generation. They are
@@ -172,7 +171,7 @@ func (l *loop) handle(events []unix.EpollEvent, now time.Duration) {
 	}
 	l.flush()
 	if listener&unix.EPOLLERR != 0 {
-		l.clearErrors()
+		datagram.DropErrors(l.listener) // ICMP errors for replies, where IP_RECVERR is set: they keep epoll awake
 	}
 	if listener != 0 {
 		l.readClients(now)

@@ -49,11 +49,11 @@ func modelDst(client netip.Addr, route int) netip.AddrPort {
 	return netip.AddrPortFrom(dst6.Addr(), port)
 }
 
-func (f *modelFlow) route() int { return int(f.key.dst.port) - 53 }
+func (f *modelFlow) route() int { return int(f.key.dst.Port) - 53 }
 
 func (f *modelFlow) owns() bool { return f.route() != 2 }
 
-func (f *modelFlow) client() string { return client.Of(f.key.client.addrPort().Addr()).String() }
+func (f *modelFlow) client() string { return client.Of(f.key.client.AddrPort().Addr()).String() }
 
 // member is whom f counts for among all flows.
 func (f *modelFlow) member() string {
@@ -327,7 +327,7 @@ func boundsOf(m *model) *route.Live {
 // ends spells the records of some flows, sorted.
 func ends(keys []key, v route.Verdict) (lines []string) {
 	for _, k := range keys {
-		lines = append(lines, fmt.Sprint(k.client.addrPort(), k.dst.addrPort(), v))
+		lines = append(lines, fmt.Sprint(k.client.AddrPort(), k.dst.AddrPort(), v))
 	}
 	slices.Sort(lines)
 	return lines

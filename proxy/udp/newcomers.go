@@ -3,6 +3,7 @@ package udp
 import (
 	"time"
 
+	"anyport/proxy/datagram"
 	"anyport/proxy/route"
 )
 
@@ -15,7 +16,7 @@ const birthsATurn = 32
 // arrival is a message from a client.
 type arrival struct {
 	key key
-	train
+	datagram.Train
 }
 
 // newcomers are arrivals of no flow yet, in their order.
@@ -32,7 +33,7 @@ func (l *loop) beginBatch(now time.Duration) {
 		case l.newcomers.queue.empty() && l.newcomers.births < birthsATurn:
 			l.begin(a, now)
 		case !l.newcomers.queue.join(a):
-			l.unrouted(route.Overflowed, a.length())
+			l.unrouted(route.Overflowed, a.Length())
 		}
 	}
 	clear(l.newcomers.batch)
@@ -64,8 +65,8 @@ func (l *loop) begin(a arrival, now time.Duration) {
 	if !more {
 		l.newcomers.births++
 	}
-	for i := range a.length() {
-		payload := a.at(i)
+	for i := range a.Length() {
+		payload := a.At(i)
 		f, verdict := l.table.datagram(a.key, len(payload), now)
 		if verdict != route.Forwarded {
 			continue
@@ -74,8 +75,8 @@ func (l *loop) begin(a arrival, now time.Duration) {
 			l.prepare(f)
 		}
 		if !more && i == 0 {
-			l.copies.keep(f, payload, a.class)
+			l.copies.keep(f, payload, a.TOS)
 		}
-		l.toOrigin(f, payload, a.class)
+		l.toOrigin(f, payload, a.TOS)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/config"
+	"anyport/proxy/datagram"
 	"anyport/proxy/route"
 )
 
@@ -25,7 +26,7 @@ func pair(t *testing.T) (sends, receives int) {
 // stuff makes fd answer EAGAIN, however wide it becomes.
 func stuff(t *testing.T, fd int) {
 	t.Helper()
-	for widen(fd) {
+	for datagram.GrowSendBuffer(fd) {
 	}
 	fill(t, fd)
 }
@@ -42,11 +43,11 @@ func fill(t *testing.T, fd int) {
 }
 
 // inboxOf makes an inbox of small buffers.
-func inboxOf(t *testing.T, size int) *inbox {
+func inboxOf(t *testing.T, size int) *datagram.ReceiveBatch {
 	t.Helper()
-	in, err := newInbox(size)
+	in, err := datagram.NewReceiveBatch(size)
 	check(t, err)
-	t.Cleanup(in.close)
+	t.Cleanup(in.Close)
 	return in
 }
 
@@ -55,14 +56,14 @@ func drained(t *testing.T, fd int) (got []string) {
 	t.Helper()
 	in := inboxOf(t, 1<<10)
 	for {
-		_, end, err := in.read(fd, batch)
+		_, end, err := in.Read(fd, datagram.BatchSize)
 		if err != nil {
 			return got
 		}
 		for i := range end {
-			got = append(got, string(in.bytes(i)))
+			got = append(got, string(in.Bytes(i)))
 		}
-		in.empty()
+		in.Reset()
 	}
 }
 
@@ -74,7 +75,7 @@ func sending(t *testing.T, fd int, kind config.ProxyProtocol) (*fakeTable, *flow
 	r.ProxyProtocol = kind
 	f, fl := began(t, r, client1, dst1, 0)
 	fl.fd = fd
-	fl.parted(route.ToOrigin, 1)
+	fl.paths[route.ToOrigin].RefuseTrains(1)
 	return f, fl
 }
 
@@ -84,7 +85,7 @@ func submit(t *testing.T, o *outbox, f *fakeTable, fl *flow, payload string) {
 	if _, v := f.datagram(fl.key, len(payload), 2); v != route.Forwarded {
 		t.Fatal(v)
 	}
-	o.add(outgoing{fd: fl.fd, flow: fl, direction: route.ToOrigin, header: fl.header, payload: []byte(payload)})
+	o.add(fl, route.ToOrigin, datagram.Outgoing{FD: fl.fd, Header: fl.header, Payload: []byte(payload)})
 }
 
 func toOrigin(f *fakeTable) map[route.Verdict]uint64 {
@@ -95,17 +96,17 @@ func toOrigin(f *fakeTable) map[route.Verdict]uint64 {
 // at a time, each in its own order, also where more wait than fit in a batch.
 func TestOutboxKeepsOrder(t *testing.T) {
 	var o outbox
-	var d dialer
+	var d datagram.Dialer
 	origins := []peer{newPeer(t, "127.0.0.1"), newPeer(t, "127.0.0.1")}
 	var tables []*fakeTable
 	for _, origin := range origins {
-		fd, err := d.dial(origin.addr(), nil)
+		fd, err := d.Dial(origin.addr(), nil)
 		check(t, err)
 		defer unix.Close(fd)
 		f, _ := sending(t, fd, config.ProxyOff)
 		tables = append(tables, f)
 	}
-	const n = 2*batch + 10
+	const n = 2*datagram.BatchSize + 10
 	for i := range n {
 		f := tables[i%2]
 		submit(t, &o, f, f.flows[keyOf(client1, dst1)], fmt.Sprint(i))
@@ -192,21 +193,5 @@ func TestHeaderGoesWithTheFirstThatLeaves(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{header + "first", "second"}, drained(t, receives)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
-	}
-}
-
-// TestTruncated: the inbox tells of a datagram that its buffer could not hold.
-func TestTruncated(t *testing.T) {
-	sends, receives := pair(t)
-	in := inboxOf(t, 4)
-	for _, text := range []string{"1234", "12345", ""} {
-		check(t, unix.Send(sends, []byte(text), 0))
-	}
-	first, end, err := in.read(receives, batch)
-	if first != 0 || end != 3 || err != nil {
-		t.Fatalf("read %d to %d, %v", first, end, err)
-	}
-	if in.truncated(0) || !in.truncated(1) || in.truncated(2) {
-		t.Errorf("truncated: %v %v %v, want the second alone", in.truncated(0), in.truncated(1), in.truncated(2))
 	}
 }

@@ -20,7 +20,7 @@ func TestPrepare(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			l, _, dst := newTurns(t)
-			l.dialer.receiveBuffer, l.dialer.bufferOption = 4096, unix.SO_RCVBUF
+			l.dialer.ReceiveBuffer, l.dialer.BufferOption = 4096, unix.SO_RCVBUF
 			l.table.routes.Set().Routes[0].AntiAmplification = test.bounded
 			client := newPeer(t, "127.0.0.1")
 			for i, texts := range test.turns {

@@ -21,15 +21,15 @@ func (q *queue) empty() bool { return q.taken == len(q.all) }
 
 // join keeps a copy of a, if there is room.
 func (q *queue) join(a arrival) bool {
-	if len(q.waiting()) == maxWaiting || q.held+len(a.bytes) > maxHeld {
+	if len(q.waiting()) == maxWaiting || q.held+len(a.Bytes) > maxHeld {
 		return false
 	}
 	if q.taken > len(q.waiting()) || len(q.bytes) > 2*q.held { // more is dead than alive
 		q.closeUp()
 	}
-	q.bytes = append(q.bytes, a.bytes...) // what this moves, the others still have where it was
-	a.bytes = q.bytes[len(q.bytes)-len(a.bytes):]
-	q.held += len(a.bytes)
+	q.bytes = append(q.bytes, a.Bytes...) // what this moves, the others still have where it was
+	a.Bytes = q.bytes[len(q.bytes)-len(a.Bytes):]
+	q.held += len(a.Bytes)
 	q.all = append(q.all, a)
 	return true
 }
@@ -40,7 +40,7 @@ func (q *queue) next(most int) []arrival {
 	next = next[:min(most, len(next))]
 	q.taken += len(next)
 	for _, a := range next {
-		q.held -= len(a.bytes)
+		q.held -= len(a.Bytes)
 	}
 	return next
 }
@@ -61,7 +61,7 @@ func (q *queue) closeUp() {
 	q.taken, q.bytes = 0, q.bytes[:0]
 	for i := range q.all {
 		a := &q.all[i]
-		q.bytes = append(q.bytes, a.bytes...)
-		a.bytes = q.bytes[len(q.bytes)-len(a.bytes):]
+		q.bytes = append(q.bytes, a.Bytes...)
+		a.Bytes = q.bytes[len(q.bytes)-len(a.Bytes):]
 	}
 }

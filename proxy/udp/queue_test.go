@@ -4,13 +4,15 @@ import (
 	"bytes"
 	"math/rand/v2"
 	"testing"
+
+	"anyport/proxy/datagram"
 )
 
 // TestRoomToWait is bounded, in messages and in bytes.
 func TestRoomToWait(t *testing.T) {
 	for _, test := range []struct{ size, want int }{{1, maxWaiting}, {64 << 10, maxHeld >> 16}} {
 		var q queue
-		a := arrival{train: train{bytes: make([]byte, test.size)}}
+		a := arrival{Train: datagram.Train{Bytes: make([]byte, test.size)}}
 		for range test.want {
 			if !q.join(a) {
 				t.Fatalf("no room for %d messages of %d bytes", test.want, test.size)
@@ -43,21 +45,21 @@ func FuzzQueue(f *testing.F) {
 		random := rand.New(rand.NewPCG(seed, 0))
 		var q queue
 		var naive [][]byte
-		buffer := make([]byte, size) // overwritten all the time, as the inbox's are
+		buffer := make([]byte, size) // overwritten all the time, as those of a batch are
 		for step := range 50 {
 			for range random.IntN(int(joins) + 1) {
 				b := buffer[:random.IntN(len(buffer)+1)]
 				for i := range b {
 					b[i] = byte(step + i)
 				}
-				if q.join(arrival{train: train{bytes: b}}) {
+				if q.join(arrival{Train: datagram.Train{Bytes: b}}) {
 					naive = append(naive, bytes.Clone(b))
 				}
 			}
 			next := q.next(random.IntN(int(joins) + 1))
 			for i, a := range next {
-				if !bytes.Equal(a.bytes, naive[i]) {
-					t.Fatalf("step %d: %x, want %x", step, a.bytes, naive[i])
+				if !bytes.Equal(a.Bytes, naive[i]) {
+					t.Fatalf("step %d: %x, want %x", step, a.Bytes, naive[i])
 				}
 			}
 			naive = naive[len(next):]

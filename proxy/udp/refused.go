@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/config"
+	"anyport/proxy/datagram"
 	"anyport/proxy/header"
 	"anyport/proxy/origin"
 	"anyport/proxy/route"
@@ -78,7 +79,7 @@ func (t *table) forsaken(f *flow, now time.Duration) bool {
 // Without one f stays as it is.
 func (t *table) move(f *flow, now time.Duration) bool {
 	tried := []*origin.Origin{f.origin}
-	if !f.route.Origins.HasWilling(f.key.dst.port, tried, t.epoch.Add(now)) {
+	if !f.route.Origins.HasWilling(f.key.dst.Port, tried, t.epoch.Add(now)) {
 		return false
 	}
 	lead, err := header.Datagram(f.route.ProxyProtocol, f.client(), f.dst())
@@ -92,7 +93,7 @@ func (t *table) move(f *flow, now time.Duration) bool {
 		return false
 	}
 	f.header, f.headerOnce = lead, f.route.ProxyProtocol == config.ProxyV2First
-	f.apart[route.ToOrigin] = 0
+	f.paths[route.ToOrigin] = datagram.Path{}
 	f.appetite = appetite{}
 	t.sockets.hangUp(&before)
 	before.origin.End()

@@ -6,30 +6,23 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"anyport/proxy/datagram"
 	"anyport/proxy/quota"
 )
 
 // reply is what answers for one dst, shared by all flows of that dst.
 type reply struct {
 	dst    netip.AddrPort
-	answer answerer
+	answer datagram.ReplySocket
 	users  int           // flows
 	recent *list.Element // in the order of use; nil where no socket is held open
 }
-
-// answerer is a socket that datagrams leave from dst through.
-type answerer struct {
-	fd      int
-	control []byte // not empty on a raw socket, which many dsts share: the source to use
-}
-
-func (a answerer) raw() bool { return len(a.control) > 0 }
 
 // replies keeps a reply for each dst with flows. Their sockets are open as far as the
 // files allow; the least recently used is closed for another, and opened again on demand.
 type replies struct {
 	files *quota.Quota
-	open  func(dst netip.AddrPort) (answerer, error)
+	open  func(dst netip.AddrPort) (datagram.ReplySocket, error)
 	close func(fd int)
 
 	voices *voices
@@ -37,7 +30,7 @@ type replies struct {
 	recent *list.List // of *reply, least recently used first
 }
 
-func newReplies(files *quota.Quota, voices *voices, open func(netip.AddrPort) (answerer, error), close func(int)) *replies {
+func newReplies(files *quota.Quota, voices *voices, open func(netip.AddrPort) (datagram.ReplySocket, error), close func(int)) *replies {
 	return &replies{files: files, open: open, close: close, voices: voices, held: map[netip.AddrPort]*reply{}, recent: list.New()}
 }
 
@@ -68,17 +61,17 @@ func (rs *replies) hold(r *reply) *reply {
 }
 
 // use returns what answers for r just now.
-func (rs *replies) use(r *reply) (answerer, error) {
+func (rs *replies) use(r *reply) (datagram.ReplySocket, error) {
 	switch {
 	case r.recent != nil:
 		rs.recent.MoveToBack(r.recent)
 		return r.answer, nil
-	case r.answer.raw():
+	case r.answer.Raw():
 		return r.answer, nil
 	}
 	if !rs.files.Take(1) {
 		if rs.recent.Len() == 0 {
-			return answerer{}, unix.EMFILE
+			return datagram.ReplySocket{}, unix.EMFILE
 		}
 		rs.shut(rs.recent.Front().Value.(*reply))
 		rs.files.Insist(1) // one for one, also where there are more by now than may be
@@ -86,9 +79,9 @@ func (rs *replies) use(r *reply) (answerer, error) {
 	answer, err := rs.open(r.dst)
 	if err != nil {
 		rs.files.Give(1)
-		return answerer{}, err
+		return datagram.ReplySocket{}, err
 	}
-	if r.answer = answer; answer.raw() {
+	if r.answer = answer; answer.Raw() {
 		rs.files.Give(1)
 	} else {
 		r.recent = rs.recent.PushBack(r)
@@ -111,6 +104,6 @@ func (rs *replies) release(r *reply) {
 func (rs *replies) shut(r *reply) {
 	rs.recent.Remove(r.recent)
 	r.recent = nil
-	rs.close(r.answer.fd)
+	rs.close(r.answer.FD)
 	rs.files.Give(1)
 }

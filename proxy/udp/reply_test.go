@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"anyport/proxy/datagram"
 	"anyport/proxy/quota"
 )
 
@@ -18,16 +19,16 @@ type fakeOpener struct {
 	err  error
 }
 
-func (o *fakeOpener) opens(dst netip.AddrPort) (answerer, error) {
+func (o *fakeOpener) opens(dst netip.AddrPort) (datagram.ReplySocket, error) {
 	if o.err != nil {
-		return answerer{}, o.err
+		return datagram.ReplySocket{}, o.err
 	}
 	if o.raw {
-		return answerer{fd: -7, control: []byte{1}}, nil
+		return datagram.ReplySocket{FD: -7, Control: []byte{1}}, nil
 	}
 	o.next++
 	o.open[o.next] = dst
-	return answerer{fd: o.next}, nil
+	return datagram.ReplySocket{FD: o.next}, nil
 }
 
 func (o *fakeOpener) closes(fd int) { delete(o.open, fd) }
@@ -63,8 +64,8 @@ func TestRepliesAgainstModel(t *testing.T) {
 		case random.IntN(2) == 0:
 			a, err := rs.use(held[0])
 			check(t, err)
-			if o.open[a.fd] != dst {
-				t.Fatalf("%v is answered from %v", dst, o.open[a.fd])
+			if o.open[a.FD] != dst {
+				t.Fatalf("%v is answered from %v", dst, o.open[a.FD])
 			}
 			used(dst)
 		default:
@@ -115,8 +116,8 @@ func TestRawAnswererIsShared(t *testing.T) {
 	o.raw = true
 	a, errA := rs.acquire(dst1)
 	b, errB := rs.acquire(dst2)
-	if errA != nil || errB != nil || a.answer.fd != b.answer.fd {
-		t.Fatalf("%v %v, fds %d and %d", errA, errB, a.answer.fd, b.answer.fd)
+	if errA != nil || errB != nil || a.answer.FD != b.answer.FD {
+		t.Fatalf("%v %v, fds %d and %d", errA, errB, a.answer.FD, b.answer.FD)
 	}
 	rs.release(a)
 	rs.release(b) // nothing was open: nothing is closed
@@ -152,8 +153,8 @@ func TestRepliesOfFewerFiles(t *testing.T) {
 		for _, r := range held {
 			answer, err := rs.use(r)
 			check(t, err)
-			if o.open[answer.fd] != r.dst || len(o.open) != most || rs.files.Held() != most {
-				t.Fatalf("%v answers from %v; %d are open, %d held, want %d", r.dst, o.open[answer.fd], len(o.open), rs.files.Held(), most)
+			if o.open[answer.FD] != r.dst || len(o.open) != most || rs.files.Held() != most {
+				t.Fatalf("%v answers from %v; %d are open, %d held, want %d", r.dst, o.open[answer.FD], len(o.open), rs.files.Held(), most)
 			}
 		}
 	}

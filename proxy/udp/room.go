@@ -36,7 +36,7 @@ func (t *table) admitTo(r *route.Route, k key, now time.Duration) route.Verdict 
 	if verdict := t.admitClient(r, k, now); verdict != route.Admitted {
 		return verdict
 	}
-	from := k.client.addrPort().Addr()
+	from := k.client.AddrPort().Addr()
 	verdict := r.Admit(config.UDP, from)
 	if t.evict(t.givesWay(verdict, r, k, now), now) {
 		return r.Admit(config.UDP, from)
@@ -55,7 +55,7 @@ func (t *table) admitClient(r *route.Route, k key, now time.Duration) route.Verd
 	if m == nil || m.flows < most {
 		return route.Admitted
 	}
-	if verdict := r.Open(k.client.addrPort().Addr()); verdict != route.Admitted {
+	if verdict := r.Open(k.client.AddrPort().Addr()); verdict != route.Admitted {
 		return verdict
 	}
 	if !t.evict(m.first(now-t.patience), now) || m.flows >= most { // a reload has lowered the bound

@@ -31,6 +31,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"anyport/proxy/datagram"
 	"anyport/proxy/fdbudget"
 	"anyport/proxy/mailbox"
 	"anyport/proxy/route"
@@ -45,7 +46,7 @@ type Options struct {
 	Routes     *route.Live
 	MaxFlows   int                // of all listeners together; 0 = as many as the default says; fewer have sockets of their own: see MaxSockets
 	Files      *fdbudget.Shares   // how many files the loops may open; nil: no bound
-	Raw        *Raw               // answers where no socket can be bound; nil: Serve opens its own
+	Raw        *datagram.Raw      // answers where no socket can be bound; nil: Serve opens its own
 	Record     func(route.Record) // called once a flow has ended or was refused; must not block; may be nil
 	Mirror     route.Mirror       // told of the dst of a flow whose origin has refused; may be nil
 	Pulse      *mailbox.Pulse     // asks the loops whether they turn; may be nil
@@ -65,7 +66,7 @@ type Options struct {
 // file descriptors are closed then. After an error all go on.
 func Serve(ctx context.Context, opt Options) error {
 	if opt.Raw == nil {
-		opt.Raw = OpenRaw()
+		opt.Raw = datagram.OpenRaw()
 		defer opt.Raw.Close()
 	}
 	loops, err := newLoops(opt)

@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/proxy/call"
+	"anyport/proxy/datagram"
 	"anyport/proxy/header"
 	"anyport/proxy/route"
 )
@@ -59,7 +60,7 @@ func (l *loop) openShared(k sharedKey, f *flow) (*shared, error) {
 	if !l.table.mayOwn.take() {
 		return nil, unix.EMFILE
 	}
-	fd, err := l.dialer.open(k.origin, k.route.Source)
+	fd, err := l.dialer.DialAnyPort(k.origin, k.route.Source)
 	if err != nil {
 		l.table.mayOwn.give()
 		return nil, err
@@ -74,15 +75,15 @@ func (l *loop) openShared(k sharedKey, f *flow) (*shared, error) {
 
 // newShared makes a shared socket of fd, of which f is the first flow.
 func (l *loop) newShared(k sharedKey, fd int, f *flow) (*shared, error) {
-	own, err := boundAs(fd)
+	own, err := datagram.LocalEndpoint(fd)
 	if err != nil {
 		return nil, err
 	}
-	s := &shared{key: k, fd: fd, generation: f.generation, port: own.port, counters: f.counters}
+	s := &shared{key: k, fd: fd, generation: f.generation, port: own.Port, counters: f.counters}
 	if err := l.own(fd, owner{shared: s}); err != nil {
 		return nil, err
 	}
-	l.dialer.prepare(fd)
+	l.dialer.ExpectBursts(fd)
 	if l.shared[k] == nil {
 		l.shared[k] = s
 	}
@@ -127,13 +128,13 @@ func (l *loop) part(f *flow) {
 
 // addressee returns whose reply came on a shared socket, by the header before it: nil
 // where that is of no flow that has sent something there.
-func (t *table) addressee(reply []byte, from endpoint) *flow {
+func (t *table) addressee(reply []byte, from datagram.Endpoint) *flow {
 	client, dst, _, err := header.ParseSPP(reply)
 	if err != nil {
 		return nil
 	}
-	f := t.flows[key{endpointOf(client), endpointOf(dst)}]
-	if f == nil || f.shared == nil || from.addrPort() != f.originAddr() {
+	f := t.flows[key{datagram.EndpointOf(client), datagram.EndpointOf(dst)}]
+	if f == nil || f.shared == nil || from.AddrPort() != f.originAddr() {
 		return nil
 	}
 	return f

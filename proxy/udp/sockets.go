@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"anyport/proxy/call"
+	"anyport/proxy/datagram"
 	"anyport/proxy/route"
 )
 
@@ -38,7 +39,7 @@ func (a *appetite) fed(n int, turn uint32) {
 	case n <= 1 && a.most > 1:
 		a.most = 1
 	case n == a.messages() && a.turn == turn-1:
-		a.most = uint8(min(4*n, batch))
+		a.most = uint8(min(4*n, datagram.BatchSize))
 	}
 	a.turn = turn
 }
@@ -85,9 +86,9 @@ func (l *loop) own(fd int, o owner) error {
 		l.byFD = append(l.byFD, owner{})
 	}
 	l.byFD[fd] = o
-	wantClass(fd, o.peer())
+	datagram.WantTOS(fd, o.peer())
 	if o.flow == nil || o.flow.queuesErrors() {
-		wantErrors(fd, o.peer())
+		datagram.WantErrors(fd, o.peer())
 	}
 	return nil
 }
@@ -108,7 +109,7 @@ func (l *loop) dial(f *flow, to netip.AddrPort) error {
 	case f.shares():
 		return l.share(f, to)
 	}
-	fd, err := l.dialer.dial(to, f.route.Source)
+	fd, err := l.dialer.Dial(to, f.route.Source)
 	if err != nil {
 		return err
 	}
@@ -130,7 +131,7 @@ func (l *loop) prepare(f *flow) {
 		return
 	}
 	if f.appetite.large = true; f.owns() {
-		l.dialer.prepare(f.fd)
+		l.dialer.ExpectBursts(f.fd)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"anyport/config"
 	"anyport/proxy/call"
+	"anyport/proxy/datagram"
 	"anyport/proxy/quota"
 	"anyport/proxy/route"
 )
@@ -51,7 +52,7 @@ func newFakeTable(most int, l *route.Live) *fakeTable {
 	f := &fakeTable{}
 	f.table = table{
 		routes: l, may: shareOut(most, 1)[0], mayOwn: socketQuota{ports: shareOut(most, 1)[0]}, sockets: &f.kernel,
-		replies: newReplies(quota.New(100, quota.NewPool(0)), &voices{}, func(netip.AddrPort) (answerer, error) { return answerer{}, nil }, func(int) {}),
+		replies: newReplies(quota.New(100, quota.NewPool(0)), &voices{}, func(netip.AddrPort) (datagram.ReplySocket, error) { return datagram.ReplySocket{}, nil }, func(int) {}),
 		record:  func(r route.Record) { f.records = append(f.records, r) },
 		budgets: newBudgets(16), mostPerClient: [kinds]int{most, most},
 		warn:   func(text string, _ ...any) { f.warned = append(f.warned, text) },
@@ -81,7 +82,9 @@ var (
 	client6    = netip.MustParseAddrPort("[2001:db8:9::1]:4000")
 )
 
-func keyOf(client, dst netip.AddrPort) key { return key{endpointOf(client), endpointOf(dst)} }
+func keyOf(client, dst netip.AddrPort) key {
+	return key{datagram.EndpointOf(client), datagram.EndpointOf(dst)}
+}
 
 func TestFlowIsClientAndDst(t *testing.T) {
 	f := newFakeTable(10, live(to(originAddr), dst1, dst2))
@@ -177,7 +180,7 @@ func many(client netip.AddrPort, n int) (keys []key) {
 }
 
 func bindFails(f *fakeTable) {
-	f.replies.open = func(netip.AddrPort) (answerer, error) { return answerer{}, unix.EADDRINUSE }
+	f.replies.open = func(netip.AddrPort) (datagram.ReplySocket, error) { return datagram.ReplySocket{}, unix.EADDRINUSE }
 }
 
 func TestNoFlow(t *testing.T) {

@@ -107,7 +107,10 @@ func listen(t *testing.T, addrs ...string) (fds []int, dsts []netip.AddrPort) {
 // open opens a UDP socket that tells the dst of what it receives.
 func open(t *testing.T, addr netip.Addr) int {
 	t.Helper()
-	family, level, recvDst := ipOptions(addr, unix.IP_RECVORIGDSTADDR, unix.IPV6_RECVORIGDSTADDR)
+	family, level, recvDst := unix.AF_INET6, unix.SOL_IPV6, unix.IPV6_RECVORIGDSTADDR
+	if addr.Is4() {
+		family, level, recvDst = unix.AF_INET, unix.SOL_IP, unix.IP_RECVORIGDSTADDR
+	}
 	fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	check(t, err)
 	t.Cleanup(func() { unix.Close(fd) })

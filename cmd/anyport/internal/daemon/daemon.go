@@ -23,9 +23,9 @@ import (
 	"anyport/cmd/anyport/internal/systemd"
 	"anyport/config"
 	"anyport/proxy"
+	"anyport/proxy/datagram"
 	"anyport/proxy/logfile"
 	"anyport/proxy/route"
-	"anyport/proxy/udp"
 	"anyport/steering"
 )
 
@@ -100,7 +100,7 @@ type daemon struct {
 	arrivals *arrivals   // from the process that has served; nil: there was none
 	handing  atomic.Bool // what is held goes to another process, and the loops stand still
 	replaced atomic.Bool // the service manager was told of another process
-	raw      *udp.Raw
+	raw      *datagram.Raw
 	unwatch  func() // ends the watch over the steering
 
 	closers []func() error // in the order of acquisition
@@ -185,9 +185,9 @@ func (d *daemon) openRoutes() error {
 // openRaw opens the sockets before the capability for that is given up.
 func (d *daemon) openRaw() {
 	if d.before != nil {
-		d.raw = udp.TakeRaw(d.before.take(fdRawIPv4), d.before.take(fdRawIPv6))
+		d.raw = datagram.TakeRaw(d.before.take(fdRawIPv4), d.before.take(fdRawIPv6))
 	} else {
-		d.raw = udp.OpenRaw()
+		d.raw = datagram.OpenRaw()
 	}
 	d.closers = append(d.closers, d.raw.Close)
 }

@@ -1,4 +1,4 @@
-package udp
+package datagram
 
 import (
 	"encoding/binary"
@@ -10,18 +10,18 @@ import (
 	"anyport/proxy/call"
 )
 
-// Raw are sockets, one a family, that send datagrams from any address and port: the UDP
-// header is ours; the kernel writes the IP header, and fragments. To open them takes
-// CAP_NET_RAW, to use them nothing, so any number of loops may share them.
+// Raw is two raw sockets, one a family, that send datagrams from any address and port: the caller
+// writes the UDP header ([PutUDPHeader]); the kernel writes the IP header, and fragments. Opening
+// them takes CAP_NET_RAW, using them takes no capability, and any number of loops may share them.
 type Raw struct{ four, six rawSocket }
 
 type rawSocket struct {
 	fd  int
-	err error // why there is none
+	err error // why it could not be opened
 }
 
-// OpenRaw opens what it can. What is missing shows where it would be needed. Who calls
-// it owes a Close.
+// OpenRaw opens what it can; an error is returned by From, where the socket is needed. The caller
+// owes a Close.
 func OpenRaw() *Raw {
 	r := new(Raw)
 	r.four.fd, r.four.err = openRaw(netip.AddrFrom4([4]byte{127, 0, 0, 1}))
@@ -29,15 +29,15 @@ func OpenRaw() *Raw {
 	return r
 }
 
-// FDs are the file descriptors for IPv4 and IPv6; -1 where there is none.
+// FDs are the file descriptors for IPv4 and IPv6; -1 for a socket that could not be opened.
 func (r *Raw) FDs() (four, six int) { return r.four.fd, r.six.fd }
 
-// TakeRaw is OpenRaw with the sockets of another process; -1 is none.
-func TakeRaw(four, six int) *Raw { return &Raw{taken(four), taken(six)} }
+// TakeRaw makes a Raw of the sockets of another process; -1 stands for a missing one.
+func TakeRaw(four, six int) *Raw { return &Raw{takenRaw(four), takenRaw(six)} }
 
-func taken(fd int) rawSocket {
+func takenRaw(fd int) rawSocket {
 	if fd < 0 {
-		return rawSocket{fd, errors.New("the process before had none")}
+		return rawSocket{fd, errors.New("the previous process had none")}
 	}
 	return rawSocket{fd: fd}
 }
@@ -53,22 +53,23 @@ func (r *Raw) Close() error {
 	return errors.Join(errs...)
 }
 
-func (r *Raw) of(addr netip.Addr) rawSocket {
+// FD returns the socket of an address's family.
+func (r *Raw) FD(addr netip.Addr) (int, error) {
 	if addr.Is4() {
-		return r.four
+		return r.four.fd, r.four.err
 	}
-	return r.six
+	return r.six.fd, r.six.err
 }
 
-// openRaw binds the socket to loopback: a raw socket is given a copy of every UDP packet
-// of the host, and this one of fewer, which it refuses.
+// openRaw binds the socket to loopback, and has a filter drop all that it would receive: a raw
+// socket gets a copy of every UDP packet to the address that it is bound to, and unbound of the host.
 func openRaw(loopback netip.Addr) (int, error) {
 	family, level, transparent := ipOptions(loopback, unix.IP_TRANSPARENT, unix.IPV6_TRANSPARENT)
 	fd, err := unix.Socket(family, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_UDP)
 	if err != nil {
 		return -1, err
 	}
-	name := endpointOf(netip.AddrPortFrom(loopback, 0)).sockaddr()
+	name := EndpointOf(netip.AddrPortFrom(loopback, 0)).sockaddr()
 	nothing := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: 0}}
 	err = errors.Join(
 		unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &nothing[0]}),
@@ -82,26 +83,20 @@ func openRaw(loopback netip.Addr) (int, error) {
 	return fd, nil
 }
 
-// packetInfo is the control message that makes a raw socket send from addr.
-func packetInfo(addr netip.Addr) []byte {
+// SourceControl is the control message that makes a raw socket send from addr.
+func SourceControl(addr netip.Addr) []byte {
 	if addr.Is4() {
 		return unix.PktInfo4(&unix.Inet4Pktinfo{Spec_dst: addr.As4()})
 	}
 	return unix.PktInfo6(&unix.Inet6Pktinfo{Addr: addr.As16()})
 }
 
-const udpHeaderSize = 8
+// UDPHeaderSize is the length of a UDP header.
+const UDPHeaderSize = 8
 
-// withoutPort is how a raw socket names a peer: the port stands in the UDP header, and
-// IPv6 takes one in the address for the protocol number (raw(7), ipv6(7)).
-func withoutPort(peer endpoint) endpoint {
-	peer.port = 0
-	return peer
-}
-
-// putUDPHeader writes a UDP header (RFC 768) into the first bytes of h, for a datagram
+// PutUDPHeader writes a UDP header (RFC 768) into the first bytes of h, for a datagram that consists
 // of the rest of h and payload.
-func putUDPHeader(h []byte, from, to netip.AddrPort, payload []byte) {
+func PutUDPHeader(h []byte, from, to netip.AddrPort, payload []byte) {
 	length := len(h) + len(payload)
 	binary.BigEndian.PutUint16(h, from.Port())
 	binary.BigEndian.PutUint16(h[2:], to.Port())
@@ -116,13 +111,13 @@ func putUDPHeader(h []byte, from, to netip.AddrPort, payload []byte) {
 		body = body>>8 | body<<8
 	}
 	checksum := ^fold(addUp(sum+uint64(body), h))
-	if checksum == 0 { // on the wire 0 says that there is none
+	if checksum == 0 { // on the wire 0 means "not computed"
 		checksum = 0xffff
 	}
 	binary.BigEndian.PutUint16(h[6:], checksum)
 }
 
-// fold makes 16 bits of a sum of words.
+// fold reduces a sum of words to 16 bits (RFC 1071 §2A).
 func fold(sum uint64) uint16 {
 	for sum > 0xffff {
 		sum = sum>>16 + sum&0xffff
@@ -130,8 +125,8 @@ func fold(sum uint64) uint16 {
 	return uint16(sum)
 }
 
-// addUp adds the 16-bit words of b, the last one padded with zero (RFC 1071). Of 32 bits
-// at once the sum folds to the same.
+// addUp adds the 16-bit words of b, the last one padded with zero (RFC 1071). It adds 32 bits at
+// once, whose sum folds to the same.
 func addUp(sum uint64, b []byte) uint64 {
 	for ; len(b) >= 8; b = b[8:] {
 		words := binary.BigEndian.Uint64(b)

@@ -1,4 +1,4 @@
-package udp
+package datagram
 
 import (
 	"bytes"
@@ -42,9 +42,9 @@ func TestUDPHeader(t *testing.T) {
 			for i := range payload {
 				payload[i] = byte(random.Uint32())
 			}
-			h := make([]byte, udpHeaderSize+i%2*3) // in front of the payload may stand a header more
-			copy(h[udpHeaderSize:], "spp")
-			putUDPHeader(h, from, to, payload)
+			h := make([]byte, UDPHeaderSize+i%2*3) // in front of the payload may stand a header more
+			copy(h[UDPHeaderSize:], "spp")
+			PutUDPHeader(h, from, to, payload)
 			size += len(h)
 			if binary.BigEndian.Uint16(h) != from.Port() ||
 				binary.BigEndian.Uint16(h[2:]) != to.Port() || int(binary.BigEndian.Uint16(h[4:])) != size {
@@ -59,10 +59,10 @@ func TestUDPHeader(t *testing.T) {
 
 // TestChecksumIsNeverZero: zero on the wire would say that there is none.
 func TestChecksumIsNeverZero(t *testing.T) {
-	h := make([]byte, udpHeaderSize)
-	putUDPHeader(h, dst1, client1, []byte{0, 0})
+	h := make([]byte, UDPHeaderSize)
+	PutUDPHeader(h, dst1, client1, []byte{0, 0})
 	complement := binary.BigEndian.AppendUint16(nil, binary.BigEndian.Uint16(h[6:])) // brings the sum to all ones
-	if putUDPHeader(h, dst1, client1, complement); binary.BigEndian.Uint16(h[6:]) != 0xffff {
+	if PutUDPHeader(h, dst1, client1, complement); binary.BigEndian.Uint16(h[6:]) != 0xffff {
 		t.Errorf("checksum %x, want ffff", h[6:])
 	}
 }
@@ -76,7 +76,7 @@ func TestRawSocketNeedsCapability(t *testing.T) {
 		dropCapabilities(t)
 		raw := OpenRaw()
 		defer raw.Close()
-		_, err := opener{raw}.open(netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port))
+		_, err := OpenReply(netip.AddrPortFrom(loopback, port), raw)
 		result <- err
 	}()
 	err := <-result
@@ -93,30 +93,36 @@ func dropCapabilities(t *testing.T) {
 	}
 }
 
-// squat holds a port on all addresses against everybody, as a careless server does.
+// squat binds a port of all addresses exclusively, as a careless server does.
 func squat(t *testing.T, addr string) (port uint16) {
 	t.Helper()
-	fd := open(t, netip.MustParseAddr(addr))
 	any := netip.IPv4Unspecified()
 	if netip.MustParseAddr(addr).Is6() {
 		any = netip.IPv6Unspecified()
 	}
-	check(t, unix.Bind(fd, unixAddr(netip.AddrPortFrom(any, 0))))
-	return boundTo(t, fd).Port()
+	return bindAny(t, openUDP(t, any), any).Port()
 }
 
-// TestRawSocketReceivesNothing: it would be given all UDP packets of the host.
+// TestRawSocketReceivesNothing: without its filter it would get all UDP packets to loopback.
 func TestRawSocketReceivesNothing(t *testing.T) {
 	needRoot(t)
 	raw := OpenRaw()
 	defer raw.Close()
-	for _, addr := range []string{"127.0.0.1", "::1"} {
-		s := raw.of(netip.MustParseAddr(addr))
-		check(t, s.err)
-		a, b := newPeer(t, addr), newPeer(t, addr)
-		a.send([]byte("not for raw sockets"), b.addr())
-		b.expect([]byte("not for raw sockets"), a.addr()) // had the raw socket been given it, it would have it by now
-		if n, _, err := unix.Recvfrom(s.fd, make([]byte, 100), unix.MSG_DONTWAIT); err != unix.EAGAIN {
+	for _, text := range []string{"127.0.0.1", "::1"} {
+		addr := netip.MustParseAddr(text)
+		rawFD, err := raw.FD(addr)
+		check(t, err)
+		sender, receiver := openUDP(t, addr), openUDP(t, addr)
+		to := bindAny(t, receiver, addr)
+		check(t, unix.Sendto(sender, []byte("not for raw sockets"), 0, unixAddr(to)))
+		check(t, unix.SetNonblock(receiver, false))
+		check(t, unix.SetsockoptTimeval(receiver, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 10}))
+		got := make([]byte, 100)
+		n, _, err := unix.Recvfrom(receiver, got, 0) // the raw socket would have its copy by now
+		if check(t, err); string(got[:n]) != "not for raw sockets" {
+			t.Errorf("received %q", got[:n])
+		}
+		if n, _, err := unix.Recvfrom(rawFD, make([]byte, 100), unix.MSG_DONTWAIT); err != unix.EAGAIN {
 			t.Errorf("%s: received %d bytes, %v", addr, n, err)
 		}
 	}

@@ -1,4 +1,4 @@
-package udp
+package datagram
 
 import (
 	"unsafe"
@@ -8,8 +8,8 @@ import (
 	"anyport/proxy/call"
 )
 
-// batch is the most messages of one recvmmsg or sendmmsg.
-const batch = 64
+// BatchSize is the most messages of one recvmmsg or sendmmsg.
+const BatchSize = 64
 
 // mmsghdr is the kernel's struct mmsghdr, which x/sys does not have.
 type mmsghdr struct {
@@ -17,8 +17,8 @@ type mmsghdr struct {
 	Len uint32
 }
 
-// recvmmsg fills as many messages as wait on fd, and never waits itself. One by itself costs
-// the kernel less than a batch of one.
+// recvmmsg fills as many messages as are queued on fd, and does not wait for more. For one message
+// recvmsg costs the kernel less than a batch of one.
 func recvmmsg(fd int, messages []mmsghdr) (int, error) {
 	if len(messages) == 1 {
 		return recvmsg(fd, &messages[0])
@@ -39,17 +39,17 @@ func recvmsg(fd int, m *mmsghdr) (int, error) {
 	}
 }
 
-// sendmmsg sends messages in order up to the first that fails. The error is that
-// of the first message; where a later one fails, it is for the next call to meet.
+// sendmmsg sends messages in order up to the first that fails. It returns an error only where the
+// first message fails; where a later one does, the next call returns its error.
 func sendmmsg(fd int, messages []mmsghdr) (int, error) {
 	return mmsg(unix.SYS_SENDMMSG, fd, messages, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 }
 
-// sendto sends a single datagram, to the socket's own peer where to is zero: it costs the
-// kernel less than a batch of one.
-func sendto(fd int, b []byte, to endpoint) error {
+// sendto sends a single datagram, to the socket's own peer where to is zero. It costs the kernel
+// less than a batch of one.
+func sendto(fd int, b []byte, to Endpoint) error {
 	var name []byte
-	if to != (endpoint{}) {
+	if to != (Endpoint{}) {
 		s := to.sockaddr()
 		name = s.slice()
 	}
@@ -60,7 +60,7 @@ func sendto(fd int, b []byte, to endpoint) error {
 	}
 }
 
-// mmsg does not tell Go's scheduler of the call, which never waits.
+// mmsg is a raw call, of which Go's scheduler does not know: it never waits (MSG_DONTWAIT).
 func mmsg(number uintptr, fd int, messages []mmsghdr, flags uintptr) (int, error) {
 	for {
 		n, err := call.Result(unix.RawSyscall6(number, uintptr(fd),

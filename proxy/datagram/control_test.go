@@ -1,4 +1,4 @@
-package udp
+package datagram
 
 import (
 	"bytes"
@@ -22,7 +22,7 @@ func message(level, kind int32, data []byte) []byte {
 
 func origDst(a string) []byte {
 	addr := netip.MustParseAddrPort(a)
-	s := endpointOf(addr).sockaddr()
+	s := EndpointOf(addr).sockaddr()
 	if addr.Addr().Is4() {
 		return message(unix.SOL_IP, unix.IP_ORIGDSTADDR, s.bytes[:s.length])
 	}
@@ -54,11 +54,11 @@ func TestParseControl(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got, ok := parseControl(test.in)
-			if ok != (test.dst != "") || got.drops != test.drops {
+			if ok != (test.dst != "") || got.Drops != test.drops {
 				t.Fatalf("got %+v, %v", got, ok)
 			}
-			if ok && got.dst.addrPort() != netip.MustParseAddrPort(test.dst) {
-				t.Errorf("dst %v, want %v", got.dst.addrPort(), test.dst)
+			if ok && got.Dst.AddrPort() != netip.MustParseAddrPort(test.dst) {
+				t.Errorf("dst %v, want %v", got.Dst.AddrPort(), test.dst)
 			}
 		})
 	}
@@ -75,13 +75,13 @@ func FuzzControl(f *testing.F) {
 			return
 		}
 		// A dst was told, so its bytes stand in b as the kernel would spell them.
-		s := c.dst.sockaddr()
-		port, addr := s.bytes[2:4], c.dst.addr[:]
-		if netip.AddrFrom16(c.dst.addr).Is4In6() {
-			addr = c.dst.addr[12:]
+		s := c.Dst.sockaddr()
+		port, addr := s.bytes[2:4], c.Dst.Addr[:]
+		if netip.AddrFrom16(c.Dst.Addr).Is4In6() {
+			addr = c.Dst.Addr[12:]
 		}
 		if !bytes.Contains(b, port) || !bytes.Contains(b, addr) {
-			t.Errorf("%v is not in %x", c.dst.addrPort(), b)
+			t.Errorf("%v is not in %x", c.Dst.AddrPort(), b)
 		}
 	})
 }
@@ -89,10 +89,10 @@ func FuzzControl(f *testing.F) {
 func TestEndpoint(t *testing.T) {
 	for _, text := range []string{"192.0.2.1:53", "[2001:db8::1]:65535", "0.0.0.0:0", "[::]:1"} {
 		want := netip.MustParseAddrPort(text)
-		s := endpointOf(want).sockaddr()
+		s := EndpointOf(want).sockaddr()
 		got, ok := parseSockaddr(s.bytes[:s.length])
-		if !ok || got != endpointOf(want) || got.addrPort() != want {
-			t.Errorf("%v came back as %v, %v", want, got.addrPort(), ok)
+		if !ok || got != EndpointOf(want) || got.AddrPort() != want {
+			t.Errorf("%v came back as %v, %v", want, got.AddrPort(), ok)
 		}
 		if _, ok := parseSockaddr(s.bytes[:s.length-1]); ok {
 			t.Errorf("%v was read from too few bytes", want)
@@ -108,15 +108,15 @@ func TestEndpointMapped(t *testing.T) {
 	binary.BigEndian.PutUint16(s.bytes[2:], 4000)
 	mapped := netip.MustParseAddr("::ffff:198.51.100.1").As16()
 	copy(s.bytes[8:], mapped[:])
-	if got, ok := parseSockaddr(s.bytes[:]); !ok || got != endpointOf(client1) {
-		t.Errorf("got %v, want %v", got, endpointOf(client1))
+	if got, ok := parseSockaddr(s.bytes[:]); !ok || got != EndpointOf(client1) {
+		t.Errorf("got %v, want %v", got, EndpointOf(client1))
 	}
 }
 
 // TestEndpointZone: a link-local client is answered through the interface it came by.
 func TestEndpointZone(t *testing.T) {
-	e := endpointOf(netip.MustParseAddrPort("[fe80::1]:4000"))
-	e.zone = 7
+	e := EndpointOf(netip.MustParseAddrPort("[fe80::1]:4000"))
+	e.Zone = 7
 	s := e.sockaddr()
 	if got, _ := parseSockaddr(s.bytes[:s.length]); got != e {
 		t.Errorf("got %v, want %v", got, e)
