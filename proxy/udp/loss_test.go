@@ -40,11 +40,12 @@ func poll(t *testing.T, fd int) int16 {
 // TestDropsAreCountedOnce: the kernel tells the sum since the socket was opened,
 // in 32 bits, beside each datagram once there was a loss.
 func TestDropsAreCountedOnce(t *testing.T) {
-	l := loop{table: table{routes: route.NewLive(1)}}
+	routes := route.NewLive(1)
+	l := loop{unrouted: routes.Unrouted.Shard(0)}
 	for _, drops := range []uint32{0, 5, 5, 7, 1<<32 - 1, 2} {
 		l.countDropped(drops)
 	}
-	if got := l.table.routes.Unrouted.Totals().Datagrams[route.ToOrigin][route.Overflowed]; got != 1<<32+2 {
+	if got := routes.Unrouted.Totals().Datagrams[route.ToOrigin][route.Overflowed]; got != 1<<32+2 {
 		t.Errorf("%d counted, want %d", got, uint64(1<<32+2))
 	}
 }

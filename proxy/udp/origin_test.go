@@ -60,10 +60,10 @@ func TestPendingErrorEatsNoDatagram(t *testing.T) {
 	check(t, err)
 	defer again.Close()
 
-	var o outbox
+	var q sendQueue
 	f, fl := sending(t, fd, config.ProxyOff)
-	submit(t, &o, f, fl, "kept")
-	o.flush()
+	submit(t, &q, f, fl, "kept")
+	q.flush()
 	if got, _ := (peer{t, again}).receive(); string(got) != "kept" {
 		t.Errorf("received %q", got)
 	}

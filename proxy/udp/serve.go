@@ -1,28 +1,3 @@
-// Package udp carries datagrams between clients and origins.
-//
-// A flow is a client's address and port and the dst's; whoever of the two is
-// another makes another flow. Its life, step by step:
-//
-//   - A loop reads a batch of datagrams from its listener, with the dst of each, some
-//     of them in trains (loop.go, listener.go, inbox.go, control.go).
-//   - A datagram finds its flow in the table, or begins it, after those of live flows:
-//     route, admission, a place, header, reply socket, origin socket (newcomers.go,
-//     table.go, begin.go, dial.go).
-//   - It goes to the origin, behind the header that the route wants, in a train with its
-//     neighbours if they are of one size and class (outbox.go, mail.go, ancillary.go, class.go).
-//   - The origin's datagrams are read from the flow's own socket, or with SPP from one that
-//     flows share (answers.go, sockets.go, shared.go), and leave from the dst through
-//     the one reply socket of that dst (reply.go, bind.go), or where that can't be bound,
-//     through a raw socket (raw.go).
-//   - An origin that refuses is left out for a while, and its flow goes on with another one
-//     (errors.go, refused.go, copies.go).
-//   - The flow ends when it is idle, gives way to another, or is drained (flow.go,
-//     table.go, crowd.go, room.go, drain.go). It may go on in another process (handover.go,
-//     export.go).
-//
-// What becomes of each datagram and flow is decided without I/O in flow.go and
-// table.go, and is a [route.Verdict]. The loop never waits for one flow: what a
-// socket does not take is dropped and counted.
 package udp
 
 import (
@@ -90,7 +65,7 @@ func Serve(ctx context.Context, opt Options) error {
 		defer opt.Routes.Offer(l.list)()
 	}
 	group.Go(func() error { // ends with ctx, or with a hand-over
-		conduct(ctx, loops, opt.Handovers)
+		drainOrHandOver(ctx, loops, opt.Handovers)
 		return nil
 	})
 	return group.Wait()
@@ -98,10 +73,10 @@ func Serve(ctx context.Context, opt Options) error {
 
 // newLoops makes all loops, or none.
 func newLoops(opt Options) ([]*loop, error) {
-	shares := newShares(opt)
+	limits := divideLimits(opt)
 	var loops []*loop
 	for i := range opt.Listeners {
-		l, err := newLoop(opt, i, shares[i])
+		l, err := newLoop(opt, i, limits[i])
 		if err != nil {
 			closeAll(loops)
 			return nil, err

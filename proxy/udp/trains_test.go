@@ -143,19 +143,19 @@ func TestRefusedTrain(t *testing.T) {
 	defer unix.Close(fd)
 	check(t, unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_NO_CHECK, 1)) // refuses all trains
 	f, fl := sending(t, fd, config.ProxyOff)
-	fl.paths = [2]datagram.Path{}
-	var o outbox
+	fl.Sockets.paths = [2]datagram.Path{}
+	var q sendQueue
 	for _, size := range []int{100, 100, 100, 50, 50} {
-		submit(t, &o, f, fl, strings.Repeat("x", size))
+		submit(t, &q, f, fl, strings.Repeat("x", size))
 	}
-	o.flush()
+	q.flush()
 	for _, size := range []int{100, 100, 100, 50, 50} {
 		if got, _ := origin.receive(); len(got) != size {
 			t.Fatalf("received %d bytes, want %d", len(got), size)
 		}
 	}
-	if fl.paths[route.ToOrigin].Trains(50) || !fl.paths[route.ToOrigin].Trains(49) || !fl.paths[route.ToClient].Trains(100) {
-		t.Errorf("the flow remembers %v", fl.paths)
+	if fl.Sockets.paths[route.ToOrigin].Trains(50) || !fl.Sockets.paths[route.ToOrigin].Trains(49) || !fl.Sockets.paths[route.ToClient].Trains(100) {
+		t.Errorf("the flow remembers %v", fl.Sockets.paths)
 	}
 	if diff := cmp.Diff(map[route.Verdict]uint64{route.Forwarded: 5}, toOrigin(f)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
