@@ -52,14 +52,6 @@ func Recvmsg(fd int, m *unix.Msghdr, flags int) (n int, err error) {
 	return Result(unix.RawSyscall(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(m)), uintptr(flags)))
 }
 
-// Getsockname writes what fd is bound to into name, and returns its length.
-func Getsockname(fd int, name []byte) (size int, err error) {
-	n := uint32(len(name))
-	_, err = Result(unix.RawSyscall(unix.SYS_GETSOCKNAME, uintptr(fd),
-		uintptr(unsafe.Pointer(unsafe.SliceData(name))), uintptr(unsafe.Pointer(&n))))
-	return int(min(n, uint32(len(name)))), err
-}
-
 // EpollAdd has epoll tell of fd's events.
 func EpollAdd(epoll, fd int, event *unix.EpollEvent) error {
 	_, err := Result(unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(epoll), unix.EPOLL_CTL_ADD, uintptr(fd),

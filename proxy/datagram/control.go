@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 
 	"golang.org/x/sys/unix"
+
+	"anyport/proxy/call"
 )
 
 // controlSize holds the control messages of one message: both forms of the original dst, the drop
@@ -12,10 +14,10 @@ const controlSize = 256
 
 // Control is what the kernel says beside a received message.
 type Control struct {
-	Dst       Endpoint // where the sender sent it, before it was steered
-	Drops     uint32   // messages lost on this socket since it was opened, modulo 2³²
-	TrainSize int      // size of the datagrams of a train, except the last; 0: it is a single datagram
-	TOS       uint8    // see WantTOS
+	Dst       call.Endpoint // where the sender sent it, before it was steered
+	Drops     uint32        // messages lost on this socket since it was opened, modulo 2³²
+	TrainSize int           // size of the datagrams of a train, except the last; 0: it is a single datagram
+	TOS       uint8         // see WantTOS
 }
 
 // parseControl reads the control messages of a message. It is not ok where the original dst is
@@ -30,7 +32,7 @@ func parseControl(b []byte) (c Control, ok bool) {
 		switch {
 		case h.Level == unix.SOL_IP && h.Type == unix.IP_ORIGDSTADDR,
 			h.Level == unix.SOL_IPV6 && h.Type == unix.IPV6_ORIGDSTADDR:
-			c.Dst, ok = parseSockaddr(data)
+			c.Dst, ok = call.ParseSockaddr(data)
 			if !ok {
 				return c, false
 			}

@@ -8,6 +8,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"anyport/proxy/call"
 )
 
 // message spells one control message, padded as the kernel pads it.
@@ -22,11 +24,11 @@ func message(level, kind int32, data []byte) []byte {
 
 func origDst(a string) []byte {
 	addr := netip.MustParseAddrPort(a)
-	s := EndpointOf(addr).sockaddr()
+	s := call.EndpointOf(addr).Sockaddr()
 	if addr.Addr().Is4() {
-		return message(unix.SOL_IP, unix.IP_ORIGDSTADDR, s.bytes[:s.length])
+		return message(unix.SOL_IP, unix.IP_ORIGDSTADDR, s.Bytes())
 	}
-	return message(unix.SOL_IPV6, unix.IPV6_ORIGDSTADDR, s.bytes[:s.length])
+	return message(unix.SOL_IPV6, unix.IPV6_ORIGDSTADDR, s.Bytes())
 }
 
 func overflow(drops uint32) []byte {
@@ -75,8 +77,8 @@ func FuzzControl(f *testing.F) {
 			return
 		}
 		// A dst was told, so its bytes stand in b as the kernel would spell them.
-		s := c.Dst.sockaddr()
-		port, addr := s.bytes[2:4], c.Dst.Addr[:]
+		s := c.Dst.Sockaddr()
+		port, addr := s.Bytes()[2:4], c.Dst.Addr[:]
 		if netip.AddrFrom16(c.Dst.Addr).Is4In6() {
 			addr = c.Dst.Addr[12:]
 		}
@@ -89,12 +91,12 @@ func FuzzControl(f *testing.F) {
 func TestEndpoint(t *testing.T) {
 	for _, text := range []string{"192.0.2.1:53", "[2001:db8::1]:65535", "0.0.0.0:0", "[::]:1"} {
 		want := netip.MustParseAddrPort(text)
-		s := EndpointOf(want).sockaddr()
-		got, ok := parseSockaddr(s.bytes[:s.length])
-		if !ok || got != EndpointOf(want) || got.AddrPort() != want {
+		s := call.EndpointOf(want).Sockaddr()
+		got, ok := call.ParseSockaddr(s.Bytes())
+		if !ok || got != call.EndpointOf(want) || got.AddrPort() != want {
 			t.Errorf("%v came back as %v, %v", want, got.AddrPort(), ok)
 		}
-		if _, ok := parseSockaddr(s.bytes[:s.length-1]); ok {
+		if _, ok := call.ParseSockaddr(s.Bytes()[:len(s.Bytes())-1]); ok {
 			t.Errorf("%v was read from too few bytes", want)
 		}
 	}
@@ -103,22 +105,22 @@ func TestEndpoint(t *testing.T) {
 // TestEndpointMapped: an IPv4 client of a socket of both families, and of an IPv4
 // one, is the same client.
 func TestEndpointMapped(t *testing.T) {
-	var s sockaddr
-	binary.NativeEndian.PutUint16(s.bytes[:], unix.AF_INET6)
-	binary.BigEndian.PutUint16(s.bytes[2:], 4000)
+	var s [unix.SizeofSockaddrInet6]byte
+	binary.NativeEndian.PutUint16(s[:], unix.AF_INET6)
+	binary.BigEndian.PutUint16(s[2:], 4000)
 	mapped := netip.MustParseAddr("::ffff:198.51.100.1").As16()
-	copy(s.bytes[8:], mapped[:])
-	if got, ok := parseSockaddr(s.bytes[:]); !ok || got != EndpointOf(client1) {
-		t.Errorf("got %v, want %v", got, EndpointOf(client1))
+	copy(s[8:], mapped[:])
+	if got, ok := call.ParseSockaddr(s[:]); !ok || got != call.EndpointOf(client1) {
+		t.Errorf("got %v, want %v", got, call.EndpointOf(client1))
 	}
 }
 
 // TestEndpointZone: a link-local client is answered through the interface it came by.
 func TestEndpointZone(t *testing.T) {
-	e := EndpointOf(netip.MustParseAddrPort("[fe80::1]:4000"))
+	e := call.EndpointOf(netip.MustParseAddrPort("[fe80::1]:4000"))
 	e.Zone = 7
-	s := e.sockaddr()
-	if got, _ := parseSockaddr(s.bytes[:s.length]); got != e {
+	s := e.Sockaddr()
+	if got, _ := call.ParseSockaddr(s.Bytes()); got != e {
 		t.Errorf("got %v, want %v", got, e)
 	}
 }

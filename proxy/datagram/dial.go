@@ -101,8 +101,8 @@ func (d *Dialer) ExpectBursts(fd int) {
 }
 
 func bindSource(fd int, source netip.Addr) error {
-	name := EndpointOf(netip.AddrPortFrom(source, 0)).sockaddr()
-	switch err := call.Bind(fd, name.slice()); err {
+	name := call.EndpointOf(netip.AddrPortFrom(source, 0)).Sockaddr()
+	switch err := call.Bind(fd, name.Bytes()); err {
 	case nil:
 		return nil
 	case unix.EADDRINUSE:
@@ -118,8 +118,8 @@ func (d *Dialer) connect(fd int, to netip.AddrPort, sources []netip.Addr) error 
 			return err
 		}
 	}
-	name := EndpointOf(to).sockaddr()
-	switch err := call.Connect(fd, name.slice()); err {
+	name := call.EndpointOf(to).Sockaddr()
+	switch err := call.Connect(fd, name.Bytes()); err {
 	case nil:
 	case unix.EAGAIN:
 		return call.ErrNoPort
@@ -135,8 +135,8 @@ func (d *Dialer) connect(fd int, to netip.AddrPort, sources []netip.Addr) error 
 // connectedToItself reports whether fd is its own peer: where an origin on this host is down, the
 // kernel may give its port, if it is of the ephemeral range, to fd.
 func connectedToItself(fd int, to netip.AddrPort) bool {
-	local, err := LocalEndpoint(fd)
-	return err == nil && local == EndpointOf(to)
+	local, err := call.LocalAddr(fd)
+	return err == nil && local == to
 }
 
 // source returns the next of the sources of to's family. They take turns: each address has every

@@ -8,8 +8,7 @@
 //	dial.go                  sockets to origins
 //	reply.go, raw.go         sockets that answer from a dst, bound or raw
 //	icmp.go                  ICMP errors, from the error queue of a socket
-//	tos.go, sendbuffer.go    options of sockets
-//	endpoint.go              an address and port, to and from struct sockaddr
+//	tos.go, options.go       options of sockets
 //
 // No call waits. A batch and a [Dialer] belong to one event loop, and so to one goroutine; a [Raw]
 // may be used by all loops at once.

@@ -47,11 +47,11 @@ func sendmmsg(fd int, messages []mmsghdr) (int, error) {
 
 // sendto sends a single datagram, to the socket's own peer where to is zero. It costs the kernel
 // less than a batch of one.
-func sendto(fd int, b []byte, to Endpoint) error {
+func sendto(fd int, b []byte, to call.Endpoint) error {
 	var name []byte
-	if to != (Endpoint{}) {
-		s := to.sockaddr()
-		name = s.slice()
+	if to != (call.Endpoint{}) {
+		s := to.Sockaddr()
+		name = s.Bytes()
 	}
 	for {
 		if _, err := call.Sendto(fd, b, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, name); err != unix.EINTR {

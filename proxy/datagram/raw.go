@@ -69,12 +69,12 @@ func openRaw(loopback netip.Addr) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	name := EndpointOf(netip.AddrPortFrom(loopback, 0)).sockaddr()
+	name := call.EndpointOf(netip.AddrPortFrom(loopback, 0)).Sockaddr()
 	nothing := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: 0}}
 	err = errors.Join(
 		unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &nothing[0]}),
 		unix.SetsockoptInt(fd, level, transparent, 1),
-		call.Bind(fd, name.slice()),
+		call.Bind(fd, name.Bytes()),
 	)
 	if err != nil {
 		unix.Close(fd)
@@ -93,6 +93,13 @@ func SourceControl(addr netip.Addr) []byte {
 
 // UDPHeaderSize is the length of a UDP header.
 const UDPHeaderSize = 8
+
+// RawPeer is a peer as a raw socket wants it: the port is in the UDP header, and IPv6 reads a port in
+// the address as a protocol number (raw(7), ipv6(7)).
+func RawPeer(peer call.Endpoint) call.Endpoint {
+	peer.Port = 0
+	return peer
+}
 
 // PutUDPHeader writes a UDP header (RFC 768) into the first bytes of h, for a datagram that consists
 // of the rest of h and payload.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"golang.org/x/sys/unix"
+
+	"anyport/proxy/call"
 )
 
 // ReceiveBatch holds up to [BatchSize] received messages, read from one socket or from several one
@@ -14,7 +16,7 @@ type ReceiveBatch struct {
 	iovecs   [BatchSize]unix.Iovec
 	memory   []byte // of all buffers
 	buffers  [BatchSize][]byte
-	names    [BatchSize]sockaddr
+	names    [BatchSize][unix.SizeofSockaddrInet6]byte // of the senders
 	controls [BatchSize][controlSize]byte
 	filled   int // messages read since Reset
 }
@@ -62,7 +64,7 @@ func (r *ReceiveBatch) Full() bool { return r.filled == BatchSize }
 func (r *ReceiveBatch) Reset() {
 	for i := range r.filled {
 		m := &r.messages[i]
-		m.Name, m.Namelen = &r.names[i].bytes[0], uint32(len(r.names[i].bytes))
+		m.Name, m.Namelen = &r.names[i][0], uint32(len(r.names[i]))
 		m.Control = &r.controls[i][0]
 		m.SetControllen(controlSize)
 	}
@@ -76,8 +78,8 @@ func (r *ReceiveBatch) Bytes(i int) []byte { return r.buffers[i][:r.messages[i].
 func (r *ReceiveBatch) Truncated(i int) bool { return r.messages[i].Flags&unix.MSG_TRUNC != 0 }
 
 // Sender is the peer that sent message i.
-func (r *ReceiveBatch) Sender(i int) (Endpoint, bool) {
-	return parseSockaddr(r.names[i].bytes[:min(int(r.messages[i].Namelen), len(r.names[i].bytes))])
+func (r *ReceiveBatch) Sender(i int) (call.Endpoint, bool) {
+	return call.ParseSockaddr(r.names[i][:min(int(r.messages[i].Namelen), len(r.names[i]))])
 }
 
 // Control is what the kernel says beside message i. It is not ok where the dst is missing.

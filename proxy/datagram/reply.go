@@ -45,11 +45,11 @@ func bindReply(dst netip.AddrPort) (int, error) {
 	if err != nil {
 		return -1, fmt.Errorf("opening a socket to answer from %v: %w", dst, err)
 	}
-	name := EndpointOf(dst).sockaddr()
+	name := call.EndpointOf(dst).Sockaddr()
 	err = errors.Join(
 		call.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1),
 		call.SetsockoptInt(fd, level, freebind, 1),
-		call.Bind(fd, name.slice()),
+		call.Bind(fd, name.Bytes()),
 	)
 	if err != nil {
 		call.Close(fd)

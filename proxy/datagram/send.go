@@ -4,18 +4,20 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"anyport/proxy/call"
 )
 
 // Outgoing is a datagram to send: header and payload leave as one, uncopied.
 type Outgoing struct {
 	FD              int
 	Header, Payload []byte
-	Control         []byte   // control message that names the source, where a raw socket sends
-	To              Endpoint // zero on a connected socket
-	Path            *Path    // required, except for a datagram that is sent alone
-	TOS             uint8    // see WantTOS
-	IPv6            bool     // family of the peer; matters only where TOS is not 0
-	Shared          bool     // the socket is one that flows share: see follows
+	Control         []byte        // control message that names the source, where a raw socket sends
+	To              call.Endpoint // zero on a connected socket
+	Path            *Path         // required, except for a datagram that is sent alone
+	TOS             uint8         // see WantTOS
+	IPv6            bool          // family of the peer; matters only where TOS is not 0
+	Shared          bool          // the socket is one that flows share: see follows
 }
 
 // Size is the length of header and payload.
@@ -29,7 +31,7 @@ const maxParts = 1024
 // belongs to one event loop, and holds nothing from one Send to the next.
 type SendBatch struct {
 	messages [BatchSize]mmsghdr
-	names    [BatchSize]sockaddr
+	names    [BatchSize]call.Sockaddr // of the peers
 	controls [BatchSize]controlMessages
 	parts    [maxParts]unix.Iovec
 	before   [BatchSize + 1]int // datagrams before message i
@@ -68,9 +70,10 @@ func (b *SendBatch) layOut(run []Outgoing) []mmsghdr {
 // setPeer clears message i, and gives it its peer where the socket is not connected.
 func (b *SendBatch) setPeer(i int, d *Outgoing) {
 	b.messages[i] = mmsghdr{}
-	if d.To != (Endpoint{}) {
-		b.names[i] = d.To.sockaddr()
-		b.messages[i].Name, b.messages[i].Namelen = &b.names[i].bytes[0], b.names[i].length
+	if d.To != (call.Endpoint{}) {
+		b.names[i] = d.To.Sockaddr()
+		name := b.names[i].Bytes()
+		b.messages[i].Name, b.messages[i].Namelen = unsafe.SliceData(name), uint32(len(name))
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"anyport/proxy/call"
 )
 
 var (
@@ -50,9 +52,9 @@ func openUDP(t *testing.T, addr netip.Addr) int {
 func bindAny(t *testing.T, fd int, addr netip.Addr) netip.AddrPort {
 	t.Helper()
 	check(t, unix.Bind(fd, unixAddr(netip.AddrPortFrom(addr, 0))))
-	local, err := LocalEndpoint(fd)
+	local, err := call.LocalAddr(fd)
 	check(t, err)
-	return local.AddrPort()
+	return local
 }
 
 // closedPort returns an address that no socket is bound to.

@@ -2,8 +2,8 @@ package flow
 
 import (
 	"anyport/config"
+	"anyport/proxy/call"
 	"anyport/proxy/client"
-	"anyport/proxy/datagram"
 	"anyport/proxy/route"
 )
 
@@ -36,12 +36,12 @@ func bounded(r *config.Route) bool {
 }
 
 // clientOfRoute is a client among the flows of a route.
-func clientOfRoute(e datagram.Endpoint) clientKey {
+func clientOfRoute(e call.Endpoint) clientKey {
 	return clientKey{client: client.Of(e.AddrPort().Addr()).As16()}
 }
 
 // clientOfKind is a client among the flows of a kind.
-func clientOfKind(e datagram.Endpoint, r *route.Route) clientKey {
+func clientOfKind(e call.Endpoint, r *route.Route) clientKey {
 	k := clientOfRoute(e)
 	if r.MaxFlowsPerClient > 0 {
 		k.route = r.Stats

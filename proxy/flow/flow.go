@@ -5,18 +5,18 @@ import (
 	"time"
 
 	"anyport/config"
-	"anyport/proxy/datagram"
+	"anyport/proxy/call"
 	"anyport/proxy/header"
 	"anyport/proxy/origin"
 	"anyport/proxy/route"
 )
 
 // Key tells flows apart.
-type Key struct{ Client, Dst datagram.Endpoint }
+type Key struct{ Client, Dst call.Endpoint }
 
 // KeyOf is the Key of addresses without a zone.
 func KeyOf(client, dst netip.AddrPort) Key {
-	return Key{datagram.EndpointOf(client), datagram.EndpointOf(dst)}
+	return Key{call.EndpointOf(client), call.EndpointOf(dst)}
 }
 
 // Flow is one flow. S is what the loop keeps of it: its sockets. The exported fields other than
@@ -150,10 +150,10 @@ func (f *Flow[S]) OwnsSocket() bool { return ownsSocket(f.Route.Route, f.spp, f.
 func (f *Flow[S]) SharesSocket() bool { return sharesSocket(f.spp, f.Key.Client) }
 
 // ownsSocket reports whether a flow of r, with or without SPP, has a socket of its own.
-func ownsSocket(r *config.Route, spp bool, client datagram.Endpoint) bool {
+func ownsSocket(r *config.Route, spp bool, client call.Endpoint) bool {
 	return len(r.EgressPrefixes) == 0 && !sharesSocket(spp, client)
 }
 
 // sharesSocket reports whether the SPP header tells a client apart from all others of one socket.
 // It does not for a link-local client: no header names its interface.
-func sharesSocket(spp bool, client datagram.Endpoint) bool { return spp && client.Zone == 0 }
+func sharesSocket(spp bool, client call.Endpoint) bool { return spp && client.Zone == 0 }

@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"anyport/proxy/call"
 	"anyport/proxy/datagram"
 	"anyport/proxy/flow"
 	"anyport/proxy/route"
@@ -84,7 +85,7 @@ func (l *loop) toOrigin(f *liveFlow, payload []byte, tos uint8) {
 	d := datagram.Outgoing{FD: int(f.Sockets.fd), Header: header, Payload: payload}
 	switch {
 	case f.Sockets.shared != nil:
-		d.Shared, d.To = true, datagram.EndpointOf(f.OriginAddr())
+		d.Shared, d.To = true, call.EndpointOf(f.OriginAddr())
 	case f.Sockets.egress != nil:
 		d = l.egress.outgoing(f, payload, &l.out)
 	}

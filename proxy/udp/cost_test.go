@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"anyport/proxy/call"
 	"anyport/proxy/datagram"
 	"anyport/proxy/flow"
 )
@@ -63,9 +64,9 @@ func TestNoLitter(t *testing.T) {
 
 func ownAddr(t *testing.T, fd int) netip.AddrPort {
 	t.Helper()
-	own, err := datagram.LocalEndpoint(fd)
+	own, err := call.LocalAddr(fd)
 	check(t, err)
-	return own.AddrPort()
+	return own
 }
 
 // TestMemoryOfAnIdleFlow: half a KiB is what a flow may take, the socket in the kernel

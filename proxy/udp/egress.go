@@ -81,7 +81,7 @@ func (e *egress) outgoing(f *liveFlow, payload []byte, q *sendQueue) datagram.Ou
 	copy(header[datagram.UDPHeaderSize:], lead)
 	datagram.PutUDPHeader(header, source.addr(), f.OriginAddr(), payload)
 	return datagram.Outgoing{
-		FD: int(f.Sockets.fd), To: source.replies.Client.WithoutPort(),
+		FD: int(f.Sockets.fd), To: datagram.RawPeer(source.replies.Client),
 		Header: header, Payload: payload, Control: source.control,
 	}
 }

@@ -65,7 +65,7 @@ func (l *loop) toClient(f *liveFlow, payload []byte, tos uint8, now time.Duratio
 		d.Control = from.Control
 		d.Header = l.out.scratch(datagram.UDPHeaderSize)
 		datagram.PutUDPHeader(d.Header, f.Dst(), f.Client(), payload)
-		d.To = d.To.WithoutPort()
+		d.To = datagram.RawPeer(d.To)
 	}
 	l.out.add(f, route.ToClient, d)
 }

@@ -1,12 +1,12 @@
 package udp
 
 import (
+	"fmt"
 	"net/netip"
 
 	"golang.org/x/sys/unix"
 
 	"anyport/proxy/call"
-	"anyport/proxy/datagram"
 	"anyport/proxy/route"
 )
 
@@ -70,11 +70,11 @@ func (l *loop) openShared(k sharedKey, f *liveFlow) (*sharedSocket, error) {
 
 // watchShared makes a shared socket of fd, of which f is the first flow.
 func (l *loop) watchShared(k sharedKey, fd int, f *liveFlow) (*sharedSocket, error) {
-	local, err := datagram.LocalEndpoint(fd)
+	local, err := call.LocalAddr(fd)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("reading the local address of a socket: %w", err)
 	}
-	s := &sharedSocket{key: k, fd: fd, generation: f.Sockets.generation, port: local.Port, counters: f.Counters}
+	s := &sharedSocket{key: k, fd: fd, generation: f.Sockets.generation, port: local.Port(), counters: f.Counters}
 	if err := l.watchOrigin(fd, owner{shared: s}); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,18 @@
 package datagram
 
-import "golang.org/x/sys/unix"
+import (
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+)
+
+// ipOptions returns family, level and option for an address's version of IP.
+func ipOptions(addr netip.Addr, option4, option6 int) (family, level, option int) {
+	if addr.Is4() {
+		return unix.AF_INET, unix.SOL_IP, option4
+	}
+	return unix.AF_INET6, unix.SOL_IPV6, option6
+}
 
 // sendBuffer holds what one batch may bring, in bytes.
 const sendBuffer = 4 << 20
