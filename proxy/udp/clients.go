@@ -34,7 +34,8 @@ func (l *loop) readClients(now time.Duration) {
 	}
 }
 
-// fromClient forwards message i of the batch. Where it has no flow yet, it is left to beginBatch.
+// fromClient forwards message i of the batch, if it is of a live flow. Where it has no flow yet, it is
+// left to beginBatch; where it is a reply to an egress address, it goes to a client.
 func (l *loop) fromClient(i int, now time.Duration) {
 	client, known := l.in.Sender(i)
 	c, ok := l.in.Control(i)
@@ -112,6 +113,7 @@ func (l *loop) countDropped(drops uint32) {
 	l.dropped = drops
 }
 
+// countUnrouted counts datagrams whose route is not known.
 func (l *loop) countUnrouted(v route.Verdict, n int) {
 	l.unrouted.Datagrams(route.ToOrigin, v, n)
 }

@@ -8,7 +8,8 @@
 //	clients.go         read the listener, and forward what is of live flows
 //	newflows.go        what begins a flow waits (arrivalqueue.go) until live flows are served
 //	open.go            begin a flow: admission, sockets; end it
-//	sockets.go         the sockets of a flow: of its own, shared.go (SPP), egress.go (a raw one)
+//	sockets.go         the sockets of a flow: its own one, shared.go (SPP), egress.go (a raw one);
+//	                   owners.go knows whose an fd is
 //	origins.go         read origin sockets, and forward replies
 //	replies.go         the sockets that answer, one for each dst
 //	sendqueue.go       what is to be sent, until the end of the turn

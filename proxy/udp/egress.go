@@ -57,7 +57,7 @@ func (e *egress) assign(f *liveFlow, origin netip.AddrPort) error {
 	return errNoSource
 }
 
-// register has replies to the source of f find it.
+// register has replies to the source of f find it. On error nothing is registered.
 func (e *egress) register(f *liveFlow) error {
 	source := f.Sockets.egress
 	fd, err := e.raw.FD(source.addr().Addr())
@@ -71,9 +71,11 @@ func (e *egress) register(f *liveFlow) error {
 	return nil
 }
 
+// remove forgets a source: replies to it are datagrams without a flow from now on.
 func (e *egress) remove(s *egressSource) { delete(e.flows, s.replies) }
 
-// outgoing is a datagram of f's client for the raw socket.
+// outgoing is a datagram of f's client for the raw socket: the UDP header, which says where it comes
+// from, is written here, and the flow's own header behind it.
 func (e *egress) outgoing(f *liveFlow, payload []byte, q *sendQueue) datagram.Outgoing {
 	source := f.Sockets.egress
 	lead, _ := f.Header()
@@ -97,7 +99,7 @@ func prefixFor(origin netip.Addr, prefixes []netip.Prefix) (netip.Prefix, error)
 	return netip.Prefix{}, fmt.Errorf("no egress prefix is of the family of origin %v", origin)
 }
 
-// addrIn draws an address of a prefix.
+// addrIn draws an address of a prefix: the bits behind it are random.
 func addrIn(p netip.Prefix) netip.Addr {
 	b := p.Addr().AsSlice()
 	for i := range b {

@@ -10,8 +10,8 @@ import (
 	"anyport/proxy/route"
 )
 
-// drainOrHandOver has the loops drain once ctx is done, or give their flows to another process before
-// that.
+// drainOrHandOver waits until ctx is done, and then has the loops drain; or until another process has
+// the flows. Serve runs it on a goroutine of its own.
 func drainOrHandOver(ctx context.Context, loops []*loop, handovers <-chan func([]Flow) error) {
 	for {
 		select {
@@ -29,12 +29,13 @@ func drainOrHandOver(ctx context.Context, loops []*loop, handovers <-chan func([
 }
 
 // handOver stops all loops while it calls give with their flows, and reports whether another process
-// has them.
+// has them. A loop that stands still reads nothing: what arrives meanwhile waits in the queues of the
+// sockets, which both processes have, and is read by the one that goes on.
 func handOver(loops []*loop, give func([]Flow) error) (gone bool) {
 	stopped, decided := make(chan []Flow, len(loops)), make(chan struct{})
 	var orders sync.WaitGroup
 	for i, l := range loops {
-		orders.Go(func() { // ends once it is decided, or its loop has ended
+		orders.Go(func() { // ends once give has returned, or its loop has ended
 			ran := l.orders.Do(func() {
 				stopped <- l.movingFlows(i)
 				if <-decided; gone {

@@ -29,7 +29,8 @@ type loopLimits struct {
 	epoch      time.Time
 }
 
-// divideLimits makes the limits of all loops.
+// divideLimits makes the limits of all loops: an eighth of the flows and sockets is divided among them,
+// the rest belongs to the loop that asks first, because the clients of one loop may be most of all.
 func divideLimits(opt Options) (all []loopLimits) {
 	loops, most, budget, maxSockets := len(opt.Listeners), opt.MaxFlows, opt.Files, MaxSockets()
 	if most == 0 {

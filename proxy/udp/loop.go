@@ -16,14 +16,17 @@ import (
 )
 
 // loop is one listener, its flows, and the epoll instance that watches all their sockets. Only the
-// goroutine of run touches it; other goroutines send it orders.
+// goroutine of run touches it (before and after it that of Serve); other goroutines send it orders.
+//
+// A turn reads into in, and queues in out what it forwards, uncopied: out must be flushed before in
+// is reset, and before any fd is closed that out may have datagrams for.
 type loop struct {
-	listener int
+	listener int // the caller's of Serve
 	in       *datagram.ReceiveBatch
 	out      sendQueue
-	turn     uint32 // counts calls of handle
+	turn     uint32 // counts calls of handle: see readSize
 
-	flows    *flowTable
+	flows    *flowTable // all live flows of the listener; egress, owners and shared point into it
 	newFlows newFlows
 	firsts   firstDatagrams
 	replies  *replies
@@ -39,13 +42,15 @@ type loop struct {
 	handedOver  bool // another process has the flows
 	pace        call.Pace
 
-	unrouted *route.Counters
-	dropped  uint32 // by the kernel, as the listener last said
-	mirrored route.Mirror
-	epoch    time.Time // the zero of all times
+	unrouted *route.Counters // datagrams that no route is known for
+	dropped  uint32          // by the kernel, from the listener's queue, as it last said
+	mirrored route.Mirror    // may be nil
+	epoch    time.Time       // the zero of all times
 	log      ratelog.Log
 }
 
+// newLoop makes loop i, which run starts. What it opens, close closes; the listener remains the
+// caller's.
 func newLoop(opt Options, i int, limits loopLimits) (*loop, error) {
 	in, err := datagram.NewReceiveBatch(datagram.BufferSize)
 	if err != nil {
@@ -147,11 +152,15 @@ func (l *loop) run() error {
 	return nil
 }
 
+// done reports whether run is over.
 func (l *loop) done() bool { return l.handedOver || l.flows.Drained() }
 
+// now is the time that a turn passes to all that it calls: since the epoch that all loops share, by the
+// monotonic clock.
 func (l *loop) now() time.Duration { return time.Since(l.epoch) }
 
-// timeout is how long the loop may wait, in milliseconds; -1 = for ever.
+// timeout is how long epoll may wait for events, in milliseconds; -1: without end. It is rounded up:
+// a millisecond too early would find nothing to do.
 func (l *loop) timeout() int {
 	if !l.newFlows.waiting.empty() {
 		return 0
@@ -164,7 +173,9 @@ func (l *loop) timeout() int {
 }
 
 // handle does one turn's work: first what origins have sent, which is of live flows; then what
-// clients have sent, that of live flows first; then orders.
+// clients have sent, that of live flows first; then orders. This order keeps a flood from clients,
+// of new flows most of all, from delaying live flows: a turn takes all that is ready of origins, and
+// of clients no more than a bound.
 func (l *loop) handle(events []unix.EpollEvent, now time.Duration) {
 	var listener, ordered uint32
 	l.turn++

@@ -20,7 +20,8 @@ type arrival struct {
 	datagram.Train
 }
 
-// newFlows is the arrivals of no flow yet, in their order.
+// newFlows is the arrivals of no flow yet, in their order. batch points into the receive batch; what
+// waits longer is copied.
 type newFlows struct {
 	begun   int          // flows of this turn
 	batch   []arrival    // of the batch just read
@@ -59,7 +60,8 @@ func (l *loop) beginAllWaiting(now time.Duration) {
 	}
 }
 
-// begin forwards an arrival, with a flow of its own, or one that an arrival before it has begun.
+// begin forwards an arrival, with a flow of its own, or one that an arrival before it has begun. Each
+// datagram of a train asks for the flow: where the first was refused, the next is counted as well.
 func (l *loop) begin(a arrival, now time.Duration) {
 	live := l.flows.Find(a.key) != nil
 	if !live {

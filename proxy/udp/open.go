@@ -12,7 +12,9 @@ import (
 	"anyport/proxy/route"
 )
 
-// openFlow begins the flow of k, or returns nil: then it has been counted why.
+// openFlow begins the flow of k: a place in the table, a socket that answers, and one to an origin.
+// Each may be had at the expense of another flow, which is evicted. It returns nil for a flow that is
+// refused, which is counted and recorded then.
 func (l *loop) openFlow(k flow.Key, now time.Duration) *liveFlow {
 	f := l.admit(k, now)
 	if f == nil {
@@ -86,7 +88,8 @@ func socketVerdict(err error, otherwise route.Verdict) route.Verdict {
 	return otherwise
 }
 
-// end ends a flow, whatever ended it.
+// end ends a flow, whatever ended it. Its sockets are closed first: only then may the table give their
+// places to others.
 func (l *loop) end(f *liveFlow, verdict route.Verdict, now time.Duration) {
 	l.closeSockets(f)
 	l.flows.End(f, verdict, now)

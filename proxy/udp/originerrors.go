@@ -55,6 +55,7 @@ func (l *loop) sharedRefused(s *sharedSocket, e datagram.ICMPError, now time.Dur
 	}
 }
 
+// refusalOf tells "port unreachable", which the kernel reports as ECONNREFUSED, from other errors.
 func refusalOf(err error) flow.Refusal {
 	return flow.Refusal{Err: err, PortClosed: err == unix.ECONNREFUSED}
 }
@@ -90,10 +91,11 @@ func (l *loop) mirrorRefusal(f *liveFlow, refusal flow.Refusal) {
 // moveToOtherOrigin gives f a socket to another origin, and reports whether there is one. Without
 // one f stays as it is.
 func (l *loop) moveToOtherOrigin(f *liveFlow, now time.Duration) bool {
-	l.out.flush() // what is queued is for the origin that f has now
+	l.out.flush() // what is queued is for the origin that f has now, through its socket
 	if !l.flows.HasOtherOrigin(f, now) {
 		return false
 	}
+	// The new socket is opened before the old one is closed: on failure f keeps what it had.
 	from, sockets := f.Origin, f.Sockets
 	f.Sockets.egress, f.Sockets.shared = nil, nil
 	if l.connectOrigin(f, []*origin.Origin{from}, now) != route.Admitted {

@@ -23,6 +23,7 @@ func (l *loop) ownerOf(fd int) owner {
 	return owner{}
 }
 
+// reads is the size of the next read of the socket.
 func (o owner) reads() *readSize {
 	if o.flow != nil {
 		return &o.flow.Sockets.reads
@@ -49,6 +50,7 @@ func (o owner) originAddr() netip.Addr {
 	return o.shared.key.origin
 }
 
+// counters are those of the route.
 func (o owner) counters() *route.Counters {
 	if o.flow != nil {
 		return o.flow.Counters

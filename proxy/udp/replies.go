@@ -11,7 +11,9 @@ import (
 	"anyport/proxy/quota"
 )
 
-// reply is what answers from one dst, for all flows of that dst.
+// reply is what answers from one dst, for all flows of that dst. One unconnected socket answers all
+// their clients. PKTINFO can choose the source address of a datagram but not its port, so the socket
+// must be bound to the dst.
 type reply struct {
 	dst    netip.AddrPort
 	socket datagram.ReplySocket
@@ -57,6 +59,7 @@ func (rs *replies) find(dst netip.AddrPort) *reply {
 	return &reply{dst: dst}
 }
 
+// hold counts one more flow of r. The first one makes its dst known to all loops.
 func (rs *replies) hold(r *reply) *reply {
 	if r.flows++; r.flows == 1 {
 		rs.held[r.dst] = r
@@ -65,7 +68,8 @@ func (rs *replies) hold(r *reply) *reply {
 	return r
 }
 
-// use returns the socket of r, which is valid until the next call.
+// use returns the socket of r, opened if need be at the expense of the least recently used one. It is
+// valid until the next call: datagrams for a socket that is closed are sent before.
 func (rs *replies) use(r *reply) (datagram.ReplySocket, error) {
 	switch {
 	case r.recent != nil:
@@ -106,6 +110,7 @@ func (rs *replies) release(r *reply) {
 	}
 }
 
+// closeReply closes the socket of r. Its flows go on: use opens it again.
 func (rs *replies) closeReply(r *reply) {
 	rs.recent.Remove(r.recent)
 	r.recent = nil

@@ -15,12 +15,12 @@ import (
 type sendQueue struct {
 	queue   []datagram.Outgoing
 	senders []sender // sender of each
-	order   []uint64 // fd, peer's port and place in the queue of each, to sort by
+	order   []uint64 // of each: fd (32 bits), peer's port (16), index in the queue (16), to sort by
 
 	sortedQueue   []datagram.Outgoing // memory for sort
 	sortedSenders []sender
 	batch         datagram.SendBatch
-	slab          []byte // of headers
+	slab          []byte // headers that the loop writes: see scratch
 
 	originError func(*liveFlow, error) // called for the error of a send to an origin; must not send; may be nil
 }
@@ -31,10 +31,11 @@ type sender struct {
 	direction route.Direction
 }
 
-// maxQueued is how many datagrams are queued at once.
+// maxQueued is how many datagrams are queued at once: their index must fit into 16 bits of order.
 const maxQueued = 1024
 
-// add queues d. What it points to must last until the flush.
+// add queues a datagram of f, which leaves with the next flush. What it points to must be valid until
+// then.
 func (q *sendQueue) add(f *liveFlow, direction route.Direction, d datagram.Outgoing) {
 	if len(q.queue) == maxQueued {
 		q.flush()
@@ -45,7 +46,7 @@ func (q *sendQueue) add(f *liveFlow, direction route.Direction, d datagram.Outgo
 	q.senders = append(q.senders, sender{f, direction})
 }
 
-// scratch is room for the header of the next datagram, which lasts until the flush.
+// scratch returns memory for the header of the next datagram, valid until the flush.
 func (q *sendQueue) scratch(n int) []byte {
 	if len(q.queue) == maxQueued { // now: add would flush the header away
 		q.flush()
@@ -58,8 +59,9 @@ func (q *sendQueue) scratch(n int) []byte {
 	return q.slab[start : start+n : start+n]
 }
 
-// flush sends everything. It never waits: what a socket does not take is dropped and counted. A
-// queue would only deliver late what is better lost.
+// flush sends everything. It never waits: what a socket does not take is dropped and counted. To
+// queue it would only deliver late what is better lost (and what the client has repeated by then).
+// No fd may be closed, and no received message dropped, before it: see loop.
 func (q *sendQueue) flush() {
 	if len(q.queue) == 0 {
 		return
@@ -78,7 +80,9 @@ func (q *sendQueue) flush() {
 	q.queue, q.senders, q.order, q.slab = q.queue[:0], q.senders[:0], q.order[:0], q.slab[:0]
 }
 
-// sort groups what leaves through one socket, and of that what goes to one port.
+// sort groups what leaves through one socket, and of that what goes to one port, in the order of
+// arrival: neighbours of one flow can leave as a train. Replies for many clients leave through one
+// reply socket, and sendmmsg takes only datagrams of one socket.
 func (q *sendQueue) sort() {
 	slices.Sort(q.order)
 	q.sortedQueue, q.sortedSenders = q.sortedQueue[:0], q.sortedSenders[:0]
@@ -90,7 +94,8 @@ func (q *sendQueue) sort() {
 	q.senders, q.sortedSenders = q.sortedSenders, q.senders
 }
 
-// send sends a run of datagrams through their one socket.
+// send sends a run of datagrams through their one socket. Each datagram is settled once, with the fate
+// that the kernel has given it; one that it refuses does not hold up those behind it.
 func (q *sendQueue) send(run []datagram.Outgoing, of []sender) {
 	for retried := false; len(run) > 0; {
 		sent, inMessage, err := q.batch.Send(run)

@@ -30,6 +30,7 @@ type sharedKey struct {
 	number uint8
 }
 
+// sharedPerOrigin is the number of shared sockets to one origin.
 const sharedPerOrigin = 4
 
 // shareSocket gives f one of the sockets to its origin, which take turns.
@@ -51,6 +52,7 @@ func (l *loop) shareSocket(f *liveFlow, to netip.AddrPort) error {
 	return call.ErrItself
 }
 
+// openShared opens the shared socket of k, within the bound of sockets.
 func (l *loop) openShared(k sharedKey, f *liveFlow) (*sharedSocket, error) {
 	if !l.sockets.Take() {
 		return nil, unix.EMFILE
@@ -85,6 +87,7 @@ func (l *loop) watchShared(k sharedKey, fd int, f *liveFlow) (*sharedSocket, err
 	return s, nil
 }
 
+// joinShared counts one more flow of s, which owes a leaveShared.
 func joinShared(f *liveFlow, s *sharedSocket) {
 	s.flows++
 	f.Sockets.fd, f.Sockets.shared = int32(s.fd), s

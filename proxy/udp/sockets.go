@@ -29,7 +29,7 @@ type (
 // openSocket gives f its socket to an origin's address: one of its own, connected there; one that it
 // shares; or a raw one with a source of its own.
 func (l *loop) openSocket(f *liveFlow, to netip.AddrPort) error {
-	l.generations++
+	l.generations++ // it wraps around after 2³² sockets: no event is that old
 	f.Sockets.generation = l.generations
 	switch {
 	case len(f.Route.EgressPrefixes) > 0:
@@ -51,6 +51,7 @@ func (l *loop) openSocket(f *liveFlow, to netip.AddrPort) error {
 	return nil
 }
 
+// ownSocket gives f a socket that no other flow uses. On error fd remains the caller's.
 func (l *loop) ownSocket(f *liveFlow, fd int) error {
 	f.Sockets.fd = int32(fd)
 	return l.watchOrigin(fd, owner{flow: f})
