@@ -76,7 +76,7 @@ func FuzzControl(f *testing.F) {
 		if !ok {
 			return
 		}
-		// A dst was told, so its bytes stand in b as the kernel would spell them.
+		// There is a dst, so its bytes are in b as the kernel would write them.
 		s := c.Dst.Sockaddr()
 		port, addr := s.Bytes()[2:4], c.Dst.Addr[:]
 		if netip.AddrFrom16(c.Dst.Addr).Is4In6() {

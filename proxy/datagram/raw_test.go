@@ -72,7 +72,7 @@ func TestRawSocketNeedsCapability(t *testing.T) {
 	port := squat(t, "127.0.0.1")
 	result := make(chan error)
 	go func() {
-		runtime.LockOSThread() // and never unlock: the thread ends with its capabilities gone
+		runtime.LockOSThread() // and never unlock: the thread ends without its capabilities
 		dropCapabilities(t)
 		raw := OpenRaw()
 		defer raw.Close()

@@ -35,7 +35,7 @@ func TestAmplification(t *testing.T) {
 		{"eight datagrams in one turn", false, 0, []step{{0, 1, yes}, {1, 0, yes}, {1, 0, yes}, {1, 0, yes}, {1, 0, yes}, {1, 0, yes}, {1, 0, yes}, {1, 0, yes}, {1, 0, yes}, {0, 60000, no}}},
 		{"turns after replies that were dropped", false, 0, slices.Repeat([]step{{0, 60000, no}, {1, 0, yes}}, 9)},
 		{"from the budget", false, 1000, []step{{0, 1300, yes}, {0, 1, no}}},
-		{"from the budget, what is beyond the bound alone", false, 1000, []step{{0, 800, yes}, {0, 500, yes}, {0, 1, no}, {1, 0, yes}, {0, 1, no}}},
+		{"from the budget, only what is beyond the bound", false, 1000, []step{{0, 800, yes}, {0, 500, yes}, {0, 1, no}, {1, 0, yes}, {0, 1, no}}},
 		{"more than a second's worth", false, 1000, []step{{0, 1301, no}, {0, 1300, yes}}},
 		{"switched off", true, 0, []step{{0, 60000, yes}}},
 	} {

@@ -55,26 +55,26 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-func TestReloadDrainsRoutesThatAreGone(t *testing.T) {
+func TestReloadDrainsRemovedRoutes(t *testing.T) {
 	stays, goes := to(originAddr), to(originAddr)
 	stays.Name, goes.Name = "stays", "goes"
 	goes.Drain = 30 * time.Second
 	l := route.NewLive(1)
 	l.Swap(routes{dst1: stays, dst2: goes}, []*config.Route{stays, goes})
 	f := newTestLoop(10, l)
-	kept, gone := flow.KeyOf(client1, dst1), flow.KeyOf(client1, dst2)
+	kept, removed := flow.KeyOf(client1, dst1), flow.KeyOf(client1, dst2)
 	f.datagram(kept, 1, time.Hour)
-	f.datagram(gone, 1, time.Hour)
+	f.datagram(removed, 1, time.Hour)
 
 	again := *stays
 	l.Swap(routes{dst1: &again}, []*config.Route{&again})
 	f.reload(time.Hour)
-	chat(f, gone, time.Hour, time.Hour+29*time.Second)
+	chat(f, removed, time.Hour, time.Hour+29*time.Second)
 	if f.Len() != 2 {
 		t.Fatalf("ended before the drain timeout: %v", f.records)
 	}
 	f.expire(time.Hour + 30*time.Second)
-	if f.Find(gone) != nil || f.Find(kept) == nil {
+	if f.Find(removed) != nil || f.Find(kept) == nil {
 		t.Errorf("after the drain timeout %d flows live, want that of the route that stays", f.Len())
 	}
 	if got := f.verdicts(); !slices.Equal(got, []route.Verdict{route.DrainTimedOut}) {

@@ -255,7 +255,7 @@ func began(t *testing.T, r *config.Route, client, dst netip.AddrPort, n int) (*t
 	return l, f
 }
 
-// checkNothingLeft wants every count of live things back at none.
+// checkNothingLeft checks that every count of live things is 0 again.
 func checkNothingLeft(t *testing.T, l *testLoop) {
 	t.Helper()
 	r := l.routes.Set().Routes[0]

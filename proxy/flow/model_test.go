@@ -142,7 +142,7 @@ func (m *model) count(in func(*modelFlow) bool) (n int) {
 	return n
 }
 
-// gives is who gives way to n at a bound, or -1.
+// gives is the flow that is evicted for n at a bound, or -1.
 func (m *model) gives(n *modelFlow, bound modelBound) (gives int) {
 	ofClient := bound.verdict == route.OverClientFlows || bound.verdict == route.OverMaxPerClient
 	waiting := func(least time.Duration) int {

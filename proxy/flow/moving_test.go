@@ -28,8 +28,8 @@ func travel(t *testing.T, flows []flow.Moving) (arrived []flow.Moving) {
 	return arrived
 }
 
-// TestMoveAndRestore plays at random, and wants the table that adopts the flows to
-// be the one that they left.
+// TestMoveAndRestore plays at random, and checks that the table that restores the flows is the same as
+// the one that they left.
 func TestMoveAndRestore(t *testing.T) {
 	for _, protocol := range []config.ProxyProtocol{config.ProxyOff, config.ProxyV2, config.ProxyV2First, config.ProxySPP} {
 		r := to(originAddr, backupAddr)

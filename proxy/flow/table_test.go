@@ -90,7 +90,7 @@ func validateAll(l *testLoop) {
 	}
 }
 
-// denyAll puts a generation into service that admits nobody.
+// denyAll puts a generation of routes into service that denies all clients.
 func denyAll(f *testLoop) {
 	r := *f.routes.Set().Routes[0].Route
 	r.Deny = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}
@@ -141,7 +141,7 @@ func TestNoFlow(t *testing.T) {
 	}
 }
 
-// checkCounted wants one datagram with the verdict, at the route or beside all routes.
+// checkCounted checks that one datagram is counted with the verdict, at the route or at none.
 func checkCounted(t *testing.T, f *testLoop, want route.Verdict) {
 	t.Helper()
 	stats := f.routes.Set().Routes[0].Stats
@@ -173,7 +173,7 @@ func TestClientBoundLowered(t *testing.T) {
 	f.routes.Swap(routes{dst1: &lowered}, []*config.Route{&lowered})
 	for i, want := range []route.Verdict{route.OverClientFlows, route.OverClientFlows, route.Forwarded} {
 		if _, got := f.datagram(flow.KeyOf(client1, dst1), 1, 2); got != want || f.Find(keys[i]) != nil {
-			t.Errorf("attempt %d: %v, want %v, and the oldest flow gone", i+1, got, want)
+			t.Errorf("attempt %d: %v, want %v, and the oldest flow ended", i+1, got, want)
 		}
 	}
 	if f.Len() != 2 {
@@ -202,7 +202,7 @@ func TestSocketBound(t *testing.T) {
 	begin(client2, dst2, route.Forwarded)
 	begin(client2, dst1, route.Forwarded) // in the place of client1's
 	if f.Find(flow.KeyOf(client1, dst1)) != nil || f.Len() != 3 || sockets.Held() != 1 {
-		t.Errorf("%d flows, %d with a socket; want 3, and that of %v gone", f.Len(), sockets.Held(), client1)
+		t.Errorf("%d flows, %d with a socket; want 3, and that of %v ended", f.Len(), sockets.Held(), client1)
 	}
 	validateAll(f)
 	begin(client1, dst1, route.OverMaxFlows)

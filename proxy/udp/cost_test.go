@@ -27,8 +27,8 @@ func connected(t *testing.T, to netip.AddrPort) int {
 	return fd
 }
 
-// TestNoLitter: a datagram of a live flow costs no allocation, there and back.
-func TestNoLitter(t *testing.T) {
+// TestNoAllocations: a datagram of a live flow costs no allocation, there and back.
+func TestNoAllocations(t *testing.T) {
 	l, _, origin, dst := newTurns(t)
 	client := connected(t, dst)
 	exchange := func(from int, event unix.EpollEvent, to int) {

@@ -26,7 +26,7 @@ func TestFirstDatagrams(t *testing.T) {
 		if got := d.takeOut(asked); got != nil {
 			found++
 			if string(got.payload) != kept[asked.Sockets.generation] || got.tos != uint8(asked.Sockets.generation) || asked.Sockets.generation%10 == 0 {
-				t.Fatalf("flow %d of %d has another's copy", asked.Sockets.generation, generation)
+				t.Fatalf("flow %d of %d has the copy of another flow", asked.Sockets.generation, generation)
 			}
 			if d.takeOut(asked) != nil {
 				t.Fatal("a copy is there twice")

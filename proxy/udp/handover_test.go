@@ -125,7 +125,7 @@ func TestAttach(t *testing.T) {
 	}
 	for _, sockets := range [][]int{nil, {17, 19}, {17, 19, 18, 20}} {
 		if new(Arrivals).Add(arrived, sockets) == nil {
-			t.Errorf("%d sockets came for the three that left, and nobody minds", len(sockets))
+			t.Errorf("%d sockets came for the three that left, without an error", len(sockets))
 		}
 	}
 	arrived[1].Socket = -1
@@ -176,7 +176,7 @@ func testHandOver(t *testing.T, kind config.ProxyProtocol) {
 	}
 }
 
-// TestHandOverFails: where nobody takes the flows they go on, and what was sent
+// TestHandOverFails: where no process takes the flows, they go on, and what was sent
 // meanwhile is answered.
 func TestHandOverFails(t *testing.T) {
 	noLeaks(t)

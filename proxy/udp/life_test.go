@@ -81,9 +81,9 @@ func TestEventOfAClosedSocket(t *testing.T) {
 	l.handle([]unix.EpollEvent{{Fd: 0, Pad: 1}, {Fd: 1, Pad: 1}}, 1) // to read would crash: the flow has no counters
 }
 
-// TestRouteGone: a reload that takes the route away ends its flows, once the drain
+// TestRouteRemoved: a reload that removes the route ends its flows, once the drain
 // timeout (here none) has passed.
-func TestRouteGone(t *testing.T) {
+func TestRouteRemoved(t *testing.T) {
 	noLeaks(t)
 	origin, client := newPeer(t, "127.0.0.1"), newPeer(t, "127.0.0.1")
 	origin.echo()

@@ -92,9 +92,9 @@ func TestLiveFlowsComeFirst(t *testing.T) {
 	}
 }
 
-// TestNobodyWaitsWhenOrdersCome: who has arrived before an order to take nobody new is
-// in, and what is handed over is all.
-func TestNobodyWaitsWhenOrdersCome(t *testing.T) {
+// TestNewFlowsBeginBeforeOrders: a flow whose datagram arrived before an order to take no new flows
+// begins, and a hand-over includes it.
+func TestNewFlowsBeginBeforeOrders(t *testing.T) {
 	l, _, _, dst := newTurns(t)
 	newClientsTo(t, dst, 3*newFlowsATurn)
 	turn(l, unix.EPOLLIN)

@@ -46,9 +46,9 @@ func TestOriginThatWasDown(t *testing.T) {
 	}
 }
 
-// TestPendingErrorEatsNoDatagram: an ICMP error that nobody has read yet fails
+// TestPendingErrorLosesNoDatagram: an ICMP error that has not been read yet fails
 // the next send; the datagram is sent again.
-func TestPendingErrorEatsNoDatagram(t *testing.T) {
+func TestPendingErrorLosesNoDatagram(t *testing.T) {
 	origin := newPeer(t, "127.0.0.1")
 	var d datagram.Dialer
 	fd, err := d.Dial(origin.addr(), nil)
@@ -93,9 +93,9 @@ func TestOriginOutOfReach(t *testing.T) {
 	client.expect([]byte("after"), p.dsts[0])
 }
 
-// TestSilentOriginHoldsUpNobody: an origin that reads nothing loses its own
+// TestSilentOriginDelaysNoOtherFlow: an origin that reads nothing loses its own
 // datagrams, not those of another flow.
-func TestSilentOriginHoldsUpNobody(t *testing.T) {
+func TestSilentOriginDelaysNoOtherFlow(t *testing.T) {
 	noLeaks(t)
 	silent, client := newPeer(t, "127.0.0.1"), newPeer(t, "127.0.0.1")
 	echo := newPeer(t, "127.0.0.1")

@@ -138,8 +138,8 @@ func TestReplyThatFails(t *testing.T) {
 	}
 }
 
-// TestRepliesOfFewerFiles lowers the bound below what is open: each dst with flows is still answered from, one
-// socket at the expense of another, and no more are opened than there were.
+// TestRepliesOfFewerFiles lowers the bound below what is open: each dst with flows still answers, one
+// socket at the expense of another, and the number of open ones does not grow.
 func TestRepliesOfFewerFiles(t *testing.T) {
 	const most = 4
 	rs, o := newFakeReplies(most)

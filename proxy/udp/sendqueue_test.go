@@ -133,7 +133,7 @@ func TestSendQueueKeepsOrder(t *testing.T) {
 	}
 }
 
-func TestBlockedFlowHoldsUpNobody(t *testing.T) {
+func TestBlockedFlowDelaysNoOtherFlow(t *testing.T) {
 	var q sendQueue
 	blocked, _ := pair(t)
 	stuff(t, blocked)

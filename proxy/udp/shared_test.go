@@ -53,9 +53,9 @@ func TestSharedSockets(t *testing.T) {
 	}
 }
 
-// TestSharedSocketIsNoDoor: what comes from elsewhere than the flow's origin, or names
+// TestSharedSocketChecksSender: what comes from elsewhere than the flow's origin, or names
 // no live flow, reaches no client.
-func TestSharedSocketIsNoDoor(t *testing.T) {
+func TestSharedSocketChecksSender(t *testing.T) {
 	noLeaks(t)
 	origin, client, thief := newPeer(t, "127.0.0.1"), newPeer(t, "127.0.0.1"), newPeer(t, "127.0.0.1")
 	p := serveSPP(t, origin, "127.0.0.1")

@@ -207,7 +207,7 @@ func waitFor(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !done(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("waited for %s in vain", what)
+			t.Fatalf("waited for %s, which did not happen", what)
 		}
 	}
 }
@@ -219,7 +219,7 @@ func check(t *testing.T, err error) {
 	}
 }
 
-// noLeaks wants, when the test has ended, as few files and goroutines as before it.
+// noLeaks checks that the test leaves no more files and goroutines than there were before it.
 func noLeaks(t *testing.T) {
 	t.Helper()
 	newPeer(t, "127.0.0.1").Close() // the runtime's own poller is open from now on
