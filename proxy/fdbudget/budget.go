@@ -1,10 +1,3 @@
-// Package fdbudget is the budget of file descriptors: what the process needs for itself comes
-// first, and conns and flows share the rest.
-//
-// Every descriptor that traffic can cause to be opened is taken from a [quota.Quota]
-// first. So neither idle conns nor a flood of flows can take what the admin socket, the
-// log, a reload, a health check or an upgrade needs, and neither can take the whole of the
-// other's.
 package fdbudget
 
 import (
@@ -13,33 +6,33 @@ import (
 	"anyport/proxy/quota"
 )
 
-// Budget is a division of all that the process may open.
+// Budget is a division of the files that the process may open. It does not change after Divide.
 type Budget struct {
 	Limit   int // RLIMIT_NOFILE
 	Process int // held by the process itself: maps, listeners, event loops
 	Reserve int // left for what the process opens later
 
-	// What each use can always have. Common is for the use that asks first.
+	// What each use always has. Common is for the use that asks first.
 	TCP     int // conns: two each, and two for each pipe
 	Flows   int // sockets to origins
 	Replies int // sockets that answer from a dst
 	Common  int
 }
 
-// The reserve. An upgrade needs most: three for the stream to the new process, and where
-// the command brings another steering program some 25 for that and its maps. Admin and
-// health need one for each request at the same time.
+// The reserve. An upgrade needs most of it: three for the stream to the new process, and about 25 for
+// another steering program and its maps, if the command brings one. Admin and health need one for
+// each concurrent request.
 const (
 	leastReserve = 64
 	mostReserve  = 1024
 	reservePart  = 64 // of the limit
 )
 
-// leastTraffic is the smallest rest that is worth a start.
+// leastTraffic is the smallest rest with which the process starts.
 const leastTraffic = 64
 
-// Divide makes the budget of a process that may open limit files and needs some of them
-// from its start to its end.
+// Divide makes the budget of a process that may open limit files, of which it needs process for itself
+// all the time.
 func Divide(limit, process int) (Budget, error) {
 	b := Budget{Limit: limit, Process: process, Reserve: min(max(limit/reservePart, leastReserve), mostReserve)}
 	rest := limit - b.Process - b.Reserve
@@ -47,8 +40,8 @@ func Divide(limit, process int) (Budget, error) {
 		return b, fmt.Errorf("%d open files are too few: anyport needs %d itself, and %d at least for conns and flows: raise LimitNOFILE= or ulimit -n",
 			limit, b.Process+b.Reserve, leastTraffic)
 	}
-	// One client may hold a sixteenth of all that flows can have (max_flows_per_client): less
-	// than what is theirs in any case.
+	// One client may hold a sixteenth of all that flows can have (max_flows_per_client): that is
+	// less than the flows' own part.
 	b.TCP, b.Flows, b.Replies = rest/8, max(rest/16, min(rest/8, 32)), max(rest/64, min(rest/16, 16))
 	b.Common = rest - b.TCP - b.Flows - b.Replies
 	return b, nil
@@ -88,7 +81,7 @@ func (b Budget) Shares(tcpLoops, udpLoops int) *Shares {
 	}
 }
 
-// Change divides another budget among the loops, which go on meanwhile. Calls must not race.
+// Change divides another budget among the loops while they run. Calls must not race.
 func (s *Shares) Change(to Budget) {
 	common := to.Common
 	common += quota.Redivide(s.TCP, to.TCP)
@@ -97,14 +90,14 @@ func (s *Shares) Change(to Budget) {
 	s.common.Resize(common)
 }
 
-// Use is one use of files, as `anyport status --json` tells of it.
+// Use is one use of files, as `anyport status --json` shows it.
 type Use struct {
 	Held int `json:"held"`
-	Own  int `json:"own"`  // what it can always have
-	Most int `json:"most"` // with all that is common
+	Own  int `json:"own"`  // what it always has
+	Most int `json:"most"` // with all of the common part
 }
 
-// Used tells of the budget at this moment.
+// Used is how much of the budget is in use at a moment.
 type Used struct {
 	Process int `json:"process"` // held by the process itself
 	Reserve int `json:"reserve"` // kept for what the process opens later
@@ -113,7 +106,7 @@ type Used struct {
 	Replies Use `json:"replies"`
 }
 
-// Used tells how much of the budget the loops hold.
+// Used returns how much of the budget the loops hold now.
 func (b Budget) Used(s *Shares) Used {
 	use := func(own int, loops []*quota.Quota) Use {
 		u := Use{Own: own, Most: own + b.Common}
@@ -128,5 +121,5 @@ func (b Budget) Used(s *Shares) Used {
 	}
 }
 
-// All is the number of files in use, without what the reserve is used for just now.
+// All is the number of files in use, without those of the reserve.
 func (u Used) All() int { return u.Process + u.TCP.Held + u.Flows.Held + u.Replies.Held }

@@ -11,34 +11,34 @@ import (
 // queueSize bounds the text that waits while the file takes nothing.
 const queueSize = 1 << 20
 
-// retryAfter is how long after a failure the file is tried again, if nobody has a line for it.
+// retryAfter is how long after a failure the file is tried again if no line comes.
 const retryAfter = time.Second
 
-// Queue writes lines to a file from a goroutine of its own: whoever has a line never waits, also
-// where the file is a pipe that nobody reads. Lines beyond the queue are lost and counted, and told
-// as soon as the file takes some again.
+// Queue writes lines to a file from a goroutine of its own: Write never waits, even if the file is a
+// pipe that nobody reads. Lines beyond the queue are lost and counted, and a line in the file says how
+// many as soon as it takes some again.
 type Queue struct {
 	out  *Writer
-	tell func(lost uint64) []byte // a line that says so
+	tell func(lost uint64) []byte // formats that line
 
 	mu      sync.Mutex
 	waiting []byte
 	dropped uint64 // since the last take
 
 	lost    atomic.Uint64
-	untold  uint64 // of these; the goroutine's
+	untold  uint64 // part of lost that no line has mentioned; only the goroutine uses it
 	filled  chan struct{}
 	closing chan struct{}
 	closed  chan struct{}
 }
 
-// NewQueue begins to write to out, which is the caller's to close. Who made it owes a Close.
+// NewQueue begins to write to out, which the caller closes. The caller owes one Close.
 func NewQueue(out io.Writer, tell func(lost uint64) []byte) *Queue {
 	q := &Queue{
 		out: NewWriter(out), tell: tell,
 		filled: make(chan struct{}, 1), closing: make(chan struct{}), closed: make(chan struct{}),
 	}
-	go q.run() // ended by Close
+	go q.run() // Close ends it
 	return q
 }
 
@@ -54,7 +54,7 @@ func (q *Queue) Write(text []byte) (int, error) {
 	q.mu.Unlock()
 	select {
 	case q.filled <- struct{}{}:
-	default: // it is told already
+	default: // the goroutine has a wake-up pending
 	}
 	return len(text), nil
 }
@@ -66,8 +66,8 @@ func (q *Queue) Lost() uint64 {
 	return q.lost.Load() + q.dropped
 }
 
-// Close writes what waits, and returns when it is in the file or limit is over. Then the goroutine
-// hangs in write(2), and ends with that or with the process.
+// Close writes what waits, and returns when that is in the file or after limit. In the second case the
+// goroutine hangs in write(2), and ends when that returns or with the process.
 func (q *Queue) Close(limit time.Duration) {
 	close(q.closing)
 	select {
@@ -76,6 +76,7 @@ func (q *Queue) Close(limit time.Duration) {
 	}
 }
 
+// run is the goroutine: NewQueue starts it, Close ends it.
 func (q *Queue) run() {
 	defer close(q.closed)
 	var spare []byte
@@ -96,7 +97,7 @@ func (q *Queue) run() {
 	}
 }
 
-// take takes all that waits, and leaves an empty buffer in its place.
+// take takes all that waits, and leaves an empty buffer, spare, in its place.
 func (q *Queue) take(spare []byte) (text []byte, dropped uint64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -106,6 +107,7 @@ func (q *Queue) take(spare []byte) (text []byte, dropped uint64) {
 	return text, dropped
 }
 
+// write writes text and, if the file takes it, the line about what was lost before.
 func (q *Queue) write(text []byte, dropped uint64) {
 	_, _ = q.out.Write(text)
 	err := q.out.Flush()
@@ -118,5 +120,5 @@ func (q *Queue) write(text []byte, dropped uint64) {
 	if q.out.Flush() == nil {
 		q.untold = 0
 	}
-	_ = q.out.Lost() // the telling itself is not counted
+	_ = q.out.Lost() // the line about lost lines is not counted itself
 }

@@ -1,5 +1,3 @@
-// Package logfile writes whole lines to files that may be full, stuck, or gone: each line is
-// in the file, or in a count.
 package logfile
 
 import (
@@ -13,19 +11,19 @@ import (
 // blockSize is how much is gathered at most before it is written.
 const blockSize = 64 << 10
 
-// Writer gathers lines and writes them together. It is for one goroutine.
+// Writer gathers lines and writes them together. It belongs to one goroutine.
 type Writer struct {
-	// Patience is how long a pipe opened with O_NONBLOCK may take nothing; 0: without an end.
+	// Patience is how long a write waits for a pipe opened with O_NONBLOCK; 0: without a limit.
 	Patience time.Duration
 
 	out   io.Writer
-	block []byte // whole lines
-	rest  []byte // of a line whose beginning is in the file
+	block []byte // whole lines that wait for Flush
+	rest  []byte // the rest of a line whose beginning is in the file already
 	lost  uint64
-	err   error // of a Flush that Write has done
+	err   error // of a Flush that Write has called; the next Flush returns it
 }
 
-// NewWriter makes a Writer, for a file that is the caller's to close.
+// NewWriter makes a Writer for a file, which the caller closes.
 func NewWriter(out io.Writer) *Writer { return &Writer{out: out} }
 
 // Write takes one or more whole lines, which the next Flush writes. It never fails.
@@ -37,8 +35,8 @@ func (w *Writer) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-// Flush writes what was gathered. What does not get into the file is counted, and not tried
-// again: a full disk must not become a full memory.
+// Flush writes what was gathered. Lines that the file does not take are counted and not tried again:
+// a full disk must not fill the memory.
 func (w *Writer) Flush() error {
 	err := w.err
 	w.err = nil
@@ -52,7 +50,7 @@ func (w *Writer) Flush() error {
 	return err
 }
 
-// finish writes what is missing of a line that is in the file in part.
+// finish writes the rest of a line whose beginning is in the file.
 func (w *Writer) finish() error {
 	if len(w.rest) == 0 {
 		return nil
@@ -62,8 +60,8 @@ func (w *Writer) finish() error {
 	return err
 }
 
-// put writes the block. Of a line that got in in part, that part is taken back, or if that can't be
-// done, as in a pipe, the rest is kept for the next time.
+// put writes the block. If only the beginning of a line was written, it is cut off again; if that is
+// not possible, as in a pipe, the rest of the line is kept for the next Flush.
 func (w *Writer) put() error {
 	if len(w.block) == 0 {
 		return nil
@@ -84,10 +82,10 @@ func (w *Writer) put() error {
 	return err
 }
 
-// write gives the file b, within Patience.
+// write writes b, within Patience.
 func (w *Writer) write(b []byte) (int, error) {
 	if file, ok := w.out.(*os.File); ok && w.Patience > 0 {
-		_ = file.SetWriteDeadline(time.Now().Add(w.Patience)) // fails of a file that never waits, as a regular one
+		_ = file.SetWriteDeadline(time.Now().Add(w.Patience)) // fails for a regular file, which never waits
 	}
 	return w.out.Write(b)
 }
@@ -98,7 +96,7 @@ func (w *Writer) lose(lines []byte) {
 	w.block = w.block[:0]
 }
 
-// Reset goes on with another file. A line that the old one has in part is lost.
+// Reset continues with another file. A line of which the old file has a part is lost.
 func (w *Writer) Reset(out io.Writer) {
 	if len(w.rest) > 0 {
 		w.lost, w.rest = w.lost+1, nil
@@ -114,8 +112,8 @@ func (w *Writer) Lost() (n uint64) {
 
 var errNotEnd = errors.New("not the end of a regular file")
 
-// takeBack cuts off the last n bytes of a file, if this process was the last to write there: after
-// an upgrade the process before may append to the same file for a while.
+// takeBack cuts off the last n bytes of a file, if this process was the last to write to it: after an
+// upgrade the old process may append to the same file for a while.
 func takeBack(out io.Writer, n int) error {
 	file, ok := out.(*os.File)
 	if !ok {

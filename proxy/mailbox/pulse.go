@@ -2,18 +2,18 @@ package mailbox
 
 import "sync"
 
-// Pulse tells whether the loops of a process turn: each is asked by a wake-up, and answers by
-// looking at its orders. That costs a loop nothing between two questions.
+// Pulse finds loops that have stopped turning: each gets a wake-up, and answers by calling Run. Between
+// two questions that costs a loop nothing. It is safe for concurrent use.
 type Pulse struct {
 	mu    sync.Mutex
-	asked map[*Queue]uint64 // what a loop had run when it was asked last
+	asked map[*Queue]uint64 // how often a loop had called Run when it was asked last
 }
 
 // NewPulse makes a Pulse without loops.
 func NewPulse() *Pulse { return &Pulse{asked: map[*Queue]uint64{}} }
 
-// Watch adds a loop, until forget is called, which must be before the Close of the queue. A nil
-// Pulse has no loops.
+// Watch adds a loop until forget, which must be called before the queue's Close. A nil Pulse watches
+// nothing.
 func (p *Pulse) Watch(q *Queue) (forget func()) {
 	if p == nil {
 		return func() {}
@@ -29,15 +29,15 @@ func (p *Pulse) Watch(q *Queue) (forget func()) {
 	}
 }
 
-// Loops is how many there are.
+// Loops is the number of loops.
 func (p *Pulse) Loops() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.asked)
 }
 
-// Ask returns how many loops have not answered since the last Ask, or since they were added, and
-// asks all again.
+// Ask returns how many loops have not answered since the last Ask, or since Watch, and asks all again.
+// A loop that has ended counts as one that answered.
 func (p *Pulse) Ask() (stuck int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -1,6 +1,3 @@
-// Package mailbox lets other goroutines have an event loop do things: what they ask
-// is done by the loop itself, between two events, so that what belongs to the loop
-// needs no lock.
 package mailbox
 
 import (
@@ -10,32 +7,32 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Queue holds the orders of one loop.
+// Queue is the mailbox of one loop. Any goroutine may call Do and Wake; the loop calls Run and End.
 type Queue struct {
-	wake   int // an eventfd: readable while an order waits
-	orders chan func()
-	ended  chan struct{}
-	runs   atomic.Uint64 // calls of Run
+	wake     int // an eventfd: readable while a function waits
+	requests chan func()
+	ended    chan struct{} // closed by End
+	runs     atomic.Uint64 // calls of Run, for Pulse
 }
 
-// New makes a queue; who has it owes a Close.
+// New makes a queue. The caller owes one Close.
 func New() (*Queue, error) {
 	wake, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("opening an eventfd: %w", err)
 	}
-	return &Queue{wake: wake, orders: make(chan func(), 1), ended: make(chan struct{})}, nil
+	return &Queue{wake: wake, requests: make(chan func(), 1), ended: make(chan struct{})}, nil
 }
 
-// FD is what the loop watches: when it can be read, the loop shall call Run.
+// FD is what the loop watches: when it is readable, the loop has to call Run.
 func (q *Queue) FD() int { return q.wake }
 
-// Do has the loop run order, and returns once it has. It is false where the loop
-// has ended first.
-func (q *Queue) Do(order func()) bool {
+// Do runs f in the loop, and returns when it has returned. It is false if the loop has ended before
+// that.
+func (q *Queue) Do(f func()) bool {
 	done := make(chan struct{})
 	select {
-	case q.orders <- func() { order(); close(done) }:
+	case q.requests <- func() { f(); close(done) }:
 	case <-q.ended:
 		return false
 	}
@@ -43,7 +40,7 @@ func (q *Queue) Do(order func()) bool {
 	select {
 	case <-done:
 		return true
-	case <-q.ended: // maybe by this very order
+	case <-q.ended: // maybe f itself has ended it
 		select {
 		case <-done:
 			return true
@@ -53,24 +50,24 @@ func (q *Queue) Do(order func()) bool {
 	}
 }
 
-// Wake has the loop call Run, though no order waits. It never blocks.
+// Wake makes the loop call Run, even if no function waits. It never blocks.
 func (q *Queue) Wake() {
 	_, _ = unix.Write(q.wake, []byte{1, 0, 0, 0, 0, 0, 0, 1}) // any number but 0, in either byte order
 }
 
-// Run runs the order that waits. The loop alone calls it.
+// Run runs the function that waits, if any. Only the loop calls it.
 func (q *Queue) Run() {
 	q.runs.Add(1)
 	var count [8]byte
 	_, _ = unix.Read(q.wake, count[:])
 	select {
-	case order := <-q.orders:
-		order()
+	case f := <-q.requests:
+		f()
 	default:
 	}
 }
 
-// End says that the loop runs no more orders. The loop calls it once.
+// End says that the loop runs no more functions: each Do that waits returns. The loop calls it once.
 func (q *Queue) End() { close(q.ended) }
 
 func (q *Queue) hasEnded() bool {
@@ -82,5 +79,5 @@ func (q *Queue) hasEnded() bool {
 	}
 }
 
-// Close closes the file descriptor, once nobody calls Do any more.
+// Close closes the file descriptor. No Do or Wake may come after it.
 func (q *Queue) Close() { unix.Close(q.wake) }

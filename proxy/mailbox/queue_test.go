@@ -7,11 +7,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// loop runs the queue's orders until one of them stops it.
+// loop runs the queue's functions until one of them stops it.
 type loop struct {
 	*Queue
 	stopped bool
-	orders  int // not guarded: only the loop writes it
+	calls   int // not guarded: only the loop writes it
 }
 
 func start(t *testing.T) *loop {
@@ -45,15 +45,15 @@ func TestDo(t *testing.T) {
 	for range 50 {
 		callers.Go(func() {
 			for range 20 {
-				if !l.Do(func() { l.orders++ }) {
+				if !l.Do(func() { l.calls++ }) {
 					t.Error("an order was not done")
 				}
 			}
 		})
 	}
 	callers.Wait()
-	if got := 0; !l.Do(func() { got = l.orders }) || got != 1000 {
-		t.Errorf("%d orders done, want 1000", got)
+	if got := 0; !l.Do(func() { got = l.calls }) || got != 1000 {
+		t.Errorf("%d functions were run, want 1000", got)
 	}
 }
 

@@ -1,5 +1,3 @@
-// Package ratelog logs faults that any packet can meet: a flood of packets must not become
-// a flood of lines.
 package ratelog
 
 import (
@@ -10,20 +8,20 @@ import (
 // quiet is the least time between two lines about one fault.
 const quiet = time.Second
 
-// Log writes a line about each fault once a second at most. It belongs to one event loop.
+// Log writes at most one line a second about each fault. It belongs to one event loop.
 type Log struct {
 	*slog.Logger
-	faults map[string]*silence // by text: those that stand in the source
+	faults map[string]*silence // by text: as many as there are in the source
 }
 
-// silence is what is kept of a fault that was told.
+// silence is the state of a fault that was logged.
 type silence struct {
 	until   time.Duration
-	omitted int
+	omitted int // lines since
 }
 
-// Warn logs a fault, at a moment since the loop began. The text names the fault, so it must
-// be a constant; what differs from packet to packet goes to args.
+// Warn logs a fault at now, a duration since the loop began. text identifies the fault, so it must be a
+// constant; what differs from packet to packet goes to args.
 func (l *Log) Warn(now time.Duration, text string, args ...any) {
 	s := l.faults[text]
 	switch {

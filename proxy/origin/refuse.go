@@ -2,16 +2,16 @@ package origin
 
 import "time"
 
-// Refused is what [Origin.Refuse] has to say.
+// Refused is the result of [Origin.Refuse], for the log.
 type Refused struct {
-	Whole bool // it is of all ports of the origin
-	First bool // nothing was known of it before
+	Whole bool // all ports of the origin are left out
+	First bool // the origin did not refuse before
 	Lasts bool // the origin was tried again since the first, and refused again
 }
 
-// Refuse notes that o has refused a datagram to port: nobody has that port open, or with
-// unreachable, the host cannot be reached. One port says nothing of the others, so an origin
-// with many is left out for that port alone.
+// Refuse notes that o has refused a datagram to port: the port is closed, or, with unreachable, the
+// host cannot be reached. A closed port says nothing about other ports, so an origin with many ports
+// is left out only for that one.
 func (o *Origin) Refuse(port uint16, unreachable bool, now time.Time) Refused {
 	scope := o.scope(port)
 	if unreachable {
@@ -21,7 +21,7 @@ func (o *Origin) Refuse(port uint16, unreachable bool, now time.Time) Refused {
 	return Refused{scope == whole, first, r.lasts()}
 }
 
-// Answer notes that o has answered from port, and reports whether it was known to refuse.
+// Answer notes that o has answered from port, and reports whether it was left out or on probation.
 func (o *Origin) Answer(port uint16) bool {
 	rs := &o.counts.refusals
 	if rs.known.Load() == 0 {
@@ -31,7 +31,7 @@ func (o *Origin) Answer(port uint16) bool {
 	return all || one
 }
 
-// scope is what a refusal of port is of: the whole origin where it has no other.
+// scope is the port that a refusal of port is noted under: whole if o has no other port.
 func (o *Origin) scope(port uint16) uint16 {
 	if o.Ports.First != 0 && o.Ports.Width() == 1 {
 		return whole
@@ -57,14 +57,14 @@ func (o *Origin) Willing(port uint16, now time.Time) bool {
 	return !refuses
 }
 
-// RefusedSince is since when all of o has refused; not ok where it is not left out.
+// RefusedSince is since when all of o has refused; not ok if it is not left out.
 func (o *Origin) RefusedSince(now time.Time) (since time.Time, ok bool) {
 	r, _ := o.counts.refusals.of(whole)
 	return r.since, r.holds(now)
 }
 
-// RefusedPorts is how many ports of o are left out, where it has many.
+// RefusedPorts is the number of ports of o that are left out, not counting whole.
 func (o *Origin) RefusedPorts(now time.Time) int { return o.counts.refusals.held(now) }
 
-// Refusals counts what Refuse was told.
+// Refusals is the number of calls of Refuse.
 func (o *Origin) Refusals() uint64 { return o.counts.refusals.total.Load() }
