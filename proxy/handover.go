@@ -26,24 +26,24 @@ func (s *Server) HandOver(ctx context.Context, give func([]udp.Flow) error) erro
 	conns, flows := make(chan error, 1), make(chan error, 1)
 	return pass(ctx, s.handovers.conns, conns, func() error {
 		err := pass(ctx, s.handovers.flows, flows, func(all []udp.Flow) error {
-			return tell(flows, give(all))
+			return report(flows, give(all))
 		})
-		return tell(conns, err)
+		return report(conns, err)
 	})
 }
 
-// pass has the loops call give, which sends its result to told.
-func pass[T any](ctx context.Context, to chan<- T, told <-chan error, give T) error {
+// pass sends give to the loops, waits until they have called it, and returns the result that it sends.
+func pass[T any](ctx context.Context, to chan<- T, result <-chan error, give T) error {
 	select {
 	case to <- give:
-		return <-told
+		return <-result
 	case <-ctx.Done():
 		return fmt.Errorf("the event loops are busy with something else: %w", ctx.Err())
 	}
 }
 
-// tell sends err to a channel that has room for it, and returns it.
-func tell(to chan<- error, err error) error {
+// report sends err to a channel that has room for it, and returns it.
+func report(to chan<- error, err error) error {
 	to <- err
 	return err
 }

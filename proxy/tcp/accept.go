@@ -36,7 +36,7 @@ func (l *loop) acceptBatch(listener int) (dry bool, err error) {
 		fd, client, err := call.Accept(listener)
 		switch {
 		case err == nil:
-			if l.unprepared[listener] {
+			if l.unprepared[listener] { // it did not inherit the listener's options
 				_ = socket.SetOptions(fd)
 			}
 			l.admitConn(accepted{fd, client})

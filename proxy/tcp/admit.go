@@ -22,7 +22,7 @@ func (n accepted) exists() bool { return n.client.IsValid() }
 // RST, and one without files waits at the gate, undecided.
 func (l *loop) admitConn(n accepted) {
 	dst, r, v := l.lookUp(n)
-	if v == route.Admitted {
+	if v == route.Admitted { // files last: a client that is not admitted must not evict others
 		if v = l.reserveFiles(n); v != route.Admitted {
 			r.Release(config.TCP, n.client.Addr())
 		}

@@ -15,9 +15,9 @@ import (
 type state uint8
 
 const (
-	dialling state = iota // an origin was asked, nothing was sent to it
-	relaying
-	closed
+	dialling state = iota // an origin is being dialled, nothing was sent to it
+	relaying              // an origin has accepted
+	closed                // it has left its slot; a timer or event may still hold it
 )
 
 // conn is one conn. While it is idle it takes 288 bytes and two fds. The loop that accepted it owns
@@ -52,6 +52,7 @@ type conn struct {
 	queue uint32 // bytes that the kernel still had to deliver when delivering last looked
 }
 
+// The ends of a conn. A way's number, its route.Direction, is that of the end that it reads from.
 const (
 	clientEnd = iota
 	originEnd

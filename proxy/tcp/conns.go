@@ -16,7 +16,7 @@ func (l *loop) addConn(c *conn) {
 	}
 	c.generation = l.generation
 	c.began, c.active = l.now, l.now
-	c.timer.Value = c
+	c.timer.Value = c // without one, it is the gate's timer
 	l.limitByDrain(c)
 	if last := len(l.free) - 1; last >= 0 {
 		c.slot, l.free = l.free[last], l.free[:last]
@@ -47,7 +47,7 @@ func (l *loop) removeConn(c *conn) {
 	c.route.Release(config.TCP, c.client.Addr())
 }
 
-// releaseWay gives back what a way holds.
+// releaseWay gives back what a way holds, with the bytes in it.
 func (l *loop) releaseWay(w *way) {
 	if w.held != nil {
 		l.buffers.Drop(w.held)
@@ -71,7 +71,8 @@ func (l *loop) listConns() func(page []route.Conn) []route.Conn {
 	}
 }
 
-// pageFrom appends a page of the conns from a slot on, and returns the slot after the last.
+// pageFrom appends a page of the conns from a slot on, and returns the slot after the last. Slots do
+// not move, so a conn that lives through the whole list is in it once.
 func (l *loop) pageFrom(page []route.Conn, from int) ([]route.Conn, int) {
 	for ; from < len(l.slots) && len(page) < route.PageSize; from++ {
 		if c := l.slots[from]; c != nil {

@@ -52,7 +52,7 @@ func (l *loop) dialPicked(c *conn) error {
 	if !to.IsValid() {
 		return errors.New("its name has no address yet")
 	}
-	c.dialled = l.clock()
+	c.dialled = l.clock() // exact, for the histogram of connect times
 	source := l.sourceFor(c.route.Source, to.Addr())
 	err := l.connectFrom(c, to, netip.AddrPortFrom(source, 0))
 	if errors.Is(err, call.ErrNoPort) {
@@ -66,7 +66,7 @@ func (l *loop) dialPicked(c *conn) error {
 
 // connectFrom begins to dial from a new socket, in place of the one that an earlier try has left.
 func (l *loop) connectFrom(c *conn, to, from netip.AddrPort) error {
-	if before := c.ends[originEnd].fd; before >= 0 { // a socket can be bound once
+	if before := c.ends[originEnd].fd; before >= 0 { // it cannot be bound a second time
 		l.sockets.Close(before)
 		c.ends[originEnd] = end{fd: -1}
 	}
@@ -131,7 +131,7 @@ func (l *loop) dialFailed(c *conn) {
 	l.tryNext(c, err)
 }
 
-// tryNext goes on with the next origin.
+// tryNext goes on with the next origin after err. Nothing was sent to this one, so nothing is lost.
 func (l *loop) tryNext(c *conn, err error) {
 	l.log.Debug("dial", "route", c.route.Name, "origin", c.origin.Text, "error", err)
 	l.giveUpOrigin(c, errors.Is(err, unix.ECONNREFUSED))
@@ -153,6 +153,7 @@ func (l *loop) connectByNumber(c *conn, to netip.AddrPort, source netip.Addr) (e
 	return err
 }
 
+// errDialledItself counts as a refusal: nobody listens on the origin's port.
 var errDialledItself = fmt.Errorf("%w: %w", call.ErrItself, unix.ECONNREFUSED)
 
 // dialledItself reports whether c's socket is its own peer: if nobody listens on an origin of this

@@ -74,8 +74,8 @@ func (c *connsByClient) holdsMuch(who netip.Addr, all int) bool {
 
 const (
 	idleEnough = time.Second // only conns that moved no byte for that long are evicted, as a rule
-	evictPart  = 16          // one in so many of a client's conns is evicted at once,
-	evictMost  = 64          // and no more than these
+	evictPart  = 16          // at most this part of a client's conns is evicted at once,
+	evictMost  = 64          // and at most this number
 )
 
 // evictionRule says how many conns of the client with most are evicted at once for a new conn of a

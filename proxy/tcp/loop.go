@@ -137,7 +137,7 @@ func (l *loop) turn(events []unix.EpollEvent) error {
 	}
 	l.serveReady()
 	l.timers.Advance(l.now, func(t *wheel.Timer[*conn]) {
-		if t.Value == nil {
+		if t.Value == nil { // the gate's is the only timer without a conn
 			l.retryGate()
 		} else {
 			l.timerFired(t.Value)

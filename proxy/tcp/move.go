@@ -32,7 +32,7 @@ type Conn struct {
 	Dialled  time.Time `json:"dialled"`
 	Begun    time.Time `json:"begun"`
 	Last     time.Time `json:"last"`         // byte, in either direction
-	Cut      time.Time `json:"cut,omitzero"` // when drain_timeout ends it, for its route is gone
+	Cut      time.Time `json:"cut,omitzero"` // when drain_timeout ends it, if its route is gone
 
 	Ways [2]Way `json:"ways"` // route.ToOrigin, route.ToClient
 
@@ -45,7 +45,7 @@ type Conn struct {
 type Way struct {
 	Bytes    uint64 `json:"bytes"`              // of payload
 	Held     []byte `json:"held,omitempty"`     // read and not taken yet
-	Piped    int    `json:"piped,omitempty"`    // the same, in a pipe; 0: there is no pipe
+	Piped    int    `json:"piped,omitempty"`    // the same, in a pipe; 0: it has no pipe
 	Ended    bool   `json:"ended,omitempty"`    // FIN was read
 	Finished bool   `json:"finished,omitempty"` // FIN was passed on
 }

@@ -77,7 +77,7 @@ func (l *loop) returnPipe(w *way) {
 // is read that the reader does not take at once.
 func (l *loop) readOnce(c *conn, d route.Direction) {
 	w := &c.ways[d]
-	if c.ends[d].urgent {
+	if c.ends[d].urgent { // splice does not get past urgent data
 		w.streak = 0
 		l.returnPipe(w)
 	}

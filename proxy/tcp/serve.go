@@ -42,8 +42,8 @@ type Options struct {
 
 	Opened    func()              // called once all loops have their files; may be nil
 	Handovers <-chan func() error // see Serve; may be nil
-	Moves     <-chan Move         // likewise
-	Arrivals  <-chan []Conn       // of another process, each of which has passed its Check; likewise
+	Moves     <-chan Move         // may be nil
+	Arrivals  <-chan []Conn       // of another process, each of which has passed its Check; may be nil
 }
 
 // Serve accepts and relays conns until ctx is done. Then it accepts only what is in the accept

@@ -88,7 +88,7 @@ func (c *conn) hasSteps() bool {
 }
 
 const (
-	bulkStreak = 2        // after so many reads in a row that filled the buffer, a way is bulk
+	bulkStreak = 2        // reads in a row that filled the buffer, after which a way is bulk
 	bulkLeast  = 16 << 10 // bytes; a smaller read ends that
 	turnSteps  = 8        // steps of a way in a turn, so that other conns have theirs
 )

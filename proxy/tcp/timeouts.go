@@ -110,12 +110,10 @@ func addTimeout(at, timeout time.Duration) time.Duration {
 	return at + timeout
 }
 
-// Keepalive finds peers that vanished: without it, a client whose host lost its power holds
-// its conn for idle_timeout. A conn needs it only while both sides are quiet, since the
-// kernel retransmits otherwise. So a loop turns it on once a conn has been quiet for half of
-// the time, and a conn that ends before costs no system call.
-
-// enableKeepalive turns keepalive on for both sockets of a conn.
+// enableKeepalive turns keepalive probes on for both sockets of a conn, to find peers that vanished:
+// without them, a client whose host lost power holds its conn for idle_timeout. A conn needs them only
+// while both sides are quiet, since the kernel retransmits otherwise. So they are turned on once it
+// has been quiet for half of the time (timerAt), and a conn that ends before costs no system call.
 func (l *loop) enableKeepalive(c *conn) {
 	c.keepalive = true
 	for _, e := range c.ends {
@@ -123,7 +121,8 @@ func (l *loop) enableKeepalive(c *conn) {
 	}
 }
 
-// resetOrTimeout tells a peer that vanished from one that sent RST: the kernel has given up on it.
+// resetOrTimeout returns the timeout verdict in place of v, a reset, if no RST came: the kernel has
+// given up on a peer that did not answer.
 func (l *loop) resetOrTimeout(c *conn, v route.Verdict) route.Verdict {
 	switch {
 	case v == route.ResetByClient && l.vanished(&c.ends[clientEnd]):
@@ -134,8 +133,11 @@ func (l *loop) resetOrTimeout(c *conn, v route.Verdict) route.Verdict {
 	return v
 }
 
+// vanished reports whether e failed because its peer no longer answers. The error may have been fetched
+// already by a read or write, or still wait on the socket.
 func (l *loop) vanished(e *end) bool { return e.vanished || vanished(l.sockets.TakeError(e.fd)) }
 
+// vanished reports whether err is one that the kernel gives after unanswered probes or retransmissions.
 func vanished(err error) bool {
 	return errors.Is(err, unix.ETIMEDOUT) || errors.Is(err, unix.EHOSTUNREACH)
 }
