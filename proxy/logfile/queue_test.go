@@ -30,7 +30,7 @@ func newPipe(t *testing.T) (reader, writer *os.File) {
 }
 
 // TestStuck writes four times what the queue holds into a pipe that nobody reads, which takes no
-// time, and then reads: what is not there was told.
+// time, and then reads: what is not there was counted in a line.
 func TestStuck(t *testing.T) {
 	reader, writer := newPipe(t)
 	q := NewQueue(writer, tell)

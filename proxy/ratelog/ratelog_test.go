@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// TestLog floods the log with one fault: it is told once a second, and does not hide
+// TestLog floods the log with one fault: it is logged once a second, and does not hide
 // another one.
 func TestLog(t *testing.T) {
 	var out bytes.Buffer

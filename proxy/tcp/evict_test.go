@@ -89,7 +89,7 @@ func counts(conns []*conn) map[netip.Addr]int {
 	return n
 }
 
-// checkRoom checks who gave way, and returns who is left.
+// checkRoom checks which conns were evicted, and returns those that are left.
 func checkRoom(t *testing.T, l *loop, before []*conn, who netip.Addr, made bool, n int, idle time.Duration, barred bool) (left []*conn) {
 	t.Helper()
 	var gone []*conn

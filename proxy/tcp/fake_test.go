@@ -128,7 +128,7 @@ func newFakeConn() *fakeConn {
 	return f
 }
 
-// happen has an event come to pass, such as "client says hello", and the loop hear of it.
+// happen makes an event happen, such as "client says hello", and reports it to the loop.
 func (f *fakeConn) happen(t *testing.T, event string) {
 	who, what, _ := strings.Cut(event, " ")
 	what, text, _ := strings.Cut(what, " ")

@@ -32,7 +32,7 @@ func TestGate(t *testing.T) {
 	}
 }
 
-// Without files for one more, a conn that was accepted waits at the door: it is not begun,
+// Without files for one more, an accepted conn is parked: it is not begun,
 // nothing more is accepted, and it is the first to go in.
 func TestGateDoor(t *testing.T) {
 	l, listener := loopAndListener(t)
@@ -45,7 +45,7 @@ func TestGateDoor(t *testing.T) {
 			t.Fatal(err)
 		}
 		if l.connCount != 1 || l.gate.shut != (n > 0) || l.gate.parked.exists() != (n > 0) {
-			t.Fatalf("after %d clients: %d conns, shut %v, %v at the door", n+1, l.connCount, l.gate.shut, l.gate.parked.client)
+			t.Fatalf("after %d clients: %d conns, shut %v, %v is parked", n+1, l.connCount, l.gate.shut, l.gate.parked.client)
 		}
 	}
 	first := l.slots[0].client

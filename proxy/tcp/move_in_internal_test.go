@@ -13,7 +13,7 @@ import (
 	"anyport/proxy/tcp/wheel"
 )
 
-// What is no pipe ends the conn, and nobody else's.
+// A file that is not a pipe ends its conn, and no other.
 func TestArriveWithoutPipe(t *testing.T) {
 	l, c, client, origin := relayed(t)
 	null, err := os.Open(os.DevNull)

@@ -23,7 +23,7 @@ func TestMovable(t *testing.T) {
 	}{
 		{"dialling", conn{state: dialling, ends: [2]end{takes, quiet}}, true},
 		{"dialling, and the client has sent", conn{state: dialling, ends: [2]end{sends, quiet}}, true},
-		{"dialling, and the client is gone", conn{state: dialling, ends: [2]end{isReset, quiet}}, false},
+		{"dialling, and the client has reset", conn{state: dialling, ends: [2]end{isReset, quiet}}, false},
 		{"idle", conn{state: relaying, ends: [2]end{takes, takes}}, true},
 		{"with bytes to read", conn{state: relaying, ends: [2]end{sends, takes}, queued: true}, true},
 		{"with a header that was not taken yet", conn{state: relaying, ways: [2]way{holding, empty}}, true},
@@ -138,7 +138,7 @@ func TestMovedTwice(t *testing.T) {
 		{"half closed, with bytes before the other FIN", Conn{
 			Route: "test", Ways: [2]Way{{Bytes: 1, Ended: true, Finished: true}, {Bytes: 4, Ended: true, Held: []byte("last")}},
 		}},
-		{"of a route that is gone", Conn{Route: "gone", Timeouts: config.Timeouts{Idle: time.Hour, Drain: time.Minute}, Cut: at.Add(time.Minute)}},
+		{"of a route that was removed", Conn{Route: "gone", Timeouts: config.Timeouts{Idle: time.Hour, Drain: time.Minute}, Cut: at.Add(time.Minute)}},
 	} {
 		l, c, _, _ := relayed(t)
 		r := &config.Route{Name: "test"}

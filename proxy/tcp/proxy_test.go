@@ -32,7 +32,7 @@ type proxy struct {
 	live    *route.Live
 	route   *route.Route
 	records chan route.Record
-	mirrors chan netip.AddrPort // what Mirror was told
+	mirrors chan netip.AddrPort // the calls of Mirror
 
 	files    []*quota.Quota
 	handover chan func() error
