@@ -64,18 +64,19 @@ func steps(short bool) ([]step, error) {
 	if short {
 		return all, nil
 	}
-	return append(all,
-		program("demo", root, 10*time.Minute, "", built("cmd/anyport"), "demo", "--ports", "1-4096"),
+	all = append(all,
+		program("demo", root, testPatience, "", built("cmd/anyport"), "demo", "--ports", "1-4096"),
 		tests("privileges test", root, "integration", "-test.run", "^(TestPrivileges|TestForgedSYNs)$", "-test.parallel", "1"),
 		tests("steering tests", root, "steering", "-test.short"),
-		tests("proxy/tcp tests", root, "proxy/tcp", "-test.short"),
-		tests("proxy/tcp tests", unit, "proxy/tcp", "-test.short"),
-		tests("proxy/udp tests", root, "proxy/udp", "-test.short"),
-		tests("proxy/udp tests", unit, "proxy/udp", "-test.short"),
-	), nil
+	)
+	for _, pkg := range ofProxy {
+		all = append(all, tests(pkg+" tests", root, pkg, "-test.short"), tests(pkg+" tests", unit, pkg, "-test.short"))
+	}
+	return all, nil
 }
 
-// testPatience bounds the tests of a package: the emulator is 20 times as slow as the host.
+// testPatience bounds the demo, and the tests of a package: the emulator is 20 times as slow as
+// the host.
 const testPatience = 20 * time.Minute
 
 // tests runs the tests of a package in its directory. -test.v shows which are slow, and the
