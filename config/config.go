@@ -1,8 +1,3 @@
-// Package config reads the TOML file of anyport into typed, validated values.
-//
-// The walk is Load → parse (positions kept) → validate → *Config. Every fault of
-// a file is reported in one go, each as a [Problem] that names its place. What a
-// *Config holds is final: defaults filled in, addresses unmapped, prefixes masked.
 package config
 
 import (

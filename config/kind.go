@@ -18,11 +18,8 @@ type kind[T any] struct {
 
 // textual is a kind that files write in quotes.
 func textual[T any](parse func(any) (T, error)) kind[T] {
-	return kind[T]{parse, func(value T) string { return printText(fmt.Sprint(value)) }}
+	return kind[T]{parse, func(value T) string { return strconv.Quote(fmt.Sprint(value)) }}
 }
-
-// printText differs from strconv.Quote in the one escape that TOML does not have.
-func printText(s string) string { return strings.ReplaceAll(strconv.Quote(s), `\x7f`, `\u007f`) }
 
 // printList is how a file writes a list.
 func printList[T any](all []T, print func(T) string) string {

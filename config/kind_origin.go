@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"anyport/config/habits"
@@ -67,9 +68,9 @@ func readOrigin(t *table, key string, value any) (Origin, bool) {
 // printOrigin is the string form where that says it all.
 func printOrigin(o Origin) string {
 	if o.Weight == 1 && !o.Backup {
-		return printText(o.Text)
+		return strconv.Quote(o.Text)
 	}
-	return fmt.Sprintf("{ address = %s, weight = %d, backup = %t }", printText(o.Text), o.Weight, o.Backup)
+	return fmt.Sprintf("{ address = %q, weight = %d, backup = %t }", o.Text, o.Weight, o.Backup)
 }
 
 // acceptsOrigin reports whether value, a string or a table, can be an origin.
