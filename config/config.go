@@ -6,13 +6,14 @@ import (
 	"time"
 )
 
-// What is used where a user names no other.
+// The defaults that a command needs before it has read a file.
 const (
 	DefaultPath        = "/etc/anyport/anyport.toml"
 	DefaultAdminSocket = "/run/anyport/admin.sock"
 )
 
-// Config is one file, read and found valid. It is never changed after Load.
+// Config is one file, read and found valid. It never changes after Load, so goroutines share
+// it without a lock.
 type Config struct {
 	Path     string // as given to Load
 	Listen   Listen
@@ -22,7 +23,7 @@ type Config struct {
 	Routes   []*Route  // in the order of the file
 	Notes    []Problem // what is valid and may surprise, in the order of the file
 
-	text string // of the file, to find a place in it
+	text string // of the file, for Locate: a problem that is found after Load needs its place too
 }
 
 // Listen is the [listen] table.

@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// checkConflicts finds what the routes of a file do to one another. It is given
-// those alone whose ports, protocol and action were read without a fault.
+// checkConflicts reports what the routes of a file do to each other. It gets only routes
+// whose ports, protocol and action were read without a problem: a mistake in one of these
+// would otherwise be reported again as a tie or a loop.
 func checkConflicts(rep *report, routes []*Route) {
 	c := ownersOf(routes)
 	checkTies(rep, c)
@@ -59,6 +60,7 @@ func ties(segments []segment, protocol Protocol) (pairs []tie, ports map[tie][]s
 	return pairs, ports
 }
 
+// reportTie names at most eight of the ranges: two routes can tie on thousands.
 func reportTie(rep *report, t tie, prefix netip.Prefix, ports []string) {
 	const most = 8
 	if len(ports) > most {
@@ -68,9 +70,12 @@ func reportTie(rep *report, t tie, prefix netip.Prefix, ports []string) {
 		t.first.Name, t.first.Line, t.protocol, strings.Join(ports, ", "), prefix)
 }
 
-// checkCovered reports prefixes around an origin: made local, they would keep this
-// host from reaching it. The origin's own host route is let pass, since it can only
-// be meant, and checkLoops looks after it.
+// checkCovered reports prefixes around an origin: anyport makes its prefixes local, and this
+// host could no longer reach an origin within one. The origin's own host route is allowed,
+// because it cannot be an accident; checkLoops checks its ports.
+//
+// Each prefix length of each origin is looked up, at most 128, so the time does not depend
+// on the number of routes.
 func checkCovered(rep *report, c *prefixOwners, routes []*Route) {
 	seen := map[netip.Addr]bool{}
 	for _, r := range routes {
@@ -90,7 +95,8 @@ func checkCovered(rep *report, c *prefixOwners, routes []*Route) {
 	}
 }
 
-// checkLoops reports origins whose (address, port) a route of this file takes back.
+// checkLoops reports origins whose (address, port) a route of this file takes back: a conn to
+// such an origin would come back to anyport, and open the next one, without end.
 func checkLoops(rep *report, c *prefixOwners, routes []*Route) {
 	for _, r := range routes {
 		for i, o := range r.Origins {
@@ -107,7 +113,7 @@ func checkLoops(rep *report, c *prefixOwners, routes []*Route) {
 	}
 }
 
-// loop finds a port of o that r dials and taker takes.
+// loop finds a port of o that r dials and that taker forwards; nil if there is none.
 func (c *prefixOwners) loop(r *Route, o Origin, protocol Protocol) (port uint16, taker *Route) {
 	back := portWinners(c.at(host(o.Addr)), protocol)
 	for _, dialled := range c.dials(r, o, protocol) {
@@ -126,8 +132,9 @@ func (c *prefixOwners) loop(r *Route, o Origin, protocol Protocol) (port uint16,
 	return 0, nil
 }
 
-// dials are the ports of o that r forwards to: those of the dst ports that it wins
-// on some prefix, as the origin maps them.
+// dials are the ports of o that r forwards to: the dst ports that r wins on any of its
+// prefixes, as the origin maps them. A port that r names but loses to a narrower route is
+// never dialled, and so is no loop.
 func (c *prefixOwners) dials(r *Route, o Origin, protocol Protocol) []PortRange {
 	var ports []PortRange
 	for i, g := range c.groups {

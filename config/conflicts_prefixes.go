@@ -5,21 +5,25 @@ import (
 	"slices"
 )
 
-// prefixOwners are the prefixes of a file with the routes that name each. Prefixes with
-// the same routes share one group, so that a million of them are judged once.
+// prefixOwners are the prefixes of a file with the routes that name each. Prefixes with the
+// same routes share one ownerGroup, so that the ports of a million prefixes are compared
+// once. It is built once for each file, and then only read.
 type prefixOwners struct {
 	byPrefix map[netip.Prefix]int // index into groups; 0: nobody names it
 	groups   []ownerGroup
 }
 
-// group is the routes that name the same prefix: route, and those of the group that
-// it previous. To keep a list in each would take memory by the square of the routes.
+// An ownerGroup is the routes that name the same prefix: route, and those of the group
+// before it. The groups form a tree that grows while the routes are read: a list in each
+// group would take memory by the square of the routes.
 type ownerGroup struct {
 	route    *Route
-	previous int          // index of the group before route; 0: route is the first
-	prefix   netip.Prefix // the file's first of them; zero if others previous on all
+	previous int          // index of the group that route joined; 0: route is the first
+	prefix   netip.Prefix // the file's first of them; zero if another route joined on all of them
 }
 
+// ownersOf reads the prefixes of routes in the order of the file. The same step from one
+// group by the same route always leads to the same next group.
 func ownersOf(routes []*Route) *prefixOwners {
 	c := &prefixOwners{byPrefix: map[netip.Prefix]int{}, groups: make([]ownerGroup, 1)}
 	type step struct {

@@ -6,7 +6,8 @@ import (
 	"slices"
 )
 
-// Diff is what changes from one config to another.
+// Diff is what changes from one config to another. Its JSON is part of the admin API and of
+// reload --json.
 type Diff struct {
 	Keys   []KeyDiff   `json:"keys"`   // outside the routes, as "listen.workers"
 	Routes []RouteDiff `json:"routes"` // by name
@@ -83,6 +84,7 @@ func compareRoutes(old, next *Route) *RouteDiff {
 // comparedKeys are the keys of a route except its prefixes, which a diff lists one by one.
 var comparedKeys = slices.DeleteFunc(slices.Clone(routeSection.keys), func(k key[Route]) bool { return k.name == "prefixes" })
 
+// compareKeys compares values by how a file writes them, which is also what the diff shows.
 func compareKeys[S any](keys []key[S], old, next *S) []KeyDiff {
 	diffs := []KeyDiff{}
 	for _, k := range keys {
@@ -93,6 +95,7 @@ func compareKeys[S any](keys []key[S], old, next *S) []KeyDiff {
 	return diffs
 }
 
+// byName relies on unique names: TOML refuses a table that is opened twice.
 func byName(routes []*Route) map[string]*Route {
 	named := make(map[string]*Route, len(routes))
 	for _, r := range routes {
@@ -119,6 +122,7 @@ func missingIn[T interface {
 	return missing
 }
 
+// texts is never nil: JSON has [] and not null.
 func texts[T fmt.Stringer](all []T) []string {
 	list := []string{}
 	for _, v := range all {

@@ -10,11 +10,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxFileSize is the size of a file, at most: /dev/zero never ends.
+// maxFileSize is the largest file that is read, in bytes: /dev/zero never ends.
 const maxFileSize = 256 << 20
 
-// Read reads the text of a file, which must be a regular one: a FIFO without a writer never ends, and
-// to open a device may have an effect on it.
+// Read reads the text of a regular file. A daemon reads with it at a reload: a FIFO without
+// a writer would block it for ever, and opening a device may have side effects (a tape
+// rewinds, a serial line drops).
 func Read(path string) ([]byte, error) {
 	text, err := readRegular(path)
 	if err != nil {
@@ -23,6 +24,8 @@ func Read(path string) ([]byte, error) {
 	return text, nil
 }
 
+// readRegular checks twice: before the open, because the open itself may block or act on a
+// device, and after it, because the path may name another file by then.
 func readRegular(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -56,6 +59,8 @@ func readAny(path string) ([]byte, error) {
 	return readAll(path, file)
 }
 
+// readAll reads one byte more than is allowed, to tell a file that is too large from one that
+// has just the size.
 func readAll(path string, file *os.File) ([]byte, error) {
 	var text bytes.Buffer
 	info, err := file.Stat()

@@ -21,11 +21,12 @@ type row struct {
 }
 
 // A key is a row of the table together with what reads and writes its value. S is the
-// struct that holds the value: [Listen], [Route], …
+// struct that holds the value: [Listen], [Route], … Two values are the same to a diff if they
+// print the same.
 type key[S any] struct {
 	row
 	read  func(t *table, to *S) // leaves to as it is where the key is absent or faulty
-	print func(from *S) string  // as a file writes it: two values are equal if this is
+	print func(from *S) string  // as a file writes it
 }
 
 // valueKey is a key with a single value.
@@ -168,6 +169,7 @@ func (s section[S]) read(root *table) S {
 	return got
 }
 
+// rows are the keys without their types, for reference.toml.
 func (s section[S]) rows() []row {
 	rows := make([]row, len(s.keys))
 	for i, k := range s.keys {

@@ -120,7 +120,8 @@ func routeTimeouts() []key[Route] {
 	return keys
 }
 
-// laterRouteKeys are the keys whose behaviour this version lacks.
+// laterRouteKeys are the keys that are not supported yet. Each is checked as it will be, so
+// that a file that is written for a later version is not wrong in other ways.
 var laterRouteKeys = []key[Route]{
 	laterKey[Route]("on_all_down", `"try"`, oneOf("try", "refuse"),
 		`no origin is up: try (them anyway), refuse`).apart(),
@@ -171,6 +172,8 @@ var healthSection = newSection("health",
 		`1 to 65535; 0: the origin's own, so required where origins keep the client's port`),
 )
 
+// refuseHealth checks the keys of the table as they will be, and then refuses the table, even
+// an empty one: who writes it expects checks.
 func refuseHealth(t *table, _ *Route) {
 	h, got := t.sub(healthSection.kind), healthSection.defaults
 	healthSection.readInto(h, &got)

@@ -50,6 +50,7 @@ func show(value any) string {
 
 var boolean = kind[bool]{parseBoolean, strconv.FormatBool}
 
+// parseBoolean takes no 0, 1, "yes" or "on": habits have a cure for them.
 func parseBoolean(value any) (bool, error) {
 	v, ok := value.(bool)
 	if !ok {
@@ -58,6 +59,7 @@ func parseBoolean(value any) (bool, error) {
 	return v, nil
 }
 
+// text refuses control characters: paths and names with them end up in logs and terminals.
 func text(value any) (string, error) {
 	v, ok := value.(string)
 	if !ok {

@@ -42,6 +42,7 @@ func rate(least, most string) kind[Rate] {
 	return textual(parse)
 }
 
+// parseRate reads a size with "/s"; whether it is in range is for the caller.
 func parseRate(value any) (Rate, bool) {
 	text, _ := value.(string)
 	bytes, perSecond := strings.CutSuffix(text, "/s")
@@ -57,6 +58,8 @@ var (
 	}
 )
 
+// parseSize reads bytes as an integer, or a string with a unit. It refuses what would overflow
+// an int64, with room to spare.
 func parseSize(value any) (Size, bool) {
 	if n, ok := value.(int64); ok {
 		return Size(n), true
@@ -76,6 +79,7 @@ func parseSize(value any) (Size, bool) {
 
 var bandwidth = textual(parseBandwidth)
 
+// parseBandwidth keeps the text: nothing uses the number yet.
 func parseBandwidth(value any) (string, error) {
 	rate, _ := value.(string)
 	if rate == "" && value == any("") {

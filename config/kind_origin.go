@@ -10,7 +10,9 @@ import (
 	"anyport/config/habits"
 )
 
-// readOrigins reads the key origins of r, whose ports are known by now.
+// readOrigins reads the key origins of r. The ports of r must have been read: an origin with a
+// range is paired with them. Origins that are equal except for weight and backup are refused:
+// one of the two weights would be a mistake.
 func readOrigins(t *table, r *Route) {
 	value, ok := t.values["origins"]
 	if !ok {
@@ -130,8 +132,9 @@ func splitOrigin(text string) (address, ports string, hasPorts bool) {
 }
 
 // checkAmbiguous refuses an IPv6 address without brackets that is one also without its last
-// group, if that could be a port: 2001:db8::5:80, but neither 2001:db8::5, whose rest
-// 2001:db8: is no address, nor 2001:db8::5:a, 2001:db8::5:0 or 2001:db8::5:080.
+// group, if that could be a port: 2001:db8::5:80. It allows 2001:db8::5, because the rest
+// 2001:db8: is not an address, and 2001:db8::5:a, 2001:db8::5:0 and 2001:db8::5:080, because
+// nobody writes a port so.
 func checkAmbiguous(text string, hasPorts bool) error {
 	cut := strings.LastIndex(text, ":")
 	if cut < 0 || hasPorts || strings.HasPrefix(text, "[") {
@@ -147,6 +150,8 @@ func checkAmbiguous(text string, hasPorts bool) error {
 		cure: fmt.Sprintf("write %s for port %s of %s, or %q for the address and the client's port", fix, last, head, "["+text+"]")}
 }
 
+// checkDialable refuses addresses that no conn can be opened to. Link-local ones would need an
+// interface, which an origin has no place for.
 func checkDialable(text string, addr netip.Addr) error {
 	switch {
 	case addr.Is4In6():
@@ -160,9 +165,10 @@ func checkDialable(text string, addr netip.Addr) error {
 }
 
 // nameForm is a host name (RFC 1123, section 2.1) with the underscores that are in
-// use; its last label holds a letter, lest a mistyped address pass for one.
+// use. Its last label holds a letter, so that a mistyped address is not taken for a name.
 var nameForm = regexp.MustCompile(`^([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9-]{0,62}[A-Za-z][A-Za-z0-9-]{0,62}\.?$`)
 
+// isName bounds the length by that of a DNS name (RFC 1035, section 2.3.4).
 func isName(text string) bool { return len(text) <= 253 && nameForm.MatchString(text) }
 
 // checkName refuses an origin that is given by a DNS name.
@@ -194,6 +200,7 @@ func fitPorts(t *table, key string, o *Origin, r *Route) bool {
 // sourceAddr is an address of this host to dial origins from.
 var sourceAddr = textual(parseSourceAddr)
 
+// parseSourceAddr cannot tell whether the address is this host's: bind(2) does, at the first dial.
 func parseSourceAddr(value any) (netip.Addr, error) {
 	text, _ := value.(string)
 	addr, err := netip.ParseAddr(text)

@@ -16,6 +16,7 @@ var portRange = kind[PortRange]{parsePortRange, func(r PortRange) string {
 	return strconv.Quote(r.String())
 }}
 
+// parsePortRange does not take port 0, which TCP and UDP reserve (RFC 6335, section 6).
 func parsePortRange(value any) (PortRange, error) {
 	ports := PortRange{1, 65535}
 	ok := false
@@ -76,6 +77,7 @@ func (r *Route) exceptions() (all []exception) {
 	return all
 }
 
+// readExceptPorts splits the one list of the file into the two fields of r.
 func readExceptPorts(t *table, r *Route) {
 	var all []exception
 	setOneOrList(t, "except_ports", &all, exceptedPorts.parse)
@@ -88,6 +90,7 @@ func readExceptPorts(t *table, r *Route) {
 	}
 }
 
+// parseException adds its own word to what a range may be.
 func parseException(value any) (exception, error) {
 	if value == any(exceptReflectors) {
 		return exception{reflectors: true}, nil

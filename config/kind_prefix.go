@@ -11,6 +11,8 @@ import (
 // peerPrefix is a prefix of clients or peers: any block, the whole family too.
 var peerPrefix = textual(parsePeerPrefix)
 
+// parsePeerPrefix refuses bits beyond the length instead of dropping them: 10.0.0.5/8 is more
+// often a wrong length than a wrong address.
 func parsePeerPrefix(value any) (netip.Prefix, error) {
 	text, _ := value.(string)
 	prefix, err := parsePrefix(text)
@@ -40,6 +42,7 @@ func parsePrefix(text string) (netip.Prefix, error) {
 	return host(addr), err
 }
 
+// host is the prefix of one address: /32 or /128.
 func host(addr netip.Addr) netip.Prefix { return netip.PrefixFrom(addr, addr.BitLen()) }
 
 // plain is how an IPv4-mapped prefix is written without the mapping.
@@ -59,8 +62,8 @@ var loopback = []netip.Prefix{
 	netip.MustParsePrefix("::1/128"),
 }
 
-// unservable are the blocks that no conn can be meant for, or that the kernel
-// treats apart from all others.
+// unservable are the blocks that a conn cannot be addressed to, or that the kernel handles
+// before it asks SK_LOOKUP.
 var unservable = []struct {
 	netip.Prefix
 	what string

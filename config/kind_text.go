@@ -21,6 +21,8 @@ var (
 // userForm is a name as useradd(8) makes them, or a number.
 var userForm = regexp.MustCompile(`^([a-z_][a-z0-9_-]{0,31}|[0-9]{1,9})?$`)
 
+// parseUserName checks only the form: whether the user exists is for the start to find out, on
+// the host that has the user.
 func parseUserName(value any) (string, error) {
 	name, err := text(value)
 	if err == nil && !userForm.MatchString(name) {
@@ -29,7 +31,8 @@ func parseUserName(value any) (string, error) {
 	return name, err
 }
 
-// parsePinPath reads PinAuto or the path of a directory. A bpffs knows no names with a dot.
+// parsePinPath reads PinAuto or the path of a directory. A bpffs refuses names with a dot: they
+// are reserved (kernel/bpf/inode.c, bpf_lookup).
 func parsePinPath(value any) (string, error) {
 	path, err := text(value)
 	switch {
@@ -62,6 +65,8 @@ func parseSocketPath(value any) (string, error) {
 	return path, nil
 }
 
+// parseHostPort takes no name for the address: it would have to be resolved before the network
+// is up.
 func parseHostPort(value any) (string, error) {
 	address, err := text(value)
 	if err != nil || address == "" {
@@ -73,6 +78,7 @@ func parseHostPort(value any) (string, error) {
 	return address, nil
 }
 
+// parseHostName takes a name without a port, as a Host header has it.
 func parseHostName(value any) (string, error) {
 	name, err := text(value)
 	if err == nil && !isName(name) {
@@ -81,6 +87,7 @@ func parseHostName(value any) (string, error) {
 	return name, err
 }
 
+// parseAccessLog wants a slash in a path, so that a mistyped "stderr" does not become a file.
 func parseAccessLog(value any) (string, error) {
 	path, err := text(value)
 	if err != nil || path == "" || path == "stderr" || strings.Contains(path, "/") {

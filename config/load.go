@@ -11,8 +11,8 @@ import (
 	"anyport/config/position"
 )
 
-// Load reads and validates the file at path, which may be a pipe: it waits for the end of that. If the
-// file could be read but is at fault, the error is a [Problems].
+// Load reads and validates the file at path. That may be a pipe, for `check -c /dev/stdin`; Load
+// waits for its end. If the file could be read but has mistakes, the error is a [Problems].
 func Load(path string) (*Config, error) {
 	text, err := readAny(path)
 	if err != nil {
@@ -21,7 +21,9 @@ func Load(path string) (*Config, error) {
 	return Parse(path, text)
 }
 
-// Parse is Load of a text, such as one that [Read] has read; path only names it in errors.
+// Parse is Load for a text, such as one that [Read] has read; path is only its name in errors. A
+// large file is read in parts first, which takes far less memory. If that fails, for
+// whatever reason, it is read whole: only that finds all problems.
 func Parse(path string, data []byte) (*Config, error) {
 	source := position.NewDocument(strings.TrimPrefix(string(data), "\ufeff"))
 	if len(source.Text) > readWhole {
@@ -68,6 +70,7 @@ func printable(s string) string {
 	return b.String()
 }
 
+// readConfig reads all tables of a file. Sections come before routes, which inherit from them.
 func readConfig(root *table) *Config {
 	cfg, defaults := readSections(root)
 	routes := root.openRoutes()
@@ -102,8 +105,8 @@ func readRoutes(t *table, defaults Timeouts) []*Route {
 	return routes
 }
 
-// readTables reads the [route.NAME] tables by themselves. Those are sound that have what
-// decides which ports they take.
+// readTables reads the [route.NAME] tables. Those are valid whose keys that decide which ports
+// they take had no problem.
 func readTables(t *table, defaults Timeouts) (routes, valid []*Route) {
 	for _, name := range slices.Sorted(maps.Keys(t.values)) {
 		sub := t.open(name)
@@ -122,8 +125,7 @@ func readTables(t *table, defaults Timeouts) (routes, valid []*Route) {
 	return routes, valid
 }
 
-// readRoute reads one [route.NAME] table by itself; what routes do to one another
-// is checked later.
+// readRoute reads one [route.NAME] table; conflicts between routes are checked later.
 func readRoute(t *table, defaults Timeouts) *Route {
 	r := routeSection.defaults
 	r.Name, r.Line, r.Timeouts = t.route, t.report.lineOf(t.path), defaults

@@ -13,9 +13,10 @@ import (
 )
 
 // A file with a route for each of 60,000 ports takes half a GiB when it is decoded whole:
-// the library keeps a description of every key, and report the place of each. So a large file
-// is read a part after the other. That is for sound files in the usual form alone: one that
-// is not, or that has any fault, is read whole, which tells what is wrong.
+// the library keeps a description of every key, and the report the place of each. So a large
+// file is read part by part. This works only for files in the usual form and without any
+// problem; every other file is read whole, which finds what is wrong. TestPartsAgree compares
+// the two ways.
 
 // readWhole is the size up to which a file is read whole at once.
 const readWhole = 1 << 20
@@ -33,10 +34,11 @@ type parts struct {
 
 var usualHeader = regexp.MustCompile(`^\[route\.([a-z0-9_-]+)(\.[a-z0-9_-]+)?\][ \t]*(?:#.*)?\r?$`)
 
-// cutInParts cuts text into parts of some routes each, if it is in the usual form: all routes behind all else, each in one
-// piece under a header of its own, and no string of several lines, in which something may
-// look like a header. A bracket that opens a line within a list looks like one, too: such a
-// text is not cut, or the library refuses the part that ends there.
+// cutInParts cuts text into parts of some routes each, if it is in the usual form: all routes
+// come after everything else, each in one piece under a header of its own, and there is no
+// string of several lines, in which something may look like a header. A bracket that opens a
+// line within a list also looks like one: such a text is not cut, or the library refuses the
+// part that ends there.
 func cutInParts(text string, routes int) (p parts, ok bool) {
 	if strings.Contains(text, `"""`) || strings.Contains(text, `'''`) {
 		return p, false
@@ -84,7 +86,7 @@ func parseInParts(path string, source position.Document, routes int) (cfg *Confi
 		return nil, false
 	}
 	rep := newReport(path, source, nil)
-	rep.at = sync.OnceValue(func() *position.Map { return position.Scan(source.Text) }) // for notes alone
+	rep.at = sync.OnceValue(func() *position.Map { return position.Scan(source.Text) }) // only for notes
 	rep.headers = p.headers
 	rep.schema = fileSchema
 	cfg, defaults, ok := readHead(rep, p.head)

@@ -10,7 +10,8 @@ import (
 	"anyport/config/position"
 )
 
-// Problem is one fault of a file: where it is, and what to do about it.
+// Problem is one mistake in a file: where it is, and what to do about it. Text holds no end of
+// line and no escape sequence, whatever the file holds: it goes to logs and terminals.
 type Problem struct {
 	File    string
 	Line    int    // 0: of no one line
@@ -97,6 +98,7 @@ func blankOf(r rune) rune {
 	return ' '
 }
 
+// example is indented, and set apart by empty lines.
 func (p Problem) example() string {
 	if p.Example == "" {
 		return ""
@@ -107,6 +109,7 @@ func (p Problem) example() string {
 // Problems are all faults of one file, by place. As an error it has a line for each.
 type Problems []Problem
 
+// Error has the problems one to a line, without their source.
 func (ps Problems) Error() string {
 	all := make([]string, len(ps))
 	for i, p := range ps {
@@ -115,6 +118,7 @@ func (ps Problems) Error() string {
 	return strings.Join(all, "\n")
 }
 
+// sort keeps the order in which problems of one place were found.
 func (ps Problems) sort() {
 	slices.SortStableFunc(ps, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))

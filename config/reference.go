@@ -46,6 +46,7 @@ func reference() string {
 	return b.String()
 }
 
+// notBuilt marks rows as not supported yet, which comments them out.
 func notBuilt(rows []row) []row {
 	for i := range rows {
 		rows[i].later = true
@@ -82,6 +83,7 @@ func (r row) assignment() string {
 	return r.name + " = " + r.shownValue()
 }
 
+// shownValue is "" for a key that is a table of its own.
 func (r row) shownValue() string {
 	if r.example != "" {
 		return r.example

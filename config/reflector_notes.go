@@ -52,10 +52,12 @@ func (c *prefixOwners) wideReflectors() map[*Route][]uint16 {
 	return all
 }
 
+// anyWideReflector spares the search for winners where no route of a group can have a note.
 func (r *Route) anyWideReflector() bool {
 	return slices.ContainsFunc(reflectorPorts, func(p PortRange) bool { return r.WideReflector(p.First) != "" })
 }
 
+// winnersAt returns nil for a port outside of all segments.
 func winnersAt(segments []segment, port uint16) []*Route {
 	i, found := slices.BinarySearchFunc(segments, port, func(s segment, port uint16) int {
 		if s.Contains(port) {

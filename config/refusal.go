@@ -6,7 +6,8 @@ import (
 	"anyport/config/habits"
 )
 
-// A refusal is why a value is refused.
+// A refusal is the error of a kind's parser: why a value is refused. It has its parts apart,
+// because a habit may know a better cure than the parser.
 type refusal struct {
 	want  string // what it should have been: "Port", "Duration", … ; as habits name it
 	found string // `"x" is not a port`
@@ -14,6 +15,7 @@ type refusal struct {
 	fix   string // the one thing that cure says to write in place of the value, if it does
 }
 
+// Error is the message without a place, for values that are read outside a table.
 func (m refusal) Error() string { return m.found + ": " + m.cure }
 
 // newRefusal is the refusal of a value that is not what was wanted.
@@ -42,8 +44,9 @@ func accepts[T any](parse func(any) (T, error)) func(any) bool {
 // maxCures bounds the time that a file of a million faults takes.
 const maxCures = 200
 
-// refuse reports that value cannot stand at key, with the cure for the habit that wrote
-// it. A cure that would be refused in its turn is not told.
+// refuse reports that value cannot stand at key, and what to write instead: the cure of a
+// habit if one fits, else the cure of err. A cure that the key would refuse is not offered;
+// accept decides that.
 func (t *table) refuse(key string, value any, err error, where habits.Slot, accept func(any) bool) {
 	var m refusal
 	if !errors.As(err, &m) {

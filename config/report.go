@@ -7,7 +7,9 @@ import (
 	"anyport/config/position"
 )
 
-// A report gathers the problems of one file while it is read.
+// A report gathers the problems of one file while it is read. It belongs to one call of
+// Parse, and to one goroutine. It also carries what the readers of keys need to know of the
+// rest of the file.
 type report struct {
 	file          string
 	text          position.Document // as the file has it
@@ -21,6 +23,7 @@ type report struct {
 	notes         Problems
 }
 
+// newReport makes the report of a text whose keys stand where at says.
 func newReport(file string, t position.Document, at *position.Map) *report {
 	return &report{file: file, text: t, at: func() *position.Map { return at }, tables: map[string]*table{}}
 }
@@ -30,7 +33,7 @@ func (r *report) add(route, key, format string, args ...any) {
 	r.addAt(r.place(route, key), route, key, fmt.Sprintf(format, args...))
 }
 
-// note is add for what is no fault.
+// note is add for what is valid, but may surprise.
 func (r *report) note(route, key, format string, args ...any) {
 	r.notes = append(r.notes, r.problem(r.place(route, key), route, key, fmt.Sprintf(format, args...)))
 }
@@ -41,6 +44,7 @@ func (r *report) addAt(s position.Span, route, key, text string) *Problem {
 	return &r.problems[len(r.problems)-1]
 }
 
+// problem places a problem at s, a span of the text as repaired; an empty s has no place.
 func (r *report) problem(s position.Span, route, key, text string) Problem {
 	p := Problem{File: r.file, Route: route, Key: key, Text: text}
 	if !s.Empty() {

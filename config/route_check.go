@@ -11,7 +11,8 @@ import (
 
 var routeName = regexp.MustCompile(`^[a-z0-9_-]{1,64}$`)
 
-// checkRoute checks the keys of r against one another, those that were read well.
+// checkRoute checks the keys of r against each other. A check runs only if the keys that it
+// compares had no problem, so that one mistake is not reported twice.
 func checkRoute(t *table, r *Route) {
 	if !routeName.MatchString(r.Name) {
 		faultName(t, r.Name)
@@ -46,6 +47,7 @@ func faultName(t *table, name string) {
 	t.faultAt(at, "", text+habits.Advice(fix, "")).Fix = fix
 }
 
+// checkMatch checks that r takes anything at all.
 func checkMatch(t *table, r *Route) {
 	if len(r.Protocols) == 0 {
 		t.require("protocol", `write protocol = "tcp", "udp" or ["tcp", "udp"]`)
@@ -78,6 +80,8 @@ func checkExceptions(t *table, r *Route) {
 	}
 }
 
+// checkAction: origins are required with forward, and a mistake with anything else: whoever
+// wrote them expects that conns get there.
 func checkAction(t *table, r *Route) {
 	switch {
 	case r.Action == Forward && len(r.Origins) == 0:
@@ -93,6 +97,7 @@ var headers = map[Protocol][]ProxyProtocol{
 	UDP: {ProxyOff, ProxyV2, ProxyV2First, ProxySPP},
 }
 
+// checkHeader lists the values that fit all protocols of r, not only the one at fault.
 func checkHeader(t *table, r *Route) {
 	fitting := slices.Clone(headers[r.Protocols[0]])
 	for _, protocol := range r.Protocols {
@@ -105,7 +110,8 @@ func checkHeader(t *table, r *Route) {
 	}
 }
 
-// checkSource sees to it that every origin can be dialled from some source.
+// checkSource checks that every origin can be dialled from at least one source: the address
+// families must match.
 func checkSource(t *table, r *Route) {
 	families := map[bool]bool{}
 	for _, source := range r.Source {

@@ -54,6 +54,7 @@ func serving(routes []*Route, prefix netip.Prefix) (*Route, netip.Prefix) {
 	return nil, netip.Prefix{}
 }
 
+// originIn finds an origin within prefix.
 func originIn(routes []*Route, prefix netip.Prefix) (*Route, Origin) {
 	for _, r := range routes {
 		for _, o := range r.Origins {
@@ -65,8 +66,8 @@ func originIn(routes []*Route, prefix netip.Prefix) (*Route, Origin) {
 	return nil, Origin{}
 }
 
-// checkEgressWorkers: replies are steered by their source, an origin, and so not to the
-// worker that has the flow.
+// checkEgressWorkers: a reply is steered by a hash of its source, the origin, and so may reach
+// another worker than the one that has the flow.
 func checkEgressWorkers(rep *report, cfg *Config) {
 	for _, r := range cfg.Routes {
 		if len(r.EgressPrefixes) > 0 && cfg.Listen.Workers > 1 {

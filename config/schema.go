@@ -26,6 +26,8 @@ var fileSchema = schema{
 	{"origin", "", namesOf(originSection.keys)},
 }
 
+// namesOf keeps the order of the rows: of two names that are equally close to a misspelt one,
+// the first is suggested.
 func namesOf[S any](keys []key[S]) []string {
 	names := make([]string, len(keys))
 	for i, k := range keys {

@@ -13,7 +13,8 @@ import (
 	"anyport/config/position"
 )
 
-// A syntaxError is a place where a text is not TOML.
+// A syntaxError is a place where a text is not TOML. It lives while this one place is
+// repaired; the next one needs a new error of the library.
 type syntaxError struct {
 	p      *position.Map
 	offset int // of what the library stumbled over
@@ -22,6 +23,7 @@ type syntaxError struct {
 	line   position.Span // around offset, without the end of line
 }
 
+// newSyntaxError finds the place that err means. The library stops at the first error.
 func newSyntaxError(p *position.Map, err error) syntaxError {
 	s := syntaxError{p: p, reason: err.Error()}
 	var parse toml.ParseError
@@ -58,6 +60,7 @@ func (s *syntaxError) correctOffset() {
 	s.end = s.offset + 1
 }
 
+// isNoText reports whether a byte cannot be part of a text, as TOML sees it.
 func isNoText(r rune) bool {
 	return r == utf8.RuneError || r < ' ' && !strings.ContainsRune("\t\r\n", r) || r == 0x7f
 }

@@ -10,8 +10,9 @@ import (
 	"anyport/config/position"
 )
 
-// mergeFixes makes one problem of what a repair wrote and what is wrong with that, so that
-// nobody is told to write what is refused then. The problem of a repair has its index.
+// mergeFixes joins the problem of a repair with the problems of what the repair wrote, so that
+// nobody is told to write something that is refused next. The problem of a repair has the
+// index of the repair.
 func (r *report) mergeFixes() {
 	inner := map[int][]position.Repair{}
 	all := Problems{}

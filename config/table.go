@@ -10,7 +10,9 @@ import (
 	"anyport/config/position"
 )
 
-// A table is one TOML table while it is read.
+// A table is one TOML table while it is read. It names its keys in two ways: as a problem
+// does (label + key), and by the path where they stand in the file, which differs for keys
+// that the file has by another name.
 type table struct {
 	report  *report
 	section string // "listen", "route", …: as the schema and the habits name it; "": the whole file
@@ -22,11 +24,13 @@ type table struct {
 	moved   map[string]string // where keys stand that the file has by another name
 }
 
+// newTable makes the table of values; path is where it stands in the file.
 func newTable(rep *report, section, route, label, path string, values map[string]any) *table {
 	return &table{report: rep, section: section, route: route, label: label, path: path, values: values,
 		faulty: map[string]bool{}, moved: map[string]string{}}
 }
 
+// fault reports a problem of the value of key.
 func (t *table) fault(key, format string, args ...any) {
 	t.faultAt(t.report.at().Value(t.pathOf(key)), key, fmt.Sprintf(format, args...))
 }
@@ -36,6 +40,8 @@ func (t *table) faultKey(key, text string) *Problem {
 	return t.faultAt(t.report.at().Key(t.pathOf(position.Join("", key))), position.Join("", key), text)
 }
 
+// faultAt reports a problem of key at a place of its own, and marks key as faulty. What it
+// returns is valid until the next problem.
 func (t *table) faultAt(at position.Span, key, text string) *Problem {
 	name, _, _ := strings.Cut(key, "[")
 	t.faulty[name] = true
@@ -65,6 +71,7 @@ func (t *table) valid(keys ...string) bool {
 	return !slices.ContainsFunc(keys, func(key string) bool { return t.faulty[key] })
 }
 
+// has reports whether the file has key, whatever its value.
 func (t *table) has(key string) bool {
 	_, ok := t.values[key]
 	return ok
@@ -78,6 +85,7 @@ func (t *table) sub(key string) *table {
 	return sub
 }
 
+// open is sub without the translation of foreign keys, which needs to know the section.
 func (t *table) open(key string) *table {
 	sub := newTable(t.report, key, t.route, t.label+position.Join("", key)+".", t.pathOf(position.Join("", key)), nil)
 	value, ok := t.values[key]
@@ -166,6 +174,8 @@ func setOneOrList[T comparable](t *table, key string, dst *[]T, parse func(any) 
 	*dst = []T{got}
 }
 
+// readElements reads the elements of a list, and reports those that are faulty or equal to an
+// earlier one.
 func readElements[T comparable](t *table, key string, list []any, parse func(any) (T, error)) []T {
 	var all []T
 	first := make(map[T]int, len(list))
@@ -185,8 +195,8 @@ func readElements[T comparable](t *table, key string, list []any, parse func(any
 	return all
 }
 
-// notList is the mistake of a value that stands alone where a list is wanted; err is what
-// is wrong with it besides, if anything.
+// notList is the refusal of a single value where a list is wanted. The want of err, the
+// refusal of the value itself, lets habits find what was meant.
 func notList(value any, err error) error {
 	var m refusal
 	errors.As(err, &m)

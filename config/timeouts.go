@@ -4,8 +4,8 @@ import (
 	"time"
 )
 
-// How long a flow may be quiet where no udp_idle_timeout is set. RFC 4787 §4.3 asks
-// two minutes of a NAT, and allows less to ports whose protocol needs less.
+// How long a flow may be idle if udp_idle_timeout is "auto". RFC 4787 §4.3 asks a NAT for two
+// minutes, and allows less for ports whose protocol needs less.
 const (
 	dnsIdle  = 17 * time.Second // dig gives up after three times five
 	quicIdle = 2 * time.Minute  // quiet between two pages: RFC 9308 §3.2

@@ -10,9 +10,9 @@ import (
 	"anyport/config/position"
 )
 
-// translate reports the keys of t whose meaning is known though their names are not, and
-// has them read by the name that is meant, so that mistakes in their values are told in
-// the same go.
+// translate reports the keys of t that are unknown here but whose meaning is known, and moves
+// their values to the key that is meant, so that mistakes in the values are reported in the
+// same run. It runs before the keys are read; reportUnknown reports the rest after that.
 func (t *table) translate() {
 	if t.report.schema == nil {
 		return
@@ -50,7 +50,7 @@ func (t *table) rename(key, meant, say string) {
 }
 
 // headersBelow are the places where the name of a table stands in the headers of those
-// below it: [proxy.a] and [proxy.b] have each to be told about proxy.
+// below it: of [proxy.a] and [proxy.b], both need another word for proxy.
 func (t *table) headersBelow(path string, value any) []position.Span {
 	below, _ := value.(map[string]any)
 	var all []position.Span
@@ -63,7 +63,7 @@ func (t *table) headersBelow(path string, value any) []position.Span {
 	return all
 }
 
-// reportKey reports key, and leaves nothing of it to be reported again.
+// reportKey reports key, and removes it, so that it is not reported again.
 func (t *table) reportKey(key, text string) {
 	t.faultKey(key, text)
 	delete(t.values, key)
@@ -92,6 +92,7 @@ func (t *table) meaning(key string, known []string) (meant, say string) {
 	return "", ""
 }
 
+// holdsTables reports whether value is a list of tables: [[key]].
 func holdsTables(value any) bool {
 	_, does := value.([]map[string]any)
 	return does
@@ -132,8 +133,9 @@ func (t *table) reportUnknown() {
 	}
 }
 
-// closest is the word of known that was meant by word, as far as one can guess: a
-// few letters differ, or one of the two is cut short. It is "" where none is near.
+// closest is the word of known that word is probably a misspelling of: a few letters differ,
+// or one of the two is cut short. It is "" if no word is near. A short word may differ in two
+// letters, a longer one in a third of them.
 func closest(word string, known []string) string {
 	word = strings.ToLower(word)
 	best, least := "", 1+max(2, len(word)/3)

@@ -56,6 +56,7 @@ func (c Cure) Find() (fix, say string) {
 	return "", ""
 }
 
+// fitInto is fitInto for the place of c.
 func (c Cure) fitInto(values string) string { return fitInto(values, c.Slot, c.Accept) }
 
 // Advice is the words for a fix, and what else there is to say of it; "" if there is none.

@@ -40,8 +40,10 @@ func lower(template string) func([]string) string {
 	return func(match []string) string { return strings.ToLower(as(template)(match)) }
 }
 
+// inQuotes replaces a pair of different quotes by one of the same.
 func inQuotes(match []string) string { return Quote(strings.Trim(match[1], `"'`)) }
 
+// literal is a string in which a backslash is not an escape: paths of Windows.
 func literal(match []string) string {
 	return "'" + strings.ReplaceAll(strings.Trim(match[1], `"`), "'", "") + "'"
 }
@@ -79,6 +81,7 @@ var booleans = map[string]string{
 	"false": "false", "no": "false", "off": "false", "disabled": "false",
 }
 
+// isInteger accepts what the library makes of a TOML integer.
 func isInteger(value any) bool {
 	_, is := value.(int64)
 	return is
@@ -106,6 +109,7 @@ func days(match []string) string {
 	return fmt.Sprintf(`"%dh"`, 24*n)
 }
 
+// byteRate spells a rate as a file does: "10MiB/s".
 func byteRate(match []string) string {
 	return fmt.Sprintf(`"%s%s%sB/s"`, match[1], strings.ToUpper(match[2]), strings.ToLower(match[3]))
 }
@@ -194,6 +198,7 @@ func widest(first, last netip.Addr) netip.Prefix {
 	return netip.PrefixFrom(first, first.BitLen())
 }
 
+// lastAddr is the highest address of p.
 func lastAddr(p netip.Prefix) netip.Addr {
 	bytes := p.Addr().AsSlice()
 	for i := p.Bits(); i < len(bytes)*8; i++ {

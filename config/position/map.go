@@ -17,8 +17,8 @@ func (s Span) Empty() bool { return s.End <= s.Start }
 // A Place is where a key stands, and its value. A table's header has no value.
 type Place struct{ Key, Value Span }
 
-// A Map knows where the keys, values and elements of a file stand: the TOML library
-// keeps no position of a key that decoded well, and none at all of an array's elements.
+// A Map knows where the keys, values and elements of a text stand. It is filled by one scan, and
+// then only read: goroutines may share it.
 type Map struct {
 	Text     string            // as repaired
 	keys     map[string]Place  // of each key and table, by its path
@@ -105,6 +105,7 @@ func Join(path, key string) string {
 	return path + "." + key
 }
 
+// isBare reports whether c can stand in a key without quotes.
 func isBare(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-'
 }

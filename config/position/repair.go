@@ -1,7 +1,8 @@
 package position
 
-// A Repair is a cure that was applied to a text which is not TOML, so that the rest of
-// the file can be read and its mistakes told, too.
+// A Repair is a cure that was applied to a text that is not TOML, so that the rest of the file
+// can be read and its mistakes reported too. Fix is never empty: where nothing is written, it
+// could not be said which side of the place a position belongs to.
 type Repair struct {
 	At  Span // in the text before it
 	Fix string

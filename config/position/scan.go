@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// A scanner walks over a text that is known to be TOML. On anything else it stops
-// early and never fails: Map are a help, no judge.
+// A scanner walks once over a text that is probably TOML, and fills a Map. It lives for one
+// scan. On anything else than TOML it stops early and never fails. Every loop checks that it
+// has moved: a text on which it stood still would hang the daemon at a reload.
 type scanner struct {
 	*Map
 	pos    int
@@ -62,6 +63,8 @@ func (s *scanner) since(start int) Span {
 	return Between(start, start+len(strings.TrimRight(s.Text[start:s.pos], " \t\r")))
 }
 
+// pair reads key = value below table. The first of two equal keys keeps its place: the library
+// refuses the second.
 func (s *scanner) pair(table string) {
 	path := s.readKey(table)
 	at := s.keys[path]
@@ -91,6 +94,7 @@ func (s *scanner) readKey(path string) string {
 	}
 }
 
+// keyPart reads one part of a dotted key, without its quotes.
 func (s *scanner) keyPart() string {
 	start := s.pos
 	switch s.peek() {
@@ -110,6 +114,7 @@ func (s *scanner) keyPart() string {
 	return s.Text[start:s.pos]
 }
 
+// readValue steps over a value, and notes what is within it, if path says where it belongs.
 func (s *scanner) readValue(path string) {
 	switch s.peek() {
 	case '"', '\'':
@@ -125,6 +130,7 @@ func (s *scanner) readValue(path string) {
 	}
 }
 
+// array notes the place of each element of a list.
 func (s *scanner) array(path string) {
 	var elements []Span
 	s.pos++
@@ -133,7 +139,7 @@ func (s *scanner) array(path string) {
 			continue
 		}
 		element, start := "", s.pos
-		if s.peek() == '{' { // alone can hold keys; a path for every nested list would grow with its depth
+		if s.peek() == '{' { // only tables hold keys; a path for every nested list would grow with its depth
 			element = fmt.Sprintf("%s[%d]", path, len(elements))
 		}
 		if s.readValue(element); s.pos == start {
@@ -146,6 +152,7 @@ func (s *scanner) array(path string) {
 	}
 }
 
+// inlineTable reads { key = value, … }. Ends of lines are allowed, as the library allows them.
 func (s *scanner) inlineTable(path string) {
 	s.pos++
 	for s.blank(); s.peek() != 0 && !s.skip("}"); s.blank() {
@@ -194,6 +201,7 @@ func (s *scanner) blank() {
 	}
 }
 
+// spaces moves over blanks within a line.
 func (s *scanner) spaces() {
 	for s.peek() == ' ' || s.peek() == '\t' {
 		s.pos++
@@ -208,10 +216,12 @@ func (s *scanner) peek() byte {
 	return s.Text[s.pos]
 }
 
+// step moves by one byte, and not beyond the end.
 func (s *scanner) step() {
 	s.pos = min(s.pos+1, len(s.Text))
 }
 
+// skip moves over prefix, if it comes next.
 func (s *scanner) skip(prefix string) bool {
 	found := strings.HasPrefix(s.Text[s.pos:], prefix)
 	if found {
