@@ -13,12 +13,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// How long an answer may take, and how often a datagram is asked for again: UDP
-// may lose some.
+// How long an answer may take, also on a machine that is busy with other things, and how
+// often a datagram is asked for again: UDP may lose some.
 const (
-	tcpPatience = 10 * time.Second
+	tcpPatience = 30 * time.Second
 	udpPatience = 500 * time.Millisecond
-	udpTries    = 10
+	udpTries    = 40
 )
 
 // asker makes exchanges from one client address, one at a time.

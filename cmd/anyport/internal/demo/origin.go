@@ -15,7 +15,7 @@ import (
 )
 
 // originTimeout bounds a conn's whole life at the origin.
-const originTimeout = 10 * time.Second
+const originTimeout = tcpPatience
 
 // origin echoes one line or datagram, and says whom its PROXY header named.
 type origin struct {
