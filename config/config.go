@@ -26,7 +26,7 @@ type Config struct {
 	text string // of the file, for Locate: a problem that is found after Load needs its place too
 }
 
-// Listen is the [listen] table.
+// Listen is the [listen] table: what the listening sockets are opened with.
 type Listen struct {
 	Workers          int  // sockets per protocol
 	TCPBacklog       int  // connections
@@ -47,7 +47,7 @@ type Steering struct {
 	ShadowListeners bool
 }
 
-// Admin is the [admin] table.
+// Admin is the [admin] table: where the running process answers commands and browsers.
 type Admin struct {
 	Socket string // path of the unix socket; "" = none
 	HTTP   string // host:port; "" = none
@@ -55,14 +55,14 @@ type Admin struct {
 	HTTPHosts []string // names that HTTP answers to, beside addresses and this host's own name
 }
 
-// Log is the [log] table.
+// Log is the [log] table. The access log is apart from the log of the process.
 type Log struct {
 	Level  slog.Level
 	Format string // "text" or "json"
 	Access string // "", "stderr" or a file's path
 }
 
-// Timeouts are the keys of [defaults], each of which can stand in a route too.
+// Timeouts are the keys of [defaults]. Each of them can also stand in a route.
 type Timeouts struct {
 	Connect   time.Duration // one dial of one origin
 	Idle      time.Duration // TCP: no byte in either direction
@@ -72,10 +72,10 @@ type Timeouts struct {
 	Drain     time.Duration // how long a conn may outlive its route or the process's stop
 }
 
-// Size is a number of bytes.
+// Size is a number of bytes. The file may give it with a unit, a diff shows it without.
 type Size int64
 
-// Rate is a number of bytes a second.
+// Rate is a number of bytes a second, never of bits.
 type Rate int64
 
 func (r Rate) String() string { return fmt.Sprintf("%dB/s", int64(r)) }

@@ -14,7 +14,7 @@ import (
 const maxFileSize = 256 << 20
 
 // Read reads the text of a regular file. A daemon reads with it at a reload: a FIFO without
-// a writer would block it for ever, and opening a device may have side effects (a tape
+// a writer would block it, and opening a device may have side effects (a tape
 // rewinds, a serial line drops).
 func Read(path string) ([]byte, error) {
 	text, err := readRegular(path)

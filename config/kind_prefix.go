@@ -77,7 +77,9 @@ var unservable = []struct {
 	{netip.MustParsePrefix("ff00::/8"), "multicast"},
 }
 
-// servedPrefix reads a prefix that this host may serve, as far as a file can tell.
+// servedPrefix is a prefix that this host may serve. Whether it covers an address, a connected
+// subnet or a gateway of the host is checked at the start and at a reload, not here: check must
+// give the same answer on every machine.
 func servedPrefix(allowLoopback bool) kind[netip.Prefix] {
 	return textual(func(value any) (netip.Prefix, error) {
 		prefix, err := parsePeerPrefix(value)

@@ -66,7 +66,7 @@ var symmetric = map[uint16]bool{53: true, 123: true, 137: true, 520: true}
 
 // Responder reports whether a datagram from port source to port dst looks like the
 // answer of a server rather than a client's question: to forward it could make two
-// servers answer one another for ever. Above 1023 a port says nothing, for clients and
+// servers answer each other without end. Above 1023 a port says nothing, because clients and
 // NATs use all of those (RFC 4787 §4.2.2).
 func Responder(source, dst uint16) bool {
 	_, known := reflectors[source]

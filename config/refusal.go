@@ -23,7 +23,7 @@ func newRefusal(want string, value any, is, cure string) error {
 	return refusal{want: want, found: show(value) + " " + is, cure: cure}
 }
 
-// withAlternative adds to a mistake what else is allowed.
+// withAlternative adds to a refusal what else is allowed.
 func withAlternative(err error, words string) error {
 	var m refusal
 	if !errors.As(err, &m) {

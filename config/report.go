@@ -75,8 +75,8 @@ func (r *report) lineOf(path string) int {
 	return r.text.Line(r.at().Original(at).Start)
 }
 
-// element is the name of a list's element, or of the list alone where faulty ones
-// that were left out make the index uncertain.
+// element is the name of a list's element, such as origins[1]. If faulty elements were left
+// out of the list, the index would be wrong: then it is the name of the list.
 func (r *report) element(route, key string, index int) string {
 	for _, p := range r.problems {
 		if p.Route == route && strings.HasPrefix(p.Key, key+"[") {

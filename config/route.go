@@ -5,7 +5,8 @@ import (
 	"net/netip"
 )
 
-// Route is one [route.NAME] table with the defaults it inherits.
+// Route is one [route.NAME] table with the defaults that it inherits. It never changes after
+// Load. Conns and flows keep the Route that they began with, also after a reload.
 type Route struct {
 	Name string
 	Line int // of the table's header in the file
@@ -74,7 +75,7 @@ func (p Protocol) String() string {
 // Action is what becomes of a conn or flow that a route takes.
 type Action uint8
 
-// The actions. The zero value refuses: what nobody decided is closed.
+// The actions. The zero value refuses, so that a port without a decision is closed.
 const (
 	Refuse  Action = iota // RST or ICMP port unreachable
 	Drop                  // silence
@@ -98,10 +99,10 @@ const (
 	First      Balance = "first"
 )
 
-// ProxyProtocol is the header that tells an origin who the client is.
+// ProxyProtocol is the header that names the client to an origin.
 type ProxyProtocol string
 
-// The headers: V1 is for TCP alone, V2First and SPP for UDP alone.
+// The headers. V1 is only for TCP; V2First and SPP are only for UDP.
 const (
 	ProxyOff     ProxyProtocol = "off"
 	ProxyV1      ProxyProtocol = "v1"
@@ -148,7 +149,7 @@ func (r PortRange) String() string {
 	return fmt.Sprintf("%d-%d", r.First, r.Last)
 }
 
-// Origin is one server that a route forwards to.
+// Origin is one server that a route forwards to. It is comparable, and a key of maps.
 type Origin struct {
 	Text   string     // as written in the file; names the origin in logs and metrics
 	Host   string     // a DNS name, or "" where Addr is given

@@ -10,8 +10,8 @@ import (
 )
 
 // openRoutes opens the [route.NAME] tables of t. What stands in a [route] or [[route]]
-// of no name becomes a route of a name that is made up, so that what else is wrong with
-// it is told in the same go.
+// without a name becomes a route with a made-up name, so that its other mistakes are
+// reported in the same run.
 func (t *table) openRoutes() *table {
 	nameless := t.nameless()
 	routes := t.open("route")
@@ -102,7 +102,7 @@ func (r *report) meansKey(key string) bool {
 	return meant != "" || say != ""
 }
 
-// freeName is the wish for a route's name where it can be granted, or another one.
+// freeName is wish, if that is a valid name that no route has, else web, web2, and so on.
 func freeName(wish any, taken map[string]any) string {
 	if name, ok := wish.(string); ok && routeName.MatchString(name) && taken[name] == nil {
 		return name

@@ -17,7 +17,7 @@ import (
 // repaired; the next one needs a new error of the library.
 type syntaxError struct {
 	p      *position.Map
-	offset int // of what the library stumbled over
+	offset int // of what the library rejects
 	end    int
 	reason string
 	line   position.Span // around offset, without the end of line
@@ -65,7 +65,8 @@ func isNoText(r rune) bool {
 	return r == utf8.RuneError || r < ' ' && !strings.ContainsRune("\t\r\n", r) || r == 0x7f
 }
 
-// A syntaxFix is where a syntaxError is mended, how, and the words that tell it.
+// A syntaxFix is a repair of a syntaxError, and the message about it. Without a Fix it is only a
+// message.
 type syntaxFix struct {
 	position.Repair
 	say string

@@ -8,14 +8,15 @@ import (
 	"anyport/config/position"
 )
 
-// smallest is a whole file, for those who bring one in another language.
+// smallest is shown to users who bring a file in another language.
 const smallest = `[route.web]
 protocol = "tcp"
 prefixes = ["192.0.2.0/24"]   # the addresses that are routed to this host
 origins  = ["10.0.0.5"]       # where to; the client's port is kept
 `
 
-// foreign reports a file that is not meant to be TOML, by the first line that tells.
+// foreign reports a file that is not meant to be TOML. A message about its first syntax error
+// would not help: such a file has one on every line.
 func (r *report) foreign() bool {
 	source := r.text.Text
 	if strings.HasPrefix(source, "\xff\xfe") || strings.HasPrefix(source, "\xfe\xff") || strings.IndexByte(source[:min(len(source), 6)], 0) >= 0 {

@@ -141,7 +141,8 @@ func set[T any](t *table, key string, dst *T, parse func(any) (T, error)) {
 	*dst = got
 }
 
-// setList reads a list of different elements into dst, without the faulty ones.
+// setList reads a list into dst. It reports faulty and repeated elements and leaves them out, so
+// that one bad element does not hide what else is wrong.
 func setList[T comparable](t *table, key string, dst *[]T, parse func(any) (T, error)) {
 	value, ok := t.values[key]
 	if !ok {
@@ -203,7 +204,8 @@ func notList(value any, err error) error {
 	return refusal{want: m.want, found: show(value) + " is not a list", cure: "write one, in brackets"}
 }
 
-// elements are those of a TOML array, in whichever of two shapes the library gives it.
+// elements are the elements of a TOML array. The library returns []any, or []map[string]any if
+// all of them are tables.
 func elements(value any) ([]any, bool) {
 	switch list := value.(type) {
 	case []any:

@@ -113,7 +113,7 @@ func habitOf(word string, known []string, in string) (meant, say string) {
 }
 
 // reportUnknown reports the keys that the schema does not have. The keys that they look like count as
-// faulty too: what is misspelt is not missing.
+// faulty too, so that a misspelt required key is not reported as missing.
 func (t *table) reportUnknown() {
 	known := t.report.schema.keys(t.section)
 	for _, key := range slices.Sorted(maps.Keys(t.values)) {

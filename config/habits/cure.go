@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// A Cure is the search for what was meant by a value that was refused.
+// A Cure is the search for what a user meant by a value that was refused. It is used once.
 type Cure struct {
 	Key    string // "ports[1]"
 	Want   string // what the value should have been: "Port", "Duration", …
@@ -59,7 +59,8 @@ func (c Cure) Find() (fix, say string) {
 // fitInto is fitInto for the place of c.
 func (c Cure) fitInto(values string) string { return fitInto(values, c.Slot, c.Accept) }
 
-// Advice is the words for a fix, and what else there is to say of it; "" if there is none.
+// Advice is the sentence for a fix: "write FIX, SAY"; "" without a fix. Messages and tests rely on
+// the word "write" before it.
 func Advice(fix, say string) string {
 	if fix == "" {
 		return ""

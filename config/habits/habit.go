@@ -38,8 +38,8 @@ const (
 	pathOfOne   = "weight and backup belong to an origin: write { address = \"10.0.0.5:80\", weight = 3, backup = true } in origins"
 )
 
-// habits is the one table of them, by what they are about. Of those that fit, the first
-// whose cure is accepted counts, so a cure need not know what is allowed.
+// habits is the table. The order matters: of the habits that fit, the first whose cure the key
+// accepts is used, so narrow patterns stand before wide ones.
 var habits = slices.Concat(lineHabits, keyHabits, valueHabits)
 
 // Of returns the habits about one kind of place, as the table has them in order.
@@ -56,7 +56,7 @@ var habitsByPlace = sync.OnceValue(func() map[string][]Habit {
 	return all
 })
 
-// Match returns what the habit's form finds, if it is all of found: that, and its groups.
+// Match returns found and the groups of the habit's form, if the form matches all of found.
 func (h Habit) Match(found string) []string { return h.form.FindStringSubmatch(found) }
 
 // Find is Match for a line, of which the first group alone is to be replaced: from start to end.
@@ -71,10 +71,10 @@ func (h Habit) Find(line string) (match []string, start, end int) {
 // Writes reports whether the cure is something to write, not only to do.
 func (h Habit) Writes() bool { return h.write != nil }
 
-// Write makes what is to be written; "" if that is not known.
+// Write makes the text to write; "" if the habit cannot, for example for a mask with holes.
 func (h Habit) Write(match []string) string { return h.write(match) }
 
-// Say is the words about it.
+// Say is the advice in words, with the groups of match filled in.
 func (h Habit) Say(match []string) string { return as(h.say)(match) }
 
 // as makes a habit's write of a template: "$1" is the form's first group.

@@ -15,7 +15,8 @@ func Snake(key string) string {
 
 var notInName = regexp.MustCompile(`[^a-z0-9_]+`)
 
-// Slug is a route's name made of any words; "" if they make none.
+// Slug makes a valid route name of any words; "" if nothing in them can stand in a name, or if
+// it would be too long.
 func Slug(words string) string {
 	name := strings.Trim(notInName.ReplaceAllString(strings.ToLower(words), "-"), "-")
 	if len(name) > longestName {

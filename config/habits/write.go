@@ -9,7 +9,7 @@ import (
 	"unicode"
 )
 
-// routeHeader is the header of a route by whatever name it was given.
+// routeHeader is the header of a route with the name that a foreign header has.
 func routeHeader(match []string) string {
 	if name := Slug(match[2]); name != "" {
 		return "[route." + name + "]"
@@ -97,7 +97,7 @@ func bareList(match []string) string {
 	return "[" + listOf(parts) + "]"
 }
 
-// days are hours: a Go duration has no longer unit.
+// days makes hours of days and weeks: a Go duration has no longer unit.
 func days(match []string) string {
 	n, err := strconv.Atoi(match[1])
 	if err != nil {
@@ -154,7 +154,8 @@ func netmask(match []string) string {
 	return Quote(netip.PrefixFrom(addr, ones).Masked().String())
 }
 
-// mostBlocks is how many prefixes a range of addresses may become.
+// mostBlocks is the number of prefixes that a range of addresses may become: a longer list would
+// not help anybody.
 const mostBlocks = 16
 
 // blocks are the prefixes that a range of addresses consists of.

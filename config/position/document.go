@@ -6,7 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// A Document is a file with the offsets of its lines.
+// A Document is a file with the offsets of its lines. It remembers the last column that it
+// counted, so one goroutine at a time may use it.
 type Document struct {
 	Text   string
 	starts []int32

@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// A Span is a part of a file's text, by the offsets of its bytes.
+// A Span is a part of a text, by the offsets of its bytes. Offsets are 32 bits, because a file has
+// a Span or more for each key, and at most 256 MiB.
 type Span struct{ Start, End int32 }
 
 // Between is the Span from start up to, and without, end.
@@ -57,7 +58,7 @@ func (p *Map) Value(path string) Span {
 	return Span{}
 }
 
-// Key is where the last key of a path stands, or what Value says where it does not.
+// Key is where the last key of a path stands; if the file lacks it, it is the same as Value.
 func (p *Map) Key(path string) Span {
 	if at, ok := p.keys[path]; ok {
 		return at.Key
