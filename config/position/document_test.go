@@ -156,6 +156,7 @@ func TestRepairs(t *testing.T) {
 // FuzzScan: a scan of any text ends, and all places lie within the text.
 func FuzzScan(f *testing.F) {
 	f.Add(linesText)
+	f.Add("a") // a key without a value, at the end of the text
 	f.Add("[[a]]\n[a.b]\nc = [[{ d = 1 }")
 	f.Add("a.b.c = \"\"\"x\n\"\"\"\"\"\n'''")
 	f.Fuzz(func(t *testing.T, text string) {

@@ -81,7 +81,7 @@ func (p *Map) enclosed(s Span) Span {
 	for s.Start > 0 && strings.IndexByte("[ \t", p.Text[s.Start-1]) >= 0 {
 		s.Start--
 	}
-	for p.Text[s.Start] != '[' && s.Start < s.End {
+	for s.Start < s.End && p.Text[s.Start] != '[' {
 		s.Start++
 	}
 	for int(s.End) < len(p.Text) && strings.IndexByte("] \t", p.Text[s.End]) >= 0 {
