@@ -52,7 +52,8 @@ const (
 	keptBytes    = 128 << 10
 )
 
-// compact moves queued arrivals to the front.
+// compact moves queued arrivals to the front of their memory, in which each keeps its bytes in order:
+// so no copy overwrites what is still to be copied. After a flood it lets large memory go.
 func (q *arrivalQueue) compact() {
 	if q.empty() && (cap(q.all) > keptArrivals || cap(q.bytes) > keptBytes) {
 		*q = arrivalQueue{}

@@ -15,7 +15,8 @@ import (
 // while it begins its share of new flows.
 const batchesATurn = 8
 
-// readClients forwards what is queued on the listener: of each batch first what is of live flows.
+// readClients forwards what is queued on the listener: of each batch first what is of live flows. A
+// listener with more than its share is read on in the next turn: epoll reports it again.
 func (l *loop) readClients(now time.Duration) {
 	for range batchesATurn {
 		_, end, err := l.in.Read(l.listener, datagram.BatchSize)

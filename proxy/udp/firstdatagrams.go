@@ -22,7 +22,8 @@ type firstDatagram struct {
 	payload    []byte
 }
 
-// keep copies the first datagram of f, if there is another origin that it may have to be sent to.
+// keep copies the first datagram of f, if there is another origin that it may have to be sent to. It
+// overwrites that of the flow 1,024 before.
 func (d *firstDatagrams) keep(f *liveFlow, payload []byte, tos uint8) {
 	if len(f.Route.Origins.Origins) < 2 || len(payload) > maxFirstSize {
 		return

@@ -28,7 +28,8 @@ type newFlows struct {
 	waiting arrivalQueue // those before
 }
 
-// beginBatch begins the flows of the batch just read, or queues their arrivals.
+// beginBatch begins the flows of the batch just read, or queues their arrivals. Once one has to wait,
+// all behind it do: a client's datagrams stay in their order.
 func (l *loop) beginBatch(now time.Duration) {
 	for _, a := range l.newFlows.batch {
 		switch {
@@ -42,7 +43,7 @@ func (l *loop) beginBatch(now time.Duration) {
 	l.newFlows.batch = l.newFlows.batch[:0]
 }
 
-// beginWaiting begins flows of queued arrivals, as many as the turn has left.
+// beginWaiting begins flows of queued arrivals, as many as the turn has left. It ends the turn's count.
 func (l *loop) beginWaiting(now time.Duration) {
 	for !l.newFlows.waiting.empty() && l.newFlows.begun < newFlowsATurn {
 		for _, a := range l.newFlows.waiting.pop(newFlowsATurn - l.newFlows.begun) {

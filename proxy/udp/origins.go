@@ -29,7 +29,8 @@ func (l *loop) readOrigin(fd int, o owner, now time.Duration) {
 	}
 }
 
-// fromOrigin forwards message i of the batch.
+// fromOrigin forwards message i of the batch. On a shared socket each reply names its flow by its own
+// SPP header, and counts as bad where the sender is not that flow's origin.
 func (l *loop) fromOrigin(o owner, i int, now time.Duration) {
 	if l.in.Truncated(i) {
 		o.counters().Datagrams(route.ToClient, route.Truncated, 1)
@@ -52,7 +53,8 @@ func (l *loop) fromOrigin(o owner, i int, now time.Duration) {
 	}
 }
 
-// toClient queues a datagram of f's origin.
+// toClient queues a datagram of f's origin. It leaves from the dst, or not at all: the client would not
+// take it from another address. A raw socket needs a UDP header, which is written here.
 func (l *loop) toClient(f *liveFlow, payload []byte, tos uint8, now time.Duration) {
 	from, err := l.replies.use(f.Sockets.reply)
 	if err != nil {

@@ -58,7 +58,8 @@ func (o owner) counters() *route.Counters {
 	return o.shared.counters
 }
 
-// watchOrigin has the loop read an origin socket, and notes its owner.
+// watchOrigin has the loop read an origin socket, and notes its owner. The list of owners is as long as
+// the highest fd: the kernel gives out the lowest that is free. On error fd remains the caller's.
 func (l *loop) watchOrigin(fd int, o owner) error {
 	if err := l.watch(fd, o.generation()); err != nil {
 		return err

@@ -70,7 +70,8 @@ func (l *loop) openShared(k sharedKey, f *liveFlow) (*sharedSocket, error) {
 	return s, err
 }
 
-// watchShared makes a shared socket of fd, of which f is the first flow.
+// watchShared makes a shared socket of fd, of which f is the first flow. It may get trains and bursts
+// of all its flows, so it is prepared for them at once. On error fd remains the caller's.
 func (l *loop) watchShared(k sharedKey, fd int, f *liveFlow) (*sharedSocket, error) {
 	local, err := call.LocalAddr(fd)
 	if err != nil {
@@ -93,7 +94,8 @@ func joinShared(f *liveFlow, s *sharedSocket) {
 	f.Sockets.fd, f.Sockets.shared = int32(s.fd), s
 }
 
-// adoptShared is shareSocket with a socket of another process, whose flows come one by one.
+// adoptShared is shareSocket with a socket of another process, whose flows come one by one: the first
+// of them makes it known, the others find it by its fd.
 func (l *loop) adoptShared(f *liveFlow, fd int) error {
 	if o := l.ownerOf(fd); o.shared != nil {
 		joinShared(f, o.shared)

@@ -89,7 +89,8 @@ func (l *loop) closeSockets(f *liveFlow) {
 	l.replies.release(f.Sockets.reply)
 }
 
-// closeOrigin gives back the origin socket of a flow.
+// closeOrigin gives back the origin socket of a flow: it is closed where no other flow has it. It takes
+// the sockets, not the flow, which may have others by now (moveToOtherOrigin).
 func (l *loop) closeOrigin(s *flowSockets) {
 	switch {
 	case s.egress != nil:
