@@ -62,7 +62,7 @@ func (l *loop) toClient(f *liveFlow, payload []byte, tos uint8, now time.Duratio
 		f.Settle(route.ToClient, route.SendFailed, 1, len(payload))
 		return
 	}
-	d := datagram.Outgoing{FD: from.FD, Payload: payload, To: f.Key.Client, TOS: tos, IPv6: !f.Dst().Addr().Is4()}
+	d := datagram.Outgoing{FD: from.FD, Payload: payload, To: f.Key.Client, TOS: tos, IPv6: tos != 0 && !f.Dst().Addr().Is4()}
 	if from.Raw() {
 		d.Control = from.Control
 		d.Header = l.out.scratch(datagram.UDPHeaderSize)
