@@ -14,7 +14,7 @@ func (l *loop) addConn(c *conn) {
 	if l.generation == 0 { // stands for the loop's own events
 		l.generation++
 	}
-	c.generation = l.generation
+	c.generation = l.generation // before the sockets are watched: events carry it
 	c.began, c.active = l.now, l.now
 	c.timer.Value = c // without one, it is the gate's timer
 	l.limitByDrain(c)
@@ -31,7 +31,7 @@ func (l *loop) addConn(c *conn) {
 
 // removeConn undoes addConn and gives back all that a conn has, except its sockets.
 func (l *loop) removeConn(c *conn) {
-	c.state = closed
+	c.state = closed // steps and timers of the same turn may still come to it
 	l.timers.Stop(&c.timer)
 	for d := range c.ways {
 		l.releaseWay(&c.ways[d])

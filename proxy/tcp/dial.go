@@ -26,7 +26,7 @@ func (l *loop) dialNext(c *conn, v route.Verdict) {
 			l.endConn(c, v)
 			return
 		}
-		c.origin.Begin()
+		c.origin.Begin() // least_conn counts it from now on; giveUpOrigin or removeConn ends it
 		err := l.dialPicked(c)
 		if err == nil {
 			l.setTimer(c)
@@ -101,7 +101,7 @@ func (l *loop) giveUpOrigin(c *conn, refused bool) {
 	c.ends[originEnd] = end{fd: -1}
 	c.origin.End()
 	c.tried = append(c.tried, c.origin)
-	c.origin = nil
+	c.origin = nil // or removeConn would end it a second time
 }
 
 // dialEvent goes on with a conn that dials, after an event of one of its sockets.
@@ -109,7 +109,7 @@ func (l *loop) dialEvent(c *conn) {
 	switch c.dialResult() {
 	case dialAbandoned:
 		l.endConn(c, route.ResetByClient)
-	case dialAccepted:
+	case dialAccepted: // the socket became writable without an error
 		if l.dialledItself(c) {
 			l.tryNext(c, errDialledItself)
 			return

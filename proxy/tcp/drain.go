@@ -10,7 +10,7 @@ func (l *loop) draining() bool { return l.drainBegan != 0 }
 
 // startDrain begins the end of the loop: conns go on, for up to their route's drain_timeout.
 func (l *loop) startDrain() {
-	l.drainBegan = max(l.now, 1)
+	l.drainBegan = max(l.now, 1) // 0 would mean that it does not drain
 	for _, fd := range l.listeners {
 		l.unwatchListener(fd)
 	}
@@ -30,7 +30,7 @@ func (l *loop) applyReload() {
 		return
 	}
 	l.set = set
-	if l.draining() { // they drain already
+	if l.draining() { // all conns have their drain_timeout already
 		return
 	}
 	for _, c := range l.slots {
@@ -59,7 +59,7 @@ func (l *loop) acceptLastConns() error {
 	if !l.hasLastConns() {
 		return nil
 	}
-	var left []int
+	var left []int // listeners whose queues are not empty yet
 	for _, fd := range l.listeners {
 		dry, err := l.acceptBatch(fd)
 		if err != nil {

@@ -52,7 +52,7 @@ func (l *loop) removeFromClient(c *conn) {
 	if c.siblings.next != 0 {
 		l.slots[c.siblings.next-1].siblings.prev = c.siblings.prev
 	}
-	if l.clients.ranking.Remove(h); h.Held() == 0 {
+	if l.clients.ranking.Remove(h); h.Held() == 0 { // clients without conns must not fill the memory
 		delete(l.clients.holders, client.Of(c.client.Addr()))
 	}
 }
@@ -119,7 +119,7 @@ func (l *loop) idlest(h *clientHolder, n int, idle time.Duration) []*conn {
 	for slot := h.Value; slot != 0; {
 		c := l.slots[slot-1]
 		slot = c.siblings.next
-		if c.moving || l.now-c.active < idle {
+		if c.moving || l.now-c.active < idle { // the other process may have it already
 			continue
 		}
 		at, _ := slices.BinarySearchFunc(found, c, func(a, b *conn) int { return cmp.Compare(a.active, b.active) })

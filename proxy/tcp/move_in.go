@@ -39,7 +39,8 @@ func (l *loop) addArrival(in *Conn) {
 	if !set.Keeps(config.TCP, in.Dst, r) {
 		c.drained = l.drainedAt(in)
 	}
-	r.Readmit(config.TCP, in.Client.Addr())
+	r.Readmit(config.TCP, in.Client.Addr()) // from here on removeConn can undo everything
+	// The files that were kept for it become its own.
 	l.reserveArrivals(-min(len(in.FDs), l.arrivalFiles))
 	l.files.Insist(connFiles)
 	c.route = r

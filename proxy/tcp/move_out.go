@@ -70,7 +70,7 @@ func (l *loop) suspendConn(c *conn) {
 	for _, e := range c.ends {
 		_ = unix.EpollCtl(l.epoll, unix.EPOLL_CTL_DEL, int(e.fd), nil)
 	}
-	for d := range c.ways {
+	for d := range c.ways { // an empty pipe stays here
 		l.returnPipe(&c.ways[d])
 	}
 }
@@ -79,7 +79,7 @@ func (l *loop) suspendConn(c *conn) {
 func (l *loop) endMove(suspended []*conn, gone bool) {
 	for _, c := range suspended {
 		if gone {
-			l.removeConn(c)
+			l.removeConn(c) // it is neither counted as ended nor recorded: the other process will
 			c.closeFiles()
 			continue
 		}

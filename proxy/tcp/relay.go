@@ -8,7 +8,7 @@ import (
 // startRelay begins to relay a conn whose origin has accepted: the PROXY header goes first, before
 // any byte of the client.
 func (l *loop) startRelay(c *conn) {
-	c.state, c.active = relaying, l.now
+	c.state, c.active = relaying, l.now // from now on idle_timeout applies, not connect_timeout
 	c.route.Stats.Shard(l.shard).Connected(l.clock() - c.dialled)
 	l.setTimer(c)
 	lead, err := header.Stream(c.route.ProxyProtocol, c.client, c.dst)
@@ -20,7 +20,7 @@ func (l *loop) startRelay(c *conn) {
 	if len(lead) > 0 {
 		l.sendHeader(c, lead)
 	}
-	l.relayConn(c)
+	l.relayConn(c) // the event may also have said that the origin has sent something: it is not repeated
 }
 
 // sendHeader sends the header in one write with what the client has sent so far. It does not wait

@@ -17,12 +17,12 @@ func serveRequests(ctx context.Context, loops []*loop, opt Options, ended <-chan
 		case <-ended:
 			return
 		case <-stop:
-			stop = nil
+			stop = nil // once
 			onEachLoop(loops, (*loop).startDrain)
 		case give := <-opt.Handovers:
 			handOver(loops, give)
 		case m := <-opt.Moves:
-			m.Over(moveConns(loops, m.Give))
+			m.Over(moveConns(loops, m.Give)) // Arrivals and stop wait meanwhile
 		case conns := <-opt.Arrivals:
 			if len(conns) == 0 {
 				onEachLoop(loops, (*loop).endArrivals)

@@ -43,7 +43,7 @@ const (
 // nothing: a stalled reader stops its sender.
 func (w *way) nextStep(from, to *end) step {
 	switch {
-	case w.finished || to.failed:
+	case w.finished || to.failed: // nothing can be written any more
 		return stepWait
 	case w.holds():
 		if to.writable {

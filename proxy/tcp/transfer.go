@@ -69,7 +69,7 @@ func (l *loop) send(c *conn, d route.Direction, b []byte) {
 		c.ends[1-d].writeFailed(err)
 		n = 0
 	}
-	if n < len(b) && !c.ends[1-d].failed {
+	if n < len(b) && !c.ends[1-d].failed { // a failed end takes nothing any more: the bytes are dropped
 		c.ways[d].held = l.buffers.Keep(b[n:])
 	}
 }
