@@ -1,6 +1,7 @@
 package call
 
 import (
+	"bytes"
 	"net"
 	"net/netip"
 	"testing"
@@ -87,6 +88,12 @@ func FuzzSockaddr(f *testing.F) {
 		}
 		if a := e.AddrPort(); a.Addr().Is4In6() || a.Addr().Zone() != "" || e.Zone == 0 && EndpointOf(a) != e {
 			t.Errorf("%v is %v", e, a)
+		}
+		if s.AddrPort() != e.AddrPort() {
+			t.Errorf("a Sockaddr says %v, its Endpoint %v", s.AddrPort(), e.AddrPort())
+		}
+		if short := SockaddrOf(e.AddrPort()); e.Zone == 0 && !bytes.Equal(short.Bytes(), s.Bytes()) {
+			t.Errorf("SockaddrOf writes %x, Endpoint %x", short.Bytes(), s.Bytes())
 		}
 		if _, ok := ParseSockaddr(s.Bytes()[:len(s.Bytes())-1]); ok {
 			t.Errorf("a byte less than %v is read too", e)
