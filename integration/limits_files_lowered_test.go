@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"encoding/json"
 	"net"
 	"syscall"
 	"testing"
@@ -95,4 +96,16 @@ func (p *proxy) setLimit(t *testing.T, limit unix.Rlimit) {
 	if err := unix.Prlimit(p.cmd.Process.Pid, unix.RLIMIT_NOFILE, &limit, nil); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// filesLimit is the limit that the files are divided by.
+func (p *proxy) filesLimit(t *testing.T) uint64 {
+	t.Helper()
+	var s struct {
+		Files uint64 `json:"files"`
+	}
+	if err := json.Unmarshal(p.statusJSON(t), &s); err != nil {
+		t.Fatal(err)
+	}
+	return s.Files
 }

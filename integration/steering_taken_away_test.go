@@ -476,4 +476,5 @@ func stealDescriptors(t *testing.T, r *robbed) {
 	for _, conn := range greedy {
 		conn.Close()
 	}
+	eventually(t, "the limit is as before", func() bool { return r.filesLimit(t) == before.Cur })
 }
