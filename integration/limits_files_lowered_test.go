@@ -19,9 +19,11 @@ func TestLoweredLimit(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
-			r.origin.serve(t, "10.0.0.5:4711", func(conn net.Conn) {
-				replyAll(conn, func(piece []byte) []byte { return piece })
-			})
+			for _, origin := range []string{"10.0.0.5", "[" + originV6 + "]"} {
+				r.origin.serve(t, origin+":4711", func(conn net.Conn) {
+					replyAll(conn, func(piece []byte) []byte { return piece })
+				})
+			}
 			r.origin.answerPorts(t, "10.0.0.5:4712")
 			p := r.edge.serveWith(t, relayFile)
 			flow := r.client.dial(t, "udp", dstV4+":4712")
@@ -36,6 +38,12 @@ func TestLoweredLimit(t *testing.T) {
 				}
 			}
 			p.expect(t, "somebody has lowered the limit of file descriptors")
+			time.Sleep(2 * time.Second) // the live conns are idle for so long: they would give way to another client
+			for range 50 {
+				if conn, err := r.client.tryDial("tcp", "", "["+dstV6+"]:4711"); err == nil {
+					defer conn.Close()
+				}
+			}
 			for range 3 {
 				p.obeys(t)
 				if got := p.ask(t, "reload"); got.status != 0 {

@@ -55,6 +55,9 @@ func (t *Table[S]) takeSocketPlace(f *Flow[S]) (route.Verdict, *Flow[S]) {
 	if !f.OwnsSocket() || t.opt.Limits.Sockets.Take() {
 		return route.Admitted, nil
 	}
+	if t.opt.Limits.Sockets.Files.Overdrawn() { // after the limit was lowered no eviction makes room
+		return route.OverMaxFlows, nil
+	}
 	return route.OverMaxFlows, t.evictions.kinds[owning].next(clientOfKind(f.Key.Client, f.Route))
 }
 

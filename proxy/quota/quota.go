@@ -24,6 +24,18 @@ func (p *Pool) Resize(n int) {
 	p.size = n
 }
 
+func (p *Pool) take(n int64) bool {
+	for {
+		left := p.left.Load()
+		if left < n {
+			return false
+		}
+		if p.left.CompareAndSwap(left, left-n) {
+			return true
+		}
+	}
+}
+
 // Quota is how much one loop may hold. Only that loop takes and gives; any goroutine may call Held. A
 // nil Quota has no bound.
 type Quota struct {
@@ -80,8 +92,7 @@ func (q *Quota) Take(n int) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	held := q.held.Load()
-	if need := q.beyond(held+int64(n)) - q.beyond(held); need > 0 && q.common.left.Add(-need) < 0 {
-		q.common.left.Add(need)
+	if need := q.beyond(held+int64(n)) - q.beyond(held); need > 0 && !q.common.take(need) {
 		return false
 	}
 	q.held.Store(held + int64(n))
@@ -94,7 +105,11 @@ func (q *Quota) Insist(n int) { q.move(int64(n)) }
 // Give gives back n.
 func (q *Quota) Give(n int) { q.move(int64(-n)) }
 
-// Held is how much is taken.
+// Overdrawn reports whether all loops together hold more than the new total: what is given back then
+// makes no room for anybody.
+func (q *Quota) Overdrawn() bool { return q != nil && q.common.left.Load() < 0 }
+
+// Held is how much is taken. Any goroutine may call it.
 func (q *Quota) Held() int {
 	if q == nil {
 		return 0

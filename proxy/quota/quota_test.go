@@ -57,6 +57,33 @@ func TestInsist(t *testing.T) {
 	}
 }
 
+// TestOverdrawn: where the whole has become less than what is held, one loop that gives back makes no room for
+// another.
+func TestOverdrawn(t *testing.T) {
+	pool := NewPool(8)
+	all := Divide(2, 2, pool)
+	if !all[0].Take(5) || all[0].Overdrawn() {
+		t.Error("5 of 10 are too many")
+	}
+	pool.Resize(2 + Redivide(all, 0))
+	for held := 5; held > 2; held-- {
+		if !all[1].Overdrawn() || all[1].Take(1) {
+			t.Errorf("%d of 2 are held, and there is room", held)
+		}
+		all[0].Give(1)
+	}
+	if all[1].Overdrawn() || all[1].Take(1) {
+		t.Error("2 of 2 are held")
+	}
+	all[0].Give(1)
+	if !all[1].Take(1) {
+		t.Error("1 of 2 is held, and there is no room")
+	}
+	if (*Quota)(nil).Overdrawn() {
+		t.Error("a nil quota has a bound")
+	}
+}
+
 func TestNoBound(t *testing.T) {
 	var none *Quota
 	none.Insist(1)

@@ -43,7 +43,7 @@ var errNoFiles = errors.New("the conns' share of the open files is used up")
 func (l *loop) reserveFiles(n accepted) route.Verdict {
 	who := client.Of(n.client.Addr())
 	switch {
-	case l.takeFiles() || l.evictFor(who) && l.takeFiles():
+	case l.takeFiles() || !l.files.Overdrawn() && l.evictFor(who) && l.takeFiles():
 		return route.Admitted
 	case l.gate.shortSince != 0 && l.now-l.gate.shortSince >= gateParkMost && l.clients.holdsMuch(who, l.connCount):
 		return route.OutOfFiles
