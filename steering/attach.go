@@ -46,7 +46,7 @@ func (s *Steering) attach() (linkState, error) {
 	case detached:
 		err = s.relink()
 	case exchanged:
-		err = s.link.Update(s.program)
+		err = s.loaded.link.Update(s.loaded.program)
 	case elsewhere:
 		return state, errElsewhere
 	}
@@ -58,10 +58,10 @@ func (s *Steering) attach() (linkState, error) {
 
 // linkState asks the kernel, which wants no capability for it.
 func (s *Steering) linkState() (linkState, error) {
-	if s.link == nil {
+	if s.loaded.link == nil {
 		return detached, nil
 	}
-	info, err := s.link.Info()
+	info, err := s.loaded.link.Info()
 	if err != nil {
 		return "", fmt.Errorf("read about the link of the steering program: %w", err)
 	}
@@ -84,12 +84,12 @@ func (s *Steering) inode() (uint64, error) {
 
 // relink attaches the program by a new link.
 func (s *Steering) relink() error {
-	l, err := link.AttachNetNs(int(s.netns.Fd()), s.program)
+	l, err := link.AttachNetNs(int(s.netns.Fd()), s.loaded.program)
 	if err != nil {
 		return err
 	}
-	err = s.closeLink()
-	s.link = l
+	err = s.loaded.closeLink()
+	s.loaded.link = l
 	err = errors.Join(err, s.guardLink())
 	if s.pins != nil && s.pins.kept {
 		err = errors.Join(err, s.pins.saveLink(l))
@@ -97,11 +97,11 @@ func (s *Steering) relink() error {
 	return err
 }
 
-func (s *Steering) programID() (ebpf.ProgramID, error) { return programID(s.program) }
+func (s *Steering) programID() (ebpf.ProgramID, error) { return programID(s.loaded.program) }
 
 // programs returns the ids of our program, and of the one whose place it is to take.
 func (s *Steering) programs() ([]uint32, error) {
-	own, err := programID(s.program)
+	own, err := programID(s.loaded.program)
 	if err != nil {
 		return nil, err
 	}

@@ -107,10 +107,10 @@ func (s *Steering) announce() error {
 		return err
 	}
 	_, device := s.routes.device()
-	n := &notice{device: device, config: s.config.Path, program: uint32(id), table: s.asked}
+	n := &notice{device: device, config: s.config.Path, program: uint32(id), served: s.asked.sorted()}
 	for p := range s.gone {
 		n.gone = append(n.gone, p)
 	}
-	s.presence.notice.Store(n)
+	s.presence.tell(n)
 	return nil
 }

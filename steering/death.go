@@ -82,9 +82,9 @@ func (s *Steering) openTUN(cfg *config.Config, table *Table, in Inheritance) (er
 	fd, inherited := in.take(fdTUN)
 	switch {
 	case inherited:
-		s.routes.tun, err = inheritTUN(s.routes.handle, fd)
+		err = s.routes.inheritTUN(fd)
 	case cfg.Steering.ManageRoutes:
-		s.routes.tun, err = openTUN(s.routes.handle)
+		err = s.routes.openTUN()
 	}
 	if err != nil && (s.outlives || len(exposed(table, new(bart.Lite))) == 0) { // the process before did without, or there is nothing to expose
 		s.log.Warn("the local routes do not end with this process", "error", err)

@@ -29,7 +29,7 @@ func newEstate(table *Table, least map[string]uint32) (e estate, err error) {
 	if err != nil {
 		return e, err
 	}
-	intervals, bindings := room(len(table.intervals), 1<<16), room(len(table.bindings), 1<<10)
+	intervals, bindings := room(len(table.Intervals()), 1<<16), room(len(table.Bindings()), 1<<10)
 	spec.Maps[bpf.SteerMapIntervals].MaxEntries = 2 * intervals
 	spec.Maps[bpf.SteerMapBindings].MaxEntries = 2 * bindings
 	numbers := 2 * bindings // the routes of two generations
@@ -96,16 +96,6 @@ func ofThisBuild(program *ebpf.Program, spec *ebpf.CollectionSpec) error {
 	return nil
 }
 
-// list adds the descriptors of the program, the maps and what waits for grace periods to
-// in, under their names behind a prefix.
-func (e *estate) list(in Inheritance, prefix string) {
-	in[prefix+fdProgram] = e.program.FD()
-	in[prefix+fdGrace], in[prefix+fdGraceInner] = e.grace.outer.FD(), e.grace.inner.FD()
-	for name, m := range e.maps {
-		in[prefix+fdMap+name] = m.FD()
-	}
-}
-
 // unpin has all of e forget where it was pinned, for to pin it there again would do nothing.
 func (e *estate) unpin() error {
 	errs := []error{e.link.Unpin(), e.program.Unpin()}
@@ -134,4 +124,37 @@ func (e *estate) close() error {
 	e.grace.close()
 	*e = estate{}
 	return errors.Join(errs...)
+}
+
+// load makes an estate of this build.
+func load(table *Table, least map[string]uint32) (estate, error) {
+	if err := checkPrivileges(); err != nil {
+		return estate{}, err
+	}
+	e, err := newEstate(table, least)
+	if err != nil {
+		return estate{}, fmt.Errorf("load the steering program: %w", advise(err))
+	}
+	return e, nil
+}
+
+// mapSizes are the sizes of the program's maps by name.
+func mapSizes(program *ebpf.Program) (map[string]uint32, error) {
+	info, err := program.Info()
+	if err != nil {
+		return nil, err
+	}
+	ids, _ := info.MapIDs()
+	sizes := make(map[string]uint32)
+	for _, id := range ids {
+		m, err := ebpf.NewMapFromID(id)
+		if err != nil {
+			return nil, err
+		}
+		if info, err := m.Info(); err == nil {
+			sizes[info.Name] = info.MaxEntries
+		}
+		m.Close()
+	}
+	return sizes, nil
 }

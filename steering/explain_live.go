@@ -26,9 +26,6 @@ func (s *Steering) Explain(protocol config.Protocol, dst netip.AddrPort, client 
 	return append([]string{got.String() + s.otherwise(p, got)}, s.inTheWay(p, got)...)
 }
 
-// anyPort is the port of a client that has none.
-const anyPort = 40000
-
 func (a answer) String() string {
 	text := string(a.verdict)
 	if a.route != "" {
@@ -77,7 +74,7 @@ func (s *Steering) inTheWay(p packet, got answer) (lines []string) {
 	if others, _, err := s.foreign(); err == nil && len(others) > 0 {
 		lines = append(lines, fmt.Sprintf("but other sk_lookup programs are attached (%v), and a socket that one of them chooses wins", others))
 	}
-	if why := s.undelivered(p.dst.Addr()); why != "" {
+	if why := s.keep.undelivered(p.dst.Addr(), s.config.Steering.ManageRoutes); why != "" {
 		lines = append(lines, "but "+why)
 	}
 	if got.verdict != Steer {

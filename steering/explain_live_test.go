@@ -63,7 +63,7 @@ func TestExplainLiveWarns(t *testing.T) {
 		t.Fatal(err)
 	}
 	check(`steer by route "all"`, "but no tcp socket takes it: it is refused")
-	if err := s.link.Detach(); err != nil {
+	if err := s.loaded.link.Detach(); err != nil {
 		t.Fatal(err)
 	}
 	index := s.half(s.generation).firstBinding() + 1

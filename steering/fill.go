@@ -51,10 +51,10 @@ func (h half) erase(table *Table) error {
 
 // fits says what to do when table is larger than the maps, whose sizes cannot change.
 func (h half) fits(table *Table) error {
-	if n := len(table.intervals); n > int(h.intervals) {
+	if n := len(table.Intervals()); n > int(h.intervals) {
 		return fmt.Errorf("the routes make %d port intervals and the running program has room for %d: restart it, after `anyport unload` where steering.pin is set", n, h.intervals)
 	}
-	if n := len(table.bindings); n > int(h.bindings) {
+	if n := len(table.Bindings()); n > int(h.bindings) {
 		return fmt.Errorf("there are %d routes and the running program has room for %d: restart it, after `anyport unload` where steering.pin is set", n-1, h.bindings-1)
 	}
 	if n, room := table.admissions(), h.admissions; n > int(room) {
@@ -83,7 +83,7 @@ func (h half) firstBinding() uint32  { return h.generation * h.bindings }
 
 func (h half) bindingEntries(table *Table, numbers map[string]uint32) iter.Seq2[uint32, bpf.SteerBinding] {
 	return func(yield func(uint32, bpf.SteerBinding) bool) {
-		for i, b := range table.bindings {
+		for i, b := range table.Bindings() {
 			value := encodeTerms(b.terms)
 			if b.route != nil {
 				copy(value.Route[:], b.route.Name)
@@ -96,7 +96,7 @@ func (h half) bindingEntries(table *Table, numbers map[string]uint32) iter.Seq2[
 				return
 			}
 		}
-		if n := uint32(len(table.bindings)); n < h.bindings { // the end, for those who read it back
+		if n := uint32(len(table.Bindings())); n < h.bindings { // the end, for those who read it back
 			yield(h.firstBinding()+n, bpf.SteerBinding{})
 		}
 	}
@@ -107,7 +107,7 @@ func (h half) list(binding int) uint32 { return h.firstBinding() + uint32(bindin
 
 func (h half) intervalEntries(table *Table) iter.Seq2[uint32, bpf.SteerInterval] {
 	return func(yield func(uint32, bpf.SteerInterval) bool) {
-		for i, v := range table.intervals {
+		for i, v := range table.Intervals() {
 			if !yield(h.firstInterval()+uint32(i), bpf.SteerInterval{Lo: v.lo, Binding: h.firstBinding() + v.binding}) {
 				return
 			}
@@ -117,7 +117,7 @@ func (h half) intervalEntries(table *Table) iter.Seq2[uint32, bpf.SteerInterval]
 
 func (h half) sourceEntries(table *Table) iter.Seq2[bpf.SteerSource, uint32] {
 	return func(yield func(bpf.SteerSource, uint32) bool) {
-		for i, b := range table.bindings {
+		for i, b := range table.Bindings() {
 			for p, allowed := range b.sources.Rules() {
 				if !yield(sourceKey(h.list(i), p), flag(allowed)) {
 					return

@@ -20,10 +20,13 @@ import (
 // of the device (tun_chr_close, unregister_netdevice) is synchronous: when it is over, the
 // routes are gone, and so are packets that were on their way by them.
 func (s *Steering) guardLink() error {
-	if s.routes == nil || s.routes.tun == nil || s.link == nil {
+	if s.routes == nil || s.loaded.link == nil {
 		return nil
 	}
-	guard, err := inFlight(s.link.FD())
+	if _, ends := s.routes.tunFD(); !ends {
+		return nil
+	}
+	guard, err := inFlight(s.loaded.link.FD())
 	if err != nil {
 		return fmt.Errorf("keep the link of the steering program until the local routes are gone: %w", err)
 	}
@@ -55,4 +58,4 @@ func (s *Steering) closeGuard() error {
 }
 
 // dropLink closes all that this process has of the link.
-func (s *Steering) dropLink() error { return errors.Join(s.closeGuard(), s.closeLink()) }
+func (s *Steering) dropLink() error { return errors.Join(s.closeGuard(), s.loaded.closeLink()) }

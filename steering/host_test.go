@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"anyport/config"
+	"anyport/steering/capabilities"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -159,14 +160,14 @@ func TestShadowProblem(t *testing.T) {
 
 func TestLacking(t *testing.T) {
 	const bpf, netAdmin, sysAdmin = 1 << 39, 1 << 12, 1 << 21
-	for effective, want := range map[uint64][]string{
+	for effective, want := range map[capabilities.Set][]string{
 		bpf | netAdmin:      nil,
 		sysAdmin | netAdmin: nil,
 		netAdmin:            {"CAP_BPF"},
 		bpf:                 {"CAP_NET_ADMIN"},
 		0:                   {"CAP_BPF", "CAP_NET_ADMIN"},
 	} {
-		if diff := cmp.Diff(want, lacking(effective)); diff != "" {
+		if diff := cmp.Diff(want, Lacking(effective)); diff != "" {
 			t.Errorf("%#x: %s", effective, diff)
 		}
 	}

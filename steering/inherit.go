@@ -42,13 +42,13 @@ func (s *Steering) Handover() Inheritance {
 	if s.closed() {
 		return in
 	}
-	s.list(in, "")
-	in[fdLink] = s.link.FD()
+	in.list(&s.loaded, "")
+	in[fdLink] = s.loaded.link.FD()
 	if s.pins != nil {
 		in[fdPins] = int(s.pins.lock.Fd())
 	}
-	if s.routes.tun != nil {
-		in[fdTUN] = s.routes.tun.fd
+	if fd, ok := s.routes.tunFD(); ok {
+		in[fdTUN] = fd
 	}
 	for slot, fds := range s.sockets {
 		for i, fd := range fds {
@@ -171,4 +171,14 @@ func (in Inheritance) Close() error {
 	}
 	clear(in)
 	return errors.Join(errs...)
+}
+
+// list adds the descriptors of the program, the maps and what waits for grace periods
+// of e, under their names behind a prefix.
+func (in Inheritance) list(e *estate, prefix string) {
+	in[prefix+fdProgram] = e.program.FD()
+	in[prefix+fdGrace], in[prefix+fdGraceInner] = e.grace.outer.FD(), e.grace.inner.FD()
+	for name, m := range e.maps {
+		in[prefix+fdMap+name] = m.FD()
+	}
 }

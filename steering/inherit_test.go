@@ -122,7 +122,7 @@ func TestHandoverNames(t *testing.T) {
 	s := open(t, everyAction())
 	got := slices.Sorted(maps.Keys(s.Handover()))
 	want := []string{fdGraceInner, fdGrace, fdLink, fdProgram, "dropping tcp/0", "dropping udp/0", "tcp/0", "tun", "udp/0"}
-	for name := range s.maps {
+	for name := range s.loaded.maps {
 		want = append(want, fdMap+name)
 	}
 	slices.Sort(want)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"net"
 	"net/netip"
 	"os"
@@ -13,6 +14,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"anyport/steering/capabilities"
 
 	"golang.org/x/sys/unix"
 )
@@ -39,7 +42,7 @@ type notice struct {
 	config  string
 	device  string
 	program uint32
-	table   *Table
+	served  iter.Seq[netip.Prefix]
 	gone    []netip.Prefix // of earlier tables, still local
 }
 
@@ -56,7 +59,7 @@ func openPresence() (*presence, error) {
 	if p.listener, err = net.Listen("unix", p.name); err != nil {
 		return nil, fmt.Errorf("tell other instances of anyport about this one: %w", err)
 	}
-	p.notice.Store(&notice{table: newTable()})
+	p.notice.Store(&notice{served: func(func(netip.Prefix) bool) {}})
 	go p.serve()
 	return p, nil
 }
@@ -78,7 +81,7 @@ func (p *presence) serve() {
 
 func (n *notice) instance() Instance {
 	i := Instance{PID: os.Getpid(), Config: n.config, Device: n.device, Program: n.program, Prefixes: slices.Clone(n.gone)}
-	for prefix := range n.table.sorted() {
+	for prefix := range n.served {
 		i.Prefixes = append(i.Prefixes, prefix)
 	}
 	return i
@@ -105,7 +108,7 @@ func instances(except string) ([]Instance, error) {
 		if name == except {
 			continue
 		}
-		if i, ok := ask(name); ok {
+		if i, ok := askInstance(name); ok {
 			all = append(all, i)
 		}
 	}
@@ -128,8 +131,8 @@ func presences() ([]string, error) {
 	return slices.Compact(names), nil
 }
 
-// ask is not ok where nobody answers whom this process believes.
-func ask(name string) (i Instance, ok bool) {
+// askInstance is not ok where nobody answers whom this process believes.
+func askInstance(name string) (i Instance, ok bool) {
 	conn, err := net.DialTimeout("unix", name, presencePatience)
 	if err != nil {
 		return i, false
@@ -168,13 +171,9 @@ func privileged(pid int) bool {
 	if err != nil || !os.SameFile(own, its) {
 		return false
 	}
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return false
-	}
-	var held uint64
-	if _, after, ok := strings.Cut(string(status), "CapEff:"); ok {
-		_, err = fmt.Sscanf(after, "%x", &held)
-	}
-	return err == nil && held&(1<<unix.CAP_NET_ADMIN|1<<unix.CAP_NET_BIND_SERVICE) != 0
+	held, err := capabilities.Read(pid)
+	return err == nil && held.Effective&capabilities.Of(unix.CAP_NET_ADMIN, unix.CAP_NET_BIND_SERVICE) != 0
 }
+
+// tell has the others learn of n from now on.
+func (p *presence) tell(n *notice) { p.notice.Store(n) }

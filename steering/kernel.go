@@ -20,11 +20,13 @@ import (
 // Steering is the program at work in the network namespace that Open was called in.
 // Its methods may be called from any goroutine.
 type Steering struct {
-	estate
+	loaded   estate           // what of it is in the kernel
 	objects  bpf.SteerObjects // the program and maps of estate
 	netns    *os.File
 	sockets  sockets
 	routes   *localRoutes
+	keep     *keeper  // of the routes
+	monitor  *monitor // tells of changes to what the routes stand on
 	presence *presence
 	guard    int           // a socket that holds the link, see guard.go; 0: none
 	pins     *pins         // nil: none
@@ -43,7 +45,6 @@ type Steering struct {
 	exposed    []netip.Prefix             // that lead to the host's listeners when this process dies
 	leftover   *Table                     // what the idle half may hold; nil: it is empty
 	numbers    map[string]uint32          // of the routes, by name
-	keep       upkeep                     // of the routes
 	generation uint32                     // how many tables have served; odd and even ones have a half each
 }
 
@@ -100,7 +101,7 @@ func (s *Steering) Release() error {
 // close may be called again, and when open has failed half-way. With keep, the local
 // routes stay.
 func (s *Steering) close(keep bool) error {
-	errs := []error{s.presence.close()}
+	errs := []error{s.presence.close(), s.monitor.close()}
 	if s.routes != nil {
 		errs = append(errs, s.routes.close(keep))
 	}
@@ -109,11 +110,11 @@ func (s *Steering) close(keep bool) error {
 	}
 	errs = append(errs, s.dropLink())
 	errs = append(errs, s.sockets.close(slices.Concat(serving, holes)...))
-	errs = append(errs, s.estate.close(), s.dismiss(), s.pins.close())
+	errs = append(errs, s.loaded.close(), s.dismiss(), s.pins.close())
 	if s.netns != nil {
 		errs = append(errs, s.netns.Close())
 	}
-	s.objects, s.presence, s.pins, s.netns, s.routes, s.unpins = bpf.SteerObjects{}, nil, nil, nil, nil, false
+	s.objects, s.presence, s.pins, s.netns, s.routes, s.monitor, s.unpins = bpf.SteerObjects{}, nil, nil, nil, nil, nil, false
 	return errors.Join(errs...)
 }
 

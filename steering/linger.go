@@ -18,7 +18,7 @@ import (
 // they are to stay: for the drain_timeout of the routes that they had.
 func (s *Steering) linger(cfg *config.Config, wanted *bart.Lite, now time.Time) map[netip.Prefix]time.Time {
 	gone := make(map[netip.Prefix]time.Time)
-	for p := range s.routes.mine.All() {
+	for p := range s.routes.added().All() {
 		if wanted.LookupPrefix(p) {
 			continue
 		}

@@ -37,7 +37,7 @@ func BenchmarkKernel(b *testing.B) {
 			dst := netip.MustParseAddrPort(test.dst)
 			context := packet{test.protocol, dst, netip.AddrPortFrom(dst.Addr(), 40000)}.context(0)
 			b.ResetTimer()
-			if _, err := run(s.program, context, uint32(b.N)); err != nil {
+			if _, err := run(s.loaded.program, context, uint32(b.N)); err != nil {
 				b.Fatal(err)
 			}
 		})

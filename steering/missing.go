@@ -30,23 +30,23 @@ func culprit(port uint32) string {
 }
 
 // missing says what of the ground is missing, by the last comparison with the kernel.
-func (s *Steering) missing() (lines []string) {
-	_, device := s.routes.device()
-	for _, p := range s.keep.suspects.first() {
+func (k *keeper) missing() (lines []string) {
+	_, device := k.routes.device()
+	for _, p := range k.suspects.first() {
 		lines = append(lines, fmt.Sprintf("the route local %s dev %s is missing", p, device))
 	}
-	if more := len(s.keep.suspects) - len(lines); more > 0 {
+	if more := len(k.suspects) - len(lines); more > 0 {
 		lines = append(lines, fmt.Sprintf("%d more local routes are missing", more))
 	}
-	return append(lines, s.keep.lost...)
+	return append(lines, k.lost...)
 }
 
 // undelivered says why packets for a served address do not come here though they are meant to:
 // where others see to the routes, they may have ways that a look at the local table misses.
-func (s *Steering) undelivered(addr netip.Addr) string {
+func (k *keeper) undelivered(addr netip.Addr, manages bool) string {
 	host := netip.PrefixFrom(addr, addr.BitLen())
-	if s.config.Steering.ManageRoutes && s.keep.served.LookupPrefix(host) || s.keep.local.LookupPrefix(host) {
-		return s.routes.delivered(addr)
+	if manages && k.served.LookupPrefix(host) || k.local.LookupPrefix(host) {
+		return k.routes.delivered(addr)
 	}
 	return ""
 }

@@ -89,7 +89,7 @@ func (s *Steering) openEstate(cfg *config.Config, table *Table, in Inheritance) 
 			return fmt.Errorf("inherit the steering: %w", err)
 		}
 		return nil
-	case s.link != nil:
+	case s.loaded.link != nil:
 		if err := s.adopt(table, in); err != nil {
 			return fmt.Errorf("go on with the steering in %s: %w: or remove it with: anyport unload", s.pins.path, err)
 		}
@@ -118,13 +118,13 @@ func (s *Steering) openPins(cfg *config.Config, in Inheritance) (err error) {
 	if err != nil || s.pins == nil || locked && living {
 		return err
 	}
-	s.estate, err = s.pins.load()
-	if err != nil || s.link != nil && !(at.auto && s.defunct()) {
+	s.loaded, err = s.pins.load()
+	if err != nil || s.loaded.link != nil && !(at.auto && s.defunct()) {
 		s.pins.kept = true
 		return err
 	}
 	err = s.pins.remove()
-	return errors.Join(err, s.estate.close())
+	return errors.Join(err, s.loaded.close())
 }
 
 // openAuto returns nil where nothing is to be pinned.
@@ -155,10 +155,10 @@ func (s *Steering) defunct() bool {
 
 // inherit goes on with what is in the kernel from in.
 func (s *Steering) inherit(table *Table, in Inheritance) (err error) {
-	if s.link != nil {
+	if s.loaded.link != nil {
 		return fmt.Errorf("there is another in %s: remove it with: anyport unload", s.pins.path)
 	}
-	if s.estate, err = in.estate(); err != nil {
+	if s.loaded, err = in.estate(); err != nil {
 		return err
 	}
 	return s.adopt(table, in)
@@ -168,14 +168,14 @@ func (s *Steering) inherit(table *Table, in Inheritance) (err error) {
 // is of another build.
 func (s *Steering) adopt(table *Table, in Inheritance) (err error) {
 	s.outlives = true
-	if err := s.compatible(); err != nil {
+	if err := s.loaded.compatible(); err != nil {
 		return s.exchange(table, in, err)
 	}
-	if err := s.assign(&s.objects); err != nil {
+	if err := s.loaded.assign(&s.objects); err != nil {
 		return err
 	}
-	if s.grace == nil { // nobody pins it
-		if s.grace, err = newGrace(); err != nil {
+	if s.loaded.grace == nil { // nobody pins it
+		if s.loaded.grace, err = newGrace(); err != nil {
 			return advise(err)
 		}
 	}
@@ -188,11 +188,11 @@ func (s *Steering) adopt(table *Table, in Inheritance) (err error) {
 
 // create makes an estate.
 func (s *Steering) create(table *Table) (err error) {
-	if s.estate, err = load(table, nil); err != nil {
+	if s.loaded, err = load(table, nil); err != nil {
 		return err
 	}
 	s.table = newTable()
-	return s.assign(&s.objects)
+	return s.loaded.assign(&s.objects)
 }
 
 // pin has the steering outlive this process, if it is to.
@@ -202,9 +202,9 @@ func (s *Steering) pin() (err error) {
 	switch {
 	case s.pins == nil:
 	case !s.pins.kept:
-		err = s.pins.save(&s.estate)
+		err = s.pins.save(&s.loaded)
 	case s.relieved:
-		err = s.pins.replace(&s.estate)
+		err = s.pins.replace(&s.loaded)
 	}
 	s.relieved = s.relieved && err != nil
 	return err
@@ -214,7 +214,8 @@ func (s *Steering) openRoutes(cfg *config.Config, table *Table, in Inheritance) 
 	if s.routes, err = newLocalRoutes(); err != nil {
 		return err
 	}
-	if s.routes.monitor, err = openMonitor(); err != nil {
+	s.keep = newKeeper(s.routes, s.log)
+	if s.monitor, err = openMonitor(); err != nil {
 		return err
 	}
 	if err := s.openTUN(cfg, table, in); err != nil {

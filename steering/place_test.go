@@ -119,7 +119,7 @@ func TestPinAutoReused(t *testing.T) {
 	autoBPFFS(t)
 	cfg := autoPinned("/etc/anyport.toml", "192.0.2.0/24")
 	before := openHere(t, cfg)
-	if err := errors.Join(before.link.Detach(), before.Release()); err != nil {
+	if err := errors.Join(before.loaded.link.Detach(), before.Release()); err != nil {
 		t.Fatal(err)
 	}
 	s := openHere(t, cfg)

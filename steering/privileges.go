@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"anyport/steering/capabilities"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -11,8 +13,8 @@ import (
 // in for it. CAP_BPF is there since Linux 5.8; CAP_SYS_ADMIN holds all of it.
 var needed = []struct {
 	name    string
-	bit     uint
-	instead uint
+	bit     int
+	instead int
 }{
 	{"CAP_BPF", unix.CAP_BPF, unix.CAP_SYS_ADMIN},
 	{"CAP_NET_ADMIN", unix.CAP_NET_ADMIN, unix.CAP_NET_ADMIN},
@@ -22,22 +24,21 @@ const grant = "run as root, or grant it: setcap cap_bpf,cap_net_admin,cap_net_bi
 
 // checkPrivileges names the capabilities that this thread lacks.
 func checkPrivileges() error {
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var data [2]unix.CapUserData
-	if err := unix.Capget(&header, &data[0]); err != nil {
-		return fmt.Errorf("read the capabilities of this process: %w", err)
+	held, err := capabilities.Read(0)
+	if err != nil {
+		return err
 	}
-	if missing := lacking(uint64(data[1].Effective)<<32 | uint64(data[0].Effective)); len(missing) > 0 {
+	if missing := Lacking(held.Effective); len(missing) > 0 {
 		return fmt.Errorf("steering needs %s: %s", strings.Join(missing, " and "), grant)
 	}
 	return nil
 }
 
-// lacking returns the names of what effective, a set of capabilities, does not hold.
-func lacking(effective uint64) []string {
+// Lacking returns the names of what effective, a set of capabilities, does not hold.
+func Lacking(effective capabilities.Set) []string {
 	var missing []string
 	for _, c := range needed {
-		if effective&(1<<c.bit|1<<c.instead) == 0 {
+		if effective&capabilities.Of(c.bit, c.instead) == 0 {
 			missing = append(missing, c.name)
 		}
 	}

@@ -115,20 +115,3 @@ func programName(id ebpf.ProgramID) string {
 	}
 	return info.Name
 }
-
-// LocalPrefixes lists what this thread's network namespace delivers to itself: its
-// addresses, and the routes of type local.
-func LocalPrefixes() ([]netip.Prefix, error) {
-	routes, err := newLocalRoutes()
-	if err != nil {
-		return nil, err
-	}
-	defer routes.closeHandles()
-	var all []netip.Prefix
-	err = routes.list(func(r localRoute) { all = append(all, r.prefix) })
-	return all, err
-}
-
-// Lacking names the capabilities that [Open] needs and effective, a set of them as
-// the kernel has it, does not hold.
-func Lacking(effective uint64) []string { return lacking(effective) }

@@ -48,7 +48,7 @@ func openRemains(at place, netns *os.File) (*remains, error) {
 	}
 	r := &remains{Steering{netns: netns, pins: p}}
 	p.kept = true
-	r.estate, err = p.load()
+	r.loaded, err = p.load()
 	state := detached
 	if err == nil {
 		state, err = r.linkState()
@@ -64,8 +64,8 @@ func openRemains(at place, netns *os.File) (*remains, error) {
 
 // remove ends the steering. It has each thing removed by do.
 func (r *remains) remove(do func(what string, remove func() error) error) error {
-	if r.link != nil {
-		if err := do("the steering program's link", r.link.Detach); err != nil {
+	if r.loaded.link != nil {
+		if err := do("the steering program's link", r.loaded.link.Detach); err != nil {
 			return err
 		}
 	}
@@ -83,7 +83,7 @@ func (r *remains) remove(do func(what string, remove func() error) error) error 
 
 // close leaves what is still pinned.
 func (r *remains) close() error {
-	return errors.Join(r.estate.close(), r.pins.close())
+	return errors.Join(r.loaded.close(), r.pins.close())
 }
 
 func closeAll(all []*remains) error {

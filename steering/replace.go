@@ -25,7 +25,7 @@ func (s *Steering) Replace(cfg *config.Config, table *Table) error {
 	if err := s.checkBeside(table); err != nil {
 		return err
 	}
-	if err := s.reconcile(time.Now()); err != nil {
+	if err := s.keep.reconcile(time.Now()); err != nil {
 		return err
 	}
 	return s.replace(cfg, table)
@@ -57,7 +57,7 @@ func (s *Steering) replace(cfg *config.Config, asked *Table) error {
 	if err := s.prepare(table, numbers); err != nil {
 		return errors.Join(fmt.Errorf("fill the steering tables: %w", err), s.clean())
 	}
-	if err := s.swap(newPlan(&s.routes.mine, wanted)); err != nil {
+	if err := s.swap(s.routes.plan(wanted)); err != nil {
 		return errors.Join(err, s.clean())
 	}
 	s.leftover, s.table, s.numbers = s.table, table, numbers
@@ -121,7 +121,7 @@ func (s *Steering) clean() error {
 	if s.leftover == nil {
 		return nil
 	}
-	if err := s.grace.wait(); err != nil {
+	if err := s.loaded.grace.wait(); err != nil {
 		return fmt.Errorf("wait for a grace period: %w", err)
 	}
 	if err := s.half(s.generation + 1).erase(s.leftover); err != nil {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/netip"
 	"slices"
@@ -13,8 +14,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// upkeep is the state of keeping what the steering stands on. Steering.mu guards it.
-type upkeep struct {
+// keeper keeps what the local routes stand on: it compares that with the kernel, and puts back
+// what others have removed. It belongs to a Steering, whose mutex guards it.
+type keeper struct {
+	routes *localRoutes
+	log    *slog.Logger
+
 	*footing // nil before the first table
 	suspects suspects
 	doubt    bool     // everything is to be compared with the kernel
@@ -32,114 +37,111 @@ type upkeep struct {
 const auditInterval, auditShare = 10 * time.Second, 50
 
 // stand begins with another table, whose ground is compared soon.
-func (k *upkeep) stand(on *footing) {
+func (k *keeper) stand(on *footing) {
 	on.inherit(k.footing)
 	k.footing, k.doubt, k.audited = on, true, time.Time{}
-	if k.suspects == nil {
-		k.suspects = suspects{}
-	}
 	maps.DeleteFunc(k.suspects, func(p netip.Prefix, _ uint32) bool { return !on.served.LookupPrefix(p) })
 }
 
 // reconcile puts back, before another table is put in service, what others have removed: what
 // is to be changed is then as this process remembers it.
-func (s *Steering) reconcile(now time.Time) error {
-	if err := s.audit(now, 0); err != nil {
+func (k *keeper) reconcile(now time.Time) error {
+	if err := k.audit(now, 0); err != nil {
 		return err
 	}
-	if len(s.keep.suspects) == 0 {
+	if len(k.suspects) == 0 {
 		return nil
 	}
-	return s.putBack(now)
+	return k.putBack(now)
 }
 
 // heed notes what the kernel has told.
-func (s *Steering) heed(h hints) {
-	device, _ := s.routes.device()
-	s.keep.doubt = s.keep.doubt || h.all || h.links[s.routes.lo] || h.links[device]
+func (k *keeper) heed(h hints) {
+	device, _ := k.routes.device()
+	k.doubt = k.doubt || h.all || h.links[k.routes.lo] || h.links[device]
 	for p, by := range h.routes {
 		switch {
-		case s.routes.mine.Get(p):
-			s.keep.suspects[p] = by
-		case s.keep.concerns(p):
-			s.keep.doubt = true
+		case k.routes.mine.Get(p):
+			k.suspects[p] = by
+		case k.concerns(p):
+			k.doubt = true
 		}
 	}
 }
 
 // audit compares with the kernel, if that is due.
-func (s *Steering) audit(now time.Time, interval time.Duration) error {
-	if now.Sub(s.keep.audited) < max(interval, auditShare*s.keep.took) {
+func (k *keeper) audit(now time.Time, interval time.Duration) error {
+	if now.Sub(k.audited) < max(interval, auditShare*k.took) {
 		return nil
 	}
 	begun := time.Now()
-	g, err := s.routes.readGround(s.keep.sources)
+	g, err := k.routes.readGround(k.sources)
 	if err != nil {
 		return err
 	}
-	ours, theirs, others := s.keep.footing.lost(g, &s.routes.mine)
-	s.keep.lost = others
+	ours, theirs, others := k.footing.lost(g, &k.routes.mine)
+	k.lost = others
 	for _, p := range theirs {
-		s.keep.lost = append(s.keep.lost, fmt.Sprintf("%s is not local any more: the route or address was another's", p))
+		k.lost = append(k.lost, fmt.Sprintf("%s is not local any more: the route or address was another's", p))
 	}
 	missing := suspects{}
 	for _, p := range ours {
-		missing[p] = s.keep.suspects[p]
+		missing[p] = k.suspects[p]
 	}
-	s.keep.suspects, s.keep.doubt = missing, false
-	s.keep.audited, s.keep.took = now, time.Since(begun)
+	k.suspects, k.doubt = missing, false
+	k.audited, k.took = now, time.Since(begun)
 	return nil
 }
 
-// keepGround puts back what is ours and others have removed, and returns what else is missing.
-func (s *Steering) keepGround(now time.Time, h hints) error {
-	s.heed(h)
-	if s.keep.quarrel.allows(now) {
-		if err := s.restoreDevice(now); err != nil {
+// tend puts back what is ours and others have removed, and returns what else is missing.
+func (k *keeper) tend(now time.Time, h hints) error {
+	k.heed(h)
+	if k.quarrel.allows(now) {
+		if err := k.restoreDevice(now); err != nil {
 			return err
 		}
 	}
 	interval := auditInterval
-	if s.keep.doubt {
+	if k.doubt {
 		interval = 0
 	}
-	if err := s.audit(now, interval); err != nil {
+	if err := k.audit(now, interval); err != nil {
 		return err
 	}
-	if len(s.keep.suspects) > 0 && s.keep.quarrel.allows(now) {
-		if err := s.putBack(now); err != nil {
+	if len(k.suspects) > 0 && k.quarrel.allows(now) {
+		if err := k.putBack(now); err != nil {
 			return err
 		}
 	}
-	if len(s.keep.lost) > 0 {
-		return errors.New(strings.Join(s.keep.lost, "; "))
+	if len(k.lost) > 0 {
+		return errors.New(strings.Join(k.lost, "; "))
 	}
 	return nil
 }
 
-func (s *Steering) restoreDevice(now time.Time) error {
-	restored, err := s.routes.restoreDevice()
+func (k *keeper) restoreDevice(now time.Time) error {
+	restored, err := k.routes.restoreDevice()
 	if !restored {
 		return err
 	}
-	s.log.Error("somebody else has removed the network device of the local routes or set it down: both are there again", "device", s.routes.tun.name)
-	s.quarrelled(now, "")
-	for p := range s.routes.mine.All() {
-		s.keep.suspects[p] = 0
+	k.log.Error("somebody else has removed the network device of the local routes or set it down: both are there again", "device", k.routes.tun.name)
+	k.quarrelled(now, "")
+	for p := range k.routes.mine.All() {
+		k.suspects[p] = 0
 	}
-	return errors.Join(err, s.putBack(now))
+	return errors.Join(err, k.putBack(now))
 }
 
 // putBack adds the suspects that are missing.
-func (s *Steering) putBack(now time.Time) error {
+func (k *keeper) putBack(now time.Time) error {
 	back := suspects{}
 	var failed []error
-	for p, by := range s.keep.suspects {
-		added, err := s.routes.putBack(p)
+	for p, by := range k.suspects {
+		added, err := k.routes.putBack(p)
 		if err != nil {
 			failed = append(failed, err)
 		} else {
-			delete(s.keep.suspects, p)
+			delete(k.suspects, p)
 		}
 		if added {
 			back[p] = by
@@ -150,11 +152,11 @@ func (s *Steering) putBack(now time.Time) error {
 	}
 	slices.SortFunc(failed, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) }) // Watch tells changes
 	if len(back) > 0 {
-		s.keep.restored += uint64(len(back))
+		k.restored += uint64(len(back))
 		by := culprits(back)
-		s.log.Warn("somebody else has removed local routes: they are there again",
-			"first", back.first(), "routes", len(back), "by", by, "put_back_since_start", s.keep.restored)
-		s.quarrelled(now, by)
+		k.log.Warn("somebody else has removed local routes: they are there again",
+			"first", back.first(), "routes", len(back), "by", by, "put_back_since_start", k.restored)
+		k.quarrelled(now, by)
 	}
 	return errors.Join(failed...)
 }
@@ -174,9 +176,13 @@ func (l *localRoutes) putBack(p netip.Prefix) (added bool, err error) {
 }
 
 // quarrelled notes that something was put back.
-func (s *Steering) quarrelled(now time.Time, by string) {
-	if s.keep.quarrel.note(now) {
-		s.log.Warn("another program removes the local routes again and again: they are put back after a pause from now on, and meanwhile clients time out", "pause", quarrelPause, "by", by,
+func (k *keeper) quarrelled(now time.Time, by string) {
+	if k.quarrel.note(now) {
+		k.log.Warn("another program removes the local routes again and again: they are put back after a pause from now on, and meanwhile clients time out", "pause", quarrelPause, "by", by,
 			"hint", fmt.Sprintf("have it leave routes of protocol %d alone; systemd-networkd: ManageForeignRoutes=no in networkd.conf", routeProtocol))
 	}
+}
+
+func newKeeper(routes *localRoutes, log *slog.Logger) *keeper {
+	return &keeper{routes: routes, log: log, suspects: suspects{}}
 }

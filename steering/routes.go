@@ -21,12 +21,11 @@ const routeProtocol = 169
 // localRoutes keeps the prefixes local: `ip route add local PREFIX dev DEVICE`. The device
 // is lo, or the tun where the routes must end with the process.
 type localRoutes struct {
-	handle  *netlink.Handle // of the namespace that it was opened in
-	lists   *netlink.Handle // of it, for lists of one table: see newLocalRoutes
-	monitor *monitor        // of it as well; nil: none
-	lo      int             // interface index
-	tun     *tun            // nil: the routes refer to lo
-	mine    bart.Lite       // the routes that this process answers for
+	handle *netlink.Handle // of the namespace that it was opened in
+	lists  *netlink.Handle // of it, for lists of one table: see newLocalRoutes
+	lo     int             // interface index
+	tun    *tun            // nil: the routes refer to lo
+	mine   bart.Lite       // the routes that this process answers for
 }
 
 func newLocalRoutes() (*localRoutes, error) {
@@ -215,10 +214,10 @@ func routeOn(device int, p netip.Prefix) *netlink.Route {
 // have it too.
 func (l *localRoutes) close(keep bool) error {
 	defer l.closeHandles()
-	errs := []error{l.monitor.close()}
 	if keep {
-		return errors.Join(append(errs, l.tun.close())...)
+		return l.tun.close()
 	}
+	var errs []error
 	for _, c := range l.removal() {
 		errs = append(errs, l.do(c))
 	}
@@ -240,3 +239,50 @@ func prefixOf(n *net.IPNet) (netip.Prefix, bool) {
 	}
 	return netip.PrefixFrom(addr, bits), ok
 }
+
+// LocalPrefixes lists what this thread's network namespace delivers to itself: its
+// addresses, and the routes of type local.
+func LocalPrefixes() ([]netip.Prefix, error) {
+	routes, err := newLocalRoutes()
+	if err != nil {
+		return nil, err
+	}
+	defer routes.closeHandles()
+	var all []netip.Prefix
+	err = routes.list(func(r localRoute) { all = append(all, r.prefix) })
+	return all, err
+}
+
+// openTUN has the routes refer to a device that ends with this process.
+func (l *localRoutes) openTUN() (err error) {
+	l.tun, err = openTUN(l.handle)
+	return err
+}
+
+// inheritTUN has them refer to the device of another process.
+func (l *localRoutes) inheritTUN(fd int) (err error) {
+	l.tun, err = inheritTUN(l.handle, fd)
+	return err
+}
+
+// tunFD is the descriptor that keeps the device, if the routes refer to one.
+func (l *localRoutes) tunFD() (fd int, ok bool) {
+	if l.tun == nil {
+		return 0, false
+	}
+	return l.tun.fd, true
+}
+
+// delete removes a route, whoever added it.
+func (l *localRoutes) delete(r localRoute) error {
+	return l.handle.RouteDel(routeOn(r.device, r.prefix))
+}
+
+// deleteDevice ends a device for all who have it.
+func (l *localRoutes) deleteDevice(d netlink.Link) error { return l.handle.LinkDel(d) }
+
+// plan is the changes from the routes of this process to those that are wanted.
+func (l *localRoutes) plan(wanted *bart.Lite) plan { return newPlan(&l.mine, wanted) }
+
+// added returns the routes that this process answers for. Only apply may change them.
+func (l *localRoutes) added() *bart.Lite { return &l.mine }

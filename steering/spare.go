@@ -14,7 +14,7 @@ import (
 // the process which takes its place never had: who asks for the upgrade hands it a Spare.
 
 // Spare is the program and the maps of this build, loaded and not at work.
-type Spare struct{ estate }
+type Spare struct{ loaded estate }
 
 // fdSpare stands before the names of a spare's descriptors.
 const fdSpare = "spare/"
@@ -43,45 +43,12 @@ func NewSpare(serving uint32) (*Spare, error) {
 	return &Spare{e}, nil
 }
 
-// mapSizes are the sizes of the program's maps by name.
-func mapSizes(program *ebpf.Program) (map[string]uint32, error) {
-	info, err := program.Info()
-	if err != nil {
-		return nil, err
-	}
-	ids, _ := info.MapIDs()
-	sizes := make(map[string]uint32)
-	for _, id := range ids {
-		m, err := ebpf.NewMapFromID(id)
-		if err != nil {
-			return nil, err
-		}
-		if info, err := m.Info(); err == nil {
-			sizes[info.Name] = info.MaxEntries
-		}
-		m.Close()
-	}
-	return sizes, nil
-}
-
-// load makes an estate of this build.
-func load(table *Table, least map[string]uint32) (estate, error) {
-	if err := checkPrivileges(); err != nil {
-		return estate{}, err
-	}
-	e, err := newEstate(table, least)
-	if err != nil {
-		return estate{}, fmt.Errorf("load the steering program: %w", advise(err))
-	}
-	return e, nil
-}
-
 // Handover returns the descriptors of the spare, which still belong to it: give copies of
 // them to Inherit, beside those of the steering that is at work.
 func (s *Spare) Handover() Inheritance {
 	in := Inheritance{}
 	if s != nil {
-		s.list(in, fdSpare)
+		in.list(&s.loaded, fdSpare)
 	}
 	return in
 }
@@ -91,7 +58,7 @@ func (s *Spare) Close() error {
 	if s == nil {
 		return nil
 	}
-	return s.close()
+	return s.loaded.close()
 }
 
 // exchange prepares that a program of this build takes the place of the one that is at
@@ -108,11 +75,11 @@ func (s *Steering) exchange(table *Table, in Inheritance, why error) error {
 		return errors.Join(fmt.Errorf("%w, and this one has none to put in its place (%w): give the upgrade command as root, from the new binary itself", why, err), spare.close())
 	}
 	s.log.Info("the steering program of this build takes the place of another", "because", why)
-	spare.link, s.link = s.link, nil
-	s.former, s.program = s.program, nil
-	err = s.estate.close()
-	s.estate, s.table = spare, unknown
-	return errors.Join(err, s.assign(&s.objects))
+	spare.link, s.loaded.link = s.loaded.link, nil
+	s.former, s.loaded.program = s.loaded.program, nil
+	err = s.loaded.close()
+	s.loaded, s.table = spare, unknown
+	return errors.Join(err, s.loaded.assign(&s.objects))
 }
 
 // spare takes the spare out of in, or loads one where there is none.
@@ -130,7 +97,7 @@ func (in Inheritance) spare(table *Table) (e estate, err error) {
 // the former one back where that is nothing yet.
 func (s *Steering) relieve(generation uint32) error {
 	if s.former != nil && generation == 0 {
-		return s.link.Update(s.former)
+		return s.loaded.link.Update(s.former)
 	}
 	state, err := s.linkState()
 	if err != nil || s.former == nil && state != exchanged {

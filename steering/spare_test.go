@@ -17,8 +17,8 @@ import (
 
 // ofAnotherBuild makes s what another build would have left: a map has another name.
 func ofAnotherBuild(s *Steering) {
-	s.maps["former"] = s.maps[bpf.SteerMapClosed]
-	delete(s.maps, bpf.SteerMapClosed)
+	s.loaded.maps["former"] = s.loaded.maps[bpf.SteerMapClosed]
+	delete(s.loaded.maps, bpf.SteerMapClosed)
 }
 
 // TestSpare: a process without privileges goes on with the sockets of a steering of
@@ -160,13 +160,13 @@ func TestNewSpare(t *testing.T) {
 	if got := (*Spare)(nil).Handover(); len(got) > 0 {
 		t.Errorf("no spare hands over %v", got)
 	}
-	other := anotherProgram(t, s.maps[bpf.SteerMapIntervals])
+	other := anotherProgram(t, s.loaded.maps[bpf.SteerMapIntervals])
 	spare, err := NewSpare(other)
 	if err != nil || spare == nil {
 		t.Fatalf("for another build: %v, %v", spare, err)
 	}
 	defer spare.Close()
-	if got, want := spare.maps[bpf.SteerMapIntervals].MaxEntries(), s.maps[bpf.SteerMapIntervals].MaxEntries(); got != want {
+	if got, want := spare.loaded.maps[bpf.SteerMapIntervals].MaxEntries(), s.loaded.maps[bpf.SteerMapIntervals].MaxEntries(); got != want {
 		t.Errorf("room for %d intervals, want %d", got, want)
 	}
 }

@@ -249,3 +249,9 @@ func both(all, gone iter.Seq2[netip.Prefix, policy]) iter.Seq2[netip.Prefix, pol
 		gone(yield)
 	}
 }
+
+// Bindings returns what the indices in [Interval] refer to. They are not to be changed.
+func (t *Table) Bindings() []binding { return t.bindings }
+
+// Intervals returns the segments of all policies, end to end. They are not to be changed.
+func (t *Table) Intervals() []interval { return t.intervals }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/vishvananda/netlink"
@@ -129,4 +131,16 @@ func (t *tun) close() error {
 		return nil
 	}
 	return unix.Close(t.fd)
+}
+
+// deviceName is a device that anyport makes.
+var deviceName = regexp.MustCompile("^" + tunPrefix + "[0-9]+$")
+
+// tunDevices lists the devices that an anyport has made, without those that except tells of.
+func (l *localRoutes) tunDevices(except func(name string) bool) ([]netlink.Link, error) {
+	links, err := dump(l.handle.LinkList)
+	return slices.DeleteFunc(links, func(l netlink.Link) bool {
+		name := l.Attrs().Name
+		return l.Type() != "tuntap" || !deviceName.MatchString(name) || except(name)
+	}), err
 }

@@ -5,13 +5,10 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"regexp"
 	"runtime"
 	"slices"
 
 	"anyport/config"
-
-	"github.com/vishvananda/netlink"
 )
 
 // Unload removes what processes that are gone have left in this thread's network namespace
@@ -94,7 +91,7 @@ func (u *unloading) removeRoutes() (err error) {
 	}
 	for _, r := range left {
 		what := fmt.Sprintf("route local %s dev %s", r.prefix, u.routes.nameOf(r.device))
-		err := u.remove(what, func() error { return u.routes.handle.RouteDel(routeOn(r.device, r.prefix)) })
+		err := u.remove(what, func() error { return u.routes.delete(r) })
 		if err != nil {
 			return err
 		}
@@ -102,30 +99,20 @@ func (u *unloading) removeRoutes() (err error) {
 	return u.removeDevices()
 }
 
-// deviceName is a device that anyport makes.
-var deviceName = regexp.MustCompile("^" + tunPrefix + "[0-9]+$")
-
 // removeDevices removes those that no living instance has. They end with their process, unless
 // the service manager keeps their descriptor.
 func (u *unloading) removeDevices() error {
-	devices, err := u.staleDevices()
+	others, err := u.others()
+	if err != nil {
+		return err
+	}
+	devices, err := u.routes.tunDevices(func(name string) bool {
+		return slices.ContainsFunc(others, func(i Instance) bool { return i.Device == name })
+	})
 	for _, d := range devices {
-		if err := u.remove("network device "+d.Attrs().Name, func() error { return u.routes.handle.LinkDel(d) }); err != nil {
+		if err := u.remove("network device "+d.Attrs().Name, func() error { return u.routes.deleteDevice(d) }); err != nil {
 			return err
 		}
 	}
 	return err
-}
-
-func (s *Steering) staleDevices() ([]netlink.Link, error) {
-	others, err := s.others()
-	if err != nil {
-		return nil, err
-	}
-	links, err := dump(s.routes.handle.LinkList)
-	return slices.DeleteFunc(links, func(l netlink.Link) bool {
-		name := l.Attrs().Name
-		return l.Type() != "tuntap" || !deviceName.MatchString(name) ||
-			slices.ContainsFunc(others, func(i Instance) bool { return i.Device == name })
-	}), err
 }

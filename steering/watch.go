@@ -18,15 +18,15 @@ const watchInterval = time.Second
 // descriptor Handover has: who keeps a copy of the old one keeps a dead link.
 func (s *Steering) Watch(ctx context.Context, relinked func()) error {
 	s.mu.Lock()
-	routes := s.routes
+	monitor := s.monitor
 	s.mu.Unlock()
-	if routes == nil { // closed
+	if monitor == nil { // closed
 		return nil
 	}
-	defer routes.monitor.interrupt(ctx)()
+	defer monitor.interrupt(ctx)()
 	last := ""
 	for {
-		h, monitorErr := routes.monitor.wait(ctx, time.Now().Add(watchInterval))
+		h, monitorErr := monitor.wait(ctx, time.Now().Add(watchInterval))
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -64,14 +64,14 @@ func (s *Steering) tend(now time.Time, h hints) (replaced bool, err error) {
 	if s.closed() {
 		return false, nil
 	}
-	before := s.link
+	before := s.loaded.link
 	state, err := s.attach()
 	if err == nil && state != linked {
 		s.log.Error("somebody else has touched the link of the steering program: it is attached again", "it_was", state)
 	}
-	pinned, pinErr := s.pins.restore(&s.estate)
+	pinned, pinErr := s.pins.restore(&s.loaded)
 	if pinned {
 		s.log.Error("somebody else has removed pins of the steering: they are there again", "pin", s.pins.path)
 	}
-	return s.link != before, errors.Join(err, pinErr, s.keepGround(now, h), s.clean(), s.expire(now))
+	return s.loaded.link != before, errors.Join(err, pinErr, s.keep.tend(now, h), s.clean(), s.expire(now))
 }

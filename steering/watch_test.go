@@ -82,7 +82,7 @@ func TestTendPinned(t *testing.T) {
 func sameLink(t *testing.T, s *Steering) link.Link {
 	t.Helper()
 	s.mu.Lock()
-	info, err := s.link.Info()
+	info, err := s.loaded.link.Info()
 	s.mu.Unlock()
 	if err != nil {
 		t.Fatal(err)

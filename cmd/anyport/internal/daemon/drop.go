@@ -5,10 +5,11 @@ import (
 	"os"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"anyport/cmd/anyport/internal/privileges"
 	"anyport/config"
+	"anyport/steering/capabilities"
+
+	"golang.org/x/sys/unix"
 )
 
 // openAccount looks up the user to become, while an error has changed nothing yet.
@@ -55,14 +56,14 @@ func (d *daemon) drop() error {
 //     and puts back those that others remove.
 //   - CAP_BPF, before Linux 5.19: there kernel.unprivileged_bpf_disabled forbids every
 //     bpf(2) call without it, and not only to make new maps and programs.
-func kept(c *config.Config, release string) privileges.Set {
-	set := privileges.Of(unix.CAP_NET_BIND_SERVICE)
+func kept(c *config.Config, release string) capabilities.Set {
+	set := capabilities.Of(unix.CAP_NET_BIND_SERVICE)
 	if c.Steering.ManageRoutes {
-		set |= privileges.Of(unix.CAP_NET_ADMIN)
+		set |= capabilities.Of(unix.CAP_NET_ADMIN)
 	}
 	var major, minor int
 	if n, _ := fmt.Sscanf(release, "%d.%d", &major, &minor); n < 2 || major < 5 || major == 5 && minor < 19 {
-		set |= privileges.Of(unix.CAP_BPF)
+		set |= capabilities.Of(unix.CAP_BPF)
 	}
 	return set
 }

@@ -15,6 +15,7 @@ import (
 	"anyport/cmd/anyport/internal/daemon"
 	"anyport/config"
 	"anyport/steering"
+	"anyport/steering/capabilities"
 
 	"golang.org/x/sys/unix"
 )
@@ -82,12 +83,11 @@ func readProcess(_ context.Context, f *Facts) error {
 	if path, err := os.Executable(); err == nil {
 		f.Program = path // without symbolic links: setcap follows none
 	}
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var held [2]unix.CapUserData
-	if err := unix.Capget(&header, &held[0]); err != nil {
-		return fmt.Errorf("read the capabilities of this process: %w", err)
+	held, err := capabilities.Read(0)
+	if err != nil {
+		return err
 	}
-	f.Capabilities = uint64(held[1].Effective)<<32 | uint64(held[0].Effective)
+	f.Capabilities = held.Effective
 	users, err := os.ReadFile("/proc/self/uid_map")
 	f.UserNamespace = err == nil && !slices.Equal(strings.Fields(string(users)), []string{"0", "0", "4294967295"})
 	return nil

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"unsafe"
 
+	"anyport/steering/capabilities"
+
 	"golang.org/x/sys/unix"
 	"kernel.org/pub/linux/libs/security/libcap/psx"
 )
@@ -57,19 +59,21 @@ func atoi(texts []string) (numbers []int, err error) {
 // Drop leaves this process with those capabilities of keep that it has, as another
 // user unless as is nil, and without a way to gain any by exec. It is for all threads,
 // those to come included. After an error what the process holds is not known: end it.
-func Drop(keep Set, as *Account) error {
+func Drop(keep capabilities.Set, as *Account) error {
 	if as != nil && as.UID != os.Getuid() { // one that was handed over to is that user already
 		if err := become(as); err != nil {
 			return err
 		}
 	}
-	data, err := capget()
+	held, err := capabilities.Read(0)
 	if err != nil {
 		return err
 	}
-	for i := range data { // of the effective ones none is left where the user has changed
-		left := data[i].Permitted & uint32(keep>>(32*i))
-		data[i] = unix.CapUserData{Effective: left, Permitted: left}
+	left := held.Permitted & keep // of the effective ones none is left where the user has changed
+	var data [2]unix.CapUserData
+	for i := range data {
+		half := uint32(left >> (32 * i))
+		data[i] = unix.CapUserData{Effective: half, Permitted: half}
 	}
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	err = everywhere("capset", unix.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&data[0])), 0)

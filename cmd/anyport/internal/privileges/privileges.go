@@ -3,47 +3,14 @@
 package privileges
 
 import (
-	"fmt"
-	"math/bits"
 	"os"
 	"os/user"
 	"strconv"
-	"strings"
+
+	"anyport/steering/capabilities"
 
 	"golang.org/x/sys/unix"
 )
-
-// Set is a set of capabilities: bit n is the one that capabilities(7) numbers n.
-type Set uint64
-
-// Of returns the set of these capabilities, unix.CAP_NET_ADMIN and its like.
-func Of(capabilities ...int) (s Set) {
-	for _, c := range capabilities {
-		s |= 1 << c
-	}
-	return s
-}
-
-// Names returns the capabilities by name, in the order of their numbers.
-func (s Set) Names() []string {
-	names := []string{}
-	for ; s != 0; s &= s - 1 {
-		n := bits.TrailingZeros64(uint64(s))
-		if n < len(capabilityNames) {
-			names = append(names, "CAP_"+strings.ToUpper(capabilityNames[n]))
-		} else {
-			names = append(names, "CAP_"+strconv.Itoa(n))
-		}
-	}
-	return names
-}
-
-// capabilityNames are those of linux/capability.h.
-var capabilityNames = strings.Fields(`
-	chown dac_override dac_read_search fowner fsetid kill setgid setuid setpcap linux_immutable net_bind_service
-	net_broadcast net_admin net_raw ipc_lock ipc_owner sys_module sys_rawio sys_chroot sys_ptrace sys_pacct sys_admin
-	sys_boot sys_nice sys_resource sys_time sys_tty_config mknod lease audit_write audit_control setfcap mac_override
-	mac_admin syslog wake_alarm block_suspend audit_read perfmon bpf checkpoint_restore`)
 
 // Held is what a process holds.
 type Held struct {
@@ -54,7 +21,7 @@ type Held struct {
 
 // Read returns what this process holds. That its threads differ is a fault of [Drop].
 func Read() (Held, error) {
-	effective, err := capabilities()
+	held, err := capabilities.Read(0)
 	if err != nil {
 		return Held{}, err
 	}
@@ -62,7 +29,7 @@ func Read() (Held, error) {
 	if err != nil {
 		return Held{}, os.NewSyscallError("prctl PR_GET_NO_NEW_PRIVS", err)
 	}
-	return Held{User: userName(os.Geteuid()), Capabilities: effective.Names(), NoNewPrivs: noNew == 1}, nil
+	return Held{User: userName(os.Geteuid()), Capabilities: held.Effective.Names(), NoNewPrivs: noNew == 1}, nil
 }
 
 func userName(uid int) string {
@@ -71,18 +38,4 @@ func userName(uid int) string {
 		return u.Username
 	}
 	return number
-}
-
-// capabilities returns the effective ones of this thread.
-func capabilities() (Set, error) {
-	data, err := capget()
-	return Set(data[1].Effective)<<32 | Set(data[0].Effective), err
-}
-
-func capget() (data [2]unix.CapUserData, err error) {
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	if err := unix.Capget(&header, &data[0]); err != nil {
-		return data, fmt.Errorf("read the capabilities of this process: %w", err)
-	}
-	return data, nil
 }

@@ -12,21 +12,10 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"anyport/steering/capabilities"
+
 	"golang.org/x/sys/unix"
 )
-
-func TestNames(t *testing.T) {
-	for set, want := range map[Set][]string{
-		0: {},
-		Of(unix.CAP_BPF, unix.CAP_NET_BIND_SERVICE, unix.CAP_NET_ADMIN): {"CAP_NET_BIND_SERVICE", "CAP_NET_ADMIN", "CAP_BPF"},
-		Of(unix.CAP_CHOWN, unix.CAP_LAST_CAP, 63):                       {"CAP_CHOWN", "CAP_CHECKPOINT_RESTORE", "CAP_63"},
-	} {
-		if diff := cmp.Diff(want, set.Names()); diff != "" {
-			t.Errorf("%#x: -want +got:\n%s", uint64(set), diff)
-		}
-	}
-}
 
 func TestFind(t *testing.T) {
 	root, err := Find("root")
@@ -68,7 +57,7 @@ func drop(as string) error {
 	if as != "root" {
 		account = &Account{UID: 65534, GID: 65534}
 	}
-	if err := Drop(Of(unix.CAP_NET_BIND_SERVICE, unix.CAP_NET_ADMIN), account); err != nil {
+	if err := Drop(capabilities.Of(unix.CAP_NET_BIND_SERVICE, unix.CAP_NET_ADMIN), account); err != nil {
 		return err
 	}
 	threads, err := filepath.Glob("/proc/self/task/*/status")
