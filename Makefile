@@ -12,7 +12,7 @@ PEERS = haproxy nginx-light libnginx-mod-stream iptables iproute2
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # Packages whose tests need no root, clang or BPF, so that the race detector can run them.
-PURE = ./config/... ./proxy/... ./steering ./cmd/... ./docs
+PURE = ./config/... ./proxy/... ./steering/... ./cmd/... ./docs
 
 FUZZTIME ?= 60s
 

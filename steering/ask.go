@@ -5,30 +5,33 @@ import (
 
 	"anyport/bpf"
 	"anyport/config"
+	"anyport/steering/bpfmaps"
+	"anyport/steering/program"
+	"anyport/steering/table"
 )
 
 // answer is what the program in the kernel would do.
 type answer struct {
-	verdict Verdict
-	fate    Verdict // what comes of it: of deny, refuse or drop
-	route   string  // "": none
+	verdict table.Verdict
+	fate    table.Verdict // what comes of it: of deny, refuse or drop
+	route   string        // "": none
 }
 
 // ask asks the program, limits aside. Without a client it tells of one that is not
 // denied. Nothing is counted. It needs Linux 5.13; before, it returns
 // errors.ErrUnsupported.
-func (s *Steering) ask(p packet) (answer, error) {
+func (s *Steering) ask(p program.Packet) (answer, error) {
 	question := bpf.SteerQuestionASKED
-	switch client := p.client.Addr(); {
+	switch client := p.Client.Addr(); {
 	case !client.IsValid():
 		question = bpf.SteerQuestionASKED_FOR_ALL
-	case p.dst.Addr().Is4() && !client.Is4():
-		return answer{}, fmt.Errorf("no packet goes from %s to %s", client, p.dst.Addr())
+	case p.Dst.Addr().Is4() && !client.Is4():
+		return answer{}, fmt.Errorf("no packet goes from %s to %s", client, p.Dst.Addr())
 	}
 	if err := s.objects.Answers.Put(uint32(0), bpf.SteerAnswer{}); err != nil {
 		return answer{}, fmt.Errorf("ask the steering program: %w", err)
 	}
-	returned, err := run(s.loaded.program, p.context(question), 1)
+	returned, err := program.TestRun(s.loaded.Program, p.Context(question), 1)
 	if err != nil {
 		return answer{}, fmt.Errorf("ask the steering program: %w", err)
 	}
@@ -38,11 +41,11 @@ func (s *Steering) ask(p packet) (answer, error) {
 	}
 	switch {
 	case a.Question == question:
-		return answer{verdictWords[a.Verdict], verdictWords[a.Fate], routeName(a.Route)}, nil
-	case returned == skPass:
-		return answer{Pass, Pass, ""}, nil
+		return answer{bpfmaps.Verdicts[a.Verdict], bpfmaps.Verdicts[a.Fate], bpfmaps.RouteName(a.Route)}, nil
+	case returned == program.SKPass:
+		return answer{table.Pass, table.Pass, ""}, nil
 	}
-	return answer{Refuse, Refuse, ""}, nil
+	return answer{table.Refuse, table.Refuse, ""}, nil
 }
 
 // empty reports whether a socket is missing of those for what is steered.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"anyport/steering/program"
+
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
@@ -46,22 +48,22 @@ func (s *Steering) attach() (linkState, error) {
 	case detached:
 		err = s.relink()
 	case exchanged:
-		err = s.loaded.link.Update(s.loaded.program)
+		err = s.loaded.Link.Update(s.loaded.Program)
 	case elsewhere:
 		return state, errElsewhere
 	}
 	if err != nil {
-		return state, fmt.Errorf("attach the steering program: %w", adviseLink(err))
+		return state, fmt.Errorf("attach the steering program: %w", program.AdviseLink(err))
 	}
 	return state, nil
 }
 
 // linkState asks the kernel, which wants no capability for it.
 func (s *Steering) linkState() (linkState, error) {
-	if s.loaded.link == nil {
+	if s.loaded.Link == nil {
 		return detached, nil
 	}
-	info, err := s.loaded.link.Info()
+	info, err := s.loaded.Link.Info()
 	if err != nil {
 		return "", fmt.Errorf("read about the link of the steering program: %w", err)
 	}
@@ -84,28 +86,28 @@ func (s *Steering) inode() (uint64, error) {
 
 // relink attaches the program by a new link.
 func (s *Steering) relink() error {
-	l, err := link.AttachNetNs(int(s.netns.Fd()), s.loaded.program)
+	l, err := link.AttachNetNs(int(s.netns.Fd()), s.loaded.Program)
 	if err != nil {
 		return err
 	}
-	err = s.loaded.closeLink()
-	s.loaded.link = l
+	err = s.loaded.CloseLink()
+	s.loaded.Link = l
 	err = errors.Join(err, s.guardLink())
-	if s.pins != nil && s.pins.kept {
-		err = errors.Join(err, s.pins.saveLink(l))
+	if s.pins != nil && s.pins.Kept {
+		err = errors.Join(err, s.pins.SaveLink(l))
 	}
 	return err
 }
 
-func (s *Steering) programID() (ebpf.ProgramID, error) { return programID(s.loaded.program) }
+func (s *Steering) programID() (ebpf.ProgramID, error) { return program.IDOf(s.loaded.Program) }
 
 // programs returns the ids of our program, and of the one whose place it is to take.
 func (s *Steering) programs() ([]uint32, error) {
-	own, err := programID(s.loaded.program)
+	own, err := program.IDOf(s.loaded.Program)
 	if err != nil {
 		return nil, err
 	}
-	former, err := programID(s.former)
+	former, err := program.IDOf(s.former)
 	return append([]uint32{uint32(own), uint32(former)}, s.dead...), err
 }
 

@@ -4,12 +4,16 @@ import (
 	"fmt"
 	"slices"
 
+	"anyport/steering/host"
+	"anyport/steering/instances"
+	"anyport/steering/table"
+
 	"github.com/gaissmai/bart"
 )
 
 // others are the instances of anyport beside this one. Only one whose program is attached
 // serves; the process that this one takes over from has the same program.
-func (s *Steering) others() ([]Instance, error) {
+func (s *Steering) others() ([]instances.Instance, error) {
 	foreign, known, err := s.foreign()
 	if err != nil {
 		return nil, err
@@ -23,17 +27,17 @@ func (s *Steering) others() ([]Instance, error) {
 	}
 	except := ""
 	if s.presence != nil {
-		except = s.presence.name
+		except = s.presence.Name
 	}
-	all, err := instances(except)
-	return slices.DeleteFunc(all, func(i Instance) bool {
+	all, err := instances.List(except)
+	return slices.DeleteFunc(all, func(i instances.Instance) bool {
 		return slices.Contains(own, i.Program) || known && !slices.Contains(foreign, i.Program)
 	}), err
 }
 
 // checkBeside refuses a table that takes prefixes which another instance serves: which of
 // the two gets a packet would depend on which was started first.
-func (s *Steering) checkBeside(table *Table) error {
+func (s *Steering) checkBeside(table *table.Table) error {
 	others, err := s.others()
 	if err != nil {
 		return err
@@ -41,10 +45,10 @@ func (s *Steering) checkBeside(table *Table) error {
 	return judgeBeside(table, others)
 }
 
-func judgeBeside(table *Table, others []Instance) error {
+func judgeBeside(table *table.Table, others []instances.Instance) error {
 	for _, other := range others {
 		for _, p := range other.Prefixes {
-			if table.overlaps(p) {
+			if table.Overlaps(p) {
 				return fmt.Errorf("another anyport (pid %d, %s) serves %s in this network namespace: stop it, or serve other prefixes than it does", other.PID, other.Config, p)
 			}
 		}
@@ -53,18 +57,18 @@ func judgeBeside(table *Table, others []Instance) error {
 }
 
 // adoptRoutes takes over the local routes that other processes left.
-func (s *Steering) adoptRoutes(table *Table) error {
+func (s *Steering) adoptRoutes(table *table.Table) error {
 	left, err := s.leftRoutes(table)
 	if err != nil {
 		return err
 	}
-	return s.routes.adopt(left)
+	return s.routes.Adopt(left)
 }
 
 // leftRoutes lists the local routes that other processes left: those that have the protocol
 // number of anyport and are not of an instance that lives. Where programs are attached that
 // no living instance has, which may be pinned, it lists those alone that table serves.
-func (s *Steering) leftRoutes(table *Table) (left []localRoute, err error) {
+func (s *Steering) leftRoutes(table *table.Table) (left []host.LocalRoute, err error) {
 	foreign, _, err := s.foreign()
 	if err != nil {
 		return nil, err
@@ -74,15 +78,15 @@ func (s *Steering) leftRoutes(table *Table) (left []localRoute, err error) {
 		return nil, err
 	}
 	strangers := slices.DeleteFunc(foreign, func(id uint32) bool {
-		return slices.ContainsFunc(others, func(i Instance) bool { return i.Program == id })
+		return slices.ContainsFunc(others, func(i instances.Instance) bool { return i.Program == id })
 	})
 	if len(strangers) > 0 {
 		s.log.Warn("other sk_lookup programs are attached here; a socket that one of them chooses wins, and the local routes of prefixes that are not served here are left; what an anyport that is gone has pinned ends with: anyport unload", "programs", strangers)
 	}
 	theirs := claimed(others)
-	err = s.routes.list(func(r localRoute) {
-		asked := table.serves(r.prefix)
-		if r.ours && !theirs.LookupPrefix(r.prefix) && (asked || len(strangers) == 0) {
+	err = s.routes.List(func(r host.LocalRoute) {
+		asked := table.Serves(r.Prefix)
+		if r.Ours && !theirs.LookupPrefix(r.Prefix) && (asked || len(strangers) == 0) {
 			left = append(left, r)
 		}
 	})
@@ -90,7 +94,7 @@ func (s *Steering) leftRoutes(table *Table) (left []localRoute, err error) {
 }
 
 // claimed are all prefixes of the instances.
-func claimed(all []Instance) *bart.Lite {
+func claimed(all []instances.Instance) *bart.Lite {
 	prefixes := new(bart.Lite)
 	for _, i := range all {
 		for _, p := range i.Prefixes {
@@ -106,11 +110,11 @@ func (s *Steering) announce() error {
 	if err != nil {
 		return err
 	}
-	_, device := s.routes.device()
-	n := &notice{device: device, config: s.config.Path, program: uint32(id), served: s.asked.sorted()}
+	_, device := s.routes.Device()
+	n := &instances.Notice{Device: device, Config: s.config.Path, Program: uint32(id), Prefixes: s.asked.SortedPrefixes()}
 	for p := range s.gone {
-		n.gone = append(n.gone, p)
+		n.Retired = append(n.Retired, p)
 	}
-	s.presence.tell(n)
+	s.presence.Update(n)
 	return nil
 }

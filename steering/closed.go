@@ -8,6 +8,7 @@ import (
 
 	"anyport/bpf"
 	"anyport/config"
+	"anyport/steering/bpfmaps"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
@@ -51,7 +52,7 @@ func (s *Steering) closedFor(protocol config.Protocol, dst netip.AddrPort) time.
 }
 
 func serviceKey(protocol config.Protocol, dst netip.AddrPort) bpf.SteerService {
-	return bpf.SteerService{Addr: words(dst.Addr()), Port: dst.Port(), Protocol: uint16(protocol)}
+	return bpf.SteerService{Addr: bpfmaps.AddrWords(dst.Addr()), Port: dst.Port(), Protocol: uint16(protocol)}
 }
 
 // kernelTime is what bpf_ktime_get_ns returns.

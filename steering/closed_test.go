@@ -7,15 +7,18 @@ import (
 	"time"
 
 	"anyport/config"
+	"anyport/steering/internal/tabletest"
+	"anyport/steering/program"
+	"anyport/steering/table"
 
 	"golang.org/x/sys/unix"
 )
 
 // mirroring has one route that mirrors what its origin refuses, and one that doesn't.
 func mirroring() *config.Config {
-	cfg := managed("192.0.2.0/24", "2001:db8:1::/48")
+	cfg := tabletest.Managed("192.0.2.0/24", "2001:db8:1::/48")
 	cfg.Routes[0].MirrorClosed = true
-	plain := route("plain", "1-65535", "198.51.100.0/24")
+	plain := tabletest.Route("plain", "1-65535", "198.51.100.0/24")
 	cfg.Routes = append(cfg.Routes, plain)
 	return cfg
 }
@@ -39,26 +42,26 @@ func TestClosed(t *testing.T) {
 		{config.TCP, "192.0.2.1:80", []string{"192.0.2.1:81", "192.0.2.2:80", "[2001:db8:1::1]:80"}},
 		{config.UDP, "[2001:db8:1::1]:7777", []string{"[2001:db8:1::1]:7778", "[2001:db8:1::2]:7777", "192.0.2.1:7777"}},
 	} {
-		look := func(what string, protocol config.Protocol, dst string, want Verdict) {
+		look := func(what string, protocol config.Protocol, dst string, want table.Verdict) {
 			t.Helper()
 			at := netip.MustParseAddrPort(dst)
-			checkJudged(t, j, what+" "+dst, packet{protocol, at, netip.AddrPortFrom(at.Addr(), 1024)}, want)
+			checkJudged(t, j, what+" "+dst, program.Packet{Protocol: protocol, Dst: at, Client: netip.AddrPortFrom(at.Addr(), 1024)}, want)
 		}
 		other := map[config.Protocol]config.Protocol{config.TCP: config.UDP, config.UDP: config.TCP}[test.protocol]
 		closeFor(t, s, test.protocol, test.dst, time.Hour)
-		look("closed", test.protocol, test.dst, Refuse)
-		look("the other protocol", other, test.dst, Steer)
+		look("closed", test.protocol, test.dst, table.Refuse)
+		look("the other protocol", other, test.dst, table.Steer)
 		for _, dst := range test.others {
-			look("another", test.protocol, dst, Steer)
+			look("another", test.protocol, dst, table.Steer)
 		}
 		closeFor(t, s, test.protocol, test.dst, 0)
 		closeFor(t, s, test.protocol, test.dst, 0) // it may have ended by itself
-		look("open again", test.protocol, test.dst, Steer)
+		look("open again", test.protocol, test.dst, table.Steer)
 		closeFor(t, s, test.protocol, test.dst, time.Nanosecond)
-		look("for a moment only", test.protocol, test.dst, Steer)
+		look("for a moment only", test.protocol, test.dst, table.Steer)
 	}
 	closeFor(t, s, config.TCP, "198.51.100.1:80", time.Hour)
-	checkVerdicts(t, j, map[string]Verdict{"198.51.100.1:80": Steer}) // its route does not mirror
+	checkVerdicts(t, j, map[string]table.Verdict{"198.51.100.1:80": table.Steer}) // its route does not mirror
 }
 
 // TestClosedWithPackets: a conn that is there lives on; the process that closes has no
@@ -78,10 +81,10 @@ func TestClosedWithPackets(t *testing.T) {
 	closeFor(t, s, config.UDP, dst, time.Hour)
 	check := func(s *Steering, when string) {
 		t.Helper()
-		if got := knockTCP(t, s, netip.MustParseAddrPort(dst)); got != Refuse {
+		if got := knockTCP(t, s, netip.MustParseAddrPort(dst)); got != table.Refuse {
 			t.Errorf("%s: tcp %s", when, got)
 		}
-		if got := knockUDP(t, s, host, netip.MustParseAddrPort(dst)); got != Refuse {
+		if got := knockUDP(t, s, host, netip.MustParseAddrPort(dst)); got != table.Refuse {
 			t.Errorf("%s: udp %s", when, got)
 		}
 		checkAlive(t, client, server)

@@ -6,21 +6,23 @@ import (
 	"slices"
 
 	"anyport/bpf"
+	"anyport/steering/bpfmaps"
+	"anyport/steering/table"
 )
 
 // Counters are the verdicts of one route since it was first in service: one for each
 // first packet of a flow or conn, of which SYN cookies show the latter twice.
 type Counters struct {
 	Route    string // "": ports of served prefixes that no route takes
-	Verdicts map[Verdict]uint64
+	Verdicts map[table.Verdict]uint64
 }
 
 // readCounters returns what no route takes, then the routes by name.
 func (s *Steering) readCounters() ([]Counters, error) {
 	all := []Counters{}
 	for _, name := range slices.Concat([]string{""}, slices.Sorted(maps.Keys(s.numbers))) {
-		c := Counters{Route: name, Verdicts: make(map[Verdict]uint64)}
-		for code, verdict := range verdictWords {
+		c := Counters{Route: name, Verdicts: make(map[table.Verdict]uint64)}
+		for code, verdict := range bpfmaps.Verdicts {
 			var cpus []uint64
 			if err := s.objects.Counters.Lookup(counterOf(s.numbers[name], code), &cpus); err != nil {
 				return nil, fmt.Errorf("counters of route %q: %w", name, err)

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"anyport/config"
+	"anyport/steering/table"
 
 	"github.com/gaissmai/bart"
 )
@@ -27,7 +28,7 @@ func (s *Steering) judgeDeath() {
 	before := s.exposed
 	s.exposed = nil
 	if s.pins == nil {
-		s.exposed = exposed(s.asked, s.routes.mortal())
+		s.exposed = exposed(s.asked, s.routes.EndingWithProcess())
 	}
 	if len(s.exposed) > 0 && !slices.Equal(before, s.exposed) {
 		s.log.Warn("other local routes than those of anyport lead here, and nothing is pinned: when this process dies, the host's own listeners answer on these prefixes; anyport doctor says how to prevent it",
@@ -37,8 +38,8 @@ func (s *Steering) judgeDeath() {
 
 // exposed are the prefixes of table that are local whether or not mine are, except for
 // loopback addresses, which nobody else reaches.
-func exposed(table *Table, mine *bart.Lite) (all []netip.Prefix) {
-	for p := range table.outermost(mine).AllSorted() {
+func exposed(table *table.Table, mine *bart.Lite) (all []netip.Prefix) {
+	for p := range table.Outermost(mine).AllSorted() {
 		if !p.Addr().IsLoopback() {
 			all = append(all, p)
 		}
@@ -64,7 +65,7 @@ func (s *Steering) Entrust(uid, gid int) error {
 	if s.closed() || s.pins == nil {
 		return nil
 	}
-	return s.pins.entrust(uid, gid)
+	return s.pins.Entrust(uid, gid)
 }
 
 // Pinned reports whether the steering is pinned.
@@ -75,16 +76,16 @@ func (s *Steering) Pinned() bool {
 }
 
 // openTUN has the local routes end with this process, unless it pins the steering.
-func (s *Steering) openTUN(cfg *config.Config, table *Table, in Inheritance) (err error) {
+func (s *Steering) openTUN(cfg *config.Config, table *table.Table, in Inheritance) (err error) {
 	if s.pins != nil { // a device that was needed before there were pins ends when no route refers to it
 		return nil
 	}
 	fd, inherited := in.take(fdTUN)
 	switch {
 	case inherited:
-		err = s.routes.inheritTUN(fd)
+		err = s.routes.InheritTUN(fd)
 	case cfg.Steering.ManageRoutes:
-		err = s.routes.openTUN()
+		err = s.routes.OpenTUN()
 	}
 	if err != nil && (s.outlives || len(exposed(table, new(bart.Lite))) == 0) { // the process before did without, or there is nothing to expose
 		s.log.Warn("the local routes do not end with this process", "error", err)

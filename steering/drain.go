@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"anyport/steering/bpfmaps"
 )
 
 // Drain has the kernel refuse the new conns of a route from now on, or take them again.
@@ -21,7 +23,7 @@ func (s *Steering) Drain(route string, on bool) error {
 	if !serving {
 		return fmt.Errorf("no route %q is in service", route)
 	}
-	if err := s.objects.Drains.Put(number, flag(on)); err != nil {
+	if err := s.objects.Drains.Put(number, bpfmaps.Flag(on)); err != nil {
 		return fmt.Errorf("drain route %q: %w", route, err)
 	}
 	return nil

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"anyport/steering/bpfmaps"
+
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 )
@@ -19,7 +21,7 @@ func (s *Steering) Drift() ([]string, error) {
 	if s.closed() {
 		return nil, errors.New("the steering is closed")
 	}
-	if err := s.keep.audit(time.Now(), 0); err != nil {
+	if err := s.keep.Compare(time.Now(), 0); err != nil {
 		return nil, err
 	}
 	var generation uint32
@@ -29,16 +31,16 @@ func (s *Steering) Drift() ([]string, error) {
 	if generation != s.generation {
 		return []string{fmt.Sprintf("generation %d is in service, and not %d", generation, s.generation)}, nil
 	}
-	var d drift
-	for _, what := range s.keep.missing() {
-		d.add("%s", what)
+	var d bpfmaps.Differences
+	for _, what := range s.keep.Missing() {
+		d.Add("%s", what)
 	}
-	err := errors.Join(s.sockets.compare(s.objects.Sockets, &d), s.half(generation).compare(&d, s.table, s.numbers))
-	return d.lines(), err
+	err := errors.Join(s.sockets.compare(s.objects.Sockets, &d), s.half(generation).Compare(&d, s.table, s.numbers))
+	return d.Lines(), err
 }
 
 // compare wants each socket to be in its slot.
-func (sockets *sockets) compare(m *ebpf.Map, d *drift) error {
+func (sockets *sockets) compare(m *ebpf.Map, d *bpfmaps.Differences) error {
 	for _, slot := range slices.Concat(serving, holes) {
 		for place, fd := range sockets.places(slot) {
 			want, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_COOKIE)
@@ -51,7 +53,7 @@ func (sockets *sockets) compare(m *ebpf.Map, d *drift) error {
 				return fmt.Errorf("read the sockets: %w", err)
 			}
 			if got != want {
-				d.add("the %s socket is not in its slot", slotNames[slot])
+				d.Add("the %s socket is not in its slot", slotNames[slot])
 			}
 		}
 	}

@@ -9,6 +9,8 @@ import (
 
 	"anyport/bpf"
 	"anyport/config"
+	"anyport/steering/bpfmaps"
+	"anyport/steering/internal/tabletest"
 )
 
 // TestDrift: nothing differs after reloads of all kinds.
@@ -16,7 +18,7 @@ func TestDrift(t *testing.T) {
 	s := open(t, everyAction())
 	checkDrift(t, s)
 	for seed := range uint64(20) {
-		replace(t, s, newDice(seed).config())
+		replace(t, s, tabletest.NewDice(seed).Config())
 		checkDrift(t, s)
 	}
 	replace(t, s, draining(time.Hour, "192.0.2.0/24", "2001:db8:1::/48"))
@@ -37,18 +39,18 @@ func checkDrift(t *testing.T, s *Steering, want ...string) {
 
 // TestDriftIsNamed: whatever somebody else writes to the maps.
 func TestDriftIsNamed(t *testing.T) {
-	cfg := managed("192.0.2.0/24", "2001:db8:1::/48")
-	cfg.Routes[0].Deny = prefixes("198.51.100.0/24")
+	cfg := tabletest.Managed("192.0.2.0/24", "2001:db8:1::/48")
+	cfg.Routes[0].Deny = tabletest.Prefixes("198.51.100.0/24")
 	s := open(t, cfg)
 	h := s.half(s.generation)
-	more := compile(t, route("all", "1-65535", "203.0.113.0/24", "2001:db8:2::/48"))
+	more := tabletest.Compile(t, tabletest.Route("all", "1-65535", "203.0.113.0/24", "2001:db8:2::/48"))
 	if err := errors.Join(
-		put(h.maps.PrefixesV4, h.v4Entries(more)),
-		put(h.maps.PrefixesV6, h.v6Entries(more)),
-		remove(h.maps.PrefixesV4, h.v4Entries(s.table)),
-		h.maps.Sources.Put(sourceKey(h.list(1), prefixes("198.51.100.0/24")[0]), uint32(1)),
-		h.maps.Bindings.Put(h.firstBinding(), bpf.SteerBinding{Verdict: bpf.SteerVerdictPASS}),
-		h.maps.Intervals.Put(h.firstInterval()+1, bpf.SteerInterval{Lo: 7}),
+		bpfmaps.Put(h.Maps.PrefixesV4, h.V4Entries(more)),
+		bpfmaps.Put(h.Maps.PrefixesV6, h.V6Entries(more)),
+		bpfmaps.Remove(h.Maps.PrefixesV4, h.V4Entries(s.table)),
+		h.Maps.Sources.Put(bpfmaps.SourceKey(h.List(1), tabletest.Prefixes("198.51.100.0/24")[0]), uint32(1)),
+		h.Maps.Bindings.Put(h.FirstBinding(), bpf.SteerBinding{Verdict: bpf.SteerVerdictPASS}),
+		h.Maps.Intervals.Put(h.FirstInterval()+1, bpf.SteerInterval{Lo: 7}),
 		s.Refuse(config.UDP),
 	); err != nil {
 		t.Fatal(err)
@@ -74,11 +76,11 @@ func TestMuchDrift(t *testing.T) {
 	for i := range 100 {
 		on = append(on, fmt.Sprintf("10.0.%d.0/24", i))
 	}
-	cfg := managed(on...)
+	cfg := tabletest.Managed(on...)
 	cfg.Steering.ManageRoutes = false
 	s := open(t, cfg)
 	h := s.half(s.generation)
-	if err := remove(h.maps.PrefixesV4, h.v4Entries(s.table)); err != nil {
+	if err := bpfmaps.Remove(h.Maps.PrefixesV4, h.V4Entries(s.table)); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := s.Drift(); err != nil || len(got) != 21 || got[20] != "and 80 more" {

@@ -9,12 +9,14 @@ import (
 
 	"anyport/bpf"
 	"anyport/config"
+	"anyport/steering/internal/tabletest"
+	"anyport/steering/table"
 )
 
 // TestExplainLive asks the kernel for each thing that can become of a packet.
 func TestExplainLive(t *testing.T) {
 	cfg := everyAction()
-	cfg.Routes = append(cfg.Routes, route("draining", "1-65535", "203.0.113.1"), route("left", "1-65535", "203.0.113.2"))
+	cfg.Routes = append(cfg.Routes, tabletest.Route("draining", "1-65535", "203.0.113.1"), tabletest.Route("left", "1-65535", "203.0.113.2"))
 	cfg.Routes[len(cfg.Routes)-1].Drain = time.Hour
 	s := open(t, cfg)
 	setDrain(t, s, "draining", true)
@@ -45,12 +47,12 @@ func TestExplainLive(t *testing.T) {
 			t.Errorf("%s from %q: %q, want %q", test.dst, test.client, got, test.want)
 		}
 	}
-	checkCounted(t, s, "forward", Steer, 0) // to ask is no lookup
+	checkCounted(t, s, "forward", table.Steer, 0) // to ask is no lookup
 }
 
 // TestExplainLiveWarns: of all that makes it other than the config says.
 func TestExplainLiveWarns(t *testing.T) {
-	s := open(t, managed("192.0.2.0/24"))
+	s := open(t, tabletest.Managed("192.0.2.0/24"))
 	dst := netip.MustParseAddrPort("192.0.2.1:80")
 	check := func(want ...string) {
 		t.Helper()
@@ -63,10 +65,10 @@ func TestExplainLiveWarns(t *testing.T) {
 		t.Fatal(err)
 	}
 	check(`steer by route "all"`, "but no tcp socket takes it: it is refused")
-	if err := s.loaded.link.Detach(); err != nil {
+	if err := s.loaded.Link.Detach(); err != nil {
 		t.Fatal(err)
 	}
-	index := s.half(s.generation).firstBinding() + 1
+	index := s.half(s.generation).FirstBinding() + 1
 	if err := s.objects.Bindings.Put(index, bpf.SteerBinding{Verdict: bpf.SteerVerdictPASS}); err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +77,7 @@ func TestExplainLiveWarns(t *testing.T) {
 
 // TestExplainLiveUnprivileged: as the process is once it serves.
 func TestExplainLiveUnprivileged(t *testing.T) {
-	cfg := managed("192.0.2.0/24")
+	cfg := tabletest.Managed("192.0.2.0/24")
 	cfg.Steering.ManageRoutes = false
 	s := open(t, cfg)
 	drop(t)

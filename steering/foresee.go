@@ -2,9 +2,10 @@ package steering
 
 import (
 	"fmt"
-	"os"
 
 	"anyport/config"
+	"anyport/steering/host"
+	"anyport/steering/pins"
 
 	"golang.org/x/sys/unix"
 )
@@ -24,30 +25,21 @@ func Foresee(cfg *config.Config) (Foresight, error) {
 	if err := unix.Stat("/proc/thread-self/ns/net", &ns); err != nil {
 		return Foresight{}, fmt.Errorf("read about this network namespace: %w", err)
 	}
-	at := placeOf(cfg, ns.Ino)
-	f := Foresight{Pin: at.path}
-	if at.path != "" {
-		f.PinErr = at.atHand()
+	at := pins.PlaceOf(cfg, ns.Ino)
+	f := Foresight{Pin: at.Path}
+	if at.Path != "" {
+		f.PinErr = at.Usable()
 	}
 	switch {
-	case at.path != "" && f.PinErr == nil:
+	case at.Path != "" && f.PinErr == nil:
 		f.Then = Refused
-	case !at.auto && f.PinErr != nil: // an explicit place must do
+	case !at.Auto && f.PinErr != nil: // an explicit place must do
 	case !cfg.Steering.ManageRoutes:
 		f.Then = Exposed
 	default:
-		if f.TUNErr = tryTUN(); f.TUNErr == nil {
+		if f.TUNErr = host.TryTUN(); f.TUNErr == nil {
 			f.Then = Unreachable
 		}
 	}
 	return f, nil
-}
-
-// tryTUN opens the device node, which makes no device yet.
-func tryTUN() error {
-	node, err := os.OpenFile(tunNode, os.O_RDWR, 0)
-	if err != nil {
-		return err
-	}
-	return node.Close()
 }

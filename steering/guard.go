@@ -20,13 +20,13 @@ import (
 // of the device (tun_chr_close, unregister_netdevice) is synchronous: when it is over, the
 // routes are gone, and so are packets that were on their way by them.
 func (s *Steering) guardLink() error {
-	if s.routes == nil || s.loaded.link == nil {
+	if s.routes == nil || s.loaded.Link == nil {
 		return nil
 	}
-	if _, ends := s.routes.tunFD(); !ends {
+	if _, ends := s.routes.TUNFD(); !ends {
 		return nil
 	}
-	guard, err := inFlight(s.loaded.link.FD())
+	guard, err := inFlight(s.loaded.Link.FD())
 	if err != nil {
 		return fmt.Errorf("keep the link of the steering program until the local routes are gone: %w", err)
 	}
@@ -58,4 +58,4 @@ func (s *Steering) closeGuard() error {
 }
 
 // dropLink closes all that this process has of the link.
-func (s *Steering) dropLink() error { return errors.Join(s.closeGuard(), s.loaded.closeLink()) }
+func (s *Steering) dropLink() error { return errors.Join(s.closeGuard(), s.loaded.CloseLink()) }

@@ -8,8 +8,9 @@ import (
 	"strconv"
 	"strings"
 
+	"anyport/steering/program"
+
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 )
 
@@ -43,11 +44,11 @@ func (s *Steering) Handover() Inheritance {
 		return in
 	}
 	in.list(&s.loaded, "")
-	in[fdLink] = s.loaded.link.FD()
+	in[fdLink] = s.loaded.Link.FD()
 	if s.pins != nil {
-		in[fdPins] = int(s.pins.lock.Fd())
+		in[fdPins] = int(s.pins.Lock.Fd())
 	}
-	if fd, ok := s.routes.tunFD(); ok {
+	if fd, ok := s.routes.TUNFD(); ok {
 		in[fdTUN] = fd
 	}
 	for slot, fds := range s.sockets {
@@ -96,50 +97,35 @@ func (s *Steering) Reclaim() error {
 
 // estate takes the program, its maps and its link out of in. On error it returns what is
 // to be closed.
-func (in Inheritance) estate() (e estate, err error) {
+func (in Inheritance) estate() (e program.Loaded, err error) {
 	if e, err = in.unlinked(""); err != nil {
 		return e, err
 	}
-	e.link, err = object(in, fdLink, netNsLink)
+	e.Link, err = object(in, fdLink, program.LinkFromFD)
 	return e, err
 }
 
 // unlinked takes the program and its maps whose names have the prefix, likewise.
-func (in Inheritance) unlinked(prefix string) (e estate, err error) {
-	if e.program, err = object(in, prefix+fdProgram, ebpf.NewProgramFromFD); err != nil {
+func (in Inheritance) unlinked(prefix string) (e program.Loaded, err error) {
+	if e.Program, err = object(in, prefix+fdProgram, ebpf.NewProgramFromFD); err != nil {
 		return e, err
 	}
-	e.grace = new(grace)
-	if e.grace.outer, err = object(in, prefix+fdGrace, ebpf.NewMapFromFD); err != nil {
+	e.Grace = new(program.GracePeriod)
+	if e.Grace.Outer, err = object(in, prefix+fdGrace, ebpf.NewMapFromFD); err != nil {
 		return e, err
 	}
-	if e.grace.inner, err = object(in, prefix+fdGraceInner, ebpf.NewMapFromFD); err != nil {
+	if e.Grace.Inner, err = object(in, prefix+fdGraceInner, ebpf.NewMapFromFD); err != nil {
 		return e, err
 	}
-	e.maps = make(map[string]*ebpf.Map)
+	e.Maps = make(map[string]*ebpf.Map)
 	for _, name := range slices.Collect(maps.Keys(in)) {
 		if short, ok := strings.CutPrefix(name, prefix+fdMap); ok {
-			if e.maps[short], err = object(in, name, ebpf.NewMapFromFD); err != nil {
+			if e.Maps[short], err = object(in, name, ebpf.NewMapFromFD); err != nil {
 				return e, err
 			}
 		}
 	}
 	return e, nil
-}
-
-func netNsLink(fd int) (*link.NetNsLink, error) {
-	l, err := link.NewFromFD(fd)
-	if err != nil {
-		return nil, err
-	}
-	return asNetNsLink(l)
-}
-
-func asNetNsLink(l link.Link) (*link.NetNsLink, error) {
-	if l, ok := l.(*link.NetNsLink); ok {
-		return l, nil
-	}
-	return nil, errors.Join(errors.New("it is no link to a network namespace"), l.Close())
 }
 
 // object makes one of the file descriptor of that name.
@@ -175,10 +161,10 @@ func (in Inheritance) Close() error {
 
 // list adds the descriptors of the program, the maps and what waits for grace periods
 // of e, under their names behind a prefix.
-func (in Inheritance) list(e *estate, prefix string) {
-	in[prefix+fdProgram] = e.program.FD()
-	in[prefix+fdGrace], in[prefix+fdGraceInner] = e.grace.outer.FD(), e.grace.inner.FD()
-	for name, m := range e.maps {
+func (in Inheritance) list(e *program.Loaded, prefix string) {
+	in[prefix+fdProgram] = e.Program.FD()
+	in[prefix+fdGrace], in[prefix+fdGraceInner] = e.Grace.Outer.FD(), e.Grace.Inner.FD()
+	for name, m := range e.Maps {
 		in[prefix+fdMap+name] = m.FD()
 	}
 }

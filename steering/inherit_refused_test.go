@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"anyport/bpf"
+	"anyport/steering/internal/tabletest"
+	"anyport/steering/table"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,7 +15,7 @@ import (
 // TestInheritRefuses: what cannot serve is told, and leaves the giver serving and no
 // descriptor open. With privileges another build would bring a program of its own.
 func TestInheritRefuses(t *testing.T) {
-	cfg := managed("192.0.2.0/24")
+	cfg := tabletest.Managed("192.0.2.0/24")
 	cfg.Steering.ManageRoutes = false
 	old := open(t, cfg)
 	addLocal(t, "192.0.2.0/24", unix.RTPROT_STATIC)
@@ -35,7 +37,7 @@ func TestInheritRefuses(t *testing.T) {
 		before := openFiles(t)
 		in := copies(t, old.Handover())
 		test.spoil(in)
-		s, err := Inherit(withListen(cfg), compile(t, cfg.Routes...), in, discard)
+		s, err := Inherit(withListen(cfg), tabletest.Compile(t, cfg.Routes...), in, discard)
 		if err == nil {
 			s.Release()
 		}
@@ -44,18 +46,18 @@ func TestInheritRefuses(t *testing.T) {
 			t.Errorf("%s: %d files were open, now %d", test.name, before, after)
 		}
 	}
-	if got := knockTCP(t, old, netip.MustParseAddrPort("192.0.2.1:80")); got != Steer {
+	if got := knockTCP(t, old, netip.MustParseAddrPort("192.0.2.1:80")); got != table.Steer {
 		t.Errorf("the giver's packet: %s", got)
 	}
 }
 
 // TestInheritWorkers: the number of sockets cannot change on the way.
 func TestInheritWorkers(t *testing.T) {
-	cfg := managed("192.0.2.0/24")
+	cfg := tabletest.Managed("192.0.2.0/24")
 	old := open(t, cfg)
 	next := withListen(cfg)
 	next.Listen.Workers = 2
-	_, err := Inherit(next, compile(t, cfg.Routes...), copies(t, old.Handover()), discard)
+	_, err := Inherit(next, tabletest.Compile(t, cfg.Routes...), copies(t, old.Handover()), discard)
 	checkError(t, "two workers", err, "listen.workers is 2 and there are 1 tcp sockets to go on with: a restart changes it")
 }
 

@@ -12,6 +12,12 @@ import (
 
 	"anyport/bpf"
 	"anyport/config"
+	"anyport/steering/bpfmaps"
+	"anyport/steering/host"
+	"anyport/steering/instances"
+	"anyport/steering/pins"
+	"anyport/steering/program"
+	"anyport/steering/table"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
@@ -20,16 +26,16 @@ import (
 // Steering is the program at work in the network namespace that Open was called in.
 // Its methods may be called from any goroutine.
 type Steering struct {
-	loaded   estate           // what of it is in the kernel
+	loaded   program.Loaded   // what of it is in the kernel
 	objects  bpf.SteerObjects // the program and maps of estate
 	netns    *os.File
 	sockets  sockets
-	routes   *localRoutes
-	keep     *keeper  // of the routes
-	monitor  *monitor // tells of changes to what the routes stand on
-	presence *presence
+	routes   *host.LocalRoutes
+	keep     *host.Keeper  // of the routes
+	monitor  *host.Monitor // tells of changes to what the routes stand on
+	presence *instances.Announcement
 	guard    int           // a socket that holds the link, see guard.go; 0: none
-	pins     *pins         // nil: none
+	pins     *pins.Dir     // nil: none
 	outlives bool          // the steering does not end with an orderly stop of this process
 	unpins   bool          // an orderly stop removes what is pinned
 	dead     []uint32      // programs of others that are to go; only to unload
@@ -39,11 +45,11 @@ type Steering struct {
 
 	mu         sync.Mutex
 	config     *config.Config
-	asked      *Table                     // what config says
+	asked      *table.Table               // what config says
 	gone       map[netip.Prefix]time.Time // prefixes that are still local, and until when
-	table      *Table                     // in service: asked, and gone
+	table      *table.Table               // in service: asked, and gone
 	exposed    []netip.Prefix             // that lead to the host's listeners when this process dies
-	leftover   *Table                     // what the idle half may hold; nil: it is empty
+	leftover   *table.Table               // what the idle half may hold; nil: it is empty
 	numbers    map[string]uint32          // of the routes, by name
 	generation uint32                     // how many tables have served; odd and even ones have a half each
 }
@@ -101,16 +107,16 @@ func (s *Steering) Release() error {
 // close may be called again, and when open has failed half-way. With keep, the local
 // routes stay.
 func (s *Steering) close(keep bool) error {
-	errs := []error{s.presence.close(), s.monitor.close()}
+	errs := []error{s.presence.Close(), s.monitor.Close()}
 	if s.routes != nil {
-		errs = append(errs, s.routes.close(keep))
+		errs = append(errs, s.routes.Close(keep))
 	}
 	if !keep && s.unpins {
-		errs = append(errs, s.pins.remove())
+		errs = append(errs, s.pins.Remove())
 	}
 	errs = append(errs, s.dropLink())
 	errs = append(errs, s.sockets.close(slices.Concat(serving, holes)...))
-	errs = append(errs, s.loaded.close(), s.dismiss(), s.pins.close())
+	errs = append(errs, s.loaded.Close(), s.dismiss(), s.pins.Close())
 	if s.netns != nil {
 		errs = append(errs, s.netns.Close())
 	}
@@ -121,13 +127,13 @@ func (s *Steering) close(keep bool) error {
 func (s *Steering) closed() bool { return s.routes == nil }
 
 // half returns the room for one of the two generations.
-func (s *Steering) half(generation uint32) half {
-	return half{
-		maps:       &s.objects.SteerMaps,
-		generation: generation % 2,
-		intervals:  s.objects.Intervals.MaxEntries() / 2,
-		bindings:   s.objects.Bindings.MaxEntries() / 2,
-		trie:       s.objects.PrefixesV4.MaxEntries() / 2, // the others are as large
-		admissions: s.objects.Admitted.MaxEntries(),
+func (s *Steering) half(generation uint32) bpfmaps.Half {
+	return bpfmaps.Half{
+		Maps:       &s.objects.SteerMaps,
+		Generation: generation % 2,
+		Intervals:  s.objects.Intervals.MaxEntries() / 2,
+		Bindings:   s.objects.Bindings.MaxEntries() / 2,
+		Trie:       s.objects.PrefixesV4.MaxEntries() / 2, // the others are as large
+		Admissions: s.objects.Admitted.MaxEntries(),
 	}
 }

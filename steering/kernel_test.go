@@ -4,51 +4,29 @@ import (
 	"encoding/binary"
 	"log/slog"
 	"net/netip"
-	"os"
-	"runtime"
 	"testing"
 
 	"anyport/bpf"
 	"anyport/config"
+	"anyport/steering/internal/netnstest"
+	"anyport/steering/internal/tabletest"
+	"anyport/steering/program"
+	"anyport/steering/table"
 
 	"github.com/cilium/ebpf"
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
-
-// inNamespace moves the test into a network namespace of its own, anonymous, with
-// loopback up. The thread is never unlocked, so it and the namespace end with the test.
-func inNamespace(t testing.TB) {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		if os.Getenv("REQUIRE_ROOT") == "1" {
-			t.Fatal("not root")
-		}
-		t.Skip("needs root")
-	}
-	runtime.LockOSThread()
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		t.Fatal(err)
-	}
-	lo, err := netlink.LinkByName("lo")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := netlink.LinkSetUp(lo); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // open opens the steering of cfg in a namespace of its own.
 func open(t testing.TB, cfg *config.Config) *Steering {
 	t.Helper()
-	inNamespace(t)
+	netnstest.InNamespace(t)
 	return openHere(t, cfg)
 }
 
 func openHere(t testing.TB, cfg *config.Config) *Steering {
 	t.Helper()
-	table, err := Compile(cfg)
+	table, err := table.Compile(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,9 +57,9 @@ func withListen(cfg *config.Config) *config.Config {
 var discard = slog.New(slog.DiscardHandler)
 
 // replace puts the table of cfg in service.
-func replace(t testing.TB, s *Steering, cfg *config.Config) *Table {
+func replace(t testing.TB, s *Steering, cfg *config.Config) *table.Table {
 	t.Helper()
-	table, err := Compile(cfg)
+	table, err := table.Compile(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +72,7 @@ func replace(t testing.TB, s *Steering, cfg *config.Config) *Table {
 // judge runs the program on sk_lookup contexts, without a packet.
 type judge struct {
 	program *ebpf.Program
-	cookies map[uint64]Verdict
+	cookies map[uint64]table.Verdict
 }
 
 func newJudge(t testing.TB, s *Steering) *judge {
@@ -107,10 +85,10 @@ func newJudge(t testing.TB, s *Steering) *judge {
 // learn asks again which sockets are which.
 func (j *judge) learn(t testing.TB, s *Steering) {
 	t.Helper()
-	j.cookies = make(map[uint64]Verdict)
-	for slot, verdict := range map[bpf.SteerSlot]Verdict{
-		bpf.SteerSlotTCP: Steer, bpf.SteerSlotUDP: Steer,
-		bpf.SteerSlotTCP_HOLE: Drop, bpf.SteerSlotUDP_HOLE: Drop,
+	j.cookies = make(map[uint64]table.Verdict)
+	for slot, verdict := range map[bpf.SteerSlot]table.Verdict{
+		bpf.SteerSlotTCP: table.Steer, bpf.SteerSlotUDP: table.Steer,
+		bpf.SteerSlotTCP_HOLE: table.Drop, bpf.SteerSlotUDP_HOLE: table.Drop,
 	} {
 		for _, fd := range s.sockets[slot] {
 			cookie, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_COOKIE)
@@ -123,31 +101,31 @@ func (j *judge) learn(t testing.TB, s *Steering) {
 }
 
 // verdict is what the kernel does with a first packet: steer, drop, refuse or pass.
-func (j *judge) verdict(t testing.TB, protocol config.Protocol, dst netip.AddrPort, client netip.Addr) Verdict {
-	return j.judge(t, packet{protocol, dst, netip.AddrPortFrom(client, 40000)})
+func (j *judge) verdict(t testing.TB, protocol config.Protocol, dst netip.AddrPort, client netip.Addr) table.Verdict {
+	return j.judge(t, program.Packet{Protocol: protocol, Dst: dst, Client: netip.AddrPortFrom(client, 40000)})
 }
 
-func (j *judge) judge(t testing.TB, p packet) Verdict {
+func (j *judge) judge(t testing.TB, p program.Packet) table.Verdict {
 	t.Helper()
-	context := p.context(0)
-	returned, err := run(j.program, context, 1)
+	context := p.Context(0)
+	returned, err := program.TestRun(j.program, context, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cookie := binary.NativeEndian.Uint64(context[ctxCookie:])
+	cookie := binary.NativeEndian.Uint64(context[program.CtxCookie:])
 	switch {
-	case returned != skPass:
-		return Refuse
+	case returned != program.SKPass:
+		return table.Refuse
 	case cookie == 0:
-		return Pass
+		return table.Pass
 	}
 	return j.cookies[cookie]
 }
 
 // fate is the verdict of d as the kernel shows it: a denied client's is denied's.
-func fate(d Decision) Verdict {
-	if d.Verdict == Deny {
-		return verdict(d.Route.Denied)
+func fate(d table.Decision) table.Verdict {
+	if d.Verdict == table.Deny {
+		return table.VerdictOf(d.Route.Denied)
 	}
 	return d.Verdict
 }
@@ -164,24 +142,24 @@ func TestKernelAgrees(t *testing.T) {
 	}
 	s := open(t, &config.Config{})
 	j := newJudge(t, s)
-	seen := make(map[Verdict]int)
+	seen := make(map[table.Verdict]int)
 	for seed := range uint64(n) {
-		d := newDice(seed)
-		cfg := d.config()
-		table := replace(t, s, cfg)
+		d := tabletest.NewDice(seed)
+		cfg := d.Config()
+		compiled := replace(t, s, cfg)
 		j.learn(t, s)
-		drains := d.drain(t, s, cfg)
+		drains := drainSome(t, d, s, cfg)
 		for range lookups {
-			protocol, dst, client := d.protocol(), d.dst(), d.client()
+			protocol, dst, client := d.Protocol(), d.Dst(), d.Client()
 			if dst.Addr().Is4() && !client.Unmap().Is4() || dst.Addr().Is6() && client.Is4() {
 				client = dst.Addr() // a packet's addresses are of one family
 			}
-			want, _ := naive(cfg, protocol, dst, client)
-			got := table.Decide(protocol, dst, client)
+			want, _ := tabletest.Naive(cfg, protocol, dst, client)
+			got := compiled.Decide(protocol, dst, client)
 			kernel := j.verdict(t, protocol, dst, client)
 			wanted := fate(want)
-			if protocol == config.TCP && want.Verdict == Steer && drains[want.Route.Name] {
-				wanted = Refuse
+			if protocol == config.TCP && want.Verdict == table.Steer && drains[want.Route.Name] {
+				wanted = table.Refuse
 				seen["refuse, draining"]++
 			}
 			if got.Verdict != want.Verdict || kernel != wanted {
@@ -193,18 +171,7 @@ func TestKernelAgrees(t *testing.T) {
 	t.Logf("%d lookups in %d tables: %v", n*lookups, n, seen)
 }
 
-// drain has some of the routes drain, and the others not.
-func (d dice) drain(t *testing.T, s *Steering, cfg *config.Config) map[string]bool {
-	t.Helper()
-	drains := map[string]bool{}
-	for _, r := range cfg.Routes {
-		drains[r.Name] = d.IntN(4) == 0
-		setDrain(t, s, r.Name, drains[r.Name])
-	}
-	return drains
-}
-
-func checkVerdicts(t *testing.T, j *judge, want map[string]Verdict) {
+func checkVerdicts(t *testing.T, j *judge, want map[string]table.Verdict) {
 	t.Helper()
 	for text, verdict := range want {
 		dst := netip.MustParseAddrPort(text)
@@ -212,4 +179,15 @@ func checkVerdicts(t *testing.T, j *judge, want map[string]Verdict) {
 			t.Errorf("%s: %s, want %s", dst, got, verdict)
 		}
 	}
+}
+
+// drainSome has some of the routes drain, and the others not.
+func drainSome(t *testing.T, d tabletest.Dice, s *Steering, cfg *config.Config) map[string]bool {
+	t.Helper()
+	drains := map[string]bool{}
+	for _, r := range cfg.Routes {
+		drains[r.Name] = d.IntN(4) == 0
+		setDrain(t, s, r.Name, drains[r.Name])
+	}
+	return drains
 }

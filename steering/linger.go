@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"anyport/config"
+	"anyport/steering/table"
 
 	"github.com/gaissmai/bart"
 )
@@ -18,7 +19,7 @@ import (
 // they are to stay: for the drain_timeout of the routes that they had.
 func (s *Steering) linger(cfg *config.Config, wanted *bart.Lite, now time.Time) map[netip.Prefix]time.Time {
 	gone := make(map[netip.Prefix]time.Time)
-	for p := range s.routes.added().All() {
+	for p := range s.routes.Added().All() {
 		if wanted.LookupPrefix(p) {
 			continue
 		}
@@ -36,8 +37,8 @@ func (s *Steering) linger(cfg *config.Config, wanted *bart.Lite, now time.Time) 
 // drain is how long conns may live on in p: of what another process had in service,
 // as long as any of cfg.
 func (s *Steering) drain(cfg *config.Config, p netip.Prefix) (longest time.Duration) {
-	if s.table != unknown {
-		return s.table.drain(p)
+	if s.table != table.Unknown {
+		return s.table.LongestDrain(p)
 	}
 	for _, r := range cfg.Routes {
 		longest = max(longest, r.Drain)

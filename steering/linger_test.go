@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"anyport/config"
+	"anyport/steering/internal/tabletest"
+	"anyport/steering/table"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,9 +23,9 @@ func TestLinger(t *testing.T) {
 
 	replace(t, s, draining(time.Hour, "198.51.100.0/24", "192.0.2.128/25"))
 	checkLocal(t, append(loopback, "192.0.2.0/24", "192.0.2.128/25", "198.51.100.0/24"))
-	checkVerdicts(t, newJudge(t, s), map[string]Verdict{"192.0.2.1:80": Refuse, "192.0.2.200:80": Steer, "198.51.100.1:80": Steer, "203.0.113.1:80": Pass})
+	checkVerdicts(t, newJudge(t, s), map[string]table.Verdict{"192.0.2.1:80": table.Refuse, "192.0.2.200:80": table.Steer, "198.51.100.1:80": table.Steer, "203.0.113.1:80": table.Pass})
 	checkAlive(t, client, server)
-	if d := s.table.Decide(config.TCP, netip.MustParseAddrPort("192.0.2.1:80"), netip.Addr{}); d.Verdict != Refuse {
+	if d := s.table.Decide(config.TCP, netip.MustParseAddrPort("192.0.2.1:80"), netip.Addr{}); d.Verdict != table.Refuse {
 		t.Errorf("the table in service says %s", d.Verdict)
 	}
 
@@ -41,7 +43,7 @@ func TestLinger(t *testing.T) {
 	checkLocal(t, append(loopback, "192.0.2.128/25", "198.51.100.0/24"))
 	checkEmptyHalf(t, s)
 	replace(t, s, draining(0, "192.0.2.128/25")) // by the half that had it
-	checkVerdicts(t, newJudge(t, s), map[string]Verdict{"192.0.2.1:80": Pass, "192.0.2.200:80": Steer})
+	checkVerdicts(t, newJudge(t, s), map[string]table.Verdict{"192.0.2.1:80": table.Pass, "192.0.2.200:80": table.Steer})
 }
 
 // TestLingerEnds: no longer than drain_timeout, and not when the prefix comes back.
@@ -65,7 +67,7 @@ func TestLingerEnds(t *testing.T) {
 
 // draining serves the prefixes, with this drain_timeout.
 func draining(timeout time.Duration, on ...string) *config.Config {
-	cfg := managed(on...)
+	cfg := tabletest.Managed(on...)
 	cfg.Routes[0].Drain = timeout
 	return cfg
 }
@@ -101,13 +103,13 @@ func checkAlive(t *testing.T, client net.Conn, server int) {
 // where the route had UDP, also after one more reload, and not for ever.
 func TestLingerFlows(t *testing.T) {
 	cfg := draining(time.Hour, "192.0.2.0/24")
-	conns := route("conns", "1-65535", "198.51.100.0/24")
+	conns := tabletest.Route("conns", "1-65535", "198.51.100.0/24")
 	conns.Drain = time.Hour
-	flows := route("flows", "53", "203.0.113.0/24")
+	flows := tabletest.Route("flows", "53", "203.0.113.0/24")
 	flows.Protocols, flows.Drain = []config.Protocol{config.UDP}, time.Hour
 	cfg.Routes = append(cfg.Routes, conns, flows)
 	s := open(t, cfg)
-	check := func(want map[string]Verdict) {
+	check := func(want map[string]table.Verdict) {
 		t.Helper()
 		j := newJudge(t, s)
 		for text, verdict := range want {
@@ -123,19 +125,19 @@ func TestLingerFlows(t *testing.T) {
 			t.Errorf("drift: %v, %v", drift, err)
 		}
 	}
-	gone := map[string]Verdict{"192.0.2.1:5000": Steer, "198.51.100.1:5000": Refuse, "203.0.113.1:5000": Steer}
+	gone := map[string]table.Verdict{"192.0.2.1:5000": table.Steer, "198.51.100.1:5000": table.Refuse, "203.0.113.1:5000": table.Steer}
 	for range 2 {
 		replace(t, s, draining(0, "192.0.2.128/25"))
 		check(gone)
 	}
-	checkVerdicts(t, newJudge(t, s), map[string]Verdict{"192.0.2.1:5000": Refuse, "203.0.113.1:5000": Refuse})
+	checkVerdicts(t, newJudge(t, s), map[string]table.Verdict{"192.0.2.1:5000": table.Refuse, "203.0.113.1:5000": table.Refuse})
 	if !s.Lingers() {
 		t.Error("nothing lingers")
 	}
 	if err := s.Settle(); err != nil {
 		t.Fatal(err)
 	}
-	check(map[string]Verdict{"192.0.2.1:5000": Pass, "198.51.100.1:5000": Pass, "203.0.113.1:5000": Pass, "192.0.2.129:5000": Steer})
+	check(map[string]table.Verdict{"192.0.2.1:5000": table.Pass, "198.51.100.1:5000": table.Pass, "203.0.113.1:5000": table.Pass, "192.0.2.129:5000": table.Steer})
 	if s.Lingers() {
 		t.Error("something lingers after all is settled")
 	}

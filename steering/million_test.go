@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"anyport/config"
+	"anyport/steering/internal/tabletest"
 )
 
 // fromEnv is a number from the environment, for a run that takes longer.
@@ -35,7 +36,7 @@ func TestManyPrefixes(t *testing.T) {
 	for _, name := range []string{"one", "other"} {
 		cfg := manyPrefixes(n, name)
 		begun := time.Now()
-		table := compile(t, cfg.Routes...)
+		table := tabletest.Compile(t, cfg.Routes...)
 		compiled := time.Now()
 		if err := s.Replace(withListen(cfg), table); err != nil {
 			t.Fatal(err)
@@ -45,7 +46,7 @@ func TestManyPrefixes(t *testing.T) {
 		random := rand.New(rand.NewPCG(1, 1))
 		for range 10_000 {
 			dst := netip.AddrPortFrom(cfg.Routes[random.IntN(2)].Prefixes[random.IntN(n/2)].Addr(), uint16(1+random.IntN(65535)))
-			want := table.find(config.TCP, dst).verdict
+			want := table.Find(config.TCP, dst).Verdict
 			if got := j.verdict(t, config.TCP, dst, dst.Addr()); got != want {
 				t.Fatalf("%s: %s, want %s", dst, got, want)
 			}
@@ -57,7 +58,7 @@ func TestManyPrefixes(t *testing.T) {
 
 // manyPrefixes has half of them in IPv4, half in IPv6, of which a few lie in others.
 func manyPrefixes(n int, name string) *config.Config {
-	all := [2]*config.Route{route(name+"-v4", "1-65535"), route(name+"-v6", "1-32767")}
+	all := [2]*config.Route{tabletest.Route(name+"-v4", "1-65535"), tabletest.Route(name+"-v6", "1-32767")}
 	random := rand.New(rand.NewPCG(uint64(len(name)), 0))
 	for i, r := range all {
 		seen := map[netip.Prefix]bool{}

@@ -10,17 +10,20 @@ import (
 
 	"anyport/bpf"
 	"anyport/config"
+	"anyport/steering/bpfmaps"
+	"anyport/steering/program"
+	"anyport/steering/table"
 )
 
 // of is a first packet to the limited route from a client of one network: the n-th IPv4
 // /24 or IPv6 /56 of many, each test's clients apart from those of from.
-func of(protocol config.Protocol, n int, six bool, port uint16) packet {
+func of(protocol config.Protocol, n int, six bool, port uint16) program.Packet {
 	if six {
 		client := [16]byte{0x20, 0x01, 0x0d, 0xb8, byte(n >> 16), byte(n >> 8), byte(n), byte(port), 15: 1}
-		return packet{protocol, netip.MustParseAddrPort("[2001:db8:1::1]:80"), netip.AddrPortFrom(netip.AddrFrom16(client), port)}
+		return program.Packet{Protocol: protocol, Dst: netip.MustParseAddrPort("[2001:db8:1::1]:80"), Client: netip.AddrPortFrom(netip.AddrFrom16(client), port)}
 	}
 	client := [4]byte{10, byte(n >> 8), byte(n), byte(port)}
-	return packet{protocol, netip.MustParseAddrPort("192.0.2.1:80"), netip.AddrPortFrom(netip.AddrFrom4(client), port)}
+	return program.Packet{Protocol: protocol, Dst: netip.MustParseAddrPort("192.0.2.1:80"), Client: netip.AddrPortFrom(netip.AddrFrom4(client), port)}
 }
 
 // TestFloodOfNetworks floods a limited route from some networks, with ports and hosts of
@@ -47,7 +50,7 @@ func TestFloodOfNetworks(t *testing.T) {
 						}
 					}
 					for n := range others {
-						checkJudged(t, j, "beside a flood", of(test.protocol, 1000+n, six, 1024), Steer)
+						checkJudged(t, j, "beside a flood", of(test.protocol, 1000+n, six, 1024), table.Steer)
 					}
 				})
 			}
@@ -61,14 +64,14 @@ func TestFloodOfRandomNetworks(t *testing.T) {
 	const perSecond, regulars = 200, 10
 	s := open(t, limited(perSecond, 0))
 	j := newJudge(t, s)
-	regular := func(n int, port uint16) packet { return of(config.TCP, 10_000+n, false, port) }
+	regular := func(n int, port uint16) program.Packet { return of(config.TCP, 10_000+n, false, port) }
 	for n := range regulars {
-		checkJudged(t, j, "before the flood", regular(n, 1024), Steer)
+		checkJudged(t, j, "before the flood", regular(n, 1024), table.Steer)
 	}
 	age(t, s)
 	refused := 0
 	for n := range 20 * perSecond {
-		if j.judge(t, of(config.TCP, n, false, 1024)) == Refuse {
+		if j.judge(t, of(config.TCP, n, false, 1024)) == table.Refuse {
 			refused++
 		}
 	}
@@ -76,7 +79,7 @@ func TestFloodOfRandomNetworks(t *testing.T) {
 		t.Fatal("the flood was admitted")
 	}
 	for n := range 2 * regulars {
-		checkJudged(t, j, "beside the flood", regular(n%regulars, uint16(2000+n)), Steer)
+		checkJudged(t, j, "beside the flood", regular(n%regulars, uint16(2000+n)), table.Steer)
 	}
 }
 
@@ -95,7 +98,7 @@ func age(t *testing.T, s *Steering) {
 func uses(t *testing.T, s *Steering) map[bpf.SteerNetwork]bpf.SteerUse {
 	t.Helper()
 	all := map[bpf.SteerNetwork]bpf.SteerUse{}
-	if err := each(s.objects.Networks, func(k bpf.SteerNetwork, u bpf.SteerUse) { all[k] = u }); err != nil {
+	if err := bpfmaps.Each(s.objects.Networks, func(k bpf.SteerNetwork, u bpf.SteerUse) { all[k] = u }); err != nil {
 		t.Fatal(err)
 	}
 	return all
@@ -105,7 +108,7 @@ func uses(t *testing.T, s *Steering) map[bpf.SteerNetwork]bpf.SteerUse {
 // program then decides, and writes, with a model of it.
 func TestReserve(t *testing.T) {
 	dice := rand.New(rand.NewPCG(1, 2))
-	seen := map[Verdict]int{}
+	seen := map[table.Verdict]int{}
 	for _, perSecond := range []int{1, 2, 3, 7, 50, 1000, 1_000_000} {
 		s := open(t, limited(perSecond, 0))
 		j := newJudge(t, s)
@@ -120,7 +123,7 @@ func TestReserve(t *testing.T) {
 			}
 		}
 	}
-	if t.Logf("%v", seen); seen[Steer] < 500 || seen[Refuse] < 500 {
+	if t.Logf("%v", seen); seen[table.Steer] < 500 || seen[table.Refuse] < 500 {
 		t.Errorf("%v: too few of one kind", seen)
 	}
 }
@@ -131,7 +134,7 @@ type model struct {
 	base, epoch time.Duration
 }
 
-func (m *model) set(t *testing.T, s *Steering, p packet) {
+func (m *model) set(t *testing.T, s *Steering, p program.Packet) {
 	t.Helper()
 	m.base = now(t)
 	m.epoch = m.base >> 32
@@ -144,9 +147,9 @@ func (m *model) set(t *testing.T, s *Steering, p packet) {
 }
 
 // networkKey is the account of p's client, for conns.
-func networkKey(s *Steering, p packet) bpf.SteerNetwork {
-	key, client := bpf.SteerNetwork{Number: s.numbers["all"]}, p.client.Addr().As16()
-	if p.client.Addr().Is4() {
+func networkKey(s *Steering, p program.Packet) bpf.SteerNetwork {
+	key, client := bpf.SteerNetwork{Number: s.numbers["all"]}, p.Client.Addr().As16()
+	if p.Client.Addr().Is4() {
 		client = [16]byte{2: 0xff, 3: 0xff, 4: client[12], 5: client[13], 6: client[14]}
 	}
 	client[7] = 0
@@ -158,12 +161,12 @@ func networkKey(s *Steering, p packet) bpf.SteerNetwork {
 
 // check compares the program's verdict on p with the model's, which has to hold at the
 // moments before and after: between them the program may go either way.
-func (m *model) check(t *testing.T, s *Steering, j *judge, p packet, spacing time.Duration) Verdict {
+func (m *model) check(t *testing.T, s *Steering, j *judge, p program.Packet, spacing time.Duration) table.Verdict {
 	t.Helper()
 	early := m.admits(now(t), spacing)
 	got := j.judge(t, p)
 	late := m.admits(now(t), spacing)
-	if early == late && (got == Steer) != early {
+	if early == late && (got == table.Steer) != early {
 		t.Errorf("spacing %v, %+v: %s, and the model admits: %v", spacing, m, got, early)
 	}
 	var use bpf.SteerUse
@@ -171,7 +174,7 @@ func (m *model) check(t *testing.T, s *Steering, j *judge, p packet, spacing tim
 		t.Fatal(err)
 	}
 	want := m.used
-	if got == Steer {
+	if got == table.Steer {
 		want = m.used>>(time.Duration(use.Epoch)-m.epoch) + spacing
 	}
 	if use.Ns != uint64(want) {
@@ -207,7 +210,7 @@ func TestOneNetworkAlone(t *testing.T) {
 		j := newJudge(t, s)
 		begun, steered := time.Now(), 0
 		for i := range 3 * perSecond {
-			if j.judge(t, of(config.TCP, 7, false, uint16(1024+i))) == Steer {
+			if j.judge(t, of(config.TCP, 7, false, uint16(1024+i))) == table.Steer {
 				steered++
 			}
 		}

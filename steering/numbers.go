@@ -4,34 +4,13 @@ import (
 	"fmt"
 
 	"anyport/bpf"
+	"anyport/steering/bpfmaps"
 
 	"github.com/cilium/ebpf"
 )
 
 // A route has a number, by which the kernel keeps what outlives a generation: its
 // counters, its token bucket, and whether it drains. Number 0 is for what no route takes.
-
-// numberRoutes gives every route of table a number: the one it has in old, or the
-// lowest that is free.
-func numberRoutes(old map[string]uint32, table *Table) map[string]uint32 {
-	taken, numbers := make(map[uint32]bool), make(map[string]uint32)
-	for _, n := range old {
-		taken[n] = true
-	}
-	next := uint32(1)
-	for _, r := range table.list() {
-		name := r.Name
-		if n, ok := old[name]; ok {
-			numbers[name] = n
-			continue
-		}
-		for taken[next] {
-			next++
-		}
-		numbers[name], taken[next] = next, true
-	}
-	return numbers
-}
 
 // clear makes a clean start for the routes that are not in service yet: their numbers
 // may have had other owners.
@@ -52,7 +31,7 @@ func (s *Steering) clearNumber(number uint32) error {
 	if err != nil {
 		return err
 	}
-	for code := range verdictWords {
+	for code := range bpfmaps.Verdicts {
 		if err := s.objects.Counters.Put(counterOf(number, code), make([]uint64, cpus)); err != nil {
 			return err
 		}
@@ -60,5 +39,5 @@ func (s *Steering) clearNumber(number uint32) error {
 	if err := s.objects.Buckets.Put(number, bpf.SteerBucket{}); err != nil {
 		return err
 	}
-	return s.objects.Drains.Put(number, flag(false))
+	return s.objects.Drains.Put(number, bpfmaps.Flag(false))
 }

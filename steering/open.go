@@ -9,6 +9,11 @@ import (
 	"slices"
 
 	"anyport/config"
+	"anyport/steering/host"
+	"anyport/steering/instances"
+	"anyport/steering/pins"
+	"anyport/steering/program"
+	"anyport/steering/table"
 )
 
 // Open loads the program, attaches it, opens the sockets, puts table in service, and
@@ -17,7 +22,7 @@ import (
 //
 // Where cfg has steering.pin, it goes on with what the last process pinned: from its
 // end on, what it served was refused, and is now served without a moment between.
-func Open(cfg *config.Config, table *Table, log *slog.Logger) (*Steering, error) {
+func Open(cfg *config.Config, table *table.Table, log *slog.Logger) (*Steering, error) {
 	return Inherit(cfg, table, nil, log)
 }
 
@@ -29,7 +34,7 @@ func Open(cfg *config.Config, table *Table, log *slog.Logger) (*Steering, error)
 // privileges than Open, if the program is of the same build or a Spare that is comes with
 // it. Until the giver has called Release, leave with Release too: Close would end the
 // steering of both.
-func Inherit(cfg *config.Config, table *Table, in Inheritance, log *slog.Logger) (*Steering, error) {
+func Inherit(cfg *config.Config, table *table.Table, in Inheritance, log *slog.Logger) (*Steering, error) {
 	s := &Steering{log: log}
 	if err := errors.Join(s.open(cfg, table, in), in.Close()); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -37,14 +42,14 @@ func Inherit(cfg *config.Config, table *Table, in Inheritance, log *slog.Logger)
 	return s, nil
 }
 
-func (s *Steering) open(cfg *config.Config, table *Table, in Inheritance) (err error) {
+func (s *Steering) open(cfg *config.Config, table *table.Table, in Inheritance) (err error) {
 	runtime.LockOSThread() // the namespace is the thread's
 	defer runtime.UnlockOSThread()
 
 	if s.netns, err = os.Open("/proc/thread-self/ns/net"); err != nil {
 		return fmt.Errorf("open this network namespace: %w", err)
 	}
-	if s.presence, err = openPresence(); err != nil {
+	if s.presence, err = instances.Announce(); err != nil {
 		return err
 	}
 	if err := s.openEstate(cfg, table, in); err != nil {
@@ -78,7 +83,7 @@ func (s *Steering) open(cfg *config.Config, table *Table, in Inheritance) (err e
 
 // openEstate takes what is in the kernel from another process, from the pins of one
 // that is gone, or makes it.
-func (s *Steering) openEstate(cfg *config.Config, table *Table, in Inheritance) error {
+func (s *Steering) openEstate(cfg *config.Config, table *table.Table, in Inheritance) error {
 	if err := s.openPins(cfg, in); err != nil {
 		return err
 	}
@@ -89,9 +94,9 @@ func (s *Steering) openEstate(cfg *config.Config, table *Table, in Inheritance) 
 			return fmt.Errorf("inherit the steering: %w", err)
 		}
 		return nil
-	case s.loaded.link != nil:
+	case s.loaded.Link != nil:
 		if err := s.adopt(table, in); err != nil {
-			return fmt.Errorf("go on with the steering in %s: %w: or remove it with: anyport unload", s.pins.path, err)
+			return fmt.Errorf("go on with the steering in %s: %w: or remove it with: anyport unload", s.pins.Path, err)
 		}
 		return nil
 	}
@@ -108,33 +113,33 @@ func (s *Steering) openPins(cfg *config.Config, in Inheritance) (err error) {
 	switch {
 	case err != nil:
 	case locked:
-		s.pins, err = inheritPins(at, fd)
-	case at.auto && living: // the process before found no place
-	case at.auto:
+		s.pins, err = pins.Inherit(at, fd)
+	case at.Auto && living: // the process before found no place
+	case at.Auto:
 		s.pins, err = s.openAuto(at)
-	case at.path != "":
-		s.pins, err = openPins(at)
+	case at.Path != "":
+		s.pins, err = pins.Open(at)
 	}
 	if err != nil || s.pins == nil || locked && living {
 		return err
 	}
-	s.loaded, err = s.pins.load()
-	if err != nil || s.loaded.link != nil && !(at.auto && s.defunct()) {
-		s.pins.kept = true
+	s.loaded, err = s.pins.Load()
+	if err != nil || s.loaded.Link != nil && !(at.Auto && s.defunct()) {
+		s.pins.Kept = true
 		return err
 	}
-	err = s.pins.remove()
-	return errors.Join(err, s.loaded.close())
+	err = s.pins.Remove()
+	return errors.Join(err, s.loaded.Close())
 }
 
 // openAuto returns nil where nothing is to be pinned.
-func (s *Steering) openAuto(at place) (*pins, error) {
-	if why := at.reachable(); why != nil {
+func (s *Steering) openAuto(at pins.Place) (*pins.Dir, error) {
+	if why := at.Reachable(); why != nil {
 		s.log.Info("the steering is not pinned: it ends with this process, and so do the local routes", "because", why)
 		return nil, nil
 	}
-	p, err := openPins(at)
-	if err != nil && !errors.Is(err, errLocked) {
+	p, err := pins.Open(at)
+	if err != nil && !errors.Is(err, pins.ErrLocked) {
 		s.log.Warn("the steering is not pinned: it ends with this process, and so do the local routes", "because", err)
 		return nil, nil
 	}
@@ -142,9 +147,9 @@ func (s *Steering) openAuto(at place) (*pins, error) {
 }
 
 // place is where the steering is pinned in the namespace.
-func (s *Steering) place(cfg *config.Config) (place, error) {
+func (s *Steering) place(cfg *config.Config) (pins.Place, error) {
 	inode, err := s.inode()
-	return placeOf(cfg, inode), err
+	return pins.PlaceOf(cfg, inode), err
 }
 
 // defunct reports whether no namespace has the link any more.
@@ -154,9 +159,9 @@ func (s *Steering) defunct() bool {
 }
 
 // inherit goes on with what is in the kernel from in.
-func (s *Steering) inherit(table *Table, in Inheritance) (err error) {
-	if s.loaded.link != nil {
-		return fmt.Errorf("there is another in %s: remove it with: anyport unload", s.pins.path)
+func (s *Steering) inherit(table *table.Table, in Inheritance) (err error) {
+	if s.loaded.Link != nil {
+		return fmt.Errorf("there is another in %s: remove it with: anyport unload", s.pins.Path)
 	}
 	if s.loaded, err = in.estate(); err != nil {
 		return err
@@ -166,17 +171,17 @@ func (s *Steering) inherit(table *Table, in Inheritance) (err error) {
 
 // adopt goes on with an estate of another process, or has a spare take its place where it
 // is of another build.
-func (s *Steering) adopt(table *Table, in Inheritance) (err error) {
+func (s *Steering) adopt(table *table.Table, in Inheritance) (err error) {
 	s.outlives = true
-	if err := s.loaded.compatible(); err != nil {
+	if err := s.loaded.CheckBuild(); err != nil {
 		return s.exchange(table, in, err)
 	}
-	if err := s.loaded.assign(&s.objects); err != nil {
+	if err := s.loaded.Assign(&s.objects); err != nil {
 		return err
 	}
-	if s.loaded.grace == nil { // nobody pins it
-		if s.loaded.grace, err = newGrace(); err != nil {
-			return advise(err)
+	if s.loaded.Grace == nil { // nobody pins it
+		if s.loaded.Grace, err = program.NewGracePeriod(); err != nil {
+			return program.Advise(err)
 		}
 	}
 	if err := s.recall(); err != nil {
@@ -187,35 +192,35 @@ func (s *Steering) adopt(table *Table, in Inheritance) (err error) {
 }
 
 // create makes an estate.
-func (s *Steering) create(table *Table) (err error) {
-	if s.loaded, err = load(table, nil); err != nil {
+func (s *Steering) create(asked *table.Table) (err error) {
+	if s.loaded, err = program.Load(asked, nil); err != nil {
 		return err
 	}
-	s.table = newTable()
-	return s.loaded.assign(&s.objects)
+	s.table = table.Empty()
+	return s.loaded.Assign(&s.objects)
 }
 
 // pin has the steering outlive this process, if it is to.
 func (s *Steering) pin() (err error) {
-	s.unpins = s.pins != nil && s.pins.auto
-	s.outlives = s.pins != nil && !s.pins.auto
+	s.unpins = s.pins != nil && s.pins.Auto
+	s.outlives = s.pins != nil && !s.pins.Auto
 	switch {
 	case s.pins == nil:
-	case !s.pins.kept:
-		err = s.pins.save(&s.loaded)
+	case !s.pins.Kept:
+		err = s.pins.Save(&s.loaded)
 	case s.relieved:
-		err = s.pins.replace(&s.loaded)
+		err = s.pins.Replace(&s.loaded)
 	}
 	s.relieved = s.relieved && err != nil
 	return err
 }
 
-func (s *Steering) openRoutes(cfg *config.Config, table *Table, in Inheritance) (err error) {
-	if s.routes, err = newLocalRoutes(); err != nil {
+func (s *Steering) openRoutes(cfg *config.Config, table *table.Table, in Inheritance) (err error) {
+	if s.routes, err = host.OpenLocalRoutes(); err != nil {
 		return err
 	}
-	s.keep = newKeeper(s.routes, s.log)
-	if s.monitor, err = openMonitor(); err != nil {
+	s.keep = host.NewKeeper(s.routes, s.log)
+	if s.monitor, err = host.OpenMonitor(); err != nil {
 		return err
 	}
 	if err := s.openTUN(cfg, table, in); err != nil {

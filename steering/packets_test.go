@@ -10,6 +10,9 @@ import (
 
 	"anyport/bpf"
 	"anyport/config"
+	"anyport/steering/internal/netnstest"
+	"anyport/steering/internal/tabletest"
+	"anyport/steering/table"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -28,14 +31,14 @@ func everyAction() *config.Config {
 		"pass":    {"192.0.2.4", "2001:db8:1::4"},
 		"denied":  {"192.0.2.5", "2001:db8:1::5"},
 	} {
-		r := route(name, "1-1023", on...)
+		r := tabletest.Route(name, "1-1023", on...)
 		r.Protocols = []config.Protocol{config.TCP, config.UDP}
 		r.Action = map[string]config.Action{
 			"forward": config.Forward, "refuse": config.Refuse, "drop": config.Drop,
 			"pass": config.Pass, "denied": config.Forward,
 		}[name]
 		if name == "denied" {
-			r.Deny = prefixes("0.0.0.0/0", "::/0")
+			r.Deny = tabletest.Prefixes("0.0.0.0/0", "::/0")
 			r.Denied = config.Drop
 		}
 		cfg.Routes = append(cfg.Routes, r)
@@ -46,20 +49,20 @@ func everyAction() *config.Config {
 // TestPackets sends real ones: each action as the client sees it, while a listener of
 // the host's own stands on all addresses.
 func TestPackets(t *testing.T) {
-	inNamespace(t)
+	netnstest.InNamespace(t)
 	addAddress(t, "2001:db8:c::1/128") // of this host: the kernel finds no way to send an RST to ::1 where the local route refers to another device than lo
 	s := openHere(t, everyAction())
 	host := hostListeners(t, 80)
 	for _, test := range []struct {
 		addr string
-		want Verdict
+		want table.Verdict
 	}{
-		{"192.0.2.1:80", Steer}, {"[2001:db8:1::1]:80", Steer},
-		{"192.0.2.1:8080", Refuse}, {"[2001:db8:1::1]:8080", Refuse}, // no route takes it
-		{"192.0.2.2:80", Refuse}, {"[2001:db8:1::2]:80", Refuse},
-		{"192.0.2.3:80", Drop}, {"[2001:db8:1::3]:80", Drop},
-		{"192.0.2.4:80", Pass}, {"[2001:db8:1::4]:80", Pass},
-		{"192.0.2.5:80", Drop}, {"[2001:db8:1::5]:80", Drop},
+		{"192.0.2.1:80", table.Steer}, {"[2001:db8:1::1]:80", table.Steer},
+		{"192.0.2.1:8080", table.Refuse}, {"[2001:db8:1::1]:8080", table.Refuse}, // no route takes it
+		{"192.0.2.2:80", table.Refuse}, {"[2001:db8:1::2]:80", table.Refuse},
+		{"192.0.2.3:80", table.Drop}, {"[2001:db8:1::3]:80", table.Drop},
+		{"192.0.2.4:80", table.Pass}, {"[2001:db8:1::4]:80", table.Pass},
+		{"192.0.2.5:80", table.Drop}, {"[2001:db8:1::5]:80", table.Drop},
 	} {
 		dst := netip.MustParseAddrPort(test.addr)
 		if got := knockTCP(t, s, dst); got != test.want {
@@ -69,10 +72,10 @@ func TestPackets(t *testing.T) {
 			t.Errorf("udp %s: %s, want %s", dst, got, test.want)
 		}
 	}
-	checkCounted(t, s, "forward", Steer, 4)
-	checkCounted(t, s, "refuse", Refuse, 4)
-	checkCounted(t, s, "pass", Pass, 4)
-	checkCounted(t, s, "", Refuse, 4)
+	checkCounted(t, s, "forward", table.Steer, 4)
+	checkCounted(t, s, "refuse", table.Refuse, 4)
+	checkCounted(t, s, "pass", table.Pass, 4)
+	checkCounted(t, s, "", table.Refuse, 4)
 }
 
 func addAddress(t *testing.T, address string) {
@@ -101,14 +104,14 @@ func TestNothingFallsThrough(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := knockTCP(t, s, dst); got != Refuse {
+	if got := knockTCP(t, s, dst); got != table.Refuse {
 		t.Errorf("tcp, empty slot: %s", got)
 	}
-	if got := knockUDP(t, s, host, dst); got != Refuse {
+	if got := knockUDP(t, s, host, dst); got != table.Refuse {
 		t.Errorf("udp, empty slot: %s", got)
 	}
 
-	if err := s.routes.close(false); err != nil { // as Close begins
+	if err := s.routes.Close(false); err != nil { // as Close begins
 		t.Fatal(err)
 	}
 	s.routes = nil
@@ -121,17 +124,17 @@ func TestNothingFallsThrough(t *testing.T) {
 // TestSockets: one of each, that nobody else inherits, and no holes before a drop. From
 // then on they stay: a reload could not open them again.
 func TestSockets(t *testing.T) {
-	s := open(t, managed("192.0.2.0/24"))
+	s := open(t, tabletest.Managed("192.0.2.0/24"))
 	checkSockets(t, s, 1, 0)
 	replace(t, s, everyAction())
 	checkSockets(t, s, 1, 1)
-	if got := knockTCP(t, s, netip.MustParseAddrPort("192.0.2.3:80")); got != Drop {
+	if got := knockTCP(t, s, netip.MustParseAddrPort("192.0.2.3:80")); got != table.Drop {
 		t.Errorf("a drop that came with a reload: %s", got)
 	}
-	replace(t, s, managed("192.0.2.0/24"))
+	replace(t, s, tabletest.Managed("192.0.2.0/24"))
 	replace(t, s, everyAction())
 	checkSockets(t, s, 1, 1)
-	if got := knockTCP(t, s, netip.MustParseAddrPort("192.0.2.3:80")); got != Drop {
+	if got := knockTCP(t, s, netip.MustParseAddrPort("192.0.2.3:80")); got != table.Drop {
 		t.Errorf("a drop that came once more: %s", got)
 	}
 }
@@ -154,7 +157,7 @@ func checkSockets(t *testing.T, s *Steering, workers, holes int) {
 	}
 }
 
-func checkCounted(t *testing.T, s *Steering, route string, verdict Verdict, want uint64) {
+func checkCounted(t *testing.T, s *Steering, route string, verdict table.Verdict, want uint64) {
 	t.Helper()
 	status, err := s.Status()
 	if err != nil {
@@ -190,15 +193,15 @@ func hostListeners(t *testing.T, port int) (udp int) {
 }
 
 // knockTCP connects to dst and says what became of it, as the client sees it.
-func knockTCP(t *testing.T, s *Steering, dst netip.AddrPort) Verdict {
+func knockTCP(t *testing.T, s *Steering, dst netip.AddrPort) table.Verdict {
 	t.Helper()
 	conn, err := net.DialTimeout("tcp", dst.String(), silence)
 	var timeout net.Error
 	switch {
 	case errors.Is(err, unix.ECONNREFUSED):
-		return Refuse
+		return table.Refuse
 	case errors.As(err, &timeout) && timeout.Timeout():
-		return Drop
+		return table.Drop
 	case err != nil:
 		t.Fatal(err)
 	}
@@ -206,15 +209,15 @@ func knockTCP(t *testing.T, s *Steering, dst netip.AddrPort) Verdict {
 	for _, listener := range s.TCP() {
 		if fd, _, err := unix.Accept(listener); err == nil {
 			unix.Close(fd)
-			return Steer
+			return table.Steer
 		}
 	}
-	return Pass
+	return table.Pass
 }
 
 // knockUDP sends a datagram to dst and says what became of it; host is a socket of
 // the host's own.
-func knockUDP(t *testing.T, s *Steering, host int, dst netip.AddrPort) Verdict {
+func knockUDP(t *testing.T, s *Steering, host int, dst netip.AddrPort) table.Verdict {
 	t.Helper()
 	conn, err := net.Dial("udp", dst.String())
 	if err != nil {
@@ -226,15 +229,15 @@ func knockUDP(t *testing.T, s *Steering, host int, dst netip.AddrPort) Verdict {
 	}
 	switch { // over loopback it is there before Write returns
 	case slices.ContainsFunc(s.UDP(), func(fd int) bool { return received(t, fd) }):
-		return Steer
+		return table.Steer
 	case received(t, host):
-		return Pass
+		return table.Pass
 	}
 	conn.SetReadDeadline(time.Now().Add(silence))
 	if _, err = conn.Read(make([]byte, 1)); errors.Is(err, unix.ECONNREFUSED) {
-		return Refuse
+		return table.Refuse
 	}
-	return Drop
+	return table.Drop
 }
 
 // received takes one datagram from fd, if there is any.

@@ -8,13 +8,18 @@ import (
 	"slices"
 	"testing"
 
+	"anyport/steering/internal/netnstest"
+	"anyport/steering/internal/tabletest"
+	"anyport/steering/pins"
+	"anyport/steering/table"
+
 	"github.com/cilium/ebpf"
 	"github.com/google/go-cmp/cmp"
 )
 
 // TestPinsRefused: what is not ours, or in use, is left as it is.
 func TestPinsRefused(t *testing.T) {
-	inNamespace(t)
+	netnstest.InNamespace(t)
 	root := bpffs(t)
 	foreign, err := ebpf.NewMap(&ebpf.MapSpec{Name: "foreign", Type: ebpf.Array, KeySize: 4, ValueSize: 4, MaxEntries: 1})
 	if err != nil {
@@ -38,7 +43,7 @@ func TestPinsRefused(t *testing.T) {
 		dir := filepath.Join(root, test.name)
 		test.spoil(t, dir)
 		before := entries(t, dir)
-		s, err := Open(withListen(pinned(dir)), compile(t, pinned(dir).Routes...), discard)
+		s, err := Open(withListen(pinned(dir)), tabletest.Compile(t, pinned(dir).Routes...), discard)
 		if err == nil {
 			s.Close()
 		}
@@ -53,24 +58,24 @@ func TestPinsRefused(t *testing.T) {
 
 // TestPinsHalfDone: what a crash left between the first pin and the last is replaced.
 func TestPinsHalfDone(t *testing.T) {
-	inNamespace(t)
+	netnstest.InNamespace(t)
 	dir := filepath.Join(bpffs(t), "anyport")
 	leavePinned(t, dir)
-	if err := os.Remove(filepath.Join(dir, pinLink)); err != nil {
+	if err := os.Remove(filepath.Join(dir, pins.LinkName)); err != nil {
 		t.Fatal(err)
 	}
 	s := openHere(t, pinned(dir))
-	if got := knockTCP(t, s, netip.MustParseAddrPort("192.0.2.1:80")); got != Steer {
+	if got := knockTCP(t, s, netip.MustParseAddrPort("192.0.2.1:80")); got != table.Steer {
 		t.Errorf("a served address: %s", got)
 	}
-	if !slices.Contains(entries(t, dir), pinLink) {
+	if !slices.Contains(entries(t, dir), pins.LinkName) {
 		t.Error("the link is not pinned")
 	}
 }
 
 // TestPinsElsewhere: pins that serve another namespace are left alone.
 func TestPinsElsewhere(t *testing.T) {
-	inNamespace(t)
+	netnstest.InNamespace(t)
 	dir := filepath.Join(bpffs(t), "anyport")
 	leavePinned(t, dir)
 	there := entries(t, dir)
@@ -79,8 +84,8 @@ func TestPinsElsewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer netns.Close()
-	inNamespace(t)
-	if _, err := Open(withListen(pinned(dir)), compile(t, pinned(dir).Routes...), discard); !errors.Is(err, errElsewhere) {
+	netnstest.InNamespace(t)
+	if _, err := Open(withListen(pinned(dir)), tabletest.Compile(t, pinned(dir).Routes...), discard); !errors.Is(err, errElsewhere) {
 		t.Errorf("Open: %v", err)
 	}
 	if _, err := Unload(pinned(dir), discard); !errors.Is(err, errElsewhere) {
@@ -93,9 +98,9 @@ func TestPinsElsewhere(t *testing.T) {
 
 // TestPinNowhere: a directory that can hold no pins is told from one that can.
 func TestPinNowhere(t *testing.T) {
-	inNamespace(t)
+	netnstest.InNamespace(t)
 	for _, dir := range []string{t.TempDir(), "/proc/none/anyport"} {
-		_, err := Open(withListen(pinned(dir)), compile(t, pinned(dir).Routes...), discard)
+		_, err := Open(withListen(pinned(dir)), tabletest.Compile(t, pinned(dir).Routes...), discard)
 		checkError(t, dir, err, "mount -t bpf -o mode=0700 bpf /sys/fs/bpf")
 	}
 	checkLocal(t, []string{"127.0.0.0/8", "127.0.0.1/32", "::1/128"})

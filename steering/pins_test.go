@@ -15,6 +15,11 @@ import (
 	"testing"
 
 	"anyport/config"
+	"anyport/steering/host"
+	"anyport/steering/internal/netnstest"
+	"anyport/steering/internal/tabletest"
+	"anyport/steering/program"
+	"anyport/steering/table"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
@@ -22,7 +27,7 @@ import (
 
 // pinned is the config of all tests with pins.
 func pinned(dir string) *config.Config {
-	cfg := managed("192.0.2.0/24")
+	cfg := tabletest.Managed("192.0.2.0/24")
 	cfg.Steering.Pin = dir
 	return cfg
 }
@@ -30,7 +35,7 @@ func pinned(dir string) *config.Config {
 // TestKilled: what a killed process served is refused, on the address where a listener
 // of the host's own stands too; the next process goes on with it.
 func TestKilled(t *testing.T) {
-	inNamespace(t)
+	netnstest.InNamespace(t)
 	dir := filepath.Join(bpffs(t), "anyport")
 	host := hostListeners(t, 22)
 	dst := netip.MustParseAddrPort("192.0.2.1:22")
@@ -38,17 +43,17 @@ func TestKilled(t *testing.T) {
 	checkModes(t, dir)
 	kill()
 
-	if got := knockTCP(t, new(Steering), dst); got != Refuse {
+	if got := knockTCP(t, new(Steering), dst); got != table.Refuse {
 		t.Errorf("tcp, after the kill: %s", got)
 	}
-	if got := knockUDP(t, new(Steering), host, dst); got != Refuse {
+	if got := knockUDP(t, new(Steering), host, dst); got != table.Refuse {
 		t.Errorf("udp, after the kill: %s", got)
 	}
 	s := openHere(t, pinned(dir))
-	if got := knockTCP(t, s, dst); got != Steer {
+	if got := knockTCP(t, s, dst); got != table.Steer {
 		t.Errorf("tcp, after the restart: %s", got)
 	}
-	checkCounted(t, s, "all", Steer, 3)
+	checkCounted(t, s, "all", table.Steer, 3)
 	status, err := s.Status()
 	if err != nil || !status.Attached || len(status.Foreign) > 0 || status.Generation != 2 {
 		t.Errorf("%+v, %v", status, err)
@@ -94,21 +99,21 @@ func TestServePinned(t *testing.T) {
 // TestStopPinned: a steering that is pinned outlives an orderly stop, and refuses, until
 // it is unloaded; then nothing of it is left.
 func TestStopPinned(t *testing.T) {
-	inNamespace(t)
+	netnstest.InNamespace(t)
 	dir := filepath.Join(bpffs(t), "anyport")
 	local := []string{"127.0.0.0/8", "127.0.0.1/32", "::1/128"}
 	hostListeners(t, 80)
 	s := openHere(t, pinned(dir))
 	_, err := Unload(pinned(dir), discard)
 	checkError(t, "Unload beside a process", err, "still running")
-	if got := knockTCP(t, s, netip.MustParseAddrPort("192.0.2.1:80")); got != Steer {
+	if got := knockTCP(t, s, netip.MustParseAddrPort("192.0.2.1:80")); got != table.Steer {
 		t.Errorf("before the stop: %s", got)
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
 	checkLocal(t, append(local, "192.0.2.0/24"))
-	if got := knockTCP(t, s, netip.MustParseAddrPort("192.0.2.1:80")); got != Refuse {
+	if got := knockTCP(t, s, netip.MustParseAddrPort("192.0.2.1:80")); got != table.Refuse {
 		t.Errorf("after the stop: %s", got)
 	}
 
@@ -130,14 +135,14 @@ func TestStopPinned(t *testing.T) {
 
 // TestUnloadRoutes: without pins, what a killed process left is its routes.
 func TestUnloadRoutes(t *testing.T) {
-	inNamespace(t)
-	addLocal(t, "192.0.2.0/24", routeProtocol)
+	netnstest.InNamespace(t)
+	addLocal(t, "192.0.2.0/24", host.RouteProtocol)
 	addLocal(t, "198.51.100.0/24", unix.RTPROT_STATIC)
 	removed, err := Unload(&config.Config{}, discard)
 	if diff := cmp.Diff([]string{"route local 192.0.2.0/24 dev lo"}, removed); diff != "" || err != nil {
 		t.Errorf("%v %s", err, diff)
 	}
-	openHere(t, managed("192.0.2.0/24"))
+	openHere(t, tabletest.Managed("192.0.2.0/24"))
 	if removed, err := Unload(&config.Config{}, discard); err != nil || len(removed) > 0 {
 		t.Errorf("beside a process: %v, %v", removed, err)
 	}
@@ -163,7 +168,7 @@ func bpffs(t *testing.T) string {
 // leavePinned leaves what a process leaves that has stopped.
 func leavePinned(t *testing.T, dir string) {
 	t.Helper()
-	s, err := Open(withListen(pinned(dir)), compile(t, pinned(dir).Routes...), discard)
+	s, err := Open(withListen(pinned(dir)), tabletest.Compile(t, pinned(dir).Routes...), discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +205,7 @@ func checkGone(t *testing.T, dir string) {
 	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%s is still there (%v)", dir, err)
 	}
-	if programs, err := Programs(); err != nil || len(programs) > 0 {
+	if programs, err := program.AttachedPrograms(); err != nil || len(programs) > 0 {
 		t.Errorf("attached: %v, %v", programs, err)
 	}
 }

@@ -10,6 +10,10 @@ import (
 	"testing"
 
 	"anyport/config"
+	"anyport/steering/internal/netnstest"
+	"anyport/steering/internal/tabletest"
+	"anyport/steering/pins"
+	"anyport/steering/table"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,7 +21,7 @@ import (
 // TestPinsUntrusted: a directory that somebody else could have prepared is refused, with what
 // to do about it, and nothing in it is touched.
 func TestPinsUntrusted(t *testing.T) {
-	inNamespace(t)
+	netnstest.InNamespace(t)
 	root := bpffs(t)
 	theirs := filepath.Join(root, "theirs")
 	mkdir(t, theirs)
@@ -40,7 +44,7 @@ func TestPinsUntrusted(t *testing.T) {
 		if err := test.make(dir); err != nil {
 			t.Fatal(err)
 		}
-		s, err := Open(withListen(pinned(dir)), compile(t, pinned(dir).Routes...), discard)
+		s, err := Open(withListen(pinned(dir)), tabletest.Compile(t, pinned(dir).Routes...), discard)
 		if err == nil {
 			s.Close()
 		}
@@ -58,7 +62,7 @@ func TestPinsUntrusted(t *testing.T) {
 
 // autoPinned is a config that says nothing of pins.
 func autoPinned(path string, on ...string) *config.Config {
-	cfg := managed(on...)
+	cfg := tabletest.Managed(on...)
 	cfg.Path, cfg.Steering.Pin = path, config.PinAuto
 	return cfg
 }
@@ -67,23 +71,23 @@ func autoPinned(path string, on ...string) *config.Config {
 func autoBPFFS(t *testing.T) {
 	t.Helper()
 	bpffs(t)
-	if err := unix.Mount("bpf", pinRoot, "bpf", 0, "mode=0700"); err != nil {
+	if err := unix.Mount("bpf", pins.Root, "bpf", 0, "mode=0700"); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { unix.Unmount(pinRoot, unix.MNT_DETACH) })
+	t.Cleanup(func() { unix.Unmount(pins.Root, unix.MNT_DETACH) })
 }
 
 // TestPinAuto: each namespace and each file has its own directory, an orderly stop removes
 // it, and unload removes those of the dead alone.
 func TestPinAuto(t *testing.T) {
-	inNamespace(t)
+	netnstest.InNamespace(t)
 	autoBPFFS(t)
 	first, second := autoPinned("/etc/first.toml", "192.0.2.0/24"), autoPinned("/etc/second.toml", "198.51.100.0/24")
 	living := openHere(t, first)
 	dead := openHere(t, second)
 	at, err := dead.place(second)
-	if err != nil || !strings.HasPrefix(at.path, pinRoot+"/anyport_") || at.path == living.pins.path {
-		t.Errorf("pinned in %s and %s, %v", living.pins.path, at.path, err)
+	if err != nil || !strings.HasPrefix(at.Path, pins.Root+"/anyport_") || at.Path == living.pins.Path {
+		t.Errorf("pinned in %s and %s, %v", living.pins.Path, at.Path, err)
 	}
 	if status, err := dead.Status(); err != nil || !status.Pinned || status.OnDeath != Refused {
 		t.Errorf("%+v, %v", status, err)
@@ -91,18 +95,18 @@ func TestPinAuto(t *testing.T) {
 	if err := dead.Release(); err != nil { // as when it is killed
 		t.Fatal(err)
 	}
-	if got := knockTCP(t, new(Steering), netip.MustParseAddrPort("198.51.100.1:80")); got != Refuse {
+	if got := knockTCP(t, new(Steering), netip.MustParseAddrPort("198.51.100.1:80")); got != table.Refuse {
 		t.Errorf("what a dead one served: %s", got)
 	}
 	left, err := Leftovers(first)
-	if err != nil || !slices.Contains(left, at.path) || slices.Contains(left, living.pins.path) {
+	if err != nil || !slices.Contains(left, at.Path) || slices.Contains(left, living.pins.Path) {
 		t.Errorf("left: %v, %v", left, err)
 	}
-	if _, err := Unload(first, discard); !errors.Is(err, errLocked) {
+	if _, err := Unload(first, discard); !errors.Is(err, pins.ErrLocked) {
 		t.Errorf("Unload of one that lives: %v", err)
 	}
 	removed, err := Unload(second, discard)
-	if err != nil || !slices.Contains(removed, "route local 198.51.100.0/24 dev lo") || !slices.Contains(removed, at.path) {
+	if err != nil || !slices.Contains(removed, "route local 198.51.100.0/24 dev lo") || !slices.Contains(removed, at.Path) {
 		t.Errorf("removed: %v, %v", removed, err)
 	}
 	checkLocal(t, []string{"127.0.0.0/8", "127.0.0.1/32", "::1/128", "192.0.2.0/24"})
@@ -115,11 +119,11 @@ func TestPinAuto(t *testing.T) {
 // TestPinAutoReused: pins whose link no namespace has any more are of a namespace that is
 // gone, whose number another one got: nothing of them is used.
 func TestPinAutoReused(t *testing.T) {
-	inNamespace(t)
+	netnstest.InNamespace(t)
 	autoBPFFS(t)
 	cfg := autoPinned("/etc/anyport.toml", "192.0.2.0/24")
 	before := openHere(t, cfg)
-	if err := errors.Join(before.loaded.link.Detach(), before.Release()); err != nil {
+	if err := errors.Join(before.loaded.Link.Detach(), before.Release()); err != nil {
 		t.Fatal(err)
 	}
 	s := openHere(t, cfg)
@@ -131,9 +135,9 @@ func TestPinAutoReused(t *testing.T) {
 // TestPinAutoNowhere: without a bpffs, or with one that is not ours alone, the local routes
 // end with the process.
 func TestPinAutoNowhere(t *testing.T) {
-	inNamespace(t)
+	netnstest.InNamespace(t)
 	bpffs(t)
-	unix.Unmount(pinRoot, unix.MNT_DETACH) // the host's own, for this thread
+	unix.Unmount(pins.Root, unix.MNT_DETACH) // the host's own, for this thread
 	cfg := autoPinned("/etc/anyport.toml", "192.0.2.0/24")
 	checkUnpinned(t, cfg)
 	if left, err := Leftovers(cfg); err != nil || len(left) > 0 {
@@ -144,7 +148,7 @@ func TestPinAutoNowhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := placeOf(cfg, inode).path
+	dir := pins.PlaceOf(cfg, inode).Path
 	if err := errors.Join(os.Mkdir(dir, 0o700), os.Chown(dir, 65534, 65534)); err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +172,7 @@ func checkUnpinned(t *testing.T, cfg *config.Config) {
 
 func checkNoAutoPins(t *testing.T) {
 	t.Helper()
-	if left := autoPlaces(nil); len(left) > 0 {
+	if left := pins.AutoPlaces(nil); len(left) > 0 {
 		t.Errorf("left: %v", left)
 	}
 }

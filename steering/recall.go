@@ -2,6 +2,8 @@ package steering
 
 import (
 	"fmt"
+
+	"anyport/steering/table"
 )
 
 // recall learns from the maps what another process has put in service.
@@ -9,7 +11,7 @@ func (s *Steering) recall() (err error) {
 	if err := s.objects.Generation.Lookup(uint32(0), &s.generation); err != nil {
 		return fmt.Errorf("read the generation: %w", err)
 	}
-	s.table, s.leftover = unknown, unknown
-	s.numbers, err = s.half(s.generation).numbers()
+	s.table, s.leftover = table.Unknown, table.Unknown
+	s.numbers, err = s.half(s.generation).Numbers()
 	return err
 }

@@ -7,25 +7,29 @@ import (
 	"time"
 
 	"anyport/bpf"
+	"anyport/steering/host"
+	"anyport/steering/internal/netnstest"
+	"anyport/steering/internal/tabletest"
+	"anyport/steering/table"
 
 	"github.com/cilium/ebpf"
 )
 
 // TestRecover: what a process was writing when it died is gone.
 func TestRecover(t *testing.T) {
-	inNamespace(t)
+	netnstest.InNamespace(t)
 	dir := filepath.Join(bpffs(t), "anyport")
 	dying := openHere(t, pinned(dir))
-	r := route("stale", "1-65535", "198.51.100.0/24", "2001:db8:2::/48")
-	r.Deny = prefixes("203.0.113.0/24")
-	stale := compile(t, r)
-	if err := errors.Join(dying.half(dying.generation+1).fill(stale, nil), dying.Close()); err != nil {
+	r := tabletest.Route("stale", "1-65535", "198.51.100.0/24", "2001:db8:2::/48")
+	r.Deny = tabletest.Prefixes("203.0.113.0/24")
+	stale := tabletest.Compile(t, r)
+	if err := errors.Join(dying.half(dying.generation+1).Fill(stale, nil), dying.Close()); err != nil {
 		t.Fatal(err)
 	}
 	s := openHere(t, pinned(dir))
 	for range 2 { // once by each half
-		checkVerdicts(t, newJudge(t, s), map[string]Verdict{"192.0.2.1:80": Steer, "198.51.100.1:80": Pass, "[2001:db8:2::1]:80": Pass})
-		if _, err := s.tend(time.Now(), hints{}); err != nil {
+		checkVerdicts(t, newJudge(t, s), map[string]table.Verdict{"192.0.2.1:80": table.Steer, "198.51.100.1:80": table.Pass, "[2001:db8:2::1]:80": table.Pass})
+		if _, err := s.tend(time.Now(), host.Changes{}); err != nil {
 			t.Fatal(err)
 		}
 		checkNoSources(t, s)
@@ -44,11 +48,11 @@ func checkNoSources(t *testing.T, s *Steering) {
 
 // TestHandoverPinned: the pins go along, and stay with the next process.
 func TestHandoverPinned(t *testing.T) {
-	inNamespace(t)
+	netnstest.InNamespace(t)
 	dir := filepath.Join(bpffs(t), "anyport")
 	old := openHere(t, pinned(dir))
 	moved := pinned(filepath.Join(filepath.Dir(dir), "moved"))
-	_, err := Inherit(withListen(moved), compile(t, moved.Routes...), copies(t, old.Handover()), discard)
+	_, err := Inherit(withListen(moved), tabletest.Compile(t, moved.Routes...), copies(t, old.Handover()), discard)
 	checkError(t, "with another directory", err, "the pins are in another directory")
 	next := inherit(t, pinned(dir), copies(t, old.Handover()))
 	if err := old.Release(); err != nil {

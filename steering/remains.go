@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"anyport/config"
+	"anyport/steering/pins"
 )
 
 // remains is what an instance that is gone has pinned: a steering that only ends.
@@ -22,10 +23,10 @@ func remainsOf(cfg *config.Config, netns *os.File) (all []*remains, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, at := range append([]place{own}, slices.DeleteFunc(autoPlaces(own.users), func(p place) bool { return p.path == own.path })...) {
+	for _, at := range append([]pins.Place{own}, slices.DeleteFunc(pins.AutoPlaces(own.Users), func(p pins.Place) bool { return p.Path == own.Path })...) {
 		r, openErr := openRemains(at, netns)
 		switch {
-		case openErr != nil && at.path == own.path:
+		case openErr != nil && at.Path == own.Path:
 			err = openErr
 		case openErr == nil && r != nil:
 			all = append(all, r)
@@ -35,11 +36,11 @@ func remainsOf(cfg *config.Config, netns *os.File) (all []*remains, err error) {
 }
 
 // openRemains returns nil where nothing is pinned that is of concern here.
-func openRemains(at place, netns *os.File) (*remains, error) {
-	if at.path == "" || at.inBPFFS() != nil {
+func openRemains(at pins.Place, netns *os.File) (*remains, error) {
+	if at.Path == "" || at.OnBPFFS() != nil {
 		return nil, nil
 	}
-	p, err := lockPins(at)
+	p, err := pins.OpenExisting(at)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -47,8 +48,8 @@ func openRemains(at place, netns *os.File) (*remains, error) {
 		return nil, err
 	}
 	r := &remains{Steering{netns: netns, pins: p}}
-	p.kept = true
-	r.loaded, err = p.load()
+	p.Kept = true
+	r.loaded, err = p.Load()
 	state := detached
 	if err == nil {
 		state, err = r.linkState()
@@ -64,26 +65,26 @@ func openRemains(at place, netns *os.File) (*remains, error) {
 
 // remove ends the steering. It has each thing removed by do.
 func (r *remains) remove(do func(what string, remove func() error) error) error {
-	if r.loaded.link != nil {
-		if err := do("the steering program's link", r.loaded.link.Detach); err != nil {
+	if r.loaded.Link != nil {
+		if err := do("the steering program's link", r.loaded.Link.Detach); err != nil {
 			return err
 		}
 	}
-	names, err := r.pins.names()
+	names, err := r.pins.Names()
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
-		if err := do(r.pins.file(name), func() error { return os.Remove(r.pins.at(name)) }); err != nil {
+		if err := do(r.pins.DisplayName(name), func() error { return os.Remove(r.pins.At(name)) }); err != nil {
 			return err
 		}
 	}
-	return do(r.pins.path, func() error { return os.Remove(r.pins.path) })
+	return do(r.pins.Path, func() error { return os.Remove(r.pins.Path) })
 }
 
 // close leaves what is still pinned.
 func (r *remains) close() error {
-	return errors.Join(r.loaded.close(), r.pins.close())
+	return errors.Join(r.loaded.Close(), r.pins.Close())
 }
 
 func closeAll(all []*remains) error {

@@ -8,6 +8,10 @@ import (
 	"testing"
 
 	"anyport/config"
+	"anyport/steering/host"
+	"anyport/steering/internal/netnstest"
+	"anyport/steering/internal/tabletest"
+	"anyport/steering/table"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/vishvananda/netlink"
@@ -16,22 +20,22 @@ import (
 
 // TestManageRoutes: what is ours comes and goes, what was there stays.
 func TestManageRoutes(t *testing.T) {
-	inNamespace(t)
+	netnstest.InNamespace(t)
 	addLocal(t, "198.51.100.0/24", unix.RTPROT_STATIC)
-	addLocal(t, "203.0.113.0/24", routeProtocol) // a crashed run's
-	addLocal(t, "192.0.2.0/24", routeProtocol)   // as well, but wanted again
+	addLocal(t, "203.0.113.0/24", host.RouteProtocol) // a crashed run's
+	addLocal(t, "192.0.2.0/24", host.RouteProtocol)   // as well, but wanted again
 	before := []string{"127.0.0.0/8", "127.0.0.1/32", "198.51.100.0/24", "::1/128"}
 
-	s := openHere(t, managed("192.0.2.0/24", "192.0.2.7", "198.51.100.0/24", "127.8.0.0/16", "2001:db8:1::/48"))
+	s := openHere(t, tabletest.Managed("192.0.2.0/24", "192.0.2.7", "198.51.100.0/24", "127.8.0.0/16", "2001:db8:1::/48"))
 	checkLocal(t, append(before, "192.0.2.0/24", "2001:db8:1::/48"))
 
-	replace(t, s, managed("192.0.2.0/25", "2001:db8:2::/48"))
+	replace(t, s, tabletest.Managed("192.0.2.0/25", "2001:db8:2::/48"))
 	checkLocal(t, append(before, "192.0.2.0/25", "2001:db8:2::/48"))
 
 	replace(t, s, &config.Config{})
 	checkLocal(t, before)
 
-	replace(t, s, managed("192.0.2.0/24"))
+	replace(t, s, tabletest.Managed("192.0.2.0/24"))
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -40,32 +44,32 @@ func TestManageRoutes(t *testing.T) {
 
 // TestReplaceUndone: a prefix that cannot become local leaves the old table in service.
 func TestReplaceUndone(t *testing.T) {
-	s := open(t, managed("192.0.2.0/24"))
+	s := open(t, tabletest.Managed("192.0.2.0/24"))
 	j := newJudge(t, s)
-	cfg := managed("198.51.100.0/24", "192.0.2.0/25", "2001:db8:1::/48")
-	table, err := Compile(cfg)
+	cfg := tabletest.Managed("198.51.100.0/24", "192.0.2.0/25", "2001:db8:1::/48")
+	compiled, err := table.Compile(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	disableIPv6(t, "1")
-	if err := s.Replace(withListen(cfg), table); !errors.Is(err, unix.EACCES) {
+	if err := s.Replace(withListen(cfg), compiled); !errors.Is(err, unix.EACCES) {
 		t.Fatalf("Replace = %v with IPv6 off", err)
 	}
-	checkVerdicts(t, j, map[string]Verdict{"192.0.2.1:80": Steer, "192.0.2.200:80": Steer, "198.51.100.1:80": Pass})
+	checkVerdicts(t, j, map[string]table.Verdict{"192.0.2.1:80": table.Steer, "192.0.2.200:80": table.Steer, "198.51.100.1:80": table.Pass})
 	checkLocal(t, []string{"127.0.0.0/8", "127.0.0.1/32", "192.0.2.0/24"})
 	disableIPv6(t, "0")
-	if err := s.Replace(withListen(cfg), table); err != nil {
+	if err := s.Replace(withListen(cfg), compiled); err != nil {
 		t.Fatal(err)
 	}
-	checkVerdicts(t, j, map[string]Verdict{"192.0.2.1:80": Steer, "192.0.2.200:80": Pass, "198.51.100.1:80": Steer})
+	checkVerdicts(t, j, map[string]table.Verdict{"192.0.2.1:80": table.Steer, "192.0.2.200:80": table.Pass, "198.51.100.1:80": table.Steer})
 }
 
 // TestOpenUndone: an Open that fails leaves no program and no routes.
 func TestOpenUndone(t *testing.T) {
-	inNamespace(t)
+	netnstest.InNamespace(t)
 	disableIPv6(t, "1")
-	cfg := managed("192.0.2.0/24", "2001:db8:1::/48")
-	if _, err := Open(withListen(cfg), compile(t, cfg.Routes...), discard); !errors.Is(err, unix.EACCES) {
+	cfg := tabletest.Managed("192.0.2.0/24", "2001:db8:1::/48")
+	if _, err := Open(withListen(cfg), tabletest.Compile(t, cfg.Routes...), discard); !errors.Is(err, unix.EACCES) {
 		t.Fatalf("Open = %v with IPv6 off", err)
 	}
 	checkLocal(t, []string{"127.0.0.0/8", "127.0.0.1/32"})
@@ -80,16 +84,6 @@ func disableIPv6(t *testing.T, value string) {
 	t.Helper()
 	if err := os.WriteFile("/proc/sys/net/ipv6/conf/all/disable_ipv6", []byte(value), 0); err != nil {
 		t.Fatal(err)
-	}
-}
-
-// managed forwards everything on the prefixes, and keeps them local.
-func managed(on ...string) *config.Config {
-	r := route("all", "1-65535", on...)
-	r.Protocols = []config.Protocol{config.TCP, config.UDP}
-	return &config.Config{
-		Steering: config.Steering{ManageRoutes: true},
-		Routes:   []*config.Route{r},
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"anyport/bpf"
+	"anyport/steering/program"
+	"anyport/steering/table"
 
 	"github.com/cilium/ebpf"
 )
@@ -14,7 +16,7 @@ import (
 // the process which takes its place never had: who asks for the upgrade hands it a Spare.
 
 // Spare is the program and the maps of this build, loaded and not at work.
-type Spare struct{ loaded estate }
+type Spare struct{ loaded program.Loaded }
 
 // fdSpare stands before the names of a spare's descriptors.
 const fdSpare = "spare/"
@@ -23,20 +25,20 @@ const fdSpare = "spare/"
 // work. It returns nil where that is of this build, and where this process may not look at
 // it, which takes CAP_SYS_ADMIN.
 func NewSpare(serving uint32) (*Spare, error) {
-	program, err := ebpf.NewProgramFromID(ebpf.ProgramID(serving))
+	running, err := ebpf.NewProgramFromID(ebpf.ProgramID(serving))
 	if err != nil {
 		return nil, nil
 	}
-	defer program.Close()
+	defer running.Close()
 	spec, err := bpf.LoadSteer()
-	if err != nil || ofThisBuild(program, spec) == nil {
+	if err != nil || program.SameBuild(running, spec) == nil {
 		return nil, err
 	}
-	sizes, err := mapSizes(program)
+	sizes, err := program.MapSizes(running)
 	if err != nil {
 		return nil, fmt.Errorf("read how large the maps of the steering program are: %w", err)
 	}
-	e, err := load(newTable(), sizes)
+	e, err := program.Load(table.Empty(), sizes)
 	if err != nil {
 		return nil, err
 	}
@@ -58,37 +60,37 @@ func (s *Spare) Close() error {
 	if s == nil {
 		return nil
 	}
-	return s.loaded.close()
+	return s.loaded.Close()
 }
 
 // exchange prepares that a program of this build takes the place of the one that is at
 // work and, as why says, is of another. It does so with its first table: until then
 // nothing changes for any packet.
-func (s *Steering) exchange(table *Table, in Inheritance, why error) error {
+func (s *Steering) exchange(asked *table.Table, in Inheritance, why error) error {
 	if s.pins != nil {
-		if err := s.pins.checkWritable(); err != nil {
+		if err := s.pins.CheckWritable(); err != nil {
 			return errors.Join(why, err)
 		}
 	}
-	spare, err := in.spare(table)
+	spare, err := in.spare(asked)
 	if err != nil {
-		return errors.Join(fmt.Errorf("%w, and this one has none to put in its place (%w): give the upgrade command as root, from the new binary itself", why, err), spare.close())
+		return errors.Join(fmt.Errorf("%w, and this one has none to put in its place (%w): give the upgrade command as root, from the new binary itself", why, err), spare.Close())
 	}
 	s.log.Info("the steering program of this build takes the place of another", "because", why)
-	spare.link, s.loaded.link = s.loaded.link, nil
-	s.former, s.loaded.program = s.loaded.program, nil
-	err = s.loaded.close()
-	s.loaded, s.table = spare, unknown
-	return errors.Join(err, s.loaded.assign(&s.objects))
+	spare.Link, s.loaded.Link = s.loaded.Link, nil
+	s.former, s.loaded.Program = s.loaded.Program, nil
+	err = s.loaded.Close()
+	s.loaded, s.table = spare, table.Unknown
+	return errors.Join(err, s.loaded.Assign(&s.objects))
 }
 
 // spare takes the spare out of in, or loads one where there is none.
-func (in Inheritance) spare(table *Table) (e estate, err error) {
+func (in Inheritance) spare(table *table.Table) (e program.Loaded, err error) {
 	if !in.Has(fdSpare + fdProgram) {
-		return load(table, nil)
+		return program.Load(table, nil)
 	}
 	if e, err = in.unlinked(fdSpare); err == nil {
-		err = e.compatible()
+		err = e.CheckBuild()
 	}
 	return e, err
 }
@@ -97,7 +99,7 @@ func (in Inheritance) spare(table *Table) (e estate, err error) {
 // the former one back where that is nothing yet.
 func (s *Steering) relieve(generation uint32) error {
 	if s.former != nil && generation == 0 {
-		return s.loaded.link.Update(s.former)
+		return s.loaded.Link.Update(s.former)
 	}
 	state, err := s.linkState()
 	if err != nil || s.former == nil && state != exchanged {

@@ -8,6 +8,10 @@ import (
 	"testing"
 
 	"anyport/bpf"
+	"anyport/steering/internal/netnstest"
+	"anyport/steering/internal/tabletest"
+	"anyport/steering/program"
+	"anyport/steering/table"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -17,14 +21,14 @@ import (
 
 // ofAnotherBuild makes s what another build would have left: a map has another name.
 func ofAnotherBuild(s *Steering) {
-	s.loaded.maps["former"] = s.loaded.maps[bpf.SteerMapClosed]
-	delete(s.loaded.maps, bpf.SteerMapClosed)
+	s.loaded.Maps["former"] = s.loaded.Maps[bpf.SteerMapClosed]
+	delete(s.loaded.Maps, bpf.SteerMapClosed)
 }
 
 // TestSpare: a process without privileges goes on with the sockets of a steering of
 // another build, and what waits in them, by the spare that came along.
 func TestSpare(t *testing.T) {
-	before, after := managed("192.0.2.0/24"), managed("192.0.2.0/25")
+	before, after := tabletest.Managed("192.0.2.0/24"), tabletest.Managed("192.0.2.0/25")
 	before.Steering.ManageRoutes, after.Steering.ManageRoutes = false, false
 	old := open(t, before)
 	addLocal(t, "192.0.2.0/24", unix.RTPROT_STATIC)
@@ -41,7 +45,7 @@ func TestSpare(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkWaited(t, next)
-	for addr, want := range map[string]Verdict{"192.0.2.1:80": Steer, "192.0.2.200:80": Refuse} {
+	for addr, want := range map[string]table.Verdict{"192.0.2.1:80": table.Steer, "192.0.2.200:80": table.Refuse} {
 		if got := knockTCP(t, next, netip.MustParseAddrPort(addr)); got != want {
 			t.Errorf("%s: %s, want %s", addr, got, want)
 		}
@@ -56,7 +60,7 @@ func TestSpare(t *testing.T) {
 // TestReclaimFromAnotherBuild: a hand-over that came to nothing changes nothing, whatever
 // program was at work meanwhile and is pinned.
 func TestReclaimFromAnotherBuild(t *testing.T) {
-	inNamespace(t)
+	netnstest.InNamespace(t)
 	dir := filepath.Join(bpffs(t), "anyport")
 	hostListeners(t, 80)
 	cfg := pinned(dir)
@@ -70,14 +74,14 @@ func TestReclaimFromAnotherBuild(t *testing.T) {
 	in := copies(t, old.Handover())
 	after := everyAction()
 	after.Steering.Pin = dir
-	next, err := Inherit(withListen(after), compile(t, after.Routes...), in, discard)
+	next, err := Inherit(withListen(after), tabletest.Compile(t, after.Routes...), in, discard)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if id, err := next.programID(); err != nil || id == own || pinnedProgram(t, dir) != id {
 		t.Errorf("program %d serves and %d is pinned after %d, %v", id, pinnedProgram(t, dir), own, err)
 	}
-	if got := knockTCP(t, next, netip.MustParseAddrPort("192.0.2.2:80")); got != Refuse {
+	if got := knockTCP(t, next, netip.MustParseAddrPort("192.0.2.2:80")); got != table.Refuse {
 		t.Errorf("an address that the other refuses: %s", got)
 	}
 	checkReclaims(t, old, next)
@@ -93,7 +97,7 @@ func TestReclaimFromAnotherBuild(t *testing.T) {
 // TestPinsOfAnotherBuild: a start goes on with the pins of another build, of which nothing
 // is left then.
 func TestPinsOfAnotherBuild(t *testing.T) {
-	inNamespace(t)
+	netnstest.InNamespace(t)
 	dir := filepath.Join(bpffs(t), "anyport")
 	host := hostListeners(t, 22)
 	leavePinned(t, dir)
@@ -102,11 +106,11 @@ func TestPinsOfAnotherBuild(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := openHere(t, pinned(dir))
-	for protocol, got := range map[string]Verdict{
+	for protocol, got := range map[string]table.Verdict{
 		"tcp": knockTCP(t, s, netip.MustParseAddrPort("192.0.2.1:22")),
 		"udp": knockUDP(t, s, host, netip.MustParseAddrPort("192.0.2.1:22")),
 	} {
-		if got != Steer {
+		if got != table.Steer {
 			t.Errorf("%s: %s", protocol, got)
 		}
 	}
@@ -118,9 +122,9 @@ func TestPinsOfAnotherBuild(t *testing.T) {
 // TestSpareThatFails: where the next process fails once its program is at work, here for
 // it may add no route, the former one is back.
 func TestSpareThatFails(t *testing.T) {
-	inNamespace(t)
-	cfg := withListen(managed("192.0.2.0/24"))
-	old, err := Open(cfg, compile(t, cfg.Routes...), discard)
+	netnstest.InNamespace(t)
+	cfg := withListen(tabletest.Managed("192.0.2.0/24"))
+	old, err := Open(cfg, tabletest.Compile(t, cfg.Routes...), discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,9 +132,9 @@ func TestSpareThatFails(t *testing.T) {
 	ofAnotherBuild(old)
 	in := withSpare(t, old, newSpare(t))
 	drop(t)
-	after := withListen(managed("192.0.2.0/24", "203.0.113.0/24"))
+	after := withListen(tabletest.Managed("192.0.2.0/24", "203.0.113.0/24"))
 	before := openFiles(t) - len(in)
-	next, err := Inherit(after, compile(t, after.Routes...), in, discard)
+	next, err := Inherit(after, tabletest.Compile(t, after.Routes...), in, discard)
 	if err == nil {
 		next.Release()
 	}
@@ -138,7 +142,7 @@ func TestSpareThatFails(t *testing.T) {
 	if now := openFiles(t); now != before {
 		t.Errorf("%d files were open, now %d", before, now)
 	}
-	if got := knockTCP(t, old, netip.MustParseAddrPort("192.0.2.1:80")); got != Steer {
+	if got := knockTCP(t, old, netip.MustParseAddrPort("192.0.2.1:80")); got != table.Steer {
 		t.Errorf("the giver's packet: %s", got)
 	}
 	if state, err := old.linkState(); err != nil || state != linked {
@@ -149,7 +153,7 @@ func TestSpareThatFails(t *testing.T) {
 // TestNewSpare: there is none where the program at work is of this build, and otherwise
 // one with as much room.
 func TestNewSpare(t *testing.T) {
-	s := open(t, managed("192.0.2.0/24"))
+	s := open(t, tabletest.Managed("192.0.2.0/24"))
 	id, err := s.programID()
 	if err != nil {
 		t.Fatal(err)
@@ -160,13 +164,13 @@ func TestNewSpare(t *testing.T) {
 	if got := (*Spare)(nil).Handover(); len(got) > 0 {
 		t.Errorf("no spare hands over %v", got)
 	}
-	other := anotherProgram(t, s.loaded.maps[bpf.SteerMapIntervals])
+	other := anotherProgram(t, s.loaded.Maps[bpf.SteerMapIntervals])
 	spare, err := NewSpare(other)
 	if err != nil || spare == nil {
 		t.Fatalf("for another build: %v, %v", spare, err)
 	}
 	defer spare.Close()
-	if got, want := spare.loaded.maps[bpf.SteerMapIntervals].MaxEntries(), s.loaded.maps[bpf.SteerMapIntervals].MaxEntries(); got != want {
+	if got, want := spare.loaded.Maps[bpf.SteerMapIntervals].MaxEntries(), s.loaded.Maps[bpf.SteerMapIntervals].MaxEntries(); got != want {
 		t.Errorf("room for %d intervals, want %d", got, want)
 	}
 }
@@ -174,7 +178,7 @@ func TestNewSpare(t *testing.T) {
 // anotherProgram is an sk_lookup program that looks into m.
 func anotherProgram(t *testing.T, m *ebpf.Map) (id uint32) {
 	t.Helper()
-	program, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+	other, err := ebpf.NewProgram(&ebpf.ProgramSpec{
 		Type: ebpf.SkLookup, AttachType: ebpf.AttachSkLookup, License: "GPL",
 		Instructions: asm.Instructions{
 			asm.Mov.Imm(asm.R2, 0),
@@ -190,8 +194,8 @@ func anotherProgram(t *testing.T, m *ebpf.Map) (id uint32) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { program.Close() })
-	number, err := programID(program)
+	t.Cleanup(func() { other.Close() })
+	number, err := program.IDOf(other)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +204,7 @@ func anotherProgram(t *testing.T, m *ebpf.Map) (id uint32) {
 
 func newSpare(t *testing.T) *Spare {
 	t.Helper()
-	e, err := load(newTable(), nil)
+	e, err := program.Load(table.Empty(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,12 +224,12 @@ func withSpare(t *testing.T, s *Steering, spare *Spare) Inheritance {
 // pinnedProgram is the id of the program that is pinned in dir.
 func pinnedProgram(t *testing.T, dir string) ebpf.ProgramID {
 	t.Helper()
-	program, err := ebpf.LoadPinnedProgram(filepath.Join(dir, bpf.SteerProgSteer), nil)
+	p, err := ebpf.LoadPinnedProgram(filepath.Join(dir, bpf.SteerProgSteer), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer program.Close()
-	id, err := programID(program)
+	defer p.Close()
+	id, err := program.IDOf(p)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,10 +33,10 @@ func (s *Steering) Status() (Status, error) {
 		return Status{}, err
 	}
 	status := Status{OnDeath: s.onDeath(), Pinned: s.pins != nil, ProgramID: uint32(id), Attached: state == linked, Prefixes: s.asked.Prefixes(), Generation: uint64(s.generation)}
-	if err := s.keep.audit(time.Now(), 0); err != nil {
+	if err := s.keep.Compare(time.Now(), 0); err != nil {
 		return Status{}, err
 	}
-	status.Missing, status.Restored = s.keep.missing(), s.keep.restored
+	status.Missing, status.Restored = s.keep.Missing(), s.keep.RestoredRoutes()
 	if status.Foreign, _, err = s.foreign(); err != nil {
 		return Status{}, err
 	}

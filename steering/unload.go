@@ -9,6 +9,11 @@ import (
 	"slices"
 
 	"anyport/config"
+	"anyport/steering/host"
+	"anyport/steering/instances"
+	"anyport/steering/pins"
+	"anyport/steering/program"
+	"anyport/steering/table"
 )
 
 // Unload removes what processes that are gone have left in this thread's network namespace
@@ -47,7 +52,7 @@ type unloading struct {
 func (u *unloading) run(cfg *config.Config) (err error) {
 	dead, err := remainsOf(cfg, u.netns)
 	defer func() { err = errors.Join(err, closeAll(dead)) }()
-	if err != nil && !(u.dry && errors.Is(err, errLocked)) {
+	if err != nil && !(u.dry && errors.Is(err, pins.ErrLocked)) {
 		return err
 	}
 	for _, r := range dead {
@@ -72,7 +77,7 @@ func (u *unloading) run(cfg *config.Config) (err error) {
 func (u *unloading) remove(what string, do func() error) error {
 	if !u.dry {
 		if err := do(); err != nil {
-			return fmt.Errorf("remove %s: %w", what, adviseLink(err))
+			return fmt.Errorf("remove %s: %w", what, program.AdviseLink(err))
 		}
 	}
 	u.found = append(u.found, what)
@@ -82,16 +87,16 @@ func (u *unloading) remove(what string, do func() error) error {
 // removeRoutes leaves them where another program is at work, whose they may be, and those of
 // instances that live.
 func (u *unloading) removeRoutes() (err error) {
-	if u.routes, err = newLocalRoutes(); err != nil {
+	if u.routes, err = host.OpenLocalRoutes(); err != nil {
 		return err
 	}
-	left, err := u.leftRoutes(newTable())
+	left, err := u.leftRoutes(table.Empty())
 	if err != nil {
 		return err
 	}
 	for _, r := range left {
-		what := fmt.Sprintf("route local %s dev %s", r.prefix, u.routes.nameOf(r.device))
-		err := u.remove(what, func() error { return u.routes.delete(r) })
+		what := fmt.Sprintf("route local %s dev %s", r.Prefix, u.routes.DeviceName(r.Device))
+		err := u.remove(what, func() error { return u.routes.Delete(r) })
 		if err != nil {
 			return err
 		}
@@ -106,11 +111,11 @@ func (u *unloading) removeDevices() error {
 	if err != nil {
 		return err
 	}
-	devices, err := u.routes.tunDevices(func(name string) bool {
-		return slices.ContainsFunc(others, func(i Instance) bool { return i.Device == name })
+	devices, err := u.routes.TUNDevices(func(name string) bool {
+		return slices.ContainsFunc(others, func(i instances.Instance) bool { return i.Device == name })
 	})
 	for _, d := range devices {
-		if err := u.remove("network device "+d.Attrs().Name, func() error { return u.routes.deleteDevice(d) }); err != nil {
+		if err := u.remove("network device "+d.Attrs().Name, func() error { return u.routes.DeleteDevice(d) }); err != nil {
 			return err
 		}
 	}

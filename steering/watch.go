@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"anyport/steering/host"
 )
 
 // watchInterval is how long a program stays detached at most. The kernel tells nobody
@@ -23,10 +25,10 @@ func (s *Steering) Watch(ctx context.Context, relinked func()) error {
 	if monitor == nil { // closed
 		return nil
 	}
-	defer monitor.interrupt(ctx)()
+	defer monitor.EndWith(ctx)()
 	last := ""
 	for {
-		h, monitorErr := monitor.wait(ctx, time.Now().Add(watchInterval))
+		h, monitorErr := monitor.Wait(ctx, time.Now().Add(watchInterval))
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -58,20 +60,20 @@ func (s *Steering) tellOnce(last string, err error) string {
 }
 
 // tend does what Watch does, once, and reports whether there is another link now.
-func (s *Steering) tend(now time.Time, h hints) (replaced bool, err error) {
+func (s *Steering) tend(now time.Time, h host.Changes) (replaced bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed() {
 		return false, nil
 	}
-	before := s.loaded.link
+	before := s.loaded.Link
 	state, err := s.attach()
 	if err == nil && state != linked {
 		s.log.Error("somebody else has touched the link of the steering program: it is attached again", "it_was", state)
 	}
-	pinned, pinErr := s.pins.restore(&s.loaded)
+	pinned, pinErr := s.pins.Restore(&s.loaded)
 	if pinned {
-		s.log.Error("somebody else has removed pins of the steering: they are there again", "pin", s.pins.path)
+		s.log.Error("somebody else has removed pins of the steering: they are there again", "pin", s.pins.Path)
 	}
-	return s.loaded.link != before, errors.Join(err, pinErr, s.keep.tend(now, h), s.clean(), s.expire(now))
+	return s.loaded.Link != before, errors.Join(err, pinErr, s.keep.Restore(now, h), s.clean(), s.expire(now))
 }

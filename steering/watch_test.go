@@ -10,12 +10,18 @@ import (
 	"testing"
 	"time"
 
+	"anyport/steering/host"
+	"anyport/steering/internal/netnstest"
+	"anyport/steering/internal/tabletest"
+	"anyport/steering/program"
+	"anyport/steering/table"
+
 	"github.com/cilium/ebpf/link"
 )
 
 // TestWatch: what is done to our link from outside is undone, and seen in the log.
 func TestWatch(t *testing.T) {
-	s := open(t, managed("192.0.2.0/24"))
+	s := open(t, tabletest.Managed("192.0.2.0/24"))
 	dst := netip.MustParseAddrPort("192.0.2.1:80")
 	lines := make(logLines, 16)
 	s.log = slog.New(lines)
@@ -30,11 +36,11 @@ func TestWatch(t *testing.T) {
 		{detached, link.Link.Detach},
 		{detached, link.Link.Detach},
 		{exchanged, func(l link.Link) error {
-			other, err := newEstate(newTable(), nil)
+			other, err := program.Load(table.Empty(), nil)
 			if err != nil {
 				return err
 			}
-			return errors.Join(l.Update(other.program), other.close())
+			return errors.Join(l.Update(other.Program), other.Close())
 		}},
 	} {
 		if err := test.touch(sameLink(t, s)); err != nil {
@@ -43,7 +49,7 @@ func TestWatch(t *testing.T) {
 		if got := <-lines; got != string(test.want) {
 			t.Errorf("%s: the log says it was %s", test.want, got)
 		}
-		if got := knockTCP(t, s, dst); got != Steer {
+		if got := knockTCP(t, s, dst); got != table.Steer {
 			t.Errorf("%s, and attached again: %s", test.want, got)
 		}
 	}
@@ -58,18 +64,18 @@ func TestWatch(t *testing.T) {
 
 // TestTendPinned: the link that was attached again is the one that is pinned.
 func TestTendPinned(t *testing.T) {
-	inNamespace(t)
+	netnstest.InNamespace(t)
 	dir := filepath.Join(bpffs(t), "anyport")
 	s := openHere(t, pinned(dir))
 	err := sameLink(t, s).Detach()
 	if err == nil {
-		_, err = s.tend(time.Now(), hints{})
+		_, err = s.tend(time.Now(), host.Changes{})
 	}
 	if err := errors.Join(err, s.Close()); err != nil {
 		t.Fatal(err)
 	}
 	next := openHere(t, pinned(dir))
-	if got := knockTCP(t, next, netip.MustParseAddrPort("192.0.2.1:80")); got != Steer {
+	if got := knockTCP(t, next, netip.MustParseAddrPort("192.0.2.1:80")); got != table.Steer {
 		t.Errorf("with the link that is pinned: %s", got)
 	}
 	status, err := next.Status()
@@ -82,7 +88,7 @@ func TestTendPinned(t *testing.T) {
 func sameLink(t *testing.T, s *Steering) link.Link {
 	t.Helper()
 	s.mu.Lock()
-	info, err := s.loaded.link.Info()
+	info, err := s.loaded.Link.Info()
 	s.mu.Unlock()
 	if err != nil {
 		t.Fatal(err)

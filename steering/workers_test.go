@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"anyport/config"
+	"anyport/steering/internal/netnstest"
+	"anyport/steering/internal/tabletest"
 
 	"golang.org/x/sys/unix"
 )
@@ -14,10 +16,10 @@ import (
 // TestWorkers: all that one client sends arrives at one of the UDP sockets, however many
 // ports it uses; the clients together use all sockets. TCP conns of one client are shared.
 func TestWorkers(t *testing.T) {
-	inNamespace(t)
-	cfg := withListen(managed("192.0.2.0/24"))
+	netnstest.InNamespace(t)
+	cfg := withListen(tabletest.Managed("192.0.2.0/24"))
 	cfg.Listen.Workers = 4
-	s, err := Open(cfg, compile(t, cfg.Routes...), discard)
+	s, err := Open(cfg, tabletest.Compile(t, cfg.Routes...), discard)
 	opened(t, s, err)
 	checkSockets(t, s, 4, 0)
 	clients := make([]int, len(s.UDP()))

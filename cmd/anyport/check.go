@@ -3,10 +3,10 @@ package main
 import (
 	"fmt"
 
-	"github.com/spf13/cobra"
-
 	"anyport/config"
-	"anyport/steering"
+	"anyport/steering/table"
+
+	"github.com/spf13/cobra"
 )
 
 func newCheck() *cobra.Command {
@@ -40,12 +40,12 @@ of other processes, is checked by "anyport run".`,
 }
 
 // compile reads the file and makes its table.
-func compile(path string) (*config.Config, *steering.Table, error) {
+func compile(path string) (*config.Config, *table.Table, error) {
 	c, err := config.Load(path)
 	if err != nil {
 		return nil, nil, err
 	}
-	table, err := steering.Compile(c)
+	table, err := table.Compile(c)
 	return c, table, err
 }
 

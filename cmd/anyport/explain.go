@@ -6,12 +6,12 @@ import (
 	"net/netip"
 	"os"
 
-	"github.com/spf13/cobra"
-
 	"anyport/cmd/anyport/internal/daemon"
 	"anyport/cmd/anyport/internal/doctor"
 	"anyport/config"
-	"anyport/steering"
+	"anyport/steering/table"
+
+	"github.com/spf13/cobra"
 )
 
 func newExplain() *cobra.Command {
@@ -57,12 +57,12 @@ func explainFile(cmd *cobra.Command, q daemon.Question) error {
 	if err != nil {
 		return err
 	}
-	_, table, err := compile(path)
+	_, compiled, err := compile(path)
 	if err != nil {
 		return err
 	}
-	answer := table.Explain(q.Protocol, q.Dst, q.Client)
-	if answer.Verdict != steering.Pass {
+	answer := compiled.Explain(q.Protocol, q.Dst, q.Client)
+	if answer.Verdict != table.Pass {
 		answer.Notes = append(answer.Notes, translated(cmd, q)...)
 	}
 	fmt.Fprint(cmd.OutOrStdout(), answer)

@@ -22,16 +22,16 @@ func writeStatus(w io.Writer, s *daemon.Status) error {
 		fmt.Fprintf(out, "%s\t%s\n", line[0], line[1])
 	}
 	fmt.Fprintln(out)
-	table(out, "ROUTE\tPROTOCOL\tPREFIXES\tPORTS\tACTIVE\tTOTAL\tREFUSED\tDENIED\tLIMITED\tTO ORIGIN\tTO CLIENT", routeRows(s))
+	printRows(out, "ROUTE\tPROTOCOL\tPREFIXES\tPORTS\tACTIVE\tTOTAL\tREFUSED\tDENIED\tLIMITED\tTO ORIGIN\tTO CLIENT", routeRows(s))
 	if rows := originRows(s); len(rows) > 0 {
 		fmt.Fprintln(out)
-		table(out, "ORIGIN\tROUTE\tSTATE\tACTIVE\tTOTAL", rows)
+		printRows(out, "ORIGIN\tROUTE\tSTATE\tACTIVE\tTOTAL", rows)
 	}
 	return out.Flush()
 }
 
-// table ends the block of columns before it, so that each aligns on its own.
-func table(out *tabwriter.Writer, head string, rows []string) {
+// printRows ends the block of columns before it, so that each aligns on its own.
+func printRows(out *tabwriter.Writer, head string, rows []string) {
 	out.Flush()
 	fmt.Fprintln(out, head)
 	for _, row := range rows {

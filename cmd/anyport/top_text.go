@@ -52,10 +52,10 @@ func picture(before, now sample) string {
 		rows = append(rows, fmt.Sprintf("%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s", routeText(now.status.Routes[i]), r.active,
 			perSecond(r.total), perSecond(r.refused), perSecond(r.denied), perSecond(r.limited), bytesText(uint64(r.toOrigin)), bytesText(uint64(r.toClient))))
 	}
-	table(out, "ROUTE\tACTIVE\tNEW/S\tREFUSED/S\tDENIED/S\tLIMITED/S\tTO ORIGIN/S\tTO CLIENT/S", rows)
+	printRows(out, "ROUTE\tACTIVE\tNEW/S\tREFUSED/S\tDENIED/S\tLIMITED/S\tTO ORIGIN/S\tTO CLIENT/S", rows)
 	if len(now.flows) > 0 {
 		fmt.Fprintln(out)
-		table(out, "PROTO\tCLIENT\tDST\tROUTE\tORIGIN\tAGE\tIDLE\tTO ORIGIN/S\tTO CLIENT/S\tTO ORIGIN\tTO CLIENT", flowRates(before, now))
+		printRows(out, "PROTO\tCLIENT\tDST\tROUTE\tORIGIN\tAGE\tIDLE\tTO ORIGIN/S\tTO CLIENT/S\tTO ORIGIN\tTO CLIENT", flowRates(before, now))
 	}
 	out.Flush()
 	return text.String()

@@ -7,7 +7,7 @@ import (
 
 	"anyport/config"
 	"anyport/proxy/route"
-	"anyport/steering"
+	"anyport/steering/table"
 )
 
 // Reloaded is what a reload has changed, or would.
@@ -52,7 +52,7 @@ func touched(conns iter.Seq[route.Conn], next *generation) map[string]counts {
 }
 
 // forwards reports whether a conn could begin by table.
-func forwards(table *steering.Table, c route.Conn) bool {
+func forwards(table *table.Table, c route.Conn) bool {
 	return table.Lookup(c.Protocol, c.Dst) != nil
 }
 

@@ -6,11 +6,11 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"anyport/config"
 	"anyport/proxy/route"
-	"anyport/steering"
+	"anyport/steering/table"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestChange(t *testing.T) {
@@ -41,7 +41,7 @@ func TestChange(t *testing.T) {
 func TestTouched(t *testing.T) {
 	const ssh = "[route.ssh]\nprotocol = \"tcp\"\nprefixes = [\"192.0.2.0/24\"]\nports = [22]\naction = \"pass\"\n"
 	old, next := parse(t, ""), parse(t, ssh)
-	table, err := steering.Compile(next)
+	table, err := table.Compile(next)
 	if err != nil {
 		t.Fatal(err)
 	}

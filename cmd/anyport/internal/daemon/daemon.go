@@ -27,6 +27,8 @@ import (
 	"anyport/proxy/logfile"
 	"anyport/proxy/route"
 	"anyport/steering"
+	"anyport/steering/host"
+	"anyport/steering/table"
 )
 
 // Options say what to run.
@@ -110,8 +112,8 @@ type daemon struct {
 type generation struct {
 	number   int // 1 is what the process began with
 	config   *config.Config
-	table    *steering.Table
-	shadowed []steering.Shadow // give way, as shadow_listeners says
+	table    *table.Table
+	shadowed []host.Shadow // give way, as shadow_listeners says
 	loaded   time.Time
 }
 
@@ -193,24 +195,24 @@ func (d *daemon) openRaw() {
 }
 
 // otherListeners are those that are not of this process, or of the one before.
-func (d *daemon) otherListeners() ([]steering.Listener, error) {
+func (d *daemon) otherListeners() ([]host.Listener, error) {
 	if d.before != nil {
 		return d.before.listeners, nil
 	}
-	return steering.OtherListeners()
+	return host.OtherListeners()
 }
 
 // prepare compiles c and asks whether this host, with these listeners of others, can
 // serve it.
-func prepare(c *config.Config, number int, others []steering.Listener) (*generation, error) {
-	table, err := steering.Compile(c)
+func prepare(c *config.Config, number int, others []host.Listener) (*generation, error) {
+	table, err := table.Compile(c)
 	if err != nil {
 		return nil, err
 	}
 	if err := checkHTTP(c, table); err != nil {
 		return nil, err
 	}
-	shadowed, err := steering.CheckBeside(c, table, others)
+	shadowed, err := host.Check(c, table, others)
 	if err != nil {
 		return nil, err
 	}

@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"anyport/config"
-	"anyport/steering"
+	"anyport/steering/table"
 )
 
 // Question is what explain is asked.
@@ -65,7 +65,7 @@ func (d *daemon) explain(r *http.Request) (Explained, error) {
 
 // fileAnswer says where the file on disk would have another answer than that of the
 // config in service.
-func (d *daemon) fileAnswer(serving *config.Config, answer steering.Explanation, q Question) string {
+func (d *daemon) fileAnswer(serving *config.Config, answer table.Explanation, q Question) string {
 	text, err := d.read(serving.Path)
 	if err != nil {
 		return "it cannot be loaded any more: " + err.Error()
@@ -77,7 +77,7 @@ func (d *daemon) fileAnswer(serving *config.Config, answer steering.Explanation,
 	if config.Compare(serving, c).Empty() {
 		return "it is what is in service"
 	}
-	table, err := steering.Compile(c)
+	table, err := table.Compile(c)
 	if err != nil {
 		return "it cannot be loaded any more: " + err.Error()
 	}
@@ -89,11 +89,11 @@ func (d *daemon) fileAnswer(serving *config.Config, answer steering.Explanation,
 }
 
 // same reports whether two tables do the same; why they do may differ.
-func same(a, b steering.Explanation) bool {
+func same(a, b table.Explanation) bool {
 	return a.Verdict == b.Verdict && routeName(a) == routeName(b) && a.Prefix == b.Prefix && a.Ports == b.Ports && slices.Equal(a.Origins, b.Origins)
 }
 
-func routeName(e steering.Explanation) string {
+func routeName(e table.Explanation) string {
 	if e.Route == nil {
 		return "-"
 	}

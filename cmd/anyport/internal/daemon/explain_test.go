@@ -12,7 +12,7 @@ import (
 
 	"anyport/cmd/anyport/internal/slowfs"
 	"anyport/config"
-	"anyport/steering"
+	"anyport/steering/table"
 )
 
 // TestFileAnswer explains a dst by what is in service, with another file on disk.
@@ -22,7 +22,7 @@ func TestFileAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	table, err := steering.Compile(serving)
+	table, err := table.Compile(serving)
 	if err != nil {
 		t.Fatal(err)
 	}

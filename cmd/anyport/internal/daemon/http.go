@@ -12,14 +12,14 @@ import (
 	"syscall"
 	"time"
 
+	"anyport/cmd/anyport/internal/privileges"
+	"anyport/config"
+	"anyport/steering/table"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sys/unix"
-
-	"anyport/cmd/anyport/internal/privileges"
-	"anyport/config"
-	"anyport/steering"
 )
 
 // openHTTP listens on admin.http, which may be a port that takes a capability.
@@ -65,12 +65,12 @@ func closed(err error) error {
 }
 
 // checkHTTP refuses an admin.http that the steering would take the conns from.
-func checkHTTP(c *config.Config, table *steering.Table) error {
+func checkHTTP(c *config.Config, compiled *table.Table) error {
 	if c.Admin.HTTP == "" {
 		return nil
 	}
 	address := netip.MustParseAddrPort(c.Admin.HTTP)
-	if d := table.Decide(config.TCP, address, netip.Addr{}); d.Verdict != steering.Pass {
+	if d := compiled.Decide(config.TCP, address, netip.Addr{}); d.Verdict != table.Pass {
 		return c.Locate(config.Problems{{File: c.Path, Key: "admin.http",
 			Text: fmt.Sprintf("%s lies in %s, which is served: nobody would reach it; choose another address, or a route with action = \"pass\"", address, d.Prefix)}})
 	}

@@ -7,14 +7,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-
 	"anyport/proxy"
 	"anyport/proxy/fdbudget"
 	"anyport/proxy/route"
-	"anyport/steering"
+	"anyport/steering/table"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 var goVersion = regexp.MustCompile(`go_version="[^"]*"`)
@@ -119,7 +119,7 @@ anyport_steering_routes_restored_total 5
 func TestCheckHTTP(t *testing.T) {
 	for address, fine := range map[string]bool{"127.0.0.1:9765": true, "192.0.2.7:9765": false} {
 		c := parse(t, "[admin]\nhttp = \""+address+"\"\n")
-		table, err := steering.Compile(c)
+		table, err := table.Compile(c)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,11 +10,12 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"anyport/cmd/anyport/internal/handover"
 	"anyport/proxy/udp"
 	"anyport/steering"
+	"anyport/steering/host"
+
+	"golang.org/x/sys/unix"
 )
 
 // upgradePatience bounds each of the two parts of a hand-over: until the new process is
@@ -23,11 +24,11 @@ const upgradePatience = 30 * time.Second
 
 // offer is what a process tells the one that shall take its place.
 type offer struct {
-	FDs       []string            `json:"fds"`       // names, in the order of the descriptors
-	Stored    []string            `json:"stored"`    // names of those that the service manager keeps
-	Listeners []steering.Listener `json:"listeners"` // of other processes: only this one can tell them from its own
-	Draining  []string            `json:"draining"`  // routes that take no new conns: a program of another build cannot tell
-	Access    string              `json:"access"`    // log.access, whose file is among the descriptors if it is one
+	FDs       []string        `json:"fds"`       // names, in the order of the descriptors
+	Stored    []string        `json:"stored"`    // names of those that the service manager keeps
+	Listeners []host.Listener `json:"listeners"` // of other processes: only this one can tell them from its own
+	Draining  []string        `json:"draining"`  // routes that take no new conns: a program of another build cannot tell
+	Access    string          `json:"access"`    // log.access, whose file is among the descriptors if it is one
 }
 
 // Names of file descriptors in an offer. All others are the steering's.
@@ -84,7 +85,7 @@ func duplicate(l syscall.Conn) (fd int, err error) {
 
 // sendOffer gives copies of all that can be had while this process serves, and of a spare.
 func (d *daemon) sendOffer(to *handover.Conn, spare steering.Inheritance) error {
-	listeners, err := steering.OtherListeners()
+	listeners, err := host.OtherListeners()
 	if err != nil {
 		return err
 	}
@@ -114,7 +115,7 @@ type estate struct {
 	from      *handover.Conn
 	fds       map[string]int // by name, as far as nobody has taken them
 	stored    []string
-	listeners []steering.Listener
+	listeners []host.Listener
 	draining  []string
 	access    string // log.access of the process before
 	flows     udp.Arrivals

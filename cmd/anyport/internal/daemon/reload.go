@@ -7,7 +7,7 @@ import (
 
 	"anyport/cmd/anyport/internal/slowfs"
 	"anyport/config"
-	"anyport/steering"
+	"anyport/steering/host"
 )
 
 // reload is a reload under way: its file is read and compiled beside the goroutine that decides, to
@@ -185,7 +185,7 @@ func next(old *generation, text []byte) (*generation, error) {
 	if problems := fixed(old.config, c); len(problems) > 0 {
 		return nil, problems
 	}
-	others, err := steering.OtherListeners()
+	others, err := host.OtherListeners()
 	if err != nil {
 		return nil, err
 	}

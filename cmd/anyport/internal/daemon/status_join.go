@@ -7,6 +7,7 @@ import (
 	"anyport/cmd/anyport/internal/privileges"
 	"anyport/proxy"
 	"anyport/steering"
+	"anyport/steering/table"
 )
 
 // status asks the kernel and the proxy, and joins their answers.
@@ -81,7 +82,7 @@ func (d *daemon) draining(route string) bool { return d.stopping.Load() || d.dra
 
 // joinRoutes adds to each route what the kernel has counted under its name.
 func joinRoutes(served []proxy.RouteStatus, kernel []steering.Counters, draining func(route string) bool) []RouteStatus {
-	verdicts := map[string]map[steering.Verdict]uint64{}
+	verdicts := map[string]map[table.Verdict]uint64{}
 	for _, c := range kernel {
 		verdicts[c.Route] = c.Verdicts
 	}
@@ -91,17 +92,17 @@ func joinRoutes(served []proxy.RouteStatus, kernel []steering.Counters, draining
 		for _, n := range verdicts[r.Name] {
 			status.Lookups += n
 		}
-		status.Refused = verdicts[r.Name][steering.Refuse]
-		status.Dropped = verdicts[r.Name][steering.Drop]
-		status.Denied += verdicts[r.Name][steering.Deny]
-		status.Limited += verdicts[r.Name][steering.Limit]
+		status.Refused = verdicts[r.Name][table.Refuse]
+		status.Dropped = verdicts[r.Name][table.Drop]
+		status.Denied += verdicts[r.Name][table.Deny]
+		status.Limited += verdicts[r.Name][table.Limit]
 		routes = append(routes, status)
 	}
 	return routes
 }
 
 // words turns verdicts into the keys of a JSON object.
-func words(verdicts map[steering.Verdict]uint64) map[string]uint64 {
+func words(verdicts map[table.Verdict]uint64) map[string]uint64 {
 	named := map[string]uint64{}
 	for v, n := range verdicts {
 		named[string(v)] = n

@@ -6,13 +6,14 @@ import (
 
 	"anyport/proxy"
 	"anyport/steering"
+	"anyport/steering/table"
 )
 
 func TestJoinRoutes(t *testing.T) {
 	served := []proxy.RouteStatus{{Name: "web", Denied: 2, Limited: 1}, {Name: "new"}}
 	kernel := []steering.Counters{
-		{Route: "", Verdicts: map[steering.Verdict]uint64{steering.Refuse: 100}},
-		{Route: "web", Verdicts: map[steering.Verdict]uint64{steering.Steer: 5, steering.Refuse: 3, steering.Drop: 4, steering.Deny: 7, steering.Limit: 6}},
+		{Route: "", Verdicts: map[table.Verdict]uint64{table.Refuse: 100}},
+		{Route: "web", Verdicts: map[table.Verdict]uint64{table.Steer: 5, table.Refuse: 3, table.Drop: 4, table.Deny: 7, table.Limit: 6}},
 	}
 	got := joinRoutes(served, kernel, func(route string) bool { return route == "web" })
 	if len(got) != 2 {

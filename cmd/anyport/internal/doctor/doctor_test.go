@@ -8,6 +8,8 @@ import (
 
 	"anyport/config"
 	"anyport/steering"
+	"anyport/steering/host"
+	"anyport/steering/program"
 
 	"golang.org/x/sys/unix"
 )
@@ -34,7 +36,7 @@ func healthy() *Facts {
 		},
 		Program:      "/usr/bin/anyport",
 		Kernel:       "6.1.0",
-		Features:     []steering.Feature{{Name: "LPM tries", Since: "4.11"}, {Name: "sk_lookup programs", Since: "5.9"}},
+		Features:     []program.Feature{{Name: "LPM tries", Since: "4.11"}, {Name: "sk_lookup programs", Since: "5.9"}},
 		Files:        Files{Hard: 1 << 20, Most: 1 << 20},
 		Capabilities: 1<<unix.CAP_BPF | 1<<unix.CAP_NET_ADMIN | 1<<unix.CAP_NET_BIND_SERVICE,
 		Death:        steering.Foresight{Pin: "/sys/fs/bpf/anyport_1_2", Then: steering.Refused},
@@ -50,9 +52,9 @@ func healthy() *Facts {
 			{Name: "lo", Up: true, Loopback: true},
 			{Name: "eth0", Up: true, Neighbours: true, DefaultV4: true, ReversePath: 1},
 		},
-		Host: &steering.Host{
-			Addresses: []steering.Attached{{Prefix: prefix("2001:db8:c::2/128"), Interface: "eth0"}},
-			Subnets:   []steering.Attached{{Prefix: prefix("2001:db8:c::/64"), Interface: "eth0"}},
+		Host: &host.Network{
+			Addresses: []host.Attached{{Prefix: prefix("2001:db8:c::2/128"), Interface: "eth0"}},
+			Subnets:   []host.Attached{{Prefix: prefix("2001:db8:c::/64"), Interface: "eth0"}},
 		},
 		Tools: []string{"nft"},
 	}
@@ -158,7 +160,7 @@ func checkComplete(t *testing.T, r Report) {
 func TestManyFindings(t *testing.T) {
 	f := healthy()
 	for i := range 20 {
-		f.Programs = append(f.Programs, steering.Program{ID: uint32(i + 1)})
+		f.Programs = append(f.Programs, program.Attached{ID: uint32(i + 1)})
 	}
 	found := of(Examine(f), "programs")
 	if len(found) != most || !strings.Contains(found[most-1].What, "(and 12 more like it)") {

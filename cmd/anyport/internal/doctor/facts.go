@@ -9,6 +9,8 @@ import (
 	"anyport/config"
 	"anyport/steering"
 	"anyport/steering/capabilities"
+	"anyport/steering/host"
+	"anyport/steering/program"
 )
 
 // Facts are what the checks judge. What could not be read is zero, and stands in
@@ -24,20 +26,20 @@ type Facts struct {
 	Program  string         // path of this binary
 	Files    Files          // how many this process may open
 	Kernel   string         // release
-	Features []steering.Feature
+	Features []program.Feature
 
 	Capabilities  capabilities.Set // the effective ones
 	UserNamespace bool             // not the initial one: its capabilities do not count for BPF
 
 	Death     steering.Foresight // what would happen if anyport were killed
 	Leftovers []string           // what processes that are gone have left
-	Programs  []steering.Program // sk_lookup programs attached here, those of Running left out
+	Programs  []program.Attached // sk_lookup programs attached here, those of Running left out
 
 	Sysctls   map[string]string // by path ("net/ipv4/tcp_syncookies"); those that the kernel lacks are missing
 	Links     []Link
-	Host      *steering.Host
-	Local     []netip.Prefix    // what is delivered to this host
-	Listeners []steering.Shadow // those of Running left out
+	Host      *host.Network
+	Local     []netip.Prefix // what is delivered to this host
+	Listeners []host.Shadow  // those of Running left out
 
 	Tools  []string // that list packet filters, as far as they are installed
 	TProxy []Rule

@@ -16,6 +16,7 @@ import (
 	"anyport/config"
 	"anyport/steering"
 	"anyport/steering/capabilities"
+	"anyport/steering/program"
 
 	"golang.org/x/sys/unix"
 )
@@ -51,7 +52,7 @@ func Gather(ctx context.Context, path string, named bool) *Facts {
 	if errors.Is(f.FileErr, fs.ErrNotExist) && !named {
 		f.FileErr = nil
 	}
-	f.Features = steering.Probe()
+	f.Features = program.Probe()
 	for _, g := range gatherers {
 		if err := g.read(ctx, f); err != nil {
 			for _, check := range g.checks {
@@ -128,9 +129,9 @@ func readPrograms(_ context.Context, f *Facts) (err error) {
 	if !f.holds(unix.CAP_NET_ADMIN) {
 		return errors.New("to list the sk_lookup programs needs CAP_NET_ADMIN")
 	}
-	f.Programs, err = steering.Programs()
+	f.Programs, err = program.AttachedPrograms()
 	if f.Running != nil {
-		f.Programs = slices.DeleteFunc(f.Programs, func(p steering.Program) bool { return p.ID == f.Running.Steering.ProgramID })
+		f.Programs = slices.DeleteFunc(f.Programs, func(p program.Attached) bool { return p.ID == f.Running.Steering.ProgramID })
 	}
 	return err
 }

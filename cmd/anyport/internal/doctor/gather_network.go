@@ -8,7 +8,8 @@ import (
 	"slices"
 	"strconv"
 
-	"anyport/steering"
+	"anyport/steering/host"
+	"anyport/steering/table"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -66,13 +67,13 @@ func defaultRoutes() (map[int]bool, error) {
 }
 
 func readLocal(_ context.Context, f *Facts) (err error) {
-	f.Local, err = steering.LocalPrefixes()
+	f.Local, err = host.LocalPrefixes()
 	return err
 }
 
 func readHost(_ context.Context, f *Facts) (err error) {
-	if f.Host, err = steering.ReadHost(); err == nil && f.Config != nil {
-		f.HostErr = steering.CheckHost(f.Config, f.Host)
+	if f.Host, err = host.ReadNetwork(); err == nil && f.Config != nil {
+		f.HostErr = host.CheckNetwork(f.Config, f.Host)
 	}
 	return err
 }
@@ -81,17 +82,17 @@ func readListeners(_ context.Context, f *Facts) error {
 	if f.Config == nil || f.Host == nil {
 		return nil
 	}
-	table, err := steering.Compile(f.Config)
+	table, err := table.Compile(f.Config)
 	if err != nil {
 		return err
 	}
-	listeners, err := steering.ReadListeners()
+	listeners, err := host.ReadListeners()
 	if err != nil {
 		return err
 	}
-	f.Listeners = steering.Shadowed(table, listeners, f.Host)
+	f.Listeners = host.Shadowed(table, listeners, f.Host)
 	if f.Running != nil {
-		f.Listeners = slices.DeleteFunc(f.Listeners, func(s steering.Shadow) bool { return s.PID == f.Running.PID })
+		f.Listeners = slices.DeleteFunc(f.Listeners, func(s host.Shadow) bool { return s.PID == f.Running.PID })
 	}
 	return nil
 }

@@ -8,7 +8,7 @@ import (
 
 	"anyport/cmd/anyport/internal/daemon"
 	"anyport/config"
-	"anyport/steering"
+	"anyport/steering/program"
 
 	"golang.org/x/sys/unix"
 )
@@ -48,7 +48,7 @@ func checkKernel(f *Facts) []Finding {
 		switch {
 		case feature.Err == nil:
 			found = append(found, feature.Name)
-		case errors.Is(feature.Err, fs.ErrPermission) && len(steering.Lacking(f.Capabilities)) > 0:
+		case errors.Is(feature.Err, fs.ErrPermission) && len(program.Lacking(f.Capabilities)) > 0:
 			untried = append(untried, feature.Name)
 		default:
 			findings = append(findings, f.lack(feature)...)
@@ -62,16 +62,16 @@ func checkKernel(f *Facts) []Finding {
 }
 
 // lack says what became of a feature that could be tried.
-func (f *Facts) lack(feature steering.Feature) []Finding {
+func (f *Facts) lack(feature program.Feature) []Finding {
 	const why = "the kernel cannot steer without"
 	switch {
 	case feature.For != "":
 		return warn(fmt.Sprintf("boot Linux %s or newer", feature.Since), feature.For+"; all else works",
 			"Linux %s does not have %s: %v", f.Kernel, feature.Name, feature.Err)
-	case errors.Is(feature.Err, steering.ErrVerifier):
+	case errors.Is(feature.Err, program.ErrVerifier):
 		return fail("run it as root or with CAP_PERFMON (AmbientCapabilities=, CapabilityBoundingSet= in the systemd unit), or boot another kernel; and report it with the output of: uname -r",
 			why, "the verifier of Linux %s refuses it: %v", f.Kernel, feature.Err)
-	case errors.Is(feature.Err, steering.ErrMemlock):
+	case errors.Is(feature.Err, program.ErrMemlock):
 		return fail("ulimit -l unlimited   # or LimitMEMLOCK=infinity in the systemd unit", why, "Linux %s: %v", f.Kernel, feature.Err)
 	case errors.Is(feature.Err, errors.ErrUnsupported):
 		return fail(fmt.Sprintf("boot Linux %s or newer, built with CONFIG_BPF_SYSCALL", feature.Since), why,
@@ -84,7 +84,7 @@ func (f *Facts) lack(feature steering.Feature) []Finding {
 }
 
 func checkPrograms(f *Facts) []Finding {
-	findings := each(f.Programs, func(p steering.Program) []Finding {
+	findings := each(f.Programs, func(p program.Attached) []Finding {
 		return warn(fmt.Sprintf("bpftool prog show id %d", p.ID),
 			"a socket that it chooses wins over ours, and over what we refuse",
 			"sk_lookup program %d (%s) is attached to this network namespace too", p.ID, known(p.Name))

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"anyport/cmd/anyport/internal/daemon"
-	"anyport/steering"
+	"anyport/steering/program"
 
 	"golang.org/x/sys/unix"
 )
@@ -53,10 +53,10 @@ func TestKernel(t *testing.T) {
 			featureErr(errors.New("too complex")),
 			[]Status{Failure}, "refuses sk_lookup programs: too complex", "boot a newer Linux"},
 		{"a verifier that says why",
-			featureErr(fmt.Errorf("%w: %w: corrupt stack", steering.ErrVerifier, unix.EACCES)),
+			featureErr(fmt.Errorf("%w: %w: corrupt stack", program.ErrVerifier, unix.EACCES)),
 			[]Status{Failure}, "the verifier of Linux 6.1.0 refuses it", "run it as root or with CAP_PERFMON (AmbientCapabilities=, CapabilityBoundingSet= in the systemd unit), or boot another kernel; and report it with the output of: uname -r"},
 		{"a limit on locked memory",
-			featureErr(fmt.Errorf("%w: %w", steering.ErrMemlock, unix.EPERM)),
+			featureErr(fmt.Errorf("%w: %w", program.ErrMemlock, unix.EPERM)),
 			[]Status{Failure}, "Linux 6.1.0: RLIMIT_MEMLOCK is too low", "ulimit -l unlimited   # or LimitMEMLOCK=infinity in the systemd unit"},
 		{"no test runs",
 			all(featureErr(errors.ErrUnsupported), func(f *Facts) { f.Features[1].For = "explain is mute" }),
@@ -73,7 +73,7 @@ func TestKernel(t *testing.T) {
 func TestPrograms(t *testing.T) {
 	run(t, "programs", []example{
 		{"a foreign program",
-			func(f *Facts) { f.Programs = []steering.Program{{ID: 9, Name: "tubular"}} },
+			func(f *Facts) { f.Programs = []program.Attached{{ID: 9, Name: "tubular"}} },
 			[]Status{Warning}, "program 9 (tubular)", "bpftool prog show id 9"},
 		{"programs unread",
 			func(f *Facts) { f.Unread["programs"] = unix.EPERM },

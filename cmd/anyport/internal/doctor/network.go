@@ -6,7 +6,7 @@ import (
 	"net/netip"
 
 	"anyport/config"
-	"anyport/steering"
+	"anyport/steering/host"
 
 	"github.com/gaissmai/bart"
 )
@@ -102,7 +102,7 @@ func checkHost(f *Facts) []Finding {
 func checkNeighbours(f *Facts) []Finding {
 	type onLink struct {
 		prefix netip.Prefix
-		subnet steering.Attached
+		subnet host.Attached
 	}
 	var silent []onLink
 	for _, p := range f.prefixes() {
@@ -119,13 +119,13 @@ func checkNeighbours(f *Facts) []Finding {
 }
 
 // linkOf returns the subnet whose neighbours would have to resolve p by NDP.
-func (f *Facts) linkOf(p netip.Prefix) (steering.Attached, bool) {
+func (f *Facts) linkOf(p netip.Prefix) (host.Attached, bool) {
 	if p.Addr().Is4() {
-		return steering.Attached{}, false
+		return host.Attached{}, false
 	}
 	for _, a := range f.Host.Addresses {
 		if p == a.Prefix { // the kernel answers for this one
-			return steering.Attached{}, false
+			return host.Attached{}, false
 		}
 	}
 	for _, s := range f.Host.Subnets {
@@ -133,7 +133,7 @@ func (f *Facts) linkOf(p netip.Prefix) (steering.Attached, bool) {
 			return s, true
 		}
 	}
-	return steering.Attached{}, false
+	return host.Attached{}, false
 }
 
 // resolves reports whether there are neighbours to resolve on an interface.
@@ -147,7 +147,7 @@ func (f *Facts) resolves(name string) bool {
 }
 
 // addressIn returns this host's address in a subnet.
-func (f *Facts) addressIn(s steering.Attached) string {
+func (f *Facts) addressIn(s host.Attached) string {
 	for _, a := range f.Host.Addresses {
 		if a.Interface == s.Interface && s.Prefix.Contains(a.Prefix.Addr()) {
 			return a.Prefix.Addr().String()

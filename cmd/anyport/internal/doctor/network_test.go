@@ -3,7 +3,7 @@ package doctor
 import (
 	"testing"
 
-	"anyport/steering"
+	"anyport/steering/host"
 )
 
 func unmanaged(f *Facts) { f.Config.Steering.ManageRoutes = false }
@@ -69,7 +69,7 @@ func TestNeighbours(t *testing.T) {
 			[]Status{OK}, "", ""},
 		{"IPv4 on-link, which ARP answers for",
 			all(serve("198.51.100.0/26"), func(f *Facts) {
-				f.Host.Subnets = append(f.Host.Subnets, steering.Attached{Prefix: prefix("198.51.100.0/24"), Interface: "eth0"})
+				f.Host.Subnets = append(f.Host.Subnets, host.Attached{Prefix: prefix("198.51.100.0/24"), Interface: "eth0"})
 			}),
 			[]Status{OK}, "", ""},
 	})

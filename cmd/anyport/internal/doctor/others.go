@@ -7,7 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"anyport/steering"
+	"anyport/steering/host"
+	"anyport/steering/table"
 )
 
 // checkListeners finds the sockets of other processes that would get nothing more.
@@ -19,7 +20,7 @@ func checkListeners(f *Facts) []Finding {
 	if f.Config.Steering.ShadowListeners {
 		found, why = warn, "nobody reaches it any more, as steering.shadow_listeners says"
 	}
-	findings := each(f.Listeners, func(s steering.Shadow) []Finding {
+	findings := each(f.Listeners, func(s host.Shadow) []Finding {
 		return found(fmt.Sprintf("# add to %s:\n%s", f.Path, keep(s)), why,
 			"%s listens on %v %s, which %s takes", s.Owner(), s.Protocol, s.Addr, taker(s.By))
 	})
@@ -27,7 +28,7 @@ func checkListeners(f *Facts) []Finding {
 }
 
 // keep is the route that leaves a listener its port.
-func keep(s steering.Shadow) string {
+func keep(s host.Shadow) string {
 	var prefixes []string
 	for _, addr := range s.Taken {
 		prefixes = append(prefixes, fmt.Sprintf("%q", addr))
@@ -37,7 +38,7 @@ func keep(s steering.Shadow) string {
 		s.Protocol, port, s.Protocol, strings.Join(prefixes, ", "), port)
 }
 
-func taker(d steering.Decision) string {
+func taker(d table.Decision) string {
 	if d.Route == nil {
 		return fmt.Sprintf("unmatched = %q", d.Verdict)
 	}

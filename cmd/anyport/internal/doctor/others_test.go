@@ -5,14 +5,15 @@ import (
 	"testing"
 
 	"anyport/config"
-	"anyport/steering"
+	"anyport/steering/host"
+	"anyport/steering/table"
 )
 
 // sshd listens on all addresses, of which two are served.
-var sshd = []steering.Shadow{{
-	Listener: steering.Listener{Protocol: config.TCP, Addr: netip.MustParseAddrPort("0.0.0.0:22"), Process: "sshd", PID: 7},
+var sshd = []host.Shadow{{
+	Listener: host.Listener{Protocol: config.TCP, Addr: netip.MustParseAddrPort("0.0.0.0:22"), Process: "sshd", PID: 7},
 	Taken:    []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.9")},
-	By:       steering.Decision{Verdict: steering.Refuse},
+	By:       table.Decision{Verdict: table.Refuse},
 }}
 
 func rules(rules ...Rule) func(*Facts) {

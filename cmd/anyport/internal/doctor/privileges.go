@@ -5,13 +5,13 @@ import (
 	"strings"
 
 	"anyport/config"
-	"anyport/steering"
+	"anyport/steering/program"
 
 	"golang.org/x/sys/unix"
 )
 
 func checkPrivileges(f *Facts) []Finding {
-	missing := steering.Lacking(f.Capabilities)
+	missing := program.Lacking(f.Capabilities)
 	port, low := f.lowReplies()
 	if low && !f.holds(unix.CAP_NET_BIND_SERVICE) && !f.holds(unix.CAP_NET_RAW) {
 		missing = append(missing, "CAP_NET_BIND_SERVICE")

@@ -1,0 +1,49 @@
+package bpfmaps
+
+import (
+	"errors"
+	"fmt"
+
+	"anyport/bpf"
+
+	"github.com/cilium/ebpf"
+)
+
+// sweep takes everything out of h, whatever it is.
+func (h Half) sweep() error {
+	m := h.Maps
+	return errors.Join(
+		sweep[bpf.SteerPrefixV6, bpf.SteerPolicy](m.PrefixesV6, h.hasV6),
+		sweep[bpf.SteerPrefixV4, bpf.SteerPolicy](m.PrefixesV4, h.hasV4),
+		sweep[bpf.SteerSource, uint32](m.Sources, h.hasSource),
+	)
+}
+
+func (h Half) hasV4(k bpf.SteerPrefixV4) bool { return k.Generation == h.Generation }
+
+func (h Half) hasV6(k bpf.SteerPrefixV6) bool { return k.Generation == h.Generation }
+
+func (h Half) hasSource(k bpf.SteerSource) bool {
+	return h.FirstBinding() <= k.List && k.List < h.FirstBinding()+h.Bindings
+}
+
+// sweep deletes the keys that are stale.
+func sweep[K, V any](m *ebpf.Map, stale func(K) bool) error {
+	var keys []K
+	err := Each(m, func(k K, _ V) {
+		if stale(k) {
+			keys = append(keys, k)
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("list the keys of %v: %w", m, err)
+	}
+	return Remove(m, func(yield func(K, V) bool) {
+		var none V
+		for _, k := range keys {
+			if !yield(k, none) {
+				return
+			}
+		}
+	})
+}

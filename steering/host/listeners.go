@@ -1,0 +1,157 @@
+package host
+
+import (
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"anyport/config"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// ReadListeners asks the kernel for the listeners in the network namespace of the
+// calling thread, and /proc for their processes. One that is opened or closed meanwhile
+// is left out: it could not be told whose it is, and most of them are this process's own,
+// which opens and closes a socket for each dst that it answers from.
+func ReadListeners() ([]Listener, error) {
+	before, err := listenersByInode()
+	if err != nil {
+		return nil, err
+	}
+	owners := socketOwners()
+	after, err := listenersByInode()
+	if err != nil {
+		return nil, err
+	}
+	var all []Listener
+	for inode, l := range after {
+		if before[inode] == l {
+			l.Process, l.PID = owners[inode].name, owners[inode].pid
+			all = append(all, l)
+		}
+	}
+	slices.SortFunc(all, Listener.compare)
+	return all, nil
+}
+
+// OtherListeners is ReadListeners without those of this process itself.
+func OtherListeners() ([]Listener, error) {
+	all, err := ReadListeners()
+	return slices.DeleteFunc(all, func(l Listener) bool { return l.PID == os.Getpid() }), err
+}
+
+func (l Listener) compare(m Listener) int {
+	return cmp.Or(cmp.Compare(l.Protocol, m.Protocol), l.Addr.Compare(m.Addr), cmp.Compare(l.PID, m.PID))
+}
+
+// listenersByInode returns the listeners without their processes.
+func listenersByInode() (map[uint32]Listener, error) {
+	all := make(map[uint32]Listener)
+	for _, protocol := range []config.Protocol{config.TCP, config.UDP} {
+		for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
+			found, err := dump(func() ([][]byte, error) { return diagnose(family, protocol) })
+			if errors.Is(err, unix.ENOENT) {
+				return nil, fmt.Errorf("list the %v listeners: %w: load the kernel's module for it: modprobe %v_diag", protocol, err, protocol)
+			}
+			if err != nil {
+				return nil, fmt.Errorf("list the %v listeners: %w", protocol, err)
+			}
+			for _, message := range found {
+				if l, inode, ok := parseDiag(message, protocol); ok {
+					all[inode] = l
+				}
+			}
+		}
+	}
+	return all, nil
+}
+
+// States of linux/tcp_states.h: an unconnected UDP socket is in TCP_CLOSE.
+const stateClose, stateListen = 7, 10
+
+// diagnose dumps the sockets as struct inet_diag_msg with attributes, sock_diag(7).
+func diagnose(family uint8, protocol config.Protocol) ([][]byte, error) {
+	state := stateListen
+	if protocol == config.UDP {
+		state = stateClose
+	}
+	request := nl.NewNetlinkRequest(nl.SOCK_DIAG_BY_FAMILY, unix.NLM_F_DUMP)
+	request.AddData(&diagRequest{family, uint8(protocol), 1 << state})
+	return request.Execute(unix.NETLINK_INET_DIAG, nl.SOCK_DIAG_BY_FAMILY)
+}
+
+// diagRequest is struct inet_diag_req_v2, of any address and port.
+type diagRequest struct {
+	family, protocol uint8
+	states           uint32
+}
+
+func (r *diagRequest) Len() int { return 56 }
+
+func (r *diagRequest) Serialize() []byte {
+	b := make([]byte, r.Len())
+	b[0], b[1] = r.family, r.protocol
+	binary.NativeEndian.PutUint32(b[4:], r.states)
+	return b
+}
+
+// attrV6Only is INET_DIAG_SKV6ONLY of linux/inet_diag.h.
+const attrV6Only = 11
+
+// parseDiag reads a struct inet_diag_msg and its attributes.
+func parseDiag(message []byte, protocol config.Protocol) (l Listener, inode uint32, ok bool) {
+	const size = 72
+	if len(message) < size {
+		return l, 0, false
+	}
+	addr := netip.AddrFrom16([16]byte(message[8:24])).Unmap()
+	if message[0] == unix.AF_INET {
+		addr = netip.AddrFrom4([4]byte(message[8:12]))
+	}
+	l = Listener{Protocol: protocol, Addr: netip.AddrPortFrom(addr, binary.BigEndian.Uint16(message[4:]))}
+	attributes, err := nl.ParseRouteAttr(message[size:])
+	if err != nil {
+		return l, 0, false
+	}
+	for _, a := range attributes {
+		if a.Attr.Type == attrV6Only && len(a.Value) > 0 {
+			l.IPv6Only = a.Value[0] == 1
+		}
+	}
+	return l, binary.NativeEndian.Uint32(message[68:]), true
+}
+
+// owner is one process that has a socket open.
+type owner struct {
+	name string
+	pid  int
+}
+
+// socketOwners returns the processes by the inodes of their sockets, as far as this
+// process may see them. Processes come and go meanwhile: what cannot be read is left out.
+func socketOwners() map[uint32]owner {
+	owners := make(map[uint32]owner)
+	links, _ := filepath.Glob("/proc/[0-9]*/fd/*")
+	for _, link := range links {
+		target, _ := os.Readlink(link)
+		text, isSocket := strings.CutPrefix(target, "socket:[")
+		inode, err := strconv.ParseUint(strings.TrimSuffix(text, "]"), 10, 32)
+		if !isSocket || err != nil {
+			continue
+		}
+		process := filepath.Dir(filepath.Dir(link))
+		pid, _ := strconv.Atoi(filepath.Base(process))
+		name, _ := os.ReadFile(filepath.Join(process, "comm"))
+		owners[uint32(inode)] = owner{strings.TrimSpace(string(name)), pid}
+	}
+	return owners
+}

@@ -1,0 +1,24 @@
+package program
+
+import (
+	"testing"
+
+	"anyport/steering/capabilities"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestLacking(t *testing.T) {
+	const bpf, netAdmin, sysAdmin = 1 << 39, 1 << 12, 1 << 21
+	for effective, want := range map[capabilities.Set][]string{
+		bpf | netAdmin:      nil,
+		sysAdmin | netAdmin: nil,
+		netAdmin:            {"CAP_BPF"},
+		bpf:                 {"CAP_NET_ADMIN"},
+		0:                   {"CAP_BPF", "CAP_NET_ADMIN"},
+	} {
+		if diff := cmp.Diff(want, Lacking(effective)); diff != "" {
+			t.Errorf("%#x: %s", effective, diff)
+		}
+	}
+}

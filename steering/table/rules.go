@@ -1,0 +1,74 @@
+package table
+
+import (
+	"time"
+
+	"anyport/config"
+)
+
+// Rules are what a route has of the kernel, but for its clients.
+type Rules struct {
+	Verdict         Verdict       // for the clients that are admitted
+	Denied          Verdict       // what the others get
+	NewConnSpacing  time.Duration // from one to the next, here and below; 0: no limit
+	DatagramSpacing time.Duration // to each dst address
+	FlowIdle        time.Duration // without a datagram, then a flow has ended
+	MirrorsClosed   bool          // refuses what is in the map of closed services
+}
+
+func newRules(r *config.Route) Rules {
+	return Rules{
+		Verdict:         VerdictOf(r.Action),
+		Denied:          VerdictOf(r.Denied),
+		NewConnSpacing:  spacing(r.NewConnsPerSecond),
+		DatagramSpacing: spacing(r.DatagramsPerSecond),
+		FlowIdle:        r.LongestFlowIdle(),
+		MirrorsClosed:   r.MirrorClosed,
+	}
+}
+
+// spacing is 0 where there is no limit.
+func spacing(perSecond int) time.Duration {
+	if perSecond == 0 {
+		return 0
+	}
+	return time.Second / time.Duration(perSecond)
+}
+
+func (b *Binding) drops() bool {
+	return b.Verdict == Drop || b.Clients != nil && b.Denied == Drop || b.DatagramSpacing > 0
+}
+
+// How much of what a limited route has admitted the kernel remembers: handshakes of a
+// few seconds, and flows as long as they live.
+const (
+	handshakeSeconds = 10
+	mostHandshakes   = 1 << 16
+	usualFlows       = 1 << 16 // of a route without max_flows
+	mostFlows        = 1 << 18
+)
+
+// Admissions is how many conns and flows the kernel should be able to remember, so that
+// none of them is taken for a new one.
+func (t *Table) Admissions() (n int) {
+	for _, b := range t.bindings {
+		if b.NewConnSpacing > 0 {
+			n += admissions(b.Route)
+		}
+	}
+	return n
+}
+
+func admissions(r *config.Route) (n int) {
+	if r.Takes(config.TCP) {
+		n += min(r.NewConnsPerSecond*handshakeSeconds, mostHandshakes)
+	}
+	switch {
+	case !r.Takes(config.UDP):
+	case r.MaxFlows > 0:
+		n += min(r.MaxFlows, mostFlows)
+	default:
+		n += usualFlows
+	}
+	return n
+}
