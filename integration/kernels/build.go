@@ -15,7 +15,7 @@ const cache = "build/kernels"
 // tested are the packages whose tests run in the guest, and ofProxy those of them that need
 // no network namespace: of the proxy, what makes system calls.
 var (
-	tested  = append([]string{"steering", "integration"}, ofProxy...)
+	tested  = append([]string{"steering", "steering/host", "steering/program", "integration"}, ofProxy...)
 	ofProxy = []string{"proxy/call", "proxy/tcp/socket", "proxy/tcp/pipes", "proxy/tcp", "proxy/udp"}
 )
 

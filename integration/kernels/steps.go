@@ -68,6 +68,8 @@ func steps(short bool) ([]step, error) {
 		program("demo", root, testPatience, "", built("cmd/anyport"), "demo", "--ports", "1-4096"),
 		tests("privileges test", root, "integration", "-test.run", "^(TestPrivileges|TestForgedSYNs)$", "-test.parallel", "1"),
 		tests("steering tests", root, "steering", "-test.short"),
+		tests("steering/host tests", root, "steering/host", "-test.short"),
+		tests("steering/program tests", root, "steering/program", "-test.short"),
 	)
 	for _, pkg := range ofProxy {
 		all = append(all, tests(pkg+" tests", root, pkg, "-test.short"), tests(pkg+" tests", unit, pkg, "-test.short"))
