@@ -22,13 +22,13 @@ func (s *Steering) readCounters() ([]Counters, error) {
 	all := []Counters{}
 	for _, name := range slices.Concat([]string{""}, slices.Sorted(maps.Keys(s.numbers))) {
 		c := Counters{Route: name, Verdicts: make(map[table.Verdict]uint64)}
-		for code, verdict := range bpfmaps.Verdicts {
+		for code := range bpf.SteerVerdictVERDICTS {
 			var cpus []uint64
 			if err := s.objects.Counters.Lookup(counterOf(s.numbers[name], code), &cpus); err != nil {
 				return nil, fmt.Errorf("counters of route %q: %w", name, err)
 			}
 			for _, n := range cpus {
-				c.Verdicts[verdict] += n
+				c.Verdicts[bpfmaps.VerdictOf(code)] += n
 			}
 		}
 		all = append(all, c)
@@ -37,6 +37,6 @@ func (s *Steering) readCounters() ([]Counters, error) {
 }
 
 // counterOf is where the route of that number counts a verdict.
-func counterOf(number uint32, code int) uint32 {
+func counterOf(number uint32, code bpf.SteerVerdict) uint32 {
 	return number*uint32(bpf.SteerVerdictVERDICTS) + uint32(code)
 }

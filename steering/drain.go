@@ -16,7 +16,7 @@ import (
 func (s *Steering) Drain(route string, on bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed() {
+	if s.isClosed() {
 		return errors.New("the steering is closed")
 	}
 	number, serving := s.numbers[route]
@@ -29,8 +29,8 @@ func (s *Steering) Drain(route string, on bool) error {
 	return nil
 }
 
-// draining returns the names of the routes that drain, sorted.
-func (s *Steering) draining() (names []string, err error) {
+// drainingRoutes returns the names of the routes that drain, sorted.
+func (s *Steering) drainingRoutes() (names []string, err error) {
 	for name, number := range s.numbers {
 		var on uint32
 		if err := s.objects.Drains.Lookup(number, &on); err != nil {

@@ -18,10 +18,10 @@ import (
 func (s *Steering) Drift() ([]string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed() {
+	if s.isClosed() {
 		return nil, errors.New("the steering is closed")
 	}
-	if err := s.keep.Compare(time.Now(), 0); err != nil {
+	if err := s.keeper.Compare(time.Now(), 0); err != nil {
 		return nil, err
 	}
 	var generation uint32
@@ -32,7 +32,7 @@ func (s *Steering) Drift() ([]string, error) {
 		return []string{fmt.Sprintf("generation %d is in service, and not %d", generation, s.generation)}, nil
 	}
 	var d bpfmaps.Differences
-	for _, what := range s.keep.Missing() {
+	for _, what := range s.keeper.Missing() {
 		d.Add("%s", what)
 	}
 	err := errors.Join(s.sockets.compare(s.objects.Sockets, &d), s.half(generation).Compare(&d, s.table, s.numbers))
@@ -41,8 +41,8 @@ func (s *Steering) Drift() ([]string, error) {
 
 // compare wants each socket to be in its slot.
 func (sockets *sockets) compare(m *ebpf.Map, d *bpfmaps.Differences) error {
-	for _, slot := range slices.Concat(serving, holes) {
-		for place, fd := range sockets.places(slot) {
+	for _, slot := range slices.Concat(servingSlots, dropSlots) {
+		for place, fd := range sockets.mapEntries(slot) {
 			want, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_COOKIE)
 			if err != nil {
 				return fmt.Errorf("cookie of the %s socket: %w", slotNames[slot], err)

@@ -23,7 +23,7 @@ func TestDrift(t *testing.T) {
 	}
 	replace(t, s, draining(time.Hour, "192.0.2.0/24", "2001:db8:1::/48"))
 	replace(t, s, draining(time.Hour, "198.51.100.0/24"))
-	if len(s.gone) != 2 {
+	if len(s.retired) != 2 {
 		t.Fatal("no prefix lingers")
 	}
 	setDrain(t, s, "all", true)
@@ -48,7 +48,7 @@ func TestDriftIsNamed(t *testing.T) {
 		bpfmaps.Put(h.Maps.PrefixesV4, h.V4Entries(more)),
 		bpfmaps.Put(h.Maps.PrefixesV6, h.V6Entries(more)),
 		bpfmaps.Remove(h.Maps.PrefixesV4, h.V4Entries(s.table)),
-		h.Maps.Sources.Put(bpfmaps.SourceKey(h.List(1), tabletest.Prefixes("198.51.100.0/24")[0]), uint32(1)),
+		h.Maps.Sources.Put(bpfmaps.ClientKey(h.ClientList(1), tabletest.Prefixes("198.51.100.0/24")[0]), uint32(1)),
 		h.Maps.Bindings.Put(h.FirstBinding(), bpf.SteerBinding{Verdict: bpf.SteerVerdictPASS}),
 		h.Maps.Intervals.Put(h.FirstInterval()+1, bpf.SteerInterval{Lo: 7}),
 		s.Refuse(config.UDP),

@@ -49,24 +49,24 @@ func (s *Steering) open(cfg *config.Config, table *table.Table, in Inheritance) 
 	if s.netns, err = os.Open("/proc/thread-self/ns/net"); err != nil {
 		return fmt.Errorf("open this network namespace: %w", err)
 	}
-	if s.presence, err = instances.Announce(); err != nil {
+	if s.announcement, err = instances.Announce(); err != nil {
 		return err
 	}
-	if err := s.openEstate(cfg, table, in); err != nil {
+	if err := s.openProgram(cfg, table, in); err != nil {
 		return err
 	}
-	if err := s.checkBeside(table); err != nil {
+	if err := s.checkOverlap(table); err != nil {
 		return err
 	}
-	if s.former == nil { // else with the first table
-		if _, err := s.attach(); err != nil {
+	if s.formerProgram == nil { // else with the first table
+		if _, err := s.ensureAttached(); err != nil {
 			return err
 		}
 	}
 	if err := s.sockets.open(cfg.Listen, in, s.log); err != nil {
 		return err
 	}
-	if err := s.sockets.put(&s.objects.SteerMaps, slices.Concat(serving, holes)...); err != nil {
+	if err := s.sockets.putIntoMap(&s.objects.SteerMaps, slices.Concat(servingSlots, dropSlots)...); err != nil {
 		return err
 	}
 	if err := s.openRoutes(cfg, table, in); err != nil {
@@ -75,15 +75,15 @@ func (s *Steering) open(cfg *config.Config, table *table.Table, in Inheritance) 
 	if err := s.replace(cfg, table); err != nil {
 		return err
 	}
-	if err := s.pin(); err != nil {
+	if err := s.pinProgram(); err != nil {
 		return err
 	}
-	return s.dismiss()
+	return s.closeFormer()
 }
 
-// openEstate takes what is in the kernel from another process, from the pins of one
+// openProgram takes what is in the kernel from another process, from the pins of one
 // that is gone, or makes it.
-func (s *Steering) openEstate(cfg *config.Config, table *table.Table, in Inheritance) error {
+func (s *Steering) openProgram(cfg *config.Config, table *table.Table, in Inheritance) error {
 	if err := s.openPins(cfg, in); err != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func (s *Steering) openEstate(cfg *config.Config, table *table.Table, in Inherit
 func (s *Steering) openPins(cfg *config.Config, in Inheritance) (err error) {
 	_, living := in[fdProgram]
 	fd, locked := in.take(fdPins)
-	at, err := s.place(cfg)
+	at, err := s.pinPlace(cfg)
 	switch {
 	case err != nil:
 	case locked:
@@ -124,8 +124,8 @@ func (s *Steering) openPins(cfg *config.Config, in Inheritance) (err error) {
 		return err
 	}
 	s.loaded, err = s.pins.Load()
-	if err != nil || s.loaded.Link != nil && !(at.Auto && s.defunct()) {
-		s.pins.Kept = true
+	if err != nil || s.loaded.Link != nil && !(at.Auto && s.linkIsDead()) {
+		s.pins.Saved = true
 		return err
 	}
 	err = s.pins.Remove()
@@ -146,16 +146,16 @@ func (s *Steering) openAuto(at pins.Place) (*pins.Dir, error) {
 	return p, err
 }
 
-// place is where the steering is pinned in the namespace.
-func (s *Steering) place(cfg *config.Config) (pins.Place, error) {
+// pinPlace is where the steering is pinned in the namespace.
+func (s *Steering) pinPlace(cfg *config.Config) (pins.Place, error) {
 	inode, err := s.inode()
 	return pins.PlaceOf(cfg, inode), err
 }
 
-// defunct reports whether no namespace has the link any more.
-func (s *Steering) defunct() bool {
+// linkIsDead reports whether no namespace has the link any more.
+func (s *Steering) linkIsDead() bool {
 	state, err := s.linkState()
-	return err == nil && state == detached
+	return err == nil && state == linkDetached
 }
 
 // inherit goes on with what is in the kernel from in.
@@ -163,7 +163,7 @@ func (s *Steering) inherit(table *table.Table, in Inheritance) (err error) {
 	if s.loaded.Link != nil {
 		return fmt.Errorf("there is another in %s: remove it with: anyport unload", s.pins.Path)
 	}
-	if s.loaded, err = in.estate(); err != nil {
+	if s.loaded, err = in.loaded(); err != nil {
 		return err
 	}
 	return s.adopt(table, in)
@@ -174,17 +174,17 @@ func (s *Steering) inherit(table *table.Table, in Inheritance) (err error) {
 func (s *Steering) adopt(table *table.Table, in Inheritance) (err error) {
 	s.outlives = true
 	if err := s.loaded.CheckBuild(); err != nil {
-		return s.exchange(table, in, err)
+		return s.replaceProgram(table, in, err)
 	}
 	if err := s.loaded.Assign(&s.objects); err != nil {
 		return err
 	}
-	if s.loaded.Grace == nil { // nobody pins it
-		if s.loaded.Grace, err = program.NewGracePeriod(); err != nil {
+	if s.loaded.GracePeriod == nil { // nobody pins it
+		if s.loaded.GracePeriod, err = program.NewGracePeriod(); err != nil {
 			return program.Advise(err)
 		}
 	}
-	if err := s.recall(); err != nil {
+	if err := s.readGeneration(); err != nil {
 		return err
 	}
 	s.log.Info("going on with the steering of another process", "tables_before", s.generation)
@@ -200,18 +200,18 @@ func (s *Steering) create(asked *table.Table) (err error) {
 	return s.loaded.Assign(&s.objects)
 }
 
-// pin has the steering outlive this process, if it is to.
-func (s *Steering) pin() (err error) {
+// pinProgram has the steering outlive this process, if it is to.
+func (s *Steering) pinProgram() (err error) {
 	s.unpins = s.pins != nil && s.pins.Auto
 	s.outlives = s.pins != nil && !s.pins.Auto
 	switch {
 	case s.pins == nil:
-	case !s.pins.Kept:
+	case !s.pins.Saved:
 		err = s.pins.Save(&s.loaded)
-	case s.relieved:
+	case s.programReplaced:
 		err = s.pins.Replace(&s.loaded)
 	}
-	s.relieved = s.relieved && err != nil
+	s.programReplaced = s.programReplaced && err != nil
 	return err
 }
 
@@ -219,7 +219,7 @@ func (s *Steering) openRoutes(cfg *config.Config, table *table.Table, in Inherit
 	if s.routes, err = host.OpenLocalRoutes(); err != nil {
 		return err
 	}
-	s.keep = host.NewKeeper(s.routes, s.log)
+	s.keeper = host.NewKeeper(s.routes, s.log)
 	if s.monitor, err = host.OpenMonitor(); err != nil {
 		return err
 	}

@@ -22,13 +22,13 @@ import (
 func (s *Steering) Replace(cfg *config.Config, table *table.Table) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed() {
+	if s.isClosed() {
 		return errors.New("the steering is closed")
 	}
-	if err := s.checkBeside(table); err != nil {
+	if err := s.checkOverlap(table); err != nil {
 		return err
 	}
-	if err := s.keep.RestoreNow(time.Now()); err != nil {
+	if err := s.keeper.RestoreNow(time.Now()); err != nil {
 		return err
 	}
 	return s.replace(cfg, table)
@@ -43,38 +43,38 @@ func (s *Steering) Table() *table.Table {
 }
 
 func (s *Steering) replace(cfg *config.Config, asked *table.Table) error {
-	if err := s.clean(); err != nil {
+	if err := s.eraseIdle(); err != nil {
 		return err
 	}
 	wanted, err := s.routes.Wanted(cfg, asked)
 	if err != nil {
 		return err
 	}
-	gone := s.linger(cfg, wanted, time.Now())
+	gone := s.retirePrefixes(cfg, wanted, time.Now())
 	next := asked.WithRetired(s.table, gone)
 	for p := range gone {
 		wanted.Insert(p)
 	}
-	s.leftover = next
+	s.idleTable = next
 	numbers := bpfmaps.NumberRoutes(s.numbers, next)
 	if err := s.prepare(next, numbers); err != nil {
-		return errors.Join(fmt.Errorf("fill the steering tables: %w", err), s.clean())
+		return errors.Join(fmt.Errorf("fill the steering tables: %w", err), s.eraseIdle())
 	}
 	if err := s.swap(s.routes.Plan(wanted)); err != nil {
-		return errors.Join(err, s.clean())
+		return errors.Join(err, s.eraseIdle())
 	}
-	s.leftover, s.table, s.numbers = s.table, next, numbers
-	s.config, s.asked, s.gone = cfg, asked, gone
-	s.keep.Serve(cfg, asked)
+	s.idleTable, s.table, s.numbers = s.table, next, numbers
+	s.config, s.requested, s.retired = cfg, asked, gone
+	s.keeper.Serve(cfg, asked)
 	s.generation++
-	if err := s.announce(); err != nil {
+	if err := s.updateAnnouncement(); err != nil {
 		s.log.Warn("other instances of anyport are not told what this one serves", "error", err)
 	}
-	s.judgeDeath()
-	if s.leftover == table.Unknown { // to search for what is in it takes seconds: Watch has time
+	s.checkExposed()
+	if s.idleTable == table.Unknown { // to search for what is in it takes seconds: Watch has time
 		return nil
 	}
-	if err := s.clean(); err != nil { // the new table serves all the same
+	if err := s.eraseIdle(); err != nil { // the new table serves all the same
 		s.log.Warn("the old steering tables are still in the kernel", "error", err)
 	}
 	return nil
@@ -82,14 +82,14 @@ func (s *Steering) replace(cfg *config.Config, asked *table.Table) error {
 
 // prepare fills the idle half, and what table needs besides.
 func (s *Steering) prepare(table *table.Table, numbers map[string]uint32) error {
-	if err := s.clear(numbers); err != nil {
+	if err := s.resetRoutes(numbers); err != nil {
 		return err
 	}
 	if table.MayDrop() {
-		if err := s.sockets.bindHoles(); err != nil {
+		if err := s.sockets.bindDropSockets(); err != nil {
 			return err
 		}
-		if err := s.sockets.put(&s.objects.SteerMaps, holes...); err != nil {
+		if err := s.sockets.putIntoMap(&s.objects.SteerMaps, dropSlots...); err != nil {
 			return err
 		}
 	}
@@ -107,29 +107,5 @@ func (s *Steering) swap(plan host.RoutePlan) error {
 	if err := s.routes.Apply(plan.After); err != nil {
 		return errors.Join(err, s.flip(s.generation), s.routes.Apply(host.Inverse(plan.Before)))
 	}
-	return nil
-}
-
-// flip makes the half of generation the one that the program reads.
-func (s *Steering) flip(generation uint32) error {
-	if err := s.objects.Generation.Put(uint32(0), generation); err != nil {
-		return fmt.Errorf("flip the generation: %w", err)
-	}
-	return s.relieve(generation)
-}
-
-// clean empties the idle half, once no run of the program can still be reading it,
-// so that there is room for the next table.
-func (s *Steering) clean() error {
-	if s.leftover == nil {
-		return nil
-	}
-	if err := s.loaded.Grace.Wait(); err != nil {
-		return fmt.Errorf("wait for a grace period: %w", err)
-	}
-	if err := s.half(s.generation + 1).Erase(s.leftover); err != nil {
-		return fmt.Errorf("erase a table that does not serve: %w", err)
-	}
-	s.leftover = nil
 	return nil
 }

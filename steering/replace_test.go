@@ -84,7 +84,7 @@ func TestReplaceErasesLeftovers(t *testing.T) {
 	if err := s.half(s.generation+1).Fill(stale, nil); err != nil {
 		t.Fatal(err)
 	}
-	s.leftover = stale
+	s.idleTable = stale
 	replace(t, s, tabletest.Managed("203.0.113.0/24"))
 	checkVerdicts(t, j, map[string]table.Verdict{"192.0.2.1:80": table.Pass, "198.51.100.1:80": table.Pass, "203.0.113.1:80": table.Steer})
 }

@@ -20,15 +20,15 @@ import (
 type sockets [bpf.SteerSlotSLOTS][]int
 
 var (
-	serving = []bpf.SteerSlot{bpf.SteerSlotTCP, bpf.SteerSlotUDP}
-	holes   = []bpf.SteerSlot{bpf.SteerSlotTCP_HOLE, bpf.SteerSlotUDP_HOLE}
+	servingSlots = []bpf.SteerSlot{bpf.SteerSlotTCP, bpf.SteerSlotUDP}
+	dropSlots    = []bpf.SteerSlot{bpf.SteerSlotTCP_HOLE, bpf.SteerSlotUDP_HOLE}
 )
 
 // open takes the sockets that are in in, and opens one for each worker of the
 // protocols that none are there for, and the holes, while the capabilities are there.
 func (s *sockets) open(cfg config.Listen, in Inheritance, log *slog.Logger) error {
 	s.inherit(in)
-	for _, slot := range serving {
+	for _, slot := range servingSlots {
 		if n := len(s[slot]); n > 0 {
 			if n != cfg.Workers {
 				return fmt.Errorf("listen.workers is %d and there are %d %s sockets to go on with: a restart changes it", cfg.Workers, n, slotNames[slot])
@@ -47,7 +47,7 @@ func (s *sockets) open(cfg config.Listen, in Inheritance, log *slog.Logger) erro
 			}
 		}
 	}
-	return s.openHoles(log)
+	return s.openDropSockets(log)
 }
 
 func (s *sockets) inherit(in Inheritance) {
@@ -58,9 +58,9 @@ func (s *sockets) inherit(in Inheritance) {
 	}
 }
 
-// openHoles opens the sockets that swallow what is to be dropped, if need be, unbound.
-func (s *sockets) openHoles(log *slog.Logger) error {
-	for _, slot := range holes {
+// openDropSockets opens the sockets that swallow what is to be dropped, if need be, unbound.
+func (s *sockets) openDropSockets(log *slog.Logger) error {
+	for _, slot := range dropSlots {
 		if len(s[slot]) > 0 {
 			continue
 		}
@@ -73,10 +73,10 @@ func (s *sockets) openHoles(log *slog.Logger) error {
 	return nil
 }
 
-// bindHoles makes the holes such as the program can choose, for good: a reload does
+// bindDropSockets makes the holes such as the program can choose, for good: a reload does
 // not have the capabilities to open others.
-func (s *sockets) bindHoles() error {
-	for _, slot := range holes {
+func (s *sockets) bindDropSockets() error {
+	for _, slot := range dropSlots {
 		if bound(s[slot][0]) {
 			continue
 		}
@@ -87,10 +87,10 @@ func (s *sockets) bindHoles() error {
 	return nil
 }
 
-// put lets the program choose the sockets of slots, if they are open.
-func (s *sockets) put(m *bpf.SteerMaps, slots ...bpf.SteerSlot) error {
+// putIntoMap lets the program choose the sockets of slots, if they are open.
+func (s *sockets) putIntoMap(m *bpf.SteerMaps, slots ...bpf.SteerSlot) error {
 	for _, slot := range slots {
-		for place, fd := range s.places(slot) {
+		for place, fd := range s.mapEntries(slot) {
 			if err := m.Sockets.Put(place, uint64(fd)); err != nil {
 				return fmt.Errorf("put the %s socket into its slot: %w", slotNames[slot], err)
 			}
@@ -102,10 +102,10 @@ func (s *sockets) put(m *bpf.SteerMaps, slots ...bpf.SteerSlot) error {
 	return nil
 }
 
-// places yields the sockets of slot that belong into the map, and where. Of UDP each
+// mapEntries yields the sockets of slot that belong into the map, and where. Of UDP each
 // has its place, for the program chooses; otherwise one stands for all, among which
 // the kernel chooses by SO_REUSEPORT.
-func (s *sockets) places(slot bpf.SteerSlot) iter.Seq2[bpf.SteerSlot, int] {
+func (s *sockets) mapEntries(slot bpf.SteerSlot) iter.Seq2[bpf.SteerSlot, int] {
 	return func(yield func(bpf.SteerSlot, int) bool) {
 		for i, fd := range s[slot] {
 			if i > 0 && slot != bpf.SteerSlotUDP || !bound(fd) || !yield(slot+bpf.SteerSlot(i), fd) {
@@ -115,8 +115,8 @@ func (s *sockets) places(slot bpf.SteerSlot) iter.Seq2[bpf.SteerSlot, int] {
 	}
 }
 
-// close closes the sockets of the slots, which empties them.
-func (s *sockets) close(slots ...bpf.SteerSlot) error {
+// closeSlots closes the sockets of the slots, which empties them.
+func (s *sockets) closeSlots(slots ...bpf.SteerSlot) error {
 	var errs []error
 	for _, slot := range slots {
 		for _, fd := range s[slot] {

@@ -21,7 +21,7 @@ type Status struct {
 func (s *Steering) Status() (Status, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed() {
+	if s.isClosed() {
 		return Status{}, nil
 	}
 	id, err := s.programID()
@@ -32,15 +32,15 @@ func (s *Steering) Status() (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	status := Status{OnDeath: s.onDeath(), Pinned: s.pins != nil, ProgramID: uint32(id), Attached: state == linked, Prefixes: s.asked.Prefixes(), Generation: uint64(s.generation)}
-	if err := s.keep.Compare(time.Now(), 0); err != nil {
+	status := Status{OnDeath: s.onDeath(), Pinned: s.pins != nil, ProgramID: uint32(id), Attached: state == linkAttached, Prefixes: s.requested.Prefixes(), Generation: uint64(s.generation)}
+	if err := s.keeper.Compare(time.Now(), 0); err != nil {
 		return Status{}, err
 	}
-	status.Missing, status.Restored = s.keep.Missing(), s.keep.RestoredRoutes()
-	if status.Foreign, _, err = s.foreign(); err != nil {
+	status.Missing, status.Restored = s.keeper.Missing(), s.keeper.RestoredRoutes()
+	if status.Foreign, _, err = s.foreignPrograms(); err != nil {
 		return Status{}, err
 	}
-	if status.Draining, err = s.draining(); err != nil {
+	if status.Draining, err = s.drainingRoutes(); err != nil {
 		return Status{}, err
 	}
 	status.Counters, err = s.readCounters()

@@ -34,48 +34,48 @@ func unload(cfg *config.Config, log *slog.Logger, dry bool) (found []string, err
 	runtime.LockOSThread() // the namespace is the thread's
 	defer runtime.UnlockOSThread()
 
-	u := &unloading{Steering: Steering{log: log}, dry: dry}
+	u := &unloader{Steering: Steering{log: log}, dryRun: dry}
 	if u.netns, err = os.Open("/proc/thread-self/ns/net"); err != nil {
 		return nil, fmt.Errorf("open this network namespace: %w", err)
 	}
-	err = errors.Join(u.run(cfg), u.close(true))
+	err = errors.Join(u.run(cfg), u.release(true))
 	return u.found, err
 }
 
-// unloading is a steering that only ends.
-type unloading struct {
+// unloader is a steering that only ends.
+type unloader struct {
 	Steering
-	dry   bool // only look
-	found []string
+	dryRun bool // only look
+	found  []string
 }
 
-func (u *unloading) run(cfg *config.Config) (err error) {
-	dead, err := remainsOf(cfg, u.netns)
+func (u *unloader) run(cfg *config.Config) (err error) {
+	dead, err := findLeftovers(cfg, u.netns)
 	defer func() { err = errors.Join(err, closeAll(dead)) }()
-	if err != nil && !(u.dry && errors.Is(err, pins.ErrLocked)) {
+	if err != nil && !(u.dryRun && errors.Is(err, pins.ErrLocked)) {
 		return err
 	}
 	for _, r := range dead {
-		own, err := r.programs()
+		own, err := r.ownPrograms()
 		if err != nil {
 			return err
 		}
-		u.dead = append(u.dead, own...)
+		u.deadPrograms = append(u.deadPrograms, own...)
 	}
 	if err := u.removeRoutes(); err != nil {
 		return err
 	}
 	for _, r := range dead {
-		if err := r.remove(u.remove); err != nil {
+		if err := r.removeAll(u.removeOrNote); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// remove does away with something, or only notes it.
-func (u *unloading) remove(what string, do func() error) error {
-	if !u.dry {
+// removeOrNote does away with something, or only notes it.
+func (u *unloader) removeOrNote(what string, do func() error) error {
+	if !u.dryRun {
 		if err := do(); err != nil {
 			return fmt.Errorf("remove %s: %w", what, program.AdviseLink(err))
 		}
@@ -86,7 +86,7 @@ func (u *unloading) remove(what string, do func() error) error {
 
 // removeRoutes leaves them where another program is at work, whose they may be, and those of
 // instances that live.
-func (u *unloading) removeRoutes() (err error) {
+func (u *unloader) removeRoutes() (err error) {
 	if u.routes, err = host.OpenLocalRoutes(); err != nil {
 		return err
 	}
@@ -96,7 +96,7 @@ func (u *unloading) removeRoutes() (err error) {
 	}
 	for _, r := range left {
 		what := fmt.Sprintf("route local %s dev %s", r.Prefix, u.routes.DeviceName(r.Device))
-		err := u.remove(what, func() error { return u.routes.Delete(r) })
+		err := u.removeOrNote(what, func() error { return u.routes.Delete(r) })
 		if err != nil {
 			return err
 		}
@@ -106,8 +106,8 @@ func (u *unloading) removeRoutes() (err error) {
 
 // removeDevices removes those that no living instance has. They end with their process, unless
 // the service manager keeps their descriptor.
-func (u *unloading) removeDevices() error {
-	others, err := u.others()
+func (u *unloader) removeDevices() error {
+	others, err := u.otherInstances()
 	if err != nil {
 		return err
 	}
@@ -115,7 +115,7 @@ func (u *unloading) removeDevices() error {
 		return slices.ContainsFunc(others, func(i instances.Instance) bool { return i.Device == name })
 	})
 	for _, d := range devices {
-		if err := u.remove("network device "+d.Attrs().Name, func() error { return u.routes.DeleteDevice(d) }); err != nil {
+		if err := u.removeOrNote("network device "+d.Attrs().Name, func() error { return u.routes.DeleteDevice(d) }); err != nil {
 			return err
 		}
 	}

@@ -35,16 +35,16 @@ func (s *Steering) Watch(ctx context.Context, relinked func()) error {
 		if monitorErr != nil {
 			time.Sleep(watchInterval)
 		}
-		replaced, err := s.tend(time.Now(), h)
+		replaced, err := s.check(time.Now(), h)
 		if replaced {
 			relinked()
 		}
-		last = s.tellOnce(last, errors.Join(monitorErr, err))
+		last = s.logChange(last, errors.Join(monitorErr, err))
 	}
 }
 
-// tellOnce logs what is not as it should be when that has changed, and returns it.
-func (s *Steering) tellOnce(last string, err error) string {
+// logChange logs what is not as it should be when that has changed, and returns it.
+func (s *Steering) logChange(last string, err error) string {
 	text := ""
 	if err != nil {
 		text = err.Error()
@@ -59,21 +59,21 @@ func (s *Steering) tellOnce(last string, err error) string {
 	return text
 }
 
-// tend does what Watch does, once, and reports whether there is another link now.
-func (s *Steering) tend(now time.Time, h host.Changes) (replaced bool, err error) {
+// check does what Watch does, once, and reports whether there is another link now.
+func (s *Steering) check(now time.Time, h host.Changes) (replaced bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed() {
+	if s.isClosed() {
 		return false, nil
 	}
 	before := s.loaded.Link
-	state, err := s.attach()
-	if err == nil && state != linked {
+	state, err := s.ensureAttached()
+	if err == nil && state != linkAttached {
 		s.log.Error("somebody else has touched the link of the steering program: it is attached again", "it_was", state)
 	}
 	pinned, pinErr := s.pins.Restore(&s.loaded)
 	if pinned {
 		s.log.Error("somebody else has removed pins of the steering: they are there again", "pin", s.pins.Path)
 	}
-	return s.loaded.Link != before, errors.Join(err, pinErr, s.keep.Restore(now, h), s.clean(), s.expire(now))
+	return s.loaded.Link != before, errors.Join(err, pinErr, s.keeper.Restore(now, h), s.eraseIdle(), s.dropExpired(now))
 }

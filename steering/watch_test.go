@@ -33,9 +33,9 @@ func TestWatch(t *testing.T) {
 		want  linkState
 		touch func(link.Link) error
 	}{
-		{detached, link.Link.Detach},
-		{detached, link.Link.Detach},
-		{exchanged, func(l link.Link) error {
+		{linkDetached, link.Link.Detach},
+		{linkDetached, link.Link.Detach},
+		{linkOtherProgram, func(l link.Link) error {
 			other, err := program.Load(table.Empty(), nil)
 			if err != nil {
 				return err
@@ -69,7 +69,7 @@ func TestTendPinned(t *testing.T) {
 	s := openHere(t, pinned(dir))
 	err := sameLink(t, s).Detach()
 	if err == nil {
-		_, err = s.tend(time.Now(), host.Changes{})
+		_, err = s.check(time.Now(), host.Changes{})
 	}
 	if err := errors.Join(err, s.Close()); err != nil {
 		t.Fatal(err)

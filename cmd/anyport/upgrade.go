@@ -5,10 +5,10 @@ import (
 	"io"
 	"path/filepath"
 
-	"github.com/spf13/cobra"
-
 	"anyport/cmd/anyport/internal/daemon"
 	"anyport/steering"
+
+	"github.com/spf13/cobra"
 )
 
 func newUpgrade() *cobra.Command {
@@ -47,7 +47,7 @@ SIGUSR2 does the same, into the log, for a binary with the same program for the 
 		if err != nil {
 			return err
 		}
-		spare, err := steering.NewSpare(status.Steering.ProgramID)
+		spare, err := steering.Preload(status.Steering.ProgramID)
 		if err != nil {
 			return err
 		}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"iter"
 	"maps"
-	"slices"
 
 	"anyport/bpf"
 	"anyport/steering/table"
@@ -13,45 +12,20 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-// Differences is what differs.
-type Differences struct {
-	first []string
-	more  int
-}
-
-// mostDrift is how many differences are told.
-const mostDrift = 20
-
-func (d *Differences) Add(format string, args ...any) {
-	if len(d.first) < mostDrift {
-		d.first = append(d.first, fmt.Sprintf(format, args...))
-		return
-	}
-	d.more++
-}
-
-func (d *Differences) Lines() []string {
-	slices.Sort(d.first)
-	if d.more == 0 {
-		return d.first
-	}
-	return append(d.first, fmt.Sprintf("and %d more", d.more))
-}
-
 // Compare adds what differs between h and t to d.
 func (h Half) Compare(d *Differences, t *table.Table, numbers map[string]uint32) error {
 	m, first := h.Maps, h.FirstBinding()
 	return errors.Join(
 		compareArray(d, m.Bindings, h.bindingEntries(t, numbers), func(i uint32) string { return t.BindingName(i - first) }),
 		compareArray(d, m.Intervals, h.intervalEntries(t), func(i uint32) string { return fmt.Sprintf("port interval %d", i-h.FirstInterval()) }),
-		compareTrie(d, m.Sources, h.sourceEntries(t), h.hasSource, func(k bpf.SteerSource) string {
-			return fmt.Sprintf("client prefix %s of %s", bits(k.Addr[:], k.Prefixlen), t.BindingName(k.List-first))
+		compareTrie(d, m.Sources, h.clientEntries(t), h.hasClient, func(k bpf.SteerSource) string {
+			return fmt.Sprintf("client prefix %s of %s", prefixOfKey(k.Addr[:], k.Prefixlen), t.BindingName(k.List-first))
 		}),
 		compareTrie(d, m.PrefixesV4, h.V4Entries(t), h.hasV4, func(k bpf.SteerPrefixV4) string {
-			return "prefix " + bits([]uint32{k.Addr}, k.Prefixlen).String()
+			return "prefix " + prefixOfKey([]uint32{k.Addr}, k.Prefixlen).String()
 		}),
 		compareTrie(d, m.PrefixesV6, h.V6Entries(t), h.hasV6, func(k bpf.SteerPrefixV6) string {
-			return "prefix " + bits(k.Addr[:], k.Prefixlen).String()
+			return "prefix " + prefixOfKey(k.Addr[:], k.Prefixlen).String()
 		}),
 	)
 }

@@ -9,14 +9,14 @@ import (
 )
 
 // A trie's keys count what stands before the address into their length.
-const exact = 32
+const generationBits = 32
 
-func SourceKey(list uint32, p netip.Prefix) bpf.SteerSource {
+func ClientKey(list uint32, p netip.Prefix) bpf.SteerSource {
 	bits := p.Bits()
 	if p.Addr().Is4() {
 		bits += 96
 	}
-	return bpf.SteerSource{Prefixlen: exact + uint32(bits), List: list, Addr: AddrWords(p.Addr())}
+	return bpf.SteerSource{Prefixlen: generationBits + uint32(bits), List: list, Addr: AddrWords(p.Addr())}
 }
 
 // AddrWords returns the 128 bits of addr, IPv4 as ::ffff:a.b.c.d, in network byte order.
@@ -28,14 +28,14 @@ func AddrWords(addr netip.Addr) (w [4]uint32) {
 	return w
 }
 
-// bits returns the prefix of a trie's key, with an IPv4-mapped one as IPv4.
-func bits(addr []uint32, prefixlen uint32) netip.Prefix {
+// prefixOfKey returns the prefix of a trie's key, with an IPv4-mapped one as IPv4.
+func prefixOfKey(addr []uint32, prefixlen uint32) netip.Prefix {
 	var bytes []byte
 	for _, w := range addr {
 		bytes = binary.NativeEndian.AppendUint32(bytes, w)
 	}
 	a, _ := netip.AddrFromSlice(bytes)
-	n := int(prefixlen) - exact
+	n := int(prefixlen) - generationBits
 	if a.Is4In6() && n >= 96 {
 		a, n = a.Unmap(), n-96
 	}
@@ -49,26 +49,31 @@ func Flag(b bool) uint32 {
 	return 0
 }
 
-// VerdictCode returns the number of v in steer.bpf.c; what it does not know refuses.
-func VerdictCode(v table.Verdict) bpf.SteerVerdict {
-	for code, word := range Verdicts {
-		if word == v {
-			return bpf.SteerVerdict(code)
+// VerdictOf returns the verdict that steer.bpf.c numbers so. The two types are the same
+// things: the program needs small numbers, that index its counters, and Go the words that
+// users read. No other function converts them.
+func VerdictOf(code bpf.SteerVerdict) table.Verdict {
+	return [bpf.SteerVerdictVERDICTS]table.Verdict{
+		bpf.SteerVerdictREFUSE: table.Refuse, bpf.SteerVerdictDROP: table.Drop, bpf.SteerVerdictPASS: table.Pass,
+		bpf.SteerVerdictSTEER: table.Steer, bpf.SteerVerdictDENY: table.Deny, bpf.SteerVerdictLIMIT: table.Limit,
+	}[code]
+}
+
+// verdictCode is the inverse of [VerdictOf]; a word without a number refuses.
+func verdictCode(v table.Verdict) bpf.SteerVerdict {
+	for code := range bpf.SteerVerdictVERDICTS {
+		if VerdictOf(code) == v {
+			return code
 		}
 	}
 	return bpf.SteerVerdictREFUSE
 }
 
-var Verdicts = [bpf.SteerVerdictVERDICTS]table.Verdict{
-	bpf.SteerVerdictREFUSE: table.Refuse, bpf.SteerVerdictDROP: table.Drop, bpf.SteerVerdictPASS: table.Pass,
-	bpf.SteerVerdictSTEER: table.Steer, bpf.SteerVerdictDENY: table.Deny, bpf.SteerVerdictLIMIT: table.Limit,
-}
-
 // encodeTerms returns what the program reads of a binding, but for its route and sources.
 func encodeTerms(t table.Rules) bpf.SteerBinding {
 	return bpf.SteerBinding{
-		Verdict:   VerdictCode(t.Verdict),
-		Denied:    VerdictCode(t.Denied),
+		Verdict:   verdictCode(t.Verdict),
+		Denied:    verdictCode(t.Denied),
 		NewConns:  uint64(t.NewConnSpacing),
 		Datagrams: uint64(t.DatagramSpacing),
 		FlowIdle:  uint64(t.FlowIdle),

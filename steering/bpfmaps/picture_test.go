@@ -74,7 +74,7 @@ func drawnEntries(t *testing.T, compiled *table.Table) (all map[string][]string,
 	longest := -1
 	for k, v := range h.V4Entries(compiled) {
 		all["prefixes_v4"] = append(all["prefixes_v4"], bytesOf(t, k)+" "+bytesOf(t, v))
-		if p := bits([]uint32{k.Addr}, k.Prefixlen); p.Contains(dst) && p.Bits() > longest {
+		if p := prefixOfKey([]uint32{k.Addr}, k.Prefixlen); p.Contains(dst) && p.Bits() > longest {
 			longest, policy, met["prefixes_v4"] = p.Bits(), v, bytesOf(t, k)+" "+bytesOf(t, v)
 		}
 	}
@@ -94,9 +94,9 @@ func drawnEntries(t *testing.T, compiled *table.Table) (all map[string][]string,
 		}
 	}
 	longest = -1
-	for k, v := range h.sourceEntries(compiled) {
+	for k, v := range h.clientEntries(compiled) {
 		all["sources"] = append(all["sources"], bytesOf(t, k)+" "+bytesOf(t, v))
-		if p := bits(k.Addr[:], k.Prefixlen); k.List == list && p.Contains(client) && p.Bits() > longest {
+		if p := prefixOfKey(k.Addr[:], k.Prefixlen); k.List == list && p.Contains(client) && p.Bits() > longest {
 			longest, met["sources"] = p.Bits(), bytesOf(t, k)+" "+bytesOf(t, v)
 		}
 	}

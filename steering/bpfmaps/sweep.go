@@ -15,7 +15,7 @@ func (h Half) sweep() error {
 	return errors.Join(
 		sweep[bpf.SteerPrefixV6, bpf.SteerPolicy](m.PrefixesV6, h.hasV6),
 		sweep[bpf.SteerPrefixV4, bpf.SteerPolicy](m.PrefixesV4, h.hasV4),
-		sweep[bpf.SteerSource, uint32](m.Sources, h.hasSource),
+		sweep[bpf.SteerSource, uint32](m.Sources, h.hasClient),
 	)
 }
 
@@ -23,7 +23,7 @@ func (h Half) hasV4(k bpf.SteerPrefixV4) bool { return k.Generation == h.Generat
 
 func (h Half) hasV6(k bpf.SteerPrefixV6) bool { return k.Generation == h.Generation }
 
-func (h Half) hasSource(k bpf.SteerSource) bool {
+func (h Half) hasClient(k bpf.SteerSource) bool {
 	return h.FirstBinding() <= k.List && k.List < h.FirstBinding()+h.Bindings
 }
 

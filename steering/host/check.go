@@ -2,25 +2,11 @@ package host
 
 import (
 	"fmt"
-	"net/netip"
 	"strings"
 
 	"anyport/config"
 	"anyport/steering/table"
 )
-
-// Network is what the network of this host consists of: what no prefix may take from it.
-type Network struct {
-	Addresses []Attached   // its own, each as a single host
-	Subnets   []Attached   // reached through an interface without a gateway
-	Gateways  []netip.Addr // of its routes
-}
-
-// Attached is an address or subnet and its interface.
-type Attached struct {
-	Prefix    netip.Prefix
-	Interface string
-}
 
 // Check returns, as [config.Problems], what on this host forbids to serve cfg: the
 // findings of [CheckHost] and those of [Shadowed] among listeners. With shadow_listeners the
@@ -58,7 +44,7 @@ func networkProblems(cfg *config.Config, host *Network) config.Problems {
 	var problems config.Problems
 	for _, r := range cfg.Routes {
 		for i, p := range r.Prefixes {
-			taken := host.coveredBy(p)
+			taken := host.partsIn(p)
 			if p.IsSingleIP() || len(taken) == 0 {
 				continue
 			}
@@ -76,7 +62,7 @@ func networkProblems(cfg *config.Config, host *Network) config.Problems {
 // egressProblems: of an egress prefix all UDP is taken, so a single address is no better.
 func egressProblems(cfg *config.Config, r *config.Route, host *Network) (problems config.Problems) {
 	for i, p := range r.EgressPrefixes {
-		if taken := host.coveredBy(p); len(taken) > 0 {
+		if taken := host.partsIn(p); len(taken) > 0 {
 			problems = append(problems, config.Problem{
 				File: cfg.Path, Line: r.Line, Route: r.Name, Key: fmt.Sprintf("egress_prefixes[%d]", i),
 				Text: fmt.Sprintf("%s covers %s, whose UDP it would take: use addresses that this host has no other use for", p, strings.Join(taken, ", ")),
@@ -84,30 +70,4 @@ func egressProblems(cfg *config.Config, r *config.Route, host *Network) (problem
 		}
 	}
 	return problems
-}
-
-// coveredBy names what of the host lies in p.
-func (h *Network) coveredBy(p netip.Prefix) []string {
-	var taken []string
-	for _, s := range h.Subnets {
-		if covers(p, s.Prefix) {
-			taken = append(taken, fmt.Sprintf("the subnet %s on %s", s.Prefix, s.Interface))
-		}
-	}
-	for _, g := range h.Gateways {
-		if p.Contains(g) {
-			taken = append(taken, fmt.Sprintf("the gateway %s", g))
-		}
-	}
-	for _, a := range h.Addresses {
-		if covers(p, a.Prefix) {
-			taken = append(taken, fmt.Sprintf("this host's address %s on %s", a.Prefix.Addr(), a.Interface))
-		}
-	}
-	return taken
-}
-
-// covers reports whether all of inner lies in outer and is not loopback.
-func covers(outer, inner netip.Prefix) bool {
-	return outer.Bits() <= inner.Bits() && outer.Contains(inner.Addr()) && !inner.Addr().IsLoopback()
 }

@@ -23,28 +23,28 @@ type Keeper struct {
 	routes *LocalRoutes
 	log    *slog.Logger
 
-	*footing // nil before the first table
-	suspects suspects
-	doubt    bool     // everything is to be compared with the kernel
-	lost     []string // what others have removed and is not ours to put back, or cannot be
-	restored uint64   // local routes that were put back
-	quarrel  quarrel
+	*baseline    // nil before the first table
+	absent       missingRoutes
+	mustCompare  bool     // everything is to be compared with the kernel
+	unrestorable []string // what others have removed and is not ours to put back, or cannot be
+	restored     uint64   // local routes that were put back
+	backoff      restoreBackoff
 
-	audited time.Time
-	took    time.Duration // the last comparison
+	comparedAt  time.Time
+	compareTook time.Duration // the last comparison
 }
 
 // Comparisons with the kernel list all local routes: of a million that takes seconds, so they
 // take a fiftieth of the time at most. The kernel tells of nearly all changes; auditInterval is
 // for what it did not tell.
-const auditInterval, auditShare = 10 * time.Second, 50
+const compareInterval, compareShare = 10 * time.Second, 50
 
 // Serve begins with another table, whose ground is compared soon.
 func (k *Keeper) Serve(cfg *config.Config, asked *table.Table) {
-	on := newFooting(cfg, asked)
-	on.inherit(k.footing)
-	k.footing, k.doubt, k.audited = on, true, time.Time{}
-	maps.DeleteFunc(k.suspects, func(p netip.Prefix, _ uint32) bool { return !on.served.LookupPrefix(p) })
+	on := newBaseline(cfg, asked)
+	on.continueFrom(k.baseline)
+	k.baseline, k.mustCompare, k.comparedAt = on, true, time.Time{}
+	maps.DeleteFunc(k.absent, func(p netip.Prefix, _ uint32) bool { return !on.served.LookupPrefix(p) })
 }
 
 // RestoreNow puts back, before another table is put in service, what others have removed: what
@@ -53,72 +53,72 @@ func (k *Keeper) RestoreNow(now time.Time) error {
 	if err := k.Compare(now, 0); err != nil {
 		return err
 	}
-	if len(k.suspects) == 0 {
+	if len(k.absent) == 0 {
 		return nil
 	}
-	return k.putBack(now)
+	return k.restoreRoutes(now)
 }
 
-// heed notes what the kernel has told.
-func (k *Keeper) heed(h Changes) {
+// note notes what the kernel has told.
+func (k *Keeper) note(h Changes) {
 	device, _ := k.routes.Device()
-	k.doubt = k.doubt || h.all || h.links[k.routes.lo] || h.links[device]
+	k.mustCompare = k.mustCompare || h.all || h.links[k.routes.lo] || h.links[device]
 	for p, by := range h.routes {
 		switch {
-		case k.routes.mine.Get(p):
-			k.suspects[p] = by
-		case k.concerns(p):
-			k.doubt = true
+		case k.routes.own.Get(p):
+			k.absent[p] = by
+		case k.dependsOn(p):
+			k.mustCompare = true
 		}
 	}
 }
 
 // Compare compares with the kernel, if that is due.
 func (k *Keeper) Compare(now time.Time, interval time.Duration) error {
-	if now.Sub(k.audited) < max(interval, auditShare*k.took) {
+	if now.Sub(k.comparedAt) < max(interval, compareShare*k.compareTook) {
 		return nil
 	}
 	begun := time.Now()
-	g, err := k.routes.readGround(k.sources)
+	g, err := k.routes.readState(k.sources)
 	if err != nil {
 		return err
 	}
-	ours, theirs, others := k.footing.lost(g, &k.routes.mine)
-	k.lost = others
+	ours, theirs, others := k.baseline.compare(g, &k.routes.own)
+	k.unrestorable = others
 	for _, p := range theirs {
-		k.lost = append(k.lost, fmt.Sprintf("%s is not local any more: the route or address was another's", p))
+		k.unrestorable = append(k.unrestorable, fmt.Sprintf("%s is not local any more: the route or address was another's", p))
 	}
-	missing := suspects{}
+	missing := missingRoutes{}
 	for _, p := range ours {
-		missing[p] = k.suspects[p]
+		missing[p] = k.absent[p]
 	}
-	k.suspects, k.doubt = missing, false
-	k.audited, k.took = now, time.Since(begun)
+	k.absent, k.mustCompare = missing, false
+	k.comparedAt, k.compareTook = now, time.Since(begun)
 	return nil
 }
 
 // Restore puts back what is ours and others have removed, and returns what else is missing.
 func (k *Keeper) Restore(now time.Time, h Changes) error {
-	k.heed(h)
-	if k.quarrel.allows(now) {
+	k.note(h)
+	if k.backoff.allows(now) {
 		if err := k.restoreDevice(now); err != nil {
 			return err
 		}
 	}
-	interval := auditInterval
-	if k.doubt {
+	interval := compareInterval
+	if k.mustCompare {
 		interval = 0
 	}
 	if err := k.Compare(now, interval); err != nil {
 		return err
 	}
-	if len(k.suspects) > 0 && k.quarrel.allows(now) {
-		if err := k.putBack(now); err != nil {
+	if len(k.absent) > 0 && k.backoff.allows(now) {
+		if err := k.restoreRoutes(now); err != nil {
 			return err
 		}
 	}
-	if len(k.lost) > 0 {
-		return errors.New(strings.Join(k.lost, "; "))
+	if len(k.unrestorable) > 0 {
+		return errors.New(strings.Join(k.unrestorable, "; "))
 	}
 	return nil
 }
@@ -129,66 +129,66 @@ func (k *Keeper) restoreDevice(now time.Time) error {
 		return err
 	}
 	k.log.Error("somebody else has removed the network device of the local routes or set it down: both are there again", "device", k.routes.tun.name)
-	k.quarrelled(now, "")
-	for p := range k.routes.mine.All() {
-		k.suspects[p] = 0
+	k.recordRestore(now, "")
+	for p := range k.routes.own.All() {
+		k.absent[p] = 0
 	}
-	return errors.Join(err, k.putBack(now))
+	return errors.Join(err, k.restoreRoutes(now))
 }
 
-// putBack adds the suspects that are missing.
-func (k *Keeper) putBack(now time.Time) error {
-	back := suspects{}
+// restoreRoutes adds the suspects that are missing.
+func (k *Keeper) restoreRoutes(now time.Time) error {
+	back := missingRoutes{}
 	var failed []error
-	for p, by := range k.suspects {
-		added, err := k.routes.putBack(p)
+	for p, by := range k.absent {
+		added, err := k.routes.restore(p)
 		if err != nil {
 			failed = append(failed, err)
 		} else {
-			delete(k.suspects, p)
+			delete(k.absent, p)
 		}
 		if added {
 			back[p] = by
 		}
-		if len(failed) == mostNamed { // a million of them are not tried every second
+		if len(failed) == maxNamed { // a million of them are not tried every second
 			break
 		}
 	}
 	slices.SortFunc(failed, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) }) // Watch tells changes
 	if len(back) > 0 {
 		k.restored += uint64(len(back))
-		by := culprits(back)
+		by := removers(back)
 		k.log.Warn("somebody else has removed local routes: they are there again",
 			"first", back.first(), "routes", len(back), "by", by, "put_back_since_start", k.restored)
-		k.quarrelled(now, by)
+		k.recordRestore(now, by)
 	}
 	return errors.Join(failed...)
 }
 
-// putBack adds a route, unless it is there.
-func (l *LocalRoutes) putBack(p netip.Prefix) (added bool, err error) {
+// restore adds a route, unless it is there.
+func (l *LocalRoutes) restore(p netip.Prefix) (added bool, err error) {
 	err = l.handle.RouteAdd(l.route(p))
 	switch {
 	case err == nil:
 		return true, nil
 	case !errors.Is(err, unix.EEXIST):
-		return false, l.failed("put back", p, err)
+		return false, l.routeError("put back", p, err)
 	case l.delivered(p.Addr()) != "":
 		return false, fmt.Errorf("another route has the place of ours: ip route show table local %s", p)
 	}
 	return false, nil
 }
 
-// quarrelled notes that something was put back.
-func (k *Keeper) quarrelled(now time.Time, by string) {
-	if k.quarrel.note(now) {
-		k.log.Warn("another program removes the local routes again and again: they are put back after a pause from now on, and meanwhile clients time out", "pause", quarrelPause, "by", by,
+// recordRestore notes that something was put back.
+func (k *Keeper) recordRestore(now time.Time, by string) {
+	if k.backoff.record(now) {
+		k.log.Warn("another program removes the local routes again and again: they are put back after a pause from now on, and meanwhile clients time out", "pause", backoffPause, "by", by,
 			"hint", fmt.Sprintf("have it leave routes of protocol %d alone; systemd-networkd: ManageForeignRoutes=no in networkd.conf", RouteProtocol))
 	}
 }
 
 func NewKeeper(routes *LocalRoutes, log *slog.Logger) *Keeper {
-	return &Keeper{routes: routes, log: log, suspects: suspects{}}
+	return &Keeper{routes: routes, log: log, absent: missingRoutes{}}
 }
 
 // RestoredRoutes is how many local routes were put back.

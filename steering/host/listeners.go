@@ -76,13 +76,13 @@ func listenersByInode() (map[uint32]Listener, error) {
 }
 
 // States of linux/tcp_states.h: an unconnected UDP socket is in TCP_CLOSE.
-const stateClose, stateListen = 7, 10
+const tcpClose, tcpListen = 7, 10
 
 // diagnose dumps the sockets as struct inet_diag_msg with attributes, sock_diag(7).
 func diagnose(family uint8, protocol config.Protocol) ([][]byte, error) {
-	state := stateListen
+	state := tcpListen
 	if protocol == config.UDP {
-		state = stateClose
+		state = tcpClose
 	}
 	request := nl.NewNetlinkRequest(nl.SOCK_DIAG_BY_FAMILY, unix.NLM_F_DUMP)
 	request.AddData(&diagRequest{family, uint8(protocol), 1 << state})

@@ -26,7 +26,7 @@ type LocalRoutes struct {
 	lists  *netlink.Handle // of it, for lists of one table: see newLocalRoutes
 	lo     int             // interface index
 	tun    *tun            // nil: the routes refer to lo
-	mine   bart.Lite       // the routes that this process answers for
+	own    bart.Lite       // the routes that this process answers for
 }
 
 func OpenLocalRoutes() (*LocalRoutes, error) {
@@ -61,26 +61,18 @@ func (l *LocalRoutes) closeHandles() {
 // Adopt takes over routes that another process left, and has them refer to the device of
 // this one.
 func (l *LocalRoutes) Adopt(left []LocalRoute) error {
-	l.mine = bart.Lite{}
+	l.own = bart.Lite{}
 	device, _ := l.Device()
 	for _, r := range left {
-		l.mine.Insert(r.Prefix)
+		l.own.Insert(r.Prefix)
 		if r.Device == device {
 			continue
 		}
 		if err := l.handle.RouteReplace(l.route(r.Prefix)); err != nil {
-			return l.failed("move", r.Prefix, err)
+			return l.routeError("move", r.Prefix, err)
 		}
 	}
 	return nil
-}
-
-// EndingWithProcess are the routes that end with this process.
-func (l *LocalRoutes) EndingWithProcess() *bart.Lite {
-	if l.tun == nil {
-		return new(bart.Lite)
-	}
-	return &l.mine
 }
 
 // DeviceName is the name of a device, or its number where it has none any more.
@@ -89,19 +81,6 @@ func (l *LocalRoutes) DeviceName(device int) string {
 		return link.Attrs().Name
 	}
 	return strconv.Itoa(device)
-}
-
-// restoreDevice makes the device again, if it is gone. Its routes are gone with it.
-func (l *LocalRoutes) restoreDevice() (restored bool, err error) {
-	if l.tun == nil || l.tun.present(l.handle) {
-		return false, nil
-	}
-	if _, missing := l.handle.LinkByName(l.tun.name); missing == nil {
-		err = l.tun.raise(l.handle)
-	} else {
-		err = l.tun.create(l.handle)
-	}
-	return err == nil, err
 }
 
 // Device is what the routes refer to, by index and by name.
@@ -119,7 +98,7 @@ func (l *LocalRoutes) Wanted(cfg *config.Config, table *table.Table) (*bart.Lite
 	}
 	var others bart.Lite
 	err := l.List(func(r LocalRoute) {
-		if !r.Ours || !l.mine.Get(r.Prefix) {
+		if !r.Ours || !l.own.Get(r.Prefix) {
 			others.Insert(r.Prefix)
 		}
 	})
@@ -155,20 +134,20 @@ func (l *LocalRoutes) List(add func(LocalRoute)) error {
 // Apply makes the changes, all or none.
 func (l *LocalRoutes) Apply(changes []RouteChange) error {
 	for i, c := range changes {
-		if err := l.do(c); err != nil {
+		if err := l.applyOne(c); err != nil {
 			return errors.Join(err, l.Apply(Inverse(changes[:i])))
 		}
 	}
 	return nil
 }
 
-// do makes one change. What is already as it should be is left to whoever did it.
-func (l *LocalRoutes) do(c RouteChange) error {
+// applyOne makes one change. What is already as it should be is left to whoever did it.
+func (l *LocalRoutes) applyOne(c RouteChange) error {
 	if !c.add {
 		if err := l.handle.RouteDel(l.route(c.prefix)); err != nil && !errors.Is(err, unix.ESRCH) {
-			return l.failed("remove", c.prefix, err)
+			return l.routeError("remove", c.prefix, err)
 		}
-		l.mine.Delete(c.prefix)
+		l.own.Delete(c.prefix)
 		return nil
 	}
 	err := l.handle.RouteAdd(l.route(c.prefix))
@@ -176,14 +155,14 @@ func (l *LocalRoutes) do(c RouteChange) error {
 	case errors.Is(err, unix.EEXIST):
 		return nil
 	case err != nil:
-		return l.failed("add", c.prefix, err)
+		return l.routeError("add", c.prefix, err)
 	}
-	l.mine.Insert(c.prefix)
+	l.own.Insert(c.prefix)
 	return nil
 }
 
-// failed says what could not be done with a route, and what may be done about it.
-func (l *LocalRoutes) failed(verb string, p netip.Prefix, err error) error {
+// routeError says what could not be done with a route, and what may be done about it.
+func (l *LocalRoutes) routeError(verb string, p netip.Prefix, err error) error {
 	_, device := l.Device()
 	err = fmt.Errorf("%s the route local %s dev %s: %w", verb, p, device, err)
 	switch {
@@ -220,26 +199,13 @@ func (l *LocalRoutes) Close(keep bool) error {
 	}
 	var errs []error
 	for _, c := range l.removal() {
-		errs = append(errs, l.do(c))
+		errs = append(errs, l.applyOne(c))
 	}
 	return errors.Join(append(errs, l.tun.remove(l.handle))...)
 }
 
 // removal is the changes that leave none of them.
-func (l *LocalRoutes) removal() []RouteChange { return newRoutePlan(&l.mine, &bart.Lite{}).Before }
-
-// prefixOf converts a prefix of package netlink.
-func prefixOf(n *net.IPNet) (netip.Prefix, bool) {
-	if n == nil {
-		return netip.Prefix{}, false
-	}
-	addr, ok := netip.AddrFromSlice(n.IP)
-	bits, size := n.Mask.Size()
-	if size == 32 {
-		addr = addr.Unmap()
-	}
-	return netip.PrefixFrom(addr, bits), ok
-}
+func (l *LocalRoutes) removal() []RouteChange { return newRoutePlan(&l.own, &bart.Lite{}).Before }
 
 // LocalPrefixes lists what this thread's network namespace delivers to itself: its
 // addresses, and the routes of type local.
@@ -254,26 +220,6 @@ func LocalPrefixes() ([]netip.Prefix, error) {
 	return all, err
 }
 
-// OpenTUN has the routes refer to a device that ends with this process.
-func (l *LocalRoutes) OpenTUN() (err error) {
-	l.tun, err = openTUN(l.handle)
-	return err
-}
-
-// InheritTUN has them refer to the device of another process.
-func (l *LocalRoutes) InheritTUN(fd int) (err error) {
-	l.tun, err = inheritTUN(l.handle, fd)
-	return err
-}
-
-// TUNFD is the descriptor that keeps the device, if the routes refer to one.
-func (l *LocalRoutes) TUNFD() (fd int, ok bool) {
-	if l.tun == nil {
-		return 0, false
-	}
-	return l.tun.fd, true
-}
-
 // Delete removes a route, whoever added it.
 func (l *LocalRoutes) Delete(r LocalRoute) error {
 	return l.handle.RouteDel(routeOn(r.Device, r.Prefix))
@@ -283,7 +229,7 @@ func (l *LocalRoutes) Delete(r LocalRoute) error {
 func (l *LocalRoutes) DeleteDevice(d netlink.Link) error { return l.handle.LinkDel(d) }
 
 // Plan is the changes from the routes of this process to those that are wanted.
-func (l *LocalRoutes) Plan(wanted *bart.Lite) RoutePlan { return newRoutePlan(&l.mine, wanted) }
+func (l *LocalRoutes) Plan(wanted *bart.Lite) RoutePlan { return newRoutePlan(&l.own, wanted) }
 
 // Added returns the routes that this process answers for. Only apply may change them.
-func (l *LocalRoutes) Added() *bart.Lite { return &l.mine }
+func (l *LocalRoutes) Added() *bart.Lite { return &l.own }

@@ -9,6 +9,8 @@ import (
 	"os"
 	"time"
 
+	"anyport/socketfilter"
+
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
@@ -27,7 +29,7 @@ var monitored = []int{unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_I
 func OpenMonitor() (*Monitor, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
 	if err == nil {
-		err = unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, localTableOnly())
+		err = socketfilter.Attach(fd, localTableOnly())
 	}
 	if err == nil {
 		err = unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
@@ -54,27 +56,26 @@ const (
 	atDstBits, atTable, atProtocol, atRType = nlHeader + 1, nlHeader + 4, nlHeader + 5, nlHeader + 7
 	atLink                                  = nlHeader + 4
 
-	longestDatagram = 1 << 16
+	maxDatagram = 1 << 16
 )
 
 // localTableOnly is a filter in the kernel: a router's million routes of other tables wake
 // nobody and fill no queue.
-func localTableOnly() *unix.SockFprog {
+func localTableOnly() []unix.SockFilter {
 	// BPF_ABS loads in network order; nlmsg_type is in the host's.
 	word := func(t uint16) uint32 {
 		return uint32(binary.BigEndian.Uint16(binary.NativeEndian.AppendUint16(nil, t)))
 	}
 	const load, equal, result = unix.BPF_LD | unix.BPF_ABS, unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, unix.BPF_RET | unix.BPF_K
-	program := []unix.SockFilter{
+	return []unix.SockFilter{
 		{Code: load | unix.BPF_H, K: atType},
 		{Code: equal, K: word(unix.RTM_NEWROUTE), Jt: 1},
 		{Code: equal, K: word(unix.RTM_DELROUTE), Jf: 2},
 		{Code: load | unix.BPF_B, K: atTable},
 		{Code: equal, K: unix.RT_TABLE_LOCAL, Jf: 1},
-		{Code: result, K: longestDatagram},
+		{Code: result, K: maxDatagram},
 		{Code: result, K: 0},
 	}
-	return &unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
 }
 
 // Changes are where something may have changed.
@@ -84,19 +85,19 @@ type Changes struct {
 	all    bool                    // anything
 }
 
-// mostHints bounds each kind; beyond it, everything is looked at.
-const mostHints = 4096
+// maxChanges bounds each kind; beyond it, everything is looked at.
+const maxChanges = 4096
 
 // Those who flush a table delete until they find nothing more, so what is lost is put back
 // once that is over: when nothing has changed for settling, and no later than longestSettling
 // after the first change.
-const settling, longestSettling = 50 * time.Millisecond, 250 * time.Millisecond
+const quietTime, maxQuietWait = 50 * time.Millisecond, 250 * time.Millisecond
 
 // Wait returns what has changed, as soon as something has, or at the time until, or at the end
 // of ctx.
 func (m *Monitor) Wait(ctx context.Context, until time.Time) (h Changes, err error) {
 	h = Changes{routes: map[netip.Prefix]uint32{}, links: map[int]bool{}}
-	buffer := make([]byte, longestDatagram)
+	buffer := make([]byte, maxDatagram)
 	deadline, latest := until, time.Time{}
 	for {
 		if err := m.file.SetReadDeadline(deadline); err != nil {
@@ -113,14 +114,14 @@ func (m *Monitor) Wait(ctx context.Context, until time.Time) (h Changes, err err
 			h.all = true
 		case err != nil:
 			return h, fmt.Errorf("listen for changes of the routes: %w", err)
-		case !h.add(buffer[:n]):
+		case !h.parse(buffer[:n]):
 			continue
 		}
 		now := time.Now()
 		if latest.IsZero() {
-			latest = now.Add(longestSettling)
+			latest = now.Add(maxQuietWait)
 		}
-		if deadline = now.Add(settling); deadline.After(latest) {
+		if deadline = now.Add(quietTime); deadline.After(latest) {
 			deadline = latest
 		}
 	}
@@ -138,17 +139,17 @@ func (m *Monitor) Close() error {
 	return m.file.Close()
 }
 
-// add notes the messages of a datagram, and reports whether one was of interest.
-func (h *Changes) add(datagram []byte) (any bool) {
+// parse notes the messages of a datagram, and reports whether one was of interest.
+func (h *Changes) parse(datagram []byte) (any bool) {
 	for len(datagram) >= nlHeader {
 		size := int(binary.NativeEndian.Uint32(datagram))
 		if size < nlHeader || size > len(datagram) {
 			break
 		}
-		any = h.message(datagram[:size]) || any
+		any = h.parseMessage(datagram[:size]) || any
 		datagram = datagram[min(len(datagram), (size+3)&^3):]
 	}
-	h.all = h.all || len(h.routes) > mostHints || len(h.links) > mostHints
+	h.all = h.all || len(h.routes) > maxChanges || len(h.links) > maxChanges
 	if h.all {
 		clear(h.routes)
 		clear(h.links)
@@ -156,7 +157,7 @@ func (h *Changes) add(datagram []byte) (any bool) {
 	return any
 }
 
-func (h *Changes) message(m []byte) bool {
+func (h *Changes) parseMessage(m []byte) bool {
 	switch binary.NativeEndian.Uint16(m[atType:]) {
 	case unix.RTM_NEWLINK, unix.RTM_DELLINK:
 		if len(m) < nlHeader+linkHeader {
@@ -171,14 +172,14 @@ func (h *Changes) message(m []byte) bool {
 		if len(m) > atRType && m[atProtocol] == RouteProtocol && m[atRType] == unix.RTN_LOCAL {
 			return false // ours
 		}
-		return h.route(m)
+		return h.parseRoute(m)
 	case unix.RTM_DELROUTE:
-		return h.route(m)
+		return h.parseRoute(m)
 	}
 	return false
 }
 
-func (h *Changes) route(m []byte) bool {
+func (h *Changes) parseRoute(m []byte) bool {
 	if len(m) < nlHeader+rtHeader {
 		return false
 	}

@@ -1,7 +1,6 @@
 package host
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -73,12 +72,41 @@ func gatewaysOf(r netlink.Route) []netip.Addr {
 	return all
 }
 
-// dump asks again when the kernel's answer changed while it was given.
-func dump[T any](list func() ([]T, error)) (all []T, err error) {
-	for range 10 {
-		if all, err = list(); !errors.Is(err, netlink.ErrDumpInterrupted) {
-			break
+// Network is what the network of this host consists of: what no prefix may take from it.
+type Network struct {
+	Addresses []Attached   // its own, each as a single host
+	Subnets   []Attached   // reached through an interface without a gateway
+	Gateways  []netip.Addr // of its routes
+}
+
+// Attached is an address or subnet and its interface.
+type Attached struct {
+	Prefix    netip.Prefix
+	Interface string
+}
+
+// partsIn names what of the host lies in p.
+func (h *Network) partsIn(p netip.Prefix) []string {
+	var taken []string
+	for _, s := range h.Subnets {
+		if covers(p, s.Prefix) {
+			taken = append(taken, fmt.Sprintf("the subnet %s on %s", s.Prefix, s.Interface))
 		}
 	}
-	return all, err
+	for _, g := range h.Gateways {
+		if p.Contains(g) {
+			taken = append(taken, fmt.Sprintf("the gateway %s", g))
+		}
+	}
+	for _, a := range h.Addresses {
+		if covers(p, a.Prefix) {
+			taken = append(taken, fmt.Sprintf("this host's address %s on %s", a.Prefix.Addr(), a.Interface))
+		}
+	}
+	return taken
+}
+
+// covers reports whether all of inner lies in outer and is not loopback.
+func covers(outer, inner netip.Prefix) bool {
+	return outer.Bits() <= inner.Bits() && outer.Contains(inner.Addr()) && !inner.Addr().IsLoopback()
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gaissmai/bart"
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -57,7 +58,7 @@ func (t *tun) create(handle *netlink.Handle) error {
 		return fmt.Errorf("make the network device for the local routes: TUNSETIFF: %w", err)
 	}
 	t.name = request.Name()
-	return t.raise(handle)
+	return t.setUp(handle)
 }
 
 // inheritTUN goes on with the device of another process.
@@ -69,7 +70,7 @@ func inheritTUN(handle *netlink.Handle, fd int) (*tun, error) {
 	}
 	if err == nil {
 		t.name = request.Name()
-		err = t.raise(handle)
+		err = t.setUp(handle)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("go on with the network device of another process: %w", err), t.close())
@@ -77,8 +78,8 @@ func inheritTUN(handle *netlink.Handle, fd int) (*tun, error) {
 	return t, nil
 }
 
-// raise sets the device up, without addresses: the kernel would add one of IPv6 by itself.
-func (t *tun) raise(handle *netlink.Handle) error {
+// setUp sets the device up, without addresses: the kernel would add one of IPv6 by itself.
+func (t *tun) setUp(handle *netlink.Handle) error {
 	link, err := handle.LinkByName(t.name)
 	if err != nil {
 		return fmt.Errorf("find the network device %s: %w", t.name, err)
@@ -88,25 +89,25 @@ func (t *tun) raise(handle *netlink.Handle) error {
 		return nil
 	}
 	_ = handle.LinkSetIP6AddrGenMode(link, nl.IN6_ADDR_GEN_MODE_NONE) // fails without IPv6
-	t.followLoopback()
+	t.enableIPv6LikeLoopback()
 	if err := handle.LinkSetUp(link); err != nil {
 		return fmt.Errorf("set the network device %s up: %w", t.name, err)
 	}
 	return nil
 }
 
-// followLoopback switches IPv6 on where lo has it, though net.ipv6.conf.default.disable_ipv6
+// enableIPv6LikeLoopback switches IPv6 on where lo has it, though net.ipv6.conf.default.disable_ipv6
 // is set, as in most containers. Where /proc/sys is read-only, the first IPv6 route fails
 // and says what to do.
-func (t *tun) followLoopback() {
+func (t *tun) enableIPv6LikeLoopback() {
 	const path = "/proc/sys/net/ipv6/conf/%s/disable_ipv6"
 	if off, err := os.ReadFile(fmt.Sprintf(path, "lo")); err == nil && strings.TrimSpace(string(off)) == "0" {
 		_ = os.WriteFile(fmt.Sprintf(path, t.name), []byte("0"), 0)
 	}
 }
 
-// present reports whether the device is there and up: otherwise its routes are gone.
-func (t *tun) present(handle *netlink.Handle) bool {
+// isUp reports whether the device is there and up: otherwise its routes are gone.
+func (t *tun) isUp(handle *netlink.Handle) bool {
 	link, err := handle.LinkByIndex(t.index)
 	return err == nil && link.Attrs().Name == t.name && link.Attrs().Flags&unix.IFF_UP != 0
 }
@@ -152,4 +153,45 @@ func TryTUN() error {
 		return err
 	}
 	return node.Close()
+}
+
+// restoreDevice makes the device again, if it is gone. Its routes are gone with it.
+func (l *LocalRoutes) restoreDevice() (restored bool, err error) {
+	if l.tun == nil || l.tun.isUp(l.handle) {
+		return false, nil
+	}
+	if _, missing := l.handle.LinkByName(l.tun.name); missing == nil {
+		err = l.tun.setUp(l.handle)
+	} else {
+		err = l.tun.create(l.handle)
+	}
+	return err == nil, err
+}
+
+// OpenTUN has the routes refer to a device that ends with this process.
+func (l *LocalRoutes) OpenTUN() (err error) {
+	l.tun, err = openTUN(l.handle)
+	return err
+}
+
+// InheritTUN has them refer to the device of another process.
+func (l *LocalRoutes) InheritTUN(fd int) (err error) {
+	l.tun, err = inheritTUN(l.handle, fd)
+	return err
+}
+
+// TUNFD is the descriptor that keeps the device, if the routes refer to one.
+func (l *LocalRoutes) TUNFD() (fd int, ok bool) {
+	if l.tun == nil {
+		return 0, false
+	}
+	return l.tun.fd, true
+}
+
+// EndingWithProcess are the routes that end with this process.
+func (l *LocalRoutes) EndingWithProcess() *bart.Lite {
+	if l.tun == nil {
+		return new(bart.Lite)
+	}
+	return &l.own
 }

@@ -47,14 +47,14 @@ type Notice struct {
 }
 
 const (
-	PresencePrefix   = "@anyport/" // then 26 letters and digits by lot
-	presencePatience = time.Second
-	mostPresence     = 64 << 20 // bytes of an answer: some 2 million prefixes
+	SocketPrefix = "@anyport/" // then 26 letters and digits by lot
+	timeout      = time.Second
+	maxAnswer    = 64 << 20 // bytes of an answer: some 2 million prefixes
 )
 
 // Announce listens in the network namespace of this thread.
 func Announce() (*Announcement, error) {
-	p := &Announcement{Name: PresencePrefix + rand.Text()}
+	p := &Announcement{Name: SocketPrefix + rand.Text()}
 	var err error
 	if p.listener, err = net.Listen("unix", p.Name); err != nil {
 		return nil, fmt.Errorf("tell other instances of anyport about this one: %w", err)
@@ -72,7 +72,7 @@ func (p *Announcement) serve() {
 			return
 		}
 		if trusted(conn) {
-			_ = conn.SetDeadline(time.Now().Add(presencePatience))
+			_ = conn.SetDeadline(time.Now().Add(timeout))
 			_ = json.NewEncoder(conn).Encode(p.notice.Load().instance()) // who does not listen learns nothing
 		}
 		conn.Close()
@@ -97,7 +97,7 @@ func (p *Announcement) Close() error {
 // List lists the instances of anyport that serve in this thread's network namespace, without
 // the one that listens on the socket of that name.
 func List(except string) ([]Instance, error) {
-	names, err := presences()
+	names, err := socketNames()
 	if err != nil {
 		return nil, err
 	}
@@ -106,22 +106,22 @@ func List(except string) ([]Instance, error) {
 		if name == except {
 			continue
 		}
-		if i, ok := askInstance(name); ok {
+		if i, ok := ask(name); ok {
 			all = append(all, i)
 		}
 	}
 	return all, nil
 }
 
-// presences lists the sockets' names. Any user can open one with such a name.
-func presences() ([]string, error) {
+// socketNames lists the sockets' names. Any user can open one with such a name.
+func socketNames() ([]string, error) {
 	text, err := os.ReadFile("/proc/thread-self/net/unix")
 	if err != nil {
 		return nil, fmt.Errorf("look for other instances of anyport: %w", err)
 	}
 	var names []string
 	for line := range bytes.Lines(text) {
-		if i := bytes.Index(line, []byte(PresencePrefix)); i >= 0 {
+		if i := bytes.Index(line, []byte(SocketPrefix)); i >= 0 {
 			names = append(names, strings.TrimSpace(string(line[i:])))
 		}
 	}
@@ -129,17 +129,17 @@ func presences() ([]string, error) {
 	return slices.Compact(names), nil
 }
 
-// askInstance is not ok where nobody answers whom this process believes.
-func askInstance(name string) (i Instance, ok bool) {
-	conn, err := net.DialTimeout("unix", name, presencePatience)
+// ask is not ok where nobody answers whom this process believes.
+func ask(name string) (i Instance, ok bool) {
+	conn, err := net.DialTimeout("unix", name, timeout)
 	if err != nil {
 		return i, false
 	}
 	defer conn.Close()
-	if !trusted(conn) || conn.SetDeadline(time.Now().Add(presencePatience)) != nil {
+	if !trusted(conn) || conn.SetDeadline(time.Now().Add(timeout)) != nil {
 		return i, false
 	}
-	err = json.NewDecoder(io.LimitReader(conn, mostPresence)).Decode(&i)
+	err = json.NewDecoder(io.LimitReader(conn, maxAnswer)).Decode(&i)
 	return i, err == nil
 }
 

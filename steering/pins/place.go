@@ -25,9 +25,9 @@ const mountBPFFS = "mount -t bpf -o mode=0700 bpf " + Root
 // Place is where the steering of an instance is pinned, as steering.pin says. Whoever needs
 // to know asks placeOf.
 type Place struct {
-	Path  string // "": nowhere
-	Auto  bool   // anyport has chosen the path; where it cannot be used, nothing is pinned
-	Users []int  // who may own the directory
+	Path   string // "": nowhere
+	Auto   bool   // anyport has chosen the path; where it cannot be used, nothing is pinned
+	Owners []int  // who may own the directory
 }
 
 // PlaceOf is the place of an instance in the network namespace of that inode number. Many
@@ -37,9 +37,9 @@ type Place struct {
 // The kernel gives the number of a namespace that is gone to another one. The pins that are
 // there then are told by their link, which no namespace has any more.
 func PlaceOf(cfg *config.Config, inode uint64) Place {
-	at := Place{Path: cfg.Steering.Pin, Users: owners(cfg.Steering.User)}
+	at := Place{Path: cfg.Steering.Pin, Owners: owners(cfg.Steering.User)}
 	if at.Path == config.PinAuto {
-		at.Auto, at.Path = true, filepath.Join(Root, autoName(inode)+instance(cfg.Path))
+		at.Auto, at.Path = true, filepath.Join(Root, autoName(inode)+configID(cfg.Path))
 	}
 	return at
 }
@@ -47,8 +47,8 @@ func PlaceOf(cfg *config.Config, inode uint64) Place {
 // autoName begins the names of all directories that are chosen for a namespace.
 func autoName(inode uint64) string { return fmt.Sprintf("anyport_%d_", inode) }
 
-// instance is a short name for the path of a config file.
-func instance(path string) string {
+// configID is a short name for the path of a config file.
+func configID(path string) string {
 	if absolute, err := filepath.Abs(path); err == nil {
 		path = absolute
 	}
@@ -68,8 +68,8 @@ func owners(name string) []int {
 	return ids
 }
 
-// key is the value of steering.pin.
-func (at Place) key() string {
+// setting is the value of steering.pin.
+func (at Place) setting() string {
 	if at.Auto {
 		return config.PinAuto
 	}
@@ -97,7 +97,7 @@ func (at Place) Usable() error {
 	if err != nil {
 		return err
 	}
-	dir, err := openTrusted(at)
+	dir, err := openChecked(at)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -116,9 +116,9 @@ func (at Place) OnBPFFS() error {
 	return nil
 }
 
-// is reports whether dir is the place. A process that has changed its user may not be able to
+// isOpenAs reports whether dir is the place. A process that has changed its user may not be able to
 // look at the path, but the kernel tells everyone the path of an open directory.
-func (at Place) is(dir *os.File) bool {
+func (at Place) isOpenAs(dir *os.File) bool {
 	if opened, err := dir.Stat(); err == nil {
 		if named, err := os.Lstat(at.Path); err == nil {
 			return os.SameFile(opened, named)
@@ -128,10 +128,10 @@ func (at Place) is(dir *os.File) bool {
 	return err == nil && path == at.Path
 }
 
-// openTrusted opens the directory if nobody else can have prepared what is in it: whoever
+// openChecked opens the directory if nobody else can have prepared what is in it: whoever
 // may write there could have an anyport adopt a link and maps of theirs, or remove those that
 // keep the ports closed.
-func openTrusted(at Place) (*os.File, error) {
+func openChecked(at Place) (*os.File, error) {
 	fd, err := unix.Open(at.Path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENOTDIR) { // which of them a link gives depends on the kernel
 		return nil, fmt.Errorf("steering.pin: %s is a symbolic link or no directory: remove it, or name another directory", at.Path)
@@ -140,13 +140,13 @@ func openTrusted(at Place) (*os.File, error) {
 		return nil, fmt.Errorf("steering.pin: %w", &fs.PathError{Op: "open", Path: at.Path, Err: err})
 	}
 	dir := os.NewFile(uintptr(fd), at.Path)
-	if err := at.trust(fd); err != nil {
+	if err := at.checkTrust(fd); err != nil {
 		return nil, errors.Join(err, dir.Close())
 	}
 	return dir, nil
 }
 
-func (at Place) trust(fd int) error {
+func (at Place) checkTrust(fd int) error {
 	var stat unix.Stat_t
 	if err := unix.Fstat(fd, &stat); err != nil {
 		return fmt.Errorf("steering.pin: %s: %w", at.Path, err)
@@ -156,7 +156,7 @@ func (at Place) trust(fd int) error {
 		return fmt.Errorf("steering.pin: %s is in no bpffs: mount one with: %s", at.Path, mountBPFFS)
 	}
 	switch {
-	case !slices.Contains(at.Users, int(stat.Uid)):
+	case !slices.Contains(at.Owners, int(stat.Uid)):
 		return fmt.Errorf("steering.pin: %s belongs to user %d, who could change what is pinned there: remove it with: rm -r %s, or name another directory", at.Path, stat.Uid, at.Path)
 	case stat.Mode&0o022 != 0:
 		return fmt.Errorf("steering.pin: others may write to %s (mode %#o), and so change what is pinned there: if nobody has, chmod 0700 %s, or name another directory", at.Path, stat.Mode&0o7777, at.Path)
@@ -174,7 +174,7 @@ func AutoPlaces(users []int) []Place {
 	var all []Place
 	for _, e := range entries {
 		if strings.HasPrefix(e.Name(), "anyport_") {
-			all = append(all, Place{Path: filepath.Join(Root, e.Name()), Auto: true, Users: users})
+			all = append(all, Place{Path: filepath.Join(Root, e.Name()), Auto: true, Owners: users})
 		}
 	}
 	return all

@@ -12,7 +12,7 @@ import (
 // Restore pins e again where somebody has removed some of the files: without them the end of this
 // process would be the end of the steering, and the host's own listeners would answer.
 func (p *Dir) Restore(e *program.Loaded) (restored bool, err error) {
-	if p == nil || !p.Kept || e.Link == nil {
+	if p == nil || !p.Saved || e.Link == nil {
 		return false, nil
 	}
 	names, err := p.Names()
@@ -22,20 +22,20 @@ func (p *Dir) Restore(e *program.Loaded) (restored bool, err error) {
 	if slices.Contains(names, bpf.SteerProgSteer) && slices.Contains(names, LinkName) && containsAll(names, e) {
 		return false, nil
 	}
-	if err := p.again(e); err != nil {
+	if err := p.pinAgain(e); err != nil {
 		return false, fmt.Errorf("somebody has removed what was pinned in %s, and it cannot be put back: restart anyport: %w", p.Path, err)
 	}
 	return true, nil
 }
 
-// again pins e in the place of what is left of it. The pins stay wanted, whatever comes of it.
-func (p *Dir) again(e *program.Loaded) error {
+// pinAgain pins e in the place of what is left of it. The pins stay wanted, whatever comes of it.
+func (p *Dir) pinAgain(e *program.Loaded) error {
 	err := errors.Join(e.Unpin(), p.Remove())
-	p.Kept = true
+	p.Saved = true
 	if err != nil {
 		return err
 	}
-	return p.pin(e)
+	return p.pinAll(e)
 }
 
 func containsAll(names []string, e *program.Loaded) bool {

@@ -15,10 +15,10 @@ import (
 // Loaded is what of a steering is in the kernel. It ends with the process, unless
 // another process has it too.
 type Loaded struct {
-	Program *ebpf.Program
-	Maps    map[string]*ebpf.Map // as steer.bpf.c names them
-	Grace   *GracePeriod
-	Link    *link.NetNsLink // keep: the kernel detaches the program with the last reference
+	Program     *ebpf.Program
+	Maps        map[string]*ebpf.Map // as steer.bpf.c names them
+	GracePeriod *GracePeriod
+	Link        *link.NetNsLink // keep: the kernel detaches the program with the last reference
 }
 
 // create creates the maps, with room for twice what table needs and more, because
@@ -48,53 +48,16 @@ func create(table *table.Table, least map[string]uint32) (e Loaded, err error) {
 		return e, err
 	}
 	e.Program, e.Maps = c.Programs[bpf.SteerProgSteer], c.Maps
-	if e.Grace, err = NewGracePeriod(); err != nil {
+	if e.GracePeriod, err = NewGracePeriod(); err != nil {
 		return Loaded{}, errors.Join(err, e.Close())
 	}
 	return e, nil
 }
 
-// room returns twice n, but no less than least.
-func room(n, least int) uint32 { return uint32(max(2*n, least)) }
-
 // Assign gives the program and maps, which are those of this build, by their fields.
 func (e *Loaded) Assign(to *bpf.SteerObjects) error {
 	c := ebpf.Collection{Programs: map[string]*ebpf.Program{bpf.SteerProgSteer: e.Program}, Maps: maps.Clone(e.Maps)}
 	return c.Assign(to)
-}
-
-// CheckBuild says whether e is of this build: the program to the instruction, the maps
-// but for their sizes.
-func (e *Loaded) CheckBuild() error {
-	spec, err := bpf.LoadSteer()
-	if err != nil {
-		return err
-	}
-	if err := SameBuild(e.Program, spec); err != nil {
-		return err
-	}
-	for name, m := range spec.Maps {
-		have, ok := e.Maps[name]
-		if !ok {
-			return fmt.Errorf("the map %s is missing", name)
-		}
-		m.MaxEntries = have.MaxEntries()
-		if err := m.Compatible(have); err != nil {
-			return fmt.Errorf("the map %s is of another version: %w", name, err)
-		}
-	}
-	return nil
-}
-
-func SameBuild(program *ebpf.Program, spec *ebpf.CollectionSpec) error {
-	info, err := program.Info()
-	if err != nil {
-		return fmt.Errorf("read about the steering program: %w", err)
-	}
-	if err := spec.Programs[bpf.SteerProgSteer].Compatible(info); err != nil {
-		return fmt.Errorf("the steering program is of another version: %w", err)
-	}
-	return nil
 }
 
 // Unpin has all of e forget where it was pinned, for to pin it there again would do nothing.
@@ -122,7 +85,7 @@ func (e *Loaded) Close() error {
 	for _, m := range e.Maps {
 		errs = append(errs, m.Close())
 	}
-	e.Grace.close()
+	e.GracePeriod.close()
 	*e = Loaded{}
 	return errors.Join(errs...)
 }
@@ -137,25 +100,4 @@ func Load(table *table.Table, least map[string]uint32) (Loaded, error) {
 		return Loaded{}, fmt.Errorf("load the steering program: %w", Advise(err))
 	}
 	return e, nil
-}
-
-// MapSizes are the sizes of the program's maps by name.
-func MapSizes(program *ebpf.Program) (map[string]uint32, error) {
-	info, err := program.Info()
-	if err != nil {
-		return nil, err
-	}
-	ids, _ := info.MapIDs()
-	sizes := make(map[string]uint32)
-	for _, id := range ids {
-		m, err := ebpf.NewMapFromID(id)
-		if err != nil {
-			return nil, err
-		}
-		if info, err := m.Info(); err == nil {
-			sizes[info.Name] = info.MaxEntries
-		}
-		m.Close()
-	}
-	return sizes, nil
 }

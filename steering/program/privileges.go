@@ -28,14 +28,14 @@ func checkPrivileges() error {
 	if err != nil {
 		return err
 	}
-	if missing := Lacking(held.Effective); len(missing) > 0 {
+	if missing := MissingCapabilities(held.Effective); len(missing) > 0 {
 		return fmt.Errorf("steering needs %s: %s", strings.Join(missing, " and "), grant)
 	}
 	return nil
 }
 
-// Lacking returns the names of what effective, a set of capabilities, does not hold.
-func Lacking(effective capabilities.Set) []string {
+// MissingCapabilities returns the names of what effective, a set of capabilities, does not hold.
+func MissingCapabilities(effective capabilities.Set) []string {
 	var missing []string
 	for _, c := range needed {
 		if effective&capabilities.Of(c.bit, c.instead) == 0 {

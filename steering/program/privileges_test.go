@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestLacking(t *testing.T) {
+func TestMissingCapabilities(t *testing.T) {
 	const bpf, netAdmin, sysAdmin = 1 << 39, 1 << 12, 1 << 21
 	for effective, want := range map[capabilities.Set][]string{
 		bpf | netAdmin:      nil,
@@ -17,7 +17,7 @@ func TestLacking(t *testing.T) {
 		bpf:                 {"CAP_NET_ADMIN"},
 		0:                   {"CAP_BPF", "CAP_NET_ADMIN"},
 	} {
-		if diff := cmp.Diff(want, Lacking(effective)); diff != "" {
+		if diff := cmp.Diff(want, MissingCapabilities(effective)); diff != "" {
 			t.Errorf("%#x: %s", effective, diff)
 		}
 	}

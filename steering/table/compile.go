@@ -14,7 +14,7 @@ import (
 // same share one copy, so that a million of them cost little more than their trie.
 // An error is a fault that config.Load reports better; no Table fails open for it.
 func Compile(cfg *config.Config) (*Table, error) {
-	c := compiler{table: Empty(), policies: make(map[string]Policy), taken: make(map[uint32]taken)}
+	c := compiler{table: Empty(), policies: make(map[string]Policy), taken: make(map[uint32]takenPorts)}
 	if err := c.bind(cfg); err != nil {
 		return nil, err
 	}
@@ -28,14 +28,14 @@ func Compile(cfg *config.Config) (*Table, error) {
 // compiler is the state of one Compile.
 type compiler struct {
 	table    *Table
-	taken    map[uint32]taken  // by binding
-	egress   uint32            // the binding of egress prefixes
-	policies map[string]Policy // by covering policy and own routes: see key
+	taken    map[uint32]takenPorts // by binding
+	egress   uint32                // the binding of egress prefixes
+	policies map[string]Policy     // by covering policy and own routes: see key
 	scratch  []byte
 }
 
-// taken is the ports that a binding takes of its prefixes.
-type taken struct{ tcp, udp []span }
+// takenPorts is the ports that a binding takes of its prefixes.
+type takenPorts struct{ tcp, udp []span }
 
 // claim is one prefix of one route, or an egress prefix.
 type claim struct {
@@ -74,7 +74,7 @@ func (c *compiler) bind(cfg *config.Config) error {
 	}
 	c.table.routeCount = len(cfg.Routes)
 	for i, r := range cfg.Routes {
-		var t taken
+		var t takenPorts
 		if r.Takes(config.TCP) {
 			t.tcp = spans(r, config.TCP, uint32(i+1))
 		}
@@ -96,7 +96,7 @@ func (c *compiler) bindEgress(cfg *config.Config) {
 	c.egress = uint32(len(c.table.bindings))
 	c.table.bindings = append(c.table.bindings, Binding{Rules: Rules{Verdict: Steer}})
 	all := config.PortRange{First: 1, Last: 65535}
-	c.taken[c.egress] = taken{udp: []span{{all, all.Width(), c.egress}}}
+	c.taken[c.egress] = takenPorts{udp: []span{{all, all.Width(), c.egress}}}
 }
 
 func VerdictOf(a config.Action) Verdict {

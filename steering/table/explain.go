@@ -33,21 +33,21 @@ func (t *Table) Explain(protocol config.Protocol, dst netip.AddrPort, client net
 		e.Origins = candidates(e.Route, dst.Port())
 	}
 	for _, b := range t.bindings[1 : 1+t.routeCount] {
-		if prefix := covering(b.Route, dst.Addr().Unmap()); prefix.IsValid() {
-			e.Because = append(e.Because, fmt.Sprintf("route %q on %s %s", b.Route.Name, prefix, e.rank(b.Route, prefix, protocol, dst.Port())))
+		if prefix := longestCovering(b.Route, dst.Addr().Unmap()); prefix.IsValid() {
+			e.Because = append(e.Because, fmt.Sprintf("route %q on %s %s", b.Route.Name, prefix, e.standing(b.Route, prefix, protocol, dst.Port())))
 		}
 	}
 	if e.Route == nil {
 		e.Because = append(e.Because, fmt.Sprintf("no route takes %v port %d: [steering] unmatched = %q", protocol, dst.Port(), e.Verdict))
 		return e
 	}
-	e.Because = append(e.Because, because(t.Find(protocol, dst).Clients, e.Route, client)...)
+	e.Because = append(e.Because, reasons(t.Find(protocol, dst).Clients, e.Route, client)...)
 	e.Notes = reflectorNote(e.Decision, protocol, dst.Port())
 	return e
 }
 
-// rank says how route fared against the one that won.
-func (d Decision) rank(route *config.Route, prefix netip.Prefix, protocol config.Protocol, port uint16) string {
+// standing says how route fared against the one that won.
+func (d Decision) standing(route *config.Route, prefix netip.Prefix, protocol config.Protocol, port uint16) string {
 	ports, takes := narrowest(route.Ports, port)
 	except, excepted := narrowest(route.Excepted(protocol), port)
 	switch {
@@ -68,8 +68,8 @@ func (d Decision) rank(route *config.Route, prefix netip.Prefix, protocol config
 	return fmt.Sprintf("lost: its ports %v are wider than %v of route %q", ports, d.Ports, d.Route.Name)
 }
 
-// because says by which rule of allow and deny route admits or denies client.
-func because(clients *config.Clients, route *config.Route, client netip.Addr) []string {
+// reasons says by which rule of allow and deny route admits or denies client.
+func reasons(clients *config.Clients, route *config.Route, client netip.Addr) []string {
 	switch {
 	case clients == nil:
 		return nil

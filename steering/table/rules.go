@@ -35,7 +35,7 @@ func spacing(perSecond int) time.Duration {
 	return time.Second / time.Duration(perSecond)
 }
 
-func (b *Binding) drops() bool {
+func (b *Binding) mayDrop() bool {
 	return b.Verdict == Drop || b.Clients != nil && b.Denied == Drop || b.DatagramSpacing > 0
 }
 

@@ -99,7 +99,7 @@ func (t *Table) Decide(protocol config.Protocol, dst netip.AddrPort, client neti
 	case b.Route == nil:
 		return Decision{Verdict: b.Verdict, Prefix: t.served(dst.Addr())}
 	}
-	d := Decision{Verdict: b.Verdict, Route: b.Route, Prefix: covering(b.Route, dst.Addr().Unmap())}
+	d := Decision{Verdict: b.Verdict, Route: b.Route, Prefix: longestCovering(b.Route, dst.Addr().Unmap())}
 	d.Ports, _ = narrowest(b.Route.Ports, dst.Port())
 	if client.IsValid() && !b.Clients.Admits(client) {
 		d.Verdict = Deny
@@ -156,11 +156,11 @@ func (t *Table) served(addr netip.Addr) netip.Prefix {
 
 // MayDrop reports whether any packet may have to be dropped in silence.
 func (t *Table) MayDrop() bool {
-	return slices.ContainsFunc(t.bindings, func(b Binding) bool { return b.drops() })
+	return slices.ContainsFunc(t.bindings, func(b Binding) bool { return b.mayDrop() })
 }
 
-// covering returns the longest prefix of route that holds addr, or the zero prefix.
-func covering(route *config.Route, addr netip.Addr) netip.Prefix {
+// longestCovering returns the longest prefix of route that holds addr, or the zero prefix.
+func longestCovering(route *config.Route, addr netip.Addr) netip.Prefix {
 	var longest netip.Prefix
 	for _, p := range route.Prefixes {
 		if p.Contains(addr) && (!longest.IsValid() || p.Bits() > longest.Bits()) {

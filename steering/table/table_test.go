@@ -61,25 +61,6 @@ func checkExplanation(t *testing.T, e table.Explanation, want table.Decision) {
 	}
 }
 
-// FuzzTie: Compile refuses a table exactly when two of its routes tie.
-func FuzzTie(f *testing.F) {
-	for seed := range uint64(300) {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, seed uint64) {
-		d := tabletest.NewDice(seed)
-		cfg := &config.Config{Routes: []*config.Route{d.Route(0), d.Route(1), d.Route(2)}}
-		for _, r := range cfg.Routes {
-			r.Prefixes = r.Prefixes[:1]
-		}
-		cfg.Routes[1].Prefixes = cfg.Routes[0].Prefixes
-		tied := d.Tied(cfg, cfg.Routes[0]) || d.Tied(cfg, cfg.Routes[2])
-		if _, err := table.Compile(cfg); (err != nil) != tied {
-			t.Fatalf("Compile says %v, the naive scan %v", err, tied)
-		}
-	})
-}
-
 func TestLookup(t *testing.T) {
 	table := tabletest.Compile(t, precedence()...)
 	for _, test := range []struct {
@@ -183,67 +164,6 @@ func TestLookupAllocates(t *testing.T) {
 	dst := netip.MustParseAddrPort("192.0.2.53:54")
 	if n := testing.AllocsPerRun(100, func() { table.Lookup(config.TCP, dst) }); n != 0 {
 		t.Errorf("%v allocations a lookup", n)
-	}
-}
-
-// TestCompileShares: prefixes of one route, and nested ones alike, share their intervals.
-func TestCompileShares(t *testing.T) {
-	wide, narrow := tabletest.Route("wide", "1-65535"), tabletest.Route("narrow", "80")
-	for i := range 256 {
-		p := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i)}), 16)
-		wide.Prefixes = append(wide.Prefixes, p)
-		narrow.Prefixes = append(narrow.Prefixes, netip.PrefixFrom(p.Addr(), 24))
-	}
-	table := tabletest.Compile(t, wide, narrow)
-	if n := len(table.Intervals()); n > 16 {
-		t.Errorf("%d intervals for two port maps", n)
-	}
-	if n := table.Prefixes(); n != 512 {
-		t.Errorf("%d prefixes, want 512", n)
-	}
-}
-
-func TestCompileRefuses(t *testing.T) {
-	mapped := tabletest.Route("mapped", "1", "192.0.2.0/24")
-	mapped.Deny = []netip.Prefix{netip.MustParsePrefix("::ffff:198.51.100.0/120")}
-	for want, routes := range map[string][]*config.Route{
-		`prefix 192.0.2.0/24: tcp: two routes take port 85 with equally narrow ranges, 80-90 and 85-95`: {
-			tabletest.Route("a", "80-90", "192.0.2.0/24"), tabletest.Route("b", "85-95", "192.0.2.0/24")},
-		`route "zero": invalid Prefix is no IPv4 or IPv6 prefix; write an IPv4-mapped one as IPv4`: {
-			{Name: "zero", Prefixes: []netip.Prefix{{}}}},
-		`route "mapped": ::ffff:198.51.100.0/120 is no IPv4 or IPv6 prefix; write an IPv4-mapped one as IPv4`: {mapped},
-	} {
-		if _, err := table.Compile(&config.Config{Routes: routes}); err == nil || err.Error() != want {
-			t.Errorf("got  %v\nwant %s", err, want)
-		}
-	}
-}
-
-// TestSources: the file's words, and that no spelling of an address gets round them.
-func TestSources(t *testing.T) {
-	for _, test := range []struct {
-		allow, deny, client string
-		want                bool
-	}{
-		{"", "", "198.51.100.1", true},
-		{"", "198.51.100.0/24", "198.51.100.1", false},
-		{"", "198.51.100.0/24", "::ffff:198.51.100.1", false},
-		{"", "198.51.100.0/24", "198.51.101.1", true},
-		{"198.51.100.0/24", "", "198.51.100.1", true},
-		{"198.51.100.0/24", "", "198.51.101.1", false},
-		{"198.51.100.0/24", "198.51.100.0/24", "198.51.100.1", false},
-		{"198.51.100.1/32", "198.51.100.0/24", "198.51.100.1", true},
-		{"198.51.100.0/24", "198.51.100.1/32", "198.51.100.1", false},
-		{"::/0", "", "198.51.100.1", false},
-		{"::/0", "", "::ffff:198.51.100.1", false},
-		{"0.0.0.0/0", "", "2001:db8::1", false},
-		{"", "fe80::/10", "fe80::1%eth0", false},
-	} {
-		r := tabletest.Route("r", "1")
-		r.Allow, r.Deny = tabletest.Prefixes(test.allow), tabletest.Prefixes(test.deny)
-		if got := config.NewClients(r.Allow, r.Deny).Admits(netip.MustParseAddr(test.client)); got != test.want {
-			t.Errorf("allow %q, deny %q: admits(%s) = %v", test.allow, test.deny, test.client, got)
-		}
 	}
 }
 

@@ -30,7 +30,7 @@ func (d *daemon) drop() error {
 		return nil
 	}
 	if d.account != nil && d.account.UID != os.Getuid() {
-		if err := d.steering.Entrust(d.account.UID, d.account.GID); err != nil {
+		if err := d.steering.ChownPins(d.account.UID, d.account.GID); err != nil {
 			return err
 		}
 	}

@@ -35,7 +35,7 @@ func (d *daemon) mirror(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case s := <-d.refusals:
-			err := d.steering.Closed(s.protocol, s.dst, closedFor)
+			err := d.steering.MarkClosed(s.protocol, s.dst, closedFor)
 			if err != nil && !failed { // one line, not one a client
 				d.log.Error("what origins refuse cannot be refused in the kernel", "error", err)
 			}

@@ -19,7 +19,7 @@ func (d *daemon) settle(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		if d.steering.Lingers() {
+		if d.steering.HasRetired() {
 			// Where it fails, the steering tries again when the time is over.
 			_ = d.decide(ctx, d.settleOnce) // no reload comes between
 		}
@@ -33,7 +33,7 @@ func (d *daemon) settleOnce() error {
 			return nil
 		}
 	}
-	if err := d.steering.Settle(); err != nil {
+	if err := d.steering.DropRetired(); err != nil {
 		d.log.Warn("the prefixes that a reload dropped are still local", "error", err)
 		return err
 	}

@@ -39,7 +39,7 @@ func healthy() *Facts {
 		Features:     []program.Feature{{Name: "LPM tries", Since: "4.11"}, {Name: "sk_lookup programs", Since: "5.9"}},
 		Files:        Files{Hard: 1 << 20, Most: 1 << 20},
 		Capabilities: 1<<unix.CAP_BPF | 1<<unix.CAP_NET_ADMIN | 1<<unix.CAP_NET_BIND_SERVICE,
-		Death:        steering.Foresight{Pin: "/sys/fs/bpf/anyport_1_2", Then: steering.Refused},
+		Death:        steering.Forecast{Pin: "/sys/fs/bpf/anyport_1_2", Then: steering.Refused},
 		Sysctls: map[string]string{
 			"net/core/somaxconn":               "4096",
 			"net/ipv4/tcp_syncookies":          "1",

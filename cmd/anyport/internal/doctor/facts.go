@@ -31,7 +31,7 @@ type Facts struct {
 	Capabilities  capabilities.Set // the effective ones
 	UserNamespace bool             // not the initial one: its capabilities do not count for BPF
 
-	Death     steering.Foresight // what would happen if anyport were killed
+	Death     steering.Forecast  // what would happen if anyport were killed
 	Leftovers []string           // what processes that are gone have left
 	Programs  []program.Attached // sk_lookup programs attached here, those of Running left out
 

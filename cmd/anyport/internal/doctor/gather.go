@@ -113,7 +113,7 @@ func readDeath(_ context.Context, f *Facts) (err error) {
 	if !f.holds(unix.CAP_NET_ADMIN) {
 		return errors.New("what anyport could use can be told with its privileges alone")
 	}
-	f.Death, err = steering.Foresee(f.config())
+	f.Death, err = steering.ForecastDeath(f.config())
 	return err
 }
 

@@ -48,7 +48,7 @@ func checkKernel(f *Facts) []Finding {
 		switch {
 		case feature.Err == nil:
 			found = append(found, feature.Name)
-		case errors.Is(feature.Err, fs.ErrPermission) && len(program.Lacking(f.Capabilities)) > 0:
+		case errors.Is(feature.Err, fs.ErrPermission) && len(program.MissingCapabilities(f.Capabilities)) > 0:
 			untried = append(untried, feature.Name)
 		default:
 			findings = append(findings, f.lack(feature)...)

@@ -1,0 +1,87 @@
+package steering
+
+import (
+	"fmt"
+
+	"anyport/bpf"
+	"anyport/steering/bpfmaps"
+	"anyport/steering/table"
+
+	"github.com/cilium/ebpf"
+)
+
+// half returns the room for one of the two generations.
+func (s *Steering) half(generation uint32) bpfmaps.Half {
+	return bpfmaps.Half{
+		Maps:       &s.objects.SteerMaps,
+		Generation: generation % 2,
+		Intervals:  s.objects.Intervals.MaxEntries() / 2,
+		Bindings:   s.objects.Bindings.MaxEntries() / 2,
+		Trie:       s.objects.PrefixesV4.MaxEntries() / 2, // the others are as large
+		Admissions: s.objects.Admitted.MaxEntries(),
+	}
+}
+
+// flip makes the half of generation the one that the program reads.
+func (s *Steering) flip(generation uint32) error {
+	if err := s.objects.Generation.Put(uint32(0), generation); err != nil {
+		return fmt.Errorf("flip the generation: %w", err)
+	}
+	return s.switchProgram(generation)
+}
+
+// eraseIdle empties the idle half, once no run of the program can still be reading it,
+// so that there is room for the next table.
+func (s *Steering) eraseIdle() error {
+	if s.idleTable == nil {
+		return nil
+	}
+	if err := s.loaded.GracePeriod.Wait(); err != nil {
+		return fmt.Errorf("wait for a grace period: %w", err)
+	}
+	if err := s.half(s.generation + 1).Erase(s.idleTable); err != nil {
+		return fmt.Errorf("erase a table that does not serve: %w", err)
+	}
+	s.idleTable = nil
+	return nil
+}
+
+// readGeneration learns from the maps what another process has put in service.
+func (s *Steering) readGeneration() (err error) {
+	if err := s.objects.Generation.Lookup(uint32(0), &s.generation); err != nil {
+		return fmt.Errorf("read the generation: %w", err)
+	}
+	s.table, s.idleTable = table.Unknown, table.Unknown
+	s.numbers, err = s.half(s.generation).Numbers()
+	return err
+}
+
+// resetRoutes makes a clean start for the routes that are not in service yet: their numbers
+// may have had other owners.
+func (s *Steering) resetRoutes(numbers map[string]uint32) error {
+	for name, number := range numbers {
+		if _, serving := s.numbers[name]; serving {
+			continue
+		}
+		if err := s.resetNumber(number); err != nil {
+			return fmt.Errorf("clear what the kernel keeps of route %q: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func (s *Steering) resetNumber(number uint32) error {
+	cpus, err := ebpf.PossibleCPU()
+	if err != nil {
+		return err
+	}
+	for code := range bpf.SteerVerdictVERDICTS {
+		if err := s.objects.Counters.Put(counterOf(number, code), make([]uint64, cpus)); err != nil {
+			return err
+		}
+	}
+	if err := s.objects.Buckets.Put(number, bpf.SteerBucket{}); err != nil {
+		return err
+	}
+	return s.objects.Drains.Put(number, bpfmaps.Flag(false))
+}

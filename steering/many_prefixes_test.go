@@ -1,0 +1,94 @@
+package steering
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"runtime"
+	"strconv"
+	"testing"
+	"time"
+
+	"anyport/config"
+	"anyport/steering/internal/tabletest"
+)
+
+// fromEnv is a number from the environment, for a run that takes longer.
+func fromEnv(t testing.TB, name string, otherwise int) int {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return n
+}
+
+// TestManyPrefixes replaces one table of many prefixes by another, both of which are in
+// the kernel at once, and tells what that takes. ANYPORT_PREFIXES=1000000 is many.
+func TestManyPrefixes(t *testing.T) {
+	n := fromEnv(t, "ANYPORT_PREFIXES", 20_000)
+	s := open(t, &config.Config{})
+	j := newJudge(t, s)
+	for _, name := range []string{"one", "other"} {
+		cfg := manyPrefixes(n, name)
+		begun := time.Now()
+		table := tabletest.Compile(t, cfg.Routes...)
+		compiled := time.Now()
+		if err := s.Replace(withListen(cfg), table); err != nil {
+			t.Fatal(err)
+		}
+		replaced := time.Now()
+		t.Logf("%d prefixes: compiled in %v, in service in %v; heap %d MiB", table.Prefixes(), compiled.Sub(begun), replaced.Sub(compiled), heap())
+		random := rand.New(rand.NewPCG(1, 1))
+		for range 10_000 {
+			dst := netip.AddrPortFrom(cfg.Routes[random.IntN(2)].Prefixes[random.IntN(n/2)].Addr(), uint16(1+random.IntN(65535)))
+			want := table.Decide(config.TCP, dst, netip.Addr{}).Verdict
+			if got := j.verdict(t, config.TCP, dst, dst.Addr()); got != want {
+				t.Fatalf("%s: %s, want %s", dst, got, want)
+			}
+		}
+		t.Logf("10,000 looks, each by a call of its own, in %v", time.Since(replaced))
+	}
+	checkDrift(t, s)
+}
+
+// manyPrefixes has half of them in IPv4, half in IPv6, of which a few lie in others.
+func manyPrefixes(n int, name string) *config.Config {
+	all := [2]*config.Route{tabletest.Route(name+"-v4", "1-65535"), tabletest.Route(name+"-v6", "1-32767")}
+	random := rand.New(rand.NewPCG(uint64(len(name)), 0))
+	for i, r := range all {
+		seen := map[netip.Prefix]bool{}
+		for len(r.Prefixes) < n/2 {
+			p := somePrefix(random, i == 0)
+			if !seen[p] {
+				seen[p] = true
+				r.Prefixes = append(r.Prefixes, p)
+			}
+		}
+	}
+	return &config.Config{Routes: all[:]}
+}
+
+func somePrefix(random *rand.Rand, v4 bool) netip.Prefix {
+	word, longer := random.Uint32(), random.IntN(16) == 0
+	if v4 {
+		a := netip.AddrFrom4([4]byte{byte(1 + word>>24%126), byte(word >> 16), byte(word >> 8), byte(word)})
+		return netip.PrefixFrom(a, 28).Masked()
+	}
+	a := [16]byte{0x20, 0x01, 0x0d, byte(word >> 24), byte(word >> 16), byte(word >> 8), byte(word)}
+	if longer {
+		return netip.PrefixFrom(netip.AddrFrom16(a), 64)
+	}
+	return netip.PrefixFrom(netip.AddrFrom16(a), 56)
+}
+
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc >> 20
+}

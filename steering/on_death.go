@@ -1,0 +1,135 @@
+package steering
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"anyport/config"
+	"anyport/steering/host"
+	"anyport/steering/pins"
+	"anyport/steering/table"
+
+	"github.com/gaissmai/bart"
+	"golang.org/x/sys/unix"
+)
+
+// OnDeath is what clients of served addresses meet when the process is killed, until there
+// is another one.
+type OnDeath string
+
+// What they can meet.
+const (
+	Refused     OnDeath = "refused"     // the steering is pinned, and its slots are empty
+	Unreachable OnDeath = "unreachable" // the local routes end with the process
+	Exposed     OnDeath = "exposed"     // of some prefixes the host's own listeners: others keep them local
+)
+
+// checkExposed finds the prefixes that would lead to the host's own listeners, and warns of
+// them when they change.
+func (s *Steering) checkExposed() {
+	before := s.exposedPrefixes
+	s.exposedPrefixes = nil
+	if s.pins == nil {
+		s.exposedPrefixes = exposed(s.requested, s.routes.EndingWithProcess())
+	}
+	if len(s.exposedPrefixes) > 0 && !slices.Equal(before, s.exposedPrefixes) {
+		s.log.Warn("other local routes than those of anyport lead here, and nothing is pinned: when this process dies, the host's own listeners answer on these prefixes; anyport doctor says how to prevent it",
+			"first", s.exposedPrefixes[0], "prefixes", len(s.exposedPrefixes))
+	}
+}
+
+// exposed are the prefixes of table that are local whether or not mine are, except for
+// loopback addresses, which nobody else reaches.
+func exposed(table *table.Table, mine *bart.Lite) (all []netip.Prefix) {
+	for p := range table.Outermost(mine).AllSorted() {
+		if !p.Addr().IsLoopback() {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+func (s *Steering) onDeath() OnDeath {
+	switch {
+	case s.pins != nil:
+		return Refused
+	case len(s.exposedPrefixes) > 0:
+		return Exposed
+	}
+	return Unreachable
+}
+
+// ChownPins gives what is pinned to the user that this process becomes, for an upgrade and an
+// orderly stop change it. Who is not root cannot remove the empty directory itself.
+func (s *Steering) ChownPins(uid, gid int) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.isClosed() || s.pins == nil {
+		return nil
+	}
+	return s.pins.Chown(uid, gid)
+}
+
+// Pinned reports whether the steering is pinned.
+func (s *Steering) Pinned() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pins != nil
+}
+
+// openTUN has the local routes end with this process, unless it pins the steering.
+func (s *Steering) openTUN(cfg *config.Config, table *table.Table, in Inheritance) (err error) {
+	if s.pins != nil { // a device that was needed before there were pins ends when no route refers to it
+		return nil
+	}
+	fd, inherited := in.take(fdTUN)
+	switch {
+	case inherited:
+		err = s.routes.InheritTUN(fd)
+	case cfg.Steering.ManageRoutes:
+		err = s.routes.OpenTUN()
+	}
+	if err != nil && (s.outlives || len(exposed(table, new(bart.Lite))) == 0) { // the process before did without, or there is nothing to expose
+		s.log.Warn("the local routes do not end with this process", "error", err)
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("have the local routes end with this process: %w", err)
+	}
+	return nil
+}
+
+// Forecast is what would keep the host's listeners away from clients, should a process of a
+// config be killed.
+type Forecast struct {
+	Pin    string  // the directory; "": nothing is to be pinned
+	PinErr error   // why nothing can be pinned there
+	TUNErr error   // why there cannot be a device that ends with the process; nil where none is needed
+	Then   OnDeath // "": the process would refuse to start
+}
+
+// ForecastDeath looks at the host from the network namespace of this thread, and changes nothing.
+func ForecastDeath(cfg *config.Config) (Forecast, error) {
+	var ns unix.Stat_t
+	if err := unix.Stat("/proc/thread-self/ns/net", &ns); err != nil {
+		return Forecast{}, fmt.Errorf("read about this network namespace: %w", err)
+	}
+	at := pins.PlaceOf(cfg, ns.Ino)
+	f := Forecast{Pin: at.Path}
+	if at.Path != "" {
+		f.PinErr = at.Usable()
+	}
+	switch {
+	case at.Path != "" && f.PinErr == nil:
+		f.Then = Refused
+	case !at.Auto && f.PinErr != nil: // an explicit place must do
+	case !cfg.Steering.ManageRoutes:
+		f.Then = Exposed
+	default:
+		if f.TUNErr = host.TryTUN(); f.TUNErr == nil {
+			f.Then = Unreachable
+		}
+	}
+	return f, nil
+}

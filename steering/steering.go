@@ -1,0 +1,126 @@
+package steering
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"anyport/bpf"
+	"anyport/config"
+	"anyport/steering/host"
+	"anyport/steering/instances"
+	"anyport/steering/pins"
+	"anyport/steering/program"
+	"anyport/steering/table"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+)
+
+// Steering is the program at work in the network namespace that Open was called in.
+// Its methods may be called from any goroutine.
+type Steering struct {
+	loaded          program.Loaded   // what of it is in the kernel
+	objects         bpf.SteerObjects // the program and maps of estate
+	netns           *os.File
+	sockets         sockets
+	routes          *host.LocalRoutes
+	keeper          *host.Keeper  // of the routes
+	monitor         *host.Monitor // tells of changes to what the routes stand on
+	announcement    *instances.Announcement
+	guard           int           // a socket that holds the link, see guard.go; 0: none
+	pins            *pins.Dir     // nil: none
+	outlives        bool          // the steering does not end with an orderly stop of this process
+	unpins          bool          // an orderly stop removes what is pinned
+	deadPrograms    []uint32      // programs of others that are to go; only to unload
+	formerProgram   *ebpf.Program // of another build, at work until the first table is filled; nil: none
+	programReplaced bool          // another program was at work here: what is pinned is not ours
+	log             *slog.Logger
+
+	mu              sync.Mutex
+	config          *config.Config
+	requested       *table.Table               // what config says
+	retired         map[netip.Prefix]time.Time // prefixes that are still local, and until when
+	table           *table.Table               // in service: asked, and gone
+	exposedPrefixes []netip.Prefix             // that lead to the host's listeners when this process dies
+	idleTable       *table.Table               // what the idle half may hold; nil: it is empty
+	numbers         map[string]uint32          // of the routes, by name
+	generation      uint32                     // how many tables have served; odd and even ones have a half each
+}
+
+// TCP returns the listening sockets, one for each worker: non-blocking, for IPv4 and
+// IPv6. They stay open until Close.
+func (s *Steering) TCP() []int { return s.sockets[bpf.SteerSlotTCP] }
+
+// UDP returns the sockets for datagrams, one for each worker: non-blocking, for IPv4
+// and IPv6, with dst (IP_RECVORIGDSTADDR) and the count of dropped ones (SO_RXQ_OVFL)
+// as control messages. They stay open until Close.
+func (s *Steering) UDP() []int { return s.sockets[bpf.SteerSlotUDP] }
+
+// Refuse has the kernel refuse the first packets of protocol on every served address,
+// for good. Established conns live on. Of a flow every datagram is a first one, as
+// long as no connected socket has it: refusing UDP ends the flows.
+func (s *Steering) Refuse(protocol config.Protocol) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.isClosed() {
+		return nil
+	}
+	slot := bpf.SteerSlotTCP
+	if protocol == config.UDP {
+		slot = bpf.SteerSlotUDP
+	}
+	for place := range s.sockets.mapEntries(slot) {
+		err := s.objects.Sockets.Delete(place)
+		if err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, ebpf.ErrKeyNotExist) { // EINVAL: empty already
+			return fmt.Errorf("refuse new %v: %w", protocol, err)
+		}
+	}
+	return nil
+}
+
+// Close ends the steering: first nothing arrives any more, then nothing is steered,
+// then the sockets go. In this order nothing falls through to the host's listeners.
+// A steering that steering.pin names a directory for stays, and refuses all that it would
+// have steered.
+func (s *Steering) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.release(s.outlives)
+}
+
+// Release closes what this process has of the steering and removes nothing: after a
+// hand-over it is the other's. What was never handed over ends with its last file
+// descriptor, except for the local routes.
+func (s *Steering) Release() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.release(true)
+}
+
+// release may be called again, and when open has failed half-way. With keep, the local
+// routes stay.
+func (s *Steering) release(keep bool) error {
+	errs := []error{s.announcement.Close(), s.monitor.Close()}
+	if s.routes != nil {
+		errs = append(errs, s.routes.Close(keep))
+	}
+	if !keep && s.unpins {
+		errs = append(errs, s.pins.Remove())
+	}
+	errs = append(errs, s.closeLinkReferences())
+	errs = append(errs, s.sockets.closeSlots(slices.Concat(servingSlots, dropSlots)...))
+	errs = append(errs, s.loaded.Close(), s.closeFormer(), s.pins.Close())
+	if s.netns != nil {
+		errs = append(errs, s.netns.Close())
+	}
+	s.objects, s.announcement, s.pins, s.netns, s.routes, s.monitor, s.unpins = bpf.SteerObjects{}, nil, nil, nil, nil, nil, false
+	return errors.Join(errs...)
+}
+
+func (s *Steering) isClosed() bool { return s.routes == nil }
