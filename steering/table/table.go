@@ -1,9 +1,3 @@
-// Package steering decides which packets the kernel hands to our sockets.
-//
-// One half is pure: [Compile] turns the routes of a config into a [Table], which
-// answers Lookup, Decide and Explain. The other half, [Open], copies the very same
-// Table into BPF maps, where the sk_lookup program of package bpf reads it. Both
-// readers do one longest-prefix match and one binary search over the same intervals.
 package table
 
 import (
