@@ -10,9 +10,9 @@ import (
 
 // Drain has the kernel refuse the new conns of a route from now on, or take them again.
 // It outlives reloads as long as the route is in service, and the process where another
-// goes on with the steering. Flows are left to user space: the kernel can't tell a
+// continues with the steering. Flows are left to user space: the kernel can't tell a
 // datagram that begins one from the others. A route that forwards nothing has nothing
-// to drain, and goes on doing what it does.
+// to drain, and its verdict stays.
 func (s *Steering) Drain(route string, on bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

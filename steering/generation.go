@@ -10,7 +10,7 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-// half returns the room for one of the two generations.
+// half returns the room of a generation in the maps: the arrays are divided in two.
 func (s *Steering) half(generation uint32) bpfmaps.Half {
 	return bpfmaps.Half{
 		Maps:       &s.objects.SteerMaps,

@@ -16,7 +16,7 @@ import (
 
 // Inheritance is the file descriptors of a steering on their way to another process,
 // or to a store of them, by names that stay the same: the sockets, the program, its
-// link and maps. All that is to be known of them besides is in the maps.
+// link and maps. They are enough: what the next process has to know is in the maps.
 type Inheritance map[string]int
 
 // Names of file descriptors; those of maps and sockets are followed by which.
@@ -27,13 +27,13 @@ const (
 	fdGrace      = "grace/outer"
 	fdGraceInner = "grace/inner"
 	fdPins       = "pins"
-	fdTUN        = "tun" // after "link" in the alphabet, see guard.go: systemd closes first what it was given last
+	fdTUN        = "tun" // after "link" in the alphabet, see link_guard.go: systemd closes first what it was given last
 )
 
 // Link is the name of the link in an Inheritance.
 const Link = fdLink
 
-// Handover returns what another process needs to go on where this one leaves. The
+// Handover returns what another process needs to continue where this one stops. The
 // descriptors still belong to the steering: send copies of them. From then on, put no
 // table in service, and call Release when the other serves, or Reclaim if it does not.
 func (s *Steering) Handover() Inheritance {
@@ -59,7 +59,7 @@ func (s *Steering) Handover() Inheritance {
 	return in
 }
 
-// Sockets returns the sockets alone: for where the rest is pinned.
+// Sockets returns only the sockets, for a process whose program is pinned.
 func (in Inheritance) Sockets() Inheritance {
 	only := Inheritance{}
 	for slot := range slotNames {
@@ -105,7 +105,8 @@ func (in Inheritance) loaded() (e program.Loaded, err error) {
 	return e, err
 }
 
-// loadedWithoutLink takes the program and its maps whose names have the prefix, likewise.
+// loadedWithoutLink takes the program and its maps whose names have the prefix. On error it returns what is to be
+// closed.
 func (in Inheritance) loadedWithoutLink(prefix string) (e program.Loaded, err error) {
 	if e.Program, err = object(in, prefix+fdProgram, ebpf.NewProgramFromFD); err != nil {
 		return e, err

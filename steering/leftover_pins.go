@@ -10,11 +10,12 @@ import (
 	"anyport/steering/pins"
 )
 
-// leftoverPins is what an instance that is gone has pinned: a steering that only ends.
+// leftoverPins is what a dead instance has pinned. It is a Steering of which only the program,
+// the pins and the namespace are there, and which can only be removed.
 type leftoverPins struct{ Steering }
 
 // findLeftovers opens what is pinned in the place of cfg, and in all places that an anyport has
-// chosen: for this network namespace, or for one that is gone. It locks them. That somebody
+// chosen: for this network namespace, or for one that has ended. It locks them. That somebody
 // else has locked the place of cfg is an error: there is a process. What it returns is to be
 // closed, on error too.
 func findLeftovers(cfg *config.Config, netns *os.File) (all []*leftoverPins, err error) {

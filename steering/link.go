@@ -12,20 +12,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// linkState is what is the matter with our link.
+// linkState is what other processes may have done to our link.
 type linkState string
 
 const (
 	linkAttached     linkState = "attached"
-	linkDetached     linkState = "detached" // or never there; such a link is of no more use
+	linkDetached     linkState = "detached" // or never attached; such a link cannot be attached again
 	linkOtherProgram linkState = "given another program"
 	linkElsewhere    linkState = "in another network namespace"
 )
 
 var errElsewhere = errors.New("the steering that is there already serves another network namespace: run anyport in that one, or name another directory in steering.pin")
 
-// linkStateOf says what is the matter with a link of which the kernel tells info, when it
-// should have program in the namespace of that inode.
+// linkStateOf judges a link by what the kernel says about it: it should have program, in the
+// namespace of that inode.
 func linkStateOf(info *link.Info, program ebpf.ProgramID, inode uint64) linkState {
 	switch ns := info.NetNs(); {
 	case ns == nil || ns.NetnsInode == 0:
@@ -38,7 +38,7 @@ func linkStateOf(info *link.Info, program ebpf.ProgramID, inode uint64) linkStat
 	return linkAttached
 }
 
-// ensureAttached has the program at work in the namespace, and returns what was the matter.
+// ensureAttached attaches the program if it is not, and returns what the state was.
 func (s *Steering) ensureAttached() (linkState, error) {
 	state, err := s.linkState()
 	if err != nil {
@@ -75,7 +75,7 @@ func (s *Steering) linkState() (linkState, error) {
 	return linkStateOf(info, id, inode), err
 }
 
-// inode is the number by which the kernel tells network namespaces apart.
+// inode is the number that identifies a network namespace in the kernel.
 func (s *Steering) inode() (uint64, error) {
 	var ns unix.Stat_t
 	if err := unix.Fstat(int(s.netns.Fd()), &ns); err != nil {
@@ -101,7 +101,7 @@ func (s *Steering) relink() error {
 
 func (s *Steering) programID() (ebpf.ProgramID, error) { return program.IDOf(s.loaded.Program) }
 
-// ownPrograms returns the ids of our program, and of the one whose place it is to take.
+// ownPrograms returns the ids of our program, and of the one that it replaces.
 func (s *Steering) ownPrograms() ([]uint32, error) {
 	own, err := program.IDOf(s.loaded.Program)
 	if err != nil {

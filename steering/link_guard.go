@@ -9,9 +9,9 @@ import (
 
 // guardLink has the link outlive the tun device when this process dies. Were the link
 // released first, the local routes would lead to the host's own listeners until the device
-// is gone: 10 to 30 ms.
+// has ended: 10 to 30 ms.
 //
-// The order in which a dying process releases its files is no interface: close_files goes
+// The order in which a dying process releases its files is not an interface: close_files goes
 // through the numbers, but the last fput of a file only queues its release (task_work_add),
 // and task_work_run takes the queue last in, first out since Linux 4.4. So the last reference
 // to the link is one that no descriptor has: it is in flight, in a message that nobody reads

@@ -20,14 +20,14 @@ import (
 // makes the prefixes local. It needs CAP_BPF and CAP_NET_ADMIN. On error nothing
 // stays behind.
 //
-// Where cfg has steering.pin, it goes on with what the last process pinned: from its
-// end on, what it served was refused, and is now served without a moment between.
+// Where cfg has steering.pin, it continues with what the last process has pinned: since that
+// process ended, its prefixes were refused; now they are served, with no gap in between.
 func Open(cfg *config.Config, table *table.Table, log *slog.Logger) (*Steering, error) {
 	return Inherit(cfg, table, nil, log)
 }
 
-// Inherit opens the steering with what another process gave, and opens what is not in
-// there anew. It owns the descriptors, on error too. At no moment is anything refused
+// Inherit opens the steering with the descriptors that another process has given, and makes
+// what is not among them. It owns the descriptors, on error too. At no moment is anything refused
 // that the tables before and after both serve.
 //
 // With the program in it, Inherit makes no maps and loads nothing, and does with fewer
@@ -103,9 +103,9 @@ func (s *Steering) openProgram(cfg *config.Config, table *table.Table, in Inheri
 	return s.create(table)
 }
 
-// openPins opens the pins, and what a process that is gone has in them. If the link is
-// missing, that is no use to anybody; nor is it where anyport chose the directory and no
-// namespace has the link any more: another namespace had the number before.
+// openPins opens the pins, and what a dead process has left in them. That is removed if the link
+// is missing, which makes it useless; and if anyport has chosen the directory and the link is
+// detached: another namespace had the same number before.
 func (s *Steering) openPins(cfg *config.Config, in Inheritance) (err error) {
 	_, living := in[fdProgram]
 	fd, locked := in.take(fdPins)
@@ -158,7 +158,7 @@ func (s *Steering) linkIsDead() bool {
 	return err == nil && state == linkDetached
 }
 
-// inherit goes on with what is in the kernel from in.
+// inherit takes the program from in.
 func (s *Steering) inherit(table *table.Table, in Inheritance) (err error) {
 	if s.loaded.Link != nil {
 		return fmt.Errorf("there is another in %s: remove it with: anyport unload", s.pins.Path)
@@ -169,8 +169,8 @@ func (s *Steering) inherit(table *table.Table, in Inheritance) (err error) {
 	return s.adopt(table, in)
 }
 
-// adopt goes on with an estate of another process, or has a spare take its place where it
-// is of another build.
+// adopt continues with the program of another process, or has a preloaded one take its place
+// if it is of another build.
 func (s *Steering) adopt(table *table.Table, in Inheritance) (err error) {
 	s.outlives = true
 	if err := s.loaded.CheckBuild(); err != nil {
@@ -191,7 +191,7 @@ func (s *Steering) adopt(table *table.Table, in Inheritance) (err error) {
 	return nil
 }
 
-// create makes an estate.
+// create loads the program where no other process has left one.
 func (s *Steering) create(asked *table.Table) (err error) {
 	if s.loaded, err = program.Load(asked, nil); err != nil {
 		return err

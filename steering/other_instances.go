@@ -11,7 +11,7 @@ import (
 	"github.com/gaissmai/bart"
 )
 
-// otherInstances are the instances of anyport beside this one. Only one whose program is attached
+// otherInstances are the instances of anyport in this namespace. Only one whose program is attached
 // serves; the process that this one takes over from has the same program.
 func (s *Steering) otherInstances() ([]instances.Instance, error) {
 	foreign, known, err := s.foreignPrograms()
@@ -67,7 +67,7 @@ func (s *Steering) adoptRoutes(table *table.Table) error {
 
 // leftRoutes lists the local routes that other processes left: those that have the protocol
 // number of anyport and are not of an instance that lives. Where programs are attached that
-// no living instance has, which may be pinned, it lists those alone that table serves.
+// no living instance has, which may be pinned, it lists only those that table serves.
 func (s *Steering) leftRoutes(table *table.Table) (left []host.LocalRoute, err error) {
 	foreign, _, err := s.foreignPrograms()
 	if err != nil {

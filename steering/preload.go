@@ -15,15 +15,17 @@ import (
 // own. To load them takes privileges that a process gives up before it serves, and that
 // the process which takes its place never had: who asks for the upgrade hands it a Spare.
 
-// Preloaded is the program and the maps of this build, loaded and not at work.
+// Preloaded is the program and the maps of this build, loaded and not attached. It belongs to the
+// upgrade command, which has the privileges to load it and gives it to the new process.
 type Preloaded struct{ loaded program.Loaded }
 
-// fdPreloaded stands before the names of a spare's descriptors.
+// fdPreloaded begins the names of its descriptors. The word is part of the protocol between
+// builds: it must not change.
 const fdPreloaded = "spare/"
 
-// Preload loads a spare with as much room as the program of that id has, which is at
-// work. It returns nil where that is of this build, and where this process may not look at
-// it, which takes CAP_SYS_ADMIN.
+// Preload loads the program of this build, with maps as large as those of the attached program
+// of that id. It returns nil if that one is of this build, and if this process may not look at
+// it, which requires CAP_SYS_ADMIN.
 func Preload(serving uint32) (*Preloaded, error) {
 	running, err := ebpf.NewProgramFromID(ebpf.ProgramID(serving))
 	if err != nil {
@@ -45,8 +47,8 @@ func Preload(serving uint32) (*Preloaded, error) {
 	return &Preloaded{e}, nil
 }
 
-// Handover returns the descriptors of the spare, which still belong to it: give copies of
-// them to Inherit, beside those of the steering that is at work.
+// Handover returns the descriptors, which still belong to s: give copies of them to Inherit,
+// together with those of the steering in service.
 func (s *Preloaded) Handover() Inheritance {
 	in := Inheritance{}
 	if s != nil {
@@ -63,28 +65,28 @@ func (s *Preloaded) Close() error {
 	return s.loaded.Close()
 }
 
-// replaceProgram prepares that a program of this build takes the place of the one that is at
-// work and, as why says, is of another. It does so with its first table: until then
-// nothing changes for any packet.
+// replaceProgram prepares that a program of this build takes the place of the attached one,
+// which is of another build, as why says. That happens when the first table is filled: until
+// then nothing changes for any packet.
 func (s *Steering) replaceProgram(asked *table.Table, in Inheritance, why error) error {
 	if s.pins != nil {
 		if err := s.pins.CheckWritable(); err != nil {
 			return errors.Join(why, err)
 		}
 	}
-	spare, err := in.preloaded(asked)
+	loaded, err := in.preloaded(asked)
 	if err != nil {
-		return errors.Join(fmt.Errorf("%w, and this one has none to put in its place (%w): give the upgrade command as root, from the new binary itself", why, err), spare.Close())
+		return errors.Join(fmt.Errorf("%w, and this one has none to put in its place (%w): give the upgrade command as root, from the new binary itself", why, err), loaded.Close())
 	}
 	s.log.Info("the steering program of this build takes the place of another", "because", why)
-	spare.Link, s.loaded.Link = s.loaded.Link, nil
+	loaded.Link, s.loaded.Link = s.loaded.Link, nil
 	s.formerProgram, s.loaded.Program = s.loaded.Program, nil
 	err = s.loaded.Close()
-	s.loaded, s.table = spare, table.Unknown
+	s.loaded, s.table = loaded, table.Unknown
 	return errors.Join(err, s.loaded.Assign(&s.objects))
 }
 
-// preloaded takes the spare out of in, or loads one where there is none.
+// preloaded takes the preloaded program out of in, or loads one if there is none.
 func (in Inheritance) preloaded(table *table.Table) (e program.Loaded, err error) {
 	if !in.Has(fdPreloaded + fdProgram) {
 		return program.Load(table, nil)
@@ -95,8 +97,8 @@ func (in Inheritance) preloaded(table *table.Table) (e program.Loaded, err error
 	return e, err
 }
 
-// switchProgram puts the program at work where another is, now that it reads generation. It puts
-// the former one back where that is nothing yet.
+// switchProgram attaches the program where another one still is, now that the table of generation
+// is filled. It attaches the former one again if generation is 0: there is no table yet.
 func (s *Steering) switchProgram(generation uint32) error {
 	if s.formerProgram != nil && generation == 0 {
 		return s.loaded.Link.Update(s.formerProgram)

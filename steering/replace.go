@@ -17,7 +17,7 @@ import (
 // A prefix is local only while the table in service has it, for otherwise the host's
 // own listeners would answer on its addresses: what is no longer there stops being
 // local before the flip, what is new becomes local after it. What the table has no
-// more lingers for the drain_timeout of its routes: their conns live on, new ones are
+// more is retired: it stays local for the drain_timeout of its routes; old conns continue, new ones are
 // refused.
 func (s *Steering) Replace(cfg *config.Config, table *table.Table) error {
 	s.mu.Lock()
@@ -35,7 +35,7 @@ func (s *Steering) Replace(cfg *config.Config, table *table.Table) error {
 }
 
 // Table returns the table in service: the last one that Replace was given, and the
-// prefixes that linger from those before it.
+// retired prefixes of those before it.
 func (s *Steering) Table() *table.Table {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -68,7 +68,7 @@ func (s *Steering) replace(cfg *config.Config, asked *table.Table) error {
 	s.keeper.Serve(cfg, asked)
 	s.generation++
 	if err := s.updateAnnouncement(); err != nil {
-		s.log.Warn("other instances of anyport are not told what this one serves", "error", err)
+		s.log.Warn("other instances of anyport do not know what this one serves", "error", err)
 	}
 	s.checkExposed()
 	if s.idleTable == table.Unknown { // to search for what is in it takes seconds: Watch has time
@@ -80,7 +80,7 @@ func (s *Steering) replace(cfg *config.Config, asked *table.Table) error {
 	return nil
 }
 
-// prepare fills the idle half, and what table needs besides.
+// prepare fills the idle half, and binds the sockets that drop if table drops anything.
 func (s *Steering) prepare(table *table.Table, numbers map[string]uint32) error {
 	if err := s.resetRoutes(numbers); err != nil {
 		return err

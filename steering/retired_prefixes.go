@@ -23,8 +23,8 @@ func (s *Steering) retirePrefixes(cfg *config.Config, wanted *bart.Lite, now tim
 		if wanted.LookupPrefix(p) {
 			continue
 		}
-		until, lingering := s.retired[p]
-		if !lingering {
+		until, already := s.retired[p]
+		if !already {
 			until = now.Add(s.drainTimeout(cfg, p))
 		}
 		if now.Before(until) {
@@ -46,21 +46,21 @@ func (s *Steering) drainTimeout(cfg *config.Config, p netip.Prefix) (longest tim
 	return longest
 }
 
-// HasRetired reports whether there are prefixes that stay for their old conns alone.
+// HasRetired reports whether there are prefixes that are local only for their old conns.
 func (s *Steering) HasRetired() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.retired) > 0
 }
 
-// DropRetired gives up the prefixes that linger after a reload: their last conn has ended.
+// DropRetired gives up the retired prefixes at once: their last conn has ended.
 func (s *Steering) DropRetired() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.dropRetired(func(time.Time) bool { return true })
 }
 
-// dropExpired gives up the prefixes whose time is over.
+// dropExpired gives up the retired prefixes that have had their drain_timeout.
 func (s *Steering) dropExpired(now time.Time) error {
 	return s.dropRetired(func(until time.Time) bool { return !now.Before(until) })
 }

@@ -13,10 +13,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sockets are the file descriptors that the program can choose, by slot: the slots
-// of a protocol have one for each worker, which the kernel balances over; the holes
-// have one that is bound once a table drops, and is no listener before. They are bare descriptors because the garbage
-// collector closes an os.File or net.Listener that nobody holds any more.
+// sockets are the file descriptors that the program can choose, by slot. The slots tcp and udp
+// have one socket for each worker, among which the kernel balances. The slots tcp-hole and
+// udp-hole have one each, with a filter that drops everything: it stands for the verdict drop.
+// It is bound when a table first drops something, and listens on nothing before.
+//
+// They are bare descriptors because the garbage collector closes an os.File or net.Listener
+// that nobody refers to.
 type sockets [bpf.SteerSlotSLOTS][]int
 
 var (
@@ -73,8 +76,8 @@ func (s *sockets) openDropSockets(log *slog.Logger) error {
 	return nil
 }
 
-// bindDropSockets makes the holes such as the program can choose, for good: a reload does
-// not have the capabilities to open others.
+// bindDropSockets binds the sockets that drop, so that the program can choose them. They stay
+// bound: a reload does not have the capabilities to open others.
 func (s *sockets) bindDropSockets() error {
 	for _, slot := range dropSlots {
 		if bound(s[slot][0]) {
@@ -97,7 +100,7 @@ func (s *sockets) putIntoMap(m *bpf.SteerMaps, slots ...bpf.SteerSlot) error {
 		}
 	}
 	if err := m.Workers.Put(uint32(0), uint32(len(s[bpf.SteerSlotUDP]))); err != nil {
-		return fmt.Errorf("tell the program of the workers: %w", err)
+		return fmt.Errorf("set the number of workers: %w", err)
 	}
 	return nil
 }

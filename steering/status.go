@@ -12,7 +12,7 @@ type Status struct {
 	Prefixes   int      // distinct ones
 	Generation uint64   // how many tables were put in service, the first included
 	Draining   []string // routes that take no new conns, by name
-	Missing    []string // what the steering stands on, such as local routes, and the kernel has no more
+	Missing    []string // what the steering needs and other programs have removed, such as local routes
 	Restored   uint64   // local routes that others removed and that were put back
 	Counters   []Counters
 }

@@ -22,35 +22,37 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Steering is the program at work in the network namespace that Open was called in.
-// Its methods may be called from any goroutine.
+// Steering is the attached program, with its maps, sockets and local routes, in the network
+// namespace that Open was called in. Its methods may be called from any goroutine: mu guards
+// everything that changes after Open. It starts no goroutine itself, except for the one of the
+// announcement; [Steering.Watch] runs on the goroutine of its caller.
 type Steering struct {
-	loaded          program.Loaded   // what of it is in the kernel
-	objects         bpf.SteerObjects // the program and maps of estate
-	netns           *os.File
+	loaded          program.Loaded   // program, maps and link
+	objects         bpf.SteerObjects // the same program and maps, by their fields
+	netns           *os.File         // the namespace, also for threads that are in another one
 	sockets         sockets
 	routes          *host.LocalRoutes
 	keeper          *host.Keeper  // of the routes
 	monitor         *host.Monitor // tells of changes to what the routes stand on
 	announcement    *instances.Announcement
-	guard           int           // a socket that holds the link, see guard.go; 0: none
+	guard           int           // a socket that holds the link, see link_guard.go; 0: none
 	pins            *pins.Dir     // nil: none
 	outlives        bool          // the steering does not end with an orderly stop of this process
 	unpins          bool          // an orderly stop removes what is pinned
-	deadPrograms    []uint32      // programs of others that are to go; only to unload
-	formerProgram   *ebpf.Program // of another build, at work until the first table is filled; nil: none
-	programReplaced bool          // another program was at work here: what is pinned is not ours
+	deadPrograms    []uint32      // programs that unload removes
+	formerProgram   *ebpf.Program // of another build, attached until the first table is filled; nil: none
+	programReplaced bool          // another program was attached: what is pinned is not ours yet
 	log             *slog.Logger
 
 	mu              sync.Mutex
 	config          *config.Config
 	requested       *table.Table               // what config says
-	retired         map[netip.Prefix]time.Time // prefixes that are still local, and until when
-	table           *table.Table               // in service: asked, and gone
-	exposedPrefixes []netip.Prefix             // that lead to the host's listeners when this process dies
-	idleTable       *table.Table               // what the idle half may hold; nil: it is empty
+	retired         map[netip.Prefix]time.Time // prefixes that are still local, and until when they may be
+	table           *table.Table               // in service: requested, with retired
+	exposedPrefixes []netip.Prefix             // lead to the host's listeners if this process dies
+	idleTable       *table.Table               // what the half that does not serve may hold; nil: it is empty
 	numbers         map[string]uint32          // of the routes, by name
-	generation      uint32                     // how many tables have served; odd and even ones have a half each
+	generation      uint32                     // of the table in service; odd and even ones have a half each
 }
 
 // TCP returns the listening sockets, one for each worker: non-blocking, for IPv4 and
@@ -62,9 +64,9 @@ func (s *Steering) TCP() []int { return s.sockets[bpf.SteerSlotTCP] }
 // as control messages. They stay open until Close.
 func (s *Steering) UDP() []int { return s.sockets[bpf.SteerSlotUDP] }
 
-// Refuse has the kernel refuse the first packets of protocol on every served address,
-// for good. Established conns live on. Of a flow every datagram is a first one, as
-// long as no connected socket has it: refusing UDP ends the flows.
+// Refuse has the kernel refuse the first packets of protocol on every served address from now
+// on. Established conns continue. To the kernel every datagram of a flow without a connected
+// socket is a first one, so refusing UDP ends the flows.
 func (s *Steering) Refuse(protocol config.Protocol) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -103,8 +105,9 @@ func (s *Steering) Release() error {
 	return s.release(true)
 }
 
-// release may be called again, and when open has failed half-way. With keep, the local
-// routes stay.
+// release closes everything; with keep, the local routes and pins stay. It may be called again,
+// and on what open has left half done. The order matters: the routes end before the link, and
+// the link before the sockets, so that no packet reaches the host's own listeners.
 func (s *Steering) release(keep bool) error {
 	errs := []error{s.announcement.Close(), s.monitor.Close()}
 	if s.routes != nil {

@@ -16,7 +16,7 @@ import (
 	"anyport/steering/table"
 )
 
-// Unload removes what processes that are gone have left in this thread's network namespace
+// Unload removes what dead processes have left in this thread's network namespace
 // and in a bpffs, in the directory of steering.pin and in those that anyport chooses: local
 // routes first, then the links, so that nothing falls through to the host's listeners. It
 // says what it removed, on error too, and refuses while the process is there.
@@ -42,7 +42,7 @@ func unload(cfg *config.Config, log *slog.Logger, dry bool) (found []string, err
 	return u.found, err
 }
 
-// unloader is a steering that only ends.
+// unloader is a Steering that is never opened: it lends its methods to find what is left.
 type unloader struct {
 	Steering
 	dryRun bool // only look

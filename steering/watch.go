@@ -8,13 +8,13 @@ import (
 	"anyport/steering/host"
 )
 
-// watchInterval is how long a program stays detached at most. The kernel tells nobody
+// watchInterval is how long a program stays detached at most. The kernel notifies nobody
 // when it happens, and asking it costs a microsecond.
 const watchInterval = time.Second
 
 // Watch attaches the program again when somebody else has detached it, puts back the local
 // routes and their device when somebody else has removed them, gives up the
-// prefixes that have lingered long enough, and takes old tables out of the kernel that
+// retired prefixes whose time is over, and takes old tables out of the kernel that
 // are still there, until ctx ends. It returns nil: what it cannot do it logs, and
 // tries again. It calls relinked after the program was attached by another link, whose
 // descriptor Handover has: who keeps a copy of the old one keeps a dead link.

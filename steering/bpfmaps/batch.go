@@ -26,7 +26,7 @@ func Put[K, V any](m *ebpf.Map, entries iter.Seq2[K, V]) error {
 	})
 }
 
-// Remove deletes all entries; one that is not there is no error.
+// Remove deletes all entries; it ignores those that are not there.
 func Remove[K, V any](m *ebpf.Map, entries iter.Seq2[K, V]) error {
 	return inBatches(entries, func(keys []K, _ []V) error {
 		if _, err := m.BatchDelete(keys, nil); err == nil {
@@ -61,6 +61,8 @@ func Each[K, V any](m *ebpf.Map, do func(K, V)) error {
 	}
 }
 
+// EachSingly is Each with a system call for each entry, for Linux before 5.13. A key that is
+// deleted meanwhile makes the kernel start again, so entries may come twice.
 func EachSingly[K, V any](m *ebpf.Map, do func(K, V)) error {
 	var key K
 	var value V

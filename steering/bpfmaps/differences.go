@@ -5,15 +5,16 @@ import (
 	"slices"
 )
 
-// Differences is what differs.
+// Differences collects what differs, a line for each thing, up to maxDifferences.
 type Differences struct {
 	first []string
 	more  int
 }
 
-// maxDifferences is how many differences are told.
+// maxDifferences bounds the lines; of the others only the number is kept.
 const maxDifferences = 20
 
+// Add notes a difference.
 func (d *Differences) Add(format string, args ...any) {
 	if len(d.first) < maxDifferences {
 		d.first = append(d.first, fmt.Sprintf(format, args...))
@@ -22,6 +23,7 @@ func (d *Differences) Add(format string, args ...any) {
 	d.more++
 }
 
+// Lines returns what was noted, sorted.
 func (d *Differences) Lines() []string {
 	slices.Sort(d.first)
 	if d.more == 0 {

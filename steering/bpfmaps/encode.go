@@ -8,9 +8,11 @@ import (
 	"anyport/steering/table"
 )
 
-// A trie's keys count what stands before the address into their length.
+// generationBits is the part of each trie's key that must match exactly, before the address: the
+// generation, or the number of a list of clients. prefixlen counts it.
 const generationBits = 32
 
+// ClientKey is the key of a prefix in allow or deny. IPv4 is written as ::ffff:a.b.c.d.
 func ClientKey(list uint32, p netip.Prefix) bpf.SteerSource {
 	bits := p.Bits()
 	if p.Addr().Is4() {
@@ -42,6 +44,7 @@ func prefixOfKey(addr []uint32, prefixlen uint32) netip.Prefix {
 	return netip.PrefixFrom(a, n)
 }
 
+// Flag is a bool as the program reads it.
 func Flag(b bool) uint32 {
 	if b {
 		return 1
@@ -69,7 +72,7 @@ func verdictCode(v table.Verdict) bpf.SteerVerdict {
 	return bpf.SteerVerdictREFUSE
 }
 
-// encodeTerms returns what the program reads of a binding, but for its route and sources.
+// encodeTerms returns what the program reads of a binding, except for its route and clients.
 func encodeTerms(t table.Rules) bpf.SteerBinding {
 	return bpf.SteerBinding{
 		Verdict:   verdictCode(t.Verdict),

@@ -8,8 +8,10 @@ import (
 	"anyport/steering/table"
 )
 
+// FirstInterval is the index of the first of the half.
 func (h Half) FirstInterval() uint32 { return h.Generation * h.Intervals }
 
+// FirstBinding is the index of the first of the half.
 func (h Half) FirstBinding() uint32 { return h.Generation * h.Bindings }
 
 func (h Half) bindingEntries(table *table.Table, numbers map[string]uint32) iter.Seq2[uint32, bpf.SteerBinding] {
@@ -58,6 +60,7 @@ func (h Half) clientEntries(table *table.Table) iter.Seq2[bpf.SteerSource, uint3
 	}
 }
 
+// V4Entries yields the IPv4 prefixes of table.
 func (h Half) V4Entries(table *table.Table) iter.Seq2[bpf.SteerPrefixV4, bpf.SteerPolicy] {
 	return func(yield func(bpf.SteerPrefixV4, bpf.SteerPolicy) bool) {
 		for p, policy := range table.AllV4() {
@@ -74,6 +77,7 @@ func (h Half) V4Entries(table *table.Table) iter.Seq2[bpf.SteerPrefixV4, bpf.Ste
 	}
 }
 
+// V6Entries yields the IPv6 prefixes of table.
 func (h Half) V6Entries(table *table.Table) iter.Seq2[bpf.SteerPrefixV6, bpf.SteerPolicy] {
 	return func(yield func(bpf.SteerPrefixV6, bpf.SteerPolicy) bool) {
 		for p, policy := range table.AllV6() {

@@ -9,7 +9,8 @@ import (
 )
 
 // Half is the room for one generation in the maps of steer.bpf.c. The arrays have a
-// half for each of the two; in the tries they are told apart by their keys.
+// half for each of the two; in the tries their keys begin with the generation, because a trie cannot be divided. A Half
+// holds no state of its own, and its maps may be read by the program at any time.
 type Half struct {
 	Maps       *bpf.SteerMaps
 	Generation uint32 // 0 or 1
@@ -34,8 +35,9 @@ func (h Half) Fill(table *table.Table, numbers map[string]uint32) error {
 	)
 }
 
-// Erase takes t out of h again; what fill had not written yet is no error. The
-// arrays keep what they had: nothing leads there.
+// Erase takes t out of h again; it is not an error if Fill has not written all of it. The
+// arrays keep their entries: without the tries nothing leads to them. The tries go in the
+// reverse order of Fill.
 func (h Half) Erase(t *table.Table) error {
 	m := h.Maps
 	if t == table.Unknown {
@@ -48,7 +50,7 @@ func (h Half) Erase(t *table.Table) error {
 	)
 }
 
-// fits says what to do when table is larger than the maps, whose sizes cannot change.
+// fits says what to do when table is larger than the maps: a map in the kernel cannot grow.
 func (h Half) fits(table *table.Table) error {
 	if n := len(table.Intervals()); n > int(h.Intervals) {
 		return fmt.Errorf("the routes make %d port intervals and the running program has room for %d: restart it, after `anyport unload` where steering.pin is set", n, h.Intervals)

@@ -8,7 +8,10 @@ import (
 	"anyport/steering/table"
 )
 
-// Numbers returns those of the routes in h by their names.
+// A route has a number, by which the kernel keeps what outlives a generation: its counters,
+// its token bucket, and whether it drains. Number 0 is for ports that no route takes.
+
+// Numbers reads the numbers of the routes in h, by name, as another process has given them.
 func (h Half) Numbers() (map[string]uint32, error) {
 	numbers := make(map[string]uint32)
 	for i := uint32(1); i < h.Bindings; i++ {

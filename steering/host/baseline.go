@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// kernelState is what the kernel has of what the steering stands on and does not own alone: other
-// programs can remove it.
+// kernelState is what the kernel has at one moment of what the steering needs and other programs
+// can remove.
 type kernelState struct {
 	local      *bart.Lite      // prefixes of type local
 	conditions map[string]bool // whether there, by what to say when it is not
@@ -70,8 +70,8 @@ func sourcesOf(cfg *config.Config) (all []originSource) {
 	return all
 }
 
-// baseline is what was there while a table is in service, so that its loss can be told from
-// what never was: a host may have its own ways to deliver a prefix.
+// baseline is what has been there since a table came into service. Only what was there once can
+// be lost: a host may have its own ways to deliver a prefix, without a local route.
 type baseline struct {
 	served     *bart.Lite // prefixes of the table that lie in no other
 	sources    []originSource
@@ -83,8 +83,8 @@ func newBaseline(cfg *config.Config, table *table.Table) *baseline {
 	return &baseline{served: table.Outermost(new(bart.Lite)), sources: sourcesOf(cfg), conditions: map[string]bool{}}
 }
 
-// continueFrom takes over what was there under the table before: what is missing meanwhile is still
-// missed.
+// continueFrom takes over what was there under the table before, so that what is missing at the
+// moment of a reload still counts as lost.
 func (f *baseline) continueFrom(before *baseline) {
 	if before == nil {
 		return
@@ -98,7 +98,7 @@ func (f *baseline) continueFrom(before *baseline) {
 }
 
 // compare compares g with what was there. Of the routes that are ours it returns those that are
-// missing; of the prefixes that others keep local, those that they keep no more.
+// missing; of the prefixes that others keep local, those that are not local any more.
 func (f *baseline) compare(g kernelState, mine *bart.Lite) (ours, theirs []netip.Prefix, others []string) {
 	for p := range mine.AllSorted() {
 		if !g.local.Get(p) {
@@ -124,7 +124,7 @@ func (f *baseline) compare(g kernelState, mine *bart.Lite) (ours, theirs []netip
 	return ours, theirs, others
 }
 
-// dependsOn reports whether a route of the local table is one that f stands on.
+// dependsOn reports whether a route of the local table is one that f needs.
 func (f *baseline) dependsOn(p netip.Prefix) bool {
 	return f.served.OverlapsPrefix(p) ||
 		slices.ContainsFunc(f.sources, func(s originSource) bool { return p.Contains(s.addr) })

@@ -17,16 +17,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Keeper keeps what the local routes stand on: it compares that with the kernel, and puts back
-// what others have removed. It belongs to a Steering, whose mutex guards it.
+// Keeper has the kernel keep the local routes: it compares what should be there with what is,
+// puts back what other programs remove, and reports what it cannot put back. It has no
+// goroutine: Steering.Watch calls Restore when the monitor reports changes, and once a second.
+// It belongs to a Steering, whose mutex guards it.
 type Keeper struct {
 	routes *LocalRoutes
 	log    *slog.Logger
 
 	*baseline    // nil before the first table
-	absent       missingRoutes
-	mustCompare  bool     // everything is to be compared with the kernel
-	unrestorable []string // what others have removed and is not ours to put back, or cannot be
+	absent       missingRoutes // own routes that may be missing
+	mustCompare  bool     // a change may concern anything: compare everything
+	unrestorable []string // what others have removed and this process must not or cannot put back
 	restored     uint64   // local routes that were put back
 	backoff      restoreBackoff
 
@@ -35,11 +37,11 @@ type Keeper struct {
 }
 
 // Comparisons with the kernel list all local routes: of a million that takes seconds, so they
-// take a fiftieth of the time at most. The kernel tells of nearly all changes; auditInterval is
-// for what it did not tell.
+// take a fiftieth of the time at most. The kernel reports nearly all changes; compareInterval
+// is for the others.
 const compareInterval, compareShare = 10 * time.Second, 50
 
-// Serve begins with another table, whose ground is compared soon.
+// Serve takes another table: its prefixes are what has to stay local from now on.
 func (k *Keeper) Serve(cfg *config.Config, asked *table.Table) {
 	on := newBaseline(cfg, asked)
 	on.continueFrom(k.baseline)
@@ -47,8 +49,8 @@ func (k *Keeper) Serve(cfg *config.Config, asked *table.Table) {
 	maps.DeleteFunc(k.absent, func(p netip.Prefix, _ uint32) bool { return !on.served.LookupPrefix(p) })
 }
 
-// RestoreNow puts back, before another table is put in service, what others have removed: what
-// is to be changed is then as this process remembers it.
+// RestoreNow puts back what others have removed. A reload calls it first, because the changes to
+// the routes are computed from what this process remembers.
 func (k *Keeper) RestoreNow(now time.Time) error {
 	if err := k.Compare(now, 0); err != nil {
 		return err
@@ -59,7 +61,7 @@ func (k *Keeper) RestoreNow(now time.Time) error {
 	return k.restoreRoutes(now)
 }
 
-// note notes what the kernel has told.
+// note takes down where the kernel reports changes.
 func (k *Keeper) note(h Changes) {
 	device, _ := k.routes.Device()
 	k.mustCompare = k.mustCompare || h.all || h.links[k.routes.lo] || h.links[device]
@@ -73,7 +75,7 @@ func (k *Keeper) note(h Changes) {
 	}
 }
 
-// Compare compares with the kernel, if that is due.
+// Compare compares with the kernel if interval has passed since the last time.
 func (k *Keeper) Compare(now time.Time, interval time.Duration) error {
 	if now.Sub(k.comparedAt) < max(interval, compareShare*k.compareTook) {
 		return nil
@@ -86,7 +88,7 @@ func (k *Keeper) Compare(now time.Time, interval time.Duration) error {
 	ours, theirs, others := k.baseline.compare(g, &k.routes.own)
 	k.unrestorable = others
 	for _, p := range theirs {
-		k.unrestorable = append(k.unrestorable, fmt.Sprintf("%s is not local any more: the route or address was another's", p))
+		k.unrestorable = append(k.unrestorable, fmt.Sprintf("%s is not local any more: the route or address belonged to another program", p))
 	}
 	missing := missingRoutes{}
 	for _, p := range ours {
@@ -136,7 +138,7 @@ func (k *Keeper) restoreDevice(now time.Time) error {
 	return errors.Join(err, k.restoreRoutes(now))
 }
 
-// restoreRoutes adds the suspects that are missing.
+// restoreRoutes adds the absent routes.
 func (k *Keeper) restoreRoutes(now time.Time) error {
 	back := missingRoutes{}
 	var failed []error
@@ -154,7 +156,7 @@ func (k *Keeper) restoreRoutes(now time.Time) error {
 			break
 		}
 	}
-	slices.SortFunc(failed, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) }) // Watch tells changes
+	slices.SortFunc(failed, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) }) // Watch logs changes of this text
 	if len(back) > 0 {
 		k.restored += uint64(len(back))
 		by := removers(back)
@@ -179,7 +181,7 @@ func (l *LocalRoutes) restore(p netip.Prefix) (added bool, err error) {
 	return false, nil
 }
 
-// recordRestore notes that something was put back.
+// recordRestore counts a restore, and warns once when it happens too often.
 func (k *Keeper) recordRestore(now time.Time, by string) {
 	if k.backoff.record(now) {
 		k.log.Warn("another program removes the local routes again and again: they are put back after a pause from now on, and meanwhile clients time out", "pause", backoffPause, "by", by,
@@ -187,6 +189,7 @@ func (k *Keeper) recordRestore(now time.Time, by string) {
 	}
 }
 
+// NewKeeper returns the keeper of routes, which log what they restore to log.
 func NewKeeper(routes *LocalRoutes, log *slog.Logger) *Keeper {
 	return &Keeper{routes: routes, log: log, absent: missingRoutes{}}
 }

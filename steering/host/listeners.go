@@ -20,7 +20,7 @@ import (
 
 // ReadListeners asks the kernel for the listeners in the network namespace of the
 // calling thread, and /proc for their processes. One that is opened or closed meanwhile
-// is left out: it could not be told whose it is, and most of them are this process's own,
+// is left out: its process could not be found, and most of them are this process's own,
 // which opens and closes a socket for each dst that it answers from.
 func ReadListeners() ([]Listener, error) {
 	before, err := listenersByInode()

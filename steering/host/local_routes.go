@@ -29,6 +29,7 @@ type LocalRoutes struct {
 	own    bart.Lite       // the routes that this process answers for
 }
 
+// OpenLocalRoutes opens them for the network namespace of this thread.
 func OpenLocalRoutes() (*LocalRoutes, error) {
 	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
@@ -91,7 +92,7 @@ func (l *LocalRoutes) Device() (int, string) {
 	return l.lo, "lo"
 }
 
-// Wanted returns the routes that table needs, besides those of others.
+// Wanted returns the routes that table needs, except for those that others keep local.
 func (l *LocalRoutes) Wanted(cfg *config.Config, table *table.Table) (*bart.Lite, error) {
 	if !cfg.Steering.ManageRoutes {
 		return new(bart.Lite), nil

@@ -26,12 +26,12 @@ func removers(lost missingRoutes) string {
 func remover(port uint32) string {
 	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", port))
 	if err != nil {
-		return fmt.Sprintf("a process that is gone or hidden (netlink port %d)", port)
+		return fmt.Sprintf("a process that has ended or is hidden (netlink port %d)", port)
 	}
 	return fmt.Sprintf("%s (pid %d)", strings.TrimSpace(string(name)), port)
 }
 
-// Missing says what of the ground is missing, by the last comparison with the kernel.
+// Missing lists what was missing at the last comparison with the kernel.
 func (k *Keeper) Missing() (lines []string) {
 	_, device := k.routes.Device()
 	for _, p := range k.absent.first() {
@@ -65,8 +65,8 @@ func (l *LocalRoutes) delivered(addr netip.Addr) string {
 	return ""
 }
 
-// missingRoutes are routes of ours that may be missing, and by whom they were removed, as far as it
-// is known.
+// missingRoutes are own routes that may be missing, each with the netlink port of the process
+// that has removed it: see [remover]. 0: not known.
 type missingRoutes map[netip.Prefix]uint32
 
 func (s missingRoutes) first() []netip.Prefix {

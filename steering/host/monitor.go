@@ -15,10 +15,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Monitor is a netlink socket on which the kernel tells of changes to the local table, the
-// interfaces and the rules. What it tells is a hint where to look: messages are lost when the
-// queue is full, and IPv4 routes that end with their interface are not told at all
-// (fib_flush).
+// Monitor is a netlink socket on which the kernel reports changes to the local table, the
+// interfaces and the rules. A report only says where to look: messages are lost when the queue
+// is full, and the kernel does not report IPv4 routes that end with their interface
+// (fib_flush). One goroutine waits, that of Steering.Watch; any may close it.
 type Monitor struct{ file *os.File }
 
 // monitored are the multicast groups, rtnetlink(7). An address that comes or goes shows as a
@@ -80,7 +80,7 @@ func localTableOnly() []unix.SockFilter {
 
 // Changes are where something may have changed.
 type Changes struct {
-	routes map[netip.Prefix]uint32 // of the local table, and by whom: see culprit
+	routes map[netip.Prefix]uint32 // of the local table, and by whom: see remover
 	links  map[int]bool            // interfaces by index
 	all    bool                    // anything
 }
@@ -132,6 +132,7 @@ func (m *Monitor) EndWith(ctx context.Context) (stop func() bool) {
 	return context.AfterFunc(ctx, func() { _ = m.file.SetReadDeadline(time.Unix(1, 0)) })
 }
 
+// Close ends a wait too, with an error.
 func (m *Monitor) Close() error {
 	if m == nil {
 		return nil

@@ -5,12 +5,13 @@ import (
 	"time"
 )
 
-// restoreBackoff keeps us from putting things back as fast as another program removes them.
-type restoreBackoff struct{ restores []time.Time } // when something was put back, in the last quarrelTime
+// restoreBackoff keeps this process from restoring routes as fast as another program removes
+// them, which would use a CPU each and fill the log.
+type restoreBackoff struct{ restores []time.Time } // when something was put back, in the last backoffWindow
 
 const (
 	backoffWindow = time.Minute
-	backoffBurst  = 5                // in quarrelTime without a pause
+	backoffBurst  = 5                // in backoffWindow without a pause
 	backoffPause  = 10 * time.Second // from then on
 )
 

@@ -13,7 +13,7 @@ type RouteChange struct {
 	prefix netip.Prefix
 }
 
-// RoutePlan is the changes from one table's local routes to another's: those to make
+// RoutePlan is the changes from one table's local routes to the next: those to make
 // before the new table is in service, and those after. So no address is ever local
 // that is not steered, and none that both tables serve ceases to be local.
 type RoutePlan struct{ Before, After []RouteChange }

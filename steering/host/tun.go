@@ -61,7 +61,7 @@ func (t *tun) create(handle *netlink.Handle) error {
 	return t.setUp(handle)
 }
 
-// inheritTUN goes on with the device of another process.
+// inheritTUN takes over the device of another process.
 func inheritTUN(handle *netlink.Handle, fd int) (*tun, error) {
 	t := &tun{fd: fd}
 	request, err := unix.NewIfreq("")
@@ -78,7 +78,7 @@ func inheritTUN(handle *netlink.Handle, fd int) (*tun, error) {
 	return t, nil
 }
 
-// setUp sets the device up, without addresses: the kernel would add one of IPv6 by itself.
+// setUp sets the device up, without addresses: the kernel would otherwise add one of IPv6.
 func (t *tun) setUp(handle *netlink.Handle) error {
 	link, err := handle.LinkByName(t.name)
 	if err != nil {
@@ -155,7 +155,7 @@ func TryTUN() error {
 	return node.Close()
 }
 
-// restoreDevice makes the device again, if it is gone. Its routes are gone with it.
+// restoreDevice makes the device again if somebody has removed it, which removes its routes too.
 func (l *LocalRoutes) restoreDevice() (restored bool, err error) {
 	if l.tun == nil || l.tun.isUp(l.handle) {
 		return false, nil

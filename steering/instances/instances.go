@@ -29,7 +29,7 @@ type Instance struct {
 	Prefixes []netip.Prefix `json:"prefixes"` // that it serves, or keeps local for conns that end
 }
 
-// Announcement tells others in the network namespace what this process serves. It listens on an
+// Announcement answers other processes in the network namespace with what this one serves. It listens on an
 // abstract unix socket: these belong to a network namespace, and end with the process.
 type Announcement struct {
 	listener net.Listener
@@ -37,7 +37,7 @@ type Announcement struct {
 	notice   atomic.Pointer[Notice]
 }
 
-// Notice is what the others are told, not yet as text: of a million prefixes that takes time.
+// Notice is what the others get to know, not yet as text: of a million prefixes that takes time.
 type Notice struct {
 	Config   string
 	Device   string
@@ -57,7 +57,7 @@ func Announce() (*Announcement, error) {
 	p := &Announcement{Name: SocketPrefix + rand.Text()}
 	var err error
 	if p.listener, err = net.Listen("unix", p.Name); err != nil {
-		return nil, fmt.Errorf("tell other instances of anyport about this one: %w", err)
+		return nil, fmt.Errorf("announce this process to other instances of anyport: %w", err)
 	}
 	p.notice.Store(&Notice{Prefixes: func(func(netip.Prefix) bool) {}})
 	go p.serve()
@@ -87,6 +87,7 @@ func (n *Notice) instance() Instance {
 	return i
 }
 
+// Close ends it, and the goroutine that answers.
 func (p *Announcement) Close() error {
 	if p == nil {
 		return nil
@@ -129,7 +130,7 @@ func socketNames() ([]string, error) {
 	return slices.Compact(names), nil
 }
 
-// ask is not ok where nobody answers whom this process believes.
+// ask is not ok if nobody answers, or somebody that this process does not trust.
 func ask(name string) (i Instance, ok bool) {
 	conn, err := net.DialTimeout("unix", name, timeout)
 	if err != nil {

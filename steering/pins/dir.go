@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Dir is the directory of a bpffs that keeps an estate when its process ends. It
+// Dir is the directory of a bpffs that keeps a [program.Loaded] when its process ends. It
 // holds the program, the maps under their names, and the link. The link is pinned last
 // and unpinned first: without it, what is there is what a crash left half done.
 //
@@ -27,9 +27,10 @@ type Dir struct {
 	Path      string
 	Auto      bool     // anyport chose the directory, and removes it at an orderly stop
 	directory *os.File // the directory, flock(2): one process has it at a time
-	Saved     bool     // the estate is in it
+	Saved     bool     // the program is in it: Close leaves the directory
 }
 
+// ErrLocked: flock(2) says that another process has the directory.
 var ErrLocked = errors.New("the process whose pins these are is still running: stop it, or name another directory")
 
 // LinkName is the link's file; the program's and the maps' are named as in steer.bpf.c.
@@ -111,7 +112,7 @@ func (p *Dir) pinAll(e *program.Loaded) error {
 	return e.Link.Pin(p.FDPath(LinkName))
 }
 
-// SaveLink pins l in the place of a link that is of no more use.
+// SaveLink pins l in the place of a link that is detached.
 func (p *Dir) SaveLink(l *link.NetNsLink) error {
 	if err := os.Remove(p.FDPath(LinkName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("steering.pin: %w", err)
@@ -122,7 +123,7 @@ func (p *Dir) SaveLink(l *link.NetNsLink) error {
 	return nil
 }
 
-// Load opens what is pinned, which may be nothing or half of an estate. It refuses
+// Load opens what is pinned, which may be nothing, or what a crash has left half done. It refuses
 // what is not ours. On error it returns what is to be closed.
 func (p *Dir) Load() (e program.Loaded, err error) {
 	entries, err := os.ReadDir(p.FDPath("."))
@@ -220,15 +221,16 @@ func (p *Dir) Names() ([]string, error) {
 	return names, nil
 }
 
-// DisplayName is the name of a file for people, at the one to open it by.
+// DisplayName is the path of a file in messages; see FDPath.
 func (p *Dir) DisplayName(name string) string { return filepath.Join(p.Path, name) }
 
+// FDPath is the path to open a file by: see [Dir].
 func (p *Dir) FDPath(name string) string {
 	return fmt.Sprintf("/proc/self/fd/%d/%s", p.directory.Fd(), name)
 }
 
-// Chown gives the directory to the user that this process becomes, who goes on to change
-// what is in it.
+// Chown gives the directory to the user that this process becomes, which has to change
+// what is in it later.
 func (p *Dir) Chown(uid, gid int) error {
 	if err := errors.Join(p.directory.Chmod(0o700), p.directory.Chown(uid, gid)); err != nil {
 		return fmt.Errorf("steering.pin: %w", err)

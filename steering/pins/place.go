@@ -34,8 +34,8 @@ type Place struct {
 // namespaces share one bpffs, and several instances one namespace: the path that anyport
 // chooses is different for each namespace, and for each path of a config file.
 //
-// The kernel gives the number of a namespace that is gone to another one. The pins that are
-// there then are told by their link, which no namespace has any more.
+// The kernel reuses the number of a namespace that has ended. Pins that are left from such a
+// namespace have a link that is detached.
 func PlaceOf(cfg *config.Config, inode uint64) Place {
 	at := Place{Path: cfg.Steering.Pin, Owners: owners(cfg.Steering.User)}
 	if at.Path == config.PinAuto {
@@ -76,11 +76,11 @@ func (at Place) setting() string {
 	return at.Path
 }
 
-// Reachable says why there is no directory to be made in the place that anyport has chosen;
-// nil: there can be.
+// Reachable says why no directory can be made in the place that anyport has chosen; nil: one
+// can.
 func (at Place) Reachable() error {
 	if err := at.OnBPFFS(); err != nil {
-		return fmt.Errorf("%s is no bpffs, which this makes it: %s", Root, mountBPFFS)
+		return fmt.Errorf("%s is not a bpffs: mount one with: %s", Root, mountBPFFS)
 	}
 	if err := unix.Faccessat(unix.AT_FDCWD, Root, unix.W_OK|unix.X_OK, unix.AT_EACCESS); err != nil {
 		return fmt.Errorf("this process may not write to %s: %w", Root, err)
@@ -107,6 +107,7 @@ func (at Place) Usable() error {
 	return dir.Close()
 }
 
+// OnBPFFS says what to do where the directory would not be in a bpffs.
 func (at Place) OnBPFFS() error {
 	var stat unix.Statfs_t
 	err := unix.Statfs(filepath.Dir(at.Path), &stat)
@@ -117,7 +118,7 @@ func (at Place) OnBPFFS() error {
 }
 
 // isOpenAs reports whether dir is the place. A process that has changed its user may not be able to
-// look at the path, but the kernel tells everyone the path of an open directory.
+// look at the path, but the kernel shows everyone the path of an open directory.
 func (at Place) isOpenAs(dir *os.File) bool {
 	if opened, err := dir.Stat(); err == nil {
 		if named, err := os.Lstat(at.Path); err == nil {

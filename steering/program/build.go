@@ -31,6 +31,7 @@ func (e *Loaded) CheckBuild() error {
 	return nil
 }
 
+// SameBuild says whether program is the one of spec, by its instructions.
 func SameBuild(program *ebpf.Program, spec *ebpf.CollectionSpec) error {
 	info, err := program.Info()
 	if err != nil {

@@ -18,7 +18,7 @@ type Feature struct {
 	Name  string
 	Since string // the first Linux that has it
 	For   string // what does not work without it; "": nothing does
-	Err   error  // nil: it is there; errors.ErrUnsupported: it is not; else it cannot be told
+	Err   error  // nil: it is there; errors.ErrUnsupported: it is not; any other error: it is not known
 }
 
 // probes ask for one thing each, the steering program itself after what it needs: it fails
@@ -51,7 +51,7 @@ func Probe() []Feature {
 	return all
 }
 
-// haveSteer asks the verifier, whose mind differs from kernel to kernel.
+// haveSteer asks the verifier, which accepts different programs in each release of the kernel.
 func haveSteer() error {
 	liftMemlock()
 	var objects bpf.SteerObjects

@@ -11,6 +11,7 @@ import (
 // 4.20) and offers no shorter way: membarrier(2) is refused where nohz_full is on.
 type GracePeriod struct{ Outer, Inner *ebpf.Map }
 
+// NewGracePeriod makes the two maps, of one entry each.
 func NewGracePeriod() (*GracePeriod, error) {
 	spec := &ebpf.MapSpec{Name: "grace_inner", Type: ebpf.Array, KeySize: 4, ValueSize: 4, MaxEntries: 1}
 	inner, err := ebpf.NewMap(spec)
@@ -27,6 +28,7 @@ func NewGracePeriod() (*GracePeriod, error) {
 	return &GracePeriod{outer, inner}, nil
 }
 
+// Wait returns when every run of a program that had begun before is over.
 func (g *GracePeriod) Wait() error {
 	return g.Outer.Put(uint32(0), g.Inner)
 }

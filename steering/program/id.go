@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// IDOf is 0 where there is no program. [ebpf.Program.Info] would also read
+// IDOf returns the id of a program, 0 for nil. [ebpf.Program.Info] would also read
 // /proc/self/fdinfo, which before Linux 5.14 is root's in a process that has changed its
 // user.
 func IDOf(p *ebpf.Program) (ebpf.ProgramID, error) {

@@ -6,7 +6,7 @@ import (
 	"github.com/cilium/ebpf/link"
 )
 
-// LinkFromFD makes a link of a descriptor, which then is its.
+// LinkFromFD makes a link of a descriptor, which then belongs to the link.
 func LinkFromFD(fd int) (*link.NetNsLink, error) {
 	l, err := link.NewFromFD(fd)
 	if err != nil {
@@ -20,5 +20,5 @@ func AsNetNsLink(l link.Link) (*link.NetNsLink, error) {
 	if l, ok := l.(*link.NetNsLink); ok {
 		return l, nil
 	}
-	return nil, errors.Join(errors.New("it is no link to a network namespace"), l.Close())
+	return nil, errors.Join(errors.New("it is not a link to a network namespace"), l.Close())
 }

@@ -12,13 +12,14 @@ import (
 	"github.com/cilium/ebpf/link"
 )
 
-// Loaded is what of a steering is in the kernel. It ends with the process, unless
-// another process has it too.
+// Loaded is what a steering has in the kernel. It ends with the process, unless another process
+// holds the descriptors too, or they are pinned. It belongs to one Steering, whose mutex guards
+// it.
 type Loaded struct {
 	Program     *ebpf.Program
 	Maps        map[string]*ebpf.Map // as steer.bpf.c names them
 	GracePeriod *GracePeriod
-	Link        *link.NetNsLink // keep: the kernel detaches the program with the last reference
+	Link        *link.NetNsLink // nil: not attached. The kernel detaches the program with the last reference
 }
 
 // create creates the maps, with room for twice what table needs and more, because
@@ -60,7 +61,8 @@ func (e *Loaded) Assign(to *bpf.SteerObjects) error {
 	return c.Assign(to)
 }
 
-// Unpin has all of e forget where it was pinned, for to pin it there again would do nothing.
+// Unpin has all of e forget where it was pinned: cilium/ebpf would otherwise skip to pin it
+// there again.
 func (e *Loaded) Unpin() error {
 	errs := []error{e.Link.Unpin(), e.Program.Unpin()}
 	for _, m := range e.Maps {
@@ -79,7 +81,7 @@ func (e *Loaded) CloseLink() error {
 	return err
 }
 
-// Close closes everything. What was never there is no error.
+// Close closes everything. It may be called on what Load has left half done.
 func (e *Loaded) Close() error {
 	errs := []error{e.CloseLink(), e.Program.Close()}
 	for _, m := range e.Maps {
@@ -90,7 +92,8 @@ func (e *Loaded) Close() error {
 	return errors.Join(errs...)
 }
 
-// Load makes an estate of this build.
+// Load loads the program of this build, with maps for table and of at least the sizes in least,
+// by name. It is not attached yet.
 func Load(table *table.Table, least map[string]uint32) (Loaded, error) {
 	if err := checkPrivileges(); err != nil {
 		return Loaded{}, err

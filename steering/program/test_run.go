@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestRun has the program judge the packet of context, and returns what it returns; context
-// then tells of the socket that it chose. It is BPF_PROG_TEST_RUN, which can do so for
+// TestRun has the program judge the packet of context, and returns what it returns; afterwards
+// context names the socket that it chose. It is BPF_PROG_TEST_RUN, which can do so for
 // sk_lookup since Linux 5.13. [ebpf.Program.Run] would first load a program, to see
 // whether the kernel has it, and that takes a capability that is given up.
 func TestRun(program *ebpf.Program, context []byte, repeat uint32) (verdict uint32, err error) {

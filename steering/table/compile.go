@@ -12,7 +12,8 @@ import (
 
 // Compile lays the routes of cfg over each other. Prefixes whose port maps are the
 // same share one copy, so that a million of them cost little more than their trie.
-// An error is a fault that config.Load reports better; no Table fails open for it.
+// An error is a fault that config.Load reports better; it is checked again because a table
+// with such a fault could let packets pass that a route denies.
 func Compile(cfg *config.Config) (*Table, error) {
 	c := compiler{table: Empty(), policies: make(map[string]Policy), taken: make(map[uint32]takenPorts)}
 	if err := c.bind(cfg); err != nil {
@@ -25,7 +26,8 @@ func Compile(cfg *config.Config) (*Table, error) {
 	return c.table, nil
 }
 
-// compiler is the state of one Compile.
+// compiler is the state of one Compile, of one goroutine. Prefixes come to it from the
+// shortest to the longest, so that the policy around a prefix is known before the prefix.
 type compiler struct {
 	table    *Table
 	taken    map[uint32]takenPorts // by binding
@@ -99,6 +101,7 @@ func (c *compiler) bindEgress(cfg *config.Config) {
 	c.taken[c.egress] = takenPorts{udp: []span{{all, all.Width(), c.egress}}}
 }
 
+// VerdictOf is the verdict that an action of the file asks for.
 func VerdictOf(a config.Action) Verdict {
 	return [...]Verdict{config.Refuse: Refuse, config.Drop: Drop, config.Pass: Pass, config.Forward: Steer}[a]
 }

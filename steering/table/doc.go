@@ -11,7 +11,6 @@
 //	table.go    Table and its parts; Lookup and Decide
 //	compile.go  routes → prefixes with policies; overlay.go lays port ranges over each other
 //	rules.go    what a binding says beside the verdict: rate limits, idle times
-//	clients.go  allow and deny
 //	retired.go  prefixes of the table before, which stay local while their conns end
 //	explain.go  a decision with its reasons, in words
 package table

@@ -18,7 +18,7 @@ type Explanation struct {
 }
 
 // Explain says what becomes of the first packet from client to dst, and why. Whether
-// a route denies the client is told only of a valid one.
+// a route denies the client is only known for a valid one.
 func (t *Table) Explain(protocol config.Protocol, dst netip.AddrPort, client netip.Addr) Explanation {
 	e := Explanation{Decision: t.Decide(protocol, dst, client)}
 	if !e.Prefix.IsValid() {
@@ -147,6 +147,7 @@ func (e Explanation) String() string {
 	return text.String()
 }
 
+// RouteName is the name of the route, "" where no route takes dst.
 func (d Decision) RouteName() string {
 	if d.Route == nil {
 		return ""
@@ -175,7 +176,7 @@ func orDash(all []string) []string {
 	return all
 }
 
-// reflectorNote tells of a port that a route steers though its ports do not name it, and
+// reflectorNote warns of a port that a route steers though its ports do not name it, and
 // through which others can be attacked.
 func reflectorNote(d Decision, protocol config.Protocol, port uint16) []string {
 	if protocol != config.UDP || d.Verdict != Steer {

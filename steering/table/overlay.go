@@ -8,8 +8,9 @@ import (
 	"anyport/config"
 )
 
-// span is the ports that one range of a route takes, or a piece of it where
-// except_ports cut it. It is as wide as the range was written: that decides who wins.
+// span is the ports that one range of a route takes, or a piece of it where except_ports cut
+// it. Its width is that of the range as written in the file, not of the piece: the narrower
+// range wins, and except_ports must not change which one that is.
 type span struct {
 	config.PortRange
 	width   int

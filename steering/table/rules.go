@@ -6,7 +6,7 @@ import (
 	"anyport/config"
 )
 
-// Rules are what a route has of the kernel, but for its clients.
+// Rules are what the kernel does for a route, except for its lists of clients.
 type Rules struct {
 	Verdict         Verdict       // for the clients that are admitted
 	Denied          Verdict       // what the others get

@@ -11,7 +11,13 @@ import (
 	"github.com/gaissmai/bart"
 )
 
-// Verdict is what becomes of the first packet of a conn or flow.
+// Verdict is what becomes of the first packet of a conn or flow. Users read these words: in
+// explain, status and metrics.
+//
+// Three other types look alike and say something else. config.Action is what a file can ask
+// for, which is never deny or limit, and has no words of its own. bpf.SteerVerdict is the
+// kernel's number for a Verdict: bpfmaps.VerdictOf converts it, and nothing else does.
+// route.Verdict is what the proxy says about a conn that the kernel has already steered.
 type Verdict string
 
 // The verdicts.
@@ -21,19 +27,20 @@ const (
 	Drop   Verdict = "drop"   // silence
 	Pass   Verdict = "pass"   // to the host's own listeners
 	Deny   Verdict = "deny"   // the route does not admit this client
-	Limit  Verdict = "limit"  // over new_conns_per_second, which is refused, or datagrams_per_second, which is dropped; the kernel alone can say
+	Limit  Verdict = "limit"  // over new_conns_per_second, which is refused, or datagrams_per_second, which is dropped; only the kernel knows
 )
 
 // Table is the routes of one config, compiled. It never changes, so any number of
 // goroutines may read it.
 type Table struct {
-	prefixes   *bart.Table[Policy]
+	prefixes   *bart.Table[Policy] // all that routes serve, and egress prefixes
 	intervals  []Interval          // every segment of every policy, end to end
 	bindings   []Binding           // [0] is what no route takes; [i] is the i-th route of the file; then the egress prefixes
 	routeCount int                 // of the file
-	retired    *bart.Table[Policy] // prefixes of an earlier table, around those above: see linger.go
+	retired    *bart.Table[Policy] // prefixes of an earlier table, which keep their addresses local for a while: see retired.go
 }
 
+// Empty returns a table that serves nothing.
 func Empty() *Table {
 	return &Table{prefixes: new(bart.Table[Policy]), retired: new(bart.Table[Policy])}
 }
@@ -76,8 +83,8 @@ func (t *Table) Lookup(protocol config.Protocol, dst netip.AddrPort) *config.Rou
 	return nil
 }
 
-// Passes reports whether the kernel hands packets for dst to the host's own sockets. Of a
-// table in service (see [Steering.Table]) that is not so in prefixes that linger.
+// Passes reports whether the kernel hands packets for dst to the host's own sockets. That is not so in
+// retired prefixes of a table in service: see [Table.WithRetired].
 func (t *Table) Passes(protocol config.Protocol, dst netip.AddrPort) bool {
 	b := t.Find(protocol, dst)
 	return b == nil || b.Verdict == Pass
@@ -226,7 +233,7 @@ func (t *Table) Overlaps(p netip.Prefix) bool { return t.prefixes.OverlapsPrefix
 // Sizes is the number of prefixes of each family.
 func (t *Table) Sizes() (v4, v6 int) { return t.prefixes.Size4(), t.prefixes.Size6() }
 
-// AllV4 yields the IPv4 prefixes of the routes, and those that are gone.
+// AllV4 yields the IPv4 prefixes of the routes, and the retired ones.
 func (t *Table) AllV4() iter.Seq2[netip.Prefix, Policy] {
 	return both(t.prefixes.All4(), t.retired.All4())
 }
@@ -236,7 +243,7 @@ func (t *Table) AllV6() iter.Seq2[netip.Prefix, Policy] {
 	return both(t.prefixes.All6(), t.retired.All6())
 }
 
-// both yields the prefixes in service, and those that are gone.
+// both yields the prefixes in service, and the retired ones.
 func both(all, gone iter.Seq2[netip.Prefix, Policy]) iter.Seq2[netip.Prefix, Policy] {
 	return func(yield func(netip.Prefix, Policy) bool) {
 		for p, v := range all {

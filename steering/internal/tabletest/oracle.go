@@ -89,6 +89,7 @@ func excepted(r *config.Route, protocol config.Protocol, port uint16) bool {
 // nest, ranges overlap and edges meet.
 type Dice struct{ *rand.Rand }
 
+// NewDice returns the same ones for the same seed.
 func NewDice(seed uint64) Dice { return Dice{rand.New(rand.NewPCG(seed, 0))} }
 
 // Config is a config whose routes do not tie.
@@ -136,6 +137,7 @@ func tiedAt(cfg *config.Config, prefix netip.Prefix, protocol config.Protocol, p
 	return tie
 }
 
+// Route returns any route; i is in its name.
 func (d Dice) Route(i int) *config.Route {
 	r := &config.Route{
 		Name:      fmt.Sprintf("r%d", i),
@@ -216,10 +218,12 @@ func (d Dice) ranges(n int) []config.PortRange {
 	return all
 }
 
+// Protocol returns either.
 func (d Dice) Protocol() config.Protocol {
 	return []config.Protocol{config.TCP, config.UDP}[d.IntN(2)]
 }
 
+// Dst returns any dst, near the edges of ranges and prefixes.
 func (d Dice) Dst() netip.AddrPort {
 	port := d.port()
 	if d.IntN(16) == 0 {

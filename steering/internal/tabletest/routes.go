@@ -23,6 +23,7 @@ func Route(name, ports string, on ...string) *config.Route {
 	}
 }
 
+// PortRange parses "a" or "a-b".
 func PortRange(text string) config.PortRange {
 	first, last, ranged := strings.Cut(text, "-")
 	if !ranged {
@@ -49,6 +50,7 @@ func Prefixes(texts ...string) []netip.Prefix {
 	return all
 }
 
+// Compile compiles the routes, which must have no error.
 func Compile(t testing.TB, routes ...*config.Route) *table.Table {
 	t.Helper()
 	table, err := table.Compile(&config.Config{Routes: routes})
@@ -68,6 +70,7 @@ func Managed(on ...string) *config.Config {
 	}
 }
 
+// Lite is a set of prefixes, separated by spaces.
 func Lite(list string) *bart.Lite {
 	all := new(bart.Lite)
 	for _, p := range Prefixes(strings.Fields(list)...) {
