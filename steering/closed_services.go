@@ -51,6 +51,7 @@ func (s *Steering) closedRemaining(protocol config.Protocol, dst netip.AddrPort)
 	return max(0, time.Duration(until)-now)
 }
 
+// serviceKey is the key of a dst in the map of closed services, IPv4 as ::ffff:a.b.c.d.
 func serviceKey(protocol config.Protocol, dst netip.AddrPort) bpf.SteerService {
 	return bpf.SteerService{Addr: bpfmaps.AddrWords(dst.Addr()), Port: dst.Port(), Protocol: uint16(protocol)}
 }

@@ -24,7 +24,7 @@ func TestDrift(t *testing.T) {
 	replace(t, s, draining(time.Hour, "192.0.2.0/24", "2001:db8:1::/48"))
 	replace(t, s, draining(time.Hour, "198.51.100.0/24"))
 	if len(s.retired) != 2 {
-		t.Fatal("no prefix lingers")
+		t.Fatal("no prefix is retired")
 	}
 	setDrain(t, s, "all", true)
 	checkDrift(t, s)
@@ -70,7 +70,7 @@ func TestDriftIsNamed(t *testing.T) {
 	checkDrift(t, s, fmt.Sprintf("generation %d is in service, and not %d", s.generation+1, s.generation))
 }
 
-// TestMuchDrift: it is told in few words.
+// TestMuchDrift: it is reported in a bounded number of lines.
 func TestMuchDrift(t *testing.T) {
 	var on []string
 	for i := range 100 {

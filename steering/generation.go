@@ -70,6 +70,8 @@ func (s *Steering) resetRoutes(numbers map[string]uint32) error {
 	return nil
 }
 
+// resetNumber has the kernel forget what a former owner of the number has left: counters of all
+// CPUs, the token bucket, and whether it drains.
 func (s *Steering) resetNumber(number uint32) error {
 	cpus, err := ebpf.PossibleCPU()
 	if err != nil {

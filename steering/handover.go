@@ -73,6 +73,8 @@ func (in Inheritance) Sockets() Inheritance {
 // Has reports whether there is a descriptor of that name.
 func (in Inheritance) Has(name string) bool { _, ok := in[name]; return ok }
 
+// socketName is the name of the i-th socket of a slot. The names are part of the protocol between
+// builds, as the constants above are.
 func socketName(slot, i int) string { return slotNames[slot] + "/" + strconv.Itoa(i) }
 
 // Reclaim undoes a hand-over that came to nothing: whatever the other process has put

@@ -15,7 +15,7 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-// TestRecover: what a process was writing when it died is gone.
+// TestRecover: what a dead process has written half is erased.
 func TestRecover(t *testing.T) {
 	netnstest.InNamespace(t)
 	dir := filepath.Join(bpffs(t), "anyport")

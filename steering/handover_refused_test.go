@@ -24,13 +24,13 @@ func TestInheritRefuses(t *testing.T) {
 		name, want string
 		spoil      func(Inheritance)
 	}{
-		{"no link", "inherit the steering: link is missing", func(in Inheritance) { spare(in, fdLink) }},
-		{"a map too few", "the map bindings is missing, and this one has none to put in its place (steering needs CAP_", func(in Inheritance) { spare(in, fdMap+bpf.SteerMapBindings) }},
+		{"no link", "inherit the steering: link is missing", func(in Inheritance) { removeDescriptor(in, fdLink) }},
+		{"a map too few", "the map bindings is missing, and this one has none to put in its place (steering needs CAP_", func(in Inheritance) { removeDescriptor(in, fdMap+bpf.SteerMapBindings) }},
 		{"a map of another version", "is of another version", func(in Inheritance) {
 			in[fdMap+bpf.SteerMapBindings], in[fdMap+bpf.SteerMapIntervals] = in[fdMap+bpf.SteerMapIntervals], in[fdMap+bpf.SteerMapBindings]
 		}},
 		{"no program", "inherit the steering: program: ", func(in Inheritance) {
-			spare(in, fdProgram)
+			removeDescriptor(in, fdProgram)
 			in[fdProgram] = devNull(t)
 		}},
 	} { // no subtests: their threads would be in other namespaces

@@ -21,7 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestHandover: the next process goes on with the sockets and what waits in them, the
+// TestHandover: the next process continues with the sockets and what waits in them, the
 // generation, the counters and the local routes, by a table of its own.
 func TestHandover(t *testing.T) {
 	old := open(t, tabletest.Managed("192.0.2.0/24", "198.51.100.0/24"))
@@ -101,7 +101,7 @@ func checkReclaims(t *testing.T, old, next *Steering) {
 	}
 }
 
-// TestInheritSockets: a store may have kept the sockets alone.
+// TestInheritSockets: a store may have kept only the sockets.
 func TestInheritSockets(t *testing.T) {
 	old := open(t, tabletest.Managed("192.0.2.0/24"))
 	in := copies(t, old.Handover())
@@ -110,7 +110,7 @@ func TestInheritSockets(t *testing.T) {
 	}
 	for name := range maps.Clone(in) {
 		if !strings.HasPrefix(name, "tcp/") && !strings.HasPrefix(name, "udp/") {
-			spare(in, name)
+			removeDescriptor(in, name)
 		}
 	}
 	next := inherit(t, tabletest.Managed("192.0.2.0/24"), in)
@@ -167,7 +167,7 @@ func inherit(t *testing.T, cfg *config.Config, in Inheritance) *Steering {
 	return opened(t, s, err)
 }
 
-// checkTidy: the other process's table is gone, once there is time for it.
+// checkTidy: the other process's table is erased, once there is time for it.
 func checkTidy(t *testing.T, s *Steering) {
 	t.Helper()
 	if _, err := s.check(time.Now(), host.Changes{}); err != nil {
@@ -200,8 +200,8 @@ func copies(t *testing.T, in Inheritance) Inheritance {
 	return sent
 }
 
-// spare takes a descriptor out of in.
-func spare(in Inheritance, name string) {
+// removeDescriptor closes a descriptor and takes it out of in.
+func removeDescriptor(in Inheritance, name string) {
 	unix.Close(in[name])
 	delete(in, name)
 }

@@ -106,7 +106,7 @@ func TestAdmittedAgain(t *testing.T) {
 	}
 }
 
-// TestFlowEnds: a flow that was idle for too long has to be admitted anew.
+// TestFlowEnds: a flow that was idle for too long has to be admitted again.
 func TestFlowEnds(t *testing.T) {
 	cfg := limited(5, 0)
 	cfg.Routes[0].UDPIdle = time.Nanosecond
@@ -148,7 +148,7 @@ func spend(t *testing.T, s *Steering) {
 }
 
 // TestLimitsOutliveReloads: neither a reload nor another process gives a route new
-// tokens, or forgets whom it has admitted.
+// tokens, or forgets which clients it has admitted.
 func TestLimitsOutliveReloads(t *testing.T) {
 	s := open(t, limited(5, 0))
 	j := newJudge(t, s)

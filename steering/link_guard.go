@@ -48,6 +48,7 @@ func inFlight(fd int) (socket int, err error) {
 	return pair[1], nil
 }
 
+// closeGuard frees the message in flight, and with it the reference to the link.
 func (s *Steering) closeGuard() error {
 	if s.guard == 0 {
 		return nil

@@ -50,6 +50,8 @@ func exposed(table *table.Table, mine *bart.Lite) (all []netip.Prefix) {
 	return all
 }
 
+// onDeath says which holds now. Without pins and without exposed prefixes, the tun device or the
+// absence of routes makes the addresses unreachable.
 func (s *Steering) onDeath() OnDeath {
 	switch {
 	case s.pins != nil:
@@ -60,8 +62,8 @@ func (s *Steering) onDeath() OnDeath {
 	return Unreachable
 }
 
-// ChownPins gives what is pinned to the user that this process becomes, for an upgrade and an
-// orderly stop change it. Who is not root cannot remove the empty directory itself.
+// ChownPins gives what is pinned to the user that this process becomes, because an upgrade and
+// an orderly stop change it. Only root can remove the empty directory itself.
 func (s *Steering) ChownPins(uid, gid int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -100,8 +102,8 @@ func (s *Steering) openTUN(cfg *config.Config, table *table.Table, in Inheritanc
 	return nil
 }
 
-// Forecast is what would keep the host's listeners away from clients, should a process of a
-// config be killed.
+// Forecast is what would keep the host's listeners away from clients, if a process with a
+// config is killed.
 type Forecast struct {
 	Pin    string  // the directory; "": nothing is to be pinned
 	PinErr error   // why nothing can be pinned there

@@ -42,6 +42,8 @@ func Inherit(cfg *config.Config, table *table.Table, in Inheritance, log *slog.L
 	return s, nil
 }
 
+// open runs in the order that keeps the two rules of the package: attach before any prefix is
+// local, the table before its routes, pins when everything else has succeeded.
 func (s *Steering) open(cfg *config.Config, table *table.Table, in Inheritance) (err error) {
 	runtime.LockOSThread() // the namespace is the thread's
 	defer runtime.UnlockOSThread()
@@ -215,6 +217,8 @@ func (s *Steering) pinProgram() (err error) {
 	return err
 }
 
+// openRoutes opens what adds and watches the local routes. It adds none: replace does, when the
+// table is filled.
 func (s *Steering) openRoutes(cfg *config.Config, table *table.Table, in Inheritance) (err error) {
 	if s.routes, err = host.OpenLocalRoutes(); err != nil {
 		return err

@@ -45,6 +45,7 @@ func (s *Steering) checkOverlap(table *table.Table) error {
 	return overlapOf(table, others)
 }
 
+// overlapOf is the decision of checkOverlap.
 func overlapOf(table *table.Table, others []instances.Instance) error {
 	for _, other := range others {
 		for _, p := range other.Prefixes {
@@ -81,7 +82,7 @@ func (s *Steering) leftRoutes(table *table.Table) (left []host.LocalRoute, err e
 		return slices.ContainsFunc(others, func(i instances.Instance) bool { return i.Program == id })
 	})
 	if len(strangers) > 0 {
-		s.log.Warn("other sk_lookup programs are attached here; a socket that one of them chooses wins, and the local routes of prefixes that are not served here are left; what an anyport that is gone has pinned ends with: anyport unload", "programs", strangers)
+		s.log.Warn("other sk_lookup programs are attached here; a socket that one of them chooses wins, and the local routes of prefixes that are not served here are left; remove what a dead anyport has pinned with: anyport unload", "programs", strangers)
 	}
 	theirs := claimed(others)
 	err = s.routes.List(func(r host.LocalRoute) {
@@ -104,7 +105,8 @@ func claimed(all []instances.Instance) *bart.Lite {
 	return prefixes
 }
 
-// updateAnnouncement tells other instances what is in service.
+// updateAnnouncement has other instances learn what is in service. The prefixes are only listed
+// when one of them asks.
 func (s *Steering) updateAnnouncement() error {
 	id, err := s.programID()
 	if err != nil {

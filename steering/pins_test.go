@@ -33,7 +33,7 @@ func pinned(dir string) *config.Config {
 }
 
 // TestKilled: what a killed process served is refused, on the address where a listener
-// of the host's own stands too; the next process goes on with it.
+// of the host's own stands too; the next process continues with it.
 func TestKilled(t *testing.T) {
 	netnstest.InNamespace(t)
 	dir := filepath.Join(bpffs(t), "anyport")

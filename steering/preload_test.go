@@ -25,23 +25,23 @@ func ofAnotherBuild(s *Steering) {
 	delete(s.loaded.Maps, bpf.SteerMapClosed)
 }
 
-// TestSpare: a process without privileges goes on with the sockets of a steering of
-// another build, and what waits in them, by the spare that came along.
-func TestSpare(t *testing.T) {
+// TestPreloaded: a process without privileges continues with the sockets of a steering of
+// another build, and what waits in them, by the preloaded program that came along.
+func TestPreloaded(t *testing.T) {
 	before, after := tabletest.Managed("192.0.2.0/24"), tabletest.Managed("192.0.2.0/25")
 	before.Steering.ManageRoutes, after.Steering.ManageRoutes = false, false
 	old := open(t, before)
 	addLocal(t, "192.0.2.0/24", unix.RTPROT_STATIC)
 	wait(t, "192.0.2.1:80")
 	ofAnotherBuild(old)
-	spare := newSpare(t)
+	loaded := newPreloaded(t)
 	drop(t)
 
-	next := inherit(t, after, withSpare(t, old, spare))
+	next := inherit(t, after, withPreloaded(t, old, loaded))
 	if err := old.Release(); err != nil {
 		t.Fatal(err)
 	}
-	if err := spare.Close(); err != nil {
+	if err := loaded.Close(); err != nil {
 		t.Fatal(err)
 	}
 	checkWaited(t, next)
@@ -119,9 +119,9 @@ func TestPinsOfAnotherBuild(t *testing.T) {
 	}
 }
 
-// TestSpareThatFails: where the next process fails once its program is at work, here for
+// TestPreloadedThatFails: where the next process fails once its program is at work, here for
 // it may add no route, the former one is back.
-func TestSpareThatFails(t *testing.T) {
+func TestPreloadedThatFails(t *testing.T) {
 	netnstest.InNamespace(t)
 	cfg := withListen(tabletest.Managed("192.0.2.0/24"))
 	old, err := Open(cfg, tabletest.Compile(t, cfg.Routes...), discard)
@@ -130,7 +130,7 @@ func TestSpareThatFails(t *testing.T) {
 	}
 	t.Cleanup(func() { old.Release() }) // what is left ends with the namespace
 	ofAnotherBuild(old)
-	in := withSpare(t, old, newSpare(t))
+	in := withPreloaded(t, old, newPreloaded(t))
 	drop(t)
 	after := withListen(tabletest.Managed("192.0.2.0/24", "203.0.113.0/24"))
 	before := openFiles(t) - len(in)
@@ -150,27 +150,27 @@ func TestSpareThatFails(t *testing.T) {
 	}
 }
 
-// TestNewSpare: there is none where the program at work is of this build, and otherwise
+// TestPreload: there is none where the program at work is of this build, and otherwise
 // one with as much room.
-func TestNewSpare(t *testing.T) {
+func TestPreload(t *testing.T) {
 	s := open(t, tabletest.Managed("192.0.2.0/24"))
 	id, err := s.programID()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if spare, err := Preload(uint32(id)); spare != nil || err != nil {
-		t.Errorf("for this build: %v, %v", spare, err)
+	if loaded, err := Preload(uint32(id)); loaded != nil || err != nil {
+		t.Errorf("for this build: %v, %v", loaded, err)
 	}
 	if got := (*Preloaded)(nil).Handover(); len(got) > 0 {
-		t.Errorf("no spare hands over %v", got)
+		t.Errorf("nil hands over %v", got)
 	}
 	other := anotherProgram(t, s.loaded.Maps[bpf.SteerMapIntervals])
-	spare, err := Preload(other)
-	if err != nil || spare == nil {
-		t.Fatalf("for another build: %v, %v", spare, err)
+	loaded, err := Preload(other)
+	if err != nil || loaded == nil {
+		t.Fatalf("for another build: %v, %v", loaded, err)
 	}
-	defer spare.Close()
-	if got, want := spare.loaded.Maps[bpf.SteerMapIntervals].MaxEntries(), s.loaded.Maps[bpf.SteerMapIntervals].MaxEntries(); got != want {
+	defer loaded.Close()
+	if got, want := loaded.loaded.Maps[bpf.SteerMapIntervals].MaxEntries(), s.loaded.Maps[bpf.SteerMapIntervals].MaxEntries(); got != want {
 		t.Errorf("room for %d intervals, want %d", got, want)
 	}
 }
@@ -202,22 +202,22 @@ func anotherProgram(t *testing.T, m *ebpf.Map) (id uint32) {
 	return uint32(number)
 }
 
-func newSpare(t *testing.T) *Preloaded {
+func newPreloaded(t *testing.T) *Preloaded {
 	t.Helper()
 	e, err := program.Load(table.Empty(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	spare := &Preloaded{e}
-	t.Cleanup(func() { spare.Close() })
-	return spare
+	loaded := &Preloaded{e}
+	t.Cleanup(func() { loaded.Close() })
+	return loaded
 }
 
-// withSpare is what the next process gets.
-func withSpare(t *testing.T, s *Steering, spare *Preloaded) Inheritance {
+// withPreloaded is what the next process gets.
+func withPreloaded(t *testing.T, s *Steering, loaded *Preloaded) Inheritance {
 	t.Helper()
 	in := copies(t, s.Handover())
-	maps.Copy(in, copies(t, spare.Handover()))
+	maps.Copy(in, copies(t, loaded.Handover()))
 	return in
 }
 

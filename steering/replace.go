@@ -42,6 +42,9 @@ func (s *Steering) Table() *table.Table {
 	return s.table
 }
 
+// replace is Replace without its lock and checks. It fills the idle half, changes the local
+// routes around the flip in the order of [host.RoutePlan], and erases the half that has served.
+// Until the flip, an error leaves everything as it was.
 func (s *Steering) replace(cfg *config.Config, asked *table.Table) error {
 	if err := s.eraseIdle(); err != nil {
 		return err

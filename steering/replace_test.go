@@ -63,7 +63,7 @@ func TestReplaceIsAtomic(t *testing.T) {
 	checkEmptyHalf(t, s)
 }
 
-// checkEmptyHalf: what does not serve is gone from the tries.
+// checkEmptyHalf: what does not serve is not in the tries.
 func checkEmptyHalf(t *testing.T, s *Steering) {
 	t.Helper()
 	idle := s.half(s.generation + 1)

@@ -65,6 +65,8 @@ func (s *Steering) dropExpired(now time.Time) error {
 	return s.dropRetired(func(until time.Time) bool { return !now.Before(until) })
 }
 
+// dropRetired puts the requested table in service again without the prefixes that are due. A
+// zero time marks them, so that retirePrefixes does not keep them.
 func (s *Steering) dropRetired(due func(until time.Time) bool) error {
 	any := false
 	for p, until := range s.retired {

@@ -13,9 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestLinger: conns on a prefix that a reload drops live on for their drain_timeout,
-// while new ones are refused; then its routes are gone.
-func TestLinger(t *testing.T) {
+// TestRetiredPrefixes: conns on a prefix that a reload drops live on for their drain_timeout,
+// while new ones are refused; then its routes are removed.
+func TestRetiredPrefixes(t *testing.T) {
 	loopback := []string{"127.0.0.0/8", "127.0.0.1/32", "::1/128"}
 	s := open(t, draining(time.Hour, "192.0.2.0/24", "198.51.100.0/24"))
 	hostListeners(t, 80)
@@ -35,7 +35,7 @@ func TestLinger(t *testing.T) {
 	replace(t, s, draining(0, "198.51.100.0/24", "192.0.2.128/25")) // another reload does not begin the hour again
 	until := s.retired[netip.MustParsePrefix("192.0.2.0/24")]
 	if until.IsZero() || until.After(time.Now().Add(time.Hour)) {
-		t.Errorf("it lingers until %v", until)
+		t.Errorf("it is retired until %v", until)
 	}
 	if err := s.DropRetired(); err != nil {
 		t.Fatal(err)
@@ -46,17 +46,17 @@ func TestLinger(t *testing.T) {
 	checkVerdicts(t, newJudge(t, s), map[string]table.Verdict{"192.0.2.1:80": table.Pass, "192.0.2.200:80": table.Steer})
 }
 
-// TestLingerEnds: no longer than drain_timeout, and not when the prefix comes back.
-func TestLingerEnds(t *testing.T) {
+// TestRetiredPrefixesEnd: no longer than drain_timeout, and not when the prefix comes back.
+func TestRetiredPrefixesEnd(t *testing.T) {
 	prefix := netip.MustParsePrefix("192.0.2.0/24")
 	s := open(t, draining(time.Minute, "192.0.2.0/24"))
 	replace(t, s, draining(time.Hour))
 	if until := s.retired[prefix]; until.After(time.Now().Add(time.Minute)) || !until.After(time.Now()) {
-		t.Errorf("it lingers until %v: the drain_timeout is that of the route it had", until)
+		t.Errorf("it is retired until %v: the drain_timeout is that of the route it had", until)
 	}
 	replace(t, s, draining(time.Hour, "192.0.2.0/24"))
 	if len(s.retired) > 0 {
-		t.Errorf("%v lingers, though it is served", s.retired)
+		t.Errorf("%v is retired, though it is served", s.retired)
 	}
 	replace(t, s, draining(0))
 	if err := s.dropExpired(time.Now().Add(2 * time.Hour)); err != nil {
@@ -99,9 +99,9 @@ func checkAlive(t *testing.T, client net.Conn, server int) {
 	}
 }
 
-// TestLingerFlows: the datagrams of a prefix that a reload drops go on to the proxy,
+// TestRetiredPrefixesFlows: the datagrams of a prefix that a reload drops go on to the proxy,
 // where the route had UDP, also after one more reload, and not for ever.
-func TestLingerFlows(t *testing.T) {
+func TestRetiredPrefixesFlows(t *testing.T) {
 	cfg := draining(time.Hour, "192.0.2.0/24")
 	conns := tabletest.Route("conns", "1-65535", "198.51.100.0/24")
 	conns.Drain = time.Hour
@@ -132,13 +132,13 @@ func TestLingerFlows(t *testing.T) {
 	}
 	checkVerdicts(t, newJudge(t, s), map[string]table.Verdict{"192.0.2.1:5000": table.Refuse, "203.0.113.1:5000": table.Refuse})
 	if !s.HasRetired() {
-		t.Error("nothing lingers")
+		t.Error("no prefix is retired")
 	}
 	if err := s.DropRetired(); err != nil {
 		t.Fatal(err)
 	}
 	check(map[string]table.Verdict{"192.0.2.1:5000": table.Pass, "198.51.100.1:5000": table.Pass, "203.0.113.1:5000": table.Pass, "192.0.2.129:5000": table.Steer})
 	if s.HasRetired() {
-		t.Error("something lingers after all is settled")
+		t.Error("a prefix is still retired after DropRetired")
 	}
 }

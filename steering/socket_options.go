@@ -35,6 +35,7 @@ func prepare(fd int, slot bpf.SteerSlot, cfg config.Listen, log *slog.Logger) er
 	return nil
 }
 
+// options lists those of any kernel: an error is not expected, and ends the start.
 func options(fd int, slot bpf.SteerSlot, cfg config.Listen) []sockopt {
 	var all []sockopt
 	add := func(name string, level, opt, value int) {

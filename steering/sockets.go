@@ -53,6 +53,7 @@ func (s *sockets) open(cfg config.Listen, in Inheritance, log *slog.Logger) erro
 	return s.openDropSockets(log)
 }
 
+// inherit takes sockets in the order of their workers: a client stays with its worker.
 func (s *sockets) inherit(in Inheritance) {
 	for slot := range s {
 		for fd, ok := in.take(socketName(slot, 0)); ok; fd, ok = in.take(socketName(slot, len(s[slot]))) {
@@ -194,6 +195,7 @@ func newSocket(slot bpf.SteerSlot, cfg config.Listen, log *slog.Logger) (fd int,
 	return fd, nil
 }
 
+// bound reports whether fd has a port, which means that the program can choose it.
 func bound(fd int) bool {
 	port, err := localPort(fd)
 	return err == nil && port != 0

@@ -126,4 +126,5 @@ func (s *Steering) release(keep bool) error {
 	return errors.Join(errs...)
 }
 
+// isClosed is also true before open has come to the routes. The caller holds mu.
 func (s *Steering) isClosed() bool { return s.routes == nil }

@@ -134,7 +134,7 @@ func fate(d table.Decision) table.Verdict {
 const lookups = 4000
 
 // TestKernelAgrees: kernel verdict = Table verdict = naive verdict, while some routes
-// drain, of which the kernel alone knows. ANYPORT_VERDICTS=10000000 takes minutes.
+// drain, which only the kernel knows. ANYPORT_VERDICTS=10000000 takes minutes.
 func TestKernelAgrees(t *testing.T) {
 	n := fromEnv(t, "ANYPORT_VERDICTS", 1_000_000) / lookups
 	if testing.Short() {

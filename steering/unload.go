@@ -49,6 +49,7 @@ type unloader struct {
 	found  []string
 }
 
+// run removes the routes first: while the links still refuse, nothing reaches the listeners.
 func (u *unloader) run(cfg *config.Config) (err error) {
 	dead, err := findLeftovers(cfg, u.netns)
 	defer func() { err = errors.Join(err, closeAll(dead)) }()

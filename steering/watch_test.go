@@ -58,7 +58,7 @@ func TestWatch(t *testing.T) {
 		t.Error(err)
 	}
 	if n := relinks.Load(); n != 2 {
-		t.Errorf("it was told of %d other links, want 2", n)
+		t.Errorf("relinked was called for %d other links, want 2", n)
 	}
 }
 

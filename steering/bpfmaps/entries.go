@@ -14,6 +14,7 @@ func (h Half) FirstInterval() uint32 { return h.Generation * h.Intervals }
 // FirstBinding is the index of the first of the half.
 func (h Half) FirstBinding() uint32 { return h.Generation * h.Bindings }
 
+// bindingEntries yields the bindings of table, and an empty one behind them: Numbers stops there.
 func (h Half) bindingEntries(table *table.Table, numbers map[string]uint32) iter.Seq2[uint32, bpf.SteerBinding] {
 	return func(yield func(uint32, bpf.SteerBinding) bool) {
 		for i, b := range table.Bindings() {
@@ -38,6 +39,8 @@ func (h Half) bindingEntries(table *table.Table, numbers map[string]uint32) iter
 // ClientList numbers the source list of a binding: never 0, and no number is in both halves.
 func (h Half) ClientList(binding int) uint32 { return h.FirstBinding() + uint32(binding) }
 
+// intervalEntries yields the segments of all policies end to end, as table has them. Indices into
+// the arrays are those of the whole map, so that the program adds nothing to them.
 func (h Half) intervalEntries(table *table.Table) iter.Seq2[uint32, bpf.SteerInterval] {
 	return func(yield func(uint32, bpf.SteerInterval) bool) {
 		for i, v := range table.Intervals() {
@@ -48,6 +51,7 @@ func (h Half) intervalEntries(table *table.Table) iter.Seq2[uint32, bpf.SteerInt
 	}
 }
 
+// clientEntries yields allow and deny of all bindings, and the rules for everyone else.
 func (h Half) clientEntries(table *table.Table) iter.Seq2[bpf.SteerSource, uint32] {
 	return func(yield func(bpf.SteerSource, uint32) bool) {
 		for i, b := range table.Bindings() {
@@ -93,6 +97,7 @@ func (h Half) V6Entries(table *table.Table) iter.Seq2[bpf.SteerPrefixV6, bpf.Ste
 	}
 }
 
+// policy is p with indices into the whole map.
 func (h Half) policy(p table.Policy) bpf.SteerPolicy {
 	var value bpf.SteerPolicy
 	value.Tcp.Offset, value.Tcp.Count = h.FirstInterval()+p.TCP.Offset, p.TCP.Count

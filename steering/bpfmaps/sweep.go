@@ -19,6 +19,7 @@ func (h Half) sweep() error {
 	)
 }
 
+// hasV4 and the next two report whether a key belongs to h.
 func (h Half) hasV4(k bpf.SteerPrefixV4) bool { return k.Generation == h.Generation }
 
 func (h Half) hasV6(k bpf.SteerPrefixV6) bool { return k.Generation == h.Generation }

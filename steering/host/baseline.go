@@ -61,6 +61,7 @@ type originSource struct {
 	route string
 }
 
+// sourcesOf lists the addresses of `source` of all routes: if one is not local, dials fail.
 func sourcesOf(cfg *config.Config) (all []originSource) {
 	for _, r := range cfg.Routes {
 		for _, a := range r.Source {
@@ -79,6 +80,7 @@ type baseline struct {
 	conditions map[string]bool
 }
 
+// newBaseline begins with nothing that was there: the first comparison fills it.
 func newBaseline(cfg *config.Config, table *table.Table) *baseline {
 	return &baseline{served: table.Outermost(new(bart.Lite)), sources: sourcesOf(cfg), conditions: map[string]bool{}}
 }

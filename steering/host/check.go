@@ -40,6 +40,7 @@ func CheckNetwork(cfg *config.Config, host *Network) error {
 	return asError(cfg, networkProblems(cfg, host))
 }
 
+// networkProblems is pure: it compares the file with what was read of the network.
 func networkProblems(cfg *config.Config, host *Network) config.Problems {
 	var problems config.Problems
 	for _, r := range cfg.Routes {

@@ -25,11 +25,11 @@ type Keeper struct {
 	routes *LocalRoutes
 	log    *slog.Logger
 
-	*baseline    // nil before the first table
+	*baseline                  // nil before the first table
 	absent       missingRoutes // own routes that may be missing
-	mustCompare  bool     // a change may concern anything: compare everything
-	unrestorable []string // what others have removed and this process must not or cannot put back
-	restored     uint64   // local routes that were put back
+	mustCompare  bool          // a change may concern anything: compare everything
+	unrestorable []string      // what others have removed and this process must not or cannot put back
+	restored     uint64        // local routes that were put back
 	backoff      restoreBackoff
 
 	comparedAt  time.Time
@@ -125,6 +125,8 @@ func (k *Keeper) Restore(now time.Time, h Changes) error {
 	return nil
 }
 
+// restoreDevice makes the device again or sets it up, and then adds all routes again, which the
+// kernel has removed with it.
 func (k *Keeper) restoreDevice(now time.Time) error {
 	restored, err := k.routes.restoreDevice()
 	if !restored {

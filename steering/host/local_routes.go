@@ -180,6 +180,8 @@ func (l *LocalRoutes) route(p netip.Prefix) *netlink.Route {
 	return routeOn(device, p)
 }
 
+// routeOn is the route as the kernel has it: scope host is that of all local routes, and the
+// protocol number says that it is ours.
 func routeOn(device int, p netip.Prefix) *netlink.Route {
 	return &netlink.Route{
 		LinkIndex: device,

@@ -69,6 +69,7 @@ func (l *LocalRoutes) delivered(addr netip.Addr) string {
 // that has removed it: see [remover]. 0: not known.
 type missingRoutes map[netip.Prefix]uint32
 
+// first returns up to maxNamed of them, in order.
 func (s missingRoutes) first() []netip.Prefix {
 	all := slices.SortedFunc(maps.Keys(s), netip.Prefix.Compare)
 	return all[:min(len(all), maxNamed)]

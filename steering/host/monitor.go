@@ -158,6 +158,8 @@ func (h *Changes) parse(datagram []byte) (any bool) {
 	return any
 }
 
+// parseMessage reports whether m says anything new. Additions of own routes do not: they are
+// answers to what this process did.
 func (h *Changes) parseMessage(m []byte) bool {
 	switch binary.NativeEndian.Uint16(m[atType:]) {
 	case unix.RTM_NEWLINK, unix.RTM_DELLINK:
@@ -180,6 +182,7 @@ func (h *Changes) parseMessage(m []byte) bool {
 	return false
 }
 
+// parseRoute notes the prefix, and the netlink port of who has changed it.
 func (h *Changes) parseRoute(m []byte) bool {
 	if len(m) < nlHeader+rtHeader {
 		return false

@@ -100,7 +100,7 @@ func TestMonitorEnds(t *testing.T) {
 	}
 }
 
-// FuzzHints: whatever arrives is read without a panic, and is bounded.
+// FuzzChanges: whatever arrives is read without a panic, and is bounded.
 func FuzzChanges(f *testing.F) {
 	f.Add([]byte{28, 0, 0, 0, unix.RTM_DELROUTE, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2, 24, 0, 0, 255, 169, 0, 2, 0, 0, 0, 0})
 	f.Add([]byte{32, 0, 0, 0, unix.RTM_NEWLINK, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0})

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// TestQuarrelPauses: what others remove every second is put back five times at once, then
+// TestRestoreBackoff: what others remove every second is put back five times at once, then
 // after pauses, and at once again when they have been quiet for a minute.
 func TestRestoreBackoff(t *testing.T) {
 	var q restoreBackoff

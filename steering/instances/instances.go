@@ -79,6 +79,7 @@ func (p *Announcement) serve() {
 	}
 }
 
+// instance makes the answer, on the goroutine that serves.
 func (n *Notice) instance() Instance {
 	i := Instance{PID: os.Getpid(), Config: n.Config, Device: n.Device, Program: n.Program, Prefixes: slices.Clone(n.Retired)}
 	for prefix := range n.Prefixes {

@@ -97,6 +97,7 @@ func (p *Dir) CheckWritable() error {
 	return nil
 }
 
+// pinAll pins the link last: a directory without it is one that a crash has left half done.
 func (p *Dir) pinAll(e *program.Loaded) error {
 	if err := p.directory.Chmod(0o700); err != nil {
 		return err

@@ -147,6 +147,8 @@ func openChecked(at Place) (*os.File, error) {
 	return dir, nil
 }
 
+// checkTrust looks at the open directory, not at its path: who can rename it could swap it between
+// the check and its use.
 func (at Place) checkTrust(fd int) error {
 	var stat unix.Stat_t
 	if err := unix.Fstat(fd, &stat); err != nil {

@@ -61,6 +61,8 @@ func haveSteer() error {
 	return objects.Close()
 }
 
+// haveTestRun runs a program that passes everything: only since Linux 5.13 can sk_lookup programs
+// be run without a packet.
 func haveTestRun() error {
 	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{
 		Type: ebpf.SkLookup, AttachType: ebpf.AttachSkLookup, License: "GPL",

@@ -49,6 +49,7 @@ func Advise(err error) error { return remedy(refusal(err, memlockCounts()), err)
 // AdviseLink does so where the program is attached or detached: that takes no memory.
 func AdviseLink(err error) error { return remedy(refusal(err, false), err) }
 
+// remedy adds the words for one of the three reasons to err.
 func remedy(why, err error) error {
 	switch why {
 	case nil:

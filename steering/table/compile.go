@@ -111,7 +111,7 @@ func VerdictOf(a config.Action) Verdict {
 func checkPrefixes(r *config.Route) error {
 	for _, p := range slices.Concat(r.Prefixes, r.EgressPrefixes, r.Allow, r.Deny) {
 		if !p.IsValid() || p.Addr().Is4In6() {
-			return fmt.Errorf("%v is no IPv4 or IPv6 prefix; write an IPv4-mapped one as IPv4", p)
+			return fmt.Errorf("%v is not an IPv4 or IPv6 prefix; write an IPv4-mapped one as IPv4", p)
 		}
 	}
 	return nil

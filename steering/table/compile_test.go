@@ -32,9 +32,9 @@ func TestCompileRefuses(t *testing.T) {
 	for want, routes := range map[string][]*config.Route{
 		`prefix 192.0.2.0/24: tcp: two routes take port 85 with equally narrow ranges, 80-90 and 85-95`: {
 			tabletest.Route("a", "80-90", "192.0.2.0/24"), tabletest.Route("b", "85-95", "192.0.2.0/24")},
-		`route "zero": invalid Prefix is no IPv4 or IPv6 prefix; write an IPv4-mapped one as IPv4`: {
+		`route "zero": invalid Prefix is not an IPv4 or IPv6 prefix; write an IPv4-mapped one as IPv4`: {
 			{Name: "zero", Prefixes: []netip.Prefix{{}}}},
-		`route "mapped": ::ffff:198.51.100.0/120 is no IPv4 or IPv6 prefix; write an IPv4-mapped one as IPv4`: {mapped},
+		`route "mapped": ::ffff:198.51.100.0/120 is not an IPv4 or IPv6 prefix; write an IPv4-mapped one as IPv4`: {mapped},
 	} {
 		if _, err := table.Compile(&config.Config{Routes: routes}); err == nil || err.Error() != want {
 			t.Errorf("got  %v\nwant %s", err, want)

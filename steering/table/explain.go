@@ -41,7 +41,7 @@ func (t *Table) Explain(protocol config.Protocol, dst netip.AddrPort, client net
 		e.Because = append(e.Because, fmt.Sprintf("no route takes %v port %d: [steering] unmatched = %q", protocol, dst.Port(), e.Verdict))
 		return e
 	}
-	e.Because = append(e.Because, reasons(t.Find(protocol, dst).Clients, e.Route, client)...)
+	e.Because = append(e.Because, reasons(t.find(protocol, dst).Clients, e.Route, client)...)
 	e.Notes = reflectorNote(e.Decision, protocol, dst.Port())
 	return e
 }

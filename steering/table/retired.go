@@ -36,8 +36,8 @@ func (t *Table) forwarding(s Segment) iter.Seq[*config.Route] {
 
 // hasFlows reports whether there may be flows in p, also of an earlier table.
 func (t *Table) hasFlows(p netip.Prefix) bool {
-	if gone, lingers := t.retired.Get(p); lingers {
-		return gone.UDP.Count > 0
+	if before, ok := t.retired.Get(p); ok {
+		return before.UDP.Count > 0
 	}
 	for _, policy := range t.prefixes.Subnets(p) {
 		for range t.forwarding(policy.UDP) {

@@ -35,6 +35,7 @@ func spacing(perSecond int) time.Duration {
 	return time.Second / time.Duration(perSecond)
 }
 
+// mayDrop: a datagram over its limit is dropped too, whatever the verdict.
 func (b *Binding) mayDrop() bool {
 	return b.Verdict == Drop || b.Clients != nil && b.Denied == Drop || b.DatagramSpacing > 0
 }
@@ -59,6 +60,7 @@ func (t *Table) Admissions() (n int) {
 	return n
 }
 
+// admissions estimates for one route: handshakes of some seconds, and all flows at once.
 func admissions(r *config.Route) (n int) {
 	if r.Takes(config.TCP) {
 		n += min(r.NewConnsPerSecond*handshakeSeconds, mostHandshakes)

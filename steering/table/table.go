@@ -77,7 +77,7 @@ type Decision struct {
 // Lookup returns the route that forwards dst, or nil when nothing does.
 // It does not look at the client: see Decide.
 func (t *Table) Lookup(protocol config.Protocol, dst netip.AddrPort) *config.Route {
-	if b := t.Find(protocol, dst); b != nil && b.Verdict == Steer {
+	if b := t.find(protocol, dst); b != nil && b.Verdict == Steer {
 		return b.Route
 	}
 	return nil
@@ -86,14 +86,14 @@ func (t *Table) Lookup(protocol config.Protocol, dst netip.AddrPort) *config.Rou
 // Passes reports whether the kernel hands packets for dst to the host's own sockets. That is not so in
 // retired prefixes of a table in service: see [Table.WithRetired].
 func (t *Table) Passes(protocol config.Protocol, dst netip.AddrPort) bool {
-	b := t.Find(protocol, dst)
+	b := t.find(protocol, dst)
 	return b == nil || b.Verdict == Pass
 }
 
 // Decide returns what becomes of the first packet from client to dst. An invalid
 // client stands for one that every route admits.
 func (t *Table) Decide(protocol config.Protocol, dst netip.AddrPort, client netip.Addr) Decision {
-	b := t.Find(protocol, dst)
+	b := t.find(protocol, dst)
 	switch {
 	case b == nil:
 		return Decision{Verdict: Pass}
@@ -111,8 +111,8 @@ func (t *Table) Decide(protocol config.Protocol, dst netip.AddrPort, client neti
 // Prefixes is the number of distinct prefixes served.
 func (t *Table) Prefixes() int { return t.prefixes.Size() }
 
-// Find returns the binding of dst, nil where no prefix holds it.
-func (t *Table) Find(protocol config.Protocol, dst netip.AddrPort) *Binding {
+// find returns the binding of dst, nil where no prefix holds it.
+func (t *Table) find(protocol config.Protocol, dst netip.AddrPort) *Binding {
 	p, ok := t.prefixes.Lookup(dst.Addr().Unmap())
 	if !ok {
 		p, ok = t.retired.Lookup(dst.Addr().Unmap())

@@ -75,7 +75,7 @@ func TestLookup(t *testing.T) {
 		{config.TCP, "192.0.2.9:23", ""},     // refused by its own route
 		{config.TCP, "192.0.2.53:53", "dns"}, // the longer prefix
 		{config.TCP, "192.0.2.53:54", "net"}, // no route of the longer prefix takes it
-		{config.UDP, "192.0.2.53:54", ""},    // net is TCP alone
+		{config.UDP, "192.0.2.53:54", ""},    // net is only TCP
 		{config.UDP, "192.0.2.53:53", "dns"},
 		{config.TCP, "[::ffff:192.0.2.9]:80", "web"},
 		{config.TCP, "[2001:db8::1]:53", "dns"},
