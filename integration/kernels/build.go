@@ -16,7 +16,7 @@ const cache = "build/kernels"
 // no network namespace: of the proxy, what makes system calls.
 var (
 	tested  = append([]string{"steering", "steering/host", "steering/program", "integration"}, ofProxy...)
-	ofProxy = []string{"proxy/call", "proxy/tcp/socket", "proxy/tcp/pipes", "proxy/tcp", "proxy/udp"}
+	ofProxy = []string{"proxy/call", "proxy/socket", "proxy/pipes", "proxy/tcp", "proxy/udp"}
 )
 
 // built is the path of the program that build makes from a package, relative to the

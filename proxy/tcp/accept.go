@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/proxy/call"
-	"anyport/proxy/tcp/socket"
+	"anyport/proxy/socket"
 )
 
 // acceptMost bounds what one turn accepts, so that live conns are served too and loops that share a

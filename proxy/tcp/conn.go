@@ -4,11 +4,11 @@ import (
 	"net/netip"
 	"time"
 
+	"anyport/proxy/buffers"
 	"anyport/proxy/origin"
+	"anyport/proxy/pipes"
 	"anyport/proxy/route"
-	"anyport/proxy/tcp/buffers"
-	"anyport/proxy/tcp/pipes"
-	"anyport/proxy/tcp/wheel"
+	"anyport/proxy/wheel"
 )
 
 // state is where a conn is in its life.

@@ -11,7 +11,7 @@ import (
 	"anyport/config"
 	"anyport/proxy/call"
 	"anyport/proxy/route"
-	"anyport/proxy/tcp/socket"
+	"anyport/proxy/socket"
 )
 
 // dialNext picks an origin and begins to dial it; if that fails at once, the next one. The

@@ -2,7 +2,7 @@ package tcp
 
 import (
 	"anyport/config"
-	"anyport/proxy/tcp/wheel"
+	"anyport/proxy/wheel"
 )
 
 // draining reports whether the loop accepts no more and ends with its last conn.

@@ -12,9 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/config"
+	"anyport/proxy/pipes"
 	"anyport/proxy/route"
-	"anyport/proxy/tcp/pipes"
-	"anyport/proxy/tcp/wheel"
+	"anyport/proxy/wheel"
 )
 
 // fakePeer is a client or an origin, with the proxy's socket to it.

@@ -6,7 +6,7 @@ import (
 
 	"anyport/proxy/client"
 	"anyport/proxy/route"
-	"anyport/proxy/tcp/wheel"
+	"anyport/proxy/wheel"
 )
 
 // gate stops a loop from accepting when there are no files for more conns: they wait in the accept

@@ -7,15 +7,15 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"anyport/proxy/buffers"
 	"anyport/proxy/call"
 	"anyport/proxy/mailbox"
+	"anyport/proxy/pipes"
 	"anyport/proxy/quota"
 	"anyport/proxy/ratelog"
 	"anyport/proxy/route"
-	"anyport/proxy/tcp/buffers"
-	"anyport/proxy/tcp/pipes"
-	"anyport/proxy/tcp/socket"
-	"anyport/proxy/tcp/wheel"
+	"anyport/proxy/socket"
+	"anyport/proxy/wheel"
 )
 
 // loop is one event loop with the conns that it accepted. Serve owns it; only its own goroutine

@@ -6,10 +6,10 @@ import (
 	"time"
 
 	"anyport/config"
+	"anyport/proxy/buffers"
 	"anyport/proxy/call"
 	"anyport/proxy/route"
-	"anyport/proxy/tcp/buffers"
-	"anyport/proxy/tcp/socket"
+	"anyport/proxy/socket"
 )
 
 // A conn moves to another process as its sockets and a struct that describes it. Bytes that were read

@@ -7,7 +7,7 @@ import (
 	"anyport/config"
 	"anyport/proxy/origin"
 	"anyport/proxy/route"
-	"anyport/proxy/tcp/wheel"
+	"anyport/proxy/wheel"
 )
 
 // distribute divides the conns of another process among the loops. If a loop has ended, the next one

@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"anyport/proxy/buffers"
 	"anyport/proxy/route"
-	"anyport/proxy/tcp/buffers"
-	"anyport/proxy/tcp/wheel"
+	"anyport/proxy/wheel"
 )
 
 // A file that is not a pipe ends its conn, and no other.

@@ -7,8 +7,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"anyport/proxy/tcp/buffers"
-	"anyport/proxy/tcp/pipes"
+	"anyport/proxy/buffers"
+	"anyport/proxy/pipes"
 )
 
 // stalled are conns of one loop, each with a client that speaks and an origin that reads now

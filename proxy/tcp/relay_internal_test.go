@@ -11,7 +11,7 @@ import (
 	"anyport/config"
 	"anyport/proxy/call"
 	"anyport/proxy/route"
-	"anyport/proxy/tcp/socket"
+	"anyport/proxy/socket"
 )
 
 type anywhere struct{ route *config.Route }

@@ -10,12 +10,12 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
+	"anyport/proxy/buffers"
 	"anyport/proxy/mailbox"
 	"anyport/proxy/quota"
 	"anyport/proxy/ratelog"
 	"anyport/proxy/route"
-	"anyport/proxy/tcp/buffers"
-	"anyport/proxy/tcp/socket"
+	"anyport/proxy/socket"
 )
 
 // Options is what Serve needs.

@@ -1,8 +1,8 @@
 package tcp
 
 import (
+	"anyport/proxy/buffers"
 	"anyport/proxy/route"
-	"anyport/proxy/tcp/buffers"
 )
 
 // What a conn does next is decided here, by functions of its state without I/O.

@@ -5,10 +5,10 @@ import (
 	"time"
 
 	"anyport/config"
+	"anyport/proxy/buffers"
+	"anyport/proxy/pipes"
 	"anyport/proxy/route"
-	"anyport/proxy/tcp/buffers"
-	"anyport/proxy/tcp/pipes"
-	"anyport/proxy/tcp/wheel"
+	"anyport/proxy/wheel"
 )
 
 // The ends and ways of the tables below.

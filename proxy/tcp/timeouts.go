@@ -8,7 +8,7 @@ import (
 
 	"anyport/config"
 	"anyport/proxy/route"
-	"anyport/proxy/tcp/wheel"
+	"anyport/proxy/wheel"
 )
 
 // Moments are durations since the loop began. What is due when, and with which verdict, is decided by
