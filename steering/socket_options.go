@@ -7,7 +7,7 @@ import (
 
 	"anyport/bpf"
 	"anyport/config"
-	"anyport/socketfilter"
+	"anyport/bpf/socketfilter"
 
 	"golang.org/x/sys/unix"
 )

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"anyport/bpf/socketfilter"
 	"anyport/proxy/call"
 )
 
@@ -70,9 +71,8 @@ func openRaw(loopback netip.Addr) (int, error) {
 		return -1, err
 	}
 	name := call.EndpointOf(netip.AddrPortFrom(loopback, 0)).Sockaddr()
-	nothing := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: 0}}
 	err = errors.Join(
-		unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &nothing[0]}),
+		socketfilter.DropAll(fd),
 		unix.SetsockoptInt(fd, level, transparent, 1),
 		call.Bind(fd, name.Bytes()),
 	)

@@ -9,7 +9,7 @@ import (
 	"os"
 	"time"
 
-	"anyport/socketfilter"
+	"anyport/bpf/socketfilter"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"

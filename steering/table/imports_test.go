@@ -36,7 +36,7 @@ func TestImports(t *testing.T) {
 		}
 		for _, p := range packages {
 			for _, f := range forbidden {
-				if p == f || strings.HasPrefix(p, f+"/") {
+				if (p == f || strings.HasPrefix(p, f+"/")) && p != "anyport/bpf/socketfilter" { // classic BPF: no program, no map
 					t.Errorf("%s depends on %s", pattern, p)
 				}
 			}
