@@ -13,8 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"anyport/cmd/anyport/internal/aside"
 	"anyport/cmd/anyport/internal/daemon"
+	"anyport/cmd/anyport/internal/slowfs"
 	"anyport/config"
 )
 
@@ -65,7 +65,7 @@ func adminSocket(path string) (socket string, told bool, broken error) {
 		told   bool
 		broken error
 	}
-	a, err := aside.Do(aside.New(clientReadLimit), "read "+path, func() (a answer, err error) {
+	a, err := slowfs.Do(slowfs.New(clientReadLimit), "read "+path, func() (a answer, err error) {
 		a.socket, a.told, a.broken = config.AdminSocket(path)
 		return a, nil
 	})

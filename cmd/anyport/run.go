@@ -8,9 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"anyport/cmd/anyport/internal/aside"
 	"anyport/cmd/anyport/internal/daemon"
 	"anyport/cmd/anyport/internal/handover"
+	"anyport/cmd/anyport/internal/slowfs"
 	"anyport/cmd/anyport/internal/systemd"
 	"anyport/config"
 )
@@ -93,7 +93,7 @@ func loadToRun(path string, upgrade bool) (*config.Config, error) {
 	if !upgrade {
 		return config.Load(path)
 	}
-	text, err := aside.Do(aside.New(upgradeReadLimit), "read "+path, func() ([]byte, error) { return config.Read(path) })
+	text, err := slowfs.Do(slowfs.New(upgradeReadLimit), "read "+path, func() ([]byte, error) { return config.Read(path) })
 	if err != nil {
 		return nil, err
 	}

@@ -17,9 +17,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"anyport/cmd/anyport/internal/aside"
 	"anyport/cmd/anyport/internal/handover"
 	"anyport/cmd/anyport/internal/privileges"
+	"anyport/cmd/anyport/internal/slowfs"
 	"anyport/cmd/anyport/internal/systemd"
 	"anyport/config"
 	"anyport/proxy"
@@ -87,7 +87,7 @@ type daemon struct {
 	upgrading *takeover    // nil: no upgrade is under way
 	reloading *reload      // nil: no reload is under way
 
-	aside *aside.Worker // for files that may be on a mount that hangs
+	slow *slowfs.Worker // for files that may be on a mount that hangs
 
 	refusals  chan service   // for the goroutine that mirrors them
 	decisions chan func()    // for the goroutine that decides
@@ -116,7 +116,7 @@ type generation struct {
 
 // open acquires all that serving needs, or nothing.
 func open(opt Options) (*daemon, error) {
-	d := &daemon{opt: opt, begun: time.Now(), decisions: make(chan func()), decided: make(chan struct{}), aside: aside.New(readLimit), refusals: make(chan service, 1024), stored: map[string]int{}}
+	d := &daemon{opt: opt, begun: time.Now(), decisions: make(chan func()), decided: make(chan struct{}), slow: slowfs.New(readLimit), refusals: make(chan service, 1024), stored: map[string]int{}}
 	maps.Copy(d.stored, opt.Stored)
 	d.drains.Store(&drains{})
 	d.openLog()

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"anyport/cmd/anyport/internal/aside"
+	"anyport/cmd/anyport/internal/slowfs"
 )
 
 const (
@@ -20,8 +20,8 @@ const (
 // door is the listener of the admin socket. Where somebody has removed the socket, another one takes its
 // place.
 type door struct {
-	path  string
-	aside *aside.Worker
+	path string
+	slow *slowfs.Worker
 
 	mu       sync.Mutex
 	listener *net.UnixListener
@@ -32,14 +32,14 @@ type door struct {
 
 // newDoor takes over a listener whose Close does not remove the socket, as this one's does.
 func newDoor(listener net.Listener, path string) *door {
-	d := &door{path: path, aside: aside.New(doorLimit), listener: listener.(*net.UnixListener)}
+	d := &door{path: path, slow: slowfs.New(doorLimit), listener: listener.(*net.UnixListener)}
 	d.file, _ = d.look() // an error shows again in missing
 	return d
 }
 
 // look looks at what is at the path.
 func (d *door) look() (os.FileInfo, error) {
-	return aside.Do(d.aside, "look for admin.socket", func() (os.FileInfo, error) { return os.Lstat(d.path) })
+	return slowfs.Do(d.slow, "look for admin.socket", func() (os.FileInfo, error) { return os.Lstat(d.path) })
 }
 
 // missing reports whether the path does not lead to the socket any more.
@@ -109,7 +109,7 @@ func (d *door) Close() error {
 	if leave || again || d.missing() {
 		return err
 	}
-	_, removed := aside.Do(d.aside, "remove admin.socket", func() (any, error) { return nil, os.Remove(d.path) })
+	_, removed := slowfs.Do(d.slow, "remove admin.socket", func() (any, error) { return nil, os.Remove(d.path) })
 	return errors.Join(err, removed)
 }
 
@@ -140,7 +140,7 @@ func (d *daemon) mindDoor(ctx context.Context) {
 }
 
 func (d *daemon) renewDoor() error {
-	listener, err := aside.Do(d.admin.aside, "put admin.socket back", func() (net.Listener, error) {
+	listener, err := slowfs.Do(d.admin.slow, "put admin.socket back", func() (net.Listener, error) {
 		listener, err := listenAdmin(d.admin.path, d.account)
 		if err != nil {
 			return nil, err

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"anyport/cmd/anyport/internal/aside"
+	"anyport/cmd/anyport/internal/slowfs"
 	"anyport/config"
 	"anyport/steering"
 )
@@ -26,7 +26,7 @@ func TestFileAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &daemon{aside: aside.New(time.Minute)}
+	d := &daemon{slow: slowfs.New(time.Minute)}
 	q := Question{Protocol: config.TCP, Dst: netip.MustParseAddrPort("192.0.2.7:80")}
 	answer := table.Explain(q.Protocol, q.Dst, q.Client)
 	for _, test := range []struct{ name, text, want string }{

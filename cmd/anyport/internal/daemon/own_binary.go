@@ -9,8 +9,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"anyport/cmd/anyport/internal/aside"
 	"anyport/cmd/anyport/internal/privileges"
+	"anyport/cmd/anyport/internal/slowfs"
 )
 
 // ownBinary is the file that this process was started from, as it is now on disk, for an
@@ -43,7 +43,7 @@ func (d *daemon) binary(c choice) (string, error) {
 		// The kernel kills all processes of a pid namespace when its pid 1 ends.
 		return "", errors.New("anyport is pid 1 of its container, which ends with it: start another container in its place")
 	}
-	return aside.Do(d.aside, "read the new binary", c.find)
+	return slowfs.Do(d.slow, "read the new binary", c.find)
 }
 
 // find returns the path. It reads the whole binary, for where that hangs, so would the start of the

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"anyport/cmd/anyport/internal/aside"
+	"anyport/cmd/anyport/internal/slowfs"
 	"anyport/config"
 	"anyport/steering"
 )
@@ -173,7 +173,7 @@ func (d *daemon) load() (*generation, error) {
 
 // read reads a file that may be on a mount that hangs.
 func (d *daemon) read(path string) ([]byte, error) {
-	return aside.Do(d.aside, "read "+path, func() ([]byte, error) { return config.Read(path) })
+	return slowfs.Do(d.slow, "read "+path, func() ([]byte, error) { return config.Read(path) })
 }
 
 // next is the generation after old, by this text of its file.

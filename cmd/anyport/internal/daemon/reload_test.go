@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"anyport/cmd/anyport/internal/aside"
+	"anyport/cmd/anyport/internal/slowfs"
 	"anyport/config"
 )
 
@@ -67,7 +67,7 @@ func TestLoadRefuses(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "anyport.toml")
 	old := &generation{number: 1, config: &config.Config{Path: path}}
 	old.config.Listen.Workers = 1
-	d := &daemon{aside: aside.New(time.Minute)}
+	d := &daemon{slow: slowfs.New(time.Minute)}
 	d.serving.Store(old)
 	for _, test := range []struct{ name, text, want string }{
 		{"no TOML", "[route", "not TOML"},

@@ -1,26 +1,24 @@
-// Package aside does what may hang in the kernel, such as opening a file on a network mount whose
-// server has gone, so that nothing else waits for it longer than a limit.
-package aside
+package slowfs
 
 import (
 	"fmt"
 	"time"
 )
 
-// Worker does one thing at a time. So at most one goroutine and its thread hang, however often
-// somebody asks.
+// Worker runs one operation at a time. It may be used by any number of goroutines.
 type Worker struct {
 	limit time.Duration
-	turn  chan struct{} // holds a value while something is being done
+	turn  chan struct{} // full while an operation runs; its goroutine empties it
 }
 
-// New makes a Worker that gives each caller an answer within limit.
+// New makes a Worker whose callers wait no longer than limit, the wait for an earlier operation included.
 func New(limit time.Duration) *Worker {
 	return &Worker{limit: limit, turn: make(chan struct{}, 1)}
 }
 
-// Do calls do, which what describes for an error, on a goroutine of its own. Past the limit it
-// returns an error, and do goes on until the kernel lets it end; nothing else is begun before.
+// Do runs do on a goroutine of its own and returns its result. When the limit is over it returns an
+// error that begins with what; do runs on until the kernel lets it end, its result is dropped, and
+// no other operation starts before.
 func Do[T any](w *Worker, what string, do func() (T, error)) (value T, err error) {
 	type outcome struct {
 		value T
