@@ -13,23 +13,23 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"anyport/cmd/anyport/internal/daemon"
+	"anyport/cmd/anyport/internal/admin"
 	"anyport/cmd/anyport/internal/slowfs"
 	"anyport/config"
 )
 
 // clientFlags adds -c and --socket to a command that asks the running anyport. What it
 // returns says, once they are parsed, whom to ask.
-func clientFlags(cmd *cobra.Command) func() (daemon.Client, error) {
+func clientFlags(cmd *cobra.Command) func() (admin.Client, error) {
 	path := fileFlag(cmd)
 	socket := cmd.Flags().String("socket", "", "ask on this admin socket, `PATH`")
-	return func() (client daemon.Client, err error) {
+	return func() (client admin.Client, err error) {
 		named := cmd.Flags().Changed("config")
 		switch {
 		case *socket != "" && named:
 			return client, usagef("-c and --socket both say where to ask: give one of them")
 		case *socket != "":
-			return daemon.Client{Socket: *socket}, nil
+			return admin.Client{Socket: *socket}, nil
 		}
 		return clientOf(cmd, *path, named)
 	}
@@ -38,9 +38,9 @@ func clientFlags(cmd *cobra.Command) func() (daemon.Client, error) {
 // clientOf reads from the file where to ask. A file with errors is told of, and takes no
 // command away. Without a file of the default name, and nobody having named one, the
 // default socket is asked without a word.
-func clientOf(cmd *cobra.Command, path string, named bool) (daemon.Client, error) {
+func clientOf(cmd *cobra.Command, path string, named bool) (admin.Client, error) {
 	socket, told, broken := adminSocket(path)
-	client := daemon.Client{Socket: socket}
+	client := admin.Client{Socket: socket}
 	if socket == "" {
 		return client, errors.New("the file has admin.socket = \"\": this anyport cannot be asked")
 	}
@@ -80,7 +80,7 @@ const clientReadLimit = 5 * time.Second
 
 // checkServes makes sure that the anyport on the default socket, which a broken file did
 // not name, serves that file: it may be another one.
-func checkServes(ctx context.Context, client daemon.Client, path string) error {
+func checkServes(ctx context.Context, client admin.Client, path string) error {
 	status, err := client.Status(ctx)
 	if err != nil {
 		return fmt.Errorf("the file does not say where to ask (--socket does), and %w", err)

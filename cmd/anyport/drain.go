@@ -6,9 +6,9 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/spf13/cobra"
+	"anyport/cmd/anyport/internal/admin"
 
-	"anyport/cmd/anyport/internal/daemon"
+	"github.com/spf13/cobra"
 )
 
 func newDrain() *cobra.Command {
@@ -50,7 +50,7 @@ With --wait it returns once the last conn has ended. Drained routes show in the 
 }
 
 // writeDrained has a line for each route.
-func writeDrained(out io.Writer, d *daemon.Drained) {
+func writeDrained(out io.Writer, d *admin.Drained) {
 	state := map[bool]string{true: "takes no new conns", false: "takes new conns"}[d.Draining]
 	for _, name := range slices.Sorted(maps.Keys(d.Conns)) {
 		n := count(int(d.Conns[name]), "live conn", "live conns")

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"anyport/cmd/anyport/internal/daemon"
+	"anyport/cmd/anyport/internal/admin"
 	"anyport/cmd/anyport/internal/doctor"
 	"anyport/config"
 	"anyport/steering"
@@ -52,7 +52,7 @@ client is known with --from alone.`,
 	return cmd
 }
 
-func explainFile(cmd *cobra.Command, q daemon.Question) error {
+func explainFile(cmd *cobra.Command, q admin.Question) error {
 	path, err := cmd.Flags().GetString("config")
 	if err != nil {
 		return err
@@ -71,7 +71,7 @@ func explainFile(cmd *cobra.Command, q daemon.Question) error {
 
 // translated says which rules of this host's packet filters take the dst before the steering
 // does. Who may not list them is told nothing: doctor says what it takes.
-func translated(cmd *cobra.Command, q daemon.Question) []string {
+func translated(cmd *cobra.Command, q admin.Question) []string {
 	if os.Geteuid() != 0 {
 		return nil
 	}
@@ -79,9 +79,9 @@ func translated(cmd *cobra.Command, q daemon.Question) []string {
 	return lines
 }
 
-func explainLive(cmd *cobra.Command, client daemon.Client, q daemon.Question) error {
+func explainLive(cmd *cobra.Command, client admin.Client, q admin.Question) error {
 	e, err := client.Explain(cmd.Context(), q)
-	if errors.Is(err, daemon.ErrNobody) {
+	if errors.Is(err, admin.ErrNobody) {
 		return fmt.Errorf("%w; with -c FILE the answer is the file's", err)
 	}
 	if err != nil {
@@ -110,7 +110,7 @@ func sharesNetwork(pid int) bool {
 	return err == nil && os.SameFile(own, its)
 }
 
-func parseQuestion(protocol, dst, client string) (q daemon.Question, err error) {
+func parseQuestion(protocol, dst, client string) (q admin.Question, err error) {
 	switch protocol {
 	case "tcp":
 		q.Protocol = config.TCP

@@ -6,9 +6,9 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/spf13/cobra"
+	"anyport/cmd/anyport/internal/admin"
 
-	"anyport/cmd/anyport/internal/daemon"
+	"github.com/spf13/cobra"
 )
 
 func newFlows() *cobra.Command {
@@ -58,7 +58,7 @@ func newFlowTable(cmd *cobra.Command) *flowTable {
 	return t
 }
 
-func (t *flowTable) add(f daemon.Flow) error {
+func (t *flowTable) add(f admin.Flow) error {
 	fmt.Fprintln(t, flowRow(f))
 	if t.rows++; t.rows%1000 == 0 {
 		return t.Flush()
@@ -66,7 +66,7 @@ func (t *flowTable) add(f daemon.Flow) error {
 	return nil
 }
 
-func flowRow(f daemon.Flow) string {
+func flowRow(f admin.Flow) string {
 	return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s", f.Protocol, f.Client, f.Dst, f.Route, cmp.Or(f.Origin, "-"),
 		spanText(f.AgeSeconds), spanText(f.IdleSeconds), bytesText(f.ToOrigin), bytesText(f.ToClient))
 }

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"anyport/cmd/anyport/internal/daemon"
+	"anyport/cmd/anyport/internal/admin"
 	"anyport/config"
 )
 
@@ -52,7 +52,7 @@ reset then. SIGHUP does the same, into the log.`,
 
 // writeReloaded has a line for each thing that comes (+), goes (-) or changes (~), and for
 // each route that stays as it is (=), but whose conns another one's change touches.
-func writeReloaded(out io.Writer, r *daemon.Reloaded) {
+func writeReloaded(out io.Writer, r *admin.Reloaded) {
 	for _, k := range r.Keys {
 		fmt.Fprintf(out, "~ %s: %s → %s\n", k.Key, k.Old, k.New)
 	}
@@ -69,7 +69,7 @@ func writeReloaded(out io.Writer, r *daemon.Reloaded) {
 	fmt.Fprintf(out, "%s is in service: generation %d\n", r.Path, r.Generation)
 }
 
-func writeChange(out io.Writer, c daemon.RouteChange) {
+func writeChange(out io.Writer, c admin.RouteChange) {
 	signs := map[config.Change]string{config.Added: "+", config.Removed: "-", config.Changed: "~"}
 	fmt.Fprintf(out, "%s route %q%s\n", cmp.Or(signs[c.Change], "="), c.Name, touched(c))
 	writePrefixes(out, "+", c.PrefixesAdded)
@@ -80,7 +80,7 @@ func writeChange(out io.Writer, c daemon.RouteChange) {
 }
 
 // touched says what becomes of the live conns.
-func touched(c daemon.RouteChange) string {
+func touched(c admin.RouteChange) string {
 	conns, end := count(int(c.ConnsActive), "live conn", "live conns"), time.Duration(c.DrainSeconds*float64(time.Second))
 	switch c.ConnsEnding {
 	case c.ConnsActive:

@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"anyport/cmd/anyport/internal/daemon"
+	"anyport/cmd/anyport/internal/admin"
 	"anyport/config"
 )
 
@@ -18,15 +18,15 @@ func TestWriteReloaded(t *testing.T) {
 	}
 	for _, test := range []struct {
 		name string
-		of   daemon.Reloaded
+		of   admin.Reloaded
 		want string
 	}{
-		{"nothing", daemon.Reloaded{Path: "a.toml", Generation: 2}, "nothing differs\na.toml is in service: generation 2\n"},
-		{"nothing, dry", daemon.Reloaded{DryRun: true, Path: "a.toml", Generation: 1}, "nothing differs\na dry run: nothing was changed, generation 1 serves on\n"},
-		{"all kinds", daemon.Reloaded{
+		{"nothing", admin.Reloaded{Path: "a.toml", Generation: 2}, "nothing differs\na.toml is in service: generation 2\n"},
+		{"nothing, dry", admin.Reloaded{DryRun: true, Path: "a.toml", Generation: 1}, "nothing differs\na dry run: nothing was changed, generation 1 serves on\n"},
+		{"all kinds", admin.Reloaded{
 			Path: "a.toml", Generation: 2,
 			Keys: []config.KeyDiff{{Key: "log.level", Old: `"info"`, New: `"warn"`}},
-			Routes: []daemon.RouteChange{
+			Routes: []admin.RouteChange{
 				{RouteDiff: config.RouteDiff{Name: "dns", Change: config.Added, PrefixesAdded: []string{"203.0.113.0/24"}}},
 				{RouteDiff: config.RouteDiff{Name: "gone", Change: config.Removed, PrefixesRemoved: []string{"198.51.100.0/24"}}, ConnsActive: 1, ConnsEnding: 1, DrainSeconds: 90},
 				{RouteDiff: config.RouteDiff{

@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/spf13/cobra"
+	"anyport/cmd/anyport/internal/admin"
 
-	"anyport/cmd/anyport/internal/daemon"
+	"github.com/spf13/cobra"
 )
 
 func newStatus() *cobra.Command {
@@ -48,7 +48,7 @@ config in service instead, print what differs, and exit with 1 if anything does.
 	return cmd
 }
 
-func writeDrift(cmd *cobra.Command, client daemon.Client, asJSON bool) error {
+func writeDrift(cmd *cobra.Command, client admin.Client, asJSON bool) error {
 	drift, err := client.Drift(cmd.Context())
 	if err != nil {
 		return err

@@ -8,15 +8,13 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"anyport/cmd/anyport/internal/daemon"
-	"anyport/proxy"
+	"anyport/cmd/anyport/internal/admin"
 	"anyport/proxy/route"
-	"anyport/steering"
 )
 
 // writeStatus is the status for people: a few lines about the process, then a
 // table of the routes and one of their origins.
-func writeStatus(w io.Writer, s *daemon.Status) error {
+func writeStatus(w io.Writer, s *admin.Status) error {
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, line := range summary(s) {
 		fmt.Fprintf(out, "%s\t%s\n", line[0], line[1])
@@ -39,7 +37,7 @@ func table(out *tabwriter.Writer, head string, rows []string) {
 	}
 }
 
-func summary(s *daemon.Status) [][2]string {
+func summary(s *admin.Status) [][2]string {
 	lines := [][2]string{
 		{"anyport", fmt.Sprintf("%s, pid %d, %s for %v", s.Version, s.PID, state(s), time.Duration(s.UptimeSeconds)*time.Second)},
 		{"config", configText(s.Config)},
@@ -59,19 +57,19 @@ func summary(s *daemon.Status) [][2]string {
 	return lines
 }
 
-func heldBackText(r daemon.RouteStatus) string {
+func heldBackText(r admin.RouteStatus) string {
 	n := r.Datagrams[route.ToClient.String()][route.Amplified.String()]
 	return fmt.Sprintf("route %s: %s, %s, to clients that had not shown that they are there: see amplification_budget",
 		r.Name, count(int(n), "datagram", "datagrams"), bytesText(r.HeldBack))
 }
 
-func filesText(s *daemon.Status) string {
+func filesText(s *admin.Status) string {
 	u := s.FileShares
 	return fmt.Sprintf("%d of %d used: tcp %d of %d, flows %d of %d, replies %d of %d; %d in reserve", s.FilesUsed, s.Files,
 		u.TCP.Held, u.TCP.Most, u.Flows.Held, u.Flows.Most, u.Replies.Held, u.Replies.Most, u.Reserve)
 }
 
-func configText(c daemon.ConfigStatus) string {
+func configText(c admin.ConfigStatus) string {
 	text := fmt.Sprintf("%s, generation %d, loaded %s", c.Path, c.Generation, c.LoadedAt.Format(time.DateTime))
 	if c.Refused != "" {
 		text += ", LAST RELOAD REFUSED: " + strings.ReplaceAll(strings.TrimSpace(c.Refused), "\n", "; ")
@@ -79,19 +77,19 @@ func configText(c daemon.ConfigStatus) string {
 	return text
 }
 
-func privilegesText(s *daemon.Status) string {
+func privilegesText(s *admin.Status) string {
 	held := strings.Join(s.Privileges.Capabilities, ", ")
 	return fmt.Sprintf("user %s, %s", s.Privileges.User, cmp.Or(held, "no capabilities"))
 }
 
-func state(s *daemon.Status) string {
+func state(s *admin.Status) string {
 	if s.Stopping {
 		return "stopping, up"
 	}
 	return "up"
 }
 
-func steeringText(s daemon.SteeringStatus) string {
+func steeringText(s admin.SteeringStatus) string {
 	text := "DETACHED"
 	if s.Attached {
 		text = fmt.Sprintf("attached, program %d", s.ProgramID)
@@ -99,7 +97,7 @@ func steeringText(s daemon.SteeringStatus) string {
 	if s.Pinned {
 		text += ", pinned"
 	}
-	if s.OnDeath == steering.Exposed {
+	if s.OnDeath == admin.Exposed {
 		text += ", EXPOSES the host's listeners if it is killed"
 	}
 	text += ", " + count(s.Prefixes, "prefix", "prefixes")
@@ -112,7 +110,7 @@ func steeringText(s daemon.SteeringStatus) string {
 	return text
 }
 
-func routeRows(s *daemon.Status) []string {
+func routeRows(s *admin.Status) []string {
 	var rows []string
 	for _, r := range s.Routes {
 		rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s",
@@ -122,14 +120,14 @@ func routeRows(s *daemon.Status) []string {
 	return rows
 }
 
-func routeText(r daemon.RouteStatus) string {
+func routeText(r admin.RouteStatus) string {
 	if r.Draining {
 		return r.Name + " (draining)"
 	}
 	return r.Name
 }
 
-func originRows(s *daemon.Status) []string {
+func originRows(s *admin.Status) []string {
 	var rows []string
 	for _, r := range s.Routes {
 		for _, o := range r.Origins {
@@ -139,7 +137,7 @@ func originRows(s *daemon.Status) []string {
 	return rows
 }
 
-func originState(o proxy.OriginStatus) string {
+func originState(o admin.OriginStatus) string {
 	state := "down"
 	switch {
 	case o.Up && o.RefusedPorts > 0:
@@ -152,7 +150,7 @@ func originState(o proxy.OriginStatus) string {
 	return cmp.Or(o.Forced, state)
 }
 
-func ports(r daemon.RouteStatus) string {
+func ports(r admin.RouteStatus) string {
 	text := some(r.Ports)
 	if text == "1-65535" {
 		text = "all"

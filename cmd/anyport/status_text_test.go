@@ -7,33 +7,32 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"anyport/cmd/anyport/internal/daemon"
-	"anyport/cmd/anyport/internal/privileges"
-	"anyport/proxy"
-	"anyport/proxy/files"
+	"anyport/cmd/anyport/internal/admin"
 )
 
 func TestWriteStatus(t *testing.T) {
 	refused := time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
-	status := &daemon.Status{
+	status := &admin.Status{
 		Version: "v1.2.3", PID: 4711, UptimeSeconds: 3723, Files: 1048576, MaxFlows: 524288, MaxSockets: 10000,
-		FilesUsed: 120, FileShares: files.Used{
-			Reserve: 1024, TCP: files.Use{Held: 40, Most: 900000}, Flows: files.Use{Held: 7, Most: 800000}, Replies: files.Use{Held: 3, Most: 700000},
+		FilesUsed: 120, FileShares: admin.FileShares{
+			Reserve: 1024, TCP: admin.FileUse{Held: 40, Most: 900000}, Flows: admin.FileUse{Held: 7, Most: 800000}, Replies: admin.FileUse{Held: 3, Most: 700000},
 		},
-		Privileges: privileges.Held{User: "anyport", Capabilities: []string{"CAP_NET_BIND_SERVICE", "CAP_NET_ADMIN"}, NoNewPrivs: true},
-		Config:     daemon.ConfigStatus{Refused: "line 3: no\nline 4: nor this\n", Path: "/etc/anyport/anyport.toml", Generation: 2, LoadedAt: time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)},
-		Steering:   daemon.SteeringStatus{Attached: true, ProgramID: 77, Prefixes: 5, ForeignPrograms: []uint32{12}, Missing: []string{"the route local 192.0.2.0/24 dev lo is missing"}, RoutesRestored: 3},
-		Routes: []daemon.RouteStatus{
-			{RouteStatus: proxy.RouteStatus{
+		Privileges: admin.Privileges{User: "anyport", Capabilities: []string{"CAP_NET_BIND_SERVICE", "CAP_NET_ADMIN"}, NoNewPrivs: true},
+		Config:     admin.ConfigStatus{Refused: "line 3: no\nline 4: nor this\n", Path: "/etc/anyport/anyport.toml", Generation: 2, LoadedAt: time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)},
+		Steering:   admin.SteeringStatus{Attached: true, ProgramID: 77, Prefixes: 5, ForeignPrograms: []uint32{12}, Missing: []string{"the route local 192.0.2.0/24 dev lo is missing"}, RoutesRestored: 3},
+		Routes: []admin.RouteStatus{
+			{
 				Name: "game", Protocol: []string{"tcp", "udp"}, Prefixes: []string{"192.0.2.0/24", "2001:db8:1::/48"}, Ports: []string{"1-65535"}, Action: "forward",
 				ConnsActive: 12, ConnsTotal: 34567, Denied: 3, Limited: 1, BytesToOrigin: 1 << 20, BytesToClient: 1536, HeldBack: 2048,
-				Counts: proxy.Counts{Datagrams: map[string]map[string]uint64{"to_client": {"amplified": 3}}},
-				Origins: []proxy.OriginStatus{{Address: "10.0.0.5", Up: true, ConnsActive: 12, ConnsTotal: 34567}, {Address: "10.0.0.6", Forced: "drain"},
+				Counts: admin.Counts{Datagrams: map[string]map[string]uint64{"to_client": {"amplified": 3}}},
+				Origins: []admin.OriginStatus{{Address: "10.0.0.5", Up: true, ConnsActive: 12, ConnsTotal: 34567}, {Address: "10.0.0.6", Forced: "drain"},
 					{Address: "10.0.0.7:53", RefusedSince: &refused}, {Address: "10.0.0.8", Up: true, RefusedPorts: 2}},
-			}, Refused: 9},
-			{RouteStatus: proxy.RouteStatus{
+				Refused: 9,
+			},
+			{
 				Name: "ssh", Protocol: []string{"tcp"}, Prefixes: []string{"192.0.2.1/32", "192.0.2.2/32", "192.0.2.3/32", "192.0.2.4/32"}, Ports: []string{"22"}, Action: "pass",
-			}, Draining: true},
+				Draining: true,
+			},
 		},
 	}
 	const want = `anyport     v1.2.3, pid 4711, up for 1h2m3s

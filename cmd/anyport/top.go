@@ -7,9 +7,9 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/spf13/cobra"
+	"anyport/cmd/anyport/internal/admin"
 
-	"anyport/cmd/anyport/internal/daemon"
+	"github.com/spf13/cobra"
 )
 
 func newTop() *cobra.Command {
@@ -43,7 +43,7 @@ Where the output is no terminal, it is one such picture, of the first interval.`
 }
 
 // watch shows a picture of each interval. To be interrupted is no failure.
-func watch(ctx context.Context, client daemon.Client, s screen, interval time.Duration, pictures int) error {
+func watch(ctx context.Context, client admin.Client, s screen, interval time.Duration, pictures int) error {
 	if pictures == 0 && !s.terminal {
 		pictures = 1
 	}

@@ -9,7 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"anyport/cmd/anyport/internal/daemon"
+	"anyport/cmd/anyport/internal/admin"
 )
 
 // topFlows is how many of those that have carried most are looked at, and shownFlows how
@@ -19,11 +19,11 @@ const topFlows, shownFlows = 1000, 50
 // sample is the state of a running anyport at one moment.
 type sample struct {
 	at     time.Time
-	status *daemon.Status
-	flows  []daemon.Flow
+	status *admin.Status
+	flows  []admin.Flow
 }
 
-func takeSample(ctx context.Context, client daemon.Client) (s sample, err error) {
+func takeSample(ctx context.Context, client admin.Client) (s sample, err error) {
 	if s.status, err = client.Status(ctx); err != nil {
 		return s, err
 	}
@@ -75,7 +75,7 @@ func (r rate) plus(o rate) rate {
 // routeRates are in the order of now's routes. A route that is new, or whose process is,
 // began with nothing.
 func routeRates(before, now sample) (rates []rate) {
-	old := map[string]daemon.RouteStatus{}
+	old := map[string]admin.RouteStatus{}
 	if before.status.PID == now.status.PID {
 		for _, r := range before.status.Routes {
 			old[r.Name] = r
@@ -98,10 +98,10 @@ func routeRates(before, now sample) (rates []rate) {
 // among the busiest before counts from its beginning, and so too little if that is longer ago.
 func flowRates(before, now sample) (rows []string) {
 	type flow struct {
-		daemon.Flow
+		admin.Flow
 		toOrigin, toClient float64
 	}
-	old := map[[3]string]daemon.Flow{}
+	old := map[[3]string]admin.Flow{}
 	for _, f := range before.flows {
 		old[[3]string{f.Protocol, f.Client, f.Dst}] = f
 	}
@@ -113,7 +113,7 @@ func flowRates(before, now sample) (rows []string) {
 		if known && o.AgeSeconds <= f.AgeSeconds { // and it is not another between the same two
 			lived = span
 		} else {
-			o = daemon.Flow{}
+			o = admin.Flow{}
 		}
 		flows = append(flows, flow{f, grown(f.ToOrigin, o.ToOrigin) / lived, grown(f.ToClient, o.ToClient) / lived})
 	}

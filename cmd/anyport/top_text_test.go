@@ -7,26 +7,25 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"anyport/cmd/anyport/internal/daemon"
-	"anyport/proxy"
+	"anyport/cmd/anyport/internal/admin"
 )
 
 func TestPicture(t *testing.T) {
 	begun := time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
-	at := func(second int, routes []daemon.RouteStatus, flows ...daemon.Flow) sample {
-		return sample{begun.Add(time.Duration(second) * time.Second), &daemon.Status{Version: "v1", PID: 7, UptimeSeconds: int64(second), Routes: routes}, flows}
+	at := func(second int, routes []admin.RouteStatus, flows ...admin.Flow) sample {
+		return sample{begun.Add(time.Duration(second) * time.Second), &admin.Status{Version: "v1", PID: 7, UptimeSeconds: int64(second), Routes: routes}, flows}
 	}
-	route := func(name string, active int64, total, toOrigin, toClient uint64) daemon.RouteStatus {
-		return daemon.RouteStatus{RouteStatus: proxy.RouteStatus{Name: name, ConnsActive: active, ConnsTotal: total, BytesToOrigin: toOrigin, BytesToClient: toClient}}
+	route := func(name string, active int64, total, toOrigin, toClient uint64) admin.RouteStatus {
+		return admin.RouteStatus{Name: name, ConnsActive: active, ConnsTotal: total, BytesToOrigin: toOrigin, BytesToClient: toClient}
 	}
-	flow := func(client string, age float64, toOrigin, toClient uint64) daemon.Flow {
-		return daemon.Flow{Protocol: "udp", Client: client, Dst: "192.0.2.1:53", Route: "game", Origin: "10.0.0.5:53", AgeSeconds: age, ToOrigin: toOrigin, ToClient: toClient}
+	flow := func(client string, age float64, toOrigin, toClient uint64) admin.Flow {
+		return admin.Flow{Protocol: "udp", Client: client, Dst: "192.0.2.1:53", Route: "game", Origin: "10.0.0.5:53", AgeSeconds: age, ToOrigin: toOrigin, ToClient: toClient}
 	}
-	before := at(10, []daemon.RouteStatus{route("game", 1, 100, 1000, 0)},
+	before := at(10, []admin.RouteStatus{route("game", 1, 100, 1000, 0)},
 		flow("slow:1", 10, 9000, 0), flow("quick:1", 10, 10, 0), flow("again:1", 10, 5000, 0))
 	drained := route("game", 2, 110, 3048, 2048)
 	drained.Draining, drained.Refused = true, 5
-	now := at(12, []daemon.RouteStatus{drained, route("fresh", 1, 1, 0, 0)},
+	now := at(12, []admin.RouteStatus{drained, route("fresh", 1, 1, 0, 0)},
 		flow("slow:1", 12, 9002, 0), flow("again:1", 1, 10, 0), flow("quick:1", 12, 2058, 2048))
 	const want = `anyport v1, pid 7, up for 12s: 3 live, 5.5 new/s, 1.0 KiB/s to origins, 1.0 KiB/s to clients
 
@@ -43,7 +42,7 @@ udp    slow:1   192.0.2.1:53  game   10.0.0.5:53  12s  0s    1 B          0 B   
 		t.Errorf("-want +got:\n%s", diff)
 	}
 
-	restarted := at(1, []daemon.RouteStatus{route("game", 1, 4, 0, 0)})
+	restarted := at(1, []admin.RouteStatus{route("game", 1, 4, 0, 0)})
 	restarted.status.PID, restarted.at = 8, before.at.Add(2*time.Second)
 	if got := picture(before, restarted); !strings.Contains(got, "2.0 new/s") {
 		t.Errorf("of another process:\n%s", got)

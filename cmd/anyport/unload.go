@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"anyport/cmd/anyport/internal/daemon"
+	"anyport/cmd/anyport/internal/admin"
 	"anyport/config"
 	"anyport/steering"
 )
@@ -52,9 +52,9 @@ func checkStopped(cmd *cobra.Command, socket string) error {
 	if socket == "" {
 		return nil
 	}
-	status, err := daemon.Client{Socket: socket}.Status(cmd.Context())
+	status, err := admin.Client{Socket: socket}.Status(cmd.Context())
 	switch {
-	case errors.Is(err, daemon.ErrNobody):
+	case errors.Is(err, admin.ErrNobody):
 		return nil
 	case err != nil:
 		return err

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"anyport/cmd/anyport/internal/daemon"
+	"anyport/cmd/anyport/internal/admin"
 	"anyport/steering"
 )
 
@@ -62,7 +62,7 @@ SIGUSR2 does the same, into the log, for a binary with the same program for the 
 	return cmd
 }
 
-func writeUpgraded(out io.Writer, u *daemon.Upgraded) {
+func writeUpgraded(out io.Writer, u *admin.Upgraded) {
 	fmt.Fprintf(out, "%s serves as pid %d: %s and %s moved\n", u.Binary, u.PID, count(u.Conns, "conn", "conns"), count(u.Flows, "flow", "flows"))
 	if u.Left > 0 {
 		fmt.Fprintf(out, "%s did not, and end with the old process, or when drain_timeout cuts them\n", count(u.Left, "conn", "conns"))

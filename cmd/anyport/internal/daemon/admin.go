@@ -9,15 +9,12 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
+	"anyport/cmd/anyport/internal/admin"
 	"anyport/cmd/anyport/internal/privileges"
 )
-
-// adminTimeout bounds how long the peer of the admin socket may take to ask.
-const adminTimeout = 5 * time.Second
 
 // listenAdmin listens on a unix socket that only its owner may open, who is this user
 // or the one to be, whose Close leaves the socket there. It takes the place of a socket whose process is gone.
@@ -79,7 +76,7 @@ func removeStale(path string) error {
 	case info.Mode().Type() != fs.ModeSocket:
 		return fmt.Errorf("%s is there and is not a socket: remove it, or name another path", path)
 	}
-	conn, err := net.DialTimeout("unix", path, adminTimeout)
+	conn, err := net.DialTimeout("unix", path, admin.Timeout)
 	switch {
 	case err == nil:
 		conn.Close()

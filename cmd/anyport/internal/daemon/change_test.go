@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"anyport/cmd/anyport/internal/admin"
 	"anyport/config"
 	"anyport/proxy/route"
 	"anyport/steering"
@@ -20,10 +21,10 @@ func TestChange(t *testing.T) {
 		idle = "[defaults]\nidle_timeout = \"1m\"\n"
 	)
 	got := change(parse(t, gone), parse(t, idle+dns), map[string]counts{"web": {3, 1}, "gone": {5, 5}, "left-long-ago": {9, 9}})
-	want := Reloaded{
+	want := admin.Reloaded{
 		Path: "anyport.toml",
 		Keys: []config.KeyDiff{},
-		Routes: []RouteChange{
+		Routes: []admin.RouteChange{
 			{RouteDiff: config.RouteDiff{Name: "dns", Change: config.Added, PrefixesAdded: []string{"203.0.113.7/32"}, PrefixesRemoved: []string{}, Keys: []config.KeyDiff{}}},
 			{RouteDiff: config.RouteDiff{Name: "gone", Change: config.Removed, PrefixesAdded: []string{}, PrefixesRemoved: []string{"203.0.113.8/32"}, Keys: []config.KeyDiff{}}, ConnsActive: 5, ConnsEnding: 5, DrainSeconds: 90},
 			{RouteDiff: config.RouteDiff{Name: "web", Change: config.Changed, PrefixesAdded: []string{}, PrefixesRemoved: []string{}, Keys: []config.KeyDiff{{Key: "idle_timeout", Old: `"1h0m0s"`, New: `"1m0s"`}}}, ConnsActive: 3, ConnsEnding: 1, DrainSeconds: 30},
@@ -32,7 +33,7 @@ func TestChange(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	if names := got.names(config.Removed); len(names) != 1 || names[0] != "gone" {
+	if names := got.Named(config.Removed); len(names) != 1 || names[0] != "gone" {
 		t.Errorf("removed are %v", names)
 	}
 }
@@ -56,7 +57,7 @@ func TestTouched(t *testing.T) {
 		t.Errorf("touched %v, want %v", got, want)
 	}
 	for _, c := range change(old, next, got).Routes {
-		if c.Name == "web" && (c.Change != unchanged || c.ConnsEnding != 2 || c.DrainSeconds != 30) || c.Name == "gone" {
+		if c.Name == "web" && (c.Change != admin.Unchanged || c.ConnsEnding != 2 || c.DrainSeconds != 30) || c.Name == "gone" {
 			t.Errorf("%+v", c)
 		}
 	}

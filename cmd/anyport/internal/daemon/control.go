@@ -7,6 +7,7 @@ import (
 	"os"
 	"syscall"
 
+	"anyport/cmd/anyport/internal/admin"
 	"anyport/steering"
 )
 
@@ -110,7 +111,7 @@ func (u *takeover) done() <-chan struct{} {
 
 // beginUpgrade begins to have another process serve, and has the outcome told, on another
 // goroutine. See upgrade.
-func (d *daemon) beginUpgrade(binary string, spare steering.Inheritance, tell func(Upgraded, error)) error {
+func (d *daemon) beginUpgrade(binary string, spare steering.Inheritance, tell func(admin.Upgraded, error)) error {
 	if err := d.ending(); err != nil {
 		return err
 	}

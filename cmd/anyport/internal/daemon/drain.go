@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"anyport/cmd/anyport/internal/admin"
 )
 
 // drains are the routes that take no new conns. It is never changed, but replaced.
@@ -48,12 +50,6 @@ func (d drains) among(serving map[string]bool) drains {
 	return kept
 }
 
-// Drained is what an order to drain, or to undo it, has come to.
-type Drained struct {
-	Draining bool             `json:"draining"`
-	Conns    map[string]int64 `json:"conns_active"` // live conns and flows of the routes named
-}
-
 // drain has a route, or all where it is "", take no new conns, or again.
 func (d *daemon) drain(route string, on bool) error {
 	if err := d.checkRoute(route); err != nil {
@@ -65,7 +61,7 @@ func (d *daemon) drain(route string, on bool) error {
 	if err := d.setDrains(d.drains.Load().with(route, on)); err != nil {
 		return err
 	}
-	d.log.Info("drain", "route", route, "on", on, "conns", d.drained(route).total())
+	d.log.Info("drain", "route", route, "on", on, "conns", d.drained(route).Total())
 	return nil
 }
 
@@ -131,19 +127,12 @@ func (d *daemon) drainingRoutes() (routes []string) {
 }
 
 // drained is what an order for this route has come to by now.
-func (d *daemon) drained(route string) Drained {
+func (d *daemon) drained(route string) admin.Drained {
 	active := d.activeByRoute()
 	if route != "" {
 		active = map[string]int64{route: active[route]}
 	}
-	return Drained{Draining: d.drains.Load().has(route), Conns: active}
-}
-
-func (d Drained) total() (n int64) {
-	for _, active := range d.Conns {
-		n += active
-	}
-	return n
+	return admin.Drained{Draining: d.drains.Load().has(route), Conns: active}
 }
 
 // drainPoll is how often those who wait look: the end of the last conn tells nobody.
@@ -159,7 +148,7 @@ func (d *daemon) await(ctx context.Context, route string) error {
 		switch {
 		case !now.Draining:
 			return errors.New("somebody else has undone the drain")
-		case now.total() == 0:
+		case now.Total() == 0:
 			return nil
 		}
 		select {

@@ -9,27 +9,13 @@ import (
 	"slices"
 	"strings"
 
+	"anyport/cmd/anyport/internal/admin"
 	"anyport/config"
 	"anyport/steering"
 )
 
-// Question is what explain is asked.
-type Question struct {
-	Protocol config.Protocol
-	Dst      netip.AddrPort
-	Client   netip.Addr // the zero value: not said
-}
-
-// Explained is the answer of a running anyport.
-type Explained struct {
-	Text   string   `json:"text"`   // of the table in service, as steering.Explanation prints it
-	Kernel []string `json:"kernel"` // what the program in the kernel says to the same, and what else is in the way
-	File   string   `json:"file"`   // where the file on disk says something else
-	PID    int      `json:"pid"`    // of who answers
-}
-
-// parseQuestion reads what a [Client] has written.
-func parseQuestion(r *http.Request) (q Question, err error) {
+// parseQuestion reads what a [admin.Client] has written.
+func parseQuestion(r *http.Request) (q admin.Question, err error) {
 	for _, p := range []config.Protocol{config.TCP, config.UDP} {
 		if r.FormValue("protocol") == p.String() {
 			q.Protocol = p
@@ -48,14 +34,14 @@ func parseQuestion(r *http.Request) (q Question, err error) {
 }
 
 // explain answers from the table in service, and asks the kernel.
-func (d *daemon) explain(r *http.Request) (Explained, error) {
+func (d *daemon) explain(r *http.Request) (admin.Explained, error) {
 	q, err := parseQuestion(r)
 	if err != nil {
-		return Explained{}, err
+		return admin.Explained{}, err
 	}
 	g := d.serving.Load()
 	answer := g.table.Explain(q.Protocol, q.Dst, q.Client)
-	return Explained{
+	return admin.Explained{
 		Text:   answer.String(),
 		Kernel: d.steering.Explain(q.Protocol, q.Dst, q.Client),
 		File:   d.fileAnswer(g.config, answer, q),
@@ -65,7 +51,7 @@ func (d *daemon) explain(r *http.Request) (Explained, error) {
 
 // fileAnswer says where the file on disk would have another answer than that of the
 // config in service.
-func (d *daemon) fileAnswer(serving *config.Config, answer steering.Explanation, q Question) string {
+func (d *daemon) fileAnswer(serving *config.Config, answer steering.Explanation, q admin.Question) string {
 	text, err := d.read(serving.Path)
 	if err != nil {
 		return "it cannot be loaded any more: " + err.Error()

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"anyport/cmd/anyport/internal/admin"
 	"anyport/cmd/anyport/internal/slowfs"
 	"anyport/config"
 	"anyport/steering"
@@ -27,7 +28,7 @@ func TestFileAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := &daemon{slow: slowfs.New(time.Minute)}
-	q := Question{Protocol: config.TCP, Dst: netip.MustParseAddrPort("192.0.2.7:80")}
+	q := admin.Question{Protocol: config.TCP, Dst: netip.MustParseAddrPort("192.0.2.7:80")}
 	answer := table.Explain(q.Protocol, q.Dst, q.Client)
 	for _, test := range []struct{ name, text, want string }{
 		{"the same", "# a comment\n" + routes, "it is what is in service"},

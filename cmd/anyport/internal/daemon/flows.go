@@ -12,30 +12,12 @@ import (
 	"strconv"
 	"time"
 
+	"anyport/cmd/anyport/internal/admin"
 	"anyport/proxy/route"
 )
 
-// Flow is a live conn (tcp) or flow (udp), in the words of `anyport flows --json`. Keys
-// may be added, never renamed.
-type Flow struct {
-	Protocol    string  `json:"protocol"`
-	Client      string  `json:"client"`
-	Dst         string  `json:"dst"`
-	Route       string  `json:"route"`
-	Origin      string  `json:"origin"` // "" while none is reached
-	AgeSeconds  float64 `json:"age_seconds"`
-	IdleSeconds float64 `json:"idle_seconds"` // since the last byte or datagram, in either direction
-	ToOrigin    uint64  `json:"bytes_to_origin"`
-	ToClient    uint64  `json:"bytes_to_client"`
-}
-
-// FlowList is the whole of it, where all are wanted at once.
-type FlowList struct {
-	Flows []Flow `json:"flows"`
-}
-
-func flowOf(c route.Conn) Flow {
-	f := Flow{
+func flowOf(c route.Conn) admin.Flow {
+	f := admin.Flow{
 		Protocol: c.Protocol.String(), Client: c.Client.String(), Dst: c.Dst.String(), Route: c.Route,
 		AgeSeconds: seconds(c.Age), IdleSeconds: seconds(c.Idle), ToOrigin: c.ToOrigin, ToClient: c.ToClient,
 	}
@@ -60,8 +42,8 @@ func (d *daemon) flowsFor(w http.ResponseWriter, r *http.Request) {
 	conns := d.conns(name)
 	if text := r.FormValue("top"); text != "" {
 		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > mostTop {
-			d.answer(w, nil, fmt.Errorf("top must be a number from 1 to %d", mostTop))
+		if err != nil || n < 1 || n > admin.MostTop {
+			d.answer(w, nil, fmt.Errorf("top must be a number from 1 to %d", admin.MostTop))
 			return
 		}
 		d.answer(w, busiest(conns, n), nil)
@@ -86,7 +68,7 @@ func (d *daemon) conns(name string) iter.Seq[route.Conn] {
 	}
 }
 
-// writeFlows writes a FlowList, one flow a line.
+// writeFlows writes a admin.FlowList, one flow a line.
 func writeFlows(w io.Writer, conns iter.Seq[route.Conn]) error {
 	out := bufio.NewWriter(w)
 	out.WriteString(`{"flows":[`)
@@ -106,11 +88,8 @@ func writeFlows(w io.Writer, conns iter.Seq[route.Conn]) error {
 	return out.Flush()
 }
 
-// mostTop bounds what busiest keeps.
-const mostTop = 1000
-
 // busiest are the n that have carried most bytes, the first of them first.
-func busiest(conns iter.Seq[route.Conn], n int) FlowList {
+func busiest(conns iter.Seq[route.Conn], n int) admin.FlowList {
 	var best []route.Conn
 	more := func(a, b route.Conn) int { return cmp.Compare(b.ToOrigin+b.ToClient, a.ToOrigin+a.ToClient) }
 	for c := range conns {
@@ -120,7 +99,7 @@ func busiest(conns iter.Seq[route.Conn], n int) FlowList {
 		}
 	}
 	slices.SortStableFunc(best, more)
-	list := FlowList{Flows: []Flow{}}
+	list := admin.FlowList{Flows: []admin.Flow{}}
 	for _, c := range best[:min(n, len(best))] {
 		list.Flows = append(list.Flows, flowOf(c))
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"anyport/cmd/anyport/internal/admin"
 	"anyport/config"
 )
 
@@ -25,33 +26,33 @@ func (d *daemon) handler() http.Handler {
 	return mux
 }
 
-func (d *daemon) drift() (Drift, error) {
+func (d *daemon) drift() (admin.Drift, error) {
 	lines, err := d.steering.Drift()
-	return Drift{Lines: append([]string{}, lines...)}, err // [] in JSON, never null
+	return admin.Drift{Lines: append([]string{}, lines...)}, err // [] in JSON, never null
 }
 
-func (d *daemon) reloadFor(r *http.Request) (Reloaded, error) {
+func (d *daemon) reloadFor(r *http.Request) (admin.Reloaded, error) {
 	if set(r, "dry_run") { // changes nothing, and so waits for nobody
 		return d.compare()
 	}
 	type outcome struct {
-		reloaded Reloaded
+		reloaded admin.Reloaded
 		err      error
 	}
 	told := make(chan outcome, 1)
 	err := d.decide(r.Context(), func() error {
-		d.reload(func(reloaded Reloaded, err error) { told <- outcome{reloaded, err} })
+		d.reload(func(reloaded admin.Reloaded, err error) { told <- outcome{reloaded, err} })
 		return nil
 	})
 	if err != nil {
-		return Reloaded{}, err
+		return admin.Reloaded{}, err
 	}
 	o := <-told
 	return o.reloaded, o.err
 }
 
 // upgradeFor upgrades, with what the request brings.
-func (d *daemon) upgradeFor(r *http.Request) (u Upgraded, err error) {
+func (d *daemon) upgradeFor(r *http.Request) (u admin.Upgraded, err error) {
 	spare, err := passed(r)
 	if err != nil {
 		return u, err
@@ -63,7 +64,7 @@ func (d *daemon) upgradeFor(r *http.Request) (u Upgraded, err error) {
 	}
 	told := make(chan error, 1)
 	err = d.decide(r.Context(), func() error {
-		return d.beginUpgrade(binary, spare, func(upgraded Upgraded, err error) {
+		return d.beginUpgrade(binary, spare, func(upgraded admin.Upgraded, err error) {
 			u = upgraded
 			told <- err
 		})
@@ -75,14 +76,14 @@ func (d *daemon) upgradeFor(r *http.Request) (u Upgraded, err error) {
 }
 
 // drainFor drains, or undoes it, and waits for the last conn if asked to.
-func (d *daemon) drainFor(r *http.Request) (Drained, error) {
+func (d *daemon) drainFor(r *http.Request) (admin.Drained, error) {
 	route := r.FormValue("route")
 	err := d.decide(r.Context(), func() error { return d.drain(route, !set(r, "undo")) })
 	if err == nil && set(r, "wait") {
 		err = d.await(r.Context(), route)
 	}
 	if err != nil {
-		return Drained{}, err
+		return admin.Drained{}, err
 	}
 	return d.drained(route), nil
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sys/unix"
 
+	"anyport/cmd/anyport/internal/admin"
 	"anyport/cmd/anyport/internal/privileges"
 	"anyport/config"
 	"anyport/steering"
@@ -115,7 +116,7 @@ type patience struct {
 	idle    time.Duration // between two requests
 }
 
-var usualPatience = patience{header: adminTimeout, request: time.Minute, idle: time.Minute}
+var usualPatience = patience{header: admin.Timeout, request: time.Minute, idle: time.Minute}
 
 // mostHeader bounds the header of a request, in bytes.
 const mostHeader = 16 << 10
@@ -147,7 +148,7 @@ func serveWithin(p patience, listener net.Listener, handler http.Handler, log *l
 		}
 	}()
 	return func() {
-		ctx, cancel := context.WithTimeout(context.Background(), adminTimeout)
+		ctx, cancel := context.WithTimeout(context.Background(), admin.Timeout)
 		defer cancel()
 		_ = listener.Close() // fails where it is closed already
 		<-ended              // the last conn that was accepted is noted

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"anyport/cmd/anyport/internal/admin"
 	"anyport/proxy/lines"
 )
 
@@ -29,8 +30,8 @@ func lostLines(format string, lost uint64) []byte {
 }
 
 // logStatus counts the lines that are not in the logs.
-func (d *daemon) logStatus() LogStatus {
-	status := LogStatus{Lost: d.lines.Lost()}
+func (d *daemon) logStatus() admin.LogStatus {
+	status := admin.LogStatus{Lost: d.lines.Lost()}
 	if d.access != nil {
 		status.AccessLost = d.access.Lost()
 	}

@@ -5,7 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"anyport/proxy"
+	"anyport/cmd/anyport/internal/admin"
 	"anyport/proxy/route"
 )
 
@@ -46,7 +46,7 @@ func metric(name, help string, labels ...string) *prometheus.Desc {
 }
 
 // collector exports the status, in the names of Prometheus.
-type collector struct{ status func() Status }
+type collector struct{ status func() admin.Status }
 
 // Describe says nothing: which metrics there are depends on the routes.
 func (c collector) Describe(chan<- *prometheus.Desc) {}
@@ -93,7 +93,7 @@ func (e exporter) counter(d *prometheus.Desc, n uint64, labels ...string) {
 	e.out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
 }
 
-func (e exporter) route(r RouteStatus) {
+func (e exporter) route(r admin.RouteStatus) {
 	e.flag(routeDrains, r.Draining, r.Name)
 	e.lookups(r.Name, r.Verdicts)
 	e.counts(r.Name, r.Counts)
@@ -119,7 +119,7 @@ func (e exporter) lookups(route string, verdicts map[string]uint64) {
 	}
 }
 
-func (e exporter) counts(route string, c proxy.Counts) {
+func (e exporter) counts(route string, c admin.Counts) {
 	for protocol, verdicts := range c.Ended {
 		for verdict, n := range verdicts {
 			e.counter(connsTotal, n, route, protocol, verdict)
@@ -132,14 +132,6 @@ func (e exporter) counts(route string, c proxy.Counts) {
 	}
 }
 
-// histogram exports buckets as Prometheus counts them: each with all below it.
-func (e exporter) histogram(d *prometheus.Desc, b route.Buckets, labels ...string) {
-	cumulative, total := map[float64]uint64{}, uint64(0)
-	for i, n := range b.Counts {
-		total += n
-		if i < len(route.Bounds) {
-			cumulative[route.Bounds[i].Seconds()] = total
-		}
-	}
-	e.out <- prometheus.MustNewConstHistogram(d, total, b.Sum.Seconds(), cumulative, labels...)
+func (e exporter) histogram(d *prometheus.Desc, t admin.ConnectTimes, labels ...string) {
+	e.out <- prometheus.MustNewConstHistogram(d, t.Total, t.Sum.Seconds(), t.AtMost, labels...)
 }

@@ -11,8 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"anyport/proxy"
-	"anyport/proxy/files"
+	"anyport/cmd/anyport/internal/admin"
 	"anyport/proxy/route"
 	"anyport/steering"
 )
@@ -23,28 +22,26 @@ var goVersion = regexp.MustCompile(`go_version="[^"]*"`)
 func TestMetrics(t *testing.T) {
 	var connects route.Buckets
 	connects.Counts[0], connects.Counts[2], connects.Counts[len(connects.Counts)-1], connects.Sum = 3, 1, 1, 90*time.Second
-	status := Status{
+	status := admin.Status{
 		Version:  "v1.2.3",
-		Log:      LogStatus{Lost: 7, AccessLost: 3},
-		Config:   ConfigStatus{Generation: 7, Refused: "line 3"},
-		Steering: SteeringStatus{Attached: true, Prefixes: 2, ForeignPrograms: []uint32{9}, Missing: []string{"a", "b"}, RoutesRestored: 5, Unmatched: map[string]uint64{"refuse": 6}},
+		Log:      admin.LogStatus{Lost: 7, AccessLost: 3},
+		Config:   admin.ConfigStatus{Generation: 7, Refused: "line 3"},
+		Steering: admin.SteeringStatus{Attached: true, Prefixes: 2, ForeignPrograms: []uint32{9}, Missing: []string{"a", "b"}, RoutesRestored: 5, Unmatched: map[string]uint64{"refuse": 6}},
 		Files:    400,
-		FileShares: files.Used{
-			Process: 60, TCP: files.Use{Held: 40}, Flows: files.Use{Held: 7}, Replies: files.Use{Held: 3},
+		FileShares: admin.FileShares{
+			Process: 60, TCP: admin.FileUse{Held: 40}, Flows: admin.FileUse{Held: 7}, Replies: admin.FileUse{Held: 3},
 		},
-		Unrouted: proxy.Counts{Ended: map[string]map[string]uint64{"tcp": {"no_route": 1}}},
-		Routes: []RouteStatus{{
-			RouteStatus: proxy.RouteStatus{
-				Name: "game", Protocol: []string{"tcp", "udp"},
-				Active: map[string]int64{"tcp": 2, "udp": 3},
-				Bytes:  map[string]map[string]uint64{"udp": {"to_client": 77}},
-				Counts: proxy.Counts{
-					Ended:     map[string]map[string]uint64{"tcp": {"closed": 5}},
-					Datagrams: map[string]map[string]uint64{"to_origin": {"forwarded": 4}},
-				},
-				Connects: connects, HeldBack: 9000,
-				Origins: []proxy.OriginStatus{{Address: "10.0.0.5", Up: true, Refusals: 3, ConnsActive: 1, ConnsTotal: 8}},
+		Unrouted: admin.Counts{Ended: map[string]map[string]uint64{"tcp": {"no_route": 1}}},
+		Routes: []admin.RouteStatus{{
+			Name: "game", Protocol: []string{"tcp", "udp"},
+			Active: map[string]int64{"tcp": 2, "udp": 3},
+			Bytes:  map[string]map[string]uint64{"udp": {"to_client": 77}},
+			Counts: admin.Counts{
+				Ended:     map[string]map[string]uint64{"tcp": {"closed": 5}},
+				Datagrams: map[string]map[string]uint64{"to_origin": {"forwarded": 4}},
 			},
+			Connects: connectTimes(connects), HeldBack: 9000,
+			Origins:  []admin.OriginStatus{{Address: "10.0.0.5", Up: true, Refusals: 3, ConnsActive: 1, ConnsTotal: 8}},
 			Draining: true, Verdicts: map[string]uint64{"steer": 12},
 		}},
 	}
@@ -101,7 +98,7 @@ anyport_steering_prefixes 2
 anyport_steering_routes_restored_total 5
 `
 	registry := prometheus.NewPedanticRegistry()
-	registry.MustRegister(collector{func() Status { return status }})
+	registry.MustRegister(collector{func() admin.Status { return status }})
 	answer := httptest.NewRecorder()
 	promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))
 	var got strings.Builder

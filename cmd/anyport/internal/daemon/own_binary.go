@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"anyport/cmd/anyport/internal/admin"
 	"anyport/cmd/anyport/internal/privileges"
 	"anyport/cmd/anyport/internal/slowfs"
 )
@@ -90,7 +91,7 @@ func readThrough(path string) error {
 func (d *daemon) upgradeBySignal() {
 	binary, err := d.binary(choice{root: os.Geteuid() == 0})
 	if err == nil {
-		err = d.decide(context.Background(), func() error { return d.beginUpgrade(binary, nil, func(Upgraded, error) {}) })
+		err = d.decide(context.Background(), func() error { return d.beginUpgrade(binary, nil, func(admin.Upgraded, error) {}) })
 	}
 	if err != nil {
 		d.log.Error("upgrade refused: this process serves on", "problem", err)

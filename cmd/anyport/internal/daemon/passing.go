@@ -103,21 +103,3 @@ func passed(r *http.Request) (steering.Inheritance, error) {
 	}
 	return in, nil
 }
-
-// givingConn passes file descriptors with the first write.
-type givingConn struct {
-	*net.UnixConn
-	fds []int
-}
-
-func (c *givingConn) Write(b []byte) (n int, err error) {
-	if fds := c.fds; len(fds) > 0 {
-		c.fds = nil
-		n, _, err = c.WriteMsgUnix(b, unix.UnixRights(fds...), nil)
-	}
-	if err != nil || n == len(b) {
-		return n, err
-	}
-	rest, err := c.UnixConn.Write(b[n:])
-	return n + rest, err
-}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"anyport/cmd/anyport/internal/admin"
 	"anyport/cmd/anyport/internal/slowfs"
 	"anyport/config"
 	"anyport/steering"
@@ -16,11 +17,11 @@ type reload struct {
 	read chan struct{} // closed when next and err are there
 	next *generation
 	err  error
-	tell []func(Reloaded, error) // who has asked for it
+	tell []func(admin.Reloaded, error) // who has asked for it
 
-	signal bool                    // SIGHUP has asked for it, or for the next one
-	again  bool                    // there is to be a next one, which was asked for since this one was begun
-	after  []func(Reloaded, error) // who has asked for that
+	signal bool                          // SIGHUP has asked for it, or for the next one
+	again  bool                          // there is to be a next one, which was asked for since this one was begun
+	after  []func(admin.Reloaded, error) // who has asked for that
 }
 
 // done is closed when the file has been read; nil where no reload is under way.
@@ -39,8 +40,8 @@ func (d *daemon) reloadBySignal() {
 
 // reload begins to read the file again. In the end it is in service, or nothing is changed, and tell
 // is called, unless it is nil; the log has the outcome, too. Where one is under way this one comes after it.
-func (d *daemon) reload(tell func(Reloaded, error)) {
-	var who []func(Reloaded, error)
+func (d *daemon) reload(tell func(admin.Reloaded, error)) {
+	var who []func(admin.Reloaded, error)
 	if tell != nil {
 		who = append(who, tell)
 	}
@@ -51,7 +52,7 @@ func (d *daemon) reload(tell func(Reloaded, error)) {
 	d.beginReload(who)
 }
 
-func (d *daemon) beginReload(tell []func(Reloaded, error)) {
+func (d *daemon) beginReload(tell []func(admin.Reloaded, error)) {
 	if d.ending() == nil {
 		d.tell(d.opt.Manager.Reloading())
 	}
@@ -84,13 +85,13 @@ func (d *daemon) endReload() {
 func (d *daemon) leaveReload() {
 	if r := d.reloading; r != nil {
 		for _, tell := range append(r.tell, r.after...) {
-			tell(Reloaded{}, errStopping)
+			tell(admin.Reloaded{}, errStopping)
 		}
 	}
 }
 
 // apply puts into service what was read, and says in the log what that has changed, or why not.
-func (d *daemon) apply(read *reload) (r Reloaded, err error) {
+func (d *daemon) apply(read *reload) (r admin.Reloaded, err error) {
 	if err = read.err; err == nil {
 		r, err = d.replace(read.next)
 	}
@@ -109,16 +110,16 @@ func (d *daemon) apply(read *reload) (r Reloaded, err error) {
 	g := d.serving.Load()
 	d.log.Info("reloaded", "config", g.config.Path, "generation", g.number,
 		"routes", len(g.config.Routes), "prefixes", g.table.Prefixes(),
-		"added", r.names(config.Added), "removed", r.names(config.Removed), "changed", r.names(config.Changed))
+		"added", r.Named(config.Added), "removed", r.Named(config.Removed), "changed", r.Named(config.Changed))
 	d.warn(g)
 	return r, nil
 }
 
 // compare reads the file again, and says what a reload would change.
-func (d *daemon) compare() (Reloaded, error) {
+func (d *daemon) compare() (admin.Reloaded, error) {
 	next, err := d.load()
 	if err != nil {
-		return Reloaded{DryRun: true}, err
+		return admin.Reloaded{DryRun: true}, err
 	}
 	old := d.serving.Load()
 	r := d.change(old, next)
@@ -127,14 +128,14 @@ func (d *daemon) compare() (Reloaded, error) {
 }
 
 // change says what is different in next, and what that does to live conns.
-func (d *daemon) change(old, next *generation) Reloaded {
+func (d *daemon) change(old, next *generation) admin.Reloaded {
 	return change(old.config, next.config, touched(d.conns(""), next))
 }
 
 // replace puts next into service, or changes nothing.
-func (d *daemon) replace(next *generation) (Reloaded, error) {
+func (d *daemon) replace(next *generation) (admin.Reloaded, error) {
 	if err := d.ending(); err != nil {
-		return Reloaded{}, err
+		return admin.Reloaded{}, err
 	}
 	r := d.change(d.serving.Load(), next)
 	// The proxy first: a conn that the kernel steers by the new table must find its route.

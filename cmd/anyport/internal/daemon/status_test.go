@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"testing"
 
+	"anyport/cmd/anyport/internal/admin"
 	"anyport/proxy"
 	"anyport/steering"
 )
@@ -28,7 +29,7 @@ func TestJoinRoutes(t *testing.T) {
 
 // TestStatusKeys holds the names that scripts depend on.
 func TestStatusKeys(t *testing.T) {
-	status := Status{
+	status := admin.Status{
 		Steering: steeringStatus(steering.Status{}, nil),
 		Routes: joinRoutes([]proxy.RouteStatus{{
 			Protocol: []string{}, Prefixes: []string{}, Ports: []string{}, Origins: []proxy.OriginStatus{{}},

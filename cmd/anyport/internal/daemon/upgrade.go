@@ -8,18 +8,10 @@ import (
 	"os"
 	"syscall"
 
+	"anyport/cmd/anyport/internal/admin"
 	"anyport/cmd/anyport/internal/handover"
 	"anyport/steering"
 )
-
-// Upgraded tells of the process that serves after an upgrade.
-type Upgraded struct {
-	PID    int    `json:"pid"`
-	Binary string `json:"binary"`
-	Flows  int    `json:"flows"` // that moved
-	Conns  int    `json:"conns"` // that moved
-	Left   int    `json:"left"`  // that stay with the old process until they end, or drain_timeout cuts them
-}
 
 // upgrade has another process of binary serve in its place, or changes nothing. The other may have a spare steering program
 // for it, which is still the caller's. After it this process ends, with the last conn that
@@ -27,7 +19,7 @@ type Upgraded struct {
 //
 // The end of starting ends the new process as long as that does not serve; the end of moving
 // leaves the conns here that have not moved.
-func (d *daemon) upgrade(starting, moving context.Context, binary string, spare steering.Inheritance) (u Upgraded, err error) {
+func (d *daemon) upgrade(starting, moving context.Context, binary string, spare steering.Inheritance) (u admin.Upgraded, err error) {
 	if err := d.awaitArrivals(starting); err != nil {
 		return u, err
 	}
@@ -65,7 +57,7 @@ func (d *daemon) leave() error {
 	return err
 }
 
-func (d *daemon) handOver(starting, moving context.Context, binary string, spare steering.Inheritance) (u Upgraded, err error) {
+func (d *daemon) handOver(starting, moving context.Context, binary string, spare steering.Inheritance) (u admin.Upgraded, err error) {
 	d.handing.Store(true)
 	defer d.handing.Store(false)
 	process, err := handover.Start(binary, os.Args[1:], d.parentOfNext())
@@ -88,7 +80,7 @@ func (d *daemon) handOver(starting, moving context.Context, binary string, spare
 		}
 		return u, err
 	}
-	u = Upgraded{PID: process.PID(), Binary: binary, Flows: next.flows}
+	u = admin.Upgraded{PID: process.PID(), Binary: binary, Flows: next.flows}
 	if err := d.proxy.MoveConns(ctx, next.takeConns); err != nil {
 		d.log.Error("live conns end with this process, for they cannot move", "problem", err)
 		u.Left = int(d.active())

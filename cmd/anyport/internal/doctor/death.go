@@ -29,7 +29,7 @@ func checkKilled(f *Facts) []Finding {
 	const why = "the host's own listeners would answer on the served addresses until anyport is back"
 	then := f.Death.Then
 	if f.Running != nil {
-		then = cmp.Or(f.Running.Steering.OnDeath, then) // an older one does not say
+		then = cmp.Or(steering.OnDeath(f.Running.Steering.OnDeath), then) // an older one does not say
 	}
 	switch then {
 	case steering.Refused:

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"testing"
 
-	"anyport/cmd/anyport/internal/daemon"
+	"anyport/cmd/anyport/internal/admin"
 	"anyport/config"
 	"anyport/steering"
 )
@@ -42,7 +42,7 @@ func TestKilled(t *testing.T) {
 			[]Status{Warning}, "routes that are not its own", mountBPFFS + "\n# and restart anyport; with steering.pin = \"\" remove that line first"},
 		{"a process that knows better",
 			func(f *Facts) {
-				f.Running = &daemon.Status{Steering: daemon.SteeringStatus{OnDeath: steering.Exposed}}
+				f.Running = &admin.Status{Steering: admin.SteeringStatus{OnDeath: admin.Exposed}}
 			},
 			[]Status{Warning}, "routes that are not its own", mountBPFFS + "\n# and restart anyport; with steering.pin = \"\" remove that line first"},
 		{"neither bpffs nor tun",

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strconv"
 
-	"anyport/cmd/anyport/internal/daemon"
+	"anyport/cmd/anyport/internal/admin"
 	"anyport/config"
 	"anyport/steering"
 )
@@ -19,7 +19,7 @@ type Facts struct {
 	Config   *config.Config // nil: only the host is examined
 	FileErr  error          // why it is nil; nil: nobody named a file, and there is none at the default path
 	HostErr  error          // what the prefixes would take from this host
-	Running  *daemon.Status // of the anyport that answers on the file's admin socket; nil: none
+	Running  *admin.Status  // of the anyport that answers on the file's admin socket; nil: none
 	Program  string         // path of this binary
 	Files    Files          // how many this process may open
 	Kernel   string         // release

@@ -12,7 +12,7 @@ import (
 	"strconv"
 	"strings"
 
-	"anyport/cmd/anyport/internal/daemon"
+	"anyport/cmd/anyport/internal/admin"
 	"anyport/config"
 	"anyport/steering"
 
@@ -67,7 +67,7 @@ func readRunning(ctx context.Context, f *Facts) (err error) {
 		socket = f.Config.Admin.Socket
 	}
 	if socket != "" {
-		f.Running, err = daemon.Client{Socket: socket}.Status(ctx)
+		f.Running, err = admin.Client{Socket: socket}.Status(ctx)
 	}
 	return err
 }

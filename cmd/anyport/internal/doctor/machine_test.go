@@ -6,7 +6,7 @@ import (
 	"os"
 	"testing"
 
-	"anyport/cmd/anyport/internal/daemon"
+	"anyport/cmd/anyport/internal/admin"
 	"anyport/steering"
 
 	"golang.org/x/sys/unix"
@@ -39,7 +39,7 @@ func TestFile(t *testing.T) {
 func TestProcess(t *testing.T) {
 	run(t, "process", []example{
 		{"one running",
-			func(f *Facts) { f.Running = &daemon.Status{Version: "v1", PID: 12} },
+			func(f *Facts) { f.Running = &admin.Status{Version: "v1", PID: 12} },
 			[]Status{OK}, "anyport v1 is running here, pid 12", ""},
 	})
 }

@@ -1,4 +1,4 @@
-package daemon
+package admin
 
 import (
 	"context"
@@ -13,38 +13,41 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"anyport/steering"
+	"time"
 )
 
-// Client asks the anyport that serves on an admin socket.
+// Timeout is how long each end of the admin socket waits for the other: a client for the status, a
+// server for the next request.
+const Timeout = 5 * time.Second
+
+// Client asks the anyport that serves on an admin socket. It holds no conn: each request makes one.
 type Client struct{ Socket string }
 
-// ErrNobody says that no anyport answers on the socket.
+// ErrNobody means that no anyport answers on the socket.
 var ErrNobody = errors.New("no anyport answers")
 
-// Status asks how it fares.
+// Status asks for the state of the process, its steering, routes and origins.
 func (c Client) Status(ctx context.Context) (*Status, error) {
-	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
+	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
 	return ask[Status](ctx, c, http.MethodGet, "/status", nil)
 }
 
-// Drift asks whether the tables in the kernel are those of the config in service: of a
-// million prefixes, that takes some seconds.
+// Drift asks whether the tables in the kernel are those of the config in service. With a million
+// prefixes the answer takes some seconds, so it has no timeout.
 func (c Client) Drift(ctx context.Context) (*Drift, error) {
 	return ask[Drift](ctx, c, http.MethodGet, "/drift", nil)
 }
 
-// Reload has it load its file again; a dry run asks what that would change.
+// Reload makes it load its file again; a dry run asks what that would change.
 func (c Client) Reload(ctx context.Context, dryRun bool) (*Reloaded, error) {
 	return ask[Reloaded](ctx, c, http.MethodPost, "/reload", url.Values{"dry_run": {flag(dryRun)}})
 }
 
-// Upgrade has another process take its place: of this binary, or of its own where that
-// is "". It passes on the descriptors of a spare steering program, of which there may be
-// none.
-func (c Client) Upgrade(ctx context.Context, binary string, spare steering.Inheritance) (*Upgraded, error) {
+// Upgrade makes it start another process that takes its place: of this binary, or of its own if
+// binary is "". It sends along copies of the file descriptors of a spare steering program, by name;
+// there may be none.
+func (c Client) Upgrade(ctx context.Context, binary string, spare map[string]int) (*Upgraded, error) {
 	names := slices.Sorted(maps.Keys(spare))
 	var fds []int
 	for _, name := range names {
@@ -53,17 +56,18 @@ func (c Client) Upgrade(ctx context.Context, binary string, spare steering.Inher
 	return ask[Upgraded](ctx, c, http.MethodPost, "/upgrade", url.Values{"binary": {binary}, "fd": names}, fds...)
 }
 
-// Drain has a route, or all where it is "", take no new conns, or again. With wait it
-// returns once the last conn has ended.
+// Drain makes a route, or all routes if it is "", take no new conns; undo makes them take new ones
+// again. With wait it returns when the last conn has ended.
 func (c Client) Drain(ctx context.Context, route string, undo, wait bool) (*Drained, error) {
 	query := url.Values{"route": {route}, "undo": {flag(undo)}, "wait": {flag(wait)}}
 	return ask[Drained](ctx, c, http.MethodPost, "/drain", query)
 }
 
-// Flows calls each with the live conns and flows of a route, or of all where it is "",
-// as they come in.
+// Flows calls each for every live conn and flow of a route, or of all routes if it is "", as they
+// arrive: there may be more than memory should hold. An answer that is cut short is an error, after
+// the flows that did arrive.
 func (c Client) Flows(ctx context.Context, route string, each func(Flow) error) error {
-	body, err := c.open(ctx, http.MethodGet, "/flows", url.Values{"route": {route}})
+	body, err := c.send(ctx, http.MethodGet, "/flows", url.Values{"route": {route}})
 	if err != nil {
 		return err
 	}
@@ -83,15 +87,15 @@ func (c Client) Flows(ctx context.Context, route string, each func(Flow) error) 
 			return err
 		}
 	}
-	if _, err := in.Token(); err != nil { // the end is there: nothing is missing
+	if _, err := in.Token(); err != nil { // without the end of the list, flows are missing
 		return c.unreadable(err)
 	}
 	return nil
 }
 
-// CopyFlows writes the answer to the same question as it comes in: one JSON object.
+// CopyFlows writes the same answer to out as it arrives: one JSON object.
 func (c Client) CopyFlows(ctx context.Context, route string, out io.Writer) error {
-	body, err := c.open(ctx, http.MethodGet, "/flows", url.Values{"route": {route}})
+	body, err := c.send(ctx, http.MethodGet, "/flows", url.Values{"route": {route}})
 	if err != nil {
 		return err
 	}
@@ -100,15 +104,15 @@ func (c Client) CopyFlows(ctx context.Context, route string, out io.Writer) erro
 	return err
 }
 
-// Top asks for the n busiest conns and flows, the first of them first.
+// Top asks for the n busiest conns and flows, the busiest first. n is at most [MostTop].
 func (c Client) Top(ctx context.Context, n int) (*FlowList, error) {
-	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
+	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
 	return ask[FlowList](ctx, c, http.MethodGet, "/flows", url.Values{"top": {strconv.Itoa(n)}})
 }
 
-// Explain asks what becomes of the first packet to a dst. It reads the file, too: one of a
-// million prefixes takes some seconds.
+// Explain asks what happens to the first packet to a dst. The server reads its file for that; one
+// with a million prefixes takes some seconds, so it has no timeout.
 func (c Client) Explain(ctx context.Context, q Question) (*Explained, error) {
 	query := url.Values{"protocol": {q.Protocol.String()}, "dst": {q.Dst.String()}}
 	if q.Client.IsValid() {
@@ -124,10 +128,10 @@ func flag(on bool) string {
 	return ""
 }
 
-// ask sends one request and reads the answer. The error is the reason of a refusal as
-// it was given.
+// ask sends one request and reads the answer. The error of a refusal is the reason that the server
+// gave, as it gave it.
 func ask[T any](ctx context.Context, c Client, method, path string, query url.Values, fds ...int) (*T, error) {
-	body, err := c.open(ctx, method, path, query, fds...)
+	body, err := c.send(ctx, method, path, query, fds...)
 	if err != nil {
 		return nil, err
 	}
@@ -143,15 +147,15 @@ func (c Client) unreadable(err error) error {
 	return fmt.Errorf("%s: the answer cannot be read: %w", c.Socket, err)
 }
 
-// open sends one request, and copies of the file descriptors with it, and returns the
+// send sends one request, and copies of the file descriptors with it, and returns the body of the
 // answer, which the caller closes.
-func (c Client) open(ctx context.Context, method, path string, query url.Values, fds ...int) (io.ReadCloser, error) {
+func (c Client) send(ctx context.Context, method, path string, query url.Values, fds ...int) (io.ReadCloser, error) {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		conn, err := new(net.Dialer).DialContext(ctx, "unix", c.Socket)
 		if err != nil {
 			return nil, err
 		}
-		return &givingConn{conn.(*net.UnixConn), fds}, nil
+		return &fileConn{conn.(*net.UnixConn), fds}, nil
 	}
 	client := http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}
 	request, err := http.NewRequestWithContext(ctx, method, "http://anyport"+path+"?"+query.Encode(), nil)
@@ -160,7 +164,7 @@ func (c Client) open(ctx context.Context, method, path string, query url.Values,
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return nil, fmt.Errorf("%w on %s: %w: is it running, as which user, and with which admin.socket?", ErrNobody, c.Socket, bare(err))
+		return nil, fmt.Errorf("%w on %s: %w: is it running, as which user, and with which admin.socket?", ErrNobody, c.Socket, withoutURL(err))
 	}
 	if response.StatusCode == http.StatusOK {
 		return response.Body, nil
@@ -173,8 +177,8 @@ func (c Client) open(ctx context.Context, method, path string, query url.Values,
 	return nil, fmt.Errorf("%s answered %q: is it an anyport of another version?", c.Socket, response.Status)
 }
 
-// bare is err without the made-up URL that net/http names.
-func bare(err error) error {
+// withoutURL returns err without the made-up URL that net/http puts before it.
+func withoutURL(err error) error {
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {
 		return wrapped.Err

@@ -1,9 +1,8 @@
-package daemon
+package admin
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
+	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -16,7 +15,7 @@ import (
 func answering(t *testing.T, handler http.HandlerFunc) (socket string) {
 	t.Helper()
 	socket = filepath.Join(t.TempDir(), "admin.sock")
-	listener, err := listenAdmin(socket, nil)
+	listener, err := net.Listen("unix", socket)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,26 +70,10 @@ func TestReloadRefused(t *testing.T) {
 		if r.Method != http.MethodPost || r.URL.Path != "/reload" || r.FormValue("dry_run") != "1" {
 			t.Errorf("asked for %s %s", r.Method, r.URL)
 		}
-		new(daemon).answer(w, nil, errors.New("line 3: one fault\nline 4: another"))
+		http.Error(w, "line 3: one fault\nline 4: another", http.StatusConflict)
 	})
 	r, err := Client{Socket: socket}.Reload(t.Context(), true)
 	if r != nil || err == nil || err.Error() != "line 3: one fault\nline 4: another" {
 		t.Errorf("%v, %v", r, err)
-	}
-}
-
-// TestDecide shows that a decision is taken by who runs it, and that nobody waits for
-// one who is gone.
-func TestDecide(t *testing.T) {
-	d := &daemon{decisions: make(chan func())}
-	go func() { (<-d.decisions)() }() // ended by the decision below
-	why := errors.New("why")
-	if err := d.decide(t.Context(), func() error { return why }); err != why {
-		t.Errorf("error %v, want that of the decision", err)
-	}
-	gone, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := d.decide(gone, func() error { panic("nobody decides") }); err != context.Canceled {
-		t.Errorf("error %v when nobody decides", err)
 	}
 }
