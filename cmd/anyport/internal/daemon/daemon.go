@@ -20,6 +20,7 @@ import (
 	"anyport/cmd/anyport/internal/handover"
 	"anyport/cmd/anyport/internal/privileges"
 	"anyport/cmd/anyport/internal/slowfs"
+	"anyport/cmd/anyport/internal/socket"
 	"anyport/cmd/anyport/internal/systemd"
 	"anyport/config"
 	"anyport/proxy"
@@ -71,7 +72,7 @@ type daemon struct {
 	budget files.Budget // of them
 
 	access   *proxy.AccessLog // nil: none
-	admin    *door            // nil: none
+	admin    *socket.Socket   // nil: none
 	web      net.Listener     // nil: none
 	proxy    *proxy.Server
 	steering *steering.Steering
@@ -129,20 +130,24 @@ func open(opt Options) (*daemon, error) {
 }
 
 func (d *daemon) openAdmin() (err error) {
-	path, listener := d.opt.Config.Admin.Socket, net.Listener(nil)
+	path := d.opt.Config.Admin.Socket
 	if d.before != nil {
-		listener, err = d.before.takeAdmin(path)
+		listener, err := d.before.takeAdmin(path)
+		if err != nil {
+			return err
+		}
+		if listener != nil {
+			d.admin = socket.Inherit(listener, path) // the file is the other's until this process serves
+		}
 	}
-	inherited := listener != nil
-	if err == nil && listener == nil && path != "" {
-		listener, err = listenAdmin(path, d.account)
+	if d.admin == nil && path != "" {
+		if d.admin, err = socket.Listen(path, d.account); err != nil {
+			return err
+		}
 	}
-	if err != nil || listener == nil {
-		return err
+	if d.admin != nil {
+		d.closers = append(d.closers, func() error { return closed(d.admin.Close()) })
 	}
-	d.admin = newDoor(listener, path)
-	d.admin.leaves(inherited) // until this process serves
-	d.closers = append(d.closers, func() error { return closed(d.admin.Close()) })
 	return nil
 }
 

@@ -51,8 +51,7 @@ func (d *daemon) offered() (map[string]int, error) {
 	if d.admin == nil {
 		return fds, nil
 	}
-	listener, _ := d.admin.current()
-	fd, err := duplicate(listener)
+	fd, err := duplicate(d.admin)
 	fds[fdAdmin] = fd
 	return fds, err
 }
@@ -153,7 +152,7 @@ func (e *estate) take(name string) int {
 
 // takeAdmin returns the listener of the admin socket, if there is one, which must be
 // that of path. Its Close does not remove the socket.
-func (e *estate) takeAdmin(path string) (net.Listener, error) {
+func (e *estate) takeAdmin(path string) (*net.UnixListener, error) {
 	fd := e.take(fdAdmin)
 	if fd < 0 {
 		return nil, nil
@@ -168,7 +167,11 @@ func (e *estate) takeAdmin(path string) (net.Listener, error) {
 		listener.Close()
 		return nil, fmt.Errorf("admin.socket: %q cannot become %q in an upgrade: restart it, or put the old value back", old, path)
 	}
-	return listener, nil
+	unixListener, ok := listener.(*net.UnixListener)
+	if !ok {
+		return nil, errors.Join(fmt.Errorf("the process to be replaced gave a listener on %v as its admin socket", listener.Addr()), listener.Close())
+	}
+	return unixListener, nil
 }
 
 // close closes what nobody has taken.

@@ -54,7 +54,9 @@ func (d *daemon) watch() {
 	watchers.Go(func() { d.steering.Watch(ctx, func() { d.storeLink(ctx) }) })
 	watchers.Go(func() { d.settle(ctx) })
 	watchers.Go(func() { d.mirror(ctx) })
-	watchers.Go(func() { d.mindDoor(ctx) })
+	if d.admin != nil {
+		watchers.Go(func() { d.admin.KeepFile(ctx, d.account, d.log) })
+	}
 	d.unwatch = func() {
 		cancel()
 		watchers.Wait()

@@ -123,7 +123,7 @@ func (d *daemon) succeed() error {
 	d.proxy.Adopt(d.before.flows.Flows, min(max(ahead.ConnFiles, 0), d.budget.Limit))
 	d.before.flows = udp.Arrivals{}
 	if d.admin != nil {
-		d.admin.leaves(false)
+		d.admin.LeaveFile(false)
 	}
 	d.arrivals = &arrivals{d.before.from, make(chan struct{})}
 	d.before = nil

@@ -48,7 +48,7 @@ func (d *daemon) upgrade(starting, moving context.Context, binary string, spare 
 func (d *daemon) leave() error {
 	err := d.steering.Release()
 	if d.admin != nil {
-		d.admin.leaves(true)
+		d.admin.LeaveFile(true)
 		err = errors.Join(err, d.admin.Close())
 	}
 	if d.web != nil {

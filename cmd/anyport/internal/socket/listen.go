@@ -1,4 +1,4 @@
-package daemon
+package socket
 
 import (
 	"context"
@@ -9,16 +9,29 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
-	"anyport/cmd/anyport/internal/admin"
 	"anyport/cmd/anyport/internal/privileges"
 )
 
-// listenAdmin listens on a unix socket that only its owner may open, who is this user
-// or the one to be, whose Close leaves the socket there. It takes the place of a socket whose process is gone.
-func listenAdmin(path string, owner *privileges.Account) (net.Listener, error) {
+// dialTimeout bounds how long a process that serves at the path may take to accept.
+const dialTimeout = 5 * time.Second
+
+// Listen makes the socket at path, which only its owner may open: the account that this process is
+// going to be, or this process's user if owner is nil. It replaces a socket that a dead process has
+// left, and refuses to replace anything else.
+func Listen(path string, owner *privileges.Account) (*Socket, error) {
+	listener, err := listen(path, owner)
+	if err != nil {
+		return nil, err
+	}
+	return newSocket(listener, path), nil
+}
+
+// listen makes a listener whose Close leaves the file, with errors for the operator.
+func listen(path string, owner *privileges.Account) (*net.UnixListener, error) {
 	listener, err := listenPrivate(path, owner)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
@@ -29,7 +42,7 @@ func listenAdmin(path string, owner *privileges.Account) (net.Listener, error) {
 	return listener, nil
 }
 
-func listenPrivate(path string, owner *privileges.Account) (listener net.Listener, err error) {
+func listenPrivate(path string, owner *privileges.Account) (listener *net.UnixListener, err error) {
 	if err := makeDir(filepath.Dir(path), owner); err != nil {
 		return nil, err
 	}
@@ -38,8 +51,10 @@ func listenPrivate(path string, owner *privileges.Account) (listener net.Listene
 	}
 	listen := func() error {
 		config := net.ListenConfig{Control: private}
-		if listener, err = config.Listen(context.Background(), "unix", path); err == nil {
-			listener.(*net.UnixListener).SetUnlinkOnClose(false) // a door does that
+		l, err := config.Listen(context.Background(), "unix", path)
+		if err == nil {
+			listener = l.(*net.UnixListener)
+			listener.SetUnlinkOnClose(false) // Socket.Close does that, if the file is still its own
 		}
 		return err
 	}
@@ -76,7 +91,7 @@ func removeStale(path string) error {
 	case info.Mode().Type() != fs.ModeSocket:
 		return fmt.Errorf("%s is there and is not a socket: remove it, or name another path", path)
 	}
-	conn, err := net.DialTimeout("unix", path, admin.Timeout)
+	conn, err := net.DialTimeout("unix", path, dialTimeout)
 	switch {
 	case err == nil:
 		conn.Close()

@@ -1,4 +1,4 @@
-package daemon
+package socket
 
 import (
 	"errors"
@@ -14,9 +14,9 @@ import (
 	"anyport/cmd/anyport/internal/privileges"
 )
 
-func TestListenAdmin(t *testing.T) {
+func TestListen(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "made", "admin.sock")
-	listener, err := listenAdmin(path, nil)
+	listener, err := Listen(path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,10 +28,10 @@ func TestListenAdmin(t *testing.T) {
 		t.Errorf("mode %v, want a socket that its owner alone may open", info.Mode())
 	}
 
-	if _, err := listenAdmin(path, nil); err == nil || !strings.Contains(err.Error(), "another process serves on "+path) {
+	if _, err := Listen(path, nil); err == nil || !strings.Contains(err.Error(), "another process serves on "+path) {
 		t.Errorf("beside a live socket: error %v", err)
 	}
-	if err := newDoor(listener, path).Close(); err != nil {
+	if err := listener.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Lstat(path); !os.IsNotExist(err) {
@@ -39,15 +39,14 @@ func TestListenAdmin(t *testing.T) {
 	}
 }
 
-// TestDoorLeavesOthers: where another process has put its own socket, Close does not remove that.
-func TestDoorLeavesOthers(t *testing.T) {
+// TestCloseLeavesOthers: where another process has put its own socket, Close does not remove that.
+func TestCloseLeavesOthers(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "admin.sock")
-	listener, err := listenAdmin(path, nil)
+	s, err := Listen(path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := newDoor(listener, path)
-	if d.missing() {
+	if s.missing() {
 		t.Error("it is missing from the start")
 	}
 	if err := os.Remove(path); err != nil {
@@ -58,10 +57,10 @@ func TestDoorLeavesOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer other.Close()
-	if !d.missing() {
+	if !s.missing() {
 		t.Error("it is not missing where another one is")
 	}
-	if err := d.Close(); err != nil {
+	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
 	if _, err := os.Lstat(path); err != nil {
@@ -69,7 +68,7 @@ func TestDoorLeavesOthers(t *testing.T) {
 	}
 }
 
-func TestListenAdminReplacesStale(t *testing.T) {
+func TestListenReplacesStale(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "admin.sock")
 	dead, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
 	if err != nil {
@@ -78,19 +77,19 @@ func TestListenAdminReplacesStale(t *testing.T) {
 	dead.SetUnlinkOnClose(false) // as kill -9 does
 	dead.Close()
 
-	listener, err := listenAdmin(path, nil)
+	listener, err := Listen(path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	listener.Close()
 }
 
-func TestListenAdminKeepsFiles(t *testing.T) {
+func TestListenKeepsFiles(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "admin.sock")
 	if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := listenAdmin(path, nil); err == nil || !strings.Contains(err.Error(), "is not a socket") {
+	if _, err := Listen(path, nil); err == nil || !strings.Contains(err.Error(), "is not a socket") {
 		t.Errorf("error %v", err)
 	}
 	if text, err := os.ReadFile(path); string(text) != "precious" {
@@ -98,9 +97,9 @@ func TestListenAdminKeepsFiles(t *testing.T) {
 	}
 }
 
-// TestListenAdminAmongOthers: nothing is given away by name where somebody could put a link
+// TestListenAmongOthers: nothing is given away by name where somebody could put a link
 // in its place, and in the directory of the user to be the socket is that user's at once.
-func TestListenAdminAmongOthers(t *testing.T) {
+func TestListenAmongOthers(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("to give files away takes root")
 	}
@@ -129,7 +128,7 @@ func TestListenAdminAmongOthers(t *testing.T) {
 				t.Fatal(err)
 			}
 			path := reachable(t, filepath.Join(dir, test.file))
-			listener, err := listenAdmin(path, owner)
+			listener, err := Listen(path, owner)
 			if test.refused != "" {
 				if err == nil || !strings.Contains(err.Error(), test.refused) {
 					t.Errorf("error %v, want %s", err, test.refused)
@@ -173,13 +172,13 @@ func fsuid(t *testing.T) int {
 	return uid
 }
 
-func TestListenAdminForAnother(t *testing.T) {
+func TestListenForAnother(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("to give files away takes root")
 	}
 	dir := t.TempDir()
 	path := reachable(t, filepath.Join(dir, "made", "admin.sock"))
-	listener, err := listenAdmin(path, &privileges.Account{UID: 65534, GID: 65533})
+	listener, err := Listen(path, &privileges.Account{UID: 65534, GID: 65533})
 	if err != nil {
 		t.Fatal(err)
 	}

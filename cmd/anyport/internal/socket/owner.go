@@ -1,4 +1,4 @@
-package daemon
+package socket
 
 import (
 	"errors"
@@ -12,11 +12,11 @@ import (
 	"anyport/cmd/anyport/internal/privileges"
 )
 
-// While root makes files for another user, somebody who can write to their directory could
-// put a link in the place of a new file before it is given away: the file behind the link
-// would be given away. So nothing is given away by name where others than root can write.
+// While root makes a file for another user, somebody who can write to its directory could put a
+// link in the place of the new file before the chown, and the file behind the link would change
+// its owner. So nothing is given away by name where users other than root can write.
 
-// listenAs has listen make the socket at path, which then is owner's.
+// listenAs calls listen, which makes the socket at path, and makes owner the owner of the file.
 func listenAs(owner *privileges.Account, path string, listen func() error) error {
 	dir := filepath.Dir(path)
 	var stat unix.Stat_t
