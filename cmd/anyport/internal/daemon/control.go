@@ -186,3 +186,17 @@ func (d *daemon) ending() error {
 }
 
 var errStopping = errors.New("anyport is stopping: nothing is changed any more")
+
+// decide runs what on the goroutine that decides. It returns when that has run, ctx is done or that
+// goroutine has ended.
+func (d *daemon) decide(ctx context.Context, what func() error) error {
+	done := make(chan error, 1)
+	select {
+	case d.decisions <- func() { done <- what() }:
+		return <-done
+	case <-d.decided:
+		return errStopping
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

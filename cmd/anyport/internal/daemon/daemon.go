@@ -90,10 +90,10 @@ type daemon struct {
 
 	slow *slowfs.Worker // for files that may be on a mount that hangs
 
-	refusals  chan service   // for the goroutine that mirrors them
-	decisions chan func()    // for the goroutine that decides
-	decided   chan struct{}  // closed when that has ended
-	stored    map[string]int // what the service manager has, by name
+	refusals  chan closedService // for the goroutine that mirrors them
+	decisions chan func()        // for the goroutine that decides
+	decided   chan struct{}      // closed when that has ended
+	stored    map[string]int     // what the service manager has, by name
 	account   *privileges.Account
 
 	before   *estate     // of the process that serves as yet; nil: none
@@ -117,7 +117,7 @@ type generation struct {
 
 // open acquires all that serving needs, or nothing.
 func open(opt Options) (*daemon, error) {
-	d := &daemon{opt: opt, begun: time.Now(), decisions: make(chan func()), decided: make(chan struct{}), slow: slowfs.New(readLimit), refusals: make(chan service, 1024), stored: map[string]int{}}
+	d := &daemon{opt: opt, begun: time.Now(), decisions: make(chan func()), decided: make(chan struct{}), slow: slowfs.New(readLimit), refusals: make(chan closedService, 1024), stored: map[string]int{}}
 	maps.Copy(d.stored, opt.Stored)
 	d.drains.Store(&drains{})
 	d.openLog()
@@ -127,28 +127,6 @@ func open(opt Options) (*daemon, error) {
 		}
 	}
 	return d, nil
-}
-
-func (d *daemon) openAdmin() (err error) {
-	path := d.opt.Config.Admin.Socket
-	if d.before != nil {
-		listener, err := d.before.takeAdmin(path)
-		if err != nil {
-			return err
-		}
-		if listener != nil {
-			d.admin = socket.Inherit(listener, path) // the file is the other's until this process serves
-		}
-	}
-	if d.admin == nil && path != "" {
-		if d.admin, err = socket.Listen(path, d.account); err != nil {
-			return err
-		}
-	}
-	if d.admin != nil {
-		d.closers = append(d.closers, func() error { return closed(d.admin.Close()) })
-	}
-	return nil
 }
 
 // openRoutes puts the routes into service in the proxy first: the kernel steers

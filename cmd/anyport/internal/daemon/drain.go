@@ -138,9 +138,9 @@ func (d *daemon) drained(route string) admin.Drained {
 // drainPoll is how often those who wait look: the end of the last conn tells nobody.
 const drainPoll = 100 * time.Millisecond
 
-// await returns once the last conn of the route has ended. It is an error if new ones
+// awaitDrained returns once the last conn of the route has ended. It is an error if new ones
 // are taken again before.
-func (d *daemon) await(ctx context.Context, route string) error {
+func (d *daemon) awaitDrained(ctx context.Context, route string) error {
 	ticker := time.NewTicker(drainPoll)
 	defer ticker.Stop()
 	for {

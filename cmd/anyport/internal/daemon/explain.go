@@ -1,10 +1,7 @@
 package daemon
 
 import (
-	"errors"
 	"fmt"
-	"net/http"
-	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -14,31 +11,8 @@ import (
 	"anyport/steering"
 )
 
-// parseQuestion reads what a [admin.Client] has written.
-func parseQuestion(r *http.Request) (q admin.Question, err error) {
-	for _, p := range []config.Protocol{config.TCP, config.UDP} {
-		if r.FormValue("protocol") == p.String() {
-			q.Protocol = p
-		}
-	}
-	if q.Protocol == 0 {
-		return q, errors.New("protocol must be tcp or udp")
-	}
-	if q.Dst, err = netip.ParseAddrPort(r.FormValue("dst")); err != nil {
-		return q, err
-	}
-	if text := r.FormValue("client"); text != "" {
-		q.Client, err = netip.ParseAddr(text)
-	}
-	return q, err
-}
-
 // explain answers from the table in service, and asks the kernel.
-func (d *daemon) explain(r *http.Request) (admin.Explained, error) {
-	q, err := parseQuestion(r)
-	if err != nil {
-		return admin.Explained{}, err
-	}
+func (d *daemon) explain(q admin.Question) admin.Explained {
 	g := d.serving.Load()
 	answer := g.table.Explain(q.Protocol, q.Dst, q.Client)
 	return admin.Explained{
@@ -46,7 +20,7 @@ func (d *daemon) explain(r *http.Request) (admin.Explained, error) {
 		Kernel: d.steering.Explain(q.Protocol, q.Dst, q.Client),
 		File:   d.fileAnswer(g.config, answer, q),
 		PID:    os.Getpid(),
-	}, nil
+	}
 }
 
 // fileAnswer says where the file on disk would have another answer than that of the

@@ -3,6 +3,7 @@ package daemon
 import (
 	"bytes"
 	"io"
+	"log"
 	"log/slog"
 	"time"
 
@@ -45,3 +46,6 @@ func newLogger(w io.Writer, format string, level slog.Leveler) *slog.Logger {
 	}
 	return slog.New(slog.NewTextHandler(w, opt))
 }
+
+// plainLog is for packages that would otherwise write to stderr themselves, and wait for its reader.
+func (d *daemon) plainLog() *log.Logger { return slog.NewLogLogger(d.log.Handler(), slog.LevelWarn) }

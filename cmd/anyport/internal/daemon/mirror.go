@@ -12,8 +12,8 @@ import (
 // them is let through to try again.
 const closedFor = 3 * time.Second
 
-// service is a dst over a protocol.
-type service struct {
+// closedService is a dst over a protocol that its origin has refused.
+type closedService struct {
 	protocol config.Protocol
 	dst      netip.AddrPort
 }
@@ -23,7 +23,7 @@ type service struct {
 // the next client of the service does so again.
 func (d *daemon) refusal(protocol config.Protocol, dst netip.AddrPort) {
 	select {
-	case d.refusals <- service{protocol, dst}:
+	case d.refusals <- closedService{protocol, dst}:
 	default:
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"anyport/cmd/anyport/internal/api"
 	"anyport/config"
 )
 
@@ -30,11 +31,12 @@ func (d *daemon) serve(ctx context.Context) error {
 	d.watch()
 	defer func() { d.unwatch() }()
 
+	answers := api.New(service{d}, d.log, d.plainLog())
 	if d.admin != nil {
-		defer serveHTTP(passing{d.admin}, d.handler(), d.plainLog(), served)()
+		defer answers.ServeSocket(d.admin, served)()
 	}
 	if d.web != nil {
-		defer serveHTTP(d.web, d.webHandler(), d.plainLog(), served)()
+		defer answers.ServeWeb(d.web, served)()
 	}
 
 	d.greet()

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"iter"
 	"os"
 	"time"
 
@@ -143,4 +144,17 @@ func words(verdicts map[steering.Verdict]uint64) map[string]uint64 {
 		named[string(v)] = n
 	}
 	return named
+}
+
+// conns yields the live conns and flows of a route, or of all where it is "".
+func (d *daemon) conns(name string) iter.Seq[route.Conn] {
+	return func(yield func(route.Conn) bool) {
+		for page := range d.proxy.Conns {
+			for _, c := range page {
+				if (name == "" || c.Route == name) && !yield(c) {
+					return
+				}
+			}
+		}
+	}
 }

@@ -1,4 +1,4 @@
-package daemon
+package api
 
 import (
 	"io"
@@ -11,13 +11,11 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"anyport/steering"
 )
 
-// TestPassing: file descriptors arrive with the request that names them, and stay with
+// TestReceivedFiles: file descriptors arrive with the request that names them, and stay with
 // nobody where they are not named, named otherwise, or not taken.
-func TestPassing(t *testing.T) {
+func TestReceivedFiles(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("root alone may pass file descriptors")
 	}
@@ -88,20 +86,20 @@ func serveAsked(t *testing.T) (socket string, got chan string) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/leave", func(http.ResponseWriter, *http.Request) { got <- "left" })
 	mux.HandleFunc("/take", func(_ http.ResponseWriter, r *http.Request) {
-		in, err := passed(r)
+		in, err := takeFiles(r)
 		if err != nil {
 			got <- err.Error()
 			return
 		}
 		got <- contents(in)
-		in.Close()
+		in.close()
 	})
-	t.Cleanup(serveHTTP(passing{listener}, mux, nil, make(chan error, 1)))
+	t.Cleanup(serve(usualTimeouts, fileListener{listener}, mux, nil, make(chan error, 1)))
 	return socket, got
 }
 
 // contents reads all of in.
-func contents(in steering.Inheritance) string {
+func contents(in receivedFiles) string {
 	var all []string
 	for _, name := range []string{"a", "b"} {
 		if fd, ok := in[name]; ok {

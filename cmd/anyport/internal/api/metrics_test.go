@@ -1,4 +1,4 @@
-package daemon
+package api
 
 import (
 	"net/http/httptest"
@@ -12,16 +12,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"anyport/cmd/anyport/internal/admin"
-	"anyport/proxy/route"
-	"anyport/steering"
 )
 
 var goVersion = regexp.MustCompile(`go_version="[^"]*"`)
 
 // TestMetrics holds the names that dashboards and alerts depend on.
 func TestMetrics(t *testing.T) {
-	var connects route.Buckets
-	connects.Counts[0], connects.Counts[2], connects.Counts[len(connects.Counts)-1], connects.Sum = 3, 1, 1, 90*time.Second
+	connects := admin.ConnectTimes{Total: 5, Sum: 90 * time.Second, AtMost: map[float64]uint64{
+		0.0001: 3, 0.00025: 3, 0.0005: 4, 0.001: 4, 0.0025: 4, 0.005: 4, 0.01: 4, 0.025: 4, 0.05: 4, 0.1: 4,
+		0.25: 4, 0.5: 4, 1: 4, 2.5: 4, 5: 4, 10: 4,
+	}}
 	status := admin.Status{
 		Version:  "v1.2.3",
 		Log:      admin.LogStatus{Lost: 7, AccessLost: 3},
@@ -40,7 +40,7 @@ func TestMetrics(t *testing.T) {
 				Ended:     map[string]map[string]uint64{"tcp": {"closed": 5}},
 				Datagrams: map[string]map[string]uint64{"to_origin": {"forwarded": 4}},
 			},
-			Connects: connectTimes(connects), HeldBack: 9000,
+			Connects: connects, HeldBack: 9000,
 			Origins:  []admin.OriginStatus{{Address: "10.0.0.5", Up: true, Refusals: 3, ConnsActive: 1, ConnsTotal: 8}},
 			Draining: true, Verdicts: map[string]uint64{"steer": 12},
 		}},
@@ -109,19 +109,5 @@ anyport_steering_routes_restored_total 5
 	}
 	if diff := cmp.Diff(want, got.String()); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
-	}
-}
-
-// TestCheckHTTP: what the steering takes, a listener of our own does not get.
-func TestCheckHTTP(t *testing.T) {
-	for address, fine := range map[string]bool{"127.0.0.1:9765": true, "192.0.2.7:9765": false} {
-		c := parse(t, "[admin]\nhttp = \""+address+"\"\n")
-		table, err := steering.Compile(c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := checkHTTP(c, table); (err == nil) != fine {
-			t.Errorf("%s: %v", address, err)
-		}
 	}
 }

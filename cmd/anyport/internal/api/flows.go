@@ -1,4 +1,4 @@
-package daemon
+package api
 
 import (
 	"bufio"
@@ -27,44 +27,29 @@ func flowOf(c route.Conn) admin.Flow {
 	return f
 }
 
-// seconds are d in seconds, to the millisecond.
+// seconds rounds to the millisecond.
 func seconds(d time.Duration) float64 { return d.Round(time.Millisecond).Seconds() }
 
-// flowsFor answers with all conns and flows, or those of one route; with "top", the
-// busiest alone. It writes each page as it comes, so that a hundred thousand of them take
-// no memory here.
-func (d *daemon) flowsFor(w http.ResponseWriter, r *http.Request) {
-	name := r.FormValue("route")
-	if err := d.checkRoute(name); err != nil {
-		d.answer(w, nil, err)
+// flows answers with all conns and flows, or those of one route; with "top", only the busiest. It
+// writes page by page, so that a hundred thousand of them take no memory here.
+func (a *API) flows(w http.ResponseWriter, r *http.Request) {
+	conns, err := a.service.Conns(r.FormValue("route"))
+	if err != nil {
+		a.write(w, nil, err)
 		return
 	}
-	conns := d.conns(name)
 	if text := r.FormValue("top"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 || n > admin.MostTop {
-			d.answer(w, nil, fmt.Errorf("top must be a number from 1 to %d", admin.MostTop))
+			a.write(w, nil, fmt.Errorf("top must be a number from 1 to %d", admin.MostTop))
 			return
 		}
-		d.answer(w, busiest(conns, n), nil)
+		a.write(w, busiest(conns, n), nil)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
 	if err := writeFlows(w, conns); err != nil {
-		d.log.Debug("an answer was not taken", "error", err)
-	}
-}
-
-// conns yields the live conns and flows of a route, or of all where it is "".
-func (d *daemon) conns(name string) iter.Seq[route.Conn] {
-	return func(yield func(route.Conn) bool) {
-		for page := range d.proxy.Conns {
-			for _, c := range page {
-				if (name == "" || c.Route == name) && !yield(c) {
-					return
-				}
-			}
-		}
+		a.log.Debug("an answer was not read", "error", err)
 	}
 }
 
@@ -79,7 +64,7 @@ func writeFlows(w io.Writer, conns iter.Seq[route.Conn]) error {
 			return err
 		}
 		out.WriteString(separator)
-		if _, err := out.Write(text); err != nil { // who asked has gone: no more pages
+		if _, err := out.Write(text); err != nil { // the client is gone: read no more pages
 			return err
 		}
 		separator = ",\n"
@@ -88,12 +73,12 @@ func writeFlows(w io.Writer, conns iter.Seq[route.Conn]) error {
 	return out.Flush()
 }
 
-// busiest are the n that have carried most bytes, the first of them first.
+// busiest returns the n that have carried most bytes, the busiest first. It keeps 2n at most.
 func busiest(conns iter.Seq[route.Conn], n int) admin.FlowList {
 	var best []route.Conn
 	more := func(a, b route.Conn) int { return cmp.Compare(b.ToOrigin+b.ToClient, a.ToOrigin+a.ToClient) }
 	for c := range conns {
-		if best = append(best, c); len(best) == 2*n { // so that sorting is rare
+		if best = append(best, c); len(best) == 2*n { // sorting is rare
 			slices.SortStableFunc(best, more)
 			best = best[:n]
 		}

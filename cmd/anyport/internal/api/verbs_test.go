@@ -1,4 +1,4 @@
-package daemon
+package api
 
 import (
 	"context"
@@ -56,12 +56,12 @@ func TestVerbs(t *testing.T) {
 
 // askAs returns the status of the answer where all that is allowed succeeds.
 func askAs(p peer, r *http.Request) int {
-	d := &daemon{log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	a := &API{log: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	mux := http.NewServeMux()
 	for _, v := range verbs {
-		mux.HandleFunc(v.pattern, d.allowed(v, func(http.ResponseWriter, *http.Request) {}))
+		mux.HandleFunc(v.pattern, a.allowed(v, func(http.ResponseWriter, *http.Request) {}))
 	}
 	answer := httptest.NewRecorder()
-	mux.ServeHTTP(answer, r.WithContext(context.WithValue(r.Context(), connKey{}, &passingConn{peer: p})))
+	mux.ServeHTTP(answer, r.WithContext(context.WithValue(r.Context(), connKey{}, &fileConn{peer: p})))
 	return answer.Code
 }

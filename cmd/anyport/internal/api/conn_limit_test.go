@@ -1,4 +1,4 @@
-package daemon
+package api
 
 import (
 	"bufio"
@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// TestGivesWay: at the bound it is whoever has most that loses a conn, an idle one first.
-func TestGivesWay(t *testing.T) {
+// TestChooseVictim: at the bound it is whoever has most that loses a conn, an idle one first.
+func TestChooseVictim(t *testing.T) {
 	now := time.Now()
 	conns := map[string]net.Conn{}
 	for _, name := range []string{"a1", "a2", "a3", "b1", "b2", "c1"} {
@@ -22,29 +22,29 @@ func TestGivesWay(t *testing.T) {
 		conns[name] = conn
 	}
 	for _, test := range []struct {
-		name   string
-		guests map[string]guest
-		want   string
+		name    string
+		limited map[string]limitedConn
+		want    string
 	}{
-		{"one", map[string]guest{"a1": {"a", false, now}}, "a1"},
-		{"the oldest", map[string]guest{"a1": {"a", true, now}, "a2": {"a", true, now.Add(-2)}, "a3": {"a", true, now.Add(-1)}}, "a2"},
-		{"an idle one", map[string]guest{"a1": {"a", false, now.Add(-9)}, "a2": {"a", true, now}}, "a2"},
-		{"of whoever has most", map[string]guest{"a1": {"a", false, now}, "a2": {"a", false, now.Add(-1)}, "c1": {"c", true, now.Add(-9)}}, "a2"},
-		{"of equals an idle one", map[string]guest{"a1": {"a", false, now}, "a2": {"a", false, now}, "b1": {"b", false, now}, "b2": {"b", true, now}}, "b2"},
+		{"one", map[string]limitedConn{"a1": {"a", false, now}}, "a1"},
+		{"the oldest", map[string]limitedConn{"a1": {"a", true, now}, "a2": {"a", true, now.Add(-2)}, "a3": {"a", true, now.Add(-1)}}, "a2"},
+		{"an idle one", map[string]limitedConn{"a1": {"a", false, now.Add(-9)}, "a2": {"a", true, now}}, "a2"},
+		{"of whoever has most", map[string]limitedConn{"a1": {"a", false, now}, "a2": {"a", false, now.Add(-1)}, "c1": {"c", true, now.Add(-9)}}, "a2"},
+		{"of equals an idle one", map[string]limitedConn{"a1": {"a", false, now}, "a2": {"a", false, now}, "b1": {"b", false, now}, "b2": {"b", true, now}}, "b2"},
 	} {
-		guests := map[net.Conn]*guest{}
-		for name, g := range test.guests {
-			guests[conns[name]] = &g
+		limited := map[net.Conn]*limitedConn{}
+		for name, g := range test.limited {
+			limited[conns[name]] = &g
 		}
-		if got := givesWay(guests); got != conns[test.want] {
+		if got := chooseVictim(limited); got != conns[test.want] {
 			t.Errorf("%s: another conn gives way than %s", test.name, test.want)
 		}
 	}
 }
 
-// TestGate: a swarm of conns that ask nothing, or take no answer, keeps nobody else out and
+// TestConnLimit: a swarm of conns that ask nothing, or take no answer, keeps nobody else out and
 // holds no more files than the bound.
-func TestGate(t *testing.T) {
+func TestConnLimit(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -57,9 +57,9 @@ func TestGate(t *testing.T) {
 		}
 		io.WriteString(w, "well")
 	}
-	defer serveHTTP(listener, http.HandlerFunc(long), nil, make(chan error, 1))()
+	defer serve(usualTimeouts, listener, http.HandlerFunc(long), nil, make(chan error, 1))()
 	before := openFiles(t)
-	swarm := 3 * mostGuests
+	swarm := 3 * mostConns
 	for i := range swarm {
 		conn := dialFrom(t, "127.0.0.2", listener.Addr().String())
 		defer conn.Close()
@@ -80,9 +80,9 @@ func TestGate(t *testing.T) {
 		defer more.Close()
 	}
 	held := func() int { return openFiles(t) - before - swarm - 1 - 3 }
-	for deadline := time.Now().Add(time.Minute); held() > mostGuests; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); held() > mostConns; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("%d conns are held, want at most %d", held(), mostGuests)
+			t.Fatalf("%d conns are held, want at most %d", held(), mostConns)
 		}
 	}
 }
@@ -97,25 +97,25 @@ func dialFrom(t *testing.T, source, address string) net.Conn {
 	return conn
 }
 
-// TestGateCountsUsers: on the admin socket root's conns are not bounded, and so never closed
+// TestConnLimitOfUsers: on the admin socket root's conns are not bounded, and so never closed
 // for others.
-func TestGateCountsUsers(t *testing.T) {
+func TestConnLimitOfUsers(t *testing.T) {
 	listener, err := net.Listen("unix", filepath.Join(t.TempDir(), "socket"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	g := newGate(listener, 2)
+	g := limitConns(listener, 2)
 	admit := func(uid int) net.Conn {
-		conn := &passingConn{peer: peer{uid: uid}}
-		from, bounded := origin(conn)
+		conn := &fileConn{peer: peer{uid: uid}}
+		client, bounded := limitedClient(conn)
 		if bounded == (uid == 0) {
 			t.Errorf("user %d is bounded: %t", uid, bounded)
 		}
 		if !bounded {
 			return nil
 		}
-		return g.admit(conn, from, time.Now())
+		return g.admit(conn, client, time.Now())
 	}
 	for range 5 {
 		if out := admit(0); out != nil {
@@ -130,7 +130,7 @@ func TestGateCountsUsers(t *testing.T) {
 	if out := admit(7); out == nil {
 		t.Error("no conn is closed at the bound")
 	}
-	if len(g.guests) != 2 {
-		t.Errorf("%d conns are counted", len(g.guests))
+	if len(g.conns) != 2 {
+		t.Errorf("%d conns are counted", len(g.conns))
 	}
 }

@@ -1,4 +1,4 @@
-package daemon
+package api
 
 import (
 	"bufio"
@@ -20,17 +20,17 @@ const (
 	never = time.Hour
 )
 
-// TestPatience: who asks too slowly, takes no answer or has nothing more to ask is cut off,
+// TestTimeouts: who asks too slowly, takes no answer or has nothing more to ask is cut off,
 // each by a limit of its own.
-func TestPatience(t *testing.T) {
+func TestTimeouts(t *testing.T) {
 	for _, test := range []struct {
 		name, sent string
-		limits     patience
+		limits     timeouts
 	}{
-		{"a header without end", "GET / HTTP/1.1\r\nHost: x\r\n", patience{short, never, never}},
-		{"no answer taken", "GET /long HTTP/1.1\r\nHost: x\r\n\r\n", patience{never, short, never}},
-		{"nothing more to ask", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", patience{never, never, short}},
-		{"a header too long", "GET / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 2*mostHeader), patience{never, never, never}},
+		{"a header without end", "GET / HTTP/1.1\r\nHost: x\r\n", timeouts{short, never, never}},
+		{"no answer taken", "GET /long HTTP/1.1\r\nHost: x\r\n\r\n", timeouts{never, short, never}},
+		{"nothing more to ask", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", timeouts{never, never, short}},
+		{"a header too long", "GET / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 2*mostHeader), timeouts{never, never, never}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -46,7 +46,7 @@ func TestPatience(t *testing.T) {
 					}
 				}
 			}
-			defer serveWithin(test.limits, listener, http.HandlerFunc(handler), nil, make(chan error, 1))()
+			defer serve(test.limits, listener, http.HandlerFunc(handler), nil, make(chan error, 1))()
 			conn := dialFrom(t, "127.0.0.1", listener.Addr().String())
 			defer conn.Close()
 			fmt.Fprint(conn, test.sent)
@@ -73,10 +73,10 @@ func TestOrdersAreWaitedFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &daemon{log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	a := &API{log: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	mux := http.NewServeMux()
 	order := verb{pattern: "POST /drain"}
-	mux.HandleFunc(order.pattern, d.allowed(order, func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc(order.pattern, a.allowed(order, func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-r.Context().Done():
 			io.WriteString(w, "gone")
@@ -84,7 +84,7 @@ func TestOrdersAreWaitedFor(t *testing.T) {
 			io.WriteString(w, "well")
 		}
 	}))
-	defer serveWithin(patience{never, short, never}, passing{listener}, mux, nil, make(chan error, 1))()
+	defer serve(timeouts{never, short, never}, fileListener{listener}, mux, nil, make(chan error, 1))()
 	conn, err := net.Dial("unix", listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,156 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"net"
+	"net/netip"
+
+	"anyport/cmd/anyport/internal/admin"
+	"anyport/cmd/anyport/internal/api"
+	"anyport/cmd/anyport/internal/socket"
+	"anyport/config"
+	"anyport/proxy/route"
+	"anyport/steering"
+)
+
+// openAdmin goes on with the admin socket of the process before, or makes one.
+func (d *daemon) openAdmin() (err error) {
+	path := d.opt.Config.Admin.Socket
+	if d.before != nil {
+		listener, err := d.before.takeAdmin(path)
+		if err != nil {
+			return err
+		}
+		if listener != nil {
+			d.admin = socket.Inherit(listener, path) // the file is the other's until this process serves
+		}
+	}
+	if d.admin == nil && path != "" {
+		if d.admin, err = socket.Listen(path, d.account); err != nil {
+			return err
+		}
+	}
+	if d.admin != nil {
+		d.closers = append(d.closers, func() error { return ignoreClosed(d.admin.Close()) })
+	}
+	return nil
+}
+
+// openHTTP listens on admin.http before the privileges are given up: its port may be below 1024.
+func (d *daemon) openHTTP() (err error) {
+	address := d.opt.Config.Admin.HTTP
+	if address == "" {
+		return nil
+	}
+	if d.web, err = api.ListenWeb(address, d.account); err != nil {
+		return err
+	}
+	d.closers = append(d.closers, func() error { return ignoreClosed(d.web.Close()) })
+	if !netip.MustParseAddrPort(address).Addr().IsLoopback() {
+		d.log.Warn("admin.http is not on loopback: whoever reaches it may read it, without a password", "address", address)
+	}
+	return nil
+}
+
+// ignoreClosed ignores that the server of a listener has closed it already.
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// checkHTTP refuses an admin.http whose conns the steering would take.
+func checkHTTP(c *config.Config, table *steering.Table) error {
+	if c.Admin.HTTP == "" {
+		return nil
+	}
+	address := netip.MustParseAddrPort(c.Admin.HTTP)
+	if d := table.Decide(config.TCP, address, netip.Addr{}); d.Verdict != steering.Pass {
+		return c.Locate(config.Problems{{File: c.Path, Key: "admin.http",
+			Text: fmt.Sprintf("%s lies in %s, which is served: nobody would reach it; choose another address, or a route with action = \"pass\"", address, d.Prefix)}})
+	}
+	return nil
+}
+
+// service is the daemon as the admin API asks it. Orders go to the goroutine that decides; the rest
+// is read on the goroutine of the request.
+type service struct{ d *daemon }
+
+var _ api.Service = service{}
+
+// Status joins what the kernel and the proxy report.
+func (s service) Status() admin.Status { return s.d.status() }
+
+// HTTPHosts are those of the config in service.
+func (s service) HTTPHosts() []string { return s.d.serving.Load().config.Admin.HTTPHosts }
+
+// Drift compares the tables in the kernel with the config in service.
+func (s service) Drift() (admin.Drift, error) {
+	lines, err := s.d.steering.Drift()
+	return admin.Drift{Lines: append([]string{}, lines...)}, err // [] in JSON, never null
+}
+
+// Conns refuses a route that is not in service.
+func (s service) Conns(name string) (iter.Seq[route.Conn], error) {
+	return s.d.conns(name), s.d.checkRoute(name)
+}
+
+// Explain answers from the table in service, the kernel and the file on disk.
+func (s service) Explain(q admin.Question) (admin.Explained, error) { return s.d.explain(q), nil }
+
+// Drain returns the state after the order, or with wait after the last conn.
+func (s service) Drain(ctx context.Context, name string, undo, wait bool) (admin.Drained, error) {
+	err := s.d.decide(ctx, func() error { return s.d.drain(name, !undo) })
+	if err == nil && wait {
+		err = s.d.awaitDrained(ctx, name)
+	}
+	if err != nil {
+		return admin.Drained{}, err
+	}
+	return s.d.drained(name), nil
+}
+
+// Reload waits for the reload, and for one that is under way. It waits even if ctx ends: the reload
+// cannot be taken back.
+func (s service) Reload(ctx context.Context, dryRun bool) (admin.Reloaded, error) {
+	if dryRun { // changes nothing, and so waits for nobody
+		return s.d.compare()
+	}
+	type outcome struct {
+		reloaded admin.Reloaded
+		err      error
+	}
+	done := make(chan outcome, 1)
+	err := s.d.decide(ctx, func() error {
+		s.d.reload(func(reloaded admin.Reloaded, err error) { done <- outcome{reloaded, err} })
+		return nil
+	})
+	if err != nil {
+		return admin.Reloaded{}, err
+	}
+	o := <-done
+	return o.reloaded, o.err
+}
+
+// Upgrade waits until the new process serves, or until it is clear that it will not.
+func (s service) Upgrade(ctx context.Context, order api.UpgradeOrder) (u admin.Upgraded, err error) {
+	binary, err := s.d.binary(choice{path: order.Binary, root: order.Root})
+	if err != nil {
+		return u, err
+	}
+	done := make(chan error, 1)
+	err = s.d.decide(ctx, func() error {
+		return s.d.beginUpgrade(binary, order.Files, func(upgraded admin.Upgraded, err error) {
+			u = upgraded
+			done <- err
+		})
+	})
+	if err != nil {
+		return u, err
+	}
+	return u, <-done
+}
