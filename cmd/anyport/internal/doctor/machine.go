@@ -6,7 +6,7 @@ import (
 	"io/fs"
 	"strings"
 
-	"anyport/cmd/anyport/internal/daemon"
+	"anyport/cmd/anyport/internal/filelimit"
 	"anyport/config"
 	"anyport/steering"
 
@@ -94,17 +94,17 @@ func checkPrograms(f *Facts) []Finding {
 
 // checkFiles foresees what `anyport run` can raise its limit to.
 func checkFiles(f *Facts) []Finding {
-	files := min(f.Files.Hard, daemon.MostFiles)
-	if f.holds(unix.CAP_SYS_RESOURCE) && f.Files.Most >= daemon.MostFiles {
-		files = daemon.MostFiles
+	files := min(f.Files.Hard, filelimit.Most)
+	if f.holds(unix.CAP_SYS_RESOURCE) && f.Files.Most >= filelimit.Most {
+		files = filelimit.Most
 	}
-	conns, flows := daemon.RoomFor(files)
-	if files >= daemon.FewFiles {
+	conns, flows := filelimit.Capacity(files)
+	if files >= filelimit.Few {
 		return ok("%d open files: room for %d conns, or %d flows", files, conns, flows)
 	}
-	mend := fmt.Sprintf("ulimit -n %d   # or LimitNOFILE=%[1]d in the systemd unit", daemon.MostFiles)
-	if f.Files.Most < daemon.MostFiles {
-		mend = fmt.Sprintf("sysctl -w fs.nr_open=%d\n%s", daemon.MostFiles, mend)
+	mend := fmt.Sprintf("ulimit -n %d   # or LimitNOFILE=%[1]d in the systemd unit", filelimit.Most)
+	if f.Files.Most < filelimit.Most {
+		mend = fmt.Sprintf("sysctl -w fs.nr_open=%d\n%s", filelimit.Most, mend)
 	}
 	return warn(mend, "a TCP conn takes two, a UDP flow one; at the limit new ones wait or are refused",
 		"%d open files: room for %d conns, or %d flows", files, conns, flows)
