@@ -20,7 +20,7 @@ import (
 func (d *daemon) openAdmin() (err error) {
 	path := d.opt.Config.Admin.Socket
 	if d.before != nil {
-		listener, err := d.before.takeAdmin(path)
+		listener, err := d.before.TakeAdmin(path)
 		if err != nil {
 			return err
 		}
@@ -138,7 +138,7 @@ func (s service) Reload(ctx context.Context, dryRun bool) (admin.Reloaded, error
 
 // Upgrade waits until the new process serves, or until it is clear that it will not.
 func (s service) Upgrade(ctx context.Context, order api.UpgradeOrder) (u admin.Upgraded, err error) {
-	binary, err := s.d.binary(choice{path: order.Binary, root: order.Root})
+	binary, err := s.d.binary(order)
 	if err != nil {
 		return u, err
 	}

@@ -22,6 +22,7 @@ import (
 	"anyport/cmd/anyport/internal/slowfs"
 	"anyport/cmd/anyport/internal/socket"
 	"anyport/cmd/anyport/internal/systemd"
+	"anyport/cmd/anyport/internal/upgrade"
 	"anyport/config"
 	"anyport/proxy"
 	"anyport/proxy/files"
@@ -96,10 +97,10 @@ type daemon struct {
 	stored    map[string]int     // what the service manager has, by name
 	account   *privileges.Account
 
-	before   *estate     // of the process that serves as yet; nil: none
-	arrivals *arrivals   // from the process that has served; nil: there was none
-	handing  atomic.Bool // what is held goes to another process, and the loops stand still
-	replaced atomic.Bool // the service manager was told of another process
+	before   *upgrade.Predecessor // the process that still serves; nil: none
+	incoming *incoming            // from the process that served before; nil: there was none
+	handing  atomic.Bool          // what is held goes to another process, and the loops stand still
+	replaced atomic.Bool          // the service manager was told of another process
 	raw      *udp.Raw
 	unwatch  func() // ends the watch over the steering
 
@@ -121,7 +122,7 @@ func open(opt Options) (*daemon, error) {
 	maps.Copy(d.stored, opt.Stored)
 	d.drains.Store(&drains{})
 	d.openLog()
-	for _, acquire := range []func() error{d.openEstate, d.openFiles, d.openAccount, d.openAccess, d.openAdmin, d.openHTTP, d.openRoutes, d.drop, d.succeed} {
+	for _, acquire := range []func() error{d.openPredecessor, d.openFiles, d.openAccount, d.openAccess, d.openAdmin, d.openHTTP, d.openRoutes, d.drop, d.awaitGo} {
 		if err := acquire(); err != nil {
 			return nil, errors.Join(err, d.close())
 		}
@@ -163,20 +164,10 @@ func (d *daemon) openRoutes() error {
 	return d.keepDrains()
 }
 
-// openRaw opens the sockets before the capability for that is given up.
-func (d *daemon) openRaw() {
-	if d.before != nil {
-		d.raw = udp.TakeRaw(d.before.take(fdRawIPv4), d.before.take(fdRawIPv6))
-	} else {
-		d.raw = udp.OpenRaw()
-	}
-	d.closers = append(d.closers, d.raw.Close)
-}
-
 // otherListeners are those that are not of this process, or of the one before.
 func (d *daemon) otherListeners() ([]steering.Listener, error) {
 	if d.before != nil {
-		return d.before.listeners, nil
+		return d.before.Listeners, nil
 	}
 	return steering.OtherListeners()
 }

@@ -104,7 +104,7 @@ func (d *daemon) keepDrains() error {
 	}
 	draining := kernel.Draining
 	if d.before != nil {
-		draining = append(draining, d.before.draining...)
+		draining = append(draining, d.before.Draining...)
 	}
 	slices.Sort(draining)
 	next := *d.drains.Load()

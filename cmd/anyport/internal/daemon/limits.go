@@ -25,7 +25,7 @@ func (d *daemon) openFiles() (err error) {
 func (d *daemon) divideFiles() (err error) {
 	held := filelimit.Open()
 	if d.before != nil { // whose flows count as flows
-		held -= len(udp.Detach(d.before.flows.Flows))
+		held -= d.before.FlowFiles()
 	}
 	d.budget, err = files.Divide(int(d.files), held+d.proxy.LoopFiles())
 	if err == nil {

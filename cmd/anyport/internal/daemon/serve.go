@@ -24,8 +24,8 @@ func (d *daemon) serve(ctx context.Context) error {
 
 	// The proxy is ended by drain, and then by its last conn.
 	go func() { served <- d.proxy.Serve(proxying, d.steering.TCP(), d.steering.UDP()) }()
-	if d.arrivals != nil {
-		go d.receive(d.arrivals) // ended by the process before, or its silence
+	if d.incoming != nil {
+		go d.receiveConns(d.incoming) // ended by the process before, or its silence
 	}
 
 	d.watch()

@@ -31,7 +31,7 @@ func (d *daemon) tend(ctx context.Context) {
 	defer ticker.Stop()
 	for !d.replaced.Load() {
 		switch stuck := d.proxy.Stuck(); {
-		case stuck == 0, d.handing.Load(): // for upgradePatience at most
+		case stuck == 0, d.handing.Load(): // for upgrade.Timeout at most
 			d.tell(d.opt.Manager.Alive())
 		default:
 			d.log.Error("event loops do not turn: the service manager is not told that this process is alive", "loops", stuck)

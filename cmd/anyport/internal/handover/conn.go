@@ -109,10 +109,10 @@ func (c *Conn) Expect(kind Kind) (Message, error) {
 	return Message{}, refused
 }
 
-// LastWord is for who will wait no longer: the other process can say nothing any more, and
+// ExpectLast is for who will wait no longer: the other process can say nothing any more, and
 // learns so when it tries; what it has said before is still received.
-func (c *Conn) LastWord(kind Kind) (Message, error) {
-	if err := errors.Join(c.stream.CloseRead(), c.Patience(time.Second)); err != nil {
+func (c *Conn) ExpectLast(kind Kind) (Message, error) {
+	if err := errors.Join(c.stream.CloseRead(), c.SetTimeout(time.Second)); err != nil {
 		return Message{}, err
 	}
 	return c.Expect(kind)
@@ -124,7 +124,7 @@ func (c *Conn) Refuse(why error) error {
 }
 
 // Patience bounds all that follows, together.
-func (c *Conn) Patience(d time.Duration) error { return c.stream.SetDeadline(time.Now().Add(d)) }
+func (c *Conn) SetTimeout(d time.Duration) error { return c.stream.SetDeadline(time.Now().Add(d)) }
 
 // Close closes this end.
 func (c *Conn) Close() error { return c.stream.Close() }

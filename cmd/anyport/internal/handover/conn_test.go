@@ -27,7 +27,7 @@ func connect(t testing.TB) (old, young *Conn) {
 		if ends[i], err = wrap(file); err != nil {
 			t.Fatal(err)
 		}
-		ends[i].Patience(patience)
+		ends[i].SetTimeout(patience)
 		t.Cleanup(func() { ends[i].Close() })
 	}
 	return ends[0], ends[1]
@@ -139,9 +139,9 @@ func TestEnd(t *testing.T) {
 	}
 }
 
-func TestPatience(t *testing.T) {
+func TestSetTimeout(t *testing.T) {
 	old, _ := connect(t)
-	old.Patience(time.Millisecond)
+	old.SetTimeout(time.Millisecond)
 	if _, err := old.Receive(); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("got %v, want the end of patience", err)
 	}

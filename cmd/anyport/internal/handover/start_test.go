@@ -48,7 +48,7 @@ func start(t *testing.T, successor string) *Successor {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Patience(patience)
+	s.SetTimeout(patience)
 	t.Cleanup(func() {
 		s.Kill()
 		s.Close()

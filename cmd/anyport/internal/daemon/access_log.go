@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/cmd/anyport/internal/privileges"
+	"anyport/cmd/anyport/internal/upgrade"
 	"anyport/proxy"
 )
 
@@ -35,8 +36,8 @@ func (d *daemon) accessFile(path string) (file *os.File, inherited bool, err err
 	if path == "" || path == "stderr" {
 		return nil, false, nil
 	}
-	if d.before != nil && d.before.access == path {
-		if fd := d.before.take(fdAccess); fd >= 0 {
+	if d.before != nil && d.before.Access == path {
+		if fd := d.before.Take(upgrade.FDAccess); fd >= 0 {
 			return os.NewFile(uintptr(fd), path), true, nil
 		}
 	}

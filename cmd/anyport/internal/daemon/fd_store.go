@@ -12,7 +12,7 @@ import (
 // whose clients wait in the queues of its sockets. Where that is of no use it begins anew.
 func (d *daemon) openSteering(g *generation) (*steering.Steering, error) {
 	if d.before != nil {
-		return d.inherit(g)
+		return d.inheritSteering(g)
 	}
 	if len(d.stored) == 0 {
 		return steering.Open(g.config, g.table, d.log)
