@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"anyport/cmd/anyport/internal/text"
 	"anyport/config"
 	"anyport/steering"
 )
@@ -30,7 +31,7 @@ of other processes, is checked by "anyport run".`,
 			return err
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "%s: ok, %s, %s\n", c.Path,
-			count(len(c.Routes), "route", "routes"), count(table.Prefixes(), "prefix", "prefixes"))
+			text.Count(len(c.Routes), "route", "routes"), text.Count(table.Prefixes(), "prefix", "prefixes"))
 		for _, note := range c.Notes {
 			fmt.Fprintf(cmd.ErrOrStderr(), "anyport: note: %v\n", note)
 		}
@@ -47,11 +48,4 @@ func compile(path string) (*config.Config, *steering.Table, error) {
 	}
 	table, err := steering.Compile(c)
 	return c, table, err
-}
-
-func count(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
 }

@@ -1,14 +1,9 @@
 package main
 
 import (
-	"fmt"
-	"io"
-	"maps"
-	"slices"
-
-	"anyport/cmd/anyport/internal/admin"
-
 	"github.com/spf13/cobra"
+
+	"anyport/cmd/anyport/internal/text"
 )
 
 func newDrain() *cobra.Command {
@@ -43,17 +38,8 @@ With --wait it returns once the last conn has ended. Drained routes show in the 
 		if err != nil {
 			return err
 		}
-		writeDrained(cmd.OutOrStdout(), drained)
+		text.Drained(cmd.OutOrStdout(), drained)
 		return nil
 	}
 	return cmd
-}
-
-// writeDrained has a line for each route.
-func writeDrained(out io.Writer, d *admin.Drained) {
-	state := map[bool]string{true: "takes no new conns", false: "takes new conns"}[d.Draining]
-	for _, name := range slices.Sorted(maps.Keys(d.Conns)) {
-		n := count(int(d.Conns[name]), "live conn", "live conns")
-		fmt.Fprintf(out, "%s: %s, %s\n", name, state, n)
-	}
 }

@@ -1,15 +1,9 @@
 package main
 
 import (
-	"cmp"
-	"fmt"
-	"io"
-	"time"
-
 	"github.com/spf13/cobra"
 
-	"anyport/cmd/anyport/internal/admin"
-	"anyport/config"
+	"anyport/cmd/anyport/internal/text"
 )
 
 func newReload() *cobra.Command {
@@ -44,64 +38,8 @@ reset then. SIGHUP does the same, into the log.`,
 		if *asJSON {
 			return printJSON(cmd.OutOrStdout(), reloaded)
 		}
-		writeReloaded(cmd.OutOrStdout(), reloaded)
+		text.Reloaded(cmd.OutOrStdout(), reloaded)
 		return nil
 	}
 	return cmd
-}
-
-// writeReloaded has a line for each thing that comes (+), goes (-) or changes (~), and for
-// each route that stays as it is (=), but whose conns another one's change touches.
-func writeReloaded(out io.Writer, r *admin.Reloaded) {
-	for _, k := range r.Keys {
-		fmt.Fprintf(out, "~ %s: %s → %s\n", k.Key, k.Old, k.New)
-	}
-	for _, c := range r.Routes {
-		writeChange(out, c)
-	}
-	if len(r.Keys)+len(r.Routes) == 0 {
-		fmt.Fprintln(out, "nothing differs")
-	}
-	if r.DryRun {
-		fmt.Fprintf(out, "a dry run: nothing was changed, generation %d serves on\n", r.Generation)
-		return
-	}
-	fmt.Fprintf(out, "%s is in service: generation %d\n", r.Path, r.Generation)
-}
-
-func writeChange(out io.Writer, c admin.RouteChange) {
-	signs := map[config.Change]string{config.Added: "+", config.Removed: "-", config.Changed: "~"}
-	fmt.Fprintf(out, "%s route %q%s\n", cmp.Or(signs[c.Change], "="), c.Name, touched(c))
-	writePrefixes(out, "+", c.PrefixesAdded)
-	writePrefixes(out, "-", c.PrefixesRemoved)
-	for _, k := range c.Keys {
-		fmt.Fprintf(out, "    ~ %s: %s → %s\n", k.Key, k.Old, k.New)
-	}
-}
-
-// touched says what becomes of the live conns.
-func touched(c admin.RouteChange) string {
-	conns, end := count(int(c.ConnsActive), "live conn", "live conns"), time.Duration(c.DrainSeconds*float64(time.Second))
-	switch c.ConnsEnding {
-	case c.ConnsActive:
-		if c.ConnsActive == 0 {
-			return ""
-		}
-		return fmt.Sprintf(", %s: to be reset after %v", conns, end)
-	case 0:
-		return fmt.Sprintf(", %s: as they began", conns)
-	}
-	return fmt.Sprintf(", %s: as they began, but %d to be reset after %v", conns, c.ConnsEnding, end)
-}
-
-// writePrefixes keeps a long list readable; --json has all of it.
-func writePrefixes(out io.Writer, sign string, prefixes []string) {
-	const most = 20
-	for i, p := range prefixes {
-		if i == most {
-			fmt.Fprintf(out, "    %s %d more\n", sign, len(prefixes)-most)
-			return
-		}
-		fmt.Fprintf(out, "    %s %s\n", sign, p)
-	}
 }

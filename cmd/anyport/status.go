@@ -4,9 +4,10 @@ import (
 	"errors"
 	"fmt"
 
-	"anyport/cmd/anyport/internal/admin"
-
 	"github.com/spf13/cobra"
+
+	"anyport/cmd/anyport/internal/admin"
+	"anyport/cmd/anyport/internal/text"
 )
 
 func newStatus() *cobra.Command {
@@ -43,7 +44,7 @@ config in service instead, print what differs, and exit with 1 if anything does.
 		if *asJSON {
 			return printJSON(cmd.OutOrStdout(), status)
 		}
-		return writeStatus(cmd.OutOrStdout(), status)
+		return text.Status(cmd.OutOrStdout(), status)
 	}
 	return cmd
 }

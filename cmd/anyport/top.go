@@ -7,9 +7,10 @@ import (
 	"syscall"
 	"time"
 
-	"anyport/cmd/anyport/internal/admin"
-
 	"github.com/spf13/cobra"
+
+	"anyport/cmd/anyport/internal/admin"
+	"anyport/cmd/anyport/internal/text"
 )
 
 func newTop() *cobra.Command {
@@ -37,21 +38,21 @@ Where the output is no terminal, it is one such picture, of the first interval.`
 		}
 		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
-		return watch(ctx, client, screenOf(cmd.OutOrStdout()), *interval, *pictures)
+		return watch(ctx, client, text.ScreenOf(cmd.OutOrStdout()), *interval, *pictures)
 	}
 	return cmd
 }
 
 // watch shows a picture of each interval. To be interrupted is no failure.
-func watch(ctx context.Context, client admin.Client, s screen, interval time.Duration, pictures int) error {
-	if pictures == 0 && !s.terminal {
+func watch(ctx context.Context, client admin.Client, s text.Screen, interval time.Duration, pictures int) error {
+	if pictures == 0 && !s.Terminal() {
 		pictures = 1
 	}
 	before, err := takeSample(ctx, client)
 	if err != nil {
 		return err
 	}
-	defer s.open()()
+	defer s.Open()()
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for shown := 0; pictures == 0 || shown < pictures; shown++ {
@@ -67,10 +68,22 @@ func watch(ctx context.Context, client admin.Client, s screen, interval time.Dur
 		if err != nil {
 			return err
 		}
-		if err := s.show(picture(before, now)); err != nil {
+		if err := s.Show(text.Top(before, now)); err != nil {
 			return err
 		}
 		before = now
 	}
 	return nil
+}
+
+func takeSample(ctx context.Context, client admin.Client) (s text.Sample, err error) {
+	if s.Status, err = client.Status(ctx); err != nil {
+		return s, err
+	}
+	list, err := client.Top(ctx, admin.MostTop)
+	if err != nil {
+		return s, err
+	}
+	s.Flows, s.At = list.Flows, time.Now()
+	return s, nil
 }

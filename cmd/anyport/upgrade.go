@@ -1,13 +1,11 @@
 package main
 
 import (
-	"fmt"
-	"io"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
-	"anyport/cmd/anyport/internal/admin"
+	"anyport/cmd/anyport/internal/text"
 	"anyport/steering"
 )
 
@@ -56,15 +54,8 @@ SIGUSR2 does the same, into the log, for a binary with the same program for the 
 		if err != nil {
 			return err
 		}
-		writeUpgraded(cmd.OutOrStdout(), upgraded)
+		text.Upgraded(cmd.OutOrStdout(), upgraded)
 		return nil
 	}
 	return cmd
-}
-
-func writeUpgraded(out io.Writer, u *admin.Upgraded) {
-	fmt.Fprintf(out, "%s serves as pid %d: %s and %s moved\n", u.Binary, u.PID, count(u.Conns, "conn", "conns"), count(u.Flows, "flow", "flows"))
-	if u.Left > 0 {
-		fmt.Fprintf(out, "%s did not, and end with the old process, or when drain_timeout cuts them\n", count(u.Left, "conn", "conns"))
-	}
 }

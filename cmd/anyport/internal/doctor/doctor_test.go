@@ -6,10 +6,10 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"anyport/config"
 	"anyport/steering"
-
-	"golang.org/x/sys/unix"
 )
 
 const file = "/etc/anyport/anyport.toml"

@@ -12,11 +12,11 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"anyport/cmd/anyport/internal/admin"
 	"anyport/config"
 	"anyport/steering"
-
-	"golang.org/x/sys/unix"
 )
 
 // gatherers read the facts in this order. What one cannot read, its checks do not judge.

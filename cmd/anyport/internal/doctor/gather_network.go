@@ -8,10 +8,10 @@ import (
 	"slices"
 	"strconv"
 
-	"anyport/steering"
-
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"anyport/steering"
 )
 
 func readLinks(_ context.Context, f *Facts) error {

@@ -6,11 +6,11 @@ import (
 	"io/fs"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"anyport/cmd/anyport/internal/filelimit"
 	"anyport/config"
 	"anyport/steering"
-
-	"golang.org/x/sys/unix"
 )
 
 func checkFile(f *Facts) []Finding {

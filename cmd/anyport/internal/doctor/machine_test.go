@@ -6,10 +6,10 @@ import (
 	"os"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"anyport/cmd/anyport/internal/admin"
 	"anyport/steering"
-
-	"golang.org/x/sys/unix"
 )
 
 func noFile(f *Facts) { f.Config = nil }

@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"net/netip"
 
+	"github.com/gaissmai/bart"
+
 	"anyport/config"
 	"anyport/steering"
-
-	"github.com/gaissmai/bart"
 )
 
 func checkIPv6(f *Facts) []Finding {

@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"anyport/config"
 	"anyport/steering"
-
-	"golang.org/x/sys/unix"
 )
 
 func checkPrivileges(f *Facts) []Finding {

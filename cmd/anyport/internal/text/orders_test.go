@@ -1,4 +1,4 @@
-package main
+package text
 
 import (
 	"bytes"
@@ -11,7 +11,7 @@ import (
 	"anyport/config"
 )
 
-func TestWriteReloaded(t *testing.T) {
+func TestReloaded(t *testing.T) {
 	var many []string
 	for i := range 23 {
 		many = append(many, fmt.Sprintf("192.0.2.%d/32", i))
@@ -50,7 +50,7 @@ a.toml is in service: generation 2
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var got bytes.Buffer
-			writeReloaded(&got, &test.of)
+			Reloaded(&got, &test.of)
 			if diff := cmp.Diff(test.want, got.String()); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}

@@ -1,4 +1,4 @@
-package main
+package text
 
 import (
 	"strings"
@@ -10,10 +10,10 @@ import (
 	"anyport/cmd/anyport/internal/admin"
 )
 
-func TestPicture(t *testing.T) {
+func TestTop(t *testing.T) {
 	begun := time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
-	at := func(second int, routes []admin.RouteStatus, flows ...admin.Flow) sample {
-		return sample{begun.Add(time.Duration(second) * time.Second), &admin.Status{Version: "v1", PID: 7, UptimeSeconds: int64(second), Routes: routes}, flows}
+	at := func(second int, routes []admin.RouteStatus, flows ...admin.Flow) Sample {
+		return Sample{begun.Add(time.Duration(second) * time.Second), &admin.Status{Version: "v1", PID: 7, UptimeSeconds: int64(second), Routes: routes}, flows}
 	}
 	route := func(name string, active int64, total, toOrigin, toClient uint64) admin.RouteStatus {
 		return admin.RouteStatus{Name: name, ConnsActive: active, ConnsTotal: total, BytesToOrigin: toOrigin, BytesToClient: toClient}
@@ -38,13 +38,13 @@ udp    quick:1  192.0.2.1:53  game   10.0.0.5:53  12s  0s    1.0 KiB      1.0 Ki
 udp    again:1  192.0.2.1:53  game   10.0.0.5:53  1s   0s    10 B         0 B          10 B       0 B
 udp    slow:1   192.0.2.1:53  game   10.0.0.5:53  12s  0s    1 B          0 B          8.8 KiB    0 B
 `
-	if diff := cmp.Diff(want, picture(before, now)); diff != "" {
+	if diff := cmp.Diff(want, Top(before, now)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 
 	restarted := at(1, []admin.RouteStatus{route("game", 1, 4, 0, 0)})
-	restarted.status.PID, restarted.at = 8, before.at.Add(2*time.Second)
-	if got := picture(before, restarted); !strings.Contains(got, "2.0 new/s") {
+	restarted.Status.PID, restarted.At = 8, before.At.Add(2*time.Second)
+	if got := Top(before, restarted); !strings.Contains(got, "2.0 new/s") {
 		t.Errorf("of another process:\n%s", got)
 	}
 }
@@ -54,9 +54,9 @@ udp    slow:1   192.0.2.1:53  game   10.0.0.5:53  12s  0s    1 B          0 B   
 func TestScreen(t *testing.T) {
 	const text = "first line\nsecond\nthird\n"
 	var out strings.Builder
-	s := screen{out: &out}
-	leave := s.open()
-	if err := s.show(text); err != nil {
+	s := Screen{out: &out}
+	leave := s.Open()
+	if err := s.Show(text); err != nil {
 		t.Fatal(err)
 	}
 	leave()
@@ -66,8 +66,8 @@ func TestScreen(t *testing.T) {
 
 	out.Reset()
 	s.terminal, s.size = true, func() (rows, columns int) { return 2, 5 }
-	leave = s.open()
-	if err := s.show(text); err != nil {
+	leave = s.Open()
+	if err := s.Show(text); err != nil {
 		t.Fatal(err)
 	}
 	leave()

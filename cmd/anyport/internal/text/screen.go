@@ -1,4 +1,4 @@
-package main
+package text
 
 import (
 	"io"
@@ -8,15 +8,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// screen is a terminal, or a file that gets one picture after the other.
-type screen struct {
+// Screen is a terminal, or a file that gets one picture after the other.
+type Screen struct {
 	out      io.Writer
 	terminal bool
 	size     func() (rows, columns int)
 }
 
-func screenOf(out io.Writer) screen {
-	s := screen{out: out}
+// ScreenOf returns a terminal if out is one.
+func ScreenOf(out io.Writer) Screen {
+	s := Screen{out: out}
 	file, ok := out.(*os.File)
 	if !ok {
 		return s
@@ -35,8 +36,11 @@ func screenOf(out io.Writer) screen {
 	return s
 }
 
-// open takes the terminal's other screen, and returns what gives it back.
-func (s screen) open() (leave func()) {
+// Terminal reports whether it is a terminal.
+func (s Screen) Terminal() bool { return s.terminal }
+
+// Open switches the terminal to its alternate screen, and returns what switches back.
+func (s Screen) Open() (leave func()) {
 	if !s.terminal {
 		return func() {}
 	}
@@ -44,8 +48,8 @@ func (s screen) open() (leave func()) {
 	return func() { io.WriteString(s.out, "\x1b[?25h\x1b[?1049l") }
 }
 
-// show cuts the picture to the terminal, and writes it over the one before.
-func (s screen) show(text string) error {
+// Show cuts the picture to the size of the terminal, and writes it over the one before.
+func (s Screen) Show(text string) error {
 	if !s.terminal {
 		_, err := io.WriteString(s.out, text)
 		return err

@@ -1,4 +1,4 @@
-package main
+package text
 
 import (
 	"bytes"
@@ -10,7 +10,7 @@ import (
 	"anyport/cmd/anyport/internal/admin"
 )
 
-func TestWriteStatus(t *testing.T) {
+func TestStatus(t *testing.T) {
 	refused := time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
 	status := &admin.Status{
 		Version: "v1.2.3", PID: 4711, UptimeSeconds: 3723, Files: 1048576, MaxFlows: 524288, MaxSockets: 10000,
@@ -55,7 +55,7 @@ ORIGIN       ROUTE  STATE                   ACTIVE  TOTAL
 10.0.0.8     game   up (2 ports refused)    0       0
 `
 	var got bytes.Buffer
-	if err := writeStatus(&got, status); err != nil {
+	if err := Status(&got, status); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(want, got.String()); diff != "" {
@@ -68,8 +68,8 @@ func TestBytes(t *testing.T) {
 		0: "0 B", 1023: "1023 B", 1024: "1.0 KiB", 1<<20 - 1: "1024.0 KiB", 1 << 20: "1.0 MiB",
 		5 << 40: "5.0 TiB", 1<<64 - 1: "16.0 EiB",
 	} {
-		if got := bytesText(n); got != want {
-			t.Errorf("bytesText(%d) = %q, want %q", n, got, want)
+		if got := Bytes(n); got != want {
+			t.Errorf("Bytes(%d) = %q, want %q", n, got, want)
 		}
 	}
 }

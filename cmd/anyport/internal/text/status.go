@@ -1,4 +1,4 @@
-package main
+package text
 
 import (
 	"cmp"
@@ -12,9 +12,8 @@ import (
 	"anyport/proxy/route"
 )
 
-// writeStatus is the status for people: a few lines about the process, then a
-// table of the routes and one of their origins.
-func writeStatus(w io.Writer, s *admin.Status) error {
+// Status writes a few lines about the process, then a table of the routes and one of their origins.
+func Status(w io.Writer, s *admin.Status) error {
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, line := range summary(s) {
 		fmt.Fprintf(out, "%s\t%s\n", line[0], line[1])
@@ -60,7 +59,7 @@ func summary(s *admin.Status) [][2]string {
 func heldBackText(r admin.RouteStatus) string {
 	n := r.Datagrams[route.ToClient.String()][route.Amplified.String()]
 	return fmt.Sprintf("route %s: %s, %s, to clients that had not shown that they are there: see amplification_budget",
-		r.Name, count(int(n), "datagram", "datagrams"), bytesText(r.HeldBack))
+		r.Name, Count(int(n), "datagram", "datagrams"), Bytes(r.HeldBack))
 }
 
 func filesText(s *admin.Status) string {
@@ -100,9 +99,9 @@ func steeringText(s admin.SteeringStatus) string {
 	if s.OnDeath == admin.Exposed {
 		text += ", EXPOSES the host's listeners if it is killed"
 	}
-	text += ", " + count(s.Prefixes, "prefix", "prefixes")
+	text += ", " + Count(s.Prefixes, "prefix", "prefixes")
 	if s.RoutesRestored > 0 {
-		text += fmt.Sprintf(", %s put back after others removed them", count(int(s.RoutesRestored), "local route", "local routes"))
+		text += fmt.Sprintf(", %s put back after others removed them", Count(int(s.RoutesRestored), "local route", "local routes"))
 	}
 	if len(s.ForeignPrograms) > 0 {
 		text += fmt.Sprintf(", beside foreign programs %v", s.ForeignPrograms)
@@ -115,7 +114,7 @@ func routeRows(s *admin.Status) []string {
 	for _, r := range s.Routes {
 		rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s",
 			routeText(r), strings.Join(r.Protocol, ","), some(r.Prefixes), ports(r),
-			r.ConnsActive, r.ConnsTotal, r.Refused, r.Denied, r.Limited, bytesText(r.BytesToOrigin), bytesText(r.BytesToClient)))
+			r.ConnsActive, r.ConnsTotal, r.Refused, r.Denied, r.Limited, Bytes(r.BytesToOrigin), Bytes(r.BytesToClient)))
 	}
 	return rows
 }
@@ -159,27 +158,4 @@ func ports(r admin.RouteStatus) string {
 		text += " → " + r.Action
 	}
 	return text
-}
-
-// some keeps a long list readable.
-func some(list []string) string {
-	const most = 3
-	if len(list) <= most {
-		return strings.Join(list, ",")
-	}
-	return fmt.Sprintf("%s +%d", strings.Join(list[:most-1], ","), len(list)-most+1)
-}
-
-// bytesText writes n in the largest unit that leaves at least one before the point.
-func bytesText(n uint64) string {
-	const units = "KMGTPE"
-	if n < 1024 {
-		return fmt.Sprintf("%d B", n)
-	}
-	unit, rest := 0, float64(n)/1024
-	for rest >= 1024 {
-		rest /= 1024
-		unit++
-	}
-	return fmt.Sprintf("%.1f %ciB", rest, units[unit])
 }

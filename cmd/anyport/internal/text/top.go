@@ -1,8 +1,7 @@
-package main
+package text
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,31 +11,18 @@ import (
 	"anyport/cmd/anyport/internal/admin"
 )
 
-// topFlows is how many of those that have carried most are looked at, and shownFlows how
-// many are shown: those that carry most now.
-const topFlows, shownFlows = 1000, 50
+// shownFlows is how many flows are shown: of those in the sample, the ones that carry most now.
+const shownFlows = 50
 
-// sample is the state of a running anyport at one moment.
-type sample struct {
-	at     time.Time
-	status *admin.Status
-	flows  []admin.Flow
+// Sample is the state of a running anyport at one moment.
+type Sample struct {
+	At     time.Time
+	Status *admin.Status
+	Flows  []admin.Flow // the busiest, by what they have carried in all
 }
 
-func takeSample(ctx context.Context, client admin.Client) (s sample, err error) {
-	if s.status, err = client.Status(ctx); err != nil {
-		return s, err
-	}
-	list, err := client.Top(ctx, topFlows)
-	if err != nil {
-		return s, err
-	}
-	s.flows, s.at = list.Flows, time.Now()
-	return s, nil
-}
-
-// picture tells what came and went between two samples.
-func picture(before, now sample) string {
+// Top says what came and went between two samples.
+func Top(before, now Sample) string {
 	var text strings.Builder
 	out := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	rates := routeRates(before, now)
@@ -45,15 +31,15 @@ func picture(before, now sample) string {
 		all = all.plus(r)
 	}
 	fmt.Fprintf(out, "anyport %s, pid %d, %s for %v: %d live, %s new/s, %s/s to origins, %s/s to clients\n\n",
-		now.status.Version, now.status.PID, state(now.status), time.Duration(now.status.UptimeSeconds)*time.Second,
-		all.active, perSecond(all.total), bytesText(uint64(all.toOrigin)), bytesText(uint64(all.toClient)))
+		now.Status.Version, now.Status.PID, state(now.Status), time.Duration(now.Status.UptimeSeconds)*time.Second,
+		all.active, perSecond(all.total), Bytes(uint64(all.toOrigin)), Bytes(uint64(all.toClient)))
 	var rows []string
 	for i, r := range rates {
-		rows = append(rows, fmt.Sprintf("%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s", routeText(now.status.Routes[i]), r.active,
-			perSecond(r.total), perSecond(r.refused), perSecond(r.denied), perSecond(r.limited), bytesText(uint64(r.toOrigin)), bytesText(uint64(r.toClient))))
+		rows = append(rows, fmt.Sprintf("%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s", routeText(now.Status.Routes[i]), r.active,
+			perSecond(r.total), perSecond(r.refused), perSecond(r.denied), perSecond(r.limited), Bytes(uint64(r.toOrigin)), Bytes(uint64(r.toClient))))
 	}
 	table(out, "ROUTE\tACTIVE\tNEW/S\tREFUSED/S\tDENIED/S\tLIMITED/S\tTO ORIGIN/S\tTO CLIENT/S", rows)
-	if len(now.flows) > 0 {
+	if len(now.Flows) > 0 {
 		fmt.Fprintln(out)
 		table(out, "PROTO\tCLIENT\tDST\tROUTE\tORIGIN\tAGE\tIDLE\tTO ORIGIN/S\tTO CLIENT/S\tTO ORIGIN\tTO CLIENT", flowRates(before, now))
 	}
@@ -74,15 +60,15 @@ func (r rate) plus(o rate) rate {
 
 // routeRates are in the order of now's routes. A route that is new, or whose process is,
 // began with nothing.
-func routeRates(before, now sample) (rates []rate) {
+func routeRates(before, now Sample) (rates []rate) {
 	old := map[string]admin.RouteStatus{}
-	if before.status.PID == now.status.PID {
-		for _, r := range before.status.Routes {
+	if before.Status.PID == now.Status.PID {
+		for _, r := range before.Status.Routes {
 			old[r.Name] = r
 		}
 	}
-	span := now.at.Sub(before.at).Seconds()
-	for _, r := range now.status.Routes {
+	span := now.At.Sub(before.At).Seconds()
+	for _, r := range now.Status.Routes {
 		o := old[r.Name]
 		rates = append(rates, rate{
 			active: r.ConnsActive, total: grown(r.ConnsTotal, o.ConnsTotal) / span,
@@ -96,18 +82,18 @@ func routeRates(before, now sample) (rates []rate) {
 
 // flowRates are the flows that carry most now, the first of them first. One that was not
 // among the busiest before counts from its beginning, and so too little if that is longer ago.
-func flowRates(before, now sample) (rows []string) {
+func flowRates(before, now Sample) (rows []string) {
 	type flow struct {
 		admin.Flow
 		toOrigin, toClient float64
 	}
 	old := map[[3]string]admin.Flow{}
-	for _, f := range before.flows {
+	for _, f := range before.Flows {
 		old[[3]string{f.Protocol, f.Client, f.Dst}] = f
 	}
-	span := now.at.Sub(before.at).Seconds()
+	span := now.At.Sub(before.At).Seconds()
 	var flows []flow
-	for _, f := range now.flows {
+	for _, f := range now.Flows {
 		o, known := old[[3]string{f.Protocol, f.Client, f.Dst}]
 		lived := max(f.AgeSeconds, 0.001)
 		if known && o.AgeSeconds <= f.AgeSeconds { // and it is not another between the same two
@@ -120,7 +106,7 @@ func flowRates(before, now sample) (rows []string) {
 	slices.SortStableFunc(flows, func(a, b flow) int { return cmp.Compare(b.toOrigin+b.toClient, a.toOrigin+a.toClient) })
 	for _, f := range flows[:min(len(flows), shownFlows)] {
 		rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s", f.Protocol, f.Client, f.Dst, f.Route, cmp.Or(f.Origin, "-"),
-			spanText(f.AgeSeconds), spanText(f.IdleSeconds), bytesText(uint64(f.toOrigin)), bytesText(uint64(f.toClient)), bytesText(f.ToOrigin), bytesText(f.ToClient)))
+			Seconds(f.AgeSeconds), Seconds(f.IdleSeconds), Bytes(uint64(f.toOrigin)), Bytes(uint64(f.toClient)), Bytes(f.ToOrigin), Bytes(f.ToClient)))
 	}
 	return rows
 }
