@@ -14,7 +14,7 @@ import (
 	"anyport/proxy"
 )
 
-// openAccess opens the access log, which the user to be can open again after a rotation.
+// openAccess opens the access log, so that steering.user can open it again after a rotation.
 func (d *daemon) openAccess() error {
 	c := d.opt.Config.Log
 	file, inherited, err := d.accessFile(c.Access)
@@ -30,8 +30,8 @@ func (d *daemon) openAccess() error {
 	return err
 }
 
-// accessFile returns the file that the process before writes, or one that the user to be
-// may write; nil where neither is of interest.
+// accessFile returns the file that the process before writes, or one that steering.user may write; nil
+// if there is neither: the log then opens its file itself.
 func (d *daemon) accessFile(path string) (file *os.File, inherited bool, err error) {
 	if path == "" || path == "stderr" {
 		return nil, false, nil
@@ -42,15 +42,15 @@ func (d *daemon) accessFile(path string) (file *os.File, inherited bool, err err
 		}
 	}
 	if d.account != nil {
-		file, err = openFor(d.account, path)
+		file, err = openAsUser(d.account, path)
 	}
 	return file, false, err
 }
 
-// openFor opens path as the user to be would. What that user may not, this one does, as
-// long as no link is followed: who can write to the directory could have laid one to any
-// file of the host.
-func openFor(user *privileges.Account, path string) (file *os.File, err error) {
+// openAsUser opens path with the rights of the user. If that user may not, root opens it, but follows
+// no link: somebody who can write to the directory could have put a link to any file of the host
+// there.
+func openAsUser(user *privileges.Account, path string) (file *os.File, err error) {
 	err = user.Act(func() error {
 		file, err = proxy.OpenAccessFile(path)
 		return err
@@ -62,15 +62,15 @@ func openFor(user *privileges.Account, path string) (file *os.File, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("log.access: %w: name a file that user %d may write, and no symbolic link", err, user.UID)
 	}
-	if err := hand(file, user); err != nil {
+	if err := giveTo(file, user); err != nil {
 		return nil, errors.Join(fmt.Errorf("log.access: %w", err), file.Close())
 	}
 	return file, nil
 }
 
-// hand makes file the user's, if it was this one's and has no other name: so logrotate
-// makes the next one the user's, too.
-func hand(file *os.File, user *privileges.Account) error {
+// giveTo makes the user the owner of the file, so that logrotate does so with the next one. It does
+// nothing with a file that is not this user's own or has another name: that may be a hard link.
+func giveTo(file *os.File, user *privileges.Account) error {
 	info, err := file.Stat()
 	if err != nil {
 		return err

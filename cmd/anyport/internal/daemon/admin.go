@@ -111,14 +111,14 @@ func (s service) Drain(ctx context.Context, name string, undo, wait bool) (admin
 	if err != nil {
 		return admin.Drained{}, err
 	}
-	return s.d.drained(name), nil
+	return s.d.drainState(name), nil
 }
 
 // Reload waits for the reload, and for one that is under way. It waits even if ctx ends: the reload
 // cannot be taken back.
 func (s service) Reload(ctx context.Context, dryRun bool) (admin.Reloaded, error) {
 	if dryRun { // changes nothing, and so waits for nobody
-		return s.d.compare()
+		return s.d.dryRun()
 	}
 	type outcome struct {
 		reloaded admin.Reloaded
@@ -126,7 +126,7 @@ func (s service) Reload(ctx context.Context, dryRun bool) (admin.Reloaded, error
 	}
 	done := make(chan outcome, 1)
 	err := s.d.decide(ctx, func() error {
-		s.d.reload(func(reloaded admin.Reloaded, err error) { done <- outcome{reloaded, err} })
+		s.d.askReload(func(reloaded admin.Reloaded, err error) { done <- outcome{reloaded, err} })
 		return nil
 	})
 	if err != nil {

@@ -11,11 +11,11 @@ import (
 	"anyport/steering"
 )
 
-// counts are the live conns and flows of a route, and how many of them are to end.
+// counts are the live conns and flows of a route, and how many of them end.
 type counts struct{ active, ending int64 }
 
-// touched counts what next does to the live conns and flows, by route.
-func touched(conns iter.Seq[route.Conn], next *generation) map[string]counts {
+// countAffected counts the live conns and flows by route, and which of them next ends.
+func countAffected(conns iter.Seq[route.Conn], next *generation) map[string]counts {
 	serving := next.routeNames()
 	all := map[string]counts{}
 	for c := range conns {
@@ -29,13 +29,13 @@ func touched(conns iter.Seq[route.Conn], next *generation) map[string]counts {
 	return all
 }
 
-// forwards reports whether a conn could begin by table.
+// forwards reports whether table has a route that would take the conn.
 func forwards(table *steering.Table, c route.Conn) bool {
 	return table.Lookup(c.Protocol, c.Dst) != nil
 }
 
-// change joins what differs in next with the live conns by route.
-func change(old, next *config.Config, conns map[string]counts) admin.Reloaded {
+// describeChanges joins what differs in next with the live conns by route.
+func describeChanges(old, next *config.Config, conns map[string]counts) admin.Reloaded {
 	diff := config.Compare(old, next)
 	r := admin.Reloaded{Path: next.Path, Keys: diff.Keys, Routes: []admin.RouteChange{}}
 	drain := map[string]float64{}

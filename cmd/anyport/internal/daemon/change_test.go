@@ -14,13 +14,13 @@ import (
 	"anyport/steering"
 )
 
-func TestChange(t *testing.T) {
+func TestDescribeChanges(t *testing.T) {
 	const (
 		dns  = "[route.dns]\nprotocol = \"udp\"\nprefixes = [\"203.0.113.7\"]\naction = \"refuse\"\n"
 		gone = "[route.gone]\nprotocol = \"udp\"\nprefixes = [\"203.0.113.8\"]\naction = \"refuse\"\ndrain_timeout = \"90s\"\n"
 		idle = "[defaults]\nidle_timeout = \"1m\"\n"
 	)
-	got := change(parse(t, gone), parse(t, idle+dns), map[string]counts{"web": {3, 1}, "gone": {5, 5}, "left-long-ago": {9, 9}})
+	got := describeChanges(parse(t, gone), parse(t, idle+dns), map[string]counts{"web": {3, 1}, "gone": {5, 5}, "left-long-ago": {9, 9}})
 	want := admin.Reloaded{
 		Path: "anyport.toml",
 		Keys: []config.KeyDiff{},
@@ -38,8 +38,8 @@ func TestChange(t *testing.T) {
 	}
 }
 
-// TestTouched: a conn ends with its route, or with the last route that forwards its dst.
-func TestTouched(t *testing.T) {
+// TestCountAffected: a conn ends with its route, or with the last route that forwards its dst.
+func TestCountAffected(t *testing.T) {
 	const ssh = "[route.ssh]\nprotocol = \"tcp\"\nprefixes = [\"192.0.2.0/24\"]\nports = [22]\naction = \"pass\"\n"
 	old, next := parse(t, ""), parse(t, ssh)
 	table, err := steering.Compile(next)
@@ -52,11 +52,11 @@ func TestTouched(t *testing.T) {
 		{Route: "web", Protocol: config.TCP, Dst: netip.MustParseAddrPort("203.0.113.1:80")},
 		{Route: "gone", Protocol: config.TCP, Dst: netip.MustParseAddrPort("192.0.2.1:80")},
 	}
-	got := touched(slices.Values(conns), &generation{config: next, table: table})
+	got := countAffected(slices.Values(conns), &generation{config: next, table: table})
 	if want := map[string]counts{"web": {3, 2}, "gone": {1, 1}}; !maps.Equal(got, want) {
 		t.Errorf("touched %v, want %v", got, want)
 	}
-	for _, c := range change(old, next, got).Routes {
+	for _, c := range describeChanges(old, next, got).Routes {
 		if c.Name == "web" && (c.Change != admin.Unchanged || c.ConnsEnding != 2 || c.DrainSeconds != 30) || c.Name == "gone" {
 			t.Errorf("%+v", c)
 		}

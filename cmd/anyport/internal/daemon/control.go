@@ -11,28 +11,28 @@ import (
 	"anyport/steering"
 )
 
-// control decides, on signals and what the admin socket is asked, until the traffic has ended.
-// An upgrade, and the reading of a file, run beside it, so that a signal is acted on meanwhile; orders
-// wait for the end of an upgrade.
+// control is the goroutine that decides, until the traffic has ended. An upgrade, and the reading of
+// a file, run beside it, so that it acts on a signal meanwhile; orders wait for the end of an
+// upgrade.
 func (d *daemon) control(ctx context.Context, drain func(), served <-chan error) error {
 	defer close(d.decided)
-	defer d.leaveReload()
+	defer d.cancelReload()
 	stop := ctx.Done()
 	for {
 		select {
 		case err := <-served:
-			d.cutUpgradeShort()
+			d.abortUpgrade()
 			d.log.Info("stopped")
 			return err
 		case <-stop:
 			stop = nil
-			d.end(syscall.SIGTERM, drain)
+			d.stopOrCancelUpgrade(syscall.SIGTERM, drain)
 		case decision := <-d.orders():
 			decision()
 		case <-d.upgrading.done():
-			d.upgraded(drain)
-		case <-d.loaded():
-			d.endReload()
+			d.finishUpgrade(drain)
+		case <-d.fileRead():
+			d.finishReload()
 		case sig := <-d.opt.Signals:
 			if atOnce := d.signalled(sig, drain); atOnce {
 				return nil
@@ -41,7 +41,7 @@ func (d *daemon) control(ctx context.Context, drain func(), served <-chan error)
 	}
 }
 
-// signalled acts on a signal, and reports whether the process is to end at once.
+// signalled acts on a signal, and reports whether the process has to end at once.
 func (d *daemon) signalled(sig os.Signal, drain func()) (atOnce bool) {
 	switch {
 	case sig == syscall.SIGHUP && d.upgrading != nil:
@@ -51,21 +51,21 @@ func (d *daemon) signalled(sig os.Signal, drain func()) (atOnce bool) {
 	case sig == syscall.SIGUSR2 && d.upgrading != nil:
 		d.log.Warn("an upgrade is under way already")
 	case sig == syscall.SIGUSR2:
-		go d.upgradeBySignal() // ends when the upgrade has begun, or this goroutine has ended
-	case d.upgrading == nil && d.told, d.upgrading != nil && d.upgrading.stop != nil:
-		d.cutUpgradeShort()
+		go d.upgradeBySignal() // ends when the upgrade has begun, or control has ended
+	case d.upgrading == nil && d.stopAsked, d.upgrading != nil && d.upgrading.stop != nil:
+		d.abortUpgrade()
 		// The process ends now, and the kernel closes what its loops hold.
 		d.log.Warn("stopped at once by a second signal", "conns_cut", d.active())
 		return true
 	default:
 		d.log.Info("told to stop", "signal", sig.String())
-		d.end(sig, drain)
+		d.stopOrCancelUpgrade(sig, drain)
 	}
 	return false
 }
 
-// end stops the process, or first the upgrade that is under way.
-func (d *daemon) end(sig os.Signal, drain func()) {
+// stopOrCancelUpgrade stops the process; if an upgrade is under way, it cancels that first.
+func (d *daemon) stopOrCancelUpgrade(sig os.Signal, drain func()) {
 	if d.upgrading == nil {
 		d.stop(drain)
 		return
@@ -74,7 +74,7 @@ func (d *daemon) end(sig os.Signal, drain func()) {
 	d.upgrading.cancel()
 }
 
-// orders is what the admin socket asks for, nil while that has to wait for an upgrade.
+// orders are what the admin API asks for; nil during an upgrade, so that they wait for its end.
 func (d *daemon) orders() <-chan func() {
 	if d.upgrading != nil {
 		return nil
@@ -82,113 +82,17 @@ func (d *daemon) orders() <-chan func() {
 	return d.decisions
 }
 
-// loaded is closed when the file of a reload has been read, nil while what comes of it has to wait for
-// an upgrade.
-func (d *daemon) loaded() <-chan struct{} {
+// fileRead is closed when the file of a reload has been read; nil during an upgrade, so that the
+// table waits for its end.
+func (d *daemon) fileRead() <-chan struct{} {
 	if d.upgrading != nil {
 		return nil
 	}
 	return d.reloading.done()
 }
 
-// takeover is an upgrade under way. It belongs to the goroutine that decides.
-type takeover struct {
-	cancel  func()        // ends the new process, unless that serves already
-	abandon func()        // does not wait for conns to move, either
-	over    chan struct{} // closed when it has come to an end
-
-	reload bool      // SIGHUP came meanwhile
-	stop   os.Signal // so did this one; nil: none
-}
-
-// done is closed after the upgrade; nil where none is under way.
-func (u *takeover) done() <-chan struct{} {
-	if u == nil {
-		return nil
-	}
-	return u.over
-}
-
-// beginUpgrade begins to have another process serve, and has the outcome told, on another
-// goroutine. See upgrade.
-func (d *daemon) beginUpgrade(binary string, spare steering.Inheritance, tell func(admin.Upgraded, error)) error {
-	if err := d.ending(); err != nil {
-		return err
-	}
-	moving, abandon := context.WithCancel(context.Background())
-	starting, cancel := context.WithCancel(moving)
-	u := &takeover{cancel: cancel, abandon: abandon, over: make(chan struct{})}
-	d.upgrading = u
-	go func() { // ended by the new process, its silence, or abandon
-		defer abandon()
-		defer cancel()
-		defer close(u.over)
-		tell(d.upgrade(starting, moving, binary, spare))
-	}()
-	return nil
-}
-
-// upgraded does what has waited for an upgrade that is over: here, or if another process
-// serves now, there.
-func (d *daemon) upgraded(drain func()) {
-	u := d.upgrading
-	d.upgrading, d.told = nil, u.stop != nil
-	switch next := int(d.successor.Load()); {
-	case next == 0 && u.stop != nil:
-		d.stop(drain)
-	case next == 0 && u.reload:
-		d.reloadBySignal()
-	case next == 0:
-		d.store() // what the service manager was not told of meanwhile
-	default:
-		u.reload = u.reload || d.reloading != nil && d.reloading.signal
-		d.pass(u, next)
-	}
-}
-
-// pass sends the signals on that came too late to be acted on here. A service manager
-// tells all processes of the service to stop by itself, and twice would mean at once.
-func (d *daemon) pass(u *takeover, next int) {
-	var errs []error
-	if u.reload {
-		errs = append(errs, syscall.Kill(next, syscall.SIGHUP))
-	}
-	if sig, ok := u.stop.(syscall.Signal); ok && !d.opt.Manager.Listens() {
-		errs = append(errs, syscall.Kill(next, sig))
-	}
-	if err := errors.Join(errs...); err != nil {
-		d.log.Error("a signal for the process that serves now could not be sent on", "pid", next, "error", err)
-	}
-}
-
-// cutUpgradeShort ends an upgrade that is under way, and waits for that.
-func (d *daemon) cutUpgradeShort() {
-	if d.upgrading == nil {
-		return
-	}
-	d.upgrading.abandon()
-	<-d.upgrading.over
-	if next := int(d.successor.Load()); next != 0 {
-		d.pass(d.upgrading, next)
-	}
-	d.upgrading = nil
-}
-
-// ending is why nothing can be changed any more, nil while it can.
-func (d *daemon) ending() error {
-	if next := d.successor.Load(); next != 0 {
-		return fmt.Errorf("another process, pid %d, serves since an upgrade: ask again", next)
-	}
-	if d.stopping.Load() {
-		return errStopping
-	}
-	return nil
-}
-
-var errStopping = errors.New("anyport is stopping: nothing is changed any more")
-
-// decide runs what on the goroutine that decides. It returns when that has run, ctx is done or that
-// goroutine has ended.
+// decide runs what on the goroutine that decides. It returns when that has run, when ctx is done
+// before it could begin, or when that goroutine has ended.
 func (d *daemon) decide(ctx context.Context, what func() error) error {
 	done := make(chan error, 1)
 	select {
@@ -200,3 +104,98 @@ func (d *daemon) decide(ctx context.Context, what func() error) error {
 		return ctx.Err()
 	}
 }
+
+// upgradeRun is an upgrade under way. It belongs to the goroutine that decides.
+type upgradeRun struct {
+	cancel  func()        // kills the new process, unless that serves already
+	abandon func()        // does not wait for conns to move, either
+	over    chan struct{} // closed when it has ended
+
+	reload bool      // SIGHUP came meanwhile
+	stop   os.Signal // so did this one; nil: none
+}
+
+// done is closed after the upgrade; nil if none is under way.
+func (u *upgradeRun) done() <-chan struct{} {
+	if u == nil {
+		return nil
+	}
+	return u.over
+}
+
+// beginUpgrade starts the upgrade on another goroutine, which calls report with the outcome.
+func (d *daemon) beginUpgrade(binary string, spare steering.Inheritance, report func(admin.Upgraded, error)) error {
+	if err := d.checkChangeable(); err != nil {
+		return err
+	}
+	moving, abandon := context.WithCancel(context.Background())
+	starting, cancel := context.WithCancel(moving)
+	u := &upgradeRun{cancel: cancel, abandon: abandon, over: make(chan struct{})}
+	d.upgrading = u
+	go func() { // ended by the new process, its silence, or abandon
+		defer abandon()
+		defer cancel()
+		defer close(u.over)
+		report(d.upgrade(starting, moving, binary, spare))
+	}()
+	return nil
+}
+
+// finishUpgrade does what has waited for the upgrade: in this process, or if another one serves now,
+// there.
+func (d *daemon) finishUpgrade(drain func()) {
+	u := d.upgrading
+	d.upgrading, d.stopAsked = nil, u.stop != nil
+	switch next := int(d.successor.Load()); {
+	case next == 0 && u.stop != nil:
+		d.stop(drain)
+	case next == 0 && u.reload:
+		d.reloadBySignal()
+	case next == 0:
+		d.storeFDs() // what the service manager was not told meanwhile
+	default:
+		u.reload = u.reload || d.reloading != nil && d.reloading.signal
+		d.forwardSignals(u, next)
+	}
+}
+
+// forwardSignals sends on what came too late to be acted on here. A service manager sends SIGTERM to
+// every process of the service, and a second one would mean at once: so that is not sent on.
+func (d *daemon) forwardSignals(u *upgradeRun, next int) {
+	var errs []error
+	if u.reload {
+		errs = append(errs, syscall.Kill(next, syscall.SIGHUP))
+	}
+	if sig, ok := u.stop.(syscall.Signal); ok && !d.opt.Manager.Listens() {
+		errs = append(errs, syscall.Kill(next, sig))
+	}
+	if err := errors.Join(errs...); err != nil {
+		d.log.Error("cannot forward a signal to the process that serves now", "pid", next, "error", err)
+	}
+}
+
+// abortUpgrade ends an upgrade that is under way, and waits for its end.
+func (d *daemon) abortUpgrade() {
+	if d.upgrading == nil {
+		return
+	}
+	d.upgrading.abandon()
+	<-d.upgrading.over
+	if next := int(d.successor.Load()); next != 0 {
+		d.forwardSignals(d.upgrading, next)
+	}
+	d.upgrading = nil
+}
+
+// checkChangeable says why nothing can be changed any more; nil while it can.
+func (d *daemon) checkChangeable() error {
+	if next := d.successor.Load(); next != 0 {
+		return fmt.Errorf("another process, pid %d, serves since an upgrade: ask again", next)
+	}
+	if d.stopping.Load() {
+		return errStopping
+	}
+	return nil
+}
+
+var errStopping = errors.New("anyport is stopping: nothing is changed any more")

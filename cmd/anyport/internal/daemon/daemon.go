@@ -1,9 +1,3 @@
-// Package daemon is a running anyport: it opens the steering, serves, reloads,
-// answers on the admin socket, and stops.
-//
-// What it holds is acquired in order and given back in reverse. One goroutine,
-// [Run]'s own, decides on signals and reloads, so that these never race. It opens no file by
-// name, which may hang: others do so and report to it.
 package daemon
 
 import (
@@ -40,14 +34,14 @@ type Options struct {
 	Signals <-chan os.Signal // SIGHUP reloads, another stops, one more stops at once; may be nil
 	Ready   func()           // called once traffic is served; may be nil
 
-	Manager systemd.Notifier // is told what happens, and keeps the sockets
-	Stored  map[string]int   // what it kept of a process that is gone: by name, Run's to close
+	Manager systemd.Notifier // hears what happens, and keeps the sockets
+	Stored  map[string]int   // what it kept of a process that has ended: by name; Run closes them
 
-	Watchdog time.Duration // it kills this process if it hears nothing for so long; 0: never
+	Watchdog time.Duration // the manager kills this process if it hears nothing for this long; 0: never
 
-	Predecessor *handover.Conn // the process to take the place of, which serves until all is done; nil: none
+	Predecessor *handover.Conn // to the process that this one replaces, which serves until then; nil: none
 
-	Drop bool // give up what serving does not need, with the whole process and for good
+	Drop bool // give up the privileges that serving does not need: for the whole process, irrevocably
 }
 
 // Run serves the config until ctx is done or a signal says to stop, and returns
@@ -61,7 +55,8 @@ func Run(ctx context.Context, opt Options) (err error) {
 	return d.serve(ctx)
 }
 
-// daemon is what a running anyport holds.
+// daemon is what a running anyport holds. open fills it; afterwards what is not atomic belongs to the
+// goroutine that decides (control), or does not change.
 type daemon struct {
 	opt   Options
 	level slog.LevelVar
@@ -70,7 +65,7 @@ type daemon struct {
 	begun time.Time
 	files uint64 // file descriptors that this process may open
 
-	budget files.Budget // of them
+	budget files.Budget // how they are divided
 
 	access   *proxy.AccessLog // nil: none
 	admin    *socket.Socket   // nil: none
@@ -79,32 +74,33 @@ type daemon struct {
 	steering *steering.Steering
 
 	serving  atomic.Pointer[generation]
-	refused  atomic.Pointer[string] // why the last reload was; nil: it was not
+	refused  atomic.Pointer[string] // why the last reload was refused; nil: it was not
 	drains   atomic.Pointer[drains]
-	stopping atomic.Bool // nothing new is taken any more
-	told     bool        // to stop: by a signal, not by an upgrade
-	relinked atomic.Bool // the service manager may keep a link that is dead
+	stopping atomic.Bool // no new conns or flows are taken any more
+
+	stopAsked bool        // by a signal, not by an upgrade: one more ends the process at once
+	relinked  atomic.Bool // the service manager may keep a link that is dead
 
 	successor atomic.Int64 // the process that serves after an upgrade; 0: none
-	upgrading *takeover    // nil: no upgrade is under way
+	upgrading *upgradeRun  // nil: no upgrade is under way
 	reloading *reload      // nil: no reload is under way
 
-	slow *slowfs.Worker // for files that may be on a mount that hangs
+	slow *slowfs.Worker // opens files that may be on a mount that hangs
 
-	refusals  chan closedService // for the goroutine that mirrors them
-	decisions chan func()        // for the goroutine that decides
-	decided   chan struct{}      // closed when that has ended
+	refusals  chan closedService // from the event loops to refuseMirrored
+	decisions chan func()        // from decide to control
+	decided   chan struct{}      // closed when control has ended
 	stored    map[string]int     // what the service manager has, by name
 	account   *privileges.Account
 
 	before   *upgrade.Predecessor // the process that still serves; nil: none
 	incoming *incoming            // from the process that served before; nil: there was none
-	handing  atomic.Bool          // what is held goes to another process, and the loops stand still
-	replaced atomic.Bool          // the service manager was told of another process
+	handing  atomic.Bool          // an upgrade is under way: the loops may stand still
+	replaced atomic.Bool          // the service manager knows that another process serves
 	raw      *udp.Raw
-	unwatch  func() // ends the watch over the steering
+	unwatch  func() // ends what watch has started
 
-	closers []func() error // in the order of acquisition
+	closers []func() error // in the order in which things were opened
 }
 
 // generation is one config in service.
@@ -112,17 +108,19 @@ type generation struct {
 	number   int // 1 is what the process began with
 	config   *config.Config
 	table    *steering.Table
-	shadowed []steering.Shadow // give way, as shadow_listeners says
+	shadowed []steering.Shadow // listeners that get nothing more, as shadow_listeners allows
 	loaded   time.Time
 }
 
-// open acquires all that serving needs, or nothing.
+// open opens all that serving needs, or nothing. The order matters: what the process before offers is
+// needed by the rest; everything that takes a privilege comes before the privileges are dropped; and
+// another process serves until the last step.
 func open(opt Options) (*daemon, error) {
-	d := &daemon{opt: opt, begun: time.Now(), decisions: make(chan func()), decided: make(chan struct{}), slow: slowfs.New(readLimit), refusals: make(chan closedService, 1024), stored: map[string]int{}}
+	d := &daemon{opt: opt, begun: time.Now(), decisions: make(chan func()), decided: make(chan struct{}), slow: slowfs.New(readTimeout), refusals: make(chan closedService, 1024), stored: map[string]int{}}
 	maps.Copy(d.stored, opt.Stored)
 	d.drains.Store(&drains{})
 	d.openLog()
-	for _, acquire := range []func() error{d.openPredecessor, d.openFiles, d.openAccount, d.openAccess, d.openAdmin, d.openHTTP, d.openRoutes, d.drop, d.awaitGo} {
+	for _, acquire := range []func() error{d.openPredecessor, d.openFiles, d.openAccount, d.openAccess, d.openAdmin, d.openHTTP, d.openRoutes, d.dropPrivileges, d.awaitGo} {
 		if err := acquire(); err != nil {
 			return nil, errors.Join(err, d.close())
 		}
@@ -130,8 +128,8 @@ func open(opt Options) (*daemon, error) {
 	return d, nil
 }
 
-// openRoutes puts the routes into service in the proxy first: the kernel steers
-// from the moment that the steering is open.
+// openRoutes puts the routes into service in the proxy first: the kernel steers from the moment that
+// the steering is open.
 func (d *daemon) openRoutes() error {
 	c := d.opt.Config
 	listeners, err := d.otherListeners()
@@ -148,7 +146,7 @@ func (d *daemon) openRoutes() error {
 		MaxFlows: d.maxFlows(),
 		Raw:      d.raw,
 		Record:   d.record(),
-		Mirror:   d.refusal,
+		Mirror:   d.noteRefusal,
 		Log:      d.log,
 	})
 	trial := d.proxy.Try(g.table, c.Routes)
@@ -161,10 +159,32 @@ func (d *daemon) openRoutes() error {
 		return err
 	}
 	d.serving.Store(g)
-	return d.keepDrains()
+	return d.inheritDrains()
 }
 
-// otherListeners are those that are not of this process, or of the one before.
+// openSteering goes on with the steering of the process before, or with the sockets that the service
+// manager kept of one that has ended, in whose queues clients wait. If these cannot be used, it makes
+// new ones.
+func (d *daemon) openSteering(g *generation) (*steering.Steering, error) {
+	if d.before != nil {
+		return d.inheritSteering(g)
+	}
+	if len(d.stored) == 0 {
+		return steering.Open(g.config, g.table, d.log)
+	}
+	s, err := steering.Inherit(g.config, g.table, maps.Clone(d.stored), d.log)
+	if err == nil {
+		d.log.Info("serving on the stored sockets", "stored", len(d.stored))
+		return s, nil
+	}
+	d.log.Warn("cannot reuse the stored sockets: queued clients are refused", "error", err)
+	for name := range d.stored {
+		d.forgetFD(name)
+	}
+	return steering.Open(g.config, g.table, d.log)
+}
+
+// otherListeners returns the listeners of other processes than this one and the one before.
 func (d *daemon) otherListeners() ([]steering.Listener, error) {
 	if d.before != nil {
 		return d.before.Listeners, nil
@@ -172,8 +192,8 @@ func (d *daemon) otherListeners() ([]steering.Listener, error) {
 	return steering.OtherListeners()
 }
 
-// prepare compiles c and asks whether this host, with these listeners of others, can
-// serve it.
+// prepare compiles c and checks whether this host, with these listeners of other processes, can serve
+// it.
 func prepare(c *config.Config, number int, others []steering.Listener) (*generation, error) {
 	table, err := steering.Compile(c)
 	if err != nil {
@@ -196,7 +216,7 @@ func (d *daemon) record() func(route.Record) {
 	return d.access.Record
 }
 
-// close gives back what is held, the last first.
+// close closes what is held, in reverse order.
 func (d *daemon) close() error {
 	var errs []error
 	for i := len(d.closers) - 1; i >= 0; i-- {

@@ -12,9 +12,10 @@ import (
 	"anyport/cmd/anyport/internal/admin"
 )
 
-// drains are the routes that take no new conns. It is never changed, but replaced.
+// drains are the routes that take no new conns. A value never changes: an order makes another one, so
+// that status and metrics may read it at any time.
 type drains struct {
-	all    bool            // those of a reload to come, too
+	all    bool            // also the routes of a later reload
 	routes map[string]bool // by name
 }
 
@@ -39,8 +40,8 @@ func (d drains) has(route string) bool {
 	return d.all
 }
 
-// among returns d without the routes that have left service.
-func (d drains) among(serving map[string]bool) drains {
+// only returns d without the routes that are not served any more.
+func (d drains) only(serving map[string]bool) drains {
 	kept := drains{all: d.all, routes: map[string]bool{}}
 	for route, on := range d.routes {
 		if serving[route] {
@@ -50,21 +51,22 @@ func (d drains) among(serving map[string]bool) drains {
 	return kept
 }
 
-// drain has a route, or all where it is "", take no new conns, or again.
+// drain makes a route, or all if it is "", take no new conns, or take them again.
 func (d *daemon) drain(route string, on bool) error {
 	if err := d.checkRoute(route); err != nil {
 		return err
 	}
-	if err := d.ending(); err != nil {
+	if err := d.checkChangeable(); err != nil {
 		return err
 	}
 	if err := d.setDrains(d.drains.Load().with(route, on)); err != nil {
 		return err
 	}
-	d.log.Info("drain", "route", route, "on", on, "conns", d.drained(route).Total())
+	d.log.Info("drain", "route", route, "on", on, "conns", d.drainState(route).Total())
 	return nil
 }
 
+// checkRoute refuses a name that no route in service has; "" is all of them.
 func (d *daemon) checkRoute(route string) error {
 	serving := d.serving.Load().routeNames()
 	if route == "" || serving[route] {
@@ -73,6 +75,7 @@ func (d *daemon) checkRoute(route string) error {
 	return fmt.Errorf("no route %q is in service: there are %s", route, strings.Join(slices.Sorted(maps.Keys(serving)), ", "))
 }
 
+// routeNames are the names of its routes.
 func (g *generation) routeNames() map[string]bool {
 	names := map[string]bool{}
 	for _, r := range g.config.Routes {
@@ -81,11 +84,11 @@ func (g *generation) routeNames() map[string]bool {
 	return names
 }
 
-// setDrains tells kernel and proxy. A conn that races the kernel is refused by the
-// proxy, which so comes first.
+// setDrains drains these routes in the proxy and the kernel, and no others. The proxy comes first: it
+// refuses a conn that the kernel has just let through.
 func (d *daemon) setDrains(next drains) error {
 	serving := d.serving.Load().routeNames()
-	next = next.among(serving)
+	next = next.only(serving)
 	for route := range serving {
 		d.proxy.Drain(route, next.has(route))
 		if err := d.steering.Drain(route, next.has(route)); err != nil {
@@ -96,8 +99,8 @@ func (d *daemon) setDrains(next drains) error {
 	return nil
 }
 
-// keepDrains goes on draining what the process before did, whose steering this is now.
-func (d *daemon) keepDrains() error {
+// inheritDrains goes on draining what the process before did, whose steering this is now.
+func (d *daemon) inheritDrains() error {
 	kernel, err := d.steering.Status()
 	if err != nil {
 		return err
@@ -126,8 +129,8 @@ func (d *daemon) drainingRoutes() (routes []string) {
 	return routes
 }
 
-// drained is what an order for this route has come to by now.
-func (d *daemon) drained(route string) admin.Drained {
+// drainState is the state of a route now, or of all if it is "".
+func (d *daemon) drainState(route string) admin.Drained {
 	active := d.activeByRoute()
 	if route != "" {
 		active = map[string]int64{route: active[route]}
@@ -135,16 +138,17 @@ func (d *daemon) drained(route string) admin.Drained {
 	return admin.Drained{Draining: d.drains.Load().has(route), Conns: active}
 }
 
-// drainPoll is how often those who wait look: the end of the last conn tells nobody.
+// drainPoll is the time between two looks at a route whose drain is waited for: the end of the last conn
+// wakes nobody.
 const drainPoll = 100 * time.Millisecond
 
-// awaitDrained returns once the last conn of the route has ended. It is an error if new ones
-// are taken again before.
+// awaitDrained returns when the last conn of the route has ended. It is an error if the route takes new
+// ones before.
 func (d *daemon) awaitDrained(ctx context.Context, route string) error {
 	ticker := time.NewTicker(drainPoll)
 	defer ticker.Stop()
 	for {
-		now := d.drained(route)
+		now := d.drainState(route)
 		switch {
 		case !now.Draining:
 			return errors.New("somebody else has undone the drain")

@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// settleInterval is how often those conns are looked for that keep a prefix local.
-const settleInterval = time.Second
+// droppedInterval is the time between two looks for conns that keep a dropped prefix local.
+const droppedInterval = time.Second
 
-// settle gives up the prefixes that a reload has dropped, once the last conn there has
-// ended, and not only when all its time is over. It returns when ctx ends.
-func (d *daemon) settle(ctx context.Context) {
-	ticker := time.NewTicker(settleInterval)
+// releaseDropped releases the prefixes that a reload has dropped when the last conn on them has ended,
+// rather than when the drain timeout is over. It returns when ctx ends.
+func (d *daemon) releaseDropped(ctx context.Context) {
+	ticker := time.NewTicker(droppedInterval)
 	defer ticker.Stop()
 	for {
 		select {
@@ -20,13 +20,14 @@ func (d *daemon) settle(ctx context.Context) {
 		case <-ticker.C:
 		}
 		if d.steering.Lingers() {
-			// Where it fails, the steering tries again when the time is over.
-			_ = d.decide(ctx, d.settleOnce) // no reload comes between
+			// If it fails, the steering tries again when the drain timeout is over.
+			_ = d.decide(ctx, d.releaseIfUnused) // no reload comes between
 		}
 	}
 }
 
-func (d *daemon) settleOnce() error {
+// releaseIfUnused releases the dropped prefixes if no conn is left on them.
+func (d *daemon) releaseIfUnused() error {
 	table := d.serving.Load().table
 	for c := range d.conns("") {
 		if !forwards(table, c) {

@@ -23,10 +23,9 @@ func (d *daemon) explain(q admin.Question) admin.Explained {
 	}
 }
 
-// fileAnswer says where the file on disk would have another answer than that of the
-// config in service.
+// fileAnswer says whether the file on disk would have another answer than the config in service.
 func (d *daemon) fileAnswer(serving *config.Config, answer steering.Explanation, q admin.Question) string {
-	text, err := d.read(serving.Path)
+	text, err := d.readFile(serving.Path)
 	if err != nil {
 		return "it cannot be loaded any more: " + err.Error()
 	}

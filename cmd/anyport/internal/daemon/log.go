@@ -11,26 +11,27 @@ import (
 	"anyport/proxy/lines"
 )
 
-// logFarewell is how long a process that ends waits for a log that takes nothing.
-const logFarewell = time.Second
+// logCloseTimeout is how long a process that ends waits for a log that nobody reads.
+const logCloseTimeout = time.Second
 
-// openLog is the first that is acquired: nothing may wait for who reads the log.
+// openLog opens the log first: everything else logs. Nothing may wait for its reader, so lines go
+// through a queue that drops them if it is full.
 func (d *daemon) openLog() {
 	format := d.opt.Config.Log.Format
 	d.level.Set(d.opt.Config.Log.Level)
 	d.lines = lines.NewQueue(d.opt.Log, func(lost uint64) []byte { return lostLines(format, lost) })
-	d.closers = append(d.closers, func() error { d.lines.Close(logFarewell); return nil })
+	d.closers = append(d.closers, func() error { d.lines.Close(logCloseTimeout); return nil })
 	d.log = newLogger(d.lines, format, &d.level)
 }
 
-// lostLines is a line of the log that tells of others.
+// lostLines is the line that the log gets in place of lost ones.
 func lostLines(format string, lost uint64) []byte {
 	var line bytes.Buffer
-	newLogger(&line, format, nil).Warn("lines of this log were lost: who reads it had gone, or its disk was full", "lost_lines", lost)
+	newLogger(&line, format, nil).Warn("lines of this log were lost: nobody read it, or its disk was full", "lost_lines", lost)
 	return line.Bytes()
 }
 
-// logStatus counts the lines that are not in the logs.
+// logStatus counts the lines that the logs have lost.
 func (d *daemon) logStatus() admin.LogStatus {
 	status := admin.LogStatus{Lost: d.lines.Lost()}
 	if d.access != nil {

@@ -11,7 +11,7 @@ import (
 	"anyport/config"
 )
 
-// openAccount looks up the user to become, while an error has changed nothing yet.
+// openAccount looks up steering.user early, so that an error has changed nothing.
 func (d *daemon) openAccount() (err error) {
 	name := d.opt.Config.Steering.User
 	if name == "" || !d.opt.Drop {
@@ -23,8 +23,8 @@ func (d *daemon) openAccount() (err error) {
 	return nil
 }
 
-// drop gives up what serving and reloading do not need, once all is set up.
-func (d *daemon) drop() error {
+// dropPrivileges gives up what serving and reloading do not need, once everything is set up.
+func (d *daemon) dropPrivileges() error {
 	if !d.opt.Drop {
 		return nil
 	}
@@ -33,14 +33,14 @@ func (d *daemon) drop() error {
 			return err
 		}
 	}
-	if err := privileges.Drop(kept(d.opt.Config, kernelRelease()), d.account); err != nil {
-		return fmt.Errorf("give up privileges: %w", err)
+	if err := privileges.Drop(neededCapabilities(d.opt.Config, kernelRelease()), d.account); err != nil {
+		return fmt.Errorf("drop privileges: %w", err)
 	}
 	held, err := privileges.Read()
 	if err != nil {
 		return err
 	}
-	d.log.Info("privileges that are kept", "user", held.User, "capabilities", strings.Join(held.Capabilities, ","))
+	d.log.Info("privileges kept", "user", held.User, "capabilities", strings.Join(held.Capabilities, ","))
 	if shared := privileges.SharedUser(); shared != "" {
 		d.log.Warn("anyport runs as a user that other services share: each of their processes may stop, drain and reload it",
 			"user", shared, "hint", "useradd --system --no-create-home anyport, and steering.user = \"anyport\"")
@@ -48,14 +48,14 @@ func (d *daemon) drop() error {
 	return nil
 }
 
-// kept are the capabilities to keep:
+// neededCapabilities are the ones to keep:
 //
 //   - CAP_NET_BIND_SERVICE binds the sockets that answer datagrams from ports below 1024.
 //   - CAP_NET_ADMIN, with manage_routes, changes the local routes on a reload and at the end,
 //     and puts back those that others remove.
 //   - CAP_BPF, before Linux 5.19: there kernel.unprivileged_bpf_disabled forbids every
 //     bpf(2) call without it, and not only to make new maps and programs.
-func kept(c *config.Config, release string) privileges.Set {
+func neededCapabilities(c *config.Config, release string) privileges.Set {
 	set := privileges.Of(unix.CAP_NET_BIND_SERVICE)
 	if c.Steering.ManageRoutes {
 		set |= privileges.Of(unix.CAP_NET_ADMIN)
@@ -67,7 +67,7 @@ func kept(c *config.Config, release string) privileges.Set {
 	return set
 }
 
-// kernelRelease is what `uname -r` prints; "" where that is not known.
+// kernelRelease is what `uname -r` prints; "" if that is not known.
 func kernelRelease() string {
 	text, _ := os.ReadFile("/proc/sys/kernel/osrelease")
 	return string(text)

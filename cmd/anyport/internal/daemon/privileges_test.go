@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestKept(t *testing.T) {
+func TestNeededCapabilities(t *testing.T) {
 	for _, test := range []struct{ text, release, want string }{
 		{"", "6.18.44\n", "CAP_NET_BIND_SERVICE CAP_NET_ADMIN"},
 		{"", "5.19.0-rc1", "CAP_NET_BIND_SERVICE CAP_NET_ADMIN"},
@@ -14,7 +14,7 @@ func TestKept(t *testing.T) {
 		{"", "4.19", "CAP_NET_BIND_SERVICE CAP_NET_ADMIN CAP_BPF"},
 		{"", "", "CAP_NET_BIND_SERVICE CAP_NET_ADMIN CAP_BPF"},
 	} {
-		if got := strings.Join(kept(parse(t, test.text), test.release).Names(), " "); got != test.want {
+		if got := strings.Join(neededCapabilities(parse(t, test.text), test.release).Names(), " "); got != test.want {
 			t.Errorf("%q on %q keeps %s, want %s", test.text, test.release, got, test.want)
 		}
 	}

@@ -27,7 +27,7 @@ func (d *daemon) status() admin.Status {
 		FileShares:    fileShares(used),
 		MaxFlows:      d.maxFlows(),
 		MaxSockets:    d.maxSockets(),
-		Privileges:    d.held(),
+		Privileges:    d.privileges(),
 		Log:           d.logStatus(),
 		Config:        d.configStatus(),
 		Steering:      steeringStatus(kernel, err),
@@ -45,11 +45,11 @@ func (d *daemon) configStatus() admin.ConfigStatus {
 	return status
 }
 
-// held tells nothing where the process cannot be asked, which has no cause known.
-func (d *daemon) held() admin.Privileges {
+// privileges returns none if they cannot be read, for which no cause is known.
+func (d *daemon) privileges() admin.Privileges {
 	held, err := privileges.Read()
 	if err != nil {
-		d.log.Debug("the privileges cannot be read", "error", err)
+		d.log.Debug("cannot read the privileges", "error", err)
 	}
 	return admin.Privileges(held)
 }
@@ -76,7 +76,7 @@ func steeringStatus(kernel steering.Status, err error) admin.SteeringStatus {
 	}
 	for _, c := range kernel.Counters {
 		if c.Route == "" {
-			status.Unmatched = words(c.Verdicts)
+			status.Unmatched = byVerdict(c.Verdicts)
 		}
 	}
 	if err != nil {
@@ -97,7 +97,7 @@ func joinRoutes(served []proxy.RouteStatus, kernel []steering.Counters, draining
 	routes := []admin.RouteStatus{}
 	for _, r := range served {
 		status := routeStatus(r)
-		status.Draining, status.Verdicts = draining(r.Name), words(verdicts[r.Name])
+		status.Draining, status.Verdicts = draining(r.Name), byVerdict(verdicts[r.Name])
 		for _, n := range verdicts[r.Name] {
 			status.Lookups += n
 		}
@@ -137,8 +137,8 @@ func connectTimes(b route.Buckets) admin.ConnectTimes {
 	return times
 }
 
-// words turns verdicts into the keys of a JSON object.
-func words(verdicts map[steering.Verdict]uint64) map[string]uint64 {
+// byVerdict turns verdicts into the keys of a JSON object.
+func byVerdict(verdicts map[steering.Verdict]uint64) map[string]uint64 {
 	named := map[string]uint64{}
 	for v, n := range verdicts {
 		named[string(v)] = n
@@ -146,7 +146,7 @@ func words(verdicts map[steering.Verdict]uint64) map[string]uint64 {
 	return named
 }
 
-// conns yields the live conns and flows of a route, or of all where it is "".
+// conns yields the live conns and flows of a route, or of all if it is "", page by page.
 func (d *daemon) conns(name string) iter.Seq[route.Conn] {
 	return func(yield func(route.Conn) bool) {
 		for page := range d.proxy.Conns {

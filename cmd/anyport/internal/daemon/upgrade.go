@@ -31,8 +31,8 @@ func (d *daemon) upgrade(starting, moving context.Context, binary string, spare 
 		return u, err
 	}
 	d.log.Info("upgrade: starting the new process", "binary", binary)
-	d.unwatch() // it would put tables in service
-	d.store()   // the new process is told what the service manager keeps
+	d.unwatch()  // it would put tables in service
+	d.storeFDs() // the new process is told what the service manager keeps
 	d.handing.Store(true)
 	u, err = upgrade.Run(starting, moving, replaced{d, spare}, upgrade.Start{Binary: binary, Args: os.Args[1:], Parent: d.parentOfNext()}, d.log)
 	d.handing.Store(false)
@@ -48,14 +48,14 @@ func (d *daemon) upgrade(starting, moving context.Context, binary string, spare 
 	d.successor.Store(int64(u.PID))
 	d.stopping.Store(true)
 	d.log.Info("upgraded: another process serves", "pid", u.PID, "flows", u.Flows, "conns", u.Conns, "left", u.Left)
-	if err := d.leave(); err != nil {
-		d.log.Warn("something is not given up", "error", err)
+	if err := d.releaseShared(); err != nil {
+		d.log.Warn("cannot release what the new process has now", "error", err)
 	}
 	return u, nil
 }
 
-// leave gives up what is the other process's now.
-func (d *daemon) leave() error {
+// releaseShared closes this process's copies of what the other one has now, and leaves the rest to it.
+func (d *daemon) releaseShared() error {
 	err := d.steering.Release()
 	if d.admin != nil {
 		d.admin.LeaveFile(true)
@@ -179,7 +179,7 @@ func (r replaced) ConnFiles() int { return r.proxy.Files().TCP.Held }
 // Replaced tells the service manager which process is the service now.
 func (r replaced) Replaced(pid int) {
 	r.daemon.replaced.Store(true)
-	r.tell(r.opt.Manager.MainPID(pid))
+	r.checkNotified(r.opt.Manager.MainPID(pid))
 }
 
 // Reclaim puts the table of this process into service again.
