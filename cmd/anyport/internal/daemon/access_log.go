@@ -51,7 +51,7 @@ func (d *daemon) accessFile(path string) (file *os.File, inherited bool, err err
 // no link: somebody who can write to the directory could have put a link to any file of the host
 // there.
 func openAsUser(user *privileges.Account, path string) (file *os.File, err error) {
-	err = user.Act(func() error {
+	err = user.Do(func() error {
 		file, err = proxy.OpenAccessFile(path)
 		return err
 	})

@@ -1,12 +1,9 @@
-// Package doctor says whether this host can run anyport, and what to type where it
-// cannot.
-//
-// [Gather] reads the facts and changes nothing; [Examine] judges them and is pure:
-// each check is one function from the facts to its findings.
 package doctor
 
 import (
 	"fmt"
+
+	"anyport/cmd/anyport/internal/text"
 )
 
 // Status is how grave a finding is.
@@ -115,7 +112,7 @@ func each[T any](all []T, judge func(T) []Finding) []Finding {
 	for i, one := range all {
 		if i == most {
 			last := &findings[len(findings)-1]
-			last.What += fmt.Sprintf(" (and %s)", count(len(all)-most, "more like it", "more like it"))
+			last.What += fmt.Sprintf(" (and %s)", text.Count(len(all)-most, "more like it", "more like it"))
 			break
 		}
 		findings = append(findings, judge(one)...)
@@ -129,11 +126,4 @@ func orOK(findings []Finding, what string, args ...any) []Finding {
 		return ok(what, args...)
 	}
 	return findings
-}
-
-func count[N int | uint64](n N, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
 }

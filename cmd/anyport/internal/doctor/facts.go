@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"anyport/cmd/anyport/internal/admin"
+	"anyport/cmd/anyport/internal/privileges"
 	"anyport/config"
 	"anyport/steering"
 )
@@ -25,8 +26,8 @@ type Facts struct {
 	Kernel   string         // release
 	Features []steering.Feature
 
-	Capabilities  uint64 // effective, bit by bit
-	UserNamespace bool   // not the initial one: its capabilities do not count for BPF
+	Capabilities  privileges.Set // effective ones
+	UserNamespace bool           // not the initial one: its capabilities do not count for BPF
 
 	Death     steering.Foresight // what would happen if anyport were killed
 	Leftovers []string           // what processes that are gone have left
@@ -104,7 +105,7 @@ func (f *Facts) egress() (all []netip.Prefix) {
 }
 
 // holds reports whether a capability is effective.
-func (f *Facts) holds(capability uint) bool { return f.Capabilities&(1<<capability) != 0 }
+func (f *Facts) holds(capability int) bool { return f.Capabilities.Has(capability) }
 
 // number returns a sysctl's value, and whether there is one.
 func (f *Facts) number(sysctl string) (int, bool) {

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/cmd/anyport/internal/admin"
+	"anyport/cmd/anyport/internal/privileges"
 	"anyport/config"
 	"anyport/steering"
 )
@@ -82,12 +83,10 @@ func readProcess(_ context.Context, f *Facts) error {
 	if path, err := os.Executable(); err == nil {
 		f.Program = path // without symbolic links: setcap follows none
 	}
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var held [2]unix.CapUserData
-	if err := unix.Capget(&header, &held[0]); err != nil {
-		return fmt.Errorf("read the capabilities of this process: %w", err)
+	var err error
+	if f.Capabilities, err = privileges.Effective(); err != nil {
+		return err
 	}
-	f.Capabilities = uint64(held[1].Effective)<<32 | uint64(held[0].Effective)
 	users, err := os.ReadFile("/proc/self/uid_map")
 	f.UserNamespace = err == nil && !slices.Equal(strings.Fields(string(users)), []string{"0", "0", "4294967295"})
 	return nil

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/cmd/anyport/internal/filelimit"
+	"anyport/cmd/anyport/internal/text"
 	"anyport/config"
 	"anyport/steering"
 )
@@ -26,7 +28,7 @@ func checkFile(f *Facts) []Finding {
 		return ok("there is no %s: what a file asks for is not examined; name one with -c", f.Path)
 	}
 	return ok("%s: %s, %s", f.Path,
-		count(len(f.Config.Routes), "route", "routes"), count(len(f.prefixes()), "prefix", "prefixes"))
+		text.Count(len(f.Config.Routes), "route", "routes"), text.Count(len(f.prefixes()), "prefix", "prefixes"))
 }
 
 // edit opens the file where the problem is.
@@ -48,7 +50,7 @@ func checkKernel(f *Facts) []Finding {
 		switch {
 		case feature.Err == nil:
 			found = append(found, feature.Name)
-		case errors.Is(feature.Err, fs.ErrPermission) && len(steering.Lacking(f.Capabilities)) > 0:
+		case errors.Is(feature.Err, fs.ErrPermission) && len(steering.Lacking(uint64(f.Capabilities))) > 0:
 			untried = append(untried, feature.Name)
 		default:
 			findings = append(findings, f.lack(feature)...)
@@ -109,3 +111,6 @@ func checkFiles(f *Facts) []Finding {
 	return warn(mend, "a TCP conn takes two, a UDP flow one; at the limit new ones wait or are refused",
 		"%d open files: room for %d conns, or %d flows", files, conns, flows)
 }
+
+// known stands in for what could not be read.
+func known(text string) string { return cmp.Or(text, "name unknown") }

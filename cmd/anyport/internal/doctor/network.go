@@ -7,6 +7,7 @@ import (
 
 	"github.com/gaissmai/bart"
 
+	"anyport/cmd/anyport/internal/text"
 	"anyport/config"
 	"anyport/steering"
 )
@@ -40,7 +41,7 @@ func checkRoutes(f *Facts) []Finding {
 				return fail(f.Program+" reload -c "+f.Path, "clients of its addresses time out", "%s is not local, though anyport runs and manage_routes is true", p)
 			})...)
 		}
-		return orOK(findings, "manage_routes makes %s local", count(len(f.prefixes()), "prefix", "prefixes"))
+		return orOK(findings, "manage_routes makes %s local", text.Count(len(f.prefixes()), "prefix", "prefixes"))
 	}
 	findings = append(findings, each(f.foreign(), func(p netip.Prefix) []Finding {
 		return fail(fmt.Sprintf("ip route add local %s dev lo", p), "its packets would be forwarded or dropped, not served",

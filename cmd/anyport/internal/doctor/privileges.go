@@ -11,7 +11,7 @@ import (
 )
 
 func checkPrivileges(f *Facts) []Finding {
-	missing := steering.Lacking(f.Capabilities)
+	missing := steering.Lacking(uint64(f.Capabilities))
 	port, low := f.lowReplies()
 	if low && !f.holds(unix.CAP_NET_BIND_SERVICE) && !f.holds(unix.CAP_NET_RAW) {
 		missing = append(missing, "CAP_NET_BIND_SERVICE")

@@ -19,12 +19,12 @@ func connect(t testing.TB) (old, young *Conn) {
 	t.Helper()
 	files := [2]*os.File{}
 	var err error
-	if files[0], files[1], err = pair(); err != nil {
+	if files[0], files[1], err = socketPair(); err != nil {
 		t.Fatal(err)
 	}
 	ends := [2]*Conn{}
 	for i, file := range files {
-		if ends[i], err = wrap(file); err != nil {
+		if ends[i], err = connOf(file); err != nil {
 			t.Fatal(err)
 		}
 		ends[i].SetTimeout(patience)

@@ -1,5 +1,3 @@
-// Package privileges gives up what a process no longer needs, on all of its threads
-// and for good.
 package privileges
 
 import (
@@ -24,11 +22,22 @@ func Of(capabilities ...int) (s Set) {
 	return s
 }
 
-// Names returns the capabilities by name, in the order of their numbers.
+// Has reports whether a capability is in the set.
+func (s Set) Has(capability int) bool { return s&(1<<capability) != 0 }
+
+// Numbers returns the capabilities as capabilities(7) numbers them, the lowest first.
+func (s Set) Numbers() (numbers []int) {
+	for ; s != 0; s &= s - 1 {
+		numbers = append(numbers, bits.TrailingZeros64(uint64(s)))
+	}
+	return numbers
+}
+
+// Names returns the capabilities by name, in the order of their numbers; one that is newer than this
+// program by its number.
 func (s Set) Names() []string {
 	names := []string{}
-	for ; s != 0; s &= s - 1 {
-		n := bits.TrailingZeros64(uint64(s))
+	for _, n := range s.Numbers() {
 		if n < len(capabilityNames) {
 			names = append(names, "CAP_"+strings.ToUpper(capabilityNames[n]))
 		} else {
@@ -52,9 +61,9 @@ type Held struct {
 	NoNewPrivs   bool     `json:"no_new_privs"`
 }
 
-// Read returns what this process holds. That its threads differ is a fault of [Drop].
+// Read returns what this process holds. All its threads hold the same, or Drop is at fault.
 func Read() (Held, error) {
-	effective, err := capabilities()
+	effective, err := Effective()
 	if err != nil {
 		return Held{}, err
 	}
@@ -73,12 +82,20 @@ func userName(uid int) string {
 	return number
 }
 
-// capabilities returns the effective ones of this thread.
-func capabilities() (Set, error) {
+// Effective returns the effective capabilities of this thread: what the kernel checks.
+func Effective() (Set, error) {
 	data, err := capget()
 	return Set(data[1].Effective)<<32 | Set(data[0].Effective), err
 }
 
+// Permitted returns the permitted capabilities of this thread: what it may make effective, or hand to
+// another program.
+func Permitted() (Set, error) {
+	data, err := capget()
+	return Set(data[1].Permitted)<<32 | Set(data[0].Permitted), err
+}
+
+// capget is capget(2), whose two elements have 32 capabilities each.
 func capget() (data [2]unix.CapUserData, err error) {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	if err := unix.Capget(&header, &data[0]); err != nil {

@@ -24,7 +24,7 @@ func listenAs(owner *privileges.Account, path string, listen func() error) error
 		return &os.PathError{Op: "stat", Path: dir, Err: err}
 	}
 	if int(stat.Uid) == owner.UID { // as after an earlier start: makeDir
-		if err := owner.Act(listen); err != nil {
+		if err := owner.Do(listen); err != nil {
 			return fmt.Errorf("as user %d: %w", owner.UID, err)
 		}
 		return nil
@@ -45,7 +45,7 @@ func checkSafe(dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := privileges.CheckOnly(resolved, 0, os.Geteuid()); err != nil {
+	if err := privileges.CheckTrusted(resolved, 0, os.Geteuid()); err != nil {
 		return fmt.Errorf("%w, so others could put a link in the place of what is made in %s and given to steering.user: name a directory of root's or of that user's", err, dir)
 	}
 	return nil

@@ -41,7 +41,7 @@ func trustedBinary() (string, error) {
 	if path, err = filepath.EvalSymlinks(path); err != nil {
 		return "", err
 	}
-	if err := privileges.CheckOnly(path, 0); err != nil {
+	if err := privileges.CheckTrusted(path, 0); err != nil {
 		return "", fmt.Errorf("%w, so a process without privileges could choose what runs: upgrade as root", err)
 	}
 	return path, nil

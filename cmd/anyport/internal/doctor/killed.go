@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 
+	"anyport/cmd/anyport/internal/text"
 	"anyport/config"
 	"anyport/steering"
 )
@@ -53,5 +54,5 @@ func checkLeftovers(f *Facts) []Finding {
 		return ok("no process that is gone has left anything")
 	}
 	return warn(f.Program+" unload -c "+f.Path, "served addresses stay local, or refuse, until anyport is back",
-		"a process that is gone has left %s: %s", count(len(f.Leftovers), "thing", "things"), f.Leftovers[0])
+		"a process that is gone has left %s: %s", text.Count(len(f.Leftovers), "thing", "things"), f.Leftovers[0])
 }

@@ -1,48 +1,10 @@
 package doctor
 
 import (
-	"cmp"
-	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
-
-	"anyport/steering"
 )
-
-// checkListeners finds the sockets of other processes that would get nothing more.
-func checkListeners(f *Facts) []Finding {
-	if f.Config == nil {
-		return ok("no file, no ports to take")
-	}
-	found, why := fail, "anyport refuses to take another process's port; or let it, with shadow_listeners = true in [steering]"
-	if f.Config.Steering.ShadowListeners {
-		found, why = warn, "nobody reaches it any more, as steering.shadow_listeners says"
-	}
-	findings := each(f.Listeners, func(s steering.Shadow) []Finding {
-		return found(fmt.Sprintf("# add to %s:\n%s", f.Path, keep(s)), why,
-			"%s listens on %v %s, which %s takes", s.Owner(), s.Protocol, s.Addr, taker(s.By))
-	})
-	return orOK(findings, "no listener and no unconnected UDP socket is in the way")
-}
-
-// keep is the route that leaves a listener its port.
-func keep(s steering.Shadow) string {
-	var prefixes []string
-	for _, addr := range s.Taken {
-		prefixes = append(prefixes, fmt.Sprintf("%q", addr))
-	}
-	port := s.Addr.Port()
-	return fmt.Sprintf("[route.keep-%v-%d]\nprotocol = %q\nprefixes = [%s]\nports = [%d]\naction = \"pass\"",
-		s.Protocol, port, s.Protocol, strings.Join(prefixes, ", "), port)
-}
-
-func taker(d steering.Decision) string {
-	if d.Route == nil {
-		return fmt.Sprintf("unmatched = %q", d.Verdict)
-	}
-	return fmt.Sprintf("route %q", d.Route.Name)
-}
 
 // checkTProxy finds the rules whose sockets win: sk_lookup does not run for a packet that
 // has one already. They lose where a rule before them accepts packets for which there is a
@@ -75,6 +37,3 @@ func (f *Facts) takes(r Rule) bool {
 		return slices.ContainsFunc(r.Dst, p.Overlaps)
 	})
 }
-
-// known stands in for what could not be read.
-func known(text string) string { return cmp.Or(text, "name unknown") }

@@ -14,9 +14,9 @@ const firstFD = 3
 // mostFDs bounds what the environment makes us believe.
 const mostFDs = 1 << 16
 
-// Stored takes over the file descriptors that the manager hands to this process, by
-// name, with close-on-exec set; of several with one name, the last. It may be called
-// once: the environment that tells of them is removed, lest a child take them for its own.
+// Stored takes over the file descriptors that the manager hands to this process, by name, with
+// close-on-exec set; of several with one name, the last. It may be called once: it removes the
+// variables that describe them, so that a child does not take them for its own.
 func Stored() map[string]int {
 	pid, count, names := os.Getenv("LISTEN_PID"), os.Getenv("LISTEN_FDS"), os.Getenv("LISTEN_FDNAMES")
 	for _, key := range []string{"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID"} {
@@ -35,7 +35,7 @@ func Stored() map[string]int {
 	return fds
 }
 
-// stored numbers what the environment names. The others have no name of their own.
+// stored numbers the descriptors that the variables name. The others have no name, or share one.
 func stored(count, names string) (fds map[string]int, others []int) {
 	n, err := strconv.Atoi(count)
 	if err != nil || n <= 0 {

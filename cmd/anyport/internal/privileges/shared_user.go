@@ -7,11 +7,10 @@ import (
 )
 
 // sharedUsers are users that distributions give to more than one service: those of Debian's
-// base-passwd and Fedora's setup without a program of their own, and the usual ones of web
-// servers.
+// base-passwd and Fedora's setup that belong to no single program, and the usual ones of web servers.
 var sharedUsers = strings.Fields("nobody nfsnobody daemon bin sys games mail news uucp proxy operator ftp www-data www http apache nginx")
 
-// overflowUID is the user that NFS and user namespaces show for those they do not know
+// overflowUID is the user that NFS and user namespaces show for users they cannot map
 // (/proc/sys/kernel/overflowuid).
 const overflowUID = 65534
 

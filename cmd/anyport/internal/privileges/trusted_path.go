@@ -10,10 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// CheckOnly says where others than these users could put another file at path, an absolute
-// one without symbolic links: where a part of it belongs to others, or others can write to
-// it. In a directory with the sticky bit, what belongs to a user stays there.
-func CheckOnly(path string, users ...int) error {
+// CheckTrusted refuses a path at which other users than these could put another file, and names the
+// part that they could change: it belongs to another user, or another user can write to it. In a
+// directory with the sticky bit only its owner can replace a file. path is absolute and has no
+// symbolic links.
+func CheckTrusted(path string, users ...int) error {
 	for ; ; path = filepath.Dir(path) {
 		var stat unix.Stat_t
 		if err := unix.Lstat(path, &stat); err != nil {
@@ -31,8 +32,8 @@ func CheckOnly(path string, users ...int) error {
 	}
 }
 
-// writable reports whether others than its owner can replace a file, or what is in a
-// directory.
+// writable reports whether other users than its owner and root can change a file, or replace what is in
+// a directory.
 func writable(mode, gid uint32) bool {
 	if mode&unix.S_IFMT == unix.S_IFDIR && mode&unix.S_ISVTX != 0 {
 		return false

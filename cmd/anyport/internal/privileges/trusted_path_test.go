@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestCheckOnly(t *testing.T) {
+func TestCheckTrusted(t *testing.T) {
 	me := os.Geteuid()
 	top := t.TempDir()
 	dir, file := filepath.Join(top, "dir"), filepath.Join(top, "dir", "file")
@@ -35,12 +35,12 @@ func TestCheckOnly(t *testing.T) {
 		{0o755, 0o755, file + "x", "no such file"},
 	} {
 		modes(test.dir, test.file)
-		if err := CheckOnly(test.path, 0, me); (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+		if err := CheckTrusted(test.path, 0, me); (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%v, %v: %v, want %q", test.dir, test.file, err, test.want)
 		}
 	}
 	modes(0o755, 0o755)
-	if err := CheckOnly(file, me+1); err == nil || !strings.Contains(err.Error(), file+" belongs to user") {
+	if err := CheckTrusted(file, me+1); err == nil || !strings.Contains(err.Error(), file+" belongs to user") {
 		t.Errorf("a file of another: %v", err)
 	}
 }

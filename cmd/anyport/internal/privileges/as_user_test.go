@@ -8,27 +8,27 @@ import (
 	"testing"
 )
 
-// TestAct creates a file as another user, where that one may, and nowhere else; this
+// TestDo creates a file as another user, where that one may, and nowhere else; this
 // process stays who it is.
-func TestAct(t *testing.T) {
+func TestDo(t *testing.T) {
 	if os.Geteuid() != 0 {
 		if os.Getenv("REQUIRE_ROOT") == "1" {
-			t.Fatal("to act as another user takes root")
+			t.Fatal("only root can open files as another user")
 		}
-		t.Skip("to act as another user takes root")
+		t.Skip("only root can open files as another user")
 	}
 	other, dir := &Account{UID: 65534, GID: 65534}, t.TempDir()
 	create := func() error { return os.WriteFile(filepath.Join(dir, "file"), nil, 0o600) }
 	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := other.Act(create); !errors.Is(err, fs.ErrPermission) {
+	if err := other.Do(create); !errors.Is(err, fs.ErrPermission) {
 		t.Errorf("in a directory of root: %v, want that it is not permitted", err)
 	}
 	if err := os.Chown(dir, 65534, 65534); err != nil {
 		t.Fatal(err)
 	}
-	if err := other.Act(create); err != nil {
+	if err := other.Do(create); err != nil {
 		t.Errorf("in a directory of its own: %v", err)
 	}
 	if err := os.Chown(dir, 0, 0); err != nil {

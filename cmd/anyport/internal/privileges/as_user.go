@@ -8,16 +8,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Act has what open and create files as the account may, on a thread of its own. Where
-// this process is another user, it must be root.
-func (a *Account) Act(what func() error) error {
+// Do runs what with the account's rights to files, on a thread of its own. If this process is another
+// user, it must be root.
+func (a *Account) Do(what func() error) error {
 	if a.UID == os.Geteuid() {
 		return what()
 	}
 	done := make(chan error)
-	go func() { // ends after what, and its thread with it, which no other goroutine may get
+	go func() { // ends after what. Its thread ends with it, as it is never unlocked: no other goroutine gets it
 		runtime.LockOSThread()
-		if err := a.enter(); err != nil {
+		if err := a.setThreadUser(); err != nil {
 			done <- err
 			return
 		}
@@ -26,9 +26,9 @@ func (a *Account) Act(what func() error) error {
 	return <-done
 }
 
-// enter makes this thread's file system user the account. From root, the kernel takes the
-// capabilities that override permissions from the thread by that (capabilities(7)).
-func (a *Account) enter() error {
+// setThreadUser makes the account the file system user of this thread. When that leaves uid 0, the
+// kernel clears the thread's capabilities that override permissions (capabilities(7)).
+func (a *Account) setThreadUser() error {
 	err := unix.Setgroups(a.Groups) // of this thread alone
 	if err == nil {
 		err = unix.Setfsgid(a.GID)
