@@ -274,7 +274,7 @@ func TestStopAnswers(t *testing.T) {
 	<-f.asked
 	stopped := make(chan struct{})
 	go func() { stop(); close(stopped) }() // ended by the answer
-	for { // the listener is closed first
+	for {                                  // the listener is closed first
 		conn, err := net.Dial("unix", path)
 		if err != nil {
 			break

@@ -63,3 +63,39 @@ a.toml is in service: generation 2
 		t.Errorf("23 prefixes are %d lines:\n%s", lines, &got)
 	}
 }
+
+func TestDrained(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		of   admin.Drained
+		want string
+	}{
+		{"one", admin.Drained{Draining: true, Conns: map[string]int64{"web": 1}}, "web: takes no new conns, 1 live conn\n"},
+		{"undone", admin.Drained{Conns: map[string]int64{"web": 0}}, "web: takes new conns, 0 live conns\n"},
+		{"all, by name", admin.Drained{Draining: true, Conns: map[string]int64{"web": 2, "dns": 3, "game": 0}}, "dns: takes no new conns, 3 live conns\ngame: takes no new conns, 0 live conns\nweb: takes no new conns, 2 live conns\n"},
+		{"none", admin.Drained{Draining: true}, ""},
+	} {
+		var got bytes.Buffer
+		Drained(&got, &test.of)
+		if diff := cmp.Diff(test.want, got.String()); diff != "" {
+			t.Errorf("%s: -want +got:\n%s", test.name, diff)
+		}
+	}
+}
+
+func TestUpgraded(t *testing.T) {
+	for _, test := range []struct {
+		of   admin.Upgraded
+		want string
+	}{
+		{admin.Upgraded{PID: 8, Binary: "/bin/a", Flows: 1, Conns: 2}, "/bin/a serves as pid 8: 2 conns and 1 flow moved\n"},
+		{admin.Upgraded{PID: 8, Binary: "/bin/a", Conns: 1}, "/bin/a serves as pid 8: 1 conn and 0 flows moved\n"},
+		{admin.Upgraded{PID: 8, Binary: "/bin/a", Left: 1}, "/bin/a serves as pid 8: 0 conns and 0 flows moved\n1 conn did not, and end with the old process, or when drain_timeout cuts them\n"},
+	} {
+		var got bytes.Buffer
+		Upgraded(&got, &test.of)
+		if diff := cmp.Diff(test.want, got.String()); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package text
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 	"time"
 
@@ -71,5 +72,43 @@ func TestBytes(t *testing.T) {
 		if got := Bytes(n); got != want {
 			t.Errorf("Bytes(%d) = %q, want %q", n, got, want)
 		}
+	}
+}
+
+// TestStatusStates: what an operator has to see stands in capitals, and stands there only then.
+func TestStatusStates(t *testing.T) {
+	healthy := func() *admin.Status {
+		return &admin.Status{Version: "v1", PID: 7, Steering: admin.SteeringStatus{Attached: true, ProgramID: 3, OnDeath: "refused", Prefixes: 1}}
+	}
+	for _, test := range []struct {
+		name   string
+		change func(*admin.Status)
+		want   string // a part of the text
+	}{
+		{"healthy", func(*admin.Status) {}, "steering    attached, program 3, 1 prefix\n"},
+		{"healthy, pinned", func(s *admin.Status) { s.Steering.Pinned = true }, "attached, program 3, pinned, 1 prefix\n"},
+		{"detached", func(s *admin.Status) { s.Steering.Attached = false }, "steering    DETACHED, 1 prefix\n"},
+		{"exposed", func(s *admin.Status) { s.Steering.OnDeath = admin.Exposed }, "EXPOSES the host's listeners if it is killed"},
+		{"missing", func(s *admin.Status) { s.Steering.Missing = []string{"the interface lo"} }, "MISSING     the interface lo\n"},
+		{"refused", func(s *admin.Status) { s.Config.Refused = "a\nb\n" }, "LAST RELOAD REFUSED: a; b\n"},
+		{"stopping", func(s *admin.Status) { s.Stopping = true }, "anyport     v1, pid 7, stopping, up for 0s\n"},
+		{"no capabilities", func(s *admin.Status) { s.Privileges.User = "nobody" }, "privileges  user nobody, no capabilities\n"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := healthy()
+			test.change(s)
+			var out bytes.Buffer
+			if err := Status(&out, s); err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(out.String(), test.want) {
+				t.Errorf("want %q in\n%s", test.want, out.String())
+			}
+			for _, alarm := range []string{"DETACHED", "EXPOSES", "MISSING", "REFUSED:"} {
+				if strings.Contains(out.String(), alarm) != strings.Contains(test.want, alarm) {
+					t.Errorf("%q in\n%s", alarm, out.String())
+				}
+			}
+		})
 	}
 }
