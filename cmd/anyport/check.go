@@ -14,13 +14,13 @@ func newCheck() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check [-c FILE]",
 		Short: "Read and validate the file",
-		Long: `Read the file as "anyport run" would, and report every problem of it in one go: its
-line, route and key, the value found, and what is allowed.
+		Long: `Read the file as "anyport run" would, and report all of its problems at once, each with
+its line, route and key, the value found, and what is allowed.
 
-What is valid and may surprise is a note on stderr.
+Something valid that may surprise is a note on stderr.
 
-It looks at the file alone. What depends on this host, its addresses and the listeners
-of other processes, is checked by "anyport run".`,
+It reads only the file. "anyport run" also checks what depends on this host: its addresses
+and the listeners of other processes.`,
 		Example: "  anyport check -c /etc/anyport/anyport.toml",
 		Args:    noArgs,
 	}

@@ -285,7 +285,7 @@ func TestSayDoesNotHang(t *testing.T) {
 	release := make(chan struct{})
 	defer close(release)
 	done := make(chan struct{})
-	go func() { say(stuckWriter(release), "line"); close(done) }() // ended by sayPatience
+	go func() { say(stuckWriter(release), "line"); close(done) }() // ended by sayTimeout
 	select {
 	case <-done:
 	case <-time.After(time.Minute):

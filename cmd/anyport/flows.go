@@ -10,17 +10,17 @@ func newFlows() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "flows [--json] [--route NAME] [-c FILE | --socket PATH]",
 		Short: "List the live conns and flows",
-		Long: `List the live TCP connections and UDP flows of the running anyport: who, to which dst, by
-which route and to which origin, for how long, how many bytes each way, and how long since
-the last one. They are in no order, and each is told as it was when it was looked at.
+		Long: `List the live TCP connections and UDP flows of the running anyport: client, dst, route and
+origin, how old it is, how long since its last byte, and the bytes in each direction. They
+are in no particular order, and each line is from the moment when it was read.
 
-With --json the answer is one object whose keys stay as they are.`,
+With --json the answer is one object whose keys stay the same from version to version.`,
 		Example: `  anyport flows --route game
   anyport flows --json | jq '.flows | group_by(.client)[] | {client: .[0].client, n: length}'`,
 		Args: noArgs,
 	}
 	ask := clientFlags(cmd)
-	route := cmd.Flags().String("route", "", "those of this route alone, `NAME`")
+	route := cmd.Flags().String("route", "", "only those of this route, `NAME`")
 	asJSON := cmd.Flags().Bool("json", false, "print one JSON object")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		client, err := ask()

@@ -9,16 +9,16 @@ import (
 func newReload() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "reload [--dry-run] [--json] [-c FILE | --socket PATH]",
-		Short: "Have the running anyport load its file again, and say what changed",
-		Long: `Have the running anyport load the file that it was started with, and print what that
-changes: routes and prefixes that come and go, keys, and the live conns touched.
+		Short: "Make the running anyport load its file again, and say what changed",
+		Long: `Make the running anyport load the file that it was started with, and print what that
+changes: routes and prefixes that come and go, keys, and the live conns affected.
 
-It is all or nothing. If anything is wrong with the file or cannot be done, the reason is
-told and the old config serves on. Every packet meets either the old table or the new one.
+It is all or nothing. If anything in the file is wrong or cannot be done, it prints the
+reason and the old config serves on. Every packet meets either the old table or the new one.
 
-Live conns stay with the settings that they began with. Those of a route that is gone, and
-those whose dst no route forwards any more, have its drain_timeout left to end, and are
-reset then. SIGHUP does the same, into the log.`,
+Live conns keep the settings that they began with. If a reload removes the route of a conn,
+or leaves no route that forwards its dst, the conn has its drain_timeout left to end, and is
+reset then. SIGHUP does the same and writes the result to the log.`,
 		Example: `  anyport reload --dry-run     # what would change?
   anyport reload`,
 		Args: noArgs,

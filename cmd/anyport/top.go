@@ -17,17 +17,17 @@ func newTop() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "top [--interval TIME] [--count N] [-c FILE | --socket PATH]",
 		Short: "Watch the routes and the busiest conns and flows",
-		Long: `Show what the running anyport does, again and again until it is interrupted: for each route
-its live conns and what comes and goes a second, and the busiest conns and flows.
+		Long: `Show what the running anyport does until it is interrupted: for each route its live conns
+and its rates a second, and the busiest conns and flows.
 
-Where the output is no terminal, it is one such picture, of the first interval.`,
+If the output is not a terminal, it is one such picture, of the first interval.`,
 		Example: `  anyport top
   anyport top --count 10 --interval 1m`,
 		Args: noArgs,
 	}
 	ask := clientFlags(cmd)
 	interval := cmd.Flags().Duration("interval", 2*time.Second, "from one picture to the next, `TIME`")
-	pictures := cmd.Flags().Int("count", 0, "end after `N` pictures; 0: never on a terminal, else after one")
+	pictures := cmd.Flags().Int("count", 0, "end after `N` pictures; 0: never on a terminal, otherwise after one")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if *interval < 100*time.Millisecond || *pictures < 0 {
 			return usagef("--interval must be at least 100ms, and --count no less than 0")
@@ -43,7 +43,7 @@ Where the output is no terminal, it is one such picture, of the first interval.`
 	return cmd
 }
 
-// watch shows a picture of each interval. To be interrupted is no failure.
+// watch shows a picture of each interval. An interrupt is not a failure.
 func watch(ctx context.Context, client admin.Client, s text.Screen, interval time.Duration, pictures int) error {
 	if pictures == 0 && !s.Terminal() {
 		pictures = 1
@@ -76,6 +76,7 @@ func watch(ctx context.Context, client admin.Client, s text.Screen, interval tim
 	return nil
 }
 
+// takeSample asks for the state now: the status, and the flows that have carried most.
 func takeSample(ctx context.Context, client admin.Client) (s text.Sample, err error) {
 	if s.Status, err = client.Status(ctx); err != nil {
 		return s, err

@@ -121,10 +121,10 @@ func (r replaced) offer(send func(upgrade.Offer) error, access *os.File) error {
 		return err
 	}
 	duplicates, err := r.duplicates(access)
-	defer duplicates.Close()
 	if err != nil {
 		return err
 	}
+	defer duplicates.Close()
 	fds := map[string]int{}
 	maps.Copy(fds, r.steering.Handover())
 	maps.Copy(fds, r.spare)
@@ -146,11 +146,13 @@ func (r replaced) duplicates(access *os.File) (fds steering.Inheritance, err err
 		}
 	}
 	if access != nil {
-		if fds[upgrade.FDAccess], err = duplicate(access); err != nil {
-			delete(fds, upgrade.FDAccess)
+		fd, err := duplicate(access)
+		if err != nil {
+			return nil, errors.Join(err, fds.Close())
 		}
+		fds[upgrade.FDAccess] = fd
 	}
-	return fds, err
+	return fds, nil
 }
 
 // duplicate copies a descriptor without File or Fd, which would make the original block.
