@@ -52,6 +52,7 @@ is only known with --from.`,
 	return cmd
 }
 
+// explainFile answers from a file, without a running anyport.
 func explainFile(cmd *cobra.Command, q admin.Question) error {
 	path, err := cmd.Flags().GetString("config")
 	if err != nil {
@@ -79,6 +80,8 @@ func translated(cmd *cobra.Command, q admin.Question) []string {
 	return lines
 }
 
+// explainLive asks the running anyport. DNAT rules are listed here, where root is: the process that serves
+// may not list them.
 func explainLive(cmd *cobra.Command, client admin.Client, q admin.Question) error {
 	e, err := client.Explain(cmd.Context(), q)
 	if errors.Is(err, admin.ErrNobody) {
@@ -133,6 +136,7 @@ func parseQuestion(protocol, dst, client string) (q admin.Question, err error) {
 	return q, nil
 }
 
+// explainArgs wants PROTO and DST.
 func explainArgs(_ *cobra.Command, args []string) error {
 	if len(args) != 2 {
 		return usagef("explain takes two arguments, PROTO and DST, such as: tcp 192.0.2.7:80")
@@ -140,6 +144,7 @@ func explainArgs(_ *cobra.Command, args []string) error {
 	return nil
 }
 
+// completeProtocol offers the shell the protocols for the first word.
 func completeProtocol(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	if len(args) == 0 {
 		return []string{"tcp", "udp"}, cobra.ShellCompDirectiveNoFileComp

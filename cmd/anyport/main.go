@@ -67,6 +67,7 @@ func say(w io.Writer, line string) {
 // usageError is an error of the command line itself: exit status 2.
 type usageError struct{ error }
 
+// usagef is fmt.Errorf for wrong usage.
 func usagef(format string, args ...any) error {
 	return usageError{fmt.Errorf(format, args...)}
 }

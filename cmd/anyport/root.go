@@ -25,6 +25,7 @@ Flags:
 {{.Example | trimTrailingWhitespaces}}
 {{end}}`
 
+// newRoot makes the command line. cobra prints nothing itself: execute does, and chooses the exit status.
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "anyport",

@@ -15,6 +15,8 @@ import (
 	"anyport/config"
 )
 
+// newRun wires the daemon to this process: its signals, its service manager, and the process that it
+// replaces in an upgrade.
 func newRun() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run [-c FILE]",

@@ -121,6 +121,7 @@ func (c Client) Explain(ctx context.Context, q Question) (*Explained, error) {
 	return ask[Explained](ctx, c, http.MethodGet, "/explain", query)
 }
 
+// flag is a switch in a query.
 func flag(on bool) string {
 	if on {
 		return "1"
@@ -143,6 +144,7 @@ func ask[T any](ctx context.Context, c Client, method, path string, query url.Va
 	return value, nil
 }
 
+// unreadable names the socket of an answer that is cut or not JSON.
 func (c Client) unreadable(err error) error {
 	return fmt.Errorf("%s: the answer cannot be read: %w", c.Socket, err)
 }

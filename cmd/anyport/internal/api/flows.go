@@ -16,6 +16,7 @@ import (
 	"anyport/proxy/route"
 )
 
+// flowOf is a conn in the words of the admin API.
 func flowOf(c route.Conn) admin.Flow {
 	f := admin.Flow{
 		Protocol: c.Protocol.String(), Client: c.Client.String(), Dst: c.Dst.String(), Route: c.Route,

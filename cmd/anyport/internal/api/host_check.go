@@ -28,6 +28,7 @@ func sameSite(names func() []string, next http.Handler) http.Handler {
 	})
 }
 
+// checkSite judges the two headers that a browser sets and a page cannot choose.
 func checkSite(r *http.Request, names []string) error {
 	host := hostOf(r.Host)
 	if !ownName(host, names) {
@@ -51,6 +52,8 @@ func hostOf(header string) string {
 	return strings.TrimSuffix(strings.TrimPrefix(header, "["), "]")
 }
 
+// ownName reports whether host can only mean this host: an address, localhost, its hostname, or a name of
+// admin.http_hosts.
 func ownName(host string, names []string) bool {
 	if _, err := netip.ParseAddr(host); err == nil || strings.EqualFold(host, "localhost") {
 		return true

@@ -41,6 +41,7 @@ var (
 	connectTime    = metric("origin_connect_seconds", "How long origins took to accept a conn.", "route")
 )
 
+// metric describes one metric. A label that has no value in a route is not exported.
 func metric(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("anyport_"+name, help, labels, nil)
 }
@@ -75,6 +76,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
+// exporter sends the metrics of one scrape.
 type exporter struct{ out chan<- prometheus.Metric }
 
 func (e exporter) gauge(d *prometheus.Desc, value float64, labels ...string) {
@@ -93,6 +95,7 @@ func (e exporter) counter(d *prometheus.Desc, n uint64, labels ...string) {
 	e.out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
 }
 
+// route exports everything about a route.
 func (e exporter) route(r admin.RouteStatus) {
 	e.flag(routeDrains, r.Draining, r.Name)
 	e.lookups(r.Name, r.Verdicts)
@@ -113,12 +116,14 @@ func (e exporter) route(r admin.RouteStatus) {
 	e.histogram(connectTime, r.Connects, r.Name)
 }
 
+// lookups exports what the kernel decided for a route.
 func (e exporter) lookups(route string, verdicts map[string]uint64) {
 	for verdict, n := range verdicts {
 		e.counter(lookups, n, route, verdict)
 	}
 }
 
+// counts exports what the proxy counts by verdict.
 func (e exporter) counts(route string, c admin.Counts) {
 	for protocol, verdicts := range c.Ended {
 		for verdict, n := range verdicts {

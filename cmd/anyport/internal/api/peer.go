@@ -31,6 +31,7 @@ func readPeer(conn *net.UnixConn) peer {
 	return p
 }
 
+// root reports whether the peer may do everything.
 func (p peer) root() bool { return p.uid == 0 }
 
 // may reports whether p has a right.

@@ -69,6 +69,7 @@ func (c *fileConn) Close() error {
 	return c.UnixConn.Close()
 }
 
+// take returns what was received so far; it is the caller's.
 func (c *fileConn) take() (fds []int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -79,6 +80,7 @@ func (c *fileConn) take() (fds []int) {
 // connKey is the key of a request's conn in its context.
 type connKey struct{}
 
+// keepConn is for http.Server.ConnContext: a handler finds the peer and the files there.
 func keepConn(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, c)
 }

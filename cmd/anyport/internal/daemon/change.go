@@ -57,6 +57,7 @@ func describeChanges(old, next *config.Config, conns map[string]counts) admin.Re
 	return r
 }
 
+// routeChange adds to a difference what it does to live conns.
 func routeChange(d config.RouteDiff, n counts, drain float64) admin.RouteChange {
 	return admin.RouteChange{RouteDiff: d, ConnsActive: n.active, ConnsEnding: n.ending, DrainSeconds: drain}
 }

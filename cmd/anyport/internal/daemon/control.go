@@ -198,4 +198,5 @@ func (d *daemon) checkChangeable() error {
 	return nil
 }
 
+// errStopping is the answer to every order from the first signal to stop on.
 var errStopping = errors.New("anyport is stopping: nothing is changed any more")

@@ -209,6 +209,7 @@ func prepare(c *config.Config, number int, others []steering.Listener) (*generat
 	return &generation{number: number, config: c, table: table, shadowed: shadowed, loaded: time.Now()}, nil
 }
 
+// record is nil without an access log, so that the proxy makes no records at all.
 func (d *daemon) record() func(route.Record) {
 	if d.access == nil {
 		return nil

@@ -52,6 +52,7 @@ func same(a, b steering.Explanation) bool {
 	return a.Verdict == b.Verdict && routeName(a) == routeName(b) && a.Prefix == b.Prefix && a.Ports == b.Ports && slices.Equal(a.Origins, b.Origins)
 }
 
+// routeName is "-" if no route takes the packet.
 func routeName(e steering.Explanation) string {
 	if e.Route == nil {
 		return "-"
@@ -59,6 +60,7 @@ func routeName(e steering.Explanation) string {
 	return e.Route.Name
 }
 
+// orNone is "-" for no origins.
 func orNone(origins []string) string {
 	if len(origins) == 0 {
 		return "-"

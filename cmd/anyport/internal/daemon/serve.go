@@ -127,6 +127,7 @@ func (d *daemon) active() (total int64) {
 	return total
 }
 
+// activeByRoute counts the live conns and flows of each route in service.
 func (d *daemon) activeByRoute() map[string]int64 {
 	active := map[string]int64{}
 	for _, r := range d.proxy.Status() {

@@ -36,6 +36,7 @@ func (d *daemon) status() admin.Status {
 	}
 }
 
+// configStatus describes the config in service, and the last reload.
 func (d *daemon) configStatus() admin.ConfigStatus {
 	g := d.serving.Load()
 	status := admin.ConfigStatus{Path: g.config.Path, Generation: g.number, LoadedAt: g.loaded}
@@ -54,6 +55,7 @@ func (d *daemon) privileges() admin.Privileges {
 	return admin.Privileges(held)
 }
 
+// fileShares is the use of file descriptors in the words of the admin API.
 func fileShares(u files.Used) admin.FileShares {
 	return admin.FileShares{
 		Process: u.Process, Reserve: u.Reserve,
@@ -61,6 +63,7 @@ func fileShares(u files.Used) admin.FileShares {
 	}
 }
 
+// steeringStatus is what the kernel says. If it could not be asked, err says why and the rest is zero.
 func steeringStatus(kernel steering.Status, err error) admin.SteeringStatus {
 	status := admin.SteeringStatus{
 		Attached:        kernel.Attached,

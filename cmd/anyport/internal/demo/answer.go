@@ -25,6 +25,7 @@ func answerText(told *proxyproto.Header, said string) string {
 	return fmt.Sprintf("%v %v %s\n", told.SourceAddr, told.DestinationAddr, strings.TrimSuffix(said, "\n"))
 }
 
+// parseAnswer is the inverse of answerText.
 func parseAnswer(line string) (a answer, err error) {
 	client, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
 	dst, said, _ := strings.Cut(rest, " ")

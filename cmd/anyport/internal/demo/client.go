@@ -27,6 +27,7 @@ type asker interface {
 	close()
 }
 
+// newAsker makes an asker that sends from client.
 func newAsker(network string, client netip.Addr) (asker, error) {
 	if network == "tcp" {
 		return tcpAsker{client}, nil
@@ -41,6 +42,7 @@ func newAsker(network string, client netip.Addr) (asker, error) {
 // tcpAsker makes a conn for each exchange.
 type tcpAsker struct{ client netip.Addr }
 
+// ask makes a conn, says one line and reads the answer.
 func (a tcpAsker) ask(ctx context.Context, dst netip.AddrPort, say string) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, tcpPatience)
 	defer cancel()
@@ -87,6 +89,7 @@ func lateBind(_, _ string, c syscall.RawConn) error {
 // udpAsker asks every dst from one socket.
 type udpAsker struct{ socket *net.UDPConn }
 
+// ask sends the same datagram again until an answer comes: UDP may lose some.
 func (a udpAsker) ask(ctx context.Context, dst netip.AddrPort, say string) (got answer, err error) {
 	for range udpTries {
 		if err := ctx.Err(); err != nil {

@@ -33,6 +33,7 @@ func try(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
+// askOnce makes an asker for one exchange.
 func askOnce(ctx context.Context, network string, dst netip.AddrPort) (answer, error) {
 	asker, err := newAsker(network, clientFor(dst.Addr()))
 	if err != nil {

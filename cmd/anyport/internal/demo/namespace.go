@@ -16,6 +16,7 @@ import (
 // insideVariable tells the process that it has begun again in a namespace.
 const insideVariable = "ANYPORT_DEMO_INSIDE"
 
+// inside reports whether enter has begun this process again.
 func inside() bool { return os.Getenv(insideVariable) != "" }
 
 // enter begins this process again in a new network namespace. A namespace is a

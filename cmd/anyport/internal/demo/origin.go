@@ -23,6 +23,7 @@ type origin struct {
 	udp *net.UDPConn
 }
 
+// listen opens both sockets of the origin, or none.
 func listen(at netip.AddrPort) (*origin, error) {
 	tcp, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(at))
 	if err != nil {
@@ -49,6 +50,7 @@ func (o *origin) serve(ctx context.Context) error {
 	return loops.Wait()
 }
 
+// serveTCP accepts until the listener is closed.
 func (o *origin) serveTCP() error {
 	for {
 		conn, err := o.tcp.Accept()
@@ -63,6 +65,7 @@ func (o *origin) serveTCP() error {
 	}
 }
 
+// echo answers one conn: the header comes first, then one line.
 func echo(conn net.Conn) {
 	defer conn.Close()
 	if conn.SetDeadline(time.Now().Add(originTimeout)) != nil {
@@ -81,6 +84,7 @@ func echo(conn net.Conn) {
 	fmt.Fprint(conn, answerText(told, said))
 }
 
+// serveUDP answers until the socket is closed.
 func (o *origin) serveUDP() error {
 	b := make([]byte, 65535)
 	for {
@@ -96,6 +100,7 @@ func (o *origin) serveUDP() error {
 	}
 }
 
+// echoDatagram is the answer to one datagram, which begins with a header of its own.
 func echoDatagram(b []byte) string {
 	reader := bufio.NewReader(bytes.NewReader(b))
 	told, err := proxyproto.Read(reader)

@@ -52,6 +52,7 @@ func (s *sweep) line() string {
 		s.network, s.addr, bar(asked, s.ports()), thousands(right), thousands(wrong), took, thousands(int(float64(asked)/took)))
 }
 
+// bar fills barWidth in proportion.
 func bar(part, whole int) string {
 	full := barWidth * part / whole
 	return "[" + strings.Repeat("#", full) + strings.Repeat(".", barWidth-full) + "]"
@@ -66,6 +67,7 @@ func thousands(n int) string {
 	return text
 }
 
+// indent puts the printed file apart from the text around it.
 func indent(text string) string {
 	var indented strings.Builder
 	for line := range strings.Lines(text) {

@@ -73,6 +73,7 @@ func Examine(f *Facts) Report {
 	return report
 }
 
+// examine runs a check, unless what it needs could not be read: then that is the finding.
 func examine(f *Facts, name string, check func(*Facts) []Finding) []Finding {
 	if err := f.Unread[name]; err != nil {
 		return warn("sudo "+f.Program+" doctor", "what was not looked at may be in the way", "not examined: %v", err)
@@ -80,6 +81,7 @@ func examine(f *Facts, name string, check func(*Facts) []Finding) []Finding {
 	return check(f)
 }
 
+// add counts and keeps a finding.
 func (r *Report) add(f Finding) {
 	switch f.Status {
 	case Failure:
@@ -91,14 +93,17 @@ func (r *Report) add(f Finding) {
 	r.Findings = append(r.Findings, f)
 }
 
+// ok is a finding about something in order: it needs no reason and no remedy.
 func ok(what string, args ...any) []Finding {
 	return []Finding{{Status: OK, What: fmt.Sprintf(what, args...)}}
 }
 
+// warn is a finding that costs some clients or some features, with the commands that mend it.
 func warn(mend, why, what string, args ...any) []Finding {
 	return []Finding{{Status: Warning, What: fmt.Sprintf(what, args...), Why: why, Mend: mend}}
 }
 
+// fail is a finding that keeps anyport from working.
 func fail(mend, why, what string, args ...any) []Finding {
 	return []Finding{{Status: Failure, What: fmt.Sprintf(what, args...), Why: why, Mend: mend}}
 }

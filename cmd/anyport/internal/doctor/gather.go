@@ -62,6 +62,7 @@ func Gather(ctx context.Context, path string, named bool) *Facts {
 	return f
 }
 
+// readRunning asks the anyport that the file names. That none answers is not a fault.
 func readRunning(ctx context.Context, f *Facts) (err error) {
 	socket := config.DefaultAdminSocket
 	if f.Config != nil {
@@ -73,6 +74,8 @@ func readRunning(ctx context.Context, f *Facts) (err error) {
 	return err
 }
 
+// readProcess reads the kernel release, the path of this binary and the capabilities. A user namespace
+// other than the initial one maps its users, so uid_map has other lines than the whole range.
 func readProcess(_ context.Context, f *Facts) error {
 	var name unix.Utsname
 	if err := unix.Uname(&name); err != nil {
@@ -92,6 +95,7 @@ func readProcess(_ context.Context, f *Facts) error {
 	return nil
 }
 
+// readLimits reads the limits on open files, which CAP_SYS_RESOURCE can raise up to fs.nr_open.
 func readLimits(_ context.Context, f *Facts) error {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
@@ -115,6 +119,7 @@ func readDeath(_ context.Context, f *Facts) (err error) {
 	return err
 }
 
+// readLeftovers looks for routes and pins of processes that have ended.
 func readLeftovers(_ context.Context, f *Facts) (err error) {
 	if !f.holds(unix.CAP_NET_ADMIN) {
 		return errors.New("to look for leftovers needs CAP_NET_ADMIN")
@@ -123,6 +128,7 @@ func readLeftovers(_ context.Context, f *Facts) (err error) {
 	return err
 }
 
+// readPrograms lists the sk_lookup programs of this namespace, without that of the running anyport.
 func readPrograms(_ context.Context, f *Facts) (err error) {
 	if !f.holds(unix.CAP_NET_ADMIN) {
 		return errors.New("to list the sk_lookup programs needs CAP_NET_ADMIN")
@@ -134,6 +140,7 @@ func readPrograms(_ context.Context, f *Facts) (err error) {
 	return err
 }
 
+// sysctls are the ones that checks look at, by path below /proc/sys.
 var sysctls = []string{
 	"net/core/somaxconn",
 	"net/ipv4/ip_unprivileged_port_start",
@@ -144,6 +151,7 @@ var sysctls = []string{
 	"net/netfilter/nf_conntrack_max",
 }
 
+// readSysctls leaves out a sysctl that the kernel does not have.
 func readSysctls(_ context.Context, f *Facts) error {
 	for _, name := range sysctls {
 		value, err := sysctl(name)

@@ -9,8 +9,10 @@ import (
 	"anyport/steering"
 )
 
+// mountBPFFS mounts a bpffs that only root can use.
 const mountBPFFS = "mount -t bpf -o mode=0700 bpf /sys/fs/bpf"
 
+// checkBPFFS says whether the steering can outlive the process.
 func checkBPFFS(f *Facts) []Finding {
 	const why = "steering can only be pinned in a directory of a bpffs that nobody else may write to"
 	d := f.Death

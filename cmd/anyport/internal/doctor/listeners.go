@@ -34,6 +34,7 @@ func keep(s steering.Shadow) string {
 		s.Protocol, port, s.Protocol, strings.Join(prefixes, ", "), port)
 }
 
+// taker names the route that takes the port, or the default for ports without a route.
 func taker(d steering.Decision) string {
 	if d.Route == nil {
 		return fmt.Sprintf("unmatched = %q", d.Verdict)

@@ -15,6 +15,7 @@ import (
 	"anyport/steering"
 )
 
+// checkFile reports each problem of the file. Without a file, host checks still run.
 func checkFile(f *Facts) []Finding {
 	var problems config.Problems
 	switch {
@@ -36,6 +37,7 @@ func edit(p config.Problem) string {
 	return fmt.Sprintf("${EDITOR:-vi} +%d %s", max(p.Line, 1), p.File)
 }
 
+// checkProcess says whether an anyport runs already: many findings then compare with it.
 func checkProcess(f *Facts) []Finding {
 	if f.Running == nil {
 		return ok("no anyport answers on the admin socket")
@@ -43,6 +45,8 @@ func checkProcess(f *Facts) []Finding {
 	return ok("anyport %s is running here, pid %d", f.Running.Version, f.Running.PID)
 }
 
+// checkKernel judges the features that steering.Probe has tried. A feature that could not be tried for
+// lack of privileges is not missing.
 func checkKernel(f *Facts) []Finding {
 	var found, untried []string
 	var findings []Finding
@@ -85,6 +89,7 @@ func (f *Facts) lack(feature steering.Feature) []Finding {
 	return fail("boot a newer Linux", why, "Linux %s refuses %s: %v", f.Kernel, feature.Name, feature.Err)
 }
 
+// checkPrograms finds sk_lookup programs of others: a socket that one of them chooses wins over ours.
 func checkPrograms(f *Facts) []Finding {
 	findings := each(f.Programs, func(p steering.Program) []Finding {
 		return warn(fmt.Sprintf("bpftool prog show id %d", p.ID),

@@ -59,6 +59,7 @@ func common[T any](a, b []T, meet func(T, T) (T, bool)) (all []T, any bool) {
 	return all, len(all) > 0
 }
 
+// narrower is the meeting of two prefixes: the longer one, if they overlap.
 func narrower(p, q netip.Prefix) (netip.Prefix, bool) {
 	if p.Bits() < q.Bits() {
 		p, q = q, p
@@ -66,6 +67,7 @@ func narrower(p, q netip.Prefix) (netip.Prefix, bool) {
 	return p, p.Overlaps(q)
 }
 
+// overlap is the meeting of two ranges of ports.
 func overlap(a, b config.PortRange) (config.PortRange, bool) {
 	c := config.PortRange{First: max(a.First, b.First), Last: min(a.Last, b.Last)}
 	return c, c.First <= c.Last
@@ -85,6 +87,7 @@ func (m match) covers(n match) bool {
 		(len(m.ports) == 0 || slices.ContainsFunc(m.ports, func(r config.PortRange) bool { return r.First <= ports.First && ports.Last <= r.Last }))
 }
 
+// ofFamily reports whether m can match packets to p.
 func (m match) ofFamily(p netip.Prefix) bool {
 	return m.family == "" || (m.family == "ip") == p.Addr().Is4()
 }
@@ -123,6 +126,7 @@ func (n NAT) ofRoute(r *config.Route) (prefixes []netip.Prefix, first string) {
 	return prefixes, first
 }
 
+// ofPrefix returns the first ports of a route and prefix that the rule takes.
 func (n NAT) ofPrefix(r *config.Route, p netip.Prefix) (taken match, any bool) {
 	for _, protocol := range r.Protocols {
 		for _, ports := range r.Ports {
@@ -210,6 +214,7 @@ func (n NAT) mend(prefixes []netip.Prefix) string {
 	return strings.Join(lines, "\n") + "\n# or have its owner publish the port on addresses that are not served, not on all"
 }
 
+// list names a few prefixes, and how many more there are.
 func list(prefixes []netip.Prefix) string {
 	const named = 3
 	var texts []string

@@ -12,6 +12,8 @@ import (
 	"anyport/steering"
 )
 
+// checkIPv6 wants IPv6 switched on if the file has IPv6 prefixes. The sysctl of "lo" counts too: the
+// local routes go through it.
 func checkIPv6(f *Facts) []Finding {
 	needed := f.serves(netip.Addr.Is6)
 	all, there := f.number("net/ipv6/conf/all/disable_ipv6")
@@ -77,6 +79,7 @@ func checkMissing(f *Facts) []Finding {
 	})
 }
 
+// checkLoopback finds a loopback interface that is down, as in a fresh network namespace.
 func checkLoopback(f *Facts) []Finding {
 	for _, l := range f.Links {
 		if l.Loopback && !l.Up {

@@ -10,6 +10,8 @@ import (
 	"anyport/steering"
 )
 
+// checkPrivileges compares the effective capabilities with what steering and the file need.
+// CAP_NET_BIND_SERVICE is only needed for UDP answers from low ports, and CAP_NET_RAW stands in for it.
 func checkPrivileges(f *Facts) []Finding {
 	missing := steering.Lacking(uint64(f.Capabilities))
 	port, low := f.lowReplies()

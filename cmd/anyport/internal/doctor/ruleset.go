@@ -41,6 +41,7 @@ func (s ruleset) tproxy(starts ...string) []Rule {
 	return w.found
 }
 
+// names are the chains in a fixed order, so that a report does not change from run to run.
 func (s ruleset) names() []string {
 	var all []string
 	for name := range s {
@@ -58,6 +59,7 @@ type walk struct {
 	found   []Rule
 }
 
+// chain visits a chain once. A socket match that accepts diverts packets from all later TPROXY rules.
 func (w *walk) chain(name string) {
 	if w.seen[name] {
 		return
@@ -96,6 +98,7 @@ func (d chainRule) covers(other chainRule) bool {
 	return len(d.Dst) == 0 || len(other.Dst) > 0 && !slices.ContainsFunc(other.Dst, func(p netip.Prefix) bool { return !inside(p) })
 }
 
+// within reports whether all words of some are in all.
 func within(some, all []string) bool {
 	return !slices.ContainsFunc(some, func(word string) bool { return !slices.Contains(all, word) })
 }

@@ -52,6 +52,7 @@ func (r Report) Summary() string {
 // columns is where text is wrapped. Commands never are.
 const columns = 100
 
+// wrap breaks text at blanks, with indent before each line but the first.
 func wrap(text, indent string) string {
 	var out strings.Builder
 	at := len(indent)

@@ -47,6 +47,8 @@ func (c *Conn) Send(kind Kind, value any, fds ...int) error {
 	return nil
 }
 
+// send writes the header, the file descriptors in batches beside one byte each, and the body. A message
+// beyond the bounds is refused here rather than by the receiver.
 func (c *Conn) send(kind Kind, value any, fds []int) error {
 	body, err := json.Marshal(value)
 	if err != nil {

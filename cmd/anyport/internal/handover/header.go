@@ -22,12 +22,14 @@ type header struct {
 	body    uint32 // bytes
 }
 
+// encode is in network byte order.
 func (h header) encode() []byte {
 	b := []byte{h.version, byte(h.kind)}
 	b = binary.BigEndian.AppendUint16(b, h.fds)
 	return binary.BigEndian.AppendUint32(b, h.body)
 }
 
+// decodeHeader refuses another version before it looks at the rest, which may mean something else there.
 func decodeHeader(b [headerSize]byte) (header, error) {
 	h := header{b[0], Kind(b[1]), binary.BigEndian.Uint16(b[2:]), binary.BigEndian.Uint32(b[4:])}
 	if h.version != Version {

@@ -21,6 +21,7 @@ const (
 	Taken
 )
 
+// kinds are the words for errors and logs.
 var kinds = map[Kind]string{
 	Offer: "offer", Prepared: "prepared", Flows: "flows", Yours: "yours", Ready: "ready", Go: "go", Refused: "refused",
 	Conns: "conns", Taken: "taken",

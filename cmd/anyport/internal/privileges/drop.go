@@ -51,6 +51,7 @@ func Find(name string) (*Account, error) {
 	return &Account{UID: numbers[0], GID: numbers[1], Groups: numbers[2:]}, nil
 }
 
+// atoi reads numbers as /etc/passwd and /etc/group have them.
 func atoi(texts []string) (numbers []int, err error) {
 	for _, text := range texts {
 		n, err := strconv.Atoi(text)

@@ -74,6 +74,7 @@ func Read() (Held, error) {
 	return Held{User: userName(os.Geteuid()), Capabilities: effective.Names(), NoNewPrivs: noNew == 1}, nil
 }
 
+// userName is the number itself if the user has no name here.
 func userName(uid int) string {
 	number := strconv.Itoa(uid)
 	if u, err := user.LookupId(number); err == nil {

@@ -18,6 +18,7 @@ const overflowUID = 65534
 // as the same one, and "" otherwise. Their processes may send signals to this one.
 func SharedUser() string { return sharedUser(os.Geteuid(), userName(os.Geteuid())) }
 
+// sharedUser is the pure part of SharedUser.
 func sharedUser(uid int, name string) string {
 	if uid == overflowUID || slices.Contains(sharedUsers, name) {
 		return name

@@ -42,6 +42,8 @@ func listen(path string, owner *privileges.Account) (*net.UnixListener, error) {
 	return listener, nil
 }
 
+// listenPrivate makes the directory if need be, removes a dead socket, and listens as the owner. After an
+// error nothing is left behind.
 func listenPrivate(path string, owner *privileges.Account) (listener *net.UnixListener, err error) {
 	if err := makeDir(filepath.Dir(path), owner); err != nil {
 		return nil, err

@@ -153,6 +153,7 @@ func (s *Socket) stat() (os.FileInfo, error) {
 	return slowfs.Do(s.slow, "look for admin.socket", func() (os.FileInfo, error) { return os.Lstat(s.path) })
 }
 
+// current is the listener to accept from now.
 func (s *Socket) current() (listener *net.UnixListener, closed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -23,6 +23,7 @@ func Watchdog() time.Duration {
 // longest keeps an interval that time.Duration can count.
 const longest = uint64(1<<63-1) / uint64(time.Microsecond)
 
+// interval is 0, no watchdog, for what is not a number.
 func interval(usec string) time.Duration {
 	n, err := strconv.ParseUint(usec, 10, 64)
 	if err != nil || n > longest {

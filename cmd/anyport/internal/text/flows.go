@@ -16,6 +16,7 @@ type FlowTable struct {
 	rows int
 }
 
+// flowHead are the columns; flowRow has a row of them.
 const flowHead = "PROTO\tCLIENT\tDST\tROUTE\tORIGIN\tAGE\tIDLE\tTO ORIGIN\tTO CLIENT"
 
 // NewFlowTable writes the head of the table. Flush ends it.

@@ -31,6 +31,7 @@ func Reloaded(out io.Writer, r *admin.Reloaded) {
 	fmt.Fprintf(out, "%s is in service: generation %d\n", r.Path, r.Generation)
 }
 
+// writeChange writes a route with its sign, then its prefixes and keys, indented.
 func writeChange(out io.Writer, c admin.RouteChange) {
 	signs := map[config.Change]string{config.Added: "+", config.Removed: "-", config.Changed: "~"}
 	fmt.Fprintf(out, "%s route %q%s\n", cmp.Or(signs[c.Change], "="), c.Name, connsText(c))

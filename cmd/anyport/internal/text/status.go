@@ -36,6 +36,7 @@ func table(out *tabwriter.Writer, head string, rows []string) {
 	}
 }
 
+// summary has a line for each thing; what an operator must see has its name in capitals.
 func summary(s *admin.Status) [][2]string {
 	lines := [][2]string{
 		{"anyport", fmt.Sprintf("%s, pid %d, %s for %v", s.Version, s.PID, state(s), time.Duration(s.UptimeSeconds)*time.Second)},
@@ -56,18 +57,21 @@ func summary(s *admin.Status) [][2]string {
 	return lines
 }
 
+// heldBackText says how much a route did not answer, and which key decides.
 func heldBackText(r admin.RouteStatus) string {
 	n := r.Datagrams[route.ToClient.String()][route.Amplified.String()]
 	return fmt.Sprintf("route %s: %s, %s, to clients that had not shown that they are there: see amplification_budget",
 		r.Name, Count(int(n), "datagram", "datagrams"), Bytes(r.HeldBack))
 }
 
+// filesText says how many file descriptors each use holds, and how many it may.
 func filesText(s *admin.Status) string {
 	u := s.FileShares
 	return fmt.Sprintf("%d of %d used: tcp %d of %d, flows %d of %d, replies %d of %d; %d in reserve", s.FilesUsed, s.Files,
 		u.TCP.Held, u.TCP.Most, u.Flows.Held, u.Flows.Most, u.Replies.Held, u.Replies.Most, u.Reserve)
 }
 
+// configText says which file serves. A refused reload is in capitals: the file on disk is not in service.
 func configText(c admin.ConfigStatus) string {
 	text := fmt.Sprintf("%s, generation %d, loaded %s", c.Path, c.Generation, c.LoadedAt.Format(time.DateTime))
 	if c.Refused != "" {
@@ -81,6 +85,7 @@ func privilegesText(s *admin.Status) string {
 	return fmt.Sprintf("user %s, %s", s.Privileges.User, cmp.Or(held, "no capabilities"))
 }
 
+// state is how the process runs.
 func state(s *admin.Status) string {
 	if s.Stopping {
 		return "stopping, up"
@@ -88,6 +93,7 @@ func state(s *admin.Status) string {
 	return "up"
 }
 
+// steeringText describes the program in the kernel. What may harm is in capitals.
 func steeringText(s admin.SteeringStatus) string {
 	text := "DETACHED"
 	if s.Attached {
@@ -119,6 +125,7 @@ func routeRows(s *admin.Status) []string {
 	return rows
 }
 
+// routeText is the name of a route, and whether it drains.
 func routeText(r admin.RouteStatus) string {
 	if r.Draining {
 		return r.Name + " (draining)"
@@ -136,6 +143,7 @@ func originRows(s *admin.Status) []string {
 	return rows
 }
 
+// originState is the state forced by hand, or else what the proxy has found.
 func originState(o admin.OriginStatus) string {
 	state := "down"
 	switch {
@@ -149,6 +157,7 @@ func originState(o admin.OriginStatus) string {
 	return cmp.Or(o.Forced, state)
 }
 
+// ports shortens the full range to "all", and names an action other than forward.
 func ports(r admin.RouteStatus) string {
 	text := some(r.Ports)
 	if text == "1-65535" {

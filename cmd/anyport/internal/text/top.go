@@ -53,6 +53,7 @@ type rate struct {
 	total, refused, denied, limited, toOrigin, toClient float64
 }
 
+// plus adds the rates of two routes.
 func (r rate) plus(o rate) rate {
 	return rate{r.active + o.active, r.total + o.total, r.refused + o.refused, r.denied + o.denied,
 		r.limited + o.limited, r.toOrigin + o.toOrigin, r.toClient + o.toClient}

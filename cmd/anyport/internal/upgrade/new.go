@@ -97,6 +97,7 @@ func (p *Predecessor) ReceiveFlows(listeners int) error {
 	}
 }
 
+// addFlows checks every flow before it keeps the sockets: a flow that cannot be right would end a loop.
 func (p *Predecessor) addFlows(m handover.Message, listeners int) error {
 	var flows []udp.Flow
 	err := m.Decode(&flows)

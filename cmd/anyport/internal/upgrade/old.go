@@ -127,6 +127,8 @@ func (s *successor) takeFlows(flows []udp.Flow) error {
 	return nil
 }
 
+// give sends the flows and waits for ready. The point of no return is commit: until then the end of
+// starting kills the new process, afterwards it serves whatever happens here.
 func (s *successor) give(flows []udp.Flow) error {
 	if err := s.SetTimeout(Timeout); err != nil {
 		return err
