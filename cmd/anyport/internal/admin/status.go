@@ -98,7 +98,7 @@ type RouteStatus struct {
 	Bytes  map[string]map[string]uint64 `json:"bytes"`  // protocol → direction → payload
 	Counts
 
-	Connects ConnectTimes `json:"-"` // for /metrics alone
+	Connects ConnectTimes `json:"-"` // only for /metrics
 
 	Origins []OriginStatus `json:"origins"`
 

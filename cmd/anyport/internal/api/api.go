@@ -39,7 +39,7 @@ type Service interface {
 // UpgradeOrder is an upgrade as it was asked for.
 type UpgradeOrder struct {
 	Binary string         // "": the binary of this process, as it is on disk now
-	Root   bool           // root asks, who may run what it likes
+	Root   bool           // root asks: it may choose any binary
 	Files  map[string]int // of a spare steering program, by name; they stay the server's
 }
 

@@ -1,11 +1,11 @@
 // Package api is the server side of the admin API: what answers on the admin socket and on
 // admin.http. The types of its answers, and the client, are package admin.
 //
-// It asks a [Service], which is the running anyport of package daemon, so that who may ask for what,
-// the HTTP and its limits can be tested without steering or proxy. It changes nothing by itself.
+// It asks a [Service], which is the running anyport of package daemon, so that the rights
+// of each user, the HTTP and its limits can be tested without steering or proxy.
 //
 //	api.go             the Service, and the two servers
-//	verbs.go           the table of what can be asked on the admin socket, and by whom
+//	verbs.go           the table of what can be asked on the admin socket, and by which user
 //	handlers.go        from a request to the Service and back
 //	flows.go           the list of conns and flows, written as it is read
 //	web.go             admin.http: dashboard, status, flows, metrics

@@ -29,7 +29,7 @@ type verb struct {
 	answer  func(*API, *http.Request) (any, error)
 }
 
-// verbs is the one place that says who may do what; everything else is refused.
+// verbs is the only list of what each user may ask for; everything else is refused.
 var verbs = []verb{
 	{"GET /status", ownerToo, nil, func(a *API, _ *http.Request) (any, error) { return a.service.Status(), nil }},
 	{"GET /flows", ownerToo, nil, nil}, // written page by page: API.flows

@@ -13,12 +13,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// How long an answer may take, and how often a datagram is asked for again: UDP
-// may lose some.
+// How long an answer may take, and how often a datagram is sent: UDP may lose some.
 const (
-	tcpPatience = 10 * time.Second
-	udpPatience = 500 * time.Millisecond
-	udpTries    = 10
+	tcpTimeout = 10 * time.Second
+	udpTimeout = 500 * time.Millisecond
+	udpTries   = 10
 )
 
 // asker makes exchanges from one client address, one at a time.
@@ -44,7 +43,7 @@ type tcpAsker struct{ client netip.Addr }
 
 // ask makes a conn, says one line and reads the answer.
 func (a tcpAsker) ask(ctx context.Context, dst netip.AddrPort, say string) (answer, error) {
-	ctx, cancel := context.WithTimeout(ctx, tcpPatience)
+	ctx, cancel := context.WithTimeout(ctx, tcpTimeout)
 	defer cancel()
 	dialer := net.Dialer{
 		LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(a.client, 0)),
@@ -55,7 +54,7 @@ func (a tcpAsker) ask(ctx context.Context, dst netip.AddrPort, say string) (answ
 		return answer{}, err
 	}
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(tcpPatience)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(tcpTimeout)); err != nil {
 		return answer{}, err
 	}
 	if _, err := fmt.Fprintln(conn, say); err != nil {
@@ -105,10 +104,9 @@ func (a udpAsker) ask(ctx context.Context, dst netip.AddrPort, say string) (got 
 	return got, fmt.Errorf("no answer in %d tries", udpTries)
 }
 
-// wait reads the answer. One to an earlier try is passed over, if it came from
-// where it should have.
+// wait reads the answer. An answer to an earlier question is skipped, if it came from the dst of that.
 func (a udpAsker) wait(dst netip.AddrPort, say string) (answer, error) {
-	if err := a.socket.SetReadDeadline(time.Now().Add(udpPatience)); err != nil {
+	if err := a.socket.SetReadDeadline(time.Now().Add(udpTimeout)); err != nil {
 		return answer{}, err
 	}
 	var b [2048]byte

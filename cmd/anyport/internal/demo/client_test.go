@@ -166,7 +166,7 @@ func TestAskFinds(t *testing.T) {
 			}
 			_, err = a.ask(t.Context(), dst, question(dst))
 			a.close()
-			if err == nil || !strings.Contains(err.Error(), "was told "+name) && !strings.Contains(err.Error(), "the answer for 127.0.0.1:9 came from") {
+			if err == nil || !strings.Contains(err.Error(), "received "+name) && !strings.Contains(err.Error(), "the answer for 127.0.0.1:9 came from") {
 				t.Errorf("another %s over %s: %v", name, network, err)
 			}
 		}

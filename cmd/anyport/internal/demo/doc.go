@@ -4,7 +4,7 @@
 //
 //	demo.go          starts the parts, and shows what they do
 //	namespace.go     the network namespace
-//	origin.go        an origin that answers what it was told by the PROXY header
+//	origin.go        an origin that answers what the PROXY header says
 //	answer.go        its answer, and what is wrong with one
 //	client.go        clients that ask over TCP and UDP
 //	examples.go      a few odd ports, asked once

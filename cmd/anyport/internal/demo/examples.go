@@ -16,10 +16,10 @@ var tries = []struct{ network, dst string }{
 	{"udp", "[2001:db8:1:2:3:4:5:6]:31337"},
 }
 
-// try asks each of the tries once and prints what the origin was told.
+// try asks each of the tries once and prints what the origin received.
 func try(ctx context.Context, out io.Writer) error {
 	const row = "%-3s  %-32s  %-24s  %s\n"
-	fmt.Fprintf(out, "What a client asked for, and what the origin was told:\n\n")
+	fmt.Fprintf(out, "What a client asked for, and what the origin received:\n\n")
 	fmt.Fprintf(out, row, "", "DST", "CLIENT", "DST")
 	for _, t := range tries {
 		dst := netip.MustParseAddrPort(t.dst)

@@ -36,8 +36,8 @@ func enter() error {
 	return unix.Exec(self, os.Args, append(os.Environ(), insideVariable+"=1"))
 }
 
-// setUp gives loopback the addresses of the clients. It refuses a namespace that
-// anybody has set up before: that is no throw-away one.
+// setUp gives loopback the addresses of the clients. It refuses a namespace with an interface that is up:
+// somebody uses that one.
 func setUp(clients []netip.Prefix) error {
 	links, err := netlink.LinkList()
 	if err != nil {
@@ -70,8 +70,8 @@ func setUp(clients []netip.Prefix) error {
 	return widen()
 }
 
-// widen gives the sweep more ports: all its conns go to one address of the origin, and
-// the kernel's usual 28,000 ports are not free again as fast as they are asked for.
+// widen gives the sweep more ports: all its conns go to one address of the origin, and the kernel's
+// usual 28,000 local ports are not free again as fast as the sweep needs them (TIME_WAIT).
 func widen() error {
 	err := os.WriteFile("/proc/sys/net/ipv4/ip_local_port_range", []byte("10000 65535"), 0)
 	if errors.Is(err, unix.EROFS) || errors.Is(err, unix.EACCES) {

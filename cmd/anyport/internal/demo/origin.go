@@ -17,7 +17,7 @@ import (
 // originTimeout bounds a conn's whole life at the origin.
 const originTimeout = 10 * time.Second
 
-// origin echoes one line or datagram, and says whom its PROXY header named.
+// origin answers one line or datagram with the client and dst of its PROXY header, and the text.
 type origin struct {
 	tcp *net.TCPListener
 	udp *net.UDPConn
@@ -72,7 +72,7 @@ func echo(conn net.Conn) {
 		return
 	}
 	reader := bufio.NewReader(conn)
-	told, err := proxyproto.Read(reader)
+	header, err := proxyproto.Read(reader)
 	if err != nil {
 		fmt.Fprintf(conn, "no PROXY header: %v\n", err)
 		return
@@ -81,7 +81,7 @@ func echo(conn net.Conn) {
 	if err != nil {
 		return
 	}
-	fmt.Fprint(conn, answerText(told, said))
+	fmt.Fprint(conn, answerText(header, said))
 }
 
 // serveUDP answers until the socket is closed.
@@ -103,7 +103,7 @@ func (o *origin) serveUDP() error {
 // echoDatagram is the answer to one datagram, which begins with a header of its own.
 func echoDatagram(b []byte) string {
 	reader := bufio.NewReader(bytes.NewReader(b))
-	told, err := proxyproto.Read(reader)
+	header, err := proxyproto.Read(reader)
 	if err != nil {
 		return fmt.Sprintf("no PROXY header: %v\n", err)
 	}
@@ -111,5 +111,5 @@ func echoDatagram(b []byte) string {
 	if err != nil {
 		return "the datagram is cut\n"
 	}
-	return answerText(told, said)
+	return answerText(header, said)
 }

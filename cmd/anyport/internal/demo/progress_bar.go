@@ -3,12 +3,11 @@ package demo
 import (
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"anyport/cmd/anyport/internal/text"
 )
 
 const (
@@ -16,10 +15,10 @@ const (
 	barPause = 100 * time.Millisecond
 )
 
-// follow draws the progress of s on a terminal until stop is called, which leaves
-// its last line. Elsewhere that line alone is written.
+// follow draws the progress of s on a terminal until stop is called, which leaves the last line. If out
+// is not a terminal, only the last line is written.
 func follow(s *sweep, out io.Writer) (stop func()) {
-	if !isTerminal(out) {
+	if !text.ScreenOf(out).Terminal() {
 		return func() { fmt.Fprintln(out, s.line()) }
 	}
 	done, drawn := make(chan struct{}), make(chan struct{})
@@ -60,30 +59,21 @@ func bar(part, whole int) string {
 
 // thousands writes 65535 as 65,535.
 func thousands(n int) string {
-	text := strconv.Itoa(n)
-	for i := len(text) - 3; i > 0; i -= 3 {
-		text = text[:i] + "," + text[i:]
+	digits := strconv.Itoa(n)
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
 	}
-	return text
+	return digits
 }
 
 // indent puts the printed file apart from the text around it.
-func indent(text string) string {
+func indent(file string) string {
 	var indented strings.Builder
-	for line := range strings.Lines(text) {
+	for line := range strings.Lines(file) {
 		if line != "\n" {
 			indented.WriteString("  ")
 		}
 		indented.WriteString(line)
 	}
 	return indented.String()
-}
-
-func isTerminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	_, err := unix.IoctlGetTermios(int(file.Fd()), unix.TCGETS)
-	return err == nil
 }

@@ -6,7 +6,7 @@ import (
 	"anyport/cmd/anyport/internal/text"
 )
 
-// Status is how grave a finding is.
+// Status is how serious a finding is.
 type Status string
 
 // The statuses. With a Failure anyport would not work, or not for all that the
@@ -76,7 +76,7 @@ func Examine(f *Facts) Report {
 // examine runs a check, unless what it needs could not be read: then that is the finding.
 func examine(f *Facts, name string, check func(*Facts) []Finding) []Finding {
 	if err := f.Unread[name]; err != nil {
-		return warn("sudo "+f.Program+" doctor", "what was not looked at may be in the way", "not examined: %v", err)
+		return warn("sudo "+f.Program+" doctor", "what was not examined may keep anyport from working", "not examined: %v", err)
 	}
 	return check(f)
 }
@@ -111,7 +111,7 @@ func fail(mend, why, what string, args ...any) []Finding {
 // most is how many findings of one kind a report shows.
 const most = 8
 
-// each judges every one of many things, and says so where there are too many to show.
+// each judges each of many things; if there are too many to show, the last finding says how many more.
 func each[T any](all []T, judge func(T) []Finding) []Finding {
 	var findings []Finding
 	for i, one := range all {
@@ -125,7 +125,7 @@ func each[T any](all []T, judge func(T) []Finding) []Finding {
 	return findings
 }
 
-// orOK is findings, or that all is well.
+// orOK is findings, or one that everything is in order.
 func orOK(findings []Finding, what string, args ...any) []Finding {
 	if len(findings) == 0 {
 		return ok(what, args...)

@@ -11,8 +11,8 @@ import (
 	"anyport/steering"
 )
 
-// Facts are what the checks judge. What could not be read is zero, and stands in
-// Unread by the name of the check that asks for it.
+// Facts are what the checks judge. Gather fills them on one goroutine, and then they do not change. What
+// could not be read is zero, and its error is in Unread under the name of each check that needs it.
 type Facts struct {
 	Unread map[string]error
 
@@ -30,7 +30,7 @@ type Facts struct {
 	UserNamespace bool           // not the initial one: its capabilities do not count for BPF
 
 	Death     steering.Foresight // what would happen if anyport were killed
-	Leftovers []string           // what processes that are gone have left
+	Leftovers []string           // routes and pins of processes that have ended
 	Programs  []steering.Program // sk_lookup programs attached here, those of Running left out
 
 	Sysctls   map[string]string // by path ("net/ipv4/tcp_syncookies"); those that the kernel lacks are missing
@@ -61,7 +61,7 @@ type Link struct {
 	ReversePath int  // rp_filter as it counts: the larger of its own and that of all
 }
 
-// Rule is a packet filter's rule that hands packets to a socket of its choice.
+// Rule is a rule of a packet filter that gives packets to a socket of its choice (TPROXY).
 type Rule struct {
 	Text   string
 	Dst    []netip.Prefix // the dst that it names; none: any
@@ -70,7 +70,7 @@ type Rule struct {
 	Diverted string // the rule before it that accepts what anyport steers, so that it never sees that; "": none
 }
 
-// config is that of the file, or the defaults where there is none.
+// config is that of the file, or the defaults if there is none.
 func (f *Facts) config() *config.Config {
 	if f.Config != nil {
 		return f.Config

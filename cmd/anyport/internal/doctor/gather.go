@@ -20,7 +20,8 @@ import (
 	"anyport/steering"
 )
 
-// gatherers read the facts in this order. What one cannot read, its checks do not judge.
+// gatherers read the facts in this order: a later one may use what an earlier one has read. If one
+// fails, its checks judge nothing.
 var gatherers = []struct {
 	read   func(context.Context, *Facts) error
 	checks []string
@@ -39,9 +40,8 @@ var gatherers = []struct {
 	{readRules, []string{"tproxy", "dnat"}},
 }
 
-// Gather reads what there is to know about this host and the network namespace of the
-// calling thread, for the file at path. That a file is missing is a fault only where
-// somebody named it.
+// Gather reads the facts about this host and the network namespace of the calling thread, for the file
+// at path. A missing file is only a fault if somebody named it.
 func Gather(ctx context.Context, path string, named bool) *Facts {
 	runtime.LockOSThread() // the namespace is the thread's
 	defer runtime.UnlockOSThread()
@@ -110,10 +110,10 @@ func readLimits(_ context.Context, f *Facts) error {
 	return err
 }
 
-// readDeath asks on behalf of the defaults where there is no file.
+// readDeath reads what happens if anyport is killed; without a file, for the defaults.
 func readDeath(_ context.Context, f *Facts) (err error) {
 	if !f.holds(unix.CAP_NET_ADMIN) {
-		return errors.New("what anyport could use can be told with its privileges alone")
+		return errors.New("to find out what anyport could pin needs its privileges")
 	}
 	f.Death, err = steering.Foresee(f.config())
 	return err

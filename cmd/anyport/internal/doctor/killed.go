@@ -27,12 +27,13 @@ func checkBPFFS(f *Facts) []Finding {
 	return fail(fmt.Sprintf("%s\n# and name a directory in it: steering.pin = \"/sys/fs/bpf/anyport\"", mountBPFFS), why, "%v", d.PinErr)
 }
 
-// checkKilled foresees what clients meet when the process is killed.
+// checkKilled says what clients meet if the process is killed: a running one knows, otherwise the file
+// decides.
 func checkKilled(f *Facts) []Finding {
 	const why = "the host's own listeners would answer on the served addresses until anyport is back"
 	then := f.Death.Then
 	if f.Running != nil {
-		then = cmp.Or(steering.OnDeath(f.Running.Steering.OnDeath), then) // an older one does not say
+		then = cmp.Or(steering.OnDeath(f.Running.Steering.OnDeath), then) // an older version does not say
 	}
 	switch then {
 	case steering.Refused:
@@ -50,11 +51,11 @@ func checkKilled(f *Facts) []Finding {
 		"anyport refuses to start: if it were killed, "+why, "there is neither a bpffs to pin in nor /dev/net/tun: %v", f.Death.TUNErr)
 }
 
-// checkLeftovers finds what instances that are gone have left.
+// checkLeftovers finds routes and pins of processes that have ended.
 func checkLeftovers(f *Facts) []Finding {
 	if len(f.Leftovers) == 0 {
-		return ok("no process that is gone has left anything")
+		return ok("processes that have ended left nothing")
 	}
 	return warn(f.Program+" unload -c "+f.Path, "served addresses stay local, or refuse, until anyport is back",
-		"a process that is gone has left %s: %s", text.Count(len(f.Leftovers), "thing", "things"), f.Leftovers[0])
+		"a process that has ended left %s: %s", text.Count(len(f.Leftovers), "thing", "things"), f.Leftovers[0])
 }

@@ -54,7 +54,7 @@ func TestKilled(t *testing.T) {
 
 func TestLeftovers(t *testing.T) {
 	run(t, "leftovers", []example{
-		{"routes of a process that is gone",
+		{"routes of a process that has ended",
 			func(f *Facts) { f.Leftovers = []string{"route local 192.0.2.0/24 dev lo", "another"} },
 			[]Status{Warning}, "left 2 things: route local 192.0.2.0/24 dev lo", "/usr/bin/anyport unload -c " + file},
 	})

@@ -12,15 +12,15 @@ func checkListeners(f *Facts) []Finding {
 	if f.Config == nil {
 		return ok("no file, no ports to take")
 	}
-	found, why := fail, "anyport refuses to take another process's port; or let it, with shadow_listeners = true in [steering]"
+	found, why := fail, "anyport refuses to take the port of another process, unless [steering] has shadow_listeners = true"
 	if f.Config.Steering.ShadowListeners {
-		found, why = warn, "nobody reaches it any more, as steering.shadow_listeners says"
+		found, why = warn, "nobody reaches it any more, as steering.shadow_listeners allows"
 	}
 	findings := each(f.Listeners, func(s steering.Shadow) []Finding {
 		return found(fmt.Sprintf("# add to %s:\n%s", f.Path, keep(s)), why,
 			"%s listens on %v %s, which %s takes", s.Owner(), s.Protocol, s.Addr, taker(s.By))
 	})
-	return orOK(findings, "no listener and no unconnected UDP socket is in the way")
+	return orOK(findings, "no route takes the port of a listener or of an unconnected UDP socket")
 }
 
 // keep is the route that leaves a listener its port.

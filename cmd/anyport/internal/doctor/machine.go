@@ -32,7 +32,7 @@ func checkFile(f *Facts) []Finding {
 		text.Count(len(f.Config.Routes), "route", "routes"), text.Count(len(f.prefixes()), "prefix", "prefixes"))
 }
 
-// edit opens the file where the problem is.
+// edit is the command that opens the file at the problem.
 func edit(p config.Problem) string {
 	return fmt.Sprintf("${EDITOR:-vi} +%d %s", max(p.Line, 1), p.File)
 }
@@ -57,18 +57,18 @@ func checkKernel(f *Facts) []Finding {
 		case errors.Is(feature.Err, fs.ErrPermission) && len(steering.Lacking(uint64(f.Capabilities))) > 0:
 			untried = append(untried, feature.Name)
 		default:
-			findings = append(findings, f.lack(feature)...)
+			findings = append(findings, f.missingFeature(feature)...)
 		}
 	}
 	if len(untried) > 0 {
-		findings = append(findings, warn("sudo "+f.Program+" doctor", "only by trying can it be told whether they are there",
-			"Linux %s, not tried for want of privileges: %s", f.Kernel, strings.Join(untried, ", "))...)
+		findings = append(findings, warn("sudo "+f.Program+" doctor", "only trying shows whether the kernel has them",
+			"Linux %s, not tried for lack of privileges: %s", f.Kernel, strings.Join(untried, ", "))...)
 	}
 	return orOK(findings, "Linux %s, tried and found: %s", f.Kernel, strings.Join(found, ", "))
 }
 
-// lack says what became of a feature that could be tried.
-func (f *Facts) lack(feature steering.Feature) []Finding {
+// missingFeature says what to do about a feature that was tried and failed.
+func (f *Facts) missingFeature(feature steering.Feature) []Finding {
 	const why = "the kernel cannot steer without"
 	switch {
 	case feature.For != "":
@@ -99,7 +99,7 @@ func checkPrograms(f *Facts) []Finding {
 	return orOK(findings, "no other sk_lookup program is attached to this network namespace")
 }
 
-// checkFiles foresees what `anyport run` can raise its limit to.
+// checkFiles computes what `anyport run` can raise its limit to.
 func checkFiles(f *Facts) []Finding {
 	files := min(f.Files.Hard, filelimit.Most)
 	if f.holds(unix.CAP_SYS_RESOURCE) && f.Files.Most >= filelimit.Most {
@@ -117,5 +117,5 @@ func checkFiles(f *Facts) []Finding {
 		"%d open files: room for %d conns, or %d flows", files, conns, flows)
 }
 
-// known stands in for what could not be read.
+// known replaces a name that could not be read.
 func known(text string) string { return cmp.Or(text, "name unknown") }

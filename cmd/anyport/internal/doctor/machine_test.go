@@ -66,7 +66,7 @@ func TestKernel(t *testing.T) {
 			[]Status{Failure}, "bpf(2) is forbidden here", "run it outside of the container, or permit bpf(2) in its seccomp profile"},
 		{"not tried",
 			all(featureErr(unix.EPERM), lacks(unix.CAP_BPF)),
-			[]Status{Warning}, "not tried for want of privileges: sk_lookup programs", "sudo /usr/bin/anyport doctor"},
+			[]Status{Warning}, "not tried for lack of privileges: sk_lookup programs", "sudo /usr/bin/anyport doctor"},
 	})
 }
 

@@ -10,7 +10,7 @@ import (
 	"anyport/config"
 )
 
-// NAT is a packet filter's rule that changes the dst of packets before the steering sees them.
+// NAT is a rule of a packet filter that changes the dst of packets before the steering sees them.
 type NAT struct {
 	Text  string
 	To    string // what it makes of dst, in the words of the packet filter
@@ -19,7 +19,7 @@ type NAT struct {
 	Spare string // the command that keeps the packets for a prefix from it: %[1]s is the prefix, %[2]s its family
 
 	match match
-	cut   []match // what rules before it accept, so that it does not see that
+	cut   []match // what rules before it accept: it does not see those packets
 }
 
 // match is what packets a rule takes, as far as anyport can tell.
@@ -31,7 +31,7 @@ type match struct {
 	ports     []config.PortRange // none: any
 }
 
-// and is what both take; false where that is nothing.
+// and is what both take; false if that is nothing.
 func (m match) and(n match) (both match, any bool) {
 	if m.family != "" && n.family != "" && m.family != n.family {
 		return both, false
@@ -138,8 +138,8 @@ func (n NAT) ofPrefix(r *config.Route, p netip.Prefix) (taken match, any bool) {
 	return taken, false
 }
 
-// ofConfig returns the prefixes of all routes that the rule takes ports of. Where a route passes
-// its ports to the host, whoever takes them there is welcome.
+// ofConfig returns the prefixes of all routes that the rule takes ports of. A route that passes its
+// ports to the host does not mind who takes them there.
 func (n NAT) ofConfig(c *config.Config) (prefixes []netip.Prefix, first string) {
 	for _, r := range c.Routes {
 		if r.Action == config.Pass {
@@ -190,7 +190,7 @@ func checkNAT(f *Facts) []Finding {
 		}
 	}
 	findings := each(hits, func(h hit) []Finding {
-		return warn(h.mend(h.prefixes), "it changes dst before the steering sees the packet, so the port is another's: clients do not get what the route says",
+		return warn(h.mend(h.prefixes), "it changes dst before the steering sees the packet, so it has another port or address: clients do not get what the route says",
 			"a DNAT rule takes %s of %s: %s (%s, from %s)", h.first, list(h.prefixes), h.Text, h.Chain, h.Start)
 	})
 	return orOK(findings, "no DNAT rule for a served address (%s)", strings.Join(f.Tools, ", "))

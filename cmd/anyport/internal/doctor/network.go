@@ -52,7 +52,7 @@ func checkRoutes(f *Facts) []Finding {
 	return orOK(findings, "every prefix is local")
 }
 
-// foreign returns the prefixes that are not local, but for those inside another of them.
+// foreign returns the prefixes that are not local, without those inside another of them.
 func (f *Facts) foreign() []netip.Prefix {
 	var all []netip.Prefix
 	var covered bart.Lite
@@ -68,13 +68,13 @@ func (f *Facts) foreign() []netip.Prefix {
 	return all
 }
 
-// checkMissing repeats what the anyport that runs misses.
+// checkMissing repeats what the running anyport misses.
 func checkMissing(f *Facts) []Finding {
 	if f.Running == nil {
 		return nil
 	}
 	return each(f.Running.Steering.Missing, func(what string) []Finding {
-		return fail("# see to it, or have others leave it alone; then: "+f.Program+" reload -c "+f.Path,
+		return fail("# restore it, and keep others from removing it; then: "+f.Program+" reload -c "+f.Path,
 			"another program has removed it since anyport started, and anyport cannot put it back, or waits before it does so again", "%s", what)
 	})
 }
@@ -100,9 +100,9 @@ func checkHost(f *Facts) []Finding {
 	})
 }
 
-// checkNeighbours finds the IPv6 prefixes that a router takes for on-link: it asks for
-// their neighbours, and nobody answers. The kernel answers ARP for local routes, but
-// NDP only for addresses of an interface.
+// checkNeighbours finds the IPv6 prefixes that a router takes for on-link: it asks for their neighbours
+// and gets no answer. The kernel answers ARP for local routes, but NDP only for addresses of an
+// interface.
 func checkNeighbours(f *Facts) []Finding {
 	type onLink struct {
 		prefix netip.Prefix
@@ -122,7 +122,7 @@ func checkNeighbours(f *Facts) []Finding {
 	return orOK(findings, "no IPv6 prefix lies in a subnet of this host")
 }
 
-// linkOf returns the subnet whose neighbours would have to resolve p by NDP.
+// linkOf returns the subnet in which neighbours would have to find p by NDP.
 func (f *Facts) linkOf(p netip.Prefix) (steering.Attached, bool) {
 	if p.Addr().Is4() {
 		return steering.Attached{}, false

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// checkTProxy finds the rules whose sockets win: sk_lookup does not run for a packet that
-// has one already. They lose where a rule before them accepts packets for which there is a
-// socket, as most set-ups do for conns that are established: that lookup runs sk_lookup.
+// checkTProxy finds the rules that win: sk_lookup does not run for a packet that has a socket already.
+// Such a rule loses if a rule before it accepts packets for which there is a socket, as most set-ups do
+// for established conns: that lookup runs sk_lookup.
 func checkTProxy(f *Facts) []Finding {
 	if len(f.Tools) == 0 {
 		return warn("apt-get install nftables", "a TPROXY rule for a served address would win over the steering",

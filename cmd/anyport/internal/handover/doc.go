@@ -12,7 +12,7 @@
 //	         ◀────────────────── ready     the new one steers, and would serve
 //	go       ──────────────────▶        the new one serves
 //	conns    ──────────────────▶        any number of times, while both serve
-//	         ◀────────────────── taken     these are the new one's now
+//	         ◀────────────────── taken     the new process owns these now
 //
 // Until go either can send refused instead, with the reason, and everything stays with the old one.
 // After ready, the new one takes the end of the stream for go: the old process has ended. The end of

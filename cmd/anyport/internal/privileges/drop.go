@@ -38,7 +38,7 @@ func Find(name string) (*Account, error) {
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("there is no user %q: make it with: useradd --system --no-create-home %s", name, name)
+		return nil, fmt.Errorf("there is no user %q: create it: useradd --system --no-create-home %s", name, name)
 	}
 	groups, err := u.GroupIds()
 	if err != nil {

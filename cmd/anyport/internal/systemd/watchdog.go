@@ -10,7 +10,7 @@ import (
 // this process; 0: it does not.
 //
 // WATCHDOG_PID is removed from the environment, and with that of another process all the rest: a
-// process that takes this one's place inherits WATCHDOG_USEC, and cannot be named before it is there.
+// new process of an upgrade inherits WATCHDOG_USEC, and its pid is not known before it exists.
 func Watchdog() time.Duration {
 	pid, named := os.LookupEnv("WATCHDOG_PID")
 	os.Unsetenv("WATCHDOG_PID")

@@ -1,5 +1,5 @@
 // Package text writes the answers of a running anyport for people: tables for a terminal or a file.
-// What programs read is --json, whose keys are package admin's.
+// Programs read --json, which is the types of package admin.
 //
 //	status.go   anyport status
 //	flows.go    anyport flows
@@ -8,5 +8,5 @@
 //	screen.go   a terminal that shows one picture over the other
 //	words.go    counts, sizes and times
 //
-// The functions are pure but for the writer: they take what the client has received.
+// The functions only write: they take what the client has received.
 package text
