@@ -1,25 +1,25 @@
-# `make run` needs Go alone, `make test` installs what it needs when it is root.
+# `make run` needs only Go. `make test` installs what it needs if it runs as root.
 
 GO      ?= go
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 
-# Debian's names for what the tests run beside Go: compilers, and peers to talk to.
+# Debian packages that the tests need besides Go: compilers, and programs to talk to.
 PACKAGES = clang llvm libbpf-dev gcc libc6-dev iproute2 haproxy nginx-light iptables nftables ncat unbound dnsperf dnsmasq-base curl systemd qemu-system-x86 busybox-static kmod xz-utils
 
-# And for what the benchmarks compare it with.
+# Debian packages of the programs that the benchmarks compare anyport with.
 PEERS = haproxy nginx-light libnginx-mod-stream iptables iproute2
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-# What runs without root, clang and BPF, and so under the race detector.
-PURE = ./config ./proxy/... ./steering ./cmd/...
+# Packages whose tests need no root, clang or BPF, so that the race detector can run them.
+PURE = ./config/... ./proxy/... ./steering ./cmd/... ./docs
 
 FUZZTIME ?= 60s
 
-# Tests that have a long form.
-SOAK = Storm|Pinned|Death|DNS|QUIC|Game|Upgrade|Conversations|KernelAgrees|ManyPrefixes
+# Tests that have a long form, for `make soak`.
+SOAK = Storm|Pinned|Death|DNS|QUIC|Game|Upgrade|Conversations|KernelAgrees|ManyPrefixes|TakenAway
 
-# Static, so that it runs on a host with any C library, or none.
+# A static binary runs on a host with any C library, or none.
 export CGO_ENABLED = 0
 
 .PHONY: anyport run test unit integration kernel kernels lint packages sweep suites soak bench fuzz generate generated clean help
@@ -28,10 +28,10 @@ export CGO_ENABLED = 0
 anyport: ## build the binary
 	$(GO) build -trimpath -ldflags '-s -w -X main.release=$(VERSION)' -o anyport ./cmd/anyport
 
-run: anyport ## build, and try it: anyport demo
+run: anyport ## build it and run anyport demo
 	@./anyport demo || [ "$$(id -u)" -ne 0 ]
 
-test: packages lint generated unit integration kernel fuzz ## all that must pass before a change goes in
+test: packages lint generated unit integration kernel fuzz ## everything that must pass before a change is merged
 
 unit: ## the tests that need no root, under the race detector
 	CGO_ENABLED=1 $(GO) test -race $(PURE)
@@ -40,13 +40,13 @@ integration: ## the tests in the kernel, and of the built binary in network name
 	@if [ "$$(id -u)" -eq 0 ]; then set -x; \
 		REQUIRE_ROOT=1 $(GO) test -timeout 9m ./...; \
 	else \
-		echo 'not root: BPF and namespace tests are left out; for these type: sudo make test'; \
+		echo 'not root: BPF and namespace tests are skipped; to run them: sudo make test'; \
 	fi
 
 kernel: packages ## start, reload and upgrade on Linux 6.1 of Debian 12, in an emulator
 	$(GO) run ./integration/kernels -short bookworm
 
-kernels: packages ## all of that and the tests on Linux 5.10, 6.1, 6.12 and the newest of Debian, an hour
+kernels: packages ## the same and the tests on Linux 5.10, 6.1, 6.12 and Debian's newest, an hour
 	$(GO) run ./integration/kernels
 
 lint: ## gofmt, vet, staticcheck
@@ -54,7 +54,7 @@ lint: ## gofmt, vet, staticcheck
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
 
-packages: ## install what is missing (Debian, as root), starting no service
+packages: ## install missing packages (Debian, as root) without starting services
 	@.ci/packages $(PACKAGES)
 
 sweep: ## every port over TCP and UDP, IPv4 and IPv6, through the binary
@@ -66,17 +66,17 @@ suites: ## the standard library's own tests, through the proxy
 soak: ## the long forms of storms, upgrades, kills, conversations and verdicts
 	REQUIRE_ROOT=1 ANYPORT_SOAK=1 ANYPORT_VERDICTS=10000000 ANYPORT_PREFIXES=1000000 $(GO) test -p 1 -count=1 -v -timeout 2h -run '$(SOAK)' ./integration ./proxy/tcp ./steering
 
-bench: ## measure it beside HAProxy, nginx and others, half an hour: docs/benchmarks.md
+bench: ## compare it with HAProxy, nginx and others, half an hour: docs/benchmarks.md
 	@.ci/packages $(PEERS)
 	$(GO) run ./integration/bench -markdown docs/benchmarks.md -svg docs/benchmarks.svg all
 
-fuzz: ## each fuzz target for FUZZTIME
+fuzz: ## run each fuzz target for FUZZTIME
 	@.ci/fuzz $(FUZZTIME)
 
 generate: ## compile the BPF programs (clang, libbpf-dev)
 	$(GO) generate ./...
 
-generated: ## the committed BPF objects are those of the source, where clang is at hand
+generated: ## check that the committed BPF objects match the source, if clang is installed
 	@.ci/generated
 
 clean: ## remove what was built

@@ -1,66 +1,70 @@
 package config
 
 import (
-	"errors"
-	"fmt"
 	"regexp"
 	"strings"
 
 	"github.com/BurntSushi/toml"
+
+	"anyport/config/position"
 )
 
-// AdminSocket returns where the anyport that serves the file at path is asked; "" where
-// the file says that it cannot be. A running anyport does not need its file, so of one
-// that is at fault the socket is read all the same, if it can be; broken says what is
-// wrong with the file. Where the socket cannot be read, or the file is not a regular one,
-// it is the default, and told is false. A file of more than a MiB is checked for its form alone: all of
-// it takes seconds.
-func AdminSocket(path string) (socket string, told bool, broken error) {
+// AdminSocket returns the admin socket of the anyport that serves the file at path; "" if
+// the file turns it off.
+//
+// A running anyport does not need its file, and a command must reach it while the file is
+// being edited: so the socket is read from a broken file too, if possible, and broken says
+// what is wrong with the file. If the socket cannot be read, or the file is not a regular
+// one, it is the default, and known is false. A file of more than a MiB is only decoded as
+// TOML, not checked: that would take seconds.
+func AdminSocket(path string) (socket string, known bool, broken error) {
 	text, err := Read(path)
 	if err != nil {
 		return DefaultAdminSocket, false, err
 	}
-	socket, told, broken = socketOf(path, strings.TrimPrefix(string(text), "\ufeff"))
-	if broken == nil && len(text) <= mostChecked {
+	socket, known, broken = socketOf(path, strings.TrimPrefix(string(text), "\ufeff"))
+	if broken == nil && len(text) <= maxChecked {
 		_, broken = Parse(path, text)
 	}
-	return socket, told, broken
+	return socket, known, broken
 }
 
-// mostChecked is the size of a file that AdminSocket checks whole, in bytes.
-const mostChecked = 1 << 20
+// maxChecked is the size of a file that AdminSocket checks whole, in bytes.
+const maxChecked = 1 << 20
 
 // socketFile is what AdminSocket decodes of a file.
 type socketFile struct{ Admin struct{ Socket any } }
 
-func (f socketFile) socket() (path string, told bool, err error) {
-	if path, err = socketPath(f.Admin.Socket); err != nil {
+// socket checks the path as Parse would.
+func (f socketFile) socket() (path string, known bool, err error) {
+	if path, err = parseSocketPath(f.Admin.Socket); err != nil {
 		return DefaultAdminSocket, false, err
 	}
 	return path, true, nil
 }
 
-func socketOf(path, text string) (socket string, told bool, broken error) {
+// socketOf reads admin.socket and nothing else; path names the file in errors.
+func socketOf(path, text string) (socket string, known bool, broken error) {
 	file := socketFile{}
 	file.Admin.Socket = DefaultAdminSocket
 	if _, err := toml.Decode(text, &file); err != nil {
-		socket, told = socketLine(text)
-		_, _, problems := decode(path, newDocument(text))
-		return socket, told, problems
+		socket, known = socketLine(text)
+		_, _, problems := decode(path, position.NewDocument(text))
+		return socket, known, problems
 	}
-	if socket, told, broken = file.socket(); broken != nil {
-		rep := newReport(path, newDocument(text), scan(text))
+	if socket, known, broken = file.socket(); broken != nil {
+		rep := newReport(path, position.NewDocument(text), position.Scan(text))
 		rep.add("", "admin.socket", "%s", broken)
 		broken = rep.err()
 	}
-	return socket, told, broken
+	return socket, known, broken
 }
 
 var adminTable = regexp.MustCompile(`^\[\s*admin\s*\]`)
 
-// socketLine reads admin.socket of a text that is not TOML: from the first line of [admin],
-// or before any table, that sets it when it is read alone.
-func socketLine(text string) (socket string, told bool) {
+// socketLine reads admin.socket from a text that is not TOML: from the first line of [admin],
+// or before any table, that sets the socket when this line is decoded alone.
+func socketLine(text string) (socket string, known bool) {
 	table := ""
 	for line := range strings.Lines(text) {
 		if line = strings.TrimSpace(line); strings.HasPrefix(line, "[") {
@@ -72,19 +76,9 @@ func socketLine(text string) (socket string, told bool) {
 			continue
 		}
 		if _, err := toml.Decode(table+"\n"+line, &file); err == nil && file.Admin.Socket != nil {
-			socket, told, _ = file.socket()
-			return socket, told
+			socket, known, _ = file.socket()
+			return socket, known
 		}
 	}
 	return DefaultAdminSocket, false
-}
-
-// Summary is what is wrong with a file, in one line: how many problems it has, and the
-// first of them.
-func Summary(err error) string {
-	var problems Problems
-	if !errors.As(err, &problems) || len(problems) == 1 {
-		return strings.ReplaceAll(err.Error(), "\n", "; ")
-	}
-	return fmt.Sprintf("%d errors, the first: %v", len(problems), problems[0])
 }

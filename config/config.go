@@ -1,8 +1,3 @@
-// Package config reads the TOML file of anyport into typed, validated values.
-//
-// The walk is Load → parse (positions kept) → validate → *Config. Every fault of
-// a file is reported in one go, each as a [Problem] that names its place. What a
-// *Config holds is final: defaults filled in, addresses unmapped, prefixes masked.
 package config
 
 import (
@@ -11,13 +6,14 @@ import (
 	"time"
 )
 
-// What is used where a user names no other.
+// The defaults that a command needs before it has read a file.
 const (
 	DefaultPath        = "/etc/anyport/anyport.toml"
 	DefaultAdminSocket = "/run/anyport/admin.sock"
 )
 
-// Config is one file, read and found valid. It is never changed after Load.
+// Config is one file, read and found valid. It never changes after Load, so goroutines share
+// it without a lock.
 type Config struct {
 	Path     string // as given to Load
 	Listen   Listen
@@ -27,7 +23,7 @@ type Config struct {
 	Routes   []*Route  // in the order of the file
 	Notes    []Problem // what is valid and may surprise, in the order of the file
 
-	text string // of the file, to find a place in it
+	text string // of the file, for Locate: a problem that is found after Load needs its place too
 }
 
 // Listen is the [listen] table.

@@ -58,7 +58,7 @@ func TestContest(t *testing.T) {
 		{Name: "high", Protocols: []Protocol{UDP}, Ports: []PortRange{{64513, 65535}, {1, 1023}}, ExceptPorts: []PortRange{{65535, 65535}}},
 	}
 	for _, protocol := range []Protocol{TCP, UDP} {
-		segments := contest(routes, protocol)
+		segments := portWinners(routes, protocol)
 		for port := 1; port <= 65535; port++ {
 			var got []*Route
 			for _, s := range segments {

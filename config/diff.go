@@ -4,11 +4,10 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 )
 
-// Diff is what changes from one config to another.
+// Diff is what changes from one config to another. Its JSON is part of the admin API and of
+// reload --json.
 type Diff struct {
 	Keys   []KeyDiff   `json:"keys"`   // outside the routes, as "listen.workers"
 	Routes []RouteDiff `json:"routes"` // by name
@@ -74,7 +73,7 @@ func compareRoutes(old, next *Route) *RouteDiff {
 		Name: next.Name, Change: Changed,
 		PrefixesAdded:   missingIn(old.Prefixes, next.Prefixes),
 		PrefixesRemoved: missingIn(next.Prefixes, old.Prefixes),
-		Keys:            compareKeys(routeKeys, old, next),
+		Keys:            compareKeys(comparedKeys, old, next),
 	}
 	if len(d.PrefixesAdded)+len(d.PrefixesRemoved)+len(d.Keys) == 0 {
 		return nil
@@ -82,22 +81,21 @@ func compareRoutes(old, next *Route) *RouteDiff {
 	return d
 }
 
-// key is how one key of a file is written, from what was read of it.
-type key[T any] struct {
-	name string
-	text func(T) string
-}
+// comparedKeys are the keys of a route except its prefixes, which a diff lists one by one.
+var comparedKeys = slices.DeleteFunc(slices.Clone(routeSection.keys), func(k key[Route]) bool { return k.name == "prefixes" })
 
-func compareKeys[T any](keys []key[T], old, next T) []KeyDiff {
+// compareKeys compares values by how a file writes them, which is also what the diff shows.
+func compareKeys[S any](keys []key[S], old, next *S) []KeyDiff {
 	diffs := []KeyDiff{}
 	for _, k := range keys {
-		if before, after := k.text(old), k.text(next); before != after {
+		if before, after := k.print(old), k.print(next); before != after {
 			diffs = append(diffs, KeyDiff{Key: k.name, Old: before, New: after})
 		}
 	}
 	return diffs
 }
 
+// byName relies on unique names: TOML refuses a table that is opened twice.
 func byName(routes []*Route) map[string]*Route {
 	named := make(map[string]*Route, len(routes))
 	for _, r := range routes {
@@ -124,21 +122,11 @@ func missingIn[T interface {
 	return missing
 }
 
+// texts is never nil: JSON has [] and not null.
 func texts[T fmt.Stringer](all []T) []string {
 	list := []string{}
 	for _, v := range all {
 		list = append(list, v.String())
 	}
 	return list
-}
-
-// list is how a file writes values: strings quoted, numbers bare.
-func list[T fmt.Stringer](all []T) string {
-	quoted := texts(all)
-	for i, text := range quoted {
-		if _, err := strconv.Atoi(text); err != nil {
-			quoted[i] = strconv.Quote(text)
-		}
-	}
-	return "[" + strings.Join(quoted, ", ") + "]"
 }

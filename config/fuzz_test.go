@@ -135,16 +135,16 @@ func checkNoTie(t *testing.T, a, b *Route, all []*Route) {
 		if !slices.Contains(b.Prefixes, prefix) {
 			continue
 		}
-		var rivals []*Route
+		var owners []*Route
 		for _, r := range all {
 			if slices.Contains(r.Prefixes, prefix) {
-				rivals = append(rivals, r)
+				owners = append(owners, r)
 			}
 		}
 		for _, ports := range slices.Concat(a.Ports, b.Ports, a.ExceptPorts, b.ExceptPorts) {
 			for _, port := range []uint16{ports.First - 1, ports.First, ports.Last, ports.Last + 1} {
 				for _, protocol := range []Protocol{TCP, UDP} {
-					if won := winners(rivals, protocol, port); len(won) > 1 {
+					if won := winners(owners, protocol, port); len(won) > 1 {
 						t.Errorf("%v port %d of %v: a tie of %v", protocol, port, prefix, names(won))
 					}
 				}

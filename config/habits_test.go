@@ -164,7 +164,7 @@ func TestEditors(t *testing.T) {
 func TestBytes(t *testing.T) {
 	for _, test := range []struct{ name, text, want string }{
 		{"a column behind a byte order mark", "\ufeff[rout.a]\n", `anyport.toml:1:2: rout: unknown key: did you mean "route"?` + "\n    1 | [rout.a]\n      |  ^^^^"},
-		{"a caret behind tabs, with CRLF", "[route.a]\r\nprotocol\t=\t\"tpc\"\r\n", "anyport.toml:2:12: route \"a\": protocol: \"tpc\" is none of \"tcp\" and \"udp\": did you mean \"tcp\"?\n    2 | protocol\t=\t\"tpc\"\n      |         \t \t^^^^^"},
+		{"a caret behind tabs, with CRLF", "[route.a]\r\nprotocol\t=\t\"tpc\"\r\n", "anyport.toml:2:12: route \"a\": protocol: \"tpc\" is not one of \"tcp\" and \"udp\": did you mean \"tcp\"?\n    2 | protocol\t=\t\"tpc\"\n      |         \t \t^^^^^"},
 		{"a column counts characters", "# ö\n[route.a]\nallow = [\"ü\", \"x\"]\n", "anyport.toml:3:15: route \"a\": allow[1]: "},
 		{"a NUL", plainFile + "\x00\n", "anyport.toml:5:1: not TOML: TOML files cannot contain control characters: '0x00': remove it, or save the file as text in UTF-8\n    5 | \ufffd\n      | ^"},
 		{"UTF-16", "\xff\xfe[\x00r\x00", "anyport.toml:1:1: not TOML: the file is UTF-16 or binary: save it as UTF-8"},

@@ -7,11 +7,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
+
+	"anyport/config/position"
 )
 
-// Load reads and validates the file at path, which may be a pipe: it waits for the end of that. If the
-// file could be read but is at fault, the error is a [Problems].
+// Load reads and validates the file at path. That may be a pipe, for `check -c /dev/stdin`; Load
+// waits for its end. If the file could be read but has mistakes, the error is a [Problems].
 func Load(path string) (*Config, error) {
 	text, err := readAny(path)
 	if err != nil {
@@ -20,10 +21,12 @@ func Load(path string) (*Config, error) {
 	return Parse(path, text)
 }
 
-// Parse is Load of a text, such as one that [Read] has read; path only names it in errors.
+// Parse is Load for a text, such as one that [Read] has read; path is only its name in errors. A
+// large file is read in parts first, which takes far less memory. If that fails, for
+// whatever reason, it is read whole: only that finds all problems.
 func Parse(path string, data []byte) (*Config, error) {
-	source := newDocument(strings.TrimPrefix(string(data), "\ufeff"))
-	if len(source.string) > readWhole {
+	source := position.NewDocument(strings.TrimPrefix(string(data), "\ufeff"))
+	if len(source.Text) > readWhole {
 		if cfg, ok := parseInParts(path, source, routesAPart); ok {
 			return cfg, nil
 		}
@@ -32,21 +35,19 @@ func Parse(path string, data []byte) (*Config, error) {
 }
 
 // parseWhole is Parse for any file, with all its faults.
-func parseWhole(path string, source document) (*Config, error) {
+func parseWhole(path string, source position.Document) (*Config, error) {
 	values, repaired, problems := decode(path, source)
 	if values == nil {
 		return nil, problems
 	}
-	at := scan(repaired.text)
-	at.repairs = repaired.repairs
-	rep := newReport(path, source, at)
-	rep.problems, rep.spans = problems, make([]span, len(problems))
-	rep.schema = sync.OnceValue(readSchema)
+	rep := newReport(path, source, repaired.Scan())
+	rep.problems, rep.spans = problems, make([]position.Span, len(problems))
+	rep.schema = fileSchema
 	root := newTable(rep, "", "", "", "", values)
-	root.adopt()
+	root.translate()
 	cfg := readConfig(root)
-	cfg.Path, cfg.text = path, source.string
-	rep.joinFixes()
+	cfg.Path, cfg.text = path, source.Text
+	rep.mergeFixes()
 	if err := rep.err(); err != nil {
 		return nil, err
 	}
@@ -69,12 +70,13 @@ func printable(s string) string {
 	return b.String()
 }
 
+// readConfig reads all tables of a file. Sections come before routes, which inherit from them.
 func readConfig(root *table) *Config {
 	cfg, defaults := readSections(root)
 	routes := root.openRoutes()
-	cfg.Routes = readRoutes(routes, cfg.Steering, defaults)
+	cfg.Routes = readRoutes(routes, defaults)
 	checkEgressWorkers(root.report, cfg)
-	root.done()
+	root.reportUnknown()
 	if len(routes.values) == 0 {
 		root.require("route", "write a [route.NAME] table for each service, or nothing is served")
 	}
@@ -84,40 +86,51 @@ func readConfig(root *table) *Config {
 // readSections reads all tables but the routes.
 func readSections(root *table) (cfg *Config, defaults Timeouts) {
 	cfg = &Config{
-		Listen:   readListen(root.sub("listen")),
-		Steering: readSteering(root.sub("steering")),
-		Admin:    readAdmin(root.sub("admin")),
-		Log:      readLog(root.sub("log")),
+		Listen:   listenSection.read(root),
+		Steering: steeringSection.read(root),
+		Admin:    adminSection.read(root),
+		Log:      logSection.read(root),
 	}
-	return cfg, readDefaults(root.sub("defaults"))
+	root.report.allowLoopback = cfg.Steering.AllowLoopback
+	return cfg, defaultsSection.read(root)
 }
 
 // readRoutes reads the [route.NAME] tables, in the order of the file.
-func readRoutes(t *table, steering Steering, defaults Timeouts) []*Route {
-	routes, sound := readTables(t, steering, defaults)
+func readRoutes(t *table, defaults Timeouts) []*Route {
+	routes, valid := readTables(t, defaults)
 	byLine := func(a, b *Route) int { return cmp.Compare(a.Line, b.Line) }
 	slices.SortStableFunc(routes, byLine)
-	slices.SortStableFunc(sound, byLine)
-	checkConflicts(t.report, sound)
+	slices.SortStableFunc(valid, byLine)
+	checkConflicts(t.report, valid)
 	return routes
 }
 
-// readTables reads the [route.NAME] tables by themselves. Those are sound that have what
-// decides which ports they take.
-func readTables(t *table, steering Steering, defaults Timeouts) (routes, sound []*Route) {
+// readTables reads the [route.NAME] tables. Those are valid whose keys that decide which ports
+// they take had no problem.
+func readTables(t *table, defaults Timeouts) (routes, valid []*Route) {
 	for _, name := range slices.Sorted(maps.Keys(t.values)) {
 		sub := t.open(name)
 		if sub.values == nil {
 			continue
 		}
-		sub.kind, sub.route, sub.label = "route", name, ""
+		sub.section, sub.route, sub.label = "route", name, ""
 		t.report.tables[name] = sub
-		sub.adopt()
-		r := readRoute(sub, steering, defaults)
+		sub.translate()
+		r := readRoute(sub, defaults)
 		routes = append(routes, r)
-		if sub.sound("protocol", "ports", "except_ports", "action") {
-			sound = append(sound, r)
+		if sub.valid("protocol", "ports", "except_ports", "action") {
+			valid = append(valid, r)
 		}
 	}
-	return routes, sound
+	return routes, valid
+}
+
+// readRoute reads one [route.NAME] table; conflicts between routes are checked later.
+func readRoute(t *table, defaults Timeouts) *Route {
+	r := routeSection.defaults
+	r.Name, r.Line, r.Timeouts = t.route, t.report.lineOf(t.path), defaults
+	routeSection.readInto(t, &r)
+	t.reportUnknown()
+	checkRoute(t, &r)
+	return &r
 }

@@ -2,12 +2,16 @@ package config
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+
+	"anyport/config/position"
 )
 
-// Problem is one fault of a file: where it is, and what to do about it.
+// Problem is one mistake in a file: where it is, and what to do about it. Text holds no end of
+// line and no escape sequence, whatever the file holds: it goes to logs and terminals.
 type Problem struct {
 	File    string
 	Line    int    // 0: of no one line
@@ -19,6 +23,11 @@ type Problem struct {
 	Text    string // the value found, what is allowed, what to do
 	Fix     string // what Text says to write in place of Length characters; "": words say what to do
 	Example string // of some lines, to be shown below the source; usually ""
+}
+
+// setCaret places p at c.
+func (p *Problem) setCaret(c position.Caret) {
+	p.Line, p.Column, p.Length, p.Source = c.Line, c.Column, c.Length, c.Source
 }
 
 // String is the problem in one line.
@@ -50,10 +59,10 @@ func (p Problem) Detail() string {
 		len(margin), "", before, strings.Repeat("^", length), p.example())
 }
 
-// longest is the line, in bytes, that is shown at all, and mostShown how many are.
+// longest is the line, in bytes, that is shown at all, and maxDetailed how many are.
 const (
-	longest   = 1 << 16
-	mostShown = 100
+	longest     = 1 << 16
+	maxDetailed = 100
 )
 
 // shown is how many characters of a long line are shown before the place, and after.
@@ -89,6 +98,7 @@ func blankOf(r rune) rune {
 	return ' '
 }
 
+// example is indented, and set apart by empty lines.
 func (p Problem) example() string {
 	if p.Example == "" {
 		return ""
@@ -99,6 +109,7 @@ func (p Problem) example() string {
 // Problems are all faults of one file, by place. As an error it has a line for each.
 type Problems []Problem
 
+// Error has the problems one to a line, without their source.
 func (ps Problems) Error() string {
 	all := make([]string, len(ps))
 	for i, p := range ps {
@@ -107,6 +118,7 @@ func (ps Problems) Error() string {
 	return strings.Join(all, "\n")
 }
 
+// sort keeps the order in which problems of one place were found.
 func (ps Problems) sort() {
 	slices.SortStableFunc(ps, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
@@ -115,8 +127,8 @@ func (ps Problems) sort() {
 
 // Detail is Error for the eyes: each with its line of the file, as long as they are few.
 func (ps Problems) Detail() string {
-	if len(ps) > mostShown {
-		return ps[:mostShown].Detail() + "\n" + ps[mostShown:].Error()
+	if len(ps) > maxDetailed {
+		return ps[:maxDetailed].Detail() + "\n" + ps[maxDetailed:].Error()
 	}
 	all := make([]string, len(ps))
 	for i, p := range ps {
@@ -125,86 +137,20 @@ func (ps Problems) Detail() string {
 	return strings.Join(all, "\n")
 }
 
-// A report gathers the problems of one file while it is read.
-type report struct {
-	file     string
-	text     document // as the file has it
-	at       func() *positions
-	headers  map[string]int32           // offsets of the routes' names in their headers, where the file is read in parts
-	tables   map[string]*table          // of each route, by its name
-	known    map[string][]string        // the keys of each kind of table that was read
-	schema   func() map[string][]string // the keys that there are; nil while they are asked for
-	problems Problems
-	spans    []span // of the problems, in the text as repaired
-	notes    Problems
-}
-
-func newReport(file string, t document, at *positions) *report {
-	return &report{file: file, text: t, at: func() *positions { return at }, tables: map[string]*table{}, known: map[string][]string{}}
-}
-
-// add notes a problem of a key as [Problem] names it, where its value stands.
-func (r *report) add(route, key, format string, args ...any) {
-	r.mark(r.place(route, key), route, key, fmt.Sprintf(format, args...))
-}
-
-// note is add for what is no fault.
-func (r *report) note(route, key, format string, args ...any) {
-	r.notes = append(r.notes, r.problem(r.place(route, key), route, key, fmt.Sprintf(format, args...)))
-}
-
-// mark adds a problem at s. What it returns is valid until the next one.
-func (r *report) mark(s span, route, key, text string) *Problem {
-	r.problems, r.spans = append(r.problems, r.problem(s, route, key, text)), append(r.spans, s)
-	return &r.problems[len(r.problems)-1]
-}
-
-func (r *report) problem(s span, route, key, text string) Problem {
-	p := Problem{File: r.file, Route: route, Key: key, Text: text}
-	if !s.empty() {
-		r.text.locate(&p, r.at().original(s))
+// Detail is what err says; of [Problems] with the lines of the file.
+func Detail(err error) string {
+	if problems := (Problems)(nil); errors.As(err, &problems) && problems.Error() == err.Error() {
+		return problems.Detail()
 	}
-	return p
+	return err.Error()
 }
 
-// place is where the value of a key stands.
-func (r *report) place(route, key string) span {
-	if t := r.tables[route]; t != nil {
-		key = t.pathOf(key)
-	} else if r.headers != nil && route != "" {
-		key = join("route", route) + "." + key
+// Summary is what is wrong with a file, in one line: how many problems it has, and the
+// first of them.
+func Summary(err error) string {
+	var problems Problems
+	if !errors.As(err, &problems) || len(problems) == 1 {
+		return strings.ReplaceAll(err.Error(), "\n", "; ")
 	}
-	return r.at().value(key)
-}
-
-// lineOf is the line of the key of path.
-func (r *report) lineOf(path string) int {
-	if offset, ok := r.headers[path]; ok {
-		return r.text.line(offset)
-	}
-	at := r.at().key(path)
-	if at.empty() {
-		return 0
-	}
-	return r.text.line(r.at().original(at).start)
-}
-
-// element is the name of a list's element, or of the list alone where faulty ones
-// that were left out make the index uncertain.
-func (r *report) element(route, key string, index int) string {
-	for _, p := range r.problems {
-		if p.Route == route && strings.HasPrefix(p.Key, key+"[") {
-			return key
-		}
-	}
-	return fmt.Sprintf("%s[%d]", key, index)
-}
-
-// err is nil, or all problems in the order of the file.
-func (r *report) err() error {
-	if len(r.problems) == 0 {
-		return nil
-	}
-	r.problems.sort()
-	return r.problems
+	return fmt.Sprintf("%d errors, the first: %v", len(problems), problems[0])
 }

@@ -12,6 +12,22 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// TestReferenceIsGenerated: reference.toml is what the table of keys says.
+func TestReferenceIsGenerated(t *testing.T) {
+	if *update {
+		if err := os.WriteFile("reference.toml", []byte(reference()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	committed, err := os.ReadFile("reference.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(committed), reference()); diff != "" {
+		t.Errorf("go generate ./config would change it (-committed +table):\n%s", diff)
+	}
+}
+
 func TestReferenceIsValid(t *testing.T) {
 	cfg, err := Load("reference.toml")
 	if err != nil {
@@ -109,4 +125,28 @@ zzzzzzzzz = 0
 		t.Fatalf("%d tables told their keys, want 8:\n%v", tables, err)
 	}
 	return known
+}
+
+// TestReferenceListsReflectors: the ports that the comment names are those of the table.
+func TestReferenceListsReflectors(t *testing.T) {
+	_, list, _ := strings.Cut(reference(), "used to attack others:")
+	list, _, _ = strings.Cut(list, `"all" takes`)
+	got := regexp.MustCompile(`\d+`).FindAllString(list, -1)
+	var want []string
+	for _, ports := range reflectorPorts {
+		want = append(want, ports.String())
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("reflectors (-table +reference):\n%s", diff)
+	}
+}
+
+// TestReferenceIsReadable: no line is longer than a reader's window, save by its value.
+func TestReferenceIsReadable(t *testing.T) {
+	for i, line := range strings.Split(reference(), "\n") {
+		value, _, _ := strings.Cut(line, "  #")
+		if len(line) > referenceWidth && len(value) < referenceWidth-20 {
+			t.Errorf("line %d is %d long: %s", i+1, len(line), line)
+		}
+	}
 }

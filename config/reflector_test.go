@@ -52,9 +52,9 @@ func TestReflectorNotes(t *testing.T) {
 		{"left out", "[route.a]\nprotocol = \"udp\"\nexcept_ports = \"reflectors\"\n" + head, nil},
 		{"left out, with others", "[route.a]\nprotocol = [\"tcp\", \"udp\"]\nexcept_ports = [22, \"reflectors\", \"7000-8000\"]\n" + head, nil},
 		{"TCP alone", "[route.a]\nprotocol = \"tcp\"\nexcept_ports = \"reflectors\"\n" + head,
-			[]string{`anyport.toml:3:16: route "a": except_ports: "reflectors" are UDP ports, and this route takes TCP alone: it has no effect`}},
+			[]string{`anyport.toml:3:16: route "a": except_ports: "reflectors" stands for UDP ports, and this route takes only TCP: it has no effect`}},
 		{"named and left out", "[route.a]\nprotocol = \"udp\"\nports = [\"all\", 53]\nexcept_ports = \"reflectors\"\n" + head,
-			[]string{`anyport.toml:4:16: route "a": except_ports: "reflectors" leaves out UDP ports that ports names: 53 (dns); to serve them, name them in a route of their own`}},
+			[]string{`anyport.toml:4:16: route "a": except_ports: "reflectors" leaves out UDP ports that are named in ports: 53 (dns); to serve them, name them in a route of their own`}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c, err := Parse("anyport.toml", []byte(test.text))

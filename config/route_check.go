@@ -4,26 +4,30 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"anyport/config/habits"
+	"anyport/config/position"
 )
 
 var routeName = regexp.MustCompile(`^[a-z0-9_-]{1,64}$`)
 
-// checkRoute checks the keys of r against one another, those that were read well.
+// checkRoute checks the keys of r against each other. A check runs only if the keys that it
+// compares had no problem, so that one mistake is not reported twice.
 func checkRoute(t *table, r *Route) {
 	if !routeName.MatchString(r.Name) {
 		faultName(t, r.Name)
 	}
 	checkMatch(t, r)
-	if t.sound("action", "origins") {
+	if t.valid("action", "origins") {
 		checkAction(t, r)
 	}
-	if t.sound("protocol", "proxy_protocol") {
+	if t.valid("protocol", "proxy_protocol") {
 		checkHeader(t, r)
 	}
-	if len(r.Source) > 0 && t.sound("source") {
+	if len(r.Source) > 0 && t.valid("source") {
 		checkSource(t, r)
 	}
-	if len(r.EgressPrefixes) > 0 && t.sound("egress_prefixes", "protocol", "action", "source", "origins") {
+	if len(r.EgressPrefixes) > 0 && t.valid("egress_prefixes", "protocol", "action", "source", "origins") {
 		checkEgress(t, r)
 	}
 }
@@ -31,25 +35,19 @@ func checkRoute(t *table, r *Route) {
 // faultName reports a route's name, with a similar one that it can have.
 func faultName(t *table, name string) {
 	const text = "a route's name is 1 to 64 of a-z, 0-9, - and _: "
-	at := t.report.at().key(t.path)
-	fix := slug(name)
-	if source := t.report.at().source(at); strings.HasPrefix(source, "route") && strings.HasSuffix(source, join("", name)) {
+	at := t.report.at().Key(t.path)
+	fix := habits.Slug(name)
+	if source := t.report.at().Source(at); strings.HasPrefix(source, "route") && strings.HasSuffix(source, position.Join("", name)) {
 		fix = "route." + fix
 	}
-	if !routeName.MatchString(slug(name)) {
+	if habits.Slug(name) == "" {
 		t.faultAt(at, "", text+"rename it")
 		return
 	}
-	t.faultAt(at, "", text+told(fix, "")).Fix = fix
+	t.faultAt(at, "", text+habits.Advice(fix, "")).Fix = fix
 }
 
-var notInName = regexp.MustCompile(`[^a-z0-9_]+`)
-
-// slug is a route's name made of any words.
-func slug(words string) string {
-	return strings.Trim(notInName.ReplaceAllString(strings.ToLower(words), "-"), "-")
-}
-
+// checkMatch checks that r takes anything at all.
 func checkMatch(t *table, r *Route) {
 	if len(r.Protocols) == 0 {
 		t.require("protocol", `write protocol = "tcp", "udp" or ["tcp", "udp"]`)
@@ -60,7 +58,7 @@ func checkMatch(t *table, r *Route) {
 	if len(r.Ports) == 0 {
 		t.require("ports", `name some, or remove the key for all`)
 	}
-	if t.sound("protocol", "ports", "except_ports") {
+	if t.valid("protocol", "ports", "except_ports") {
 		checkExceptions(t, r)
 	}
 }
@@ -82,12 +80,14 @@ func checkExceptions(t *table, r *Route) {
 	}
 }
 
+// checkAction: origins are required with forward, and a mistake with anything else: whoever
+// wrote them expects that conns get there.
 func checkAction(t *table, r *Route) {
 	switch {
 	case r.Action == Forward && len(r.Origins) == 0:
 		t.require("origins", `action = "forward" needs one: write origins = ["10.0.0.5"], or another action`)
 	case r.Action != Forward && len(r.Origins) > 0:
-		t.fault("origins", `action = %q has no use for origins: remove them, or write action = "forward"`, r.Action)
+		t.fault("origins", `action = %q does not use origins: remove them, or write action = "forward"`, r.Action)
 	}
 }
 
@@ -97,6 +97,7 @@ var headers = map[Protocol][]ProxyProtocol{
 	UDP: {ProxyOff, ProxyV2, ProxyV2First, ProxySPP},
 }
 
+// checkHeader lists the values that fit all protocols of r, not only the one at fault.
 func checkHeader(t *table, r *Route) {
 	fitting := slices.Clone(headers[r.Protocols[0]])
 	for _, protocol := range r.Protocols {
@@ -104,12 +105,13 @@ func checkHeader(t *table, r *Route) {
 	}
 	for _, protocol := range r.Protocols {
 		if !slices.Contains(headers[protocol], r.ProxyProtocol) {
-			t.fault("proxy_protocol", "%q has no form for %s: this route can have %s", r.ProxyProtocol, protocol, quoted(fitting))
+			t.fault("proxy_protocol", "%q does not exist for %s: this route can have %s", r.ProxyProtocol, protocol, quoted(fitting))
 		}
 	}
 }
 
-// checkSource sees to it that every origin can be dialled from some source.
+// checkSource checks that every origin can be dialled from at least one source: the address
+// families must match.
 func checkSource(t *table, r *Route) {
 	families := map[bool]bool{}
 	for _, source := range r.Source {

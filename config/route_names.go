@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"anyport/config/habits"
+	"anyport/config/position"
 )
 
 // openRoutes opens the [route.NAME] tables of t. What stands in a [route] or [[route]]
@@ -12,12 +15,12 @@ import (
 func (t *table) openRoutes() *table {
 	nameless := t.nameless()
 	routes := t.open("route")
-	routes.kind = "routes"
+	routes.section = "routes"
 	for _, n := range nameless {
-		name := unused(n.values["name"], routes.values)
+		name := freeName(n.values["name"], routes.values)
 		routes.moved[name] = n.path
 		routes.values[name] = n.values
-		t.headless(n.path, "a route has a name", name)
+		t.reportHeader(n.path, "a route needs a name", name)
 	}
 	routes.openDotted()
 	return routes
@@ -32,10 +35,10 @@ func (t *table) openDotted() {
 		}
 		delete(t.values, name)
 		for _, rest := range slices.Sorted(maps.Keys(below)) {
-			whole := unused(slug(name+"-"+rest), t.values)
-			path := join(t.pathOf(join("", name)), rest)
+			whole := freeName(habits.Slug(name+"-"+rest), t.values)
+			path := position.Join(t.pathOf(position.Join("", name)), rest)
 			t.moved[whole], t.values[whole] = path, below[rest]
-			t.headless(path, "a route's name has no dot", whole)
+			t.reportHeader(path, "a route's name cannot have a dot", whole)
 		}
 	}
 }
@@ -43,18 +46,18 @@ func (t *table) openDotted() {
 // onlyTables reports whether a route consists of tables that none can have.
 func (r *report) onlyTables(route map[string]any) bool {
 	for key, value := range route {
-		if _, isTable := value.(map[string]any); !isTable || r.schema == nil || slices.Contains(r.schema()["route"], key) {
+		if _, isTable := value.(map[string]any); !isTable || r.schema == nil || slices.Contains(r.schema.keys("route"), key) {
 			return false
 		}
 	}
 	return len(route) > 0
 }
 
-// headless reports the header of a route, which should be that of name.
-func (t *table) headless(path, text, name string) {
-	at, ok := t.report.at().header(path)
+// reportHeader reports the header of a route, which should be that of name.
+func (t *table) reportHeader(path, text, name string) {
+	at, ok := t.report.at().Header(path)
 	header := "[route." + name + "]"
-	if p := t.report.mark(at, t.route, "route", fmt.Sprintf("%s: write %s, or any other name", text, header)); ok {
+	if p := t.report.addAt(at, t.route, "route", fmt.Sprintf("%s: write %s, or any other name", text, header)); ok {
 		p.Fix = header
 	}
 }
@@ -95,12 +98,12 @@ func (t *table) nameless() []namelessRoute {
 
 // meansKey reports whether a key without a table is one of a route, and no [[route.NAME]].
 func (r *report) meansKey(key string) bool {
-	meant, say := (&table{report: r, kind: "route"}).meant(key, r.schema()["route"])
+	meant, say := (&table{report: r, section: "route"}).meaning(key, r.schema.keys("route"))
 	return meant != "" || say != ""
 }
 
-// unused is the wish for a route's name where it can be granted, or another one.
-func unused(wish any, taken map[string]any) string {
+// freeName is the wish for a route's name where it can be granted, or another one.
+func freeName(wish any, taken map[string]any) string {
 	if name, ok := wish.(string); ok && routeName.MatchString(name) && taken[name] == nil {
 		return name
 	}

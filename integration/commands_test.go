@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// result is what a command did.
+// result is the output and exit status of a command.
 type result struct {
 	status         int
 	stdout, stderr string
@@ -48,8 +48,8 @@ func inFile(t *testing.T, text string) string {
 	return path
 }
 
-// TestCommandLines shows the exit status of each command, and that what was asked
-// for goes to stdout and what went wrong to stderr.
+// TestCommandLines checks the exit status of each command, and that output goes to
+// stdout and errors to stderr.
 func TestCommandLines(t *testing.T) {
 	t.Parallel()
 	good := inFile(t, strings.Replace(portsFile, "[25, 8053]", `[25, 8053, "reflectors"]`, 1)) // without a note
@@ -99,12 +99,12 @@ func TestCommandLines(t *testing.T) {
 			t.Errorf("anyport %s: %+v, want status %d and %q", c.line, got, c.status, c.says)
 		}
 		if strings.ContainsRune(got.stdout+got.stderr, '\x1b') {
-			t.Errorf("anyport %s: colour where there is no terminal", c.line)
+			t.Errorf("anyport %s: colour without a terminal", c.line)
 		}
 	}
 }
 
-// TestCheckReportsAll shows that one run of check names every problem of a file.
+// TestCheckReportsAll checks that one run of check reports every problem of a file.
 func TestCheckReportsAll(t *testing.T) {
 	t.Parallel()
 	file := inFile(t, `[steering]
@@ -122,7 +122,7 @@ origins  = ["10.0.0.5:70000"]
 	}
 }
 
-// TestExplain shows the answer's keys, their order, and the answer itself.
+// TestExplain checks the keys of the output, their order, and the answer itself.
 func TestExplain(t *testing.T) {
 	t.Parallel()
 	file := inFile(t, portsFile+`
@@ -148,8 +148,8 @@ deny   = ["198.51.100.0/24"]
 	}
 }
 
-// TestStatus shows that the JSON holds every key that scripts may count on, and
-// that it counts.
+// TestStatus checks that the JSON holds every key that scripts may rely on, and that it
+// counts.
 func TestStatus(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -21,7 +21,7 @@ type block struct {
 
 var fence = regexp.MustCompile("(?ms)^```([^\n]*)\n(.*?)^```")
 
-// documents gives the blocks of each document that users read.
+// documents returns the blocks of each document that users read.
 func documents(t *testing.T) map[string][]block {
 	t.Helper()
 	files, err := filepath.Glob("../docs/*.md")
@@ -41,9 +41,9 @@ func documents(t *testing.T) map[string][]block {
 	return all
 }
 
-// TestDocuments holds the documents to their word: each ```toml is a file that
-// anyport takes (```toml fragment is a piece of one), and each command in ```sh and
-// ```console is one that there is, with flags that it has.
+// TestDocuments checks that each ```toml block is a file that anyport accepts (a
+// ```toml fragment is a piece of one), and that each command in ```sh and ```console
+// exists and has the flags shown.
 func TestDocuments(t *testing.T) {
 	t.Parallel()
 	for name, blocks := range documents(t) {
@@ -58,7 +58,7 @@ func TestDocuments(t *testing.T) {
 					}
 				case "toml fragment":
 					if err := toml.Unmarshal([]byte(b.text), &map[string]any{}); err != nil {
-						t.Errorf("%s\nis no TOML: %v", b.text, err)
+						t.Errorf("%s\nis not TOML: %v", b.text, err)
 					}
 				case "sh", "console":
 					for _, command := range commands(b) {
@@ -70,7 +70,7 @@ func TestDocuments(t *testing.T) {
 	}
 }
 
-// commands gives the lines of a block that a reader types, without comments, pipes
+// commands returns the lines of a block that a reader types, without comments, pipes
 // and prompts.
 func commands(b block) []string {
 	var all []string
@@ -90,8 +90,8 @@ func commands(b block) []string {
 	return all
 }
 
-// tryCommand runs what only reads, with the file that the document showed, and
-// looks the others up in anyport's help and in the Makefile.
+// tryCommand runs commands that only read, with the file that the document showed. It
+// looks up the others in anyport's help and in the Makefile.
 func tryCommand(t *testing.T, command, file string) {
 	t.Helper()
 	words := strings.Fields(strings.ReplaceAll(command, "'", ""))
@@ -130,8 +130,8 @@ func tryAnyport(t *testing.T, command string, args []string, file string) {
 	}
 }
 
-// TestClassic is the README's: one listener on four ports of a loopback address,
-// with ncat behind it, by the README's own file and commands.
+// TestClassic follows the README: one listener on four ports of a loopback address,
+// with ncat as the origin, by the README's own file and commands.
 func TestClassic(t *testing.T) {
 	t.Parallel()
 	needTool(t, "ncat")
@@ -148,7 +148,7 @@ func TestClassic(t *testing.T) {
 	readme, err := os.ReadFile("../README.md")
 	client := regexp.MustCompile("`([^`]+ncat 127.7.7.7) 777`").FindSubmatch(readme)
 	if err != nil || origin == "" || file == "" || client == nil {
-		t.Fatal("the README has lost its ncat or its file")
+		t.Fatal("the README has no ncat command or no file for it")
 	}
 	h.spawn(t, exec.Command("bash", "-c", "exec "+origin+" --verbose")).expect(t, "Listening on")
 	h.spawn(t, anyportRun(file)).expect(t, "msg=serving")

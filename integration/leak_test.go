@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// TestNothingLeaks shows that conns and flows give back all they held: afterwards
-// the process has as many files open as after the first of each.
+// TestNothingLeaks checks that conns and flows give back everything: afterwards the
+// process has as many files open as after the first of each.
 func TestNothingLeaks(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -50,7 +50,7 @@ func (p *proxy) files(t *testing.T) int {
 	return len(open)
 }
 
-// eventually waits for what no event tells of.
+// eventually polls for a condition that no event reports.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !holds(); {

@@ -16,10 +16,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestPrivileges shows what each thread of a running anyport holds, that no more than
-// the documented capabilities are left, and that all it has to do works with these: a
-// reload with new prefixes and silent ports, answers from low ports, also from one that
-// another process holds, and a stop that cleans up.
+// TestPrivileges checks what each thread of a running anyport holds: only the
+// documented capabilities. With these it must be able to do all its work: a reload with
+// new prefixes and drop ports, answers from low ports, also from one that another
+// process holds, and a stop that cleans up.
 func TestPrivileges(t *testing.T) {
 	t.Parallel()
 	const bindService, netAdmin = 1 << 10, 1 << 12

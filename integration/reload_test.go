@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestReload shows that SIGHUP puts a new file in service while old conns live on,
-// and that a broken one changes nothing and says why.
+// TestReload checks that SIGHUP puts a new file into service while old conns live on,
+// and that a broken file changes nothing and is reported.
 func TestReload(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

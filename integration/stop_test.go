@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// TestGracefulStop shows a stop from the first signal to the end: the conn under
-// way lives on, new ones are refused, the host's listeners stay hidden, and the
-// process ends with 0 once the last conn has.
+// TestGracefulStop checks a stop from the first signal to the end: the live conn
+// continues, new ones are refused, the host's listeners stay hidden, and the process
+// exits with 0 after the last conn.
 func TestGracefulStop(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -37,7 +37,7 @@ func TestGracefulStop(t *testing.T) {
 	}
 }
 
-// TestDrainTimeout shows that a conn that does not end by itself is cut.
+// TestDrainTimeout checks that a stop cuts a conn that does not end.
 func TestDrainTimeout(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -55,8 +55,8 @@ func TestDrainTimeout(t *testing.T) {
 	}
 }
 
-// TestFlowSurvivesStop shows that a live flow goes on after the signal, that new
-// ones are not begun, and that quiet ones don't hold up the end.
+// TestFlowSurvivesStop checks that a live flow continues after the signal, that new
+// ones are refused, and that idle ones do not delay the end.
 func TestFlowSurvivesStop(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -79,8 +79,8 @@ func TestFlowSurvivesStop(t *testing.T) {
 	}
 }
 
-// TestRoutes shows that anyport adds the routes that are missing, takes away its
-// own at the end, and leaves those that were there.
+// TestRoutes checks that anyport adds the missing routes, removes its own at the end,
+// and leaves those that existed.
 func TestRoutes(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -94,8 +94,8 @@ func TestRoutes(t *testing.T) {
 	p.wait(t) // that the routes are as before is checked for every anyport, in leaves
 }
 
-// TestKilled shows that after kill -9 a new start serves at once, and in the end
-// takes away what the dead process had left: its routes and its admin socket.
+// TestKilled checks that after kill -9 a new start serves at once, and in the end
+// removes what the dead process left: its routes and its admin socket.
 func TestKilled(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

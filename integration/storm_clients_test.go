@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// storm is clients that ask without end.
+// storm is a set of clients that keep asking.
 type storm struct {
 	from    *host
 	ctx     context.Context
@@ -37,16 +37,16 @@ func newStorm(t *testing.T, from *host) *storm {
 	return s
 }
 
-// calm ends the storm and gives all that was exchanged.
+// calm ends the storm and returns everything that was exchanged.
 func (s *storm) calm() []trial {
 	s.stop()
 	s.clients.Wait()
 	return s.log
 }
 
-// rage starts a client that asks one question after the other: every case in turn, by
-// TCP and UDP, IPv4 and IPv6, each at an address of its own, for a flow begun under
-// one table would be answered so under the next.
+// rage starts a client that asks one question after the other: every case in turn, over
+// TCP and UDP, IPv4 and IPv6. Each question goes to an address of its own, because a flow
+// that began under one table would be answered the same way under the next.
 func (s *storm) rage(worker int) {
 	s.clients.Go(func() { // ended by calm
 		s.from.do(func() {
@@ -75,7 +75,7 @@ func (s *storm) rage(worker int) {
 	})
 }
 
-// within gives the n-th address of a prefix, counted modulo 2^15.
+// within returns the n-th address of a prefix, counted modulo 2^15.
 func within(prefix netip.Prefix, n int) netip.Addr {
 	b := prefix.Addr().AsSlice()
 	b[len(b)-2] += byte(n >> 8 & 0x7f)
@@ -84,9 +84,9 @@ func within(prefix netip.Prefix, n int) netip.Addr {
 	return addr
 }
 
-// ask gives the name of who answers, or refused, cut or silent. A datagram may be
-// taken by one table and be of no route in the next: then it is asked again, as real
-// clients do. Where both tables serve none may be lost.
+// ask returns the name of the origin that answers, or refused, cut or silent. A datagram
+// may be steered by one table and have no route in the next: then it is sent again, as
+// real clients do. If both tables serve the dst, none may be lost.
 func (c stormCase) ask(network string, dst netip.AddrPort, n int) string {
 	conn, err := (&net.Dialer{Timeout: patience}).Dial(network, dst.String())
 	if err != nil {
@@ -117,9 +117,9 @@ func (c stormCase) ask(network string, dst netip.AddrPort, n int) string {
 	return silent
 }
 
-// resetIsCut is outcome, and cut for a conn that was accepted and then ended; the dial
-// itself may find that. A prefix that a table no longer has is refused while it lingers,
-// and then is nobody's: unreachable is refused, too.
+// resetIsCut is outcome, and cut for a conn that was accepted and then ended, which the dial
+// itself may see. A removed prefix is refused while it lingers, and cannot be reached
+// afterwards: unreachable counts as refused.
 func resetIsCut(err error) string {
 	switch {
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF):
@@ -130,7 +130,7 @@ func resetIsCut(err error) string {
 	return outcome(err)
 }
 
-// steady starts a client that stays with one conn or flow for the whole storm.
+// steady starts a client that keeps one conn or flow for the whole storm.
 func (s *storm) steady(t *testing.T, network, dst string) {
 	t.Helper()
 	conn := s.from.dial(t, network, dst)
@@ -152,7 +152,7 @@ func (s *storm) steady(t *testing.T, network, dst string) {
 	})
 }
 
-// insist asks once, or in a flow a few times at once, and wants every answer.
+// insist asks once, or in a flow a few times at once, and expects every answer.
 func (s *storm) insist(conn net.Conn, network string, n int) error {
 	burst := 1
 	if network == "udp" {
@@ -190,9 +190,9 @@ func replyAll(conn net.Conn, reply func([]byte) []byte) {
 	}
 }
 
-// backlogDrops counts the packets that this machine's cores had no room for, on their way
-// from one namespace to another: what is lost there never came to anyport. A datagram
-// that stays unanswered is nobody's fault while it grows, which others' load can do.
+// backlogDrops counts the packets that the cores of this machine dropped on the way from
+// one namespace to another: these never reached anyport. While it grows, for example
+// under the load of other programs, an unanswered datagram is not a fault of anyport.
 func backlogDrops() (all uint64) {
 	cores, _ := os.ReadFile("/proc/net/softnet_stat")
 	for core := range strings.Lines(string(cores)) {

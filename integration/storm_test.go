@@ -51,7 +51,7 @@ origins  = ["10.0.0.5:4000"]
 `
 )
 
-// stormCases is what each table makes of a port, said by hand.
+// stormCases says, written by hand, what each table does with a port.
 var stormCases = []stormCase{
 	{"198.18.0.0/17", "2001:db8:1::/64", 80, [2]string{"same", "same"}},
 	{"198.18.0.0/17", "2001:db8:1::/64", 1500, [2]string{"even", "odd"}},
@@ -68,9 +68,9 @@ type stormCase struct {
 	valid  [2]string
 }
 
-// TestReloadStorm reloads to and fro between two tables while clients never stop to
-// ask: each is answered as one of the tables in force says, and a conn and a flow of
-// a route that stays don't notice.
+// TestReloadStorm reloads repeatedly between two tables while clients keep asking: each
+// is answered according to one of the tables in force, and a conn and a flow of a route
+// that stays notice nothing.
 func TestReloadStorm(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -104,7 +104,7 @@ func TestReloadStorm(t *testing.T) {
 	report(t, h)
 }
 
-// report fails the test for each fault, and if the storm was none.
+// report fails the test for each fault, and if there was hardly any traffic.
 func report(t *testing.T, h history) {
 	t.Helper()
 	faults := h.faults()
@@ -122,7 +122,7 @@ func report(t *testing.T, h history) {
 	t.Logf("%d reloads, %d trials, %d of them met by a reload, %d faults: %v", len(h.reloads), len(h.trials), amid, len(faults), seen)
 	for _, answer := range []string{"same", "even", "odd", refused} {
 		if seen[answer] == 0 {
-			t.Errorf("nobody was answered %q", answer)
+			t.Errorf("no client was answered %q", answer)
 		}
 	}
 	if amid == 0 {

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// The standard library's own tests, run so that every TCP connection they make to
-// 127.0.0.1 goes through anyport and back. They know nothing of it.
+// TestSuites runs the standard library's own tests in such a way that every TCP connection
+// that they make to 127.0.0.1 goes through anyport and back. The tests do not notice.
 //
 // In `make test`, net/http runs with -test.short; ANYPORT_SUITES=1 runs all of it.
 func TestSuites(t *testing.T) {
@@ -91,7 +91,7 @@ func runTests(h *host, attr *syscall.SysProcAttr, dir, binary string, args ...st
 	return out, err
 }
 
-// verdicts gives the names of the tests, subtests among them, that ended so.
+// verdicts returns the names of the tests and subtests that ended with this result.
 func verdicts(out, verdict string) []string {
 	var names []string
 	for _, m := range regexp.MustCompile(`(?m)^\s*--- `+verdict+`: (\S+)`).FindAllStringSubmatch(out, -1) {
@@ -100,7 +100,7 @@ func verdicts(out, verdict string) []string {
 	return names
 }
 
-// compare runs the tests that failed once more without anyport.
+// compare runs the tests that failed again without anyport.
 func compare(h *host, dir, binary string, failed []string) string {
 	tops := map[string]bool{}
 	for _, name := range failed {

@@ -32,10 +32,10 @@ origins  = ["[fd00:5::5]:4000"]
 proxy_protocol = "v2"
 `
 
-// TestSweep asks a question on every port of an address, over TCP and UDP, IPv4
-// and IPv6. The answer has to come from that address and port, and the origin has
-// to have been told the right client and dst. `make sweep` tries all 65,535 ports
-// of each; `make test` a sample.
+// TestSweep asks a question on every port of an address, over TCP and UDP, IPv4 and
+// IPv6. The answer must come from that address and port, and the origin must have
+// learned the right client and dst. `make sweep` tries all 65,535 ports of each; `make
+// test` a sample.
 func TestSweep(t *testing.T) {
 	ports := sweepPorts(t)
 	raiseFiles(t, 1<<18)

@@ -23,8 +23,8 @@ origins  = ["10.0.0.5"]
 drain_timeout = "2s"
 `
 
-// TestSystemd has a real systemd start the unit, and asks of it before an upgrade and after
-// one and two what a service manager is for.
+// TestSystemd has a real systemd start the unit, and uses what a service manager
+// offers, before an upgrade, after one and after two.
 func TestSystemd(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -148,8 +148,9 @@ func (m *machine) stopIsBounded(t *testing.T, r *rig) {
 	}
 }
 
-// TestWatchdog has systemd kill a process that does not tell it every three seconds that it is alive. One
-// that is well is left alone, idle, busy and over upgrades; one that stands still is replaced.
+// TestWatchdog has systemd kill a process that does not report every three seconds that
+// it is alive. A healthy one is left alone, idle, busy and across upgrades; one that
+// hangs is replaced.
 func TestWatchdog(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -176,8 +177,8 @@ func TestWatchdog(t *testing.T) {
 	talk(t, conn, "served again")
 }
 
-// TestJournaldGone stops journald, which has the other end of stderr: the process goes on, with its
-// conns, and counts what it cannot log.
+// TestJournaldGone stops journald, which has the other end of stderr: the process and
+// its conns continue, and it counts what it cannot log.
 func TestJournaldGone(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

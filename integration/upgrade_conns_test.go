@@ -17,9 +17,9 @@ import (
 	"time"
 )
 
-// TestUpgradeMovesConns upgrades with many conns open, some of them busy both ways: each
-// process ends soon after it has handed over, and every conn goes on where it was, to
-// the byte.
+// TestUpgradeMovesConns upgrades with many conns open, some of them busy both ways:
+// each process ends soon after it has handed over, and every conn continues where it
+// was, to the byte.
 func TestUpgradeMovesConns(t *testing.T) {
 	t.Parallel()
 	idle, upgrades := soak(400, 8500), soak(3, 20) // two files a conn here, and two in anyport, of 20,000
@@ -67,7 +67,7 @@ func TestUpgradeMovesConns(t *testing.T) {
 	}
 }
 
-// closeHalf sends FIN and reads to the end.
+// closeHalf sends FIN and reads up to the peer's FIN.
 func closeHalf(conn net.Conn) {
 	conn.(*net.TCPConn).CloseWrite()
 	io.Copy(io.Discard, conn)
@@ -115,7 +115,7 @@ func all(t *testing.T, conns []net.Conn, do func(net.Conn) error) {
 	hands.Wait()
 }
 
-// echoed says something and hears it again.
+// echoed sends data and reads them back.
 func echoed(conn net.Conn, text string) error {
 	if _, err := io.WriteString(conn, text); err != nil {
 		return err
@@ -130,7 +130,7 @@ func echoed(conn net.Conn, text string) error {
 	return nil
 }
 
-// aged checks in what anyport lists that so many conns are at least almost so old.
+// aged checks that anyport lists the given number of conns that are at least almost as old as age.
 func (p *proxy) aged(t *testing.T, conns int, age time.Duration) {
 	t.Helper()
 	var listed struct {
@@ -173,7 +173,7 @@ func newStreams(t *testing.T, conns []net.Conn) *streams {
 	return s
 }
 
-// say sends until the end, and then FIN.
+// say sends until the stream is ended, and then sends FIN.
 func (s *streams) say(t *testing.T, conn *net.TCPConn, random io.Reader) {
 	piece := make([]byte, 32<<10)
 	for s.ctx.Err() == nil {
@@ -189,7 +189,7 @@ func (s *streams) say(t *testing.T, conn *net.TCPConn, random io.Reader) {
 	}
 }
 
-// hear compares to the FIN.
+// hear compares what arrives, up to the FIN.
 func (s *streams) hear(t *testing.T, conn net.Conn, random io.Reader) {
 	got, want := make([]byte, 32<<10), make([]byte, 32<<10)
 	for {
@@ -214,16 +214,16 @@ func (s *streams) total() int64 {
 	return s.sent
 }
 
-// end lets what is under way arrive, and returns how much it was in all.
+// end waits for the data under way, and returns the amount of all data.
 func (s *streams) end(t *testing.T) int64 {
 	s.stop()
 	s.ways.Wait()
 	return s.total()
 }
 
-// TestSignalAfterUpgrade has conns that cannot move, for the new process may open few files: the
-// first signal that the old process gets after the upgrade, as when the whole service is stopped, is
-// not its second one.
+// TestSignalAfterUpgrade has conns that cannot move, because the new process may open
+// few files. The first signal that the old process gets after the upgrade, as when the
+// whole service is stopped, does not count as its second.
 func TestSignalAfterUpgrade(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

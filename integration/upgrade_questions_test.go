@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestQuestionsDuringUpgrades never stops to ask for the status while processes follow each
-// other: one of them always answers.
+// TestQuestionsDuringUpgrades keeps asking for the status during upgrades: one of the
+// processes always answers.
 func TestQuestionsDuringUpgrades(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

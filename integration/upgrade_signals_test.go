@@ -13,8 +13,9 @@ import (
 	"time"
 )
 
-// TestUpgradeIsNotWaitedFor has an upgrade to a binary that never says a word: questions are
-// answered meanwhile, a SIGHUP is acted on when it is over, and a SIGTERM at once.
+// TestUpgradeIsNotWaitedFor upgrades to a binary that never sends a message: commands
+// are answered meanwhile, a SIGHUP is obeyed when the upgrade is over, and a SIGTERM at
+// once.
 func TestUpgradeIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -70,8 +71,9 @@ func TestUpgradeIsNotWaitedFor(t *testing.T) {
 	}
 }
 
-// TestStopDuringUpgrade stops at a random moment of an upgrade, again and again: whichever of
-// the two processes has the traffic then, none is left, and the host is as it was.
+// TestStopDuringUpgrade stops anyport at a random moment of an upgrade, repeatedly:
+// whichever of the two processes serves at that time, none is left, and the host is as
+// it was.
 func TestStopDuringUpgrade(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

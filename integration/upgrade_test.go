@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestUpgrade hands over from process to process while clients never stop to come: none
-// is refused, cut or left without an answer, a conn and a flow that stay don't notice,
+// TestUpgrade hands over from process to process while clients keep asking: none is
+// refused, cut or left without an answer, a conn and a flow that stay notice nothing,
 // and streams arrive to the byte.
 func TestUpgrade(t *testing.T) {
 	t.Parallel()
@@ -98,8 +98,8 @@ func question(t *testing.T, conn net.Conn, text string) string {
 	return string(answer[:n])
 }
 
-// TestUpgradeRefused tries binaries that cannot take over: the old process serves on, as
-// if nothing had been, and says why.
+// TestUpgradeRefused tries binaries that cannot take over: the old process continues to
+// serve, and reports the reason.
 func TestUpgradeRefused(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -145,7 +145,7 @@ func TestUpgradeRefused(t *testing.T) {
 	r.reach(t, "origin", dstV4+":80")
 }
 
-// TestUpgradeOfPID1 is in a container that would end with the process to be replaced.
+// TestUpgradeOfPID1 runs in a container that would end with the process to be replaced.
 func TestUpgradeOfPID1(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"anyport/config"
-	"anyport/proxy/lines"
+	"anyport/proxy/logfile"
 	"anyport/proxy/route"
 )
 
@@ -45,8 +45,8 @@ type AccessLog struct {
 	lost    atomic.Uint64 // that found the queue full, since the writer looked
 	total   atomic.Uint64 // of lines that were lost, as far as the writer has looked
 
-	untold uint64    // not told in the log yet; the writer's, as is told
-	told   time.Time // when the log was told last
+	losses  losses           // the writer's, as is overdue
+	overdue <-chan time.Time // when losses has something to say; nil: nothing
 }
 
 // OpenAccessLog opens what log.access names, or returns nil where that is "".
@@ -141,7 +141,7 @@ func (unclosed) Close() error { return nil }
 
 // write is the writer: it owns file until the last record has been written.
 func (a *AccessLog) write(file io.WriteCloser) error {
-	out := lines.NewWriter(file)
+	out := logfile.NewWriter(file)
 	out.Patience = accessPatience
 	handler := accessHandler(out, a.format)
 	var due, sum <-chan time.Time // nil while the buffer is empty; while there are no sums
@@ -150,7 +150,6 @@ func (a *AccessLog) write(file io.WriteCloser) error {
 		case <-a.closing:
 			a.drain(handler)
 			a.sumUp(handler)
-			a.told = time.Time{} // the rest is told
 			a.flush(out)
 			a.leave(out, nil)
 			return file.Close()
@@ -175,10 +174,12 @@ func (a *AccessLog) write(file io.WriteCloser) error {
 		case <-a.reopen:
 			a.flush(out)
 			if next := a.swap(file); next != file {
-				a.told = time.Time{} // of each file by itself
 				file = next
 				a.leave(out, file)
 			}
+		case <-a.overdue:
+			a.overdue = nil
+			a.warn(0, nil)
 		}
 	}
 }
@@ -209,27 +210,33 @@ func (a *AccessLog) line(handler slog.Handler, line slog.Record) {
 	}
 }
 
-func (a *AccessLog) flush(out *lines.Writer) {
+func (a *AccessLog) flush(out *logfile.Writer) {
 	err := out.Flush()
 	a.warn(out.Lost(), err)
 }
 
-// leave has out go on with another file; nil: with none.
-func (a *AccessLog) leave(out *lines.Writer, next io.Writer) {
+// leave has out go on with another file; nil: with none. What was lost in the one before has a warning of its own.
+func (a *AccessLog) leave(out *logfile.Writer, next io.Writer) {
 	out.Reset(next)
+	a.losses.endOfFile()
 	a.warn(out.Lost(), nil)
 }
 
-// accessWarnings is how long the log hears nothing more of lines that are lost.
-const accessWarnings = 10 * time.Second
-
 // warn counts lines that the file did not take, and those that found the queue full, and tells of them.
 func (a *AccessLog) warn(lost uint64, err error) {
-	lost += a.lost.Swap(0)
-	a.total.Add(lost)
-	a.untold += lost
-	if a.untold > 0 && time.Since(a.told) >= accessWarnings {
-		a.log.Warn("the access log is not complete", "lost_lines", a.untold, "error", err)
-		a.untold, a.told = 0, time.Now()
+	full := a.lost.Swap(0)
+	if err == nil && full > 0 {
+		err = errBehind
+	}
+	a.total.Add(lost + full)
+	now := time.Now()
+	a.losses.note(lost+full, err, now)
+	switch of := a.losses.tell(now); {
+	case of.cause != nil:
+		a.log.Warn("the access log is not complete", "lost_lines", of.lines, "error", of.cause)
+	case of.lines > 0:
+		a.log.Warn("the access log is not complete", "lost_lines", of.lines)
+	case a.losses.untold > 0 && a.overdue == nil:
+		a.overdue = time.After(a.losses.wait(now))
 	}
 }

@@ -7,21 +7,20 @@ import (
 	"anyport/proxy/tcp"
 )
 
-// moves are the ways of conns from and to the event loops.
+// moves are the channels for conns from and to the event loops.
 type moves struct {
-	away  chan tcp.Move
-	here  chan []tcp.Conn
-	ended chan struct{} // closed once there are no loops any more
+	away  chan tcp.Move   // to another process
+	here  chan []tcp.Conn // from another process
+	ended chan struct{}   // closed once all loops have ended
 }
 
 func newMoves() moves {
 	return moves{make(chan tcp.Move), make(chan []tcp.Conn), make(chan struct{})}
 }
 
-// MoveConns has all conns that there are served by another process: it calls give with
-// some of them at a time, as [tcp.Move] says, and returns its first error. What is left
-// then goes on here. Loops that have not come by the end of ctx are an error too; ctx
-// does not bound give.
+// MoveConns moves all conns to another process: it calls give with some of them at a time, as
+// [tcp.Move] says, and returns its first error. Conns that are left then go on here. If the loops do
+// not respond before ctx is done, that is an error too; ctx does not bound give.
 func (s *Server) MoveConns(ctx context.Context, give func([]tcp.Conn) error) error {
 	over := make(chan error, 1)
 	select {
@@ -34,9 +33,9 @@ func (s *Server) MoveConns(ctx context.Context, give func([]tcp.Conn) error) err
 	}
 }
 
-// AdoptConns has Serve go on with conns of another process, each of which has passed its
-// Check. Their FDs are Serve's, for which it waits; after its end they are closed. None
-// at all says that no more will come.
+// AdoptConns makes Serve continue conns of another process, each of which has passed its Check. It
+// waits until Serve takes them; their FDs then belong to Serve. After the end of Serve it closes them.
+// A call with no conns says that no more will come.
 func (s *Server) AdoptConns(conns []tcp.Conn) {
 	select {
 	case s.moves.here <- conns:

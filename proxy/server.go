@@ -1,9 +1,3 @@
-// Package proxy carries the traffic of the routes: TCP conns ([anyport/proxy/tcp])
-// and UDP flows ([anyport/proxy/udp]) over one set of routes in service
-// ([anyport/proxy/route]).
-//
-// It knows nothing of the kernel's steering. It is given sockets, and a table
-// that says which route takes a dst.
 package proxy
 
 import (
@@ -15,8 +9,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"anyport/config"
-	"anyport/proxy/files"
-	"anyport/proxy/orders"
+	"anyport/proxy/datagram"
+	"anyport/proxy/fdbudget"
+	"anyport/proxy/mailbox"
 	"anyport/proxy/quota"
 	"anyport/proxy/route"
 	"anyport/proxy/tcp"
@@ -26,42 +21,43 @@ import (
 // Options are what a Server needs besides its routes.
 type Options struct {
 	Workers  int                // sockets per protocol, each a UDP loop; ≥ 1
-	MaxFlows int                // UDP flows of all routes at once
-	Raw      *udp.Raw           // for UDP answers that no bound socket can send; nil: Serve opens it, which takes CAP_NET_RAW
-	Record   func(route.Record) // told of each conn and flow that ended; must not block; may be nil
-	Mirror   route.Mirror       // told where an origin has refused, if the route mirrors that; may be nil
+	MaxFlows int                // UDP flows of all routes together
+	Raw      *datagram.Raw      // for UDP answers that no bound socket can send; nil: Serve opens it, which needs CAP_NET_RAW
+	Record   func(route.Record) // called with each conn and flow that has ended or was refused; must not block; may be nil
+	Mirror   route.Mirror       // called for a dst that its origins have refused, if the route has mirror_closed; may be nil
 	Log      *slog.Logger
 }
 
-// Server serves the conns and flows of the routes in service.
+// Server serves the conns and flows of the routes in service. Its methods may be called from any
+// goroutine, except those that are for before Serve.
 type Server struct {
 	opt      Options
-	tcpLoops int
+	tcpLoops int // at least one for each core
 	routes   *route.Live
 
-	pulse *orders.Pulse
+	pulse *mailbox.Pulse
 
-	opening atomic.Int32  // kinds of loop that are not open yet
+	opening atomic.Int32  // kinds of loop (TCP, UDP) that have not opened their files yet
 	opened  chan struct{} // closed when all are
 
-	budget files.Budget
-	shares *files.Shares // nil: no bound
+	budget atomic.Pointer[fdbudget.Budget] // nil: no bound
+	shares *fdbudget.Shares                // of it
 
-	flows    []udp.Flow // of another process, to begin with
-	expected int        // files of its conns, which come later
+	flows    []udp.Flow // of another process: Serve begins with them
+	expected int        // files of the conns that it moves here later
 	handovers
 	moves moves
 }
 
 // New makes a Server that forwards nothing until the first Try.
 func New(opt Options) *Server {
-	// TCP relays on all cores, however few sockets it accepts from.
+	// TCP relays on all cores, even if it accepts from fewer sockets.
 	tcpLoops := max(opt.Workers, runtime.GOMAXPROCS(0))
 	return &Server{
 		opt:      opt,
 		tcpLoops: tcpLoops,
 		routes:   route.NewLive(tcpLoops + opt.Workers),
-		pulse:    orders.NewPulse(),
+		pulse:    mailbox.NewPulse(),
 		opened:   make(chan struct{}),
 
 		handovers: newHandovers(),
@@ -69,46 +65,62 @@ func New(opt Options) *Server {
 	}
 }
 
-// Loops is the number of event loops that Serve runs, each a goroutine that is
-// seldom idle under load.
+// Loops is the number of event loops that Serve runs. Each is a goroutine that is rarely idle under
+// load.
 func (s *Server) Loops() int { return s.tcpLoops + s.opt.Workers }
 
-// Stuck asks all loops whether they turn, and returns how many have not since it was called last.
+// Stuck returns how many loops have not turned since it was called last.
 func (s *Server) Stuck() int { return s.pulse.Ask() }
 
-// Try puts a new table and its routes into service, on trial: until it is told to Keep or
-// to Undo, conns and flows go on by the routes before where table has none for them. Live
-// ones stay with the route they began with. Trials must not race.
+// Try puts a new table and its routes into service on trial: until Keep or Undo, conns and flows for
+// which table has no route still go by the routes before. Live ones stay with the route that they
+// began with. Trials must not race.
 func (s *Server) Try(table route.Table, routes []*config.Route) *route.Trial {
 	return s.routes.Try(table, routes)
 }
 
-// Drain has the route of that name take no new conns and flows from now on, or again.
-// Live ones go on.
+// Drain stops the route of that name from taking new conns and flows, or ends that. Live ones go on.
 func (s *Server) Drain(route string, on bool) { s.routes.Drain(route, on) }
 
-// LimitFiles divides a budget of files among the loops. It is for before Serve.
-func (s *Server) LimitFiles(b files.Budget) {
-	s.budget, s.shares = b, b.Shares(s.tcpLoops, s.opt.Workers)
+// LimitFiles divides a budget of files among the loops. It must be called before Serve.
+func (s *Server) LimitFiles(b fdbudget.Budget) {
+	s.shares = b.Shares(s.tcpLoops, s.opt.Workers)
+	s.budget.Store(&b)
 }
 
-// Files tells what of the budget is in use.
-func (s *Server) Files() files.Used {
-	if s.shares == nil {
-		return files.Used{}
+// ChangeFiles divides another budget among the loops. Live conns and flows keep what they hold. Calls
+// must not race.
+func (s *Server) ChangeFiles(b fdbudget.Budget) {
+	s.shares.Change(b)
+	s.budget.Store(&b)
+}
+
+// Budget is the budget that is divided among the loops, the zero value where there is none.
+func (s *Server) Budget() fdbudget.Budget {
+	if b := s.budget.Load(); b != nil {
+		return *b
 	}
-	return s.budget.Used(s.shares)
+	return fdbudget.Budget{}
 }
 
-// LoopFiles is what the loops need for themselves, and for conns that wait at a door.
+// Files returns how much of the budget is in use.
+func (s *Server) Files() fdbudget.Used {
+	b := s.budget.Load()
+	if b == nil {
+		return fdbudget.Used{}
+	}
+	return b.Used(s.shares)
+}
+
+// LoopFiles is the number of files that the loops need for themselves and for parked conns.
 func (s *Server) LoopFiles() int {
 	const ofLoop = 2 // an epoll instance and an eventfd
-	return s.Loops()*ofLoop + s.tcpLoops*tcp.DoorFiles
+	return s.Loops()*ofLoop + s.tcpLoops*tcp.ParkedFiles
 }
 
-// Serve carries the traffic of the sockets, which stay the caller's to close.
-// When ctx is done it takes nothing new, and returns nil once the last conn and
-// flow has ended or its drain timeout has cut it. It is called once.
+// Serve carries the traffic of the sockets, which the caller closes afterwards. When ctx is done it
+// takes nothing new, and returns nil once the last conn and flow has ended or its drain timeout has
+// cut it. It must be called once.
 func (s *Server) Serve(ctx context.Context, tcpSockets, udpSockets []int) error {
 	loops, ctx := errgroup.WithContext(ctx)
 	s.opening.Store(2)
@@ -154,14 +166,14 @@ func (s *Server) Serve(ctx context.Context, tcpSockets, udpSockets []int) error 
 	return loops.Wait()
 }
 
-// open is called for each kind of loop.
+// open is called by each kind of loop once it has its files.
 func (s *Server) open() {
 	if s.opening.Add(-1) == 0 {
 		close(s.opened)
 	}
 }
 
-// Opened is closed once Serve has all the files open that its loops need for themselves.
+// Opened is closed once Serve has opened all files that its loops need for themselves.
 func (s *Server) Opened() <-chan struct{} { return s.opened }
 
 // Conns yields all live conns and flows, a page at a time; the page is the iterator's.

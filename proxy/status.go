@@ -8,7 +8,7 @@ import (
 	"anyport/proxy/route"
 )
 
-// RouteStatus is one route in service, in the words of `anyport status --json`.
+// RouteStatus is one route in service, as `anyport status --json` shows it.
 type RouteStatus struct {
 	Name     string   `json:"name"`
 	Protocol []string `json:"protocol"`
@@ -17,9 +17,9 @@ type RouteStatus struct {
 	Action   string   `json:"action"`
 
 	ConnsActive int64  `json:"conns_active"` // conns and flows, here and below
-	ConnsTotal  uint64 `json:"conns_total"`  // with those that were never begun
+	ConnsTotal  uint64 `json:"conns_total"`  // with those that were refused
 	Denied      uint64 `json:"denied"`       // by allow and deny
-	Limited     uint64 `json:"limited"`      // over max_conns and its kin, new_conns_per_second and datagrams_per_second
+	Limited     uint64 `json:"limited"`      // over max_conns, max_flows, their limits per client, new_conns_per_second and datagrams_per_second
 
 	BytesToOrigin uint64 `json:"bytes_to_origin"` // payload
 	BytesToClient uint64 `json:"bytes_to_client"`
@@ -34,7 +34,7 @@ type RouteStatus struct {
 	Origins []OriginStatus `json:"origins"`
 }
 
-// Counts are by verdict, and zero where one is missing.
+// Counts are by verdict. A missing verdict is zero.
 type Counts struct {
 	Ended     map[string]map[string]uint64 `json:"ended"`     // protocol → verdict → conns or flows
 	Datagrams map[string]map[string]uint64 `json:"datagrams"` // direction → verdict → datagrams
@@ -46,7 +46,7 @@ type OriginStatus struct {
 	Up      bool   `json:"up"`
 	Forced  string `json:"forced"` // the state forced by hand; "" = none
 
-	RefusedSince *time.Time `json:"refused_since,omitempty"` // over UDP; while it is left out for that, it is not up
+	RefusedSince *time.Time `json:"refused_since,omitempty"` // over UDP: while the origin is left out for that, it is not up
 	RefusedPorts int        `json:"refused_ports"`           // of an origin with many ports: those left out
 	Refusals     uint64     `json:"refusals"`                // ICMP errors that UDP flows have met
 
@@ -54,7 +54,7 @@ type OriginStatus struct {
 	ConnsTotal  uint64 `json:"conns_total"`
 }
 
-// Status tells of each route in service, in the order of the file.
+// Status returns each route in service, in the order of the file.
 func (s *Server) Status() []RouteStatus {
 	routes := []RouteStatus{}
 	for _, r := range s.routes.Set().Routes {
@@ -63,8 +63,8 @@ func (s *Server) Status() []RouteStatus {
 	return routes
 }
 
-// Unrouted counts what came for a dst that no route forwards, or was dropped
-// before a route was known.
+// Unrouted counts what came for a dst that no route forwards, or was dropped before its route was
+// known.
 func (s *Server) Unrouted() Counts { return counts(s.routes.Unrouted.Totals()) }
 
 func counts(totals route.Totals) Counts {

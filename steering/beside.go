@@ -44,7 +44,7 @@ func (s *Steering) checkBeside(table *Table) error {
 func judgeBeside(table *Table, others []Instance) error {
 	for _, other := range others {
 		for _, p := range other.Prefixes {
-			if table.prefixes.OverlapsPrefix(p) {
+			if table.overlaps(p) {
 				return fmt.Errorf("another anyport (pid %d, %s) serves %s in this network namespace: stop it, or serve other prefixes than it does", other.PID, other.Config, p)
 			}
 		}
@@ -81,7 +81,7 @@ func (s *Steering) leftRoutes(table *Table) (left []localRoute, err error) {
 	}
 	theirs := claimed(others)
 	err = s.routes.list(func(r localRoute) {
-		_, asked := table.prefixes.Get(r.prefix)
+		asked := table.serves(r.prefix)
 		if r.ours && !theirs.LookupPrefix(r.prefix) && (asked || len(strangers) == 0) {
 			left = append(left, r)
 		}

@@ -70,7 +70,7 @@ func (c *compiler) bind(cfg *config.Config) error {
 		if err := checkPrefixes(r); err != nil {
 			return fmt.Errorf("route %q: %w", r.Name, err)
 		}
-		c.table.bindings = append(c.table.bindings, binding{r, newTerms(r), newSources(r)})
+		c.table.bindings = append(c.table.bindings, binding{r, newTerms(r), config.NewClients(r.Allow, r.Deny)})
 	}
 	c.table.routes = len(cfg.Routes)
 	for i, r := range cfg.Routes {

@@ -38,7 +38,7 @@ func (s *Steering) judgeDeath() {
 // exposed are the prefixes of table that are local whether or not mine are, except for
 // loopback addresses, which nobody else reaches.
 func exposed(table *Table, mine *bart.Lite) (all []netip.Prefix) {
-	for p := range outermost(table, mine).AllSorted() {
+	for p := range table.outermost(mine).AllSorted() {
 		if !p.Addr().IsLoopback() {
 			all = append(all, p)
 		}

@@ -104,17 +104,6 @@ func (d *drift) tables(h half, t *Table, numbers map[string]uint32) error {
 	)
 }
 
-// owner names the route of a binding.
-func (t *Table) owner(i uint32) string {
-	if int(i) >= len(t.bindings) {
-		return "no route"
-	}
-	if r := t.bindings[i].route; r != nil {
-		return fmt.Sprintf("route %q", r.Name)
-	}
-	return "what no route takes"
-}
-
 // compare wants the entries in an array.
 func compare[V comparable](d *drift, m *ebpf.Map, entries iter.Seq2[uint32, V], name func(uint32) string) error {
 	for i, want := range entries {

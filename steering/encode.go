@@ -62,3 +62,15 @@ var verdictWords = [bpf.SteerVerdictVERDICTS]Verdict{
 	bpf.SteerVerdictREFUSE: Refuse, bpf.SteerVerdictDROP: Drop, bpf.SteerVerdictPASS: Pass,
 	bpf.SteerVerdictSTEER: Steer, bpf.SteerVerdictDENY: Deny, bpf.SteerVerdictLIMIT: Limit,
 }
+
+// encodeTerms returns what the program reads of a binding, but for its route and sources.
+func encodeTerms(t terms) bpf.SteerBinding {
+	return bpf.SteerBinding{
+		Verdict:   verdictCode(t.verdict),
+		Denied:    verdictCode(t.denied),
+		NewConns:  uint64(t.newConns),
+		Datagrams: uint64(t.datagrams),
+		FlowIdle:  uint64(t.flowIdle),
+		Mirrors:   flag(t.mirrors),
+	}
+}

@@ -41,7 +41,7 @@ func (t *Table) Explain(protocol config.Protocol, dst netip.AddrPort, client net
 		e.Because = append(e.Because, fmt.Sprintf("no route takes %v port %d: [steering] unmatched = %q", protocol, dst.Port(), e.Verdict))
 		return e
 	}
-	e.Because = append(e.Because, t.find(protocol, dst).sources.because(e.Route, client)...)
+	e.Because = append(e.Because, because(t.find(protocol, dst).sources, e.Route, client)...)
 	e.Notes = reflectorNote(e.Decision, protocol, dst.Port())
 	return e
 }
@@ -68,16 +68,16 @@ func (d Decision) rank(route *config.Route, prefix netip.Prefix, protocol config
 	return fmt.Sprintf("lost: its ports %v are wider than %v of route %q", ports, d.Ports, d.Route.Name)
 }
 
-// because says what the sources of route make of client.
-func (s *sources) because(route *config.Route, client netip.Addr) []string {
+// because says by which rule of allow and deny route admits or denies client.
+func because(clients *config.Clients, route *config.Route, client netip.Addr) []string {
 	switch {
-	case s == nil:
+	case clients == nil:
 		return nil
 	case !client.IsValid():
 		return []string{fmt.Sprintf("route %q does not admit every client: ask with --from", route.Name)}
 	}
-	client = plain(client)
-	admits, rule := s.admits(client), s.rule(client)
+	client = client.Unmap().WithZone("")
+	admits, rule := clients.Admits(client), clients.Rule(client)
 	list := "deny"
 	if admits {
 		list = "allow"
@@ -173,4 +173,18 @@ func orDash(all []string) []string {
 		return []string{""}
 	}
 	return all
+}
+
+// reflectorNote tells of a port that a route steers though its ports do not name it, and
+// through which others can be attacked.
+func reflectorNote(d Decision, protocol config.Protocol, port uint16) []string {
+	if protocol != config.UDP || d.Verdict != Steer {
+		return nil
+	}
+	service := d.Route.WideReflector(port)
+	if service == "" {
+		return nil
+	}
+	return []string{fmt.Sprintf(`udp port %d is %s, through which others can be attacked: except_ports = ["reflectors"] of route %q leaves it out`,
+		port, service, d.Route.Name)}
 }

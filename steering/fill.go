@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"net/netip"
 
 	"anyport/bpf"
 )
@@ -66,11 +65,12 @@ func (h half) fits(table *Table) error {
 
 // triesFit looks at the maps that are as large as they can be, with two tables in each.
 func (h half) triesFit(table *Table) error {
+	v4, v6 := table.sizes()
 	clients := 0
 	for range h.sourceEntries(table) {
 		clients++
 	}
-	for what, n := range map[string]int{"IPv4 prefixes": table.prefixes.Size4(), "IPv6 prefixes": table.prefixes.Size6(), "prefixes in allow and deny": clients} {
+	for what, n := range map[string]int{"IPv4 prefixes": v4, "IPv6 prefixes": v6, "prefixes in allow and deny": clients} {
 		if n > int(h.trie) {
 			return fmt.Errorf("there are %d %s and the kernel's tables have room for %d: join neighbours, or split the file between hosts", n, what, h.trie)
 		}
@@ -84,7 +84,7 @@ func (h half) firstBinding() uint32  { return h.generation * h.bindings }
 func (h half) bindingEntries(table *Table, numbers map[string]uint32) iter.Seq2[uint32, bpf.SteerBinding] {
 	return func(yield func(uint32, bpf.SteerBinding) bool) {
 		for i, b := range table.bindings {
-			value := b.terms.encode()
+			value := encodeTerms(b.terms)
 			if b.route != nil {
 				copy(value.Route[:], b.route.Name)
 				value.Number = numbers[b.route.Name]
@@ -118,7 +118,7 @@ func (h half) intervalEntries(table *Table) iter.Seq2[uint32, bpf.SteerInterval]
 func (h half) sourceEntries(table *Table) iter.Seq2[bpf.SteerSource, uint32] {
 	return func(yield func(bpf.SteerSource, uint32) bool) {
 		for i, b := range table.bindings {
-			for p, allowed := range b.sources.all() {
+			for p, allowed := range b.sources.Rules() {
 				if !yield(sourceKey(h.list(i), p), flag(allowed)) {
 					return
 				}
@@ -129,7 +129,7 @@ func (h half) sourceEntries(table *Table) iter.Seq2[bpf.SteerSource, uint32] {
 
 func (h half) v4Entries(table *Table) iter.Seq2[bpf.SteerPrefixV4, bpf.SteerPolicy] {
 	return func(yield func(bpf.SteerPrefixV4, bpf.SteerPolicy) bool) {
-		for p, policy := range both(table.prefixes.All4(), table.gone.All4()) {
+		for p, policy := range table.all4() {
 			addr := p.Addr().As4()
 			key := bpf.SteerPrefixV4{
 				Prefixlen:  exact + uint32(p.Bits()),
@@ -145,7 +145,7 @@ func (h half) v4Entries(table *Table) iter.Seq2[bpf.SteerPrefixV4, bpf.SteerPoli
 
 func (h half) v6Entries(table *Table) iter.Seq2[bpf.SteerPrefixV6, bpf.SteerPolicy] {
 	return func(yield func(bpf.SteerPrefixV6, bpf.SteerPolicy) bool) {
-		for p, policy := range both(table.prefixes.All6(), table.gone.All6()) {
+		for p, policy := range table.all6() {
 			key := bpf.SteerPrefixV6{
 				Prefixlen:  exact + uint32(p.Bits()),
 				Generation: h.generation,
@@ -155,18 +155,6 @@ func (h half) v6Entries(table *Table) iter.Seq2[bpf.SteerPrefixV6, bpf.SteerPoli
 				return
 			}
 		}
-	}
-}
-
-// both yields the prefixes in service, and those that are gone.
-func both(all, gone iter.Seq2[netip.Prefix, policy]) iter.Seq2[netip.Prefix, policy] {
-	return func(yield func(netip.Prefix, policy) bool) {
-		for p, v := range all {
-			if !yield(p, v) {
-				return
-			}
-		}
-		gone(yield)
 	}
 }
 

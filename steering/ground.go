@@ -81,7 +81,7 @@ type footing struct {
 }
 
 func newFooting(cfg *config.Config, table *Table) *footing {
-	return &footing{served: outermost(table, new(bart.Lite)), sources: sourcesOf(cfg), others: map[string]bool{}}
+	return &footing{served: table.outermost(new(bart.Lite)), sources: sourcesOf(cfg), others: map[string]bool{}}
 }
 
 // inherit takes over what was there under the table before: what is missing meanwhile is still

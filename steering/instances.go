@@ -78,7 +78,7 @@ func (p *presence) serve() {
 
 func (n *notice) instance() Instance {
 	i := Instance{PID: os.Getpid(), Config: n.config, Device: n.device, Program: n.program, Prefixes: slices.Clone(n.gone)}
-	for prefix := range n.table.prefixes.AllSorted() {
+	for prefix := range n.table.sorted() {
 		i.Prefixes = append(i.Prefixes, prefix)
 	}
 	return i

@@ -20,8 +20,8 @@ func numberRoutes(old map[string]uint32, table *Table) map[string]uint32 {
 		taken[n] = true
 	}
 	next := uint32(1)
-	for _, b := range table.bindings[1 : 1+table.routes] {
-		name := b.route.Name
+	for _, r := range table.list() {
+		name := r.Name
 		if n, ok := old[name]; ok {
 			numbers[name] = n
 			continue

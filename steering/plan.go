@@ -51,15 +51,3 @@ func inverse(changes []change) []change {
 	}
 	return undo
 }
-
-// outermost returns the prefixes of table that need a route: not those inside
-// another prefix of the table, nor those that others keep local already.
-func outermost(table *Table, others *bart.Lite) *bart.Lite {
-	all := new(bart.Lite)
-	for prefix := range table.prefixes.AllSorted() { // each after those that cover it
-		if !all.LookupPrefix(prefix) && !others.LookupPrefix(prefix) {
-			all.Insert(prefix)
-		}
-	}
-	return all
-}

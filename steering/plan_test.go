@@ -41,7 +41,7 @@ func TestOutermost(t *testing.T) {
 		route("net", "1-65535", "192.0.2.0/24", "127.8.0.0/16", "2001:db8:1::/48"),
 		route("host", "80", "192.0.2.7", "198.51.100.7", "2001:db8:1::7"))
 	var got []string
-	for p := range outermost(table, lite("127.0.0.0/8 10.0.0.0/8")).AllSorted() {
+	for p := range table.outermost(lite("127.0.0.0/8 10.0.0.0/8")).AllSorted() {
 		got = append(got, p.String())
 	}
 	if want := []string{"192.0.2.0/24", "198.51.100.7/32", "2001:db8:1::/48"}; !slices.Equal(got, want) {

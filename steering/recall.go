@@ -9,9 +9,6 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-// unknown stands for the tables of another process.
-var unknown = newTable()
-
 // recall learns from the maps what another process has put in service.
 func (s *Steering) recall() (err error) {
 	if err := s.objects.Generation.Lookup(uint32(0), &s.generation); err != nil {

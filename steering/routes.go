@@ -123,7 +123,7 @@ func (l *localRoutes) wanted(cfg *config.Config, table *Table) (*bart.Lite, erro
 			others.Insert(r.prefix)
 		}
 	})
-	return outermost(table, &others), err
+	return table.outermost(&others), err
 }
 
 // localRoute is a route of the table of local addresses.

@@ -7,6 +7,8 @@
 package steering
 
 import (
+	"fmt"
+	"iter"
 	"net/netip"
 	"slices"
 
@@ -60,7 +62,7 @@ type interval struct {
 type binding struct {
 	route *config.Route // nil: no route takes the port; with Steer it is of an egress prefix
 	terms
-	sources *sources // nil admits everyone
+	sources *config.Clients // nil admits everyone
 }
 
 // Decision is the verdict for one client and one dst, and whose it is.
@@ -99,7 +101,7 @@ func (t *Table) Decide(protocol config.Protocol, dst netip.AddrPort, client neti
 	}
 	d := Decision{Verdict: b.verdict, Route: b.route, Prefix: covering(b.route, dst.Addr().Unmap())}
 	d.Ports, _ = narrowest(b.route.Ports, dst.Port())
-	if client.IsValid() && !b.sources.admits(client) {
+	if client.IsValid() && !b.sources.Admits(client) {
 		d.Verdict = Deny
 	}
 	return d
@@ -176,4 +178,74 @@ func narrowest(ranges []config.PortRange, port uint16) (best config.PortRange, o
 		}
 	}
 	return best, ok
+}
+
+// outermost returns the prefixes of table that need a route: not those inside
+// another prefix of the table, nor those that others keep local already.
+func (t *Table) outermost(others *bart.Lite) *bart.Lite {
+	all := new(bart.Lite)
+	for prefix := range t.prefixes.AllSorted() { // each after those that cover it
+		if !all.LookupPrefix(prefix) && !others.LookupPrefix(prefix) {
+			all.Insert(prefix)
+		}
+	}
+	return all
+}
+
+// owner names the route of a binding.
+func (t *Table) owner(i uint32) string {
+	if int(i) >= len(t.bindings) {
+		return "no route"
+	}
+	if r := t.bindings[i].route; r != nil {
+		return fmt.Sprintf("route %q", r.Name)
+	}
+	return "what no route takes"
+}
+
+// list returns the routes of the file, in its order.
+func (t *Table) list() []*config.Route {
+	all := make([]*config.Route, t.routes)
+	for i := range all {
+		all[i] = t.bindings[1+i].route
+	}
+	return all
+}
+
+// sorted yields the prefixes of the routes, each after those that cover it.
+func (t *Table) sorted() iter.Seq[netip.Prefix] {
+	return func(yield func(netip.Prefix) bool) {
+		for p := range t.prefixes.AllSorted() {
+			if !yield(p) {
+				return
+			}
+		}
+	}
+}
+
+// serves reports whether p itself is a prefix of a route.
+func (t *Table) serves(p netip.Prefix) bool { _, ok := t.prefixes.Get(p); return ok }
+
+// overlaps reports whether a prefix of a route has addresses in common with p.
+func (t *Table) overlaps(p netip.Prefix) bool { return t.prefixes.OverlapsPrefix(p) }
+
+// sizes is the number of prefixes of each family.
+func (t *Table) sizes() (v4, v6 int) { return t.prefixes.Size4(), t.prefixes.Size6() }
+
+// all4 yields the IPv4 prefixes of the routes, and those that are gone.
+func (t *Table) all4() iter.Seq2[netip.Prefix, policy] { return both(t.prefixes.All4(), t.gone.All4()) }
+
+// all6 does so for IPv6.
+func (t *Table) all6() iter.Seq2[netip.Prefix, policy] { return both(t.prefixes.All6(), t.gone.All6()) }
+
+// both yields the prefixes in service, and those that are gone.
+func both(all, gone iter.Seq2[netip.Prefix, policy]) iter.Seq2[netip.Prefix, policy] {
+	return func(yield func(netip.Prefix, policy) bool) {
+		for p, v := range all {
+			if !yield(p, v) {
+				return
+			}
+		}
+		gone(yield)
+	}
 }

@@ -239,7 +239,7 @@ func TestSources(t *testing.T) {
 	} {
 		r := route("r", "1")
 		r.Allow, r.Deny = prefixes(test.allow), prefixes(test.deny)
-		if got := newSources(r).admits(netip.MustParseAddr(test.client)); got != test.want {
+		if got := config.NewClients(r.Allow, r.Deny).Admits(netip.MustParseAddr(test.client)); got != test.want {
 			t.Errorf("allow %q, deny %q: admits(%s) = %v", test.allow, test.deny, test.client, got)
 		}
 	}

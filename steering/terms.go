@@ -3,7 +3,6 @@ package steering
 import (
 	"time"
 
-	"anyport/bpf"
 	"anyport/config"
 )
 
@@ -34,17 +33,6 @@ func spacing(perSecond int) time.Duration {
 		return 0
 	}
 	return time.Second / time.Duration(perSecond)
-}
-
-func (t terms) encode() bpf.SteerBinding {
-	return bpf.SteerBinding{
-		Verdict:   verdictCode(t.verdict),
-		Denied:    verdictCode(t.denied),
-		NewConns:  uint64(t.newConns),
-		Datagrams: uint64(t.datagrams),
-		FlowIdle:  uint64(t.flowIdle),
-		Mirrors:   flag(t.mirrors),
-	}
 }
 
 func (b *binding) drops() bool {

@@ -46,7 +46,7 @@ func TestScenariosNamePeers(t *testing.T) {
 	}
 	for _, d := range drawn {
 		if !seen[d.name] {
-			t.Errorf("the drawing shows %q, which is no scenario", d.name)
+			t.Errorf("the drawing shows %q, which is not a scenario", d.name)
 		}
 	}
 }

@@ -71,12 +71,12 @@ func rate(name string, unit float64) report.Metric {
 	return report.Metric{Name: name, Value: func(r result) float64 { return r.Ops * unit / r.Seconds }}
 }
 
-// proxyCPU is what the proxy's processes used for so many ops.
+// proxyCPU is what the proxy's processes used for the given number of ops.
 func proxyCPU(name string, ops float64) report.Metric {
 	return report.Metric{Name: name, Less: true, CPU: true, Value: func(r result) float64 { return r.ProxyCPU * ops / max(1, r.Ops) }}
 }
 
-// rigCPU is what the whole machine used for so many ops, without other programs.
+// rigCPU is what the whole machine used for the given number of ops, without other programs.
 func rigCPU(name string, ops float64) report.Metric {
 	return report.Metric{Name: name, Less: true, Value: func(r result) float64 { return (r.RigCPU - r.Foreign) * ops / max(1, r.Ops) }}
 }

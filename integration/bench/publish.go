@@ -10,8 +10,8 @@ import (
 	"anyport/integration/bench/report"
 )
 
-// drawn are the scenarios of the drawing, its headings, and which variants of anyport are
-// in it: beside nginx with two workers stands anyport with two.
+// drawn are the scenarios of the drawing, their titles, and the variants of anyport to draw:
+// anyport with two workers is drawn beside nginx with two.
 var drawn = []struct {
 	name, title string
 	variants    []string

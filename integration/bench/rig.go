@@ -19,7 +19,7 @@ const (
 	edgeToOrigin  = "10.0.0.1"
 )
 
-// clientAddresses are so many that every worker of a proxy has its share of them.
+// clientAddresses are enough for every worker of a proxy to get its share.
 func clientAddresses() (all []netip.Addr) {
 	for a := netip.MustParseAddr(clientAddress); len(all) < 16; a = a.Next() {
 		all = append(all, a)
@@ -64,9 +64,10 @@ func newRig() (r *rig, err error) {
 }
 
 // tune lets a client, and a proxy, open more conns a minute than there are ports,
-// and lets listeners queue a burst. What the namespaces inherit of this machine's own
-// tuning is set back to the kernel's defaults, and congestion control to the one that
-// every namespace may have: with BBR all would measure the timers by which it paces.
+// and lets listeners queue a burst. It resets what the
+// namespaces inherit of this machine's tuning to the kernel's defaults, and congestion
+// control to the one that every namespace may use: with BBR the benchmarks would measure
+// its pacing timers.
 func (r *rig) tune(hosts ...*lab.Host) error {
 	var errs []error
 	for _, host := range hosts {

@@ -70,9 +70,8 @@ func (b *bencher) prepare() (err error) {
 	return nil
 }
 
-// run takes the samples in rounds: a whole round of all, then the next, so that
-// what changes on the machine meets every peer alike. A sample that fails is
-// reported, and missing from the tables.
+// run takes the samples in rounds, each with every peer, so that changes of the machine
+// affect every peer alike. A sample that fails is reported, and missing in the tables.
 func (b *bencher) run(ctx context.Context) (report.Samples, error) {
 	measured := report.Samples{Machine: report.ThisMachine(), Start: time.Now(), Seconds: b.measure.Seconds(), Runs: b.runs}
 	peers := b.installed(&measured)
@@ -116,8 +115,8 @@ type turn struct {
 	peer     peer.Peer
 }
 
-// schedule interleaves the samples; the order of the peers rotates with the runs,
-// since whoever follows a heavy one finds a warmer or busier machine.
+// schedule interleaves the samples. The order of the peers rotates with the runs, since a
+// peer that follows a heavy one finds a warmer or busier machine.
 func schedule(scenarios []scenario, peers []peer.Peer, runs int) (turns []turn) {
 	for run := range runs {
 		for _, s := range scenarios {

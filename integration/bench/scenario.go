@@ -8,14 +8,14 @@ import (
 	"anyport/integration/bench/report"
 )
 
-// scenario is one thing to measure, and who takes part.
+// scenario is one thing to measure, and its peers.
 type scenario struct {
 	Name     string
 	Protocol string
 	Title    string
 	Header   string // that the origin reads: "" or v2
 	Peers    []string
-	Rival    string // whom the others are compared with, beside plain routing
+	Rival    string // the peer that the others are compared with, besides plain routing
 	Metrics  []report.Metric
 	Once     bool // too long for more than one run
 	Job      load.Job

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// kernel is one that is tried.
+// kernel is a kernel under test.
 type kernel struct {
 	dir     string // of its files
 	release string
@@ -23,9 +23,10 @@ type kernel struct {
 }
 
 // patience bounds one kernel's steps, all together.
-const patience = 30 * time.Minute
+const patience = time.Hour
 
-// withUs has a process end with this one. It follows the thread that forked: main holds it.
+// withUs makes a process end with this one. The kernel ties it to the thread that forked,
+// which main keeps locked.
 var withUs = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 
 func (k *kernel) console() string { return filepath.Join(k.dir, "console") }
@@ -56,7 +57,7 @@ func (k *kernel) boot(flags string) error {
 	return k.emulate(ctx, socket, archive)
 }
 
-// shareFiles starts what hands the host's files to the guest.
+// shareFiles starts virtiofsd, which gives the guest access to the host's files.
 func shareFiles(ctx context.Context, socket string) (stop func(), err error) {
 	var path string
 	for _, place := range []string{"/usr/libexec/virtiofsd", "/usr/lib/qemu/virtiofsd"} { // Debian 13, 12
@@ -89,7 +90,7 @@ func shareFiles(ctx context.Context, socket string) (stop func(), err error) {
 	return nil, fmt.Errorf("virtiofsd does not listen: %s", &said)
 }
 
-// emulate starts the guest, and reads what it says until it ends.
+// emulate starts the guest, and reads its console until it ends.
 func (k *kernel) emulate(ctx context.Context, socket, archive string) error {
 	cmd := k.emulator(ctx, socket, archive)
 	out, err := cmd.StdoutPipe()
@@ -129,7 +130,8 @@ func (k *kernel) emulator(ctx context.Context, socket, archive string) *exec.Cmd
 	return cmd
 }
 
-// listen notes the results that the guest tells of. all: it has told of the last one.
+// listen records the results that the guest prints. all reports whether it printed the last
+// one.
 func (k *kernel) listen(console io.Reader) (all bool, err error) {
 	lines := bufio.NewScanner(console)
 	lines.Buffer(nil, 1<<20)

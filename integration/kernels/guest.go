@@ -13,8 +13,8 @@ import (
 // resultMark begins a line of the console that is ours.
 const resultMark = "@@ "
 
-// inGuest is the guest's whole life. Process 1 does nothing but bury the dead, for which
-// the tests wait.
+// inGuest runs in the guest, from its start to its end. Process 1 only reaps orphaned
+// processes, because tests wait for their end.
 func inGuest(repository string, short bool, which *regexp.Regexp) error {
 	if os.Getpid() != 1 {
 		return takeSteps(repository, short, which)
@@ -72,7 +72,7 @@ func prepare() error {
 	return exec.Command("ip", "link", "set", "lo", "up").Run()
 }
 
-// takeSteps takes one after the other and tells the host of each.
+// takeSteps runs the steps one after the other and reports each to the host.
 func takeSteps(repository string, short bool, which *regexp.Regexp) error {
 	if err := os.Chdir(repository); err != nil {
 		return err
@@ -85,9 +85,7 @@ func takeSteps(repository string, short bool, which *regexp.Regexp) error {
 		if !which.MatchString(s.name + " as " + s.as) {
 			continue
 		}
-		r, said := s.take()
-		fmt.Println(said)
-		text, err := json.Marshal(r)
+		text, err := json.Marshal(s.take())
 		if err != nil {
 			return err
 		}

@@ -30,8 +30,8 @@ func identities() ([]identity, error) {
 	}, nil
 }
 
-// unitPrefix has a command run with the capabilities and limits that the systemd unit
-// grants, as a user without rights.
+// unitPrefix runs a command with the capabilities and limits that the systemd unit grants,
+// as an unprivileged user.
 func unitPrefix(unit string) ([]string, error) {
 	limits, held := []string{"prlimit"}, ""
 	for line := range strings.Lines(unit) {

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// needs are the modules by which the guest gets at the host's files.
+// needs are the modules that the guest needs to reach the host's files.
 var needs = []string{"virtio_pci", "virtiofs", "overlay"}
 
 // initramfs writes the file system that the kernel begins with: a shell, those modules and

@@ -18,7 +18,7 @@ import (
 	"anyport/integration/lab"
 )
 
-// life is one anyport, from its start to its end, on a host of its own.
+// life is one anyport, from start to stop, on a host of its own.
 type life struct {
 	identity
 	host   *lab.Host
@@ -31,7 +31,7 @@ type life struct {
 	said bytes.Buffer // by the process, and by those that took its place
 }
 
-// Write takes what the process says.
+// Write stores what the process prints.
 func (l *life) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -44,7 +44,7 @@ func (l *life) text() string {
 	return l.said.String()
 }
 
-// steps are the stations of a life, in this order.
+// steps are what a life goes through, in this order.
 func (who identity) steps() []step {
 	l := &life{identity: who}
 	var all []step
@@ -52,21 +52,21 @@ func (who identity) steps() []step {
 		name string
 		try  func(context.Context) error
 	}{{"doctor", l.doctor}, {"start", l.start}, {"explain", l.served(l.explain)}, {"reload", l.served(l.reload)}, {"upgrade", l.served(l.upgrade)}, {"stop", l.served(l.stop)}} {
-		all = append(all, step{station.name, who.name, 2 * time.Minute, func(ctx context.Context) (string, error) {
+		all = append(all, step{station.name, who.name, 2 * time.Minute, func(ctx context.Context) error {
 			err := l.settle()
 			if err == nil {
 				err = station.try(ctx)
 			}
 			if err != nil {
-				return fmt.Sprintf("%v\n%s", err, l.text()), err
+				fmt.Printf("%v\n%s", err, l.text())
 			}
-			return "", nil
+			return err
 		}})
 	}
 	return all
 }
 
-// served is try, where it can be tried.
+// served is try, if the host can be tried.
 func (l *life) served(try func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error {
 		if !l.serving {
@@ -100,7 +100,7 @@ func (l *life) doctor(ctx context.Context) error {
 
 func (l *life) file() string { return filepath.Join(l.dir, "anyport.toml") }
 
-// write puts the file in place; a DROP and a limit take what else the kernel has to have.
+// write writes the file. Its drop action and its rate limit need further kernel features.
 func (l *life) write(prefix string) error {
 	text := fmt.Sprintf("[admin]\nsocket = %q\n[steering]\n%s", filepath.Join(l.dir, "admin.sock"), l.toml) + fmt.Sprintf(`
 [route.web]
@@ -119,7 +119,7 @@ action   = "drop"
 	return os.WriteFile(l.file(), []byte(text), 0o644)
 }
 
-// command runs one of anyport's to its end, behind a prefix such as an identity's.
+// command runs an anyport command to its end, behind a prefix such as an identity's.
 func (l *life) command(ctx context.Context, prefix []string, args ...string) (string, error) {
 	args = slices.Concat(prefix, []string{l.binary}, args)
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
@@ -181,7 +181,7 @@ func expect(out string, err error, want string) error {
 	return err
 }
 
-// stop ends whoever serves now.
+// stop ends the process that serves now.
 func (l *life) stop(ctx context.Context) error {
 	defer l.host.Close()
 	out, err := l.command(ctx, nil, "status", "-c", l.file(), "--json")

@@ -1,10 +1,3 @@
-// Kernels boots kernels of Debian in an emulator, tries the built binary and the tests in
-// each, and prints a table of what has passed.
-//
-//	go run ./integration/kernels [-short] [-run REGEXP] [SUITE ...]
-//
-// It runs in the repository's directory, as root. A guest sees the host's files, writes to
-// memory alone, and has no network. What a kernel said is in build/kernels/SUITE/console.
 package main
 
 import (
@@ -41,7 +34,7 @@ func main() {
 	}
 }
 
-// run boots each suite's kernel, one after the other, and fails where a step has.
+// run boots each suite's kernel, one after the other, and fails if a step failed.
 func run(names []string, short bool, only string) error {
 	if len(names) == 0 {
 		names = suites

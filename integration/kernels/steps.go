@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,14 +12,14 @@ import (
 	"time"
 )
 
-// step is one thing that is tried.
+// step is one thing to try.
 type step struct {
 	name, as string
 	patience time.Duration
-	try      func(context.Context) (said string, err error)
+	try      func(context.Context) error // it prints what was said
 }
 
-// result is what came of a step.
+// result is the outcome of a step.
 type result struct {
 	Step    string  `json:"step"`
 	As      string  `json:"as"`
@@ -34,19 +35,19 @@ func (r result) String() string {
 	return fmt.Sprintf("%s as %s passed, %.0f s", r.Step, r.As, r.Seconds)
 }
 
-func (s step) take() (r result, said string) {
+func (s step) take() result {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), s.patience)
 	defer cancel()
-	said, err := s.try(ctx)
-	r = result{Step: s.name, As: s.as, Failed: err != nil, Seconds: time.Since(began).Seconds()}
+	err := s.try(ctx)
+	r := result{Step: s.name, As: s.as, Failed: err != nil, Seconds: time.Since(began).Seconds()}
 	if err != nil {
 		r.Why, _, _ = strings.Cut(err.Error(), "\n")
 	}
-	return r, said
+	return r
 }
 
-// steps are those of the short form, or all.
+// steps returns the steps of the short form, or all steps.
 func steps(short bool) ([]step, error) {
 	who, err := identities()
 	if err != nil {
@@ -63,44 +64,51 @@ func steps(short bool) ([]step, error) {
 	if short {
 		return all, nil
 	}
-	return append(all,
-		program("demo", root, 10*time.Minute, "", built("cmd/anyport"), "demo", "--ports", "1-4096"),
+	all = append(all,
+		program("demo", root, testPatience, "", built("cmd/anyport"), "demo", "--ports", "1-4096"),
 		tests("privileges test", root, "integration", "-test.run", "^(TestPrivileges|TestForgedSYNs)$", "-test.parallel", "1"),
 		tests("steering tests", root, "steering", "-test.short"),
-		tests("proxy/tcp tests", root, "proxy/tcp", "-test.short"),
-		tests("proxy/tcp tests", unit, "proxy/tcp", "-test.short"),
-		tests("proxy/udp tests", root, "proxy/udp", "-test.short"),
-		tests("proxy/udp tests", unit, "proxy/udp", "-test.short"),
-	), nil
+	)
+	for _, pkg := range ofProxy {
+		all = append(all, tests(pkg+" tests", root, pkg, "-test.short"), tests(pkg+" tests", unit, pkg, "-test.short"))
+	}
+	return all, nil
 }
 
-// tests runs the tests of a package in its directory.
+// testPatience bounds the demo, and the tests of a package: the emulator is 20 times as slow as
+// the host.
+const testPatience = 20 * time.Minute
+
+// tests runs the tests of a package in its directory. -test.v shows which are slow, and the
+// timeout where one hangs.
 func tests(name string, as identity, pkg string, args ...string) step {
-	return program(name, as, 20*time.Minute, pkg, append([]string{built(pkg)}, args...)...)
+	always := []string{built(pkg), "-test.v", "-test.timeout", (testPatience - time.Minute).String()}
+	return program(name, as, testPatience, pkg, append(always, args...)...)
 }
 
-// program runs one in a directory of the repository; it passes if it ends with 0.
+// program runs a program in a directory of the repository; it passes if it exits with 0.
 func program(name string, as identity, patience time.Duration, dir string, command ...string) step {
-	return step{name, as.name, patience, func(ctx context.Context) (string, error) {
+	return step{name, as.name, patience, func(ctx context.Context) error {
 		repository, err := os.Getwd()
 		if err != nil {
-			return "", err
+			return err
 		}
 		command[0] = filepath.Join(repository, command[0])
 		args := slices.Concat(as.prefix, command)
 		cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 		cmd.Dir, cmd.WaitDelay = dir, time.Second
 		cmd.Env = append(os.Environ(), "TMPDIR=/run", "ANYPORT_BINARY="+filepath.Join(repository, built("cmd/anyport")))
-		out, err := cmd.CombinedOutput()
-		said := strings.ReplaceAll(string(out), "\r", "\n")
-		if err != nil {
-			return said, fmt.Errorf("%w: %s", err, failure(said))
+		var said strings.Builder
+		both := io.MultiWriter(&said, os.Stdout) // the console has it also where the guest hangs
+		cmd.Stdout, cmd.Stderr = both, both
+		if err := cmd.Run(); err != nil {
+			return fmt.Errorf("%w: %s", err, failure(said.String()))
 		}
-		return said, nil
+		return nil
 	}}
 }
 
-// failure is the line of what a program said that tells most.
+// failure is the most informative line that a program printed.
 func failure(said string) string {
 	lines := strings.Split(strings.TrimSpace(said), "\n")
 	for _, line := range lines {

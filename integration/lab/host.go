@@ -1,5 +1,3 @@
-// Package lab makes hosts out of anonymous network namespaces: when the process
-// that made them ends, however it ends, nothing of them is left. It needs root.
 package lab
 
 import (
@@ -47,10 +45,10 @@ func (h *Host) Close() {
 	close(h.calls)
 }
 
-// live is the host's own thread, started by NewHost and ended by Close. Its end is
-// the end of the processes it started: PR_SET_PDEATHSIG follows the thread that
-// forked. It never unlocks, so the runtime ends the thread, which nobody else may
-// inherit.
+// live is the host's own thread, started by NewHost and ended by Close. When it ends, the
+// processes that it started end too: PR_SET_PDEATHSIG follows the thread that forked. It
+// never unlocks the thread, so the runtime ends it: no other goroutine may get a thread in
+// this namespace.
 func (h *Host) live(ready chan<- error) {
 	runtime.LockOSThread()
 	ready <- h.setUp()
@@ -128,7 +126,7 @@ func (h *Host) Mount(kind, dir string, options ...string) error {
 	return h.mount(kind, dir, kind, 0, strings.Join(options, ","))
 }
 
-// Bind has such processes see one file in the place of another.
+// Bind makes such processes see one file in place of another.
 func (h *Host) Bind(file, over string) error { return h.mount(file, over, "", unix.MS_BIND, "") }
 
 func (h *Host) mount(source, target, kind string, flags uintptr, options string) error {

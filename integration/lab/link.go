@@ -15,7 +15,7 @@ type Port struct {
 	Addresses []string
 }
 
-// Join lays a veth pair, MTU 1500, between two hosts.
+// Join connects two hosts by a veth pair with MTU 1500.
 func Join(a, b Port) error {
 	err := a.net.LinkAdd(&netlink.Veth{
 		LinkAttrs:     netlink.LinkAttrs{Name: a.Device, MTU: 1500},
@@ -71,8 +71,8 @@ func (h *Host) Route(prefix, gateway string) error {
 	return nil
 }
 
-// Local makes every address of a prefix the host's own. A table of 0 is the one
-// that holds for all packets; another one is for those that a rule sends to it.
+// Local makes every address of a prefix the host's own. Table 0 is the local table, which
+// applies to all packets; other tables apply to packets that a rule sends there.
 func (h *Host) Local(prefix string, table int) error {
 	_, dst, err := net.ParseCIDR(prefix)
 	if err != nil {

@@ -20,15 +20,15 @@ var bootScript string
 // Machine is a real systemd as pid 1 of namespaces of its own, on a host's network. It has
 // this machine's programs, and no services but those that it is given.
 //
-// This is systemd-nspawn's work done by hand: nspawn would keep the network namespace of a
-// host, bpf(2) and the capabilities for it only by a row of exceptions.
+// It does what systemd-nspawn would do. nspawn would need many exceptions to keep the
+// network namespace of a host, bpf(2) and the capabilities for it.
 type Machine struct {
 	init   *exec.Cmd
 	cgroup string
 }
 
-// Boot boots a machine on h: root is an empty directory, etc has what stands in its /etc, program is
-// all that is in its /usr/local/bin. Who boots it owes a Close.
+// Boot boots a machine on h. root is an empty directory, etc has the files of its /etc, and
+// program is the only file of its /usr/local/bin. The caller must Close it.
 func (h *Host) Boot(root, etc, program string) (*Machine, error) {
 	cgroup, err := newCgroup(h.Name)
 	if err != nil {
@@ -48,7 +48,7 @@ func (h *Host) Boot(root, etc, program string) (*Machine, error) {
 	return m, m.await()
 }
 
-// newCgroup makes a cgroup for a machine at the top of the tree, where no limits of others hold.
+// newCgroup makes a cgroup for a machine at the top of the tree, outside of any limits.
 func newCgroup(name string) (*os.File, error) {
 	mounts, err := exec.Command("findmnt", "--noheadings", "--first-only", "--output", "TARGET", "--types", "cgroup2").Output()
 	if err != nil {
@@ -61,7 +61,7 @@ func newCgroup(name string) (*os.File, error) {
 	return os.Open(dir)
 }
 
-// bootPatience bounds the way from clone(2) to a systemd that takes orders.
+// bootPatience bounds the time from clone(2) to a systemd that accepts commands.
 const bootPatience = 30 * time.Second
 
 func (m *Machine) await() error {
@@ -84,7 +84,7 @@ func (m *Machine) Run(name string, args ...string) ([]byte, error) {
 	return exec.Command("nsenter", append(enter, args...)...).CombinedOutput()
 }
 
-// Close ends all processes of the machine, which the kernel does with its pid 1.
+// Close ends all processes of the machine: the kernel ends them with its pid 1.
 func (m *Machine) Close() {
 	_ = m.init.Process.Kill()
 	_ = m.init.Wait()

@@ -1,11 +1,3 @@
-// Package call has the system calls of event loops that never wait, past Go's scheduler.
-//
-// A call that the scheduler knows of, and that takes over 20 µs, as one does that carries
-// its packet up to the peer's receive queue, has its processor taken away, and then waits
-// for one: two thread switches for nothing. Only epoll_wait waits, and goes through the
-// scheduler.
-//
-// An error is a bare [unix.Errno]: who calls knows what for.
 package call
 
 import (
@@ -52,25 +44,17 @@ func Recvmsg(fd int, m *unix.Msghdr, flags int) (n int, err error) {
 	return Result(unix.RawSyscall(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(m)), uintptr(flags)))
 }
 
-// Getsockname writes what fd is bound to into name, and returns its length.
-func Getsockname(fd int, name []byte) (size int, err error) {
-	n := uint32(len(name))
-	_, err = Result(unix.RawSyscall(unix.SYS_GETSOCKNAME, uintptr(fd),
-		uintptr(unsafe.Pointer(unsafe.SliceData(name))), uintptr(unsafe.Pointer(&n))))
-	return int(min(n, uint32(len(name)))), err
-}
-
-// EpollAdd has epoll tell of fd's events.
+// EpollAdd adds fd to an epoll instance.
 func EpollAdd(epoll, fd int, event *unix.EpollEvent) error {
 	_, err := Result(unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(epoll), unix.EPOLL_CTL_ADD, uintptr(fd),
 		uintptr(unsafe.Pointer(event)), 0, 0))
 	return err
 }
 
-// Close closes fd: Linux does, whatever it says.
+// Close closes fd. Linux has closed it even if close(2) returns an error.
 func Close(fd int) { unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) }
 
-// Result is that of a raw call.
+// Result is the result of a raw system call.
 func Result(n, _ uintptr, errno unix.Errno) (int, error) {
 	if errno != 0 {
 		return -1, errno

@@ -9,14 +9,14 @@ import (
 	"anyport/config"
 )
 
-// ErrNoPort says that the kernel has no local port to dial from, or not the one asked for.
+// ErrNoPort means that the kernel has no local port to dial from, or not the one asked for.
 var ErrNoPort = errors.New("no port of net.ipv4.ip_local_port_range is free: widen it, or give the route more source addresses")
 
-// ErrItself says that a socket that dials a port of its own host has become its own peer.
-var ErrItself = errors.New("nobody listens there: the kernel gave its port to the socket that dials it")
+// ErrItself means that a socket that dials a port of its own host has become its own peer.
+var ErrItself = errors.New("nobody listens there: the kernel gave that port to the socket that dials it")
 
 // LocalPorts are the first and the last of net.ipv4.ip_local_port_range, which IPv6 shares;
-// the kernel's default where it can't be read.
+// the kernel's default if it cannot be read.
 func LocalPorts() config.PortRange {
 	ports := config.PortRange{First: 32768, Last: 60999}
 	if text, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range"); err == nil {
@@ -25,8 +25,8 @@ func LocalPorts() config.PortRange {
 	return ports
 }
 
-// ReservedPorts are those of net.ipv4.ip_local_reserved_ports, which no socket is to have
-// that does not ask for one by number.
+// ReservedPorts are those of net.ipv4.ip_local_reserved_ports, which the kernel gives only to a socket
+// that asks for one by number.
 func ReservedPorts() map[uint16]bool {
 	text, _ := os.ReadFile("/proc/sys/net/ipv4/ip_local_reserved_ports")
 	return parsePorts(string(text))

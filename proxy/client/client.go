@@ -1,12 +1,8 @@
-// Package client says who counts as one client, and who of them holds most.
-//
-// One IPv6 host has a whole /64 at hand (RFC 4291 §2.5.4, RFC 6177): limits that count
-// its addresses one by one limit nothing.
 package client
 
 import "net/netip"
 
-// Bits of the address that tell clients and networks apart.
+// Prefix lengths, in bits.
 const (
 	ipv6Client = 64
 
@@ -24,9 +20,9 @@ func Of(addr netip.Addr) netip.Addr {
 	return first(addr, ipv6Client)
 }
 
-// Network returns the first address of the network that an address belongs to: an IPv4
-// /24 or an IPv6 /56. Whoever forges sources to flood a victim forges within such a
-// network, for its link is what the flood has to fill.
+// Network returns the first address of the network that an address belongs to: an IPv4 /24 or an IPv6
+// /56. An attacker who forges sources to flood a victim forges them within such a network, because
+// the flood has to fill that network's link.
 func Network(addr netip.Addr) netip.Addr {
 	addr = addr.Unmap()
 	if addr.Is4() {
@@ -35,6 +31,7 @@ func Network(addr netip.Addr) netip.Addr {
 	return first(addr, ipv6Network)
 }
 
+// first returns the first address of the prefix of that length.
 func first(addr netip.Addr, bits int) netip.Addr {
 	prefix, err := addr.WithZone("").Prefix(bits)
 	if err != nil { // the zero Addr

@@ -1,14 +1,14 @@
 package client
 
-// Ranking orders holders by how much each of them holds. Every operation takes constant
-// time, whatever the number of holders. The zero value is ready. It is not safe for
-// concurrent use.
+// Ranking orders holders by how much each of them holds. Every operation takes constant time,
+// whatever the number of holders: amounts change by one, so a holder moves to the next list. The zero
+// value is ready. It is not safe for concurrent use; each event loop has its own.
 type Ranking[T any] struct {
 	levels []level[T] // levels[n] has the holders of exactly n, from 1 on
 	most   int        // the highest level that has a holder
 }
 
-// Holder is one entry of a Ranking. It belongs to at most one Ranking, and stands in it
+// Holder is one entry of a Ranking, such as a client. It belongs to at most one Ranking, and is in it
 // while it holds something.
 type Holder[T any] struct {
 	Value T
@@ -17,7 +17,7 @@ type Holder[T any] struct {
 	earlier, later *Holder[T] // at the same level
 }
 
-// level is a list of holders, in the order in which they came to it.
+// level is a list of holders, in the order in which they reached the amount.
 type level[T any] struct{ first, last *Holder[T] }
 
 // Held is how much h holds.
@@ -29,8 +29,8 @@ func (r *Ranking[T]) Add(h *Holder[T]) { r.move(h, h.held+1) }
 // Remove counts one less for h, which holds at least one.
 func (r *Ranking[T]) Remove(h *Holder[T]) { r.move(h, h.held-1) }
 
-// Largest returns who holds most, or nil where nobody holds anything. Of several it is
-// the one whose amount has not changed for longest.
+// Largest returns the holder that holds most, or nil if there are none. Of several it is the one whose
+// amount has not changed for longest.
 func (r *Ranking[T]) Largest() *Holder[T] {
 	if r.most == 0 {
 		return nil
@@ -38,6 +38,7 @@ func (r *Ranking[T]) Largest() *Holder[T] {
 	return r.levels[r.most].first
 }
 
+// move puts h, which holds one more or less than before, on its list.
 func (r *Ranking[T]) move(h *Holder[T], to int) {
 	if h.held > 0 {
 		r.levels[h.held].remove(h)

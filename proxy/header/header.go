@@ -1,8 +1,3 @@
-// Package header writes and reads what tells an origin who the client is: the
-// PROXY protocol's v1 and v2, and the Simple Proxy Protocol for datagrams.
-//
-// A header names the original client and the original dst, or there is an error:
-// never LOCAL, never UNKNOWN, which an origin would take for the proxy itself.
 package header
 
 import (
@@ -15,8 +10,8 @@ import (
 	"anyport/config"
 )
 
-// Stream returns the header that begins a conn; empty with ProxyOff.
-// Client and dst are unmapped and of one family.
+// Stream returns the header that begins a conn; empty with ProxyOff. client and dst must be unmapped
+// and of one family.
 func Stream(kind config.ProxyProtocol, client, dst netip.AddrPort) ([]byte, error) {
 	if err := oneFamily(client, dst); err != nil {
 		return nil, err
@@ -29,11 +24,11 @@ func Stream(kind config.ProxyProtocol, client, dst netip.AddrPort) ([]byte, erro
 	case config.ProxyV2:
 		return format(2, net.TCPAddrFromAddrPort(client), net.TCPAddrFromAddrPort(dst))
 	}
-	return nil, fmt.Errorf("proxy_protocol %q is not for conns", kind)
+	return nil, fmt.Errorf("proxy_protocol %q cannot be used for TCP", kind)
 }
 
-// Datagram returns the header that stands before a datagram's payload; empty
-// with ProxyOff. Client and dst are unmapped and of one family.
+// Datagram returns the header that comes before a datagram's payload; empty with ProxyOff. client and
+// dst must be unmapped and of one family.
 func Datagram(kind config.ProxyProtocol, client, dst netip.AddrPort) ([]byte, error) {
 	if err := oneFamily(client, dst); err != nil {
 		return nil, err
@@ -46,23 +41,23 @@ func Datagram(kind config.ProxyProtocol, client, dst netip.AddrPort) ([]byte, er
 	case config.ProxySPP:
 		return appendSPP(nil, client, dst), nil
 	}
-	return nil, fmt.Errorf("proxy_protocol %q is not for flows", kind)
+	return nil, fmt.Errorf("proxy_protocol %q cannot be used for UDP", kind)
 }
 
-// oneFamily refuses an IPv4 and an IPv6 address in one header, which would have
-// to name the first as ::ffff:a.b.c.d: no address of the client's.
+// oneFamily refuses an IPv4 and an IPv6 address in one header: the first would have to be written as
+// ::ffff:a.b.c.d, which is not the client's address.
 func oneFamily(client, dst netip.AddrPort) error {
 	if client.Addr().Is4() != dst.Addr().Is4() {
-		return fmt.Errorf("client %v and dst %v are of two families", client, dst)
+		return fmt.Errorf("client %v and dst %v are not of one address family", client, dst)
 	}
 	return nil
 }
 
-// format refuses what go-proxyproto would quietly turn into LOCAL or UNKNOWN.
+// format returns an error where go-proxyproto would silently write LOCAL or UNKNOWN.
 func format(version byte, client, dst net.Addr) ([]byte, error) {
 	h := proxyproto.HeaderProxyFromAddrs(version, client, dst)
 	if h.Command != proxyproto.PROXY || h.TransportProtocol == proxyproto.UNSPEC {
-		return nil, fmt.Errorf("no PROXY header can name client %v and dst %v together", client, dst)
+		return nil, fmt.Errorf("a PROXY header cannot name client %v and dst %v together", client, dst)
 	}
 	return h.Format()
 }

@@ -7,12 +7,12 @@ import (
 	"net/netip"
 )
 
-// SPPSize is the length of a Simple Proxy Protocol header.
+// SPPSize is the length of a Simple Proxy Protocol header, in bytes.
 const SPPSize = 38
 
 const sppMagic = 0x56EC
 
-// Errors of a reply that can't be passed on to the client.
+// Errors of a reply that must not be passed on to the client.
 var (
 	ErrNoSPP      = errors.New("the reply does not begin with a Simple Proxy Protocol header")
 	ErrForeignSPP = errors.New("the reply's Simple Proxy Protocol header names another flow")
@@ -29,7 +29,7 @@ func appendSPP(b []byte, client, dst netip.AddrPort) []byte {
 	return binary.BigEndian.AppendUint16(b, dst.Port())
 }
 
-// ParseSPP reads the header of a datagram and returns whose flow it names.
+// ParseSPP reads the header of a datagram and returns the flow that it names.
 func ParseSPP(b []byte) (client, dst netip.AddrPort, payload []byte, err error) {
 	if len(b) < SPPSize || binary.BigEndian.Uint16(b) != sppMagic {
 		return client, dst, nil, ErrNoSPP
@@ -41,8 +41,8 @@ func ParseSPP(b []byte) (client, dst netip.AddrPort, payload []byte, err error) 
 	return client, dst, b[SPPSize:], nil
 }
 
-// CutSPP returns the payload of a reply, whose header must be the one that the
-// flow's own datagrams carry.
+// CutSPP returns the payload of a reply. Its header must be own, the one that the flow's datagrams
+// carry to the origin.
 func CutSPP(reply, own []byte) ([]byte, error) {
 	switch {
 	case bytes.HasPrefix(reply, own):

@@ -12,7 +12,7 @@ import (
 
 // chooser is one way to balance over some origins, each of weight ≥ 1.
 type chooser interface {
-	// pick chooses among the open ones; nil where none is.
+	// pick chooses among the origins for which open is true; nil if there are none.
 	pick(client netip.Addr, open func(*Origin) bool) *Origin
 }
 
@@ -30,14 +30,14 @@ func newChooser(b config.Balance, origins []*Origin) chooser {
 	return &roundRobin{turns: turns(origins)}
 }
 
-// first takes the file's order.
+// first takes the first open origin in the file's order.
 type first []*Origin
 
 func (f first) pick(_ netip.Addr, open func(*Origin) bool) *Origin {
 	return from(f, 0, open)
 }
 
-// from returns the first open origin at or after index at, going round once.
+// from returns the first open origin at or after index at, wrapping around once.
 func from(origins []*Origin, at uint64, open func(*Origin) bool) *Origin {
 	n := uint64(len(origins))
 	for i := range n {
@@ -48,7 +48,7 @@ func from(origins []*Origin, at uint64, open func(*Origin) bool) *Origin {
 	return nil
 }
 
-// roundRobin goes through the turns, one a pick.
+// roundRobin takes the turns one after the other.
 type roundRobin struct {
 	turns []*Origin
 	next  atomic.Uint64
@@ -58,15 +58,15 @@ func (r *roundRobin) pick(_ netip.Addr, open func(*Origin) bool) *Origin {
 	return from(r.turns, r.next.Add(1)-1, open)
 }
 
-// random takes a turn by lot.
+// random takes a random turn.
 type random struct{ turns []*Origin }
 
 func (r random) pick(_ netip.Addr, open func(*Origin) bool) *Origin {
 	return from(r.turns, rand.Uint64(), open)
 }
 
-// turns lists the origins as often as their weights say, spread evenly: 3 and 1
-// give a a b a, never a a a b. (nginx's smooth weighted round robin, run ahead.)
+// turns lists each origin as often as its weight says, spread evenly: 3 and 1 give a a b a, not
+// a a a b. It is nginx's smooth weighted round robin, computed in advance.
 func turns(origins []*Origin) []*Origin {
 	total, divisor := 0, 0
 	for _, o := range origins {
@@ -92,6 +92,7 @@ func turns(origins []*Origin) []*Origin {
 	return list
 }
 
+// gcd is the greatest common divisor: weights 200 and 100 make three turns, not 300.
 func gcd(a, b int) int {
 	for b != 0 {
 		a, b = b, a%b
@@ -99,8 +100,8 @@ func gcd(a, b int) int {
 	return a
 }
 
-// leastConn takes the origin with the fewest live conns for its weight, and
-// among equals the next in turn.
+// leastConn takes the origin with the fewest live conns in relation to its weight, and the next one in
+// turn among equals.
 type leastConn struct {
 	origins []*Origin
 	next    atomic.Uint64
@@ -120,8 +121,8 @@ func (l *leastConn) pick(_ netip.Addr, open func(*Origin) bool) *Origin {
 
 func (o *Origin) load() float64 { return float64(o.Active()) / float64(o.Weight) }
 
-// sourceHash keeps a client on its origin. By rendezvous hashing (Thaler and
-// Ravishankar 1998, weighted), the loss of an origin moves its own clients only.
+// sourceHash keeps a client on its origin by weighted rendezvous hashing (Thaler and Ravishankar
+// 1998): if an origin fails, only its own clients move.
 type sourceHash []*Origin
 
 func (s sourceHash) pick(client netip.Addr, open func(*Origin) bool) *Origin {

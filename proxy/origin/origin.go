@@ -1,4 +1,3 @@
-// Package origin chooses which of a route's origins a new conn or flow goes to.
 package origin
 
 import (
@@ -8,13 +7,14 @@ import (
 	"anyport/config"
 )
 
-// Origin is one origin of a route in service.
+// Origin is one origin of a route in service. It is safe for concurrent use: the loops of TCP and UDP
+// share it.
 type Origin struct {
 	config.Origin
 	counts *counts
 }
 
-// counts go on across reloads, also where a reload changes the weight.
+// counts are kept across reloads, also if a reload changes the weight.
 type counts struct {
 	active atomic.Int64
 	total  atomic.Uint64
@@ -27,13 +27,13 @@ func (o *Origin) At(port uint16) netip.AddrPort {
 	return netip.AddrPortFrom(o.Addr, o.Port(port))
 }
 
-// Begin counts a conn or flow that was given to o; who calls it owes one End.
+// Begin counts a conn or flow that goes to o. The caller owes one End.
 func (o *Origin) Begin() {
 	o.counts.active.Add(1)
 	o.counts.total.Add(1)
 }
 
-// End counts the end of what Begin began.
+// End counts the end of a conn or flow that Begin has counted.
 func (o *Origin) End() { o.counts.active.Add(-1) }
 
 // Active is the number of live conns and flows.

@@ -12,18 +12,18 @@ const (
 	longestWait = 30 * time.Second
 )
 
-// refusal is that an origin has refused. The zero refusal is none.
+// refusal is the last refusal of an origin, for one port or all. The zero value is none.
 type refusal struct {
-	since, until time.Time
-	wait         time.Duration
+	since, until time.Time     // the first one in a row; until when the origin is left out
+	wait         time.Duration // until, from the last one on
 }
 
-// again is r after one more refusal.
+// again returns r after one more refusal.
 func (r refusal) again(now time.Time) refusal {
 	switch {
 	case r.over(now):
 		return refusal{now, now.Add(firstWait), firstWait}
-	case r.holds(now): // an answer to what was sent before r, or where all origins refuse
+	case r.holds(now): // to a datagram from before r, or because all origins refuse
 		return r
 	}
 	wait := min(2*r.wait, longestWait)
@@ -33,31 +33,31 @@ func (r refusal) again(now time.Time) refusal {
 // holds reports whether the origin is left out.
 func (r refusal) holds(now time.Time) bool { return now.Before(r.until) }
 
-// over reports whether r says nothing any more: the origin was free to be tried for long, and
-// has not refused.
+// over reports whether r is forgotten: the origin could be tried for longestWait and has not refused
+// again.
 func (r refusal) over(now time.Time) bool {
 	return r.wait == 0 || !now.Before(r.until.Add(longestWait))
 }
 
-// lasts reports whether the origin was tried again since, and refused again.
+// lasts reports whether the origin refused again when it was tried again.
 func (r refusal) lasts() bool { return r.wait > firstWait }
 
-// maxRefused bounds the ports of one origin that are known to refuse: a scan of closed ports
-// must not fill the memory.
+// maxRefused bounds the ports of one origin that are remembered: a scan of closed ports must not fill
+// the memory.
 const maxRefused = 1024
 
 // whole stands for all ports of an origin.
 const whole = 0
 
-// refusals are those of one origin, by port. They are read for each datagram, so an
-// origin that never refused costs one load.
+// refusals are the refusals of one origin, by port. They are read for each datagram, so an origin that
+// never refused costs one atomic load. All UDP loops share them.
 type refusals struct {
 	known atomic.Int32 // ports in byPort
 	total atomic.Uint64
 
-	mu     sync.Mutex // held by who writes
+	mu     sync.Mutex // held for writing
 	byPort sync.Map   // uint16 → refusal
-	swept  time.Time
+	swept  time.Time  // when room last looked for refusals that are over
 }
 
 // add notes a refusal, and reports whether it is the first.
@@ -77,8 +77,8 @@ func (rs *refusals) add(port uint16, now time.Time) (r refusal, first bool) {
 	return r, before.over(now)
 }
 
-// room reports whether there may be one port more. It looks for those that are over once a
-// second at most.
+// room reports whether one more port can be remembered. It drops those that are over, at most once a
+// second.
 func (rs *refusals) room(now time.Time) bool {
 	if rs.known.Load() >= maxRefused && now.Sub(rs.swept) >= time.Second {
 		rs.swept = now
@@ -92,7 +92,7 @@ func (rs *refusals) room(now time.Time) bool {
 	return rs.known.Load() < maxRefused
 }
 
-// forget takes back what is known of a port, and reports whether anything was.
+// forget drops the refusal of a port, and reports whether there was one.
 func (rs *refusals) forget(port uint16) bool {
 	if _, known := rs.of(port); !known {
 		return false

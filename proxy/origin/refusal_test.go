@@ -120,7 +120,7 @@ func TestScanFillsNothing(t *testing.T) {
 	}
 	later := noon.Add(firstWait + longestWait)
 	if got := o.Refuse(60000, false, later); !got.First || o.Willing(60000, later) || o.RefusedPorts(later) != 1 {
-		t.Error("there is no room for a new one when the others are over")
+		t.Error("a new refusal is not remembered although the others are over")
 	}
 }
 

@@ -1,49 +1,84 @@
-// Package quota divides what a process may hold of something among its event loops.
-//
-// A part is each loop's own, so that no other loop's flood takes it all. The rest is
-// common: it belongs to the loop that asks first, for the clients of one loop may be most
-// of all there are. No loop ever asks another one, or waits for it.
 package quota
 
-import "sync/atomic"
+import (
+	"sync"
+	"sync/atomic"
+)
 
-// Pool is what several quotas have in common.
-type Pool struct{ left atomic.Int64 }
+// Pool is the common part of several quotas.
+type Pool struct {
+	left atomic.Int64 // negative after Insist beyond the bound, or when it was made smaller
+	size int          // used only by the goroutine that resizes it
+}
 
 // NewPool returns a pool of n.
 func NewPool(n int) *Pool {
 	p := &Pool{}
-	p.left.Store(int64(n))
+	p.Resize(n)
 	return p
 }
 
-// Quota is how much one loop may hold. The loop alone takes and gives; Held is for
-// everybody. A nil Quota has no bound.
+// Resize makes it a pool of n, whatever is taken from it. Calls must not race.
+func (p *Pool) Resize(n int) {
+	p.left.Add(int64(n - p.size))
+	p.size = n
+}
+
+// Quota is how much one loop may hold. Only that loop takes and gives; any goroutine may call Held. A
+// nil Quota has no bound.
 type Quota struct {
-	own    int64
-	held   atomic.Int64
+	mu     sync.Mutex   // held by the loop, except at the moment in which Redivide changes own
+	own    int64        // that no other loop can take
+	held   atomic.Int64 // beyond own, it is taken from common
 	common *Pool
 }
 
-// New returns a quota of own, and of what its pool has left.
+// New returns a quota of own and of what is left in common.
 func New(own int, common *Pool) *Quota { return &Quota{own: int64(own), common: common} }
 
-// Divide makes a quota for each loop: own is shared out evenly, and what does not come out
-// even goes to the pool.
+// Divide makes a quota for each loop: own is divided evenly among them, and the remainder goes to the
+// pool.
 func Divide(own, loops int, common *Pool) []*Quota {
-	all, each := make([]*Quota, loops), own/loops
+	all := make([]*Quota, loops)
 	for i := range all {
-		all[i] = New(each, common)
+		all[i] = New(0, common)
 	}
-	common.left.Add(int64(own - each*loops))
+	common.Resize(common.size + Redivide(all, own))
 	return all
 }
 
-// Take takes n, if n are left.
+// Redivide divides another number among quotas that are in use, and returns the remainder, which the
+// caller adds to the pool. A loop keeps what it holds even if that is more than the new total: it can
+// take again when enough was given back.
+func Redivide(all []*Quota, own int) (rest int) {
+	if len(all) == 0 {
+		return own
+	}
+	each := own / len(all)
+	for _, q := range all {
+		q.resize(int64(each))
+	}
+	return own - each*len(all)
+}
+
+func (q *Quota) resize(own int64) {
+	if q == nil {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	before := q.beyond(q.held.Load())
+	q.own = own
+	q.common.left.Add(before - q.beyond(q.held.Load()))
+}
+
+// Take takes n if as many are left, and reports whether it did.
 func (q *Quota) Take(n int) bool {
 	if q == nil {
 		return true
 	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	held := q.held.Load()
 	if need := q.beyond(held+int64(n)) - q.beyond(held); need > 0 && q.common.left.Add(-need) < 0 {
 		q.common.left.Add(need)
@@ -53,13 +88,13 @@ func (q *Quota) Take(n int) bool {
 	return true
 }
 
-// Insist takes n in any case.
+// Insist takes n in any case, also beyond the bound: for what is open already, as after an upgrade.
 func (q *Quota) Insist(n int) { q.move(int64(n)) }
 
 // Give gives back n.
 func (q *Quota) Give(n int) { q.move(int64(-n)) }
 
-// Held is how much is taken. Other goroutines may call it.
+// Held is how much is taken.
 func (q *Quota) Held() int {
 	if q == nil {
 		return 0
@@ -71,6 +106,8 @@ func (q *Quota) move(n int64) {
 	if q == nil {
 		return
 	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	held := q.held.Load()
 	if need := q.beyond(held+n) - q.beyond(held); need != 0 {
 		q.common.left.Add(-need)

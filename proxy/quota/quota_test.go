@@ -6,12 +6,19 @@ import (
 	"testing"
 )
 
-// TestQuotas takes and gives at random, beside a count of all that is held.
+// TestQuotas takes and gives at random, and now and then divides another number, beside a count of all
+// that is held.
 func TestQuotas(t *testing.T) {
 	for _, c := range []struct{ own, common, loops int }{{12, 88, 1}, {12, 88, 2}, {14, 86, 7}, {0, 3, 2}, {5, 0, 4}} {
-		all, each := Divide(c.own, c.loops, NewPool(c.common)), c.own/c.loops
+		pool := NewPool(c.common)
+		all, each := Divide(c.own, c.loops, pool), c.own/c.loops
 		held := make([]int, c.loops)
 		for range 10_000 {
+			if rand.IntN(200) == 0 {
+				c.own, c.common = rand.IntN(20), rand.IntN(100)
+				pool.Resize(c.common + Redivide(all, c.own))
+				each = c.own / c.loops
+			}
 			i, n, reserved := rand.IntN(c.loops), 1+rand.IntN(3), 0
 			for j, n := range held {
 				if j != i {

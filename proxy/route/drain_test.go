@@ -7,7 +7,7 @@ import (
 )
 
 // TestDrain: a draining route takes nothing new, also after a reload; what it has
-// goes on, and it begins again when told.
+// goes on, and it takes new ones again after the drain is undone.
 func TestDrain(t *testing.T) {
 	l := NewLive(1)
 	serve := func() *Route {

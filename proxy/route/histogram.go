@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Bounds are the upper bounds of a histogram's buckets: a LAN's dial up to a timeout.
+// Bounds are the upper bounds of a histogram's buckets: from a dial in a LAN to a timeout.
 var Bounds = [...]time.Duration{
 	100 * time.Microsecond, 250 * time.Microsecond, 500 * time.Microsecond,
 	time.Millisecond, 2500 * time.Microsecond, 5 * time.Millisecond, 10 * time.Millisecond, 25 * time.Millisecond,
@@ -13,7 +13,8 @@ var Bounds = [...]time.Duration{
 	time.Second, 2500 * time.Millisecond, 5 * time.Second, 10 * time.Second,
 }
 
-// Histogram counts durations by Bounds; one bucket more takes the longer ones.
+// Histogram counts durations by Bounds, with one more bucket for longer ones. One loop writes it,
+// anyone may read it.
 type Histogram struct {
 	counts [len(Bounds) + 1]atomic.Uint64
 	sum    atomic.Int64

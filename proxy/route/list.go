@@ -20,20 +20,21 @@ type Conn struct {
 	ToClient uint64
 }
 
-// Lister begins a list of the conns of one event loop. What it returns appends the next
+// Lister begins a list of the conns of one event loop. The function that it returns appends the next
 // few of them to page, and none after the last.
 type Lister func() (more func(page []Conn) []Conn)
 
-// PageSize is how many conns a Lister's function appends at most, so that none of the
-// loop's other conns waits for long: for some 25 µs.
+// PageSize is how many conns a Lister's function appends at most, so that the loop's other conns wait
+// no longer than about 25 µs.
 const PageSize = 256
 
-// Offer has Conns list the conns of one more loop, until it is cancelled. Once cancel
-// has returned list is not at work any more.
+// Offer adds the conns of one more loop to Conns, until cancel. Once cancel has returned, list is
+// not running and will not be called.
 func (l *Live) Offer(list Lister) (cancel func()) { return l.listers.add(list) }
 
 // Conns yields all live conns and flows, a page at a time; the page is the iterator's.
-// A conn that lives from the beginning to the end is in it once.
+// A conn that is live from the beginning of the list to its end is in it once. Only one loop at a
+// time is asked, and no lock is held while the page is used.
 func (l *Live) Conns(yield func(page []Conn) bool) {
 	page := make([]Conn, 0, PageSize)
 	for _, key := range l.listers.keys() {

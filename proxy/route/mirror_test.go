@@ -23,15 +23,15 @@ func TestMirror(t *testing.T) {
 		{true, one, config.UDP, 1},
 		{true, two, config.UDP, 0},
 	} {
-		r, told := serving(&config.Route{MirrorClosed: test.mirror, Origins: test.origins}), 0
+		r, calls := serving(&config.Route{MirrorClosed: test.mirror, Origins: test.origins}), 0
 		Mirror(func(protocol config.Protocol, at netip.AddrPort) {
 			if protocol != test.protocol || at != dst {
-				t.Errorf("told of %v %v", protocol, at)
+				t.Errorf("called with %v %v", protocol, at)
 			}
-			told++
+			calls++
 		}).Refused(r, test.protocol, dst)
-		if told != test.want {
-			t.Errorf("%+v: told %d times", test, told)
+		if calls != test.want {
+			t.Errorf("%+v: called %d times", test, calls)
 		}
 		Mirror(nil).Refused(r, test.protocol, dst)
 	}

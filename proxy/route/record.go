@@ -7,7 +7,7 @@ import (
 	"anyport/config"
 )
 
-// Record tells the access log of a conn or flow that has ended, or was never begun.
+// Record is what the access log writes of a conn or flow that has ended or was refused.
 type Record struct {
 	Begun    time.Time
 	Took     time.Duration
@@ -21,10 +21,10 @@ type Record struct {
 	Verdict  Verdict
 }
 
-// Refused reports whether r is of a conn or flow that nobody was served by, and that cost
-// its client a packet or a handshake alone: it was refused before an origin was asked, or it
-// is a flow that gave way before it had an answer. There can be as many of these as packets
-// fit through the wire, from forged sources.
+// Refused reports whether the conn or flow got nothing, and cost its client no more than a packet or
+// a handshake: it was refused before an origin was asked, or it is a flow that was evicted before it
+// had an answer. A flood from forged sources can make as many of these as the link carries packets,
+// so the access log sums them.
 func (r Record) Refused() bool {
 	switch r.Verdict {
 	case NoRoute, Denied, OverMaxConns, OverMaxPerClient, OverMaxFlows, OverClientFlows, NoOrigin, HeaderFailed, OutOfFiles, OutOfPorts,

@@ -2,14 +2,15 @@ package route
 
 import "sync"
 
-// registry holds what others have added, until they cancel it.
+// registry holds members that event loops have added, until they cancel them. It is safe for
+// concurrent use.
 type registry[T any] struct {
-	mu  sync.RWMutex // held for reading while a member is at work, and for writing to add or take one away
+	mu  sync.RWMutex // held for reading while a member runs, for writing to add or remove one
 	all map[*T]bool
 }
 
-// add returns what takes member out again. Once cancel has returned member is not at work
-// any more.
+// add adds member until cancel. Once cancel has returned, member is not running and will not be
+// used.
 func (r *registry[T]) add(member T) (cancel func()) {
 	key := &member
 	r.mu.Lock()
@@ -25,6 +26,7 @@ func (r *registry[T]) add(member T) (cancel func()) {
 	}
 }
 
+// keys lists the members at this moment. One of them may be cancelled before use.
 func (r *registry[T]) keys() (keys []*T) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -34,7 +36,7 @@ func (r *registry[T]) keys() (keys []*T) {
 	return keys
 }
 
-// use calls what with a member, unless it has been cancelled.
+// use calls what with a member, unless it has been cancelled. Cancelling waits for what to return.
 func (r *registry[T]) use(key *T, what func(T)) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()

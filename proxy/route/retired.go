@@ -5,9 +5,9 @@ import (
 	"anyport/proxy/origin"
 )
 
-// Retired is a route that is in service no more, for conns of another process that
-// live on. What it has is counted with what no route takes.
+// Retired returns a route that is no longer in service, for live conns of another process. They are
+// counted with what no route takes.
 func (l *Live) Retired(name string, header config.ProxyProtocol, t config.Timeouts) *Route {
 	c := &config.Route{Name: name, ProxyProtocol: header, Timeouts: t}
-	return &Route{Route: c, Origins: origin.NewPool(c, nil), Stats: l.Unrouted, sources: newSources(c)}
+	return &Route{Route: c, Origins: origin.NewPool(c, nil), Stats: l.Unrouted}
 }

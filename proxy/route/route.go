@@ -1,8 +1,3 @@
-// Package route holds routes in service: a route of the file joined with its
-// origins, its limits and what is counted of it.
-//
-// A reload makes new Routes. Conns and flows keep the Route they began with,
-// while counters and origins go on under the route's name.
 package route
 
 import (
@@ -13,18 +8,20 @@ import (
 	"anyport/proxy/origin"
 )
 
-// Route is a route in service. It is safe for concurrent use.
+// Route is a route in service. It is safe for concurrent use. Conns and flows hold it until they end,
+// also when a reload has replaced it.
 type Route struct {
 	*config.Route
 	Origins *origin.Pool
 	Stats   *Stats
 
-	sources *sources
-	toldOf  atomic.Bool // answers that were held back
+	clients  *config.Clients // the kernel asks it first; here it stops what came in just before a reload
+	heldBack atomic.Bool     // an answer was held back, and the log has said so
 }
 
+// newRoute keeps the counters and origins of old, the route that had the name before, or nil.
 func newRoute(c *config.Route, old *Route, shards int) *Route {
-	r := &Route{Route: c, sources: newSources(c)}
+	r := &Route{Route: c, clients: config.NewClients(c.Allow, c.Deny)}
 	if old == nil {
 		r.Stats = newStats(shards)
 		r.Origins = origin.NewPool(c, nil)
@@ -35,8 +32,8 @@ func newRoute(c *config.Route, old *Route, shards int) *Route {
 	return r
 }
 
-// Admit takes a new conn or flow of client into r, or says why not. Who is told
-// Admitted owes one Release with the same arguments.
+// Admit takes a new conn or flow of client into r, or returns the verdict that refuses it. After
+// Admitted the caller owes one Release with the same arguments.
 func (r *Route) Admit(protocol config.Protocol, client netip.Addr) Verdict {
 	if v := r.Open(client); v != Admitted {
 		return v
@@ -47,7 +44,7 @@ func (r *Route) Admit(protocol config.Protocol, client netip.Addr) Verdict {
 // Open is Admit without the limits: nothing is counted, and nothing is owed.
 func (r *Route) Open(client netip.Addr) Verdict {
 	switch {
-	case !r.sources.admit(client):
+	case !r.clients.Admits(client):
 		return Denied
 	case r.Stats.draining.Load():
 		return Draining
@@ -55,12 +52,12 @@ func (r *Route) Open(client netip.Addr) Verdict {
 	return Admitted
 }
 
-// FirstHeldBack reports true once: where an answer is held back for the first time since
-// r came into service, the log has to say so.
-func (r *Route) FirstHeldBack() bool { return !r.toldOf.Load() && !r.toldOf.Swap(true) }
+// FirstHeldBack reports true once: for the first answer that is held back since r came into service,
+// which the log has to mention.
+func (r *Route) FirstHeldBack() bool { return !r.heldBack.Load() && !r.heldBack.Swap(true) }
 
-// Readmit takes a flow that another process had admitted, whatever the limits say
-// now: as after a reload, who is in stays in. Who calls it owes one Release.
+// Readmit takes a conn or flow that another process had admitted, whatever the limits are now: as
+// after a reload, live ones stay. The caller owes one Release.
 func (r *Route) Readmit(protocol config.Protocol, client netip.Addr) {
 	r.Stats.readmit(r.Route, protocol, client)
 }

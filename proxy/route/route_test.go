@@ -41,7 +41,7 @@ func TestAdmitLimits(t *testing.T) {
 			[]try{{tcp, alice, Admitted}, {udp, alice, Admitted}, {udp, alice, OverMaxPerClient}, {tcp, bob, Admitted}}},
 		{"what was refused holds no place", config.Route{MaxConns: 2, MaxConnsPerClient: 1},
 			[]try{{tcp, alice, Admitted}, {tcp, alice, OverMaxPerClient}, {tcp, alice, OverMaxPerClient}, {tcp, bob, Admitted}}},
-		{"who is denied holds no place", config.Route{MaxConns: 1, Deny: []netip.Prefix{netip.PrefixFrom(alice, 32)}},
+		{"a denied client takes no place", config.Route{MaxConns: 1, Deny: []netip.Prefix{netip.PrefixFrom(alice, 32)}},
 			[]try{{tcp, alice, Denied}, {tcp, alice, Denied}, {tcp, bob, Admitted}}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -123,7 +123,7 @@ func TestEveryVerdictHasItsWord(t *testing.T) {
 }
 
 // TestClientOfManyAddresses: an IPv6 /64 is one client, whichever of its addresses come and
-// go; an IPv4 address is one by itself.
+// go; an IPv4 address is one client.
 func TestClientOfManyAddresses(t *testing.T) {
 	for _, test := range []struct {
 		second string

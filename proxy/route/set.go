@@ -15,13 +15,14 @@ type Table interface {
 	Passes(protocol config.Protocol, dst netip.AddrPort) bool
 }
 
-// Set is one generation: a table, and its routes in service.
+// Set is one generation: a table and its routes in service. It does not change once it is in
+// service; every reload makes a new one.
 type Set struct {
 	table  Table
 	Routes []*Route // in the order of the file
 	byFile map[*config.Route]*Route
 	byName map[string]*Route
-	before *Set // while it is on trial: the generation that serves on if the trial fails
+	before *Set // while this one is on trial: the generation to return to; otherwise nil
 }
 
 // Lookup returns the route that forwards dst, or nil where none does.
@@ -32,8 +33,8 @@ func (s *Set) Lookup(protocol config.Protocol, dst netip.AddrPort) *Route {
 	return s.before.Lookup(protocol, dst)
 }
 
-// Keeps reports whether a conn or flow that began on r goes on: r is still in service
-// under its name, and dst is still forwarded.
+// Keeps reports whether a conn or flow that began on r goes on: a route of r's name is in service and
+// dst is still forwarded. Otherwise it drains.
 func (s *Set) Keeps(protocol config.Protocol, dst netip.AddrPort, r *Route) bool {
 	return s.Named(r.Name) != nil && s.Lookup(protocol, dst) != nil
 }
@@ -51,7 +52,8 @@ func (s *Set) Named(name string) *Route {
 	return s.before.Named(name)
 }
 
-// Live is the generation in service. A swap is atomic: a loop sees the old one or the new one.
+// Live is the generation in service, which all event loops read. A swap is atomic: a loop sees the old
+// one or the new one.
 type Live struct {
 	Unrouted *Stats // counts what no route takes
 
@@ -61,8 +63,8 @@ type Live struct {
 	shards   int
 }
 
-// NewLive serves nothing until the first Swap. shards is the number of event
-// loops that count, TCP and UDP together.
+// NewLive returns a Live without routes. shards is the number of event loops that count, those of TCP
+// and UDP together.
 func NewLive(shards int) *Live {
 	l := &Live{Unrouted: newStats(shards), shards: shards}
 	l.set.Store(&Set{table: nothing{}})
@@ -76,9 +78,9 @@ func (l *Live) Set() *Set { return l.set.Load() }
 // keeps its counters, and the origins that it still has. Swaps must not race.
 func (l *Live) Swap(table Table, routes []*config.Route) { l.Try(table, routes).Keep(table) }
 
-// Try puts a new generation into service on trial, until Keep or Undo: it takes what its
-// table forwards, and the generation before it takes the rest. So no conn or flow ends,
-// and no counter is lost, for a generation that comes to nothing.
+// Try puts a new generation into service on trial, until Keep or Undo: it takes what its table
+// forwards, and the generation before takes the rest. So if the kernel refuses the new table, no conn
+// or flow has ended and no counter is lost.
 func (l *Live) Try(table Table, routes []*config.Route) *Trial {
 	old := l.Set()
 	s := &Set{table: table, byFile: make(map[*config.Route]*Route, len(routes)), byName: make(map[string]*Route, len(routes)), before: old}
@@ -91,13 +93,13 @@ func (l *Live) Try(table Table, routes []*config.Route) *Trial {
 	return &Trial{l, s}
 }
 
-// Trial is a generation that may yet be undone.
+// Trial is a generation that can still be undone.
 type Trial struct {
 	live *Live
 	set  *Set
 }
 
-// Keep ends the trial: the generation serves alone. table is the one that it was tried
+// Keep ends the trial: only the new generation serves. table is the one that it was tried
 // with, or one that forwards the same and knows more of what passes.
 func (t *Trial) Keep(table Table) {
 	kept := *t.set
@@ -105,9 +107,10 @@ func (t *Trial) Keep(table Table) {
 	t.live.store(&kept)
 }
 
-// Undo ends the trial: the generation before serves on, with its counters.
+// Undo ends the trial: the generation before serves again, with its counters.
 func (t *Trial) Undo() { t.live.store(t.set.before) }
 
+// store puts s into service and wakes the loops, which apply it to their live conns.
 func (l *Live) store(s *Set) {
 	l.set.Store(s)
 	for _, key := range l.watchers.keys() {
@@ -115,10 +118,11 @@ func (l *Live) store(s *Set) {
 	}
 }
 
-// Watch calls swapped after each swap, on the goroutine that swaps, until it is
-// cancelled. It must not block. Once cancel has returned it is not called any more.
+// Watch has swapped called after each swap, on the goroutine that swaps, until cancel. It must not
+// block. Once cancel has returned, it is not running and will not be called.
 func (l *Live) Watch(swapped func()) (cancel func()) { return l.watchers.add(swapped) }
 
+// nothing is the table before the first reload.
 type nothing struct{}
 
 func (nothing) Lookup(config.Protocol, netip.AddrPort) *config.Route { return nil }

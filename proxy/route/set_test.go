@@ -48,7 +48,7 @@ func TestSwap(t *testing.T) {
 		t.Errorf("after the old flow's end: %v", got)
 	}
 	if l.Set().Routes[0].Name != "comes" || l.Set().Routes[0].Stats == after.Stats {
-		t.Error("a new route counts by itself, in the order of the file")
+		t.Error("a new route has its own counters, and routes are in the order of the file")
 	}
 }
 

@@ -11,11 +11,12 @@ import (
 	"anyport/proxy/client"
 )
 
-// Stats is what is counted of a route, under its name, across reloads.
+// Stats is what is counted of a route, under its name, across reloads. It is safe for concurrent use:
+// the limits are shared by all loops, the counters are each loop's own.
 type Stats struct {
-	active    [protocols]atomic.Int64
-	perClient clients
-	draining  atomic.Bool
+	active    [protocols]atomic.Int64    // live conns, live flows
+	perClient connsByClient              // counted only with max_conns_per_client
+	draining  atomic.Bool                // by hand: see Drain
 	shards    []atomic.Pointer[Counters] // each made by its first use: most of 60,000 routes are idle
 }
 
@@ -34,8 +35,8 @@ func index(p config.Protocol) int {
 // Active is the number of live conns (TCP) or flows (UDP).
 func (s *Stats) Active(p config.Protocol) int64 { return s.active[index(p)].Load() }
 
-// Shard returns the counters of one event loop. A loop counts in its own shard
-// alone, so that cores never fight for a cache line.
+// Shard returns the counters of one event loop. A loop counts only in its own shard, so that no two
+// cores write to one cache line.
 func (s *Stats) Shard(loop int) *Counters {
 	shard := &s.shards[loop]
 	if c := shard.Load(); c != nil {
@@ -57,7 +58,7 @@ const (
 
 func (d Direction) String() string { return [...]string{"to_origin", "to_client"}[d] }
 
-// Counters is one loop's share of a route's counts.
+// Counters is one loop's part of a route's counts. The loop writes it, anyone may read it.
 type Counters struct {
 	ended     [protocols][Verdicts]atomic.Uint64
 	bytes     [protocols][directions]atomic.Uint64
@@ -75,11 +76,11 @@ func (c *Counters) Bytes(p config.Protocol, d Direction, n int) {
 	c.bytes[index(p)][d].Add(uint64(n))
 }
 
-// Datagrams counts n datagrams that met the same verdict.
+// Datagrams counts n datagrams with the same verdict.
 func (c *Counters) Datagrams(d Direction, v Verdict, n int) { c.datagrams[d][v].Add(uint64(n)) }
 
-// HeldBack counts the bytes of a datagram that a client is not sent until it has shown
-// that it is there.
+// HeldBack counts the bytes of an answer that is not sent because its client has not shown yet that
+// it is there.
 func (c *Counters) HeldBack(bytes int) { c.heldBack.Add(uint64(bytes)) }
 
 // Connected counts how long an origin took to accept a conn.
@@ -94,7 +95,7 @@ type Totals struct {
 	Connects  Buckets
 }
 
-// Totals sums the shards. Verdicts that never came are left out.
+// Totals sums the shards. Verdicts that were never counted are left out.
 func (s *Stats) Totals() Totals {
 	t := Totals{
 		Ended:     map[config.Protocol]map[Verdict]uint64{config.TCP: {}, config.UDP: {}},
@@ -133,7 +134,8 @@ func add[K comparable](sums map[K]uint64, key K, n uint64) {
 	}
 }
 
-// acquire counts one more conn or flow against the limits of c.
+// acquire counts one more conn or flow, unless a limit of c is reached. It adds first and takes back
+// after: so no two loops can both take the last place.
 func (s *Stats) acquire(c *config.Route, p config.Protocol, from netip.Addr) Verdict {
 	flows := s.active[index(p)].Add(1)
 	all := s.active[0].Load() + s.active[1].Load()
@@ -151,6 +153,7 @@ func (s *Stats) acquire(c *config.Route, p config.Protocol, from netip.Addr) Ver
 	return Admitted
 }
 
+// readmit is acquire without the limits.
 func (s *Stats) readmit(c *config.Route, p config.Protocol, from netip.Addr) {
 	if c.MaxConnsPerClient > 0 {
 		s.perClient.acquire(client.Of(from), math.MaxInt)
@@ -160,6 +163,7 @@ func (s *Stats) readmit(c *config.Route, p config.Protocol, from netip.Addr) {
 
 func over(n int64, most int) bool { return most > 0 && n > int64(most) }
 
+// release undoes acquire and readmit. c must be the route that was given to them.
 func (s *Stats) release(c *config.Route, p config.Protocol, from netip.Addr) {
 	if c.MaxConnsPerClient > 0 {
 		s.perClient.release(client.Of(from))
@@ -167,14 +171,14 @@ func (s *Stats) release(c *config.Route, p config.Protocol, from netip.Addr) {
 	s.active[index(p)].Add(-1)
 }
 
-// clients counts conns and flows per client, as [client.Of] has it. It holds no client
-// without one.
-type clients struct {
+// connsByClient counts conns and flows for each client, as [client.Of] has it. It holds no client
+// that has none, so the limits of the route bound it.
+type connsByClient struct {
 	mu   sync.Mutex
 	held map[netip.Addr]int
 }
 
-func (c *clients) acquire(client netip.Addr, most int) bool {
+func (c *connsByClient) acquire(client netip.Addr, most int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.held[client] >= most {
@@ -187,7 +191,7 @@ func (c *clients) acquire(client netip.Addr, most int) bool {
 	return true
 }
 
-func (c *clients) release(client netip.Addr) {
+func (c *connsByClient) release(client netip.Addr) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.held[client]--; c.held[client] <= 0 {

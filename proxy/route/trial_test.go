@@ -37,7 +37,7 @@ func TestTrial(t *testing.T) {
 		t.Errorf("on trial %v is forwarded by %v", dst1, got)
 	}
 	if l.Set().Lookup(config.TCP, dst3) == nil || swaps > 0 {
-		t.Errorf("on trial nothing forwards %v, or %d swaps were told", dst3, swaps)
+		t.Errorf("on trial nothing forwards %v, or Watch was called for %d swaps", dst3, swaps)
 	}
 	trial.Undo()
 	after := l.Set().Lookup(config.TCP, dst2)

@@ -1,23 +1,36 @@
 package route
 
-// Verdict is what became of a conn, a flow or a datagram. Its word stands in the
-// log, in the label of the metric and in the tests that decide what is right.
+// Verdict is what became of a conn, a flow or a datagram in the proxy. Its word is in the access log,
+// in the label of the metric and in tests.
+//
+// It is one of three types that say what happens to traffic, each at its own place:
+//
+//   - config.Action is what the file says of a route: forward, refuse, drop or pass.
+//   - steering's verdict is what the kernel does with the first packet of a conn or flow: steer it to
+//     the proxy's socket, refuse, drop, pass, or deny or limit its client. Only what it steers gets
+//     here.
+//   - Verdict is what the proxy then did, packet by packet for UDP, and how the conn or flow ended. So
+//     no verdict here means "dropped by action": those packets never arrive.
+//
+// Two conditions are judged twice, first in the kernel and again here: allow and deny (Denied) and a
+// drained route (Draining). The second judgement catches what was in the accept queue or the receive
+// buffer when a reload or a drain came, and flows, where the kernel judges each datagram.
 type Verdict uint8
 
-// The verdicts. The zero value says that nothing is decided yet.
+// The verdicts. With the zero value nothing is decided yet.
 const (
 	Undecided Verdict = iota
 
-	// Admitted conns and flows live; forwarded datagrams went on their way.
+	// Admitted conns and flows are live; forwarded datagrams were sent on.
 	Admitted
 	Forwarded
 
-	// Never begun: nothing was sent to an origin.
+	// Conns and flows that were refused: nothing was sent to an origin.
 	NoRoute          // no route forwards this dst (any more)
-	Denied           // by allow and deny
+	Denied           // by allow and deny: see config.Clients
 	OverMaxConns     // the route holds max_conns already
 	OverMaxPerClient // this client holds max_conns_per_client already
-	OverMaxFlows     // the route, or the whole table, holds its most flows already
+	OverMaxFlows     // the route, or the process, holds max_flows already
 	OverClientFlows  // this client holds max_flows_per_client already
 	NoOrigin         // the route has no origin that takes new conns
 	ConnectFailed    // every origin tried refused or was unreachable
@@ -26,30 +39,30 @@ const (
 	OutOfFiles       // no file descriptor is left
 	OutOfPorts       // no local port is left to dial an origin from
 	Draining         // the process, or this route, takes no new conns
-	Responder        // from the port of a server that answers anything: two would never stop
-	Looped           // an answer of this very proxy, come back as a question
+	Responder        // from the port of a server that answers any datagram: with such an origin it would never stop
+	Looped           // sent by this proxy itself, and steered back to it
 
-	// Ended.
+	// Conns and flows that have ended.
 	Closed            // both sides closed in order
 	ResetByClient     // RST, passed on to the origin
 	ResetByOrigin     // RST, passed on to the client
-	ClientTimedOut    // vanished: it answered neither probes nor retransmissions
+	ClientTimedOut    // it answered neither probes nor retransmissions
 	OriginTimedOut    // likewise
 	IdleTimedOut      // no byte in either direction; the usual end of a flow
-	HalfCloseTimedOut // one side had closed, the other sent on for too long
+	HalfCloseTimedOut // one side had closed, and the other was silent for too long
 	DrainTimedOut     // cut when drain_timeout ended
-	RelayFailed       // an error of the relay's own
-	Evicted           // a flow that gave way to another
+	RelayFailed       // an error of the proxy's own, or of the kernel
+	Evicted           // it was ended for a new one when a bound was reached
 
-	// Datagrams that went nowhere.
+	// Datagrams that were not sent on.
 	Overflowed  // the listener's receive buffer was full, or too many new flows waited
-	Truncated   // longer than any buffer can be
+	Truncated   // longer than a datagram can be
 	PortZero    // from port 0 or to port 0
 	BadHeader   // an SPP reply whose header is missing or names another flow
-	TooLarge    // no room for the header in one datagram
-	Amplified   // more than the client may be sent before it has shown it is there
-	SendFailed  // the kernel refused it
-	OriginError // an ICMP error of the origin stands for it
+	TooLarge    // with the header it would be longer than a datagram can be
+	Amplified   // an answer over amplification_budget, to a client that has not shown that it is there
+	SendFailed  // the kernel refused to send it
+	OriginError // the origin, or a router, sent an ICMP error for it
 
 	// Verdicts is the number of verdicts.
 	Verdicts

@@ -3,61 +3,59 @@ package tcp
 import (
 	"errors"
 	"fmt"
-	"net/netip"
-	"time"
 
 	"golang.org/x/sys/unix"
 
-	"anyport/config"
-	"anyport/proxy/route"
+	"anyport/proxy/call"
+	"anyport/proxy/tcp/socket"
 )
 
-// acceptBatch bounds what one turn accepts, so that live conns have theirs and
-// loops that share a listener share its conns.
-const acceptBatch = 16
+// acceptMost bounds what one turn accepts, so that live conns are served too and loops that share a
+// listener share its conns.
+const acceptMost = 16
 
-// answer takes conns from a listener that has some, and then goes to the end of the
-// line. Of the loops that share a listener the kernel wakes the first that waits:
-// always the same for conns that come one by one, until it had them all.
-func (l *loop) answer(listener int) error {
-	dry, err := l.accept(listener)
-	if err != nil || !dry || !l.shares {
+// acceptFrom accepts a batch after an event of the listener. If loops share it and its queue is empty
+// now, this loop goes to the end of the listener's wait queue: the kernel wakes the first in that
+// queue, so conns that come one by one would all go to the same loop.
+func (l *loop) acceptFrom(listener int) error {
+	dry, err := l.acceptBatch(listener)
+	if err != nil || !dry || !l.sharesListener {
 		return err
 	}
-	l.unlisten(listener)
-	if err := l.listen(listener); err != nil {
-		l.shut(err)
+	l.unwatchListener(listener)
+	if err := l.watchListener(listener); err != nil {
+		l.shutGate(err)
 	}
 	return nil
 }
 
-// accept takes conns from the queue. dry says that it is empty; a listener that
-// can't be accepted from is an error, a conn that can't be had is not.
-func (l *loop) accept(listener int) (dry bool, err error) {
-	for i := 0; i < acceptBatch && !l.gate.shut; i++ {
-		fd, client, err := accept(listener)
+// acceptBatch takes conns from a listener's queue and admits each. dry reports that the queue is
+// empty. An error of the listener is returned; an error of a conn in the queue is skipped.
+func (l *loop) acceptBatch(listener int) (dry bool, err error) {
+	for i := 0; i < acceptMost && !l.gate.shut; i++ {
+		fd, client, err := call.Accept(listener)
 		switch {
 		case err == nil:
-			if l.older[listener] {
-				_ = prepare(fd)
+			if l.unprepared[listener] { // it did not inherit the listener's options
+				_ = socket.SetOptions(fd)
 			}
-			l.admit(newcomer{fd, client})
+			l.admitConn(accepted{fd, client})
 		case errors.Is(err, unix.EAGAIN):
-			delete(l.older, listener)
-			l.gate.full = 0
+			delete(l.unprepared, listener)
+			l.gate.shortSince = 0
 			return true, nil
 		case scarce(err):
-			l.shut(err)
+			l.shutGate(err)
 			return false, nil
 		case errors.Is(err, unix.EBADF) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOTSOCK):
 			return true, fmt.Errorf("accept on listener fd %d: %w", listener, err)
 		}
-		// Any other error is of the conn that was in the queue (accept(2)).
+		// Any other error is a pending one of the conn that was in the queue (accept(2)).
 	}
 	return false, nil
 }
 
-// scarce says that the process or the host has none left of something.
+// scarce reports whether err means that the process or the host has run out of files or memory.
 func scarce(err error) bool {
 	for _, e := range []error{unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM} {
 		if errors.Is(err, e) {
@@ -65,63 +63,4 @@ func scarce(err error) bool {
 		}
 	}
 	return false
-}
-
-// admit gives a new conn to its route, refuses it, or has it wait at the door.
-func (l *loop) admit(n newcomer) {
-	dst, r, v := l.arrival(n)
-	if v == route.Admitted {
-		if v = l.room(n); v != route.Admitted {
-			r.Release(config.TCP, n.from.Addr())
-		}
-	}
-	if v != route.Undecided {
-		l.settleNewcomer(n, dst, r, v)
-	}
-}
-
-// arrival finds the route of a new conn and asks whether that admits it. Who is told
-// Admitted owes the route a Release.
-func (l *loop) arrival(n newcomer) (dst netip.AddrPort, r *route.Route, v route.Verdict) {
-	dst, err := local(n.fd)
-	if err != nil {
-		return dst, nil, route.ResetByClient
-	}
-	if r = l.routes.Set().Lookup(config.TCP, dst); r == nil {
-		return dst, nil, route.NoRoute
-	}
-	return dst, r, r.Admit(config.TCP, n.from.Addr())
-}
-
-// settleNewcomer begins a conn whose files are taken, or ends it before it has begun.
-func (l *loop) settleNewcomer(n newcomer, dst netip.AddrPort, r *route.Route, v route.Verdict) {
-	switch {
-	case v == route.ResetByClient: // gone already
-		l.wire.close(int32(n.fd))
-	case v != route.Admitted:
-		l.refuse(n, dst, r, v)
-	default:
-		c := &conn{route: r, client: n.from, dst: dst, ends: [2]end{{fd: int32(n.fd)}, {fd: -1}}}
-		l.adopt(c)
-		if err := l.poll(c, clientEnd); err != nil {
-			l.end(c, route.RelayFailed)
-			return
-		}
-		l.dial(c, route.NoOrigin)
-	}
-}
-
-func refusal(name string, client, dst netip.AddrPort, v route.Verdict, began time.Time) route.Record {
-	return route.Record{Begun: began, Protocol: config.TCP, Route: name, Client: client, Dst: dst, Verdict: v}
-}
-
-// refuse ends a new conn that no route has taken in.
-func (l *loop) refuse(n newcomer, dst netip.AddrPort, r *route.Route, v route.Verdict) {
-	name, stats := "", l.routes.Unrouted
-	if r != nil {
-		name, stats = r.Name, r.Stats
-	}
-	stats.Shard(l.shard).End(config.TCP, v)
-	l.wire.abort(int32(n.fd))
-	l.record(refusal(name, n.from, dst, v, l.wall(l.now)))
 }

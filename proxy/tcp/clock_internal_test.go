@@ -17,7 +17,16 @@ func setBack(t time.Time) time.Time {
 // the clock alone, is right.
 func TestClockSet(t *testing.T) {
 	l := &loop{started: setBack(time.Now().Add(-time.Minute))}
-	if age := time.Now().Round(0).Sub(l.wall(0).Round(0)); age < time.Minute || age > 10*time.Minute {
+	if age := time.Now().Round(0).Sub(l.wallTime(0).Round(0)); age < time.Minute || age > 10*time.Minute {
 		t.Errorf("what began a minute ago is %v old", age)
+	}
+}
+
+// TestClockSetMeanwhile sets the clock by an hour after this process began, and before it takes over what
+// another one tells by the clock as it is then.
+func TestClockSetMeanwhile(t *testing.T) {
+	l := &loop{started: setBack(time.Now().Add(-time.Minute))}
+	if at := l.sinceStart(time.Now().Add(-2 * time.Minute).Round(0)); at > -time.Minute+time.Second || at < -10*time.Minute {
+		t.Errorf("what began a minute before this process is put at %v of its time", at)
 	}
 }

@@ -6,84 +6,96 @@ import (
 
 	"anyport/proxy/origin"
 	"anyport/proxy/route"
+	"anyport/proxy/tcp/buffers"
+	"anyport/proxy/tcp/pipes"
+	"anyport/proxy/tcp/wheel"
 )
 
 // state is where a conn is in its life.
 type state uint8
 
 const (
-	dialling state = iota // an origin was asked, nothing was sent to it
-	relaying
-	over
+	dialling state = iota // an origin is being dialled, nothing was sent to it
+	relaying              // an origin has accepted
+	closed                // it has left its slot; a timer or event may still hold it
 )
 
-// conn is one conn: 288 bytes and two fds while it is idle. The loop that
-// accepted it owns it until its end.
+// conn is one conn. While it is idle it takes 288 bytes and two fds. The loop that accepted it owns
+// it until its end or its move to another process; only the loop's goroutine touches it.
 type conn struct {
-	timer      timer
-	slot       uint32
-	holder     *holder // its client, with other conns of it:
-	kin        kin
-	generation uint32 // tells its events from those of the conn that had the slot before
-	state      state
-	queued     bool // on the loop's ready list
-	moving     bool // another process may be about to have it: nothing is done for it
-	probed     bool // keepalive probes are on, on both sockets
-	unsure     bool // an origin has failed in another way than by refusing
+	timer           wheel.Timer[*conn]
+	slot            uint32
+	owner           *clientHolder // its client
+	siblings        siblings      // other conns of its client
+	generation      uint32        // tells its events from those of the conn that had the slot before
+	state           state
+	queued          bool // on the loop's ready list
+	moving          bool // it is being moved to another process: nothing is done for it
+	keepalive       bool // probes are on, on both sockets
+	sawOtherFailure bool // an origin failed otherwise than by refusing: dst may not be closed
 
 	ends [2]end // clientEnd, originEnd
 	ways [2]way // route.ToOrigin, route.ToClient: way d goes from ends[d] to ends[1-d]
 
 	route  *route.Route
-	origin *origin.Origin   // the one being dialled or spoken to
+	origin *origin.Origin   // that is dialled or relayed to; nil between two dials
 	tried  []*origin.Origin // those that failed before it
 
 	client, dst netip.AddrPort
 
 	// Moments since the loop began.
 	began   time.Duration
-	dialled time.Duration // the dial under way
+	dialled time.Duration // the dial in progress
 	active  time.Duration // the last byte, in either direction
 	drained time.Duration // when drain_timeout cuts it; 0: not draining
 
-	queue uint32 // what the kernel still had to deliver at the last deadline, in bytes
+	queue uint32 // bytes that the kernel still had to deliver when delivering last looked
 }
 
+// The ends of a conn. A way's number, its route.Direction, is that of the end that it reads from.
 const (
 	clientEnd = iota
 	originEnd
 )
 
-// end is one socket of a conn, and what epoll has told of it. Events come once,
-// at the edge; what they said stays here until a call finds it to be over.
+// end is one socket of a conn and what epoll has reported of it. Each event comes once, at the edge,
+// so what it said stays here until a call returns EAGAIN.
 type end struct {
 	fd       int32 // -1: none
 	readable bool
 	writable bool
-	hungUp   bool // its FIN has come: a short read is not the last
-	urgent   bool // it sends urgent data: a short read is not the last, splice gets stuck
+	hungUp   bool // FIN or RST has come: a short read does not mean that the queue is empty
+	urgent   bool // it sends urgent data: the same, and splice does not get past it
 	failed   bool // RST, or an error that ends it as well
-	vanished bool // it failed because the peer answers nothing
+	vanished bool // it failed because the peer no longer answers
 }
 
-// way is one direction of a conn.
+// way is one direction of a conn. It holds bytes in a buffer or in a pipe, never in both.
 type way struct {
-	held     *buffer // read and not taken yet; nil: nothing
-	pipe     *pipe   // borrowed while the way carries bulk; nil: none
-	bytes    uint64  // payload
-	streak   uint8   // reads in a row that were large
-	ended    bool    // FIN was read
-	finished bool    // FIN was passed on
+	held     *buffers.Buffer // read and not taken yet; nil: nothing
+	pipe     *pipes.Pipe     // borrowed while the way carries bulk; nil: none
+	bytes    uint64          // payload
+	streak   uint8           // reads in a row that were large
+	ended    bool            // FIN was read
+	finished bool            // FIN was passed on
 }
 
-func (w *way) holds() bool { return w.held != nil || w.pipe != nil && w.pipe.holds > 0 }
+// holds reports whether bytes were read that the other end has not taken yet.
+func (w *way) holds() bool { return w.held != nil || w.pipe != nil && w.pipe.Held > 0 }
 
-func (c *conn) record(v route.Verdict, began time.Time, now time.Duration) route.Record {
-	r := refusal(c.route.Name, c.client, c.dst, v, began)
-	r.Took = now - c.began
-	r.ToOrigin, r.ToClient = c.ways[route.ToOrigin].bytes, c.ways[route.ToClient].bytes
-	if c.state == relaying {
-		r.Origin = c.origin.At(c.dst.Port())
-	}
-	return r
+// sockets are the calls that the steps of a conn make: on the kernel ([socket.Kernel], which says
+// what each does), or in tests on a script, so that lives of a conn can be played without one.
+type sockets interface {
+	Receive(fd int32, b []byte) (int, error)
+	Peek(fd int32, b []byte) (int, error)
+	Discard(fd int32, n int) (int, error)
+	Send(fd int32, b []byte) (int, error)
+	Splice(from, to int32, most int) (int, error)
+	SendFIN(fd int32) error
+	EnableKeepalive(fd int32, after time.Duration)
+	TakeError(fd int32) error
+	Unread(fd int32) uint32
+	Unacked(fd int32) uint32
+	Close(fd int32)
+	Reset(fd int32)
 }

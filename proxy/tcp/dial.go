@@ -2,98 +2,101 @@ package tcp
 
 import (
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"net/netip"
 
 	"golang.org/x/sys/unix"
 
 	"anyport/config"
 	"anyport/proxy/call"
-	"anyport/proxy/header"
 	"anyport/proxy/route"
+	"anyport/proxy/tcp/socket"
 )
 
-// dial asks the route's origins in turn, until one may answer. Where none is
-// left, v is the verdict on the conn.
-func (l *loop) dial(c *conn, v route.Verdict) {
+// dialNext picks an origin and begins to dial it; if that fails at once, the next one. The
+// answer comes as an event, for dialEvent. If no origin is left, v is the conn's verdict.
+func (l *loop) dialNext(c *conn, v route.Verdict) {
 	for {
 		c.origin = c.route.Origins.Pick(c.client.Addr(), c.tried)
 		if c.origin == nil {
-			if len(c.tried) > 0 && !c.unsure {
+			if len(c.tried) > 0 && !c.sawOtherFailure { // each of them has sent RST: dst is closed
 				l.mirror.Refused(c.route, config.TCP, c.dst)
 			}
-			l.end(c, v)
+			l.endConn(c, v)
 			return
 		}
 		c.origin.Begin()
-		err := l.ask(c)
+		err := l.dialPicked(c)
 		if err == nil {
-			l.watch(c)
+			l.setTimer(c)
 			return
 		}
 		l.log.Debug("dial", "route", c.route.Name, "origin", c.origin.Text, "error", err)
-		if scarce(err) { // in the whole host, for the conn has taken its files
-			l.shut(err)
-			l.end(c, route.OutOfFiles)
+		if scarce(err) { // the host has none left: the conn has taken its files from the quota
+			l.shutGate(err)
+			l.endConn(c, route.OutOfFiles)
 			return
 		}
-		l.giveUp(c, errors.Is(err, unix.ECONNREFUSED))
+		l.giveUpOrigin(c, errors.Is(err, unix.ECONNREFUSED))
 		if v = route.ConnectFailed; errors.Is(err, call.ErrNoPort) {
 			v = route.OutOfPorts
 		}
 	}
 }
 
-// ask begins to dial the picked origin.
-func (l *loop) ask(c *conn) error {
+// dialPicked begins to dial the picked origin, from the port that the kernel chooses, or by number
+// if it has none to choose.
+func (l *loop) dialPicked(c *conn) error {
 	to := c.origin.At(c.dst.Port())
 	if !to.IsValid() {
 		return errors.New("its name has no address yet")
 	}
-	c.dialled = l.time()
-	source := l.source(c.route.Source, to.Addr())
-	err := l.connect(c, to, netip.AddrPortFrom(source, 0))
+	c.dialled = l.clock() // exact, for the histogram of connect times
+	source := l.sourceFor(c.route.Source, to.Addr())
+	err := l.connectFrom(c, to, netip.AddrPortFrom(source, 0))
 	if errors.Is(err, call.ErrNoPort) {
 		err = l.connectByNumber(c, to, source)
 	}
 	if err != nil {
 		return err
 	}
-	return l.poll(c, originEnd)
+	return l.watchSocket(c, originEnd)
 }
 
-// connect begins to dial from a new socket.
-func (l *loop) connect(c *conn, to, from netip.AddrPort) error {
-	if before := c.ends[originEnd].fd; before >= 0 { // a socket can be bound once
-		l.wire.close(before)
+// connectFrom begins to dial from a new socket, in place of the one that an earlier try has left.
+func (l *loop) connectFrom(c *conn, to, from netip.AddrPort) error {
+	if before := c.ends[originEnd].fd; before >= 0 { // it cannot be bound a second time
+		l.sockets.Close(before)
 		c.ends[originEnd] = end{fd: -1}
 	}
-	fd, err := socket(family(to.Addr()))
+	fd, err := socket.Open(call.Family(to.Addr()))
 	if err != nil {
 		return err
 	}
 	c.ends[originEnd] = end{fd: int32(fd)}
 	if c.route.ProxyProtocol != config.ProxyOff {
-		lateACK(fd)
+		socket.DelayACK(fd)
 	}
-	return connect(fd, to, from)
+	return socket.Connect(fd, to, from)
 }
 
-// source goes round the addresses of the origin's family; none is the kernel's choice.
-func (l *loop) source(sources []netip.Addr, to netip.Addr) netip.Addr {
-	l.dials++
+// sourceFor takes the addresses of the origin's family in turn; the zero Addr has the kernel choose.
+func (l *loop) sourceFor(sources []netip.Addr, to netip.Addr) netip.Addr {
+	l.dialCount++
 	for i := range sources {
-		if s := sources[(l.dials+i)%len(sources)]; s.Is4() == to.Is4() {
+		if s := sources[(l.dialCount+i)%len(sources)]; s.Is4() == to.Is4() {
 			return s
 		}
 	}
 	return netip.Addr{}
 }
 
-// giveUp ends the dial under way; the origin is not tried again for this conn.
-func (l *loop) giveUp(c *conn, refused bool) {
-	c.unsure = c.unsure || !refused
+// giveUpOrigin ends the dial in progress. The conn does not try this origin again.
+func (l *loop) giveUpOrigin(c *conn, refused bool) {
+	c.sawOtherFailure = c.sawOtherFailure || !refused
 	if fd := c.ends[originEnd].fd; fd >= 0 {
-		l.wire.close(fd)
+		l.sockets.Close(fd)
 	}
 	c.ends[originEnd] = end{fd: -1}
 	c.origin.End()
@@ -101,63 +104,66 @@ func (l *loop) giveUp(c *conn, refused bool) {
 	c.origin = nil
 }
 
-// await is the turn of a conn whose origin was asked.
-func (l *loop) await(c *conn) {
-	switch c.answer() {
-	case abandoned:
-		l.end(c, route.ResetByClient)
-	case accepted:
-		if l.metItself(c) {
-			l.refused(c, errItself)
+// dialEvent goes on with a conn that dials, after an event of one of its sockets.
+func (l *loop) dialEvent(c *conn) {
+	switch c.dialResult() {
+	case dialAbandoned:
+		l.endConn(c, route.ResetByClient)
+	case dialAccepted:
+		if l.dialledItself(c) {
+			l.tryNext(c, errDialledItself)
 			return
 		}
-		l.begin(c)
-	case rejected:
-		l.reject(c)
+		l.startRelay(c)
+	case dialRejected:
+		l.dialFailed(c)
 	}
 }
 
-// reject goes on with the next origin, unless this one accepted and reset at
-// once: then it has answered, and its bytes and its RST are the client's.
-func (l *loop) reject(c *conn) {
-	err := l.wire.failure(c.ends[originEnd].fd)
+// dialFailed goes on with the next origin, unless this one accepted and reset at once: then it
+// has answered, and the client gets its bytes and its RST.
+func (l *loop) dialFailed(c *conn) {
+	err := l.sockets.TakeError(c.ends[originEnd].fd)
 	if errors.Is(err, unix.ECONNRESET) || errors.Is(err, unix.EPIPE) { // EPIPE: after its FIN
-		l.begin(c)
+		l.startRelay(c)
 		return
 	}
-	l.refused(c, err)
+	l.tryNext(c, err)
 }
 
-// refused goes on with the next origin.
-func (l *loop) refused(c *conn, err error) {
+// tryNext goes on with the next origin after err. Nothing was sent to this one, so nothing is lost.
+func (l *loop) tryNext(c *conn, err error) {
 	l.log.Debug("dial", "route", c.route.Name, "origin", c.origin.Text, "error", err)
-	l.giveUp(c, errors.Is(err, unix.ECONNREFUSED))
-	l.dial(c, route.ConnectFailed)
+	l.giveUpOrigin(c, errors.Is(err, unix.ECONNREFUSED))
+	l.dialNext(c, route.ConnectFailed)
 }
 
-// begin relays, the header first.
-func (l *loop) begin(c *conn) {
-	c.state, c.active = relaying, l.now
-	c.route.Stats.Shard(l.shard).Connected(l.time() - c.dialled)
-	l.watch(c)
-	lead, err := header.Stream(c.route.ProxyProtocol, c.client, c.dst)
-	if err != nil {
-		l.log.Warn(l.now, "no header", "route", c.route.Name, "error", err)
-		l.end(c, route.HeaderFailed)
-		return
+// portTries is how many ports are tried by number: each one that is in use is so by a program of
+// the host, or by a conn to the same origin.
+const portTries = 32
+
+// connectByNumber dials from one port after the other, beginning at a random one: see socket.Ports.
+func (l *loop) connectByNumber(c *conn, to netip.AddrPort, source netip.Addr) (err error) {
+	start := rand.IntN(1 << 16)
+	for i := range portTries {
+		if err = l.connectFrom(c, to, l.ports.After(start, i, source, to.Addr())); !errors.Is(err, call.ErrNoPort) {
+			break
+		}
 	}
-	if len(lead) > 0 {
-		l.lead(c, lead)
-	}
-	l.relay(c)
+	return err
 }
 
-// lead sends the header, in one write with what the client has sent by now.
-// Origins that speak first wait for it, so it waits for nothing.
-func (l *loop) lead(c *conn, header []byte) {
-	n := copy(l.scratch, header)
-	if c.ends[clientEnd].readable && !l.store.full() {
-		n += l.receive(c, route.ToOrigin, l.scratch[n:])
+// errDialledItself counts as a refusal: nobody listens on the origin's port.
+var errDialledItself = fmt.Errorf("%w: %w", call.ErrItself, unix.ECONNREFUSED)
+
+// dialledItself reports whether c's socket is its own peer: if nobody listens on an origin of this
+// host, and the kernel gave the origin's port to the socket that dials it, the socket connects to
+// itself (the simultaneous open of RFC 9293 §3.5).
+func (l *loop) dialledItself(c *conn) bool {
+	to := c.origin.At(c.dst.Port())
+	if !l.ports.Contains(to.Port()) {
+		return false
 	}
-	l.send(c, route.ToOrigin, l.scratch[:n])
+	own, err := call.LocalAddr(int(c.ends[originEnd].fd))
+	return err == nil && own == to
 }

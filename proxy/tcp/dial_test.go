@@ -105,9 +105,9 @@ func TestNoOriginLeft(t *testing.T) {
 	drained := forward(closed(t))
 	drained.Origins[0].Weight = 0
 	for name, c := range map[string]struct {
-		route *config.Route
-		want  route.Verdict
-		told  int // mirrored to the next clients
+		route    *config.Route
+		want     route.Verdict
+		mirrored int // to the next clients
 	}{
 		"all refuse":                  {forward(closed(t), closed(t)), route.ConnectFailed, 1},
 		"none answers":                {forward(silent(t)), route.ConnectTimedOut, 0},
@@ -126,8 +126,8 @@ func TestNoOriginLeft(t *testing.T) {
 			if got.Origin.IsValid() {
 				t.Errorf("origin %v, want none", got.Origin)
 			}
-			if len(p.mirrors) != c.told || c.told > 0 && <-p.mirrors != got.Dst {
-				t.Errorf("mirrored %d times, or another dst; want %v %d times", len(p.mirrors), got.Dst, c.told)
+			if len(p.mirrors) != c.mirrored || c.mirrored > 0 && <-p.mirrors != got.Dst {
+				t.Errorf("mirrored %d times, or another dst; want %v %d times", len(p.mirrors), got.Dst, c.mirrored)
 			}
 		})
 	}
@@ -142,7 +142,7 @@ func TestResetWhileDialling(t *testing.T) {
 	p.ends(route.ResetByClient)
 }
 
-// FIN is no reset: the client still waits for an answer.
+// FIN is not a reset: the client still waits for an answer.
 func TestFINWhileDialling(t *testing.T) {
 	r := forward(silent(t), origin(t, echo))
 	r.Balance = config.First

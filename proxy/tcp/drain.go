@@ -1,26 +1,30 @@
 package tcp
 
-import "anyport/config"
+import (
+	"anyport/config"
+	"anyport/proxy/tcp/wheel"
+)
 
+// draining reports whether the loop accepts no more and ends with its last conn.
 func (l *loop) draining() bool { return l.drainBegan != 0 }
 
-// drain begins the loop's end: conns live on, up to their route's drain_timeout.
-func (l *loop) drain() {
+// startDrain begins the end of the loop: conns go on, for up to their route's drain_timeout.
+func (l *loop) startDrain() {
 	l.drainBegan = max(l.now, 1)
 	for _, fd := range l.listeners {
-		l.unlisten(fd)
+		l.unwatchListener(fd)
 	}
 	for _, c := range l.slots {
 		if c != nil {
-			l.limit(c)
-			l.watch(c)
+			l.limitByDrain(c)
+			l.setTimer(c)
 		}
 	}
 }
 
-// retire drains the conns that a reload leaves no route to, and no more those that one
-// gives it back.
-func (l *loop) retire() {
+// applyReload gives the conns whose dst a reload no longer forwards their drain_timeout, and takes
+// it back from those whose dst is forwarded again.
+func (l *loop) applyReload() {
 	set := l.routes.Set()
 	if set == l.set {
 		return
@@ -35,29 +39,29 @@ func (l *loop) retire() {
 		}
 		switch keeps := set.Keeps(config.TCP, c.dst, c.route); {
 		case !keeps && c.drained == 0:
-			c.drained = max(l.now, 1) + min(c.route.Drain, never-l.now-1)
-			l.watch(c)
+			c.drained = max(l.now, 1) + min(c.route.Drain, wheel.Never-l.now-1)
+			l.setTimer(c)
 		case keeps && c.drained != 0:
 			c.drained = 0
-			l.watch(c)
+			l.setTimer(c)
 		}
 	}
 }
 
-// calling says that a draining loop has conns to take from an accept queue:
-// their clients have long been told that they are connected.
-func (l *loop) calling() bool {
+// hasLastConns reports whether a draining loop may have conns to take from an accept queue. For
+// their clients these are established, so they are served like others.
+func (l *loop) hasLastConns() bool {
 	return l.draining() && !l.gate.shut && len(l.listeners) > 0
 }
 
-// lastCalls accepts what is in the queues, one batch of each a turn.
-func (l *loop) lastCalls() error {
-	if !l.calling() {
+// acceptLastConns accepts what is in the queues, one batch of each in a turn.
+func (l *loop) acceptLastConns() error {
+	if !l.hasLastConns() {
 		return nil
 	}
 	var left []int
 	for _, fd := range l.listeners {
-		dry, err := l.accept(fd)
+		dry, err := l.acceptBatch(fd)
 		if err != nil {
 			return err
 		}
@@ -69,8 +73,8 @@ func (l *loop) lastCalls() error {
 	return nil
 }
 
-// done says that the loop has drained. With the gate shut and no conn whose end
-// could open it, what still waits in the queues is left to who closes them.
-func (l *loop) done() bool {
-	return l.draining() && l.conns == 0 && !l.calling()
+// drained reports whether the loop has drained. If the gate is shut and no conn is left whose end
+// could open it, what is still in the queues ends when the listeners are closed.
+func (l *loop) drained() bool {
+	return l.draining() && l.connCount == 0 && !l.hasLastConns()
 }

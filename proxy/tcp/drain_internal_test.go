@@ -43,7 +43,7 @@ func TestRetireAndBack(t *testing.T) {
 			l.now = 5 * time.Second // the time that it has left does not begin again
 		}
 		live.Swap(test.table, test.routes)
-		l.retire()
+		l.applyReload()
 		if c.drained != test.drained {
 			t.Errorf("%s: drained at %v, want %v", test.name, c.drained, test.drained)
 		}

@@ -32,7 +32,7 @@ func TestDrain(t *testing.T) {
 	<-p.done
 }
 
-// The clients in the accept queue were told by the kernel that they are
+// The clients in the accept queue have been told by the kernel that they are
 // connected: a stop that comes before they are accepted does not lose them.
 func TestDrainServesTheAcceptQueue(t *testing.T) {
 	const clients = 200

@@ -13,6 +13,8 @@ import (
 
 	"anyport/config"
 	"anyport/proxy/route"
+	"anyport/proxy/tcp/pipes"
+	"anyport/proxy/tcp/wheel"
 )
 
 // fakePeer is a client or an origin, with the proxy's socket to it.
@@ -26,13 +28,13 @@ type fakePeer struct {
 	heardEnd string
 }
 
-// fakeWire has the peers by their fds, and its only pipe.
-type fakeWire struct {
+// fakeSockets has the peers by their fds, and its only pipe.
+type fakeSockets struct {
 	peers map[int32]*fakePeer
 	piped []byte
 }
 
-func (w *fakeWire) recvfrom(fd int32, b []byte) (int, error) {
+func (w *fakeSockets) Receive(fd int32, b []byte) (int, error) {
 	p := w.peers[fd]
 	switch {
 	case p.startles > 0:
@@ -50,19 +52,19 @@ func (w *fakeWire) recvfrom(fd int32, b []byte) (int, error) {
 	return -1, unix.EAGAIN
 }
 
-func (w *fakeWire) peek(fd int32, b []byte) (int, error) {
+func (w *fakeSockets) Peek(fd int32, b []byte) (int, error) {
 	p := w.peers[fd]
 	says := p.says
-	n, err := w.recvfrom(fd, b)
+	n, err := w.Receive(fd, b)
 	p.says = says
 	return n, err
 }
 
-func (w *fakeWire) discard(fd int32, n int) (int, error) {
-	return w.recvfrom(fd, make([]byte, n))
+func (w *fakeSockets) Discard(fd int32, n int) (int, error) {
+	return w.Receive(fd, make([]byte, n))
 }
 
-func (w *fakeWire) sendto(fd int32, b []byte) (int, error) {
+func (w *fakeSockets) Send(fd int32, b []byte) (int, error) {
 	p := w.peers[fd]
 	n := min(p.room, len(b))
 	if n == 0 {
@@ -72,26 +74,26 @@ func (w *fakeWire) sendto(fd int32, b []byte) (int, error) {
 	return n, nil
 }
 
-func (w *fakeWire) splice(from, to int32, most int) (int, error) {
+func (w *fakeSockets) Splice(from, to int32, most int) (int, error) {
 	if w.peers[to] != nil {
-		n, err := w.sendto(to, w.piped[:min(most, len(w.piped))])
+		n, err := w.Send(to, w.piped[:min(most, len(w.piped))])
 		w.piped = w.piped[max(n, 0):]
 		return n, err
 	}
 	b := make([]byte, most)
-	n, err := w.recvfrom(from, b)
+	n, err := w.Receive(from, b)
 	w.piped = append(w.piped, b[:max(n, 0)]...)
 	return n, err
 }
 
-func (w *fakeWire) failure(fd int32) error          { return w.peers[fd].err }
-func (w *fakeWire) inQueue(fd int32) uint32         { return uint32(len(w.peers[fd].says)) }
-func (w *fakeWire) outQueue(int32) uint32           { return 0 }
-func (w *fakeWire) probe(fd int32, _ time.Duration) { w.peers[fd].heardEnd += " probes" }
-func (w *fakeWire) close(fd int32)                  { w.peers[fd].heardEnd += " closed" }
-func (w *fakeWire) abort(fd int32)                  { w.peers[fd].heardEnd += " RST" }
+func (w *fakeSockets) TakeError(fd int32) error                  { return w.peers[fd].err }
+func (w *fakeSockets) Unread(fd int32) uint32                    { return uint32(len(w.peers[fd].says)) }
+func (w *fakeSockets) Unacked(int32) uint32                      { return 0 }
+func (w *fakeSockets) EnableKeepalive(fd int32, _ time.Duration) { w.peers[fd].heardEnd += " probes" }
+func (w *fakeSockets) Close(fd int32)                            { w.peers[fd].heardEnd += " closed" }
+func (w *fakeSockets) Reset(fd int32)                            { w.peers[fd].heardEnd += " RST" }
 
-func (w *fakeWire) shutdown(fd int32) error {
+func (w *fakeSockets) SendFIN(fd int32) error {
 	w.peers[fd].heardEnd += " FIN"
 	return nil
 }
@@ -99,7 +101,7 @@ func (w *fakeWire) shutdown(fd int32) error {
 // fakeConn is a conn that dials its only origin, on a loop that has no fds.
 type fakeConn struct {
 	*loop
-	*fakeWire
+	*fakeSockets
 	conn  *conn
 	ended route.Verdict
 }
@@ -112,19 +114,21 @@ func newFakeConn() *fakeConn {
 		Timeouts:      config.Timeouts{Connect: 5 * time.Second, Idle: time.Hour, Keepalive: 2 * time.Minute, HalfClose: time.Minute},
 	}
 	live.Swap(anywhere{r}, []*config.Route{r})
-	f := &fakeConn{fakeWire: &fakeWire{peers: map[int32]*fakePeer{1: {room: 1 << 30}, 2: {room: 1 << 30}}}}
+	f := &fakeConn{fakeSockets: &fakeSockets{peers: map[int32]*fakePeer{1: {room: 1 << 30}, 2: {room: 1 << 30}}}}
 	f.loop = newLoop(Options{Loops: 1, Routes: live, Log: slog.New(slog.DiscardHandler), Record: func(r route.Record) { f.ended = r.Verdict }}, 0)
-	f.wire = f.fakeWire
-	f.loop.pipes.spare = []*pipe{{read: -1, write: -1, size: largePipe}}
+	f.sockets = f.fakeSockets
+	only := f.loop.pipes.Adopt(-1, -1, 0)
+	only.Size = pipes.Large
+	f.loop.pipes.Return(only)
 	f.conn = &conn{route: live.Set().Routes[0], ends: [2]end{{fd: 1}, {fd: 2}}}
 	f.conn.origin = f.conn.route.Origins.Pick(netip.Addr{}, nil)
 	f.conn.origin.Begin()
-	f.adopt(f.conn)
-	f.watch(f.conn)
+	f.addConn(f.conn)
+	f.setTimer(f.conn)
 	return f
 }
 
-// happen has an event come to pass, such as "client says hello", and the loop hear of it.
+// happen makes an event happen, such as "client says hello", and reports it to the loop.
 func (f *fakeConn) happen(t *testing.T, event string) {
 	who, what, _ := strings.Cut(event, " ")
 	what, text, _ := strings.Cut(what, " ")
@@ -140,11 +144,11 @@ func (f *fakeConn) happen(t *testing.T, event string) {
 	if !known {
 		t.Fatalf("nobody can do %q", what)
 	}
-	if f.conn.state != over && events != 0 {
-		f.conn.ends[which].hear(events)
-		f.serve(f.conn)
+	if f.conn.state != closed && events != 0 {
+		f.conn.ends[which].noteEvents(events)
+		f.serveConn(f.conn)
 		for len(f.ready) > 0 {
-			f.resume()
+			f.serveReady()
 		}
 	}
 }
@@ -190,13 +194,13 @@ func (f *fakeConn) pass(t *testing.T, text string) {
 		t.Fatal(err)
 	}
 	f.now += d
-	f.wheel.advance(f.now, func(due *timer) { f.expire(due.conn) })
+	f.timers.Advance(f.now, func(due *wheel.Timer[*conn]) { f.timerFired(due.Value) })
 }
 
 // String tells the conn's state, its verdict if it is over, and what each peer has heard,
 // and has said without being heard.
 func (f *fakeConn) String() string {
-	s := map[state]string{dialling: "dialling", relaying: "relaying", over: f.ended.String()}[f.conn.state]
+	s := map[state]string{dialling: "dialling", relaying: "relaying", closed: f.ended.String()}[f.conn.state]
 	for i, name := range []string{"client", "origin"} {
 		p := f.peers[int32(i+1)]
 		heard := string(p.heard)
@@ -206,7 +210,7 @@ func (f *fakeConn) String() string {
 		if heard+p.heardEnd != "" {
 			s += ", " + name + ": " + strings.TrimSpace(heard+p.heardEnd)
 		}
-		if f.conn.state != over && len(p.says) > 0 {
+		if f.conn.state != closed && len(p.says) > 0 {
 			s += fmt.Sprintf(", %d unread", len(p.says))
 		}
 	}

@@ -2,144 +2,139 @@ package tcp
 
 import (
 	"errors"
-	"net/netip"
 	"time"
 
 	"anyport/proxy/client"
 	"anyport/proxy/route"
+	"anyport/proxy/tcp/wheel"
 )
 
-// gate keeps a loop from accepting when there are no files for more conns: they
-// wait in the accept queue, and nothing spins on a listener that stays readable.
+// gate stops a loop from accepting when there are no files for more conns: they wait in the accept
+// queue, and the loop does not spin on a listener that stays readable. Each loop has one.
 //
-// Whose conn it is shows only once it is accepted. So the budget has a place at the door
-// for each loop, beside its quota: one conn that was accepted and waits there for files.
+// Which client a conn is from is known only after accept. So each loop may hold one conn beyond its
+// quota: it is parked until there are files for it, or until it is refused.
 type gate struct {
-	shut   bool
-	door   newcomer
-	timer  timer         // tries again, for files can be freed elsewhere in the process
-	full   time.Duration // since when conns have waited, and the queue was not seen empty; 0: they have not
-	warned time.Duration
+	shut       bool               // the listeners are not watched
+	parked     accepted           // only while shut; the zero value is none
+	timer      wheel.Timer[*conn] // tries again: other loops and UDP can free files too
+	shortSince time.Duration      // since when conns have waited without the queue ever being empty; 0: they have not
+	warned     time.Duration      // the last warning; 0: none
 }
 
-// newcomer is a conn that was accepted and is not begun. The zero value is none.
-type newcomer struct {
-	fd   int
-	from netip.AddrPort // valid where there is one
-}
-
-// connFiles is what a conn takes: a socket on each side.
+// connFiles is the number of files that a conn takes: a socket on each side.
 const connFiles = 2
 
-// DoorFiles is what each loop may hold beside its quota: the files of one conn at the door.
-const DoorFiles = connFiles
+// ParkedFiles is what each loop may hold beyond its quota: the files of its parked conn.
+const ParkedFiles = connFiles
 
 const (
-	gateRetry    = time.Second
-	gatePatience = 2 * time.Second
-	gateQuiet    = time.Minute // between two warnings
+	gateRetryEvery = time.Second
+	gateParkMost   = 2 * time.Second // then conns of large clients are refused
+	gateWarnEvery  = time.Minute
 )
 
 var errNoFiles = errors.New("the conns' share of the open files is used up")
 
-func (n newcomer) waits() bool { return n.from.IsValid() }
-
-// room takes the files of a new conn. Where there are none it waits at the door, which is
-// Undecided. Once conns have waited for gatePatience, those of clients that hold much
-// already are refused instead, until the queue is empty: others may be behind them.
-func (l *loop) room(n newcomer) route.Verdict {
-	who := client.Of(n.from.Addr())
+// reserveFiles takes the files of a new conn, if need be from an idle conn of a larger client. If
+// there are none, the conn is parked (Undecided) and the gate shuts. After gateParkMost, conns of
+// clients that hold much already are refused instead, until the queue is empty: conns of others
+// may be behind them.
+func (l *loop) reserveFiles(n accepted) route.Verdict {
+	who := client.Of(n.client.Addr())
 	switch {
-	case l.takeFiles() || l.makeRoom(who) && l.takeFiles():
+	case l.takeFiles() || l.evictFor(who) && l.takeFiles():
 		return route.Admitted
-	case l.gate.full != 0 && l.now-l.gate.full >= gatePatience && l.clients.crowds(who, l.conns):
+	case l.gate.shortSince != 0 && l.now-l.gate.shortSince >= gateParkMost && l.clients.holdsMuch(who, l.connCount):
 		return route.OutOfFiles
-	case l.gate.full == 0:
-		l.gate.full = max(l.now, 1)
+	case l.gate.shortSince == 0:
+		l.gate.shortSince = max(l.now, 1)
 	}
-	l.gate.door = n
-	l.shut(errNoFiles)
+	l.gate.parked = n
+	l.shutGate(errNoFiles)
 	return route.Undecided
 }
 
-// takeFiles takes the files of one more conn. They matter more than spare pipes.
+// takeFiles takes the files of one more conn, which matters more than spare pipes.
 func (l *loop) takeFiles() bool {
 	if l.files.Take(connFiles) {
 		return true
 	}
-	l.pipes.close()
+	l.pipes.CloseSpare()
 	return l.files.Take(connFiles)
 }
 
-func (l *loop) shut(why error) {
+// shutGate stops accepting until a conn ends or the gate's timer fires.
+func (l *loop) shutGate(why error) {
 	if l.gate.shut {
 		return
 	}
 	l.gate.shut = true
-	l.warnShort(why)
+	l.warnNoFiles(why)
 	for _, fd := range l.listeners {
-		l.unlisten(fd)
+		l.unwatchListener(fd)
 	}
-	l.pipes.close() // conns need the files more
-	l.wheel.set(&l.gate.timer, l.now+gateRetry)
+	l.pipes.CloseSpare()
+	l.timers.Set(&l.gate.timer, l.now+gateRetryEvery)
 }
 
-func (l *loop) warnShort(why error) {
-	if l.gate.warned == 0 || l.now-l.gate.warned >= gateQuiet {
+// warnNoFiles writes one line for all conns that wait.
+func (l *loop) warnNoFiles(why error) {
+	if l.gate.warned == 0 || l.now-l.gate.warned >= gateWarnEvery {
 		l.gate.warned = max(l.now, 1)
-		l.log.Logger.Warn("new conns wait in the accept queue until others end; raise the limit of open files", "error", why, "conns", l.conns)
+		l.log.Logger.Warn("new conns wait in the accept queue until others end; raise the limit of open files", "error", why, "conns", l.connCount)
 	}
 }
 
-// reopen accepts again, if there are files for a conn.
-func (l *loop) reopen() {
+// reopenGate opens a shut gate if there are files for a conn. It is called when a conn has ended.
+func (l *loop) reopenGate() {
 	if !l.gate.shut {
 		return
 	}
 	if !l.takeFiles() {
-		l.wheel.set(&l.gate.timer, l.now+gateRetry)
+		l.timers.Set(&l.gate.timer, l.now+gateRetryEvery)
 		return
 	}
 	l.files.Give(connFiles)
-	l.unbar()
+	l.openGate()
 }
 
-// retry is reopen after a while. Conns may have become idle by now, or the patience with
-// who waits at the door be over.
-func (l *loop) retry() {
-	if l.gate.door.waits() {
-		l.unbar()
+// retryGate is what the gate's timer calls. A parked conn is judged again, since conns may have
+// become idle, or gateParkMost may have passed.
+func (l *loop) retryGate() {
+	if l.gate.parked.exists() {
+		l.openGate()
 	} else {
-		l.reopen()
+		l.reopenGate()
 	}
 }
 
-// unbar opens the gate. It may shut again, for who waits at the door is first.
-func (l *loop) unbar() {
+// openGate opens the gate. The parked conn comes first, and may shut it again.
+func (l *loop) openGate() {
 	l.gate.shut = false
-	l.wheel.stop(&l.gate.timer)
-	if n := l.gate.leaveDoor(); n.waits() {
-		l.admit(n)
+	l.timers.Stop(&l.gate.timer)
+	if n := l.gate.takeParked(); n.exists() {
+		l.admitConn(n)
 	}
 	l.listenAll()
 }
 
-// listenAll listens, unless something keeps the loop from accepting.
+// listenAll watches the listeners, unless there is another reason not to accept.
 func (l *loop) listenAll() {
-	if l.gate.shut || l.paused || l.draining() {
+	if l.gate.shut || l.acceptPaused || l.draining() {
 		return
 	}
 	for _, fd := range l.listeners {
-		if err := l.listen(fd); err != nil {
-			l.shut(err)
+		if err := l.watchListener(fd); err != nil {
+			l.shutGate(err)
 			return
 		}
 	}
 }
 
-// leaveDoor returns who waits at the door, and does not any more.
-func (g *gate) leaveDoor() newcomer {
-	n := g.door
-	g.door = newcomer{}
+// takeParked takes the parked conn out.
+func (g *gate) takeParked() accepted {
+	n := g.parked
+	g.parked = accepted{}
 	return n
 }

@@ -2,7 +2,6 @@ package tcp
 
 import (
 	"log/slog"
-	"net/netip"
 	"os"
 	"testing"
 	"time"
@@ -10,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/config"
+	"anyport/proxy/call"
 	"anyport/proxy/quota"
 	"anyport/proxy/route"
 )
@@ -22,35 +22,36 @@ func TestGate(t *testing.T) {
 	if n := events(t, l); n != 1 {
 		t.Fatalf("%d events of a listener with a client, want 1", n)
 	}
-	l.shut(unix.EMFILE)
+	l.shutGate(unix.EMFILE)
 	if n := events(t, l); n != 0 {
 		t.Errorf("%d events with the gate shut, want none", n)
 	}
-	l.reopen()
+	l.reopenGate()
 	if n := events(t, l); n != 1 {
 		t.Errorf("%d events with the gate open again, want 1", n)
 	}
 }
 
-// Without files for one more, a conn that was accepted waits at the door: it is not begun,
+// Without files for one more, an accepted conn is parked: it is not begun,
 // nothing more is accepted, and it is the first to go in.
 func TestGateDoor(t *testing.T) {
 	l, listener := loopAndListener(t)
-	l.routes.Swap(anywhere{unreachable}, []*config.Route{unreachable})
+	silent := toSilence(t)
+	l.routes.Swap(anywhere{silent}, []*config.Route{silent})
 	l.files = quota.New(connFiles, quota.NewPool(0))
 	for n := range 3 {
 		knock(t, listener)
-		if err := l.answer(listener); err != nil {
+		if err := l.acceptFrom(listener); err != nil {
 			t.Fatal(err)
 		}
-		if l.conns != 1 || l.gate.shut != (n > 0) || l.gate.door.waits() != (n > 0) {
-			t.Fatalf("after %d clients: %d conns, shut %v, %v at the door", n+1, l.conns, l.gate.shut, l.gate.door.from)
+		if l.connCount != 1 || l.gate.shut != (n > 0) || l.gate.parked.exists() != (n > 0) {
+			t.Fatalf("after %d clients: %d conns, shut %v, %v is parked", n+1, l.connCount, l.gate.shut, l.gate.parked.client)
 		}
 	}
 	first := l.slots[0].client
-	l.end(l.slots[0], route.RelayFailed)
-	if l.conns != 1 || l.slots[0].client == first || l.gate.shut || l.files.Held() != connFiles {
-		t.Errorf("%d conns, shut %v, %d files held: want the second conn in the place of the first", l.conns, l.gate.shut, l.files.Held())
+	l.endConn(l.slots[0], route.RelayFailed)
+	if l.connCount != 1 || l.slots[0].client == first || l.gate.shut || l.files.Held() != connFiles {
+		t.Errorf("%d conns, shut %v, %d files held: want the second conn in the place of the first", l.connCount, l.gate.shut, l.files.Held())
 	}
 	events(t, l) // of the conn, which come once
 	if n := events(t, l); n != 1 {
@@ -58,10 +59,23 @@ func TestGateDoor(t *testing.T) {
 	}
 }
 
-// unreachable has an origin that never answers.
-var unreachable = &config.Route{
-	Name: "test", ProxyProtocol: config.ProxyOff, Timeouts: config.Timeouts{Connect: time.Hour},
-	Origins: []config.Origin{{Text: "192.0.2.1:9", Addr: netip.MustParseAddr("192.0.2.1"), Ports: config.PortRange{First: 9, Last: 9}, Weight: 1}},
+// toSilence is a route to an origin that never answers, also where the host has no network:
+// a listener whose filter drops each SYN.
+func toSilence(t *testing.T) *config.Route {
+	t.Helper()
+	_, origin := loopAndListener(t)
+	dropAll := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: 0}}
+	if err := unix.SetsockoptSockFprog(origin, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &dropAll[0]}); err != nil {
+		t.Fatal(err)
+	}
+	at, err := call.LocalAddr(origin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &config.Route{
+		Name: "test", ProxyProtocol: config.ProxyOff, Timeouts: config.Timeouts{Connect: time.Hour},
+		Origins: []config.Origin{{Text: at.String(), Addr: at.Addr(), Ports: config.PortRange{First: at.Port(), Last: at.Port()}, Weight: 1}},
+	}
 }
 
 func TestScarce(t *testing.T) {
@@ -91,11 +105,11 @@ func loopAndListener(t *testing.T) (*loop, int) {
 		t.Fatal(err)
 	}
 	l := newLoop(Options{Listeners: []int{listener}, Loops: 1, Routes: route.NewLive(1), Log: slog.New(slog.DiscardHandler)}, 0)
-	if err := l.open(); err != nil {
+	if err := l.openFDs(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(l.orders.Close)
-	t.Cleanup(l.close)
+	t.Cleanup(l.mailbox.Close)
+	t.Cleanup(l.closeLoop)
 	return l, listener
 }
 

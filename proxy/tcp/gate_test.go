@@ -65,14 +65,14 @@ func serveWithFewFiles(origin string) error {
 }
 
 // With fds for some 15 conns and no pipe beside them, 100 clients come at once:
-// those that find no room wait in the accept queue, and each is served in the end. The
-// whole takes less than gatePatience.
+// those that find no room wait in the accept queue, and each is served in the end. Each has
+// an address of its own, for after gatePatience one client's many are refused.
 func TestFewFiles(t *testing.T) {
 	const clients = 100
 	p := startFewFiles(t, origin(t, echo))
 	var all sync.WaitGroup
 	for i := range clients {
-		c := dial(t, p.addr)
+		c := dialFrom(t, &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(i))}, p.addr)
 		all.Go(func() { echoes(t, c, byte(i), 64<<10) })
 	}
 	all.Wait()

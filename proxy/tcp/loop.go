@@ -8,113 +8,117 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/proxy/call"
-	"anyport/proxy/fault"
-	"anyport/proxy/orders"
+	"anyport/proxy/mailbox"
 	"anyport/proxy/quota"
+	"anyport/proxy/ratelog"
 	"anyport/proxy/route"
+	"anyport/proxy/tcp/buffers"
+	"anyport/proxy/tcp/pipes"
+	"anyport/proxy/tcp/socket"
+	"anyport/proxy/tcp/wheel"
 )
 
-// loop is one event loop, with the conns that it accepted. Nothing of it is
-// shared with other loops.
+// loop is one event loop with the conns that it accepted. Serve owns it; only its own goroutine
+// (run) touches it, and shares nothing with other loops. What others ask of it comes through its
+// mailbox.
 type loop struct {
-	shard  int
+	shard  int // of the routes' Stats, where it counts
 	routes *route.Live
 	record func(route.Record)
 	mirror route.Mirror
-	log    fault.Log
+	log    ratelog.Log
 
 	started time.Time
-	now     time.Duration // since started, taken once a turn
+	now     time.Duration // since started, read once a turn
 	pace    call.Pace
 
-	wire       wire
-	epoll      int
-	orders     *orders.Queue
-	set        *route.Set // the generation of routes last seen
-	listeners  []int
-	shares     bool          // its listener, with other loops
-	paused     bool          // another process may be about to accept
-	older      map[int]bool  // listeners whose queue may hold conns from before prepare
-	drainBegan time.Duration // 0: not draining
-	drainLeast time.Duration // what conns have whose drain_timeout is shorter
+	sockets        sockets // the calls on conns' sockets
+	epoll          int
+	mailbox        *mailbox.Queue
+	set            *route.Set // the generation of routes that applyReload has last seen
+	listeners      []int
+	sharesListener bool          // with other loops
+	acceptPaused   bool          // while another process may be about to accept
+	unprepared     map[int]bool  // listeners whose queue may hold conns from before SetOptions
+	drainBegan     time.Duration // when the loop began to drain; 0: it does not
+	drainAtLeast   time.Duration // takes the place of shorter drain_timeouts
 
-	slots      []*conn
-	free       []uint32 // slots
-	conns      int
-	generation uint32
-	ready      []*conn // stopped by the bound of their turn
-	resumed    []*conn // its memory, while the other is filled
-	clients    clients
-	wheel      wheel
-	files      *quota.Quota // of conns and pipes
-	expected   int          // files of it that are kept for conns of another process
-	gate       gate
-	evictAgain time.Duration // no search for idle conns before this moment
-	pipes      pipes
-	store      store
-	dials      int
-	ports      ports
+	slots          []*conn  // conns by their number, which epoll's events carry; nil: free
+	free           []uint32 // free slots
+	connCount      int      // slots in use
+	generation     uint32   // of the newest conn; never 0
+	ready          []*conn  // conns that have steps left: the bound of a turn stopped them
+	readySpare     []*conn  // memory for the next ready list
+	clients        connsByClient
+	timers         wheel.Wheel[*conn]
+	files          *quota.Quota // of conns and pipes
+	arrivalFiles   int          // part of files that is kept for conns of another process
+	gate           gate
+	evictNotBefore time.Duration // evictFor does not search for idle conns before this moment
+	pipes          pipes.Pool
+	buffers        buffers.Store
+	dialCount      int // picks a route's source address in turn
+	ports          socket.Ports
 
-	scratch []byte
-	events  [256]unix.EpollEvent
+	readBuffer []byte // every read of every conn goes through it
+	events     [256]unix.EpollEvent
 }
 
-// open makes the loop's own fds and begins to listen. close undoes it, but for the
-// orders: others may still be giving some.
-func (l *loop) open() (err error) {
+// openFDs opens the loop's own fds and begins to watch its listeners. closeLoop undoes it, except
+// for the mailbox, which other goroutines may still use.
+func (l *loop) openFDs() (err error) {
 	l.epoll = -1
-	if l.orders, err = orders.New(); err != nil {
+	if l.mailbox, err = mailbox.New(); err != nil {
 		return err
 	}
 	defer func() {
 		if err != nil {
-			l.close()
-			l.orders.Close()
+			l.closeLoop()
+			l.mailbox.Close()
 		}
 	}()
 	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return os.NewSyscallError("epoll_create1", err)
 	}
-	if err := l.watchOrders(); err != nil {
+	if err := l.watchMailbox(); err != nil {
 		return err
 	}
 	for _, fd := range l.listeners {
-		if err := l.listen(fd); err != nil {
+		if err := l.watchListener(fd); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// close ends what is still there, which is nothing after an orderly drain.
-func (l *loop) close() {
+// closeLoop ends what is still there: nothing after an orderly drain.
+func (l *loop) closeLoop() {
 	for _, c := range l.slots {
-		if c != nil && !c.moving { // else it is in the hands of who moves it
-			l.end(c, route.RelayFailed)
+		if c != nil && !c.moving { // endMove or closeMoved ends a conn that moves
+			l.endConn(c, route.RelayFailed)
 		}
 	}
-	l.pipes.close()
-	if n := l.gate.leaveDoor(); n.waits() {
-		l.wire.abort(int32(n.fd))
+	l.pipes.CloseSpare()
+	if n := l.gate.takeParked(); n.exists() {
+		l.sockets.Reset(int32(n.fd))
 	}
 	if l.epoll >= 0 {
 		_ = unix.Close(l.epoll)
 	}
 }
 
-// run turns until the loop has drained, or epoll or a listener fails. It runs as
-// a goroutine of Serve's, not locked to a thread: when epoll_wait returns and
-// others hold all processors, the scheduler can then go on with whichever thread
-// gets the next one, instead of handing over to this one.
+// run turns until the loop has drained, or epoll or a listener fails. It is a goroutine that
+// runLoops starts, and not locked to a thread: if all processors are taken when epoll_wait returns,
+// the scheduler can continue it on whichever thread gets one first, without a switch to this one.
 func (l *loop) run() error {
-	defer l.orders.End()
-	defer l.close()
-	for !l.done() {
-		n, err := unix.EpollWait(l.epoll, l.events[:], l.timeout())
+	defer l.mailbox.End()
+	defer l.closeLoop()
+	for !l.drained() {
+		n, err := unix.EpollWait(l.epoll, l.events[:], l.epollTimeout())
 		if err != nil && !errors.Is(err, unix.EINTR) {
 			return os.NewSyscallError("epoll_wait", err)
 		}
-		l.now = l.time()
+		l.now = l.clock()
 		if err := l.turn(l.events[:max(n, 0)]); err != nil {
 			return err
 		}
@@ -123,65 +127,69 @@ func (l *loop) run() error {
 	return nil
 }
 
-// turn handles the events, then what earlier turns left, then what is due.
+// turn handles the events, then the conns that earlier turns have left, then the timers. Events come
+// first: they may show that a conn whose timer is due has moved bytes.
 func (l *loop) turn(events []unix.EpollEvent) error {
 	for i := range events {
-		if err := l.dispatch(&events[i]); err != nil {
+		if err := l.handleEvent(&events[i]); err != nil {
 			return err
 		}
 	}
-	l.resume()
-	l.wheel.advance(l.now, func(t *timer) {
-		if t.conn == nil {
-			l.retry()
+	l.serveReady()
+	l.timers.Advance(l.now, func(t *wheel.Timer[*conn]) {
+		if t.Value == nil { // the gate's is the only timer without a conn
+			l.retryGate()
 		} else {
-			l.expire(t.conn)
+			l.timerFired(t.Value)
 		}
 	})
-	return l.lastCalls()
+	return l.acceptLastConns()
 }
 
-func (l *loop) serve(c *conn) {
+// serveConn takes the steps that a conn can take now.
+func (l *loop) serveConn(c *conn) {
 	switch {
 	case c.moving:
 	case c.state == dialling:
-		l.await(c)
+		l.dialEvent(c)
 	case c.state == relaying:
-		l.relay(c)
+		l.relayConn(c)
 	}
 }
 
-// queue puts a conn on the ready list, which is served before the next wait.
-func (l *loop) queue(c *conn) {
+// markReady puts a conn on the ready list, which is served before the next wait.
+func (l *loop) markReady(c *conn) {
 	if !c.queued {
 		c.queued = true
 		l.ready = append(l.ready, c)
 	}
 }
 
-func (l *loop) resume() {
+// serveReady serves the ready list once. A conn that is still not done goes on the next list, so
+// that events of others come between.
+func (l *loop) serveReady() {
 	waiting := l.ready
-	l.ready = l.resumed[:0]
+	l.ready = l.readySpare[:0]
 	for _, c := range waiting {
 		c.queued = false
-		l.serve(c)
+		l.serveConn(c)
 	}
 	clear(waiting)
-	l.resumed = waiting
+	l.readySpare = waiting
 }
 
-// timeout is how long epoll may wait, in milliseconds; -1 is for ever.
-func (l *loop) timeout() int {
-	if len(l.ready) > 0 || l.calling() {
+// epollTimeout is how long epoll may wait, in milliseconds; -1: without a limit.
+func (l *loop) epollTimeout() int {
+	if len(l.ready) > 0 || l.hasLastConns() {
 		return 0
 	}
-	wait := l.wheel.wait(l.now)
-	if wait == never {
+	wait := l.timers.Wait(l.now)
+	if wait == wheel.Never {
 		return -1
 	}
 	wait = min(wait, time.Hour) // epoll_wait counts milliseconds in 32 bits
 	return int((wait + time.Millisecond - 1) / time.Millisecond)
 }
 
-// time is the moment of the call; now, that of the turn, is cheaper.
-func (l *loop) time() time.Duration { return time.Since(l.started) }
+// clock reads the clock; l.now, which the turn has read, costs nothing.
+func (l *loop) clock() time.Duration { return time.Since(l.started) }

@@ -8,28 +8,31 @@ import (
 	"anyport/config"
 	"anyport/proxy/call"
 	"anyport/proxy/route"
+	"anyport/proxy/tcp/buffers"
+	"anyport/proxy/tcp/socket"
 )
 
-// A conn moves to another process as its sockets and what is known of it. Bytes that
-// were read and not taken yet go with it, so that nobody waits for a stalled reader:
-// those in a buffer in the struct, those in a pipe with the pipe.
+// A conn moves to another process as its sockets and a struct that describes it. Bytes that were read
+// and not taken yet go with it, so that the move does not wait for a stalled reader: those of a
+// buffer in the struct, those of a pipe with the pipe.
 
-// Conn is a conn on its way from one process to another.
+// Conn is a conn on its way from one process to another. Its JSON goes between versions of anyport:
+// a field may be added, none may change its meaning.
 type Conn struct {
 	Client   netip.AddrPort       `json:"client"`
 	Dst      netip.AddrPort       `json:"dst"`
 	Route    string               `json:"route"`
-	Timeouts config.Timeouts      `json:"timeouts"` // of the route, should there be none of that name any more
-	Header   config.ProxyProtocol `json:"header"`   // the same; owed while dialling
+	Timeouts config.Timeouts      `json:"timeouts"` // of the route, in case the other process has no route of that name
+	Header   config.ProxyProtocol `json:"header"`   // the same; not sent yet while dialling
 	Origin   netip.AddrPort       `json:"origin"`
 	Tried    []netip.AddrPort     `json:"tried,omitempty"`  // origins that failed before it
-	Unsure   bool                 `json:"unsure,omitempty"` // one of them in another way than by refusing
+	Unsure   bool                 `json:"unsure,omitempty"` // one of them failed otherwise than by refusing
 
 	Dialling bool      `json:"dialling,omitempty"` // the origin has not answered yet
 	Dialled  time.Time `json:"dialled"`
 	Begun    time.Time `json:"begun"`
 	Last     time.Time `json:"last"`         // byte, in either direction
-	Cut      time.Time `json:"cut,omitzero"` // when drain_timeout ends it, for its route is gone
+	Cut      time.Time `json:"cut,omitzero"` // when drain_timeout ends it, if its route is gone
 
 	Ways [2]Way `json:"ways"` // route.ToOrigin, route.ToClient
 
@@ -42,22 +45,22 @@ type Conn struct {
 type Way struct {
 	Bytes    uint64 `json:"bytes"`              // of payload
 	Held     []byte `json:"held,omitempty"`     // read and not taken yet
-	Piped    int    `json:"piped,omitempty"`    // the same, in a pipe; 0: there is no pipe
+	Piped    int    `json:"piped,omitempty"`    // the same, in a pipe; 0: it has no pipe
 	Ended    bool   `json:"ended,omitempty"`    // FIN was read
 	Finished bool   `json:"finished,omitempty"` // FIN was passed on
 }
 
-// Move asks for a Serve's conns, for another process to serve them.
+// Move asks Serve for its conns, for another process to serve them.
 type Move struct {
-	// Give is called with at most MoveBatch conns, of which nothing is read or written
-	// meanwhile. They are another's if it returns nil, and go on here after an error.
-	// Their FDs remain Serve's, and like Held are not to be used after Give.
+	// Give is called with at most MoveBatch conns, which are not read from or written to
+	// meanwhile. If it returns nil, the other process has them; after an error they go on
+	// here. Their FDs remain Serve's. FDs and Held must not be used after Give.
 	Give func([]Conn) error
 	Over func(error) // called in the end, with the first error of Give
 }
 
-// What is given at once: few enough that none of them notices, and enough that it does not
-// matter how long loops and processes take to come to it.
+// What is moved at once: so few conns that none of them is delayed noticeably, and so many that the
+// time which loops and processes take to respond does not matter.
 const (
 	MoveBatch = 500
 	moveHeld  = 1 << 20 // bytes; what is in the last conn's buffers may come on top
@@ -74,7 +77,7 @@ func (in *Conn) Files() int {
 	return n
 }
 
-// Check says what of a conn cannot be. One that does not pass must not be given to Serve.
+// Check returns an error for a conn that no process can have sent. Serve must not be given one.
 func (in *Conn) Check() error {
 	for _, a := range []netip.AddrPort{in.Client, in.Dst, in.Origin} {
 		if !a.IsValid() || a.Port() == 0 || a.Addr().Is4In6() {
@@ -82,7 +85,7 @@ func (in *Conn) Check() error {
 		}
 	}
 	for _, w := range in.Ways {
-		if len(w.Held) > bufferSize || w.Piped < 0 || w.Finished && !w.Ended {
+		if len(w.Held) > buffers.Size || w.Piped < 0 || w.Finished && !w.Ended {
 			return fmt.Errorf("a conn from %v that holds %d and %d bytes cannot be", in.Client, len(w.Held), w.Piped)
 		}
 	}
@@ -92,58 +95,59 @@ func (in *Conn) Check() error {
 	return nil
 }
 
-// Close ends a conn that nobody serves.
+// Close ends a conn that no process serves.
 func (in *Conn) Close() {
 	for i, fd := range in.FDs {
 		if i < 2 {
-			kernel{}.abort(int32(fd))
+			socket.Kernel{}.Reset(int32(fd))
 		} else {
 			call.Close(fd)
 		}
 	}
 }
 
-// movable says that the conn can go. One that has seen RST ends here, at once.
+// movable reports whether the conn can move. One that has seen RST ends here, at once.
 func (c *conn) movable() bool {
 	return !c.moving && !c.ends[clientEnd].failed && !c.ends[originEnd].failed
 }
 
-// moved is the conn as another process gets it.
-func (l *loop) moved(c *conn) Conn {
+// exportConn is the conn as another process gets it.
+func (l *loop) exportConn(c *conn) Conn {
 	out := Conn{
 		Client: c.client, Dst: c.dst, Route: c.route.Name, Timeouts: c.route.Timeouts, Header: c.route.ProxyProtocol,
-		Origin: c.origin.At(c.dst.Port()), Unsure: c.unsure,
-		Dialling: c.state == dialling, Dialled: l.wall(c.dialled), Begun: l.wall(c.began), Last: l.wall(c.active),
+		Origin: c.origin.At(c.dst.Port()), Unsure: c.sawOtherFailure,
+		Dialling: c.state == dialling, Dialled: l.wallTime(c.dialled), Begun: l.wallTime(c.began), Last: l.wallTime(c.active),
 		FDs: []int{int(c.ends[clientEnd].fd), int(c.ends[originEnd].fd)},
 	}
 	for _, o := range c.tried {
 		out.Tried = append(out.Tried, o.At(c.dst.Port()))
 	}
-	if c.drained != 0 && !l.set.Keeps(config.TCP, c.dst, c.route) { // else it is the loop that drains
-		out.Cut = l.wall(c.drained)
+	if c.drained != 0 && !l.set.Keeps(config.TCP, c.dst, c.route) { // otherwise it is only this loop that drains
+		out.Cut = l.wallTime(c.drained)
 	}
 	for d := range c.ways {
 		w := &c.ways[d]
-		out.Ways[d] = w.moved()
+		out.Ways[d] = w.export()
 		if w.pipe != nil {
-			out.FDs = append(out.FDs, int(w.pipe.read), int(w.pipe.write))
+			out.FDs = append(out.FDs, int(w.pipe.Read), int(w.pipe.Write))
 		}
 	}
 	return out
 }
 
-func (w *way) moved() Way {
+// export is the way as another process gets it.
+func (w *way) export() Way {
 	out := Way{Bytes: w.bytes, Ended: w.ended, Finished: w.finished}
 	if w.held != nil {
-		out.Held = w.held.bytes[w.held.from:w.held.to]
+		out.Held = w.held.Held()
 	}
 	if w.pipe != nil {
-		out.Piped = w.pipe.holds
+		out.Piped = w.pipe.Held
 	}
 	return out
 }
 
-// held is the number of bytes that travel in the struct.
-func (in *Conn) held() int {
+// heldBytes is the number of bytes that travel in the struct.
+func (in *Conn) heldBytes() int {
 	return len(in.Ways[route.ToOrigin].Held) + len(in.Ways[route.ToClient].Held)
 }

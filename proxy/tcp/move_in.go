@@ -4,21 +4,20 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"anyport/config"
 	"anyport/proxy/origin"
 	"anyport/proxy/route"
+	"anyport/proxy/tcp/wheel"
 )
 
-// adoptAll shares out the conns of another process to the loops. What a loop does not take
-// any more, for it has ended, is the next one's, and at last of nobody.
-func adoptAll(loops []*loop, conns []Conn) {
+// distribute divides the conns of another process among the loops. If a loop has ended, the next one
+// gets its share; if all have, the conns are closed.
+func distribute(loops []*loop, conns []Conn) {
 	for i, l := range slices.Concat(loops, loops) {
-		l.orders.Do(func() {
+		l.mailbox.Do(func() {
 			share := len(conns) / max(len(loops)-i, 1)
 			for n := range share {
-				l.arrive(&conns[n])
+				l.addArrival(&conns[n])
 			}
 			conns = conns[share:]
 		})
@@ -28,60 +27,60 @@ func adoptAll(loops []*loop, conns []Conn) {
 	}
 }
 
-// arrive goes on with a conn of another process. It is not asked for the limits, which
-// it met when it began.
-func (l *loop) arrive(in *Conn) {
+// addArrival continues a conn of another process. The route's limits do not apply again: the conn
+// was within them when it began.
+func (l *loop) addArrival(in *Conn) {
 	set := l.routes.Set()
 	r := set.Named(in.Route)
-	c := &conn{client: in.Client, dst: in.Dst, unsure: in.Unsure}
+	c := &conn{client: in.Client, dst: in.Dst, sawOtherFailure: in.Unsure}
 	if r == nil {
 		r = l.routes.Retired(in.Route, in.Header, in.Timeouts)
 	}
 	if !set.Keeps(config.TCP, in.Dst, r) {
-		c.drained = l.cut(in)
+		c.drained = l.drainedAt(in)
 	}
 	r.Readmit(config.TCP, in.Client.Addr())
-	l.expect(-min(len(in.FDs), l.expected))
+	l.reserveArrivals(-min(len(in.FDs), l.arrivalFiles))
 	l.files.Insist(connFiles)
 	c.route = r
-	c.reach(in)
-	l.adopt(c)
-	c.began, c.active, c.dialled = in.Begun.Sub(l.started), in.Last.Sub(l.started), in.Dialled.Sub(l.started)
+	c.findOrigins(in)
+	l.addConn(c)
+	c.began, c.active, c.dialled = l.sinceStart(in.Begun), l.sinceStart(in.Last), l.sinceStart(in.Dialled)
 	for i := range c.ends {
 		c.ends[i] = end{fd: int32(in.FDs[i])}
 	}
-	if err := l.carry(c, in); err != nil {
-		l.log.Warn(l.now, "a conn of another process cannot go on", "route", r.Name, "client", c.client, "error", err)
-		l.end(c, route.RelayFailed)
+	if err := l.takeOverWays(c, in); err != nil {
+		l.log.Warn(l.now, "cannot continue a conn of another process", "route", r.Name, "client", c.client, "error", err)
+		l.endConn(c, route.RelayFailed)
 		return
 	}
-	l.enter(c)
+	l.resumeConn(c)
 }
 
-// expect keeps n more files for conns that another process will give; fewer where n is
+// reserveArrivals keeps n more files for conns that another process will send; fewer if n is
 // negative.
-func (l *loop) expect(n int) {
-	l.expected += n
+func (l *loop) reserveArrivals(n int) {
+	l.arrivalFiles += n
 	l.files.Insist(n)
 }
 
-// expectNone is for when the other process has no more conns.
-func (l *loop) expectNone() {
-	l.expect(-l.expected)
-	l.reopen()
+// endArrivals frees the files that are kept, once the other process has no more conns.
+func (l *loop) endArrivals() {
+	l.reserveArrivals(-l.arrivalFiles)
+	l.reopenGate()
 }
 
-// cut is when a conn ends whose dst is not forwarded any more, maybe since this process
-// began.
-func (l *loop) cut(in *Conn) time.Duration {
+// drainedAt is when a conn ends whose dst is no longer forwarded: as the other process has set it, or
+// from now on if this process's file is the first that leaves it out.
+func (l *loop) drainedAt(in *Conn) time.Duration {
 	if in.Cut.IsZero() {
-		return max(l.now, 1) + min(in.Timeouts.Drain, never-l.now-1)
+		return max(l.now, 1) + min(in.Timeouts.Drain, wheel.Never-l.now-1)
 	}
-	return max(in.Cut.Sub(l.started), 1)
+	return max(l.sinceStart(in.Cut), 1)
 }
 
-// reach finds the conn's origins again.
-func (c *conn) reach(in *Conn) {
+// findOrigins finds the conn's origins in this process, by their addresses.
+func (c *conn) findOrigins(in *Conn) {
 	find := func(o int) *origin.Origin { return c.route.Origins.At(in.Tried[o], in.Dst.Port()) }
 	for i := range in.Tried {
 		c.tried = append(c.tried, find(i))
@@ -93,44 +92,39 @@ func (c *conn) reach(in *Conn) {
 	}
 }
 
-// carry takes over what the conn's ways hold.
-func (l *loop) carry(c *conn, in *Conn) error {
-	pipes := in.FDs[2:]
+// takeOverWays takes over the bytes that the conn's ways hold.
+func (l *loop) takeOverWays(c *conn, in *Conn) error {
+	ends := in.FDs[2:]
 	for d, from := range in.Ways {
 		w := &c.ways[d]
 		w.bytes, w.ended, w.finished = from.Bytes, from.Ended, from.Finished
 		if len(from.Held) > 0 {
-			w.held = l.store.keep(from.Held)
+			w.held = l.buffers.Keep(from.Held)
 		}
 		if from.Piped > 0 {
-			w.pipe = &pipe{read: int32(pipes[0]), write: int32(pipes[1]), holds: from.Piped}
-			l.pipes.lent++
-			l.files.Insist(pipeFiles)
-			pipes = pipes[2:]
+			w.pipe = l.pipes.Adopt(ends[0], ends[1], from.Piped)
+			ends = ends[2:]
 		}
 	}
-	return l.measure(c)
-}
-
-// measure asks for the size of the pipes that came.
-func (l *loop) measure(c *conn) (err error) {
-	for d := range c.ways {
-		if p := c.ways[d].pipe; p != nil && err == nil {
-			p.size, err = unix.FcntlInt(uintptr(p.write), unix.F_GETPIPE_SZ, 0)
+	for d := range c.ways { // after all of them: an error ends the conn with what it holds
+		if p := c.ways[d].pipe; p != nil {
+			if err := p.Measure(); err != nil {
+				return err
+			}
 		}
 	}
-	return err
+	return nil
 }
 
-// enter takes a conn that was elsewhere into service. Epoll tells at once what it would
-// have told before; what was left to do without an event is done in this turn.
-func (l *loop) enter(c *conn) {
+// resumeConn takes a conn into service again. Adding a socket to epoll reports its state at once;
+// steps that were left without an event are taken in this turn.
+func (l *loop) resumeConn(c *conn) {
 	for which := range c.ends {
-		if err := l.poll(c, which); err != nil {
-			l.end(c, route.RelayFailed)
+		if err := l.watchSocket(c, which); err != nil {
+			l.endConn(c, route.RelayFailed)
 			return
 		}
 	}
-	l.watch(c)
-	l.queue(c)
+	l.setTimer(c)
+	l.markReady(c)
 }

@@ -9,9 +9,11 @@ import (
 	"time"
 
 	"anyport/proxy/route"
+	"anyport/proxy/tcp/buffers"
+	"anyport/proxy/tcp/wheel"
 )
 
-// What is no pipe ends the conn, and nobody else's.
+// A file that is not a pipe ends its conn, and no other.
 func TestArriveWithoutPipe(t *testing.T) {
 	l, c, client, origin := relayed(t)
 	null, err := os.Open(os.DevNull)
@@ -23,9 +25,9 @@ func TestArriveWithoutPipe(t *testing.T) {
 	in.Ways[route.ToClient].Piped = 5
 	var ended []route.Verdict
 	l.record = func(r route.Record) { ended = append(ended, r.Verdict) }
-	l.arrive(travelled(t, in))
-	if !slices.Equal(ended, []route.Verdict{route.RelayFailed}) || l.conns != 0 || l.pipes.lent != 0 {
-		t.Errorf("%v, and %d conns and %d pipes are left", ended, l.conns, l.pipes.lent)
+	l.addArrival(travelled(t, in))
+	if !slices.Equal(ended, []route.Verdict{route.RelayFailed}) || l.connCount != 0 || l.pipes.Lent() != 0 {
+		t.Errorf("%v, and %d conns and %d pipes are left", ended, l.connCount, l.pipes.Lent())
 	}
 	for _, f := range []*os.File{client, origin} {
 		if _, err := f.Write([]byte("x")); err != nil { // the test has the sockets, too
@@ -42,7 +44,7 @@ func TestAdoptWhileOneHasEnded(t *testing.T) {
 			l, _ := loopAndListener(t)
 			loops = append(loops, l)
 		}
-		loops[ended].orders.End()
+		loops[ended].mailbox.End()
 		other := loops[1-ended]
 		over := make(chan error, 1)
 		go func() { over <- other.run() }() // ends when it has drained
@@ -53,13 +55,13 @@ func TestAdoptWhileOneHasEnded(t *testing.T) {
 			in.Timeouts.Drain = time.Hour
 			conns = append(conns, *travelled(t, in))
 		}
-		adoptAll(loops, conns)
+		distribute(loops, conns)
 		n := 0
-		other.orders.Do(func() {
-			n = other.conns
-			other.drain()
+		other.mailbox.Do(func() {
+			n = other.connCount
+			other.startDrain()
 			for _, c := range other.slots {
-				other.end(c, route.DrainTimedOut)
+				other.endConn(c, route.DrainTimedOut)
 			}
 		})
 		if n != len(conns) {
@@ -82,12 +84,12 @@ func TestCheckConn(t *testing.T) {
 	}{
 		{"a conn", func(*Conn) {}, ""},
 		{"with a pipe", func(c *Conn) { c.Ways[1].Piped, c.FDs = 1, append(c.FDs, 5, 6) }, ""},
-		{"with a full buffer", func(c *Conn) { c.Ways[0].Held = make([]byte, bufferSize) }, ""},
+		{"with a full buffer", func(c *Conn) { c.Ways[0].Held = make([]byte, buffers.Size) }, ""},
 		{"no client", func(c *Conn) { c.Client = netip.AddrPort{} }, "cannot be"},
 		{"no origin", func(c *Conn) { c.Origin = netip.AddrPort{} }, "cannot be"},
 		{"port 0", func(c *Conn) { c.Dst = netip.AddrPortFrom(c.Dst.Addr(), 0) }, "cannot be"},
 		{"IPv4 in IPv6", func(c *Conn) { c.Dst = netip.MustParseAddrPort("[::ffff:192.0.2.1]:80") }, "cannot be"},
-		{"more than a buffer", func(c *Conn) { c.Ways[0].Held = make([]byte, bufferSize+1) }, "cannot be"},
+		{"more than a buffer", func(c *Conn) { c.Ways[0].Held = make([]byte, buffers.Size+1) }, "cannot be"},
 		{"less than nothing", func(c *Conn) { c.Ways[0].Piped = -1 }, "cannot be"},
 		{"FIN before its time", func(c *Conn) { c.Ways[1].Finished = true }, "cannot be"},
 		{"no file descriptors", func(c *Conn) { c.FDs = nil }, "file descriptors"},
@@ -107,12 +109,12 @@ func TestCheckConn(t *testing.T) {
 
 // A conn that was quiet since before the loop began has no more time for that.
 func TestDeadlineOfOlderConns(t *testing.T) {
-	for _, timeout := range []time.Duration{time.Second, time.Hour, never} {
-		if at := after(-time.Minute, timeout); at != timeout-time.Minute {
+	for _, timeout := range []time.Duration{time.Second, time.Hour, wheel.Never} {
+		if at := addTimeout(-time.Minute, timeout); at != timeout-time.Minute {
 			t.Errorf("%v after -1m: %v", timeout, at)
 		}
 	}
-	if at := after(-time.Minute, 0); at != never {
+	if at := addTimeout(-time.Minute, 0); at != wheel.Never {
 		t.Errorf("no timeout: %v", at)
 	}
 }

@@ -23,7 +23,7 @@ func TestMovable(t *testing.T) {
 	}{
 		{"dialling", conn{state: dialling, ends: [2]end{takes, quiet}}, true},
 		{"dialling, and the client has sent", conn{state: dialling, ends: [2]end{sends, quiet}}, true},
-		{"dialling, and the client is gone", conn{state: dialling, ends: [2]end{isReset, quiet}}, false},
+		{"dialling, and the client has reset", conn{state: dialling, ends: [2]end{isReset, quiet}}, false},
 		{"idle", conn{state: relaying, ends: [2]end{takes, takes}}, true},
 		{"with bytes to read", conn{state: relaying, ends: [2]end{sends, takes}, queued: true}, true},
 		{"with a header that was not taken yet", conn{state: relaying, ways: [2]way{holding, empty}}, true},
@@ -45,47 +45,46 @@ var origin1, client1 = netip.MustParseAddrPort("10.0.0.5:80"), netip.MustParseAd
 
 // Each way's bytes arrive, held and in a pipe, and the FINs behind them end the conn.
 func TestMoveOfHeldBytes(t *testing.T) {
-	for _, pipes := range [][2]bool{{false, false}, {true, false}, {false, true}, {true, true}} {
+	for _, piped := range [][2]bool{{false, false}, {true, false}, {false, true}, {true, true}} {
 		l, c, client, origin := relayed(t)
 		c.client, c.dst = client1, origin1
 		c.origin = c.route.Origins.At(origin1, 80)
 		for i := range c.ends {
 			c.ends[i].fd = int32(own(t, int(c.ends[i].fd)))
 		}
-		l.adopt(c)
-		l.enter(c)
+		l.addConn(c)
+		l.resumeConn(c)
 		for d, word := range []string{"to the origin", "to the client"} {
 			w := &c.ways[d]
 			w.ended, w.bytes = true, uint64(len(word))
-			if pipes[d] {
-				w.pipe = newPipe(smallPipe)
-				w.pipe.holds, _ = unix.Write(int(w.pipe.write), []byte(word))
-				l.pipes.lent++
+			if piped[d] {
+				w.pipe = l.pipes.Borrow(0)
+				w.pipe.Held, _ = unix.Write(int(w.pipe.Write), []byte(word))
 			} else {
-				w.held = l.store.keep([]byte("…" + word))
-				w.held.from = len("…")
+				w.held = l.buffers.Keep([]byte("…" + word))
+				w.held = l.buffers.Took(w.held, len("…"))
 			}
 		}
-		b, _ := l.lift(0)
-		if len(b.given) != 1 || b.given[0].Files() != len(b.given[0].FDs) {
-			t.Fatalf("%+v moves", b.given)
+		b, _ := l.suspendBatch(0)
+		if len(b.exported) != 1 || b.exported[0].Files() != len(b.exported[0].FDs) {
+			t.Fatalf("%+v moves", b.exported)
 		}
 		next, _ := loopAndListener(t)
 		next.routes, next.record = l.routes, func(route.Record) {}
-		next.arrive(travelled(t, b.given[0]))
-		l.resolve(b.conns, true)
-		if l.conns != 0 || l.pipes.lent != 0 || len(l.pipes.spare) != 0 {
-			t.Errorf("%d conns, %d pipes, %d spare are left", l.conns, l.pipes.lent, len(l.pipes.spare))
+		next.addArrival(travelled(t, b.exported[0]))
+		l.endMove(b.conns, true)
+		if l.connCount != 0 || l.pipes.Lent() != 0 || l.pipes.Spare() != 0 {
+			t.Errorf("%d conns, %d pipes, %d spare are left", l.connCount, l.pipes.Lent(), l.pipes.Spare())
 		}
-		for next.conns > 0 {
+		for next.connCount > 0 {
 			n, err := unix.EpollWait(next.epoll, next.events[:], -1)
 			if err != nil && err != unix.EINTR {
 				t.Fatal(err)
 			}
 			for i := range max(n, 0) {
-				next.dispatch(&next.events[i])
+				next.handleEvent(&next.events[i])
 			}
-			next.resume()
+			next.serveReady()
 		}
 		for far, want := range map[*os.File]string{origin: "to the origin", client: "to the client"} {
 			got := make([]byte, len(want)+10)
@@ -139,7 +138,7 @@ func TestMovedTwice(t *testing.T) {
 		{"half closed, with bytes before the other FIN", Conn{
 			Route: "test", Ways: [2]Way{{Bytes: 1, Ended: true, Finished: true}, {Bytes: 4, Ended: true, Held: []byte("last")}},
 		}},
-		{"of a route that is gone", Conn{Route: "gone", Timeouts: config.Timeouts{Idle: time.Hour, Drain: time.Minute}, Cut: at.Add(time.Minute)}},
+		{"of a route that was removed", Conn{Route: "gone", Timeouts: config.Timeouts{Idle: time.Hour, Drain: time.Minute}, Cut: at.Add(time.Minute)}},
 	} {
 		l, c, _, _ := relayed(t)
 		r := &config.Route{Name: "test"}
@@ -148,11 +147,11 @@ func TestMovedTwice(t *testing.T) {
 		want.Client, want.Dst, want.Origin = client1, origin1, origin1
 		want.Begun, want.Dialled, want.Last = at.Add(-3*time.Hour), at.Add(-2*time.Hour), at.Add(-time.Hour)
 		want.FDs = []int{int(c.ends[clientEnd].fd), int(c.ends[originEnd].fd)}
-		l.arrive(travelled(t, want))
-		b, _ := l.lift(0)
-		if diff := cmp.Diff([]Conn{want}, b.given, cmpopts.EquateComparable(netip.AddrPort{}), cmpopts.EquateApproxTime(time.Second), cmpopts.IgnoreFields(Conn{}, "FDs")); diff != "" {
+		l.addArrival(travelled(t, want))
+		b, _ := l.suspendBatch(0)
+		if diff := cmp.Diff([]Conn{want}, b.exported, cmpopts.EquateComparable(netip.AddrPort{}), cmpopts.EquateApproxTime(time.Second), cmpopts.IgnoreFields(Conn{}, "FDs")); diff != "" {
 			t.Errorf("%s: -want +got:\n%s", test.name, diff)
 		}
-		l.resolve(b.conns, true)
+		l.endMove(b.conns, true)
 	}
 }

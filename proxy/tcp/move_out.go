@@ -6,97 +6,99 @@ import (
 	"anyport/proxy/call"
 )
 
-// giveAway has the conns of all loops go to another process, as far as it takes them.
-func giveAway(loops []*loop, give func([]Conn) error) error {
+// moveConns moves the conns of all loops to another process, until give fails.
+func moveConns(loops []*loop, give func([]Conn) error) error {
 	for _, l := range loops {
-		if err := l.giveAway(give); err != nil {
+		if err := l.moveConns(give); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// giveAway asks the loop once a batch, for a busy one comes to it only after a while.
-func (l *loop) giveAway(give func([]Conn) error) (err error) {
+// moveConns moves the loop's conns in batches: the loop suspends one, give sends it to the other
+// process while the loop turns on, and with the next request the loop ends the move of that batch.
+// One request a batch, since a busy loop takes a while to come to it.
+func (l *loop) moveConns(give func([]Conn) error) (err error) {
 	for from, before := 0, []*conn(nil); ; {
-		var b batch
-		asked := l.orders.Do(func() {
-			l.resolve(before, err == nil)
+		var b moveBatch
+		asked := l.mailbox.Do(func() {
+			l.endMove(before, err == nil)
 			if err == nil {
-				b, from = l.lift(from)
+				b, from = l.suspendBatch(from)
 			}
 		})
 		if !asked {
-			closeLifted(before)
+			closeMoved(before)
 		}
 		if len(b.conns) == 0 {
 			return err
 		}
-		err, before = give(b.given), b.conns
+		err, before = give(b.exported), b.conns
 	}
 }
 
-// batch is conns that were lifted: they have their slots and are counted, but until it is
-// resolved the loop does nothing for them.
-type batch struct {
-	conns []*conn
-	given []Conn
+// moveBatch is conns that were suspended: they keep their slots and are counted, but until endMove
+// the loop does nothing for them.
+type moveBatch struct {
+	conns    []*conn
+	exported []Conn
 }
 
-// lift takes a batch of conns, from a slot on, out of service. It returns the slot after
-// the last.
-func (l *loop) lift(from int) (b batch, next int) {
-	l.retire() // or the news of a reload would stay here
+// suspendBatch suspends a batch of conns, from a slot on, and returns the slot after the last.
+func (l *loop) suspendBatch(from int) (b moveBatch, next int) {
+	l.applyReload() // or the other process would not learn which routes are gone
 	for held := 0; from < len(l.slots) && len(b.conns) < MoveBatch && held < moveHeld; from++ {
 		c := l.slots[from]
 		if c == nil || !c.movable() {
 			continue
 		}
-		l.suspend(c)
-		out := l.moved(c)
-		held += out.held()
-		b.conns, b.given = append(b.conns, c), append(b.given, out)
+		l.suspendConn(c)
+		out := l.exportConn(c)
+		held += out.heldBytes()
+		b.conns, b.exported = append(b.conns, c), append(b.exported, out)
 	}
 	return b, from
 }
 
-// suspend has the loop hear nothing of a conn any more. Closing its sockets would not do
-// that: while another process has them too, they stay in this one's epoll (epoll(7)).
-func (l *loop) suspend(c *conn) {
+// suspendConn takes a conn out of service: it gets no more events or timers. Closing its sockets
+// later would not stop the events: while another process has them too, they stay in this process's
+// epoll (epoll(7)).
+func (l *loop) suspendConn(c *conn) {
 	c.moving = true
-	l.wheel.stop(&c.timer)
+	l.timers.Stop(&c.timer)
 	for _, e := range c.ends {
 		_ = unix.EpollCtl(l.epoll, unix.EPOLL_CTL_DEL, int(e.fd), nil)
 	}
 	for d := range c.ways {
-		l.settle(&c.ways[d])
+		l.returnPipe(&c.ways[d])
 	}
 }
 
-// resolve ends the move of lifted conns: they are another's, or are put back.
-func (l *loop) resolve(lifted []*conn, gone bool) {
-	for _, c := range lifted {
+// endMove ends the move of suspended conns: the other process has them, or they are resumed here.
+func (l *loop) endMove(suspended []*conn, gone bool) {
+	for _, c := range suspended {
 		if gone {
-			l.forget(c)
+			l.removeConn(c)
 			c.closeFiles()
 			continue
 		}
 		c.moving = false
-		l.enter(c)
+		l.resumeConn(c)
 	}
 	if gone {
-		l.reopen()
+		l.reopenGate()
 	}
 }
 
-// closeLifted is for conns whose loop has ended, by an error, while they were given away.
-func closeLifted(lifted []*conn) {
-	for _, c := range lifted {
+// closeMoved closes the sockets of conns whose loop has failed while they were being moved.
+func closeMoved(suspended []*conn) {
+	for _, c := range suspended {
 		c.closeFiles()
 	}
 }
 
-// closeFiles leaves the sockets as they are to who else has them.
+// closeFiles closes this process's fds of the sockets. A process that has them too notices nothing.
 func (c *conn) closeFiles() {
 	for _, e := range c.ends {
 		call.Close(int(e.fd))

@@ -19,7 +19,7 @@ import (
 // twins are two proxies for the same route.
 func twins(t *testing.T, r *config.Route) (a, b *proxy) { return serve(t, r), serve(t, r) }
 
-// move has the conns of p served by next. meanwhile is told of each batch on its way;
+// move moves the conns of p to next. meanwhile is called with each batch on its way;
 // after an error they stay.
 func (p *proxy) move(next *proxy, meanwhile func(batch []tcp.Conn) error) (err error) {
 	p.t.Helper()

@@ -82,7 +82,7 @@ func TestMoveOfGoneRoute(t *testing.T) {
 	}
 }
 
-// TestMoveDiallingOfGoneRoute: what the route owed the origin is told, also where the route
+// TestMoveDiallingOfGoneRoute: the header that the origin is owed is sent, also if the route
 // is not there.
 func TestMoveDiallingOfGoneRoute(t *testing.T) {
 	addr, conns := accepting(t)

@@ -32,7 +32,7 @@ type proxy struct {
 	live    *route.Live
 	route   *route.Route
 	records chan route.Record
-	mirrors chan netip.AddrPort // what Mirror was told
+	mirrors chan netip.AddrPort // the calls of Mirror
 
 	files    []*quota.Quota
 	handover chan func() error
@@ -45,13 +45,14 @@ type proxy struct {
 // patience is what no test should need.
 const patience = 20 * time.Second
 
-// forward is a route to origins with generous timeouts.
+// forward is a route to origins with generous timeouts. A conn is idle while a test opens
+// hundreds of others, which takes an emulated machine longer than patience.
 func forward(origins ...string) *config.Route {
 	r := &config.Route{
 		Name: "test", Protocols: []config.Protocol{config.TCP}, Action: config.Forward,
 		ProxyProtocol: config.ProxyOff,
 		Timeouts: config.Timeouts{
-			Connect: patience, Idle: patience, HalfClose: patience, Drain: patience,
+			Connect: patience, Idle: time.Hour, HalfClose: time.Hour, Drain: patience,
 		},
 	}
 	for _, o := range origins {
@@ -142,12 +143,22 @@ func (p *proxy) dial() *net.TCPConn { return dial(p.t, p.addr) }
 
 func dial(t *testing.T, addr string) *net.TCPConn {
 	t.Helper()
-	c, err := net.Dial("tcp", addr)
+	return dialFrom(t, nil, addr)
+}
+
+// dialFrom connects a client of that address, or of any.
+func dialFrom(t *testing.T, local *net.TCPAddr, addr string) *net.TCPConn {
+	t.Helper()
+	to, err := net.ResolveTCPAddr("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := net.DialTCP("tcp", local, to)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	return c.(*net.TCPConn)
+	return c
 }
 
 // refused checks that a new client gets RST, be it before connect has returned.

@@ -13,10 +13,14 @@ import (
 	"anyport/config"
 )
 
-// soak is how often a test does its thing: short in `make test`, long in `make soak`.
+// soak is how often a test repeats its case: short in `make test`, long in `make soak`, and
+// a twentieth of short with -short, which is for emulated machines.
 func soak(short, long uint64) uint64 {
-	if os.Getenv("ANYPORT_SOAK") == "1" {
+	switch {
+	case os.Getenv("ANYPORT_SOAK") == "1":
 		return long
+	case testing.Short():
+		return short / 20
 	}
 	return short
 }

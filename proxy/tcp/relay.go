@@ -1,206 +1,112 @@
 package tcp
 
 import (
-	"errors"
-
-	"golang.org/x/sys/unix"
-
-	"anyport/config"
+	"anyport/proxy/header"
 	"anyport/proxy/route"
 )
 
-// relay moves what can be moved now, both ways, up to a bound.
-func (l *loop) relay(c *conn) {
-	l.drive(c, route.ToOrigin)
-	l.drive(c, route.ToClient)
-	switch v := c.fate(); {
+// startRelay begins to relay a conn whose origin has accepted: the PROXY header goes first, before
+// any byte of the client.
+func (l *loop) startRelay(c *conn) {
+	c.state, c.active = relaying, l.now
+	c.route.Stats.Shard(l.shard).Connected(l.clock() - c.dialled)
+	l.setTimer(c)
+	lead, err := header.Stream(c.route.ProxyProtocol, c.client, c.dst)
+	if err != nil {
+		l.log.Warn(l.now, "PROXY header failed", "route", c.route.Name, "error", err)
+		l.endConn(c, route.HeaderFailed)
+		return
+	}
+	if len(lead) > 0 {
+		l.sendHeader(c, lead)
+	}
+	l.relayConn(c)
+}
+
+// sendHeader sends the header in one write with what the client has sent so far. It does not wait
+// for the client: an origin that speaks first waits for the header.
+func (l *loop) sendHeader(c *conn, header []byte) {
+	n := copy(l.readBuffer, header)
+	if c.ends[clientEnd].readable && !l.buffers.Full() {
+		n += l.receive(c, route.ToOrigin, l.readBuffer[n:])
+	}
+	l.send(c, route.ToOrigin, l.readBuffer[:n])
+}
+
+// relayConn moves what can be moved now, both ways, up to a bound. It is called after each event
+// of the conn, and again in the next turn if the bound stopped it.
+func (l *loop) relayConn(c *conn) {
+	l.moveWay(c, route.ToOrigin)
+	l.moveWay(c, route.ToClient)
+	switch v := c.verdict(); {
 	case v != route.Undecided:
-		l.end(c, l.lost(c, v))
-	case c.busy():
-		l.queue(c)
+		l.endConn(c, l.resetOrTimeout(c, v))
+	case c.hasSteps():
+		l.markReady(c)
 	}
 }
 
-// drive takes the steps of one way until it rests or had its share of the turn.
-func (l *loop) drive(c *conn, d route.Direction) {
+// moveWay takes the steps of one way until it has to wait, or has had its share of the turn.
+func (l *loop) moveWay(c *conn, d route.Direction) {
 	w, from, to := &c.ways[d], &c.ends[d], &c.ends[1-d]
 	for range turnSteps {
-		switch w.next(from, to) {
-		case rest:
-			l.settle(w)
+		switch w.nextStep(from, to) {
+		case stepWait:
+			l.returnPipe(w)
 			return
-		case flush:
-			l.flush(c, d)
-		case move:
-			l.move(c, d)
-		case finish:
-			l.finish(c, d)
+		case stepFlush:
+			l.flushHeld(c, d)
+		case stepRead:
+			l.readOnce(c, d)
+		case stepFIN:
+			l.passFIN(c, d)
 		}
 	}
 }
 
-// settle gives back the pipe of a way that rests with nothing in it.
-func (l *loop) settle(w *way) {
-	if w.pipe != nil && w.pipe.holds == 0 {
-		l.pipes.giveBack(w.pipe)
+// returnPipe gives back the pipe of a way that has nothing in it.
+func (l *loop) returnPipe(w *way) {
+	if w.pipe != nil && w.pipe.Held == 0 {
+		l.pipes.Return(w.pipe)
 		w.pipe = nil
 	}
 }
 
-func (l *loop) move(c *conn, d route.Direction) {
+// readOnce takes the step stepRead: one read, and the write of what it brought. Bulk goes through a
+// pipe, small reads through the loop's buffer. Where memory for a slow reader is used up, nothing
+// is read that the reader does not take at once.
+func (l *loop) readOnce(c *conn, d route.Direction) {
 	w := &c.ways[d]
-	if c.ends[d].urgent {
+	if c.ends[d].urgent { // splice does not get past urgent data
 		w.streak = 0
-		l.settle(w)
+		l.returnPipe(w)
 	}
 	if w.pipe == nil && w.streak >= bulkStreak {
-		w.pipe = l.pipes.borrow(l.now)
+		w.pipe = l.pipes.Borrow(l.now)
 	}
 	if w.pipe != nil {
-		l.fill(c, d)
+		l.fillPipe(c, d)
 		return
 	}
-	if l.store.full() {
-		l.pass(c, d)
+	if l.buffers.Full() {
+		l.passThrough(c, d)
 		return
 	}
-	if n := l.receive(c, d, l.scratch); n > 0 {
-		l.send(c, d, l.scratch[:n])
+	if n := l.receive(c, d, l.readBuffer); n > 0 {
+		l.send(c, d, l.readBuffer[:n])
 	}
 }
 
-// receive reads into b what the end has sent. At an urgent byte a read that meets a signal
-// says EAGAIN, whatever is in the queue (tcp_recvmsg_locked), and no event comes for that:
-// Go's scheduler sends signals at any time.
-func (l *loop) receive(c *conn, d route.Direction, b []byte) (n int) {
-	w, from := &c.ways[d], &c.ends[d]
-	n, err := l.wire.recvfrom(from.fd, b)
-	switch {
-	case err != nil:
-		from.read(err)
-		from.readable = from.readable || from.urgent && l.wire.inQueue(from.fd) > 0
-		return 0
-	case n == 0: // after an error was fetched by another call, 0 is no FIN
-		from.readable, w.ended = false, !from.failed
-		return 0
-	}
-	l.count(c, d, n)
-	w.streak = streak(w.streak, n)
-	from.emptied(n < len(b))
-	return n
-}
-
-// emptied takes that all was read that there was. A stream's short read says so (epoll(7)),
-// and spares the call that would say EAGAIN; but not before FIN or RST is read, nor at
-// urgent data.
-func (e *end) emptied(short bool) {
-	if short && !e.hungUp && !e.failed && !e.urgent {
-		e.readable = false
-	}
-}
-
-// fill splices from the end into the way's pipe.
-func (l *loop) fill(c *conn, d route.Direction) {
-	w, from := &c.ways[d], &c.ends[d]
-	n, err := l.wire.splice(from.fd, w.pipe.write, w.pipe.size)
-	switch {
-	case err != nil:
-		from.read(err)
-	case n == 0: // FIN, or urgent data that splice can't pass: let read say which
-		w.streak = 0
-		l.settle(w)
-	default:
-		w.pipe.holds = n
-		l.count(c, d, n)
-		w.streak = streak(w.streak, n)
-	}
-}
-
-func (l *loop) count(c *conn, d route.Direction, n int) {
-	c.active = l.now
-	c.ways[d].bytes += uint64(n)
-	c.route.Stats.Shard(l.shard).Bytes(config.TCP, d, n)
-}
-
-// send hands b over, and keeps what is not taken.
-func (l *loop) send(c *conn, d route.Direction, b []byte) {
-	n, err := l.wire.sendto(c.ends[1-d].fd, b)
-	if err != nil {
-		c.ends[1-d].wrote(err)
-		n = 0
-	}
-	if n < len(b) && !c.ends[1-d].failed {
-		c.ways[d].held = l.store.keep(b[n:])
-	}
-}
-
-// flush hands over what is held.
-func (l *loop) flush(c *conn, d route.Direction) {
-	w, to := &c.ways[d], &c.ends[1-d]
-	n, err := l.drainWay(w, to.fd)
-	if err != nil {
-		to.wrote(err)
-		return
-	}
-	if n > 0 {
-		c.active = l.now
-	}
-}
-
-// drainWay writes what is held to fd.
-func (l *loop) drainWay(w *way, fd int32) (n int, err error) {
-	if w.held == nil {
-		n, err := l.wire.splice(w.pipe.read, fd, w.pipe.holds)
-		if err == nil {
-			w.pipe.holds -= n
-		}
-		return n, err
-	}
-	k := w.held
-	if n, err = l.wire.sendto(fd, k.bytes[k.from:k.to]); err != nil {
-		return 0, err
-	}
-	if k.from += n; k.from == k.to {
-		l.store.drop(k)
-		w.held = nil
-	} else {
-		w.held = l.store.shrink(k)
-	}
-	return n, nil
-}
-
-// finish passes FIN on. A conn's second FIN goes with its close.
-func (l *loop) finish(c *conn, d route.Direction) {
+// passFIN takes the step stepFIN: FIN goes to the other end. The second FIN of a conn goes with its
+// close.
+func (l *loop) passFIN(c *conn, d route.Direction) {
 	c.ways[d].finished = true
 	if c.ways[1-d].finished {
 		return
 	}
-	if err := l.wire.shutdown(c.ends[1-d].fd); err != nil {
-		c.ends[1-d].wrote(err)
+	if err := l.sockets.SendFIN(c.ends[1-d].fd); err != nil {
+		c.ends[1-d].writeFailed(err)
 	}
 	c.active = l.now
-	l.watch(c) // half_close_timeout may end before idle_timeout
-}
-
-// read takes the error of a read from the end.
-func (e *end) read(err error) {
-	switch {
-	case errors.Is(err, unix.EINTR):
-	case errors.Is(err, unix.EAGAIN):
-		e.readable = false
-	default:
-		e.readable, e.failed, e.vanished = false, true, vanished(err)
-	}
-}
-
-// wrote takes the error of a write to the end. It says nothing of what the end
-// has sent before, which may still be read.
-func (e *end) wrote(err error) {
-	switch {
-	case errors.Is(err, unix.EINTR):
-	case errors.Is(err, unix.EAGAIN):
-		e.writable = false
-	default:
-		e.failed, e.readable, e.vanished = true, true, vanished(err)
-	}
+	l.setTimer(c) // half_close_timeout may end before idle_timeout
 }

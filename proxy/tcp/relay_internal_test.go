@@ -9,7 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/config"
+	"anyport/proxy/call"
 	"anyport/proxy/route"
+	"anyport/proxy/tcp/socket"
 )
 
 type anywhere struct{ route *config.Route }
@@ -35,12 +37,12 @@ func socketPair(t *testing.T) (near int32, far *os.File) {
 	t.Helper()
 	_, listener := loopAndListener(t)
 	far = knock(t, listener)
-	fd, _, err := accept(listener)
+	fd, _, err := call.Accept(listener)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { unix.Close(fd) })
-	if err := prepare(fd); err != nil {
+	if err := socket.SetOptions(fd); err != nil {
 		t.Fatal(err)
 	}
 	return int32(fd), far
@@ -50,7 +52,7 @@ func socketPair(t *testing.T) (near int32, far *os.File) {
 func (e *end) await(t *testing.T, event int16) {
 	t.Helper()
 	e.ask(t, event, -1)
-	e.hear(uint32(e.ask(t, unix.POLLIN|unix.POLLOUT|unix.POLLRDHUP, 0)))
+	e.noteEvents(uint32(e.ask(t, unix.POLLIN|unix.POLLOUT|unix.POLLRDHUP, 0)))
 }
 
 func (e *end) ask(t *testing.T, events int16, milliseconds int) int16 {
@@ -92,7 +94,7 @@ func TestSpliceStopsAtUrgentData(t *testing.T) {
 	c.ends[clientEnd].await(t, unix.POLLRDHUP)
 	c.ends[originEnd].await(t, unix.POLLOUT)
 	c.ways[route.ToOrigin].streak = bulkStreak
-	l.drive(c, route.ToOrigin)
+	l.moveWay(c, route.ToOrigin)
 	reads(t, origin, "before!after")
 }
 
@@ -108,11 +110,11 @@ func TestReadAfterFailedWriteIsNoFIN(t *testing.T) {
 	c.ends[originEnd].await(t, unix.POLLOUT)
 	c.ends[clientEnd].failed = false // the event that tells of RST is still to come
 	l.send(c, route.ToClient, []byte("too late"))
-	l.drive(c, route.ToOrigin)
+	l.moveWay(c, route.ToOrigin)
 	if w := c.ways[route.ToOrigin]; w.ended || w.finished {
 		t.Errorf("FIN read: %v, passed on: %v", w.ended, w.finished)
 	}
-	if v := c.fate(); v != route.ResetByClient {
+	if v := c.verdict(); v != route.ResetByClient {
 		t.Errorf("verdict %v, want %v", v, route.ResetByClient)
 	}
 }
@@ -122,11 +124,11 @@ func TestHeldBytesGoFirst(t *testing.T) {
 	l, c, client, origin := relayed(t)
 	c.ends[clientEnd].await(t, unix.POLLOUT)
 	c.ends[originEnd].await(t, unix.POLLOUT)
-	c.ways[route.ToOrigin].held = l.store.keep([]byte("first "))
+	c.ways[route.ToOrigin].held = l.buffers.Keep([]byte("first "))
 	send(t, client, "second", 0)
 	shut(t, client)
 	c.ends[clientEnd].await(t, unix.POLLRDHUP)
-	l.drive(c, route.ToOrigin)
+	l.moveWay(c, route.ToOrigin)
 	reads(t, origin, "first second")
 	if c.ways[route.ToOrigin].held != nil {
 		t.Error("an empty buffer is still held")

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/config"
+	"anyport/proxy/call"
 	"anyport/proxy/route"
 )
 
@@ -22,7 +23,7 @@ func TestLoopsShareConns(t *testing.T) {
 	if err := unix.Listen(origin, clients); err != nil {
 		t.Fatal(err)
 	}
-	to, err := local(origin)
+	to, err := call.LocalAddr(origin)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,13 +33,13 @@ func TestLoopsShareConns(t *testing.T) {
 	live := route.NewLive(2)
 	live.Swap(anywhere{r}, []*config.Route{r})
 	opt := Options{Listeners: []int{listener}, Loops: 2, Routes: live, Log: slog.New(slog.DiscardHandler)}
-	loops, err := open(opt)
+	loops, err := openLoops(opt)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	var running errgroup.Group
-	running.Go(func() error { return run(ctx, loops, opt) })
+	running.Go(func() error { return runLoops(ctx, loops, opt) })
 	for i := range clients {
 		knock(t, listener)
 		for held(loops, 0)+held(loops, 1) <= i {
@@ -54,11 +55,11 @@ func TestLoopsShareConns(t *testing.T) {
 	if err := running.Wait(); err != nil {
 		t.Error(err)
 	}
-	closeOrders(loops)
+	closeMailboxes(loops)
 }
 
 // held is the number of conns of a loop.
 func held(loops []*loop, i int) (n int) {
-	loops[i].orders.Do(func() { n = loops[i].conns })
+	loops[i].mailbox.Do(func() { n = loops[i].connCount })
 	return n
 }

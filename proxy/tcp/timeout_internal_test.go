@@ -17,18 +17,18 @@ func TestSlowReaderIsNotIdle(t *testing.T) {
 	for _, finished := range []bool{false, true} {
 		l, c, client, _ := relayed(t)
 		c.route.Timeouts = config.Timeouts{Idle: time.Minute, HalfClose: time.Second}
-		c.timer.conn, c.ways[route.ToClient].finished = c, finished
+		c.timer.Value, c.ways[route.ToClient].finished = c, finished
 		out := c.ends[clientEnd].fd
 		clog(out)
 		for range 3 {
-			for was := l.wire.outQueue(out); was == l.wire.outQueue(out); { // until the window opens
+			for was := l.sockets.Unacked(out); was == l.sockets.Unacked(out); { // until the window opens
 				if _, err := io.ReadFull(client, make([]byte, 16<<10)); err != nil {
 					t.Fatal(err)
 				}
 			}
 			l.now += time.Hour
-			l.expire(c)
-			if at, _ := c.deadline(c.route.Timeouts); c.state == over || at <= l.now {
+			l.timerFired(c)
+			if at, _ := c.deadline(c.route.Timeouts); c.state == closed || at <= l.now {
 				t.Fatalf("cut while its reader reads, deadline %v at %v", at, l.now)
 			}
 		}
@@ -38,14 +38,14 @@ func TestSlowReaderIsNotIdle(t *testing.T) {
 // A reader that has stalled is found out when it is looked at again.
 func TestStalledReaderIsIdle(t *testing.T) {
 	l, c, _, _ := relayed(t)
-	if c.delivering(l.wire) {
+	if c.delivering(l.sockets) {
 		t.Error("nothing was sent yet")
 	}
 	clog(c.ends[clientEnd].fd)
-	for c.delivering(l.wire) { // until the kernel has sent what it can
+	for c.delivering(l.sockets) { // until the kernel has sent what it can
 		time.Sleep(10 * time.Millisecond)
 	}
-	if l.wire.outQueue(c.ends[clientEnd].fd) == 0 {
+	if l.sockets.Unacked(c.ends[clientEnd].fd) == 0 {
 		t.Error("the kernel has sent it all")
 	}
 }

@@ -138,7 +138,7 @@ func TestTransitions(t *testing.T) {
 					t.Fatalf("%s: %s\nwant %s", line.event, got, line.want)
 				}
 			}
-			if n := len(f.loop.pipes.spare); n != 1 {
+			if n := f.loop.pipes.Spare(); n != 1 {
 				t.Errorf("%d pipes were given back, want the only one", n)
 			}
 		})

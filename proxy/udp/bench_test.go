@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"anyport/proxy/route"
+	"anyport/proxy/flow"
 )
 
 // BenchmarkBirth is a question, its answer and the flow's end, without the kernel, in a
@@ -18,21 +18,19 @@ func BenchmarkBirth(b *testing.B) {
 		},
 	} {
 		b.Run(name, func(b *testing.B) {
-			f := newFakeTable(20_000, live(to(originAddr), dst1, dst2))
-			f.record = nil
+			f := newTestTable(20_000, live(to(originAddr), dst1, dst2))
 			for i := range 10_000 {
-				k := keyOf(client(i), dst2)
-				f.datagram(k, 1, 1)
-				f.answer(f.flows[k], []byte{0}, 1)
+				k := flow.KeyOf(client(i), dst2)
+				f.FromOrigin(f.datagram(k, 1, 1), []byte{0}, 1)
 			}
 			for i := 0; b.Loop(); i++ {
-				k := keyOf(client(i), dst1)
-				fl, verdict := f.datagram(k, 1, time.Duration(i))
-				if verdict != route.Forwarded {
-					b.Fatal(verdict)
+				k := flow.KeyOf(client(i), dst1)
+				fl := f.datagram(k, 1, time.Duration(i))
+				if fl == nil {
+					b.Fatal("the flow was refused")
 				}
-				f.answer(fl, []byte{0}, time.Duration(i))
-				f.end(fl, route.IdleTimedOut, time.Duration(i))
+				f.FromOrigin(fl, []byte{0}, time.Duration(i))
+				f.end(fl, time.Duration(i))
 			}
 		})
 	}
@@ -42,10 +40,9 @@ func BenchmarkBirth(b *testing.B) {
 func BenchmarkDatagram(b *testing.B) {
 	r := to(originAddr)
 	r.AntiAmplification = true
-	f := newFakeTable(10, live(r, dst1))
-	k, reply := keyOf(client1, dst1), make([]byte, 64)
+	f := newTestTable(10, live(r, dst1))
+	k, reply := flow.KeyOf(client1, dst1), make([]byte, 64)
 	for i := 0; b.Loop(); i++ {
-		fl, _ := f.datagram(k, 64, time.Duration(i))
-		f.answer(fl, reply, time.Duration(i))
+		f.FromOrigin(f.datagram(k, 64, time.Duration(i)), reply, time.Duration(i))
 	}
 }

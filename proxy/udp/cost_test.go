@@ -11,23 +11,25 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"anyport/proxy/route"
+	"anyport/proxy/call"
+	"anyport/proxy/datagram"
+	"anyport/proxy/flow"
 )
 
 // connected is a socket that a test uses without litter.
 func connected(t *testing.T, to netip.AddrPort) int {
 	t.Helper()
-	var d dialer
-	fd, err := d.dial(to, nil)
+	var d datagram.Dialer
+	fd, err := d.Dial(to, nil)
 	check(t, err)
 	t.Cleanup(func() { unix.Close(fd) })
 	check(t, unix.SetNonblock(fd, false))
 	return fd
 }
 
-// TestNoLitter: a datagram of a live flow costs no allocation, there and back.
-func TestNoLitter(t *testing.T) {
-	l, origin, dst := newTurns(t)
+// TestNoAllocations: a datagram of a live flow costs no allocation, there and back.
+func TestNoAllocations(t *testing.T) {
+	l, _, origin, dst := newTurns(t)
 	client := connected(t, dst)
 	exchange := func(from int, event unix.EpollEvent, to int) {
 		buffer := [100]byte{}
@@ -48,9 +50,9 @@ func TestNoLitter(t *testing.T) {
 	check(t, raw.Control(func(fd uintptr) {
 		check(t, unix.Connect(int(fd), unixAddr(source)))
 		check(t, unix.SetNonblock(int(fd), false))
-		f := l.table.flows[keyOf(ownAddr(t, client), dst)]
+		f := l.flows.Find(flow.KeyOf(ownAddr(t, client), dst))
 		there := unix.EpollEvent{Fd: int32(l.listener), Events: unix.EPOLLIN}
-		back := unix.EpollEvent{Fd: int32(f.fd), Pad: int32(f.generation), Events: unix.EPOLLIN}
+		back := unix.EpollEvent{Fd: f.Sockets.fd, Pad: int32(f.Sockets.generation), Events: unix.EPOLLIN}
 		if n := testing.AllocsPerRun(100, func() {
 			exchange(client, there, int(fd))
 			exchange(int(fd), back, client)
@@ -62,9 +64,9 @@ func TestNoLitter(t *testing.T) {
 
 func ownAddr(t *testing.T, fd int) netip.AddrPort {
 	t.Helper()
-	own, err := boundAs(fd)
+	own, err := call.LocalAddr(fd)
 	check(t, err)
-	return own.addrPort()
+	return own
 }
 
 // TestMemoryOfAnIdleFlow: half a KiB is what a flow may take, the socket in the kernel
@@ -72,16 +74,17 @@ func ownAddr(t *testing.T, fd int) netip.AddrPort {
 func TestMemoryOfAnIdleFlow(t *testing.T) {
 	const n = 4000
 	of := func(client func(i int) netip.AddrPort) int {
-		f := newFakeTable(n, live(to(originAddr), dst1))
+		f := newTestTable(n, live(to(originAddr), dst1))
 		before := inUse()
 		for i := range n {
-			k := keyOf(client(i), dst1)
-			if _, verdict := f.datagram(k, 1, 1); verdict != route.Forwarded {
-				t.Fatal(verdict)
+			k := flow.KeyOf(client(i), dst1)
+			fl := f.datagram(k, 1, 1)
+			if fl == nil {
+				t.Fatal("the flow was refused")
 			}
-			f.answer(f.flows[k], []byte{0}, 2)
+			f.FromOrigin(fl, []byte{0}, 2)
 		}
-		const owner = 16 // bytes in the loop's list by fd, which may be twice as long as it has to
+		const owner = 16 // bytes in loop.owners, which may be twice as long as it has to
 		each := int(inUse()-before)/n + 2*owner
 		runtime.KeepAlive(f)
 		return each

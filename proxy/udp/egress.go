@@ -7,81 +7,88 @@ import (
 	"net/netip"
 
 	"anyport/proxy/call"
+	"anyport/proxy/datagram"
+	"anyport/proxy/flow"
 )
 
-// egress is where the flows without a socket leave from: an address and port each of
-// their routes' egress prefixes, through a raw socket. What comes back is steered to the
-// listener, where it finds its flow by its own source and dst.
+// egress is the flows that leave from an address and port of their routes' egress_prefixes, through
+// a raw socket. What comes back is steered to the listener, where it finds its flow by its own source
+// and dst. It belongs to one loop.
 type egress struct {
-	raw   *Raw
-	flows map[key]*flow
+	raw   *datagram.Raw
+	flows map[flow.Key]*liveFlow // by the source and dst of replies
 }
 
-// exit is the address and port that one flow leaves from.
-type exit struct {
-	answer  key    // what comes back has
-	control []byte // has the raw socket send from there
+// egressSource is the address and port that one flow leaves from.
+type egressSource struct {
+	replies flow.Key // source and dst of what comes back: Dst is the egress address
+	control []byte   // has the raw socket send from there
 }
 
-func newExit(from, origin netip.AddrPort) *exit {
-	return &exit{answer: key{endpointOf(origin), endpointOf(from)}, control: packetInfo(from.Addr())}
+func newEgressSource(from, origin netip.AddrPort) *egressSource {
+	return &egressSource{replies: flow.KeyOf(origin, from), control: datagram.SourceControl(from.Addr())}
 }
 
 // addr is where the flow leaves from.
-func (e *exit) addr() netip.AddrPort { return e.answer.dst.addrPort() }
+func (s *egressSource) addr() netip.AddrPort { return s.replies.Dst.AddrPort() }
 
-// picks is how often an exit is looked for by lot. Where half of them are taken, one in
+// egressTries is how many sources are drawn until one is free. Where half of them are in use, one in
 // 65,536 flows finds none.
-const picks = 16
+const egressTries = 16
 
-var errNoExit = fmt.Errorf("%w: egress_prefixes are too small for so many flows to one origin", call.ErrNoPort)
+var (
+	errNoSource    = fmt.Errorf("%w: egress_prefixes are too small for this number of flows to one origin", call.ErrNoPort)
+	errSourceInUse = errors.New("another flow leaves from that address and port")
+)
 
-// begin gives f an exit that no other flow to the same origin has. They are drawn by lot:
-// who is not on the way cannot guess where an answer has to go.
-func (e *egress) begin(f *flow, origin netip.AddrPort) error {
-	prefix, err := prefixFor(origin.Addr(), f.route.EgressPrefixes)
+// assign gives f a source that no other flow to the same origin has. It is drawn at random: who does
+// not see the datagrams cannot guess where to send forged replies.
+func (e *egress) assign(f *liveFlow, origin netip.AddrPort) error {
+	prefix, err := prefixFor(origin.Addr(), f.Route.EgressPrefixes)
 	if err != nil {
 		return err
 	}
-	for range picks {
-		f.exit = newExit(netip.AddrPortFrom(addrIn(prefix), uint16(1024+rand.IntN(65536-1024))), origin)
-		if err = e.take(f); !errors.Is(err, errTaken) {
+	for range egressTries {
+		f.Sockets.egress = newEgressSource(netip.AddrPortFrom(addrIn(prefix), uint16(1024+rand.IntN(65536-1024))), origin)
+		if err = e.register(f); !errors.Is(err, errSourceInUse) {
 			return err
 		}
 	}
-	return errNoExit
+	return errNoSource
 }
 
-var errTaken = errors.New("another flow leaves from there")
-
-// take has f leave from the exit that it has.
-func (e *egress) take(f *flow) error {
-	raw := e.raw.of(f.exit.addr().Addr())
+// register has replies to the source of f find it. On error nothing is registered.
+func (e *egress) register(f *liveFlow) error {
+	source := f.Sockets.egress
+	fd, err := e.raw.FD(source.addr().Addr())
 	switch {
-	case raw.err != nil:
-		return fmt.Errorf("to send from egress_prefixes needs CAP_NET_RAW: %w", raw.err)
-	case e.flows[f.exit.answer] != nil:
-		return errTaken
+	case err != nil:
+		return fmt.Errorf("to send from egress_prefixes needs CAP_NET_RAW: %w", err)
+	case e.flows[source.replies] != nil:
+		return errSourceInUse
 	}
-	f.fd, e.flows[f.exit.answer] = raw.fd, f
+	f.Sockets.fd, e.flows[source.replies] = int32(fd), f
 	return nil
 }
 
-func (e *egress) end(f *flow) { delete(e.flows, f.exit.answer) }
+// remove forgets a source: replies to it are datagrams without a flow from now on.
+func (e *egress) remove(s *egressSource) { delete(e.flows, s.replies) }
 
-// outgoing is a datagram of f's client on its way to the origin.
-func (e *egress) outgoing(f *flow, payload []byte, o *outbox) outgoing {
-	header := o.scratch(udpHeaderSize + len(f.header))
-	copy(header[udpHeaderSize:], f.header)
-	putUDPHeader(header, f.exit.addr(), f.originAddr(), payload)
-	to := f.exit.answer.client
-	return outgoing{
-		fd: f.fd, flow: f, to: withoutPort(to),
-		header: header, payload: payload, control: f.exit.control,
+// outgoing is a datagram of f's client for the raw socket: the UDP header, which says where it comes
+// from, is written here, and the flow's own header behind it.
+func (e *egress) outgoing(f *liveFlow, payload []byte, q *sendQueue) datagram.Outgoing {
+	source := f.Sockets.egress
+	lead, _ := f.Header()
+	header := q.scratch(datagram.UDPHeaderSize + len(lead))
+	copy(header[datagram.UDPHeaderSize:], lead)
+	datagram.PutUDPHeader(header, source.addr(), f.OriginAddr(), payload)
+	return datagram.Outgoing{
+		FD: int(f.Sockets.fd), To: datagram.RawPeer(source.replies.Client),
+		Header: header, Payload: payload, Control: source.control,
 	}
 }
 
-// prefixFor draws one of the prefixes of an origin's family.
+// prefixFor draws one of the prefixes, of those of an origin's family.
 func prefixFor(origin netip.Addr, prefixes []netip.Prefix) (netip.Prefix, error) {
 	start := rand.IntN(len(prefixes))
 	for i := range prefixes {
@@ -92,7 +99,7 @@ func prefixFor(origin netip.Addr, prefixes []netip.Prefix) (netip.Prefix, error)
 	return netip.Prefix{}, fmt.Errorf("no egress prefix is of the family of origin %v", origin)
 }
 
-// addrIn draws an address of a prefix.
+// addrIn draws an address of a prefix: the bits behind it are random.
 func addrIn(p netip.Prefix) netip.Addr {
 	b := p.Addr().AsSlice()
 	for i := range b {

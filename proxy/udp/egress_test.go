@@ -7,6 +7,8 @@ import (
 
 	"anyport/config"
 	"anyport/proxy/call"
+	"anyport/proxy/datagram"
+	"anyport/proxy/flow"
 	"anyport/proxy/route"
 )
 
@@ -19,22 +21,22 @@ func sends(origin netip.AddrPort, prefixes ...string) *config.Route {
 	return r
 }
 
-func TestExits(t *testing.T) {
+func TestEgressSources(t *testing.T) {
 	r := route.NewLive(1)
 	from := sends(originAddr, "2001:db8:e::/48", "10.1.0.8/30", "10.2.0.1/32")
 	r.Swap(routes{dst1: from}, []*config.Route{from})
-	e := egress{raw: TakeRaw(7, -1), flows: map[key]*flow{}}
+	e := egress{raw: datagram.TakeRaw(7, -1), flows: map[flow.Key]*liveFlow{}}
 	seen := map[netip.Addr]bool{}
 	for range 1000 {
-		f := &flow{key: keyOf(client1, dst1), route: r.Set().Routes[0]}
-		if err := e.begin(f, originAddr); err != nil {
+		f := &liveFlow{Key: flow.KeyOf(client1, dst1), Route: r.Set().Routes[0]}
+		if err := e.assign(f, originAddr); err != nil {
 			t.Fatal(err)
 		}
-		addr := f.exit.addr()
+		addr := f.Sockets.egress.addr()
 		if addr.Port() < 1024 || !from.EgressPrefixes[1].Contains(addr.Addr()) && !from.EgressPrefixes[2].Contains(addr.Addr()) {
 			t.Fatalf("leaves from %v", addr)
 		}
-		if f.fd != 7 || e.flows[keyOf(originAddr, addr)] != f {
+		if f.Sockets.fd != 7 || e.flows[flow.KeyOf(originAddr, addr)] != f {
 			t.Fatalf("what comes back to %v does not find its flow", addr)
 		}
 		seen[addr.Addr()] = true
@@ -43,61 +45,57 @@ func TestExits(t *testing.T) {
 		t.Errorf("%d flows leave from %v, want 1000 and all five addresses", len(e.flows), seen)
 	}
 	for _, f := range e.flows {
-		e.end(f)
+		e.remove(f.Sockets.egress)
 	}
 	if len(e.flows) != 0 {
-		t.Errorf("%d exits are left", len(e.flows))
+		t.Errorf("%d sources are left", len(e.flows))
 	}
 }
 
-// TestNoExit: where all ports towards an origin are taken, there is an error that the
+// TestNoEgressSource: where all ports towards an origin are taken, there is an error that the
 // table knows; towards another, the same ports are free.
-func TestNoExit(t *testing.T) {
+func TestNoEgressSource(t *testing.T) {
 	from := sends(originAddr, "10.1.0.8/32")
 	l := live(from, dst1)
-	e := egress{raw: TakeRaw(7, -1), flows: map[key]*flow{}}
+	e := egress{raw: datagram.TakeRaw(7, -1), flows: map[flow.Key]*liveFlow{}}
 	for port := 1024; port <= 65535; port++ {
-		e.flows[keyOf(originAddr, netip.AddrPortFrom(from.EgressPrefixes[0].Addr(), uint16(port)))] = &flow{}
+		e.flows[flow.KeyOf(originAddr, netip.AddrPortFrom(from.EgressPrefixes[0].Addr(), uint16(port)))] = &liveFlow{}
 	}
-	f := &flow{key: keyOf(client1, dst1), route: l.Set().Routes[0]}
-	if err := e.begin(f, originAddr); !errors.Is(err, call.ErrNoPort) {
+	f := &liveFlow{Key: flow.KeyOf(client1, dst1), Route: l.Set().Routes[0]}
+	if err := e.assign(f, originAddr); !errors.Is(err, call.ErrNoPort) {
 		t.Errorf("got %v", err)
 	}
-	if err := e.begin(f, backupAddr); err != nil {
+	if err := e.assign(f, backupAddr); err != nil {
 		t.Errorf("to another origin: %v", err)
 	}
-	if err := e.begin(f, netip.MustParseAddrPort("[2001:db8:5::5]:1")); err == nil {
+	if err := e.assign(f, netip.MustParseAddrPort("[2001:db8:5::5]:1")); err == nil {
 		t.Error("an IPv6 origin was found by way of an IPv4 prefix")
 	}
-	e.raw = TakeRaw(-1, -1)
-	if err := e.begin(f, backupAddr); err == nil || errors.Is(err, call.ErrNoPort) {
+	e.raw = datagram.TakeRaw(-1, -1)
+	if err := e.assign(f, backupAddr); err == nil || errors.Is(err, call.ErrNoPort) {
 		t.Errorf("without a raw socket: %v", err)
 	}
 }
 
-// TestEgressMoves: a flow leaves from where it did when another process goes on with it,
-// and an exit that is taken there is an error.
+// TestEgressMoves: a flow leaves from the same source when another process goes on with it, and a
+// source that is in use there is an error.
 func TestEgressMoves(t *testing.T) {
 	l := live(sends(originAddr, "10.1.0.8/32"), dst1)
-	old, next := newFakeTable(10, l), newFakeTable(10, l)
-	f, verdict := old.datagram(keyOf(client1, dst1), 1, 1)
-	if verdict != route.Forwarded {
-		t.Fatal(verdict)
-	}
+	old, next := newTestTable(10, l), newTestTable(10, l)
+	f := old.datagram(flow.KeyOf(client1, dst1), 1, 1)
 	from := netip.MustParseAddrPort("10.1.0.8:2000")
-	f.exit = newExit(from, originAddr) // as the loop's dial would
-	flows := travel(t, old.export(0))
+	f.Sockets.egress = newEgressSource(from, originAddr) // as openSocket would
+	flows := travel(t, (&loop{flows: old.flowTable}).movingFlows(0))
 	check(t, flows[0].Check(1))
-	if flows[0].Egress != from || !next.adopt(flows[0], 1) {
+	adopter := &loop{flows: next.flowTable, replies: next.replies, egress: egress{datagram.TakeRaw(7, -1), map[flow.Key]*liveFlow{}}}
+	if flows[0].Egress != from || !adopter.adopt(flows[0], 1) {
 		t.Fatalf("%+v is not adopted, or leaves from another address than %v", flows[0], from)
 	}
-	adopted := next.flows[keyOf(client1, dst1)]
-	e := egress{raw: TakeRaw(7, -1), flows: map[key]*flow{}}
-	check(t, e.take(adopted))
-	if got := e.flows[keyOf(originAddr, from)]; got != adopted || got.fd != 7 {
+	adopted := next.Find(flow.KeyOf(client1, dst1))
+	if got := adopter.egress.flows[flow.KeyOf(originAddr, from)]; got != adopted || got.Sockets.fd != 7 {
 		t.Errorf("what comes back finds %+v", got)
 	}
-	if err := e.take(adopted); !errors.Is(err, errTaken) {
+	if err := adopter.egress.register(adopted); !errors.Is(err, errSourceInUse) {
 		t.Errorf("once more: %v", err)
 	}
 	flows[0].Egress = netip.MustParseAddrPort("[2001:db8::1]:2000")
@@ -120,36 +118,5 @@ func TestAddrIn(t *testing.T) {
 		if single := len(seen) == 1; single != p.IsSingleIP() {
 			t.Errorf("%v: %d addresses", p, len(seen))
 		}
-	}
-}
-
-// TestSocketBound: flows without a socket do not count against the bound of those with
-// one, nor give way to them.
-func TestSocketBound(t *testing.T) {
-	own, none := to(originAddr), sends(originAddr, "10.1.0.0/24")
-	none.Name = "none"
-	l := route.NewLive(1)
-	l.Swap(routes{dst1: own, dst2: none}, []*config.Route{own, none})
-	f := newFakeTable(4, l)
-	f.mayOwn = socketQuota{ports: shareOut(1, 1)[0]}
-	begin := func(client netip.AddrPort, dst netip.AddrPort, want route.Verdict) {
-		t.Helper()
-		if _, got := f.datagram(keyOf(client, dst), 1, 1); got != want {
-			t.Fatalf("%v → %v: %v, want %v", client, dst, got, want)
-		}
-	}
-	begin(client1, dst2, route.Forwarded)
-	begin(client1, dst1, route.Forwarded)
-	begin(client2, dst2, route.Forwarded)
-	begin(client2, dst1, route.Forwarded) // in the place of client1's
-	if f.flows[keyOf(client1, dst1)] != nil || len(f.flows) != 3 || f.mayOwn.ports.Held() != 1 {
-		t.Errorf("%d flows, %d with a socket; want 3, and that of %v gone", len(f.flows), f.mayOwn.ports.Held(), client1)
-	}
-	showAll(f)
-	begin(client1, dst1, route.OverMaxFlows)
-	begin(netip.AddrPortFrom(client1.Addr(), 4001), dst2, route.Forwarded)
-	f.endAll(route.IdleTimedOut, 2)
-	if f.mayOwn.ports.Held() != 0 || f.may.Held() != 0 || len(f.crowds.kinds[owning].members)+len(f.crowds.kinds[sharing].members) != 0 {
-		t.Errorf("%d with a socket and %d clients are left", f.mayOwn.ports.Held(), len(f.crowds.kinds[owning].members)+len(f.crowds.kinds[sharing].members))
 	}
 }

@@ -3,18 +3,21 @@ package udp
 import (
 	"context"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
+
+	"anyport/proxy/route"
 )
 
-// conduct has the loops drain once ctx is done, or leave their flows to another
-// process before that.
-func conduct(ctx context.Context, loops []*loop, handovers <-chan func([]Flow) error) {
+// drainOrHandOver waits until ctx is done, and then has the loops drain; or until another process has
+// the flows. Serve runs it on a goroutine of its own.
+func drainOrHandOver(ctx context.Context, loops []*loop, handovers <-chan func([]Flow) error) {
 	for {
 		select {
 		case <-ctx.Done():
 			for _, l := range loops {
-				l.orders.Do(func() { l.table.drain(l.now()) })
+				l.orders.Do(func() { l.flows.Drain(l.now()) })
 			}
 			return
 		case give := <-handovers:
@@ -25,28 +28,29 @@ func conduct(ctx context.Context, loops []*loop, handovers <-chan func([]Flow) e
 	}
 }
 
-// handOver has all loops stand still while it gives their flows away, and reports
-// whether they are gone.
+// handOver stops all loops while it calls give with their flows, and reports whether another process
+// has them. A loop that stands still reads nothing: what arrives meanwhile waits in the queues of the
+// sockets, which both processes have, and is read by the one that goes on.
 func handOver(loops []*loop, give func([]Flow) error) (gone bool) {
-	standing, decided := make(chan []Flow, len(loops)), make(chan struct{})
+	stopped, decided := make(chan []Flow, len(loops)), make(chan struct{})
 	var orders sync.WaitGroup
 	for i, l := range loops {
-		orders.Go(func() { // ends once it is decided, or its loop has ended
-			stoodStill := l.orders.Do(func() {
-				standing <- l.table.export(i)
+		orders.Go(func() { // ends once give has returned, or its loop has ended
+			ran := l.orders.Do(func() {
+				stopped <- l.movingFlows(i)
 				if <-decided; gone {
-					l.table.leave()
-					l.left = true
+					l.forgetFlows()
+					l.handedOver = true
 				}
 			})
-			if !stoodStill { // after an error: it has no flows any more
-				standing <- nil
+			if !ran { // the loop has ended with an error, and with it its flows
+				stopped <- nil
 			}
 		})
 	}
 	var flows []Flow
 	for range loops {
-		flows = append(flows, <-standing...)
+		flows = append(flows, <-stopped...)
 	}
 	gone = give(flows) == nil
 	close(decided)
@@ -54,21 +58,64 @@ func handOver(loops []*loop, give func([]Flow) error) (gone bool) {
 	return gone
 }
 
-// adopt gives the flows of another process to the loops of their listeners, and closes
-// the sockets that none of them has a use for.
+// movingFlows describes all flows for another process. The loop keeps them, and their sockets.
+func (l *loop) movingFlows(listener int) []Flow {
+	all, now := make([]Flow, 0, l.flows.Len()), time.Now()
+	for f := range l.flows.InEvictionOrder {
+		moving := l.flows.Moving(f, now)
+		moving.Listener, moving.FD = listener, int(f.Sockets.fd)
+		if source := f.Sockets.egress; source != nil {
+			moving.Egress = source.addr()
+		}
+		all = append(all, moving)
+	}
+	return all
+}
+
+// forgetFlows closes the sockets of all flows, which another process has now: it will count and
+// record their end.
+func (l *loop) forgetFlows() {
+	for f := range l.flows.All {
+		l.closeSockets(f)
+		l.flows.Remove(f)
+	}
+}
+
+// adopt gives the flows of another process to the loops of their listeners, and closes the sockets
+// of those that cannot go on.
 func adopt(loops []*loop, flows []Flow) {
 	used := map[int]bool{}
 	for _, f := range flows {
 		l := loops[f.Listener]
-		adopted := l.table.adopt(f, l.now())
-		used[f.FD] = used[f.FD] || adopted && !f.Egress.IsValid() // the raw socket came apart
+		adopted := l.adopt(f, l.now())
+		used[f.FD] = used[f.FD] || adopted && !f.Egress.IsValid() // the raw socket came separately
 	}
 	for fd, used := range used {
 		if !used {
 			unix.Close(fd)
 		}
 	}
-	for _, l := range loops { // the file may have changed since they began
-		l.table.reloaded(l.table.routes.Set(), l.now())
+	for _, l := range loops { // the file may have changed since the flows began
+		now := l.now()
+		l.endUnrouted(l.flows.DrainUnrouted(now), now)
 	}
+}
+
+// adopt has a flow of another process go on here, without asking for limits, which it met when it
+// began. One that cannot is recorded as ended, and its socket remains the caller's.
+func (l *loop) adopt(in Flow, now time.Duration) (adopted bool) {
+	f, verdict := l.flows.Restore(in, time.Now())
+	if f != nil {
+		if err := l.adoptSocket(f, in); err != nil {
+			l.log.Warn(now, "a flow of another process cannot go on", "route", in.Route, "client", in.Client, "error", err)
+			verdict = route.RelayFailed
+		}
+	}
+	if verdict != route.Admitted {
+		l.flows.RefuseRestored(in, verdict)
+		return false
+	}
+	f.Sockets.reply = l.replies.acquireLater(in.Dst)
+	l.flows.InsertRestored(f, in)
+	return true
 }

@@ -2,16 +2,20 @@ package udp
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
 	"slices"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
 	"anyport/config"
+	"anyport/proxy/route"
 )
 
 // talk has clients that have begun a flow each with an origin that tells its sender's port.
@@ -121,7 +125,7 @@ func TestAttach(t *testing.T) {
 	}
 	for _, sockets := range [][]int{nil, {17, 19}, {17, 19, 18, 20}} {
 		if new(Arrivals).Add(arrived, sockets) == nil {
-			t.Errorf("%d sockets came for the three that left, and nobody minds", len(sockets))
+			t.Errorf("%d sockets came for the three that left, without an error", len(sockets))
 		}
 	}
 	arrived[1].Socket = -1
@@ -172,7 +176,7 @@ func testHandOver(t *testing.T, kind config.ProxyProtocol) {
 	}
 }
 
-// TestHandOverFails: where nobody takes the flows they go on, and what was sent
+// TestHandOverFails: where no process takes the flows, they go on, and what was sent
 // meanwhile is answered.
 func TestHandOverFails(t *testing.T) {
 	noLeaks(t)
@@ -196,5 +200,69 @@ func TestHandOverFails(t *testing.T) {
 		if after := k.hear(t); fmt.Sprint(after) != fmt.Sprint(before) {
 			t.Errorf("the origin answered\n%v before, and after\n%v", before, after)
 		}
+	}
+}
+
+// travel is what becomes of flows on their way.
+func travel(t *testing.T, flows []Flow) (arrived []Flow) {
+	t.Helper()
+	text, err := json.Marshal(flows)
+	check(t, err)
+	check(t, json.Unmarshal(text, &arrived))
+	for i := range arrived {
+		arrived[i].FD = flows[i].FD
+	}
+	return arrived
+}
+
+// originSocket opens a socket that a loop adopts, and closes.
+func originSocket(t *testing.T) int {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	check(t, err)
+	return fd
+}
+
+// TestAdoptOrphan: a flow whose route the new file does not have ends, and its socket is closed,
+// except one that another flow uses.
+func TestAdoptOrphan(t *testing.T) {
+	var verdicts []route.Verdict
+	listeners, _ := listen(t, "127.0.0.1")
+	routes := live(to(originAddr), dst1)
+	l := newTestLoop(t, listeners[0], Options{Routes: routes, Record: func(r route.Record) { verdicts = append(verdicts, r.Verdict) }})
+	orphan := Flow{Client: client1, Dst: dst1, Route: "gone", Origin: originAddr, FD: originSocket(t)}
+	lucky := Flow{Client: client2, Dst: dst1, Route: "test", Origin: originAddr, FD: originSocket(t)}
+	sharing := orphan
+	sharing.FD = lucky.FD
+	adopt([]*loop{l}, []Flow{orphan, lucky, sharing})
+	if diff := cmp.Diff([]route.Verdict{route.NoRoute, route.NoRoute}, verdicts); diff != "" {
+		t.Errorf("records (-want +got):\n%s", diff)
+	}
+	if _, err := unix.FcntlInt(uintptr(orphan.FD), unix.F_GETFD, 0); err != unix.EBADF {
+		t.Errorf("the orphan's socket: %v, want it closed", err)
+	}
+	if _, err := unix.FcntlInt(uintptr(lucky.FD), unix.F_GETFD, 0); err != nil {
+		t.Errorf("the socket of a flow that lives: %v", err)
+	}
+	l.endAll(route.IdleTimedOut, 2)
+	if n := routes.Set().Routes[0].Stats.Active(config.UDP); l.flows.Len() != 0 || n != 0 {
+		t.Errorf("%d flows are left, %d are counted", l.flows.Len(), n)
+	}
+}
+
+// TestAdoptAfterChange: the file has changed with the upgrade: the route of a flow is still there, and
+// no longer forwards its dst.
+func TestAdoptAfterChange(t *testing.T) {
+	r := to(originAddr)
+	r.Drain = 30 * time.Second
+	listeners, _ := listen(t, "127.0.0.1")
+	l := newTestLoop(t, listeners[0], Options{Routes: live(r, dst1)})
+	in := Flow{Client: client1, Dst: dst2, Route: "test", Origin: originAddr, FD: originSocket(t), Answered: true, Begun: time.Now(), Last: time.Now()}
+	adopt([]*loop{l}, []Flow{in})
+	if l.flows.Find(in.Key()) == nil {
+		t.Fatal("the flow is not adopted")
+	}
+	if deadline, _ := l.flows.NextDeadline(); deadline > l.now()+r.Drain { // else it would be idle after an hour
+		t.Errorf("the flow is not drained: its deadline is in %v", deadline-l.now())
 	}
 }

@@ -8,8 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/config"
+	"anyport/proxy/datagram"
 	"anyport/proxy/header"
-	"anyport/proxy/orders"
+	"anyport/proxy/mailbox"
 	"anyport/proxy/route"
 )
 
@@ -18,7 +19,7 @@ func TestIdleFlowEnds(t *testing.T) {
 	origin, client := newPeer(t, "127.0.0.1"), newPeer(t, "127.0.0.1")
 	origin.echo()
 	r := to(origin.addr())
-	r.UDPIdle = 20 * time.Millisecond
+	r.UDPIdle = time.Second // the echo takes less, also on an emulated machine
 	p := serve(t, r, "127.0.0.1")
 	client.send([]byte("once"), p.dsts[0])
 	client.expect([]byte("once"), p.dsts[0])
@@ -46,7 +47,7 @@ func TestEvictedFlowKeepsItsDatagrams(t *testing.T) {
 	listeners, dsts := listen(t, "127.0.0.1")
 	r := to(origin.addr())
 	r.ProxyProtocol = config.ProxySPP
-	const n = batch / 2
+	const n = datagram.BatchSize / 2
 	for i := range n {
 		r.Source = append(r.Source, netip.AddrFrom4([4]byte{127, 0, 1, byte(i + 1)}))
 	}
@@ -73,16 +74,16 @@ func TestEvictedFlowKeepsItsDatagrams(t *testing.T) {
 // TestEventOfAClosedSocket: an event that was read before its flow ended is not
 // taken for one of the flow that has the fd now.
 func TestEventOfAClosedSocket(t *testing.T) {
-	queue, err := orders.New()
+	queue, err := mailbox.New()
 	check(t, err)
 	defer queue.Close()
-	l := loop{listener: -1, in: inboxOf(t, 1), orders: queue, byFD: []owner{{}, {flow: &flow{generation: 2}}}}
+	l := loop{listener: -1, in: receiveBatch(t, 1), orders: queue, owners: []owner{{}, {flow: &liveFlow{Sockets: flowSockets{generation: 2}}}}}
 	l.handle([]unix.EpollEvent{{Fd: 0, Pad: 1}, {Fd: 1, Pad: 1}}, 1) // to read would crash: the flow has no counters
 }
 
-// TestRouteGone: a reload that takes the route away ends its flows, once the drain
+// TestRouteRemoved: a reload that removes the route ends its flows, once the drain
 // timeout (here none) has passed.
-func TestRouteGone(t *testing.T) {
+func TestRouteRemoved(t *testing.T) {
 	noLeaks(t)
 	origin, client := newPeer(t, "127.0.0.1"), newPeer(t, "127.0.0.1")
 	origin.echo()

@@ -4,77 +4,49 @@ import (
 	"time"
 
 	"anyport/proxy/call"
-	"anyport/proxy/files"
+	"anyport/proxy/fdbudget"
+	"anyport/proxy/flow"
 	"anyport/proxy/quota"
 )
 
-// maxFlows is how many flows there may be where nobody says.
-const maxFlows = 1 << 18
-
-// MaxSockets is how many flows with a socket of their own the local ports allow: each takes
-// one. A quarter of the ports stays free, for the kernel needs milliseconds to find one
-// among the last.
+// MaxSockets is how many sockets of flows the local ports allow: each takes one. A quarter of the
+// ports stays free, because the kernel needs milliseconds to find one among the last.
 func MaxSockets() int { return call.LocalPorts().Width() * 3 / 4 }
 
-// share is what a loop may hold, and what it has with the others.
-type share struct {
-	flows         *quota.Quota
-	sockets       socketQuota
-	replies       *quota.Quota // files
-	voices        *voices
-	budgets       *budgets
-	mostPerClient [kinds]int
-	epoch         time.Time
+// MostPerClient is how many flows one client may hold on routes that do not say: of those with a
+// socket of their own, and of the others.
+func MostPerClient(flows, sockets int) (withSocket, without int) {
+	most := flow.ClientLimitsOf(flows, sockets)
+	return most.WithSocket, most.Without
 }
 
-// newShares makes the shares of all loops.
-func newShares(opt Options) (all []share) {
+// loopLimits is what a loop may hold, and what it has in common with the others.
+type loopLimits struct {
+	flow.Limits
+	replyFiles *quota.Quota
+	replyAddrs *flow.ReplyAddrs
+	budgets    *flow.Budgets
+	epoch      time.Time
+}
+
+// divideLimits makes the limits of all loops: an eighth of the flows and sockets is divided among them,
+// the rest belongs to the loop that asks first, because the clients of one loop may be most of all.
+func divideLimits(opt Options) (all []loopLimits) {
 	loops, most, budget, maxSockets := len(opt.Listeners), opt.MaxFlows, opt.Files, MaxSockets()
 	if most == 0 {
-		most = maxFlows
+		most = flow.DefaultMaxFlows
 	}
 	if budget == nil {
-		budget = &files.Shares{Flows: make([]*quota.Quota, loops), Replies: make([]*quota.Quota, loops), MostFlows: maxSockets}
+		budget = &fdbudget.Shares{Flows: make([]*quota.Quota, loops), Replies: make([]*quota.Quota, loops), MostFlows: maxSockets}
 	}
-	flows, ports, voices := shareOut(most, loops), shareOut(maxSockets, loops), &voices{}
-	budgets, epoch := newBudgets(budgetSlots), time.Now()
+	flows, ports := flow.Divide(most, loops), flow.Divide(maxSockets, loops)
+	addrs, budgets, epoch := &flow.ReplyAddrs{}, flow.NewBudgets(flow.BudgetSlots), time.Now()
+	perClient := flow.ClientLimitsOf(most, min(maxSockets, budget.MostFlows))
 	for i := range loops {
-		all = append(all, share{
-			flows: flows[i], sockets: socketQuota{ports[i], budget.Flows[i]}, replies: budget.Replies[i], voices: voices,
-			budgets: budgets, mostPerClient: mostPerClient(most, min(maxSockets, budget.MostFlows)), epoch: epoch,
+		all = append(all, loopLimits{
+			Limits:     flow.Limits{Flows: flows[i], Sockets: flow.SocketQuota{Ports: ports[i], Files: budget.Flows[i]}, PerClient: perClient},
+			replyFiles: budget.Replies[i], replyAddrs: addrs, budgets: budgets, epoch: epoch,
 		})
 	}
 	return all
-}
-
-// own is the part that is divided among the loops beforehand: one in eight.
-const own = 8
-
-// shareOut makes the quotas of all loops, which together hold most.
-func shareOut(most, loops int) []*quota.Quota {
-	return quota.Divide(most/own, loops, quota.NewPool(most-most/own))
-}
-
-// socketQuota bounds the sockets of flows by what each of them takes: a local port and a file.
-type socketQuota struct{ ports, files *quota.Quota }
-
-func (q socketQuota) take() bool {
-	if !q.ports.Take(1) {
-		return false
-	}
-	if !q.files.Take(1) {
-		q.ports.Give(1)
-		return false
-	}
-	return true
-}
-
-func (q socketQuota) insist() {
-	q.ports.Insist(1)
-	q.files.Insist(1)
-}
-
-func (q socketQuota) give() {
-	q.ports.Give(1)
-	q.files.Give(1)
 }

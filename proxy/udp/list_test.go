@@ -1,31 +1,10 @@
 package udp
 
 import (
-	"net/netip"
-	"slices"
 	"testing"
-	"time"
 
-	"anyport/config"
 	"anyport/proxy/route"
 )
-
-// TestList: what has ended since the list began is not in it.
-func TestList(t *testing.T) {
-	alice, bob := netip.MustParseAddrPort("198.51.100.1:1000"), netip.MustParseAddrPort("198.51.100.2:1000")
-	dst, origin := netip.MustParseAddrPort("192.0.2.1:53"), netip.MustParseAddrPort("10.0.0.5:53")
-	f, first := began(t, to(origin), alice, dst, 3)
-	f.datagram(keyOf(bob, dst), 5, 2*time.Second)
-	begun := slices.Clone(f.byDue)
-	f.table.end(first, route.Evicted, 3*time.Second)
-	want := route.Conn{
-		Protocol: config.UDP, Route: "test", Client: bob, Dst: dst, Origin: origin,
-		Age: 2 * time.Second, Idle: 2 * time.Second, ToOrigin: 5,
-	}
-	if got := f.list(nil, begun, 4*time.Second); len(got) != 1 || got[0] != want {
-		t.Errorf("listed %+v, want %+v", got, want)
-	}
-}
 
 // TestListWhileServing: each flow is listed once, more than a page of them.
 func TestListWhileServing(t *testing.T) {

@@ -8,72 +8,93 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/proxy/call"
-	"anyport/proxy/fault"
-	"anyport/proxy/orders"
+	"anyport/proxy/datagram"
+	"anyport/proxy/flow"
+	"anyport/proxy/mailbox"
+	"anyport/proxy/ratelog"
 	"anyport/proxy/route"
 )
 
-// loop is one listener, its flows, and the epoll instance that watches them all.
+// loop is one listener, its flows, and the epoll instance that watches all their sockets. Only the
+// goroutine of run touches it (before and after it that of Serve); other goroutines send it orders.
+//
+// A turn reads into in, and queues in out what it forwards, uncopied: out must be flushed before in
+// is reset, and before any fd is closed that out may have datagrams for.
 type loop struct {
-	listener int
-	in       *inbox
-	out      outbox
-	dropped  uint32 // by the kernel, as the listener last said
+	listener int // the caller's of Serve
+	in       *datagram.ReceiveBatch
+	out      sendQueue
+	turn     uint32 // counts calls of handle: see readSize
 
-	newcomers newcomers
-	copies    copies
-	mirrored  route.Mirror // may be nil
+	flows    *flowTable // all live flows of the listener; egress, owners and shared point into it
+	newFlows newFlows
+	firsts   firstDatagrams
+	replies  *replies
+	egress   egress
+	shared   map[sharedKey]*sharedSocket
+	sockets  flow.SocketQuota // shared sockets take theirs here; the table those of flows
+	dialer   datagram.Dialer
 
-	epoll  int
-	orders *orders.Queue
-	turn   uint32
-	left   bool // another process has the flows
-	pace   call.Pace
-	byFD   []owner
-	shared map[sharedKey]*shared
-	egress egress
-	table  table
-	dialer dialer
-	opener opener
-	log    fault.Log
+	epoll       int
+	owners      []owner // of origin sockets, by fd
+	generations uint32  // counts origin sockets: see owner.generation
+	orders      *mailbox.Queue
+	handedOver  bool // another process has the flows
+	pace        call.Pace
+
+	unrouted *route.Counters // datagrams that no route is known for
+	dropped  uint32          // by the kernel, from the listener's queue, as it last said
+	mirrored route.Mirror    // may be nil
+	epoch    time.Time       // the zero of all times
+	log      ratelog.Log
 }
 
-func newLoop(opt Options, i int, share share) (*loop, error) {
-	in, err := newInbox(bufferSize)
+// newLoop makes loop i, which run starts. What it opens, close closes; the listener remains the
+// caller's.
+func newLoop(opt Options, i int, limits loopLimits) (*loop, error) {
+	in, err := datagram.NewReceiveBatch(datagram.BufferSize)
 	if err != nil {
 		return nil, err
 	}
 	l := &loop{
 		listener: opt.Listeners[i],
 		in:       in,
-		dialer:   newDialer(opt.Listeners[i]),
-		shared:   map[sharedKey]*shared{},
-		egress:   egress{opt.Raw, map[key]*flow{}},
-		opener:   opener{opt.Raw},
+		egress:   egress{opt.Raw, map[flow.Key]*liveFlow{}},
+		shared:   map[sharedKey]*sharedSocket{},
+		sockets:  limits.Sockets,
+		dialer:   datagram.NewDialer(opt.Listeners[i]),
+		unrouted: opt.Routes.Unrouted.Shard(opt.FirstShard + i),
 		mirrored: opt.Mirror,
-		log:      fault.Log{Logger: opt.Log},
+		epoch:    limits.epoch,
+		log:      ratelog.Log{Logger: opt.Log},
 	}
-	l.table = table{
-		routes: opt.Routes, shard: opt.FirstShard + i, may: share.flows, mayOwn: share.sockets, sockets: l,
-		replies: newReplies(share.replies, share.voices, l.opener.open, l.closeReply),
-		record:  opt.Record, report: l.log.Warn, warn: opt.Log.Warn, say: l.say, epoch: share.epoch,
-		patience: answerPatience, budgets: share.budgets, mostPerClient: share.mostPerClient,
-	}
-	l.table.init()
-	l.out.refused = l.met
-	wantTrains(l.listener)
-	wantClass(l.listener, netip.IPv4Unspecified()) // it may take both families
-	wantClass(l.listener, netip.IPv6Unspecified())
-	if err := l.open(); err != nil {
-		in.close()
+	l.flows = flow.NewTable[flowSockets](flow.Options{
+		Routes: opt.Routes, Shard: opt.FirstShard + i, Limits: limits.Limits,
+		Budgets: limits.budgets, Replies: limits.replyAddrs, Patience: flow.DefaultPatience,
+		Epoch: limits.epoch, Record: opt.Record, Log: opt.Log,
+	})
+	openReply := func(dst netip.AddrPort) (datagram.ReplySocket, error) { return datagram.OpenReply(dst, opt.Raw) }
+	l.replies = newReplies(limits.replyFiles, limits.replyAddrs, openReply, l.closeReply)
+	l.out.originError = l.sendRefused
+	datagram.WantTrains(l.listener)
+	datagram.WantTOS(l.listener, netip.IPv4Unspecified()) // it may take both families
+	datagram.WantTOS(l.listener, netip.IPv6Unspecified())
+	if err := l.openEpoll(); err != nil {
+		in.Close()
 		return nil, err
 	}
 	return l, nil
 }
 
-// open makes the epoll instance, with the listener and the orders in it.
-func (l *loop) open() (err error) {
-	if l.orders, err = orders.New(); err != nil {
+// closeReply closes a reply socket, after what is queued for it has been sent.
+func (l *loop) closeReply(fd int) {
+	l.out.flush()
+	call.Close(fd)
+}
+
+// openEpoll opens the epoll instance, which watches the listener and the orders.
+func (l *loop) openEpoll() (err error) {
+	if l.orders, err = mailbox.New(); err != nil {
 		return err
 	}
 	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
@@ -82,27 +103,27 @@ func (l *loop) open() (err error) {
 	}
 	for _, fd := range []int{l.orders.FD(), l.listener} {
 		if err = l.watch(fd, 0); err != nil {
-			l.shut()
+			l.closeEpoll()
 			return err
 		}
 	}
 	return nil
 }
 
-// shut closes what open has opened.
-func (l *loop) shut() {
+// closeEpoll closes what openEpoll has opened.
+func (l *loop) closeEpoll() {
 	unix.Close(l.epoll)
 	l.orders.Close()
 }
 
-// close gives back all that the loop holds, once nobody gives orders any more.
+// close closes what newLoop has opened. No goroutine may give orders any more.
 func (l *loop) close() {
-	l.shut()
-	l.in.close()
+	l.closeEpoll()
+	l.in.Close()
 }
 
-// watch asks for fd's events, which carry the generation. They are
-// level-triggered: a socket with more than a batch comes up again, after the others.
+// watch asks epoll for fd's events, which carry the generation. They are level-triggered: a socket
+// with more than a batch is reported again, after the others.
 func (l *loop) watch(fd int, generation uint32) error {
 	event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd), Pad: int32(generation)}
 	if err := call.EpollAdd(l.epoll, fd, &event); err != nil {
@@ -111,10 +132,11 @@ func (l *loop) watch(fd int, generation uint32) error {
 	return nil
 }
 
-// run is the loop. It returns once it has drained, or left its flows to another process.
+// run is the loop, on a goroutine that Serve starts. It returns once the loop has drained, or has
+// handed its flows over.
 func (l *loop) run() error {
 	defer l.orders.End()
-	defer func() { l.table.endAll(route.RelayFailed, l.now()) }() // none is left, but after an error
+	defer func() { l.endAll(route.RelayFailed, l.now()) }() // flows are left only after an error
 	events := make([]unix.EpollEvent, 256)
 	for !l.done() {
 		n, err := unix.EpollWait(l.epoll, events, l.timeout())
@@ -123,33 +145,37 @@ func (l *loop) run() error {
 		}
 		now := l.now()
 		l.handle(events[:max(n, 0)], now)
-		if set := l.table.routes.Set(); set != l.table.set {
-			l.table.reloaded(set, now)
-		}
-		l.table.expire(now)
+		l.endUnrouted(l.flows.Reload(now), now)
+		l.endExpired(now)
 		l.pace.Yield(now)
 	}
 	return nil
 }
 
-func (l *loop) done() bool { return l.left || l.table.draining && len(l.table.flows) == 0 }
+// done reports whether run is over.
+func (l *loop) done() bool { return l.handedOver || l.flows.Drained() }
 
-func (l *loop) now() time.Duration { return time.Since(l.table.epoch) }
+// now is the time that a turn passes to all that it calls: since the epoch that all loops share, by the
+// monotonic clock.
+func (l *loop) now() time.Duration { return time.Since(l.epoch) }
 
-// timeout is how long the loop may wait, in milliseconds; -1 = for ever.
+// timeout is how long epoll may wait for events, in milliseconds; -1: without end. It is rounded up:
+// a millisecond too early would find nothing to do.
 func (l *loop) timeout() int {
-	if !l.newcomers.queue.empty() {
+	if !l.newFlows.waiting.empty() {
 		return 0
 	}
-	due, ok := l.table.next()
+	deadline, ok := l.flows.NextDeadline()
 	if !ok {
 		return -1
 	}
-	return int(max(0, (due-l.now()+time.Millisecond-1)/time.Millisecond))
+	return int(max(0, (deadline-l.now()+time.Millisecond-1)/time.Millisecond))
 }
 
-// handle does one turn's work: first all that origins have sent, which is of live
-// flows, then what clients have, then orders.
+// handle does one turn's work: first what origins have sent, which is of live flows; then what
+// clients have sent, that of live flows first; then orders. This order keeps a flood from clients,
+// of new flows most of all, from delaying live flows: a turn takes all that is ready of origins, and
+// of clients no more than a bound.
 func (l *loop) handle(events []unix.EpollEvent, now time.Duration) {
 	var listener, ordered uint32
 	l.turn++
@@ -160,8 +186,8 @@ func (l *loop) handle(events []unix.EpollEvent, now time.Duration) {
 		case l.orders.FD():
 			ordered = event.Events
 		default:
-			// The fd may be another flow's since this batch of events was read, or nobody's.
-			o := l.owner(fd)
+			// Since these events were read, the fd may have been closed, or opened for another flow.
+			o := l.ownerOf(fd)
 			if o.generation() != uint32(event.Pad) {
 				continue
 			}
@@ -172,14 +198,14 @@ func (l *loop) handle(events []unix.EpollEvent, now time.Duration) {
 	}
 	l.flush()
 	if listener&unix.EPOLLERR != 0 {
-		l.clearErrors()
+		datagram.DropErrors(l.listener) // ICMP errors for replies, where IP_RECVERR is set: they keep epoll awake
 	}
 	if listener != 0 {
 		l.readClients(now)
 	}
 	l.beginWaiting(now)
 	if ordered != 0 {
-		l.beginAll(now) // an order may be to leave, or to take nobody new
+		l.beginAllWaiting(now) // an order may be to hand over, or to take no new flows
 		l.orders.Run()
 	}
 }

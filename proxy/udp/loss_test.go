@@ -28,24 +28,6 @@ func TestKernelDrops(t *testing.T) {
 	})
 }
 
-// TestErrorQueue: an error that waits on the listener is read, or epoll would
-// report it again and again.
-func TestErrorQueue(t *testing.T) {
-	fds, dsts := listen(t, "127.0.0.1")
-	check(t, unix.SetsockoptInt(fds[0], unix.SOL_IP, unix.IP_RECVERR, 1))
-	gone := newPeer(t, "127.0.0.1")
-	check(t, gone.Close())
-	check(t, unix.Sendto(fds[0], []byte("nobody is there"), 0, unixAddr(gone.addr())))
-	if poll(t, fds[0])&unix.POLLERR == 0 {
-		t.Fatalf("%v has no error to read", dsts[0])
-	}
-	l := loop{listener: fds[0]}
-	l.clearErrors()
-	if got := poll(t, fds[0]); got&unix.POLLERR != 0 {
-		t.Errorf("events %#x after the errors were read", got)
-	}
-}
-
 // poll returns the events of fd.
 func poll(t *testing.T, fd int) int16 {
 	t.Helper()
@@ -58,11 +40,12 @@ func poll(t *testing.T, fd int) int16 {
 // TestDropsAreCountedOnce: the kernel tells the sum since the socket was opened,
 // in 32 bits, beside each datagram once there was a loss.
 func TestDropsAreCountedOnce(t *testing.T) {
-	l := loop{table: table{routes: route.NewLive(1)}}
+	routes := route.NewLive(1)
+	l := loop{unrouted: routes.Unrouted.Shard(0)}
 	for _, drops := range []uint32{0, 5, 5, 7, 1<<32 - 1, 2} {
 		l.countDropped(drops)
 	}
-	if got := l.table.routes.Unrouted.Totals().Datagrams[route.ToOrigin][route.Overflowed]; got != 1<<32+2 {
+	if got := routes.Unrouted.Totals().Datagrams[route.ToOrigin][route.Overflowed]; got != 1<<32+2 {
 		t.Errorf("%d counted, want %d", got, uint64(1<<32+2))
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"anyport/config"
 	"anyport/proxy/call"
+	"anyport/proxy/datagram"
 	"anyport/proxy/route"
 )
 
@@ -45,12 +46,12 @@ func TestOriginThatWasDown(t *testing.T) {
 	}
 }
 
-// TestPendingErrorEatsNoDatagram: an ICMP error that nobody has read yet fails
+// TestPendingErrorLosesNoDatagram: an ICMP error that has not been read yet fails
 // the next send; the datagram is sent again.
-func TestPendingErrorEatsNoDatagram(t *testing.T) {
+func TestPendingErrorLosesNoDatagram(t *testing.T) {
 	origin := newPeer(t, "127.0.0.1")
-	var d dialer
-	fd, err := d.dial(origin.addr(), nil)
+	var d datagram.Dialer
+	fd, err := d.Dial(origin.addr(), nil)
 	check(t, err)
 	defer unix.Close(fd)
 	check(t, origin.Close())
@@ -59,10 +60,10 @@ func TestPendingErrorEatsNoDatagram(t *testing.T) {
 	check(t, err)
 	defer again.Close()
 
-	var o outbox
+	var q sendQueue
 	f, fl := sending(t, fd, config.ProxyOff)
-	submit(t, &o, f, fl, "kept")
-	o.flush()
+	submit(t, &q, f, fl, "kept")
+	q.flush()
 	if got, _ := (peer{t, again}).receive(); string(got) != "kept" {
 		t.Errorf("received %q", got)
 	}
@@ -92,9 +93,9 @@ func TestOriginOutOfReach(t *testing.T) {
 	client.expect([]byte("after"), p.dsts[0])
 }
 
-// TestSilentOriginHoldsUpNobody: an origin that reads nothing loses its own
+// TestSilentOriginDelaysNoOtherFlow: an origin that reads nothing loses its own
 // datagrams, not those of another flow.
-func TestSilentOriginHoldsUpNobody(t *testing.T) {
+func TestSilentOriginDelaysNoOtherFlow(t *testing.T) {
 	noLeaks(t)
 	silent, client := newPeer(t, "127.0.0.1"), newPeer(t, "127.0.0.1")
 	echo := newPeer(t, "127.0.0.1")
@@ -131,16 +132,6 @@ func TestSourceAddress(t *testing.T) {
 	}
 }
 
-// TestDialItself: a free port of an absent origin may become the dialling socket's own.
-func TestDialItself(t *testing.T) {
-	fd := open(t, netip.MustParseAddr("127.0.0.1"))
-	check(t, unix.Bind(fd, unixAddr(netip.MustParseAddrPort("127.0.0.1:0"))))
-	var d dialer
-	if err := d.connect(fd, boundTo(t, fd), nil); !errors.Is(err, call.ErrItself) {
-		t.Errorf("got %v, want %v", err, call.ErrItself)
-	}
-}
-
 // TestOutOfPorts: with all ports taken, the error says so, whether the source
 // address is the kernel's choice or the route's.
 func TestOutOfPorts(t *testing.T) {
@@ -153,10 +144,10 @@ func TestOutOfPorts(t *testing.T) {
 	}
 	loopback := netip.MustParseAddr("127.0.0.1")
 	for _, sources := range [][]netip.Addr{nil, {loopback}} {
-		var d dialer
+		var d datagram.Dialer
 		var fds []int
 		for {
-			fd, err := d.dial(netip.AddrPortFrom(loopback, 9), sources)
+			fd, err := d.Dial(netip.AddrPortFrom(loopback, 9), sources)
 			if err == nil {
 				fds = append(fds, fd)
 				continue

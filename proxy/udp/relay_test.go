@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/netip"
 	"testing"
+
+	"anyport/proxy/datagram"
 )
 
 func TestRelay(t *testing.T) {
@@ -34,7 +36,7 @@ func TestBurst(t *testing.T) {
 	noLeaks(t)
 	origin, client := newPeer(t, "127.0.0.1"), newPeer(t, "127.0.0.1")
 	listeners, dsts := listen(t, "127.0.0.1")
-	const n = batch + batch/2
+	const n = datagram.BatchSize + datagram.BatchSize/2
 	for i := range n {
 		client.send(fmt.Append(nil, i), dsts[0])
 	}

@@ -1,28 +1,3 @@
-// Package udp carries datagrams between clients and origins.
-//
-// A flow is a client's address and port and the dst's; whoever of the two is
-// another makes another flow. Its life, step by step:
-//
-//   - A loop reads a batch of datagrams from its listener, with the dst of each, some
-//     of them in trains (loop.go, listener.go, inbox.go, control.go).
-//   - A datagram finds its flow in the table, or begins it, after those of live flows:
-//     route, admission, a place, header, reply socket, origin socket (newcomers.go,
-//     table.go, begin.go, dial.go).
-//   - It goes to the origin, behind the header that the route wants, in a train with its
-//     neighbours if they are of one size and class (outbox.go, mail.go, ancillary.go, class.go).
-//   - The origin's datagrams are read from the flow's own socket, or with SPP from one that
-//     flows share (answers.go, sockets.go, shared.go), and leave from the dst through
-//     the one reply socket of that dst (reply.go, bind.go), or where that can't be bound,
-//     through a raw socket (raw.go).
-//   - An origin that refuses is left out for a while, and its flow goes on with another one
-//     (errors.go, refused.go, copies.go).
-//   - The flow ends when it is idle, gives way to another, or is drained (flow.go,
-//     table.go, crowd.go, room.go, drain.go). It may go on in another process (handover.go,
-//     export.go).
-//
-// What becomes of each datagram and flow is decided without I/O in flow.go and
-// table.go, and is a [route.Verdict]. The loop never waits for one flow: what a
-// socket does not take is dropped and counted.
 package udp
 
 import (
@@ -31,41 +6,43 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"anyport/proxy/files"
-	"anyport/proxy/orders"
+	"anyport/proxy/datagram"
+	"anyport/proxy/fdbudget"
+	"anyport/proxy/mailbox"
 	"anyport/proxy/route"
 )
 
-// Options say what Serve serves.
+// Options are what Serve needs.
 type Options struct {
-	// Listeners are non-blocking UDP sockets of either family with
-	// IP_RECVORIGDSTADDR and IPV6_RECVORIGDSTADDR set. They remain the caller's.
+	// Listeners are non-blocking UDP sockets of either family, with IP_RECVORIGDSTADDR and
+	// IPV6_RECVORIGDSTADDR set. They remain the caller's. SO_RXQ_OVFL has the loops count what the
+	// kernel drops; the origin sockets get the listener's receive buffer.
 	Listeners  []int
 	FirstShard int // listener i counts in shard FirstShard+i
 	Routes     *route.Live
-	MaxFlows   int                // of all listeners together; 0 = as many as the default says; fewer have sockets of their own: see MaxSockets
-	Files      *files.Shares      // how many files the loops may open; nil: no bound
-	Raw        *Raw               // answers where no socket can be bound; nil: Serve opens its own
+	MaxFlows   int                // of all listeners together; 0: flow.DefaultMaxFlows. Those with a socket of their own: see MaxSockets
+	Files      *fdbudget.Shares   // files that the loops may open; nil: no bound
+	Raw        *datagram.Raw      // answers where no socket can be bound; nil: Serve opens its own
 	Record     func(route.Record) // called once a flow has ended or was refused; must not block; may be nil
-	Mirror     route.Mirror       // told of the dst of a flow whose origin has refused; may be nil
-	Pulse      *orders.Pulse      // asks the loops whether they turn; may be nil
+	Mirror     route.Mirror       // called with the dst of a flow whose origin has refused; may be nil
+	Pulse      *mailbox.Pulse     // asks the loops whether they are stuck; may be nil
 	Log        *slog.Logger
 
-	Opened    func()                    // called once all loops have their files; may be nil
-	Flows     []Flow                    // of another process, to begin with; their sockets are Serve's now
+	Opened    func()                    // called once all loops have opened what they need for themselves; may be nil
+	Flows     []Flow                    // of another process, which go on here; Serve closes their sockets
 	Handovers <-chan func([]Flow) error // see Serve; may be nil
 }
 
-// Serve runs one event loop a listener until ctx is done. Then new flows are
-// refused; live ones go on until they are quiet for two seconds, or their
-// route's drain timeout has passed. The error is that of a loop that can't go on.
+// Serve runs one event loop for each listener until ctx is done. Then it refuses new flows; live ones
+// go on until they are quiet for two seconds, or the drain timeout of their route has passed. It
+// returns an error where a loop cannot go on.
 //
-// What comes from Handovers is called with all flows, while no loop reads or sends
-// anything. If it returns nil, the flows are another process's, and Serve returns; their
-// file descriptors are closed then. After an error all go on.
+// A function from Handovers is called with all flows, while no loop reads or sends anything. If it
+// returns nil, another process has the flows: Serve closes their file descriptors, and returns. After
+// an error all loops go on.
 func Serve(ctx context.Context, opt Options) error {
 	if opt.Raw == nil {
-		opt.Raw = OpenRaw()
+		opt.Raw = datagram.OpenRaw()
 		defer opt.Raw.Close()
 	}
 	loops, err := newLoops(opt)
@@ -74,7 +51,7 @@ func Serve(ctx context.Context, opt Options) error {
 	}
 	defer closeAll(loops)
 	for _, l := range loops {
-		defer opt.Routes.Watch(l.orders.Wake)() // to look for new routes
+		defer opt.Routes.Watch(l.orders.Wake)() // a reload: see flow.Table.Reload
 		defer opt.Pulse.Watch(l.orders)()
 	}
 	if opt.Opened != nil {
@@ -83,13 +60,13 @@ func Serve(ctx context.Context, opt Options) error {
 	adopt(loops, opt.Flows)
 	group, ctx := errgroup.WithContext(ctx)
 	for _, l := range loops {
-		// Not locked to a thread: nothing in a loop belongs to one, and the lock would
-		// make every pause of the garbage collector a change of threads.
+		// Not locked to a thread: nothing in a loop belongs to one, and with the lock every pause of
+		// the garbage collector would switch threads. A loop ends when it has drained or handed over.
 		group.Go(l.run)
 		defer opt.Routes.Offer(l.list)()
 	}
 	group.Go(func() error { // ends with ctx, or with a hand-over
-		conduct(ctx, loops, opt.Handovers)
+		drainOrHandOver(ctx, loops, opt.Handovers)
 		return nil
 	})
 	return group.Wait()
@@ -97,10 +74,10 @@ func Serve(ctx context.Context, opt Options) error {
 
 // newLoops makes all loops, or none.
 func newLoops(opt Options) ([]*loop, error) {
-	shares := newShares(opt)
+	limits := divideLimits(opt)
 	var loops []*loop
 	for i := range opt.Listeners {
-		l, err := newLoop(opt, i, shares[i])
+		l, err := newLoop(opt, i, limits[i])
 		if err != nil {
 			closeAll(loops)
 			return nil, err
@@ -110,6 +87,7 @@ func newLoops(opt Options) ([]*loop, error) {
 	return loops, nil
 }
 
+// closeAll closes what loops have opened, once none of them runs.
 func closeAll(loops []*loop) {
 	for _, l := range loops {
 		l.close()

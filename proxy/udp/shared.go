@@ -1,45 +1,42 @@
 package udp
 
 import (
+	"fmt"
 	"net/netip"
 
 	"golang.org/x/sys/unix"
 
 	"anyport/proxy/call"
-	"anyport/proxy/header"
 	"anyport/proxy/route"
 )
 
-// shared is an origin socket for any number of flows, whose header tells them apart:
-// SPP's stands before each reply, too. It is not connected, and so serves all ports
-// of its origin.
-type shared struct {
+// sharedSocket is an origin socket for any number of flows, which their SPP header tells apart: it
+// precedes each reply, too. The socket is not connected, and so serves all ports of its origin.
+type sharedSocket struct {
 	key        sharedKey
 	fd         int
-	generation uint32
-	port       uint16 // its own
+	generation uint32 // of the flow that it was opened for
+	port       uint16 // its local one
 	counters   *route.Counters
 	flows      int
-	appetite   appetite
+	reads      readSize
 }
 
-// sharedKey is what the flows of a shared socket have in common. There are a few for
-// each origin, for the sake of origins that spread datagrams by their source.
+// sharedKey is what the flows of a shared socket have in common. There are a few sockets for each
+// origin, for origins that spread datagrams by their source.
 type sharedKey struct {
 	route  *route.Route
 	origin netip.Addr
 	number uint8
 }
 
+// sharedPerOrigin is the number of shared sockets to one origin.
 const sharedPerOrigin = 4
 
-// shares reports whether f uses a shared socket, where it has no exit.
-func (f *flow) shares() bool { return sharesSocket(f.spp, f.key.client) }
-
-// share gives f one of the sockets to its origin, in turns.
-func (l *loop) share(f *flow, to netip.AddrPort) error {
+// shareSocket gives f one of the sockets to its origin, which take turns.
+func (l *loop) shareSocket(f *liveFlow, to netip.AddrPort) error {
 	for i := range uint32(sharedPerOrigin) {
-		k := sharedKey{f.route, to.Addr(), uint8((f.generation + i) % sharedPerOrigin)}
+		k := sharedKey{f.Route, to.Addr(), uint8((f.Sockets.generation + i) % sharedPerOrigin)}
 		s := l.shared[k]
 		if s == nil {
 			var err error
@@ -47,94 +44,81 @@ func (l *loop) share(f *flow, to netip.AddrPort) error {
 				return err
 			}
 		}
-		if s.port != to.Port() { // or on this host it might be the socket's own
-			f.join(s)
+		if s.port != to.Port() { // or an origin on this host might be the socket itself
+			joinShared(f, s)
 			return nil
 		}
 	}
 	return call.ErrItself
 }
 
-func (l *loop) openShared(k sharedKey, f *flow) (*shared, error) {
-	if !l.table.mayOwn.take() {
+// openShared opens the shared socket of k, within the bound of sockets.
+func (l *loop) openShared(k sharedKey, f *liveFlow) (*sharedSocket, error) {
+	if !l.sockets.Take() {
 		return nil, unix.EMFILE
 	}
-	fd, err := l.dialer.open(k.origin, k.route.Source)
+	fd, err := l.dialer.DialAnyPort(k.origin, k.route.Source)
 	if err != nil {
-		l.table.mayOwn.give()
+		l.sockets.Give()
 		return nil, err
 	}
-	s, err := l.newShared(k, fd, f)
+	s, err := l.watchShared(k, fd, f)
 	if err != nil {
 		unix.Close(fd)
-		l.table.mayOwn.give()
+		l.sockets.Give()
 	}
 	return s, err
 }
 
-// newShared makes a shared socket of fd, of which f is the first flow.
-func (l *loop) newShared(k sharedKey, fd int, f *flow) (*shared, error) {
-	own, err := boundAs(fd)
+// watchShared makes a shared socket of fd, of which f is the first flow.
+func (l *loop) watchShared(k sharedKey, fd int, f *liveFlow) (*sharedSocket, error) {
+	local, err := call.LocalAddr(fd)
 	if err != nil {
+		return nil, fmt.Errorf("reading the local address of a socket: %w", err)
+	}
+	s := &sharedSocket{key: k, fd: fd, generation: f.Sockets.generation, port: local.Port(), counters: f.Counters}
+	if err := l.watchOrigin(fd, owner{shared: s}); err != nil {
 		return nil, err
 	}
-	s := &shared{key: k, fd: fd, generation: f.generation, port: own.port, counters: f.counters}
-	if err := l.own(fd, owner{shared: s}); err != nil {
-		return nil, err
-	}
-	l.dialer.prepare(fd)
+	l.dialer.ExpectBursts(fd)
 	if l.shared[k] == nil {
 		l.shared[k] = s
 	}
 	return s, nil
 }
 
-func (f *flow) join(s *shared) {
+// joinShared counts one more flow of s, which owes a leaveShared.
+func joinShared(f *liveFlow, s *sharedSocket) {
 	s.flows++
-	f.fd, f.shared = s.fd, s
+	f.Sockets.fd, f.Sockets.shared = int32(s.fd), s
 }
 
-// takeShared is share with a socket of another process, whose flows come one by one.
-func (l *loop) takeShared(f *flow, fd int) error {
-	if o := l.owner(fd); o.shared != nil {
-		f.join(o.shared)
+// adoptShared is shareSocket with a socket of another process, whose flows come one by one.
+func (l *loop) adoptShared(f *liveFlow, fd int) error {
+	if o := l.ownerOf(fd); o.shared != nil {
+		joinShared(f, o.shared)
 		return nil
 	}
-	k := sharedKey{f.route, f.origin.Addr, 0}
+	k := sharedKey{f.Route, f.Origin.Addr, 0}
 	for l.shared[k] != nil && k.number < sharedPerOrigin-1 {
 		k.number++
 	}
-	s, err := l.newShared(k, fd, f)
+	s, err := l.watchShared(k, fd, f)
 	if err == nil {
-		l.table.mayOwn.insist()
-		f.join(s)
+		l.sockets.Insist()
+		joinShared(f, s)
 	}
 	return err
 }
 
-// part takes f from its shared socket, which the last one closes.
-func (l *loop) part(f *flow) {
-	s := f.shared
+// leaveShared counts one flow less; the last one closes the socket.
+func (l *loop) leaveShared(s *sharedSocket) {
 	if s.flows--; s.flows > 0 {
 		return
 	}
 	if l.shared[s.key] == s {
 		delete(l.shared, s.key)
 	}
-	l.disown(s.fd)
-	l.table.mayOwn.give()
-}
-
-// addressee returns whose reply came on a shared socket, by the header before it: nil
-// where that is of no flow that has sent something there.
-func (t *table) addressee(reply []byte, from endpoint) *flow {
-	client, dst, _, err := header.ParseSPP(reply)
-	if err != nil {
-		return nil
-	}
-	f := t.flows[key{endpointOf(client), endpointOf(dst)}]
-	if f == nil || f.shared == nil || from.addrPort() != f.originAddr() {
-		return nil
-	}
-	return f
+	l.unwatchOrigin(s.fd)
+	l.sockets.Give()
 }

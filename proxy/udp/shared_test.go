@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"anyport/config"
+	"anyport/proxy/flow"
 	"anyport/proxy/header"
 	"anyport/proxy/route"
 )
@@ -52,9 +53,9 @@ func TestSharedSockets(t *testing.T) {
 	}
 }
 
-// TestSharedSocketIsNoDoor: what comes from elsewhere than the flow's origin, or names
+// TestSharedSocketChecksSender: what comes from elsewhere than the flow's origin, or names
 // no live flow, reaches no client.
-func TestSharedSocketIsNoDoor(t *testing.T) {
+func TestSharedSocketChecksSender(t *testing.T) {
 	noLeaks(t)
 	origin, client, thief := newPeer(t, "127.0.0.1"), newPeer(t, "127.0.0.1"), newPeer(t, "127.0.0.1")
 	p := serveSPP(t, origin, "127.0.0.1")
@@ -74,28 +75,26 @@ func TestSharedSocketIsNoDoor(t *testing.T) {
 }
 
 // newSharing returns a loop, and what makes flows for it that may share sockets.
-func newSharing(t *testing.T) (*loop, func(to netip.AddrPort) *flow) {
+func newSharing(t *testing.T) (*loop, func(to netip.AddrPort) *liveFlow) {
 	t.Helper()
 	listeners, _ := listen(t, "127.0.0.1")
-	l := &loop{listener: listeners[0], shared: map[sharedKey]*shared{}}
-	check(t, l.open())
-	t.Cleanup(l.shut)
 	r := to(originAddr)
 	r.ProxyProtocol = config.ProxySPP
-	service, dials := live(r, dst1).Set().Routes[0], uint32(0)
-	return l, func(to netip.AddrPort) *flow {
-		dials++
-		f := &flow{route: service, spp: true, generation: dials, counters: service.Stats.Shard(0)}
-		check(t, l.dial(f, to))
+	l, clients := newTestLoop(t, listeners[0], Options{Routes: live(r, dst1)}), client1
+	return l, func(to netip.AddrPort) *liveFlow {
+		clients = netip.AddrPortFrom(clients.Addr(), clients.Port()+1)
+		f := l.admit(flow.KeyOf(clients, dst1), 1)
+		l.flows.PickOrigin(f, nil, 1)
+		check(t, l.openSocket(f, to))
 		return f
 	}
 }
 
-// TestSharedSocketEnds with its last flow.
+// TestSharedSocketEnds: the last flow closes the socket.
 func TestSharedSocketEnds(t *testing.T) {
 	l, begin := newSharing(t)
 	files := countFiles(t)
-	var flows []*flow
+	var flows []*liveFlow
 	for range 2 * sharedPerOrigin {
 		flows = append(flows, begin(originAddr))
 	}
@@ -103,7 +102,7 @@ func TestSharedSocketEnds(t *testing.T) {
 		t.Errorf("%d sockets for %d flows, want %d", n, len(flows), sharedPerOrigin)
 	}
 	for _, f := range flows {
-		l.hangUp(f)
+		l.closeOrigin(&f.Sockets)
 	}
 	if n := countFiles(t) - files; n != 0 || len(l.shared) != 0 {
 		t.Errorf("%d sockets and %d entries are left", n, len(l.shared))
@@ -115,12 +114,12 @@ func TestSharedSocketEnds(t *testing.T) {
 func TestSharedSocketIsNotItsOrigin(t *testing.T) {
 	l, begin := newSharing(t)
 	first := begin(originAddr)
-	defer l.hangUp(first)
+	defer l.closeOrigin(&first.Sockets)
 	for range 2 * sharedPerOrigin {
-		f := begin(netip.AddrPortFrom(originAddr.Addr(), first.shared.port))
-		defer l.hangUp(f)
-		if f.shared == first.shared {
-			t.Fatal("a flow would speak with itself")
+		f := begin(netip.AddrPortFrom(originAddr.Addr(), first.Sockets.shared.port))
+		defer l.closeOrigin(&f.Sockets)
+		if f.Sockets.shared == first.Sockets.shared {
+			t.Fatal("a flow would send to itself")
 		}
 	}
 }

@@ -4,159 +4,99 @@ import (
 	"net/netip"
 
 	"anyport/proxy/call"
-	"anyport/proxy/route"
+	"anyport/proxy/datagram"
+	"anyport/proxy/flow"
 )
 
-// owner is whose an origin socket is: a flow's, or one that flows share.
-type owner struct {
-	flow   *flow
-	shared *shared
+// flowSockets is what the loop keeps of a flow: 48 bytes, see flow.Flow for their number.
+type flowSockets struct {
+	shared *sharedSocket // the origin socket, where other flows use it too
+	egress *egressSource // where it leaves from, if the origin socket is a raw one
+	reply  *reply
+
+	fd         int32            // the origin socket
+	generation uint32           // tells its events from those of a closed socket with the same fd
+	paths      [2]datagram.Path // by direction
+	reads      readSize
 }
 
-// owner returns whose fd is, which may be nobody's.
-func (l *loop) owner(fd int) owner {
-	if fd < len(l.byFD) {
-		return l.byFD[fd]
-	}
-	return owner{}
-}
+// liveFlow is a flow of a loop's table.
+type (
+	liveFlow  = flow.Flow[flowSockets]
+	flowTable = flow.Table[flowSockets]
+)
 
-// appetite is how many messages the next read of a socket asks for. One that finds fewer has
-// the kernel look once more, in vain: most sockets have one at a time.
-type appetite struct {
-	most  uint8
-	large bool   // the socket is prepared for bursts
-	turn  uint32 // of the last read
-}
-
-func (a *appetite) messages() int { return max(1, int(a.most)) }
-
-// fed takes that a read in this turn found n. A socket that was full, and ready in the turn
-// before, too, has more.
-func (a *appetite) fed(n int, turn uint32) {
+// openSocket gives f its socket to an origin's address: one of its own, connected there; one that it
+// shares; or a raw one with a source of its own.
+func (l *loop) openSocket(f *liveFlow, to netip.AddrPort) error {
+	l.generations++ // it wraps around after 2³² sockets: no event is that old
+	f.Sockets.generation = l.generations
 	switch {
-	case n <= 1 && a.most > 1:
-		a.most = 1
-	case n == a.messages() && a.turn == turn-1:
-		a.most = uint8(min(4*n, batch))
+	case len(f.Route.EgressPrefixes) > 0:
+		return l.egress.assign(f, to)
+	case f.SharesSocket():
+		return l.shareSocket(f, to)
 	}
-	a.turn = turn
-}
-
-func (o owner) appetite() *appetite {
-	if o.flow != nil {
-		return &o.flow.appetite
-	}
-	return &o.shared.appetite
-}
-
-// generation tells one owner of an fd from the next; 0 is nobody's.
-func (o owner) generation() uint32 {
-	switch {
-	case o.flow != nil:
-		return o.flow.generation
-	case o.shared != nil:
-		return o.shared.generation
-	}
-	return 0
-}
-
-// peer is the address of its origin.
-func (o owner) peer() netip.Addr {
-	if o.flow != nil {
-		return o.flow.origin.Addr
-	}
-	return o.shared.key.origin
-}
-
-func (o owner) counters() *route.Counters {
-	if o.flow != nil {
-		return o.flow.counters
-	}
-	return o.shared.counters
-}
-
-// own has the loop read what comes to an origin socket.
-func (l *loop) own(fd int, o owner) error {
-	if err := l.watch(fd, o.generation()); err != nil {
-		return err
-	}
-	for len(l.byFD) <= fd {
-		l.byFD = append(l.byFD, owner{})
-	}
-	l.byFD[fd] = o
-	wantClass(fd, o.peer())
-	if o.flow == nil || o.flow.queuesErrors() {
-		wantErrors(fd, o.peer())
-	}
-	return nil
-}
-
-// disown closes an origin socket. What waits is sent before: the fd's next owner must
-// not get it.
-func (l *loop) disown(fd int) {
-	l.out.flush()
-	l.byFD[fd] = owner{}
-	call.Close(fd)
-}
-
-// dial, take and hangUp make l the table's sockets.
-func (l *loop) dial(f *flow, to netip.AddrPort) error {
-	switch {
-	case len(f.route.EgressPrefixes) > 0:
-		return l.egress.begin(f, to)
-	case f.shares():
-		return l.share(f, to)
-	}
-	fd, err := l.dialer.dial(to, f.route.Source)
+	fd, err := l.dialer.Dial(to, f.Route.Source)
 	if err != nil {
 		return err
 	}
-	if err := l.take(f, fd); err != nil {
+	if err := l.ownSocket(f, fd); err != nil {
 		call.Close(fd)
 		return err
 	}
-	if !f.route.AntiAmplification {
-		l.prepare(f)
+	if !f.Route.AntiAmplification {
+		l.expectBursts(f)
 	}
 	return nil
 }
 
-// prepare is for a flow that is more than a question and its answer: as soon as its client
-// says more, before which anti_amplification and the budget bound what the origin may send.
-// Most never are, and cost two calls less.
-func (l *loop) prepare(f *flow) {
-	if f.appetite.large {
+// ownSocket gives f a socket that no other flow uses. On error fd remains the caller's.
+func (l *loop) ownSocket(f *liveFlow, fd int) error {
+	f.Sockets.fd = int32(fd)
+	return l.watchOrigin(fd, owner{flow: f})
+}
+
+// expectBursts prepares the socket of a flow that is more than a question and its answer. It is
+// called once the client sends more; before, anti_amplification and the budget bound what the
+// origin may send. Most flows never need it, and cost two system calls less.
+func (l *loop) expectBursts(f *liveFlow) {
+	if f.Sockets.reads.large {
 		return
 	}
-	if f.appetite.large = true; f.owns() {
-		l.dialer.prepare(f.fd)
+	if f.Sockets.reads.large = true; f.OwnsSocket() {
+		l.dialer.ExpectBursts(int(f.Sockets.fd))
 	}
 }
 
-func (l *loop) take(f *flow, fd int) error {
+// adoptSocket gives f the socket that it had in another process. On error fd remains the caller's.
+func (l *loop) adoptSocket(f *liveFlow, in Flow) error {
+	l.generations++
+	f.Sockets.generation = l.generations
 	switch {
-	case f.exit != nil:
-		return l.egress.take(f)
-	case f.shares():
-		return l.takeShared(f, fd)
+	case in.Egress.IsValid():
+		f.Sockets.egress = newEgressSource(in.Egress, in.Origin)
+		return l.egress.register(f)
+	case f.SharesSocket():
+		return l.adoptShared(f, in.FD)
 	}
-	f.fd = fd
-	return l.own(fd, owner{flow: f})
+	return l.ownSocket(f, in.FD)
 }
 
-func (l *loop) hangUp(f *flow) {
+// closeSockets gives back the sockets of a flow, after its datagrams have been sent.
+func (l *loop) closeSockets(f *liveFlow) {
+	l.closeOrigin(&f.Sockets)
+	l.replies.release(f.Sockets.reply)
+}
+
+// closeOrigin gives back the origin socket of a flow.
+func (l *loop) closeOrigin(s *flowSockets) {
 	switch {
-	case f.exit != nil:
-		l.egress.end(f)
-	case f.shared != nil:
-		l.part(f)
+	case s.egress != nil:
+		l.egress.remove(s.egress)
+	case s.shared != nil:
+		l.leaveShared(s.shared)
 	default:
-		l.disown(f.fd)
+		l.unwatchOrigin(int(s.fd))
 	}
-}
-
-func (l *loop) closeReply(fd int) {
-	l.out.flush()
-	call.Close(fd)
 }

@@ -7,12 +7,12 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
-	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
 	"anyport/config"
+	"anyport/proxy/datagram"
 	"anyport/proxy/route"
 )
 
@@ -82,7 +82,7 @@ func TestTrains(t *testing.T) {
 				for _, b := range back {
 					train = append(append(train, own...), b...)
 				}
-				if len(train) > maxTrain {
+				if len(train) > datagram.MaxTrain {
 					continue
 				}
 				origin.sendTrain(train, len(own)+sizes[0], flow)
@@ -137,102 +137,27 @@ func TestTrainsNeedNoFragments(t *testing.T) {
 // none is lost or counted as lost.
 func TestRefusedTrain(t *testing.T) {
 	origin := newPeer(t, "127.0.0.1")
-	var d dialer
-	fd, err := d.dial(origin.addr(), nil)
+	var d datagram.Dialer
+	fd, err := d.Dial(origin.addr(), nil)
 	check(t, err)
 	defer unix.Close(fd)
 	check(t, unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_NO_CHECK, 1)) // refuses all trains
 	f, fl := sending(t, fd, config.ProxyOff)
-	fl.apart = [2]uint16{}
-	var o outbox
+	fl.Sockets.paths = [2]datagram.Path{}
+	var q sendQueue
 	for _, size := range []int{100, 100, 100, 50, 50} {
-		submit(t, &o, f, fl, strings.Repeat("x", size))
+		submit(t, &q, f, fl, strings.Repeat("x", size))
 	}
-	o.flush()
+	q.flush()
 	for _, size := range []int{100, 100, 100, 50, 50} {
 		if got, _ := origin.receive(); len(got) != size {
 			t.Fatalf("received %d bytes, want %d", len(got), size)
 		}
 	}
-	if fl.together(route.ToOrigin, 50) || !fl.together(route.ToOrigin, 49) || !fl.together(route.ToClient, 100) {
-		t.Errorf("the flow remembers %v", fl.apart)
+	if fl.Sockets.paths[route.ToOrigin].Trains(50) || !fl.Sockets.paths[route.ToOrigin].Trains(49) || !fl.Sockets.paths[route.ToClient].Trains(100) {
+		t.Errorf("the flow remembers %v", fl.Sockets.paths)
 	}
 	if diff := cmp.Diff(map[route.Verdict]uint64{route.Forwarded: 5}, toOrigin(f)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
-
-// TestTrainLength: a train is of one flow and one direction, of datagrams of one size
-// but for the last, and within the kernel's bounds.
-func TestTrainLength(t *testing.T) {
-	a, b := &flow{}, &flow{}
-	narrow := &flow{apart: [2]uint16{route.ToOrigin: 50}}
-	of := func(f *flow, sizes ...int) (run []outgoing) {
-		for _, payload := range random(sizes...) {
-			run = append(run, outgoing{flow: f, payload: payload})
-		}
-		return run
-	}
-	back := of(a, 100)
-	back[0].direction = route.ToClient
-	headed := of(a, 60)
-	headed[0].header = make([]byte, 40)
-	raw := of(a, 100, 100)
-	raw[0].control = []byte{1}
-	for _, test := range []struct {
-		name string
-		run  []outgoing
-		want int
-	}{
-		{"alone", of(a, 100), 1},
-		{"equal", of(a, 100, 100, 100), 3},
-		{"the last is shorter", of(a, 100, 100, 30), 3},
-		{"one before the last is shorter", of(a, 100, 30, 100), 2},
-		{"a longer one", of(a, 100, 101), 1},
-		{"an empty one", of(a, 100, 0, 100), 1},
-		{"empty ones", of(a, 0, 0), 1},
-		{"another flow", append(of(a, 100), of(b, 100)...), 1},
-		{"the other direction", append(of(a, 100), back...), 1},
-		{"a header makes up for it", append(headed, of(a, 100)...), 2},
-		{"as many as the kernel takes", of(a, repeated(10, 2*maxSegments)...), maxSegments},
-		{"as long as the kernel takes", of(a, repeated(1500, 50)...), maxTrain / 1500},
-		{"a path that takes no such train", of(narrow, 50, 50), 1},
-		{"a path that takes such a train", of(narrow, 49, 49), 2},
-		{"a raw socket", raw, 1},
-	} {
-		if got := trainLength(test.run); got != test.want {
-			t.Errorf("%s: %d, want %d", test.name, got, test.want)
-		}
-	}
-}
-
-// TestGather: the parts are the datagrams, and only as many as memory has gaps.
-func TestGather(t *testing.T) {
-	whole, header := random(300)[0], random(8)[0]
-	var parts [8]unix.Iovec
-	for _, test := range []struct {
-		name string
-		run  []outgoing
-		want int
-	}{
-		{"one after another", []outgoing{{payload: whole[:100]}, {payload: whole[100:200]}, {payload: whole[200:]}}, 1},
-		{"a gap", []outgoing{{payload: whole[:100]}, {payload: whole[101:200]}}, 2},
-		{"backwards", []outgoing{{payload: whole[100:]}, {payload: whole[:100]}}, 2},
-		{"headers", []outgoing{{header: header, payload: whole[:100]}, {header: header, payload: whole[100:]}}, 4},
-		{"nothing", []outgoing{{}}, 0},
-	} {
-		used := gather(parts[:], test.run)
-		var want, got []byte
-		for _, d := range test.run {
-			want = append(append(want, d.header...), d.payload...)
-		}
-		for _, part := range parts[:used] {
-			got = append(got, bytesOf(part)...)
-		}
-		if used != test.want || !bytes.Equal(got, want) {
-			t.Errorf("%s: %d parts, want %d, with %d bytes that are the datagrams: %v", test.name, used, test.want, len(got), bytes.Equal(got, want))
-		}
-	}
-}
-
-func bytesOf(part unix.Iovec) []byte { return unsafe.Slice(part.Base, part.Len) }

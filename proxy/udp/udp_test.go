@@ -19,7 +19,7 @@ import (
 )
 
 // patience is how long a test waits for what must come.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // routes is a table with a route for each dst.
 type routes map[netip.AddrPort]*config.Route
@@ -107,7 +107,10 @@ func listen(t *testing.T, addrs ...string) (fds []int, dsts []netip.AddrPort) {
 // open opens a UDP socket that tells the dst of what it receives.
 func open(t *testing.T, addr netip.Addr) int {
 	t.Helper()
-	family, level, recvDst := ipOptions(addr, unix.IP_RECVORIGDSTADDR, unix.IPV6_RECVORIGDSTADDR)
+	family, level, recvDst := unix.AF_INET6, unix.SOL_IPV6, unix.IPV6_RECVORIGDSTADDR
+	if addr.Is4() {
+		family, level, recvDst = unix.AF_INET, unix.SOL_IP, unix.IP_RECVORIGDSTADDR
+	}
 	fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	check(t, err)
 	t.Cleanup(func() { unix.Close(fd) })
@@ -204,7 +207,7 @@ func waitFor(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !done(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("waited for %s in vain", what)
+			t.Fatalf("waited for %s, which did not happen", what)
 		}
 	}
 }
@@ -216,7 +219,7 @@ func check(t *testing.T, err error) {
 	}
 }
 
-// noLeaks wants, when the test has ended, as few files and goroutines as before it.
+// noLeaks checks that the test leaves no more files and goroutines than there were before it.
 func noLeaks(t *testing.T) {
 	t.Helper()
 	newPeer(t, "127.0.0.1").Close() // the runtime's own poller is open from now on

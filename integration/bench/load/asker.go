@@ -31,7 +31,7 @@ func newAsker(job Job, i int, in *batch) (*asker, error) {
 	return &asker{socket: s, size: job.Size}, err
 }
 
-// plan adds a question of so many datagrams for a dst.
+// plan adds a question for a dst, of the given number of datagrams.
 func (a *asker) plan(dst netip.AddrPort, datagrams int) {
 	train := make([]byte, a.size*datagrams)
 	for at := 0; at < len(train); at += a.size {

@@ -12,7 +12,7 @@ import (
 // patience bounds every wait for the origin.
 const patience = 15 * time.Second
 
-// awaitOrigin asks until it gets an answer: then all is up.
+// awaitOrigin asks until it gets an answer: then everything is up.
 func awaitOrigin(job Job) error {
 	network, dst := "tcp4", job.dst(0, echoTCP)
 	if strings.HasPrefix(job.Kind, "udp") {

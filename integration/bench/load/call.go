@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What follows never waits, for the sockets do not block, and Go's scheduler does not hear
-// of it: else its monitor takes processors away from calls that carry a packet all the way
-// to its receiver, and then looks for more every 20 µs, on cores that are the peer's.
+// These calls never wait, since the sockets do not block, and they bypass Go's scheduler.
+// Otherwise its monitor would take processors away from calls that carry a packet all the
+// way to its receiver, and then check every 20 µs, on cores that the peer needs.
 
 // receive reads what is there into b.
 func receive(fd int, b []byte) (int, error) {

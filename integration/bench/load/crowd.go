@@ -13,8 +13,8 @@ type crowd struct {
 	byFD map[int]*asker
 }
 
-// newCrowd opens a socket for every hundred flows or so, which asks so many questions of
-// so many datagrams in each.
+// newCrowd opens a socket for about every hundred flows. Each socket keeps the given number
+// of questions under way, and a question is a train of datagrams.
 func newCrowd(job Job, flows, questions, train int) (*crowd, error) {
 	p, err := newPoller()
 	if err != nil {
@@ -48,8 +48,9 @@ func (c *crowd) close() {
 	c.poller.close()
 }
 
-// serve hears answers, and gives up questions that were asked too long ago, until it is
-// over. It calls each question that is done with, and sends what that has asked.
+// serve receives answers, and gives up questions that were asked too long ago, until the
+// load is over. For each finished question it calls the callback, and sends what that has
+// asked.
 func (c *crowd) serve(over func() bool, done func(a *asker, i int, now time.Time)) {
 	for swept := time.Now(); !over(); {
 		for _, event := range c.wait(pollFor) {

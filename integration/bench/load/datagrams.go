@@ -16,7 +16,7 @@ const udpBatch = 64
 const udpBuffer = 8 << 20
 
 // socket is a UDP socket that reads and writes in batches. Datagrams of one size
-// for one address come and go as trains, if the kernel has them so.
+// for one address come and go as trains, if the kernel supports it.
 type socket struct {
 	fd  int
 	in  *batch // which others may share that the same goroutine reads
@@ -82,8 +82,8 @@ func (s *socket) sendWith(b, control []byte, to netip.AddrPort) {
 	}
 }
 
-// flush sends the batch, and waits until the kernel has room for it. Messages that it does
-// not take are lost, as on any network.
+// flush sends the batch, and waits until the kernel has room for it. Messages that the
+// kernel refuses are lost, as on any network.
 func (s *socket) flush() {
 	for at := 0; at < s.n; {
 		n, err := s.out.call(unix.SYS_SENDMMSG, s.fd, at, s.n)

@@ -15,7 +15,7 @@ import (
 // Spoofed is where the datagrams of Job.Spoof claim to come from.
 var Spoofed = netip.MustParsePrefix("100.64.0.0/10")
 
-// flooder is somebody else, who sends datagrams that nobody answers.
+// flooder is another client, whose datagrams are not answered.
 type flooder struct {
 	done  chan struct{}
 	group sync.WaitGroup
@@ -53,9 +53,9 @@ func (f *flooder) stop() {
 	f.group.Wait()
 }
 
-// send keeps to the rate, and makes up for 10 ms at a time where it falls behind: the path
-// to a proxy with thousands of sockets can be slow. It floods another address and port than
-// others ask.
+// send keeps to the rate. If it falls behind, it makes up for 10 ms at a time: the path to a
+// proxy with thousands of sockets can be slow. It floods an address and port that the
+// measured clients do not use.
 func (f *flooder) send(s *socket, job Job, rate int, source func(i int) []byte) {
 	dst := job.dst(2*echoUDP.count-1, echoUDP)
 	datagram := make([]byte, job.Size)

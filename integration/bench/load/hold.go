@@ -29,8 +29,8 @@ func hold(job Job) (Result, error) {
 	return r, nil
 }
 
-// holdConns opens conns from several goroutines. The first failure of one ends its
-// share: a proxy that is full would let each of the others wait in vain.
+// holdConns opens conns from several goroutines. A goroutine stops at its first failure: if
+// the proxy is full, each further conn would only wait.
 func holdConns(job Job) (conns []int, failed int) {
 	const openers = 16
 	var group sync.WaitGroup

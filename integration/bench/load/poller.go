@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// poller waits for many sockets at once, without a goroutine for each: on the few
-// cores of a test machine the client must leave as much as it can to the proxy.
+// poller waits for many sockets at once, without a goroutine for each: on the few cores of
+// a test machine the client must leave as much CPU as possible to the proxy.
 type poller struct {
 	fd     int
 	events [256]unix.EpollEvent

@@ -12,8 +12,8 @@ import (
 // drain is how long queues may take to empty after the last datagram.
 const drain = 300 * time.Millisecond
 
-// udpBulk sends datagrams that nobody answers as fast as the kernel takes them,
-// and counts those that reach the origin.
+// udpBulk sends datagrams without answers as fast as the kernel accepts them, and counts
+// those that reach the origin.
 func udpBulk(job Job) (Result, error) {
 	origin, err := net.DialTimeout("tcp4", netip.AddrPortFrom(job.Origin, countersIn.port(0)).String(), patience)
 	if err != nil {
@@ -51,7 +51,7 @@ func udpBulk(job Job) (Result, error) {
 	return r, err
 }
 
-// blast sends for a while and returns how many datagrams that made.
+// blast sends for a while and returns the number of datagrams.
 func blast(s *socket, job Job, span time.Duration) (sent int, seconds float64) {
 	train := make([]byte, job.Size*job.Train)
 	for at := 0; at < len(train); at += job.Size {

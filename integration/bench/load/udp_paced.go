@@ -12,7 +12,7 @@ import (
 )
 
 // udpPaced asks Rate times a second over Flows flows, no matter what comes back,
-// while somebody else floods the proxy, if the job says so.
+// while another client floods the proxy, if the job says so.
 func udpPaced(job Job) (Result, error) {
 	var before footprint
 	var err error
@@ -82,8 +82,8 @@ func (b *beat) close() {
 	b.poller.close()
 }
 
-// greet asks on each flow until there was an answer: what is measured are flows that
-// the proxy has, not whether it takes new ones.
+// greet asks on each flow until it gets an answer: the measurement is of flows that the
+// proxy has, not of new ones.
 func (b *beat) greet() error {
 	open := make(map[int]bool)
 	for flow := range b.dsts {

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// goProxy deploys what most proxies written in Go are, as a process of its own.
+// goProxy deploys a proxy that works like most proxies written in Go, as a process of its own.
 func goProxy(d *Deployment) error {
 	if err := d.tproxy(); err != nil {
 		return err

@@ -22,7 +22,7 @@ listen any
   server origin %s %s
 `
 
-// haproxy is HAProxy as its manual has it.
+// haproxy is HAProxy configured as its manual says.
 type haproxy struct {
 	options string
 	pipes   int // descriptors kept for splice, not for conns
@@ -35,7 +35,7 @@ func (h haproxy) deploy(d *Deployment) error {
 	return h.run(d, peerAddress+" transparent")
 }
 
-// deploySteered hands HAProxy a listening socket that a program steers all into.
+// deploySteered gives HAProxy a listening socket that a BPF program steers everything to.
 func (h haproxy) deploySteered(d *Deployment) error {
 	listener, err := d.listener(false, false)
 	if err != nil {

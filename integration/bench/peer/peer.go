@@ -1,5 +1,3 @@
-// Package peer deploys the proxies that the benchmarks compare, each as its own
-// documentation would have it serve every port of a prefix.
 package peer
 
 import (
@@ -55,7 +53,7 @@ var All = []Peer{
 	{Name: "routed", Note: "no proxy: the edge routes, the client asks the origin", Direct: true, deploy: func(*Deployment) error { return nil }},
 }
 
-// Missing names what of the peer's needs is not installed; "" is nothing.
+// Missing names what the peer needs and is not installed; "" means nothing is missing.
 func (p Peer) Missing() string {
 	for _, need := range p.Needs {
 		_, err := os.Stat(need)
@@ -114,8 +112,8 @@ func (d *Deployment) Printed() string {
 	return string(b[max(0, len(b)-600):])
 }
 
-// start starts the peer's process on the edge. In a PID namespace of its own its
-// end, however it comes, is the end of its children.
+// start starts the peer's process on the edge, in a PID namespace of its own: when the
+// process ends, for whatever reason, its children end too.
 func (d *Deployment) start(files []*os.File, env []string, name string, args ...string) error {
 	cmd := exec.Command(name, args...)
 	cmd.Env = append(os.Environ(), env...)

@@ -5,42 +5,51 @@ import (
 	"strings"
 )
 
-// Markdown is the whole report. The method stands before the figures: they mean
-// nothing without it. Peers are pairs of a name and how it is deployed.
+// Markdown returns the whole report. The method precedes the figures, which mean nothing
+// without it. Peers are pairs of a name and how it is deployed.
 func (s Samples) Markdown(sections []Section, peers [][2]string) string {
 	var b strings.Builder
-	b.WriteString("# Benchmarks\n\n`make bench` measures this again and writes this page.\n\n## Machine\n\n")
+	b.WriteString("# Benchmarks\n\n`make bench` measures these figures and writes this page.\n\n## Machine\n\n")
 	for _, line := range s.circumstances() {
-		fmt.Fprintf(&b, "- %s\n", line)
+		b.WriteString(item(line))
 	}
-	b.WriteString("\n## Method\n\n" + method + "\n## Peers\n\n")
+	b.WriteString("\n## Method\n\n")
+	for _, line := range method {
+		b.WriteString(item(line))
+	}
+	b.WriteString("\n## Peers\n\n")
 	for _, peer := range peers {
-		fmt.Fprintf(&b, "- **%s**: %s.\n", peer[0], peer[1])
+		b.WriteString(item(fmt.Sprintf("**%s**: %s.", peer[0], peer[1])))
 	}
 	b.WriteString("\n## Figures\n")
 	for _, section := range sections {
-		fmt.Fprintf(&b, "\n### %s\n\n%s.\n\n", section.Name, section.Title)
-		for i, row := range s.table(section) {
-			fmt.Fprintf(&b, "| %s |\n", strings.Join(row, " | "))
-			if i == 0 {
-				fmt.Fprintf(&b, "|---|%s\n", strings.Repeat("--:|", len(row)-1))
-			}
+		fmt.Fprintf(&b, "\n### %s\n\n%s.\n", section.Name, section.Title)
+		for _, part := range narrow(s.table(section)) {
+			writeTable(&b, part)
 		}
 	}
 	return b.String()
 }
 
-const method = `- Client, edge and origin are three network namespaces of one machine, joined by veth pairs. The peer serves
-  192.0.2.0/24 on all ports, on the edge; the client asks many addresses and some ports of it.
-- Every sample has namespaces, origin and peer of its own, and a warm-up that is not counted. A round takes every
-  peer in every scenario once; the order of the peers rotates from round to round.
-- Client and origin share the cores with the peer, so rates are those of the whole rig; the ratio to plain routing says
-  how near a peer comes to no proxy at all. Both copy every byte that they read into memory of their own.
-- The UDP ones are one event loop each, which reads and writes in batches like the peers and waits in epoll alone.
-- CPU is that of the peer's threads, user and system, by their CPU clocks. "rig CPU" is all that was not idle,
-  softirqs and kernel threads included, less the user time of programs that are no part of the rig.
-  "over routed" is what remains when plain routing's figure is subtracted.
-- Kernel memory is the size of all objects in slabs, by /proc/slabinfo.
-- Every UDP answer must come from the address and port that was asked.
-- Round trips over a single conn are bimodal on few cores: they depend on which core wakes which.
-`
+// method is how the figures are measured.
+var method = []string{
+	"Client, edge and origin are three network namespaces of one machine, joined by veth " +
+		"pairs. The peer runs on the edge and serves 192.0.2.0/24 on all ports; the client uses " +
+		"many of these addresses and some of the ports.",
+	"Every sample has namespaces, an origin and a peer of its own, and a warm-up that is not " +
+		"counted. A round takes every peer in every scenario once; the order of the peers rotates " +
+		"from round to round.",
+	"Client and origin share the cores with the peer, so rates are those of the whole rig. " +
+		"The ratio to plain routing says how close a peer comes to no proxy at all. Client and " +
+		"origin copy every byte that they read into their own memory.",
+	"The UDP client and origin are one event loop each, which reads and writes in batches " +
+		"like the peers and waits only in epoll.",
+	"CPU is that of the peer's threads, user and system, by their CPU clocks. \"rig CPU\" is " +
+		"all CPU that was not idle, softirqs and kernel threads included, less the user time of " +
+		"programs that do not belong to the rig. \"over routed\" is what remains after subtracting " +
+		"plain routing's figure.",
+	"Kernel memory is the size of all slab objects, by /proc/slabinfo.",
+	"Every UDP answer must come from the address and port that was asked.",
+	"Round trips over a single conn are bimodal on few cores: they depend on which core wakes " +
+		"which.",
+}

@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/xml"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -115,5 +116,41 @@ func TestMarkdownRowsAreAsWideAsTheirHeads(t *testing.T) {
 	}
 	if tables != 1 {
 		t.Errorf("%d tables", tables)
+	}
+}
+
+// TestMarkdownIsNarrow: no line is longer than widest, and a table that is too wide
+// comes in parts, which begin with the peers and together have all of its columns.
+func TestMarkdownIsNarrow(t *testing.T) {
+	var rows [][]string
+	for _, name := range []string{"peer", "anyport", "haproxy"} {
+		row := []string{name}
+		for i := range 9 {
+			row = append(row, strings.Repeat(string(rune('a'+i)), 15))
+		}
+		rows = append(rows, row)
+	}
+	rows[0][3], rows[0][7] = "× haproxy", "× haproxy"
+
+	parts := narrow(rows)
+	var heads []string
+	for _, part := range parts {
+		for i, row := range part {
+			if row[0] != rows[i][0] || width([][]string{row}, 1, len(row)) > widest {
+				t.Errorf("row %q", row)
+			}
+		}
+		if strings.HasPrefix(part[0][1], "×") {
+			t.Errorf("%q stands apart from its figure", part[0])
+		}
+		heads = append(heads, part[0][1:]...)
+	}
+	if !slices.Equal(heads, rows[0][1:]) || len(parts) != 3 {
+		t.Errorf("%d parts with the columns %q", len(parts), heads)
+	}
+	for line := range strings.Lines(item(strings.Repeat("words and more ", 50))) {
+		if len(line) > widest+1 {
+			t.Errorf("%d characters: %s", len(line), line)
+		}
 	}
 }

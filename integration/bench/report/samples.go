@@ -1,4 +1,3 @@
-// Package report turns samples into tables and a drawing.
 package report
 
 import (
@@ -50,7 +49,7 @@ type Metric struct {
 	Value func(load.Result) float64
 }
 
-// routed is the peer that is no proxy.
+// routed is the peer without a proxy.
 const routed = "routed"
 
 // values are a metric's values for a peer, in the order of the runs.

@@ -9,11 +9,13 @@ type Status struct {
 	UptimeSeconds int64          `json:"uptime_seconds"`
 	Stopping      bool           `json:"stopping"`
 	Privileges    Privileges     `json:"privileges"`
-	Files         uint64         `json:"files"`            // file descriptors it may open
-	FilesUsed     int            `json:"files_used"`       // of them, without what the reserve is used for just now
-	FileShares    FileShares     `json:"file_shares"`      // who holds them
-	MaxFlows      int            `json:"max_flows"`        // UDP flows of all routes at once
-	MaxSockets    int            `json:"max_flow_sockets"` // of these, flows with a socket of their own
+	Files         uint64         `json:"files"`                       // file descriptors it may open
+	FilesUsed     int            `json:"files_used"`                  // of them, without what the reserve is used for just now
+	FileShares    FileShares     `json:"file_shares"`                 // who holds them
+	MaxFlows      int            `json:"max_flows"`                   // UDP flows of all routes at once
+	MaxSockets    int            `json:"max_flow_sockets"`            // of these, flows with a socket of their own
+	ClientFlows   int            `json:"max_flows_per_client"`        // of one client, if its route does not say: flows without a socket of their own
+	ClientSockets int            `json:"max_flow_sockets_per_client"` // and with one
 	Log           LogStatus      `json:"log"`
 	Config        ConfigStatus   `json:"config"`
 	Steering      SteeringStatus `json:"steering"`

@@ -52,7 +52,9 @@ func (d *daemon) signalled(sig os.Signal, drain func()) (atOnce bool) {
 		d.log.Warn("an upgrade is under way already")
 	case sig == syscall.SIGUSR2:
 		go d.upgradeBySignal() // ends when the upgrade has begun, or control has ended
-	case d.upgrading == nil && d.stopAsked, d.upgrading != nil && d.upgrading.stop != nil:
+	case d.askedBefore() && d.isFinalTerm(sig):
+		d.log.Info("told to stop again by the service manager: live conns may still end", "conns", d.active())
+	case d.askedBefore():
 		d.abortUpgrade()
 		// The process ends now, and the kernel closes what its loops hold.
 		d.log.Warn("stopped at once by a second signal", "conns_cut", d.active())
@@ -62,6 +64,21 @@ func (d *daemon) signalled(sig os.Signal, drain func()) (atOnce bool) {
 		d.stopOrCancelUpgrade(sig, drain)
 	}
 	return false
+}
+
+// askedBefore reports whether a signal has told this process to stop already.
+func (d *daemon) askedBefore() bool {
+	if d.upgrading != nil {
+		return d.upgrading.stop != nil
+	}
+	return d.stopAsked
+}
+
+// isFinalTerm reports whether a signal may be the second SIGTERM that systemd sends to everything that is
+// left of a service whose main process has ended (systemd.kill(5)). For a process that another one has
+// replaced that is not an order to cut its conns: SIGKILL follows after TimeoutStopSec=.
+func (d *daemon) isFinalTerm(sig os.Signal) bool {
+	return sig == syscall.SIGTERM && d.replaced.Load() && d.opt.Manager.Listens()
 }
 
 // stopOrCancelUpgrade stops the process; if an upgrade is under way, it cancels that first.

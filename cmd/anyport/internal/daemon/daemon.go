@@ -19,10 +19,9 @@ import (
 	"anyport/cmd/anyport/internal/upgrade"
 	"anyport/config"
 	"anyport/proxy"
-	"anyport/proxy/files"
-	"anyport/proxy/lines"
+	"anyport/proxy/datagram"
+	"anyport/proxy/logfile"
 	"anyport/proxy/route"
-	"anyport/proxy/udp"
 	"anyport/steering"
 )
 
@@ -61,11 +60,14 @@ type daemon struct {
 	opt   Options
 	level slog.LevelVar
 	log   *slog.Logger
-	lines *lines.Queue // where the log goes
+	lines *logfile.Queue // where the log goes
 	begun time.Time
-	files uint64 // file descriptors that this process may open
+	files uint64 // file descriptors that this process might open when it began
 
-	budget files.Budget // how they are divided
+	lowFDs lowFDs // some of them
+
+	clientSockets int // UDP flows with a socket of their own that a client may have, if its route does not say
+	clientFlows   int // and of those without
 
 	access   *proxy.AccessLog // nil: none
 	admin    *socket.Socket   // nil: none
@@ -97,7 +99,7 @@ type daemon struct {
 	incoming *incoming            // from the process that served before; nil: there was none
 	handing  atomic.Bool          // an upgrade is under way: the loops may stand still
 	replaced atomic.Bool          // the service manager knows that another process serves
-	raw      *udp.Raw
+	raw      *datagram.Raw
 	unwatch  func() // ends what watch has started
 
 	closers []func() error // in the order in which things were opened
@@ -120,6 +122,7 @@ func open(opt Options) (*daemon, error) {
 	maps.Copy(d.stored, opt.Stored)
 	d.drains.Store(&drains{})
 	d.openLog()
+	d.openLowFDs()
 	for _, acquire := range []func() error{d.openPredecessor, d.openFiles, d.openAccount, d.openAccess, d.openAdmin, d.openHTTP, d.openRoutes, d.dropPrivileges, d.awaitGo} {
 		if err := acquire(); err != nil {
 			return nil, errors.Join(err, d.close())

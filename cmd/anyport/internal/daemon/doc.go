@@ -23,5 +23,7 @@
 //	mirror_closed.go     ports that origins refuse, refused in the kernel
 //	privileges.go        the user and the capabilities that serving needs
 //	access_log.go        the access log, which may belong to another user
-//	limits.go, log.go    file descriptors, the log
+//	limits.go            how many file descriptors and flows there may be
+//	low_fds.go           the limit of file descriptors is lowered while it serves
+//	log.go, plain_log.go the log
 package daemon

@@ -2,7 +2,7 @@ package daemon
 
 import (
 	"anyport/cmd/anyport/internal/filelimit"
-	"anyport/proxy/files"
+	"anyport/proxy/fdbudget"
 	"anyport/proxy/udp"
 )
 
@@ -22,14 +22,15 @@ func (d *daemon) openFiles() (err error) {
 }
 
 // divideFiles makes the budget of files, once all that the process holds for itself is open.
-func (d *daemon) divideFiles() (err error) {
+func (d *daemon) divideFiles() error {
 	held := filelimit.Open()
 	if d.before != nil { // whose flows count as flows
 		held -= d.before.FlowFiles()
 	}
-	d.budget, err = files.Divide(int(d.files), held+d.proxy.LoopFiles())
+	budget, err := fdbudget.Divide(int(d.files), held+d.proxy.LoopFiles())
 	if err == nil {
-		d.proxy.LimitFiles(d.budget)
+		d.proxy.LimitFiles(budget)
+		d.clientSockets, d.clientFlows = udp.MostPerClient(d.maxFlows(), d.maxSockets())
 	}
 	return err
 }
@@ -40,5 +41,6 @@ func (d *daemon) maxFlows() int { return d.opt.Config.Listen.MaxFlows }
 // maxSockets is the bound on those of them that have a socket of their own, as the files
 // and the local ports allow.
 func (d *daemon) maxSockets() int {
-	return min(d.maxFlows(), udp.MaxSockets(), d.budget.Flows+d.budget.Common)
+	budget := d.proxy.Budget()
+	return min(d.maxFlows(), udp.MaxSockets(), budget.Flows+budget.Common)
 }

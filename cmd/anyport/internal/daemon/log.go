@@ -3,12 +3,11 @@ package daemon
 import (
 	"bytes"
 	"io"
-	"log"
 	"log/slog"
 	"time"
 
 	"anyport/cmd/anyport/internal/admin"
-	"anyport/proxy/lines"
+	"anyport/proxy/logfile"
 )
 
 // logCloseTimeout is how long a process that ends waits for a log that nobody reads.
@@ -19,7 +18,7 @@ const logCloseTimeout = time.Second
 func (d *daemon) openLog() {
 	format := d.opt.Config.Log.Format
 	d.level.Set(d.opt.Config.Log.Level)
-	d.lines = lines.NewQueue(d.opt.Log, func(lost uint64) []byte { return lostLines(format, lost) })
+	d.lines = logfile.NewQueue(d.opt.Log, func(lost uint64) []byte { return lostLines(format, lost) })
 	d.closers = append(d.closers, func() error { d.lines.Close(logCloseTimeout); return nil })
 	d.log = newLogger(d.lines, format, &d.level)
 }
@@ -48,6 +47,3 @@ func newLogger(w io.Writer, format string, level slog.Leveler) *slog.Logger {
 	}
 	return slog.New(slog.NewTextHandler(w, opt))
 }
-
-// plainLog is for packages that would otherwise write to stderr themselves, and wait for its reader.
-func (d *daemon) plainLog() *log.Logger { return slog.NewLogLogger(d.log.Handler(), slog.LevelWarn) }

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"anyport/cmd/anyport/internal/upgrade"
-	"anyport/proxy/udp"
+	"anyport/proxy/datagram"
 	"anyport/steering"
 )
 
@@ -64,7 +64,7 @@ func (d *daemon) awaitGo() error {
 	if err != nil {
 		return err
 	}
-	d.proxy.Adopt(d.before.TakeFlows(), min(connFiles, d.budget.Limit))
+	d.proxy.Adopt(d.before.TakeFlows(), min(connFiles, d.proxy.Budget().Limit))
 	if d.admin != nil {
 		d.admin.LeaveFile(false)
 	}
@@ -117,9 +117,9 @@ func (d *daemon) closeSteering() error {
 // openRaw opens the raw sockets before the capability for that is given up.
 func (d *daemon) openRaw() {
 	if d.before != nil {
-		d.raw = udp.TakeRaw(d.before.Take(upgrade.FDRawIPv4), d.before.Take(upgrade.FDRawIPv6))
+		d.raw = datagram.TakeRaw(d.before.Take(upgrade.FDRawIPv4), d.before.Take(upgrade.FDRawIPv6))
 	} else {
-		d.raw = udp.OpenRaw()
+		d.raw = datagram.OpenRaw()
 	}
 	d.closers = append(d.closers, d.raw.Close)
 }

@@ -57,6 +57,7 @@ func (d *daemon) watch() {
 	watchers.Go(func() { d.steering.Watch(ctx, func() { d.storeLink(ctx) }) })
 	watchers.Go(func() { d.releaseDropped(ctx) })
 	watchers.Go(func() { d.refuseMirrored(ctx) })
+	watchers.Go(func() { d.watchFileLimit(ctx) })
 	if d.admin != nil {
 		watchers.Go(func() { d.admin.KeepFile(ctx, d.account, d.log) })
 	}
@@ -85,11 +86,11 @@ func (d *daemon) stop(drain func()) {
 
 // logServing logs what is served, and with what limits.
 func (d *daemon) logServing() {
-	g := d.serving.Load()
+	g, budget := d.serving.Load(), d.proxy.Budget()
 	d.log.Info("serving", "version", d.opt.Version, "pid", os.Getpid(), "config", g.config.Path,
 		"routes", len(g.config.Routes), "prefixes", g.table.Prefixes(),
-		"loops", d.proxy.Loops(), "files", d.files, "files_reserve", d.budget.Reserve, "files_tcp", d.budget.TCP+d.budget.Common,
-		"files_flows", d.budget.Flows+d.budget.Common, "files_replies", d.budget.Replies+d.budget.Common, "max_flows", d.maxFlows(), "max_flow_sockets", d.maxSockets(),
+		"loops", d.proxy.Loops(), "files", budget.Limit, "files_reserve", budget.Reserve, "files_tcp", budget.TCP+budget.Common,
+		"files_flows", budget.Flows+budget.Common, "files_replies", budget.Replies+budget.Common, "max_flows", d.maxFlows(), "max_flow_sockets", d.maxSockets(),
 		"admin", g.config.Admin.Socket, "http", g.config.Admin.HTTP)
 	d.warnShadowed(g)
 }

@@ -8,7 +8,7 @@ import (
 	"anyport/cmd/anyport/internal/admin"
 	"anyport/cmd/anyport/internal/privileges"
 	"anyport/proxy"
-	"anyport/proxy/files"
+	"anyport/proxy/fdbudget"
 	"anyport/proxy/route"
 	"anyport/steering"
 )
@@ -22,11 +22,13 @@ func (d *daemon) status() admin.Status {
 		PID:           os.Getpid(),
 		UptimeSeconds: int64(time.Since(d.begun).Seconds()),
 		Stopping:      d.stopping.Load(),
-		Files:         d.files,
+		Files:         uint64(d.proxy.Budget().Limit),
 		FilesUsed:     used.All(),
 		FileShares:    fileShares(used),
 		MaxFlows:      d.maxFlows(),
 		MaxSockets:    d.maxSockets(),
+		ClientFlows:   d.clientFlows,
+		ClientSockets: d.clientSockets,
 		Privileges:    d.privileges(),
 		Log:           d.logStatus(),
 		Config:        d.configStatus(),
@@ -56,7 +58,7 @@ func (d *daemon) privileges() admin.Privileges {
 }
 
 // fileShares is the use of file descriptors in the words of the admin API.
-func fileShares(u files.Used) admin.FileShares {
+func fileShares(u fdbudget.Used) admin.FileShares {
 	return admin.FileShares{
 		Process: u.Process, Reserve: u.Reserve,
 		TCP: admin.FileUse(u.TCP), Flows: admin.FileUse(u.Flows), Replies: admin.FileUse(u.Replies),

@@ -105,22 +105,13 @@ type replaced struct {
 
 var _ upgrade.Server = replaced{}
 
-// Offer calls send with all that can be had while this process serves. The access log stays open
-// while it is copied.
+// Offer calls send with all that can be had while this process serves.
 func (r replaced) Offer(send func(upgrade.Offer) error) error {
-	if r.access == nil {
-		return r.offer(send, nil)
-	}
-	return r.access.Share(func(access *os.File) error { return r.offer(send, access) })
-}
-
-// offer is Offer with the file of the access log; nil if it has none.
-func (r replaced) offer(send func(upgrade.Offer) error, access *os.File) error {
 	listeners, err := steering.OtherListeners()
 	if err != nil {
 		return err
 	}
-	duplicates, err := r.duplicates(access)
+	duplicates, err := r.duplicates()
 	if err != nil {
 		return err
 	}
@@ -138,21 +129,36 @@ func (r replaced) offer(send func(upgrade.Offer) error, access *os.File) error {
 }
 
 // duplicates are the descriptors of files that others use at the same time. The caller closes them.
-func (r replaced) duplicates(access *os.File) (fds steering.Inheritance, err error) {
+func (r replaced) duplicates() (fds steering.Inheritance, err error) {
 	fds = steering.Inheritance{}
 	if r.admin != nil {
-		if fds[upgrade.FDAdmin], err = duplicate(r.admin); err != nil {
+		if err := addDuplicate(fds, upgrade.FDAdmin, r.admin); err != nil {
 			return nil, err
 		}
 	}
-	if access != nil {
-		fd, err := duplicate(access)
-		if err != nil {
-			return nil, errors.Join(err, fds.Close())
+	if r.access == nil {
+		return fds, nil
+	}
+	// The log's writer waits during Share, so nothing else is done there.
+	err = r.access.Share(func(file *os.File) error {
+		if file == nil {
+			return nil
 		}
-		fds[upgrade.FDAccess] = fd
+		return addDuplicate(fds, upgrade.FDAccess, file)
+	})
+	if err != nil {
+		return nil, errors.Join(err, fds.Close())
 	}
 	return fds, nil
+}
+
+// addDuplicate adds a copy of a file's descriptor.
+func addDuplicate(fds steering.Inheritance, name string, file syscall.Conn) error {
+	fd, err := duplicate(file)
+	if err == nil {
+		fds[name] = fd
+	}
+	return err
 }
 
 // duplicate copies a descriptor without File or Fd, which would make the original block.
@@ -182,6 +188,12 @@ func (r replaced) ConnFiles() int { return r.proxy.Files().TCP.Held }
 func (r replaced) Replaced(pid int) {
 	r.daemon.replaced.Store(true)
 	r.checkNotified(r.opt.Manager.MainPID(pid))
+}
+
+// NotReplaced tells it that this process is still the service.
+func (r replaced) NotReplaced() {
+	r.checkNotified(r.opt.Manager.MainPID(os.Getpid()))
+	r.daemon.replaced.Store(false)
 }
 
 // Reclaim puts the table of this process into service again.

@@ -22,25 +22,32 @@ func (d *daemon) startWatchdog() (stop func()) {
 	}
 }
 
-// reportAlive tells the service manager that this process is alive while all its loops turn. It returns
-// when ctx ends, or when another process is the service.
+// reportAlive tells the service manager that this process is alive while all its loops turn and no other
+// process is the service. It returns when ctx ends.
 func (d *daemon) reportAlive(ctx context.Context) {
 	if d.opt.Watchdog <= 0 {
 		return
 	}
 	ticker := time.NewTicker(max(d.opt.Watchdog/alivePerTimeout, time.Millisecond))
 	defer ticker.Stop()
-	for !d.replaced.Load() {
-		switch stuck := d.proxy.Stuck(); {
-		case stuck == 0, d.handing.Load(): // the loops may stand still for upgrade.Timeout
-			d.checkNotified(d.opt.Manager.Alive())
-		default:
-			d.log.Error("event loops do not turn: the watchdog is not fed", "loops", stuck)
+	for {
+		if !d.replaced.Load() { // a new process that ends at once gives the service back
+			d.feedWatchdog()
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
+	}
+}
+
+// feedWatchdog sends one message, if all loops turn.
+func (d *daemon) feedWatchdog() {
+	switch stuck := d.proxy.Stuck(); {
+	case stuck == 0, d.handing.Load(): // the loops may stand still for upgrade.Timeout
+		d.checkNotified(d.opt.Manager.Alive())
+	default:
+		d.log.Error("event loops do not turn: the watchdog is not fed", "loops", stuck)
 	}
 }

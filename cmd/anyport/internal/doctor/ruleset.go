@@ -75,9 +75,29 @@ func (w *walk) chain(name string) {
 		case r.socket && (r.accepts || w.accepting(r.jump)):
 			w.diverts = append(w.diverts, r)
 		case r.jump != "":
+			before := len(w.diverts)
 			w.chain(r.jump)
+			w.diverts = append(w.diverts[:before:before], r.restrict(w.diverts[before:])...)
 		}
 	}
+}
+
+// restrict returns the diverts of a chain that r jumps to, as far as they hold after it: for the packets that r
+// matches alone. Where both ask for prefixes, what is common to them is not reckoned.
+func (r chainRule) restrict(diverts []chainRule) (all []chainRule) {
+	for _, d := range diverts {
+		if r.narrow || len(r.Dst) > 0 && len(d.Dst) > 0 || len(r.protocols) > 0 && len(d.protocols) > 0 && !within(d.protocols, r.protocols) {
+			continue
+		}
+		if len(d.protocols) == 0 {
+			d.protocols = r.protocols
+		}
+		if len(d.Dst) == 0 {
+			d.Dst = r.Dst
+		}
+		all = append(all, d)
+	}
+	return all
 }
 
 // accepting reports whether a chain accepts whatever comes to it.

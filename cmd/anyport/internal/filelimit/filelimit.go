@@ -6,7 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"anyport/proxy/files"
+	"anyport/proxy/fdbudget"
 )
 
 const (
@@ -23,7 +23,7 @@ const (
 )
 
 // usuallyOpen is for a process that may not look at its own files: one that cannot dump core
-// (proc(5)). With three loops it holds some 45, and two more with each loop.
+// (proc(5)). With three loops it holds some 80, and two more with each loop.
 const usuallyOpen = 128
 
 // Raise returns how many file descriptors this process may open after raising the limit as far as it
@@ -43,6 +43,15 @@ func Raise() (uint64, error) {
 		}
 	}
 	return limit.Cur, nil
+}
+
+// Current is RLIMIT_NOFILE as it is now, at most Most. Others can change it by prlimit(2).
+func Current() int {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return 0 // it never fails
+	}
+	return int(min(limit.Cur, Most))
 }
 
 // Preallocate makes the kernel grow this process's table of file descriptors at once to what it may
@@ -73,7 +82,7 @@ func Open() int {
 
 // Capacity is how many conns, or else how many flows, a process can hold that may open limit files.
 func Capacity(limit uint64) (conns, flows int) {
-	b, err := files.Divide(int(min(limit, Most)), usuallyOpen)
+	b, err := fdbudget.Divide(int(min(limit, Most)), usuallyOpen)
 	if err != nil {
 		return 0, 0
 	}

@@ -44,7 +44,7 @@ func summary(s *admin.Status) [][2]string {
 		{"steering", steeringText(s.Steering)},
 		{"privileges", privilegesText(s)},
 		{"files", filesText(s)},
-		{"limits", fmt.Sprintf("%d flows, %d of them with a socket each", s.MaxFlows, s.MaxSockets)},
+		{"limits", limitsText(s)},
 	}
 	for _, what := range s.Steering.Missing {
 		lines = append(lines, [2]string{"MISSING", what})
@@ -69,6 +69,12 @@ func filesText(s *admin.Status) string {
 	u := s.FileShares
 	return fmt.Sprintf("%d of %d used: tcp %d of %d, flows %d of %d, replies %d of %d; %d in reserve", s.FilesUsed, s.Files,
 		u.TCP.Held, u.TCP.Most, u.Flows.Held, u.Flows.Most, u.Replies.Held, u.Replies.Most, u.Reserve)
+}
+
+// limitsText has the limits of a client too, which hold on routes without max_flows_per_client.
+func limitsText(s *admin.Status) string {
+	return fmt.Sprintf("%d flows, %d of them with a socket each; of one client %d with a socket, %d without, unless its route says otherwise",
+		s.MaxFlows, s.MaxSockets, s.ClientSockets, s.ClientFlows)
 }
 
 // configText says which file serves. A refused reload is in capitals: the file on disk is not in service.

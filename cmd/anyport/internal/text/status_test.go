@@ -14,7 +14,7 @@ import (
 func TestStatus(t *testing.T) {
 	refused := time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
 	status := &admin.Status{
-		Version: "v1.2.3", PID: 4711, UptimeSeconds: 3723, Files: 1048576, MaxFlows: 524288, MaxSockets: 10000,
+		Version: "v1.2.3", PID: 4711, UptimeSeconds: 3723, Files: 1048576, MaxFlows: 524288, MaxSockets: 10000, ClientFlows: 32768, ClientSockets: 625,
 		FilesUsed: 120, FileShares: admin.FileShares{
 			Reserve: 1024, TCP: admin.FileUse{Held: 40, Most: 900000}, Flows: admin.FileUse{Held: 7, Most: 800000}, Replies: admin.FileUse{Held: 3, Most: 700000},
 		},
@@ -41,7 +41,7 @@ config      /etc/anyport/anyport.toml, generation 2, loaded 2026-05-04 03:02:01,
 steering    attached, program 77, 5 prefixes, 3 local routes put back after others removed them, beside foreign programs [12]
 privileges  user anyport, CAP_NET_BIND_SERVICE, CAP_NET_ADMIN
 files       120 of 1048576 used: tcp 40 of 900000, flows 7 of 800000, replies 3 of 700000; 1024 in reserve
-limits      524288 flows, 10000 of them with a socket each
+limits      524288 flows, 10000 of them with a socket each; of one client 625 with a socket, 32768 without, unless its route says otherwise
 MISSING     the route local 192.0.2.0/24 dev lo is missing
 held back   route game: 3 datagrams, 2.0 KiB, to clients that had not shown that they are there: see amplification_budget
 

@@ -238,7 +238,7 @@ func TestReceiveFlows(t *testing.T) {
 		{"a socket too many", []func(*testing.T, *handover.Conn){func(t *testing.T, old *handover.Conn) {
 			flows := someFlows(t, 1)
 			_ = old.Send(handover.Flows, flows, memfd(t, 0), memfd(t, 0))
-		}}, 0, "don't use all"},
+		}}, 0, "do not use all"},
 		{"a socket too few", []func(*testing.T, *handover.Conn){func(t *testing.T, old *handover.Conn) {
 			_ = old.Send(handover.Flows, someFlows(t, 1))
 		}}, 0, "a flow with socket 0 of 0"},

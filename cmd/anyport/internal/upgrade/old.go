@@ -28,10 +28,14 @@ type Server interface {
 	// ConnFiles is how many file descriptors the live conns hold.
 	ConnFiles() int
 
-	// Replaced is called once, when the new process is certain to serve and has not begun to. The
+	// Replaced is called once, when nothing can keep the new process from serving but its own end. The
 	// service manager must hear it from this process, and before the new one says anything: it
 	// listens to the main process only.
 	Replaced(pid int)
+
+	// NotReplaced takes Replaced back: the new process has ended before it got the message go, and this
+	// one serves on.
+	NotReplaced()
 
 	// Reclaim takes the steering back from a new process that does not serve.
 	Reclaim() error
@@ -150,7 +154,11 @@ func (s *successor) give(flows []udp.Flow) error {
 		return ErrCancelled
 	}
 	s.server.Replaced(s.PID())
-	return s.Send(handover.Go, goAhead{ConnFiles: s.server.ConnFiles()})
+	err := s.Send(handover.Go, goAhead{ConnFiles: s.server.ConnFiles()})
+	if err != nil {
+		s.server.NotReplaced()
+	}
+	return err
 }
 
 // takeConns gives it some live conns. They are its own only if it says so: two processes must never

@@ -68,6 +68,19 @@ var newProcesses = map[string]func(*handover.Conn) error{
 		}
 		return err
 	},
+	"ends at the word go": func(old *handover.Conn) error {
+		p, err := Meet(old)
+		if err == nil {
+			err = p.ReceiveFlows(1)
+		}
+		if err == nil {
+			err = old.Send(handover.Ready, nil)
+		}
+		if err == nil {
+			os.Exit(5)
+		}
+		return err
+	},
 	"hangs with the flows": func(old *handover.Conn) error {
 		p, err := Meet(old)
 		if err == nil {
@@ -115,6 +128,7 @@ type fakeServer struct {
 	flows  []udp.Flow
 	conns  []tcp.Conn
 	events []string
+	pid    int                // of the new process, once it is told
 	during func(event string) // called with each event; nil: nothing
 }
 
@@ -142,10 +156,11 @@ func (f *fakeServer) MoveConns(_ context.Context, give func([]tcp.Conn) error) e
 	return nil
 }
 
-func (f *fakeServer) ConnFiles() int { return 2 * len(f.conns) }
-func (f *fakeServer) Replaced(int)   { f.note("replaced") }
-func (f *fakeServer) Reclaim() error { f.note("reclaim"); return nil }
-func (f *fakeServer) Active() int64  { return int64(len(f.conns)) }
+func (f *fakeServer) ConnFiles() int   { return 2 * len(f.conns) }
+func (f *fakeServer) Replaced(pid int) { f.pid = pid; f.note("replaced") }
+func (f *fakeServer) NotReplaced()     { f.note("not replaced") }
+func (f *fakeServer) Reclaim() error   { f.note("reclaim"); return nil }
+func (f *fakeServer) Active() int64    { return int64(len(f.conns)) }
 
 // memfd is a file descriptor that stands for a socket; its size tells it from others.
 func memfd(t *testing.T, size int) int {
@@ -251,6 +266,27 @@ func TestRunFails(t *testing.T) {
 			}
 			waitFiles(t, before)
 		})
+	}
+}
+
+// TestGoIsLost: a new process that ends before it gets the word go leaves the service with this one.
+func TestGoIsLost(t *testing.T) {
+	f := &fakeServer{flows: someFlows(t, 1)}
+	defer waitFiles(t, openFiles(t))
+	f.during = func(event string) {
+		for deadline := time.Now().Add(time.Minute); event == "replaced" && unix.Kill(f.pid, 0) == nil; time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Error("the new process does not end")
+				return
+			}
+		}
+	}
+	u, err := Run(t.Context(), t.Context(), f, startOf(t, "ends at the word go"), discard())
+	if err == nil || !strings.Contains(err.Error(), "exit status 5") || u.PID != 0 {
+		t.Errorf("%+v, %v", u, err)
+	}
+	if want := []string{"offer", "stands still", "replaced", "not replaced", "reclaim"}; !slices.Equal(f.events, want) {
+		t.Errorf("%v, want %v", f.events, want)
 	}
 }
 

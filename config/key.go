@@ -1,0 +1,188 @@
+package config
+
+import (
+	"strings"
+
+	"github.com/BurntSushi/toml"
+
+	"anyport/config/position"
+)
+
+// A row is what the table says of a key in words: reference.toml and the messages about
+// unknown keys come from it.
+type row struct {
+	name     string
+	fallback string // the default as a file writes it; "": there is none
+	example  string // what reference.toml shows instead of the default; "": the default
+	doc      string // the comment behind the value in reference.toml
+	above    string // the comment above the key there, line by line; an empty line separates paragraphs
+	gap      bool   // an empty line precedes it there
+	later    bool   // the behaviour is not built yet: all but the default is refused
+}
+
+// A key is a row of the table together with what reads and writes its value. S is the
+// struct that holds the value: [Listen], [Route], … Two values are the same to a diff if they
+// print the same.
+type key[S any] struct {
+	row
+	read  func(t *table, to *S) // leaves to as it is where the key is absent or faulty
+	print func(from *S) string  // as a file writes it
+}
+
+// valueKey is a key with a single value.
+func valueKey[S, T any](name, fallback string, k kind[T], field func(*S) *T, doc string) key[S] {
+	return key[S]{
+		row:   row{name: name, fallback: fallback, doc: doc},
+		read:  func(t *table, to *S) { set(t, name, field(to), k.parse) },
+		print: func(from *S) string { return k.print(*field(from)) },
+	}
+}
+
+// listKey is a key with a list of different values.
+func listKey[S any, T comparable](name, fallback string, k kind[T], field func(*S) *[]T, doc string) key[S] {
+	return key[S]{
+		row:   row{name: name, fallback: fallback, doc: doc},
+		read:  func(t *table, to *S) { setList(t, name, field(to), k.parse) },
+		print: func(from *S) string { return printList(*field(from), k.print) },
+	}
+}
+
+// valueOrListKey is listKey for a key whose only value may stand without brackets.
+func valueOrListKey[S any, T comparable](name, fallback string, k kind[T], field func(*S) *[]T, doc string) key[S] {
+	l := listKey(name, fallback, k, field, doc)
+	l.read = func(t *table, to *S) { setOneOrList(t, name, field(to), k.parse) }
+	return l
+}
+
+// laterKey is a key of a coming version. Its value is checked as it will be; then all but
+// the default is an error, so that nobody relies on a key that does nothing. To support
+// it, give it a field and make it a valueKey, listKey or valueOrListKey.
+func laterKey[S any, T comparable](name, fallback string, k kind[T], doc string) key[S] {
+	read := func(t *table, _ *S) {
+		usual, err := k.parse(fromTOML(fallback))
+		got := usual
+		if set(t, name, &got, k.parse); err == nil && got != usual {
+			t.fault(name, "%s is %s; remove it", show(t.values[name]), notYet)
+		}
+	}
+	return unsupported(row{name: name, fallback: fallback, doc: doc}, read)
+}
+
+// laterListKey is laterKey for a list that is empty by default.
+func laterListKey[S any, T comparable](name string, k kind[T], doc string) key[S] {
+	return unsupported(row{name: name, fallback: `[]`, doc: doc}, func(t *table, _ *S) {
+		var got []T
+		if setList(t, name, &got, k.parse); len(got) > 0 {
+			t.fault(name, "a list with elements is %s; remove it", notYet)
+		}
+	})
+}
+
+const notYet = "not supported yet in this version"
+
+// unsupported is a key without a field. It is read only where the file has it: routes are many.
+func unsupported[S any](r row, read func(*table, *S)) key[S] {
+	r.later = true
+	return key[S]{
+		row: r,
+		read: func(t *table, to *S) {
+			if t.has(r.name) {
+				read(t, to)
+			}
+		},
+		print: func(*S) string { return r.fallback },
+	}
+}
+
+// shown is k with what reference.toml has in the place of its default.
+func (k key[S]) shown(example string) key[S] {
+	k.example = example
+	return k
+}
+
+// under is k with the comment that stands above it in reference.toml, in a paragraph of its own.
+func (k key[S]) under(comment string) key[S] {
+	k.above, k.gap = strings.Trim(comment, "\n"), true
+	return k
+}
+
+// apart is k with an empty line before it in reference.toml.
+func (k key[S]) apart() key[S] {
+	k.gap = true
+	return k
+}
+
+// within makes keys of a part those of the struct that holds the part.
+func within[S, Part any](prefix string, keys []key[Part], part func(*S) *Part) []key[S] {
+	all := make([]key[S], len(keys))
+	for i, k := range keys {
+		all[i] = key[S]{
+			row:   k.row,
+			read:  func(t *table, to *S) { k.read(t, part(to)) },
+			print: func(from *S) string { return k.print(part(from)) },
+		}
+		all[i].name = prefix + k.name
+	}
+	return all
+}
+
+// A section is one kind of table: its keys, and the struct that an empty one gives.
+type section[S any] struct {
+	kind     string // as in table
+	keys     []key[S]
+	defaults S
+}
+
+// newSection panics where a default is refused by its own key: a fault of the table.
+func newSection[S any](kind string, keys ...key[S]) section[S] {
+	s := section[S]{kind: kind, keys: keys}
+	var text strings.Builder
+	for _, k := range keys {
+		if k.fallback != "" {
+			text.WriteString(k.name + " = " + k.fallback + "\n")
+		}
+	}
+	values := map[string]any{}
+	if _, err := toml.Decode(text.String(), &values); err != nil {
+		panic(err)
+	}
+	rep := newReport(kind, position.NewDocument(text.String()), position.Scan(text.String()))
+	s.readInto(newTable(rep, kind, "", "", "", values), &s.defaults)
+	if err := rep.err(); err != nil {
+		panic(err)
+	}
+	return s
+}
+
+// readInto reads the keys of t in the order of the table, into what holds the defaults.
+func (s section[S]) readInto(t *table, to *S) {
+	for _, k := range s.keys {
+		k.read(t, to)
+	}
+}
+
+// read reads the table of root that s describes.
+func (s section[S]) read(root *table) S {
+	t, got := root.sub(s.kind), s.defaults
+	s.readInto(t, &got)
+	t.reportUnknown()
+	return got
+}
+
+// rows are the keys without their types, for reference.toml.
+func (s section[S]) rows() []row {
+	rows := make([]row, len(s.keys))
+	for i, k := range s.keys {
+		rows[i] = k.row
+	}
+	return rows
+}
+
+// fromTOML is the value of a literal, nil if it is not one.
+func fromTOML(literal string) any {
+	var file struct{ X any }
+	if _, err := toml.Decode("X = "+literal, &file); err != nil {
+		return nil
+	}
+	return file.X
+}

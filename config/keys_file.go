@@ -1,0 +1,85 @@
+package config
+
+import (
+	"log/slog"
+	"slices"
+	"time"
+)
+
+// The keys outside the routes, in the order of reference.toml: what each is called, its
+// default, the values that it takes, the field that holds it, and what its user must know.
+var (
+	listenSection = newSection("listen",
+		valueKey("workers", `1`, integer(1, 1024), func(l *Listen) *int { return &l.Workers },
+			`1 to 1024: sockets per protocol, a SO_REUSEPORT group if more than one`),
+		valueKey("tcp_backlog", `4096`, integer(1, 65535), func(l *Listen) *int { return &l.TCPBacklog },
+			`1 to 65535: conns that wait to be accepted; the sysctl net.core.somaxconn caps it`),
+		valueKey("udp_receive_buffer", `"4MiB"`, size("64KiB", "1GiB"), func(l *Listen) *Size { return &l.UDPReceiveBuffer },
+			`64KiB to 1GiB: for each UDP socket; small buffers lose datagrams in bursts`),
+		valueKey("max_flows", `262144`, integer(1, 1<<24), func(l *Listen) *int { return &l.MaxFlows },
+			`1 to 16777216: UDP flows of all routes at once, half a KiB each. Flows with a socket of their own (all but those with egress_prefixes or spp) are also limited by open files and local ports`),
+	)
+
+	steeringSection = newSection("steering",
+		valueKey("manage_routes", `true`, boolean, func(s *Steering) *bool { return &s.ManageRoutes },
+			`add a local route for each prefix that is not local yet (to lo if the steering is pinned, else to a device that ends with the process), restore routes that others remove, and remove only its own`),
+		valueKey("unmatched", `"refuse"`, oneOf(Refuse, Drop, Pass), func(s *Steering) *Action { return &s.Unmatched },
+			`a port of a served prefix that no route takes: refuse (RST or ICMP), drop (silence), pass (to the host's own listeners)`),
+		valueKey("allow_loopback", `false`, boolean, func(s *Steering) *bool { return &s.AllowLoopback },
+			`true: routes may serve 127.0.0.0/8 and ::1`),
+		valueKey("shadow_listeners", `false`, boolean, func(s *Steering) *bool { return &s.ShadowListeners },
+			`true: a route may take the port of another process's listener`),
+		valueKey("user", `""`, userName, func(s *Steering) *string { return &s.User },
+			`the user, by name or number, to switch to after set-up; "" keeps the current one. For the capabilities that are kept, see: anyport help run`),
+		valueKey("pin", `"auto"`, pinPath, func(s *Steering) *string { return &s.Pin },
+			`auto: pinned in a directory of its own in /sys/fs/bpf, if a bpffs is mounted there and anyport may write to it; the ports of a killed process refuse until it is back. A directory in a bpffs, such as "/sys/fs/bpf/anyport": pinned there, and kept after an orderly stop until anyport unload removes it. "": the steering ends with the process. Without a pin, nothing can be reached once the process is dead`),
+	)
+
+	adminSection = newSection("admin",
+		valueKey("socket", `"`+DefaultAdminSocket+`"`, socketPath, func(a *Admin) *string { return &a.Socket },
+			`at most 107 bytes: the unix socket that the commands talk to; "" for none`),
+		valueKey("http", `""`, hostPort, func(a *Admin) *string { return &a.HTTP },
+			`an address with a port, such as "127.0.0.1:9765", for a dashboard, /metrics for Prometheus, and /api/status; "" for none. Everybody who can reach it can read it all without a password: keep it on loopback`),
+		listKey("http_hosts", `[]`, hostName, func(a *Admin) *[]string { return &a.HTTPHosts },
+			`DNS names that http answers to, in addition to addresses, localhost and the host's own name (hostname)`),
+	)
+
+	logSection = newSection("log",
+		valueKey("level", `"info"`, oneOf(slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError), func(l *Log) *slog.Level { return &l.Level },
+			`debug, info, warn, error`),
+		valueKey("format", `"text"`, oneOf("text", "json"), func(l *Log) *string { return &l.Format },
+			`text, json`),
+		valueKey("access", `""`, accessLog, func(l *Log) *string { return &l.Access },
+			`a line for each conn and flow, and one a second for refused ones of the same kind: "stderr", a path with a slash, or "" for none. After log rotation, SIGHUP opens the file again`),
+	)
+
+	defaultsSection = newSection("defaults", timeoutKeys...)
+)
+
+// timeoutKeys can stand in [defaults] and in each route.
+var timeoutKeys = func() []key[Timeouts] {
+	timeout := duration("1ms", "8760h")
+	return []key[Timeouts]{
+		valueKey("connect_timeout", `"5s"`, timeout, func(t *Timeouts) *time.Duration { return &t.Connect },
+			`1ms to 8760h, as are the next two: one dial of one origin`),
+		valueKey("idle_timeout", `"1h"`, timeout, func(t *Timeouts) *time.Duration { return &t.Idle },
+			`TCP: no byte in either direction`),
+		valueKey("udp_idle_timeout", `"auto"`, orAuto(timeout), func(t *Timeouts) *time.Duration { return &t.UDPIdle },
+			`UDP: no datagram in either direction; auto: 17s to dst port 53, 2m to 443, 1m to any other`),
+		valueKey("keepalive", `"2m"`, orNone(duration("1s", "9h")), func(t *Timeouts) *time.Duration { return &t.Keepalive }, // tcp(7): TCP_KEEPIDLE takes at most 32,767 s
+			`1s to 9h. TCP, both sides: send probes after this long without a byte; a peer that answers none of them for as long again is dead; 0s: no probes`),
+		valueKey("half_close_timeout", `"60s"`, timeout, func(t *Timeouts) *time.Duration { return &t.HalfClose },
+			`1ms to 8760h: one side has closed: how long the other may still send`),
+		valueKey("drain_timeout", `"30s"`, duration("0s", "8760h"), func(t *Timeouts) *time.Duration { return &t.Drain },
+			`0s to 8760h: how long a conn may outlive its route, or the order to stop`),
+	}
+}()
+
+// fileKeys are the keys of all sections, as a diff names them. [defaults] is not among them: what it
+// changes shows in each route that inherits it.
+var fileKeys = slices.Concat(
+	within("listen.", listenSection.keys, func(c *Config) *Listen { return &c.Listen }),
+	within("steering.", steeringSection.keys, func(c *Config) *Steering { return &c.Steering }),
+	within("admin.", adminSection.keys, func(c *Config) *Admin { return &c.Admin }),
+	within("log.", logSection.keys, func(c *Config) *Log { return &c.Log }),
+)

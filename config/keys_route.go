@@ -1,0 +1,199 @@
+package config
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// routeSection is the keys of a route in the order of reference.toml, which is also the
+// order in which they are read: origins need the ports.
+var routeSection = newSection("route", slices.Concat(
+	matchKeys, forwardKeys, clientKeys, reflectionKeys,
+	routeTimeouts(), laterRouteKeys)...)
+
+// matchKeys say what a route takes.
+var matchKeys = []key[Route]{
+	valueOrListKey("protocol", ``, oneOf(TCP, UDP), func(r *Route) *[]Protocol { return &r.Protocols },
+		`required: "tcp", "udp" or ["tcp", "udp"]`).shown(`"udp"`),
+	servedKey("prefixes", ``, func(r *Route) *[]netip.Prefix { return &r.Prefixes },
+		`required: what it serves; an address without a length is a single host`).shown(`["192.0.2.0/24", "2001:db8:1::/48"]`),
+	valueOrListKey("ports", `"all"`, portRange, func(r *Route) *[]PortRange { return &r.Ports },
+		`an integer, a range "a-b", "all" (1-65535), or a list of these`),
+	{
+		row: row{name: "except_ports", fallback: `[]`,
+			doc: `in the same form: ports that this route leaves to others; "reflectors" stands for the UDP ports of known reflectors, see below`},
+		read:  readExceptPorts,
+		print: func(r *Route) string { return printList(r.exceptions(), exceptedPorts.print) },
+	},
+	valueKey("action", `"forward"`, oneOf(Forward, Refuse, Drop, Pass), func(r *Route) *Action { return &r.Action },
+		`forward (to an origin), refuse, drop, pass (to the host's own listeners)`),
+}
+
+// forwardKeys say where a route goes, and how.
+var forwardKeys = []key[Route]{
+	key[Route]{
+		row:   row{name: "origins", fallback: `[]`},
+		read:  readOrigins,
+		print: func(r *Route) string { return printList(r.Origins, printOrigin) },
+	}.shown(`["10.0.0.5", "[2001:db8:2::5]", { address = "10.0.0.6", weight = 3, backup = true }]`).under(`
+Required with action = "forward", and forbidden with any other. Three forms:
+  "10.0.0.5"            keeps the port that the client asked for
+  "10.0.0.5:8080"       maps all ports to one
+  "10.0.0.5:3000-4000"  maps one to one; ports must be a single range of the same size
+An IPv6 address with a port stands in brackets. "2001:db8::5:80" is refused, because 80 could be
+meant as the port: write "[2001:db8::5:80]" if it is the address. In a table, weight is 0 to 65535
+(default 1): the share of new conns; 0 drains, and if all weights are 0, the route takes no new
+conns. A backup (default false) is used when no other origin can be.`),
+	valueKey("balance", `"round_robin"`, oneOf(RoundRobin, LeastConn, Random, SourceHash, First), func(r *Route) *Balance { return &r.Balance },
+		`round_robin, least_conn, random, source_hash, first (the first that is up)`),
+	valueKey("proxy_protocol", `"off"`, oneOf(ProxyOff, ProxyV1, ProxyV2, ProxyV2First, ProxySPP), func(r *Route) *ProxyProtocol { return &r.ProxyProtocol },
+		`the header that names the client to the origin. tcp: off, v1, v2; udp: off, v2 (every datagram), v2-first, spp`),
+	servedKey("egress_prefixes", `[]`, func(r *Route) *[]netip.Prefix { return &r.EgressPrefixes }, ``).under(`
+udp: prefixes whose addresses and ports datagrams leave from to the origins, without a socket and
+a file for each flow. The origins' side must route them to this host, and they must be neither its
+own addresses nor served. All of their UDP is taken: replies are steered to the flow that they
+answer. At least one for each family of the origins; needs workers = 1; not with source.`),
+	listKey("source", `[]`, sourceAddr, func(r *Route) *[]netip.Addr { return &r.Source },
+		`addresses of this host to dial origins from, at least one for each family of the origins; none: the kernel chooses`),
+}
+
+// clientKeys say which clients a route serves, and how many.
+var clientKeys = []key[Route]{
+	listKey("allow", `[]`, peerPrefix, func(r *Route) *[]netip.Prefix { return &r.Allow },
+		`client prefixes; none: everyone`).apart(),
+	listKey("deny", `[]`, peerPrefix, func(r *Route) *[]netip.Prefix { return &r.Deny },
+		`client prefixes; the longest match of allow and deny wins; on a tie, deny`),
+	valueKey("denied", `"refuse"`, oneOf(Refuse, Drop), func(r *Route) *Action { return &r.Denied },
+		`what a denied client gets: refuse, drop`),
+	valueKey("max_conns", `0`, count, func(r *Route) *int { return &r.MaxConns },
+		`conns and flows of this route at once; 0: no limit, here and below`),
+	valueKey("max_conns_per_client", `0`, count, func(r *Route) *int { return &r.MaxConnsPerClient },
+		`the same, for one client. In all limits a client is an IPv4 address or an IPv6 /64`),
+	valueKey("max_flows", `0`, count, func(r *Route) *int { return &r.MaxFlows },
+		`udp: flows of this route at once; at the limit, new flows replace flows without an answer first, then those of clients that have not shown that they are there`),
+	valueKey("max_flows_per_client", `0`, count, func(r *Route) *int { return &r.MaxFlowsPerClient }, ``).under(`
+udp: flows of one client at once. 0: one client can hold a sixteenth of the flows that the process
+may have, over all routes with 0; flows with a socket of their own and those without are counted
+separately. Any other number is the limit of this route only, and replaces that one.`),
+	valueKey("new_conns_per_second", `0`, perSecond, func(r *Route) *int { return &r.NewConnsPerSecond },
+		`new conns and flows of this route; set max_flows on udp routes too, so that the kernel has room to recognise new flows`).under(`
+What exceeds new_conns_per_second is refused; what exceeds datagrams_per_second is dropped
+silently. For both, one second's worth may come at once; another second's worth is reserved for
+client networks (IPv4 /24, IPv6 /56) that have used little lately, so that a flood from some
+networks does not keep out the clients of others. The kernel counts before there is a conn: late
+segments of ended conns are counted too.`),
+	valueKey("datagrams_per_second", `0`, perSecond, func(r *Route) *int { return &r.DatagramsPerSecond },
+		`udp: to each dst address, from all clients together; where the network card joins datagrams (GRO), the kernel may count one twice`),
+}
+
+// reflectionKeys bound what the victim of a forged source address can get.
+var reflectionKeys = []key[Route]{
+	valueKey("anti_amplification", `true`, boolean, func(r *Route) *bool { return &r.AntiAmplification }, ``).under(`
+udp: a client shows that it is there by eight datagrams, each of which follows one of the
+origin's. Until then its flow gets 3 times the bytes that it sent; what exceeds that is taken from
+the budget of its network (IPv4 /24, IPv6 /56), which all routes share. One second's worth may
+come at once. What the budget does not cover is dropped and counted as "amplified". The budget is
+0B/s to 1TiB/s; 0B/s: nothing beyond 3 times. anti_amplification = false: no limit, for networks
+where no source address is forged.`),
+	valueKey("amplification_budget", `"1MiB/s"`, rate("0B/s", "1TiB/s"), func(r *Route) *Rate { return &r.AmplificationBudget }, ``),
+	valueKey("mirror_closed", `false`, boolean, func(r *Route) *bool { return &r.MirrorClosed }, ``).under(`
+Known reflectors are UDP services that answer anybody with more than they were asked, and so are
+used to attack others: 7, 11, 13, 17, 19, 37, 53, 69, 111, 123, 137, 161, 389, 427, 520, 1900,
+3283, 3702, 5353, 5683, 11211. "all" takes these ports too; a route with "reflectors" in its
+except_ports leaves them out, over UDP only. The commands check and explain print a note where a
+range of more than 1024 ports takes them.
+
+true: a dst that every origin refuses by RST, or the only origin by ICMP, is refused to the next
+clients for 3s: a scan sees closed ports as the origin has them. The first client to ask sees a
+conn that is reset. For udp, not with spp or egress_prefixes.`),
+}
+
+// routeTimeouts are timeoutKeys of a route, which inherits their defaults.
+func routeTimeouts() []key[Route] {
+	keys := within("", timeoutKeys, func(r *Route) *Timeouts { return &r.Timeouts })
+	for i := range keys {
+		keys[i].doc = ""
+	}
+	keys[0] = keys[0].apart()
+	keys[0].doc = "these six default to [defaults]"
+	return keys
+}
+
+// laterRouteKeys are the keys that are not supported yet. Each is checked as it will be, so
+// that a file that is written for a later version is not wrong in other ways.
+var laterRouteKeys = []key[Route]{
+	laterKey[Route]("on_all_down", `"try"`, oneOf("try", "refuse"),
+		`no origin is up: try (them anyway), refuse`).apart(),
+	laterKey[Route]("on_down", `"keep"`, oneOf("keep", "close"),
+		`conns of an origin that went down: keep, close`),
+	laterKey[Route]("transparent", `false`, boolean,
+		`dial origins from the client's own address and port`),
+	laterListKey[Route]("accept_proxy", peerPrefix,
+		`prefixes of peers whose PROXY header is required and believed`),
+	laterListKey[Route]("proxy_tlvs", proxyTLV,
+		`added to a v2 header: "unique-id", "authority", "crc32c", "0xE1=text" (0xE0 to 0xEF)`),
+	laterKey[Route]("bandwidth", `""`, bandwidth,
+		`of each conn, such as "10MiB/s"; "" for no limit`),
+	laterKey[Route]("route_bandwidth", `""`, bandwidth,
+		`of the whole route`),
+	unsupported(row{name: "health"}, refuseHealth),
+}
+
+// removed are keys that an earlier version had, with what to write instead.
+var removed = map[string]string{
+	"route.reflectors": `is no longer a key: "all" also takes the UDP ports of known reflectors; remove it, or write except_ports = ["reflectors"] to leave these ports out`,
+}
+
+// originSection is the keys of an origin that is written as a table; reference.toml
+// describes them at origins.
+var originSection = newSection("origin",
+	valueKey("address", ``, kind[Origin]{parseOrigin, printOrigin}, func(o *Origin) *Origin { return o }, ``),
+	valueKey("weight", `1`, integer(0, 65535), func(o *Origin) *int { return &o.Weight }, ``),
+	valueKey("backup", `false`, boolean, func(o *Origin) *bool { return &o.Backup }, ``),
+)
+
+// health is the [route.NAME.health] table, which is checked and then refused.
+type health struct {
+	interval, timeout time.Duration
+	rise, fall, port  int
+}
+
+var healthSection = newSection("health",
+	valueKey("interval", `"10s"`, duration("100ms", "1h"), func(h *health) *time.Duration { return &h.interval },
+		`100ms to 1h: between two checks`),
+	valueKey("timeout", `"2s"`, duration("1ms", "1h"), func(h *health) *time.Duration { return &h.timeout },
+		`1ms to 1h: of one check`),
+	valueKey("rise", `2`, integer(1, 1000), func(h *health) *int { return &h.rise },
+		`1 to 1000: checks in a row that an origin must pass to be up`),
+	valueKey("fall", `3`, integer(1, 1000), func(h *health) *int { return &h.fall },
+		`1 to 1000: and fail to be down`),
+	valueKey("port", `0`, integer(0, 65535), func(h *health) *int { return &h.port },
+		`1 to 65535; 0: the origin's own, so required where origins keep the client's port`),
+)
+
+// refuseHealth checks the keys of the table as they will be, and then refuses the table, even
+// an empty one: who writes it expects checks.
+func refuseHealth(t *table, _ *Route) {
+	h, got := t.sub(healthSection.kind), healthSection.defaults
+	healthSection.readInto(h, &got)
+	h.reportUnknown()
+	if h.values != nil {
+		t.fault(healthSection.kind, "health checks are %s; remove it", notYet)
+	}
+}
+
+// servedKey is a list of prefixes that the network routes to this host.
+func servedKey(name, fallback string, field func(*Route) *[]netip.Prefix, doc string) key[Route] {
+	k := listKey(name, fallback, servedPrefix(false), field, doc)
+	withLoopback := listKey(name, fallback, servedPrefix(true), field, doc)
+	elsewhere := k.read
+	k.read = func(t *table, r *Route) {
+		if t.report.allowLoopback {
+			withLoopback.read(t, r)
+			return
+		}
+		elsewhere(t, r)
+	}
+	return k
+}

@@ -1,0 +1,113 @@
+package config
+
+import (
+	"net/netip"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// The keys that hold a string.
+var (
+	userName   = textual(parseUserName)
+	pinPath    = textual(parsePinPath)
+	socketPath = textual(parseSocketPath)
+	hostPort   = textual(parseHostPort)
+	hostName   = textual(parseHostName)
+	accessLog  = textual(parseAccessLog)
+	proxyTLV   = textual(parseProxyTLV)
+)
+
+// userForm is a name as useradd(8) makes them, or a number.
+var userForm = regexp.MustCompile(`^([a-z_][a-z0-9_-]{0,31}|[0-9]{1,9})?$`)
+
+// parseUserName checks only the form: whether the user exists is for the start to find out, on
+// the host that has the user.
+func parseUserName(value any) (string, error) {
+	name, err := text(value)
+	if err == nil && !userForm.MatchString(name) {
+		err = newRefusal("User", value, "is not the name of a user", `write one such as "anyport", a number, or "" to stay`)
+	}
+	return name, err
+}
+
+// parsePinPath reads PinAuto or the path of a directory. A bpffs refuses names with a dot: they
+// are reserved (kernel/bpf/inode.c, bpf_lookup).
+func parsePinPath(value any) (string, error) {
+	path, err := text(value)
+	switch {
+	case err != nil || path == "" || path == PinAuto:
+		return path, err
+	case !filepath.IsAbs(path):
+		return "", newRefusal("Path", value, "is not an absolute path", `begin it with a slash, or write "auto", or "" for none`)
+	case strings.Contains(filepath.Base(path), "."):
+		return "", newRefusal("Path", value, "has a dot in its last part, which a bpffs does not accept", "remove the dot")
+	}
+	return filepath.Clean(path), nil
+}
+
+// parseSocketPath reads a path that fits sockaddr_un (unix(7): 108 bytes with the final
+// NUL) and names a file, since an abstract socket has no permissions.
+func parseSocketPath(value any) (string, error) {
+	path, err := text(value)
+	if err != nil {
+		return "", err
+	}
+	if len(path) > 107 {
+		return "", newRefusal("Path", value, "is longer than a socket's path can be", "write at most 107 bytes")
+	}
+	if strings.HasPrefix(path, "unix:") {
+		return "", newRefusal("Path", value, "is a URL", "write only the path")
+	}
+	if strings.HasPrefix(path, "@") {
+		return "", newRefusal("Path", value, "is an abstract socket, open to every user", "write the path of a file")
+	}
+	return path, nil
+}
+
+// parseHostPort takes no name for the address: it would have to be resolved before the network
+// is up.
+func parseHostPort(value any) (string, error) {
+	address, err := text(value)
+	if err != nil || address == "" {
+		return "", err
+	}
+	if a, err := netip.ParseAddrPort(address); err != nil || a.Port() == 0 {
+		return "", newRefusal("HostPort", value, "is not an address with a port", `write one such as "127.0.0.1:9765", or "" for none`)
+	}
+	return address, nil
+}
+
+// parseHostName takes a name without a port, as a Host header has it.
+func parseHostName(value any) (string, error) {
+	name, err := text(value)
+	if err == nil && !isName(name) {
+		err = newRefusal("Name", value, "is not a DNS name", `write one without a port, such as "edge1.example.com"`)
+	}
+	return name, err
+}
+
+// parseAccessLog wants a slash in a path, so that a mistyped "stderr" does not become a file.
+func parseAccessLog(value any) (string, error) {
+	path, err := text(value)
+	if err != nil || path == "" || path == "stderr" || strings.Contains(path, "/") {
+		return path, err
+	}
+	return "", newRefusal("Log", value, "is not a destination for the access log", `write "stderr", a path with a slash, or "" for none`)
+}
+
+var tlvForm = regexp.MustCompile(`^0x(E[0-9A-F])=(.*)$`)
+
+// parseProxyTLV reads a TLV of the PROXY protocol, v2, section 2.2: 0xE0 to 0xEF are
+// those for private use.
+func parseProxyTLV(value any) (string, error) {
+	tlv, _ := value.(string)
+	switch tlv {
+	case "unique-id", "authority", "crc32c":
+		return tlv, nil
+	}
+	if !tlvForm.MatchString(tlv) {
+		return "", newRefusal("TLV", value, "is not a TLV", `write "unique-id", "authority", "crc32c", or text with a type from 0xE0 to 0xEF such as "0xE1=text"`)
+	}
+	return tlv, nil
+}

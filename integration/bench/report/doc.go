@@ -1,0 +1,2 @@
+// Package report turns samples into tables and a drawing.
+package report

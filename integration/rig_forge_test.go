@@ -1,0 +1,81 @@
+package integration
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// forgeSYNs sends SYNs to dst whose sources are the hosts of an IPv4 /24, some a second,
+// until the test ends or stop is called, which returns how many it has sent.
+func (h *host) forgeSYNs(t *testing.T, network, dst string, perSecond int) (stop func() uint64) {
+	t.Helper()
+	var fd int
+	var err error
+	h.do(func() { fd, err = unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sent atomic.Uint64
+	quit, done := make(chan struct{}), make(chan struct{})
+	go func() { // ended by stop
+		defer close(done)
+		defer unix.Close(fd)
+		to, source := netip.MustParseAddrPort(dst), netip.MustParseAddr(network).As4()
+		for tick := time.NewTicker(10 * time.Millisecond); ; <-tick.C {
+			select {
+			case <-quit:
+				tick.Stop()
+				return
+			default:
+			}
+			for range perSecond / 100 {
+				n := sent.Add(1)
+				source[3] = byte(1 + n%250)
+				from := netip.AddrPortFrom(netip.AddrFrom4(source), uint16(1024+n%60_000))
+				if err := unix.Sendto(fd, forgedSYN(from, to), 0, &unix.SockaddrInet4{Addr: to.Addr().As4()}); err != nil {
+					t.Error("forge a SYN:", err)
+					return
+				}
+			}
+		}
+	}()
+	var stopped atomic.Bool
+	stop = func() uint64 {
+		if !stopped.Swap(true) {
+			close(quit)
+		}
+		<-done
+		return sent.Load()
+	}
+	t.Cleanup(func() { stop() })
+	return stop
+}
+
+// forgedSYN is an IPv4 packet with a TCP SYN in it. The kernel writes the checksum of the
+// first header.
+func forgedSYN(from, to netip.AddrPort) []byte {
+	source, dst := from.Addr().As4(), to.Addr().As4()
+	p := make([]byte, 40)
+	p[0], p[8], p[9] = 0x45, 64, unix.IPPROTO_TCP
+	copy(p[12:], source[:])
+	copy(p[16:], dst[:])
+	segment := p[20:]
+	binary.BigEndian.PutUint16(segment, from.Port())
+	binary.BigEndian.PutUint16(segment[2:], to.Port())
+	segment[12], segment[13] = 5<<4, 0x02 // five words, SYN
+	binary.BigEndian.PutUint16(segment[14:], 65535)
+	sum := uint32(unix.IPPROTO_TCP + len(segment))
+	for i := 12; i < len(p); i += 2 {
+		sum += uint32(binary.BigEndian.Uint16(p[i:]))
+	}
+	for sum > 0xffff {
+		sum = sum&0xffff + sum>>16
+	}
+	binary.BigEndian.PutUint16(segment[16:], ^uint16(sum))
+	return p
+}

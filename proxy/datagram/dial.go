@@ -1,0 +1,152 @@
+package datagram
+
+import (
+	"fmt"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+
+	"anyport/proxy/call"
+)
+
+// Dialer opens sockets to origins. It belongs to one event loop. The zero Dialer leaves receive
+// buffers as they are.
+type Dialer struct {
+	ReceiveBuffer int    // bytes
+	BufferOption  int    // the socket option that sets it; 0: none makes it larger
+	turn          uint32 // counts uses of source addresses, which take turns
+}
+
+// NewDialer gives its sockets the receive buffer of the listener: bursts come from both sides.
+func NewDialer(listener int) (d Dialer) {
+	size, err := unix.GetsockoptInt(listener, unix.SOL_SOCKET, unix.SO_RCVBUF)
+	if err != nil {
+		return d
+	}
+	d.ReceiveBuffer = size / 2 // the kernel returns twice the value that was set (socket(7))
+	d.BufferOption = d.probe()
+	return d
+}
+
+// probe finds the option that makes a receive buffer larger: with CAP_NET_ADMIN SO_RCVBUFFORCE
+// sets any size; SO_RCVBUF is limited by net.core.rmem_max, which may be no more than the default.
+func (d *Dialer) probe() (option int) {
+	fd, err := call.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
+	if err != nil {
+		return 0
+	}
+	defer call.Close(fd)
+	before, _ := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF)
+	for _, option := range []int{unix.SO_RCVBUFFORCE, unix.SO_RCVBUF} {
+		if call.SetsockoptInt(fd, unix.SOL_SOCKET, option, d.ReceiveBuffer) != nil {
+			continue
+		}
+		if after, _ := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF); after > before {
+			return option
+		}
+	}
+	return 0
+}
+
+// Dial returns a socket connected to an origin, from the next of the sources of its family, or from
+// the kernel's choice where there is none.
+func (d *Dialer) Dial(to netip.AddrPort, sources []netip.Addr) (int, error) {
+	fd, err := d.socket(to.Addr())
+	if err != nil {
+		return -1, err
+	}
+	if err := d.connect(fd, to, sources); err != nil {
+		call.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// DialAnyPort is Dial without connecting: the socket is for all ports of the origin.
+func (d *Dialer) DialAnyPort(to netip.Addr, sources []netip.Addr) (int, error) {
+	fd, err := d.socket(to)
+	if err != nil {
+		return -1, err
+	}
+	source, ok := d.source(to, sources)
+	if !ok {
+		source = netip.IPv6Unspecified()
+		if to.Is4() {
+			source = netip.IPv4Unspecified()
+		}
+	}
+	if err := bindSource(fd, source); err != nil {
+		call.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+func (d *Dialer) socket(to netip.Addr) (int, error) {
+	family, _, _ := ipOptions(to, 0, 0)
+	fd, err := call.Socket(family, unix.SOCK_DGRAM, 0)
+	if err != nil {
+		return -1, fmt.Errorf("opening a socket: %w", err)
+	}
+	return fd, nil
+}
+
+// ExpectBursts gives an origin socket the large receive buffer, and has it receive trains. One
+// question and its answer need neither.
+func (d *Dialer) ExpectBursts(fd int) {
+	if d.BufferOption != 0 {
+		_ = call.SetsockoptInt(fd, unix.SOL_SOCKET, d.BufferOption, d.ReceiveBuffer)
+	}
+	WantTrains(fd)
+}
+
+func bindSource(fd int, source netip.Addr) error {
+	name := call.EndpointOf(netip.AddrPortFrom(source, 0)).Sockaddr()
+	switch err := call.Bind(fd, name.Bytes()); err {
+	case nil:
+		return nil
+	case unix.EADDRINUSE:
+		return fmt.Errorf("binding to the source address %v: %w", source, call.ErrNoPort)
+	default:
+		return fmt.Errorf("binding to the source address %v: %w", source, err)
+	}
+}
+
+func (d *Dialer) connect(fd int, to netip.AddrPort, sources []netip.Addr) error {
+	if source, ok := d.source(to.Addr(), sources); ok {
+		if err := bindSource(fd, source); err != nil {
+			return err
+		}
+	}
+	name := call.EndpointOf(to).Sockaddr()
+	switch err := call.Connect(fd, name.Bytes()); err {
+	case nil:
+	case unix.EAGAIN:
+		return call.ErrNoPort
+	default:
+		return fmt.Errorf("connecting: %w", err)
+	}
+	if connectedToItself(fd, to) {
+		return call.ErrItself
+	}
+	return nil
+}
+
+// connectedToItself reports whether fd is its own peer: where an origin on this host is down, the
+// kernel may give its port, if it is of the ephemeral range, to fd.
+func connectedToItself(fd int, to netip.AddrPort) bool {
+	local, err := call.LocalAddr(fd)
+	return err == nil && local == to
+}
+
+// source returns the next of the sources of to's family. They take turns: each address has every
+// port of net.ipv4.ip_local_port_range once.
+func (d *Dialer) source(to netip.Addr, sources []netip.Addr) (netip.Addr, bool) {
+	for range sources {
+		d.turn++
+		if s := sources[int(d.turn)%len(sources)]; s.Is4() == to.Is4() {
+			return s, true
+		}
+	}
+	return netip.Addr{}, false
+}

@@ -1,0 +1,12 @@
+// Package proxy carries the traffic of the routes: a [Server] runs the event loops of TCP conns
+// ([anyport/proxy/tcp]) and UDP flows ([anyport/proxy/udp]) over one set of routes in service
+// ([anyport/proxy/route]).
+//
+//	server.go                 Server: what starts the loops and puts routes into service
+//	handover.go, move.go      sockets, flows and conns go to another process and come from one
+//	status.go                 what `anyport status` shows of routes and origins
+//	access*.go                the access log
+//
+// It knows nothing of the kernel's steering: it is given sockets, and a table that says which route
+// takes a dst.
+package proxy

@@ -1,0 +1,159 @@
+package flow
+
+import (
+	"net/netip"
+	"time"
+
+	"anyport/config"
+	"anyport/proxy/call"
+	"anyport/proxy/header"
+	"anyport/proxy/origin"
+	"anyport/proxy/route"
+)
+
+// Key tells flows apart.
+type Key struct{ Client, Dst call.Endpoint }
+
+// KeyOf is the Key of addresses without a zone.
+func KeyOf(client, dst netip.AddrPort) Key {
+	return Key{call.EndpointOf(client), call.EndpointOf(dst)}
+}
+
+// Flow is one flow. S is what the loop keeps of it: its sockets. The exported fields other than
+// Sockets are for the loop to read, except Origin while it looks for one. Times are since the
+// table's epoch.
+//
+// There may be hundreds of thousands of flows, and Go allocates sizes of certain steps: with the
+// loop's 48 bytes a flow takes 256 bytes, and one word more would take 288.
+type Flow[S any] struct {
+	Key      Key
+	Route    *route.Route
+	Counters *route.Counters // the route's, of this loop
+	Origin   *origin.Origin
+	Sockets  S
+
+	header     []byte // goes before each datagram to the origin
+	headerOnce bool   // … or only before the first: it is dropped once that is sent
+	spp        bool   // the header is SPP, and precedes each datagram of the origin, too
+	stage      Stage
+	validation validation
+	position   int32 // in Table.deadlines
+
+	begun, last time.Duration // last datagram, either way
+	drainEnd    time.Duration // the latest end, where the flow is drained; or 0
+	deadline    time.Duration // when to check whether it is idle; never after its end
+
+	toOrigin, toClient uint64 // bytes of payload
+
+	entry      entry[S]  // in the eviction order of its kind
+	routeEntry *entry[S] // in that of its route, if the route has a bound
+}
+
+// Client is the address that the flow's datagrams come from.
+func (f *Flow[S]) Client() netip.AddrPort { return f.Key.Client.AddrPort() }
+
+// Dst is the address that the client sends to, and is answered from.
+func (f *Flow[S]) Dst() netip.AddrPort { return f.Key.Dst.AddrPort() }
+
+// OriginAddr is where the flow's datagrams are forwarded to.
+func (f *Flow[S]) OriginAddr() netip.AddrPort { return f.Origin.At(f.Key.Dst.Port) }
+
+// OriginPort is the port of OriginAddr.
+func (f *Flow[S]) OriginPort() uint16 { return f.Origin.Port(f.Key.Dst.Port) }
+
+// Header goes before the payload of the next datagram to the origin. Where once is true, the flow
+// drops it when a datagram has been sent: see Settle.
+func (f *Flow[S]) Header() (header []byte, once bool) { return f.header, f.headerOnce }
+
+// Stage is how far the flow has come.
+func (f *Flow[S]) Stage() Stage { return f.stage }
+
+// maxPayload is the longest datagram to an address: 16 bits of length less the UDP header, and for
+// IPv4 the IP header (RFC 768, RFC 791 §3.1, RFC 8200 §3).
+func maxPayload(to netip.Addr) int {
+	if to.Is4() {
+		return 65535 - 20 - 8
+	}
+	return 65535 - 8
+}
+
+// amplification is how many bytes an unvalidated client is sent for each that it sent, without a
+// charge to the budget of its network: the bound of QUIC (RFC 9000 §8.1).
+const amplification = 3
+
+// fromClient decides on n bytes of payload from the client.
+func (f *Flow[S]) fromClient(n int, now time.Duration) route.Verdict {
+	f.last = now
+	f.validation.clientSent()
+	if len(f.header)+n > maxPayload(f.Origin.Addr) {
+		return route.TooLarge
+	}
+	f.toOrigin += uint64(n)
+	return route.Forwarded
+}
+
+// fromOrigin decides on a datagram of the origin, and returns the part of it that is for the
+// client.
+func (f *Flow[S]) fromOrigin(reply []byte, b *Budgets, now time.Duration) ([]byte, route.Verdict) {
+	if f.spp {
+		payload, err := header.CutSPP(reply, f.header)
+		if err != nil {
+			return nil, route.BadHeader
+		}
+		reply = payload
+	}
+	switch {
+	case len(reply) > maxPayload(f.Key.Client.AddrPort().Addr()):
+		return nil, route.TooLarge
+	case !f.mayAmplify(len(reply), b, now):
+		return reply, route.Amplified
+	}
+	f.last = now
+	f.toClient += uint64(len(reply))
+	f.validation.originSent()
+	return reply, route.Forwarded
+}
+
+// mayAmplify reports whether the client may be sent n more bytes. What exceeds the bound on
+// amplification is taken from the budget of its network. Bytes that the budget paid for count as
+// sent, like all others.
+func (f *Flow[S]) mayAmplify(n int, b *Budgets, now time.Duration) bool {
+	if !f.Route.AntiAmplification || f.validation.done() || f.toClient+uint64(n) <= amplification*f.toOrigin {
+		return true
+	}
+	over := min(uint64(n), f.toClient+uint64(n)-amplification*f.toOrigin)
+	return b.Spend(f.Client().Addr(), int(over), f.Route.AmplificationBudget, now)
+}
+
+// Settle counts n datagrams after the kernel has taken or refused them. Their bytes were counted
+// when they were decided on; where the kernel refused them, they are taken back.
+func (f *Flow[S]) Settle(d route.Direction, v route.Verdict, n, bytes int) {
+	f.Counters.Datagrams(d, v, n)
+	switch {
+	case v == route.Forwarded:
+		f.Counters.Bytes(config.UDP, d, bytes)
+		if d == route.ToOrigin && f.headerOnce {
+			f.header, f.headerOnce = nil, false
+		}
+	case d == route.ToOrigin:
+		f.toOrigin -= uint64(bytes)
+	default:
+		f.toClient -= uint64(bytes)
+	}
+}
+
+// OwnsSocket reports whether f has a socket to its origin that no other flow uses.
+func (f *Flow[S]) OwnsSocket() bool { return ownsSocket(f.Route.Route, f.spp, f.Key.Client) }
+
+// SharesSocket reports whether flows like f can share a socket, where f does not leave from an
+// egress prefix.
+func (f *Flow[S]) SharesSocket() bool { return sharesSocket(f.spp, f.Key.Client) }
+
+// ownsSocket reports whether a flow of r, with or without SPP, has a socket of its own.
+func ownsSocket(r *config.Route, spp bool, client call.Endpoint) bool {
+	return len(r.EgressPrefixes) == 0 && !sharesSocket(spp, client)
+}
+
+// sharesSocket reports whether the SPP header tells a client apart from all others of one socket.
+// It does not for a link-local client: no header names its interface.
+func sharesSocket(spp bool, client call.Endpoint) bool { return spp && client.Zone == 0 }

@@ -1,0 +1,124 @@
+package flow
+
+import (
+	"container/heap"
+	"time"
+
+	"anyport/config"
+	"anyport/proxy/route"
+)
+
+// drainQuiet is how long a flow of a stopping process may be quiet before it counts as ended: UDP
+// has no FIN.
+const drainQuiet = 2 * time.Second
+
+// end is when the flow ends if no more datagram comes, and the verdict that it ends with.
+func (f *Flow[S]) end() (time.Duration, route.Verdict) {
+	idle := f.Route.FlowIdle(f.Key.Dst.Port)
+	if f.drainEnd == 0 {
+		return f.last + idle, route.IdleTimedOut
+	}
+	if quiet := f.last + min(idle, drainQuiet); quiet < f.drainEnd {
+		return quiet, route.IdleTimedOut
+	}
+	return f.drainEnd, route.DrainTimedOut
+}
+
+// Expired returns a flow whose end has come, and the verdict to end it with; nil where there is
+// none. It is called until there is none, with an End for each.
+func (t *Table[S]) Expired(now time.Duration) (*Flow[S], route.Verdict) {
+	for len(t.deadlines) > 0 && t.deadlines[0].deadline <= now {
+		f := t.deadlines[0]
+		at, verdict := f.end()
+		if at <= now {
+			return f, verdict
+		}
+		f.deadline = at // there was a datagram since the deadline was set
+		heap.Fix(&t.deadlines, 0)
+	}
+	return nil, route.Undecided
+}
+
+// NextDeadline is when Expired has to be called; not ok where there is no flow.
+func (t *Table[S]) NextDeadline() (deadline time.Duration, ok bool) {
+	if len(t.deadlines) == 0 {
+		return 0, false
+	}
+	return t.deadlines[0].deadline, true
+}
+
+// Drain takes no new flows from now on. Live ones go on until they are quiet, or until the drain
+// timeout of their route has passed.
+func (t *Table[S]) Drain(now time.Duration) {
+	t.draining = true
+	t.drainIf(now, func(*Flow[S]) bool { return true })
+}
+
+// Drained reports whether Drain was called, and no flow is left.
+func (t *Table[S]) Drained() bool { return t.draining && len(t.flows) == 0 }
+
+// Reload drains the flows that a new generation of routes no longer forwards, and no more those
+// that it forwards again. It does nothing for a generation that it has seen. It returns the flows to
+// end at once, with NoRoute: those whose dst the kernel now hands to the host's own sockets. Their
+// reply socket, which is bound to the dst, would receive the datagrams for the host's.
+func (t *Table[S]) Reload(now time.Duration) (passed []*Flow[S]) {
+	if t.opt.Routes.Set() == t.set {
+		return nil
+	}
+	return t.DrainUnrouted(now)
+}
+
+// DrainUnrouted is Reload for the generation of routes that is in service.
+func (t *Table[S]) DrainUnrouted(now time.Duration) (passed []*Flow[S]) {
+	set := t.opt.Routes.Set()
+	t.set = set
+	if t.draining { // all flows drain already
+		return nil
+	}
+	t.drainIf(now, func(f *Flow[S]) bool {
+		if set.Keeps(config.UDP, f.Dst(), f.Route) {
+			return false
+		}
+		if set.Passes(config.UDP, f.Dst()) {
+			passed = append(passed, f)
+		}
+		return true
+	})
+	return passed
+}
+
+// drainIf drains the flows that ends reports true for, and no others: each has its route's drain
+// timeout left.
+func (t *Table[S]) drainIf(now time.Duration, ends func(*Flow[S]) bool) {
+	for _, f := range t.deadlines {
+		switch {
+		case !ends(f):
+			f.drainEnd = 0
+		case f.drainEnd == 0:
+			f.drainEnd = now + f.Route.Drain
+		}
+		f.deadline, _ = f.end()
+	}
+	heap.Init(&t.deadlines)
+}
+
+// deadlines is a heap of all flows by deadline (container/heap).
+type deadlines[S any] []*Flow[S]
+
+func (d deadlines[S]) Len() int           { return len(d) }
+func (d deadlines[S]) Less(i, j int) bool { return d[i].deadline < d[j].deadline }
+func (d deadlines[S]) Swap(i, j int) {
+	d[i], d[j] = d[j], d[i]
+	d[i].position, d[j].position = int32(i), int32(j)
+}
+func (d *deadlines[S]) Push(f any) {
+	f.(*Flow[S]).position = int32(len(*d))
+	*d = append(*d, f.(*Flow[S]))
+}
+func (d *deadlines[S]) Pop() any {
+	old := *d
+	f := old[len(old)-1]
+	old[len(old)-1] = nil
+	*d = old[:len(old)-1]
+	return f
+}

@@ -1,0 +1,28 @@
+package flow_test
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"anyport/config"
+	"anyport/proxy/flow"
+	"anyport/proxy/route"
+)
+
+// TestList: what has ended since the list began is not in it.
+func TestList(t *testing.T) {
+	alice, bob := netip.MustParseAddrPort("198.51.100.1:1000"), netip.MustParseAddrPort("198.51.100.2:1000")
+	dst, origin := netip.MustParseAddrPort("192.0.2.1:53"), netip.MustParseAddrPort("10.0.0.5:53")
+	f, first := began(t, to(origin), alice, dst, 3)
+	f.datagram(flow.KeyOf(bob, dst), 5, 2*time.Second)
+	listing := f.Listing()
+	f.end(first, route.Evicted, 3*time.Second)
+	want := route.Conn{
+		Protocol: config.UDP, Route: "test", Client: bob, Dst: dst, Origin: origin,
+		Age: 2 * time.Second, Idle: 2 * time.Second, ToOrigin: 5,
+	}
+	if got := f.NextPage(&listing, nil, 4*time.Second); len(got) != 1 || got[0] != want {
+		t.Errorf("listed %+v, want %+v", got, want)
+	}
+}

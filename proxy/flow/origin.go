@@ -1,0 +1,82 @@
+package flow
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"anyport/config"
+	"anyport/proxy/header"
+	"anyport/proxy/origin"
+	"anyport/proxy/route"
+)
+
+// PickOrigin gives f the next origin of its route that takes flows, those tried before left out. It
+// reports false where there is none.
+func (t *Table[S]) PickOrigin(f *Flow[S], tried []*origin.Origin, now time.Duration) bool {
+	f.Origin = f.Route.Origins.PickWilling(f.Client().Addr(), f.Key.Dst.Port, tried, t.opt.Epoch.Add(now))
+	return f.Origin != nil
+}
+
+// Refusal is an ICMP error for a datagram to an origin.
+type Refusal struct {
+	Err        error // for the log
+	PortClosed bool  // "port unreachable", from the origin's host; any other error is from the way to it
+}
+
+// NoteRefusal notes that an origin has refused a port, and logs it when it begins. It reports
+// whether the origin has refused before, and was tried again since.
+func (t *Table[S]) NoteRefusal(r *route.Route, o *origin.Origin, port uint16, refusal Refusal, now time.Duration) (again bool) {
+	refused := o.Refuse(port, !refusal.PortClosed, t.opt.Epoch.Add(now))
+	if !refused.First {
+		return refused.Lasts
+	}
+	level := slog.LevelDebug // an origin with many ports has closed ones, which a scan finds
+	if refused.Whole {
+		level = slog.LevelWarn
+	}
+	t.opt.Log.Log(context.Background(), level, "an origin refuses datagrams: new flows go to the others for a while",
+		"route", r.Name, "origin", o.Text, "port", port, "error", refusal.Err)
+	return refused.Lasts
+}
+
+// noteAnswer notes that f's origin has answered, and logs it where it had refused.
+func (t *Table[S]) noteAnswer(f *Flow[S]) {
+	if port := f.OriginPort(); f.Origin.Answer(port) {
+		t.opt.Log.Info("an origin answers datagrams again", "route", f.Route.Name, "origin", f.Origin.Text, "port", port)
+	}
+}
+
+// LeavesOrigin decides whether a flow that was refused goes to another origin. Nothing is lost with
+// an origin that never answered. "Port unreachable" comes from the origin's host: the service has
+// ended, with all that it knew of the flow. Other errors come from the way there, which may heal
+// with the service intact (as RFC 1122 §4.2.3.9 has it for TCP): an answered flow waits until the
+// origin has refused again.
+func (f *Flow[S]) LeavesOrigin(refusal Refusal, again bool) bool {
+	return f.stage == Unanswered || refusal.PortClosed || again
+}
+
+// OriginRefuses reports whether f's origin refuses datagrams, as another flow has found out, or a
+// datagram of f's own (an ICMP error does not always name the flow), and f is to leave it.
+func (t *Table[S]) OriginRefuses(f *Flow[S], now time.Duration) bool {
+	refuses, again := f.Origin.Refuses(f.OriginPort(), t.opt.Epoch.Add(now))
+	return refuses && (f.stage == Unanswered || again)
+}
+
+// HasOtherOrigin reports whether f can go to another origin than its own.
+func (t *Table[S]) HasOtherOrigin(f *Flow[S], now time.Duration) bool {
+	if !f.Route.Origins.HasWilling(f.Key.Dst.Port, []*origin.Origin{f.Origin}, t.opt.Epoch.Add(now)) {
+		return false
+	}
+	_, err := header.Datagram(f.Route.ProxyProtocol, f.Client(), f.Dst())
+	return err == nil
+}
+
+// Moved notes that f, after PickOrigin, has its socket to another origin than before. The new one
+// gets the header of a new flow.
+func (f *Flow[S]) Moved(before *origin.Origin) {
+	f.Origin.Begin()
+	before.End()
+	f.header, _ = header.Datagram(f.Route.ProxyProtocol, f.Client(), f.Dst()) // HasOtherOrigin has seen that it can be made
+	f.headerOnce = f.Route.ProxyProtocol == config.ProxyV2First
+}

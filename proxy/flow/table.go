@@ -1,0 +1,154 @@
+package flow
+
+import (
+	"container/heap"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"anyport/config"
+	"anyport/proxy/header"
+	"anyport/proxy/route"
+)
+
+// Options are what a Table needs.
+type Options struct {
+	Routes   *route.Live
+	Shard    int // of the counters
+	Limits   Limits
+	Budgets  *Budgets
+	Replies  *ReplyAddrs
+	Patience time.Duration      // how long a flow may wait for its first reply before it is evicted for another of its client
+	Epoch    time.Time          // the zero of all times here
+	Record   func(route.Record) // called once a flow has ended or was refused; may be nil
+	Log      *slog.Logger
+}
+
+// Table is the flows of one loop. The loop calls it, and it never calls the loop: what the loop has
+// to do is in the results.
+type Table[S any] struct {
+	opt Options
+
+	flows     map[Key]*Flow[S]
+	deadlines deadlines[S] // all flows
+	evictions evictionOrders[S]
+	set       *route.Set // the generation of routes last seen
+	draining  bool       // no new flows are taken
+}
+
+// NewTable makes an empty table.
+func NewTable[S any](opt Options) *Table[S] {
+	return &Table[S]{
+		opt:       opt,
+		flows:     map[Key]*Flow[S]{},
+		evictions: evictionOrders[S]{ofRoute: map[*route.Stats]*evictionOrder[S]{}},
+		set:       opt.Routes.Set(),
+	}
+}
+
+// Find returns the flow of k, or nil.
+func (t *Table[S]) Find(k Key) *Flow[S] { return t.flows[k] }
+
+// Len is the number of flows.
+func (t *Table[S]) Len() int { return len(t.flows) }
+
+// FindBySPP returns the flow that the SPP header of a datagram names, if the datagram is one between
+// the flow and its origin, from or to peer; else nil.
+func (t *Table[S]) FindBySPP(b []byte, peer netip.AddrPort) *Flow[S] {
+	client, dst, _, err := header.ParseSPP(b)
+	if err != nil {
+		return nil
+	}
+	f := t.flows[KeyOf(client, dst)]
+	if f == nil || peer != f.OriginAddr() {
+		return nil
+	}
+	return f
+}
+
+// FromClient decides on n bytes of payload from f's client. What is not forwarded is counted here;
+// what is, once it is sent (Settle).
+func (t *Table[S]) FromClient(f *Flow[S], n int, now time.Duration) route.Verdict {
+	verdict := f.fromClient(n, now)
+	if verdict != route.Forwarded {
+		f.Counters.Datagrams(route.ToOrigin, verdict, 1)
+	}
+	if f.stage == Answered && f.validation.done() {
+		t.evictions.validated(f)
+	}
+	return verdict
+}
+
+// FromOrigin decides on a datagram of f's origin, and returns the part of it that is for the
+// client. What is not forwarded is counted here; what is, once it is sent (Settle).
+func (t *Table[S]) FromOrigin(f *Flow[S], reply []byte, now time.Duration) ([]byte, route.Verdict) {
+	payload, verdict := f.fromOrigin(reply, t.opt.Budgets, now)
+	if verdict != route.Forwarded {
+		f.Counters.Datagrams(route.ToClient, verdict, 1)
+		if verdict == route.Amplified {
+			t.holdBack(f, len(payload))
+		}
+		return nil, verdict
+	}
+	if f.stage == Unanswered {
+		t.evictions.answered(f)
+	}
+	t.noteAnswer(f)
+	return payload, route.Forwarded
+}
+
+// holdBack counts a reply that its client is not sent, and logs the first of a route.
+func (t *Table[S]) holdBack(f *Flow[S], bytes int) {
+	f.Counters.HeldBack(bytes)
+	if f.Route.FirstHeldBack() {
+		t.opt.Log.Warn("answers are held back: the client has not shown that it is there, and amplification_budget is used up",
+			"route", f.Route.Name, "client", f.Client(), "dst", f.Dst(), "bytes", bytes, "budget", f.Route.AmplificationBudget,
+			"hint", `raise amplification_budget, or set anti_amplification = false where no source is forged; see "Forged UDP sources" in docs/OPERATING.md`)
+	}
+}
+
+// Insert puts a flow that was admitted, or restored, and has its sockets into the table.
+func (t *Table[S]) Insert(f *Flow[S]) {
+	f.Origin.Begin()
+	t.evictions.add(f)
+	t.flows[f.Key] = f
+	f.deadline, _ = f.end()
+	heap.Push(&t.deadlines, f)
+}
+
+// End removes a flow, whatever ended it, and counts and records it. The loop has closed its sockets
+// before, so that what they took of the quotas is free once it is given back here.
+func (t *Table[S]) End(f *Flow[S], verdict route.Verdict, now time.Duration) {
+	t.Remove(f)
+	f.Counters.End(config.UDP, verdict)
+	t.record(route.Record{
+		Begun: t.opt.Epoch.Add(f.begun), Took: now - f.begun, Protocol: config.UDP, Route: f.Route.Name,
+		Client: f.Client(), Dst: f.Dst(), Origin: f.OriginAddr(),
+		ToOrigin: f.toOrigin, ToClient: f.toClient, Verdict: verdict,
+	})
+}
+
+// Remove is End for a flow that goes on in another process, which will count and record it.
+func (t *Table[S]) Remove(f *Flow[S]) {
+	delete(t.flows, f.Key)
+	t.giveBack(f)
+	heap.Remove(&t.deadlines, int(f.position))
+	t.evictions.remove(f)
+	f.Origin.End()
+	f.Route.Release(config.UDP, f.Client().Addr())
+}
+
+// All yields all flows, each of which may be ended meanwhile.
+func (t *Table[S]) All(yield func(*Flow[S]) bool) {
+	for _, f := range t.flows {
+		if !yield(f) {
+			return
+		}
+	}
+}
+
+func (t *Table[S]) record(r route.Record) {
+	if t.opt.Record != nil {
+		t.opt.Record(r)
+	}
+}

@@ -1,0 +1,6 @@
+// Package logfile writes whole lines to files that may be full, stuck or removed: each line is in the
+// file, or it is counted as lost.
+//
+// A [Writer] gathers lines for the goroutine that has the file (writer.go): the access log uses it. A
+// [Queue] is a Writer with a goroutine of its own, so that no caller waits (queue.go): the log uses it.
+package logfile

@@ -1,0 +1,76 @@
+package tcp
+
+import (
+	"net/netip"
+
+	"anyport/config"
+	"anyport/proxy/call"
+	"anyport/proxy/route"
+)
+
+// accepted is a conn between accept and admission: a socket that no route has taken yet. The
+// zero value is none.
+type accepted struct {
+	fd     int
+	client netip.AddrPort // valid unless it is none
+}
+
+func (n accepted) exists() bool { return n.client.IsValid() }
+
+// admitConn finds the route of an accepted conn by its dst, asks whether the route admits the
+// client, and takes the conn's files. Then its dial begins. A conn that is not admitted gets
+// RST, and one without files waits at the gate, undecided.
+func (l *loop) admitConn(n accepted) {
+	dst, r, v := l.lookUp(n)
+	if v == route.Admitted { // files last: a client that is not admitted must not evict others
+		if v = l.reserveFiles(n); v != route.Admitted {
+			r.Release(config.TCP, n.client.Addr())
+		}
+	}
+	switch v {
+	case route.Admitted:
+		l.beginConn(n, dst, r)
+	case route.Undecided: // it comes here again when the gate opens
+	default:
+		l.refuseConn(n, dst, r, v)
+	}
+}
+
+// lookUp finds the route that forwards an accepted conn's dst and asks whether it admits the
+// client. After Admitted the caller owes the route a Release.
+func (l *loop) lookUp(n accepted) (dst netip.AddrPort, r *route.Route, v route.Verdict) {
+	dst, err := call.LocalAddr(n.fd) // steering leaves dst as the client wrote it
+	if err != nil {
+		return dst, nil, route.ResetByClient
+	}
+	if r = l.routes.Set().Lookup(config.TCP, dst); r == nil {
+		return dst, nil, route.NoRoute
+	}
+	return dst, r, r.Admit(config.TCP, n.client.Addr())
+}
+
+// beginConn makes an admitted conn, whose files are taken, and dials the first origin.
+func (l *loop) beginConn(n accepted, dst netip.AddrPort, r *route.Route) {
+	c := &conn{route: r, client: n.client, dst: dst, ends: [2]end{{fd: int32(n.fd)}, {fd: -1}}}
+	l.addConn(c)
+	if err := l.watchSocket(c, clientEnd); err != nil {
+		l.endConn(c, route.RelayFailed)
+		return
+	}
+	l.dialNext(c, route.NoOrigin)
+}
+
+// refuseConn ends an accepted conn that was not admitted; r is nil where no route forwards dst.
+func (l *loop) refuseConn(n accepted, dst netip.AddrPort, r *route.Route, v route.Verdict) {
+	if v == route.ResetByClient { // before it had a dst: there is nothing to count or record
+		l.sockets.Close(int32(n.fd))
+		return
+	}
+	name, stats := "", l.routes.Unrouted
+	if r != nil {
+		name, stats = r.Name, r.Stats
+	}
+	stats.Shard(l.shard).End(config.TCP, v)
+	l.sockets.Reset(int32(n.fd))
+	l.record(newRecord(name, n.client, dst, v, l.wallTime(l.now)))
+}

@@ -1,0 +1,119 @@
+package udp
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"anyport/proxy/call"
+	"anyport/proxy/datagram"
+	"anyport/proxy/flow"
+	"anyport/proxy/route"
+)
+
+// batchesATurn is how many batches of the listener one turn reads at most: about as many as arrive
+// while it begins its share of new flows.
+const batchesATurn = 8
+
+// readClients forwards what is queued on the listener: of each batch first what is of live flows.
+func (l *loop) readClients(now time.Duration) {
+	for range batchesATurn {
+		_, end, err := l.in.Read(l.listener, datagram.BatchSize)
+		if err != nil && err != unix.EAGAIN {
+			l.log.Warn(now, "reading from the listener", "error", err)
+		}
+		for i := range end {
+			l.fromClient(i, now)
+		}
+		l.out.flush()
+		l.beginBatch(now)
+		l.flush()
+		if end < datagram.BatchSize {
+			return
+		}
+	}
+}
+
+// fromClient forwards message i of the batch, if it is of a live flow. Where it has no flow yet, it is
+// left to beginBatch; where it is a reply to an egress address, it goes to a client.
+func (l *loop) fromClient(i int, now time.Duration) {
+	client, known := l.in.Sender(i)
+	c, ok := l.in.Control(i)
+	l.countDropped(c.Drops)
+	switch {
+	case !known || !ok:
+		l.log.Warn(now, "a datagram without its dst: the listener needs IP_RECVORIGDSTADDR and IPV6_RECVORIGDSTADDR")
+		return
+	case l.in.Truncated(i):
+		l.countUnrouted(route.Truncated, 1)
+		return
+	}
+	a := arrival{flow.Key{Client: client, Dst: c.Dst}, datagram.Train{Bytes: l.in.Bytes(i), Size: c.TrainSize, TOS: c.TOS}}
+	f := l.flows.Find(a.key)
+	if f == nil {
+		if f = l.egress.flows[a.key]; f != nil {
+			l.fromEgress(f, a, now)
+			return
+		}
+		l.newFlows.batch = append(l.newFlows.batch, a)
+		return
+	}
+	if l.flows.OriginRefuses(f, now) {
+		l.moveToOtherOrigin(f, now) // the client repeats what this origin has lost
+	}
+	l.expectBursts(f)
+	for i := range a.Length() {
+		payload := a.At(i)
+		if l.flows.FromClient(f, len(payload), now) == route.Forwarded {
+			l.toOrigin(f, payload, a.TOS)
+		}
+	}
+}
+
+// fromEgress forwards what f's origin has sent to the egress address of f: it is steered to the
+// listener, too.
+func (l *loop) fromEgress(f *liveFlow, a arrival, now time.Duration) {
+	for i := range a.Length() {
+		if payload, verdict := l.flows.FromOrigin(f, a.At(i), now); verdict == route.Forwarded {
+			l.toClient(f, payload, a.TOS, now)
+		}
+	}
+}
+
+// toOrigin queues a datagram of f's client.
+func (l *loop) toOrigin(f *liveFlow, payload []byte, tos uint8) {
+	header, once := f.Header()
+	d := datagram.Outgoing{FD: int(f.Sockets.fd), Header: header, Payload: payload}
+	switch {
+	case f.Sockets.shared != nil:
+		d.Shared, d.To = true, call.EndpointOf(f.OriginAddr())
+	case f.Sockets.egress != nil:
+		d = l.egress.outgoing(f, payload, &l.out)
+	}
+	d.TOS, d.IPv6 = tos, !f.Origin.Addr.Is4()
+	l.out.add(f, route.ToOrigin, d)
+	if once { // whether the next datagram needs the header, too, shows when this one is sent
+		l.out.flush()
+	}
+}
+
+// flush sends what is queued, and then drops the messages that it points to.
+func (l *loop) flush() {
+	l.out.flush()
+	l.in.Reset()
+}
+
+// countDropped counts what the kernel has dropped since the last message that said so. The kernel
+// adds its count to each message, from the first loss on.
+func (l *loop) countDropped(drops uint32) {
+	if drops == 0 || drops == l.dropped {
+		return
+	}
+	l.countUnrouted(route.Overflowed, int(drops-l.dropped))
+	l.dropped = drops
+}
+
+// countUnrouted counts datagrams whose route is not known.
+func (l *loop) countUnrouted(v route.Verdict, n int) {
+	l.unrouted.Datagrams(route.ToOrigin, v, n)
+}

@@ -1,0 +1,86 @@
+package udp
+
+import (
+	"time"
+
+	"anyport/proxy/datagram"
+	"anyport/proxy/flow"
+	"anyport/proxy/route"
+)
+
+// newFlowsATurn bounds the flows that one turn of the loop begins, after it has served all live
+// ones. Beginning a flow costs as much as ten datagrams or more: a flood of new flows, from forged
+// addresses for instance, must not delay live ones. What is left waits for the next turns, up to a
+// bound.
+const newFlowsATurn = 32
+
+// arrival is a message from a client.
+type arrival struct {
+	key flow.Key
+	datagram.Train
+}
+
+// newFlows is the arrivals of no flow yet, in their order. batch points into the receive batch; what
+// waits longer is copied.
+type newFlows struct {
+	begun   int          // flows of this turn
+	batch   []arrival    // of the batch just read
+	waiting arrivalQueue // those before
+}
+
+// beginBatch begins the flows of the batch just read, or queues their arrivals.
+func (l *loop) beginBatch(now time.Duration) {
+	for _, a := range l.newFlows.batch {
+		switch {
+		case l.newFlows.waiting.empty() && l.newFlows.begun < newFlowsATurn:
+			l.begin(a, now)
+		case !l.newFlows.waiting.push(a):
+			l.countUnrouted(route.Overflowed, a.Length())
+		}
+	}
+	clear(l.newFlows.batch)
+	l.newFlows.batch = l.newFlows.batch[:0]
+}
+
+// beginWaiting begins flows of queued arrivals, as many as the turn has left.
+func (l *loop) beginWaiting(now time.Duration) {
+	for !l.newFlows.waiting.empty() && l.newFlows.begun < newFlowsATurn {
+		for _, a := range l.newFlows.waiting.pop(newFlowsATurn - l.newFlows.begun) {
+			l.begin(a, now)
+		}
+	}
+	l.out.flush()
+	l.newFlows.begun = 0
+}
+
+// beginAllWaiting leaves no arrival queued.
+func (l *loop) beginAllWaiting(now time.Duration) {
+	for !l.newFlows.waiting.empty() {
+		l.beginWaiting(now)
+	}
+}
+
+// begin forwards an arrival, with a flow of its own, or one that an arrival before it has begun. Each
+// datagram of a train asks for the flow: where the first was refused, the next is counted as well.
+func (l *loop) begin(a arrival, now time.Duration) {
+	live := l.flows.Find(a.key) != nil
+	if !live {
+		l.newFlows.begun++
+	}
+	for i := range a.Length() {
+		payload := a.At(i)
+		f := l.flows.Find(a.key)
+		if f == nil {
+			f = l.openFlow(a.key, now)
+		}
+		if f == nil || l.flows.FromClient(f, len(payload), now) != route.Forwarded {
+			continue
+		}
+		if live || i > 0 {
+			l.expectBursts(f)
+		} else {
+			l.firsts.keep(f, payload, a.TOS)
+		}
+		l.toOrigin(f, payload, a.TOS)
+	}
+}

@@ -1,0 +1,118 @@
+package udp
+
+import (
+	"errors"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"anyport/proxy/call"
+	"anyport/proxy/flow"
+	"anyport/proxy/origin"
+	"anyport/proxy/route"
+)
+
+// openFlow begins the flow of k: a place in the table, a socket that answers, and one to an origin.
+// Each may be had at the expense of another flow, which is evicted. It returns nil for a flow that is
+// refused, which is counted and recorded then.
+func (l *loop) openFlow(k flow.Key, now time.Duration) *liveFlow {
+	f := l.admit(k, now)
+	if f == nil {
+		return nil
+	}
+	verdict := l.connect(f, now)
+	if evict := l.flows.EvictFor(f, verdict); evict != nil {
+		l.end(evict, route.Evicted, now)
+		verdict = l.connect(f, now)
+	}
+	if verdict != route.Admitted {
+		l.flows.Abandon(f, verdict, now)
+		return nil
+	}
+	l.flows.Insert(f)
+	return f
+}
+
+// admit asks the table for a new flow, and ends those that are evicted for it. A flow is ended, with
+// its sockets, before the table goes on: the new one may need what it held.
+func (l *loop) admit(k flow.Key, now time.Duration) *liveFlow {
+	a := flow.Admission[flowSockets]{Key: k}
+	for {
+		evict, _ := l.flows.Admit(&a, now)
+		if evict == nil {
+			return a.Flow
+		}
+		l.end(evict, route.Evicted, now)
+	}
+}
+
+// connect opens the sockets of an admitted flow, to its client and to an origin, or neither.
+func (l *loop) connect(f *liveFlow, now time.Duration) route.Verdict {
+	reply, err := l.replies.acquire(f.Dst())
+	if err != nil {
+		l.log.Warn(now, "no socket can answer from dst, so the flow is refused", "dst", f.Dst(), "error", err)
+		return socketVerdict(err, route.RelayFailed)
+	}
+	f.Sockets.reply = reply
+	verdict := l.connectOrigin(f, nil, now)
+	if verdict != route.Admitted {
+		l.replies.release(reply)
+	}
+	return verdict
+}
+
+// connectOrigin gives f a socket to the first of its route's origins that can be dialled, those
+// tried before left out. Dialling sends nothing: an origin that is down shows later, by an ICMP
+// error.
+func (l *loop) connectOrigin(f *liveFlow, tried []*origin.Origin, now time.Duration) route.Verdict {
+	verdict := route.NoOrigin
+	for l.flows.PickOrigin(f, tried, now) {
+		err := l.openSocket(f, f.OriginAddr())
+		if err == nil {
+			return route.Admitted
+		}
+		l.log.Warn(now, "an origin can't be dialled", "route", f.Route.Name, "origin", f.OriginAddr(), "error", err)
+		verdict, tried = socketVerdict(err, route.ConnectFailed), append(tried, f.Origin)
+	}
+	return verdict
+}
+
+// socketVerdict is the verdict for a socket that could not be opened.
+func socketVerdict(err error, otherwise route.Verdict) route.Verdict {
+	switch {
+	case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE):
+		return route.OutOfFiles
+	case errors.Is(err, call.ErrNoPort):
+		return route.OutOfPorts
+	}
+	return otherwise
+}
+
+// end ends a flow, whatever ended it. Its sockets are closed first: only then may the table give their
+// places to others.
+func (l *loop) end(f *liveFlow, verdict route.Verdict, now time.Duration) {
+	l.closeSockets(f)
+	l.flows.End(f, verdict, now)
+}
+
+// endExpired ends the flows that are idle, or drained.
+func (l *loop) endExpired(now time.Duration) {
+	for f, verdict := l.flows.Expired(now); f != nil; f, verdict = l.flows.Expired(now) {
+		l.end(f, verdict, now)
+	}
+}
+
+// endUnrouted ends the flows whose dst is the host's own since a reload, and drains those that
+// lost their route.
+func (l *loop) endUnrouted(passed []*liveFlow, now time.Duration) {
+	for _, f := range passed {
+		l.end(f, route.NoRoute, now)
+	}
+}
+
+// endAll ends all flows at once.
+func (l *loop) endAll(verdict route.Verdict, now time.Duration) {
+	for f := range l.flows.All {
+		l.end(f, verdict, now)
+	}
+}
