@@ -6,12 +6,12 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+
 	"anyport/bpf"
 	"anyport/config"
 	"anyport/steering/bpfmaps"
-
-	"github.com/cilium/ebpf"
-	"golang.org/x/sys/unix"
 )
 
 // MarkClosed has the kernel refuse dst for as long as it lasts, on the routes with

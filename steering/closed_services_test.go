@@ -6,12 +6,12 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"anyport/config"
 	"anyport/steering/internal/tabletest"
 	"anyport/steering/program"
 	"anyport/steering/table"
-
-	"golang.org/x/sys/unix"
 )
 
 // mirroring has one route that mirrors what its origin refuses, and one that doesn't.

@@ -6,10 +6,10 @@ import (
 	"slices"
 	"time"
 
-	"anyport/steering/bpfmaps"
-
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
+
+	"anyport/steering/bpfmaps"
 )
 
 // Drift compares what is in the kernel with the table in service, entry by entry, and

@@ -3,11 +3,11 @@ package steering
 import (
 	"fmt"
 
+	"github.com/cilium/ebpf"
+
 	"anyport/bpf"
 	"anyport/steering/bpfmaps"
 	"anyport/steering/table"
-
-	"github.com/cilium/ebpf"
 )
 
 // half returns the room of a generation in the maps: the arrays are divided in two.

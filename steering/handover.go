@@ -8,10 +8,10 @@ import (
 	"strconv"
 	"strings"
 
-	"anyport/steering/program"
-
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
+
+	"anyport/steering/program"
 )
 
 // Inheritance is the file descriptors of a steering on their way to another process,

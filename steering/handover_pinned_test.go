@@ -6,13 +6,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cilium/ebpf"
+
 	"anyport/bpf"
 	"anyport/steering/host"
 	"anyport/steering/internal/netnstest"
 	"anyport/steering/internal/tabletest"
 	"anyport/steering/table"
-
-	"github.com/cilium/ebpf"
 )
 
 // TestRecover: what a dead process has written half is erased.

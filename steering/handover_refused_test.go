@@ -5,11 +5,11 @@ import (
 	"os"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"anyport/bpf"
 	"anyport/steering/internal/tabletest"
 	"anyport/steering/table"
-
-	"golang.org/x/sys/unix"
 )
 
 // TestInheritRefuses: what cannot serve is told, and leaves the giver serving and no

@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
 	"anyport/bpf"
 	"anyport/config"
 	"anyport/steering/bpfmaps"
@@ -16,9 +19,6 @@ import (
 	"anyport/steering/internal/tabletest"
 	"anyport/steering/program"
 	"anyport/steering/table"
-
-	"github.com/google/go-cmp/cmp"
-	"golang.org/x/sys/unix"
 )
 
 // TestHandover: the next process continues with the sockets and what waits in them, the

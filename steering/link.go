@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"slices"
 
-	"anyport/steering/program"
-
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
+
+	"anyport/steering/program"
 )
 
 // linkState is what other processes may have done to our link.

@@ -5,13 +5,13 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/gaissmai/bart"
+	"golang.org/x/sys/unix"
+
 	"anyport/config"
 	"anyport/steering/host"
 	"anyport/steering/pins"
 	"anyport/steering/table"
-
-	"github.com/gaissmai/bart"
-	"golang.org/x/sys/unix"
 )
 
 // OnDeath is what clients of served addresses meet when the process is killed, until there

@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/gaissmai/bart"
+
 	"anyport/steering/host"
 	"anyport/steering/instances"
 	"anyport/steering/table"
-
-	"github.com/gaissmai/bart"
 )
 
 // otherInstances are the instances of anyport in this namespace. Only one whose program is attached

@@ -8,13 +8,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
+
 	"anyport/steering/host"
 	"anyport/steering/instances"
 	"anyport/steering/internal/netnstest"
 	"anyport/steering/internal/tabletest"
 	"anyport/steering/table"
-
-	"github.com/vishvananda/netlink"
 )
 
 func netDial(address string) (net.Conn, error) { return net.DialTimeout("tcp", address, silence) }

@@ -9,13 +9,13 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"anyport/config"
 	"anyport/steering/internal/netnstest"
 	"anyport/steering/internal/tabletest"
 	"anyport/steering/pins"
 	"anyport/steering/table"
-
-	"golang.org/x/sys/unix"
 )
 
 // TestPinsUntrusted: a directory that somebody else could have prepared is refused, with what

@@ -8,13 +8,13 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/cilium/ebpf"
+	"github.com/google/go-cmp/cmp"
+
 	"anyport/steering/internal/netnstest"
 	"anyport/steering/internal/tabletest"
 	"anyport/steering/pins"
 	"anyport/steering/table"
-
-	"github.com/cilium/ebpf"
-	"github.com/google/go-cmp/cmp"
 )
 
 // TestPinsRefused: what is not ours, or in use, is left as it is.

@@ -14,15 +14,15 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
 	"anyport/config"
 	"anyport/steering/host"
 	"anyport/steering/internal/netnstest"
 	"anyport/steering/internal/tabletest"
 	"anyport/steering/program"
 	"anyport/steering/table"
-
-	"github.com/google/go-cmp/cmp"
-	"golang.org/x/sys/unix"
 )
 
 // pinned is the config of all tests with pins.

@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/cilium/ebpf"
+
 	"anyport/bpf"
 	"anyport/steering/program"
 	"anyport/steering/table"
-
-	"github.com/cilium/ebpf"
 )
 
 // A program in the kernel cannot change, nor can its maps, so that another build brings its

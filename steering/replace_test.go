@@ -6,15 +6,15 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/cilium/ebpf"
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sync/errgroup"
+
 	"anyport/bpf"
 	"anyport/config"
 	"anyport/steering/internal/netnstest"
 	"anyport/steering/internal/tabletest"
 	"anyport/steering/table"
-
-	"github.com/cilium/ebpf"
-	"github.com/google/go-cmp/cmp"
-	"golang.org/x/sync/errgroup"
 )
 
 // TestReplaceIsAtomic: while two tables take turns, no lookup finds anything that is

@@ -4,10 +4,10 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/gaissmai/bart"
+
 	"anyport/config"
 	"anyport/steering/table"
-
-	"github.com/gaissmai/bart"
 )
 
 // A prefix that a reload drops stays local for a while, for the conns that live there:

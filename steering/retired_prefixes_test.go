@@ -6,11 +6,11 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"anyport/config"
 	"anyport/steering/internal/tabletest"
 	"anyport/steering/table"
-
-	"golang.org/x/sys/unix"
 )
 
 // TestRetiredPrefixes: conns on a prefix that a reload drops live on for their drain_timeout,

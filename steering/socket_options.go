@@ -5,11 +5,11 @@ import (
 	"log/slog"
 	"os"
 
-	"anyport/bpf"
-	"anyport/config"
-	"anyport/bpf/socketfilter"
-
 	"golang.org/x/sys/unix"
+
+	"anyport/bpf"
+	"anyport/bpf/socketfilter"
+	"anyport/config"
 )
 
 // sockopt is one socket option of an integer.

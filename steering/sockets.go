@@ -7,10 +7,10 @@ import (
 	"log/slog"
 	"os"
 
+	"golang.org/x/sys/unix"
+
 	"anyport/bpf"
 	"anyport/config"
-
-	"golang.org/x/sys/unix"
 )
 
 // sockets are the file descriptors that the program can choose, by slot. The slots tcp and udp

@@ -10,6 +10,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+
 	"anyport/bpf"
 	"anyport/config"
 	"anyport/steering/host"
@@ -17,9 +20,6 @@ import (
 	"anyport/steering/pins"
 	"anyport/steering/program"
 	"anyport/steering/table"
-
-	"github.com/cilium/ebpf"
-	"golang.org/x/sys/unix"
 )
 
 // Steering is the attached program, with its maps, sockets and local routes, in the network

@@ -6,15 +6,15 @@ import (
 	"net/netip"
 	"testing"
 
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+
 	"anyport/bpf"
 	"anyport/config"
 	"anyport/steering/internal/netnstest"
 	"anyport/steering/internal/tabletest"
 	"anyport/steering/program"
 	"anyport/steering/table"
-
-	"github.com/cilium/ebpf"
-	"golang.org/x/sys/unix"
 )
 
 // open opens the steering of cfg in a namespace of its own.

@@ -10,13 +10,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cilium/ebpf/link"
+
 	"anyport/steering/host"
 	"anyport/steering/internal/netnstest"
 	"anyport/steering/internal/tabletest"
 	"anyport/steering/program"
 	"anyport/steering/table"
-
-	"github.com/cilium/ebpf/link"
 )
 
 // TestWatch: what is done to our link from outside is undone, and seen in the log.

@@ -6,11 +6,11 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"anyport/config"
 	"anyport/steering/internal/netnstest"
 	"anyport/steering/internal/tabletest"
-
-	"golang.org/x/sys/unix"
 )
 
 // TestWorkers: all that one client sends arrives at one of the UDP sockets, however many

@@ -3,23 +3,24 @@ package main
 import (
 	"fmt"
 
+	"github.com/spf13/cobra"
+
+	"anyport/cmd/anyport/internal/text"
 	"anyport/config"
 	"anyport/steering/table"
-
-	"github.com/spf13/cobra"
 )
 
 func newCheck() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check [-c FILE]",
 		Short: "Read and validate the file",
-		Long: `Read the file as "anyport run" would, and report every problem of it in one go: its
-line, route and key, the value found, and what is allowed.
+		Long: `Read the file as "anyport run" would, and report all of its problems at once, each with
+its line, route and key, the value found, and what is allowed.
 
-What is valid and may surprise is a note on stderr.
+Something valid that may surprise is a note on stderr.
 
-It looks at the file alone. What depends on this host, its addresses and the listeners
-of other processes, is checked by "anyport run".`,
+It reads only the file. "anyport run" also checks what depends on this host: its addresses
+and the listeners of other processes.`,
 		Example: "  anyport check -c /etc/anyport/anyport.toml",
 		Args:    noArgs,
 	}
@@ -30,7 +31,7 @@ of other processes, is checked by "anyport run".`,
 			return err
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "%s: ok, %s, %s\n", c.Path,
-			count(len(c.Routes), "route", "routes"), count(table.Prefixes(), "prefix", "prefixes"))
+			text.Count(len(c.Routes), "route", "routes"), text.Count(table.Prefixes(), "prefix", "prefixes"))
 		for _, note := range c.Notes {
 			fmt.Fprintf(cmd.ErrOrStderr(), "anyport: note: %v\n", note)
 		}
@@ -47,11 +48,4 @@ func compile(path string) (*config.Config, *table.Table, error) {
 	}
 	table, err := table.Compile(c)
 	return c, table, err
-}
-
-func count(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
 }

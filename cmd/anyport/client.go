@@ -13,41 +13,41 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"anyport/cmd/anyport/internal/daemon"
+	"anyport/cmd/anyport/internal/admin"
 	"anyport/cmd/anyport/internal/slowfs"
 	"anyport/config"
 )
 
-// clientFlags adds -c and --socket to a command that asks the running anyport. What it
-// returns says, once they are parsed, whom to ask.
-func clientFlags(cmd *cobra.Command) func() (daemon.Client, error) {
+// clientFlags adds -c and --socket to a command that asks the running anyport. The function that it
+// returns makes the client once they are parsed.
+func clientFlags(cmd *cobra.Command) func() (admin.Client, error) {
 	path := fileFlag(cmd)
 	socket := cmd.Flags().String("socket", "", "ask on this admin socket, `PATH`")
-	return func() (client daemon.Client, err error) {
+	return func() (client admin.Client, err error) {
 		named := cmd.Flags().Changed("config")
 		switch {
 		case *socket != "" && named:
 			return client, usagef("-c and --socket both say where to ask: give one of them")
 		case *socket != "":
-			return daemon.Client{Socket: *socket}, nil
+			return admin.Client{Socket: *socket}, nil
 		}
 		return clientOf(cmd, *path, named)
 	}
 }
 
-// clientOf reads from the file where to ask. A file with errors is told of, and takes no
-// command away. Without a file of the default name, and nobody having named one, the
-// default socket is asked without a word.
-func clientOf(cmd *cobra.Command, path string, named bool) (daemon.Client, error) {
-	socket, told, broken := adminSocket(path)
-	client := daemon.Client{Socket: socket}
+// clientOf reads from the file where to ask. A broken file is reported, but the command goes on: it
+// may be what the operator needs to mend it. If nobody has named a file and there is none at the
+// default path, the default socket is asked without a remark.
+func clientOf(cmd *cobra.Command, path string, named bool) (admin.Client, error) {
+	socket, found, broken := adminSocket(path)
+	client := admin.Client{Socket: socket}
 	if socket == "" {
 		return client, errors.New("the file has admin.socket = \"\": this anyport cannot be asked")
 	}
 	if broken == nil || !named && errors.Is(broken, fs.ErrNotExist) {
 		return client, nil
 	}
-	if named && !told {
+	if named && !found {
 		if err := checkServes(cmd.Context(), client, path); err != nil {
 			return client, fmt.Errorf("%w: %s", err, config.Summary(broken))
 		}
@@ -57,36 +57,36 @@ func clientOf(cmd *cobra.Command, path string, named bool) (daemon.Client, error
 	return client, nil
 }
 
-// adminSocket is config.AdminSocket of a file that may be on a mount that hangs, which takes no command
-// away either.
-func adminSocket(path string) (socket string, told bool, broken error) {
+// adminSocket is config.AdminSocket with a time limit: the file may be on a mount that hangs. found
+// reports whether the file names the socket.
+func adminSocket(path string) (socket string, found bool, broken error) {
 	type answer struct {
 		socket string
-		told   bool
+		found  bool
 		broken error
 	}
-	a, err := slowfs.Do(slowfs.New(clientReadLimit), "read "+path, func() (a answer, err error) {
-		a.socket, a.told, a.broken = config.AdminSocket(path)
+	a, err := slowfs.Do(slowfs.New(clientReadTimeout), "read "+path, func() (a answer, err error) {
+		a.socket, a.found, a.broken = config.AdminSocket(path)
 		return a, nil
 	})
 	if err != nil {
 		return config.DefaultAdminSocket, false, err
 	}
-	return a.socket, a.told, a.broken
+	return a.socket, a.found, a.broken
 }
 
-// clientReadLimit is how long a command waits for the file.
-const clientReadLimit = 5 * time.Second
+// clientReadTimeout is how long a command waits for the file.
+const clientReadTimeout = 5 * time.Second
 
-// checkServes makes sure that the anyport on the default socket, which a broken file did
-// not name, serves that file: it may be another one.
-func checkServes(ctx context.Context, client daemon.Client, path string) error {
+// checkServes makes sure that the anyport on the default socket serves the file at path. The file is
+// broken and does not name the socket, so another anyport may listen there.
+func checkServes(ctx context.Context, client admin.Client, path string) error {
 	status, err := client.Status(ctx)
 	if err != nil {
 		return fmt.Errorf("the file does not say where to ask (--socket does), and %w", err)
 	}
 	served := status.Config.Path
-	if !filepath.IsAbs(served) { // it is relative to where that process began
+	if !filepath.IsAbs(served) { // relative to the directory that the process began in
 		if dir, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", status.PID)); err == nil {
 			served = filepath.Join(dir, served)
 		}
@@ -101,7 +101,7 @@ func checkServes(ctx context.Context, client daemon.Client, path string) error {
 	return nil
 }
 
-// sameFile reports whether two paths are the same, or lead to the same file.
+// sameFile reports whether two paths are equal, or lead to the same file.
 func sameFile(a, b string) bool {
 	if a == filepath.Clean(b) {
 		return true
@@ -111,7 +111,7 @@ func sameFile(a, b string) bool {
 	return errA == nil && errB == nil && os.SameFile(infoA, infoB)
 }
 
-// printJSON writes one object, for people to read as well.
+// printJSON writes one object, indented so that people can read it.
 func printJSON(out io.Writer, value any) error {
 	e := json.NewEncoder(out)
 	e.SetIndent("", "  ")

@@ -13,11 +13,11 @@ import (
 func newDemo() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo [--ports A-B]",
-		Short: "Try it, alone on this machine",
+		Short: "Try it on this machine, without a network",
 		Long: `Serve an IPv4 and an IPv6 prefix in a network namespace of its own, with a built-in echo
-origin. It prints the file that it runs with, tries a few odd ports, and then sweeps
-the ports of an address over TCP and UDP, counting the answers: each must come from the
-port that was asked, and the origin must have been told the right client and dst.
+origin. The demo prints the file that it runs with, tries a few odd ports, and then sweeps
+the ports of an address over TCP and UDP and counts the answers: each must come from the
+port that was asked, and the origin must have received the right client and dst.
 
 Nothing outside the namespace is touched, and the namespace ends with the process. It
 needs root.`,

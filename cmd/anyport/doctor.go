@@ -12,15 +12,15 @@ import (
 func newDoctor() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor [-c FILE] [--json]",
-		Short: "Say whether this host can run it, and what to type where not",
-		Long: `Examine this host: the kernel's features by trying them, privileges, sysctls, the limit
-on open files; and for the file's prefixes and ports: routes, neighbours, listeners,
-other sk_lookup programs and TPROXY rules that would be in the way. Each fault says why
-it matters, and the command that mends it.
+		Short: "Say whether this host can run anyport, and what to type if not",
+		Long: `Examine this host: the features of the kernel, by trying them; privileges; sysctls; the
+limit on open files; and for the prefixes and ports of the file: routes, neighbours,
+listeners, other sk_lookup programs and TPROXY rules that would get the packets instead.
+Each finding says why it matters, and which command mends it.
 
-It only reads, and changes nothing. Run it as the user that anyport is to run as: some
-of what it asks for, others may not see. The exit status is 1 where anyport would not
-work; warnings alone are no failure.`,
+It only reads, and changes nothing. Run it as the user that anyport is to run as: it
+examines what that user may do. The exit status is 1 if anyport would not work, and 0 if
+there are only warnings.`,
 		Example: `  anyport doctor -c /etc/anyport/anyport.toml
   anyport doctor --json | jq '.findings[] | select(.status != "ok")'`,
 		Args: noArgs,
@@ -34,7 +34,7 @@ work; warnings alone are no failure.`,
 	return cmd
 }
 
-// writeReport prints what was found. That it would not work is an error, after that.
+// writeReport prints the findings. If anyport would not work, it returns an error after that.
 func writeReport(cmd *cobra.Command, report doctor.Report, asJSON bool) error {
 	write := func() error { return report.Write(cmd.OutOrStdout()) }
 	if asJSON {

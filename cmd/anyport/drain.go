@@ -1,32 +1,27 @@
 package main
 
 import (
-	"fmt"
-	"io"
-	"maps"
-	"slices"
-
 	"github.com/spf13/cobra"
 
-	"anyport/cmd/anyport/internal/daemon"
+	"anyport/cmd/anyport/internal/text"
 )
 
 func newDrain() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "drain [--route NAME] [--wait | --undo] [-c FILE | --socket PATH]",
 		Short: "Take no new conns; let the old ones end",
-		Long: `Have the running anyport take no new conns and flows on a route, or on all of them: they
-are refused, while the live ones go on to their end. It holds across reloads, until it is
-undone or anyport stops.
+		Long: `Make the running anyport refuse new conns and flows on a route, or on all of them, while
+live ones go on to their end. This holds across reloads, until it is undone or anyport
+stops.
 
-With --wait it returns once the last conn has ended. Drained routes show in the status.`,
+With --wait it returns when the last conn has ended. The status shows which routes drain.`,
 		Example: `  anyport drain --route game --wait
   anyport drain --route game --undo`,
 		Args: noArgs,
 	}
 	ask := clientFlags(cmd)
-	route := cmd.Flags().String("route", "", "this route alone, `NAME`")
-	wait := cmd.Flags().Bool("wait", false, "return once the last conn has ended")
+	route := cmd.Flags().String("route", "", "only this route, `NAME`")
+	wait := cmd.Flags().Bool("wait", false, "return when the last conn has ended")
 	undo := cmd.Flags().Bool("undo", false, "take new conns again")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if *wait && *undo {
@@ -43,17 +38,8 @@ With --wait it returns once the last conn has ended. Drained routes show in the 
 		if err != nil {
 			return err
 		}
-		writeDrained(cmd.OutOrStdout(), drained)
+		text.Drained(cmd.OutOrStdout(), drained)
 		return nil
 	}
 	return cmd
-}
-
-// writeDrained has a line for each route.
-func writeDrained(out io.Writer, d *daemon.Drained) {
-	state := map[bool]string{true: "takes no new conns", false: "takes new conns"}[d.Draining]
-	for _, name := range slices.Sorted(maps.Keys(d.Conns)) {
-		n := count(int(d.Conns[name]), "live conn", "live conns")
-		fmt.Fprintf(out, "%s: %s, %s\n", name, state, n)
-	}
 }

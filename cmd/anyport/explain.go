@@ -6,28 +6,28 @@ import (
 	"net/netip"
 	"os"
 
-	"anyport/cmd/anyport/internal/daemon"
+	"github.com/spf13/cobra"
+
+	"anyport/cmd/anyport/internal/admin"
 	"anyport/cmd/anyport/internal/doctor"
 	"anyport/config"
 	"anyport/steering/table"
-
-	"github.com/spf13/cobra"
 )
 
 func newExplain() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explain [-c FILE | --socket PATH] PROTO DST [--from SRC]",
 		Short: "Say which route takes a dst, to which origin, and why",
-		Long: `Say what becomes of the first packet to DST (an address and port) over PROTO (tcp or
-udp): the verdict, the route that took it, the origins it may go to, and for each rule
-that was considered why it won or lost. No packet is sent.
+		Long: `Say what happens to the first packet to DST (an address and port) over PROTO (tcp or udp):
+the verdict, the route that takes it, the origins it may go to, and for each rule that was
+considered why it won or lost. No packet is sent.
 
-With -c the answer is the file's. Without, it is that of the running anyport; the program
-in the kernel is asked too, and it says whether its file on disk would have another one.
-Root is also told of DNAT rules of this host's packet filters that take the dst first.
+With -c the answer is that of the file. Without -c it is that of the running anyport, which
+also asks its program in the kernel, and says whether its file on disk would answer
+differently. For root it adds the DNAT rules of this host that change the dst first.
 
-The verdict is one of steer, refuse, drop, pass, and deny. Whether a route denies a
-client is known with --from alone.`,
+The verdict is one of steer, refuse, drop, pass and deny. Whether a route denies a client
+is only known with --from.`,
 		Example: `  anyport explain tcp 192.0.2.7:4711
   anyport explain -c anyport.toml udp '[2001:db8:1::7]:53' --from 198.51.100.9`,
 		Args:              explainArgs,
@@ -52,7 +52,8 @@ client is known with --from alone.`,
 	return cmd
 }
 
-func explainFile(cmd *cobra.Command, q daemon.Question) error {
+// explainFile answers from a file, without a running anyport.
+func explainFile(cmd *cobra.Command, q admin.Question) error {
 	path, err := cmd.Flags().GetString("config")
 	if err != nil {
 		return err
@@ -69,9 +70,9 @@ func explainFile(cmd *cobra.Command, q daemon.Question) error {
 	return nil
 }
 
-// translated says which rules of this host's packet filters take the dst before the steering
-// does. Who may not list them is told nothing: doctor says what it takes.
-func translated(cmd *cobra.Command, q daemon.Question) []string {
+// translated names the rules of this host's packet filters that change the dst before the steering
+// sees it. Only root can list them; for other users doctor says what it needs.
+func translated(cmd *cobra.Command, q admin.Question) []string {
 	if os.Geteuid() != 0 {
 		return nil
 	}
@@ -79,9 +80,11 @@ func translated(cmd *cobra.Command, q daemon.Question) []string {
 	return lines
 }
 
-func explainLive(cmd *cobra.Command, client daemon.Client, q daemon.Question) error {
+// explainLive asks the running anyport. DNAT rules are listed here, where root is: the process that serves
+// may not list them.
+func explainLive(cmd *cobra.Command, client admin.Client, q admin.Question) error {
 	e, err := client.Explain(cmd.Context(), q)
-	if errors.Is(err, daemon.ErrNobody) {
+	if errors.Is(err, admin.ErrNobody) {
 		return fmt.Errorf("%w; with -c FILE the answer is the file's", err)
 	}
 	if err != nil {
@@ -100,7 +103,8 @@ func explainLive(cmd *cobra.Command, client daemon.Client, q daemon.Question) er
 	return nil
 }
 
-// sharesNetwork reports whether a process is in the network namespace of this one.
+// sharesNetwork reports whether a process is in the network namespace of this one: only then do rules
+// that this one can list concern it.
 func sharesNetwork(pid int) bool {
 	own, err := os.Stat("/proc/self/ns/net")
 	if err != nil {
@@ -110,7 +114,8 @@ func sharesNetwork(pid int) bool {
 	return err == nil && os.SameFile(own, its)
 }
 
-func parseQuestion(protocol, dst, client string) (q daemon.Question, err error) {
+// parseQuestion reads the words of the command line; what is wrong with them is wrong usage.
+func parseQuestion(protocol, dst, client string) (q admin.Question, err error) {
 	switch protocol {
 	case "tcp":
 		q.Protocol = config.TCP
@@ -131,6 +136,7 @@ func parseQuestion(protocol, dst, client string) (q daemon.Question, err error) 
 	return q, nil
 }
 
+// explainArgs wants PROTO and DST.
 func explainArgs(_ *cobra.Command, args []string) error {
 	if len(args) != 2 {
 		return usagef("explain takes two arguments, PROTO and DST, such as: tcp 192.0.2.7:80")
@@ -138,6 +144,7 @@ func explainArgs(_ *cobra.Command, args []string) error {
 	return nil
 }
 
+// completeProtocol offers the shell the protocols for the first word.
 func completeProtocol(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	if len(args) == 0 {
 		return []string{"tcp", "udp"}, cobra.ShellCompDirectiveNoFileComp

@@ -1,5 +1,3 @@
-// Command anyport serves whole IP prefixes on all 65,535 ports with one TCP and
-// one UDP socket. `anyport help` says how.
 package main
 
 import (
@@ -26,7 +24,8 @@ func main() {
 	os.Exit(execute(os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// execute runs one command line and returns its exit status.
+// execute runs one command line and returns its exit status. An error before the command began is
+// wrong usage: cobra has found it in the flags or arguments.
 func execute(args []string, stdout, stderr io.Writer) int {
 	root := newRoot()
 	root.SetArgs(args)
@@ -48,10 +47,10 @@ func execute(args []string, stdout, stderr io.Writer) int {
 	return exitUsage
 }
 
-// sayPatience is for a stderr that takes nothing.
-const sayPatience = time.Second
+// sayTimeout is for a stderr that nobody reads.
+const sayTimeout = time.Second
 
-// say prints a line, and does not wait for ever: a process that is done must not hang on a pipe that
+// say prints a line and waits a second at most: a process that is done must not hang on a pipe that
 // nobody reads.
 func say(w io.Writer, line string) {
 	said := make(chan struct{})
@@ -61,20 +60,20 @@ func say(w io.Writer, line string) {
 	}()
 	select {
 	case <-said:
-	case <-time.After(sayPatience):
+	case <-time.After(sayTimeout):
 	}
 }
 
-// usageError is a fault of the command line itself. What cobra finds before a
-// command has begun is one too.
+// usageError is an error of the command line itself: exit status 2.
 type usageError struct{ error }
 
+// usagef is fmt.Errorf for wrong usage.
 func usagef(format string, args ...any) error {
 	return usageError{fmt.Errorf(format, args...)}
 }
 
-// prefixed names the program once a problem, of which a file may have many. A line that
-// begins with a blank belongs to the one before.
+// prefixed puts the program's name before each problem: a file may have many. A line that begins with
+// a blank belongs to the problem before it.
 func prefixed(err error) string {
 	lines := strings.Split(strings.TrimRight(config.Detail(err), "\n"), "\n")
 	for i, line := range lines {

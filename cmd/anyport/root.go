@@ -6,7 +6,7 @@ import (
 	"anyport/config"
 )
 
-// help ends with the examples: they are what people look for first.
+// help ends with the examples: people look for them first.
 const help = `{{with or .Long .Short}}{{. | trimTrailingWhitespaces}}
 {{end}}
 Usage:
@@ -25,6 +25,7 @@ Flags:
 {{.Example | trimTrailingWhitespaces}}
 {{end}}`
 
+// newRoot makes the command line. cobra prints nothing itself: execute does, and chooses the exit status.
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "anyport",
@@ -32,7 +33,7 @@ func newRoot() *cobra.Command {
 		Long: `anyport serves whole IPv4 and IPv6 prefixes on all 65,535 ports, TCP and UDP, with one
 TCP socket and one UDP socket. The kernel steers the packets into them, and a TOML
 file says which origin each address and port belongs to.`,
-		Example: `  anyport demo                                  # try it, alone on this machine
+		Example: `  anyport demo                                  # try it on this machine
   anyport check -c anyport.toml                 # is the file right?
   anyport explain -c anyport.toml udp 192.0.2.7:53
   anyport run -c anyport.toml                   # serve`,
@@ -43,7 +44,7 @@ file says which origin each address and port belongs to.`,
 		RunE:          noCommand,
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.SuggestionsMinimumDistance = 2 // cobra's own default holds only where it reports the error itself
+	root.SuggestionsMinimumDistance = 2 // cobra's own default only holds if cobra reports the error itself
 	root.SetHelpTemplate(help)
 	root.SetHelpCommand(newHelp())
 	root.AddCommand(newRun(), newCheck(), newExplain(), newDoctor(), newStatus(), newFlows(), newTop(), newReload(), newUpgrade(), newDrain(), newUnload(), newDemo(), newVersion(), newCompletion())
@@ -54,7 +55,7 @@ file says which origin each address and port belongs to.`,
 	return root
 }
 
-// noCommand is what runs when the first word is no command of ours.
+// noCommand runs if the first word is not a command.
 func noCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return usagef("a command is missing")
@@ -65,7 +66,7 @@ func noCommand(cmd *cobra.Command, args []string) error {
 	return usagef("%q is not a command", args[0])
 }
 
-// noArgs refuses words that a command would not look at.
+// noArgs refuses arguments that a command would ignore.
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return usagef("%s takes no argument such as %q", cmd.Name(), args[0])

@@ -15,32 +15,35 @@ import (
 	"anyport/config"
 )
 
+// newRun wires the daemon to this process: its signals, its service manager, and the process that it
+// replaces in an upgrade.
 func newRun() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run [-c FILE]",
-		Short: "Serve until told to stop",
+		Short: "Serve until a signal to stop",
 		Long: `Serve the routes of the file until SIGTERM or SIGINT.
 
-The first of these signals refuses new conns and lets the live ones end, each for up to
-its route's drain_timeout; a second one stops at once. SIGHUP reads the file again: if
-anything in it is wrong, the log says what, and the old one serves on. SIGUSR2 hands over
-to a new process, as the command upgrade does. SIGTERM during an upgrade ends the new process
-and stops; once that serves, it is passed on to it.
+The first of these signals refuses new conns and lets live ones end, each for up to its
+route's drain_timeout; a second one stops at once. SIGHUP reads the file again: if
+anything in it is wrong, the log says what, and the old config serves on. SIGUSR2 hands
+over to a new process, like the command upgrade. SIGTERM during an upgrade ends the new
+process and stops; if the new process serves already, it gets the signal.
 
-It needs CAP_BPF and CAP_NET_ADMIN, CAP_NET_BIND_SERVICE to answer UDP from ports below
-1024, and CAP_NET_RAW where other processes hold such ports: root has them all. Once all
-is set up it gives up what it does not need, on all threads and for good, and with
-steering.user becomes that user. What it keeps, if it had it:
+It needs CAP_BPF and CAP_NET_ADMIN; CAP_NET_BIND_SERVICE to answer UDP from ports below
+1024; and CAP_NET_RAW if other processes hold such ports. Root has all of them. Once
+everything is set up it drops what it does not need, on all threads and irrevocably, and
+with steering.user it becomes that user. It keeps these, if it had them:
 
   CAP_NET_BIND_SERVICE  to answer UDP from ports below 1024
   CAP_NET_ADMIN         with manage_routes = true: a reload changes local routes
-  CAP_BPF               before Linux 5.19: there the reload's map updates take it
+  CAP_BPF               before Linux 5.19: the map updates of a reload need it there
 
-Logs go to stderr. Nothing waits for its reader: lines that it does not take are counted.
+Logs go to stderr. If nobody reads them, anyport drops lines and counts them; it never
+waits.
 
-Under systemd it says when it is ready, reloads and stops, with WatchdogSec= that its event
-loops turn, and with FileDescriptorStoreMax= its sockets outlive it: after a crash clients wait
-in their queues.`,
+Under systemd it reports when it is ready, reloads and stops. With WatchdogSec= it reports
+that its event loops turn. With FileDescriptorStoreMax= its sockets outlive it: after a
+crash clients wait in their queues.`,
 		Example: "  anyport run -c /etc/anyport/anyport.toml",
 		Args:    noArgs,
 	}
@@ -53,7 +56,7 @@ in their queues.`,
 		if before != nil {
 			defer func() {
 				if err != nil {
-					_ = before.Refuse(err) // fails where it has heard, or has gone
+					_ = before.Refuse(err) // fails if it knows, or has ended
 				}
 			}()
 		}
@@ -61,8 +64,8 @@ in their queues.`,
 		if err != nil {
 			return err
 		}
-		// Go ends a process whose write to fd 2 fails with EPIPE, also one that was started with SIGPIPE
-		// ignored, unless it asks for the signal (os/signal, "SIGPIPE").
+		// Go ends a process when its write to fd 2 fails with EPIPE, even if it was started with SIGPIPE
+		// ignored, unless the process asks for the signal (os/signal, "SIGPIPE").
 		signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 		signals := make(chan os.Signal, 2)
 		signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR2, syscall.SIGTERM, syscall.SIGINT)
@@ -84,16 +87,16 @@ in their queues.`,
 	return cmd
 }
 
-// upgradeReadLimit is shorter than the process before waits, which so hears the reason.
-const upgradeReadLimit = 20 * time.Second
+// upgradeReadTimeout is shorter than upgrade.Timeout, so that the process before gets the reason.
+const upgradeReadTimeout = 20 * time.Second
 
-// loadToRun reads the file. A process that takes the place of another one does not wait for a pipe
-// or for a mount that hangs.
+// loadToRun reads the file. The new process of an upgrade does not wait for a pipe or for a mount that
+// hangs: the old one waits for it.
 func loadToRun(path string, upgrade bool) (*config.Config, error) {
 	if !upgrade {
 		return config.Load(path)
 	}
-	text, err := slowfs.Do(slowfs.New(upgradeReadLimit), "read "+path, func() ([]byte, error) { return config.Read(path) })
+	text, err := slowfs.Do(slowfs.New(upgradeReadTimeout), "read "+path, func() ([]byte, error) { return config.Read(path) })
 	if err != nil {
 		return nil, err
 	}

@@ -6,28 +6,29 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"anyport/cmd/anyport/internal/daemon"
+	"anyport/cmd/anyport/internal/admin"
+	"anyport/cmd/anyport/internal/text"
 )
 
 func newStatus() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status [--json] [--drift] [-c FILE | --socket PATH]",
 		Short: "Show the process, its steering, routes, origins and counters",
-		Long: `Ask the running anyport how it fares: process, steering, and for each route what the
-kernel and the proxy have counted. Conns are TCP connections and UDP flows together.
+		Long: `Ask the running anyport for its state: process, steering, and for each route the counters
+of the kernel and of the proxy. TCP connections and UDP flows are counted together as conns.
 
-It asks on the admin socket: that of --socket, or of the file's admin.socket. With --json
-the answer is one object whose keys stay as they are from one version to the next.
+It asks on the admin socket: that of --socket, or the file's admin.socket. With --json the
+answer is one object whose keys stay the same from version to version.
 
-With --drift, compare every entry of the tables in the kernel, and the local routes, with the
-config in service instead, print what differs, and exit with 1 if anything does.`,
+With --drift, compare every entry of the tables in the kernel, and the local routes, with
+the config in service, print the differences, and exit with 1 if there are any.`,
 		Example: `  anyport status
   anyport status --json | jq '.routes[] | {name, conns_active}'`,
 		Args: noArgs,
 	}
 	ask := clientFlags(cmd)
 	asJSON := cmd.Flags().Bool("json", false, "print one JSON object")
-	drift := cmd.Flags().Bool("drift", false, "say where the kernel's tables are not the config's")
+	drift := cmd.Flags().Bool("drift", false, "compare the tables in the kernel with the config")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		client, err := ask()
 		if err != nil {
@@ -43,12 +44,13 @@ config in service instead, print what differs, and exit with 1 if anything does.
 		if *asJSON {
 			return printJSON(cmd.OutOrStdout(), status)
 		}
-		return writeStatus(cmd.OutOrStdout(), status)
+		return text.Status(cmd.OutOrStdout(), status)
 	}
 	return cmd
 }
 
-func writeDrift(cmd *cobra.Command, client daemon.Client, asJSON bool) error {
+// writeDrift prints each difference. That there are any is an error, after that.
+func writeDrift(cmd *cobra.Command, client admin.Client, asJSON bool) error {
 	drift, err := client.Drift(cmd.Context())
 	if err != nil {
 		return err
@@ -62,7 +64,7 @@ func writeDrift(cmd *cobra.Command, client daemon.Client, asJSON bool) error {
 		}
 	}
 	if err == nil && len(drift.Lines) > 0 {
-		err = errors.New("somebody else has changed what the steering consists of; to have it put right: anyport reload")
+		err = errors.New("somebody else has changed what the steering consists of; to restore it: anyport reload")
 	}
 	return err
 }

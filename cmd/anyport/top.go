@@ -9,24 +9,25 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"anyport/cmd/anyport/internal/daemon"
+	"anyport/cmd/anyport/internal/admin"
+	"anyport/cmd/anyport/internal/text"
 )
 
 func newTop() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "top [--interval TIME] [--count N] [-c FILE | --socket PATH]",
 		Short: "Watch the routes and the busiest conns and flows",
-		Long: `Show what the running anyport does, again and again until it is interrupted: for each route
-its live conns and what comes and goes a second, and the busiest conns and flows.
+		Long: `Show what the running anyport does until it is interrupted: for each route its live conns
+and its rates a second, and the busiest conns and flows.
 
-Where the output is no terminal, it is one such picture, of the first interval.`,
+If the output is not a terminal, it is one such picture, of the first interval.`,
 		Example: `  anyport top
   anyport top --count 10 --interval 1m`,
 		Args: noArgs,
 	}
 	ask := clientFlags(cmd)
 	interval := cmd.Flags().Duration("interval", 2*time.Second, "from one picture to the next, `TIME`")
-	pictures := cmd.Flags().Int("count", 0, "end after `N` pictures; 0: never on a terminal, else after one")
+	pictures := cmd.Flags().Int("count", 0, "end after `N` pictures; 0: never on a terminal, otherwise after one")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if *interval < 100*time.Millisecond || *pictures < 0 {
 			return usagef("--interval must be at least 100ms, and --count no less than 0")
@@ -37,21 +38,21 @@ Where the output is no terminal, it is one such picture, of the first interval.`
 		}
 		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
-		return watch(ctx, client, screenOf(cmd.OutOrStdout()), *interval, *pictures)
+		return watch(ctx, client, text.ScreenOf(cmd.OutOrStdout()), *interval, *pictures)
 	}
 	return cmd
 }
 
-// watch shows a picture of each interval. To be interrupted is no failure.
-func watch(ctx context.Context, client daemon.Client, s screen, interval time.Duration, pictures int) error {
-	if pictures == 0 && !s.terminal {
+// watch shows a picture of each interval. An interrupt is not a failure.
+func watch(ctx context.Context, client admin.Client, s text.Screen, interval time.Duration, pictures int) error {
+	if pictures == 0 && !s.Terminal() {
 		pictures = 1
 	}
 	before, err := takeSample(ctx, client)
 	if err != nil {
 		return err
 	}
-	defer s.open()()
+	defer s.Open()()
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for shown := 0; pictures == 0 || shown < pictures; shown++ {
@@ -67,10 +68,23 @@ func watch(ctx context.Context, client daemon.Client, s screen, interval time.Du
 		if err != nil {
 			return err
 		}
-		if err := s.show(picture(before, now)); err != nil {
+		if err := s.Show(text.Top(before, now)); err != nil {
 			return err
 		}
 		before = now
 	}
 	return nil
+}
+
+// takeSample asks for the state now: the status, and the flows that have carried most.
+func takeSample(ctx context.Context, client admin.Client) (s text.Sample, err error) {
+	if s.Status, err = client.Status(ctx); err != nil {
+		return s, err
+	}
+	list, err := client.Top(ctx, admin.MostTop)
+	if err != nil {
+		return s, err
+	}
+	s.Flows, s.At = list.Flows, time.Now()
+	return s, nil
 }

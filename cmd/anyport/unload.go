@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"anyport/cmd/anyport/internal/daemon"
+	"anyport/cmd/anyport/internal/admin"
 	"anyport/config"
 	"anyport/steering"
 )
@@ -16,13 +16,14 @@ func newUnload() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "unload [-c FILE]",
 		Short: "Remove the pins, link and routes that an ended anyport has left",
-		Long: `Remove what instances of anyport that have ended left in this network namespace, and say what
-that was: their local routes, and the link and the maps that they pinned, in the directory of
-steering.pin and in those in /sys/fs/bpf that anyport chooses by itself, for whichever file.
-What a living instance uses stays.
+		Long: `Remove what anyport processes that have ended left in this network namespace, and say what
+that was: their local routes, and the link and the maps that they pinned, in the directory
+of steering.pin and in the directories of /sys/fs/bpf that anyport chooses itself, for
+whichever file. What a running process uses stays.
 
-While it is there, what was served refuses. Afterwards the host's own listeners are all
-that answers. It is refused while anyport runs, and needs what "anyport run" needs.`,
+As long as these are there, the kernel refuses what was served. Afterwards only the host's
+own listeners answer. The command refuses to run beside a running anyport, and needs the
+privileges of "anyport run".`,
 		Example: "  anyport unload -c /etc/anyport/anyport.toml",
 		Args:    noArgs,
 	}
@@ -47,14 +48,14 @@ that answers. It is refused while anyport runs, and needs what "anyport run" nee
 	return cmd
 }
 
-// checkStopped refuses what would pull the rug from under a running anyport.
+// checkStopped refuses to remove what a running anyport stands on.
 func checkStopped(cmd *cobra.Command, socket string) error {
 	if socket == "" {
 		return nil
 	}
-	status, err := daemon.Client{Socket: socket}.Status(cmd.Context())
+	status, err := admin.Client{Socket: socket}.Status(cmd.Context())
 	switch {
-	case errors.Is(err, daemon.ErrNobody):
+	case errors.Is(err, admin.ErrNobody):
 		return nil
 	case err != nil:
 		return err

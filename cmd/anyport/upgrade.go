@@ -1,38 +1,37 @@
 package main
 
 import (
-	"fmt"
-	"io"
 	"path/filepath"
 
-	"anyport/cmd/anyport/internal/daemon"
-	"anyport/steering"
-
 	"github.com/spf13/cobra"
+
+	"anyport/cmd/anyport/internal/text"
+	"anyport/steering"
 )
 
 func newUpgrade() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "upgrade [--binary PATH] [-c FILE | --socket PATH]",
 		Short: "Replace the running binary without losing a connection",
-		Long: `Have the running anyport start its binary anew, as it is now on disk, and hand over to
-the new process: the sockets with all who wait there, the steering, the UDP flows and the
-live TCP conns. The new one reads the file, and is another process with another pid; the
-old one ends.
+		Long: `Make the running anyport start its binary again, as it is on disk now, and hand over to the
+new process: the sockets with everybody who waits in their queues, the steering, the UDP
+flows and the live TCP conns. The new process reads the file and has another pid; the old
+one ends.
 
-Nobody is refused and no conn ends meanwhile. If the new binary does not start, or does not
-like the file, the old one serves on and the reason is told.
+Nobody is refused and no conn ends meanwhile. If the new binary does not start, or refuses
+the file, the old process serves on and the command prints the reason.
 
-Where the new binary has another program for the kernel, run this command as root, and from
-the new binary itself: it loads that program, which the processes that serve may not.
+If the new binary has another program for the kernel, run this command as root and from the
+new binary: it loads that program, which a serving process has no privilege to do.
 
-SIGUSR2 does the same, into the log, for a binary with the same program for the kernel.`,
+SIGUSR2 does the same and writes the result to the log, for a binary with the same program
+for the kernel.`,
 		Example: `  install -m 755 anyport-new /usr/local/bin/anyport && anyport upgrade
   anyport upgrade --binary ./anyport`,
 		Args: noArgs,
 	}
 	ask := clientFlags(cmd)
-	binary := cmd.Flags().String("binary", "", "start this one, `PATH`, and not the one that is running")
+	binary := cmd.Flags().String("binary", "", "start this binary, `PATH`, instead of the one that is running")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		client, err := ask()
 		if err != nil {
@@ -56,15 +55,8 @@ SIGUSR2 does the same, into the log, for a binary with the same program for the 
 		if err != nil {
 			return err
 		}
-		writeUpgraded(cmd.OutOrStdout(), upgraded)
+		text.Upgraded(cmd.OutOrStdout(), upgraded)
 		return nil
 	}
 	return cmd
-}
-
-func writeUpgraded(out io.Writer, u *daemon.Upgraded) {
-	fmt.Fprintf(out, "%s serves as pid %d: %s and %s moved\n", u.Binary, u.PID, count(u.Conns, "conn", "conns"), count(u.Flows, "flow", "flows"))
-	if u.Left > 0 {
-		fmt.Fprintf(out, "%s did not, and end with the old process, or when drain_timeout cuts them\n", count(u.Left, "conn", "conns"))
-	}
 }

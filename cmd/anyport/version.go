@@ -26,6 +26,7 @@ func newVersion() *cobra.Command {
 	}
 }
 
+// versionLine is what both "anyport version" and "anyport --version" print.
 func versionLine() string {
 	return fmt.Sprintf("anyport %s (%s %s/%s)\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }

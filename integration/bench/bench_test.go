@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"anyport/integration/bench/peer"
-
 	"github.com/google/go-cmp/cmp"
+
+	"anyport/integration/bench/peer"
 )
 
 // TestMain lets the test binary be the client, the origin and the Go proxy, too.

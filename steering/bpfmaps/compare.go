@@ -6,10 +6,10 @@ import (
 	"iter"
 	"maps"
 
+	"github.com/cilium/ebpf"
+
 	"anyport/bpf"
 	"anyport/steering/table"
-
-	"github.com/cilium/ebpf"
 )
 
 // Compare adds what differs between h and t to d.

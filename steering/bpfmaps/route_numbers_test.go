@@ -3,9 +3,9 @@ package bpfmaps
 import (
 	"testing"
 
-	"anyport/steering/internal/tabletest"
-
 	"github.com/google/go-cmp/cmp"
+
+	"anyport/steering/internal/tabletest"
 )
 
 func TestNumberRoutes(t *testing.T) {

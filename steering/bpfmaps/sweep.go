@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 
-	"anyport/bpf"
-
 	"github.com/cilium/ebpf"
+
+	"anyport/bpf"
 )
 
 // sweep takes everything out of h, whatever it is.

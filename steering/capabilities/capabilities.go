@@ -23,11 +23,19 @@ func Of(capabilities ...int) (s Set) {
 // Has reports whether s holds a capability.
 func (s Set) Has(capability int) bool { return s&Of(capability) != 0 }
 
-// Names returns the capabilities by name, in the order of their numbers.
+// Numbers returns the capabilities as capabilities(7) numbers them, the lowest first.
+func (s Set) Numbers() (numbers []int) {
+	for ; s != 0; s &= s - 1 {
+		numbers = append(numbers, bits.TrailingZeros64(uint64(s)))
+	}
+	return numbers
+}
+
+// Names returns the capabilities by name, in the order of their numbers; one that is newer than this
+// program by its number.
 func (s Set) Names() []string {
 	all := []string{}
-	for ; s != 0; s &= s - 1 {
-		n := bits.TrailingZeros64(uint64(s))
+	for _, n := range s.Numbers() {
 		if n < len(names) {
 			all = append(all, "CAP_"+strings.ToUpper(names[n]))
 		} else {

@@ -3,6 +3,7 @@ package capabilities
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -54,5 +55,23 @@ func TestHas(t *testing.T) {
 		if set.Has(capability) != want {
 			t.Errorf("%v has %v: %t, want %t", set.Names(), Of(capability).Names(), !want, want)
 		}
+	}
+}
+
+func TestSet(t *testing.T) {
+	s := Of(unix.CAP_NET_ADMIN, unix.CAP_BPF, 63)
+	for capability, want := range map[int]bool{unix.CAP_NET_ADMIN: true, unix.CAP_BPF: true, 63: true, unix.CAP_CHOWN: false, unix.CAP_SYS_ADMIN: false} {
+		if s.Has(capability) != want {
+			t.Errorf("capability %d: %v, want %v", capability, s.Has(capability), want)
+		}
+	}
+	if got := s.Numbers(); !slices.Equal(got, []int{unix.CAP_NET_ADMIN, unix.CAP_BPF, 63}) {
+		t.Errorf("numbers %v", got)
+	}
+	if got := Set(0).Numbers(); len(got) != 0 {
+		t.Errorf("the empty set has %v", got)
+	}
+	if Of(s.Numbers()...) != s {
+		t.Error("a set of its own numbers is another one")
 	}
 }

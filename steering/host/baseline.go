@@ -6,12 +6,12 @@ import (
 	"net/netip"
 	"slices"
 
-	"anyport/config"
-	"anyport/steering/table"
-
 	"github.com/gaissmai/bart"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"anyport/config"
+	"anyport/steering/table"
 )
 
 // kernelState is what the kernel has at one moment of what the steering needs and other programs

@@ -4,10 +4,10 @@ import (
 	"net/netip"
 	"testing"
 
-	"anyport/steering/internal/tabletest"
-
 	"github.com/gaissmai/bart"
 	"github.com/google/go-cmp/cmp"
+
+	"anyport/steering/internal/tabletest"
 )
 
 func texts(prefixes []netip.Prefix) (all []string) {

@@ -11,10 +11,10 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"anyport/config"
 	"anyport/steering/table"
-
-	"golang.org/x/sys/unix"
 )
 
 // Keeper has the kernel keep the local routes: it compares what should be there with what is,

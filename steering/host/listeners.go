@@ -12,10 +12,10 @@ import (
 	"strconv"
 	"strings"
 
-	"anyport/config"
-
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"anyport/config"
 )
 
 // ReadListeners asks the kernel for the listeners in the network namespace of the

@@ -10,12 +10,12 @@ import (
 	"sync"
 	"testing"
 
-	"anyport/config"
-	"anyport/steering/internal/netnstest"
-
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/vishvananda/netns"
+
+	"anyport/config"
+	"anyport/steering/internal/netnstest"
 )
 
 func TestReadListeners(t *testing.T) {

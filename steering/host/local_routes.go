@@ -7,12 +7,12 @@ import (
 	"net/netip"
 	"strconv"
 
-	"anyport/config"
-	"anyport/steering/table"
-
 	"github.com/gaissmai/bart"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"anyport/config"
+	"anyport/steering/table"
 )
 
 // RouteProtocol marks the routes that are ours, as `ip route show proto 169 table local`

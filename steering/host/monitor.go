@@ -9,10 +9,10 @@ import (
 	"os"
 	"time"
 
-	"anyport/bpf/socketfilter"
-
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"anyport/bpf/socketfilter"
 )
 
 // Monitor is a netlink socket on which the kernel reports changes to the local table, the

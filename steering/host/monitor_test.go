@@ -7,10 +7,10 @@ import (
 	"testing"
 	"time"
 
-	"anyport/steering/internal/netnstest"
-
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"anyport/steering/internal/netnstest"
 )
 
 // TestMonitor is told of changes of the local table, links and rules, and not of other tables;

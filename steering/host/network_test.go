@@ -6,12 +6,12 @@ import (
 	"slices"
 	"testing"
 
-	"anyport/steering/internal/netnstest"
-
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"anyport/steering/internal/netnstest"
 )
 
 func TestReadHost(t *testing.T) {

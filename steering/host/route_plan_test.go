@@ -5,9 +5,9 @@ import (
 	"strings"
 	"testing"
 
-	"anyport/steering/internal/tabletest"
-
 	"github.com/google/go-cmp/cmp"
+
+	"anyport/steering/internal/tabletest"
 )
 
 func TestNewPlan(t *testing.T) {

@@ -5,11 +5,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"anyport/config"
 	"anyport/steering/internal/tabletest"
 	"anyport/steering/table"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 func TestShadowed(t *testing.T) {

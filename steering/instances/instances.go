@@ -15,9 +15,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"anyport/steering/capabilities"
-
 	"golang.org/x/sys/unix"
+
+	"anyport/steering/capabilities"
 )
 
 // Instance is an anyport that serves in this network namespace.

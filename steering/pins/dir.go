@@ -8,12 +8,12 @@ import (
 	"path/filepath"
 	"slices"
 
-	"anyport/bpf"
-	"anyport/steering/program"
-
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
+
+	"anyport/bpf"
+	"anyport/steering/program"
 )
 
 // Dir is the directory of a bpffs that keeps a [program.Loaded] when its process ends. It

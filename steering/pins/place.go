@@ -12,9 +12,9 @@ import (
 	"strconv"
 	"strings"
 
-	"anyport/config"
-
 	"golang.org/x/sys/unix"
+
+	"anyport/config"
 )
 
 // Root is where systemd mounts the bpffs, and where steering.pin = "auto" looks for one.

@@ -3,9 +3,9 @@ package program
 import (
 	"fmt"
 
-	"anyport/bpf"
-
 	"github.com/cilium/ebpf"
+
+	"anyport/bpf"
 )
 
 // CheckBuild says whether e is of this build: the program to the instruction, the maps

@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"net/netip"
 
-	"anyport/bpf"
-	"anyport/config"
-
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/features"
+
+	"anyport/bpf"
+	"anyport/config"
 )
 
 // Feature is one thing that the steering needs of the kernel.

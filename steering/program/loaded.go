@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"maps"
 
-	"anyport/bpf"
-	"anyport/steering/table"
-
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
+
+	"anyport/bpf"
+	"anyport/steering/table"
 )
 
 // Loaded is what a steering has in the kernel. It ends with the process, unless another process

@@ -4,10 +4,10 @@ import (
 	"encoding/binary"
 	"net/netip"
 
+	"golang.org/x/sys/unix"
+
 	"anyport/bpf"
 	"anyport/config"
-
-	"golang.org/x/sys/unix"
 )
 
 // Packet is what the program knows of a first packet. Its client is of dst's family,

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"strings"
 
-	"anyport/steering/capabilities"
-
 	"golang.org/x/sys/unix"
+
+	"anyport/steering/capabilities"
 )
 
 // needed are the capabilities for opening the steering, each with the one that stands

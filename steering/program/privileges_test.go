@@ -3,9 +3,9 @@ package program
 import (
 	"testing"
 
-	"anyport/steering/capabilities"
-
 	"github.com/google/go-cmp/cmp"
+
+	"anyport/steering/capabilities"
 )
 
 func TestMissingCapabilities(t *testing.T) {

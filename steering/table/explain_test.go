@@ -4,10 +4,10 @@ import (
 	"net/netip"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"anyport/config"
 	"anyport/steering/internal/tabletest"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 func TestExplain(t *testing.T) {

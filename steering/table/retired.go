@@ -6,9 +6,9 @@ import (
 	"slices"
 	"time"
 
-	"anyport/config"
-
 	"github.com/gaissmai/bart"
+
+	"anyport/config"
 )
 
 // LongestDrain returns the longest drain_timeout of the routes that have conns or flows in p.

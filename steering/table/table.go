@@ -6,9 +6,9 @@ import (
 	"net/netip"
 	"slices"
 
-	"anyport/config"
-
 	"github.com/gaissmai/bart"
+
+	"anyport/config"
 )
 
 // Verdict is what becomes of the first packet of a conn or flow. Users read these words: in

@@ -7,9 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"anyport/integration/bench/load"
-
 	"github.com/google/go-cmp/cmp"
+
+	"anyport/integration/bench/load"
 )
 
 func TestSummary(t *testing.T) {

@@ -1,9 +1,10 @@
 package tabletest
 
 import (
-	"anyport/config"
 	"math/rand/v2"
 	"net/netip"
+
+	"anyport/config"
 )
 
 // ManyPrefixes has half of them in IPv4, half in IPv6, of which a few lie in others.

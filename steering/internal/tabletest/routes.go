@@ -5,10 +5,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gaissmai/bart"
+
 	"anyport/config"
 	"anyport/steering/table"
-
-	"github.com/gaissmai/bart"
 )
 
 // Route forwards tcp on ports ("a" or "a-b") of the prefixes.

@@ -4,88 +4,153 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
+	"iter"
 	"net"
-	"os"
-	"path/filepath"
-	"syscall"
-	"time"
+	"net/netip"
 
-	"golang.org/x/sys/unix"
-
-	"anyport/cmd/anyport/internal/privileges"
+	"anyport/cmd/anyport/internal/admin"
+	"anyport/cmd/anyport/internal/api"
+	"anyport/cmd/anyport/internal/socket"
+	"anyport/config"
+	"anyport/proxy/route"
+	"anyport/steering/table"
 )
 
-// adminTimeout bounds how long the peer of the admin socket may take to ask.
-const adminTimeout = 5 * time.Second
-
-// listenAdmin listens on a unix socket that only its owner may open, who is this user
-// or the one to be, whose Close leaves the socket there. It takes the place of a socket whose process is gone.
-func listenAdmin(path string, owner *privileges.Account) (net.Listener, error) {
-	listener, err := listenPrivate(path, owner)
-	switch {
-	case errors.Is(err, fs.ErrPermission):
-		return nil, fmt.Errorf("admin.socket: %w: run as root, or name a path that this user may write", err)
-	case err != nil:
-		return nil, fmt.Errorf("admin.socket: %w", err)
-	}
-	return listener, nil
-}
-
-func listenPrivate(path string, owner *privileges.Account) (listener net.Listener, err error) {
-	if err := makeDir(filepath.Dir(path), owner); err != nil {
-		return nil, err
-	}
-	if err := removeStale(path); err != nil {
-		return nil, err
-	}
-	listen := func() error {
-		config := net.ListenConfig{Control: private}
-		if listener, err = config.Listen(context.Background(), "unix", path); err == nil {
-			listener.(*net.UnixListener).SetUnlinkOnClose(false) // a door does that
+// openAdmin goes on with the admin socket of the process before, or makes one.
+func (d *daemon) openAdmin() (err error) {
+	path := d.opt.Config.Admin.Socket
+	if d.before != nil {
+		listener, err := d.before.TakeAdmin(path)
+		if err != nil {
+			return err
 		}
-		return err
-	}
-	if owner == nil {
-		return listener, listen()
-	}
-	if err := listenAs(owner, path, listen); err != nil {
 		if listener != nil {
-			err = errors.Join(err, listener.Close(), os.Remove(path))
+			d.admin = socket.Inherit(listener, path) // the file is the other's until this process serves
 		}
-		return nil, err
 	}
-	return listener, nil
+	if d.admin == nil && path != "" {
+		if d.admin, err = socket.Listen(path, d.account); err != nil {
+			return err
+		}
+	}
+	if d.admin != nil {
+		d.closers = append(d.closers, func() error { return ignoreClosed(d.admin.Close()) })
+	}
+	return nil
 }
 
-// private runs between socket and bind: bind(2) gives the file the mode of the
-// socket's own inode, so that it is never open to others, not even for a moment.
-func private(_, _ string, c syscall.RawConn) error {
-	var err error
-	if controlErr := c.Control(func(fd uintptr) { err = unix.Fchmod(int(fd), 0o600) }); controlErr != nil {
-		return controlErr
-	}
-	return err
-}
-
-// removeStale removes the socket that a dead process has left at path.
-func removeStale(path string) error {
-	info, err := os.Lstat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
+// openHTTP listens on admin.http before the privileges are given up: its port may be below 1024.
+func (d *daemon) openHTTP() (err error) {
+	address := d.opt.Config.Admin.HTTP
+	if address == "" {
 		return nil
-	case err != nil:
-		return err
-	case info.Mode().Type() != fs.ModeSocket:
-		return fmt.Errorf("%s is there and is not a socket: remove it, or name another path", path)
 	}
-	conn, err := net.DialTimeout("unix", path, adminTimeout)
-	switch {
-	case err == nil:
-		conn.Close()
-		return fmt.Errorf("another process serves on %s: stop it, or name another path", path)
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return os.Remove(path)
+	if d.web, err = api.ListenWeb(address, d.account); err != nil {
+		return err
+	}
+	d.closers = append(d.closers, func() error { return ignoreClosed(d.web.Close()) })
+	if !netip.MustParseAddrPort(address).Addr().IsLoopback() {
+		d.log.Warn("admin.http is not on loopback: whoever reaches it may read it, without a password", "address", address)
+	}
+	return nil
+}
+
+// ignoreClosed ignores that the server of a listener has closed it already.
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
 	}
 	return err
+}
+
+// checkHTTP refuses an admin.http whose conns the steering would take.
+func checkHTTP(c *config.Config, compiled *table.Table) error {
+	if c.Admin.HTTP == "" {
+		return nil
+	}
+	address := netip.MustParseAddrPort(c.Admin.HTTP)
+	if d := compiled.Decide(config.TCP, address, netip.Addr{}); d.Verdict != table.Pass {
+		return c.Locate(config.Problems{{File: c.Path, Key: "admin.http",
+			Text: fmt.Sprintf("%s lies in %s, which is served: nobody would reach it; choose another address, or a route with action = \"pass\"", address, d.Prefix)}})
+	}
+	return nil
+}
+
+// service is the daemon as the admin API asks it. Orders go to the goroutine that decides; the rest
+// is read on the goroutine of the request.
+type service struct{ d *daemon }
+
+var _ api.Service = service{}
+
+// Status joins what the kernel and the proxy report.
+func (s service) Status() admin.Status { return s.d.status() }
+
+// HTTPHosts are those of the config in service.
+func (s service) HTTPHosts() []string { return s.d.serving.Load().config.Admin.HTTPHosts }
+
+// Drift compares the tables in the kernel with the config in service.
+func (s service) Drift() (admin.Drift, error) {
+	lines, err := s.d.steering.Drift()
+	return admin.Drift{Lines: append([]string{}, lines...)}, err // [] in JSON, never null
+}
+
+// Conns refuses a route that is not in service.
+func (s service) Conns(name string) (iter.Seq[route.Conn], error) {
+	return s.d.conns(name), s.d.checkRoute(name)
+}
+
+// Explain answers from the table in service, the kernel and the file on disk.
+func (s service) Explain(q admin.Question) (admin.Explained, error) { return s.d.explain(q), nil }
+
+// Drain returns the state after the order, or with wait after the last conn.
+func (s service) Drain(ctx context.Context, name string, undo, wait bool) (admin.Drained, error) {
+	err := s.d.decide(ctx, func() error { return s.d.drain(name, !undo) })
+	if err == nil && wait {
+		err = s.d.awaitDrained(ctx, name)
+	}
+	if err != nil {
+		return admin.Drained{}, err
+	}
+	return s.d.drainState(name), nil
+}
+
+// Reload waits for the reload, and for one that is under way. It waits even if ctx ends: the reload
+// cannot be taken back.
+func (s service) Reload(ctx context.Context, dryRun bool) (admin.Reloaded, error) {
+	if dryRun { // changes nothing, and so waits for nobody
+		return s.d.dryRun()
+	}
+	type outcome struct {
+		reloaded admin.Reloaded
+		err      error
+	}
+	done := make(chan outcome, 1)
+	err := s.d.decide(ctx, func() error {
+		s.d.askReload(func(reloaded admin.Reloaded, err error) { done <- outcome{reloaded, err} })
+		return nil
+	})
+	if err != nil {
+		return admin.Reloaded{}, err
+	}
+	o := <-done
+	return o.reloaded, o.err
+}
+
+// Upgrade waits until the new process serves, or until it is clear that it will not.
+func (s service) Upgrade(ctx context.Context, order api.UpgradeOrder) (u admin.Upgraded, err error) {
+	binary, err := s.d.binary(order)
+	if err != nil {
+		return u, err
+	}
+	done := make(chan error, 1)
+	err = s.d.decide(ctx, func() error {
+		return s.d.beginUpgrade(binary, order.Files, func(upgraded admin.Upgraded, err error) {
+			u = upgraded
+			done <- err
+		})
+	})
+	if err != nil {
+		return u, err
+	}
+	return u, <-done
 }

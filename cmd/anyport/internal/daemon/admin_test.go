@@ -1,196 +1,21 @@
 package daemon
 
 import (
-	"errors"
-	"io/fs"
-	"net"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
-	"anyport/cmd/anyport/internal/privileges"
+	"anyport/steering/table"
 )
 
-func TestListenAdmin(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "made", "admin.sock")
-	listener, err := listenAdmin(path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	info, err := os.Stat(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if info.Mode() != fs.ModeSocket|0o600 {
-		t.Errorf("mode %v, want a socket that its owner alone may open", info.Mode())
-	}
-
-	if _, err := listenAdmin(path, nil); err == nil || !strings.Contains(err.Error(), "another process serves on "+path) {
-		t.Errorf("beside a live socket: error %v", err)
-	}
-	if err := newDoor(listener, path).Close(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Lstat(path); !os.IsNotExist(err) {
-		t.Errorf("after close the socket is still there: %v", err)
-	}
-}
-
-// TestDoorLeavesOthers: where another process has put its own socket, Close does not remove that.
-func TestDoorLeavesOthers(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "admin.sock")
-	listener, err := listenAdmin(path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := newDoor(listener, path)
-	if d.missing() {
-		t.Error("it is missing from the start")
-	}
-	if err := os.Remove(path); err != nil {
-		t.Fatal(err)
-	}
-	other, err := net.Listen("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
-	if !d.missing() {
-		t.Error("it is not missing where another one is")
-	}
-	if err := d.Close(); err != nil {
-		t.Error(err)
-	}
-	if _, err := os.Lstat(path); err != nil {
-		t.Errorf("the other one: %v", err)
-	}
-}
-
-func TestListenAdminReplacesStale(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "admin.sock")
-	dead, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
-	if err != nil {
-		t.Fatal(err)
-	}
-	dead.SetUnlinkOnClose(false) // as kill -9 does
-	dead.Close()
-
-	listener, err := listenAdmin(path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	listener.Close()
-}
-
-func TestListenAdminKeepsFiles(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "admin.sock")
-	if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := listenAdmin(path, nil); err == nil || !strings.Contains(err.Error(), "is not a socket") {
-		t.Errorf("error %v", err)
-	}
-	if text, err := os.ReadFile(path); string(text) != "precious" {
-		t.Errorf("the file is now %q, %v", text, err)
-	}
-}
-
-// TestListenAdminAmongOthers: nothing is given away by name where somebody could put a link
-// in its place, and in the directory of the user to be the socket is that user's at once.
-func TestListenAdminAmongOthers(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("to give files away takes root")
-	}
-	owner := &privileges.Account{UID: 65534, GID: 65533}
-	for _, test := range []struct {
-		name      string
-		uid, gid  int
-		mode      fs.FileMode
-		file      string
-		refused   string
-		belonging int // the user of the socket
-	}{
-		{"root's", 0, 0, 0o755, "admin.sock", "", 65534},
-		{"the user's own", 65534, 65533, 0o755, "admin.sock", "", 65534},
-		{"sticky, like /tmp", 0, 0, 0o777 | fs.ModeSticky, "admin.sock", "", 65534},
-		{"of root's group", 0, 0, 0o775, "admin.sock", "", 65534},
-		{"somebody else's", 12345, 0, 0o755, "admin.sock", "belongs to user 12345", 0},
-		{"of somebody else's group", 0, 12345, 0o775, "admin.sock", "can be written by others (mode -rwxrwxr-x)", 0},
-		{"everybody's", 0, 0, 0o777, "admin.sock", "can be written by others", 0},
-		{"everybody's, to make a directory in", 0, 0, 0o777, "made/admin.sock", "can be written by others", 0},
-		{"within somebody else's", 12345, 0, 0o755, "made/admin.sock", "belongs to user 12345", 0},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			dir := t.TempDir()
-			if err := errors.Join(os.Chown(dir, test.uid, test.gid), os.Chmod(dir, test.mode)); err != nil {
-				t.Fatal(err)
-			}
-			path := reachable(t, filepath.Join(dir, test.file))
-			listener, err := listenAdmin(path, owner)
-			if test.refused != "" {
-				if err == nil || !strings.Contains(err.Error(), test.refused) {
-					t.Errorf("error %v, want %s", err, test.refused)
-				}
-				if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
-					t.Errorf("left behind: %v, %v", left, err)
-				}
-				return
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer listener.Close()
-			var stat unix.Stat_t
-			if err := unix.Lstat(path, &stat); err != nil || int(stat.Uid) != test.belonging || stat.Mode&0o777 != 0o600 {
-				t.Errorf("the socket belongs to user %d, mode %o, %v", stat.Uid, stat.Mode, err)
-			}
-		})
-	}
-	if now := fsuid(t); now != 0 {
-		t.Errorf("a thread makes files as user %d now", now)
-	}
-}
-
-// reachable lets all users come to the directories of a test, as they come to /run.
-func reachable(t *testing.T, path string) string {
-	t.Helper()
-	if err := os.Chmod(filepath.Dir(t.TempDir()), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-// fsuid is the user as whom this thread makes files.
-func fsuid(t *testing.T) int {
-	t.Helper()
-	uid, err := unix.SetfsuidRetUid(-1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return uid
-}
-
-func TestListenAdminForAnother(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("to give files away takes root")
-	}
-	dir := t.TempDir()
-	path := reachable(t, filepath.Join(dir, "made", "admin.sock"))
-	listener, err := listenAdmin(path, &privileges.Account{UID: 65534, GID: 65533})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	for name, want := range map[string]privileges.Account{dir: {}, filepath.Dir(path): {UID: 65534, GID: 65533}, path: {UID: 65534, GID: 65533}} {
-		var stat unix.Stat_t
-		if err := unix.Lstat(name, &stat); err != nil {
+// TestCheckHTTP: what the steering takes, a listener of our own does not get.
+func TestCheckHTTP(t *testing.T) {
+	for address, fine := range map[string]bool{"127.0.0.1:9765": true, "192.0.2.7:9765": false} {
+		c := parse(t, "[admin]\nhttp = \""+address+"\"\n")
+		table, err := table.Compile(c)
+		if err != nil {
 			t.Fatal(err)
 		}
-		if int(stat.Uid) != want.UID || int(stat.Gid) != want.GID {
-			t.Errorf("%s belongs to %d:%d, want %d:%d", name, stat.Uid, stat.Gid, want.UID, want.GID)
+		if err := checkHTTP(c, table); (err == nil) != fine {
+			t.Errorf("%s: %v", address, err)
 		}
 	}
 }

@@ -7,31 +7,32 @@ import (
 	"os"
 	"syscall"
 
+	"anyport/cmd/anyport/internal/admin"
 	"anyport/steering"
 )
 
-// control decides, on signals and what the admin socket is asked, until the traffic has ended.
-// An upgrade, and the reading of a file, run beside it, so that a signal is acted on meanwhile; orders
-// wait for the end of an upgrade.
+// control is the goroutine that decides, until the traffic has ended. An upgrade, and the reading of
+// a file, run beside it, so that it acts on a signal meanwhile; orders wait for the end of an
+// upgrade.
 func (d *daemon) control(ctx context.Context, drain func(), served <-chan error) error {
 	defer close(d.decided)
-	defer d.leaveReload()
+	defer d.cancelReload()
 	stop := ctx.Done()
 	for {
 		select {
 		case err := <-served:
-			d.cutUpgradeShort()
+			d.abortUpgrade()
 			d.log.Info("stopped")
 			return err
 		case <-stop:
 			stop = nil
-			d.end(syscall.SIGTERM, drain)
+			d.stopOrCancelUpgrade(syscall.SIGTERM, drain)
 		case decision := <-d.orders():
 			decision()
 		case <-d.upgrading.done():
-			d.upgraded(drain)
-		case <-d.loaded():
-			d.endReload()
+			d.finishUpgrade(drain)
+		case <-d.fileRead():
+			d.finishReload()
 		case sig := <-d.opt.Signals:
 			if atOnce := d.signalled(sig, drain); atOnce {
 				return nil
@@ -40,7 +41,7 @@ func (d *daemon) control(ctx context.Context, drain func(), served <-chan error)
 	}
 }
 
-// signalled acts on a signal, and reports whether the process is to end at once.
+// signalled acts on a signal, and reports whether the process has to end at once.
 func (d *daemon) signalled(sig os.Signal, drain func()) (atOnce bool) {
 	switch {
 	case sig == syscall.SIGHUP && d.upgrading != nil:
@@ -50,38 +51,38 @@ func (d *daemon) signalled(sig os.Signal, drain func()) (atOnce bool) {
 	case sig == syscall.SIGUSR2 && d.upgrading != nil:
 		d.log.Warn("an upgrade is under way already")
 	case sig == syscall.SIGUSR2:
-		go d.upgradeBySignal() // ends when the upgrade has begun, or this goroutine has ended
-	case d.toldBefore() && d.finalTerm(sig):
+		go d.upgradeBySignal() // ends when the upgrade has begun, or control has ended
+	case d.askedBefore() && d.isFinalTerm(sig):
 		d.log.Info("told to stop again by the service manager: live conns may still end", "conns", d.active())
-	case d.toldBefore():
-		d.cutUpgradeShort()
+	case d.askedBefore():
+		d.abortUpgrade()
 		// The process ends now, and the kernel closes what its loops hold.
 		d.log.Warn("stopped at once by a second signal", "conns_cut", d.active())
 		return true
 	default:
 		d.log.Info("told to stop", "signal", sig.String())
-		d.end(sig, drain)
+		d.stopOrCancelUpgrade(sig, drain)
 	}
 	return false
 }
 
-// toldBefore reports whether a signal has told this process to stop already.
-func (d *daemon) toldBefore() bool {
+// askedBefore reports whether a signal has told this process to stop already.
+func (d *daemon) askedBefore() bool {
 	if d.upgrading != nil {
 		return d.upgrading.stop != nil
 	}
-	return d.told
+	return d.stopAsked
 }
 
-// finalTerm reports whether a signal may be the second SIGTERM that systemd sends to all that is left of a
-// service whose main process has ended (final-sigterm in systemd.kill(5)'s order). For a process that another
-// one has replaced that is no order to cut its conns: SIGKILL follows after TimeoutStopSec=.
-func (d *daemon) finalTerm(sig os.Signal) bool {
+// isFinalTerm reports whether a signal may be the second SIGTERM that systemd sends to everything that is
+// left of a service whose main process has ended (systemd.kill(5)). For a process that another one has
+// replaced that is not an order to cut its conns: SIGKILL follows after TimeoutStopSec=.
+func (d *daemon) isFinalTerm(sig os.Signal) bool {
 	return sig == syscall.SIGTERM && d.replaced.Load() && d.opt.Manager.Listens()
 }
 
-// end stops the process, or first the upgrade that is under way.
-func (d *daemon) end(sig os.Signal, drain func()) {
+// stopOrCancelUpgrade stops the process; if an upgrade is under way, it cancels that first.
+func (d *daemon) stopOrCancelUpgrade(sig os.Signal, drain func()) {
 	if d.upgrading == nil {
 		d.stop(drain)
 		return
@@ -90,7 +91,7 @@ func (d *daemon) end(sig os.Signal, drain func()) {
 	d.upgrading.cancel()
 }
 
-// orders is what the admin socket asks for, nil while that has to wait for an upgrade.
+// orders are what the admin API asks for; nil during an upgrade, so that they wait for its end.
 func (d *daemon) orders() <-chan func() {
 	if d.upgrading != nil {
 		return nil
@@ -98,73 +99,86 @@ func (d *daemon) orders() <-chan func() {
 	return d.decisions
 }
 
-// loaded is closed when the file of a reload has been read, nil while what comes of it has to wait for
-// an upgrade.
-func (d *daemon) loaded() <-chan struct{} {
+// fileRead is closed when the file of a reload has been read; nil during an upgrade, so that the
+// table waits for its end.
+func (d *daemon) fileRead() <-chan struct{} {
 	if d.upgrading != nil {
 		return nil
 	}
 	return d.reloading.done()
 }
 
-// takeover is an upgrade under way. It belongs to the goroutine that decides.
-type takeover struct {
-	cancel  func()        // ends the new process, unless that serves already
+// decide runs what on the goroutine that decides. It returns when that has run, when ctx is done
+// before it could begin, or when that goroutine has ended.
+func (d *daemon) decide(ctx context.Context, what func() error) error {
+	done := make(chan error, 1)
+	select {
+	case d.decisions <- func() { done <- what() }:
+		return <-done
+	case <-d.decided:
+		return errStopping
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// upgradeRun is an upgrade under way. It belongs to the goroutine that decides.
+type upgradeRun struct {
+	cancel  func()        // kills the new process, unless that serves already
 	abandon func()        // does not wait for conns to move, either
-	over    chan struct{} // closed when it has come to an end
+	over    chan struct{} // closed when it has ended
 
 	reload bool      // SIGHUP came meanwhile
 	stop   os.Signal // so did this one; nil: none
 }
 
-// done is closed after the upgrade; nil where none is under way.
-func (u *takeover) done() <-chan struct{} {
+// done is closed after the upgrade; nil if none is under way.
+func (u *upgradeRun) done() <-chan struct{} {
 	if u == nil {
 		return nil
 	}
 	return u.over
 }
 
-// beginUpgrade begins to have another process serve, and has the outcome told, on another
-// goroutine. See upgrade.
-func (d *daemon) beginUpgrade(binary string, spare steering.Inheritance, tell func(Upgraded, error)) error {
-	if err := d.ending(); err != nil {
+// beginUpgrade starts the upgrade on another goroutine, which calls report with the outcome.
+func (d *daemon) beginUpgrade(binary string, spare steering.Inheritance, report func(admin.Upgraded, error)) error {
+	if err := d.checkChangeable(); err != nil {
 		return err
 	}
 	moving, abandon := context.WithCancel(context.Background())
 	starting, cancel := context.WithCancel(moving)
-	u := &takeover{cancel: cancel, abandon: abandon, over: make(chan struct{})}
+	u := &upgradeRun{cancel: cancel, abandon: abandon, over: make(chan struct{})}
 	d.upgrading = u
 	go func() { // ended by the new process, its silence, or abandon
 		defer abandon()
 		defer cancel()
 		defer close(u.over)
-		tell(d.upgrade(starting, moving, binary, spare))
+		report(d.upgrade(starting, moving, binary, spare))
 	}()
 	return nil
 }
 
-// upgraded does what has waited for an upgrade that is over: here, or if another process
-// serves now, there.
-func (d *daemon) upgraded(drain func()) {
+// finishUpgrade does what has waited for the upgrade: in this process, or if another one serves now,
+// there.
+func (d *daemon) finishUpgrade(drain func()) {
 	u := d.upgrading
-	d.upgrading, d.told = nil, u.stop != nil
+	d.upgrading, d.stopAsked = nil, u.stop != nil
 	switch next := int(d.successor.Load()); {
 	case next == 0 && u.stop != nil:
 		d.stop(drain)
 	case next == 0 && u.reload:
 		d.reloadBySignal()
 	case next == 0:
-		d.store() // what the service manager was not told of meanwhile
+		d.storeFDs() // what the service manager was not told meanwhile
 	default:
 		u.reload = u.reload || d.reloading != nil && d.reloading.signal
-		d.pass(u, next)
+		d.forwardSignals(u, next)
 	}
 }
 
-// pass sends the signals on that came too late to be acted on here. A service manager
-// tells all processes of the service to stop by itself, and twice would mean at once.
-func (d *daemon) pass(u *takeover, next int) {
+// forwardSignals sends on what came too late to be acted on here. A service manager sends SIGTERM to
+// every process of the service, and a second one would mean at once: so that is not sent on.
+func (d *daemon) forwardSignals(u *upgradeRun, next int) {
 	var errs []error
 	if u.reload {
 		errs = append(errs, syscall.Kill(next, syscall.SIGHUP))
@@ -173,25 +187,25 @@ func (d *daemon) pass(u *takeover, next int) {
 		errs = append(errs, syscall.Kill(next, sig))
 	}
 	if err := errors.Join(errs...); err != nil {
-		d.log.Error("a signal for the process that serves now could not be sent on", "pid", next, "error", err)
+		d.log.Error("cannot forward a signal to the process that serves now", "pid", next, "error", err)
 	}
 }
 
-// cutUpgradeShort ends an upgrade that is under way, and waits for that.
-func (d *daemon) cutUpgradeShort() {
+// abortUpgrade ends an upgrade that is under way, and waits for its end.
+func (d *daemon) abortUpgrade() {
 	if d.upgrading == nil {
 		return
 	}
 	d.upgrading.abandon()
 	<-d.upgrading.over
 	if next := int(d.successor.Load()); next != 0 {
-		d.pass(d.upgrading, next)
+		d.forwardSignals(d.upgrading, next)
 	}
 	d.upgrading = nil
 }
 
-// ending is why nothing can be changed any more, nil while it can.
-func (d *daemon) ending() error {
+// checkChangeable says why nothing can be changed any more; nil while it can.
+func (d *daemon) checkChangeable() error {
 	if next := d.successor.Load(); next != 0 {
 		return fmt.Errorf("another process, pid %d, serves since an upgrade: ask again", next)
 	}
@@ -201,4 +215,5 @@ func (d *daemon) ending() error {
 	return nil
 }
 
+// errStopping is the answer to every order from the first signal to stop on.
 var errStopping = errors.New("anyport is stopping: nothing is changed any more")

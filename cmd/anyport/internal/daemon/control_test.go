@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -11,8 +13,24 @@ import (
 	"anyport/proxy"
 )
 
-// TestSecondSignal: a second order to stop means at once, but for the SIGTERM that systemd sends to what is left
-// of a service whose main process, another one by now, has ended.
+// TestDecide shows that a decision is taken by who runs it, and that nobody waits for
+// one who is gone.
+func TestDecide(t *testing.T) {
+	d := &daemon{decisions: make(chan func())}
+	go func() { (<-d.decisions)() }() // ended by the decision below
+	why := errors.New("why")
+	if err := d.decide(t.Context(), func() error { return why }); err != why {
+		t.Errorf("error %v, want that of the decision", err)
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := d.decide(gone, func() error { panic("nobody decides") }); err != context.Canceled {
+		t.Errorf("error %v when nobody decides", err)
+	}
+}
+
+// TestSecondSignal: a second order to stop means at once, except for the SIGTERM that systemd sends to what is
+// left of a service whose main process has ended, after another one has become that.
 func TestSecondSignal(t *testing.T) {
 	for _, c := range []struct {
 		name             string
@@ -26,7 +44,7 @@ func TestSecondSignal(t *testing.T) {
 		{"to what is left of it", true, true, syscall.SIGTERM, false},
 		{"to what is left of it, from a terminal", true, true, syscall.SIGINT, true},
 	} {
-		d := &daemon{log: slog.New(slog.DiscardHandler), told: true, proxy: proxy.New(proxy.Options{Workers: 1})}
+		d := &daemon{log: slog.New(slog.DiscardHandler), stopAsked: true, proxy: proxy.New(proxy.Options{Workers: 1})}
 		d.replaced.Store(c.another)
 		if c.manager {
 			t.Setenv("NOTIFY_SOCKET", filepath.Join(t.TempDir(), "notify"))
@@ -35,7 +53,7 @@ func TestSecondSignal(t *testing.T) {
 		if got := d.signalled(c.sig, nil); got != c.atOnce {
 			t.Errorf("%s: at once %v, want %v", c.name, got, c.atOnce)
 		}
-		d.upgrading, d.told = &takeover{stop: syscall.SIGTERM, abandon: func() {}, over: make(chan struct{})}, false
+		d.upgrading, d.stopAsked = &upgradeRun{stop: syscall.SIGTERM, abandon: func() {}, over: make(chan struct{})}, false
 		close(d.upgrading.over)
 		if got := d.signalled(c.sig, nil); got != c.atOnce {
 			t.Errorf("%s, while conns move: at once %v, want %v", c.name, got, c.atOnce)

@@ -1,9 +1,3 @@
-// Package daemon is a running anyport: it opens the steering, serves, reloads,
-// answers on the admin socket, and stops.
-//
-// What it holds is acquired in order and given back in reverse. One goroutine,
-// [Run]'s own, decides on signals and reloads, so that these never race. It opens no file by
-// name, which may hang: others do so and report to it.
 package daemon
 
 import (
@@ -20,7 +14,9 @@ import (
 	"anyport/cmd/anyport/internal/handover"
 	"anyport/cmd/anyport/internal/privileges"
 	"anyport/cmd/anyport/internal/slowfs"
+	"anyport/cmd/anyport/internal/socket"
 	"anyport/cmd/anyport/internal/systemd"
+	"anyport/cmd/anyport/internal/upgrade"
 	"anyport/config"
 	"anyport/proxy"
 	"anyport/proxy/datagram"
@@ -39,14 +35,14 @@ type Options struct {
 	Signals <-chan os.Signal // SIGHUP reloads, another stops, one more stops at once; may be nil
 	Ready   func()           // called once traffic is served; may be nil
 
-	Manager systemd.Notifier // is told what happens, and keeps the sockets
-	Stored  map[string]int   // what it kept of a process that is gone: by name, Run's to close
+	Manager systemd.Notifier // hears what happens, and keeps the sockets
+	Stored  map[string]int   // what it kept of a process that has ended: by name; Run closes them
 
-	Watchdog time.Duration // it kills this process if it hears nothing for so long; 0: never
+	Watchdog time.Duration // the manager kills this process if it hears nothing for this long; 0: never
 
-	Predecessor *handover.Conn // the process to take the place of, which serves until all is done; nil: none
+	Predecessor *handover.Conn // to the process that this one replaces, which serves until then; nil: none
 
-	Drop bool // give up what serving does not need, with the whole process and for good
+	Drop bool // give up the privileges that serving does not need: for the whole process, irrevocably
 }
 
 // Run serves the config until ctx is done or a signal says to stop, and returns
@@ -60,52 +56,55 @@ func Run(ctx context.Context, opt Options) (err error) {
 	return d.serve(ctx)
 }
 
-// daemon is what a running anyport holds.
+// daemon is what a running anyport holds. open fills it; afterwards what is not atomic belongs to the
+// goroutine that decides (control), or does not change.
 type daemon struct {
-	opt    Options
-	level  slog.LevelVar
-	log    *slog.Logger
-	lines  *logfile.Queue // where the log goes
-	begun  time.Time
-	files  uint64 // file descriptors that this process might open when it began
-	places places // among them
+	opt   Options
+	level slog.LevelVar
+	log   *slog.Logger
+	lines *logfile.Queue // where the log goes
+	begun time.Time
+	files uint64 // file descriptors that this process might open when it began
 
-	clientSockets int // UDP flows with a socket of their own that a client may have, where a route does not say
+	lowFDs lowFDs // some of them
+
+	clientSockets int // UDP flows with a socket of their own that a client may have, if its route does not say
 	clientFlows   int // and of those without
 
 	access   *proxy.AccessLog // nil: none
-	admin    *door            // nil: none
+	admin    *socket.Socket   // nil: none
 	web      net.Listener     // nil: none
 	proxy    *proxy.Server
 	steering *steering.Steering
 
 	serving  atomic.Pointer[generation]
-	refused  atomic.Pointer[string] // why the last reload was; nil: it was not
+	refused  atomic.Pointer[string] // why the last reload was refused; nil: it was not
 	drains   atomic.Pointer[drains]
-	stopping atomic.Bool // nothing new is taken any more
-	told     bool        // to stop: by a signal, not by an upgrade
-	relinked atomic.Bool // the service manager may keep a link that is dead
+	stopping atomic.Bool // no new conns or flows are taken any more
+
+	stopAsked bool        // by a signal, not by an upgrade: one more ends the process at once
+	relinked  atomic.Bool // the service manager may keep a link that is dead
 
 	successor atomic.Int64 // the process that serves after an upgrade; 0: none
-	upgrading *takeover    // nil: no upgrade is under way
+	upgrading *upgradeRun  // nil: no upgrade is under way
 	reloading *reload      // nil: no reload is under way
 
-	slow *slowfs.Worker // for files that may be on a mount that hangs
+	slow *slowfs.Worker // opens files that may be on a mount that hangs
 
-	refusals  chan service   // for the goroutine that mirrors them
-	decisions chan func()    // for the goroutine that decides
-	decided   chan struct{}  // closed when that has ended
-	stored    map[string]int // what the service manager has, by name
+	refusals  chan closedService // from the event loops to refuseMirrored
+	decisions chan func()        // from decide to control
+	decided   chan struct{}      // closed when control has ended
+	stored    map[string]int     // what the service manager has, by name
 	account   *privileges.Account
 
-	before   *estate     // of the process that serves as yet; nil: none
-	arrivals *arrivals   // from the process that has served; nil: there was none
-	handing  atomic.Bool // what is held goes to another process, and the loops stand still
-	replaced atomic.Bool // the service manager was told of another process
+	before   *upgrade.Predecessor // the process that still serves; nil: none
+	incoming *incoming            // from the process that served before; nil: there was none
+	handing  atomic.Bool          // an upgrade is under way: the loops may stand still
+	replaced atomic.Bool          // the service manager knows that another process serves
 	raw      *datagram.Raw
-	unwatch  func() // ends the watch over the steering
+	unwatch  func() // ends what watch has started
 
-	closers []func() error // in the order of acquisition
+	closers []func() error // in the order in which things were opened
 }
 
 // generation is one config in service.
@@ -113,18 +112,20 @@ type generation struct {
 	number   int // 1 is what the process began with
 	config   *config.Config
 	table    *table.Table
-	shadowed []host.Shadow // give way, as shadow_listeners says
+	shadowed []host.Shadow // listeners that get nothing more, as shadow_listeners allows
 	loaded   time.Time
 }
 
-// open acquires all that serving needs, or nothing.
+// open opens all that serving needs, or nothing. The order matters: what the process before offers is
+// needed by the rest; everything that takes a privilege comes before the privileges are dropped; and
+// another process serves until the last step.
 func open(opt Options) (*daemon, error) {
-	d := &daemon{opt: opt, begun: time.Now(), decisions: make(chan func()), decided: make(chan struct{}), slow: slowfs.New(readLimit), refusals: make(chan service, 1024), stored: map[string]int{}}
+	d := &daemon{opt: opt, begun: time.Now(), decisions: make(chan func()), decided: make(chan struct{}), slow: slowfs.New(readTimeout), refusals: make(chan closedService, 1024), stored: map[string]int{}}
 	maps.Copy(d.stored, opt.Stored)
 	d.drains.Store(&drains{})
 	d.openLog()
-	d.keepPlaces()
-	for _, acquire := range []func() error{d.openEstate, d.openFiles, d.openAccount, d.openAccess, d.openAdmin, d.openHTTP, d.openRoutes, d.drop, d.succeed} {
+	d.openLowFDs()
+	for _, acquire := range []func() error{d.openPredecessor, d.openFiles, d.openAccount, d.openAccess, d.openAdmin, d.openHTTP, d.openRoutes, d.dropPrivileges, d.awaitGo} {
 		if err := acquire(); err != nil {
 			return nil, errors.Join(err, d.close())
 		}
@@ -132,26 +133,8 @@ func open(opt Options) (*daemon, error) {
 	return d, nil
 }
 
-func (d *daemon) openAdmin() (err error) {
-	path, listener := d.opt.Config.Admin.Socket, net.Listener(nil)
-	if d.before != nil {
-		listener, err = d.before.takeAdmin(path)
-	}
-	inherited := listener != nil
-	if err == nil && listener == nil && path != "" {
-		listener, err = listenAdmin(path, d.account)
-	}
-	if err != nil || listener == nil {
-		return err
-	}
-	d.admin = newDoor(listener, path)
-	d.admin.leaves(inherited) // until this process serves
-	d.closers = append(d.closers, func() error { return closed(d.admin.Close()) })
-	return nil
-}
-
-// openRoutes puts the routes into service in the proxy first: the kernel steers
-// from the moment that the steering is open.
+// openRoutes puts the routes into service in the proxy first: the kernel steers from the moment that
+// the steering is open.
 func (d *daemon) openRoutes() error {
 	c := d.opt.Config
 	listeners, err := d.otherListeners()
@@ -168,7 +151,7 @@ func (d *daemon) openRoutes() error {
 		MaxFlows: d.maxFlows(),
 		Raw:      d.raw,
 		Record:   d.record(),
-		Mirror:   d.refusal,
+		Mirror:   d.noteRefusal,
 		Log:      d.log,
 	})
 	trial := d.proxy.Try(g.table, c.Routes)
@@ -181,29 +164,41 @@ func (d *daemon) openRoutes() error {
 		return err
 	}
 	d.serving.Store(g)
-	return d.keepDrains()
+	return d.inheritDrains()
 }
 
-// openRaw opens the sockets before the capability for that is given up.
-func (d *daemon) openRaw() {
+// openSteering goes on with the steering of the process before, or with the sockets that the service
+// manager kept of one that has ended, in whose queues clients wait. If these cannot be used, it makes
+// new ones.
+func (d *daemon) openSteering(g *generation) (*steering.Steering, error) {
 	if d.before != nil {
-		d.raw = datagram.TakeRaw(d.before.take(fdRawIPv4), d.before.take(fdRawIPv6))
-	} else {
-		d.raw = datagram.OpenRaw()
+		return d.inheritSteering(g)
 	}
-	d.closers = append(d.closers, d.raw.Close)
+	if len(d.stored) == 0 {
+		return steering.Open(g.config, g.table, d.log)
+	}
+	s, err := steering.Inherit(g.config, g.table, maps.Clone(d.stored), d.log)
+	if err == nil {
+		d.log.Info("serving on the stored sockets", "stored", len(d.stored))
+		return s, nil
+	}
+	d.log.Warn("cannot reuse the stored sockets: queued clients are refused", "error", err)
+	for name := range d.stored {
+		d.forgetFD(name)
+	}
+	return steering.Open(g.config, g.table, d.log)
 }
 
-// otherListeners are those that are not of this process, or of the one before.
+// otherListeners returns the listeners of other processes than this one and the one before.
 func (d *daemon) otherListeners() ([]host.Listener, error) {
 	if d.before != nil {
-		return d.before.listeners, nil
+		return d.before.Listeners, nil
 	}
 	return host.OtherListeners()
 }
 
-// prepare compiles c and asks whether this host, with these listeners of others, can
-// serve it.
+// prepare compiles c and checks whether this host, with these listeners of other processes, can serve
+// it.
 func prepare(c *config.Config, number int, others []host.Listener) (*generation, error) {
 	table, err := table.Compile(c)
 	if err != nil {
@@ -219,6 +214,7 @@ func prepare(c *config.Config, number int, others []host.Listener) (*generation,
 	return &generation{number: number, config: c, table: table, shadowed: shadowed, loaded: time.Now()}, nil
 }
 
+// record is nil without an access log, so that the proxy makes no records at all.
 func (d *daemon) record() func(route.Record) {
 	if d.access == nil {
 		return nil
@@ -226,7 +222,7 @@ func (d *daemon) record() func(route.Record) {
 	return d.access.Record
 }
 
-// close gives back what is held, the last first.
+// close closes what is held, in reverse order.
 func (d *daemon) close() error {
 	var errs []error
 	for i := len(d.closers) - 1; i >= 0; i-- {

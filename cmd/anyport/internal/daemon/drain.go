@@ -8,11 +8,14 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"anyport/cmd/anyport/internal/admin"
 )
 
-// drains are the routes that take no new conns. It is never changed, but replaced.
+// drains are the routes that take no new conns. A value never changes: an order makes another one, so
+// that status and metrics may read it at any time.
 type drains struct {
-	all    bool            // those of a reload to come, too
+	all    bool            // also the routes of a later reload
 	routes map[string]bool // by name
 }
 
@@ -37,8 +40,8 @@ func (d drains) has(route string) bool {
 	return d.all
 }
 
-// among returns d without the routes that have left service.
-func (d drains) among(serving map[string]bool) drains {
+// only returns d without the routes that are not served any more.
+func (d drains) only(serving map[string]bool) drains {
 	kept := drains{all: d.all, routes: map[string]bool{}}
 	for route, on := range d.routes {
 		if serving[route] {
@@ -48,27 +51,22 @@ func (d drains) among(serving map[string]bool) drains {
 	return kept
 }
 
-// Drained is what an order to drain, or to undo it, has come to.
-type Drained struct {
-	Draining bool             `json:"draining"`
-	Conns    map[string]int64 `json:"conns_active"` // live conns and flows of the routes named
-}
-
-// drain has a route, or all where it is "", take no new conns, or again.
+// drain makes a route, or all if it is "", take no new conns, or take them again.
 func (d *daemon) drain(route string, on bool) error {
 	if err := d.checkRoute(route); err != nil {
 		return err
 	}
-	if err := d.ending(); err != nil {
+	if err := d.checkChangeable(); err != nil {
 		return err
 	}
 	if err := d.setDrains(d.drains.Load().with(route, on)); err != nil {
 		return err
 	}
-	d.log.Info("drain", "route", route, "on", on, "conns", d.drained(route).total())
+	d.log.Info("drain", "route", route, "on", on, "conns", d.drainState(route).Total())
 	return nil
 }
 
+// checkRoute refuses a name that no route in service has; "" is all of them.
 func (d *daemon) checkRoute(route string) error {
 	serving := d.serving.Load().routeNames()
 	if route == "" || serving[route] {
@@ -77,6 +75,7 @@ func (d *daemon) checkRoute(route string) error {
 	return fmt.Errorf("no route %q is in service: there are %s", route, strings.Join(slices.Sorted(maps.Keys(serving)), ", "))
 }
 
+// routeNames are the names of its routes.
 func (g *generation) routeNames() map[string]bool {
 	names := map[string]bool{}
 	for _, r := range g.config.Routes {
@@ -85,11 +84,11 @@ func (g *generation) routeNames() map[string]bool {
 	return names
 }
 
-// setDrains tells kernel and proxy. A conn that races the kernel is refused by the
-// proxy, which so comes first.
+// setDrains drains these routes in the proxy and the kernel, and no others. The proxy comes first: it
+// refuses a conn that the kernel has just let through.
 func (d *daemon) setDrains(next drains) error {
 	serving := d.serving.Load().routeNames()
-	next = next.among(serving)
+	next = next.only(serving)
 	for route := range serving {
 		d.proxy.Drain(route, next.has(route))
 		if err := d.steering.Drain(route, next.has(route)); err != nil {
@@ -100,15 +99,15 @@ func (d *daemon) setDrains(next drains) error {
 	return nil
 }
 
-// keepDrains goes on draining what the process before did, whose steering this is now.
-func (d *daemon) keepDrains() error {
+// inheritDrains goes on draining what the process before did, whose steering this is now.
+func (d *daemon) inheritDrains() error {
 	kernel, err := d.steering.Status()
 	if err != nil {
 		return err
 	}
 	draining := kernel.Draining
 	if d.before != nil {
-		draining = append(draining, d.before.draining...)
+		draining = append(draining, d.before.Draining...)
 	}
 	slices.Sort(draining)
 	next := *d.drains.Load()
@@ -130,36 +129,30 @@ func (d *daemon) drainingRoutes() (routes []string) {
 	return routes
 }
 
-// drained is what an order for this route has come to by now.
-func (d *daemon) drained(route string) Drained {
+// drainState is the state of a route now, or of all if it is "".
+func (d *daemon) drainState(route string) admin.Drained {
 	active := d.activeByRoute()
 	if route != "" {
 		active = map[string]int64{route: active[route]}
 	}
-	return Drained{Draining: d.drains.Load().has(route), Conns: active}
+	return admin.Drained{Draining: d.drains.Load().has(route), Conns: active}
 }
 
-func (d Drained) total() (n int64) {
-	for _, active := range d.Conns {
-		n += active
-	}
-	return n
-}
-
-// drainPoll is how often those who wait look: the end of the last conn tells nobody.
+// drainPoll is the time between two looks at a route whose drain is waited for: the end of the last conn
+// wakes nobody.
 const drainPoll = 100 * time.Millisecond
 
-// await returns once the last conn of the route has ended. It is an error if new ones
-// are taken again before.
-func (d *daemon) await(ctx context.Context, route string) error {
+// awaitDrained returns when the last conn of the route has ended. It is an error if the route takes new
+// ones before.
+func (d *daemon) awaitDrained(ctx context.Context, route string) error {
 	ticker := time.NewTicker(drainPoll)
 	defer ticker.Stop()
 	for {
-		now := d.drained(route)
+		now := d.drainState(route)
 		switch {
 		case !now.Draining:
 			return errors.New("somebody else has undone the drain")
-		case now.total() == 0:
+		case now.Total() == 0:
 			return nil
 		}
 		select {

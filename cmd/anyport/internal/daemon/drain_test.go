@@ -18,9 +18,9 @@ func TestDrains(t *testing.T) {
 		{"all, with those to come", all, true, true},
 		{"all but one", all.with("web", false), false, true},
 		{"all, undone", all.with("", false), false, false},
-		{"one of those that left service", web.among(map[string]bool{"dns": true}), false, false},
-		{"one of those that stay", web.among(map[string]bool{"web": true, "dns": true}), true, false},
-		{"all of those that stay", all.among(map[string]bool{}), true, true},
+		{"one of those that left service", web.only(map[string]bool{"dns": true}), false, false},
+		{"one of those that stay", web.only(map[string]bool{"web": true, "dns": true}), true, false},
+		{"all of those that stay", all.only(map[string]bool{}), true, true},
 	} {
 		if web, dns := test.of.has("web"), test.of.has("dns"); web != test.web || dns != test.dns {
 			t.Errorf("%s: web %v, dns %v, want %v, %v", test.name, web, dns, test.web, test.dns)

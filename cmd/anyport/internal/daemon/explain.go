@@ -1,72 +1,31 @@
 package daemon
 
 import (
-	"errors"
 	"fmt"
-	"net/http"
-	"net/netip"
 	"os"
 	"slices"
 	"strings"
 
+	"anyport/cmd/anyport/internal/admin"
 	"anyport/config"
 	"anyport/steering/table"
 )
 
-// Question is what explain is asked.
-type Question struct {
-	Protocol config.Protocol
-	Dst      netip.AddrPort
-	Client   netip.Addr // the zero value: not said
-}
-
-// Explained is the answer of a running anyport.
-type Explained struct {
-	Text   string   `json:"text"`   // of the table in service, as steering.Explanation prints it
-	Kernel []string `json:"kernel"` // what the program in the kernel says to the same, and what else is in the way
-	File   string   `json:"file"`   // where the file on disk says something else
-	PID    int      `json:"pid"`    // of who answers
-}
-
-// parseQuestion reads what a [Client] has written.
-func parseQuestion(r *http.Request) (q Question, err error) {
-	for _, p := range []config.Protocol{config.TCP, config.UDP} {
-		if r.FormValue("protocol") == p.String() {
-			q.Protocol = p
-		}
-	}
-	if q.Protocol == 0 {
-		return q, errors.New("protocol must be tcp or udp")
-	}
-	if q.Dst, err = netip.ParseAddrPort(r.FormValue("dst")); err != nil {
-		return q, err
-	}
-	if text := r.FormValue("client"); text != "" {
-		q.Client, err = netip.ParseAddr(text)
-	}
-	return q, err
-}
-
 // explain answers from the table in service, and asks the kernel.
-func (d *daemon) explain(r *http.Request) (Explained, error) {
-	q, err := parseQuestion(r)
-	if err != nil {
-		return Explained{}, err
-	}
+func (d *daemon) explain(q admin.Question) admin.Explained {
 	g := d.serving.Load()
 	answer := g.table.Explain(q.Protocol, q.Dst, q.Client)
-	return Explained{
+	return admin.Explained{
 		Text:   answer.String(),
 		Kernel: d.steering.Explain(q.Protocol, q.Dst, q.Client),
 		File:   d.fileAnswer(g.config, answer, q),
 		PID:    os.Getpid(),
-	}, nil
+	}
 }
 
-// fileAnswer says where the file on disk would have another answer than that of the
-// config in service.
-func (d *daemon) fileAnswer(serving *config.Config, answer table.Explanation, q Question) string {
-	text, err := d.read(serving.Path)
+// fileAnswer says whether the file on disk would have another answer than the config in service.
+func (d *daemon) fileAnswer(serving *config.Config, answer table.Explanation, q admin.Question) string {
+	text, err := d.readFile(serving.Path)
 	if err != nil {
 		return "it cannot be loaded any more: " + err.Error()
 	}
@@ -93,6 +52,7 @@ func same(a, b table.Explanation) bool {
 	return a.Verdict == b.Verdict && routeName(a) == routeName(b) && a.Prefix == b.Prefix && a.Ports == b.Ports && slices.Equal(a.Origins, b.Origins)
 }
 
+// routeName is "-" if no route takes the packet.
 func routeName(e table.Explanation) string {
 	if e.Route == nil {
 		return "-"
@@ -100,6 +60,7 @@ func routeName(e table.Explanation) string {
 	return e.Route.Name
 }
 
+// orNone is "-" for no origins.
 func orNone(origins []string) string {
 	if len(origins) == 0 {
 		return "-"

@@ -1,15 +1,14 @@
 package daemon
 
 import (
-	"net/http/httptest"
 	"net/netip"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"anyport/cmd/anyport/internal/admin"
 	"anyport/cmd/anyport/internal/slowfs"
 	"anyport/config"
 	"anyport/steering/table"
@@ -27,7 +26,7 @@ func TestFileAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := &daemon{slow: slowfs.New(time.Minute)}
-	q := Question{Protocol: config.TCP, Dst: netip.MustParseAddrPort("192.0.2.7:80")}
+	q := admin.Question{Protocol: config.TCP, Dst: netip.MustParseAddrPort("192.0.2.7:80")}
 	answer := table.Explain(q.Protocol, q.Dst, q.Client)
 	for _, test := range []struct{ name, text, want string }{
 		{"the same", "# a comment\n" + routes, "it is what is in service"},
@@ -44,27 +43,5 @@ func TestFileAnswer(t *testing.T) {
 				t.Errorf("%q, want %q", got, test.want)
 			}
 		})
-	}
-}
-
-func TestParseQuestion(t *testing.T) {
-	for _, test := range []struct {
-		protocol, dst, client string
-		ok                    bool
-	}{
-		{"tcp", "192.0.2.7:80", "", true},
-		{"udp", "[2001:db8::7]:53", "198.51.100.9", true},
-		{"", "192.0.2.7:80", "", false},
-		{"tcp", "192.0.2.7", "", false},
-		{"tcp", "192.0.2.7:80", "me", false},
-	} {
-		query := url.Values{"protocol": {test.protocol}, "dst": {test.dst}, "client": {test.client}}
-		q, err := parseQuestion(httptest.NewRequest("GET", "/explain?"+query.Encode(), nil))
-		if (err == nil) != test.ok {
-			t.Errorf("%v: %v", query, err)
-		}
-		if test.ok && (q.Protocol.String() != test.protocol || q.Dst.String() != test.dst || q.Client.IsValid() != (test.client != "")) {
-			t.Errorf("%v: read as %v", query, q)
-		}
 	}
 }

@@ -5,25 +5,30 @@ import (
 	"strings"
 	"time"
 
+	"anyport/cmd/anyport/internal/admin"
 	"anyport/cmd/anyport/internal/slowfs"
 	"anyport/config"
 	"anyport/steering/host"
 )
 
-// reload is a reload under way: its file is read and compiled beside the goroutine that decides, to
-// which it belongs. What it puts into service, that goroutine does.
+// reload is a reload under way. Its file is read and compiled beside the goroutine that decides, which
+// owns it and puts the result into service. At most one is under way: any number that are asked for
+// meanwhile become one more, which reads the file after the last of them was asked for.
 type reload struct {
-	read chan struct{} // closed when next and err are there
-	next *generation
-	err  error
-	tell []func(Reloaded, error) // who has asked for it
+	read    chan struct{} // closed when next and err are there
+	next    *generation
+	err     error
+	waiting []reloadReport // of those who have asked for it
 
-	signal bool                    // SIGHUP has asked for it, or for the next one
-	again  bool                    // there is to be a next one, which was asked for since this one was begun
-	after  []func(Reloaded, error) // who has asked for that
+	signal       bool           // SIGHUP has asked for it, or for the next one
+	again        bool           // another one was asked for since
+	waitingAgain []reloadReport // of those who have asked for that
 }
 
-// done is closed when the file has been read; nil where no reload is under way.
+// reloadReport is called once with the outcome of a reload.
+type reloadReport func(admin.Reloaded, error)
+
+// done is closed when the file has been read; nil if no reload is under way.
 func (r *reload) done() <-chan struct{} {
 	if r == nil {
 		return nil
@@ -31,34 +36,35 @@ func (r *reload) done() <-chan struct{} {
 	return r.read
 }
 
-// reloadBySignal has the outcome told in the log alone.
+// reloadBySignal reports the outcome in the log only.
 func (d *daemon) reloadBySignal() {
-	d.reload(nil)
+	d.askReload(nil)
 	d.reloading.signal = true
 }
 
-// reload begins to read the file again. In the end it is in service, or nothing is changed, and tell
-// is called, unless it is nil; the log has the outcome, too. Where one is under way this one comes after it.
-func (d *daemon) reload(tell func(Reloaded, error)) {
-	var who []func(Reloaded, error)
-	if tell != nil {
-		who = append(who, tell)
+// askReload starts a reload, or one after that under way. In the end the file is in service, or nothing
+// has changed; report, if it is not nil, is called then, and the log has the outcome.
+func (d *daemon) askReload(report reloadReport) {
+	var waiting []reloadReport
+	if report != nil {
+		waiting = append(waiting, report)
 	}
 	if r := d.reloading; r != nil {
-		r.again, r.after = true, append(r.after, who...)
+		r.again, r.waitingAgain = true, append(r.waitingAgain, waiting...)
 		return
 	}
-	d.beginReload(who)
+	d.beginReload(waiting)
 }
 
-func (d *daemon) beginReload(tell []func(Reloaded, error)) {
-	if d.ending() == nil {
-		d.tell(d.opt.Manager.Reloading())
+// beginReload reads and compiles the file on another goroutine; finishReload comes after it.
+func (d *daemon) beginReload(waiting []reloadReport) {
+	if d.checkChangeable() == nil {
+		d.checkNotified(d.opt.Manager.Reloading())
 	}
 	if d.access != nil {
-		d.access.Reopen() // also where the reload is refused: a log that was rotated needs its new file
+		d.access.Reopen() // even if the reload is refused: after a rotation the log needs its new file
 	}
-	r := &reload{read: make(chan struct{}), tell: tell}
+	r := &reload{read: make(chan struct{}), waiting: waiting}
 	d.reloading = r
 	go func() { // ends when the file is read and compiled, or could not be read in time
 		defer close(r.read)
@@ -66,36 +72,36 @@ func (d *daemon) beginReload(tell []func(Reloaded, error)) {
 	}()
 }
 
-// endReload puts into service what was read, and begins the reload that was asked for meanwhile.
-func (d *daemon) endReload() {
+// finishReload puts into service what was read, and begins the reload that was asked for meanwhile.
+func (d *daemon) finishReload() {
 	r := d.reloading
 	d.reloading = nil
 	reloaded, err := d.apply(r)
-	for _, tell := range r.tell {
-		tell(reloaded, err)
+	for _, report := range r.waiting {
+		report(reloaded, err)
 	}
 	if r.again {
-		d.beginReload(r.after)
+		d.beginReload(r.waitingAgain)
 		d.reloading.signal = r.signal
 	}
 }
 
-// leaveReload tells those who wait for a reload that there will be none: this process ends.
-func (d *daemon) leaveReload() {
+// cancelReload reports to everybody who waits for a reload that this process ends.
+func (d *daemon) cancelReload() {
 	if r := d.reloading; r != nil {
-		for _, tell := range append(r.tell, r.after...) {
-			tell(Reloaded{}, errStopping)
+		for _, report := range append(r.waiting, r.waitingAgain...) {
+			report(admin.Reloaded{}, errStopping)
 		}
 	}
 }
 
-// apply puts into service what was read, and says in the log what that has changed, or why not.
-func (d *daemon) apply(read *reload) (r Reloaded, err error) {
+// apply puts into service what was read, and logs what that has changed, or why it was refused.
+func (d *daemon) apply(read *reload) (r admin.Reloaded, err error) {
 	if err = read.err; err == nil {
 		r, err = d.replace(read.next)
 	}
-	if d.ending() == nil {
-		d.tell(d.opt.Manager.Ready(d.summary()))
+	if d.checkChangeable() == nil {
+		d.checkNotified(d.opt.Manager.Ready(d.statusLine()))
 	}
 	d.refused.Store(nil)
 	if err != nil {
@@ -109,34 +115,34 @@ func (d *daemon) apply(read *reload) (r Reloaded, err error) {
 	g := d.serving.Load()
 	d.log.Info("reloaded", "config", g.config.Path, "generation", g.number,
 		"routes", len(g.config.Routes), "prefixes", g.table.Prefixes(),
-		"added", r.names(config.Added), "removed", r.names(config.Removed), "changed", r.names(config.Changed))
-	d.warn(g)
+		"added", r.Named(config.Added), "removed", r.Named(config.Removed), "changed", r.Named(config.Changed))
+	d.warnShadowed(g)
 	return r, nil
 }
 
-// compare reads the file again, and says what a reload would change.
-func (d *daemon) compare() (Reloaded, error) {
+// dryRun reads the file again, and says what a reload would change.
+func (d *daemon) dryRun() (admin.Reloaded, error) {
 	next, err := d.load()
 	if err != nil {
-		return Reloaded{DryRun: true}, err
+		return admin.Reloaded{DryRun: true}, err
 	}
 	old := d.serving.Load()
-	r := d.change(old, next)
+	r := d.changes(old, next)
 	r.DryRun, r.Generation = true, old.number
 	return r, nil
 }
 
-// change says what is different in next, and what that does to live conns.
-func (d *daemon) change(old, next *generation) Reloaded {
-	return change(old.config, next.config, touched(d.conns(""), next))
+// changes says what is different in next, and what that does to live conns.
+func (d *daemon) changes(old, next *generation) admin.Reloaded {
+	return describeChanges(old.config, next.config, countAffected(d.conns(""), next))
 }
 
 // replace puts next into service, or changes nothing.
-func (d *daemon) replace(next *generation) (Reloaded, error) {
-	if err := d.ending(); err != nil {
-		return Reloaded{}, err
+func (d *daemon) replace(next *generation) (admin.Reloaded, error) {
+	if err := d.checkChangeable(); err != nil {
+		return admin.Reloaded{}, err
 	}
-	r := d.change(d.serving.Load(), next)
+	r := d.changes(d.serving.Load(), next)
 	// The proxy first: a conn that the kernel steers by the new table must find its route.
 	trial := d.proxy.Try(next.table, next.config.Routes)
 	if err := d.steering.Replace(next.config, next.table); err != nil {
@@ -146,43 +152,43 @@ func (d *daemon) replace(next *generation) (Reloaded, error) {
 	trial.Keep(d.steering.Table())
 	d.serving.Store(next)
 	if err := d.setDrains(*d.drains.Load()); err != nil {
-		d.log.Error("a route that is to be drained may take conns", "error", err)
+		d.log.Error("cannot drain a route after the reload: it may take conns", "error", err)
 	}
 	d.level.Set(next.config.Log.Level)
-	d.store() // a socket may have come or gone
+	d.storeFDs() // a socket may have come or gone
 	r.Generation = next.number
 	return r, nil
 }
 
-// readLimit bounds how long a file may take to be read. What else a reload takes depends on the size of
-// the file alone.
-const readLimit = 30 * time.Second
+// readTimeout bounds how long a file may take to be read. How long the rest of a reload takes depends
+// only on the size of the file.
+const readTimeout = 30 * time.Second
 
 // load reads and compiles the file in service as it is now. It may take a while, and changes nothing.
 func (d *daemon) load() (*generation, error) {
-	if err := d.ending(); err != nil {
+	if err := d.checkChangeable(); err != nil {
 		return nil, err
 	}
 	old := d.serving.Load()
-	text, err := d.read(old.config.Path)
+	text, err := d.readFile(old.config.Path)
 	if err != nil {
 		return nil, err
 	}
-	return next(old, text)
+	return nextGeneration(old, text)
 }
 
-// read reads a file that may be on a mount that hangs.
-func (d *daemon) read(path string) ([]byte, error) {
+// readFile reads a file that may be on a mount that hangs.
+func (d *daemon) readFile(path string) ([]byte, error) {
 	return slowfs.Do(d.slow, "read "+path, func() ([]byte, error) { return config.Read(path) })
 }
 
-// next is the generation after old, by this text of its file.
-func next(old *generation, text []byte) (*generation, error) {
+// nextGeneration makes the generation after old from a new text of its file.
+func nextGeneration(old *generation, text []byte) (*generation, error) {
 	c, err := config.Parse(old.config.Path, text)
 	if err != nil {
 		return nil, err
 	}
-	if problems := fixed(old.config, c); len(problems) > 0 {
+	if problems := checkFixedKeys(old.config, c); len(problems) > 0 {
 		return nil, problems
 	}
 	others, err := host.OtherListeners()
@@ -192,8 +198,8 @@ func next(old *generation, text []byte) (*generation, error) {
 	return prepare(c, old.number+1, others)
 }
 
-// fixed names the keys that differ, yet cannot change while sockets are open.
-func fixed(old, next *config.Config) config.Problems {
+// checkFixedKeys names the keys that differ but cannot change while sockets are open.
+func checkFixedKeys(old, next *config.Config) config.Problems {
 	var problems config.Problems
 	for _, k := range []struct {
 		key       string

@@ -29,7 +29,7 @@ func parse(t *testing.T, text string) *config.Config {
 	return c
 }
 
-func TestFixed(t *testing.T) {
+func TestFixedKeys(t *testing.T) {
 	for _, test := range []struct {
 		name, old, next string
 		want            []string
@@ -52,7 +52,7 @@ func TestFixed(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var got []string
-			for _, p := range fixed(parse(t, test.old), parse(t, test.next)) {
+			for _, p := range checkFixedKeys(parse(t, test.old), parse(t, test.next)) {
 				got = append(got, p.String())
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" {

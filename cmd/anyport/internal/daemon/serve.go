@@ -8,103 +8,108 @@ import (
 	"sync"
 	"time"
 
+	"anyport/cmd/anyport/internal/api"
 	"anyport/config"
 )
 
 // serve carries the traffic until it is told to stop and the last conn has ended.
 func (d *daemon) serve(ctx context.Context) error {
-	// A loop must not wait for another's processor: the kernel shares out the cores,
-	// and sooner than Go does, which lets a busy goroutine run for 10 ms.
+	// One processor of Go's for each loop: the kernel divides the cores sooner than Go's scheduler, which
+	// lets a busy goroutine run for 10 ms.
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(d.proxy.Loops() + 1))
 
 	proxying, drain := context.WithCancel(context.Background())
 	defer drain()
 	served := make(chan error, 3)
 
-	// The proxy is ended by drain, and then by its last conn.
+	// Serve returns after drain, with the last conn.
 	go func() { served <- d.proxy.Serve(proxying, d.steering.TCP(), d.steering.UDP()) }()
-	if d.arrivals != nil {
-		go d.receive(d.arrivals) // ended by the process before, or its silence
+	if d.incoming != nil {
+		go d.receiveConns(d.incoming) // ended by the process before, or its silence
 	}
 
 	d.watch()
 	defer func() { d.unwatch() }()
 
+	answers := api.New(service{d}, d.log, d.plainLog())
 	if d.admin != nil {
-		defer serveHTTP(passing{d.admin}, d.handler(), d.plainLog(), served)()
+		defer answers.ServeSocket(d.admin, served)()
 	}
 	if d.web != nil {
-		defer serveHTTP(d.web, d.webHandler(), d.plainLog(), served)()
+		defer answers.ServeWeb(d.web, served)()
 	}
 
-	d.greet()
-	d.store()
-	d.tell(d.opt.Manager.Ready(d.summary()))
-	defer d.tended()()
+	d.logServing()
+	d.storeFDs()
+	d.checkNotified(d.opt.Manager.Ready(d.statusLine()))
+	defer d.startWatchdog()()
 	if d.opt.Ready != nil {
 		d.opt.Ready()
 	}
 	return d.control(ctx, drain, served)
 }
 
-// watch begins to look after the steering, until unwatch has returned.
+// watch starts the goroutines that look after the steering and the admin socket, until unwatch has
+// returned.
 func (d *daemon) watch() {
 	ctx, cancel := context.WithCancel(context.Background())
 	var watchers sync.WaitGroup // ended by unwatch
 	watchers.Go(func() { d.steering.Watch(ctx, func() { d.storeLink(ctx) }) })
-	watchers.Go(func() { d.settle(ctx) })
-	watchers.Go(func() { d.mirror(ctx) })
-	watchers.Go(func() { d.mindDoor(ctx) })
-	watchers.Go(func() { d.mindFiles(ctx) })
+	watchers.Go(func() { d.releaseDropped(ctx) })
+	watchers.Go(func() { d.refuseMirrored(ctx) })
+	watchers.Go(func() { d.watchFileLimit(ctx) })
+	if d.admin != nil {
+		watchers.Go(func() { d.admin.KeepFile(ctx, d.account, d.log) })
+	}
 	d.unwatch = func() {
 		cancel()
 		watchers.Wait()
 	}
 }
 
-// stop closes the front door and lets those inside finish. UDP goes on being
-// steered: the datagrams of live flows come through the same socket as new ones.
+// stop refuses new conns and lets the live ones end. UDP is still steered: the datagrams of live flows
+// come through the same socket as new ones.
 func (d *daemon) stop(drain func()) {
-	d.told = true
+	d.stopAsked = true
 	if d.stopping.Swap(true) {
 		return
 	}
 	if err := d.steering.Refuse(config.TCP); err != nil {
-		d.log.Error("new conns cannot be refused in the kernel", "error", err)
+		d.log.Error("cannot refuse new conns in the kernel", "error", err)
 	}
 	conns := d.active()
-	d.tell(d.opt.Manager.Stopping(fmt.Sprintf("waiting for %d conns", conns), d.longestDrain()+stopSlack))
+	d.checkNotified(d.opt.Manager.Stopping(fmt.Sprintf("waiting for %d conns", conns), d.longestDrain()+stopSlack))
 	d.log.Info("stopping: nothing new is taken, live conns may end", "conns", conns,
 		"hint", "one more signal stops at once")
 	drain()
 }
 
-// greet says what is served, and with what.
-func (d *daemon) greet() {
+// logServing logs what is served, and with what limits.
+func (d *daemon) logServing() {
 	g, budget := d.serving.Load(), d.proxy.Budget()
 	d.log.Info("serving", "version", d.opt.Version, "pid", os.Getpid(), "config", g.config.Path,
 		"routes", len(g.config.Routes), "prefixes", g.table.Prefixes(),
 		"loops", d.proxy.Loops(), "files", budget.Limit, "files_reserve", budget.Reserve, "files_tcp", budget.TCP+budget.Common,
 		"files_flows", budget.Flows+budget.Common, "files_replies", budget.Replies+budget.Common, "max_flows", d.maxFlows(), "max_flow_sockets", d.maxSockets(),
 		"admin", g.config.Admin.Socket, "http", g.config.Admin.HTTP)
-	d.warn(g)
+	d.warnShadowed(g)
 }
 
-// warn names the listeners that get nothing more.
-func (d *daemon) warn(g *generation) {
+// warnShadowed names the listeners that get nothing more.
+func (d *daemon) warnShadowed(g *generation) {
 	for _, s := range g.shadowed {
-		d.log.Warn("a listener is not reached any more, as steering.shadow_listeners says", "listener", s.Addr, "protocol", s.Protocol,
+		d.log.Warn("a listener gets nothing more, as steering.shadow_listeners allows", "listener", s.Addr, "protocol", s.Protocol,
 			"process", s.Owner(), "addresses", s.Taken)
 	}
 }
 
-// summary is one line about what is served, for the service manager.
-func (d *daemon) summary() string {
+// statusLine is one line about what is served, for the service manager.
+func (d *daemon) statusLine() string {
 	g := d.serving.Load()
 	return fmt.Sprintf("serving %d routes on %d prefixes, generation %d", len(g.config.Routes), g.table.Prefixes(), g.number)
 }
 
-// stopSlack is what a stop takes beside waiting for conns.
+// stopSlack is how long a stop takes beside waiting for conns.
 const stopSlack = 10 * time.Second
 
 // longestDrain is how long conns may outlive the order to stop.
@@ -123,6 +128,7 @@ func (d *daemon) active() (total int64) {
 	return total
 }
 
+// activeByRoute counts the live conns and flows of each route in service.
 func (d *daemon) activeByRoute() map[string]int64 {
 	active := map[string]int64{}
 	for _, r := range d.proxy.Status() {

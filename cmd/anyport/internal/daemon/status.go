@@ -1,77 +1,166 @@
 package daemon
 
 import (
+	"iter"
+	"os"
 	"time"
 
+	"anyport/cmd/anyport/internal/admin"
 	"anyport/cmd/anyport/internal/privileges"
 	"anyport/proxy"
 	"anyport/proxy/fdbudget"
+	"anyport/proxy/route"
 	"anyport/steering"
+	"anyport/steering/table"
 )
 
-// Status is what `anyport status --json` prints. Keys may be added, never renamed.
-type Status struct {
-	Version       string          `json:"version"`
-	PID           int             `json:"pid"`
-	UptimeSeconds int64           `json:"uptime_seconds"`
-	Stopping      bool            `json:"stopping"`
-	Privileges    privileges.Held `json:"privileges"`
-	Files         uint64          `json:"files"`                       // file descriptors it may open
-	FilesUsed     int             `json:"files_used"`                  // of them, without what the reserve is used for just now
-	FileShares    fdbudget.Used   `json:"file_shares"`                 // by whom
-	MaxFlows      int             `json:"max_flows"`                   // UDP flows of all routes at once
-	MaxSockets    int             `json:"max_flow_sockets"`            // those of them with a socket of their own
-	ClientFlows   int             `json:"max_flows_per_client"`        // on routes that do not say, without a socket of their own
-	ClientSockets int             `json:"max_flow_sockets_per_client"` // and with one
-	Log           LogStatus       `json:"log"`
-	Config        ConfigStatus    `json:"config"`
-	Steering      SteeringStatus  `json:"steering"`
-	Routes        []RouteStatus   `json:"routes"`
-	Unrouted      proxy.Counts    `json:"unrouted"` // what came for a dst that no route forwards (any more)
+// status asks the kernel and the proxy, and joins their answers.
+func (d *daemon) status() admin.Status {
+	kernel, err := d.steering.Status()
+	used := d.proxy.Files()
+	return admin.Status{
+		Version:       d.opt.Version,
+		PID:           os.Getpid(),
+		UptimeSeconds: int64(time.Since(d.begun).Seconds()),
+		Stopping:      d.stopping.Load(),
+		Files:         uint64(d.proxy.Budget().Limit),
+		FilesUsed:     used.All(),
+		FileShares:    fileShares(used),
+		MaxFlows:      d.maxFlows(),
+		MaxSockets:    d.maxSockets(),
+		ClientFlows:   d.clientFlows,
+		ClientSockets: d.clientSockets,
+		Privileges:    d.privileges(),
+		Log:           d.logStatus(),
+		Config:        d.configStatus(),
+		Steering:      steeringStatus(kernel, err),
+		Routes:        joinRoutes(d.proxy.Status(), kernel.Counters, d.draining),
+		Unrouted:      admin.Counts(d.proxy.Unrouted()),
+	}
 }
 
-// LogStatus tells what was lost while a disk was full, or nobody read a pipe.
-type LogStatus struct {
-	Lost       uint64 `json:"lost_lines"` // of stderr, with log.access = "stderr" also of that
-	AccessLost uint64 `json:"access_lost_lines"`
+// configStatus describes the config in service, and the last reload.
+func (d *daemon) configStatus() admin.ConfigStatus {
+	g := d.serving.Load()
+	status := admin.ConfigStatus{Path: g.config.Path, Generation: g.number, LoadedAt: g.loaded}
+	if why := d.refused.Load(); why != nil {
+		status.Refused = *why
+	}
+	return status
 }
 
-// ConfigStatus tells of the file in service.
-type ConfigStatus struct {
-	Path       string    `json:"path"`
-	Generation int       `json:"generation"` // 1, and one more with each reload
-	LoadedAt   time.Time `json:"loaded_at"`
-	Refused    string    `json:"last_reload_error"` // "" where the last reload was done, or none was asked for
+// privileges returns none if they cannot be read, for which no cause is known.
+func (d *daemon) privileges() admin.Privileges {
+	held, err := privileges.Read()
+	if err != nil {
+		d.log.Debug("cannot read the privileges", "error", err)
+	}
+	return admin.Privileges(held)
 }
 
-// SteeringStatus tells of our program in the kernel.
-type SteeringStatus struct {
-	Attached        bool             `json:"attached"`
-	Pinned          bool             `json:"pinned"`
-	OnDeath         steering.OnDeath `json:"on_death"` // what clients meet if the process is killed: refused, unreachable, exposed (to the host's own listeners)
-	ProgramID       uint32           `json:"program_id"`
-	ForeignPrograms []uint32         `json:"foreign_programs"` // ids of others' sk_lookup programs in this network namespace
-	Prefixes        int              `json:"prefixes"`
-	Generation      uint64           `json:"generation"`      // of the table in the kernel, which outlives the process where it is pinned
-	Missing         []string         `json:"missing"`         // what others have taken from the kernel and is not back: local routes, the interface lo, the rule of the local table, source addresses
-	RoutesRestored  uint64           `json:"routes_restored"` // local routes that others removed and that were put back
-
-	Unmatched map[string]uint64 `json:"unmatched"`       // verdict → SYNs and datagrams for served prefixes that no route takes
-	Error     string            `json:"error,omitempty"` // why the kernel could not be asked
+// fileShares is the use of file descriptors in the words of the admin API.
+func fileShares(u fdbudget.Used) admin.FileShares {
+	return admin.FileShares{
+		Process: u.Process, Reserve: u.Reserve,
+		TCP: admin.FileUse(u.TCP), Flows: admin.FileUse(u.Flows), Replies: admin.FileUse(u.Replies),
+	}
 }
 
-// Drift is where the tables in the kernel are not those of the config in service.
-type Drift struct {
-	Lines []string `json:"drift"`
+// steeringStatus is what the kernel says. If it could not be asked, err says why and the rest is zero.
+func steeringStatus(kernel steering.Status, err error) admin.SteeringStatus {
+	status := admin.SteeringStatus{
+		Attached:        kernel.Attached,
+		Pinned:          kernel.Pinned,
+		OnDeath:         string(kernel.OnDeath),
+		ProgramID:       kernel.ProgramID,
+		ForeignPrograms: append([]uint32{}, kernel.Foreign...), // [] in JSON, never null
+		Prefixes:        kernel.Prefixes,
+		Generation:      kernel.Generation,
+		Missing:         append([]string{}, kernel.Missing...),
+		RoutesRestored:  kernel.Restored,
+		Unmatched:       map[string]uint64{},
+	}
+	for _, c := range kernel.Counters {
+		if c.Route == "" {
+			status.Unmatched = byVerdict(c.Verdicts)
+		}
+	}
+	if err != nil {
+		status.Error = err.Error()
+	}
+	return status
 }
 
-// RouteStatus joins what the kernel and the proxy count of a route.
-type RouteStatus struct {
-	proxy.RouteStatus
-	Lookups  uint64 `json:"lookups"` // SYNs and datagrams that the kernel decided by this route
-	Refused  uint64 `json:"refused"` // of these, answered with RST or ICMP port unreachable
-	Dropped  uint64 `json:"dropped"` // of these, left in silence
-	Draining bool   `json:"draining"`
+// draining reports whether a route takes nothing new.
+func (d *daemon) draining(route string) bool { return d.stopping.Load() || d.drains.Load().has(route) }
 
-	Verdicts map[string]uint64 `json:"verdicts"` // the lookups by what the kernel decided
+// joinRoutes adds to each route what the kernel has counted under its name.
+func joinRoutes(served []proxy.RouteStatus, kernel []steering.Counters, draining func(route string) bool) []admin.RouteStatus {
+	verdicts := map[string]map[table.Verdict]uint64{}
+	for _, c := range kernel {
+		verdicts[c.Route] = c.Verdicts
+	}
+	routes := []admin.RouteStatus{}
+	for _, r := range served {
+		status := routeStatus(r)
+		status.Draining, status.Verdicts = draining(r.Name), byVerdict(verdicts[r.Name])
+		for _, n := range verdicts[r.Name] {
+			status.Lookups += n
+		}
+		status.Refused = verdicts[r.Name][table.Refuse]
+		status.Dropped = verdicts[r.Name][table.Drop]
+		status.Denied += verdicts[r.Name][table.Deny]
+		status.Limited += verdicts[r.Name][table.Limit]
+		routes = append(routes, status)
+	}
+	return routes
+}
+
+// routeStatus is what the proxy counts of a route.
+func routeStatus(r proxy.RouteStatus) admin.RouteStatus {
+	status := admin.RouteStatus{
+		Name: r.Name, Protocol: r.Protocol, Prefixes: r.Prefixes, Ports: r.Ports, Action: r.Action,
+		ConnsActive: r.ConnsActive, ConnsTotal: r.ConnsTotal, Denied: r.Denied, Limited: r.Limited,
+		BytesToOrigin: r.BytesToOrigin, BytesToClient: r.BytesToClient, HeldBack: r.HeldBack,
+		Active: r.Active, Bytes: r.Bytes, Counts: admin.Counts(r.Counts),
+		Connects: connectTimes(r.Connects), Origins: []admin.OriginStatus{},
+	}
+	for _, o := range r.Origins {
+		status.Origins = append(status.Origins, admin.OriginStatus(o))
+	}
+	return status
+}
+
+// connectTimes counts in each bucket all conns of the buckets below it, too.
+func connectTimes(b route.Buckets) admin.ConnectTimes {
+	times := admin.ConnectTimes{Sum: b.Sum, AtMost: map[float64]uint64{}}
+	for i, n := range b.Counts {
+		times.Total += n
+		if i < len(route.Bounds) {
+			times.AtMost[route.Bounds[i].Seconds()] = times.Total
+		}
+	}
+	return times
+}
+
+// byVerdict turns verdicts into the keys of a JSON object.
+func byVerdict(verdicts map[table.Verdict]uint64) map[string]uint64 {
+	named := map[string]uint64{}
+	for v, n := range verdicts {
+		named[string(v)] = n
+	}
+	return named
+}
+
+// conns yields the live conns and flows of a route, or of all if it is "", page by page.
+func (d *daemon) conns(name string) iter.Seq[route.Conn] {
+	return func(yield func(route.Conn) bool) {
+		for page := range d.proxy.Conns {
+			for _, c := range page {
+				if (name == "" || c.Route == name) && !yield(c) {
+					return
+				}
+			}
+		}
+	}
 }

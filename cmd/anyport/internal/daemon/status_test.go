@@ -3,8 +3,11 @@ package daemon
 import (
 	"encoding/json"
 	"testing"
+	"time"
 
+	"anyport/cmd/anyport/internal/admin"
 	"anyport/proxy"
+	"anyport/proxy/route"
 	"anyport/steering"
 	"anyport/steering/table"
 )
@@ -29,7 +32,7 @@ func TestJoinRoutes(t *testing.T) {
 
 // TestStatusKeys holds the names that scripts depend on.
 func TestStatusKeys(t *testing.T) {
-	status := Status{
+	status := admin.Status{
 		Steering: steeringStatus(steering.Status{}, nil),
 		Routes: joinRoutes([]proxy.RouteStatus{{
 			Protocol: []string{}, Prefixes: []string{}, Ports: []string{}, Origins: []proxy.OriginStatus{{}},
@@ -58,6 +61,25 @@ func want(t *testing.T, name string, object map[string]any, keys ...string) {
 	for _, key := range keys {
 		if value, ok := object[key]; !ok || value == nil {
 			t.Errorf("%s: key %q has %v", name, key, value)
+		}
+	}
+}
+
+// TestConnectTimes: each bucket counts the conns of the buckets below it, too.
+func TestConnectTimes(t *testing.T) {
+	var b route.Buckets
+	b.Counts[0], b.Counts[2], b.Counts[len(b.Counts)-1], b.Sum = 3, 1, 1, 90*time.Second
+	got := connectTimes(b)
+	if got.Total != 5 || got.Sum != 90*time.Second || len(got.AtMost) != len(route.Bounds) {
+		t.Errorf("%+v", got)
+	}
+	for i, bound := range route.Bounds {
+		want := uint64(3)
+		if i >= 2 {
+			want = 4
+		}
+		if n := got.AtMost[bound.Seconds()]; n != want {
+			t.Errorf("%d conns took at most %v, want %d", n, bound, want)
 		}
 	}
 }

@@ -3,40 +3,43 @@ package daemon
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
+	"maps"
 	"os"
+	"slices"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
+	"anyport/cmd/anyport/internal/admin"
+	"anyport/cmd/anyport/internal/api"
 	"anyport/cmd/anyport/internal/handover"
+	"anyport/cmd/anyport/internal/slowfs"
+	"anyport/cmd/anyport/internal/upgrade"
+	"anyport/proxy/tcp"
+	"anyport/proxy/udp"
 	"anyport/steering"
+	"anyport/steering/host"
 )
 
-// Upgraded tells of the process that serves after an upgrade.
-type Upgraded struct {
-	PID    int    `json:"pid"`
-	Binary string `json:"binary"`
-	Flows  int    `json:"flows"` // that moved
-	Conns  int    `json:"conns"` // that moved
-	Left   int    `json:"left"`  // that stay with the old process until they end, or drain_timeout cuts them
-}
-
-// upgrade has another process of binary serve in its place, or changes nothing. The other may have a spare steering program
-// for it, which is still the caller's. After it this process ends, with the last conn that
-// has not moved.
+// upgrade makes another process serve in place of this one, or changes nothing. The new process may
+// need a spare steering program, which stays the caller's. After it this process ends with the last
+// conn that has not moved.
 //
-// The end of starting ends the new process as long as that does not serve; the end of moving
-// leaves the conns here that have not moved.
-func (d *daemon) upgrade(starting, moving context.Context, binary string, spare steering.Inheritance) (u Upgraded, err error) {
-	if err := d.awaitArrivals(starting); err != nil {
+// The end of starting kills the new process if it does not serve yet; the end of moving leaves here
+// the conns that have not moved.
+func (d *daemon) upgrade(starting, moving context.Context, binary string, spare steering.Inheritance) (u admin.Upgraded, err error) {
+	if err := d.awaitConns(starting); err != nil {
 		return u, err
 	}
-	d.log.Info("upgrade: starting the process that takes over", "binary", binary)
-	d.unwatch() // it would put tables in service
-	d.store()   // the new process is told what the service manager keeps
-	if u, err = d.handOver(starting, moving, binary, spare); err != nil {
+	d.log.Info("upgrade: starting the new process", "binary", binary)
+	d.unwatch()  // it would put tables in service
+	d.storeFDs() // the new process is told what the service manager keeps
+	d.handing.Store(true)
+	u, err = upgrade.Run(starting, moving, replaced{d, spare}, upgrade.Start{Binary: binary, Args: os.Args[1:], Parent: d.parentOfNext()}, d.log)
+	d.handing.Store(false)
+	if err != nil {
 		d.watch()
-		if errors.Is(err, errCancelled) {
+		if errors.Is(err, upgrade.ErrCancelled) {
 			d.log.Info("upgrade cancelled", "because", err)
 		} else {
 			d.log.Error("upgrade refused: this process serves on", "problem", err)
@@ -46,17 +49,17 @@ func (d *daemon) upgrade(starting, moving context.Context, binary string, spare 
 	d.successor.Store(int64(u.PID))
 	d.stopping.Store(true)
 	d.log.Info("upgraded: another process serves", "pid", u.PID, "flows", u.Flows, "conns", u.Conns, "left", u.Left)
-	if err := d.leave(); err != nil {
-		d.log.Warn("something is not given up", "error", err)
+	if err := d.releaseShared(); err != nil {
+		d.log.Warn("cannot release what the new process has now", "error", err)
 	}
 	return u, nil
 }
 
-// leave gives up what is the other process's now.
-func (d *daemon) leave() error {
+// releaseShared closes this process's copies of what the other one has now, and leaves the rest to it.
+func (d *daemon) releaseShared() error {
 	err := d.steering.Release()
 	if d.admin != nil {
-		d.admin.leaves(true)
+		d.admin.LeaveFile(true)
 		err = errors.Join(err, d.admin.Close())
 	}
 	if d.web != nil {
@@ -65,39 +68,7 @@ func (d *daemon) leave() error {
 	return err
 }
 
-func (d *daemon) handOver(starting, moving context.Context, binary string, spare steering.Inheritance) (u Upgraded, err error) {
-	d.handing.Store(true)
-	defer d.handing.Store(false)
-	process, err := handover.Start(binary, os.Args[1:], d.parentOfNext())
-	if err != nil {
-		return u, err
-	}
-	defer process.Close()
-	defer context.AfterFunc(moving, func() { process.Close() })()
-	next := &successor{Successor: process, daemon: d, commit: context.AfterFunc(starting, func() { process.Kill() })}
-	defer next.commit()
-	if err := d.introduce(process, spare); err != nil {
-		return u, next.failed(starting, err)
-	}
-	ctx, cancel := context.WithTimeout(moving, upgradePatience)
-	defer cancel()
-	if err := d.proxy.HandOver(ctx, next.takeFlows); err != nil {
-		process.Kill()
-		if starting.Err() != nil {
-			err = errCancelled
-		}
-		return u, err
-	}
-	u = Upgraded{PID: process.PID(), Binary: binary, Flows: next.flows}
-	if err := d.proxy.MoveConns(ctx, next.takeConns); err != nil {
-		d.log.Error("live conns end with this process, for they cannot move", "problem", err)
-		u.Left = int(d.active())
-	}
-	u.Conns = next.conns
-	return u, nil
-}
-
-// parentOfNext is who must be the parent of the process that takes over.
+// parentOfNext is who must be the parent of the new process.
 func (d *daemon) parentOfNext() handover.Parent {
 	if d.opt.Manager.Listens() {
 		return handover.Manager
@@ -105,32 +76,129 @@ func (d *daemon) parentOfNext() handover.Parent {
 	return handover.Self
 }
 
-// introduce has the new process prepare, while this one serves.
-func (d *daemon) introduce(next *handover.Successor, spare steering.Inheritance) error {
-	if err := next.Patience(upgradePatience); err != nil {
+// binary returns the path of the binary to start, or says why there can be no upgrade. It may take
+// a while.
+func (d *daemon) binary(order api.UpgradeOrder) (string, error) {
+	if os.Getpid() == 1 {
+		// The kernel kills all processes of a pid namespace when its pid 1 ends.
+		return "", errors.New("anyport is pid 1 of its container, which ends with it: start another container in its place")
+	}
+	return slowfs.Do(d.slow, "read the new binary", func() (string, error) { return upgrade.Binary(order.Binary, order.Root) })
+}
+
+// upgradeBySignal upgrades to the own binary, and returns when that has begun; the log has the outcome.
+// If only root can send signals to this process, the order counts as root's.
+func (d *daemon) upgradeBySignal() {
+	binary, err := d.binary(api.UpgradeOrder{Root: os.Geteuid() == 0})
+	if err == nil {
+		err = d.decide(context.Background(), func() error { return d.beginUpgrade(binary, nil, func(admin.Upgraded, error) {}) })
+	}
+	if err != nil {
+		d.log.Error("upgrade refused: this process serves on", "problem", err)
+	}
+}
+
+// replaced is the daemon as package upgrade replaces it.
+type replaced struct {
+	*daemon
+	spare steering.Inheritance
+}
+
+var _ upgrade.Server = replaced{}
+
+// Offer calls send with all that can be had while this process serves.
+func (r replaced) Offer(send func(upgrade.Offer) error) error {
+	listeners, err := host.OtherListeners()
+	if err != nil {
 		return err
 	}
-	if err := d.sendOffer(next.Conn, spare); err != nil {
+	duplicates, err := r.duplicates()
+	if err != nil {
 		return err
 	}
-	_, err := next.Expect(handover.Prepared)
+	defer duplicates.Close()
+	fds := map[string]int{}
+	maps.Copy(fds, r.steering.Handover())
+	maps.Copy(fds, r.spare)
+	maps.Copy(fds, duplicates)
+	fds[upgrade.FDRawIPv4], fds[upgrade.FDRawIPv6] = r.raw.FDs()
+	maps.DeleteFunc(fds, func(_ string, fd int) bool { return fd < 0 }) // a raw socket that could not be opened
+	return send(upgrade.Offer{
+		FDs: fds, Stored: slices.Sorted(maps.Keys(r.stored)), Listeners: listeners,
+		Draining: r.drainingRoutes(), Access: r.opt.Config.Log.Access,
+	})
+}
+
+// duplicates are the descriptors of files that others use at the same time. The caller closes them.
+func (r replaced) duplicates() (fds steering.Inheritance, err error) {
+	fds = steering.Inheritance{}
+	if r.admin != nil {
+		if err := addDuplicate(fds, upgrade.FDAdmin, r.admin); err != nil {
+			return nil, err
+		}
+	}
+	if r.access == nil {
+		return fds, nil
+	}
+	// The log's writer waits during Share, so nothing else is done there.
+	err = r.access.Share(func(file *os.File) error {
+		if file == nil {
+			return nil
+		}
+		return addDuplicate(fds, upgrade.FDAccess, file)
+	})
+	if err != nil {
+		return nil, errors.Join(err, fds.Close())
+	}
+	return fds, nil
+}
+
+// addDuplicate adds a copy of a file's descriptor.
+func addDuplicate(fds steering.Inheritance, name string, file syscall.Conn) error {
+	fd, err := duplicate(file)
+	if err == nil {
+		fds[name] = fd
+	}
 	return err
 }
 
-// ended makes sure that the new process is no more, and says how it failed.
-func ended(next *handover.Successor, why error) error {
-	refused, closed := new(handover.RefusedError), errors.Is(why, syscall.EPIPE) || errors.Is(why, syscall.ECONNRESET)
-	if closed { // what it has said before can still be heard
-		_, heard := next.Expect(handover.Prepared)
-		why = errors.Join(why, heard)
+// duplicate copies a descriptor without File or Fd, which would make the original block.
+func duplicate(file syscall.Conn) (fd int, err error) {
+	raw, err := file.SyscallConn()
+	if err != nil {
+		return -1, err
 	}
-	if errors.As(why, &refused) {
-		next.Kill()
-		return refused
-	}
-	if closed || errors.Is(why, io.EOF) {
-		return fmt.Errorf("the new process has ended before it was ready: %s", next.Wait())
-	}
-	next.Kill()
-	return fmt.Errorf("the new process was ended, for it did not answer: %w", why)
+	controlErr := raw.Control(func(own uintptr) { fd, err = unix.FcntlInt(own, unix.F_DUPFD_CLOEXEC, 0) })
+	return fd, errors.Join(controlErr, err)
 }
+
+// HandOver is the proxy's.
+func (r replaced) HandOver(ctx context.Context, give func([]udp.Flow) error) error {
+	return r.proxy.HandOver(ctx, give)
+}
+
+// MoveConns is the proxy's.
+func (r replaced) MoveConns(ctx context.Context, give func([]tcp.Conn) error) error {
+	return r.proxy.MoveConns(ctx, give)
+}
+
+// ConnFiles is how many file descriptors the live conns hold.
+func (r replaced) ConnFiles() int { return r.proxy.Files().TCP.Held }
+
+// Replaced tells the service manager which process is the service now.
+func (r replaced) Replaced(pid int) {
+	r.daemon.replaced.Store(true)
+	r.checkNotified(r.opt.Manager.MainPID(pid))
+}
+
+// NotReplaced tells it that this process is still the service.
+func (r replaced) NotReplaced() {
+	r.checkNotified(r.opt.Manager.MainPID(os.Getpid()))
+	r.daemon.replaced.Store(false)
+}
+
+// Reclaim puts the table of this process into service again.
+func (r replaced) Reclaim() error { return r.steering.Reclaim() }
+
+// Active is the number of live conns and flows.
+func (r replaced) Active() int64 { return r.active() }

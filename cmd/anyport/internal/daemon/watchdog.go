@@ -6,32 +6,33 @@ import (
 	"time"
 )
 
-// looksPerWatchdog: a loop that stands still for half of the time that the service manager gives
-// is seen in good time to turn again.
-const looksPerWatchdog = 4
+// alivePerTimeout is how many messages are sent in the time after which the service manager kills this
+// process. A loop that stands still for half of it still turns again in time.
+const alivePerTimeout = 4
 
-// tended has the service manager told that this process is alive, until stop has returned.
-func (d *daemon) tended() (stop func()) {
+// startWatchdog makes a goroutine tell the service manager that this process is alive, until stop has
+// returned.
+func (d *daemon) startWatchdog() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
-	var tending sync.WaitGroup
-	tending.Go(func() { d.tend(ctx) }) // ended by stop
+	var running sync.WaitGroup
+	running.Go(func() { d.reportAlive(ctx) }) // ended by stop
 	return func() {
 		cancel()
-		tending.Wait()
+		running.Wait()
 	}
 }
 
-// tend tells the service manager that this process is alive, as long as all its loops turn and no other
+// reportAlive tells the service manager that this process is alive while all its loops turn and no other
 // process is the service. It returns when ctx ends.
-func (d *daemon) tend(ctx context.Context) {
+func (d *daemon) reportAlive(ctx context.Context) {
 	if d.opt.Watchdog <= 0 {
 		return
 	}
-	ticker := time.NewTicker(max(d.opt.Watchdog/looksPerWatchdog, time.Millisecond))
+	ticker := time.NewTicker(max(d.opt.Watchdog/alivePerTimeout, time.Millisecond))
 	defer ticker.Stop()
 	for {
-		if !d.replaced.Load() { // which may not be for good
-			d.tellAlive()
+		if !d.replaced.Load() { // a new process that ends at once gives the service back
+			d.feedWatchdog()
 		}
 		select {
 		case <-ctx.Done():
@@ -41,11 +42,12 @@ func (d *daemon) tend(ctx context.Context) {
 	}
 }
 
-func (d *daemon) tellAlive() {
+// feedWatchdog sends one message, if all loops turn.
+func (d *daemon) feedWatchdog() {
 	switch stuck := d.proxy.Stuck(); {
-	case stuck == 0, d.handing.Load(): // for upgradePatience at most
-		d.tell(d.opt.Manager.Alive())
+	case stuck == 0, d.handing.Load(): // the loops may stand still for upgrade.Timeout
+		d.checkNotified(d.opt.Manager.Alive())
 	default:
-		d.log.Error("event loops do not turn: the service manager is not told that this process is alive", "loops", stuck)
+		d.log.Error("event loops do not turn: the watchdog is not fed", "loops", stuck)
 	}
 }

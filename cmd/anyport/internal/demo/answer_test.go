@@ -43,9 +43,9 @@ func TestAnswerIsWrong(t *testing.T) {
 		got  answer
 		want string
 	}{
-		{"client", answer{other, dst, "hello"}, "was told client"},
-		{"dst", answer{client, other, "hello"}, "was told dst"},
-		{"words", answer{client, dst, "hullo"}, "heard"},
+		{"client", answer{other, dst, "hello"}, "received client"},
+		{"dst", answer{client, other, "hello"}, "received dst"},
+		{"words", answer{client, dst, "hullo"}, `the origin received "hullo"`},
 	} {
 		if err := test.got.check(client, dst, "hello"); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("another %s: error %v, want %q", test.name, err, test.want)

@@ -1,8 +1,3 @@
-// Package demo is `anyport demo`: a whole anyport, its origin and its clients in a
-// network namespace of their own.
-//
-// The namespace has no name and belongs to this process alone, so that it ends
-// with the process, however that ends. Nothing is written to disk.
 package demo
 
 import (

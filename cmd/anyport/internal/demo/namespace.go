@@ -16,6 +16,7 @@ import (
 // insideVariable tells the process that it has begun again in a namespace.
 const insideVariable = "ANYPORT_DEMO_INSIDE"
 
+// inside reports whether enter has begun this process again.
 func inside() bool { return os.Getenv(insideVariable) != "" }
 
 // enter begins this process again in a new network namespace. A namespace is a
@@ -35,8 +36,8 @@ func enter() error {
 	return unix.Exec(self, os.Args, append(os.Environ(), insideVariable+"=1"))
 }
 
-// setUp gives loopback the addresses of the clients. It refuses a namespace that
-// anybody has set up before: that is no throw-away one.
+// setUp gives loopback the addresses of the clients. It refuses a namespace with an interface that is up:
+// somebody uses that one.
 func setUp(clients []netip.Prefix) error {
 	links, err := netlink.LinkList()
 	if err != nil {
@@ -71,8 +72,8 @@ func setUp(clients []netip.Prefix) error {
 
 // widen gives the sweep what the kernel has for few conns at a time, or on a small machine.
 //
-//   - Ports: all its conns go to one address of the origin, and the kernel's usual 28,000
-//     ports are not free again as fast as they are asked for.
+//   - Ports: all conns of the sweep go to one address of the origin, and the kernel's usual 28,000
+//     local ports are not free again as fast as the sweep needs them (TIME_WAIT).
 //   - TIME_WAIT sockets, of which each exchange leaves two. With 2 GB of memory the kernel
 //     keeps 8,192. Beyond that it forgets a socket that has closed while its peer has not,
 //     answers the peer's next segment with RST, and the proxy passes that on.

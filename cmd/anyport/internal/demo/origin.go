@@ -15,14 +15,15 @@ import (
 )
 
 // originTimeout bounds a conn's whole life at the origin.
-const originTimeout = tcpPatience
+const originTimeout = tcpTimeout
 
-// origin echoes one line or datagram, and says whom its PROXY header named.
+// origin answers one line or datagram with the client and dst of its PROXY header, and the text.
 type origin struct {
 	tcp *net.TCPListener
 	udp *net.UDPConn
 }
 
+// listen opens both sockets of the origin, or none.
 func listen(at netip.AddrPort) (*origin, error) {
 	tcp, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(at))
 	if err != nil {
@@ -49,6 +50,7 @@ func (o *origin) serve(ctx context.Context) error {
 	return loops.Wait()
 }
 
+// serveTCP accepts until the listener is closed.
 func (o *origin) serveTCP() error {
 	for {
 		conn, err := o.tcp.Accept()
@@ -63,13 +65,14 @@ func (o *origin) serveTCP() error {
 	}
 }
 
+// echo answers one conn: the header comes first, then one line.
 func echo(conn net.Conn) {
 	defer conn.Close()
 	if conn.SetDeadline(time.Now().Add(originTimeout)) != nil {
 		return
 	}
 	reader := bufio.NewReader(conn)
-	told, err := proxyproto.Read(reader)
+	header, err := proxyproto.Read(reader)
 	if err != nil {
 		fmt.Fprintf(conn, "no PROXY header: %v\n", err)
 		return
@@ -78,9 +81,10 @@ func echo(conn net.Conn) {
 	if err != nil {
 		return
 	}
-	fmt.Fprint(conn, answerText(told, said))
+	fmt.Fprint(conn, answerText(header, said))
 }
 
+// serveUDP answers until the socket is closed.
 func (o *origin) serveUDP() error {
 	b := make([]byte, 65535)
 	for {
@@ -96,9 +100,10 @@ func (o *origin) serveUDP() error {
 	}
 }
 
+// echoDatagram is the answer to one datagram, which begins with a header of its own.
 func echoDatagram(b []byte) string {
 	reader := bufio.NewReader(bytes.NewReader(b))
-	told, err := proxyproto.Read(reader)
+	header, err := proxyproto.Read(reader)
 	if err != nil {
 		return fmt.Sprintf("no PROXY header: %v\n", err)
 	}
@@ -106,5 +111,5 @@ func echoDatagram(b []byte) string {
 	if err != nil {
 		return "the datagram is cut\n"
 	}
-	return answerText(told, said)
+	return answerText(header, said)
 }

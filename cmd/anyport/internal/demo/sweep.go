@@ -85,6 +85,7 @@ func (s *sweep) ask(ctx context.Context) error {
 	}
 }
 
+// note counts one exchange and keeps the first wrong ones to show.
 func (s *sweep) note(dst netip.AddrPort, err error) {
 	if err == nil {
 		s.right.Add(1)
@@ -98,6 +99,7 @@ func (s *sweep) note(dst netip.AddrPort, err error) {
 	}
 }
 
+// ports is how many ports are asked.
 func (s *sweep) ports() int { return int(s.last) - int(s.first) + 1 }
 
 // ParsePorts reads "A-B", or a single port.

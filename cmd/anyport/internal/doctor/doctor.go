@@ -1,15 +1,12 @@
-// Package doctor says whether this host can run anyport, and what to type where it
-// cannot.
-//
-// [Gather] reads the facts and changes nothing; [Examine] judges them and is pure:
-// each check is one function from the facts to its findings.
 package doctor
 
 import (
 	"fmt"
+
+	"anyport/cmd/anyport/internal/text"
 )
 
-// Status is how grave a finding is.
+// Status is how serious a finding is.
 type Status string
 
 // The statuses. With a Failure anyport would not work, or not for all that the
@@ -76,13 +73,15 @@ func Examine(f *Facts) Report {
 	return report
 }
 
+// examine runs a check, unless what it needs could not be read: then that is the finding.
 func examine(f *Facts, name string, check func(*Facts) []Finding) []Finding {
 	if err := f.Unread[name]; err != nil {
-		return warn("sudo "+f.Program+" doctor", "what was not looked at may be in the way", "not examined: %v", err)
+		return warn("sudo "+f.Program+" doctor", "what was not examined may keep anyport from working", "not examined: %v", err)
 	}
 	return check(f)
 }
 
+// add counts and keeps a finding.
 func (r *Report) add(f Finding) {
 	switch f.Status {
 	case Failure:
@@ -94,14 +93,17 @@ func (r *Report) add(f Finding) {
 	r.Findings = append(r.Findings, f)
 }
 
+// ok is a finding about something in order: it needs no reason and no remedy.
 func ok(what string, args ...any) []Finding {
 	return []Finding{{Status: OK, What: fmt.Sprintf(what, args...)}}
 }
 
+// warn is a finding that costs some clients or some features, with the commands that mend it.
 func warn(mend, why, what string, args ...any) []Finding {
 	return []Finding{{Status: Warning, What: fmt.Sprintf(what, args...), Why: why, Mend: mend}}
 }
 
+// fail is a finding that keeps anyport from working.
 func fail(mend, why, what string, args ...any) []Finding {
 	return []Finding{{Status: Failure, What: fmt.Sprintf(what, args...), Why: why, Mend: mend}}
 }
@@ -109,13 +111,13 @@ func fail(mend, why, what string, args ...any) []Finding {
 // most is how many findings of one kind a report shows.
 const most = 8
 
-// each judges every one of many things, and says so where there are too many to show.
+// each judges each of many things; if there are too many to show, the last finding says how many more.
 func each[T any](all []T, judge func(T) []Finding) []Finding {
 	var findings []Finding
 	for i, one := range all {
 		if i == most {
 			last := &findings[len(findings)-1]
-			last.What += fmt.Sprintf(" (and %s)", count(len(all)-most, "more like it", "more like it"))
+			last.What += fmt.Sprintf(" (and %s)", text.Count(len(all)-most, "more like it", "more like it"))
 			break
 		}
 		findings = append(findings, judge(one)...)
@@ -123,17 +125,10 @@ func each[T any](all []T, judge func(T) []Finding) []Finding {
 	return findings
 }
 
-// orOK is findings, or that all is well.
+// orOK is findings, or one that everything is in order.
 func orOK(findings []Finding, what string, args ...any) []Finding {
 	if len(findings) == 0 {
 		return ok(what, args...)
 	}
 	return findings
-}
-
-func count[N int | uint64](n N, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
 }

@@ -6,12 +6,12 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"anyport/config"
 	"anyport/steering"
 	"anyport/steering/host"
 	"anyport/steering/program"
-
-	"golang.org/x/sys/unix"
 )
 
 const file = "/etc/anyport/anyport.toml"

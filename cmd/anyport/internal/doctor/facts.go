@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strconv"
 
-	"anyport/cmd/anyport/internal/daemon"
+	"anyport/cmd/anyport/internal/admin"
 	"anyport/config"
 	"anyport/steering"
 	"anyport/steering/capabilities"
@@ -13,8 +13,8 @@ import (
 	"anyport/steering/program"
 )
 
-// Facts are what the checks judge. What could not be read is zero, and stands in
-// Unread by the name of the check that asks for it.
+// Facts are what the checks judge. Gather fills them on one goroutine, and then they do not change. What
+// could not be read is zero, and its error is in Unread under the name of each check that needs it.
 type Facts struct {
 	Unread map[string]error
 
@@ -22,17 +22,17 @@ type Facts struct {
 	Config   *config.Config // nil: only the host is examined
 	FileErr  error          // why it is nil; nil: nobody named a file, and there is none at the default path
 	HostErr  error          // what the prefixes would take from this host
-	Running  *daemon.Status // of the anyport that answers on the file's admin socket; nil: none
+	Running  *admin.Status  // of the anyport that answers on the file's admin socket; nil: none
 	Program  string         // path of this binary
 	Files    Files          // how many this process may open
 	Kernel   string         // release
 	Features []program.Feature
 
-	Capabilities  capabilities.Set // the effective ones
+	Capabilities  capabilities.Set // effective ones
 	UserNamespace bool             // not the initial one: its capabilities do not count for BPF
 
 	Death     steering.Forecast  // what would happen if anyport were killed
-	Leftovers []string           // what processes that are gone have left
+	Leftovers []string           // routes and pins of processes that have ended
 	Programs  []program.Attached // sk_lookup programs attached here, those of Running left out
 
 	Sysctls   map[string]string // by path ("net/ipv4/tcp_syncookies"); those that the kernel lacks are missing
@@ -63,7 +63,7 @@ type Link struct {
 	ReversePath int  // rp_filter as it counts: the larger of its own and that of all
 }
 
-// Rule is a packet filter's rule that hands packets to a socket of its choice.
+// Rule is a rule of a packet filter that gives packets to a socket of its choice (TPROXY).
 type Rule struct {
 	Text   string
 	Dst    []netip.Prefix // the dst that it names; none: any
@@ -72,7 +72,7 @@ type Rule struct {
 	Diverted string // the rule before it that accepts what anyport steers, so that it never sees that; "": none
 }
 
-// config is that of the file, or the defaults where there is none.
+// config is that of the file, or the defaults if there is none.
 func (f *Facts) config() *config.Config {
 	if f.Config != nil {
 		return f.Config

@@ -12,16 +12,17 @@ import (
 	"strconv"
 	"strings"
 
-	"anyport/cmd/anyport/internal/daemon"
+	"golang.org/x/sys/unix"
+
+	"anyport/cmd/anyport/internal/admin"
 	"anyport/config"
 	"anyport/steering"
 	"anyport/steering/capabilities"
 	"anyport/steering/program"
-
-	"golang.org/x/sys/unix"
 )
 
-// gatherers read the facts in this order. What one cannot read, its checks do not judge.
+// gatherers read the facts in this order: a later one may use what an earlier one has read. If one
+// fails, its checks judge nothing.
 var gatherers = []struct {
 	read   func(context.Context, *Facts) error
 	checks []string
@@ -40,9 +41,8 @@ var gatherers = []struct {
 	{readRules, []string{"tproxy", "dnat"}},
 }
 
-// Gather reads what there is to know about this host and the network namespace of the
-// calling thread, for the file at path. That a file is missing is a fault only where
-// somebody named it.
+// Gather reads the facts about this host and the network namespace of the calling thread, for the file
+// at path. A missing file is only a fault if somebody named it.
 func Gather(ctx context.Context, path string, named bool) *Facts {
 	runtime.LockOSThread() // the namespace is the thread's
 	defer runtime.UnlockOSThread()
@@ -63,17 +63,20 @@ func Gather(ctx context.Context, path string, named bool) *Facts {
 	return f
 }
 
+// readRunning asks the anyport that the file names. That none answers is not a fault.
 func readRunning(ctx context.Context, f *Facts) (err error) {
 	socket := config.DefaultAdminSocket
 	if f.Config != nil {
 		socket = f.Config.Admin.Socket
 	}
 	if socket != "" {
-		f.Running, err = daemon.Client{Socket: socket}.Status(ctx)
+		f.Running, err = admin.Client{Socket: socket}.Status(ctx)
 	}
 	return err
 }
 
+// readProcess reads the kernel release, the path of this binary and the capabilities. A user namespace
+// other than the initial one maps its users, so uid_map has other lines than the whole range.
 func readProcess(_ context.Context, f *Facts) error {
 	var name unix.Utsname
 	if err := unix.Uname(&name); err != nil {
@@ -94,6 +97,7 @@ func readProcess(_ context.Context, f *Facts) error {
 	return nil
 }
 
+// readLimits reads the limits on open files, which CAP_SYS_RESOURCE can raise up to fs.nr_open.
 func readLimits(_ context.Context, f *Facts) error {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
@@ -108,15 +112,16 @@ func readLimits(_ context.Context, f *Facts) error {
 	return err
 }
 
-// readDeath asks on behalf of the defaults where there is no file.
+// readDeath reads what happens if anyport is killed; without a file, for the defaults.
 func readDeath(_ context.Context, f *Facts) (err error) {
 	if !f.holds(unix.CAP_NET_ADMIN) {
-		return errors.New("what anyport could use can be told with its privileges alone")
+		return errors.New("to find out what anyport could pin needs its privileges")
 	}
 	f.Death, err = steering.ForecastDeath(f.config())
 	return err
 }
 
+// readLeftovers looks for routes and pins of processes that have ended.
 func readLeftovers(_ context.Context, f *Facts) (err error) {
 	if !f.holds(unix.CAP_NET_ADMIN) {
 		return errors.New("to look for leftovers needs CAP_NET_ADMIN")
@@ -125,6 +130,7 @@ func readLeftovers(_ context.Context, f *Facts) (err error) {
 	return err
 }
 
+// readPrograms lists the sk_lookup programs of this namespace, without that of the running anyport.
 func readPrograms(_ context.Context, f *Facts) (err error) {
 	if !f.holds(unix.CAP_NET_ADMIN) {
 		return errors.New("to list the sk_lookup programs needs CAP_NET_ADMIN")
@@ -136,6 +142,7 @@ func readPrograms(_ context.Context, f *Facts) (err error) {
 	return err
 }
 
+// sysctls are the ones that checks look at, by path below /proc/sys.
 var sysctls = []string{
 	"net/core/somaxconn",
 	"net/ipv4/ip_unprivileged_port_start",
@@ -146,6 +153,7 @@ var sysctls = []string{
 	"net/netfilter/nf_conntrack_max",
 }
 
+// readSysctls leaves out a sysctl that the kernel does not have.
 func readSysctls(_ context.Context, f *Facts) error {
 	for _, name := range sysctls {
 		value, err := sysctl(name)

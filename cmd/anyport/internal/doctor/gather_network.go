@@ -8,13 +8,15 @@ import (
 	"slices"
 	"strconv"
 
-	"anyport/steering/host"
-	"anyport/steering/table"
-
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"anyport/steering/host"
+	"anyport/steering/table"
 )
 
+// readLinks reads the interfaces with what the kernel derives from several places: rp_filter is the
+// larger of that of the interface and of "all".
 func readLinks(_ context.Context, f *Facts) error {
 	links, err := netlink.LinkList()
 	if err != nil {
@@ -66,11 +68,14 @@ func defaultRoutes() (map[int]bool, error) {
 	return ways, nil
 }
 
+// readLocal reads what the local table delivers to this host.
 func readLocal(_ context.Context, f *Facts) (err error) {
 	f.Local, err = host.LocalPrefixes()
 	return err
 }
 
+// readHost reads the addresses and subnets of this host, and checks the file against them as "anyport
+// run" would.
 func readHost(_ context.Context, f *Facts) (err error) {
 	if f.Host, err = host.ReadNetwork(); err == nil && f.Config != nil {
 		f.HostErr = host.CheckNetwork(f.Config, f.Host)
@@ -78,6 +83,8 @@ func readHost(_ context.Context, f *Facts) (err error) {
 	return err
 }
 
+// readListeners finds the listeners that the file would take the ports of. Those of the running anyport
+// are its own.
 func readListeners(_ context.Context, f *Facts) error {
 	if f.Config == nil || f.Host == nil {
 		return nil

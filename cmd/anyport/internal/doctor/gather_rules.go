@@ -28,6 +28,7 @@ var listers = []struct {
 	}},
 }
 
+// iptables returns the parser for one iptables command: its rules stand in the same form for all four.
 func iptables(command, family string) func(string, []netip.Prefix) ([]Rule, []NAT) {
 	return func(text string, served []netip.Prefix) ([]Rule, []NAT) {
 		w := natWalk{ruleset: iptablesRules(command, family, text), start: "nat PREROUTING", spare: command + " -t nat -I PREROUTING -d %[1]s -j ACCEPT"}
@@ -38,6 +39,7 @@ func iptables(command, family string) func(string, []netip.Prefix) ([]Rule, []NA
 // listing bounds one lister.
 const listing = 10 * time.Second
 
+// readRules reads the rules of all packet filters that are installed.
 func readRules(ctx context.Context, f *Facts) (err error) {
 	f.Tools, f.TProxy, f.NAT, err = readFilters(ctx, f.prefixes())
 	return err
@@ -102,6 +104,7 @@ func parseIptables(command, text string) []Rule {
 	return iptablesRules(command, "", text).tproxy("mangle PREROUTING")
 }
 
+// iptablesRules reads what iptables-save prints: "*table", then "-A CHAIN rule" lines.
 func iptablesRules(command, family, text string) ruleset {
 	set := ruleset{}
 	table := ""
@@ -118,6 +121,8 @@ func iptablesRules(command, family, text string) ruleset {
 	return set
 }
 
+// iptablesRule reads one rule. What it does not understand makes the rule narrow: it may then match less
+// than it seems.
 func iptablesRule(family, command, table, line string) chainRule {
 	r := chainRule{Rule: Rule{Text: line, Delete: fmt.Sprintf("%s -t %s -D %s", command, table, line[len("-A "):])}}
 	line = comments.ReplaceAllString(line, "")

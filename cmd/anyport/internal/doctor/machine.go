@@ -1,18 +1,21 @@
 package doctor
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"strings"
 
-	"anyport/cmd/anyport/internal/daemon"
+	"golang.org/x/sys/unix"
+
+	"anyport/cmd/anyport/internal/filelimit"
+	"anyport/cmd/anyport/internal/text"
 	"anyport/config"
 	"anyport/steering/program"
-
-	"golang.org/x/sys/unix"
 )
 
+// checkFile reports each problem of the file. Without a file, host checks still run.
 func checkFile(f *Facts) []Finding {
 	var problems config.Problems
 	switch {
@@ -26,14 +29,15 @@ func checkFile(f *Facts) []Finding {
 		return ok("there is no %s: what a file asks for is not examined; name one with -c", f.Path)
 	}
 	return ok("%s: %s, %s", f.Path,
-		count(len(f.Config.Routes), "route", "routes"), count(len(f.prefixes()), "prefix", "prefixes"))
+		text.Count(len(f.Config.Routes), "route", "routes"), text.Count(len(f.prefixes()), "prefix", "prefixes"))
 }
 
-// edit opens the file where the problem is.
+// edit is the command that opens the file at the problem.
 func edit(p config.Problem) string {
 	return fmt.Sprintf("${EDITOR:-vi} +%d %s", max(p.Line, 1), p.File)
 }
 
+// checkProcess says whether an anyport runs already: many findings then compare with it.
 func checkProcess(f *Facts) []Finding {
 	if f.Running == nil {
 		return ok("no anyport answers on the admin socket")
@@ -41,6 +45,8 @@ func checkProcess(f *Facts) []Finding {
 	return ok("anyport %s is running here, pid %d", f.Running.Version, f.Running.PID)
 }
 
+// checkKernel judges the features that program.Probe has tried. A feature that could not be tried for
+// lack of privileges is not missing.
 func checkKernel(f *Facts) []Finding {
 	var found, untried []string
 	var findings []Finding
@@ -51,18 +57,18 @@ func checkKernel(f *Facts) []Finding {
 		case errors.Is(feature.Err, fs.ErrPermission) && len(program.MissingCapabilities(f.Capabilities)) > 0:
 			untried = append(untried, feature.Name)
 		default:
-			findings = append(findings, f.lack(feature)...)
+			findings = append(findings, f.missingFeature(feature)...)
 		}
 	}
 	if len(untried) > 0 {
-		findings = append(findings, warn("sudo "+f.Program+" doctor", "only by trying can it be told whether they are there",
-			"Linux %s, not tried for want of privileges: %s", f.Kernel, strings.Join(untried, ", "))...)
+		findings = append(findings, warn("sudo "+f.Program+" doctor", "only trying shows whether the kernel has them",
+			"Linux %s, not tried for lack of privileges: %s", f.Kernel, strings.Join(untried, ", "))...)
 	}
 	return orOK(findings, "Linux %s, tried and found: %s", f.Kernel, strings.Join(found, ", "))
 }
 
-// lack says what became of a feature that could be tried.
-func (f *Facts) lack(feature program.Feature) []Finding {
+// missingFeature says what to do about a feature that was tried and failed.
+func (f *Facts) missingFeature(feature program.Feature) []Finding {
 	const why = "the kernel cannot steer without"
 	switch {
 	case feature.For != "":
@@ -83,6 +89,7 @@ func (f *Facts) lack(feature program.Feature) []Finding {
 	return fail("boot a newer Linux", why, "Linux %s refuses %s: %v", f.Kernel, feature.Name, feature.Err)
 }
 
+// checkPrograms finds sk_lookup programs of others: a socket that one of them chooses wins over ours.
 func checkPrograms(f *Facts) []Finding {
 	findings := each(f.Programs, func(p program.Attached) []Finding {
 		return warn(fmt.Sprintf("bpftool prog show id %d", p.ID),
@@ -92,20 +99,23 @@ func checkPrograms(f *Facts) []Finding {
 	return orOK(findings, "no other sk_lookup program is attached to this network namespace")
 }
 
-// checkFiles foresees what `anyport run` can raise its limit to.
+// checkFiles computes what `anyport run` can raise its limit to.
 func checkFiles(f *Facts) []Finding {
-	files := min(f.Files.Hard, daemon.MostFiles)
-	if f.holds(unix.CAP_SYS_RESOURCE) && f.Files.Most >= daemon.MostFiles {
-		files = daemon.MostFiles
+	files := min(f.Files.Hard, filelimit.Most)
+	if f.holds(unix.CAP_SYS_RESOURCE) && f.Files.Most >= filelimit.Most {
+		files = filelimit.Most
 	}
-	conns, flows := daemon.RoomFor(files)
-	if files >= daemon.FewFiles {
+	conns, flows := filelimit.Capacity(files)
+	if files >= filelimit.Few {
 		return ok("%d open files: room for %d conns, or %d flows", files, conns, flows)
 	}
-	mend := fmt.Sprintf("ulimit -n %d   # or LimitNOFILE=%[1]d in the systemd unit", daemon.MostFiles)
-	if f.Files.Most < daemon.MostFiles {
-		mend = fmt.Sprintf("sysctl -w fs.nr_open=%d\n%s", daemon.MostFiles, mend)
+	mend := fmt.Sprintf("ulimit -n %d   # or LimitNOFILE=%[1]d in the systemd unit", filelimit.Most)
+	if f.Files.Most < filelimit.Most {
+		mend = fmt.Sprintf("sysctl -w fs.nr_open=%d\n%s", filelimit.Most, mend)
 	}
 	return warn(mend, "a TCP conn takes two, a UDP flow one; at the limit new ones wait or are refused",
 		"%d open files: room for %d conns, or %d flows", files, conns, flows)
 }
+
+// known replaces a name that could not be read.
+func known(text string) string { return cmp.Or(text, "name unknown") }

@@ -6,10 +6,10 @@ import (
 	"os"
 	"testing"
 
-	"anyport/cmd/anyport/internal/daemon"
-	"anyport/steering/program"
-
 	"golang.org/x/sys/unix"
+
+	"anyport/cmd/anyport/internal/admin"
+	"anyport/steering/program"
 )
 
 func noFile(f *Facts) { f.Config = nil }
@@ -39,7 +39,7 @@ func TestFile(t *testing.T) {
 func TestProcess(t *testing.T) {
 	run(t, "process", []example{
 		{"one running",
-			func(f *Facts) { f.Running = &daemon.Status{Version: "v1", PID: 12} },
+			func(f *Facts) { f.Running = &admin.Status{Version: "v1", PID: 12} },
 			[]Status{OK}, "anyport v1 is running here, pid 12", ""},
 	})
 }
@@ -66,7 +66,7 @@ func TestKernel(t *testing.T) {
 			[]Status{Failure}, "bpf(2) is forbidden here", "run it outside of the container, or permit bpf(2) in its seccomp profile"},
 		{"not tried",
 			all(featureErr(unix.EPERM), lacks(unix.CAP_BPF)),
-			[]Status{Warning}, "not tried for want of privileges: sk_lookup programs", "sudo /usr/bin/anyport doctor"},
+			[]Status{Warning}, "not tried for lack of privileges: sk_lookup programs", "sudo /usr/bin/anyport doctor"},
 	})
 }
 

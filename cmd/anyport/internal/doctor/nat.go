@@ -10,7 +10,7 @@ import (
 	"anyport/config"
 )
 
-// NAT is a packet filter's rule that changes the dst of packets before the steering sees them.
+// NAT is a rule of a packet filter that changes the dst of packets before the steering sees them.
 type NAT struct {
 	Text  string
 	To    string // what it makes of dst, in the words of the packet filter
@@ -19,7 +19,7 @@ type NAT struct {
 	Spare string // the command that keeps the packets for a prefix from it: %[1]s is the prefix, %[2]s its family
 
 	match match
-	cut   []match // what rules before it accept, so that it does not see that
+	cut   []match // what rules before it accept: it does not see those packets
 }
 
 // match is what packets a rule takes, as far as anyport can tell.
@@ -31,7 +31,7 @@ type match struct {
 	ports     []config.PortRange // none: any
 }
 
-// and is what both take; false where that is nothing.
+// and is what both take; false if that is nothing.
 func (m match) and(n match) (both match, any bool) {
 	if m.family != "" && n.family != "" && m.family != n.family {
 		return both, false
@@ -59,6 +59,7 @@ func common[T any](a, b []T, meet func(T, T) (T, bool)) (all []T, any bool) {
 	return all, len(all) > 0
 }
 
+// narrower is the meeting of two prefixes: the longer one, if they overlap.
 func narrower(p, q netip.Prefix) (netip.Prefix, bool) {
 	if p.Bits() < q.Bits() {
 		p, q = q, p
@@ -66,6 +67,7 @@ func narrower(p, q netip.Prefix) (netip.Prefix, bool) {
 	return p, p.Overlaps(q)
 }
 
+// overlap is the meeting of two ranges of ports.
 func overlap(a, b config.PortRange) (config.PortRange, bool) {
 	c := config.PortRange{First: max(a.First, b.First), Last: min(a.Last, b.Last)}
 	return c, c.First <= c.Last
@@ -85,6 +87,7 @@ func (m match) covers(n match) bool {
 		(len(m.ports) == 0 || slices.ContainsFunc(m.ports, func(r config.PortRange) bool { return r.First <= ports.First && ports.Last <= r.Last }))
 }
 
+// ofFamily reports whether m can match packets to p.
 func (m match) ofFamily(p netip.Prefix) bool {
 	return m.family == "" || (m.family == "ip") == p.Addr().Is4()
 }
@@ -123,6 +126,7 @@ func (n NAT) ofRoute(r *config.Route) (prefixes []netip.Prefix, first string) {
 	return prefixes, first
 }
 
+// ofPrefix returns the first ports of a route and prefix that the rule takes.
 func (n NAT) ofPrefix(r *config.Route, p netip.Prefix) (taken match, any bool) {
 	for _, protocol := range r.Protocols {
 		for _, ports := range r.Ports {
@@ -134,8 +138,8 @@ func (n NAT) ofPrefix(r *config.Route, p netip.Prefix) (taken match, any bool) {
 	return taken, false
 }
 
-// ofConfig returns the prefixes of all routes that the rule takes ports of. Where a route passes
-// its ports to the host, whoever takes them there is welcome.
+// ofConfig returns the prefixes of all routes that the rule takes ports of. A route that passes its
+// ports to the host does not mind who takes them there.
 func (n NAT) ofConfig(c *config.Config) (prefixes []netip.Prefix, first string) {
 	for _, r := range c.Routes {
 		if r.Action == config.Pass {
@@ -186,7 +190,7 @@ func checkNAT(f *Facts) []Finding {
 		}
 	}
 	findings := each(hits, func(h hit) []Finding {
-		return warn(h.mend(h.prefixes), "it changes dst before the steering sees the packet, so the port is another's: clients do not get what the route says",
+		return warn(h.mend(h.prefixes), "it changes dst before the steering sees the packet, so it has another port or address: clients do not get what the route says",
 			"a DNAT rule takes %s of %s: %s (%s, from %s)", h.first, list(h.prefixes), h.Text, h.Chain, h.Start)
 	})
 	return orOK(findings, "no DNAT rule for a served address (%s)", strings.Join(f.Tools, ", "))
@@ -210,6 +214,7 @@ func (n NAT) mend(prefixes []netip.Prefix) string {
 	return strings.Join(lines, "\n") + "\n# or have its owner publish the port on addresses that are not served, not on all"
 }
 
+// list names a few prefixes, and how many more there are.
 func list(prefixes []netip.Prefix) string {
 	const named = 3
 	var texts []string

@@ -35,6 +35,7 @@ func (r *chainRule) natOfIptables(family, line string, words []string, rest stri
 	}
 }
 
+// iptablesPorts returns the ranges of --dport, or those of the match multiport.
 func iptablesPorts(words []string) []string {
 	for _, option := range []string{"--dport", "--dports"} {
 		for _, word := range after(words, option) {
@@ -44,6 +45,8 @@ func iptablesPorts(words []string) []string {
 	return nil
 }
 
+// The parts of a rule as nft prints it. nftNAT is what does not narrow a rule beyond its match; a rule
+// with anything else is tight.
 var (
 	nftPorts    = regexp.MustCompile(`\b(tcp|udp|th) dport (\{[^}]*\}|[0-9a-z-]+)`)
 	nftExcept   = regexp.MustCompile(`\bip6? daddr != (\{[^}]*\}|[^\s{]+)`)

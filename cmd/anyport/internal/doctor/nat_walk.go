@@ -4,8 +4,8 @@ import (
 	"slices"
 )
 
-// natWalk goes through the rules as a packet to a served address does. Chains are met as often as
-// something jumps to them, each time with what leads there.
+// natWalk goes through the rules as a packet to a served address does. It visits a chain each time that
+// a rule jumps there, with the packets that this rule matches.
 type natWalk struct {
 	ruleset
 	start string // its chain
@@ -15,9 +15,9 @@ type natWalk struct {
 	found []NAT
 }
 
-// These bound a walk: a cluster has tens of thousands of rules. With more prefixes than mostDst,
-// rules for others are left out afterwards; of what more than mostCut rules accept some may be told
-// of as taken.
+// These bound a walk: a cluster has tens of thousands of rules. With more prefixes than mostDst, rules
+// for other prefixes are left out afterwards; if more than mostCut rules accept packets, some of these
+// may be reported as taken.
 const mostSteps, mostNAT, mostCut, mostDst = 1 << 17, 1 << 10, 1 << 8, 64
 
 // walk returns the rules that change the dst of packets which come to the chain start.

@@ -5,12 +5,15 @@ import (
 	"fmt"
 	"net/netip"
 
+	"github.com/gaissmai/bart"
+
+	"anyport/cmd/anyport/internal/text"
 	"anyport/config"
 	"anyport/steering/host"
-
-	"github.com/gaissmai/bart"
 )
 
+// checkIPv6 wants IPv6 switched on if the file has IPv6 prefixes. The sysctl of "lo" counts too: the
+// local routes go through it.
 func checkIPv6(f *Facts) []Finding {
 	needed := f.serves(netip.Addr.Is6)
 	all, there := f.number("net/ipv6/conf/all/disable_ipv6")
@@ -40,7 +43,7 @@ func checkRoutes(f *Facts) []Finding {
 				return fail(f.Program+" reload -c "+f.Path, "clients of its addresses time out", "%s is not local, though anyport runs and manage_routes is true", p)
 			})...)
 		}
-		return orOK(findings, "manage_routes makes %s local", count(len(f.prefixes()), "prefix", "prefixes"))
+		return orOK(findings, "manage_routes makes %s local", text.Count(len(f.prefixes()), "prefix", "prefixes"))
 	}
 	findings = append(findings, each(f.foreign(), func(p netip.Prefix) []Finding {
 		return fail(fmt.Sprintf("ip route add local %s dev lo", p), "its packets would be forwarded or dropped, not served",
@@ -49,7 +52,7 @@ func checkRoutes(f *Facts) []Finding {
 	return orOK(findings, "every prefix is local")
 }
 
-// foreign returns the prefixes that are not local, but for those inside another of them.
+// foreign returns the prefixes that are not local, without those inside another of them.
 func (f *Facts) foreign() []netip.Prefix {
 	var all []netip.Prefix
 	var covered bart.Lite
@@ -65,17 +68,18 @@ func (f *Facts) foreign() []netip.Prefix {
 	return all
 }
 
-// checkMissing repeats what the anyport that runs misses.
+// checkMissing repeats what the running anyport misses.
 func checkMissing(f *Facts) []Finding {
 	if f.Running == nil {
 		return nil
 	}
 	return each(f.Running.Steering.Missing, func(what string) []Finding {
-		return fail("# see to it, or have others leave it alone; then: "+f.Program+" reload -c "+f.Path,
+		return fail("# restore it, and keep others from removing it; then: "+f.Program+" reload -c "+f.Path,
 			"another program has removed it since anyport started, and anyport cannot put it back, or waits before it does so again", "%s", what)
 	})
 }
 
+// checkLoopback finds a loopback interface that is down, as in a fresh network namespace.
 func checkLoopback(f *Facts) []Finding {
 	for _, l := range f.Links {
 		if l.Loopback && !l.Up {
@@ -96,9 +100,9 @@ func checkHost(f *Facts) []Finding {
 	})
 }
 
-// checkNeighbours finds the IPv6 prefixes that a router takes for on-link: it asks for
-// their neighbours, and nobody answers. The kernel answers ARP for local routes, but
-// NDP only for addresses of an interface.
+// checkNeighbours finds the IPv6 prefixes that a router takes for on-link: it asks for their neighbours
+// and gets no answer. The kernel answers ARP for local routes, but NDP only for addresses of an
+// interface.
 func checkNeighbours(f *Facts) []Finding {
 	type onLink struct {
 		prefix netip.Prefix
@@ -118,7 +122,7 @@ func checkNeighbours(f *Facts) []Finding {
 	return orOK(findings, "no IPv6 prefix lies in a subnet of this host")
 }
 
-// linkOf returns the subnet whose neighbours would have to resolve p by NDP.
+// linkOf returns the subnet in which neighbours would have to find p by NDP.
 func (f *Facts) linkOf(p netip.Prefix) (host.Attached, bool) {
 	if p.Addr().Is4() {
 		return host.Attached{}, false

@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"anyport/config"
 	"anyport/steering/program"
-
-	"golang.org/x/sys/unix"
 )
 
+// checkPrivileges compares the effective capabilities with what steering and the file need.
+// CAP_NET_BIND_SERVICE is only needed for UDP answers from low ports, and CAP_NET_RAW stands in for it.
 func checkPrivileges(f *Facts) []Finding {
 	missing := program.MissingCapabilities(f.Capabilities)
 	port, low := f.lowReplies()

@@ -3,9 +3,9 @@ package doctor
 import (
 	"testing"
 
-	"anyport/config"
-
 	"golang.org/x/sys/unix"
+
+	"anyport/config"
 )
 
 func lacks(capabilities ...uint) func(*Facts) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 )
 
+// The parts of a rule as nft prints it.
 var (
 	nftDst      = regexp.MustCompile(`ip6? daddr (\{[^}]*\}|[^\s{]+)`)
 	nftProtocol = regexp.MustCompile(`(?:meta l4proto|ip protocol|ip6 nexthdr) (\{[^}]*\}|[^\s{]+)`)
@@ -31,6 +32,8 @@ func parseNft(text string) []Rule {
 // start is a base chain of nft.
 type start struct{ chain, kind string }
 
+// nftRules reads "nft list ruleset" line by line: tables, chains and the elements of maps, which a rule
+// may name. starts are the chains with a hook, where packets enter.
 func nftRules(text string) (ruleset, []start) {
 	set := ruleset{}
 	var starts []start
@@ -61,6 +64,7 @@ func nftRules(text string) (ruleset, []start) {
 	return set, starts
 }
 
+// nftRule reads one rule, with its handle if nft has printed one: without it the rule cannot be deleted.
 func nftRule(table, chain, line string) chainRule {
 	r := chainRule{Rule: Rule{Text: line, Delete: "nft --handle list ruleset"}}
 	if m := nftHandle.FindStringSubmatch(line); m != nil {

@@ -25,6 +25,7 @@ func checkReversePath(f *Facts) []Finding {
 		"strict on %s, which no default route leaves through", strings.Join(strict, ", "))
 }
 
+// checkSYNCookies wants them: one listener has the accept queue of all prefixes.
 func checkSYNCookies(f *Facts) []Finding {
 	const name, why = "net/ipv4/tcp_syncookies", "one TCP socket answers for all prefixes: without SYN cookies a SYN flood on one address shuts out the clients of all"
 	value, there := f.number(name)
@@ -37,6 +38,7 @@ func checkSYNCookies(f *Facts) []Finding {
 	return ok("on (%d)", value)
 }
 
+// checkBacklog finds a somaxconn that cuts listen.tcp_backlog: listen(2) does so silently.
 func checkBacklog(f *Facts) []Finding {
 	most, there := f.number("net/core/somaxconn")
 	switch {

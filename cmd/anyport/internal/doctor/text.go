@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"anyport/cmd/anyport/internal/text"
 )
 
 // Write prints the report for people: what was found in columns, and below each fault
@@ -33,10 +35,10 @@ func (r Report) Write(w io.Writer) error {
 func (r Report) Summary() string {
 	found := []string{}
 	if r.Failures > 0 {
-		found = append(found, count(r.Failures, "failure", "failures"))
+		found = append(found, text.Count(r.Failures, "failure", "failures"))
 	}
 	if r.Warnings > 0 {
-		found = append(found, count(r.Warnings, "warning", "warnings"))
+		found = append(found, text.Count(r.Warnings, "warning", "warnings"))
 	}
 	switch {
 	case !r.Works:
@@ -50,6 +52,7 @@ func (r Report) Summary() string {
 // columns is where text is wrapped. Commands never are.
 const columns = 100
 
+// wrap breaks text at blanks, with indent before each line but the first.
 func wrap(text, indent string) string {
 	var out strings.Builder
 	at := len(indent)

@@ -13,13 +13,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Conn is one end of the stream between the two processes.
+// Conn is one end of the stream between the two processes. One goroutine at a time sends or receives;
+// Close may be called by any.
 type Conn struct{ stream *net.UnixConn }
 
-// Message is what was received. Who gets it owns its file descriptors.
+// Message is what was received. Its receiver owns the file descriptors.
 type Message struct {
 	Kind Kind
-	FDs  []int // with close-on-exec set
+	FDs  []int // close-on-exec is set
 	body []byte
 }
 
@@ -31,7 +32,7 @@ func (m Message) Decode(value any) error {
 	return nil
 }
 
-// CloseFDs closes the file descriptors of a message that is of no use.
+// CloseFDs closes the file descriptors of a message that cannot be used.
 func (m Message) CloseFDs() {
 	for _, fd := range m.FDs {
 		unix.Close(fd)
@@ -46,6 +47,8 @@ func (c *Conn) Send(kind Kind, value any, fds ...int) error {
 	return nil
 }
 
+// send writes the header, the file descriptors in batches beside one byte each, and the body. A message
+// beyond the bounds is refused here rather than by the receiver.
 func (c *Conn) send(kind Kind, value any, fds []int) error {
 	body, err := json.Marshal(value)
 	if err != nil {
@@ -66,8 +69,8 @@ func (c *Conn) send(kind Kind, value any, fds []int) error {
 	return err
 }
 
-// Receive waits for the next message. io.EOF says that the other process has
-// ended, or closed its end.
+// Receive waits for the next message. io.EOF means that the other process has ended, or has closed its
+// end.
 func (c *Conn) Receive() (m Message, err error) {
 	var raw [headerSize]byte
 	if _, err := io.ReadFull(c.stream, raw[:]); err != nil {
@@ -100,7 +103,7 @@ func (c *Conn) Expect(kind Kind) (Message, error) {
 	}
 	defer m.CloseFDs()
 	if m.Kind != Refused {
-		return Message{}, fmt.Errorf("the other process says %q where %q should come", m.Kind, kind)
+		return Message{}, fmt.Errorf("unexpected message %q, want %q", m.Kind, kind)
 	}
 	refused := new(RefusedError)
 	if err := m.Decode(refused); err != nil {
@@ -109,22 +112,23 @@ func (c *Conn) Expect(kind Kind) (Message, error) {
 	return Message{}, refused
 }
 
-// LastWord is for who will wait no longer: the other process can say nothing any more, and
-// learns so when it tries; what it has said before is still received.
-func (c *Conn) LastWord(kind Kind) (Message, error) {
-	if err := errors.Join(c.stream.CloseRead(), c.Patience(time.Second)); err != nil {
+// ExpectLast is Expect for a process that waits no longer: it closes its end for reading, so that the
+// other one can send nothing any more and gets EPIPE when it tries. What it has sent before is still
+// received. So both sides agree whether the message was sent.
+func (c *Conn) ExpectLast(kind Kind) (Message, error) {
+	if err := errors.Join(c.stream.CloseRead(), c.SetTimeout(time.Second)); err != nil {
 		return Message{}, err
 	}
 	return c.Expect(kind)
 }
 
-// Refuse tells the other process why it cannot be done.
+// Refuse sends the reason why this process does not go on.
 func (c *Conn) Refuse(why error) error {
 	return c.Send(Refused, RefusedError{why.Error()})
 }
 
-// Patience bounds all that follows, together.
-func (c *Conn) Patience(d time.Duration) error { return c.stream.SetDeadline(time.Now().Add(d)) }
+// SetTimeout bounds everything that follows, together, until it is called again.
+func (c *Conn) SetTimeout(d time.Duration) error { return c.stream.SetDeadline(time.Now().Add(d)) }
 
 // Close closes this end.
 func (c *Conn) Close() error { return c.stream.Close() }
@@ -145,7 +149,7 @@ func (c *Conn) receiveFDs(n int) (fds []int, err error) {
 		case flags&unix.MSG_CTRUNC != 0:
 			return fds, errors.New("file descriptors were lost: this process may have too many open: raise LimitNOFILE=")
 		case len(batch) == 0 || len(fds) > n:
-			return fds, errors.New("another number of file descriptors came than was announced")
+			return fds, errors.New("the number of file descriptors differs from the announced one")
 		}
 	}
 	return fds, nil

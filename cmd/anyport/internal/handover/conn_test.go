@@ -19,15 +19,15 @@ func connect(t testing.TB) (old, young *Conn) {
 	t.Helper()
 	files := [2]*os.File{}
 	var err error
-	if files[0], files[1], err = pair(); err != nil {
+	if files[0], files[1], err = socketPair(); err != nil {
 		t.Fatal(err)
 	}
 	ends := [2]*Conn{}
 	for i, file := range files {
-		if ends[i], err = wrap(file); err != nil {
+		if ends[i], err = connOf(file); err != nil {
 			t.Fatal(err)
 		}
-		ends[i].Patience(patience)
+		ends[i].SetTimeout(patience)
 		t.Cleanup(func() { ends[i].Close() })
 	}
 	return ends[0], ends[1]
@@ -139,9 +139,9 @@ func TestEnd(t *testing.T) {
 	}
 }
 
-func TestPatience(t *testing.T) {
+func TestSetTimeout(t *testing.T) {
 	old, _ := connect(t)
-	old.Patience(time.Millisecond)
+	old.SetTimeout(time.Millisecond)
 	if _, err := old.Receive(); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("got %v, want the end of patience", err)
 	}
@@ -198,4 +198,101 @@ func FuzzHeader(f *testing.F) {
 			t.Errorf("%+v became %+v", want, got)
 		}
 	})
+}
+
+// TestExpectLast: what was sent before is still received, and from then on nothing can be sent.
+func TestExpectLast(t *testing.T) {
+	old, young := connect(t)
+	if err := young.Send(Taken, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := old.ExpectLast(Taken); err != nil {
+		t.Errorf("what was sent before: %v", err)
+	}
+	if err := young.Send(Taken, nil); !errors.Is(err, unix.EPIPE) {
+		t.Errorf("the other process can still send: %v", err)
+	}
+	silent, _ := connect(t)
+	if _, err := silent.ExpectLast(Taken); err == nil {
+		t.Error("nothing was sent, and it is received")
+	}
+}
+
+// TestOtherVersion: the error of a process of another version says what to do, whatever follows its
+// first byte.
+func TestOtherVersion(t *testing.T) {
+	for _, version := range []byte{0, Version + 1, 255} {
+		old, young := connect(t)
+		if _, err := old.stream.Write([]byte{version, byte(Offer), 1, 2, 3, 4, 5, 6, 7}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := young.Expect(Offer); err == nil || !strings.Contains(err.Error(), "stop the old one and start the new one instead") {
+			t.Errorf("version %d: %v", version, err)
+		}
+	}
+}
+
+// TestClosedEarly: a message that breaks off is an error that names it, and its files are closed.
+func TestClosedEarly(t *testing.T) {
+	for name, h := range map[string]header{
+		"in the files": {Version, Flows, 2, 0},
+		"in the body":  {Version, Flows, 0, 10},
+	} {
+		old, young := connect(t)
+		if _, err := old.stream.Write(h.encode()); err != nil {
+			t.Fatal(err)
+		}
+		if h.fds > 0 {
+			if _, _, err := old.stream.WriteMsgUnix([]byte{0}, unix.UnixRights(marked(t, 1)), nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before := files(t)
+		old.Close()
+		if _, err := young.Receive(); err == nil || !strings.Contains(err.Error(), `receive the message "flows": `) {
+			t.Errorf("cut %s: %v", name, err)
+		}
+		if now := files(t); now >= before {
+			t.Errorf("cut %s: %d files are open, %d before", name, now, before)
+		}
+	}
+}
+
+// TestMoreFilesThanAnnounced: such a message is refused, and none of them stays open.
+func TestMoreFilesThanAnnounced(t *testing.T) {
+	old, young := connect(t)
+	if _, err := old.stream.Write(header{Version, Flows, 1, 0}.encode()); err != nil {
+		t.Fatal(err)
+	}
+	fds := []int{marked(t, 1), marked(t, 2), marked(t, 3)}
+	if _, _, err := old.stream.WriteMsgUnix([]byte{0}, unix.UnixRights(fds...), nil); err != nil {
+		t.Fatal(err)
+	}
+	before := files(t)
+	if m, err := young.Receive(); err == nil || !strings.Contains(err.Error(), "differs from the announced one") {
+		t.Errorf("%+v, %v", m, err)
+	}
+	if now := files(t); now != before {
+		t.Errorf("%d files are open, %d before", now, before)
+	}
+}
+
+func files(t *testing.T) int {
+	t.Helper()
+	all, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(all)
+}
+
+func TestKindString(t *testing.T) {
+	for kind, want := range map[Kind]string{Offer: "offer", Taken: "taken", 0: "kind 0", 200: "kind 200"} {
+		if kind.String() != want {
+			t.Errorf("kind %d is %q, want %q", uint8(kind), kind, want)
+		}
+	}
+	if Offer != 1 || Taken != 9 {
+		t.Errorf("numbers that are on the wire have changed: offer %d, taken %d", Offer, Taken)
+	}
 }

@@ -48,7 +48,7 @@ func start(t *testing.T, successor string) *Successor {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Patience(patience)
+	s.SetTimeout(patience)
 	t.Cleanup(func() {
 		s.Kill()
 		s.Close()
@@ -73,8 +73,8 @@ func TestStart(t *testing.T) {
 	if got := mark(t, m.FDs[0]); got != 42 {
 		t.Errorf("another file came back: %d", got)
 	}
-	if variables := strings.Join(os.Environ(), "\n"); strings.Contains(variables, variable) {
-		t.Errorf("%s is left in this process's environment", variable)
+	if variables := strings.Join(os.Environ(), "\n"); strings.Contains(variables, environment) {
+		t.Errorf("%s is left in this process's environment", environment)
 	}
 }
 
@@ -106,9 +106,9 @@ func TestNoPredecessor(t *testing.T) {
 		t.Errorf("got %v, %v, want none", c, err)
 	}
 	for _, value := range []string{"", "x", "1", "999999"} {
-		t.Setenv(variable, value)
+		t.Setenv(environment, value)
 		if c, err := Predecessor(); c != nil || err == nil {
-			t.Errorf("%s=%q: got %v, %v, want an error", variable, value, c, err)
+			t.Errorf("%s=%q: got %v, %v, want an error", environment, value, c, err)
 		}
 	}
 }

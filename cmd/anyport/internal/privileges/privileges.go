@@ -1,5 +1,3 @@
-// Package privileges gives up what a process no longer needs, on all of its threads
-// and for good.
 package privileges
 
 import (
@@ -7,9 +5,9 @@ import (
 	"os/user"
 	"strconv"
 
-	"anyport/steering/capabilities"
-
 	"golang.org/x/sys/unix"
+
+	"anyport/steering/capabilities"
 )
 
 // Held is what a process holds.
@@ -19,7 +17,7 @@ type Held struct {
 	NoNewPrivs   bool     `json:"no_new_privs"`
 }
 
-// Read returns what this process holds. That its threads differ is a fault of [Drop].
+// Read returns what this process holds. All its threads hold the same, or Drop is at fault.
 func Read() (Held, error) {
 	held, err := capabilities.Read(0)
 	if err != nil {
@@ -32,6 +30,7 @@ func Read() (Held, error) {
 	return Held{User: userName(os.Geteuid()), Capabilities: held.Effective.Names(), NoNewPrivs: noNew == 1}, nil
 }
 
+// userName is the number itself if the user has no name here.
 func userName(uid int) string {
 	number := strconv.Itoa(uid)
 	if u, err := user.LookupId(number); err == nil {

@@ -12,9 +12,9 @@ import (
 	"sync"
 	"testing"
 
-	"anyport/steering/capabilities"
-
 	"golang.org/x/sys/unix"
+
+	"anyport/steering/capabilities"
 )
 
 func TestFind(t *testing.T) {
@@ -24,6 +24,11 @@ func TestFind(t *testing.T) {
 	}
 	if got, err := Find("987654321"); err != nil || got.UID != 987654321 || got.GID != 987654321 || len(got.Groups) != 0 {
 		t.Errorf("a number without a name is %+v, %v", got, err)
+	}
+	for _, unusable := range []string{"-1", "-2", "4294967295", "4294967296", "99999999999999999999"} {
+		if got, err := Find(unusable); err == nil {
+			t.Errorf("%q is %+v, want an error: setresuid(2) takes -1 for no change, so root would stay root", unusable, got)
+		}
 	}
 	if _, err := Find("no-such-user"); err == nil || !strings.Contains(err.Error(), "useradd --system") {
 		t.Errorf("a name without a user: %v", err)

@@ -1,8 +1,3 @@
-// Package systemd tells the service manager how a process fares, and keeps file
-// descriptors with it: sd_notify(3), sd_listen_fds(3), and the store of
-// systemd.service(5), FileDescriptorStoreMax=.
-//
-// Where no manager listens, all of it does nothing.
 package systemd
 
 import (
@@ -14,20 +9,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Notifier sends to the manager. The zero value has none to send to.
+// Notifier sends messages to the manager. The zero value has no manager and sends nothing.
 type Notifier struct{ socket string }
 
 // FromEnvironment returns the Notifier of this process.
 func FromEnvironment() Notifier { return Notifier{socket: os.Getenv("NOTIFY_SOCKET")} }
 
-// Listens reports whether there is a manager to tell.
+// Listens reports whether there is a manager.
 func (n Notifier) Listens() bool { return n.socket != "" }
 
 // Ready says that the process serves, with one line about it for people.
 func (n Notifier) Ready(status string) error { return n.send(nil, "READY=1", "STATUS="+status) }
 
-// Reloading says that the process is about to reload; Ready ends it. The manager
-// tells by the time that it is not an answer to an earlier order.
+// Reloading says that the process is about to reload; Ready ends it. From the time the manager sees
+// that the message does not answer an earlier order.
 func (n Notifier) Reloading() error {
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
@@ -36,25 +31,24 @@ func (n Notifier) Reloading() error {
 	return n.send(nil, "RELOADING=1", fmt.Sprintf("MONOTONIC_USEC=%d", now.Nano()/1000), "STATUS=reloading")
 }
 
-// Stopping says that the process is about to end, what it waits for, and for how long
-// at most: the manager shall not kill it before.
+// Stopping says that the process is about to end, what it waits for, and for how long at most: the
+// manager must not kill it before.
 func (n Notifier) Stopping(status string, limit time.Duration) error {
 	return n.send(nil, "STOPPING=1", "STATUS="+status, fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", limit.Microseconds()))
 }
 
-// Alive says that the process is well, which a manager with WatchdogSec= wants to hear.
+// Alive feeds the watchdog of WatchdogSec=.
 func (n Notifier) Alive() error { return n.send(nil, "WATCHDOG=1") }
 
 // MainPID says that another process is the service from now on.
 func (n Notifier) MainPID(pid int) error { return n.send(nil, fmt.Sprintf("MAINPID=%d", pid)) }
 
-// Store has the manager keep a copy of fd under a name; [Stored] has it back in the next
-// process. Without FDPOLL=0 the manager would drop a socket that has an error.
+// Store makes the manager keep a copy of fd under a name; [Stored] returns it in the next process. Without FDPOLL=0 the manager would drop a socket that has an error.
 func (n Notifier) Store(name string, fd int) error {
 	return n.send([]int{fd}, "FDSTORE=1", "FDNAME="+name, "FDPOLL=0")
 }
 
-// Forget has the manager close what it keeps under a name.
+// Forget makes the manager close what it keeps under a name.
 func (n Notifier) Forget(name string) error { return n.send(nil, "FDSTOREREMOVE=1", "FDNAME="+name) }
 
 // send sends one datagram of NAME=value lines.
@@ -67,7 +61,7 @@ func (n Notifier) send(fds []int, lines ...string) error {
 		return os.NewSyscallError("socket", err)
 	}
 	defer unix.Close(socket)
-	// The socket's queue may be full, where the manager is busy or stuck: nothing here may wait for it long.
+	// The socket's queue may be full if the manager is busy or stuck: nothing here may wait long for it.
 	if err := unix.SetsockoptTimeval(socket, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &unix.Timeval{Sec: 1}); err != nil {
 		return os.NewSyscallError("setsockopt SO_SNDTIMEO", err)
 	}

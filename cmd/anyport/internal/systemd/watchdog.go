@@ -10,7 +10,7 @@ import (
 // this process; 0: it does not.
 //
 // WATCHDOG_PID is removed from the environment, and with that of another process all the rest: a
-// process that takes this one's place inherits WATCHDOG_USEC, and cannot be named before it is there.
+// new process of an upgrade inherits WATCHDOG_USEC, and its pid is not known before it exists.
 func Watchdog() time.Duration {
 	pid, named := os.LookupEnv("WATCHDOG_PID")
 	os.Unsetenv("WATCHDOG_PID")
@@ -23,6 +23,7 @@ func Watchdog() time.Duration {
 // longest keeps an interval that time.Duration can count.
 const longest = uint64(1<<63-1) / uint64(time.Microsecond)
 
+// interval is 0, no watchdog, for what is not a number.
 func interval(usec string) time.Duration {
 	n, err := strconv.ParseUint(usec, 10, 64)
 	if err != nil || n > longest {

@@ -1,0 +1,321 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"anyport/cmd/anyport/internal/admin"
+	"anyport/config"
+)
+
+// fakeAnyport answers on an admin socket as a running anyport does.
+type fakeAnyport struct {
+	socket string
+
+	mu      sync.Mutex
+	asked   []string          // methods and URLs
+	answers map[string]any    // by path
+	refuse  map[string]string // the reason, by path
+}
+
+// serve starts one for the test.
+func serve(t *testing.T) *fakeAnyport {
+	t.Helper()
+	f := &fakeAnyport{socket: filepath.Join(t.TempDir(), "admin.sock"), refuse: map[string]string{}, answers: map[string]any{
+		"/status": admin.Status{
+			Version: "v1", PID: os.Getpid(), UptimeSeconds: 61, Config: admin.ConfigStatus{Path: "/etc/anyport/anyport.toml", Generation: 3},
+			Steering: admin.SteeringStatus{Attached: true, ProgramID: 7, ForeignPrograms: []uint32{}, Missing: []string{}},
+			Routes:   []admin.RouteStatus{{Name: "web", Protocol: []string{"tcp"}, Prefixes: []string{"192.0.2.0/24"}, Ports: []string{"80"}, Action: "forward", ConnsActive: 2}},
+		},
+		"/drift":   admin.Drift{Lines: []string{}},
+		"/flows":   admin.FlowList{Flows: []admin.Flow{{Protocol: "tcp", Client: "198.51.100.9:1", Dst: "192.0.2.1:80", Route: "web", AgeSeconds: 61, IdleSeconds: 0.25, ToOrigin: 2048}}},
+		"/drain":   admin.Drained{Draining: true, Conns: map[string]int64{"web": 1, "dns": 2}},
+		"/reload":  admin.Reloaded{Path: "a.toml", Generation: 4, Keys: []config.KeyDiff{{Key: "log.level", Old: `"info"`, New: `"warn"`}}, Routes: []admin.RouteChange{}},
+		"/upgrade": admin.Upgraded{PID: 8, Binary: "/bin/new", Flows: 1, Conns: 2, Left: 1},
+		"/explain": admin.Explained{Text: "verdict: steer\nroute: web\n", Kernel: []string{"steer"}, File: "it is what is in service", PID: 1},
+	}}
+	listener, err := net.Listen("unix", f.socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: f}
+	served := make(chan struct{})
+	go func() { _ = server.Serve(listener); close(served) }() // ended by Close
+	t.Cleanup(func() { server.Close(); <-served })
+	return f
+}
+
+// ServeHTTP answers one request.
+func (f *fakeAnyport) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asked = append(f.asked, r.Method+" "+r.URL.String())
+	if why, refused := f.refuse[r.URL.Path]; refused {
+		http.Error(w, why, http.StatusConflict)
+		return
+	}
+	_ = json.NewEncoder(w).Encode(f.answers[r.URL.Path])
+}
+
+// run executes one command line.
+func run(args ...string) (status int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	status = execute(args, &out, &errs)
+	return status, out.String(), errs.String()
+}
+
+// TestCommands asks a running anyport with every command: what is printed, where, and the exit status.
+func TestCommands(t *testing.T) {
+	for _, test := range []struct {
+		args   string
+		refuse string // the path whose request is refused with "why not"
+		status int
+		stdout string // a part
+		stderr string // a part; "": nothing
+		asked  string // the last request
+	}{
+		{"status", "", exitDone, "anyport     v1, pid ", "", "GET /status?"},
+		{"status --json", "", exitDone, "\n  \"version\": \"v1\",\n", "", "GET /status?"},
+		{"status --drift", "", exitDone, "", "", "GET /drift?"},
+		{"status --drift --json", "", exitDone, "{\n  \"drift\": []\n}\n", "", "GET /drift?"},
+		{"status extra", "", exitUsage, "", `status takes no argument such as "extra"`, ""},
+		{"flows", "", exitDone, "tcp       198.51.100.9:1  192.0.2.1:80  web       -         1m1s      300ms     2.0 KiB    0 B\n", "", "GET /flows?route="},
+		{"flows --route web", "", exitDone, "PROTO", "", "GET /flows?route=web"},
+		{"flows --json", "", exitDone, `{"flows":[{"protocol":"tcp"`, "", "GET /flows?route="},
+		{"flows --route x", "/flows", exitFailed, "", "anyport: why not\n", "GET /flows?route=x"},
+		{"drain", "", exitDone, "dns: takes no new conns, 2 live conns\nweb: takes no new conns, 1 live conn\n", "", "POST /drain?route=&undo=&wait="},
+		{"drain --route web --wait", "", exitDone, "web: ", "", "POST /drain?route=web&undo=&wait=1"},
+		{"drain --undo", "", exitDone, "web: ", "", "POST /drain?route=&undo=1&wait="},
+		{"drain --undo --wait", "", exitUsage, "", "--wait and --undo: give one of them", ""},
+		{"drain --route=", "", exitUsage, "", `--route "": name a route, or leave it out for all of them`, ""},
+		{"drain", "/drain", exitFailed, "", "anyport: why not\n", "POST /drain?route=&undo=&wait="},
+		{"reload", "", exitDone, "~ log.level: \"info\" → \"warn\"\na.toml is in service: generation 4\n", "", "POST /reload?dry_run="},
+		{"reload --dry-run --json", "", exitDone, "\"generation\": 4", "", "POST /reload?dry_run=1"},
+		{"reload", "/reload", exitFailed, "", "anyport: why not\n", "POST /reload?dry_run="},
+		{"explain tcp 192.0.2.1:80", "", exitDone, "verdict: steer\nroute: web\nkernel: steer\n", "", "GET /explain?dst=192.0.2.1%3A80&protocol=tcp"},
+		{"explain udp [2001:db8::1]:53 --from 198.51.100.9", "", exitDone, "\nfile: it is what is in service\n", "", "GET /explain?client=198.51.100.9&dst=%5B2001%3Adb8%3A%3A1%5D%3A53&protocol=udp"},
+		{"explain tcp 192.0.2.1:80", "/explain", exitFailed, "", "anyport: why not\n", "GET /explain?dst=192.0.2.1%3A80&protocol=tcp"},
+		{"top --interval 1s --count 1", "/status", exitFailed, "", "anyport: why not\n", "GET /status?"},
+		{"top --interval 100ms", "", exitDone, "ROUTE  ACTIVE", "", "GET /flows?top=1000"},
+		{"top --interval 1ms", "", exitUsage, "", "--interval must be at least 100ms", ""},
+		{"top --count -1", "", exitUsage, "", "--count no less than 0", ""},
+		{"upgrade", "/status", exitFailed, "", "anyport: why not\n", "GET /status?"},
+	} {
+		t.Run(test.args+test.refuse, func(t *testing.T) {
+			f := serve(t)
+			if test.refuse != "" {
+				f.refuse[test.refuse] = "why not"
+			}
+			status, stdout, stderr := run(append(strings.Fields(test.args), "--socket", f.socket)...)
+			if status != test.status {
+				t.Errorf("exit status %d, want %d", status, test.status)
+			}
+			if !strings.Contains(stdout, test.stdout) || test.status != exitDone && stdout != "" {
+				t.Errorf("stdout %q, want %q", stdout, test.stdout)
+			}
+			expect(t, "stderr", stderr, test.stderr)
+			asked := ""
+			if len(f.asked) > 0 {
+				asked = f.asked[len(f.asked)-1]
+			}
+			if asked != test.asked && !sameQuery(asked, test.asked) {
+				t.Errorf("asked %q, want %q", asked, test.asked)
+			}
+		})
+	}
+}
+
+// sameQuery compares requests without the order of their parameters.
+func sameQuery(a, b string) bool {
+	parts := func(s string) map[string]int {
+		n := map[string]int{}
+		for _, p := range strings.FieldsFunc(s, func(r rune) bool { return r == '?' || r == '&' }) {
+			n[p]++
+		}
+		return n
+	}
+	return fmt.Sprint(parts(a)) == fmt.Sprint(parts(b))
+}
+
+// TestDrift: drift is a failure, after it is printed.
+func TestDrift(t *testing.T) {
+	f := serve(t)
+	f.answers["/drift"] = admin.Drift{Lines: []string{"one entry is missing", "one is too many"}}
+	status, stdout, stderr := run("status", "--drift", "--socket", f.socket)
+	if status != exitFailed || stdout != "one entry is missing\none is too many\n" || !strings.Contains(stderr, "anyport reload") {
+		t.Errorf("%d, %q, %q", status, stdout, stderr)
+	}
+	status, stdout, _ = run("status", "--drift", "--json", "--socket", f.socket)
+	var drift admin.Drift
+	if err := json.Unmarshal([]byte(stdout), &drift); status != exitFailed || err != nil || len(drift.Lines) != 2 {
+		t.Errorf("%d, %q, %v", status, stdout, err)
+	}
+}
+
+// TestNobodyAnswers: every command that asks says where it asked and what to look at.
+func TestNobodyAnswers(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "none.sock")
+	for _, args := range []string{"status", "status --drift", "flows", "flows --json", "top", "reload", "drain", "upgrade", "explain tcp 192.0.2.1:80"} {
+		status, stdout, stderr := run(append(strings.Fields(args), "--socket", socket)...)
+		if status != exitFailed || stdout != "" && !strings.HasPrefix(args, "flows") || !strings.Contains(stderr, "anyport: no anyport answers on "+socket) || strings.Contains(stderr, "--help") {
+			t.Errorf("%s: %d, %q, %q", args, status, stdout, stderr)
+		}
+	}
+	if _, _, stderr := run("explain", "tcp", "192.0.2.1:80", "--socket", socket); !strings.Contains(stderr, "with -c FILE the answer is the file's") {
+		t.Errorf("explain does not say what else there is: %q", stderr)
+	}
+}
+
+// TestSocketOfTheFile: without --socket a command asks where the file says. A broken file that still
+// names the socket keeps nobody from asking; one that does not is only trusted about itself.
+func TestSocketOfTheFile(t *testing.T) {
+	f := serve(t)
+	dir := t.TempDir()
+	named := fmt.Sprintf("[admin]\nsocket = %q\n", f.socket)
+	for _, test := range []struct {
+		name, text     string
+		status         int
+		stdout, stderr string
+	}{
+		{"good", named + goodFile, exitDone, "anyport     v1", ""},
+		{"broken, with the socket", named + badFile, exitDone, "anyport     v1", "the file is broken, the anyport on " + f.socket + " is asked all the same"},
+		{"no socket", "[admin]\nsocket = \"\"\n" + goodFile, exitFailed, "", `the file has admin.socket = "": this anyport cannot be asked`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			path := write(t, dir, "anyport.toml", test.text)
+			status, stdout, stderr := run("status", "-c", path)
+			if status != test.status || !strings.Contains(stdout, test.stdout) {
+				t.Errorf("%d, %q, want %d, %q", status, stdout, test.status, test.stdout)
+			}
+			expect(t, "stderr", stderr, test.stderr)
+		})
+	}
+}
+
+// TestCheckServes: the anyport on the default socket is asked for a broken file only if it serves that
+// file.
+func TestCheckServes(t *testing.T) {
+	f := serve(t)
+	dir := t.TempDir()
+	path := write(t, dir, "anyport.toml", badFile)
+	link := filepath.Join(dir, "link.toml")
+	if err := os.Symlink(path, link); err != nil {
+		t.Fatal(err)
+	}
+	cwd, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	relative, err := filepath.Rel(cwd, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for served, want := range map[string]string{
+		path: "", link: "", relative: "", filepath.Join(dir, ".", "anyport.toml"): "",
+		"/etc/anyport/anyport.toml":        "serves /etc/anyport/anyport.toml: name the socket with --socket",
+		filepath.Join(dir, "another.toml"): "name the socket with --socket",
+	} {
+		f.mu.Lock()
+		f.answers["/status"] = admin.Status{PID: os.Getpid(), Config: admin.ConfigStatus{Path: served}}
+		f.mu.Unlock()
+		err := checkServes(t.Context(), admin.Client{Socket: f.socket}, path)
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("it serves %s: %v, want %q", served, err, want)
+		}
+	}
+	if err := checkServes(t.Context(), admin.Client{Socket: dir + "/none"}, path); err == nil || !strings.Contains(err.Error(), "--socket does") {
+		t.Errorf("of nobody: %v", err)
+	}
+}
+
+// TestUnloadRefuses: nothing is pulled away below a running anyport.
+func TestUnloadRefuses(t *testing.T) {
+	f := serve(t)
+	path := write(t, t.TempDir(), "anyport.toml", fmt.Sprintf("[admin]\nsocket = %q\n", f.socket)+goodFile)
+	status, stdout, stderr := run("unload", "-c", path)
+	if status != exitFailed || stdout != "" || !strings.Contains(stderr, fmt.Sprintf("anyport is running, pid %d: stop it first", os.Getpid())) {
+		t.Errorf("%d, %q, %q", status, stdout, stderr)
+	}
+	f.refuse["/status"] = "why not"
+	if status, _, stderr := run("unload", "-c", path); status != exitFailed || !strings.Contains(stderr, "why not") {
+		t.Errorf("beside one that does not say: %d, %q", status, stderr)
+	}
+}
+
+// TestCheckNotes: a valid file that may surprise is said so on stderr, and is still valid.
+func TestCheckNotes(t *testing.T) {
+	for name, text := range map[string]string{
+		"a route that takes nothing": goodFile + "[route.all]\nprotocol = \"tcp\"\nprefixes = [\"192.0.2.7\"]\naction = \"refuse\"\n[route.never]\nprotocol = \"tcp\"\nprefixes = [\"192.0.2.7\"]\nports = [80]\naction = \"pass\"\n",
+		"an ordinary file":           goodFile,
+	} {
+		status, stdout, stderr := run("check", "-c", write(t, t.TempDir(), "a.toml", text))
+		if status != exitDone || !strings.Contains(stdout, ": ok, ") {
+			t.Errorf("%s: %d, %q, %q", name, status, stdout, stderr)
+		}
+		for line := range strings.Lines(stderr) {
+			if !strings.HasPrefix(line, "anyport: note: ") {
+				t.Errorf("%s: stderr has %q", name, line)
+			}
+		}
+	}
+}
+
+// TestCompleteProtocol: the shell is offered the protocols for the first word and nothing after it.
+func TestCompleteProtocol(t *testing.T) {
+	status, stdout, _ := run("__complete", "explain", "")
+	if status != exitDone || !strings.HasPrefix(stdout, "tcp\nudp\n") {
+		t.Errorf("%d, %q", status, stdout)
+	}
+	if _, stdout, _ := run("__complete", "explain", "tcp", ""); strings.Contains(stdout, "udp") {
+		t.Errorf("for the second word: %q", stdout)
+	}
+}
+
+// TestSayDoesNotHang: a command whose stderr nobody reads ends all the same.
+func TestSayDoesNotHang(t *testing.T) {
+	release := make(chan struct{})
+	defer close(release)
+	done := make(chan struct{})
+	go func() { say(stuckWriter(release), "line"); close(done) }() // ended by sayTimeout
+	select {
+	case <-done:
+	case <-time.After(time.Minute):
+		t.Fatal("it hangs")
+	}
+}
+
+type stuckWriter chan struct{}
+
+func (w stuckWriter) Write(b []byte) (int, error) { <-w; return len(b), nil }
+
+func TestPrefixed(t *testing.T) {
+	problems := config.Problems{
+		{File: "a.toml", Line: 3, Column: 1, Key: "x", Text: "one"},
+		{File: "a.toml", Line: 4, Column: 1, Key: "y", Text: "two"},
+	}
+	text := prefixed(problems)
+	n := 0
+	for line := range strings.Lines(text) {
+		switch {
+		case strings.HasPrefix(line, "anyport: a.toml:"):
+			n++
+		case !strings.HasPrefix(line, " ") && strings.TrimSpace(line) != "":
+			t.Errorf("a line %q belongs to no problem", line)
+		}
+	}
+	if n != 2 {
+		t.Errorf("%d problems in\n%s", n, text)
+	}
+	if got := prefixed(fmt.Errorf("one\n  more of it\ntwo")); got != "anyport: one\n  more of it\nanyport: two" {
+		t.Errorf("%q", got)
+	}
+}

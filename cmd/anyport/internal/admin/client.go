@@ -1,0 +1,189 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Timeout is how long each end of the admin socket waits for the other: a client for the status, a
+// server for the next request.
+const Timeout = 5 * time.Second
+
+// Client asks the anyport that serves on an admin socket. It holds no conn: each request makes one.
+type Client struct{ Socket string }
+
+// ErrNobody means that no anyport answers on the socket.
+var ErrNobody = errors.New("no anyport answers")
+
+// Status asks for the state of the process, its steering, routes and origins.
+func (c Client) Status(ctx context.Context) (*Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, Timeout)
+	defer cancel()
+	return ask[Status](ctx, c, http.MethodGet, "/status", nil)
+}
+
+// Drift asks whether the tables in the kernel are those of the config in service. With a million
+// prefixes the answer takes some seconds, so it has no timeout.
+func (c Client) Drift(ctx context.Context) (*Drift, error) {
+	return ask[Drift](ctx, c, http.MethodGet, "/drift", nil)
+}
+
+// Reload makes it load its file again; a dry run asks what that would change.
+func (c Client) Reload(ctx context.Context, dryRun bool) (*Reloaded, error) {
+	return ask[Reloaded](ctx, c, http.MethodPost, "/reload", url.Values{"dry_run": {flag(dryRun)}})
+}
+
+// Upgrade makes it start another process that takes its place: of this binary, or of its own if
+// binary is "". It sends along copies of the file descriptors of a spare steering program, by name;
+// there may be none.
+func (c Client) Upgrade(ctx context.Context, binary string, spare map[string]int) (*Upgraded, error) {
+	names := slices.Sorted(maps.Keys(spare))
+	var fds []int
+	for _, name := range names {
+		fds = append(fds, spare[name])
+	}
+	return ask[Upgraded](ctx, c, http.MethodPost, "/upgrade", url.Values{"binary": {binary}, "fd": names}, fds...)
+}
+
+// Drain makes a route, or all routes if it is "", take no new conns; undo makes them take new ones
+// again. With wait it returns when the last conn has ended.
+func (c Client) Drain(ctx context.Context, route string, undo, wait bool) (*Drained, error) {
+	query := url.Values{"route": {route}, "undo": {flag(undo)}, "wait": {flag(wait)}}
+	return ask[Drained](ctx, c, http.MethodPost, "/drain", query)
+}
+
+// Flows calls each for every live conn and flow of a route, or of all routes if it is "", as they
+// arrive: there may be more than memory should hold. An answer that is cut short is an error, after
+// the flows that did arrive.
+func (c Client) Flows(ctx context.Context, route string, each func(Flow) error) error {
+	body, err := c.send(ctx, http.MethodGet, "/flows", url.Values{"route": {route}})
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	in := json.NewDecoder(body)
+	for range 3 { // the object, its key, the list
+		if _, err := in.Token(); err != nil {
+			return c.unreadable(err)
+		}
+	}
+	for in.More() {
+		var f Flow
+		if err := in.Decode(&f); err != nil {
+			return c.unreadable(err)
+		}
+		if err := each(f); err != nil {
+			return err
+		}
+	}
+	if _, err := in.Token(); err != nil { // without the end of the list, flows are missing
+		return c.unreadable(err)
+	}
+	return nil
+}
+
+// CopyFlows writes the same answer to out as it arrives: one JSON object.
+func (c Client) CopyFlows(ctx context.Context, route string, out io.Writer) error {
+	body, err := c.send(ctx, http.MethodGet, "/flows", url.Values{"route": {route}})
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	_, err = io.Copy(out, body)
+	return err
+}
+
+// Top asks for the n busiest conns and flows, the busiest first. n is at most [MostTop].
+func (c Client) Top(ctx context.Context, n int) (*FlowList, error) {
+	ctx, cancel := context.WithTimeout(ctx, Timeout)
+	defer cancel()
+	return ask[FlowList](ctx, c, http.MethodGet, "/flows", url.Values{"top": {strconv.Itoa(n)}})
+}
+
+// Explain asks what happens to the first packet to a dst. The server reads its file for that; one
+// with a million prefixes takes some seconds, so it has no timeout.
+func (c Client) Explain(ctx context.Context, q Question) (*Explained, error) {
+	query := url.Values{"protocol": {q.Protocol.String()}, "dst": {q.Dst.String()}}
+	if q.Client.IsValid() {
+		query.Set("client", q.Client.String())
+	}
+	return ask[Explained](ctx, c, http.MethodGet, "/explain", query)
+}
+
+// flag is a switch in a query.
+func flag(on bool) string {
+	if on {
+		return "1"
+	}
+	return ""
+}
+
+// ask sends one request and reads the answer. The error of a refusal is the reason that the server
+// gave, as it gave it.
+func ask[T any](ctx context.Context, c Client, method, path string, query url.Values, fds ...int) (*T, error) {
+	body, err := c.send(ctx, method, path, query, fds...)
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	value := new(T)
+	if err := json.NewDecoder(body).Decode(value); err != nil {
+		return nil, c.unreadable(err)
+	}
+	return value, nil
+}
+
+// unreadable names the socket of an answer that is cut or not JSON.
+func (c Client) unreadable(err error) error {
+	return fmt.Errorf("%s: the answer cannot be read: %w", c.Socket, err)
+}
+
+// send sends one request, and copies of the file descriptors with it, and returns the body of the
+// answer, which the caller closes.
+func (c Client) send(ctx context.Context, method, path string, query url.Values, fds ...int) (io.ReadCloser, error) {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, "unix", c.Socket)
+		if err != nil {
+			return nil, err
+		}
+		return &fileConn{conn.(*net.UnixConn), fds}, nil
+	}
+	client := http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}
+	request, err := http.NewRequestWithContext(ctx, method, "http://anyport"+path+"?"+query.Encode(), nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("%w on %s: %w: is it running, as which user, and with which admin.socket?", ErrNobody, c.Socket, withoutURL(err))
+	}
+	if response.StatusCode == http.StatusOK {
+		return response.Body, nil
+	}
+	defer response.Body.Close()
+	if response.StatusCode == http.StatusConflict || response.StatusCode == http.StatusForbidden {
+		reason, err := io.ReadAll(response.Body)
+		return nil, errors.Join(errors.New(strings.TrimSpace(string(reason))), err)
+	}
+	return nil, fmt.Errorf("%s answered %q: is it an anyport of another version?", c.Socket, response.Status)
+}
+
+// withoutURL returns err without the made-up URL that net/http puts before it.
+func withoutURL(err error) error {
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		return wrapped.Err
+	}
+	return err
+}

@@ -1,0 +1,145 @@
+package admin
+
+import "time"
+
+// Status is what `anyport status --json` prints.
+type Status struct {
+	Version       string         `json:"version"`
+	PID           int            `json:"pid"`
+	UptimeSeconds int64          `json:"uptime_seconds"`
+	Stopping      bool           `json:"stopping"`
+	Privileges    Privileges     `json:"privileges"`
+	Files         uint64         `json:"files"`                       // file descriptors it may open
+	FilesUsed     int            `json:"files_used"`                  // of them, without what the reserve is used for just now
+	FileShares    FileShares     `json:"file_shares"`                 // who holds them
+	MaxFlows      int            `json:"max_flows"`                   // UDP flows of all routes at once
+	MaxSockets    int            `json:"max_flow_sockets"`            // of these, flows with a socket of their own
+	ClientFlows   int            `json:"max_flows_per_client"`        // of one client, if its route does not say: flows without a socket of their own
+	ClientSockets int            `json:"max_flow_sockets_per_client"` // and with one
+	Log           LogStatus      `json:"log"`
+	Config        ConfigStatus   `json:"config"`
+	Steering      SteeringStatus `json:"steering"`
+	Routes        []RouteStatus  `json:"routes"`
+	Unrouted      Counts         `json:"unrouted"` // traffic to a dst that no route forwards, or that none forwards any more
+}
+
+// Privileges are what the process holds.
+type Privileges struct {
+	User         string   `json:"user"`         // a name, or a number that has none
+	Capabilities []string `json:"capabilities"` // effective ones
+	NoNewPrivs   bool     `json:"no_new_privs"`
+}
+
+// FileShares divide the file descriptors in use by what they are used for.
+type FileShares struct {
+	Process int     `json:"process"` // held by the process itself
+	Reserve int     `json:"reserve"` // kept for what the process opens later
+	TCP     FileUse `json:"tcp"`
+	Flows   FileUse `json:"flows"`
+	Replies FileUse `json:"replies"`
+}
+
+// FileUse is one share.
+type FileUse struct {
+	Held int `json:"held"`
+	Own  int `json:"own"`  // what it can always have
+	Most int `json:"most"` // with everything that is common
+}
+
+// LogStatus counts lines lost while a disk was full, or while nobody read a pipe.
+type LogStatus struct {
+	Lost       uint64 `json:"lost_lines"` // of stderr, with log.access = "stderr" also of that
+	AccessLost uint64 `json:"access_lost_lines"`
+}
+
+// ConfigStatus describes the file in service.
+type ConfigStatus struct {
+	Path       string    `json:"path"`
+	Generation int       `json:"generation"` // 1, and one more with each reload
+	LoadedAt   time.Time `json:"loaded_at"`
+	Refused    string    `json:"last_reload_error"` // "" if the last reload succeeded, or there was none
+}
+
+// SteeringStatus describes the program in the kernel.
+type SteeringStatus struct {
+	Attached        bool     `json:"attached"`
+	Pinned          bool     `json:"pinned"`
+	OnDeath         string   `json:"on_death"` // what clients meet if the process is killed: refused, unreachable or exposed
+	ProgramID       uint32   `json:"program_id"`
+	ForeignPrograms []uint32 `json:"foreign_programs"` // ids of sk_lookup programs of others in this network namespace
+	Prefixes        int      `json:"prefixes"`
+	Generation      uint64   `json:"generation"`      // of the table in the kernel, which outlives the process where it is pinned
+	Missing         []string `json:"missing"`         // what others have removed from the kernel and is not back: local routes, the interface lo, the rule of the local table, source addresses
+	RoutesRestored  uint64   `json:"routes_restored"` // local routes that others removed and that were put back
+
+	Unmatched map[string]uint64 `json:"unmatched"`       // verdict → SYNs and datagrams for served prefixes that no route takes
+	Error     string            `json:"error,omitempty"` // why the kernel could not be asked
+}
+
+// Exposed is the OnDeath of a steering that leaves clients to the host's own listeners.
+const Exposed = "exposed"
+
+// RouteStatus joins what the proxy and the kernel count of one route in service.
+type RouteStatus struct {
+	Name     string   `json:"name"`
+	Protocol []string `json:"protocol"`
+	Prefixes []string `json:"prefixes"`
+	Ports    []string `json:"ports"`
+	Action   string   `json:"action"`
+
+	ConnsActive int64  `json:"conns_active"` // conns and flows, here and below
+	ConnsTotal  uint64 `json:"conns_total"`  // with those that were never begun
+	Denied      uint64 `json:"denied"`       // by allow and deny
+	Limited     uint64 `json:"limited"`      // over max_conns and its kin, new_conns_per_second and datagrams_per_second
+
+	BytesToOrigin uint64 `json:"bytes_to_origin"` // payload
+	BytesToClient uint64 `json:"bytes_to_client"`
+	HeldBack      uint64 `json:"bytes_held_back"` // answers to clients that had not shown that they are there, over amplification_budget
+
+	Active map[string]int64             `json:"active"` // protocol → live conns or flows
+	Bytes  map[string]map[string]uint64 `json:"bytes"`  // protocol → direction → payload
+	Counts
+
+	Connects ConnectTimes `json:"-"` // only for /metrics
+
+	Origins []OriginStatus `json:"origins"`
+
+	Lookups  uint64 `json:"lookups"` // SYNs and datagrams that the kernel decided by this route
+	Refused  uint64 `json:"refused"` // of these, answered with RST or ICMP port unreachable
+	Dropped  uint64 `json:"dropped"` // of these, left in silence
+	Draining bool   `json:"draining"`
+
+	Verdicts map[string]uint64 `json:"verdicts"` // the lookups by what the kernel decided
+}
+
+// Counts are by verdict; a verdict that is missing counts zero.
+type Counts struct {
+	Ended     map[string]map[string]uint64 `json:"ended"`     // protocol → verdict → conns or flows
+	Datagrams map[string]map[string]uint64 `json:"datagrams"` // direction → verdict → datagrams
+}
+
+// ConnectTimes is a histogram of how long the origins took to accept a conn.
+type ConnectTimes struct {
+	Total  uint64
+	Sum    time.Duration
+	AtMost map[float64]uint64 // a bound in seconds → conns that took no longer: cumulative, as Prometheus counts
+}
+
+// OriginStatus is one origin of a route.
+type OriginStatus struct {
+	Address string `json:"address"`
+	Up      bool   `json:"up"`
+	Forced  string `json:"forced"` // the state forced by hand; "" = none
+
+	RefusedSince *time.Time `json:"refused_since,omitempty"` // over UDP; while it is left out for that, it is not up
+	RefusedPorts int        `json:"refused_ports"`           // of an origin with many ports: those left out
+	Refusals     uint64     `json:"refusals"`                // ICMP errors that UDP flows have met
+
+	ConnsActive int64  `json:"conns_active"`
+	ConnsTotal  uint64 `json:"conns_total"`
+}
+
+// Drift says where the tables in the kernel differ from the config in service.
+type Drift struct {
+	Lines []string `json:"drift"`
+}

@@ -1,0 +1,67 @@
+package api
+
+import (
+	"context"
+	"iter"
+	"log"
+	"log/slog"
+	"net"
+
+	"anyport/cmd/anyport/internal/admin"
+	"anyport/proxy/route"
+)
+
+// Service is what the server asks: a running anyport. Its methods are called by many goroutines at
+// once. An error is the reason of a refusal, which the client prints.
+type Service interface {
+	Status() admin.Status
+	Drift() (admin.Drift, error)
+	Explain(admin.Question) (admin.Explained, error)
+
+	// Conns yields the live conns and flows of a route, or of all if it is "". They are read page by
+	// page, so that many of them take no memory.
+	Conns(route string) (iter.Seq[route.Conn], error)
+
+	// Drain makes a route, or all if it is "", take no new conns, or take them again. With wait it
+	// returns when the last conn has ended, or ctx.
+	Drain(ctx context.Context, route string, undo, wait bool) (admin.Drained, error)
+
+	// Reload loads the file again, or with dryRun only says what that would change.
+	Reload(ctx context.Context, dryRun bool) (admin.Reloaded, error)
+
+	// Upgrade makes another process serve.
+	Upgrade(ctx context.Context, order UpgradeOrder) (admin.Upgraded, error)
+
+	// HTTPHosts are the names of admin.http_hosts in service.
+	HTTPHosts() []string
+}
+
+// UpgradeOrder is an upgrade as it was asked for.
+type UpgradeOrder struct {
+	Binary string         // "": the binary of this process, as it is on disk now
+	Root   bool           // root asks: it may choose any binary
+	Files  map[string]int // of a spare steering program, by name; they stay the server's
+}
+
+// API answers for one Service.
+type API struct {
+	service  Service
+	log      *slog.Logger
+	plainLog *log.Logger // for net/http, which knows no other
+}
+
+// New makes the API of a service. plainLog is for what net/http itself reports.
+func New(service Service, log *slog.Logger, plainLog *log.Logger) *API {
+	return &API{service: service, log: log, plainLog: plainLog}
+}
+
+// ServeSocket answers on the admin socket until stop is called, which first lets every request that
+// was read have its answer. If the listener fails before, the error goes to failed.
+func (a *API) ServeSocket(listener net.Listener, failed chan<- error) (stop func()) {
+	return serve(usualTimeouts, fileListener{listener}, a.socketHandler(), a.plainLog, failed)
+}
+
+// ServeWeb answers on admin.http, likewise.
+func (a *API) ServeWeb(listener net.Listener, failed chan<- error) (stop func()) {
+	return serve(usualTimeouts, listener, a.webHandler(), a.plainLog, failed)
+}

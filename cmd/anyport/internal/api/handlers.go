@@ -1,0 +1,84 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+
+	"anyport/cmd/anyport/internal/admin"
+	"anyport/config"
+)
+
+// socketHandler answers on the admin socket. An answer is one JSON object; a refusal is its reason
+// as text, with status 403 if the peer may not ask and 409 if it cannot be done.
+func (a *API) socketHandler() http.Handler {
+	mux := http.NewServeMux()
+	for _, v := range verbs {
+		answer := a.flows
+		if v.answer != nil {
+			answer = func(w http.ResponseWriter, r *http.Request) {
+				value, err := v.answer(a, r)
+				a.write(w, value, err)
+			}
+		}
+		mux.HandleFunc(v.pattern, a.allowed(v, answer))
+	}
+	return mux
+}
+
+// explain asks about the packet that the request describes.
+func (a *API) explain(r *http.Request) (admin.Explained, error) {
+	q, err := parseQuestion(r)
+	if err != nil {
+		return admin.Explained{}, err
+	}
+	return a.service.Explain(q)
+}
+
+// upgrade orders an upgrade, with the file descriptors that came along.
+func (a *API) upgrade(r *http.Request) (admin.Upgraded, error) {
+	files, err := takeFiles(r)
+	if err != nil {
+		return admin.Upgraded{}, err
+	}
+	defer files.close()
+	return a.service.Upgrade(r.Context(), UpgradeOrder{Binary: r.FormValue("binary"), Root: peerOf(r).root(), Files: files})
+}
+
+// parseQuestion reads what admin.Client.Explain has written.
+func parseQuestion(r *http.Request) (q admin.Question, err error) {
+	for _, p := range []config.Protocol{config.TCP, config.UDP} {
+		if r.FormValue("protocol") == p.String() {
+			q.Protocol = p
+		}
+	}
+	if q.Protocol == 0 {
+		return q, errors.New("protocol must be tcp or udp")
+	}
+	if q.Dst, err = netip.ParseAddrPort(r.FormValue("dst")); err != nil {
+		return q, fmt.Errorf("dst: %w", err)
+	}
+	if text := r.FormValue("client"); text != "" {
+		if q.Client, err = netip.ParseAddr(text); err != nil {
+			return q, fmt.Errorf("client: %w", err)
+		}
+	}
+	return q, nil
+}
+
+// isSet reports whether a switch of the request is on.
+func isSet(r *http.Request, name string) bool { return r.FormValue(name) == "1" }
+
+// write writes the answer, or the reason of a refusal.
+func (a *API) write(w http.ResponseWriter, value any, err error) {
+	if err != nil {
+		http.Error(w, config.Detail(err), http.StatusConflict)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if err := json.NewEncoder(w).Encode(value); err != nil {
+		a.log.Debug("an answer was not read", "error", err)
+	}
+}

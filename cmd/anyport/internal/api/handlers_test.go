@@ -1,0 +1,290 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"anyport/cmd/anyport/internal/admin"
+	"anyport/config"
+)
+
+func TestParseQuestion(t *testing.T) {
+	for _, test := range []struct {
+		protocol, dst, client string
+		refused               string // a part of the reason; "": it is read
+	}{
+		{"tcp", "192.0.2.7:80", "", ""},
+		{"udp", "[2001:db8::7]:53", "198.51.100.9", ""},
+		{"", "192.0.2.7:80", "", "protocol must be tcp or udp"},
+		{"sctp", "192.0.2.7:80", "", "protocol must be tcp or udp"},
+		{"tcp", "192.0.2.7", "", "dst: "},
+		{"tcp", "", "", "dst: "},
+		{"tcp", "192.0.2.7:80", "me", "client: "},
+		{"tcp", "192.0.2.7:80", "198.51.100.9:80", "client: "},
+	} {
+		query := url.Values{"protocol": {test.protocol}, "dst": {test.dst}, "client": {test.client}}
+		q, err := parseQuestion(httptest.NewRequest("GET", "/explain?"+query.Encode(), nil))
+		if test.refused != "" {
+			if err == nil || !strings.HasPrefix(err.Error(), test.refused) {
+				t.Errorf("%v: %v, want %q", query, err, test.refused)
+			}
+			continue
+		}
+		if err != nil || q.Protocol.String() != test.protocol || q.Dst.String() != test.dst || q.Client.IsValid() != (test.client != "") {
+			t.Errorf("%v: read as %v, %v", query, q, err)
+		}
+	}
+}
+
+// statusJSON is the answer of a process without routes.
+const statusJSON = `{"version":"v1","pid":7,"uptime_seconds":0,"stopping":false,` +
+	`"privileges":{"user":"","capabilities":null,"no_new_privs":false},"files":0,"files_used":0,` +
+	`"file_shares":{"process":0,"reserve":0,"tcp":{"held":0,"own":0,"most":0},"flows":{"held":0,"own":0,"most":0},"replies":{"held":0,"own":0,"most":0}},` +
+	`"max_flows":0,"max_flow_sockets":0,"max_flows_per_client":0,"max_flow_sockets_per_client":0,"log":{"lost_lines":0,"access_lost_lines":0},` +
+	`"config":{"path":"","generation":0,"loaded_at":"0001-01-01T00:00:00Z","last_reload_error":""},` +
+	`"steering":{"attached":false,"pinned":false,"on_death":"","program_id":0,"foreign_programs":[],"prefixes":0,"generation":0,"missing":[],"routes_restored":0,"unmatched":{}},` +
+	`"routes":[],"unrouted":{"ended":null,"datagrams":null}}` + "\n"
+
+// TestAnswers asks for each thing: the answer is the JSON that scripts depend on.
+func TestAnswers(t *testing.T) {
+	for _, test := range []struct {
+		request string
+		want    string // the body
+		asked   string // what the service was asked
+	}{
+		{"GET /status", statusJSON, ""},
+		{"GET /drift", `{"drift":["one"]}` + "\n", ""},
+		{"GET /explain?protocol=tcp&dst=192.0.2.1:80", `{"text":"verdict: steer\n","kernel":["steer"],"file":"the same","pid":7}` + "\n", ""},
+		{"POST /drain", `{"draining":true,"conns_active":{"web":3}}` + "\n", "drain  00"},
+		{"POST /drain?route=web&undo=1", `{"draining":false,"conns_active":{"web":3}}` + "\n", "drain web 10"},
+		{"POST /drain?route=web&wait=1", `{"draining":true,"conns_active":{"web":3}}` + "\n", "drain web 01"},
+		{"POST /drain?route=web&undo=true&wait=yes", `{"draining":true,"conns_active":{"web":3}}` + "\n", "drain web 00"},
+		{"POST /reload", `{"dry_run":false,"path":"a.toml","generation":2,"keys":[],"routes":[]}` + "\n", "reload  00"},
+		{"POST /reload?dry_run=1", `{"dry_run":true,"path":"a.toml","generation":2,"keys":[],"routes":[]}` + "\n", "reload  10"},
+		{"POST /upgrade", `{"pid":8,"binary":"","flows":1,"conns":2,"left":3}` + "\n", "upgrade  10"},
+		{"POST /upgrade?binary=/bin/new", `{"pid":8,"binary":"/bin/new","flows":1,"conns":2,"left":3}` + "\n", "upgrade /bin/new 10"},
+		{"GET /flows?top=1", `{"flows":[{"protocol":"udp","client":"198.51.100.2:2","dst":"192.0.2.1:80","route":"web","origin":"10.0.0.5:80","age_seconds":1.5,"idle_seconds":0.02,"bytes_to_origin":1000,"bytes_to_client":5000}]}` + "\n", ""},
+	} {
+		t.Run(test.request, func(t *testing.T) {
+			f := &fakeService{asked: make(chan string, 1), conns: someConns()}
+			method, target, _ := strings.Cut(test.request, " ")
+			answer := asRoot(f, httptest.NewRequest(method, target, nil))
+			if answer.Code != http.StatusOK || answer.Header().Get("Content-Type") != "application/json" {
+				t.Errorf("%d, %v", answer.Code, answer.Header())
+			}
+			if diff := cmp.Diff(test.want, answer.Body.String()); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+			asked := ""
+			if len(f.asked) > 0 {
+				asked = <-f.asked
+			}
+			if strings.Join(strings.Fields(asked), " ") != strings.Join(strings.Fields(test.asked), " ") {
+				t.Errorf("the service was asked %q, want %q", asked, test.asked)
+			}
+		})
+	}
+}
+
+// TestRefusals: whatever cannot be answered has a status of its own and a reason in one line, and
+// asks the service nothing.
+func TestRefusals(t *testing.T) {
+	for _, test := range []struct {
+		request string
+		body    string
+		status  int
+		reason  string
+	}{
+		{"POST /status", "", http.StatusMethodNotAllowed, "Method Not Allowed"},
+		{"GET /reload", "", http.StatusMethodNotAllowed, "Method Not Allowed"},
+		{"GET /drain?route=web", "", http.StatusMethodNotAllowed, "Method Not Allowed"},
+		{"GET /upgrade", "", http.StatusMethodNotAllowed, "Method Not Allowed"},
+		{"DELETE /flows", "", http.StatusMethodNotAllowed, "Method Not Allowed"},
+		{"GET /", "", http.StatusNotFound, "not found"},
+		{"POST /stop", "", http.StatusNotFound, "not found"},
+		{"GET /status/", "", http.StatusNotFound, "not found"},
+		{"GET /metrics", "", http.StatusNotFound, "not found"}, // of admin.http only
+		{"POST /reload", "{}", http.StatusForbidden, "a request has no body"},
+		{"GET /status", "{}", http.StatusForbidden, "a request has no body"},
+		{"GET /flows?route=web2", "", http.StatusConflict, `no route "web2" is in service`},
+		{"GET /flows?top=0", "", http.StatusConflict, "top must be a number from 1 to 1000"},
+		{"GET /flows?top=-1", "", http.StatusConflict, "top must be a number from 1 to 1000"},
+		{"GET /flows?top=1001", "", http.StatusConflict, "top must be a number from 1 to 1000"},
+		{"GET /flows?top=many", "", http.StatusConflict, "top must be a number from 1 to 1000"},
+		{"GET /explain", "", http.StatusConflict, "protocol must be tcp or udp"},
+		{"GET /explain?protocol=tcp&dst=x", "", http.StatusConflict, "dst: "},
+		{"POST /upgrade?fd=program", "", http.StatusConflict, "0 file descriptors came and 1 were named"},
+	} {
+		t.Run(test.request, func(t *testing.T) {
+			f := &fakeService{asked: make(chan string, 1), conns: someConns()}
+			method, target, _ := strings.Cut(test.request, " ")
+			var body io.Reader
+			if test.body != "" {
+				body = strings.NewReader(test.body)
+			}
+			answer := asRoot(f, httptest.NewRequest(method, target, body))
+			if answer.Code != test.status || !strings.Contains(answer.Body.String(), test.reason) {
+				t.Errorf("%d, %q, want %d, %q", answer.Code, answer.Body, test.status, test.reason)
+			}
+			if len(f.asked) > 0 {
+				t.Errorf("the service was asked %q", <-f.asked)
+			}
+		})
+	}
+}
+
+// TestServiceRefuses: the reason of a refusal arrives at the client as the service gave it, every
+// problem of a file in a line of its own.
+func TestServiceRefuses(t *testing.T) {
+	problems := config.Problems{
+		{File: "a.toml", Line: 3, Column: 1, Key: "log.level", Text: "it is wrong"},
+		{File: "a.toml", Line: 9, Column: 2, Key: "log.format", Text: "that, too"},
+	}
+	f := &fakeService{err: problems}
+	client := serveFake(t, f)
+	for name, ask := range map[string]func() error{
+		"drift":   func() error { _, err := client.Drift(t.Context()); return err },
+		"explain": func() error { _, err := client.Explain(t.Context(), question()); return err },
+		"drain":   func() error { _, err := client.Drain(t.Context(), "web", false, false); return err },
+		"reload":  func() error { _, err := client.Reload(t.Context(), false); return err },
+		"upgrade": func() error { _, err := client.Upgrade(t.Context(), "", nil); return err },
+		"top":     func() error { _, err := client.Top(t.Context(), 1); return err },
+		"flows": func() error {
+			return client.Flows(t.Context(), "", func(admin.Flow) error { return errors.New("a flow came") })
+		},
+	} {
+		err := ask()
+		if err == nil || err.Error() != strings.TrimSpace(config.Detail(problems)) || !strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v, want %v", name, err, problems)
+		}
+	}
+}
+
+func question() admin.Question {
+	return admin.Question{Protocol: config.UDP, Dst: netip.MustParseAddrPort("[2001:db8::1]:53"), Client: netip.MustParseAddr("198.51.100.9")}
+}
+
+// TestClientAndServer: what the client asks arrives, and what the service answers comes back.
+func TestClientAndServer(t *testing.T) {
+	f := &fakeService{conns: someConns(), asked: make(chan string, 9)}
+	client := serveFake(t, f)
+	status, err := client.Status(t.Context())
+	if err != nil || status.PID != 7 {
+		t.Errorf("status: %+v, %v", status, err)
+	}
+	if _, err := client.Explain(t.Context(), question()); err != nil || f.question != question() {
+		t.Errorf("explain: asked %v, %v", f.question, err)
+	}
+	drained, err := client.Drain(t.Context(), "web", true, true)
+	if asked := <-f.asked; err != nil || asked != "drain web 11" || drained.Draining || drained.Total() != 3 {
+		t.Errorf("drain: %q, %+v, %v", asked, drained, err)
+	}
+	reloaded, err := client.Reload(t.Context(), true)
+	if asked := <-f.asked; err != nil || asked != "reload  10" || !reloaded.DryRun {
+		t.Errorf("reload: %q, %+v, %v", asked, reloaded, err)
+	}
+	var clients []string
+	if err := client.Flows(t.Context(), "web", func(f admin.Flow) error { clients = append(clients, f.Client); return nil }); err != nil {
+		t.Error(err)
+	}
+	if want := []string{"198.51.100.1:1", "198.51.100.2:2", "[2001:db8::9]:3"}; !slices.Equal(clients, want) {
+		t.Errorf("flows of %v, want %v", clients, want)
+	}
+	top, err := client.Top(t.Context(), 2)
+	if err != nil || len(top.Flows) != 2 || top.Flows[0].Client != "198.51.100.2:2" || top.Flows[1].Client != "[2001:db8::9]:3" {
+		t.Errorf("top: %+v, %v", top, err)
+	}
+}
+
+// TestUpgradeFiles: the service gets the file descriptors that root sends, and they are closed after
+// its answer.
+func TestUpgradeFiles(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root may send file descriptors")
+	}
+	f := &fakeService{asked: make(chan string, 1)}
+	client := serveFake(t, f)
+	fd, err := unix.MemfdCreate("spare", unix.MFD_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	before := openFiles(t)
+	if _, err := client.Upgrade(t.Context(), "/bin/new", map[string]int{"spare/program": fd, "spare/map": fd}); err != nil {
+		t.Fatal(err)
+	}
+	if asked := <-f.asked; asked != "upgrade /bin/new 11" {
+		t.Errorf("asked %q", asked)
+	}
+	if len(f.files) != 2 || f.files["spare/map"] == f.files["spare/program"] {
+		t.Errorf("got %v, want two of their own", f.files)
+	}
+	for deadline := time.Now().Add(time.Minute); openFiles(t) > before; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d files are open, %d before", openFiles(t), before)
+		}
+	}
+}
+
+// TestClientLeaves: an order whose client has gone is cancelled, so that nothing waits for ever.
+func TestClientLeaves(t *testing.T) {
+	f := &fakeService{asked: make(chan string, 1), hold: make(chan struct{})}
+	client := serveFake(t, f)
+	conn, err := net.Dial("unix", client.Socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(conn, "POST /drain?wait=1 HTTP/1.1\r\nHost: x\r\n\r\n")
+	<-f.asked
+	conn.Close()
+	// The cleanup of serveFake waits for the answer, and fails the test if there is none in time.
+	if _, err := client.Status(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestStopAnswers: stop waits for a request that is being answered, and the client gets the answer.
+func TestStopAnswers(t *testing.T) {
+	f := &fakeService{asked: make(chan string, 1), hold: make(chan struct{})}
+	path := t.TempDir() + "/admin.sock"
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := New(f, quiet(), nil).ServeSocket(listener, make(chan error, 1))
+	answered := make(chan error, 1)
+	go func() { // ended by its answer
+		_, err := admin.Client{Socket: path}.Reload(t.Context(), false)
+		answered <- err
+	}()
+	<-f.asked
+	stopped := make(chan struct{})
+	go func() { stop(); close(stopped) }() // ended by the answer
+	for {                                  // the listener is closed first
+		conn, err := net.Dial("unix", path)
+		if err != nil {
+			break
+		}
+		conn.Close()
+		time.Sleep(time.Millisecond)
+	}
+	close(f.hold)
+	<-stopped
+	if err := <-answered; err != nil {
+		t.Errorf("the request that was under way: %v", err)
+	}
+}

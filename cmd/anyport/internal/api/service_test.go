@@ -1,0 +1,145 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"anyport/cmd/anyport/internal/admin"
+	"anyport/config"
+	"anyport/proxy/route"
+)
+
+// fakeService answers with what it holds, and records what it was asked.
+type fakeService struct {
+	conns    []route.Conn
+	hosts    []string
+	err      error         // of every method that can fail
+	hold     chan struct{} // orders wait for it, or for the end of their context; nil: they do not
+	asked    chan string   // one line for each order
+	question admin.Question
+	files    map[string]int
+}
+
+func (f *fakeService) Status() admin.Status {
+	return admin.Status{Version: "v1", PID: 7, Steering: admin.SteeringStatus{ForeignPrograms: []uint32{}, Missing: []string{}, Unmatched: map[string]uint64{}}, Routes: []admin.RouteStatus{}}
+}
+
+func (f *fakeService) HTTPHosts() []string { return f.hosts }
+
+func (f *fakeService) Drift() (admin.Drift, error) {
+	return admin.Drift{Lines: []string{"one"}}, f.err
+}
+
+func (f *fakeService) Explain(q admin.Question) (admin.Explained, error) {
+	f.question = q
+	return admin.Explained{Text: "verdict: steer\n", Kernel: []string{"steer"}, File: "the same", PID: 7}, f.err
+}
+
+func (f *fakeService) Conns(name string) (iter.Seq[route.Conn], error) {
+	if name != "" && name != "web" {
+		return nil, errors.New("no route \"" + name + "\" is in service")
+	}
+	return slices.Values(f.conns), f.err
+}
+
+func (f *fakeService) Drain(ctx context.Context, name string, undo, wait bool) (admin.Drained, error) {
+	return admin.Drained{Draining: !undo, Conns: map[string]int64{"web": 3}}, f.order(ctx, "drain", name, undo, wait)
+}
+
+func (f *fakeService) Reload(ctx context.Context, dryRun bool) (admin.Reloaded, error) {
+	return admin.Reloaded{DryRun: dryRun, Path: "a.toml", Generation: 2, Keys: []config.KeyDiff{}, Routes: []admin.RouteChange{}}, f.order(ctx, "reload", "", dryRun, false)
+}
+
+func (f *fakeService) Upgrade(ctx context.Context, o UpgradeOrder) (admin.Upgraded, error) {
+	f.files = o.Files
+	return admin.Upgraded{PID: 8, Binary: o.Binary, Flows: 1, Conns: 2, Left: 3}, f.order(ctx, "upgrade", o.Binary, o.Root, len(o.Files) > 0)
+}
+
+func (f *fakeService) order(ctx context.Context, what, name string, a, b bool) error {
+	if f.asked != nil {
+		mark := map[bool]string{true: "1", false: "0"}
+		f.asked <- strings.TrimSpace(what + " " + name + " " + mark[a] + mark[b])
+	}
+	if f.hold != nil {
+		select {
+		case <-f.hold:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return f.err
+}
+
+func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+
+// serveFake serves a service on an admin socket, until the test ends.
+func serveFake(t *testing.T, f *fakeService) admin.Client {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "admin.sock")
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	failed := make(chan error, 1)
+	t.Cleanup(New(f, quiet(), log.New(io.Discard, "", 0)).ServeSocket(listener, failed))
+	t.Cleanup(func() {
+		select {
+		case err := <-failed:
+			t.Errorf("the server failed: %v", err)
+		default:
+		}
+	})
+	return admin.Client{Socket: path}
+}
+
+// requireRoot skips a test that only root can run; where root is required, it fails.
+func requireRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() == 0 {
+		return
+	}
+	if os.Getenv("REQUIRE_ROOT") == "1" {
+		t.Fatal("needs root")
+	}
+	t.Skip("needs root")
+}
+
+// asRoot answers a request of root's.
+func asRoot(f *fakeService, r *http.Request) *httptest.ResponseRecorder {
+	answer := httptest.NewRecorder()
+	New(f, quiet(), nil).socketHandler().ServeHTTP(answer, r.WithContext(context.WithValue(r.Context(), connKey{}, &fileConn{peer: peer{0, 0}})))
+	return answer
+}
+
+// someConns are three of a route, the second of which has carried most.
+func someConns() []route.Conn {
+	conn := func(protocol config.Protocol, client string, origin string, toOrigin, toClient uint64) route.Conn {
+		c := route.Conn{
+			Protocol: protocol, Route: "web", Client: netip.MustParseAddrPort(client), Dst: netip.MustParseAddrPort("192.0.2.1:80"),
+			Age: 1500 * time.Millisecond, Idle: 20*time.Millisecond + 400*time.Microsecond, ToOrigin: toOrigin, ToClient: toClient,
+		}
+		if origin != "" {
+			c.Origin = netip.MustParseAddrPort(origin)
+		}
+		return c
+	}
+	return []route.Conn{
+		conn(config.TCP, "198.51.100.1:1", "10.0.0.5:80", 10, 20),
+		conn(config.UDP, "198.51.100.2:2", "10.0.0.5:80", 1000, 5000),
+		conn(config.TCP, "[2001:db8::9]:3", "", 0, 31),
+	}
+}

@@ -1,0 +1,67 @@
+package api
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// TestVerbs asks everything as everybody: root may do all, the user that anyport runs as
+// what runs, opens and loads nothing of its choice, and others nothing.
+func TestVerbs(t *testing.T) {
+	const own, other, unknown = 999, 1000, -1
+	asked := map[string]bool{}
+	for _, test := range []struct {
+		request string
+		owner   bool // may the user that anyport runs as
+	}{
+		{"GET /status", true},
+		{"GET /flows?route=a", true},
+		{"GET /explain?dst=x", true},
+		{"GET /drift", true},
+		{"POST /drain?route=a&wait=1", true},
+		{"POST /reload?dry_run=1", true},
+		{"POST /upgrade?binary=", true},
+		{"POST /upgrade?binary=/bin/sh", false},
+		{"POST /upgrade?binary=&fd=program", false},
+		{"POST /upgrade?fd=&fd=program", false},
+		{"POST /upgrade?binary=&binary=/bin/sh", false},
+	} {
+		method, target, _ := strings.Cut(test.request, " ")
+		path, _, _ := strings.Cut(target, "?")
+		asked[method+" "+path] = true
+		for uid, may := range map[int]bool{0: true, own: test.owner, other: false, unknown: false} {
+			want := http.StatusForbidden
+			if may {
+				want = http.StatusOK
+			}
+			if got := askAs(peer{uid, own}, httptest.NewRequest(method, target, nil)); got != want {
+				t.Errorf("%s by user %d: %d, want %d", test.request, uid, got, want)
+			}
+		}
+	}
+	for _, v := range verbs {
+		if !asked[v.pattern] {
+			t.Errorf("nobody has asked for %s", v.pattern)
+		}
+	}
+	if got := askAs(peer{0, own}, httptest.NewRequest("POST", "/drain", strings.NewReader("that may never end"))); got != http.StatusForbidden {
+		t.Errorf("a request with a body: %d", got)
+	}
+}
+
+// askAs returns the status of the answer where all that is allowed succeeds.
+func askAs(p peer, r *http.Request) int {
+	a := &API{log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	mux := http.NewServeMux()
+	for _, v := range verbs {
+		mux.HandleFunc(v.pattern, a.allowed(v, func(http.ResponseWriter, *http.Request) {}))
+	}
+	answer := httptest.NewRecorder()
+	mux.ServeHTTP(answer, r.WithContext(context.WithValue(r.Context(), connKey{}, &fileConn{peer: p})))
+	return answer.Code
+}

@@ -1,0 +1,73 @@
+package api
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"syscall"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sys/unix"
+
+	"anyport/cmd/anyport/internal/privileges"
+)
+
+// ListenWeb listens on the address of admin.http. owner is the account that this process is going to
+// be, or nil.
+func ListenWeb(address string, owner *privileges.Account) (net.Listener, error) {
+	listen := net.ListenConfig{Control: reusePort(owner)}
+	listen.SetMultipathTCP(false) // fchown would not reach the inner socket of MPTCP
+	listener, err := listen.Listen(context.Background(), "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("admin.http: %w", err)
+	}
+	return listener, nil
+}
+
+// reusePort lets the next process of an upgrade listen before this one has ended. For SO_REUSEPORT
+// the kernel wants both sockets to belong to one user, so this one gets the user to be.
+func reusePort(owner *privileges.Account) func(_, _ string, c syscall.RawConn) error {
+	return func(_, _ string, c syscall.RawConn) error {
+		var err error
+		control := c.Control(func(fd uintptr) {
+			if err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err == nil && owner != nil {
+				err = unix.Fchown(int(fd), owner.UID, owner.GID)
+			}
+		})
+		return errors.Join(control, err)
+	}
+}
+
+// webHandler answers on admin.http. Nothing can be changed there, so nobody has to log in.
+func (a *API) webHandler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", serveDashboard)
+	mux.HandleFunc("GET /api/status", func(w http.ResponseWriter, _ *http.Request) { a.write(w, a.service.Status(), nil) })
+	mux.HandleFunc("GET /api/flows", a.flows)
+	mux.Handle("GET /metrics", a.metrics())
+	return sameSite(a.service.HTTPHosts, mux)
+}
+
+//go:embed dashboard.html
+var dashboard []byte
+
+// serveDashboard allows the page its own script and style, and requests to this server.
+func serveDashboard(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; connect-src 'self'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; frame-ancestors 'none'")
+	_, _ = w.Write(dashboard) // fails if the client is gone
+}
+
+// metrics serves the status, and what Go and the kernel report about the process.
+func (a *API) metrics() http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collector{a.service.Status})
+	prometheus.WrapRegistererWithPrefix("anyport_", registry).MustRegister(
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorLog: a.plainLog})
+}

@@ -1,0 +1,75 @@
+package daemon
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"anyport/cmd/anyport/internal/privileges"
+	"anyport/config"
+	"anyport/steering/capabilities"
+)
+
+// openAccount looks up steering.user early, so that an error has changed nothing.
+func (d *daemon) openAccount() (err error) {
+	name := d.opt.Config.Steering.User
+	if name == "" || !d.opt.Drop {
+		return nil
+	}
+	if d.account, err = privileges.Find(name); err != nil {
+		return fmt.Errorf("steering.user: %w", err)
+	}
+	return nil
+}
+
+// dropPrivileges gives up what serving and reloading do not need, once everything is set up.
+func (d *daemon) dropPrivileges() error {
+	if !d.opt.Drop {
+		return nil
+	}
+	if d.account != nil && d.account.UID != os.Getuid() {
+		if err := d.steering.ChownPins(d.account.UID, d.account.GID); err != nil {
+			return err
+		}
+	}
+	if err := privileges.Drop(neededCapabilities(d.opt.Config, kernelRelease()), d.account); err != nil {
+		return fmt.Errorf("drop privileges: %w", err)
+	}
+	held, err := privileges.Read()
+	if err != nil {
+		return err
+	}
+	d.log.Info("privileges kept", "user", held.User, "capabilities", strings.Join(held.Capabilities, ","))
+	if shared := privileges.SharedUser(); shared != "" {
+		d.log.Warn("anyport runs as a user that other services share: each of their processes may stop, drain and reload it",
+			"user", shared, "hint", "useradd --system --no-create-home anyport, and steering.user = \"anyport\"")
+	}
+	return nil
+}
+
+// neededCapabilities are the ones to keep:
+//
+//   - CAP_NET_BIND_SERVICE binds the sockets that answer datagrams from ports below 1024.
+//   - CAP_NET_ADMIN, with manage_routes, changes the local routes on a reload and at the end,
+//     and puts back those that others remove.
+//   - CAP_BPF, before Linux 5.19: there kernel.unprivileged_bpf_disabled forbids every
+//     bpf(2) call without it, and not only to make new maps and programs.
+func neededCapabilities(c *config.Config, release string) capabilities.Set {
+	set := capabilities.Of(unix.CAP_NET_BIND_SERVICE)
+	if c.Steering.ManageRoutes {
+		set |= capabilities.Of(unix.CAP_NET_ADMIN)
+	}
+	var major, minor int
+	if n, _ := fmt.Sscanf(release, "%d.%d", &major, &minor); n < 2 || major < 5 || major == 5 && minor < 19 {
+		set |= capabilities.Of(unix.CAP_BPF)
+	}
+	return set
+}
+
+// kernelRelease is what `uname -r` prints; "" if that is not known.
+func kernelRelease() string {
+	text, _ := os.ReadFile("/proc/sys/kernel/osrelease")
+	return string(text)
+}

@@ -1,0 +1,124 @@
+package doctor
+
+import (
+	"net/netip"
+	"slices"
+)
+
+// ruleset is the rules of a packet filter by "table chain", in their order.
+type ruleset map[string][]chainRule
+
+// chainRule is what matters of any rule.
+type chainRule struct {
+	Rule
+	tproxy    bool
+	socket    bool     // it matches packets for which there is a socket: this lookup runs sk_lookup
+	accepts   bool     // no further rule of the table sees what it matches
+	jump      string   // "table chain" that goes on, which may be a target of the packet filter instead
+	protocols []string // none: any
+	narrow    bool     // it asks for more than protocol, dst and socket
+
+	match   match  // for NAT
+	nat     string // what it makes of dst; "": it leaves that alone
+	returns bool   // to the chain before
+	tight   bool   // it asks for more than match, and than that dst is local
+}
+
+func (s ruleset) add(chain string, r chainRule) { s[chain] = append(s[chain], r) }
+
+// tproxy returns the TPROXY rules, those first that packets meet from these chains on. Of
+// each it tells which rule before it accepts the packets that anyport steers.
+func (s ruleset) tproxy(starts ...string) []Rule {
+	w := walk{ruleset: s, seen: map[string]bool{}}
+	for _, start := range starts {
+		w.diverts = nil
+		w.chain(start)
+	}
+	w.diverts = nil
+	for _, chain := range s.names() {
+		w.chain(chain) // that nothing leads to: perhaps something will
+	}
+	return w.found
+}
+
+// names are the chains in a fixed order, so that a report does not change from run to run.
+func (s ruleset) names() []string {
+	var all []string
+	for name := range s {
+		all = append(all, name)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// walk goes through the rules as a packet does.
+type walk struct {
+	ruleset
+	seen    map[string]bool
+	diverts []chainRule // passed so far
+	found   []Rule
+}
+
+// chain visits a chain once. A socket match that accepts diverts packets from all later TPROXY rules.
+func (w *walk) chain(name string) {
+	if w.seen[name] {
+		return
+	}
+	w.seen[name] = true
+	for _, r := range w.ruleset[name] {
+		switch {
+		case r.tproxy:
+			if i := slices.IndexFunc(w.diverts, func(d chainRule) bool { return d.covers(r) }); i >= 0 {
+				r.Diverted = w.diverts[i].Text
+			}
+			w.found = append(w.found, r.Rule)
+		case r.socket && (r.accepts || w.accepting(r.jump)):
+			w.diverts = append(w.diverts, r)
+		case r.jump != "":
+			before := len(w.diverts)
+			w.chain(r.jump)
+			w.diverts = append(w.diverts[:before:before], r.restrict(w.diverts[before:])...)
+		}
+	}
+}
+
+// restrict returns the diverts of a chain that r jumps to, as far as they hold after it: for the packets that r
+// matches alone. Where both ask for prefixes, what is common to them is not reckoned.
+func (r chainRule) restrict(diverts []chainRule) (all []chainRule) {
+	for _, d := range diverts {
+		if r.narrow || len(r.Dst) > 0 && len(d.Dst) > 0 || len(r.protocols) > 0 && len(d.protocols) > 0 && !within(d.protocols, r.protocols) {
+			continue
+		}
+		if len(d.protocols) == 0 {
+			d.protocols = r.protocols
+		}
+		if len(d.Dst) == 0 {
+			d.Dst = r.Dst
+		}
+		all = append(all, d)
+	}
+	return all
+}
+
+// accepting reports whether a chain accepts whatever comes to it.
+func (w *walk) accepting(chain string) bool {
+	return slices.ContainsFunc(w.ruleset[chain], func(r chainRule) bool {
+		return r.accepts && !r.narrow && !r.socket && len(r.protocols) == 0 && len(r.Dst) == 0
+	})
+}
+
+// covers reports whether d matches all packets of other for which there is a socket.
+func (d chainRule) covers(other chainRule) bool {
+	if d.narrow || len(d.protocols) > 0 && (len(other.protocols) == 0 || !within(other.protocols, d.protocols)) {
+		return false
+	}
+	inside := func(p netip.Prefix) bool {
+		return slices.ContainsFunc(d.Dst, func(q netip.Prefix) bool { return q.Bits() <= p.Bits() && q.Contains(p.Addr()) })
+	}
+	return len(d.Dst) == 0 || len(other.Dst) > 0 && !slices.ContainsFunc(other.Dst, func(p netip.Prefix) bool { return !inside(p) })
+}
+
+// within reports whether all words of some are in all.
+func within(some, all []string) bool {
+	return !slices.ContainsFunc(some, func(word string) bool { return !slices.Contains(all, word) })
+}

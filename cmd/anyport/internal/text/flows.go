@@ -1,0 +1,41 @@
+package text
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"anyport/cmd/anyport/internal/admin"
+)
+
+// FlowTable is a table of flows. It aligns a thousand rows at a time, because there may be more flows
+// than memory should hold; so columns may shift after each thousand.
+type FlowTable struct {
+	*tabwriter.Writer
+	rows int
+}
+
+// flowHead are the columns; flowRow has a row of them.
+const flowHead = "PROTO\tCLIENT\tDST\tROUTE\tORIGIN\tAGE\tIDLE\tTO ORIGIN\tTO CLIENT"
+
+// NewFlowTable writes the head of the table. Flush ends it.
+func NewFlowTable(out io.Writer) *FlowTable {
+	t := &FlowTable{Writer: tabwriter.NewWriter(out, 10, 0, 2, ' ', 0)}
+	fmt.Fprintln(t, flowHead)
+	return t
+}
+
+// Add writes one row.
+func (t *FlowTable) Add(f admin.Flow) error {
+	fmt.Fprintln(t, flowRow(f))
+	if t.rows++; t.rows%1000 == 0 {
+		return t.Flush()
+	}
+	return nil
+}
+
+func flowRow(f admin.Flow) string {
+	return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s", f.Protocol, f.Client, f.Dst, f.Route, cmp.Or(f.Origin, "-"),
+		Seconds(f.AgeSeconds), Seconds(f.IdleSeconds), Bytes(f.ToOrigin), Bytes(f.ToClient))
+}

@@ -1,0 +1,176 @@
+package text
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"anyport/cmd/anyport/internal/admin"
+	"anyport/proxy/route"
+)
+
+// Status writes a few lines about the process, then a table of the routes and one of their origins.
+func Status(w io.Writer, s *admin.Status) error {
+	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, line := range summary(s) {
+		fmt.Fprintf(out, "%s\t%s\n", line[0], line[1])
+	}
+	fmt.Fprintln(out)
+	printRows(out, "ROUTE\tPROTOCOL\tPREFIXES\tPORTS\tACTIVE\tTOTAL\tREFUSED\tDENIED\tLIMITED\tTO ORIGIN\tTO CLIENT", routeRows(s))
+	if rows := originRows(s); len(rows) > 0 {
+		fmt.Fprintln(out)
+		printRows(out, "ORIGIN\tROUTE\tSTATE\tACTIVE\tTOTAL", rows)
+	}
+	return out.Flush()
+}
+
+// printRows ends the block of columns before it, so that each aligns on its own.
+func printRows(out *tabwriter.Writer, head string, rows []string) {
+	out.Flush()
+	fmt.Fprintln(out, head)
+	for _, row := range rows {
+		fmt.Fprintln(out, row)
+	}
+}
+
+// summary has a line for each thing; what an operator must see has its name in capitals.
+func summary(s *admin.Status) [][2]string {
+	lines := [][2]string{
+		{"anyport", fmt.Sprintf("%s, pid %d, %s for %v", s.Version, s.PID, state(s), time.Duration(s.UptimeSeconds)*time.Second)},
+		{"config", configText(s.Config)},
+		{"steering", steeringText(s.Steering)},
+		{"privileges", privilegesText(s)},
+		{"files", filesText(s)},
+		{"limits", limitsText(s)},
+	}
+	for _, what := range s.Steering.Missing {
+		lines = append(lines, [2]string{"MISSING", what})
+	}
+	for _, r := range s.Routes {
+		if r.HeldBack > 0 {
+			lines = append(lines, [2]string{"held back", heldBackText(r)})
+		}
+	}
+	return lines
+}
+
+// heldBackText says how much a route did not answer, and which key decides.
+func heldBackText(r admin.RouteStatus) string {
+	n := r.Datagrams[route.ToClient.String()][route.Amplified.String()]
+	return fmt.Sprintf("route %s: %s, %s, to clients that had not shown that they are there: see amplification_budget",
+		r.Name, Count(int(n), "datagram", "datagrams"), Bytes(r.HeldBack))
+}
+
+// filesText says how many file descriptors each use holds, and how many it may.
+func filesText(s *admin.Status) string {
+	u := s.FileShares
+	return fmt.Sprintf("%d of %d used: tcp %d of %d, flows %d of %d, replies %d of %d; %d in reserve", s.FilesUsed, s.Files,
+		u.TCP.Held, u.TCP.Most, u.Flows.Held, u.Flows.Most, u.Replies.Held, u.Replies.Most, u.Reserve)
+}
+
+// limitsText has the limits of a client too, which hold on routes without max_flows_per_client.
+func limitsText(s *admin.Status) string {
+	return fmt.Sprintf("%d flows, %d of them with a socket each; of one client %d with a socket, %d without, unless its route says otherwise",
+		s.MaxFlows, s.MaxSockets, s.ClientSockets, s.ClientFlows)
+}
+
+// configText says which file serves. A refused reload is in capitals: the file on disk is not in service.
+func configText(c admin.ConfigStatus) string {
+	text := fmt.Sprintf("%s, generation %d, loaded %s", c.Path, c.Generation, c.LoadedAt.Format(time.DateTime))
+	if c.Refused != "" {
+		text += ", LAST RELOAD REFUSED: " + strings.ReplaceAll(strings.TrimSpace(c.Refused), "\n", "; ")
+	}
+	return text
+}
+
+func privilegesText(s *admin.Status) string {
+	held := strings.Join(s.Privileges.Capabilities, ", ")
+	return fmt.Sprintf("user %s, %s", s.Privileges.User, cmp.Or(held, "no capabilities"))
+}
+
+// state is how the process runs.
+func state(s *admin.Status) string {
+	if s.Stopping {
+		return "stopping, up"
+	}
+	return "up"
+}
+
+// steeringText describes the program in the kernel. What may harm is in capitals.
+func steeringText(s admin.SteeringStatus) string {
+	text := "DETACHED"
+	if s.Attached {
+		text = fmt.Sprintf("attached, program %d", s.ProgramID)
+	}
+	if s.Pinned {
+		text += ", pinned"
+	}
+	if s.OnDeath == admin.Exposed {
+		text += ", EXPOSES the host's listeners if it is killed"
+	}
+	text += ", " + Count(s.Prefixes, "prefix", "prefixes")
+	if s.RoutesRestored > 0 {
+		text += fmt.Sprintf(", %s put back after others removed them", Count(int(s.RoutesRestored), "local route", "local routes"))
+	}
+	if len(s.ForeignPrograms) > 0 {
+		text += fmt.Sprintf(", beside foreign programs %v", s.ForeignPrograms)
+	}
+	return text
+}
+
+func routeRows(s *admin.Status) []string {
+	var rows []string
+	for _, r := range s.Routes {
+		rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s",
+			routeText(r), strings.Join(r.Protocol, ","), some(r.Prefixes), ports(r),
+			r.ConnsActive, r.ConnsTotal, r.Refused, r.Denied, r.Limited, Bytes(r.BytesToOrigin), Bytes(r.BytesToClient)))
+	}
+	return rows
+}
+
+// routeText is the name of a route, and whether it drains.
+func routeText(r admin.RouteStatus) string {
+	if r.Draining {
+		return r.Name + " (draining)"
+	}
+	return r.Name
+}
+
+func originRows(s *admin.Status) []string {
+	var rows []string
+	for _, r := range s.Routes {
+		for _, o := range r.Origins {
+			rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%d\t%d", o.Address, r.Name, originState(o), o.ConnsActive, o.ConnsTotal))
+		}
+	}
+	return rows
+}
+
+// originState is the state forced by hand, or else what the proxy has found.
+func originState(o admin.OriginStatus) string {
+	state := "down"
+	switch {
+	case o.Up && o.RefusedPorts > 0:
+		state = fmt.Sprintf("up (%d ports refused)", o.RefusedPorts)
+	case o.Up:
+		state = "up"
+	case o.RefusedSince != nil:
+		state = "refused since " + o.RefusedSince.Format(time.TimeOnly)
+	}
+	return cmp.Or(o.Forced, state)
+}
+
+// ports shortens the full range to "all", and names an action other than forward.
+func ports(r admin.RouteStatus) string {
+	text := some(r.Ports)
+	if text == "1-65535" {
+		text = "all"
+	}
+	if r.Action != "forward" {
+		text += " → " + r.Action
+	}
+	return text
+}

@@ -1,0 +1,114 @@
+package text
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"anyport/cmd/anyport/internal/admin"
+)
+
+func TestStatus(t *testing.T) {
+	refused := time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
+	status := &admin.Status{
+		Version: "v1.2.3", PID: 4711, UptimeSeconds: 3723, Files: 1048576, MaxFlows: 524288, MaxSockets: 10000, ClientFlows: 32768, ClientSockets: 625,
+		FilesUsed: 120, FileShares: admin.FileShares{
+			Reserve: 1024, TCP: admin.FileUse{Held: 40, Most: 900000}, Flows: admin.FileUse{Held: 7, Most: 800000}, Replies: admin.FileUse{Held: 3, Most: 700000},
+		},
+		Privileges: admin.Privileges{User: "anyport", Capabilities: []string{"CAP_NET_BIND_SERVICE", "CAP_NET_ADMIN"}, NoNewPrivs: true},
+		Config:     admin.ConfigStatus{Refused: "line 3: no\nline 4: nor this\n", Path: "/etc/anyport/anyport.toml", Generation: 2, LoadedAt: time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)},
+		Steering:   admin.SteeringStatus{Attached: true, ProgramID: 77, Prefixes: 5, ForeignPrograms: []uint32{12}, Missing: []string{"the route local 192.0.2.0/24 dev lo is missing"}, RoutesRestored: 3},
+		Routes: []admin.RouteStatus{
+			{
+				Name: "game", Protocol: []string{"tcp", "udp"}, Prefixes: []string{"192.0.2.0/24", "2001:db8:1::/48"}, Ports: []string{"1-65535"}, Action: "forward",
+				ConnsActive: 12, ConnsTotal: 34567, Denied: 3, Limited: 1, BytesToOrigin: 1 << 20, BytesToClient: 1536, HeldBack: 2048,
+				Counts: admin.Counts{Datagrams: map[string]map[string]uint64{"to_client": {"amplified": 3}}},
+				Origins: []admin.OriginStatus{{Address: "10.0.0.5", Up: true, ConnsActive: 12, ConnsTotal: 34567}, {Address: "10.0.0.6", Forced: "drain"},
+					{Address: "10.0.0.7:53", RefusedSince: &refused}, {Address: "10.0.0.8", Up: true, RefusedPorts: 2}},
+				Refused: 9,
+			},
+			{
+				Name: "ssh", Protocol: []string{"tcp"}, Prefixes: []string{"192.0.2.1/32", "192.0.2.2/32", "192.0.2.3/32", "192.0.2.4/32"}, Ports: []string{"22"}, Action: "pass",
+				Draining: true,
+			},
+		},
+	}
+	const want = `anyport     v1.2.3, pid 4711, up for 1h2m3s
+config      /etc/anyport/anyport.toml, generation 2, loaded 2026-05-04 03:02:01, LAST RELOAD REFUSED: line 3: no; line 4: nor this
+steering    attached, program 77, 5 prefixes, 3 local routes put back after others removed them, beside foreign programs [12]
+privileges  user anyport, CAP_NET_BIND_SERVICE, CAP_NET_ADMIN
+files       120 of 1048576 used: tcp 40 of 900000, flows 7 of 800000, replies 3 of 700000; 1024 in reserve
+limits      524288 flows, 10000 of them with a socket each; of one client 625 with a socket, 32768 without, unless its route says otherwise
+MISSING     the route local 192.0.2.0/24 dev lo is missing
+held back   route game: 3 datagrams, 2.0 KiB, to clients that had not shown that they are there: see amplification_budget
+
+ROUTE           PROTOCOL  PREFIXES                      PORTS      ACTIVE  TOTAL  REFUSED  DENIED  LIMITED  TO ORIGIN  TO CLIENT
+game            tcp,udp   192.0.2.0/24,2001:db8:1::/48  all        12      34567  9        3       1        1.0 MiB    1.5 KiB
+ssh (draining)  tcp       192.0.2.1/32,192.0.2.2/32 +2  22 → pass  0       0      0        0       0        0 B        0 B
+
+ORIGIN       ROUTE  STATE                   ACTIVE  TOTAL
+10.0.0.5     game   up                      12      34567
+10.0.0.6     game   drain                   0       0
+10.0.0.7:53  game   refused since 03:02:01  0       0
+10.0.0.8     game   up (2 ports refused)    0       0
+`
+	var got bytes.Buffer
+	if err := Status(&got, status); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got.String()); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func TestBytes(t *testing.T) {
+	for n, want := range map[uint64]string{
+		0: "0 B", 1023: "1023 B", 1024: "1.0 KiB", 1<<20 - 1: "1024.0 KiB", 1 << 20: "1.0 MiB",
+		5 << 40: "5.0 TiB", 1<<64 - 1: "16.0 EiB",
+	} {
+		if got := Bytes(n); got != want {
+			t.Errorf("Bytes(%d) = %q, want %q", n, got, want)
+		}
+	}
+}
+
+// TestStatusStates: what an operator has to see stands in capitals, and stands there only then.
+func TestStatusStates(t *testing.T) {
+	healthy := func() *admin.Status {
+		return &admin.Status{Version: "v1", PID: 7, Steering: admin.SteeringStatus{Attached: true, ProgramID: 3, OnDeath: "refused", Prefixes: 1}}
+	}
+	for _, test := range []struct {
+		name   string
+		change func(*admin.Status)
+		want   string // a part of the text
+	}{
+		{"healthy", func(*admin.Status) {}, "steering    attached, program 3, 1 prefix\n"},
+		{"healthy, pinned", func(s *admin.Status) { s.Steering.Pinned = true }, "attached, program 3, pinned, 1 prefix\n"},
+		{"detached", func(s *admin.Status) { s.Steering.Attached = false }, "steering    DETACHED, 1 prefix\n"},
+		{"exposed", func(s *admin.Status) { s.Steering.OnDeath = admin.Exposed }, "EXPOSES the host's listeners if it is killed"},
+		{"missing", func(s *admin.Status) { s.Steering.Missing = []string{"the interface lo"} }, "MISSING     the interface lo\n"},
+		{"refused", func(s *admin.Status) { s.Config.Refused = "a\nb\n" }, "LAST RELOAD REFUSED: a; b\n"},
+		{"stopping", func(s *admin.Status) { s.Stopping = true }, "anyport     v1, pid 7, stopping, up for 0s\n"},
+		{"no capabilities", func(s *admin.Status) { s.Privileges.User = "nobody" }, "privileges  user nobody, no capabilities\n"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := healthy()
+			test.change(s)
+			var out bytes.Buffer
+			if err := Status(&out, s); err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(out.String(), test.want) {
+				t.Errorf("want %q in\n%s", test.want, out.String())
+			}
+			for _, alarm := range []string{"DETACHED", "EXPOSES", "MISSING", "REFUSED:"} {
+				if strings.Contains(out.String(), alarm) != strings.Contains(test.want, alarm) {
+					t.Errorf("%q in\n%s", alarm, out.String())
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,47 @@
+package text
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Count writes a number with its noun.
+func Count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// Seconds writes a time with a digit after the point if it is below 10 s.
+func Seconds(seconds float64) string {
+	unit := time.Second
+	if seconds < 10 {
+		unit = 100 * time.Millisecond
+	}
+	return time.Duration(seconds * float64(time.Second)).Round(unit).String()
+}
+
+// some keeps a long list readable.
+func some(list []string) string {
+	const most = 3
+	if len(list) <= most {
+		return strings.Join(list, ",")
+	}
+	return fmt.Sprintf("%s +%d", strings.Join(list[:most-1], ","), len(list)-most+1)
+}
+
+// Bytes writes n in the largest unit that leaves at least one before the point.
+func Bytes(n uint64) string {
+	const units = "KMGTPE"
+	if n < 1024 {
+		return fmt.Sprintf("%d B", n)
+	}
+	unit, rest := 0, float64(n)/1024
+	for rest >= 1024 {
+		rest /= 1024
+		unit++
+	}
+	return fmt.Sprintf("%.1f %ciB", rest, units[unit])
+}

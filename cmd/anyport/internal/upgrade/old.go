@@ -1,0 +1,212 @@
+package upgrade
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"slices"
+	"syscall"
+
+	"anyport/cmd/anyport/internal/admin"
+	"anyport/cmd/anyport/internal/handover"
+	"anyport/proxy/tcp"
+	"anyport/proxy/udp"
+)
+
+// Server is the running anyport that is replaced, as [Run] needs it.
+type Server interface {
+	// Offer calls send with what the new process gets while this one serves.
+	Offer(send func(Offer) error) error
+
+	// HandOver and MoveConns are proxy.Server's.
+	HandOver(ctx context.Context, give func([]udp.Flow) error) error
+	MoveConns(ctx context.Context, give func([]tcp.Conn) error) error
+
+	// ConnFiles is how many file descriptors the live conns hold.
+	ConnFiles() int
+
+	// Replaced is called once, when nothing can keep the new process from serving but its own end. The
+	// service manager must hear it from this process, and before the new one says anything: it
+	// listens to the main process only.
+	Replaced(pid int)
+
+	// NotReplaced takes Replaced back: the new process has ended before it got the message go, and this
+	// one serves on.
+	NotReplaced()
+
+	// Reclaim takes the steering back from a new process that does not serve.
+	Reclaim() error
+
+	// Active is the number of live conns and flows.
+	Active() int64
+}
+
+// Start is how to start the new process.
+type Start struct {
+	Binary string
+	Args   []string
+	Parent handover.Parent
+}
+
+// ErrCancelled is the error of an upgrade that a signal to stop has ended.
+var ErrCancelled = errors.New("this process was told to stop meanwhile")
+
+// Run makes another process serve in place of s, or changes nothing and returns why. After it this
+// process only has the conns that have not moved.
+//
+// The end of starting kills the new process if it does not serve yet. The end of moving ends the wait
+// for conns that have not moved: they stay here.
+func Run(starting, moving context.Context, s Server, start Start, log *slog.Logger) (u admin.Upgraded, err error) {
+	process, err := handover.Start(start.Binary, start.Args, start.Parent)
+	if err != nil {
+		return u, err
+	}
+	defer process.Close()
+	defer context.AfterFunc(moving, func() { process.Close() })()
+	next := &successor{Successor: process, server: s, commit: context.AfterFunc(starting, func() { process.Kill() })}
+	defer next.commit()
+	if err := next.prepare(); err != nil {
+		return u, next.failed(starting, err)
+	}
+	ctx, cancel := context.WithTimeout(moving, Timeout)
+	defer cancel()
+	if err := s.HandOver(ctx, next.takeFlows); err != nil {
+		process.Kill()
+		if starting.Err() != nil {
+			err = ErrCancelled
+		}
+		return u, err
+	}
+	u = admin.Upgraded{PID: process.PID(), Binary: start.Binary, Flows: next.flows}
+	if err := s.MoveConns(ctx, next.takeConns); err != nil {
+		log.Error("live conns cannot move to the new process and end with this one", "problem", err)
+		u.Left = int(s.Active())
+	}
+	u.Conns = next.conns
+	return u, nil
+}
+
+// successor is the new process, as [proxy.Server] hands over to it. Its methods are called one after
+// the other, takeFlows and takeConns by the event loops.
+type successor struct {
+	*handover.Successor
+	server Server
+	commit func() bool // from then on the new process is not killed; false: it has been
+	flows  int         // that it has
+	conns  int
+}
+
+// goAhead goes with the message go.
+type goAhead struct {
+	ConnFiles int `json:"conn_files"` // that the live conns hold, which come next
+}
+
+// mostFlows is how many flows one message has: far fewer than the stream takes.
+const mostFlows = 4096
+
+// prepare makes the new process do all that can fail, while this one serves.
+func (s *successor) prepare() error {
+	if err := s.SetTimeout(Timeout); err != nil {
+		return err
+	}
+	if err := s.server.Offer(func(o Offer) error { return o.send(s.Conn) }); err != nil {
+		return err
+	}
+	_, err := s.Expect(handover.Prepared)
+	return err
+}
+
+// takeFlows hands over while nothing is read. When it returns nil, the new process serves.
+func (s *successor) takeFlows(flows []udp.Flow) error {
+	if err := s.give(flows); err != nil {
+		if !errors.Is(err, ErrCancelled) {
+			err = endProcess(s.Successor, err)
+		}
+		return errors.Join(err, s.server.Reclaim())
+	}
+	s.flows = len(flows)
+	return nil
+}
+
+// give sends the flows and waits for ready. The point of no return is commit: until then the end of
+// starting kills the new process, afterwards it serves whatever happens here.
+func (s *successor) give(flows []udp.Flow) error {
+	if err := s.SetTimeout(Timeout); err != nil {
+		return err
+	}
+	for some := range slices.Chunk(flows, mostFlows) {
+		sockets := udp.Detach(some)
+		if err := s.Send(handover.Flows, some, sockets...); err != nil {
+			return err
+		}
+	}
+	if err := s.Send(handover.Yours, nil); err != nil {
+		return err
+	}
+	if _, err := s.Expect(handover.Ready); err != nil {
+		return err
+	}
+	if !s.commit() {
+		s.Kill()
+		return ErrCancelled
+	}
+	s.server.Replaced(s.PID())
+	err := s.Send(handover.Go, goAhead{ConnFiles: s.server.ConnFiles()})
+	if err != nil {
+		s.server.NotReplaced()
+	}
+	return err
+}
+
+// takeConns gives it some live conns. They are its own only if it says so: two processes must never
+// relay one conn.
+func (s *successor) takeConns(conns []tcp.Conn) error {
+	if err := s.SetTimeout(Timeout); err != nil {
+		return err
+	}
+	var fds []int
+	for _, c := range conns {
+		fds = append(fds, c.FDs...)
+	}
+	if err := s.Send(handover.Conns, conns, fds...); err != nil {
+		return err
+	}
+	_, err := s.Expect(handover.Taken)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		_, err = s.ExpectLast(handover.Taken)
+	}
+	if err == nil {
+		s.conns += len(conns)
+	}
+	return err
+}
+
+// failed makes sure that the new process has ended, and says why it does not serve.
+func (s *successor) failed(starting context.Context, why error) error {
+	why = endProcess(s.Successor, why)
+	if starting.Err() != nil {
+		return ErrCancelled
+	}
+	return why
+}
+
+// endProcess makes sure that the new process has ended, and says how it failed.
+func endProcess(next *handover.Successor, why error) error {
+	refused, closed := new(handover.RefusedError), errors.Is(why, syscall.EPIPE) || errors.Is(why, syscall.ECONNRESET)
+	if closed { // what it has said before can still be heard
+		_, heard := next.Expect(handover.Prepared)
+		why = errors.Join(why, heard)
+	}
+	if errors.As(why, &refused) {
+		next.Kill()
+		return refused
+	}
+	if closed || errors.Is(why, io.EOF) {
+		return fmt.Errorf("the new process ended before it was ready: %s", next.Wait())
+	}
+	next.Kill()
+	return fmt.Errorf("the new process was killed, because it did not answer: %w", why)
+}
