@@ -26,7 +26,8 @@ type connLimit struct {
 	conns map[net.Conn]*limitedConn // open ones, without those of root
 }
 
-// limitedConn is what decides whether a conn is closed for a new one.
+// limitedConn is what decides whether a conn is closed for a new one. The states come from net/http's
+// goroutines by noteState.
 type limitedConn struct {
 	client string // an address as limits count it, or a user of this host
 	idle   bool   // between two requests

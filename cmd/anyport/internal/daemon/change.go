@@ -11,7 +11,8 @@ import (
 	"anyport/steering/table"
 )
 
-// counts are the live conns and flows of a route, and how many of them end.
+// counts are the live conns and flows of a route, and how many of them end. They are from a list that is
+// read page by page while conns come and go, so they are about right, not exact.
 type counts struct{ active, ending int64 }
 
 // countAffected counts the live conns and flows by route, and which of them next ends.

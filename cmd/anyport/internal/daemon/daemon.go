@@ -107,7 +107,8 @@ type daemon struct {
 	closers []func() error // in the order in which things were opened
 }
 
-// generation is one config in service.
+// generation is one config in service, with everything that was derived from it. It never changes: a
+// reload makes the next one, so that status and explain may read it on any goroutine.
 type generation struct {
 	number   int // 1 is what the process began with
 	config   *config.Config

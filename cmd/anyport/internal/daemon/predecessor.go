@@ -73,7 +73,8 @@ func (d *daemon) awaitGo() error {
 	return nil
 }
 
-// incoming are conns that still come from the process before.
+// incoming are conns that still come from the process before. Both processes serve meanwhile, each its
+// own conns; an upgrade of this one waits for the last.
 type incoming struct {
 	from *upgrade.Predecessor
 	over chan struct{} // closed after the last

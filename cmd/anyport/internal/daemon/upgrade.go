@@ -98,7 +98,8 @@ func (d *daemon) upgradeBySignal() {
 	}
 }
 
-// replaced is the daemon as package upgrade replaces it.
+// replaced is the daemon as package upgrade replaces it. Its methods run on the goroutine of the upgrade,
+// or on an event loop while that hands over; the goroutine that decides takes no order meanwhile.
 type replaced struct {
 	*daemon
 	spare steering.Inheritance

@@ -34,7 +34,8 @@ func sweepAll(ctx context.Context, opt Options) (wrong int, err error) {
 	return wrong, nil
 }
 
-// sweep asks the ports of one address over one protocol.
+// sweep asks the ports of one address over one protocol. Its askers share the counters; each takes the
+// next port until none is left, so a slow answer holds up one asker only.
 type sweep struct {
 	network     string
 	addr        netip.Addr

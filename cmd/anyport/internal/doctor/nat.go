@@ -22,7 +22,8 @@ type NAT struct {
 	cut   []match // what rules before it accept: it does not see those packets
 }
 
-// match is what packets a rule takes, as far as anyport can tell.
+// match is which packets a rule takes, as far as anyport can tell. It is a product of sets: a packet
+// matches if each part does.
 type match struct {
 	family    string             // "ip" or "ip6"; "": both
 	dst       []netip.Prefix     // none: any

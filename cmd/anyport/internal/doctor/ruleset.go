@@ -5,10 +5,12 @@ import (
 	"slices"
 )
 
-// ruleset is the rules of a packet filter by "table chain", in their order.
+// ruleset is the rules of a packet filter by "table chain", in their order. One type serves iptables and
+// nft, and both questions: which TPROXY rules win, and which DNAT rules change a dst.
 type ruleset map[string][]chainRule
 
-// chainRule is what matters of any rule.
+// chainRule is what matters of any rule. What a parser does not understand makes the rule narrow (for
+// TPROXY) or tight (for NAT): it may match fewer packets than it seems, so it hides no later rule.
 type chainRule struct {
 	Rule
 	tproxy    bool
@@ -51,7 +53,8 @@ func (s ruleset) names() []string {
 	return all
 }
 
-// walk goes through the rules as a packet does.
+// walk goes through the rules as a packet does, and lives for one report. It visits each chain once: an
+// order of visits would only matter for rules that mark packets, which it does not follow.
 type walk struct {
 	ruleset
 	seen    map[string]bool
@@ -82,8 +85,8 @@ func (w *walk) chain(name string) {
 	}
 }
 
-// restrict returns the diverts of a chain that r jumps to, as far as they hold after it: for the packets that r
-// matches alone. Where both ask for prefixes, what is common to them is not reckoned.
+// restrict returns the diverts of a chain that r jumps to, as far as they hold after it: only for the
+// packets that r matches. If both ask for prefixes, it leaves the divert out rather than intersect them.
 func (r chainRule) restrict(diverts []chainRule) (all []chainRule) {
 	for _, d := range diverts {
 		if r.narrow || len(r.Dst) > 0 && len(d.Dst) > 0 || len(r.protocols) > 0 && len(d.protocols) > 0 && !within(d.protocols, r.protocols) {

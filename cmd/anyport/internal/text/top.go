@@ -47,7 +47,8 @@ func Top(before, now Sample) string {
 	return text.String()
 }
 
-// rate is what a route does a second, beside its live conns.
+// rate is what a route does a second, beside its live conns. It is a difference of two counters, so it
+// means nothing across a restart: routeRates then begins from zero.
 type rate struct {
 	active                                              int64
 	total, refused, denied, limited, toOrigin, toClient float64

@@ -99,7 +99,7 @@ type successor struct {
 	conns  int
 }
 
-// goAhead goes with the message go.
+// goAhead goes with the message go. A process of an older version sends no body, which reads as zero.
 type goAhead struct {
 	ConnFiles int `json:"conn_files"` // that the live conns hold, which come next
 }
