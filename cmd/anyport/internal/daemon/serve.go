@@ -13,8 +13,8 @@ import (
 )
 
 // serve carries the traffic until it is told to stop and the last conn has ended. Its deferred calls end
-// in this order: the watchdog, admin.http, the admin socket (both answer what they have read), the
-// watchers, and at last the proxy. The steering is closed after that, by close.
+// in this order: the watchdog, admin.http, the admin socket (both answer what they have read), and the
+// watchers. The steering is closed after that, by close.
 func (d *daemon) serve(ctx context.Context) error {
 	// One processor of Go's for each loop: the kernel divides the cores sooner than Go's scheduler, which
 	// lets a busy goroutine run for 10 ms.

@@ -53,8 +53,7 @@ func (s ruleset) names() []string {
 	return all
 }
 
-// walk goes through the rules as a packet does, and lives for one report. It visits each chain once: an
-// order of visits would only matter for rules that mark packets, which it does not follow.
+// walk goes through the rules as a packet does, and lives for one report. It visits each chain once.
 type walk struct {
 	ruleset
 	seen    map[string]bool
