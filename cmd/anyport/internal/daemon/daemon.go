@@ -180,7 +180,7 @@ func (d *daemon) openSteering(g *generation) (*steering.Steering, error) {
 	}
 	s, err := steering.Inherit(g.config, g.table, maps.Clone(d.stored), d.log)
 	if err == nil {
-		d.log.Info("serving on the stored sockets", "stored", len(d.stored))
+		d.log.Info("serving on the sockets that the service manager kept", "kept", len(d.stored))
 		return s, nil
 	}
 	d.log.Warn("cannot reuse the stored sockets: queued clients are refused", "error", err)
