@@ -100,7 +100,7 @@ func (d *daemon) logServing() {
 // warnShadowed names the listeners that get nothing more.
 func (d *daemon) warnShadowed(g *generation) {
 	for _, s := range g.shadowed {
-		d.log.Warn("a listener gets nothing more, as steering.shadow_listeners allows", "listener", s.Addr, "protocol", s.Protocol,
+		d.log.Warn("a listener is not reached any more, as steering.shadow_listeners allows", "listener", s.Addr, "protocol", s.Protocol,
 			"process", s.Owner(), "addresses", s.Taken)
 	}
 }
