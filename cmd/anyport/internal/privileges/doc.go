@@ -1,6 +1,6 @@
 // Package privileges reads and drops what a process may do: its user and its capabilities.
 //
-//	privileges.go    sets of capabilities, and those that this process holds
+//	privileges.go    what this process holds
 //	drop.go          becomes another user and drops capabilities, on all threads, irrevocably
 //	as_user.go       opens files with the rights of another user, on one thread
 //	shared_user.go   users that several services run as
