@@ -116,12 +116,12 @@ func originStatus(o *origin.Origin) OriginStatus {
 	status := OriginStatus{
 		Address:      o.Text,
 		Up:           true,
-		RefusedPorts: o.RefusedPorts(now),
-		Refusals:     o.Refusals(),
+		RefusedPorts: o.RefusedPorts(config.UDP, now),
+		Refusals:     o.Refusals(config.UDP),
 		ConnsActive:  o.Active(),
 		ConnsTotal:   o.Total(),
 	}
-	if since, refused := o.RefusedSince(now); refused {
+	if since, refused := o.RefusedSince(config.UDP, now); refused {
 		status.Up, status.RefusedSince = false, &since
 	}
 	return status
