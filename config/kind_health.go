@@ -3,6 +3,7 @@ package config
 import (
 	"encoding/hex"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -56,7 +57,7 @@ func printPayload(s string) string {
 }
 
 // httpPath is what a check asks an HTTP server for.
-var httpPath = kind[string]{parseHTTPPath, printText}
+var httpPath = kind[string]{parseHTTPPath, strconv.Quote}
 
 func parseHTTPPath(value any) (string, error) {
 	v, ok := value.(string)

@@ -53,10 +53,11 @@ func (p *Pool) DialFailed(o *Origin, f Failure, now time.Time) (ejected bool) {
 	return first
 }
 
-// epoch is a moment of the monotonic clock: a wall clock that is set must not make a dial look older.
-var epoch = time.Now()
+// epoch is a moment of the monotonic clock, a century ago so that no dial is older: a wall clock that
+// is set must not change which of two dials is the later one.
+var epoch = time.Now().Add(-100 * 365 * 24 * time.Hour)
 
-func sinceEpoch(t time.Time) int64 { return int64(max(1, t.Sub(epoch))) }
+func sinceEpoch(t time.Time) int64 { return int64(t.Sub(epoch)) }
 
 // countEjected counts the origins that conns leave out as a whole.
 func (p *Pool) countEjected(now time.Time) (n int) {
