@@ -46,30 +46,26 @@ type OriginStatus struct {
 	Address string `json:"address"`
 	Up      bool   `json:"up"`
 	Forced  string `json:"forced"` // the state forced by hand: "drain" or "down"; "" = none
-	Weight  int    `json:"weight"` // of new conns; an operator's until the next reload
-	State   string `json:"state"`  // why it is up or not: "up", "check_failed", "ejected", …
-	Why     string `json:"why"`    // the reason of the last change
+	Weight  int    `json:"weight"` // for new conns; an operator's until the next reload
 
-	Since *time.Time `json:"since,omitempty"` // of the last change
-	Check *LastCheck `json:"check,omitempty"` // nil: it is not checked, or not yet
+	State   string            `json:"state"`           // "up", or why it is not: "check_failed", "ejected", "forced_down", …
+	Why     string            `json:"why"`             // the reason of the last change
+	Since   *time.Time        `json:"since,omitempty"` // of the last change; none: nothing has changed
+	Changes map[string]uint64 `json:"changes"`         // state → how often the origin came to it
+
+	CheckedAt    *time.Time `json:"checked_at,omitempty"` // the last active check; none: there was none
+	CheckSeconds float64    `json:"check_seconds"`
+	CheckFailed  string     `json:"check_failed"` // why; "": it passed
+
+	EjectedSince *time.Time `json:"ejected_since,omitempty"` // over TCP: while the origin is left out for that, it is not up
+	FailedDials  uint64     `json:"failed_dials"`
 
 	RefusedSince *time.Time `json:"refused_since,omitempty"` // over UDP: while the origin is left out for that, it is not up
 	RefusedPorts int        `json:"refused_ports"`           // of an origin with many ports: those left out
 	Refusals     uint64     `json:"refusals"`                // ICMP errors that UDP flows have met
 
-	EjectedSince *time.Time        `json:"ejected_since,omitempty"` // over TCP: while it is left out for that, it is not up
-	FailedDials  uint64            `json:"failed_dials"`
-	Changes      map[string]uint64 `json:"changes"` // state → how often the origin came to it
-
 	ConnsActive int64  `json:"conns_active"`
 	ConnsTotal  uint64 `json:"conns_total"`
-}
-
-// LastCheck is the last active check of an origin.
-type LastCheck struct {
-	At      time.Time `json:"at"`
-	Seconds float64   `json:"seconds"`
-	Failed  string    `json:"failed"` // why; "": it passed
 }
 
 // Status returns each route in service, in the order of the file.
@@ -161,7 +157,7 @@ func originStatus(o *origin.Origin, r *config.Route, now time.Time) OriginStatus
 		status.EjectedSince = &since
 	}
 	if last := o.LastResult(); last != nil && r.Health != nil {
-		status.Check = &LastCheck{At: last.At, Seconds: last.Took.Seconds(), Failed: last.Failed}
+		status.CheckedAt, status.CheckSeconds, status.CheckFailed = &last.At, last.Took.Seconds(), last.Failed
 	}
 	for v := range health.Verdicts {
 		if n := o.Changes(v); n > 0 {
