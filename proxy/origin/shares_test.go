@@ -115,7 +115,7 @@ func build(balance config.Balance, all []simulated, threshold int, refuse bool) 
 // oracle: exactly where the policy is exact, else within six standard deviations, which fails by
 // chance once in 500 million runs.
 func TestSharesUnderFailures(t *testing.T) {
-	const n = 3000
+	const n = 1500
 	for _, origins := range []string{
 		"1 1 1", "3 1", "1f 1 1", "5f 1 2", "1 2f 3f", "1e 1 1", "1e 1f 4", "1e 1e 1", "2e 3e",
 		"1f 1f", "1f 3f 1b", "1f 1f 1fb", "1d 1 1", "1x 2 1", "1d 1f", "1x 1x", "0 1 2", "0 0", "1 0 1b", "1d 1b 2b",
