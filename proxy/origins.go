@@ -149,26 +149,37 @@ type OriginState struct {
 	Back    time.Time `json:"back,omitzero"`
 }
 
+// mostStates bounds the states that are only of checks: they travel in one message, and the checks of
+// the other process find them out again. What operators have ordered is always sent.
+const mostStates = 10_000
+
 // OriginStates returns the states that differ from that of an origin about which nothing is known.
 func (s *Server) OriginStates() OriginStates {
-	all := OriginStates{}
+	all, ofChecks := OriginStates{}, 0
 	for _, r := range s.routes.Set().Routes {
 		for _, o := range r.Origins.Origins {
 			state := o.State()
-			if state == (health.State{}) {
+			if state.Forced == health.ByHealth && state != (health.State{}) {
+				ofChecks++
+			}
+			if state == (health.State{}) || state.Forced == health.ByHealth && ofChecks > mostStates {
 				continue
 			}
 			if all[r.Name] == nil {
 				all[r.Name] = map[string]OriginState{}
 			}
-			out := OriginState{Failing: state.Failing, Why: state.Why, Since: state.Since, Back: state.Back}
-			if state.Forced != health.ByHealth {
-				out.Forced = state.Forced.String()
-			}
-			all[r.Name][o.Text] = out
+			all[r.Name][o.Text] = exportState(state)
 		}
 	}
 	return all
+}
+
+func exportState(state health.State) OriginState {
+	out := OriginState{Failing: state.Failing, Why: state.Why, Since: state.Since, Back: state.Back}
+	if state.Forced != health.ByHealth {
+		out.Forced = state.Forced.String()
+	}
+	return out
 }
 
 // RestoreOrigins goes on with the states of another process. It must be called after Try and before its
