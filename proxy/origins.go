@@ -71,12 +71,13 @@ func (s *Server) reportHealth() {
 	}
 }
 
-// AllDown returns the names of the routes that the kernel has to refuse new conns of: those with
-// on_all_down = "refuse" that have no origin that is up.
+// AllDown returns the names of the routes that the kernel has to refuse new conns of: those of TCP with
+// on_all_down = "refuse" that have no origin that is up. Datagrams of new flows reach the proxy, which
+// finds no origin for them.
 func (s *Server) AllDown() map[string]bool {
 	down := map[string]bool{}
 	for _, r := range s.routes.Set().Routes {
-		if r.OnAllDown == config.RefuseAll && r.Action == config.Forward && r.Origins.AllDown() {
+		if r.OnAllDown == config.RefuseAll && r.Action == config.Forward && r.Takes(config.TCP) && r.Origins.AllDown() {
 			down[r.Name] = true
 		}
 	}

@@ -14,7 +14,7 @@ import (
 // serverWith is a Server whose only route has n origins with a check, which never run.
 func serverWith(n int) *Server {
 	s := New(Options{Workers: 1, Log: slog.New(slog.DiscardHandler)})
-	r := &config.Route{Name: "web", Action: config.Forward, OnAllDown: config.RefuseAll, Health: &config.Health{Interval: time.Hour, Rise: 2, Fall: 3}}
+	r := &config.Route{Name: "web", Protocols: []config.Protocol{config.TCP}, Action: config.Forward, OnAllDown: config.RefuseAll, Health: &config.Health{Interval: time.Hour, Rise: 2, Fall: 3}}
 	for i := range n {
 		r.Origins = append(r.Origins, config.Origin{Text: fmt.Sprint("o", i), Addr: netip.MustParseAddr("10.0.0.5"), Ports: config.PortRange{First: 80, Last: 80}, Weight: 1})
 	}
