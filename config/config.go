@@ -70,6 +70,7 @@ type Timeouts struct {
 	Keepalive time.Duration // TCP, both sides: probes after this long without a byte; 0: none
 	HalfClose time.Duration // one side has closed: how long the other may still send
 	Drain     time.Duration // how long a conn may outlive its route or the process's stop
+	MaxAge    time.Duration // TCP: the longest life of a conn, give or take a tenth; 0: no bound. A key of routes only
 }
 
 // Size is a number of bytes. The file may give it with a unit, a diff shows it without.
