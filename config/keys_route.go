@@ -83,6 +83,10 @@ silently. For both, one second's worth may come at once; another second's worth 
 client networks (IPv4 /24, IPv6 /56) that have used little lately, so that a flood from some
 networks does not keep out the clients of others. The kernel counts before there is a conn: late
 segments of ended conns are counted too.`),
+	valueKey("bandwidth", `""`, bandwidth, func(r *Route) *Rate { return &r.Bandwidth },
+		`tcp: of each conn, in each direction, such as "10MiB/s"; 1KiB/s to 1TiB/s; "": no limit, here and below`),
+	valueKey("route_bandwidth", `""`, bandwidth, func(r *Route) *Rate { return &r.RouteBandwidth },
+		`tcp: of all conns of this route together, in each direction; conns that wait for it get equal shares`),
 	valueKey("datagrams_per_second", `0`, perSecond, func(r *Route) *int { return &r.DatagramsPerSecond },
 		`udp: to each dst address, from all clients together; where the network card joins datagrams (GRO), the kernel may count one twice`),
 }
@@ -133,10 +137,6 @@ var laterRouteKeys = []key[Route]{
 		`prefixes of peers whose PROXY header is required and believed`),
 	laterListKey[Route]("proxy_tlvs", proxyTLV,
 		`added to a v2 header: "unique-id", "authority", "crc32c", "0xE1=text" (0xE0 to 0xEF)`),
-	laterKey[Route]("bandwidth", `""`, bandwidth,
-		`of each conn, such as "10MiB/s"; "" for no limit`),
-	laterKey[Route]("route_bandwidth", `""`, bandwidth,
-		`of the whole route`),
 	unsupported(row{name: "health"}, refuseHealth),
 }
 

@@ -37,6 +37,9 @@ type Route struct {
 	NewConnsPerSecond  int // conns and flows
 	DatagramsPerSecond int // to each dst address
 
+	Bandwidth      Rate // of a TCP conn, in each direction; 0 = no limit, here and below
+	RouteBandwidth Rate // of all TCP conns together, in each direction
+
 	AntiAmplification   bool
 	AmplificationBudget Rate // of a client's network; 0 = nothing beyond what the client's own bytes allow
 	MirrorClosed        bool // what an origin refuses is refused to clients for a while

@@ -113,6 +113,9 @@ func (t *Trial) Undo() { t.live.store(t.set.before) }
 // store puts s into service and wakes the loops, which apply it to their live conns.
 func (l *Live) store(s *Set) {
 	l.set.Store(s)
+	for _, r := range s.Routes {
+		r.Stats.share(r.RouteBandwidth)
+	}
 	for _, key := range l.watchers.keys() {
 		l.watchers.use(key, func(swapped func()) { swapped() })
 	}

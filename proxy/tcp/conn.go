@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"anyport/config"
 	"anyport/proxy/buffers"
 	"anyport/proxy/origin"
 	"anyport/proxy/pipes"
@@ -78,6 +79,7 @@ type way struct {
 	streak   uint8           // reads in a row that were large
 	ended    bool            // FIN was read
 	finished bool            // FIN was passed on
+	paused   bool            // it reads nothing until its route's bandwidth allows: see throttle
 }
 
 // holds reports whether bytes were read that the other end has not taken yet.
@@ -92,6 +94,7 @@ type sockets interface {
 	Send(fd int32, b []byte) (int, error)
 	Splice(from, to int32, most int) (int, error)
 	SendFIN(fd int32) error
+	LimitPacing(fd int32, rate config.Rate)
 	EnableKeepalive(fd int32, after time.Duration)
 	TakeError(fd int32) error
 	Unread(fd int32) uint32

@@ -78,6 +78,9 @@ func (l *loop) connectFrom(c *conn, to, from netip.AddrPort) error {
 	if c.route.ProxyProtocol != config.ProxyOff {
 		socket.DelayACK(fd)
 	}
+	if rate := l.bandwidthOf(c); rate != 0 {
+		l.sockets.LimitPacing(int32(fd), rate)
+	}
 	return socket.Connect(fd, to, from)
 }
 

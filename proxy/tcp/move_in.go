@@ -34,7 +34,7 @@ func (l *loop) addArrival(in *Conn) {
 	r := set.Named(in.Route)
 	c := &conn{client: in.Client, dst: in.Dst, sawOtherFailure: in.Unsure}
 	if r == nil {
-		r = l.routes.Retired(in.Route, in.Header, in.Timeouts)
+		r = l.routes.Retired(in.Route, in.Header, in.Timeouts, in.Paced)
 	}
 	if !set.Keeps(config.TCP, in.Dst, r) {
 		c.drained = l.drainedAt(in)
@@ -49,6 +49,9 @@ func (l *loop) addArrival(in *Conn) {
 	c.began, c.active, c.dialled = l.sinceStart(in.Begun), l.sinceStart(in.Last), l.sinceStart(in.Dialled)
 	for i := range c.ends {
 		c.ends[i] = end{fd: int32(in.FDs[i])}
+	}
+	if in.Paced != r.Bandwidth { // a socket keeps its pace on the way here
+		l.limitPacing(c, r.Bandwidth)
 	}
 	if err := l.takeOverWays(c, in); err != nil {
 		l.log.Warn(l.now, "cannot continue a conn of another process", "route", r.Name, "client", c.client, "error", err)

@@ -43,7 +43,7 @@ func (l *loop) timerFired(c *conn) {
 	case v == route.ConnectTimedOut:
 		l.giveUpOrigin(c, false)
 		l.dialNext(c, v)
-	case v != route.DrainTimedOut && c.delivering(l.sockets):
+	case v != route.DrainTimedOut && (c.paused() || c.delivering(l.sockets)):
 		c.active = l.now
 		l.setTimer(c)
 	default:
