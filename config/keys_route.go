@@ -83,6 +83,8 @@ silently. For both, one second's worth may come at once; another second's worth 
 client networks (IPv4 /24, IPv6 /56) that have used little lately, so that a flood from some
 networks does not keep out the clients of others. The kernel counts before there is a conn: late
 segments of ended conns are counted too.`),
+	valueKey("new_conns_per_second_per_client", `0`, perSecond, func(r *Route) *int { return &r.NewConnsPerSecondPerClient },
+		`new conns and flows of one client; one second's worth may come at once, and what exceeds it is refused`),
 	valueKey("bandwidth", `""`, bandwidth, func(r *Route) *Rate { return &r.Bandwidth },
 		`tcp: of each conn, in each direction, such as "10MiB/s"; 1KiB/s to 1TiB/s; "": no limit, here and below`),
 	valueKey("route_bandwidth", `""`, bandwidth, func(r *Route) *Rate { return &r.RouteBandwidth },

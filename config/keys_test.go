@@ -67,6 +67,7 @@ var routeCases = []keyCase{
 	{key: "max_flows", other: `5`, old: `0`, new: `5`, bad: `-2`, allowed: "write a number from 0 to 2147483647", base: forward},
 	{key: "max_flows_per_client", other: `5`, old: `0`, new: `5`, bad: `-2`, allowed: "write a number from 0 to 2147483647", base: forward},
 	{key: "new_conns_per_second", other: `5`, old: `0`, new: `5`, bad: `1000000001`, allowed: "write a number from 0 to 1000000000", base: forward},
+	{key: "new_conns_per_second_per_client", other: `5`, old: `0`, new: `5`, bad: `1000000001`, allowed: "write a number from 0 to 1000000000", base: forward},
 	{key: "bandwidth", other: `"1MiB/s"`, old: `""`, new: `"1048576B/s"`, bad: `"1000B/s"`, allowed: `write a rate from "1KiB/s" to "1TiB/s"`, base: forward},
 	{key: "route_bandwidth", other: `"2KB/s"`, old: `""`, new: `"2000B/s"`, bad: `"2TiB/s"`, allowed: `write a rate from "1KiB/s" to "1TiB/s"`, base: forward},
 	{key: "datagrams_per_second", other: `5`, old: `0`, new: `5`, bad: `1000000001`, allowed: "write a number from 0 to 1000000000", base: forward},

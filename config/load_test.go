@@ -103,11 +103,11 @@ func everyKeyWant(path string) *Config {
 			Deny:          prefixes("198.51.100.7/32", "198.51.100.0/24"),
 			Denied:        Drop,
 			MaxConns:      1, MaxConnsPerClient: 2, MaxFlows: 3, MaxFlowsPerClient: 6, NewConnsPerSecond: 4, DatagramsPerSecond: 5,
-			Bandwidth: 10_000_000, RouteBandwidth: 1 << 30,
+			NewConnsPerSecondPerClient: 7, Bandwidth: 10_000_000, RouteBandwidth: 1 << 30,
 			AmplificationBudget: 512 << 10, MirrorClosed: true,
 			Timeouts: web,
 		}, {
-			Name: "range", Line: 55,
+			Name: "range", Line: 56,
 			Protocols: []Protocol{UDP},
 			Prefixes:  prefixes("192.0.2.0/24"),
 			Ports:     []PortRange{{3000, 4000}},
@@ -119,7 +119,7 @@ func everyKeyWant(path string) *Config {
 			Balance:        RoundRobin, ProxyProtocol: ProxySPP, AntiAmplification: true, AmplificationBudget: 1 << 20,
 			Timeouts: defaults,
 		}, {
-			Name: "keep", Line: 63,
+			Name: "keep", Line: 64,
 			Protocols: []Protocol{TCP},
 			Prefixes:  prefixes("192.0.2.0/24"),
 			Ports:     []PortRange{{22, 22}},

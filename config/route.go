@@ -34,8 +34,9 @@ type Route struct {
 	MaxFlows          int
 	MaxFlowsPerClient int // 0 = a share of what the process may hold, over all routes that say 0
 
-	NewConnsPerSecond  int // conns and flows
-	DatagramsPerSecond int // to each dst address
+	NewConnsPerSecond          int // conns and flows
+	NewConnsPerSecondPerClient int
+	DatagramsPerSecond         int // to each dst address
 
 	Bandwidth      Rate // of a TCP conn, in each direction; 0 = no limit, here and below
 	RouteBandwidth Rate // of all TCP conns together, in each direction

@@ -19,7 +19,7 @@ type RouteStatus struct {
 	ConnsActive int64  `json:"conns_active"` // conns and flows, here and below
 	ConnsTotal  uint64 `json:"conns_total"`  // with those that were refused
 	Denied      uint64 `json:"denied"`       // by allow and deny
-	Limited     uint64 `json:"limited"`      // over max_conns, max_flows, their limits per client, new_conns_per_second and datagrams_per_second
+	Limited     uint64 `json:"limited"`      // over a limit: of these, ended has those that the proxy has refused, by verdict
 
 	BytesToOrigin uint64 `json:"bytes_to_origin"` // payload
 	BytesToClient uint64 `json:"bytes_to_client"`
@@ -99,7 +99,7 @@ func routeStatus(r *route.Route) RouteStatus {
 			status.ConnsTotal += n
 		}
 		status.Denied += ended[route.Denied]
-		status.Limited += ended[route.OverMaxConns] + ended[route.OverMaxPerClient] + ended[route.OverMaxFlows] + ended[route.OverClientFlows]
+		status.Limited += ended[route.OverMaxConns] + ended[route.OverMaxPerClient] + ended[route.OverClientRate] + ended[route.OverMaxFlows] + ended[route.OverClientFlows]
 	}
 	for _, bytes := range totals.Bytes {
 		status.BytesToOrigin += bytes[route.ToOrigin]

@@ -24,7 +24,7 @@ func (l *loop) admitConn(n accepted) {
 	dst, r, v := l.lookUp(n)
 	if v == route.Admitted { // files last: a client that is not admitted must not evict others
 		if v = l.reserveFiles(n); v != route.Admitted {
-			r.Release(config.TCP, n.client.Addr())
+			r.Unadmit(config.TCP, n.client.Addr())
 		}
 	}
 	switch v {
