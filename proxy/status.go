@@ -52,6 +52,8 @@ type OriginStatus struct {
 
 	ConnsActive int64  `json:"conns_active"`
 	ConnsTotal  uint64 `json:"conns_total"`
+
+	SourcePorts map[string]int64 `json:"source_ports_used,omitempty"` // source address → local ports that live TCP conns use, if the route has source
 }
 
 // Status returns each route in service, in the order of the file.
@@ -120,6 +122,12 @@ func originStatus(o *origin.Origin) OriginStatus {
 		Refusals:     o.Refusals(),
 		ConnsActive:  o.Active(),
 		ConnsTotal:   o.Total(),
+	}
+	for source, n := range o.SourcePorts() {
+		if status.SourcePorts == nil {
+			status.SourcePorts = map[string]int64{}
+		}
+		status.SourcePorts[source.String()] = n
 	}
 	if since, refused := o.RefusedSince(now); refused {
 		status.Up, status.RefusedSince = false, &since

@@ -20,6 +20,7 @@ type counts struct {
 	total  atomic.Uint64
 
 	refusals refusals
+	sources  sources
 }
 
 // At is the address to dial for a client that asked for port.

@@ -30,10 +30,11 @@ type conn struct {
 	siblings        siblings      // other conns of its client
 	generation      uint32        // tells its events from those of the conn that had the slot before
 	state           state
-	queued          bool // on the loop's ready list
-	moving          bool // it is being moved to another process: nothing is done for it
-	keepalive       bool // probes are on, on both sockets
-	sawOtherFailure bool // an origin failed otherwise than by refusing: dst may not be closed
+	queued          bool   // on the loop's ready list
+	moving          bool   // it is being moved to another process: nothing is done for it
+	keepalive       bool   // probes are on, on both sockets
+	sawOtherFailure bool   // an origin failed otherwise than by refusing: dst may not be closed
+	source          uint16 // where the origin counts its source address; 0: nowhere
 
 	ends [2]end // clientEnd, originEnd
 	ways [2]way // route.ToOrigin, route.ToClient: way d goes from ends[d] to ends[1-d]

@@ -42,9 +42,7 @@ func (l *loop) removeConn(c *conn) {
 	l.free = append(l.free, c.slot)
 	l.connCount--
 	l.files.Give(connFiles)
-	if c.origin != nil {
-		c.origin.End()
-	}
+	c.leaveOrigin()
 	c.route.Release(config.TCP, c.client.Addr())
 }
 

@@ -45,20 +45,14 @@ func (l *loop) dialNext(c *conn, v route.Verdict) {
 	}
 }
 
-// dialPicked begins to dial the picked origin, from the port that the kernel chooses, or by number
-// if it has none to choose.
+// dialPicked begins to dial the picked origin.
 func (l *loop) dialPicked(c *conn) error {
 	to := c.origin.At(c.dst.Port())
 	if !to.IsValid() {
 		return errors.New("its name has no address yet")
 	}
 	c.dialled = l.clock() // exact, for the histogram of connect times
-	source := l.sourceFor(c.route.Source, to.Addr())
-	err := l.connectFrom(c, to, netip.AddrPortFrom(source, 0))
-	if errors.Is(err, call.ErrNoPort) {
-		err = l.connectByNumber(c, to, source)
-	}
-	if err != nil {
+	if err := l.connectFromSources(c, to); err != nil {
 		return err
 	}
 	return l.watchSocket(c, originEnd)
@@ -84,17 +78,6 @@ func (l *loop) connectFrom(c *conn, to, from netip.AddrPort) error {
 	return socket.Connect(fd, to, from)
 }
 
-// sourceFor takes the addresses of the origin's family in turn; the zero Addr has the kernel choose.
-func (l *loop) sourceFor(sources []netip.Addr, to netip.Addr) netip.Addr {
-	l.dialCount++
-	for i := range sources {
-		if s := sources[(l.dialCount+i)%len(sources)]; s.Is4() == to.Is4() {
-			return s
-		}
-	}
-	return netip.Addr{}
-}
-
 // giveUpOrigin ends the dial in progress. The conn does not try this origin again.
 func (l *loop) giveUpOrigin(c *conn, refused bool) {
 	c.sawOtherFailure = c.sawOtherFailure || !refused
@@ -102,9 +85,17 @@ func (l *loop) giveUpOrigin(c *conn, refused bool) {
 		l.sockets.Close(fd)
 	}
 	c.ends[originEnd] = end{fd: -1}
-	c.origin.End()
 	c.tried = append(c.tried, c.origin)
-	c.origin = nil // or removeConn would end it a second time
+	c.leaveOrigin()
+}
+
+// leaveOrigin undoes that the conn is counted with its origin, if it has one.
+func (c *conn) leaveOrigin() {
+	if c.origin != nil {
+		c.origin.EndFrom(c.source)
+		c.origin.End()
+	}
+	c.origin, c.source = nil, 0 // or removeConn would undo it a second time
 }
 
 // dialEvent goes on with a conn that dials, after an event of one of its sockets.

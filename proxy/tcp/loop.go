@@ -58,6 +58,7 @@ type loop struct {
 	evictNotBefore time.Duration // evictFor does not search for idle conns before this moment
 	pipes          pipes.Pool
 	buffers        buffers.Store
+	fullSources    fullSources
 	dialCount      int // picks a route's source address in turn
 	ports          socket.Ports
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"anyport/config"
+	"anyport/proxy/call"
 	"anyport/proxy/origin"
 	"anyport/proxy/route"
 	"anyport/proxy/wheel"
@@ -53,6 +54,7 @@ func (l *loop) addArrival(in *Conn) {
 	if in.Paced != r.Bandwidth { // a socket keeps its pace on the way here
 		l.limitPacing(c, r.Bandwidth)
 	}
+	c.countSource()
 	if err := l.takeOverWays(c, in); err != nil {
 		l.log.Warn(l.now, "cannot continue a conn of another process", "route", r.Name, "client", c.client, "error", err)
 		l.endConn(c, route.RelayFailed)
@@ -93,6 +95,16 @@ func (c *conn) findOrigins(in *Conn) {
 	c.origin.Begin()
 	if !in.Dialling {
 		c.state = relaying
+	}
+}
+
+// countSource counts the source address of a conn that another process has dialled.
+func (c *conn) countSource() {
+	if len(c.route.Source) == 0 {
+		return
+	}
+	if own, err := call.LocalAddr(int(c.ends[originEnd].fd)); err == nil && slices.Contains(c.route.Source, own.Addr()) {
+		c.source = c.origin.BeginFrom(own.Addr())
 	}
 }
 

@@ -38,6 +38,7 @@ var (
 	originRefusals = metric("origin_refusals_total", "ICMP errors of the origin, or of the way to it, that UDP flows have met.", "route", "origin")
 	originTotal    = metric("origin_connections_total", "Conns and flows given to the origin.", "route", "origin")
 	originActive   = metric("origin_connections_active", "Live conns and flows of the origin.", "route", "origin")
+	sourcePorts    = metric("source_ports_used", "Local ports that live TCP conns to the origin use, by source address. Each port of an origin can have those of net.ipv4.ip_local_port_range once.", "route", "origin", "source")
 	connectTime    = metric("origin_connect_seconds", "How long origins took to accept a conn.", "route")
 )
 
@@ -112,6 +113,9 @@ func (e exporter) route(r admin.RouteStatus) {
 		e.counter(originRefusals, o.Refusals, r.Name, o.Address)
 		e.counter(originTotal, o.ConnsTotal, r.Name, o.Address)
 		e.gauge(originActive, float64(o.ConnsActive), r.Name, o.Address)
+		for source, n := range o.SourcePorts {
+			e.gauge(sourcePorts, float64(n), r.Name, o.Address, source)
+		}
 	}
 	e.histogram(connectTime, r.Connects, r.Name)
 }
