@@ -36,7 +36,7 @@ var forwardKeys = []key[Route]{
 		row:   row{name: "origins", fallback: `[]`},
 		read:  readOrigins,
 		print: func(r *Route) string { return printList(r.Origins, printOrigin) },
-	}.shown(`["10.0.0.5", "[2001:db8:2::5]", { address = "10.0.0.6", weight = 3, backup = true }]`).under(`
+	}.shown(`["10.0.0.5", "[2001:db8:2::5]", { address = "10.0.0.6", weight = 3, backup = true, max_conns = 100 }]`).under(`
 Required with action = "forward", and forbidden with any other. Three forms:
   "10.0.0.5"            keeps the port that the client asked for
   "10.0.0.5:8080"       maps all ports to one
@@ -44,7 +44,9 @@ Required with action = "forward", and forbidden with any other. Three forms:
 An IPv6 address with a port stands in brackets. "2001:db8::5:80" is refused, because 80 could be
 meant as the port: write "[2001:db8::5:80]" if it is the address. In a table, weight is 0 to 65535
 (default 1): the share of new conns; 0 drains, and if all weights are 0, the route takes no new
-conns. A backup (default false) is used when no other origin can be.`),
+conns. A backup (default false) is used when no other origin can be. max_conns (default 0: no limit)
+is how many conns and flows of this route it has at once: what comes beyond goes to other origins,
+and is refused if these are full too.`),
 	valueKey("balance", `"round_robin"`, oneOf(RoundRobin, LeastConn, Random, SourceHash, First), func(r *Route) *Balance { return &r.Balance },
 		`round_robin, least_conn, random, source_hash, first (the first that is up)`),
 	valueKey("proxy_protocol", `"off"`, oneOf(ProxyOff, ProxyV1, ProxyV2, ProxyV2First, ProxySPP), func(r *Route) *ProxyProtocol { return &r.ProxyProtocol },
@@ -153,6 +155,7 @@ var originSection = newSection("origin",
 	valueKey("address", ``, kind[Origin]{parseOrigin, printOrigin}, func(o *Origin) *Origin { return o }, ``),
 	valueKey("weight", `1`, integer(0, 65535), func(o *Origin) *int { return &o.Weight }, ``),
 	valueKey("backup", `false`, boolean, func(o *Origin) *bool { return &o.Backup }, ``),
+	valueKey("max_conns", `0`, count, func(o *Origin) *int { return &o.MaxConns }, ``),
 )
 
 // health is the [route.NAME.health] table, which is checked and then refused.

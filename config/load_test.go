@@ -93,7 +93,7 @@ func everyKeyWant(path string) *Config {
 			Origins: []Origin{
 				{Text: "10.0.0.5:80", Addr: addr("10.0.0.5"), Ports: PortRange{80, 80}, Weight: 1},
 				{Text: "[2001:db8:2::5]:80", Addr: addr("2001:db8:2::5"), Ports: PortRange{80, 80}, Weight: 1},
-				{Text: "10.0.0.6", Addr: addr("10.0.0.6"), Backup: true},
+				{Text: "10.0.0.6", Addr: addr("10.0.0.6"), Backup: true, MaxConns: 8},
 				{Text: "2001:db8:2::6", Addr: addr("2001:db8:2::6"), Weight: 1},
 			},
 			Balance:       SourceHash,

@@ -162,6 +162,8 @@ type Origin struct {
 	Base   uint16     // the dst port that maps to Ports.First, where Ports is a range
 	Weight int        // 0 drains
 	Backup bool       // used when no other origin can be
+
+	MaxConns int // conns and flows at once; 0 = no limit
 }
 
 // Port maps the client's dst port to the origin's.

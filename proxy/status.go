@@ -31,6 +31,8 @@ type RouteStatus struct {
 
 	Connects route.Buckets `json:"-"` // how long the origins took to accept a conn
 
+	BandwidthWaiting map[string]int64 `json:"bandwidth_waiting,omitempty"` // direction → conns that wait for route_bandwidth, if the route has it
+
 	Origins []OriginStatus `json:"origins"`
 }
 
@@ -101,11 +103,19 @@ func routeStatus(r *route.Route) RouteStatus {
 			status.ConnsTotal += n
 		}
 		status.Denied += ended[route.Denied]
-		status.Limited += ended[route.OverMaxConns] + ended[route.OverMaxPerClient] + ended[route.OverClientRate] + ended[route.OverMaxFlows] + ended[route.OverClientFlows]
+		status.Limited += ended[route.OverMaxConns] + ended[route.OverMaxPerClient] + ended[route.OverClientRate] + ended[route.OverOriginConns] + ended[route.OverMaxFlows] + ended[route.OverClientFlows]
 	}
 	for _, bytes := range totals.Bytes {
 		status.BytesToOrigin += bytes[route.ToOrigin]
 		status.BytesToClient += bytes[route.ToClient]
+	}
+	for _, d := range []route.Direction{route.ToOrigin, route.ToClient} {
+		if shared := r.Shared(d); shared != nil {
+			if status.BandwidthWaiting == nil {
+				status.BandwidthWaiting = map[string]int64{}
+			}
+			status.BandwidthWaiting[d.String()] = shared.Waiting()
+		}
 	}
 	for _, o := range r.Origins.Origins {
 		status.Origins = append(status.Origins, originStatus(o))

@@ -71,10 +71,17 @@ func (p *Pool) By(addr netip.AddrPort) *Origin {
 	return nil
 }
 
-// Pick chooses the origin for client among those that were not tried yet, backups last. It returns
-// nil if none is left.
+// Pick chooses the origin for client among those that were not tried yet and are not full, backups
+// last. It returns nil if none is left.
 func (p *Pool) Pick(client netip.Addr, tried []*Origin) *Origin {
-	return p.choose(client, func(o *Origin) bool { return !slices.Contains(tried, o) })
+	return p.choose(client, func(o *Origin) bool { return !slices.Contains(tried, o) && !o.Full() })
+}
+
+// HasFull reports whether an origin that was not tried could have been picked if it were not full.
+func (p *Pool) HasFull(tried []*Origin) bool {
+	return slices.ContainsFunc(p.Origins, func(o *Origin) bool {
+		return o.Weight > 0 && o.Full() && !slices.Contains(tried, o)
+	})
 }
 
 // PickWilling is Pick without the origins that refuse the port which dst maps to. If all refuse, it is
@@ -83,13 +90,13 @@ func (p *Pool) PickWilling(client netip.Addr, dst uint16, tried []*Origin, now t
 	if !p.HasWilling(dst, tried, now) {
 		return p.Pick(client, tried)
 	}
-	return p.choose(client, func(o *Origin) bool { return !slices.Contains(tried, o) && o.Willing(o.Port(dst), now) })
+	return p.choose(client, func(o *Origin) bool { return !slices.Contains(tried, o) && !o.Full() && o.Willing(o.Port(dst), now) })
 }
 
 // HasWilling reports whether an origin that was not tried may take the port which dst maps to.
 func (p *Pool) HasWilling(dst uint16, tried []*Origin, now time.Time) bool {
 	return slices.ContainsFunc(p.Origins, func(o *Origin) bool {
-		return o.Weight > 0 && !slices.Contains(tried, o) && o.Willing(o.Port(dst), now)
+		return o.Weight > 0 && !slices.Contains(tried, o) && !o.Full() && o.Willing(o.Port(dst), now)
 	})
 }
 

@@ -20,13 +20,20 @@ func (l *loop) dialNext(c *conn, v route.Verdict) {
 	for {
 		c.origin = c.route.Origins.Pick(c.client.Addr(), c.tried)
 		if c.origin == nil {
+			if c.route.Origins.HasFull(c.tried) {
+				l.endConn(c, route.OverOriginConns)
+				return
+			}
 			if len(c.tried) > 0 && !c.sawOtherFailure { // each of them has sent RST: dst is closed
 				l.mirror.Refused(c.route, config.TCP, c.dst)
 			}
 			l.endConn(c, v)
 			return
 		}
-		c.origin.Begin() // least_conn counts it from now on; giveUpOrigin or removeConn ends it
+		if !c.origin.TryBegin() { // another loop was faster; otherwise leaveOrigin ends it
+			c.origin = nil
+			continue
+		}
 		err := l.dialPicked(c)
 		if err == nil {
 			l.setTimer(c)

@@ -102,6 +102,8 @@ type RouteStatus struct {
 
 	Connects ConnectTimes `json:"-"` // only for /metrics
 
+	BandwidthWaiting map[string]int64 `json:"bandwidth_waiting,omitempty"` // direction → conns that wait for route_bandwidth, if the route has it
+
 	Origins []OriginStatus `json:"origins"`
 
 	Lookups  uint64 `json:"lookups"` // SYNs and datagrams that the kernel decided by this route

@@ -32,6 +32,7 @@ var (
 	bytesTotal  = metric("bytes_total", "Payload relayed.", "route", "protocol", "direction")
 	datagrams   = metric("datagrams_total", "Datagrams by what became of them.", "route", "direction", "verdict")
 	heldBack    = metric("held_back_bytes_total", "Answers to clients that had not shown that they are there, over amplification_budget.", "route")
+	waiting     = metric("bandwidth_waiting", "Conns that wait for route_bandwidth.", "route", "direction")
 	routeDrains = metric("route_draining", "1 while the route takes nothing new.", "route")
 
 	originUp       = metric("origin_up", "1 while the origin is taken to work.", "route", "origin")
@@ -107,6 +108,9 @@ func (e exporter) route(r admin.RouteStatus) {
 		for _, d := range []route.Direction{route.ToOrigin, route.ToClient} {
 			e.counter(bytesTotal, r.Bytes[protocol][d.String()], r.Name, protocol, d.String())
 		}
+	}
+	for direction, n := range r.BandwidthWaiting {
+		e.gauge(waiting, float64(n), r.Name, direction)
 	}
 	for _, o := range r.Origins {
 		e.flag(originUp, o.Up, r.Name, o.Address)
