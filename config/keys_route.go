@@ -35,7 +35,7 @@ var forwardKeys = []key[Route]{
 		row:   row{name: "origins", fallback: `[]`},
 		read:  readOrigins,
 		print: func(r *Route) string { return printList(r.Origins, printOrigin) },
-	}.shown(`["10.0.0.5", "[2001:db8:2::5]", { address = "10.0.0.6", weight = 3, backup = true }]`).under(`
+	}.shown(`["10.0.0.5", "[2001:db8:2::5]", { address = "10.0.0.6", weight = 3, backup = true, max_conns = 100 }]`).under(`
 Required with action = "forward", and forbidden with any other. Three forms:
   "10.0.0.5"            keeps the port that the client asked for
   "10.0.0.5:8080"       maps all ports to one
@@ -43,7 +43,9 @@ Required with action = "forward", and forbidden with any other. Three forms:
 An IPv6 address with a port stands in brackets. "2001:db8::5:80" is refused, because 80 could be
 meant as the port: write "[2001:db8::5:80]" if it is the address. In a table, weight is 0 to 65535
 (default 1): the share of new conns; 0 drains, and if all weights are 0, the route takes no new
-conns. A backup (default false) is used when no other origin can be.`),
+conns. A backup (default false) is used when no other origin can be. max_conns (default 0: no limit)
+is how many conns and flows of this route it has at once: what comes beyond goes to other origins,
+and is refused if these are full too.`),
 	valueKey("balance", `"round_robin"`, oneOf(RoundRobin, LeastConn, Random, SourceHash, First), func(r *Route) *Balance { return &r.Balance },
 		`round_robin, least_conn, random, source_hash, first (the first that is up)`),
 	valueKey("proxy_protocol", `"off"`, oneOf(ProxyOff, ProxyV1, ProxyV2, ProxyV2First, ProxySPP), func(r *Route) *ProxyProtocol { return &r.ProxyProtocol },
@@ -82,6 +84,12 @@ silently. For both, one second's worth may come at once; another second's worth 
 client networks (IPv4 /24, IPv6 /56) that have used little lately, so that a flood from some
 networks does not keep out the clients of others. The kernel counts before there is a conn: late
 segments of ended conns are counted too.`),
+	valueKey("new_conns_per_second_per_client", `0`, perSecond, func(r *Route) *int { return &r.NewConnsPerSecondPerClient },
+		`new conns and flows of one client; one second's worth may come at once, and what exceeds it is refused`),
+	valueKey("bandwidth", `""`, bandwidth, func(r *Route) *Rate { return &r.Bandwidth },
+		`tcp: of each conn, in each direction, such as "10MiB/s"; 1KiB/s to 1TiB/s; "": no limit, here and below`),
+	valueKey("route_bandwidth", `""`, bandwidth, func(r *Route) *Rate { return &r.RouteBandwidth },
+		`tcp: of all conns of this route together, in each direction; conns that wait for it get equal shares`),
 	valueKey("datagrams_per_second", `0`, perSecond, func(r *Route) *int { return &r.DatagramsPerSecond },
 		`udp: to each dst address, from all clients together; where the network card joins datagrams (GRO), the kernel may count one twice`),
 }
@@ -128,10 +136,6 @@ var laterRouteKeys = []key[Route]{
 		`prefixes of peers whose PROXY header is required and believed`),
 	laterListKey[Route]("proxy_tlvs", proxyTLV,
 		`added to a v2 header: "unique-id", "authority", "crc32c", "0xE1=text" (0xE0 to 0xEF)`),
-	laterKey[Route]("bandwidth", `""`, bandwidth,
-		`of each conn, such as "10MiB/s"; "" for no limit`),
-	laterKey[Route]("route_bandwidth", `""`, bandwidth,
-		`of the whole route`),
 }
 
 // removed are keys that an earlier version had, with what to write instead.
@@ -145,6 +149,7 @@ var originSection = newSection("origin",
 	valueKey("address", ``, kind[Origin]{parseOrigin, printOrigin}, func(o *Origin) *Origin { return o }, ``),
 	valueKey("weight", `1`, integer(0, 65535), func(o *Origin) *int { return &o.Weight }, ``),
 	valueKey("backup", `false`, boolean, func(o *Origin) *bool { return &o.Backup }, ``),
+	valueKey("max_conns", `0`, count, func(o *Origin) *int { return &o.MaxConns }, ``),
 )
 
 // servedKey is a list of prefixes that the network routes to this host.

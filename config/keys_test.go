@@ -67,6 +67,9 @@ var routeCases = []keyCase{
 	{key: "max_flows", other: `5`, old: `0`, new: `5`, bad: `-2`, allowed: "write a number from 0 to 2147483647", base: forward},
 	{key: "max_flows_per_client", other: `5`, old: `0`, new: `5`, bad: `-2`, allowed: "write a number from 0 to 2147483647", base: forward},
 	{key: "new_conns_per_second", other: `5`, old: `0`, new: `5`, bad: `1000000001`, allowed: "write a number from 0 to 1000000000", base: forward},
+	{key: "new_conns_per_second_per_client", other: `5`, old: `0`, new: `5`, bad: `1000000001`, allowed: "write a number from 0 to 1000000000", base: forward},
+	{key: "bandwidth", other: `"1MiB/s"`, old: `""`, new: `"1048576B/s"`, bad: `"1000B/s"`, allowed: `write a rate from "1KiB/s" to "1TiB/s"`, base: forward},
+	{key: "route_bandwidth", other: `"2KB/s"`, old: `""`, new: `"2000B/s"`, bad: `"2TiB/s"`, allowed: `write a rate from "1KiB/s" to "1TiB/s"`, base: forward},
 	{key: "datagrams_per_second", other: `5`, old: `0`, new: `5`, bad: `1000000001`, allowed: "write a number from 0 to 1000000000", base: forward},
 	{key: "anti_amplification", other: `false`, old: `true`, new: `false`, bad: `2`, allowed: "write true or false", base: forward},
 	{key: "amplification_budget", other: `"0B/s"`, old: `"1048576B/s"`, new: `"0B/s"`, bad: `"2TiB/s"`, allowed: `write a rate from "0B/s" to "1TiB/s"`, base: forward},
@@ -88,8 +91,6 @@ var routeCases = []keyCase{
 	{key: "transparent", bad: `true`, allowed: notYet, base: forward},
 	{key: "accept_proxy", bad: `["10.0.0.0/8"]`, allowed: notYet, base: forward},
 	{key: "proxy_tlvs", bad: `["crc32c", "0xEF=x"]`, allowed: notYet, base: forward},
-	{key: "bandwidth", bad: `"1MiB/s"`, allowed: notYet, base: forward},
-	{key: "route_bandwidth", bad: `"1MiB/s"`, allowed: notYet, base: forward},
 }
 
 const refuseValue = `"refuse"`

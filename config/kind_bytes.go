@@ -77,16 +77,22 @@ func parseSize(value any) (Size, bool) {
 	return Size(n) * Size(unit), true
 }
 
-var bandwidth = textual(parseBandwidth)
-
-// parseBandwidth keeps the text: nothing uses the number yet.
-func parseBandwidth(value any) (string, error) {
-	rate, _ := value.(string)
-	if rate == "" && value == any("") {
-		return "", nil
-	}
-	if n, ok := parseRate(value); !ok || n == 0 {
-		return "", newRefusal("Rate", value, "is not a bandwidth", `write a size a second, such as "10MiB/s", or "" for no limit`)
-	}
-	return rate, nil
+// bandwidth reads a rate, or "" for none, which is 0. A slower rate than the least would send a
+// segment of 64 KiB, as loopback has them, in more than a minute.
+var bandwidth = kind[Rate]{
+	parse: func(value any) (Rate, error) {
+		if value == any("") {
+			return 0, nil
+		}
+		if _, ok := parseRate(value); !ok {
+			return 0, newRefusal("Rate", value, "is not a bandwidth", `write a size a second, such as "10MiB/s", or "" for no limit`)
+		}
+		return rate("1KiB/s", "1TiB/s").parse(value)
+	},
+	print: func(r Rate) string {
+		if r == 0 {
+			return `""`
+		}
+		return strconv.Quote(r.String())
+	},
 }

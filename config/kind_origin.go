@@ -60,7 +60,7 @@ func readOrigin(t *table, key string, value any) (Origin, bool) {
 	}
 	originSection.readInto(sub, &o)
 	sub.reportUnknown()
-	if !sub.valid("", "address", "weight", "backup") {
+	if !sub.valid("", "address", "weight", "backup", "max_conns") {
 		t.faulty["origins"] = true
 		return o, false
 	}
@@ -69,10 +69,14 @@ func readOrigin(t *table, key string, value any) (Origin, bool) {
 
 // printOrigin is the string form where that says it all.
 func printOrigin(o Origin) string {
-	if o.Weight == 1 && !o.Backup {
+	if o.Weight == 1 && !o.Backup && o.MaxConns == 0 {
 		return strconv.Quote(o.Text)
 	}
-	return fmt.Sprintf("{ address = %q, weight = %d, backup = %t }", o.Text, o.Weight, o.Backup)
+	limit := ""
+	if o.MaxConns > 0 {
+		limit = fmt.Sprintf(", max_conns = %d", o.MaxConns)
+	}
+	return fmt.Sprintf("{ address = %q, weight = %d, backup = %t%s }", o.Text, o.Weight, o.Backup, limit)
 }
 
 // acceptsOrigin reports whether value, a string or a table, can be an origin.

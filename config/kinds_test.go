@@ -110,8 +110,9 @@ func TestParseOrigin(t *testing.T) {
 func TestPrintOrigin(t *testing.T) {
 	for want, o := range map[string]Origin{
 		`"10.0.0.5:80"`: {Text: "10.0.0.5:80", Weight: 1},
-		`{ address = "10.0.0.5", weight = 0, backup = false }`: {Text: "10.0.0.5"},
-		`{ address = "10.0.0.5", weight = 1, backup = true }`:  {Text: "10.0.0.5", Weight: 1, Backup: true},
+		`{ address = "10.0.0.5", weight = 0, backup = false }`:                {Text: "10.0.0.5"},
+		`{ address = "10.0.0.5", weight = 1, backup = true }`:                 {Text: "10.0.0.5", Weight: 1, Backup: true},
+		`{ address = "10.0.0.5", weight = 1, backup = false, max_conns = 7 }`: {Text: "10.0.0.5", Weight: 1, MaxConns: 7},
 	} {
 		if got := printOrigin(o); got != want {
 			t.Errorf("%s, want %s", got, want)

@@ -94,7 +94,7 @@ func everyKeyWant(path string) *Config {
 			Origins: []Origin{
 				{Text: "10.0.0.5:80", Addr: addr("10.0.0.5"), Ports: PortRange{80, 80}, Weight: 1},
 				{Text: "[2001:db8:2::5]:80", Addr: addr("2001:db8:2::5"), Ports: PortRange{80, 80}, Weight: 1},
-				{Text: "10.0.0.6", Addr: addr("10.0.0.6"), Backup: true},
+				{Text: "10.0.0.6", Addr: addr("10.0.0.6"), Backup: true, MaxConns: 8},
 				{Text: "2001:db8:2::6", Addr: addr("2001:db8:2::6"), Weight: 1},
 			},
 			Balance:   SourceHash,
@@ -106,10 +106,11 @@ func everyKeyWant(path string) *Config {
 			Deny:          prefixes("198.51.100.7/32", "198.51.100.0/24"),
 			Denied:        Drop,
 			MaxConns:      1, MaxConnsPerClient: 2, MaxFlows: 3, MaxFlowsPerClient: 6, NewConnsPerSecond: 4, DatagramsPerSecond: 5,
+			NewConnsPerSecondPerClient: 7, Bandwidth: 10_000_000, RouteBandwidth: 1 << 30,
 			AmplificationBudget: 512 << 10, MirrorClosed: true,
 			Timeouts: web,
 		}, {
-			Name: "range", Line: 72,
+			Name: "range", Line: 75,
 			Protocols: []Protocol{UDP},
 			Prefixes:  prefixes("192.0.2.0/24"),
 			Ports:     []PortRange{{3000, 4000}},
@@ -124,7 +125,7 @@ func everyKeyWant(path string) *Config {
 			ProxyProtocol: ProxySPP, AntiAmplification: true, AmplificationBudget: 1 << 20,
 			Timeouts: defaults,
 		}, {
-			Name: "keep", Line: 81,
+			Name: "keep", Line: 84,
 			Protocols: []Protocol{TCP},
 			Prefixes:  prefixes("192.0.2.0/24"),
 			Ports:     []PortRange{{22, 22}},

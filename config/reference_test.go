@@ -49,7 +49,7 @@ func TestReferenceShowsDefaults(t *testing.T) {
 [route.game]
 protocol = "udp"
 prefixes = ["192.0.2.0/24", "2001:db8:1::/48"]
-origins = ["10.0.0.5", "[2001:db8:2::5]", { address = "10.0.0.6", weight = 3, backup = true }]
+origins = ["10.0.0.5", "[2001:db8:2::5]", { address = "10.0.0.6", weight = 3, backup = true, max_conns = 100 }]
 `)
 	bare.Path, bare.Notes = reference.Path, reference.Notes
 	bare.Routes[0].Line = reference.Routes[0].Line

@@ -40,8 +40,12 @@ type Route struct {
 	MaxFlows          int
 	MaxFlowsPerClient int // 0 = a share of what the process may hold, over all routes that say 0
 
-	NewConnsPerSecond  int // conns and flows
-	DatagramsPerSecond int // to each dst address
+	NewConnsPerSecond          int // conns and flows
+	NewConnsPerSecondPerClient int
+	DatagramsPerSecond         int // to each dst address
+
+	Bandwidth      Rate // of a TCP conn, in each direction; 0 = no limit, here and below
+	RouteBandwidth Rate // of all TCP conns together, in each direction
 
 	AntiAmplification   bool
 	AmplificationBudget Rate // of a client's network; 0 = nothing beyond what the client's own bytes allow
@@ -182,6 +186,8 @@ type Origin struct {
 	Base   uint16     // the dst port that maps to Ports.First, where Ports is a range
 	Weight int        // 0 drains
 	Backup bool       // used when no other origin can be
+
+	MaxConns int // conns and flows at once; 0 = no limit
 }
 
 // Port maps the client's dst port to the origin's.

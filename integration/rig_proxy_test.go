@@ -178,6 +178,8 @@ type originStatus struct {
 	Refusals    uint64
 	ConnsActive int    `json:"conns_active"`
 	ConnsTotal  uint64 `json:"conns_total"`
+
+	SourcePorts map[string]int `json:"source_ports_used"`
 }
 
 // status asks the running process.

@@ -20,7 +20,7 @@ type RouteStatus struct {
 	ConnsActive int64  `json:"conns_active"` // conns and flows, here and below
 	ConnsTotal  uint64 `json:"conns_total"`  // with those that were refused
 	Denied      uint64 `json:"denied"`       // by allow and deny
-	Limited     uint64 `json:"limited"`      // over max_conns, max_flows, their limits per client, new_conns_per_second and datagrams_per_second
+	Limited     uint64 `json:"limited"`      // over a limit: of these, ended has those that the proxy has refused, by verdict
 
 	BytesToOrigin uint64 `json:"bytes_to_origin"` // payload
 	BytesToClient uint64 `json:"bytes_to_client"`
@@ -31,6 +31,8 @@ type RouteStatus struct {
 	Counts
 
 	Connects route.Buckets `json:"-"` // how long the origins took to accept a conn
+
+	BandwidthWaiting map[string]int64 `json:"bandwidth_waiting,omitempty"` // direction → conns that wait for route_bandwidth, if the route has it
 
 	Origins []OriginStatus `json:"origins"`
 }
@@ -66,6 +68,8 @@ type OriginStatus struct {
 
 	ConnsActive int64  `json:"conns_active"`
 	ConnsTotal  uint64 `json:"conns_total"`
+
+	SourcePorts map[string]int64 `json:"source_ports_used,omitempty"` // source address → local ports that live TCP conns use, if the route has source
 }
 
 // Status returns each route in service, in the order of the file.
@@ -113,11 +117,19 @@ func routeStatus(r *route.Route) RouteStatus {
 			status.ConnsTotal += n
 		}
 		status.Denied += ended[route.Denied]
-		status.Limited += ended[route.OverMaxConns] + ended[route.OverMaxPerClient] + ended[route.OverMaxFlows] + ended[route.OverClientFlows]
+		status.Limited += ended[route.OverMaxConns] + ended[route.OverMaxPerClient] + ended[route.OverClientRate] + ended[route.OverOriginConns] + ended[route.OverMaxFlows] + ended[route.OverClientFlows]
 	}
 	for _, bytes := range totals.Bytes {
 		status.BytesToOrigin += bytes[route.ToOrigin]
 		status.BytesToClient += bytes[route.ToClient]
+	}
+	for _, d := range []route.Direction{route.ToOrigin, route.ToClient} {
+		if shared := r.Shared(d); shared != nil {
+			if status.BandwidthWaiting == nil {
+				status.BandwidthWaiting = map[string]int64{}
+			}
+			status.BandwidthWaiting[d.String()] = shared.Waiting()
+		}
 	}
 	for _, o := range r.Origins.Origins {
 		status.Origins = append(status.Origins, originStatus(o, r.Route, time.Now()))
@@ -163,6 +175,12 @@ func originStatus(o *origin.Origin, r *config.Route, now time.Time) OriginStatus
 		if n := o.Changes(v); n > 0 {
 			status.Changes[v.String()] = n
 		}
+	}
+	for source, n := range o.SourcePorts() {
+		if status.SourcePorts == nil {
+			status.SourcePorts = map[string]int64{}
+		}
+		status.SourcePorts[source.String()] = n
 	}
 	return status
 }

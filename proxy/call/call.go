@@ -20,6 +20,13 @@ func SetsockoptInt(fd, level, option, value int) error {
 	return err
 }
 
+// SetsockoptUint64 sets an option that is an unsigned long on a 64-bit machine.
+func SetsockoptUint64(fd, level, option int, value uint64) error {
+	_, err := Result(unix.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), uintptr(level), uintptr(option),
+		uintptr(unsafe.Pointer(&value)), unsafe.Sizeof(value), 0))
+	return err
+}
+
 // Bind binds fd to name, a struct sockaddr.
 func Bind(fd int, name []byte) error {
 	_, err := Result(unix.RawSyscall(unix.SYS_BIND, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(name))), uintptr(len(name))))

@@ -1,6 +1,7 @@
 package datagram
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 
@@ -49,37 +50,43 @@ func (d *Dialer) probe() (option int) {
 }
 
 // Dial returns a socket connected to an origin, from the next of the sources of its family, or from
-// the kernel's choice where there is none.
+// the kernel's choice where there is none. If a source has no port left, or is not an address of the
+// host any more, the next one is tried.
 func (d *Dialer) Dial(to netip.AddrPort, sources []netip.Addr) (int, error) {
-	fd, err := d.socket(to.Addr())
-	if err != nil {
-		return -1, err
-	}
-	if err := d.connect(fd, to, sources); err != nil {
-		call.Close(fd)
-		return -1, err
-	}
-	return fd, nil
+	return d.fromSources(to.Addr(), sources, func(fd int, source netip.Addr) error { return connect(fd, to, source) })
 }
 
 // DialAnyPort is Dial without connecting: the socket is for all ports of the origin.
 func (d *Dialer) DialAnyPort(to netip.Addr, sources []netip.Addr) (int, error) {
-	fd, err := d.socket(to)
-	if err != nil {
-		return -1, err
-	}
-	source, ok := d.source(to, sources)
-	if !ok {
-		source = netip.IPv6Unspecified()
-		if to.Is4() {
+	return d.fromSources(to, sources, func(fd int, source netip.Addr) error {
+		switch {
+		case source.IsValid():
+		case to.Is4():
 			source = netip.IPv4Unspecified()
+		default:
+			source = netip.IPv6Unspecified()
+		}
+		return bindSource(fd, source)
+	})
+}
+
+// fromSources opens a socket and binds it by use, from one source after the other until one has a port.
+// The zero Addr, where there is no source of to's family, has the kernel choose.
+func (d *Dialer) fromSources(to netip.Addr, sources []netip.Addr, use func(fd int, source netip.Addr) error) (fd int, err error) {
+	d.turn++
+	for _, source := range d.inTurn(to, sources) {
+		if fd, err = d.socket(to); err != nil {
+			return -1, err
+		}
+		if err = use(fd, source); err == nil {
+			return fd, nil
+		}
+		call.Close(fd)
+		if !errors.Is(err, call.ErrNoPort) && !errors.Is(err, unix.EADDRNOTAVAIL) {
+			break
 		}
 	}
-	if err := bindSource(fd, source); err != nil {
-		call.Close(fd)
-		return -1, err
-	}
-	return fd, nil
+	return -1, err
 }
 
 func (d *Dialer) socket(to netip.Addr) (int, error) {
@@ -112,8 +119,9 @@ func bindSource(fd int, source netip.Addr) error {
 	}
 }
 
-func (d *Dialer) connect(fd int, to netip.AddrPort, sources []netip.Addr) error {
-	if source, ok := d.source(to.Addr(), sources); ok {
+// connect connects fd from a source, or from the kernel's choice for the zero Addr.
+func connect(fd int, to netip.AddrPort, source netip.Addr) error {
+	if source.IsValid() {
 		if err := bindSource(fd, source); err != nil {
 			return err
 		}
@@ -139,14 +147,22 @@ func connectedToItself(fd int, to netip.AddrPort) bool {
 	return err == nil && local == to
 }
 
-// source returns the next of the sources of to's family. They take turns: each address has every
-// port of net.ipv4.ip_local_port_range once.
-func (d *Dialer) source(to netip.Addr, sources []netip.Addr) (netip.Addr, bool) {
-	for range sources {
-		d.turn++
-		if s := sources[int(d.turn)%len(sources)]; s.Is4() == to.Is4() {
-			return s, true
+// inTurn returns the sources of to's family, beginning with the next in turn: each address has every
+// port of net.ipv4.ip_local_port_range once. Without any it returns the zero Addr.
+func (d *Dialer) inTurn(to netip.Addr, sources []netip.Addr) []netip.Addr {
+	if len(sources) == 0 {
+		return kernelsChoice
+	}
+	all := make([]netip.Addr, 0, len(sources))
+	for i := range sources {
+		if s := sources[(int(d.turn)+i)%len(sources)]; s.Is4() == to.Is4() {
+			all = append(all, s)
 		}
 	}
-	return netip.Addr{}, false
+	if len(all) == 0 {
+		return kernelsChoice
+	}
+	return all
 }
+
+var kernelsChoice = []netip.Addr{{}}

@@ -2,6 +2,7 @@ package datagram
 
 import (
 	"errors"
+	"net/netip"
 	"testing"
 
 	"anyport/proxy/call"
@@ -10,8 +11,7 @@ import (
 // TestDialItself: a free port of an origin that is down may become the dialling socket's own.
 func TestDialItself(t *testing.T) {
 	fd := openUDP(t, loopback)
-	var d Dialer
-	if err := d.connect(fd, bindAny(t, fd, loopback), nil); !errors.Is(err, call.ErrItself) {
+	if err := connect(fd, bindAny(t, fd, loopback), netip.Addr{}); !errors.Is(err, call.ErrItself) {
 		t.Errorf("got %v, want %v", err, call.ErrItself)
 	}
 }

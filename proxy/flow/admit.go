@@ -82,7 +82,7 @@ func (t *Table[S]) giveBackSteps(a *Admission[S]) {
 		t.opt.Limits.Flows.Give(1)
 	}
 	if a.step > routePlace {
-		a.route.Release(config.UDP, a.Key.Client.AddrPort().Addr())
+		a.route.Unadmit(config.UDP, a.Key.Client.AddrPort().Addr())
 	}
 	a.Flow = nil
 }

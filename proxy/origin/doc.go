@@ -7,6 +7,7 @@
 //	origin.go                one origin and its live conns and flows
 //	standing.go              what is known of its health; the decisions are in proxy/health
 //	dialled.go               dials of conns that failed or succeeded
+//	sources.go               live conns of one origin by the source address that they use
 //	refuse.go                ICMP errors that flows have met
 //	refusal.go               both by port, bounded
 //

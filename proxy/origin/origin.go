@@ -23,6 +23,7 @@ type counts struct {
 
 	refusals [2]refusals  // over TCP and over UDP
 	accepted atomic.Int64 // when a dial last succeeded, in ns since epoch; 0: never
+	sources  sources
 
 	state   atomic.Pointer[health.State] // nil: the zero State
 	last    atomic.Pointer[health.Result]
@@ -39,6 +40,20 @@ func (o *Origin) Begin() {
 	o.counts.active.Add(1)
 	o.counts.total.Add(1)
 }
+
+// TryBegin is Begin, unless o has max_conns already. It adds first and takes back after, so that no two
+// loops can both take the last place.
+func (o *Origin) TryBegin() bool {
+	if n := o.counts.active.Add(1); o.MaxConns > 0 && n > int64(o.MaxConns) {
+		o.counts.active.Add(-1)
+		return false
+	}
+	o.counts.total.Add(1)
+	return true
+}
+
+// Full reports whether o has max_conns.
+func (o *Origin) Full() bool { return o.MaxConns > 0 && o.Active() >= int64(o.MaxConns) }
 
 // End counts the end of a conn or flow that Begin has counted.
 func (o *Origin) End() { o.counts.active.Add(-1) }

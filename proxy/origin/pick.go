@@ -69,9 +69,9 @@ func (a Ask) prefers(o *Origin) bool {
 	return a.permits(o) && o.Standing() == health.Up && o.takes(a)
 }
 
-// permits reports whether o was not tried, and nobody has ordered that it gets nothing new.
+// permits reports whether o was not tried, is not full, and nobody has ordered that it gets nothing new.
 func (a Ask) permits(o *Origin) bool {
-	return !o.Standing().Excluded() && !slices.Contains(a.Tried, o)
+	return !o.Standing().Excluded() && !o.Full() && !slices.Contains(a.Tried, o)
 }
 
 // takes reports whether o is left out neither as a whole nor for the port.

@@ -2,6 +2,7 @@ package origin
 
 import (
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -71,4 +72,11 @@ func (p *Pool) By(addr netip.AddrPort) *Origin {
 		}
 	}
 	return nil
+}
+
+// HasFull reports whether an origin that was not tried could have been picked if it were not full.
+func (p *Pool) HasFull(tried []*Origin) bool {
+	return slices.ContainsFunc(p.Origins, func(o *Origin) bool {
+		return o.Full() && !o.Standing().Excluded() && !slices.Contains(tried, o)
+	})
 }

@@ -27,7 +27,7 @@ type Record struct {
 // so the access log sums them.
 func (r Record) Refused() bool {
 	switch r.Verdict {
-	case NoRoute, Denied, OverMaxConns, OverMaxPerClient, OverMaxFlows, OverClientFlows, NoOrigin, HeaderFailed, OutOfFiles, OutOfPorts,
+	case NoRoute, Denied, OverMaxConns, OverMaxPerClient, OverClientRate, OverMaxFlows, OverClientFlows, OverOriginConns, NoOrigin, HeaderFailed, OutOfFiles, OutOfPorts,
 		Draining, Responder, Looped:
 		return true
 	case ConnectFailed, ConnectTimedOut, RelayFailed: // nothing was sent there; a conn has waited for its origin

@@ -7,7 +7,7 @@ import (
 
 // Retired returns a route that is no longer in service, for live conns of another process. They are
 // counted with what no route takes.
-func (l *Live) Retired(name string, header config.ProxyProtocol, t config.Timeouts) *Route {
-	c := &config.Route{Name: name, ProxyProtocol: header, Timeouts: t}
+func (l *Live) Retired(name string, header config.ProxyProtocol, t config.Timeouts, bandwidth config.Rate) *Route {
+	c := &config.Route{Name: name, ProxyProtocol: header, Timeouts: t, Bandwidth: bandwidth}
 	return &Route{Route: c, Origins: origin.NewPool(c, nil), Stats: l.Unrouted}
 }

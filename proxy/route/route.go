@@ -3,6 +3,7 @@ package route
 import (
 	"net/netip"
 	"sync/atomic"
+	"time"
 
 	"anyport/config"
 	"anyport/proxy/origin"
@@ -15,6 +16,7 @@ type Route struct {
 	Origins *origin.Pool
 	Stats   *Stats
 
+	rates    *clientRates    // nil: no new_conns_per_second_per_client
 	clients  *config.Clients // the kernel asks it first; here it stops what came in just before a reload
 	heldBack atomic.Bool     // an answer was held back, and the log has said so
 }
@@ -38,7 +40,28 @@ func (r *Route) Admit(protocol config.Protocol, client netip.Addr) Verdict {
 	if v := r.Open(client); v != Admitted {
 		return v
 	}
-	return r.Stats.acquire(r.Route, protocol, client)
+	if !r.takeRate(client, 0) { // it is counted last, but nothing may be evicted for what is refused after all
+		return OverClientRate
+	}
+	v := r.Stats.acquire(r.Route, protocol, client)
+	if v == Admitted && !r.takeRate(client, 1) { // another loop was faster
+		r.Release(protocol, client)
+		return OverClientRate
+	}
+	return v
+}
+
+// takeRate counts n new conns of a client against new_conns_per_second_per_client.
+func (r *Route) takeRate(client netip.Addr, n int) bool {
+	return r.rates == nil || r.rates.take(r.Name, client, n, r.NewConnsPerSecondPerClient, time.Since(epoch))
+}
+
+// Unadmit undoes Admit for a conn or flow that is not begun after all.
+func (r *Route) Unadmit(protocol config.Protocol, client netip.Addr) {
+	r.Release(protocol, client)
+	if r.rates != nil {
+		r.rates.giveBack(r.Name, client, r.NewConnsPerSecondPerClient)
+	}
 }
 
 // Open is Admit without the limits: nothing is counted, and nothing is owed.

@@ -2,6 +2,7 @@ package route
 
 import (
 	"net/netip"
+	"sync"
 	"sync/atomic"
 
 	"anyport/config"
@@ -62,12 +63,13 @@ type Live struct {
 	watchers registry[func()]
 	listers  registry[Lister] // of the loops that have conns
 	shards   int
+	rates    func() *clientRates // of all routes; made by the first that needs it
 }
 
 // NewLive returns a Live without routes. shards is the number of event loops that count, those of TCP
 // and UDP together.
 func NewLive(shards int) *Live {
-	l := &Live{Unrouted: newStats(shards), shards: shards}
+	l := &Live{Unrouted: newStats(shards), shards: shards, rates: sync.OnceValue(newClientRates)}
 	l.set.Store(&Set{table: nothing{}})
 	return l
 }
@@ -87,6 +89,9 @@ func (l *Live) Try(table Table, routes []*config.Route) *Trial {
 	s := &Set{table: table, byFile: make(map[*config.Route]*Route, len(routes)), byName: make(map[string]*Route, len(routes)), before: old}
 	for _, c := range routes {
 		r := newRoute(c, old.Named(c.Name), l.shards)
+		if c.NewConnsPerSecondPerClient > 0 {
+			r.rates = l.rates()
+		}
 		s.Routes = append(s.Routes, r)
 		s.byFile[c], s.byName[c.Name] = r, r
 	}
@@ -114,6 +119,9 @@ func (t *Trial) Undo() { t.live.store(t.set.before) }
 // store puts s into service and wakes the loops, which apply it to their live conns.
 func (l *Live) store(s *Set) {
 	l.set.Store(s)
+	for _, r := range s.Routes {
+		r.Stats.share(r.RouteBandwidth)
+	}
 	l.notify()
 }
 

@@ -14,10 +14,11 @@ import (
 // Stats is what is counted of a route, under its name, across reloads. It is safe for concurrent use:
 // the limits are shared by all loops, the counters are each loop's own.
 type Stats struct {
-	active    [protocols]atomic.Int64    // live conns, live flows
-	perClient connsByClient              // counted only with max_conns_per_client
-	draining  atomic.Bool                // by hand: see Drain
-	shards    []atomic.Pointer[Counters] // each made by its first use: most of 60,000 routes are idle
+	active    [protocols]atomic.Int64                     // live conns, live flows
+	perClient connsByClient                               // counted only with max_conns_per_client
+	draining  atomic.Bool                                 // by hand: see Drain
+	shared    atomic.Pointer[[directions]SharedBandwidth] // nil: there is no route_bandwidth
+	shards    []atomic.Pointer[Counters]                  // each made by its first use: most of 60,000 routes are idle
 }
 
 func newStats(shards int) *Stats { return &Stats{shards: make([]atomic.Pointer[Counters], shards)} }

@@ -30,8 +30,10 @@ const (
 	Denied           // by allow and deny: see config.Clients
 	OverMaxConns     // the route holds max_conns already
 	OverMaxPerClient // this client holds max_conns_per_client already
+	OverClientRate   // this client has begun new_conns_per_second_per_client already
 	OverMaxFlows     // the route, or the process, holds max_flows already
 	OverClientFlows  // this client holds max_flows_per_client already
+	OverOriginConns  // the origins that are left hold their max_conns already
 	NoOrigin         // the route has no origin that takes new conns
 	ConnectFailed    // every origin tried refused or was unreachable
 	ConnectTimedOut  // the last origin tried did not answer in time
@@ -74,7 +76,8 @@ var words = [Verdicts]string{
 	Undecided: "undecided",
 	Admitted:  "admitted", Forwarded: "forwarded",
 	NoRoute: "no_route", Denied: "denied", OverMaxConns: "max_conns", OverMaxPerClient: "max_conns_per_client",
-	OverMaxFlows: "max_flows", OverClientFlows: "max_flows_per_client", NoOrigin: "no_origin", ConnectFailed: "connect_failed", ConnectTimedOut: "connect_timeout",
+	OverClientRate: "new_conns_per_second_per_client",
+	OverMaxFlows:   "max_flows", OverClientFlows: "max_flows_per_client", OverOriginConns: "origin_max_conns", NoOrigin: "no_origin", ConnectFailed: "connect_failed", ConnectTimedOut: "connect_timeout",
 	HeaderFailed: "header_failed", OutOfFiles: "out_of_files", OutOfPorts: "out_of_ports", Draining: "draining",
 	Responder: "responder", Looped: "looped",
 	Closed: "closed", ResetByClient: "client_reset", ResetByOrigin: "origin_reset", ClientTimedOut: "client_timeout", OriginTimedOut: "origin_timeout", IdleTimedOut: "idle_timeout",

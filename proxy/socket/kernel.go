@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"anyport/config"
 	"anyport/proxy/call"
 )
 
@@ -63,6 +64,17 @@ func (Kernel) EnableKeepalive(fd int32, after time.Duration) {
 	_ = call.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, seconds(interval))
 	_ = call.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_KEEPCNT, keepaliveProbes)
 	_ = call.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
+}
+
+// LimitPacing has the kernel send no more than rate bytes of payload a second; 0: as fast as it can.
+// A socket that paces (since Linux 4.13 without the fq qdisc: tcp_internal_pacing) sends its first ten
+// segments at once. A socket that refuses the option is about to fail anyway.
+func (Kernel) LimitPacing(fd int32, rate config.Rate) {
+	limit := ^uint64(0) // unsigned long, and so 64 bits on the machines that anyport runs on
+	if rate > 0 {
+		limit = uint64(rate)
+	}
+	_ = call.SetsockoptUint64(int(fd), unix.SOL_SOCKET, unix.SO_MAX_PACING_RATE, limit)
 }
 
 func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }

@@ -24,7 +24,7 @@ func (l *loop) admitConn(n accepted) {
 	dst, r, v := l.lookUp(n)
 	if v == route.Admitted { // files last: a client that is not admitted must not evict others
 		if v = l.reserveFiles(n); v != route.Admitted {
-			r.Release(config.TCP, n.client.Addr())
+			r.Unadmit(config.TCP, n.client.Addr())
 		}
 	}
 	switch v {
@@ -53,6 +53,9 @@ func (l *loop) lookUp(n accepted) (dst netip.AddrPort, r *route.Route, v route.V
 func (l *loop) beginConn(n accepted, dst netip.AddrPort, r *route.Route) {
 	c := &conn{route: r, client: n.client, dst: dst, ends: [2]end{{fd: int32(n.fd)}, {fd: -1}}}
 	l.addConn(c)
+	if r.Bandwidth != 0 { // the origin's socket gets it when it is opened
+		l.limitPacing(c, r.Bandwidth)
+	}
 	if err := l.watchSocket(c, clientEnd); err != nil {
 		l.endConn(c, route.RelayFailed)
 		return

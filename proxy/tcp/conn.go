@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"anyport/config"
 	"anyport/proxy/buffers"
 	"anyport/proxy/origin"
 	"anyport/proxy/pipes"
@@ -29,10 +30,11 @@ type conn struct {
 	siblings        siblings      // other conns of its client
 	generation      uint32        // tells its events from those of the conn that had the slot before
 	state           state
-	queued          bool // on the loop's ready list
-	moving          bool // it is being moved to another process: nothing is done for it
-	keepalive       bool // probes are on, on both sockets
-	sawOtherFailure bool // an origin failed otherwise than by refusing: dst may not be closed
+	queued          bool   // on the loop's ready list
+	moving          bool   // it is being moved to another process: nothing is done for it
+	keepalive       bool   // probes are on, on both sockets
+	sawOtherFailure bool   // an origin failed otherwise than by refusing: dst may not be closed
+	source          uint16 // where the origin counts its source address; 0: nowhere
 
 	ends [2]end // clientEnd, originEnd
 	ways [2]way // route.ToOrigin, route.ToClient: way d goes from ends[d] to ends[1-d]
@@ -78,6 +80,7 @@ type way struct {
 	streak   uint8           // reads in a row that were large
 	ended    bool            // FIN was read
 	finished bool            // FIN was passed on
+	paused   bool            // it reads nothing until its route's bandwidth allows: see throttle
 }
 
 // holds reports whether bytes were read that the other end has not taken yet.
@@ -92,6 +95,7 @@ type sockets interface {
 	Send(fd int32, b []byte) (int, error)
 	Splice(from, to int32, most int) (int, error)
 	SendFIN(fd int32) error
+	LimitPacing(fd int32, rate config.Rate)
 	EnableKeepalive(fd int32, after time.Duration)
 	TakeError(fd int32) error
 	Unread(fd int32) uint32

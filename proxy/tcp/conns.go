@@ -33,6 +33,7 @@ func (l *loop) addConn(c *conn) {
 func (l *loop) removeConn(c *conn) {
 	c.state = closed // steps and timers of the same turn may still come to it
 	l.timers.Stop(&c.timer)
+	l.endTurns(c)
 	for d := range c.ways {
 		l.releaseWay(&c.ways[d])
 	}
@@ -41,9 +42,7 @@ func (l *loop) removeConn(c *conn) {
 	l.free = append(l.free, c.slot)
 	l.connCount--
 	l.files.Give(connFiles)
-	if c.origin != nil {
-		c.origin.End()
-	}
+	c.leaveOrigin()
 	c.route.Release(config.TCP, c.client.Addr())
 }
 

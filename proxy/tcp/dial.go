@@ -25,13 +25,20 @@ const mostTried = 4
 func (l *loop) dialNext(c *conn, v route.Verdict) {
 	for {
 		if c.origin = l.pickOrigin(c); c.origin == nil {
+			if len(c.tried) < mostTried && c.route.Origins.HasFull(c.tried) {
+				l.endConn(c, route.OverOriginConns)
+				return
+			}
 			if len(c.tried) > 0 && !c.sawOtherFailure && c.route.Origins.AllTried(c.tried) { // each of them has sent RST: dst is closed
 				l.mirror.Refused(c.route, config.TCP, c.dst)
 			}
 			l.endConn(c, v)
 			return
 		}
-		c.origin.Begin() // least_conn counts it from now on; giveUpOrigin or removeConn ends it
+		if !c.origin.TryBegin() { // another loop was faster; otherwise leaveOrigin ends it
+			c.origin = nil
+			continue
+		}
 		err := l.dialPicked(c)
 		if err == nil {
 			l.setTimer(c)
@@ -63,20 +70,14 @@ func (l *loop) pickOrigin(c *conn) *origin.Origin {
 // moment is a moment of the loop as a time, for what is shared with other goroutines.
 func (l *loop) moment(at time.Duration) time.Time { return l.started.Add(at) }
 
-// dialPicked begins to dial the picked origin, from the port that the kernel chooses, or by number
-// if it has none to choose.
+// dialPicked begins to dial the picked origin.
 func (l *loop) dialPicked(c *conn) error {
 	to := c.origin.At(c.dst.Port())
 	if !to.IsValid() {
 		return errors.New("its name has no address yet")
 	}
 	c.dialled = l.clock() // exact, for the histogram of connect times
-	source := l.sourceFor(c.route.Source, to.Addr())
-	err := l.connectFrom(c, to, netip.AddrPortFrom(source, 0))
-	if errors.Is(err, call.ErrNoPort) {
-		err = l.connectByNumber(c, to, source)
-	}
-	if err != nil {
+	if err := l.connectFromSources(c, to); err != nil {
 		return err
 	}
 	return l.watchSocket(c, originEnd)
@@ -96,18 +97,10 @@ func (l *loop) connectFrom(c *conn, to, from netip.AddrPort) error {
 	if c.route.ProxyProtocol != config.ProxyOff {
 		socket.DelayACK(fd)
 	}
-	return socket.Connect(fd, to, from)
-}
-
-// sourceFor takes the addresses of the origin's family in turn; the zero Addr has the kernel choose.
-func (l *loop) sourceFor(sources []netip.Addr, to netip.Addr) netip.Addr {
-	l.dialCount++
-	for i := range sources {
-		if s := sources[(l.dialCount+i)%len(sources)]; s.Is4() == to.Is4() {
-			return s
-		}
+	if rate := l.bandwidthOf(c); rate != 0 {
+		l.sockets.LimitPacing(int32(fd), rate)
 	}
-	return netip.Addr{}
+	return socket.Connect(fd, to, from)
 }
 
 // giveUpOrigin ends the dial in progress, which has failed with err. The conn does not try this
@@ -119,9 +112,17 @@ func (l *loop) giveUpOrigin(c *conn, err error) {
 		l.sockets.Close(fd)
 	}
 	c.ends[originEnd] = end{fd: -1}
-	c.origin.End()
 	c.tried = append(c.tried, c.origin)
-	c.origin = nil // or removeConn would end it a second time
+	c.leaveOrigin()
+}
+
+// leaveOrigin undoes that the conn is counted with its origin, if it has one.
+func (c *conn) leaveOrigin() {
+	if c.origin != nil {
+		c.origin.EndFrom(c.source)
+		c.origin.End()
+	}
+	c.origin, c.source = nil, 0 // or removeConn would undo it a second time
 }
 
 // dialEvent goes on with a conn that dials, after an event of one of its sockets.

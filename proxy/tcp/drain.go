@@ -22,14 +22,17 @@ func (l *loop) startDrain() {
 	}
 }
 
-// applyReload gives the conns whose dst a reload no longer forwards their drain_timeout, and takes
-// it back from those whose dst is forwarded again.
+// applyReload applies a reload to live conns: those whose dst it no longer forwards get their
+// drain_timeout, and those whose dst is forwarded again lose it; a changed bandwidth holds at once.
 func (l *loop) applyReload() {
 	set := l.routes.Set()
 	if set == l.set {
 		return
 	}
+	before := l.set
 	l.set = set
+	l.changeBandwidths(before, set)
+	l.changeShared()
 	if l.draining() { // all conns have their drain_timeout already
 		return
 	}

@@ -22,8 +22,8 @@ func TestRetireAndBack(t *testing.T) {
 	web, other := &config.Route{Name: "web", Timeouts: config.Timeouts{Drain: time.Minute, Idle: time.Hour}}, &config.Route{Name: "other"}
 	live := route.NewLive(1)
 	live.Swap(lookups{dst: web}, []*config.Route{web})
-	l := &loop{routes: live, now: time.Second}
-	c := &conn{route: live.Set().Named("web"), dst: dst, state: relaying, began: time.Second, active: time.Second}
+	l := &loop{routes: live, set: live.Set(), now: time.Second}
+	c := &conn{route: live.Set().Named("web"), dst: dst, ends: [2]end{{fd: -1}, {fd: -1}}, state: relaying, began: time.Second, active: time.Second}
 	l.slots = []*conn{nil, c}
 	for _, test := range []struct {
 		name    string

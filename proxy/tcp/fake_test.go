@@ -14,7 +14,6 @@ import (
 	"anyport/proxy/origin"
 	"anyport/proxy/pipes"
 	"anyport/proxy/route"
-	"anyport/proxy/wheel"
 )
 
 // fakePeer is a client or an origin, with the proxy's socket to it.
@@ -26,6 +25,7 @@ type fakePeer struct {
 	room     int    // that its socket has for more
 	heard    []byte
 	heardEnd string
+	paced    config.Rate
 }
 
 // fakeSockets has the peers by their fds, and its only pipe.
@@ -90,6 +90,7 @@ func (w *fakeSockets) TakeError(fd int32) error                  { return w.peer
 func (w *fakeSockets) Unread(fd int32) uint32                    { return uint32(len(w.peers[fd].says)) }
 func (w *fakeSockets) Unacked(int32) uint32                      { return 0 }
 func (w *fakeSockets) EnableKeepalive(fd int32, _ time.Duration) { w.peers[fd].heardEnd += " probes" }
+func (w *fakeSockets) LimitPacing(fd int32, r config.Rate)       { w.peers[fd].paced = r }
 func (w *fakeSockets) Close(fd int32)                            { w.peers[fd].heardEnd += " closed" }
 func (w *fakeSockets) Reset(fd int32)                            { w.peers[fd].heardEnd += " RST" }
 
@@ -147,9 +148,14 @@ func (f *fakeConn) happen(t *testing.T, event string) {
 	if f.conn.state != closed && events != 0 {
 		f.conn.ends[which].noteEvents(events)
 		f.serveConn(f.conn)
-		for len(f.ready) > 0 {
-			f.serveReady()
-		}
+		f.serveAllReady()
+	}
+}
+
+// serveAllReady turns the loop until it would wait.
+func (f *fakeConn) serveAllReady() {
+	for len(f.ready) > 0 {
+		f.serveReady()
 	}
 }
 
@@ -194,7 +200,8 @@ func (f *fakeConn) pass(t *testing.T, text string) {
 		t.Fatal(err)
 	}
 	f.now += d
-	f.timers.Advance(f.now, func(due *wheel.Timer[*conn]) { f.timerFired(due.Value) })
+	f.timers.Advance(f.now, f.fire)
+	f.serveAllReady()
 }
 
 // String tells the conn's state, its verdict if it is over, and what each peer has heard,

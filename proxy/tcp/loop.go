@@ -52,12 +52,14 @@ type loop struct {
 	readySpare     []*conn  // memory for the next ready list
 	clients        connsByClient
 	timers         wheel.Wheel[*conn]
-	files          *quota.Quota // of conns and pipes
-	arrivalFiles   int          // part of files that is kept for conns of another process
+	throttles      map[*conn]*throttle // of conns that take from a route_bandwidth
+	files          *quota.Quota        // of conns and pipes
+	arrivalFiles   int                 // part of files that is kept for conns of another process
 	gate           gate
 	evictNotBefore time.Duration // evictFor does not search for idle conns before this moment
 	pipes          pipes.Pool
 	buffers        buffers.Store
+	fullSources    fullSources
 	dialCount      int // picks a route's source address in turn
 	ports          socket.Ports
 
@@ -137,14 +139,20 @@ func (l *loop) turn(events []unix.EpollEvent) error {
 		}
 	}
 	l.serveReady()
-	l.timers.Advance(l.now, func(t *wheel.Timer[*conn]) {
-		if t.Value == nil { // the gate's is the only timer without a conn
-			l.retryGate()
-		} else {
-			l.timerFired(t.Value)
-		}
-	})
+	l.timers.Advance(l.now, l.fire)
 	return l.acceptLastConns()
+}
+
+// fire does what a timer of the loop is for.
+func (l *loop) fire(t *wheel.Timer[*conn]) {
+	switch c := t.Value; {
+	case c == nil: // the gate's is the only timer without a conn
+		l.retryGate()
+	case t == &c.timer:
+		l.timerFired(c)
+	default:
+		l.pauseOver(c)
+	}
 }
 
 // serveConn takes the steps that a conn can take now.

@@ -25,6 +25,7 @@ type Conn struct {
 	Timeouts config.Timeouts      `json:"timeouts"` // of the route, in case the other process has no route of that name
 	Header   config.ProxyProtocol `json:"header"`   // the same; not sent yet while dialling
 	Origin   netip.AddrPort       `json:"origin"`
+	Paced    config.Rate          `json:"paced,omitempty"`  // the bandwidth that both sockets have
 	Tried    []netip.AddrPort     `json:"tried,omitempty"`  // origins that failed before it
 	Unsure   bool                 `json:"unsure,omitempty"` // one of them failed otherwise than by refusing
 
@@ -115,7 +116,7 @@ func (c *conn) movable() bool {
 func (l *loop) exportConn(c *conn) Conn {
 	out := Conn{
 		Client: c.client, Dst: c.dst, Route: c.route.Name, Timeouts: c.route.Timeouts, Header: c.route.ProxyProtocol,
-		Origin: c.origin.At(c.dst.Port()), Unsure: c.sawOtherFailure,
+		Origin: c.origin.At(c.dst.Port()), Paced: l.bandwidthOf(c), Unsure: c.sawOtherFailure,
 		Dialling: c.state == dialling, Dialled: l.wallTime(c.dialled), Begun: l.wallTime(c.began), Last: l.wallTime(c.active),
 		FDs: []int{int(c.ends[clientEnd].fd), int(c.ends[originEnd].fd)},
 	}

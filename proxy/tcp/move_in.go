@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"anyport/config"
+	"anyport/proxy/call"
 	"anyport/proxy/origin"
 	"anyport/proxy/route"
 	"anyport/proxy/wheel"
@@ -34,7 +35,7 @@ func (l *loop) addArrival(in *Conn) {
 	r := set.Named(in.Route)
 	c := &conn{client: in.Client, dst: in.Dst, sawOtherFailure: in.Unsure}
 	if r == nil {
-		r = l.routes.Retired(in.Route, in.Header, in.Timeouts)
+		r = l.routes.Retired(in.Route, in.Header, in.Timeouts, in.Paced)
 	}
 	if !set.Keeps(config.TCP, in.Dst, r) {
 		c.drained = l.drainedAt(in)
@@ -50,6 +51,10 @@ func (l *loop) addArrival(in *Conn) {
 	for i := range c.ends {
 		c.ends[i] = end{fd: int32(in.FDs[i])}
 	}
+	if in.Paced != r.Bandwidth { // a socket keeps its pace on the way here
+		l.limitPacing(c, r.Bandwidth)
+	}
+	c.countSource()
 	if err := l.takeOverWays(c, in); err != nil {
 		l.log.Warn(l.now, "cannot continue a conn of another process", "route", r.Name, "client", c.client, "error", err)
 		l.endConn(c, route.RelayFailed)
@@ -90,6 +95,16 @@ func (c *conn) findOrigins(in *Conn) {
 	c.origin.Begin()
 	if !in.Dialling {
 		c.state = relaying
+	}
+}
+
+// countSource counts the source address of a conn that another process has dialled.
+func (c *conn) countSource() {
+	if len(c.route.Source) == 0 {
+		return
+	}
+	if own, err := call.LocalAddr(int(c.ends[originEnd].fd)); err == nil && slices.Contains(c.route.Source, own.Addr()) {
+		c.source = c.origin.BeginFrom(own.Addr())
 	}
 }
 

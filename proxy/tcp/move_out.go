@@ -67,6 +67,7 @@ func (l *loop) suspendBatch(from int) (b moveBatch, next int) {
 func (l *loop) suspendConn(c *conn) {
 	c.moving = true
 	l.timers.Stop(&c.timer)
+	l.endTurns(c) // the other process takes from a bucket of its own
 	for _, e := range c.ends {
 		_ = unix.EpollCtl(l.epoll, unix.EPOLL_CTL_DEL, int(e.fd), nil)
 	}

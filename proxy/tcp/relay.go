@@ -28,7 +28,7 @@ func (l *loop) startRelay(c *conn) {
 // for the client: an origin that speaks first waits for the header.
 func (l *loop) sendHeader(c *conn, header []byte) {
 	n := copy(l.readBuffer, header)
-	if c.ends[clientEnd].readable && !l.buffers.Full() {
+	if c.ends[clientEnd].readable && !l.buffers.Full() && c.route.Shared(route.ToOrigin) == nil {
 		n += l.receive(c, route.ToOrigin, l.readBuffer[n:])
 	}
 	l.send(c, route.ToOrigin, l.readBuffer[:n])
@@ -58,7 +58,12 @@ func (l *loop) moveWay(c *conn, d route.Direction) {
 		case stepFlush:
 			l.flushHeld(c, d)
 		case stepRead:
-			l.readOnce(c, d)
+			if !l.readInTurn(c, d) {
+				if w.nextStep(from, to) == stepWait {
+					l.returnPipe(w)
+				}
+				return
+			}
 		case stepFIN:
 			l.passFIN(c, d)
 		}
@@ -73,11 +78,11 @@ func (l *loop) returnPipe(w *way) {
 	}
 }
 
-// readOnce takes the step stepRead: one read, and the write of what it brought. Bulk goes through a
-// pipe, small reads through the loop's buffer. Where memory for a slow reader is used up, nothing
-// is read that the reader does not take at once.
-func (l *loop) readOnce(c *conn, d route.Direction) {
-	w := &c.ways[d]
+// readOnce takes the step stepRead: one read, of most bytes, and the write of what it brought. Bulk
+// goes through a pipe, small reads through the loop's buffer. Where memory for a slow reader is used
+// up, nothing is read that the reader does not take at once.
+func (l *loop) readOnce(c *conn, d route.Direction, most int) {
+	w, b := &c.ways[d], l.readBuffer[:min(len(l.readBuffer), most)]
 	if c.ends[d].urgent { // splice does not get past urgent data
 		w.streak = 0
 		l.returnPipe(w)
@@ -86,15 +91,15 @@ func (l *loop) readOnce(c *conn, d route.Direction) {
 		w.pipe = l.pipes.Borrow(l.now)
 	}
 	if w.pipe != nil {
-		l.fillPipe(c, d)
+		l.fillPipe(c, d, most)
 		return
 	}
 	if l.buffers.Full() {
-		l.passThrough(c, d)
+		l.passThrough(c, d, b)
 		return
 	}
-	if n := l.receive(c, d, l.readBuffer); n > 0 {
-		l.send(c, d, l.readBuffer[:n])
+	if n := l.receive(c, d, b); n > 0 {
+		l.send(c, d, b[:n])
 	}
 }
 

@@ -139,6 +139,8 @@ func newLoop(opt Options, i int) *loop {
 		sockets:        socket.Kernel{},
 		ports:          socket.LocalPorts(),
 		clients:        newConnsByClient(),
+		fullSources:    fullSources{},
+		throttles:      map[*conn]*throttle{},
 		buffers:        buffers.NewStore(opt.Loops),
 		readBuffer:     make([]byte, buffers.Size),
 	}

@@ -40,7 +40,7 @@ const (
 )
 
 // nextStep is the next step of the way between two ends. Nothing is read while the other end takes
-// nothing: a stalled reader stops its sender.
+// nothing: a stalled reader stops its sender. Nor is anything read while the way waits for bandwidth.
 func (w *way) nextStep(from, to *end) step {
 	switch {
 	case w.finished || to.failed: // nothing can be written any more
@@ -52,7 +52,7 @@ func (w *way) nextStep(from, to *end) step {
 		return stepWait
 	case w.ended:
 		return stepFIN
-	case from.readable && to.writable:
+	case from.readable && to.writable && !w.paused:
 		return stepRead
 	}
 	return stepWait

@@ -44,7 +44,7 @@ func (l *loop) timerFired(c *conn) {
 	case v == route.ConnectTimedOut:
 		l.giveUpOrigin(c, errConnectTimeout)
 		l.dialNext(c, v)
-	case v != route.DrainTimedOut && v != route.MaxAge && c.delivering(l.sockets):
+	case v != route.DrainTimedOut && v != route.MaxAge && (c.paused() || c.delivering(l.sockets)):
 		c.active = l.now
 		l.setTimer(c)
 	default:

@@ -38,10 +38,10 @@ func (e *end) noteRead(short bool) {
 	}
 }
 
-// fillPipe splices from the end into the way's pipe, which is empty.
-func (l *loop) fillPipe(c *conn, d route.Direction) {
+// fillPipe splices most bytes from the end into the way's pipe, which is empty.
+func (l *loop) fillPipe(c *conn, d route.Direction, most int) {
 	w, from := &c.ways[d], &c.ends[d]
-	n, err := l.sockets.Splice(from.fd, w.pipe.Write, w.pipe.Size)
+	n, err := l.sockets.Splice(from.fd, w.pipe.Write, min(w.pipe.Size, most))
 	switch {
 	case err != nil:
 		from.readFailed(err)
@@ -130,17 +130,17 @@ func (e *end) writeFailed(err error) {
 // a bound (buffers.Store); beyond it a way reads nothing that it would have to keep. It peeks at what
 // has come, writes it, and only then takes as much from the kernel as was written. So no conn waits
 // for memory: a reader that reads is served as before, with one more call for each read, and a
-// reader that stalls stops its own sender.
-func (l *loop) passThrough(c *conn, d route.Direction) {
+// reader that stalls stops its own sender. b is the buffer to peek into.
+func (l *loop) passThrough(c *conn, d route.Direction, b []byte) {
 	from, to := &c.ends[d], &c.ends[1-d]
-	n, err := l.sockets.Peek(from.fd, l.readBuffer)
+	n, err := l.sockets.Peek(from.fd, b)
 	if n <= 0 || err != nil { // FIN, RST, nothing: a read says which
-		if n := l.receive(c, d, l.readBuffer); n > 0 {
-			l.send(c, d, l.readBuffer[:n])
+		if n := l.receive(c, d, b); n > 0 {
+			l.send(c, d, b[:n])
 		}
 		return
 	}
-	sent, err := l.sockets.Send(to.fd, l.readBuffer[:n])
+	sent, err := l.sockets.Send(to.fd, b[:n])
 	if err != nil {
 		to.writeFailed(err)
 		return
@@ -148,7 +148,7 @@ func (l *loop) passThrough(c *conn, d route.Direction) {
 	l.discardPassed(from, sent)
 	l.countBytes(c, d, sent)
 	c.ways[d].streak = nextStreak(c.ways[d].streak, sent)
-	from.noteRead(sent == n && n < len(l.readBuffer))
+	from.noteRead(sent == n && n < len(b))
 }
 
 // discardPassed takes n bytes from the kernel that have been passed on. They are there, since nobody

@@ -102,6 +102,8 @@ type RouteStatus struct {
 
 	Connects ConnectTimes `json:"-"` // only for /metrics
 
+	BandwidthWaiting map[string]int64 `json:"bandwidth_waiting,omitempty"` // direction → conns that wait for route_bandwidth, if the route has it
+
 	Origins []OriginStatus `json:"origins"`
 
 	Lookups  uint64 `json:"lookups"` // SYNs and datagrams that the kernel decided by this route
@@ -150,6 +152,8 @@ type OriginStatus struct {
 
 	ConnsActive int64  `json:"conns_active"`
 	ConnsTotal  uint64 `json:"conns_total"`
+
+	SourcePorts map[string]int64 `json:"source_ports_used,omitempty"` // source address → local ports that live TCP conns use, if the route has source
 }
 
 // Drift says where the tables in the kernel differ from the config in service.

@@ -32,6 +32,7 @@ var (
 	bytesTotal  = metric("bytes_total", "Payload relayed.", "route", "protocol", "direction")
 	datagrams   = metric("datagrams_total", "Datagrams by what became of them.", "route", "direction", "verdict")
 	heldBack    = metric("held_back_bytes_total", "Answers to clients that had not shown that they are there, over amplification_budget.", "route")
+	waiting     = metric("bandwidth_waiting", "Conns that wait for route_bandwidth.", "route", "direction")
 	routeDrains = metric("route_draining", "1 while the route takes nothing new.", "route")
 
 	originUp       = metric("origin_up", "1 while the origin is taken to work.", "route", "origin")
@@ -41,6 +42,7 @@ var (
 	originWeight   = metric("origin_weight", "The weight of the origin for new conns and flows.", "route", "origin")
 	originTotal    = metric("origin_connections_total", "Conns and flows given to the origin.", "route", "origin")
 	originActive   = metric("origin_connections_active", "Live conns and flows of the origin.", "route", "origin")
+	sourcePorts    = metric("source_ports_used", "Local ports that live TCP conns to the origin use, by source address. Each port of an origin can have those of net.ipv4.ip_local_port_range once.", "route", "origin", "source")
 	connectTime    = metric("origin_connect_seconds", "How long origins took to accept a conn.", "route")
 )
 
@@ -110,6 +112,9 @@ func (e exporter) route(r admin.RouteStatus) {
 			e.counter(bytesTotal, r.Bytes[protocol][d.String()], r.Name, protocol, d.String())
 		}
 	}
+	for direction, n := range r.BandwidthWaiting {
+		e.gauge(waiting, float64(n), r.Name, direction)
+	}
 	for _, o := range r.Origins {
 		e.flag(originUp, o.Up, r.Name, o.Address)
 		e.counter(originRefusals, o.Refusals, r.Name, o.Address)
@@ -120,6 +125,9 @@ func (e exporter) route(r admin.RouteStatus) {
 		}
 		e.counter(originTotal, o.ConnsTotal, r.Name, o.Address)
 		e.gauge(originActive, float64(o.ConnsActive), r.Name, o.Address)
+		for source, n := range o.SourcePorts {
+			e.gauge(sourcePorts, float64(n), r.Name, o.Address, source)
+		}
 	}
 	e.histogram(connectTime, r.Connects, r.Name)
 }

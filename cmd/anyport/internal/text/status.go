@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -143,10 +145,19 @@ func originRows(s *admin.Status) []string {
 	var rows []string
 	for _, r := range s.Routes {
 		for _, o := range r.Origins {
-			rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%d\t%d", o.Address, r.Name, originState(o), o.ConnsActive, o.ConnsTotal))
+			rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%d\t%d", o.Address, r.Name, originState(o), o.ConnsActive, o.ConnsTotal)+sourcesText(o))
 		}
 	}
 	return rows
+}
+
+// sourcesText is how many local ports of each source the conns to an origin use; "" where none are counted.
+func sourcesText(o admin.OriginStatus) string {
+	var text string
+	for _, source := range slices.Sorted(maps.Keys(o.SourcePorts)) {
+		text += fmt.Sprintf("\t%d from %s", o.SourcePorts[source], source)
+	}
+	return text
 }
 
 // originState is the state forced by hand, or else what the proxy has found.

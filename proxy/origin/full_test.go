@@ -1,0 +1,63 @@
+package origin
+
+import (
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"anyport/config"
+)
+
+// TestFullOrigins fills the origins of each policy to their max_conns, on many goroutines: none gets
+// one more than that, all places are used, and the backup is the last. What ends makes room.
+func TestFullOrigins(t *testing.T) {
+	for _, balance := range []config.Balance{config.RoundRobin, config.LeastConn, config.Random, config.SourceHash, config.First} {
+		t.Run(string(balance), func(t *testing.T) {
+			r := &config.Route{Balance: balance, Origins: []config.Origin{
+				{Text: "a", Weight: 1, MaxConns: 10}, {Text: "b", Weight: 3, MaxConns: 20}, {Text: "c", Weight: 1, Backup: true, MaxConns: 5},
+				{Text: "drained", MaxConns: 1},
+			}}
+			p := NewPool(r, nil)
+			var begun, refused sync.Map
+			var all sync.WaitGroup
+			for n := range 100 {
+				all.Go(func() {
+					client := netip.AddrFrom4([4]byte{10, 0, 0, byte(n)})
+					for {
+						o := p.Pick(Ask{Client: client, Protocol: config.TCP, Now: time.Now()})
+						if o == nil {
+							refused.Store(n, true)
+							return
+						}
+						if o.TryBegin() {
+							begun.Store(n, o)
+							return
+						}
+					}
+				})
+			}
+			all.Wait()
+			for i, want := range []int64{10, 20, 5, 0} {
+				if got := p.Origins[i].Active(); got != want {
+					t.Errorf("origin %s has %d conns, want %d", p.Origins[i].Text, got, want)
+				}
+			}
+			n := 0
+			refused.Range(func(any, any) bool { n++; return true })
+			if n != 65 || !p.HasFull(nil) || p.HasFull(p.Origins) {
+				t.Errorf("%d conns are refused, want 65", n)
+			}
+			p.Origins[1].End()
+			if o := p.Pick(Ask{Protocol: config.TCP, Now: time.Now()}); o != p.Origins[1] {
+				t.Errorf("the place that is free again goes to %v", o)
+			}
+			more := *r
+			more.Origins = append([]config.Origin{}, r.Origins...)
+			more.Origins[0].MaxConns = 11
+			if o := NewPool(&more, p).Origins[0]; !o.TryBegin() || o.TryBegin() {
+				t.Error("a reload that allows one more does not admit just one more")
+			}
+		})
+	}
+}
