@@ -3,4 +3,6 @@
 //
 // A header names the original client and the original dst, or there is an error: never LOCAL or
 // UNKNOWN, which an origin would take for the proxy itself. The package is pure: it sends nothing.
+//
+// Health checks have no client: check.go has the headers that say so.
 package header
