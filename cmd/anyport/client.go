@@ -24,15 +24,27 @@ func clientFlags(cmd *cobra.Command) func() (admin.Client, error) {
 	path := fileFlag(cmd)
 	socket := cmd.Flags().String("socket", "", "ask on this admin socket, `PATH`")
 	return func() (client admin.Client, err error) {
-		named := cmd.Flags().Changed("config")
-		switch {
-		case *socket != "" && named:
-			return client, usagef("-c and --socket both say where to ask: give one of them")
-		case *socket != "":
+		if err := checkWhere(cmd); err != nil {
+			return client, err
+		}
+		if *socket != "" {
 			return admin.Client{Socket: *socket}, nil
 		}
-		return clientOf(cmd, *path, named)
+		return clientOf(cmd, *path, cmd.Flags().Changed("config"))
 	}
+}
+
+// checkWhere refuses flags of which one would be ignored. An empty --socket is usually an unset variable
+// of a shell script: to ask the default anyport then, such as for a drain, would be dangerous.
+func checkWhere(cmd *cobra.Command) error {
+	socket := cmd.Flags().Lookup("socket")
+	switch {
+	case socket.Changed && socket.Value.String() == "":
+		return usagef("--socket \"\": name a socket, or leave it out")
+	case socket.Changed && cmd.Flags().Changed("config"):
+		return usagef("-c and --socket both say where to ask: give one of them")
+	}
+	return nil
 }
 
 // clientOf reads from the file where to ask. A broken file is reported, but the command goes on: it

@@ -49,6 +49,9 @@ func watch(ctx context.Context, client admin.Client, s text.Screen, interval tim
 		pictures = 1
 	}
 	before, err := takeSample(ctx, client)
+	if ctx.Err() != nil {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
