@@ -40,6 +40,16 @@ func (d drains) has(route string) bool {
 	return d.all
 }
 
+// hasEach reports whether every route in service is to be drained: one of them may be excepted.
+func (d drains) hasEach(serving map[string]bool) bool {
+	for route := range serving {
+		if !d.has(route) {
+			return false
+		}
+	}
+	return true
+}
+
 // only returns d without the routes that are not served any more.
 func (d drains) only(serving map[string]bool) drains {
 	kept := drains{all: d.all, routes: map[string]bool{}}
@@ -136,11 +146,11 @@ func (d *daemon) drainingRoutes() (routes []string) {
 
 // drainState is the state of a route now, or of all if it is "".
 func (d *daemon) drainState(route string) admin.Drained {
-	active := d.activeByRoute()
-	if route != "" {
-		active = map[string]int64{route: active[route]}
+	active, drains := d.activeByRoute(), d.drains.Load()
+	if route == "" {
+		return admin.Drained{Draining: drains.hasEach(d.serving.Load().routeNames()), Conns: active}
 	}
-	return admin.Drained{Draining: d.drains.Load().has(route), Conns: active}
+	return admin.Drained{Draining: drains.has(route), Conns: map[string]int64{route: active[route]}}
 }
 
 // drainPoll is the time between two looks at a route whose drain is waited for: the end of the last conn
