@@ -83,10 +83,11 @@ func TestFinishUpgrade(t *testing.T) {
 	}
 }
 
-// child is a process that writes each signal that it gets to its output, until SIGUSR1.
+// child is a process that writes each signal that it gets to its output, until SIGWINCH: of all that have
+// come, a shell acts on the one with the highest number last.
 func child(t *testing.T) (cmd *exec.Cmd, out *bufio.Reader) {
 	t.Helper()
-	cmd = exec.Command("sh", "-c", `trap 'echo HUP' HUP; trap 'echo TERM' TERM; trap 'echo INT' INT; trap 'echo end; exit' USR1; echo ready; while :; do sleep 0.02; done`)
+	cmd = exec.Command("sh", "-c", `trap 'echo HUP' HUP; trap 'echo TERM' TERM; trap 'echo INT' INT; trap 'echo end; exit' WINCH; echo ready; while :; do sleep 0.02; done`)
 	pipe, err := cmd.StdoutPipe()
 	if err == nil {
 		err = cmd.Start()
@@ -141,7 +142,7 @@ func TestForwardSignals(t *testing.T) {
 				}
 				got = append(got, strings.TrimSpace(line))
 			}
-			_ = cmd.Process.Signal(syscall.SIGUSR1)
+			_ = cmd.Process.Signal(syscall.SIGWINCH)
 			if rest, _ := io.ReadAll(out); strings.Join(got, " ") != test.want || string(rest) != "end\n" {
 				t.Errorf("it got %q and %q, want %q", got, rest, test.want)
 			}
