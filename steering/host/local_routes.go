@@ -23,7 +23,7 @@ const RouteProtocol = 169
 // is lo, or the tun where the routes must end with the process.
 type LocalRoutes struct {
 	handle *netlink.Handle // of the namespace that it was opened in
-	lists  *netlink.Handle // of it, for lists of one table: see newLocalRoutes
+	lists  *netlink.Handle // of it, for lists of one table: see OpenLocalRoutes
 	lo     int             // interface index
 	tun    *tun            // nil: the routes refer to lo
 	own    bart.Lite       // the routes that this process answers for

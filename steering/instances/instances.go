@@ -37,7 +37,8 @@ type Announcement struct {
 	notice   atomic.Pointer[Notice]
 }
 
-// Notice is what the others get to know, not yet as text: of a million prefixes that takes time.
+// Notice is what the other processes learn. It is made into text only when one of them asks, since a
+// million prefixes take time.
 type Notice struct {
 	Config   string
 	Device   string
@@ -47,7 +48,7 @@ type Notice struct {
 }
 
 const (
-	SocketPrefix = "@anyport/" // then 26 letters and digits by lot
+	SocketPrefix = "@anyport/" // then 26 random letters and digits
 	timeout      = time.Second
 	maxAnswer    = 64 << 20 // bytes of an answer: some 2 million prefixes
 )
@@ -64,7 +65,7 @@ func Announce() (*Announcement, error) {
 	return p, nil
 }
 
-// serve answers until the listener is closed. openPresence starts it.
+// serve answers until the listener is closed. Announce starts it.
 func (p *Announcement) serve() {
 	for {
 		conn, err := p.listener.Accept()
@@ -73,7 +74,7 @@ func (p *Announcement) serve() {
 		}
 		if trusted(conn) {
 			_ = conn.SetDeadline(time.Now().Add(timeout))
-			_ = json.NewEncoder(conn).Encode(p.notice.Load().instance()) // who does not listen learns nothing
+			_ = json.NewEncoder(conn).Encode(p.notice.Load().instance()) // a peer that has gone learns nothing
 		}
 		conn.Close()
 	}
@@ -175,5 +176,5 @@ func privileged(pid int) bool {
 	return err == nil && held.Effective&capabilities.Of(unix.CAP_NET_ADMIN, unix.CAP_NET_BIND_SERVICE) != 0
 }
 
-// Update has the others learn of n from now on.
+// Update makes n the answer from now on. Any goroutine may call it.
 func (p *Announcement) Update(n *Notice) { p.notice.Store(n) }

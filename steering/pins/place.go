@@ -22,8 +22,8 @@ const Root = "/sys/fs/bpf"
 
 const mountBPFFS = "mount -t bpf -o mode=0700 bpf " + Root
 
-// Place is where the steering of an instance is pinned, as steering.pin says. Whoever needs
-// to know asks placeOf.
+// Place is where the steering of an instance is pinned, as steering.pin says. [PlaceOf]
+// makes one.
 type Place struct {
 	Path   string // "": nowhere
 	Auto   bool   // anyport has chosen the path; where it cannot be used, nothing is pinned

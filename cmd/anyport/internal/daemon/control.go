@@ -68,7 +68,7 @@ func (d *daemon) signalled(sig os.Signal, drain func()) (atOnce bool) {
 	return false
 }
 
-// askedBefore reports whether a signal has told this process to stop already.
+// askedBefore reports whether a signal to stop has come already.
 func (d *daemon) askedBefore() bool {
 	if d.upgrading != nil {
 		return d.upgrading.stop != nil
@@ -171,7 +171,7 @@ func (d *daemon) finishUpgrade(drain func()) {
 	case next == 0 && u.reload:
 		d.reloadBySignal()
 	case next == 0:
-		d.storeFDs() // what the service manager was not told meanwhile
+		d.storeFDs() // it was not notified of what has changed meanwhile
 	default:
 		u.reload = u.reload || d.reloading != nil && d.reloading.signal
 		d.forwardSignals(u, next)
