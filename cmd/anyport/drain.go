@@ -6,6 +6,7 @@ import (
 	"anyport/cmd/anyport/internal/text"
 )
 
+// newDrain checks its flags before it asks: an order to drain all routes by mistake turns clients away.
 func newDrain() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "drain [--route NAME] [--wait | --undo] [-c FILE | --socket PATH]",

@@ -14,6 +14,7 @@ import (
 	"anyport/steering/table"
 )
 
+// newExplain has two sources for its answer: the file of -c, or the running process.
 func newExplain() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explain [-c FILE | --socket PATH] PROTO DST [--from SRC]",

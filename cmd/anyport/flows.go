@@ -6,6 +6,8 @@ import (
 	"anyport/cmd/anyport/internal/text"
 )
 
+// newFlows prints flows as they arrive: there may be a million, so it never holds all of them. Therefore an
+// answer that is cut short has printed some of its lines before the error.
 func newFlows() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "flows [--json] [--route NAME] [-c FILE | --socket PATH]",

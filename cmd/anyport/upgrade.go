@@ -9,6 +9,8 @@ import (
 	"anyport/steering"
 )
 
+// newUpgrade does more than ask: if the new binary has another BPF program, this process loads it, since the
+// serving one has usually given up CAP_BPF. Its descriptors go along with the request.
 func newUpgrade() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "upgrade [--binary PATH] [-c FILE | --socket PATH]",

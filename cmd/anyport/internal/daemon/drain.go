@@ -19,7 +19,8 @@ type drains struct {
 	routes map[string]bool // by name
 }
 
-// with returns d after an order, where route "" is all of them.
+// with returns d after an order, where route "" is all of them: that replaces all earlier orders, those for
+// single routes included.
 func (d drains) with(route string, on bool) drains {
 	if route == "" {
 		return drains{all: on}
@@ -114,7 +115,8 @@ func (d *daemon) setDrains(next drains) error {
 	return nil
 }
 
-// inheritDrains goes on draining what the process before did, whose steering this is now.
+// inheritDrains goes on draining what the process before did, whose steering this is now. Only the names of the
+// routes are known: whether the order was for all, and so for later routes, is not.
 func (d *daemon) inheritDrains() error {
 	kernel, err := d.steering.Status()
 	if err != nil {

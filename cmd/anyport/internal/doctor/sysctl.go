@@ -58,7 +58,7 @@ func checkConntrack(f *Facts) []Finding {
 	used, there := f.number("net/netfilter/nf_conntrack_count")
 	most, _ := f.number("net/netfilter/nf_conntrack_max")
 	switch {
-	case !there || used == 0:
+	case !there || used == 0: // the module is not loaded, or no rule tracks anything
 		return ok("not in use")
 	case most == 0:
 		return ok("%d entries in use, without a limit", used)
