@@ -52,6 +52,7 @@ func OpenLocalRoutes() (*LocalRoutes, error) {
 	return l, nil
 }
 
+// closeHandles also closes what a failed OpenLocalRoutes has opened.
 func (l *LocalRoutes) closeHandles() {
 	l.handle.Close()
 	if l.lists != nil {
@@ -175,6 +176,7 @@ func (l *LocalRoutes) routeError(verb string, p netip.Prefix, err error) error {
 	return err
 }
 
+// route is the local route of a prefix, as this process makes it.
 func (l *LocalRoutes) route(p netip.Prefix) *netlink.Route {
 	device, _ := l.Device()
 	return routeOn(device, p)

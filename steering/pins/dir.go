@@ -162,6 +162,7 @@ func (p *Dir) Load() (e program.Loaded, err error) {
 	return e, nil
 }
 
+// loadLink refuses a link of another kind.
 func loadLink(path string) (*link.NetNsLink, error) {
 	l, err := link.LoadPinnedLink(path, nil)
 	if err != nil {
@@ -186,6 +187,7 @@ func loadMap(path string, used []ebpf.MapID) (*ebpf.Map, error) {
 	return m, nil
 }
 
+// notOurs never removes what it names: another program may be using it.
 func (p *Dir) notOurs(name string, err error) error {
 	return fmt.Errorf("steering.pin: %s is not anyport's: %w: name another directory, or remove it", p.DisplayName(name), err)
 }

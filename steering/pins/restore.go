@@ -39,6 +39,7 @@ func (p *Dir) pinAgain(e *program.Loaded) error {
 	return p.pinAll(e)
 }
 
+// containsAll reports whether every map of e has a file.
 func containsAll(names []string, e *program.Loaded) bool {
 	for name := range e.Maps {
 		if !slices.Contains(names, name) {
