@@ -210,6 +210,7 @@ func (a *AccessLog) line(handler slog.Handler, line slog.Record) {
 	}
 }
 
+// flush writes what is buffered, and reports what the file did not take.
 func (a *AccessLog) flush(out *logfile.Writer) {
 	err := out.Flush()
 	a.warn(out.Lost(), err)
