@@ -37,6 +37,9 @@ is only known with --from.`,
 	ask := clientFlags(cmd)
 	from := cmd.Flags().String("from", "", "the client's address, `SRC`")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := refuseEmpty(cmd, "from", "name an address, or leave it out"); err != nil {
+			return err
+		}
 		q, err := parseQuestion(args[0], args[1], *from)
 		if err == nil {
 			err = checkWhere(cmd) // with -c nothing is asked, so the check of ask comes too late

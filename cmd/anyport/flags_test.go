@@ -33,6 +33,30 @@ func TestWhereToAsk(t *testing.T) {
 	}
 }
 
+// TestEmptyFlags: an empty value is refused where it would mean something else, such as all routes.
+func TestEmptyFlags(t *testing.T) {
+	f := serve(t)
+	for args, want := range map[string]string{
+		"drain --route=":                       `--route "": name a route, or leave it out for all of them`,
+		"flows --route=":                       `--route "": name a route, or leave it out for all of them`,
+		"upgrade --binary=":                    `--binary "": name a binary, or leave it out for the one that is running`,
+		"explain tcp 192.0.2.1:80 --from=":     `--from "": name an address, or leave it out`,
+		"explain tcp 192.0.2.1:80 --from= -c ": `--from "": name an address, or leave it out`,
+	} {
+		words := append(strings.Fields(args), "--socket", f.socket)
+		if strings.HasSuffix(args, "-c ") {
+			words = append(strings.Fields(args), write(t, t.TempDir(), "a.toml", goodFile))
+		}
+		status, stdout, stderr := run(words...)
+		if status != exitUsage || stdout != "" || !strings.HasPrefix(stderr, "anyport: "+want+"\n") {
+			t.Errorf("%s: %d, %q, %q", args, status, stdout, stderr)
+		}
+	}
+	if len(f.asked) > 0 {
+		t.Errorf("asked %q", f.asked)
+	}
+}
+
 // TestFlagsOfEachCommand: a flag has one meaning in all commands, with one letter and one help text.
 func TestFlagsOfEachCommand(t *testing.T) {
 	file, socket, json := []string{}, []string{}, []string{}

@@ -25,6 +25,9 @@ With --json the answer is one object whose keys stay the same from version to ve
 	route := cmd.Flags().String("route", "", "only those of this route, `NAME`")
 	asJSON := cmd.Flags().Bool("json", false, "print one JSON object")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := refuseEmpty(cmd, "route", anyRoute); err != nil {
+			return err
+		}
 		client, err := ask()
 		if err != nil {
 			return err

@@ -35,6 +35,9 @@ for the kernel.`,
 	ask := clientFlags(cmd)
 	binary := cmd.Flags().String("binary", "", "start this binary, `PATH`, instead of the one that is running")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := refuseEmpty(cmd, "binary", "name a binary, or leave it out for the one that is running"); err != nil {
+			return err
+		}
 		client, err := ask()
 		if err != nil {
 			return err
