@@ -188,7 +188,7 @@ struct ruling {
 	enum verdict fate;
 };
 
-/* Too many conns are refused: who is not told would only send the SYN again. Too many
+/* Too many conns are refused: without an answer a client sends the SYN again. Too many
  * datagrams are dropped: their errors would be a flood of their own. */
 static __always_inline struct ruling limit(const struct binding *b, const struct packet *p, struct keys *k)
 {

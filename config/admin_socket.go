@@ -60,6 +60,7 @@ func socketOf(path, text string) (socket string, known bool, broken error) {
 	return socket, known, broken
 }
 
+// adminTable is the header as a file that is not TOML may have it: the blanks are what TOML allows.
 var adminTable = regexp.MustCompile(`^\[\s*admin\s*\]`)
 
 // socketLine reads admin.socket from a text that is not TOML: from the first line of [admin],

@@ -79,4 +79,5 @@ type Size int64
 // Rate is a number of bytes a second, never of bits.
 type Rate int64
 
+// String is the rate in bytes: exact, so that reading it again gives the same value.
 func (r Rate) String() string { return fmt.Sprintf("%dB/s", int64(r)) }

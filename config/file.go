@@ -78,6 +78,8 @@ func readAll(path string, file *os.File) ([]byte, error) {
 	return text.Bytes(), err
 }
 
+// checkRegular refuses a pipe, a device and a directory: reading one could wait without end, or never come to
+// an end.
 func checkRegular(path string, info fs.FileInfo) error {
 	if info.Mode().IsRegular() {
 		return nil

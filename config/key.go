@@ -78,6 +78,8 @@ func laterListKey[S any, T comparable](name string, k kind[T], doc string) key[S
 	})
 }
 
+// notYet ends the message about a key or value that is checked, but that nothing implements: it is refused, never
+// ignored.
 const notYet = "not supported yet in this version"
 
 // unsupported is a key without a field. It is read only where the file has it: routes are many.

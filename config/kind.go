@@ -48,6 +48,7 @@ func show(value any) string {
 	return fmt.Sprint(value)
 }
 
+// boolean accepts true and false only.
 var boolean = kind[bool]{parseBoolean, strconv.FormatBool}
 
 // parseBoolean takes no 0, 1, "yes" or "on": habits have a cure for them.

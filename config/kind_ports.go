@@ -6,6 +6,7 @@ import (
 	"strings"
 )
 
+// allPorts is how files write 1-65535.
 const allPorts = "all"
 
 // portRange is 80, "80", "1-1023" or "all".

@@ -57,6 +57,7 @@ func plain(mapped netip.Prefix) string {
 	return fmt.Sprintf("%q", netip.PrefixFrom(addr, mapped.Bits()-96).Masked())
 }
 
+// loopback are the blocks that steering.allow_loopback permits.
 var loopback = []netip.Prefix{
 	netip.MustParsePrefix("127.0.0.0/8"),
 	netip.MustParsePrefix("::1/128"),

@@ -32,6 +32,7 @@ type parts struct {
 	headers map[string]int32 // offset of each route's header, by the path of its table
 }
 
+// usualHeader is the header of a route, or of a table in a route, alone on its line, which may end with a comment.
 var usualHeader = regexp.MustCompile(`^\[route\.([a-z0-9_-]+)(\.[a-z0-9_-]+)?\][ \t]*(?:#.*)?\r?$`)
 
 // cutInParts cuts text into parts of some routes each, if it is in the usual form: all routes

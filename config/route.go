@@ -72,6 +72,7 @@ const (
 	UDP Protocol = 17
 )
 
+// String is the protocol as files and messages have it.
 func (p Protocol) String() string {
 	switch p {
 	case TCP:
@@ -93,6 +94,7 @@ const (
 	Forward               // to an origin
 )
 
+// String is the action as files have it.
 func (a Action) String() string {
 	return [...]string{"refuse", "drop", "pass", "forward"}[a]
 }
@@ -170,6 +172,7 @@ func (r PortRange) Without(except []PortRange) []PortRange {
 	return pieces
 }
 
+// String is one port, or FIRST-LAST.
 func (r PortRange) String() string {
 	if r.First == r.Last {
 		return fmt.Sprint(r.First)

@@ -9,6 +9,7 @@ import (
 	"anyport/config/position"
 )
 
+// routeName bounds names to 64 bytes: the kernel's maps hold them in a field of that size.
 var routeName = regexp.MustCompile(`^[a-z0-9_-]{1,64}$`)
 
 // checkRoute checks the keys of r against each other. A check runs only if the keys that it

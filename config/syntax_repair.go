@@ -11,7 +11,7 @@ import (
 )
 
 // mergeFixes joins the problem of a repair with the problems of what the repair wrote, so that
-// nobody is told to write something that is refused next. The problem of a repair has the
+// no message suggests something that is refused next. The problem of a repair has the
 // index of the repair.
 func (r *report) mergeFixes() {
 	inner := map[int][]position.Repair{}

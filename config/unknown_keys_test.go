@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// fileWith is a valid file but for line, which stands in the table of section.
+// fileWith is a valid file except for line, which stands in the table of section.
 func fileWith(section, line string) string {
 	const route = "[route.web]\nprotocol = \"udp\"\nprefixes = [\"192.0.2.0/24\"]\norigins = [\"10.0.0.5\"]\n"
 	switch section {

@@ -124,7 +124,7 @@ func TestNoDefence(t *testing.T) {
 
 	file := "[steering]\nmanage_routes = false\n" + relayFile
 	exposed := r.edge.serveWith(t, file)
-	exposed.expect(t, "level=WARN", "the host's own listeners answer on these prefixes", "first=192.0.2.0/24")
+	exposed.expect(t, "level=WARN", "the host's own listeners would answer on served prefixes", "first=192.0.2.0/24")
 	if got := exposed.status(t).Steering.OnDeath; got != "exposed" {
 		t.Errorf("on_death is %q", got)
 	}

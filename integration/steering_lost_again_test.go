@@ -20,7 +20,7 @@ func TestQuarrel(t *testing.T) {
 		l.edge.run(t, remove)
 		eventually(t, "the route is back", func() bool { return l.restored(t) > before })
 	}
-	l.p.expect(t, "level=WARN", "again and again", "pause=10s", "ManageForeignRoutes=no")
+	l.p.expect(t, "level=WARN", "keeps removing local routes", "pause=10s", "ManageForeignRoutes=no")
 	l.edge.run(t, remove)
 	l.missing(t, "the route local 192.0.2.0/24 dev lo is missing", dstV4)
 	if got := anyport(t, "reload", "--socket", l.p.socket); got.status != 0 {

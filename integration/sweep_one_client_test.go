@@ -27,7 +27,7 @@ func TestSweepOfOneClient(t *testing.T) {
 	}
 }
 
-// sweepOfOneClient asks on so many ports of a route with this key, whose bound, or the default one, is far
+// sweepOfOneClient asks on this number of ports of a route with this key, whose bound, or the default one, is far
 // less.
 func sweepOfOneClient(t *testing.T, ports int, key string) {
 	t.Helper()

@@ -23,13 +23,13 @@ const accessPause = 100 * time.Millisecond
 // accessFarewell is how long Close and Share wait for a writer that is stuck, as on a disk that hangs.
 const accessFarewell = 5 * time.Second
 
-// accessPatience is how long a pipe may take no line while others wait in the queue, before the lines at
-// hand are lost: the writer has other things to do, such as to open another file.
+// accessPatience is how long a pipe may take no line while others wait in the queue, before the lines in
+// the buffer are lost: the writer has other things to do, such as to open another file.
 const accessPatience = 2 * time.Second
 
 // AccessLog writes one line for each conn and flow that has ended, and each second one for
 // all that were refused alike. A writer too slow for the traffic loses lines of those
-// that have ended, which are counted and told in the log; it never holds up the traffic.
+// that have ended, which are counted and reported in the log; it never delays the traffic.
 type AccessLog struct {
 	path    string // "" = stderr
 	stderr  io.Writer
@@ -46,7 +46,7 @@ type AccessLog struct {
 	total   atomic.Uint64 // of lines that were lost, as far as the writer has looked
 
 	losses  losses           // the writer's, as is overdue
-	overdue <-chan time.Time // when losses has something to say; nil: nothing
+	overdue <-chan time.Time // when losses has something to report; nil: nothing
 }
 
 // OpenAccessLog opens what log.access names, or returns nil where that is "".
@@ -210,19 +210,21 @@ func (a *AccessLog) line(handler slog.Handler, line slog.Record) {
 	}
 }
 
+// flush writes what is buffered, and reports what the file did not take.
 func (a *AccessLog) flush(out *logfile.Writer) {
 	err := out.Flush()
 	a.warn(out.Lost(), err)
 }
 
-// leave has out go on with another file; nil: with none. What was lost in the one before has a warning of its own.
+// leave makes out go on with another file; nil: with none. Lines that the file before has lost are reported
+// at once.
 func (a *AccessLog) leave(out *logfile.Writer, next io.Writer) {
 	out.Reset(next)
 	a.losses.endOfFile()
 	a.warn(out.Lost(), nil)
 }
 
-// warn counts lines that the file did not take, and those that found the queue full, and tells of them.
+// warn counts lines that the file did not take, and those that found the queue full, and reports them.
 func (a *AccessLog) warn(lost uint64, err error) {
 	full := a.lost.Swap(0)
 	if err == nil && full > 0 {
@@ -231,12 +233,12 @@ func (a *AccessLog) warn(lost uint64, err error) {
 	a.total.Add(lost + full)
 	now := time.Now()
 	a.losses.note(lost+full, err, now)
-	switch of := a.losses.tell(now); {
+	switch of := a.losses.report(now); {
 	case of.cause != nil:
 		a.log.Warn("the access log is not complete", "lost_lines", of.lines, "error", of.cause)
 	case of.lines > 0:
 		a.log.Warn("the access log is not complete", "lost_lines", of.lines)
-	case a.losses.untold > 0 && a.overdue == nil:
+	case a.losses.unreported > 0 && a.overdue == nil:
 		a.overdue = time.After(a.losses.wait(now))
 	}
 }

@@ -20,7 +20,7 @@ type lossStep struct {
 	lost  uint64
 	cause error
 	ends  bool   // the log goes on in another file
-	want  string // what the log is told, or ""
+	want  string // what is reported, or ""
 }
 
 var lossCases = map[string][]lossStep{
@@ -39,7 +39,7 @@ var lossCases = map[string][]lossStep{
 		{at: 2, lost: 1, cause: unix.ENOSPC},
 		{at: 12, want: "1"},
 	},
-	"another cause, told with the rest of the first": {
+	"another cause, reported with the rest of the first": {
 		{at: 0, lost: 1, cause: unix.ENOSPC, want: "1 no space left on device"},
 		{at: 1, lost: 1, cause: unix.ENOSPC},
 		{at: 2, lost: 1, cause: unix.EIO},
@@ -83,7 +83,7 @@ var lossCases = map[string][]lossStep{
 	},
 }
 
-// TestLosses: no line is told twice or not at all, and a cause is named once for each file and minute.
+// TestLosses: no line is reported twice or not at all, and a cause is named once for each file and minute.
 func TestLosses(t *testing.T) {
 	for name, steps := range lossCases {
 		var l losses
@@ -94,14 +94,14 @@ func TestLosses(t *testing.T) {
 			if s.ends {
 				l.endOfFile()
 			}
-			if diff := cmp.Diff(s.want, told(l.tell(now))); diff != "" {
+			if diff := cmp.Diff(s.want, reported(l.report(now))); diff != "" {
 				t.Errorf("%s, after %v s: -want +got:\n%s", name, s.at, diff)
 			}
 		}
 	}
 }
 
-func told(of loss) string {
+func reported(of loss) string {
 	switch {
 	case of.lines == 0:
 		return ""
@@ -129,9 +129,9 @@ func (l *lastFew) String() string {
 	return l.text.String()
 }
 
-// TestAccessRestIsTold: what is lost just after the log was told of others is told in time, although
+// TestAccessRestIsReported: what is lost just after a report is reported in time, although
 // nothing else is written.
-func TestAccessRestIsTold(t *testing.T) {
+func TestAccessRestIsReported(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it waits for lossPause")
 	}

@@ -97,8 +97,8 @@ type kernelAnswer struct {
 	route   string        // "": none
 }
 
-// askKernel asks the program, limits aside. Without a client it tells of one that is not
-// denied. Nothing is counted. It needs Linux 5.13; before, it returns
+// askKernel asks the program, without its limits. Without a client it answers for one that no source
+// list denies. Nothing is counted. It needs Linux 5.13; on older kernels it returns
 // errors.ErrUnsupported.
 func (s *Steering) askKernel(p program.Packet) (kernelAnswer, error) {
 	question := bpf.SteerQuestionASKED

@@ -34,8 +34,8 @@ func (s *Steering) checkExposed() {
 		s.exposedPrefixes = exposed(s.requested, s.routes.EndingWithProcess())
 	}
 	if len(s.exposedPrefixes) > 0 && !slices.Equal(before, s.exposedPrefixes) {
-		s.log.Warn("other local routes than those of anyport lead here, and nothing is pinned: when this process dies, the host's own listeners answer on these prefixes; anyport doctor says how to prevent it",
-			"first", s.exposedPrefixes[0], "prefixes", len(s.exposedPrefixes))
+		s.log.Warn("the host's own listeners would answer on served prefixes if this process died: others have made these local, and nothing is pinned",
+			"first", s.exposedPrefixes[0], "prefixes", len(s.exposedPrefixes), "hint", "anyport doctor says how to prevent it")
 	}
 }
 

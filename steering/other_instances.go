@@ -82,7 +82,8 @@ func (s *Steering) leftRoutes(table *table.Table) (left []host.LocalRoute, err e
 		return slices.ContainsFunc(others, func(i instances.Instance) bool { return i.Program == id })
 	})
 	if len(strangers) > 0 {
-		s.log.Warn("other sk_lookup programs are attached here; a socket that one of them chooses wins, and the local routes of prefixes that are not served here are left; remove what a dead anyport has pinned with: anyport unload", "programs", strangers)
+		s.log.Warn("other sk_lookup programs are attached: a socket that one of them chooses wins, and local routes of other prefixes are left",
+			"programs", strangers, "hint", "if a dead anyport has pinned one: anyport unload")
 	}
 	theirs := claimed(others)
 	err = s.routes.List(func(r host.LocalRoute) {

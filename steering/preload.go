@@ -11,9 +11,9 @@ import (
 	"anyport/steering/table"
 )
 
-// A program in the kernel cannot change, nor can its maps, so that another build brings its
-// own. To load them takes privileges that a process gives up before it serves, and that
-// the process which takes its place never had: who asks for the upgrade hands it a Spare.
+// A program in the kernel cannot change, nor can its maps, so another build brings its own. Loading
+// them needs privileges that a process gives up before it serves, and that the process which takes
+// its place never had. So the upgrade command loads them, and passes them on: [Preloaded].
 
 // Preloaded is the program and the maps of this build, loaded and not attached. It belongs to the
 // upgrade command, which has the privileges to load it and gives it to the new process.
@@ -47,8 +47,8 @@ func Preload(serving uint32) (*Preloaded, error) {
 	return &Preloaded{e}, nil
 }
 
-// Handover returns the descriptors, which still belong to s: give copies of them to Inherit,
-// together with those of the steering in service.
+// Handover returns the descriptors, which still belong to s: [Inherit] gets copies of them, together
+// with those of the steering in service.
 func (s *Preloaded) Handover() Inheritance {
 	in := Inheritance{}
 	if s != nil {
@@ -57,7 +57,7 @@ func (s *Preloaded) Handover() Inheritance {
 	return in
 }
 
-// Close closes what of it nobody else has.
+// Close closes the descriptors of this process. The kernel frees the program when no process has one.
 func (s *Preloaded) Close() error {
 	if s == nil {
 		return nil
@@ -65,9 +65,9 @@ func (s *Preloaded) Close() error {
 	return s.loaded.Close()
 }
 
-// replaceProgram prepares that a program of this build takes the place of the attached one,
-// which is of another build, as why says. That happens when the first table is filled: until
-// then nothing changes for any packet.
+// replaceProgram prepares a program of this build in place of the attached one, which is of another
+// build, as why says. switchProgram attaches it when the first table is filled: until then nothing
+// changes for any packet.
 func (s *Steering) replaceProgram(asked *table.Table, in Inheritance, why error) error {
 	if s.pins != nil {
 		if err := s.pins.CheckWritable(); err != nil {

@@ -52,7 +52,7 @@ func TestWorkers(t *testing.T) {
 	checkDrift(t, s, slices.Repeat([]string{"the udp socket is not in its slot"}, 4)...)
 }
 
-// receiveAll takes so many datagrams, which a busy kernel delivers later, and counts them
+// receiveAll takes this number of datagrams, which a busy kernel delivers later, and counts them
 // by socket.
 func receiveAll(t *testing.T, s *Steering, want int) []int {
 	t.Helper()

@@ -10,6 +10,7 @@ import (
 	"anyport/steering/table"
 )
 
+// newCheck needs no root, no BPF and no running anyport: reading a file and compiling its table are pure.
 func newCheck() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check [-c FILE]",

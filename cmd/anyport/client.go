@@ -24,16 +24,39 @@ func clientFlags(cmd *cobra.Command) func() (admin.Client, error) {
 	path := fileFlag(cmd)
 	socket := cmd.Flags().String("socket", "", "ask on this admin socket, `PATH`")
 	return func() (client admin.Client, err error) {
-		named := cmd.Flags().Changed("config")
-		switch {
-		case *socket != "" && named:
-			return client, usagef("-c and --socket both say where to ask: give one of them")
-		case *socket != "":
+		if err := checkWhere(cmd); err != nil {
+			return client, err
+		}
+		if *socket != "" {
 			return admin.Client{Socket: *socket}, nil
 		}
-		return clientOf(cmd, *path, named)
+		return clientOf(cmd, *path, cmd.Flags().Changed("config"))
 	}
 }
+
+// checkWhere refuses flags of which one would be ignored.
+func checkWhere(cmd *cobra.Command) error {
+	if err := refuseEmpty(cmd, "socket", "name a socket, or leave it out"); err != nil {
+		return err
+	}
+	if cmd.Flags().Changed("socket") && cmd.Flags().Changed("config") {
+		return usagef("-c and --socket both say where to ask: give one of them")
+	}
+	return nil
+}
+
+// refuseEmpty refuses an empty value of a flag, for which the command would do what it does without the flag.
+// It is usually an unset variable of a shell script: a drain of all routes, or of the default anyport, would be
+// dangerous.
+func refuseEmpty(cmd *cobra.Command, flag, instead string) error {
+	if f := cmd.Flags().Lookup(flag); f.Changed && f.Value.String() == "" {
+		return usagef("--%s \"\": %s", flag, instead)
+	}
+	return nil
+}
+
+// anyRoute is what to write in place of an empty --route.
+const anyRoute = "name a route, or leave it out for all of them"
 
 // clientOf reads from the file where to ask. A broken file is reported, but the command goes on: it
 // may be what the operator needs to mend it. If nobody has named a file and there is none at the

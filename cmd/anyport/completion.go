@@ -4,6 +4,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// newCompletion takes the place of cobra's own command of that name, whose help text and errors differ from
+// those of the other commands.
 func newCompletion() *cobra.Command {
 	return &cobra.Command{
 		Use:   "completion bash|zsh|fish",
@@ -36,6 +38,7 @@ func newCompletion() *cobra.Command {
 	}
 }
 
+// newHelp takes the place of cobra's own, which exits with 0 after an unknown command.
 func newHelp() *cobra.Command {
 	return &cobra.Command{
 		Use:     "help [COMMAND]",

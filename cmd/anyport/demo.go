@@ -10,6 +10,8 @@ import (
 	"anyport/cmd/anyport/internal/demo"
 )
 
+// newDemo wires the demo to the signals of this process. In the namespace the process begins again, with the same
+// arguments.
 func newDemo() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo [--ports A-B]",

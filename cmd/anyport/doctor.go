@@ -9,6 +9,7 @@ import (
 	"anyport/cmd/anyport/internal/doctor"
 )
 
+// newDoctor examines the host of this process. It asks a running anyport too, but works without one.
 func newDoctor() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor [-c FILE] [--json]",

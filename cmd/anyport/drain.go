@@ -6,6 +6,7 @@ import (
 	"anyport/cmd/anyport/internal/text"
 )
 
+// newDrain checks its flags before it asks: an order to drain all routes by mistake turns clients away.
 func newDrain() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "drain [--route NAME] [--wait | --undo] [-c FILE | --socket PATH]",
@@ -27,8 +28,8 @@ With --wait it returns when the last conn has ended. The status shows which rout
 		if *wait && *undo {
 			return usagef("--wait and --undo: give one of them")
 		}
-		if cmd.Flags().Changed("route") && *route == "" {
-			return usagef("--route \"\": name a route, or leave it out for all of them")
+		if err := refuseEmpty(cmd, "route", anyRoute); err != nil {
+			return err
 		}
 		client, err := ask()
 		if err != nil {

@@ -14,6 +14,7 @@ import (
 	"anyport/steering/table"
 )
 
+// newExplain has two sources for its answer: the file of -c, or the running process.
 func newExplain() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explain [-c FILE | --socket PATH] PROTO DST [--from SRC]",
@@ -36,7 +37,13 @@ is only known with --from.`,
 	ask := clientFlags(cmd)
 	from := cmd.Flags().String("from", "", "the client's address, `SRC`")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := refuseEmpty(cmd, "from", "name an address, or leave it out"); err != nil {
+			return err
+		}
 		q, err := parseQuestion(args[0], args[1], *from)
+		if err == nil {
+			err = checkWhere(cmd) // with -c nothing is asked, so the check of ask comes too late
+		}
 		if err != nil {
 			return err
 		}

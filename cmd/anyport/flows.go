@@ -6,6 +6,8 @@ import (
 	"anyport/cmd/anyport/internal/text"
 )
 
+// newFlows prints flows as they arrive: there may be a million, so it never holds all of them. Therefore an
+// answer that is cut short has printed some of its lines before the error.
 func newFlows() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "flows [--json] [--route NAME] [-c FILE | --socket PATH]",
@@ -23,6 +25,9 @@ With --json the answer is one object whose keys stay the same from version to ve
 	route := cmd.Flags().String("route", "", "only those of this route, `NAME`")
 	asJSON := cmd.Flags().Bool("json", false, "print one JSON object")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := refuseEmpty(cmd, "route", anyRoute); err != nil {
+			return err
+		}
 		client, err := ask()
 		if err != nil {
 			return err

@@ -13,11 +13,11 @@ import (
 	"anyport/config"
 )
 
-// Exit statuses.
+// The exit statuses. Scripts depend on them, so they do not change.
 const (
 	exitDone   = 0
-	exitFailed = 1
-	exitUsage  = 2
+	exitFailed = 1 // the reason is on stderr
+	exitUsage  = 2 // nothing was done or asked
 )
 
 func main() {

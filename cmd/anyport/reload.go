@@ -6,6 +6,7 @@ import (
 	"anyport/cmd/anyport/internal/text"
 )
 
+// newReload cannot choose the file: the process loads the one that it was started with.
 func newReload() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "reload [--dry-run] [--json] [-c FILE | --socket PATH]",

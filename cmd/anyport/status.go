@@ -10,6 +10,8 @@ import (
 	"anyport/cmd/anyport/internal/text"
 )
 
+// newStatus asks one of two questions, of which --drift is the expensive one: with a million prefixes it takes
+// seconds.
 func newStatus() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status [--json] [--drift] [-c FILE | --socket PATH]",

@@ -13,6 +13,7 @@ import (
 	"anyport/cmd/anyport/internal/text"
 )
 
+// newTop takes the signals to stop, so that the terminal is restored when it ends.
 func newTop() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "top [--interval TIME] [--count N] [-c FILE | --socket PATH]",
@@ -43,12 +44,16 @@ If the output is not a terminal, it is one such picture, of the first interval.`
 	return cmd
 }
 
-// watch shows a picture of each interval. An interrupt is not a failure.
+// watch shows a picture of each interval: rates are the difference of two samples, so the first picture comes
+// after the first interval. An interrupt is not a failure.
 func watch(ctx context.Context, client admin.Client, s text.Screen, interval time.Duration, pictures int) error {
 	if pictures == 0 && !s.Terminal() {
 		pictures = 1
 	}
 	before, err := takeSample(ctx, client)
+	if ctx.Err() != nil {
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"anyport/steering"
 )
 
+// newUnload works on the kernel's objects itself: there is no process left to ask.
 func newUnload() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "unload [-c FILE]",

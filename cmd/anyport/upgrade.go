@@ -9,6 +9,8 @@ import (
 	"anyport/steering"
 )
 
+// newUpgrade does more than ask: if the new binary has another BPF program, this process loads it, since the
+// serving one has usually given up CAP_BPF. Its descriptors go along with the request.
 func newUpgrade() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "upgrade [--binary PATH] [-c FILE | --socket PATH]",
@@ -33,6 +35,9 @@ for the kernel.`,
 	ask := clientFlags(cmd)
 	binary := cmd.Flags().String("binary", "", "start this binary, `PATH`, instead of the one that is running")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := refuseEmpty(cmd, "binary", "name a binary, or leave it out for the one that is running"); err != nil {
+			return err
+		}
 		client, err := ask()
 		if err != nil {
 			return err

@@ -9,9 +9,10 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// release is set by the linker: -X main.release=v1.2.3
+// release is set by the linker: -X main.release=v1.2.3. Without it a binary names its revision.
 var release string
 
+// newVersion describes this binary, not the running process, which may be older: status shows that one.
 func newVersion() *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",

@@ -8,7 +8,7 @@
 //
 // [Cure.Find] tries the habits of a place in the order of the table and offers the first
 // cure that the key itself accepts. So a row does not need to know what is allowed, and
-// nobody is told to write what would be refused.
+// no message suggests what would be refused.
 //
 // The package knows TOML and network notations, and nothing of what keys mean: it does not
 // import config. Everything in it is pure, except that names of services are looked up in

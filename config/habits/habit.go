@@ -45,6 +45,8 @@ var habits = slices.Concat(lineHabits, keyHabits, valueHabits)
 // Of returns the habits about one kind of place, as the table has them in order.
 func Of(in string) []Habit { return habitsByPlace()[in] }
 
+// habitsByPlace compiles the patterns once, when the first problem is reported: a file without problems never pays
+// for it.
 var habitsByPlace = sync.OnceValue(func() map[string][]Habit {
 	all := map[string][]Habit{}
 	for _, h := range habits {

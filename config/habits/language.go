@@ -24,6 +24,7 @@ type language struct {
 	form *regexp.Regexp // of a line that tells
 }
 
+// languages are in the order of the table: the first whose form fits is named.
 var languages = sync.OnceValue(func() []language {
 	var all []language
 	for _, h := range habits {

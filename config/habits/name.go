@@ -5,6 +5,7 @@ import (
 	"strings"
 )
 
+// humps are where camelCase words meet.
 var humps = regexp.MustCompile(`([a-z0-9])([A-Z])`)
 
 // Snake is a key as this file's are written: max_conns for maxConns, Max-Conns, MAX CONNS.
@@ -13,6 +14,7 @@ func Snake(key string) string {
 	return strings.NewReplacer("-", "_", " ", "_", ".", "_").Replace(key)
 }
 
+// notInName is what a route's name cannot have.
 var notInName = regexp.MustCompile(`[^a-z0-9_]+`)
 
 // Slug makes a valid route name of any words; "" if nothing in them can stand in a name, or if
@@ -25,4 +27,5 @@ func Slug(words string) string {
 	return name
 }
 
+// longestName is the bound of package config, which habits cannot import.
 const longestName = 64 // of a route, in bytes

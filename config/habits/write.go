@@ -76,6 +76,7 @@ func toTOML(s string) string {
 	return Quote(s)
 }
 
+// booleans are the words that other programs have for true and false.
 var booleans = map[string]string{
 	"true": "true", "yes": "true", "on": "true", "enabled": "true",
 	"false": "false", "no": "false", "off": "false", "disabled": "false",

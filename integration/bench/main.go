@@ -42,6 +42,7 @@ func role(args []string) error {
 	return bench(ctx, options)
 }
 
+// withAddress runs a role whose argument is an address.
 func withAddress(text string, run func(netip.Addr) error) error {
 	address, err := netip.ParseAddr(text)
 	if err != nil {
@@ -53,17 +54,18 @@ func withAddress(text string, run func(netip.Addr) error) error {
 // options are the command line.
 type options struct {
 	protocol string // tcp | udp | all
-	runs     int
+	runs     int    // samples of each peer in each scenario
 	measure  time.Duration
-	only     string
-	peers    string
-	binary   string
-	samples  string
-	render   string
-	markdown string
+	only     string // scenarios, by a regular expression
+	peers    string // by name; "" = all
+	binary   string // of anyport
+	samples  string // file to write them to
+	render   string // file to read them from, in place of measuring
+	markdown string // files to publish to
 	svg      string
 }
 
+// parse reads the command line.
 func parse(args []string) (options, error) {
 	o := options{protocol: "all"}
 	set := flag.NewFlagSet("bench", flag.ContinueOnError)

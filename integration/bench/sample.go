@@ -22,7 +22,7 @@ type bencher struct {
 	self    string // this program
 	anyport string
 	dir     string
-	nofile  int
+	nofile  int // how many files a peer may open
 }
 
 // sample measures one peer in one scenario, once, in namespaces of their own: no
@@ -50,6 +50,7 @@ func (b *bencher) sample(ctx context.Context, s scenario, p peer.Peer) (load.Res
 	return r, nil
 }
 
+// site is what a peer needs to know for its deployment on this rig.
 func (b *bencher) site(rig *rig, s scenario) peer.Site {
 	return peer.Site{
 		Edge: rig.edge, Dir: b.dir, Served: served, Origin: originAddress, Protocol: s.Protocol,

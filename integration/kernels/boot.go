@@ -29,6 +29,7 @@ const patience = time.Hour
 // which main keeps locked.
 var withUs = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 
+// console is the file of what the guest has printed, kept for whoever looks into a failure.
 func (k *kernel) console() string { return filepath.Join(k.dir, "console") }
 
 // boot runs this program, with those flags, in a guest with this kernel.
@@ -118,6 +119,8 @@ func (k *kernel) emulate(ctx context.Context, socket, archive string) error {
 	return nil
 }
 
+// emulator is the command line of QEMU: without KVM, so that it runs everywhere, on two processors, since the
+// proxy's loops must race. The guest's memory is shared with virtiofsd.
 func (k *kernel) emulator(ctx context.Context, socket, archive string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "qemu-system-x86_64",
 		"-accel", "tcg,thread=multi,tb-size=512", "-cpu", "Nehalem", "-smp", "2", "-m", "2048",
@@ -154,6 +157,7 @@ func (k *kernel) listen(console io.Reader) (all bool, err error) {
 	return all, lines.Err()
 }
 
+// failures counts the steps that have failed.
 func (k *kernel) failures() (n int) {
 	for _, r := range k.results {
 		if r.Failed {

@@ -41,6 +41,7 @@ func build(short bool) error {
 	return nil
 }
 
+// compile builds a package, or with how = "test" its tests. Without cgo the result runs on the libc of any guest.
 func compile(how, pkg string) error {
 	args := []string{how, "-o", built(pkg), "./" + pkg}
 	if how == "test" {

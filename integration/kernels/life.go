@@ -21,11 +21,11 @@ import (
 // life is one anyport, from start to stop, on a host of its own.
 type life struct {
 	identity
-	host   *lab.Host
-	dir    string
+	host   *lab.Host // nil before settle
+	dir    string    // of its file and its admin socket
 	binary string
 
-	serving bool
+	serving bool // start has succeeded: the later steps can be tried
 
 	mu   sync.Mutex
 	said bytes.Buffer // by the process, and by those that took its place
@@ -38,6 +38,7 @@ func (l *life) Write(b []byte) (int, error) {
 	return l.said.Write(b)
 }
 
+// text is all that was printed so far. The process writes meanwhile.
 func (l *life) text() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -93,11 +94,13 @@ func (l *life) settle() (err error) {
 	return errors.Join(os.Chmod(l.dir, 0o755), os.Chown(l.dir, 65534, 65534), l.write("192.0.2.0/25"))
 }
 
+// doctor must find no failure before anything is started.
 func (l *life) doctor(ctx context.Context) error {
 	_, err := l.command(ctx, l.prefix, "doctor", "-c", l.file())
 	return err
 }
 
+// file is the path of the config.
 func (l *life) file() string { return filepath.Join(l.dir, "anyport.toml") }
 
 // write writes the file. Its drop action and its rate limit need further kernel features.
@@ -133,6 +136,7 @@ func (l *life) command(ctx context.Context, prefix []string, args ...string) (st
 	return out.String(), nil
 }
 
+// start returns when the log says that it serves.
 func (l *life) start(ctx context.Context) error {
 	args := slices.Concat(l.prefix, []string{l.binary, "run", "-c", l.file()})
 	cmd := exec.Command(args[0], args[1:]...)
@@ -161,6 +165,7 @@ func (l *life) explain(ctx context.Context) error {
 	return expect(out, err, "verdict: steer")
 }
 
+// reload exchanges one prefix for another.
 func (l *life) reload(ctx context.Context) error {
 	if err := l.write("198.51.100.0/24"); err != nil {
 		return err
@@ -169,11 +174,13 @@ func (l *life) reload(ctx context.Context) error {
 	return expect(out, err, "+ 198.51.100.0/24")
 }
 
+// upgrade hands over to another process of the same binary.
 func (l *life) upgrade(ctx context.Context) error {
 	out, err := l.command(ctx, nil, "upgrade", "-c", l.file(), "--binary", l.binary)
 	return expect(out, err, "serves as pid")
 }
 
+// expect wants a text in the output of a command that has succeeded.
 func expect(out string, err error, want string) error {
 	if err == nil && !strings.Contains(out, want) {
 		err = fmt.Errorf("no %q in %q", want, out)

@@ -28,6 +28,7 @@ type result struct {
 	Why     string  `json:"why"` // it has failed
 }
 
+// String is a line for the person who waits.
 func (r result) String() string {
 	if r.Failed {
 		return fmt.Sprintf("%s as %s FAILED after %.0f s: %s", r.Step, r.As, r.Seconds, r.Why)
@@ -35,6 +36,7 @@ func (r result) String() string {
 	return fmt.Sprintf("%s as %s passed, %.0f s", r.Step, r.As, r.Seconds)
 }
 
+// take tries a step, for no longer than its patience.
 func (s step) take() result {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), s.patience)

@@ -1,5 +1,5 @@
-// Package datagram reads and sends UDP datagrams in batches, with what the kernel says and is told
-// beside each of them. It knows sockets and bytes, and nothing of flows, clients or routes.
+// Package datagram reads and sends UDP datagrams in batches, with the control messages
+// from and to the kernel beside each of them. It knows sockets and bytes, and nothing of flows, clients or routes.
 //
 //	receive.go, control.go   read a batch (recvmmsg); the dst, size and TOS of each message
 //	send.go, cmsg.go         send a batch (sendmmsg), neighbours of one size as one train

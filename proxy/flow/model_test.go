@@ -65,7 +65,7 @@ func (f *modelFlow) owns() bool { return f.route() != 2 }
 
 func (f *modelFlow) client() string { return client.Of(f.key.Client.AddrPort().Addr()).String() }
 
-// member is whom f counts for among all flows.
+// member is the client that f counts for among all flows.
 func (f *modelFlow) member() string {
 	if f.route() == 2 {
 		return f.client() + " to three"

@@ -18,7 +18,7 @@ type conversation struct {
 	sides [2]side       // client, origin
 	cut   int           // the side that ends it by RST; nobody: both end by FIN
 	rash  bool          // it does not wait until all is said and read,
-	after time.Duration // but for this long
+	after time.Duration // and then for this long
 }
 
 const nobody = -1

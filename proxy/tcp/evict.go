@@ -65,8 +65,8 @@ func (c *connsByClient) count(who netip.Addr) int {
 	return 0
 }
 
-// holdsMuch reports whether a client has so many of all conns that it is refused more when files are
-// short, where the conn of another client would wait: a sixteenth, and at least two.
+// holdsMuch reports whether a client has a sixteenth of all conns, and at least two: when files are short its
+// next conn is refused, where that of another client would wait.
 func (c *connsByClient) holdsMuch(who netip.Addr, all int) bool {
 	n := c.count(who)
 	return n > 1 && 16*n >= all

@@ -66,7 +66,7 @@ func serveWithFewFiles(origin string) error {
 
 // With fds for some 15 conns and no pipe beside them, 100 clients come at once:
 // those that find no room wait in the accept queue, and each is served in the end. Each has
-// an address of its own, for after gatePatience one client's many are refused.
+// an address of its own, for after gateParkMost one client's many are refused.
 func TestFewFiles(t *testing.T) {
 	const clients = 100
 	p := startFewFiles(t, origin(t, echo))

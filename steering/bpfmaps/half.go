@@ -8,9 +8,9 @@ import (
 	"anyport/steering/table"
 )
 
-// Half is the room for one generation in the maps of steer.bpf.c. The arrays have a
-// half for each of the two; in the tries their keys begin with the generation, because a trie cannot be divided. A Half
-// holds no state of its own, and its maps may be read by the program at any time.
+// Half is the room for one generation in the maps of steer.bpf.c. The arrays have a half for each of the two.
+// A trie cannot be divided, so the keys of the tries begin with the generation. A Half holds no state of its
+// own. The program may read the maps at any time, so only the half that is not in service may be written.
 type Half struct {
 	Maps       *bpf.SteerMaps
 	Generation uint32 // 0 or 1
@@ -20,7 +20,8 @@ type Half struct {
 	Admissions uint32 // room for these, with the other half together
 }
 
-// Fill writes table into h. The numbers are those of the routes, by name.
+// Fill writes table into h. The numbers are those of the routes, by name. The prefixes come last: until they
+// are there, nothing leads to what was written before.
 func (h Half) Fill(table *table.Table, numbers map[string]uint32) error {
 	if err := h.fits(table); err != nil {
 		return err

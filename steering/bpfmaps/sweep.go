@@ -9,7 +9,7 @@ import (
 	"anyport/bpf"
 )
 
-// sweep takes everything out of h, whatever it is.
+// sweep takes everything out of h, whatever it is: after a crash nobody knows which table was written.
 func (h Half) sweep() error {
 	m := h.Maps
 	return errors.Join(
@@ -19,16 +19,19 @@ func (h Half) sweep() error {
 	)
 }
 
-// hasV4 and the next two report whether a key belongs to h.
+// hasV4 reports whether a key of the trie of IPv4 prefixes belongs to h.
 func (h Half) hasV4(k bpf.SteerPrefixV4) bool { return k.Generation == h.Generation }
 
+// hasV6 is for the trie of IPv6 prefixes.
 func (h Half) hasV6(k bpf.SteerPrefixV6) bool { return k.Generation == h.Generation }
 
+// hasClient is for the trie of source lists, whose keys name a binding: each half has its own range of these.
 func (h Half) hasClient(k bpf.SteerSource) bool {
 	return h.FirstBinding() <= k.List && k.List < h.FirstBinding()+h.Bindings
 }
 
-// sweep deletes the keys that are stale.
+// sweep deletes the keys that are stale. It lists them first: a deletion while a trie is walked may make the walk
+// begin again.
 func sweep[K, V any](m *ebpf.Map, stale func(K) bool) error {
 	var keys []K
 	err := Each(m, func(k K, _ V) {

@@ -9,8 +9,8 @@ import (
 )
 
 // Check returns, as [config.Problems], what on this host forbids to serve cfg: the
-// findings of [CheckHost] and those of [Shadowed] among listeners. With shadow_listeners the
-// latter are no error, but listed. It reads the network namespace of the calling thread.
+// findings of [CheckNetwork] and those of [Shadowed] among listeners. With shadow_listeners the
+// latter are returned and are not an error. It reads the network namespace of the calling thread.
 func Check(cfg *config.Config, table *table.Table, listeners []Listener) (shadowed []Shadow, err error) {
 	host, err := ReadNetwork()
 	if err != nil {

@@ -186,7 +186,7 @@ func (l *LocalRoutes) restore(p netip.Prefix) (added bool, err error) {
 // recordRestore counts a restore, and warns once when it happens too often.
 func (k *Keeper) recordRestore(now time.Time, by string) {
 	if k.backoff.record(now) {
-		k.log.Warn("another program removes the local routes again and again: they are put back after a pause from now on, and meanwhile clients time out", "pause", backoffPause, "by", by,
+		k.log.Warn("another program keeps removing local routes: from now on each is restored after a pause, and its clients time out meanwhile", "pause", backoffPause, "by", by,
 			"hint", fmt.Sprintf("have it leave routes of protocol %d alone; systemd-networkd: ManageForeignRoutes=no in networkd.conf", RouteProtocol))
 	}
 }

@@ -49,6 +49,7 @@ func OtherListeners() ([]Listener, error) {
 	return slices.DeleteFunc(all, func(l Listener) bool { return l.PID == os.Getpid() }), err
 }
 
+// compare orders listeners, so that messages have the same order each time.
 func (l Listener) compare(m Listener) int {
 	return cmp.Or(cmp.Compare(l.Protocol, m.Protocol), l.Addr.Compare(m.Addr), cmp.Compare(l.PID, m.PID))
 }

@@ -23,7 +23,7 @@ const RouteProtocol = 169
 // is lo, or the tun where the routes must end with the process.
 type LocalRoutes struct {
 	handle *netlink.Handle // of the namespace that it was opened in
-	lists  *netlink.Handle // of it, for lists of one table: see newLocalRoutes
+	lists  *netlink.Handle // of it, for lists of one table: see OpenLocalRoutes
 	lo     int             // interface index
 	tun    *tun            // nil: the routes refer to lo
 	own    bart.Lite       // the routes that this process answers for
@@ -52,6 +52,7 @@ func OpenLocalRoutes() (*LocalRoutes, error) {
 	return l, nil
 }
 
+// closeHandles also closes what a failed OpenLocalRoutes has opened.
 func (l *LocalRoutes) closeHandles() {
 	l.handle.Close()
 	if l.lists != nil {
@@ -175,6 +176,7 @@ func (l *LocalRoutes) routeError(verb string, p netip.Prefix, err error) error {
 	return err
 }
 
+// route is the local route of a prefix, as this process makes it.
 func (l *LocalRoutes) route(p netip.Prefix) *netlink.Route {
 	device, _ := l.Device()
 	return routeOn(device, p)

@@ -80,7 +80,7 @@ func localTableOnly() []unix.SockFilter {
 
 // Changes are where something may have changed.
 type Changes struct {
-	routes map[netip.Prefix]uint32 // of the local table, and by whom: see remover
+	routes map[netip.Prefix]uint32 // of the local table → netlink port of the process that changed them: see remover
 	links  map[int]bool            // interfaces by index
 	all    bool                    // anything
 }
@@ -88,8 +88,8 @@ type Changes struct {
 // maxChanges bounds each kind; beyond it, everything is looked at.
 const maxChanges = 4096
 
-// Those who flush a table delete until they find nothing more, so what is lost is put back
-// once that is over: when nothing has changed for settling, and no later than longestSettling
+// A program that flushes a table deletes until it finds nothing more, so lost routes are put back
+// once that is over: when nothing has changed for quietTime, and no later than maxQuietWait
 // after the first change.
 const quietTime, maxQuietWait = 50 * time.Millisecond, 250 * time.Millisecond
 
@@ -182,7 +182,7 @@ func (h *Changes) parseMessage(m []byte) bool {
 	return false
 }
 
-// parseRoute notes the prefix, and the netlink port of who has changed it.
+// parseRoute notes the prefix, and the netlink port of the process that has changed it.
 func (h *Changes) parseRoute(m []byte) bool {
 	if len(m) < nlHeader+rtHeader {
 		return false

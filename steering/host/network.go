@@ -29,6 +29,7 @@ func ReadNetwork() (*Network, error) {
 	return h, nil
 }
 
+// readAddresses reads the addresses of all interfaces, those that are down included: they may come up.
 func (h *Network) readAddresses(names map[int]string) error {
 	all, err := dump(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_ALL) })
 	for _, a := range all {

@@ -30,6 +30,7 @@ const (
 	tunPrefix = "anyport" // the device is anyport0, or the next number that is free
 )
 
+// errNoTUN is why anyport refuses to start where neither pins nor a device can protect the host's listeners.
 var errNoTUN = errors.New("when this process dies, the host's listeners would answer on the served addresses, and the two ways against that are missing: " +
 	"a bpffs (mount -t bpf -o mode=0700 bpf /sys/fs/bpf), or " + tunNode + " (modprobe tun; in a systemd unit: PrivateDevices=no and DeviceAllow=" + tunNode + " rw; " +
 	"in a container: --device " + tunNode + "); or see to the local routes yourself, with steering.manage_routes = false")
@@ -127,6 +128,8 @@ func (t *tun) remove(handle *netlink.Handle) error {
 	return errors.Join(err, t.close())
 }
 
+// close closes this process's descriptor. With the last one the kernel removes the device, and with that the
+// routes that refer to it.
 func (t *tun) close() error {
 	if t == nil {
 		return nil

@@ -30,26 +30,28 @@ type Instance struct {
 }
 
 // Announcement answers other processes in the network namespace with what this one serves. It listens on an
-// abstract unix socket: these belong to a network namespace, and end with the process.
+// abstract unix socket: these belong to a network namespace, and end with the process. Its goroutine, serve, is
+// started by Announce and ends with Close.
 type Announcement struct {
 	listener net.Listener
-	Name     string
-	notice   atomic.Pointer[Notice]
+	Name     string                 // of the socket: what List leaves out
+	notice   atomic.Pointer[Notice] // never nil; serve reads it, the steering replaces it
 }
 
-// Notice is what the others get to know, not yet as text: of a million prefixes that takes time.
+// Notice is what the other processes learn. It is made into text only when one of them asks, since a
+// million prefixes take time.
 type Notice struct {
-	Config   string
-	Device   string
-	Program  uint32
-	Prefixes iter.Seq[netip.Prefix]
-	Retired  []netip.Prefix // of earlier tables, still local
+	Config   string                 // path of the file
+	Device   string                 // that the local routes refer to
+	Program  uint32                 // id
+	Prefixes iter.Seq[netip.Prefix] // of the table in service; read for each answer
+	Retired  []netip.Prefix         // of earlier tables, still local
 }
 
 const (
-	SocketPrefix = "@anyport/" // then 26 letters and digits by lot
-	timeout      = time.Second
-	maxAnswer    = 64 << 20 // bytes of an answer: some 2 million prefixes
+	SocketPrefix = "@anyport/" // then 26 random letters and digits
+	timeout      = time.Second // of each of connecting and answering: a stranger may listen and say nothing
+	maxAnswer    = 64 << 20    // bytes of an answer: some 2 million prefixes
 )
 
 // Announce listens in the network namespace of this thread.
@@ -64,7 +66,7 @@ func Announce() (*Announcement, error) {
 	return p, nil
 }
 
-// serve answers until the listener is closed. openPresence starts it.
+// serve answers until the listener is closed. Announce starts it.
 func (p *Announcement) serve() {
 	for {
 		conn, err := p.listener.Accept()
@@ -73,13 +75,14 @@ func (p *Announcement) serve() {
 		}
 		if trusted(conn) {
 			_ = conn.SetDeadline(time.Now().Add(timeout))
-			_ = json.NewEncoder(conn).Encode(p.notice.Load().instance()) // who does not listen learns nothing
+			_ = json.NewEncoder(conn).Encode(p.notice.Load().instance()) // a peer that has gone learns nothing
 		}
 		conn.Close()
 	}
 }
 
-// instance makes the answer, on the goroutine that serves.
+// instance makes the answer, on the goroutine that serves. Retired prefixes belong to it: they are local, so
+// nobody else may make them local, or remove their routes.
 func (n *Notice) instance() Instance {
 	i := Instance{PID: os.Getpid(), Config: n.Config, Device: n.Device, Program: n.Program, Prefixes: slices.Clone(n.Retired)}
 	for prefix := range n.Prefixes {
@@ -161,7 +164,8 @@ func trusted(conn net.Conn) bool {
 }
 
 // privileged reports whether a process holds CAP_NET_ADMIN or CAP_NET_BIND_SERVICE in this
-// user namespace: in one of its own, anybody holds all.
+// user namespace: in one of its own, anybody holds all. By the time of this check the pid
+// may belong to another process.
 func privileged(pid int) bool {
 	own, err := os.Stat("/proc/self/ns/user")
 	if err != nil {
@@ -175,5 +179,5 @@ func privileged(pid int) bool {
 	return err == nil && held.Effective&capabilities.Of(unix.CAP_NET_ADMIN, unix.CAP_NET_BIND_SERVICE) != 0
 }
 
-// Update has the others learn of n from now on.
+// Update makes n the answer from now on. Any goroutine may call it.
 func (p *Announcement) Update(n *Notice) { p.notice.Store(n) }

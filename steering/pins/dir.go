@@ -89,7 +89,7 @@ func (p *Dir) Replace(e *program.Loaded) error {
 	return p.Save(e)
 }
 
-// CheckWritable is for before it is too late for an error.
+// CheckWritable says whether Replace could succeed, while the caller can still refuse the upgrade.
 func (p *Dir) CheckWritable() error {
 	if err := unix.Faccessat(unix.AT_FDCWD, p.FDPath("."), unix.W_OK, unix.AT_EACCESS); err != nil {
 		return fmt.Errorf("steering.pin: another program cannot take the place of what is in %s: %w: restart it instead", p.Path, err)
@@ -97,7 +97,7 @@ func (p *Dir) CheckWritable() error {
 	return nil
 }
 
-// pinAll pins the link last: a directory without it is one that a crash has left half done.
+// pinAll pins the link last: a directory without one was left half done by a crash.
 func (p *Dir) pinAll(e *program.Loaded) error {
 	if err := p.directory.Chmod(0o700); err != nil {
 		return err
@@ -162,6 +162,7 @@ func (p *Dir) Load() (e program.Loaded, err error) {
 	return e, nil
 }
 
+// loadLink refuses a link of another kind.
 func loadLink(path string) (*link.NetNsLink, error) {
 	l, err := link.LoadPinnedLink(path, nil)
 	if err != nil {
@@ -186,6 +187,7 @@ func loadMap(path string, used []ebpf.MapID) (*ebpf.Map, error) {
 	return m, nil
 }
 
+// notOurs never removes what it names: another program may be using it.
 func (p *Dir) notOurs(name string, err error) error {
 	return fmt.Errorf("steering.pin: %s is not anyport's: %w: name another directory, or remove it", p.DisplayName(name), err)
 }
@@ -239,7 +241,7 @@ func (p *Dir) Chown(uid, gid int) error {
 	return nil
 }
 
-// Close gives the directory free, and removes it if it is empty.
+// Close unlocks the directory. If nothing was saved in it, it is removed, unless others put files there.
 func (p *Dir) Close() error {
 	if p == nil {
 		return nil

@@ -20,10 +20,11 @@ import (
 // Root is where systemd mounts the bpffs, and where steering.pin = "auto" looks for one.
 const Root = "/sys/fs/bpf"
 
+// mountBPFFS is the command that error messages name. Mode 0700: only root may pin.
 const mountBPFFS = "mount -t bpf -o mode=0700 bpf " + Root
 
-// Place is where the steering of an instance is pinned, as steering.pin says. Whoever needs
-// to know asks placeOf.
+// Place is where the steering of an instance is pinned, as steering.pin says. [PlaceOf]
+// makes one.
 type Place struct {
 	Path   string // "": nowhere
 	Auto   bool   // anyport has chosen the path; where it cannot be used, nothing is pinned

@@ -9,8 +9,8 @@ import (
 	"anyport/steering/program"
 )
 
-// Restore pins e again where somebody has removed some of the files: without them the end of this
-// process would be the end of the steering, and the host's own listeners would answer.
+// Restore pins e again if somebody has removed some of the files: without them the steering would end
+// with this process, and the host's own listeners would answer.
 func (p *Dir) Restore(e *program.Loaded) (restored bool, err error) {
 	if p == nil || !p.Saved || e.Link == nil {
 		return false, nil
@@ -28,7 +28,8 @@ func (p *Dir) Restore(e *program.Loaded) (restored bool, err error) {
 	return true, nil
 }
 
-// pinAgain pins e in the place of what is left of it. The pins stay wanted, whatever comes of it.
+// pinAgain pins e in place of what is left of it. If that fails, Saved stays true, so that the next call
+// of Restore tries again.
 func (p *Dir) pinAgain(e *program.Loaded) error {
 	err := errors.Join(e.Unpin(), p.Remove())
 	p.Saved = true
@@ -38,6 +39,7 @@ func (p *Dir) pinAgain(e *program.Loaded) error {
 	return p.pinAll(e)
 }
 
+// containsAll reports whether every map of e has a file.
 func containsAll(names []string, e *program.Loaded) bool {
 	for name := range e.Maps {
 		if !slices.Contains(names, name) {

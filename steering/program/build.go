@@ -9,7 +9,7 @@ import (
 )
 
 // CheckBuild says whether e is of this build: the program to the instruction, the maps
-// but for their sizes.
+// except for their sizes.
 func (e *Loaded) CheckBuild() error {
 	spec, err := bpf.LoadSteer()
 	if err != nil {

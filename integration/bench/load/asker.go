@@ -15,6 +15,7 @@ type asker struct {
 	questions []question
 }
 
+// question is asked again and again: when it is answered in full, or given up, it is free for the next time.
 type question struct {
 	dst     netip.AddrPort
 	train   []byte

@@ -27,6 +27,7 @@ func awaitOrigin(job Job) error {
 	return fmt.Errorf("%s %v does not answer: %w", network, dst, err)
 }
 
+// ask is one exchange over a socket of its own: a proxy that is still starting may accept and never answer.
 func ask(network, dst string) error {
 	conn, err := net.DialTimeout(network, dst, time.Second)
 	if err != nil {

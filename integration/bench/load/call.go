@@ -42,6 +42,7 @@ func connectTo(fd int, dst netip.AddrPort) error {
 // hangUp closes fd.
 func hangUp(fd int) { unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) }
 
+// result makes the three values of a raw system call into two.
 func result(n, _ uintptr, errno unix.Errno) (int, error) {
 	if errno != 0 {
 		return -1, errno

@@ -37,6 +37,7 @@ type caller struct {
 	buf  [askSize]byte
 }
 
+// run keeps its share of Conns under way until the measured time is over.
 func (c *caller) run(m *window) {
 	defer c.close()
 	for !m.over() {
@@ -54,6 +55,7 @@ func (c *caller) run(m *window) {
 	}
 }
 
+// call begins one conn. It reports false if the kernel refuses: no local port is free, or no descriptor.
 func (c *caller) call() bool {
 	fd, err := dialing(c.job.dst(int(c.next.Add(1)), echoTCP))
 	if err != nil {
@@ -82,6 +84,7 @@ func (c *caller) step(fd int, events uint32) {
 	}
 }
 
+// end closes a conn and counts it, as answered or as failed.
 func (c *caller) end(fd int, count *atomic.Int64) {
 	count.Add(1)
 	delete(c.open, fd)

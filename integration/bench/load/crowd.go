@@ -41,6 +41,7 @@ func newCrowd(job Job, flows, questions, train int) (*crowd, error) {
 	return c, nil
 }
 
+// close also works on a crowd of which only a part was opened.
 func (c *crowd) close() {
 	for _, a := range c.all {
 		a.Close()

@@ -29,6 +29,7 @@ func echoConns(address netip.Addr, header bool) error {
 	return group.Wait()
 }
 
+// listenTCP opens a listener with a long queue: the origin must never be what limits a measurement.
 func listenTCP(local netip.AddrPort) (int, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -50,6 +51,8 @@ type echoer struct {
 	buf       [4096]byte
 }
 
+// echoWorker is one thread of the origin, until the process is killed. All of them wait on the same listeners;
+// EPOLLEXCLUSIVE wakes one for each conn.
 func echoWorker(listeners []int, header bool) error {
 	p, err := newPoller()
 	if err != nil {
@@ -69,6 +72,7 @@ func echoWorker(listeners []int, header bool) error {
 	}
 }
 
+// serve handles one event of a listener or of a conn.
 func (e *echoer) serve(fd int) {
 	if e.listeners[fd] {
 		e.accept(fd)
@@ -83,6 +87,7 @@ func (e *echoer) serve(fd int) {
 	}
 }
 
+// accept takes all that wait.
 func (e *echoer) accept(listener int) {
 	for {
 		fd, err := accept(listener)
@@ -96,6 +101,7 @@ func (e *echoer) accept(listener int) {
 	}
 }
 
+// echo sends back what was read, without the PROXY header of a fresh conn.
 func (e *echoer) echo(fd int, b []byte) {
 	if e.fresh[fd] {
 		delete(e.fresh, fd)
@@ -111,6 +117,7 @@ func (e *echoer) echo(fd int, b []byte) {
 	}
 }
 
+// end also forgets that the conn was fresh: its number is used again.
 func (e *echoer) end(fd int) {
 	delete(e.fresh, fd)
 	hangUp(fd)

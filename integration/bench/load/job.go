@@ -51,6 +51,7 @@ type Result struct {
 	FDs    float64 // file descriptors that the proxy opened
 }
 
+// kinds are the measurements by Job.Kind.
 var kinds = map[string]func(Job) (Result, error){
 	"connect":   connect,
 	"bulk":      bulk,
@@ -92,6 +93,7 @@ func (j Job) dst(i int, ports portRange) netip.AddrPort {
 // portRange is a few ports next to each other that do the same.
 type portRange struct{ first, count int }
 
+// port is one of them, the same for the same i.
 func (r portRange) port(i int) uint16 { return uint16(r.first + i%r.count) }
 
 // What the origin's ports do.

@@ -47,6 +47,8 @@ func (m *window) over() bool {
 	}
 }
 
+// watch reads the meters before and after the measured time, whose length is Job.Measure. What is counted during
+// the warm-up is subtracted.
 func (m *window) watch(job Job, tallies []tally) (Result, error) {
 	time.Sleep(job.WarmUp)
 	before, err := read(job)
@@ -64,6 +66,7 @@ func (m *window) watch(job Job, tallies []tally) (Result, error) {
 	return r, err
 }
 
+// count is the sum of what all workers have done so far.
 func count(tallies []tally) (ops float64) {
 	for i := range tallies {
 		ops += float64(tallies[i].ops.Load())

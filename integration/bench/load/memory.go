@@ -13,6 +13,7 @@ import (
 // processes' open files.
 type footprint struct{ rss, kernel, fds float64 }
 
+// weigh takes a second or more: it waits for the kernel to come to rest.
 func weigh(job Job) (f footprint, err error) {
 	if f.kernel, err = restingObjects(); err != nil {
 		return f, err

@@ -43,16 +43,20 @@ type rally struct {
 	buf  [askSize]byte
 }
 
+// serve begins with the first question of a conn.
 func (r *rally) serve(fd int) {
 	r.add(fd, unix.EPOLLIN)
 	r.ask(fd)
 }
 
+// ask notes the time: a conn has one question under way.
 func (r *rally) ask(fd int) {
 	r.sent[fd] = time.Now()
 	transmit(fd, r.buf[:])
 }
 
+// answer counts a whole answer and asks again. A conn that fails asks no more, so a proxy that closes conns loses
+// operations.
 func (r *rally) answer(fd int, m *window) {
 	if n, err := receive(fd, r.buf[:]); n != askSize {
 		if err != unix.EAGAIN { // closed, or half an answer

@@ -14,6 +14,7 @@ type poller struct {
 	events [256]unix.EpollEvent
 }
 
+// newPoller makes one for the calling goroutine: its events are not for two.
 func newPoller() (*poller, error) {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	return &poller{fd: fd}, os.NewSyscallError("epoll_create1", err)

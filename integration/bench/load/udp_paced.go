@@ -54,12 +54,13 @@ type beat struct {
 	*tally
 	*poller
 	job   Job
-	dsts  []netip.AddrPort
-	start time.Time
-	sent  int64
-	taken int64
+	dsts  []netip.AddrPort // of each flow
+	start time.Time        // the datagrams carry the time since then
+	sent  int64            // by the goroutine of run
+	taken int64            // by the receiver; run reads it after that has ended
 }
 
+// newBeat has one socket for all flows: they differ in their dst.
 func newBeat(job Job) (*beat, error) {
 	p, err := newPoller()
 	if err != nil {
@@ -142,12 +143,14 @@ func (b *beat) sendDue(now time.Duration) {
 	b.flush()
 }
 
+// takeAll takes each datagram of a train.
 func (b *beat) takeAll(message message, m *window) {
 	for at := 0; at+b.job.Size <= len(message.bytes); at += b.job.Size {
 		b.take(message.bytes[at:], message.from, m)
 	}
 }
 
+// take counts an answer, if it comes from the dst of its flow.
 func (b *beat) take(answer []byte, from netip.AddrPort, m *window) {
 	flow := int(binary.BigEndian.Uint32(answer))
 	if flow >= len(b.dsts) || from != b.dsts[flow] {

@@ -33,6 +33,7 @@ func Proxy(protocol string, origin netip.Addr) error {
 	return fmt.Errorf("no protocol is called %q", protocol)
 }
 
+// proxyConns serves until it fails, with two goroutines for each conn.
 func proxyConns(origin netip.Addr) error {
 	file, err := transparentListener("tcp", false, false)
 	if err != nil {
@@ -74,6 +75,7 @@ func relay(client *net.TCPConn, origin netip.Addr) {
 	<-done
 }
 
+// oneWay passes on the end of a direction too, as FIN. On Linux io.Copy between two TCP conns uses splice.
 func oneWay(to, from *net.TCPConn) {
 	io.Copy(to, from)
 	to.CloseWrite()

@@ -23,8 +23,10 @@ type flows struct {
 	conns map[flowKey]*net.UDPConn
 }
 
+// flowIdle is how long a flow lives without an answer of the origin.
 const flowIdle = time.Minute
 
+// proxyDatagrams serves until it fails: one goroutine reads for all flows, as in most such proxies.
 func proxyDatagrams(origin netip.Addr) error {
 	file, err := transparentListener("udp", false, false)
 	if err != nil {
@@ -71,6 +73,7 @@ func originalDst(control []byte) (netip.AddrPort, error) {
 	return netip.AddrPort{}, fmt.Errorf("a datagram without its dst")
 }
 
+// find returns the conn to the origin of a flow, and begins the flow if it is new.
 func (f *flows) find(key flowKey, origin netip.Addr) (*net.UDPConn, error) {
 	f.Lock()
 	defer f.Unlock()
@@ -106,6 +109,7 @@ func (f *flows) answer(key flowKey, conn *net.UDPConn) {
 	}
 }
 
+// forget makes the next datagram of that client begin a flow again.
 func (f *flows) forget(key flowKey) {
 	f.Lock()
 	defer f.Unlock()

@@ -39,6 +39,7 @@ func dnat(d *Deployment) error {
 	return d.iptables("nat", "DNAT", "--to-destination", d.Origin.String())
 }
 
+// iptables adds a rule for all packets of the protocol to the served prefix. It ends with the edge's namespace.
 func (d *Deployment) iptables(table, target string, options ...string) error {
 	args := []string{"-t", table, "-A", "PREROUTING", "-p", d.Protocol, "-d", d.Served.String(), "-j", target}
 	return d.Edge.Run("iptables", append(args, options...)...)

@@ -34,6 +34,7 @@ type limitedConn struct {
 	since  time.Time
 }
 
+// limitConns bounds the conns of a listener. The caller closes the result instead of l.
 func limitConns(l net.Listener, most int) *connLimit {
 	return &connLimit{Listener: l, most: most, conns: map[net.Conn]*limitedConn{}}
 }

@@ -84,10 +84,12 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 // exporter sends the metrics of one scrape.
 type exporter struct{ out chan<- prometheus.Metric }
 
+// gauge sends a value that may fall again.
 func (e exporter) gauge(d *prometheus.Desc, value float64, labels ...string) {
 	e.out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
 }
 
+// flag is a gauge of 1 or 0, as Prometheus has no booleans.
 func (e exporter) flag(d *prometheus.Desc, on bool, labels ...string) {
 	value := 0.0
 	if on {
@@ -96,6 +98,7 @@ func (e exporter) flag(d *prometheus.Desc, on bool, labels ...string) {
 	e.gauge(d, value, labels...)
 }
 
+// counter sends a value that only grows, until the process restarts.
 func (e exporter) counter(d *prometheus.Desc, n uint64, labels ...string) {
 	e.out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
 }
@@ -153,6 +156,7 @@ func (e exporter) counts(route string, c admin.Counts) {
 	}
 }
 
+// histogram sends the cumulative buckets that [admin.ConnectTimes] has already summed up.
 func (e exporter) histogram(d *prometheus.Desc, t admin.ConnectTimes, labels ...string) {
 	e.out <- prometheus.MustNewConstHistogram(d, t.Total, t.Sum.Seconds(), t.AtMost, labels...)
 }

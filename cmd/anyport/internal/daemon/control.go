@@ -68,7 +68,7 @@ func (d *daemon) signalled(sig os.Signal, drain func()) (atOnce bool) {
 	return false
 }
 
-// askedBefore reports whether a signal has told this process to stop already.
+// askedBefore reports whether a signal to stop has come already.
 func (d *daemon) askedBefore() bool {
 	if d.upgrading != nil {
 		return d.upgrading.stop != nil
@@ -83,7 +83,8 @@ func (d *daemon) isFinalTerm(sig os.Signal) bool {
 	return sig == syscall.SIGTERM && d.replaced.Load() && d.opt.Manager.Listens()
 }
 
-// stopOrCancelUpgrade stops the process; if an upgrade is under way, it cancels that first.
+// stopOrCancelUpgrade stops the process; if an upgrade is under way, it cancels that first, and finishUpgrade
+// stops the process or passes the signal on: only the outcome of the upgrade decides which.
 func (d *daemon) stopOrCancelUpgrade(sig os.Signal, drain func()) {
 	if d.upgrading == nil {
 		d.stop(drain)
@@ -130,8 +131,9 @@ type upgradeRun struct {
 	abandon func()        // does not wait for conns to move, either
 	over    chan struct{} // closed when it has ended
 
-	reload bool      // SIGHUP came meanwhile
-	stop   os.Signal // so did this one; nil: none
+	// What came meanwhile. finishUpgrade acts on it, in this process or in the new one.
+	reload bool      // SIGHUP
+	stop   os.Signal // an order to stop; nil: none
 }
 
 // done is closed after the upgrade; nil if none is under way.
@@ -171,7 +173,7 @@ func (d *daemon) finishUpgrade(drain func()) {
 	case next == 0 && u.reload:
 		d.reloadBySignal()
 	case next == 0:
-		d.storeFDs() // what the service manager was not told meanwhile
+		d.storeFDs() // it was not notified of what has changed meanwhile
 	default:
 		u.reload = u.reload || d.reloading != nil && d.reloading.signal
 		d.forwardSignals(u, next)
@@ -193,7 +195,8 @@ func (d *daemon) forwardSignals(u *upgradeRun, next int) {
 	}
 }
 
-// abortUpgrade ends an upgrade that is under way, and waits for its end.
+// abortUpgrade ends an upgrade that is under way, and waits for its end. Conns that have not moved by then end
+// with this process.
 func (d *daemon) abortUpgrade() {
 	if d.upgrading == nil {
 		return

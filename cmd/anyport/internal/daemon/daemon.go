@@ -60,28 +60,28 @@ func Run(ctx context.Context, opt Options) (err error) {
 // goroutine that decides (control), or does not change.
 type daemon struct {
 	opt   Options
-	level slog.LevelVar
+	level slog.LevelVar // log.level, which a reload may change
 	log   *slog.Logger
 	lines *logfile.Queue // where the log goes
-	begun time.Time
-	files uint64 // file descriptors that this process might open when it began
+	begun time.Time      // for uptime_seconds
+	files uint64         // file descriptors that this process might open when it began
 
 	lowFDs lowFDs // some of them
 
 	clientSockets int // UDP flows with a socket of their own that a client may have, if its route does not say
 	clientFlows   int // and of those without
 
-	access   *proxy.AccessLog // nil: none
-	admin    *socket.Socket   // nil: none
-	web      net.Listener     // nil: none
-	proxy    *proxy.Server
-	steering *steering.Steering
+	access   *proxy.AccessLog   // nil: none
+	admin    *socket.Socket     // nil: none
+	web      net.Listener       // nil: none
+	proxy    *proxy.Server      // moves the bytes; its loops never wait for this goroutine
+	steering *steering.Steering // what is in the kernel; it has a mutex of its own
 
-	serving  atomic.Pointer[generation]
-	refused  atomic.Pointer[string] // why the last reload was refused; nil: it was not
-	drains   atomic.Pointer[drains]
-	allDown  map[string]bool // routes whose new conns the kernel refuses because no origin is up
-	stopping atomic.Bool     // no new conns or flows are taken any more
+	serving  atomic.Pointer[generation] // never nil once the routes are open
+	refused  atomic.Pointer[string]     // why the last reload was refused; nil: it was not
+	drains   atomic.Pointer[drains]     // never nil
+	allDown  map[string]bool            // routes whose new conns the kernel refuses because no origin is up
+	stopping atomic.Bool                // no new conns or flows are taken any more
 
 	stopAsked bool        // by a signal, not by an upgrade: one more ends the process at once
 	relinked  atomic.Bool // the service manager may keep a link that is dead
@@ -92,19 +92,19 @@ type daemon struct {
 
 	slow *slowfs.Worker // opens files that may be on a mount that hangs
 
-	refusals   chan closedService // from the event loops to refuseMirrored
-	healthNews chan struct{}      // from noteHealth to applyHealth
-	decisions  chan func()        // from decide to control
-	decided    chan struct{}      // closed when control has ended
-	stored     map[string]int     // what the service manager has, by name
-	account    *privileges.Account
+	refusals   chan closedService  // from the event loops to refuseMirrored
+	healthNews chan struct{}       // from noteHealth to applyHealth
+	decisions  chan func()         // from decide to control
+	decided    chan struct{}       // closed when control has ended
+	stored     map[string]int      // what the service manager has, by name
+	account    *privileges.Account // steering.user; nil: this process stays the user that it is
 
 	before   *upgrade.Predecessor // the process that still serves; nil: none
 	incoming *incoming            // from the process that served before; nil: there was none
 	handing  atomic.Bool          // an upgrade is under way: the loops may stand still
 	replaced atomic.Bool          // the service manager knows that another process serves
-	raw      *datagram.Raw
-	unwatch  func() // ends what watch has started
+	raw      *datagram.Raw        // opened while CAP_NET_RAW is still held
+	unwatch  func()               // ends what watch has started
 
 	closers []func() error // in the order in which things were opened
 }
@@ -222,7 +222,8 @@ func prepare(c *config.Config, number int, others []host.Listener) (*generation,
 	return &generation{number: number, config: c, table: table, shadowed: shadowed, loaded: time.Now()}, nil
 }
 
-// record is nil without an access log, so that the proxy makes no records at all.
+// record is what the proxy calls for each conn and flow that has ended; nil without an access log, so that the
+// proxy makes no records at all.
 func (d *daemon) record() func(route.Record) {
 	if d.access == nil {
 		return nil
@@ -230,7 +231,8 @@ func (d *daemon) record() func(route.Record) {
 	return d.access.Record
 }
 
-// close closes what is held, in reverse order.
+// close closes what is held, in reverse order, so that the log, which all others need, is the last. After a
+// failed open it closes what was opened so far.
 func (d *daemon) close() error {
 	var errs []error
 	for i := len(d.closers) - 1; i >= 0; i-- {

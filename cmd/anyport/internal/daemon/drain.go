@@ -19,7 +19,8 @@ type drains struct {
 	routes map[string]bool // by name
 }
 
-// with returns d after an order, where route "" is all of them.
+// with returns d after an order, where route "" is all of them: that replaces all earlier orders, those for
+// single routes included.
 func (d drains) with(route string, on bool) drains {
 	if route == "" {
 		return drains{all: on}
@@ -38,6 +39,16 @@ func (d drains) has(route string) bool {
 		return on
 	}
 	return d.all
+}
+
+// hasEach reports whether every route in service is to be drained: one of them may be excepted.
+func (d drains) hasEach(serving map[string]bool) bool {
+	for route := range serving {
+		if !d.has(route) {
+			return false
+		}
+	}
+	return true
 }
 
 // only returns d without the routes that are not served any more.
@@ -104,7 +115,8 @@ func (d *daemon) setDrains(next drains) error {
 	return nil
 }
 
-// inheritDrains goes on draining what the process before did, whose steering this is now.
+// inheritDrains goes on draining what the process before did, whose steering this is now. Only the names of the
+// routes are known: whether the order was for all, and so for later routes, is not.
 func (d *daemon) inheritDrains() error {
 	kernel, err := d.steering.Status()
 	if err != nil {
@@ -136,11 +148,11 @@ func (d *daemon) drainingRoutes() (routes []string) {
 
 // drainState is the state of a route now, or of all if it is "".
 func (d *daemon) drainState(route string) admin.Drained {
-	active := d.activeByRoute()
-	if route != "" {
-		active = map[string]int64{route: active[route]}
+	active, drains := d.activeByRoute(), d.drains.Load()
+	if route == "" {
+		return admin.Drained{Draining: drains.hasEach(d.serving.Load().routeNames()), Conns: active}
 	}
-	return admin.Drained{Draining: d.drains.Load().has(route), Conns: active}
+	return admin.Drained{Draining: drains.has(route), Conns: map[string]int64{route: active[route]}}
 }
 
 // drainPoll is the time between two looks at a route whose drain is waited for: the end of the last conn

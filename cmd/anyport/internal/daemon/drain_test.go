@@ -26,6 +26,17 @@ func TestDrains(t *testing.T) {
 			t.Errorf("%s: web %v, dns %v, want %v, %v", test.name, web, dns, test.web, test.dns)
 		}
 	}
+	serving := map[string]bool{"web": true, "dns": true}
+	for name, test := range map[string]struct {
+		of   drains
+		want bool
+	}{
+		"none": {none, false}, "one": {web, false}, "each": {web.with("dns", true), true}, "all": {all, true}, "all but one": {all.with("web", false), false},
+	} {
+		if got := test.of.hasEach(serving); got != test.want {
+			t.Errorf("%s: every route drains %v, want %v", name, got, test.want)
+		}
+	}
 	if none.has("web") || len(web.routes) != 1 {
 		t.Error("an order has changed what it began with")
 	}

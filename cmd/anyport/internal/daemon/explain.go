@@ -23,7 +23,8 @@ func (d *daemon) explain(q admin.Question) admin.Explained {
 	}
 }
 
-// fileAnswer says whether the file on disk would have another answer than the config in service.
+// fileAnswer says whether the file on disk would have another answer than the config in service. It compiles
+// the whole file, on the goroutine of the request: the one that decides never waits for it.
 func (d *daemon) fileAnswer(serving *config.Config, answer table.Explanation, q admin.Question) string {
 	text, err := d.readFile(serving.Path)
 	if err != nil {
@@ -47,7 +48,8 @@ func (d *daemon) fileAnswer(serving *config.Config, answer table.Explanation, q 
 	return fmt.Sprintf("it has changed since; after a reload: verdict %s, route %s, origin %s", next.Verdict, routeName(next), orNone(next.Origins))
 }
 
-// same reports whether two tables do the same; why they do may differ.
+// same reports whether two tables decide the same; the reasons may differ, such as after a route was renamed
+// that did not win.
 func same(a, b table.Explanation) bool {
 	return a.Verdict == b.Verdict && routeName(a) == routeName(b) && a.Prefix == b.Prefix && a.Ports == b.Ports && slices.Equal(a.Origins, b.Origins)
 }

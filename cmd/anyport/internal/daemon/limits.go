@@ -21,7 +21,8 @@ func (d *daemon) openFiles() (err error) {
 	return nil
 }
 
-// divideFiles makes the budget of files, once all that the process holds for itself is open.
+// divideFiles makes the budget of files, once all that the process holds for itself is open: what is opened
+// later comes out of the reserve.
 func (d *daemon) divideFiles() error {
 	held := filelimit.Open()
 	if d.before != nil { // whose flows count as flows

@@ -87,8 +87,9 @@ func (b *syncBuffer) String() string {
 	return b.text.String()
 }
 
-// start runs a daemon with these routes, and more keys of [admin], until the test ends.
-func start(t *testing.T, keys, routes string) *live {
+// start runs a daemon with these routes, and more keys of [admin], until the test ends. change may change
+// its options.
+func start(t *testing.T, keys, routes string, change ...func(*Options)) *live {
 	t.Helper()
 	if os.Getenv(insideVariable) == "" {
 		if os.Getenv("REQUIRE_ROOT") == "1" {
@@ -109,9 +110,11 @@ func start(t *testing.T, keys, routes string) *live {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ready := make(chan struct{})
-	go func() { // ended by cancel, or by the test's signals
-		l.ended <- Run(ctx, Options{Config: c, Version: "test", Log: l.log, Signals: l.signals, Ready: func() { close(ready) }})
-	}()
+	opt := Options{Config: c, Version: "test", Log: l.log, Signals: l.signals, Ready: func() { close(ready) }}
+	for _, c := range change {
+		c(&opt)
+	}
+	go func() { l.ended <- Run(ctx, opt) }() // ended by cancel, or by the test's signals
 	select {
 	case <-ready:
 	case err := <-l.ended:

@@ -39,7 +39,7 @@ func (d *daemon) logStatus() admin.LogStatus {
 	return status
 }
 
-// newLogger makes a logger of slog in the format of log.format.
+// newLogger makes a logger in the format of log.format. A nil level is slog.LevelInfo.
 func newLogger(w io.Writer, format string, level slog.Leveler) *slog.Logger {
 	opt := &slog.HandlerOptions{Level: level}
 	if format == "json" {

@@ -12,7 +12,8 @@ import (
 // through to try again.
 const refuseFor = 3 * time.Second
 
-// closedService is a dst over a protocol that its origin has refused.
+// closedService is a dst over a protocol that its origin has refused. Values go by the channel refusals, at most
+// 1,024 of them.
 type closedService struct {
 	protocol config.Protocol
 	dst      netip.AddrPort

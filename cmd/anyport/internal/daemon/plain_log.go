@@ -54,6 +54,7 @@ func lineKind(text string) string {
 	return strings.Join(parts[:min(2, len(parts))], ": ")
 }
 
+// omittedLines are the attributes of a line before which others were left out.
 func omittedLines(n int) []any {
 	if n == 0 {
 		return nil

@@ -43,8 +43,8 @@ func (d *daemon) inheritSteering(g *generation) (*steering.Steering, error) {
 	return s, err
 }
 
-// keepStored remembers what the service manager keeps. What is of no more use, or has been replaced,
-// gets -1: store makes the manager forget it.
+// keepStored remembers what the service manager keeps. What this process does not use, or has replaced,
+// gets -1: storeFDs makes the manager forget it.
 func (d *daemon) keepStored(given, held steering.Inheritance) {
 	for _, name := range d.before.Stored {
 		d.stored[name] = -1

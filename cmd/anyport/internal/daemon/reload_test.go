@@ -1,6 +1,9 @@
 package daemon
 
 import (
+	"errors"
+	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,8 +12,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"anyport/cmd/anyport/internal/admin"
 	"anyport/cmd/anyport/internal/slowfs"
 	"anyport/config"
+	"anyport/steering/table"
 )
 
 const routes = `
@@ -90,4 +95,95 @@ func TestLoadRefuses(t *testing.T) {
 	if g, err := d.load(); g != nil || err == nil {
 		t.Errorf("load of no file = %v, %v, want an error", g, err)
 	}
+}
+
+// reloader is a daemon that can reload, but never serves what it has read.
+func reloader(t *testing.T, log io.Writer) *daemon {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "anyport.toml")
+	d := &daemon{slow: slowfs.New(time.Minute), log: slog.New(slog.NewTextHandler(log, nil))}
+	d.serving.Store(&generation{number: 1, config: &config.Config{Path: path}, table: table.Empty()})
+	return d
+}
+
+// TestReloadQueue: any number of reloads that are asked for while one reads the file become one more, and
+// everybody gets the answer of a read that began after the question.
+func TestReloadQueue(t *testing.T) {
+	var log syncBuffer
+	d := reloader(t, &log)
+	answers := map[string]int{}
+	report := func(who string) reloadReport {
+		return func(_ admin.Reloaded, err error) {
+			refusedWith(t, err, "no such file")
+			answers[who]++
+		}
+	}
+	d.askReload(report("first"))
+	first := d.reloading
+	d.askReload(report("second"))
+	d.reloadBySignal()
+	d.askReload(report("third"))
+	if d.reloading != first || len(first.waiting) != 1 || len(first.waitingAgain) != 2 {
+		t.Errorf("%d wait for the first, %d for another", len(first.waiting), len(first.waitingAgain))
+	}
+	<-d.reloading.done()
+	d.finishReload()
+	if answers["first"] != 1 || len(answers) != 1 || d.reloading == nil || !d.reloading.signal {
+		t.Errorf("after the first: %v, reloading %+v", answers, d.reloading)
+	}
+	<-d.reloading.done()
+	d.finishReload()
+	if answers["first"] != 1 || answers["second"] != 1 || answers["third"] != 1 || d.reloading != nil {
+		t.Errorf("after the second: %v, reloading %+v", answers, d.reloading)
+	}
+	if n := strings.Count(log.String(), `msg="reload refused: the old config serves on" problem=`); n != 2 {
+		t.Errorf("%d refused reloads in the log:\n%s", n, log.String())
+	}
+}
+
+// TestCancelReload: a process that ends leaves nobody without an answer.
+func TestCancelReload(t *testing.T) {
+	d := &daemon{}
+	d.cancelReload() // none is under way
+	refused := 0
+	report := func(_ admin.Reloaded, err error) {
+		if errors.Is(err, errStopping) {
+			refused++
+		}
+	}
+	d.reloading = &reload{waiting: []reloadReport{report}, waitingAgain: []reloadReport{report, report}}
+	d.cancelReload()
+	if refused != 3 {
+		t.Errorf("%d of 3 are answered", refused)
+	}
+}
+
+// TestApplyRefused: each problem of a file is a line of the log, and the status has all of them until a
+// reload succeeds.
+func TestApplyRefused(t *testing.T) {
+	var log syncBuffer
+	d := reloader(t, &log)
+	problems := config.Problems{{File: "a.toml", Line: 3, Column: 1, Key: "x", Text: "one"}, {File: "a.toml", Line: 4, Column: 1, Key: "y", Text: "two"}}
+	if _, err := d.apply(&reload{err: problems}); err == nil {
+		t.Error("a file with problems is in service")
+	}
+	if n := strings.Count(log.String(), "level=ERROR"); n != 2 || !strings.Contains(log.String(), "a.toml:4:1: y: two") {
+		t.Errorf("%d lines:\n%s", n, log.String())
+	}
+	if status := d.configStatus(); status.Generation != 1 || status.Refused != problems.Error() {
+		t.Errorf("%+v", status)
+	}
+}
+
+// TestReloadOfAnEndingProcess: from the first order to stop on, and after an upgrade, nothing is read.
+func TestReloadOfAnEndingProcess(t *testing.T) {
+	d := reloader(t, io.Discard)
+	d.stopping.Store(true)
+	_, err := d.load()
+	refusedWith(t, err, errStopping.Error())
+	_, err = d.dryRun()
+	refusedWith(t, err, errStopping.Error())
+	d.successor.Store(7)
+	_, err = d.replace(nil)
+	refusedWith(t, err, "another process, pid 7, serves since an upgrade: ask again")
 }

@@ -12,7 +12,7 @@ import (
 	"anyport/config"
 )
 
-// serve carries the traffic until it is told to stop and the last conn has ended. Its deferred calls end
+// serve carries the traffic until an order to stop, and then until the last conn has ended. Its deferred calls end
 // in this order: the watchdog, admin.http, the admin socket (both answer what they have read), and the
 // watchers. The steering is closed after that, by close.
 func (d *daemon) serve(ctx context.Context) error {

@@ -14,7 +14,8 @@ import (
 	"anyport/steering/table"
 )
 
-// status asks the kernel and the proxy, and joins their answers.
+// status asks the kernel and the proxy, and joins their answers. It runs on the goroutine of the request. The
+// parts are from slightly different moments: nothing stands still for it.
 func (d *daemon) status() admin.Status {
 	kernel, err := d.steering.Status()
 	used := d.proxy.Files()
@@ -94,7 +95,8 @@ func steeringStatus(kernel steering.Status, err error) admin.SteeringStatus {
 // draining reports whether a route takes nothing new.
 func (d *daemon) draining(route string) bool { return d.stopping.Load() || d.drains.Load().has(route) }
 
-// joinRoutes adds to each route what the kernel has counted under its name.
+// joinRoutes adds to each route what the kernel has counted under its name. A conn that a limit or a source list
+// refuses is counted either by the kernel or by the proxy, never by both, so the sums are right.
 func joinRoutes(served []proxy.RouteStatus, kernel []steering.Counters, draining func(route string) bool) []admin.RouteStatus {
 	verdicts := map[string]map[table.Verdict]uint64{}
 	for _, c := range kernel {
@@ -152,7 +154,8 @@ func byVerdict(verdicts map[table.Verdict]uint64) map[string]uint64 {
 	return named
 }
 
-// conns yields the live conns and flows of a route, or of all if it is "", page by page.
+// conns yields the live conns and flows of a route, or of all if it is "", page by page: no list of a million
+// conns is ever in memory, and each loop stands still for one page at most.
 func (d *daemon) conns(name string) iter.Seq[route.Conn] {
 	return func(yield func(route.Conn) bool) {
 		for page := range d.proxy.Conns {

@@ -42,7 +42,8 @@ func (d *daemon) reportAlive(ctx context.Context) {
 	}
 }
 
-// feedWatchdog sends one message, if all loops turn.
+// feedWatchdog sends one message, if all loops turn. It asks each loop by its mailbox, so a loop that hangs in a
+// system call or spins is found, not only one that has ended.
 func (d *daemon) feedWatchdog() {
 	switch stuck := d.proxy.Stuck(); {
 	case stuck == 0, d.handing.Load(): // the loops may stand still for upgrade.Timeout

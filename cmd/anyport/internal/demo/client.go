@@ -21,7 +21,7 @@ const (
 	udpTries   = 40
 )
 
-// asker makes exchanges from one client address, one at a time.
+// asker makes exchanges from one client address, one at a time. It belongs to one goroutine.
 type asker interface {
 	ask(ctx context.Context, dst netip.AddrPort, say string) (answer, error)
 	close()
@@ -72,6 +72,7 @@ func (a tcpAsker) ask(ctx context.Context, dst netip.AddrPort, say string) (answ
 	return got, got.check(conn.LocalAddr().(*net.TCPAddr).AddrPort(), dst, say)
 }
 
+// close has nothing to close: each conn is closed by ask.
 func (tcpAsker) close() {}
 
 // lateBind leaves the choice of the port to connect(2), which can use one port

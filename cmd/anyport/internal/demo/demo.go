@@ -37,7 +37,8 @@ level = "error"
 socket = ""
 `
 
-// Where the demo's parts are.
+// Where the demo's parts are. All addresses but loopback are of ranges for documentation (RFC 5737, RFC 3849), so
+// they collide with nothing that a reader knows.
 var (
 	originAddr = netip.MustParseAddrPort("127.0.0.1:7007")
 	clients    = []netip.Prefix{
@@ -94,7 +95,8 @@ func Run(ctx context.Context, opt Options) error {
 	return parts.Wait()
 }
 
-// show prints the file, tries a few ports, and sweeps all.
+// show prints the file, tries a few ports, and sweeps all. A wrong answer is an error, so that the demo can serve
+// as a test of a kernel.
 func show(ctx context.Context, opt Options) error {
 	fmt.Fprintf(opt.Out, "anyport %s serves this file, in a network namespace of its own:\n\n%s\n", opt.Version, indent(file))
 	if err := try(ctx, opt.Out); err != nil {

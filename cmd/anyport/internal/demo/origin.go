@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// originTimeout bounds a conn's whole life at the origin.
+// originTimeout bounds a conn's whole life at the origin, which is one question and one answer.
 const originTimeout = tcpTimeout
 
 // origin answers one line or datagram with the client and dst of its PROXY header, and the text.

@@ -51,7 +51,7 @@ func (s *sweep) line() string {
 		s.network, s.addr, bar(asked, s.ports()), thousands(right), thousands(wrong), took, thousands(int(float64(asked)/took)))
 }
 
-// bar fills barWidth in proportion.
+// bar fills barWidth in proportion. whole is never 0: a sweep has at least one port.
 func bar(part, whole int) string {
 	full := barWidth * part / whole
 	return "[" + strings.Repeat("#", full) + strings.Repeat(".", barWidth-full) + "]"

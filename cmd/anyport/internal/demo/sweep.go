@@ -13,7 +13,8 @@ import (
 	"anyport/config"
 )
 
-// askers is how many exchanges are under way at once.
+// askers is how many exchanges are under way at once, each with a socket or a conn of its own: more would only
+// queue on a small machine.
 const askers = 64
 
 // mostShown is how many of the wrong answers are shown.

@@ -34,8 +34,9 @@ type Report struct {
 	Findings []Finding `json:"findings"`
 }
 
-// checks in the order of the report. Of each name, Gather notes in Facts.Unread
-// what it could not read.
+// checks in the order of the report: first what is asked for, then whether the kernel can do it, then what on
+// this host would get the packets instead, and last what only costs some clients. Of each name, Gather notes
+// in Facts.Unread what it could not read. Scripts know the names: they do not change.
 var checks = []struct {
 	name    string
 	examine func(*Facts) []Finding
@@ -61,7 +62,7 @@ var checks = []struct {
 	{"conntrack", checkConntrack},
 }
 
-// Examine judges the facts.
+// Examine judges the facts. It is pure: the same facts always make the same report.
 func Examine(f *Facts) Report {
 	report := Report{Works: true, Findings: []Finding{}}
 	for _, check := range checks {
@@ -108,7 +109,7 @@ func fail(mend, why, what string, args ...any) []Finding {
 	return []Finding{{Status: Failure, What: fmt.Sprintf(what, args...), Why: why, Mend: mend}}
 }
 
-// most is how many findings of one kind a report shows.
+// most is how many findings of one kind a report shows: a thousand findings hide the one that matters.
 const most = 8
 
 // each judges each of many things; if there are too many to show, the last finding says how many more.

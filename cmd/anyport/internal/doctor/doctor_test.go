@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"errors"
 	"net/netip"
 	"slices"
 	"strings"
@@ -165,5 +166,52 @@ func TestManyFindings(t *testing.T) {
 	found := of(Examine(f), "programs")
 	if len(found) != most || !strings.Contains(found[most-1].What, "(and 12 more like it)") {
 		t.Errorf("got %+v", found)
+	}
+}
+
+// TestWithoutAFile: the checks of what a file asks for judge nothing, and those of the host go on.
+func TestWithoutAFile(t *testing.T) {
+	f := healthy()
+	noFile(f)
+	f.Programs = []program.Attached{{ID: 9}}
+	report := Examine(f)
+	checkComplete(t, report)
+	for _, finding := range report.Findings {
+		if want := map[bool]Status{true: Warning, false: OK}[finding.Check == "programs"]; finding.Status != want {
+			t.Errorf("%+v, want %s", finding, want)
+		}
+	}
+	if found := of(report, "programs"); !strings.Contains(found[0].What, "program 9 (name unknown)") {
+		t.Errorf("%+v", found)
+	}
+}
+
+// TestUnread: a fact that could not be read is a warning of each check that needs it, and of no other.
+func TestUnread(t *testing.T) {
+	for _, g := range gatherers {
+		f := healthy()
+		for _, check := range g.checks {
+			f.Unread[check] = errors.Join(f.Unread[check], unix.EIO)
+		}
+		report := Examine(f)
+		checkComplete(t, report)
+		for _, finding := range report.Findings {
+			unread := slices.Contains(g.checks, finding.Check)
+			if unread != strings.HasPrefix(finding.What, "not examined: input/output error") || unread != (finding.Status == Warning) {
+				t.Errorf("of %v unread: %+v", g.checks, finding)
+			}
+		}
+	}
+	for _, g := range gatherers {
+		for _, name := range g.checks {
+			if !slices.ContainsFunc(checks[:], func(c struct {
+				name    string
+				examine func(*Facts) []Finding
+			}) bool {
+				return c.name == name
+			}) {
+				t.Errorf("the fact that %q needs is noted for no check", name)
+			}
+		}
 	}
 }

@@ -80,7 +80,7 @@ func (f *Facts) config() *config.Config {
 	return &config.Config{Path: f.Path, Steering: config.Steering{ManageRoutes: true, Pin: config.PinAuto}}
 }
 
-// serves reports whether the file has a prefix of the family.
+// serves reports whether the file has a prefix of the family, such as netip.Addr.Is6.
 func (f *Facts) serves(family func(netip.Addr) bool) bool {
 	return slices.ContainsFunc(f.prefixes(), func(p netip.Prefix) bool { return family(p.Addr()) })
 }
@@ -96,7 +96,7 @@ func (f *Facts) prefixes() []netip.Prefix {
 	return all
 }
 
-// egress are the egress prefixes of the file.
+// egress are the egress prefixes of the file: answers of origins come back to them, so they must be local too.
 func (f *Facts) egress() (all []netip.Prefix) {
 	if f.Config != nil {
 		for _, r := range f.Config.Routes {

@@ -63,7 +63,8 @@ func Gather(ctx context.Context, path string, named bool) *Facts {
 	return f
 }
 
-// readRunning asks the anyport that the file names. That none answers is not a fault.
+// readRunning asks the anyport that the file names. That none answers is not a fault. It comes first: later
+// facts leave out what belongs to that anyport, such as its own listeners.
 func readRunning(ctx context.Context, f *Facts) (err error) {
 	socket := config.DefaultAdminSocket
 	if f.Config != nil {
@@ -168,7 +169,8 @@ func readSysctls(_ context.Context, f *Facts) error {
 	return nil
 }
 
-// sysctl reads a value; those below net/ are those of the calling thread's namespace.
+// sysctl reads a value; those below net/ are those of the calling thread's namespace: procfs looks at the thread
+// that opens the file.
 func sysctl(name string) (string, error) {
 	text, err := os.ReadFile(filepath.Join("/proc/sys", name))
 	return strings.TrimSpace(string(text)), err

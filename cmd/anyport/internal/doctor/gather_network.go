@@ -41,7 +41,8 @@ func readLinks(_ context.Context, f *Facts) error {
 	return nil
 }
 
-// reversePath returns 0, no filtering, for an interface that has just gone.
+// reversePath returns 0, no filtering, for an interface that has just gone. The path has slashes for dots, since
+// the name of an interface may have dots (eth0.7).
 func reversePath(link string) int {
 	text, _ := sysctl(path.Join("net/ipv4/conf", link, "rp_filter"))
 	n, _ := strconv.Atoi(text)
@@ -68,7 +69,7 @@ func defaultRoutes() (map[int]bool, error) {
 	return ways, nil
 }
 
-// readLocal reads what the local table delivers to this host.
+// readLocal reads what the local table delivers to this host, whoever has put it there.
 func readLocal(_ context.Context, f *Facts) (err error) {
 	f.Local, err = host.LocalPrefixes()
 	return err

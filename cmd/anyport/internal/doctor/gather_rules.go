@@ -36,7 +36,7 @@ func iptables(command, family string) func(string, []netip.Prefix) ([]Rule, []NA
 	}
 }
 
-// listing bounds one lister.
+// listing bounds one lister. A cluster's tens of thousands of rules take a second or two.
 const listing = 10 * time.Second
 
 // readRules reads the rules of all packet filters that are installed.
@@ -75,7 +75,7 @@ func isAlias(command, path string) bool {
 	return err == nil && otherErr == nil && one == other
 }
 
-// find looks where PATH leads, and in /usr/sbin, which only root's has.
+// find looks where PATH leads, and in /usr/sbin, which only the PATH of root has.
 func find(name string) (path string, installed bool) {
 	for _, candidate := range []string{name, "/usr/sbin/" + name} {
 		if path, err := exec.LookPath(candidate); err == nil {

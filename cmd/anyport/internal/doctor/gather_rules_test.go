@@ -2,6 +2,8 @@ package doctor
 
 import (
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -153,5 +155,62 @@ func checkDiverted(t *testing.T, name string, rules []Rule, want []bool) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("%s: %v, want %v: %+v", name, got, want, rules)
+	}
+}
+
+// TestListers: a program that lists rules is found by PATH; the legacy name of the same program is not
+// asked twice; one that fails leaves the rest unexamined, with its name.
+func TestListers(t *testing.T) {
+	dir := t.TempDir()
+	script := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+text+"\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const listed = "cat <<'END'\n*mangle\n-A PREROUTING -p tcp -j TPROXY --on-port 9000\nCOMMIT\n*nat\n-A PREROUTING -d 192.0.2.7/32 -p udp --dport 53 -j DNAT --to-destination 10.0.0.1\nCOMMIT\nEND"
+	for _, name := range []string{"iptables-save", "ip6tables-save", "nft"} {
+		script(name, "true")
+	}
+	script("iptables-save", listed)
+	for _, name := range []string{"iptables", "ip6tables"} {
+		if err := os.Symlink(name+"-save", filepath.Join(dir, name+"-legacy-save")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", dir+":/usr/bin:/bin")
+	f := healthy()
+	if err := readRules(t.Context(), f); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(f.Tools, []string{"iptables-save", "ip6tables-save", "nft"}) || len(f.TProxy) != 1 || len(f.NAT) != 1 {
+		t.Errorf("%v, %+v, %+v", f.Tools, f.TProxy, f.NAT)
+	}
+	lines, err := Translated(t.Context(), config.UDP, netip.MustParseAddrPort("192.0.2.7:53"))
+	if err != nil || len(lines) != 1 || !strings.HasSuffix(lines[0], "; to keep dst from it: iptables -t nat -I PREROUTING -d 192.0.2.7/32 -j ACCEPT") {
+		t.Errorf("translated: %q, %v", lines, err)
+	}
+	for _, dst := range []string{"192.0.2.7:54", "192.0.2.8:53", "[2001:db8:1::1]:53"} {
+		if lines, err := Translated(t.Context(), config.UDP, netip.MustParseAddrPort(dst)); err != nil || len(lines) > 0 {
+			t.Errorf("%s is translated: %q, %v", dst, lines, err)
+		}
+	}
+	script("nft", "echo 'Operation not permitted (you must be root)' >&2; exit 1")
+	if err := readRules(t.Context(), f); err == nil || err.Error() != "nft --handle list ruleset: exit status 1: Operation not permitted (you must be root)" {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestOutput: the error of a program that lists rules has its first line only.
+func TestOutput(t *testing.T) {
+	for _, test := range []struct{ name, script, want, err string }{
+		{"it lists", "echo a; echo b", "a\nb\n", ""},
+		{"it is refused", "echo 'iptables-save: Permission denied' >&2; echo more >&2; exit 4", "", "exit status 4: iptables-save: Permission denied"},
+		{"it says nothing", "exit 1", "", "exit status 1: "},
+	} {
+		got, err := output(t.Context(), "/bin/sh", "-c", test.script)
+		if got != test.want || (err == nil) != (test.err == "") || err != nil && err.Error() != test.err {
+			t.Errorf("%s: %q, %v, want %q, %q", test.name, got, err, test.want, test.err)
+		}
 	}
 }

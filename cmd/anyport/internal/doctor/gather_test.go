@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"os"
@@ -197,5 +198,18 @@ func TestGatherFile(t *testing.T) {
 				t.Errorf("got %+v, want %v", found, tt.want)
 			}
 		})
+	}
+}
+
+// TestGatherWithoutPrivileges: what needs CAP_NET_ADMIN says so, and asks the kernel nothing.
+func TestGatherWithoutPrivileges(t *testing.T) {
+	for want, read := range map[string]func(context.Context, *Facts) error{
+		"to find out what anyport could pin needs its privileges": readDeath,
+		"to look for leftovers needs CAP_NET_ADMIN":               readLeftovers,
+		"to list the sk_lookup programs needs CAP_NET_ADMIN":      readPrograms,
+	} {
+		if err := read(t.Context(), &Facts{}); err == nil || err.Error() != want {
+			t.Errorf("%v, want %q", err, want)
+		}
 	}
 }

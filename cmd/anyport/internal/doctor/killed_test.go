@@ -59,3 +59,18 @@ func TestLeftovers(t *testing.T) {
 			[]Status{Warning}, "left 2 things: route local 192.0.2.0/24 dev lo", "/usr/bin/anyport unload -c " + file},
 	})
 }
+
+// TestKilledByTheFile: what the file says decides if no anyport runs, or an older one that does not say.
+func TestKilledByTheFile(t *testing.T) {
+	run(t, "killed", []example{
+		{"pinned",
+			death("/sys/fs/bpf/anyport", steering.Forecast{Then: steering.Refused}),
+			[]Status{OK}, "the kernel refuses what it served", ""},
+		{"a pin that cannot be used",
+			death("/run/pin", steering.Forecast{Pin: "/run/pin", PinErr: errPin}),
+			[]Status{Failure}, "steering.pin cannot be used", mountBPFFS},
+		{"an older version",
+			all(runs(), death("", steering.Forecast{Then: steering.Unreachable})),
+			[]Status{OK}, "its local routes end with it", ""},
+	})
+}

@@ -32,7 +32,7 @@ func checkFile(f *Facts) []Finding {
 		text.Count(len(f.Config.Routes), "route", "routes"), text.Count(len(f.prefixes()), "prefix", "prefixes"))
 }
 
-// edit is the command that opens the file at the problem.
+// edit is the command that opens the file at the problem; a problem of the whole file has line 0.
 func edit(p config.Problem) string {
 	return fmt.Sprintf("${EDITOR:-vi} +%d %s", max(p.Line, 1), p.File)
 }
@@ -99,7 +99,8 @@ func checkPrograms(f *Facts) []Finding {
 	return orOK(findings, "no other sk_lookup program is attached to this network namespace")
 }
 
-// checkFiles computes what `anyport run` can raise its limit to.
+// checkFiles computes what `anyport run` can raise its limit to, as filelimit.Raise does it: up to the hard limit,
+// and above that with CAP_SYS_RESOURCE, up to fs.nr_open.
 func checkFiles(f *Facts) []Finding {
 	files := min(f.Files.Hard, filelimit.Most)
 	if f.holds(unix.CAP_SYS_RESOURCE) && f.Files.Most >= filelimit.Most {
@@ -117,5 +118,5 @@ func checkFiles(f *Facts) []Finding {
 		"%d open files: room for %d conns, or %d flows", files, conns, flows)
 }
 
-// known replaces a name that could not be read.
+// known replaces a name that could not be read: that takes privileges.
 func known(text string) string { return cmp.Or(text, "name unknown") }

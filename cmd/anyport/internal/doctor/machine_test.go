@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
 	"anyport/cmd/anyport/internal/admin"
+	"anyport/config"
 	"anyport/steering/program"
 )
 
@@ -93,4 +95,22 @@ func TestFiles(t *testing.T) {
 			all(files(1024, 4096), has(unix.CAP_SYS_RESOURCE)),
 			[]Status{Warning}, "1024 open files", "sysctl -w fs.nr_open=1048576\nulimit -n 1048576   # or LimitNOFILE=1048576 in the systemd unit"},
 	})
+}
+
+// TestManyProblems: a file of many problems shows the first ones, and says how many more there are.
+func TestManyProblems(t *testing.T) {
+	f := healthy()
+	noFile(f)
+	var problems config.Problems
+	for line := range most + 1 {
+		problems = append(problems, config.Problem{File: file, Line: line, Key: "ports", Text: "is wrong"})
+	}
+	f.FileErr = fmt.Errorf("load: %w", problems)
+	found := of(Examine(f), "file")
+	if len(found) != most || !strings.HasSuffix(found[most-1].What, " (and 1 more like it)") {
+		t.Errorf("%+v", found)
+	}
+	if found[0].Mend != "${EDITOR:-vi} +1 "+file || found[1].Mend != "${EDITOR:-vi} +1 "+file || found[2].Mend != "${EDITOR:-vi} +2 "+file {
+		t.Errorf("a problem without a line is opened at %q, then %q, %q", found[0].Mend, found[1].Mend, found[2].Mend)
+	}
 }

@@ -45,7 +45,8 @@ func (m match) and(n match) (both match, any bool) {
 	return both, dst && protocols && ports
 }
 
-// common pairs the members of two lists of which an empty one stands for all.
+// common returns what the members of two lists have in common, where an empty list stands for everything. So an
+// empty result would be ambiguous: any is false if nothing is common.
 func common[T any](a, b []T, meet func(T, T) (T, bool)) (all []T, any bool) {
 	if len(a) == 0 || len(b) == 0 {
 		return slices.Concat(a, b), true
@@ -93,7 +94,8 @@ func (m match) ofFamily(p netip.Prefix) bool {
 	return m.family == "" || (m.family == "ip") == p.Addr().Is4()
 }
 
-// takes returns what the rule takes of a prefix, a protocol and a range of ports.
+// takes returns what the rule takes of a prefix, a protocol and a range of ports. It errs towards reporting: a
+// rule before it spares a part only if it surely covers that part (match.covers, chainRule.tight).
 func (n NAT) takes(p netip.Prefix, protocol config.Protocol, ports config.PortRange) (taken match, any bool) {
 	if !n.match.ofFamily(p) {
 		return taken, false
@@ -215,7 +217,7 @@ func (n NAT) mend(prefixes []netip.Prefix) string {
 	return strings.Join(lines, "\n") + "\n# or have its owner publish the port on addresses that are not served, not on all"
 }
 
-// list names a few prefixes, and how many more there are.
+// list names three prefixes, and how many more there are: the message stays one line.
 func list(prefixes []netip.Prefix) string {
 	const named = 3
 	var texts []string

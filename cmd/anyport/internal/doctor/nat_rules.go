@@ -135,7 +135,7 @@ func unseen(before, more []NAT) []NAT {
 	})
 }
 
-// protocols are the ones that can be served; none where any matches, or it cannot be told.
+// protocols are the ones that can be served; none if any matches, or if that is not known.
 func protocols(words []string) (all []string) {
 	for _, word := range words {
 		switch word {
@@ -155,7 +155,7 @@ func protocols(words []string) (all []string) {
 	return all
 }
 
-// ports returns none, for any port, where a word is no port and no range of them.
+// ports returns none, for any port, if a word is neither a port nor a range of ports.
 func ports(dash string, words []string) (all []config.PortRange) {
 	for _, word := range words {
 		first, last, isRange := strings.Cut(strings.TrimSpace(word), dash)

@@ -30,7 +30,8 @@ func (w *natWalk) walk(come match) []NAT {
 }
 
 // chain goes through a chain with the packets that come matches and cut does not. It returns
-// what is decided there, so that no further rule sees it.
+// what is decided there, so that no further rule sees it. The caller's cut is never changed: clip makes append
+// copy it, since the chains that jump here share it.
 func (w *natWalk) chain(name string, come match, cut []match) (decided []match) {
 	if slices.Contains(w.path, name) {
 		return nil

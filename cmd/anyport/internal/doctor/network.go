@@ -89,7 +89,8 @@ func checkLoopback(f *Facts) []Finding {
 	return nil
 }
 
-// checkHost repeats what `anyport run` would refuse.
+// checkHost repeats what `anyport run` would refuse: a prefix that covers an address, a gateway or a subnet of
+// this host.
 func checkHost(f *Facts) []Finding {
 	var problems config.Problems
 	if !errors.As(f.HostErr, &problems) {
@@ -122,7 +123,8 @@ func checkNeighbours(f *Facts) []Finding {
 	return orOK(findings, "no IPv6 prefix lies in a subnet of this host")
 }
 
-// linkOf returns the subnet in which neighbours would have to find p by NDP.
+// linkOf returns the subnet in which neighbours would have to find p by NDP. An address that an interface has is
+// answered for by the kernel.
 func (f *Facts) linkOf(p netip.Prefix) (host.Attached, bool) {
 	if p.Addr().Is4() {
 		return host.Attached{}, false

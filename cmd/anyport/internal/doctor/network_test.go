@@ -1,8 +1,10 @@
 package doctor
 
 import (
+	"net/netip"
 	"testing"
 
+	"anyport/cmd/anyport/internal/admin"
 	"anyport/steering/host"
 )
 
@@ -72,5 +74,55 @@ func TestNeighbours(t *testing.T) {
 				f.Host.Subnets = append(f.Host.Subnets, host.Attached{Prefix: prefix("198.51.100.0/24"), Interface: "eth0"})
 			}),
 			[]Status{OK}, "", ""},
+	})
+}
+
+// runs makes an anyport run, which misses this.
+func runs(missing ...string) func(*Facts) {
+	return func(f *Facts) { f.Running = &admin.Status{Steering: admin.SteeringStatus{Missing: missing}} }
+}
+
+// TestRoutesOfARunning: what a running anyport misses counts; if it says that it misses nothing, every
+// prefix must be local.
+func TestRoutesOfARunning(t *testing.T) {
+	everything := local("192.0.2.0/24", "2001:db8:1::/48")
+	run(t, "routes", []example{
+		{"all is local",
+			all(runs(), everything),
+			[]Status{OK}, "manage_routes makes 2 prefixes local", ""},
+		{"the file has changed since",
+			all(runs(), local("192.0.2.0/24")),
+			[]Status{Failure}, "2001:db8:1::/48 is not local, though anyport runs", "/usr/bin/anyport reload -c " + file},
+		{"it misses a route",
+			all(runs("route local 192.0.2.0/24 dev anyport0"), everything),
+			[]Status{Failure}, "route local 192.0.2.0/24 dev anyport0", "# restore it, and keep others from removing it; then: /usr/bin/anyport reload -c " + file},
+		{"it misses a route, which is then not reported twice",
+			runs("route local 192.0.2.0/24 dev anyport0"),
+			[]Status{Failure}, "route local 192.0.2.0/24", "# restore it, and keep others from removing it; then: /usr/bin/anyport reload -c " + file},
+		{"egress prefixes need a local route too",
+			all(unmanaged, local("192.0.2.0/24", "2001:db8:1::/48"), func(f *Facts) { f.Config.Routes[0].EgressPrefixes = []netip.Prefix{prefix("10.1.0.0/24")} }),
+			[]Status{Failure}, "10.1.0.0/24 is not local", "ip route add local 10.1.0.0/24 dev lo"},
+		{"no file",
+			noFile,
+			[]Status{OK}, "no file, no prefixes", ""},
+	})
+}
+
+// TestNeighboursWithoutAnAddress: a subnet may be on a link by a route alone.
+func TestNeighboursWithoutAnAddress(t *testing.T) {
+	run(t, "neighbours", []example{
+		{"no address in the subnet",
+			all(serve("2001:db8:d:0:5::/80"), func(f *Facts) {
+				f.Host.Subnets = append(f.Host.Subnets, host.Attached{Prefix: prefix("2001:db8:d::/64"), Interface: "eth0"})
+			}),
+			[]Status{Warning}, "lies in 2001:db8:d::/64", "ip -6 route add 2001:db8:d:0:5::/80 via ADDRESS-OF-THIS-HOST   # on the router of eth0"},
+		{"a subnet on a link that is not listed",
+			all(serve("2001:db8:d:0:5::/80"), func(f *Facts) {
+				f.Host.Subnets = append(f.Host.Subnets, host.Attached{Prefix: prefix("2001:db8:d::/64"), Interface: "eth7"})
+			}),
+			[]Status{OK}, "no IPv6 prefix lies in a subnet", ""},
+		{"a prefix larger than the subnet",
+			serve("2001:db8:c::/48"),
+			[]Status{OK}, "no IPv6 prefix lies in a subnet", ""},
 	})
 }

@@ -29,7 +29,8 @@ func checkPrivileges(f *Facts) []Finding {
 	return ok("all capabilities that steering needs are held")
 }
 
-// whyPrivileges says what each of the missing is for.
+// whyPrivileges says what each of the missing capabilities is for. port is one that needs
+// CAP_NET_BIND_SERVICE.
 func whyPrivileges(missing []string, port uint16) string {
 	uses := map[string]string{
 		"CAP_BPF":              "CAP_BPF loads the steering program",

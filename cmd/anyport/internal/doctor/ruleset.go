@@ -26,6 +26,7 @@ type chainRule struct {
 	tight   bool   // it asks for more than match, and than that dst is local
 }
 
+// add appends a rule: the order decides which rule a packet meets first.
 func (s ruleset) add(chain string, r chainRule) { s[chain] = append(s[chain], r) }
 
 // tproxy returns the TPROXY rules, those first that packets meet from these chains on. Of
@@ -120,7 +121,8 @@ func (d chainRule) covers(other chainRule) bool {
 	return len(d.Dst) == 0 || len(other.Dst) > 0 && !slices.ContainsFunc(other.Dst, func(p netip.Prefix) bool { return !inside(p) })
 }
 
-// within reports whether all words of some are in all.
+// within reports whether all words of some are in all. An empty all contains nothing, so callers check first
+// whether it stands for any.
 func within(some, all []string) bool {
 	return !slices.ContainsFunc(some, func(word string) bool { return !slices.Contains(all, word) })
 }

@@ -52,15 +52,17 @@ func checkBacklog(f *Facts) []Finding {
 	return ok("%d, enough for listen.tcp_backlog = %d", most, f.Config.Listen.TCPBacklog)
 }
 
-// checkConntrack looks at a table that the proxy does not need, but fills: two entries
-// a conn, where any rule has switched tracking on.
+// checkConntrack looks at a table that the proxy does not need, but fills: two entries a conn, if any
+// rule has switched tracking on. A nf_conntrack_max of 0 is no limit (__nf_conntrack_alloc).
 func checkConntrack(f *Facts) []Finding {
 	used, there := f.number("net/netfilter/nf_conntrack_count")
 	most, _ := f.number("net/netfilter/nf_conntrack_max")
 	switch {
-	case !there || used == 0:
+	case !there || used == 0: // the module is not loaded, or no rule tracks anything
 		return ok("not in use")
-	case used >= most/10*8:
+	case most == 0:
+		return ok("%d entries in use, without a limit", used)
+	case used*10 >= most*8:
 		return warn(fmt.Sprintf("sysctl -w net.netfilter.nf_conntrack_max=%d   # or exempt the prefixes with notrack rules", 4*most),
 			"when it is full the kernel drops new conns and flows unseen", "%d of %d entries in use", used, most)
 	}

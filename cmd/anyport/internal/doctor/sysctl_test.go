@@ -67,3 +67,17 @@ func TestConntrack(t *testing.T) {
 			[]Status{OK}, "not in use", ""},
 	})
 }
+
+// TestConntrackWithoutALimit: 0 is no limit to the kernel, and a table of few entries is not full at one.
+func TestConntrackWithoutALimit(t *testing.T) {
+	used := func(used, most string) func(*Facts) {
+		return all(sysctlIs("net/netfilter/nf_conntrack_count", used), sysctlIs("net/netfilter/nf_conntrack_max", most))
+	}
+	run(t, "conntrack", []example{
+		{"no limit", used("5", "0"), []Status{OK}, "5 entries in use, without a limit", ""},
+		{"a limit that cannot be read", all(used("5", ""), noSysctl("net/netfilter/nf_conntrack_max")), []Status{OK}, "5 entries in use", ""},
+		{"a small table with room", used("1", "9"), []Status{OK}, "1 of 9", ""},
+		{"a small table nearly full", used("8", "9"), []Status{Warning}, "8 of 9", "sysctl -w net.netfilter.nf_conntrack_max=36   # or exempt the prefixes with notrack rules"},
+		{"full", used("1000", "1000"), []Status{Warning}, "1000 of 1000", "sysctl -w net.netfilter.nf_conntrack_max=4000   # or exempt the prefixes with notrack rules"},
+	})
+}

@@ -49,7 +49,7 @@ func (r Report) Summary() string {
 	return "this host can run it"
 }
 
-// columns is where text is wrapped. Commands never are.
+// columns is where text is wrapped. Commands never are: people copy them line by line.
 const columns = 100
 
 // wrap breaks text at blanks, with indent before each line but the first.

@@ -27,6 +27,7 @@ var kinds = map[Kind]string{
 	Conns: "conns", Taken: "taken",
 }
 
+// String is for errors, such as "unexpected message go, want ready".
 func (k Kind) String() string {
 	if word, ok := kinds[k]; ok {
 		return word

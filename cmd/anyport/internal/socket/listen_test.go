@@ -162,7 +162,7 @@ func reachable(t *testing.T, path string) string {
 	return path
 }
 
-// fsuid is the user as whom this thread makes files.
+// fsuid is the user that this thread makes files as.
 func fsuid(t *testing.T) int {
 	t.Helper()
 	uid, err := unix.SetfsuidRetUid(-1)

@@ -43,7 +43,8 @@ func (n Notifier) Alive() error { return n.send(nil, "WATCHDOG=1") }
 // MainPID says that another process is the service from now on.
 func (n Notifier) MainPID(pid int) error { return n.send(nil, fmt.Sprintf("MAINPID=%d", pid)) }
 
-// Store makes the manager keep a copy of fd under a name; [Stored] returns it in the next process. Without FDPOLL=0 the manager would drop a socket that has an error.
+// Store makes the manager keep a copy of fd under a name; [Stored] returns it in the next process.
+// Without FDPOLL=0 the manager would drop a socket that has an error.
 func (n Notifier) Store(name string, fd int) error {
 	return n.send([]int{fd}, "FDSTORE=1", "FDNAME="+name, "FDPOLL=0")
 }

@@ -35,6 +35,7 @@ func (t *FlowTable) Add(f admin.Flow) error {
 	return nil
 }
 
+// flowRow is one line. "-" stands for an origin that is not reached yet.
 func flowRow(f admin.Flow) string {
 	return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s", f.Protocol, f.Client, f.Dst, f.Route, cmp.Or(f.Origin, "-"),
 		Seconds(f.AgeSeconds), Seconds(f.IdleSeconds), Bytes(f.ToOrigin), Bytes(f.ToClient))

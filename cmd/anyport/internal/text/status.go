@@ -88,6 +88,7 @@ func configText(c admin.ConfigStatus) string {
 	return text
 }
 
+// privilegesText names the capabilities that the process has kept; most of them are dropped at the start.
 func privilegesText(s *admin.Status) string {
 	held := strings.Join(s.Privileges.Capabilities, ", ")
 	return fmt.Sprintf("user %s, %s", s.Privileges.User, cmp.Or(held, "no capabilities"))
@@ -123,6 +124,8 @@ func steeringText(s admin.SteeringStatus) string {
 	return text
 }
 
+// routeRows has a row for each route, in the order of the file. REFUSED, DENIED and LIMITED join what the
+// kernel and the proxy have counted.
 func routeRows(s *admin.Status) []string {
 	var rows []string
 	for _, r := range s.Routes {
@@ -141,6 +144,7 @@ func routeText(r admin.RouteStatus) string {
 	return r.Name
 }
 
+// originRows has a row for each origin of each route: one address may serve several routes, with a state for each.
 func originRows(s *admin.Status) []string {
 	var rows []string
 	for _, r := range s.Routes {
