@@ -70,6 +70,7 @@ type Timeouts struct {
 	Keepalive time.Duration // TCP, both sides: probes after this long without a byte; 0: none
 	HalfClose time.Duration // one side has closed: how long the other may still send
 	Drain     time.Duration // how long a conn may outlive its route or the process's stop
+	Header    time.Duration // TCP: how long a peer of accept_proxy has for its PROXY header
 }
 
 // Size is a number of bytes. The file may give it with a unit, a diff shows it without.

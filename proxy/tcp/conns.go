@@ -44,7 +44,7 @@ func (l *loop) removeConn(c *conn) {
 	if c.origin != nil {
 		c.origin.End()
 	}
-	c.route.Release(config.TCP, c.client.Addr())
+	c.release()
 }
 
 // releaseWay gives back what a way holds, with the bytes in it.
@@ -85,7 +85,7 @@ func (l *loop) pageFrom(page []route.Conn, from int) ([]route.Conn, int) {
 // listed is the conn as `anyport flows` shows it.
 func (c *conn) listed(now time.Duration) route.Conn {
 	listed := route.Conn{
-		Protocol: config.TCP, Route: c.route.Name, Client: c.client, Dst: c.dst,
+		Protocol: config.TCP, Route: c.route.Name, Client: c.client, Peer: c.peer(), Dst: c.dst,
 		Age: now - c.began, Idle: now - c.active,
 		ToOrigin: c.ways[route.ToOrigin].bytes, ToClient: c.ways[route.ToClient].bytes,
 	}

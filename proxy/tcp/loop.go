@@ -150,6 +150,8 @@ func (l *loop) turn(events []unix.EpollEvent) error {
 func (l *loop) serveConn(c *conn) {
 	switch {
 	case c.moving:
+	case c.state == naming:
+		l.readInbound(c)
 	case c.state == dialling:
 		l.dialEvent(c)
 	case c.state == relaying:

@@ -43,7 +43,7 @@ func (l *loop) timerFired(c *conn) {
 	case v == route.ConnectTimedOut:
 		l.giveUpOrigin(c, false)
 		l.dialNext(c, v)
-	case v != route.DrainTimedOut && c.delivering(l.sockets):
+	case c.state == relaying && v != route.DrainTimedOut && c.delivering(l.sockets):
 		c.active = l.now
 		l.setTimer(c)
 	default:
@@ -77,6 +77,8 @@ func (c *conn) deadline(t config.Timeouts) (at time.Duration, v route.Verdict) {
 func (c *conn) timeoutAt(t config.Timeouts) (at time.Duration, v route.Verdict) {
 	idle := addTimeout(c.active, t.Idle)
 	switch {
+	case c.state == naming:
+		return addTimeout(c.began, t.Header), route.HeaderTimedOut
 	case c.state == dialling:
 		return addTimeout(c.dialled, t.Connect), route.ConnectTimedOut
 	case c.ways[route.ToOrigin].finished || c.ways[route.ToClient].finished:
