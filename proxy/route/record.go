@@ -31,6 +31,8 @@ func (r Record) Refused() bool {
 	case NoRoute, Denied, OverMaxConns, OverMaxPerClient, OverMaxFlows, OverClientFlows, NoOrigin, HeaderFailed, OutOfFiles, OutOfPorts,
 		Draining, Responder, Looped, UntrustedPeer:
 		return true
+	case BadHeader:
+		return r.Protocol == config.UDP
 	case ConnectFailed, ConnectTimedOut, RelayFailed: // nothing was sent there; a conn has waited for its origin
 		return r.Protocol == config.UDP && r.ToOrigin == 0
 	case Evicted:
