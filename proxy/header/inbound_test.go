@@ -25,7 +25,7 @@ const (
 
 // TestParseStream has a case for each sentence of sections 2.1 and 2.2 that a receiver can follow or not.
 func TestParseStream(t *testing.T) {
-	const nobody, four, six, bad = "", "198.51.100.7:4711 192.0.2.1:443", "[2001:db8::7]:4711 [2001:db8:1::1]:443", "bad"
+	const four, six = "198.51.100.7:4711 192.0.2.1:443", "[2001:db8::7]:4711 [2001:db8:1::1]:443"
 	for _, c := range []struct{ says, header, want string }{
 		{"TCP4", "PROXY TCP4 198.51.100.7 192.0.2.1 4711 443\r\n", four},
 		{"TCP6", "PROXY TCP6 2001:db8::7 2001:db8:1::1 4711 443\r\n", six},
