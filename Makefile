@@ -17,7 +17,7 @@ PURE = ./config/... ./proxy/... ./steering/... ./cmd/... ./docs
 FUZZTIME ?= 60s
 
 # Tests that have a long form, for `make soak`.
-SOAK = Storm|Pinned|Death|DNS|QUIC|Game|Upgrade|Conversations|KernelAgrees|ManyPrefixes|TakenAway
+SOAK = Storm|Pinned|Death|DNS|QUIC|Game|Upgrade|Conversations|KernelAgrees|ManyPrefixes|TakenAway|Judges
 
 # A static binary runs on a host with any C library, or none.
 export CGO_ENABLED = 0
@@ -64,7 +64,7 @@ suites: ## the standard library's own tests, through the proxy
 	REQUIRE_ROOT=1 ANYPORT_SUITES=1 $(GO) test -count=1 -v -timeout 30m -run TestSuites ./integration
 
 soak: ## the long forms of storms, upgrades, kills, conversations and verdicts
-	REQUIRE_ROOT=1 ANYPORT_SOAK=1 ANYPORT_VERDICTS=10000000 ANYPORT_PREFIXES=1000000 $(GO) test -p 1 -count=1 -v -timeout 2h -run '$(SOAK)' ./integration ./proxy/tcp ./steering
+	REQUIRE_ROOT=1 ANYPORT_SOAK=1 ANYPORT_VERDICTS=10000000 ANYPORT_PREFIXES=1000000 $(GO) test -p 1 -count=1 -v -timeout 2h -run '$(SOAK)' ./integration ./proxy/tcp ./proxy/header ./steering
 
 bench: ## compare it with HAProxy, nginx and others, half an hour: docs/benchmarks.md
 	@.ci/packages $(PEERS)

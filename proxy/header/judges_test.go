@@ -84,6 +84,9 @@ func TestJudges(t *testing.T) {
 			for asked < n {
 				b := append(mutant(random), request...)
 				mine, size := ours(b)
+				if strings.HasSuffix(mine, ":0") || strings.Contains(mine, ":0 ") {
+					continue // neither of them prints port 0
+				}
 				if mine == part || mine != bad && string(b[size:]) != request {
 					continue // it is the payload that would be judged
 				}
