@@ -9,6 +9,9 @@ PACKAGES = clang llvm libbpf-dev gcc libc6-dev iproute2 haproxy nginx-light ipta
 # Debian packages of the programs that the benchmarks compare anyport with.
 PEERS = haproxy nginx-light libnginx-mod-stream iptables iproute2
 
+# Debian packages of the servers that read PROXY headers in `make suites`.
+READERS = apache2 dovecot-imapd dnsdist
+
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # Packages whose tests need no root, clang or BPF, so that the race detector can run them.
@@ -60,7 +63,8 @@ packages: ## install missing packages (Debian, as root) without starting service
 sweep: ## every port over TCP and UDP, IPv4 and IPv6, through the binary
 	REQUIRE_ROOT=1 ANYPORT_SWEEP=all $(GO) test -count=1 -v -timeout 30m -run TestSweep ./integration
 
-suites: ## the standard library's own tests, through the proxy
+suites: ## the standard library's own tests, through the proxy, and servers of others that read its headers
+	@.ci/packages $(READERS)
 	REQUIRE_ROOT=1 ANYPORT_SUITES=1 $(GO) test -count=1 -v -timeout 30m -run TestSuites ./integration
 
 soak: ## the long forms of storms, upgrades, kills, conversations and verdicts
