@@ -70,6 +70,7 @@ type Timeouts struct {
 	Keepalive time.Duration // TCP, both sides: probes after this long without a byte; 0: none
 	HalfClose time.Duration // one side has closed: how long the other may still send
 	Drain     time.Duration // how long a conn may outlive its route or the process's stop
+	MaxAge    time.Duration // TCP: the longest life of a conn, give or take a tenth; 0: no bound. A key of routes only
 	Header    time.Duration // TCP: how long a peer of accept_proxy has for its PROXY header
 }
 

@@ -138,6 +138,8 @@ func alter(v reflect.Value) {
 		v.SetBool(!v.Bool())
 	case reflect.Int, reflect.Int8, reflect.Int64:
 		v.SetInt(v.Int() + 1)
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
 	case reflect.Uint8:
 		v.SetUint((v.Uint() + 1) % 3)
 	}

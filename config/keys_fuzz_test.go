@@ -147,7 +147,7 @@ func randomLiteral(random *rand.Rand) string {
 
 func randomElement(random *rand.Rand) string {
 	words := []string{"auto", "all", "reflectors", "tcp", "udp", "refuse", "drop", "pass", "forward", "round_robin", "least_conn", "random", "source_hash",
-		"first", "off", "v1", "v2", "v2-first", "spp", "debug", "info", "warn", "error", "text", "json", "stderr", "/a/b", "/sys/fs/bpf/x", "a.example",
+		"first", "http", "tls", "off", "v1", "v2", "v2-first", "spp", "debug", "info", "warn", "error", "text", "json", "stderr", "/a/b", "/sys/fs/bpf/x", "a.example",
 		"127.0.0.1:80", "", "10.0.0.5", "[2001:db8::5]:80", "2001:db8::5", "a\\u007fb/c", "/\\u00e9"}
 	units := []string{"ms", "s", "m", "h", "B", "KiB", "MiB", "B/s", "KiB/s", "MB/s"}
 	switch random.IntN(8) {

@@ -3,14 +3,13 @@ package config
 import (
 	"net/netip"
 	"slices"
-	"time"
 )
 
 // routeSection is the keys of a route in the order of reference.toml, which is also the
 // order in which they are read: origins need the ports.
 var routeSection = newSection("route", slices.Concat(
 	matchKeys, forwardKeys, clientKeys, reflectionKeys,
-	routeTimeouts(), laterRouteKeys)...)
+	routeTimeouts(), healthKeys, laterRouteKeys)...)
 
 // matchKeys say what a route takes.
 var matchKeys = []key[Route]{
@@ -133,17 +132,12 @@ func routeTimeouts() []key[Route] {
 // laterRouteKeys are the keys that are not supported yet. Each is checked as it will be, so
 // that a file that is written for a later version is not wrong in other ways.
 var laterRouteKeys = []key[Route]{
-	laterKey[Route]("on_all_down", `"try"`, oneOf("try", "refuse"),
-		`no origin is up: try (them anyway), refuse`).apart(),
-	laterKey[Route]("on_down", `"keep"`, oneOf("keep", "close"),
-		`conns of an origin that went down: keep, close`),
 	laterKey[Route]("transparent", `false`, boolean,
-		`dial origins from the client's own address and port`),
+		`dial origins from the client's own address and port`).apart(),
 	laterKey[Route]("bandwidth", `""`, bandwidth,
 		`of each conn, such as "10MiB/s"; "" for no limit`),
 	laterKey[Route]("route_bandwidth", `""`, bandwidth,
 		`of the whole route`),
-	unsupported(row{name: "health"}, refuseHealth),
 }
 
 // removed are keys that an earlier version had, with what to write instead.
@@ -158,36 +152,6 @@ var originSection = newSection("origin",
 	valueKey("weight", `1`, integer(0, 65535), func(o *Origin) *int { return &o.Weight }, ``),
 	valueKey("backup", `false`, boolean, func(o *Origin) *bool { return &o.Backup }, ``),
 )
-
-// health is the [route.NAME.health] table, which is checked and then refused.
-type health struct {
-	interval, timeout time.Duration
-	rise, fall, port  int
-}
-
-var healthSection = newSection("health",
-	valueKey("interval", `"10s"`, duration("100ms", "1h"), func(h *health) *time.Duration { return &h.interval },
-		`100ms to 1h: between two checks`),
-	valueKey("timeout", `"2s"`, duration("1ms", "1h"), func(h *health) *time.Duration { return &h.timeout },
-		`1ms to 1h: of one check`),
-	valueKey("rise", `2`, integer(1, 1000), func(h *health) *int { return &h.rise },
-		`1 to 1000: checks in a row that an origin must pass to be up`),
-	valueKey("fall", `3`, integer(1, 1000), func(h *health) *int { return &h.fall },
-		`1 to 1000: and fail to be down`),
-	valueKey("port", `0`, integer(0, 65535), func(h *health) *int { return &h.port },
-		`1 to 65535; 0: the origin's own, so required where origins keep the client's port`),
-)
-
-// refuseHealth checks the keys of the table as they will be, and then refuses the table, even
-// an empty one: who writes it expects checks.
-func refuseHealth(t *table, _ *Route) {
-	h, got := t.sub(healthSection.kind), healthSection.defaults
-	healthSection.readInto(h, &got)
-	h.reportUnknown()
-	if h.values != nil {
-		t.fault(healthSection.kind, "health checks are %s; remove it", notYet)
-	}
-}
 
 // servedKey is a list of prefixes that the network routes to this host.
 func servedKey(name, fallback string, field func(*Route) *[]netip.Prefix, doc string) key[Route] {

@@ -80,12 +80,17 @@ var routeCases = []keyCase{
 	{key: "half_close_timeout", other: `"1ms"`, old: `"1m0s"`, new: `"1ms"`, bad: `"1us"`, allowed: `write a duration from "1ms" to "8760h"`, base: forward},
 	{key: "drain_timeout", other: `"0s"`, old: `"30s"`, new: `"0s"`, bad: `"-1m"`, allowed: `write a duration from "0s" to "8760h"`, base: forward},
 	{key: "header_timeout", other: `"1s"`, old: `"5s"`, new: `"1s"`, bad: `"1us"`, allowed: `write a duration from "1ms" to "8760h"`, base: forward},
-	{key: "on_all_down", bad: `"refuse"`, allowed: notYet, base: forward},
-	{key: "on_down", bad: `"close"`, allowed: notYet, base: forward},
+	{key: "slow_start", other: `"1m"`, old: `"0s"`, new: `"1m0s"`, bad: `"25h"`, allowed: `write a duration from "0s" to "24h"`, base: forward},
+	{key: "panic_threshold", other: `50`, old: `0`, new: `50`, bad: `101`, allowed: "write a number from 0 to 100", base: forward},
+	{key: "on_all_down", other: `"refuse"`, old: `"try"`, new: `"refuse"`, bad: `"drop"`, allowed: `"try" and "refuse"`, base: forward},
+	{key: "on_down", other: `"close"`, old: `"keep"`, new: `"close"`, bad: `"kill"`, allowed: `"keep" and "close"`, base: forward},
+	{key: "max_age", other: `"1h"`, old: `""`, new: `"1h0m0s"`, bad: `"1ms"`, allowed: `write a duration from "1s" to "8760h", or "" for none`, base: forward},
+	{key: "health", first: `""`, other: `{ type = "udp", port = 53, expect = "x" }`, old: `""`,
+		new: `{ type = "udp", interval = "10s", timeout = "2s", rise = 2, fall = 3, port = 53, send = "", expect = "x", path = "/", proxy_protocol = "route" }`,
+		bad: `"none"`, allowed: "write a [health.none] table", base: forward},
 	{key: "transparent", bad: `true`, allowed: notYet, base: forward},
 	{key: "bandwidth", bad: `"1MiB/s"`, allowed: notYet, base: forward},
 	{key: "route_bandwidth", bad: `"1MiB/s"`, allowed: notYet, base: forward},
-	{key: "health", bad: `{ rise = 1 }`, allowed: notYet, base: forward},
 }
 
 const refuseValue = `"refuse"`
@@ -283,4 +288,4 @@ func TestWrongTypes(t *testing.T) {
 }
 
 // takesEmpty are the keys that an empty string is a value of, though not the default.
-var takesEmpty = map[string]bool{"steering.pin": true, "admin.socket": true}
+var takesEmpty = map[string]bool{"steering.pin": true, "admin.socket": true, "health": true}

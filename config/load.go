@@ -92,6 +92,7 @@ func readSections(root *table) (cfg *Config, defaults Timeouts) {
 		Log:      logSection.read(root),
 	}
 	root.report.allowLoopback = cfg.Steering.AllowLoopback
+	root.report.healths = readHealths(root)
 	return cfg, defaultsSection.read(root)
 }
 

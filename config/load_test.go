@@ -47,14 +47,15 @@ origins = ["10.0.0.5"]
 		Admin:    Admin{Socket: "/run/anyport/admin.sock"},
 		Log:      Log{Level: slog.LevelInfo, Format: "text"},
 		Routes: []*Route{{
-			Name:              "a",
-			Line:              2,
-			Protocols:         []Protocol{TCP},
-			Prefixes:          prefixes("192.0.2.1/32"),
-			Ports:             []PortRange{{1, 65535}},
-			Action:            Forward,
-			Origins:           []Origin{{Text: "10.0.0.5", Addr: netip.MustParseAddr("10.0.0.5"), Weight: 1}},
-			Balance:           RoundRobin,
+			Name:      "a",
+			Line:      2,
+			Protocols: []Protocol{TCP},
+			Prefixes:  prefixes("192.0.2.1/32"),
+			Ports:     []PortRange{{1, 65535}},
+			Action:    Forward,
+			Origins:   []Origin{{Text: "10.0.0.5", Addr: netip.MustParseAddr("10.0.0.5"), Weight: 1}},
+			Balance:   RoundRobin,
+			OnAllDown: TryAll, OnDown: KeepConns,
 			ProxyProtocol:     ProxyOff,
 			Denied:            Refuse,
 			AntiAmplification: true, AmplificationBudget: 1 << 20,
@@ -76,7 +77,7 @@ func everyKeyWant(path string) *Config {
 	addr := netip.MustParseAddr
 	defaults := Timeouts{Connect: time.Second, Idle: 2 * time.Hour, UDPIdle: 10 * time.Second, Keepalive: 4 * time.Second, HalfClose: 3 * time.Second, Header: 6 * time.Second}
 	web := defaults
-	web.Idle, web.UDPIdle = time.Minute, 0
+	web.Idle, web.UDPIdle, web.MaxAge = time.Minute, 0, 2*time.Hour
 	return &Config{
 		Path:     path,
 		Listen:   Listen{Workers: 1, TCPBacklog: 128, UDPReceiveBuffer: 1_000_000, MaxFlows: 10_000},
@@ -84,7 +85,7 @@ func everyKeyWant(path string) *Config {
 		Admin:    Admin{HTTP: "127.0.0.1:9765", HTTPHosts: []string{"edge1.example.com"}},
 		Log:      Log{Level: slog.LevelWarn, Format: "json", Access: "stderr"},
 		Routes: []*Route{{
-			Name: "web", Line: 30,
+			Name: "web", Line: 35,
 			Protocols:   []Protocol{TCP, UDP},
 			Prefixes:    prefixes("127.0.0.1/32", "2001:db8:1::/48"),
 			Ports:       []PortRange{{8000, 8009}, {443, 443}, {22, 22}},
@@ -96,7 +97,9 @@ func everyKeyWant(path string) *Config {
 				{Text: "10.0.0.6", Addr: addr("10.0.0.6"), Backup: true},
 				{Text: "2001:db8:2::6", Addr: addr("2001:db8:2::6"), Weight: 1},
 			},
-			Balance:       SourceHash,
+			Balance:   SourceHash,
+			SlowStart: time.Minute, PanicThreshold: 30, OnAllDown: RefuseAll, OnDown: CloseConns,
+			Health:        &Health{Type: CheckHTTP, Interval: 5 * time.Second, Timeout: time.Second, Rise: 1, Fall: 4, Port: 8080, Path: "/up", Header: ProxyV1},
 			ProxyProtocol: ProxyV2,
 			ProxyTLVs:     []ProxyTLV{{Kind: TLVUniqueID}, {Kind: TLVText, First: 0xE1, Last: 0xE1, Text: "edge"}, {Kind: TLVPass, First: 0x20, Last: 0x2F}},
 			AcceptProxy:   prefixes("10.0.1.0/24"),
@@ -108,7 +111,7 @@ func everyKeyWant(path string) *Config {
 			AmplificationBudget: 512 << 10, MirrorClosed: true,
 			Timeouts: web,
 		}, {
-			Name: "range", Line: 56,
+			Name: "range", Line: 75,
 			Protocols: []Protocol{UDP},
 			Prefixes:  prefixes("192.0.2.0/24"),
 			Ports:     []PortRange{{3000, 4000}},
@@ -117,15 +120,18 @@ func everyKeyWant(path string) *Config {
 				{Text: "10.0.0.5:13000-14000", Addr: addr("10.0.0.5"), Ports: PortRange{13000, 14000}, Base: 3000, Weight: 1},
 			},
 			EgressPrefixes: prefixes("10.1.0.0/24", "10.2.0.1/32"),
-			Balance:        RoundRobin, ProxyProtocol: ProxySPP, AntiAmplification: true, AmplificationBudget: 1 << 20,
+			Balance:        RoundRobin, OnAllDown: TryAll, OnDown: KeepConns,
+			Health: &Health{Type: CheckUDP, Interval: 10 * time.Second, Timeout: 2 * time.Second, Rise: 2, Fall: 3, Port: 13000,
+				Send: "hex:00ff", Expect: "pong\r\n", Path: "/", Header: HeaderOfRoute},
+			ProxyProtocol: ProxySPP, AntiAmplification: true, AmplificationBudget: 1 << 20,
 			Timeouts: defaults,
 		}, {
-			Name: "keep", Line: 64,
+			Name: "keep", Line: 84,
 			Protocols: []Protocol{TCP},
 			Prefixes:  prefixes("192.0.2.0/24"),
 			Ports:     []PortRange{{22, 22}},
 			Action:    Pass,
-			Balance:   RoundRobin, ProxyProtocol: ProxyOff, AntiAmplification: true, AmplificationBudget: 1 << 20,
+			Balance:   RoundRobin, OnAllDown: TryAll, OnDown: KeepConns, ProxyProtocol: ProxyOff, AntiAmplification: true, AmplificationBudget: 1 << 20,
 			Timeouts: defaults,
 		}},
 	}

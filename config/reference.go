@@ -21,14 +21,20 @@ const referenceHead = `# Every key of anyport's configuration, each with its def
 # Durations are strings in Go's form: "500ms", "30s", "1h30m". Sizes are strings with a unit
 # ("512KiB", "4MiB", "10MB") or integers in bytes. An unknown key is an error.
 # "anyport check -c FILE" lists all errors of a file at once.
-# A key that is commented out is checked, but its behaviour is not in this version: any value
-# other than the one shown here is refused.
+# A key of a route that is commented out is checked, but its behaviour is not in this version: any
+# value other than the one shown here is refused.
 `
 
 const referenceRoute = `
 # One table for each route. Its name is 1 to 64 of a-z, 0-9, - and _. Of two routes, the one with
 # the longer prefix takes a port, then the one with the narrower range of ports; if they still tie,
 # the file is in error.
+`
+
+const referenceHealth = `
+# How the origins of a route are checked; without this table they are not. Routes can share the table
+# of a check: write it as [health.NAME], with the same keys, and health = "NAME" in each route. Checks
+# are dialled from the route's source. Routes with equal checks of the same address share them.
 `
 
 // reference is the text of reference.toml.
@@ -42,12 +48,13 @@ func reference() string {
 	writeTable(&b, "\n[defaults]", "what routes inherit; each of these keys can stand in a route too", defaultsSection.rows())
 	b.WriteString(referenceRoute)
 	writeTable(&b, "[route.game]", "", routeSection.rows())
-	writeTable(&b, "\n# [route.game.health]", "checks of the origins; the whole table is not in this version", notBuilt(healthSection.rows()))
+	b.WriteString(referenceHealth)
+	writeTable(&b, "# [route.game.health]", "", asExample(healthSection.rows()))
 	return b.String()
 }
 
-// notBuilt marks rows as not supported yet, which comments them out.
-func notBuilt(rows []row) []row {
+// asExample shows rows of a table that is not there by default.
+func asExample(rows []row) []row {
 	for i := range rows {
 		rows[i].later = true
 	}

@@ -14,10 +14,11 @@ type report struct {
 	file          string
 	text          position.Document // as the file has it
 	at            func() *position.Map
-	headers       map[string]int32  // offsets of the routes' names in their headers, where the file is read in parts
-	tables        map[string]*table // of each route, by its name
-	allowLoopback bool              // [steering] says that routes may serve loopback addresses
-	schema        schema            // nil where a single section is read, whose keys are all known
+	headers       map[string]int32   // offsets of the routes' names in their headers, where the file is read in parts
+	tables        map[string]*table  // of each route, by its name
+	healths       map[string]*Health // of [health.NAME] tables
+	allowLoopback bool               // [steering] says that routes may serve loopback addresses
+	schema        schema             // nil where a single section is read, whose keys are all known
 	problems      Problems
 	spans         []position.Span // of the problems, in the text as repaired
 	notes         Problems

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net/netip"
+	"time"
 )
 
 // Route is one [route.NAME] table with the defaults that it inherits. It never changes after
@@ -19,11 +20,16 @@ type Route struct {
 
 	ExceptReflectors bool // "reflectors" is among except_ports
 
-	Origins       []Origin // only with Forward, and then at least one
-	Balance       Balance
-	ProxyProtocol ProxyProtocol
-	ProxyTLVs     []ProxyTLV   // what a v2 header has besides the addresses
-	Source        []netip.Addr // local addresses to dial origins from; empty: the kernel's choice
+	Origins        []Origin // only with Forward, and then at least one
+	Balance        Balance
+	SlowStart      time.Duration // an origin that comes back has its full share after this long
+	PanicThreshold int           // percent: fewer origins up than this, and all are tried
+	OnAllDown      AllDown       // what a new conn gets while no origin is up
+	OnDown         OnDown        // what happens to conns of an origin that went down
+	Health         *Health       // how the origins are checked; nil: they are not
+	ProxyProtocol  ProxyProtocol
+	ProxyTLVs      []ProxyTLV   // what a v2 header has besides the addresses
+	Source         []netip.Addr // local addresses to dial origins from; empty: the kernel's choice
 
 	EgressPrefixes []netip.Prefix // of UDP: whose addresses datagrams to origins leave from, without a socket a flow; masked
 
@@ -100,6 +106,24 @@ const (
 	Random     Balance = "random"
 	SourceHash Balance = "source_hash"
 	First      Balance = "first"
+)
+
+// AllDown is what a route does with new conns and flows while none of its origins is up.
+type AllDown string
+
+// The values of on_all_down.
+const (
+	TryAll    AllDown = "try"    // as if all were up
+	RefuseAll AllDown = "refuse" // in the kernel, over TCP
+)
+
+// OnDown is what happens to the conns and flows of an origin that goes down.
+type OnDown string
+
+// The values of on_down.
+const (
+	KeepConns  OnDown = "keep"
+	CloseConns OnDown = "close"
 )
 
 // ProxyProtocol is the header that names the client to an origin.

@@ -33,6 +33,9 @@ func checkRoute(t *table, r *Route) {
 	if len(r.Source) > 0 && t.valid("source") {
 		checkSource(t, r)
 	}
+	if r.Health != nil && t.valid("health", "action", "origins") {
+		checkHealth(t, r)
+	}
 	if len(r.EgressPrefixes) > 0 && t.valid("egress_prefixes", "protocol", "action", "source", "origins") {
 		checkEgress(t, r)
 	}

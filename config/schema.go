@@ -15,7 +15,7 @@ type tableKeys struct {
 // fileSchema is handed to those who read a file as a field of their report: the keys' own
 // readers use it, and a variable cannot be initialized with what refers to it.
 var fileSchema = schema{
-	{"", "", []string{"listen", "steering", "admin", "log", "defaults", "route"}},
+	{"", "", []string{"listen", "steering", "admin", "log", "defaults", "health", "route"}},
 	{"listen", "[listen]", namesOf(listenSection.keys)},
 	{"steering", "[steering]", namesOf(steeringSection.keys)},
 	{"admin", "[admin]", namesOf(adminSection.keys)},

@@ -115,6 +115,9 @@ func habitOf(word string, known []string, in string) (meant, say string) {
 // reportUnknown reports the keys that the schema does not have. The keys that they look like count as
 // faulty too, so that a misspelt required key is not reported as missing.
 func (t *table) reportUnknown() {
+	if t.report.schema == nil {
+		return
+	}
 	known := t.report.schema.keys(t.section)
 	for _, key := range slices.Sorted(maps.Keys(t.values)) {
 		if slices.Contains(known, key) {

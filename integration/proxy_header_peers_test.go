@@ -48,7 +48,7 @@ http {
 `
 
 // TestPeers checks that HAProxy and nginx read the right addresses from anyport's
-// headers.
+// headers, and that they answer health checks that begin with a header, and no others.
 func TestPeers(t *testing.T) {
 	t.Parallel()
 	for _, peer := range []struct {
@@ -68,13 +68,26 @@ func TestPeers(t *testing.T) {
 					t.Fatal(err)
 				}
 				peer.start(t, r.origin, file, dir)
-				r.edge.serveWith(t, fmt.Sprintf(`
+				p := r.edge.serveWith(t, fmt.Sprintf(`
 [route.web]
 protocol = "tcp"
 prefixes = ["192.0.2.0/24", "2001:db8:1::/48"]
 origins  = ["10.0.0.5:8080"]
 proxy_protocol = %q
+health = { type = "http", interval = "100ms" }
+
+[route.without]
+protocol = "tcp"
+prefixes = ["198.18.0.0/16"]
+origins  = ["10.0.0.5:8080"]
+proxy_protocol = %[1]q
+health = { type = "http", interval = "100ms", proxy_protocol = "off" }
 `, header))
+				eventually(t, "the checks with the header pass, and those without fail", func() bool {
+					s := p.status(t)
+					with, without := s.Routes[0].Origins[0], s.Routes[1].Origins[0]
+					return with.CheckedAt != nil && with.Up && with.CheckFailed == "" && without.State == "check_failed"
+				})
 				for dst, want := range map[string]string{
 					"192.0.2.7:81":         clientV4 + " 192.0.2.7 81\n",
 					"[2001:db8:1::7]:4711": clientV6 + " 2001:db8:1::7 4711\n",

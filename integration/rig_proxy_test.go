@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -168,7 +169,12 @@ type routeStatus struct {
 type originStatus struct {
 	Address     string
 	Up          bool
-	Forced      any
+	Forced      string
+	State       string
+	CheckedAt   *time.Time `json:"checked_at"`
+	CheckFailed string     `json:"check_failed"`
+	Weight      int
+	Changes     map[string]uint64
 	Refusals    uint64
 	ConnsActive int    `json:"conns_active"`
 	ConnsTotal  uint64 `json:"conns_total"`

@@ -49,7 +49,7 @@ var thefts = []theft{
 	{"the reader of the access log", stealAccessReader, []string{"the access log is not complete", "broken pipe"}},
 	{"the file", stealFile, []string{"reload refused", "no such file"}},
 	{"the file, for a FIFO", stealFileForFIFO, []string{"reload refused", "is a FIFO"}},
-	{"the admin socket", stealSocket, []string{"somebody has removed the admin socket"}},
+	{"the admin socket", stealSocket, []string{"the admin socket was removed"}},
 	{"the link", stealLink, []string{"somebody else has touched the link"}},
 	{"the pins", stealPins, []string{"somebody else has removed pins"}},
 	{"the IPv4 route", stealRoute(servedV4), []string{"somebody else has removed local routes"}},

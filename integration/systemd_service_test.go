@@ -161,7 +161,7 @@ func TestStoreOfNoUse(t *testing.T) {
 
 	p.write(t, "[listen]\nworkers = 2\n"+relayFile)
 	again := p.restartAs(t, m.run)
-	again.expect(t, "level=WARN", "cannot be used", "listen.workers")
+	again.expect(t, "level=WARN", "cannot reuse the stored sockets", "listen.workers")
 	r.reach(t, "origin", dstV4+":80")
 	eventually(t, "the sockets of both workers are stored", func() bool { return m.keeps("tcp/1", "udp/1", "link") })
 	again.signal(t, syscall.SIGTERM)

@@ -4,6 +4,7 @@
 //
 //	server.go                 Server: what starts the loops and puts routes into service
 //	handover.go, move.go      sockets, flows and conns go to another process and come from one
+//	origins.go                their checks, and what operators order
 //	status.go                 what `anyport status` shows of routes and origins
 //	access*.go                the access log
 //

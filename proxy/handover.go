@@ -28,6 +28,9 @@ func (s *Server) HandOver(ctx context.Context, give func([]udp.Flow) error) erro
 		err := pass(ctx, s.handovers.flows, flows, func(all []udp.Flow) error {
 			return report(flows, give(all))
 		})
+		if err == nil {
+			close(s.handedOver)
+		}
 		return report(conns, err)
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"runtime"
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -12,6 +13,7 @@ import (
 	"anyport/proxy/datagram"
 	"anyport/proxy/fdbudget"
 	"anyport/proxy/mailbox"
+	"anyport/proxy/probe"
 	"anyport/proxy/quota"
 	"anyport/proxy/route"
 	"anyport/proxy/tcp"
@@ -26,6 +28,8 @@ type Options struct {
 	Record   func(route.Record) // called with each conn and flow that has ended or was refused; must not block; may be nil
 	Mirror   route.Mirror       // called for a dst that its origins have refused, if the route has mirror_closed; may be nil
 	Log      *slog.Logger
+
+	HealthChanged func() // called when origins went down or came back, and after a reload; must not block; may be nil
 }
 
 // Server serves the conns and flows of the routes in service. Its methods may be called from any
@@ -43,6 +47,10 @@ type Server struct {
 	budget atomic.Pointer[fdbudget.Budget] // nil: no bound
 	shares *fdbudget.Shares                // of it
 
+	checks     *probe.Runner
+	checked    atomic.Pointer[route.Set] // the generation whose checks are made
+	handedOver chan struct{}             // closed when another process serves
+
 	flows    []udp.Flow // of another process: Serve begins with them
 	expected int        // files of the conns that it moves here later
 	handovers
@@ -53,7 +61,7 @@ type Server struct {
 func New(opt Options) *Server {
 	// TCP relays on all cores, even if it accepts from fewer sockets.
 	tcpLoops := max(opt.Workers, runtime.GOMAXPROCS(0))
-	return &Server{
+	s := &Server{
 		opt:      opt,
 		tcpLoops: tcpLoops,
 		routes:   route.NewLive(tcpLoops + opt.Workers),
@@ -62,7 +70,12 @@ func New(opt Options) *Server {
 
 		handovers: newHandovers(),
 		moves:     newMoves(),
+
+		handedOver: make(chan struct{}),
 	}
+	s.checks = probe.NewRunner(opt.Log, s.originsChanged)
+	s.routes.Watch(s.setChecks) // until the Server is garbage
+	return s
 }
 
 // Loops is the number of event loops that Serve runs. Each is a goroutine that is rarely idle under
@@ -163,7 +176,13 @@ func (s *Server) Serve(ctx context.Context, tcpSockets, udpSockets []int) error 
 			Handovers:  s.handovers.flows,
 		})
 	})
-	return loops.Wait()
+	checking, stopChecks := context.WithCancel(ctx)
+	var checks sync.WaitGroup // ended by stopChecks
+	checks.Go(func() { s.checkOrigins(checking) })
+	err := loops.Wait()
+	stopChecks()
+	checks.Wait()
+	return err
 }
 
 // open is called by each kind of loop once it has its files.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"anyport/config"
+	"anyport/proxy/health"
 	"anyport/proxy/origin"
 	"anyport/proxy/route"
 )
@@ -44,7 +45,20 @@ type Counts struct {
 type OriginStatus struct {
 	Address string `json:"address"`
 	Up      bool   `json:"up"`
-	Forced  string `json:"forced"` // the state forced by hand; "" = none
+	Forced  string `json:"forced"` // the state forced by hand: "drain" or "down"; "" = none
+	Weight  int    `json:"weight"` // for new conns; an operator's until the next reload
+
+	State   string            `json:"state"`           // "up", or why it is not: "check_failed", "ejected", "forced_down", …
+	Why     string            `json:"why"`             // the reason of the last change
+	Since   *time.Time        `json:"since,omitempty"` // of the last change; none: nothing has changed
+	Changes map[string]uint64 `json:"changes"`         // state → how often the origin came to it
+
+	CheckedAt    *time.Time `json:"checked_at,omitempty"` // the last active check; none: there was none
+	CheckSeconds float64    `json:"check_seconds"`
+	CheckFailed  string     `json:"check_failed"` // why; "": it passed
+
+	EjectedSince *time.Time `json:"ejected_since,omitempty"` // over TCP: while the origin is left out for that, it is not up
+	FailedDials  uint64     `json:"failed_dials"`
 
 	RefusedSince *time.Time `json:"refused_since,omitempty"` // over UDP: while the origin is left out for that, it is not up
 	RefusedPorts int        `json:"refused_ports"`           // of an origin with many ports: those left out
@@ -106,23 +120,49 @@ func routeStatus(r *route.Route) RouteStatus {
 		status.BytesToClient += bytes[route.ToClient]
 	}
 	for _, o := range r.Origins.Origins {
-		status.Origins = append(status.Origins, originStatus(o))
+		status.Origins = append(status.Origins, originStatus(o, r.Route, time.Now()))
 	}
 	return status
 }
 
-func originStatus(o *origin.Origin) OriginStatus {
-	now := time.Now()
+// originStatus is one origin of a route. It is up if new conns and new flows of the route may go there.
+func originStatus(o *origin.Origin, r *config.Route, now time.Time) OriginStatus {
+	state := o.State()
 	status := OriginStatus{
 		Address:      o.Text,
-		Up:           true,
-		RefusedPorts: o.RefusedPorts(now),
-		Refusals:     o.Refusals(),
+		Weight:       o.CurrentWeight(),
+		Why:          state.Why,
+		RefusedPorts: o.RefusedPorts(config.UDP, now),
+		Refusals:     o.Refusals(config.UDP),
+		FailedDials:  o.Refusals(config.TCP),
+		Changes:      map[string]uint64{},
 		ConnsActive:  o.Active(),
 		ConnsTotal:   o.Total(),
 	}
-	if since, refused := o.RefusedSince(now); refused {
-		status.Up, status.RefusedSince = false, &since
+	if state.Forced != health.ByHealth {
+		status.Forced = state.Forced.String()
+	}
+	verdict := o.Verdict(config.TCP, now)
+	if verdict == health.Up {
+		verdict = o.Verdict(config.UDP, now)
+	}
+	status.State, status.Up = verdict.String(), verdict == health.Up || verdict == health.NoWeight
+	if !state.Since.IsZero() {
+		status.Since = &state.Since
+	}
+	if since, ok := o.RefusedSince(config.UDP, now); ok {
+		status.RefusedSince = &since
+	}
+	if since, ok := o.RefusedSince(config.TCP, now); ok {
+		status.EjectedSince = &since
+	}
+	if last := o.LastResult(); last != nil && r.Health != nil {
+		status.CheckedAt, status.CheckSeconds, status.CheckFailed = &last.At, last.Took.Seconds(), last.Failed
+	}
+	for v := range health.Verdicts {
+		if n := o.Changes(v); n > 0 {
+			status.Changes[v.String()] = n
+		}
 	}
 	return status
 }

@@ -52,7 +52,7 @@ func TestDrain(t *testing.T) {
 
 func setDrain(t *testing.T, s *Steering, route string, on bool) {
 	t.Helper()
-	if err := s.Drain(route, on); err != nil {
+	if err := s.RefuseConns(route, on, false); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -75,7 +75,7 @@ func TestDrainWithPackets(t *testing.T) {
 
 func TestDrainOfNothing(t *testing.T) {
 	s := open(t, everyAction())
-	if err := s.Drain("none", true); err == nil || !strings.Contains(err.Error(), `no route "none" is in service`) {
+	if err := s.RefuseConns("none", true, false); err == nil || !strings.Contains(err.Error(), `no route "none" is in service`) {
 		t.Error(err)
 	}
 	for _, name := range []string{"refuse", "drop", "pass"} {

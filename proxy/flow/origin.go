@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"anyport/config"
 	"anyport/proxy/header"
 	"anyport/proxy/origin"
 	"anyport/proxy/route"
@@ -13,8 +14,13 @@ import (
 // PickOrigin gives f the next origin of its route that takes flows, those tried before left out. It
 // reports false where there is none.
 func (t *Table[S]) PickOrigin(f *Flow[S], tried []*origin.Origin, now time.Duration) bool {
-	f.Origin = f.Route.Origins.PickWilling(f.Client().Addr(), f.Key.Dst.Port, tried, t.opt.Epoch.Add(now))
+	f.Origin = f.Route.Origins.Pick(f.ask(tried, t.opt.Epoch.Add(now)))
 	return f.Origin != nil
+}
+
+// ask is what f needs an origin for.
+func (f *Flow[S]) ask(tried []*origin.Origin, now time.Time) origin.Ask {
+	return origin.Ask{Client: f.Client().Addr(), Protocol: config.UDP, Port: f.Key.Dst.Port, Tried: tried, Now: now}
 }
 
 // Refusal is an ICMP error for a datagram to an origin.
@@ -56,15 +62,19 @@ func (f *Flow[S]) LeavesOrigin(refusal Refusal, again bool) bool {
 }
 
 // OriginRefuses reports whether f's origin refuses datagrams, as another flow has found out, or a
-// datagram of f's own (an ICMP error does not always name the flow), and f is to leave it.
+// datagram of f's own (an ICMP error does not always name the flow), and f is to leave it. With
+// on_down = "close" f also leaves an origin that is down.
 func (t *Table[S]) OriginRefuses(f *Flow[S], now time.Duration) bool {
+	if f.Route.OnDown == config.CloseConns && f.Origin.Standing().Down() {
+		return true
+	}
 	refuses, again := f.Origin.Refuses(f.OriginPort(), t.opt.Epoch.Add(now))
 	return refuses && (f.stage == Unanswered || again)
 }
 
 // HasOtherOrigin reports whether f can go to another origin than its own.
 func (t *Table[S]) HasOtherOrigin(f *Flow[S], now time.Duration) bool {
-	if !f.Route.Origins.HasWilling(f.Key.Dst.Port, []*origin.Origin{f.Origin}, t.opt.Epoch.Add(now)) {
+	if !f.Route.Origins.Prefers(f.ask([]*origin.Origin{f.Origin}, t.opt.Epoch.Add(now))) {
 		return false
 	}
 	_, err := header.Datagram(f.Route.ProxyProtocol, f.Client(), f.Key.headerDst())

@@ -5,15 +5,16 @@ import (
 	"math"
 	"math/rand/v2"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 
 	"anyport/config"
 )
 
-// chooser is one way to balance over some origins, each of weight ≥ 1.
+// chooser is one way to balance over some origins.
 type chooser interface {
-	// pick chooses among the origins for which open is true; nil if there are none.
-	pick(client netip.Addr, open func(*Origin) bool) *Origin
+	// pick chooses among those whose share of what is new is above 0; nil if there is none.
+	pick(client netip.Addr, share func(*Origin) float64) *Origin
 }
 
 func newChooser(b config.Balance, origins []*Origin) chooser {
@@ -21,133 +22,151 @@ func newChooser(b config.Balance, origins []*Origin) chooser {
 	case config.LeastConn:
 		return &leastConn{origins: origins}
 	case config.Random:
-		return random{turns(origins)}
+		return random(origins)
 	case config.SourceHash:
 		return sourceHash(origins)
 	case config.First:
 		return first(origins)
 	}
-	return &roundRobin{turns: turns(origins)}
+	return &roundRobin{origins: origins, credit: make([]float64, len(origins))}
 }
 
-// first takes the first open origin in the file's order.
+// first takes the file's order.
 type first []*Origin
 
-func (f first) pick(_ netip.Addr, open func(*Origin) bool) *Origin {
-	return from(f, 0, open)
-}
-
-// from returns the first open origin at or after index at, wrapping around once.
-func from(origins []*Origin, at uint64, open func(*Origin) bool) *Origin {
-	n := uint64(len(origins))
-	for i := range n {
-		if o := origins[(at+i)%n]; open(o) {
+func (f first) pick(_ netip.Addr, share func(*Origin) float64) *Origin {
+	for _, o := range f {
+		if share(o) > 0 {
 			return o
 		}
 	}
 	return nil
 }
 
-// roundRobin takes the turns one after the other.
+// roundRobin is nginx's smooth weighted round robin: at each pick the origins earn their share, and
+// the richest one pays for all. So 3 and 1 give a a b a, never a a a b; and what one that is down
+// would have got goes to all others by their shares, not to the next one in the order.
 type roundRobin struct {
-	turns []*Origin
-	next  atomic.Uint64
+	origins []*Origin
+
+	mu     sync.Mutex // of all loops
+	credit []float64
 }
 
-func (r *roundRobin) pick(_ netip.Addr, open func(*Origin) bool) *Origin {
-	return from(r.turns, r.next.Add(1)-1, open)
-}
-
-// random takes a random turn.
-type random struct{ turns []*Origin }
-
-func (r random) pick(_ netip.Addr, open func(*Origin) bool) *Origin {
-	return from(r.turns, rand.Uint64(), open)
-}
-
-// turns lists each origin as often as its weight says, spread evenly: 3 and 1 give a a b a, not
-// a a a b. It is nginx's smooth weighted round robin, computed in advance.
-func turns(origins []*Origin) []*Origin {
-	total, divisor := 0, 0
-	for _, o := range origins {
-		total += o.Weight
-		divisor = gcd(divisor, o.Weight)
+func (r *roundRobin) pick(_ netip.Addr, share func(*Origin) float64) *Origin {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	best, total := -1, 0.0
+	for i, o := range r.origins {
+		s := share(o)
+		if s <= 0 {
+			continue
+		}
+		total += s
+		r.credit[i] += s
+		if best < 0 || r.credit[i] > r.credit[best] {
+			best = i
+		}
 	}
-	if total == 0 {
+	if best < 0 {
 		return nil
 	}
-	list := make([]*Origin, 0, total/divisor)
-	credit := make([]int, len(origins))
-	for len(list) < cap(list) {
-		best := 0
-		for i, o := range origins {
-			credit[i] += o.Weight
-			if credit[i] > credit[best] {
-				best = i
-			}
-		}
-		credit[best] -= total
-		list = append(list, origins[best])
-	}
-	return list
+	r.credit[best] -= total
+	return r.origins[best]
 }
 
-// gcd is the greatest common divisor: weights 200 and 100 make three turns, not 300.
-func gcd(a, b int) int {
-	for b != 0 {
-		a, b = b, a%b
+// random draws two, each with the probability of its share, and takes the one with the fewer live
+// conns for its share ("the power of two choices", Mitzenmacher 2001).
+type random []*Origin
+
+func (r random) pick(_ netip.Addr, share func(*Origin) float64) *Origin {
+	a := r.draw(share)
+	if a == nil {
+		return nil
+	}
+	b := r.draw(func(o *Origin) float64 {
+		if o == a {
+			return 0
+		}
+		return share(o)
+	})
+	if b != nil && b.load(share(b)) < a.load(share(a)) {
+		return b
 	}
 	return a
 }
 
-// leastConn takes the origin with the fewest live conns in relation to its weight, and the next one in
-// turn among equals.
+func (r random) draw(share func(*Origin) float64) (drawn *Origin) {
+	total := 0.0
+	for _, o := range r {
+		total += share(o)
+	}
+	at := rand.Float64() * total
+	for _, o := range r {
+		s := share(o)
+		if s <= 0 {
+			continue
+		}
+		drawn = o
+		if at -= s; at < 0 {
+			break
+		}
+	}
+	return drawn
+}
+
+// leastConn takes the origin with the fewest live conns for its share, and among equals the next in
+// turn.
 type leastConn struct {
 	origins []*Origin
 	next    atomic.Uint64
 }
 
-func (l *leastConn) pick(_ netip.Addr, open func(*Origin) bool) *Origin {
-	var best *Origin
+func (l *leastConn) pick(_ netip.Addr, share func(*Origin) float64) (best *Origin) {
+	least := 0.0
 	start, n := l.next.Add(1), uint64(len(l.origins))
 	for i := range n {
 		o := l.origins[(start+i)%n]
-		if open(o) && (best == nil || o.load() < best.load()) {
-			best = o
-		}
-	}
-	return best
-}
-
-func (o *Origin) load() float64 { return float64(o.Active()) / float64(o.Weight) }
-
-// sourceHash keeps a client on its origin by weighted rendezvous hashing (Thaler and Ravishankar
-// 1998): if an origin fails, only its own clients move.
-type sourceHash []*Origin
-
-func (s sourceHash) pick(client netip.Addr, open func(*Origin) bool) *Origin {
-	var best *Origin
-	bestScore := math.Inf(-1)
-	for _, o := range s {
-		if !open(o) {
+		s := share(o)
+		if s <= 0 {
 			continue
 		}
-		if score := score(client, o); score > bestScore {
-			best, bestScore = o, score
+		if load := o.load(s); best == nil || load < least {
+			best, least = o, load
 		}
 	}
 	return best
 }
 
-// score is the same in every process and on every edge: -weight / ln(u), with u
+func (o *Origin) load(share float64) float64 { return float64(o.Active()) / share }
+
+// sourceHash keeps a client on its origin. By rendezvous hashing (Thaler and
+// Ravishankar 1998, weighted), the loss of an origin moves its own clients only.
+type sourceHash []*Origin
+
+func (s sourceHash) pick(client netip.Addr, share func(*Origin) float64) (best *Origin) {
+	highest := math.Inf(-1)
+	for _, o := range s {
+		part := share(o)
+		if part <= 0 {
+			continue
+		}
+		if score := score(client, o, part); score > highest {
+			best, highest = o, score
+		}
+	}
+	return best
+}
+
+// score is the same in every process and on every edge: -share / ln(u), with u
 // drawn from (0, 1) by a hash of both names.
-func score(client netip.Addr, o *Origin) float64 {
+func score(client netip.Addr, o *Origin, share float64) float64 {
 	h := fnv.New64a()
 	address := client.As16()
 	h.Write(address[:])
 	h.Write([]byte(o.Text))
 	u := (float64(mix(h.Sum64())>>11) + 0.5) / (1 << 53)
-	return -float64(o.Weight) / math.Log(u)
+	return -share / math.Log(u)
 }
 
 // mix spreads FNV's last bytes over the whole word (the finalizer of splitmix64).

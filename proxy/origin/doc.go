@@ -1,10 +1,14 @@
-// Package origin chooses which of a route's origins a new conn or flow goes to, and remembers which
-// origins have refused UDP.
+// Package origin chooses which of a route's origins a new conn or flow goes to, and remembers what is
+// known of their health.
 //
-//	pool.go, balance.go      the origins of a route, and the ways to choose among them
+//	pool.go                  the origins of a route
+//	pick.go                  which of them may be picked
+//	balance.go               the ways to choose among those
 //	origin.go                one origin and its live conns and flows
-//	refuse.go, refusal.go    ICMP errors that flows have met: for which port and how long an origin is left out
+//	standing.go              what is known of its health; the decisions are in proxy/health
+//	dialled.go               dials of conns that failed or succeeded
+//	refuse.go                ICMP errors that flows have met
+//	refusal.go               both by port, bounded
 //
-// It sends nothing and has no clock. It does not check health: an origin is left out only after
-// traffic has met an error.
+// It sends nothing and has no clock.
 package origin

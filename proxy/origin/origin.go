@@ -5,13 +5,15 @@ import (
 	"sync/atomic"
 
 	"anyport/config"
+	"anyport/proxy/health"
 )
 
-// Origin is one origin of a route in service. It is safe for concurrent use: the loops of TCP and UDP
-// share it.
+// Origin is one origin of a route in service. It is safe for concurrent use: the loops of TCP and UDP,
+// and the goroutine that takes the results of checks, share it.
 type Origin struct {
 	config.Origin
 	counts *counts
+	weight atomic.Int32 // the file's, until an operator sets another one
 }
 
 // counts are kept across reloads, also if a reload changes the weight.
@@ -19,7 +21,12 @@ type counts struct {
 	active atomic.Int64
 	total  atomic.Uint64
 
-	refusals refusals
+	refusals [2]refusals  // over TCP and over UDP
+	accepted atomic.Int64 // when a dial last succeeded, in ns since epoch; 0: never
+
+	state   atomic.Pointer[health.State] // nil: the zero State
+	last    atomic.Pointer[health.Result]
+	changes [health.Verdicts]atomic.Uint64
 }
 
 // At is the address to dial for a client that asked for port.
@@ -41,3 +48,9 @@ func (o *Origin) Active() int64 { return o.counts.active.Load() }
 
 // Total is the number of conns and flows since the process began.
 func (o *Origin) Total() uint64 { return o.counts.total.Load() }
+
+// CurrentWeight is the weight that new conns are shared by.
+func (o *Origin) CurrentWeight() int { return int(o.weight.Load()) }
+
+// SetWeight has new conns shared by another weight until the next reload.
+func (o *Origin) SetWeight(n int) { o.weight.Store(int32(n)) }

@@ -29,7 +29,7 @@ func client(i int) netip.Addr { return netip.AddrFrom4([4]byte{198, 51, byte(i >
 // picks picks for n clients, and tells who was picked in order; "-" is nobody.
 func picks(p *Pool, n int, tried ...*Origin) (names string) {
 	for i := range n {
-		if o := p.Pick(client(i), tried); o != nil {
+		if o := p.Pick(Ask{Client: client(i), Protocol: config.TCP, Tried: tried}); o != nil {
 			names += o.Text
 		} else {
 			names += "-"
@@ -70,10 +70,10 @@ func TestTriedAndBackups(t *testing.T) {
 		p := NewPool(r, nil)
 		for i := range 100 {
 			var order string
-			var tried []*Origin
-			for o := p.Pick(client(i), nil); o != nil; o = p.Pick(client(i), tried) {
+			ask := Ask{Client: client(i), Protocol: config.TCP}
+			for o := p.Pick(ask); o != nil; o = p.Pick(ask) {
 				order += o.Text
-				tried = append(tried, o)
+				ask.Tried = append(ask.Tried, o)
 			}
 			if first, then := order[:2], order[2:]; (first != "ab" && first != "ba") || (then != "st" && then != "ts") {
 				t.Fatalf("%s: client %d tried %s, want a and b, then s and t", b, i, order)
@@ -95,7 +95,7 @@ func count(names string) map[string]int {
 func TestLeastConnFollowsWeights(t *testing.T) {
 	p := pool(config.LeastConn, 1, 2, 3)
 	for i := range 600 {
-		p.Pick(client(i), nil).Begin()
+		p.Pick(Ask{Client: client(i), Protocol: config.TCP}).Begin()
 	}
 	var got []int64
 	for _, o := range p.Origins {

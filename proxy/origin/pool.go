@@ -2,7 +2,7 @@ package origin
 
 import (
 	"net/netip"
-	"slices"
+	"sync"
 	"time"
 
 	"anyport/config"
@@ -12,30 +12,32 @@ import (
 type Pool struct {
 	Origins []*Origin // in the order of the file
 
-	primary, backup chooser // backup is asked if primary has no origin left
+	route           *config.Route
+	primary, backup chooser
+	ejecting        sync.Mutex // held to eject one of them
 }
 
-// NewPool makes the pool of r. An origin that is also in old keeps its counts; old may be nil.
+// NewPool makes the pool of r. Origins that are in old too keep their counts and their health.
 func NewPool(r *config.Route, old *Pool) *Pool {
-	p := &Pool{}
+	p := &Pool{route: r}
 	var primary, backup []*Origin
 	for _, c := range r.Origins {
 		o := &Origin{Origin: c, counts: old.countsOf(c.Text)}
+		o.SetWeight(c.Weight)
 		p.Origins = append(p.Origins, o)
-		switch {
-		case c.Weight == 0: // drains
-		case c.Backup:
+		if c.Backup {
 			backup = append(backup, o)
-		default:
+		} else {
 			primary = append(primary, o)
 		}
 	}
 	p.primary, p.backup = newChooser(r.Balance, primary), newChooser(r.Balance, backup)
+	p.limitEjections(time.Now())
 	return p
 }
 
-// countsOf returns the counts of the origin that the file writes as text, so that its live conns stay
-// counted, or new ones if p does not have it.
+// countsOf returns the counts of the origin that the file calls text, so that its
+// live conns go on counting; new ones where p does not have it.
 func (p *Pool) countsOf(text string) *counts {
 	if p != nil {
 		for _, o := range p.Origins {
@@ -47,8 +49,8 @@ func (p *Pool) countsOf(text string) *counts {
 	return &counts{}
 }
 
-// At returns the origin whose address is addr for clients that ask for port. If a reload has removed
-// it, At returns an origin that is not in the pool, with counts of its own.
+// At returns the origin whose address is addr for clients that ask for port. It may
+// have left the file, as one that a flow began with can.
 func (p *Pool) At(addr netip.AddrPort, port uint16) *Origin {
 	for _, o := range p.Origins {
 		if o.At(port) == addr {
@@ -61,7 +63,7 @@ func (p *Pool) At(addr netip.AddrPort, port uint16) *Origin {
 	}
 }
 
-// By returns the origin with an address, or nil.
+// By returns the origin that has an address; nil where there is none.
 func (p *Pool) By(addr netip.AddrPort) *Origin {
 	for _, o := range p.Origins {
 		if o.Addr == addr.Addr() && (o.Ports.First == 0 || o.Ports.First <= addr.Port() && addr.Port() <= o.Ports.Last) {
@@ -69,34 +71,4 @@ func (p *Pool) By(addr netip.AddrPort) *Origin {
 		}
 	}
 	return nil
-}
-
-// Pick chooses the origin for client among those that were not tried yet, backups last. It returns
-// nil if none is left.
-func (p *Pool) Pick(client netip.Addr, tried []*Origin) *Origin {
-	return p.choose(client, func(o *Origin) bool { return !slices.Contains(tried, o) })
-}
-
-// PickWilling is Pick without the origins that refuse the port which dst maps to. If all refuse, it is
-// Pick: asking one in vain is better than asking none.
-func (p *Pool) PickWilling(client netip.Addr, dst uint16, tried []*Origin, now time.Time) *Origin {
-	if !p.HasWilling(dst, tried, now) {
-		return p.Pick(client, tried)
-	}
-	return p.choose(client, func(o *Origin) bool { return !slices.Contains(tried, o) && o.Willing(o.Port(dst), now) })
-}
-
-// HasWilling reports whether an origin that was not tried may take the port which dst maps to.
-func (p *Pool) HasWilling(dst uint16, tried []*Origin, now time.Time) bool {
-	return slices.ContainsFunc(p.Origins, func(o *Origin) bool {
-		return o.Weight > 0 && !slices.Contains(tried, o) && o.Willing(o.Port(dst), now)
-	})
-}
-
-// choose asks the primary origins, then the backups.
-func (p *Pool) choose(client netip.Addr, open func(*Origin) bool) *Origin {
-	if o := p.primary.pick(client, open); o != nil {
-		return o
-	}
-	return p.backup.pick(client, open)
 }

@@ -4,86 +4,53 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"anyport/proxy/health"
 )
 
-// How long an origin that refuses is left out: the time doubles while it goes on refusing.
-const (
-	firstWait   = time.Second
-	longestWait = 30 * time.Second
-)
-
-// refusal is the last refusal of an origin, for one port or all. The zero value is none.
-type refusal struct {
-	since, until time.Time     // the first one in a row; until when the origin is left out
-	wait         time.Duration // until, from the last one on
-}
-
-// again returns r after one more refusal.
-func (r refusal) again(now time.Time) refusal {
-	switch {
-	case r.over(now):
-		return refusal{now, now.Add(firstWait), firstWait}
-	case r.holds(now): // to a datagram from before r, or because all origins refuse
-		return r
-	}
-	wait := min(2*r.wait, longestWait)
-	return refusal{r.since, now.Add(wait), wait}
-}
-
-// holds reports whether the origin is left out.
-func (r refusal) holds(now time.Time) bool { return now.Before(r.until) }
-
-// over reports whether r is forgotten: the origin could be tried for longestWait and has not refused
-// again.
-func (r refusal) over(now time.Time) bool {
-	return r.wait == 0 || !now.Before(r.until.Add(longestWait))
-}
-
-// lasts reports whether the origin refused again when it was tried again.
-func (r refusal) lasts() bool { return r.wait > firstWait }
-
-// maxRefused bounds the ports of one origin that are remembered: a scan of closed ports must not fill
-// the memory.
+// maxRefused bounds the ports of one origin that are known to refuse: a scan of closed ports
+// must not fill the memory.
 const maxRefused = 1024
 
 // whole stands for all ports of an origin.
 const whole = 0
 
-// refusals are the refusals of one origin, by port. They are read for each datagram, so an origin that
-// never refused costs one atomic load. All UDP loops share them.
+// refusals are those of one origin over one protocol, by port. They are read for each datagram, so
+// an origin that never refused costs one load.
 type refusals struct {
 	known atomic.Int32 // ports in byPort
 	total atomic.Uint64
 
-	mu     sync.Mutex // held for writing
-	byPort sync.Map   // uint16 → refusal
-	swept  time.Time  // when room last looked for refusals that are over
+	mu     sync.Mutex // held by who writes
+	byPort sync.Map   // uint16 → health.Ejection
+	swept  time.Time
 }
 
-// add notes a refusal, and reports whether it is the first.
-func (rs *refusals) add(port uint16, now time.Time) (r refusal, first bool) {
+// add notes a refusal, and reports whether the origin, or the port, is left out because of it and
+// was not before; needed is how many in a row that takes.
+func (rs *refusals) add(port uint16, needed int, now time.Time) (e health.Ejection, first bool) {
 	rs.total.Add(1)
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	before, known := rs.of(port)
 	if !known && !rs.room(now) {
-		return refusal{}, false
+		return health.Ejection{}, false
 	}
-	r = before.again(now)
-	rs.byPort.Store(port, r)
+	e = before.Again(now, needed)
+	rs.byPort.Store(port, e)
 	if !known {
 		rs.known.Add(1)
 	}
-	return r, before.over(now)
+	return e, before.Over(now) && !e.Over(now)
 }
 
-// room reports whether one more port can be remembered. It drops those that are over, at most once a
-// second.
+// room reports whether there may be one port more. It looks for those that are over once a
+// second at most.
 func (rs *refusals) room(now time.Time) bool {
 	if rs.known.Load() >= maxRefused && now.Sub(rs.swept) >= time.Second {
 		rs.swept = now
 		rs.byPort.Range(func(port, r any) bool {
-			if r.(refusal).over(now) {
+			if r.(health.Ejection).Over(now) {
 				rs.drop(port.(uint16))
 			}
 			return true
@@ -92,14 +59,14 @@ func (rs *refusals) room(now time.Time) bool {
 	return rs.known.Load() < maxRefused
 }
 
-// forget drops the refusal of a port, and reports whether there was one.
-func (rs *refusals) forget(port uint16) bool {
-	if _, known := rs.of(port); !known {
-		return false
+// forget takes back what is known of a port, and returns it.
+func (rs *refusals) forget(port uint16) (e health.Ejection, known bool) {
+	if e, known = rs.of(port); !known {
+		return e, false
 	}
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	return rs.drop(port)
+	return e, rs.drop(port)
 }
 
 func (rs *refusals) drop(port uint16) bool {
@@ -110,15 +77,15 @@ func (rs *refusals) drop(port uint16) bool {
 	return known
 }
 
-func (rs *refusals) of(port uint16) (refusal, bool) {
+func (rs *refusals) of(port uint16) (health.Ejection, bool) {
 	if rs.known.Load() == 0 {
-		return refusal{}, false
+		return health.Ejection{}, false
 	}
-	r, known := rs.byPort.Load(port)
+	e, known := rs.byPort.Load(port)
 	if !known {
-		return refusal{}, false
+		return health.Ejection{}, false
 	}
-	return r.(refusal), true
+	return e.(health.Ejection), true
 }
 
 // held counts the ports that are left out.
@@ -127,7 +94,7 @@ func (rs *refusals) held(now time.Time) (n int) {
 		return 0
 	}
 	rs.byPort.Range(func(port, r any) bool {
-		if port.(uint16) != whole && r.(refusal).holds(now) {
+		if port.(uint16) != whole && r.(health.Ejection).Holds(now) {
 			n++
 		}
 		return true

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"anyport/config"
+	"anyport/proxy/health"
 )
 
 var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
@@ -14,7 +15,7 @@ var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 // willing picks n times for dst port 53, and tells who was picked in order.
 func willing(p *Pool, n int, now time.Time) (names string) {
 	for i := range n {
-		if o := p.PickWilling(client(i), 53, nil, now); o != nil {
+		if o := p.Pick(Ask{Client: client(i), Protocol: config.UDP, Port: 53, Now: now}); o != nil {
 			names += o.Text
 		} else {
 			names += "-"
@@ -32,7 +33,7 @@ func TestPassesOver(t *testing.T) {
 		if got := willing(p, 30, noon); strings.Contains(got, "a") {
 			t.Errorf("%s: a refuses, and these are picked: %s", b, got)
 		}
-		if got := willing(p, 60, noon.Add(firstWait)); !strings.Contains(got, "a") {
+		if got := willing(p, 60, noon.Add(health.FirstWait)); !strings.Contains(got, "a") {
 			t.Errorf("%s: a is free to be tried again, and these are picked: %s", b, got)
 		}
 		p.Origins[1].Refuse(53, true, noon)
@@ -78,10 +79,10 @@ func TestWaits(t *testing.T) {
 		}
 		now = now.Add(want)
 	}
-	if got := o.Refuse(53, false, now.Add(longestWait)); !got.First || got.Lasts {
+	if got := o.Refuse(53, false, now.Add(health.LongestWait)); !got.First || got.Lasts {
 		t.Errorf("after a long time: %+v", got)
 	}
-	if !o.Answer(53) || o.Answer(53) || !o.Willing(53, now.Add(longestWait)) {
+	if !o.Answer(53) || o.Answer(53) || !o.Willing(53, now.Add(health.LongestWait)) {
 		t.Error("an answer does not count, or counts twice")
 	}
 }
@@ -93,17 +94,17 @@ func TestPortsOfOneOrigin(t *testing.T) {
 	one.Ports = config.PortRange{First: 53, Last: 53}
 	many.Refuse(53, false, noon)
 	one.Refuse(53, false, noon)
-	if many.Willing(53, noon) || !many.Willing(54, noon) || many.RefusedPorts(noon) != 1 {
+	if many.Willing(53, noon) || !many.Willing(54, noon) || many.RefusedPorts(config.UDP, noon) != 1 {
 		t.Error("not port 53 alone is left out")
 	}
-	if _, down := many.RefusedSince(noon); down {
+	if _, down := many.RefusedSince(config.UDP, noon); down {
 		t.Error("an origin with one closed port is down")
 	}
-	if since, down := one.RefusedSince(noon); !down || since != noon || one.RefusedPorts(noon) != 0 {
+	if since, down := one.RefusedSince(config.UDP, noon); !down || since != noon || one.RefusedPorts(config.UDP, noon) != 0 {
 		t.Error("an origin whose only port is closed is not down")
 	}
 	many.Refuse(54, true, noon)
-	if _, down := many.RefusedSince(noon); !down || many.Willing(55, noon) {
+	if _, down := many.RefusedSince(config.UDP, noon); !down || many.Willing(55, noon) {
 		t.Error("an origin out of reach is not down")
 	}
 }
@@ -115,12 +116,12 @@ func TestScanFillsNothing(t *testing.T) {
 	for port := range 65535 {
 		o.Refuse(uint16(port+1), false, noon)
 	}
-	if n := o.counts.refusals.known.Load(); n != maxRefused {
+	if n := o.refusals(config.UDP).known.Load(); n != maxRefused {
 		t.Errorf("%d ports are known, want %d", n, maxRefused)
 	}
-	later := noon.Add(firstWait + longestWait)
-	if got := o.Refuse(60000, false, later); !got.First || o.Willing(60000, later) || o.RefusedPorts(later) != 1 {
-		t.Error("a new refusal is not remembered although the others are over")
+	later := noon.Add(health.FirstWait + health.LongestWait)
+	if got := o.Refuse(60000, false, later); !got.First || o.Willing(60000, later) || o.RefusedPorts(config.UDP, later) != 1 {
+		t.Error("there is no room for a new one when the others are over")
 	}
 }
 

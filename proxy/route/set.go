@@ -62,6 +62,7 @@ type Live struct {
 	Unrouted *Stats // counts what no route takes
 
 	set      atomic.Pointer[Set]
+	downs    atomic.Uint64 // how often an origin went down
 	watchers registry[func()]
 	listers  registry[Lister] // of the loops that have conns
 	shards   int
@@ -118,14 +119,27 @@ func (t *Trial) Undo() { t.live.store(t.set.before) }
 // store puts s into service and wakes the loops, which apply it to their live conns.
 func (l *Live) store(s *Set) {
 	l.set.Store(s)
+	l.notify()
+}
+
+// OriginDown has the loops look for conns of origins that are down, which on_down = "close" ends.
+func (l *Live) OriginDown() {
+	l.downs.Add(1)
+	l.notify()
+}
+
+// Downs counts the calls of OriginDown.
+func (l *Live) Downs() uint64 { return l.downs.Load() }
+
+func (l *Live) notify() {
 	for _, key := range l.watchers.keys() {
-		l.watchers.use(key, func(swapped func()) { swapped() })
+		l.watchers.use(key, func(changed func()) { changed() })
 	}
 }
 
-// Watch has swapped called after each swap, on the goroutine that swaps, until cancel. It must not
-// block. Once cancel has returned, it is not running and will not be called.
-func (l *Live) Watch(swapped func()) (cancel func()) { return l.watchers.add(swapped) }
+// Watch has changed called after each swap and each OriginDown, on the goroutine that makes it, until
+// cancel. It must not block. Once cancel has returned, it is not running and will not be called.
+func (l *Live) Watch(changed func()) (cancel func()) { return l.watchers.add(changed) }
 
 // nothing is the table before the first reload.
 type nothing struct{}

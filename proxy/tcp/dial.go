@@ -5,22 +5,27 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"anyport/config"
 	"anyport/proxy/call"
+	"anyport/proxy/origin"
 	"anyport/proxy/route"
 	"anyport/proxy/socket"
 )
+
+// mostTried is how many origins a conn tries: the first and up to three others, so that a conn to a
+// route with many dead origins ends before its client gives up.
+const mostTried = 4
 
 // dialNext picks an origin and begins to dial it; if that fails at once, the next one. The
 // answer comes as an event, for dialEvent. If no origin is left, v is the conn's verdict.
 func (l *loop) dialNext(c *conn, v route.Verdict) {
 	for {
-		c.origin = c.route.Origins.Pick(c.client.Addr(), c.tried)
-		if c.origin == nil {
-			if len(c.tried) > 0 && !c.sawOtherFailure { // each of them has sent RST: dst is closed
+		if c.origin = l.pickOrigin(c); c.origin == nil {
+			if len(c.tried) > 0 && !c.sawOtherFailure && c.route.Origins.AllTried(c.tried) { // each of them has sent RST: dst is closed
 				l.mirror.Refused(c.route, config.TCP, c.dst)
 			}
 			l.endConn(c, v)
@@ -38,12 +43,25 @@ func (l *loop) dialNext(c *conn, v route.Verdict) {
 			l.endConn(c, route.OutOfFiles)
 			return
 		}
-		l.giveUpOrigin(c, errors.Is(err, unix.ECONNREFUSED))
+		l.giveUpOrigin(c, err)
 		if v = route.ConnectFailed; errors.Is(err, call.ErrNoPort) {
 			v = route.OutOfPorts
 		}
 	}
 }
+
+// pickOrigin picks the next origin; nil if none is left, or enough were tried.
+func (l *loop) pickOrigin(c *conn) *origin.Origin {
+	if len(c.tried) >= mostTried {
+		return nil
+	}
+	return c.route.Origins.Pick(origin.Ask{
+		Client: c.client.Addr(), Protocol: config.TCP, Port: c.dst.Port(), Tried: c.tried, Now: l.moment(l.clock()),
+	})
+}
+
+// moment is a moment of the loop as a time, for what is shared with other goroutines.
+func (l *loop) moment(at time.Duration) time.Time { return l.started.Add(at) }
 
 // dialPicked begins to dial the picked origin, from the port that the kernel chooses, or by number
 // if it has none to choose.
@@ -92,9 +110,11 @@ func (l *loop) sourceFor(sources []netip.Addr, to netip.Addr) netip.Addr {
 	return netip.Addr{}
 }
 
-// giveUpOrigin ends the dial in progress. The conn does not try this origin again.
-func (l *loop) giveUpOrigin(c *conn, refused bool) {
-	c.sawOtherFailure = c.sawOtherFailure || !refused
+// giveUpOrigin ends the dial in progress, which has failed with err. The conn does not try this
+// origin again.
+func (l *loop) giveUpOrigin(c *conn, err error) {
+	c.sawOtherFailure = c.sawOtherFailure || !errors.Is(err, unix.ECONNREFUSED)
+	l.noteFailure(c, err)
 	if fd := c.ends[originEnd].fd; fd >= 0 {
 		l.sockets.Close(fd)
 	}
@@ -134,7 +154,7 @@ func (l *loop) dialFailed(c *conn) {
 // tryNext goes on with the next origin after err. Nothing was sent to this one, so nothing is lost.
 func (l *loop) tryNext(c *conn, err error) {
 	l.log.Debug("dial", "route", c.route.Name, "origin", c.origin.Text, "error", err)
-	l.giveUpOrigin(c, errors.Is(err, unix.ECONNREFUSED))
+	l.giveUpOrigin(c, err)
 	l.dialNext(c, route.ConnectFailed)
 }
 

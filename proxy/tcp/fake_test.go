@@ -3,7 +3,6 @@ package tcp
 import (
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"strconv"
 	"strings"
 	"testing"
@@ -12,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/config"
+	"anyport/proxy/origin"
 	"anyport/proxy/pipes"
 	"anyport/proxy/route"
 	"anyport/proxy/wheel"
@@ -122,7 +122,7 @@ func newFakeConn() *fakeConn {
 	only.Size = pipes.Large
 	f.loop.pipes.Return(only)
 	f.conn = &conn{route: live.Set().Routes[0], ends: [2]end{{fd: 1}, {fd: 2}}}
-	f.conn.origin = f.conn.route.Origins.Pick(netip.Addr{}, nil)
+	f.conn.origin = f.conn.route.Origins.Pick(origin.Ask{})
 	f.conn.origin.Begin()
 	f.addConn(f.conn)
 	f.setTimer(f.conn)

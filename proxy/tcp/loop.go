@@ -36,6 +36,7 @@ type loop struct {
 	epoll          int
 	mailbox        *mailbox.Queue
 	set            *route.Set // the generation of routes that applyReload has last seen
+	downs          uint64     // routes.Downs when closeDown last looked
 	listeners      []int
 	sharesListener bool          // with other loops
 	acceptPaused   bool          // while another process may be about to accept

@@ -10,6 +10,7 @@ import (
 func (l *loop) startRelay(c *conn) {
 	c.state, c.active = relaying, l.now // from now on idle_timeout applies, not connect_timeout
 	c.route.Stats.Shard(l.shard).Connected(l.clock() - c.dialled)
+	l.noteAccepted(c)
 	l.setTimer(c)
 	lead, err := l.outgoingHeader(c)
 	if err != nil {

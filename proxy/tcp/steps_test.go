@@ -130,6 +130,10 @@ func TestDeadline(t *testing.T) {
 		{"client closed", relaying, [2]way{sentFIN}, 0, nil, active + time.Minute, route.HalfCloseTimedOut},
 		{"origin closed", relaying, [2]way{1: sentFIN}, 0, nil, active + time.Minute, route.HalfCloseTimedOut},
 		{"half closed, idle is shorter", relaying, [2]way{sentFIN}, 0, func(t *config.Timeouts) { t.Idle = time.Second }, active + time.Second, route.IdleTimedOut},
+		{"max_age", relaying, [2]way{}, 0, func(t *config.Timeouts) { t.MaxAge = 10 * time.Second }, maxAgeOf(10 * time.Second), route.MaxAge},
+		{"max_age, idle is shorter", relaying, [2]way{}, 0, func(t *config.Timeouts) { t.MaxAge = 9 * time.Hour }, active + time.Hour, route.IdleTimedOut},
+		{"max_age does not count a dial", dialling, [2]way{}, 0, func(t *config.Timeouts) { t.MaxAge = time.Millisecond }, dialled + 5*time.Second, route.ConnectTimedOut},
+		{"draining before max_age", relaying, [2]way{}, 1, func(t *config.Timeouts) { t.MaxAge = time.Minute }, 1, route.DrainTimedOut},
 		{"draining", relaying, [2]way{}, active + 1, nil, active + 1, route.DrainTimedOut},
 		{"draining later than idle", relaying, [2]way{}, active + 2*time.Hour, nil, active + time.Hour, route.IdleTimedOut},
 		{"draining while dialling", dialling, [2]way{}, dialled + 1, nil, dialled + 1, route.DrainTimedOut},
@@ -144,6 +148,9 @@ func TestDeadline(t *testing.T) {
 		}
 	}
 }
+
+// maxAgeOf is when a conn without addresses that began with the loop ends.
+func maxAgeOf(age time.Duration) time.Duration { return (&conn{state: relaying}).maxAgeAt(age) }
 
 func TestStreak(t *testing.T) {
 	for _, c := range []struct {

@@ -2,6 +2,7 @@ package tcp
 
 import (
 	"errors"
+	"hash/fnv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -41,9 +42,9 @@ func (l *loop) timerFired(c *conn) {
 		l.enableKeepalive(c)
 		l.setTimer(c)
 	case v == route.ConnectTimedOut:
-		l.giveUpOrigin(c, false)
+		l.giveUpOrigin(c, errConnectTimeout)
 		l.dialNext(c, v)
-	case c.state == relaying && v != route.DrainTimedOut && c.delivering(l.sockets):
+	case c.state == relaying && v != route.DrainTimedOut && v != route.MaxAge && c.delivering(l.sockets):
 		c.active = l.now
 		l.setTimer(c)
 	default:
@@ -64,9 +65,25 @@ func (c *conn) delivering(on sockets) bool {
 	return c.queue > 0 && c.queue != before
 }
 
+// maxAgeAt is when a conn has reached max_age, give or take a tenth, so that conns that began together
+// do not all come back together. The same conn always has the same age, also in another process.
+func (c *conn) maxAgeAt(age time.Duration) time.Duration {
+	if c.state != relaying || age <= 0 {
+		return wheel.Never
+	}
+	h := fnv.New32a()
+	h.Write(c.client.AppendTo(nil))
+	h.Write(c.dst.AppendTo(nil))
+	part := float64(h.Sum32())/(1<<32)*2 - 1 // -1 to 1
+	return addTimeout(c.began, age+time.Duration(part*float64(age)/10))
+}
+
 // deadline is when the conn ends if nothing happens before, and with which verdict.
 func (c *conn) deadline(t config.Timeouts) (at time.Duration, v route.Verdict) {
 	at, v = c.timeoutAt(t)
+	if old := c.maxAgeAt(t.MaxAge); old < at {
+		at, v = old, route.MaxAge
+	}
 	if c.drained != 0 && c.drained < at {
 		return c.drained, route.DrainTimedOut
 	}

@@ -63,6 +63,15 @@ func (c Client) Drain(ctx context.Context, route string, undo, wait bool) (*Drai
 	return ask[Drained](ctx, c, http.MethodPost, "/drain", query)
 }
 
+// Origin forces a state on an origin, or sets its weight, and returns its status then.
+func (c Client) Origin(ctx context.Context, order OriginOrder) (*OriginStatus, error) {
+	query := url.Values{"route": {order.Route}, "address": {order.Address}, "state": {order.State}}
+	if order.State == "" {
+		query.Set("weight", strconv.Itoa(order.Weight))
+	}
+	return ask[OriginStatus](ctx, c, http.MethodPost, "/origin", query)
+}
+
 // Flows calls each for every live conn and flow of a route, or of all routes if it is "", as they
 // arrive: there may be more than memory should hold. An answer that is cut short is an error, after
 // the flows that did arrive.

@@ -122,6 +122,14 @@ func TestRequests(t *testing.T) {
 		{"POST /upgrade?binary=%2Fbin%2Fa+b", func() error { _, err := client.Upgrade(t.Context(), "/bin/a b", nil); return err }},
 		{"POST /drain?route=&undo=&wait=", func() error { _, err := client.Drain(t.Context(), "", false, false); return err }},
 		{"POST /drain?route=web&undo=1&wait=1", func() error { _, err := client.Drain(t.Context(), "web", true, true); return err }},
+		{"POST /origin?address=10.0.0.5%3A80&route=web&state=down", func() error {
+			_, err := client.Origin(t.Context(), OriginOrder{Route: "web", Address: "10.0.0.5:80", State: "down"})
+			return err
+		}},
+		{"POST /origin?address=a&route=web&state=&weight=0", func() error {
+			_, err := client.Origin(t.Context(), OriginOrder{Route: "web", Address: "a"})
+			return err
+		}},
 		{"GET /flows?route=web", func() error { return client.Flows(t.Context(), "web", func(Flow) error { return nil }) }},
 		{"GET /flows?route=", func() error { return client.CopyFlows(t.Context(), "", io.Discard) }},
 		{"GET /flows?top=7", func() error { _, err := client.Top(t.Context(), 7); return err }},

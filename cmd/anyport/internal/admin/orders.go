@@ -54,6 +54,14 @@ func (d Drained) Total() (n int64) {
 	return n
 }
 
+// OriginOrder is what an operator wants of an origin: a state, or a weight.
+type OriginOrder struct {
+	Route   string
+	Address string // as the file has it
+	State   string // "drain", "down" or "ready"; "": the weight
+	Weight  int
+}
+
 // Upgraded describes the process that serves after an upgrade.
 type Upgraded struct {
 	PID    int    `json:"pid"`

@@ -129,9 +129,22 @@ type ConnectTimes struct {
 type OriginStatus struct {
 	Address string `json:"address"`
 	Up      bool   `json:"up"`
-	Forced  string `json:"forced"` // the state forced by hand; "" = none
+	Forced  string `json:"forced"` // the state forced by hand: "drain" or "down"; "" = none
+	Weight  int    `json:"weight"` // for new conns; an operator's until the next reload
 
-	RefusedSince *time.Time `json:"refused_since,omitempty"` // over UDP; while it is left out for that, it is not up
+	State   string            `json:"state"`           // "up", or why it is not: "check_failed", "ejected", "forced_down", …
+	Why     string            `json:"why"`             // the reason of the last change
+	Since   *time.Time        `json:"since,omitempty"` // of the last change; none: nothing has changed
+	Changes map[string]uint64 `json:"changes"`         // state → how often the origin came to it
+
+	CheckedAt    *time.Time `json:"checked_at,omitempty"` // the last active check; none: there was none
+	CheckSeconds float64    `json:"check_seconds"`
+	CheckFailed  string     `json:"check_failed"` // why; "": it passed
+
+	EjectedSince *time.Time `json:"ejected_since,omitempty"` // over TCP: while the origin is left out for that, it is not up
+	FailedDials  uint64     `json:"failed_dials"`
+
+	RefusedSince *time.Time `json:"refused_since,omitempty"` // over UDP: while the origin is left out for that, it is not up
 	RefusedPorts int        `json:"refused_ports"`           // of an origin with many ports: those left out
 	Refusals     uint64     `json:"refusals"`                // ICMP errors that UDP flows have met
 

@@ -26,6 +26,9 @@ type Service interface {
 	// returns when the last conn has ended, or ctx.
 	Drain(ctx context.Context, route string, undo, wait bool) (admin.Drained, error)
 
+	// Origin forces a state on an origin, or sets its weight, and returns its status then.
+	Origin(ctx context.Context, order admin.OriginOrder) (admin.OriginStatus, error)
+
 	// Reload loads the file again, or with dryRun only says what that would change.
 	Reload(ctx context.Context, dryRun bool) (admin.Reloaded, error)
 

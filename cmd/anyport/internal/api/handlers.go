@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"strconv"
 
 	"anyport/cmd/anyport/internal/admin"
 	"anyport/config"
@@ -45,6 +46,19 @@ func (a *API) upgrade(r *http.Request) (admin.Upgraded, error) {
 	}
 	defer files.close()
 	return a.service.Upgrade(r.Context(), UpgradeOrder{Binary: r.FormValue("binary"), Root: peerOf(r).root(), Files: files})
+}
+
+// origin orders what admin.Client.Origin has written.
+func (a *API) origin(r *http.Request) (admin.OriginStatus, error) {
+	order := admin.OriginOrder{Route: r.FormValue("route"), Address: r.FormValue("address"), State: r.FormValue("state")}
+	if order.State == "" {
+		weight, err := strconv.Atoi(r.FormValue("weight"))
+		if err != nil || weight < 0 || weight > 65535 {
+			return admin.OriginStatus{}, fmt.Errorf("weight: %q is not a number from 0 to 65535", r.FormValue("weight"))
+		}
+		order.Weight = weight
+	}
+	return a.service.Origin(r.Context(), order)
 }
 
 // parseQuestion reads what admin.Client.Explain has written.

@@ -112,6 +112,9 @@ func TestRefusals(t *testing.T) {
 		{"POST /status", "", http.StatusMethodNotAllowed, "Method Not Allowed"},
 		{"GET /reload", "", http.StatusMethodNotAllowed, "Method Not Allowed"},
 		{"GET /drain?route=web", "", http.StatusMethodNotAllowed, "Method Not Allowed"},
+		{"GET /origin?route=web", "", http.StatusMethodNotAllowed, "Method Not Allowed"},
+		{"POST /origin?route=web&address=a", "", http.StatusConflict, `weight: "" is not a number from 0 to 65535`},
+		{"POST /origin?route=web&address=a&weight=65536", "", http.StatusConflict, "from 0 to 65535"},
 		{"GET /upgrade", "", http.StatusMethodNotAllowed, "Method Not Allowed"},
 		{"DELETE /flows", "", http.StatusMethodNotAllowed, "Method Not Allowed"},
 		{"GET /", "", http.StatusNotFound, "not found"},
@@ -160,6 +163,7 @@ func TestServiceRefuses(t *testing.T) {
 		"drift":   func() error { _, err := client.Drift(t.Context()); return err },
 		"explain": func() error { _, err := client.Explain(t.Context(), question()); return err },
 		"drain":   func() error { _, err := client.Drain(t.Context(), "web", false, false); return err },
+		"origin":  func() error { _, err := client.Origin(t.Context(), admin.OriginOrder{State: "down"}); return err },
 		"reload":  func() error { _, err := client.Reload(t.Context(), false); return err },
 		"upgrade": func() error { _, err := client.Upgrade(t.Context(), "", nil); return err },
 		"top":     func() error { _, err := client.Top(t.Context(), 1); return err },
@@ -192,6 +196,14 @@ func TestClientAndServer(t *testing.T) {
 	drained, err := client.Drain(t.Context(), "web", true, true)
 	if asked := <-f.asked; err != nil || asked != "drain web 11" || drained.Draining || drained.Total() != 3 {
 		t.Errorf("drain: %q, %+v, %v", asked, drained, err)
+	}
+	origin, err := client.Origin(t.Context(), admin.OriginOrder{Route: "web", Address: "[2001:db8::5]:80", Weight: 3})
+	if asked := <-f.asked; err != nil || asked != "origin [2001:db8::5]:80 web 01" || origin.Weight != 3 {
+		t.Errorf("origin: %q, %+v, %v", asked, origin, err)
+	}
+	origin, err = client.Origin(t.Context(), admin.OriginOrder{Route: "web", Address: "a", State: "drain"})
+	if asked := <-f.asked; err != nil || asked != "origin a web 10" || origin.Forced != "drain" {
+		t.Errorf("origin: %q, %+v, %v", asked, origin, err)
 	}
 	reloaded, err := client.Reload(t.Context(), true)
 	if asked := <-f.asked; err != nil || asked != "reload  10" || !reloaded.DryRun {

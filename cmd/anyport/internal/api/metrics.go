@@ -36,6 +36,9 @@ var (
 
 	originUp       = metric("origin_up", "1 while the origin is taken to work.", "route", "origin")
 	originRefusals = metric("origin_refusals_total", "ICMP errors of the origin, or of the way to it, that UDP flows have met.", "route", "origin")
+	originDials    = metric("origin_dial_failures_total", "Dials of the origin for conns that failed.", "route", "origin")
+	originChanges  = metric("origin_state_changes_total", "How often the origin came to be up, or left out for this cause.", "route", "origin", "cause")
+	originWeight   = metric("origin_weight", "The weight of the origin for new conns and flows.", "route", "origin")
 	originTotal    = metric("origin_connections_total", "Conns and flows given to the origin.", "route", "origin")
 	originActive   = metric("origin_connections_active", "Live conns and flows of the origin.", "route", "origin")
 	connectTime    = metric("origin_connect_seconds", "How long origins took to accept a conn.", "route")
@@ -110,6 +113,11 @@ func (e exporter) route(r admin.RouteStatus) {
 	for _, o := range r.Origins {
 		e.flag(originUp, o.Up, r.Name, o.Address)
 		e.counter(originRefusals, o.Refusals, r.Name, o.Address)
+		e.counter(originDials, o.FailedDials, r.Name, o.Address)
+		e.gauge(originWeight, float64(o.Weight), r.Name, o.Address)
+		for cause, n := range o.Changes {
+			e.counter(originChanges, n, r.Name, o.Address, cause)
+		}
 		e.counter(originTotal, o.ConnsTotal, r.Name, o.Address)
 		e.gauge(originActive, float64(o.ConnsActive), r.Name, o.Address)
 	}

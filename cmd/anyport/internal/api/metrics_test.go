@@ -41,7 +41,7 @@ func TestMetrics(t *testing.T) {
 				Datagrams: map[string]map[string]uint64{"to_origin": {"forwarded": 4}},
 			},
 			Connects: connects, HeldBack: 9000,
-			Origins:  []admin.OriginStatus{{Address: "10.0.0.5", Up: true, Refusals: 3, ConnsActive: 1, ConnsTotal: 8}},
+			Origins:  []admin.OriginStatus{{Address: "10.0.0.5", Up: true, Refusals: 3, FailedDials: 2, Weight: 6, Changes: map[string]uint64{"check_failed": 4}, ConnsActive: 1, ConnsTotal: 8}},
 			Draining: true, Verdicts: map[string]uint64{"steer": 12},
 		}},
 	}
@@ -86,8 +86,11 @@ anyport_origin_connect_seconds_sum{route="game"} 90
 anyport_origin_connect_seconds_count{route="game"} 5
 anyport_origin_connections_active{origin="10.0.0.5",route="game"} 1
 anyport_origin_connections_total{origin="10.0.0.5",route="game"} 8
+anyport_origin_dial_failures_total{origin="10.0.0.5",route="game"} 2
 anyport_origin_refusals_total{origin="10.0.0.5",route="game"} 3
+anyport_origin_state_changes_total{cause="check_failed",origin="10.0.0.5",route="game"} 4
 anyport_origin_up{origin="10.0.0.5",route="game"} 1
+anyport_origin_weight{origin="10.0.0.5",route="game"} 6
 anyport_route_draining{route="game"} 1
 anyport_steering_attached 1
 anyport_steering_foreign_programs 1

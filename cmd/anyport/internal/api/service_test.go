@@ -60,6 +60,10 @@ func (f *fakeService) Drain(ctx context.Context, name string, undo, wait bool) (
 	return admin.Drained{Draining: !undo, Conns: map[string]int64{"web": 3}}, f.order(ctx, "drain", name, undo, wait)
 }
 
+func (f *fakeService) Origin(ctx context.Context, o admin.OriginOrder) (admin.OriginStatus, error) {
+	return admin.OriginStatus{Address: o.Address, Forced: o.State, Weight: o.Weight}, f.order(ctx, "origin "+o.Address, o.Route, o.State == "drain", o.Weight == 3)
+}
+
 func (f *fakeService) Reload(ctx context.Context, dryRun bool) (admin.Reloaded, error) {
 	return admin.Reloaded{DryRun: dryRun, Path: "a.toml", Generation: 2, Keys: []config.KeyDiff{}, Routes: []admin.RouteChange{}}, f.order(ctx, "reload", "", dryRun, false)
 }

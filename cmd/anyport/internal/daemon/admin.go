@@ -114,6 +114,15 @@ func (s service) Drain(ctx context.Context, name string, undo, wait bool) (admin
 	return s.d.drainState(name), nil
 }
 
+// Origin returns the status of the origin after the order.
+func (s service) Origin(ctx context.Context, order admin.OriginOrder) (status admin.OriginStatus, err error) {
+	err = s.d.decide(ctx, func() (err error) {
+		status, err = s.d.orderOrigin(order)
+		return err
+	})
+	return status, err
+}
+
 // Reload waits for the reload, and for one that is under way. It waits even if ctx ends: the reload
 // cannot be taken back.
 func (s service) Reload(ctx context.Context, dryRun bool) (admin.Reloaded, error) {

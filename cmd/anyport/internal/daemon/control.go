@@ -33,6 +33,8 @@ func (d *daemon) control(ctx context.Context, drain func(), served <-chan error)
 			d.finishUpgrade(drain)
 		case <-d.fileRead():
 			d.finishReload()
+		case <-d.healthChanged():
+			d.applyHealth()
 		case sig := <-d.opt.Signals:
 			if atOnce := d.signalled(sig, drain); atOnce {
 				return nil

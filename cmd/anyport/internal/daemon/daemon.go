@@ -80,7 +80,8 @@ type daemon struct {
 	serving  atomic.Pointer[generation]
 	refused  atomic.Pointer[string] // why the last reload was refused; nil: it was not
 	drains   atomic.Pointer[drains]
-	stopping atomic.Bool // no new conns or flows are taken any more
+	allDown  map[string]bool // routes whose new conns the kernel refuses because no origin is up
+	stopping atomic.Bool     // no new conns or flows are taken any more
 
 	stopAsked bool        // by a signal, not by an upgrade: one more ends the process at once
 	relinked  atomic.Bool // the service manager may keep a link that is dead
@@ -91,11 +92,12 @@ type daemon struct {
 
 	slow *slowfs.Worker // opens files that may be on a mount that hangs
 
-	refusals  chan closedService // from the event loops to refuseMirrored
-	decisions chan func()        // from decide to control
-	decided   chan struct{}      // closed when control has ended
-	stored    map[string]int     // what the service manager has, by name
-	account   *privileges.Account
+	refusals   chan closedService // from the event loops to refuseMirrored
+	healthNews chan struct{}      // from noteHealth to applyHealth
+	decisions  chan func()        // from decide to control
+	decided    chan struct{}      // closed when control has ended
+	stored     map[string]int     // what the service manager has, by name
+	account    *privileges.Account
 
 	before   *upgrade.Predecessor // the process that still serves; nil: none
 	incoming *incoming            // from the process that served before; nil: there was none
@@ -121,7 +123,7 @@ type generation struct {
 // needed by the rest; everything that takes a privilege comes before the privileges are dropped; and
 // another process serves until the last step.
 func open(opt Options) (*daemon, error) {
-	d := &daemon{opt: opt, begun: time.Now(), decisions: make(chan func()), decided: make(chan struct{}), slow: slowfs.New(readTimeout), refusals: make(chan closedService, 1024), stored: map[string]int{}}
+	d := &daemon{opt: opt, begun: time.Now(), decisions: make(chan func()), decided: make(chan struct{}), slow: slowfs.New(readTimeout), refusals: make(chan closedService, 1024), healthNews: make(chan struct{}, 1), stored: map[string]int{}}
 	maps.Copy(d.stored, opt.Stored)
 	d.drains.Store(&drains{})
 	d.openLog()
@@ -154,8 +156,13 @@ func (d *daemon) openRoutes() error {
 		Record:   d.record(),
 		Mirror:   d.noteRefusal,
 		Log:      d.log,
+
+		HealthChanged: d.noteHealth,
 	})
 	trial := d.proxy.Try(g.table, c.Routes)
+	if d.before != nil {
+		d.proxy.RestoreOrigins(d.before.Origins)
+	}
 	if d.steering, err = d.openSteering(g); err != nil {
 		return err
 	}

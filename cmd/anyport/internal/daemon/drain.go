@@ -89,13 +89,18 @@ func (g *generation) routeNames() map[string]bool {
 func (d *daemon) setDrains(next drains) error {
 	serving := d.serving.Load().routeNames()
 	next = next.only(serving)
+	down := d.proxy.AllDown()
 	for route := range serving {
 		d.proxy.Drain(route, next.has(route))
-		if err := d.steering.Drain(route, next.has(route)); err != nil {
+		if err := d.steering.RefuseConns(route, next.has(route), down[route]); err != nil {
 			return err
+		}
+		if down[route] != d.allDown[route] {
+			d.logAllDown(route, down[route])
 		}
 	}
 	d.drains.Store(&next)
+	d.allDown = down
 	return nil
 }
 

@@ -126,7 +126,7 @@ func (r replaced) Offer(send func(upgrade.Offer) error) error {
 	maps.DeleteFunc(fds, func(_ string, fd int) bool { return fd < 0 }) // a raw socket that could not be opened
 	return send(upgrade.Offer{
 		FDs: fds, Stored: slices.Sorted(maps.Keys(r.stored)), Listeners: listeners,
-		Draining: r.drainingRoutes(), Access: r.opt.Config.Log.Access,
+		Draining: r.drainingRoutes(), Origins: r.proxy.OriginStates(), Access: r.opt.Config.Log.Access,
 	})
 }
 

@@ -151,7 +151,7 @@ func originRows(s *admin.Status) []string {
 
 // originState is the state forced by hand, or else what the proxy has found.
 func originState(o admin.OriginStatus) string {
-	state := "down"
+	state := o.State
 	switch {
 	case o.Up && o.RefusedPorts > 0:
 		state = fmt.Sprintf("up (%d ports refused)", o.RefusedPorts)
@@ -159,8 +159,15 @@ func originState(o admin.OriginStatus) string {
 		state = "up"
 	case o.RefusedSince != nil:
 		state = "refused since " + o.RefusedSince.Format(time.TimeOnly)
+	case o.EjectedSince != nil:
+		state = "ejected since " + o.EjectedSince.Format(time.TimeOnly)
+	case o.Since != nil:
+		state = "down since " + o.Since.Format(time.TimeOnly)
+		if o.Why != "" {
+			state += ": " + o.Why
+		}
 	}
-	return cmp.Or(o.Forced, state)
+	return cmp.Or(o.Forced, state, "down")
 }
 
 // ports shortens the full range to "all", and names an action other than forward.

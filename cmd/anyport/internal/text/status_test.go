@@ -27,7 +27,8 @@ func TestStatus(t *testing.T) {
 				ConnsActive: 12, ConnsTotal: 34567, Denied: 3, Limited: 1, BytesToOrigin: 1 << 20, BytesToClient: 1536, HeldBack: 2048,
 				Counts: admin.Counts{Datagrams: map[string]map[string]uint64{"to_client": {"amplified": 3}}},
 				Origins: []admin.OriginStatus{{Address: "10.0.0.5", Up: true, ConnsActive: 12, ConnsTotal: 34567}, {Address: "10.0.0.6", Forced: "drain"},
-					{Address: "10.0.0.7:53", RefusedSince: &refused}, {Address: "10.0.0.8", Up: true, RefusedPorts: 2}},
+					{Address: "10.0.0.7:53", RefusedSince: &refused}, {Address: "10.0.0.8", Up: true, RefusedPorts: 2},
+					{Address: "10.0.0.9", State: "ejected", EjectedSince: &refused}, {Address: "10.0.1.1", State: "check_failed", Since: &refused, Why: "status 503"}},
 				Refused: 9,
 			},
 			{
@@ -49,11 +50,13 @@ ROUTE           PROTOCOL  PREFIXES                      PORTS      ACTIVE  TOTAL
 game            tcp,udp   192.0.2.0/24,2001:db8:1::/48  all        12      34567  9        3       1        1.0 MiB    1.5 KiB
 ssh (draining)  tcp       192.0.2.1/32,192.0.2.2/32 +2  22 → pass  0       0      0        0       0        0 B        0 B
 
-ORIGIN       ROUTE  STATE                   ACTIVE  TOTAL
-10.0.0.5     game   up                      12      34567
-10.0.0.6     game   drain                   0       0
-10.0.0.7:53  game   refused since 03:02:01  0       0
-10.0.0.8     game   up (2 ports refused)    0       0
+ORIGIN       ROUTE  STATE                            ACTIVE  TOTAL
+10.0.0.5     game   up                               12      34567
+10.0.0.6     game   drain                            0       0
+10.0.0.7:53  game   refused since 03:02:01           0       0
+10.0.0.8     game   up (2 ports refused)             0       0
+10.0.0.9     game   ejected since 03:02:01           0       0
+10.0.1.1     game   down since 03:02:01: status 503  0       0
 `
 	var got bytes.Buffer
 	if err := Status(&got, status); err != nil {

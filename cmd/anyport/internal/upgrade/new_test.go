@@ -17,6 +17,7 @@ import (
 
 	"anyport/cmd/anyport/internal/handover"
 	"anyport/config"
+	"anyport/proxy"
 	"anyport/proxy/tcp"
 	"anyport/proxy/udp"
 	"anyport/steering/host"
@@ -92,6 +93,10 @@ func TestOfferWire(t *testing.T) {
 	}
 	if want := `{"fds":["a"],"stored":["b"],"listeners":[],"draining":["c"],"access":"d"}`; string(text) != want {
 		t.Errorf("%s, want %s", text, want)
+	}
+	states := proxy.OriginStates{"web": {"10.0.0.5:80": {Forced: "down", Failing: true, Why: "by hand"}}}
+	if text, err = json.Marshal(wireOffer{Origins: states}); err != nil || !strings.Contains(string(text), `"origins":{"web":{"10.0.0.5:80":{"forced":"down","failing":true,"why":"by hand"}}}`) {
+		t.Errorf("%s, %v", text, err)
 	}
 	if text, err = json.Marshal(goAhead{ConnFiles: 3}); err != nil || string(text) != `{"conn_files":3}` {
 		t.Errorf("%s, %v", text, err)

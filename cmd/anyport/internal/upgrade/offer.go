@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/cmd/anyport/internal/handover"
+	"anyport/proxy"
 	"anyport/steering/host"
 )
 
@@ -28,21 +29,23 @@ const (
 // Offer is what a process gives the one that is going to take its place, while it serves. The old
 // process sends copies of the file descriptors; it still uses its own.
 type Offer struct {
-	FDs       map[string]int  // by name
-	Stored    []string        // names of those that the service manager keeps
-	Listeners []host.Listener // of other processes: only this one can tell them from its own
-	Draining  []string        // routes that take no new conns: a program of another build cannot tell
-	Access    string          // log.access, whose file is among the descriptors if it is a file
+	FDs       map[string]int     // by name
+	Stored    []string           // names of those that the service manager keeps
+	Listeners []host.Listener    // of other processes: only this one can tell them from its own
+	Draining  []string           // routes that take no new conns: a program of another build cannot tell
+	Origins   proxy.OriginStates // that are not as a new process takes them to be
+	Access    string             // log.access, whose file is among the descriptors if it is a file
 }
 
 // wireOffer is an offer without its file descriptors, which travel beside it. Keys may be added, never
 // renamed: processes of different versions exchange it.
 type wireOffer struct {
-	FDs       []string        `json:"fds"` // names, in the order of the descriptors
-	Stored    []string        `json:"stored"`
-	Listeners []host.Listener `json:"listeners"`
-	Draining  []string        `json:"draining"`
-	Access    string          `json:"access"`
+	FDs       []string           `json:"fds"` // names, in the order of the descriptors
+	Stored    []string           `json:"stored"`
+	Listeners []host.Listener    `json:"listeners"`
+	Draining  []string           `json:"draining"`
+	Origins   proxy.OriginStates `json:"origins,omitempty"`
+	Access    string             `json:"access"`
 }
 
 // send sends copies of all that is offered.
@@ -52,7 +55,7 @@ func (o Offer) send(to *handover.Conn) error {
 	for _, name := range names {
 		fds = append(fds, o.FDs[name])
 	}
-	return to.Send(handover.Offer, wireOffer{FDs: names, Stored: o.Stored, Listeners: o.Listeners, Draining: o.Draining, Access: o.Access}, fds...)
+	return to.Send(handover.Offer, wireOffer{FDs: names, Stored: o.Stored, Listeners: o.Listeners, Draining: o.Draining, Origins: o.Origins, Access: o.Access}, fds...)
 }
 
 // receiveOffer waits for the offer. Its file descriptors are copies that the caller closes.
@@ -66,7 +69,7 @@ func receiveOffer(from *handover.Conn) (o Offer, err error) {
 		m.CloseFDs()
 		return o, errors.Join(err, fmt.Errorf("%d file descriptors came and %d were named", len(m.FDs), len(w.FDs)))
 	}
-	o = Offer{FDs: map[string]int{}, Stored: w.Stored, Listeners: w.Listeners, Draining: w.Draining, Access: w.Access}
+	o = Offer{FDs: map[string]int{}, Stored: w.Stored, Listeners: w.Listeners, Draining: w.Draining, Origins: w.Origins, Access: w.Access}
 	for i, name := range w.FDs {
 		if old, twice := o.FDs[name]; twice {
 			unix.Close(old)

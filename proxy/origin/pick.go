@@ -1,0 +1,95 @@
+package origin
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"anyport/config"
+	"anyport/proxy/health"
+)
+
+// Ask is what a new conn or flow needs an origin for.
+type Ask struct {
+	Client   netip.Addr
+	Protocol config.Protocol
+	Port     uint16    // of dst
+	Tried    []*Origin // not to be picked again
+	Now      time.Time
+}
+
+// Pick chooses an origin; nil says that there is none. Of those that were not tried, these come first
+// that are up and take the port; a backup among them only if no other is left. Then:
+//
+//   - If none is up, on_all_down decides: try them all, or pick none.
+//   - If fewer than panic_threshold percent are up, all are picked from, as if they were up.
+//   - If those that are up were all tried, the ejected ones follow: it costs little to ask one in vain.
+//     Those whose checks have failed do not, since an operator may mean it.
+func (p *Pool) Pick(a Ask) *Origin {
+	if p.route.OnAllDown == config.RefuseAll && p.AllDown() {
+		return nil
+	}
+	up, serving := p.countUp(a)
+	if up == 0 || health.Panics(up, serving, p.route.PanicThreshold) {
+		if o := p.choose(a, func(o *Origin) bool { return a.permits(o) && o.takes(a) }); o != nil {
+			return o
+		}
+		return p.choose(a, a.permits)
+	}
+	if o := p.choose(a, a.prefers); o != nil {
+		return o
+	}
+	return p.choose(a, func(o *Origin) bool { return a.permits(o) && o.Standing() == health.Up })
+}
+
+// Prefers reports whether an origin that was not tried is up and takes the port.
+func (p *Pool) Prefers(a Ask) bool { return slices.ContainsFunc(p.Origins, a.prefers) }
+
+// AllDown reports whether no origin is up by the checks and by the operator's orders.
+func (p *Pool) AllDown() bool {
+	return !slices.ContainsFunc(p.Origins, func(o *Origin) bool { return o.Standing() == health.Up })
+}
+
+// countUp counts the origins that are up, and those that the operator wants to serve.
+func (p *Pool) countUp(a Ask) (up, serving int) {
+	for _, o := range p.Origins {
+		switch v := o.Verdict(a.Protocol, a.Now); {
+		case v == health.Up:
+			up++
+			serving++
+		case !v.Excluded():
+			serving++
+		}
+	}
+	return up, serving
+}
+
+// prefers reports whether o was not tried, is up, and takes the port.
+func (a Ask) prefers(o *Origin) bool {
+	return a.permits(o) && o.Standing() == health.Up && o.takes(a)
+}
+
+// permits reports whether o was not tried, and nobody has ordered that it gets nothing new.
+func (a Ask) permits(o *Origin) bool {
+	return !o.Standing().Excluded() && !slices.Contains(a.Tried, o)
+}
+
+// takes reports whether o is left out neither as a whole nor for the port.
+func (o *Origin) takes(a Ask) bool {
+	refuses, _ := o.refuses(a.Protocol, o.Port(a.Port), a.Now)
+	return !refuses
+}
+
+// choose picks among those of open, backups last.
+func (p *Pool) choose(a Ask, open func(*Origin) bool) *Origin {
+	share := func(o *Origin) float64 {
+		if !open(o) {
+			return 0
+		}
+		return o.share(p.route.SlowStart, a.Protocol, a.Now)
+	}
+	if o := p.primary.pick(a.Client, share); o != nil {
+		return o
+	}
+	return p.backup.pick(a.Client, share)
+}

@@ -1,0 +1,202 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"anyport/config"
+	"anyport/proxy/health"
+	"anyport/proxy/origin"
+	"anyport/proxy/probe"
+	"anyport/proxy/route"
+)
+
+// checkOrigins makes the checks of the routes in service until ctx is done. Half of the reserve of
+// files is for them; the rest is for the admin socket, a reload or an upgrade at the same time.
+func (s *Server) checkOrigins(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() { // ends with ctx
+		select {
+		case <-s.handedOver:
+			cancel() // the other process checks
+		case <-ctx.Done():
+		}
+	}()
+	atOnce := defaultChecks
+	if b := s.budget.Load(); b != nil {
+		atOnce = b.Reserve / 2
+	}
+	s.checks.Run(ctx, atOnce)
+}
+
+// defaultChecks is how many checks are made at the same time where files are not counted.
+const defaultChecks = 64
+
+// setChecks has the origins of the generation in service checked, after a reload. An origin that is no
+// longer checked is up.
+func (s *Server) setChecks() {
+	set := s.routes.Set()
+	if s.checked.Swap(set) == set {
+		return
+	}
+	now := time.Now()
+	var targets []probe.Target
+	for _, r := range set.Routes {
+		for _, o := range r.Origins.Origins {
+			if c, ok := probe.Of(r.Route, o.Origin); ok {
+				targets = append(targets, probe.Target{Check: c, Subject: probe.Subject{Route: r.Name, Origin: o}})
+			} else {
+				o.SetChecked(false, "it is no longer checked", now)
+			}
+		}
+	}
+	s.checks.Set(targets, now)
+	s.reportHealth()
+}
+
+// originsChanged is called after origins went down or came back.
+func (s *Server) originsChanged(down bool) {
+	if down {
+		s.routes.OriginDown()
+	}
+	s.reportHealth()
+}
+
+func (s *Server) reportHealth() {
+	if s.opt.HealthChanged != nil {
+		s.opt.HealthChanged()
+	}
+}
+
+// AllDown returns the names of the routes that the kernel has to refuse new conns of: those of TCP with
+// on_all_down = "refuse" that have no origin that is up. Datagrams of new flows reach the proxy, which
+// finds no origin for them.
+func (s *Server) AllDown() map[string]bool {
+	down := map[string]bool{}
+	for _, r := range s.routes.Set().Routes {
+		if r.OnAllDown == config.RefuseAll && r.Action == config.Forward && r.Takes(config.TCP) && r.Origins.AllDown() {
+			down[r.Name] = true
+		}
+	}
+	return down
+}
+
+// ForceOrigin forces a state on an origin of a route, by its address as the file has it.
+func (s *Server) ForceOrigin(routeName, address string, to health.Forced) error {
+	o, err := s.findOrigin(routeName, address)
+	if err != nil {
+		return err
+	}
+	if o.Force(to, "by hand", time.Now()) {
+		s.opt.Log.Info("an operator has set the state of an origin", "route", routeName, "origin", o.Text, "state", to, "conns", o.Active())
+		s.originsChanged(o.Standing().Down())
+	}
+	return nil
+}
+
+// SetOriginWeight sets the weight of an origin until the next reload.
+func (s *Server) SetOriginWeight(routeName, address string, weight int) error {
+	o, err := s.findOrigin(routeName, address)
+	if err != nil {
+		return err
+	}
+	s.opt.Log.Info("an operator has set the weight of an origin", "route", routeName, "origin", o.Text, "weight", weight, "before", o.CurrentWeight())
+	o.SetWeight(weight)
+	s.reportHealth()
+	return nil
+}
+
+// findOrigin returns an origin of a route in service.
+func (s *Server) findOrigin(routeName, address string) (*origin.Origin, error) {
+	r := s.routes.Set().Named(routeName)
+	if r == nil {
+		return nil, fmt.Errorf("no route %q is in service", routeName)
+	}
+	var all []string
+	for _, o := range r.Origins.Origins {
+		if o.Text == address {
+			return o, nil
+		}
+		all = append(all, o.Text)
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("route %q has no origins", routeName)
+	}
+	return nil, fmt.Errorf("route %q has no origin %q: it has %s", routeName, address, strings.Join(all, ", "))
+}
+
+// OriginStatus returns the status of one origin of a route.
+func (s *Server) OriginStatus(routeName, address string) (OriginStatus, error) {
+	o, err := s.findOrigin(routeName, address)
+	if err != nil {
+		return OriginStatus{}, err
+	}
+	return originStatus(o, s.routes.Set().Named(routeName).Route, time.Now()), nil
+}
+
+// OriginStates are the states of origins that another process has to know of, by route and address.
+// Its JSON goes between versions of anyport: a field may be added, none may change its meaning.
+type OriginStates map[string]map[string]OriginState
+
+// OriginState is what one process tells another about an origin.
+type OriginState struct {
+	Forced  string    `json:"forced,omitempty"` // "drain", "down"
+	Failing bool      `json:"failing,omitempty"`
+	Why     string    `json:"why,omitempty"`
+	Since   time.Time `json:"since,omitzero"`
+	Back    time.Time `json:"back,omitzero"`
+}
+
+// mostStates bounds the states that are only of checks: they travel in one message, and the checks of
+// the other process find them out again. What operators have ordered is always sent.
+const mostStates = 10_000
+
+// OriginStates returns the states that differ from that of an origin about which nothing is known.
+func (s *Server) OriginStates() OriginStates {
+	all, ofChecks := OriginStates{}, 0
+	for _, r := range s.routes.Set().Routes {
+		for _, o := range r.Origins.Origins {
+			state := o.State()
+			if state.Forced == health.ByHealth && state != (health.State{}) {
+				ofChecks++
+			}
+			if state == (health.State{}) || state.Forced == health.ByHealth && ofChecks > mostStates {
+				continue
+			}
+			if all[r.Name] == nil {
+				all[r.Name] = map[string]OriginState{}
+			}
+			all[r.Name][o.Text] = exportState(state)
+		}
+	}
+	return all
+}
+
+func exportState(state health.State) OriginState {
+	out := OriginState{Failing: state.Failing, Why: state.Why, Since: state.Since, Back: state.Back}
+	if state.Forced != health.ByHealth {
+		out.Forced = state.Forced.String()
+	}
+	return out
+}
+
+// RestoreOrigins goes on with the states of another process. It must be called after Try and before its
+// trial is kept.
+func (s *Server) RestoreOrigins(states OriginStates) {
+	for _, r := range s.routes.Set().Routes {
+		for _, o := range r.Origins.Origins {
+			if in, ok := states[r.Name][o.Text]; ok {
+				restoreOrigin(r, o, in)
+			}
+		}
+	}
+}
+
+// restoreOrigin leaves out what the checks of the other process have found, if this one has none.
+func restoreOrigin(r *route.Route, o *origin.Origin, in OriginState) {
+	forced, _ := health.ParseForced(in.Forced)
+	o.Restore(health.State{Forced: forced, Failing: in.Failing && r.Health != nil, Why: in.Why, Since: in.Since, Back: in.Back})
+}

@@ -1,0 +1,133 @@
+package tcp_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"anyport/config"
+	"anyport/proxy/health"
+	"anyport/proxy/route"
+)
+
+// TestTriesFourOrigins: a conn tries its first origin and three others. A fifth is not asked, so
+// nobody knows that dst is closed, and it is not mirrored.
+func TestTriesFourOrigins(t *testing.T) {
+	up := origin(t, echo)
+	within, beyond := []string{closed(t), closed(t), closed(t), up}, []string{closed(t), closed(t), closed(t), closed(t), up}
+	p := serve(t, firstOf(within...))
+	c := p.dial()
+	say(t, c, "hello")
+	hear(t, c, "hello")
+	c.Close()
+	p.ends(route.Closed)
+
+	r := firstOf(beyond...)
+	r.MirrorClosed = true
+	p = serve(t, r)
+	p.refused()
+	p.ends(route.ConnectFailed)
+	if n := len(p.mirrors); n != 0 {
+		t.Errorf("mirrored %d times, though an origin was not asked", n)
+	}
+}
+
+func firstOf(origins ...string) *config.Route {
+	r := forward(origins...)
+	r.Balance = config.First
+	return r
+}
+
+// TestDeadOriginIsEjected: after a few conns that had to go on to the next origin, new ones no longer
+// ask the dead one; once it is back and its time is over, it serves again.
+func TestDeadOriginIsEjected(t *testing.T) {
+	for name, dead := range map[string]string{"refuses": closed(t), "is silent": silent(t)} {
+		t.Run(name, func(t *testing.T) {
+			up := origin(t, echo)
+			r := firstOf(dead, up)
+			r.Connect = 50 * time.Millisecond
+			p := serve(t, r)
+			first := p.route.Origins.Origins[0]
+			for range health.DialsToEject {
+				p.echoes()
+			}
+			if v := first.Verdict(config.TCP, time.Now()); v != health.Ejected || first.Changes(health.Ejected) != 1 {
+				t.Fatalf("after %d failures: %v, %d times", health.DialsToEject, v, first.Changes(health.Ejected))
+			}
+			asked := first.Total()
+			p.echoes()
+			if n := first.Total() - asked; n != 0 && first.Verdict(config.TCP, time.Now()) == health.Ejected {
+				t.Errorf("%d conns have asked an ejected origin", n)
+			}
+		})
+	}
+}
+
+// echoes is one conn that works.
+func (p *proxy) echoes() {
+	p.t.Helper()
+	c := p.dial()
+	say(p.t, c, "hello")
+	hear(p.t, c, "hello")
+	c.Close()
+	p.ends(route.Closed)
+}
+
+// TestOnDown: conns of an origin that goes down are reset with on_down = "close", those of another
+// origin and of other routes go on.
+func TestOnDown(t *testing.T) {
+	for _, onDown := range []config.OnDown{config.KeepConns, config.CloseConns} {
+		a, b := origin(t, echo), origin(t, echo)
+		r := firstOf(a, b)
+		r.OnDown = onDown
+		p := serve(t, r)
+		onA := p.dial()
+		say(t, onA, "hello")
+		hear(t, onA, "hello")
+		first := p.route.Origins.Origins[0]
+		first.SetChecked(true, "test", time.Now())
+		p.live.OriginDown()
+		if onDown == config.CloseConns {
+			if got := p.ends(route.OriginDown); got.Origin.String() != a {
+				t.Errorf("a conn of %v has ended, want one of %v", got.Origin, a)
+			}
+		} else {
+			say(t, onA, "again")
+			hear(t, onA, "again")
+			onA.Close()
+			p.ends(route.Closed)
+		}
+		onB := p.dial()
+		say(t, onB, "hello")
+		hear(t, onB, "hello")
+		first.SetChecked(true, "again", time.Now())
+		p.live.OriginDown()
+		say(t, onB, "goes on")
+		hear(t, onB, "goes on")
+		onB.Close()
+		if got := p.ends(route.Closed); got.Origin.String() != b {
+			t.Errorf("origin %v, want %v", got.Origin, b)
+		}
+	}
+}
+
+// TestMaxAge: conns end at max_age, not all at the same moment, whatever they do meanwhile.
+func TestMaxAge(t *testing.T) {
+	r := forward(origin(t, echo))
+	r.MaxAge = 2 * time.Second
+	p := serve(t, r)
+	var ages []time.Duration
+	for range 20 {
+		c := p.dial()
+		say(t, c, "hello")
+		hear(t, c, "hello")
+		defer c.Close()
+	}
+	for range 20 {
+		ages = append(ages, p.ends(route.MaxAge).Took)
+	}
+	slices.Sort(ages)
+	if least := r.MaxAge * 9 / 10; ages[0] < least || ages[len(ages)-1]-ages[0] < r.MaxAge/20 {
+		t.Errorf("conns ended after %v to %v, want some after %v and spread over a fifth of max_age", ages[0], ages[len(ages)-1], least)
+	}
+}
