@@ -9,6 +9,9 @@ PACKAGES = clang llvm libbpf-dev gcc libc6-dev iproute2 haproxy nginx-light ipta
 # Debian packages of the programs that the benchmarks compare anyport with.
 PEERS = haproxy nginx-light libnginx-mod-stream iptables iproute2
 
+# Debian packages of the servers that read PROXY headers in `make suites`.
+READERS = apache2 dovecot-imapd dnsdist
+
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # Packages whose tests need no root, clang or BPF, so that the race detector can run them.
@@ -17,7 +20,7 @@ PURE = ./config/... ./proxy/... ./steering/... ./cmd/... ./docs
 FUZZTIME ?= 60s
 
 # Tests that have a long form, for `make soak`.
-SOAK = Storm|Pinned|Death|DNS|QUIC|Game|Upgrade|Conversations|KernelAgrees|ManyPrefixes|TakenAway
+SOAK = Storm|Pinned|Death|DNS|QUIC|Game|Upgrade|Conversations|KernelAgrees|ManyPrefixes|TakenAway|Judges
 
 # A static binary runs on a host with any C library, or none.
 export CGO_ENABLED = 0
@@ -60,11 +63,12 @@ packages: ## install missing packages (Debian, as root) without starting service
 sweep: ## every port over TCP and UDP, IPv4 and IPv6, through the binary
 	REQUIRE_ROOT=1 ANYPORT_SWEEP=all $(GO) test -count=1 -v -timeout 30m -run TestSweep ./integration
 
-suites: ## the standard library's own tests, through the proxy
+suites: ## the standard library's own tests, through the proxy, and servers of others that read its headers
+	@.ci/packages $(READERS)
 	REQUIRE_ROOT=1 ANYPORT_SUITES=1 $(GO) test -count=1 -v -timeout 30m -run TestSuites ./integration
 
 soak: ## the long forms of storms, upgrades, kills, conversations and verdicts
-	REQUIRE_ROOT=1 ANYPORT_SOAK=1 ANYPORT_VERDICTS=10000000 ANYPORT_PREFIXES=1000000 $(GO) test -p 1 -count=1 -v -timeout 2h -run '$(SOAK)' ./integration ./proxy/tcp ./steering
+	REQUIRE_ROOT=1 ANYPORT_SOAK=1 ANYPORT_VERDICTS=10000000 ANYPORT_PREFIXES=1000000 $(GO) test -p 1 -count=1 -v -timeout 2h -run '$(SOAK)' ./integration ./proxy/tcp ./proxy/header ./steering
 
 bench: ## compare it with HAProxy, nginx and others, half an hour: docs/benchmarks.md
 	@.ci/packages $(PEERS)

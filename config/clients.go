@@ -31,6 +31,22 @@ func NewClients(allow, deny []netip.Prefix) *Clients {
 	return c
 }
 
+// Peers are the rules for who may send to r at all, which the kernel applies to the address that
+// packets come from. That is the client, unless a PROXY header names it: then only the peers of
+// accept_proxy may send, and allow and deny (Named) apply to the client that the header names.
+func (r *Route) Peers() *Clients {
+	if r.NamesClients() {
+		return NewClients(r.AcceptProxy, nil)
+	}
+	return r.Named()
+}
+
+// NamesClients reports whether a PROXY header names the clients of r.
+func (r *Route) NamesClients() bool { return len(r.AcceptProxy) > 0 }
+
+// Named are the rules of allow and deny, for the client itself.
+func (r *Route) Named() *Clients { return NewClients(r.Allow, r.Deny) }
+
 // Admits reports whether client is admitted. The mapped form ::ffff:a.b.c.d is the IPv4
 // address that it stands for, and a zone does not matter.
 func (c *Clients) Admits(client netip.Addr) bool {

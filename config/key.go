@@ -68,18 +68,6 @@ func laterKey[S any, T comparable](name, fallback string, k kind[T], doc string)
 	return unsupported(row{name: name, fallback: fallback, doc: doc}, read)
 }
 
-// laterListKey is laterKey for a list that is empty by default.
-func laterListKey[S any, T comparable](name string, k kind[T], doc string) key[S] {
-	return unsupported(row{name: name, fallback: `[]`, doc: doc}, func(t *table, _ *S) {
-		var got []T
-		if setList(t, name, &got, k.parse); len(got) > 0 {
-			t.fault(name, "a list with elements is %s; remove it", notYet)
-		}
-	})
-}
-
-// notYet ends the message about a key or value that is checked, but that nothing implements: it is refused, never
-// ignored.
 const notYet = "not supported yet in this version"
 
 // unsupported is a key without a field. It is read only where the file has it: routes are many.

@@ -72,6 +72,8 @@ var timeoutKeys = func() []key[Timeouts] {
 			`1ms to 8760h: one side has closed: how long the other may still send`),
 		valueKey("drain_timeout", `"30s"`, duration("0s", "8760h"), func(t *Timeouts) *time.Duration { return &t.Drain },
 			`0s to 8760h: how long a conn may outlive its route, or the order to stop`),
+		valueKey("header_timeout", `"5s"`, timeout, func(t *Timeouts) *time.Duration { return &t.Header },
+			`1ms to 8760h: TCP, accept_proxy: how long a peer has for its PROXY header`),
 	}
 }()
 

@@ -57,6 +57,11 @@ own addresses nor served. All of their UDP is taken: replies are steered to the 
 answer. At least one for each family of the origins; needs workers = 1; not with source.`),
 	listKey("source", `[]`, sourceAddr, func(r *Route) *[]netip.Addr { return &r.Source },
 		`addresses of this host to dial origins from, at least one for each family of the origins; none: the kernel chooses`),
+	listKey("proxy_tlvs", `[]`, proxyTLV, func(r *Route) *[]ProxyTLV { return &r.ProxyTLVs }, ``).under(`
+What a v2 header has besides the addresses: "unique-id" (that of the inbound header, or else 16
+random bytes), "crc32c" (its checksum), "0xE1=text" (types 0xE0 to 0xEF). From the header that
+accept_proxy reads: "authority" (the host name that the client asked for), and what is passed on:
+"pass" (all types), one type such as "0x20", a range such as "0xE0-0xEF".`),
 }
 
 // clientKeys say which clients a route serves, and how many.
@@ -92,6 +97,11 @@ segments of ended conns are counted too.`),
 		`tcp: of all conns of this route together, in each direction; conns that wait for it get equal shares`),
 	valueKey("datagrams_per_second", `0`, perSecond, func(r *Route) *int { return &r.DatagramsPerSecond },
 		`udp: to each dst address, from all clients together; where the network card joins datagrams (GRO), the kernel may count one twice`),
+	listKey("accept_proxy", `[]`, peerPrefix, func(r *Route) *[]netip.Prefix { return &r.AcceptProxy }, ``).under(`
+Peers, such as load balancers, that must send a PROXY header, v1 or v2, before each conn and v2
+before each datagram. The client that it names is the one that allow, deny, the limits per client
+and balance apply to, and that logs and the origin get. Every other peer is refused. A conn without
+a whole, valid header within header_timeout is reset, a datagram without one is dropped.`),
 }
 
 // reflectionKeys bound what the victim of a forged source address can get.
@@ -123,7 +133,7 @@ func routeTimeouts() []key[Route] {
 		keys[i].doc = ""
 	}
 	keys[0] = keys[0].apart()
-	keys[0].doc = "these six default to [defaults]"
+	keys[0].doc = "these seven default to [defaults]"
 	return keys
 }
 
@@ -132,10 +142,6 @@ func routeTimeouts() []key[Route] {
 var laterRouteKeys = []key[Route]{
 	laterKey[Route]("transparent", `false`, boolean,
 		`dial origins from the client's own address and port`).apart(),
-	laterListKey[Route]("accept_proxy", peerPrefix,
-		`prefixes of peers whose PROXY header is required and believed`),
-	laterListKey[Route]("proxy_tlvs", proxyTLV,
-		`added to a v2 header: "unique-id", "authority", "crc32c", "0xE1=text" (0xE0 to 0xEF)`),
 }
 
 // removed are keys that an earlier version had, with what to write instead.

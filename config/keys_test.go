@@ -59,6 +59,7 @@ var routeCases = []keyCase{
 	{key: "proxy_protocol", other: `"v2"`, old: `"off"`, new: `"v2"`, bad: `"xyzzy"`, allowed: `"off", "v1", "v2", "v2-first" and "spp"`, base: forward},
 	{key: "egress_prefixes", other: `["10.1.0.0/24"]`, old: `[]`, new: `["10.1.0.0/24"]`, bad: `["224.0.0.0/8"]`, caret: `"224.0.0.0/8"`, allowed: "overlaps 224.0.0.0/4 (multicast), which cannot be served: name another prefix", base: forward},
 	{key: "source", other: `["10.0.0.2"]`, old: `[]`, new: `["10.0.0.2"]`, bad: `["fe80::1"]`, caret: `"fe80::1"`, allowed: "write an address that needs no interface", base: forward},
+	{key: "proxy_tlvs", first: `["crc32c"]`, other: `["unique-id", "0xEF=x = y"]`, old: `["crc32c"]`, new: `["unique-id", "0xEF=x = y"]`, bad: `["0x20-0x10"]`, caret: `"0x20-0x10"`, allowed: `types such as "0xE0-0xEF"`, base: forward + "\nproxy_protocol = \"v2\""},
 	{key: "allow", other: `["198.51.100.0/24", "::/0"]`, old: `[]`, new: `["198.51.100.0/24", "::/0"]`, bad: `"10.0.0.0/8"`, allowed: `write ["10.0.0.0/8"]`, base: forward},
 	{key: "deny", other: `["198.51.100.7"]`, old: `[]`, new: `["198.51.100.7/32"]`, bad: `["10.0.0.0/40"]`, caret: `"10.0.0.0/40"`, allowed: "an IPv4 prefix has a length from 0 to 32", base: forward},
 	{key: "denied", other: `"drop"`, old: `"refuse"`, new: `"drop"`, bad: `"forward"`, allowed: `"refuse" and "drop"`, base: forward},
@@ -71,6 +72,7 @@ var routeCases = []keyCase{
 	{key: "bandwidth", other: `"1MiB/s"`, old: `""`, new: `"1048576B/s"`, bad: `"1000B/s"`, allowed: `write a rate from "1KiB/s" to "1TiB/s"`, base: forward},
 	{key: "route_bandwidth", other: `"2KB/s"`, old: `""`, new: `"2000B/s"`, bad: `"2TiB/s"`, allowed: `write a rate from "1KiB/s" to "1TiB/s"`, base: forward},
 	{key: "datagrams_per_second", other: `5`, old: `0`, new: `5`, bad: `1000000001`, allowed: "write a number from 0 to 1000000000", base: forward},
+	{key: "accept_proxy", other: `["10.0.0.0/8"]`, old: `[]`, new: `["10.0.0.0/8"]`, bad: `["10.0.0.1/8"]`, caret: `"10.0.0.1/8"`, allowed: `write "10.0.0.0/8" for the block`, base: forward},
 	{key: "anti_amplification", other: `false`, old: `true`, new: `false`, bad: `2`, allowed: "write true or false", base: forward},
 	{key: "amplification_budget", other: `"0B/s"`, old: `"1048576B/s"`, new: `"0B/s"`, bad: `"2TiB/s"`, allowed: `write a rate from "0B/s" to "1TiB/s"`, base: forward},
 	{key: "mirror_closed", other: `true`, old: `false`, new: `true`, bad: `2`, allowed: "write true or false", base: forward},
@@ -80,6 +82,7 @@ var routeCases = []keyCase{
 	{key: "keepalive", other: `"0s"`, old: `"2m0s"`, new: `"0s"`, bad: `"10h"`, allowed: `write a duration from "1s" to "9h", or "0s" for none`, base: forward},
 	{key: "half_close_timeout", other: `"1ms"`, old: `"1m0s"`, new: `"1ms"`, bad: `"1us"`, allowed: `write a duration from "1ms" to "8760h"`, base: forward},
 	{key: "drain_timeout", other: `"0s"`, old: `"30s"`, new: `"0s"`, bad: `"-1m"`, allowed: `write a duration from "0s" to "8760h"`, base: forward},
+	{key: "header_timeout", other: `"1s"`, old: `"5s"`, new: `"1s"`, bad: `"1us"`, allowed: `write a duration from "1ms" to "8760h"`, base: forward},
 	{key: "slow_start", other: `"1m"`, old: `"0s"`, new: `"1m0s"`, bad: `"25h"`, allowed: `write a duration from "0s" to "24h"`, base: forward},
 	{key: "panic_threshold", other: `50`, old: `0`, new: `50`, bad: `101`, allowed: "write a number from 0 to 100", base: forward},
 	{key: "on_all_down", other: `"refuse"`, old: `"try"`, new: `"refuse"`, bad: `"drop"`, allowed: `"try" and "refuse"`, base: forward},
@@ -89,8 +92,6 @@ var routeCases = []keyCase{
 		new: `{ type = "udp", interval = "10s", timeout = "2s", rise = 2, fall = 3, port = 53, send = "", expect = "x", path = "/", proxy_protocol = "route" }`,
 		bad: `"none"`, allowed: "write a [health.none] table", base: forward},
 	{key: "transparent", bad: `true`, allowed: notYet, base: forward},
-	{key: "accept_proxy", bad: `["10.0.0.0/8"]`, allowed: notYet, base: forward},
-	{key: "proxy_tlvs", bad: `["crc32c", "0xEF=x"]`, allowed: notYet, base: forward},
 }
 
 const refuseValue = `"refuse"`

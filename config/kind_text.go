@@ -95,20 +95,3 @@ func parseAccessLog(value any) (string, error) {
 	}
 	return "", newRefusal("Log", value, "is not a destination for the access log", `write "stderr", a path with a slash, or "" for none`)
 }
-
-// tlvForm is a private type of a TLV, as 0xE0 to 0xEF, and its text.
-var tlvForm = regexp.MustCompile(`^0x(E[0-9A-F])=(.*)$`)
-
-// parseProxyTLV reads a TLV of the PROXY protocol, v2, section 2.2: 0xE0 to 0xEF are
-// those for private use.
-func parseProxyTLV(value any) (string, error) {
-	tlv, _ := value.(string)
-	switch tlv {
-	case "unique-id", "authority", "crc32c":
-		return tlv, nil
-	}
-	if !tlvForm.MatchString(tlv) {
-		return "", newRefusal("TLV", value, "is not a TLV", `write "unique-id", "authority", "crc32c", or text with a type from 0xE0 to 0xEF such as "0xE1=text"`)
-	}
-	return tlv, nil
-}

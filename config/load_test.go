@@ -61,7 +61,7 @@ origins = ["10.0.0.5"]
 			AntiAmplification: true, AmplificationBudget: 1 << 20,
 			Timeouts: Timeouts{
 				Connect: 5 * time.Second, Idle: time.Hour,
-				Keepalive: 2 * time.Minute, HalfClose: time.Minute, Drain: 30 * time.Second,
+				Keepalive: 2 * time.Minute, HalfClose: time.Minute, Drain: 30 * time.Second, Header: 5 * time.Second,
 			},
 		}},
 	}
@@ -75,7 +75,7 @@ origins = ["10.0.0.5"]
 // wants to be 1.
 func everyKeyWant(path string) *Config {
 	addr := netip.MustParseAddr
-	defaults := Timeouts{Connect: time.Second, Idle: 2 * time.Hour, UDPIdle: 10 * time.Second, Keepalive: 4 * time.Second, HalfClose: 3 * time.Second}
+	defaults := Timeouts{Connect: time.Second, Idle: 2 * time.Hour, UDPIdle: 10 * time.Second, Keepalive: 4 * time.Second, HalfClose: 3 * time.Second, Header: 6 * time.Second}
 	web := defaults
 	web.Idle, web.UDPIdle, web.MaxAge = time.Minute, 0, 2*time.Hour
 	return &Config{
@@ -85,7 +85,7 @@ func everyKeyWant(path string) *Config {
 		Admin:    Admin{HTTP: "127.0.0.1:9765", HTTPHosts: []string{"edge1.example.com"}},
 		Log:      Log{Level: slog.LevelWarn, Format: "json", Access: "stderr"},
 		Routes: []*Route{{
-			Name: "web", Line: 34,
+			Name: "web", Line: 35,
 			Protocols:   []Protocol{TCP, UDP},
 			Prefixes:    prefixes("127.0.0.1/32", "2001:db8:1::/48"),
 			Ports:       []PortRange{{8000, 8009}, {443, 443}, {22, 22}},
@@ -101,6 +101,8 @@ func everyKeyWant(path string) *Config {
 			SlowStart: time.Minute, PanicThreshold: 30, OnAllDown: RefuseAll, OnDown: CloseConns,
 			Health:        &Health{Type: CheckHTTP, Interval: 5 * time.Second, Timeout: time.Second, Rise: 1, Fall: 4, Port: 8080, Path: "/up", Header: ProxyV1},
 			ProxyProtocol: ProxyV2,
+			ProxyTLVs:     []ProxyTLV{{Kind: TLVUniqueID}, {Kind: TLVText, First: 0xE1, Last: 0xE1, Text: "edge"}, {Kind: TLVPass, First: 0x20, Last: 0x2F}},
+			AcceptProxy:   prefixes("10.0.1.0/24"),
 			Source:        []netip.Addr{addr("10.0.0.2"), addr("2001:db8:2::2")},
 			Allow:         prefixes("0.0.0.0/0", "::/0"),
 			Deny:          prefixes("198.51.100.7/32", "198.51.100.0/24"),
@@ -110,7 +112,7 @@ func everyKeyWant(path string) *Config {
 			AmplificationBudget: 512 << 10, MirrorClosed: true,
 			Timeouts: web,
 		}, {
-			Name: "range", Line: 75,
+			Name: "range", Line: 78,
 			Protocols: []Protocol{UDP},
 			Prefixes:  prefixes("192.0.2.0/24"),
 			Ports:     []PortRange{{3000, 4000}},
@@ -125,7 +127,7 @@ func everyKeyWant(path string) *Config {
 			ProxyProtocol: ProxySPP, AntiAmplification: true, AmplificationBudget: 1 << 20,
 			Timeouts: defaults,
 		}, {
-			Name: "keep", Line: 84,
+			Name: "keep", Line: 87,
 			Protocols: []Protocol{TCP},
 			Prefixes:  prefixes("192.0.2.0/24"),
 			Ports:     []PortRange{{22, 22}},

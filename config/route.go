@@ -28,12 +28,15 @@ type Route struct {
 	OnDown         OnDown        // what happens to conns of an origin that went down
 	Health         *Health       // how the origins are checked; nil: they are not
 	ProxyProtocol  ProxyProtocol
+	ProxyTLVs      []ProxyTLV   // what a v2 header has besides the addresses
 	Source         []netip.Addr // local addresses to dial origins from; empty: the kernel's choice
 
 	EgressPrefixes []netip.Prefix // of UDP: whose addresses datagrams to origins leave from, without a socket a flow; masked
 
 	Allow, Deny []netip.Prefix // client prefixes; both empty: everyone
 	Denied      Action         // Refuse or Drop
+
+	AcceptProxy []netip.Prefix // peers whose PROXY header names the client; empty: the peer is the client
 
 	MaxConns          int // 0 = no limit, here and below
 	MaxConnsPerClient int

@@ -25,6 +25,12 @@ func checkRoute(t *table, r *Route) {
 	if t.valid("protocol", "proxy_protocol") {
 		checkHeader(t, r)
 	}
+	if t.valid("proxy_tlvs", "proxy_protocol", "accept_proxy", "action") {
+		checkTLVs(t, r)
+	}
+	if len(r.AcceptProxy) > 0 && r.Action != Forward && t.valid("accept_proxy", "action") {
+		t.fault("accept_proxy", `action = %q reads no PROXY header: remove it, or write action = "forward"`, r.Action)
+	}
 	if len(r.Source) > 0 && t.valid("source") {
 		checkSource(t, r)
 	}
@@ -110,6 +116,20 @@ func checkHeader(t *table, r *Route) {
 	for _, protocol := range r.Protocols {
 		if !slices.Contains(headers[protocol], r.ProxyProtocol) {
 			t.fault("proxy_protocol", "%q does not exist for %s: this route can have %s", r.ProxyProtocol, protocol, quoted(fitting))
+		}
+	}
+}
+
+// checkTLVs: only v2 has TLVs, and some come from an inbound header.
+func checkTLVs(t *table, r *Route) {
+	for _, tlv := range r.ProxyTLVs {
+		switch inbound := tlv.Kind == TLVAuthority || tlv.Kind == TLVPass; {
+		case r.ProxyProtocol != ProxyV2 && r.ProxyProtocol != ProxyV2First:
+			t.fault("proxy_tlvs", `proxy_protocol = %q has no TLVs: write proxy_protocol = "v2", or remove proxy_tlvs`, string(r.ProxyProtocol))
+			return
+		case inbound && len(r.AcceptProxy) == 0:
+			t.fault("proxy_tlvs", `%q comes from the header of a peer: name the peers in accept_proxy, or remove it`, tlv)
+			return
 		}
 	}
 }

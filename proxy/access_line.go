@@ -34,6 +34,9 @@ func accessLine(r route.Record) slog.Record {
 		slog.Uint64("to_client", r.ToClient),
 		slog.String("verdict", r.Verdict.String()),
 	)
+	if r.Peer.IsValid() {
+		line.AddAttrs(slog.String("peer", r.Peer.String()))
+	}
 	return line
 }
 

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"slices"
 	"time"
 
 	"anyport/config"
@@ -12,6 +13,7 @@ import (
 // sets Key, and leaves the rest to Admit.
 type Admission[S any] struct {
 	Key  Key
+	TLVs []byte   // of the datagram's header, if it has one
 	Flow *Flow[S] // once it is admitted
 
 	route   *route.Route
@@ -66,7 +68,7 @@ func (t *Table[S]) take(a *Admission[S], now time.Duration) (route.Verdict, *Flo
 	case tablePlace:
 		if a.Flow == nil {
 			a.Flow = &Flow[S]{Key: a.Key, Route: a.route, Counters: a.route.Stats.Shard(t.opt.Shard), begun: now, last: now}
-			if err := a.Flow.setHeader(); err != nil {
+			if err := a.Flow.setHeader(a.TLVs); err != nil {
 				return route.HeaderFailed, nil
 			}
 		}
@@ -97,6 +99,8 @@ func (t *Table[S]) byRules(r *route.Route, k Key) route.Verdict {
 		return route.NoRoute
 	case t.draining:
 		return route.Draining
+	case k.named() && t.opt.Replies.Has(k.peer()):
+		return route.Looped
 	case config.Responder(client.Port(), dst.Port()):
 		return route.Responder
 	case t.opt.Replies.Has(client):
@@ -106,12 +110,18 @@ func (t *Table[S]) byRules(r *route.Route, k Key) route.Verdict {
 }
 
 // setHeader gives a new flow, or one that goes to another origin, the header that its route wants.
-func (f *Flow[S]) setHeader() (err error) {
-	lead, err := header.Datagram(f.Route.ProxyProtocol, f.Client(), f.Dst())
+func (f *Flow[S]) setHeader(tlvs []byte) error {
+	h, err := header.DatagramOf(f.Route.Route, f.Client(), f.Key.headerDst(), tlvs)
 	if err != nil {
 		return err
 	}
-	f.header, f.headerOnce = lead, f.Route.ProxyProtocol == config.ProxyV2First
+	if f.lead = nil; len(h) > 0 {
+		f.lead = &lead{header: h}
+		if len(f.Route.ProxyTLVs) > 0 {
+			f.lead.tlvs = slices.Clone(tlvs) // they point into the buffer that datagrams are read into
+		}
+	}
+	f.headerOnce = f.Route.ProxyProtocol == config.ProxyV2First
 	f.spp = f.Route.ProxyProtocol == config.ProxySPP
 	return nil
 }
@@ -130,7 +140,7 @@ func (t *Table[S]) refuse(r *route.Route, k Key, v route.Verdict, now time.Durat
 	counters.End(config.UDP, v)
 	t.record(route.Record{
 		Begun: t.opt.Epoch.Add(now), Protocol: config.UDP, Route: name,
-		Client: k.Client.AddrPort(), Dst: k.Dst.AddrPort(), Verdict: v,
+		Client: k.Client.AddrPort(), Peer: k.peer(), Dst: k.Dst.AddrPort(), Verdict: v,
 	})
 	return v
 }

@@ -10,7 +10,7 @@ import (
 // takeClientPlace decides by max_flows_per_client. It takes nothing: a client's flows are counted
 // when they are inserted.
 func (t *Table[S]) takeClientPlace(r *route.Route, k Key, now time.Duration) (route.Verdict, *Flow[S]) {
-	of := kindOf(ownsSocket(r.Route, r.ProxyProtocol == config.ProxySPP, k.Client))
+	of := kindOf(ownsSocket(r.Route, r.ProxyProtocol == config.ProxySPP, k))
 	c, most := t.evictions.kinds[of].clients[clientOfKind(k.Client, r)], t.opt.Limits.PerClient.of(of)
 	if r.MaxFlowsPerClient > 0 {
 		most = r.MaxFlowsPerClient

@@ -3,6 +3,7 @@ package flow
 import (
 	"net/netip"
 	"time"
+	"unique"
 
 	"anyport/config"
 	"anyport/proxy/call"
@@ -12,11 +13,14 @@ import (
 )
 
 // Key tells flows apart.
-type Key struct{ Client, Dst call.Endpoint }
+type Key struct {
+	Client, Dst call.Endpoint
+	Via         unique.Handle[Via] // the zero value, unless a PROXY header names the client
+}
 
 // KeyOf is the Key of addresses without a zone.
 func KeyOf(client, dst netip.AddrPort) Key {
-	return Key{call.EndpointOf(client), call.EndpointOf(dst)}
+	return Key{Client: call.EndpointOf(client), Dst: call.EndpointOf(dst)}
 }
 
 // Flow is one flow. S is what the loop keeps of it: its sockets. The exported fields other than
@@ -32,9 +36,9 @@ type Flow[S any] struct {
 	Origin   *origin.Origin
 	Sockets  S
 
-	header     []byte // goes before each datagram to the origin
-	headerOnce bool   // … or only before the first: it is dropped once that is sent
-	spp        bool   // the header is SPP, and precedes each datagram of the origin, too
+	lead       *lead // nil without proxy_protocol
+	headerOnce bool  // the header goes only before the first datagram: it is dropped once that is sent
+	spp        bool  // the header is SPP, and precedes each datagram of the origin, too
 	stage      Stage
 	validation validation
 	position   int32 // in Table.deadlines
@@ -49,7 +53,21 @@ type Flow[S any] struct {
 	routeEntry *entry[S] // in that of its route, if the route has a bound
 }
 
-// Client is the address that the flow's datagrams come from.
+// lead is the header of a flow.
+type lead struct {
+	header []byte // goes before each datagram to the origin, or the first
+	tlvs   []byte // of the inbound header that the flow began with, if the route may pass them on
+}
+
+// headerBytes is the header that goes before the next datagram.
+func (f *Flow[S]) headerBytes() []byte {
+	if f.lead == nil {
+		return nil
+	}
+	return f.lead.header
+}
+
+// Client is the address that the flow's datagrams come from, or that a PROXY header names.
 func (f *Flow[S]) Client() netip.AddrPort { return f.Key.Client.AddrPort() }
 
 // Dst is the address that the client sends to, and is answered from.
@@ -63,7 +81,7 @@ func (f *Flow[S]) OriginPort() uint16 { return f.Origin.Port(f.Key.Dst.Port) }
 
 // Header goes before the payload of the next datagram to the origin. Where once is true, the flow
 // drops it when a datagram has been sent: see Settle.
-func (f *Flow[S]) Header() (header []byte, once bool) { return f.header, f.headerOnce }
+func (f *Flow[S]) Header() (header []byte, once bool) { return f.headerBytes(), f.headerOnce }
 
 // Stage is how far the flow has come.
 func (f *Flow[S]) Stage() Stage { return f.stage }
@@ -85,7 +103,7 @@ const amplification = 3
 func (f *Flow[S]) fromClient(n int, now time.Duration) route.Verdict {
 	f.last = now
 	f.validation.clientSent()
-	if len(f.header)+n > maxPayload(f.Origin.Addr) {
+	if len(f.headerBytes())+n > maxPayload(f.Origin.Addr) {
 		return route.TooLarge
 	}
 	f.toOrigin += uint64(n)
@@ -96,14 +114,14 @@ func (f *Flow[S]) fromClient(n int, now time.Duration) route.Verdict {
 // client.
 func (f *Flow[S]) fromOrigin(reply []byte, b *Budgets, now time.Duration) ([]byte, route.Verdict) {
 	if f.spp {
-		payload, err := header.CutSPP(reply, f.header)
+		payload, err := header.CutSPP(reply, f.headerBytes())
 		if err != nil {
 			return nil, route.BadHeader
 		}
 		reply = payload
 	}
 	switch {
-	case len(reply) > maxPayload(f.Key.Client.AddrPort().Addr()):
+	case len(reply) > maxPayload(f.Key.ReplyTo().AddrPort().Addr()):
 		return nil, route.TooLarge
 	case !f.mayAmplify(len(reply), b, now):
 		return reply, route.Amplified
@@ -133,7 +151,7 @@ func (f *Flow[S]) Settle(d route.Direction, v route.Verdict, n, bytes int) {
 	case v == route.Forwarded:
 		f.Counters.Bytes(config.UDP, d, bytes)
 		if d == route.ToOrigin && f.headerOnce {
-			f.header, f.headerOnce = nil, false
+			f.lead.header, f.headerOnce = nil, false
 		}
 	case d == route.ToOrigin:
 		f.toOrigin -= uint64(bytes)
@@ -143,17 +161,18 @@ func (f *Flow[S]) Settle(d route.Direction, v route.Verdict, n, bytes int) {
 }
 
 // OwnsSocket reports whether f has a socket to its origin that no other flow uses.
-func (f *Flow[S]) OwnsSocket() bool { return ownsSocket(f.Route.Route, f.spp, f.Key.Client) }
+func (f *Flow[S]) OwnsSocket() bool { return ownsSocket(f.Route.Route, f.spp, f.Key) }
 
 // SharesSocket reports whether flows like f can share a socket, where f does not leave from an
 // egress prefix.
-func (f *Flow[S]) SharesSocket() bool { return sharesSocket(f.spp, f.Key.Client) }
+func (f *Flow[S]) SharesSocket() bool { return sharesSocket(f.spp, f.Key) }
 
 // ownsSocket reports whether a flow of r, with or without SPP, has a socket of its own.
-func ownsSocket(r *config.Route, spp bool, client call.Endpoint) bool {
-	return len(r.EgressPrefixes) == 0 && !sharesSocket(spp, client)
+func ownsSocket(r *config.Route, spp bool, k Key) bool {
+	return len(r.EgressPrefixes) == 0 && !sharesSocket(spp, k)
 }
 
 // sharesSocket reports whether the SPP header tells a client apart from all others of one socket.
-// It does not for a link-local client: no header names its interface.
-func sharesSocket(spp bool, client call.Endpoint) bool { return spp && client.Zone == 0 }
+// It does not for a link-local client: no header names its interface. Nor for a client that peers
+// name: two of them may name the same one.
+func sharesSocket(spp bool, k Key) bool { return spp && k.Client.Zone == 0 && !k.named() }

@@ -77,6 +77,9 @@ func (t *Table[S]) DrainUnrouted(now time.Duration) (passed []*Flow[S]) {
 	}
 	t.drainIf(now, func(f *Flow[S]) bool {
 		if set.Keeps(config.UDP, f.Dst(), f.Route) {
+			if f.Key.named() != set.Lookup(config.UDP, f.Dst()).NamesClients() {
+				passed = append(passed, f)
+			}
 			return false
 		}
 		if set.Passes(config.UDP, f.Dst()) {

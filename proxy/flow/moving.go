@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"anyport/config"
+	"anyport/proxy/call"
 	"anyport/proxy/route"
 )
 
@@ -18,7 +19,10 @@ type Moving struct {
 	Dst        netip.AddrPort `json:"dst"`
 	Route      string         `json:"route"`
 	Origin     netip.AddrPort `json:"origin"`
-	Header     []byte         `json:"header,omitempty"` // before each datagram to the origin
+	Header     []byte         `json:"header,omitempty"`   // before each datagram to the origin
+	Peer       netip.AddrPort `json:"peer,omitzero"`      // that names the client, by a PROXY header
+	NamedDst   netip.AddrPort `json:"named_dst,omitzero"` // and the dst
+	TLVs       []byte         `json:"tlvs,omitempty"`     // of that header, if they may be passed on
 	HeaderOnce bool           `json:"header_once,omitempty"`
 	SPP        bool           `json:"spp,omitempty"`
 	Egress     netip.AddrPort `json:"egress,omitzero"` // where it leaves from, if that is an egress prefix
@@ -50,6 +54,9 @@ func (in Moving) Check(listeners int) error {
 			return fmt.Errorf("a flow from %v to %v by %v cannot be", in.Client, in.Dst, in.Origin)
 		}
 	}
+	if named := in.Peer.IsValid(); named != in.NamedDst.IsValid() || named && (in.Peer.Port() == 0 || in.Peer.Addr().Is4In6() || in.NamedDst.Addr().Is4In6()) {
+		return fmt.Errorf("a flow from peer %v, which names dst %v, cannot be", in.Peer, in.NamedDst)
+	}
 	if in.Egress.IsValid() && in.Egress.Addr().Is4() != in.Origin.Addr().Is4() {
 		return fmt.Errorf("a flow to %v cannot leave from %v", in.Origin, in.Egress)
 	}
@@ -63,6 +70,9 @@ func (in Moving) SharesSocket() bool { return in.SPP || in.Egress.IsValid() }
 func (in Moving) Key() Key {
 	k := KeyOf(in.Client, in.Dst)
 	k.Client.Zone = in.Zone
+	if in.Peer.IsValid() {
+		k.Via = ViaOf(call.EndpointOf(in.Peer), call.EndpointOf(in.NamedDst))
+	}
 	return k
 }
 
@@ -93,13 +103,20 @@ func (t *Table[S]) InEvictionOrder(yield func(*Flow[S]) bool) {
 // Moving describes f for another process, except for its listener and its socket. The time is that of
 // the clock, with its monotonic part.
 func (t *Table[S]) Moving(f *Flow[S], now time.Time) Moving {
-	return Moving{
+	out := Moving{
 		Client: f.Client(), Zone: f.Key.Client.Zone, Dst: f.Dst(), Route: f.Route.Name, Origin: f.OriginAddr(),
-		Header: f.header, HeaderOnce: f.headerOnce, SPP: f.spp,
+		Header: f.headerBytes(), HeaderOnce: f.headerOnce, SPP: f.spp,
 		Begun: t.wallTime(f.begun, now), Last: t.wallTime(f.last, now),
 		Answered: f.stage != Unanswered, Turns: f.validation.exchanges(), Heard: f.validation.originSentLast(), Shown: f.validation.done(),
 		ToOrigin: f.toOrigin, ToClient: f.toClient,
 	}
+	if f.Key.named() {
+		out.Peer, out.NamedDst = f.Key.peer(), f.Key.headerDst()
+	}
+	if f.lead != nil {
+		out.TLVs = f.lead.tlvs
+	}
+	return out
 }
 
 // wallTime is a moment by the clock as it is now, which may have been set since the epoch: another
@@ -123,12 +140,16 @@ func (t *Table[S]) Restore(in Moving, now time.Time) (*Flow[S], route.Verdict) {
 	case t.flows[k] != nil:
 		return nil, route.RelayFailed
 	}
-	return &Flow[S]{
+	f := &Flow[S]{
 		Key: k, Route: r, Counters: r.Stats.Shard(t.opt.Shard), Origin: r.Origins.At(in.Origin, in.Dst.Port()),
-		validation: in.validation(), header: in.Header, headerOnce: in.HeaderOnce, spp: in.SPP,
+		validation: in.validation(), headerOnce: in.HeaderOnce, spp: in.SPP,
 		begun: t.fromWallTime(in.Begun, now), last: t.fromWallTime(in.Last, now),
 		toOrigin: in.ToOrigin, toClient: in.ToClient,
-	}, route.Admitted
+	}
+	if len(in.Header) > 0 || r.ProxyProtocol == config.ProxyV2First {
+		f.lead = &lead{header: in.Header, tlvs: in.TLVs}
+	}
+	return f, route.Admitted
 }
 
 // InsertRestored puts a restored flow that has its sockets into the table. No limit is asked: the
@@ -153,6 +174,6 @@ func (t *Table[S]) RefuseRestored(in Moving, verdict route.Verdict) {
 	t.opt.Routes.Unrouted.Shard(t.opt.Shard).End(config.UDP, verdict)
 	t.record(route.Record{
 		Begun: in.Begun, Took: in.Last.Sub(in.Begun), Protocol: config.UDP, Route: in.Route,
-		Client: in.Client, Dst: in.Dst, Origin: in.Origin, ToOrigin: in.ToOrigin, ToClient: in.ToClient, Verdict: verdict,
+		Client: in.Client, Peer: in.Peer, Dst: in.Dst, Origin: in.Origin, ToOrigin: in.ToOrigin, ToClient: in.ToClient, Verdict: verdict,
 	})
 }

@@ -77,15 +77,16 @@ func (t *Table[S]) HasOtherOrigin(f *Flow[S], now time.Duration) bool {
 	if !f.Route.Origins.Prefers(f.ask([]*origin.Origin{f.Origin}, t.opt.Epoch.Add(now))) {
 		return false
 	}
-	_, err := header.Datagram(f.Route.ProxyProtocol, f.Client(), f.Dst())
+	_, err := header.Datagram(f.Route.ProxyProtocol, f.Client(), f.Key.headerDst())
 	return err == nil
 }
 
 // Moved notes that f, after PickOrigin, has its socket to another origin than before. The new one
-// gets the header of a new flow.
+// gets the header of a new flow; one that precedes each datagram is the same for all origins.
 func (f *Flow[S]) Moved(before *origin.Origin) {
 	f.Origin.Begin()
 	before.End()
-	f.header, _ = header.Datagram(f.Route.ProxyProtocol, f.Client(), f.Dst()) // HasOtherOrigin has seen that it can be made
-	f.headerOnce = f.Route.ProxyProtocol == config.ProxyV2First
+	if f.lead != nil && f.lead.header == nil {
+		_ = f.setHeader(f.lead.tlvs) // the flow began with it, so it can be made
+	}
 }

@@ -44,6 +44,25 @@ func Datagram(kind config.ProxyProtocol, client, dst netip.AddrPort) ([]byte, er
 	return nil, fmt.Errorf("proxy_protocol %q cannot be used for UDP", kind)
 }
 
+// StreamOf is Stream as a route has it, with its TLVs; inbound are those of the header that its peer
+// has sent.
+func StreamOf(r *config.Route, client, dst netip.AddrPort, inbound []byte) ([]byte, error) {
+	h, err := Stream(r.ProxyProtocol, client, dst)
+	if err != nil || len(r.ProxyTLVs) == 0 {
+		return h, err
+	}
+	return extend(h, r.ProxyTLVs, inbound)
+}
+
+// DatagramOf is the same for Datagram.
+func DatagramOf(r *config.Route, client, dst netip.AddrPort, inbound []byte) ([]byte, error) {
+	h, err := Datagram(r.ProxyProtocol, client, dst)
+	if err != nil || len(r.ProxyTLVs) == 0 {
+		return h, err
+	}
+	return extend(h, r.ProxyTLVs, inbound)
+}
+
 // oneFamily refuses an IPv4 and an IPv6 address in one header: the first would have to be written as
 // ::ffff:a.b.c.d, which is not the client's address.
 func oneFamily(client, dst netip.AddrPort) error {

@@ -12,6 +12,7 @@ type Conn struct {
 	Protocol config.Protocol
 	Route    string
 	Client   netip.AddrPort
+	Peer     netip.AddrPort // as in Record
 	Dst      netip.AddrPort
 	Origin   netip.AddrPort // the zero value: none is reached yet
 	Age      time.Duration

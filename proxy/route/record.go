@@ -14,6 +14,7 @@ type Record struct {
 	Protocol config.Protocol
 	Route    string // "" where no route forwards dst
 	Client   netip.AddrPort
+	Peer     netip.AddrPort // what the packets came from, if a PROXY header named the client; or the zero value
 	Dst      netip.AddrPort
 	Origin   netip.AddrPort // the zero value where none was reached
 	ToOrigin uint64         // bytes of payload
@@ -28,8 +29,10 @@ type Record struct {
 func (r Record) Refused() bool {
 	switch r.Verdict {
 	case NoRoute, Denied, OverMaxConns, OverMaxPerClient, OverClientRate, OverMaxFlows, OverClientFlows, OverOriginConns, NoOrigin, HeaderFailed, OutOfFiles, OutOfPorts,
-		Draining, Responder, Looped:
+		Draining, Responder, Looped, UntrustedPeer:
 		return true
+	case BadHeader:
+		return r.Protocol == config.UDP
 	case ConnectFailed, ConnectTimedOut, RelayFailed: // nothing was sent there; a conn has waited for its origin
 		return r.Protocol == config.UDP && r.ToOrigin == 0
 	case Evicted:

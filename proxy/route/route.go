@@ -18,12 +18,16 @@ type Route struct {
 
 	rates    *clientRates    // nil: no new_conns_per_second_per_client
 	clients  *config.Clients // the kernel asks it first; here it stops what came in just before a reload
+	peers    *config.Clients // with accept_proxy, the kernel asks this one instead; without, nil
 	heldBack atomic.Bool     // an answer was held back, and the log has said so
 }
 
 // newRoute keeps the counters and origins of old, the route that had the name before, or nil.
 func newRoute(c *config.Route, old *Route, shards int) *Route {
-	r := &Route{Route: c, clients: config.NewClients(c.Allow, c.Deny)}
+	r := &Route{Route: c, clients: c.Named()}
+	if c.NamesClients() {
+		r.peers = c.Peers()
+	}
 	if old == nil {
 		r.Stats = newStats(shards)
 		r.Origins = origin.NewPool(c, nil)
@@ -75,6 +79,41 @@ func (r *Route) Open(client netip.Addr) Verdict {
 	return Admitted
 }
 
+// AdmitPeer is Admit for a conn whose PROXY header has not come yet: the limits of the client that it
+// will name are AdmitNamed's. After Admitted the caller owes one ReleasePeer, or if AdmitNamed has
+// admitted the client, one Release.
+func (r *Route) AdmitPeer(protocol config.Protocol, peer netip.Addr) Verdict {
+	switch {
+	case !r.Trusts(peer):
+		return UntrustedPeer
+	case r.Stats.draining.Load():
+		return Draining
+	}
+	return r.Stats.acquirePlace(r.Route, protocol)
+}
+
+// AdmitNamed decides on the client that the header of an admitted peer names.
+func (r *Route) AdmitNamed(client netip.Addr) Verdict {
+	if !r.clients.Admits(client) {
+		return Denied
+	}
+	if !r.takeRate(client, 0) { // counted last, as in Admit
+		return OverClientRate
+	}
+	v := r.Stats.acquireClient(r.Route, client)
+	if v == Admitted && !r.takeRate(client, 1) {
+		r.Stats.releaseClient(r.Route, client)
+		return OverClientRate
+	}
+	return v
+}
+
+// Trusts reports whether peer may name the client of a conn or datagram.
+func (r *Route) Trusts(peer netip.Addr) bool { return r.NamesClients() && r.peers.Admits(peer) }
+
+// ReleasePeer ends what AdmitPeer began.
+func (r *Route) ReleasePeer(protocol config.Protocol) { r.Stats.releasePlace(protocol) }
+
 // FirstHeldBack reports true once: for the first answer that is held back since r came into service,
 // which the log has to mention.
 func (r *Route) FirstHeldBack() bool { return !r.heldBack.Load() && !r.heldBack.Swap(true) }
@@ -84,6 +123,9 @@ func (r *Route) FirstHeldBack() bool { return !r.heldBack.Load() && !r.heldBack.
 func (r *Route) Readmit(protocol config.Protocol, client netip.Addr) {
 	r.Stats.readmit(r.Route, protocol, client)
 }
+
+// ReadmitPeer is Readmit for a conn that AdmitPeer had admitted.
+func (r *Route) ReadmitPeer(protocol config.Protocol) { r.Stats.readmitPlace(protocol) }
 
 // Release ends what Admit or Readmit began.
 func (r *Route) Release(protocol config.Protocol, client netip.Addr) {

@@ -23,6 +23,7 @@ type Set struct {
 	Routes []*Route // in the order of the file
 	byFile map[*config.Route]*Route
 	byName map[string]*Route
+	names  bool // some route has accept_proxy
 	before *Set // while this one is on trial: the generation to return to; otherwise nil
 }
 
@@ -39,6 +40,9 @@ func (s *Set) Lookup(protocol config.Protocol, dst netip.AddrPort) *Route {
 func (s *Set) Keeps(protocol config.Protocol, dst netip.AddrPort, r *Route) bool {
 	return s.Named(r.Name) != nil && s.Lookup(protocol, dst) != nil
 }
+
+// NamesClients reports whether any route has its clients named by PROXY headers.
+func (s *Set) NamesClients() bool { return s.names || s.before != nil && s.before.NamesClients() }
 
 // Passes reports whether packets for dst go to the host's own sockets.
 func (s *Set) Passes(protocol config.Protocol, dst netip.AddrPort) bool {
@@ -94,6 +98,7 @@ func (l *Live) Try(table Table, routes []*config.Route) *Trial {
 		}
 		s.Routes = append(s.Routes, r)
 		s.byFile[c], s.byName[c.Name] = r, r
+		s.names = s.names || c.NamesClients()
 	}
 	l.set.Store(s)
 	return &Trial{l, s}

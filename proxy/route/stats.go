@@ -135,9 +135,28 @@ func add[K comparable](sums map[K]uint64, key K, n uint64) {
 	}
 }
 
-// acquire counts one more conn or flow, unless a limit of c is reached. It adds first and takes back
-// after: so no two loops can both take the last place.
+// acquire counts one more conn or flow, unless a limit of c is reached.
 func (s *Stats) acquire(c *config.Route, p config.Protocol, from netip.Addr) Verdict {
+	v := s.acquirePlace(c, p)
+	if v == Admitted {
+		if v = s.acquireClient(c, from); v != Admitted {
+			s.releasePlace(p)
+		}
+	}
+	return v
+}
+
+// acquireClient is the part of acquire that is the client's.
+func (s *Stats) acquireClient(c *config.Route, from netip.Addr) Verdict {
+	if c.MaxConnsPerClient > 0 && !s.perClient.acquire(client.Of(from), c.MaxConnsPerClient) {
+		return OverMaxPerClient
+	}
+	return Admitted
+}
+
+// acquirePlace is the part of acquire that is the route's. It adds first and takes back after: so no
+// two loops can both take the last place.
+func (s *Stats) acquirePlace(c *config.Route, p config.Protocol) Verdict {
 	flows := s.active[index(p)].Add(1)
 	all := s.active[0].Load() + s.active[1].Load()
 	switch {
@@ -147,9 +166,6 @@ func (s *Stats) acquire(c *config.Route, p config.Protocol, from netip.Addr) Ver
 	case p == config.UDP && over(flows, c.MaxFlows):
 		s.active[index(p)].Add(-1)
 		return OverMaxFlows
-	case c.MaxConnsPerClient > 0 && !s.perClient.acquire(client.Of(from), c.MaxConnsPerClient):
-		s.active[index(p)].Add(-1)
-		return OverMaxPerClient
 	}
 	return Admitted
 }
@@ -159,18 +175,27 @@ func (s *Stats) readmit(c *config.Route, p config.Protocol, from netip.Addr) {
 	if c.MaxConnsPerClient > 0 {
 		s.perClient.acquire(client.Of(from), math.MaxInt)
 	}
-	s.active[index(p)].Add(1)
+	s.readmitPlace(p)
 }
+
+func (s *Stats) readmitPlace(p config.Protocol) { s.active[index(p)].Add(1) }
 
 func over(n int64, most int) bool { return most > 0 && n > int64(most) }
 
 // release undoes acquire and readmit. c must be the route that was given to them.
 func (s *Stats) release(c *config.Route, p config.Protocol, from netip.Addr) {
+	s.releaseClient(c, from)
+	s.releasePlace(p)
+}
+
+// releaseClient undoes acquireClient.
+func (s *Stats) releaseClient(c *config.Route, from netip.Addr) {
 	if c.MaxConnsPerClient > 0 {
 		s.perClient.release(client.Of(from))
 	}
-	s.active[index(p)].Add(-1)
 }
+
+func (s *Stats) releasePlace(p config.Protocol) { s.active[index(p)].Add(-1) }
 
 // connsByClient counts conns and flows for each client, as [client.Of] has it. It holds no client
 // that has none, so the limits of the route bound it.

@@ -43,6 +43,8 @@ const (
 	Draining         // the process, or this route, takes no new conns
 	Responder        // from the port of a server that answers any datagram: with such an origin it would never stop
 	Looped           // sent by this proxy itself, and steered back to it
+	UntrustedPeer    // it is not among accept_proxy, so it may not name a client
+	HeaderTimedOut   // a peer of accept_proxy sent no whole PROXY header within header_timeout
 
 	// Conns and flows that have ended.
 	Closed            // both sides closed in order
@@ -62,7 +64,7 @@ const (
 	Overflowed  // the listener's receive buffer was full, or too many new flows waited
 	Truncated   // longer than a datagram can be
 	PortZero    // from port 0 or to port 0
-	BadHeader   // an SPP reply whose header is missing or names another flow
+	BadHeader   // an SPP reply whose header is missing or names another flow; a conn or datagram without the PROXY header that accept_proxy requires
 	TooLarge    // with the header it would be longer than a datagram can be
 	Amplified   // an answer over amplification_budget, to a client that has not shown that it is there
 	SendFailed  // the kernel refused to send it
@@ -79,7 +81,7 @@ var words = [Verdicts]string{
 	OverClientRate: "new_conns_per_second_per_client",
 	OverMaxFlows:   "max_flows", OverClientFlows: "max_flows_per_client", OverOriginConns: "origin_max_conns", NoOrigin: "no_origin", ConnectFailed: "connect_failed", ConnectTimedOut: "connect_timeout",
 	HeaderFailed: "header_failed", OutOfFiles: "out_of_files", OutOfPorts: "out_of_ports", Draining: "draining",
-	Responder: "responder", Looped: "looped",
+	Responder: "responder", Looped: "looped", UntrustedPeer: "untrusted_peer", HeaderTimedOut: "header_timeout",
 	Closed: "closed", ResetByClient: "client_reset", ResetByOrigin: "origin_reset", ClientTimedOut: "client_timeout", OriginTimedOut: "origin_timeout", IdleTimedOut: "idle_timeout",
 	HalfCloseTimedOut: "half_close_timeout", DrainTimedOut: "drain_timeout", RelayFailed: "relay_failed", Evicted: "evicted",
 	OriginDown: "origin_down", MaxAge: "max_age",

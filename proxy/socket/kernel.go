@@ -91,6 +91,13 @@ func (Kernel) TakeError(fd int32) error {
 	return nil
 }
 
+// Await has the kernel report the socket as readable only once it has n bytes, and makes room for
+// them in the receive buffer (tcp_set_rcvlowat, since Linux 4.18); 1 undoes it. FIN and RST are
+// reported in any case. If the kernel refuses, there are more events.
+func (Kernel) Await(fd int32, n int) {
+	_ = call.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVLOWAT, n)
+}
+
 // Unread is the number of bytes that the peer has sent and nobody has read.
 func (Kernel) Unread(fd int32) uint32 { return queue(fd, unix.SIOCINQ) }
 

@@ -24,7 +24,7 @@ func (l *loop) admitConn(n accepted) {
 	dst, r, v := l.lookUp(n)
 	if v == route.Admitted { // files last: a client that is not admitted must not evict others
 		if v = l.reserveFiles(n); v != route.Admitted {
-			r.Unadmit(config.TCP, n.client.Addr())
+			releaseAccepted(r, n)
 		}
 	}
 	switch v {
@@ -46,18 +46,38 @@ func (l *loop) lookUp(n accepted) (dst netip.AddrPort, r *route.Route, v route.V
 	if r = l.routes.Set().Lookup(config.TCP, dst); r == nil {
 		return dst, nil, route.NoRoute
 	}
+	if r.NamesClients() {
+		return dst, r, r.AdmitPeer(config.TCP, n.client.Addr())
+	}
 	return dst, r, r.Admit(config.TCP, n.client.Addr())
 }
 
-// beginConn makes an admitted conn, whose files are taken, and dials the first origin.
+// releaseAccepted undoes lookUp.
+func releaseAccepted(r *route.Route, n accepted) {
+	if r.NamesClients() {
+		r.ReleasePeer(config.TCP)
+	} else {
+		r.Unadmit(config.TCP, n.client.Addr())
+	}
+}
+
+// beginConn makes an admitted conn, whose files are taken, and dials the first origin; with
+// accept_proxy only once the client is named (readInbound), after an event.
 func (l *loop) beginConn(n accepted, dst netip.AddrPort, r *route.Route) {
 	c := &conn{route: r, client: n.client, dst: dst, ends: [2]end{{fd: int32(n.fd)}, {fd: -1}}}
+	if r.NamesClients() {
+		c.state, c.inbound = naming, &inbound{peer: n.client, dst: dst}
+	}
 	l.addConn(c)
 	if r.Bandwidth != 0 { // the origin's socket gets it when it is opened
 		l.limitPacing(c, r.Bandwidth)
 	}
 	if err := l.watchSocket(c, clientEnd); err != nil {
 		l.endConn(c, route.RelayFailed)
+		return
+	}
+	if c.state == naming {
+		l.setTimer(c)
 		return
 	}
 	l.dialNext(c, route.NoOrigin)

@@ -47,7 +47,7 @@ func newRecord(name string, client, dst netip.AddrPort, v route.Verdict, began t
 // endRecord is the record of a conn that ends now.
 func (c *conn) endRecord(v route.Verdict, began time.Time, now time.Duration) route.Record {
 	r := newRecord(c.route.Name, c.client, c.dst, v, began)
-	r.Took = now - c.began
+	r.Took, r.Peer = now-c.began, c.peer()
 	r.ToOrigin, r.ToClient = c.ways[route.ToOrigin].bytes, c.ways[route.ToClient].bytes
 	if c.state == relaying {
 		r.Origin = c.origin.At(c.dst.Port())

@@ -19,6 +19,7 @@ const (
 	dialling state = iota // an origin is being dialled, nothing was sent to it
 	relaying              // an origin has accepted
 	closed                // it has left its slot; a timer or event may still hold it
+	naming                // the PROXY header that names the client has not come yet, nothing is dialled
 )
 
 // conn is one conn. While it is idle it takes 288 bytes and two fds. The loop that accepted it owns
@@ -26,6 +27,7 @@ const (
 type conn struct {
 	timer           wheel.Timer[*conn]
 	slot            uint32
+	queue           uint32        // bytes that the kernel still had to deliver when delivering last looked
 	owner           *clientHolder // its client
 	siblings        siblings      // other conns of its client
 	generation      uint32        // tells its events from those of the conn that had the slot before
@@ -43,15 +45,14 @@ type conn struct {
 	origin *origin.Origin   // that is dialled or relayed to; nil between two dials
 	tried  []*origin.Origin // those that failed before it
 
-	client, dst netip.AddrPort
+	client, dst netip.AddrPort // in state naming, client is the peer
+	inbound     *inbound       // of a route with accept_proxy; otherwise nil
 
 	// Moments since the loop began.
 	began   time.Duration
 	dialled time.Duration // the dial in progress
 	active  time.Duration // the last byte, in either direction
 	drained time.Duration // when drain_timeout cuts it; 0: not draining
-
-	queue uint32 // bytes that the kernel still had to deliver when delivering last looked
 }
 
 // The ends of a conn. A way's number, its route.Direction, is that of the end that it reads from.
@@ -98,6 +99,7 @@ type sockets interface {
 	LimitPacing(fd int32, rate config.Rate)
 	EnableKeepalive(fd int32, after time.Duration)
 	TakeError(fd int32) error
+	Await(fd int32, n int)
 	Unread(fd int32) uint32
 	Unacked(fd int32) uint32
 	Close(fd int32)

@@ -43,7 +43,7 @@ func (l *loop) removeConn(c *conn) {
 	l.connCount--
 	l.files.Give(connFiles)
 	c.leaveOrigin()
-	c.route.Release(config.TCP, c.client.Addr())
+	c.release()
 }
 
 // releaseWay gives back what a way holds, with the bytes in it.
@@ -84,7 +84,7 @@ func (l *loop) pageFrom(page []route.Conn, from int) ([]route.Conn, int) {
 // listed is the conn as `anyport flows` shows it.
 func (c *conn) listed(now time.Duration) route.Conn {
 	listed := route.Conn{
-		Protocol: config.TCP, Route: c.route.Name, Client: c.client, Dst: c.dst,
+		Protocol: config.TCP, Route: c.route.Name, Client: c.client, Peer: c.peer(), Dst: c.dst,
 		Age: now - c.began, Idle: now - c.active,
 		ToOrigin: c.ways[route.ToOrigin].bytes, ToClient: c.ways[route.ToClient].bytes,
 	}

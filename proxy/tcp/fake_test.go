@@ -86,6 +86,7 @@ func (w *fakeSockets) Splice(from, to int32, most int) (int, error) {
 	return n, err
 }
 
+func (w *fakeSockets) Await(int32, int)                          {}
 func (w *fakeSockets) TakeError(fd int32) error                  { return w.peers[fd].err }
 func (w *fakeSockets) Unread(fd int32) uint32                    { return uint32(len(w.peers[fd].says)) }
 func (w *fakeSockets) Unacked(int32) uint32                      { return 0 }

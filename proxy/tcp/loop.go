@@ -159,6 +159,8 @@ func (l *loop) fire(t *wheel.Timer[*conn]) {
 func (l *loop) serveConn(c *conn) {
 	switch {
 	case c.moving:
+	case c.state == naming:
+		l.readInbound(c)
 	case c.state == dialling:
 		l.dialEvent(c)
 	case c.state == relaying:

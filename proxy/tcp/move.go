@@ -29,6 +29,7 @@ type Conn struct {
 	Tried    []netip.AddrPort     `json:"tried,omitempty"`  // origins that failed before it
 	Unsure   bool                 `json:"unsure,omitempty"` // one of them failed otherwise than by refusing
 
+	Inbound  *Inbound  `json:"inbound,omitempty"`  // of a route with accept_proxy
 	Dialling bool      `json:"dialling,omitempty"` // the origin has not answered yet
 	Dialled  time.Time `json:"dialled"`
 	Begun    time.Time `json:"begun"`
@@ -37,7 +38,7 @@ type Conn struct {
 
 	Ways [2]Way `json:"ways"` // route.ToOrigin, route.ToClient
 
-	// FDs are the client's socket and the origin's, and for each way that has a pipe
+	// FDs are the client's socket and the origin's, if it has one, and for each way that has a pipe
 	// the ends to read from and to write to.
 	FDs []int `json:"-"`
 }
@@ -70,6 +71,9 @@ const (
 // Files is the number of FDs that belong to the conn.
 func (in *Conn) Files() int {
 	n := 2
+	if in.naming() {
+		n = 1 // no socket to an origin
+	}
 	for _, w := range in.Ways {
 		if w.Piped > 0 {
 			n += 2
@@ -80,10 +84,17 @@ func (in *Conn) Files() int {
 
 // Check returns an error for a conn that no process can have sent. Serve must not be given one.
 func (in *Conn) Check() error {
-	for _, a := range []netip.AddrPort{in.Client, in.Dst, in.Origin} {
-		if !a.IsValid() || a.Port() == 0 || a.Addr().Is4In6() {
+	addrs := []netip.AddrPort{in.Client, in.Dst, in.Origin}
+	if in.naming() { // no origin is picked
+		addrs = addrs[:2]
+	}
+	for _, a := range addrs {
+		if noPort := a.Port() == 0 && (in.Inbound == nil || a != in.Client); !a.IsValid() || noPort || a.Addr().Is4In6() {
 			return fmt.Errorf("a conn from %v to %v by %v cannot be", in.Client, in.Dst, in.Origin)
 		}
+	}
+	if err := in.Inbound.check(); err != nil {
+		return err
 	}
 	for _, w := range in.Ways {
 		if len(w.Held) > buffers.Size || w.Piped < 0 || w.Finished && !w.Ended {
@@ -116,9 +127,12 @@ func (c *conn) movable() bool {
 func (l *loop) exportConn(c *conn) Conn {
 	out := Conn{
 		Client: c.client, Dst: c.dst, Route: c.route.Name, Timeouts: c.route.Timeouts, Header: c.route.ProxyProtocol,
-		Origin: c.origin.At(c.dst.Port()), Paced: l.bandwidthOf(c), Unsure: c.sawOtherFailure,
+		Inbound: c.exportInbound(), Paced: l.bandwidthOf(c), Unsure: c.sawOtherFailure,
 		Dialling: c.state == dialling, Dialled: l.wallTime(c.dialled), Begun: l.wallTime(c.began), Last: l.wallTime(c.active),
-		FDs: []int{int(c.ends[clientEnd].fd), int(c.ends[originEnd].fd)},
+		FDs: []int{int(c.ends[clientEnd].fd)},
+	}
+	if c.state != naming {
+		out.Origin, out.FDs = c.origin.At(c.dst.Port()), append(out.FDs, int(c.ends[originEnd].fd))
 	}
 	for _, o := range c.tried {
 		out.Tried = append(out.Tried, o.At(c.dst.Port()))

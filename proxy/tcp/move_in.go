@@ -40,16 +40,23 @@ func (l *loop) addArrival(in *Conn) {
 	if !set.Keeps(config.TCP, in.Dst, r) {
 		c.drained = l.drainedAt(in)
 	}
-	r.Readmit(config.TCP, in.Client.Addr()) // from here on removeConn can undo everything
 	// The files that were kept for it become its own.
 	l.reserveArrivals(-min(len(in.FDs), l.arrivalFiles))
 	l.files.Insist(connFiles)
 	c.route = r
-	c.findOrigins(in)
+	c.importInbound(in.Inbound)
+	if c.readmit(); c.state != naming { // from here on removeConn can undo everything
+		c.findOrigins(in)
+	}
 	l.addConn(c)
 	c.began, c.active, c.dialled = l.sinceStart(in.Begun), l.sinceStart(in.Last), l.sinceStart(in.Dialled)
-	for i := range c.ends {
-		c.ends[i] = end{fd: int32(in.FDs[i])}
+	c.ends = [2]end{{fd: int32(in.FDs[clientEnd])}, {fd: -1}}
+	if c.state != naming {
+		c.ends[originEnd].fd = int32(in.FDs[originEnd])
+	}
+	if c.state == naming && !set.Keeps(config.TCP, in.Dst, r) { // the rules for the client that it would name are gone
+		l.endConn(c, route.NoRoute)
+		return
 	}
 	if in.Paced != r.Bandwidth { // a socket keeps its pace on the way here
 		l.limitPacing(c, r.Bandwidth)
@@ -110,7 +117,7 @@ func (c *conn) countSource() {
 
 // takeOverWays takes over the bytes that the conn's ways hold.
 func (l *loop) takeOverWays(c *conn, in *Conn) error {
-	ends := in.FDs[2:]
+	ends := in.FDs[min(2, len(in.FDs)):]
 	for d, from := range in.Ways {
 		w := &c.ways[d]
 		w.bytes, w.ended, w.finished = from.Bytes, from.Ended, from.Finished
@@ -140,6 +147,9 @@ func (l *loop) resumeConn(c *conn) {
 		return
 	}
 	for which := range c.ends {
+		if c.ends[which].fd < 0 { // it dials no origin yet
+			continue
+		}
 		if err := l.watchSocket(c, which); err != nil {
 			l.endConn(c, route.RelayFailed)
 			return

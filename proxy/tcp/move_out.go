@@ -69,7 +69,9 @@ func (l *loop) suspendConn(c *conn) {
 	l.timers.Stop(&c.timer)
 	l.endTurns(c) // the other process takes from a bucket of its own
 	for _, e := range c.ends {
-		_ = unix.EpollCtl(l.epoll, unix.EPOLL_CTL_DEL, int(e.fd), nil)
+		if e.fd >= 0 {
+			_ = unix.EpollCtl(l.epoll, unix.EPOLL_CTL_DEL, int(e.fd), nil)
+		}
 	}
 	for d := range c.ways { // an empty pipe stays here
 		l.returnPipe(&c.ways[d])
@@ -102,6 +104,8 @@ func closeMoved(suspended []*conn) {
 // closeFiles closes this process's fds of the sockets. A process that has them too notices nothing.
 func (c *conn) closeFiles() {
 	for _, e := range c.ends {
-		call.Close(int(e.fd))
+		if e.fd >= 0 {
+			call.Close(int(e.fd))
+		}
 	}
 }

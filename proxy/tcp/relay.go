@@ -12,7 +12,7 @@ func (l *loop) startRelay(c *conn) {
 	c.route.Stats.Shard(l.shard).Connected(l.clock() - c.dialled)
 	l.noteAccepted(c)
 	l.setTimer(c)
-	lead, err := header.Stream(c.route.ProxyProtocol, c.client, c.dst)
+	lead, err := l.outgoingHeader(c)
 	if err != nil {
 		l.log.Warn(l.now, "PROXY header failed", "route", c.route.Name, "error", err)
 		l.endConn(c, route.HeaderFailed)
@@ -22,6 +22,14 @@ func (l *loop) startRelay(c *conn) {
 		l.sendHeader(c, lead)
 	}
 	l.relayConn(c) // the event may also have said that the origin has sent something: it is not repeated
+}
+
+// outgoingHeader is the header that the origin gets. An inbound header leaves the kernel's queue here.
+func (l *loop) outgoingHeader(c *conn) ([]byte, error) {
+	if c.inbound == nil {
+		return header.StreamOf(c.route.Route, c.client, c.dst, nil)
+	}
+	return header.StreamOf(c.route.Route, c.client, c.inbound.dst, l.takeInbound(c))
 }
 
 // sendHeader sends the header in one write with what the client has sent so far. It does not wait

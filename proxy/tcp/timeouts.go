@@ -44,7 +44,7 @@ func (l *loop) timerFired(c *conn) {
 	case v == route.ConnectTimedOut:
 		l.giveUpOrigin(c, errConnectTimeout)
 		l.dialNext(c, v)
-	case v != route.DrainTimedOut && v != route.MaxAge && (c.paused() || c.delivering(l.sockets)):
+	case c.state == relaying && v != route.DrainTimedOut && v != route.MaxAge && (c.paused() || c.delivering(l.sockets)):
 		c.active = l.now
 		l.setTimer(c)
 	default:
@@ -94,6 +94,8 @@ func (c *conn) deadline(t config.Timeouts) (at time.Duration, v route.Verdict) {
 func (c *conn) timeoutAt(t config.Timeouts) (at time.Duration, v route.Verdict) {
 	idle := addTimeout(c.active, t.Idle)
 	switch {
+	case c.state == naming:
+		return addTimeout(c.began, t.Header), route.HeaderTimedOut
 	case c.state == dialling:
 		return addTimeout(c.dialled, t.Connect), route.ConnectTimedOut
 	case c.ways[route.ToOrigin].finished || c.ways[route.ToClient].finished:

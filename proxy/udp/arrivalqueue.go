@@ -1,5 +1,7 @@
 package udp
 
+import "slices"
+
 // What an arrivalQueue holds at most.
 const (
 	maxWaiting = 4096    // messages
@@ -30,6 +32,7 @@ func (q *arrivalQueue) push(a arrival) bool {
 	}
 	q.bytes = append(q.bytes, a.Bytes...) // where this moves the bytes, queued arrivals keep the old memory
 	a.Bytes = q.bytes[len(q.bytes)-len(a.Bytes):]
+	a.tlvs = slices.Clone(a.tlvs) // few peers send any
 	q.held += len(a.Bytes)
 	q.all = append(q.all, a)
 	return true

@@ -49,16 +49,42 @@ func (l *loop) fromClient(i int, now time.Duration) {
 		l.countUnrouted(route.Truncated, 1)
 		return
 	}
-	a := arrival{flow.Key{Client: client, Dst: c.Dst}, datagram.Train{Bytes: l.in.Bytes(i), Size: c.TrainSize, TOS: c.TOS}}
+	a := arrival{key: flow.Key{Client: client, Dst: c.Dst}, Train: datagram.Train{Bytes: l.in.Bytes(i), Size: c.TrainSize, TOS: c.TOS}}
 	f := l.flows.Find(a.key)
 	if f == nil {
 		if f = l.egress.flows[a.key]; f != nil {
 			l.fromEgress(f, a, now)
 			return
 		}
+		if r := l.flows.Naming(c.Dst); r != nil {
+			l.fromPeer(r, a, now)
+			return
+		}
 		l.newFlows.batch = append(l.newFlows.batch, a)
 		return
 	}
+	l.fromLiveFlow(f, a, now)
+}
+
+// fromPeer forwards what a peer has sent for clients that it names. Each datagram has a header of its
+// own, so those of a train may be of different flows.
+func (l *loop) fromPeer(r *route.Route, a arrival, now time.Duration) {
+	for i := range a.Length() {
+		d, ok := l.flows.Named(r, a.key.Client, a.key.Dst, a.At(i), now)
+		if !ok {
+			continue
+		}
+		single := arrival{key: d.Key, tlvs: d.TLVs, Train: datagram.Train{Bytes: d.Payload, TOS: a.TOS}}
+		if f := l.flows.Find(d.Key); f != nil {
+			l.fromLiveFlow(f, single, now)
+		} else {
+			l.newFlows.batch = append(l.newFlows.batch, single)
+		}
+	}
+}
+
+// fromLiveFlow forwards what f's client has sent.
+func (l *loop) fromLiveFlow(f *liveFlow, a arrival, now time.Duration) {
 	if l.flows.OriginRefuses(f, now) {
 		l.moveToOtherOrigin(f, now) // the client repeats what this origin has lost
 	}

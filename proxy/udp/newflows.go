@@ -16,7 +16,8 @@ const newFlowsATurn = 32
 
 // arrival is a message from a client.
 type arrival struct {
-	key flow.Key
+	key  flow.Key
+	tlvs []byte // of the header that named the client, if there was one; they point before Bytes
 	datagram.Train
 }
 
@@ -72,7 +73,7 @@ func (l *loop) begin(a arrival, now time.Duration) {
 		payload := a.At(i)
 		f := l.flows.Find(a.key)
 		if f == nil {
-			f = l.openFlow(a.key, now)
+			f = l.openFlow(a.key, a.tlvs, now)
 		}
 		if f == nil || l.flows.FromClient(f, len(payload), now) != route.Forwarded {
 			continue

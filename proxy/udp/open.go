@@ -12,11 +12,11 @@ import (
 	"anyport/proxy/route"
 )
 
-// openFlow begins the flow of k: a place in the table, a socket that answers, and one to an origin.
+// openFlow begins the flow of k, whose first datagram has those TLVs in its header, if it has one: a place in the table, a socket that answers, and one to an origin.
 // Each may be had at the expense of another flow, which is evicted. It returns nil for a flow that is
 // refused, which is counted and recorded then.
-func (l *loop) openFlow(k flow.Key, now time.Duration) *liveFlow {
-	f := l.admit(k, now)
+func (l *loop) openFlow(k flow.Key, tlvs []byte, now time.Duration) *liveFlow {
+	f := l.admit(k, tlvs, now)
 	if f == nil {
 		return nil
 	}
@@ -35,8 +35,8 @@ func (l *loop) openFlow(k flow.Key, now time.Duration) *liveFlow {
 
 // admit asks the table for a new flow, and ends those that are evicted for it. A flow is ended, with
 // its sockets, before the table goes on: the new one may need what it held.
-func (l *loop) admit(k flow.Key, now time.Duration) *liveFlow {
-	a := flow.Admission[flowSockets]{Key: k}
+func (l *loop) admit(k flow.Key, tlvs []byte, now time.Duration) *liveFlow {
+	a := flow.Admission[flowSockets]{Key: k, TLVs: tlvs}
 	for {
 		evict, _ := l.flows.Admit(&a, now)
 		if evict == nil {

@@ -41,7 +41,7 @@ func beginOn(t *testing.T, r *config.Route, log *slog.Logger) (*loop, *liveFlow)
 	t.Helper()
 	listeners, dsts := listen(t, "127.0.0.1")
 	l := newTestLoop(t, listeners[0], Options{Routes: live(r, dsts...), Log: log})
-	f := l.openFlow(flow.KeyOf(client1, dsts[0]), 1)
+	f := l.openFlow(flow.KeyOf(client1, dsts[0]), nil, 1)
 	if f == nil {
 		t.Fatal("the flow was refused")
 	}
@@ -68,7 +68,7 @@ func TestNoSocket(t *testing.T) {
 	routes := live(to(cannotBeDialled), dsts...)
 	l := newTestLoop(t, listeners[0], Options{Routes: routes})
 	files := countFiles(t)
-	if f := l.openFlow(flow.KeyOf(client1, dsts[0]), 1); f != nil {
+	if f := l.openFlow(flow.KeyOf(client1, dsts[0]), nil, 1); f != nil {
 		t.Fatal("the flow was begun")
 	}
 	totals := routes.Set().Routes[0].Stats.Totals()

@@ -62,11 +62,11 @@ func (l *loop) toClient(f *liveFlow, payload []byte, tos uint8, now time.Duratio
 		f.Settle(route.ToClient, route.SendFailed, 1, len(payload))
 		return
 	}
-	d := datagram.Outgoing{FD: from.FD, Payload: payload, To: f.Key.Client, TOS: tos, IPv6: tos != 0 && !f.Dst().Addr().Is4()}
+	d := datagram.Outgoing{FD: from.FD, Payload: payload, To: f.Key.ReplyTo(), TOS: tos, IPv6: tos != 0 && !f.Dst().Addr().Is4()}
 	if from.Raw() {
 		d.Control = from.Control
 		d.Header = l.out.scratch(datagram.UDPHeaderSize)
-		datagram.PutUDPHeader(d.Header, f.Dst(), f.Client(), payload)
+		datagram.PutUDPHeader(d.Header, f.Dst(), d.To.AddrPort(), payload)
 		d.To = datagram.RawPeer(d.To)
 	}
 	l.out.add(f, route.ToClient, d)

@@ -83,7 +83,7 @@ func newSharing(t *testing.T) (*loop, func(to netip.AddrPort) *liveFlow) {
 	l, clients := newTestLoop(t, listeners[0], Options{Routes: live(r, dst1)}), client1
 	return l, func(to netip.AddrPort) *liveFlow {
 		clients = netip.AddrPortFrom(clients.Addr(), clients.Port()+1)
-		f := l.admit(flow.KeyOf(clients, dst1), 1)
+		f := l.admit(flow.KeyOf(clients, dst1), nil, 1)
 		l.flows.PickOrigin(f, nil, 1)
 		check(t, l.openSocket(f, to))
 		return f

@@ -72,7 +72,7 @@ func (c *compiler) bind(cfg *config.Config) error {
 		if err := checkPrefixes(r); err != nil {
 			return fmt.Errorf("route %q: %w", r.Name, err)
 		}
-		c.table.bindings = append(c.table.bindings, Binding{r, newRules(r), config.NewClients(r.Allow, r.Deny)})
+		c.table.bindings = append(c.table.bindings, Binding{r, newRules(r), r.Peers()})
 	}
 	c.table.routeCount = len(cfg.Routes)
 	for i, r := range cfg.Routes {
@@ -109,7 +109,7 @@ func VerdictOf(a config.Action) Verdict {
 // checkPrefixes refuses what no packet's address can match: in a deny list, such a
 // prefix would let everybody in.
 func checkPrefixes(r *config.Route) error {
-	for _, p := range slices.Concat(r.Prefixes, r.EgressPrefixes, r.Allow, r.Deny) {
+	for _, p := range slices.Concat(r.Prefixes, r.EgressPrefixes, r.Allow, r.Deny, r.AcceptProxy) {
 		if !p.IsValid() || p.Addr().Is4In6() {
 			return fmt.Errorf("%v is not an IPv4 or IPv6 prefix; write an IPv4-mapped one as IPv4", p)
 		}

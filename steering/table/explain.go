@@ -71,6 +71,8 @@ func (d Decision) standing(route *config.Route, prefix netip.Prefix, protocol co
 // reasons says by which rule of allow and deny route admits or denies client.
 func reasons(clients *config.Clients, route *config.Route, client netip.Addr) []string {
 	switch {
+	case route.NamesClients():
+		return peerReasons(clients, route, client)
 	case clients == nil:
 		return nil
 	case !client.IsValid():
@@ -89,6 +91,21 @@ func reasons(clients *config.Clients, route *config.Route, client netip.Addr) []
 		return []string{fmt.Sprintf("client %s: deny of route %q does not hold it", client, route.Name)}
 	}
 	return []string{fmt.Sprintf("client %s: allow of route %q does not hold it%s", client, route.Name, deniedText(route, admits))}
+}
+
+// peerReasons is reasons for a route with accept_proxy: the kernel sees the peer, not the client.
+func peerReasons(peers *config.Clients, route *config.Route, peer netip.Addr) []string {
+	if !peer.IsValid() {
+		return []string{fmt.Sprintf("route %q admits only the peers of its accept_proxy: ask with --from", route.Name)}
+	}
+	peer = peer.Unmap().WithZone("")
+	if !peers.Admits(peer) {
+		return []string{fmt.Sprintf("peer %s: accept_proxy of route %q does not hold it%s", peer, route.Name, deniedText(route, false))}
+	}
+	return []string{
+		fmt.Sprintf("peer %s: accept_proxy of route %q has %s", peer, route.Name, peers.Rule(peer)),
+		fmt.Sprintf("client: allow and deny of route %q apply to the one that the peer's PROXY header names", route.Name),
+	}
 }
 
 // deniedText says what a denied client gets.

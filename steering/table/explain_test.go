@@ -19,7 +19,10 @@ func TestExplain(t *testing.T) {
 		{Addr: netip.MustParseAddr("10.0.0.5"), Weight: 1},
 		{Addr: netip.MustParseAddr("2001:db8:5::1"), Ports: tabletest.PortRange("8080"), Weight: 3, Backup: true},
 	}
-	table := tabletest.Compile(t, append(precedence(), vip)...)
+	behind := tabletest.Route("behind", "443", "192.0.2.81")
+	behind.Deny, behind.AcceptProxy = tabletest.Prefixes("10.0.0.0/8"), tabletest.Prefixes("10.0.0.0/24")
+	behind.Origins = vip.Origins[:1]
+	table := tabletest.Compile(t, append(precedence(), vip, behind)...)
 
 	for _, test := range []struct{ name, dst, client, want string }{
 		{"the longest prefix wins", "192.0.2.80:80", "", `verdict: steer
@@ -44,6 +47,13 @@ because: route "web" on 192.0.2.0/24 lost: 192.0.2.80/32 of route "vip" is longe
 because: route "telnet" on 192.0.2.0/24 lost: its ports do not hold 80
 because: route "vip" on 192.0.2.80/32 won: it has the longest prefix, then the narrowest ports (1-65535)
 because: client 198.51.100.7: deny of route "vip" has 198.51.100.7/32; denied = "drop"
+`},
+		{"a peer that names clients", "192.0.2.81:443", "10.0.0.9", peerHead("steer", "10.0.0.5:443") + `because: peer 10.0.0.9: accept_proxy of route "behind" has 10.0.0.0/24
+because: client: allow and deny of route "behind" apply to the one that the peer's PROXY header names
+`},
+		{"another peer", "192.0.2.81:443", "198.51.100.7", peerHead("deny", "-") + `because: peer 198.51.100.7: accept_proxy of route "behind" does not hold it; denied = "refuse"
+`},
+		{"any peer", "192.0.2.81:443", "", peerHead("steer", "10.0.0.5:443") + `because: route "behind" admits only the peers of its accept_proxy: ask with --from
 `},
 		{"the narrowest ports win", "192.0.2.1:80", "198.51.100.7", `verdict: steer
 route: web
@@ -84,4 +94,18 @@ because: no prefix holds 203.0.113.1: its packets are not steered
 			}
 		})
 	}
+}
+
+// peerHead is how the explanations of the route with accept_proxy begin.
+func peerHead(verdict, origin string) string {
+	return "verdict: " + verdict + `
+route: behind
+prefix: 192.0.2.81/32
+ports: 443
+origin: ` + origin + `
+because: route "net" on 192.0.2.0/24 lost: 192.0.2.81/32 of route "behind" is longer
+because: route "web" on 192.0.2.0/24 lost: its ports do not hold 443
+because: route "telnet" on 192.0.2.0/24 lost: its ports do not hold 443
+because: route "behind" on 192.0.2.81/32 won: it has the longest prefix, then the narrowest ports (443)
+`
 }

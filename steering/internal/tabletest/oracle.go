@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 
 	"anyport/config"
 	"anyport/steering/table"
@@ -59,6 +60,9 @@ func naiveVerdict(r *config.Route, client netip.Addr) table.Verdict {
 }
 
 func naiveAdmits(r *config.Route, client netip.Addr) bool {
+	if len(r.AcceptProxy) > 0 { // the kernel sees peers; allow and deny are for whom they name
+		return slices.ContainsFunc(r.AcceptProxy, func(p netip.Prefix) bool { return p.Contains(client) })
+	}
 	longest, admits := -1, len(r.Allow) == 0
 	for _, p := range r.Allow {
 		if p.Contains(client) && p.Bits() > longest {
@@ -151,6 +155,9 @@ func (d Dice) Route(i int) *config.Route {
 	r.ExceptReflectors = d.IntN(3) == 0
 	if d.IntN(2) == 0 {
 		r.Allow, r.Deny = d.prefixes(d.IntN(4), 0), d.prefixes(d.IntN(4), 0)
+	}
+	if d.IntN(6) == 0 {
+		r.AcceptProxy = d.prefixes(1+d.IntN(2), 0)
 	}
 	if d.IntN(4) == 0 {
 		r.EgressPrefixes = egress[:d.IntN(1+len(egress))]

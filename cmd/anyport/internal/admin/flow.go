@@ -4,6 +4,7 @@ package admin
 type Flow struct {
 	Protocol    string  `json:"protocol"`
 	Client      string  `json:"client"`
+	Peer        string  `json:"peer,omitempty"` // that named the client in a PROXY header
 	Dst         string  `json:"dst"`
 	Route       string  `json:"route"`
 	Origin      string  `json:"origin"` // "" before one is reached

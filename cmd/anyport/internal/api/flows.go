@@ -22,6 +22,9 @@ func flowOf(c route.Conn) admin.Flow {
 		Protocol: c.Protocol.String(), Client: c.Client.String(), Dst: c.Dst.String(), Route: c.Route,
 		AgeSeconds: seconds(c.Age), IdleSeconds: seconds(c.Idle), ToOrigin: c.ToOrigin, ToClient: c.ToClient,
 	}
+	if c.Peer.IsValid() {
+		f.Peer = c.Peer.String()
+	}
 	if c.Origin.IsValid() {
 		f.Origin = c.Origin.String()
 	}

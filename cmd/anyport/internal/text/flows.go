@@ -37,6 +37,10 @@ func (t *FlowTable) Add(f admin.Flow) error {
 
 // flowRow is one line. "-" stands for an origin that is not reached yet.
 func flowRow(f admin.Flow) string {
-	return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s", f.Protocol, f.Client, f.Dst, f.Route, cmp.Or(f.Origin, "-"),
+	client := f.Client
+	if f.Peer != "" {
+		client += " via " + f.Peer
+	}
+	return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s", f.Protocol, client, f.Dst, f.Route, cmp.Or(f.Origin, "-"),
 		Seconds(f.AgeSeconds), Seconds(f.IdleSeconds), Bytes(f.ToOrigin), Bytes(f.ToClient))
 }
