@@ -29,10 +29,12 @@ type conn struct {
 	siblings        siblings      // other conns of its client
 	generation      uint32        // tells its events from those of the conn that had the slot before
 	state           state
-	queued          bool // on the loop's ready list
-	moving          bool // it is being moved to another process: nothing is done for it
-	keepalive       bool // probes are on, on both sockets
-	sawOtherFailure bool // an origin failed otherwise than by refusing: dst may not be closed
+	queued          bool  // on the loop's ready list
+	moving          bool  // it is being moved to another process: nothing is done for it
+	keepalive       bool  // probes are on, on both sockets
+	sawOtherFailure bool  // an origin failed otherwise than by refusing: dst may not be closed
+	hurries         bool  // the dial in progress ends after otherWayAfter
+	hurried         uint8 // the place among tried, from 1, of an address whose dial did; 0: none
 
 	ends [2]end // clientEnd, originEnd
 	ways [2]way // route.ToOrigin, route.ToClient: way d goes from ends[d] to ends[1-d]
