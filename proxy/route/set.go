@@ -61,7 +61,7 @@ type Live struct {
 
 	set      atomic.Pointer[Set]
 	downs    atomic.Uint64 // how often an origin went down
-	renewing sync.Mutex // held to make pools of origins, so that two of one route have the same counts
+	renewing sync.Mutex    // held to make pools of origins, so that two of one route have the same counts
 	resolve  func(routes []*config.Route) Members
 	watchers registry[func()]
 	listers  registry[Lister] // of the loops that have conns
