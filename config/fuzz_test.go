@@ -119,7 +119,7 @@ func checkPromises(t *testing.T, r *Route) {
 		t.Errorf("action %v with %d origins", r.Action, len(r.Origins))
 	}
 	for _, o := range r.Origins {
-		if !o.Addr.IsValid() || o.Addr.Is4In6() || o.Port(r.Ports[0].First) == 0 || o.Port(r.Ports[0].Last) == 0 {
+		if o.Addr.IsValid() == (o.Host != "") || o.SRV && (o.Host == "" || o.Ports != PortRange{}) || o.Addr.Is4In6() || o.Port(r.Ports[0].First) == 0 || o.Port(r.Ports[0].Last) == 0 {
 			t.Errorf("origin %+v", o)
 		}
 	}

@@ -109,7 +109,7 @@ func checkHealth(t *table, r *Route) {
 		return
 	}
 	for _, o := range r.Origins {
-		if r.Health.Port == 0 && (o.Ports.First == 0 || o.Ports.Width() > 1) {
+		if r.Health.Port == 0 && !o.SRV && (o.Ports.First == 0 || o.Ports.Width() > 1) { // SRV records have a port each
 			t.fault("health", "origin %q has more than one port: write port = in the table of the check, for the one to check", o.Text)
 			return
 		}

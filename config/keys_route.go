@@ -45,7 +45,14 @@ meant as the port: write "[2001:db8::5:80]" if it is the address. In a table, we
 (default 1): the share of new conns; 0 drains, and if all weights are 0, the route takes no new
 conns. A backup (default false) is used when no other origin can be. max_conns (default 0: no limit)
 is how many conns and flows of this route it has at once: what comes beyond goes to other origins,
-and is refused if these are full too.`),
+and is refused if these are full too.
+A DNS name may stand for the address. Each of its addresses is an origin of its own, with the weight
+that stands here; an IPv4 and an IPv6 address of one name are two ways to one origin, of which the
+better one is dialled. "srv:_game._udp.example" stands for SRV records, which have the ports: their
+weight (scaled down to 1-256) times the weight here is the weight, and all but those of the lowest
+priority are backups. An address that two entries have is one origin, of the entry that writes it as
+an address, or else of the first. /etc/hosts and /etc/resolv.conf are followed; names are resolved
+before anyport serves, and again when their TTL ends (1s to 5m).`),
 	valueKey("balance", `"round_robin"`, oneOf(RoundRobin, LeastConn, Random, SourceHash, First), func(r *Route) *Balance { return &r.Balance },
 		`round_robin, least_conn, random, source_hash, first (the first that is up)`),
 	valueKey("proxy_protocol", `"off"`, oneOf(ProxyOff, ProxyV1, ProxyV2, ProxyV2First, ProxySPP), func(r *Route) *ProxyProtocol { return &r.ProxyProtocol },

@@ -31,13 +31,12 @@ func readOrigins(t *table, r *Route) {
 		if !ok || !fitPorts(t, key, &o, r) {
 			continue
 		}
-		place := Origin{Host: o.Host, Addr: o.Addr, Ports: o.Ports}
+		place := Origin{Host: o.Host, SRV: o.SRV, Addr: o.Addr, Ports: o.Ports}
 		if before, twice := first[place]; twice {
 			t.fault(key, "%q is already at origins[%d]: remove one, and give the other a weight", o.Text, before)
 			continue
 		}
 		first[place] = i
-		checkName(t, key, o)
 		r.Origins = append(r.Origins, o)
 	}
 }
@@ -88,7 +87,7 @@ func acceptsOrigin(value any) bool {
 	return err == nil
 }
 
-const originForm = `write an address, "ADDRESS:PORT" or "ADDRESS:FIRST-LAST", an IPv6 address with a port in brackets`
+const originForm = `write an address or a DNS name, "ADDRESS:PORT" or "ADDRESS:FIRST-LAST", an IPv6 address with a port in brackets`
 
 // parseOrigin reads the string form of an origin, save Base.
 func parseOrigin(value any) (Origin, error) {
@@ -97,6 +96,9 @@ func parseOrigin(value any) (Origin, error) {
 		return Origin{}, newRefusal("Origin", value, "is not an origin", originForm+", or a table")
 	}
 	o := Origin{Text: text, Weight: 1}
+	if name, ok := strings.CutPrefix(text, srvPrefix); ok {
+		return parseSRV(o, name)
+	}
 	address, ports, hasPorts := splitOrigin(text)
 	if hasPorts {
 		if o.Ports, ok = ParsePorts(ports); !ok {
@@ -108,7 +110,7 @@ func parseOrigin(value any) (Origin, error) {
 		if !isName(address) {
 			return o, newRefusal("Origin", value, "is not an origin", originForm)
 		}
-		o.Host = address
+		o.Host = strings.ToLower(address)
 		return o, nil
 	}
 	o.Addr = addr
@@ -116,6 +118,22 @@ func parseOrigin(value any) (Origin, error) {
 		return o, err
 	}
 	return o, checkDialable(text, addr)
+}
+
+// srvPrefix marks the name of SRV records. The underscore is part of it, because "srv:80" is port 80 of
+// a host that is called srv.
+const srvPrefix = "srv:_"
+
+// parseSRV reads the name of SRV records (RFC 2782), without the underscore that it begins with. The
+// records have the ports.
+func parseSRV(o Origin, name string) (Origin, error) {
+	service, rest, _ := strings.Cut("_"+name, ".")
+	proto, domain, _ := strings.Cut(rest, ".")
+	if service == "_" || len(proto) < 2 || proto[0] != '_' || domain == "" || !isName("_"+name) {
+		return o, newRefusal("Origin", o.Text, "is not the name of SRV records", `write "srv:_SERVICE._PROTO.DOMAIN", without a port: the records have it`)
+	}
+	o.Host, o.SRV = strings.ToLower("_"+name), true
+	return o, nil
 }
 
 // splitOrigin cuts the ports off; an IPv6 address that has some is in brackets, and
@@ -172,19 +190,12 @@ func checkDialable(text string, addr netip.Addr) error {
 // use. Its last label holds a letter, so that a mistyped address is not taken for a name.
 var nameForm = regexp.MustCompile(`^([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9-]{0,62}[A-Za-z][A-Za-z0-9-]{0,62}\.?$`)
 
-// isName bounds the length by that of a DNS name (RFC 1035, section 2.3.4).
-func isName(text string) bool { return len(text) <= 253 && nameForm.MatchString(text) }
+// mistypedForm is an IPv4 address with a letter in its last number, such as 10.0.0.l5.
+var mistypedForm = regexp.MustCompile(`^\d+\.\d+\.\d+\.[0-9A-Za-z]{1,4}$`)
 
-// checkName refuses an origin that is given by a DNS name.
-func checkName(t *table, key string, o Origin) {
-	if o.Host == "" {
-		return
-	}
-	name := refusal{want: "Host", found: show(o.Text) + " is a DNS name, " + notYet, cure: "write its address"}
-	t.refuse(key, o.Text, name, habits.Element, func(value any) bool {
-		other, err := parseOrigin(value)
-		return err == nil && other.Host == ""
-	})
+// isName bounds the length by that of a DNS name (RFC 1035, section 2.3.4).
+func isName(text string) bool {
+	return len(text) <= 253 && nameForm.MatchString(text) && !mistypedForm.MatchString(text)
 }
 
 // fitPorts pairs an origin's range with the route's, one to one.

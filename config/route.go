@@ -186,7 +186,8 @@ func (r PortRange) String() string {
 // Origin is one server that a route forwards to. It is comparable, and a key of maps.
 type Origin struct {
 	Text   string     // as written in the file; names the origin in logs and metrics
-	Host   string     // a DNS name, or "" where Addr is given
+	Host   string     // a DNS name in lower case, or "" where Addr is given
+	SRV    bool       // Host is the name of SRV records, which have the ports
 	Addr   netip.Addr // unmapped
 	Ports  PortRange  // zero: the client's port is kept (same-port)
 	Base   uint16     // the dst port that maps to Ports.First, where Ports is a range

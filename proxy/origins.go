@@ -38,6 +38,8 @@ const defaultChecks = 64
 // setChecks has the origins of the generation in service checked, after a reload. An origin that is no
 // longer checked is up.
 func (s *Server) setChecks() {
+	s.settingChecks.Lock()
+	defer s.settingChecks.Unlock()
 	set := s.routes.Set()
 	if s.checked.Swap(set) == set {
 		return
@@ -45,8 +47,8 @@ func (s *Server) setChecks() {
 	now := time.Now()
 	var targets []probe.Target
 	for _, r := range set.Routes {
-		for _, o := range r.Origins.Origins {
-			if c, ok := probe.Of(r.Route, o.Origin); ok {
+		for _, o := range r.Origins().Origins {
+			if c, ok := probe.Of(r.Route, o.Origin); ok && !o.Vanished() {
 				targets = append(targets, probe.Target{Check: c, Subject: probe.Subject{Route: r.Name, Origin: o}})
 			} else {
 				o.SetChecked(false, "it is no longer checked", now)
@@ -55,6 +57,16 @@ func (s *Server) setChecks() {
 	}
 	s.checks.Set(targets, now)
 	s.reportHealth()
+}
+
+// renewOrigins is called after DNS names have got other addresses: these are checked from now on.
+func (s *Server) renewOrigins() {
+	if len(s.routes.Set().Routes) == 0 { // nothing serves yet
+		return
+	}
+	s.routes.RenewOrigins()
+	s.checked.Store(nil)
+	s.setChecks()
 }
 
 // originsChanged is called after origins went down or came back.
@@ -77,7 +89,7 @@ func (s *Server) reportHealth() {
 func (s *Server) AllDown() map[string]bool {
 	down := map[string]bool{}
 	for _, r := range s.routes.Set().Routes {
-		if r.OnAllDown == config.RefuseAll && r.Action == config.Forward && r.Takes(config.TCP) && r.Origins.AllDown() {
+		if r.OnAllDown == config.RefuseAll && r.Action == config.Forward && r.Takes(config.TCP) && r.Origins().AllDown() {
 			down[r.Name] = true
 		}
 	}
@@ -116,7 +128,7 @@ func (s *Server) findOrigin(routeName, address string) (*origin.Origin, error) {
 		return nil, fmt.Errorf("no route %q is in service", routeName)
 	}
 	var all []string
-	for _, o := range r.Origins.Origins {
+	for _, o := range r.Origins().Origins {
 		if o.Text == address {
 			return o, nil
 		}
@@ -158,7 +170,7 @@ const mostStates = 10_000
 func (s *Server) OriginStates() OriginStates {
 	all, ofChecks := OriginStates{}, 0
 	for _, r := range s.routes.Set().Routes {
-		for _, o := range r.Origins.Origins {
+		for _, o := range r.Origins().Origins {
 			state := o.State()
 			if state.Forced == health.ByHealth && state != (health.State{}) {
 				ofChecks++
@@ -187,7 +199,7 @@ func exportState(state health.State) OriginState {
 // trial is kept.
 func (s *Server) RestoreOrigins(states OriginStates) {
 	for _, r := range s.routes.Set().Routes {
-		for _, o := range r.Origins.Origins {
+		for _, o := range r.Origins().Origins {
 			if in, ok := states[r.Name][o.Text]; ok {
 				restoreOrigin(r, o, in)
 			}

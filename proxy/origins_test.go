@@ -33,14 +33,14 @@ func TestOriginStates(t *testing.T) {
 	if n := len(old.OriginStates()); n != 0 || old.checks.Len() != 1 {
 		t.Errorf("at first %d states, and %d checks of one address", n, old.checks.Len())
 	}
-	origins := old.routes.Set().Named("web").Origins.Origins
+	origins := old.routes.Set().Named("web").Origins().Origins
 	origins[0].SetChecked(true, "status 503", time.Now())
 	if err := old.ForceOrigin("web", "o1", health.Drain); err != nil {
 		t.Fatal(err)
 	}
 	next.RestoreOrigins(old.OriginStates())
 	for i, want := range []health.Verdict{health.CheckFailed, health.ForcedDrain, health.Up} {
-		o := next.routes.Set().Named("web").Origins.Origins[i]
+		o := next.routes.Set().Named("web").Origins().Origins[i]
 		if o.Standing() != want || o.State() != origins[i].State() {
 			t.Errorf("origin %d: %v, %+v, want %v", i, o.Standing(), o.State(), want)
 		}
@@ -56,7 +56,7 @@ func TestOriginStates(t *testing.T) {
 // TestManyOriginStates: however many origins are down, the orders of operators are among what is sent.
 func TestManyOriginStates(t *testing.T) {
 	s := serverWith(mostStates + 10)
-	origins := s.routes.Set().Named("web").Origins.Origins
+	origins := s.routes.Set().Named("web").Origins().Origins
 	for _, o := range origins {
 		o.SetChecked(true, "refused", time.Now())
 	}

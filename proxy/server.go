@@ -29,7 +29,8 @@ type Options struct {
 	Mirror   route.Mirror       // called for a dst that its origins have refused, if the route has mirror_closed; may be nil
 	Log      *slog.Logger
 
-	HealthChanged func() // called when origins went down or came back, and after a reload; must not block; may be nil
+	HealthChanged func()                            // called when origins went down or came back, and after a reload; must not block; may be nil
+	ReadFile      func(path string) ([]byte, error) // reads /etc/hosts and /etc/resolv.conf, for origins that are DNS names; it must return in bounded time. nil: there are no such origins
 }
 
 // Server serves the conns and flows of the routes in service. Its methods may be called from any
@@ -38,6 +39,7 @@ type Server struct {
 	opt      Options
 	tcpLoops int // at least one for each core
 	routes   *route.Live
+	names    *names
 
 	pulse *mailbox.Pulse
 
@@ -47,9 +49,10 @@ type Server struct {
 	budget atomic.Pointer[fdbudget.Budget] // nil: no bound
 	shares *fdbudget.Shares                // of it
 
-	checks     *probe.Runner
-	checked    atomic.Pointer[route.Set] // the generation whose checks are made
-	handedOver chan struct{}             // closed when another process serves
+	checks        *probe.Runner
+	checked       atomic.Pointer[route.Set] // the generation whose checks are made
+	settingChecks sync.Mutex                // held by setChecks: a reload and a change of addresses may come at once
+	handedOver    chan struct{}             // closed when another process serves
 
 	flows    []udp.Flow // of another process: Serve begins with them
 	expected int        // files of the conns that it moves here later
@@ -61,10 +64,11 @@ type Server struct {
 func New(opt Options) *Server {
 	// TCP relays on all cores, even if it accepts from fewer sockets.
 	tcpLoops := max(opt.Workers, runtime.GOMAXPROCS(0))
+	routes := route.NewLive(tcpLoops + opt.Workers)
 	s := &Server{
 		opt:      opt,
 		tcpLoops: tcpLoops,
-		routes:   route.NewLive(tcpLoops + opt.Workers),
+		routes:   routes,
 		pulse:    mailbox.NewPulse(),
 		opened:   make(chan struct{}),
 
@@ -73,6 +77,7 @@ func New(opt Options) *Server {
 
 		handedOver: make(chan struct{}),
 	}
+	s.names = newNames(opt, routes, s.renewOrigins)
 	s.checks = probe.NewRunner(opt.Log, s.originsChanged)
 	s.routes.Watch(s.setChecks) // until the Server is garbage
 	return s
@@ -137,6 +142,7 @@ func (s *Server) LoopFiles() int {
 func (s *Server) Serve(ctx context.Context, tcpSockets, udpSockets []int) error {
 	loops, ctx := errgroup.WithContext(ctx)
 	s.opening.Store(2)
+	defer s.followNames(ctx)()
 	var connFiles []*quota.Quota
 	if s.shares != nil {
 		connFiles = s.shares.TCP
@@ -183,6 +189,19 @@ func (s *Server) Serve(ctx context.Context, tcpSockets, udpSockets []int) error 
 	stopChecks()
 	checks.Wait()
 	return err
+}
+
+// followNames keeps the addresses of DNS names up to date until stop, on goroutines that end then.
+func (s *Server) followNames(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	unwatch := s.routes.Watch(func() { s.names.keepServed(s.routes.Set()) })
+	var resolving errgroup.Group
+	resolving.Go(func() error { return s.names.resolver.Run(ctx) })
+	return func() {
+		unwatch()
+		cancel()
+		_ = resolving.Wait() // Run has no error
+	}
 }
 
 // open is called by each kind of loop once it has its files.

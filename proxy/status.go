@@ -6,6 +6,7 @@ import (
 	"anyport/config"
 	"anyport/proxy/health"
 	"anyport/proxy/origin"
+	"anyport/proxy/resolve"
 	"anyport/proxy/route"
 )
 
@@ -46,6 +47,8 @@ type Counts struct {
 // OriginStatus is one origin of a route.
 type OriginStatus struct {
 	Address string `json:"address"`
+	Name    string `json:"name,omitempty"` // the DNS name that the address is of
+	Gone    bool   `json:"gone,omitempty"` // the name no longer has it: it only ends the conns that it has
 	Up      bool   `json:"up"`
 	Forced  string `json:"forced"` // the state forced by hand: "drain" or "down"; "" = none
 	Weight  int    `json:"weight"` // for new conns; an operator's until the next reload
@@ -131,9 +134,12 @@ func routeStatus(r *route.Route) RouteStatus {
 			status.BandwidthWaiting[d.String()] = shared.Waiting()
 		}
 	}
-	for _, o := range r.Origins.Origins {
-		status.Origins = append(status.Origins, originStatus(o, r.Route, time.Now()))
+	for _, o := range r.Origins().Origins {
+		if !o.Vanished() || o.Active() > 0 {
+			status.Origins = append(status.Origins, originStatus(o, r.Route, time.Now()))
+		}
 	}
+	status.Origins = append(status.Origins, unresolved(r)...)
 	return status
 }
 
@@ -142,6 +148,8 @@ func originStatus(o *origin.Origin, r *config.Route, now time.Time) OriginStatus
 	state := o.State()
 	status := OriginStatus{
 		Address:      o.Text,
+		Name:         nameOf(o.Origin),
+		Gone:         o.Vanished(),
 		Weight:       o.CurrentWeight(),
 		Why:          state.Why,
 		RefusedPorts: o.RefusedPorts(config.UDP, now),
@@ -158,7 +166,7 @@ func originStatus(o *origin.Origin, r *config.Route, now time.Time) OriginStatus
 	if verdict == health.Up {
 		verdict = o.Verdict(config.UDP, now)
 	}
-	status.State, status.Up = verdict.String(), verdict == health.Up || verdict == health.NoWeight
+	status.State, status.Up = verdict.String(), !o.Vanished() && (verdict == health.Up || verdict == health.NoWeight)
 	if !state.Since.IsZero() {
 		status.Since = &state.Since
 	}
@@ -183,6 +191,28 @@ func originStatus(o *origin.Origin, r *config.Route, now time.Time) OriginStatus
 		status.SourcePorts[source.String()] = n
 	}
 	return status
+}
+
+// nameOf is the DNS name of an origin, "" if it has none.
+func nameOf(o config.Origin) string {
+	if o.Host == "" {
+		return ""
+	}
+	return resolve.Name{Host: o.Host, SRV: o.SRV}.String()
+}
+
+// unresolved are the DNS names of r that have no address at all.
+func unresolved(r *route.Route) (all []OriginStatus) {
+	found := map[string]bool{}
+	for _, o := range r.Origins().Origins {
+		found[nameOf(o.Origin)] = true
+	}
+	for _, o := range r.Route.Origins {
+		if name := nameOf(o); name != "" && !found[name] {
+			all = append(all, OriginStatus{Address: o.Text, Name: name})
+		}
+	}
+	return all
 }
 
 type stringer interface{ String() string }

@@ -41,7 +41,7 @@ func TestStatus(t *testing.T) {
 			t.Fatal(v)
 		}
 	}
-	served.Origins.Origins[0].Begin()
+	served.Origins().Origins[0].Begin()
 	first, second := served.Stats.Shard(0), served.Stats.Shard(1)
 	first.End(config.TCP, served.Admit(config.TCP, client))
 	second.End(config.UDP, route.Denied)

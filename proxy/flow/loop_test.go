@@ -261,7 +261,7 @@ func checkNothingLeft(t *testing.T, l *testLoop) {
 	r := l.routes.Set().Routes[0]
 	deadlines, clients, bounded := l.Held()
 	left := []int{l.Len(), deadlines, clients, bounded, l.open, len(l.dsts), l.addrs.Len(), l.limits.Flows.Held(), l.limits.Sockets.Ports.Held(),
-		int(r.Stats.Active(config.UDP)), int(r.Origins.Origins[0].Active())}
+		int(r.Stats.Active(config.UDP)), int(r.Origins().Origins[0].Active())}
 	if !slices.Equal(left, make([]int, len(left))) {
 		t.Errorf("flows, deadlines, clients, bounded routes, sockets, dsts, reply addresses, places of flows and of sockets, active, active at the origin: %v left", left)
 	}

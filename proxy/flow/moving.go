@@ -141,7 +141,7 @@ func (t *Table[S]) Restore(in Moving, now time.Time) (*Flow[S], route.Verdict) {
 		return nil, route.RelayFailed
 	}
 	f := &Flow[S]{
-		Key: k, Route: r, Counters: r.Stats.Shard(t.opt.Shard), Origin: r.Origins.At(in.Origin, in.Dst.Port()),
+		Key: k, Route: r, Counters: r.Stats.Shard(t.opt.Shard), Origin: r.Origins().At(in.Origin, in.Dst.Port()),
 		validation: in.validation(), headerOnce: in.HeaderOnce, spp: in.SPP,
 		begun: t.fromWallTime(in.Begun, now), last: t.fromWallTime(in.Last, now),
 		toOrigin: in.ToOrigin, toClient: in.ToClient,

@@ -14,7 +14,7 @@ import (
 // PickOrigin gives f the next origin of its route that takes flows, those tried before left out. It
 // reports false where there is none.
 func (t *Table[S]) PickOrigin(f *Flow[S], tried []*origin.Origin, now time.Duration) bool {
-	f.Origin = f.Route.Origins.Pick(f.ask(tried, t.opt.Epoch.Add(now)))
+	f.Origin = f.Route.Origins().Pick(f.ask(tried, t.opt.Epoch.Add(now)))
 	return f.Origin != nil
 }
 
@@ -74,7 +74,7 @@ func (t *Table[S]) OriginRefuses(f *Flow[S], now time.Duration) bool {
 
 // HasOtherOrigin reports whether f can go to another origin than its own.
 func (t *Table[S]) HasOtherOrigin(f *Flow[S], now time.Duration) bool {
-	if !f.Route.Origins.Prefers(f.ask([]*origin.Origin{f.Origin}, t.opt.Epoch.Add(now))) {
+	if !f.Route.Origins().Prefers(f.ask([]*origin.Origin{f.Origin}, t.opt.Epoch.Add(now))) {
 		return false
 	}
 	_, err := header.Datagram(f.Route.ProxyProtocol, f.Client(), f.Key.headerDst())

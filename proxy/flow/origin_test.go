@@ -74,7 +74,7 @@ func TestMoveToOtherOrigin(t *testing.T) {
 	r.ProxyProtocol = config.ProxyV2First
 	l, f := began(t, r, client1, dst1, 10)
 	f.Settle(route.ToOrigin, route.Forwarded, 1, 10)
-	origins := f.Route.Origins.Origins
+	origins := f.Route.Origins().Origins
 	l.NoteRefusal(f.Route, f.Origin, f.OriginPort(), portClosed, 1)
 	if !l.OriginRefuses(f, 1) || !l.move(f, 1) {
 		t.Fatal("the flow stays")

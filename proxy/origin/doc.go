@@ -5,6 +5,8 @@
 //	pick.go                  which of them may be picked
 //	balance.go               the ways to choose among those
 //	origin.go                one origin and its live conns and flows
+//	members.go               the origins of a route, with the addresses of DNS names
+//	ways.go                  IPv4 and IPv6 as two ways to one origin
 //	standing.go              what is known of its health; the decisions are in proxy/health
 //	dialled.go               dials of conns that failed or succeeded
 //	sources.go               live conns of one origin by the source address that they use

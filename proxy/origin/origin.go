@@ -14,6 +14,10 @@ type Origin struct {
 	config.Origin
 	counts *counts
 	weight atomic.Int32 // the file's, until an operator sets another one
+
+	// Of the addresses of a DNS name (see ways.go).
+	other    *Origin // the other way to the same server; nil: there is none
+	vanished bool    // its name no longer has it: it takes nothing new
 }
 
 // counts are kept across reloads, also if a reload changes the weight.
@@ -22,6 +26,7 @@ type counts struct {
 	total  atomic.Uint64
 
 	refusals [2]refusals  // over TCP and over UDP
+	ways     refusals     // dials over TCP that failed, of an origin with two ways
 	accepted atomic.Int64 // when a dial last succeeded, in ns since epoch; 0: never
 	sources  sources
 

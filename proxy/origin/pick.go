@@ -29,6 +29,9 @@ func (p *Pool) Pick(a Ask) *Origin {
 	if p.route.OnAllDown == config.RefuseAll && p.AllDown() {
 		return nil
 	}
+	if o := untriedWay(a.Tried); o != nil && a.prefers(o) {
+		return o
+	}
 	up, serving := p.countUp(a)
 	if up == 0 || health.Panics(up, serving, p.route.PanicThreshold) {
 		if o := p.choose(a, func(o *Origin) bool { return a.permits(o) && o.takes(a) }); o != nil {
@@ -88,8 +91,15 @@ func (p *Pool) choose(a Ask, open func(*Origin) bool) *Origin {
 		}
 		return o.share(p.route.SlowStart, a.Protocol, a.Now)
 	}
-	if o := p.primary.pick(a.Client, share); o != nil {
-		return o
+	either := func(o *Origin) float64 {
+		if o.other == nil {
+			return share(o)
+		}
+		return max(share(o), share(o.other))
 	}
-	return p.backup.pick(a.Client, share)
+	o := p.primary.pick(a.Client, either)
+	if o == nil {
+		o = p.backup.pick(a.Client, either)
+	}
+	return o.betterWay(open, a.Now)
 }

@@ -18,20 +18,25 @@ type Pool struct {
 	ejecting        sync.Mutex // held to eject one of them
 }
 
-// NewPool makes the pool of r. Origins that are in old too keep their counts and their health.
-func NewPool(r *config.Route, old *Pool) *Pool {
+// NewPool makes the pool of r, whose origins all have addresses. An origin that is also in old keeps its
+// counts and its health; old may be nil.
+func NewPool(r *config.Route, old *Pool) *Pool { return NewPoolOf(r, Literals(r.Origins), old) }
+
+// NewPoolOf makes a pool of these members, in the place of r's own origins. An origin that is also in old
+// keeps its counts and its health. An origin of old that its name no longer has stays until its last
+// conn has ended.
+func NewPoolOf(r *config.Route, members []Member, old *Pool) *Pool {
 	p := &Pool{route: r}
 	var primary, backup []*Origin
-	for _, c := range r.Origins {
-		o := &Origin{Origin: c, counts: old.countsOf(c.Text)}
-		o.SetWeight(c.Weight)
-		p.Origins = append(p.Origins, o)
-		if c.Backup {
+	for _, m := range members {
+		o := p.add(m, old)
+		if o.Backup {
 			backup = append(backup, o)
 		} else {
 			primary = append(primary, o)
 		}
 	}
+	p.keepVanished(r, old)
 	p.primary, p.backup = newChooser(r.Balance, primary), newChooser(r.Balance, backup)
 	p.limitEjections(time.Now())
 	return p

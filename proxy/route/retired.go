@@ -9,5 +9,7 @@ import (
 // counted with what no route takes.
 func (l *Live) Retired(name string, header config.ProxyProtocol, t config.Timeouts, bandwidth config.Rate) *Route {
 	c := &config.Route{Name: name, ProxyProtocol: header, Timeouts: t, Bandwidth: bandwidth}
-	return &Route{Route: c, Origins: origin.NewPool(c, nil), Stats: l.Unrouted}
+	r := &Route{Route: c, Stats: l.Unrouted}
+	r.origins.Store(origin.NewPool(c, nil))
+	return r
 }

@@ -13,29 +13,40 @@ import (
 // also when a reload has replaced it.
 type Route struct {
 	*config.Route
-	Origins *origin.Pool
-	Stats   *Stats
+	Stats *Stats
 
-	rates    *clientRates    // nil: no new_conns_per_second_per_client
-	clients  *config.Clients // the kernel asks it first; here it stops what came in just before a reload
-	peers    *config.Clients // with accept_proxy, the kernel asks this one instead; without, nil
-	heldBack atomic.Bool     // an answer was held back, and the log has said so
+	origins  atomic.Pointer[origin.Pool] // another one whenever a DNS name has other addresses
+	rates    *clientRates                // nil: no new_conns_per_second_per_client
+	clients  *config.Clients             // the kernel asks it first; here it stops what came in just before a reload
+	peers    *config.Clients             // with accept_proxy, the kernel asks this one instead; without, nil
+	heldBack atomic.Bool                 // an answer was held back, and the log has said so
 }
 
 // newRoute keeps the counters and origins of old, the route that had the name before, or nil.
-func newRoute(c *config.Route, old *Route, shards int) *Route {
+func newRoute(c *config.Route, old *Route, shards int, members Members) *Route {
 	r := &Route{Route: c, clients: c.Named()}
 	if c.NamesClients() {
 		r.peers = c.Peers()
 	}
+	var before *origin.Pool
 	if old == nil {
 		r.Stats = newStats(shards)
-		r.Origins = origin.NewPool(c, nil)
-		return r
+	} else {
+		r.Stats, before = old.Stats, old.Origins()
 	}
-	r.Stats = old.Stats
-	r.Origins = origin.NewPool(c, old.Origins)
+	r.origins.Store(origin.NewPoolOf(c, members(c), before))
 	return r
+}
+
+// Origins returns the origins as they are now.
+func (r *Route) Origins() *origin.Pool { return r.origins.Load() }
+
+// renewOrigins replaces the origins by members.
+func (r *Route) renewOrigins(members []origin.Member) {
+	old := r.Origins()
+	p := origin.NewPoolOf(r.Route, members, old)
+	p.KeepWeights(old)
+	r.origins.Store(p)
 }
 
 // Admit takes a new conn or flow of client into r, or returns the verdict that refuses it. After

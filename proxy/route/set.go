@@ -19,12 +19,13 @@ type Table interface {
 // Set is one generation: a table and its routes in service. It does not change once it is in
 // service; every reload makes a new one.
 type Set struct {
-	table  Table
-	Routes []*Route // in the order of the file
-	byFile map[*config.Route]*Route
-	byName map[string]*Route
-	names  bool // some route has accept_proxy
-	before *Set // while this one is on trial: the generation to return to; otherwise nil
+	table   Table
+	Routes  []*Route // in the order of the file
+	byFile  map[*config.Route]*Route
+	byName  map[string]*Route
+	members Members
+	names   bool // some route has accept_proxy
+	before  *Set // while this one is on trial: the generation to return to; otherwise nil
 }
 
 // Lookup returns the route that forwards dst, or nil where none does.
@@ -64,6 +65,8 @@ type Live struct {
 
 	set      atomic.Pointer[Set]
 	downs    atomic.Uint64 // how often an origin went down
+	renewing sync.Mutex    // held to make pools of origins, so that two of one route have the same counts
+	resolve  func(routes []*config.Route) Members
 	watchers registry[func()]
 	listers  registry[Lister] // of the loops that have conns
 	shards   int
@@ -73,7 +76,7 @@ type Live struct {
 // NewLive returns a Live without routes. shards is the number of event loops that count, those of TCP
 // and UDP together.
 func NewLive(shards int) *Live {
-	l := &Live{Unrouted: newStats(shards), shards: shards, rates: sync.OnceValue(newClientRates)}
+	l := &Live{Unrouted: newStats(shards), shards: shards, rates: sync.OnceValue(newClientRates), resolve: literals}
 	l.set.Store(&Set{table: nothing{}})
 	return l
 }
@@ -89,10 +92,12 @@ func (l *Live) Swap(table Table, routes []*config.Route) { l.Try(table, routes).
 // forwards, and the generation before takes the rest. So if the kernel refuses the new table, no conn
 // or flow has ended and no counter is lost.
 func (l *Live) Try(table Table, routes []*config.Route) *Trial {
-	old := l.Set()
-	s := &Set{table: table, byFile: make(map[*config.Route]*Route, len(routes)), byName: make(map[string]*Route, len(routes)), before: old}
+	l.renewing.Lock()
+	defer l.renewing.Unlock()
+	old, members := l.Set(), l.resolve(routes)
+	s := &Set{members: members, table: table, byFile: make(map[*config.Route]*Route, len(routes)), byName: make(map[string]*Route, len(routes)), before: old}
 	for _, c := range routes {
-		r := newRoute(c, old.Named(c.Name), l.shards)
+		r := newRoute(c, old.Named(c.Name), l.shards, members)
 		if c.NewConnsPerSecondPerClient > 0 {
 			r.rates = l.rates()
 		}

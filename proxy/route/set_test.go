@@ -28,7 +28,7 @@ func TestSwap(t *testing.T) {
 		t.Fatalf("looked up %v, want %v", before, stays)
 	}
 	before.Admit(config.UDP, alice)
-	before.Origins.Origins[0].Begin()
+	before.Origins().Origins[0].Begin()
 	before.Stats.Shard(0).End(config.UDP, Closed)
 
 	again, comes := &config.Route{Name: "stays", Origins: origins, MaxFlows: 1}, &config.Route{Name: "comes"}
@@ -37,7 +37,7 @@ func TestSwap(t *testing.T) {
 	if after.Route != again || after == before {
 		t.Fatal("the old route is still in service")
 	}
-	if after.Stats.Totals().Ended[config.UDP][Closed] != 1 || after.Origins.Origins[0].Active() != 1 {
+	if after.Stats.Totals().Ended[config.UDP][Closed] != 1 || after.Origins().Origins[0].Active() != 1 {
 		t.Error("counts did not go on under the route's name")
 	}
 	if got := after.Admit(config.UDP, bob); got != OverMaxFlows {

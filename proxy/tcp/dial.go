@@ -3,8 +3,10 @@ package tcp
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -25,11 +27,14 @@ const mostTried = 4
 func (l *loop) dialNext(c *conn, v route.Verdict) {
 	for {
 		if c.origin = l.pickOrigin(c); c.origin == nil {
-			if len(c.tried) < mostTried && c.route.Origins.HasFull(c.tried) {
+			c.origin = c.takeHurried()
+		}
+		if c.origin == nil {
+			if len(c.tried) < mostTried && c.route.Origins().HasFull(c.tried) {
 				l.endConn(c, route.OverOriginConns)
 				return
 			}
-			if len(c.tried) > 0 && !c.sawOtherFailure && c.route.Origins.AllTried(c.tried) { // each of them has sent RST: dst is closed
+			if len(c.tried) > 0 && !c.sawOtherFailure && c.route.Origins().AllTried(c.tried) { // each of them has sent RST: dst is closed
 				l.mirror.Refused(c.route, config.TCP, c.dst)
 			}
 			l.endConn(c, v)
@@ -62,7 +67,7 @@ func (l *loop) pickOrigin(c *conn) *origin.Origin {
 	if len(c.tried) >= mostTried {
 		return nil
 	}
-	return c.route.Origins.Pick(origin.Ask{
+	return c.route.Origins().Pick(origin.Ask{
 		Client: c.client.Addr(), Protocol: config.TCP, Port: c.dst.Port(), Tried: c.tried, Now: l.moment(l.clock()),
 	})
 }
@@ -77,6 +82,7 @@ func (l *loop) dialPicked(c *conn) error {
 		return errors.New("its name has no address yet")
 	}
 	c.dialled = l.clock() // exact, for the histogram of connect times
+	c.hurries = c.origin.HasOtherWay(c.tried, l.moment(c.dialled))
 	if err := l.connectFromSources(c, to); err != nil {
 		return err
 	}
@@ -123,6 +129,32 @@ func (c *conn) leaveOrigin() {
 		c.origin.End()
 	}
 	c.origin, c.source = nil, 0 // or removeConn would undo it a second time
+}
+
+// otherWayAfter is how long a dial may take before the other address of the same server is dialled:
+// the Connection Attempt Delay of RFC 8305 §5.
+const otherWayAfter = 250 * time.Millisecond
+
+// dialTimedOut gives up the dial in progress. If it was given only otherWayAfter, its address is dialled
+// again if all else fails.
+func (l *loop) dialTimedOut(c *conn) {
+	hurried := c.hurries
+	l.giveUpOrigin(c, errConnectTimeout)
+	if hurried && c.hurried == 0 && len(c.tried) < math.MaxUint8 {
+		c.hurried = uint8(len(c.tried))
+	}
+	l.dialNext(c, route.ConnectTimedOut)
+}
+
+// takeHurried takes back an address whose dial was not given connect_timeout; nil if there is none.
+func (c *conn) takeHurried() *origin.Origin {
+	if c.hurried == 0 {
+		return nil
+	}
+	at := int(c.hurried) - 1
+	o := c.tried[at]
+	c.tried, c.hurried = slices.Delete(c.tried, at, at+1), 0
+	return o
 }
 
 // dialEvent goes on with a conn that dials, after an event of one of its sockets.

@@ -123,7 +123,7 @@ func newFakeConn() *fakeConn {
 	only.Size = pipes.Large
 	f.loop.pipes.Return(only)
 	f.conn = &conn{route: live.Set().Routes[0], ends: [2]end{{fd: 1}, {fd: 2}}}
-	f.conn.origin = f.conn.route.Origins.Pick(origin.Ask{})
+	f.conn.origin = f.conn.route.Origins().Pick(origin.Ask{})
 	f.conn.origin.Begin()
 	f.addConn(f.conn)
 	f.setTimer(f.conn)

@@ -21,7 +21,7 @@ func TestMoveDialling(t *testing.T) {
 	r.Balance, r.Connect, r.ProxyProtocol = config.First, 2*time.Second, config.ProxyV1
 	a, b := twins(t, r)
 	c := a.dial()
-	await(t, func() bool { return a.route.Origins.Origins[1].Active() == 1 }, "the second origin is not asked")
+	await(t, func() bool { return a.route.Origins().Origins[1].Active() == 1 }, "the second origin is not asked")
 	say(t, c, "hello")
 	err := a.move(b, func(batch []tcp.Conn) error {
 		if len(batch) != 1 || !batch[0].Dialling || len(batch[0].Tried) != 1 {
@@ -37,7 +37,7 @@ func TestMoveDialling(t *testing.T) {
 	c.Close()
 	b.ends(route.Closed)
 	for i, want := range []uint64{0, 1, 1} {
-		if got := b.route.Origins.Origins[i].Total(); got != want {
+		if got := b.route.Origins().Origins[i].Total(); got != want {
 			t.Errorf("origin %d was asked %d times where the conn came to, want %d", i, got, want)
 		}
 	}
@@ -98,7 +98,7 @@ func counted(t *testing.T, p *proxy, want int) {
 	for page := range p.live.Conns {
 		listed += len(page)
 	}
-	active, asked := p.route.Stats.Active(config.TCP), p.route.Origins.Origins[0].Active()
+	active, asked := p.route.Stats.Active(config.TCP), p.route.Origins().Origins[0].Active()
 	if listed != want || int(active) != want || int(asked) != want {
 		t.Errorf("%d conns are listed, %d are counted against the route, %d against the origin; want %d", listed, active, asked, want)
 	}

@@ -94,11 +94,11 @@ func (l *loop) drainedAt(in *Conn) time.Duration {
 
 // findOrigins finds the conn's origins in this process, by their addresses.
 func (c *conn) findOrigins(in *Conn) {
-	find := func(o int) *origin.Origin { return c.route.Origins.At(in.Tried[o], in.Dst.Port()) }
+	find := func(o int) *origin.Origin { return c.route.Origins().At(in.Tried[o], in.Dst.Port()) }
 	for i := range in.Tried {
 		c.tried = append(c.tried, find(i))
 	}
-	c.origin = c.route.Origins.At(in.Origin, in.Dst.Port())
+	c.origin = c.route.Origins().At(in.Origin, in.Dst.Port())
 	c.origin.Begin()
 	if !in.Dialling {
 		c.state = relaying

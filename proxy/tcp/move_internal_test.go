@@ -48,7 +48,7 @@ func TestMoveOfHeldBytes(t *testing.T) {
 	for _, piped := range [][2]bool{{false, false}, {true, false}, {false, true}, {true, true}} {
 		l, c, client, origin := relayed(t)
 		c.client, c.dst = client1, origin1
-		c.origin = c.route.Origins.At(origin1, 80)
+		c.origin = c.route.Origins().At(origin1, 80)
 		for i := range c.ends {
 			c.ends[i].fd = int32(own(t, int(c.ends[i].fd)))
 		}

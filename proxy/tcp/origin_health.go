@@ -35,7 +35,9 @@ func (l *loop) noteFailure(c *conn, err error) {
 		return
 	}
 	f.Port, f.Began = c.origin.Port(c.dst.Port()), l.moment(c.dialled)
-	if c.route.Origins.DialFailed(c.origin, f, l.moment(l.clock())) {
+	now := l.moment(l.clock())
+	c.origin.WayFailed(f.Port, f.Refused, now)
+	if c.route.Origins().DialFailed(c.origin, f, now) {
 		l.log.Logger.Warn("an origin is ejected: new conns go to the others for a while",
 			"route", c.route.Name, "origin", c.origin.Text, "port", f.Port, "error", err)
 	}
@@ -44,6 +46,7 @@ func (l *loop) noteFailure(c *conn, err error) {
 // noteAccepted notes that the conn's origin has accepted it.
 func (l *loop) noteAccepted(c *conn) {
 	port := c.origin.Port(c.dst.Port())
+	c.origin.WayAccepted()
 	if c.origin.Accepted(port, l.moment(l.clock())) {
 		l.log.Logger.Info("an origin accepts conns again", "route", c.route.Name, "origin", c.origin.Text, "port", port)
 	}

@@ -47,7 +47,7 @@ func TestDeadOriginIsEjected(t *testing.T) {
 			r := firstOf(dead, up)
 			r.Connect = 50 * time.Millisecond
 			p := serve(t, r)
-			first := p.route.Origins.Origins[0]
+			first := p.route.Origins().Origins[0]
 			for range health.DialsToEject {
 				p.echoes()
 			}
@@ -84,7 +84,7 @@ func TestOnDown(t *testing.T) {
 		onA := p.dial()
 		say(t, onA, "hello")
 		hear(t, onA, "hello")
-		first := p.route.Origins.Origins[0]
+		first := p.route.Origins().Origins[0]
 		first.SetChecked(true, "test", time.Now())
 		p.live.OriginDown()
 		if onDown == config.CloseConns {

@@ -121,7 +121,7 @@ func (p *proxy) balanced() {
 			p.t.Errorf("%d files are still counted", n)
 		}
 	}
-	for _, o := range p.route.Origins.Origins {
+	for _, o := range p.route.Origins().Origins {
 		if n := o.Active(); n != 0 {
 			p.t.Errorf("%d conns are still counted against origin %s", n, o.Text)
 		}

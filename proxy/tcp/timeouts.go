@@ -42,8 +42,7 @@ func (l *loop) timerFired(c *conn) {
 		l.enableKeepalive(c)
 		l.setTimer(c)
 	case v == route.ConnectTimedOut:
-		l.giveUpOrigin(c, errConnectTimeout)
-		l.dialNext(c, v)
+		l.dialTimedOut(c)
 	case c.state == relaying && v != route.DrainTimedOut && v != route.MaxAge && (c.paused() || c.delivering(l.sockets)):
 		c.active = l.now
 		l.setTimer(c)
@@ -96,6 +95,8 @@ func (c *conn) timeoutAt(t config.Timeouts) (at time.Duration, v route.Verdict) 
 	switch {
 	case c.state == naming:
 		return addTimeout(c.began, t.Header), route.HeaderTimedOut
+	case c.state == dialling && c.hurries && (t.Connect <= 0 || t.Connect > otherWayAfter):
+		return addTimeout(c.dialled, otherWayAfter), route.ConnectTimedOut
 	case c.state == dialling:
 		return addTimeout(c.dialled, t.Connect), route.ConnectTimedOut
 	case c.ways[route.ToOrigin].finished || c.ways[route.ToClient].finished:

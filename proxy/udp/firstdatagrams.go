@@ -25,7 +25,7 @@ type firstDatagram struct {
 // keep copies the first datagram of f, if there is another origin that it may have to be sent to. It
 // overwrites that of the flow 1,024 before.
 func (d *firstDatagrams) keep(f *liveFlow, payload []byte, tos uint8) {
-	if len(f.Route.Origins.Origins) < 2 || len(payload) > maxFirstSize {
+	if len(f.Route.Origins().Origins) < 2 || len(payload) > maxFirstSize {
 		return
 	}
 	if d.all == nil {

@@ -164,14 +164,14 @@ func testHandOver(t *testing.T, kind config.ProxyProtocol) {
 		return nil
 	}
 	check(t, <-ended)
-	if n := old.Routes.Set().Routes[0].Origins.Origins[0].Active(); n != 0 {
+	if n := old.Routes.Set().Routes[0].Origins().Origins[0].Active(); n != 0 {
 		t.Errorf("%d flows are still counted where they have left", n)
 	}
 	p := serveOn(t, next, dsts)
 	if after := k.hear(t); fmt.Sprint(after) != fmt.Sprint(before) {
 		t.Errorf("the origin answered\n%v before, and after\n%v", before, after)
 	}
-	if n := p.live.Set().Routes[0].Origins.Origins[0].Total(); n != uint64(len(k.clients)) {
+	if n := p.live.Set().Routes[0].Origins().Origins[0].Total(); n != uint64(len(k.clients)) {
 		t.Errorf("%d flows, want the %d that came", n, len(k.clients))
 	}
 }

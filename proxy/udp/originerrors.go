@@ -17,7 +17,7 @@ import (
 // its own has none where there is no other origin: it would only learn of errors other than "port
 // unreachable", of no use there, for one more system call a flow.
 func queuesErrors(f *liveFlow) bool {
-	return f.Sockets.shared != nil || f.OwnsSocket() && len(f.Route.Origins.Origins) > 1
+	return f.Sockets.shared != nil || f.OwnsSocket() && len(f.Route.Origins().Origins) > 1
 }
 
 // readErrors empties the error queue of o's socket, which wakes the loop until it is empty. It
@@ -50,7 +50,7 @@ func (l *loop) sharedRefused(s *sharedSocket, e datagram.ICMPError, now time.Dur
 		l.originRefused(f, e.Err, now)
 		return
 	}
-	if o := s.key.route.Origins.By(e.To); o != nil {
+	if o := s.key.route.Origins().By(e.To); o != nil {
 		l.flows.NoteRefusal(s.key.route, o, e.To.Port(), refusalOf(e.Err), now)
 	}
 }

@@ -134,6 +134,9 @@ func candidate(o config.Origin, port uint16) string {
 		host = "[" + host + "]"
 	}
 	text := fmt.Sprintf("%s:%d", host, o.Port(port))
+	if o.SRV {
+		text = o.Text // the records have the ports
+	}
 	if o.Weight != 1 {
 		text += fmt.Sprintf(" weight %d", o.Weight)
 	}

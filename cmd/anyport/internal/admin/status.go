@@ -21,6 +21,25 @@ type Status struct {
 	Steering      SteeringStatus `json:"steering"`
 	Routes        []RouteStatus  `json:"routes"`
 	Unrouted      Counts         `json:"unrouted"` // traffic to a dst that no route forwards, or that none forwards any more
+
+	Resolver *ResolverStatus `json:"resolver,omitempty"` // if an origin is a DNS name
+}
+
+// ResolverStatus says how DNS names are resolved.
+type ResolverStatus struct {
+	Servers []string     `json:"servers"` // of /etc/resolv.conf, in the order in which they are asked
+	Search  []string     `json:"search"`
+	Error   string       `json:"error,omitempty"` // why /etc/hosts or /etc/resolv.conf could not be read again
+	Names   []NameStatus `json:"names"`
+}
+
+// NameStatus is what is known of one DNS name.
+type NameStatus struct {
+	Name       string   `json:"name"`
+	Addresses  []string `json:"addresses"`
+	TTLSeconds float64  `json:"ttl_seconds"`     // until it is resolved again
+	Server     string   `json:"server"`          // that answered last, or /etc/hosts
+	Error      string   `json:"error,omitempty"` // why the last try failed: the addresses are the last good ones
 }
 
 // Privileges are what the process holds.
@@ -130,6 +149,8 @@ type ConnectTimes struct {
 // OriginStatus is one origin of a route.
 type OriginStatus struct {
 	Address string `json:"address"`
+	Name    string `json:"name,omitempty"` // the DNS name that the address is of
+	Gone    bool   `json:"gone,omitempty"` // the name no longer has it: it only ends the conns that it has
 	Up      bool   `json:"up"`
 	Forced  string `json:"forced"` // the state forced by hand: "drain" or "down"; "" = none
 	Weight  int    `json:"weight"` // for new conns; an operator's until the next reload

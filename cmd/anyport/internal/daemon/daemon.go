@@ -90,7 +90,8 @@ type daemon struct {
 	upgrading *upgradeRun  // nil: no upgrade is under way
 	reloading *reload      // nil: no reload is under way
 
-	slow *slowfs.Worker // opens files that may be on a mount that hangs
+	slow        *slowfs.Worker // opens files that may be on a mount that hangs
+	systemFiles *slowfs.Worker // the same for /etc/hosts and /etc/resolv.conf
 
 	refusals   chan closedService  // from the event loops to refuseMirrored
 	healthNews chan struct{}       // from noteHealth to applyHealth
@@ -123,7 +124,7 @@ type generation struct {
 // needed by the rest; everything that takes a privilege comes before the privileges are dropped; and
 // another process serves until the last step.
 func open(opt Options) (*daemon, error) {
-	d := &daemon{opt: opt, begun: time.Now(), decisions: make(chan func()), decided: make(chan struct{}), slow: slowfs.New(readTimeout), refusals: make(chan closedService, 1024), healthNews: make(chan struct{}, 1), stored: map[string]int{}}
+	d := &daemon{opt: opt, begun: time.Now(), decisions: make(chan func()), decided: make(chan struct{}), slow: slowfs.New(readTimeout), systemFiles: slowfs.New(systemFileTimeout), refusals: make(chan closedService, 1024), healthNews: make(chan struct{}, 1), stored: map[string]int{}}
 	maps.Copy(d.stored, opt.Stored)
 	d.drains.Store(&drains{})
 	d.openLog()
@@ -156,9 +157,13 @@ func (d *daemon) openRoutes() error {
 		Record:   d.record(),
 		Mirror:   d.noteRefusal,
 		Log:      d.log,
+		ReadFile: d.readSystemFile,
 
 		HealthChanged: d.noteHealth,
 	})
+	if err := d.resolveNames(c); err != nil {
+		return err
+	}
 	trial := d.proxy.Try(g.table, c.Routes)
 	if d.before != nil {
 		d.proxy.RestoreOrigins(d.before.Origins)

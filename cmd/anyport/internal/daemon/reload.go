@@ -66,9 +66,11 @@ func (d *daemon) beginReload(waiting []reloadReport) {
 	}
 	r := &reload{read: make(chan struct{}), waiting: waiting}
 	d.reloading = r
-	go func() { // ends when the file is read and compiled, or could not be read in time
+	go func() { // ends when the file is read and compiled and its names are resolved, or that took too long
 		defer close(r.read)
-		r.next, r.err = d.load()
+		if r.next, r.err = d.load(); r.err == nil {
+			r.err = d.resolveNames(r.next.config)
+		}
 	}()
 }
 

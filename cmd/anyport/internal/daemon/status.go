@@ -37,6 +37,7 @@ func (d *daemon) status() admin.Status {
 		Steering:      steeringStatus(kernel, err),
 		Routes:        joinRoutes(d.proxy.Status(), kernel.Counters, d.draining),
 		Unrouted:      admin.Counts(d.proxy.Unrouted()),
+		Resolver:      resolverStatus(d.proxy.Resolving()),
 	}
 }
 

@@ -26,6 +26,10 @@ func Status(w io.Writer, s *admin.Status) error {
 		fmt.Fprintln(out)
 		printRows(out, "ORIGIN\tROUTE\tSTATE\tACTIVE\tTOTAL", rows)
 	}
+	if s.Resolver != nil {
+		fmt.Fprintln(out)
+		printRows(out, "NAME\tADDRESSES\tTTL\tSERVER\tERROR", nameRows(s.Resolver.Names))
+	}
 	return out.Flush()
 }
 
@@ -47,6 +51,9 @@ func summary(s *admin.Status) [][2]string {
 		{"privileges", privilegesText(s)},
 		{"files", filesText(s)},
 		{"limits", limitsText(s)},
+	}
+	if s.Resolver != nil {
+		lines = append(lines, resolverLine(s.Resolver))
 	}
 	for _, what := range s.Steering.Missing {
 		lines = append(lines, [2]string{"MISSING", what})
@@ -149,7 +156,7 @@ func originRows(s *admin.Status) []string {
 	var rows []string
 	for _, r := range s.Routes {
 		for _, o := range r.Origins {
-			rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%d\t%d", o.Address, r.Name, originState(o), o.ConnsActive, o.ConnsTotal)+sourcesText(o))
+			rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%d\t%d", originText(o), r.Name, originState(o), o.ConnsActive, o.ConnsTotal)+sourcesText(o))
 		}
 	}
 	return rows
@@ -164,10 +171,22 @@ func sourcesText(o admin.OriginStatus) string {
 	return text
 }
 
+// originText is the address of an origin, and the DNS name that it is of.
+func originText(o admin.OriginStatus) string {
+	if o.Name == "" || strings.HasPrefix(o.Address, o.Name) {
+		return o.Address
+	}
+	return o.Address + " (" + o.Name + ")"
+}
+
 // originState is the state forced by hand, or else what the proxy has found.
 func originState(o admin.OriginStatus) string {
 	state := o.State
 	switch {
+	case o.Gone:
+		state = "gone from its name"
+	case o.Name != "" && strings.HasPrefix(o.Address, o.Name):
+		state = "no address"
 	case o.Up && o.RefusedPorts > 0:
 		state = fmt.Sprintf("up (%d ports refused)", o.RefusedPorts)
 	case o.Up:

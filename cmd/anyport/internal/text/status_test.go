@@ -28,7 +28,8 @@ func TestStatus(t *testing.T) {
 				Counts: admin.Counts{Datagrams: map[string]map[string]uint64{"to_client": {"amplified": 3}}},
 				Origins: []admin.OriginStatus{{Address: "10.0.0.5", Up: true, ConnsActive: 12, ConnsTotal: 34567}, {Address: "10.0.0.6", Forced: "drain"},
 					{Address: "10.0.0.7:53", RefusedSince: &refused}, {Address: "10.0.0.8", Up: true, RefusedPorts: 2},
-					{Address: "10.0.0.9", State: "ejected", EjectedSince: &refused}, {Address: "10.0.1.1", State: "check_failed", Since: &refused, Why: "status 503"}},
+					{Address: "10.0.0.9", State: "ejected", EjectedSince: &refused}, {Address: "10.0.1.1", State: "check_failed", Since: &refused, Why: "status 503"},
+					{Address: "10.0.0.9:80", Name: "app.example", Up: true}, {Address: "10.0.1.9:80", Name: "app.example", Gone: true, ConnsActive: 1}, {Address: "new.example:80", Name: "new.example"}},
 				Refused: 9,
 			},
 			{
@@ -36,6 +37,10 @@ func TestStatus(t *testing.T) {
 				Draining: true,
 			},
 		},
+		Resolver: &admin.ResolverStatus{Servers: []string{"10.0.0.53:53", "10.0.0.54:53"}, Search: []string{"corp.example"}, Names: []admin.NameStatus{
+			{Name: "app.example", Addresses: []string{"10.0.0.9"}, TTLSeconds: 59.6, Server: "10.0.0.54:53"},
+			{Name: "new.example", TTLSeconds: 1, Error: "10.0.0.53:53: no\n10.0.0.54:53: nor this"},
+		}},
 	}
 	const want = `anyport     v1.2.3, pid 4711, up for 1h2m3s
 config      /etc/anyport/anyport.toml, generation 2, loaded 2026-05-04 03:02:01, LAST RELOAD REFUSED: line 3: no; line 4: nor this
@@ -43,6 +48,7 @@ steering    attached, program 77, 5 prefixes, 3 local routes put back after othe
 privileges  user anyport, CAP_NET_BIND_SERVICE, CAP_NET_ADMIN
 files       120 of 1048576 used: tcp 40 of 900000, flows 7 of 800000, replies 3 of 700000; 1024 in reserve
 limits      524288 flows, 10000 of them with a socket each; of one client 625 with a socket, 32768 without, unless its route says otherwise
+resolver    10.0.0.53:53, 10.0.0.54:53, search corp.example
 MISSING     the route local 192.0.2.0/24 dev lo is missing
 held back   route game: 3 datagrams, 2.0 KiB, to clients that had not shown that they are there: see amplification_budget
 
@@ -50,13 +56,20 @@ ROUTE           PROTOCOL  PREFIXES                      PORTS      ACTIVE  TOTAL
 game            tcp,udp   192.0.2.0/24,2001:db8:1::/48  all        12      34567  9        3       1        1.0 MiB    1.5 KiB
 ssh (draining)  tcp       192.0.2.1/32,192.0.2.2/32 +2  22 → pass  0       0      0        0       0        0 B        0 B
 
-ORIGIN       ROUTE  STATE                            ACTIVE  TOTAL
-10.0.0.5     game   up                               12      34567
-10.0.0.6     game   drain                            0       0
-10.0.0.7:53  game   refused since 03:02:01           0       0
-10.0.0.8     game   up (2 ports refused)             0       0
-10.0.0.9     game   ejected since 03:02:01           0       0
-10.0.1.1     game   down since 03:02:01: status 503  0       0
+ORIGIN                     ROUTE  STATE                            ACTIVE  TOTAL
+10.0.0.5                   game   up                               12      34567
+10.0.0.6                   game   drain                            0       0
+10.0.0.7:53                game   refused since 03:02:01           0       0
+10.0.0.8                   game   up (2 ports refused)             0       0
+10.0.0.9                   game   ejected since 03:02:01           0       0
+10.0.1.1                   game   down since 03:02:01: status 503  0       0
+10.0.0.9:80 (app.example)  game   up                               0       0
+10.0.1.9:80 (app.example)  game   gone from its name               1       0
+new.example:80             game   no address                       0       0
+
+NAME         ADDRESSES  TTL   SERVER        ERROR
+app.example  10.0.0.9   1m0s  10.0.0.54:53  -
+new.example             1s    -             10.0.0.53:53: no; 10.0.0.54:53: nor this
 `
 	var got bytes.Buffer
 	if err := Status(&got, status); err != nil {
@@ -93,6 +106,7 @@ func TestStatusStates(t *testing.T) {
 		{"detached", func(s *admin.Status) { s.Steering.Attached = false }, "steering    DETACHED, 1 prefix\n"},
 		{"exposed", func(s *admin.Status) { s.Steering.OnDeath = admin.Exposed }, "EXPOSES the host's listeners if it is killed"},
 		{"missing", func(s *admin.Status) { s.Steering.Missing = []string{"the interface lo"} }, "MISSING     the interface lo\n"},
+		{"a file that hangs", func(s *admin.Status) { s.Resolver = &admin.ResolverStatus{Servers: []string{"::1"}, Error: "hangs"} }, "RESOLVER    ::1: hangs\n"},
 		{"refused", func(s *admin.Status) { s.Config.Refused = "a\nb\n" }, "LAST RELOAD REFUSED: a; b\n"},
 		{"stopping", func(s *admin.Status) { s.Stopping = true }, "anyport     v1, pid 7, stopping, up for 0s\n"},
 		{"no capabilities", func(s *admin.Status) { s.Privileges.User = "nobody" }, "privileges  user nobody, no capabilities\n"},
@@ -107,7 +121,7 @@ func TestStatusStates(t *testing.T) {
 			if !strings.Contains(out.String(), test.want) {
 				t.Errorf("want %q in\n%s", test.want, out.String())
 			}
-			for _, alarm := range []string{"DETACHED", "EXPOSES", "MISSING", "REFUSED:"} {
+			for _, alarm := range []string{"DETACHED", "EXPOSES", "MISSING", "RESOLVER", "REFUSED:"} {
 				if strings.Contains(out.String(), alarm) != strings.Contains(test.want, alarm) {
 					t.Errorf("%q in\n%s", alarm, out.String())
 				}
