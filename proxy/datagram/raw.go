@@ -16,12 +16,14 @@ import (
 // them takes CAP_NET_RAW, using them takes no capability, and any number of loops may share them.
 type Raw struct{ four, six rawSocket }
 
+// rawSocket is the socket of one family. It does not change once it is open, so that loops share it
+// without a lock.
 type rawSocket struct {
 	fd  int
 	err error // why it could not be opened
 }
 
-// OpenRaw opens what it can; an error is returned by From, where the socket is needed. The caller
+// OpenRaw opens what it can; an error is returned by FD, where the socket is needed. The caller
 // owes a Close.
 func OpenRaw() *Raw {
 	r := new(Raw)

@@ -49,6 +49,7 @@ const (
 	ofClient
 )
 
+// links are the neighbours of an entry in one flowList; nil at its ends.
 type links[S any] struct{ older, newer *entry[S] }
 
 // flowList is entries, oldest first, linked by one of their links.
