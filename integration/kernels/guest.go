@@ -15,9 +15,9 @@ const resultMark = "@@ "
 
 // inGuest runs in the guest, from its start to its end. Process 1 only reaps orphaned
 // processes, because tests wait for their end.
-func inGuest(repository string, short bool, which *regexp.Regexp) error {
+func inGuest(repository string, short bool, ports string, which *regexp.Regexp) error {
 	if os.Getpid() != 1 {
-		return takeSteps(repository, short, which)
+		return takeSteps(repository, short, ports, which)
 	}
 	if err := prepare(); err != nil {
 		fmt.Println("prepare the guest:", err)
@@ -73,11 +73,11 @@ func prepare() error {
 }
 
 // takeSteps runs the steps one after the other and reports each to the host.
-func takeSteps(repository string, short bool, which *regexp.Regexp) error {
+func takeSteps(repository string, short bool, ports string, which *regexp.Regexp) error {
 	if err := os.Chdir(repository); err != nil {
 		return err
 	}
-	all, err := steps(short)
+	all, err := steps(short, ports)
 	if err != nil {
 		return err
 	}

@@ -49,8 +49,8 @@ func (s step) take() result {
 	return r
 }
 
-// steps returns the steps of the short form, or all steps.
-func steps(short bool) ([]step, error) {
+// steps returns the steps of the short form, or all steps, of which the demo sweeps these ports.
+func steps(short bool, ports string) ([]step, error) {
 	who, err := identities()
 	if err != nil {
 		return nil, err
@@ -67,7 +67,7 @@ func steps(short bool) ([]step, error) {
 		return all, nil
 	}
 	all = append(all,
-		program("demo", root, testPatience, "", built("cmd/anyport"), "demo", "--ports", "1-4096"),
+		program("demo", root, demoPatience, "", built("cmd/anyport"), "demo", "--ports", ports),
 		tests("privileges test", root, "integration", "-test.run", "^(TestPrivileges|TestForgedSYNs)$", "-test.parallel", "1"),
 		tests("steering tests", root, "steering", "-test.short"),
 		tests("steering/host tests", root, "steering/host", "-test.short"),
@@ -79,9 +79,12 @@ func steps(short bool) ([]step, error) {
 	return all, nil
 }
 
-// testPatience bounds the demo, and the tests of a package: the emulator is 20 times as slow as
-// the host.
-const testPatience = 20 * time.Minute
+const (
+	// testPatience bounds the tests of a package: the emulator is 20 times as slow as the host.
+	testPatience = 20 * time.Minute
+	// demoPatience bounds the demo, with -ports 1-65535, too.
+	demoPatience = 50 * time.Minute
+)
 
 // tests runs the tests of a package in its directory. -test.v shows which are slow, and the
 // timeout where one hangs.
