@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -86,6 +87,10 @@ func TestFinishUpgrade(t *testing.T) {
 // child is a process that writes each signal that it gets to its output, until SIGWINCH: of all that have
 // come, a shell acts on the one with the highest number last.
 func child(t *testing.T) (cmd *exec.Cmd, out *bufio.Reader) {
+	// A shell cannot trap a signal that was ignored when it began, as SIGHUP is under nohup.
+	heard := make(chan os.Signal, 1)
+	signal.Notify(heard, syscall.SIGHUP)
+	defer signal.Stop(heard)
 	t.Helper()
 	cmd = exec.Command("sh", "-c", `trap 'echo HUP' HUP; trap 'echo TERM' TERM; trap 'echo INT' INT; trap 'echo end; exit' WINCH; echo ready; while :; do sleep 0.02; done`)
 	pipe, err := cmd.StdoutPipe()
