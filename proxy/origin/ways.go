@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"anyport/proxy/health"
 )
 
 // Between the IPv4 and the IPv6 address of one server, the better way is dialled: the one that RFC 6724
@@ -42,10 +44,11 @@ func untriedWay(tried []*Origin) *Origin {
 	return nil
 }
 
-// HasOtherWay reports whether there is another address of the same server that was not tried and has
-// not failed lately. Then a dial of o need not wait for long.
+// HasOtherWay reports whether there is another address of the same server that can be dialled next: it
+// was not tried, is up, is not full, and has not failed lately. Then a dial of o need not wait for long.
 func (o *Origin) HasOtherWay(tried []*Origin, now time.Time) bool {
-	return o.other != nil && !slices.Contains(tried, o.other) && !o.other.failing(now)
+	return o.other != nil && !slices.Contains(tried, o.other) && !o.other.failing(now) &&
+		o.other.Standing() == health.Up && !o.other.Full()
 }
 
 // WayFailed notes that a dial of port has failed. RST says nothing about the way if o has many ports:

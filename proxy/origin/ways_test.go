@@ -190,3 +190,24 @@ func TestVanished(t *testing.T) {
 		t.Errorf("after a reload without the name: %s", got)
 	}
 }
+
+// TestOnlyAWayThatCanBeDialledHurriesTheOther: a dial is not cut short for an address that would not be
+// dialled next.
+func TestOnlyAWayThatCanBeDialledHurriesTheOther(t *testing.T) {
+	for what, exclude := range map[string]func(*Origin){
+		"full":        func(o *Origin) { o.MaxConns = 1; o.Begin() },
+		"drained":     func(o *Origin) { o.Force(health.Drain, "test", noon) },
+		"down":        func(o *Origin) { o.SetChecked(true, "test", noon) },
+		"of weight 0": func(o *Origin) { o.SetWeight(0) },
+	} {
+		p := named(config.First, nil, "10.0.0.5", "2001:db8::5")
+		four, six := p.Origins[0], p.Origins[1]
+		if !six.HasOtherWay(nil, noon) {
+			t.Fatal("a dial is not hurried although the other way is up")
+		}
+		exclude(four)
+		if six.HasOtherWay(nil, noon) {
+			t.Errorf("a dial is hurried although the other way is %s", what)
+		}
+	}
+}

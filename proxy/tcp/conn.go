@@ -37,7 +37,7 @@ type conn struct {
 	keepalive       bool   // probes are on, on both sockets
 	sawOtherFailure bool   // an origin failed otherwise than by refusing: dst may not be closed
 	hurries         bool   // the dial in progress ends after otherWayAfter
-	hurried         uint8  // the place among tried, from 1, of an address whose dial did; 0: none
+	hurried         uint8  // the place among tried, from 1, of an address whose dial did; 0: none; takenBack
 	source          uint16 // where the origin counts its source address; 0: nowhere
 
 	ends [2]end // clientEnd, originEnd

@@ -82,7 +82,7 @@ func (l *loop) dialPicked(c *conn) error {
 		return errors.New("its name has no address yet")
 	}
 	c.dialled = l.clock() // exact, for the histogram of connect times
-	c.hurries = c.origin.HasOtherWay(c.tried, l.moment(c.dialled))
+	c.hurries = c.hurried != takenBack && c.origin.HasOtherWay(c.tried, l.moment(c.dialled))
 	if err := l.connectFromSources(c, to); err != nil {
 		return err
 	}
@@ -140,20 +140,25 @@ const otherWayAfter = 250 * time.Millisecond
 func (l *loop) dialTimedOut(c *conn) {
 	hurried := c.hurries
 	l.giveUpOrigin(c, errConnectTimeout)
-	if hurried && c.hurried == 0 && len(c.tried) < math.MaxUint8 {
+	if hurried && c.hurried == 0 && len(c.tried) < takenBack {
 		c.hurried = uint8(len(c.tried))
 	}
 	l.dialNext(c, route.ConnectTimedOut)
 }
 
-// takeHurried takes back an address whose dial was not given connect_timeout; nil if there is none.
+// takenBack stands in conn.hurried for an address that takeHurried has returned.
+const takenBack = math.MaxUint8
+
+// takeHurried takes back an address whose dial was not given connect_timeout; nil if there is none. It
+// returns one address in the life of a conn, which is then dialled for all of connect_timeout: otherwise
+// the conn would dial it again and again, until its client gives up.
 func (c *conn) takeHurried() *origin.Origin {
-	if c.hurried == 0 {
+	if c.hurried == 0 || c.hurried == takenBack {
 		return nil
 	}
 	at := int(c.hurried) - 1
 	o := c.tried[at]
-	c.tried, c.hurried = slices.Delete(c.tried, at, at+1), 0
+	c.tried, c.hurried = slices.Delete(c.tried, at, at+1), takenBack
 	return o
 }
 

@@ -1,12 +1,14 @@
 package tcp_test
 
 import (
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
 
 	"anyport/config"
 	"anyport/proxy/health"
+	origins "anyport/proxy/origin"
 	"anyport/proxy/route"
 )
 
@@ -130,4 +132,23 @@ func TestMaxAge(t *testing.T) {
 	if least := r.MaxAge * 9 / 10; ages[0] < least || ages[len(ages)-1]-ages[0] < r.MaxAge/20 {
 		t.Errorf("conns ended after %v to %v, want some after %v and spread over a fifth of max_age", ages[0], ages[len(ages)-1], least)
 	}
+}
+
+// TestDialIsNotHurriedForever: a server whose one address does not answer, and whose other one is
+// drained, costs its client connect_timeout.
+func TestDialIsNotHurriedForever(t *testing.T) {
+	addr := netip.MustParseAddrPort(silent(t))
+	o := config.Origin{Host: "app.example", Ports: config.PortRange{First: addr.Port(), Last: addr.Port()}, Weight: 1}
+	r := forward()
+	r.Origins, r.Connect = []config.Origin{o}, time.Second
+	p := serve(t, r)
+	p.live.ResolveBy(func([]*config.Route) route.Members {
+		return func(*config.Route) []origins.Member {
+			return origins.Resolved(o, []netip.Addr{addr.Addr(), netip.MustParseAddr("::1")})
+		}
+	})
+	p.live.Swap(table{r}, []*config.Route{r})
+	p.live.Set().Routes[0].Origins().Origins[1].Force(health.Drain, "test", time.Now())
+	p.dial()
+	p.ends(route.ConnectTimedOut)
 }
