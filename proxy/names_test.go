@@ -114,6 +114,13 @@ func TestNamesInService(t *testing.T) {
 	if names := s.Resolving().Names; len(names) != 1 || names[0].Name != "app.example" {
 		t.Errorf("in service: %+v", names)
 	}
+	next := resolve.Name{Host: "localhost"}
+	hosts.Store("10.0.0.6 app.example\n127.0.0.1 localhost")
+	s.names.resolver.Resolve(t.Context(), []resolve.Name{next}) // as a reload does before its Try
+	s.routes.OriginDown()
+	if a := s.names.resolver.Answer(next); len(a.Targets) != 1 {
+		t.Errorf("an origin that went down has dropped a name of the reload in progress: %+v", a)
+	}
 	s.Try(everything{nil}, nil).Keep(everything{nil})
 	if names := s.Resolving().Names; len(names) != 0 {
 		t.Errorf("after a reload without names: %+v", names)

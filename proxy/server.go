@@ -194,7 +194,14 @@ func (s *Server) Serve(ctx context.Context, tcpSockets, udpSockets []int) error 
 // followNames keeps the addresses of DNS names up to date until stop, on goroutines that end then.
 func (s *Server) followNames(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
-	unwatch := s.routes.Watch(func() { s.names.keepServed(s.routes.Set()) })
+	var seen atomic.Uint64
+	seen.Store(s.routes.Swaps())
+	unwatch := s.routes.Watch(func() {
+		// An origin that goes down must not drop the names that a reload has just had resolved.
+		if n := s.routes.Swaps(); seen.Swap(n) != n {
+			s.names.keepServed(s.routes.Set())
+		}
+	})
 	var resolving errgroup.Group
 	resolving.Go(func() error { return s.names.resolver.Run(ctx) })
 	return func() {

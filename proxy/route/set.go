@@ -64,6 +64,7 @@ type Live struct {
 	Unrouted *Stats // counts what no route takes
 
 	set      atomic.Pointer[Set]
+	swaps    atomic.Uint64 // how often a generation came into service
 	downs    atomic.Uint64 // how often an origin went down
 	renewing sync.Mutex    // held to make pools of origins, so that two of one route have the same counts
 	resolve  func(routes []*config.Route) Members
@@ -129,6 +130,7 @@ func (t *Trial) Undo() { t.live.store(t.set.before) }
 // store puts s into service and wakes the loops, which apply it to their live conns.
 func (l *Live) store(s *Set) {
 	l.set.Store(s)
+	l.swaps.Add(1)
 	for _, r := range s.Routes {
 		r.Stats.share(r.RouteBandwidth)
 	}
@@ -140,6 +142,9 @@ func (l *Live) OriginDown() {
 	l.downs.Add(1)
 	l.notify()
 }
+
+// Swaps counts the generations that came into service, trials not included.
+func (l *Live) Swaps() uint64 { return l.swaps.Load() }
 
 // Downs counts the calls of OriginDown.
 func (l *Live) Downs() uint64 { return l.downs.Load() }
