@@ -138,13 +138,7 @@ func (l *leastConn) pick(_ netip.Addr, share func(*Origin) float64) (best *Origi
 	return best
 }
 
-func (o *Origin) load(share float64) float64 {
-	active := o.Active()
-	if o.other != nil { // it holds what both of its ways hold
-		active += o.other.Active()
-	}
-	return float64(active) / share
-}
+func (o *Origin) load(share float64) float64 { return float64(o.activeByBoth()) / share }
 
 // sourceHash keeps a client on its origin. By rendezvous hashing (Thaler and
 // Ravishankar 1998, weighted), the loss of an origin moves its own clients only.

@@ -61,3 +61,22 @@ func TestFullOrigins(t *testing.T) {
 		})
 	}
 }
+
+// TestTwoWaysShareMaxConns: a server with an IPv4 and an IPv6 address gets no more than max_conns, by
+// both of them together.
+func TestTwoWaysShareMaxConns(t *testing.T) {
+	o := app(1)
+	o.MaxConns = 3
+	r := &config.Route{Balance: config.First, Origins: []config.Origin{o}}
+	p := NewPoolOf(r, Resolved(o, addrs("10.0.0.5", "2001:db8::5")), nil)
+	p.Origins[0].Begin() // as when IPv6 was dead a moment ago
+	begun := 1
+	for range 10 {
+		if o := p.Pick(asking(0, nil)); o != nil && o.TryBegin() {
+			begun++
+		}
+	}
+	if begun != 3 || p.Origins[0].TryBegin() || !p.HasFull(nil) {
+		t.Errorf("the server has %d conns, want 3", begun)
+	}
+}

@@ -47,9 +47,10 @@ func (o *Origin) Begin() {
 }
 
 // TryBegin is Begin, unless o has max_conns already. It adds first and takes back after, so that no two
-// loops can both take the last place.
+// loops can both take the last place, by whichever way.
 func (o *Origin) TryBegin() bool {
-	if n := o.counts.active.Add(1); o.MaxConns > 0 && n > int64(o.MaxConns) {
+	o.counts.active.Add(1)
+	if o.MaxConns > 0 && o.activeByBoth() > int64(o.MaxConns) {
 		o.counts.active.Add(-1)
 		return false
 	}
@@ -58,13 +59,22 @@ func (o *Origin) TryBegin() bool {
 }
 
 // Full reports whether o has max_conns.
-func (o *Origin) Full() bool { return o.MaxConns > 0 && o.Active() >= int64(o.MaxConns) }
+func (o *Origin) Full() bool { return o.MaxConns > 0 && o.activeByBoth() >= int64(o.MaxConns) }
 
 // End counts the end of a conn or flow that Begin has counted.
 func (o *Origin) End() { o.counts.active.Add(-1) }
 
 // Active is the number of live conns and flows.
 func (o *Origin) Active() int64 { return o.counts.active.Load() }
+
+// activeByBoth is Active of the server: an origin with two ways holds what both of them hold.
+func (o *Origin) activeByBoth() int64 {
+	n := o.Active()
+	if o.other != nil {
+		n += o.other.Active()
+	}
+	return n
+}
 
 // Total is the number of conns and flows since the process began.
 func (o *Origin) Total() uint64 { return o.counts.total.Load() }

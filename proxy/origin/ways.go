@@ -45,10 +45,11 @@ func untriedWay(tried []*Origin) *Origin {
 }
 
 // HasOtherWay reports whether there is another address of the same server that can be dialled next: it
-// was not tried, is up, is not full, and has not failed lately. Then a dial of o need not wait for long.
+// was not tried, is up, and has not failed lately. Then a dial of o need not wait for long. max_conns
+// does not matter: the conn that gives up o leaves its place to its dial of the other address.
 func (o *Origin) HasOtherWay(tried []*Origin, now time.Time) bool {
 	return o.other != nil && !slices.Contains(tried, o.other) && !o.other.failing(now) &&
-		o.other.Standing() == health.Up && !o.other.Full()
+		o.other.Standing() == health.Up
 }
 
 // WayFailed notes that a dial of port has failed. RST says nothing about the way if o has many ports:

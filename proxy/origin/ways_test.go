@@ -195,7 +195,6 @@ func TestVanished(t *testing.T) {
 // dialled next.
 func TestOnlyAWayThatCanBeDialledHurriesTheOther(t *testing.T) {
 	for what, exclude := range map[string]func(*Origin){
-		"full":        func(o *Origin) { o.MaxConns = 1; o.Begin() },
 		"drained":     func(o *Origin) { o.Force(health.Drain, "test", noon) },
 		"down":        func(o *Origin) { o.SetChecked(true, "test", noon) },
 		"of weight 0": func(o *Origin) { o.SetWeight(0) },
