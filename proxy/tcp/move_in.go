@@ -142,7 +142,7 @@ func (l *loop) takeOverWays(c *conn, in *Conn) error {
 // resumeConn takes a conn into service again. Adding a socket to epoll reports its state at once;
 // steps that were left without an event are taken in this turn.
 func (l *loop) resumeConn(c *conn) {
-	if c.endsWithOrigin() { // closeDown leaves conns alone that are being moved
+	if l.endsWithOrigin(c) { // closeDown leaves conns alone that are being moved
 		l.endConn(c, route.OriginDown)
 		return
 	}

@@ -60,13 +60,15 @@ func (l *loop) closeDown() {
 	}
 	l.downs = downs
 	for _, c := range l.slots {
-		if c != nil && !c.moving && c.endsWithOrigin() {
+		if c != nil && !c.moving && l.endsWithOrigin(c) {
 			l.endConn(c, route.OriginDown)
 		}
 	}
 }
 
-// endsWithOrigin reports whether the conn ends now because its origin is down.
-func (c *conn) endsWithOrigin() bool {
-	return c.state == relaying && c.route.OnDown == config.CloseConns && c.origin.Standing().Down()
+// endsWithOrigin reports whether the conn ends now because its origin went down. One that was dialled
+// while the origin was down already goes on: on_all_down = "try" or a panic has picked it all the same.
+func (l *loop) endsWithOrigin(c *conn) bool {
+	return c.state == relaying && c.route.OnDown == config.CloseConns && c.origin.Standing().Down() &&
+		l.moment(c.dialled).Before(c.origin.State().Since)
 }

@@ -113,6 +113,27 @@ func TestOnDown(t *testing.T) {
 	}
 }
 
+// TestOnDownSparesWhatWasTried: with on_down = "close", a conn that was dialled to an origin that was down
+// already, since no origin was up, goes on when another origin goes down. It ends when its own origin
+// came back and goes down again.
+func TestOnDownSparesWhatWasTried(t *testing.T) {
+	r := forward(origin(t, echo))
+	r.OnDown, r.OnAllDown = config.CloseConns, config.TryAll
+	p := serve(t, r)
+	only := p.route.Origins().Origins[0]
+	only.SetChecked(true, "test", time.Now())
+	c := p.dial()
+	say(t, c, "hello")
+	hear(t, c, "hello")
+	p.live.OriginDown()
+	say(t, c, "goes on")
+	hear(t, c, "goes on")
+	only.SetChecked(false, "test", time.Now())
+	only.SetChecked(true, "test", time.Now())
+	p.live.OriginDown()
+	p.ends(route.OriginDown)
+}
+
 // TestMaxAge: conns end at max_age, not all at the same moment, whatever they do meanwhile.
 func TestMaxAge(t *testing.T) {
 	r := forward(origin(t, echo))
