@@ -63,9 +63,11 @@ func (f *Flow[S]) LeavesOrigin(refusal Refusal, again bool) bool {
 
 // OriginRefuses reports whether f's origin refuses datagrams, as another flow has found out, or a
 // datagram of f's own (an ICMP error does not always name the flow), and f is to leave it. With
-// on_down = "close" f also leaves an origin that is down.
+// on_down = "close" f also leaves an origin that is down, unless all are tried: the next one could be
+// down as well, and f would go on to another with each datagram.
 func (t *Table[S]) OriginRefuses(f *Flow[S], now time.Duration) bool {
-	if f.Route.OnDown == config.CloseConns && f.Origin.Standing().Down() {
+	if f.Route.OnDown == config.CloseConns && f.Origin.Standing().Down() &&
+		!f.Route.Origins().TriesAll(f.ask(nil, t.opt.Epoch.Add(now))) {
 		return true
 	}
 	refuses, again := f.Origin.Refuses(f.OriginPort(), t.opt.Epoch.Add(now))

@@ -2,6 +2,7 @@ package flow_test
 
 import (
 	"log/slog"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -112,5 +113,21 @@ func TestOriginRefuses(t *testing.T) {
 	l.NoteRefusal(f.Route, f.Origin, f.OriginPort(), hostUnreachable, later)
 	if !l.OriginRefuses(f, later) {
 		t.Error("an answered flow stays with an origin that goes on refusing")
+	}
+}
+
+// TestDownInAPanic: with on_down = "close" a flow leaves an origin that is down, but not while all
+// origins are tried: it would go on to another one with each datagram.
+func TestDownInAPanic(t *testing.T) {
+	for threshold, want := range map[int]bool{0: true, 50: false} {
+		r := to(originAddr, netip.MustParseAddrPort("10.0.0.77:53"), backupAddr)
+		r.OnDown, r.PanicThreshold = config.CloseConns, threshold
+		l, f := began(t, r, client1, dst1, 10)
+		for _, o := range f.Route.Origins().Origins[:2] {
+			o.SetChecked(true, "test", time.Now())
+		}
+		if got := l.OriginRefuses(f, 1); got != want {
+			t.Errorf("panic_threshold = %d: the flow leaves its origin: %v", threshold, got)
+		}
 	}
 }

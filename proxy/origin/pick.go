@@ -32,8 +32,7 @@ func (p *Pool) Pick(a Ask) *Origin {
 	if o := untriedWay(a.Tried); o != nil && a.prefers(o) {
 		return o
 	}
-	up, serving := p.countUp(a)
-	if up == 0 || health.Panics(up, serving, p.route.PanicThreshold) {
+	if p.TriesAll(a) {
 		if o := p.choose(a, func(o *Origin) bool { return a.permits(o) && o.takes(a) }); o != nil {
 			return o
 		}
@@ -43,6 +42,12 @@ func (p *Pool) Pick(a Ask) *Origin {
 		return o
 	}
 	return p.choose(a, func(o *Origin) bool { return a.permits(o) && o.Standing() == health.Up })
+}
+
+// TriesAll reports whether so few origins are up that Pick chooses among all of them.
+func (p *Pool) TriesAll(a Ask) bool {
+	up, serving := p.countUp(a)
+	return up == 0 || health.Panics(up, serving, p.route.PanicThreshold)
 }
 
 // Prefers reports whether an origin that was not tried is up and takes the port.
