@@ -81,7 +81,7 @@ func (p *Pool) countServing() (n int) {
 
 // AllTried reports whether each origin that may be picked at all is among tried.
 func (p *Pool) AllTried(tried []*Origin) bool {
-	return !slices.ContainsFunc(p.Origins, func(o *Origin) bool { return o.CurrentWeight() > 0 && !slices.Contains(tried, o) })
+	return !slices.ContainsFunc(p.Origins, func(o *Origin) bool { return o.CurrentWeight() > 0 && !o.isAmong(tried) })
 }
 
 // limitEjections takes back ejections of a route that a reload has left with fewer origins.

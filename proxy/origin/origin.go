@@ -2,6 +2,7 @@ package origin
 
 import (
 	"net/netip"
+	"slices"
 	"sync/atomic"
 
 	"anyport/config"
@@ -33,6 +34,12 @@ type counts struct {
 	state   atomic.Pointer[health.State] // nil: the zero State
 	last    atomic.Pointer[health.Result]
 	changes [health.Verdicts]atomic.Uint64
+}
+
+// isAmong reports whether o is one of some origins, each of which may be of the pool that was in service
+// before the addresses of a name changed: then it is another Origin with the same counts.
+func (o *Origin) isAmong(origins []*Origin) bool {
+	return slices.ContainsFunc(origins, func(other *Origin) bool { return other.counts == o.counts })
 }
 
 // At is the address to dial for a client that asked for port.

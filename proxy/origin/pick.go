@@ -29,7 +29,7 @@ func (p *Pool) Pick(a Ask) *Origin {
 	if p.route.OnAllDown == config.RefuseAll && p.AllDown() {
 		return nil
 	}
-	if o := untriedWay(a.Tried); o != nil && a.prefers(o) {
+	if o := p.untriedWay(a.Tried); o != nil && a.prefers(o) {
 		return o
 	}
 	if p.TriesAll(a) {
@@ -79,7 +79,7 @@ func (a Ask) prefers(o *Origin) bool {
 
 // permits reports whether o was not tried, is not full, and nobody has ordered that it gets nothing new.
 func (a Ask) permits(o *Origin) bool {
-	return !o.Standing().Excluded() && !o.Full() && !slices.Contains(a.Tried, o)
+	return !o.Standing().Excluded() && !o.Full() && !o.isAmong(a.Tried)
 }
 
 // takes reports whether o is left out neither as a whole nor for the port.

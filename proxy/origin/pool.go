@@ -82,6 +82,6 @@ func (p *Pool) By(addr netip.AddrPort) *Origin {
 // HasFull reports whether an origin that was not tried could have been picked if it were not full.
 func (p *Pool) HasFull(tried []*Origin) bool {
 	return slices.ContainsFunc(p.Origins, func(o *Origin) bool {
-		return o.Full() && !o.Standing().Excluded() && !slices.Contains(tried, o)
+		return o.Full() && !o.Standing().Excluded() && !o.isAmong(tried)
 	})
 }

@@ -2,7 +2,6 @@ package origin
 
 import (
 	"net/netip"
-	"slices"
 	"time"
 
 	"anyport/proxy/health"
@@ -34,12 +33,15 @@ func (o *Origin) betterWay(open func(*Origin) bool, now time.Time) *Origin {
 
 // untriedWay returns the other way to the origin that was tried last: a client stays with its origin
 // while one of the two works. It returns nil if there is none, or it was tried too.
-func untriedWay(tried []*Origin) *Origin {
-	if len(tried) == 0 {
+func (p *Pool) untriedWay(tried []*Origin) *Origin {
+	if len(tried) == 0 || tried[len(tried)-1].other == nil {
 		return nil
 	}
-	if o := tried[len(tried)-1].other; o != nil && !slices.Contains(tried, o) {
-		return o
+	last := tried[len(tried)-1:]
+	for _, o := range p.Origins {
+		if o.isAmong(last) && o.other != nil && !o.other.isAmong(tried) {
+			return o.other
+		}
 	}
 	return nil
 }
@@ -48,7 +50,7 @@ func untriedWay(tried []*Origin) *Origin {
 // was not tried, is up, and has not failed lately. Then a dial of o need not wait for long. max_conns
 // does not matter: the conn that gives up o leaves its place to its dial of the other address.
 func (o *Origin) HasOtherWay(tried []*Origin, now time.Time) bool {
-	return o.other != nil && !slices.Contains(tried, o.other) && !o.other.failing(now) &&
+	return o.other != nil && !o.other.isAmong(tried) && !o.other.failing(now) &&
 		o.other.Standing() == health.Up
 }
 

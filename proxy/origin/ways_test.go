@@ -210,3 +210,18 @@ func TestOnlyAWayThatCanBeDialledHurriesTheOther(t *testing.T) {
 		}
 	}
 }
+
+// TestTriedBeforeTheAddressesChanged: a conn does not try an origin a second time because a name has got
+// other addresses meanwhile, and does not dial an address that is gone.
+func TestTriedBeforeTheAddressesChanged(t *testing.T) {
+	before := named(config.First, nil, "10.0.0.5", "2001:db8::5")
+	tried := before.Origins[1:]
+	before.Origins[0].Begin() // or it would leave the pool
+	p := named(config.First, before, "10.0.0.6", "2001:db8::5")
+	if o := p.Pick(asking(0, tried)); o != p.Origins[0] {
+		t.Errorf("picked %v, want 10.0.0.6", o)
+	}
+	if p = named(config.First, p, "2001:db8::5"); p.Pick(asking(0, tried)) != nil || !p.AllTried(tried) {
+		t.Error("an origin is tried again after its name has got other addresses")
+	}
+}
