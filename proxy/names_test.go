@@ -88,6 +88,12 @@ func TestNames(t *testing.T) {
 	if got := originTexts(s, "web"); got != "10.0.0.8:80 x1" {
 		t.Errorf("web, after the loop: %s", got)
 	}
+	s.routes.Set().Named("web").Origins().Origins[0].Begin()
+	hosts.Store("10.0.0.9 app.example")
+	s.Resolve(t.Context(), cfg.Routes)
+	if err := s.SetOriginWeight("web", "10.0.0.8:80", 3); err == nil || !strings.Contains(err.Error(), "is gone from its name") {
+		t.Errorf("weight of an address that is gone: %v", err)
+	}
 }
 
 // TestNamesInService: Serve's resolver follows a change by itself, ends with Serve, and forgets the

@@ -115,6 +115,9 @@ func (s *Server) SetOriginWeight(routeName, address string, weight int) error {
 	if err != nil {
 		return err
 	}
+	if o.Vanished() {
+		return fmt.Errorf("origin %q of route %q is gone from its name: it gets nothing new, whatever its weight", address, routeName)
+	}
 	s.opt.Log.Info("an operator has set the weight of an origin", "route", routeName, "origin", o.Text, "weight", weight, "before", o.CurrentWeight())
 	o.SetWeight(weight)
 	s.reportHealth()

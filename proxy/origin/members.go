@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"anyport/config"
+	"anyport/proxy/health"
 )
 
 // Member is one server that takes a share of a route: an origin of the file, or what an address of a
@@ -95,8 +96,9 @@ func (p *Pool) add(m Member, old *Pool) *Origin {
 	return p.Origins[first]
 }
 
-// keepVanished adds the origins of old that still have conns, and whose name the route still has
-// without that address.
+// keepVanished adds the origins of old whose name the route still has without that address, if they still
+// have conns, or the operator has forced a state on them: DNS servers that answer with some of many
+// addresses at a time must not end the order.
 func (p *Pool) keepVanished(r *config.Route, old *Pool) {
 	if old == nil {
 		return
@@ -107,7 +109,8 @@ func (p *Pool) keepVanished(r *config.Route, old *Pool) {
 	}
 	delete(named, "")
 	for _, o := range old.Origins {
-		if !named[o.Host] || o.Active() == 0 || slices.ContainsFunc(p.Origins, func(other *Origin) bool { return other.Text == o.Text }) {
+		forced := o.State().Forced != health.ByHealth
+		if !named[o.Host] || o.Active() == 0 && !forced || slices.ContainsFunc(p.Origins, func(other *Origin) bool { return other.Text == o.Text }) {
 			continue
 		}
 		gone := &Origin{Origin: o.Origin, counts: o.counts, vanished: true}

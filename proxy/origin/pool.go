@@ -24,7 +24,7 @@ func NewPool(r *config.Route, old *Pool) *Pool { return NewPoolOf(r, Literals(r.
 
 // NewPoolOf makes a pool of these members, in the place of r's own origins. An origin that is also in old
 // keeps its counts and its health. An origin of old that its name no longer has stays until its last
-// conn has ended.
+// conn has ended, and for as long as an operator forces a state on it.
 func NewPoolOf(r *config.Route, members []Member, old *Pool) *Pool {
 	p := &Pool{route: r}
 	var primary, backup []*Origin

@@ -184,6 +184,14 @@ func TestVanished(t *testing.T) {
 	if got := named(config.RoundRobin, p, "10.0.0.6").texts(); got != "10.0.0.6:80" {
 		t.Errorf("after its last conn: %s", got)
 	}
+	p.Origins[2].Force(health.Drain, "test", noon)
+	forced := named(config.RoundRobin, p, "10.0.0.6")
+	if got := forced.texts(); got != "10.0.0.6:80 10.0.0.5:80" {
+		t.Errorf("drained by hand: %s", got)
+	}
+	if back := named(config.RoundRobin, forced, "10.0.0.5"); back.Origins[0].Standing() != health.ForcedDrain {
+		t.Errorf("an address that is back is %v, although it was drained by hand", back.Origins[0].Standing())
+	}
 	r := &config.Route{Origins: []config.Origin{server("a", 1)}}
 	old.Begin()
 	if got := NewPoolOf(r, Literals(r.Origins), p).texts(); got != "a" {
