@@ -99,6 +99,8 @@ func (t *Table[S]) byRules(r *route.Route, k Key) route.Verdict {
 		return route.NoRoute
 	case t.draining:
 		return route.Draining
+	case k.named() != r.NamesClients(): // a reload has changed accept_proxy while it waited
+		return route.BadHeader
 	case k.named() && t.opt.Replies.Has(k.peer()):
 		return route.Looped
 	case config.Responder(client.Port(), dst.Port()):

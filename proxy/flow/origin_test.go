@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/config"
+	"anyport/proxy/call"
 	"anyport/proxy/flow"
 	"anyport/proxy/origin"
 	"anyport/proxy/route"
@@ -128,6 +129,25 @@ func TestDownInAPanic(t *testing.T) {
 		}
 		if got := l.OriginRefuses(f, 1); got != want {
 			t.Errorf("panic_threshold = %d: the flow leaves its origin: %v", threshold, got)
+		}
+	}
+}
+
+// TestReloadWhileADatagramWaits: a datagram that was queued before a reload gave its route accept_proxy,
+// or took it away, begins no flow: the flow would go on without the headers that its peer must send.
+func TestReloadWhileADatagramWaits(t *testing.T) {
+	client, dst := call.EndpointOf(client1), call.EndpointOf(dst1)
+	for what, test := range map[string]struct {
+		accept []netip.Prefix
+		key    flow.Key
+	}{
+		"given": {[]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, flow.Key{Client: client, Dst: dst}},
+		"taken": {nil, flow.Key{Client: client, Dst: dst, Via: flow.ViaOf(client, dst)}},
+	} {
+		r := to(originAddr)
+		r.AcceptProxy = test.accept
+		if f, v := newTestLoop(10, live(r, dst1)).begin(test.key, 1); f != nil || v != route.BadHeader {
+			t.Errorf("accept_proxy is %s: flow %v, verdict %v", what, f, v)
 		}
 	}
 }
