@@ -18,6 +18,11 @@ func (t *Table[S]) PickOrigin(f *Flow[S], tried []*origin.Origin, now time.Durat
 	return f.Origin != nil
 }
 
+// HasFullOrigin reports whether PickOrigin could have picked an origin that is full.
+func (t *Table[S]) HasFullOrigin(f *Flow[S], tried []*origin.Origin, now time.Duration) bool {
+	return f.Route.Origins().HasFull(f.ask(tried, t.opt.Epoch.Add(now)))
+}
+
 // ask is what f needs an origin for.
 func (f *Flow[S]) ask(tried []*origin.Origin, now time.Time) origin.Ask {
 	return origin.Ask{Client: f.Client().Addr(), Protocol: config.UDP, Port: f.Key.Dst.Port, Tried: tried, Now: now}

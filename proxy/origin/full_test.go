@@ -45,7 +45,7 @@ func TestFullOrigins(t *testing.T) {
 			}
 			n := 0
 			refused.Range(func(any, any) bool { n++; return true })
-			if n != 65 || !p.HasFull(nil) || p.HasFull(p.Origins) {
+			if n != 65 || !p.HasFull(asking(0, nil)) || p.HasFull(asking(0, p.Origins)) {
 				t.Errorf("%d conns are refused, want 65", n)
 			}
 			p.Origins[1].End()
@@ -76,7 +76,27 @@ func TestTwoWaysShareMaxConns(t *testing.T) {
 			begun++
 		}
 	}
-	if begun != 3 || p.Origins[0].TryBegin() || !p.HasFull(nil) {
+	if begun != 3 || p.Origins[0].TryBegin() || !p.HasFull(asking(0, nil)) {
 		t.Errorf("the server has %d conns, want 3", begun)
+	}
+}
+
+// TestDownAndFull: a conn that gets no origin since they are down is not counted as one over max_conns.
+func TestDownAndFull(t *testing.T) {
+	r := &config.Route{OnAllDown: config.RefuseAll, Origins: []config.Origin{{Text: "down", Weight: 1, MaxConns: 1}, {Text: "up", Weight: 1}}}
+	p := NewPool(r, nil)
+	down, up := p.Origins[0], p.Origins[1]
+	down.Begin()
+	down.SetChecked(true, "test", noon)
+	if p.HasFull(asking(0, []*Origin{up})) {
+		t.Error("an origin that is down and full could have been picked, since another one is up")
+	}
+	up.SetChecked(true, "test", noon)
+	if p.HasFull(asking(0, nil)) {
+		t.Error("an origin that is down and full could have been picked, with on_all_down = \"refuse\"")
+	}
+	r.OnAllDown = config.TryAll
+	if !p.HasFull(asking(0, []*Origin{up})) {
+		t.Error("an origin that is down and full could not have been picked, with on_all_down = \"try\"")
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"anyport/config"
+	"anyport/proxy/health"
 )
 
 // Pool is the origins of one route. It is safe for concurrent use.
@@ -80,8 +81,13 @@ func (p *Pool) By(addr netip.AddrPort) *Origin {
 }
 
 // HasFull reports whether an origin that was not tried could have been picked if it were not full.
-func (p *Pool) HasFull(tried []*Origin) bool {
+func (p *Pool) HasFull(a Ask) bool {
+	if p.route.OnAllDown == config.RefuseAll && p.AllDown() {
+		return false
+	}
+	all := p.TriesAll(a)
 	return slices.ContainsFunc(p.Origins, func(o *Origin) bool {
-		return o.Full() && !o.Standing().Excluded() && !o.isAmong(tried)
+		standing := o.Standing()
+		return o.Full() && !o.isAmong(a.Tried) && (standing == health.Up || all && !standing.Excluded())
 	})
 }

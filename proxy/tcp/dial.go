@@ -30,7 +30,7 @@ func (l *loop) dialNext(c *conn, v route.Verdict) {
 			c.origin = c.takeHurried()
 		}
 		if c.origin == nil {
-			if len(c.tried) < mostTried && c.route.Origins().HasFull(c.tried) {
+			if len(c.tried) < mostTried && c.route.Origins().HasFull(l.ask(c)) {
 				l.endConn(c, route.OverOriginConns)
 				return
 			}
@@ -67,9 +67,12 @@ func (l *loop) pickOrigin(c *conn) *origin.Origin {
 	if len(c.tried) >= mostTried {
 		return nil
 	}
-	return c.route.Origins().Pick(origin.Ask{
-		Client: c.client.Addr(), Protocol: config.TCP, Port: c.dst.Port(), Tried: c.tried, Now: l.moment(l.clock()),
-	})
+	return c.route.Origins().Pick(l.ask(c))
+}
+
+// ask is what the conn needs an origin for.
+func (l *loop) ask(c *conn) origin.Ask {
+	return origin.Ask{Client: c.client.Addr(), Protocol: config.TCP, Port: c.dst.Port(), Tried: c.tried, Now: l.moment(l.clock())}
 }
 
 // moment is a moment of the loop as a time, for what is shared with other goroutines.

@@ -74,7 +74,7 @@ func (l *loop) connectOrigin(f *liveFlow, tried []*origin.Origin, now time.Durat
 		l.log.Warn(now, "an origin can't be dialled", "route", f.Route.Name, "origin", f.OriginAddr(), "error", err)
 		verdict, tried = socketVerdict(err, route.ConnectFailed), append(tried, f.Origin)
 	}
-	if f.Route.Origins().HasFull(tried) {
+	if l.flows.HasFullOrigin(f, tried, now) {
 		return route.OverOriginConns
 	}
 	return verdict
