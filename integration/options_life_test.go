@@ -163,9 +163,19 @@ func (c *combination) file() string {
 		access = "stderr"
 	}
 	fmt.Fprintf(&f, "[log]\nformat = %q\naccess = %q\n", c.choice["log.format"], access)
-	fmt.Fprintf(&f, "[route.tcp]\nprotocol = \"tcp\"\nprefixes = [%q]\norigins = [%q]\nmirror_closed = %s\n", c.served, c.origin, c.choice["mirror_closed"])
+	fmt.Fprintf(&f, "[route.tcp]\nprotocol = \"tcp\"\nprefixes = [%q]\norigins = [{ address = %q, max_conns = %d }]\nmirror_closed = %s\n",
+		c.served, c.origin, map[string]int{"none": 0, "all": 1000}[c.choice["limits"]], c.choice["mirror_closed"])
 	if c.is("tcp", "v2") {
 		f.WriteString("proxy_protocol = \"v2\"\n")
+	}
+	if c.is("source", "edge") {
+		fmt.Fprintf(&f, "source = [%q]\n", c.edge)
+	}
+	if c.is("limits", "all") {
+		f.WriteString("bandwidth = \"50MiB/s\"\nroute_bandwidth = \"100MiB/s\"\nnew_conns_per_second_per_client = 1000\nmax_conns = 1000\nmax_conns_per_client = 500\n")
+	}
+	if c.is("health", "tcp") {
+		f.WriteString("on_all_down = \"refuse\"\non_down = \"close\"\n[route.tcp.health]\ntype = \"tcp\"\nport = 4711\ninterval = \"200ms\"\n")
 	}
 	fmt.Fprintf(&f, "[route.udp]\nprotocol = \"udp\"\nprefixes = [%q]\norigins = [%q]\n", c.served, c.origin)
 	switch c.choice["udp"] {

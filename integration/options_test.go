@@ -26,6 +26,9 @@ var combined = []option{
 	{"mirror_closed", []string{"false", "true"}},
 	{"drained", []string{"no", "yes"}},
 	{"orders by", []string{"command", "signal"}},
+	{"limits", []string{"none", "all"}},
+	{"health", []string{"off", "tcp"}},
+	{"source", []string{"any", "edge"}},
 }
 
 // goTogether is false for values that the file refuses together.
