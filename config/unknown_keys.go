@@ -14,14 +14,8 @@ import (
 // their values to the key that is meant, so that mistakes in the values are reported in the
 // same run. It runs before the keys are read; reportUnknown reports the rest after that.
 func (t *table) translate() {
-	if t.report.schema == nil {
-		return
-	}
-	known := t.report.schema.keys(t.section)
-	for _, key := range slices.Sorted(maps.Keys(t.values)) {
-		if slices.Contains(known, key) {
-			continue
-		}
+	known, unknown := t.splitKeys()
+	for _, key := range unknown {
 		meant, say := t.meaning(key, known)
 		switch {
 		case meant != "" && t.has(meant):
@@ -112,17 +106,26 @@ func habitOf(word string, known []string, in string) (meant, say string) {
 	return "", ""
 }
 
+// splitKeys returns the keys that the schema has for t, and in their order those of t that it does not
+// have. Without a schema, no key is unknown.
+func (t *table) splitKeys() (known, unknown []string) {
+	if t.report.schema == nil {
+		return nil, nil
+	}
+	known = t.report.schema.keys(t.section)
+	for _, key := range slices.Sorted(maps.Keys(t.values)) {
+		if !slices.Contains(known, key) {
+			unknown = append(unknown, key)
+		}
+	}
+	return known, unknown
+}
+
 // reportUnknown reports the keys that the schema does not have. The keys that they look like count as
 // faulty too, so that a misspelt required key is not reported as missing.
 func (t *table) reportUnknown() {
-	if t.report.schema == nil {
-		return
-	}
-	known := t.report.schema.keys(t.section)
-	for _, key := range slices.Sorted(maps.Keys(t.values)) {
-		if slices.Contains(known, key) {
-			continue
-		}
+	known, unknown := t.splitKeys()
+	for _, key := range unknown {
 		if advice, was := removed[position.Join(t.section, key)]; was {
 			t.faultKey(key, advice)
 			continue
