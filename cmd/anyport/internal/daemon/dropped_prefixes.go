@@ -11,19 +11,12 @@ const droppedInterval = time.Second
 // releaseDropped releases the prefixes that a reload has dropped when the last conn on them has ended,
 // rather than when the drain timeout is over. It returns when ctx ends.
 func (d *daemon) releaseDropped(ctx context.Context) {
-	ticker := time.NewTicker(droppedInterval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
+	every(ctx, droppedInterval, func() {
 		if d.steering.HasRetired() {
 			// If it fails, the steering tries again when the drain timeout is over.
 			_ = d.decide(ctx, d.releaseIfUnused) // no reload comes between
 		}
-	}
+	})
 }
 
 // releaseIfUnused releases the dropped prefixes if no conn is left on them.

@@ -53,16 +53,7 @@ const fileLimitInterval = time.Second
 
 // watchFileLimit divides the files again when somebody has changed their limit. It returns when ctx ends.
 func (d *daemon) watchFileLimit(ctx context.Context) {
-	ticker := time.NewTicker(fileLimitInterval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			d.fitFiles(filelimit.Current())
-		}
-	}
+	every(ctx, fileLimitInterval, func() { d.fitFiles(filelimit.Current()) })
 }
 
 // fitFiles divides the files again if the limit has changed, and keeps or releases the low ones. Only

@@ -138,3 +138,17 @@ func (d *daemon) activeByRoute() map[string]int64 {
 	}
 	return active
 }
+
+// every calls do each interval. It returns when ctx ends.
+func every(ctx context.Context, interval time.Duration, do func()) {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			do()
+		}
+	}
+}

@@ -28,18 +28,13 @@ func (d *daemon) reportAlive(ctx context.Context) {
 	if d.opt.Watchdog <= 0 {
 		return
 	}
-	ticker := time.NewTicker(max(d.opt.Watchdog/alivePerTimeout, time.Millisecond))
-	defer ticker.Stop()
-	for {
+	feed := func() {
 		if !d.replaced.Load() { // a new process that ends at once gives the service back
 			d.feedWatchdog()
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
 	}
+	feed()
+	every(ctx, max(d.opt.Watchdog/alivePerTimeout, time.Millisecond), feed)
 }
 
 // feedWatchdog sends one message, if all loops turn. It asks each loop by its mailbox, so a loop that hangs in a
