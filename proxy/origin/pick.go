@@ -41,7 +41,7 @@ func (p *Pool) Pick(a Ask) *Origin {
 	if o := p.choose(a, a.prefers); o != nil {
 		return o
 	}
-	return p.choose(a, func(o *Origin) bool { return a.permits(o) && o.Standing() == health.Up })
+	return p.choose(a, a.findsUp)
 }
 
 // TriesAll reports whether so few origins are up that Pick chooses among all of them.
@@ -72,15 +72,17 @@ func (p *Pool) countUp(a Ask) (up, serving int) {
 	return up, serving
 }
 
-// prefers reports whether o was not tried, is up, and takes the port.
-func (a Ask) prefers(o *Origin) bool {
-	return a.permits(o) && o.Standing() == health.Up && o.takes(a)
-}
+// prefers reports whether o was not tried, is not full, is up, and takes the port.
+func (a Ask) prefers(o *Origin) bool { return a.findsUp(o) && o.takes(a) }
+
+// findsUp is prefers without the port, and without what dials have met.
+func (a Ask) findsUp(o *Origin) bool { return o.Standing() == health.Up && a.isFree(o) }
 
 // permits reports whether o was not tried, is not full, and nobody has ordered that it gets nothing new.
-func (a Ask) permits(o *Origin) bool {
-	return !o.Standing().Excluded() && !o.Full() && !o.isAmong(a.Tried)
-}
+func (a Ask) permits(o *Origin) bool { return !o.Standing().Excluded() && a.isFree(o) }
+
+// isFree reports whether o was not tried and is not full.
+func (a Ask) isFree(o *Origin) bool { return !o.Full() && !o.isAmong(a.Tried) }
 
 // takes reports whether o is left out neither as a whole nor for the port.
 func (o *Origin) takes(a Ask) bool {
