@@ -12,67 +12,67 @@ import (
 
 // RouteStatus is one route in service, as `anyport status --json` shows it.
 type RouteStatus struct {
-	Name     string   `json:"name"`
-	Protocol []string `json:"protocol"`
-	Prefixes []string `json:"prefixes"`
-	Ports    []string `json:"ports"`
-	Action   string   `json:"action"`
+	Name     string
+	Protocol []string
+	Prefixes []string
+	Ports    []string
+	Action   string
 
-	ConnsActive int64  `json:"conns_active"` // conns and flows, here and below
-	ConnsTotal  uint64 `json:"conns_total"`  // with those that were refused
-	Denied      uint64 `json:"denied"`       // by allow and deny
-	Limited     uint64 `json:"limited"`      // over a limit: of these, ended has those that the proxy has refused, by verdict
+	ConnsActive int64  // conns and flows, here and below
+	ConnsTotal  uint64 // with those that were refused
+	Denied      uint64 // by allow and deny
+	Limited     uint64 // over a limit: of these, ended has those that the proxy has refused, by verdict
 
-	BytesToOrigin uint64 `json:"bytes_to_origin"` // payload
-	BytesToClient uint64 `json:"bytes_to_client"`
-	HeldBack      uint64 `json:"bytes_held_back"` // answers to clients that had not shown that they are there, over amplification_budget
+	BytesToOrigin uint64 // payload
+	BytesToClient uint64
+	HeldBack      uint64 // answers to clients that had not shown that they are there, over amplification_budget
 
-	Active map[string]int64             `json:"active"` // protocol → live conns or flows
-	Bytes  map[string]map[string]uint64 `json:"bytes"`  // protocol → direction → payload
+	Active map[string]int64             // protocol → live conns or flows
+	Bytes  map[string]map[string]uint64 // protocol → direction → payload
 	Counts
 
-	Connects route.Buckets `json:"-"` // how long the origins took to accept a conn
+	Connects route.Buckets // how long the origins took to accept a conn
 
-	BandwidthWaiting map[string]int64 `json:"bandwidth_waiting,omitempty"` // direction → conns that wait for route_bandwidth, if the route has it
+	BandwidthWaiting map[string]int64 // direction → conns that wait for route_bandwidth, if the route has it
 
-	Origins []OriginStatus `json:"origins"`
+	Origins []OriginStatus
 }
 
 // Counts are by verdict. A missing verdict is zero.
 type Counts struct {
-	Ended     map[string]map[string]uint64 `json:"ended"`     // protocol → verdict → conns or flows
-	Datagrams map[string]map[string]uint64 `json:"datagrams"` // direction → verdict → datagrams
+	Ended     map[string]map[string]uint64 // protocol → verdict → conns or flows
+	Datagrams map[string]map[string]uint64 // direction → verdict → datagrams
 }
 
 // OriginStatus is one origin of a route.
 type OriginStatus struct {
-	Address string `json:"address"`
-	Name    string `json:"name,omitempty"` // the DNS name that the address is of
-	Gone    bool   `json:"gone,omitempty"` // the name no longer has it: it only ends the conns that it has
-	Up      bool   `json:"up"`
-	Forced  string `json:"forced"` // the state forced by hand: "drain" or "down"; "" = none
-	Weight  int    `json:"weight"` // for new conns; an operator's until the next reload
+	Address string
+	Name    string // the DNS name that the address is of
+	Gone    bool   // the name no longer has it: it only ends the conns that it has
+	Up      bool
+	Forced  string // the state forced by hand: "drain" or "down"; "" = none
+	Weight  int    // for new conns; an operator's until the next reload
 
-	State   string            `json:"state"`           // "up", or why it is not: "check_failed", "ejected", "forced_down", …
-	Why     string            `json:"why"`             // the reason of the last change
-	Since   *time.Time        `json:"since,omitempty"` // of the last change; none: nothing has changed
-	Changes map[string]uint64 `json:"changes"`         // state → how often the origin came to it
+	State   string            // "up", or why it is not: "check_failed", "ejected", "forced_down", …
+	Why     string            // the reason of the last change
+	Since   *time.Time        // of the last change; none: nothing has changed
+	Changes map[string]uint64 // state → how often the origin came to it
 
-	CheckedAt    *time.Time `json:"checked_at,omitempty"` // the last active check; none: there was none
-	CheckSeconds float64    `json:"check_seconds"`
-	CheckFailed  string     `json:"check_failed"` // why; "": it passed
+	CheckedAt    *time.Time // the last active check; none: there was none
+	CheckSeconds float64
+	CheckFailed  string // why; "": it passed
 
-	EjectedSince *time.Time `json:"ejected_since,omitempty"` // over TCP: while the origin is left out for that, it is not up
-	FailedDials  uint64     `json:"failed_dials"`
+	EjectedSince *time.Time // over TCP: while the origin is left out for that, it is not up
+	FailedDials  uint64
 
-	RefusedSince *time.Time `json:"refused_since,omitempty"` // over UDP: while the origin is left out for that, it is not up
-	RefusedPorts int        `json:"refused_ports"`           // of an origin with many ports: those left out
-	Refusals     uint64     `json:"refusals"`                // ICMP errors that UDP flows have met
+	RefusedSince *time.Time // over UDP: while the origin is left out for that, it is not up
+	RefusedPorts int        // of an origin with many ports: those left out
+	Refusals     uint64     // ICMP errors that UDP flows have met
 
-	ConnsActive int64  `json:"conns_active"`
-	ConnsTotal  uint64 `json:"conns_total"`
+	ConnsActive int64
+	ConnsTotal  uint64
 
-	SourcePorts map[string]int64 `json:"source_ports_used,omitempty"` // source address → local ports that live TCP conns use, if the route has source
+	SourcePorts map[string]int64 // source address → local ports that live TCP conns use, if the route has source
 }
 
 // Status returns each route in service, in the order of the file.

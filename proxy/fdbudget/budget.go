@@ -90,20 +90,20 @@ func (s *Shares) Change(to Budget) {
 	s.common.Resize(common)
 }
 
-// Use is one use of files, as `anyport status --json` shows it.
+// Use is one use of files.
 type Use struct {
-	Held int `json:"held"`
-	Own  int `json:"own"`  // what it always has
-	Most int `json:"most"` // with all of the common part
+	Held int
+	Own  int // what it always has
+	Most int // with all of the common part
 }
 
 // Used is how much of the budget is in use at a moment.
 type Used struct {
-	Process int `json:"process"` // held by the process itself
-	Reserve int `json:"reserve"` // kept for what the process opens later
-	TCP     Use `json:"tcp"`
-	Flows   Use `json:"flows"`
-	Replies Use `json:"replies"`
+	Process int // held by the process itself
+	Reserve int // kept for what the process opens later
+	TCP     Use
+	Flows   Use
+	Replies Use
 }
 
 // Used returns how much of the budget the loops hold now.
