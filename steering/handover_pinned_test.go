@@ -10,8 +10,8 @@ import (
 
 	"anyport/bpf"
 	"anyport/steering/host"
-	"anyport/steering/internal/netnstest"
 	"anyport/steering/internal/tabletest"
+	"anyport/steering/netnstest"
 	"anyport/steering/table"
 )
 

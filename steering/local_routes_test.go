@@ -13,8 +13,8 @@ import (
 
 	"anyport/config"
 	"anyport/steering/host"
-	"anyport/steering/internal/netnstest"
 	"anyport/steering/internal/tabletest"
+	"anyport/steering/netnstest"
 	"anyport/steering/table"
 )
 

@@ -12,8 +12,8 @@ import (
 
 	"anyport/steering/host"
 	"anyport/steering/instances"
-	"anyport/steering/internal/netnstest"
 	"anyport/steering/internal/tabletest"
+	"anyport/steering/netnstest"
 	"anyport/steering/table"
 )
 

@@ -13,8 +13,8 @@ import (
 
 	"anyport/bpf"
 	"anyport/config"
-	"anyport/steering/internal/netnstest"
 	"anyport/steering/internal/tabletest"
+	"anyport/steering/netnstest"
 	"anyport/steering/table"
 )
 

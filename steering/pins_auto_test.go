@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/config"
-	"anyport/steering/internal/netnstest"
 	"anyport/steering/internal/tabletest"
+	"anyport/steering/netnstest"
 	"anyport/steering/pins"
 	"anyport/steering/table"
 )

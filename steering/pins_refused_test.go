@@ -11,8 +11,8 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/google/go-cmp/cmp"
 
-	"anyport/steering/internal/netnstest"
 	"anyport/steering/internal/tabletest"
+	"anyport/steering/netnstest"
 	"anyport/steering/pins"
 	"anyport/steering/table"
 )

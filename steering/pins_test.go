@@ -19,8 +19,8 @@ import (
 
 	"anyport/config"
 	"anyport/steering/host"
-	"anyport/steering/internal/netnstest"
 	"anyport/steering/internal/tabletest"
+	"anyport/steering/netnstest"
 	"anyport/steering/program"
 	"anyport/steering/table"
 )

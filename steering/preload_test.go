@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/bpf"
-	"anyport/steering/internal/netnstest"
 	"anyport/steering/internal/tabletest"
+	"anyport/steering/netnstest"
 	"anyport/steering/program"
 	"anyport/steering/table"
 )

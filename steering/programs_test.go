@@ -3,8 +3,8 @@ package steering
 import (
 	"testing"
 
-	"anyport/steering/internal/netnstest"
 	"anyport/steering/internal/tabletest"
+	"anyport/steering/netnstest"
 	"anyport/steering/program"
 )
 

@@ -11,8 +11,8 @@ import (
 
 	"anyport/bpf"
 	"anyport/config"
-	"anyport/steering/internal/netnstest"
 	"anyport/steering/internal/tabletest"
+	"anyport/steering/netnstest"
 	"anyport/steering/program"
 	"anyport/steering/table"
 )

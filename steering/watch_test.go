@@ -13,8 +13,8 @@ import (
 	"github.com/cilium/ebpf/link"
 
 	"anyport/steering/host"
-	"anyport/steering/internal/netnstest"
 	"anyport/steering/internal/tabletest"
+	"anyport/steering/netnstest"
 	"anyport/steering/program"
 	"anyport/steering/table"
 )

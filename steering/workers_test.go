@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/config"
-	"anyport/steering/internal/netnstest"
 	"anyport/steering/internal/tabletest"
+	"anyport/steering/netnstest"
 )
 
 // TestWorkers: all that one client sends arrives at one of the UDP sockets, however many

@@ -15,7 +15,7 @@ import (
 	"github.com/vishvananda/netns"
 
 	"anyport/config"
-	"anyport/steering/internal/netnstest"
+	"anyport/steering/netnstest"
 )
 
 func TestReadListeners(t *testing.T) {

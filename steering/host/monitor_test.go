@@ -10,7 +10,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
-	"anyport/steering/internal/netnstest"
+	"anyport/steering/netnstest"
 )
 
 // TestMonitor is told of changes of the local table, links and rules, and not of other tables;

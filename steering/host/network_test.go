@@ -11,7 +11,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
-	"anyport/steering/internal/netnstest"
+	"anyport/steering/netnstest"
 )
 
 func TestReadHost(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"anyport/steering/internal/netnstest"
+	"anyport/steering/netnstest"
 )
 
 // TestAnnounce: others learn what this process serves as it is now, and nothing any more once it has

@@ -3,7 +3,7 @@ package program
 import (
 	"testing"
 
-	"anyport/steering/internal/netnstest"
+	"anyport/steering/netnstest"
 )
 
 func TestProbe(t *testing.T) {

@@ -7,34 +7,18 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
-)
 
-// inNamespace moves the test into a network namespace of its own, anonymous. The thread is never
-// unlocked, so it and the namespace end with the test.
-func inNamespace(t *testing.T) {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		if os.Getenv("REQUIRE_ROOT") == "1" {
-			t.Fatal("network namespaces need root")
-		}
-		t.Skip("network namespaces need root")
-	}
-	runtime.LockOSThread()
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		t.Fatal(err)
-	}
-}
+	"anyport/steering/netnstest"
+)
 
 // TestSetUp: a fresh namespace gets the clients' addresses and room for a sweep; one that somebody uses,
 // such as the host's, is refused and left as it is.
 func TestSetUp(t *testing.T) {
-	inNamespace(t)
+	netnstest.Enter(t)
 	if err := setUp(clients); err != nil {
 		t.Fatal(err)
 	}

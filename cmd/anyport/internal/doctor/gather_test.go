@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -15,23 +14,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
-)
 
-// inNamespace moves the test into a network namespace of its own, anonymous. The
-// thread is never unlocked, so it and the namespace end with the test.
-func inNamespace(t *testing.T) {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		if os.Getenv("REQUIRE_ROOT") == "1" {
-			t.Fatal("network namespaces need root")
-		}
-		t.Skip("network namespaces need root")
-	}
-	runtime.LockOSThread()
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		t.Fatal(err)
-	}
-}
+	"anyport/steering/netnstest"
+)
 
 // eth0 makes an interface with two addresses. Its peer is up, so that it has a carrier.
 func eth0(t *testing.T) {
@@ -105,7 +90,7 @@ origins = ["10.0.0.5"]
 `
 
 func TestGather(t *testing.T) {
-	inNamespace(t)
+	netnstest.Enter(t)
 	eth0(t)
 	write(t, "/proc/sys/net/ipv4/conf/eth0/rp_filter", "1")
 	write(t, "/proc/sys/net/ipv4/tcp_syncookies", "0")
@@ -143,7 +128,7 @@ func sameText(a, b error) bool { return fmt.Sprint(a) == fmt.Sprint(b) }
 
 // TestGatherChangesNothing asks twice: the second answer shows what the first left.
 func TestGatherChangesNothing(t *testing.T) {
-	inNamespace(t)
+	netnstest.Enter(t)
 	eth0(t)
 	file := write(t, filepath.Join(t.TempDir(), "anyport.toml"), served)
 	first := Gather(t.Context(), file, true)
@@ -154,7 +139,7 @@ func TestGatherChangesNothing(t *testing.T) {
 }
 
 func TestGatherRules(t *testing.T) {
-	inNamespace(t)
+	netnstest.Enter(t)
 	nft, installed := find("nft")
 	if !installed {
 		t.Skip("nft is not installed")
