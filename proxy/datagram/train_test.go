@@ -2,31 +2,13 @@ package datagram
 
 import (
 	"bytes"
-	"math/rand/v2"
 	"testing"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"anyport/proxy/internal/proxytest"
 )
-
-// random are datagrams of given sizes, each of other bytes.
-func random(sizes ...int) (all [][]byte) {
-	for _, size := range sizes {
-		b := make([]byte, size)
-		for i := range b {
-			b[i] = byte(rand.IntN(256))
-		}
-		all = append(all, b)
-	}
-	return all
-}
-
-func repeated(size, n int) (sizes []int) {
-	for range n {
-		sizes = append(sizes, size)
-	}
-	return sizes
-}
 
 // TestTrainLength: a train is of one flow and one direction, of datagrams of one size
 // except the last, and within the kernel's bounds.
@@ -35,7 +17,7 @@ func TestTrainLength(t *testing.T) {
 	narrow := &Path{}
 	narrow.RefuseTrains(50)
 	of := func(p *Path, sizes ...int) (run []Outgoing) {
-		for _, payload := range random(sizes...) {
+		for _, payload := range proxytest.Random(sizes...) {
 			run = append(run, Outgoing{Path: p, Payload: payload})
 		}
 		return run
@@ -64,8 +46,8 @@ func TestTrainLength(t *testing.T) {
 		{"another flow of a shared socket, to another port", elsewhere, 1},
 		{"the other direction", append(of(a, 100), back...), 1},
 		{"a header makes up for it", append(headed, of(a, 100)...), 2},
-		{"as many as the kernel takes", of(a, repeated(10, 2*maxSegments)...), maxSegments},
-		{"as long as the kernel takes", of(a, repeated(1500, 50)...), MaxTrain / 1500},
+		{"as many as the kernel takes", of(a, proxytest.Repeated(10, 2*maxSegments)...), maxSegments},
+		{"as long as the kernel takes", of(a, proxytest.Repeated(1500, 50)...), MaxTrain / 1500},
 		{"a path that takes no such train", of(narrow, 50, 50), 1},
 		{"a path that takes such a train", of(narrow, 49, 49), 2},
 		{"a raw socket", raw, 1},
@@ -78,7 +60,7 @@ func TestTrainLength(t *testing.T) {
 
 // TestGather: the parts are the datagrams, and only as many as memory has gaps.
 func TestGather(t *testing.T) {
-	whole, header := random(300)[0], random(8)[0]
+	whole, header := proxytest.Random(300)[0], proxytest.Random(8)[0]
 	var parts [8]unix.Iovec
 	for _, test := range []struct {
 		name string

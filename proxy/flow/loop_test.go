@@ -10,6 +10,7 @@ import (
 
 	"anyport/config"
 	"anyport/proxy/flow"
+	"anyport/proxy/internal/proxytest"
 	"anyport/proxy/origin"
 	"anyport/proxy/route"
 )
@@ -211,38 +212,9 @@ var (
 	client6    = netip.MustParseAddrPort("[2001:db8:9::1]:4000")
 )
 
-// routes is a table with a route for each dst.
-type routes map[netip.AddrPort]*config.Route
+type routes = proxytest.Routes
 
-func (rs routes) Lookup(_ config.Protocol, dst netip.AddrPort) *config.Route { return rs[dst] }
-
-func (routes) Passes(config.Protocol, netip.AddrPort) bool { return false }
-
-// live puts one route into service for all dsts.
-func live(r *config.Route, dsts ...netip.AddrPort) *route.Live {
-	table := routes{}
-	for _, dst := range dsts {
-		table[dst] = r
-	}
-	l := route.NewLive(len(dsts))
-	l.Swap(table, []*config.Route{r})
-	return l
-}
-
-// to is a route to origins, whose flows outlive any test.
-func to(origins ...netip.AddrPort) *config.Route {
-	r := &config.Route{
-		Name: "test", Protocols: []config.Protocol{config.UDP}, Action: config.Forward,
-		Balance: config.First, ProxyProtocol: config.ProxyOff,
-		Timeouts: config.Timeouts{UDPIdle: time.Hour}, // no drain timeout: flows end at once
-	}
-	for _, o := range origins {
-		r.Origins = append(r.Origins, config.Origin{
-			Text: o.String(), Addr: o.Addr(), Ports: config.PortRange{First: o.Port(), Last: o.Port()}, Weight: 1,
-		})
-	}
-	return r
-}
+var live, to = proxytest.Live, proxytest.To
 
 // began returns a loop with one flow, after a first datagram of n bytes.
 func began(t *testing.T, r *config.Route, client, dst netip.AddrPort, n int) (*testLoop, *testFlow) {

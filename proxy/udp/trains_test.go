@@ -3,7 +3,6 @@ package udp
 import (
 	"bytes"
 	"encoding/binary"
-	"math/rand/v2"
 	"net/netip"
 	"strings"
 	"testing"
@@ -13,6 +12,7 @@ import (
 
 	"anyport/config"
 	"anyport/proxy/datagram"
+	"anyport/proxy/internal/proxytest"
 	"anyport/proxy/route"
 )
 
@@ -39,28 +39,9 @@ func (p peer) expectAll(want [][]byte, from netip.AddrPort) {
 	}
 }
 
-// random are datagrams of given sizes, each of other bytes.
-func random(sizes ...int) (all [][]byte) {
-	for _, size := range sizes {
-		b := make([]byte, size)
-		for i := range b {
-			b[i] = byte(rand.IntN(256))
-		}
-		all = append(all, b)
-	}
-	return all
-}
-
-func repeated(size, n int) (sizes []int) {
-	for range n {
-		sizes = append(sizes, size)
-	}
-	return sizes
-}
-
 // trains are sizes of datagrams that come as one train.
 var trains = [][]int{
-	{1}, {1, 1}, {100, 99}, {1200, 1200, 1}, repeated(1, 64), repeated(1200, 50), append(repeated(1000, 20), 7), repeated(1340, 48),
+	{1}, {1, 1}, {100, 99}, {1200, 1200, 1}, proxytest.Repeated(1, 64), proxytest.Repeated(1200, 50), append(proxytest.Repeated(1000, 20), 7), proxytest.Repeated(1340, 48),
 }
 
 // TestTrains: what comes as a train arrives as its datagrams, there and back, with
@@ -74,10 +55,10 @@ func TestTrains(t *testing.T) {
 			r.ProxyProtocol = kind
 			p := serve(t, r, addr)
 			for i, sizes := range trains {
-				there := random(sizes...)
+				there := proxytest.Random(sizes...)
 				client.sendTrain(bytes.Join(there, nil), sizes[0], p.dsts[0])
 				flow, own := receiveAll(t, origin, there, client.addr(), p.dsts[0], headed(kind, i))
-				back := random(sizes...)
+				back := proxytest.Random(sizes...)
 				var train []byte
 				for _, b := range back {
 					train = append(append(train, own...), b...)

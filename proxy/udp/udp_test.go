@@ -15,44 +15,16 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/config"
+	"anyport/proxy/internal/proxytest"
 	"anyport/proxy/route"
 )
 
 // patience is how long a test waits for what must come.
 const patience = 30 * time.Second
 
-// routes is a table with a route for each dst.
-type routes map[netip.AddrPort]*config.Route
+type routes = proxytest.Routes
 
-func (rs routes) Lookup(_ config.Protocol, dst netip.AddrPort) *config.Route { return rs[dst] }
-
-func (routes) Passes(config.Protocol, netip.AddrPort) bool { return false }
-
-// live puts one route into service for all dsts.
-func live(r *config.Route, dsts ...netip.AddrPort) *route.Live {
-	table := routes{}
-	for _, dst := range dsts {
-		table[dst] = r
-	}
-	l := route.NewLive(len(dsts))
-	l.Swap(table, []*config.Route{r})
-	return l
-}
-
-// to is a route to origins, whose flows outlive any test.
-func to(origins ...netip.AddrPort) *config.Route {
-	r := &config.Route{
-		Name: "test", Protocols: []config.Protocol{config.UDP}, Action: config.Forward,
-		Balance: config.First, ProxyProtocol: config.ProxyOff,
-		Timeouts: config.Timeouts{UDPIdle: time.Hour}, // no drain: a proxy stops at once
-	}
-	for _, o := range origins {
-		r.Origins = append(r.Origins, config.Origin{
-			Text: o.String(), Addr: o.Addr(), Ports: config.PortRange{First: o.Port(), Last: o.Port()}, Weight: 1,
-		})
-	}
-	return r
-}
+var live, to = proxytest.Live, proxytest.To
 
 // proxy is a Serve that runs for a test.
 type proxy struct {

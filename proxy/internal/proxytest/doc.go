@@ -1,0 +1,2 @@
+// Package proxytest has routes and datagrams for the tests of proxy's packages.
+package proxytest
