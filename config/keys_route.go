@@ -44,8 +44,8 @@ An IPv6 address with a port stands in brackets. "2001:db8::5:80" is refused, bec
 meant as the port: write "[2001:db8::5:80]" if it is the address. In a table, weight is 0 to 65535
 (default 1): the share of new conns; 0 drains, and if all weights are 0, the route takes no new
 conns. A backup (default false) is used when no other origin can be. max_conns (default 0: no limit)
-is how many conns and flows of this route it has at once: what comes beyond goes to other origins,
-and is refused if these are full too.
+is the most conns and flows of this route that it gets at once: more go to other origins, and are
+refused if these are full too.
 A DNS name may stand for the address. Each of its addresses is an origin of its own, with the weight
 that stands here; an IPv4 and an IPv6 address of one name are two ways to one origin, of which the
 better one is dialled. "srv:_game._udp.example" stands for SRV records, which have the ports: their

@@ -96,7 +96,7 @@ func fill(v reflect.Value) {
 	}
 }
 
-// TestReadsOlder: an answer without the newer keys is read, and what is missing is zero.
+// TestReadsOlder: the client reads an answer without the newer keys; the missing ones are zero.
 func TestReadsOlder(t *testing.T) {
 	var s Status
 	if err := json.Unmarshal([]byte(`{"version":"v0","pid":3,"routes":[{"name":"web","a_later_key":1}],"another":{}}`), &s); err != nil {

@@ -27,8 +27,8 @@ const mostHeader = 16 << 10
 // stopTimeout is how long stop waits for the answers that are still being written.
 const stopTimeout = 5 * time.Second
 
-// serve answers on listener until stop is called. The order in stop matters: first nothing new is
-// accepted, then what was read is answered, and only then the idle conns are closed.
+// serve answers on listener until stop is called. The order in stop matters: it first
+// accepts nothing new, then answers the requests that were read, and then closes the idle conns.
 func serve(limits timeouts, listener net.Listener, handler http.Handler, log *log.Logger, failed chan<- error) (stop func()) {
 	bounded, pending := limitConns(listener, mostConns), newPending()
 	server := &http.Server{

@@ -11,7 +11,7 @@ import (
 	"anyport/cmd/anyport/internal/privileges"
 )
 
-// nobody is a user without rights, for whom root opens files.
+// nobody is an unprivileged user; root opens files for it.
 func nobody(t *testing.T) *privileges.Account {
 	t.Helper()
 	if os.Geteuid() != 0 {

@@ -68,7 +68,7 @@ func TestConntrack(t *testing.T) {
 	})
 }
 
-// TestConntrackWithoutALimit: 0 is no limit to the kernel, and a table of few entries is not full at one.
+// TestConntrackWithoutALimit: the kernel takes 0 for no limit, and a table for few entries is not full with one.
 func TestConntrackWithoutALimit(t *testing.T) {
 	used := func(used, most string) func(*Facts) {
 		return all(sysctlIs("net/netfilter/nf_conntrack_count", used), sysctlIs("net/netfilter/nf_conntrack_max", most))

@@ -8,7 +8,7 @@ import (
 	"anyport/steering/capabilities"
 )
 
-// TestReadSelf: what is effective is permitted, and the names are those of this process.
+// TestReadSelf: effective capabilities are also permitted, and the names are those of this process.
 func TestReadSelf(t *testing.T) {
 	set, err := capabilities.Read(0)
 	if err != nil {

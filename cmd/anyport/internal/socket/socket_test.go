@@ -101,7 +101,7 @@ func TestRestoreAfterClose(t *testing.T) {
 		t.Errorf("it is left: %v", err)
 	}
 	if err := s.Close(); err == nil {
-		t.Error("a second Close is no error of the listener")
+		t.Error("a second Close returned no error")
 	}
 }
 
