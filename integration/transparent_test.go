@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -152,6 +153,9 @@ func TestTransparentKilled(t *testing.T) {
 	before := len(r.edge.returnPath(t))
 	p := r.edge.serveWith(t, transparentFile)
 	whole := r.edge.returnPath(t)
+	if want := 6; len(whole) != want { // of each family a rule and a route, and a filter of each interface but lo
+		t.Errorf("%d parts: %q, want %d", len(whole), whole, want)
+	}
 	kill := func(p *process) {
 		t.Helper()
 		p.signal(t, syscall.SIGKILL)
@@ -175,6 +179,7 @@ func TestTransparentKilled(t *testing.T) {
 	third.wait(t)
 	p.write(t, transparentFile)
 	kill(p.restart(t))
+	os.Remove(p.socket) // it was killed
 	var out []byte
 	r.edge.do(func() { out, _ = exec.Command(program, "unload", "-c", p.file).CombinedOutput() })
 	if got := r.edge.returnPath(t); len(got) != before || !strings.Contains(string(out), "lookup 43433") {
@@ -211,7 +216,7 @@ func (h *host) returnPath(t *testing.T) (lines []string) {
 			all += line + "\n"
 		}
 	}
-	for _, link := range []string{"client0", "origin0", "later0", "later1"} {
+	for _, link := range []string{"lo", "client0", "origin0", "later0", "later1"} {
 		if _, err := h.net.LinkByName(link); err == nil {
 			for line := range strings.Lines(h.output(t, "tc", "filter", "show", "dev", link, "ingress")) {
 				if strings.Contains(line, "anyport") {
@@ -248,9 +253,15 @@ transparent = true
 `)
 	for i, dst := range []string{"192.0.2.7:4711", "192.0.2.8:4711", "192.0.2.9:4711"} {
 		for _, network := range []string{"tcp", "udp"} {
-			conn := r.client.dialFromPort(t, network, 7777, dst)
+			conn, err := r.client.dialFromPort(t, network, 7777, dst)
 			if i < 2 {
+				if err != nil {
+					t.Fatal(err)
+				}
 				seenAsClient(t, "origin "+fmt.Sprint(i+1), conn, "who?")
+				continue
+			}
+			if err != nil { // it is reset already
 				continue
 			}
 			conn.SetDeadline(time.Now().Add(silence * 4))
@@ -275,9 +286,8 @@ func reuseAddr(_, _ string, raw syscall.RawConn) (err error) {
 }
 
 // dialFromPort dials from a port that other sockets of the client may have too.
-func (h *host) dialFromPort(t *testing.T, network string, local int, dst string) (conn net.Conn) {
+func (h *host) dialFromPort(t *testing.T, network string, local int, dst string) (conn net.Conn, err error) {
 	t.Helper()
-	var err error
 	dialer := net.Dialer{Timeout: patience, Control: reuseAddr}
 	if network == "tcp" {
 		dialer.LocalAddr = &net.TCPAddr{Port: local}
@@ -285,10 +295,28 @@ func (h *host) dialFromPort(t *testing.T, network string, local int, dst string)
 		dialer.LocalAddr = &net.UDPAddr{Port: local}
 	}
 	h.do(func() { conn, err = dialer.Dial(network, dst) })
-	if err != nil {
-		t.Fatal(err)
+	if err == nil {
+		t.Cleanup(func() { conn.Close() })
+		conn.SetDeadline(time.Now().Add(patience))
 	}
-	t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(patience))
-	return conn
+	return conn, err
+}
+
+// TestTransparentErrors: ICMP errors for what was sent as a client come back here, so a flow goes on to
+// another origin.
+func TestTransparentErrors(t *testing.T) {
+	t.Parallel()
+	r := newTransparentRig(t)
+	r.origin.answerAllErrors(t)
+	r.edge.serveWith(t, `
+[route.t]
+prefixes = ["192.0.2.0/24", "2001:db8:1::/48"]
+protocol = ["tcp", "udp"]
+balance  = "first"
+origins  = ["10.0.0.6:4711", "10.0.0.5:4711", "[fd00:5::5]:4712", "[fd00:5::5]:4711"]
+transparent = true
+`) // nobody listens on the first of each family
+	for _, conn := range r.dialAll(t) {
+		seenAsClient(t, "from the second origin", conn, "who?")
+	}
 }

@@ -3,6 +3,7 @@ package host
 import (
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 
 	"github.com/vishvananda/netlink"
@@ -52,7 +53,7 @@ func (p *ReturnPath) filterParts(program int) (all []Part, err error) {
 // member go through the ingress of the bridge or bond as well; those of a VRF's member do not.
 func receives(l netlink.Link, all []netlink.Link) bool {
 	a := l.Attrs()
-	if a.Flags&unix.IFF_LOOPBACK != 0 || l.Type() == "tuntap" && deviceName.MatchString(a.Name) {
+	if a.Flags&net.FlagLoopback != 0 || l.Type() == "tuntap" && deviceName.MatchString(a.Name) {
 		return false
 	}
 	if a.MasterIndex == 0 {
