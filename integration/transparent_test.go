@@ -2,6 +2,7 @@ package integration
 
 import (
 	"bufio"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -319,4 +320,68 @@ transparent = true
 	for _, conn := range r.dialAll(t) {
 		seenAsClient(t, "from the second origin", conn, "who?")
 	}
+}
+
+// TestTransparentDoctor: doctor asks the kernel about the way back, and names what is in its way.
+func TestTransparentDoctor(t *testing.T) {
+	t.Parallel()
+	r := newTransparentRig(t)
+	p := r.edge.serveWith(t, transparentFile)
+	finding := func() string {
+		t.Helper()
+		var out []byte
+		r.edge.do(func() { out, _ = exec.Command(program, "doctor", "-c", p.file, "--json").Output() })
+		var report struct {
+			Findings []struct{ Check, Status, What string }
+		}
+		if err := json.Unmarshal(out, &report); err != nil {
+			t.Fatalf("%v in %s", err, out)
+		}
+		var all []string
+		for _, f := range report.Findings {
+			if f.Check == "transparent" {
+				all = append(all, f.Status+": "+f.What)
+			}
+		}
+		return strings.Join(all, "\n")
+	}
+	expect := func(words ...string) {
+		t.Helper()
+		got := finding()
+		for _, w := range words {
+			if !strings.Contains(got, w) {
+				t.Errorf("doctor says\n%s\nand not %q", got, w)
+			}
+		}
+	}
+	expect("ok: what comes back from 10.0.0.5 on origin0, fd00:5::5 on origin0 is delivered")
+
+	r.edge.output(t, "ip", "route", "add", "unreachable", "default", "table", "5000")
+	r.edge.output(t, "ip", "rule", "add", "pref", "100", "iif", "origin0", "lookup", "5000")
+	expect("failure: what 10.0.0.5 sends to a client, arriving on origin0, is not delivered")
+	r.edge.output(t, "ip", "rule", "del", "pref", "100")
+	r.edge.output(t, "ip", "route", "flush", "table", "5000")
+
+	r.edge.sysctl(t, map[string]string{"net/ipv4/conf/all/src_valid_mark": "1"})
+	expect("failure: src_valid_mark is on for origin0", "failure: what 10.0.0.5 sends")
+	conn := r.client.dial(t, "udp", port(dstV4, 4711))
+	conn.SetDeadline(time.Now().Add(silence))
+	io.WriteString(conn, "who?\n")
+	if line, err := bufio.NewReader(conn).ReadString('\n'); err == nil {
+		t.Errorf("doctor is wrong: the origin's answer %q arrives", line)
+	}
+	r.edge.sysctl(t, map[string]string{"net/ipv4/conf/origin0/accept_local": "1"})
+	expect("ok: what comes back")
+	seenAsClient(t, "after what doctor says", r.client.dial(t, "udp", port(dstV4, 4711)), "who?")
+}
+
+// TestTransparentOriginOnThisHost: an origin that has an address of the edge would answer clients itself.
+func TestTransparentOriginOnThisHost(t *testing.T) {
+	t.Parallel()
+	r := newTransparentRig(t)
+	p := r.edge.launch(t, strings.Replace(transparentFile, "10.0.0.5", "10.0.0.1", 1))
+	if status := p.wait(t); status == 0 {
+		t.Error("it runs")
+	}
+	p.expect(t, "10.0.0.1 is this host's address on origin0")
 }
