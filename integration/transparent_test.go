@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	proxyproto "github.com/pires/go-proxyproto"
 	"golang.org/x/sys/unix"
 )
 
@@ -384,4 +385,51 @@ func TestTransparentOriginOnThisHost(t *testing.T) {
 		t.Error("it runs")
 	}
 	p.expect(t, "10.0.0.1 is this host's address on origin0")
+}
+
+// TestTransparentNamedClient: the client that a PROXY header names is the one that the origin sees. A client
+// of a family that no origin has is refused and counted.
+func TestTransparentNamedClient(t *testing.T) {
+	t.Parallel()
+	r := newTransparentRig(t)
+	p := r.edge.serveWith(t, transparentFile+"accept_proxy = [\"198.51.100.0/24\"]\n"+`
+[route.v4]
+prefixes = ["203.0.113.0/24"]
+protocol = ["tcp", "udp"]
+origins  = ["10.0.0.5"]
+transparent = true
+accept_proxy = ["198.51.100.0/24"]
+`)
+	for _, client := range []string{"198.51.100.77:1234", "[2001:db8:c::77]:1234"} {
+		for _, network := range []string{"tcp", "udp"} {
+			conn := r.client.dial(t, network, port(dstV4, 4711))
+			want := client + " who?\n"
+			if got := trade(t, conn, headerNaming(t, network, client)+"who?\n"); got != want {
+				t.Errorf("%s: the origin answered %q, want %q", network, got, want)
+			}
+		}
+	}
+	for _, network := range []string{"tcp", "udp"} {
+		conn := r.client.dial(t, network, "203.0.113.7:4711")
+		io.WriteString(conn, headerNaming(t, network, "[2001:db8:c::77]:1235")+"who?\n")
+		eventually(t, "it is counted", func() bool { return p.status(t).route(t, "v4").Ended[network]["no_origin_for_client"] == 1 })
+	}
+}
+
+// headerNaming is a PROXY v2 header that names a client, and a dst of its family.
+func headerNaming(t *testing.T, network, client string) string {
+	t.Helper()
+	from, to := net.Addr(net.TCPAddrFromAddrPort(netip.MustParseAddrPort(client))), net.Addr(net.TCPAddrFromAddrPort(netip.MustParseAddrPort("192.0.2.7:4711")))
+	if client[0] == '[' {
+		to = net.TCPAddrFromAddrPort(netip.MustParseAddrPort("[2001:db8:1::7]:4711"))
+	}
+	if network == "udp" {
+		f, d := from.(*net.TCPAddr), to.(*net.TCPAddr)
+		from, to = &net.UDPAddr{IP: f.IP, Port: f.Port}, &net.UDPAddr{IP: d.IP, Port: d.Port}
+	}
+	b, err := proxyproto.HeaderProxyFromAddrs(2, from, to).Format()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }
