@@ -137,12 +137,3 @@ func (s section[S]) rows() []row {
 	}
 	return rows
 }
-
-// fromTOML is the value of a literal, nil if it is not one.
-func fromTOML(literal string) any {
-	var file struct{ X any }
-	if _, err := toml.Decode("X = "+literal, &file); err != nil {
-		return nil
-	}
-	return file.X
-}

@@ -33,7 +33,7 @@ func TestSuitesTransparent(t *testing.T) {
 	group := rerouteThrough(t)
 	binary, dir := compileSuite(t, "crypto/tls")
 
-	args, least := []string{"-test.run=^Test(Resumption|ALPN|VerifyConnection|TLSUniqueMatches|CloseWrite|ClientAuth)$"}, uint64(20)
+	args, least := []string{"-test.run=^Test(Resumption|ALPN|VerifyConnection|TLSUniqueMatches|CloseWrite|ClientAuth)$"}, uint64(10)
 	if os.Getenv("ANYPORT_SUITES") == "1" {
 		args, least = nil, 200
 	}
