@@ -1,8 +1,9 @@
-// Package bpf holds the sk_lookup program `steer` and its maps, compiled: a loader
-// and nothing else. What goes into the maps is the business of package steering.
+// Package bpf holds the sk_lookup program `steer` and its maps, and the tc program
+// `mark_returning` for routes with transparent, compiled: a loader and nothing else. What goes
+// into the maps is the business of package steering.
 //
 // Go code and objects are generated, and committed, so that `go build` needs no
-// clang. After a change of steer.bpf.c run `go generate ./bpf`, which needs clang
+// clang. After a change of the C files run `go generate ./bpf`, which needs clang
 // and libbpf-dev.
 package bpf
 
@@ -10,3 +11,4 @@ package bpf
 // the kernel's <asm/types.h> is; a directory that does not exist is no error.
 //
 //go:generate go run github.com/cilium/ebpf/cmd/bpf2go -go-package bpf -target bpfel,bpfeb -type verdict -type question Steer steer.bpf.c -- -O2 -Wall -Wextra -Werror -I/usr/include/x86_64-linux-gnu -I/usr/include/aarch64-linux-gnu
+//go:generate go run github.com/cilium/ebpf/cmd/bpf2go -go-package bpf -target bpfel,bpfeb Returning returning.bpf.c -- -O2 -Wall -Wextra -Werror -I/usr/include/x86_64-linux-gnu -I/usr/include/aarch64-linux-gnu

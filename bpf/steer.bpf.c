@@ -23,6 +23,7 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "prefixes.h"
 #include "tables.h"
 #include "keys.h"
 #include "packet.h"

@@ -11,35 +11,11 @@ enum slot { TCP, TCP_HOLE, UDP_HOLE, UDP, SLOTS };
 
 #define MOST_WORKERS 1024
 
-/* Trie keys. What comes before the address is an exact match: it counts into
- * prefixlen with its 32 bits. */
-struct prefix_v4 {
-	__u32 prefixlen;
-	__u32 generation;
-	__u32 addr; /* network byte order, here and below */
-};
-
-struct prefix_v6 {
-	__u32 prefixlen;
-	__u32 generation;
-	__u32 addr[4];
-};
-
+/* The key of a trie, as those of prefixes.h. */
 struct source {
 	__u32 prefixlen;
 	__u32 list;
 	__u32 addr[4]; /* IPv4 as ::ffff:a.b.c.d */
-};
-
-/* A run of intervals: sorted by lo, the first at port 0. */
-struct segment {
-	__u32 offset;
-	__u32 count;
-};
-
-struct policy {
-	struct segment tcp;
-	struct segment udp;
 };
 
 struct interval {
@@ -60,31 +36,6 @@ struct binding {
 	__u32 pad;
 	__u8 route[64];	      /* for the next process, which finds its numbers by the name */
 };
-
-/* How many tables have served: the odd and the even ones have a half of each map.
- * Sizes marked "user space" are set before loading. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u32);
-} generation SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 1 << 24);
-	__type(key, struct prefix_v4);
-	__type(value, struct policy);
-} prefixes_v4 SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 1 << 24);
-	__type(key, struct prefix_v6);
-	__type(value, struct policy);
-} prefixes_v6 SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);

@@ -11,13 +11,13 @@ import (
 // A row is what the table says of a key in words: reference.toml and the messages about
 // unknown keys come from it.
 type row struct {
-	name     string
-	fallback string // the default as a file writes it; "": there is none
-	example  string // what reference.toml shows instead of the default; "": the default
-	doc      string // the comment behind the value in reference.toml
-	above    string // the comment above the key there, line by line; an empty line separates paragraphs
-	gap      bool   // an empty line precedes it there
-	later    bool   // the behaviour is not built yet: all but the default is refused
+	name      string
+	fallback  string // the default as a file writes it; "": there is none
+	example   string // what reference.toml shows instead of the default; "": the default
+	doc       string // the comment behind the value in reference.toml
+	above     string // the comment above the key there, line by line; an empty line separates paragraphs
+	gap       bool   // an empty line precedes it there
+	commented bool   // reference.toml has it as a comment
 }
 
 // A key is a row of the table together with what reads and writes its value. S is the
@@ -52,36 +52,6 @@ func valueOrListKey[S any, T comparable](name, fallback string, k kind[T], field
 	l := listKey(name, fallback, k, field, doc)
 	l.read = func(t *table, to *S) { setOneOrList(t, name, field(to), k.parse) }
 	return l
-}
-
-// laterKey is a key of a coming version. Its value is checked as it will be; then all but
-// the default is an error, so that nobody relies on a key that does nothing. To support
-// it, give it a field and make it a valueKey, listKey or valueOrListKey.
-func laterKey[S any, T comparable](name, fallback string, k kind[T], doc string) key[S] {
-	read := func(t *table, _ *S) {
-		usual, err := k.parse(fromTOML(fallback))
-		got := usual
-		if set(t, name, &got, k.parse); err == nil && got != usual {
-			t.fault(name, "%s is %s; remove it", show(t.values[name]), notYet)
-		}
-	}
-	return unsupported(row{name: name, fallback: fallback, doc: doc}, read)
-}
-
-const notYet = "not supported yet in this version"
-
-// unsupported is a key without a field. It is read only where the file has it: routes are many.
-func unsupported[S any](r row, read func(*table, *S)) key[S] {
-	r.later = true
-	return key[S]{
-		row: r,
-		read: func(t *table, to *S) {
-			if t.has(r.name) {
-				read(t, to)
-			}
-		},
-		print: func(*S) string { return r.fallback },
-	}
 }
 
 // shown is k with what reference.toml has in the place of its default.
@@ -166,13 +136,4 @@ func (s section[S]) rows() []row {
 		rows[i] = k.row
 	}
 	return rows
-}
-
-// fromTOML is the value of a literal, nil if it is not one.
-func fromTOML(literal string) any {
-	var file struct{ X any }
-	if _, err := toml.Decode("X = "+literal, &file); err != nil {
-		return nil
-	}
-	return file.X
 }

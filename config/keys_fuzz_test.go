@@ -68,9 +68,7 @@ func roundTrips() (all []roundTrip) {
 		add(roundTripOf(defaultsSection, k))
 	}
 	for _, k := range routeSection.keys {
-		if !k.later {
-			add(roundTripOf(routeSection, k))
-		}
+		add(roundTripOf(routeSection, k))
 	}
 	for _, k := range healthSection.keys {
 		add(roundTripOf(healthSection, k))

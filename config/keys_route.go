@@ -9,7 +9,7 @@ import (
 // order in which they are read: origins need the ports.
 var routeSection = newSection("route", slices.Concat(
 	matchKeys, forwardKeys, clientKeys, reflectionKeys,
-	routeTimeouts(), healthKeys, laterRouteKeys)...)
+	routeTimeouts(), healthKeys)...)
 
 // matchKeys say what a route takes.
 var matchKeys = []key[Route]{
@@ -64,6 +64,11 @@ own addresses nor served. All of their UDP is taken: replies are steered to the 
 answer. At least one for each family of the origins; needs workers = 1; not with source.`),
 	listKey("source", `[]`, sourceAddr, func(r *Route) *[]netip.Addr { return &r.Source },
 		`addresses of this host to dial origins from, at least one for each family of the origins; none: the kernel chooses`),
+	valueKey("transparent", `false`, boolean, func(r *Route) *bool { return &r.Transparent }, ``).under(`
+true: origins see the client's own address and port, over tcp and udp, without a header. An origin
+must send its answers through this host: have it use this host as the gateway to its clients.
+Not on this host, and not with source, egress_prefixes or proxy_protocol = "spp"; needs
+manage_routes. See "Transparent routes" in docs/OPERATING.md.`),
 	listKey("proxy_tlvs", `[]`, proxyTLV, func(r *Route) *[]ProxyTLV { return &r.ProxyTLVs }, ``).under(`
 What a v2 header has besides the addresses: "unique-id" (that of the inbound header, or else 16
 random bytes), "crc32c" (its checksum), "0xE1=text" (types 0xE0 to 0xEF). From the header that
@@ -142,13 +147,6 @@ func routeTimeouts() []key[Route] {
 	keys[0] = keys[0].apart()
 	keys[0].doc = "these seven default to [defaults]"
 	return keys
-}
-
-// laterRouteKeys are the keys that are not supported yet. Each is checked as it will be, so
-// that a file that is written for a later version is not wrong in other ways.
-var laterRouteKeys = []key[Route]{
-	laterKey[Route]("transparent", `false`, boolean,
-		`dial origins from the client's own address and port`).apart(),
 }
 
 // removed are keys that an earlier version had, with what to write instead.

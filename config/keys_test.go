@@ -59,6 +59,7 @@ var routeCases = []keyCase{
 	{key: "proxy_protocol", other: `"v2"`, old: `"off"`, new: `"v2"`, bad: `"xyzzy"`, allowed: `"off", "v1", "v2", "v2-first" and "spp"`, base: forward},
 	{key: "egress_prefixes", other: `["10.1.0.0/24"]`, old: `[]`, new: `["10.1.0.0/24"]`, bad: `["224.0.0.0/8"]`, caret: `"224.0.0.0/8"`, allowed: "overlaps 224.0.0.0/4 (multicast), which cannot be served: name another prefix", base: forward},
 	{key: "source", other: `["10.0.0.2"]`, old: `[]`, new: `["10.0.0.2"]`, bad: `["fe80::1"]`, caret: `"fe80::1"`, allowed: "write an address that needs no interface", base: forward},
+	{key: "transparent", other: `true`, old: `false`, new: `true`, bad: `1`, allowed: "write true", base: forward},
 	{key: "proxy_tlvs", first: `["crc32c"]`, other: `["unique-id", "0xEF=x = y"]`, old: `["crc32c"]`, new: `["unique-id", "0xEF=x = y"]`, bad: `["0x20-0x10"]`, caret: `"0x20-0x10"`, allowed: `types such as "0xE0-0xEF"`, base: forward + "\nproxy_protocol = \"v2\""},
 	{key: "allow", other: `["198.51.100.0/24", "::/0"]`, old: `[]`, new: `["198.51.100.0/24", "::/0"]`, bad: `"10.0.0.0/8"`, allowed: `write ["10.0.0.0/8"]`, base: forward},
 	{key: "deny", other: `["198.51.100.7"]`, old: `[]`, new: `["198.51.100.7/32"]`, bad: `["10.0.0.0/40"]`, caret: `"10.0.0.0/40"`, allowed: "an IPv4 prefix has a length from 0 to 32", base: forward},
@@ -91,7 +92,6 @@ var routeCases = []keyCase{
 	{key: "health", first: `""`, other: `{ type = "udp", port = 53, expect = "x" }`, old: `""`,
 		new: `{ type = "udp", interval = "10s", timeout = "2s", rise = 2, fall = 3, port = 53, send = "", expect = "x", path = "/", proxy_protocol = "route" }`,
 		bad: `"none"`, allowed: "write a [health.none] table", base: forward},
-	{key: "transparent", bad: `true`, allowed: notYet, base: forward},
 }
 
 const refuseValue = `"refuse"`

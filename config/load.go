@@ -76,6 +76,7 @@ func readConfig(root *table) *Config {
 	routes := root.openRoutes()
 	cfg.Routes = readRoutes(routes, defaults)
 	checkEgressWorkers(root.report, cfg)
+	checkTransparentRoutes(root.report, cfg)
 	root.reportUnknown()
 	if len(routes.values) == 0 {
 		root.require("route", "write a [route.NAME] table for each service, or nothing is served")

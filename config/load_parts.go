@@ -104,6 +104,7 @@ func parseInParts(path string, source position.Document, routes int) (cfg *Confi
 	slices.SortStableFunc(cfg.Routes, func(a, b *Route) int { return cmp.Compare(a.Line, b.Line) })
 	checkConflicts(rep, cfg.Routes)
 	checkEgressWorkers(rep, cfg)
+	checkTransparentRoutes(rep, cfg)
 	if len(rep.problems) > 0 {
 		return nil, false
 	}

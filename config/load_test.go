@@ -71,8 +71,8 @@ origins = ["10.0.0.5"]
 }
 
 // everyKeyWant is what testdata/every_key.toml says: each key with another value
-// than its default, save the keys without support, and workers, which egress_prefixes
-// wants to be 1.
+// than its default, except for workers, which egress_prefixes requires to be 1, and transparent, which
+// requires manage_routes.
 func everyKeyWant(path string) *Config {
 	addr := netip.MustParseAddr
 	defaults := Timeouts{Connect: time.Second, Idle: 2 * time.Hour, UDPIdle: 10 * time.Second, Keepalive: 4 * time.Second, HalfClose: 3 * time.Second, Header: 6 * time.Second}

@@ -21,6 +21,9 @@ func (c *OriginCheck) Refuse(r *Route, o Origin) error {
 	if err := checkDialable(o.Addr.String(), o.Addr); err != nil {
 		return err
 	}
+	if r.Transparent && o.Addr.IsLoopback() {
+		return fmt.Errorf("it is on this host and would answer the clients of a transparent route directly")
+	}
 	for bits := range o.Addr.BitLen() {
 		prefix, _ := o.Addr.Prefix(bits)
 		for _, owner := range c.owners.at(prefix) {

@@ -56,7 +56,7 @@ func reference() string {
 // asExample shows rows of a table that is not there by default.
 func asExample(rows []row) []row {
 	for i := range rows {
-		rows[i].later = true
+		rows[i].commented = true
 	}
 	return rows
 }
@@ -84,7 +84,7 @@ func writeTable(b *strings.Builder, header, doc string, rows []row) {
 
 // assignment is the row's line without its comment.
 func (r row) assignment() string {
-	if r.later {
+	if r.commented {
 		return "# " + r.name + " = " + r.shownValue()
 	}
 	return r.name + " = " + r.shownValue()

@@ -31,6 +31,8 @@ type Route struct {
 	ProxyTLVs      []ProxyTLV   // what a v2 header has besides the addresses
 	Source         []netip.Addr // local addresses to dial origins from; empty: the kernel's choice
 
+	Transparent bool // origins are dialled from the client's own address and port
+
 	EgressPrefixes []netip.Prefix // of UDP: whose addresses datagrams to origins leave from, without a socket a flow; masked
 
 	Allow, Deny []netip.Prefix // client prefixes; both empty: everyone

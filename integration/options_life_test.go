@@ -42,11 +42,11 @@ type combination struct {
 const combinedExtra = "203.0.113.0/24" // comes with the reload
 
 // addresses are those of one family.
-type addresses struct{ served, stays, comes, drained, egress, edge, origin string }
+type addresses struct{ served, stays, comes, drained, egress, edge, origin, clients string }
 
 var combinedAddresses = map[string]addresses{
-	"IPv4": {servedV4, "192.0.2.7", "192.0.2.8", "192.0.2.99", "10.9.0.0/24", "10.0.0.1", originV4},
-	"IPv6": {servedV6, "2001:db8:1::7", "2001:db8:1::8", "2001:db8:1::99", "fd00:9::/64", "fd00:5::1", originV6},
+	"IPv4": {servedV4, "192.0.2.7", "192.0.2.8", "192.0.2.99", "10.9.0.0/24", "10.0.0.1", originV4, "198.51.100.0/24"},
+	"IPv6": {servedV6, "2001:db8:1::7", "2001:db8:1::8", "2001:db8:1::99", "fd00:9::/64", "fd00:5::1", originV6, "2001:db8:c::/64"},
 }
 
 func (c *combination) live(t *testing.T) {
@@ -87,6 +87,7 @@ func (c *combination) start(t *testing.T) {
 	r := c.rig
 	c.addresses = combinedAddresses[c.choice["family"]]
 	r.origin.route(t, c.egress, c.addresses.edge)
+	r.origin.route(t, c.clients, c.addresses.edge)
 	r.client.route(t, combinedExtra, edgeV4)
 	r.origin.serve(t, port(c.origin, 4711), c.echo)
 	r.origin.echoes(t, port(c.origin, 4711))
@@ -171,6 +172,9 @@ func (c *combination) file() string {
 	if c.is("source", "edge") {
 		fmt.Fprintf(&f, "source = [%q]\n", c.edge)
 	}
+	if c.is("source", "client") {
+		f.WriteString("transparent = true\n")
+	}
 	if c.is("limits", "all") {
 		f.WriteString("bandwidth = \"50MiB/s\"\nroute_bandwidth = \"100MiB/s\"\nnew_conns_per_second_per_client = 1000\nmax_conns = 1000\nmax_conns_per_client = 500\n")
 	}
@@ -183,6 +187,8 @@ func (c *combination) file() string {
 		f.WriteString("proxy_protocol = \"spp\"\n")
 	case "egress":
 		fmt.Fprintf(&f, "egress_prefixes = [%q]\n", c.egress)
+	case "sockets":
+		fmt.Fprintf(&f, "transparent = %t\n", c.is("source", "client"))
 	}
 	fmt.Fprintf(&f, "[route.drained]\nprotocol = \"tcp\"\nprefixes = [%q]\norigins = [%q]\nproxy_protocol = %q\n",
 		c.addresses.drained, c.origin, map[string]string{"plain": "off", "v2": "v2"}[c.choice["tcp"]])

@@ -28,11 +28,13 @@ var combined = []option{
 	{"orders by", []string{"command", "signal"}},
 	{"limits", []string{"none", "all"}},
 	{"health", []string{"off", "tcp"}},
-	{"source", []string{"any", "edge"}},
+	{"source", []string{"any", "edge", "client"}}, // client: transparent
 }
 
 // goTogether is false for values that the file refuses together.
-func goTogether(c choice) bool { return c["udp"] != "egress" || c["workers"] != "2" }
+func goTogether(c choice) bool {
+	return (c["udp"] != "egress" || c["workers"] != "2") && (c["source"] != "client" || c["manage_routes"] != "false")
+}
 
 // TestCombinations runs a start, a reload, two upgrades, a kill, a new start and a stop
 // with a few choices of options that together have every pair of values. The output

@@ -89,7 +89,7 @@ func (p *proxy) leaves(t *testing.T, before []string) {
 	}
 }
 
-// belongings are the links and routes of a host, one a line.
+// belongings are the links, qdiscs, rules and routes of a host, one a line.
 func (h *host) belongings(t *testing.T) []string {
 	t.Helper()
 	var all []string
@@ -99,6 +99,22 @@ func (h *host) belongings(t *testing.T) []string {
 	}
 	for _, link := range links {
 		all = append(all, fmt.Sprintf("link %d %s", link.Attrs().Index, link.Attrs().Name))
+		qdiscs, err := h.net.QdiscList(link)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, q := range qdiscs {
+			all = append(all, fmt.Sprintf("qdisc %s of %s", q.Type(), link.Attrs().Name))
+		}
+	}
+	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
+		rules, err := h.net.RuleList(family)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range rules {
+			all = append(all, fmt.Sprintf("rule %d of family %d", r.Priority, family))
+		}
 	}
 	return append(all, h.routes(t)...)
 }

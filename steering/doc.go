@@ -27,6 +27,7 @@
 //	on_death.go           what clients meet when the process is killed
 //	other_instances.go    prefixes and routes of other anyports in the namespace
 //	leftover_pins.go      what dead processes have pinned; unload.go removes it
+//	return_path.go        what origins send to the clients of transparent routes comes back here
 //	watch.go              restores what other programs detach or remove
 //	status.go             what the kernel has now; counters.go, drift.go, explain.go
 //	drain.go              no new conns of a route; closed_services.go: none of one dst

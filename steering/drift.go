@@ -32,7 +32,7 @@ func (s *Steering) Drift() ([]string, error) {
 		return []string{fmt.Sprintf("generation %d is in service, and not %d", generation, s.generation)}, nil
 	}
 	var d bpfmaps.Differences
-	for _, what := range s.keeper.Missing() {
+	for _, what := range append(s.keeper.Missing(), s.returning.lacking()...) {
 		d.Add("%s", what)
 	}
 	err := errors.Join(s.sockets.compare(s.objects.Sockets, &d), s.half(generation).Compare(&d, s.table, s.numbers))

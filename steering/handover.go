@@ -48,6 +48,9 @@ func (s *Steering) Handover() Inheritance {
 	if s.pins != nil {
 		in[fdPins] = s.pins.FD()
 	}
+	if s.returning.program != nil {
+		in[fdReturning] = s.returning.program.FD()
+	}
 	if fd, ok := s.routes.TUNFD(); ok {
 		in[fdTUN] = fd
 	}

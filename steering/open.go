@@ -36,7 +36,9 @@ func Open(cfg *config.Config, table *table.Table, log *slog.Logger) (*Steering, 
 // steering of both.
 func Inherit(cfg *config.Config, table *table.Table, in Inheritance, log *slog.Logger) (*Steering, error) {
 	s := &Steering{log: log}
+	_, giverLives := in[fdReturning]
 	if err := errors.Join(s.open(cfg, table, in), in.Close()); err != nil {
+		s.returning.installed = s.returning.installed && !giverLives
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
@@ -72,6 +74,9 @@ func (s *Steering) open(cfg *config.Config, table *table.Table, in Inheritance) 
 		return err
 	}
 	if err := s.openRoutes(cfg, table, in); err != nil {
+		return err
+	}
+	if err := s.openReturnPath(cfg, in); err != nil {
 		return err
 	}
 	if err := s.replace(cfg, table); err != nil {

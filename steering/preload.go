@@ -17,7 +17,10 @@ import (
 
 // Preloaded is the program and the maps of this build, loaded and not attached. It belongs to the
 // upgrade command, which has the privileges to load it and gives it to the new process.
-type Preloaded struct{ loaded program.Loaded }
+type Preloaded struct {
+	loaded    program.Loaded
+	returning *ebpf.Program // mark_returning, with the maps of loaded
+}
 
 // fdPreloaded begins the names of its descriptors. The word is part of the protocol between
 // builds: it must not change.
@@ -44,7 +47,15 @@ func Preload(serving uint32) (*Preloaded, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Preloaded{e}, nil
+	p := &Preloaded{loaded: e}
+	var objects bpf.SteerObjects
+	if err := e.Assign(&objects); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	if p.returning, err = loadReturning(&objects); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	return p, nil
 }
 
 // Handover returns the descriptors, which still belong to s: [Inherit] gets copies of them, together
@@ -53,6 +64,7 @@ func (s *Preloaded) Handover() Inheritance {
 	in := Inheritance{}
 	if s != nil {
 		in.addProgram(&s.loaded, fdPreloaded)
+		in[fdPreloaded+fdReturning] = s.returning.FD()
 	}
 	return in
 }
@@ -62,7 +74,7 @@ func (s *Preloaded) Close() error {
 	if s == nil {
 		return nil
 	}
-	return s.loaded.Close()
+	return errors.Join(s.returning.Close(), s.loaded.Close())
 }
 
 // replaceProgram prepares a program of this build in place of the attached one, which is of another

@@ -208,7 +208,15 @@ func newPreloaded(t *testing.T) *Preloaded {
 	if err != nil {
 		t.Fatal(err)
 	}
-	loaded := &Preloaded{e}
+	var objects bpf.SteerObjects
+	if err := e.Assign(&objects); err != nil {
+		t.Fatal(err)
+	}
+	returning, err := loadReturning(&objects)
+	if err != nil {
+		t.Fatal(err)
+	}
+	loaded := &Preloaded{e, returning}
 	t.Cleanup(func() { loaded.Close() })
 	return loaded
 }

@@ -63,6 +63,9 @@ func (s *Steering) replace(cfg *config.Config, asked *table.Table) error {
 	if err := s.prepare(next, numbers); err != nil {
 		return errors.Join(fmt.Errorf("fill the steering tables: %w", err), s.eraseIdle())
 	}
+	if err := s.installReturnPath(cfg); err != nil {
+		return errors.Join(err, s.eraseIdle())
+	}
 	if err := s.swap(s.routes.Plan(wanted)); err != nil {
 		return errors.Join(err, s.eraseIdle())
 	}

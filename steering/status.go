@@ -36,7 +36,7 @@ func (s *Steering) Status() (Status, error) {
 	if err := s.keeper.Compare(time.Now(), 0); err != nil {
 		return Status{}, err
 	}
-	status.Missing, status.Restored = s.keeper.Missing(), s.keeper.RestoredRoutes()
+	status.Missing, status.Restored = append(s.keeper.Missing(), s.returning.lacking()...), s.keeper.RestoredRoutes()
 	if status.Foreign, _, err = s.foreignPrograms(); err != nil {
 		return Status{}, err
 	}

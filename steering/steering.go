@@ -34,6 +34,7 @@ type Steering struct {
 	routes          *host.LocalRoutes
 	keeper          *host.Keeper  // of the routes
 	monitor         *host.Monitor // tells of changes to what the routes stand on
+	returning       returnPath    // of what origins send to clients
 	announcement    *instances.Announcement
 	guard           int           // a socket that holds the link, see link_guard.go; 0: none
 	pins            *pins.Dir     // nil: none
@@ -93,7 +94,7 @@ func (s *Steering) Refuse(protocol config.Protocol) error {
 func (s *Steering) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.release(s.outlives)
+	return errors.Join(s.endReturnPath(), s.release(s.outlives))
 }
 
 // Release closes what this process has of the steering and removes nothing: after a
@@ -113,6 +114,7 @@ func (s *Steering) release(keep bool) error {
 	if s.routes != nil {
 		errs = append(errs, s.routes.Close(keep))
 	}
+	errs = append(errs, s.returning.close())
 	if !keep && s.unpins {
 		errs = append(errs, s.pins.Remove())
 	}

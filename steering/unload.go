@@ -63,7 +63,7 @@ func (u *unloader) run(cfg *config.Config) (err error) {
 		}
 		u.deadPrograms = append(u.deadPrograms, own...)
 	}
-	if err := u.removeRoutes(); err != nil {
+	if err := errors.Join(u.removeReturnPath(), u.removeRoutes()); err != nil {
 		return err
 	}
 	for _, r := range dead {
@@ -103,6 +103,22 @@ func (u *unloader) removeRoutes() (err error) {
 		}
 	}
 	return u.removeDevices()
+}
+
+// removeReturnPath leaves the way back to an instance that lives.
+func (u *unloader) removeReturnPath() (err error) {
+	others, err := u.otherInstances()
+	if err != nil || len(others) > 0 {
+		return err
+	}
+	if u.returning.host, err = host.OpenReturnPath(); err != nil {
+		return err
+	}
+	parts, err := u.returning.found()
+	for i := len(parts) - 1; i >= 0 && err == nil; i-- {
+		err = u.removeOrNote(parts[i].Name, parts[i].Remove)
+	}
+	return err
 }
 
 // removeDevices removes those that no living instance has. They end with their process, unless

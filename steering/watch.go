@@ -75,5 +75,9 @@ func (s *Steering) check(now time.Time, h host.Changes) (replaced bool, err erro
 	if pinned {
 		s.log.Error("somebody else has removed pins of the steering: they are there again", "pin", s.pins.Path)
 	}
-	return s.loaded.Link != before, errors.Join(err, pinErr, s.keeper.Restore(now, h), s.eraseIdle(), s.dropExpired(now))
+	restored, returnErr := s.returning.restore(now, h.Links())
+	if len(restored) > 0 {
+		s.log.Warn("restored parts of the way back for transparent routes", "parts", restored)
+	}
+	return s.loaded.Link != before, errors.Join(err, pinErr, returnErr, s.keeper.Restore(now, h), s.eraseIdle(), s.dropExpired(now))
 }

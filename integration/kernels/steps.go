@@ -69,6 +69,7 @@ func steps(short bool, ports string) ([]step, error) {
 	all = append(all,
 		program("demo", root, demoPatience, "", built("cmd/anyport"), "demo", "--ports", ports),
 		tests("privileges test", root, "integration", "-test.run", "^(TestPrivileges|TestForgedSYNs)$", "-test.parallel", "1"),
+		tests("transparent test", root, "integration", "-test.run", "^TestTransparent$"),
 		tests("steering tests", root, "steering", "-test.short"),
 		tests("steering/host tests", root, "steering/host", "-test.short"),
 		tests("steering/program tests", root, "steering/program", "-test.short"),

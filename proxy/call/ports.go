@@ -12,6 +12,11 @@ import (
 // ErrNoPort means that the kernel has no local port to dial from, or not the one asked for.
 var ErrNoPort = errors.New("no port of net.ipv4.ip_local_port_range is free: widen it, or give the route more source addresses")
 
+// ErrClientPort means that the origin cannot be dialled from the client's address and port, because a
+// socket has both already: of another conn of that client to the same origin, or, if the client is
+// on this host, the client's own.
+var ErrClientPort = errors.New("a socket to the same origin has the client's address and port already")
+
 // ErrItself means that a socket that dials a port of its own host has become its own peer.
 var ErrItself = errors.New("nobody listens there: the kernel gave that port to the socket that dials it")
 

@@ -56,6 +56,24 @@ func (d *Dialer) Dial(to netip.AddrPort, sources []netip.Addr) (int, error) {
 	return d.fromSources(to.Addr(), sources, func(fd int, source netip.Addr) error { return connect(fd, to, source) })
 }
 
+// DialAs returns a socket connected to an origin from the address and port of a client. The caller has
+// made sure that no other socket has this pair of addresses and ports: of UDP the kernel does not
+// refuse a second one, and gives it the answers of the first.
+func (d *Dialer) DialAs(to, client netip.AddrPort) (int, error) {
+	fd, err := d.socket(to.Addr())
+	if err != nil {
+		return -1, err
+	}
+	if err = call.BindAsClient(fd, client); err == nil {
+		err = connect(fd, to, netip.Addr{})
+	}
+	if err != nil {
+		call.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
 // DialAnyPort is Dial without connecting: the socket is for all ports of the origin.
 func (d *Dialer) DialAnyPort(to netip.Addr, sources []netip.Addr) (int, error) {
 	return d.fromSources(to, sources, func(fd int, source netip.Addr) error {

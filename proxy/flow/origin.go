@@ -23,9 +23,15 @@ func (t *Table[S]) HasFullOrigin(f *Flow[S], tried []*origin.Origin, now time.Du
 	return f.Route.Origins().HasFull(f.ask(tried, t.opt.Epoch.Add(now)))
 }
 
+// ReachesOrigin reports whether an origin of its route can be dialled for the client of f, whatever
+// state it is in.
+func (t *Table[S]) ReachesOrigin(f *Flow[S], now time.Duration) bool {
+	return f.Route.Origins().Reaches(f.ask(nil, t.opt.Epoch.Add(now)))
+}
+
 // ask is what f needs an origin for.
 func (f *Flow[S]) ask(tried []*origin.Origin, now time.Time) origin.Ask {
-	return origin.Ask{Client: f.Client().Addr(), Protocol: config.UDP, Port: f.Key.Dst.Port, Tried: tried, Now: now}
+	return origin.Ask{Client: f.Client().Addr(), Protocol: config.UDP, Port: f.Key.Dst.Port, Tried: tried, Now: now, AsClient: f.Route.Transparent}
 }
 
 // Refusal is an ICMP error for a datagram to an origin.

@@ -16,6 +16,7 @@ type Ask struct {
 	Port     uint16    // of dst
 	Tried    []*Origin // not to be picked again
 	Now      time.Time
+	AsClient bool // the origin is dialled from the client's own address
 }
 
 // Pick chooses an origin; nil says that there is none. Of those that were not tried, these come first
@@ -65,6 +66,7 @@ func (p *Pool) AllDown() bool {
 func (p *Pool) countUp(a Ask) (up, serving int) {
 	for _, o := range p.Origins {
 		switch v := o.Verdict(a.Protocol, a.Now); {
+		case !a.reaches(o):
 		case v == health.Up:
 			up++
 			serving++
@@ -84,8 +86,17 @@ func (a Ask) findsUp(o *Origin) bool { return o.Standing() == health.Up && a.isF
 // permits reports whether o was not tried, is not full, and nobody has ordered that it gets nothing new.
 func (a Ask) permits(o *Origin) bool { return !o.Standing().Excluded() && a.isFree(o) }
 
-// isFree reports whether o was not tried and is not full.
-func (a Ask) isFree(o *Origin) bool { return !o.Full() && !o.isAmong(a.Tried) }
+// isFree reports whether o was not tried, is not full, and can be dialled for the client.
+func (a Ask) isFree(o *Origin) bool { return a.reaches(o) && !o.Full() && !o.isAmong(a.Tried) }
+
+// reaches reports whether o can be dialled at all. From the address of a client it cannot if it is of
+// the other family, or if it is the client itself: it would take the packets for forged ones.
+func (a Ask) reaches(o *Origin) bool {
+	return !a.AsClient || o.Addr.Is4() == a.Client.Is4() && o.Addr != a.Client
+}
+
+// Reaches reports whether an origin can be dialled for the client, whatever its state is.
+func (p *Pool) Reaches(a Ask) bool { return slices.ContainsFunc(p.Origins, a.reaches) }
 
 // takes reports whether o is left out neither as a whole nor for the port.
 func (o *Origin) takes(a Ask) bool {

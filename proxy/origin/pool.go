@@ -88,6 +88,6 @@ func (p *Pool) HasFull(a Ask) bool {
 	all := p.TriesAll(a)
 	return slices.ContainsFunc(p.Origins, func(o *Origin) bool {
 		standing := o.Standing()
-		return o.Full() && !o.isAmong(a.Tried) && (standing == health.Up || all && !standing.Excluded())
+		return a.reaches(o) && o.Full() && !o.isAmong(a.Tried) && (standing == health.Up || all && !standing.Excluded())
 	})
 }

@@ -41,12 +41,30 @@ func Connect(fd int, to, from netip.AddrPort) error {
 			return err
 		}
 	}
+	return connect(fd, to, call.ErrNoPort)
+}
+
+// ConnectAs is Connect from the address and port of a client. If another conn has the pair of
+// addresses and ports, it returns call.ErrClientPort: another port would not be the client's.
+func ConnectAs(fd int, to, client netip.AddrPort) error {
+	if err := SetOptions(fd); err != nil {
+		return err
+	}
+	if err := call.BindAsClient(fd, client); err != nil {
+		return err
+	}
+	return connect(fd, to, call.ErrClientPort)
+}
+
+// connect begins to dial. The kernel answers EADDRNOTAVAIL if another conn has the pair of addresses
+// and ports (__inet_check_established), or if it finds no free port: taken is returned then.
+func connect(fd int, to netip.AddrPort, taken error) error {
 	name := call.SockaddrOf(to)
 	switch err := call.Connect(fd, name.Bytes()); err {
 	case unix.EINPROGRESS, unix.EINTR:
 		return nil
 	case unix.EADDRNOTAVAIL:
-		return call.ErrNoPort
+		return taken
 	default:
 		return err
 	}

@@ -37,6 +37,10 @@ func (l *loop) dialNext(c *conn, v route.Verdict) {
 			if len(c.tried) > 0 && !c.sawOtherFailure && c.route.Origins().AllTried(c.tried) { // each of them has sent RST: dst is closed
 				l.mirror.Refused(c.route, config.TCP, c.dst)
 			}
+			if len(c.tried) == 0 && !c.route.Origins().Reaches(l.ask(c)) {
+				v = route.NoneForClient
+				l.log.Warn(l.now, "no origin of a transparent route can be dialled from the client's address", "route", c.route.Name, "client", c.client)
+			}
 			l.endConn(c, v)
 			return
 		}
@@ -56,8 +60,13 @@ func (l *loop) dialNext(c *conn, v route.Verdict) {
 			return
 		}
 		l.giveUpOrigin(c, err)
-		if v = route.ConnectFailed; errors.Is(err, call.ErrNoPort) {
+		switch {
+		case errors.Is(err, call.ErrNoPort):
 			v = route.OutOfPorts
+		case errors.Is(err, call.ErrClientPort):
+			v = route.ClientPortInUse
+		default:
+			v = route.ConnectFailed
 		}
 	}
 }
@@ -72,7 +81,7 @@ func (l *loop) pickOrigin(c *conn) *origin.Origin {
 
 // ask is what the conn needs an origin for.
 func (l *loop) ask(c *conn) origin.Ask {
-	return origin.Ask{Client: c.client.Addr(), Protocol: config.TCP, Port: c.dst.Port(), Tried: c.tried, Now: l.moment(l.clock())}
+	return origin.Ask{Client: c.client.Addr(), Protocol: config.TCP, Port: c.dst.Port(), Tried: c.tried, Now: l.moment(l.clock()), AsClient: c.route.Transparent}
 }
 
 // moment is a moment of the loop as a time, for what is shared with other goroutines.
@@ -86,21 +95,43 @@ func (l *loop) dialPicked(c *conn) error {
 	}
 	c.dialled = l.clock() // exact, for the histogram of connect times
 	c.hurries = c.hurried != takenBack && c.origin.HasOtherWay(c.tried, l.moment(c.dialled))
-	if err := l.connectFromSources(c, to); err != nil {
+	dial := l.connectFromSources
+	if c.route.Transparent {
+		dial = l.connectAsClient
+	}
+	if err := dial(c, to); err != nil {
 		return err
 	}
 	return l.watchSocket(c, originEnd)
 }
 
-// connectFrom begins to dial from a new socket, in place of the one that an earlier try has left.
+// connectFrom begins to dial from a new socket, from an address, or an address and port, if from is
+// valid.
 func (l *loop) connectFrom(c *conn, to, from netip.AddrPort) error {
+	fd, err := l.openOriginSocket(c, to)
+	if err != nil {
+		return err
+	}
+	return socket.Connect(fd, to, from)
+}
+
+// connectAsClient begins to dial from the client's own address and port.
+func (l *loop) connectAsClient(c *conn, to netip.AddrPort) error {
+	fd, err := l.openOriginSocket(c, to)
+	if err != nil {
+		return err
+	}
+	return socket.ConnectAs(fd, to, c.client)
+}
+
+// openOriginSocket opens a socket in place of the one that an earlier try has left.
+func (l *loop) openOriginSocket(c *conn, to netip.AddrPort) (fd int, err error) {
 	if before := c.ends[originEnd].fd; before >= 0 { // it cannot be bound a second time
 		l.sockets.Close(before)
 		c.ends[originEnd] = end{fd: -1}
 	}
-	fd, err := socket.Open(call.Family(to.Addr()))
-	if err != nil {
-		return err
+	if fd, err = socket.Open(call.Family(to.Addr())); err != nil {
+		return -1, err
 	}
 	c.ends[originEnd] = end{fd: int32(fd)}
 	if c.route.ProxyProtocol != config.ProxyOff {
@@ -109,7 +140,7 @@ func (l *loop) connectFrom(c *conn, to, from netip.AddrPort) error {
 	if rate := l.bandwidthOf(c); rate != 0 {
 		l.sockets.LimitPacing(int32(fd), rate)
 	}
-	return socket.Connect(fd, to, from)
+	return fd, nil
 }
 
 // giveUpOrigin ends the dial in progress, which has failed with err. The conn does not try this

@@ -35,6 +35,9 @@ type loop struct {
 	sockets  flow.SocketQuota // shared sockets take theirs here; the table those of flows
 	dialer   datagram.Dialer
 
+	clientSockets *clientSockets   // of all loops
+	asClient      map[int]flow.Key // those of this loop, by fd
+
 	epoll       int
 	owners      []owner // of origin sockets, by fd
 	generations uint32  // counts origin sockets: see owner.generation
@@ -65,6 +68,7 @@ func newLoop(opt Options, i int, limits loopLimits) (*loop, error) {
 		dialer:   datagram.NewDialer(opt.Listeners[i]),
 		unrouted: opt.Routes.Unrouted.Shard(opt.FirstShard + i),
 		mirrored: opt.Mirror,
+		asClient: map[int]flow.Key{},
 		epoch:    limits.epoch,
 		log:      ratelog.Log{Logger: opt.Log},
 	}

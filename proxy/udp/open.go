@@ -74,8 +74,12 @@ func (l *loop) connectOrigin(f *liveFlow, tried []*origin.Origin, now time.Durat
 		l.log.Warn(now, "an origin can't be dialled", "route", f.Route.Name, "origin", f.OriginAddr(), "error", err)
 		verdict, tried = socketVerdict(err, route.ConnectFailed), append(tried, f.Origin)
 	}
-	if l.flows.HasFullOrigin(f, tried, now) {
+	switch {
+	case l.flows.HasFullOrigin(f, tried, now):
 		return route.OverOriginConns
+	case len(tried) == 0 && !l.flows.ReachesOrigin(f, now):
+		l.log.Warn(now, "no origin of a transparent route can be dialled from the client's address", "route", f.Route.Name, "client", f.Client())
+		return route.NoneForClient
 	}
 	return verdict
 }
@@ -87,6 +91,8 @@ func socketVerdict(err error, otherwise route.Verdict) route.Verdict {
 		return route.OutOfFiles
 	case errors.Is(err, call.ErrNoPort):
 		return route.OutOfPorts
+	case errors.Is(err, call.ErrClientPort):
+		return route.ClientPortInUse
 	}
 	return otherwise
 }

@@ -80,5 +80,6 @@ func (l *loop) watchOrigin(fd int, o owner) error {
 func (l *loop) unwatchOrigin(fd int) {
 	l.out.flush()
 	l.owners[fd] = owner{}
+	l.forgetClientSocket(fd)
 	call.Close(fd)
 }

@@ -8,6 +8,7 @@ import (
 
 	"anyport/proxy/datagram"
 	"anyport/proxy/fdbudget"
+	"anyport/proxy/flow"
 	"anyport/proxy/mailbox"
 	"anyport/proxy/route"
 )
@@ -74,7 +75,7 @@ func Serve(ctx context.Context, opt Options) error {
 
 // newLoops makes all loops, or none.
 func newLoops(opt Options) ([]*loop, error) {
-	limits := divideLimits(opt)
+	limits, asClients := divideLimits(opt), &clientSockets{ends: map[flow.Key]bool{}}
 	var loops []*loop
 	for i := range opt.Listeners {
 		l, err := newLoop(opt, i, limits[i])
@@ -82,6 +83,7 @@ func newLoops(opt Options) ([]*loop, error) {
 			closeAll(loops)
 			return nil, err
 		}
+		l.clientSockets = asClients
 		loops = append(loops, l)
 	}
 	return loops, nil

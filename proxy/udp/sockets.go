@@ -37,11 +37,12 @@ func (l *loop) openSocket(f *liveFlow, to netip.AddrPort) error {
 	case f.SharesSocket():
 		return l.shareSocket(f, to)
 	}
-	fd, err := l.dialer.Dial(to, f.Route.Source)
+	fd, err := l.dial(f, to)
 	if err != nil {
 		return err
 	}
 	if err := l.ownSocket(f, fd); err != nil {
+		l.forgetClientSocket(fd)
 		call.Close(fd)
 		return err
 	}
@@ -49,6 +50,14 @@ func (l *loop) openSocket(f *liveFlow, to netip.AddrPort) error {
 		l.expectBursts(f)
 	}
 	return nil
+}
+
+// dial opens a socket of f's own.
+func (l *loop) dial(f *liveFlow, to netip.AddrPort) (int, error) {
+	if f.Route.Transparent {
+		return l.dialAsClient(f, to)
+	}
+	return l.dialer.Dial(to, f.Route.Source)
 }
 
 // ownSocket gives f a socket that no other flow uses. On error fd remains the caller's.
@@ -79,8 +88,14 @@ func (l *loop) adoptSocket(f *liveFlow, in Flow) error {
 		return l.egress.register(f)
 	case f.SharesSocket():
 		return l.adoptShared(f, in.FD)
+	case !l.adoptClientSocket(f, in.FD):
+		return call.ErrClientPort
 	}
-	return l.ownSocket(f, in.FD)
+	err := l.ownSocket(f, in.FD)
+	if err != nil {
+		l.forgetClientSocket(in.FD)
+	}
+	return err
 }
 
 // closeSockets gives back the sockets of a flow, after its datagrams have been sent.

@@ -56,6 +56,7 @@ func networkProblems(cfg *config.Config, host *Network) config.Problems {
 			})
 		}
 		problems = append(problems, egressProblems(cfg, r, host)...)
+		problems = append(problems, transparentProblems(cfg, r, host)...)
 	}
 	return problems
 }
@@ -68,6 +69,24 @@ func egressProblems(cfg *config.Config, r *config.Route, host *Network) (problem
 				File: cfg.Path, Line: r.Line, Route: r.Name, Key: fmt.Sprintf("egress_prefixes[%d]", i),
 				Text: fmt.Sprintf("%s covers %s, whose UDP it would take: use addresses that this host has no other use for", p, strings.Join(taken, ", ")),
 			})
+		}
+	}
+	return problems
+}
+
+// transparentProblems: an origin on this host would send its answers to the client itself.
+func transparentProblems(cfg *config.Config, r *config.Route, host *Network) (problems config.Problems) {
+	if !r.Transparent {
+		return nil
+	}
+	for i, o := range r.Origins {
+		for _, a := range host.Addresses {
+			if a.Prefix.Addr() == o.Addr {
+				problems = append(problems, config.Problem{
+					File: cfg.Path, Line: r.Line, Route: r.Name, Key: fmt.Sprintf("origins[%d]", i),
+					Text: fmt.Sprintf("%s is this host's address on %s: with transparent it would answer clients directly: name an origin on another host, or remove transparent", o.Addr, a.Interface),
+				})
+			}
 		}
 	}
 	return problems

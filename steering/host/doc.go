@@ -1,6 +1,7 @@
 // Package host has the facts of this network namespace that the steering depends on, and
-// changes the one that belongs to anyport: the local routes, `ip route add local PREFIX dev lo`,
-// which have the kernel deliver packets for a prefix to this host.
+// changes those that belong to anyport: the local routes, `ip route add local PREFIX dev lo`,
+// which have the kernel deliver packets for a prefix to this host, and the way back for routes with
+// transparent.
 //
 // It needs CAP_NET_ADMIN for the routes and no BPF. All functions look at the network namespace
 // of the calling thread, or of the thread that opened the type they belong to.
@@ -16,5 +17,7 @@
 //	keeper.go               Keeper: restores routes that other programs remove
 //	baseline.go             what was there before it was lost; missing_routes.go names it
 //	restore_backoff.go      how often a route is restored when another program insists
+//	return_path.go          what origins send to clients comes back here: rules and a table
+//	return_filter.go        and the filters on the interfaces that mark it
 //	netlink.go              repeats interrupted dumps
 package host

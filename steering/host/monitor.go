@@ -85,6 +85,9 @@ type Changes struct {
 	all    bool                    // anything
 }
 
+// Links reports whether interfaces or rules may have changed.
+func (h *Changes) Links() bool { return h.all || len(h.links) > 0 }
+
 // maxChanges bounds each kind; beyond it, everything is looked at.
 const maxChanges = 4096
 

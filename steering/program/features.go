@@ -33,6 +33,7 @@ var probes = []struct {
 	{"sk_lookup programs", "5.9", "", func() error { return features.HaveProgramType(ebpf.SkLookup) }},
 	{"bpf_sk_assign", "5.9", "", func() error { return features.HaveProgramHelper(ebpf.SkLookup, asm.FnSkAssign) }},
 	{"the steering program", "5.9", "", haveSteer},
+	{"the program of transparent routes", "5.2", "routes with `transparent` are refused", haveReturning},
 	{"test runs of sk_lookup programs", "5.13", "`anyport explain` cannot ask the program in the kernel", haveTestRun},
 }
 
@@ -56,6 +57,15 @@ func haveSteer() error {
 	liftMemlock()
 	var objects bpf.SteerObjects
 	if err := bpf.LoadSteerObjects(&objects, nil); err != nil {
+		return err
+	}
+	return objects.Close()
+}
+
+// haveReturning asks the verifier about mark_returning.
+func haveReturning() error {
+	var objects bpf.ReturningObjects
+	if err := bpf.LoadReturningObjects(&objects, nil); err != nil {
 		return err
 	}
 	return objects.Close()

@@ -10,6 +10,7 @@
 //	machine.go, privileges.go     kernel features, files, capabilities
 //	killed.go                     pins, and what happens when anyport is killed
 //	network.go, sysctl.go         routes, neighbours, kernel settings
+//	transparent.go                whether answers to the clients of transparent routes come back here
 //	listeners.go                  sockets of other processes that would get nothing more
 //	tproxy.go, ruleset.go         TPROXY rules that win over the steering
 //	nat*.go                       DNAT rules that change a dst before the steering sees it

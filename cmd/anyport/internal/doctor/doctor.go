@@ -57,6 +57,7 @@ var checks = []struct {
 	{"tproxy", checkTProxy},
 	{"dnat", checkNAT},
 	{"rp_filter", checkReversePath},
+	{"transparent", checkTransparent},
 	{"tcp_syncookies", checkSYNCookies},
 	{"somaxconn", checkBacklog},
 	{"conntrack", checkConntrack},

@@ -38,8 +38,9 @@ type Facts struct {
 	Sysctls   map[string]string // by path ("net/ipv4/tcp_syncookies"); those that the kernel lacks are missing
 	Links     []Link
 	Host      *host.Network
-	Local     []netip.Prefix // what is delivered to this host
-	Listeners []host.Shadow  // those of Running left out
+	Local     []netip.Prefix   // what is delivered to this host
+	Returns   []host.ReturnWay // of the origins of transparent routes, as far as the file has their addresses
+	Listeners []host.Shadow    // those of Running left out
 
 	Tools  []string // that list packet filters, as far as they are installed
 	TProxy []Rule
@@ -61,6 +62,8 @@ type Link struct {
 	Neighbours  bool // it asks for link-layer addresses: ARP and NDP
 	DefaultV4   bool // an IPv4 default route leaves through it
 	ReversePath int  // rp_filter as it counts: the larger of its own and that of all
+
+	ValidatesMark bool // src_valid_mark is on and accept_local off, its own or that of all
 }
 
 // Rule is a rule of a packet filter that gives packets to a socket of its choice (TPROXY).

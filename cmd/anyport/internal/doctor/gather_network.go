@@ -35,16 +35,18 @@ func readLinks(_ context.Context, f *Facts) error {
 			Port:        a.MasterIndex != 0,
 			Neighbours:  a.RawFlags&(unix.IFF_NOARP|unix.IFF_LOOPBACK|unix.IFF_POINTOPOINT) == 0,
 			DefaultV4:   ways[a.Index],
-			ReversePath: max(reversePath("all"), reversePath(a.Name)),
+			ReversePath: max(ofLink("all", "rp_filter"), ofLink(a.Name, "rp_filter")),
+
+			ValidatesMark: ofLink("all", "src_valid_mark")+ofLink(a.Name, "src_valid_mark") > 0 && ofLink("all", "accept_local")+ofLink(a.Name, "accept_local") == 0,
 		})
 	}
 	return nil
 }
 
-// reversePath returns 0, no filtering, for an interface that has just gone. The path has slashes for dots, since
-// the name of an interface may have dots (eth0.7).
-func reversePath(link string) int {
-	text, _ := sysctl(path.Join("net/ipv4/conf", link, "rp_filter"))
+// ofLink reads an IPv4 sysctl of an interface; 0 for one that has just gone. The path has slashes for dots,
+// since the name of an interface may have dots (eth0.7).
+func ofLink(link, name string) int {
+	text, _ := sysctl(path.Join("net/ipv4/conf", link, name))
 	n, _ := strconv.Atoi(text)
 	return n
 }
@@ -67,6 +69,23 @@ func defaultRoutes() (map[int]bool, error) {
 		}
 	}
 	return ways, nil
+}
+
+// readReturns asks the kernel about the origins of transparent routes.
+func readReturns(_ context.Context, f *Facts) error {
+	for _, r := range f.config().Routes {
+		for _, o := range r.Origins {
+			if !r.Transparent || !o.Addr.IsValid() || slices.ContainsFunc(f.Returns, func(w host.ReturnWay) bool { return w.Origin == o.Addr }) {
+				continue
+			}
+			way, err := host.ReadReturnWay(o.Addr)
+			if err != nil {
+				return err
+			}
+			f.Returns = append(f.Returns, way)
+		}
+	}
+	return nil
 }
 
 // readLocal reads what the local table delivers to this host, whoever has put it there.

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+
+/* The served prefixes, which user space fills. Both programs read them. */
+
+/* Trie keys. What comes before the address is an exact match: it counts into
+ * prefixlen with its 32 bits. */
+struct prefix_v4 {
+	__u32 prefixlen;
+	__u32 generation;
+	__u32 addr; /* network byte order, here and below */
+};
+
+struct prefix_v6 {
+	__u32 prefixlen;
+	__u32 generation;
+	__u32 addr[4];
+};
+
+/* A run of intervals: sorted by lo, the first at port 0. */
+struct segment {
+	__u32 offset;
+	__u32 count;
+};
+
+struct policy {
+	struct segment tcp;
+	struct segment udp;
+};
+
+/* How many tables have served: the odd and the even ones have a half of each map.
+ * Sizes marked "user space" are set before loading. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} generation SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 24);
+	__type(key, struct prefix_v4);
+	__type(value, struct policy);
+} prefixes_v4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 24);
+	__type(key, struct prefix_v6);
+	__type(value, struct policy);
+} prefixes_v6 SEC(".maps");
