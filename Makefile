@@ -10,7 +10,7 @@ PACKAGES = clang llvm libbpf-dev gcc libc6-dev iproute2 haproxy nginx-light ipta
 PEERS = haproxy nginx-light libnginx-mod-stream iptables iproute2
 
 # Debian packages of the servers that read PROXY headers in `make suites`.
-READERS = apache2 dovecot-imapd dnsdist
+READERS = apache2 dnsdist dovecot-imapd haproxy knot nginx-light postfix unbound
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
