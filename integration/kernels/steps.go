@@ -69,6 +69,7 @@ func steps(short bool, ports string) ([]step, error) {
 	all = append(all,
 		program("demo", root, demoPatience, "", built("cmd/anyport"), "demo", "--ports", ports),
 		tests("privileges test", root, "integration", "-test.run", "^(TestPrivileges|TestForgedSYNs)$", "-test.parallel", "1"),
+		tests("40,000 conns from two sources", root, "integration", "-test.run", "^TestManyConnsFromTwoSources$"),
 		tests("steering tests", root, "steering", "-test.short"),
 		tests("steering/host tests", root, "steering/host", "-test.short"),
 		tests("steering/program tests", root, "steering/program", "-test.short"),
@@ -104,7 +105,7 @@ func program(name string, as identity, patience time.Duration, dir string, comma
 		args := slices.Concat(as.prefix, command)
 		cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 		cmd.Dir, cmd.WaitDelay = dir, time.Second
-		cmd.Env = append(os.Environ(), "TMPDIR=/run", "ANYPORT_BINARY="+filepath.Join(repository, built("cmd/anyport")))
+		cmd.Env = append(os.Environ(), "TMPDIR=/run", "ANYPORT_MANY_CONNS=40000", "ANYPORT_BINARY="+filepath.Join(repository, built("cmd/anyport")))
 		var said strings.Builder
 		both := io.MultiWriter(&said, os.Stdout) // the console has it also where the guest hangs
 		cmd.Stdout, cmd.Stderr = both, both
