@@ -49,6 +49,7 @@ func TestManyConnsFromTwoSources(t *testing.T) {
 	origin.number(t)
 	var heard sync.Map // line → true
 	all(t, conns, func(conn net.Conn) error {
+		conn.SetDeadline(time.Now().Add(10 * patience))
 		line, err := bufio.NewReader(conn).ReadString('\n')
 		if _, twice := heard.LoadOrStore(line, true); err == nil && twice {
 			err = fmt.Errorf("%q came twice", line)
@@ -164,7 +165,7 @@ func (h *host) openMany(t *testing.T, n int) []net.Conn {
 					conn, err := dialHere("tcp", "", fmt.Sprintf("192.0.2.%d:4711", 1+client))
 					if err == nil {
 						conns[i] = conn
-						conn.SetDeadline(time.Now().Add(patience))
+						conn.SetDeadline(time.Now().Add(10 * patience))
 						err = echoed(conn, greeting)
 					}
 					if err != nil {

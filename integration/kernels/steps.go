@@ -67,9 +67,9 @@ func steps(short bool, ports string) ([]step, error) {
 		return all, nil
 	}
 	all = append(all,
-		program("demo", root, demoPatience, "", built("cmd/anyport"), "demo", "--ports", ports),
+		program("demo", root, longPatience, "", built("cmd/anyport"), "demo", "--ports", ports),
 		tests("privileges test", root, "integration", "-test.run", "^(TestPrivileges|TestForgedSYNs)$", "-test.parallel", "1"),
-		tests("40,000 conns from two sources", root, "integration", "-test.run", "^TestManyConnsFromTwoSources$"),
+		program("40,000 conns from two sources", root, longPatience, "integration", built("integration"), "-test.v", "-test.run", "^TestManyConnsFromTwoSources$", "-test.timeout", "0"),
 		tests("steering tests", root, "steering", "-test.short"),
 		tests("steering/host tests", root, "steering/host", "-test.short"),
 		tests("steering/program tests", root, "steering/program", "-test.short"),
@@ -83,8 +83,8 @@ func steps(short bool, ports string) ([]step, error) {
 const (
 	// testPatience bounds the tests of a package: the emulator is 20 times as slow as the host.
 	testPatience = 20 * time.Minute
-	// demoPatience bounds the demo, with -ports 1-65535, too.
-	demoPatience = 50 * time.Minute
+	// longPatience bounds what makes many conns: the demo, with -ports 1-65535, too.
+	longPatience = 50 * time.Minute
 )
 
 // tests runs the tests of a package in its directory. -test.v shows which are slow, and the
