@@ -10,7 +10,7 @@ PACKAGES = clang llvm libbpf-dev gcc libc6-dev iproute2 haproxy nginx-light ipta
 PEERS = haproxy nginx-light libnginx-mod-stream iptables iproute2
 
 # Debian packages of the servers that read PROXY headers in `make suites`.
-READERS = apache2 dovecot-imapd dnsdist
+READERS = apache2 dnsdist dovecot-imapd haproxy knot nginx-light postfix unbound
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
@@ -21,7 +21,7 @@ PURE = ./config/... ./proxy/... ./steering/... ./cmd/... ./docs
 FUZZTIME ?= 10s
 
 # Tests that have a long form, for `make soak`.
-SOAK = Storm|Pinned|Death|DNS|QUIC|Game|Upgrade|Conversations|KernelAgrees|ManyPrefixes|TakenAway|Judges
+SOAK = Storm|Pinned|Death|DNS|QUIC|Game|Upgrade|Conversations|KernelAgrees|ManyPrefixes|TakenAway|Judges|OriginsFail|ManyConns
 
 # A static binary runs on a host with any C library, or none.
 export CGO_ENABLED = 0

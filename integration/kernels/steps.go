@@ -67,9 +67,10 @@ func steps(short bool, ports string) ([]step, error) {
 		return all, nil
 	}
 	all = append(all,
-		program("demo", root, demoPatience, "", built("cmd/anyport"), "demo", "--ports", ports),
+		program("demo", root, longPatience, "", built("cmd/anyport"), "demo", "--ports", ports),
 		tests("privileges test", root, "integration", "-test.run", "^(TestPrivileges|TestForgedSYNs)$", "-test.parallel", "1"),
 		tests("transparent test", root, "integration", "-test.run", "^TestTransparent$"),
+		program("40,000 conns from two sources", root, longPatience, "integration", built("integration"), "-test.v", "-test.run", "^TestManyConnsFromTwoSources$", "-test.timeout", "0"),
 		tests("steering tests", root, "steering", "-test.short"),
 		tests("steering/host tests", root, "steering/host", "-test.short"),
 		tests("steering/program tests", root, "steering/program", "-test.short"),
@@ -83,8 +84,8 @@ func steps(short bool, ports string) ([]step, error) {
 const (
 	// testPatience bounds the tests of a package: the emulator is 20 times as slow as the host.
 	testPatience = 20 * time.Minute
-	// demoPatience bounds the demo, with -ports 1-65535, too.
-	demoPatience = 50 * time.Minute
+	// longPatience bounds what makes many conns: the demo, with -ports 1-65535, too.
+	longPatience = 50 * time.Minute
 )
 
 // tests runs the tests of a package in its directory. -test.v shows which are slow, and the
@@ -105,7 +106,7 @@ func program(name string, as identity, patience time.Duration, dir string, comma
 		args := slices.Concat(as.prefix, command)
 		cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 		cmd.Dir, cmd.WaitDelay = dir, time.Second
-		cmd.Env = append(os.Environ(), "TMPDIR=/run", "ANYPORT_BINARY="+filepath.Join(repository, built("cmd/anyport")))
+		cmd.Env = append(os.Environ(), "TMPDIR=/run", "ANYPORT_MANY_CONNS=40000", "ANYPORT_BINARY="+filepath.Join(repository, built("cmd/anyport")))
 		var said strings.Builder
 		both := io.MultiWriter(&said, os.Stdout) // the console has it also where the guest hangs
 		cmd.Stdout, cmd.Stderr = both, both

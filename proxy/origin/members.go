@@ -81,12 +81,12 @@ func Distinct(members []Member) []Member {
 	return slices.DeleteFunc(members, func(m Member) bool { return len(m.Ways) == 0 })
 }
 
-// add adds the origins of m, and returns the first of its ways: it stands for both where an origin is
-// chosen.
-func (p *Pool) add(m Member, old *Pool) *Origin {
+// add adds the origins of m, with the counts that one of the known pools has for them. It returns the
+// first of its ways, which stands for both where an origin is chosen.
+func (p *Pool) add(m Member, known []*Pool) *Origin {
 	first := len(p.Origins)
 	for _, way := range m.Ways {
-		o := &Origin{Origin: way, counts: old.countsOf(way.Text)}
+		o := &Origin{Origin: way, counts: countsOf(way.Text, known)}
 		o.SetWeight(way.Weight)
 		p.Origins = append(p.Origins, o)
 	}

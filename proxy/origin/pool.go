@@ -25,12 +25,14 @@ func NewPool(r *config.Route, old *Pool) *Pool { return NewPoolOf(r, Literals(r.
 
 // NewPoolOf makes a pool of these members, in the place of r's own origins. An origin that is also in old
 // keeps its counts and its health. An origin of old that its name no longer has stays until its last
-// conn has ended, and for as long as an operator forces a state on it.
-func NewPoolOf(r *config.Route, members []Member, old *Pool) *Pool {
+// conn has ended, and for as long as an operator forces a state on it. With an origin that is not in
+// old, but in one of others, the pool shares counts and health: pools of two generations in service.
+func NewPoolOf(r *config.Route, members []Member, old *Pool, others ...*Pool) *Pool {
 	p := &Pool{route: r}
+	known := append([]*Pool{old}, others...)
 	var primary, backup []*Origin
 	for _, m := range members {
-		o := p.add(m, old)
+		o := p.add(m, known)
 		if o.Backup {
 			backup = append(backup, o)
 		} else {
@@ -44,9 +46,12 @@ func NewPoolOf(r *config.Route, members []Member, old *Pool) *Pool {
 }
 
 // countsOf returns the counts of the origin that the file calls text, so that its
-// live conns go on counting; new ones where p does not have it.
-func (p *Pool) countsOf(text string) *counts {
-	if p != nil {
+// live conns go on counting; new ones where none of the pools has it. A pool may be nil.
+func countsOf(text string, pools []*Pool) *counts {
+	for _, p := range pools {
+		if p == nil {
+			continue
+		}
 		for _, o := range p.Origins {
 			if o.Text == text {
 				return o.counts

@@ -156,7 +156,7 @@ func (r *Runner) note(j *job, result health.Result, began time.Time) (changed, d
 	if up != before {
 		r.logChange(j, up, result)
 	}
-	j.due = nextDue(began, j.check.Rules.Interval, time.Now())
+	j.reschedule(began, time.Now())
 	r.schedule.add(j)
 	return up != before, !up
 }

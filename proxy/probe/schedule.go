@@ -15,6 +15,7 @@ type job struct {
 	counts health.Checks
 	of     []Subject // the origins that it is the check of
 	due    time.Time // when it begins next
+	spread bool      // the second check is due, or was: see reschedule
 	place  int       // in the schedule; -1: it is in progress, or stopped
 	ends   bool      // no route has it any more
 }
@@ -32,6 +33,17 @@ const soon = time.Second
 // firstDue is when a new check begins.
 func firstDue(interval time.Duration, now time.Time) time.Time {
 	return now.Add(rand.N(min(interval, soon)))
+}
+
+// reschedule sets when a job begins next. The second check comes after a random part of the interval:
+// the first checks after a reload begin together, and this spreads the later ones.
+func (j *job) reschedule(began, now time.Time) {
+	interval := j.check.Rules.Interval
+	if !j.spread {
+		j.spread = true
+		began = began.Add(-rand.N(interval))
+	}
+	j.due = nextDue(began, interval, now)
 }
 
 // nextDue is when a check begins that last began at a moment: an interval later, or up to a tenth

@@ -18,15 +18,26 @@ func literals([]*config.Route) Members {
 func (l *Live) ResolveBy(resolve func(routes []*config.Route) Members) { l.resolve = resolve }
 
 // RenewOrigins gives the routes in service the addresses that their DNS names have now. Live conns and
-// flows stay where they are.
+// flows stay where they are. During a trial a route of both generations has one count of each address:
+// whether the trial is kept or undone, conns that began meanwhile go on counting.
 func (l *Live) RenewOrigins() {
 	l.renewing.Lock()
 	defer l.renewing.Unlock()
 	for s := l.Set(); s != nil; s = s.before {
 		for _, r := range s.Routes {
 			if config.Named([]*config.Route{r.Route}) {
-				r.renewOrigins(s.members(r.Route))
+				r.renewOrigins(s.members(r.Route), l.Set().poolsOf(r.Name))
 			}
 		}
 	}
+}
+
+// poolsOf returns the origins of the route of that name: one pool, or during a trial two.
+func (s *Set) poolsOf(name string) (pools []*origin.Pool) {
+	for ; s != nil; s = s.before {
+		if r := s.byName[name]; r != nil {
+			pools = append(pools, r.Origins())
+		}
+	}
+	return pools
 }

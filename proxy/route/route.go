@@ -41,10 +41,10 @@ func newRoute(c *config.Route, old *Route, shards int, members Members) *Route {
 // Origins returns the origins as they are now.
 func (r *Route) Origins() *origin.Pool { return r.origins.Load() }
 
-// renewOrigins replaces the origins by members.
-func (r *Route) renewOrigins(members []origin.Member) {
+// renewOrigins replaces the origins by members. pools are those of all routes in service with r's name.
+func (r *Route) renewOrigins(members []origin.Member, pools []*origin.Pool) {
 	old := r.Origins()
-	p := origin.NewPoolOf(r.Route, members, old)
+	p := origin.NewPoolOf(r.Route, members, old, pools...)
 	p.KeepWeights(old)
 	r.origins.Store(p)
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"anyport/config"
+	"anyport/proxy/origin"
 )
 
 // byDst forwards what it has, and hands nothing to the host.
@@ -54,5 +55,50 @@ func TestTrial(t *testing.T) {
 	l.Try(next, []*config.Route{again, comes}).Keep(next)
 	if l.Set().Lookup(config.TCP, dst2) != nil || l.Set().Named("goes") != nil || l.Set().Keeps(config.TCP, dst2, before) {
 		t.Error("a generation that was kept lets the one before serve on")
+	}
+}
+
+// TestTrialOfANamedOrigin: an address that a name gets during a trial has one count in both
+// generations, so that conns to it count on, whether the trial is kept or undone.
+func TestTrialOfANamedOrigin(t *testing.T) {
+	addrs := []netip.Addr{netip.MustParseAddr("10.0.0.5")}
+	named := config.Origin{Text: "app.example:80", Host: "app.example", Ports: config.PortRange{First: 80, Last: 80}, Weight: 1}
+	literal := config.Origin{Text: "10.0.0.6:80", Addr: netip.MustParseAddr("10.0.0.6"), Ports: named.Ports, Weight: 1}
+	members := func(r *config.Route) []origin.Member {
+		if r.Origins[0].Host == "" {
+			return origin.Literals(r.Origins)
+		}
+		return origin.Resolved(r.Origins[0], addrs)
+	}
+	for _, test := range []struct {
+		name          string
+		before, after config.Origin
+	}{
+		{"of both generations", named, named},
+		{"of the one on trial, the other has the address", literal, named},
+		{"of the one before, the other has the address", named, literal},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			addrs = addrs[:1]
+			l := NewLive(1)
+			l.ResolveBy(func([]*config.Route) Members { return members })
+			l.Swap(byDst{}, []*config.Route{{Name: "web", Origins: []config.Origin{test.before}}})
+			old := l.Set().Named("web")
+			trial := l.Try(byDst{}, []*config.Route{{Name: "web", Origins: []config.Origin{test.after}}})
+			tried := l.Set().Named("web")
+			addrs = append(addrs, literal.Addr) // from now on the name has it, too
+			l.RenewOrigins()
+			at := netip.MustParseAddrPort("10.0.0.6:80")
+			tried.Origins().By(at).Begin()
+			old.Origins().By(at).Begin()
+			if n, m := old.Origins().By(at).Active(), tried.Origins().By(at).Active(); n != 2 || m != 2 {
+				t.Errorf("%d conns before the trial, %d on trial, want 2", n, m)
+			}
+			trial.Undo()
+			l.RenewOrigins()
+			if n := l.Set().Named("web").Origins().By(at).Active(); n != 2 {
+				t.Errorf("%d conns after it was undone, want 2", n)
+			}
+		})
 	}
 }
