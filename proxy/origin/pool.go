@@ -15,6 +15,7 @@ type Pool struct {
 	Origins []*Origin // in the order of the file
 
 	route           *config.Route
+	queue           *Queue // the same one as before a reload
 	primary, backup chooser
 	ejecting        sync.Mutex // held to eject one of them
 }
@@ -27,7 +28,10 @@ func NewPool(r *config.Route, old *Pool) *Pool { return NewPoolOf(r, Literals(r.
 // keeps its counts and its health. An origin of old that its name no longer has stays until its last
 // conn has ended, and for as long as an operator forces a state on it.
 func NewPoolOf(r *config.Route, members []Member, old *Pool) *Pool {
-	p := &Pool{route: r}
+	p := &Pool{route: r, queue: &Queue{}}
+	if old != nil {
+		p.queue = old.queue
+	}
 	var primary, backup []*Origin
 	for _, m := range members {
 		o := p.add(m, old)
@@ -78,6 +82,21 @@ func (p *Pool) By(addr netip.AddrPort) *Origin {
 		}
 	}
 	return nil
+}
+
+// Queue is the conns that wait for one of the origins.
+func (p *Pool) Queue() *Queue { return p.queue }
+
+// HasRoom reports whether Pick would choose an origin.
+func (p *Pool) HasRoom(a Ask) bool {
+	if p.route.OnAllDown == config.RefuseAll && p.AllDown() {
+		return false
+	}
+	open := a.findsUp
+	if p.TriesAll(a) {
+		open = a.permits
+	}
+	return slices.ContainsFunc(p.Origins, open)
 }
 
 // HasFull reports whether an origin that was not tried could have been picked if it were not full.

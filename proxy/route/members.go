@@ -29,4 +29,5 @@ func (l *Live) RenewOrigins() {
 			}
 		}
 	}
+	l.CallWaiting()
 }

@@ -28,7 +28,8 @@ type Record struct {
 // so the access log sums them.
 func (r Record) Refused() bool {
 	switch r.Verdict {
-	case NoRoute, Denied, OverMaxConns, OverMaxPerClient, OverClientRate, OverMaxFlows, OverClientFlows, OverOriginConns, NoOrigin, HeaderFailed, OutOfFiles, OutOfPorts,
+	case NoRoute, Denied, OverMaxConns, OverMaxPerClient, OverClientRate, OverMaxFlows, OverClientFlows, OverOriginConns,
+		QueueFull, QueueTimedOut, QueueAbandoned, NoOrigin, HeaderFailed, OutOfFiles, OutOfPorts,
 		Draining, Responder, Looped, UntrustedPeer:
 		return true
 	case BadHeader:
