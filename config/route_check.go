@@ -31,7 +31,10 @@ func checkRoute(t *table, r *Route) {
 	if len(r.AcceptProxy) > 0 && r.Action != Forward && t.valid("accept_proxy", "action") {
 		t.fault("accept_proxy", `action = %q reads no PROXY header: remove it, or write action = "forward"`, r.Action)
 	}
-	if t.valid("queue", "protocol", "origins") {
+	if t.valid("action", "protocol") && len(r.Protocols) > 0 {
+		checkUnused(t, r)
+	}
+	if t.valid("queue", "protocol", "origins", "action") {
 		checkQueue(t, r)
 	}
 	if len(r.Source) > 0 && t.valid("source") {
