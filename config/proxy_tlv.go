@@ -26,6 +26,16 @@ const (
 	TLVPass                     // the inbound header's TLVs of the types First to Last
 )
 
+// NamesConns reports whether the origins of r get a unique-id of each conn and flow.
+func (r *Route) NamesConns() bool {
+	for _, t := range r.ProxyTLVs {
+		if t.Kind == TLVUniqueID {
+			return true
+		}
+	}
+	return false
+}
+
 // proxyTLVWords are the elements without a type.
 var proxyTLVWords = map[string]ProxyTLV{
 	"unique-id": {Kind: TLVUniqueID},

@@ -54,6 +54,7 @@ type loop struct {
 	timers         wheel.Wheel[*conn]
 	throttles      map[*conn]*throttle // of conns that take from a route_bandwidth
 	queued         queued              // conns in state waiting
+	uniqueIDs      map[*conn]string    // of the conns whose origin got one
 	files          *quota.Quota        // of conns and pipes
 	arrivalFiles   int                 // part of files that is kept for conns of another process
 	gate           gate

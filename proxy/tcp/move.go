@@ -25,9 +25,10 @@ type Conn struct {
 	Timeouts config.Timeouts      `json:"timeouts"` // of the route, in case the other process has no route of that name
 	Header   config.ProxyProtocol `json:"header"`   // the same; not sent yet while dialling
 	Origin   netip.AddrPort       `json:"origin"`
-	Paced    config.Rate          `json:"paced,omitempty"`  // the bandwidth that both sockets have
-	Tried    []netip.AddrPort     `json:"tried,omitempty"`  // origins that failed before it
-	Unsure   bool                 `json:"unsure,omitempty"` // one of them failed otherwise than by refusing
+	Paced    config.Rate          `json:"paced,omitempty"`     // the bandwidth that both sockets have
+	Tried    []netip.AddrPort     `json:"tried,omitempty"`     // origins that failed before it
+	UniqueID []byte               `json:"unique_id,omitempty"` // that the origin got
+	Unsure   bool                 `json:"unsure,omitempty"`    // one of them failed otherwise than by refusing
 
 	Inbound  *Inbound  `json:"inbound,omitempty"`  // of a route with accept_proxy
 	Dialling bool      `json:"dialling,omitempty"` // the origin has not answered yet
@@ -134,6 +135,9 @@ func (l *loop) exportConn(c *conn) Conn {
 		Inbound: c.exportInbound(), Paced: l.bandwidthOf(c), Unsure: c.sawOtherFailure,
 		Dialling: c.state == dialling, Waiting: c.state == waiting, Dialled: l.wallTime(c.dialled), Begun: l.wallTime(c.began), Last: l.wallTime(c.active),
 		FDs: []int{int(c.ends[clientEnd].fd)},
+	}
+	if id := l.uniqueIDs[c]; id != "" {
+		out.UniqueID = []byte(id)
 	}
 	if c.hasOrigin() {
 		out.Origin, out.FDs = c.origin.At(c.dst.Port()), append(out.FDs, int(c.ends[originEnd].fd))

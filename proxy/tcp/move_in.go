@@ -52,6 +52,9 @@ func (l *loop) addArrival(in *Conn) {
 		c.findOrigins(in)
 	}
 	l.addConn(c)
+	if len(in.UniqueID) > 0 {
+		l.uniqueIDs[c] = string(in.UniqueID)
+	}
 	c.began, c.active, c.dialled = l.sinceStart(in.Begun), l.sinceStart(in.Last), l.sinceStart(in.Dialled)
 	c.ends = [2]end{{fd: int32(in.FDs[clientEnd])}, {fd: -1}}
 	if c.hasOrigin() {
