@@ -36,6 +36,15 @@ func (r *Route) NamesConns() bool {
 	return false
 }
 
+// MarshalText is t as a file writes it, for another process.
+func (t ProxyTLV) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
+
+// UnmarshalText is its inverse.
+func (t *ProxyTLV) UnmarshalText(text []byte) (err error) {
+	*t, err = parseProxyTLV(string(text))
+	return err
+}
+
 // proxyTLVWords are the elements without a type.
 var proxyTLVWords = map[string]ProxyTLV{
 	"unique-id": {Kind: TLVUniqueID},

@@ -24,6 +24,7 @@ type Conn struct {
 	Route    string               `json:"route"`
 	Timeouts config.Timeouts      `json:"timeouts"` // of the route, in case the other process has no route of that name
 	Header   config.ProxyProtocol `json:"header"`   // the same; not sent yet while dialling
+	TLVs     []config.ProxyTLV    `json:"tlvs,omitempty"`
 	Origin   netip.AddrPort       `json:"origin"`
 	Paced    config.Rate          `json:"paced,omitempty"`     // the bandwidth that both sockets have
 	Tried    []netip.AddrPort     `json:"tried,omitempty"`     // origins that failed before it
@@ -132,7 +133,7 @@ func (c *conn) movable() bool {
 func (l *loop) exportConn(c *conn) Conn {
 	out := Conn{
 		Client: c.client, Dst: c.dst, Route: c.route.Name, Timeouts: c.route.Timeouts, Header: c.route.ProxyProtocol,
-		Inbound: c.exportInbound(), Paced: l.bandwidthOf(c), Unsure: c.sawOtherFailure,
+		TLVs: c.route.ProxyTLVs, Inbound: c.exportInbound(), Paced: l.bandwidthOf(c), Unsure: c.sawOtherFailure,
 		Dialling: c.state == dialling, Waiting: c.state == waiting, Dialled: l.wallTime(c.dialled), Begun: l.wallTime(c.began), Last: l.wallTime(c.active),
 		FDs: []int{int(c.ends[clientEnd].fd)},
 	}

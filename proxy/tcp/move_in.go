@@ -35,7 +35,7 @@ func (l *loop) addArrival(in *Conn) {
 	r := set.Named(in.Route)
 	c := &conn{client: in.Client, dst: in.Dst, sawOtherFailure: in.Unsure}
 	if r == nil {
-		r = l.routes.Retired(in.Route, in.Header, in.Timeouts, in.Paced)
+		r = l.routes.Retired(in.Route, in.Header, in.TLVs, in.Timeouts, in.Paced)
 	}
 	if !set.Keeps(config.TCP, in.Dst, r) {
 		c.drained = l.drainedAt(in)
