@@ -135,16 +135,17 @@ func protocolText(value string) string {
 const combinationsIntro = `# What goes with what
 
 This page says which options of a route can stand together. A test generates it
-(` + "`TestCombinations` of `config`" + `): it loads a file for each option and for every pair of options, over
-TCP, over UDP and over both. A pair that is not listed here is accepted. An option that would do
-nothing is refused, with the reason that stands here. Timeouts go with everything. On a route of TCP
-and UDP each option applies to the protocol that it is for; ` + "`mirror_closed` with `egress_prefixes`" + ` then
-mirrors TCP only.
+(` + "`TestCombinations`" + ` of ` + "`config`" + `): it loads a file for each option and for every pair of options,
+over TCP, over UDP and over both. A pair that is not listed here is accepted. An option that would
+do nothing is refused, with the reason that stands here. Timeouts go with everything. On a route of
+TCP and UDP each option applies to the protocol that it is for; ` + "`mirror_closed`" + ` with
+` + "`egress_prefixes`" + ` then mirrors TCP only.
 
 The integration tests start, reload, upgrade, kill and stop anyport with files that together have
-every pair of these: the header over TCP and over UDP, ` + "`egress_prefixes`, `source`, health with\n`on_all_down` and `on_down`" + `, the limits with a queue, ` + "`mirror_closed`" + `, a drained route, the workers,
-pins, the store, the user, both families and the logs. ` + "`accept_proxy`" + ` has tests of its own: with each
-header, ` + "`egress_prefixes`, `anti_amplification`" + ` and a drain.
+every pair of these: the header over TCP and over UDP, ` + "`egress_prefixes`" + `, ` + "`source`" + `, health with
+` + "`on_all_down`" + ` and ` + "`on_down`" + `, the limits with a queue, ` + "`mirror_closed`" + `, a drained route, the workers,
+pins, the store, the user, both families and the logs. ` + "`accept_proxy`" + ` has tests of its own: with
+each header, and with ` + "`egress_prefixes`" + `, the amplification budget and a drain.
 
 `
 

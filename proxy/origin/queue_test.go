@@ -85,7 +85,7 @@ func TestQueue(t *testing.T) {
 		var q Queue
 		naive := naiveQueue{displaced: map[string]bool{}}
 		var calls []string
-		var in, gone []*Waiter
+		var in []*Waiter
 		names, oracles := map[*Waiter]string{}, map[*Waiter]*naiveWaiter{}
 		for step := range 200 {
 			pick := func() *Waiter { return in[random.IntN(len(in))] }
@@ -131,7 +131,7 @@ func TestQueue(t *testing.T) {
 						naive.callFrom(0)
 					}
 				}
-				in, gone = slices.DeleteFunc(in, func(o *Waiter) bool { return o == w }), append(gone, w)
+				in = slices.DeleteFunc(in, func(o *Waiter) bool { return o == w })
 			}
 			if got, want := strings.Join(calls, " "), strings.Join(naive.called, " "); got != want {
 				t.Fatalf("seed %d, step %d: called %s\nwant   %s", seed, step, got, want)
