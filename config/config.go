@@ -72,6 +72,7 @@ type Timeouts struct {
 	Drain     time.Duration // how long a conn may outlive its route or the process's stop
 	MaxAge    time.Duration // TCP: the longest life of a conn, give or take a tenth; 0: no bound. A key of routes only
 	Header    time.Duration // TCP: how long a peer of accept_proxy has for its PROXY header
+	Queued    time.Duration // TCP: how long a conn waits for an origin at its max_conns
 }
 
 // Size is a number of bytes. The file may give it with a unit, a diff shows it without.

@@ -74,6 +74,8 @@ var timeoutKeys = func() []key[Timeouts] {
 			`0s to 8760h: how long a conn may outlive its route, or the order to stop`),
 		valueKey("header_timeout", `"5s"`, timeout, func(t *Timeouts) *time.Duration { return &t.Header },
 			`1ms to 8760h: TCP, accept_proxy: how long a peer has for its PROXY header`),
+		valueKey("queue_timeout", `"1s"`, duration("1ms", "1h"), func(t *Timeouts) *time.Duration { return &t.Queued },
+			`1ms to 1h: TCP, queue: how long a conn waits for an origin; it is then refused`),
 	}
 }()
 

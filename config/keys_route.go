@@ -44,8 +44,8 @@ An IPv6 address with a port stands in brackets. "2001:db8::5:80" is refused, bec
 meant as the port: write "[2001:db8::5:80]" if it is the address. In a table, weight is 0 to 65535
 (default 1): the share of new conns; 0 drains, and if all weights are 0, the route takes no new
 conns. A backup (default false) is used when no other origin can be. max_conns (default 0: no limit)
-is the most conns and flows of this route that it gets at once: more go to other origins, and are
-refused if these are full too.
+is the most conns and flows of this route that it gets at once: more go to other origins, and if
+these are full too, wait in the queue or are refused.
 A DNS name may stand for the address. Each of its addresses is an origin of its own, with the weight
 that stands here; an IPv4 and an IPv6 address of one name are two ways to one origin, of which the
 better one is dialled. "srv:_game._udp.example" stands for SRV records, which have the ports: their
@@ -88,6 +88,8 @@ var clientKeys = []key[Route]{
 		`conns and flows of this route at once; 0: no limit, here and below`),
 	valueKey("max_conns_per_client", `0`, count, func(r *Route) *int { return &r.MaxConnsPerClient },
 		`the same, for one client. In all limits a client is an IPv4 address or an IPv6 /64`),
+	valueKey("queue", `0`, integer(0, mostQueue), func(r *Route) *int { return &r.Queue },
+		`tcp, 0 to 65535: conns that may wait, for up to queue_timeout, while the origins have their max_conns; 0: these are refused`),
 	valueKey("max_flows", `0`, count, func(r *Route) *int { return &r.MaxFlows },
 		`udp: flows of this route at once; at the limit, new flows replace flows without an answer first, then those of clients that have not shown that they are there`),
 	valueKey("max_flows_per_client", `0`, count, func(r *Route) *int { return &r.MaxFlowsPerClient }, ``).under(`
@@ -115,6 +117,9 @@ before each datagram. The client that it names is the one that allow, deny, the 
 and balance apply to, and that logs and the origin get. Every other peer is refused. A conn without
 a whole, valid header within header_timeout is reset, a datagram without one is dropped.`),
 }
+
+// mostQueue bounds the memory and the files that conns in a queue take.
+const mostQueue = 65535
 
 // reflectionKeys bound what the victim of a forged source address can get.
 var reflectionKeys = []key[Route]{
@@ -145,7 +150,7 @@ func routeTimeouts() []key[Route] {
 		keys[i].doc = ""
 	}
 	keys[0] = keys[0].apart()
-	keys[0].doc = "these seven default to [defaults]"
+	keys[0].doc = "these eight default to [defaults]"
 	return keys
 }
 

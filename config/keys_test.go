@@ -66,6 +66,7 @@ var routeCases = []keyCase{
 	{key: "denied", other: `"drop"`, old: `"refuse"`, new: `"drop"`, bad: `"forward"`, allowed: `"refuse" and "drop"`, base: forward},
 	{key: "max_conns", other: `5`, old: `0`, new: `5`, bad: `-2`, allowed: "write a number from 0 to 2147483647", base: forward},
 	{key: "max_conns_per_client", other: `5`, old: `0`, new: `5`, bad: `2147483648`, allowed: "write a number from 0 to 2147483647", base: forward},
+	{key: "queue", other: `5`, old: `0`, new: `5`, bad: `65536`, allowed: "write a number from 0 to 65535", base: `origins = [{ address = "10.0.0.5", max_conns = 1 }]`},
 	{key: "max_flows", other: `5`, old: `0`, new: `5`, bad: `-2`, allowed: "write a number from 0 to 2147483647", base: forward},
 	{key: "max_flows_per_client", other: `5`, old: `0`, new: `5`, bad: `-2`, allowed: "write a number from 0 to 2147483647", base: forward},
 	{key: "new_conns_per_second", other: `5`, old: `0`, new: `5`, bad: `1000000001`, allowed: "write a number from 0 to 1000000000", base: forward},
@@ -84,6 +85,7 @@ var routeCases = []keyCase{
 	{key: "half_close_timeout", other: `"1ms"`, old: `"1m0s"`, new: `"1ms"`, bad: `"1us"`, allowed: `write a duration from "1ms" to "8760h"`, base: forward},
 	{key: "drain_timeout", other: `"0s"`, old: `"30s"`, new: `"0s"`, bad: `"-1m"`, allowed: `write a duration from "0s" to "8760h"`, base: forward},
 	{key: "header_timeout", other: `"1s"`, old: `"5s"`, new: `"1s"`, bad: `"1us"`, allowed: `write a duration from "1ms" to "8760h"`, base: forward},
+	{key: "queue_timeout", other: `"2s"`, old: `"1s"`, new: `"2s"`, bad: `"2h"`, allowed: `write a duration from "1ms" to "1h"`, base: forward},
 	{key: "slow_start", other: `"1m"`, old: `"0s"`, new: `"1m0s"`, bad: `"25h"`, allowed: `write a duration from "0s" to "24h"`, base: forward},
 	{key: "panic_threshold", other: `50`, old: `0`, new: `50`, bad: `101`, allowed: "write a number from 0 to 100", base: forward},
 	{key: "on_all_down", other: `"refuse"`, old: `"try"`, new: `"refuse"`, bad: `"drop"`, allowed: `"try" and "refuse"`, base: forward},
@@ -98,7 +100,7 @@ const refuseValue = `"refuse"`
 
 // file is a file with key = value as its last line, or without the key where value is "".
 func (c keyCase) file(value string) string {
-	route := map[string]string{"protocol": `protocol = "udp"`, "prefixes": `prefixes = ["192.0.2.0/24"]`}
+	route := map[string]string{"protocol": `protocol = ["tcp", "udp"]`, "prefixes": `prefixes = ["192.0.2.0/24"]`}
 	line := ""
 	section, name, ok := strings.Cut(c.key, ".")
 	if !ok {

@@ -61,7 +61,7 @@ origins = ["10.0.0.5"]
 			AntiAmplification: true, AmplificationBudget: 1 << 20,
 			Timeouts: Timeouts{
 				Connect: 5 * time.Second, Idle: time.Hour,
-				Keepalive: 2 * time.Minute, HalfClose: time.Minute, Drain: 30 * time.Second, Header: 5 * time.Second,
+				Keepalive: 2 * time.Minute, HalfClose: time.Minute, Drain: 30 * time.Second, Header: 5 * time.Second, Queued: time.Second,
 			},
 		}},
 	}
@@ -75,7 +75,7 @@ origins = ["10.0.0.5"]
 // requires manage_routes.
 func everyKeyWant(path string) *Config {
 	addr := netip.MustParseAddr
-	defaults := Timeouts{Connect: time.Second, Idle: 2 * time.Hour, UDPIdle: 10 * time.Second, Keepalive: 4 * time.Second, HalfClose: 3 * time.Second, Header: 6 * time.Second}
+	defaults := Timeouts{Connect: time.Second, Idle: 2 * time.Hour, UDPIdle: 10 * time.Second, Keepalive: 4 * time.Second, HalfClose: 3 * time.Second, Header: 6 * time.Second, Queued: 2 * time.Second}
 	web := defaults
 	web.Idle, web.UDPIdle, web.MaxAge = time.Minute, 0, 2*time.Hour
 	return &Config{
@@ -85,7 +85,7 @@ func everyKeyWant(path string) *Config {
 		Admin:    Admin{HTTP: "127.0.0.1:9765", HTTPHosts: []string{"edge1.example.com"}},
 		Log:      Log{Level: slog.LevelWarn, Format: "json", Access: "stderr"},
 		Routes: []*Route{{
-			Name: "web", Line: 35,
+			Name: "web", Line: 36,
 			Protocols:   []Protocol{TCP, UDP},
 			Prefixes:    prefixes("127.0.0.1/32", "2001:db8:1::/48"),
 			Ports:       []PortRange{{8000, 8009}, {443, 443}, {22, 22}},
@@ -107,12 +107,12 @@ func everyKeyWant(path string) *Config {
 			Allow:         prefixes("0.0.0.0/0", "::/0"),
 			Deny:          prefixes("198.51.100.7/32", "198.51.100.0/24"),
 			Denied:        Drop,
-			MaxConns:      1, MaxConnsPerClient: 2, MaxFlows: 3, MaxFlowsPerClient: 6, NewConnsPerSecond: 4, DatagramsPerSecond: 5,
+			MaxConns:      1, MaxConnsPerClient: 2, Queue: 9, MaxFlows: 3, MaxFlowsPerClient: 6, NewConnsPerSecond: 4, DatagramsPerSecond: 5,
 			NewConnsPerSecondPerClient: 7, Bandwidth: 10_000_000, RouteBandwidth: 1 << 30,
 			AmplificationBudget: 512 << 10, MirrorClosed: true,
 			Timeouts: web,
 		}, {
-			Name: "range", Line: 78,
+			Name: "range", Line: 80,
 			Protocols: []Protocol{UDP},
 			Prefixes:  prefixes("192.0.2.0/24"),
 			Ports:     []PortRange{{3000, 4000}},
@@ -127,7 +127,7 @@ func everyKeyWant(path string) *Config {
 			ProxyProtocol: ProxySPP, AntiAmplification: true, AmplificationBudget: 1 << 20,
 			Timeouts: defaults,
 		}, {
-			Name: "keep", Line: 87,
+			Name: "keep", Line: 89,
 			Protocols: []Protocol{TCP},
 			Prefixes:  prefixes("192.0.2.0/24"),
 			Ports:     []PortRange{{22, 22}},

@@ -26,6 +26,25 @@ const (
 	TLVPass                     // the inbound header's TLVs of the types First to Last
 )
 
+// NamesConns reports whether the origins of r get a unique-id of each conn and flow.
+func (r *Route) NamesConns() bool {
+	for _, t := range r.ProxyTLVs {
+		if t.Kind == TLVUniqueID {
+			return true
+		}
+	}
+	return false
+}
+
+// MarshalText is t as a file writes it, for another process.
+func (t ProxyTLV) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
+
+// UnmarshalText is its inverse.
+func (t *ProxyTLV) UnmarshalText(text []byte) (err error) {
+	*t, err = parseProxyTLV(string(text))
+	return err
+}
+
 // proxyTLVWords are the elements without a type.
 var proxyTLVWords = map[string]ProxyTLV{
 	"unique-id": {Kind: TLVUniqueID},

@@ -31,6 +31,12 @@ func checkRoute(t *table, r *Route) {
 	if len(r.AcceptProxy) > 0 && r.Action != Forward && t.valid("accept_proxy", "action") {
 		t.fault("accept_proxy", `action = %q reads no PROXY header: remove it, or write action = "forward"`, r.Action)
 	}
+	if t.valid("action", "protocol") && len(r.Protocols) > 0 {
+		checkUnused(t, r)
+	}
+	if t.valid("queue", "protocol", "origins", "action") {
+		checkQueue(t, r)
+	}
 	if len(r.Source) > 0 && t.valid("source") {
 		checkSource(t, r)
 	}
@@ -134,6 +140,18 @@ func checkTLVs(t *table, r *Route) {
 			t.fault("proxy_tlvs", `%q comes from the header of a peer: name the peers in accept_proxy, or remove it`, tlv)
 			return
 		}
+	}
+}
+
+// checkQueue checks that a conn of r can wait at all.
+func checkQueue(t *table, r *Route) {
+	limited := slices.ContainsFunc(r.Origins, func(o Origin) bool { return o.MaxConns > 0 })
+	switch {
+	case r.Queue == 0:
+	case !r.Takes(TCP):
+		t.fault("queue", `is for TCP, a datagram never waits: remove it, or add "tcp" to protocol`)
+	case !limited:
+		t.fault("queue", "no origin of this route has max_conns, so nothing would wait: write it for an origin, or remove queue")
 	}
 }
 

@@ -57,7 +57,7 @@ func randomFile(random *rand.Rand) string {
 		for _, j := range random.Perm(4)[:1+random.IntN(4)] {
 			list = append(list, fmt.Sprintf(`"10.%d.%d.0/24"`, i, j))
 		}
-		fmt.Fprintf(&b, "[route.r%d]\nprotocol = \"tcp\"\naction = \"drop\"\nmax_conns = %d\nprefixes = [%s]\n", i, random.IntN(3), strings.Join(list, ", "))
+		fmt.Fprintf(&b, "[route.r%d]\nprotocol = \"tcp\"\naction = \"drop\"\nnew_conns_per_second = %d\nprefixes = [%s]\n", i, random.IntN(3), strings.Join(list, ", "))
 	}
 	return b.String()
 }

@@ -182,6 +182,10 @@ func TestExplainLive(t *testing.T) {
 	if got := anyport(t, "status", "--drift", "--socket", p.socket); got.status != 0 || got.stdout != "" {
 		t.Errorf("drift: %+v", got)
 	}
+	if got := p.ask(t, "origin down gone/10.0.0.5"); got.status != 0 {
+		t.Errorf("origin down: %+v", got)
+	}
+	explain("\norigin: 10.0.0.5:80 forced_down\n", "\nbecause: origin 10.0.0.5:80: an operator has forced it down since ")
 	p.write(t, twoRoutes+"ports = [22]\n")
 	explain("file: it has changed since; after a reload: verdict refuse, route -")
 	p.write(t, "[route")

@@ -176,7 +176,7 @@ func (c *combination) file() string {
 		f.WriteString("transparent = true\n")
 	}
 	if c.is("limits", "all") {
-		f.WriteString("bandwidth = \"50MiB/s\"\nroute_bandwidth = \"100MiB/s\"\nnew_conns_per_second_per_client = 1000\nmax_conns = 1000\nmax_conns_per_client = 500\n")
+		f.WriteString("bandwidth = \"50MiB/s\"\nroute_bandwidth = \"100MiB/s\"\nnew_conns_per_second_per_client = 1000\nmax_conns = 1000\nmax_conns_per_client = 500\nqueue = 100\n")
 	}
 	if c.is("health", "tcp") {
 		f.WriteString("on_all_down = \"refuse\"\non_down = \"close\"\n[route.tcp.health]\ntype = \"tcp\"\nport = 4711\ninterval = \"200ms\"\n")

@@ -135,7 +135,7 @@ func TestAcceptProxy(t *testing.T) {
 		log, _ := os.ReadFile(access)
 		for _, line := range []string{
 			`client=192.0.2.200:4711 dst=192.0.2.7:81 origin=10.0.0.5:4000`, `client=[2001:db8:99::7]:4711 dst=192.0.2.7:81`,
-			`verdict=bad_header`, `verdict=denied`, `peer=198.51.100.2:`, `peer=[2001:db8:c::2]:`,
+			`unique_id=`, `verdict=bad_header`, `verdict=denied`, `peer=198.51.100.2:`, `peer=[2001:db8:c::2]:`,
 		} {
 			if !strings.Contains(strings.ReplaceAll(string(log), `"`, ""), line) {
 				return false

@@ -179,6 +179,7 @@ type routeStatus struct {
 	Datagrams                         map[string]map[string]uint64 // direction → verdict
 	Ended                             map[string]map[string]uint64 // protocol → verdict
 	HeldBack                          uint64                       `json:"bytes_held_back"`
+	QueueWaiting                      *int                         `json:"queue_waiting"`
 	Origins                           []originStatus
 }
 

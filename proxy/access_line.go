@@ -1,8 +1,10 @@
 package proxy
 
 import (
+	"encoding/hex"
 	"io"
 	"log/slog"
+	"strings"
 
 	"anyport/proxy/route"
 )
@@ -37,7 +39,18 @@ func accessLine(r route.Record) slog.Record {
 	if r.Peer.IsValid() {
 		line.AddAttrs(slog.String("peer", r.Peer.String()))
 	}
+	if r.UniqueID != "" {
+		line.AddAttrs(slog.String("unique_id", uniqueIDText(r.UniqueID)))
+	}
 	return line
+}
+
+// uniqueIDText is an id as it is, if it is printable ASCII without spaces, and otherwise in hexadecimal.
+func uniqueIDText(id string) string {
+	if strings.ContainsFunc(id, func(c rune) bool { return c <= ' ' || c >= 0x7f }) {
+		return hex.EncodeToString([]byte(id))
+	}
+	return id
 }
 
 func accessOrigin(r route.Record) string {

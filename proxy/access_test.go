@@ -166,3 +166,20 @@ func waitFor(t *testing.T, done func() bool) {
 		}
 	}
 }
+
+// TestAccessUniqueID: an id of text stands as it is, any other in hexadecimal.
+func TestAccessUniqueID(t *testing.T) {
+	for id, want := range map[string]string{"": "", "conn-7": "conn-7", "a b": "612062", "\x00\xff": "00ff"} {
+		r, got := record, ""
+		r.UniqueID = id
+		accessLine(r).Attrs(func(a slog.Attr) bool {
+			if a.Key == "unique_id" {
+				got = a.Value.String()
+			}
+			return true
+		})
+		if got != want {
+			t.Errorf("%q: unique_id=%s, want %s", id, got, want)
+		}
+	}
+}

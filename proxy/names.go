@@ -144,6 +144,10 @@ func (s *Server) Resolve(ctx context.Context, routes []*config.Route) (problems 
 	return problems
 }
 
+// ForgetUnused has the names forgotten that Resolve has resolved for routes that did not come into
+// service.
+func (s *Server) ForgetUnused() { s.names.keepServed(s.routes.Set()) }
+
 // Resolving returns which names are resolved, by whom, and what is known of them.
 func (s *Server) Resolving() resolve.Status { return s.names.resolver.Status() }
 

@@ -127,6 +127,10 @@ func TestNamesInService(t *testing.T) {
 	if a := s.names.resolver.Answer(next); len(a.Targets) != 1 {
 		t.Errorf("an origin that went down has dropped a name of the reload in progress: %+v", a)
 	}
+	s.ForgetUnused() // as after a reload that is refused
+	if names := s.Resolving().Names; len(names) != 1 || names[0].Name != "app.example" {
+		t.Errorf("after a refused reload: %+v", names)
+	}
 	s.Try(everything{nil}, nil).Keep(everything{nil})
 	if names := s.Resolving().Names; len(names) != 0 {
 		t.Errorf("after a reload without names: %+v", names)

@@ -74,6 +74,7 @@ func (s *Server) originsChanged(down bool) {
 	if down {
 		s.routes.OriginDown()
 	}
+	s.routes.CallWaiting()
 	s.reportHealth()
 }
 
@@ -120,6 +121,7 @@ func (s *Server) SetOriginWeight(routeName, address string, weight int) error {
 	}
 	s.opt.Log.Info("an operator has set the weight of an origin", "route", routeName, "origin", o.Text, "weight", weight, "before", o.CurrentWeight())
 	o.SetWeight(weight)
+	s.routes.CallWaiting()
 	s.reportHealth()
 	return nil
 }

@@ -35,6 +35,8 @@ type RouteStatus struct {
 
 	BandwidthWaiting map[string]int64 // direction → conns that wait for route_bandwidth, if the route has it
 
+	QueueWaiting *int // conns that wait for an origin at its max_conns; nil: the route has no queue
+
 	Origins []OriginStatus
 }
 
@@ -120,7 +122,7 @@ func routeStatus(r *route.Route) RouteStatus {
 			status.ConnsTotal += n
 		}
 		status.Denied += ended[route.Denied]
-		status.Limited += ended[route.OverMaxConns] + ended[route.OverMaxPerClient] + ended[route.OverClientRate] + ended[route.OverOriginConns] + ended[route.OverMaxFlows] + ended[route.OverClientFlows]
+		status.Limited += ended[route.OverMaxConns] + ended[route.OverMaxPerClient] + ended[route.OverClientRate] + ended[route.OverOriginConns] + ended[route.QueueFull] + ended[route.QueueTimedOut] + ended[route.OverMaxFlows] + ended[route.OverClientFlows]
 	}
 	for _, bytes := range totals.Bytes {
 		status.BytesToOrigin += bytes[route.ToOrigin]
@@ -133,6 +135,9 @@ func routeStatus(r *route.Route) RouteStatus {
 			}
 			status.BandwidthWaiting[d.String()] = shared.Waiting()
 		}
+	}
+	if n := r.Origins().Queue().Waiting(); r.Queue > 0 || n > 0 { // they wait on after a reload that removes the queue
+		status.QueueWaiting = &n
 	}
 	for _, o := range r.Origins().Origins {
 		if !o.Vanished() || o.Active() > 0 {

@@ -24,6 +24,7 @@ the verdict, the route that takes it, the origins it may go to, and for each rul
 considered why it won or lost. No packet is sent.
 
 With -c the answer is that of the file. Without -c it is that of the running anyport, which
+says how the origins stand (down, ejected, full, ...), and what that leads to; it
 also asks its program in the kernel, and says whether its file on disk would answer
 differently. For root it adds the DNAT rules of this host that change the dst first.
 
@@ -70,6 +71,9 @@ func explainFile(cmd *cobra.Command, q admin.Question) error {
 		return err
 	}
 	answer := compiled.Explain(q.Protocol, q.Dst, q.Client)
+	if len(answer.Origins) > 0 {
+		answer.Because = append(answer.Because, "origins: the file does not say which of them are up; without -c the running anyport does")
+	}
 	if answer.Verdict != table.Pass {
 		answer.Notes = append(answer.Notes, translated(cmd, q)...)
 	}

@@ -120,7 +120,7 @@ func (f *Flow[S]) setHeader(tlvs []byte) error {
 	if f.lead = nil; len(h) > 0 {
 		f.lead = &lead{header: h}
 		if len(f.Route.ProxyTLVs) > 0 {
-			f.lead.tlvs = slices.Clone(tlvs) // they point into the buffer that datagrams are read into
+			f.lead.tlvs = header.WithUniqueID(slices.Clone(tlvs), header.UniqueIDOf(h)) // they point into the buffer that datagrams are read into
 		}
 	}
 	f.headerOnce = f.Route.ProxyProtocol == config.ProxyV2First

@@ -56,7 +56,7 @@ type Flow[S any] struct {
 // lead is the header of a flow.
 type lead struct {
 	header []byte // goes before each datagram to the origin, or the first
-	tlvs   []byte // of the inbound header that the flow began with, if the route may pass them on
+	tlvs   []byte // of the inbound header that the flow began with, if the route may pass them on; with the flow's unique-id
 }
 
 // headerBytes is the header that goes before the next datagram.
@@ -65,6 +65,14 @@ func (f *Flow[S]) headerBytes() []byte {
 		return nil
 	}
 	return f.lead.header
+}
+
+// uniqueID is what the origin knows the flow by, if the route has "unique-id".
+func (f *Flow[S]) uniqueID() string {
+	if f.lead == nil || !f.Route.NamesConns() {
+		return ""
+	}
+	return string(header.UniqueID(f.lead.tlvs))
 }
 
 // Client is the address that the flow's datagrams come from, or that a PROXY header names.

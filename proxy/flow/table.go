@@ -124,7 +124,7 @@ func (t *Table[S]) End(f *Flow[S], verdict route.Verdict, now time.Duration) {
 	t.record(route.Record{
 		Begun: t.opt.Epoch.Add(f.begun), Took: now - f.begun, Protocol: config.UDP, Route: f.Route.Name,
 		Client: f.Client(), Peer: f.Key.peer(), Dst: f.Dst(), Origin: f.OriginAddr(),
-		ToOrigin: f.toOrigin, ToClient: f.toClient, Verdict: verdict,
+		ToOrigin: f.toOrigin, ToClient: f.toClient, Verdict: verdict, UniqueID: f.uniqueID(),
 	})
 }
 

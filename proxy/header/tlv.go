@@ -1,6 +1,7 @@
 package header
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
@@ -143,10 +144,39 @@ func appendTLV(header []byte, kind byte, value []byte) []byte {
 	return append(header, value...)
 }
 
+// UniqueID is the first UNIQUE_ID among TLVs; nil if there is none, or it is not one.
+func UniqueID(tlvs []byte) []byte {
+	if id := tlvValue(tlvs, tlvUniqueID); len(id) > 0 && len(id) <= maxUnique {
+		return id
+	}
+	return nil
+}
+
+// UniqueIDOf is the UNIQUE_ID of an outgoing header, of any kind; nil if it has none.
+func UniqueIDOf(header []byte) []byte {
+	if len(header) < v2Fixed || !bytes.HasPrefix(header, v2Start) {
+		return nil
+	}
+	addresses := 12
+	if header[13]>>4 == 2 { // AF_INET6
+		addresses = 36
+	}
+	return UniqueID(header[min(v2Fixed+addresses, len(header)):])
+}
+
+// WithUniqueID adds the id to inbound TLVs that have none, so that another header made of them has the
+// same one.
+func WithUniqueID(inbound, id []byte) []byte {
+	if len(id) == 0 || UniqueID(inbound) != nil {
+		return inbound
+	}
+	return append(appendTLV(nil, tlvUniqueID, id), inbound...)
+}
+
 // uniqueID is that of the inbound header, which names the conn to all proxies on its way (section
 // 2.2.5), or else a random one.
 func uniqueID(inbound []byte) []byte {
-	if id := tlvValue(inbound, tlvUniqueID); len(id) > 0 && len(id) <= maxUnique {
+	if id := UniqueID(inbound); id != nil {
 		return id
 	}
 	id := make([]byte, 16)

@@ -148,3 +148,25 @@ func TestDatagramTLVs(t *testing.T) {
 }
 
 const signatureHex = "0d0a0d0a000d0a515549540a"
+
+// TestUniqueIDStays: a second header of a flow, as for another origin, has the id of the first.
+func TestUniqueIDStays(t *testing.T) {
+	r := parsed(t, `"unique-id", "pass"`, true)
+	for _, inbound := range []string{"", tlv(0x20, "s"), tlv(0x05, "given"), tlv(0x05, strings.Repeat("x", 129))} {
+		first, err := header.DatagramOf(r, client, dst, []byte(inbound))
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := header.UniqueIDOf(first)
+		second, err := header.DatagramOf(r, client, dst, header.WithUniqueID([]byte(inbound), id))
+		if got := header.UniqueIDOf(second); err != nil || len(id) == 0 || !bytes.Equal(got, id) {
+			t.Errorf("%q: first %x, then %x, %v", inbound, id, got, err)
+		}
+		if n := len(tlvsOf(t, second)); n != len(tlvsOf(t, first)) {
+			t.Errorf("%q: %d TLVs the second time", inbound, n)
+		}
+	}
+	if id := header.UniqueIDOf([]byte("PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n")); id != nil {
+		t.Errorf("v1 has the id %x", id)
+	}
+}

@@ -6,6 +6,8 @@
 //	balance.go               the ways to choose among those
 //	origin.go                one origin and its live conns and flows
 //	members.go               the origins of a route, with the addresses of DNS names
+//	explain.go               which of them may be picked now, in words
+//	queue.go                 conns that wait while all of them have max_conns
 //	ways.go                  IPv4 and IPv6 as two ways to one origin
 //	standing.go              what is known of its health; the decisions are in proxy/health
 //	dialled.go               dials of conns that failed or succeeded

@@ -14,6 +14,7 @@ import (
 type Origin struct {
 	config.Origin
 	counts *counts
+	queue  *Queue       // of its pool; nil: nobody can wait for it
 	weight atomic.Int32 // the file's, until an operator sets another one
 
 	// Of the addresses of a DNS name (see ways.go).
@@ -58,7 +59,7 @@ func (o *Origin) Begin() {
 func (o *Origin) TryBegin() bool {
 	o.counts.active.Add(1)
 	if o.MaxConns > 0 && o.activeByBoth() > int64(o.MaxConns) {
-		o.counts.active.Add(-1)
+		o.End() // what it took back may have been a place for another one
 		return false
 	}
 	o.counts.total.Add(1)
@@ -69,7 +70,10 @@ func (o *Origin) TryBegin() bool {
 func (o *Origin) Full() bool { return o.MaxConns > 0 && o.activeByBoth() >= int64(o.MaxConns) }
 
 // End counts the end of a conn or flow that Begin has counted.
-func (o *Origin) End() { o.counts.active.Add(-1) }
+func (o *Origin) End() {
+	o.counts.active.Add(-1)
+	o.queue.Free()
+}
 
 // Active is the number of live conns and flows.
 func (o *Origin) Active() int64 { return o.counts.active.Load() }

@@ -24,12 +24,12 @@ func server(name string, weight int) config.Origin {
 	return config.Origin{Text: name, Addr: netip.MustParseAddr("10.0.0.5"), Weight: weight}
 }
 
-func client(i int) netip.Addr { return netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)}) }
+func clientAt(i int) netip.Addr { return netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)}) }
 
 // picks picks for n clients, and tells who was picked in order; "-" is nobody.
 func picks(p *Pool, n int, tried ...*Origin) (names string) {
 	for i := range n {
-		if o := p.Pick(Ask{Client: client(i), Protocol: config.TCP, Tried: tried}); o != nil {
+		if o := p.Pick(Ask{Client: clientAt(i), Protocol: config.TCP, Tried: tried}); o != nil {
 			names += o.Text
 		} else {
 			names += "-"
@@ -70,7 +70,7 @@ func TestTriedAndBackups(t *testing.T) {
 		p := NewPool(r, nil)
 		for i := range 100 {
 			var order string
-			ask := Ask{Client: client(i), Protocol: config.TCP}
+			ask := Ask{Client: clientAt(i), Protocol: config.TCP}
 			for o := p.Pick(ask); o != nil; o = p.Pick(ask) {
 				order += o.Text
 				ask.Tried = append(ask.Tried, o)
@@ -95,7 +95,7 @@ func count(names string) map[string]int {
 func TestLeastConnFollowsWeights(t *testing.T) {
 	p := pool(config.LeastConn, 1, 2, 3)
 	for i := range 600 {
-		p.Pick(Ask{Client: client(i), Protocol: config.TCP}).Begin()
+		p.Pick(Ask{Client: clientAt(i), Protocol: config.TCP}).Begin()
 	}
 	var got []int64
 	for _, o := range p.Origins {

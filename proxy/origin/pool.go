@@ -15,6 +15,7 @@ type Pool struct {
 	Origins []*Origin // in the order of the file
 
 	route           *config.Route
+	queue           *Queue // the same one as before a reload
 	primary, backup chooser
 	ejecting        sync.Mutex // held to eject one of them
 }
@@ -27,9 +28,13 @@ func NewPool(r *config.Route, old *Pool) *Pool { return NewPoolOf(r, Literals(r.
 // keeps its counts and its health. An origin of old that its name no longer has stays until its last
 // conn has ended, and for as long as an operator forces a state on it. With an origin that is not in
 // old, but in one of others, the pool shares counts and health: pools of two generations in service.
+// They share one queue, too, since each may wait for what the other's conns hold.
 func NewPoolOf(r *config.Route, members []Member, old *Pool, others ...*Pool) *Pool {
-	p := &Pool{route: r}
+	p := &Pool{route: r, queue: &Queue{}}
 	known := append([]*Pool{old}, others...)
+	if i := slices.IndexFunc(known, func(k *Pool) bool { return k != nil }); i >= 0 {
+		p.queue = known[i].queue
+	}
 	var primary, backup []*Origin
 	for _, m := range members {
 		o := p.add(m, known)
@@ -83,6 +88,21 @@ func (p *Pool) By(addr netip.AddrPort) *Origin {
 		}
 	}
 	return nil
+}
+
+// Queue is the conns that wait for one of the origins.
+func (p *Pool) Queue() *Queue { return p.queue }
+
+// HasRoom reports whether Pick would choose an origin.
+func (p *Pool) HasRoom(a Ask) bool {
+	if p.route.OnAllDown == config.RefuseAll && p.AllDown() {
+		return false
+	}
+	open := a.findsUp
+	if p.TriesAll(a) {
+		open = a.permits
+	}
+	return slices.ContainsFunc(p.Origins, open)
 }
 
 // HasFull reports whether an origin that was not tried could have been picked if it were not full.

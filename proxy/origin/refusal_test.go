@@ -15,7 +15,7 @@ var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 // willing picks n times for dst port 53, and tells who was picked in order.
 func willing(p *Pool, n int, now time.Time) (names string) {
 	for i := range n {
-		if o := p.Pick(Ask{Client: client(i), Protocol: config.UDP, Port: 53, Now: now}); o != nil {
+		if o := p.Pick(Ask{Client: clientAt(i), Protocol: config.UDP, Port: 53, Now: now}); o != nil {
 			names += o.Text
 		} else {
 			names += "-"

@@ -33,7 +33,7 @@ func named(b config.Balance, old *Pool, texts ...string) *Pool {
 
 // asking asks for an origin of port 80 for a client.
 func asking(i int, tried []*Origin) Ask {
-	return Ask{Client: client(i), Protocol: config.TCP, Port: 80, Tried: tried, Now: time.Now()}
+	return Ask{Client: clientAt(i), Protocol: config.TCP, Port: 80, Tried: tried, Now: time.Now()}
 }
 
 func (p *Pool) texts() string {

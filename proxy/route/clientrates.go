@@ -60,11 +60,15 @@ func (c *clientRates) take(route string, from netip.Addr, n, perSecond int, now 
 	return true
 }
 
-// giveBack undoes take of one.
+// giveBack undoes take of one. It lowers one of the two limiters, which is enough for the client: the
+// other one may be that of a busy client, which take did not raise, and which must not get more.
 func (c *clientRates) giveBack(route string, from netip.Addr, perSecond int) {
 	a, b := c.cells(route, from)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	cost := int64(time.Second) / int64(perSecond)
-	*a, *b = *a-cost, *b-cost
+	if *b < *a {
+		a = b
+	}
+	*a -= cost
 }

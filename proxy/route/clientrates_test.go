@@ -88,3 +88,32 @@ func TestClientRateUnderFlood(t *testing.T) {
 		t.Errorf("%d of 10000 clients are refused for what others did", refused)
 	}
 }
+
+// TestGiveBackToOne: what one client gives back is not a busy client's who shares one of its limiters.
+func TestGiveBackToOne(t *testing.T) {
+	const rate = 10
+	c, busy, now := newClientRates(), ipv4(1), time.Hour
+	first, second := c.cells("web", busy)
+	for n := uint32(2); ; n++ {
+		who := ipv4(n)
+		if a, b := c.cells("web", who); a != first || b == second {
+			continue
+		}
+		for range rate {
+			c.take("web", busy, 1, rate, now)
+		}
+		if !c.take("web", who, 1, rate, now) {
+			t.Fatal("a client is refused that shares one limiter")
+		}
+		before := *first
+		if c.giveBack("web", who, rate); *first != before {
+			t.Errorf("the busy client gets %v more", time.Duration(before-*first))
+		}
+		for n := range rate {
+			if !c.take("web", who, 1, rate, now) {
+				t.Errorf("number %d of a client that has given one back is refused", n+1)
+			}
+		}
+		return
+	}
+}

@@ -30,6 +30,7 @@ func (l *Live) RenewOrigins() {
 			}
 		}
 	}
+	l.CallWaiting()
 }
 
 // poolsOf returns the origins of the route of that name: one pool, or during a trial two.

@@ -20,6 +20,7 @@ type Record struct {
 	ToOrigin uint64         // bytes of payload
 	ToClient uint64
 	Verdict  Verdict
+	UniqueID string // the bytes that the origin knows it by, if the route has "unique-id" and the origin got a header
 }
 
 // Refused reports whether the conn or flow got nothing, and cost its client no more than a packet or
@@ -28,7 +29,8 @@ type Record struct {
 // so the access log sums them.
 func (r Record) Refused() bool {
 	switch r.Verdict {
-	case NoRoute, Denied, OverMaxConns, OverMaxPerClient, OverClientRate, OverMaxFlows, OverClientFlows, OverOriginConns, NoOrigin, NoneForClient, ClientPortInUse, HeaderFailed, OutOfFiles, OutOfPorts,
+	case NoRoute, Denied, OverMaxConns, OverMaxPerClient, OverClientRate, OverMaxFlows, OverClientFlows, OverOriginConns,
+		QueueFull, QueueTimedOut, QueueAbandoned, NoOrigin, NoneForClient, ClientPortInUse, HeaderFailed, OutOfFiles, OutOfPorts,
 		Draining, Responder, Looped, UntrustedPeer:
 		return true
 	case BadHeader:

@@ -135,6 +135,15 @@ func (l *Live) store(s *Set) {
 		r.Stats.share(r.RouteBandwidth)
 	}
 	l.notify()
+	l.CallWaiting()
+}
+
+// CallWaiting has the conns that wait for an origin look for one again, after something else than the
+// end of a conn may have made room: a reload, an origin that is back, another weight.
+func (l *Live) CallWaiting() {
+	for _, r := range l.Set().Routes {
+		r.Origins().Queue().Free()
+	}
 }
 
 // OriginDown has the loops look for conns of origins that are down, which on_down = "close" ends.

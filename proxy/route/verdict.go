@@ -34,6 +34,9 @@ const (
 	OverMaxFlows     // the route, or the process, holds max_flows already
 	OverClientFlows  // this client holds max_flows_per_client already
 	OverOriginConns  // the origins that are left hold their max_conns already
+	QueueFull        // the same, and as many conns wait as the route's queue has room for
+	QueueTimedOut    // it has waited for queue_timeout
+	QueueAbandoned   // its client has left while it waited
 	NoOrigin         // the route has no origin that takes new conns
 	NoneForClient    // transparent: no origin of the route is of the client's family, or it is the client itself
 	ClientPortInUse  // transparent: another conn or flow to that origin has the client's address and port
@@ -81,7 +84,9 @@ var words = [Verdicts]string{
 	Admitted:  "admitted", Forwarded: "forwarded",
 	NoRoute: "no_route", Denied: "denied", OverMaxConns: "max_conns", OverMaxPerClient: "max_conns_per_client",
 	OverClientRate: "new_conns_per_second_per_client",
-	OverMaxFlows:   "max_flows", OverClientFlows: "max_flows_per_client", OverOriginConns: "origin_max_conns", NoOrigin: "no_origin", NoneForClient: "no_origin_for_client", ClientPortInUse: "client_port_in_use", ConnectFailed: "connect_failed", ConnectTimedOut: "connect_timeout",
+	OverMaxFlows:   "max_flows", OverClientFlows: "max_flows_per_client", OverOriginConns: "origin_max_conns",
+	QueueFull: "queue_full", QueueTimedOut: "queue_timeout", QueueAbandoned: "queue_abandoned",
+	NoOrigin: "no_origin", NoneForClient: "no_origin_for_client", ClientPortInUse: "client_port_in_use", ConnectFailed: "connect_failed", ConnectTimedOut: "connect_timeout",
 	HeaderFailed: "header_failed", OutOfFiles: "out_of_files", OutOfPorts: "out_of_ports", Draining: "draining",
 	Responder: "responder", Looped: "looped", UntrustedPeer: "untrusted_peer", HeaderTimedOut: "header_timeout",
 	Closed: "closed", ResetByClient: "client_reset", ResetByOrigin: "origin_reset", ClientTimedOut: "client_timeout", OriginTimedOut: "origin_timeout", IdleTimedOut: "idle_timeout",

@@ -18,6 +18,7 @@ func (l *loop) endConn(c *conn, v route.Verdict) {
 // back, its end is counted and recorded, and its sockets are closed.
 func (l *loop) closeConn(c *conn, v route.Verdict) {
 	ended := c.endRecord(v, l.wallTime(c.began), l.now)
+	ended.UniqueID = l.uniqueIDs[c]
 	// Before the close: a client that comes back at once must find its place free.
 	l.removeConn(c)
 	c.route.Stats.Shard(l.shard).End(config.TCP, v)

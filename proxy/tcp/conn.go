@@ -20,6 +20,7 @@ const (
 	relaying              // an origin has accepted
 	closed                // it has left its slot; a timer or event may still hold it
 	naming                // the PROXY header that names the client has not come yet, nothing is dialled
+	waiting               // the origins have their max_conns: it is in the queue of its route
 )
 
 // conn is one conn. While it is idle it takes 288 bytes and two fds. The loop that accepted it owns
@@ -52,10 +53,13 @@ type conn struct {
 
 	// Moments since the loop began.
 	began   time.Duration
-	dialled time.Duration // the dial in progress
+	dialled time.Duration // the dial in progress; in state waiting, when it began to wait
 	active  time.Duration // the last byte, in either direction
 	drained time.Duration // when drain_timeout cuts it; 0: not draining
 }
+
+// hasOrigin reports whether an origin is dialled or relayed to.
+func (c *conn) hasOrigin() bool { return c.state == dialling || c.state == relaying }
 
 // The ends of a conn. A way's number, its route.Direction, is that of the end that it reads from.
 const (

@@ -31,6 +31,8 @@ func (l *loop) addConn(c *conn) {
 
 // removeConn undoes addConn and gives back all that a conn has, except its sockets.
 func (l *loop) removeConn(c *conn) {
+	l.leaveQueue(c)
+	delete(l.uniqueIDs, c)
 	c.state = closed // steps and timers of the same turn may still come to it
 	l.timers.Stop(&c.timer)
 	l.endTurns(c)

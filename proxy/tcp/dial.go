@@ -30,24 +30,14 @@ func (l *loop) dialNext(c *conn, v route.Verdict) {
 			c.origin = c.takeHurried()
 		}
 		if c.origin == nil {
-			if len(c.tried) < mostTried && c.route.Origins().HasFull(l.ask(c)) {
-				l.endConn(c, route.OverOriginConns)
-				return
-			}
-			if len(c.tried) > 0 && !c.sawOtherFailure && c.route.Origins().AllTried(c.tried) { // each of them has sent RST: dst is closed
-				l.mirror.Refused(c.route, config.TCP, c.dst)
-			}
-			if len(c.tried) == 0 && !c.route.Origins().Reaches(l.ask(c)) {
-				v = route.NoneForClient
-				l.log.Warn(l.now, "no origin of a transparent route can be dialled from the client's address", "route", c.route.Name, "client", c.client)
-			}
-			l.endConn(c, v)
+			l.noOriginLeft(c, v)
 			return
 		}
 		if !c.origin.TryBegin() { // another loop was faster; otherwise leaveOrigin ends it
 			c.origin = nil
 			continue
 		}
+		l.leaveQueue(c)
 		err := l.dialPicked(c)
 		if err == nil {
 			l.setTimer(c)
@@ -71,9 +61,26 @@ func (l *loop) dialNext(c *conn, v route.Verdict) {
 	}
 }
 
-// pickOrigin picks the next origin; nil if none is left, or enough were tried.
+// noOriginLeft goes on with a conn that finds no origin: it waits for one, or ends with verdict v.
+func (l *loop) noOriginLeft(c *conn, v route.Verdict) {
+	all := c.route.Origins()
+	if len(c.tried) < mostTried && (all.HasFull(l.ask(c)) || c.behindOthers()) {
+		l.waitForOrigin(c)
+		return
+	}
+	if len(c.tried) > 0 && !c.sawOtherFailure && all.AllTried(c.tried) { // each of them has sent RST: dst is closed
+		l.mirror.Refused(c.route, config.TCP, c.dst)
+	}
+	if len(c.tried) == 0 && !all.Reaches(l.ask(c)) {
+		v = route.NoneForClient
+		l.log.Warn(l.now, "no origin of a transparent route can be dialled from the client's address", "route", c.route.Name, "client", c.client)
+	}
+	l.endConn(c, v)
+}
+
+// pickOrigin picks the next origin; nil if none is left, enough were tried, or others come first.
 func (l *loop) pickOrigin(c *conn) *origin.Origin {
-	if len(c.tried) >= mostTried {
+	if len(c.tried) >= mostTried || c.behindOthers() {
 		return nil
 	}
 	return c.route.Origins().Pick(l.ask(c))

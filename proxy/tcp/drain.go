@@ -33,6 +33,7 @@ func (l *loop) applyReload() {
 	l.set = set
 	l.changeBandwidths(before, set)
 	l.changeShared()
+	l.renewWaiting(set)
 	if l.draining() { // all conns have their drain_timeout already
 		return
 	}

@@ -53,6 +53,8 @@ type loop struct {
 	clients        connsByClient
 	timers         wheel.Wheel[*conn]
 	throttles      map[*conn]*throttle // of conns that take from a route_bandwidth
+	queued         queued              // conns in state waiting
+	uniqueIDs      map[*conn]string    // of the conns whose origin got one
 	files          *quota.Quota        // of conns and pipes
 	arrivalFiles   int                 // part of files that is kept for conns of another process
 	gate           gate
@@ -163,6 +165,8 @@ func (l *loop) serveConn(c *conn) {
 		l.readInbound(c)
 	case c.state == dialling:
 		l.dialEvent(c)
+	case c.state == waiting:
+		l.waitEvent(c)
 	case c.state == relaying:
 		l.relayConn(c)
 	}

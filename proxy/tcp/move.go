@@ -24,14 +24,17 @@ type Conn struct {
 	Route    string               `json:"route"`
 	Timeouts config.Timeouts      `json:"timeouts"` // of the route, in case the other process has no route of that name
 	Header   config.ProxyProtocol `json:"header"`   // the same; not sent yet while dialling
+	TLVs     []config.ProxyTLV    `json:"tlvs,omitempty"`
 	Origin   netip.AddrPort       `json:"origin"`
-	Paced    config.Rate          `json:"paced,omitempty"`  // the bandwidth that both sockets have
-	Tried    []netip.AddrPort     `json:"tried,omitempty"`  // origins that failed before it
-	Unsure   bool                 `json:"unsure,omitempty"` // one of them failed otherwise than by refusing
+	Paced    config.Rate          `json:"paced,omitempty"`     // the bandwidth that both sockets have
+	Tried    []netip.AddrPort     `json:"tried,omitempty"`     // origins that failed before it
+	UniqueID []byte               `json:"unique_id,omitempty"` // that the origin got
+	Unsure   bool                 `json:"unsure,omitempty"`    // one of them failed otherwise than by refusing
 
 	Inbound  *Inbound  `json:"inbound,omitempty"`  // of a route with accept_proxy
 	Dialling bool      `json:"dialling,omitempty"` // the origin has not answered yet
-	Dialled  time.Time `json:"dialled"`
+	Waiting  bool      `json:"waiting,omitempty"`  // for an origin: there is none, and no socket to one
+	Dialled  time.Time `json:"dialled"`            // or since when it waits
 	Begun    time.Time `json:"begun"`
 	Last     time.Time `json:"last"`         // byte, in either direction
 	Cut      time.Time `json:"cut,omitzero"` // when drain_timeout ends it, if its route is gone
@@ -68,11 +71,14 @@ const (
 	moveHeld  = 1 << 20 // bytes; what is in the last conn's buffers may come on top
 )
 
+// hasOrigin reports whether the conn has an origin, and a socket to it.
+func (in *Conn) hasOrigin() bool { return !in.naming() && !in.Waiting }
+
 // Files is the number of FDs that belong to the conn.
 func (in *Conn) Files() int {
 	n := 2
-	if in.naming() {
-		n = 1 // no socket to an origin
+	if !in.hasOrigin() {
+		n = 1
 	}
 	for _, w := range in.Ways {
 		if w.Piped > 0 {
@@ -85,7 +91,7 @@ func (in *Conn) Files() int {
 // Check returns an error for a conn that no process can have sent. Serve must not be given one.
 func (in *Conn) Check() error {
 	addrs := []netip.AddrPort{in.Client, in.Dst, in.Origin}
-	if in.naming() { // no origin is picked
+	if !in.hasOrigin() {
 		addrs = addrs[:2]
 	}
 	for _, a := range addrs {
@@ -127,11 +133,14 @@ func (c *conn) movable() bool {
 func (l *loop) exportConn(c *conn) Conn {
 	out := Conn{
 		Client: c.client, Dst: c.dst, Route: c.route.Name, Timeouts: c.route.Timeouts, Header: c.route.ProxyProtocol,
-		Inbound: c.exportInbound(), Paced: l.bandwidthOf(c), Unsure: c.sawOtherFailure,
-		Dialling: c.state == dialling, Dialled: l.wallTime(c.dialled), Begun: l.wallTime(c.began), Last: l.wallTime(c.active),
+		TLVs: c.route.ProxyTLVs, Inbound: c.exportInbound(), Paced: l.bandwidthOf(c), Unsure: c.sawOtherFailure,
+		Dialling: c.state == dialling, Waiting: c.state == waiting, Dialled: l.wallTime(c.dialled), Begun: l.wallTime(c.began), Last: l.wallTime(c.active),
 		FDs: []int{int(c.ends[clientEnd].fd)},
 	}
-	if c.state != naming {
+	if id := l.uniqueIDs[c]; id != "" {
+		out.UniqueID = []byte(id)
+	}
+	if c.hasOrigin() {
 		out.Origin, out.FDs = c.origin.At(c.dst.Port()), append(out.FDs, int(c.ends[originEnd].fd))
 	}
 	for _, o := range c.tried {

@@ -35,7 +35,7 @@ func (l *loop) addArrival(in *Conn) {
 	r := set.Named(in.Route)
 	c := &conn{client: in.Client, dst: in.Dst, sawOtherFailure: in.Unsure}
 	if r == nil {
-		r = l.routes.Retired(in.Route, in.Header, in.Timeouts, in.Paced)
+		r = l.routes.Retired(in.Route, in.Header, in.TLVs, in.Timeouts, in.Paced)
 	}
 	if !set.Keeps(config.TCP, in.Dst, r) {
 		c.drained = l.drainedAt(in)
@@ -45,16 +45,22 @@ func (l *loop) addArrival(in *Conn) {
 	l.files.Insist(connFiles)
 	c.route = r
 	c.importInbound(in.Inbound)
+	if in.Waiting {
+		c.state = waiting
+	}
 	if c.readmit(); c.state != naming { // from here on removeConn can undo everything
 		c.findOrigins(in)
 	}
 	l.addConn(c)
+	if len(in.UniqueID) > 0 {
+		l.uniqueIDs[c] = string(in.UniqueID)
+	}
 	c.began, c.active, c.dialled = l.sinceStart(in.Begun), l.sinceStart(in.Last), l.sinceStart(in.Dialled)
 	c.ends = [2]end{{fd: int32(in.FDs[clientEnd])}, {fd: -1}}
-	if c.state != naming {
+	if c.hasOrigin() {
 		c.ends[originEnd].fd = int32(in.FDs[originEnd])
 	}
-	if c.state == naming && !set.Keeps(config.TCP, in.Dst, r) { // the rules for the client that it would name are gone
+	if !c.hasOrigin() && !set.Keeps(config.TCP, in.Dst, r) { // the rules for its client, or its origins, are gone
 		l.endConn(c, route.NoRoute)
 		return
 	}
@@ -68,6 +74,10 @@ func (l *loop) addArrival(in *Conn) {
 		return
 	}
 	l.resumeConn(c)
+	if c.state == waiting {
+		l.rejoinQueue(c)
+		l.callFirst(c)
+	}
 }
 
 // reserveArrivals keeps n more files for conns that another process will send; fewer if n is
@@ -92,11 +102,15 @@ func (l *loop) drainedAt(in *Conn) time.Duration {
 	return max(l.sinceStart(in.Cut), 1)
 }
 
-// findOrigins finds the conn's origins in this process, by their addresses.
+// findOrigins finds the conn's origins in this process, by their addresses: those that it has tried, and
+// its own if it has one.
 func (c *conn) findOrigins(in *Conn) {
 	find := func(o int) *origin.Origin { return c.route.Origins().At(in.Tried[o], in.Dst.Port()) }
 	for i := range in.Tried {
 		c.tried = append(c.tried, find(i))
+	}
+	if c.state == waiting {
+		return
 	}
 	c.origin = c.route.Origins().At(in.Origin, in.Dst.Port())
 	c.origin.Begin()
@@ -107,7 +121,7 @@ func (c *conn) findOrigins(in *Conn) {
 
 // countSource counts the source address of a conn that another process has dialled.
 func (c *conn) countSource() {
-	if len(c.route.Source) == 0 {
+	if len(c.route.Source) == 0 || !c.hasOrigin() {
 		return
 	}
 	if own, err := call.LocalAddr(int(c.ends[originEnd].fd)); err == nil && slices.Contains(c.route.Source, own.Addr()) {

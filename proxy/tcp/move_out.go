@@ -6,26 +6,36 @@ import (
 	"anyport/proxy/call"
 )
 
-// moveConns moves the conns of all loops to another process, until give fails.
+// moveConns moves the conns of all loops to another process, until give fails. Conns that wait for an
+// origin come last: the other process then knows how many conns the origins have.
 func moveConns(loops []*loop, give func([]Conn) error) error {
-	for _, l := range loops {
-		if err := l.moveConns(give); err != nil {
-			return err
+	onEachLoop(loops, (*loop).suspendWaiting)
+	for _, which := range []func(*conn) bool{(*conn).hasPlace, (*conn).isWaiting} {
+		for _, l := range loops {
+			if err := l.moveConns(which, give); err != nil {
+				onEachLoop(loops, (*loop).resumeWaiting)
+				onEachLoop(loops, (*loop).callWaiting)
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-// moveConns moves the loop's conns in batches: the loop suspends one, give sends it to the other
+func (c *conn) isWaiting() bool { return c.state == waiting }
+
+func (c *conn) hasPlace() bool { return !c.isWaiting() }
+
+// moveConns moves those of the loop's conns in batches: the loop suspends one, give sends it to the other
 // process while the loop turns on, and with the next request the loop ends the move of that batch.
 // One request a batch, since a busy loop takes a while to come to it.
-func (l *loop) moveConns(give func([]Conn) error) (err error) {
+func (l *loop) moveConns(which func(*conn) bool, give func([]Conn) error) (err error) {
 	for from, before := 0, []*conn(nil); ; {
 		var b moveBatch
 		asked := l.mailbox.Do(func() {
 			l.endMove(before, err == nil)
 			if err == nil {
-				b, from = l.suspendBatch(from)
+				b, from = l.suspendBatch(from, which)
 			}
 		})
 		if !asked {
@@ -46,11 +56,11 @@ type moveBatch struct {
 }
 
 // suspendBatch suspends a batch of conns, from a slot on, and returns the slot after the last.
-func (l *loop) suspendBatch(from int) (b moveBatch, next int) {
+func (l *loop) suspendBatch(from int, which func(*conn) bool) (b moveBatch, next int) {
 	l.applyReload() // or the other process would not learn which routes are gone
 	for held := 0; from < len(l.slots) && len(b.conns) < MoveBatch && held < moveHeld; from++ {
 		c := l.slots[from]
-		if c == nil || !c.movable() {
+		if c == nil || !c.movable() || !which(c) {
 			continue
 		}
 		l.suspendConn(c)
@@ -66,6 +76,7 @@ func (l *loop) suspendBatch(from int) (b moveBatch, next int) {
 // epoll (epoll(7)).
 func (l *loop) suspendConn(c *conn) {
 	c.moving = true
+	l.giveUpPlace(c)
 	l.timers.Stop(&c.timer)
 	l.endTurns(c) // the other process takes from a bucket of its own
 	for _, e := range c.ends {

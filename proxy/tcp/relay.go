@@ -18,6 +18,9 @@ func (l *loop) startRelay(c *conn) {
 		l.endConn(c, route.HeaderFailed)
 		return
 	}
+	if c.route.NamesConns() {
+		l.uniqueIDs[c] = string(header.UniqueIDOf(lead))
+	}
 	if len(lead) > 0 {
 		l.sendHeader(c, lead)
 	}

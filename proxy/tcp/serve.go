@@ -141,6 +141,8 @@ func newLoop(opt Options, i int) *loop {
 		clients:        newConnsByClient(),
 		fullSources:    fullSources{},
 		throttles:      map[*conn]*throttle{},
+		queued:         queued{places: map[*conn]*place{}},
+		uniqueIDs:      map[*conn]string{},
 		buffers:        buffers.NewStore(opt.Loops),
 		readBuffer:     make([]byte, buffers.Size),
 	}

@@ -95,6 +95,8 @@ func (c *conn) timeoutAt(t config.Timeouts) (at time.Duration, v route.Verdict) 
 	switch {
 	case c.state == naming:
 		return addTimeout(c.began, t.Header), route.HeaderTimedOut
+	case c.state == waiting:
+		return addTimeout(c.dialled, t.Queued), route.QueueTimedOut
 	case c.state == dialling && c.hurries && (t.Connect <= 0 || t.Connect > otherWayAfter):
 		return addTimeout(c.dialled, otherWayAfter), route.ConnectTimedOut
 	case c.state == dialling:

@@ -123,6 +123,8 @@ type RouteStatus struct {
 
 	BandwidthWaiting map[string]int64 `json:"bandwidth_waiting,omitempty"` // direction → conns that wait for route_bandwidth, if the route has it
 
+	QueueWaiting *int `json:"queue_waiting,omitempty"` // conns that wait for an origin at its max_conns, if the route has a queue
+
 	Origins []OriginStatus `json:"origins"`
 
 	Lookups  uint64 `json:"lookups"` // SYNs and datagrams that the kernel decided by this route

@@ -33,6 +33,7 @@ var (
 	datagrams   = metric("datagrams_total", "Datagrams by what became of them.", "route", "direction", "verdict")
 	heldBack    = metric("held_back_bytes_total", "Answers to clients that had not shown that they are there, over amplification_budget.", "route")
 	waiting     = metric("bandwidth_waiting", "Conns that wait for route_bandwidth.", "route", "direction")
+	queued      = metric("queue_waiting", "Conns that wait for an origin at its max_conns.", "route")
 	routeDrains = metric("route_draining", "1 while the route takes nothing new.", "route")
 
 	originUp       = metric("origin_up", "1 while the origin is taken to work.", "route", "origin")
@@ -117,6 +118,9 @@ func (e exporter) route(r admin.RouteStatus) {
 	}
 	for direction, n := range r.BandwidthWaiting {
 		e.gauge(waiting, float64(n), r.Name, direction)
+	}
+	if r.QueueWaiting != nil {
+		e.gauge(queued, float64(*r.QueueWaiting), r.Name)
 	}
 	for _, o := range r.Origins {
 		e.flag(originUp, o.Up, r.Name, o.Address)

@@ -16,11 +16,23 @@ func (d *daemon) explain(q admin.Question) admin.Explained {
 	g := d.serving.Load()
 	answer := g.table.Explain(q.Protocol, q.Dst, q.Client)
 	return admin.Explained{
-		Text:   answer.String(),
+		Text:   d.withHealth(answer, q).String(),
 		Kernel: d.steering.Explain(q.Protocol, q.Dst, q.Client),
 		File:   d.fileAnswer(g.config, answer, q),
 		PID:    os.Getpid(),
 	}
+}
+
+// withHealth adds to an answer of the table how the origins stand now.
+func (d *daemon) withHealth(e table.Explanation, q admin.Question) table.Explanation {
+	if e.Verdict != table.Steer || e.Route == nil {
+		return e
+	}
+	origins, because, ok := d.proxy.ExplainOrigins(e.Route.Name, q.Protocol, q.Dst.Port(), q.Client)
+	if ok {
+		e.Origins, e.Because = origins, append(slices.Clone(e.Because), because...)
+	}
+	return e
 }
 
 // fileAnswer says whether the file on disk would have another answer than the config in service. It compiles

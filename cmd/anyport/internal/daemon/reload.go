@@ -107,6 +107,7 @@ func (d *daemon) apply(read *reload) (r admin.Reloaded, err error) {
 	}
 	d.refused.Store(nil)
 	if err != nil {
+		d.proxy.ForgetUnused()
 		why := err.Error()
 		d.refused.Store(&why)
 		for problem := range strings.Lines(why) {

@@ -143,12 +143,19 @@ func routeRows(s *admin.Status) []string {
 	return rows
 }
 
-// routeText is the name of a route, and whether it drains.
+// routeText is the name of a route, whether it drains, and how many conns wait in its queue.
 func routeText(r admin.RouteStatus) string {
+	var notes []string
 	if r.Draining {
-		return r.Name + " (draining)"
+		notes = append(notes, "draining")
 	}
-	return r.Name
+	if r.QueueWaiting != nil && *r.QueueWaiting > 0 {
+		notes = append(notes, fmt.Sprintf("%d waiting", *r.QueueWaiting))
+	}
+	if len(notes) == 0 {
+		return r.Name
+	}
+	return r.Name + " (" + strings.Join(notes, ", ") + ")"
 }
 
 // originRows has a row for each origin of each route: one address may serve several routes, with a state for each.

@@ -1,0 +1,202 @@
+package tcp
+
+import (
+	"sync"
+	"time"
+
+	"anyport/config"
+	"anyport/proxy/origin"
+	"anyport/proxy/route"
+)
+
+// A conn waits in state waiting while all origins that it could go to have their max_conns: it holds
+// its client's socket, which nothing is read from, and no other. The order is that of the route's
+// queue, which all loops share; who comes first is decided there.
+
+// queued is what a loop has in the queues of routes. It costs nothing while no conn waits.
+type queued struct {
+	places map[*conn]*place
+
+	mu     sync.Mutex // of called, which the goroutine that frees a place appends to
+	called []*conn    // they look for an origin in the next turn; some may have ended
+}
+
+// place is a conn's place in a queue.
+type place struct {
+	origin.Waiter
+	queue *origin.Queue
+}
+
+// behindOthers reports whether other conns of the route wait for an origin, and come before c. A conn
+// that goes on to its next origin has had its turn.
+func (c *conn) behindOthers() bool {
+	return c.route.Queue > 0 && c.state != waiting && len(c.tried) == 0 && c.route.Origins().Queue().Waiting() > 0
+}
+
+// waitForOrigin puts a conn into the queue, if there is room. A conn that is in it already keeps its
+// place.
+func (l *loop) waitForOrigin(c *conn) {
+	switch {
+	case c.state == waiting:
+		l.passCall(c)
+	case c.route.Queue == 0:
+		l.endConn(c, route.OverOriginConns)
+	case c.clientLeft(l.sockets):
+		l.endConn(c, route.QueueAbandoned)
+	case !l.joinQueue(c, l.clock(), c.route.Queue):
+		l.endConn(c, route.QueueFull)
+	default:
+		l.callFirst(c)
+	}
+}
+
+// joinQueue has a conn wait since a moment, unless most conns wait already.
+func (l *loop) joinQueue(c *conn, since time.Duration, most int) bool {
+	p := &place{queue: c.route.Origins().Queue()}
+	p.Waiter = origin.Waiter{Client: c.client.Addr(), Since: l.moment(since), Call: func() { l.call(c) }}
+	if !p.queue.Join(&p.Waiter, most) {
+		return false
+	}
+	c.state, c.dialled = waiting, since
+	l.queued.places[c] = p
+	l.setTimer(c)
+	return true
+}
+
+// callFirst has the first of c's queue called if there is room: a place may have been freed before c
+// was in the queue, or c waits behind others that cannot take it.
+func (l *loop) callFirst(c *conn) {
+	if p := l.queued.places[c]; p != nil && l.hasRoom(c) {
+		p.queue.Free()
+	}
+}
+
+// hasRoom reports whether there is an origin for a conn of c's route that has tried none yet.
+func (l *loop) hasRoom(c *conn) bool {
+	ask := l.ask(c)
+	ask.Tried = nil
+	return c.route.Origins().HasRoom(ask)
+}
+
+// call is the Call of a conn of this loop: any goroutine may be its caller.
+func (l *loop) call(c *conn) {
+	l.queued.mu.Lock()
+	l.queued.called = append(l.queued.called, c)
+	l.queued.mu.Unlock()
+	l.mailbox.Wake()
+}
+
+// serveCalled looks for an origin for each conn that was called.
+func (l *loop) serveCalled() {
+	l.queued.mu.Lock()
+	called := l.queued.called
+	l.queued.called = nil
+	l.queued.mu.Unlock()
+	for _, c := range called {
+		p := l.queued.places[c]
+		if p == nil { // it has ended, or moves to another process
+			continue
+		}
+		if p.queue.Answer(&p.Waiter) {
+			l.endConn(c, route.QueueFull)
+			continue
+		}
+		if l.dialNext(c, route.NoOrigin); c.state != waiting {
+			p.queue.Free() // there may be room for the next one too
+		}
+	}
+}
+
+// passCall leaves what is free to the conn behind c: c has tried those origins.
+func (l *loop) passCall(c *conn) {
+	if p := l.queued.places[c]; p != nil && l.hasRoom(c) {
+		p.queue.PassOn(&p.Waiter)
+	}
+}
+
+// leaveQueue ends the wait of a conn: it is dialled now, or ends. Without a place in a queue it does
+// nothing.
+func (l *loop) leaveQueue(c *conn) {
+	if c.state == waiting {
+		l.giveUpPlace(c)
+		c.state = dialling
+	}
+}
+
+// giveUpPlace takes a conn out of the queue. Its timer goes on.
+func (l *loop) giveUpPlace(c *conn) {
+	if p := l.queued.places[c]; p != nil {
+		delete(l.queued.places, c)
+		p.queue.Leave(&p.Waiter)
+	}
+}
+
+// waitEvent ends a conn whose client has left while it waited.
+func (l *loop) waitEvent(c *conn) {
+	if c.clientLeft(l.sockets) {
+		l.endConn(c, route.QueueAbandoned)
+	}
+}
+
+// clientLeft reports whether the client has sent RST, or FIN and nothing before it. After a question
+// and FIN it may wait for the answer.
+func (c *conn) clientLeft(on sockets) bool {
+	e, header := &c.ends[clientEnd], 0
+	if c.inbound != nil {
+		header = c.inbound.size
+	}
+	return e.failed || e.hungUp && int(on.Unread(e.fd)) <= header
+}
+
+// renewWaiting has the conns that wait go on with their routes as a reload has left them: nothing was
+// sent to an origin of the old ones.
+func (l *loop) renewWaiting(set *route.Set) {
+	for c, p := range l.queued.places {
+		r := set.Named(c.route.Name)
+		if r == nil || r == c.route || set.Lookup(config.TCP, c.dst) != r {
+			continue
+		}
+		c.release()
+		c.route = r
+		c.readmit()
+		if r.Origins().Queue() != p.queue { // the route was gone meanwhile
+			l.rejoinQueue(c)
+			l.callFirst(c)
+		}
+		l.setTimer(c)
+	}
+}
+
+// rejoinQueue puts a conn in state waiting into the queue of its route, at the place that its wait has
+// earned it.
+func (l *loop) rejoinQueue(c *conn) {
+	l.giveUpPlace(c)
+	l.joinQueue(c, c.dialled, mostWaiting)
+}
+
+// mostWaiting is no bound: for conns that were admitted to a queue before.
+const mostWaiting = 1 << 30
+
+// suspendWaiting takes the loop's conns out of the queues before it moves conns to another process:
+// each of these frees a place, which is the other process's to give.
+func (l *loop) suspendWaiting() {
+	for c := range l.queued.places {
+		l.giveUpPlace(c)
+	}
+}
+
+// resumeWaiting undoes suspendWaiting. Once all loops have done so, callWaiting goes on.
+func (l *loop) resumeWaiting() {
+	for _, c := range l.slots {
+		if c != nil && c.state == waiting && !c.moving && l.queued.places[c] == nil {
+			l.rejoinQueue(c)
+		}
+	}
+}
+
+// callWaiting has the first of each queue called that one of the loop's conns is in.
+func (l *loop) callWaiting() {
+	for c := range l.queued.places {
+		l.callFirst(c)
+	}
+}
