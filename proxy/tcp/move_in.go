@@ -99,7 +99,7 @@ func (c *conn) findOrigins(in *Conn) {
 		c.tried = append(c.tried, find(i))
 	}
 	c.origin = c.route.Origins().At(in.Origin, in.Dst.Port())
-	c.origin.Begin()
+	c.origin.Resume()
 	if !in.Dialling {
 		c.state = relaying
 	}
