@@ -100,7 +100,8 @@ type daemon struct {
 	stored     map[string]int      // what the service manager has, by name
 	account    *privileges.Account // steering.user; nil: this process stays the user that it is
 
-	saver    saver                // has a mutex of its own
+	saver    saver                // has a mutex of its own, as kernel has
+	kernel   kernelCounters       // what the kernel has counted with other programs
 	before   *upgrade.Predecessor // the process that still serves; nil: none
 	incoming *incoming            // from the process that served before; nil: there was none
 	handing  atomic.Bool          // an upgrade is under way: the loops may stand still

@@ -49,6 +49,9 @@ func (d *daemon) openSaved() {
 	d.saver.mu.Unlock()
 	d.closers = append(d.closers, func() error { d.save(true); return nil })
 	d.pullCounters()
+	if id, err := d.steering.ProgramID(); err == nil {
+		d.kernel.restore(found.Counts, id)
+	}
 	if d.incoming == nil { // else the offer of the process before had the orders
 		d.restoreOrders(found.Orders)
 	}
@@ -98,7 +101,7 @@ func (d *daemon) save(last bool) {
 	orders, err := json.Marshal(d.proxy.OriginOrders())
 	full := false
 	if err == nil {
-		full, err = s.book.Save(d.proxy.EachCount, orders, last)
+		full, err = s.book.Save(d.eachCounter, orders, last)
 	}
 	if full && err == nil {
 		err = errors.New("they have no room: the rest begins at zero after a restart or an upgrade")
@@ -116,8 +119,15 @@ func (d *daemon) save(last bool) {
 	}
 }
 
+// eachCounter yields the counters that go on in the next process.
+func (d *daemon) eachCounter(yield func(proxy.CounterID, uint64)) {
+	d.proxy.EachCount(yield)
+	d.kernel.each(yield)
+}
+
 // keepSaving pulls and saves each second, until ctx ends.
 func (d *daemon) keepSaving(ctx context.Context) {
+	d.noteKernelCounters()
 	wait := saveInterval
 	for {
 		select {
@@ -133,10 +143,21 @@ func (d *daemon) keepSaving(ctx context.Context) {
 }
 
 // leaveSaved is called when another process is about to serve: from then on this one only saves what it
-// counts itself, and the other absorbs it. All that anybody has seen is saved then.
-func (d *daemon) leaveSaved(replaced bool) {
+// counts itself, and the other absorbs it. All that anybody has seen is saved then. Where the other one
+// has switched the program in the kernel, what the former one has counted is saved, too.
+func (d *daemon) leaveSaved(replaced, switched bool) {
+	if switched { // its own program does not count any more
+		d.noteKernelCounters()
+	}
 	d.saver.mu.Lock()
 	d.saver.replaced = replaced
 	d.saver.mu.Unlock()
 	d.save(false)
+}
+
+// noteKernelCounters reads what the kernel has counted, for the next process.
+func (d *daemon) noteKernelCounters() {
+	if counters, err := d.steering.Counters(); err == nil {
+		d.kernel.add(counters)
+	}
 }

@@ -1,11 +1,11 @@
 package saved
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"anyport/proxy"
 )
@@ -18,7 +18,6 @@ type Book struct {
 
 	page     int // of this process; -1: it has none yet
 	own      header
-	written  []byte // content of the last record
 	encoder  encoder
 	others   map[uint64]*other // by id: processes whose counts are not in this one's page
 	absorbed map[uint64]int    // id → page: of processes that have ended, whose counts go into the next record
@@ -35,6 +34,7 @@ type other struct {
 // Found is what a process finds in the memory when it opens it.
 type Found struct {
 	Orders  []byte // of the process that was the last to serve; nil: there are none
+	Counts  Counts // that this process had saved; only those that are [Latest] are not yet this process's
 	Problem error  // why some of the memory counts as empty; nil: all of it was read
 }
 
@@ -67,12 +67,19 @@ func Open(m Memory, pid int, alive func(pid int) bool) (*Book, Found, error) {
 		b.others[h.id] = &other{page: page, pid: int(h.pid)}
 		ended = append(ended, c.absorbed...)
 		if h.id > serving {
-			serving, found.Orders = h.id, c.orders
+			serving, found.Orders, found.Counts = h.id, c.orders, c.counts
 		}
 	}
 	for _, id := range ended {
 		b.own.id = max(b.own.id, id+1)
+		o := b.others[id]
+		if o == nil {
+			continue
+		}
 		delete(b.others, id)
+		if err := a.erase(o.page); err != nil { // once its absorber is absorbed, nothing would say that it was
+			return nil, Found{}, err
+		}
 	}
 	return b, found, nil
 }
@@ -108,12 +115,16 @@ func (b *Book) pull(id uint64, o *other, add func(id proxy.CounterID, n uint64))
 		return
 	}
 	for counter, n := range c.counts {
-		if before := o.added[counter]; n > before {
+		if before := o.added[counter]; n > before && !Latest(counter) {
 			add(counter, n-before)
 		}
 	}
 	o.seq, o.added = h.seq, c.counts
 }
+
+// Latest reports whether a counter is not added up over processes: what the process that served last has
+// saved is its value. Its key begins with "=".
+func Latest(id proxy.CounterID) bool { return strings.HasPrefix(id.Key, "=") }
 
 // ErrTaken is the error of a Save after another process has taken the page.
 var ErrTaken = errors.New("another process uses the memory of this one")
@@ -133,20 +144,18 @@ func (b *Book) Save(each func(yield func(id proxy.CounterID, n uint64)), orders 
 	}
 	each(func(id proxy.CounterID, n uint64) {
 		for _, o := range b.others { // theirs are in their own pages
-			n -= min(n, o.added[id])
+			if !Latest(id) {
+				n -= min(n, o.added[id])
+			}
 		}
 		if n > 0 {
 			b.encoder.count(id, n)
 		}
 	})
-	if !last && bytes.Equal(b.written, b.encoder.bytes) {
-		return b.encoder.full, nil
-	}
 	b.own.seq, b.own.last = b.own.seq+1, last
 	if err := b.area.write(b.page, b.own, b.encoder.bytes); err != nil {
 		return false, err
 	}
-	b.written = append(b.written[:0], b.encoder.bytes...)
 	return b.encoder.full, b.eraseAbsorbed()
 }
 
