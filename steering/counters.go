@@ -28,6 +28,16 @@ func (s *Steering) Counters() ([]Counters, error) {
 	return s.readCounters()
 }
 
+// RestoredRoutes is how many local routes that others removed were put back; 0 once it is closed.
+func (s *Steering) RestoredRoutes() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.isClosed() {
+		return 0
+	}
+	return s.keeper.RestoredRoutes()
+}
+
 // ProgramID is the id of that program. No other one gets it while the kernel runs.
 func (s *Steering) ProgramID() (uint32, error) {
 	s.mu.Lock()

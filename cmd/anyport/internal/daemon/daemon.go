@@ -101,6 +101,7 @@ type daemon struct {
 	account    *privileges.Account // steering.user; nil: this process stays the user that it is
 
 	saver    saver                // has a mutex of its own, as kernel has
+	earlier  earlier              // what processes before this one have counted
 	kernel   kernelCounters       // what the kernel has counted with other programs
 	before   *upgrade.Predecessor // the process that still serves; nil: none
 	incoming *incoming            // from the process that served before; nil: there was none

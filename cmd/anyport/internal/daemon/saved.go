@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -86,7 +87,7 @@ func (d *daemon) pullCounters() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.book != nil && !s.replaced {
-		s.book.Pull(d.proxy.AddCount)
+		s.book.Pull(d.addCounter)
 	}
 }
 
@@ -119,8 +120,35 @@ func (d *daemon) save(last bool) {
 	}
 }
 
+// Counters of the whole process, by their keys.
+const (
+	keyLogLost    = "process/log_lost"
+	keyAccessLost = "process/access_log_lost"
+	keyRestored   = "process/routes_restored"
+)
+
+// earlier is what processes before this one have counted of these.
+type earlier struct{ logLost, accessLost, routesRestored atomic.Uint64 }
+
+func (e *earlier) of(key string) *atomic.Uint64 {
+	return map[string]*atomic.Uint64{keyLogLost: &e.logLost, keyAccessLost: &e.accessLost, keyRestored: &e.routesRestored}[key]
+}
+
+// addCounter adds what another process has counted.
+func (d *daemon) addCounter(id proxy.CounterID, n uint64) {
+	if c := d.earlier.of(id.Key); id.Route == "" && c != nil {
+		c.Add(n)
+		return
+	}
+	d.proxy.AddCount(id, n)
+}
+
 // eachCounter yields the counters that go on in the next process.
 func (d *daemon) eachCounter(yield func(proxy.CounterID, uint64)) {
+	lost := d.logStatus()
+	yield(proxy.CounterID{Key: keyLogLost}, lost.Lost)
+	yield(proxy.CounterID{Key: keyAccessLost}, lost.AccessLost)
+	yield(proxy.CounterID{Key: keyRestored}, d.earlier.routesRestored.Load()+d.steering.RestoredRoutes())
 	d.proxy.EachCount(yield)
 	d.kernel.each(yield)
 }

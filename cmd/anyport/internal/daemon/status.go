@@ -22,6 +22,7 @@ func (d *daemon) status() admin.Status {
 	defer d.save(false)
 	d.pullCounters()
 	kernel, err := d.steering.Status()
+	kernel.Restored += d.earlier.routesRestored.Load()
 	d.kernel.add(kernel.Counters)
 	used := d.proxy.Files()
 	return admin.Status{
