@@ -126,7 +126,7 @@ func (b *Book) pull(id uint64, o *other, add func(id proxy.CounterID, n uint64))
 // saved is its value. Its key begins with "=".
 func Latest(id proxy.CounterID) bool { return strings.HasPrefix(id.Key, "=") }
 
-// ErrTaken is the error of a Save after another process has taken the page.
+// ErrTaken is the error of a Save after another process has absorbed or taken the page.
 var ErrTaken = errors.New("another process uses the memory of this one")
 
 // Save writes the counters that each yields, and the orders, to this process's page. last says that
@@ -136,7 +136,7 @@ func (b *Book) Save(each func(yield func(id proxy.CounterID, n uint64)), orders 
 		if err := b.takePage(); err != nil {
 			return false, err
 		}
-	} else if h, _, ok := b.area.newest(b.page); ok && h.id != b.own.id {
+	} else if h, _, ok := b.area.newest(b.page); !ok || h.id != b.own.id {
 		return false, ErrTaken
 	}
 	if err := b.encoder.begin(slices.Sorted(maps.Keys(b.absorbed)), orders); err != nil {
@@ -160,7 +160,8 @@ func (b *Book) Save(each func(yield func(id proxy.CounterID, n uint64)), orders 
 }
 
 // takePage finds a page for this process: a free one, or else that of a process whose counts go into the
-// first record.
+// first record. If each page seems to belong to a living process, that is the oldest one: it notices, and
+// saves nothing more.
 func (b *Book) takePage() error {
 	used := map[int]bool{}
 	for _, o := range b.others {
@@ -175,17 +176,19 @@ func (b *Book) takePage() error {
 			return b.area.erase(page) // what is there is of no use
 		}
 	}
+	if len(b.absorbed) == 0 {
+		oldest := slices.Min(slices.Collect(maps.Keys(b.others)))
+		b.absorbed[oldest] = b.others[oldest].page
+		delete(b.others, oldest)
+	}
 	for id, page := range b.absorbed {
 		h, _, _ := b.area.newest(page)
 		b.page, b.own.seq = page, h.seq // the next record is newer
 		delete(b.absorbed, id)
-		return nil
+		break
 	}
-	return errNoPage
+	return nil
 }
-
-// errNoPage: see pageCount.
-var errNoPage = errors.New("too many processes still end their last conns after upgrades")
 
 // eraseAbsorbed frees the pages whose counts are in this process's page now.
 func (b *Book) eraseAbsorbed() error {
