@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"encoding/json"
 	"net"
 	"strings"
 	"testing"
@@ -197,5 +198,40 @@ func TestJournaldGone(t *testing.T) {
 	}
 	if status := m.run(t, "anyport", "status", "--json"); strings.Contains(status, `"lost_lines": 0,`) {
 		t.Errorf("no lost line is counted: %s", status)
+	}
+}
+
+// TestStoreKeepsCounters: with the fd store and without pins, the counters and orders of a killed process
+// go on in the next one.
+func TestStoreKeepsCounters(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.origin.serve(t, "10.0.0.5:80", echo)
+	m := boot(t, r.edge, "[steering]\npin = \"\"\n"+servedBySystemd, "")
+	status := func() (s status) {
+		t.Helper()
+		if err := json.Unmarshal([]byte(m.run(t, "anyport", "status", "--json")), &s); err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	for n := range 2 {
+		conn := r.client.dial(t, "tcp", dstV4+":80")
+		talk(t, conn, "counted")
+		if n == 0 {
+			m.run(t, "anyport", "origin", "drain", "short/10.0.0.5")
+		}
+		if s := status(); s.Steering.Pinned || s.route(t, "long").ConnsTotal != uint64(n+1) {
+			t.Fatalf("crash %d: %+v", n, s)
+		}
+		before := m.serving(t)
+		m.run(t, "kill", "-KILL", before)
+		eventually(t, "the service serves again", func() bool {
+			now := m.show(t, "MainPID")
+			return now != "0" && now != before && m.show(t, "ActiveState") == "active"
+		})
+		if s := status(); s.route(t, "long").ConnsTotal != uint64(n+1) || s.route(t, "short").Origins[0].Forced != "drain" {
+			t.Errorf("after crash %d: %+v", n, s)
+		}
 	}
 }

@@ -46,7 +46,7 @@ func TestUpgradeToAnotherProgram(t *testing.T) {
 	for worker := range 8 {
 		s.rage(worker)
 	}
-	began := time.Now()
+	began, seen := time.Now(), p.status(t).route(t, "same").Lookups
 	for n := range soak(4, 50) {
 		asked := s.asked.Load()
 		f.upgradeTo(t, []string{other, program}[n%2])
@@ -54,6 +54,10 @@ func TestUpgradeToAnotherProgram(t *testing.T) {
 		if now.Steering.ProgramID == before || !now.Steering.Attached || len(now.Steering.Foreign) > 0 {
 			t.Errorf("upgrade %d: %+v, program %d before", n+1, now.Steering, before)
 		}
+		if lookups := now.route(t, "same").Lookups; lookups < seen {
+			t.Errorf("upgrade %d: the kernel counted %d lookups, and %d before", n+1, lookups, seen)
+		}
+		seen = p.status(t).route(t, "same").Lookups
 		if before = now.Steering.ProgramID; !now.route(t, "leaving").Draining {
 			t.Errorf("upgrade %d: a route drains no more", n+1)
 		}

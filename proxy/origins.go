@@ -192,6 +192,25 @@ func (s *Server) OriginStates() OriginStates {
 	return all
 }
 
+// OriginOrders returns the states that operators have forced on origins: what must outlive a crash. What
+// checks have found does not: they find it again.
+func (s *Server) OriginOrders() OriginStates {
+	orders := OriginStates{}
+	for _, r := range s.routes.Set().Routes {
+		for _, o := range r.Origins().Origins {
+			state := o.State()
+			if state.Forced == health.ByHealth {
+				continue
+			}
+			if orders[r.Name] == nil {
+				orders[r.Name] = map[string]OriginState{}
+			}
+			orders[r.Name][o.Text] = OriginState{Forced: state.Forced.String(), Why: state.Why, Since: state.Since}
+		}
+	}
+	return orders
+}
+
 func exportState(state health.State) OriginState {
 	out := OriginState{Failing: state.Failing, Why: state.Why, Since: state.Since, Back: state.Back}
 	if state.Forced != health.ByHealth {

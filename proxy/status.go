@@ -103,6 +103,8 @@ func routeStatus(r *route.Route) RouteStatus {
 		Ports:    texts(r.Ports),
 		Action:   r.Action.String(),
 
+		ConnsTotal: totals.Arrived,
+
 		Active:   map[string]int64{},
 		Bytes:    byName(totals.Bytes),
 		Counts:   counts(totals),
@@ -116,11 +118,7 @@ func routeStatus(r *route.Route) RouteStatus {
 		status.Active[p.String()] = n
 		status.ConnsActive += n
 	}
-	status.ConnsTotal = uint64(max(0, status.ConnsActive))
 	for _, ended := range totals.Ended {
-		for _, n := range ended {
-			status.ConnsTotal += n
-		}
 		status.Denied += ended[route.Denied]
 		status.Limited += ended[route.OverMaxConns] + ended[route.OverMaxPerClient] + ended[route.OverClientRate] + ended[route.OverOriginConns] + ended[route.QueueFull] + ended[route.QueueTimedOut] + ended[route.OverMaxFlows] + ended[route.OverClientFlows]
 	}

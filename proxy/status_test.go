@@ -43,6 +43,10 @@ func TestStatus(t *testing.T) {
 	}
 	served.Origins().Origins[0].Begin()
 	first, second := served.Stats.Shard(0), served.Stats.Shard(1)
+	for range 3 {
+		first.Arrive(config.TCP)
+	}
+	second.Arrive(config.UDP)
 	first.End(config.TCP, served.Admit(config.TCP, client))
 	second.End(config.UDP, route.Denied)
 	first.Bytes(config.TCP, route.ToOrigin, 10)

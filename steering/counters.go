@@ -17,6 +17,35 @@ type Counters struct {
 	Verdicts map[table.Verdict]uint64
 }
 
+// Counters reads the counters of the program that this process has: after another process has put its own
+// in the place of that, the last ones.
+func (s *Steering) Counters() ([]Counters, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.isClosed() {
+		return nil, nil
+	}
+	return s.readCounters()
+}
+
+// RestoredRoutes is how many local routes that others removed were put back; 0 once it is closed.
+func (s *Steering) RestoredRoutes() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.isClosed() {
+		return 0
+	}
+	return s.keeper.RestoredRoutes()
+}
+
+// ProgramID is the id of that program. No other one gets it while the kernel runs.
+func (s *Steering) ProgramID() (uint32, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	id, err := s.programID()
+	return uint32(id), err
+}
+
 // readCounters returns what no route takes, then the routes by name.
 func (s *Steering) readCounters() ([]Counters, error) {
 	all := []Counters{}

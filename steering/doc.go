@@ -24,6 +24,7 @@
 //	link.go               the link that attaches the program; link_guard.go: it is released last
 //	handover.go           file descriptors to another process, and back
 //	preload.go            another build's program takes the place of this one
+//	saved.go              memory for counters and orders that outlives the process
 //	on_death.go           what clients meet when the process is killed
 //	other_instances.go    prefixes and routes of other anyports in the namespace
 //	leftover_pins.go      what dead processes have pinned; unload.go removes it

@@ -139,6 +139,7 @@ func (t *Table[S]) refuse(r *route.Route, k Key, v route.Verdict, now time.Durat
 	if v == route.PortZero { // it can never begin a flow: there is nothing to record
 		return v
 	}
+	counters.Arrive(config.UDP)
 	counters.End(config.UDP, v)
 	t.record(route.Record{
 		Begun: t.opt.Epoch.Add(now), Protocol: config.UDP, Route: name,

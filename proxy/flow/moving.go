@@ -160,7 +160,8 @@ func (t *Table[S]) InsertRestored(f *Flow[S], in Moving) {
 	if f.OwnsSocket() {
 		t.opt.Limits.Sockets.Insist()
 	}
-	t.Insert(f)
+	f.Origin.Resume()
+	t.insert(f)
 	if in.Answered {
 		t.evictions.answered(f)
 	}

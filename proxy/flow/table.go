@@ -107,9 +107,15 @@ func (t *Table[S]) holdBack(f *Flow[S], bytes int) {
 	}
 }
 
-// Insert puts a flow that was admitted, or restored, and has its sockets into the table.
+// Insert puts a flow that was admitted, and has its sockets, into the table.
 func (t *Table[S]) Insert(f *Flow[S]) {
+	f.Counters.Arrive(config.UDP)
 	f.Origin.Begin()
+	t.insert(f)
+}
+
+// insert is the part of Insert for flows that have arrived in another process, too.
+func (t *Table[S]) insert(f *Flow[S]) {
 	t.evictions.add(f)
 	t.flows[f.Key] = f
 	f.deadline, _ = f.end()

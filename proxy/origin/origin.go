@@ -54,6 +54,9 @@ func (o *Origin) Begin() {
 	o.counts.total.Add(1)
 }
 
+// Resume is Begin for a conn or flow of another process, which has counted its beginning.
+func (o *Origin) Resume() { o.counts.active.Add(1) }
+
 // TryBegin is Begin, unless o has max_conns already. It adds first and takes back after, so that no two
 // loops can both take the last place, by whichever way.
 func (o *Origin) TryBegin() bool {
@@ -69,7 +72,7 @@ func (o *Origin) TryBegin() bool {
 // Full reports whether o has max_conns.
 func (o *Origin) Full() bool { return o.MaxConns > 0 && o.activeByBoth() >= int64(o.MaxConns) }
 
-// End counts the end of a conn or flow that Begin has counted.
+// End counts the end of a conn or flow that Begin or Resume has counted.
 func (o *Origin) End() {
 	o.counts.active.Add(-1)
 	o.queue.Free()
@@ -87,7 +90,7 @@ func (o *Origin) activeByBoth() int64 {
 	return n
 }
 
-// Total is the number of conns and flows since the process began.
+// Total is the number of conns and flows that began here, with those that AddCount has added.
 func (o *Origin) Total() uint64 { return o.counts.total.Load() }
 
 // CurrentWeight is the weight that new conns are shared by.

@@ -17,7 +17,7 @@ var Bounds = [...]time.Duration{
 // anyone may read it.
 type Histogram struct {
 	counts [len(Bounds) + 1]atomic.Uint64
-	sum    atomic.Int64
+	sum    atomic.Uint64 // ns
 }
 
 // Buckets is a Histogram at one moment.
@@ -32,7 +32,7 @@ func (h *Histogram) observe(d time.Duration) {
 		i++
 	}
 	h.counts[i].Add(1)
-	h.sum.Add(int64(d))
+	h.sum.Add(uint64(max(d, 0)))
 }
 
 func (h *Histogram) addTo(b *Buckets) {

@@ -61,6 +61,7 @@ func (d Direction) String() string { return [...]string{"to_origin", "to_client"
 
 // Counters is one loop's part of a route's counts. The loop writes it, anyone may read it.
 type Counters struct {
+	arrived   [protocols]atomic.Uint64
 	ended     [protocols][Verdicts]atomic.Uint64
 	bytes     [protocols][directions]atomic.Uint64
 	datagrams [directions][Verdicts]atomic.Uint64
@@ -68,6 +69,10 @@ type Counters struct {
 	connects  Histogram
 	_         [64]byte // the next shard begins on a cache line of its own
 }
+
+// Arrive counts a new conn or flow, whether it begins or is refused. One that another process has sent
+// arrived there.
+func (c *Counters) Arrive(p config.Protocol) { c.arrived[index(p)].Add(1) }
 
 // End counts a conn or flow that has ended, or was never begun.
 func (c *Counters) End(p config.Protocol, v Verdict) { c.ended[index(p)][v].Add(1) }
@@ -89,6 +94,7 @@ func (c *Counters) Connected(took time.Duration) { c.connects.observe(took) }
 
 // Totals is the sum of all shards at one moment.
 type Totals struct {
+	Arrived   uint64 // conns and flows
 	Ended     map[config.Protocol]map[Verdict]uint64
 	Bytes     map[config.Protocol]map[Direction]uint64
 	Datagrams map[Direction]map[Verdict]uint64
@@ -113,6 +119,7 @@ func (s *Stats) Totals() Totals {
 
 func (c *Counters) addTo(t *Totals) {
 	for _, p := range []config.Protocol{config.TCP, config.UDP} {
+		t.Arrived += c.arrived[index(p)].Load()
 		for v := range Verdicts {
 			add(t.Ended[p], v, c.ended[index(p)][v].Load())
 		}

@@ -69,6 +69,7 @@ func (l *loop) beginConn(n accepted, dst netip.AddrPort, r *route.Route) {
 		c.state, c.inbound = naming, &inbound{peer: n.client, dst: dst}
 	}
 	l.addConn(c)
+	r.Stats.Shard(l.shard).Arrive(config.TCP)
 	if r.Bandwidth != 0 { // the origin's socket gets it when it is opened
 		l.limitPacing(c, r.Bandwidth)
 	}
@@ -93,7 +94,9 @@ func (l *loop) refuseConn(n accepted, dst netip.AddrPort, r *route.Route, v rout
 	if r != nil {
 		name, stats = r.Name, r.Stats
 	}
-	stats.Shard(l.shard).End(config.TCP, v)
+	counters := stats.Shard(l.shard)
+	counters.Arrive(config.TCP)
+	counters.End(config.TCP, v)
 	l.sockets.Reset(int32(n.fd))
 	l.record(newRecord(name, n.client, dst, v, l.wallTime(l.now)))
 }

@@ -113,7 +113,7 @@ func (c *conn) findOrigins(in *Conn) {
 		return
 	}
 	c.origin = c.route.Origins().At(in.Origin, in.Dst.Port())
-	c.origin.Begin()
+	c.origin.Resume()
 	if !in.Dialling {
 		c.state = relaying
 	}

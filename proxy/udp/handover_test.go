@@ -171,8 +171,15 @@ func testHandOver(t *testing.T, kind config.ProxyProtocol) {
 	if after := k.hear(t); fmt.Sprint(after) != fmt.Sprint(before) {
 		t.Errorf("the origin answered\n%v before, and after\n%v", before, after)
 	}
-	if n := p.live.Set().Routes[0].Origins().Origins[0].Total(); n != uint64(len(k.clients)) {
+	was, is := old.Routes.Set().Routes[0], p.live.Set().Routes[0]
+	if n := is.Origins().Origins[0].Active(); n != int64(len(k.clients)) {
 		t.Errorf("%d flows, want the %d that came", n, len(k.clients))
+	}
+	if n := was.Origins().Origins[0].Total() + is.Origins().Origins[0].Total(); n != uint64(len(k.clients)) {
+		t.Errorf("the origin got %d flows, want %d", n, len(k.clients))
+	}
+	if n := was.Stats.Totals().Arrived + is.Stats.Totals().Arrived; n != uint64(len(k.clients)) {
+		t.Errorf("%d flows arrived, want %d", n, len(k.clients))
 	}
 }
 

@@ -152,6 +152,8 @@ func (p *Dir) Load() (e program.Loaded, err error) {
 		case bpf.SteerProgSteer:
 		case LinkName:
 			e.Link, err = loadLink(p.FDPath(name))
+		case program.SavedMap:
+			e.Maps[name], err = loadSaved(p.FDPath(name))
 		default:
 			e.Maps[name], err = loadMap(p.FDPath(name), ids)
 		}
@@ -169,6 +171,18 @@ func loadLink(path string) (*link.NetNsLink, error) {
 		return nil, err
 	}
 	return program.AsNetNsLink(l)
+}
+
+// loadSaved wants the map that the program does not use.
+func loadSaved(path string) (*ebpf.Map, error) {
+	m, err := ebpf.LoadPinnedMap(path, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := program.CheckSaved(m); err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	return m, nil
 }
 
 // loadMap wants one of the maps that the program uses.

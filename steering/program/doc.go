@@ -8,6 +8,7 @@
 //	loaded.go        Loaded: load, assign, close
 //	build.go         whether a loaded program is of this build
 //	sizes.go         how large maps are
+//	saved.go          the map for counters and orders, which the program does not use
 //	grace_period.go  waits until no run of a program can read an old table
 //	link.go, id.go   the link to a network namespace; the id of a program
 //	attached.go      all sk_lookup programs of this namespace

@@ -17,7 +17,7 @@ import (
 // it.
 type Loaded struct {
 	Program     *ebpf.Program
-	Maps        map[string]*ebpf.Map // as steer.bpf.c names them
+	Maps        map[string]*ebpf.Map // as steer.bpf.c names them, and SavedMap
 	GracePeriod *GracePeriod
 	Link        *link.NetNsLink // nil: not attached. The kernel detaches the program with the last reference
 }
@@ -49,6 +49,9 @@ func create(table *table.Table, least map[string]uint32) (e Loaded, err error) {
 		return e, err
 	}
 	e.Program, e.Maps = c.Programs[bpf.SteerProgSteer], c.Maps
+	if e.Maps[SavedMap], err = newSaved(bindings); err != nil {
+		return Loaded{}, errors.Join(err, e.Close())
+	}
 	if e.GracePeriod, err = NewGracePeriod(); err != nil {
 		return Loaded{}, errors.Join(err, e.Close())
 	}

@@ -100,6 +100,9 @@ type daemon struct {
 	stored     map[string]int      // what the service manager has, by name
 	account    *privileges.Account // steering.user; nil: this process stays the user that it is
 
+	saver    saver                // has a mutex of its own, as kernel has
+	earlier  earlier              // what processes before this one have counted
+	kernel   kernelCounters       // what the kernel has counted with other programs
 	before   *upgrade.Predecessor // the process that still serves; nil: none
 	incoming *incoming            // from the process that served before; nil: there was none
 	handing  atomic.Bool          // an upgrade is under way: the loops may stand still
@@ -171,8 +174,11 @@ func (d *daemon) openRoutes() error {
 	if d.steering, err = d.openSteering(g); err != nil {
 		return err
 	}
-	trial.Keep(d.steering.Table())
 	d.closers = append(d.closers, d.closeSteering)
+	if d.before == nil { // else when that one counts no more new conns: see awaitGo
+		d.openSaved()
+	}
+	trial.Keep(d.steering.Table())
 	if err := d.divideFiles(); err != nil {
 		return err
 	}

@@ -30,11 +30,11 @@ func lostLines(format string, lost uint64) []byte {
 	return line.Bytes()
 }
 
-// logStatus counts the lines that the logs have lost.
+// logStatus counts the lines that the logs have lost, those of earlier processes included.
 func (d *daemon) logStatus() admin.LogStatus {
-	status := admin.LogStatus{Lost: d.lines.Lost()}
+	status := admin.LogStatus{Lost: d.earlier.logLost.Load() + d.lines.Lost(), AccessLost: d.earlier.accessLost.Load()}
 	if d.access != nil {
-		status.AccessLost = d.access.Lost()
+		status.AccessLost += d.access.Lost()
 	}
 	return status
 }

@@ -17,6 +17,7 @@ func (d *daemon) orderOrigin(order admin.OriginOrder) (admin.OriginStatus, error
 		return admin.OriginStatus{}, err
 	}
 	d.applyHealth()
+	d.save(false)
 	status, err := d.proxy.OriginStatus(order.Route, order.Address)
 	return admin.OriginStatus(status), err
 }

@@ -30,6 +30,10 @@ func (d *daemon) serve(ctx context.Context) error {
 		go d.receiveConns(d.incoming) // ended by the process before, or its silence
 	}
 
+	saving, stopSaving := context.WithCancel(context.Background())
+	defer stopSaving()
+	go d.keepSaving(saving) // until this process ends: also while another one serves
+
 	d.watch()
 	defer func() { d.unwatch() }()
 

@@ -16,8 +16,14 @@ import (
 
 // status asks the kernel and the proxy, and joins their answers. It runs on the goroutine of the request. The
 // parts are from slightly different moments: nothing stands still for it.
+//
+// What it answers is saved first, so that no process after a crash counts from less.
 func (d *daemon) status() admin.Status {
+	defer d.save(false)
+	d.pullCounters()
 	kernel, err := d.steering.Status()
+	kernel.Restored += d.earlier.routesRestored.Load()
+	d.kernel.add(kernel.Counters)
 	used := d.proxy.Files()
 	return admin.Status{
 		Version:       d.opt.Version,

@@ -188,6 +188,7 @@ func (r replaced) ConnFiles() int { return r.proxy.Files().TCP.Held }
 
 // Replaced tells the service manager which process is the service now.
 func (r replaced) Replaced(pid int) {
+	r.leaveSaved(true, len(r.spare) > 0)
 	r.daemon.replaced.Store(true)
 	r.checkNotified(r.opt.Manager.MainPID(pid))
 }
@@ -196,6 +197,7 @@ func (r replaced) Replaced(pid int) {
 func (r replaced) NotReplaced() {
 	r.checkNotified(r.opt.Manager.MainPID(os.Getpid()))
 	r.daemon.replaced.Store(false)
+	r.leaveSaved(false, false)
 }
 
 // Reclaim puts the table of this process into service again.
