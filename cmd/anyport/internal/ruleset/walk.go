@@ -106,6 +106,9 @@ func (w *Walker) Target(c *Chain, r *Rule) *Chain {
 	return w.chains[chainName{c.Family, c.Table, r.Chain}]
 }
 
+// Leads reports whether packets in c may get to a rule that intercepts.
+func (w *Walker) Leads(c *Chain) bool { return w.leads[c] }
+
 // intercepts reports whether a rule of c, or of a chain that c leads to, intercepts.
 func (w *Walker) intercepts(c *Chain) bool {
 	if leads, known := w.leads[c]; known {
