@@ -14,8 +14,9 @@ type compiler struct {
 	options  Options
 	walker   *ruleset.Walker
 	chains   chainOf
-	order    map[*ruleset.Rule]int // position in the input
-	clients  map[string][]labelled // by what cells have as clients
+	order    map[*ruleset.Rule]int      // position in the input
+	clients  map[string][]labelled      // by what cells have as clients
+	deniers  map[string][]*ruleset.Rule // the rules that deny them
 	left     map[*ruleset.Rule][]string
 	fields   *fields
 	families [2]*family // IPv4, IPv6
@@ -75,7 +76,8 @@ func (c *compiler) compile() error {
 }
 
 func (c *compiler) families4and6() error {
-	c.clients, c.left, c.steered, c.walks = map[string][]labelled{}, map[*ruleset.Rule][]string{}, map[string]bool{}, 0
+	c.clients, c.deniers = map[string][]labelled{}, map[string][]*ruleset.Rule{}
+	c.left, c.steered, c.walks = map[*ruleset.Rule][]string{}, map[string]bool{}, 0
 	for i, is4 := range []bool{true, false} {
 		f, err := c.family(is4)
 		if err != nil {

@@ -251,12 +251,22 @@ func (c *compiler) bySource(results []result, sources []class[netip.Addr]) (cell
 		made.denied = config.Drop
 	}
 	made.clients = c.admitting(results, *taken, sources)
+	for _, r := range distinct {
+		if r.rule != nil && r.rule != taken.rule && !slices.Contains(c.deniers[made.clients], r.rule) {
+			c.deniers[made.clients] = append(c.deniers[made.clients], r.rule)
+		}
+	}
 	return made, ""
 }
 
 // admitting keeps which clients are admitted, and returns the key of that.
 func (c *compiler) admitting(results []result, taken result, sources []class[netip.Addr]) string {
 	var key strings.Builder
+	for _, r := range results {
+		if r.rule != nil && r != taken {
+			fmt.Fprintf(&key, "rule %d ", c.order[r.rule])
+		}
+	}
 	label := func(i int) (int, bool) {
 		if results[i] == taken || results[i].fate == kept {
 			return 1, true

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"anyport/config"
 )
@@ -177,19 +176,18 @@ func clientLists(entries []labelled) (allow, deny []string) {
 	for _, e := range entries {
 		switch {
 		case e.label == 1 && (e.prefix.Bits() > 0 || inner):
-			allow = append(allow, e.prefix.String())
+			allow = append(allow, prefixText(e.prefix))
 		case e.label == 0 && e.prefix.Bits() > 0:
-			deny = append(deny, e.prefix.String())
+			deny = append(deny, prefixText(e.prefix))
 		}
 	}
 	return allow, deny
 }
 
-// portWords are ports in a comment.
-func portWords(ports []span[uint16]) string {
-	var all []string
-	for _, s := range ports {
-		all = append(all, config.PortRange{First: s.first, Last: s.last}.String())
+// prefixText leaves out the length of a single address.
+func prefixText(p netip.Prefix) string {
+	if p.IsSingleIP() {
+		return p.Addr().String()
 	}
-	return strings.Join(all, ", ")
+	return p.String()
 }

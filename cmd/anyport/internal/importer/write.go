@@ -37,6 +37,9 @@ func (c *compiler) draft(comments []string) (*draft.File, map[*ruleset.Rule][]st
 		if p.rule != nil {
 			routes[p.rule] = append(routes[p.rule], r.Name)
 		}
+		for _, denier := range c.deniers[p.clients] {
+			routes[denier] = append(routes[denier], r.Name)
+		}
 	}
 	return file, routes
 }
@@ -58,8 +61,11 @@ func (c *compiler) route(p *piece, name string) *draft.Route {
 	if p.fate != forward {
 		return r
 	}
-	c.setClients(r, p)
+	for _, denier := range c.deniers[p.clients] {
+		r.Comments = append(r.Comments, fmt.Sprintf("%s: %s", c.place(denier), denier.Text))
+	}
 	c.setOrigins(r, p.rule)
+	c.setClients(r, p)
 	return r
 }
 
