@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"fmt"
 	"net/netip"
 
 	"anyport/cmd/anyport/internal/draft"
@@ -23,6 +24,9 @@ type Options struct {
 // is in the report.
 func Import(s *ruleset.Ruleset, options Options) (*Result, error) {
 	c := newCompiler(s, options)
+	if loop := c.walker.Loop(s); loop != nil {
+		return nil, fmt.Errorf("the jumps of chain %s lead back to it: the kernel has no such rules", chainName(loop))
+	}
 	if err := c.compile(); err != nil {
 		return nil, err
 	}
