@@ -20,7 +20,7 @@ var update = flag.Bool("update", false, "write the golden files")
 // import makes of it. The routes do with random packets what the rules do.
 func TestGolden(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.rules")
-	if err != nil || len(files) < 30 {
+	if err != nil || len(files) < 36 {
 		t.Fatalf("%d rule sets, %v", len(files), err)
 	}
 	for _, file := range files {
