@@ -63,7 +63,7 @@ func (c *compiler) whyKept(chain *ruleset.Chain, r *ruleset.Rule, reached bool) 
 		return "it leads to rules of " + next.Owner + ", which stay"
 	case next != nil && c.walker.Leads(next):
 		return "it leads to the rules of " + next.Name + ", which stand here"
-	case r.Unknown != "" && c.walker.Leads(chain) && c.stays(r) && r.Action != ruleset.Continue:
+	case c.keeps[r] && r.Action != ruleset.Continue:
 		return "keep it, it works before anyport: " + r.Unknown
 	}
 	return mentions(r)
