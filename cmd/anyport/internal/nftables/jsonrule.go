@@ -81,7 +81,7 @@ func jsonVerdict(value any) (statement, bool) {
 
 func jsonMatch(inner any) statement {
 	s := statement{verb: match, sign: wordOf(inner, "op"), left: jsonExpression(field(inner, "left")), right: jsonExpression(field(inner, "right"))}
-	if s.sign == "in" {
+	if s.sign == "in" && s.left.text != "tcp flags" {
 		s.sign = "=="
 	}
 	return s
@@ -111,7 +111,7 @@ func jsonUpdate(inner any) statement {
 	reason := reasonOf(op)
 	key := printed(jsonExpression(field(inner, "elem")), "")
 	if timeout := wordOf(field(field(inner, "elem"), "elem"), "timeout"); timeout != "" {
-		key += " timeout " + timeout + "s"
+		key += " timeout " + printedSeconds(timeout)
 	}
 	key += printedStatements(field(inner, "stmt"))
 	if data := field(inner, "data"); data != nil {

@@ -277,7 +277,7 @@ func (p *part) flags(s statement) {
 		return
 	case exact:
 		holds = mask&2 == value
-	case s.sign == "==" && !strings.Contains(s.right.text, ","):
+	case s.sign == "in":
 		holds = value&2 != 0
 	default:
 		p.reason("tcp flags")

@@ -130,7 +130,7 @@ func (s statement) printedMatch() string {
 		return "tcp flags " + printed(s.right, "") + " / " + printed(op.args[1], "")
 	}
 	sign := " "
-	if s.sign != "==" || s.left.kind == operation {
+	if s.sign != "==" && s.sign != "in" || s.left.kind == operation {
 		sign = " " + s.sign + " "
 	}
 	return printed(s.left, "") + sign + printed(s.right, key)
@@ -210,6 +210,25 @@ func printedStatements(value any) string {
 			for name, inner := range only {
 				line += " " + printedObject(name, inner)
 			}
+		}
+	}
+	return line
+}
+
+// printedSeconds is a time as nft prints it: "1d2h3m4s", without what is zero.
+func printedSeconds(text string) string {
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		return text
+	}
+	line := ""
+	for _, unit := range []struct {
+		name    string
+		seconds int
+	}{{"d", 86400}, {"h", 3600}, {"m", 60}, {"s", 1}} {
+		if n >= unit.seconds {
+			line += strconv.Itoa(n/unit.seconds) + unit.name
+			n %= unit.seconds
 		}
 	}
 	return line

@@ -30,9 +30,9 @@ func (c *chain) line(t *table, line *cursor) error {
 			return err
 		}
 		if hidden {
-			// A rule with a verdict has all of its target; one without may hide that.
+			// A rule with a verdict has all of its target. One without may hide that, and it may be TPROXY.
 			r.statements = append([]statement{{verb: asks, reason: hiddenReason}}, r.statements...)
-			r.statements = append(r.statements, statement{verb: unclear, reason: hiddenReason})
+			r.statements = append(r.statements, statement{verb: tproxy, reason: hiddenReason})
 		}
 		c.rules = append(c.rules, r)
 	}

@@ -159,6 +159,8 @@ func (c *cursor) condition() (statement, error) {
 	s := statement{verb: match, left: left, sign: "=="}
 	if sign := c.look(0); comparisons[sign] {
 		s.sign = c.take()
+	} else if left.text == "tcp flags" {
+		s.sign = "in" // one of them is enough, "==" asks for all
 	}
 	if c.kind() == '{' {
 		elements, changing, err := c.elements()
@@ -174,6 +176,9 @@ func (c *cursor) condition() (statement, error) {
 	}
 	if c.skip("/") { // flags / mask
 		s.left = &expression{kind: operation, text: "&", args: []*expression{left, word(c.parenthesis())}}
+		if s.sign == "in" {
+			s.sign = "=="
+		}
 	}
 	return s, nil
 }
