@@ -119,6 +119,9 @@ func (c *compiler) notes(s *ruleset.Ruleset) (all []string) {
 	for _, p := range c.options.Policy {
 		all = append(all, fmt.Sprintf("%s rule %s, with the routes %s: not needed by anyport, and no longer by the rules once they are removed", p.Family, p, strings.Join(p.Routes, ", ")))
 	}
+	for _, skipped := range s.Skipped {
+		all = append(all, fmt.Sprintf("table %s %s, with %d rules, is left: %s", skipped.Family, skipped.Table, skipped.Rules, skipped.Reason))
+	}
 	return append(all, owned(s)...)
 }
 
