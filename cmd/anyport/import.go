@@ -93,6 +93,7 @@ check" refuses.`, from.prints),
 	flags := cmd.Flags()
 	flags.BoolVar(&f.live, "live", false, "read the rules of this host, and its addresses")
 	flags.BoolVar(&f.verify, "verify", false, "compare a million random packets, by the rules and by the routes")
+	flags.BoolVar(&f.script, "script", false, "print the steps of the switch, and back, in place of the file")
 	flags.StringVar(&f.origin, "origin", "", "the server behind the old proxy, `HOST[:PORT]`")
 	flags.StringVar(&f.iface, "interface", "", "import what arrives on the interface `NAME`")
 	flags.StringSliceVar(&f.prefixes, "prefix", nil, "import this `PREFIX` of dsts alone; also for rules that take all dsts")
@@ -126,6 +127,10 @@ func importRules(cmd *cobra.Command, from ruleSource, f ruleFlags, args []string
 	}
 	if f.verify {
 		err = verifyImport(cmd, result, rules, options)
+	}
+	if f.script {
+		_, writeErr := io.WriteString(cmd.OutOrStdout(), result.Script(rules, options, from.name == "iptables"))
+		return errors.Join(writeErr, err)
 	}
 	return errors.Join(result.Draft.Write(cmd.OutOrStdout()), err)
 }
