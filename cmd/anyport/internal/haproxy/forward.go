@@ -1,0 +1,139 @@
+package haproxy
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"anyport/cmd/anyport/internal/proxyconf"
+)
+
+// forwarding is what conns of front get that go to back: back's servers, and the settings of both.
+func (r *reader) forwarding(front, back *settings, listens []proxyconf.Listen) (*proxyconf.Forwarding, string) {
+	switch {
+	case back == nil:
+		return nil, "there is no such section: import the file that has it in one with this"
+	case back.mode() != "tcp":
+		return nil, back.title() + " is of mode " + back.mode() + ", not layer 4"
+	case back.off():
+		return nil, back.title() + " is disabled"
+	case back.option("transparent") != nil:
+		return nil, back.title() + " forwards to the client's dst, as a forward proxy: anyport is a reverse proxy"
+	}
+	servers := back.servers(listens)
+	if len(servers) == 0 {
+		return nil, back.title() + " has no server that anyport can use"
+	}
+	f := &proxyconf.Forwarding{}
+	for _, s := range servers {
+		f.Origins = append(f.Origins, s.origin)
+		s.Became("origins")
+	}
+	setBalance(f, back)
+	setHeader(f, servers)
+	setSource(f, servers, back.last("source"))
+	r.setAccess(f, front, back, listens)
+	setLimits(f, front)
+	setTimeouts(f, front, back)
+	setKeepalive(f, front, back)
+	setServerKeys(f, servers)
+	setHealth(f, back, servers, listens)
+	explainParams(back, servers)
+	return f, ""
+}
+
+// setHeader writes the PROXY header, which is the same for all servers.
+func setHeader(f *proxyconf.Forwarding, servers []*server) {
+	if servers[0].header != "off" {
+		f.Set(servers[0].Line, "proxy_protocol", proxyconf.String(servers[0].header))
+	}
+	for _, s := range servers {
+		for _, name := range []string{"send-proxy", "send-proxy-v2", "send-proxy-v2-ssl", "send-proxy-v2-ssl-cn"} {
+			p, ok := s.get(name)
+			if !ok {
+				continue
+			}
+			p.line.Became("proxy_protocol")
+			if strings.Contains(name, "ssl") {
+				p.line.Leave("%s: the header has no TLS part, since anyport does not end TLS", name)
+			}
+		}
+		setTLVs(f, s)
+	}
+}
+
+// setTLVs writes those parts of a v2 header that anyport has too.
+func setTLVs(f *proxyconf.Forwarding, s *server) {
+	p, ok := s.get("proxy-v2-options")
+	if !ok || s.header != "v2" {
+		return
+	}
+	var tlvs []string
+	for _, option := range strings.Split(p.value(), ",") {
+		if option == "unique-id" || option == "crc32c" {
+			tlvs = append(tlvs, option)
+		} else {
+			p.line.Leave("proxy-v2-options %s: anyport does not know it at layer 4", option)
+		}
+	}
+	if len(tlvs) > 0 {
+		slices.Sort(tlvs)
+		f.Set(p.line.Line, "proxy_tlvs", proxyconf.Strings(slices.Compact(tlvs)))
+	}
+}
+
+// setSource writes where servers are dialled from. One address of each family is enough for a route.
+func setSource(f *proxyconf.Forwarding, servers []*server, section *directive) {
+	var sources []netip.Addr
+	transparent, all := 0, true
+	for _, s := range servers {
+		words, line := s.source(section)
+		if line == nil {
+			all = false
+			continue
+		}
+		address, usesrc, reason := readSource(words)
+		switch {
+		case reason != "":
+			line.Leave("source: %s", reason)
+		case usesrc:
+			transparent++
+			line.Became("transparent")
+		case address.IsValid() && !address.IsUnspecified():
+			if !slices.Contains(sources, address) {
+				sources = append(sources, address)
+			}
+			line.Became("source")
+		default:
+			line.Leave("source: any address is the default")
+		}
+	}
+	switch {
+	case transparent > 0:
+		f.Set(nil, "transparent", "true")
+		if transparent < len(servers) {
+			f.Notes = append(f.Notes, "transparent is for all origins of a route; before it was for some")
+		}
+	case len(sources) > 0 && all && familiesFit(sources, f.Origins):
+		f.Set(nil, "source", proxyconf.Prefixes(hosts(sources)))
+	case len(sources) > 0:
+		f.Notes = append(f.Notes, fmt.Sprintf("not imported: source %s, which is not for all origins", sources[0]))
+	}
+}
+
+// familiesFit reports whether each origin can be dialled from one of the sources.
+func familiesFit(sources []netip.Addr, origins []proxyconf.Origin) bool {
+	return !slices.ContainsFunc(origins, func(o proxyconf.Origin) bool {
+		addr, err := netip.ParseAddr(o.Host)
+		return err == nil && !slices.ContainsFunc(sources, func(s netip.Addr) bool { return s.Is4() == addr.Is4() })
+	})
+}
+
+func hosts(addresses []netip.Addr) []netip.Prefix {
+	var prefixes []netip.Prefix
+	for _, a := range addresses {
+		prefixes = append(prefixes, proxyconf.Host(a))
+	}
+	return prefixes
+}
