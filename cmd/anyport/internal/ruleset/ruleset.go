@@ -32,6 +32,7 @@ type Rule struct {
 	Action     Action
 	Chain      string // Jump, Goto: the name of a chain of the same table
 	To         Target // Intercept
+	Continues  bool   // Intercept: the rules after it see the packet too, as after tproxy of nftables
 	SetMark    *Mark  // it changes the packet's mark, whatever its action
 	// Unknown is why no translation is for this rule: an option that was not understood, or one that
 	// anyport has no equal for ("-m owner: …"). Such a rule may or may not match: see Walk.
@@ -67,6 +68,7 @@ const (
 type Target struct {
 	Mechanism Mechanism
 	Address   netip.Addr // zero: TProxy, that of the packet's interface or dst; Redirect, of the interface
+	Last      netip.Addr // DNAT to a range of addresses: its end, where Address is its begin; zero: one address
 	Ports     Range      // 0-0: the packet's own port
 }
 
