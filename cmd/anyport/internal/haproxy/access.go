@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"anyport/cmd/anyport/internal/draft"
 	"anyport/cmd/anyport/internal/proxyconf"
 )
 
@@ -140,7 +141,7 @@ func (r *reader) peers(s *settings, bind *directive, accept bool) (peers []netip
 			if list[0].keyword == "always" {
 				peers = append(peers, proxyconf.Everyone()...)
 			} else {
-				d.Leave("peers that it does not name are refused by anyport, not served without a header")
+				d.Differs("peers that it does not name are refused by anyport, not served without a header")
 				peers = append(peers, list[0].from...)
 			}
 		}
@@ -200,6 +201,6 @@ func (r *reader) setAccess(f *proxyconf.Forwarding, front, back *settings, liste
 		f.Set(nil, "deny", proxyconf.Prefixes(l.deny))
 	}
 	if l.silent && len(l.allow)+len(l.deny) > 0 {
-		f.Set(nil, "denied", proxyconf.String("drop"))
+		f.Set(nil, "denied", draft.Text("drop"))
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"anyport/cmd/anyport/internal/draft"
 	"anyport/cmd/anyport/internal/proxyconf"
 )
 
@@ -27,31 +28,41 @@ func setHealth(f *proxyconf.Forwarding, back *settings, servers []*server, liste
 		return
 	}
 	p, _ := s.get("check")
-	f.SetHealth(p.line.Line, "type", proxyconf.String("tcp"))
+	f.SetHealth(p.line.Line, "type", draft.Text("tcp"))
 	setCheckType(f, back, s)
 	setCheckTimes(f, back, s)
 	if port > 0 {
-		f.SetHealth(nil, "port", proxyconf.Int(port))
+		f.SetHealth(nil, "port", strconv.Itoa(port))
 	}
 	setCheckHeader(f, s)
 	for _, other := range servers {
 		if !other.has("check") {
-			other.Leave("it had no check: anyport checks all origins of a route")
+			other.Differs("it had no check: anyport checks all origins of a route")
+			continue
 		}
 		otherCheck(s, other)
 	}
 }
 
+// checkKeys are the parameters of a check, with the keys that they become.
+var checkKeys = [][2]string{
+	{"inter", "interval"}, {"rise", "rise"}, {"fall", "fall"}, {"port", "port"},
+	{"check-send-proxy", "proxy_protocol"}, {"check-ssl", "type"},
+}
+
 // otherCheck names what differs between the check of the route and that of another server.
 func otherCheck(s, other *server) {
-	for _, name := range []string{"inter", "rise", "fall", "port", "check-send-proxy", "check-ssl"} {
+	p, _ := other.get("check")
+	p.line.Became("health.type")
+	for _, k := range checkKeys {
+		name, key := k[0], k[1]
 		a, hasA := s.get(name)
 		b, hasB := other.get(name)
 		if hasB {
-			b.line.Became("health")
+			b.line.Became("health." + key)
 		}
 		if hasA != hasB || a.value() != b.value() {
-			other.Leave("its %s differs from that of %s: anyport has one check for all origins of a route", name, s.word(1))
+			other.Differs("its %s is not that of %s: anyport has one check for all origins of a route", name, s.word(1))
 		}
 	}
 }
@@ -94,7 +105,7 @@ func setCheckTimes(f *proxyconf.Forwarding, back *settings, s *server) {
 	for _, name := range []string{"rise", "fall"} {
 		p, ok := s.get(name)
 		if n, err := strconv.Atoi(p.value()); ok && err == nil && n >= 1 && n <= 1000 {
-			f.SetHealth(p.line.Line, name, proxyconf.Int(n))
+			f.SetHealth(p.line.Line, name, strconv.Itoa(n))
 		}
 	}
 }
@@ -117,7 +128,7 @@ func setCheckHeader(f *proxyconf.Forwarding, s *server) {
 	case explicit:
 		p.line.Became("health.proxy_protocol")
 	case apart && s.header != "off":
-		f.SetHealth(nil, "proxy_protocol", proxyconf.String("off"))
+		f.SetHealth(nil, "proxy_protocol", draft.Text("off"))
 	}
 }
 
@@ -127,7 +138,7 @@ var checkOptions = []string{"tcp-check", "httpchk", "ssl-hello-chk", "smtpchk", 
 // setCheckType writes what a check does: the last option counts.
 func setCheckType(f *proxyconf.Forwarding, back *settings, s *server) {
 	if p, ok := s.get("check-ssl"); ok {
-		f.SetHealth(p.line.Line, "type", proxyconf.String("tls"))
+		f.SetHealth(p.line.Line, "type", draft.Text("tls"))
 	}
 	var in *directive
 	for _, d := range back.all {
@@ -151,12 +162,12 @@ func setCheckType(f *proxyconf.Forwarding, back *settings, s *server) {
 	case "httpchk":
 		setHTTP(f, back, in)
 	case "ssl-hello-chk":
-		f.SetHealth(in.Line, "type", proxyconf.String("tls"))
+		f.SetHealth(in.Line, "type", draft.Text("tls"))
 	case "redis-check":
-		f.SetHealth(in.Line, "send", proxyconf.String("*1\r\n$4\r\nPING\r\n"))
-		f.SetHealth(in.Line, "expect", proxyconf.String("+PONG\r\n"))
+		f.SetHealth(in.Line, "send", draft.Text("*1\r\n$4\r\nPING\r\n"))
+		f.SetHealth(in.Line, "expect", draft.Text("+PONG\r\n"))
 	case "smtpchk":
-		f.SetHealth(in.Line, "expect", proxyconf.String("220"))
+		f.SetHealth(in.Line, "expect", draft.Text("220"))
 		in.Leave("HELO is not sent: the greeting shows that the server is up")
 	default:
 		in.Leave("%s has no equal: anyport checks that a connection opens", name)
@@ -165,7 +176,7 @@ func setCheckType(f *proxyconf.Forwarding, back *settings, s *server) {
 
 // setHTTP writes a check over HTTP: GET of the path, with a status from 200 to 399.
 func setHTTP(f *proxyconf.Forwarding, back *settings, d *directive) {
-	f.SetHealth(d.Line, "type", proxyconf.String("http"))
+	f.SetHealth(d.Line, "type", draft.Text("http"))
 	method, path, line := "OPTIONS", "/", d
 	switch {
 	case len(d.words) == 3:
@@ -173,7 +184,7 @@ func setHTTP(f *proxyconf.Forwarding, back *settings, d *directive) {
 	case len(d.words) > 3:
 		method, path = d.word(2), d.word(3)
 		if len(d.words) > 4 {
-			d.Leave("the version and headers of the request are anyport's own")
+			d.Differs("the version and headers of the request are anyport's own")
 		}
 	}
 	for _, c := range back.each("http-check", "send") {
@@ -184,23 +195,26 @@ func setHTTP(f *proxyconf.Forwarding, back *settings, d *directive) {
 			case "uri":
 				path, line = c.words[i+1], c
 			case "hdr":
-				c.Leave("hdr %s: the headers of the request are anyport's own", c.words[i+1])
+				c.Differs("hdr %s: the headers of the request are anyport's own", c.words[i+1])
 				i++
+			case "ver":
+				c.Differs("the version of the request is anyport's own")
 			default:
 				c.Leave("%s has no equal", c.words[i])
 			}
 		}
 	}
 	if method != "GET" {
-		line.Leave("the method is GET, not %s", method)
+		line.Differs("the method is GET, not %s", method)
 	}
 	if strings.HasPrefix(path, "/") && !strings.ContainsFunc(path, func(c rune) bool { return c <= ' ' || c >= 0x7f }) {
-		f.SetHealth(line.Line, "path", proxyconf.String(path))
+		f.SetHealth(line.Line, "path", draft.Text(path))
 	} else {
 		line.Leave("%q is not a path", path)
 	}
 	for _, c := range back.each("http-check", "expect") {
-		c.Leave("a status from 200 to 399 is up")
+		c.Became("health.type")
+		c.Differs("a status from 200 to 399 is up")
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"strconv"
 
+	"anyport/cmd/anyport/internal/draft"
 	"anyport/cmd/anyport/internal/proxyconf"
 )
 
@@ -22,7 +23,7 @@ func setScript(f *proxyconf.Forwarding, back *settings) {
 			setConnect(f, d)
 		case "send", "send-binary":
 			if text, ok := payload(d.word(1) == "send-binary", d.word(2)); ok {
-				f.SetHealth(d.Line, "send", proxyconf.String(text))
+				f.SetHealth(d.Line, "send", draft.Text(text))
 			}
 		case "expect":
 			setExpect(f, d)
@@ -54,13 +55,13 @@ func setConnect(f *proxyconf.Forwarding, d *directive) {
 	for i := 2; i < len(d.words); i++ {
 		switch word := d.words[i]; word {
 		case "ssl":
-			f.SetHealth(d.Line, "type", proxyconf.String("tls"))
+			f.SetHealth(d.Line, "type", draft.Text("tls"))
 		case "send-proxy":
 			d.Became("health.proxy_protocol")
 		case "port":
 			i++
 			if n, err := strconv.Atoi(d.word(i)); err == nil && n > 0 && n <= 65535 {
-				f.SetHealth(d.Line, "port", proxyconf.Int(n))
+				f.SetHealth(d.Line, "port", strconv.Itoa(n))
 			}
 		default:
 			d.Leave("%s has no equal", word)
@@ -77,8 +78,8 @@ func setExpect(f *proxyconf.Forwarding, d *directive) {
 		d.Leave("anyport expects a text that the answer begins with: the check ends when the connection opens")
 		return
 	}
-	f.SetHealth(d.Line, "expect", proxyconf.String(text))
-	d.Leave("the answer must begin with it")
+	f.SetHealth(d.Line, "expect", draft.Text(text))
+	d.Differs("the answer must begin with it")
 }
 
 // payload is a text as anyport has it: digits of bytes after "hex:".

@@ -81,7 +81,7 @@ func (p *parser) line(number int, text string) error {
 	if strings.HasPrefix(words[0], ".") {
 		return p.conditional(words[0])
 	}
-	d := &directive{&proxyconf.Line{File: p.name, Number: number, Text: strings.Join(words, " ")}, words}
+	d := &directive{&proxyconf.Line{File: p.name, Number: number, Text: strings.TrimSpace(text)}, words}
 	if slices.Contains(sectionKinds, words[0]) {
 		return p.begin(d)
 	}

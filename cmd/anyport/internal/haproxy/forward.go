@@ -1,11 +1,11 @@
 package haproxy
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
 
+	"anyport/cmd/anyport/internal/draft"
 	"anyport/cmd/anyport/internal/proxyconf"
 )
 
@@ -46,7 +46,7 @@ func (r *reader) forwarding(front, back *settings, listens []proxyconf.Listen) (
 // setHeader writes the PROXY header, which is the same for all servers.
 func setHeader(f *proxyconf.Forwarding, servers []*server) {
 	if servers[0].header != "off" {
-		f.Set(servers[0].Line, "proxy_protocol", proxyconf.String(servers[0].header))
+		f.Set(servers[0].Line, "proxy_protocol", draft.Text(servers[0].header))
 	}
 	for _, s := range servers {
 		for _, name := range []string{"send-proxy", "send-proxy-v2", "send-proxy-v2-ssl", "send-proxy-v2-ssl-cn"} {
@@ -79,18 +79,18 @@ func setTLVs(f *proxyconf.Forwarding, s *server) {
 	}
 	if len(tlvs) > 0 {
 		slices.Sort(tlvs)
-		f.Set(p.line.Line, "proxy_tlvs", proxyconf.Strings(slices.Compact(tlvs)))
+		f.Set(p.line.Line, "proxy_tlvs", draft.List(slices.Compact(tlvs)...))
 	}
 }
 
 // setSource writes where servers are dialled from. One address of each family is enough for a route.
 func setSource(f *proxyconf.Forwarding, servers []*server, section *directive) {
 	var sources []netip.Addr
-	transparent, all := 0, true
+	var with []*directive
+	transparent, fixed := 0, 0
 	for _, s := range servers {
 		words, line := s.source(section)
 		if line == nil {
-			all = false
 			continue
 		}
 		address, usesrc, reason := readSource(words)
@@ -101,24 +101,33 @@ func setSource(f *proxyconf.Forwarding, servers []*server, section *directive) {
 			transparent++
 			line.Became("transparent")
 		case address.IsValid() && !address.IsUnspecified():
-			if !slices.Contains(sources, address) {
-				sources = append(sources, address)
-			}
-			line.Became("source")
+			fixed++
+			sources, with = append(sources, address), append(with, line)
 		default:
 			line.Leave("source: any address is the default")
 		}
 	}
+	slices.SortFunc(sources, netip.Addr.Compare)
+	sources = slices.Compact(sources)
+	reason := ""
 	switch {
+	case transparent > 0 && transparent < len(servers):
+		f.Notes = append(f.Notes, "transparent is for all origins of a route; before it was for some")
+		fallthrough
 	case transparent > 0:
 		f.Set(nil, "transparent", "true")
-		if transparent < len(servers) {
-			f.Notes = append(f.Notes, "transparent is for all origins of a route; before it was for some")
-		}
-	case len(sources) > 0 && all && familiesFit(sources, f.Origins):
+		reason = "transparent dials from the client's address"
+	case fixed < len(servers) || !familiesFit(sources, f.Origins):
+		reason = "not for all servers: a route has one list for all origins"
+	default:
 		f.Set(nil, "source", proxyconf.Prefixes(hosts(sources)))
-	case len(sources) > 0:
-		f.Notes = append(f.Notes, fmt.Sprintf("not imported: source %s, which is not for all origins", sources[0]))
+	}
+	for _, line := range with {
+		if reason != "" {
+			line.Leave("source: %s", reason)
+			continue
+		}
+		line.Became("source")
 	}
 }
 

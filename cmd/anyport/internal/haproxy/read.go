@@ -146,7 +146,7 @@ func (r *reader) useBackend(front *settings, listens []proxyconf.Listen, d *dire
 		back.Became("origins")
 		condition.became("route")
 	}
-	choice.Forwarding = f
+	choice.Forwarding, choice.Name = f, d.word(1)
 	return choice, reason
 }
 

@@ -92,7 +92,7 @@ func (s *server) read(listens []proxyconf.Listen) string {
 		s.origin, reason = parseServer(s.word(1), listens)
 	case "server-template":
 		s.origin, reason = parseServer(s.word(3), listens)
-		s.Leave("the number of servers is that of the name's addresses")
+		s.Differs("the number of servers is that of the name's addresses")
 	default:
 		s.origin, reason = parseServer(s.word(2), listens)
 	}
@@ -122,7 +122,7 @@ func (s *server) read(listens []proxyconf.Listen) string {
 	s.origin.Backup = s.has("backup")
 	if s.off() {
 		s.origin.Weight = 0
-		s.Leave("disabled: weight 0, until you remove it")
+		s.Differs("disabled: weight 0, until you remove it")
 	}
 	return ""
 }

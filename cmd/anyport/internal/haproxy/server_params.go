@@ -3,19 +3,20 @@ package haproxy
 import (
 	"time"
 
+	"anyport/cmd/anyport/internal/draft"
 	"anyport/cmd/anyport/internal/proxyconf"
 )
 
 // setServerKeys writes the keys that HAProxy has at each server, and anyport at the route.
 func setServerKeys(f *proxyconf.Forwarding, servers []*server) {
 	for _, s := range servers {
-		if p, ok := s.get("slowstart"); ok && f.Get("slow_start") == "" {
+		if p, ok := s.get("slowstart"); ok && !f.Has("slow_start") {
 			if d, err := parseTime(p.value()); err == nil && d <= 24*time.Hour {
 				f.Set(p.line.Line, "slow_start", proxyconf.Duration(d))
 			}
 		}
 		if p, ok := s.get("on-marked-down"); ok && p.value() == "shutdown-sessions" {
-			f.Set(p.line.Line, "on_down", proxyconf.String("close"))
+			f.Set(p.line.Line, "on_down", draft.Text("close"))
 		}
 	}
 }

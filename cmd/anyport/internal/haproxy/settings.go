@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"anyport/cmd/anyport/internal/draft"
 	"anyport/cmd/anyport/internal/proxyconf"
 )
 
@@ -27,7 +28,7 @@ func setBalance(f *proxyconf.Forwarding, back *settings) {
 		algorithm = "source"
 	}
 	if balance := balances[algorithm]; balance != "" {
-		f.Set(d.Line, "balance", proxyconf.String(balance))
+		f.Set(d.Line, "balance", draft.Text(balance))
 		return
 	}
 	d.Leave("%s is not known at layer 4: anyport balances round_robin", algorithm)
@@ -37,18 +38,18 @@ func setBalance(f *proxyconf.Forwarding, back *settings) {
 func setLimits(f *proxyconf.Forwarding, front *settings) {
 	if d := front.last("maxconn"); d != nil {
 		setCount(f, d, "max_conns", d.word(1))
-		d.Leave("more conns are refused, and do not wait")
+		d.Differs("more conns are refused, and do not wait")
 	}
 	if d := front.last("rate-limit", "sessions"); d != nil {
 		setCount(f, d, "new_conns_per_second", d.word(2))
-		d.Leave("more conns are refused, and do not wait")
+		d.Differs("more conns are refused, and do not wait")
 	}
 }
 
 // setCount writes a number; 0 is no limit for both.
 func setCount(f *proxyconf.Forwarding, d *directive, key, text string) {
 	if n, err := strconv.Atoi(text); err == nil && n > 0 && n <= math.MaxInt32 {
-		f.Set(d.Line, key, proxyconf.Int(n))
+		f.Set(d.Line, key, strconv.Itoa(n))
 	}
 }
 

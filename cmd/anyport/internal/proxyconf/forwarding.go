@@ -9,23 +9,24 @@ import (
 	"strings"
 	"time"
 
+	"anyport/cmd/anyport/internal/draft"
 	"anyport/config"
 )
 
 // Forwarding is where a route goes, and how: its keys without those of what it takes.
 type Forwarding struct {
 	Origins []Origin
-	Keys    []Key // besides origins and health
-	Health  []Key // the [route.NAME.health] table; none: no checks
+	Keys    []Key           // besides origins and health
+	Health  []draft.Setting // the [route.NAME.health] table; none: no checks
 
 	// Notes are what the route does not do as before, for its comment: rules for clients that were left.
 	Notes []string
 }
 
-// Key is a line of TOML.
+// Key is a setting of a route.
 type Key struct {
-	Name, Value string
-	Protocol    config.Protocol // only for routes of this protocol; 0: for all
+	draft.Setting
+	Protocol config.Protocol // only for routes of this protocol; 0: for all
 }
 
 // Origin is a server.
@@ -46,30 +47,25 @@ func (f *Forwarding) Set(line *Line, name, value string) {
 // SetFor is Set for routes of one protocol.
 func (f *Forwarding) SetFor(protocol config.Protocol, line *Line, name, value string) {
 	line.Became(name)
-	f.Keys = slices.DeleteFunc(f.Keys, func(k Key) bool { return k.Name == name && k.Protocol == protocol })
-	f.Keys = append(f.Keys, Key{name, value, protocol})
+	f.Keys = slices.DeleteFunc(f.Keys, func(k Key) bool { return k.Key == name && k.Protocol == protocol })
+	f.Keys = append(f.Keys, Key{draft.Setting{Key: name, Value: value}, protocol})
 }
 
-// Get is the value of a key; "" if it has none.
-func (f *Forwarding) Get(name string) string { return get(f.Keys, name) }
+// Has reports whether a key is set.
+func (f *Forwarding) Has(name string) bool {
+	return slices.ContainsFunc(f.Keys, func(k Key) bool { return k.Key == name })
+}
 
 // SetHealth adds a key of the check, or replaces its value.
 func (f *Forwarding) SetHealth(line *Line, name, value string) {
 	line.Became("health." + name)
-	f.Health = slices.DeleteFunc(f.Health, func(k Key) bool { return k.Name == name })
-	f.Health = append(f.Health, Key{Name: name, Value: value})
-}
-
-// GetHealth is the value of a key of the check; "" if it has none.
-func (f *Forwarding) GetHealth(name string) string { return get(f.Health, name) }
-
-func get(keys []Key, name string) string {
-	for _, k := range keys {
-		if k.Name == name {
-			return k.Value
+	for i, s := range f.Health {
+		if s.Key == name {
+			f.Health[i].Value = value
+			return
 		}
 	}
-	return ""
+	f.Health = append(f.Health, draft.Setting{Key: name, Value: value})
 }
 
 // Text is the origin as a route with these ports writes it; false if a shifted port is not one, or
@@ -94,9 +90,9 @@ func (o Origin) Text(ports []config.PortRange) (string, bool) {
 // value is the origin as an element of the key origins.
 func (o Origin) value(text string) string {
 	if o.Weight == 1 && !o.Backup && o.MaxConns == 0 {
-		return String(text)
+		return draft.Text(text)
 	}
-	table := "{ address = " + String(text)
+	table := "{ address = " + draft.Text(text)
 	if o.Weight != 1 {
 		table += fmt.Sprintf(", weight = %d", o.Weight)
 	}
@@ -107,22 +103,6 @@ func (o Origin) value(text string) string {
 		table += fmt.Sprintf(", max_conns = %d", o.MaxConns)
 	}
 	return table + " }"
-}
-
-// String is s as TOML. Go's quoting is TOML's, besides \a, \v and \x00.
-func String(s string) string {
-	var b strings.Builder
-	for _, r := range s {
-		switch {
-		case r == '"' || r == '\\':
-			b.WriteString("\\" + string(r))
-		case r < ' ' || r == 0x7f:
-			fmt.Fprintf(&b, "\\u%04X", r)
-		default:
-			b.WriteRune(r)
-		}
-	}
-	return `"` + b.String() + `"`
 }
 
 // Int is n as TOML.
@@ -136,28 +116,7 @@ func Duration(d time.Duration) string {
 			text = text[:len(text)-len(zero)+1]
 		}
 	}
-	return String(text)
-}
-
-// Prefixes are prefixes as a list of TOML; single hosts without a length.
-func Prefixes(prefixes []netip.Prefix) string {
-	texts := make([]string, len(prefixes))
-	for i, p := range prefixes {
-		texts[i] = p.String()
-		if p.IsSingleIP() {
-			texts[i] = p.Addr().String()
-		}
-	}
-	return Strings(texts)
-}
-
-// Strings is a list of strings as TOML.
-func Strings(texts []string) string {
-	quoted := make([]string, len(texts))
-	for i, text := range texts {
-		quoted[i] = String(text)
-	}
-	return "[" + strings.Join(quoted, ", ") + "]"
+	return draft.Text(text)
 }
 
 // nameForm is a host name (RFC 1123) with the underscores that are in use. Its last label has a letter.

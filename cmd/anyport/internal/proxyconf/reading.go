@@ -37,6 +37,7 @@ type Listen struct {
 
 // Choice is where a service forwards some dsts to.
 type Choice struct {
+	Name       string             // of what it forwards to; "" if the service has no other choice
 	To         []netip.Prefix     // dst addresses; none: all
 	Ports      []config.PortRange // dst ports; none: all
 	Forwarding *Forwarding
@@ -51,6 +52,8 @@ type Line struct {
 
 	Keys []string // the keys that it, or a part of it, became
 	Left []string // why it, or a part of it, has no equal
+
+	Differences []string // what anyport does otherwise with what it became
 
 	// Otherwise is why it was left, if nothing marks it.
 	Otherwise string
@@ -76,6 +79,13 @@ func (l *Line) Leave(format string, args ...any) {
 	}
 }
 
+// Differs notes what anyport does otherwise.
+func (l *Line) Differs(format string, args ...any) {
+	if text := fmt.Sprintf(format, args...); !slices.Contains(l.Differences, text) {
+		l.Differences = append(l.Differences, text)
+	}
+}
+
 // Reasons are why the line, or a part of it, was left. A line that nothing marked has one too.
 func (l *Line) Reasons() []string {
 	switch {
@@ -89,31 +99,3 @@ func (l *Line) Reasons() []string {
 
 // Place is where the line stands.
 func (l *Line) Place() string { return fmt.Sprintf("%s:%d", l.File, l.Number) }
-
-// ListensOn are the services that listen on a port of an address: the daemon behind a rule that
-// sends packets to that socket. Services on exactly this address come before those on all addresses.
-func (r *Reading) ListensOn(protocol config.Protocol, address netip.Addr, port uint16) []*Service {
-	var exact, wildcard []*Service
-	for _, s := range r.Services {
-		for _, l := range s.Listens {
-			switch {
-			case l.Protocol != protocol || !l.Ports.Contains(port):
-				continue
-			case l.Address == address:
-				exact = append(exact, s)
-			case l.takesAll(address):
-				wildcard = append(wildcard, s)
-			default:
-				continue
-			}
-			break
-		}
-	}
-	return append(exact, wildcard...)
-}
-
-// takesAll reports whether l listens on all addresses of the family of address, which is the zero
-// Addr if a rule does not say it.
-func (l Listen) takesAll(address netip.Addr) bool {
-	return !address.IsValid() || l.Address.IsUnspecified() && (l.Address.Is4() == address.Is4() || l.Both)
-}

@@ -9,33 +9,20 @@ import (
 	"anyport/config/habits"
 )
 
-// Route is a [route.NAME] table.
-type Route struct {
-	Name        string
-	From        *Line // the section that it comes from
-	Protocols   []config.Protocol
-	Prefixes    []netip.Prefix
-	Ports       []config.PortRange
-	AcceptProxy []netip.Prefix
-	Forwarding  *Forwarding
-}
-
-// Routes are the routes of all services.
-func (r *Reading) Routes(o Options) []*Route {
-	var all []*Route
-	for _, s := range r.Services {
-		all = append(all, s.routes(o)...)
-	}
-	names := map[string]bool{}
-	for _, route := range all {
-		route.Name = freeName(route.Name, names)
-	}
-	return all
+// route is what a service, or a part of it, becomes.
+type route struct {
+	service     *Service
+	protocols   []config.Protocol
+	prefixes    []netip.Prefix
+	ports       []config.PortRange
+	acceptProxy []netip.Prefix
+	forwarding  *Forwarding
+	name        string
 }
 
 // routes are the routes of one service: as few as have the same prefixes and ports in common.
-func (s *Service) routes(o Options) []*Route {
-	var all []*Route
+func (s *Service) routes(o Options) []*route {
+	var all []*route
 	for _, group := range s.groups() {
 		regions := o.regions(group)
 		for _, choice := range s.Choices {
@@ -44,14 +31,22 @@ func (s *Service) routes(o Options) []*Route {
 				taken = append(taken, regions[i].take(choice)...)
 			}
 			for _, b := range byPorts(taken, choice.Forwarding.shifts()) {
-				all = append(all, &Route{
-					Name: s.Name, From: s.Line, Protocols: []config.Protocol{group[0].Protocol},
-					Prefixes: b.prefixes, Ports: b.ports, AcceptProxy: group[0].AcceptProxy, Forwarding: choice.Forwarding,
+				all = append(all, &route{
+					service: s, protocols: []config.Protocol{group[0].Protocol},
+					prefixes: b.prefixes, ports: b.ports, acceptProxy: group[0].AcceptProxy, forwarding: choice.Forwarding, name: s.nameOf(choice),
 				})
 			}
 		}
 	}
 	return bothProtocols(all)
+}
+
+// nameOf is a wish for the name of a choice's route.
+func (s *Service) nameOf(c Choice) string {
+	if c.Name == "" {
+		return s.Name
+	}
+	return s.Name + "-" + c.Name
 }
 
 // groups are the listens that can share routes.
@@ -135,15 +130,15 @@ func (f *Forwarding) shifts() bool {
 
 // bothProtocols makes one route of two that differ only in their protocol, unless a key is only for
 // one of them.
-func bothProtocols(routes []*Route) []*Route {
-	var out []*Route
+func bothProtocols(routes []*route) []*route {
+	var out []*route
 	for _, r := range routes {
-		twin := slices.IndexFunc(out, func(o *Route) bool {
-			return o.Forwarding == r.Forwarding && !o.Forwarding.differs() && slices.Equal(o.Ports, r.Ports) &&
-				slices.Equal(o.Prefixes, r.Prefixes) && slices.Equal(o.AcceptProxy, r.AcceptProxy)
+		twin := slices.IndexFunc(out, func(o *route) bool {
+			return o.forwarding == r.forwarding && !o.forwarding.differs() && slices.Equal(o.ports, r.ports) &&
+				slices.Equal(o.prefixes, r.prefixes) && slices.Equal(o.acceptProxy, r.acceptProxy)
 		})
 		if twin >= 0 {
-			out[twin].Protocols = append(out[twin].Protocols, r.Protocols...)
+			out[twin].protocols = append(out[twin].protocols, r.protocols...)
 			continue
 		}
 		out = append(out, r)
