@@ -13,7 +13,8 @@ import (
 )
 
 func TestGolden(t *testing.T) {
-	proxyconftest.Golden(t, ".cfg", haproxy.Read)
+	t.Chdir("testdata") // the report then has names without a folder
+	proxyconftest.Golden(t, "*.cfg", haproxy.Read)
 }
 
 // TestHAProxyAccepts: the configurations of these tests are valid ones.
@@ -21,7 +22,8 @@ func TestHAProxyAccepts(t *testing.T) {
 	if _, err := exec.LookPath("haproxy"); err != nil {
 		t.Skip("haproxy is not installed")
 	}
-	files, _ := filepath.Glob("testdata/*.cfg")
+	t.Chdir("testdata")
+	files, _ := filepath.Glob("*.cfg")
 	for _, path := range files {
 		if out, err := exec.Command("haproxy", "-c", "-f", path).CombinedOutput(); err != nil {
 			t.Errorf("%s: %v\n%s", path, err, out)
@@ -32,7 +34,8 @@ func TestHAProxyAccepts(t *testing.T) {
 // TestNothingIsLost: each line of a section that is read stands in the report with an outcome. A
 // section that is not read stands there with the number of its lines.
 func TestNothingIsLost(t *testing.T) {
-	files, _ := filepath.Glob("testdata/*.cfg")
+	t.Chdir("testdata")
+	files, _ := filepath.Glob("*.cfg")
 	for _, path := range files {
 		text, err := os.ReadFile(path)
 		if err != nil {

@@ -146,9 +146,10 @@ func bothProtocols(routes []*route) []*route {
 	return out
 }
 
-// differs reports whether a key is for one protocol only.
+// differs reports whether the two protocols need routes of their own. Most keys that are for one
+// protocol mean nothing to the other.
 func (f *Forwarding) differs() bool {
-	return slices.ContainsFunc(f.Keys, func(k Key) bool { return k.Protocol != 0 })
+	return slices.ContainsFunc(f.Keys, func(k Key) bool { return k.Protocol != 0 && k.Key == "proxy_protocol" })
 }
 
 // freeName is a valid name of a route that none has.

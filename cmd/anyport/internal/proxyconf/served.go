@@ -19,6 +19,9 @@ type Options struct {
 
 	// ReadFile reads files that the configuration names.
 	ReadFile func(path string) ([]byte, error)
+
+	// Glob finds the files that a pattern matches, in their order.
+	Glob func(pattern string) ([]string, error)
 }
 
 // everywhere are the prefixes of all addresses.

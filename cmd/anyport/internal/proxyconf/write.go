@@ -70,6 +70,7 @@ func (r *Reading) DraftServices() *draft.Services {
 			d.Route.Comments = last.Notes
 			d.Route.Protocols = protocols
 			for _, l := range group {
+				l.Line.Became("what the rules bring here")
 				d.Listens = append(d.Listens, draft.Listen{Protocol: l.Protocol, Address: l.any(), Ports: l.Ports, Transparent: l.Transparent})
 			}
 			all.All = append(all.All, d)

@@ -20,21 +20,22 @@ var update = flag.Bool("update", false, "write the golden files")
 // Read is the reader of one proxy.
 type Read func(name, text string, o proxyconf.Options) (*proxyconf.Reading, error)
 
-// Golden reads each testdata/*EXTENSION, and compares the draft with .toml, which config must accept,
+// Golden reads each file that a pattern matches, and compares the draft with .toml, which config must accept,
 // and the report with .txt. Words after "# --prefix" in the first line are the prefixes to serve.
-func Golden(t *testing.T, extension string, read Read) {
-	files, err := filepath.Glob("testdata/*" + extension)
+func Golden(t *testing.T, pattern string, read Read) {
+	files, err := filepath.Glob(pattern)
 	if err != nil || len(files) < 12 {
 		t.Fatalf("%d files (%v): want at least 12", len(files), err)
 	}
 	for _, path := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(path), extension), func(t *testing.T) {
+		base := strings.TrimSuffix(path, filepath.Ext(path))
+		t.Run(base, func(t *testing.T) {
 			text, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)
 			}
 			o := Options(string(text))
-			reading, err := read(filepath.Base(path), string(text), o)
+			reading, err := read(path, string(text), o)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -45,7 +46,6 @@ func Golden(t *testing.T, extension string, read Read) {
 			if err := reading.WriteReport(&report); err != nil {
 				t.Fatal(err)
 			}
-			base := strings.TrimSuffix(path, extension)
 			compare(t, base+".toml", toml.String())
 			compare(t, base+".txt", report.String())
 			accepted(t, base+".toml", toml.String())
@@ -55,7 +55,7 @@ func Golden(t *testing.T, extension string, read Read) {
 
 // Options are those that the first line of a file says.
 func Options(text string) proxyconf.Options {
-	o := proxyconf.Options{ReadFile: os.ReadFile, Env: func(string) (string, bool) { return "", false }}
+	o := proxyconf.Options{ReadFile: os.ReadFile, Glob: filepath.Glob, Env: func(string) (string, bool) { return "", false }}
 	line, _, _ := strings.Cut(text, "\n")
 	for _, word := range strings.Fields(line) {
 		if p, err := netip.ParsePrefix(word); err == nil {
