@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -48,7 +49,7 @@ func Golden(t *testing.T, pattern string, read Read) {
 			}
 			compare(t, base+".toml", toml.String())
 			compare(t, base+".txt", report.String())
-			accepted(t, base+".toml", toml.String())
+			Accepted(t, base+".toml", toml.String())
 		})
 	}
 }
@@ -83,8 +84,8 @@ func compare(t *testing.T, path, got string) {
 	}
 }
 
-// accepted checks that anyport takes what was written. A draft without a route is only comments.
-func accepted(t *testing.T, path, toml string) {
+// Accepted checks that anyport takes what was written. A draft without a route is only comments.
+func Accepted(t *testing.T, path, toml string) {
 	t.Helper()
 	if !strings.Contains(toml, "[route.") {
 		return
@@ -96,5 +97,7 @@ func accepted(t *testing.T, path, toml string) {
 
 // withoutLater leaves out the key that this version of anyport checks and does not have yet.
 func withoutLater(toml string) string {
-	return strings.ReplaceAll(toml, "transparent     = true\n", "")
+	return later.ReplaceAllString(toml, "")
 }
+
+var later = regexp.MustCompile(`(?m)^transparent += true\n`)
