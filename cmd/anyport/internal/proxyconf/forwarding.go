@@ -3,7 +3,6 @@ package proxyconf
 import (
 	"fmt"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -119,21 +118,15 @@ func Duration(d time.Duration) string {
 	return draft.Text(text)
 }
 
-// nameForm is a host name (RFC 1123) with the underscores that are in use. Its last label has a letter.
-var nameForm = regexp.MustCompile(`^([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9-]{0,62}[A-Za-z][A-Za-z0-9-]{0,62}\.?$`)
-
-// CheckHost says why anyport cannot forward to the host of o.
+// CheckHost says why anyport cannot forward to the host of o; "" if it can.
 func (o Origin) CheckHost() string {
 	addr, err := netip.ParseAddr(o.Host)
-	switch {
-	case o.Host == "" || o.Host == "*" || err == nil && addr.IsUnspecified():
+	if o.Host == "" || o.Host == "*" || err == nil && addr.IsUnspecified() {
 		return "it forwards to the client's dst, as a forward proxy: anyport is a reverse proxy"
-	case err == nil && (addr.Zone() != "" || addr.Is6() && addr.IsLinkLocalUnicast() || addr.Is4In6() || addr.IsMulticast()):
-		return fmt.Sprintf("anyport cannot dial %s: write a unicast address that needs no interface", o.Host)
-	case err == nil:
-		return ""
-	case len(o.Host) > 253 || !nameForm.MatchString(strings.TrimPrefix(o.Host, "srv:")):
-		return fmt.Sprintf("%q is neither an address nor a name", o.Host)
+	}
+	alone, _ := Origin{Host: o.Host}.Text(nil)
+	if err := config.CheckOrigin(alone); err != nil {
+		return err.Error()
 	}
 	return ""
 }
