@@ -116,7 +116,8 @@ func parseOrigin(value any) (Origin, error) {
 		}
 	}
 	if address == OriginPlaceholder {
-		return o, newRefusal("Origin", value, "stands for an origin that is not known yet", `write the address of the server in its place, such as "10.0.0.5" or "10.0.0.5:8080", or import again with --origin`)
+		return o, refusal{found: show(value) + " stands for an origin that is not known yet", final: true,
+			cure: `write the address of the server in its place, such as "10.0.0.5" or "10.0.0.5:8080", or import again with --origin`}
 	}
 	addr, err := netip.ParseAddr(address)
 	if err != nil {

@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"fmt"
 	"net/netip"
 
 	"anyport/cmd/anyport/internal/draft"
@@ -19,11 +20,27 @@ type Options struct {
 	LocalKnown bool            // Local is all of them
 }
 
+// Import compiles a ruleset. An error is a fault of the rules as a whole; what cannot be imported of them
+// is in the report.
+func Import(s *ruleset.Ruleset, options Options) (*Result, error) {
+	c := newCompiler(s, options)
+	if loop := c.walker.Loop(s); loop != nil {
+		return nil, fmt.Errorf("the jumps of chain %s lead back to it: the kernel has no such rules", chainName(loop))
+	}
+	if err := c.compile(); err != nil {
+		return nil, err
+	}
+	file, routes := c.draft(nil)
+	return &Result{Draft: file, Report: c.report(s, routes), Notes: c.notes(s), arriving: c.arriving}, nil
+}
+
 // Result is what became of a ruleset.
 type Result struct {
 	Draft  *draft.File
 	Report []Line   // each rule that has to do with an interception, in the order of the input
 	Notes  []string // what is imported and differs, in words
+
+	arriving []string // the interfaces that were imported
 }
 
 // Line is one rule of the report.

@@ -21,8 +21,8 @@ const (
 	gone                   // no later rule sees the packet
 )
 
-// mostVisited bounds a pass: the kernel accepts no ruleset that loops, but a file may have one.
-const mostVisited = 1 << 17
+// mostVisited bounds a pass: few chains that jump to each other often have very many ways through.
+const mostVisited = 1 << 15
 
 // bases sends the packet through the base chains.
 func (s *step) bases() {

@@ -106,6 +106,35 @@ func (w *Walker) Target(c *Chain, r *Rule) *Chain {
 	return w.chains[chainName{c.Family, c.Table, r.Chain}]
 }
 
+// Loop returns a chain that leads to itself, which the kernel accepts in no ruleset; nil if there is none.
+func (w *Walker) Loop(s *Ruleset) *Chain {
+	const inside, done = 1, 2
+	state := map[*Chain]int{}
+	var loops func(c *Chain) bool
+	loops = func(c *Chain) bool {
+		if state[c] != 0 {
+			return state[c] == inside
+		}
+		state[c] = inside
+		for _, r := range c.Rules {
+			if next := w.Target(c, r); next != nil && loops(next) {
+				return true
+			}
+		}
+		state[c] = done
+		return false
+	}
+	for _, c := range s.Chains {
+		if loops(c) {
+			return c
+		}
+	}
+	return nil
+}
+
+// Leads reports whether packets in c may get to a rule that intercepts.
+func (w *Walker) Leads(c *Chain) bool { return w.leads[c] }
+
 // intercepts reports whether a rule of c, or of a chain that c leads to, intercepts.
 func (w *Walker) intercepts(c *Chain) bool {
 	if leads, known := w.leads[c]; known {
