@@ -29,7 +29,7 @@ func TestRead(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
 		{
 			"-l 0.0.0.0:25 -4 127.0.0.1:2525 -6 [::1]:2525 --allowed-subnets peers.txt -mark 123 -v 1", `
-# go-mmproxy:0: -l 0.0.0.0:25 -4 127.0.0.1:2525 -6 [::1]:2525 --allowed-subnets peers.txt -mark 123 -v 1
+# go-mmproxy: -l 0.0.0.0:25 -4 127.0.0.1:2525 -6 [::1]:2525 --allowed-subnets peers.txt -mark 123 -v 1
 [route.mmproxy]
 protocol     = "tcp"
 prefixes     = ["192.0.2.0/24"]
@@ -41,7 +41,7 @@ transparent  = true
 		},
 		{
 			"/usr/bin/go-mmproxy -p udp --l=[::]:53 -4=10.0.0.5:5353 -close-after 90 -allowed-subnets=peers.txt", `
-# go-mmproxy:0: -p udp --l=[::]:53 -4=10.0.0.5:5353 -close-after 90 -allowed-subnets=peers.txt
+# go-mmproxy: -p udp --l=[::]:53 -4=10.0.0.5:5353 -close-after 90 -allowed-subnets=peers.txt
 [route.mmproxy]
 protocol         = "udp"
 prefixes         = ["192.0.2.0/24", "2001:db8:1::/48"]
@@ -54,7 +54,7 @@ transparent      = true
 		},
 		{
 			"mmproxy -l 192.0.2.7:8443", `
-# go-mmproxy:0: -l 192.0.2.7:8443
+# go-mmproxy: -l 192.0.2.7:8443
 # go-mmproxy without --allowed-subnets believes the header of everybody: name the peers in accept_proxy
 [route.mmproxy]
 protocol     = "tcp"

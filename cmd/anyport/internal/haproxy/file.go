@@ -141,7 +141,7 @@ func (p *parser) inherited(s *section) (*section, error) {
 			return other, nil
 		}
 	}
-	return nil, fmt.Errorf("there is no defaults section %q above: import the file that has it in one with this", name)
+	return nil, fmt.Errorf("there is no defaults section %q above: put all files into one", name)
 }
 
 // lookup is the value of a variable.

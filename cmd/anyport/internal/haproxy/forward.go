@@ -13,7 +13,7 @@ import (
 func (r *reader) forwarding(front, back *settings, listens []proxyconf.Listen) (*proxyconf.Forwarding, string) {
 	switch {
 	case back == nil:
-		return nil, "there is no such section: import the file that has it in one with this"
+		return nil, "there is no such section in this file: put all files into one"
 	case back.mode() != "tcp":
 		return nil, back.title() + " is of mode " + back.mode() + ", not layer 4"
 	case back.off():
@@ -21,7 +21,11 @@ func (r *reader) forwarding(front, back *settings, listens []proxyconf.Listen) (
 	case back.option("transparent") != nil:
 		return nil, back.title() + " forwards to the client's dst, as a forward proxy: anyport is a reverse proxy"
 	}
-	servers := back.servers(listens)
+	at := listens
+	if r.options.Elsewhere {
+		at = nil // the ports that they listen on are not those that clients ask for
+	}
+	servers := back.servers(at)
 	if len(servers) == 0 {
 		return nil, back.title() + " has no server that anyport can use"
 	}
@@ -38,7 +42,7 @@ func (r *reader) forwarding(front, back *settings, listens []proxyconf.Listen) (
 	setTimeouts(f, front, back)
 	setKeepalive(f, front, back)
 	setServerKeys(f, servers)
-	setHealth(f, back, servers, listens)
+	setHealth(f, back, servers, at)
 	explainParams(back, servers)
 	return f, ""
 }

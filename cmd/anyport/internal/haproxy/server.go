@@ -139,7 +139,7 @@ func (s *server) off() bool {
 	return off
 }
 
-// parseServer reads an address to forward to. Without a port, or with one as "+1000", the client's
+// parseServer reads an address to forward to, for clients of some listens; none: of any port. Without a port, or with one as "+1000", the client's
 // port counts.
 func parseServer(text string, listens []proxyconf.Listen) (proxyconf.Origin, string) {
 	o := proxyconf.Origin{Weight: 1}
@@ -164,6 +164,9 @@ func parseServer(text string, listens []proxyconf.Listen) (proxyconf.Origin, str
 		o.Shift = n
 	default:
 		o.Port = n
+	}
+	if o.Shift != 0 && len(listens) == 0 {
+		return o, fmt.Sprintf("port %s depends on the client's, which the rules decide", port)
 	}
 	for _, l := range listens {
 		if _, ok := o.Text([]config.PortRange{l.Ports}); !ok {

@@ -98,4 +98,9 @@ func (l *Line) Reasons() []string {
 }
 
 // Place is where the line stands.
-func (l *Line) Place() string { return fmt.Sprintf("%s:%d", l.File, l.Number) }
+func (l *Line) Place() string {
+	if l.Number == 0 {
+		return l.File
+	}
+	return fmt.Sprintf("%s:%d", l.File, l.Number)
+}

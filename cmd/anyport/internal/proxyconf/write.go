@@ -55,10 +55,17 @@ func (f *Forwarding) draft(protocols []config.Protocol, ports []config.PortRange
 	return d
 }
 
-// DraftServices is the reading for rules that bring packets to this proxy: what it listens on, and
-// what it does with them.
-func (r *Reading) DraftServices() *draft.Services {
+// DraftServices are readings for rules that bring packets to these proxies: what they listen on, and
+// what they do with packets.
+func DraftServices(readings ...*Reading) *draft.Services {
 	all := &draft.Services{}
+	for _, r := range readings {
+		r.addServices(all)
+	}
+	return all
+}
+
+func (r *Reading) addServices(all *draft.Services) {
 	for _, s := range r.Services {
 		last := s.Choices[len(s.Choices)-1].Forwarding
 		if n := len(s.Choices) - 1; n > 0 {
@@ -81,7 +88,6 @@ func (r *Reading) DraftServices() *draft.Services {
 			all.Left = append(all.Left, draft.Left{Where: l.Place(), Text: l.Text, Reason: reason})
 		}
 	}
-	return all
 }
 
 // any is the address of l; the zero one if it takes both families.

@@ -40,6 +40,6 @@ func Anything(t *testing.T, read func(o proxyconf.Options) (*proxyconf.Reading, 
 	}
 	o.Elsewhere = true
 	if reading, err = read(o); err == nil {
-		reading.DraftServices()
+		proxyconf.DraftServices(reading)
 	}
 }
