@@ -34,7 +34,7 @@ func TestTooMuch(t *testing.T) {
 	text.WriteString("}\n }\n chain c {\n")
 	text.WriteString(strings.Repeat("tcp dport vmap @m\n", 2000))
 	text.WriteString("}\n}\n")
-	if _, err := Parse(text.String()); err == nil || !strings.Contains(err.Error(), "rule 5") {
+	if _, err := Parse(text.String()); err == nil || !strings.Contains(err.Error(), "rule 132:") {
 		t.Error(err)
 	}
 }
