@@ -116,6 +116,12 @@ func (c *compiler) notes(s *ruleset.Ruleset) (all []string) {
 	if len(c.arriving) > 0 && c.arriving[0] != anyInterface {
 		all = append(all, fmt.Sprintf("the rules take packets that arrive on %s: anyport has no key for interfaces, and takes those of all", strings.Join(c.arriving, ", ")))
 	}
+	for _, p := range c.options.Policy {
+		all = append(all, fmt.Sprintf("%s rule %s, with the routes %s: not needed by anyport, and no longer by the rules once they are removed", p.Family, p, strings.Join(p.Routes, ", ")))
+	}
+	for _, skipped := range s.Skipped {
+		all = append(all, fmt.Sprintf("table %s %s, with %d rules, is left: %s", skipped.Family, skipped.Table, skipped.Rules, skipped.Reason))
+	}
 	return append(all, owned(s)...)
 }
 
