@@ -87,7 +87,17 @@ func acceptsOrigin(value any) bool {
 	return err == nil
 }
 
+// OriginPlaceholder stands for an origin in files that `anyport import` writes, where the rules do not
+// say which server is behind the old daemon. In capitals: nobody calls a host so.
+const OriginPlaceholder = "ORIGIN"
+
 const originForm = `write an address or a DNS name, "ADDRESS:PORT" or "ADDRESS:FIRST-LAST", an IPv6 address with a port in brackets`
+
+// CheckOrigin says why a text cannot stand for an origin, if it cannot.
+func CheckOrigin(text string) error {
+	_, err := parseOrigin(text)
+	return err
+}
 
 // parseOrigin reads the string form of an origin, save Base.
 func parseOrigin(value any) (Origin, error) {
@@ -104,6 +114,10 @@ func parseOrigin(value any) (Origin, error) {
 		if o.Ports, ok = ParsePorts(ports); !ok {
 			return o, newRefusal("Origin", value, "has no valid port", `write one from 1 to 65535, or a range such as "3000-4000", after the colon`)
 		}
+	}
+	if address == OriginPlaceholder {
+		return o, refusal{found: show(value) + " stands for an origin that is not known yet", final: true,
+			cure: `write the address of the server in its place, such as "10.0.0.5" or "10.0.0.5:8080", or import again with --origin`}
 	}
 	addr, err := netip.ParseAddr(address)
 	if err != nil {

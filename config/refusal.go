@@ -13,6 +13,7 @@ type refusal struct {
 	found string // `"x" is not a port`
 	cure  string // what is allowed, "write …"
 	fix   string // the one thing that cure says to write in place of the value, if it does
+	final bool   // no habit knows better
 }
 
 // Error is the message without a place, for values that are read outside a table.
@@ -53,7 +54,7 @@ func (t *table) refuse(key string, value any, err error, where habits.Slot, acce
 		m.found = err.Error()
 	}
 	at := t.report.at().Value(t.pathOf(key))
-	if len(t.report.problems) < maxCures {
+	if len(t.report.problems) < maxCures && !m.final {
 		if list, ok := elements(value); ok {
 			value = list
 		}

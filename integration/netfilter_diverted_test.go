@@ -58,7 +58,7 @@ nft add rule ip t pre ip daddr 192.0.2.0/24 meta l4proto tcp tproxy to 127.0.0.1
 			if got := report.found("tproxy"); !strings.HasPrefix(got, c.says) {
 				t.Errorf("doctor says %q, want %q", got, c.says)
 			}
-			r.edge.serveWith(t, relayFile)
+			r.edge.launchWith(t, relayFile, "--confirm", "0").expect(t, "msg=serving") // without the flag it asks: TestTakeover
 			if got := r.client.ask("tcp", dst, c.then); got != c.then {
 				t.Errorf("beside anyport: %s, want %s", got, c.then)
 			}

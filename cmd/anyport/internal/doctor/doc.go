@@ -12,7 +12,8 @@
 //	network.go, sysctl.go         routes, neighbours, kernel settings
 //	transparent.go                whether answers to the clients of transparent routes come back here
 //	listeners.go                  sockets of other processes that would get nothing more
-//	tproxy.go, ruleset.go         TPROXY rules that win over the steering
+//	tproxy*.go, ruleset.go        TPROXY rules that win over the steering, and what they leave
+//	takeover.go                   TPROXY rules that would lose to a start, for anyport run
 //	nat*.go                       DNAT rules that change a dst before the steering sees it
 //	rules_nft.go                  rules as nft prints them
 //	text.go                       the report for people

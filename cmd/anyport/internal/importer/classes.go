@@ -1,0 +1,195 @@
+package importer
+
+import (
+	"cmp"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+
+	"anyport/cmd/anyport/internal/ruleset"
+)
+
+// span is a range of values, both ends included.
+type span[T any] struct{ first, last T }
+
+// class is the values of a field that no rule tells apart, as sorted spans. The first value of the
+// first span stands for all.
+type class[T any] []span[T]
+
+// order is what a field's values need.
+type order[T any] struct {
+	compare func(a, b T) int
+	next    func(T) T // of a value that is not the last
+	before  func(T) T // of a value that is not the first
+}
+
+var portOrder = order[uint16]{cmp.Compare[uint16], func(p uint16) uint16 { return p + 1 }, func(p uint16) uint16 { return p - 1 }}
+
+var addrOrder = order[netip.Addr]{netip.Addr.Compare, netip.Addr.Next, netip.Addr.Prev}
+
+// split divides whole at all ends of the lists, and puts together the pieces that are in the same lists.
+// A list is named by a random number, and a set of lists by the XOR of these: with 64 bits two sets of a
+// million are taken for one with a probability of 1 in 10⁷.
+func (o order[T]) split(whole span[T], lists [][]span[T]) []class[T] {
+	type change struct {
+		at   T
+		list int
+		by   int
+	}
+	var changes []change
+	for i, list := range lists {
+		for _, s := range list {
+			if o.compare(s.last, whole.first) < 0 || o.compare(whole.last, s.first) < 0 {
+				continue
+			}
+			if o.compare(s.first, whole.first) < 0 {
+				s.first = whole.first
+			}
+			changes = append(changes, change{s.first, i, 1})
+			if o.compare(s.last, whole.last) < 0 {
+				changes = append(changes, change{o.next(s.last), i, -1})
+			}
+		}
+	}
+	slices.SortFunc(changes, func(a, b change) int { return o.compare(a.at, b.at) })
+	names := rand.New(rand.NewPCG(1, 2))
+	name, depth := make([]uint64, len(lists)), make([]int, len(lists))
+	for i := range name {
+		name[i] = names.Uint64()
+	}
+	var all []class[T]
+	known := map[uint64]int{}
+	set, from := uint64(0), whole.first
+	add := func(last T) {
+		i, met := known[set]
+		if !met {
+			i = len(all)
+			known[set] = i
+			all = append(all, nil)
+		}
+		all[i] = append(all[i], span[T]{from, last})
+	}
+	for i := 0; i < len(changes); {
+		at := changes[i].at
+		before := set
+		for ; i < len(changes) && o.compare(changes[i].at, at) == 0; i++ {
+			c := changes[i]
+			was := depth[c.list] > 0
+			if depth[c.list] += c.by; was != (depth[c.list] > 0) {
+				set ^= name[c.list]
+			}
+		}
+		if set != before && o.compare(at, whole.first) > 0 {
+			after := set
+			set = before
+			add(o.before(at))
+			set, from = after, at
+		}
+	}
+	add(whole.last)
+	return all
+}
+
+// fields are the values of all fields that the rules name, as far as packets can have them.
+type fields struct {
+	destination, source         [][]span[netip.Addr]
+	destinationPort, sourcePort [][]span[uint16]
+	interfaces                  []string
+	local                       bool // a rule asks whether dst is this host's
+}
+
+// fieldsOf collects what the rules of all chains ask for.
+func fieldsOf(s *ruleset.Ruleset) *fields {
+	f := &fields{}
+	for _, c := range s.Chains {
+		for _, r := range c.Rules {
+			for _, condition := range r.Conditions {
+				for _, tuple := range condition.Any {
+					for _, a := range tuple {
+						f.add(a)
+					}
+				}
+			}
+		}
+	}
+	return f
+}
+
+func (f *fields) add(a ruleset.Atom) {
+	switch a.Field {
+	case ruleset.Destination:
+		f.destination = append(f.destination, addressSpans(a.Addresses))
+	case ruleset.Source:
+		f.source = append(f.source, addressSpans(a.Addresses))
+	case ruleset.DestinationPort:
+		f.destinationPort = append(f.destinationPort, portSpans(a.Numbers))
+	case ruleset.SourcePort:
+		f.sourcePort = append(f.sourcePort, portSpans(a.Numbers))
+	case ruleset.Interface:
+		f.interfaces = append(f.interfaces, a.Names...)
+	case ruleset.LocalDestination:
+		f.local = true
+	}
+}
+
+func addressSpans(all []ruleset.AddressRange) (spans []span[netip.Addr]) {
+	for _, r := range all {
+		spans = append(spans, span[netip.Addr]{r.First, r.Last})
+	}
+	return spans
+}
+
+func portSpans(all []ruleset.Range) (spans []span[uint16]) {
+	for _, r := range all {
+		if r.First <= 65535 {
+			spans = append(spans, span[uint16]{uint16(r.First), uint16(min(r.Last, 65535))})
+		}
+	}
+	return spans
+}
+
+func prefixSpans(all []netip.Prefix) (spans []span[netip.Addr]) {
+	for _, p := range all {
+		spans = append(spans, span[netip.Addr]{p.Masked().Addr(), lastOf(p)})
+	}
+	return spans
+}
+
+// of keeps the spans of one family.
+func of(lists [][]span[netip.Addr], is4 bool) [][]span[netip.Addr] {
+	var all [][]span[netip.Addr]
+	for _, list := range lists {
+		all = append(all, slices.DeleteFunc(slices.Clone(list), func(s span[netip.Addr]) bool { return s.first.Is4() != is4 }))
+	}
+	return all
+}
+
+// everything is all addresses of a family.
+func everything(is4 bool) span[netip.Addr] {
+	if is4 {
+		return span[netip.Addr]{netip.AddrFrom4([4]byte{}), netip.AddrFrom4([4]byte{255, 255, 255, 255})}
+	}
+	return span[netip.Addr]{netip.IPv6Unspecified(), lastOf(netip.PrefixFrom(netip.IPv6Unspecified(), 0))}
+}
+
+// interfaceNames returns one name for each set of names that the rules tell apart. "any" is one that no
+// rule names.
+func interfaceNames(named []string) []string {
+	candidates := []string{anyInterface}
+	for _, n := range named {
+		if last := len(n) - 1; last >= 0 && (n[last] == '+' || n[last] == '*') {
+			candidates = append(candidates, n[:last]+anyInterface)
+		} else {
+			candidates = append(candidates, n)
+		}
+	}
+	seen := map[string]bool{}
+	return slices.DeleteFunc(candidates, func(c string) bool {
+		was := seen[c]
+		seen[c] = true
+		return was
+	})
+}
+
+// anyInterface is too long for the name of an interface, so that no rule has it.
+const anyInterface = "any-other-interface"

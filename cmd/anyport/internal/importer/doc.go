@@ -1,0 +1,15 @@
+// Package importer makes routes of the rules that bring packets to another proxy: TPROXY, REDIRECT
+// and DNAT, of iptables and nftables. Rules go by the first match, routes by the longest prefix and
+// then the narrowest range of ports. The package finds all packets that the rules distinguish,
+// walks each kind of them through the rules, and writes routes for what it finds.
+//
+//	importer.go Import: a ruleset → a draft with a report
+//	classes.go  the values of each field that no rule tells apart
+//	outcome.go  what the rules do with one class of dsts, port by port; what has no equal
+//	prefixes.go classes of dsts → prefixes, of which the longest holds
+//	routes.go   prefixes and ports → routes; names.go names them
+//	origins.go  which origins a route gets
+//	report.go   rule by rule: its routes, or why it is left
+//	verify.go   random packets: the rules against the table of the routes
+//	script.go   the steps of the switch, and back
+package importer

@@ -1,0 +1,137 @@
+package importer
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"anyport/cmd/anyport/internal/ruleset"
+	"anyport/cmd/anyport/internal/switchover"
+)
+
+// Script returns the steps from the old proxy to anyport, and back. Only rules that became routes as a whole are deleted
+// by it. iptables says that the rules are those of iptables, and not of nftables.
+func (r *Result) Script(s *ruleset.Ruleset, options Options, iptables bool) string {
+	f := switchover.Facts{File: "anyport.toml", Drops: iptables, Policies: localPolicies(options.Policy)}
+	for _, route := range r.Draft.Routes {
+		for _, p := range route.Prefixes {
+			if text := p.String(); !slices.Contains(f.Prefixes, text) {
+				f.Prefixes = append(f.Prefixes, text)
+			}
+		}
+	}
+	w := switchWalk{set: s, result: r, facts: &f, iptables: iptables, seen: map[*ruleset.Chain]bool{}}
+	for _, c := range w.bases() {
+		w.chain(c)
+	}
+	return switchover.Script(f)
+}
+
+// localPolicies are the rules of marks whose tables make everything local, as those of a TPROXY set-up do.
+func localPolicies(all []PolicyRule) (local []switchover.Policy) {
+	for _, p := range all {
+		if slices.ContainsFunc(p.Routes, func(r string) bool { return !strings.HasPrefix(r, "local default") }) {
+			continue
+		}
+		family := map[string]string{"ip": "-4", "ip6": "-6"}[p.Family]
+		local = append(local, switchover.Policy{Family: family, Mark: p.Mark, Table: p.Table, Routes: p.Routes})
+	}
+	return local
+}
+
+// switchWalk visits the rules in the order in which packets meet them, each chain once. It lives for one script.
+type switchWalk struct {
+	set      *ruleset.Ruleset
+	result   *Result
+	facts    *switchover.Facts
+	iptables bool
+	seen     map[*ruleset.Chain]bool
+}
+
+// bases are the chains where packets from outside enter, in the kernel's order.
+func (w *switchWalk) bases() (all []*ruleset.Chain) {
+	for _, c := range w.set.Chains {
+		if c.Hook == "prerouting" && c.Owner == "" {
+			all = append(all, c)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b *ruleset.Chain) int { return cmp.Compare(a.Priority, b.Priority) })
+	return all
+}
+
+func (w *switchWalk) chain(c *ruleset.Chain) {
+	if c == nil || w.seen[c] {
+		return
+	}
+	w.seen[c] = true
+	for _, rule := range c.Rules {
+		switch {
+		case rule.Action == ruleset.Intercept && w.imported(rule):
+			w.facts.Rules = append(w.facts.Rules, w.rule(c, rule))
+			w.facts.First = w.facts.First || len(w.facts.Diverts) > 0 && rule.To.Mechanism == ruleset.TProxy
+		case asksForSocket(rule):
+			w.facts.Diverts = append(w.facts.Diverts, w.divert(c, rule))
+		case rule.Action == ruleset.Jump || rule.Action == ruleset.Goto:
+			w.chain(w.find(c, rule.Chain))
+		}
+	}
+}
+
+// imported reports whether the whole rule became routes.
+func (w *switchWalk) imported(rule *ruleset.Rule) bool {
+	return slices.ContainsFunc(w.result.Report, func(l Line) bool { return l.Rule == rule && l.Imported() })
+}
+
+// find returns the chain of the same table, or nil.
+func (w *switchWalk) find(of *ruleset.Chain, name string) *ruleset.Chain {
+	i := slices.IndexFunc(w.set.Chains, func(c *ruleset.Chain) bool {
+		return c.Name == name && c.Table == of.Table && c.Family == of.Family
+	})
+	if i < 0 {
+		return nil
+	}
+	return w.set.Chains[i]
+}
+
+// rule has the commands for one rule. What iptables-legacy has made looks the same: the steps say so.
+func (w *switchWalk) rule(c *ruleset.Chain, rule *ruleset.Rule) switchover.Rule {
+	if w.iptables {
+		return switchover.IPTables(iptablesCommand(c), c.Table, rule.Text)
+	}
+	return switchover.NFTables(c.Family, c.Table, c.Name, rule.Text)
+}
+
+func iptablesCommand(c *ruleset.Chain) string {
+	if c.Family == "ip6" {
+		return "ip6tables"
+	}
+	return "iptables"
+}
+
+// divert is rule with the chain of iptables that only it leads to.
+func (w *switchWalk) divert(c *ruleset.Chain, rule *ruleset.Rule) switchover.Rule {
+	r, to := w.rule(c, rule), w.find(c, rule.Chain)
+	if !w.iptables || to == nil || w.leading(c, rule.Chain) != 1 {
+		return r
+	}
+	var rules []string
+	for _, inside := range to.Rules {
+		rules = append(rules, inside.Text)
+	}
+	return r.WithChain(iptablesCommand(c), c.Table, rule.Chain, rules)
+}
+
+// leading counts the rules of the table that lead to a chain.
+func (w *switchWalk) leading(table *ruleset.Chain, name string) (n int) {
+	for _, c := range w.set.Chains {
+		if c.Table != table.Table || c.Family != table.Family {
+			continue
+		}
+		for _, rule := range c.Rules {
+			if rule.Chain == name {
+				n++
+			}
+		}
+	}
+	return n
+}

@@ -1,0 +1,32 @@
+package iptables
+
+// reasons say of matches and targets that are known and have no equal why that is so.
+var reasons = map[string]string{
+	"limit":     "a rate has no equal in the match of a route: see new_conns_per_second",
+	"hashlimit": "a rate has no equal in the match of a route: see new_conns_per_second and its limits by client",
+	"owner":     "only packets of this host itself have an owner, and anyport takes none of these",
+	"cgroup":    "only packets of this host itself have a cgroup, and anyport takes none of these",
+	"connmark":  "anyport reads no marks of conntrack",
+	"connlimit": "a number of conns has no equal in the match of a route: see max_conns_per_client",
+	"connbytes": "anyport decides by the first packet",
+	"recent":    "a list that the kernel changes has no equal",
+	"statistic": "chance has no equal: see weight and balance of origins",
+	"time":      "hours have no equal in the match of a route",
+	"string":    "anyport does not read what packets carry",
+	"u32":       "anyport does not read what packets carry",
+	"bpf":       "anyport does not run programs of others",
+	"rpfilter":  "the reverse path is the kernel's to check: see the sysctl rp_filter",
+	"physdev":   "ports of a bridge have no equal",
+	"mac":       "addresses of Ethernet have no equal",
+	"pkttype":   "the type of a frame has no equal",
+	"geoip":     "countries have no equal: write the prefixes in allow or deny",
+	"dscp":      "DSCP has no equal in the match of a route",
+	"tos":       "DSCP has no equal in the match of a route",
+	"ttl":       "the TTL has no equal in the match of a route",
+	"hl":        "the hop limit has no equal in the match of a route",
+	"length":    "the length of a packet has no equal in the match of a route",
+	"helper":    "helpers of conntrack have no equal",
+	"NFQUEUE":   "another program decides about its packets",
+	"SYNPROXY":  "the kernel answers in place of the daemon: anyport has SYN cookies",
+	"NETMAP":    "it maps a network onto another, address by address: write a route for each with its origin",
+}

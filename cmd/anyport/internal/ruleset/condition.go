@@ -1,0 +1,110 @@
+package ruleset
+
+import (
+	"net/netip"
+	"slices"
+)
+
+// Condition holds if all atoms of one of its tuples do; Not turns that round. Most have one tuple of
+// one atom; nftables' concatenations and the sets of ipset have many tuples of several.
+type Condition struct {
+	Not bool
+	Any [][]Atom
+}
+
+// Field is what an atom looks at.
+type Field uint8
+
+// The fields, with the part of Atom that each uses.
+const (
+	Family            Field = iota // Numbers: 4, 6
+	Protocol                       // Numbers: 6, 17
+	Source                         // Addresses
+	Destination                    // Addresses
+	SourcePort                     // Numbers
+	DestinationPort                // Numbers
+	Interface                      // Names, the one that a packet arrived on; "eth+" and "eth*" stand for all that begin so
+	PacketMark                     // Numbers after Mask is applied
+	ConnState                      // Names: new, established, related, invalid, untracked
+	LocalDestination               // dst is an address of this host (addrtype, fib)
+	TransparentSocket              // a socket with IP_TRANSPARENT takes the packet already: established conns
+)
+
+// Atom asks for one field of a packet to be one of the values.
+type Atom struct {
+	Field     Field
+	Addresses []AddressRange
+	Numbers   []Range
+	Mask      uint32 // PacketMark; 0: all bits
+	Names     []string
+}
+
+// AddressRange is a range of addresses of one family, both ends included.
+type AddressRange struct{ First, Last netip.Addr }
+
+// Packet is what the rules see of the first packet of a conn or flow.
+type Packet struct {
+	Protocol    uint8 // 6, 17
+	Source      netip.AddrPort
+	Destination netip.AddrPort
+	Interface   string
+	Mark        uint32
+	Local       bool // dst is an address of this host
+}
+
+// Holds reports whether the condition does for p.
+func (c Condition) Holds(p Packet) bool {
+	return slices.ContainsFunc(c.Any, func(tuple []Atom) bool {
+		return !slices.ContainsFunc(tuple, func(a Atom) bool { return !a.holds(p) })
+	}) != c.Not
+}
+
+// holds reports whether p has one of the values. The first packet of a conn is of the state new, and
+// no socket has it.
+func (a Atom) holds(p Packet) bool {
+	switch a.Field {
+	case Family:
+		return a.number(map[bool]uint32{true: 4, false: 6}[p.Destination.Addr().Is4()])
+	case Protocol:
+		return a.number(uint32(p.Protocol))
+	case Source:
+		return a.address(p.Source.Addr())
+	case Destination:
+		return a.address(p.Destination.Addr())
+	case SourcePort:
+		return a.number(uint32(p.Source.Port()))
+	case DestinationPort:
+		return a.number(uint32(p.Destination.Port()))
+	case Interface:
+		return a.name(p.Interface)
+	case PacketMark:
+		if a.Mask != 0 {
+			return a.number(p.Mark & a.Mask)
+		}
+		return a.number(p.Mark)
+	case ConnState:
+		return a.name("new")
+	case LocalDestination:
+		return p.Local
+	}
+	return false
+}
+
+func (a Atom) number(n uint32) bool {
+	return slices.ContainsFunc(a.Numbers, func(r Range) bool { return r.First <= n && n <= r.Last })
+}
+
+func (a Atom) address(ip netip.Addr) bool {
+	return slices.ContainsFunc(a.Addresses, func(r AddressRange) bool {
+		return r.First.BitLen() == ip.BitLen() && r.First.Compare(ip) <= 0 && ip.Compare(r.Last) <= 0
+	})
+}
+
+func (a Atom) name(name string) bool {
+	return slices.ContainsFunc(a.Names, func(n string) bool {
+		if last := len(n) - 1; last >= 0 && (n[last] == '+' || n[last] == '*') {
+			return len(name) >= last && name[:last] == n[:last]
+		}
+		return n == name
+	})
+}
