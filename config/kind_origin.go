@@ -93,6 +93,12 @@ const OriginPlaceholder = "ORIGIN"
 
 const originForm = `write an address or a DNS name, "ADDRESS:PORT" or "ADDRESS:FIRST-LAST", an IPv6 address with a port in brackets`
 
+// CheckOrigin says why a text cannot stand for an origin, if it cannot.
+func CheckOrigin(text string) error {
+	_, err := parseOrigin(text)
+	return err
+}
+
 // parseOrigin reads the string form of an origin, save Base.
 func parseOrigin(value any) (Origin, error) {
 	text, ok := value.(string)

@@ -12,6 +12,7 @@ import (
 	"anyport/cmd/anyport/internal/importer"
 	"anyport/cmd/anyport/internal/iptables"
 	"anyport/cmd/anyport/internal/nftables"
+	"anyport/cmd/anyport/internal/proxyconf"
 	"anyport/cmd/anyport/internal/ruleset"
 	"anyport/config"
 )
@@ -19,7 +20,7 @@ import (
 // newImport reads what served before anyport. It changes nothing.
 func newImport() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "import iptables|nft [FILE]",
+		Use:   "import iptables|nft|haproxy|nginx|go-mmproxy",
 		Short: "Write a file from the rules and proxies that serve now",
 		Long: `Read the rules that bring packets to another proxy (TPROXY, REDIRECT, DNAT) and write the
 anyport file that does the same. The file goes to stdout, with a comment at each route that
@@ -31,12 +32,13 @@ Nothing on this host is changed.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usagef("import needs to know what to read: iptables or nft")
+				return usagef("import needs to know what to read: iptables, nft, haproxy, nginx or go-mmproxy")
 			}
-			return usagef("%q is nothing that can be imported: iptables or nft", args[0])
+			return usagef("%q cannot be imported: write iptables, nft, haproxy, nginx or go-mmproxy", args[0])
 		},
 	}
 	cmd.AddCommand(newImportRules(iptablesSource), newImportRules(nftSource))
+	cmd.AddCommand(newImportProxies()...)
 	for _, sub := range cmd.Commands() {
 		sub.DisableFlagsInUseLine = true
 	}
@@ -94,6 +96,8 @@ check" refuses.`, from.prints),
 	flags.BoolVar(&f.live, "live", false, "read the rules of this host, and its addresses")
 	flags.BoolVar(&f.verify, "verify", false, "compare a million random packets, by the rules and by the routes")
 	flags.StringVar(&f.origin, "origin", "", "the server behind the old proxy, `HOST[:PORT]`")
+	flags.StringVar(&f.haproxy, "haproxy", "", "read the servers behind HAProxy from its configuration `FILE`")
+	flags.StringVar(&f.nginx, "nginx", "", "read the servers behind nginx from its configuration `FILE`")
 	flags.StringVar(&f.iface, "interface", "", "import what arrives on the interface `NAME`")
 	flags.StringSliceVar(&f.prefixes, "prefix", nil, "import this `PREFIX` of dsts alone; also for rules that take all dsts")
 	flags.StringSliceVar(&f.local, "local", nil, "`PREFIX`es that are addresses of this host, for rules that ask for them")
@@ -114,12 +118,22 @@ func importRules(cmd *cobra.Command, from ruleSource, f ruleFlags, args []string
 	if err != nil {
 		return err
 	}
+	proxies, err := f.proxies()
+	if err != nil {
+		return err
+	}
+	options.Services = proxyconf.DraftServices(proxies...)
 	result, err := importer.Import(rules, options)
 	if err != nil {
 		return err
 	}
 	if err := result.Write(cmd.ErrOrStderr()); err != nil {
 		return err
+	}
+	for _, proxy := range proxies {
+		if err := proxy.WriteReport(cmd.ErrOrStderr()); err != nil {
+			return err
+		}
 	}
 	if len(result.Draft.Routes) == 0 {
 		return errors.New("no rule could be imported: the table says why")

@@ -29,7 +29,7 @@ func (c *compiler) setOrigins(r *draft.Route, rule *ruleset.Rule) {
 		if service == nil || to.Ports.First != to.Ports.Last {
 			continue
 		}
-		r.Comments = append(r.Comments, "to "+service.Where)
+		r.Comments = append(append(r.Comments, "to "+service.Where), service.Route.Comments...)
 		for _, s := range service.Route.Settings {
 			c.setOnce(r, s)
 		}
