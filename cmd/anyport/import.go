@@ -90,7 +90,12 @@ The rules do not say which server is behind the old proxy. --origin says it, or 
 --nginx read it from the configuration. Otherwise the file has a placeholder, which "anyport
 check" refuses.`, from.prints),
 		Example: from.example,
-		Args:    cobra.MaximumNArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usagef("import %s reads one FILE, or stdin", from.name)
+			}
+			return nil
+		},
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&f.live, "live", false, "read the rules of this host, and its addresses")

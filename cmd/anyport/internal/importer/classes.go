@@ -98,11 +98,15 @@ type fields struct {
 	local                       bool // a rule asks whether dst is this host's
 }
 
-// fieldsOf collects what the rules of all chains ask for.
-func fieldsOf(s *ruleset.Ruleset) *fields {
+// fieldsOf collects what the rules of all chains ask for, of packets to one dst if it is valid: thousands
+// of rules, each for a dst and ports of its own, would otherwise make millions of kinds of packets.
+func fieldsOf(s *ruleset.Ruleset, dst netip.Addr) *fields {
 	f := &fields{}
 	for _, c := range s.Chains {
 		for _, r := range c.Rules {
+			if dst.IsValid() && slices.ContainsFunc(r.Conditions, func(c ruleset.Condition) bool { return excludes(c, dst) }) {
+				continue
+			}
 			for _, condition := range r.Conditions {
 				for _, tuple := range condition.Any {
 					for _, a := range tuple {
@@ -113,6 +117,14 @@ func fieldsOf(s *ruleset.Ruleset) *fields {
 		}
 	}
 	return f
+}
+
+// excludes reports whether a condition holds for no packet to dst.
+func excludes(c ruleset.Condition, dst netip.Addr) bool {
+	if len(c.Any) != 1 || len(c.Any[0]) != 1 || c.Any[0][0].Field != ruleset.Destination {
+		return false
+	}
+	return !c.Holds(ruleset.Packet{Destination: netip.AddrPortFrom(dst, 0)})
 }
 
 func (f *fields) add(a ruleset.Atom) {

@@ -12,12 +12,14 @@ import (
 // compiler is the state of one import.
 type compiler struct {
 	options  Options
+	rules    *ruleset.Ruleset
 	walker   *ruleset.Walker
 	chains   chainOf
 	order    map[*ruleset.Rule]int      // position in the input
 	clients  map[string][]labelled      // by what cells have as clients
 	deniers  map[string][]*ruleset.Rule // the rules that deny them
 	left     map[*ruleset.Rule][]string
+	imported map[*ruleset.Rule]bool // became routes, in part at least
 	pending  []func()               // notes of rules that are left, for one class of dsts
 	keeps    map[*ruleset.Rule]bool // not understood, and at work before the routes
 	fields   *fields
@@ -49,7 +51,7 @@ var protocols = [2]config.Protocol{config.TCP, config.UDP}
 const mostWalks = 4 << 20
 
 func newCompiler(s *ruleset.Ruleset, options Options) *compiler {
-	c := &compiler{options: options, walker: ruleset.NewWalker(s), fields: fieldsOf(s), chains: chainOf{}, order: map[*ruleset.Rule]int{}}
+	c := &compiler{options: options, walker: ruleset.NewWalker(s), rules: s, fields: fieldsOf(s, netip.Addr{}), chains: chainOf{}, order: map[*ruleset.Rule]int{}}
 	for _, chain := range s.Chains {
 		for _, r := range chain.Rules {
 			c.chains[r] = chain
@@ -97,11 +99,11 @@ func (c *compiler) family(is4 bool) (*family, error) {
 	destination = append(destination, of([][]span[netip.Addr]{prefixSpans(c.options.Prefixes), prefixSpans(c.options.Local)}, is4)...)
 	f := &family{is4: is4, destinations: addrOrder.split(everything(is4), destination)}
 	f.destinations = slices.DeleteFunc(f.destinations, func(d class[netip.Addr]) bool { return !c.asked(d[0].first) })
-	sources := addrOrder.split(everything(is4), of(c.fields.source, is4))
-	ports := portOrder.split(span[uint16]{1, 65535}, c.fields.destinationPort)
-	sourcePorts := portOrder.split(span[uint16]{1, 65535}, c.fields.sourcePort)
 	for _, d := range f.destinations {
-		locals := c.locals(d[0].first)
+		locals, asked := c.locals(d[0].first), fieldsOf(c.rules, d[0].first)
+		sources := addrOrder.split(everything(is4), of(asked.source, is4))
+		ports := portOrder.split(span[uint16]{1, 65535}, asked.destinationPort)
+		sourcePorts := portOrder.split(span[uint16]{1, 65535}, asked.sourcePort)
 		if c.walks += 2 * len(sources) * len(ports) * len(sourcePorts) * len(c.arriving) * len(locals); c.walks > mostWalks {
 			return nil, fmt.Errorf("the rules tell apart over %d kinds of packets: import a part of them, with --prefix", mostWalks)
 		}
@@ -127,8 +129,7 @@ func (c *compiler) family(is4 bool) (*family, error) {
 	return f, nil
 }
 
-// asked reports whether dsts like this one are to be imported. Packets to multicast and to this
-// host's loopback never get to a route.
+// asked reports whether dsts like this one are to be imported.
 func (c *compiler) asked(dst netip.Addr) bool {
 	return len(c.options.Prefixes) == 0 || slices.ContainsFunc(c.options.Prefixes, func(p netip.Prefix) bool { return p.Contains(dst) })
 }

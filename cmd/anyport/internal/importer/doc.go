@@ -5,11 +5,14 @@
 //
 //	importer.go Import: a ruleset → a draft with a report
 //	classes.go  the values of each field that no rule tells apart
-//	outcome.go  what the rules do with one class of dsts, port by port; what has no equal
+//	compile.go  all kinds of packets, one walk for each
+//	outcome.go  walks → what a route does with a kind of packets; what has no equal
+//	clients.go  classes of srcs → allow and deny
 //	prefixes.go classes of dsts → prefixes, of which the longest holds
 //	routes.go   prefixes and ports → routes; names.go names them
 //	origins.go  which origins a route gets
-//	report.go   rule by rule: its routes, or why it is left
+//	write.go    routes → a draft
+//	report.go   rule by rule: its routes, or why it is left; text.go prints that
 //	verify.go   random packets: the rules against the table of the routes
-//	script.go   the steps of the switch, and back
+//	script.go   the steps of the switch, and back; policy.go is the routing by mark
 package importer

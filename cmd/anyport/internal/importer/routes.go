@@ -164,26 +164,6 @@ func written(ports []span[uint16]) (in, except []config.PortRange) {
 	return in, nil
 }
 
-// clientLists writes who is admitted as allow and deny. Without allow everyone is, so an exception
-// inside deny needs the whole family in allow.
-func clientLists(entries []labelled) (allow, deny []string) {
-	inner := false // an admitted network inside a denied one
-	for _, e := range entries {
-		if e.prefix.Bits() > 0 && e.label == 1 {
-			inner = true
-		}
-	}
-	for _, e := range entries {
-		switch {
-		case e.label == 1 && (e.prefix.Bits() > 0 || inner):
-			allow = append(allow, prefixText(e.prefix))
-		case e.label == 0 && e.prefix.Bits() > 0:
-			deny = append(deny, prefixText(e.prefix))
-		}
-	}
-	return allow, deny
-}
-
 // prefixText leaves out the length of a single address.
 func prefixText(p netip.Prefix) string {
 	if p.IsSingleIP() {

@@ -2,6 +2,7 @@ package importer
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -24,8 +25,19 @@ func (r *Result) Script(s *ruleset.Ruleset, options Options, iptables bool) stri
 	for _, c := range w.bases() {
 		w.chain(c)
 	}
-	return switchover.Script(f)
+	var stay strings.Builder
+	for _, l := range r.Report {
+		if l.Rule.Action == ruleset.Intercept && !l.Imported() {
+			fmt.Fprintf(&stay, "# Rule %d of %s stays, and takes all of its packets. So do socket matches and the routing by mark.\n", l.Rule.Number, chainName(l.Chain))
+			f.Diverts, f.Policies = nil, nil
+		}
+	}
+	return stay.String() + switchover.Script(f)
 }
+
+// shellText keeps a shell from expanding what a comment has: iptables-save quotes as a shell does, but for
+// these two.
+func shellText(text string) string { return strings.NewReplacer("$", "\\$", "`", "\\`").Replace(text) }
 
 // localPolicies are the rules of marks whose tables make everything local, as those of a TPROXY set-up do.
 func localPolicies(all []PolicyRule) (local []switchover.Policy) {
@@ -68,6 +80,7 @@ func (w *switchWalk) chain(c *ruleset.Chain) {
 		switch {
 		case rule.Action == ruleset.Intercept && w.imported(rule):
 			w.facts.Rules = append(w.facts.Rules, w.rule(c, rule))
+			w.facts.Drops = w.facts.Drops || rule.To.Mechanism != ruleset.TProxy
 			w.facts.First = w.facts.First || len(w.facts.Diverts) > 0 && rule.To.Mechanism == ruleset.TProxy
 		case asksForSocket(rule):
 			w.facts.Diverts = append(w.facts.Diverts, w.divert(c, rule))
@@ -96,7 +109,7 @@ func (w *switchWalk) find(of *ruleset.Chain, name string) *ruleset.Chain {
 // rule has the commands for one rule. What iptables-legacy has made looks the same: the steps say so.
 func (w *switchWalk) rule(c *ruleset.Chain, rule *ruleset.Rule) switchover.Rule {
 	if w.iptables {
-		return switchover.IPTables(iptablesCommand(c), c.Table, rule.Text)
+		return switchover.IPTables(iptablesCommand(c), c.Table, shellText(rule.Text))
 	}
 	return switchover.NFTables(c.Family, c.Table, c.Name, rule.Text)
 }
@@ -116,7 +129,7 @@ func (w *switchWalk) divert(c *ruleset.Chain, rule *ruleset.Rule) switchover.Rul
 	}
 	var rules []string
 	for _, inside := range to.Rules {
-		rules = append(rules, inside.Text)
+		rules = append(rules, shellText(inside.Text))
 	}
 	return r.WithChain(iptablesCommand(c), c.Table, rule.Chain, rules)
 }

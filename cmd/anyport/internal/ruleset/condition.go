@@ -37,6 +37,8 @@ type Atom struct {
 	Numbers   []Range
 	Mask      uint32 // PacketMark; 0: all bits
 	Names     []string
+
+	sorted bool // Addresses are, and do not overlap: see sortAddresses
 }
 
 // AddressRange is a range of addresses of one family, both ends included.
@@ -94,7 +96,30 @@ func (a Atom) number(n uint32) bool {
 	return slices.ContainsFunc(a.Numbers, func(r Range) bool { return r.First <= n && n <= r.Last })
 }
 
+// sortAddresses makes long lists, as those of sets, fast to search.
+func (a *Atom) sortAddresses() {
+	if a.sorted || len(a.Addresses) < 16 {
+		return
+	}
+	all := slices.Clone(a.Addresses)
+	slices.SortFunc(all, func(a, b AddressRange) int { return a.First.Compare(b.First) })
+	merged := all[:1]
+	for _, r := range all[1:] {
+		last := &merged[len(merged)-1]
+		if r.First.BitLen() != last.Last.BitLen() || r.First.Compare(last.Last) > 0 {
+			merged = append(merged, r)
+		} else if r.Last.Compare(last.Last) > 0 {
+			last.Last = r.Last
+		}
+	}
+	a.Addresses, a.sorted = merged, true
+}
+
 func (a Atom) address(ip netip.Addr) bool {
+	if a.sorted {
+		i, _ := slices.BinarySearchFunc(a.Addresses, ip, func(r AddressRange, ip netip.Addr) int { return r.Last.Compare(ip) })
+		return i < len(a.Addresses) && a.Addresses[i].First.BitLen() == ip.BitLen() && a.Addresses[i].First.Compare(ip) <= 0
+	}
 	return slices.ContainsFunc(a.Addresses, func(r AddressRange) bool {
 		return r.First.BitLen() == ip.BitLen() && r.First.Compare(ip) <= 0 && ip.Compare(r.Last) <= 0
 	})

@@ -44,11 +44,14 @@ type Walker struct {
 
 type chainName struct{ family, table, name string }
 
-// NewWalker prepares walks through s.
+// NewWalker prepares walks through s. It sorts the long lists of addresses in it.
 func NewWalker(s *Ruleset) *Walker {
 	w := &Walker{chains: map[chainName]*Chain{}, leads: map[*Chain]bool{}}
 	for _, c := range s.Chains {
 		w.chains[chainName{c.Family, c.Table, c.Name}] = c
+		for _, r := range c.Rules {
+			r.sortAddresses()
+		}
 		if c.Hook == "prerouting" && (c.Family == "ip" || c.Family == "ip6" || c.Family == "inet") {
 			w.hooked = append(w.hooked, c)
 		}
@@ -58,6 +61,16 @@ func NewWalker(s *Ruleset) *Walker {
 		w.intercepts(c)
 	}
 	return w
+}
+
+func (r *Rule) sortAddresses() {
+	for _, condition := range r.Conditions {
+		for _, tuple := range condition.Any {
+			for i := range tuple {
+				tuple[i].sortAddresses()
+			}
+		}
+	}
 }
 
 // Walk returns what happens to p. It ends with a rule of nat that takes the packet: later chains see
@@ -110,23 +123,28 @@ func (w *Walker) Target(c *Chain, r *Rule) *Chain {
 func (w *Walker) Loop(s *Ruleset) *Chain {
 	const inside, done = 1, 2
 	state := map[*Chain]int{}
-	var loops func(c *Chain) bool
-	loops = func(c *Chain) bool {
-		if state[c] != 0 {
-			return state[c] == inside
+	var loop func(c *Chain) *Chain
+	loop = func(c *Chain) *Chain {
+		if state[c] == inside {
+			return c
+		}
+		if state[c] == done {
+			return nil
 		}
 		state[c] = inside
 		for _, r := range c.Rules {
-			if next := w.Target(c, r); next != nil && loops(next) {
-				return true
+			if next := w.Target(c, r); next != nil {
+				if found := loop(next); found != nil {
+					return found
+				}
 			}
 		}
 		state[c] = done
-		return false
+		return nil
 	}
 	for _, c := range s.Chains {
-		if loops(c) {
-			return c
+		if found := loop(c); found != nil {
+			return found
 		}
 	}
 	return nil

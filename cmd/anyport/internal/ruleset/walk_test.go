@@ -1,7 +1,9 @@
 package ruleset_test
 
 import (
+	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"anyport/cmd/anyport/internal/iptables"
@@ -97,5 +99,30 @@ func TestLoop(t *testing.T) {
 	o := w.Walk(ruleset.Packet{Protocol: 6, Source: netip.MustParseAddrPort("198.51.100.1:1"), Destination: netip.MustParseAddrPort("192.0.2.1:80")})
 	if len(o.Unsure) == 0 {
 		t.Errorf("%+v", o)
+	}
+}
+
+// TestLongLists: a list that is long enough to be sorted says the same as its elements.
+func TestLongLists(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	address := func() netip.Addr {
+		return netip.AddrFrom4([4]byte{192, 0, byte(random.IntN(2)), byte(random.IntN(256))})
+	}
+	for range 200 {
+		var list []ruleset.AddressRange
+		for range 16 + random.IntN(20) {
+			first := address()
+			list = append(list, ruleset.AddressRange{First: first, Last: netip.AddrFrom4([4]byte{192, 0, first.As4()[2], max(first.As4()[3], byte(random.IntN(256)))})})
+		}
+		rule := &ruleset.Rule{Action: ruleset.Drop, Conditions: []ruleset.Condition{{Any: [][]ruleset.Atom{{{Field: ruleset.Source, Addresses: list}}}}}}
+		w := ruleset.NewWalker(&ruleset.Ruleset{Chains: []*ruleset.Chain{{Family: "ip", Hook: "prerouting", Policy: ruleset.Accept, Rules: []*ruleset.Rule{rule}}}})
+		for range 100 {
+			src := address()
+			want := slices.ContainsFunc(list, func(r ruleset.AddressRange) bool { return r.First.Compare(src) <= 0 && src.Compare(r.Last) <= 0 })
+			o := w.Walk(ruleset.Packet{Source: netip.AddrPortFrom(src, 1), Destination: netip.AddrPortFrom(src, 1)})
+			if (o.Verdict == ruleset.Dropped) != want {
+				t.Fatalf("%v in %v: %v", src, list, o.Verdict)
+			}
+		}
 	}
 }
