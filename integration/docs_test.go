@@ -118,7 +118,11 @@ func tryAnyport(t *testing.T, command string, args []string, file string) {
 		}
 		return
 	}
-	help := anyport(t, args[0], "--help")
+	names := args[:1]
+	if args[0] == "import" {
+		names = args[:2]
+	}
+	help := anyport(t, append(slices.Clone(names), "--help")...)
 	if help.status != 0 {
 		t.Errorf("%s: %s", command, help.stderr)
 	}
