@@ -61,7 +61,7 @@ var iptablesSource = ruleSource{
 var nftSource = ruleSource{
 	name: "nft", prints: "nft list ruleset, with -j or without,", example: "  nft list ruleset | anyport import nft --origin 10.0.0.5 > anyport.toml",
 	parse: func(text string, _ *iptables.Sets) (*ruleset.Ruleset, error) { return nftables.Parse(text) },
-	live:  [][]string{{"nft", "list", "ruleset"}},
+	live:  [][]string{{"nft", "list", "ruleset"}, {"nft", "-j", "list", "ruleset"}}, // each has what the other lacks
 }
 
 // ruleFlags are the flags of importing rules.

@@ -36,9 +36,12 @@ func readLive(ctx context.Context, commands [][]string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if key := program + " " + variant(command[0]); !read[key] {
+		if key := program + " " + variant(strings.Join(command, " ")); !read[key] {
 			read[key] = true
 			text, err := print(ctx, path, command[1:])
+			if err != nil && slices.Contains(command, "-j") {
+				continue // some nft are built without JSON
+			}
 			if err != nil {
 				return "", fmt.Errorf("%s: %w", strings.Join(command, " "), err)
 			}

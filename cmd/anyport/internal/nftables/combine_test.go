@@ -2,6 +2,7 @@ package nftables
 
 import (
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -23,6 +24,9 @@ func TestParseBoth(t *testing.T) {
 	s, err := ParseBoth(text, json)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if one, err := Parse(text + json); err != nil || !reflect.DeepEqual(one, s) {
+		t.Errorf("one after the other: %v", err)
 	}
 	nat := rulesOf(t, s, "nat", "PREROUTING")
 	if redirect := nat[0]; redirect.Unknown != "" || redirect.To.Ports.First != 8080 || redirect.Line == 0 {

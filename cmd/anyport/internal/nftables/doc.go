@@ -5,16 +5,16 @@
 //
 //	parse.go      Parse: which of the two forms it is
 //	tree.go       tables, chains, sets, rules, statements, expressions as they were read
-//	lexer.go      text → tokens
+//	lexer.go      text → tokens; cursor.go goes through them
 //	text.go       tokens → tables and their parts; textchain.go, textset.go
 //	textrule.go   tokens → statements; textexpr.go → expressions; textnat.go → nat and tproxy
 //	json.go       JSON → tables and their parts
 //	jsonrule.go   JSON → statements; jsonexpr.go → expressions
-//	print.go      expressions and statements of JSON → text
+//	print.go      expressions and statements of JSON → text; printother.go those without an expression
 //	combine.go    ParseBoth: one ruleset in both forms
 //	translate.go  tables → chains of package ruleset
 //	rule.go       one rule: a split in several where it has maps; mark.go, target.go
-//	match.go      what a rule asks → conditions
+//	match.go      what a rule asks → conditions; lookup.go in sets and maps; special.go flags, sockets
 //	field.go      selectors → fields; values.go their values
 //	reasons.go    why a statement has no translation
 //

@@ -57,7 +57,8 @@ func syntax(err error, text string, length int) error {
 	return fmt.Errorf("line %d, byte %d: %w", 1+strings.Count(text[:at], "\n"), at, err)
 }
 
-// object is a table, chain, rule, set or map. The fields that no two of them have in common are read
+// object is a table, chain, rule, set or map. Other objects, such as ct timeouts, have fields of these
+// names and other types; they are not decoded. The fields that no two of them have in common are read
 // by themselves.
 type object struct {
 	Family, Table, Name, Chain string
@@ -118,6 +119,8 @@ func hasFlag(flags any, flag string) bool {
 	return flags == flag
 }
 
+// jsonSet reads a set. nft 1.0.6 leaves out the flag "dynamic": see prepare for the sets that packets
+// change.
 func jsonSet(o object) (*set, error) {
 	s := &set{}
 	if hasFlag(o.Flags, "timeout") || o.Timeout != "" {
@@ -141,6 +144,7 @@ func jsonSet(o object) (*set, error) {
 	return s, nil
 }
 
+// has reports whether there is such a key, whose value may be null.
 func has(object map[string]any, key string) bool {
 	_, is := object[key]
 	return is

@@ -6,6 +6,7 @@ import (
 	"strconv"
 )
 
+// jsonRule reads a rule. Its comment stands beside its statements.
 func jsonRule(o object) (*rule, error) {
 	r := &rule{comment: o.Comment}
 	if len(o.Expr) > mostStatements {
@@ -28,6 +29,7 @@ func jsonRule(o object) (*rule, error) {
 	return r, nil
 }
 
+// jsonStatement makes a statement of the object {name: inner}.
 func jsonStatement(name string, inner any) statement {
 	if s, is := jsonVerdict(map[string]any{name: inner}); is {
 		return s
@@ -84,6 +86,7 @@ func jsonVerdict(value any) (statement, bool) {
 	return statement{}, false
 }
 
+// jsonMatch reads a comparison. "in" is how flags are compared: one of them is enough.
 func jsonMatch(inner any) statement {
 	s := statement{verb: match, sign: wordOf(inner, "op"), left: jsonExpression(field(inner, "left")), right: jsonExpression(field(inner, "right"))}
 	if s.sign == "in" && s.left.text != "tcp flags" {
@@ -92,6 +95,7 @@ func jsonMatch(inner any) statement {
 	return s
 }
 
+// jsonTarget reads the statements of nat, and tproxy, which have the same fields.
 func jsonTarget(name string, inner any) statement {
 	s := statement{verb: map[string]verb{"tproxy": tproxy, "redirect": redirect, "dnat": dnat}[name], family: wordOf(inner, "family")}
 	if address := field(inner, "addr"); address != nil {

@@ -40,7 +40,8 @@ func (p *part) setMark(s statement) {
 	p.mark = &m
 }
 
-// markByMap writes a rule for each element; what follows holds for the packets that have one.
+// markByMap writes a rule for each element; what follows holds for the packets that have one. Those
+// without end the rule there.
 func (p *part) markByMap(e *expression) {
 	p.ask(func() {
 		choices, ok := p.choices(e.args[0], e.args[1])
@@ -90,7 +91,8 @@ func markOf(e *expression) (ruleset.Mark, bool) {
 	return ruleset.Mark{}, false
 }
 
-// operate is m with one more operation.
+// operate is m with one more operation. The form mark &^ Mask ^ Value is closed under the three: for
+// "& n" the bits outside of n are cleared in both parts, for "| n" they are cleared and set.
 func operate(m ruleset.Mark, sign string, n uint32) (ruleset.Mark, bool) {
 	switch sign {
 	case "&":

@@ -10,7 +10,8 @@ import (
 // mostBytes bounds the memory that an input takes.
 const mostBytes = 32 << 20
 
-// Parse reads the output of "nft -j list ruleset" or "nft list ruleset".
+// Parse reads the output of "nft -j list ruleset" or "nft list ruleset", or both, the text first: see
+// ParseBoth.
 func Parse(text string) (*ruleset.Ruleset, error) {
 	if len(text) > mostBytes {
 		return nil, errors.New("the ruleset has more than 32 MiB")
@@ -18,6 +19,8 @@ func Parse(text string) (*ruleset.Ruleset, error) {
 	read := readText
 	if strings.HasPrefix(afterComments(text), "{") {
 		read = readJSON
+	} else if json := strings.Index(text, "\n{\"nftables\":"); json >= 0 {
+		return ParseBoth(text[:json+1], text[json+1:])
 	}
 	d, err := read(text)
 	if err != nil {

@@ -50,6 +50,8 @@ func (r *rule) text() string {
 	return strings.ToValidUTF8(text[:min(len(text), longestRule)], "")
 }
 
+// all translates the statements. In the kernel each either lets the next one run, or ends the rule
+// (NFT_BREAK), or gives a verdict.
 func (p *part) all() {
 	for i, s := range p.rule.statements {
 		if p.statement(s, p.rule.statements[i+1:]); p.done {
@@ -69,7 +71,7 @@ func (p *part) all() {
 // statement translates one statement; after are those to its right.
 func (p *part) statement(s statement, after []statement) {
 	switch s.verb {
-	case nothing, untrack, goOn:
+	case nothing, untrack, goOn: // "continue" is what happens at the end of a rule too
 	case asks:
 		p.ask(func() { p.reasons = append(p.reasons, s.reason) })
 	case unclear:
@@ -100,6 +102,7 @@ func (p *part) verdict(s statement) {
 	p.emit(ruleset.Rule{Action: actions[s.verb], Chain: s.chain})
 }
 
+// actions are what verdicts mean. At the end of a base chain "return" gives its policy.
 var actions = map[verb]ruleset.Action{
 	accept: ruleset.Accept, drop: ruleset.Drop, reject: ruleset.Reject, leave: ruleset.Return, jump: ruleset.Jump, goes: ruleset.Goto,
 	goOn: ruleset.Continue,
@@ -137,7 +140,10 @@ func (p *part) emit(r ruleset.Rule) {
 	p.rules++
 }
 
-// verdicts writes a rule for each element of a map.
+// verdicts writes a rule for each element of a map. The keys of a map do not overlap, so the order of
+// these rules is of no importance, even if a jump comes back; a packet without an element goes on with
+// the next rule, as the kernel has it. Only a key that a chain may change in between, the mark, could
+// make a packet match two of them.
 func (p *part) verdicts(s statement, after []statement) {
 	p.done = true
 	if slices.ContainsFunc(after, func(s statement) bool { return s.verb != nothing }) {

@@ -6,8 +6,11 @@ import (
 
 var mechanisms = map[verb]ruleset.Mechanism{tproxy: ruleset.TProxy, redirect: ruleset.Redirect, dnat: ruleset.DNAT}
 
-// target translates tproxy, redirect and dnat. After tproxy the rule goes on, if a socket has taken the
-// packet; the other two end it.
+// target translates tproxy, redirect and dnat. nft_tproxy gives the packet a socket and lets the rule
+// go on; without a verdict after it, later rules see the packet, and a later tproxy gives it another
+// socket. Where no socket listens it ends the rule, so a dead daemon's packets go on as if there were no
+// rule. The other two accept the packet. In the family inet a target of one address family takes only
+// packets of that family.
 func (p *part) target(s statement) {
 	if len(p.targets) > 0 {
 		p.targets = nil // the last one has the packet

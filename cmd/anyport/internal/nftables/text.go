@@ -40,6 +40,7 @@ func (d *document) top(part cursor) error {
 	}
 }
 
+// table reads "table FAMILY NAME { … }". Without a family it is ip.
 func (d *document) table(part cursor) error {
 	part.take()
 	family, name := "ip", unquoted(part.take())

@@ -5,6 +5,8 @@ import (
 	"strings"
 )
 
+// chain reads a chain. Its rules have lines of their own; those that begin otherwise make it a base
+// chain, or say of it what is of no interest here.
 func (t *table) chain(part *cursor) error {
 	part.take()
 	c := t.find(unquoted(part.take()))
@@ -86,6 +88,7 @@ func (t *table) hides(line *cursor) bool {
 	return strings.HasPrefix(rest, " \n") || strings.HasPrefix(rest, "  #")
 }
 
+// has reports whether a token is word.
 func (c *cursor) has(word string) bool {
 	for i := range c.tokens {
 		if t := c.tokens[i]; c.text[t.begin:t.end] == word {

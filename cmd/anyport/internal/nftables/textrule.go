@@ -130,7 +130,8 @@ var logOptions = setOf("prefix group level flags snaplen queue-threshold")
 var starters = setOf("accept drop reject continue return jump goto counter log limit tproxy redirect dnat snat masquerade comment xt " +
 	"meta tcp udp ip ip6 ct fib iifname iif socket")
 
-// unknown reads on to the next statement.
+// unknown reads on to the next statement. Without the grammar of what it passes it can only guess where
+// that begins; a wrong guess makes more of the rule unknown, and none of it known.
 func (c *cursor) unknown(name string) statement {
 	reason := reasonOf(name)
 	s := statement{verb: reason.verb, reason: reason.text}
@@ -160,7 +161,7 @@ func (c *cursor) condition() (statement, error) {
 	case c.skip("set"):
 		return statement{verb: change, left: left, right: c.changed()}, nil
 	case c.skip("vmap"):
-		return statement{verb: verdicts, left: left, right: c.value()}, nil
+		return statement{verb: verdicts, left: left, right: c.valueOrNothing()}, nil
 	}
 	s := statement{verb: match, left: left, sign: "=="}
 	if sign := c.look(0); comparisons[sign] {
@@ -176,8 +177,8 @@ func (c *cursor) condition() (statement, error) {
 		s.right = &expression{kind: list, elements: elements}
 		return s, err
 	}
-	s.right = c.value()
-	for s.right != nil && s.right.kind == literal && c.kind() == ',' {
+	s.right = c.valueOrNothing()
+	for s.right.kind == literal && c.kind() == ',' {
 		s.right = word(s.right.text + c.take() + c.take()) // flags
 	}
 	if c.skip("/") { // flags / mask

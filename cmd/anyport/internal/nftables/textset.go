@@ -51,7 +51,7 @@ func (c *cursor) elements() (all []element, changing string, err error) {
 		if c.kind() == '{' {
 			return nil, "", c.errorf("a list in a list")
 		}
-		e := element{key: c.value()}
+		e := element{key: c.valueOrNothing()}
 		how, err := c.rest(&e)
 		if err != nil {
 			return nil, "", err
@@ -83,7 +83,7 @@ func (c *cursor) rest(e *element) (changing string, err error) {
 			if verdict, is := c.verdict(); is {
 				e.verdict = &verdict
 			} else if c.kind() != '{' {
-				e.data = c.value()
+				e.data = c.valueOrNothing()
 			}
 		}
 	}

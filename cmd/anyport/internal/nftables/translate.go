@@ -52,6 +52,7 @@ func translate(d *document) (*ruleset.Ruleset, error) {
 	return t.out, nil
 }
 
+// chain translates one chain. Errors name the line, which is 0 in JSON, and the rule.
 func (t *translator) chain(c *chain) error {
 	to := &ruleset.Chain{Family: t.table.family, Table: t.table.name, Name: c.name, Hook: c.hook, Kind: c.kind, Priority: c.priority,
 		Policy: ruleset.Accept, Owner: ruleset.OwnerOf(t.table.name, c.name)}
@@ -100,6 +101,7 @@ func (t *table) skipped() string {
 	return ""
 }
 
+// skip counts the rules of a table that is left out.
 func (t *translator) skip(from *table, why string) {
 	s := ruleset.Skipped{Family: from.family, Table: from.name, Reason: why}
 	for _, c := range from.chains {

@@ -23,6 +23,8 @@ func (d *document) find(family, name string) *table {
 	return t
 }
 
+// table is one table with all that is in it. Sets are by name: rules refer to them before or after
+// they stand in the input.
 type table struct {
 	family, name string
 	dormant      bool // its chains are not hooked
@@ -43,6 +45,7 @@ func (t *table) find(name string) *chain {
 	return c
 }
 
+// chain is a base chain if it has a hook.
 type chain struct {
 	name       string
 	kind, hook string // of a base chain
@@ -51,6 +54,7 @@ type chain struct {
 	rules      []*rule
 }
 
+// rule is one rule as it was read.
 type rule struct {
 	line       int // 0 in JSON
 	comment    string
@@ -119,6 +123,8 @@ const (
 	opaque                // what no reader understands: text
 )
 
+// expression is a node of the schema that libnftables has for JSON (libnftables-json(5)), which has
+// been brought to one form: prefixes and ranges are words, as in the text.
 type expression struct {
 	kind     kind
 	text     string
@@ -127,4 +133,5 @@ type expression struct {
 	elements []element
 }
 
+// word is a literal that stands for itself.
 func word(text string) *expression { return &expression{kind: literal, text: text} }

@@ -91,6 +91,8 @@ func numbers(field ruleset.Field, e *expression) (ruleset.Range, bool) {
 	return ruleset.Range{First: from, Last: to}, is && ok && known && from <= to
 }
 
+// number reads one number, in any base that nft prints, or a name. Families have the numbers of AF_INET
+// and AF_INET6.
 func number(field ruleset.Field, text string) (uint32, bool) {
 	if n, err := strconv.ParseUint(text, 0, 32); err == nil {
 		if field == ruleset.Family {
