@@ -11,6 +11,7 @@ import (
 
 	"anyport/cmd/anyport/internal/importer"
 	"anyport/cmd/anyport/internal/iptables"
+	"anyport/cmd/anyport/internal/nftables"
 	"anyport/cmd/anyport/internal/proxyconf"
 	"anyport/cmd/anyport/internal/ruleset"
 	"anyport/config"
@@ -59,10 +60,8 @@ var iptablesSource = ruleSource{
 
 var nftSource = ruleSource{
 	name: "nft", prints: "nft list ruleset, with -j or without,", example: "  nft list ruleset | anyport import nft --origin 10.0.0.5 > anyport.toml",
-	parse: func(text string, _ *iptables.Sets) (*ruleset.Ruleset, error) {
-		return nil, errors.New("nft: not supported yet")
-	},
-	live: [][]string{{"nft", "list", "ruleset"}},
+	parse: func(text string, _ *iptables.Sets) (*ruleset.Ruleset, error) { return nftables.Parse(text) },
+	live:  [][]string{{"nft", "list", "ruleset"}},
 }
 
 // ruleFlags are the flags of importing rules.
@@ -139,7 +138,28 @@ func importRules(cmd *cobra.Command, from ruleSource, f ruleFlags, args []string
 	if len(result.Draft.Routes) == 0 {
 		return errors.New("no rule could be imported: the table says why")
 	}
-	return result.Draft.Write(cmd.OutOrStdout())
+	if f.verify {
+		err = verifyImport(cmd, result, rules, options)
+	}
+	return errors.Join(result.Draft.Write(cmd.OutOrStdout()), err)
+}
+
+// verifiedPackets is how many random packets --verify sends through the rules and the routes.
+const verifiedPackets = 1_000_000
+
+// verifyImport says what differs. The seed is fixed: a second run finds the same.
+func verifyImport(cmd *cobra.Command, result *importer.Result, rules *ruleset.Ruleset, options importer.Options) error {
+	found, err := result.Verify(rules, options, verifiedPackets, 1)
+	if err != nil {
+		return err
+	}
+	if err := found.Write(cmd.ErrOrStderr()); err != nil {
+		return err
+	}
+	if len(found.Differences) > 0 {
+		return errors.New("the routes differ from the rules: do not use the file, and report the rules as a fault of anyport")
+	}
+	return nil
 }
 
 // options checks the flags.
@@ -181,7 +201,13 @@ func (f *ruleFlags) read(cmd *cobra.Command, from ruleSource, args []string, opt
 	case f.live && len(args) > 0:
 		return nil, usagef("--live reads this host, and FILE a file: give one of them")
 	case f.live:
-		return nil, errors.New("--live: not supported yet")
+		var err error
+		if name, text, err = "this host", "", readHost(options); err != nil {
+			return nil, err
+		}
+		if text, err = readLive(cmd.Context(), from.live); err != nil {
+			return nil, err
+		}
 	case len(args) == 1 && args[0] != "-":
 		data, err := os.ReadFile(args[0])
 		if err != nil {

@@ -18,6 +18,8 @@ type compiler struct {
 	clients  map[string][]labelled      // by what cells have as clients
 	deniers  map[string][]*ruleset.Rule // the rules that deny them
 	left     map[*ruleset.Rule][]string
+	pending  []func()               // notes of rules that are left, for one class of dsts
+	keeps    map[*ruleset.Rule]bool // not understood, and at work before the routes
 	fields   *fields
 	families [2]*family // IPv4, IPv6
 	arriving []string   // the interfaces that packets are walked for
@@ -77,6 +79,7 @@ func (c *compiler) compile() error {
 
 func (c *compiler) families4and6() error {
 	c.clients, c.deniers = map[string][]labelled{}, map[string][]*ruleset.Rule{}
+	c.keeps = map[*ruleset.Rule]bool{}
 	c.left, c.steered, c.walks = map[*ruleset.Rule][]string{}, map[string]bool{}, 0
 	for i, is4 := range []bool{true, false} {
 		f, err := c.family(is4)
@@ -113,6 +116,12 @@ func (c *compiler) family(is4 bool) (*family, error) {
 			}
 			m[i] = joined(m[i])
 		}
+		if m.has(forward) {
+			for _, note := range c.pending {
+				note()
+			}
+		}
+		c.pending = nil
 		f.ports = append(f.ports, m)
 	}
 	return f, nil
@@ -161,6 +170,7 @@ func (c *compiler) combine(k kind) combinations {
 						all.left[r.rule] = append(all.left[r.rule], left)
 					}
 					c.steered[arriving] = c.steered[arriving] || r.fate == forward && left == ""
+					all.forwards = all.forwards || r.fate == forward
 					variants = append(variants, r)
 				}
 			}

@@ -10,6 +10,7 @@ import (
 
 	"anyport/cmd/anyport/internal/importer"
 	"anyport/cmd/anyport/internal/iptables"
+	"anyport/cmd/anyport/internal/nftables"
 	"anyport/cmd/anyport/internal/ruleset"
 	"anyport/config"
 )
@@ -20,18 +21,20 @@ var update = flag.Bool("update", false, "write the golden files")
 // import makes of it. The routes do with random packets what the rules do.
 func TestGolden(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.rules")
-	if err != nil || len(files) < 36 {
-		t.Fatalf("%d rule sets, %v", len(files), err)
+	native, nativeErr := filepath.Glob("../nftables/testdata/*.nft")
+	if files = append(files, native...); err != nil || nativeErr != nil || len(files) < 50 {
+		t.Fatalf("%d rule sets, %v, %v", len(files), err, nativeErr)
 	}
 	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".rules"), func(t *testing.T) {
+		name := strings.TrimSuffix(filepath.Base(file), ".rules")
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			rules, options := read(t, file)
 			result, err := importer.Import(rules, options)
 			if err != nil {
 				t.Fatal(err)
 			}
-			compareGolden(t, strings.TrimSuffix(file, ".rules")+".golden", textOf(t, result))
+			compareGolden(t, filepath.Join("testdata", name+".golden"), textOf(t, result))
 			if len(result.Draft.Routes) > 0 {
 				verify(t, result, rules, options, 20_000)
 			}
@@ -75,15 +78,18 @@ func read(t *testing.T, file string) (*ruleset.Ruleset, importer.Options) {
 			}
 		}
 	}
-	rules, err := parse(string(data), sets)
+	if strings.HasSuffix(file, ".nft") {
+		rules, err := nftables.Parse(string(data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rules, options
+	}
+	rules, err := iptables.Parse(string(data), sets)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return rules, options
-}
-
-func parse(text string, sets *iptables.Sets) (*ruleset.Ruleset, error) {
-	return iptables.Parse(text, sets)
 }
 
 func textOf(t *testing.T, result *importer.Result) string {

@@ -18,6 +18,7 @@ type Options struct {
 	Unmatched  config.Action   // Refuse or Pass: ports of served prefixes that no rule takes
 	Local      []netip.Prefix  // addresses of this host
 	LocalKnown bool            // Local is all of them
+	Policy     []PolicyRule    // how this host routes by mark; only known of a live one
 }
 
 // Import compiles a ruleset. An error is a fault of the rules as a whole; what cannot be imported of them

@@ -2,6 +2,8 @@ package importer
 
 import (
 	"fmt"
+	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,9 +15,9 @@ import (
 // as its rule does.
 type names map[string]bool
 
-func (n names) of(p *piece, family string) string {
+func (n names) of(p *piece) string {
 	base := base(p)
-	if family == "ip6" && p.rule != nil && p.rule.Comment == "" {
+	if !slices.ContainsFunc(p.prefixes, func(p netip.Prefix) bool { return p.Addr().Is4() }) {
 		base += "-v6"
 	}
 	if len(base) > 56 {

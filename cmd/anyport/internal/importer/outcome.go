@@ -57,11 +57,13 @@ func (c *compiler) resultOf(o ruleset.Outcome) (r result, left string) {
 		if !c.stays(u) {
 			return result{forward, taker}, c.unsure(u)
 		}
+		c.keeps[u] = true
 	}
 	switch {
 	case o.Also != nil:
+		c.leave(o.Also, fmt.Sprintf("%s takes the same packets before", c.place(taker)))
 		return result{forward, taker}, fmt.Sprintf("%s changes the dst of the same packets", c.place(o.Also))
-	case !o.Named && len(c.options.Prefixes) == 0:
+	case !o.Named && len(c.options.Prefixes) == 0 && o.Verdict == ruleset.Intercepted:
 		return result{forward, taker}, "it asks for no dst of its own: traffic to addresses that are not this host's (a gateway, a forward proxy) stays with the rules; if its dsts are this host's, name them with --prefix"
 	case o.Verdict == ruleset.Untouched:
 		r.fate = pass
@@ -130,6 +132,8 @@ type combinations struct {
 	results [][]result // [src][variant]
 	left    map[*ruleset.Rule][]string
 	word    func(variant int) string // what a variant differs in
+	// forwards: a rule intercepts one of the packets at least
+	forwards bool
 }
 
 // decide makes one cell of them. For what cannot be one it notes why, with all rules that this leaves.
@@ -137,8 +141,12 @@ func (c *compiler) decide(all combinations, sources []class[netip.Addr], ports c
 	rules := takers(all)
 	leave := func(reason string) cell {
 		for _, r := range rules {
-			if all.left[r] == nil {
+			switch {
+			case all.left[r] != nil:
+			case all.forwards:
 				c.leave(r, reason)
+			default: // it matters only if a route forwards other ports of these dsts
+				c.pending = append(c.pending, func() { c.leave(r, reason) })
 			}
 		}
 		return cell{}

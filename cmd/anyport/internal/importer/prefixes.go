@@ -36,7 +36,7 @@ func prefixesOf(s span[netip.Addr]) (all []netip.Prefix) {
 	}
 }
 
-// A cover is a list of prefixes with labels, of which for each address the longest prefix holds.
+// labelled is one prefix of several with labels, of which for each address the longest holds.
 type labelled struct {
 	prefix netip.Prefix
 	label  int
@@ -52,6 +52,7 @@ const none = -1
 type trie struct {
 	child  [2]*trie
 	labels []int // that cost least; nil: an address below it has no label
+	apart  bool  // the halves have none in common: each gets its own, which costs no more
 	weight float64
 	served float64 // the part of weight that must have a prefix
 }
@@ -100,7 +101,7 @@ func (t *trie) weigh() {
 			t.labels = append(t.labels, l)
 		}
 	}
-	if t.labels == nil {
+	if t.apart = t.labels == nil; t.apart {
 		t.labels = append(slices.Clone(t.child[0].labels), t.child[1].labels...)
 		slices.Sort(t.labels)
 	}
@@ -111,7 +112,7 @@ func (t *trie) choose(at netip.Prefix, outer int, yield func(labelled)) {
 	if t == nil || t.labels == nil && outer != none {
 		return
 	}
-	if t.labels == nil || outer == none && t.served < t.weight/2 {
+	if t.labels == nil || t.apart || outer == none && t.served < t.weight/2 {
 		t.descend(at, outer, yield)
 		return
 	}

@@ -63,7 +63,7 @@ func (c *compiler) whyKept(chain *ruleset.Chain, r *ruleset.Rule, reached bool) 
 		return "it leads to rules of " + next.Owner + ", which stay"
 	case next != nil && c.walker.Leads(next):
 		return "it leads to the rules of " + next.Name + ", which stand here"
-	case r.Unknown != "" && c.walker.Leads(chain) && c.stays(r) && r.Action != ruleset.Continue:
+	case c.keeps[r] && r.Action != ruleset.Continue:
 		return "keep it, it works before anyport: " + r.Unknown
 	}
 	return mentions(r)
@@ -115,6 +115,12 @@ func reachable(w *ruleset.Walker, s *ruleset.Ruleset, hook string) map[*ruleset.
 func (c *compiler) notes(s *ruleset.Ruleset) (all []string) {
 	if len(c.arriving) > 0 && c.arriving[0] != anyInterface {
 		all = append(all, fmt.Sprintf("the rules take packets that arrive on %s: anyport has no key for interfaces, and takes those of all", strings.Join(c.arriving, ", ")))
+	}
+	for _, p := range c.options.Policy {
+		all = append(all, fmt.Sprintf("%s rule %s, with the routes %s: not needed by anyport, and no longer by the rules once they are removed", p.Family, p, strings.Join(p.Routes, ", ")))
+	}
+	for _, skipped := range s.Skipped {
+		all = append(all, fmt.Sprintf("table %s %s, with %d rules, is left: %s", skipped.Family, skipped.Table, skipped.Rules, skipped.Reason))
 	}
 	return append(all, owned(s)...)
 }

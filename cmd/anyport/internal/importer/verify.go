@@ -41,7 +41,7 @@ func (r *Result) Verify(s *ruleset.Ruleset, options Options, packets int, seed u
 		return nil, err
 	}
 	v := verifier{
-		Result: r, options: options, table: compiled, walker: ruleset.NewWalker(s), compiler: newCompiler(s, options),
+		Result: r, options: options, table: compiled, walker: ruleset.NewWalker(s), compiler: newCompiler(s, options), // of which only what it says about the rules is used
 		random: rand.New(rand.NewPCG(seed, 13)), lines: map[*ruleset.Rule]Line{}, met: map[string]bool{},
 	}
 	for _, l := range r.Report {

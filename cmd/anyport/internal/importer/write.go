@@ -28,11 +28,7 @@ func (c *compiler) draft(comments []string) (*draft.File, map[*ruleset.Rule][]st
 	file.Steering = []draft.Setting{{Key: "unmatched", Value: draft.Text(c.options.Unmatched.String()), Comment: "ports of the prefixes below that no route takes"}}
 	routes, taken := map[*ruleset.Rule][]string{}, names{}
 	for _, p := range c.pieces() {
-		family := ""
-		if p.rule != nil {
-			family = c.chains[p.rule].Family
-		}
-		r := c.route(p, taken.of(p, family))
+		r := c.route(p, taken.of(p))
 		file.Routes = append(file.Routes, r)
 		if p.rule != nil {
 			routes[p.rule] = append(routes[p.rule], r.Name)

@@ -7,6 +7,9 @@ type Ruleset struct {
 	// Chains are all chains, in the order of the input. Chains that packets enter by themselves have a
 	// hook.
 	Chains []*Chain
+	// Skipped are the tables of nftables that no packet for a socket of this host passes, as those of
+	// the family bridge.
+	Skipped []Skipped
 }
 
 // Chain is a list of rules, met in their order.
@@ -77,3 +80,11 @@ type Mark struct{ Value, Mask uint32 }
 
 // Range is a range of numbers, both ends included.
 type Range struct{ First, Last uint32 }
+
+// Skipped is a table that the parser left out.
+type Skipped struct {
+	Family, Table string
+	Rules         int
+	Intercepts    bool // some of its rules take packets from their way
+	Reason        string
+}

@@ -1,0 +1,100 @@
+package nftables
+
+// document is one input. The readers fill it; translate resolves the names of sets in it.
+type document struct {
+	tables []*table
+}
+
+type table struct {
+	family, name string
+	dormant      bool // its chains are not hooked
+	managed      bool // iptables-nft keeps it: nft cannot show all of it
+	chains       []*chain
+	sets         map[string]*set // and maps
+}
+
+type chain struct {
+	name       string
+	kind, hook string // of a base chain
+	priority   int
+	drop       bool // the policy
+	rules      []*rule
+}
+
+type rule struct {
+	line       int // 0 in JSON
+	comment    string
+	statements []statement
+}
+
+// set is a named set or map.
+type set struct {
+	elements []element
+	changing string // why its elements are not the same for all packets; "": they are
+}
+
+// element is a value of a set, with what a map has for it.
+type element struct {
+	key     *expression
+	data    *expression // of a map of values
+	verdict *statement  // of a map of verdicts
+}
+
+// verb says what a statement does.
+type verb uint8
+
+const (
+	match    verb = iota // left, sign, right
+	verdicts             // a map of verdicts: left is the key, right the map
+	change               // left becomes right
+	accept
+	drop
+	reject
+	goOn // "continue"
+	leave
+	jump // to chain
+	goes // to chain, never back
+	tproxy
+	redirect
+	dnat
+	nothing // it has no part in where a packet goes: counter, log
+	untrack // conntrack does not see the packet
+	asks    // it may or may not match: see reason
+	unclear // it changes or decides something: see reason
+)
+
+// statement is a part of a rule. They are carried out from left to right, until one does not match.
+type statement struct {
+	verb          verb
+	sign          string // match: "==", "!=", "<", ">", "<=", ">=", "in" and "!" of flags
+	left, right   *expression
+	chain         string
+	family        string      // tproxy, dnat, redirect: "ip", "ip6", or "" for that of the packet
+	address, port *expression // nil: not given
+	text          string      // as nft prints it
+	reason        string      // asks, unclear
+}
+
+// kind says what an expression is.
+type kind uint8
+
+const (
+	literal   kind = iota // a word: a number, a name, "a-b", "a/24", "*"
+	selector              // what is looked at, as nft prints it: "ip daddr"
+	operation             // args[0] text args[1]
+	concat                // args
+	list                  // elements
+	reference             // text is the name of a set
+	lookup                // args[0] in args[1], a map
+	opaque                // what no reader understands: text
+)
+
+type expression struct {
+	kind     kind
+	text     string
+	quoted   bool // literal
+	args     []*expression
+	elements []element
+}
+
+func word(text string) *expression { return &expression{kind: literal, text: text} }
