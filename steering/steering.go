@@ -105,10 +105,34 @@ func (s *Steering) Release() error {
 	return s.release(true)
 }
 
+// GiveBack ends the steering at once, also what is pinned, while the sockets stay open: accepted conns
+// go on as far as their packets still come. Close ends the rest.
+func (s *Steering) GiveBack() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.isClosed() {
+		return nil
+	}
+	s.unpins, s.outlives = s.pins != nil, false
+	return s.detach(false)
+}
+
 // release closes everything; with keep, the local routes and pins stay. It may be called again,
 // and on what open has left half done. The order matters: the routes end before the link, and
 // the link before the sockets, so that no packet reaches the host's own listeners.
 func (s *Steering) release(keep bool) error {
+	errs := []error{s.detach(keep)}
+	errs = append(errs, s.sockets.closeSlots(slices.Concat(servingSlots, dropSlots)...))
+	errs = append(errs, s.loaded.Close(), s.closeFormer(), s.pins.Close())
+	if s.netns != nil {
+		errs = append(errs, s.netns.Close())
+	}
+	s.objects, s.pins, s.netns = bpf.SteerObjects{}, nil, nil
+	return errors.Join(errs...)
+}
+
+// detach closes everything that brings packets here.
+func (s *Steering) detach(keep bool) error {
 	errs := []error{s.announcement.Close(), s.monitor.Close()}
 	if s.routes != nil {
 		errs = append(errs, s.routes.Close(keep))
@@ -117,12 +141,7 @@ func (s *Steering) release(keep bool) error {
 		errs = append(errs, s.pins.Remove())
 	}
 	errs = append(errs, s.closeLinkReferences())
-	errs = append(errs, s.sockets.closeSlots(slices.Concat(servingSlots, dropSlots)...))
-	errs = append(errs, s.loaded.Close(), s.closeFormer(), s.pins.Close())
-	if s.netns != nil {
-		errs = append(errs, s.netns.Close())
-	}
-	s.objects, s.announcement, s.pins, s.netns, s.routes, s.monitor, s.unpins = bpf.SteerObjects{}, nil, nil, nil, nil, nil, false
+	s.announcement, s.routes, s.monitor, s.unpins = nil, nil, nil, false
 	return errors.Join(errs...)
 }
 

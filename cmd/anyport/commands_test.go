@@ -39,6 +39,7 @@ func serve(t *testing.T) *fakeAnyport {
 		"/drift":   admin.Drift{Lines: []string{}},
 		"/flows":   admin.FlowList{Flows: []admin.Flow{{Protocol: "tcp", Client: "198.51.100.9:1", Dst: "192.0.2.1:80", Route: "web", AgeSeconds: 61, IdleSeconds: 0.25, ToOrigin: 2048}}},
 		"/drain":   admin.Drained{Draining: true, Conns: map[string]int64{"web": 1, "dns": 2}},
+		"/confirm": admin.Confirmed{Path: "/etc/anyport/anyport.toml", SecondsLeft: 41.7},
 		"/origin":  admin.OriginStatus{Address: "10.0.0.5:80", Forced: "drain", Weight: 3, ConnsActive: 2},
 		"/reload":  admin.Reloaded{Path: "a.toml", Generation: 4, Keys: []config.KeyDiff{{Key: "log.level", Old: `"info"`, New: `"warn"`}}, Routes: []admin.RouteChange{}},
 		"/upgrade": admin.Upgraded{PID: 8, Binary: "/bin/new", Flows: 1, Conns: 2, Left: 1},
@@ -98,6 +99,8 @@ func TestCommands(t *testing.T) {
 		{"drain --undo", "", exitDone, "web: ", "", "POST /drain?route=&undo=1&wait="},
 		{"drain --undo --wait", "", exitUsage, "", "--wait and --undo: give one of them", ""},
 		{"drain --route=", "", exitUsage, "", `--route "": name a route, or leave it out for all of them`, ""},
+		{"confirm", "", exitDone, "confirmed with 42s left: /etc/anyport/anyport.toml stays in service\n", "", "POST /confirm?"},
+		{"confirm", "/confirm", exitFailed, "", "anyport: why not\n", "POST /confirm?"},
 		{"origin drain web/10.0.0.5:80", "", exitDone, "web/10.0.0.5:80: drain, weight 3, 2 live conns\n", "", "POST /origin?address=10.0.0.5%3A80&route=web&state=drain"},
 		{"origin weight web/[2001:db8::5]:80 3", "", exitDone, "web/", "", "POST /origin?address=%5B2001%3Adb8%3A%3A5%5D%3A80&route=web&state=&weight=3"},
 		{"origin ready web/a", "/origin", exitFailed, "", "anyport: why not\n", "POST /origin?address=a&route=web&state=ready"},
@@ -171,7 +174,7 @@ func TestDrift(t *testing.T) {
 // TestNobodyAnswers: every command that asks says where it asked and what to look at.
 func TestNobodyAnswers(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "none.sock")
-	for _, args := range []string{"status", "status --drift", "flows", "flows --json", "top", "reload", "drain", "upgrade", "explain tcp 192.0.2.1:80"} {
+	for _, args := range []string{"status", "status --drift", "flows", "flows --json", "top", "reload", "drain", "confirm", "upgrade", "explain tcp 192.0.2.1:80"} {
 		status, stdout, stderr := run(append(strings.Fields(args), "--socket", socket)...)
 		if status != exitFailed || stdout != "" && !strings.HasPrefix(args, "flows") || !strings.Contains(stderr, "anyport: no anyport answers on "+socket) || strings.Contains(stderr, "--help") {
 			t.Errorf("%s: %d, %q, %q", args, status, stdout, stderr)

@@ -17,6 +17,7 @@
 //	privileges  users and capabilities
 //	systemd     the service manager: notifications, stored sockets, watchdog
 //	doctor      anyport doctor
+//	shadow      anyport run --shadow
 //	demo        anyport demo
 //	text        what is printed for people
 //	filelimit   the limit on open files

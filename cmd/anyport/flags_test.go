@@ -8,7 +8,7 @@ import (
 
 // asking are the commands that ask a running anyport, each with the arguments that it needs.
 var asking = []string{
-	"status", "status --drift", "flows", "top --count 1", "reload --dry-run", "drain --undo", "upgrade", "explain tcp 192.0.2.1:80",
+	"status", "status --drift", "flows", "top --count 1", "reload --dry-run", "drain --undo", "confirm", "upgrade", "explain tcp 192.0.2.1:80",
 }
 
 // TestWhereToAsk: -c and --socket both say where to ask, so they exclude each other; an empty --socket,
@@ -81,8 +81,8 @@ func TestFlagsOfEachCommand(t *testing.T) {
 		}
 	}
 	for what, is := range map[string]struct{ got, want string }{
-		"-c":       {strings.Join(file, " "), "check doctor drain explain flows reload run status top unload upgrade"},
-		"--socket": {strings.Join(socket, " "), "drain explain flows reload status top upgrade"},
+		"-c":       {strings.Join(file, " "), "check confirm doctor drain explain flows reload run status top unload upgrade"},
+		"--socket": {strings.Join(socket, " "), "confirm drain explain flows reload status top upgrade"},
 		"--json":   {strings.Join(json, " "), "doctor flows reload status"},
 	} {
 		if is.got != is.want {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"anyport/cmd/anyport/internal/daemon"
 	"anyport/config"
 )
 
@@ -18,6 +19,8 @@ const (
 	exitDone   = 0
 	exitFailed = 1 // the reason is on stderr
 	exitUsage  = 2 // nothing was done or asked
+
+	exitNotConfirmed = 3 // run --confirm has given everything back: a service manager should not start it again
 )
 
 func main() {
@@ -39,6 +42,9 @@ func execute(args []string, stdout, stderr io.Writer) int {
 		return exitDone
 	}
 	say(stderr, prefixed(err))
+	if errors.Is(err, daemon.ErrNotConfirmed) {
+		return exitNotConfirmed
+	}
 	var usage usageError
 	if began && !errors.As(err, &usage) {
 		return exitFailed

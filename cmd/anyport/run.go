@@ -19,7 +19,7 @@ import (
 // replaces in an upgrade.
 func newRun() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "run [-c FILE]",
+		Use:   "run [-c FILE] [--shadow | --confirm TIME]",
 		Short: "Serve until a signal to stop",
 		Long: `Serve the routes of the file until SIGTERM or SIGINT.
 
@@ -38,17 +38,38 @@ with steering.user it becomes that user. It keeps these, if it had them:
   CAP_NET_ADMIN         with manage_routes = true: a reload changes local routes
   CAP_BPF               before Linux 5.19: the map updates of a reload need it there
 
+With --shadow it only rehearses: it steers nothing, adds no route, and counts what it would
+do with the traffic that another proxy handles now. The status shows the differences; so
+does stdout at the end. It needs CAP_NET_RAW.
+
+With --confirm TIME it gives all prefixes back when the time is over, and ends with exit
+status 3, unless "anyport confirm" comes before. Until the next start nothing is pinned
+then, so that a crash gives them back, too.
+
+If TPROXY rules are there whose new conns would come to anyport at once, because a socket
+match precedes them, it asks for one of these flags; --confirm 0 starts anyway.
+
 Logs go to stderr. If nobody reads them, anyport drops lines and counts them; it never
 waits.
 
 Under systemd it reports when it is ready, reloads and stops. With WatchdogSec= it reports
 that its event loops turn. With FileDescriptorStoreMax= its sockets outlive it: after a
 crash clients wait in their queues.`,
-		Example: "  anyport run -c /etc/anyport/anyport.toml",
-		Args:    noArgs,
+		Example: `  anyport run -c /etc/anyport/anyport.toml
+  anyport run --shadow -c anyport.toml          # rehearse beside another proxy
+  anyport run --confirm 60s -c anyport.toml     # and then: anyport confirm`,
+		Args: noArgs,
 	}
 	path := fileFlag(cmd)
+	rehearse := cmd.Flags().Bool("shadow", false, "steer nothing, and count what would be different")
+	confirm := cmd.Flags().Duration("confirm", 0, "give all back after this `TIME` unless \"anyport confirm\" comes; 0: never, and do not ask")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
+		switch {
+		case *confirm < 0:
+			return usagef("--confirm %v: write how long to wait, such as 60s, or 0", *confirm)
+		case *rehearse && cmd.Flags().Changed("confirm"):
+			return usagef("--shadow and --confirm: give one of them; a rehearsal has nothing to give back")
+		}
 		before, err := handover.Predecessor()
 		if err != nil {
 			return err
@@ -70,13 +91,23 @@ crash clients wait in their queues.`,
 		signals := make(chan os.Signal, 2)
 		signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR2, syscall.SIGTERM, syscall.SIGINT)
 		defer signal.Stop(signals)
+		if *rehearse {
+			return runShadow(cmd, c, signals)
+		}
+		stored := systemd.Stored()
+		if before == nil && len(stored) == 0 && !cmd.Flags().Changed("confirm") {
+			if err := checkTakeover(cmd, c); err != nil {
+				return err
+			}
+		}
 		return daemon.Run(cmd.Context(), daemon.Options{
 			Config:  c,
 			Version: version(),
 			Log:     cmd.ErrOrStderr(),
 			Signals: signals,
 			Manager: systemd.FromEnvironment(),
-			Stored:  systemd.Stored(),
+			Stored:  stored,
+			Confirm: *confirm,
 			Drop:    true,
 
 			Watchdog: systemd.Watchdog(),

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -49,6 +50,12 @@ func OtherListeners() ([]Listener, error) {
 	return slices.DeleteFunc(all, func(l Listener) bool { return l.PID == os.Getpid() }), err
 }
 
+// ListenersWithoutOwners is ReadListeners without a look at the processes, which takes long where there are many.
+func ListenersWithoutOwners() ([]Listener, error) {
+	found, err := listenersByInode()
+	return slices.Collect(maps.Values(found)), err
+}
+
 // compare orders listeners, so that messages have the same order each time.
 func (l Listener) compare(m Listener) int {
 	return cmp.Or(cmp.Compare(l.Protocol, m.Protocol), l.Addr.Compare(m.Addr), cmp.Compare(l.PID, m.PID))
@@ -86,14 +93,15 @@ func diagnose(family uint8, protocol config.Protocol) ([][]byte, error) {
 		state = tcpClose
 	}
 	request := nl.NewNetlinkRequest(nl.SOCK_DIAG_BY_FAMILY, unix.NLM_F_DUMP)
-	request.AddData(&diagRequest{family, uint8(protocol), 1 << state})
+	request.AddData(&diagRequest{family: family, protocol: uint8(protocol), states: 1 << state})
 	return request.Execute(unix.NETLINK_INET_DIAG, nl.SOCK_DIAG_BY_FAMILY)
 }
 
-// diagRequest is struct inet_diag_req_v2, of any address and port.
+// diagRequest is struct inet_diag_req_v2, of any address and port if these are not valid.
 type diagRequest struct {
 	family, protocol uint8
 	states           uint32
+	local, remote    netip.AddrPort
 }
 
 func (r *diagRequest) Len() int { return 56 }
@@ -102,16 +110,25 @@ func (r *diagRequest) Serialize() []byte {
 	b := make([]byte, r.Len())
 	b[0], b[1] = r.family, r.protocol
 	binary.NativeEndian.PutUint32(b[4:], r.states)
+	if r.local.IsValid() {
+		binary.BigEndian.PutUint16(b[8:], r.local.Port())
+		binary.BigEndian.PutUint16(b[10:], r.remote.Port())
+		copy(b[12:28], r.local.Addr().AsSlice())
+		copy(b[28:44], r.remote.Addr().AsSlice())
+		binary.NativeEndian.PutUint64(b[48:], ^uint64(0)) // INET_DIAG_NOCOOKIE, twice
+	}
 	return b
 }
+
+// diagMessage is the size of struct inet_diag_msg.
+const diagMessage = 72
 
 // attrV6Only is INET_DIAG_SKV6ONLY of linux/inet_diag.h.
 const attrV6Only = 11
 
 // parseDiag reads a struct inet_diag_msg and its attributes.
 func parseDiag(message []byte, protocol config.Protocol) (l Listener, inode uint32, ok bool) {
-	const size = 72
-	if len(message) < size {
+	if len(message) < diagMessage {
 		return l, 0, false
 	}
 	addr := netip.AddrFrom16([16]byte(message[8:24])).Unmap()
@@ -119,7 +136,7 @@ func parseDiag(message []byte, protocol config.Protocol) (l Listener, inode uint
 		addr = netip.AddrFrom4([4]byte(message[8:12]))
 	}
 	l = Listener{Protocol: protocol, Addr: netip.AddrPortFrom(addr, binary.BigEndian.Uint16(message[4:]))}
-	attributes, err := nl.ParseRouteAttr(message[size:])
+	attributes, err := nl.ParseRouteAttr(message[diagMessage:])
 	if err != nil {
 		return l, 0, false
 	}
@@ -128,6 +145,8 @@ func parseDiag(message []byte, protocol config.Protocol) (l Listener, inode uint
 			l.IPv6Only = a.Value[0] == 1
 		}
 	}
+	_, options := parseSockopt(message)
+	l.Transparent = options.transparent
 	return l, binary.NativeEndian.Uint32(message[68:]), true
 }
 

@@ -51,10 +51,10 @@ func TestReadListeners(t *testing.T) {
 	}
 	name, pid := string(comm[:len(comm)-1]), os.Getpid()
 	want := []Listener{
-		{config.TCP, netip.MustParseAddrPort("127.0.0.1:22"), false, name, pid},
-		{config.UDP, netip.MustParseAddrPort("127.0.0.1:53"), false, name, pid},
-		{config.TCP, netip.MustParseAddrPort("[::]:80"), true, name, pid},
-		{config.TCP, netip.MustParseAddrPort("[::]:443"), false, name, pid},
+		{config.TCP, netip.MustParseAddrPort("127.0.0.1:22"), false, name, pid, false},
+		{config.UDP, netip.MustParseAddrPort("127.0.0.1:53"), false, name, pid, false},
+		{config.TCP, netip.MustParseAddrPort("[::]:80"), true, name, pid, false},
+		{config.TCP, netip.MustParseAddrPort("[::]:443"), false, name, pid, false},
 	}
 	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.AddrPort{})); diff != "" {
 		t.Error(diff)

@@ -17,6 +17,8 @@ type Listener struct {
 	IPv6Only bool           // of an unspecified IPv6 address: it takes no IPv4
 	Process  string         // "" where it is not known
 	PID      int
+
+	Transparent bool // IP_TRANSPARENT: usually a proxy behind TPROXY rules; false if the kernel does not say
 }
 
 // Shadow is a listener that would not be reached any more, on the addresses of Taken.

@@ -63,6 +63,11 @@ func (c Client) Drain(ctx context.Context, route string, undo, wait bool) (*Drai
 	return ask[Drained](ctx, c, http.MethodPost, "/drain", query)
 }
 
+// Confirm makes it keep what it would give back otherwise.
+func (c Client) Confirm(ctx context.Context) (*Confirmed, error) {
+	return ask[Confirmed](ctx, c, http.MethodPost, "/confirm", nil)
+}
+
 // Origin forces a state on an origin, or sets its weight, and returns its status then.
 func (c Client) Origin(ctx context.Context, order OriginOrder) (*OriginStatus, error) {
 	query := url.Values{"route": {order.Route}, "address": {order.Address}, "state": {order.State}}

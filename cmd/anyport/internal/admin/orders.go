@@ -54,6 +54,12 @@ func (d Drained) Total() (n int64) {
 	return n
 }
 
+// Confirmed is a run with --confirm that keeps what it serves.
+type Confirmed struct {
+	Path        string  `json:"path"`
+	SecondsLeft float64 `json:"seconds_left"` // that there were
+}
+
 // OriginOrder is what an operator wants of an origin: a state, or a weight.
 type OriginOrder struct {
 	Route   string

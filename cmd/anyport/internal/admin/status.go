@@ -23,6 +23,8 @@ type Status struct {
 	Unrouted      Counts         `json:"unrouted"` // traffic to a dst that no route forwards, or that none forwards any more
 
 	Resolver *ResolverStatus `json:"resolver,omitempty"` // if an origin is a DNS name
+	Confirm  *ConfirmStatus  `json:"confirm,omitempty"`  // of a run with --confirm, until it is confirmed
+	Shadow   *ShadowStatus   `json:"shadow,omitempty"`   // of a run with --shadow, which serves nothing
 }
 
 // ResolverStatus says how DNS names are resolved.
@@ -175,6 +177,12 @@ type OriginStatus struct {
 	ConnsTotal  uint64 `json:"conns_total"`
 
 	SourcePorts map[string]int64 `json:"source_ports_used,omitempty"` // source address → local ports that live TCP conns use, if the route has source
+}
+
+// ConfirmStatus says when everything is given back, unless somebody confirms.
+type ConfirmStatus struct {
+	Deadline    time.Time `json:"deadline"`
+	SecondsLeft float64   `json:"seconds_left"`
 }
 
 // Drift says where the tables in the kernel differ from the config in service.

@@ -32,6 +32,9 @@ type Service interface {
 	// Reload loads the file again, or with dryRun only says what that would change.
 	Reload(ctx context.Context, dryRun bool) (admin.Reloaded, error)
 
+	// Confirm keeps what a run with --confirm would give back.
+	Confirm(ctx context.Context) (admin.Confirmed, error)
+
 	// Upgrade makes another process serve.
 	Upgrade(ctx context.Context, order UpgradeOrder) (admin.Upgraded, error)
 

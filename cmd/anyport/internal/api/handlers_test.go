@@ -73,6 +73,7 @@ func TestAnswers(t *testing.T) {
 		{"POST /drain?route=web&undo=1", `{"draining":false,"conns_active":{"web":3}}` + "\n", "drain web 10"},
 		{"POST /drain?route=web&wait=1", `{"draining":true,"conns_active":{"web":3}}` + "\n", "drain web 01"},
 		{"POST /drain?route=web&undo=true&wait=yes", `{"draining":true,"conns_active":{"web":3}}` + "\n", "drain web 00"},
+		{"POST /confirm", `{"path":"a.toml","seconds_left":42}` + "\n", "confirm  00"},
 		{"POST /reload", `{"dry_run":false,"path":"a.toml","generation":2,"keys":[],"routes":[]}` + "\n", "reload  00"},
 		{"POST /reload?dry_run=1", `{"dry_run":true,"path":"a.toml","generation":2,"keys":[],"routes":[]}` + "\n", "reload  10"},
 		{"POST /upgrade", `{"pid":8,"binary":"","flows":1,"conns":2,"left":3}` + "\n", "upgrade  10"},
@@ -165,6 +166,7 @@ func TestServiceRefuses(t *testing.T) {
 		"drain":   func() error { _, err := client.Drain(t.Context(), "web", false, false); return err },
 		"origin":  func() error { _, err := client.Origin(t.Context(), admin.OriginOrder{State: "down"}); return err },
 		"reload":  func() error { _, err := client.Reload(t.Context(), false); return err },
+		"confirm": func() error { _, err := client.Confirm(t.Context()); return err },
 		"upgrade": func() error { _, err := client.Upgrade(t.Context(), "", nil); return err },
 		"top":     func() error { _, err := client.Top(t.Context(), 1); return err },
 		"flows": func() error {

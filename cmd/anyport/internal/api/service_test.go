@@ -68,6 +68,10 @@ func (f *fakeService) Reload(ctx context.Context, dryRun bool) (admin.Reloaded, 
 	return admin.Reloaded{DryRun: dryRun, Path: "a.toml", Generation: 2, Keys: []config.KeyDiff{}, Routes: []admin.RouteChange{}}, f.order(ctx, "reload", "", dryRun, false)
 }
 
+func (f *fakeService) Confirm(ctx context.Context) (admin.Confirmed, error) {
+	return admin.Confirmed{Path: "a.toml", SecondsLeft: 42}, f.order(ctx, "confirm", "", false, false)
+}
+
 func (f *fakeService) Upgrade(ctx context.Context, o UpgradeOrder) (admin.Upgraded, error) {
 	f.files = o.Files
 	return admin.Upgraded{PID: 8, Binary: o.Binary, Flows: 1, Conns: 2, Left: 3}, f.order(ctx, "upgrade", o.Binary, o.Root, len(o.Files) > 0)

@@ -38,6 +38,7 @@ var verbs = []verb{
 	{"POST /drain", ownerToo, nil, func(a *API, r *http.Request) (any, error) {
 		return a.service.Drain(r.Context(), r.FormValue("route"), isSet(r, "undo"), isSet(r, "wait"))
 	}},
+	{"POST /confirm", ownerToo, nil, func(a *API, r *http.Request) (any, error) { return a.service.Confirm(r.Context()) }},
 	{"POST /origin", ownerToo, nil, func(a *API, r *http.Request) (any, error) { return a.origin(r) }},
 	{"POST /reload", ownerToo, nil, func(a *API, r *http.Request) (any, error) {
 		return a.service.Reload(r.Context(), isSet(r, "dry_run"))

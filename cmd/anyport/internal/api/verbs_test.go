@@ -24,6 +24,7 @@ func TestVerbs(t *testing.T) {
 		{"GET /explain?dst=x", true},
 		{"GET /drift", true},
 		{"POST /drain?route=a&wait=1", true},
+		{"POST /confirm", true},
 		{"POST /origin?route=a&address=b&state=drain", true},
 		{"POST /reload?dry_run=1", true},
 		{"POST /upgrade?binary=", true},

@@ -23,7 +23,7 @@ func (d *daemon) control(ctx context.Context, drain func(), served <-chan error)
 		case err := <-served:
 			d.abortUpgrade()
 			d.log.Info("stopped")
-			return err
+			return errors.Join(err, d.confirm.outcome())
 		case <-stop:
 			stop = nil
 			d.stopOrCancelUpgrade(syscall.SIGTERM, drain)
@@ -35,9 +35,11 @@ func (d *daemon) control(ctx context.Context, drain func(), served <-chan error)
 			d.finishReload()
 		case <-d.healthChanged():
 			d.applyHealth()
+		case <-d.confirm.due():
+			d.giveBack(drain)
 		case sig := <-d.opt.Signals:
 			if atOnce := d.signalled(sig, drain); atOnce {
-				return nil
+				return d.confirm.outcome()
 			}
 		}
 	}
@@ -146,7 +148,7 @@ func (u *upgradeRun) done() <-chan struct{} {
 
 // beginUpgrade starts the upgrade on another goroutine, which calls report with the outcome.
 func (d *daemon) beginUpgrade(binary string, spare steering.Inheritance, report func(admin.Upgraded, error)) error {
-	if err := d.checkChangeable(); err != nil {
+	if err := errors.Join(d.checkChangeable(), d.checkConfirmed()); err != nil {
 		return err
 	}
 	moving, abandon := context.WithCancel(context.Background())

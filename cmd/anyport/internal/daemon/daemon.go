@@ -42,12 +42,15 @@ type Options struct {
 
 	Predecessor *handover.Conn // to the process that this one replaces, which serves until then; nil: none
 
+	Confirm time.Duration // give everything back unless somebody confirms in this time; 0: do not
+
 	Drop bool // give up the privileges that serving does not need: for the whole process, irrevocably
 }
 
 // Run serves the config until ctx is done or a signal says to stop, and returns
 // nil once the last conn has ended.
 func Run(ctx context.Context, opt Options) (err error) {
+	opt.Config = opt.unpinned(opt.Config)
 	d, err := open(opt)
 	if err != nil {
 		return err
@@ -82,6 +85,9 @@ type daemon struct {
 	drains   atomic.Pointer[drains]     // never nil
 	allDown  map[string]bool            // routes whose new conns the kernel refuses because no origin is up
 	stopping atomic.Bool                // no new conns or flows are taken any more
+
+	confirm   confirmation // see --confirm
+	inherited bool         // the steering, or its sockets, are those of another process
 
 	stopAsked bool        // by a signal, not by an upgrade: one more ends the process at once
 	relinked  atomic.Bool // the service manager may keep a link that is dead
@@ -185,6 +191,7 @@ func (d *daemon) openRoutes() error {
 // new ones.
 func (d *daemon) openSteering(g *generation) (*steering.Steering, error) {
 	if d.before != nil {
+		d.inherited = true
 		return d.inheritSteering(g)
 	}
 	if len(d.stored) == 0 {
@@ -192,6 +199,7 @@ func (d *daemon) openSteering(g *generation) (*steering.Steering, error) {
 	}
 	s, err := steering.Inherit(g.config, g.table, maps.Clone(d.stored), d.log)
 	if err == nil {
+		d.inherited = true
 		d.log.Info("serving on the sockets that the service manager kept", "kept", len(d.stored))
 		return s, nil
 	}

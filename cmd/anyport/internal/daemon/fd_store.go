@@ -12,7 +12,7 @@ import (
 // sockets, and what steers to them unless that is pinned. Clients then wait in the queues of the
 // sockets. It is idempotent: it sends only what has changed.
 func (d *daemon) storeFDs() {
-	if !d.opt.Manager.Listens() {
+	if !d.opt.Manager.Listens() || d.confirm.waiting() || d.confirm.missed {
 		return
 	}
 	if d.relinked.Swap(false) { // even if the number is the same

@@ -176,7 +176,7 @@ func (d *daemon) load() (*generation, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nextGeneration(old, text)
+	return nextGeneration(d.opt, old, text)
 }
 
 // readFile reads a file that may be on a mount that hangs.
@@ -185,11 +185,12 @@ func (d *daemon) readFile(path string) ([]byte, error) {
 }
 
 // nextGeneration makes the generation after old from a new text of its file.
-func nextGeneration(old *generation, text []byte) (*generation, error) {
+func nextGeneration(opt Options, old *generation, text []byte) (*generation, error) {
 	c, err := config.Parse(old.config.Path, text)
 	if err != nil {
 		return nil, err
 	}
+	c = opt.unpinned(c)
 	if problems := checkFixedKeys(old.config, c); len(problems) > 0 {
 		return nil, problems
 	}

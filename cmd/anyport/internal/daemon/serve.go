@@ -42,6 +42,7 @@ func (d *daemon) serve(ctx context.Context) error {
 	}
 
 	d.logServing()
+	d.awaitConfirmation()
 	d.storeFDs()
 	d.checkNotified(d.opt.Manager.Ready(d.statusLine()))
 	defer d.startWatchdog()()

@@ -38,6 +38,7 @@ func (d *daemon) status() admin.Status {
 		Routes:        joinRoutes(d.proxy.Status(), kernel.Counters, d.draining),
 		Unrouted:      admin.Counts(d.proxy.Unrouted()),
 		Resolver:      resolverStatus(d.proxy.Resolving()),
+		Confirm:       d.confirmStatus(),
 	}
 }
 

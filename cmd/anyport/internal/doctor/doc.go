@@ -11,7 +11,8 @@
 //	killed.go                     pins, and what happens when anyport is killed
 //	network.go, sysctl.go         routes, neighbours, kernel settings
 //	listeners.go                  sockets of other processes that would get nothing more
-//	tproxy.go, ruleset.go         TPROXY rules that win over the steering
+//	tproxy*.go, ruleset.go        TPROXY rules that win over the steering, and what they leave
+//	takeover.go                   TPROXY rules that would lose to a start, for anyport run
 //	nat*.go                       DNAT rules that change a dst before the steering sees it
 //	rules_nft.go                  rules as nft prints them
 //	text.go                       the report for people

@@ -55,6 +55,7 @@ var checks = []struct {
 	{"neighbours", checkNeighbours},
 	{"listeners", checkListeners},
 	{"tproxy", checkTProxy},
+	{"tproxy_leftovers", checkTProxyLeftovers},
 	{"dnat", checkNAT},
 	{"rp_filter", checkReversePath},
 	{"tcp_syncookies", checkSYNCookies},

@@ -44,6 +44,9 @@ type Facts struct {
 	Tools  []string // that list packet filters, as far as they are installed
 	TProxy []Rule
 	NAT    []NAT
+
+	Diverts   []Rule // rules that match packets which have a socket
+	MarkRules []MarkRule
 }
 
 // Files are the limits on open files.

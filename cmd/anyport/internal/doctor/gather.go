@@ -38,7 +38,8 @@ var gatherers = []struct {
 	{readLocal, []string{"routes"}},
 	{readHost, []string{"routes", "neighbours", "listeners"}},
 	{readListeners, []string{"listeners"}},
-	{readRules, []string{"tproxy", "dnat"}},
+	{readRules, []string{"tproxy", "tproxy_leftovers", "dnat"}},
+	{readMarkRules, []string{"tproxy_leftovers"}},
 }
 
 // Gather reads the facts about this host and the network namespace of the calling thread, for the file

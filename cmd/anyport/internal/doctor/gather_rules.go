@@ -17,22 +17,29 @@ import (
 // -t would load the table's module.
 var listers = []struct {
 	command []string
-	parse   func(text string, served []netip.Prefix) ([]Rule, []NAT)
+	parse   func(text string, served []netip.Prefix) listed
 }{
 	{[]string{"iptables-save"}, iptables("iptables", "ip")},
 	{[]string{"ip6tables-save"}, iptables("ip6tables", "ip6")},
 	{[]string{"iptables-legacy-save"}, iptables("iptables-legacy", "ip")},
 	{[]string{"ip6tables-legacy-save"}, iptables("ip6tables-legacy", "ip6")},
-	{[]string{"nft", "--handle", "list", "ruleset"}, func(text string, served []netip.Prefix) ([]Rule, []NAT) {
-		return parseNft(text), natOfNft(text, served)
+	{[]string{"nft", "--handle", "list", "ruleset"}, func(text string, served []netip.Prefix) listed {
+		set, _ := nftRules(text)
+		return listed{parseNft(text), set.diverts(), natOfNft(text, served)}
 	}},
 }
 
+// listed is what matters of the rules of one packet filter.
+type listed struct {
+	tproxy, diverts []Rule
+	nat             []NAT
+}
+
 // iptables returns the parser for one iptables command: its rules stand in the same form for all four.
-func iptables(command, family string) func(string, []netip.Prefix) ([]Rule, []NAT) {
-	return func(text string, served []netip.Prefix) ([]Rule, []NAT) {
+func iptables(command, family string) func(string, []netip.Prefix) listed {
+	return func(text string, served []netip.Prefix) listed {
 		w := natWalk{ruleset: iptablesRules(command, family, text), start: "nat PREROUTING", spare: command + " -t nat -I PREROUTING -d %[1]s -j ACCEPT"}
-		return parseIptables(command, text), w.walk(match{family: family, dst: served})
+		return listed{parseIptables(command, text), w.ruleset.diverts(), w.walk(match{family: family, dst: served})}
 	}
 }
 
@@ -41,13 +48,13 @@ const listing = 10 * time.Second
 
 // readRules reads the rules of all packet filters that are installed.
 func readRules(ctx context.Context, f *Facts) (err error) {
-	f.Tools, f.TProxy, f.NAT, err = readFilters(ctx, f.prefixes())
+	f.Tools, f.TProxy, f.Diverts, f.NAT, err = readFilters(ctx, f.prefixes())
 	return err
 }
 
 // readFilters has all listers that are installed list their rules. Of those that change dst it
 // returns the ones for these prefixes.
-func readFilters(ctx context.Context, served []netip.Prefix) (tools []string, tproxy []Rule, nat []NAT, err error) {
+func readFilters(ctx context.Context, served []netip.Prefix) (tools []string, tproxy, diverts []Rule, nat []NAT, err error) {
 	for _, l := range listers {
 		path, installed := find(l.command[0])
 		if !installed || isAlias(l.command[0], path) {
@@ -55,13 +62,23 @@ func readFilters(ctx context.Context, served []netip.Prefix) (tools []string, tp
 		}
 		text, err := output(ctx, path, l.command[1:]...)
 		if err != nil {
-			return tools, tproxy, nat, fmt.Errorf("%s: %w", strings.Join(l.command, " "), err)
+			return tools, tproxy, diverts, nat, fmt.Errorf("%s: %w", strings.Join(l.command, " "), err)
 		}
 		tools = append(tools, l.command[0])
-		handing, changing := l.parse(text, served)
-		tproxy, nat = append(tproxy, handing...), append(nat, unseen(nat, changing)...)
+		found := l.parse(text, served)
+		tproxy = append(tproxy, found.tproxy...)
+		diverts = append(diverts, notOfIptables(tools, found.diverts)...)
+		nat = append(nat, unseen(nat, found.nat)...)
 	}
-	return tools, tproxy, nat, nil
+	return tools, tproxy, diverts, nat, nil
+}
+
+// notOfIptables leaves out what nft prints of the table mangle, if iptables-save has printed that.
+func notOfIptables(tools []string, rules []Rule) []Rule {
+	return slices.DeleteFunc(rules, func(r Rule) bool {
+		return slices.Contains(tools, "iptables-save") && strings.HasPrefix(r.Delete, "nft delete rule ip mangle ") ||
+			slices.Contains(tools, "ip6tables-save") && strings.HasPrefix(r.Delete, "nft delete rule ip6 mangle ")
+	})
 }
 
 // isAlias reports whether a command for the legacy tables is what iptables-save is, too.

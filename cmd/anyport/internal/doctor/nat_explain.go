@@ -17,7 +17,7 @@ func Translated(ctx context.Context, protocol config.Protocol, dst netip.AddrPor
 
 	addr := dst.Addr().Unmap()
 	host := netip.PrefixFrom(addr, addr.BitLen())
-	_, _, nat, err := readFilters(ctx, []netip.Prefix{host})
+	_, _, _, nat, err := readFilters(ctx, []netip.Prefix{host})
 	for _, n := range nat {
 		if _, any := n.takes(host, protocol, config.PortRange{First: dst.Port(), Last: dst.Port()}); any && len(lines) < most {
 			lines = append(lines, fmt.Sprintf("a DNAT rule takes its packets before the steering sees them: %s (%s, from %s); to keep dst from it: %s",

@@ -75,7 +75,7 @@ COMMIT
 		"any protocol":             {edit("-p tcp -m tcp --dport 8080 ", ""), "yes yes yes yes"},
 		"a cluster":                {cluster, "no no no yes"},
 	} {
-		_, nat := iptables("iptables", "ip")(test.text, servedHere)
+		nat := iptables("iptables", "ip")(test.text, servedHere).nat
 		questions := []string{"tcp 192.0.2.7 8080", "udp 192.0.2.7 53", "tcp 192.0.2.7 8999", "tcp 192.0.2.7 30080"}
 		if got := takenBy(t, nat, questions); got != test.want {
 			t.Errorf("%s: %s, want %s: %+v", name, got, test.want, nat)
@@ -84,7 +84,7 @@ COMMIT
 			t.Errorf("%s: it takes IPv6", name)
 		}
 	}
-	_, nat := iptables("ip6tables", "ip6")(engine, servedHere)
+	nat := iptables("ip6tables", "ip6")(engine, servedHere).nat
 	if got := takenBy(t, nat, []string{"tcp 192.0.2.7 8080", "tcp 2001:db8:1::7 8080"}); got != "no yes" {
 		t.Errorf("ip6tables: %s", got)
 	}
@@ -135,7 +135,7 @@ func TestNATOfNft(t *testing.T) {
 
 func TestNAT(t *testing.T) {
 	const rules = "*nat\n-A PREROUTING -p tcp -m tcp --dport 8080 -j REDIRECT --to-ports 80\n"
-	redirect := func(f *Facts) { _, f.NAT = iptables("iptables", "ip")(rules, f.prefixes()) }
+	redirect := func(f *Facts) { f.NAT = iptables("iptables", "ip")(rules, f.prefixes()).nat }
 	passes := func(f *Facts) {
 		f.Config.Routes = append(f.Config.Routes, &config.Route{Name: "web", Protocols: []config.Protocol{config.TCP}, Prefixes: []netip.Prefix{prefix("192.0.2.0/24")},
 			Ports: []config.PortRange{{First: 8080, Last: 8080}}, Action: config.Pass})

@@ -1,8 +1,10 @@
 package doctor
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 )
 
 // ruleset is the rules of a packet filter by "table chain", in their order. One type serves iptables and
@@ -42,6 +44,41 @@ func (s ruleset) tproxy(starts ...string) []Rule {
 		w.chain(chain) // that nothing leads to: perhaps something will
 	}
 	return w.found
+}
+
+// diverts returns the rules that match packets which have a socket, and go on to a chain or accept them. Of
+// one that leads to a chain of its own, Delete removes that, too.
+func (s ruleset) diverts() (all []Rule) {
+	for _, name := range s.names() {
+		for _, r := range s[name] {
+			if !r.socket || r.tproxy {
+				continue
+			}
+			if chain, ok := s.iptablesChain(r); ok {
+				r.Delete += chain
+			}
+			all = append(all, r.Rule)
+		}
+	}
+	return all
+}
+
+// iptablesChain returns the commands that remove the chain of iptables that only r leads to.
+func (s ruleset) iptablesChain(r chainRule) (commands string, ok bool) {
+	table, chain, _ := strings.Cut(r.jump, " ")
+	command, _, isIptables := strings.Cut(r.Delete, " -t ")
+	leading := 0
+	for _, rules := range s {
+		for _, other := range rules {
+			if other.jump == r.jump {
+				leading++
+			}
+		}
+	}
+	if !isIptables || len(s[r.jump]) == 0 || leading != 1 {
+		return "", false
+	}
+	return fmt.Sprintf("\n%[1]s -t %[2]s -F %[3]s\n%[1]s -t %[2]s -X %[3]s", command, table, chain), true
 }
 
 // names are the chains in a fixed order, so that a report does not change from run to run.

@@ -80,15 +80,15 @@ func (d *document) object(what string, raw json.RawMessage) error {
 		return fmt.Errorf("%s %s: %w", what, shorten(string(raw)), err)
 	}
 	if what == "table" {
-		t := &table{family: o.Family, name: o.Name, sets: map[string]*set{}, dormant: hasFlag(o.Flags, "dormant")}
-		d.tables = append(d.tables, t)
+		d.find(o.Family, o.Name).dormant = hasFlag(o.Flags, "dormant")
 		return nil
 	}
 	t := d.find(o.Family, o.Table)
 	switch what {
 	case "chain":
-		kind, _ := o.Type.(string)
-		t.chains = append(t.chains, &chain{name: o.Name, kind: kind, hook: o.Hook, priority: o.Prio, drop: o.Policy == "drop"})
+		c := t.find(o.Name)
+		c.kind, _ = o.Type.(string)
+		c.hook, c.priority, c.drop = o.Hook, o.Prio, o.Policy == "drop"
 	case "set", "map":
 		s, err := jsonSet(o)
 		if err != nil {
@@ -104,30 +104,6 @@ func (d *document) object(what string, raw json.RawMessage) error {
 		c.rules = append(c.rules, r)
 	}
 	return nil
-}
-
-// find returns a table, new if it was not met before. It looks at the last one first: nft prints one
-// table after the other.
-func (d *document) find(family, name string) *table {
-	for i := len(d.tables) - 1; i >= 0; i-- {
-		if t := d.tables[i]; t.family == family && t.name == name {
-			return t
-		}
-	}
-	t := &table{family: family, name: name, sets: map[string]*set{}}
-	d.tables = append(d.tables, t)
-	return t
-}
-
-func (t *table) find(name string) *chain {
-	for i := len(t.chains) - 1; i >= 0; i-- {
-		if t.chains[i].name == name {
-			return t.chains[i]
-		}
-	}
-	c := &chain{name: name}
-	t.chains = append(t.chains, c)
-	return c
 }
 
 // hasFlag: flags are a list, or one string if there is one flag.

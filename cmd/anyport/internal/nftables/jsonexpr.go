@@ -65,7 +65,7 @@ func named(name string, inner any) *expression {
 
 // operations go from left to right: newer versions of nft have more than two operands in one list.
 func operations(sign string, args []*expression) *expression {
-	if len(args) < 2 {
+	if len(args) < 2 || len(args) > mostOperations {
 		return &expression{kind: opaque, text: sign}
 	}
 	e := args[0]

@@ -1,12 +1,16 @@
 package nftables
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 )
 
 func jsonRule(o object) (*rule, error) {
 	r := &rule{comment: o.Comment}
+	if len(o.Expr) > mostStatements {
+		return nil, errors.New("the rule has more statements than nft allows")
+	}
 	for _, value := range o.Expr {
 		only, is := value.(map[string]any)
 		if !is || len(only) != 1 {
@@ -17,6 +21,7 @@ func jsonRule(o object) (*rule, error) {
 			if s.text == "" {
 				s.text = s.printed()
 			}
+			s.text = shorten(s.text)
 			r.statements = append(r.statements, s)
 		}
 	}

@@ -131,7 +131,7 @@ func observed(t *testing.T, packets []ruleset.Packet) map[uint16]*seen {
 	}
 	for begun := time.Now(); ; time.Sleep(10 * time.Millisecond) {
 		arrived := 0
-		for _, m := range members(t, "arrived") {
+		for _, m := range elementsOf(t, "arrived") {
 			if all[uint16(number64(m[0]))] != nil { // the host sends packets too, as for multicast
 				arrived++
 			}
@@ -145,7 +145,7 @@ func observed(t *testing.T, packets []ruleset.Packet) map[uint16]*seen {
 	}
 	time.Sleep(50 * time.Millisecond) // the last is between the two chains
 	for _, set := range []string{"seen4", "seen6"} {
-		for _, m := range members(t, set) {
+		for _, m := range elementsOf(t, set) {
 			s := all[uint16(number64(m[0]))]
 			if s == nil {
 				continue
@@ -153,7 +153,7 @@ func observed(t *testing.T, packets []ruleset.Packet) map[uint16]*seen {
 			s.passed, s.destination = true, netip.AddrPortFrom(netip.MustParseAddr(m[1].(string)), uint16(number64(m[2])))
 		}
 	}
-	for _, m := range members(t, "took") {
+	for _, m := range elementsOf(t, "took") {
 		if s := all[uint16(number64(m[0]))]; s != nil {
 			s.socket = uint32(number64(m[1]))
 		}
@@ -166,27 +166,27 @@ func number64(v any) int64 {
 	return n
 }
 
-// members are the elements of a set of the probe.
-func members(t *testing.T, set string) [][]any {
+// elementsOf returns the elements of a set of the probe.
+func elementsOf(t *testing.T, set string) [][]any {
 	t.Helper()
 	var all struct{ Nftables []map[string]json.RawMessage }
 	if err := decode(nft(t, "-j", "list", "set", "inet", "probe", set), &all); err != nil {
 		t.Fatal(err)
 	}
-	var members [][]any
+	var elements [][]any
 	for _, entry := range all.Nftables {
 		var o object
 		if raw := entry["set"]; raw != nil && decode(string(raw), &o) == nil {
 			for _, e := range o.Elem {
 				if value, is := field(e, "concat").([]any); is {
-					members = append(members, value)
+					elements = append(elements, value)
 				} else {
-					members = append(members, []any{e})
+					elements = append(elements, []any{e})
 				}
 			}
 		}
 	}
-	return members
+	return elements
 }
 
 // compareWalk leaves out what the walk is not sure of.

@@ -17,17 +17,15 @@ func (p *part) match(s statement) {
 	}
 	c := ruleset.Condition{Not: s.sign == "!=" || s.sign == "!"}
 	if s.sign == "==" || c.Not {
-		everything, tuples, ok := p.tuples(keys, s.left, s.right)
-		if !ok {
+		m, ok := p.members(keys, s.left, s.right)
+		switch {
+		case !ok || m.everything && !c.Not:
 			return
+		case m.everything:
+			c = ruleset.Condition{} // nothing
+		default:
+			c.Any = m.tuples
 		}
-		if everything {
-			if c.Not {
-				p.conditions = append(p.conditions, ruleset.Condition{})
-			}
-			return
-		}
-		c.Any = tuples
 	} else {
 		a, ok := compared(keys[0], s.sign, s.right)
 		if !ok || len(keys) != 1 {
@@ -97,38 +95,36 @@ func (p *part) once(a ruleset.Atom) {
 	p.conditions = append(p.conditions, ruleset.Condition{Any: [][]ruleset.Atom{{a}}})
 }
 
-// tuples are the values that keys may have. A set that has "*" holds everything.
-func (p *part) tuples(keys []key, left, right *expression) (everything bool, all [][]ruleset.Atom, ok bool) {
-	cached := inSet{key: printed(left, "")}
-	if right != nil && right.kind == reference {
-		cached.name = right.text
-	}
+// members are the values that keys may have.
+func (p *part) members(keys []key, left, right *expression) (m members, ok bool) {
 	elements, ok := p.elements(right)
 	if !ok {
-		return false, nil, false
+		return m, false
 	}
-	for _, e := range elements {
-		everything = everything || e.catchAll()
-	}
-	if tuples, is := p.sets[cached]; is && cached.name != "" {
-		return everything, tuples, true
+	id := inSet{key: printed(left, "")}
+	if right.kind == reference {
+		id.name = right.text
+		if known, is := p.sets[id]; is {
+			return known, true
+		}
 	}
 	for _, e := range elements {
 		if e.catchAll() {
+			m.everything = true
 			continue
 		}
 		tuple, ok := p.tuple(keys, e.key)
 		if !ok {
-			p.reason(printed(left, ""))
-			return false, nil, false
+			p.reason(id.key)
+			return m, false
 		}
-		all = append(all, tuple)
+		m.tuples = append(m.tuples, tuple)
 	}
-	all = merged(all)
-	if cached.name != "" {
-		p.sets[cached] = all
+	m.tuples = merged(m.tuples)
+	if id.name != "" {
+		p.sets[id] = m
 	}
-	return everything, all, true
+	return m, true
 }
 
 // merged makes one atom of the values of a single field.

@@ -32,6 +32,9 @@ type branch struct {
 	to         ruleset.Target
 }
 
+// longestRule bounds the text of a rule: each element of a map has it.
+const longestRule = 4096
+
 // text is the rule as nft prints it, without counters.
 func (r *rule) text() string {
 	var texts []string
@@ -43,7 +46,8 @@ func (r *rule) text() string {
 	if r.comment != "" {
 		texts = append(texts, `comment "`+r.comment+`"`)
 	}
-	return strings.Join(texts, " ")
+	text := strings.Join(texts, " ")
+	return strings.ToValidUTF8(text[:min(len(text), longestRule)], "")
 }
 
 func (p *part) all() {
@@ -123,10 +127,14 @@ func (p *part) emit(r ruleset.Rule) {
 	if r.Text == "" {
 		r.Text = p.text
 	}
+	if p.values += len(p.conditions); p.isFull() {
+		return
+	}
 	r.Conditions = append(slices.Clip(p.conditions), r.Conditions...)
 	r.SetMark = p.mark
 	r.Unknown = strings.Join(slices.Compact(slices.Concat(p.unclear, p.reasons)), "; ")
 	p.out = append(p.out, &r)
+	p.rules++
 }
 
 // verdicts writes a rule for each element of a map.

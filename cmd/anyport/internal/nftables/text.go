@@ -42,11 +42,11 @@ func (d *document) top(part cursor) error {
 
 func (d *document) table(part cursor) error {
 	part.take()
-	t := &table{family: "ip", name: unquoted(part.take()), sets: map[string]*set{}}
-	if isFamily(t.name) && part.kind() != '{' && part.more() {
-		t.family, t.name = t.name, unquoted(part.take())
+	family, name := "ip", unquoted(part.take())
+	if isFamily(name) && part.kind() != '{' && part.more() {
+		family, name = name, unquoted(part.take())
 	}
-	d.tables = append(d.tables, t)
+	t := d.find(family, name)
 	if !part.more() {
 		return nil
 	}
@@ -92,8 +92,8 @@ func (d *document) warnings(text string) {
 		if !is || len(fields) < 2 {
 			continue
 		}
-		for _, t := range d.tables {
-			t.managed = t.managed || t.family == fields[0] && t.name == fields[1]
+		if t := d.byName[tableName{fields[0], fields[1]}]; t != nil {
+			t.managed = true
 		}
 	}
 }

@@ -7,11 +7,10 @@ import (
 
 func (t *table) chain(part *cursor) error {
 	part.take()
-	c := &chain{name: unquoted(part.take())}
+	c := t.find(unquoted(part.take()))
 	if part.kind() != '{' {
 		return part.errorf("chain %.40q has no block in braces", c.name)
 	}
-	t.chains = append(t.chains, c)
 	return each(part.block(), false, func(line *cursor) error { return c.line(t, line) })
 }
 

@@ -14,9 +14,9 @@ func (c *cursor) expression() *expression {
 
 // operations reads what is done to e, from left to right.
 func (c *cursor) operations(e *expression) *expression {
-	for {
+	for n := 0; ; n++ {
 		sign, is := signs[c.look(0)]
-		if !is {
+		if !is || n == mostOperations {
 			return e
 		}
 		c.take()
@@ -27,6 +27,9 @@ func (c *cursor) operations(e *expression) *expression {
 		e = &expression{kind: operation, text: sign, args: []*expression{e, right}}
 	}
 }
+
+// mostOperations bounds how deep an expression is: nft prints two.
+const mostOperations = 64
 
 // signs of operations, with the words that nft takes for them.
 var signs = map[string]string{"&": "&", "|": "|", "^": "^", "<<": "<<", ">>": ">>", "and": "&", "or": "|", "xor": "^"}

@@ -2,9 +2,15 @@ package nftables
 
 import "strings"
 
+// mostStatements is more than the kernel takes.
+const mostStatements = 512
+
 // read reads the statements of a rule.
 func (r *rule) read(c *cursor) error {
 	for c.more() {
+		if len(r.statements) > mostStatements {
+			return c.errorf("the rule has more statements than nft allows")
+		}
 		begin := c.at
 		if c.look(0) == "comment" {
 			c.take()

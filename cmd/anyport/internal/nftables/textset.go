@@ -48,6 +48,9 @@ func (c *cursor) elements() (all []element, changing string, err error) {
 			continue
 		}
 		before := c.at
+		if c.kind() == '{' {
+			return nil, "", c.errorf("a list in a list")
+		}
 		e := element{key: c.value()}
 		how, err := c.rest(&e)
 		if err != nil {
@@ -79,7 +82,7 @@ func (c *cursor) rest(e *element) (changing string, err error) {
 		case ":":
 			if verdict, is := c.verdict(); is {
 				e.verdict = &verdict
-			} else {
+			} else if c.kind() != '{' {
 				e.data = c.value()
 			}
 		}

@@ -8,7 +8,7 @@ import (
 
 // Bounds of what one input may stand for: each map is there again in each rule that uses it.
 const (
-	mostRules  = 1 << 20
+	mostRules  = 1 << 18
 	mostValues = 1 << 23
 )
 
@@ -16,14 +16,20 @@ const (
 type translator struct {
 	out       *ruleset.Ruleset
 	table     *table
-	sets      map[inSet][][]ruleset.Atom // of the table, as they were translated
-	untracked bool                       // a rule has notrack
+	sets      map[inSet]members // of the table, as they were translated
+	untracked bool              // a rule has notrack
 	rules     int
 	values    int
 }
 
 // inSet is a set as a rule uses it: what is looked up in it.
 type inSet struct{ key, name string }
+
+// members are the elements of a set. One with everything has "*".
+type members struct {
+	everything bool
+	tuples     [][]ruleset.Atom
+}
 
 // translate makes the common form of a document.
 func translate(d *document) (*ruleset.Ruleset, error) {
@@ -36,7 +42,7 @@ func translate(d *document) (*ruleset.Ruleset, error) {
 			t.skip(table, why)
 			continue
 		}
-		t.table, t.sets = table, map[inSet][][]ruleset.Atom{}
+		t.table, t.sets = table, map[inSet]members{}
 		for _, c := range table.chains {
 			if err := t.chain(c); err != nil {
 				return nil, err
@@ -56,7 +62,7 @@ func (t *translator) chain(c *chain) error {
 	for i, r := range c.rules {
 		p := part{translator: t, chain: to, rule: r, number: i + 1, text: r.text()}
 		p.all()
-		if t.rules += len(p.out); t.rules > mostRules || t.values > mostValues {
+		if p.isFull() {
 			return fmt.Errorf("line %d, chain %.40q, rule %d: the sets and maps of this ruleset, used in rule after rule, hold more than anyport reads",
 				r.line, c.name, i+1)
 		}
@@ -64,6 +70,9 @@ func (t *translator) chain(c *chain) error {
 	}
 	return nil
 }
+
+// isFull reports whether the input stands for too much.
+func (t *translator) isFull() bool { return t.rules > mostRules || t.values > mostValues }
 
 // prepare marks the sets that packets change, and reports whether a rule has notrack.
 func (t *table) prepare() (untracks bool) {

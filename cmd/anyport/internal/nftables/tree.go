@@ -3,6 +3,24 @@ package nftables
 // document is one input. The readers fill it; translate resolves the names of sets in it.
 type document struct {
 	tables []*table
+	byName map[tableName]*table
+}
+
+type tableName struct{ family, name string }
+
+// find returns a table, new if it was not met before.
+func (d *document) find(family, name string) *table {
+	id := tableName{family, name}
+	t := d.byName[id]
+	if t == nil {
+		t = &table{family: family, name: name, sets: map[string]*set{}, byName: map[string]*chain{}}
+		d.tables = append(d.tables, t)
+		if d.byName == nil {
+			d.byName = map[tableName]*table{}
+		}
+		d.byName[id] = t
+	}
+	return t
 }
 
 type table struct {
@@ -10,7 +28,19 @@ type table struct {
 	dormant      bool // its chains are not hooked
 	managed      bool // iptables-nft keeps it: nft cannot show all of it
 	chains       []*chain
+	byName       map[string]*chain
 	sets         map[string]*set // and maps
+}
+
+// find returns a chain, new if it was not met before.
+func (t *table) find(name string) *chain {
+	c := t.byName[name]
+	if c == nil {
+		c = &chain{name: name}
+		t.chains = append(t.chains, c)
+		t.byName[name] = c
+	}
+	return c
 }
 
 type chain struct {

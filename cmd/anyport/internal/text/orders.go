@@ -78,6 +78,11 @@ func Drained(out io.Writer, d *admin.Drained) {
 	}
 }
 
+// Confirmed says that nothing is given back.
+func Confirmed(out io.Writer, c *admin.Confirmed) {
+	fmt.Fprintf(out, "confirmed with %v left: %s stays in service\n", time.Duration(c.SecondsLeft*float64(time.Second)).Round(time.Second), c.Path)
+}
+
 // Upgraded says what moved to the new process, and what did not.
 func Upgraded(out io.Writer, u *admin.Upgraded) {
 	fmt.Fprintf(out, "%s serves as pid %d: %s and %s moved\n", u.Binary, u.PID, Count(u.Conns, "conn", "conns"), Count(u.Flows, "flow", "flows"))

@@ -16,6 +16,9 @@ import (
 
 // Status writes a few lines about the process, then a table of the routes and one of their origins.
 func Status(w io.Writer, s *admin.Status) error {
+	if s.Shadow != nil {
+		return Shadow(w, s)
+	}
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, line := range summary(s) {
 		fmt.Fprintf(out, "%s\t%s\n", line[0], line[1])
@@ -54,6 +57,10 @@ func summary(s *admin.Status) [][2]string {
 	}
 	if s.Resolver != nil {
 		lines = append(lines, resolverLine(s.Resolver))
+	}
+	if s.Confirm != nil {
+		left := time.Duration(s.Confirm.SecondsLeft * float64(time.Second)).Round(time.Second)
+		lines = append(lines, [2]string{"CONFIRM", fmt.Sprintf("within %v, or all is given back: anyport confirm", left)})
 	}
 	for _, what := range s.Steering.Missing {
 		lines = append(lines, [2]string{"MISSING", what})

@@ -1,0 +1,291 @@
+package shadow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"anyport/cmd/anyport/internal/admin"
+	"anyport/cmd/anyport/internal/api"
+	"anyport/cmd/anyport/internal/privileges"
+	"anyport/cmd/anyport/internal/socket"
+	"anyport/cmd/anyport/internal/systemd"
+	"anyport/config"
+	"anyport/proxy/logfile"
+	"anyport/steering/capabilities"
+	"anyport/steering/host"
+	"anyport/steering/table"
+)
+
+// Options say what to rehearse.
+type Options struct {
+	Config   *config.Config
+	Version  string
+	Log      io.Writer                 // where the log goes
+	Report   func(*admin.Status) error // called once at the end
+	Signals  <-chan os.Signal          // SIGHUP reloads, another stops
+	Manager  systemd.Notifier          // hears what happens
+	Watchdog time.Duration             // it kills this process if it hears nothing for this long; 0: never
+	Drop     bool                      // give up the privileges, irrevocably
+}
+
+// The intervals: of the ticks that judge what has waited long enough, and of the summaries in the log.
+const (
+	tickInterval = 250 * time.Millisecond
+	logInterval  = time.Minute
+)
+
+// shadow is a running rehearsal. mu guards what the reader, the ticks and the admin socket share.
+type shadow struct {
+	opt     Options
+	log     *slog.Logger
+	lines   *logfile.Queue
+	capture *capture
+	begun   time.Time
+
+	mu       sync.Mutex
+	config   *config.Config
+	table    *table.Table
+	number   int // of the config, 1 is the first
+	since    time.Time
+	refused  string // why the last reload was
+	counts   *counts
+	follower *follower
+	lost     uint64
+}
+
+// Run counts until ctx is done or a signal says to stop, and reports then.
+func Run(ctx context.Context, opt Options) (err error) {
+	s := &shadow{opt: opt, begun: time.Now()}
+	s.openLog()
+	defer s.lines.Close(time.Second)
+	if err := s.use(opt.Config); err != nil {
+		return err
+	}
+	if s.capture, err = openCapture(s.wantsUDP()); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.capture.close()) }()
+	return s.serve(ctx)
+}
+
+func (s *shadow) openLog() {
+	format, level := s.opt.Config.Log.Format, &slog.HandlerOptions{Level: s.opt.Config.Log.Level}
+	handler := func(w io.Writer) *slog.Logger {
+		if format == "json" {
+			return slog.New(slog.NewJSONHandler(w, level))
+		}
+		return slog.New(slog.NewTextHandler(w, level))
+	}
+	s.lines = logfile.NewQueue(s.opt.Log, func(lost uint64) []byte {
+		var line strings.Builder
+		handler(&line).Warn("lines of this log were lost: nobody read it, or its disk was full", "lost_lines", lost)
+		return []byte(line.String())
+	})
+	s.log = handler(s.lines)
+}
+
+// use puts a config into service, with counts that begin at zero.
+func (s *shadow) use(c *config.Config) error {
+	compiled, err := table.Compile(c)
+	if err != nil {
+		return err
+	}
+	s.warnOfHost(c, compiled)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.config, s.table, s.since = c, compiled, time.Now()
+	s.number++
+	s.counts = newCounts(c.Routes)
+	s.follower = newFollower(s.counts)
+	s.lost = 0
+	return nil
+}
+
+// warnOfHost logs what keeps this host from serving the config: a rehearsal goes on.
+func (s *shadow) warnOfHost(c *config.Config, compiled *table.Table) {
+	listeners, err := host.OtherListeners()
+	if err == nil {
+		_, err = host.Check(c, compiled, listeners)
+	}
+	if err != nil {
+		for problem := range strings.Lines(err.Error()) {
+			s.log.Warn("without --shadow this host would refuse the file", "problem", strings.TrimSpace(problem))
+		}
+	}
+}
+
+// wantsUDP reports whether datagrams are to be read.
+func (s *shadow) wantsUDP() bool {
+	for _, r := range s.config.Routes {
+		for _, p := range r.Protocols {
+			if p == config.UDP {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// serve reads packets on another goroutine until an order to stop.
+func (s *shadow) serve(ctx context.Context) error {
+	failed := make(chan error, 2)
+	stop, err := s.listen(failed)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	if s.opt.Drop {
+		if err := privileges.Drop(capabilities.Of(unix.CAP_NET_ADMIN), nil); err != nil { // it asks for sockets of other users
+			return fmt.Errorf("drop privileges: %w", err)
+		}
+	}
+	go func() { failed <- s.read() }() // ended by the end of the capture
+	s.log.Info("shadow: nothing is steered, and no route is added", "config", s.config.Path, "version", s.opt.Version, "pid", os.Getpid(),
+		"routes", len(s.config.Routes), "prefixes", s.table.Prefixes(), "admin", s.config.Admin.Socket)
+	if err := s.opt.Manager.Ready("rehearsing: steers nothing"); err != nil {
+		s.log.Warn("cannot notify the service manager", "error", err)
+	}
+	err = s.control(ctx, failed)
+	return errors.Join(err, s.opt.Report(s.status()))
+}
+
+// listen opens the admin socket, unless the file has none.
+func (s *shadow) listen(failed chan<- error) (stop func(), err error) {
+	path := s.config.Admin.Socket
+	if path == "" {
+		return func() {}, nil
+	}
+	listener, err := socket.Listen(path, nil)
+	if err != nil {
+		return nil, err
+	}
+	plain := log.New(s.lines, "", 0)
+	stopServing := api.New(service{s}, s.log, plain).ServeSocket(listener, failed)
+	return func() {
+		stopServing()
+		_ = listener.Close() // fails if the server has closed it
+	}, nil
+}
+
+// control acts on signals, and judges what has waited long enough. It is the only goroutine that asks for sockets.
+func (s *shadow) control(ctx context.Context, failed <-chan error) error {
+	runtime.LockOSThread() // the namespace is the thread's
+	defer runtime.UnlockOSThread()
+	ticks, logs := time.NewTicker(tickInterval), time.NewTicker(logInterval)
+	defer ticks.Stop()
+	defer logs.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-failed:
+			return err
+		case now := <-ticks.C:
+			s.tick(now)
+		case <-logs.C:
+			s.logCounts()
+		case sig := <-s.opt.Signals:
+			if sig != syscall.SIGHUP && sig != syscall.SIGUSR2 {
+				s.tick(time.Now().Add(patience)) // who still waits has no answer
+				return nil
+			}
+			if sig == syscall.SIGHUP {
+				_ = s.reload() // the log has the reason
+			}
+		}
+	}
+}
+
+// read feeds the follower. After readsPerTurn packets it rests for what is left of the turn.
+func (s *shadow) read() error {
+	for {
+		begun := time.Now()
+		for range readsPerTurn {
+			p, w, err := s.capture.next()
+			if errors.Is(err, os.ErrClosed) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			s.mu.Lock()
+			s.follower.see(s.table, p, w, time.Now())
+			s.mu.Unlock()
+		}
+		time.Sleep(turn - time.Since(begun))
+	}
+}
+
+// tick judges. What it asks the kernel, it asks without the lock.
+func (s *shadow) tick(now time.Time) {
+	s.mu.Lock()
+	follower := s.follower
+	answered := follower.tick(now)
+	s.lost += s.capture.lost()
+	s.mu.Unlock()
+
+	found, err := holders(answered)
+	if err != nil {
+		s.log.Warn("cannot find out which sockets have answered", "error", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, a := range answered {
+		today := BySocket
+		if i < len(found) {
+			today = found[i]
+		}
+		follower.count.judged(a.tuple, a.decision, today)
+	}
+	if s.opt.Watchdog > 0 && s.opt.Manager.Alive() != nil {
+		s.log.Debug("cannot feed the watchdog")
+	}
+}
+
+// logCounts writes a line for each route, and one for each difference.
+func (s *shadow) logCounts() {
+	status := s.status().Shadow
+	for _, r := range status.Routes {
+		if r.Seen > 0 {
+			s.log.Info("shadow: counted", "route", r.Name, "seen", r.Seen, "would", r.Would, "today", r.Today)
+		}
+		for _, d := range r.Differences {
+			s.log.Warn("shadow: a difference", "route", r.Name, "meaning", d.Meaning, "count", d.Count, "most", d.Top[0])
+		}
+	}
+}
+
+// reload reads the file again. If it is refused, the old one is rehearsed on.
+func (s *shadow) reload() error {
+	c, err := config.Load(s.config.Path)
+	if err == nil {
+		err = s.use(c)
+	}
+	s.mu.Lock()
+	s.refused = ""
+	if err != nil {
+		s.refused = err.Error()
+	}
+	s.mu.Unlock()
+	if err != nil {
+		s.log.Error("reload refused: the old config is rehearsed on", "problem", err)
+		return err
+	}
+	if err := s.capture.want(s.wantsUDP()); err != nil {
+		return err
+	}
+	s.log.Info("reloaded: the counts begin at zero", "generation", s.number)
+	return nil
+}
