@@ -15,10 +15,16 @@ type AccessRule struct {
 // access compiles rules. Its clients are undecided until a rule matches them. Lists may have a
 // hundred thousand prefixes: a prefix that covers another one is looked up, not searched.
 type access struct {
-	undecided []netip.Prefix        // what no rule with Other has decided
-	decided   map[netip.Prefix]bool // denied; a prefix here wins over what comes later, unless that is longer
-	order     []netip.Prefix        // of decided
-	outer     []outerRule           // the outermost first
+	undecided []netip.Prefix // what no rule with Other has decided
+	decided   verdicts       // a prefix here wins over what comes later, unless that is longer
+	order     []netip.Prefix // of decided
+	outer     []outerRule    // the outermost first
+}
+
+// verdicts are prefixes with whether they are denied.
+type verdicts struct {
+	denied  map[netip.Prefix]bool
+	lengths [129]bool // those that occur, so that longestOver asks only for them
 }
 
 // outerRule is a rule with Other: it decides a prefix but for what was undecided within.
@@ -30,7 +36,7 @@ type outerRule struct {
 // Access compiles rules of the first match into lists of the longest match. Clients that no rule
 // matches are let in. Two empty lists let everyone in.
 func Access(rules []AccessRule) (allow, deny []netip.Prefix) {
-	a := access{undecided: Everyone(), decided: map[netip.Prefix]bool{}}
+	a := access{undecided: Everyone(), decided: verdicts{denied: map[netip.Prefix]bool{}}}
 	for _, r := range rules {
 		if r.Other {
 			a.decideAround(r.From, r.Deny)
@@ -76,34 +82,41 @@ func (a *access) decideAround(but []netip.Prefix, deny bool) {
 
 // decide is for the clients of a prefix that are not decided by a shorter one.
 func (a *access) decide(p netip.Prefix, deny bool) {
-	if _, _, covered := longestOver(a.decided, p); !covered {
-		a.decided[p] = deny
+	if _, covered := a.decided.longestOver(p); !covered {
+		a.decided.add(p, deny)
 		a.order = append(a.order, p)
 	}
 }
 
-// longestOver is the longest prefix of a set that covers p.
-func longestOver(set map[netip.Prefix]bool, p netip.Prefix) (over netip.Prefix, deny, ok bool) {
+func (v *verdicts) add(p netip.Prefix, deny bool) {
+	v.denied[p] = deny
+	v.lengths[p.Bits()] = true
+}
+
+// longestOver is the verdict of the longest prefix that covers p.
+func (v *verdicts) longestOver(p netip.Prefix) (deny, ok bool) {
 	for bits := p.Bits(); bits >= 0; bits-- {
-		over = netip.PrefixFrom(p.Addr(), bits).Masked()
-		if deny, ok = set[over]; ok {
-			return over, deny, true
+		if !v.lengths[bits] {
+			continue
+		}
+		if deny, ok = v.denied[netip.PrefixFrom(p.Addr(), bits).Masked()]; ok {
+			return deny, true
 		}
 	}
-	return over, false, false
+	return false, false
 }
 
 // lists leaves out what a shorter prefix says already. Where some are let in, all others are not, so
 // 0.0.0.0/0 stands in allow only if it is needed.
 func (a *access) lists() (allow, deny []netip.Prefix) {
 	slices.SortStableFunc(a.order, func(x, y netip.Prefix) int { return x.Bits() - y.Bits() })
-	kept := map[netip.Prefix]bool{}
+	kept := verdicts{denied: map[netip.Prefix]bool{}}
 	for _, p := range a.order {
-		denied := a.decided[p]
-		if _, around, covered := longestOver(kept, p); covered && around == denied {
+		denied := a.decided.denied[p]
+		if around, covered := kept.longestOver(p); covered && around == denied {
 			continue
 		}
-		kept[p] = denied
+		kept.add(p, denied)
 		if denied {
 			deny = append(deny, p)
 		} else {
