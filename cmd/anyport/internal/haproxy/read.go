@@ -27,7 +27,9 @@ func Read(name, text string, o proxyconf.Options) (*proxyconf.Reading, error) {
 	return r.reading, nil
 }
 
-// reader makes services of sections.
+// reader makes services of sections. It lives for one Read and is used by one goroutine. A backend that
+// several sections use is read once for each of them, since a route also has settings of the section
+// that listens; its lines collect the marks of all.
 type reader struct {
 	file    *file
 	options proxyconf.Options
