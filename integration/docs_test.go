@@ -118,21 +118,21 @@ func tryAnyport(t *testing.T, command string, args []string, file string) {
 		}
 		return
 	}
-	of := args[:1]
-	if args[0] == "import" && len(args) > 1 {
-		of = args[:2] // it has commands of its own
-	}
 	if i := slices.Index(args, "--"); i >= 0 {
-		args = args[:i] // what follows are another program's
+		args = args[:i] // the options of another program follow
 	}
-	help := anyport(t, append(slices.Clone(of), "--help")...)
+	names := args[:1]
+	if args[0] == "import" {
+		names = args[:2]
+	}
+	help := anyport(t, append(slices.Clone(names), "--help")...)
 	if help.status != 0 {
 		t.Errorf("%s: %s", command, help.stderr)
 	}
 	for _, flag := range args[1:] {
 		flag, _, _ = strings.Cut(flag, "=")
 		if strings.HasPrefix(flag, "-") && !regexp.MustCompile(`(^|\s)`+flag+`\b`).MatchString(help.stdout) {
-			t.Errorf("%s: anyport %s has no flag %s", command, strings.Join(of, " "), flag)
+			t.Errorf("%s: anyport %s has no flag %s", command, strings.Join(names, " "), flag)
 		}
 	}
 }

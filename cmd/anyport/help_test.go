@@ -47,7 +47,7 @@ func checkExample(t *testing.T, line string) {
 	}
 	words = words[begin+1:]
 	for i, w := range words {
-		if w == "|" || w == "#" {
+		if w == "|" || w == "#" || w == ">" {
 			words = words[:i]
 			break
 		}

@@ -14,6 +14,7 @@ import (
 	"anyport/cmd/anyport/internal/nftables"
 	"anyport/cmd/anyport/internal/proxyconf"
 	"anyport/cmd/anyport/internal/ruleset"
+	"anyport/cmd/anyport/internal/switchover"
 	"anyport/config"
 )
 
@@ -90,11 +91,17 @@ The rules do not say which server is behind the old proxy. --origin says it, or 
 --nginx read it from the configuration. Otherwise the file has a placeholder, which "anyport
 check" refuses.`, from.prints),
 		Example: from.example,
-		Args:    cobra.MaximumNArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usagef("import %s reads one FILE, or stdin", from.name)
+			}
+			return nil
+		},
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&f.live, "live", false, "read the rules of this host, and its addresses")
 	flags.BoolVar(&f.verify, "verify", false, "compare a million random packets, by the rules and by the routes")
+	flags.BoolVar(&f.script, "script", false, "print the steps of the switch, and back, in place of the file")
 	flags.StringVar(&f.origin, "origin", "", "the server behind the old proxy, `HOST[:PORT]`")
 	flags.StringVar(&f.haproxy, "haproxy", "", "read the servers behind HAProxy from its configuration `FILE`")
 	flags.StringVar(&f.nginx, "nginx", "", "read the servers behind nginx from its configuration `FILE`")
@@ -141,7 +148,20 @@ func importRules(cmd *cobra.Command, from ruleSource, f ruleFlags, args []string
 	if f.verify {
 		err = verifyImport(cmd, result, rules, options)
 	}
+	if f.script {
+		return errors.Join(writeSteps(cmd, result, rules, options, from.name == "nft"), err)
+	}
 	return errors.Join(result.Draft.Write(cmd.OutOrStdout()), err)
+}
+
+// writeSteps prints the steps of the switch in place of the file.
+func writeSteps(cmd *cobra.Command, result *importer.Result, rules *ruleset.Ruleset, options importer.Options, native bool) error {
+	facts, stays := result.Switch(rules, options, native)
+	for _, line := range stays {
+		fmt.Fprintf(cmd.ErrOrStderr(), "note: %s\n", line)
+	}
+	_, err := io.WriteString(cmd.OutOrStdout(), switchover.Script(facts))
+	return err
 }
 
 // verifiedPackets is how many random packets --verify sends through the rules and the routes.

@@ -110,23 +110,28 @@ func (w *Walker) Target(c *Chain, r *Rule) *Chain {
 func (w *Walker) Loop(s *Ruleset) *Chain {
 	const inside, done = 1, 2
 	state := map[*Chain]int{}
-	var loops func(c *Chain) bool
-	loops = func(c *Chain) bool {
-		if state[c] != 0 {
-			return state[c] == inside
+	var loop func(c *Chain) *Chain
+	loop = func(c *Chain) *Chain {
+		if state[c] == inside {
+			return c
+		}
+		if state[c] == done {
+			return nil
 		}
 		state[c] = inside
 		for _, r := range c.Rules {
-			if next := w.Target(c, r); next != nil && loops(next) {
-				return true
+			if next := w.Target(c, r); next != nil {
+				if found := loop(next); found != nil {
+					return found
+				}
 			}
 		}
 		state[c] = done
-		return false
+		return nil
 	}
 	for _, c := range s.Chains {
-		if loops(c) {
-			return c
+		if found := loop(c); found != nil {
+			return found
 		}
 	}
 	return nil

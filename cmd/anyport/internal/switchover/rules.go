@@ -33,6 +33,6 @@ func NFTables(family, table, chain, text string) Rule {
 	return Rule{
 		Text:    text,
 		Delete:  []string{"nft --handle list chain " + at, fmt.Sprintf("nft delete rule %s handle HANDLE   # of: %s", at, text)},
-		Restore: []string{fmt.Sprintf("nft 'add rule %s %s'", at, text)},
+		Restore: []string{fmt.Sprintf("nft 'add rule %s %s'", at, strings.ReplaceAll(text, "'", `'\''`))},
 	}
 }
