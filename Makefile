@@ -17,8 +17,8 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # Packages whose tests need no root, clang or BPF, so that the race detector can run them.
 PURE = ./config/... ./proxy/... ./steering/... ./cmd/... ./docs
 
-# Three targets at once: all of them take three minutes of `make test`.
-FUZZTIME ?= 20s
+# Three targets at once: all of them take two minutes of `make test`.
+FUZZTIME ?= 10s
 
 # Tests that have a long form, for `make soak`.
 SOAK = Storm|Pinned|Death|DNS|QUIC|Game|Upgrade|Conversations|KernelAgrees|ManyPrefixes|TakenAway|Judges

@@ -75,7 +75,7 @@ static __always_inline const struct interval *find_interval(const struct segment
 
 static __always_inline const struct binding *find_binding(const struct policy *policy, const struct packet *p, struct keys *k)
 {
-	const volatile struct policy *all = policy; /* both, lest clang compute a pointer to one */
+	const volatile struct policy *all = policy; /* both: clang would compute a pointer to one */
 	struct segment tcp = { all->tcp.offset, all->tcp.count }, udp = { all->udp.offset, all->udp.count };
 	struct segment s = p->protocol == IPPROTO_TCP ? tcp : udp;
 	const struct interval *v = find_interval(&s, p->port, k);

@@ -20,10 +20,11 @@ type line struct {
 func documents(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob("*.md")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no documents: %v", err)
+	below, belowErr := filepath.Glob("*/*.md")
+	if err != nil || belowErr != nil || len(files) == 0 || len(below) == 0 {
+		t.Fatalf("no documents: %v, %v", err, belowErr)
 	}
-	return append(files, filepath.Join(root, "README.md"))
+	return append(append(files, below...), filepath.Join(root, "README.md"))
 }
 
 // prose returns the lines of a document outside of fenced blocks.

@@ -25,11 +25,12 @@ var fence = regexp.MustCompile("(?ms)^```([^\n]*)\n(.*?)^```")
 func documents(t *testing.T) map[string][]block {
 	t.Helper()
 	files, err := filepath.Glob("../docs/*.md")
-	if err != nil {
-		t.Fatal(err)
+	below, belowErr := filepath.Glob("../docs/*/*.md")
+	if err != nil || belowErr != nil || len(below) == 0 {
+		t.Fatal(err, belowErr, below)
 	}
 	all := map[string][]block{}
-	for _, file := range append(files, "../README.md") {
+	for _, file := range append(append(files, below...), "../README.md") {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
@@ -60,7 +61,7 @@ func TestDocuments(t *testing.T) {
 					if err := toml.Unmarshal([]byte(b.text), &map[string]any{}); err != nil {
 						t.Errorf("%s\nis not TOML: %v", b.text, err)
 					}
-				case "sh", "console":
+				case "sh", "sh steps", "console":
 					for _, command := range commands(b) {
 						tryCommand(t, command, file)
 					}
@@ -75,7 +76,7 @@ func TestDocuments(t *testing.T) {
 func commands(b block) []string {
 	var all []string
 	for line := range strings.Lines(b.text) {
-		typed := b.info == "sh"
+		typed := strings.HasPrefix(b.info, "sh")
 		for _, prompt := range []string{"# ", "$ "} {
 			if rest, ok := strings.CutPrefix(line, prompt); ok && b.info == "console" {
 				line, typed = rest, true

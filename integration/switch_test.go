@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -234,5 +235,31 @@ func (p *proxy) confirm(t *testing.T) {
 	t.Helper()
 	if got := anyport(t, "confirm", "--socket", p.socket); got.status != 0 || !strings.HasPrefix(got.stdout, "confirmed with ") {
 		t.Fatalf("anyport confirm: %+v", got)
+	}
+}
+
+// TestOldProxyDies: what happens to new conns if the old proxy ends while its rules are there, with anyport beside
+// it. The guide has this table.
+func TestOldProxyDies(t *testing.T) {
+	t.Parallel()
+	for _, c := range switchCases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			needTool(t, c.tool)
+			r := newRig(t)
+			old := r.serveOld(t, strings.TrimSpace(strings.TrimSpace(c.before)+"\n"+c.adds))
+			p := r.edge.launchWith(t, relayFile, "--confirm", "0")
+			p.expect(t, "msg=serving")
+			old.signal(t, syscall.SIGKILL)
+			old.wait(t)
+			if strings.HasPrefix(c.tool, "iptables") && !c.atOnce {
+				dst := netip.MustParseAddrPort(dstV4 + ":4711")
+				if got := r.client.ask("tcp", dst, silent); got != silent {
+					t.Errorf("a new conn: %s, want %s", got, silent)
+				}
+				r.edge.run(t, c.drops)
+			}
+			r.awaitCarrier(t, byAnyport)
+		})
 	}
 }

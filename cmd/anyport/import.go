@@ -14,7 +14,6 @@ import (
 	"anyport/cmd/anyport/internal/nftables"
 	"anyport/cmd/anyport/internal/proxyconf"
 	"anyport/cmd/anyport/internal/ruleset"
-	"anyport/cmd/anyport/internal/switchover"
 	"anyport/config"
 )
 
@@ -149,19 +148,10 @@ func importRules(cmd *cobra.Command, from ruleSource, f ruleFlags, args []string
 		err = verifyImport(cmd, result, rules, options)
 	}
 	if f.script {
-		return errors.Join(writeSteps(cmd, result, rules, options, from.name == "nft"), err)
+		_, writeErr := io.WriteString(cmd.OutOrStdout(), result.Script(rules, options, from.name == "iptables"))
+		return errors.Join(writeErr, err)
 	}
 	return errors.Join(result.Draft.Write(cmd.OutOrStdout()), err)
-}
-
-// writeSteps prints the steps of the switch in place of the file.
-func writeSteps(cmd *cobra.Command, result *importer.Result, rules *ruleset.Ruleset, options importer.Options, native bool) error {
-	facts, stays := result.Switch(rules, options, native)
-	for _, line := range stays {
-		fmt.Fprintf(cmd.ErrOrStderr(), "note: %s\n", line)
-	}
-	_, err := io.WriteString(cmd.OutOrStdout(), switchover.Script(facts))
-	return err
 }
 
 // verifiedPackets is how many random packets --verify sends through the rules and the routes.

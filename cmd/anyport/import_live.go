@@ -48,6 +48,9 @@ func readLive(ctx context.Context, commands [][]string) (string, error) {
 	if len(read) == 0 {
 		return "", fmt.Errorf("--live: %s is not installed: name a file of its output", commands[0][0])
 	}
+	if strings.TrimSpace(all.String()) == "" {
+		return "", fmt.Errorf("this host has no rules: %s prints nothing", commands[0][0])
+	}
 	return all.String(), nil
 }
 

@@ -32,12 +32,16 @@ func main() {
 func execute(args []string, stdout, stderr io.Writer) int {
 	root := newRoot()
 	root.SetArgs(args)
-	root.SetOut(stdout)
+	out := &output{Writer: stdout}
+	root.SetOut(out)
 	root.SetErr(stderr)
 	began := false
 	root.PersistentPreRun = func(*cobra.Command, []string) { began = true }
 
 	cmd, err := root.ExecuteC()
+	if err == nil {
+		err = out.err
+	}
 	if err == nil {
 		return exitDone
 	}
@@ -51,6 +55,29 @@ func execute(args []string, stdout, stderr io.Writer) int {
 	}
 	fmt.Fprintf(stderr, "See %q.\n", cmd.CommandPath()+" --help")
 	return exitUsage
+}
+
+// output is stdout. It keeps the first error, which most callers ignore: a script must not take half
+// of an answer, on a disk that is full, for the whole.
+type output struct {
+	io.Writer
+	err error
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	n, err := o.Writer.Write(b)
+	if err != nil && o.err == nil {
+		o.err = fmt.Errorf("not all of the output is written: %w", err)
+	}
+	return n, err
+}
+
+// Fd lets package text ask whether stdout is a terminal.
+func (o *output) Fd() uintptr {
+	if file, ok := o.Writer.(*os.File); ok {
+		return file.Fd()
+	}
+	return ^uintptr(0) // the kernel knows no such descriptor
 }
 
 // sayTimeout is for a stderr that nobody reads.

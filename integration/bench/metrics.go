@@ -13,6 +13,10 @@ var (
 		rate("conns/s", 1),
 		proxyCPU("CPU-s/10k conns", 10_000), rigCPU("rig CPU-s/10k", 10_000), failed,
 	}
+	perScan = []report.Metric{
+		rate("ports/s", 1),
+		proxyCPU("CPU-s/10k ports", 10_000), rigCPU("rig CPU-s/10k", 10_000), failed,
+	}
 	perGB = []report.Metric{
 		rate("Gbit/s", 8e-9),
 		proxyCPU("CPU-s/GB", 1e9), rigCPU("rig CPU-s/GB", 1e9), failed,

@@ -58,6 +58,11 @@ var tcpScenarios = []scenario{{
 	Peers: []string{"anyport", "haproxy", "haproxy-sklookup"},
 	Job:   load.Job{Kind: "connect", Conns: 64},
 }, {
+	Name: "scan", Protocol: "tcp", Rival: "haproxy-ports", Metrics: perScan,
+	Title: "A scan of 1,000 ports that nobody serves, 64 at once: refused, or accepted and closed",
+	Peers: []string{"anyport-ports", "anyport", "haproxy-ports"}, // haproxy itself dials a closed port four times, a second apart
+	Job:   load.Job{Kind: "scan", Conns: 64},
+}, {
 	Name: "download-1", Protocol: "tcp", Rival: "haproxy", Metrics: perGB, Peers: relayPeers,
 	Title: "Bulk from the origin, 1 conn",
 	Job:   load.Job{Kind: "bulk", Conns: 1},

@@ -26,6 +26,9 @@ type Ask struct {
 //   - If those that are up were all tried, the ejected ones follow: it costs little to ask one in vain.
 //     Those whose checks have failed do not, since an operator may mean it.
 func (p *Pool) Pick(a Ask) *Origin {
+	if len(p.Origins) == 1 && a.prefers(p.Origins[0]) { // the usual case, and it allocates nothing
+		return p.Origins[0]
+	}
 	if p.route.OnAllDown == config.RefuseAll && p.AllDown() {
 		return nil
 	}

@@ -14,7 +14,12 @@ const tcpWorkers = 2
 
 // connect opens conns as fast as they come, Conns of them at once: each asks, reads
 // the answer and closes.
-func connect(job Job) (Result, error) {
+func connect(job Job) (Result, error) { return callAll(job, echoTCP, false) }
+
+// scan asks for ports that nobody serves, as a scanner does: each conn is refused, or accepted and closed.
+func scan(job Job) (Result, error) { return callAll(job, nobodyTCP, true) }
+
+func callAll(job Job, ports portRange, refuse bool) (Result, error) {
 	var next atomic.Int64
 	return measure(job, tcpWorkers, func(_ int, t *tally, m *window) {
 		p, err := newPoller()
@@ -22,7 +27,7 @@ func connect(job Job) (Result, error) {
 			t.failed.Add(1)
 			return
 		}
-		c := &caller{job: job, poller: p, tally: t, next: &next, open: make(map[int]bool)}
+		c := &caller{job: job, ports: ports, refuse: refuse, poller: p, tally: t, next: &next, open: make(map[int]bool)}
 		c.run(m)
 	})
 }
@@ -32,9 +37,11 @@ type caller struct {
 	job Job
 	*poller
 	*tally
-	next *atomic.Int64 // turns through the addresses and ports of dst
-	open map[int]bool  // conns by socket: whether they have asked
-	buf  [askSize]byte
+	ports  portRange
+	refuse bool          // the conns are to be refused, or closed without an answer
+	next   *atomic.Int64 // turns through the addresses and ports of dst
+	open   map[int]bool  // conns by socket: whether they have asked
+	buf    [askSize]byte
 }
 
 // run keeps its share of Conns under way until the measured time is over.
@@ -57,7 +64,7 @@ func (c *caller) run(m *window) {
 
 // call begins one conn. It reports false if the kernel refuses: no local port is free, or no descriptor.
 func (c *caller) call() bool {
-	fd, err := dialing(c.job.dst(int(c.next.Add(1)), echoTCP))
+	fd, err := dialing(c.job.dst(int(c.next.Add(1)), c.ports))
 	if err != nil {
 		c.failed.Add(1)
 		return false
@@ -70,6 +77,9 @@ func (c *caller) call() bool {
 // step takes a conn from connected to asked to answered.
 func (c *caller) step(fd int, events uint32) {
 	switch asked := c.open[fd]; {
+	case c.refuse && events&(unix.EPOLLERR|unix.EPOLLHUP|unix.EPOLLIN) != 0:
+		c.end(fd, &c.ops)
+	case c.refuse: // accepted: the proxy has yet to close it
 	case events&(unix.EPOLLERR|unix.EPOLLHUP) != 0:
 		c.end(fd, &c.failed)
 	case !asked && events&unix.EPOLLOUT != 0:

@@ -54,6 +54,7 @@ type Result struct {
 // kinds are the measurements by Job.Kind.
 var kinds = map[string]func(Job) (Result, error){
 	"connect":   connect,
+	"scan":      scan,
 	"bulk":      bulk,
 	"pingpong":  pingPong,
 	"hold":      hold,
@@ -99,9 +100,10 @@ func (r portRange) port(i int) uint16 { return uint16(r.first + i%r.count) }
 // What the origin's ports do.
 var (
 	echoTCP    = portRange{7001, 8}
-	sourceTCP  = portRange{7020, 1} // sends all it can
-	sinkTCP    = portRange{7021, 1} // reads all it can
-	countersIn = portRange{7022, 1} // tells how many quiet datagrams came
+	sourceTCP  = portRange{7020, 1}      // sends all it can
+	sinkTCP    = portRange{7021, 1}      // reads all it can
+	nobodyTCP  = portRange{40_000, 1000} // nobody listens
+	countersIn = portRange{7022, 1}      // tells how many quiet datagrams came
 	echoUDP    = portRange{EchoUDP, 100}
 )
 

@@ -23,6 +23,7 @@ level = "warn"
 [route.bench]
 protocol       = %q
 prefixes       = [%s]
+ports          = [%q]
 origins        = [%q]
 proxy_protocol = %q
 drain_timeout  = "0s"
@@ -33,6 +34,7 @@ max_flows_per_client = 1_000_000  # one address stands for all clients
 type anyport struct {
 	workers  int
 	header   string // proxy_protocol, if the site does not say
+	ports    string // that the route has; "": all
 	prefixes int    // in the table, beside the one that clients ask for
 }
 
@@ -43,7 +45,7 @@ func (a anyport) deploy(d *Deployment) error {
 	}
 	quoted := `"` + strings.Join(prefixes, `", "`) + `"`
 	header := cmp.Or(d.Header, a.header, "off")
-	path, err := d.write("anyport.toml", fmt.Sprintf(anyportFile, a.workers, d.Protocol, quoted, d.Origin, header))
+	path, err := d.write("anyport.toml", fmt.Sprintf(anyportFile, a.workers, d.Protocol, quoted, cmp.Or(a.ports, "1-65535"), d.Origin, header))
 	if err != nil {
 		return err
 	}

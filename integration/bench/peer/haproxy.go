@@ -19,13 +19,15 @@ defaults
   %s
 listen any
   bind %s
+  %s
   server origin %s %s
 `
 
 // haproxy is HAProxy configured as its manual says.
 type haproxy struct {
 	options string
-	pipes   int // descriptors kept for splice, not for conns
+	reject  string // a rule for conns that it does not want
+	pipes   int    // descriptors kept for splice, not for conns
 }
 
 func (h haproxy) deploy(d *Deployment) error {
@@ -58,7 +60,7 @@ func (h haproxy) run(d *Deployment, bind string, files ...*os.File) error {
 		return err
 	}
 	conns := (nofile-200)/2 - h.pipes
-	path, err := d.write("haproxy.cfg", fmt.Sprintf(haproxyFile, conns, h.pipes, h.options, bind, d.Origin, send))
+	path, err := d.write("haproxy.cfg", fmt.Sprintf(haproxyFile, conns, h.pipes, h.options, bind, h.reject, d.Origin, send))
 	if err != nil {
 		return err
 	}

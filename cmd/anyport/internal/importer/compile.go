@@ -18,6 +18,7 @@ type compiler struct {
 	clients  map[string][]labelled      // by what cells have as clients
 	deniers  map[string][]*ruleset.Rule // the rules that deny them
 	left     map[*ruleset.Rule][]string
+	imported map[*ruleset.Rule]bool // became routes, in part at least
 	pending  []func()               // notes of rules that are left, for one class of dsts
 	keeps    map[*ruleset.Rule]bool // not understood, and at work before the routes
 	fields   *fields

@@ -116,6 +116,9 @@ func (c *compiler) notes(s *ruleset.Ruleset) (all []string) {
 	if len(c.arriving) > 0 && c.arriving[0] != anyInterface {
 		all = append(all, fmt.Sprintf("the rules take packets that arrive on %s: anyport has no key for interfaces, and takes those of all", strings.Join(c.arriving, ", ")))
 	}
+	if changing := c.changing(s); changing != "" {
+		all = append(all, changing)
+	}
 	for _, p := range c.options.Policy {
 		all = append(all, fmt.Sprintf("%s rule %s, with the routes %s: not needed by anyport, and no longer by the rules once they are removed", p.Family, p, strings.Join(p.Routes, ", ")))
 	}
@@ -123,6 +126,24 @@ func (c *compiler) notes(s *ruleset.Ruleset) (all []string) {
 		all = append(all, fmt.Sprintf("table %s %s, with %d rules, is left: %s", skipped.Family, skipped.Table, skipped.Rules, skipped.Reason))
 	}
 	return append(all, owned(s)...)
+}
+
+// changing warns of filters on input where rules that change the dst were imported: without these the
+// filters see the ports that clients ask for.
+func (c *compiler) changing(s *ruleset.Ruleset) string {
+	changes, filters := false, ""
+	for _, chain := range s.Chains {
+		for _, r := range chain.Rules {
+			changes = changes || c.imported[r] && r.Action == ruleset.Intercept && r.To.Mechanism != ruleset.TProxy
+			if chain.Hook == "input" && (r.Action == ruleset.Drop || r.Action == ruleset.Reject || chain.Policy == ruleset.Drop) {
+				filters = chainName(chain)
+			}
+		}
+	}
+	if !changes || filters == "" {
+		return ""
+	}
+	return filters + " saw the ports of the old proxy, and will see those that clients ask for: check that it lets them in"
 }
 
 // owned counts the chains and rules of other programs.

@@ -1,99 +1,150 @@
 package importer
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"anyport/cmd/anyport/internal/ruleset"
 	"anyport/cmd/anyport/internal/switchover"
-	"anyport/config"
 )
 
-// Switch is what the steps of the switch need to know. Rules that are left, even in part, stay: they go on
-// taking all of their packets, and stays names them.
-func (r *Result) Switch(s *ruleset.Ruleset, options Options, native bool) (facts switchover.Facts, stays []string) {
-	order := newCompiler(s, options).order
-	last, stay := -1, false // the last rule that goes; whether another one needs marks and diverts
-	for _, l := range r.Report {
-		stay = stay || l.Rule.Action == ruleset.Intercept && !l.Imported()
-		switch {
-		case l.Rule.Action == ruleset.Intercept && l.Imported():
-			facts.Rules = append(facts.Rules, commandsOf(l, native))
-			facts.Drops = facts.Drops || !native || l.Rule.To.Mechanism != ruleset.TProxy
-			last = order[l.Rule]
-		case l.Rule.Action == ruleset.Intercept && len(l.Routes) > 0:
-			stays = append(stays, fmt.Sprintf("rule %d of %s stays, and takes all of its packets: a part of it has no equal", l.Rule.Number, chainName(l.Chain)))
-		case asksForSocket(l.Rule):
-			divert := commandsOf(l, native)
-			if own := ownChain(s, l.Chain, l.Rule); own != nil && !native {
-				divert = divert.WithChain(command(l.Chain), l.Chain.Table, own.Name, texts(own))
-			}
-			facts.Diverts = append(facts.Diverts, divert)
-		}
-	}
-	for _, l := range r.Report {
-		facts.First = facts.First || asksForSocket(l.Rule) && order[l.Rule] < last
-	}
-	for _, p := range options.Policy {
-		family := map[string]string{"ip": "-4", "ip6": "-6"}[p.Family]
-		facts.Policies = append(facts.Policies, switchover.Policy{Family: family, Mark: p.Mark, Table: p.Table, Routes: p.Routes})
-	}
-	if stay {
-		facts.Diverts, facts.Policies = nil, nil
-		stays = append(stays, "the socket matches, ip rules and their tables stay too: rules that are left may need them")
-	}
+// Script returns the steps from the old proxy to anyport, and back. Only rules that became routes as a whole are deleted
+// by it. iptables says that the rules are those of iptables, and not of nftables.
+func (r *Result) Script(s *ruleset.Ruleset, options Options, iptables bool) string {
+	f := switchover.Facts{File: "anyport.toml", Drops: iptables, Policies: localPolicies(options.Policy)}
 	for _, route := range r.Draft.Routes {
 		for _, p := range route.Prefixes {
-			if route.Action == config.Forward {
-				facts.Prefixes = append(facts.Prefixes, p.String())
+			if text := p.String(); !slices.Contains(f.Prefixes, text) {
+				f.Prefixes = append(f.Prefixes, text)
 			}
 		}
 	}
-	return facts, stays
-}
-
-func commandsOf(l Line, native bool) switchover.Rule {
-	if native {
-		return switchover.NFTables(l.Chain.Family, l.Chain.Table, l.Chain.Name, l.Rule.Text)
+	w := switchWalk{set: s, result: r, facts: &f, iptables: iptables, seen: map[*ruleset.Chain]bool{}}
+	for _, c := range w.bases() {
+		w.chain(c)
 	}
-	return switchover.IPTables(command(l.Chain), l.Chain.Table, shellText(l.Rule.Text))
+	var stay strings.Builder
+	for _, l := range r.Report {
+		if l.Rule.Action == ruleset.Intercept && !l.Imported() {
+			fmt.Fprintf(&stay, "# Rule %d of %s stays, and takes all of its packets. So do socket matches and the routing by mark.\n", l.Rule.Number, chainName(l.Chain))
+			f.Diverts, f.Policies = nil, nil
+		}
+	}
+	return stay.String() + switchover.Script(f)
 }
 
 // shellText keeps a shell from expanding what a comment has: iptables-save quotes as a shell does, but for
 // these two.
 func shellText(text string) string { return strings.NewReplacer("$", "\\$", "`", "\\`").Replace(text) }
 
-func command(c *ruleset.Chain) string {
+// localPolicies are the rules of marks whose tables make everything local, as those of a TPROXY set-up do.
+func localPolicies(all []PolicyRule) (local []switchover.Policy) {
+	for _, p := range all {
+		if slices.ContainsFunc(p.Routes, func(r string) bool { return !strings.HasPrefix(r, "local default") }) {
+			continue
+		}
+		family := map[string]string{"ip": "-4", "ip6": "-6"}[p.Family]
+		local = append(local, switchover.Policy{Family: family, Mark: p.Mark, Table: p.Table, Routes: p.Routes})
+	}
+	return local
+}
+
+// switchWalk visits the rules in the order in which packets meet them, each chain once. It lives for one script.
+type switchWalk struct {
+	set      *ruleset.Ruleset
+	result   *Result
+	facts    *switchover.Facts
+	iptables bool
+	seen     map[*ruleset.Chain]bool
+}
+
+// bases are the chains where packets from outside enter, in the kernel's order.
+func (w *switchWalk) bases() (all []*ruleset.Chain) {
+	for _, c := range w.set.Chains {
+		if c.Hook == "prerouting" && c.Owner == "" {
+			all = append(all, c)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b *ruleset.Chain) int { return cmp.Compare(a.Priority, b.Priority) })
+	return all
+}
+
+func (w *switchWalk) chain(c *ruleset.Chain) {
+	if c == nil || w.seen[c] {
+		return
+	}
+	w.seen[c] = true
+	for _, rule := range c.Rules {
+		switch {
+		case rule.Action == ruleset.Intercept && w.imported(rule):
+			w.facts.Rules = append(w.facts.Rules, w.rule(c, rule))
+			w.facts.Drops = w.facts.Drops || rule.To.Mechanism != ruleset.TProxy
+			w.facts.First = w.facts.First || len(w.facts.Diverts) > 0 && rule.To.Mechanism == ruleset.TProxy
+		case asksForSocket(rule):
+			w.facts.Diverts = append(w.facts.Diverts, w.divert(c, rule))
+		case rule.Action == ruleset.Jump || rule.Action == ruleset.Goto:
+			w.chain(w.find(c, rule.Chain))
+		}
+	}
+}
+
+// imported reports whether the whole rule became routes.
+func (w *switchWalk) imported(rule *ruleset.Rule) bool {
+	return slices.ContainsFunc(w.result.Report, func(l Line) bool { return l.Rule == rule && l.Imported() })
+}
+
+// find returns the chain of the same table, or nil.
+func (w *switchWalk) find(of *ruleset.Chain, name string) *ruleset.Chain {
+	i := slices.IndexFunc(w.set.Chains, func(c *ruleset.Chain) bool {
+		return c.Name == name && c.Table == of.Table && c.Family == of.Family
+	})
+	if i < 0 {
+		return nil
+	}
+	return w.set.Chains[i]
+}
+
+// rule has the commands for one rule. What iptables-legacy has made looks the same: the steps say so.
+func (w *switchWalk) rule(c *ruleset.Chain, rule *ruleset.Rule) switchover.Rule {
+	if w.iptables {
+		return switchover.IPTables(iptablesCommand(c), c.Table, shellText(rule.Text))
+	}
+	return switchover.NFTables(c.Family, c.Table, c.Name, rule.Text)
+}
+
+func iptablesCommand(c *ruleset.Chain) string {
 	if c.Family == "ip6" {
 		return "ip6tables"
 	}
 	return "iptables"
 }
 
-// ownChain is the chain that a rule jumps to, if no other rule does and it leads nowhere.
-func ownChain(s *ruleset.Ruleset, from *ruleset.Chain, r *ruleset.Rule) (own *ruleset.Chain) {
-	if r.Action != ruleset.Jump && r.Action != ruleset.Goto {
-		return nil
+// divert is rule with the chain of iptables that only it leads to.
+func (w *switchWalk) divert(c *ruleset.Chain, rule *ruleset.Rule) switchover.Rule {
+	r, to := w.rule(c, rule), w.find(c, rule.Chain)
+	if !w.iptables || to == nil || w.leading(c, rule.Chain) != 1 {
+		return r
 	}
-	for _, c := range s.Chains {
-		if c.Family != from.Family || c.Table != from.Table {
+	var rules []string
+	for _, inside := range to.Rules {
+		rules = append(rules, shellText(inside.Text))
+	}
+	return r.WithChain(iptablesCommand(c), c.Table, rule.Chain, rules)
+}
+
+// leading counts the rules of the table that lead to a chain.
+func (w *switchWalk) leading(table *ruleset.Chain, name string) (n int) {
+	for _, c := range w.set.Chains {
+		if c.Table != table.Table || c.Family != table.Family {
 			continue
 		}
-		if c.Name == r.Chain {
-			own = c
-		}
-		for _, other := range c.Rules {
-			if other != r && other.Chain == r.Chain {
-				return nil
+		for _, rule := range c.Rules {
+			if rule.Chain == name {
+				n++
 			}
 		}
 	}
-	return own
-}
-
-func texts(c *ruleset.Chain) (all []string) {
-	for _, r := range c.Rules {
-		all = append(all, shellText(r.Text))
-	}
-	return all
+	return n
 }

@@ -26,12 +26,14 @@ func actionOf(f fate) config.Action {
 func (c *compiler) draft(comments []string) (*draft.File, map[*ruleset.Rule][]string) {
 	file := &draft.File{Comments: comments}
 	file.Steering = []draft.Setting{{Key: "unmatched", Value: draft.Text(c.options.Unmatched.String()), Comment: "ports of the prefixes below that no route takes"}}
+	c.imported = map[*ruleset.Rule]bool{}
 	routes, taken := map[*ruleset.Rule][]string{}, names{}
 	for _, p := range c.pieces() {
 		r := c.route(p, taken.of(p))
 		file.Routes = append(file.Routes, r)
 		if p.rule != nil {
 			routes[p.rule] = append(routes[p.rule], r.Name)
+			c.imported[p.rule] = true
 		}
 		for _, denier := range c.deniers[p.clients] {
 			routes[denier] = append(routes[denier], r.Name)

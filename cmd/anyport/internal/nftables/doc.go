@@ -11,6 +11,7 @@
 //	json.go       JSON → tables and their parts
 //	jsonrule.go   JSON → statements; jsonexpr.go → expressions
 //	print.go      expressions and statements of JSON → text
+//	combine.go    ParseBoth: one ruleset in both forms
 //	translate.go  tables → chains of package ruleset
 //	rule.go       one rule: a split in several where it has maps; mark.go, target.go
 //	match.go      what a rule asks → conditions

@@ -111,6 +111,23 @@ func TestIPTablesExtensions(t *testing.T) {
 	}
 }
 
+// TestHidden: where blanks show that a match of iptables is missing, the rule may or may not match.
+func TestHidden(t *testing.T) {
+	for line, hidden := range map[string]bool{
+		"\t\tip saddr 192.0.2.1 counter packets 0 bytes 0 accept":  false,
+		"\t\t counter packets 0 bytes 0 accept":                    true,
+		"\t\tmeta l4proto tcp  counter packets 0 bytes 0 accept":   true,
+		"\t\tmeta l4proto tcp counter packets 0 bytes 0 ":          true,
+		"\t\tmeta l4proto tcp counter packets 0 bytes 0  # handle": true,
+		"    ip saddr 192.0.2.1 counter packets 0 bytes 0 accept":  false,
+	} {
+		r := only(t, "table ip mangle {\n\tchain PREROUTING {\n"+line+"\n\t}\n}\n")
+		if (r.Unknown != "") != hidden {
+			t.Errorf("%q: %+v", line, r)
+		}
+	}
+}
+
 // TestLostMap: nft 1.0.6 prints no map of ports after tproxy.
 func TestLostMap(t *testing.T) {
 	r := only(t, "table inet t {\n chain c {\n  meta l4proto tcp tproxy to\n }\n}\n")

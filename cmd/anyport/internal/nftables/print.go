@@ -126,8 +126,8 @@ func (s statement) printed() string {
 
 func (s statement) printedMatch() string {
 	key := keyOf(s.left)
-	if op := s.left; op.kind == operation && op.text == "&" && keyOf(op) == "tcp flags" && s.sign == "==" {
-		return "tcp flags " + printed(s.right, "") + " / " + printed(op.args[1], "")
+	if op := s.left; op.kind == operation && op.text == "&" && keyOf(op) == "tcp flags" {
+		return "tcp flags " + strings.TrimPrefix(s.sign+" ", "== ") + printed(s.right, "") + " / " + printed(op.args[1], "")
 	}
 	sign := " "
 	if s.sign != "==" && s.sign != "in" || s.left.kind == operation {

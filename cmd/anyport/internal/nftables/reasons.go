@@ -92,6 +92,9 @@ func reasonOf(text string) because {
 // extension is a part of a rule that is an extension of iptables. nft does not print its arguments.
 func extension(kind, name string) statement {
 	s := statement{verb: asks, text: "xt " + kind + " " + name}
+	if kind == "match" && name == "comment" { // each packet matches it
+		return statement{verb: nothing, text: s.text}
+	}
 	s.reason = "nft does not print the arguments of the iptables " + kind + " " + name +
 		": import the output of iptables-save, or of ip6tables-save, for this table"
 	if kind == "target" {

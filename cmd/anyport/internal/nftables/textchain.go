@@ -79,6 +79,9 @@ func (t *table) hides(line *cursor) bool {
 			return true
 		}
 	}
+	if strings.HasSuffix(line.text[:line.tokens[0].begin], "\t ") { // nft indents by tabs
+		return true
+	}
 	rest := line.text[line.tokens[len(line.tokens)-1].end:]
 	return strings.HasPrefix(rest, " \n") || strings.HasPrefix(rest, "  #")
 }

@@ -124,5 +124,10 @@ func (c *capture) lost() (n uint64) {
 	return n
 }
 
-// close ends next.
-func (c *capture) close() error { return c.file.Close() }
+// close ends next. It may be called again.
+func (c *capture) close() error {
+	if err := c.file.Close(); !errors.Is(err, os.ErrClosed) {
+		return err
+	}
+	return nil
+}

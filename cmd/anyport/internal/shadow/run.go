@@ -76,7 +76,7 @@ func Run(ctx context.Context, opt Options) (err error) {
 	if s.capture, err = openCapture(s.wantsUDP()); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.capture.close()) }()
+	defer s.capture.close()
 	return s.serve(ctx)
 }
 
@@ -140,6 +140,8 @@ func (s *shadow) wantsUDP() bool {
 
 // serve reads packets on another goroutine until an order to stop.
 func (s *shadow) serve(ctx context.Context) error {
+	runtime.LockOSThread() // tick reads the namespace, which is the thread's
+	defer runtime.UnlockOSThread()
 	failed := make(chan error, 2)
 	stop, err := s.listen(failed)
 	if err != nil {
@@ -151,13 +153,22 @@ func (s *shadow) serve(ctx context.Context) error {
 			return fmt.Errorf("drop privileges: %w", err)
 		}
 	}
-	go func() { failed <- s.read() }() // ended by the end of the capture
+	read := make(chan struct{})
+	go func() { // ended by the end of the capture
+		defer close(read)
+		if err := s.read(); err != nil {
+			failed <- err
+		}
+	}()
 	s.log.Info("shadow: nothing is steered, and no route is added", "config", s.config.Path, "version", s.opt.Version, "pid", os.Getpid(),
 		"routes", len(s.config.Routes), "prefixes", s.table.Prefixes(), "admin", s.config.Admin.Socket)
 	if err := s.opt.Manager.Ready("rehearsing: steers nothing"); err != nil {
 		s.log.Warn("cannot notify the service manager", "error", err)
 	}
 	err = s.control(ctx, failed)
+	err = errors.Join(err, s.capture.close())
+	<-read                           // what was read last is judged, too
+	s.tick(time.Now().Add(patience)) // who still waits has no answer
 	return errors.Join(err, s.opt.Report(s.status()))
 }
 
@@ -181,8 +192,6 @@ func (s *shadow) listen(failed chan<- error) (stop func(), err error) {
 
 // control acts on signals, and judges what has waited long enough. It is the only goroutine that asks for sockets.
 func (s *shadow) control(ctx context.Context, failed <-chan error) error {
-	runtime.LockOSThread() // the namespace is the thread's
-	defer runtime.UnlockOSThread()
 	ticks, logs := time.NewTicker(tickInterval), time.NewTicker(logInterval)
 	defer ticks.Stop()
 	defer logs.Stop()
@@ -198,7 +207,7 @@ func (s *shadow) control(ctx context.Context, failed <-chan error) error {
 			s.logCounts()
 		case sig := <-s.opt.Signals:
 			if sig != syscall.SIGHUP && sig != syscall.SIGUSR2 {
-				s.tick(time.Now().Add(patience)) // who still waits has no answer
+				s.tick(time.Now()) // counts what the queue has lost
 				return nil
 			}
 			if sig == syscall.SIGHUP {

@@ -47,7 +47,8 @@ func Script(f Facts) string {
 	f.File = cmp.Or(f.File, "/etc/anyport/anyport.toml")
 	var b strings.Builder
 	fmt.Fprintf(&b, "# The steps to replace the proxy behind %s by anyport. None of them was run: type them\n"+
-		"# one by one, as root. HANDLE stands for a number that the line before prints.\n", count(len(f.Rules), "TPROXY rule"))
+		"# one by one, as root. HANDLE stands for a number that the line before prints.\n"+
+		"# Rules that iptables-legacy has made need its command: iptables-legacy, ip6tables-legacy.\n", count(len(f.Rules), "TPROXY rule"))
 	write(&b, "", f.there())
 	b.WriteString("\n# Back, as long as the old proxy still runs (before step 7):\n")
 	write(&b, "B", f.backEarly())

@@ -2,7 +2,6 @@ package text
 
 import (
 	"io"
-	"os"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -18,7 +17,7 @@ type Screen struct {
 // ScreenOf returns a terminal if out is one.
 func ScreenOf(out io.Writer) Screen {
 	s := Screen{out: out}
-	file, ok := out.(*os.File)
+	file, ok := out.(interface{ Fd() uintptr })
 	if !ok {
 		return s
 	}

@@ -1,5 +1,6 @@
 # The steps to replace the proxy behind 1 TPROXY rule by anyport. None of them was run: type them
 # one by one, as root. HANDLE stands for a number that the line before prints.
+# Rules that iptables-legacy has made need its command: iptables-legacy, ip6tables-legacy.
 
 # 1. Is the file right, and can this host run it?
 anyport check -c anyport.toml
