@@ -119,6 +119,9 @@ func tryAnyport(t *testing.T, command string, args []string, file string) {
 		}
 		return
 	}
+	if i := slices.Index(args, "--"); i >= 0 {
+		args = args[:i] // the options of another program follow
+	}
 	names := args[:1]
 	if args[0] == "import" {
 		names = args[:2]
@@ -130,7 +133,7 @@ func tryAnyport(t *testing.T, command string, args []string, file string) {
 	for _, flag := range args[1:] {
 		flag, _, _ = strings.Cut(flag, "=")
 		if strings.HasPrefix(flag, "-") && !regexp.MustCompile(`(^|\s)`+flag+`\b`).MatchString(help.stdout) {
-			t.Errorf("%s: anyport %s has no flag %s", command, args[0], flag)
+			t.Errorf("%s: anyport %s has no flag %s", command, strings.Join(names, " "), flag)
 		}
 	}
 }

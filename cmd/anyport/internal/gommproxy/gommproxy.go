@@ -102,8 +102,8 @@ func (r *reader) readListen(opt option) error {
 		host = "::"
 	}
 	addr, err := netip.ParseAddr(host)
-	if err != nil {
-		return fmt.Errorf("%q is not an address", host)
+	if err != nil || addr.Zone() != "" {
+		return fmt.Errorf("%q is not an address without a zone", host)
 	}
 	r.listen.Address = addr.Unmap()
 	r.listen.Both = addr == netip.IPv6Unspecified()

@@ -30,13 +30,13 @@ func TestRead(t *testing.T) {
 		{
 			"-l 0.0.0.0:25 -4 127.0.0.1:2525 -6 [::1]:2525 --allowed-subnets peers.txt -mark 123 -v 1", `
 # go-mmproxy: -l 0.0.0.0:25 -4 127.0.0.1:2525 -6 [::1]:2525 --allowed-subnets peers.txt -mark 123 -v 1
+# not transparent: 127.0.0.1 is on this host and would answer clients past anyport; write proxy_protocol if it reads headers
 [route.mmproxy]
 protocol     = "tcp"
 prefixes     = ["192.0.2.0/24"]
 ports        = [25]
 origins      = ["127.0.0.1:2525", "[::1]:2525"]
 accept_proxy = ["10.1.0.0/16", "10.2.0.1", "2001:db8:5::/48"]
-transparent  = true
 `,
 		},
 		{
@@ -56,13 +56,13 @@ transparent      = true
 			"mmproxy -l 192.0.2.7:8443", `
 # go-mmproxy: -l 192.0.2.7:8443
 # go-mmproxy without --allowed-subnets believes the header of everybody: name the peers in accept_proxy
+# not transparent: 127.0.0.1 is on this host and would answer clients past anyport; write proxy_protocol if it reads headers
 [route.mmproxy]
 protocol     = "tcp"
 prefixes     = ["192.0.2.7"]
 ports        = [8443]
 origins      = ["127.0.0.1:443", "[::1]:443"]
 accept_proxy = ["0.0.0.0/0", "::/0"]
-transparent  = true
 `,
 		},
 	} {
@@ -97,7 +97,7 @@ func TestReadRefuses(t *testing.T) {
 		"--allowed-subnets nowhere.txt": "run anyport import where go-mmproxy runs",
 		"-l 127.0.0.1:25":               "loopback",
 		"-close-after soon":             "a number of seconds",
-		"-l server:25":                  "is not an address",
+		"-l server:25":                  "is not an address without a zone",
 		"-l 0.0.0.0:25 -4 0.0.0.0:25":   "reverse proxy",
 	} {
 		if _, err := gommproxy.Read(strings.Fields(args), options()); err == nil || !strings.Contains(err.Error(), want) {

@@ -8,7 +8,9 @@ import (
 	"anyport/cmd/anyport/internal/proxyconf"
 )
 
-// levels are when HAProxy meets rules: at once, after a PROXY header, after the first bytes.
+// levels are when HAProxy meets rules: at once, after a PROXY header, after the first bytes. The rules
+// of a connection see the address that packets come from; those of the other two see the client that
+// the header names.
 var levels = []string{"connection", "session", "content"}
 
 // lists are rules for clients, compiled.
@@ -41,7 +43,9 @@ func (l lists) mark(keys ...string) {
 	}
 }
 
-// rules compiles the rules of some levels. Rules of a later level are for all that the earlier one
+// rules compiles the rules of some levels, in the order in which HAProxy meets them. A rule that has no
+// equal is left out of the list: if it refuses clients, then anyport lets in more than HAProxy did, so
+// the route's comment names it. Rules of a later level are for all that the earlier one
 // lets in, so an accept of the earlier one must not end them.
 func (r *reader) rules(s *settings, which []string) lists {
 	var l lists

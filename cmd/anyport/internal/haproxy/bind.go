@@ -100,11 +100,14 @@ func parseBind(text string, l proxyconf.Listen) (proxyconf.Listen, string) {
 		return l, "a name to listen on: write its address"
 	}
 	l.Address = addr.Unmap()
+	// An IPv6 wildcard socket also takes IPv4, unless v6only says otherwise:
 	l.Both = addr == netip.IPv6Unspecified() // net.ipv6.bindv6only is 0 unless somebody sets it
 	return l, ""
 }
 
-// splitAddress cuts the port off: what follows the last colon outside of brackets.
+// splitAddress cuts the port off: what follows the last colon outside of brackets. So ":::80" is port
+// 80 of ::, and an IPv6 address without a port needs brackets or a colon at its end (section 4.2 of
+// HAProxy's manual, bind).
 func splitAddress(text string) (host, port, reason string) {
 	family, rest, named := strings.Cut(text, "@")
 	switch {

@@ -67,7 +67,8 @@ func otherCheck(s, other *server) {
 	}
 }
 
-// checkPort is the port to check: 0 for the origin's own. An origin with the client's port needs one.
+// checkPort is the port to check: 0 for the origin's own. An origin with the client's port needs one,
+// and package config refuses a check without it.
 func checkPort(s *server, servers []*server, listens []proxyconf.Listen) (int, string) {
 	if p, ok := s.get("port"); ok {
 		n, err := strconv.Atoi(p.value())
@@ -119,7 +120,7 @@ func setCheckTime(f *proxyconf.Forwarding, d *directive, key, text string, least
 	d.Leave("%s %s: health.%s is from %s to 1h", key, text, key, least)
 }
 
-// setCheckHeader: HAProxy sends the route's header before a check, unless the check has a port of its
+// setCheckHeader writes what comes before a check. HAProxy sends the route's header before a check, unless the check has a port of its
 // own.
 func setCheckHeader(f *proxyconf.Forwarding, s *server) {
 	p, explicit := s.get("check-send-proxy")

@@ -10,9 +10,11 @@
 //	forward.go   a backend → origins and the other keys of a route
 //	server.go    server lines → origins
 //	params.go    words of bind and server lines, and how many values each has
-//	check.go     checks of servers
+//	server_params.go what becomes of the parameters of servers
+//	check.go     checks of servers; check_script.go for tcp-check lines
 //	settings.go  balance, source, limits and timeouts
-//	acl.go       conditions on client addresses and dsts
+//	acl.go       what acl lines and braces ask of a conn
+//	condition.go conditions of rules: on client addresses, or on the dst
 //	access.go    rules that reject clients, PROXY headers of peers
 //	reasons.go   why directives without an equal are left
 package haproxy

@@ -43,7 +43,8 @@ var sectionKinds = []string{
 	"program", "resolvers", "ring", "traces", "userlist", "acme", "haterm",
 }
 
-// parser reads lines. Variables that a global section sets are known to the lines below it.
+// parser reads lines, top down. Both what a section inherits and the values of variables depend on the
+// lines above only: setenv in a global section counts from there on.
 type parser struct {
 	name  string
 	env   func(string) (string, bool)

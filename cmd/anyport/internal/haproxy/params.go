@@ -20,7 +20,8 @@ func (p param) value() string {
 // text is the parameter as it was written.
 func (p param) text() string { return strings.Join(append([]string{p.name}, p.values...), " ") }
 
-// params cuts words into parameters. valued are the names that have a value.
+// params cuts words into parameters. valued are the names that have a value: without this list a value
+// such as "backup" of "cookie backup" would be taken for a parameter.
 func params(line *directive, words []string, valued map[string]bool) []param {
 	var list []param
 	for i := 0; i < len(words); i++ {

@@ -27,7 +27,9 @@ func Read(name, text string, o proxyconf.Options) (*proxyconf.Reading, error) {
 	return r.reading, nil
 }
 
-// reader makes services of sections.
+// reader makes services of sections. It lives for one Read and is used by one goroutine. A backend that
+// several sections use is read once for each of them, since a route also has settings of the section
+// that listens; its lines collect the marks of all.
 type reader struct {
 	file    *file
 	options proxyconf.Options
@@ -97,10 +99,20 @@ func (r *reader) service(s *section) {
 }
 
 // choices are where a section forwards to: by use_backend lines, then its own servers or those of
-// default_backend.
+// default_backend. What is lost stands at the route that its conns now get to: the last one.
 func (r *reader) choices(front *settings, listens []proxyconf.Listen) []proxyconf.Choice {
-	var choices []proxyconf.Choice
-	var lost []string
+	choices, lost := r.useBackends(front, listens)
+	if f := r.defaultForwarding(front, listens); f != nil {
+		choices = append(choices, proxyconf.Choice{Forwarding: f})
+	}
+	if last := len(choices) - 1; last >= 0 {
+		choices[last].Forwarding.Notes = append(choices[last].Forwarding.Notes, lost...)
+	}
+	return choices
+}
+
+// useBackends are the choices of use_backend lines, and notes about those that have no equal.
+func (r *reader) useBackends(front *settings, listens []proxyconf.Listen) (choices []proxyconf.Choice, lost []string) {
 	for _, d := range front.each("use_backend") {
 		choice, reason := r.useBackend(front, listens, d)
 		if reason != "" {
@@ -111,27 +123,25 @@ func (r *reader) choices(front *settings, listens []proxyconf.Listen) []proxycon
 		d.Became("route")
 		choices = append(choices, choice)
 	}
-	back := front
+	return choices, lost
+}
+
+// defaultForwarding is for conns that no use_backend line takes; nil: there is none.
+func (r *reader) defaultForwarding(front *settings, listens []proxyconf.Listen) *proxyconf.Forwarding {
 	d := front.last("default_backend")
-	if d != nil {
-		back = r.backend(d.word(1))
+	if d == nil {
+		f, _ := r.forwarding(front, front, listens) // a frontend has no servers, and so no forwarding
+		return f
 	}
-	if d == nil && len(front.each("server")) == 0 && front.kind == "frontend" {
-		return choices
-	}
+	back := r.backend(d.word(1))
 	f, reason := r.forwarding(front, back, listens)
-	switch {
-	case reason != "" && d != nil:
+	if reason != "" {
 		d.Leave("%s", reason)
-		return choices
-	case reason != "":
-		return choices
-	case d != nil:
-		d.Became("origins")
-		back.Became("origins")
+		return nil
 	}
-	f.Notes = append(f.Notes, lost...)
-	return append(choices, proxyconf.Choice{Forwarding: f})
+	d.Became("origins")
+	back.Became("origins")
+	return f
 }
 
 // useBackend reads a use_backend line whose condition is on the dst.

@@ -11,7 +11,8 @@ import (
 	"anyport/config"
 )
 
-// server is a server line with the parameters that it inherits from default-server lines.
+// server is a server line with the parameters that it inherits from default-server lines above it. The
+// last of two parameters of one name counts, so its own come last.
 type server struct {
 	*directive
 	origin proxyconf.Origin
@@ -59,7 +60,8 @@ func (s *settings) servers(listens []proxyconf.Listen) []*server {
 	return usable(all, listens)
 }
 
-// usable leaves servers that anyport cannot forward to, or not in the same route as the first.
+// usable leaves servers that anyport cannot forward to, or not in the same route as the first: a route
+// has one PROXY header, and package config refuses an origin that stands there twice.
 func usable(all []*server, listens []proxyconf.Listen) []*server {
 	var list []*server
 	seen := map[string]string{}

@@ -9,7 +9,8 @@ import (
 	"anyport/cmd/anyport/internal/proxyconf"
 )
 
-// includer puts the directives of other files in place of include.
+// includer puts the directives of other files in place of include, where anyport reads. It leaves http
+// alone, whose files may be many, and may not be there.
 type includer struct {
 	options proxyconf.Options
 	folder  string   // of the first file: nginx takes paths relative to it

@@ -60,7 +60,9 @@ func (s *server) listen(d *directive) (proxyconf.Listen, string) {
 	return l, ""
 }
 
-// peers are those whose PROXY headers are believed.
+// peers are those whose PROXY headers are believed. nginx asks every peer for a header and takes the
+// client from those of set_real_ip_from. anyport refuses other peers. Without any such line nginx
+// believes nobody, and a route that believes everybody would let clients forge their address.
 func (s *server) peers(listen *directive) (peers []netip.Prefix, reason string) {
 	for _, d := range s.each("set_real_ip_from") {
 		p, ok := parseNetwork(d.arg(0))

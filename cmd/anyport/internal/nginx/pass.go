@@ -12,7 +12,8 @@ import (
 	"anyport/config"
 )
 
-// choices are where a server forwards to. A variable that a map makes of the dst gives several.
+// choices are where a server forwards to. "ADDRESS:$server_port" keeps the client's port, which is how
+// one server listens on a range. A variable that a map makes of the dst gives several choices.
 func (r *reader) choices(s *server) ([]proxyconf.Choice, string) {
 	d := s.last("proxy_pass")
 	to, keepPort := strings.CutSuffix(strings.ReplaceAll(d.arg(0), "${server_port}", "$server_port"), ":$server_port")

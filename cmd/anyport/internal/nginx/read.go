@@ -64,7 +64,8 @@ func isSnippet(list []*directive) bool {
 	return snippet
 }
 
-// reader makes services of stream blocks.
+// reader makes services of stream blocks. It lives for one Read and is used by one goroutine. An
+// upstream that several servers use is read once for each of them; its lines collect the marks of all.
 type reader struct {
 	options proxyconf.Options
 	reading *proxyconf.Reading
@@ -128,7 +129,8 @@ func (s *server) on(name string) *directive {
 	return nil
 }
 
-// each are the directives of some names. Those of the stream block are inherited if the server has none.
+// each are the directives of some names. Those of the stream block are inherited if the server has none:
+// nginx never merges the two lists.
 func (s *server) each(names ...string) []*directive {
 	for _, list := range [][]*directive{s.block, s.outer} {
 		var found []*directive

@@ -9,6 +9,7 @@
 //	access.go     allow and deny rules, first match, as prefixes of the longest match
 //	routes.go     the routes of a service
 //	write.go      routes as a draft
+//	transparent.go what a route that dials from the client's address can have
 //	report.go     the table of lines: what each became, or why it was left
 //
 // No line is lost: whatever a reader does not mark is reported as left.

@@ -43,7 +43,10 @@ type Choice struct {
 	Forwarding *Forwarding
 }
 
-// Line is one directive, and what became of it. A reader marks it; see [Line.Became] and [Line.Leave].
+// Line is one directive, and what became of it. Readers mark a line where they use it, by [Line.Became],
+// [Line.Differs] and [Line.Leave], and a line may have marks of all three kinds: a server line becomes
+// an origin, and a parameter of it has no equal. A line without a mark is left for the reason in
+// Otherwise. So a directive that a reader does not know is reported too.
 type Line struct {
 	File    string
 	Number  int

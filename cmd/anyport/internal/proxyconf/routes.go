@@ -18,6 +18,7 @@ type route struct {
 	acceptProxy []netip.Prefix
 	forwarding  *Forwarding
 	name        string
+	origins     []Origin // those of forwarding that fit
 }
 
 // routes are the routes of one service: as few as have the same prefixes and ports in common.
@@ -33,7 +34,7 @@ func (s *Service) routes(o Options) []*route {
 			for _, b := range byPorts(taken, choice.Forwarding.shifts()) {
 				all = append(all, &route{
 					service: s, protocols: []config.Protocol{group[0].Protocol},
-					prefixes: b.prefixes, ports: b.ports, acceptProxy: group[0].AcceptProxy, forwarding: choice.Forwarding, name: s.nameOf(choice),
+					prefixes: b.prefixes, ports: b.ports, acceptProxy: group[0].AcceptProxy, forwarding: choice.Forwarding, name: s.nameOf(choice), origins: choice.Forwarding.Origins,
 				})
 			}
 		}

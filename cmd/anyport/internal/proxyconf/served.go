@@ -36,6 +36,12 @@ func Everyone() []netip.Prefix { return slices.Clone(everywhere) }
 // Host is the prefix of one address.
 func Host(addr netip.Addr) netip.Prefix { return netip.PrefixFrom(addr, addr.BitLen()) }
 
+// servable reports whether package config lets a route have an address, or all of them.
+func servable(addr netip.Addr) bool {
+	reserved := addr.Is4() && (addr.As4()[0] == 0 && !addr.IsUnspecified() || addr.As4() == [4]byte{255, 255, 255, 255})
+	return !reserved && !addr.IsMulticast() && (addr.Is4() || !addr.IsLinkLocalUnicast()) && addr.Zone() == ""
+}
+
 // Served are the prefixes that an address to listen on stands for, or why there are none.
 func (o Options) Served(l Listen) (prefixes []netip.Prefix, reason string) {
 	switch {
@@ -43,8 +49,8 @@ func (o Options) Served(l Listen) (prefixes []netip.Prefix, reason string) {
 		return nil, ""
 	case l.Address.IsLoopback():
 		return nil, "listens on loopback, which anyport serves only with allow_loopback = true in [steering]"
-	case l.Address.IsMulticast() || l.Address.IsLinkLocalUnicast():
-		return nil, "listens on an address that anyport cannot serve: link-local or multicast"
+	case !servable(l.Address):
+		return nil, "listens on an address that anyport cannot serve: link-local, multicast or reserved"
 	case !l.Address.IsUnspecified():
 		return []netip.Prefix{Host(l.Address)}, ""
 	}

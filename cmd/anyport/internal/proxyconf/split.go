@@ -13,7 +13,8 @@ type box struct {
 	ports  []config.PortRange
 }
 
-// region is what a listen takes. Choices take parts of it, the first one first.
+// region is what a listen takes. Choices take parts of it, the first one first. It only remembers what
+// was taken: a prefix with a hole would be up to 32 prefixes, or 128 of IPv6.
 type region struct {
 	box
 	taken []box

@@ -15,9 +15,9 @@ func (r *Reading) Draft(o Options) *draft.File {
 	names := map[string]bool{}
 	for _, s := range r.Services {
 		for _, route := range s.routes(o) {
-			d := route.forwarding.draft(route.protocols, route.ports, route.acceptProxy)
+			d := route.draft()
 			d.Name = freeName(route.name, names)
-			d.Comments = append([]string{s.where()}, route.forwarding.Notes...)
+			d.Comments = slices.Insert(d.Comments, 0, s.where())
 			d.Protocols, d.Prefixes = route.protocols, route.prefixes
 			if !slices.Equal(route.ports, allPorts) {
 				d.Ports = route.ports
@@ -35,20 +35,21 @@ var allPorts = []config.PortRange{{First: 1, Last: 65535}}
 func (s *Service) where() string { return s.Line.Place() + ": " + s.Line.Text }
 
 // draft is a route without what it takes: origins first.
-func (f *Forwarding) draft(protocols []config.Protocol, ports []config.PortRange, acceptProxy []netip.Prefix) *draft.Route {
-	d := &draft.Route{Action: config.Forward, Health: f.Health}
+func (r *route) draft() *draft.Route {
+	keys, notes := r.fitTransparent()
+	d := &draft.Route{Action: config.Forward, Health: r.forwarding.Health, Comments: slices.Concat(r.forwarding.Notes, notes)}
 	var origins []string
-	for _, o := range f.Origins {
-		if text, ok := o.Text(ports); ok {
+	for _, o := range r.origins {
+		if text, ok := o.Text(r.ports); ok {
 			origins = append(origins, o.value(text))
 		}
 	}
 	d.Set("origins", "["+strings.Join(origins, ", ")+"]", "")
-	if len(acceptProxy) > 0 {
-		d.Set("accept_proxy", Prefixes(acceptProxy), "")
+	if len(r.acceptProxy) > 0 {
+		d.Set("accept_proxy", Prefixes(r.acceptProxy), "")
 	}
-	for _, k := range f.Keys {
-		if k.Protocol == 0 || slices.Contains(protocols, k.Protocol) {
+	for _, k := range keys {
+		if k.Protocol == 0 || slices.Contains(r.protocols, k.Protocol) {
 			d.Set(k.Key, k.Value, "")
 		}
 	}
@@ -73,8 +74,8 @@ func (r *Reading) addServices(all *draft.Services) {
 		}
 		for _, group := range s.groups() {
 			protocols := []config.Protocol{group[0].Protocol}
-			d := &draft.Service{Where: s.where(), Route: *last.draft(protocols, nil, group[0].AcceptProxy)}
-			d.Route.Comments = last.Notes
+			to := &route{protocols: protocols, acceptProxy: group[0].AcceptProxy, forwarding: last, origins: last.Origins}
+			d := &draft.Service{Where: s.where(), Route: *to.draft()}
 			d.Route.Protocols = protocols
 			for _, l := range group {
 				l.Line.Became("what the rules bring here")
