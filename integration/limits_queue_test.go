@@ -91,7 +91,7 @@ func TestQueue(t *testing.T) {
 		t.Errorf("one that waits for too long: %v", err)
 	}
 	waiting(0)
-	if got := p.status(t).route(t, "few"); got.Ended["tcp"]["queue_timeout"] != 1 || got.Limited != 1 {
+	if got := p.status(t).route(t, "few"); got.Ended["tcp"]["queue_timeout"] != 1 || got.Ended["tcp"]["queue_full"] != 1 || got.Limited != 2 {
 		t.Errorf("%d limited: %v", got.Limited, got.Ended)
 	}
 	for _, verdict := range []string{"queue_full", "queue_timeout"} {
