@@ -165,3 +165,29 @@ transparent = true
 		seenAsClient(t, "of two addresses", r.client.dial(t, "tcp", port(dstV4, 4711)), "who?")
 	}
 }
+
+// TestTransparentTwo: two instances on one host share the way back. If one of them stops, the live conns of
+// the other one go on, and new ones too, once it has put back what is missing.
+func TestTransparentTwo(t *testing.T) {
+	t.Parallel()
+	r := newTransparentRig(t)
+	one := strings.NewReplacer(`"192.0.2.0/24", "2001:db8:1::/48"`, `"203.0.113.0/24"`, `, "fd00:5::5"`, "").Replace(transparentFile)
+	p := r.edge.serveWith(t, one)
+	file := filepath.Join(t.TempDir(), "other.toml")
+	if err := os.WriteFile(file, []byte("[admin]\nsocket = \"\"\n"+transparentFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	other := r.edge.spawn(t, anyportRun(file))
+	other.expect(t, "msg=serving")
+	live := append(r.dialAll(t), r.client.dial(t, "tcp", "203.0.113.7:4711"))
+	for _, conn := range live {
+		seenAsClient(t, "beside another", conn, "who?")
+	}
+	other.signal(t, syscall.SIGTERM)
+	other.expect(t, "stopping:")
+	other.signal(t, syscall.SIGTERM)
+	other.wait(t)
+	seenAsClient(t, "after the other one has stopped", live[len(live)-1], "who?")
+	seenAsClient(t, "after the other one has stopped", r.client.dial(t, "tcp", "203.0.113.8:4711"), "who?")
+	eventually(t, "nothing is missing", func() bool { return len(p.status(t).Steering.Missing) == 0 })
+}
