@@ -69,7 +69,8 @@ func (l *loop) noOriginLeft(c *conn, v route.Verdict) {
 		l.endConn(c, route.NoneForClient)
 		return
 	}
-	if len(c.tried) < mostTried && (all.HasFull(l.ask(c)) || l.behindOthers(c)) {
+	// HasRoom: a place was freed after the pick.
+	if len(c.tried) < mostTried && (all.HasFull(l.ask(c)) || all.HasRoom(l.ask(c)) || l.behindOthers(c)) {
 		l.waitForOrigin(c)
 		return
 	}
