@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -168,7 +169,7 @@ func (c *compiler) decide(all combinations, sources []class[netip.Addr], ports c
 	}
 	decided, reason := c.bySource(bySource, sources)
 	if reason == "" && decided.fate == forward {
-		reason = portsFit(decided.rule, ports)
+		reason = cmp.Or(portsFit(decided.rule, ports), originsFit(decided.rule.To))
 	}
 	if reason != "" {
 		return leave(reason)

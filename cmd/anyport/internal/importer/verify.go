@@ -168,7 +168,7 @@ func (v *verifier) port(near []uint16) uint16 {
 func (v *verifier) compare(p ruleset.Packet) {
 	v.found.Packets++
 	o := v.walker.Walk(p)
-	d := v.table.Decide(config.Protocol(p.Protocol), p.Destination, p.Source.Addr())
+	d, served := v.table.Judge(config.Protocol(p.Protocol), p.Destination, p.Source.Addr())
 	taker := o.Instead
 	if o.Verdict == ruleset.Intercepted {
 		taker = o.Rule
@@ -186,7 +186,7 @@ func (v *verifier) compare(p ruleset.Packet) {
 	if o.Verdict == ruleset.Intercepted {
 		v.found.Intercepted++
 	}
-	if !v.agree(o, d, taker) {
+	if !v.agree(o, d, served, taker) {
 		v.differ(p, o, d)
 	}
 }
@@ -209,20 +209,20 @@ func (v *verifier) isLeft(p ruleset.Packet, o ruleset.Outcome, taker *ruleset.Ru
 }
 
 // agree compares one verdict with the other.
-func (v *verifier) agree(o ruleset.Outcome, d table.Decision, taker *ruleset.Rule) bool {
+func (v *verifier) agree(o ruleset.Outcome, d table.Decision, served bool, taker *ruleset.Rule) bool {
 	denied := d.Verdict == table.Deny && d.Route.Denied == config.Refuse
-	untouched := !d.Prefix.IsValid() || d.Verdict == table.VerdictOf(v.options.Unmatched) || denied && v.options.Unmatched == config.Refuse
+	untouched := !served || d.Verdict == table.VerdictOf(v.options.Unmatched) || denied && v.options.Unmatched == config.Refuse
 	switch {
 	case o.Verdict == ruleset.Intercepted:
 		return d.Verdict == table.Steer && slices.Contains(v.lines[o.Rule].Routes, d.Route.Name)
 	case taker == nil:
 		return untouched || o.Verdict != ruleset.Untouched && d.Verdict != table.Steer
 	case o.Verdict == ruleset.Untouched:
-		return !d.Prefix.IsValid() || d.Verdict == table.Pass
+		return !served || d.Verdict == table.Pass
 	case o.Verdict == ruleset.Dropped:
-		return !d.Prefix.IsValid() || d.Verdict == table.Drop || d.Verdict == table.Deny && !denied
+		return !served || d.Verdict == table.Drop || d.Verdict == table.Deny && !denied
 	}
-	return !d.Prefix.IsValid() || d.Verdict == table.Refuse || denied
+	return !served || d.Verdict == table.Refuse || denied
 }
 
 func (v *verifier) differ(p ruleset.Packet, o ruleset.Outcome, d table.Decision) {

@@ -52,6 +52,8 @@ func (r *reader) line(i int, line string, lines []string) error {
 		if r.family == "" {
 			r.family = guessFamily(lines[i+1:])
 		}
+	case isCommand(line):
+		return fmt.Errorf("%.40q is a command: run the script, and import what iptables-save and ip6tables-save print then", line)
 	case r.table == "":
 		return fmt.Errorf("%.40q stands before a line such as *mangle: this is not the output of iptables-save", line)
 	case line[0] == ':':
@@ -63,6 +65,15 @@ func (r *reader) line(i int, line string, lines []string) error {
 	}
 	return nil
 }
+
+// isCommand reports whether line is of a script that calls iptables. Such a script may have variables, loops and
+// conditions: only the kernel knows what becomes of it.
+func isCommand(line string) bool {
+	program, _, _ := strings.Cut(strings.TrimPrefix(line, "sudo "), " ")
+	return command.MatchString(program)
+}
+
+var command = regexp.MustCompile(`^(.*/)?ip6?tables(-nft|-legacy)?$`)
 
 // guessFamily looks for an address in the rules of a table.
 func guessFamily(lines []string) string {

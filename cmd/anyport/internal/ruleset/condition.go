@@ -10,6 +10,8 @@ import (
 type Condition struct {
 	Not bool
 	Any [][]Atom
+
+	named named // set by prepare: sets have tens of thousands of tuples and ranges
 }
 
 // Field is what an atom looks at.
