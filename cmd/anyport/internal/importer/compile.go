@@ -23,6 +23,7 @@ type compiler struct {
 	pending  []func()               // notes of rules that are left, for one class of dsts
 	keeps    map[*ruleset.Rule]bool // not understood, and at work before the routes
 	fields   *fields
+	routed   elsewhere
 	families [2]*family // IPv4, IPv6
 	arriving []string   // the interfaces that packets are walked for
 	steered  map[string]bool
@@ -51,7 +52,10 @@ var protocols = [2]config.Protocol{config.TCP, config.UDP}
 const mostWalks = 4 << 20
 
 func newCompiler(s *ruleset.Ruleset, options Options) *compiler {
-	c := &compiler{options: options, walker: ruleset.NewWalker(s), rules: s, fields: fieldsOf(s, netip.Addr{}), chains: chainOf{}, order: map[*ruleset.Rule]int{}}
+	c := &compiler{
+		options: options, walker: ruleset.NewWalker(s), rules: s, fields: fieldsOf(s, netip.Addr{}), routed: elsewhereOf(options.Main, options.Local),
+		chains: chainOf{}, order: map[*ruleset.Rule]int{},
+	}
 	for _, chain := range s.Chains {
 		for _, r := range chain.Rules {
 			c.chains[r] = chain
@@ -97,6 +101,7 @@ func (c *compiler) families4and6() error {
 func (c *compiler) family(is4 bool) (*family, error) {
 	destination := of(c.fields.destination, is4)
 	destination = append(destination, of([][]span[netip.Addr]{prefixSpans(c.options.Prefixes), prefixSpans(c.options.Local)}, is4)...)
+	destination = append(destination, of(c.routed.spans(), is4)...)
 	f := &family{is4: is4, destinations: addrOrder.split(everything(is4), destination)}
 	f.destinations = slices.DeleteFunc(f.destinations, func(d class[netip.Addr]) bool { return !c.asked(d[0].first) })
 	for _, d := range f.destinations {
@@ -160,7 +165,7 @@ func (c *compiler) combine(k kind) combinations {
 		for _, arriving := range c.arriving {
 			for _, local := range k.locals {
 				for _, sourcePort := range k.sourcePorts {
-					r, left := c.resultOf(c.walker.Walk(ruleset.Packet{
+					r, left := c.resultFor(k.destination, c.walker.Walk(ruleset.Packet{
 						Protocol:    uint8(k.protocol),
 						Source:      netip.AddrPortFrom(source[0].first, sourcePort[0].first),
 						Destination: netip.AddrPortFrom(k.destination, k.ports[0].first),

@@ -18,6 +18,7 @@ type Options struct {
 	Unmatched  config.Action   // Refuse or Pass: ports of served prefixes that no rule takes
 	Local      []netip.Prefix  // addresses of this host
 	LocalKnown bool            // Local is all of them
+	Main       []MainRoute     // the main table, as far as it matters to dsts that rules ask for; only known of a live host
 	Policy     []PolicyRule    // how this host routes by mark; only known of a live one
 }
 

@@ -77,6 +77,17 @@ func (c *compiler) resultOf(o ruleset.Outcome) (r result, left string) {
 	return r, ""
 }
 
+// resultFor is resultOf for packets to one dst. An operator who names the dst by --prefix knows better than the
+// routes of this host.
+func (c *compiler) resultFor(dst netip.Addr, o ruleset.Outcome) (result, string) {
+	r, left := c.resultOf(o)
+	via := c.routed.via(dst)
+	if left != "" || r.fate != forward || via == "" || len(c.options.Prefixes) > 0 {
+		return r, left
+	}
+	return r, fmt.Sprintf("this host routes these dsts %s: traffic to another host (a forward proxy) stays with the rules; if the dsts are this host's, name them with --prefix", via)
+}
+
 // unsure says why a rule that is not understood leaves others.
 func (c *compiler) unsure(u *ruleset.Rule) string {
 	if u.Unknown == "" {

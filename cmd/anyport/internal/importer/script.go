@@ -42,7 +42,7 @@ func shellText(text string) string { return strings.NewReplacer("$", "\\$", "`",
 // localPolicies are the rules of marks whose tables make everything local, as those of a TPROXY set-up do.
 func localPolicies(all []PolicyRule) (local []switchover.Policy) {
 	for _, p := range all {
-		if slices.ContainsFunc(p.Routes, func(r string) bool { return !strings.HasPrefix(r, "local default") }) {
+		if len(p.Routes) == 0 || slices.ContainsFunc(p.Routes, func(r string) bool { return !strings.HasPrefix(r, "local default") }) {
 			continue
 		}
 		family := map[string]string{"ip": "-4", "ip6": "-6"}[p.Family]

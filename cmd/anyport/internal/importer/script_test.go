@@ -16,6 +16,7 @@ func TestScript(t *testing.T) {
 		options.Policy = []importer.PolicyRule{
 			{Family: "ip", Mark: "0x1", Table: 100, Routes: []string{"local default dev lo"}},
 			{Family: "ip", Mark: "0x2", Table: 200, Routes: []string{"default dev wan"}}, // not of a TPROXY set-up
+			{Family: "ip", Mark: "0x3", Table: 300},                                      // not known: its routes may come and go
 		}
 		result, err := importer.Import(rules, options)
 		if err != nil {
