@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -141,7 +142,10 @@ func importRules(cmd *cobra.Command, from ruleSource, f ruleFlags, args []string
 			return err
 		}
 	}
-	if len(result.Draft.Routes) == 0 {
+	switch {
+	case len(result.Report) == 0:
+		return errors.New("nothing to import: none of these rules brings packets to a proxy (TPROXY, REDIRECT, DNAT)")
+	case len(result.Draft.Routes) == 0:
 		return errors.New("no rule could be imported: the table says why")
 	}
 	if f.verify {
@@ -150,6 +154,9 @@ func importRules(cmd *cobra.Command, from ruleSource, f ruleFlags, args []string
 	if f.script {
 		_, writeErr := io.WriteString(cmd.OutOrStdout(), result.Script(rules, options, from.name == "iptables"))
 		return errors.Join(writeErr, err)
+	}
+	if err == nil {
+		fmt.Fprintln(cmd.ErrOrStderr(), "next: anyport check -c FILE; --script prints the steps of the switch, and back")
 	}
 	return errors.Join(result.Draft.Write(cmd.OutOrStdout()), err)
 }
@@ -231,7 +238,7 @@ func (f *ruleFlags) read(cmd *cobra.Command, from ruleSource, args []string, opt
 		}
 		text = string(data)
 	}
-	sets, err := f.sets()
+	sets, err := f.sets(cmd.Context(), from.name == "iptables")
 	if err != nil {
 		return nil, err
 	}
@@ -242,17 +249,31 @@ func (f *ruleFlags) read(cmd *cobra.Command, from ruleSource, args []string, opt
 	return rules, nil
 }
 
-func (f *ruleFlags) sets() (*iptables.Sets, error) {
-	if f.ipset == "" {
+// sets reads the sets that rules of iptables name: from a file, or from this host if the rules are this host's.
+func (f *ruleFlags) sets(ctx context.Context, used bool) (*iptables.Sets, error) {
+	name, text := f.ipset, ""
+	switch {
+	case f.ipset != "":
+		data, err := os.ReadFile(f.ipset)
+		if err != nil {
+			return nil, err
+		}
+		text = string(data)
+	case f.live && used:
+		path, err := lookPath("ipset")
+		if err != nil {
+			return nil, nil // a rule with a set is left, and says what is missing
+		}
+		name = "ipset save"
+		if text, err = print(ctx, path, []string{"save"}); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+	default:
 		return nil, nil
 	}
-	data, err := os.ReadFile(f.ipset)
+	sets, err := iptables.ParseSets(text)
 	if err != nil {
-		return nil, err
-	}
-	sets, err := iptables.ParseSets(string(data))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", f.ipset, err)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return sets, nil
 }

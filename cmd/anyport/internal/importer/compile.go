@@ -28,6 +28,9 @@ type compiler struct {
 	arriving []string   // the interfaces that packets are walked for
 	steered  map[string]bool
 	walks    int
+
+	outside      map[*ruleset.Rule]bool // they take dsts for which no import was asked, too
+	outsideWalks int
 }
 
 // family is the packets of one address family: classes of dsts, each with its ports.
@@ -86,6 +89,7 @@ func (c *compiler) compile() error {
 func (c *compiler) families4and6() error {
 	c.clients, c.deniers = map[string][]labelled{}, map[string][]*ruleset.Rule{}
 	c.keeps = map[*ruleset.Rule]bool{}
+	c.outside, c.outsideWalks = map[*ruleset.Rule]bool{}, 0
 	c.left, c.steered, c.walks = map[*ruleset.Rule][]string{}, map[string]bool{}, 0
 	for i, is4 := range []bool{true, false} {
 		f, err := c.family(is4)
@@ -103,20 +107,23 @@ func (c *compiler) family(is4 bool) (*family, error) {
 	destination = append(destination, of([][]span[netip.Addr]{prefixSpans(c.options.Prefixes), prefixSpans(c.options.Local)}, is4)...)
 	destination = append(destination, of(c.routed.spans(), is4)...)
 	f := &family{is4: is4, destinations: addrOrder.split(everything(is4), destination)}
-	f.destinations = slices.DeleteFunc(f.destinations, func(d class[netip.Addr]) bool { return !c.asked(d[0].first) })
+	f.destinations = slices.DeleteFunc(f.destinations, func(d class[netip.Addr]) bool {
+		asked := c.asked(d[0].first)
+		if !asked {
+			c.noteOutside(d)
+		}
+		return !asked
+	})
 	for _, d := range f.destinations {
-		locals, asked := c.locals(d[0].first), fieldsOf(c.rules, d[0].first)
-		sources := addrOrder.split(everything(is4), of(asked.source, is4))
-		ports := portOrder.split(span[uint16]{1, 65535}, asked.destinationPort)
-		sourcePorts := portOrder.split(span[uint16]{1, 65535}, asked.sourcePort)
-		if c.walks += 2 * len(sources) * len(ports) * len(sourcePorts) * len(c.arriving) * len(locals); c.walks > mostWalks {
+		all := c.kindsOf(d)
+		if c.walks += 2 * len(all.sources) * len(all.ports) * len(all.sourcePorts) * len(c.arriving) * len(all.locals); c.walks > mostWalks {
 			return nil, fmt.Errorf("the rules tell apart over %d kinds of packets: import a part of them, with --prefix", mostWalks)
 		}
 		var m portMap
 		for i, protocol := range protocols {
-			for _, p := range ports {
-				k := kind{protocol: protocol, destination: d[0].first, ports: p, sources: sources, sourcePorts: sourcePorts, locals: locals}
-				made := c.decide(c.combine(k), sources, p)
+			for _, p := range all.ports {
+				k := kind{protocol: protocol, destination: d[0].first, ports: p, sources: all.sources, sourcePorts: all.sourcePorts, locals: all.locals}
+				made := c.decide(c.combine(k), all.sources, p)
 				for _, s := range p {
 					m[i] = append(m[i], portCell{s, made})
 				}
