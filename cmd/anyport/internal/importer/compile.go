@@ -9,7 +9,8 @@ import (
 	"anyport/config"
 )
 
-// compiler is the state of one import.
+// compiler is the state of one import, on one goroutine. Its maps by rule are filled by the walks, and read when the
+// routes and the report are written. Verify makes another one, of which it uses only what it says about the rules.
 type compiler struct {
 	options  Options
 	rules    *ruleset.Ruleset
@@ -43,6 +44,7 @@ type family struct {
 // portMap is the cells of TCP and UDP of one class of dsts, as sorted spans without gaps.
 type portMap [2][]portCell
 
+// portCell is a range of ports and what becomes of them.
 type portCell struct {
 	span[uint16]
 	cell
@@ -54,6 +56,7 @@ var protocols = [2]config.Protocol{config.TCP, config.UDP}
 // mostWalks bounds the time of an import: walks of one packet, each of microseconds.
 const mostWalks = 4 << 20
 
+// newCompiler prepares walks. It changes s: see ruleset.NewWalker.
 func newCompiler(s *ruleset.Ruleset, options Options) *compiler {
 	c := &compiler{
 		options: options, walker: ruleset.NewWalker(s), rules: s, fields: fieldsOf(s, netip.Addr{}), routed: elsewhereOf(options.Main, options.Local),
@@ -86,6 +89,8 @@ func (c *compiler) compile() error {
 	return c.families4and6()
 }
 
+// families4and6 forgets what an earlier pass has noted: reasons that hold for an interface which is not imported must not
+// stand in the report.
 func (c *compiler) families4and6() error {
 	c.clients, c.deniers = map[string][]labelled{}, map[string][]*ruleset.Rule{}
 	c.keeps = map[*ruleset.Rule]bool{}
@@ -130,7 +135,7 @@ func (c *compiler) family(is4 bool) (*family, error) {
 			}
 			m[i] = joined(m[i])
 		}
-		if m.has(forward) {
+		if m.has(forward) { // else these dsts get no route at all, so nothing was lost
 			for _, note := range c.pending {
 				note()
 			}

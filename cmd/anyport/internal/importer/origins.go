@@ -24,7 +24,7 @@ func (c *compiler) setOrigins(r *draft.Route, rule *ruleset.Rule) {
 		}
 		return
 	}
-	for _, protocol := range r.Protocols {
+	for _, protocol := range r.Protocols { // the first service serves both: a proxy has one section for them
 		service := c.options.Services.At(protocol, to.Address, uint16(to.Ports.First))
 		if service == nil || to.Ports.First != to.Ports.Last {
 			continue

@@ -53,6 +53,7 @@ func (c *compiler) resultOf(o ruleset.Outcome) (r result, left string) {
 		return result{kept, taker}, ""
 	}
 	r = result{rule: o.Rule}
+	// A rule that is not understood may have changed all that follows, unless it stays in the kernel and only drops.
 	for _, u := range o.Unsure {
 		if !c.stays(u) {
 			return result{forward, taker}, c.unsure(u)
@@ -63,6 +64,7 @@ func (c *compiler) resultOf(o ruleset.Outcome) (r result, left string) {
 	case o.Also != nil:
 		c.leave(o.Also, fmt.Sprintf("%s takes the same packets before", c.place(taker)))
 		return result{forward, taker}, fmt.Sprintf("%s changes the dst of the same packets", c.place(o.Also))
+	// Without a dst of its own, a rule takes what this host forwards: to serve that would be a forward proxy.
 	case !o.Named && len(c.options.Prefixes) == 0 && o.Verdict == ruleset.Intercepted:
 		return result{forward, taker}, "it asks for no dst of its own: traffic to addresses that are not this host's (a gateway, a forward proxy) stays with the rules; if its dsts are this host's, name them with --prefix"
 	case o.Verdict == ruleset.Untouched:
@@ -114,7 +116,8 @@ func (c *compiler) stays(r *ruleset.Rule) bool {
 	return false
 }
 
-// harmless reports whether all rules of a chain only count, drop, or stay with their owner.
+// harmless reports whether all rules of a chain only count, drop, or stay with their owner. depth ends chains that jump to
+// each other, which no kernel has but a file may.
 func (c *compiler) harmless(chain *ruleset.Chain, depth int) bool {
 	return depth < 8 && !slices.ContainsFunc(chain.Rules, func(r *ruleset.Rule) bool {
 		switch r.Action {

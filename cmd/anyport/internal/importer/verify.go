@@ -68,7 +68,8 @@ func (r *Result) table() (*table.Table, error) {
 	return table.Compile(c)
 }
 
-// verifier is the state of one comparison.
+// verifier is the state of one comparison. It does not look at the classes: its packets are random, and only their
+// values lie near the bounds of the rules.
 type verifier struct {
 	*Result
 	options  Options
@@ -128,7 +129,9 @@ func (v *verifier) isLeft(p ruleset.Packet, o ruleset.Outcome, taker *ruleset.Ru
 	return false
 }
 
-// agree compares one verdict with the other.
+// agree compares one verdict with the other. taker is the rule that intercepts, or would if no other rule spared the
+// packet; nil if none does. A dst that no route serves is never a difference unless a rule intercepts it: its packets go
+// where they went before.
 func (v *verifier) agree(o ruleset.Outcome, d table.Decision, served bool, taker *ruleset.Rule) bool {
 	denied := d.Verdict == table.Deny && d.Route.Denied == config.Refuse
 	untouched := !served || d.Verdict == table.VerdictOf(v.options.Unmatched) || denied && v.options.Unmatched == config.Refuse

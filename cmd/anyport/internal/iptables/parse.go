@@ -39,6 +39,8 @@ var generated = regexp.MustCompile(`^#.*\b(ip6?)tables-(?:nft-|legacy-)?save\b`)
 // counters stand before or after a rule.
 var counters = regexp.MustCompile(`^\[\d+:\d+\]\s*`)
 
+// line reads one line. What is not of the form of iptables-save fails the whole input: a line that is skipped may be
+// the rule that keeps packets from all others.
 func (r *reader) line(i int, line string, lines []string) error {
 	line = counters.ReplaceAllString(line, "")
 	switch {
@@ -127,6 +129,7 @@ var hooks = map[string]string{
 // priorities are those of NF_IP_PRI_*, for prerouting.
 var priorities = map[string]int{"raw": -300, "mangle": -150, "nat": -100, "filter": 0, "security": 50}
 
+// rule reads "-A CHAIN …". A chain need not be declared before, so that a part of a file can be imported.
 func (r *reader) rule(number int, line string) error {
 	all := words(line)
 	if len(all) < 2 {
