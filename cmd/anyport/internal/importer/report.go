@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"anyport/cmd/anyport/internal/ruleset"
+	"anyport/cmd/anyport/internal/text"
 )
 
 // report has a line for each rule that has to do with an interception: those that intercept, those
@@ -197,7 +198,8 @@ func owned(s *ruleset.Ruleset) (all []string) {
 		}
 	}
 	for _, program := range programs {
-		all = append(all, fmt.Sprintf("%s keeps %d of the chains, with %d rules, of which %d intercept: left, since %[1]s writes them again", program, chains[program], rules[program], intercepting[program]))
+		all = append(all, fmt.Sprintf("%s keeps %s with %s (%d intercept): left, since %[1]s writes them again",
+			program, text.Count(chains[program], "chain", "chains"), text.Count(rules[program], "rule", "rules"), intercepting[program]))
 	}
 	return all
 }
