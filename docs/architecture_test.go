@@ -23,6 +23,7 @@ var walks = map[string]int{
 	"A datagram of a live flow":                 4,
 	"Walk: a packet from an origin to a client": 4,
 	"Walk: a reload":                            6,
+	"Walk: import of rules":                     8,
 	"Walk: a name has other addresses":          6,
 	"Walk: an upgrade":                          8,
 }

@@ -60,6 +60,26 @@ backend app
 	}
 }
 
+// TestImportedTransparent: a server that HAProxy dials from the client's address sees the client itself,
+// by what import makes of it.
+func TestImportedTransparent(t *testing.T) {
+	t.Parallel()
+	r := newTransparentRig(t)
+	r.edge.serveWith(t, imported(t, "haproxy", `
+defaults
+    mode tcp
+    timeout connect 5s
+    timeout client 1m
+    timeout server 1m
+
+listen any
+    bind 0.0.0.0:1-65535 transparent
+    source 0.0.0.0 usesrc clientip
+    server a 10.0.0.5
+`, "--prefix", servedV4))
+	seenAsClient(t, "imported", r.client.dial(t, "tcp", port(dstV4, 4711)), "who am I?")
+}
+
 // TestImportedNginx: the same for a stream block, which serves a range over TCP and UDP.
 func TestImportedNginx(t *testing.T) {
 	t.Parallel()

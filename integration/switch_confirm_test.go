@@ -165,6 +165,9 @@ func TestTakeover(t *testing.T) {
 	if _, waits := p.secondsLeft(t); waits {
 		t.Error("--confirm 0 waits")
 	}
+	if said := r.edge.output(t, "sh", "-c", program+" reload -c "+p.file+" 2>&1"); !strings.Contains(said, "warning: the new conns of 1 TPROXY rule of another proxy come to anyport now") {
+		t.Errorf("reload says\n%s", said)
+	}
 	r.edge.run(t, switchCases[1].drops)
 	p.signal(t, syscall.SIGTERM)
 	p.wait(t)

@@ -108,12 +108,7 @@ func checkServes(ctx context.Context, client admin.Client, path string) error {
 	if err != nil {
 		return fmt.Errorf("the file does not say where to ask (--socket does), and %w", err)
 	}
-	served := status.Config.Path
-	if !filepath.IsAbs(served) { // relative to the directory that the process began in
-		if dir, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", status.PID)); err == nil {
-			served = filepath.Join(dir, served)
-		}
-	}
+	served := servedPath(status)
 	path, err = filepath.Abs(path)
 	if err != nil {
 		return err
@@ -122,6 +117,20 @@ func checkServes(ctx context.Context, client admin.Client, path string) error {
 		return fmt.Errorf("the file does not say where to ask, and the anyport on %s serves %s: name the socket with --socket", client.Socket, served)
 	}
 	return nil
+}
+
+// servedPath is the path of the file that an anyport serves. A relative one is relative to the directory that
+// the process began in.
+func servedPath(status *admin.Status) string {
+	served := status.Config.Path
+	if filepath.IsAbs(served) {
+		return served
+	}
+	dir, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", status.PID))
+	if err != nil {
+		return served
+	}
+	return filepath.Join(dir, served)
 }
 
 // sameFile reports whether two paths are equal, or lead to the same file.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -141,7 +140,10 @@ func importRules(cmd *cobra.Command, from ruleSource, f ruleFlags, args []string
 			return err
 		}
 	}
-	if len(result.Draft.Routes) == 0 {
+	switch {
+	case len(result.Report) == 0:
+		return errors.New("nothing to import: none of these rules brings packets to a proxy (TPROXY, REDIRECT, DNAT)")
+	case len(result.Draft.Routes) == 0:
 		return errors.New("no rule could be imported: the table says why")
 	}
 	if f.verify {
@@ -150,6 +152,9 @@ func importRules(cmd *cobra.Command, from ruleSource, f ruleFlags, args []string
 	if f.script {
 		_, writeErr := io.WriteString(cmd.OutOrStdout(), result.Script(rules, options, from.name == "iptables"))
 		return errors.Join(writeErr, err)
+	}
+	if err == nil {
+		fmt.Fprintln(cmd.ErrOrStderr(), "next: anyport check -c FILE; --script prints the steps of the switch, and back")
 	}
 	return errors.Join(result.Draft.Write(cmd.OutOrStdout()), err)
 }
@@ -202,57 +207,4 @@ func parsePrefixes(flag string, words []string) (all []netip.Prefix, err error) 
 		all = append(all, p.Masked())
 	}
 	return all, nil
-}
-
-// read gets the rules from where the flags say.
-func (f *ruleFlags) read(cmd *cobra.Command, from ruleSource, args []string, options *importer.Options) (*ruleset.Ruleset, error) {
-	name, text := "stdin", ""
-	switch {
-	case f.live && len(args) > 0:
-		return nil, usagef("--live reads this host, and FILE a file: give one of them")
-	case f.live:
-		var err error
-		if name, text, err = "this host", "", readHost(options); err != nil {
-			return nil, err
-		}
-		if text, err = readLive(cmd.Context(), from.live); err != nil {
-			return nil, err
-		}
-	case len(args) == 1 && args[0] != "-":
-		data, err := os.ReadFile(args[0])
-		if err != nil {
-			return nil, err
-		}
-		name, text = args[0], string(data)
-	default:
-		data, err := io.ReadAll(cmd.InOrStdin())
-		if err != nil {
-			return nil, err
-		}
-		text = string(data)
-	}
-	sets, err := f.sets()
-	if err != nil {
-		return nil, err
-	}
-	rules, err := from.parse(text, sets)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return rules, nil
-}
-
-func (f *ruleFlags) sets() (*iptables.Sets, error) {
-	if f.ipset == "" {
-		return nil, nil
-	}
-	data, err := os.ReadFile(f.ipset)
-	if err != nil {
-		return nil, err
-	}
-	sets, err := iptables.ParseSets(string(data))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", f.ipset, err)
-	}
-	return sets, nil
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os/exec"
 	"path/filepath"
@@ -98,6 +99,9 @@ func readHost(o *importer.Options) error {
 				o.Local = append(o.Local, p)
 			}
 		}
+		if err := readMain(o, family); err != nil {
+			return err
+		}
 		policy, err := readPolicy(family)
 		if err != nil {
 			return err
@@ -118,6 +122,48 @@ func prefixOf(r netlink.Route) (netip.Prefix, bool) {
 		return netip.Prefix{}, false
 	}
 	return netip.PrefixFrom(ip, bits), true
+}
+
+// readMain adds the routes of the main table but the default one.
+func readMain(o *importer.Options, family int) error {
+	routes, err := netlink.RouteListFiltered(family, &netlink.Route{Table: unix.RT_TABLE_MAIN}, netlink.RT_FILTER_TABLE)
+	if err != nil {
+		return fmt.Errorf("cannot list the routes of this host: %w", err)
+	}
+	devices, err := netlink.LinkList()
+	if err != nil {
+		return fmt.Errorf("cannot list the devices of this host: %w", err)
+	}
+	for _, r := range routes {
+		if p, ok := prefixOf(r); ok && p.Bits() > 0 {
+			o.Main = append(o.Main, importer.MainRoute{Prefix: p, Via: viaOf(r, devices)})
+		}
+	}
+	return nil
+}
+
+// viaOf is where a route leads to, in the words of `ip route`; "" if it leads to no other host.
+func viaOf(r netlink.Route, devices []netlink.Link) string {
+	if r.Type != unix.RTN_UNICAST {
+		return ""
+	}
+	var words []string
+	if r.Gw != nil {
+		words = append(words, "via "+r.Gw.String())
+	}
+	for _, device := range devices {
+		if device.Attrs().Index != r.LinkIndex {
+			continue
+		}
+		if device.Type() == "dummy" || device.Attrs().Flags&net.FlagLoopback != 0 {
+			return ""
+		}
+		words = append(words, "dev "+device.Attrs().Name)
+	}
+	if len(words) == 0 { // several hops
+		words = append(words, "to several hosts")
+	}
+	return strings.Join(words, " ")
 }
 
 // readPolicy lists the rules that look at a mark, with the routes of their tables.

@@ -1,9 +1,14 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/spf13/cobra"
 
+	"anyport/cmd/anyport/internal/admin"
+	"anyport/cmd/anyport/internal/doctor"
 	"anyport/cmd/anyport/internal/text"
+	"anyport/config"
 )
 
 // newReload cannot choose the file: the process loads the one that it was started with.
@@ -40,7 +45,31 @@ reset then. SIGHUP does the same and writes the result to the log.`,
 			return printJSON(cmd.OutOrStdout(), reloaded)
 		}
 		text.Reloaded(cmd.OutOrStdout(), reloaded)
+		warnTakeover(cmd, client, *dryRun)
 		return nil
 	}
 	return cmd
+}
+
+// warnTakeover says after a reload what run asks about before a start: the new prefixes may be those of another
+// proxy. The process itself cannot run the commands that list rules, because it has dropped its privileges.
+func warnTakeover(cmd *cobra.Command, client admin.Client, dryRun bool) {
+	status, err := client.Status(cmd.Context())
+	if err != nil {
+		return
+	}
+	c, err := config.Load(servedPath(status))
+	if err != nil {
+		return // changed since the reload
+	}
+	rules, err := doctor.TakenOver(cmd.Context(), c)
+	if err != nil || len(rules) == 0 {
+		return // where rules cannot be listed, doctor says so
+	}
+	when, next := "come to anyport now", "to give them back, take its prefixes out of the file and reload again"
+	if dryRun {
+		when, next = "would come to anyport at once", "to rehearse that, start: anyport run --shadow -c "+servedPath(status)
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "anyport: warning: the new conns of %s of another proxy %s, because a socket match precedes the rule: %s\n"+
+		"  the rule is: %s\n  %s\n", text.Count(len(rules), "TPROXY rule", "TPROXY rules"), when, rules[0].Diverted, rules[0].Text, next)
 }

@@ -94,15 +94,32 @@ func (t *Table) Passes(protocol config.Protocol, dst netip.AddrPort) bool {
 // client stands for one that every route admits.
 func (t *Table) Decide(protocol config.Protocol, dst netip.AddrPort, client netip.Addr) Decision {
 	b := t.find(protocol, dst)
+	d := b.decide(client)
 	switch {
 	case b == nil:
-		return Decision{Verdict: Pass}
 	case b.Route == nil:
-		return Decision{Verdict: b.Verdict, Prefix: t.served(dst.Addr())}
+		d.Prefix = t.served(dst.Addr())
+	default:
+		d.Prefix = longestCovering(b.Route, dst.Addr().Unmap())
+		d.Ports, _ = narrowest(b.Route.Ports, dst.Port())
 	}
-	d := Decision{Verdict: b.Verdict, Route: b.Route, Prefix: longestCovering(b.Route, dst.Addr().Unmap())}
-	d.Ports, _ = narrowest(b.Route.Ports, dst.Port())
-	if client.IsValid() && !b.Clients.Admits(client) {
+	return d
+}
+
+// Judge is Decide without the prefix and the ports, which are searched among all that the route has. served is
+// whether a prefix holds dst.
+func (t *Table) Judge(protocol config.Protocol, dst netip.AddrPort, client netip.Addr) (d Decision, served bool) {
+	b := t.find(protocol, dst)
+	return b.decide(client), b != nil
+}
+
+// decide is the verdict for a client; b is nil where no prefix holds the dst.
+func (b *Binding) decide(client netip.Addr) Decision {
+	if b == nil {
+		return Decision{Verdict: Pass}
+	}
+	d := Decision{Verdict: b.Verdict, Route: b.Route}
+	if b.Route != nil && client.IsValid() && !b.Clients.Admits(client) {
 		d.Verdict = Deny
 	}
 	return d

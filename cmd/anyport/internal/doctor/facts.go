@@ -99,7 +99,8 @@ func (f *Facts) prefixes() []netip.Prefix {
 			all = append(all, r.Prefixes...)
 		}
 	}
-	return all
+	slices.SortFunc(all, netip.Prefix.Compare) // several routes may share one
+	return slices.Compact(all)
 }
 
 // egress are the egress prefixes of the file: answers of origins come back to them, so they must be local too.

@@ -11,6 +11,7 @@
 //	server.go    server lines → origins
 //	params.go    words of bind and server lines, and how many values each has
 //	server_params.go what becomes of the parameters of servers
+//	queue.go     maxqueue and timeout queue
 //	check.go     checks of servers; check_script.go for tcp-check lines
 //	settings.go  balance, source, limits and timeouts
 //	acl.go       what acl lines and braces ask of a conn

@@ -42,6 +42,7 @@ func (r *reader) forwarding(front, back *settings, listens []proxyconf.Listen) (
 	setTimeouts(f, front, back)
 	setKeepalive(f, front, back)
 	setServerKeys(f, servers)
+	setQueue(f, back, servers)
 	setHealth(f, back, servers, at)
 	explainParams(back, servers)
 	return f, ""

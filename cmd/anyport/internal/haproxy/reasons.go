@@ -87,7 +87,7 @@ var reasons = map[string]string{
 	"tcp-response":                "anyport relays bytes as they are",
 	"timeout check":               "no server has check",
 	"timeout http":                "not layer 4",
-	"timeout queue":               "anyport has no queue: it tries another origin, or refuses",
+	"timeout queue":               "no server has maxconn, so no conn waits",
 	"timeout tarpit":              "anyport has no tarpit",
 	"timeout client-hs":           "anyport does not end TLS",
 	"timeout":                     "replaced, or of a section that is not read",

@@ -22,7 +22,7 @@ func setServerKeys(f *proxyconf.Forwarding, servers []*server) {
 }
 
 // written are the parameters of a server that other functions have read.
-var written = set(`check inter rise fall port weight backup maxconn disabled enabled slowstart send-proxy send-proxy-v2
+var written = set(`check inter rise fall port weight backup maxconn maxqueue disabled enabled slowstart send-proxy send-proxy-v2
 	send-proxy-v2-ssl send-proxy-v2-ssl-cn proxy-v2-options source check-send-proxy check-ssl on-marked-down`)
 
 // paramReasons are why other parameters are left.
@@ -39,7 +39,6 @@ var paramReasons = map[string]string{
 	"error-limit":         "anyport ejects an origin after 3 failed dials in a row",
 	"id":                  "an origin is named by its address",
 	"init-addr":           "names are resolved before anyport serves",
-	"maxqueue":            "anyport has no queue: it tries another origin, or refuses",
 	"minconn":             "max_conns of an origin is fixed",
 	"observe":             "anyport ejects an origin after 3 failed dials in a row",
 	"on-error":            "anyport ejects an origin after 3 failed dials in a row",
@@ -136,6 +135,10 @@ func explainWritten(s *server, p param) {
 	case "on-marked-down":
 		if p.value() != "shutdown-sessions" {
 			p.line.Leave("%s has no equal", p.text())
+		}
+	case "maxqueue":
+		if s.origin.MaxConns == 0 {
+			p.line.Leave("%s: without maxconn no conn waits", p.text())
 		}
 	case "backup", "weight", "maxconn", "disabled":
 		p.line.Became("origins")

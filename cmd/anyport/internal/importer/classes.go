@@ -27,16 +27,15 @@ var portOrder = order[uint16]{cmp.Compare[uint16], func(p uint16) uint16 { retur
 
 var addrOrder = order[netip.Addr]{netip.Addr.Compare, netip.Addr.Next, netip.Addr.Prev}
 
-// split divides whole at all ends of the lists, and puts together the pieces that are in the same lists.
-// A list is named by a random number, and a set of lists by the XOR of these: with 64 bits two sets of a
-// million are taken for one with a probability of 1 in 10⁷.
-func (o order[T]) split(whole span[T], lists [][]span[T]) []class[T] {
-	type change struct {
-		at   T
-		list int
-		by   int
-	}
-	var changes []change
+// change is a bound of a list: how many of its spans hold the values from here on changes by one.
+type change[T any] struct {
+	at   T
+	list int
+	by   int
+}
+
+// changes are the bounds of all lists inside of whole, sorted. A span that ends where whole does has no end here.
+func (o order[T]) changes(whole span[T], lists [][]span[T]) (all []change[T]) {
 	for i, list := range lists {
 		for _, s := range list {
 			if o.compare(s.last, whole.first) < 0 || o.compare(whole.last, s.first) < 0 {
@@ -45,48 +44,68 @@ func (o order[T]) split(whole span[T], lists [][]span[T]) []class[T] {
 			if o.compare(s.first, whole.first) < 0 {
 				s.first = whole.first
 			}
-			changes = append(changes, change{s.first, i, 1})
+			all = append(all, change[T]{s.first, i, 1})
 			if o.compare(s.last, whole.last) < 0 {
-				changes = append(changes, change{o.next(s.last), i, -1})
+				all = append(all, change[T]{o.next(s.last), i, -1})
 			}
 		}
 	}
-	slices.SortFunc(changes, func(a, b change) int { return o.compare(a.at, b.at) })
-	names := rand.New(rand.NewPCG(1, 2))
-	name, depth := make([]uint64, len(lists)), make([]int, len(lists))
-	for i := range name {
-		name[i] = names.Uint64()
+	slices.SortFunc(all, func(a, b change[T]) int { return o.compare(a.at, b.at) })
+	return all
+}
+
+// membership is which lists hold a value, during a sweep from the first value to the last. A list is named by a random
+// number, and a set of lists by the XOR of these: with 64 bits two sets of a million are taken for one with a
+// probability of 1 in 10⁷. To compare the sets themselves would take the square of the number of rules.
+type membership struct {
+	names []uint64
+	depth []int // of each list: spans of one list may overlap, so it holds a value as long as one of them does
+	set   uint64
+}
+
+// newMembership is that of no list. The seed is fixed: an import gives the same file each time.
+func newMembership(lists int) *membership {
+	random := rand.New(rand.NewPCG(1, 2))
+	m := &membership{names: make([]uint64, lists), depth: make([]int, lists)}
+	for i := range m.names {
+		m.names[i] = random.Uint64()
 	}
+	return m
+}
+
+func (m *membership) apply(list, by int) {
+	held := m.depth[list] > 0
+	if m.depth[list] += by; held != (m.depth[list] > 0) {
+		m.set ^= m.names[list]
+	}
+}
+
+// split divides whole at all ends of the lists, and puts together the pieces that are in the same lists.
+// The classes together hold each value of whole once: what is not in a class would be lost by the import.
+func (o order[T]) split(whole span[T], lists [][]span[T]) []class[T] {
 	var all []class[T]
-	known := map[uint64]int{}
-	set, from := uint64(0), whole.first
-	add := func(last T) {
+	known := map[uint64]int{} // index in all, by the set
+	add := func(set uint64, s span[T]) {
 		i, met := known[set]
 		if !met {
 			i = len(all)
 			known[set] = i
 			all = append(all, nil)
 		}
-		all[i] = append(all[i], span[T]{from, last})
+		all[i] = append(all[i], s)
 	}
+	changes, in, from := o.changes(whole, lists), newMembership(len(lists)), whole.first
 	for i := 0; i < len(changes); {
-		at := changes[i].at
-		before := set
+		at, before := changes[i].at, in.set
 		for ; i < len(changes) && o.compare(changes[i].at, at) == 0; i++ {
-			c := changes[i]
-			was := depth[c.list] > 0
-			if depth[c.list] += c.by; was != (depth[c.list] > 0) {
-				set ^= name[c.list]
-			}
+			in.apply(changes[i].list, changes[i].by)
 		}
-		if set != before && o.compare(at, whole.first) > 0 {
-			after := set
-			set = before
-			add(o.before(at))
-			set, from = after, at
+		if in.set != before && o.compare(at, whole.first) > 0 {
+			add(before, span[T]{from, o.before(at)})
+			from = at
 		}
 	}
-	add(whole.last)
+	add(in.set, span[T]{from, whole.last})
 	return all
 }
 

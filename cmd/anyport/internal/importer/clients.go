@@ -24,6 +24,7 @@ func (c *compiler) bySource(results []result, sources []class[netip.Addr]) (cell
 	if len(distinct) == 1 {
 		return cell{result: distinct[0]}, ""
 	}
+	// A route has one list of origins and one answer for those whom it denies. All else is left.
 	var taken *result
 	denied := map[config.Action]bool{}
 	for _, r := range distinct {
@@ -36,7 +37,7 @@ func (c *compiler) bySource(results []result, sources []class[netip.Addr]) (cell
 			denied[config.Drop] = true
 		case r.fate == refuse, r.fate == untouched && c.options.Unmatched == config.Refuse:
 			denied[config.Refuse] = true
-		case r.fate == untouched:
+		case r.fate == untouched: // with unmatched = "pass" the others would reach a listener of this host
 			return cell{}, "other clients reach this host's own listeners, and a route refuses or drops those that it denies: --unmatched refuse imports it so"
 		default:
 			return cell{}, fmt.Sprintf("%s lets some clients through to this host's own listeners, and a route refuses or drops those that it denies", c.place(r.rule))
@@ -58,7 +59,8 @@ func (c *compiler) bySource(results []result, sources []class[netip.Addr]) (cell
 	return made, ""
 }
 
-// admitting keeps which clients are admitted, and returns the key of that.
+// admitting keeps which clients are admitted, and returns the key of that. The key also names the rules that deny, so
+// that two lists which are equal by chance do not make one route with the comments of both.
 func (c *compiler) admitting(results []result, taken result, sources []class[netip.Addr]) string {
 	var key strings.Builder
 	for _, r := range results {
@@ -66,7 +68,7 @@ func (c *compiler) admitting(results []result, taken result, sources []class[net
 			fmt.Fprintf(&key, "rule %d ", c.order[r.rule])
 		}
 	}
-	label := func(i int) (int, bool) {
+	label := func(i int) (int, bool) { // 1: admitted; each client needs one or the other
 		if results[i] == taken || results[i].fate == kept {
 			return 1, true
 		}

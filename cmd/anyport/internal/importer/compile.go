@@ -9,7 +9,8 @@ import (
 	"anyport/config"
 )
 
-// compiler is the state of one import.
+// compiler is the state of one import, on one goroutine. Its maps by rule are filled by the walks, and read when the
+// routes and the report are written. Verify makes another one, of which it uses only what it says about the rules.
 type compiler struct {
 	options  Options
 	rules    *ruleset.Ruleset
@@ -23,10 +24,14 @@ type compiler struct {
 	pending  []func()               // notes of rules that are left, for one class of dsts
 	keeps    map[*ruleset.Rule]bool // not understood, and at work before the routes
 	fields   *fields
+	routed   elsewhere
 	families [2]*family // IPv4, IPv6
 	arriving []string   // the interfaces that packets are walked for
 	steered  map[string]bool
 	walks    int
+
+	outside      map[*ruleset.Rule]bool // they take dsts for which no import was asked, too
+	outsideWalks int
 }
 
 // family is the packets of one address family: classes of dsts, each with its ports.
@@ -39,6 +44,7 @@ type family struct {
 // portMap is the cells of TCP and UDP of one class of dsts, as sorted spans without gaps.
 type portMap [2][]portCell
 
+// portCell is a range of ports and what becomes of them.
 type portCell struct {
 	span[uint16]
 	cell
@@ -50,8 +56,12 @@ var protocols = [2]config.Protocol{config.TCP, config.UDP}
 // mostWalks bounds the time of an import: walks of one packet, each of microseconds.
 const mostWalks = 4 << 20
 
+// newCompiler prepares walks. It changes s: see ruleset.NewWalker.
 func newCompiler(s *ruleset.Ruleset, options Options) *compiler {
-	c := &compiler{options: options, walker: ruleset.NewWalker(s), rules: s, fields: fieldsOf(s, netip.Addr{}), chains: chainOf{}, order: map[*ruleset.Rule]int{}}
+	c := &compiler{
+		options: options, walker: ruleset.NewWalker(s), rules: s, fields: fieldsOf(s, netip.Addr{}), routed: elsewhereOf(options.Main, options.Local),
+		chains: chainOf{}, order: map[*ruleset.Rule]int{},
+	}
 	for _, chain := range s.Chains {
 		for _, r := range chain.Rules {
 			c.chains[r] = chain
@@ -79,9 +89,12 @@ func (c *compiler) compile() error {
 	return c.families4and6()
 }
 
+// families4and6 forgets what an earlier pass has noted: reasons that hold for an interface which is not imported must not
+// stand in the report.
 func (c *compiler) families4and6() error {
 	c.clients, c.deniers = map[string][]labelled{}, map[string][]*ruleset.Rule{}
 	c.keeps = map[*ruleset.Rule]bool{}
+	c.outside, c.outsideWalks = map[*ruleset.Rule]bool{}, 0
 	c.left, c.steered, c.walks = map[*ruleset.Rule][]string{}, map[string]bool{}, 0
 	for i, is4 := range []bool{true, false} {
 		f, err := c.family(is4)
@@ -97,28 +110,32 @@ func (c *compiler) families4and6() error {
 func (c *compiler) family(is4 bool) (*family, error) {
 	destination := of(c.fields.destination, is4)
 	destination = append(destination, of([][]span[netip.Addr]{prefixSpans(c.options.Prefixes), prefixSpans(c.options.Local)}, is4)...)
+	destination = append(destination, of(c.routed.spans(), is4)...)
 	f := &family{is4: is4, destinations: addrOrder.split(everything(is4), destination)}
-	f.destinations = slices.DeleteFunc(f.destinations, func(d class[netip.Addr]) bool { return !c.asked(d[0].first) })
+	f.destinations = slices.DeleteFunc(f.destinations, func(d class[netip.Addr]) bool {
+		asked := c.asked(d[0].first)
+		if !asked {
+			c.noteOutside(d)
+		}
+		return !asked
+	})
 	for _, d := range f.destinations {
-		locals, asked := c.locals(d[0].first), fieldsOf(c.rules, d[0].first)
-		sources := addrOrder.split(everything(is4), of(asked.source, is4))
-		ports := portOrder.split(span[uint16]{1, 65535}, asked.destinationPort)
-		sourcePorts := portOrder.split(span[uint16]{1, 65535}, asked.sourcePort)
-		if c.walks += 2 * len(sources) * len(ports) * len(sourcePorts) * len(c.arriving) * len(locals); c.walks > mostWalks {
+		all := c.kindsOf(d)
+		if c.walks += 2 * len(all.sources) * len(all.ports) * len(all.sourcePorts) * len(c.arriving) * len(all.locals); c.walks > mostWalks {
 			return nil, fmt.Errorf("the rules tell apart over %d kinds of packets: import a part of them, with --prefix", mostWalks)
 		}
 		var m portMap
 		for i, protocol := range protocols {
-			for _, p := range ports {
-				k := kind{protocol: protocol, destination: d[0].first, ports: p, sources: sources, sourcePorts: sourcePorts, locals: locals}
-				made := c.decide(c.combine(k), sources, p)
+			for _, p := range all.ports {
+				k := kind{protocol: protocol, destination: d[0].first, ports: p, sources: all.sources, sourcePorts: all.sourcePorts, locals: all.locals}
+				made := c.decide(c.combine(k), all.sources, p)
 				for _, s := range p {
 					m[i] = append(m[i], portCell{s, made})
 				}
 			}
 			m[i] = joined(m[i])
 		}
-		if m.has(forward) {
+		if m.has(forward) { // else these dsts get no route at all, so nothing was lost
 			for _, note := range c.pending {
 				note()
 			}
@@ -160,7 +177,7 @@ func (c *compiler) combine(k kind) combinations {
 		for _, arriving := range c.arriving {
 			for _, local := range k.locals {
 				for _, sourcePort := range k.sourcePorts {
-					r, left := c.resultOf(c.walker.Walk(ruleset.Packet{
+					r, left := c.resultFor(k.destination, c.walker.Walk(ruleset.Packet{
 						Protocol:    uint8(k.protocol),
 						Source:      netip.AddrPortFrom(source[0].first, sourcePort[0].first),
 						Destination: netip.AddrPortFrom(k.destination, k.ports[0].first),

@@ -18,6 +18,7 @@ type Options struct {
 	Unmatched  config.Action   // Refuse or Pass: ports of served prefixes that no rule takes
 	Local      []netip.Prefix  // addresses of this host
 	LocalKnown bool            // Local is all of them
+	Main       []MainRoute     // the main table, as far as it matters to dsts that rules ask for; only known of a live host
 	Policy     []PolicyRule    // how this host routes by mark; only known of a live one
 }
 
@@ -50,8 +51,13 @@ type Line struct {
 	Rule   *ruleset.Rule
 	Routes []string // that it became; empty: none
 	Left   []string // why it, or a part of it, is left
-	Kept   string   // why the rule has to stay, or need not: neither a route nor a loss; "": see Routes and Left
+	// Outside: it also takes dsts outside of Options.Prefixes, for which it has to stay.
+	Outside bool
+	Kept    string // why the rule has to stay, or need not: neither a route nor a loss; "": see Routes and Left
 }
 
 // Imported reports whether the whole rule became routes.
-func (l Line) Imported() bool { return len(l.Routes) > 0 && len(l.Left) == 0 }
+func (l Line) Imported() bool { return l.within() && !l.Outside }
+
+// within reports whether all of it that was asked for became routes.
+func (l Line) within() bool { return len(l.Routes) > 0 && len(l.Left) == 0 }

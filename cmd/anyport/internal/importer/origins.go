@@ -10,7 +10,7 @@ import (
 	"anyport/config"
 )
 
-// mostAddresses of a DNAT to a range become origins.
+// mostAddresses of a DNAT to a range become origins. A rule with more is left: see originsFit.
 const mostAddresses = 64
 
 // setOrigins gives a route that forwards its origins: those of DNAT are in the rule, others behind
@@ -24,7 +24,7 @@ func (c *compiler) setOrigins(r *draft.Route, rule *ruleset.Rule) {
 		}
 		return
 	}
-	for _, protocol := range r.Protocols {
+	for _, protocol := range r.Protocols { // the first service serves both: a proxy has one section for them
 		service := c.options.Services.At(protocol, to.Address, uint16(to.Ports.First))
 		if service == nil || to.Ports.First != to.Ports.Last {
 			continue
@@ -62,15 +62,29 @@ func addressesOf(to ruleset.Target) (all []string) {
 	if !last.IsValid() {
 		last = to.Address
 	}
-	for ip := to.Address; len(all) < mostAddresses; ip = ip.Next() {
+	for ip := to.Address; ; ip = ip.Next() {
 		text := ip.String()
 		if to.Ports.First != 0 && to.Ports.First == to.Ports.Last {
 			text = netip.AddrPortFrom(ip, uint16(to.Ports.First)).String()
 		}
 		all = append(all, text)
 		if ip == last {
-			break
+			return all
 		}
 	}
-	return all
+}
+
+// originsFit refuses a DNAT to more addresses than a file should name: a part of them would change where conns go.
+func originsFit(to ruleset.Target) string {
+	if to.Mechanism != ruleset.DNAT || !to.Last.IsValid() {
+		return ""
+	}
+	ip := to.Address
+	for range mostAddresses {
+		if ip == to.Last {
+			return ""
+		}
+		ip = ip.Next()
+	}
+	return fmt.Sprintf("it goes to more than %d addresses: write the route by hand, with the origins that serve", mostAddresses)
 }

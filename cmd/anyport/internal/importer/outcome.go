@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -52,6 +53,7 @@ func (c *compiler) resultOf(o ruleset.Outcome) (r result, left string) {
 		return result{kept, taker}, ""
 	}
 	r = result{rule: o.Rule}
+	// A rule that is not understood may have changed all that follows, unless it stays in the kernel and only drops.
 	for _, u := range o.Unsure {
 		if !c.stays(u) {
 			return result{forward, taker}, c.unsure(u)
@@ -62,6 +64,7 @@ func (c *compiler) resultOf(o ruleset.Outcome) (r result, left string) {
 	case o.Also != nil:
 		c.leave(o.Also, fmt.Sprintf("%s takes the same packets before", c.place(taker)))
 		return result{forward, taker}, fmt.Sprintf("%s changes the dst of the same packets", c.place(o.Also))
+	// Without a dst of its own, a rule takes what this host forwards: to serve that would be a forward proxy.
 	case !o.Named && len(c.options.Prefixes) == 0 && o.Verdict == ruleset.Intercepted:
 		return result{forward, taker}, "it asks for no dst of its own: traffic to addresses that are not this host's (a gateway, a forward proxy) stays with the rules; if its dsts are this host's, name them with --prefix"
 	case o.Verdict == ruleset.Untouched:
@@ -74,6 +77,17 @@ func (c *compiler) resultOf(o ruleset.Outcome) (r result, left string) {
 		r.fate = forward
 	}
 	return r, ""
+}
+
+// resultFor is resultOf for packets to one dst. An operator who names the dst by --prefix knows better than the
+// routes of this host.
+func (c *compiler) resultFor(dst netip.Addr, o ruleset.Outcome) (result, string) {
+	r, left := c.resultOf(o)
+	via := c.routed.via(dst)
+	if left != "" || r.fate != forward || via == "" || len(c.options.Prefixes) > 0 {
+		return r, left
+	}
+	return r, fmt.Sprintf("this host routes these dsts %s: traffic to another host (a forward proxy) stays with the rules; if the dsts are this host's, name them with --prefix", via)
 }
 
 // unsure says why a rule that is not understood leaves others.
@@ -102,7 +116,8 @@ func (c *compiler) stays(r *ruleset.Rule) bool {
 	return false
 }
 
-// harmless reports whether all rules of a chain only count, drop, or stay with their owner.
+// harmless reports whether all rules of a chain only count, drop, or stay with their owner. depth ends chains that jump to
+// each other, which no kernel has but a file may.
 func (c *compiler) harmless(chain *ruleset.Chain, depth int) bool {
 	return depth < 8 && !slices.ContainsFunc(chain.Rules, func(r *ruleset.Rule) bool {
 		switch r.Action {
@@ -168,7 +183,7 @@ func (c *compiler) decide(all combinations, sources []class[netip.Addr], ports c
 	}
 	decided, reason := c.bySource(bySource, sources)
 	if reason == "" && decided.fate == forward {
-		reason = portsFit(decided.rule, ports)
+		reason = cmp.Or(portsFit(decided.rule, ports), originsFit(decided.rule.To))
 	}
 	if reason != "" {
 		return leave(reason)

@@ -2,10 +2,12 @@ package importer
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"anyport/cmd/anyport/internal/ruleset"
+	"anyport/cmd/anyport/internal/text"
 )
 
 // report has a line for each rule that has to do with an interception: those that intercept, those
@@ -19,6 +21,7 @@ func (c *compiler) report(s *ruleset.Ruleset, routes map[*ruleset.Rule][]string)
 		}
 		for _, r := range chain.Rules {
 			l := Line{Chain: chain, Rule: r, Routes: routes[r], Left: c.left[r]}
+			l.Outside = len(l.Routes) > 0 && c.takesOutside(r)
 			switch {
 			case len(l.Routes) > 0 || len(l.Left) > 0:
 			case r.Action == ruleset.Intercept:
@@ -46,7 +49,20 @@ func (c *compiler) whyNot(r *ruleset.Rule, reached, local bool) string {
 	case len(c.options.Prefixes) > 0 || c.options.Interface != "":
 		return "it takes nothing within --prefix and --interface"
 	}
+	if jump := c.mayLead(r); jump != nil {
+		return fmt.Sprintf("%s may lead here: %s", c.place(jump), jump.Unknown)
+	}
 	return "no packet gets to it: rules before it take all, or its conditions exclude each other"
+}
+
+// mayLead returns the first rule that is not understood and jumps to the chain of r; nil if there is none.
+func (c *compiler) mayLead(r *ruleset.Rule) (first *ruleset.Rule) {
+	for jump, chain := range c.chains {
+		if jump.Unknown != "" && c.walker.Target(chain, jump) == c.chains[r] && (first == nil || c.order[jump] < c.order[first]) {
+			first = jump
+		}
+	}
+	return first
 }
 
 // whyKept says of a rule without a route what is to be done with it.
@@ -61,6 +77,8 @@ func (c *compiler) whyKept(chain *ruleset.Chain, r *ruleset.Rule, reached bool) 
 	switch {
 	case next != nil && next.Owner != "" && c.walker.Leads(next):
 		return "it leads to rules of " + next.Owner + ", which stay"
+	case next != nil && c.walker.Leads(next) && r.Unknown != "":
+		return "it leads to the rules of " + next.Name + ", and is not understood: " + r.Unknown
 	case next != nil && c.walker.Leads(next):
 		return "it leads to the rules of " + next.Name + ", which stand here"
 	case c.keeps[r] && r.Action != ruleset.Continue:
@@ -119,6 +137,9 @@ func (c *compiler) notes(s *ruleset.Ruleset) (all []string) {
 	if changing := c.changing(s); changing != "" {
 		all = append(all, changing)
 	}
+	if listens := c.oldListener(); listens != "" {
+		all = append(all, listens)
+	}
 	for _, p := range c.options.Policy {
 		all = append(all, fmt.Sprintf("%s rule %s, with the routes %s: not needed by anyport, and no longer by the rules once they are removed", p.Family, p, strings.Join(p.Routes, ", ")))
 	}
@@ -146,6 +167,17 @@ func (c *compiler) changing(s *ruleset.Ruleset) string {
 	return filters + " saw the ports of the old proxy, and will see those that clients ask for: check that it lets them in"
 }
 
+// oldListener warns where rules change the dst to an address of this host: the old proxy listens on one that a route
+// may serve, with another port that the route takes.
+func (c *compiler) oldListener() string {
+	for _, r := range slices.SortedFunc(maps.Keys(c.imported), func(a, b *ruleset.Rule) int { return c.order[a] - c.order[b] }) {
+		if r.Action == ruleset.Intercept && r.To.Mechanism == ruleset.Redirect && r.To.Ports.First != 0 {
+			return fmt.Sprintf("the old proxy listens on port %d of this host. Where a route takes this port too, anyport starts beside it only with shadow_listeners = true in [steering]", r.To.Ports.First)
+		}
+	}
+	return ""
+}
+
 // owned counts the chains and rules of other programs.
 func owned(s *ruleset.Ruleset) (all []string) {
 	chains, rules, intercepting := map[string]int{}, map[string]int{}, map[string]int{}
@@ -166,7 +198,8 @@ func owned(s *ruleset.Ruleset) (all []string) {
 		}
 	}
 	for _, program := range programs {
-		all = append(all, fmt.Sprintf("%s keeps %d of the chains, with %d rules, of which %d intercept: left, since %[1]s writes them again", program, chains[program], rules[program], intercepting[program]))
+		all = append(all, fmt.Sprintf("%s keeps %s with %s (%d intercept): left, since %[1]s writes them again",
+			program, text.Count(chains[program], "chain", "chains"), text.Count(rules[program], "rule", "rules"), intercepting[program]))
 	}
 	return all
 }

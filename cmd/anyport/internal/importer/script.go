@@ -27,10 +27,18 @@ func (r *Result) Script(s *ruleset.Ruleset, options Options, iptables bool) stri
 	}
 	var stay strings.Builder
 	for _, l := range r.Report {
-		if l.Rule.Action == ruleset.Intercept && !l.Imported() {
-			fmt.Fprintf(&stay, "# Rule %d of %s stays, and takes all of its packets. So do socket matches and the routing by mark.\n", l.Rule.Number, chainName(l.Chain))
-			f.Diverts, f.Policies = nil, nil
+		if l.Rule.Action != ruleset.Intercept || l.Imported() {
+			continue
 		}
+		f.Stays, f.Diverts, f.Policies = true, nil, nil
+		how := "and takes all of its packets"
+		if l.within() {
+			how = "and takes what is outside of --prefix: the steps only keep the prefixes of anyport from it"
+		}
+		fmt.Fprintf(&stay, "# Rule %d of %s stays, %s. So do socket matches and the routing by mark.\n", l.Rule.Number, chainName(l.Chain), how)
+	}
+	if f.NoTProxy = !w.tproxy; f.NoTProxy {
+		f.Policies = nil // they are of something else
 	}
 	return stay.String() + switchover.Script(f)
 }
@@ -42,7 +50,7 @@ func shellText(text string) string { return strings.NewReplacer("$", "\\$", "`",
 // localPolicies are the rules of marks whose tables make everything local, as those of a TPROXY set-up do.
 func localPolicies(all []PolicyRule) (local []switchover.Policy) {
 	for _, p := range all {
-		if slices.ContainsFunc(p.Routes, func(r string) bool { return !strings.HasPrefix(r, "local default") }) {
+		if len(p.Routes) == 0 || slices.ContainsFunc(p.Routes, func(r string) bool { return !strings.HasPrefix(r, "local default") }) {
 			continue
 		}
 		family := map[string]string{"ip": "-4", "ip6": "-6"}[p.Family]
@@ -58,6 +66,7 @@ type switchWalk struct {
 	facts    *switchover.Facts
 	iptables bool
 	seen     map[*ruleset.Chain]bool
+	tproxy   bool // one of the rules is of TPROXY
 }
 
 // bases are the chains where packets from outside enter, in the kernel's order.
@@ -78,10 +87,8 @@ func (w *switchWalk) chain(c *ruleset.Chain) {
 	w.seen[c] = true
 	for _, rule := range c.Rules {
 		switch {
-		case rule.Action == ruleset.Intercept && w.imported(rule):
-			w.facts.Rules = append(w.facts.Rules, w.rule(c, rule))
-			w.facts.Drops = w.facts.Drops || rule.To.Mechanism != ruleset.TProxy
-			w.facts.First = w.facts.First || len(w.facts.Diverts) > 0 && rule.To.Mechanism == ruleset.TProxy
+		case rule.Action == ruleset.Intercept && w.within(rule):
+			w.intercepting(c, rule)
 		case asksForSocket(rule):
 			w.facts.Diverts = append(w.facts.Diverts, w.divert(c, rule))
 		case rule.Action == ruleset.Jump || rule.Action == ruleset.Goto:
@@ -90,9 +97,66 @@ func (w *switchWalk) chain(c *ruleset.Chain) {
 	}
 }
 
-// imported reports whether the whole rule became routes.
-func (w *switchWalk) imported(rule *ruleset.Rule) bool {
-	return slices.ContainsFunc(w.result.Report, func(l Line) bool { return l.Rule == rule && l.Imported() })
+// intercepting adds the commands for a rule that became routes.
+func (w *switchWalk) intercepting(c *ruleset.Chain, rule *ruleset.Rule) {
+	line := w.line(rule)
+	if line.Outside {
+		w.facts.Rules = append(w.facts.Rules, w.except(c, rule, line))
+	} else {
+		w.facts.Rules = append(w.facts.Rules, w.rule(c, rule))
+	}
+	if rule.To.Mechanism == ruleset.TProxy {
+		w.tproxy = true
+		w.facts.First = w.facts.First || len(w.facts.Diverts) > 0
+		return
+	}
+	w.facts.Drops = true
+	here := rule.To.Mechanism == ruleset.Redirect || rule.To.Address.IsLoopback()
+	if port := rule.To.Ports.First; here && port != 0 && !slices.Contains(w.facts.Ports, port) {
+		w.facts.Ports = append(w.facts.Ports, port)
+	}
+}
+
+// line is the one of the report; nil if it has none.
+func (w *switchWalk) line(rule *ruleset.Rule) *Line {
+	i := slices.IndexFunc(w.result.Report, func(l Line) bool { return l.Rule == rule })
+	if i < 0 {
+		return nil
+	}
+	return &w.result.Report[i]
+}
+
+// within reports whether all of the rule that was asked for became routes.
+func (w *switchWalk) within(rule *ruleset.Rule) bool {
+	l := w.line(rule)
+	return l != nil && l.within()
+}
+
+// except keeps the prefixes of the rule's routes from it.
+func (w *switchWalk) except(c *ruleset.Chain, rule *ruleset.Rule, l *Line) switchover.Rule {
+	var prefixes []string
+	for _, route := range w.result.Draft.Routes {
+		for _, p := range route.Prefixes {
+			if text := p.String(); slices.Contains(l.Routes, route.Name) && !slices.Contains(prefixes, text) && (c.Family == "inet" || p.Addr().Is4() == (c.Family == "ip")) {
+				prefixes = append(prefixes, text)
+			}
+		}
+	}
+	if w.iptables {
+		return switchover.IPTablesExcept(iptablesCommand(c), c.Table, c.Name, rule.Number, prefixes)
+	}
+	return switchover.NFTablesExcept(c.Family, c.Table, c.Name, rule.Number, prefixes)
+}
+
+// position is the number of a rule in its chain if a rule after it stays, so that it cannot be appended again; else 0.
+func (w *switchWalk) position(c *ruleset.Chain, rule *ruleset.Rule) int {
+	for _, after := range c.Rules {
+		goes := asksForSocket(after) || after.Action == ruleset.Intercept && w.within(after)
+		if after.Number > rule.Number && !goes {
+			return rule.Number
+		}
+	}
+	return 0
 }
 
 // find returns the chain of the same table, or nil.
@@ -109,9 +173,9 @@ func (w *switchWalk) find(of *ruleset.Chain, name string) *ruleset.Chain {
 // rule has the commands for one rule. What iptables-legacy has made looks the same: the steps say so.
 func (w *switchWalk) rule(c *ruleset.Chain, rule *ruleset.Rule) switchover.Rule {
 	if w.iptables {
-		return switchover.IPTables(iptablesCommand(c), c.Table, shellText(rule.Text))
+		return switchover.IPTables(iptablesCommand(c), c.Table, shellText(rule.Text), w.position(c, rule))
 	}
-	return switchover.NFTables(c.Family, c.Table, c.Name, rule.Text)
+	return switchover.NFTables(c.Family, c.Table, c.Name, rule.Text, w.position(c, rule))
 }
 
 func iptablesCommand(c *ruleset.Chain) string {

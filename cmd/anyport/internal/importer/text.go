@@ -43,6 +43,9 @@ func (l Line) cells() (all []string) {
 		}
 		all = append(all, how+reason)
 	}
+	if l.Outside {
+		all = append(all, "in part: it also takes dsts outside of --prefix, for which it stays")
+	}
 	if l.Kept != "" {
 		all = append(all, l.Kept)
 	}

@@ -68,7 +68,8 @@ func (r *Result) table() (*table.Table, error) {
 	return table.Compile(c)
 }
 
-// verifier is the state of one comparison.
+// verifier is the state of one comparison. It does not look at the classes: its packets are random, and only their
+// values lie near the bounds of the rules.
 type verifier struct {
 	*Result
 	options  Options
@@ -84,91 +85,11 @@ type verifier struct {
 	ports, sourcePorts []uint16
 }
 
-// collect finds the boundaries of the rules: a fault is likeliest there.
-func (v *verifier) collect() {
-	f := v.compiler.fields
-	addresses := func(lists ...[]span[netip.Addr]) (all []netip.Addr) {
-		for _, list := range lists {
-			for _, s := range list {
-				all = append(all, s.first, s.last, s.first.Prev(), s.last.Next())
-			}
-		}
-		return slices.DeleteFunc(all, func(ip netip.Addr) bool { return !ip.IsValid() })
-	}
-	ports := func(lists [][]span[uint16]) (all []uint16) {
-		for _, list := range lists {
-			for _, s := range list {
-				all = append(all, s.first, s.last, s.first-1, s.last+1)
-			}
-		}
-		return append(all, 1, 65535)
-	}
-	v.dsts = addresses(append(slices.Clone(f.destination), prefixSpans(v.options.Prefixes), prefixSpans(v.options.Local))...)
-	v.sources = addresses(f.source...)
-	v.ports, v.sourcePorts = ports(f.destinationPort), ports(f.sourcePort)
-}
-
-// packet is one of the interfaces that were imported. Port 0 does not exist on the wire.
-func (v *verifier) packet() ruleset.Packet {
-	dst := v.address(v.dsts, false)
-	p := ruleset.Packet{
-		Protocol:    uint8(protocols[v.random.IntN(2)]),
-		Destination: netip.AddrPortFrom(dst, max(1, v.port(v.ports))),
-		Source:      netip.AddrPortFrom(v.address(v.sources, true, dst), max(1, v.port(v.sourcePorts))),
-		Interface:   v.arriving[v.random.IntN(len(v.arriving))],
-	}
-	locals := v.compiler.locals(dst)
-	p.Local = locals[v.random.IntN(len(locals))]
-	return p
-}
-
-// address is near a boundary most of the time, and of the family of peer.
-func (v *verifier) address(near []netip.Addr, paired bool, peer ...netip.Addr) netip.Addr {
-	is4 := v.random.IntN(4) > 0
-	if paired {
-		is4 = peer[0].Is4()
-	}
-	for range 8 {
-		if len(near) == 0 || v.random.IntN(16) == 0 {
-			break
-		}
-		ip := near[v.random.IntN(len(near))]
-		if paired && ip.Is4() != is4 {
-			continue
-		}
-		if v.random.IntN(2) == 0 {
-			return v.scatter(ip)
-		}
-		return ip
-	}
-	if is4 {
-		return netip.AddrFrom4([4]byte{byte(v.random.IntN(256)), byte(v.random.IntN(256)), byte(v.random.IntN(256)), byte(v.random.IntN(256))})
-	}
-	return v.scatter(netip.MustParseAddr("2001:db8::"))
-}
-
-// scatter changes the lower bits of an address.
-func (v *verifier) scatter(ip netip.Addr) netip.Addr {
-	b := ip.AsSlice()
-	for i := range v.random.IntN(len(b)) {
-		b[len(b)-1-i] = byte(v.random.IntN(256))
-	}
-	scattered, _ := netip.AddrFromSlice(b)
-	return scattered
-}
-
-func (v *verifier) port(near []uint16) uint16 {
-	if v.random.IntN(3) == 0 {
-		return uint16(v.random.IntN(65536))
-	}
-	return near[v.random.IntN(len(near))]
-}
-
 // compare notes a difference. What the report says to be left must not be forwarded by any route.
 func (v *verifier) compare(p ruleset.Packet) {
 	v.found.Packets++
 	o := v.walker.Walk(p)
-	d := v.table.Decide(config.Protocol(p.Protocol), p.Destination, p.Source.Addr())
+	d, served := v.table.Judge(config.Protocol(p.Protocol), p.Destination, p.Source.Addr())
 	taker := o.Instead
 	if o.Verdict == ruleset.Intercepted {
 		taker = o.Rule
@@ -186,7 +107,7 @@ func (v *verifier) compare(p ruleset.Packet) {
 	if o.Verdict == ruleset.Intercepted {
 		v.found.Intercepted++
 	}
-	if !v.agree(o, d, taker) {
+	if !v.agree(o, d, served, taker) {
 		v.differ(p, o, d)
 	}
 }
@@ -208,21 +129,23 @@ func (v *verifier) isLeft(p ruleset.Packet, o ruleset.Outcome, taker *ruleset.Ru
 	return false
 }
 
-// agree compares one verdict with the other.
-func (v *verifier) agree(o ruleset.Outcome, d table.Decision, taker *ruleset.Rule) bool {
+// agree compares one verdict with the other. taker is the rule that intercepts, or would if no other rule spared the
+// packet; nil if none does. A dst that no route serves is never a difference unless a rule intercepts it: its packets go
+// where they went before.
+func (v *verifier) agree(o ruleset.Outcome, d table.Decision, served bool, taker *ruleset.Rule) bool {
 	denied := d.Verdict == table.Deny && d.Route.Denied == config.Refuse
-	untouched := !d.Prefix.IsValid() || d.Verdict == table.VerdictOf(v.options.Unmatched) || denied && v.options.Unmatched == config.Refuse
+	untouched := !served || d.Verdict == table.VerdictOf(v.options.Unmatched) || denied && v.options.Unmatched == config.Refuse
 	switch {
 	case o.Verdict == ruleset.Intercepted:
 		return d.Verdict == table.Steer && slices.Contains(v.lines[o.Rule].Routes, d.Route.Name)
 	case taker == nil:
 		return untouched || o.Verdict != ruleset.Untouched && d.Verdict != table.Steer
 	case o.Verdict == ruleset.Untouched:
-		return !d.Prefix.IsValid() || d.Verdict == table.Pass
+		return !served || d.Verdict == table.Pass
 	case o.Verdict == ruleset.Dropped:
-		return !d.Prefix.IsValid() || d.Verdict == table.Drop || d.Verdict == table.Deny && !denied
+		return !served || d.Verdict == table.Drop || d.Verdict == table.Deny && !denied
 	}
-	return !d.Prefix.IsValid() || d.Verdict == table.Refuse || denied
+	return !served || d.Verdict == table.Refuse || denied
 }
 
 func (v *verifier) differ(p ruleset.Packet, o ruleset.Outcome, d table.Decision) {

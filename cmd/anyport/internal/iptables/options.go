@@ -48,6 +48,7 @@ var matches = map[string]bool{
 	"mark": true, "conntrack": true, "state": true, "iprange": true, "icmp": true, "icmp6": true,
 }
 
+// nothing is for options that are true of each first packet, or of no interest.
 func nothing(*parser, string) ([]ruleset.Condition, bool) { return nil, true }
 
 // readMatch: -m tcp also asks for -p tcp, without which iptables refuses it.
@@ -75,6 +76,7 @@ func (p *parser) failWhole(text, name string) {
 	p.fail(text + ": " + reason)
 }
 
+// readProtocol: "all" asks nothing, and "! -p all" is refused by iptables.
 func readProtocol(p *parser, value string) ([]ruleset.Condition, bool) {
 	if value == "all" || value == "0" {
 		return nil, !p.not
@@ -83,6 +85,7 @@ func readProtocol(p *parser, value string) ([]ruleset.Condition, bool) {
 	return p.one(ruleset.Atom{Field: ruleset.Protocol, Numbers: []ruleset.Range{{First: n, Last: n}}}), ok
 }
 
+// readAddresses reads a list as -s and -d have it, or a range as -m iprange has it; nil where it has a host name.
 func readAddresses(field ruleset.Field) func(*parser, string) ([]ruleset.Condition, bool) {
 	return func(p *parser, value string) ([]ruleset.Condition, bool) {
 		all := addresses(value, p.family)
@@ -90,10 +93,12 @@ func readAddresses(field ruleset.Field) func(*parser, string) ([]ruleset.Conditi
 	}
 }
 
+// readInterface keeps the "+" at the end: see ruleset.Interface.
 func readInterface(p *parser, value string) ([]ruleset.Condition, bool) {
 	return p.one(ruleset.Atom{Field: ruleset.Interface, Names: []string{value}}), value != ""
 }
 
+// readCounters skips the packets and the bytes of -c.
 func readCounters(p *parser, _ string) ([]ruleset.Condition, bool) {
 	p.take()
 	return nil, true
@@ -140,6 +145,8 @@ func readFlags(p *parser, mask string) ([]ruleset.Condition, bool) {
 	return never(wanted == p.not), true
 }
 
+// readMark: a value with bits outside of its mask matches no packet. The kernel compares mark & mask with the whole
+// value (xt_mark.c).
 func readMark(p *parser, value string) ([]ruleset.Condition, bool) {
 	m, ok := mark(value)
 	if ok && m.Value&^m.Mask != 0 {
@@ -152,6 +159,7 @@ func readMark(p *parser, value string) ([]ruleset.Condition, bool) {
 	return p.one(a), ok
 }
 
+// readState keeps all names: a first packet is NEW, so that a rule for ESTABLISHED alone never matches.
 func readState(p *parser, value string) ([]ruleset.Condition, bool) {
 	names := strings.Split(strings.ToLower(value), ",")
 	return p.one(ruleset.Atom{Field: ruleset.ConnState, Names: names}), value != ""
@@ -167,6 +175,8 @@ var destinationTypes = map[string]map[string]string{
 	"MULTICAST": {"ip": "224.0.0.0/4", "ip6": "ff00::/8"},
 }
 
+// readDestinationType: which dsts are LOCAL depends on the host, so it is asked of each packet. Other types, as
+// UNICAST or BROADCAST, depend on its whole routing table and are not understood.
 func readDestinationType(p *parser, value string) ([]ruleset.Condition, bool) {
 	if value == "LOCAL" {
 		return p.one(ruleset.Atom{Field: ruleset.LocalDestination}), true

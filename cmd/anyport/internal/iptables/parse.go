@@ -39,6 +39,8 @@ var generated = regexp.MustCompile(`^#.*\b(ip6?)tables-(?:nft-|legacy-)?save\b`)
 // counters stand before or after a rule.
 var counters = regexp.MustCompile(`^\[\d+:\d+\]\s*`)
 
+// line reads one line. What is not of the form of iptables-save fails the whole input: a line that is skipped may be
+// the rule that keeps packets from all others.
 func (r *reader) line(i int, line string, lines []string) error {
 	line = counters.ReplaceAllString(line, "")
 	switch {
@@ -52,6 +54,8 @@ func (r *reader) line(i int, line string, lines []string) error {
 		if r.family == "" {
 			r.family = guessFamily(lines[i+1:])
 		}
+	case isCommand(line):
+		return fmt.Errorf("%.40q is a command: run the script, and import what iptables-save and ip6tables-save print then", line)
 	case r.table == "":
 		return fmt.Errorf("%.40q stands before a line such as *mangle: this is not the output of iptables-save", line)
 	case line[0] == ':':
@@ -63,6 +67,15 @@ func (r *reader) line(i int, line string, lines []string) error {
 	}
 	return nil
 }
+
+// isCommand reports whether line is of a script that calls iptables. Such a script may have variables, loops and
+// conditions: only the kernel knows what becomes of it.
+func isCommand(line string) bool {
+	program, _, _ := strings.Cut(strings.TrimPrefix(line, "sudo "), " ")
+	return command.MatchString(program)
+}
+
+var command = regexp.MustCompile(`^(.*/)?ip6?tables(-nft|-legacy)?$`)
 
 // guessFamily looks for an address in the rules of a table.
 func guessFamily(lines []string) string {
@@ -116,6 +129,7 @@ var hooks = map[string]string{
 // priorities are those of NF_IP_PRI_*, for prerouting.
 var priorities = map[string]int{"raw": -300, "mangle": -150, "nat": -100, "filter": 0, "security": 50}
 
+// rule reads "-A CHAIN …". A chain need not be declared before, so that a part of a file can be imported.
 func (r *reader) rule(number int, line string) error {
 	all := words(line)
 	if len(all) < 2 {

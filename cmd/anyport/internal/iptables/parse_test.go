@@ -220,9 +220,11 @@ func TestNotRules(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                         "no table: this is not the output of iptables-save",
 		"table ip filter {\n":      `line 1: "table ip filter {" stands before a line such as *mangle: this is not the output of iptables-save`,
-		"*mangle\niptables -A x\n": `line 2: "iptables -A x" is not a line of iptables-save`,
-		"*mangle\n:PREROUTING\n":   "line 2: a chain has a name and a policy, such as :PREROUTING ACCEPT [0:0]",
-		"*mangle\n-A \nCOMMIT\n":   `line 2: "-A" is not a line of iptables-save`,
+		"*mangle\niptables -A x\n": `line 2: "iptables -A x" is a command: run the script, and import what iptables-save and ip6tables-save print then`,
+		"#!/bin/sh\n sudo /sbin/ip6tables-legacy -t mangle -F": `line 2: "sudo /sbin/ip6tables-legacy -t mangle -F" is a command: run the script, and import what iptables-save and ip6tables-save print then`,
+		"iptables-save > x\n":    `line 1: "iptables-save > x" stands before a line such as *mangle: this is not the output of iptables-save`,
+		"*mangle\n:PREROUTING\n": "line 2: a chain has a name and a policy, such as :PREROUTING ACCEPT [0:0]",
+		"*mangle\n-A \nCOMMIT\n": `line 2: "-A" is not a line of iptables-save`,
 	} {
 		if _, err := Parse(text, nil); err == nil || err.Error() != want {
 			t.Errorf("%q: %v", text, err)

@@ -6,7 +6,8 @@ import (
 	"anyport/cmd/anyport/internal/ruleset"
 )
 
-// parser reads the words of one rule.
+// parser reads the words of one rule, from left to right, as iptables' own parser does: an option is of the match or
+// target that -m or -j has named last. It belongs to one call of reader.rule.
 type parser struct {
 	rule   ruleset.Rule
 	rest   []string
@@ -20,6 +21,7 @@ type parser struct {
 	reasons map[string]bool // the matches and targets that are unknown as a whole
 }
 
+// parse reads all words. "!" holds for the option after it only.
 func (p *parser) parse() {
 	for len(p.rest) > 0 {
 		word := p.take()
@@ -38,6 +40,7 @@ func (p *parser) parse() {
 	p.rule.Unknown = strings.Join(p.unknown, "; ")
 }
 
+// take is the next word; "" at the end, which no reader of a value accepts.
 func (p *parser) take() string {
 	if len(p.rest) == 0 {
 		return ""
@@ -83,6 +86,8 @@ func (p *parser) arguments() (skipped []string) {
 	return skipped
 }
 
+// known adds the conditions of an option that is in the table. A value that is not understood must fail the rule: left
+// out, the rule would take more packets than the kernel's does.
 func (p *parser) known(word string, o *option) {
 	value := ""
 	if o.argument {
@@ -96,6 +101,7 @@ func (p *parser) known(word string, o *option) {
 	p.rule.Conditions = append(p.rule.Conditions, conditions...)
 }
 
+// fail makes the rule unknown. Its conditions stay, since they bound what it can match.
 func (p *parser) fail(reason string) { p.unknown = append(p.unknown, reason) }
 
 // one is a condition of one atom, negated if "!" was there.

@@ -21,6 +21,8 @@ var targets = map[string]ruleset.Action{
 	"NETMAP": ruleset.Intercept, "NFQUEUE": ruleset.Accept, "SYNPROXY": ruleset.Drop,
 }
 
+// readTarget: a name that is not a target is a chain that somebody made. Its action is set even if it has no equal, as
+// it bounds what the rule can do: one that may only drop does not keep a packet from a later rule's route.
 func readTarget(p *parser, name string) ([]ruleset.Condition, bool) {
 	p.target, p.match = name, name
 	action, known := targets[name]
@@ -42,6 +44,7 @@ func readTarget(p *parser, name string) ([]ruleset.Condition, bool) {
 	return nil, name != ""
 }
 
+// readGoto: -g, unlike -j, does not come back to this chain.
 func readGoto(p *parser, name string) ([]ruleset.Condition, bool) {
 	p.rule.Action, p.rule.Chain = ruleset.Goto, name
 	return nil, name != ""
@@ -78,6 +81,7 @@ func onPort(p *parser) bool {
 	return ok
 }
 
+// onIP: the unspecified address is the default, the one that the packet's interface has.
 func onIP(p *parser) bool {
 	ip, err := netip.ParseAddr(p.take())
 	if err == nil && !ip.IsUnspecified() {
@@ -92,6 +96,7 @@ func tproxyMark(p *parser) bool {
 	return ok
 }
 
+// toPorts reads one port or a range, of which the kernel picks one.
 func toPorts(p *parser) bool {
 	all := ports(p.take())
 	if len(all) != 1 {
@@ -140,6 +145,7 @@ func setMark(p *parser) bool {
 	return ok
 }
 
+// setXmark: mark = mark &^ mask ^ value, the form that all others are brought to.
 func setXmark(p *parser) bool {
 	m, ok := mark(p.take())
 	p.rule.SetMark = &m

@@ -21,6 +21,8 @@ func ParseBoth(text, json string) (*ruleset.Ruleset, error) {
 	return fromText, nil
 }
 
+// sameChains makes sure that the two lists are of one ruleset: nft was run twice, and somebody may have changed the rules
+// in between. Rules cannot be compared by their text, which differs.
 func sameChains(a, b *ruleset.Ruleset) bool {
 	if len(a.Chains) != len(b.Chains) {
 		return false
@@ -68,6 +70,7 @@ func first(rules []*ruleset.Rule) (one, rest []*ruleset.Rule) {
 	return rules[:n], rules[n:]
 }
 
+// unknown: no rule at all is as bad as one that is not understood.
 func unknown(rules []*ruleset.Rule) bool {
 	for _, r := range rules {
 		if r.Unknown != "" {

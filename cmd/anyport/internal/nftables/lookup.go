@@ -116,7 +116,7 @@ func (p *part) choices(left, right *expression) ([]choice, bool) {
 		return nil, false
 	}
 	var choices []choice
-	others := ruleset.Condition{Not: true}
+	others := ruleset.Condition{Not: true} // for "*", which packets without an element have
 	var rest *element
 	for _, e := range elements {
 		if e.catchAll() {

@@ -24,6 +24,7 @@ var harmless = map[string]bool{
 	"ip dscp": true, "ip ttl": true, "ip ecn": true, "ip6 dscp": true, "ip6 hoplimit": true, "ip6 ecn": true, "ip6 flowlabel": true,
 }
 
+// setMark merges two changes of one rule: the second applies to the mark that the first has made.
 func (p *part) setMark(s statement) {
 	if s.right != nil && s.right.kind == lookup {
 		p.markByMap(s.right)

@@ -16,6 +16,26 @@ func inChain(rule string) string {
 		"\t\ttype filter hook prerouting priority mangle; policy accept;\n\t\t" + rule + "\n\t}\n}\n"
 }
 
+// TestMaskedFlags: the first packet of a conn has SYN alone of the flags that a mask names.
+func TestMaskedFlags(t *testing.T) {
+	p := ruleset.Packet{Protocol: 6, Source: netip.MustParseAddrPort("198.51.100.7:1"), Destination: netip.MustParseAddrPort("192.0.2.7:80"), Interface: "eth0"}
+	for flags, drops := range map[string]bool{
+		"syn / syn": true, "syn / syn,ack": true, "syn / fin,syn,rst,ack": true, "& (syn | ack) == syn": true,
+		"syn,ack / syn,ack": false, "ack / syn,ack": false, "ack / ack": false, "fin / fin,rst": false, "rst / fin,syn,rst,ack": false,
+		"0x0 / syn": false, "0x0 / ack": true, "0x0 / fin,rst": true,
+		"!= syn / fin,syn,rst,ack": false, "!= syn,ack / syn,ack": true, "!= ack / syn,ack": true,
+	} {
+		s, err := Parse(inChain("tcp flags " + flags + " drop"))
+		if err != nil {
+			t.Fatalf("%s: %v", flags, err)
+		}
+		got := ruleset.NewWalker(s).Walk(p)
+		if len(got.Unsure) > 0 || (got.Verdict == ruleset.Dropped) != drops {
+			t.Errorf("tcp flags %s: %v, unsure %v; it drops: %t", flags, got.Verdict, got.Unsure, drops)
+		}
+	}
+}
+
 // TestSpellings: what versions of nft print in different ways means the same.
 func TestSpellings(t *testing.T) {
 	for _, same := range [][]string{

@@ -1,6 +1,6 @@
 package nftables
 
-// document is one input. The readers fill it; translate resolves the names of sets in it.
+// document is one input, as the text or the JSON has it: the form that both readers share. The readers fill it; translate resolves the names of sets in it.
 type document struct {
 	tables []*table
 	byName map[tableName]*table

@@ -10,6 +10,8 @@ import (
 type Condition struct {
 	Not bool
 	Any [][]Atom
+
+	named named // set by prepare: sets have tens of thousands of tuples and ranges
 }
 
 // Field is what an atom looks at.
@@ -92,6 +94,7 @@ func (a Atom) holds(p Packet) bool {
 	return false
 }
 
+// number: few ranges, so a search would not be faster.
 func (a Atom) number(n uint32) bool {
 	return slices.ContainsFunc(a.Numbers, func(r Range) bool { return r.First <= n && n <= r.Last })
 }
@@ -115,6 +118,8 @@ func (a *Atom) sortAddresses() {
 	a.Addresses, a.sorted = merged, true
 }
 
+// address: sorted ranges do not overlap, so the first one whose end is not before ip is the only candidate. netip sorts
+// all IPv4 addresses before IPv6 ones.
 func (a Atom) address(ip netip.Addr) bool {
 	if a.sorted {
 		i, _ := slices.BinarySearchFunc(a.Addresses, ip, func(r AddressRange, ip netip.Addr) int { return r.Last.Compare(ip) })
@@ -125,6 +130,7 @@ func (a Atom) address(ip netip.Addr) bool {
 	})
 }
 
+// name: "+" is how iptables, "*" how nftables writes that any end will do.
 func (a Atom) name(name string) bool {
 	return slices.ContainsFunc(a.Names, func(n string) bool {
 		if last := len(n) - 1; last >= 0 && (n[last] == '+' || n[last] == '*') {

@@ -23,14 +23,30 @@ func (r *Rule) sendsAway() bool {
 	return false
 }
 
+// named is whether a condition asks for a dst that is one host's or network's.
+type named uint8
+
+const (
+	unknown named = iota // no walker has prepared the condition
+	everywhere
+	someDsts
+)
+
 // asksForDestination reports whether each tuple of c has a dst that is one host's or network's.
 func (c Condition) asksForDestination() bool {
+	if c.named == unknown {
+		c.named = c.findNamed()
+	}
+	return c.named == someDsts
+}
+
+func (c Condition) findNamed() named {
 	for _, tuple := range c.Any {
 		if !asksForDestination(tuple) {
-			return false
+			return everywhere
 		}
 	}
-	return true
+	return someDsts
 }
 
 func asksForDestination(tuple []Atom) bool {

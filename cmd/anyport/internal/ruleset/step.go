@@ -12,7 +12,7 @@ type step struct {
 	visited    int     // rules
 }
 
-// signal is how a chain was left.
+// signal is how a chain was left: what nf_tables calls a verdict, seen from the chain before.
 type signal uint8
 
 const (
@@ -64,6 +64,7 @@ func (s *step) chain(c *Chain) signal {
 	return ended
 }
 
+// giveUp marks the outcome as not known, once.
 func (s *step) giveUp(r *Rule) {
 	if s.visited == mostVisited+1 {
 		s.Unsure = append(s.Unsure, r)
@@ -108,6 +109,8 @@ func (s *step) apply(c *Chain, r *Rule) (how signal, left bool) {
 	return how, how != ended || r.Action == Goto
 }
 
+// spare keeps the packet from the rules after r: of this chain, or of this base chain. With undeterred it does not, which
+// shows what would intercept the packet without such rules.
 func (s *step) spare(r *Rule) (signal, bool) {
 	if s.Verdict == Untouched {
 		s.spared = append(s.spared, r)
@@ -118,6 +121,7 @@ func (s *step) spare(r *Rule) (signal, bool) {
 	return accepted, !s.undeterred
 }
 
+// discard ends the walk: a dropped packet enters no later base chain.
 func (s *step) discard(c *Chain, r *Rule) (signal, bool) {
 	if s.undeterred {
 		return 0, false

@@ -50,7 +50,7 @@ func NewWalker(s *Ruleset) *Walker {
 	for _, c := range s.Chains {
 		w.chains[chainName{c.Family, c.Table, c.Name}] = c
 		for _, r := range c.Rules {
-			r.sortAddresses()
+			r.prepare()
 		}
 		if c.Hook == "prerouting" && (c.Family == "ip" || c.Family == "ip6" || c.Family == "inet") {
 			w.hooked = append(w.hooked, c)
@@ -63,13 +63,16 @@ func NewWalker(s *Ruleset) *Walker {
 	return w
 }
 
-func (r *Rule) sortAddresses() {
-	for _, condition := range r.Conditions {
+// prepare does once what each walk needs.
+func (r *Rule) prepare() {
+	for i := range r.Conditions {
+		condition := &r.Conditions[i]
 		for _, tuple := range condition.Any {
 			for i := range tuple {
 				tuple[i].sortAddresses()
 			}
 		}
+		condition.named = condition.findNamed()
 	}
 }
 

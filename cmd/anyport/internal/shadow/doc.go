@@ -13,7 +13,8 @@
 //	follow.go    conns and flows that wait for an answer; pure
 //	holder.go    which socket of this host has answered
 //	count.go     verdicts, differences, and where there are most; pure
-//	run.go       the process: log, signals, reload, report
+//	run.go       the process: log, config, admin socket, report
+//	loop.go      its two goroutines: one reads packets, the other judges, and acts on signals
 //	service.go   what it answers on the admin socket
 //
 // It does not know what only the steering counts (new_conns_per_second), nor whether an origin would

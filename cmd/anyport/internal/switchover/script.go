@@ -16,6 +16,9 @@ type Facts struct {
 	First    bool     // a socket match precedes a TPROXY rule, so anyport has the new conns from its start on
 	Drops    bool     // a TPROXY rule drops the SYNs if its proxy has ended: so does that of iptables, not that of nftables
 	Policies []Policy
+	Stays    bool     // some rules stay, for all of their packets or for other dsts: the old proxy has to run on
+	NoTProxy bool     // the rules change the dst: REDIRECT, DNAT
+	Ports    []uint32 // where the old proxy listens behind such rules
 }
 
 // Rule is a rule of a packet filter.
@@ -48,7 +51,7 @@ func Script(f Facts) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# The steps to replace the proxy behind %s by anyport. None of them was run: type them\n"+
 		"# one by one, as root. HANDLE stands for a number that the line before prints.\n"+
-		"# Rules that iptables-legacy has made need its command: iptables-legacy, ip6tables-legacy.\n", count(len(f.Rules), "TPROXY rule"))
+		"# Rules that iptables-legacy has made need its command: iptables-legacy, ip6tables-legacy.\n", count(len(f.Rules), f.kind()))
 	write(&b, "", f.there())
 	b.WriteString("\n# Back, as long as the old proxy still runs (before step 7):\n")
 	write(&b, "B", f.backEarly())
@@ -84,16 +87,31 @@ func (f Facts) there() []step {
 		f.start(),
 	}, middle, []step{
 		{[]string{"Conns of the old proxy stay with it. It has none left when this prints nothing."}, []string{f.oldConns()}},
-		{[]string{"Stop the old proxy, and keep it from starting again."}, []string{"# systemctl disable --now ITS-SERVICE"}},
+		f.stopOld(),
 		{[]string{"Remove what nobody needs any more. Then doctor has nothing to say about TPROXY."}, append(f.leftovers(), f.anyport("doctor"))},
-		{[]string{"Remove the rules from the file that brings them back at the next boot, such as", "/etc/iptables/rules.v4 or /etc/nftables.conf, and have anyport start there:",
+		{[]string{f.change() + " the file that brings them back at the next boot, such as", "/etc/iptables/rules.v4 or /etc/nftables.conf, and have anyport start there:",
 			"see \"As a service\" in docs/OPERATING.md."}, nil},
 	})
 }
 
+func (f Facts) stopOld() step {
+	if f.Stays {
+		return step{[]string{"Leave the old proxy running: rules that stay bring it packets."}, nil}
+	}
+	return step{[]string{"Stop the old proxy, and keep it from starting again."}, []string{"# systemctl disable --now ITS-SERVICE"}}
+}
+
+// change is what to do to the file of the packet filter's rules.
+func (f Facts) change() string {
+	if f.Stays {
+		return "Change the rules in the same way in"
+	}
+	return "Remove the rules from"
+}
+
 // start says who has the new conns while both run.
 func (f Facts) start() step {
-	why := []string{"Start anyport. The TPROXY rules win: nothing changes yet."}
+	why := []string{"Start anyport. The " + f.kind() + "s win: nothing changes yet."}
 	if f.First {
 		why = []string{"Start anyport. A socket match precedes the TPROXY rules and asks anyport first, so anyport has",
 			"the new conns FROM NOW ON."}
@@ -107,8 +125,11 @@ func (f Facts) start() step {
 func (f Facts) deleteRules() step {
 	why := []string{"In another terminal: delete the rules. New conns and all UDP datagrams go to anyport from now on.",
 		"Conns of the old proxy go on: anyport keeps the prefixes local."}
+	if f.Stays {
+		why[0] = "In another terminal: change the rules. New conns and all UDP datagrams go to anyport from now on."
+	}
 	if f.Drops {
-		why = append(why, "The old proxy must run until then: a rule of iptables whose proxy has ended drops SYNs.")
+		why = append(why, "The old proxy must run until then: a "+f.afterwards())
 	}
 	all := commands(f.Rules, func(r Rule) []string { return r.Delete })
 	if !f.First {
@@ -118,9 +139,29 @@ func (f Facts) deleteRules() step {
 	return step{why, all}
 }
 
-// oldConns lists the conns to served addresses that another process than anyport has.
+// kind names the rules.
+func (f Facts) kind() string {
+	if f.NoTProxy {
+		return "rule"
+	}
+	return "TPROXY rule"
+}
+
+// afterwards says what the rules do if their proxy has ended.
+func (f Facts) afterwards() string {
+	if f.NoTProxy {
+		return "rule that changes the dst leads nowhere then."
+	}
+	return "rule of iptables whose proxy has ended drops SYNs."
+}
+
+// oldConns lists the conns to served addresses that another process than anyport has. Those that came by REDIRECT have
+// the port of the old proxy, and an address of the interface.
 func (f Facts) oldConns() string {
 	var from []string
+	for _, port := range f.Ports {
+		from = append(from, fmt.Sprintf("sport = :%d", port))
+	}
 	for _, p := range f.Prefixes {
 		from = append(from, "src "+p)
 	}
