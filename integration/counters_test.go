@@ -169,7 +169,8 @@ func TestCountersGoOn(t *testing.T) {
 		})
 	}
 	last := p.scrape(t)
-	for n := range soak(8, 100) {
+	steps := soak(9, 100)
+	for n := range steps {
 		if n%3 == 2 {
 			f.upgrade(t)
 		} else if got := anyport(t, "reload", "--socket", p.socket); got.status != 0 {
@@ -194,8 +195,8 @@ func TestCountersGoOn(t *testing.T) {
 		t.Errorf("%v conns in all, %v were accepted, want %v", last["status web"], last["anyport_origin_connect_seconds_count{route=\"web\"}"], want)
 	}
 	for _, direction := range []string{"to_client", "to_origin"} {
-		if got := last[`anyport_bytes_total{direction="`+direction+`",protocol="tcp",route="web"}`]; got != 5*(want+float64(soak(8, 100))) {
-			t.Errorf("%v bytes %s, want %v", got, direction, 5*(want+float64(soak(8, 100))))
+		if got := last[`anyport_bytes_total{direction="`+direction+`",protocol="tcp",route="web"}`]; got != 5*(want+float64(steps)) {
+			t.Errorf("%v bytes %s, want %v", got, direction, 5*(want+float64(steps)))
 		}
 	}
 }

@@ -69,6 +69,9 @@ func TestQueue(t *testing.T) {
 	if got := p.ask(t, "explain tcp "+dstV4+":80"); !strings.Contains(got.stdout, "\norigin: 10.0.0.5:4711 full\n") || !strings.Contains(got.stdout, "with 3 of queue = 3 that wait already") {
 		t.Errorf("explain knows no queue:\n%s", got.stdout)
 	}
+	if got := p.ask(t, "flows"); strings.Count(got.stdout, " waiting ") != 3 {
+		t.Errorf("of these 3 do not wait:\n%s", got.stdout)
+	}
 
 	f.upgrade(t)
 	waiting(3)
@@ -91,7 +94,7 @@ func TestQueue(t *testing.T) {
 		t.Errorf("one that waits for too long: %v", err)
 	}
 	waiting(0)
-	if got := p.status(t).route(t, "few"); got.Ended["tcp"]["queue_timeout"] != 1 || got.Limited != 1 {
+	if got := p.status(t).route(t, "few"); got.Ended["tcp"]["queue_timeout"] != 1 || got.Ended["tcp"]["queue_full"] != 1 || got.Limited != 2 {
 		t.Errorf("%d limited: %v", got.Limited, got.Ended)
 	}
 	for _, verdict := range []string{"queue_full", "queue_timeout"} {

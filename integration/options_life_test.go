@@ -39,7 +39,10 @@ type combination struct {
 	flow    net.Conn
 }
 
-const combinedExtra = "203.0.113.0/24" // comes with the reload
+const (
+	combinedExtra = "203.0.113.0/24" // comes with the reload
+	combinedName  = "origin.example" // of the origin
+)
 
 // addresses are those of one family.
 type addresses struct{ served, stays, comes, drained, egress, edge, origin, clients string }
@@ -94,6 +97,15 @@ func (c *combination) start(t *testing.T) {
 	if c.is("manage_routes", "false") {
 		for _, prefix := range []string{c.served, combinedExtra, c.egress} {
 			r.edge.local(t, prefix)
+		}
+	}
+	if c.is("origins", "name") {
+		hosts := filepath.Join(t.TempDir(), "hosts")
+		if err := os.WriteFile(hosts, []byte(c.origin+" "+combinedName+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.edge.Bind(hosts, "/etc/hosts"); err != nil {
+			t.Fatal(err)
 		}
 	}
 	if c.is("pin", "bpffs") {
@@ -164,10 +176,18 @@ func (c *combination) file() string {
 		access = "stderr"
 	}
 	fmt.Fprintf(&f, "[log]\nformat = %q\naccess = %q\n", c.choice["log.format"], access)
+	address := c.origin
+	if c.is("origins", "name") {
+		address = combinedName
+	}
 	fmt.Fprintf(&f, "[route.tcp]\nprotocol = \"tcp\"\nprefixes = [%q]\norigins = [{ address = %q, max_conns = %d }]\nmirror_closed = %s\n",
-		c.served, c.origin, map[string]int{"none": 0, "all": 1000}[c.choice["limits"]], c.choice["mirror_closed"])
+		c.served, address, map[string]int{"none": 0, "all": 1000}[c.choice["limits"]], c.choice["mirror_closed"])
 	if c.is("tcp", "v2") {
 		f.WriteString("proxy_protocol = \"v2\"\n")
+	}
+	f.WriteString(c.choosing())
+	if c.is("return", "slowly") {
+		f.WriteString("max_age = \"1h\"\n")
 	}
 	if c.is("source", "edge") {
 		fmt.Fprintf(&f, "source = [%q]\n", c.edge)
@@ -181,7 +201,8 @@ func (c *combination) file() string {
 	if c.is("health", "tcp") {
 		f.WriteString("on_all_down = \"refuse\"\non_down = \"close\"\n[route.tcp.health]\ntype = \"tcp\"\nport = 4711\ninterval = \"200ms\"\n")
 	}
-	fmt.Fprintf(&f, "[route.udp]\nprotocol = \"udp\"\nprefixes = [%q]\norigins = [%q]\n", c.served, c.origin)
+	fmt.Fprintf(&f, "[route.udp]\nprotocol = \"udp\"\nprefixes = [%q]\norigins = [%q]\n", c.served, address)
+	f.WriteString(c.choosing())
 	switch c.choice["udp"] {
 	case "spp":
 		f.WriteString("proxy_protocol = \"spp\"\n")
@@ -191,8 +212,20 @@ func (c *combination) file() string {
 		fmt.Fprintf(&f, "transparent = %t\n", c.is("source", "client"))
 	}
 	fmt.Fprintf(&f, "[route.drained]\nprotocol = \"tcp\"\nprefixes = [%q]\norigins = [%q]\nproxy_protocol = %q\n",
-		c.addresses.drained, c.origin, map[string]string{"plain": "off", "v2": "v2"}[c.choice["tcp"]])
+		c.addresses.drained, address, map[string]string{"plain": "off", "v2": "v2"}[c.choice["tcp"]])
 	return f.String()
+}
+
+// choosing has the keys of who is let in, and which origin is chosen for them.
+func (c *combination) choosing() string {
+	keys := fmt.Sprintf("balance = %q\n", c.choice["balance"])
+	if c.is("return", "slowly") {
+		keys += "slow_start = \"10s\"\npanic_threshold = 50\n"
+	}
+	if c.is("clients", "listed") {
+		keys += fmt.Sprintf("allow = [%q]\ndeny = [%q]\ndenied = \"drop\"\n", c.clients, c.edge)
+	}
+	return keys
 }
 
 // echo is what the origin answers: the payload behind the header, if there is one.

@@ -29,6 +29,10 @@ var combined = []option{
 	{"limits", []string{"none", "all"}},
 	{"health", []string{"off", "tcp"}},
 	{"source", []string{"any", "edge", "client"}}, // client: transparent
+	{"balance", []string{"round_robin", "least_conn", "random", "source_hash", "first"}},
+	{"return", []string{"at once", "slowly"}}, // of an origin that was down
+	{"clients", []string{"all", "listed"}},
+	{"origins", []string{"address", "name"}},
 }
 
 // goTogether is false for values that the file refuses together.

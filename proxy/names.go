@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net"
 	"net/netip"
 	"slices"
 	"sync"
@@ -154,12 +155,29 @@ func (s *Server) Resolving() resolve.Status { return s.names.resolver.Status() }
 // maxWeight is the largest weight that a file may give an origin.
 const maxWeight = 65535
 
+var errOwnAddress = errors.New("it is this host's own, and would answer the clients of a transparent route directly")
+
+// isOwn reports whether this host has an address; not if that cannot be read. It asks the kernel.
+func isOwn(addr netip.Addr) bool {
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(all, func(a net.Addr) bool {
+		prefix, err := netip.ParsePrefix(a.String())
+		return err == nil && prefix.Addr() == addr
+	})
+}
+
 // maxRefused bounds the memory that a name takes whose addresses change all the time.
 const maxRefused = 1024
 
 // refuses reports whether r must not forward to the address that o has, and logs why when it begins.
 func (n *names) refuses(r *config.Route, o config.Origin, check *config.OriginCheck) bool {
 	err := check.Refuse(r, o)
+	if err == nil && r.Transparent && isOwn(o.Addr) {
+		err = errOwnAddress
+	}
 	key := r.Name + " " + o.Addr.String()
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -134,7 +134,7 @@ func routeStatus(r *route.Route) RouteStatus {
 			status.BandwidthWaiting[d.String()] = shared.Waiting()
 		}
 	}
-	if n := r.Origins().Queue().Waiting(); r.Queue > 0 || n > 0 { // they wait on after a reload that removes the queue
+	if n := r.Origins().Waiting(); r.Queue > 0 || n > 0 { // they wait on after a reload that removes the queue
 		status.QueueWaiting = &n
 	}
 	for _, o := range r.Origins().Origins {

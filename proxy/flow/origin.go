@@ -23,10 +23,10 @@ func (t *Table[S]) HasFullOrigin(f *Flow[S], tried []*origin.Origin, now time.Du
 	return f.Route.Origins().HasFull(f.ask(tried, t.opt.Epoch.Add(now)))
 }
 
-// ReachesOrigin reports whether an origin of its route can be dialled for the client of f, whatever
-// state it is in.
-func (t *Table[S]) ReachesOrigin(f *Flow[S], now time.Duration) bool {
-	return f.Route.Origins().Reaches(f.ask(nil, t.opt.Epoch.Add(now)))
+// OriginsUnreachable reports whether no origin of its route can be dialled from the address of f's
+// client, whatever their states are.
+func (t *Table[S]) OriginsUnreachable(f *Flow[S], now time.Duration) bool {
+	return f.Route.Origins().Unreachable(f.ask(nil, t.opt.Epoch.Add(now)))
 }
 
 // ask is what f needs an origin for.

@@ -36,8 +36,8 @@ func TestPickAsClient(t *testing.T) {
 		if got != c.want {
 			t.Errorf("client %s (as client: %t) goes to %q, want %q", c.client, c.asClient, got, c.want)
 		}
-		if reaches := p.Reaches(a); reaches != (c.want != "") {
-			t.Errorf("client %s (as client: %t) reaches an origin: %t", c.client, c.asClient, reaches)
+		if unreachable := p.Unreachable(a); unreachable != (c.want == "") {
+			t.Errorf("client %s (as client: %t): unreachable %t", c.client, c.asClient, unreachable)
 		}
 	}
 	a := Ask{Client: netip.MustParseAddr("2001:db8::2"), Protocol: config.TCP, Port: 80, Now: time.Now(), AsClient: true}

@@ -120,7 +120,7 @@ func (p *Pool) explainFull(a Ask) string {
 	case !p.HasFull(a):
 		return "no origin takes anything new: it is refused"
 	case p.route.Queue > 0 && a.Protocol == config.TCP:
-		return fmt.Sprintf("every origin that is left has its max_conns: a new conn waits for up to %v, with %d of queue = %d that wait already", p.route.Queued, p.queue.Waiting(), p.route.Queue)
+		return fmt.Sprintf("every origin that is left has its max_conns: a new conn waits for up to %v, with %d of queue = %d that wait already", p.route.Queued, p.Queue(a).Waiting(), p.route.Queue)
 	}
 	return "every origin that is left has its max_conns: it is refused"
 }

@@ -86,7 +86,7 @@ func Distinct(members []Member) []Member {
 func (p *Pool) add(m Member, known []*Pool) *Origin {
 	first := len(p.Origins)
 	for _, way := range m.Ways {
-		o := &Origin{Origin: way, counts: countsOf(way.Text, known), queue: p.queue}
+		o := &Origin{Origin: way, counts: countsOf(way.Text, known), queues: p.queues}
 		o.SetWeight(way.Weight)
 		p.Origins = append(p.Origins, o)
 	}
@@ -113,7 +113,7 @@ func (p *Pool) keepVanished(r *config.Route, old *Pool) {
 		if !named[o.Host] || o.Active() == 0 && !forced || slices.ContainsFunc(p.Origins, func(other *Origin) bool { return other.Text == o.Text }) {
 			continue
 		}
-		gone := &Origin{Origin: o.Origin, counts: o.counts, queue: p.queue, vanished: true}
+		gone := &Origin{Origin: o.Origin, counts: o.counts, queues: p.queues, vanished: true}
 		gone.Weight = 0 // and so is its current one
 		p.Origins = append(p.Origins, gone)
 	}

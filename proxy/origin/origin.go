@@ -14,7 +14,7 @@ import (
 type Origin struct {
 	config.Origin
 	counts *counts
-	queue  *Queue       // of its pool; nil: nobody can wait for it
+	queues *queues      // of its pool; nil: nobody can wait for it
 	weight atomic.Int32 // the file's, until an operator sets another one
 
 	// Of the addresses of a DNS name (see ways.go).
@@ -75,7 +75,7 @@ func (o *Origin) Full() bool { return o.MaxConns > 0 && o.activeByBoth() >= int6
 // End counts the end of a conn or flow that Begin or Resume has counted.
 func (o *Origin) End() {
 	o.counts.active.Add(-1)
-	o.queue.Free()
+	o.queues.free()
 }
 
 // Active is the number of live conns and flows.

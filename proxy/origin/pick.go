@@ -95,8 +95,11 @@ func (a Ask) reaches(o *Origin) bool {
 	return !a.AsClient || o.Addr.Is4() == a.Client.Is4() && o.Addr != a.Client
 }
 
-// Reaches reports whether an origin can be dialled for the client, whatever its state is.
-func (p *Pool) Reaches(a Ask) bool { return slices.ContainsFunc(p.Origins, a.reaches) }
+// Unreachable reports whether none of the origins can be dialled from the client's address, whatever
+// their states are.
+func (p *Pool) Unreachable(a Ask) bool {
+	return a.AsClient && len(p.Origins) > 0 && !slices.ContainsFunc(p.Origins, a.reaches)
+}
 
 // takes reports whether o is left out neither as a whole nor for the port.
 func (o *Origin) takes(a Ask) bool {

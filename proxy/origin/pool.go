@@ -15,7 +15,7 @@ type Pool struct {
 	Origins []*Origin // in the order of the file
 
 	route           *config.Route
-	queue           *Queue // the same one as before a reload
+	queues          *queues // the same ones as before a reload
 	primary, backup chooser
 	ejecting        sync.Mutex // held to eject one of them
 }
@@ -28,12 +28,12 @@ func NewPool(r *config.Route, old *Pool) *Pool { return NewPoolOf(r, Literals(r.
 // keeps its counts and its health. An origin of old that its name no longer has stays until its last
 // conn has ended, and for as long as an operator forces a state on it. With an origin that is not in
 // old, but in one of others, the pool shares counts and health: pools of two generations in service.
-// They share one queue, too, since each may wait for what the other's conns hold.
+// They share their queues, too, since each may wait for what the other's conns hold.
 func NewPoolOf(r *config.Route, members []Member, old *Pool, others ...*Pool) *Pool {
-	p := &Pool{route: r, queue: &Queue{}}
+	p := &Pool{route: r, queues: &queues{}}
 	known := append([]*Pool{old}, others...)
 	if i := slices.IndexFunc(known, func(k *Pool) bool { return k != nil }); i >= 0 {
-		p.queue = known[i].queue
+		p.queues = known[i].queues
 	}
 	var primary, backup []*Origin
 	for _, m := range members {
@@ -90,8 +90,19 @@ func (p *Pool) By(addr netip.AddrPort) *Origin {
 	return nil
 }
 
-// Queue is the conns that wait for one of the origins.
-func (p *Pool) Queue() *Queue { return p.queue }
+// Queue is the conns that wait for the same origins as a.
+func (p *Pool) Queue(a Ask) *Queue {
+	if a.AsClient && !a.Client.Is4() {
+		return &p.queues[1]
+	}
+	return &p.queues[0]
+}
+
+// Waiting is the number of conns that wait for one of the origins.
+func (p *Pool) Waiting() int { return p.queues[0].Waiting() + p.queues[1].Waiting() }
+
+// CallWaiting calls the first conn of each queue: there may be a place for it.
+func (p *Pool) CallWaiting() { p.queues.free() }
 
 // HasRoom reports whether Pick would choose an origin.
 func (p *Pool) HasRoom(a Ask) bool {

@@ -9,8 +9,21 @@ import (
 	"anyport/proxy/client"
 )
 
-// Queue is the conns of one route that wait because its origins have their max_conns: of all event
-// loops, in the order in which they came. It is kept across reloads, and is safe for concurrent use.
+// queues are those of one route. The second one is for clients with IPv6 addresses of a transparent
+// route: no place of an IPv4 origin is for them, so they wait neither before nor behind clients with
+// IPv4 addresses.
+type queues [2]Queue
+
+// free calls the first of each queue. It does nothing without queues.
+func (q *queues) free() {
+	if q != nil {
+		q[0].Free()
+		q[1].Free()
+	}
+}
+
+// Queue is the conns that wait because the origins of a route that they could go to have their
+// max_conns: of all event loops, in the order in which they came. It is kept across reloads, and is safe for concurrent use.
 //
 // What frees a place calls the first that waits: its loop picks an origin again. If that finds none,
 // the conn keeps its place in the queue. A conn that leaves after it was called has the next one called,
@@ -37,11 +50,8 @@ type Waiter struct {
 	prev, next *Waiter
 }
 
-// Waiting is the number of conns that wait. A nil Queue has none.
+// Waiting is the number of conns that wait.
 func (q *Queue) Waiting() int {
-	if q == nil {
-		return 0
-	}
 	return int(q.waiting.Load())
 }
 

@@ -177,19 +177,19 @@ func TestNoPlaceIsLost(t *testing.T) {
 			for range 500 {
 				ask.Now = time.Now()
 				var o *Origin
-				if p.Queue().Waiting() == 0 {
+				if p.Queue(asking(0, nil)).Waiting() == 0 {
 					o = take(ask)
 				}
 				if o == nil {
 					runtime.Gosched() // what it needs may be freed now
 					called := make(chan struct{}, 100)
 					w := &Waiter{Client: ask.Client, Since: ask.Now, Call: func() { called <- struct{}{} }}
-					if !p.Queue().Join(w, 100) {
+					if !p.Queue(asking(0, nil)).Join(w, 100) {
 						t.Error("the queue is full")
 						return
 					}
 					if p.HasRoom(ask) {
-						p.Queue().Free()
+						p.Queue(asking(0, nil)).Free()
 					}
 					for o == nil {
 						select {
@@ -198,11 +198,11 @@ func TestNoPlaceIsLost(t *testing.T) {
 							t.Errorf("a conn waits, and the origins have %d and %d conns", p.Origins[0].Active(), p.Origins[1].Active())
 							return
 						}
-						p.Queue().Answer(w)
+						p.Queue(asking(0, nil)).Answer(w)
 						o = take(ask)
 					}
-					p.Queue().Leave(w)
-					p.Queue().Free()
+					p.Queue(asking(0, nil)).Leave(w)
+					p.Queue(asking(0, nil)).Free()
 				}
 				runtime.Gosched()
 				o.End()
@@ -210,7 +210,7 @@ func TestNoPlaceIsLost(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if a, b := p.Origins[0].Active(), p.Origins[1].Active(); a != 0 || b != 0 || p.Queue().Waiting() != 0 {
-		t.Errorf("%d and %d conns are left, and %d wait", a, b, p.Queue().Waiting())
+	if a, b := p.Origins[0].Active(), p.Origins[1].Active(); a != 0 || b != 0 || p.Queue(asking(0, nil)).Waiting() != 0 {
+		t.Errorf("%d and %d conns are left, and %d wait", a, b, p.Queue(asking(0, nil)).Waiting())
 	}
 }

@@ -15,6 +15,7 @@ type Conn struct {
 	Peer     netip.AddrPort // as in Record
 	Dst      netip.AddrPort
 	Origin   netip.AddrPort // the zero value: none is reached yet
+	Waiting  bool           // in the queue of its route
 	Age      time.Duration
 	Idle     time.Duration // since the last byte or datagram, in either direction
 	ToOrigin uint64        // bytes of payload

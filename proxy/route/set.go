@@ -142,7 +142,7 @@ func (l *Live) store(s *Set) {
 // end of a conn may have made room: a reload, an origin that is back, another weight.
 func (l *Live) CallWaiting() {
 	for _, r := range l.Set().Routes {
-		r.Origins().Queue().Free()
+		r.Origins().CallWaiting()
 	}
 }
 

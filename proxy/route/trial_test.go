@@ -59,7 +59,7 @@ func TestTrial(t *testing.T) {
 }
 
 // TestTrialOfANamedOrigin: an address that a name gets during a trial has one count in both
-// generations, so that conns to it count on, whether the trial is kept or undone.
+// generations, so that conns to it count on, whether the trial is kept or undone. Both have one queue.
 func TestTrialOfANamedOrigin(t *testing.T) {
 	addrs := []netip.Addr{netip.MustParseAddr("10.0.0.5")}
 	named := config.Origin{Text: "app.example:80", Host: "app.example", Ports: config.PortRange{First: 80, Last: 80}, Weight: 1}
@@ -94,8 +94,23 @@ func TestTrialOfANamedOrigin(t *testing.T) {
 			if n, m := old.Origins().By(at).Active(), tried.Origins().By(at).Active(); n != 2 || m != 2 {
 				t.Errorf("%d conns before the trial, %d on trial, want 2", n, m)
 			}
+			called := 0
+			w := &origin.Waiter{Client: addrs[0], Call: func() { called++ }}
+			if !old.Origins().Queue(origin.Ask{}).Join(w, 1) {
+				t.Error("the queue is full")
+			}
+			tried.Origins().By(at).End() // a place of either generation is for who waits in the other one
+			if called != 1 {
+				t.Errorf("a conn that waits is called %d times, want once", called)
+			}
+			tried.Origins().By(at).Begin()
 			trial.Undo()
 			l.RenewOrigins()
+			old.Origins().Queue(origin.Ask{}).Answer(w)
+			called = 0
+			if l.CallWaiting(); called != 1 {
+				t.Error("after it was undone, a conn that waits is not called")
+			}
 			if n := l.Set().Named("web").Origins().By(at).Active(); n != 2 {
 				t.Errorf("%d conns after it was undone, want 2", n)
 			}

@@ -87,7 +87,7 @@ func (l *loop) pageFrom(page []route.Conn, from int) ([]route.Conn, int) {
 func (c *conn) listed(now time.Duration) route.Conn {
 	listed := route.Conn{
 		Protocol: config.TCP, Route: c.route.Name, Client: c.client, Peer: c.peer(), Dst: c.dst,
-		Age: now - c.began, Idle: now - c.active,
+		Waiting: c.state == waiting, Age: now - c.began, Idle: now - c.active,
 		ToOrigin: c.ways[route.ToOrigin].bytes, ToClient: c.ways[route.ToClient].bytes,
 	}
 	if c.state == relaying {

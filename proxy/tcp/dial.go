@@ -64,24 +64,25 @@ func (l *loop) dialNext(c *conn, v route.Verdict) {
 // noOriginLeft goes on with a conn that finds no origin: it waits for one, or ends with verdict v.
 func (l *loop) noOriginLeft(c *conn, v route.Verdict) {
 	all := c.route.Origins()
+	if len(c.tried) == 0 && all.Unreachable(l.ask(c)) {
+		l.log.Warn(l.now, "no origin of a transparent route can be dialled from the client's address", "route", c.route.Name, "client", c.client)
+		l.endConn(c, route.NoneForClient)
+		return
+	}
 	// HasRoom: a place was freed after the pick.
-	if len(c.tried) < mostTried && (all.HasFull(l.ask(c)) || all.HasRoom(l.ask(c)) || c.behindOthers()) {
+	if len(c.tried) < mostTried && (all.HasFull(l.ask(c)) || all.HasRoom(l.ask(c)) || l.behindOthers(c)) {
 		l.waitForOrigin(c)
 		return
 	}
 	if len(c.tried) > 0 && !c.sawOtherFailure && all.AllTried(c.tried) { // each of them has sent RST: dst is closed
 		l.mirror.Refused(c.route, config.TCP, c.dst)
 	}
-	if len(c.tried) == 0 && !all.Reaches(l.ask(c)) {
-		v = route.NoneForClient
-		l.log.Warn(l.now, "no origin of a transparent route can be dialled from the client's address", "route", c.route.Name, "client", c.client)
-	}
 	l.endConn(c, v)
 }
 
 // pickOrigin picks the next origin; nil if none is left, enough were tried, or others come first.
 func (l *loop) pickOrigin(c *conn) *origin.Origin {
-	if len(c.tried) >= mostTried || c.behindOthers() {
+	if len(c.tried) >= mostTried || l.behindOthers(c) {
 		return nil
 	}
 	return c.route.Origins().Pick(l.ask(c))

@@ -29,9 +29,12 @@ type place struct {
 
 // behindOthers reports whether other conns of the route wait for an origin, and come before c. A conn
 // that goes on to its next origin has had its turn.
-func (c *conn) behindOthers() bool {
-	return c.route.Queue > 0 && c.state != waiting && len(c.tried) == 0 && c.route.Origins().Queue().Waiting() > 0
+func (l *loop) behindOthers(c *conn) bool {
+	return c.route.Queue > 0 && c.state != waiting && len(c.tried) == 0 && l.queueOf(c).Waiting() > 0
 }
+
+// queueOf is where a conn waits for an origin.
+func (l *loop) queueOf(c *conn) *origin.Queue { return c.route.Origins().Queue(l.ask(c)) }
 
 // waitForOrigin puts a conn into the queue, if there is room. A conn that is in it already keeps its
 // place.
@@ -52,7 +55,7 @@ func (l *loop) waitForOrigin(c *conn) {
 
 // joinQueue has a conn wait since a moment, unless most conns wait already.
 func (l *loop) joinQueue(c *conn, since time.Duration, most int) bool {
-	p := &place{queue: c.route.Origins().Queue()}
+	p := &place{queue: l.queueOf(c)}
 	p.Waiter = origin.Waiter{Client: c.client.Addr(), Since: l.moment(since), Call: func() { l.call(c) }}
 	if !p.queue.Join(&p.Waiter, most) {
 		return false
@@ -159,7 +162,11 @@ func (l *loop) renewWaiting(set *route.Set) {
 		c.release()
 		c.route = r
 		c.readmit()
-		if r.Origins().Queue() != p.queue { // the route was gone meanwhile
+		if r.Origins().Unreachable(l.ask(c)) { // the route is transparent now
+			l.noOriginLeft(c, route.NoOrigin)
+			continue
+		}
+		if l.queueOf(c) != p.queue { // the route was gone meanwhile, or transparent was turned on or off
 			l.rejoinQueue(c)
 			l.callFirst(c)
 		}

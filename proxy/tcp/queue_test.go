@@ -27,7 +27,7 @@ func queueing(queue int, origins ...string) *config.Route {
 // waits waits until n conns are in the queue.
 func (p *proxy) waits(n int) {
 	p.t.Helper()
-	await(p.t, func() bool { return p.route.Origins().Queue().Waiting() == n }, fmt.Sprintf("not %d conns wait", n))
+	await(p.t, func() bool { return p.route.Origins().Waiting() == n }, fmt.Sprintf("not %d conns wait", n))
 }
 
 // TestQueueOrder: conns wait for the only place in the order in which they came, whichever loop has

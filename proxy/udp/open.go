@@ -77,7 +77,7 @@ func (l *loop) connectOrigin(f *liveFlow, tried []*origin.Origin, now time.Durat
 	switch {
 	case l.flows.HasFullOrigin(f, tried, now):
 		return route.OverOriginConns
-	case len(tried) == 0 && !l.flows.ReachesOrigin(f, now):
+	case len(tried) == 0 && l.flows.OriginsUnreachable(f, now):
 		l.log.Warn(now, "no origin of a transparent route can be dialled from the client's address", "route", f.Route.Name, "client", f.Client())
 		return route.NoneForClient
 	}

@@ -7,7 +7,8 @@ type Flow struct {
 	Peer        string  `json:"peer,omitempty"` // that named the client in a PROXY header
 	Dst         string  `json:"dst"`
 	Route       string  `json:"route"`
-	Origin      string  `json:"origin"` // "" before one is reached
+	Origin      string  `json:"origin"`            // "" before one is reached
+	Waiting     bool    `json:"waiting,omitempty"` // in its route's queue for an origin
 	AgeSeconds  float64 `json:"age_seconds"`
 	IdleSeconds float64 `json:"idle_seconds"` // since the last byte or datagram, in either direction
 	ToOrigin    uint64  `json:"bytes_to_origin"`

@@ -19,7 +19,7 @@ import (
 // flowOf is a conn in the words of the admin API.
 func flowOf(c route.Conn) admin.Flow {
 	f := admin.Flow{
-		Protocol: c.Protocol.String(), Client: c.Client.String(), Dst: c.Dst.String(), Route: c.Route,
+		Protocol: c.Protocol.String(), Client: c.Client.String(), Dst: c.Dst.String(), Route: c.Route, Waiting: c.Waiting,
 		AgeSeconds: seconds(c.Age), IdleSeconds: seconds(c.Idle), ToOrigin: c.ToOrigin, ToClient: c.ToClient,
 	}
 	if c.Peer.IsValid() {

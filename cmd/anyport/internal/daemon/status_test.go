@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"encoding/json"
+	"reflect"
 	"testing"
 	"time"
 
@@ -61,6 +62,31 @@ func want(t *testing.T, name string, object map[string]any, keys ...string) {
 	for _, key := range keys {
 		if value, ok := object[key]; !ok || value == nil {
 			t.Errorf("%s: key %q has %v", name, key, value)
+		}
+	}
+}
+
+// TestRouteStatusIsWhole: what the proxy counts of a route reaches the admin API, field by field.
+func TestRouteStatusIsWhole(t *testing.T) {
+	two := 2
+	served := proxy.RouteStatus{
+		Name: "web", Protocol: []string{"tcp"}, Prefixes: []string{"192.0.2.0/24"}, Ports: []string{"80"}, Action: "forward",
+		ConnsActive: 1, ConnsTotal: 2, Denied: 3, Limited: 4, BytesToOrigin: 5, BytesToClient: 6, HeldBack: 7,
+		Active: map[string]int64{"tcp": 8}, Bytes: map[string]map[string]uint64{"tcp": {"to_origin": 9}},
+		BandwidthWaiting: map[string]int64{"to_client": 10}, QueueWaiting: &two,
+	}
+	from, to := reflect.ValueOf(served), reflect.ValueOf(routeStatus(served))
+	for i := range from.NumField() {
+		name := from.Type().Field(i).Name
+		switch name {
+		case "Counts", "Connects", "Origins": // of other types
+			continue
+		}
+		if from.Field(i).IsZero() {
+			t.Errorf("the test sets no %s", name)
+		}
+		if field := to.FieldByName(name); !field.IsValid() || !reflect.DeepEqual(field.Interface(), from.Field(i).Interface()) {
+			t.Errorf("%s is %v, want %v", name, field, from.Field(i))
 		}
 	}
 }

@@ -35,12 +35,17 @@ func (t *FlowTable) Add(f admin.Flow) error {
 	return nil
 }
 
-// flowRow is one line. "-" stands for an origin that is not reached yet.
+// flowRow is one line. "-" stands for an origin that is not reached yet, "waiting" for one that the conn
+// waits for in a queue.
 func flowRow(f admin.Flow) string {
+	origin := cmp.Or(f.Origin, "-")
+	if f.Waiting {
+		origin = "waiting"
+	}
 	client := f.Client
 	if f.Peer != "" {
 		client += " via " + f.Peer
 	}
-	return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s", f.Protocol, client, f.Dst, f.Route, cmp.Or(f.Origin, "-"),
+	return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s", f.Protocol, client, f.Dst, f.Route, origin,
 		Seconds(f.AgeSeconds), Seconds(f.IdleSeconds), Bytes(f.ToOrigin), Bytes(f.ToClient))
 }
