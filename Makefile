@@ -17,8 +17,8 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # Packages whose tests need no root, clang or BPF, so that the race detector can run them.
 PURE = ./config/... ./proxy/... ./steering/... ./cmd/... ./docs
 
-# Three targets at once: all of them take two minutes of `make test`.
-FUZZTIME ?= 10s
+# Three targets at once: all of them take a minute or two of `make test`.
+FUZZTIME ?= 6s
 
 # Tests that have a long form, for `make soak`.
 SOAK = Storm|Pinned|Death|DNS|QUIC|Game|Upgrade|Conversations|KernelAgrees|ManyPrefixes|TakenAway|Judges|OriginsFail|ManyConns
@@ -42,7 +42,7 @@ unit: ## the tests that need no root, under the race detector
 
 integration: ## the tests in the kernel, and of the built binary in network namespaces
 	@if [ "$$(id -u)" -eq 0 ]; then set -x; \
-		REQUIRE_ROOT=1 $(GO) test -timeout 12m ./...; \
+		REQUIRE_ROOT=1 $(GO) test -timeout 12m -parallel 4 ./...; \
 	else \
 		echo 'not root: BPF and namespace tests are skipped; to run them: sudo make test'; \
 	fi

@@ -67,8 +67,8 @@ func TestRate(t *testing.T) {
 			for port := range uint16(3 * perSecond) {
 				seen[j.judge(t, from(test.protocol, 1024+port))]++
 			}
-			// The kernel's clock for BPF (ktime_get_mono_fast_ns) may be milliseconds off, on an emulated machine.
-			const clockSlack = 0.05
+			// The kernel's clock for BPF (ktime_get_mono_fast_ns) may be tens of milliseconds off, on a virtual machine.
+			const clockSlack = 0.2
 			most := perSecond * (1 + clockSlack + time.Since(begun).Seconds())
 			if n := seen[table.Steer]; n < perSecond || n > most {
 				t.Errorf("%v steered, want from %d to %v", n, perSecond, most)
