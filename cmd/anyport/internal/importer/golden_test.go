@@ -1,21 +1,19 @@
 package importer_test
 
 import (
-	"flag"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"anyport/cmd/anyport/internal/goldentest"
 	"anyport/cmd/anyport/internal/importer"
 	"anyport/cmd/anyport/internal/iptables"
 	"anyport/cmd/anyport/internal/nftables"
 	"anyport/cmd/anyport/internal/ruleset"
 	"anyport/config"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // TestGolden: rule sets in the shapes of public deployments, each with the file and the report that
 // import makes of it. The routes do with random packets what the rules do.
@@ -34,7 +32,7 @@ func TestGolden(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			compareGolden(t, filepath.Join("testdata", name+".golden"), textOf(t, result))
+			goldentest.Compare(t, filepath.Join("testdata", name+".golden"), textOf(t, result))
 			if len(result.Draft.Routes) > 0 {
 				verify(t, result, rules, options, 20_000)
 			}
@@ -103,22 +101,6 @@ func textOf(t *testing.T, result *importer.Result) string {
 		t.Fatal(err)
 	}
 	return b.String()
-}
-
-func compareGolden(t *testing.T, path, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s: got\n%s\nwant\n%s", path, got, want)
-	}
 }
 
 func verify(t *testing.T, result *importer.Result, rules *ruleset.Ruleset, options importer.Options, packets int) {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"anyport/cmd/anyport/internal/goldentest"
 	"anyport/cmd/anyport/internal/importer"
 	"anyport/cmd/anyport/internal/iptables"
 	"anyport/cmd/anyport/internal/nftables"
@@ -27,7 +28,7 @@ func TestScript(t *testing.T) {
 			t.Fatal(err)
 		}
 		name := filepath.Base(file) + ".script"
-		compareGolden(t, filepath.Join("testdata", name), result.Script(rules, options, iptables))
+		goldentest.Compare(t, filepath.Join("testdata", name), result.Script(rules, options, iptables))
 	}
 }
 

@@ -1,16 +1,15 @@
 package switchover
 
 import (
-	"os"
 	"path/filepath"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"anyport/cmd/anyport/internal/goldentest"
 )
 
 var policies = []Policy{{"-4", "0x1", 100, []string{"local default dev lo"}}, {"-6", "0x1", 100, []string{"local default dev lo"}}}
 
-// scripts are the set-ups that differ in their steps. ANYPORT_UPDATE=1 writes the golden files.
+// scripts are the set-ups that differ in their steps.
 var scripts = map[string]Facts{
 	"iptables": {
 		File: "anyport.toml", Prefixes: []string{"192.0.2.0/24", "2001:db8:1::/48"}, Drops: true, Policies: policies,
@@ -39,18 +38,6 @@ var scripts = map[string]Facts{
 func TestScripts(t *testing.T) {
 	for name, facts := range scripts {
 		path := filepath.Join("testdata", name+".sh")
-		got := Script(facts)
-		if os.Getenv("ANYPORT_UPDATE") != "" {
-			if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(string(want), got); diff != "" {
-			t.Errorf("%s: -want +got:\n%s", name, diff)
-		}
+		goldentest.Compare(t, path, Script(facts))
 	}
 }

@@ -2,6 +2,8 @@ package proxyconftest
 
 import (
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -9,8 +11,25 @@ import (
 	"anyport/config"
 )
 
-// Anything checks a reading of any text: each line has an outcome, and what is written is a valid
-// file, but for routes that two sections on one address would make.
+// Fuzz checks the readings of any text. It begins with the files that a pattern matches.
+func Fuzz(f *testing.F, pattern string, read Read) {
+	files, _ := filepath.Glob(pattern)
+	for _, path := range files {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(text))
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		Anything(t, func(o proxyconf.Options) (*proxyconf.Reading, error) {
+			return read("fuzz"+filepath.Ext(pattern), text, o)
+		})
+	})
+}
+
+// Anything checks a reading of any text: each line has an outcome, and each route that is
+// written makes a valid file when it is the only one. Routes of two sections on one address may collide.
 func Anything(t *testing.T, read func(o proxyconf.Options) (*proxyconf.Reading, error)) {
 	o := proxyconf.Options{
 		Prefixes: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8:1::/48")},

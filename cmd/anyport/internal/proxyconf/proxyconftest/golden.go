@@ -2,20 +2,16 @@
 package proxyconftest
 
 import (
-	"flag"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
+	"anyport/cmd/anyport/internal/goldentest"
 	"anyport/cmd/anyport/internal/proxyconf"
 	"anyport/config"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // Read is the reader of one proxy.
 type Read func(name, text string, o proxyconf.Options) (*proxyconf.Reading, error)
@@ -46,8 +42,8 @@ func Golden(t *testing.T, pattern string, read Read) {
 			if err := reading.WriteReport(&report); err != nil {
 				t.Fatal(err)
 			}
-			compare(t, base+".toml", toml.String())
-			compare(t, base+".txt", report.String())
+			goldentest.Compare(t, base+".toml", toml.String())
+			goldentest.Compare(t, base+".txt", report.String())
 			Accepted(t, base+".toml", toml.String())
 		})
 	}
@@ -65,22 +61,6 @@ func Options(text string) proxyconf.Options {
 		}
 	}
 	return o
-}
-
-func compare(t *testing.T, path, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s: want -, got +:\n%s", path, diff)
-	}
 }
 
 // Accepted checks that anyport takes what was written. A draft without a route is only comments.
