@@ -77,7 +77,7 @@ func reason(why string) string {
 func (p *Pool) explainAll(a Ask) (because []string) {
 	up, serving := p.countUp(a)
 	switch {
-	case p.route.OnAllDown == config.RefuseAll && p.AllDown():
+	case p.refusesAll():
 		return []string{`no origin is up, and on_all_down = "refuse": ` + refusedBy(a.Protocol)}
 	case up == 0 && serving > 0:
 		because = append(because, fmt.Sprintf(`no origin is up: all %d that no operator has taken out are tried`, serving))

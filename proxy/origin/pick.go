@@ -30,7 +30,7 @@ func (p *Pool) Pick(a Ask) *Origin {
 	if len(p.Origins) == 1 && a.prefers(p.Origins[0]) { // the usual case, and it allocates nothing
 		return p.Origins[0]
 	}
-	if p.route.OnAllDown == config.RefuseAll && p.AllDown() {
+	if p.refusesAll() {
 		return nil
 	}
 	if o := p.untriedWay(a.Tried); o != nil && a.prefers(o) {
@@ -61,6 +61,9 @@ func (p *Pool) Prefers(a Ask) bool { return slices.ContainsFunc(p.Origins, a.pre
 func (p *Pool) AllDown() bool {
 	return !slices.ContainsFunc(p.Origins, func(o *Origin) bool { return o.Standing() == health.Up })
 }
+
+// refusesAll reports whether no origin is up, and the route has none tried then.
+func (p *Pool) refusesAll() bool { return p.route.OnAllDown == config.RefuseAll && p.AllDown() }
 
 // countUp counts the origins that are up, and those that the operator wants to serve.
 func (p *Pool) countUp(a Ask) (up, serving int) {

@@ -106,24 +106,27 @@ func (p *Pool) CallWaiting() { p.queues.free() }
 
 // HasRoom reports whether Pick would choose an origin.
 func (p *Pool) HasRoom(a Ask) bool {
-	if p.route.OnAllDown == config.RefuseAll && p.AllDown() {
-		return false
-	}
-	open := a.findsUp
-	if p.TriesAll(a) {
-		open = a.permits
-	}
-	return slices.ContainsFunc(p.Origins, open)
+	return p.has(a, func(o *Origin) bool { return !o.Full() })
 }
 
 // HasFull reports whether an origin that was not tried could have been picked if it were not full.
-func (p *Pool) HasFull(a Ask) bool {
-	if p.route.OnAllDown == config.RefuseAll && p.AllDown() {
+func (p *Pool) HasFull(a Ask) bool { return p.has(a, (*Origin).Full) }
+
+// HasCandidate reports whether HasRoom or HasFull is true. A place that other loops free and take
+// meanwhile does not matter to it.
+func (p *Pool) HasCandidate(a Ask) bool {
+	return p.has(a, func(*Origin) bool { return true })
+}
+
+// has reports whether Pick could choose one of the origins that want is true for, if none were full.
+func (p *Pool) has(a Ask, want func(*Origin) bool) bool {
+	if p.refusesAll() {
 		return false
 	}
 	all := p.TriesAll(a)
 	return slices.ContainsFunc(p.Origins, func(o *Origin) bool {
 		standing := o.Standing()
-		return a.reaches(o) && o.Full() && !o.isAmong(a.Tried) && (standing == health.Up || all && !standing.Excluded())
+		open := standing == health.Up || all && !standing.Excluded()
+		return open && a.reaches(o) && !o.isAmong(a.Tried) && want(o)
 	})
 }

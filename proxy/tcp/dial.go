@@ -63,14 +63,14 @@ func (l *loop) dialNext(c *conn, v route.Verdict) {
 
 // noOriginLeft goes on with a conn that finds no origin: it waits for one, or ends with verdict v.
 func (l *loop) noOriginLeft(c *conn, v route.Verdict) {
-	all := c.route.Origins()
-	if len(c.tried) == 0 && all.Unreachable(l.ask(c)) {
+	all, ask := c.route.Origins(), l.ask(c)
+	if len(c.tried) == 0 && all.Unreachable(ask) {
 		l.log.Warn(l.now, "no origin of a transparent route can be dialled from the client's address", "route", c.route.Name, "client", c.client)
 		l.endConn(c, route.NoneForClient)
 		return
 	}
-	// HasRoom: a place was freed after the pick.
-	if len(c.tried) < mostTried && (all.HasFull(l.ask(c)) || all.HasRoom(l.ask(c)) || l.behindOthers(c)) {
+	// A candidate was full at the pick. It may have room by now: waitForOrigin looks again.
+	if len(c.tried) < mostTried && (all.HasCandidate(ask) || l.behindOthers(c)) {
 		l.waitForOrigin(c)
 		return
 	}
