@@ -85,15 +85,6 @@ func (m *membership) apply(list, by int) {
 func (o order[T]) split(whole span[T], lists [][]span[T]) []class[T] {
 	var all []class[T]
 	known := map[uint64]int{} // index in all, by the set
-	add := func(set uint64, s span[T]) {
-		i, met := known[set]
-		if !met {
-			i = len(all)
-			known[set] = i
-			all = append(all, nil)
-		}
-		all[i] = append(all[i], s)
-	}
 	changes, in, from := o.changes(whole, lists), newMembership(len(lists)), whole.first
 	for i := 0; i < len(changes); {
 		at, before := changes[i].at, in.set
@@ -101,12 +92,24 @@ func (o order[T]) split(whole span[T], lists [][]span[T]) []class[T] {
 			in.apply(changes[i].list, changes[i].by)
 		}
 		if in.set != before && o.compare(at, whole.first) > 0 {
-			add(before, span[T]{from, o.before(at)})
+			all = addTo(all, known, before, span[T]{from, o.before(at)})
 			from = at
 		}
 	}
-	add(in.set, span[T]{from, whole.last})
-	return all
+	return addTo(all, known, in.set, span[T]{from, whole.last})
+}
+
+// addTo appends v to the list of its key. A new key has its list behind the others; known has the index
+// of each.
+func addTo[K comparable, L ~[]V, V any](lists []L, known map[K]int, key K, v V) []L {
+	i, met := known[key]
+	if !met {
+		i = len(lists)
+		known[key] = i
+		lists = append(lists, nil)
+	}
+	lists[i] = append(lists[i], v)
+	return lists
 }
 
 // fields are the values of all fields that the rules name, as far as packets can have them.

@@ -45,17 +45,9 @@ func (e elsewhere) via(dst netip.Addr) string {
 func (e elsewhere) spans() (lists [][]span[netip.Addr]) {
 	byWay := map[string]int{}
 	for _, s := range e.pieces() {
-		via := e.via(s.first)
-		if via == "" {
-			continue
+		if via := e.via(s.first); via != "" {
+			lists = addTo(lists, byWay, via, s)
 		}
-		i, met := byWay[via]
-		if !met {
-			i = len(lists)
-			byWay[via] = i
-			lists = append(lists, nil)
-		}
-		lists[i] = append(lists[i], s)
 	}
 	return lists
 }
