@@ -27,7 +27,7 @@ type saver struct {
 // killed, of counters that nobody has seen.
 const saveInterval = time.Second
 
-// saveShare bounds the time that saves take, with very many routes: one part in so many.
+// saveShare bounds the time that saves take with very many routes, as a divisor of all time.
 const saveShare = 50
 
 // openSaved continues with what a process before has saved. It comes before anything is served.

@@ -46,7 +46,7 @@ func setLimits(f *proxyconf.Forwarding, front *settings) {
 	}
 }
 
-// setCount writes a number; 0 is no limit for both.
+// setCount writes a number; 0 means no limit, in HAProxy and in anyport.
 func setCount(f *proxyconf.Forwarding, d *directive, key, text string) {
 	if n, err := strconv.Atoi(text); err == nil && n > 0 && n <= math.MaxInt32 {
 		f.Set(d.Line, key, strconv.Itoa(n))

@@ -24,7 +24,7 @@ func (c *compiler) bySource(results []result, sources []class[netip.Addr]) (cell
 	if len(distinct) == 1 {
 		return cell{result: distinct[0]}, ""
 	}
-	// A route has one list of origins and one answer for those whom it denies. All else is left.
+	// A route has one list of origins and one answer for the clients that it denies. All else is left.
 	var taken *result
 	denied := map[config.Action]bool{}
 	for _, r := range distinct {

@@ -43,8 +43,8 @@ func (r *Result) Script(s *ruleset.Ruleset, options Options, iptables bool) stri
 	return stay.String() + switchover.Script(f)
 }
 
-// shellText keeps a shell from expanding what a comment has: iptables-save quotes as a shell does, but for
-// these two.
+// shellText keeps a shell from expanding what a comment has: iptables-save quotes as a shell does, except
+// for these two characters.
 func shellText(text string) string { return strings.NewReplacer("$", "\\$", "`", "\\`").Replace(text) }
 
 // localPolicies are the rules of marks whose tables make everything local, as those of a TPROXY set-up do.

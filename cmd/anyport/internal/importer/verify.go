@@ -34,7 +34,7 @@ type Difference struct {
 const mostDifferences = 20
 
 // Verify sends random packets through the rules, and asks the table of the routes for each. The table
-// is that of the text that Draft writes, so that what was written is what is compared.
+// is that of the text that Draft writes, so that the comparison is with the file that users get.
 func (r *Result) Verify(s *ruleset.Ruleset, options Options, packets int, seed uint64) (*Verification, error) {
 	compiled, err := r.table()
 	if err != nil {
@@ -54,7 +54,7 @@ func (r *Result) Verify(s *ruleset.Ruleset, options Options, packets int, seed u
 	return &v.found, nil
 }
 
-// table compiles the draft. The placeholder for an origin is replaced: it is no part of what is compared.
+// table compiles the draft. The placeholder for an origin is replaced, since origins are not compared.
 func (r *Result) table() (*table.Table, error) {
 	var text strings.Builder
 	if err := r.Draft.Write(&text); err != nil {

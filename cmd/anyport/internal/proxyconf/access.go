@@ -27,7 +27,7 @@ type verdicts struct {
 	lengths [129]bool // those that occur, so that longestOver asks only for them
 }
 
-// outerRule is a rule with Other: it decides a prefix but for what was undecided within.
+// outerRule is a rule with Other: it decides a prefix, except the parts of it that were undecided.
 type outerRule struct {
 	prefix netip.Prefix
 	deny   bool

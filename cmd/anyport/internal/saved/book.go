@@ -173,7 +173,7 @@ func (b *Book) takePage() error {
 	for page := range pageCount {
 		if !used[page] {
 			b.page = page
-			return b.area.erase(page) // what is there is of no use
+			return b.area.erase(page) // its contents cannot be used
 		}
 	}
 	if len(b.absorbed) == 0 {

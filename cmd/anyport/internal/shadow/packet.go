@@ -20,8 +20,8 @@ const (
 	unimportant             // or not readable
 )
 
-// packet is what matters of a packet: who sent it to whom. A refusal is always from dst to the
-// client, also if an ICMP error has said it.
+// packet is the part of a packet that the rehearsal uses: its kind, source and destination. A refusal
+// is always from dst to the client, also if an ICMP error has said it.
 type packet struct {
 	kind     kind
 	protocol config.Protocol
