@@ -44,7 +44,7 @@ func TestNotConfirmed(t *testing.T) {
 	needTool(t, "iptables")
 	r := newRig(t)
 	r.serveOld(t, divertRules)
-	stop := r.newConns(t, true)
+	stop := r.newConns(t)
 	before := strings.Join(r.edge.routes(t), "\n")
 	p := r.edge.launchWith(t, relayFile, "--confirm", "4s")
 	p.expect(t, "msg=serving")
