@@ -160,7 +160,10 @@ func TestTakeover(t *testing.T) {
 		refusing.expect(t, words)
 	}
 	r.longConn(t, byHAProxy)
-	p := r.edge.launchWith(t, relayFile, "--confirm", "0")
+	p := r.edge.launchAs(t, func(path string) *exec.Cmd {
+		give(t, path, "65534")
+		return exec.Command(program, "run", "-c", path, "--confirm", "0")
+	}, "[steering]\nuser = \"65534\"\n"+relayFile)
 	p.expect(t, "msg=serving")
 	if _, waits := p.secondsLeft(t); waits {
 		t.Error("--confirm 0 waits")
@@ -168,6 +171,8 @@ func TestTakeover(t *testing.T) {
 	if said := r.edge.output(t, "sh", "-c", program+" reload -c "+p.file+" 2>&1"); !strings.Contains(said, "warning: the new conns of 1 TPROXY rule of another proxy come to anyport now") {
 		t.Errorf("reload says\n%s", said)
 	}
+	p.signal(t, syscall.SIGHUP)
+	p.expect(t, "level=WARN", "the new conns of another proxy's TPROXY rules come here now", "rules=1")
 	r.edge.run(t, switchCases[1].drops)
 	p.signal(t, syscall.SIGTERM)
 	p.wait(t)
