@@ -150,16 +150,25 @@ func iptablesRules(command, family, text string) ruleset {
 		case strings.HasPrefix(line, "*"):
 			table = line[1:]
 		case len(words) > 2 && words[0] == "-A":
-			set.add(table+" "+words[1], iptablesRule(family, command, table, line))
+			chain := table + " " + words[1]
+			r := iptablesRule(family, command, table, line)
+			r.Spare = fmt.Sprintf("%s -t %s -I %s %d -d %%[1]s -j ACCEPT", command, table, literal(words[1]), len(set[chain])+1)
+			set.add(chain, r)
 		}
 	}
 	return set
 }
 
+// literal is a name within a format.
+func literal(name string) string { return strings.ReplaceAll(name, "%", "%%") }
+
 // iptablesRule reads one rule. What it does not understand makes the rule narrow: it may then match less
 // than it seems.
 func iptablesRule(family, command, table, line string) chainRule {
-	r := chainRule{Rule: Rule{Text: line, Delete: fmt.Sprintf("%s -t %s -D %s", command, table, line[len("-A "):])}}
+	r := chainRule{Rule: Rule{Text: line, Family: "ip", Delete: fmt.Sprintf("%s -t %s -D %s", command, table, line[len("-A "):])}}
+	if strings.HasPrefix(command, "ip6") {
+		r.Family = "ip6"
+	}
 	line = comments.ReplaceAllString(line, "")
 	words := strings.Fields(line)
 	r.Dst = prefixes(after(words, "-d"))
@@ -192,7 +201,7 @@ var comments = regexp.MustCompile(` -m comment| --comment ("(\\.|[^"\\])*"|[^" ]
 // What does not narrow a rule down beyond its dst and its protocol.
 var (
 	iptablesPlain = regexp.MustCompile(` (-p \w+|-m (tcp|udp|socket|comment)|-d [0-9a-f.:/]+|--(transparent|nowildcard|restore-skmark)|--comment ("[^"]*"|\S+)|-[jg] \S+( --set-x?mark \S+)?)\b`)
-	nftPlain      = regexp.MustCompile(`\b(meta l4proto|ip protocol|ip6 nexthdr|ip6? daddr) (\{[^}]*\}|[^\s{!@]+)|\bsocket (transparent 1|wildcard [01])|\bmeta mark set \S+|\bcounter packets \d+ bytes \d+|\b(jump|goto) \S+|\baccept\b`)
+	nftPlain      = regexp.MustCompile(`\b(meta l4proto|ip protocol|ip6 nexthdr|ip6? daddr) (\{[^}]*\}|[^\s{!@]+)|\bsocket (transparent 1|wildcard [01])|\bmeta mark set \S+|\bcounter packets \d+ bytes \d+|\b(jump|goto) \S+|\b(accept|return)\b`)
 )
 
 // members are those of a set, or the one word.

@@ -29,7 +29,7 @@ func TakenOver(ctx context.Context, c *config.Config) ([]Rule, error) {
 	_, rules, _, _, err := readFilters(ctx, nil)
 	var lost []Rule
 	for _, r := range rules {
-		if r.Diverted != "" && f.takes(r) {
+		if r.Diverted != "" && len(f.taken(r)) > 0 {
 			lost = append(lost, r)
 		}
 	}
