@@ -130,7 +130,7 @@ func fieldsOf(s *ruleset.Ruleset, dst netip.Addr) *fields {
 				continue
 			}
 			for _, condition := range r.Conditions {
-				for _, tuple := range condition.Any {
+				for tuple := range condition.Tuples(dst) {
 					for _, a := range tuple {
 						f.add(a)
 					}
