@@ -58,6 +58,7 @@ func TestNotConfirmed(t *testing.T) {
 	}
 	p.expect(t, "not confirmed in time: giving the prefixes back", "conns=")
 	r.awaitCarrier(t, byHAProxy)
+	r.awaitRoutes(t, "proto 169", false) // a little later
 	if now := strings.Join(r.edge.routes(t), "\n"); now != before {
 		t.Errorf("the routes were\n%s\nand are\n%s", before, now)
 	}
