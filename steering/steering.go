@@ -67,7 +67,7 @@ func (s *Steering) UDP() []int { return s.sockets[bpf.SteerSlotUDP] }
 
 // Refuse has the kernel refuse the first packets of protocol on every served address from now
 // on. Established conns continue. To the kernel every datagram of a flow without a connected
-// socket is a first one, so refusing UDP ends the flows.
+// socket is a first one, so refusing UDP ends the flows. It takes an RCU grace period: see withdraw.
 func (s *Steering) Refuse(protocol config.Protocol) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -78,13 +78,14 @@ func (s *Steering) Refuse(protocol config.Protocol) error {
 	if protocol == config.UDP {
 		slot = bpf.SteerSlotUDP
 	}
+	standIns := s.withdraw(slot)
 	for place := range s.sockets.mapEntries(slot) {
 		err := s.objects.Sockets.Delete(place)
 		if err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, ebpf.ErrKeyNotExist) { // EINVAL: empty already
-			return fmt.Errorf("refuse new %v: %w", protocol, err)
+			return errors.Join(fmt.Errorf("refuse new %v: %w", protocol, err), closeStandIns(standIns))
 		}
 	}
-	return nil
+	return closeStandIns(standIns)
 }
 
 // Close ends the steering: first nothing arrives any more, then nothing is steered,
@@ -115,7 +116,8 @@ func (s *Steering) GiveBack() error {
 		return nil
 	}
 	s.unpins, s.outlives = s.pins != nil, false
-	return s.detach(false)
+	standIns := s.withdraw(servingSlots...)
+	return errors.Join(s.detach(false), closeStandIns(standIns))
 }
 
 // release closes everything; with keep, the local routes and pins stay. It may be called again,

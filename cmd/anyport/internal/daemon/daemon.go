@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -41,6 +42,10 @@ type Options struct {
 	Watchdog time.Duration // the manager kills this process if it hears nothing for this long; 0: never
 
 	Predecessor *handover.Conn // to the process that this one replaces, which serves until then; nil: none
+
+	// AfterSignal is called on a goroutine of its own with the config that SIGHUP has put into service, one call at a time:
+	// of two that come close together the second may be left out. May be nil.
+	AfterSignal func(*config.Config, *slog.Logger)
 
 	Confirm time.Duration // give everything back unless somebody confirms in this time; 0: do not
 
@@ -95,6 +100,8 @@ type daemon struct {
 	successor atomic.Int64 // the process that serves after an upgrade; 0: none
 	upgrading *upgradeRun  // nil: no upgrade is under way
 	reloading *reload      // nil: no reload is under way
+
+	afterSignal sync.Mutex // held while opt.AfterSignal runs
 
 	slow        *slowfs.Worker // opens files that may be on a mount that hangs
 	systemFiles *slowfs.Worker // the same for /etc/hosts and /etc/resolv.conf

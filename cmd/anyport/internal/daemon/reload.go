@@ -79,6 +79,9 @@ func (d *daemon) finishReload() {
 	r := d.reloading
 	d.reloading = nil
 	reloaded, err := d.apply(r)
+	if r.signal && err == nil {
+		d.callAfterSignal(d.serving.Load().config)
+	}
 	for _, report := range r.waiting {
 		report(reloaded, err)
 	}
@@ -86,6 +89,17 @@ func (d *daemon) finishReload() {
 		d.beginReload(r.waitingAgain)
 		d.reloading.signal = r.signal
 	}
+}
+
+// callAfterSignal does for a reload by SIGHUP what the command `anyport reload` does itself.
+func (d *daemon) callAfterSignal(c *config.Config) {
+	if d.opt.AfterSignal == nil || !d.afterSignal.TryLock() {
+		return
+	}
+	go func() { // ends with AfterSignal
+		defer d.afterSignal.Unlock()
+		d.opt.AfterSignal(c, d.log)
+	}()
 }
 
 // cancelReload reports to everybody who waits for a reload that this process ends.

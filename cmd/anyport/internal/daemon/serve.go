@@ -88,7 +88,7 @@ func (d *daemon) stop(drain func()) {
 	d.checkNotified(d.opt.Manager.Stopping(fmt.Sprintf("waiting for %d conns", conns), d.longestDrain()+stopSlack))
 	d.log.Info("stopping: nothing new is taken, live conns may end", "conns", conns,
 		"hint", "one more signal stops at once")
-	drain()
+	d.drainAfterHandshakes(drain)
 }
 
 // logServing logs what is served, and with what limits.

@@ -72,10 +72,13 @@ type Link struct {
 // Rule is a rule of a packet filter that gives packets to a socket of its choice (TPROXY).
 type Rule struct {
 	Text   string
+	Family string         // "ip" or "ip6"; "": both
 	Dst    []netip.Prefix // the dst that it names; none: any
 	Delete string         // the command that removes it
+	Spare  string         // the command that keeps the packets for a prefix from it: see spareFor; "": not known
 
-	Diverted string // the rule before it that accepts what anyport steers, so that it never sees that; "": none
+	Diverted string         // the rule before it that accepts what anyport steers, so that it never sees that; "": none
+	Spared   []netip.Prefix // dsts that rules before it accept whatever they are, so that it never sees those
 }
 
 // config is that of the file, or the defaults if there is none.
