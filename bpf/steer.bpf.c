@@ -28,6 +28,7 @@
 #include "keys.h"
 #include "packet.h"
 #include "limit.h"
+#include "hours.h"
 
 /* NULL: no prefix holds dst. */
 static __always_inline const struct policy *find_policy(const struct packet *p, struct keys *k)
@@ -121,6 +122,8 @@ static __always_inline struct ruling rule(const struct binding *b, const struct 
 {
 	if (p->question != ASKED_FOR_ALL && !allowed(b->sources, p, k))
 		return (struct ruling){ DENY, b->denied };
+	if (b->valid_until && is_over(b, p))
+		return (struct ruling){ INACTIVE, b->inactive };
 	if (b->verdict != STEER)
 		return (struct ruling){ b->verdict, b->verdict };
 	if (p->protocol == IPPROTO_TCP && draining(b->number, k))

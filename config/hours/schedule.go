@@ -8,7 +8,7 @@ import (
 // Schedule is in force while one of its entries is. An empty one is always in force.
 type Schedule []Entry
 
-// Entry is one string of a file. Two entries are equal if they are written alike.
+// Entry is one string of a file.
 type Entry struct {
 	text string
 	*rule
@@ -16,6 +16,9 @@ type Entry struct {
 
 // String is the entry as the file has it.
 func (e Entry) String() string { return e.text }
+
+// Equal reports whether two entries are written alike.
+func (e Entry) Equal(other Entry) bool { return e.text == other.text }
 
 // rule is what an entry says: in force in each of the windows on each of the days.
 type rule struct {
