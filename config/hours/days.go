@@ -36,6 +36,15 @@ func (d days) contain(day date) bool {
 // spans are ranges of numbers, both ends included. None at all hold every number.
 type spans []struct{ first, last int }
 
+// last is the largest number that s holds, of which there must be some.
+func (s spans) last() int {
+	n := s[0].last
+	for _, one := range s {
+		n = max(n, one.last)
+	}
+	return n
+}
+
 func (s spans) hold(n int) bool {
 	for _, one := range s {
 		if one.first <= n && n <= one.last {

@@ -12,7 +12,7 @@ const horizon = 41 * 366
 // there is none, such as after the last of a list of dates.
 func (s Schedule) Next(t time.Time) (next time.Time, ok bool) {
 	inForce := s.Contains(t)
-	for t, left := t, horizon; left > 0; left-- {
+	for t, left := t, horizon; left > 0 && !s.settled(t); left-- {
 		moments, end := s.momentsFrom(t)
 		for _, m := range moments {
 			if s.Contains(m) != inForce {
@@ -22,6 +22,19 @@ func (s Schedule) Next(t time.Time) (next time.Time, ok bool) {
 		t = end
 	}
 	return time.Time{}, false
+}
+
+// settled reports, without looking at each day, that s does not change any more after t: it has an entry without
+// bounds, or all its dates are over.
+func (s Schedule) settled(t time.Time) bool {
+	over := true
+	for _, e := range s {
+		if e.days.weekdays == 0 && len(e.days.years)+len(e.days.months)+len(e.days.on) == 0 && e.windows[0] == (window{0, minutesOfDay}) {
+			return true
+		}
+		over = over && len(e.days.years) > 0 && e.days.years.last() < t.Year()-1 // a zone may be a year behind
+	}
+	return over
 }
 
 // momentsFrom returns every moment from t to end, about a day later, at which an entry may change,
