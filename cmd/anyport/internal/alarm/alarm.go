@@ -30,8 +30,13 @@ func New() (*Alarm, error) {
 	return a, nil
 }
 
-// Rang receives after the alarm went off: once for any number of times.
-func (a *Alarm) Rang() <-chan struct{} { return a.rang }
+// Rang receives after the alarm went off: once for any number of times. A nil Alarm never goes off.
+func (a *Alarm) Rang() <-chan struct{} {
+	if a == nil {
+		return nil
+	}
+	return a.rang
+}
 
 // farAway is set in the place of no time: a timer that is not set is not told of the clock, either.
 var farAway = time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)

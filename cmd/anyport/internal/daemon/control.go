@@ -33,7 +33,7 @@ func (d *daemon) control(ctx context.Context, drain func(), served <-chan error)
 			d.finishUpgrade(drain)
 		case <-d.fileRead():
 			d.finishReload()
-		case <-d.alarm.Rang():
+		case <-d.hoursChange():
 			d.applyHours()
 		case <-d.healthChanged():
 			d.applyHealth()
@@ -171,7 +171,6 @@ func (d *daemon) beginUpgrade(binary string, spare steering.Inheritance, report 
 func (d *daemon) finishUpgrade(drain func()) {
 	u := d.upgrading
 	d.upgrading, d.stopAsked = nil, u.stop != nil
-	d.applyHours() // the kernel was not told of what has changed meanwhile
 	switch next := int(d.successor.Load()); {
 	case next == 0 && u.stop != nil:
 		d.stop(drain)

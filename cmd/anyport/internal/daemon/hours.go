@@ -20,8 +20,8 @@ func (d *daemon) openHours() error {
 
 // applyHours brings the hours of all routes into line with the clock, and sets the alarm for the next
 // change. The proxy comes first: it refuses a conn that the kernel has just let through, and has to
-// take the first one that the kernel lets through again. While another process has the steering, or
-// gets it, only the proxy is told: that process tells the kernel.
+// take the first one that the kernel lets through again. After an upgrade only the proxy is told:
+// the other process tells the kernel.
 func (d *daemon) applyHours() {
 	now, states := time.Now(), map[string]admin.HoursStatus{}
 	var first time.Time // zero: nothing changes any more
@@ -43,7 +43,7 @@ func (d *daemon) applyHours() {
 		states[r.Name] = state
 	}
 	d.hours.Store(&states)
-	if d.upgrading == nil && d.checkChangeable() == nil {
+	if d.checkChangeable() == nil {
 		if err := d.steering.ApplyHours(now); err != nil {
 			d.log.Error("cannot tell the kernel the hours of the routes: what is not in force yet stays so", "error", err)
 		}
@@ -51,6 +51,15 @@ func (d *daemon) applyHours() {
 	if err := d.alarm.Set(first); err != nil {
 		d.log.Error("cannot follow the hours of the routes", "error", err)
 	}
+}
+
+// hoursChange receives when the hours of a route begin or end, or the clock was set; nil during an upgrade, so
+// that the kernel is told after its end.
+func (d *daemon) hoursChange() <-chan struct{} {
+	if d.upgrading != nil {
+		return nil
+	}
+	return d.alarm.Rang()
 }
 
 // withHours adds how the hours of the routes stand.
