@@ -28,6 +28,7 @@
 #include "keys.h"
 #include "packet.h"
 #include "limit.h"
+#include "hours.h"
 
 /* NULL: no prefix holds dst. */
 static __always_inline const struct policy *find_policy(const struct packet *p, struct keys *k)
@@ -119,8 +120,13 @@ static __always_inline int is_closed(const struct packet *p, struct keys *k)
 
 static __always_inline struct ruling rule(const struct binding *b, const struct packet *p, struct keys *k)
 {
+	const volatile struct binding *all = b; /* both: clang would compute a pointer to one */
+	enum verdict denied = all->denied, inactive = all->inactive;
+
 	if (p->question != ASKED_FOR_ALL && !allowed(b->sources, p, k))
-		return (struct ruling){ DENY, b->denied };
+		return (struct ruling){ DENY, denied };
+	if (b->valid_until && is_over(b, p))
+		return (struct ruling){ INACTIVE, inactive };
 	if (b->verdict != STEER)
 		return (struct ruling){ b->verdict, b->verdict };
 	if (p->protocol == IPPROTO_TCP && draining(b->number, k))

@@ -28,17 +28,20 @@ type SteerAnswer struct {
 }
 
 type SteerBinding struct {
-	_         structs.HostLayout
-	Verdict   SteerVerdict
-	Denied    SteerVerdict
-	Sources   uint32
-	Number    uint32
-	NewConns  uint64
-	Datagrams uint64
-	FlowIdle  uint64
-	Mirrors   uint32
-	Pad       uint32
-	Route     [64]uint8
+	_          structs.HostLayout
+	Verdict    SteerVerdict
+	Denied     SteerVerdict
+	Sources    uint32
+	Number     uint32
+	NewConns   uint64
+	Datagrams  uint64
+	FlowIdle   uint64
+	Mirrors    uint32
+	Inactive   SteerVerdict
+	ValidUntil uint64
+	KeepsFlows uint32
+	Pad        uint32
+	Route      [64]uint8
 }
 
 type SteerBucket struct {
@@ -154,7 +157,8 @@ const (
 	SteerVerdictSTEER    SteerVerdict = 3
 	SteerVerdictDENY     SteerVerdict = 4
 	SteerVerdictLIMIT    SteerVerdict = 5
-	SteerVerdictVERDICTS SteerVerdict = 6
+	SteerVerdictINACTIVE SteerVerdict = 6
+	SteerVerdictVERDICTS SteerVerdict = 7
 )
 
 // Names of all BPF objects in the ELF.

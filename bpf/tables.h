@@ -3,7 +3,7 @@
 /* What user space fills. */
 
 /* Verdicts, in the order of their counters. Zeroed memory refuses. */
-enum verdict { REFUSE, DROP, PASS, STEER, DENY, LIMIT, VERDICTS };
+enum verdict { REFUSE, DROP, PASS, STEER, DENY, LIMIT, INACTIVE, VERDICTS };
 
 /* Slots of the sockets map. A hole is a socket that swallows all it is given. From UDP
  * on there is one for each worker. */
@@ -33,6 +33,9 @@ struct binding {
 	__u64 datagrams;      /* to each dst address */
 	__u64 flow_idle;      /* ns without a datagram that end a flow */
 	__u32 mirrors;	      /* not 0: look into `closed` */
+	enum verdict inactive; /* what a client gets from valid_until on; see hours.h */
+	__u64 valid_until;    /* by bpf_ktime_get_boot_ns; 0: there is no end */
+	__u32 keeps_flows;    /* not 0: of UDP user space sees to the end */
 	__u32 pad;
 	__u8 route[64];	      /* for the next process, which finds its numbers by the name */
 };

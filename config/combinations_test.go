@@ -49,6 +49,7 @@ var combinedOptions = []optionValue{
 	{key: "max_flows", value: `10`}, {key: "max_flows_per_client", value: `10`},
 	{key: "new_conns_per_second", value: `10`}, {key: "new_conns_per_second_per_client", value: `10`}, {key: "datagrams_per_second", value: `10`},
 	{key: "bandwidth", value: `"1MiB/s"`}, {key: "route_bandwidth", value: `"1MiB/s"`},
+	{key: "active", value: `["Mon..Fri"]`},
 	{key: "anti_amplification", value: `false`}, {key: "amplification_budget", value: `"0B/s"`},
 	{key: "mirror_closed", value: `true`},
 	{key: "slow_start", value: `"1m"`}, {key: "panic_threshold", value: `50`}, {key: "on_all_down", value: `"refuse"`}, {key: "on_down", value: `"close"`},

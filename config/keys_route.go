@@ -3,12 +3,14 @@ package config
 import (
 	"net/netip"
 	"slices"
+
+	"anyport/config/hours"
 )
 
 // routeSection is the keys of a route in the order of reference.toml, which is also the
 // order in which they are read: origins need the ports.
 var routeSection = newSection("route", slices.Concat(
-	matchKeys, forwardKeys, clientKeys, reflectionKeys,
+	matchKeys, forwardKeys, clientKeys, hoursKeys, reflectionKeys,
 	routeTimeouts(), healthKeys)...)
 
 // matchKeys say what a route takes.
@@ -116,6 +118,23 @@ Peers, such as load balancers, that must send a PROXY header, v1 or v2, before e
 before each datagram. The client that it names is the one that allow, deny, the limits per client
 and balance apply to, and that logs and the origin get. Every other peer is refused. A conn without
 a whole, valid header within header_timeout is reset, a datagram without one is dropped.`),
+}
+
+// hoursKeys say when a route is in force.
+var hoursKeys = []key[Route]{
+	listKey("active", `[]`, activeHours, func(r *Route) *[]hours.Entry { return (*[]hours.Entry)(&r.Active) }, ``).under(`
+When the route is in force: days, hours and a time zone, in the words of systemd's calendars. None:
+always. In force while one of the entries is, from minute to minute, 18:00 not included:
+  "Mon..Fri 08:00..18:00 Europe/Stockholm"    "Sat,Sun 10:00..14:00,15:00..17:00"
+  "Mon 22:00..06:00"  ends on Tuesday          "Sat..Mon UTC"  whole days
+  "2026-12-24..26"    "*-12-24 08:00..12:00"   "*-*-01"  the first of each month
+Without a zone it is that of the host. The clock on the wall counts: hours that daylight saving
+skips do not occur on that day, and hours that it doubles occur twice. The route takes its ports at
+all times; see "Schedules" in docs/OPERATING.md.`),
+	valueKey("inactive", `"refuse"`, oneOf(Refuse, Drop), func(r *Route) *Action { return &r.Inactive },
+		`what a client gets at other times: refuse, drop`),
+	valueKey("on_inactive", `"keep"`, oneOf(KeepConns, CloseConns), func(r *Route) *OnDown { return &r.OnInactive },
+		`conns and flows that are open when the time is over: keep, close (they are reset)`),
 }
 
 // mostQueue bounds the memory and the files that conns in a queue take.

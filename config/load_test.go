@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"anyport/config/hours"
 )
 
 var compareValues = cmp.Options{cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{}), cmpopts.IgnoreUnexported(Config{})}
@@ -31,6 +33,15 @@ func prefixes(all ...string) []netip.Prefix {
 		parsed = append(parsed, netip.MustParsePrefix(p))
 	}
 	return parsed
+}
+
+// schedule is of one entry, which must be valid.
+func schedule(text string) hours.Schedule {
+	e, err := hours.Parse(text)
+	if err != nil {
+		panic(err)
+	}
+	return hours.Schedule{e}
 }
 
 func TestDefaults(t *testing.T) {
@@ -55,7 +66,7 @@ origins = ["10.0.0.5"]
 			Action:    Forward,
 			Origins:   []Origin{{Text: "10.0.0.5", Addr: netip.MustParseAddr("10.0.0.5"), Weight: 1}},
 			Balance:   RoundRobin,
-			OnAllDown: TryAll, OnDown: KeepConns,
+			OnAllDown: TryAll, OnDown: KeepConns, OnInactive: KeepConns,
 			ProxyProtocol:     ProxyOff,
 			Denied:            Refuse,
 			AntiAmplification: true, AmplificationBudget: 1 << 20,
@@ -107,12 +118,13 @@ func everyKeyWant(path string) *Config {
 			Allow:         prefixes("0.0.0.0/0", "::/0"),
 			Deny:          prefixes("198.51.100.7/32", "198.51.100.0/24"),
 			Denied:        Drop,
-			MaxConns:      1, MaxConnsPerClient: 2, Queue: 9, MaxFlows: 3, MaxFlowsPerClient: 6, NewConnsPerSecond: 4, DatagramsPerSecond: 5,
+			Active:        schedule("Mon..Fri 08:00..18:00 UTC"), Inactive: Drop, OnInactive: CloseConns,
+			MaxConns: 1, MaxConnsPerClient: 2, Queue: 9, MaxFlows: 3, MaxFlowsPerClient: 6, NewConnsPerSecond: 4, DatagramsPerSecond: 5,
 			NewConnsPerSecondPerClient: 7, Bandwidth: 10_000_000, RouteBandwidth: 1 << 30,
 			AmplificationBudget: 512 << 10, MirrorClosed: true,
 			Timeouts: web,
 		}, {
-			Name: "range", Line: 80,
+			Name: "range", Line: 83,
 			Protocols: []Protocol{UDP},
 			Prefixes:  prefixes("192.0.2.0/24"),
 			Ports:     []PortRange{{3000, 4000}},
@@ -121,18 +133,18 @@ func everyKeyWant(path string) *Config {
 				{Text: "10.0.0.5:13000-14000", Addr: addr("10.0.0.5"), Ports: PortRange{13000, 14000}, Base: 3000, Weight: 1},
 			},
 			EgressPrefixes: prefixes("10.1.0.0/24", "10.2.0.1/32"),
-			Balance:        RoundRobin, OnAllDown: TryAll, OnDown: KeepConns,
+			Balance:        RoundRobin, OnAllDown: TryAll, OnDown: KeepConns, OnInactive: KeepConns,
 			Health: &Health{Type: CheckUDP, Interval: 10 * time.Second, Timeout: 2 * time.Second, Rise: 2, Fall: 3, Port: 13000,
 				Send: "hex:00ff", Expect: "pong\r\n", Path: "/", Header: HeaderOfRoute},
 			ProxyProtocol: ProxySPP, AntiAmplification: true, AmplificationBudget: 1 << 20,
 			Timeouts: defaults,
 		}, {
-			Name: "keep", Line: 89,
+			Name: "keep", Line: 92,
 			Protocols: []Protocol{TCP},
 			Prefixes:  prefixes("192.0.2.0/24"),
 			Ports:     []PortRange{{22, 22}},
 			Action:    Pass,
-			Balance:   RoundRobin, OnAllDown: TryAll, OnDown: KeepConns, ProxyProtocol: ProxyOff, AntiAmplification: true, AmplificationBudget: 1 << 20,
+			Balance:   RoundRobin, OnAllDown: TryAll, OnDown: KeepConns, OnInactive: KeepConns, ProxyProtocol: ProxyOff, AntiAmplification: true, AmplificationBudget: 1 << 20,
 			Timeouts: defaults,
 		}},
 	}

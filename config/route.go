@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"time"
+
+	"anyport/config/hours"
 )
 
 // Route is one [route.NAME] table with the defaults that it inherits. It never changes after
@@ -37,6 +39,10 @@ type Route struct {
 
 	Allow, Deny []netip.Prefix // client prefixes; both empty: everyone
 	Denied      Action         // Refuse or Drop
+
+	Active     hours.Schedule // when the route is in force
+	Inactive   Action         // what clients get at other times: Refuse or Drop
+	OnInactive OnDown         // what happens to conns and flows that are open at the end
 
 	Queue int // TCP: conns that may wait for an origin at its max_conns; 0: none. Timeouts.Queued is how long
 
@@ -127,10 +133,11 @@ const (
 	RefuseAll AllDown = "refuse" // in the kernel, over TCP
 )
 
-// OnDown is what happens to the conns and flows of an origin that goes down.
+// OnDown is what happens to the conns and flows of an origin that goes down, or of a route whose time
+// is over.
 type OnDown string
 
-// The values of on_down.
+// The values of on_down and on_inactive.
 const (
 	KeepConns  OnDown = "keep"
 	CloseConns OnDown = "close"

@@ -34,6 +34,9 @@ func checkRoute(t *table, r *Route) {
 	if t.valid("action", "protocol") && len(r.Protocols) > 0 {
 		checkUnused(t, r)
 	}
+	if t.valid("active", "inactive", "on_inactive", "action") {
+		checkHours(t, r)
+	}
 	if t.valid("queue", "protocol", "origins", "action") {
 		checkQueue(t, r)
 	}

@@ -40,7 +40,10 @@ func (a kernelAnswer) String() string {
 
 // difference says why the kernel's answer is not that of the config in service.
 func (s *Steering) difference(p program.Packet, got kernelAnswer) string {
-	want := s.table.Decide(p.Protocol, p.Dst, p.Client.Addr())
+	want := s.table.DecideAt(p.Protocol, p.Dst, p.Client.Addr(), time.Now())
+	if want.Verdict == table.Inactive && p.Protocol == config.UDP && want.Route.OnInactive == config.KeepConns && got.verdict == table.Steer {
+		return ": for the flows that are live; the process refuses new ones"
+	}
 	if got.route != want.RouteName() || got.verdict != want.Verdict {
 		if why := s.temporaryRefusal(p, want); why != "" && got.verdict == table.Refuse {
 			return why

@@ -19,6 +19,7 @@ func (s *Steering) half(generation uint32) bpfmaps.Half {
 		Bindings:   s.objects.Bindings.MaxEntries() / 2,
 		Trie:       s.objects.PrefixesV4.MaxEntries() / 2, // the others are as large
 		Admissions: s.objects.Admitted.MaxEntries(),
+		ValidUntil: s.validUntil,
 	}
 }
 

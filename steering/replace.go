@@ -60,7 +60,11 @@ func (s *Steering) replace(cfg *config.Config, asked *table.Table) error {
 	}
 	s.idleTable = next
 	numbers := bpfmaps.NumberRoutes(s.numbers, next)
-	if err := s.prepare(next, numbers); err != nil {
+	validUntil, err := kernelHours(cfg, time.Now())
+	if err != nil {
+		return err
+	}
+	if err := s.prepare(next, numbers, validUntil); err != nil {
 		return errors.Join(fmt.Errorf("fill the steering tables: %w", err), s.eraseIdle())
 	}
 	if err := s.installReturnPath(cfg); err != nil {
@@ -69,7 +73,7 @@ func (s *Steering) replace(cfg *config.Config, asked *table.Table) error {
 	if err := s.swap(s.routes.Plan(wanted)); err != nil {
 		return errors.Join(err, s.eraseIdle())
 	}
-	s.idleTable, s.table, s.numbers = s.table, next, numbers
+	s.idleTable, s.table, s.numbers, s.validUntil = s.table, next, numbers, validUntil
 	s.config, s.requested, s.retired = cfg, asked, gone
 	s.keeper.Serve(cfg, asked)
 	s.generation++
@@ -87,7 +91,7 @@ func (s *Steering) replace(cfg *config.Config, asked *table.Table) error {
 }
 
 // prepare fills the idle half, and binds the sockets that drop if table drops anything.
-func (s *Steering) prepare(table *table.Table, numbers map[string]uint32) error {
+func (s *Steering) prepare(table *table.Table, numbers map[string]uint32, validUntil map[string]uint64) error {
 	if err := s.resetRoutes(numbers); err != nil {
 		return err
 	}
@@ -99,7 +103,9 @@ func (s *Steering) prepare(table *table.Table, numbers map[string]uint32) error 
 			return err
 		}
 	}
-	return s.half(s.generation+1).Fill(table, numbers)
+	half := s.half(s.generation + 1)
+	half.ValidUntil = validUntil
+	return half.Fill(table, numbers)
 }
 
 // swap flips to the idle half between the two parts of plan, or does nothing.

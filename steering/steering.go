@@ -53,6 +53,7 @@ type Steering struct {
 	exposedPrefixes []netip.Prefix             // lead to the host's listeners if this process dies
 	idleTable       *table.Table               // what the half that does not serve may hold; nil: it is empty
 	numbers         map[string]uint32          // of the routes, by name
+	validUntil      map[string]uint64          // of the routes with active, by name, as bpfmaps.ValidUntil returns it
 	generation      uint32                     // of the table in service; odd and even ones have a half each
 }
 

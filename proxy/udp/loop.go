@@ -150,6 +150,7 @@ func (l *loop) run() error {
 		now := l.now()
 		l.handle(events[:max(n, 0)], now)
 		l.endUnrouted(l.flows.Reload(now), now)
+		l.endInactive(l.flows.HoursOver(), now)
 		l.endExpired(now)
 		l.pace.Yield(now)
 	}

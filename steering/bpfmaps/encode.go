@@ -58,7 +58,7 @@ func Flag(b bool) uint32 {
 func VerdictOf(code bpf.SteerVerdict) table.Verdict {
 	return [bpf.SteerVerdictVERDICTS]table.Verdict{
 		bpf.SteerVerdictREFUSE: table.Refuse, bpf.SteerVerdictDROP: table.Drop, bpf.SteerVerdictPASS: table.Pass,
-		bpf.SteerVerdictSTEER: table.Steer, bpf.SteerVerdictDENY: table.Deny, bpf.SteerVerdictLIMIT: table.Limit,
+		bpf.SteerVerdictSTEER: table.Steer, bpf.SteerVerdictDENY: table.Deny, bpf.SteerVerdictLIMIT: table.Limit, bpf.SteerVerdictINACTIVE: table.Inactive,
 	}[code]
 }
 
@@ -72,7 +72,7 @@ func verdictCode(v table.Verdict) bpf.SteerVerdict {
 	return bpf.SteerVerdictREFUSE
 }
 
-// encodeTerms returns what the program reads of a binding, except for its route and clients.
+// encodeTerms returns what the program reads of a binding, except for its route, clients and hours.
 func encodeTerms(t table.Rules) bpf.SteerBinding {
 	return bpf.SteerBinding{
 		Verdict:   verdictCode(t.Verdict),
@@ -81,5 +81,8 @@ func encodeTerms(t table.Rules) bpf.SteerBinding {
 		Datagrams: uint64(t.DatagramSpacing),
 		FlowIdle:  uint64(t.FlowIdle),
 		Mirrors:   Flag(t.MirrorsClosed),
+
+		Inactive:   verdictCode(t.Inactive),
+		KeepsFlows: Flag(t.KeepsFlows),
 	}
 }

@@ -22,6 +22,7 @@ func (h Half) bindingEntries(table *table.Table, numbers map[string]uint32) iter
 			if b.Route != nil {
 				copy(value.Route[:], b.Route.Name)
 				value.Number = numbers[b.Route.Name]
+				value.ValidUntil = h.ValidUntil[b.Route.Name]
 			}
 			if b.Clients != nil {
 				value.Sources = h.ClientList(i)

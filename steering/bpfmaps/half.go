@@ -18,6 +18,8 @@ type Half struct {
 	Bindings   uint32
 	Trie       uint32 // room for these in each of the tries
 	Admissions uint32 // room for these, with the other half together
+
+	ValidUntil map[string]uint64 // of the routes with active, by name: see hours.go
 }
 
 // Fill writes table into h. The numbers are those of the routes, by name. The prefixes come last: until they

@@ -14,6 +14,8 @@ type Rules struct {
 	DatagramSpacing time.Duration // to each dst address
 	FlowIdle        time.Duration // without a datagram, then a flow has ended
 	MirrorsClosed   bool          // refuses what is in the map of closed services
+	Inactive        Verdict       // what clients get while the route is not in force
+	KeepsFlows      bool          // the kernel goes on to steer datagrams then: the proxy refuses new flows
 }
 
 func newRules(r *config.Route) Rules {
@@ -24,6 +26,8 @@ func newRules(r *config.Route) Rules {
 		DatagramSpacing: spacing(r.DatagramsPerSecond),
 		FlowIdle:        r.LongestFlowIdle(),
 		MirrorsClosed:   r.MirrorClosed,
+		Inactive:        VerdictOf(r.Inactive),
+		KeepsFlows:      keepsFlows(r),
 	}
 }
 
@@ -37,7 +41,7 @@ func spacing(perSecond int) time.Duration {
 
 // mayDrop: a datagram over its limit is dropped too, whatever the verdict.
 func (b *Binding) mayDrop() bool {
-	return b.Verdict == Drop || b.Clients != nil && b.Denied == Drop || b.DatagramSpacing > 0
+	return b.Verdict == Drop || b.Clients != nil && b.Denied == Drop || b.Inactive == Drop || b.DatagramSpacing > 0
 }
 
 // How much of what a limited route has admitted the kernel remembers: handshakes of a

@@ -22,12 +22,13 @@ type Verdict string
 
 // The verdicts.
 const (
-	Steer  Verdict = "steer"  // to our socket
-	Refuse Verdict = "refuse" // RST or ICMP port unreachable: the port looks closed
-	Drop   Verdict = "drop"   // silence
-	Pass   Verdict = "pass"   // to the host's own listeners
-	Deny   Verdict = "deny"   // the route does not admit this client
-	Limit  Verdict = "limit"  // over new_conns_per_second, which is refused, or datagrams_per_second, which is dropped; only the kernel knows
+	Steer    Verdict = "steer"    // to our socket
+	Refuse   Verdict = "refuse"   // RST or ICMP port unreachable: the port looks closed
+	Drop     Verdict = "drop"     // silence
+	Pass     Verdict = "pass"     // to the host's own listeners
+	Deny     Verdict = "deny"     // the route does not admit this client
+	Inactive Verdict = "inactive" // the route is not in force at this time: see active
+	Limit    Verdict = "limit"    // over new_conns_per_second, which is refused, or datagrams_per_second, which is dropped; only the kernel knows
 )
 
 // Table is the routes of one config, compiled. It never changes, so any number of
@@ -90,8 +91,8 @@ func (t *Table) Passes(protocol config.Protocol, dst netip.AddrPort) bool {
 	return b == nil || b.Verdict == Pass
 }
 
-// Decide returns what becomes of the first packet from client to dst. An invalid
-// client stands for one that every route admits.
+// Decide returns what becomes of the first packet from client to dst at a time when the route is in
+// force. An invalid client stands for one that every route admits.
 func (t *Table) Decide(protocol config.Protocol, dst netip.AddrPort, client netip.Addr) Decision {
 	b := t.find(protocol, dst)
 	d := b.decide(client)

@@ -129,12 +129,21 @@ type RouteStatus struct {
 
 	Origins []OriginStatus `json:"origins"`
 
-	Lookups  uint64 `json:"lookups"` // SYNs and datagrams that the kernel decided by this route
-	Refused  uint64 `json:"refused"` // of these, answered with RST or ICMP port unreachable
-	Dropped  uint64 `json:"dropped"` // of these, left in silence
+	Lookups  uint64 `json:"lookups"`  // SYNs and datagrams that the kernel decided by this route
+	Refused  uint64 `json:"refused"`  // of these, answered with RST or ICMP port unreachable
+	Dropped  uint64 `json:"dropped"`  // of these, left in silence
+	Inactive uint64 `json:"inactive"` // of these, came while the route was not in force: see active
 	Draining bool   `json:"draining"`
 
+	Hours *HoursStatus `json:"hours,omitempty"` // if the route has active
+
 	Verdicts map[string]uint64 `json:"verdicts"` // the lookups by what the kernel decided
+}
+
+// HoursStatus says whether a route is in force, and when that changes.
+type HoursStatus struct {
+	Active     bool       `json:"active"`
+	NextChange *time.Time `json:"next_change,omitempty"` // none: it stays so
 }
 
 // Counts are by verdict; a verdict that is missing counts zero.

@@ -34,6 +34,7 @@ var (
 	heldBack    = metric("held_back_bytes_total", "Answers to clients that had not shown that they are there, over amplification_budget.", "route")
 	waiting     = metric("bandwidth_waiting", "Conns that wait for route_bandwidth.", "route", "direction")
 	queued      = metric("queue_waiting", "Conns that wait for an origin at its max_conns.", "route")
+	routeActive = metric("route_active", "1 while the route is in force by its active.", "route")
 	routeDrains = metric("route_draining", "1 while the route takes nothing new.", "route")
 
 	originUp       = metric("origin_up", "1 while the origin is taken to work.", "route", "origin")
@@ -107,6 +108,9 @@ func (e exporter) counter(d *prometheus.Desc, n uint64, labels ...string) {
 // route exports everything about a route.
 func (e exporter) route(r admin.RouteStatus) {
 	e.flag(routeDrains, r.Draining, r.Name)
+	if r.Hours != nil {
+		e.flag(routeActive, r.Hours.Active, r.Name)
+	}
 	e.lookups(r.Name, r.Verdicts)
 	e.counts(r.Name, r.Counts)
 	e.counter(heldBack, r.HeldBack, r.Name)

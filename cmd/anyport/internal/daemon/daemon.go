@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"anyport/cmd/anyport/internal/admin"
+	"anyport/cmd/anyport/internal/alarm"
 	"anyport/cmd/anyport/internal/handover"
 	"anyport/cmd/anyport/internal/privileges"
 	"anyport/cmd/anyport/internal/slowfs"
@@ -73,6 +75,9 @@ type daemon struct {
 
 	clientSockets int // UDP flows with a socket of their own that a client may have, if its route does not say
 	clientFlows   int // and of those without
+
+	alarm *alarm.Alarm                                 // goes off when a route begins or ends to be in force
+	hours atomic.Pointer[map[string]admin.HoursStatus] // of the routes with active, by name
 
 	access   *proxy.AccessLog   // nil: none
 	admin    *socket.Socket     // nil: none
@@ -189,6 +194,9 @@ func (d *daemon) openRoutes() error {
 		return err
 	}
 	d.serving.Store(g)
+	if err := d.openHours(); err != nil {
+		return err
+	}
 	return d.inheritDrains()
 }
 

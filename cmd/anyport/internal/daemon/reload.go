@@ -156,6 +156,7 @@ func (d *daemon) replace(next *generation) (admin.Reloaded, error) {
 	trial.Keep(d.steering.Table())
 	d.serving.Store(next)
 	d.kernel.only(next.routeNames())
+	d.applyHours()
 	if err := d.setDrains(*d.drains.Load()); err != nil {
 		d.log.Error("cannot drain a route after the reload: it may take conns", "error", err)
 	}

@@ -41,7 +41,7 @@ func (d *daemon) status() admin.Status {
 		Log:           d.logStatus(),
 		Config:        d.configStatus(),
 		Steering:      steeringStatus(kernel, err),
-		Routes:        joinRoutes(d.proxy.Status(), kernel.Counters, d.draining),
+		Routes:        d.withHours(joinRoutes(d.proxy.Status(), kernel.Counters, d.draining)),
 		Unrouted:      admin.Counts(d.proxy.Unrouted()),
 		Resolver:      resolverStatus(d.proxy.Resolving()),
 		Confirm:       d.confirmStatus(),
@@ -114,6 +114,7 @@ func joinRoutes(served []proxy.RouteStatus, kernel []steering.Counters, draining
 	for _, r := range served {
 		status := routeStatus(r)
 		status.Draining, status.Verdicts = draining(r.Name), byVerdict(verdicts[r.Name])
+		status.Inactive = verdicts[r.Name][table.Inactive]
 		for _, n := range verdicts[r.Name] {
 			status.Lookups += n
 		}

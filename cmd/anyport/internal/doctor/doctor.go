@@ -62,6 +62,7 @@ var checks = []struct {
 	{"tcp_syncookies", checkSYNCookies},
 	{"somaxconn", checkBacklog},
 	{"conntrack", checkConntrack},
+	{"clock", checkClock},
 }
 
 // Examine judges the facts. It is pure: the same facts always make the same report.

@@ -46,6 +46,8 @@ type Facts struct {
 	TProxy []Rule
 	NAT    []NAT
 
+	ClockSynced bool // somebody keeps the clock of this host right, as adjtimex(2) says
+
 	Diverts   []Rule // rules that match packets which have a socket
 	MarkRules []MarkRule
 }

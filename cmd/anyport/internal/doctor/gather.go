@@ -41,6 +41,7 @@ var gatherers = []struct {
 	{readListeners, []string{"listeners"}},
 	{readRules, []string{"tproxy", "tproxy_leftovers", "dnat"}},
 	{readMarkRules, []string{"tproxy_leftovers"}},
+	{readClock, []string{"clock"}},
 }
 
 // Gather reads the facts about this host and the network namespace of the calling thread, for the file

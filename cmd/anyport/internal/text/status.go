@@ -66,6 +66,9 @@ func summary(s *admin.Status) [][2]string {
 		lines = append(lines, [2]string{"MISSING", what})
 	}
 	for _, r := range s.Routes {
+		if r.Hours != nil {
+			lines = append(lines, [2]string{"hours", hoursText(r)})
+		}
 		if r.HeldBack > 0 {
 			lines = append(lines, [2]string{"held back", heldBackText(r)})
 		}
