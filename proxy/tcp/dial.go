@@ -64,8 +64,7 @@ func (l *loop) dialNext(c *conn, v route.Verdict) {
 // noOriginLeft goes on with a conn that finds no origin: it waits for one, or ends with verdict v.
 func (l *loop) noOriginLeft(c *conn, v route.Verdict) {
 	all := c.route.Origins()
-	// HasRoom: a place was freed after the pick.
-	if len(c.tried) < mostTried && (all.HasFull(l.ask(c)) || all.HasRoom(l.ask(c)) || c.behindOthers()) {
+	if len(c.tried) < mostTried && (all.HasFull(l.ask(c)) || c.behindOthers()) {
 		l.waitForOrigin(c)
 		return
 	}
