@@ -3,7 +3,7 @@
 /* What user space fills. */
 
 /* Verdicts, in the order of their counters. Zeroed memory refuses. */
-enum verdict { REFUSE, DROP, PASS, STEER, DENY, LIMIT, VERDICTS };
+enum verdict { REFUSE, DROP, PASS, STEER, DENY, LIMIT, SOCKET, VERDICTS };
 
 /* Slots of the sockets map. A hole is a socket that swallows all it is given. From UDP
  * on there is one for each worker. */
@@ -33,7 +33,8 @@ struct binding {
 	__u64 datagrams;      /* to each dst address */
 	__u64 flow_idle;      /* ns without a datagram that end a flow */
 	__u32 mirrors;	      /* not 0: look into `closed` */
-	__u32 pad;
+	enum verdict away;    /* with SOCKET: while the service has no such socket */
+	__u64 service;	      /* with SOCKET: see local_key */
 	__u8 route[64];	      /* for the next process, which finds its numbers by the name */
 };
 
