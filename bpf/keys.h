@@ -54,4 +54,5 @@ struct keys {
 	__u64 full;
 	struct network network;
 	struct use use;
+	struct local_key local;
 };

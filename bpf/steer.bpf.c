@@ -25,6 +25,7 @@
 
 #include "prefixes.h"
 #include "tables.h"
+#include "local.h"
 #include "keys.h"
 #include "packet.h"
 #include "limit.h"
@@ -127,14 +128,14 @@ static __always_inline struct ruling rule(const struct binding *b, const struct 
 		return (struct ruling){ DENY, denied };
 	if (b->valid_until && is_over(b, p))
 		return (struct ruling){ INACTIVE, inactive };
-	if (b->verdict != STEER)
+	if (b->verdict != STEER && b->verdict != SOCKET)
 		return (struct ruling){ b->verdict, b->verdict };
 	if (p->protocol == IPPROTO_TCP && draining(b->number, k))
 		return (struct ruling){ REFUSE, REFUSE };
 	if (b->mirrors && is_closed(p, k))
 		return (struct ruling){ REFUSE, REFUSE };
 	if (p->question) /* takes no token */
-		return (struct ruling){ STEER, STEER };
+		return (struct ruling){ b->verdict, b->verdict };
 	return limit(b, p, k);
 }
 
@@ -183,6 +184,23 @@ static __always_inline int assign(struct bpf_sk_lookup *ctx, enum slot slot, str
 	return err ? SK_DROP : SK_PASS;
 }
 
+/* To the socket of a service of this host, in which SO_REUSEPORT chooses as usual. What
+ * becomes of the packet where there is no such socket, or one that takes none of its
+ * family, is the verdict that is counted. */
+static __always_inline enum verdict assign_local(struct bpf_sk_lookup *ctx, const struct binding *b, const struct packet *p, struct keys *k)
+{
+	struct bpf_sock *sk;
+	long err;
+
+	k->local = (struct local_key){ b->service, p->protocol };
+	sk = bpf_map_lookup_elem(&local_sockets, &k->local);
+	if (!sk)
+		return b->away;
+	err = bpf_sk_assign(ctx, sk, 0);
+	bpf_sk_release(sk);
+	return err ? b->away : SOCKET;
+}
+
 /* Tells user space, and decides nothing. */
 static __always_inline int answer(enum question question, const struct binding *b, struct ruling r, struct keys *k)
 {
@@ -222,10 +240,13 @@ int steer(struct bpf_sk_lookup *ctx)
 	ruling = rule(binding, &p, &keys);
 	if (p.question)
 		return answer(p.question, binding, ruling, &keys);
+	if (ruling.fate == SOCKET)
+		ruling.verdict = ruling.fate = assign_local(ctx, binding, &p, &keys);
 	count(binding->number, ruling.verdict, &keys);
 
 	switch (ruling.fate) {
 	case PASS:
+	case SOCKET:
 		return SK_PASS;
 	case STEER:
 		return assign(ctx, p.protocol == IPPROTO_TCP ? TCP : worker(&p, &keys), &keys);

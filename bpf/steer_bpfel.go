@@ -40,7 +40,8 @@ type SteerBinding struct {
 	Inactive   SteerVerdict
 	ValidUntil uint64
 	KeepsFlows uint32
-	Pad        uint32
+	Away       SteerVerdict
+	Service    uint64
 	Route      [64]uint8
 }
 
@@ -65,6 +66,12 @@ type SteerInterval struct {
 	Lo      uint16
 	Pad     uint16
 	Binding uint32
+}
+
+type SteerLocalKey struct {
+	_        structs.HostLayout
+	Service  uint64
+	Protocol uint64
 }
 
 type SteerNetwork struct {
@@ -158,30 +165,32 @@ const (
 	SteerVerdictDENY     SteerVerdict = 4
 	SteerVerdictLIMIT    SteerVerdict = 5
 	SteerVerdictINACTIVE SteerVerdict = 6
-	SteerVerdictVERDICTS SteerVerdict = 7
+	SteerVerdictSOCKET   SteerVerdict = 7
+	SteerVerdictVERDICTS SteerVerdict = 8
 )
 
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	SteerMapAdmitted   = "admitted"
-	SteerMapAnswers    = "answers"
-	SteerMapBindings   = "bindings"
-	SteerMapBuckets    = "buckets"
-	SteerMapBudgets    = "budgets"
-	SteerMapClosed     = "closed"
-	SteerMapCounters   = "counters"
-	SteerMapDrains     = "drains"
-	SteerMapGeneration = "generation"
-	SteerMapIntervals  = "intervals"
-	SteerMapNetworks   = "networks"
-	SteerMapPrefixesV4 = "prefixes_v4"
-	SteerMapPrefixesV6 = "prefixes_v6"
-	SteerMapSockets    = "sockets"
-	SteerMapSources    = "sources"
-	SteerMapWorkers    = "workers"
-	SteerProgSteer     = "steer"
+	SteerMapAdmitted     = "admitted"
+	SteerMapAnswers      = "answers"
+	SteerMapBindings     = "bindings"
+	SteerMapBuckets      = "buckets"
+	SteerMapBudgets      = "budgets"
+	SteerMapClosed       = "closed"
+	SteerMapCounters     = "counters"
+	SteerMapDrains       = "drains"
+	SteerMapGeneration   = "generation"
+	SteerMapIntervals    = "intervals"
+	SteerMapLocalSockets = "local_sockets"
+	SteerMapNetworks     = "networks"
+	SteerMapPrefixesV4   = "prefixes_v4"
+	SteerMapPrefixesV6   = "prefixes_v6"
+	SteerMapSockets      = "sockets"
+	SteerMapSources      = "sources"
+	SteerMapWorkers      = "workers"
+	SteerProgSteer       = "steer"
 )
 
 // LoadSteer returns the embedded CollectionSpec for Steer.
@@ -233,22 +242,23 @@ type SteerProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type SteerMapSpecs struct {
-	Admitted   *ebpf.MapSpec `ebpf:"admitted"`
-	Answers    *ebpf.MapSpec `ebpf:"answers"`
-	Bindings   *ebpf.MapSpec `ebpf:"bindings"`
-	Buckets    *ebpf.MapSpec `ebpf:"buckets"`
-	Budgets    *ebpf.MapSpec `ebpf:"budgets"`
-	Closed     *ebpf.MapSpec `ebpf:"closed"`
-	Counters   *ebpf.MapSpec `ebpf:"counters"`
-	Drains     *ebpf.MapSpec `ebpf:"drains"`
-	Generation *ebpf.MapSpec `ebpf:"generation"`
-	Intervals  *ebpf.MapSpec `ebpf:"intervals"`
-	Networks   *ebpf.MapSpec `ebpf:"networks"`
-	PrefixesV4 *ebpf.MapSpec `ebpf:"prefixes_v4"`
-	PrefixesV6 *ebpf.MapSpec `ebpf:"prefixes_v6"`
-	Sockets    *ebpf.MapSpec `ebpf:"sockets"`
-	Sources    *ebpf.MapSpec `ebpf:"sources"`
-	Workers    *ebpf.MapSpec `ebpf:"workers"`
+	Admitted     *ebpf.MapSpec `ebpf:"admitted"`
+	Answers      *ebpf.MapSpec `ebpf:"answers"`
+	Bindings     *ebpf.MapSpec `ebpf:"bindings"`
+	Buckets      *ebpf.MapSpec `ebpf:"buckets"`
+	Budgets      *ebpf.MapSpec `ebpf:"budgets"`
+	Closed       *ebpf.MapSpec `ebpf:"closed"`
+	Counters     *ebpf.MapSpec `ebpf:"counters"`
+	Drains       *ebpf.MapSpec `ebpf:"drains"`
+	Generation   *ebpf.MapSpec `ebpf:"generation"`
+	Intervals    *ebpf.MapSpec `ebpf:"intervals"`
+	LocalSockets *ebpf.MapSpec `ebpf:"local_sockets"`
+	Networks     *ebpf.MapSpec `ebpf:"networks"`
+	PrefixesV4   *ebpf.MapSpec `ebpf:"prefixes_v4"`
+	PrefixesV6   *ebpf.MapSpec `ebpf:"prefixes_v6"`
+	Sockets      *ebpf.MapSpec `ebpf:"sockets"`
+	Sources      *ebpf.MapSpec `ebpf:"sources"`
+	Workers      *ebpf.MapSpec `ebpf:"workers"`
 }
 
 // SteerVariableSpecs contains global variables before they are loaded into the kernel.
@@ -277,22 +287,23 @@ func (o *SteerObjects) Close() error {
 //
 // It can be passed to LoadSteerObjects or ebpf.CollectionSpec.LoadAndAssign.
 type SteerMaps struct {
-	Admitted   *ebpf.Map `ebpf:"admitted"`
-	Answers    *ebpf.Map `ebpf:"answers"`
-	Bindings   *ebpf.Map `ebpf:"bindings"`
-	Buckets    *ebpf.Map `ebpf:"buckets"`
-	Budgets    *ebpf.Map `ebpf:"budgets"`
-	Closed     *ebpf.Map `ebpf:"closed"`
-	Counters   *ebpf.Map `ebpf:"counters"`
-	Drains     *ebpf.Map `ebpf:"drains"`
-	Generation *ebpf.Map `ebpf:"generation"`
-	Intervals  *ebpf.Map `ebpf:"intervals"`
-	Networks   *ebpf.Map `ebpf:"networks"`
-	PrefixesV4 *ebpf.Map `ebpf:"prefixes_v4"`
-	PrefixesV6 *ebpf.Map `ebpf:"prefixes_v6"`
-	Sockets    *ebpf.Map `ebpf:"sockets"`
-	Sources    *ebpf.Map `ebpf:"sources"`
-	Workers    *ebpf.Map `ebpf:"workers"`
+	Admitted     *ebpf.Map `ebpf:"admitted"`
+	Answers      *ebpf.Map `ebpf:"answers"`
+	Bindings     *ebpf.Map `ebpf:"bindings"`
+	Buckets      *ebpf.Map `ebpf:"buckets"`
+	Budgets      *ebpf.Map `ebpf:"budgets"`
+	Closed       *ebpf.Map `ebpf:"closed"`
+	Counters     *ebpf.Map `ebpf:"counters"`
+	Drains       *ebpf.Map `ebpf:"drains"`
+	Generation   *ebpf.Map `ebpf:"generation"`
+	Intervals    *ebpf.Map `ebpf:"intervals"`
+	LocalSockets *ebpf.Map `ebpf:"local_sockets"`
+	Networks     *ebpf.Map `ebpf:"networks"`
+	PrefixesV4   *ebpf.Map `ebpf:"prefixes_v4"`
+	PrefixesV6   *ebpf.Map `ebpf:"prefixes_v6"`
+	Sockets      *ebpf.Map `ebpf:"sockets"`
+	Sources      *ebpf.Map `ebpf:"sources"`
+	Workers      *ebpf.Map `ebpf:"workers"`
 }
 
 func (m *SteerMaps) Close() error {
@@ -307,6 +318,7 @@ func (m *SteerMaps) Close() error {
 		m.Drains,
 		m.Generation,
 		m.Intervals,
+		m.LocalSockets,
 		m.Networks,
 		m.PrefixesV4,
 		m.PrefixesV6,

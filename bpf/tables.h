@@ -3,7 +3,7 @@
 /* What user space fills. */
 
 /* Verdicts, in the order of their counters. Zeroed memory refuses. */
-enum verdict { REFUSE, DROP, PASS, STEER, DENY, LIMIT, INACTIVE, VERDICTS };
+enum verdict { REFUSE, DROP, PASS, STEER, DENY, LIMIT, INACTIVE, SOCKET, VERDICTS };
 
 /* Slots of the sockets map. A hole is a socket that swallows all it is given. From UDP
  * on there is one for each worker. */
@@ -36,7 +36,8 @@ struct binding {
 	enum verdict inactive; /* what a client gets from valid_until on; see hours.h */
 	__u64 valid_until;    /* by bpf_ktime_get_boot_ns; 0: there is no end */
 	__u32 keeps_flows;    /* not 0: of UDP user space sees to the end */
-	__u32 pad;
+	enum verdict away;    /* with SOCKET: while the service has no such socket */
+	__u64 service;	      /* with SOCKET: see local_key */
 	__u8 route[64];	      /* for the next process, which finds its numbers by the name */
 };
 

@@ -123,7 +123,7 @@ func (c *prefixOwners) loop(r *Route, o Origin, protocol Protocol) (port uint16,
 				continue
 			}
 			for _, w := range s.winners {
-				if w.Action == Forward {
+				if w.Forwards() {
 					return port, w
 				}
 			}

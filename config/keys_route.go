@@ -27,8 +27,18 @@ var matchKeys = []key[Route]{
 		read:  readExceptPorts,
 		print: func(r *Route) string { return printList(r.exceptions(), exceptedPorts.print) },
 	},
-	valueKey("action", `"forward"`, oneOf(Forward, Refuse, Drop, Pass), func(r *Route) *Action { return &r.Action },
-		`forward (to an origin), refuse, drop, pass (to the host's own listeners)`),
+	valueKey("action", `"forward"`, oneOf(Forward, Socket, Refuse, Drop, Pass), func(r *Route) *Action { return &r.Action },
+		`forward (to an origin), socket (of a service of this host), refuse, drop, pass (to the host's own listeners)`),
+	valueKey("service", `""`, serviceName, func(r *Route) *string { return &r.Service }, ``).shown(`""`).under(`
+With action = "socket": the kernel gives packets to the listening socket of this service, as if it
+listened on the prefixes and ports of the route. anyport does not touch the bytes, and the service
+sees the client's own address. A systemd unit ("unbound.service"), a cgroup
+("/system.slice/unbound.service"), a process ("pid:1234"), or a file with its number
+("pidfile:/run/unbound.pid"). While the service has no such socket, the kernel refuses, or with
+origins anyport forwards to these. Over udp, ports must be the port of the socket, and the service
+must answer from the address that was asked. See docs/how-to/services.md.`),
+	valueKey("listener", `""`, listenerAddr, func(r *Route) *netip.AddrPort { return &r.Listener },
+		`which of the service's sockets, as bound, such as "127.0.0.1:53"; may be left out if it has only one for the protocol`),
 }
 
 // forwardKeys say where a route goes, and how.
@@ -38,7 +48,7 @@ var forwardKeys = []key[Route]{
 		read:  readOrigins,
 		print: func(r *Route) string { return printList(r.Origins, printOrigin) },
 	}.shown(`["10.0.0.5", "[2001:db8:2::5]", { address = "10.0.0.6", weight = 3, backup = true, max_conns = 100 }]`).under(`
-Required with action = "forward", and forbidden with any other. Three forms:
+Required with action = "forward", allowed with "socket" and forbidden with any other. Three forms:
   "10.0.0.5"            keeps the port that the client asked for
   "10.0.0.5:8080"       maps all ports to one
   "10.0.0.5:3000-4000"  maps one to one; ports must be a single range of the same size

@@ -53,7 +53,9 @@ var routeCases = []keyCase{
 	{key: "prefixes", bad: `["192.0.2.7/24"]`, caret: `"192.0.2.7/24"`, allowed: `write "192.0.2.0/24" for the block, or "192.0.2.7" for the one address`, base: forward},
 	{key: "ports", other: `[80, "8000-8009"]`, old: `["1-65535"]`, new: `[80, "8000-8009"]`, bad: `[80, 70000]`, caret: `70000`, allowed: "ports run from 1 to 65535", base: forward},
 	{key: "except_ports", other: `[22, "reflectors"]`, old: `[]`, new: `[22, "reflectors"]`, bad: `["some thing"]`, caret: `"some thing"`, allowed: `"reflectors", for the UDP ports of known reflectors`, base: forward},
-	{key: "action", first: refuseValue, other: `"drop"`, old: `"refuse"`, new: `"drop"`, bad: `"xyzzy"`, allowed: `"forward", "refuse", "drop" and "pass"`},
+	{key: "action", first: refuseValue, other: `"drop"`, old: `"refuse"`, new: `"drop"`, bad: `"xyzzy"`, allowed: `"forward", "socket", "refuse", "drop" and "pass"`},
+	{key: "service", first: `"a.service"`, other: `"/system.slice/b.service"`, old: `"a.service"`, new: `"/system.slice/b.service"`, bad: `"pid:x"`, allowed: `write a number, such as "pid:1234"`, base: toService},
+	{key: "listener", other: `"0.0.0.0:53"`, old: `""`, new: `"0.0.0.0:53"`, bad: `"53"`, allowed: `write what ss -lntup shows`, base: toService + "\nservice = \"a.service\""},
 	{key: "origins", first: `["10.0.0.5"]`, other: `["10.0.0.5:80", { address = "10.0.0.6", weight = 3 }]`, old: `["10.0.0.5"]`, new: `["10.0.0.5:80", { address = "10.0.0.6", weight = 3, backup = false }]`, bad: `["10.0.0.5:99999"]`, caret: `"10.0.0.5:99999"`, allowed: "write one from 1 to 65535, or a range"},
 	{key: "balance", other: `"least_conn"`, old: `"round_robin"`, new: `"least_conn"`, bad: `"xyzzy"`, allowed: `"round_robin", "least_conn", "random", "source_hash" and "first"`, base: forward},
 	{key: "proxy_protocol", other: `"v2"`, old: `"off"`, new: `"v2"`, bad: `"xyzzy"`, allowed: `"off", "v1", "v2", "v2-first" and "spp"`, base: forward},
@@ -98,6 +100,9 @@ var routeCases = []keyCase{
 		new: `{ type = "udp", interval = "10s", timeout = "2s", rise = 2, fall = 3, port = 53, send = "", expect = "x", path = "/", proxy_protocol = "route" }`,
 		bad: `"none"`, allowed: "write a [health.none] table", base: forward},
 }
+
+// toService lacks the service.
+const toService = "action = \"socket\"\nports = [53]"
 
 const refuseValue = `"refuse"`
 

@@ -15,7 +15,7 @@ import (
 	"anyport/config/hours"
 )
 
-var compareValues = cmp.Options{cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{}), cmpopts.IgnoreUnexported(Config{})}
+var compareValues = cmp.Options{cmpopts.EquateComparable(netip.AddrPort{}, netip.Addr{}, netip.Prefix{}), cmpopts.IgnoreUnexported(Config{})}
 
 // parse reads a text that must be valid.
 func parse(t testing.TB, text string) *Config {
@@ -145,6 +145,14 @@ func everyKeyWant(path string) *Config {
 			Ports:     []PortRange{{22, 22}},
 			Action:    Pass,
 			Balance:   RoundRobin, OnAllDown: TryAll, OnDown: KeepConns, OnInactive: KeepConns, ProxyProtocol: ProxyOff, AntiAmplification: true, AmplificationBudget: 1 << 20,
+			Timeouts: defaults,
+		}, {
+			Name: "local", Line: 95,
+			Protocols: []Protocol{TCP},
+			Prefixes:  prefixes("198.18.0.0/24"),
+			Ports:     []PortRange{{1, 65535}},
+			Action:    Socket, Service: "unbound.service", Listener: netip.MustParseAddrPort("127.0.0.1:53"),
+			Balance: RoundRobin, OnAllDown: TryAll, OnDown: KeepConns, ProxyProtocol: ProxyOff, AntiAmplification: true, AmplificationBudget: 1 << 20,
 			Timeouts: defaults,
 		}},
 	}

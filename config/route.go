@@ -20,9 +20,12 @@ type Route struct {
 	ExceptPorts []PortRange    // see [Route.Excepted]
 	Action      Action
 
+	Service  string         // only with Socket: a unit, a cgroup, or one of ServicePID and ServicePIDFile
+	Listener netip.AddrPort // of the service; not valid: the only one that it has
+
 	ExceptReflectors bool // "reflectors" is among except_ports
 
-	Origins        []Origin // only with Forward, and then at least one
+	Origins        []Origin // with Forward at least one; with Socket perhaps; else none
 	Balance        Balance
 	SlowStart      time.Duration // an origin that comes back has its full share after this long
 	PanicThreshold int           // percent: fewer origins up than this, and all are tried
@@ -105,11 +108,12 @@ const (
 	Drop                  // silence
 	Pass                  // to the host's own listeners
 	Forward               // to an origin
+	Socket                // to the socket of a service of this host
 )
 
 // String is the action as files have it.
 func (a Action) String() string {
-	return [...]string{"refuse", "drop", "pass", "forward"}[a]
+	return [...]string{"refuse", "drop", "pass", "forward", "socket"}[a]
 }
 
 // Balance is how a route chooses among its origins.

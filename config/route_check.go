@@ -22,6 +22,9 @@ func checkRoute(t *table, r *Route) {
 	if t.valid("action", "origins") {
 		checkAction(t, r)
 	}
+	if t.valid("action", "service") {
+		checkService(t, r)
+	}
 	if t.valid("protocol", "proxy_protocol") {
 		checkHeader(t, r)
 	}
@@ -108,7 +111,7 @@ func checkAction(t *table, r *Route) {
 	switch {
 	case r.Action == Forward && len(r.Origins) == 0:
 		t.require("origins", `action = "forward" needs one: write origins = ["10.0.0.5"], or another action`)
-	case r.Action != Forward && len(r.Origins) > 0:
+	case r.Action != Forward && r.Action != Socket && len(r.Origins) > 0:
 		t.fault("origins", `action = %q does not use origins: remove them, or write action = "forward"`, r.Action)
 	}
 }

@@ -25,7 +25,7 @@ func checkUnused(t *table, r *Route) {
 		if !t.has(k.name) || !t.valid(k.name) || k.print(r) == k.print(&routeSection.defaults) {
 			continue
 		}
-		if r.Action != Forward && slices.Contains(onlyForward, k.name) {
+		if !r.Forwards() && slices.Contains(onlyForward, k.name) {
 			t.fault(k.name, `is not used with action = %q, where nothing goes to an origin: remove it`, r.Action)
 			continue
 		}

@@ -60,7 +60,7 @@ func (s *Steering) difference(p program.Packet, got kernelAnswer) string {
 
 // temporaryRefusal says why the kernel refuses for now what it would steer, "" if it does not.
 func (s *Steering) temporaryRefusal(p program.Packet, want table.Decision) string {
-	if want.Verdict != table.Steer {
+	if want.Verdict != table.Steer && want.Verdict != table.Socket {
 		return ""
 	}
 	var drains uint32
@@ -83,6 +83,9 @@ func (s *Steering) obstacles(p program.Packet, got kernelAnswer) (lines []string
 	}
 	if why := s.keeper.Undelivered(p.Dst.Addr(), s.config.Steering.ManageRoutes); why != "" {
 		lines = append(lines, "but "+why)
+	}
+	if got.verdict == table.Socket {
+		return append(lines, s.explainService(p, s.table.Decide(p.Protocol, p.Dst, netip.Addr{}).Route)...)
 	}
 	if got.verdict != table.Steer {
 		return lines

@@ -79,6 +79,7 @@ func (s *Steering) open(cfg *config.Config, table *table.Table, in Inheritance) 
 	if err := s.openReturnPath(cfg, in); err != nil {
 		return err
 	}
+	s.openServices(in)
 	if err := s.replace(cfg, table); err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"anyport/bpf"
 	"anyport/steering/program"
+	"anyport/steering/services"
 	"anyport/steering/table"
 )
 
@@ -20,6 +21,7 @@ import (
 type Preloaded struct {
 	loaded    program.Loaded
 	returning *ebpf.Program // mark_returning, with the maps of loaded
+	hook      *services.Hook
 }
 
 // fdPreloaded begins the names of its descriptors. The word is part of the protocol between
@@ -55,6 +57,7 @@ func Preload(serving uint32) (*Preloaded, error) {
 	if p.returning, err = loadReturning(&objects); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
+	p.hook, _ = services.LoadHook(objects.LocalSockets) // without it the next process polls
 	return p, nil
 }
 
@@ -65,6 +68,7 @@ func (s *Preloaded) Handover() Inheritance {
 	if s != nil {
 		in.addProgram(&s.loaded, fdPreloaded)
 		in[fdPreloaded+fdReturning] = s.returning.FD()
+		in.addHook(s.hook, fdPreloaded)
 	}
 	return in
 }
@@ -74,7 +78,7 @@ func (s *Preloaded) Close() error {
 	if s == nil {
 		return nil
 	}
-	return errors.Join(s.returning.Close(), s.loaded.Close())
+	return errors.Join(s.returning.Close(), s.hook.Close(), s.loaded.Close())
 }
 
 // replaceProgram prepares a program of this build in place of the attached one, which is of another

@@ -8,6 +8,7 @@ import (
 	"anyport/config"
 	"anyport/steering/bpfmaps"
 	"anyport/steering/host"
+	"anyport/steering/services"
 	"anyport/steering/table"
 )
 
@@ -70,9 +71,14 @@ func (s *Steering) replace(cfg *config.Config, asked *table.Table) error {
 	if err := s.installReturnPath(cfg); err != nil {
 		return errors.Join(err, s.eraseIdle())
 	}
+	s.services.Add(services.Targets(cfg), time.Now())
 	if err := s.swap(s.routes.Plan(wanted)); err != nil {
+		if s.config != nil {
+			s.services.Keep(services.Targets(s.config))
+		}
 		return errors.Join(err, s.eraseIdle())
 	}
+	s.services.Keep(services.Targets(cfg))
 	s.idleTable, s.table, s.numbers, s.validUntil = s.table, next, numbers, validUntil
 	s.config, s.requested, s.retired = cfg, asked, gone
 	s.keeper.Serve(cfg, asked)

@@ -19,6 +19,7 @@ import (
 	"anyport/steering/instances"
 	"anyport/steering/pins"
 	"anyport/steering/program"
+	"anyport/steering/services"
 	"anyport/steering/table"
 )
 
@@ -32,9 +33,11 @@ type Steering struct {
 	netns           *os.File         // the namespace, also for threads that are in another one
 	sockets         sockets
 	routes          *host.LocalRoutes
-	keeper          *host.Keeper  // of the routes
-	monitor         *host.Monitor // tells of changes to what the routes stand on
-	returning       returnPath    // of what origins send to clients
+	keeper          *host.Keeper      // of the routes
+	monitor         *host.Monitor     // tells of changes to what the routes stand on
+	returning       returnPath        // of what origins send to clients
+	services        *services.Watcher // of routes with action = "socket"; it has a mutex of its own
+	hook            *services.Hook    // its program, which belongs to it; nil: it could not be loaded
 	announcement    *instances.Announcement
 	guard           int           // a socket that holds the link, see link_guard.go; 0: none
 	pins            *pins.Dir     // nil: none
@@ -125,11 +128,11 @@ func (s *Steering) GiveBack() error {
 func (s *Steering) release(keep bool) error {
 	errs := []error{s.detach(keep)}
 	errs = append(errs, s.sockets.closeSlots(slices.Concat(servingSlots, dropSlots)...))
-	errs = append(errs, s.loaded.Close(), s.closeFormer(), s.pins.Close())
+	errs = append(errs, s.services.Close(), s.loaded.Close(), s.closeFormer(), s.pins.Close())
 	if s.netns != nil {
 		errs = append(errs, s.netns.Close())
 	}
-	s.objects, s.pins, s.netns = bpf.SteerObjects{}, nil, nil
+	s.objects, s.pins, s.netns, s.services, s.hook = bpf.SteerObjects{}, nil, nil, nil, nil
 	return errors.Join(errs...)
 }
 

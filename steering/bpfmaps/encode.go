@@ -58,7 +58,8 @@ func Flag(b bool) uint32 {
 func VerdictOf(code bpf.SteerVerdict) table.Verdict {
 	return [bpf.SteerVerdictVERDICTS]table.Verdict{
 		bpf.SteerVerdictREFUSE: table.Refuse, bpf.SteerVerdictDROP: table.Drop, bpf.SteerVerdictPASS: table.Pass,
-		bpf.SteerVerdictSTEER: table.Steer, bpf.SteerVerdictDENY: table.Deny, bpf.SteerVerdictLIMIT: table.Limit, bpf.SteerVerdictINACTIVE: table.Inactive,
+		bpf.SteerVerdictSTEER: table.Steer, bpf.SteerVerdictDENY: table.Deny, bpf.SteerVerdictLIMIT: table.Limit,
+		bpf.SteerVerdictINACTIVE: table.Inactive, bpf.SteerVerdictSOCKET: table.Socket,
 	}[code]
 }
 
@@ -81,6 +82,8 @@ func encodeTerms(t table.Rules) bpf.SteerBinding {
 		Datagrams: uint64(t.DatagramSpacing),
 		FlowIdle:  uint64(t.FlowIdle),
 		Mirrors:   Flag(t.MirrorsClosed),
+		Away:      verdictCode(t.Away),
+		Service:   t.Service.ID(),
 
 		Inactive:   verdictCode(t.Inactive),
 		KeepsFlows: Flag(t.KeepsFlows),

@@ -36,7 +36,7 @@ func Shadowed(t *table.Table, listeners []Listener, host *Network) []Shadow {
 		s := Shadow{Listener: l}
 		for _, addr := range l.addresses(host) {
 			d := t.Decide(l.Protocol, netip.AddrPortFrom(addr, l.Addr.Port()), netip.Addr{})
-			if d.Verdict == table.Pass {
+			if d.Verdict == table.Pass || l.isMeantBy(d) {
 				continue
 			}
 			if len(s.Taken) == 0 {
@@ -49,6 +49,12 @@ func Shadowed(t *table.Table, listeners []Listener, host *Network) []Shadow {
 		}
 	}
 	return all
+}
+
+// isMeantBy reports whether d leads to l itself, so that it takes nothing away. A route that names no listener may mean
+// any on the port.
+func (l Listener) isMeantBy(d table.Decision) bool {
+	return d.Verdict == table.Socket && (!d.Route.Listener.IsValid() || d.Route.Listener == l.Addr)
 }
 
 // addresses returns the addresses that l is reached on.

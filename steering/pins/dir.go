@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -35,6 +36,13 @@ var ErrLocked = errors.New("the process whose pins these are is still running: s
 
 // LinkName is the link's file; the program's and the maps' are named as in steer.bpf.c.
 const LinkName = "link"
+
+// ListenerPrefix begins the names of the links that attach note_listener to cgroups. They hold the program and its
+// maps, which no other process uses: the next one attaches its own.
+const ListenerPrefix = "listen_"
+
+// IsListener reports whether a file of that name is such a link.
+func IsListener(name string) bool { return strings.HasPrefix(name, ListenerPrefix) }
 
 // Open creates the directory, unless it is there, and locks it.
 func Open(at Place) (*Dir, error) {
@@ -148,11 +156,11 @@ func (p *Dir) Load() (e program.Loaded, err error) {
 	ids, _ := info.MapIDs()
 	e.Maps = make(map[string]*ebpf.Map)
 	for _, entry := range entries {
-		switch name := entry.Name(); name {
-		case bpf.SteerProgSteer:
-		case LinkName:
+		switch name := entry.Name(); {
+		case name == bpf.SteerProgSteer || IsListener(name):
+		case name == LinkName:
 			e.Link, err = loadLink(p.FDPath(name))
-		case program.SavedMap:
+		case name == program.SavedMap:
 			e.Maps[name], err = loadSaved(p.FDPath(name))
 		default:
 			e.Maps[name], err = loadMap(p.FDPath(name), ids)

@@ -103,7 +103,7 @@ func (c *compiler) bindEgress(cfg *config.Config) {
 
 // VerdictOf is the verdict that an action of the file asks for.
 func VerdictOf(a config.Action) Verdict {
-	return [...]Verdict{config.Refuse: Refuse, config.Drop: Drop, config.Pass: Pass, config.Forward: Steer}[a]
+	return [...]Verdict{config.Refuse: Refuse, config.Drop: Drop, config.Pass: Pass, config.Forward: Steer, config.Socket: Socket}[a]
 }
 
 // checkPrefixes refuses what no packet's address can match: in a deny list, such a

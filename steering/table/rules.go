@@ -10,6 +10,8 @@ import (
 type Rules struct {
 	Verdict         Verdict       // for the clients that are admitted
 	Denied          Verdict       // what the others get
+	Away            Verdict       // with Socket: while the service has no such socket
+	Service         Service       // with Socket
 	NewConnSpacing  time.Duration // from one to the next, here and below; 0: no limit
 	DatagramSpacing time.Duration // to each dst address
 	FlowIdle        time.Duration // without a datagram, then a flow has ended
@@ -19,7 +21,7 @@ type Rules struct {
 }
 
 func newRules(r *config.Route) Rules {
-	return Rules{
+	rules := Rules{
 		Verdict:         VerdictOf(r.Action),
 		Denied:          VerdictOf(r.Denied),
 		NewConnSpacing:  spacing(r.NewConnsPerSecond),
@@ -29,6 +31,18 @@ func newRules(r *config.Route) Rules {
 		Inactive:        VerdictOf(r.Inactive),
 		KeepsFlows:      keepsFlows(r),
 	}
+	if r.Action == config.Socket {
+		rules.Service, rules.Away = ServiceOf(r), AwayOf(r)
+	}
+	return rules
+}
+
+// AwayOf is what becomes of the packets of a route while its service has no socket for them.
+func AwayOf(r *config.Route) Verdict {
+	if r.Forwards() {
+		return Steer
+	}
+	return Refuse
 }
 
 // spacing is 0 where there is no limit.

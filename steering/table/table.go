@@ -28,6 +28,7 @@ const (
 	Pass     Verdict = "pass"     // to the host's own listeners
 	Deny     Verdict = "deny"     // the route does not admit this client
 	Inactive Verdict = "inactive" // the route is not in force at this time: see active
+	Socket   Verdict = "socket"   // to the socket of a service of this host
 	Limit    Verdict = "limit"    // over new_conns_per_second, which is refused, or datagrams_per_second, which is dropped; only the kernel knows
 )
 
@@ -75,10 +76,12 @@ type Decision struct {
 	Ports   config.PortRange // as the route has it in the file; zero when Route is nil
 }
 
-// Lookup returns the route that forwards dst, or nil when nothing does.
+// Lookup returns the route that forwards dst, or nil when nothing does. A route to a service
+// with origins forwards while the service is away.
 // It does not look at the client: see Decide.
 func (t *Table) Lookup(protocol config.Protocol, dst netip.AddrPort) *config.Route {
-	if b := t.find(protocol, dst); b != nil && b.Verdict == Steer {
+	b := t.find(protocol, dst)
+	if b != nil && (b.Verdict == Steer || b.Verdict == Socket && b.Away == Steer) {
 		return b.Route
 	}
 	return nil

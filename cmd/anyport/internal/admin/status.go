@@ -129,6 +129,8 @@ type RouteStatus struct {
 
 	Origins []OriginStatus `json:"origins"`
 
+	LocalSockets []LocalSocket `json:"local_sockets,omitempty"` // of the service, with action = "socket": one for each protocol
+
 	Lookups  uint64 `json:"lookups"`  // SYNs and datagrams that the kernel decided by this route
 	Refused  uint64 `json:"refused"`  // of these, answered with RST or ICMP port unreachable
 	Dropped  uint64 `json:"dropped"`  // of these, left in silence
@@ -144,6 +146,20 @@ type RouteStatus struct {
 type HoursStatus struct {
 	Active     bool       `json:"active"`
 	NextChange *time.Time `json:"next_change,omitempty"` // none: it stays so
+}
+
+// LocalSocket is the socket of a service of this host that the kernel gives packets to.
+type LocalSocket struct {
+	Service  string     `json:"service"` // as the file has it
+	Protocol string     `json:"protocol"`
+	Up       bool       `json:"up"`
+	Listener string     `json:"listener"`          // what it is bound to; "": there is none now
+	PID      int        `json:"pid,omitempty"`     // a process that has it open
+	Process  string     `json:"process,omitempty"` // its name
+	Cgroup   string     `json:"cgroup,omitempty"`  // the directory
+	Since    *time.Time `json:"since,omitempty"`   // of the last change
+	Problem  string     `json:"problem,omitempty"` // why a service that runs is not reached
+	InKernel bool       `json:"in_kernel"`         // a new listener is noticed at listen(2), also while no anyport runs
 }
 
 // Counts are by verdict; a verdict that is missing counts zero.

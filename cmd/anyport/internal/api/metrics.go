@@ -37,6 +37,8 @@ var (
 	routeActive = metric("route_active", "1 while the route is in force by its active.", "route")
 	routeDrains = metric("route_draining", "1 while the route takes nothing new.", "route")
 
+	localSocketUp = metric("local_socket_up", "1 while the service of a route with action = \"socket\" has its socket.", "route", "protocol")
+
 	originUp       = metric("origin_up", "1 while the origin is taken to work.", "route", "origin")
 	originRefusals = metric("origin_refusals_total", "ICMP errors of the origin, or of the way to it, that UDP flows have met.", "route", "origin")
 	originDials    = metric("origin_dial_failures_total", "Dials of the origin for conns that failed.", "route", "origin")
@@ -112,6 +114,9 @@ func (e exporter) route(r admin.RouteStatus) {
 		e.flag(routeActive, r.Hours.Active, r.Name)
 	}
 	e.lookups(r.Name, r.Verdicts)
+	for _, l := range r.LocalSockets {
+		e.flag(localSocketUp, l.Up, r.Name, l.Protocol)
+	}
 	e.counts(r.Name, r.Counts)
 	e.counter(heldBack, r.HeldBack, r.Name)
 	for _, protocol := range r.Protocol {

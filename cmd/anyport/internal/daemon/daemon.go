@@ -26,6 +26,7 @@ import (
 	"anyport/proxy/route"
 	"anyport/steering"
 	"anyport/steering/host"
+	"anyport/steering/services"
 	"anyport/steering/table"
 )
 
@@ -244,6 +245,9 @@ func prepare(c *config.Config, number int, others []host.Listener) (*generation,
 	}
 	shadowed, err := host.Check(c, table, others)
 	if err != nil {
+		return nil, err
+	}
+	if err := services.Check(c); err != nil {
 		return nil, err
 	}
 	return &generation{number: number, config: c, table: table, shadowed: shadowed, loaded: time.Now()}, nil

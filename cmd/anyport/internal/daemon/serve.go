@@ -62,6 +62,7 @@ func (d *daemon) watch() {
 	ctx, cancel := context.WithCancel(context.Background())
 	var watchers sync.WaitGroup // ended by unwatch
 	watchers.Go(func() { d.steering.Watch(ctx, func() { d.storeLink(ctx) }) })
+	watchers.Go(func() { d.steering.WatchServices(ctx) })
 	watchers.Go(func() { d.releaseDropped(ctx) })
 	watchers.Go(func() { d.refuseMirrored(ctx) })
 	watchers.Go(func() { d.watchFileLimit(ctx) })

@@ -3,6 +3,7 @@ package daemon
 import (
 	"iter"
 	"os"
+	"slices"
 	"time"
 
 	"anyport/cmd/anyport/internal/admin"
@@ -41,7 +42,7 @@ func (d *daemon) status() admin.Status {
 		Log:           d.logStatus(),
 		Config:        d.configStatus(),
 		Steering:      steeringStatus(kernel, err),
-		Routes:        d.withHours(joinRoutes(d.proxy.Status(), kernel.Counters, d.draining)),
+		Routes:        withSockets(d.withHours(joinRoutes(d.proxy.Status(), kernel.Counters, d.draining)), kernel.Sockets),
 		Unrouted:      admin.Counts(d.proxy.Unrouted()),
 		Resolver:      resolverStatus(d.proxy.Resolving()),
 		Confirm:       d.confirmStatus(),
@@ -123,6 +124,28 @@ func joinRoutes(served []proxy.RouteStatus, kernel []steering.Counters, draining
 		status.Denied += verdicts[r.Name][table.Deny]
 		status.Limited += verdicts[r.Name][table.Limit]
 		routes = append(routes, status)
+	}
+	return routes
+}
+
+// withSockets adds to routes the sockets of the services that they lead to.
+func withSockets(routes []admin.RouteStatus, sockets []steering.LocalSocket) []admin.RouteStatus {
+	for _, s := range sockets {
+		i := slices.IndexFunc(routes, func(r admin.RouteStatus) bool { return r.Name == s.Route })
+		if i < 0 { // a reload is under way
+			continue
+		}
+		local := admin.LocalSocket{
+			Service: s.Name, Protocol: s.Protocol.String(), Up: s.Up, PID: s.PID, Process: s.Process,
+			Cgroup: s.Cgroup, Problem: s.Problem, InKernel: s.Kernel,
+		}
+		if s.Addr.IsValid() {
+			local.Listener = s.Addr.String()
+		}
+		if !s.Since.IsZero() {
+			local.Since = &s.Since
+		}
+		routes[i].LocalSockets = append(routes[i].LocalSockets, local)
 	}
 	return routes
 }

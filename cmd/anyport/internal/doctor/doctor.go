@@ -59,6 +59,7 @@ var checks = []struct {
 	{"dnat", checkNAT},
 	{"rp_filter", checkReversePath},
 	{"transparent", checkTransparent},
+	{"services", checkServices},
 	{"tcp_syncookies", checkSYNCookies},
 	{"somaxconn", checkBacklog},
 	{"conntrack", checkConntrack},

@@ -42,6 +42,9 @@ type Facts struct {
 	Returns   []host.ReturnWay // of the origins of transparent routes, as far as the file has their addresses
 	Listeners []host.Shadow    // those of Running left out
 
+	Cgroup2    error // why services cannot be found by their cgroup; nil: they can
+	ServiceErr error // what is wrong with the services of the file
+
 	Tools  []string // that list packet filters, as far as they are installed
 	TProxy []Rule
 	NAT    []NAT

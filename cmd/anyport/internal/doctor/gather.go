@@ -39,6 +39,7 @@ var gatherers = []struct {
 	{readLocal, []string{"routes"}},
 	{readHost, []string{"routes", "neighbours", "listeners"}},
 	{readListeners, []string{"listeners"}},
+	{readServices, nil}, // checkServices judges the errors
 	{readRules, []string{"tproxy", "tproxy_leftovers", "dnat"}},
 	{readMarkRules, []string{"tproxy_leftovers"}},
 	{readClock, []string{"clock"}},

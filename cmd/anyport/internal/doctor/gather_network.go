@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/steering/host"
+	"anyport/steering/services"
 	"anyport/steering/table"
 )
 
@@ -101,6 +102,15 @@ func readHost(_ context.Context, f *Facts) (err error) {
 		f.HostErr = host.CheckNetwork(f.Config, f.Host)
 	}
 	return err
+}
+
+// readServices looks for the sockets of the services that routes lead to.
+func readServices(_ context.Context, f *Facts) error {
+	f.Cgroup2 = services.CheckCgroup2()
+	if f.Config != nil {
+		f.ServiceErr = services.Check(f.Config)
+	}
+	return nil
 }
 
 // readListeners finds the listeners that the file would take the ports of. Those of the running anyport

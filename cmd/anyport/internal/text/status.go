@@ -29,6 +29,10 @@ func Status(w io.Writer, s *admin.Status) error {
 		fmt.Fprintln(out)
 		printRows(out, "ORIGIN\tROUTE\tSTATE\tACTIVE\tTOTAL", rows)
 	}
+	if rows := serviceRows(s); len(rows) > 0 {
+		fmt.Fprintln(out)
+		printRows(out, "SERVICE\tROUTE\tPROTOCOL\tLISTENER\tPROCESS\tSINCE\tLOOKUPS", rows)
+	}
 	if s.Resolver != nil {
 		fmt.Fprintln(out)
 		printRows(out, "NAME\tADDRESSES\tTTL\tSERVER\tERROR", nameRows(s.Resolver.Names))

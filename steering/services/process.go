@@ -1,0 +1,142 @@
+package services
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"anyport/steering/host"
+)
+
+// descriptor is a file descriptor of a process.
+type descriptor struct{ pid, fd int }
+
+// owned is the sockets of a service that listen, or may receive datagrams, and who holds each.
+type owned struct {
+	sockets []host.Socket
+	holders map[uint32]descriptor // by inode
+	others  []descriptor          // sockets that sock_diag(7) does not list as listeners: MPTCP may be among them
+}
+
+// find reads the sockets of the processes that are in the network namespace of this thread. It needs CAP_SYS_PTRACE
+// for processes of other users.
+func find(service string, pids []int) (owned, error) {
+	o := owned{holders: map[uint32]descriptor{}}
+	here, err := os.Readlink("/proc/thread-self/ns/net")
+	if err != nil || len(pids) == 0 {
+		return o, err
+	}
+	inodes, elsewhere := map[uint32]descriptor{}, 0
+	for _, pid := range pids {
+		switch there, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/net", pid)); {
+		case errors.Is(err, os.ErrPermission):
+			return o, notShown(service, pid)
+		case err == nil && there != here:
+			elsewhere++
+		case err == nil:
+			addSockets(inodes, pid)
+		}
+	}
+	if elsewhere > 0 && len(inodes) == 0 {
+		return o, fmt.Errorf("%s %w (pid %d), whose sockets get no packets of this one: run anyport there, or the service here", service, ErrNamespace, pids[0])
+	}
+	if len(inodes) == 0 {
+		return o, nil
+	}
+	all, err := host.Sockets()
+	if err != nil {
+		return o, err
+	}
+	for _, s := range all {
+		if holder, ok := inodes[s.Inode]; ok {
+			o.sockets, o.holders[s.Inode] = append(o.sockets, s), holder
+			delete(inodes, s.Inode)
+		}
+	}
+	for _, holder := range inodes {
+		o.others = append(o.others, holder)
+	}
+	return o, nil
+}
+
+// notShown is the error of a process that this one may not look into.
+func notShown(service string, pid int) error {
+	return fmt.Errorf("%s %w (pid %d), and this process has no CAP_SYS_PTRACE to find its sockets: restart anyport, which keeps it if the file has a route with action = \"socket\" at the start", service, ErrNotShown, pid)
+}
+
+// addSockets notes the sockets of pid by their inode. Descriptors come and go meanwhile.
+func addSockets(inodes map[uint32]descriptor, pid int) {
+	links, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+	for _, link := range links {
+		target, _ := os.Readlink(link)
+		text, isSocket := strings.CutPrefix(target, "socket:[")
+		inode, err := strconv.ParseUint(strings.TrimSuffix(text, "]"), 10, 32)
+		fd, fdErr := strconv.Atoi(filepath.Base(link))
+		if isSocket && err == nil && fdErr == nil {
+			inodes[uint32(inode)] = descriptor{pid, fd}
+		}
+	}
+}
+
+// copy returns a descriptor of this process for the same file.
+func (d descriptor) copy() (int, error) {
+	pidfd, err := unix.PidfdOpen(d.pid, 0)
+	if err != nil {
+		return -1, fmt.Errorf("open process %d: %w", d.pid, err)
+	}
+	defer unix.Close(pidfd)
+	fd, err := unix.PidfdGetfd(pidfd, d.fd, 0)
+	if err != nil {
+		return -1, fmt.Errorf("copy a socket of process %d, which needs CAP_SYS_PTRACE: %w", d.pid, err)
+	}
+	return fd, nil
+}
+
+// copySocket is copy for the socket of that inode; the process may have closed it and opened another file since.
+func (d descriptor) copySocket(inode uint32) (int, error) {
+	fd, err := d.copy()
+	if err != nil {
+		return -1, err
+	}
+	var stat unix.Stat_t
+	if err := unix.Fstat(fd, &stat); err != nil || stat.Ino != uint64(inode) {
+		return -1, errors.Join(errors.New("the process has closed the socket"), unix.Close(fd))
+	}
+	return fd, nil
+}
+
+// isMPTCPListener looks at the socket itself: sock_diag(7) lists those of MPTCP apart.
+func (d descriptor) isMPTCPListener() bool {
+	fd, err := d.copy()
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	protocol, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL)
+	if err != nil || protocol != unix.IPPROTO_MPTCP {
+		return false
+	}
+	listens, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+	return err == nil && listens == 1
+}
+
+// mptcp says that o listens with MPTCP only, if it does.
+func (o owned) mptcp(service string) error {
+	for _, d := range o.others {
+		if d.isMPTCPListener() {
+			return fmt.Errorf("%s %w (pid %d), and the kernel steers nothing to such a socket (EOPNOTSUPP): have it listen with TCP, a program in Go by GODEBUG=multipathtcp=0 in its environment", service, ErrMPTCP, d.pid)
+		}
+	}
+	return nil
+}
+
+// processName is "" if the process has ended.
+func processName(pid int) string {
+	name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	return strings.TrimSpace(string(name))
+}
