@@ -37,7 +37,7 @@ type SteerBinding struct {
 	Datagrams uint64
 	FlowIdle  uint64
 	Mirrors   uint32
-	Pad       uint32
+	Knock     SteerKnock
 	Route     [64]uint8
 }
 
@@ -51,6 +51,12 @@ type SteerBucket struct {
 	Full uint64
 }
 
+type SteerDoor struct {
+	_      structs.HostLayout
+	Number uint32
+	Client [4]uint32
+}
+
 type SteerDst struct {
 	_      structs.HostLayout
 	Number uint32
@@ -62,6 +68,48 @@ type SteerInterval struct {
 	Lo      uint16
 	Pad     uint16
 	Binding uint32
+}
+
+type SteerKnock uint32
+
+const (
+	SteerKnockNO_KNOCK    SteerKnock = 0
+	SteerKnockNEEDS_DOOR  SteerKnock = 1
+	SteerKnockTAKES_KNOCK SteerKnock = 2
+)
+
+type SteerKnockPort struct {
+	_     structs.HostLayout
+	Group uint32
+	Port  uint32
+}
+
+type SteerKnockSetup struct {
+	_      structs.HostLayout
+	Secret uint64
+	Ahead  uint64
+}
+
+type SteerKnockStep struct {
+	_        structs.HostLayout
+	Window   uint64
+	Number   uint32
+	Position uint16
+	Last     uint16
+}
+
+type SteerKnocker struct {
+	_    structs.HostLayout
+	Lock struct {
+		_   structs.HostLayout
+		Val uint32
+	}
+	Number uint32
+	Client [4]uint32
+	Next   uint32
+	Pad    uint32
+	Since  uint64
+	Ports  uint64
 }
 
 type SteerNetwork struct {
@@ -83,6 +131,7 @@ type SteerPolicy struct {
 		Offset uint32
 		Count  uint32
 	}
+	Knocks uint32
 }
 
 type SteerPrefixV4 struct {
@@ -168,9 +217,13 @@ const (
 	SteerMapBudgets    = "budgets"
 	SteerMapClosed     = "closed"
 	SteerMapCounters   = "counters"
+	SteerMapDoors      = "doors"
 	SteerMapDrains     = "drains"
 	SteerMapGeneration = "generation"
 	SteerMapIntervals  = "intervals"
+	SteerMapKnockSetup = "knock_setup"
+	SteerMapKnockSteps = "knock_steps"
+	SteerMapKnockers   = "knockers"
 	SteerMapNetworks   = "networks"
 	SteerMapPrefixesV4 = "prefixes_v4"
 	SteerMapPrefixesV6 = "prefixes_v6"
@@ -236,9 +289,13 @@ type SteerMapSpecs struct {
 	Budgets    *ebpf.MapSpec `ebpf:"budgets"`
 	Closed     *ebpf.MapSpec `ebpf:"closed"`
 	Counters   *ebpf.MapSpec `ebpf:"counters"`
+	Doors      *ebpf.MapSpec `ebpf:"doors"`
 	Drains     *ebpf.MapSpec `ebpf:"drains"`
 	Generation *ebpf.MapSpec `ebpf:"generation"`
 	Intervals  *ebpf.MapSpec `ebpf:"intervals"`
+	KnockSetup *ebpf.MapSpec `ebpf:"knock_setup"`
+	KnockSteps *ebpf.MapSpec `ebpf:"knock_steps"`
+	Knockers   *ebpf.MapSpec `ebpf:"knockers"`
 	Networks   *ebpf.MapSpec `ebpf:"networks"`
 	PrefixesV4 *ebpf.MapSpec `ebpf:"prefixes_v4"`
 	PrefixesV6 *ebpf.MapSpec `ebpf:"prefixes_v6"`
@@ -280,9 +337,13 @@ type SteerMaps struct {
 	Budgets    *ebpf.Map `ebpf:"budgets"`
 	Closed     *ebpf.Map `ebpf:"closed"`
 	Counters   *ebpf.Map `ebpf:"counters"`
+	Doors      *ebpf.Map `ebpf:"doors"`
 	Drains     *ebpf.Map `ebpf:"drains"`
 	Generation *ebpf.Map `ebpf:"generation"`
 	Intervals  *ebpf.Map `ebpf:"intervals"`
+	KnockSetup *ebpf.Map `ebpf:"knock_setup"`
+	KnockSteps *ebpf.Map `ebpf:"knock_steps"`
+	Knockers   *ebpf.Map `ebpf:"knockers"`
 	Networks   *ebpf.Map `ebpf:"networks"`
 	PrefixesV4 *ebpf.Map `ebpf:"prefixes_v4"`
 	PrefixesV6 *ebpf.Map `ebpf:"prefixes_v6"`
@@ -300,9 +361,13 @@ func (m *SteerMaps) Close() error {
 		m.Budgets,
 		m.Closed,
 		m.Counters,
+		m.Doors,
 		m.Drains,
 		m.Generation,
 		m.Intervals,
+		m.KnockSetup,
+		m.KnockSteps,
+		m.Knockers,
 		m.Networks,
 		m.PrefixesV4,
 		m.PrefixesV6,

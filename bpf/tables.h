@@ -24,6 +24,13 @@ struct interval {
 	__u32 binding;
 };
 
+/* What a binding has to do with knocks: see knock.h. */
+enum knock {
+	NO_KNOCK,
+	NEEDS_DOOR,  /* only clients with an open door */
+	TAKES_KNOCK, /* not a route: here user space takes authenticated datagrams */
+};
+
 struct binding {
 	enum verdict verdict; /* for clients that the source list allows */
 	enum verdict denied;  /* what the others get */
@@ -33,7 +40,7 @@ struct binding {
 	__u64 datagrams;      /* to each dst address */
 	__u64 flow_idle;      /* ns without a datagram that end a flow */
 	__u32 mirrors;	      /* not 0: look into `closed` */
-	__u32 pad;
+	enum knock knock;
 	__u8 route[64];	      /* for the next process, which finds its numbers by the name */
 };
 

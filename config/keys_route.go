@@ -3,13 +3,14 @@ package config
 import (
 	"net/netip"
 	"slices"
+	"time"
 )
 
 // routeSection is the keys of a route in the order of reference.toml, which is also the
 // order in which they are read: origins need the ports.
 var routeSection = newSection("route", slices.Concat(
 	matchKeys, forwardKeys, clientKeys, reflectionKeys,
-	routeTimeouts(), healthKeys)...)
+	knockKeys, routeTimeouts(), healthKeys)...)
 
 // matchKeys say what a route takes.
 var matchKeys = []key[Route]{
@@ -116,6 +117,17 @@ Peers, such as load balancers, that must send a PROXY header, v1 or v2, before e
 before each datagram. The client that it names is the one that allow, deny, the limits per client
 and balance apply to, and that logs and the origin get. Every other peer is refused. A conn without
 a whole, valid header within header_timeout is reset, a datagram without one is dropped.`),
+}
+
+// knockKeys keep a route closed to clients that have not knocked.
+var knockKeys = []key[Route]{
+	listKey("knock", `[]`, knockStep, func(r *Route) *[]KnockStep { return &r.Knock.Steps }, ``).under(`
+The route admits only clients that have knocked; the others get what denied says. 3 to 5 ports: the
+client sends a SYN or a datagram to each, in this order and within 10s, on any address of the
+route's prefixes. Any other port of these prefixes in between starts it again; the same one twice
+does not. What the ports answer stays as it is, so a knock shows nothing.`),
+	valueKey("knock_window", `"30s"`, duration(shortestWindow, longestWindow), func(r *Route) *time.Duration { return &r.Knock.Window },
+		`1s to 24h: how long the door then is open to new conns of that one address, on this route; conns and flows that have begun live on`),
 }
 
 // mostQueue bounds the memory and the files that conns in a queue take.

@@ -38,6 +38,8 @@ type Route struct {
 	Allow, Deny []netip.Prefix // client prefixes; both empty: everyone
 	Denied      Action         // Refuse or Drop
 
+	Knock Knock // what opens a door to a client first
+
 	Queue int // TCP: conns that may wait for an origin at its max_conns; 0: none. Timeouts.Queued is how long
 
 	AcceptProxy []netip.Prefix // peers whose PROXY header names the client; empty: the peer is the client

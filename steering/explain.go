@@ -41,6 +41,9 @@ func (a kernelAnswer) String() string {
 // difference says why the kernel's answer is not that of the config in service.
 func (s *Steering) difference(p program.Packet, got kernelAnswer) string {
 	want := s.table.Decide(p.Protocol, p.Dst, p.Client.Addr())
+	if state := s.knockDifference(p, got, want); state != "" {
+		return state
+	}
 	if got.route != want.RouteName() || got.verdict != want.Verdict {
 		if why := s.temporaryRefusal(p, want); why != "" && got.verdict == table.Refuse {
 			return why

@@ -79,6 +79,9 @@ func (s *Steering) open(cfg *config.Config, table *table.Table, in Inheritance) 
 	if err := s.openReturnPath(cfg, in); err != nil {
 		return err
 	}
+	if err := s.drawKnockSecret(); err != nil {
+		return fmt.Errorf("draw the secret of knocks: %w", err)
+	}
 	if err := s.replace(cfg, table); err != nil {
 		return err
 	}

@@ -30,6 +30,15 @@ func AddrWords(addr netip.Addr) (w [4]uint32) {
 	return w
 }
 
+// AddrOfWords is the inverse of [AddrWords].
+func AddrOfWords(w [4]uint32) netip.Addr {
+	var bytes [16]byte
+	for i := range w {
+		binary.NativeEndian.PutUint32(bytes[4*i:], w[i])
+	}
+	return netip.AddrFrom16(bytes).Unmap()
+}
+
 // prefixOfKey returns the prefix of a trie's key, with an IPv4-mapped one as IPv4.
 func prefixOfKey(addr []uint32, prefixlen uint32) netip.Prefix {
 	var bytes []byte
@@ -81,5 +90,6 @@ func encodeTerms(t table.Rules) bpf.SteerBinding {
 		Datagrams: uint64(t.DatagramSpacing),
 		FlowIdle:  uint64(t.FlowIdle),
 		Mirrors:   Flag(t.MirrorsClosed),
+		Knock:     knockRule(t),
 	}
 }
