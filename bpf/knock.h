@@ -54,7 +54,7 @@ struct {
 
 struct knock_setup {
 	__u64 secret; /* user space draws it once */
-	__u64 ahead;  /* added to the clock; only tests set it */
+	__u64 now;    /* instead of the clock, if not 0: only tests set it */
 };
 
 struct {
@@ -76,6 +76,11 @@ struct {
 /* Marks the tuples in `admitted` of flows that came through a door, apart from those that
  * took a token. */
 #define THROUGH_DOOR 0x100
+
+static __always_inline __u64 knock_time(const struct knock_setup *setup)
+{
+	return setup->now ? setup->now : bpf_ktime_get_boot_ns();
+}
 
 /* The client's network, mixed by the finalizer of MurmurHash3. */
 static __always_inline __u32 knock_row(const struct packet *p, __u64 secret)
@@ -146,8 +151,8 @@ static __always_inline void clear_knocks(struct knocker *s, const struct packet 
  * clear. Nor does the step before once more from another port, as some clients do. */
 static __always_inline int advance(struct knocker *s, const struct knock_step *step, const struct packet *p, __u64 now)
 {
-	__u32 number = step->number, position = step->position & 3, last = step->last;
-	__u64 port = p->client_port, shift = position * 16;
+	__u32 number = step->number, position = step->position, last = step->last;
+	__u64 port = p->client_port, shift = (position & 3) * 16; /* the fifth step is a last one */
 	int mine, opens = 0;
 
 	bpf_spin_lock(&s->lock);
@@ -195,7 +200,7 @@ static __always_inline void knock(__u32 group, const struct packet *p, struct ke
 	setup = bpf_map_lookup_elem(&knock_setup, &k->index);
 	if (!setup)
 		return;
-	now = bpf_ktime_get_boot_ns() + setup->ahead;
+	now = knock_time(setup);
 	s = find_knocker(p, k, setup->secret, now);
 	if (!s)
 		return;
@@ -219,7 +224,7 @@ static __always_inline int has_door(const struct binding *b, const struct packet
 	k->until = *until;
 	k->index = 0;
 	setup = bpf_map_lookup_elem(&knock_setup, &k->index);
-	return setup && bpf_ktime_get_boot_ns() + setup->ahead < k->until;
+	return setup && knock_time(setup) < k->until;
 }
 
 /* Whether a packet may go on to its route. The datagrams of a flow all come here, so a flow

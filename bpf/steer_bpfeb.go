@@ -87,7 +87,7 @@ type SteerKnockPort struct {
 type SteerKnockSetup struct {
 	_      structs.HostLayout
 	Secret uint64
-	Ahead  uint64
+	Now    uint64
 }
 
 type SteerKnockStep struct {

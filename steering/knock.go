@@ -40,7 +40,7 @@ func (s *Steering) OpenDoor(route *config.Route, client netip.Addr) error {
 	if !ok {
 		return fmt.Errorf("open the door of route %q: it is not in service", route.Name)
 	}
-	now, err := bootTime()
+	now, err := s.knockTime()
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func (s *Steering) Doors() ([]Door, error) {
 	if s.isClosed() || !slices.ContainsFunc(s.requested.Routes(), func(r *config.Route) bool { return r.Knock.Needed() }) {
 		return nil, nil
 	}
-	now, err := bootTime()
+	now, err := s.knockTime()
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +90,7 @@ func (s *Steering) Doors() ([]Door, error) {
 // knockState says what the kernel still wants of client before route admits it, or until when
 // it does.
 func (s *Steering) knockState(route *config.Route, client netip.Addr) string {
-	now, err := bootTime()
+	now, err := s.knockTime()
 	if err != nil {
 		return ""
 	}
@@ -118,7 +118,7 @@ func (s *Steering) knocksSeen(number uint32, client netip.Addr, now time.Duratio
 		if s.objects.Knockers.Lookup(first+i, &k) != nil || k.Client != words || k.Number != number {
 			continue
 		}
-		if now+time.Duration(setup.Ahead)-time.Duration(k.Since) < table.KnockWithin {
+		if now-time.Duration(k.Since) < table.KnockWithin {
 			return k.Next
 		}
 	}
@@ -190,6 +190,18 @@ func (s *Steering) knockDifference(p program.Packet, got kernelAnswer, want tabl
 // doorKey is the key of a door, an IPv4 address as ::ffff:a.b.c.d.
 func doorKey(number uint32, client netip.Addr) bpf.SteerDoor {
 	return bpf.SteerDoor{Number: number, Client: bpfmaps.AddrWords(client)}
+}
+
+// knockTime is the clock of doors, as the program reads it.
+func (s *Steering) knockTime() (time.Duration, error) {
+	var setup bpf.SteerKnockSetup
+	if err := s.objects.KnockSetup.Lookup(uint32(0), &setup); err != nil {
+		return 0, fmt.Errorf("read the set-up of knocks: %w", err)
+	}
+	if setup.Now != 0 {
+		return time.Duration(setup.Now), nil
+	}
+	return bootTime()
 }
 
 // bootTime is what bpf_ktime_get_boot_ns returns.

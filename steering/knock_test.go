@@ -48,15 +48,10 @@ func newKnocks(t testing.TB, s *Steering) *knocks {
 	return &knocks{newJudge(t, s), s, now, setup.Secret}
 }
 
-// at sets the program's clock to that long after the start, give or take the test's own time.
+// at sets the program's clock to that long after the start.
 func (k *knocks) at(t testing.TB, after time.Duration) {
 	t.Helper()
-	now, err := bootTime()
-	if err != nil {
-		t.Fatal(err)
-	}
-	ahead := k.start + after - now
-	if err := k.s.objects.KnockSetup.Put(uint32(0), bpf.SteerKnockSetup{Secret: k.secret, Ahead: uint64(ahead)}); err != nil {
+	if err := k.s.objects.KnockSetup.Put(uint32(0), bpf.SteerKnockSetup{Secret: k.secret, Now: uint64(k.start + after)}); err != nil {
 		t.Fatal(err)
 	}
 }

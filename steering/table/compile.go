@@ -35,8 +35,8 @@ type compiler struct {
 	doorbell uint32                // the binding of the port for authenticated knocks
 
 	knockGroups map[string]uint32 // by their bindings
-	policies map[string]Policy     // by covering policy and own routes: see key
-	scratch  []byte
+	policies    map[string]Policy // by covering policy and own routes: see key
+	scratch     []byte
 }
 
 // takenPorts is the ports that a binding takes of its prefixes.
