@@ -268,3 +268,19 @@ static __always_inline struct ruling limit_knocks(const struct binding *b, const
 		return (struct ruling){ LIMIT, DROP };
 	return (struct ruling){ STEER, STEER };
 }
+
+/* The nonces of authenticated datagrams that were accepted, with the second they were made:
+ * each opens a door once. User space fills and reads it; here it lies so that it is pinned,
+ * and handed over, with the other maps. Of the key that is zero the value is the floor: what
+ * was made in that second or before is refused, for its nonce may be forgotten. */
+struct knock_nonce {
+	__u8 bytes[16];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 16);
+	__type(key, struct knock_nonce);
+	__type(value, __u64);
+} knock_nonces SEC(".maps");

@@ -78,6 +78,11 @@ const (
 	SteerKnockTAKES_KNOCK SteerKnock = 2
 )
 
+type SteerKnockNonce struct {
+	_     structs.HostLayout
+	Bytes [16]uint8
+}
+
 type SteerKnockPort struct {
 	_     structs.HostLayout
 	Group uint32
@@ -210,27 +215,28 @@ const (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	SteerMapAdmitted   = "admitted"
-	SteerMapAnswers    = "answers"
-	SteerMapBindings   = "bindings"
-	SteerMapBuckets    = "buckets"
-	SteerMapBudgets    = "budgets"
-	SteerMapClosed     = "closed"
-	SteerMapCounters   = "counters"
-	SteerMapDoors      = "doors"
-	SteerMapDrains     = "drains"
-	SteerMapGeneration = "generation"
-	SteerMapIntervals  = "intervals"
-	SteerMapKnockSetup = "knock_setup"
-	SteerMapKnockSteps = "knock_steps"
-	SteerMapKnockers   = "knockers"
-	SteerMapNetworks   = "networks"
-	SteerMapPrefixesV4 = "prefixes_v4"
-	SteerMapPrefixesV6 = "prefixes_v6"
-	SteerMapSockets    = "sockets"
-	SteerMapSources    = "sources"
-	SteerMapWorkers    = "workers"
-	SteerProgSteer     = "steer"
+	SteerMapAdmitted    = "admitted"
+	SteerMapAnswers     = "answers"
+	SteerMapBindings    = "bindings"
+	SteerMapBuckets     = "buckets"
+	SteerMapBudgets     = "budgets"
+	SteerMapClosed      = "closed"
+	SteerMapCounters    = "counters"
+	SteerMapDoors       = "doors"
+	SteerMapDrains      = "drains"
+	SteerMapGeneration  = "generation"
+	SteerMapIntervals   = "intervals"
+	SteerMapKnockNonces = "knock_nonces"
+	SteerMapKnockSetup  = "knock_setup"
+	SteerMapKnockSteps  = "knock_steps"
+	SteerMapKnockers    = "knockers"
+	SteerMapNetworks    = "networks"
+	SteerMapPrefixesV4  = "prefixes_v4"
+	SteerMapPrefixesV6  = "prefixes_v6"
+	SteerMapSockets     = "sockets"
+	SteerMapSources     = "sources"
+	SteerMapWorkers     = "workers"
+	SteerProgSteer      = "steer"
 )
 
 // LoadSteer returns the embedded CollectionSpec for Steer.
@@ -282,26 +288,27 @@ type SteerProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type SteerMapSpecs struct {
-	Admitted   *ebpf.MapSpec `ebpf:"admitted"`
-	Answers    *ebpf.MapSpec `ebpf:"answers"`
-	Bindings   *ebpf.MapSpec `ebpf:"bindings"`
-	Buckets    *ebpf.MapSpec `ebpf:"buckets"`
-	Budgets    *ebpf.MapSpec `ebpf:"budgets"`
-	Closed     *ebpf.MapSpec `ebpf:"closed"`
-	Counters   *ebpf.MapSpec `ebpf:"counters"`
-	Doors      *ebpf.MapSpec `ebpf:"doors"`
-	Drains     *ebpf.MapSpec `ebpf:"drains"`
-	Generation *ebpf.MapSpec `ebpf:"generation"`
-	Intervals  *ebpf.MapSpec `ebpf:"intervals"`
-	KnockSetup *ebpf.MapSpec `ebpf:"knock_setup"`
-	KnockSteps *ebpf.MapSpec `ebpf:"knock_steps"`
-	Knockers   *ebpf.MapSpec `ebpf:"knockers"`
-	Networks   *ebpf.MapSpec `ebpf:"networks"`
-	PrefixesV4 *ebpf.MapSpec `ebpf:"prefixes_v4"`
-	PrefixesV6 *ebpf.MapSpec `ebpf:"prefixes_v6"`
-	Sockets    *ebpf.MapSpec `ebpf:"sockets"`
-	Sources    *ebpf.MapSpec `ebpf:"sources"`
-	Workers    *ebpf.MapSpec `ebpf:"workers"`
+	Admitted    *ebpf.MapSpec `ebpf:"admitted"`
+	Answers     *ebpf.MapSpec `ebpf:"answers"`
+	Bindings    *ebpf.MapSpec `ebpf:"bindings"`
+	Buckets     *ebpf.MapSpec `ebpf:"buckets"`
+	Budgets     *ebpf.MapSpec `ebpf:"budgets"`
+	Closed      *ebpf.MapSpec `ebpf:"closed"`
+	Counters    *ebpf.MapSpec `ebpf:"counters"`
+	Doors       *ebpf.MapSpec `ebpf:"doors"`
+	Drains      *ebpf.MapSpec `ebpf:"drains"`
+	Generation  *ebpf.MapSpec `ebpf:"generation"`
+	Intervals   *ebpf.MapSpec `ebpf:"intervals"`
+	KnockNonces *ebpf.MapSpec `ebpf:"knock_nonces"`
+	KnockSetup  *ebpf.MapSpec `ebpf:"knock_setup"`
+	KnockSteps  *ebpf.MapSpec `ebpf:"knock_steps"`
+	Knockers    *ebpf.MapSpec `ebpf:"knockers"`
+	Networks    *ebpf.MapSpec `ebpf:"networks"`
+	PrefixesV4  *ebpf.MapSpec `ebpf:"prefixes_v4"`
+	PrefixesV6  *ebpf.MapSpec `ebpf:"prefixes_v6"`
+	Sockets     *ebpf.MapSpec `ebpf:"sockets"`
+	Sources     *ebpf.MapSpec `ebpf:"sources"`
+	Workers     *ebpf.MapSpec `ebpf:"workers"`
 }
 
 // SteerVariableSpecs contains global variables before they are loaded into the kernel.
@@ -330,26 +337,27 @@ func (o *SteerObjects) Close() error {
 //
 // It can be passed to LoadSteerObjects or ebpf.CollectionSpec.LoadAndAssign.
 type SteerMaps struct {
-	Admitted   *ebpf.Map `ebpf:"admitted"`
-	Answers    *ebpf.Map `ebpf:"answers"`
-	Bindings   *ebpf.Map `ebpf:"bindings"`
-	Buckets    *ebpf.Map `ebpf:"buckets"`
-	Budgets    *ebpf.Map `ebpf:"budgets"`
-	Closed     *ebpf.Map `ebpf:"closed"`
-	Counters   *ebpf.Map `ebpf:"counters"`
-	Doors      *ebpf.Map `ebpf:"doors"`
-	Drains     *ebpf.Map `ebpf:"drains"`
-	Generation *ebpf.Map `ebpf:"generation"`
-	Intervals  *ebpf.Map `ebpf:"intervals"`
-	KnockSetup *ebpf.Map `ebpf:"knock_setup"`
-	KnockSteps *ebpf.Map `ebpf:"knock_steps"`
-	Knockers   *ebpf.Map `ebpf:"knockers"`
-	Networks   *ebpf.Map `ebpf:"networks"`
-	PrefixesV4 *ebpf.Map `ebpf:"prefixes_v4"`
-	PrefixesV6 *ebpf.Map `ebpf:"prefixes_v6"`
-	Sockets    *ebpf.Map `ebpf:"sockets"`
-	Sources    *ebpf.Map `ebpf:"sources"`
-	Workers    *ebpf.Map `ebpf:"workers"`
+	Admitted    *ebpf.Map `ebpf:"admitted"`
+	Answers     *ebpf.Map `ebpf:"answers"`
+	Bindings    *ebpf.Map `ebpf:"bindings"`
+	Buckets     *ebpf.Map `ebpf:"buckets"`
+	Budgets     *ebpf.Map `ebpf:"budgets"`
+	Closed      *ebpf.Map `ebpf:"closed"`
+	Counters    *ebpf.Map `ebpf:"counters"`
+	Doors       *ebpf.Map `ebpf:"doors"`
+	Drains      *ebpf.Map `ebpf:"drains"`
+	Generation  *ebpf.Map `ebpf:"generation"`
+	Intervals   *ebpf.Map `ebpf:"intervals"`
+	KnockNonces *ebpf.Map `ebpf:"knock_nonces"`
+	KnockSetup  *ebpf.Map `ebpf:"knock_setup"`
+	KnockSteps  *ebpf.Map `ebpf:"knock_steps"`
+	Knockers    *ebpf.Map `ebpf:"knockers"`
+	Networks    *ebpf.Map `ebpf:"networks"`
+	PrefixesV4  *ebpf.Map `ebpf:"prefixes_v4"`
+	PrefixesV6  *ebpf.Map `ebpf:"prefixes_v6"`
+	Sockets     *ebpf.Map `ebpf:"sockets"`
+	Sources     *ebpf.Map `ebpf:"sources"`
+	Workers     *ebpf.Map `ebpf:"workers"`
 }
 
 func (m *SteerMaps) Close() error {
@@ -365,6 +373,7 @@ func (m *SteerMaps) Close() error {
 		m.Drains,
 		m.Generation,
 		m.Intervals,
+		m.KnockNonces,
 		m.KnockSetup,
 		m.KnockSteps,
 		m.Knockers,

@@ -65,7 +65,7 @@ type Log struct {
 
 // Doorbell is the [knock] table: where authenticated datagrams open doors.
 type Doorbell struct {
-	Port uint16 // UDP, on every served address of a route with knock = ["spa"]
+	Port int    // UDP, on every served address of a route with knock = ["spa"]
 	Keys string // a file
 }
 

@@ -125,7 +125,8 @@ var knockKeys = []key[Route]{
 The route admits only clients that have knocked; the others get what denied says. 3 to 5 ports: the
 client sends a SYN or a datagram to each, in this order and within 10s, on any address of the
 route's prefixes. Any other port of these prefixes in between starts it again; the same one twice
-does not. What the ports answer stays as it is, so a knock shows nothing.`),
+does not. What the ports answer stays as it is, so a knock shows nothing. ["spa"]: the client sends one
+authenticated datagram to the port of [knock] instead (anyport knock), which is never answered.`),
 	valueKey("knock_window", `"30s"`, duration(shortestWindow, longestWindow), func(r *Route) *time.Duration { return &r.Knock.Window },
 		`1s to 24h: how long the door then is open to new conns of that one address, on this route; conns and flows that have begun live on`),
 }

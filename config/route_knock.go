@@ -158,3 +158,26 @@ func overlap(a, b *Route) bool {
 	}
 	return false
 }
+
+// checkDoorbell checks that a route with "spa" can be knocked at.
+func checkDoorbell(rep *report, cfg *Config) {
+	port := uint16(cfg.Knock.Port)
+	for _, r := range cfg.Routes {
+		if !r.Knock.SPA() {
+			continue
+		}
+		if cfg.Knock.Keys == "" {
+			rep.add(r.Name, "knock", `"spa" needs keys: write keys = "/etc/anyport/knock.keys" in [knock]`)
+		}
+		for _, other := range cfg.Routes {
+			if other.names(port) && overlap(r, other) {
+				rep.add(other.Name, "ports", "udp port %d is where route %q (line %d) is knocked at: leave it out, or write another port in [knock]", port, r.Name, r.Line)
+			}
+		}
+	}
+}
+
+// names reports whether r takes a UDP port by a range of its own.
+func (r *Route) names(port uint16) bool {
+	return r.takesPort(UDP, port) && slices.ContainsFunc(r.Ports, func(p PortRange) bool { return p.First == port && p.Last == port })
+}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"time"
 
 	"anyport/config"
 	"anyport/steering/host"
@@ -81,6 +82,9 @@ func (s *Steering) open(cfg *config.Config, table *table.Table, in Inheritance) 
 	}
 	if err := s.drawKnockSecret(); err != nil {
 		return fmt.Errorf("draw the secret of knocks: %w", err)
+	}
+	if err := s.openNonces(time.Now()); err != nil {
+		return err
 	}
 	if err := s.replace(cfg, table); err != nil {
 		return err

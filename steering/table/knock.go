@@ -89,7 +89,7 @@ func (c *compiler) bindDoorbell(cfg *config.Config) {
 	c.table.bindings = append(c.table.bindings, Binding{Rules: Rules{
 		Verdict: Steer, Doorbell: true, NewConnSpacing: spacing(DoorbellRate),
 	}})
-	port := config.PortRange{First: cfg.Knock.Port, Last: cfg.Knock.Port}
+	port := config.PortRange{First: uint16(cfg.Knock.Port), Last: uint16(cfg.Knock.Port)}
 	c.taken[c.doorbell] = takenPorts{udp: []span{{port, port.Width(), c.doorbell}}}
 }
 
