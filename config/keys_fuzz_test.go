@@ -64,6 +64,9 @@ func roundTrips() (all []roundTrip) {
 	for _, k := range logSection.keys {
 		add(roundTripOf(logSection, k))
 	}
+	for _, k := range knockSection.keys {
+		add(roundTripOf(knockSection, k))
+	}
 	for _, k := range defaultsSection.keys {
 		add(roundTripOf(defaultsSection, k))
 	}
