@@ -100,14 +100,15 @@ func (d *daemon) cancelReload() {
 // apply puts into service what was read, and logs what that has changed, or why it was refused.
 func (d *daemon) apply(read *reload) (r admin.Reloaded, err error) {
 	if err = read.err; err == nil {
-		r, err = d.replace(read.next)
+		if r, err = d.replace(read.next); err != nil {
+			d.proxy.ForgetUnused()
+		}
 	}
 	if d.checkChangeable() == nil {
 		d.checkNotified(d.opt.Manager.Ready(d.statusLine()))
 	}
 	d.refused.Store(nil)
 	if err != nil {
-		d.proxy.ForgetUnused()
 		why := err.Error()
 		d.refused.Store(&why)
 		for problem := range strings.Lines(why) {
