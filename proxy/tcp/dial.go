@@ -64,7 +64,8 @@ func (l *loop) dialNext(c *conn, v route.Verdict) {
 // noOriginLeft goes on with a conn that finds no origin: it waits for one, or ends with verdict v.
 func (l *loop) noOriginLeft(c *conn, v route.Verdict) {
 	all := c.route.Origins()
-	if len(c.tried) < mostTried && (all.HasFull(l.ask(c)) || c.behindOthers()) {
+	// HasRoom: a place was freed after the pick.
+	if len(c.tried) < mostTried && (all.HasFull(l.ask(c)) || all.HasRoom(l.ask(c)) || c.behindOthers()) {
 		l.waitForOrigin(c)
 		return
 	}
