@@ -28,6 +28,17 @@ struct network {
 	__u32 addr[2]; /* IPv4 as ffff:a.b.c */
 };
 
+/* A door that is open to a client. */
+struct door {
+	__u32 number;	 /* of the route */
+	__u32 client[4]; /* IPv4 as ::ffff:a.b.c.d */
+};
+
+struct knock_port {
+	__u32 group; /* policy.knocks */
+	__u32 port;
+};
+
 enum kind { CONNS, DATAGRAMS };
 
 /* What a network has taken: ns of its route's spacing. */
@@ -55,4 +66,7 @@ struct keys {
 	struct network network;
 	struct use use;
 	struct local_key local;
+	struct door door;
+	struct knock_port knock_port;
+	__u64 until;
 };

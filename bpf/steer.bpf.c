@@ -30,6 +30,7 @@
 #include "packet.h"
 #include "limit.h"
 #include "hours.h"
+#include "knock.h"
 
 /* NULL: no prefix holds dst. */
 static __always_inline const struct policy *find_policy(const struct packet *p, struct keys *k)
@@ -132,10 +133,14 @@ static __always_inline struct ruling rule(const struct binding *b, const struct 
 		return (struct ruling){ b->verdict, b->verdict };
 	if (p->protocol == IPPROTO_TCP && draining(b->number, k))
 		return (struct ruling){ REFUSE, REFUSE };
+	if (b->knock == NEEDS_DOOR && p->question != ASKED_FOR_ALL && !passes_door(b, p, k))
+		return (struct ruling){ DENY, denied };
 	if (b->mirrors && is_closed(p, k))
 		return (struct ruling){ REFUSE, REFUSE };
 	if (p->question) /* takes no token */
 		return (struct ruling){ b->verdict, b->verdict };
+	if (b->knock == TAKES_KNOCK)
+		return limit_knocks(b, p, k);
 	return limit(b, p, k);
 }
 
@@ -233,6 +238,8 @@ int steer(struct bpf_sk_lookup *ctx)
 	policy = find_policy(&p, &keys);
 	if (!policy)
 		return SK_PASS;
+	if (policy->knocks && !p.question)
+		knock(policy->knocks, &p, &keys);
 	binding = find_binding(policy, &p, &keys);
 	if (!binding)
 		return SK_DROP;

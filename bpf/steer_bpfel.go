@@ -42,7 +42,9 @@ type SteerBinding struct {
 	KeepsFlows uint32
 	Away       SteerVerdict
 	Service    uint64
+	Knock      SteerKnock
 	Route      [64]uint8
+	_          [4]byte
 }
 
 type SteerBucket struct {
@@ -53,6 +55,12 @@ type SteerBucket struct {
 	}
 	_    [4]byte
 	Full uint64
+}
+
+type SteerDoor struct {
+	_      structs.HostLayout
+	Number uint32
+	Client [4]uint32
 }
 
 type SteerDst struct {
@@ -66,6 +74,53 @@ type SteerInterval struct {
 	Lo      uint16
 	Pad     uint16
 	Binding uint32
+}
+
+type SteerKnock uint32
+
+const (
+	SteerKnockNO_KNOCK    SteerKnock = 0
+	SteerKnockNEEDS_DOOR  SteerKnock = 1
+	SteerKnockTAKES_KNOCK SteerKnock = 2
+)
+
+type SteerKnockNonce struct {
+	_     structs.HostLayout
+	Bytes [16]uint8
+}
+
+type SteerKnockPort struct {
+	_     structs.HostLayout
+	Group uint32
+	Port  uint32
+}
+
+type SteerKnockSetup struct {
+	_      structs.HostLayout
+	Secret uint64
+	Now    uint64
+}
+
+type SteerKnockStep struct {
+	_        structs.HostLayout
+	Window   uint64
+	Number   uint32
+	Position uint16
+	Last     uint16
+}
+
+type SteerKnocker struct {
+	_    structs.HostLayout
+	Lock struct {
+		_   structs.HostLayout
+		Val uint32
+	}
+	Number uint32
+	Client [4]uint32
+	Next   uint32
+	Pad    uint32
+	Since  uint64
+	Ports  uint64
 }
 
 type SteerLocalKey struct {
@@ -93,6 +148,7 @@ type SteerPolicy struct {
 		Offset uint32
 		Count  uint32
 	}
+	Knocks uint32
 }
 
 type SteerPrefixV4 struct {
@@ -180,9 +236,14 @@ const (
 	SteerMapBudgets      = "budgets"
 	SteerMapClosed       = "closed"
 	SteerMapCounters     = "counters"
+	SteerMapDoors        = "doors"
 	SteerMapDrains       = "drains"
 	SteerMapGeneration   = "generation"
 	SteerMapIntervals    = "intervals"
+	SteerMapKnockNonces  = "knock_nonces"
+	SteerMapKnockSetup   = "knock_setup"
+	SteerMapKnockSteps   = "knock_steps"
+	SteerMapKnockers     = "knockers"
 	SteerMapLocalSockets = "local_sockets"
 	SteerMapNetworks     = "networks"
 	SteerMapPrefixesV4   = "prefixes_v4"
@@ -249,9 +310,14 @@ type SteerMapSpecs struct {
 	Budgets      *ebpf.MapSpec `ebpf:"budgets"`
 	Closed       *ebpf.MapSpec `ebpf:"closed"`
 	Counters     *ebpf.MapSpec `ebpf:"counters"`
+	Doors        *ebpf.MapSpec `ebpf:"doors"`
 	Drains       *ebpf.MapSpec `ebpf:"drains"`
 	Generation   *ebpf.MapSpec `ebpf:"generation"`
 	Intervals    *ebpf.MapSpec `ebpf:"intervals"`
+	KnockNonces  *ebpf.MapSpec `ebpf:"knock_nonces"`
+	KnockSetup   *ebpf.MapSpec `ebpf:"knock_setup"`
+	KnockSteps   *ebpf.MapSpec `ebpf:"knock_steps"`
+	Knockers     *ebpf.MapSpec `ebpf:"knockers"`
 	LocalSockets *ebpf.MapSpec `ebpf:"local_sockets"`
 	Networks     *ebpf.MapSpec `ebpf:"networks"`
 	PrefixesV4   *ebpf.MapSpec `ebpf:"prefixes_v4"`
@@ -294,9 +360,14 @@ type SteerMaps struct {
 	Budgets      *ebpf.Map `ebpf:"budgets"`
 	Closed       *ebpf.Map `ebpf:"closed"`
 	Counters     *ebpf.Map `ebpf:"counters"`
+	Doors        *ebpf.Map `ebpf:"doors"`
 	Drains       *ebpf.Map `ebpf:"drains"`
 	Generation   *ebpf.Map `ebpf:"generation"`
 	Intervals    *ebpf.Map `ebpf:"intervals"`
+	KnockNonces  *ebpf.Map `ebpf:"knock_nonces"`
+	KnockSetup   *ebpf.Map `ebpf:"knock_setup"`
+	KnockSteps   *ebpf.Map `ebpf:"knock_steps"`
+	Knockers     *ebpf.Map `ebpf:"knockers"`
 	LocalSockets *ebpf.Map `ebpf:"local_sockets"`
 	Networks     *ebpf.Map `ebpf:"networks"`
 	PrefixesV4   *ebpf.Map `ebpf:"prefixes_v4"`
@@ -315,9 +386,14 @@ func (m *SteerMaps) Close() error {
 		m.Budgets,
 		m.Closed,
 		m.Counters,
+		m.Doors,
 		m.Drains,
 		m.Generation,
 		m.Intervals,
+		m.KnockNonces,
+		m.KnockSetup,
+		m.KnockSteps,
+		m.Knockers,
 		m.LocalSockets,
 		m.Networks,
 		m.PrefixesV4,

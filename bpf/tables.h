@@ -24,6 +24,13 @@ struct interval {
 	__u32 binding;
 };
 
+/* What a binding has to do with knocks: see knock.h. */
+enum knock {
+	NO_KNOCK,
+	NEEDS_DOOR,  /* only clients with an open door */
+	TAKES_KNOCK, /* not a route: here user space takes authenticated datagrams */
+};
+
 struct binding {
 	enum verdict verdict; /* for clients that the source list allows */
 	enum verdict denied;  /* what the others get */
@@ -38,6 +45,7 @@ struct binding {
 	__u32 keeps_flows;    /* not 0: of UDP user space sees to the end */
 	enum verdict away;    /* with SOCKET: while the service has no such socket */
 	__u64 service;	      /* with SOCKET: see local_key */
+	enum knock knock;
 	__u8 route[64];	      /* for the next process, which finds its numbers by the name */
 };
 

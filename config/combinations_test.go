@@ -43,6 +43,7 @@ var combinedOptions = []optionValue{
 	{key: "source", value: `["10.0.0.1"]`},
 	{key: "egress_prefixes", value: `["10.9.0.0/24"]`},
 	{key: "allow", value: `["198.51.100.0/24"]`},
+	{key: "knock", value: `["spa"]`}, {key: "knock_window", value: `"1m"`},
 	{key: "denied", value: `"drop"`},
 	{key: "max_conns", value: `10`}, {key: "max_conns_per_client", value: `10`},
 	{key: "queue", value: `10`, limited: true},
@@ -67,6 +68,9 @@ func problemsTogether(t *testing.T, protocol string, options ...optionValue) map
 	keys := map[string]string{"protocol": protocol, "prefixes": `["192.0.2.0/24"]`, "origins": `["10.0.0.5:80"]`}
 	var head strings.Builder
 	for _, o := range options {
+		if o.key == "knock" {
+			head.WriteString("[knock]\nkeys = \"/etc/anyport/knock.keys\"\n")
+		}
 		if o.section != "" {
 			fmt.Fprintf(&head, "[%s]\n%s = %s\n", o.section, o.key, o.value)
 		}

@@ -15,6 +15,7 @@ func checkConflicts(rep *report, routes []*Route) {
 	checkCovered(rep, c, routes)
 	checkLoops(rep, c, routes)
 	checkEgressApart(rep, routes)
+	checkKnocksApart(rep, routes)
 	noteReflectors(rep, c, routes)
 }
 

@@ -3,6 +3,7 @@ package config
 import (
 	"net/netip"
 	"slices"
+	"time"
 
 	"anyport/config/hours"
 )
@@ -11,7 +12,7 @@ import (
 // order in which they are read: origins need the ports.
 var routeSection = newSection("route", slices.Concat(
 	matchKeys, forwardKeys, clientKeys, hoursKeys, reflectionKeys,
-	routeTimeouts(), healthKeys)...)
+	knockKeys, routeTimeouts(), healthKeys)...)
 
 // matchKeys say what a route takes.
 var matchKeys = []key[Route]{
@@ -145,6 +146,18 @@ all times; see "Schedules" in docs/OPERATING.md.`),
 		`what a client gets at other times: refuse, drop`),
 	valueKey("on_inactive", `"keep"`, oneOf(KeepConns, CloseConns), func(r *Route) *OnDown { return &r.OnInactive },
 		`conns and flows that are open when the time is over: keep, close (they are reset)`),
+}
+
+// knockKeys keep a route closed to clients that have not knocked.
+var knockKeys = []key[Route]{
+	listKey("knock", `[]`, knockStep, func(r *Route) *[]KnockStep { return &r.Knock.Steps }, ``).under(`
+The route admits only clients that have knocked; the others get what denied says. 3 to 5 ports: the
+client sends a SYN or a datagram to each, in this order and within 10s, on any address of the
+route's prefixes. Any other port of these prefixes in between starts it again; the same one twice
+does not. What the ports answer stays as it is, so a knock shows nothing. ["spa"]: the client sends one
+authenticated datagram to the port of [knock] instead (anyport knock), which is never answered.`),
+	valueKey("knock_window", `"30s"`, duration(shortestWindow, longestWindow), func(r *Route) *time.Duration { return &r.Knock.Window },
+		`1s to 24h: how long the door then is open to new conns of that one address, on this route; conns and flows that have begun live on`),
 }
 
 // mostQueue bounds the memory and the files that conns in a queue take.

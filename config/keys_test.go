@@ -41,6 +41,8 @@ var sectionCases = []keyCase{
 	{key: "log.level", other: `"debug"`, old: `"info"`, new: `"debug"`, bad: `"loud"`, allowed: `"debug", "info", "warn" and "error"`},
 	{key: "log.format", other: `"json"`, old: `"text"`, new: `"json"`, bad: `"xml"`, allowed: `"text" and "json"`},
 	{key: "log.access", other: `"/var/log/a.log"`, old: `""`, new: `"/var/log/a.log"`, bad: `"a b"`, allowed: `write "stderr", a path with a slash, or "" for none`},
+	{key: "knock.port", other: `5`, old: `62201`, new: `5`, bad: `0`, allowed: "write a number from 1 to 65535"},
+	{key: "knock.keys", other: `"/etc/anyport/keys"`, old: `""`, new: `"/etc/anyport/keys"`, bad: `"keys"`, allowed: "begin it with a slash"},
 }
 
 const (
@@ -83,6 +85,8 @@ var routeCases = []keyCase{
 	{key: "anti_amplification", other: `false`, old: `true`, new: `false`, bad: `2`, allowed: "write true or false", base: forward},
 	{key: "amplification_budget", other: `"0B/s"`, old: `"1048576B/s"`, new: `"0B/s"`, bad: `"2TiB/s"`, allowed: `write a rate from "0B/s" to "1TiB/s"`, base: forward},
 	{key: "mirror_closed", other: `true`, old: `false`, new: `true`, bad: `2`, allowed: "write true or false", base: forward},
+	{key: "knock", other: `[7000, 8000, 9000]`, old: `[]`, new: `[7000, 8000, 9000]`, bad: `[7000, "x", 9000]`, caret: `"x"`, allowed: `write an integer from 1 to 65535, or ["spa"]`, base: forward + "\nports = [22]"},
+	{key: "knock_window", other: `"1m0s"`, old: `"30s"`, new: `"1m0s"`, bad: `"0s"`, allowed: `write a duration from "1s" to "24h"`, base: forward},
 	{key: "connect_timeout", other: `"1s"`, old: `"5s"`, new: `"1s"`, bad: `"8761h"`, allowed: `write a duration from "1ms" to "8760h"`, base: forward},
 	{key: "idle_timeout", other: `"90s"`, old: `"1h0m0s"`, new: `"1m30s"`, bad: `"1us"`, allowed: `write a duration from "1ms" to "8760h"`, base: forward},
 	{key: "udp_idle_timeout", other: `"17s"`, old: `"auto"`, new: `"17s"`, bad: `"1us"`, allowed: `to "8760h", or "auto"`, base: forward},

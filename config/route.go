@@ -46,6 +46,7 @@ type Route struct {
 	Active     hours.Schedule // when the route is in force
 	Inactive   Action         // what clients get at other times: Refuse or Drop
 	OnInactive OnDown         // what happens to conns and flows that are open at the end
+	Knock      Knock          // what opens a door to a client first
 
 	Queue int // TCP: conns that may wait for an origin at its max_conns; 0: none. Timeouts.Queued is how long
 

@@ -52,6 +52,9 @@ func checkRoute(t *table, r *Route) {
 	if len(r.EgressPrefixes) > 0 && t.valid("egress_prefixes", "protocol", "action", "source", "origins") {
 		checkEgress(t, r)
 	}
+	if t.valid("knock", "accept_proxy", "ports", "except_ports", "protocol") {
+		checkKnock(t, r)
+	}
 	if r.Transparent && t.valid("transparent", "action", "source", "egress_prefixes", "proxy_protocol", "prefixes", "origins", "accept_proxy") {
 		checkTransparent(t, r)
 	}

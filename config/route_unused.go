@@ -10,7 +10,7 @@ import "slices"
 var onlyForward = []string{
 	"balance", "proxy_protocol", "source", "max_conns", "max_conns_per_client", "queue", "max_flows", "max_flows_per_client",
 	"new_conns_per_second_per_client", "bandwidth", "route_bandwidth", "anti_amplification", "amplification_budget",
-	"mirror_closed", "slow_start", "panic_threshold", "on_all_down", "on_down", "max_age",
+	"mirror_closed", "knock", "knock_window", "slow_start", "panic_threshold", "on_all_down", "on_down", "max_age",
 }
 
 // onlyOf are keys that one protocol uses.

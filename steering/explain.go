@@ -44,6 +44,9 @@ func (s *Steering) difference(p program.Packet, got kernelAnswer) string {
 	if want.Verdict == table.Inactive && p.Protocol == config.UDP && want.Route.OnInactive == config.KeepConns && got.verdict == table.Steer {
 		return ": for the flows that are live; the process refuses new ones"
 	}
+	if state := s.knockDifference(p, got, want); state != "" {
+		return state
+	}
 	if got.route != want.RouteName() || got.verdict != want.Verdict {
 		if why := s.temporaryRefusal(p, want); why != "" && got.verdict == table.Refuse {
 			return why

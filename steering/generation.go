@@ -86,5 +86,8 @@ func (s *Steering) resetNumber(number uint32) error {
 	if err := s.objects.Buckets.Put(number, bpf.SteerBucket{}); err != nil {
 		return err
 	}
+	if err := s.closeDoors(number); err != nil {
+		return err
+	}
 	return s.objects.Drains.Put(number, bpfmaps.Flag(false))
 }

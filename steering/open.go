@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"time"
 
 	"anyport/config"
 	"anyport/steering/host"
@@ -80,6 +81,12 @@ func (s *Steering) open(cfg *config.Config, table *table.Table, in Inheritance) 
 		return err
 	}
 	s.openServices(in)
+	if err := s.drawKnockSecret(); err != nil {
+		return fmt.Errorf("draw the secret of knocks: %w", err)
+	}
+	if err := s.openNonces(time.Now()); err != nil {
+		return err
+	}
 	if err := s.replace(cfg, table); err != nil {
 		return err
 	}

@@ -97,10 +97,12 @@ func (s *Steering) replaceProgram(asked *table.Table, in Inheritance, why error)
 	s.log.Info("the steering program of this build takes the place of another", "because", why)
 	loaded.Link, s.loaded.Link = s.loaded.Link, nil
 	s.formerProgram, s.loaded.Program = s.loaded.Program, nil
-	if saved := s.loaded.Maps[program.SavedMap]; saved != nil { // what it holds goes on
-		delete(s.loaded.Maps, program.SavedMap)
-		err = errors.Join(err, loaded.Maps[program.SavedMap].Close())
-		loaded.Maps[program.SavedMap] = saved
+	for _, name := range []string{program.SavedMap, bpf.SteerMapKnockNonces} { // what they hold goes on: the program uses neither
+		if saved := s.loaded.Maps[name]; saved != nil {
+			delete(s.loaded.Maps, name)
+			err = errors.Join(err, loaded.Maps[name].Close())
+			loaded.Maps[name] = saved
+		}
 	}
 	err = errors.Join(err, s.loaded.Close())
 	s.loaded, s.table = loaded, table.Unknown

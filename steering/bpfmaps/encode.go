@@ -30,6 +30,15 @@ func AddrWords(addr netip.Addr) (w [4]uint32) {
 	return w
 }
 
+// AddrOfWords is the inverse of [AddrWords].
+func AddrOfWords(w [4]uint32) netip.Addr {
+	var bytes [16]byte
+	for i := range w {
+		binary.NativeEndian.PutUint32(bytes[4*i:], w[i])
+	}
+	return netip.AddrFrom16(bytes).Unmap()
+}
+
 // prefixOfKey returns the prefix of a trie's key, with an IPv4-mapped one as IPv4.
 func prefixOfKey(addr []uint32, prefixlen uint32) netip.Prefix {
 	var bytes []byte
@@ -84,6 +93,7 @@ func encodeTerms(t table.Rules) bpf.SteerBinding {
 		Mirrors:   Flag(t.MirrorsClosed),
 		Away:      verdictCode(t.Away),
 		Service:   t.Service.ID(),
+		Knock:     knockRule(t),
 
 		Inactive:   verdictCode(t.Inactive),
 		KeepsFlows: Flag(t.KeepsFlows),

@@ -103,5 +103,6 @@ func (h Half) policy(p table.Policy) bpf.SteerPolicy {
 	var value bpf.SteerPolicy
 	value.Tcp.Offset, value.Tcp.Count = h.FirstInterval()+p.TCP.Offset, p.TCP.Count
 	value.Udp.Offset, value.Udp.Count = h.FirstInterval()+p.UDP.Offset, p.UDP.Count
+	value.Knocks = h.knockGroup(p.Knocks)
 	return value
 }

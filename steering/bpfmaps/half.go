@@ -33,6 +33,7 @@ func (h Half) Fill(table *table.Table, numbers map[string]uint32) error {
 		Put(m.Bindings, h.bindingEntries(table, numbers)),
 		Put(m.Intervals, h.intervalEntries(table)),
 		Put(m.Sources, h.clientEntries(table)),
+		Put(m.KnockSteps, h.knockEntries(table, numbers)),
 		Put(m.PrefixesV4, h.V4Entries(table)),
 		Put(m.PrefixesV6, h.V6Entries(table)),
 	)
@@ -49,6 +50,7 @@ func (h Half) Erase(t *table.Table) error {
 	return errors.Join(
 		Remove(m.PrefixesV6, h.V6Entries(t)),
 		Remove(m.PrefixesV4, h.V4Entries(t)),
+		Remove(m.KnockSteps, h.knockEntries(t, nil)),
 		Remove(m.Sources, h.clientEntries(t)),
 	)
 }

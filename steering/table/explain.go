@@ -31,6 +31,10 @@ func (t *Table) ExplainAt(protocol config.Protocol, dst netip.AddrPort, client n
 		e.Because = []string{fmt.Sprintf("no prefix holds %s: its packets are not steered", dst.Addr())}
 		return e
 	}
+	if e.Verdict == Steer && t.IsDoorbell(dst) {
+		e.Because = []string{fmt.Sprintf("udp port %d of %s takes authenticated knocks: [knock] port", dst.Port(), e.Prefix)}
+		return e
+	}
 	if e.Verdict == Steer && e.Route == nil {
 		e.Because = []string{fmt.Sprintf("%s is among egress_prefixes: what an origin sends there is steered back, and goes to the flow that it answers", e.Prefix)}
 		return e
@@ -49,6 +53,9 @@ func (t *Table) ExplainAt(protocol config.Protocol, dst netip.AddrPort, client n
 	}
 	e.Because = append(e.Because, reasons(t.find(protocol, dst).Clients, e.Route, client)...)
 	e.Because = append(e.Because, hoursReason(e.Route, at)...)
+	if e.Verdict == Steer {
+		e.Because = append(e.Because, knockReason(e.Route)...)
+	}
 	e.Notes = reflectorNote(e.Decision, protocol, dst.Port())
 	return e
 }

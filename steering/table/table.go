@@ -39,6 +39,7 @@ type Table struct {
 	intervals  []Interval          // every segment of every policy, end to end
 	bindings   []Binding           // [0] is what no route takes; [i] is the i-th route of the file; then the egress prefixes
 	routeCount int                 // of the file
+	knocks     [][]uint32          // bindings with sequences: see Policy.Knocks, which counts from 1
 	retired    *bart.Table[Policy] // prefixes of an earlier table, which keep their addresses local for a while: see retired.go
 }
 
@@ -49,7 +50,10 @@ func Empty() *Table {
 
 // Policy is the effective port maps of a prefix: its own rules laid over those of
 // the prefixes that cover it.
-type Policy struct{ TCP, UDP Segment }
+type Policy struct {
+	TCP, UDP Segment
+	Knocks   uint32 // the sequences that count here, of [Table.KnockSteps]; 0: none
+}
 
 // Segment is a run of Table.intervals: sorted, the first at port 0, so that
 // together they cover 0-65535.

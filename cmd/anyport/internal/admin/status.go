@@ -25,6 +25,16 @@ type Status struct {
 	Resolver *ResolverStatus `json:"resolver,omitempty"` // if an origin is a DNS name
 	Confirm  *ConfirmStatus  `json:"confirm,omitempty"`  // of a run with --confirm, until it is confirmed
 	Shadow   *ShadowStatus   `json:"shadow,omitempty"`   // of a run with --shadow, which serves nothing
+
+	Doors  []Door            `json:"doors,omitempty"`  // that clients have opened by a knock
+	Knocks map[string]uint64 `json:"knocks,omitempty"` // authenticated ones of this process, by verdict
+}
+
+// Door is open to one client of one route.
+type Door struct {
+	Route  string    `json:"route"`
+	Client string    `json:"client"`
+	Until  time.Time `json:"until"`
 }
 
 // ResolverStatus says how DNS names are resolved.

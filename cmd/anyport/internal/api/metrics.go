@@ -38,6 +38,8 @@ var (
 	routeDrains = metric("route_draining", "1 while the route takes nothing new.", "route")
 
 	localSocketUp = metric("local_socket_up", "1 while the service of a route with action = \"socket\" has its socket.", "route", "protocol")
+	doorsOpen     = metric("doors_open", "Clients that a door is open to after a knock.", "route")
+	knocks        = metric("knocks_total", "Authenticated knocks, by what became of them, since this process began.", "verdict")
 
 	originUp       = metric("origin_up", "1 while the origin is taken to work.", "route", "origin")
 	originRefusals = metric("origin_refusals_total", "ICMP errors of the origin, or of the way to it, that UDP flows have met.", "route", "origin")
@@ -82,6 +84,21 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	e.counts("", s.Unrouted)
 	for _, r := range s.Routes {
 		e.route(r)
+	}
+	e.knocks(s)
+}
+
+// knocks exports the doors of each route that has any, and the datagrams that knocked.
+func (e exporter) knocks(s admin.Status) {
+	open := map[string]int{}
+	for _, d := range s.Doors {
+		open[d.Route]++
+	}
+	for route, n := range open {
+		e.gauge(doorsOpen, float64(n), route)
+	}
+	for verdict, n := range s.Knocks {
+		e.counter(knocks, n, verdict)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"anyport/cmd/anyport/internal/admin"
 	"anyport/cmd/anyport/internal/alarm"
 	"anyport/cmd/anyport/internal/handover"
+	"anyport/cmd/anyport/internal/knock"
 	"anyport/cmd/anyport/internal/privileges"
 	"anyport/cmd/anyport/internal/slowfs"
 	"anyport/cmd/anyport/internal/socket"
@@ -105,6 +106,7 @@ type daemon struct {
 	slow        *slowfs.Worker // opens files that may be on a mount that hangs
 	systemFiles *slowfs.Worker // the same for /etc/hosts and /etc/resolv.conf
 
+	doorbell   doorbell            // from the event loops to answerKnocks
 	refusals   chan closedService  // from the event loops to refuseMirrored
 	healthNews chan struct{}       // from noteHealth to applyHealth
 	decisions  chan func()         // from decide to control
@@ -131,6 +133,7 @@ type generation struct {
 	number   int // 1 is what the process began with
 	config   *config.Config
 	table    *table.Table
+	keys     knock.Keys    // of authenticated knocks
 	shadowed []host.Shadow // listeners that get nothing more, as shadow_listeners allows
 	loaded   time.Time
 }
@@ -139,7 +142,7 @@ type generation struct {
 // needed by the rest; everything that takes a privilege comes before the privileges are dropped; and
 // another process serves until the last step.
 func open(opt Options) (*daemon, error) {
-	d := &daemon{opt: opt, begun: time.Now(), decisions: make(chan func()), decided: make(chan struct{}), slow: slowfs.New(readTimeout), systemFiles: slowfs.New(systemFileTimeout), refusals: make(chan closedService, 1024), healthNews: make(chan struct{}, 1), stored: map[string]int{}}
+	d := &daemon{opt: opt, begun: time.Now(), decisions: make(chan func()), decided: make(chan struct{}), slow: slowfs.New(readTimeout), systemFiles: slowfs.New(systemFileTimeout), refusals: make(chan closedService, 1024), doorbell: newDoorbell(), healthNews: make(chan struct{}, 1), stored: map[string]int{}}
 	maps.Copy(d.stored, opt.Stored)
 	d.drains.Store(&drains{})
 	d.openLog()
@@ -164,6 +167,9 @@ func (d *daemon) openRoutes() error {
 	if err != nil {
 		return err
 	}
+	if g.keys, err = d.readKeys(c); err != nil {
+		return err
+	}
 	d.openRaw()
 	d.proxy = proxy.New(proxy.Options{
 		Workers:  c.Listen.Workers,
@@ -171,6 +177,7 @@ func (d *daemon) openRoutes() error {
 		Raw:      d.raw,
 		Record:   d.record(),
 		Mirror:   d.noteRefusal,
+		Knock:    d.ring,
 		Log:      d.log,
 		ReadFile: d.readSystemFile,
 

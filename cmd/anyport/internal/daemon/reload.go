@@ -180,7 +180,12 @@ func (d *daemon) load() (*generation, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nextGeneration(d.opt, old, text)
+	next, err := nextGeneration(d.opt, old, text)
+	if err != nil {
+		return nil, err
+	}
+	next.keys, err = d.readKeys(next.config)
+	return next, err
 }
 
 // readFile reads a file that may be on a mount that hangs.

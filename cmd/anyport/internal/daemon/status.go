@@ -46,6 +46,8 @@ func (d *daemon) status() admin.Status {
 		Unrouted:      admin.Counts(d.proxy.Unrouted()),
 		Resolver:      resolverStatus(d.proxy.Resolving()),
 		Confirm:       d.confirmStatus(),
+		Doors:         d.doorStatus(time.Now()),
+		Knocks:        d.knockCounts(),
 	}
 }
 

@@ -33,6 +33,10 @@ func Status(w io.Writer, s *admin.Status) error {
 		fmt.Fprintln(out)
 		printRows(out, "SERVICE\tROUTE\tPROTOCOL\tLISTENER\tPROCESS\tSINCE\tLOOKUPS", rows)
 	}
+	if len(s.Doors) > 0 {
+		fmt.Fprintln(out)
+		printRows(out, "DOOR OPEN TO\tROUTE\tUNTIL", doorRows(s.Doors))
+	}
 	if s.Resolver != nil {
 		fmt.Fprintln(out)
 		printRows(out, "NAME\tADDRESSES\tTTL\tSERVER\tERROR", nameRows(s.Resolver.Names))
