@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"anyport/config"
 	"anyport/steering/host"
 )
 
@@ -110,29 +111,55 @@ func (d descriptor) copySocket(inode uint32) (int, error) {
 	return fd, nil
 }
 
-// isMPTCPListener looks at the socket itself: sock_diag(7) lists those of MPTCP apart.
-func (d descriptor) isMPTCPListener() bool {
+// option reads a socket option of SOL_SOCKET.
+func (d descriptor) option(name int) (int, error) {
 	fd, err := d.copy()
 	if err != nil {
-		return false
+		return 0, err
 	}
 	defer unix.Close(fd)
-	protocol, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL)
+	return unix.GetsockoptInt(fd, unix.SOL_SOCKET, name)
+}
+
+// isMPTCPListener looks at the socket itself: sock_diag(7) lists those of MPTCP apart, or as TCP.
+func (d descriptor) isMPTCPListener() bool {
+	protocol, err := d.option(unix.SO_PROTOCOL)
 	if err != nil || protocol != unix.IPPROTO_MPTCP {
 		return false
 	}
-	listens, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+	listens, err := d.option(unix.SO_ACCEPTCONN)
 	return err == nil && listens == 1
 }
 
-// mptcp says that o listens with MPTCP only, if it does.
+// steerable returns those of found that are not of MPTCP. Newer kernels list the subflow that stands for such a
+// listener, with the inode of the listener itself.
+func (o owned) steerable(service string, found []host.Socket) (plain []host.Socket, err error) {
+	for _, s := range found {
+		if holder := o.holders[s.Inode]; s.Protocol == config.TCP && holder.isMPTCPListener() {
+			err = notSteerable(service, holder.pid)
+			continue
+		}
+		plain = append(plain, s)
+	}
+	if len(plain) > 0 {
+		err = nil
+	}
+	return plain, err
+}
+
+// mptcp says that o listens with MPTCP only, if it does, on kernels that do not list its listeners.
 func (o owned) mptcp(service string) error {
 	for _, d := range o.others {
 		if d.isMPTCPListener() {
-			return fmt.Errorf("%s %w (pid %d), and the kernel steers nothing to such a socket (EOPNOTSUPP): have it listen with TCP, a program in Go by GODEBUG=multipathtcp=0 in its environment", service, ErrMPTCP, d.pid)
+			return notSteerable(service, d.pid)
 		}
 	}
 	return nil
+}
+
+// notSteerable is the error of a listener that a SOCKHASH refuses.
+func notSteerable(service string, pid int) error {
+	return fmt.Errorf("%s %w (pid %d), and the kernel steers nothing to such a socket (EOPNOTSUPP): have it listen with TCP, a program in Go by GODEBUG=multipathtcp=0 in its environment", service, ErrMPTCP, pid)
 }
 
 // processName is "" if the process has ended.
