@@ -51,6 +51,7 @@ func TestServiceOnFourPorts(t *testing.T) {
 	}
 	again.signal(t, syscall.SIGTERM)
 	again.wait(t)
+	group.stop(t) // also the programs that ncat has started: without routes they are not told that the conns end
 	p.unload(t)
 }
 
