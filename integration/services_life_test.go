@@ -100,7 +100,8 @@ func TestServiceAddedByReload(t *testing.T) {
 		t.Errorf("a reload while the service runs: %+v", got)
 	}
 	r.awaitAnswer(t, 7, "service")
-	running.run(t, r.edge, "python3", serverArgs("tcp", 7778, "running")...)
+	startRunning := func() *process { return running.run(t, r.edge, "python3", serverArgs("tcp", 7778, "running")...) }
+	runs := startRunning()
 	eventually(t, "the other service listens", func() bool { return answerOf(r.edge, "127.0.0.1:7778") == "running" })
 	got := reload(withLater + serviceRoute("running", 8, running.name))
 	if got.status != 1 || !strings.Contains(got.stderr, "CAP_SYS_PTRACE") || !strings.Contains(got.stderr, "restart anyport") {
@@ -117,6 +118,12 @@ func TestServiceAddedByReload(t *testing.T) {
 	p.write(t, withLater+serviceRoute("running", 8, running.name))
 	again := p.restart(t)
 	r.awaitAnswer(t, 7, "service")
+	r.awaitAnswer(t, 8, "running")
+	runs.signal(t, syscall.SIGKILL)
+	runs.wait(t)
+	r.awaitAnswer(t, 8, "refused")
+	startRunning()
+	eventually(t, "the service of another user is found again", func() bool { return strings.Count(again.String(), "127.0.0.1:7778") > 2 })
 	r.awaitAnswer(t, 8, "running")
 	again.signal(t, syscall.SIGTERM)
 	again.wait(t)

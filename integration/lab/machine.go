@@ -58,6 +58,9 @@ func newCgroup(name string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := os.Chmod(dir, 0o755); err != nil { // as the top of the tree is
+		return nil, err
+	}
 	return os.Open(dir)
 }
 

@@ -3,6 +3,7 @@ package services
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -72,16 +73,56 @@ func notShown(service string, pid int) error {
 
 // addSockets notes the sockets of pid by their inode. Descriptors come and go meanwhile.
 func addSockets(inodes map[uint32]descriptor, pid int) {
-	links, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
-	for _, link := range links {
-		target, _ := os.Readlink(link)
+	dir := fmt.Sprintf("/proc/%d/fd", pid)
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrPermission) {
+		probeSockets(inodes, pid)
+		return
+	}
+	for _, entry := range entries {
+		target, _ := os.Readlink(filepath.Join(dir, entry.Name()))
 		text, isSocket := strings.CutPrefix(target, "socket:[")
 		inode, err := strconv.ParseUint(strings.TrimSuffix(text, "]"), 10, 32)
-		fd, fdErr := strconv.Atoi(filepath.Base(link))
+		fd, fdErr := strconv.Atoi(entry.Name())
 		if isSocket && err == nil && fdErr == nil {
 			inodes[uint32(inode)] = descriptor{pid, fd}
 		}
 	}
+}
+
+// probeSockets is addSockets with CAP_SYS_PTRACE only: that lets a process copy any descriptor of another user's
+// process, but the directory fd belongs to that user, and to list it requires CAP_DAC_READ_SEARCH too.
+func probeSockets(inodes map[uint32]descriptor, pid int) {
+	pidfd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return
+	}
+	defer unix.Close(pidfd)
+	for n := range tableSize(pid) {
+		fd, err := unix.PidfdGetfd(pidfd, n, 0)
+		if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ESRCH) {
+			return
+		}
+		if err != nil {
+			continue
+		}
+		var stat unix.Stat_t
+		if unix.Fstat(fd, &stat) == nil && stat.Mode&unix.S_IFMT == unix.S_IFSOCK {
+			inodes[uint32(stat.Ino)] = descriptor{pid, n}
+		}
+		unix.Close(fd)
+	}
+}
+
+// tableSize is above every descriptor of a process: FDSize of proc_pid_status(5), which anybody may read.
+func tableSize(pid int) (size int) {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	for line := range strings.Lines(string(text)) {
+		if number, ok := strings.CutPrefix(line, "FDSize:"); ok {
+			size, _ = strconv.Atoi(strings.TrimSpace(number))
+		}
+	}
+	return size
 }
 
 // copy returns a descriptor of this process for the same file.
