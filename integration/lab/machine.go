@@ -82,7 +82,7 @@ func (m *Machine) await() error {
 
 // Run runs a command on the machine to its end, and returns what it printed.
 func (m *Machine) Run(name string, args ...string) ([]byte, error) {
-	enter := []string{"--target", strconv.Itoa(m.init.Process.Pid), "--mount", "--net", "--pid", "--wd=/", "--", "env", "-i",
+	enter := []string{"--target", strconv.Itoa(m.init.Process.Pid), "--mount", "--net", "--pid", "--cgroup", "--wd=/", "--", "env", "-i",
 		"PATH=/usr/local/bin:/usr/bin:/usr/sbin", "SYSTEMD_PAGER=", name}
 	return exec.Command("nsenter", append(enter, args...)...).CombinedOutput()
 }

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -34,7 +35,7 @@ func find(service string, pids []int) (owned, error) {
 		return o, err
 	}
 	inodes, elsewhere := map[uint32]descriptor{}, 0
-	for _, pid := range pids {
+	for _, pid := range slices.Backward(slices.Sorted(slices.Values(pids))) { // of several, the parent has a socket the longest
 		switch there, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/net", pid)); {
 		case errors.Is(err, os.ErrPermission):
 			return o, notShown(service, pid)
