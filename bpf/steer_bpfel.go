@@ -42,6 +42,7 @@ type SteerBinding struct {
 	KeepsFlows uint32
 	Away       SteerVerdict
 	Service    uint64
+	Door       uint64
 	Knock      SteerKnock
 	Route      [64]uint8
 	_          [4]byte
@@ -59,7 +60,7 @@ type SteerBucket struct {
 
 type SteerDoor struct {
 	_      structs.HostLayout
-	Number uint32
+	Route  uint64
 	Client [4]uint32
 }
 
@@ -103,6 +104,7 @@ type SteerKnockSetup struct {
 
 type SteerKnockStep struct {
 	_        structs.HostLayout
+	Route    uint64
 	Window   uint64
 	Number   uint32
 	Position uint16
@@ -246,6 +248,7 @@ const (
 	SteerMapKnockers     = "knockers"
 	SteerMapLocalSockets = "local_sockets"
 	SteerMapNetworks     = "networks"
+	SteerMapOpenedDoors  = "opened_doors"
 	SteerMapPrefixesV4   = "prefixes_v4"
 	SteerMapPrefixesV6   = "prefixes_v6"
 	SteerMapSockets      = "sockets"
@@ -320,6 +323,7 @@ type SteerMapSpecs struct {
 	Knockers     *ebpf.MapSpec `ebpf:"knockers"`
 	LocalSockets *ebpf.MapSpec `ebpf:"local_sockets"`
 	Networks     *ebpf.MapSpec `ebpf:"networks"`
+	OpenedDoors  *ebpf.MapSpec `ebpf:"opened_doors"`
 	PrefixesV4   *ebpf.MapSpec `ebpf:"prefixes_v4"`
 	PrefixesV6   *ebpf.MapSpec `ebpf:"prefixes_v6"`
 	Sockets      *ebpf.MapSpec `ebpf:"sockets"`
@@ -370,6 +374,7 @@ type SteerMaps struct {
 	Knockers     *ebpf.Map `ebpf:"knockers"`
 	LocalSockets *ebpf.Map `ebpf:"local_sockets"`
 	Networks     *ebpf.Map `ebpf:"networks"`
+	OpenedDoors  *ebpf.Map `ebpf:"opened_doors"`
 	PrefixesV4   *ebpf.Map `ebpf:"prefixes_v4"`
 	PrefixesV6   *ebpf.Map `ebpf:"prefixes_v6"`
 	Sockets      *ebpf.Map `ebpf:"sockets"`
@@ -396,6 +401,7 @@ func (m *SteerMaps) Close() error {
 		m.Knockers,
 		m.LocalSockets,
 		m.Networks,
+		m.OpenedDoors,
 		m.PrefixesV4,
 		m.PrefixesV6,
 		m.Sockets,

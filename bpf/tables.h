@@ -45,6 +45,7 @@ struct binding {
 	__u32 keeps_flows;    /* not 0: of UDP user space sees to the end */
 	enum verdict away;    /* with SOCKET: while the service has no such socket */
 	__u64 service;	      /* with SOCKET: see local_key */
+	__u64 door;	      /* with NEEDS_DOOR: struct door's route */
 	enum knock knock;
 	__u8 route[64];	      /* for the next process, which finds its numbers by the name */
 };

@@ -21,7 +21,7 @@ func (h Half) knockEntries(t *table.Table, numbers map[string]uint32) iter.Seq2[
 		for s := range t.KnockSteps() {
 			key := bpf.SteerKnockPort{Group: h.knockGroup(s.Group), Port: uint32(s.Port)}
 			step := bpf.SteerKnockStep{
-				Window: uint64(s.Route.Knock.Window), Number: numbers[s.Route.Name],
+				Route: table.DoorID(s.Route.Name), Window: uint64(s.Route.Knock.Window), Number: numbers[s.Route.Name],
 				Position: uint16(s.Position), Last: uint16(Flag(s.Last)),
 			}
 			if !yield(key, step) {
@@ -43,4 +43,12 @@ func knockRule(r table.Rules) bpf.SteerKnock {
 		return bpf.SteerKnockNEEDS_DOOR
 	}
 	return bpf.SteerKnockNO_KNOCK
+}
+
+// doorOf is the door that clients need, 0 if none.
+func doorOf(b table.Binding) uint64 {
+	if !b.NeedsDoor {
+		return 0
+	}
+	return table.DoorID(b.Route.Name)
 }
