@@ -85,7 +85,7 @@ func (t *Table) KnockSteps() iter.Seq[KnockStep] {
 // bindDoorbell binds the port for authenticated datagrams on the prefixes of the routes that
 // they open.
 func (c *compiler) bindDoorbell(cfg *config.Config) {
-	if !slices.ContainsFunc(cfg.Routes, func(r *config.Route) bool { return r.Knock.SPA() }) {
+	if !cfg.TakesKnocks() {
 		return
 	}
 	c.doorbell = uint32(len(c.table.bindings))
