@@ -78,7 +78,11 @@ func (d *daemon) answerKnocks(ctx context.Context) {
 			case verdict == knock.Malformed || verdict == knock.Unsigned || now.Before(quiet):
 			default:
 				quiet = now.Add(time.Second)
-				d.log.Log(ctx, levelOf(verdict), "refused a knock", "verdict", verdict, "route", m.Route, "key", m.Key, "from", k.client, "error", err)
+				args := []any{"verdict", verdict, "route", m.Route, "key", m.Key, "from", k.client}
+				if err != nil {
+					args = append(args, "error", err)
+				}
+				d.log.Log(ctx, levelOf(verdict), "refused a knock", args...)
 			}
 		}
 	}
