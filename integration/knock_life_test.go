@@ -68,6 +68,7 @@ func (h *host) ring(t *testing.T, datagram string) {
 // and a kill with pins, and over all of them one datagram opens it once.
 func TestKnockOutlives(t *testing.T) {
 	t.Parallel()
+	other := otherRelease(t)
 	r := newRig(t)
 	r.edge.withBPFFS(t)
 	r.origin.serve(t, "10.0.0.5:4711", echo)
@@ -106,14 +107,16 @@ func TestKnockOutlives(t *testing.T) {
 	stays("after a drain")
 	f.upgrade(t)
 	stays("after an upgrade")
-	f.upgradeTo(t, otherRelease(t))
+	f.upgradeTo(t, other)
 	stays("after an upgrade to another program")
 	f.upgrade(t)
 	stays("after an upgrade back")
 	f.kill(t)
-	p.process = p.restart(t)
-	f.pids = append(f.pids, p.cmd.Process.Pid)
+	again := p.restart(t)
 	stays("after a kill")
+	again.signal(t, syscall.SIGTERM)
+	again.signal(t, syscall.SIGINT) // does not wait for conns
+	again.wait(t)
 }
 
 // TestKnockAddress: the door opens to the address that the datagram names, behind a NAT for instance, and not to
