@@ -33,6 +33,7 @@ var combined = []option{
 	{"return", []string{"at once", "slowly"}}, // of an origin that was down
 	{"clients", []string{"all", "listed"}},
 	{"origins", []string{"address", "name"}},
+	{"knock", []string{"none", "ports", "spa"}},
 }
 
 // goTogether is false for values that the file refuses together.
