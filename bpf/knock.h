@@ -263,7 +263,7 @@ static __always_inline struct ruling limit_knocks(const struct binding *b, const
 
 	k->index = b->number;
 	bucket = bpf_map_lookup_elem(&buckets, &k->index);
-	k->network = network_of(b, p, CONNS);
+	set_network(&k->network, b, p, CONNS);
 	if (!bucket || !take(bucket, &bucket->full, k, bpf_ktime_get_ns(), b->new_conns))
 		return (struct ruling){ LIMIT, DROP };
 	return (struct ruling){ STEER, STEER };
