@@ -201,7 +201,7 @@ static __always_inline struct ruling limit(const struct binding *b, const struct
 	__u64 now;
 
 	if (!b->new_conns && !b->datagrams)
-		return (struct ruling){ b->verdict, b->verdict };
+		return (struct ruling){ STEER, STEER };
 	k->index = b->number;
 	bucket = bpf_map_lookup_elem(&buckets, &k->index);
 	if (!bucket)
@@ -211,5 +211,5 @@ static __always_inline struct ruling limit(const struct binding *b, const struct
 		return (struct ruling){ LIMIT, DROP };
 	if (b->new_conns && !admit(bucket, b, p, k, now))
 		return (struct ruling){ LIMIT, REFUSE };
-	return (struct ruling){ b->verdict, b->verdict };
+	return (struct ruling){ STEER, STEER };
 }

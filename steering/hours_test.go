@@ -26,26 +26,25 @@ var knownHours = []struct {
 	{"*-*-1..15 12:30..12:31 UTC", func(t time.Time) bool { return t.Day() <= 15 && t.Hour() == 12 && t.Minute() == 30 }},
 }
 
-// scheduled is r with one of the schedules.
-func scheduled(t testing.TB, r *config.Route, text string) {
-	t.Helper()
+// scheduled gives r this schedule.
+func scheduled(r *config.Route, text string) {
 	e, err := hours.Parse(text)
 	if err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
 	r.Active = hours.Schedule{e}
 	r.OnInactive = config.CloseConns
 }
 
 // schedule gives some of the routes hours, and returns who decides.
-func schedule(t testing.TB, d tabletest.Dice, cfg *config.Config) map[*config.Route]func(time.Time) bool {
+func schedule(d tabletest.Dice, cfg *config.Config) map[*config.Route]func(time.Time) bool {
 	contains := map[*config.Route]func(time.Time) bool{}
 	for _, r := range cfg.Routes {
 		if d.IntN(4) == 0 {
 			continue
 		}
 		h := knownHours[d.IntN(len(knownHours))]
-		scheduled(t, r, h.text)
+		scheduled(r, h.text)
 		contains[r] = h.contains
 		r.Inactive = []config.Action{config.Refuse, config.Drop}[d.IntN(2)]
 		r.OnInactive = []config.OnDown{config.KeepConns, config.CloseConns}[d.IntN(2)]
@@ -88,7 +87,7 @@ func TestHoursAgree(t *testing.T) {
 	for seed := range uint64(n) {
 		d := tabletest.NewDice(1_000_000 + seed)
 		cfg := d.Config()
-		contains := schedule(t, d, cfg)
+		contains := schedule(d, cfg)
 		compiled := replace(t, s, cfg)
 		j.learn(t, s)
 		for range times {
@@ -133,7 +132,7 @@ func TestHoursAgree(t *testing.T) {
 // officeHours is a route of both protocols that closes at 18:00.
 func officeHours(t *testing.T) *config.Config {
 	cfg := tabletest.Managed("192.0.2.0/24", "2001:db8:1::/48")
-	scheduled(t, cfg.Routes[0], "08:00..18:00 UTC")
+	scheduled(cfg.Routes[0], "08:00..18:00 UTC")
 	return cfg
 }
 
@@ -209,11 +208,11 @@ func TestHoursOfReload(t *testing.T) {
 	s := open(t, tabletest.Managed("192.0.2.0/24"))
 	j := newJudge(t, s)
 	never := tabletest.Managed("192.0.2.0/24")
-	scheduled(t, never.Routes[0], "1999-12-31")
+	scheduled(never.Routes[0], "1999-12-31")
 	replace(t, s, never)
 	checkJudged(t, j, "never in force", from(config.TCP, 1024), table.Refuse)
 	always := tabletest.Managed("192.0.2.0/24")
-	scheduled(t, always.Routes[0], "00:00..24:00")
+	scheduled(always.Routes[0], "00:00..24:00")
 	replace(t, s, always)
 	checkJudged(t, j, "always in force", from(config.TCP, 1024), table.Steer)
 	replace(t, s, never)
