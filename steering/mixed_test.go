@@ -55,7 +55,7 @@ func mix(d tabletest.Dice) *mixed {
 func (m *mixed) packet() program.Packet {
 	client := m.clients[m.IntN(len(m.clients))]
 	p := program.Packet{Protocol: m.Protocol(), Client: netip.AddrPortFrom(client.Addr(), uint16(40000+m.IntN(3)))}
-	if m.IntN(8) == 0 {
+	if m.IntN(8) == 0 || len(m.cfg.Routes) == 0 {
 		for p.Dst = m.Dst(); p.Dst.Addr().Is4() != client.Addr().Is4(); p.Dst = m.Dst() {
 		}
 		return p
