@@ -30,7 +30,7 @@ func TestHoursThroughout(t *testing.T) {
 		for i, active := range map[int]string{0: in, 10: out} {
 			const route = "[route.%s-%d]\nprotocol = \"tcp\"\nprefixes = [\"192.0.2.%d\"]\nports = [4711]\nactive = [%q]\n"
 			text += fmt.Sprintf(route+"origins = [\"10.0.0.5\"]\n", "forward", i, i+1, active)
-			text += fmt.Sprintf(route+"origins = [\"10.0.0.5\"]\nknock = [%d, %d]\nknock_window = \"1h\"\n", "knock", i, i+2, active, 7000+i, 8000+i)
+			text += fmt.Sprintf(route+"origins = [\"10.0.0.5\"]\nknock = [%d, %d, %d]\nknock_window = \"1h\"\n", "knock", i, i+2, active, 7000+i, 8000+i, 9000+i)
 			text += fmt.Sprintf(route+"action = \"socket\"\nservice = %q\n", "socket", i, i+3, active, group.name)
 		}
 		return text
@@ -39,7 +39,7 @@ func TestHoursThroughout(t *testing.T) {
 	p := r.edge.serveWith(t, file(in, out))
 	p.expect(t, "a socket of a service takes packets")
 	for i, first := range []int{7000, 7010} {
-		for _, n := range []int{first, first + 1000} {
+		for _, n := range []int{first, first + 1000, first + 2000} {
 			if _, err := r.client.tryDial("tcp", "", fmt.Sprintf("192.0.2.%d:%d", 2+10*i, n)); outcome(err) != refused {
 				t.Fatalf("knocking at port %d: %v", n, err)
 			}
