@@ -159,7 +159,7 @@ func TestMixedAgree(t *testing.T) {
 		now += 2 * time.Hour // no door of the table before is open any more
 		at := time.Unix(1_700_000_000+m.Int64N(100_000_000), 0).Truncate(time.Minute)
 		for range stretches {
-			if err := s.ApplyHours(at); err != nil {
+			if err := s.ApplyHours(fixed(at)); err != nil {
 				t.Fatal(err)
 			}
 			begun, first := time.Now(), now
