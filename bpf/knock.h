@@ -202,8 +202,9 @@ static __always_inline void open_door(const struct knock_step *step, const struc
 }
 
 /* Counts a packet for the sequences of a prefix. It decides nothing about the packet: a
- * knock is answered like any other packet to that port. */
-static __always_inline void knock(__u32 group, const struct packet *p, struct keys *k)
+ * knock is answered like any other packet to that port. Through volatile the group is read where
+ * it is needed: else every packet of a prefix without sequences stores it on the stack. */
+static __always_inline void knock(const volatile struct policy *policy, const struct packet *p, struct keys *k)
 {
 	const struct knock_setup *setup;
 	const struct knock_step *step;
@@ -218,7 +219,7 @@ static __always_inline void knock(__u32 group, const struct packet *p, struct ke
 	s = find_knocker(p, k, setup->secret, now);
 	if (!s)
 		return;
-	k->knock_port = (struct knock_port){ group, p->port };
+	k->knock_port = (struct knock_port){ policy->knocks, p->port };
 	step = bpf_map_lookup_elem(&knock_steps, &k->knock_port);
 	if (!step)
 		clear_knocks(s, p);
@@ -277,7 +278,7 @@ static __always_inline struct ruling limit_knocks(const struct binding *b, const
 
 	k->index = b->number;
 	bucket = bpf_map_lookup_elem(&buckets, &k->index);
-	k->network = network_of(b, p, CONNS);
+	set_network(&k->network, b, p, CONNS);
 	if (!bucket || !take(bucket, &bucket->full, k, bpf_ktime_get_ns(), b->new_conns))
 		return (struct ruling){ LIMIT, DROP };
 	return (struct ruling){ STEER, STEER };

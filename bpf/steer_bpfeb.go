@@ -36,14 +36,12 @@ type SteerBinding struct {
 	NewConns   uint64
 	Datagrams  uint64
 	FlowIdle   uint64
-	Mirrors    uint32
-	Inactive   SteerVerdict
 	ValidUntil uint64
-	KeepsFlows uint32
-	Away       SteerVerdict
+	Extras     SteerExtra
+	Inactive   SteerVerdict
 	Service    uint64
 	Door       uint64
-	Knock      SteerKnock
+	Away       SteerVerdict
 	Route      [64]uint8
 	_          [4]byte
 }
@@ -70,20 +68,21 @@ type SteerDst struct {
 	Addr   [4]uint32
 }
 
+type SteerExtra uint32
+
+const (
+	SteerExtraMIRRORS     SteerExtra = 1
+	SteerExtraKEEPS_FLOWS SteerExtra = 2
+	SteerExtraNEEDS_DOOR  SteerExtra = 4
+	SteerExtraTAKES_KNOCK SteerExtra = 8
+)
+
 type SteerInterval struct {
 	_       structs.HostLayout
 	Lo      uint16
 	Pad     uint16
 	Binding uint32
 }
-
-type SteerKnock uint32
-
-const (
-	SteerKnockNO_KNOCK    SteerKnock = 0
-	SteerKnockNEEDS_DOOR  SteerKnock = 1
-	SteerKnockTAKES_KNOCK SteerKnock = 2
-)
 
 type SteerKnockNonce struct {
 	_     structs.HostLayout

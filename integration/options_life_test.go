@@ -233,6 +233,9 @@ func (c *combination) choosing() string {
 	if c.is("return", "slowly") {
 		keys += "slow_start = \"10s\"\npanic_threshold = 50\n"
 	}
+	if !c.is("hours", "always") {
+		keys += fmt.Sprintf("active = [%q]\ninactive = \"drop\"\non_inactive = %q\n", hoursAround(time.Now()), c.choice["hours"])
+	}
 	if c.is("clients", "listed") {
 		keys += fmt.Sprintf("allow = [%q]\ndeny = [%q]\ndenied = \"drop\"\n", c.clients, c.edge)
 	}

@@ -34,6 +34,7 @@ var combined = []option{
 	{"clients", []string{"all", "listed"}},
 	{"origins", []string{"address", "name"}},
 	{"knock", []string{"none", "ports", "spa"}},
+	{"hours", []string{"always", "keep", "close"}}, // the latter two of a route that is in force for some hours more
 }
 
 // goTogether is false for values that the file refuses together.

@@ -171,6 +171,20 @@ type naivePacket struct {
 
 // take judges a packet, and counts it.
 func (n *naiveKnocks) take(now time.Duration, dst netip.AddrPort, client netip.AddrPort) table.Verdict {
+	n.count(now, dst, client)
+	d, _ := tabletest.Naive(n.cfg, config.TCP, dst, client.Addr())
+	if d.Verdict == table.Steer && !n.admits(now, d.Route, client.Addr()) {
+		return table.VerdictOf(d.Route.Denied)
+	}
+	return d.Verdict
+}
+
+// admits reports whether the route needs no door, or has one open to the client.
+func (n *naiveKnocks) admits(now time.Duration, r *config.Route, client netip.Addr) bool {
+	return r == nil || !r.Knock.Needed() || now < n.door[r.Name+client.String()]
+}
+
+func (n *naiveKnocks) count(now time.Duration, dst netip.AddrPort, client netip.AddrPort) {
 	counts := false
 	for _, r := range n.cfg.Routes {
 		counts = counts || len(r.Knock.Ports()) > 0 && naiveServes(r, dst.Addr())
@@ -184,11 +198,6 @@ func (n *naiveKnocks) take(now time.Duration, dst netip.AddrPort, client netip.A
 			}
 		}
 	}
-	d, _ := tabletest.Naive(n.cfg, config.TCP, dst, client.Addr())
-	if d.Verdict == table.Steer && d.Route.Knock.Needed() && n.door[d.Route.Name+client.Addr().String()] <= now {
-		return table.VerdictOf(d.Route.Denied)
-	}
-	return d.Verdict
 }
 
 func naiveServes(r *config.Route, addr netip.Addr) bool {

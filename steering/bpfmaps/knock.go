@@ -33,18 +33,6 @@ func (h Half) knockEntries(t *table.Table, numbers map[string]uint32) iter.Seq2[
 
 // hasKnock reports whether a step belongs to h.
 func (h Half) hasKnock(k bpf.SteerKnockPort) bool { return k.Group&1 == h.Generation }
-
-// knockRule is what the program reads of a binding's part in knocking.
-func knockRule(r table.Rules) bpf.SteerKnock {
-	switch {
-	case r.Doorbell:
-		return bpf.SteerKnockTAKES_KNOCK
-	case r.NeedsDoor:
-		return bpf.SteerKnockNEEDS_DOOR
-	}
-	return bpf.SteerKnockNO_KNOCK
-}
-
 // doorOf is the door that clients need, 0 if none.
 func doorOf(b table.Binding) uint64 {
 	if !b.NeedsDoor {
