@@ -33,6 +33,7 @@ func (h Half) knockEntries(t *table.Table, numbers map[string]uint32) iter.Seq2[
 
 // hasKnock reports whether a step belongs to h.
 func (h Half) hasKnock(k bpf.SteerKnockPort) bool { return k.Group&1 == h.Generation }
+
 // doorOf is the door that clients need, 0 if none.
 func doorOf(b table.Binding) uint64 {
 	if !b.NeedsDoor {
