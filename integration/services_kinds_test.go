@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -139,5 +140,36 @@ func TestServiceOverUDP(t *testing.T) {
 		is("service")
 		service.signal(t, syscall.SIGKILL)
 		is("origin")
+	}
+}
+
+// TestServiceRules has what the kernel decides hold for a service as for origins: hours, knocks, clients, a drain.
+func TestServiceRules(t *testing.T) {
+	t.Parallel()
+	r, group := newRig(t), newUnit(t)
+	group.run(t, r.edge, "python3", serverArgs("tcp", 7001, "service")...)
+	another := time.Now().UTC().AddDate(0, 0, 3).Weekday().String()[:3]
+	p := r.edge.serveWith(t, serviceRoute("open", 1, group.name)+
+		serviceRoute("hours", 2, group.name, fmt.Sprintf("active = [%q]", another+" UTC"))+
+		serviceRoute("denied", 3, group.name, fmt.Sprintf("deny = [%q]", clientV4))+
+		serviceRoute("knock", 4, group.name, "knock = [7000, 8000, 9000]"))
+	r.awaitAnswer(t, 1, "service")
+	for _, n := range []int{2, 3, 4} {
+		if got := answerOf(r.client, port(dstV4, n)); got != "refused" {
+			t.Errorf("port %d answers %q", n, got)
+		}
+	}
+	eventually(t, "knocks open the door", func() bool {
+		for _, n := range []int{7000, 8000, 9000} {
+			answerOf(r.client, port(dstV4, n))
+		}
+		return answerOf(r.client, port(dstV4, 4)) == "service"
+	})
+	for _, order := range []struct{ undo, want string }{{"", "refused"}, {"--undo", "service"}} {
+		args := slices.DeleteFunc([]string{"drain", "--route", "open", "--socket", p.socket, order.undo}, func(arg string) bool { return arg == "" })
+		if got := anyport(t, args...); got.status != 0 {
+			t.Fatalf("%v: %+v", args, got)
+		}
+		r.awaitAnswer(t, 1, order.want)
 	}
 }
