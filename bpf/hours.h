@@ -9,7 +9,7 @@
  * are kept, user space refuses the new ones. */
 static __always_inline int is_over(const struct binding *b, const struct packet *p)
 {
-	if (p->protocol == IPPROTO_UDP && b->keeps_flows)
+	if (p->protocol == IPPROTO_UDP && (b->extras & KEEPS_FLOWS))
 		return 0;
 	return bpf_ktime_get_boot_ns() >= b->valid_until;
 }

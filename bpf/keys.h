@@ -28,9 +28,9 @@ struct network {
 	__u32 addr[2]; /* IPv4 as ffff:a.b.c */
 };
 
-/* A door that is open to a client. */
+/* A door that is open to a client. The next process may have other numbers for the routes. */
 struct door {
-	__u32 number;	 /* of the route */
+	__u64 route;	 /* user space's hash of the name */
 	__u32 client[4]; /* IPv4 as ::ffff:a.b.c.d */
 };
 

@@ -12,6 +12,7 @@
 #define KNOCK_WITHIN (10 * SECOND)
 
 struct knock_step {
+	__u64 route;	/* see struct door */
 	__u64 window;	/* ns that the door stays open after the last step */
 	__u32 number;	/* of the route */
 	__u16 position; /* in the sequence, from 0 */
@@ -38,12 +39,14 @@ struct knocker {
 	__u64 ports; /* the client's own ports of the steps, 16 bits each from the lowest */
 };
 
-/* Rows of KNOCK_WAYS places. The row is chosen by the client's network (IPv4 /24, IPv6 /64)
- * and a secret, so a network that forges clients fills one row of its own. Where a row is
- * full, the client that has come least far yields, of these the oldest one: forged first
- * knocks from everywhere never replace a client that has come further. */
+/* Rows of KNOCK_WAYS places. A client has two rows, which a secret chooses: one by its network (IPv4
+ * /24, IPv6 /64), and one by its address (IPv6 again by the /64). So a forger whose network lets it
+ * forge only its own addresses fills one row, and of each other row a place at most: its neighbours
+ * find room in the second row, and everyone else in the first. Where both rows are full, the client
+ * that has come least far yields, of these the oldest one: forged first knocks from everywhere
+ * never replace a client that has come further. */
 #define KNOCK_WAYS 8
-#define KNOCK_ROWS 4096
+#define KNOCK_ROWS 8192
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -51,6 +54,12 @@ struct {
 	__type(key, __u32);
 	__type(value, struct knocker);
 } knockers SEC(".maps");
+
+/* The doors that a sequence has opened, for user space to log: struct door. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 16);
+} opened_doors SEC(".maps");
 
 struct knock_setup {
 	__u64 secret; /* user space draws it once */
@@ -82,12 +91,9 @@ static __always_inline __u64 knock_time(const struct knock_setup *setup)
 	return setup->now ? setup->now : bpf_ktime_get_boot_ns();
 }
 
-/* The client's network, mixed by the finalizer of MurmurHash3. */
-static __always_inline __u32 knock_row(const struct packet *p, __u64 secret)
+/* The finalizer of MurmurHash3. */
+static __always_inline __u32 knock_row(__u64 h)
 {
-	__u64 h = p->family == AF_INET ? p->client[3] & bpf_htonl(0xffffff00) : (__u64)p->client[0] << 32 | p->client[1];
-
-	h ^= secret;
 	h ^= h >> 33;
 	h *= 0xff51afd7ed558ccdULL;
 	h ^= h >> 33;
@@ -127,11 +133,18 @@ static __always_inline __u64 knock_rank(const struct knocker *s, const struct pa
  * again. */
 static __always_inline struct knocker *find_knocker(const struct packet *p, struct keys *k, __u64 secret, __u64 now)
 {
-	__u32 place = knock_row(p, secret);
+	__u64 network = (__u64)p->client[0] << 32 | p->client[1], address = ~network;
 	__u64 rank, best = ~0ULL;
 	struct knocker *s;
+	__u32 place;
 
-	k->index = place;
+	if (p->family == AF_INET) {
+		network = p->client[3] & bpf_htonl(0xffffff00);
+		address = ~(__u64)p->client[3];
+	}
+	place = k->index = knock_row(network ^ secret);
+	WAY WAY WAY WAY WAY WAY WAY WAY
+	k->index = knock_row(address ^ secret);
 	WAY WAY WAY WAY WAY WAY WAY WAY
 	k->index = place;
 	return bpf_map_lookup_elem(&knockers, &k->index);
@@ -182,14 +195,16 @@ static __always_inline int advance(struct knocker *s, const struct knock_step *s
 
 static __always_inline void open_door(const struct knock_step *step, const struct packet *p, struct keys *k, __u64 now)
 {
-	k->door = (struct door){ step->number, { p->client[0], p->client[1], p->client[2], p->client[3] } };
+	k->door = (struct door){ step->route, { p->client[0], p->client[1], p->client[2], p->client[3] } };
 	k->until = now + step->window;
 	bpf_map_update_elem(&doors, &k->door, &k->until, BPF_ANY);
+	bpf_ringbuf_output(&opened_doors, &k->door, sizeof(k->door), 0); /* where it is full, nobody is told */
 }
 
 /* Counts a packet for the sequences of a prefix. It decides nothing about the packet: a
- * knock is answered like any other packet to that port. */
-static __always_inline void knock(__u32 group, const struct packet *p, struct keys *k)
+ * knock is answered like any other packet to that port. Through volatile the group is read where
+ * it is needed: else every packet of a prefix without sequences stores it on the stack. */
+static __always_inline void knock(const volatile struct policy *policy, const struct packet *p, struct keys *k)
 {
 	const struct knock_setup *setup;
 	const struct knock_step *step;
@@ -204,7 +219,7 @@ static __always_inline void knock(__u32 group, const struct packet *p, struct ke
 	s = find_knocker(p, k, setup->secret, now);
 	if (!s)
 		return;
-	k->knock_port = (struct knock_port){ group, p->port };
+	k->knock_port = (struct knock_port){ policy->knocks, p->port };
 	step = bpf_map_lookup_elem(&knock_steps, &k->knock_port);
 	if (!step)
 		clear_knocks(s, p);
@@ -217,7 +232,7 @@ static __always_inline int has_door(const struct binding *b, const struct packet
 	const struct knock_setup *setup;
 	const __u64 *until;
 
-	k->door = (struct door){ b->number, { p->client[0], p->client[1], p->client[2], p->client[3] } };
+	k->door = (struct door){ b->door, { p->client[0], p->client[1], p->client[2], p->client[3] } };
 	until = bpf_map_lookup_elem(&doors, &k->door);
 	if (!until)
 		return 0;
@@ -263,7 +278,7 @@ static __always_inline struct ruling limit_knocks(const struct binding *b, const
 
 	k->index = b->number;
 	bucket = bpf_map_lookup_elem(&buckets, &k->index);
-	k->network = network_of(b, p, CONNS);
+	set_network(&k->network, b, p, CONNS);
 	if (!bucket || !take(bucket, &bucket->full, k, bpf_ktime_get_ns(), b->new_conns))
 		return (struct ruling){ LIMIT, DROP };
 	return (struct ruling){ STEER, STEER };

@@ -120,27 +120,39 @@ static __always_inline int is_closed(const struct packet *p, struct keys *k)
 	return until && bpf_ktime_get_ns() < *until;
 }
 
+/* Two fields that two branches return: clang would compute a pointer to one of them, so
+ * something of its own follows each load. */
+#define LOADED(v, which) asm volatile("# " which : "+r"(v))
+
 static __always_inline struct ruling rule(const struct binding *b, const struct packet *p, struct keys *k)
 {
-	const volatile struct binding *all = b; /* both: clang would compute a pointer to one */
-	enum verdict denied = all->denied, inactive = all->inactive;
-
-	if (p->question != ASKED_FOR_ALL && !allowed(b->sources, p, k))
+	if (p->question != ASKED_FOR_ALL && !allowed(b->sources, p, k)) {
+		enum verdict denied = b->denied;
+		LOADED(denied, "denied");
 		return (struct ruling){ DENY, denied };
-	if (b->valid_until && is_over(b, p))
+	}
+	if (b->valid_until && is_over(b, p)) {
+		enum verdict inactive = b->inactive;
+		LOADED(inactive, "inactive");
 		return (struct ruling){ INACTIVE, inactive };
-	if (b->verdict != STEER && b->verdict != SOCKET)
+	}
+	if (b->verdict != STEER && !b->service)
 		return (struct ruling){ b->verdict, b->verdict };
 	if (p->protocol == IPPROTO_TCP && draining(b->number, k))
 		return (struct ruling){ REFUSE, REFUSE };
-	if (b->knock == NEEDS_DOOR && p->question != ASKED_FOR_ALL && !passes_door(b, p, k))
-		return (struct ruling){ DENY, denied };
-	if (b->mirrors && is_closed(p, k))
-		return (struct ruling){ REFUSE, REFUSE };
+	if (b->extras) {
+		if (b->extras & NEEDS_DOOR && p->question != ASKED_FOR_ALL && !passes_door(b, p, k)) {
+			enum verdict denied = b->denied;
+			LOADED(denied, "no door");
+			return (struct ruling){ DENY, denied };
+		}
+		if (b->extras & MIRRORS && is_closed(p, k))
+			return (struct ruling){ REFUSE, REFUSE };
+		if (b->extras & TAKES_KNOCK && !p->question)
+			return limit_knocks(b, p, k);
+	}
 	if (p->question) /* takes no token */
 		return (struct ruling){ b->verdict, b->verdict };
-	if (b->knock == TAKES_KNOCK)
-		return limit_knocks(b, p, k);
 	return limit(b, p, k);
 }
 
@@ -175,7 +187,7 @@ static __always_inline enum slot worker(const struct packet *p, struct keys *k)
 }
 
 /* An empty slot refuses. */
-static __always_inline int assign(struct bpf_sk_lookup *ctx, enum slot slot, struct keys *k)
+static __always_inline int assign(struct bpf_sk_lookup *ctx, enum slot slot, __u64 flags, struct keys *k)
 {
 	struct bpf_sock *sk;
 	long err;
@@ -184,7 +196,7 @@ static __always_inline int assign(struct bpf_sk_lookup *ctx, enum slot slot, str
 	sk = bpf_map_lookup_elem(&sockets, &k->slot);
 	if (!sk)
 		return SK_DROP;
-	err = bpf_sk_assign(ctx, sk, slot >= UDP ? BPF_SK_LOOKUP_F_NO_REUSEPORT : 0);
+	err = bpf_sk_assign(ctx, sk, flags);
 	bpf_sk_release(sk);
 	return err ? SK_DROP : SK_PASS;
 }
@@ -239,7 +251,7 @@ int steer(struct bpf_sk_lookup *ctx)
 	if (!policy)
 		return SK_PASS;
 	if (policy->knocks && !p.question)
-		knock(policy->knocks, &p, &keys);
+		knock(policy, &p, &keys);
 	binding = find_binding(policy, &p, &keys);
 	if (!binding)
 		return SK_DROP;
@@ -247,21 +259,18 @@ int steer(struct bpf_sk_lookup *ctx)
 	ruling = rule(binding, &p, &keys);
 	if (p.question)
 		return answer(p.question, binding, ruling, &keys);
-	if (ruling.fate == SOCKET)
+	if (ruling.fate == STEER && binding->service)
 		ruling.verdict = ruling.fate = assign_local(ctx, binding, &p, &keys);
 	count(binding->number, ruling.verdict, &keys);
 
-	switch (ruling.fate) {
-	case PASS:
-	case SOCKET:
-		return SK_PASS;
-	case STEER:
-		return assign(ctx, p.protocol == IPPROTO_TCP ? TCP : worker(&p, &keys), &keys);
-	case DROP:
-		return assign(ctx, p.protocol == IPPROTO_TCP ? TCP_HOLE : UDP_HOLE, &keys);
-	default:
-		return SK_DROP;
+	if (ruling.fate == STEER) {
+		if (p.protocol == IPPROTO_TCP)
+			return assign(ctx, TCP, 0, &keys);
+		return assign(ctx, worker(&p, &keys), BPF_SK_LOOKUP_F_NO_REUSEPORT, &keys);
 	}
+	if (ruling.fate == DROP)
+		return assign(ctx, p.protocol == IPPROTO_TCP ? TCP_HOLE : UDP_HOLE, 0, &keys);
+	return ruling.fate == PASS || ruling.fate == SOCKET ? SK_PASS : SK_DROP;
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -36,13 +36,12 @@ type SteerBinding struct {
 	NewConns   uint64
 	Datagrams  uint64
 	FlowIdle   uint64
-	Mirrors    uint32
-	Inactive   SteerVerdict
 	ValidUntil uint64
-	KeepsFlows uint32
-	Away       SteerVerdict
+	Extras     SteerExtra
+	Inactive   SteerVerdict
 	Service    uint64
-	Knock      SteerKnock
+	Door       uint64
+	Away       SteerVerdict
 	Route      [64]uint8
 	_          [4]byte
 }
@@ -59,7 +58,7 @@ type SteerBucket struct {
 
 type SteerDoor struct {
 	_      structs.HostLayout
-	Number uint32
+	Route  uint64
 	Client [4]uint32
 }
 
@@ -69,20 +68,21 @@ type SteerDst struct {
 	Addr   [4]uint32
 }
 
+type SteerExtra uint32
+
+const (
+	SteerExtraMIRRORS     SteerExtra = 1
+	SteerExtraKEEPS_FLOWS SteerExtra = 2
+	SteerExtraNEEDS_DOOR  SteerExtra = 4
+	SteerExtraTAKES_KNOCK SteerExtra = 8
+)
+
 type SteerInterval struct {
 	_       structs.HostLayout
 	Lo      uint16
 	Pad     uint16
 	Binding uint32
 }
-
-type SteerKnock uint32
-
-const (
-	SteerKnockNO_KNOCK    SteerKnock = 0
-	SteerKnockNEEDS_DOOR  SteerKnock = 1
-	SteerKnockTAKES_KNOCK SteerKnock = 2
-)
 
 type SteerKnockNonce struct {
 	_     structs.HostLayout
@@ -103,6 +103,7 @@ type SteerKnockSetup struct {
 
 type SteerKnockStep struct {
 	_        structs.HostLayout
+	Route    uint64
 	Window   uint64
 	Number   uint32
 	Position uint16
@@ -246,6 +247,7 @@ const (
 	SteerMapKnockers     = "knockers"
 	SteerMapLocalSockets = "local_sockets"
 	SteerMapNetworks     = "networks"
+	SteerMapOpenedDoors  = "opened_doors"
 	SteerMapPrefixesV4   = "prefixes_v4"
 	SteerMapPrefixesV6   = "prefixes_v6"
 	SteerMapSockets      = "sockets"
@@ -320,6 +322,7 @@ type SteerMapSpecs struct {
 	Knockers     *ebpf.MapSpec `ebpf:"knockers"`
 	LocalSockets *ebpf.MapSpec `ebpf:"local_sockets"`
 	Networks     *ebpf.MapSpec `ebpf:"networks"`
+	OpenedDoors  *ebpf.MapSpec `ebpf:"opened_doors"`
 	PrefixesV4   *ebpf.MapSpec `ebpf:"prefixes_v4"`
 	PrefixesV6   *ebpf.MapSpec `ebpf:"prefixes_v6"`
 	Sockets      *ebpf.MapSpec `ebpf:"sockets"`
@@ -370,6 +373,7 @@ type SteerMaps struct {
 	Knockers     *ebpf.Map `ebpf:"knockers"`
 	LocalSockets *ebpf.Map `ebpf:"local_sockets"`
 	Networks     *ebpf.Map `ebpf:"networks"`
+	OpenedDoors  *ebpf.Map `ebpf:"opened_doors"`
 	PrefixesV4   *ebpf.Map `ebpf:"prefixes_v4"`
 	PrefixesV6   *ebpf.Map `ebpf:"prefixes_v6"`
 	Sockets      *ebpf.Map `ebpf:"sockets"`
@@ -396,6 +400,7 @@ func (m *SteerMaps) Close() error {
 		m.Knockers,
 		m.LocalSockets,
 		m.Networks,
+		m.OpenedDoors,
 		m.PrefixesV4,
 		m.PrefixesV6,
 		m.Sockets,

@@ -150,7 +150,8 @@ The integration tests start, reload, upgrade, kill and stop anyport with files t
 every pair of these: the header over TCP and over UDP, ` + "`egress_prefixes`" + `, ` + "`source`" + `, health with
 ` + "`on_all_down`" + ` and ` + "`on_down`" + `, the limits with a queue, ` + "`mirror_closed`" + `, a drained route, the workers,
 pins, the store, the user, both families, the logs, each ` + "`balance`" + `, ` + "`slow_start`" + ` with
-` + "`panic_threshold`" + ` and ` + "`max_age`" + `, ` + "`allow`" + ` with ` + "`deny`" + `, and origins by their DNS name.
+` + "`panic_threshold`" + ` and ` + "`max_age`" + `, ` + "`allow`" + ` with ` + "`deny`" + `, origins by their DNS name, and ` + "`knock`" + ` by
+ports and by a datagram.
 ` + "`accept_proxy`" + ` has tests of its own: with each header, with ` + "`transparent`" + ` and a queue, and with
 ` + "`egress_prefixes`" + `, the amplification budget and a drain.
 

@@ -52,6 +52,11 @@ func (k Knock) Ports() []uint16 {
 	return ports
 }
 
+// TakesKnocks reports whether an authenticated datagram opens a door of c.
+func (c *Config) TakesKnocks() bool {
+	return slices.ContainsFunc(c.Routes, func(r *Route) bool { return r.Knock.SPA() })
+}
+
 // knockStep is a port or the word.
 var knockStep = kind[KnockStep]{parseKnockStep, func(s KnockStep) string {
 	if s == KnockSPA {

@@ -19,11 +19,7 @@ func TestHours(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.origin.serve(t, "10.0.0.5:4711", echo)
-	end := time.Now().UTC().Truncate(time.Minute).Add(time.Minute)
-	if time.Until(end) < 20*time.Second { // time to start and to dial
-		end = end.Add(time.Minute)
-	}
-	hours := fmt.Sprintf("%s..%s UTC", end.Add(-5*time.Minute).Format("15:04"), end.Format("15:04"))
+	hours, end := hoursToMinute()
 	p := r.edge.serveWith(t, fmt.Sprintf(`
 [route.kept]
 protocol = "tcp"

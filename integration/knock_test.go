@@ -78,6 +78,7 @@ func TestKnock(t *testing.T) {
 	if got := p.doors(t); len(got) != 1 || got[0] != "ssh "+clientV4 {
 		t.Errorf("doors: %v", got)
 	}
+	p.expect(t, "opened a door", "route=ssh", "by=ports")
 	r.edge.output(t, program, "reload", "--socket", p.socket)
 	if err := r.client.admitted(dstV4 + ":4711"); err != nil {
 		t.Error("after a reload:", err)

@@ -1,6 +1,7 @@
 package steering
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/cilium/ebpf"
@@ -64,7 +65,7 @@ func (s *Steering) resetRoutes(numbers map[string]uint32) error {
 		if _, serving := s.numbers[name]; serving {
 			continue
 		}
-		if err := s.resetNumber(number); err != nil {
+		if err := errors.Join(s.resetNumber(number), s.closeDoors(name)); err != nil {
 			return fmt.Errorf("clear what the kernel keeps of route %q: %w", name, err)
 		}
 	}
@@ -84,9 +85,6 @@ func (s *Steering) resetNumber(number uint32) error {
 		}
 	}
 	if err := s.objects.Buckets.Put(number, bpf.SteerBucket{}); err != nil {
-		return err
-	}
-	if err := s.closeDoors(number); err != nil {
 		return err
 	}
 	return s.objects.Drains.Put(number, bpfmaps.Flag(false))

@@ -12,15 +12,18 @@ import (
 	"anyport/steering/bpfmaps"
 )
 
-// ApplyHours tells the kernel which routes are in force at the time now, and until when. It has to be
+// ApplyHours tells the kernel which routes are in force by the clock now, and until when. It has to be
 // called when a schedule changes, and when the clock was set. If it is not, the kernel goes on by what
 // it was told last: what was in force ends when it should, and nothing else begins. Replace does the
 // same for the routes that it puts into service.
 //
 // It writes one word for each of these routes, instead of a table into the half that does not serve:
 // a million prefixes take seconds. What ends has ended without it, and what begins is written after
-// that, so no moment has both.
-func (s *Steering) ApplyHours(now time.Time) error {
+// that, so no moment has both. A lookup reads the word of one route once, so it never meets half of a
+// change. The kernel copies the word with the rest of the binding, which stays the same, and does not
+// promise to copy all eight bytes at once. No mixture of their bytes opens what is closed before and
+// after: see [bpfmaps.ValidUntil].
+func (s *Steering) ApplyHours(now func() time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.isClosed() {
@@ -31,6 +34,7 @@ func (s *Steering) ApplyHours(now time.Time) error {
 		return err
 	}
 	before := s.validUntil
+	keepEqual(validUntil, before)
 	s.validUntil = validUntil
 	if err := s.half(s.generation).WriteHours(s.table, s.numbers); err != nil {
 		s.validUntil = before
@@ -39,13 +43,40 @@ func (s *Steering) ApplyHours(now time.Time) error {
 	return nil
 }
 
-// kernelHours is bpfmaps.ValidUntil by the kernel's clock.
-func kernelHours(cfg *config.Config, now time.Time) (map[string]uint64, error) {
-	boot, err := bootTime()
+// keepEqual has next say what before says where they differ by no more than two readings of the clocks do.
+func keepEqual(next, before map[string]uint64) {
+	const imprecision = uint64(10 * time.Millisecond)
+	for name, until := range next {
+		if was, ok := before[name]; ok && max(was, until)-min(was, until) < imprecision {
+			next[name] = was
+		}
+	}
+}
+
+// kernelHours is bpfmaps.ValidUntil by the clock now and the kernel's.
+func kernelHours(cfg *config.Config, now func() time.Time) (map[string]uint64, error) {
+	wall, boot, err := bothClocks(now)
 	if err != nil {
 		return nil, err
 	}
-	return bpfmaps.ValidUntil(cfg.Routes, now, boot), nil
+	return bpfmaps.ValidUntil(cfg.Routes, wall, boot), nil
+}
+
+// bothClocks reads the clock now and that of the kernel at one moment. A process that waits between the two
+// would make windows end later than they should, so it reads again if that took long. The kernel's comes first:
+// after many attempts windows end early, and not late.
+func bothClocks(now func() time.Time) (wall time.Time, boot time.Duration, err error) {
+	for range 100 {
+		var after time.Duration
+		if boot, err = bootTime(); err != nil {
+			return wall, boot, err
+		}
+		wall = now()
+		if after, err = bootTime(); err != nil || after-boot < time.Millisecond {
+			break
+		}
+	}
+	return wall, boot, err
 }
 
 // bootTime is what bpf_ktime_get_boot_ns returns. A process in a time namespace (since Linux 5.6) sees

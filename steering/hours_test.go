@@ -7,6 +7,7 @@ import (
 
 	"anyport/config"
 	"anyport/config/hours"
+	"anyport/steering/bpfmaps"
 	"anyport/steering/internal/tabletest"
 	"anyport/steering/table"
 )
@@ -26,26 +27,25 @@ var knownHours = []struct {
 	{"*-*-1..15 12:30..12:31 UTC", func(t time.Time) bool { return t.Day() <= 15 && t.Hour() == 12 && t.Minute() == 30 }},
 }
 
-// scheduled is r with one of the schedules.
-func scheduled(t testing.TB, r *config.Route, text string) {
-	t.Helper()
+// scheduled gives r this schedule.
+func scheduled(r *config.Route, text string) {
 	e, err := hours.Parse(text)
 	if err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
 	r.Active = hours.Schedule{e}
 	r.OnInactive = config.CloseConns
 }
 
 // schedule gives some of the routes hours, and returns who decides.
-func schedule(t testing.TB, d tabletest.Dice, cfg *config.Config) map[*config.Route]func(time.Time) bool {
+func schedule(d tabletest.Dice, cfg *config.Config) map[*config.Route]func(time.Time) bool {
 	contains := map[*config.Route]func(time.Time) bool{}
 	for _, r := range cfg.Routes {
 		if d.IntN(4) == 0 {
 			continue
 		}
 		h := knownHours[d.IntN(len(knownHours))]
-		scheduled(t, r, h.text)
+		scheduled(r, h.text)
 		contains[r] = h.contains
 		r.Inactive = []config.Action{config.Refuse, config.Drop}[d.IntN(2)]
 		r.OnInactive = []config.OnDown{config.KeepConns, config.CloseConns}[d.IntN(2)]
@@ -88,7 +88,7 @@ func TestHoursAgree(t *testing.T) {
 	for seed := range uint64(n) {
 		d := tabletest.NewDice(1_000_000 + seed)
 		cfg := d.Config()
-		contains := schedule(t, d, cfg)
+		contains := schedule(d, cfg)
 		compiled := replace(t, s, cfg)
 		j.learn(t, s)
 		for range times {
@@ -99,7 +99,7 @@ func TestHoursAgree(t *testing.T) {
 			if next := at.Truncate(time.Minute).Add(time.Minute); next.Sub(at) < 30*time.Second {
 				at = at.Add(-30 * time.Second) // the packets have half a minute before the next change
 			}
-			if err := s.ApplyHours(at); err != nil {
+			if err := s.ApplyHours(fixed(at)); err != nil {
 				t.Fatal(err)
 			}
 			begun := time.Now()
@@ -133,7 +133,7 @@ func TestHoursAgree(t *testing.T) {
 // officeHours is a route of both protocols that closes at 18:00.
 func officeHours(t *testing.T) *config.Config {
 	cfg := tabletest.Managed("192.0.2.0/24", "2001:db8:1::/48")
-	scheduled(t, cfg.Routes[0], "08:00..18:00 UTC")
+	scheduled(cfg.Routes[0], "08:00..18:00 UTC")
 	return cfg
 }
 
@@ -149,7 +149,7 @@ func at(text string) time.Time {
 func TestWindowCloses(t *testing.T) {
 	s := open(t, officeHours(t))
 	j := newJudge(t, s)
-	if err := s.ApplyHours(at("2026-11-30T17:59:59.5Z")); err != nil {
+	if err := s.ApplyHours(fixed(at("2026-11-30T17:59:59.5Z"))); err != nil {
 		t.Fatal(err)
 	}
 	begun := time.Now()
@@ -168,12 +168,12 @@ func TestWindowCloses(t *testing.T) {
 		t.Errorf("closed after %v, want half a second", open)
 	}
 	checkJudged(t, j, "after the end", from(config.UDP, 1024), table.Refuse)
-	if err := s.ApplyHours(at("2026-12-01T07:59:59.9Z")); err != nil {
+	if err := s.ApplyHours(fixed(at("2026-12-01T07:59:59.9Z"))); err != nil {
 		t.Fatal(err)
 	}
 	time.Sleep(200 * time.Millisecond)
 	checkJudged(t, j, "when it should begin, and nobody has said so", from(config.TCP, 1024), table.Refuse)
-	if err := s.ApplyHours(at("2026-12-01T08:00:00Z")); err != nil {
+	if err := s.ApplyHours(fixed(at("2026-12-01T08:00:00Z"))); err != nil {
 		t.Fatal(err)
 	}
 	checkJudged(t, j, "after the begin", from(config.TCP, 1024), table.Steer)
@@ -188,7 +188,7 @@ func TestInactiveAnswers(t *testing.T) {
 		r.Inactive, r.Deny = answer, tabletest.Prefixes("198.51.100.1")
 		s := open(t, cfg)
 		j := newJudge(t, s)
-		if err := s.ApplyHours(at("2026-11-30T20:00:00Z")); err != nil {
+		if err := s.ApplyHours(fixed(at("2026-11-30T20:00:00Z"))); err != nil {
 			t.Fatal(err)
 		}
 		j.learn(t, s)
@@ -209,16 +209,61 @@ func TestHoursOfReload(t *testing.T) {
 	s := open(t, tabletest.Managed("192.0.2.0/24"))
 	j := newJudge(t, s)
 	never := tabletest.Managed("192.0.2.0/24")
-	scheduled(t, never.Routes[0], "1999-12-31")
+	scheduled(never.Routes[0], "1999-12-31")
 	replace(t, s, never)
 	checkJudged(t, j, "never in force", from(config.TCP, 1024), table.Refuse)
 	always := tabletest.Managed("192.0.2.0/24")
-	scheduled(t, always.Routes[0], "00:00..24:00")
+	scheduled(always.Routes[0], "00:00..24:00")
 	replace(t, s, always)
 	checkJudged(t, j, "always in force", from(config.TCP, 1024), table.Steer)
 	replace(t, s, never)
 	replace(t, s, tabletest.Managed("192.0.2.0/24"))
 	checkJudged(t, j, "without hours", from(config.TCP, 1024), table.Steer)
+}
+
+// fixed is a clock that stands still.
+func fixed(at time.Time) func() time.Time { return func() time.Time { return at } }
+
+// TestBothClocks: a process that is stopped between the readings of two clocks does not make a window end late.
+func TestBothClocks(t *testing.T) {
+	before, err := bootTime()
+	if err != nil {
+		t.Fatal(err)
+	}
+	start, begun, reads := at("2026-11-30T12:00:00Z"), time.Now(), 0
+	wall, boot, err := bothClocks(func() time.Time {
+		now := start.Add(time.Since(begun))
+		if reads++; reads <= 3 {
+			time.Sleep(300 * time.Millisecond)
+		}
+		return now
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if late := (boot - before) - wall.Sub(start); late > 200*time.Millisecond {
+		t.Errorf("windows end %v too late", late)
+	}
+}
+
+// TestHalfWritten: a lookup may meet a time of which some bytes are written. It never lets in later, by more than 1 ns.
+func TestHalfWritten(t *testing.T) {
+	d := tabletest.NewDice(8)
+	routes := officeHours(t).Routes
+	at := func(text string, boot time.Duration) uint64 { return bpfmaps.ValidUntil(routes, at(text), boot)["all"] }
+	for range 10_000 {
+		boot := time.Duration(d.Int64N(1 << 60))
+		closed, open := at("2026-11-30T20:00:00Z", boot), at("2026-11-30T12:00:00Z", boot)
+		for mask := range 256 {
+			var bytes uint64
+			for i := range 8 {
+				bytes |= uint64(mask>>i&1) * 0xff << (8 * i)
+			}
+			if mixed := open&bytes | closed&^bytes; mixed > open+1 {
+				t.Fatalf("%#x is after %#x and %#x", mixed, open, closed)
+			}
+		}
+	}
 }
 
 // TestBootTime: the offset of a time namespace is taken out.

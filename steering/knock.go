@@ -3,15 +3,11 @@ package steering
 import (
 	"crypto/rand"
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"math/bits"
 	"net/netip"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/cilium/ebpf"
 
 	"anyport/bpf"
 	"anyport/config"
@@ -35,15 +31,14 @@ func (s *Steering) OpenDoor(route *config.Route, client netip.Addr) error {
 	if s.isClosed() {
 		return nil
 	}
-	number, ok := s.numbers[route.Name]
-	if !ok {
+	if _, serving := s.numbers[route.Name]; !serving {
 		return fmt.Errorf("open the door of route %q: it is not in service", route.Name)
 	}
 	now, err := s.knockTime()
 	if err != nil {
 		return err
 	}
-	key, until := doorKey(number, client), uint64(now+route.Knock.Window)
+	key, until := doorKey(route.Name, client), uint64(now+route.Knock.Window)
 	var old uint64
 	if s.objects.Doors.Lookup(key, &old) == nil && old >= until {
 		return nil
@@ -65,16 +60,11 @@ func (s *Steering) Doors() ([]Door, error) {
 	if err != nil {
 		return nil, err
 	}
-	names := make(map[uint32]string)
-	for _, r := range s.requested.Routes() {
-		if r.Knock.Needed() {
-			names[s.numbers[r.Name]] = r.Name
-		}
-	}
+	names := s.doorNames()
 	var doors []Door
 	err = bpfmaps.Each(s.objects.Doors, func(k bpf.SteerDoor, until uint64) {
-		if left := time.Duration(until) - now; left > 0 && names[k.Number] != "" {
-			doors = append(doors, Door{names[k.Number], bpfmaps.AddrOfWords(k.Client), left})
+		if left := time.Duration(until) - now; left > 0 && names[k.Route] != "" {
+			doors = append(doors, Door{names[k.Route], bpfmaps.AddrOfWords(k.Client), left})
 		}
 	})
 	slices.SortFunc(doors, func(a, b Door) int {
@@ -93,15 +83,14 @@ func (s *Steering) knockState(route *config.Route, client netip.Addr) string {
 	if err != nil {
 		return ""
 	}
-	number := s.numbers[route.Name]
 	var until uint64
-	if s.objects.Doors.Lookup(doorKey(number, client), &until) == nil && time.Duration(until) > now {
+	if s.objects.Doors.Lookup(doorKey(route.Name, client), &until) == nil && time.Duration(until) > now {
 		return fmt.Sprintf(": it has knocked; the door is open %s more", (time.Duration(until) - now).Round(time.Second))
 	}
 	if route.Knock.SPA() {
 		return ": knock needed: an authenticated datagram"
 	}
-	return fmt.Sprintf(": knock needed: %d of %d seen", s.knocksSeen(number, client, now), len(route.Knock.Steps))
+	return fmt.Sprintf(": knock needed: %d of %d seen", s.knocksSeen(s.numbers[route.Name], client, now), len(route.Knock.Steps))
 }
 
 // knocksSeen is how many ports of the sequence client has knocked at in time.
@@ -111,39 +100,46 @@ func (s *Steering) knocksSeen(number uint32, client netip.Addr, now time.Duratio
 		return 0
 	}
 	words := bpfmaps.AddrWords(client)
-	first := knockRow(client, setup.Secret) * knockWays
-	for i := range uint32(knockWays) {
-		var k bpf.SteerKnocker
-		if s.objects.Knockers.Lookup(first+i, &k) != nil || k.Client != words || k.Number != number {
-			continue
-		}
-		if now-time.Duration(k.Since) < table.KnockWithin {
-			return k.Next
+	for _, row := range knockRows(client, setup.Secret) {
+		for i := range uint32(knockWays) {
+			var k bpf.SteerKnocker
+			if s.objects.Knockers.Lookup(row*knockWays+i, &k) != nil || k.Client != words || k.Number != number {
+				continue
+			}
+			if now-time.Duration(k.Since) < table.KnockWithin {
+				return k.Next
+			}
 		}
 	}
 	return 0
 }
 
-// The table of knockers, as bpf/knock.h has it.
+// knockWays is KNOCK_WAYS of bpf/knock.h, and mostKnockRows is KNOCK_ROWS.
 const (
-	knockWays = 8
-	knockRows = 4096
+	knockWays     = 8
+	mostKnockRows = 8192
 )
 
-// knockRow is knock_row of bpf/knock.h, counted in rows: the two must be the same.
-func knockRow(client netip.Addr, secret uint64) uint32 {
+// knockRows are the two rows in which find_knocker of bpf/knock.h looks for client.
+func knockRows(client netip.Addr, secret uint64) [2]uint32 {
 	words := bpfmaps.AddrWords(client)
-	h := uint64(words[0])<<32 | uint64(words[1])
+	network := uint64(words[0])<<32 | uint64(words[1])
+	address := network
 	if client.Unmap().Is4() {
-		h = uint64(words[3] & binary.NativeEndian.Uint32([]byte{255, 255, 255, 0}))
+		network = uint64(words[3] & binary.NativeEndian.Uint32([]byte{255, 255, 255, 0}))
+		address = uint64(words[3])
 	}
-	h ^= secret
+	return [2]uint32{knockRow(network ^ secret), knockRow(^address ^ secret)}
+}
+
+// knockRow is knock_row, counted in rows.
+func knockRow(h uint64) uint32 {
 	h ^= h >> 33
 	h *= 0xff51afd7ed558ccd
 	h ^= h >> 33
 	h *= 0xc4ceb9fe1a85ec53
 	h ^= h >> 33
-	return uint32(h) & (1<<bits.TrailingZeros32(knockRows) - 1)
+	return uint32(h % mostKnockRows)
 }
 
 // drawKnockSecret draws the secret that spreads networks over rows, unless a process before
@@ -159,22 +155,6 @@ func (s *Steering) drawKnockSecret() error {
 	return s.objects.KnockSetup.Put(uint32(0), setup)
 }
 
-// closeDoors closes the doors of a route's number, which is to have another owner.
-func (s *Steering) closeDoors(number uint32) error {
-	var keys []bpf.SteerDoor
-	err := bpfmaps.Each(s.objects.Doors, func(k bpf.SteerDoor, _ uint64) {
-		if k.Number == number {
-			keys = append(keys, k)
-		}
-	})
-	for _, k := range keys {
-		if deleteErr := s.objects.Doors.Delete(k); deleteErr != nil && !errors.Is(deleteErr, ebpf.ErrKeyNotExist) {
-			err = errors.Join(err, deleteErr)
-		}
-	}
-	return err
-}
-
 // knockDifference explains why the kernel denies a client that the table admits.
 func (s *Steering) knockDifference(p program.Packet, got kernelAnswer, want table.Decision) string {
 	if want.Verdict != table.Steer || want.Route == nil || !want.Route.Knock.Needed() || !p.Client.Addr().IsValid() {
@@ -187,8 +167,8 @@ func (s *Steering) knockDifference(p program.Packet, got kernelAnswer, want tabl
 }
 
 // doorKey is the key of a door, an IPv4 address as ::ffff:a.b.c.d.
-func doorKey(number uint32, client netip.Addr) bpf.SteerDoor {
-	return bpf.SteerDoor{Number: number, Client: bpfmaps.AddrWords(client)}
+func doorKey(route string, client netip.Addr) bpf.SteerDoor {
+	return bpf.SteerDoor{Route: table.DoorID(route), Client: bpfmaps.AddrWords(client)}
 }
 
 // knockTime is the clock of doors, as the program reads it.

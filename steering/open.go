@@ -93,6 +93,7 @@ func (s *Steering) open(cfg *config.Config, table *table.Table, in Inheritance) 
 	if err := s.pinProgram(); err != nil {
 		return err
 	}
+	s.copyDoors() // those too that the former program has opened until it was replaced
 	return s.closeFormer()
 }
 

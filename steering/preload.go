@@ -98,12 +98,15 @@ func (s *Steering) replaceProgram(asked *table.Table, in Inheritance, why error)
 	loaded.Link, s.loaded.Link = s.loaded.Link, nil
 	s.formerProgram, s.loaded.Program = s.loaded.Program, nil
 	for _, name := range []string{program.SavedMap, bpf.SteerMapKnockNonces} { // what they hold goes on: the program uses neither
-		if saved := s.loaded.Maps[name]; saved != nil {
-			delete(s.loaded.Maps, name)
-			err = errors.Join(err, loaded.Maps[name].Close())
-			loaded.Maps[name] = saved
+		saved := s.loaded.Maps[name]
+		if saved == nil || name == bpf.SteerMapKnockNonces && program.CheckNonces(saved) != nil {
+			continue
 		}
+		delete(s.loaded.Maps, name)
+		err = errors.Join(err, loaded.Maps[name].Close())
+		loaded.Maps[name] = saved
 	}
+	err = errors.Join(err, s.takeDoors(s.loaded.Maps))
 	err = errors.Join(err, s.loaded.Close())
 	s.loaded, s.table = loaded, table.Unknown
 	return errors.Join(err, s.loaded.Assign(&s.objects))
@@ -130,15 +133,16 @@ func (s *Steering) switchProgram(generation uint32) error {
 	if err != nil || s.formerProgram == nil && state != linkOtherProgram {
 		return err
 	}
+	s.copyDoors()
 	if _, err = s.ensureAttached(); err == nil {
 		s.programReplaced = true
 	}
 	return err
 }
 
-// closeFormer closes the former program.
+// closeFormer closes the former program, and its doors.
 func (s *Steering) closeFormer() error {
-	err := s.formerProgram.Close()
-	s.formerProgram = nil
+	err := errors.Join(s.formerProgram.Close(), s.formerDoors.Close())
+	s.formerProgram, s.formerDoors = nil, nil
 	return err
 }

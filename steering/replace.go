@@ -61,7 +61,7 @@ func (s *Steering) replace(cfg *config.Config, asked *table.Table) error {
 	}
 	s.idleTable = next
 	numbers := bpfmaps.NumberRoutes(s.numbers, next)
-	validUntil, err := kernelHours(cfg, time.Now())
+	validUntil, err := kernelHours(cfg, time.Now)
 	if err != nil {
 		return err
 	}

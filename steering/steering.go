@@ -45,6 +45,7 @@ type Steering struct {
 	unpins          bool          // an orderly stop removes what is pinned
 	deadPrograms    []uint32      // programs that unload removes
 	formerProgram   *ebpf.Program // of another build, attached until the first table is filled; nil: none
+	formerDoors     *ebpf.Map     // the map of doors of formerProgram, until closeFormer; nil: none
 	programReplaced bool          // another program was attached: what is pinned is not ours yet
 	log             *slog.Logger
 

@@ -90,12 +90,24 @@ func encodeTerms(t table.Rules) bpf.SteerBinding {
 		NewConns:  uint64(t.NewConnSpacing),
 		Datagrams: uint64(t.DatagramSpacing),
 		FlowIdle:  uint64(t.FlowIdle),
-		Mirrors:   Flag(t.MirrorsClosed),
 		Away:      verdictCode(t.Away),
 		Service:   t.Service.ID(),
-		Knock:     knockRule(t),
-
-		Inactive:   verdictCode(t.Inactive),
-		KeepsFlows: Flag(t.KeepsFlows),
+		Inactive:  verdictCode(t.Inactive),
+		Extras:    extras(t),
 	}
+}
+
+// extras are the bits that send the program through what most routes do without.
+func extras(t table.Rules) (all bpf.SteerExtra) {
+	for bit, on := range map[bpf.SteerExtra]bool{
+		bpf.SteerExtraMIRRORS:     t.MirrorsClosed,
+		bpf.SteerExtraKEEPS_FLOWS: t.KeepsFlows,
+		bpf.SteerExtraNEEDS_DOOR:  t.NeedsDoor,
+		bpf.SteerExtraTAKES_KNOCK: t.Doorbell,
+	} {
+		if on {
+			all |= bit
+		}
+	}
+	return all
 }

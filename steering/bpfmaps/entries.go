@@ -23,6 +23,7 @@ func (h Half) bindingEntries(table *table.Table, numbers map[string]uint32) iter
 				copy(value.Route[:], b.Route.Name)
 				value.Number = numbers[b.Route.Name]
 				value.ValidUntil = h.ValidUntil[b.Route.Name]
+				value.Door = doorOf(b)
 			}
 			if b.Clients != nil {
 				value.Sources = h.ClientList(i)

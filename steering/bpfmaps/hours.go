@@ -15,6 +15,10 @@ const over = 1
 // ValidUntil returns until when the kernel may let in clients of the routes with active, by name, at
 // the time now, which is the time boot of the kernel's clock. A route that is in force for ever is
 // not among them.
+//
+// A route that is not in force has the lowest time that means one. Whatever bytes of it and of another
+// time are mixed, the result is no more than 1 ns after it. So a lookup that meets a half-written time sees the
+// route as it is before or after.
 func ValidUntil(routes []*config.Route, now time.Time, boot time.Duration) map[string]uint64 {
 	until := map[string]uint64{}
 	for _, r := range routes {

@@ -21,7 +21,7 @@ func (h Half) knockEntries(t *table.Table, numbers map[string]uint32) iter.Seq2[
 		for s := range t.KnockSteps() {
 			key := bpf.SteerKnockPort{Group: h.knockGroup(s.Group), Port: uint32(s.Port)}
 			step := bpf.SteerKnockStep{
-				Window: uint64(s.Route.Knock.Window), Number: numbers[s.Route.Name],
+				Route: table.DoorID(s.Route.Name), Window: uint64(s.Route.Knock.Window), Number: numbers[s.Route.Name],
 				Position: uint16(s.Position), Last: uint16(Flag(s.Last)),
 			}
 			if !yield(key, step) {
@@ -34,13 +34,10 @@ func (h Half) knockEntries(t *table.Table, numbers map[string]uint32) iter.Seq2[
 // hasKnock reports whether a step belongs to h.
 func (h Half) hasKnock(k bpf.SteerKnockPort) bool { return k.Group&1 == h.Generation }
 
-// knockRule is what the program reads of a binding's part in knocking.
-func knockRule(r table.Rules) bpf.SteerKnock {
-	switch {
-	case r.Doorbell:
-		return bpf.SteerKnockTAKES_KNOCK
-	case r.NeedsDoor:
-		return bpf.SteerKnockNEEDS_DOOR
+// doorOf is the door that clients need, 0 if none.
+func doorOf(b table.Binding) uint64 {
+	if !b.NeedsDoor {
+		return 0
 	}
-	return bpf.SteerKnockNO_KNOCK
+	return table.DoorID(b.Route.Name)
 }

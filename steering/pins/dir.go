@@ -161,7 +161,9 @@ func (p *Dir) Load() (e program.Loaded, err error) {
 		case name == LinkName:
 			e.Link, err = loadLink(p.FDPath(name))
 		case name == program.SavedMap:
-			e.Maps[name], err = loadSaved(p.FDPath(name))
+			e.Maps[name], err = loadChecked(p.FDPath(name), program.CheckSaved)
+		case name == bpf.SteerMapKnockNonces:
+			e.Maps[name], err = loadChecked(p.FDPath(name), program.CheckNonces)
 		default:
 			e.Maps[name], err = loadMap(p.FDPath(name), ids)
 		}
@@ -181,13 +183,13 @@ func loadLink(path string) (*link.NetNsLink, error) {
 	return program.AsNetNsLink(l)
 }
 
-// loadSaved wants the map that the program does not use.
-func loadSaved(path string) (*ebpf.Map, error) {
+// loadChecked wants a map that only processes use: the program does not name it.
+func loadChecked(path string, check func(*ebpf.Map) error) (*ebpf.Map, error) {
 	m, err := ebpf.LoadPinnedMap(path, nil)
 	if err != nil {
 		return nil, err
 	}
-	if err := program.CheckSaved(m); err != nil {
+	if err := check(m); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
 	return m, nil

@@ -55,6 +55,9 @@ func (c *compiler) knockGroup(around uint32, own []claim) uint32 {
 	return group
 }
 
+// DoorID is how the kernel knows the door of a route, in each generation and process. It is never 0.
+func DoorID(route string) uint64 { return hash(route) | 1 }
+
 // knockSet returns the bindings of a group.
 func (t *Table) knockSet(group uint32) []uint32 {
 	if group == 0 {
@@ -82,7 +85,7 @@ func (t *Table) KnockSteps() iter.Seq[KnockStep] {
 // bindDoorbell binds the port for authenticated datagrams on the prefixes of the routes that
 // they open.
 func (c *compiler) bindDoorbell(cfg *config.Config) {
-	if !slices.ContainsFunc(cfg.Routes, func(r *config.Route) bool { return r.Knock.SPA() }) {
+	if !cfg.TakesKnocks() {
 		return
 	}
 	c.doorbell = uint32(len(c.table.bindings))

@@ -44,7 +44,7 @@ func (d *daemon) applyHours() {
 	}
 	d.hours.Store(&states)
 	if d.checkChangeable() == nil {
-		if err := d.steering.ApplyHours(now); err != nil {
+		if err := d.steering.ApplyHours(time.Now); err != nil {
 			d.log.Error("cannot tell the kernel the hours of the routes: what is not in force yet stays so", "error", err)
 		}
 	}

@@ -22,6 +22,7 @@ import (
 type doorbell struct {
 	rung   chan knockDatagram
 	counts map[knock.Verdict]*atomic.Uint64 // the map itself never changes
+	loaded chan struct{}                    // another file is in service, which may have sequences
 }
 
 // knockDatagram is a copy of what arrived.
@@ -34,7 +35,7 @@ type knockDatagram struct {
 const mostRung = 256
 
 func newDoorbell() doorbell {
-	b := doorbell{make(chan knockDatagram, mostRung), map[knock.Verdict]*atomic.Uint64{}}
+	b := doorbell{make(chan knockDatagram, mostRung), map[knock.Verdict]*atomic.Uint64{}, make(chan struct{}, 1)}
 	for _, v := range knock.Verdicts {
 		b.counts[v] = new(atomic.Uint64)
 	}
@@ -77,7 +78,11 @@ func (d *daemon) answerKnocks(ctx context.Context) {
 			case verdict == knock.Malformed || verdict == knock.Unsigned || now.Before(quiet):
 			default:
 				quiet = now.Add(time.Second)
-				d.log.Log(ctx, levelOf(verdict), "refused a knock", "verdict", verdict, "route", m.Route, "key", m.Key, "from", k.client, "error", err)
+				args := []any{"verdict", verdict, "route", m.Route, "key", m.Key, "from", k.client}
+				if err != nil {
+					args = append(args, "error", err)
+				}
+				d.log.Log(ctx, levelOf(verdict), "refused a knock", args...)
 			}
 		}
 	}
@@ -117,7 +122,7 @@ func (d *daemon) answerKnock(k knockDatagram, now time.Time) (knock.Message, kno
 
 // readKeys reads the keys of knocks, if a route needs them.
 func (d *daemon) readKeys(c *config.Config) (knock.Keys, error) {
-	if !slices.ContainsFunc(c.Routes, func(r *config.Route) bool { return r.Knock.SPA() }) {
+	if !c.TakesKnocks() {
 		return nil, nil
 	}
 	path := c.Knock.Keys

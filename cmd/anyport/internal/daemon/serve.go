@@ -66,6 +66,7 @@ func (d *daemon) watch() {
 	watchers.Go(func() { d.releaseDropped(ctx) })
 	watchers.Go(func() { d.refuseMirrored(ctx) })
 	watchers.Go(func() { d.answerKnocks(ctx) })
+	watchers.Go(func() { d.watchDoors(ctx) })
 	watchers.Go(func() { d.watchFileLimit(ctx) })
 	if d.admin != nil {
 		watchers.Go(func() { d.admin.KeepFile(ctx, d.account, d.log) })

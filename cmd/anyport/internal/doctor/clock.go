@@ -20,15 +20,20 @@ func readClock(_ context.Context, f *Facts) error {
 	return nil
 }
 
-// checkClock: routes with active begin and end by the clock of this host.
+// checkClock: routes with active begin and end by the clock of this host, and knocks are dated.
 func checkClock(f *Facts) []Finding {
 	scheduled := func(r *config.Route) bool { return len(r.Active) > 0 }
-	if f.Config == nil || !slices.ContainsFunc(f.Config.Routes, scheduled) {
-		return ok("no route has active")
+	why := "routes with active begin and end by it"
+	switch {
+	case f.Config != nil && slices.ContainsFunc(f.Config.Routes, scheduled):
+	case f.Config != nil && f.Config.TakesKnocks():
+		why = "knocks count for a minute by it"
+	default:
+		return ok("no route has active or needs a dated knock")
 	}
 	if !f.ClockSynced {
 		return warn("timedatectl set-ntp true   # or start chrony or ntpd",
-			"routes with active begin and end by it", "no time daemon keeps the clock of this host right")
+			why, "no time daemon keeps the clock of this host right")
 	}
 	return ok("a time daemon keeps it right")
 }

@@ -21,8 +21,11 @@ func TestClock(t *testing.T) {
 		}
 	}
 	run(t, "clock", []example{
-		{"nothing goes by it", func(*Facts) {}, []Status{OK}, "no route has active", ""},
+		{"nothing goes by it", func(*Facts) {}, []Status{OK}, "no route has active or needs a dated knock", ""},
 		{"kept right", scheduled(true), []Status{OK}, "a time daemon keeps it right", ""},
+		{"left alone, with knocks", func(f *Facts) {
+			f.Config, f.ClockSynced = takesKnocks(f.Config), false
+		}, []Status{Warning}, "no time daemon", "timedatectl set-ntp true   # or start chrony or ntpd"},
 		{"left alone", scheduled(false), []Status{Warning}, "no time daemon", "timedatectl set-ntp true   # or start chrony or ntpd"},
 	})
 }

@@ -64,6 +64,7 @@ var checks = []struct {
 	{"somaxconn", checkBacklog},
 	{"conntrack", checkConntrack},
 	{"clock", checkClock},
+	{"knock", checkKnock},
 }
 
 // Examine judges the facts. It is pure: the same facts always make the same report.

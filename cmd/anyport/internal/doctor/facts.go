@@ -49,6 +49,8 @@ type Facts struct {
 	TProxy []Rule
 	NAT    []NAT
 
+	KeysErr error // what is wrong with the keys of knocks
+
 	ClockSynced bool // somebody keeps the clock of this host right, as adjtimex(2) says
 
 	Diverts   []Rule // rules that match packets which have a socket

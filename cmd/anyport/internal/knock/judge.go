@@ -22,10 +22,12 @@ const (
 	NoDoor    Verdict = "no_door"   // authentic, for a route or an address without such a door
 	Failed    Verdict = "failed"    // authentic, but the door could not be opened
 	Overflow  Verdict = "overflow"  // not looked at: too many wait
+
+	OpenedByPorts Verdict = "opened_by_ports" // no datagram: the last port of a sequence
 )
 
 // Verdicts are all of them.
-var Verdicts = []Verdict{Opened, Malformed, Unsigned, Late, Replayed, NoDoor, Failed, Overflow}
+var Verdicts = []Verdict{Opened, Malformed, Unsigned, Late, Replayed, NoDoor, Failed, Overflow, OpenedByPorts}
 
 // Judge decides about a datagram that sender sent, except for what needs memory: whether its
 // nonce is new, and whether its route has a door. On Opened the message says who is let in.

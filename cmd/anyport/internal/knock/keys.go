@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 )
@@ -40,7 +42,10 @@ const (
 // reads it may knock.
 func ReadKeys(path string) (Keys, error) {
 	f, err := os.Open(path)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("the keys of knocks in %s: this user may not read them: use root, or the user of steering.user if the file belongs to it", path)
+	case err != nil:
 		return nil, fmt.Errorf("read the keys of knocks: %w", err)
 	}
 	defer f.Close()
