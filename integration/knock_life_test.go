@@ -153,6 +153,22 @@ func TestKnockAddress(t *testing.T) {
 	if err := r.client.admitted("[" + dstV6 + "]:4711"); err != nil {
 		t.Error("over IPv6:", err)
 	}
+
+	if err := os.WriteFile(keys, []byte("bob YW5vdGhlciBrZXkgb2YgYm9i\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := anyport(t, "reload", "--socket", p.socket); got.status != 0 {
+		t.Errorf("reload with other keys: %+v", got)
+	}
+	r.client.ring(t, signKnock(time.Now(), 1)) // alice's
+	eventually(t, "a key that was removed opens nothing", func() bool { return p.knocks(t, "unsigned") == 1 })
+	opened := p.knocks(t, "opened")
+	r.client.output(t, program, "knock", dstV4, "--route", "ssh", "--key", keys, "--address", other)
+	eventually(t, "the new key opens the door", func() bool { return p.knocks(t, "opened") == opened+1 })
+	if got := p.doors(t); len(got) != 2 {
+		t.Errorf("doors after the change of keys: %v", got)
+	}
+
 	if err := os.Chmod(keys, 0o644); err != nil {
 		t.Fatal(err)
 	}
