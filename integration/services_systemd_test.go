@@ -29,12 +29,8 @@ func TestServiceOfSystemd(t *testing.T) {
 	r.awaitAnswer(t, 7, "refused")
 	run("system-nested.slice", "second")
 	r.awaitAnswer(t, 7, "second")
-	status := m.run(t, "anyport", "status")
-	for _, want := range []string{"echo.service", "127.0.0.1:7777", "ncat (pid " + m.pid(t, "echo.service") + ")"} {
-		if !strings.Contains(status, want) {
-			t.Errorf("status without %q:\n%s", want, status)
-		}
-	}
+	row := "127.0.0.1:7777  ncat (pid " + m.pid(t, "echo.service") + ")"
+	eventually(t, "the status has "+row, func() bool { return strings.Contains(m.run(t, "anyport", "status"), row) }) // the kernel is the first to notice
 	explained := m.run(t, "anyport", "explain", "tcp", port(dstV4, 7))
 	if want := fmt.Sprintf("service echo.service: tcp 127.0.0.1:7777, ncat (pid %s), since ", m.pid(t, "echo.service")); !strings.Contains(explained, want) {
 		t.Errorf("explain without %q:\n%s", want, explained)
