@@ -21,7 +21,7 @@ PURE = ./config/... ./proxy/... ./steering/... ./cmd/... ./docs
 FUZZTIME ?= 6s
 
 # Tests that have a long form, for `make soak`.
-SOAK = Storm|Pinned|Death|DNS|QUIC|Game|Upgrade|Conversations|Agree|ManyPrefixes|TakenAway|Judges|OriginsFail|ManyConns|Knock
+SOAK = Storm|Pinned|Death|DNS|QUIC|Game|Upgrade|Conversations|Agree|ManyPrefixes|TakenAway|Judges|OriginsFail|ManyConns|ServiceRestarts|Knock
 
 # A static binary runs on a host with any C library, or none.
 export CGO_ENABLED = 0

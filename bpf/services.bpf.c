@@ -35,26 +35,38 @@ struct {
 	__type(value, __u64); /* local_key.service */
 } listeners SEC(".maps");
 
-/* A value for each cgroup that the program is attached to: its number. */
+/* A cgroup that the program is attached to. */
+struct watched {
+	__u64 number;
+	__u64 netns; /* the cookie of anyport's network namespace; 0: not known */
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_CGROUP_STORAGE);
 	__type(key, struct bpf_cgroup_storage_key);
-	__type(value, __u64);
+	__type(value, struct watched);
 } cgroups SEC(".maps");
+
+/* 1 if the kernel gives the cookie of a namespace to such programs, since Linux 5.15. Otherwise
+ * the verifier removes the call. */
+const volatile __u32 compares_netns = 0;
 
 SEC("sockops")
 int note_listener(struct bpf_sock_ops *ctx)
 {
 	struct listener l = {};
 	struct local_key key = { 0, IPPROTO_TCP };
-	const __u64 *cgroup, *service;
+	const struct watched *cgroup;
+	const __u64 *service;
 	const volatile struct bpf_sock_ops *sk = ctx; /* the verifier wants a constant offset in each load */
 	__u32 ip4;
 
 	if (ctx->op != BPF_SOCK_OPS_TCP_LISTEN_CB)
 		return 1;
 	cgroup = bpf_get_local_storage(&cgroups, 0);
-	l.cgroup = *cgroup;
+	if (compares_netns && cgroup->netns && bpf_get_netns_cookie(ctx) != cgroup->netns)
+		return 1; /* a cgroup holds processes of any namespace, and sk_lookup compares none */
+	l.cgroup = cgroup->number;
 	l.port = sk->local_port;
 	ip4 = sk->local_ip4;
 	l.addr[0] = sk->local_ip6[0];

@@ -34,6 +34,12 @@ type ServicesLocalKey struct {
 	Protocol uint64
 }
 
+type ServicesWatched struct {
+	_      structs.HostLayout
+	Number uint64
+	Netns  uint64
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
@@ -42,6 +48,7 @@ const (
 	ServicesMapListeners     = "listeners"
 	ServicesMapLocalSockets  = "local_sockets"
 	ServicesProgNoteListener = "note_listener"
+	ServicesVarComparesNetns = "compares_netns"
 )
 
 // LoadServices returns the embedded CollectionSpec for Services.
@@ -102,6 +109,7 @@ type ServicesMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type ServicesVariableSpecs struct {
+	ComparesNetns *ebpf.VariableSpec `ebpf:"compares_netns"`
 }
 
 // ServicesObjects contains all objects after they have been loaded into the kernel.
@@ -141,6 +149,7 @@ func (m *ServicesMaps) Close() error {
 //
 // It can be passed to LoadServicesObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ServicesVariables struct {
+	ComparesNetns *ebpf.Variable `ebpf:"compares_netns"`
 }
 
 // ServicesPrograms contains all programs after they have been loaded into the kernel.

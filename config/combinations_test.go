@@ -34,6 +34,7 @@ func (o optionValue) String() string {
 // everything, and prefixes and ports have rules of their own (see the README).
 var combinedOptions = []optionValue{
 	{key: "action", value: `"refuse"`}, {key: "action", value: `"drop"`}, {key: "action", value: `"pass"`},
+	{key: "action", value: `"socket"`},
 	{key: "origins", value: `["app.example:80"]`},
 	{key: "balance", value: `"source_hash"`}, {key: "balance", value: `"least_conn"`},
 	{key: "transparent", value: `true`},
@@ -83,6 +84,9 @@ func problemsTogether(t *testing.T, protocol string, options ...optionValue) map
 	for _, o := range options {
 		if o.section == "" {
 			keys[o.key] = o.value
+		}
+		if o.value == `"socket"` {
+			keys["service"], keys["ports"] = `"x.service"`, `[53]`
 		}
 		if o.key == "origins" && slices.ContainsFunc(options, func(o optionValue) bool { return o.limited }) {
 			keys["origins"] = `[{ address = "app.example:80", max_conns = 1 }]`

@@ -10,8 +10,11 @@ import "slices"
 var onlyForward = []string{
 	"balance", "proxy_protocol", "source", "max_conns", "max_conns_per_client", "queue", "max_flows", "max_flows_per_client",
 	"new_conns_per_second_per_client", "bandwidth", "route_bandwidth", "anti_amplification", "amplification_budget",
-	"mirror_closed", "knock", "knock_window", "slow_start", "panic_threshold", "on_all_down", "on_down", "max_age",
+	"mirror_closed", "slow_start", "panic_threshold", "on_all_down", "on_down", "max_age",
 }
+
+// onlyAdmitting are keys of the kernel's that hold for conns to a service of this host, too.
+var onlyAdmitting = []string{"knock", "knock_window"}
 
 // onlyOf are keys that one protocol uses.
 var onlyOf = map[Protocol][]string{
@@ -27,6 +30,10 @@ func checkUnused(t *table, r *Route) {
 		}
 		if !r.Forwards() && slices.Contains(onlyForward, k.name) {
 			t.fault(k.name, `is not used with action = %q, where nothing goes to an origin: remove it`, r.Action)
+			continue
+		}
+		if !r.Forwards() && r.Action != Socket && slices.Contains(onlyAdmitting, k.name) {
+			t.fault(k.name, `is not used with action = %q, where a client need not knock: remove it`, r.Action)
 			continue
 		}
 		for _, p := range []Protocol{TCP, UDP} {

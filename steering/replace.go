@@ -71,8 +71,11 @@ func (s *Steering) replace(cfg *config.Config, asked *table.Table) error {
 	if err := s.installReturnPath(cfg); err != nil {
 		return errors.Join(err, s.eraseIdle())
 	}
-	s.services.Add(services.Targets(cfg), time.Now())
-	if err := s.swap(s.routes.Plan(wanted)); err != nil {
+	err = s.services.Add(services.Targets(cfg), time.Now())
+	if err == nil {
+		err = s.swap(s.routes.Plan(wanted))
+	}
+	if err != nil {
 		if s.config != nil {
 			s.services.Keep(services.Targets(s.config))
 		}

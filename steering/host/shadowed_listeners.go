@@ -28,15 +28,18 @@ type Shadow struct {
 	By    table.Decision // for the first of Taken
 }
 
+// Owns reports whether a route with action = "socket" leads to l, which then loses nothing.
+type Owns func(r *config.Route, l Listener) bool
+
 // Shadowed returns those of listeners that t takes packets from: by a route, or by
 // refusing or dropping what no route takes.
-func Shadowed(t *table.Table, listeners []Listener, host *Network) []Shadow {
+func Shadowed(t *table.Table, listeners []Listener, host *Network, owns Owns) []Shadow {
 	var all []Shadow
 	for _, l := range listeners {
 		s := Shadow{Listener: l}
 		for _, addr := range l.addresses(host) {
 			d := t.Decide(l.Protocol, netip.AddrPortFrom(addr, l.Addr.Port()), netip.Addr{})
-			if d.Verdict == table.Pass || l.isMeantBy(d) {
+			if d.Verdict == table.Pass || d.Verdict == table.Socket && owns(d.Route, l) {
 				continue
 			}
 			if len(s.Taken) == 0 {
@@ -49,12 +52,6 @@ func Shadowed(t *table.Table, listeners []Listener, host *Network) []Shadow {
 		}
 	}
 	return all
-}
-
-// isMeantBy reports whether d leads to l itself, so that it takes nothing away. A route that names no listener may mean
-// any on the port.
-func (l Listener) isMeantBy(d table.Decision) bool {
-	return d.Verdict == table.Socket && (!d.Route.Listener.IsValid() || d.Route.Listener == l.Addr)
 }
 
 // addresses returns the addresses that l is reached on.

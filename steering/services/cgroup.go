@@ -58,20 +58,24 @@ func cgroupOf(service string) (string, error) {
 		return "", err
 	}
 	if strings.HasPrefix(service, config.ServiceCgroup) {
-		return existing(filepath.Join(root, service)), nil
+		return existing(filepath.Join(root, service))
 	}
-	if dir := existing(filepath.Join(root, "system.slice", service)); dir != "" {
-		return dir, nil
+	if dir, err := existing(filepath.Join(root, "system.slice", service)); dir != "" || err != nil {
+		return dir, err
 	}
 	return findUnit(root, service), nil
 }
 
-// existing is dir if that is a directory.
-func existing(dir string) string {
-	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		return ""
+// existing is dir if that is a directory, and "" if there is none. A directory that cannot be looked at is an error.
+func existing(dir string) (string, error) {
+	info, err := os.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() {
+		return "", nil
 	}
-	return dir
+	if err != nil {
+		return "", fmt.Errorf("look for the cgroup of a service: %w", err)
+	}
+	return dir, nil
 }
 
 // findUnit looks for the cgroup of a unit in the slices of the system's manager, where systemd.slice(5) nests them.

@@ -13,6 +13,7 @@
 //	cgroup.go   from the name of a service to its cgroup and its processes
 //	process.go  the sockets of a process, and a copy of one
 //	hook.go     note_listener: loaded, attached to cgroups
-//	watcher.go  keeps the map filled; status.go says how it stands
+//	watcher.go  follows the services; search.go looks for a socket and keeps the map filled
+//	status.go   how each stands
 //	check.go    what is wrong with a service at a start or reload
 package services

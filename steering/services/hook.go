@@ -8,6 +8,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
 
 	"anyport/bpf"
 	"anyport/steering/bpfmaps"
@@ -23,16 +24,27 @@ type Hook struct {
 
 // LoadHook loads the program, which fills sockets, the map local_sockets of a steering program.
 func LoadHook(sockets *ebpf.Map) (*Hook, error) {
-	spec, err := bpf.LoadServices()
-	if err != nil {
-		return nil, err
+	h, err := loadHook(sockets, 1)
+	if err != nil { // before Linux 5.15
+		h, err = loadHook(sockets, 0)
 	}
-	h := new(Hook)
-	err = spec.LoadAndAssign(h, &ebpf.CollectionOptions{MapReplacements: map[string]*ebpf.Map{bpf.ServicesMapLocalSockets: sockets}})
 	if err != nil {
 		return nil, fmt.Errorf("load the program note_listener: %w", err)
 	}
 	return h, nil
+}
+
+// loadHook sets whether the program compares the network namespace of a listener with that of the watcher.
+func loadHook(sockets *ebpf.Map, comparesNetns uint32) (*Hook, error) {
+	spec, err := bpf.LoadServices()
+	if err != nil {
+		return nil, err
+	}
+	if err := spec.Variables[bpf.ServicesVarComparesNetns].Set(comparesNetns); err != nil {
+		return nil, err
+	}
+	h := new(Hook)
+	return h, spec.LoadAndAssign(h, &ebpf.CollectionOptions{MapReplacements: map[string]*ebpf.Map{bpf.ServicesMapLocalSockets: sockets}})
 }
 
 // Close closes the descriptors: what is attached stays as long as its link.
@@ -73,11 +85,23 @@ func (h *Hook) attach(service uint64, dir string) (a attachment) {
 		return a
 	}
 	key := bpf.ServicesBpfCgroupStorageKey{CgroupInodeId: a.inode, AttachType: uint32(ebpf.AttachCGroupSockOps)}
-	if err := h.Cgroups.Update(key, service, ebpf.UpdateExist); err != nil {
+	watched := bpf.ServicesWatched{Number: service, Netns: netnsCookie()}
+	if err := h.Cgroups.Update(key, watched, ebpf.UpdateExist); err != nil {
 		a.err = errors.Join(fmt.Errorf("number the cgroup: %w", err), a.link.Close())
 		a.link = nil
 	}
 	return a
+}
+
+// netnsCookie identifies the network namespace of this thread, since Linux 5.14; 0 before that.
+func netnsCookie() uint64 {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0
+	}
+	defer unix.Close(fd)
+	cookie, _ := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
+	return cookie
 }
 
 // inodeOf identifies a cgroup.

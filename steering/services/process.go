@@ -3,13 +3,16 @@ package services
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"anyport/config"
 	"anyport/steering/host"
 )
 
@@ -32,7 +35,7 @@ func find(service string, pids []int) (owned, error) {
 		return o, err
 	}
 	inodes, elsewhere := map[uint32]descriptor{}, 0
-	for _, pid := range pids {
+	for _, pid := range slices.Backward(slices.Sorted(slices.Values(pids))) { // of several, the parent has a socket the longest
 		switch there, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/net", pid)); {
 		case errors.Is(err, os.ErrPermission):
 			return o, notShown(service, pid)
@@ -71,16 +74,56 @@ func notShown(service string, pid int) error {
 
 // addSockets notes the sockets of pid by their inode. Descriptors come and go meanwhile.
 func addSockets(inodes map[uint32]descriptor, pid int) {
-	links, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
-	for _, link := range links {
-		target, _ := os.Readlink(link)
+	dir := fmt.Sprintf("/proc/%d/fd", pid)
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrPermission) {
+		probeSockets(inodes, pid)
+		return
+	}
+	for _, entry := range entries {
+		target, _ := os.Readlink(filepath.Join(dir, entry.Name()))
 		text, isSocket := strings.CutPrefix(target, "socket:[")
 		inode, err := strconv.ParseUint(strings.TrimSuffix(text, "]"), 10, 32)
-		fd, fdErr := strconv.Atoi(filepath.Base(link))
+		fd, fdErr := strconv.Atoi(entry.Name())
 		if isSocket && err == nil && fdErr == nil {
 			inodes[uint32(inode)] = descriptor{pid, fd}
 		}
 	}
+}
+
+// probeSockets is addSockets with CAP_SYS_PTRACE only: that lets a process copy any descriptor of another user's
+// process, but the directory fd belongs to that user, and to list it requires CAP_DAC_READ_SEARCH too.
+func probeSockets(inodes map[uint32]descriptor, pid int) {
+	pidfd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return
+	}
+	defer unix.Close(pidfd)
+	for n := range tableSize(pid) {
+		fd, err := unix.PidfdGetfd(pidfd, n, 0)
+		if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ESRCH) {
+			return
+		}
+		if err != nil {
+			continue
+		}
+		var stat unix.Stat_t
+		if unix.Fstat(fd, &stat) == nil && stat.Mode&unix.S_IFMT == unix.S_IFSOCK {
+			inodes[uint32(stat.Ino)] = descriptor{pid, n}
+		}
+		unix.Close(fd)
+	}
+}
+
+// tableSize is above every descriptor of a process: FDSize of proc_pid_status(5), which anybody may read.
+func tableSize(pid int) (size int) {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	for line := range strings.Lines(string(text)) {
+		if number, ok := strings.CutPrefix(line, "FDSize:"); ok {
+			size, _ = strconv.Atoi(strings.TrimSpace(number))
+		}
+	}
+	return size
 }
 
 // copy returns a descriptor of this process for the same file.
@@ -110,29 +153,55 @@ func (d descriptor) copySocket(inode uint32) (int, error) {
 	return fd, nil
 }
 
-// isMPTCPListener looks at the socket itself: sock_diag(7) lists those of MPTCP apart.
-func (d descriptor) isMPTCPListener() bool {
+// option reads a socket option of SOL_SOCKET.
+func (d descriptor) option(name int) (int, error) {
 	fd, err := d.copy()
 	if err != nil {
-		return false
+		return 0, err
 	}
 	defer unix.Close(fd)
-	protocol, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL)
+	return unix.GetsockoptInt(fd, unix.SOL_SOCKET, name)
+}
+
+// isMPTCPListener looks at the socket itself: sock_diag(7) lists those of MPTCP apart, or as TCP.
+func (d descriptor) isMPTCPListener() bool {
+	protocol, err := d.option(unix.SO_PROTOCOL)
 	if err != nil || protocol != unix.IPPROTO_MPTCP {
 		return false
 	}
-	listens, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+	listens, err := d.option(unix.SO_ACCEPTCONN)
 	return err == nil && listens == 1
 }
 
-// mptcp says that o listens with MPTCP only, if it does.
+// steerable returns those of found that are not of MPTCP. Newer kernels list the subflow that stands for such a
+// listener, with the inode of the listener itself.
+func (o owned) steerable(service string, found []host.Socket) (plain []host.Socket, err error) {
+	for _, s := range found {
+		if holder := o.holders[s.Inode]; s.Protocol == config.TCP && holder.isMPTCPListener() {
+			err = notSteerable(service, holder.pid)
+			continue
+		}
+		plain = append(plain, s)
+	}
+	if len(plain) > 0 {
+		err = nil
+	}
+	return plain, err
+}
+
+// mptcp says that o listens with MPTCP only, if it does, on kernels that do not list its listeners.
 func (o owned) mptcp(service string) error {
 	for _, d := range o.others {
 		if d.isMPTCPListener() {
-			return fmt.Errorf("%s %w (pid %d), and the kernel steers nothing to such a socket (EOPNOTSUPP): have it listen with TCP, a program in Go by GODEBUG=multipathtcp=0 in its environment", service, ErrMPTCP, d.pid)
+			return notSteerable(service, d.pid)
 		}
 	}
 	return nil
+}
+
+// notSteerable is the error of a listener that a SOCKHASH refuses.
+func notSteerable(service string, pid int) error {
+	return fmt.Errorf("%s %w (pid %d), and the kernel steers nothing to such a socket (EOPNOTSUPP): have it listen with TCP, a program in Go by GODEBUG=multipathtcp=0 in its environment", service, ErrMPTCP, pid)
 }
 
 // processName is "" if the process has ended.

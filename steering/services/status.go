@@ -36,8 +36,11 @@ func (w *Watcher) Status(t Target) Status {
 	}
 	a := w.attached[t.Name]
 	status := Status{
-		Target: t, Up: s.cookie != 0 && w.inMap(t) != 0, Since: s.since, Problem: s.problem,
+		Target: t, Up: s.cookie != 0 && w.inMap(t) != 0, Since: s.since,
 		Cgroup: a.dir, Kernel: a.link != nil && s.expected.IsValid(),
+	}
+	if s.problem != nil {
+		status.Problem = s.problem.Error()
 	}
 	if status.Up {
 		status.Addr, status.PID, status.Process = s.socket.Addr, s.holder, processName(s.holder)

@@ -1,7 +1,6 @@
 package services
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,7 +8,6 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -44,8 +42,9 @@ type state struct {
 	holder   int            // a process that has it open; 0: not known
 	expected netip.AddrPort // what note_listener waits for; not valid: nothing
 	since    time.Time      // of the last change; zero: none was seen
-	problem  string         // why a service that runs is not reached
+	problem  error          // why a service that runs is not reached
 	searched time.Time      // the last slow search
+	rests    time.Time      // no search before
 }
 
 // NewWatcher watches nothing yet. hook may be nil.
@@ -53,16 +52,25 @@ func NewWatcher(sockets *ebpf.Map, hook *Hook, log *slog.Logger) *Watcher {
 	return &Watcher{sockets: sockets, hook: hook, log: log, targets: map[Target]*state{}, attached: map[string]attachment{}}
 }
 
-// Add begins to watch targets, and looks for their sockets once: they are in the map when it returns.
-func (w *Watcher) Add(targets []Target, now time.Time) {
+// Add begins to watch targets, and looks for their sockets once: they are in the map when it returns. It is an error
+// if a socket of a new one exists perhaps, and this process may not look; the caller then calls Keep.
+func (w *Watcher) Add(targets []Target, now time.Time) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	var added []Target
 	for _, t := range targets {
 		if w.targets[t] == nil {
 			w.targets[t] = new(state)
+			added = append(added, t)
 		}
 	}
 	w.checkAll(now)
+	for _, t := range added {
+		if problem := w.targets[t].problem; errors.Is(problem, ErrNotShown) {
+			return problem
+		}
+	}
+	return nil
 }
 
 // Keep ends to watch all other targets.
@@ -141,111 +149,6 @@ func (w *Watcher) follow(t Target, s *state, dir string) {
 	}
 	w.logFault(a.close())
 	w.attached[t.Name] = next
-}
-
-// check compares the map with what was there before, and searches if something is new or missing.
-func (w *Watcher) check(t Target, s *state, dir string, err error, now time.Time) {
-	cookie := w.inMap(t)
-	if err == nil && cookie != 0 && cookie == s.cookie {
-		return
-	}
-	var o owned
-	if err == nil {
-		o, err = w.search(t, dir)
-	}
-	var found []host.Socket
-	if err == nil {
-		found, err = t.choose(o.sockets)
-	}
-	if err == nil && len(found) == 0 && now.Sub(s.searched) >= slowInterval {
-		s.searched = now
-		err = o.mptcp(t.Name)
-	} else if err == nil && len(found) == 0 {
-		err = w.sameProblem(s)
-	}
-	w.expectFound(t, s, found, err)
-	w.put(t, s, o, found, cookie, err, now)
-}
-
-// sameProblem keeps what a slow search has found until the next one.
-func (w *Watcher) sameProblem(s *state) error {
-	if s.problem == "" {
-		return nil
-	}
-	return errors.New(s.problem)
-}
-
-// search reads the sockets of the service.
-func (w *Watcher) search(t Target, dir string) (owned, error) {
-	pids, err := processesOf(t.Name, dir)
-	if err != nil {
-		return owned{}, err
-	}
-	return find(t.Name, pids)
-}
-
-// expectFound has note_listener wait for the address that was found, if the file names none. While it is not clear
-// which it is, the program waits for none.
-func (w *Watcher) expectFound(t Target, s *state, found []host.Socket, err error) {
-	if t.Protocol != config.TCP || t.Listener.IsValid() || err == nil && len(found) == 0 {
-		return
-	}
-	addr := netip.AddrPort{}
-	if err == nil {
-		addr = learned(t, found)
-	}
-	if addr == s.expected {
-		return
-	}
-	if s.expected.IsValid() {
-		w.logFault(w.hook.forget(t, s.expected))
-	}
-	if s.expected = addr; addr.IsValid() {
-		w.logFault(w.hook.expect(t, addr))
-	}
-}
-
-// put makes the map hold one of found, or nothing.
-func (w *Watcher) put(t Target, s *state, o owned, found []host.Socket, cookie uint64, err error, now time.Time) {
-	i := slices.IndexFunc(found, func(f host.Socket) bool { return f.Cookie == cookie })
-	if i < 0 && cookie != 0 { // not of the service, or not of this namespace
-		err = errors.Join(err, w.empty(t))
-	}
-	for j := 0; i < 0 && err == nil && j < len(found); j++ {
-		var fd int
-		if fd, err = o.holders[found[j].Inode].copySocket(found[j].Inode); err != nil {
-			continue
-		}
-		err = errors.Join(w.sockets.Put(keyOf(t), uint64(fd)), syscall.Close(fd))
-		i = j
-	}
-	if i < 0 || err != nil {
-		w.gone(t, s, err, now)
-		return
-	}
-	w.appeared(t, s, found[i], o.holders[found[i].Inode].pid, now)
-}
-
-// appeared notes that packets go to a socket.
-func (w *Watcher) appeared(t Target, s *state, socket host.Socket, holder int, now time.Time) {
-	w.log.Info("a socket of a service takes packets", "service", t.Name, "protocol", t.Protocol, "listener", socket.Addr, "pid", holder, "process", processName(holder))
-	*s = state{cookie: socket.Cookie, socket: socket, holder: holder, expected: s.expected, since: now}
-}
-
-// gone notes that there is no socket, and why if the service runs.
-func (w *Watcher) gone(t Target, s *state, err error, now time.Time) {
-	problem := ""
-	if err != nil {
-		problem = err.Error()
-	}
-	if s.cookie != 0 || s.since.IsZero() {
-		w.log.Warn("a service has no socket that takes packets", "service", t.Name, "protocol", t.Protocol, "listener", cmp.Or(t.Listener, s.expected))
-		s.since = now
-	}
-	if problem != "" && problem != s.problem {
-		w.log.Error("packets cannot go to a service", "service", t.Name, "protocol", t.Protocol, "error", problem)
-	}
-	s.cookie, s.socket, s.holder, s.problem = 0, host.Socket{}, 0, problem
 }
 
 // inMap is the cookie of the socket in the map, 0 if there is none.

@@ -250,11 +250,12 @@ func prepare(c *config.Config, number int, others []host.Listener) (*generation,
 	if err := checkHTTP(c, table); err != nil {
 		return nil, err
 	}
-	shadowed, err := host.Check(c, table, others)
+	found, err := services.Check(c)
 	if err != nil {
 		return nil, err
 	}
-	if err := services.Check(c); err != nil {
+	shadowed, err := host.Check(c, table, others, found.Owns)
+	if err != nil {
 		return nil, err
 	}
 	return &generation{number: number, config: c, table: table, shadowed: shadowed, loaded: time.Now()}, nil

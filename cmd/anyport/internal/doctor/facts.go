@@ -11,6 +11,7 @@ import (
 	"anyport/steering/capabilities"
 	"anyport/steering/host"
 	"anyport/steering/program"
+	"anyport/steering/services"
 )
 
 // Facts are what the checks judge. Gather fills them on one goroutine, and then they do not change. What
@@ -43,6 +44,7 @@ type Facts struct {
 	Listeners []host.Shadow    // those of Running left out
 
 	Cgroup2    error // why services cannot be found by their cgroup; nil: they can
+	Services   services.Found
 	ServiceErr error // what is wrong with the services of the file
 
 	Tools  []string // that list packet filters, as far as they are installed

@@ -38,8 +38,8 @@ var gatherers = []struct {
 	{readReturns, []string{"transparent"}},
 	{readLocal, []string{"routes"}},
 	{readHost, []string{"routes", "neighbours", "listeners"}},
-	{readListeners, []string{"listeners"}},
 	{readServices, nil}, // checkServices judges the errors
+	{readListeners, []string{"listeners"}},
 	{readRules, []string{"tproxy", "tproxy_leftovers", "dnat"}},
 	{readMarkRules, []string{"tproxy_leftovers"}},
 	{readClock, []string{"clock"}},

@@ -108,7 +108,7 @@ func readHost(_ context.Context, f *Facts) (err error) {
 func readServices(_ context.Context, f *Facts) error {
 	f.Cgroup2 = services.CheckCgroup2()
 	if f.Config != nil {
-		f.ServiceErr = services.Check(f.Config)
+		f.Services, f.ServiceErr = services.Check(f.Config)
 	}
 	return nil
 }
@@ -127,7 +127,7 @@ func readListeners(_ context.Context, f *Facts) error {
 	if err != nil {
 		return err
 	}
-	f.Listeners = host.Shadowed(table, listeners, f.Host)
+	f.Listeners = host.Shadowed(table, listeners, f.Host, f.Services.Owns)
 	if f.Running != nil {
 		f.Listeners = slices.DeleteFunc(f.Listeners, func(s host.Shadow) bool { return s.PID == f.Running.PID })
 	}

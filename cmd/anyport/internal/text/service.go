@@ -16,8 +16,11 @@ func serviceRows(s *admin.Status) (rows []string) {
 			if !l.Up {
 				listener = "AWAY"
 			}
-			if l.PID != 0 {
+			switch {
+			case l.Process != "":
 				process = fmt.Sprintf("%s (pid %d)", l.Process, l.PID)
+			case l.PID != 0: // it has ended, and others still have the socket
+				process = fmt.Sprintf("pid %d", l.PID)
 			}
 			if l.Since != nil {
 				since = l.Since.Format(time.DateTime)
