@@ -19,6 +19,7 @@ import (
 	"anyport/steering/instances"
 	"anyport/steering/pins"
 	"anyport/steering/program"
+	"anyport/steering/services"
 	"anyport/steering/table"
 )
 
@@ -32,9 +33,11 @@ type Steering struct {
 	netns           *os.File         // the namespace, also for threads that are in another one
 	sockets         sockets
 	routes          *host.LocalRoutes
-	keeper          *host.Keeper  // of the routes
-	monitor         *host.Monitor // tells of changes to what the routes stand on
-	returning       returnPath    // of what origins send to clients
+	keeper          *host.Keeper      // of the routes
+	monitor         *host.Monitor     // tells of changes to what the routes stand on
+	returning       returnPath        // of what origins send to clients
+	services        *services.Watcher // of routes with action = "socket"; it has a mutex of its own
+	hook            *services.Hook    // its program, which belongs to it; nil: it could not be loaded
 	announcement    *instances.Announcement
 	guard           int           // a socket that holds the link, see link_guard.go; 0: none
 	pins            *pins.Dir     // nil: none
@@ -42,6 +45,7 @@ type Steering struct {
 	unpins          bool          // an orderly stop removes what is pinned
 	deadPrograms    []uint32      // programs that unload removes
 	formerProgram   *ebpf.Program // of another build, attached until the first table is filled; nil: none
+	formerDoors     *ebpf.Map     // the map of doors of formerProgram, until closeFormer; nil: none
 	programReplaced bool          // another program was attached: what is pinned is not ours yet
 	log             *slog.Logger
 
@@ -53,6 +57,7 @@ type Steering struct {
 	exposedPrefixes []netip.Prefix             // lead to the host's listeners if this process dies
 	idleTable       *table.Table               // what the half that does not serve may hold; nil: it is empty
 	numbers         map[string]uint32          // of the routes, by name
+	validUntil      map[string]uint64          // of the routes with active, by name, as bpfmaps.ValidUntil returns it
 	generation      uint32                     // of the table in service; odd and even ones have a half each
 }
 
@@ -126,11 +131,11 @@ func (s *Steering) GiveBack() error {
 func (s *Steering) release(keep bool) error {
 	errs := []error{s.detach(keep)}
 	errs = append(errs, s.sockets.closeSlots(slices.Concat(servingSlots, dropSlots)...))
-	errs = append(errs, s.loaded.Close(), s.closeFormer(), s.pins.Close())
+	errs = append(errs, s.services.Close(), s.loaded.Close(), s.closeFormer(), s.pins.Close())
 	if s.netns != nil {
 		errs = append(errs, s.netns.Close())
 	}
-	s.objects, s.pins, s.netns = bpf.SteerObjects{}, nil, nil
+	s.objects, s.pins, s.netns, s.services, s.hook = bpf.SteerObjects{}, nil, nil, nil, nil
 	return errors.Join(errs...)
 }
 

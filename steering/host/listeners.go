@@ -56,6 +56,21 @@ func ListenersWithoutOwners() ([]Listener, error) {
 	return slices.Collect(maps.Values(found)), err
 }
 
+// Socket is a listener as the kernel numbers it.
+type Socket struct {
+	Listener
+	Inode  uint32 // as /proc/PID/fd has it
+	Cookie uint64 // as BPF maps show it
+}
+
+// Sockets asks the kernel for the listeners in the network namespace of the calling thread, without their processes.
+func Sockets() (all []Socket, err error) {
+	err = eachListener(func(l Listener, inode uint32, message []byte) {
+		all = append(all, Socket{l, inode, binary.NativeEndian.Uint64(message[44:])}) // inet_diag_sockid.idiag_cookie
+	})
+	return all, err
+}
+
 // compare orders listeners, so that messages have the same order each time.
 func (l Listener) compare(m Listener) int {
 	return cmp.Or(cmp.Compare(l.Protocol, m.Protocol), l.Addr.Compare(m.Addr), cmp.Compare(l.PID, m.PID))
@@ -64,23 +79,29 @@ func (l Listener) compare(m Listener) int {
 // listenersByInode returns the listeners without their processes.
 func listenersByInode() (map[uint32]Listener, error) {
 	all := make(map[uint32]Listener)
+	err := eachListener(func(l Listener, inode uint32, _ []byte) { all[inode] = l })
+	return all, err
+}
+
+// eachListener calls do with each, and with the struct inet_diag_msg that says so.
+func eachListener(do func(l Listener, inode uint32, message []byte)) error {
 	for _, protocol := range []config.Protocol{config.TCP, config.UDP} {
 		for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
 			found, err := dump(func() ([][]byte, error) { return diagnose(family, protocol, listening(protocol)) })
 			if errors.Is(err, unix.ENOENT) {
-				return nil, fmt.Errorf("list the %v listeners: %w: load the kernel's module for it: modprobe %v_diag", protocol, err, protocol)
+				return fmt.Errorf("list the %v listeners: %w: load the kernel's module for it: modprobe %v_diag", protocol, err, protocol)
 			}
 			if err != nil {
-				return nil, fmt.Errorf("list the %v listeners: %w", protocol, err)
+				return fmt.Errorf("list the %v listeners: %w", protocol, err)
 			}
 			for _, message := range found {
 				if l, inode, ok := parseDiag(message, protocol); ok {
-					all[inode] = l
+					do(l, inode, message)
 				}
 			}
 		}
 	}
-	return all, nil
+	return nil
 }
 
 // States of linux/tcp_states.h: an unconnected UDP socket is in TCP_CLOSE.

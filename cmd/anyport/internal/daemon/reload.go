@@ -169,7 +169,9 @@ func (d *daemon) replace(next *generation) (admin.Reloaded, error) {
 	}
 	trial.Keep(d.steering.Table())
 	d.serving.Store(next)
+	d.noteLoaded()
 	d.kernel.only(next.routeNames())
+	d.applyHours()
 	if err := d.setDrains(*d.drains.Load()); err != nil {
 		d.log.Error("cannot drain a route after the reload: it may take conns", "error", err)
 	}
@@ -193,7 +195,12 @@ func (d *daemon) load() (*generation, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nextGeneration(d.opt, old, text)
+	next, err := nextGeneration(d.opt, old, text)
+	if err != nil {
+		return nil, err
+	}
+	next.keys, err = d.readKeys(next.config)
+	return next, err
 }
 
 // readFile reads a file that may be on a mount that hangs.

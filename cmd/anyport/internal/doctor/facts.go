@@ -11,6 +11,7 @@ import (
 	"anyport/steering/capabilities"
 	"anyport/steering/host"
 	"anyport/steering/program"
+	"anyport/steering/services"
 )
 
 // Facts are what the checks judge. Gather fills them on one goroutine, and then they do not change. What
@@ -42,9 +43,17 @@ type Facts struct {
 	Returns   []host.ReturnWay // of the origins of transparent routes, as far as the file has their addresses
 	Listeners []host.Shadow    // those of Running left out
 
+	Cgroup2    error // why services cannot be found by their cgroup; nil: they can
+	Services   services.Found
+	ServiceErr error // what is wrong with the services of the file
+
 	Tools  []string // that list packet filters, as far as they are installed
 	TProxy []Rule
 	NAT    []NAT
+
+	KeysErr error // what is wrong with the keys of knocks
+
+	ClockSynced bool // somebody keeps the clock of this host right, as adjtimex(2) says
 
 	Diverts   []Rule // rules that match packets which have a socket
 	MarkRules []MarkRule
