@@ -1,7 +1,6 @@
-package proxy
+package accesslog
 
 import (
-	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -10,173 +9,135 @@ import (
 	"time"
 
 	"anyport/config"
-	"anyport/proxy/logfile"
 	"anyport/proxy/route"
 )
 
-// accessQueue is how many records may wait for the writer: about 1 MiB.
-const accessQueue = 8192
+const (
+	// pause is how long a line may wait for others to be written with it.
+	pause = 100 * time.Millisecond
+	// farewell is how long Close, Share and Reopen wait for a writer that is stuck, as on a disk that hangs.
+	farewell = 5 * time.Second
+	// patience is how long a pipe or socket may take no line while others wait in the queue, before the
+	// lines in the buffer are lost: the writer has other things to do, such as to open another file.
+	patience = 2 * time.Second
+)
 
-// accessPause is how long a line may wait for others to be written with it.
-const accessPause = 100 * time.Millisecond
-
-// accessFarewell is how long Close and Share wait for a writer that is stuck, as on a disk that hangs.
-const accessFarewell = 5 * time.Second
-
-// accessPatience is how long a pipe may take no line while others wait in the queue, before the lines in
-// the buffer are lost: the writer has other things to do, such as to open another file.
-const accessPatience = 2 * time.Second
-
-// AccessLog writes one line for each conn and flow that has ended, and each second one for
-// all that were refused alike. A writer too slow for the traffic loses lines of those
-// that have ended, which are counted and reported in the log; it never delays the traffic.
-type AccessLog struct {
-	path    string // "" = stderr
-	stderr  io.Writer
-	format  string
+// Log is an access log. A destination that is too slow for the traffic, full or gone loses lines, which are
+// counted and reported in the log; it never delays the traffic.
+type Log struct {
 	log     *slog.Logger
-	records chan route.Record
+	queue   queue
 	sums    sums
 	summed  chan struct{} // there are sums to write before long
-	reopen  chan struct{}
+	reopens chan reopen
 	shares  chan share
 	closing chan struct{} // closed by Close
 	written chan error    // what the writer ended with
-	lost    atomic.Uint64 // that found the queue full, since the writer looked
 	total   atomic.Uint64 // of lines that were lost, as far as the writer has looked
 
-	losses  losses           // the writer's, as is overdue
+	// Of the writer.
+	to      destination
+	spare   []route.Record
+	losses  losses
 	overdue <-chan time.Time // when losses has something to report; nil: nothing
 }
 
-// OpenAccessLog opens what log.access names, or returns nil where that is "".
-// stderr, where it names that, must not block. A file that is open already is the log's
-// from then on, on error too; nil: it is opened by its name. Who opened the log owes one
-// Close.
-func OpenAccessLog(c config.Log, stderr io.Writer, file *os.File, log *slog.Logger) (*AccessLog, error) {
+// destination is where lines go. It belongs to the writer's goroutine.
+type destination interface {
+	put(e *entry)          // makes a line of e, which flush sends; it may flush, too
+	flush() error          // what was put is sent now, or lost
+	lost() uint64          // lines lost since the last call
+	reopen() (bool, error) // after a rotation or a restart of the other side; false: there was no need, or it failed
+	shared() *os.File      // the file that a new process goes on with; nil: it opens its own
+	close() error
+}
+
+// Open opens what log.access names, or returns nil if that is "". stderr, where it names that, must not
+// block. A file that is open already is the log's from then on, on error too; nil: it is opened by its
+// name. The caller owes one Close.
+func Open(c config.Log, stderr io.Writer, file *os.File, log *slog.Logger) (*Log, error) {
 	if c.Access == "" {
 		return nil, nil
 	}
-	a := &AccessLog{
-		stderr:  stderr,
-		format:  c.Format,
-		log:     log,
-		records: make(chan route.Record, accessQueue),
-		summed:  make(chan struct{}, 1),
-		reopen:  make(chan struct{}, 1),
-		shares:  make(chan share),
-		closing: make(chan struct{}),
-		written: make(chan error, 1),
+	to, err := openDestination(c, stderr, file)
+	if err != nil {
+		return nil, err
 	}
-	if c.Access != "stderr" {
-		a.path = c.Access
-	}
-	var to io.WriteCloser = file
-	if file == nil {
-		var err error
-		if to, err = a.open(); err != nil {
-			return nil, err
-		}
-	}
+	a := newLog(to, log)
 	// The writer is ended by Close.
-	go func() { a.written <- a.write(to) }()
+	go func() { a.written <- a.write() }()
 	return a, nil
 }
 
-// Record queues r for the writer, or counts it in a sum. It never waits for the writer, and
-// may be called from any goroutine; what comes after Close is not written.
-func (a *AccessLog) Record(r route.Record) {
+func newLog(to destination, log *slog.Logger) *Log {
+	return &Log{
+		log: log, to: to, queue: newQueue(),
+		summed: make(chan struct{}, 1), reopens: make(chan reopen), shares: make(chan share),
+		closing: make(chan struct{}), written: make(chan error, 1),
+	}
+}
+
+// Record queues r for the writer, or counts it in a sum. It never waits for the writer, and may be called
+// from any goroutine; what comes after Close is not written.
+func (a *Log) Record(r route.Record) {
 	if r.Refused() {
-		if a.sums.add(r) {
+		if a.sums.add(&r) {
 			wake(a.summed)
 		}
 		return
 	}
-	select {
-	case a.records <- r:
-	default:
-		a.lost.Add(1)
-	}
+	a.queue.add(&r)
 }
 
-// Reopen has the writer open the file by its name again, if that is another one by now:
-// logrotate has moved it.
-func (a *AccessLog) Reopen() {
-	wake(a.reopen)
-}
+// Lost is the number of lines that did not get to the destination.
+func (a *Log) Lost() uint64 { return a.total.Load() + a.queue.full() }
 
-func wake(writer chan<- struct{}) {
-	select {
-	case writer <- struct{}{}:
-	default: // one is under way already
-	}
-}
-
-// Lost is the number of lines that are not in the file.
-func (a *AccessLog) Lost() uint64 { return a.total.Load() + a.lost.Load() }
-
-// Close writes what is queued and closes the file. It must be called once.
-func (a *AccessLog) Close() error {
+// Close writes what is queued and closes the destination. It must be called once.
+func (a *Log) Close() error {
 	close(a.closing)
 	select {
 	case err := <-a.written:
 		return err
-	case <-time.After(accessFarewell):
-		return errors.New("log.access: what is queued is lost, for the file takes nothing: is it on a disk that hangs?")
+	case <-time.After(farewell):
+		return errors.New("log.access: what is queued is lost, since the destination takes nothing: is it on a disk that hangs?")
 	}
 }
 
-func (a *AccessLog) open() (io.WriteCloser, error) {
-	if a.path == "" {
-		return unclosed{a.stderr}, nil
-	}
-	return OpenAccessFile(a.path)
-}
-
-// unclosed is a file that others go on to use.
-type unclosed struct{ io.Writer }
-
-// Close does nothing.
-func (unclosed) Close() error { return nil }
-
-// write is the writer: it owns file until the last record has been written.
-func (a *AccessLog) write(file io.WriteCloser) error {
-	out := logfile.NewWriter(file)
-	out.Patience = accessPatience
-	handler := accessHandler(out, a.format)
-	var due, sum <-chan time.Time // nil while the buffer is empty; while there are no sums
+// write is the writer: the destination is its own until the last record has been written.
+func (a *Log) write() error {
+	var due, sum <-chan time.Time // nil while no record waits; while there are no sums
 	for {
 		select {
 		case <-a.closing:
-			a.drain(handler)
-			a.sumUp(handler)
-			a.flush(out)
-			a.leave(out, nil)
-			return file.Close()
-		case r := <-a.records:
-			a.line(handler, accessLine(r))
+			a.writeQueued()
+			a.sumUp()
+			a.flush()
+			err := a.to.close()
+			a.losses.endOfFile() // the last report is due now
+			a.warn(a.to.lost(), nil)
+			return err
+		case <-a.queue.some:
 			if due == nil {
-				due = time.After(accessPause)
+				due = time.After(pause)
 			}
+		case <-a.queue.many:
+			a.writeQueued()
 		case <-due:
-			a.flush(out)
+			a.writeQueued()
 			due = nil
 		case to := <-a.shares:
-			a.flush(out)
-			to.file <- file.(*os.File)
+			a.writeQueued()
+			to.file <- a.to.shared()
 			<-to.over
 		case <-a.summed:
 			sum = time.After(sumPause)
 		case <-sum:
-			a.sumUp(handler)
-			a.flush(out)
+			a.sumUp()
+			a.flush()
 			sum = nil
-		case <-a.reopen:
-			a.flush(out)
-			if next := a.swap(file); next != file {
-				file = next
-				a.leave(out, file)
-			}
+		case order := <-a.reopens:
+			a.writeQueued()
+			order.done <- a.reopen()
 		case <-a.overdue:
 			a.overdue = nil
 			a.warn(0, nil)
@@ -184,55 +145,50 @@ func (a *AccessLog) write(file io.WriteCloser) error {
 	}
 }
 
-// drain formats what is queued.
-func (a *AccessLog) drain(handler slog.Handler) {
-	for {
-		select {
-		case r := <-a.records:
-			a.line(handler, accessLine(r))
-		default:
-			return
-		}
+// writeQueued writes what is queued. Lines that found the queue full are lost.
+func (a *Log) writeQueued() {
+	records, full := a.queue.take(a.spare)
+	for i := range records {
+		e := entryOf(&records[i])
+		a.to.put(&e)
+	}
+	clear(records) // their texts
+	a.spare = records
+	a.flush()
+	if full > 0 {
+		a.warn(full, errBehind)
 	}
 }
 
-// sumUp formats the sums.
-func (a *AccessLog) sumUp(handler slog.Handler) {
-	for _, of := range a.sums.take() {
-		a.line(handler, of.line())
+// sumUp writes the sums.
+func (a *Log) sumUp() {
+	for _, s := range a.sums.take() {
+		e := s.entry()
+		a.to.put(&e)
 	}
 }
 
-// line formats a line into out. An error of the file shows in flush.
-func (a *AccessLog) line(handler slog.Handler, line slog.Record) {
-	if err := handler.Handle(context.Background(), line); err != nil {
-		a.lost.Add(1)
+// flush sends what was put, and reports what the destination did not take.
+func (a *Log) flush() {
+	err := a.to.flush()
+	a.warn(a.to.lost(), err)
+}
+
+// reopen is what Reopen asks for. Lines that the destination before has lost are reported at once.
+func (a *Log) reopen() error {
+	changed, err := a.to.reopen()
+	if changed {
+		a.losses.endOfFile()
+		a.warn(a.to.lost(), nil)
 	}
+	return err
 }
 
-// flush writes what is buffered, and reports what the file did not take.
-func (a *AccessLog) flush(out *logfile.Writer) {
-	err := out.Flush()
-	a.warn(out.Lost(), err)
-}
-
-// leave makes out go on with another file; nil: with none. Lines that the file before has lost are reported
-// at once.
-func (a *AccessLog) leave(out *logfile.Writer, next io.Writer) {
-	out.Reset(next)
-	a.losses.endOfFile()
-	a.warn(out.Lost(), nil)
-}
-
-// warn counts lines that the file did not take, and those that found the queue full, and reports them.
-func (a *AccessLog) warn(lost uint64, err error) {
-	full := a.lost.Swap(0)
-	if err == nil && full > 0 {
-		err = errBehind
-	}
-	a.total.Add(lost + full)
+// warn counts lost lines and reports them.
+func (a *Log) warn(lost uint64, err error) {
+	a.total.Add(lost)
 	now := time.Now()
-	a.losses.note(lost+full, err, now)
+	a.losses.note(lost, err, now)
 	switch of := a.losses.report(now); {
 	case of.cause != nil:
 		a.log.Warn("the access log is not complete", "lost_lines", of.lines, "error", of.cause)

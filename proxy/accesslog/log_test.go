@@ -1,8 +1,7 @@
-package proxy
+package accesslog
 
 import (
 	"bytes"
-	"encoding/json"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -25,121 +24,117 @@ var record = route.Record{
 	Client:   netip.MustParseAddrPort("198.51.100.9:50123"),
 	Dst:      netip.MustParseAddrPort("192.0.2.7:4711"),
 	Origin:   netip.MustParseAddrPort("10.0.0.5:4711"),
-	ToOrigin: 17, ToClient: 42,
-	Verdict: route.Closed,
+	Source:   netip.MustParseAddrPort("10.0.0.1:40000"),
+	Sent: [2]route.Sent{
+		{Bytes: 17, Packets: 2, RTT: 150 * time.Microsecond},
+		{Bytes: 42, Packets: 3, RTT: 12 * time.Millisecond},
+	},
+	Connect: 321 * time.Microsecond, Attempts: 1, ID: 0xfeed,
+	Verdict: route.Closed, Phase: route.InData,
 }
 
-const textLine = "time=2026-05-04T03:02:02.500Z protocol=tcp route=web client=198.51.100.9:50123 dst=192.0.2.7:4711 " +
-	"origin=10.0.0.5:4711 seconds=1.5 to_origin=17 to_client=42 verdict=closed\n"
+const textLine = "time=2026-05-04T03:02:02.500Z event=end id=000000000000feed protocol=tcp route=web " +
+	"client=198.51.100.9:50123 dst=192.0.2.7:4711 origin=10.0.0.5:4711 source=10.0.0.1:40000 seconds=1.5 connect_us=321 attempts=1 " +
+	"to_origin=17 to_client=42 packets_to_origin=2 packets_to_client=3 origin_rtt_us=150 client_rtt_us=12000 " +
+	"verdict=closed state=-- ended_by=nobody phase=end\n"
 
-func openAccess(t *testing.T, format string, log *slog.Logger) (*AccessLog, string) {
+func open(t *testing.T, format string, log *slog.Logger) (*Log, string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "access.log")
-	a, err := OpenAccessLog(config.Log{Access: path, Format: format}, nil, nil, log)
+	a, err := Open(config.Log{Access: path, Format: format}, nil, nil, log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return a, path
 }
 
-func TestAccessText(t *testing.T) {
-	a, path := openAccess(t, "text", slog.New(slog.DiscardHandler))
+func TestText(t *testing.T) {
+	a, path := open(t, "text", slog.New(slog.DiscardHandler))
 	failed := record
-	failed.Origin, failed.Verdict = netip.AddrPort{}, route.ConnectFailed
+	failed.Origin, failed.Source, failed.Verdict, failed.Connect, failed.Sent = netip.AddrPort{}, netip.AddrPort{}, route.ConnectFailed, 0, [2]route.Sent{}
 	a.Record(record)
 	a.Record(failed)
-	closeAccess(t, a)
-	want := textLine + strings.NewReplacer("origin=10.0.0.5:4711", `origin=""`, "closed", "connect_failed").Replace(textLine)
+	closeLog(t, a)
+	want := textLine + "time=2026-05-04T03:02:02.500Z event=end id=000000000000feed protocol=tcp route=web client=198.51.100.9:50123 dst=192.0.2.7:4711 " +
+		"origin=\"\" seconds=1.5 attempts=1 to_origin=0 to_client=0 packets_to_origin=0 packets_to_client=0 " +
+		"verdict=connect_failed state=SC ended_by=origin phase=connect\n"
 	if diff := cmp.Diff(want, read(t, path)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
 
-func TestAccessJSON(t *testing.T) {
-	a, path := openAccess(t, "json", slog.New(slog.DiscardHandler))
-	a.Record(record)
-	closeAccess(t, a)
-	var got map[string]any
-	if err := json.Unmarshal([]byte(read(t, path)), &got); err != nil {
-		t.Fatal(err)
-	}
-	want := map[string]any{
-		"time": "2026-05-04T03:02:02.5Z", "protocol": "tcp", "route": "web", "client": "198.51.100.9:50123", "dst": "192.0.2.7:4711",
-		"origin": "10.0.0.5:4711", "seconds": 1.5, "to_origin": 17.0, "to_client": 42.0, "verdict": "closed",
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("-want +got:\n%s", diff)
+func TestOff(t *testing.T) {
+	if a, err := Open(config.Log{}, nil, nil, nil); a != nil || err != nil {
+		t.Errorf("Open = %v, %v, want nothing", a, err)
 	}
 }
 
-func TestAccessOff(t *testing.T) {
-	if a, err := OpenAccessLog(config.Log{}, nil, nil, nil); a != nil || err != nil {
-		t.Errorf("OpenAccessLog = %v, %v, want nothing", a, err)
-	}
-}
-
-func TestAccessNowhere(t *testing.T) {
-	_, err := OpenAccessLog(config.Log{Access: filepath.Join(t.TempDir(), "gone", "access.log")}, nil, nil, nil)
+func TestNowhere(t *testing.T) {
+	_, err := Open(config.Log{Access: filepath.Join(t.TempDir(), "gone", "access.log")}, nil, nil, nil)
 	if err == nil || !strings.HasPrefix(err.Error(), "log.access: ") {
 		t.Errorf("error %v, want one that names log.access", err)
 	}
 }
 
 // TestAccessReopen is what logrotate does: the file is moved, and then we are told.
-func TestAccessReopen(t *testing.T) {
-	a, path := openAccess(t, "text", slog.New(slog.DiscardHandler))
+func TestReopen(t *testing.T) {
+	a, path := open(t, "text", slog.New(slog.DiscardHandler))
 	a.Record(record)
 	waitFor(t, func() bool { return read(t, path) == textLine })
 	if err := os.Rename(path, path+".1"); err != nil {
 		t.Fatal(err)
 	}
-	a.Reopen()
+	if err := a.Reopen(); err != nil {
+		t.Fatal(err)
+	}
 	waitFor(t, func() bool { _, err := os.Stat(path); return err == nil })
 	a.Record(record)
-	closeAccess(t, a)
+	closeLog(t, a)
 	if old, fresh := read(t, path+".1"), read(t, path); old != textLine || fresh != textLine {
 		t.Errorf("the old file has %q, the new one %q, want a line in each", old, fresh)
 	}
 }
 
-// TestAccessOverflow has no writer, so that the queue stays full.
-func TestAccessOverflow(t *testing.T) {
+// TestOverflow: what comes while the writer is behind is counted.
+func TestOverflow(t *testing.T) {
 	var log bytes.Buffer
-	a := &AccessLog{records: make(chan route.Record, 2), log: slog.New(slog.NewTextHandler(&log, nil)),
-		closing: make(chan struct{}), written: make(chan error, 1)}
-	for range 5 {
-		a.Record(record)
-	}
 	file, err := os.CreateTemp(t.TempDir(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
+	a := newLog(newLines(file, "", appendText), slog.New(slog.NewTextHandler(&log, nil))) // without a writer
+	for range queueMost + 3 {
+		a.Record(record)
+	}
+	if a.Lost() != 3 {
+		t.Errorf("%d lines are lost, want 3", a.Lost())
+	}
 	close(a.closing)
-	if err := a.write(file); err != nil {
+	if err := a.write(); err != nil {
 		t.Fatal(err)
 	}
-	if lines := strings.Count(read(t, file.Name()), "\n"); lines != 2 {
-		t.Errorf("%d lines written, want the 2 that fitted", lines)
+	if lines := strings.Count(read(t, file.Name()), "\n"); lines != queueMost || a.Lost() != 3 {
+		t.Errorf("%d lines written and %d lost, want the %d that fitted", lines, a.Lost(), queueMost)
 	}
-	if !strings.Contains(log.String(), "lost_lines=3") {
+	if !strings.Contains(log.String(), "lost_lines=3") || !strings.Contains(log.String(), errBehind.Error()) {
 		t.Errorf("the log says %q, want that 3 lines are lost", log.String())
 	}
 }
 
-func TestAccessDiskFull(t *testing.T) {
+func TestDiskFull(t *testing.T) {
 	var log bytes.Buffer
-	a, err := OpenAccessLog(config.Log{Access: "/dev/full"}, nil, nil, slog.New(slog.NewTextHandler(&log, nil)))
+	a, err := Open(config.Log{Access: "/dev/full"}, nil, nil, slog.New(slog.NewTextHandler(&log, nil)))
 	if err != nil {
 		t.Skip(err)
 	}
 	a.Record(record)
-	closeAccess(t, a)
+	closeLog(t, a)
 	if !strings.Contains(log.String(), "no space left on device") {
 		t.Errorf("the log says %q, want why the line is lost", log.String())
 	}
 }
 
-func closeAccess(t *testing.T, a *AccessLog) {
+func closeLog(t *testing.T, a *Log) {
 	t.Helper()
 	if err := a.Close(); err != nil {
 		t.Error(err)
@@ -167,18 +162,10 @@ func waitFor(t *testing.T, done func() bool) {
 	}
 }
 
-// TestAccessUniqueID: an id of text stands as it is, any other in hexadecimal.
-func TestAccessUniqueID(t *testing.T) {
+// TestUniqueIDText: an id of text stands as it is, any other in hexadecimal.
+func TestUniqueIDText(t *testing.T) {
 	for id, want := range map[string]string{"": "", "conn-7": "conn-7", "a b": "612062", "\x00\xff": "00ff"} {
-		r, got := record, ""
-		r.UniqueID = id
-		accessLine(r).Attrs(func(a slog.Attr) bool {
-			if a.Key == "unique_id" {
-				got = a.Value.String()
-			}
-			return true
-		})
-		if got != want {
+		if got := uniqueIDText(id); got != want {
 			t.Errorf("%q: unique_id=%s, want %s", id, got, want)
 		}
 	}

@@ -1,21 +1,20 @@
-package proxy
+package accesslog
 
 import (
 	"errors"
-	"io"
 	"os"
 	"time"
 )
 
-// Share calls use with the file, which stays the log's, and of which nothing else is done
-// meanwhile; with nil where the lines go to standard error. What was queued is written.
-func (a *AccessLog) Share(use func(*os.File) error) error {
-	if a.path == "" {
-		return use(nil)
-	}
+// errStuck is why the writer does not respond.
+var errStuck = errors.New("log.access: the destination takes nothing: is it on a disk that hangs?")
+
+// Share calls use with the file of the log, which stays the log's and of which nothing else is done
+// meanwhile; with nil if its destination is no file. What was queued is written.
+func (a *Log) Share(use func(*os.File) error) error {
 	s := share{make(chan *os.File, 1), make(chan struct{})}
 	defer close(s.over)
-	late := time.After(accessFarewell)
+	late := time.After(farewell)
 	select {
 	case a.shares <- s:
 	case <-late:
@@ -31,38 +30,29 @@ func (a *AccessLog) Share(use func(*os.File) error) error {
 
 // share asks the writer for its file.
 type share struct {
-	file chan *os.File // has room for it: the writer never waits for who asks
+	file chan *os.File // has room for it: the writer never waits for the caller
 	over chan struct{} // closed when the file is not needed any more
 }
 
-var errStuck = errors.New("log.access: the file takes nothing: is it on a disk that hangs?")
-
-// swap opens the file again, if it is another one; where that fails the old one is written on.
-func (a *AccessLog) swap(old io.WriteCloser) io.WriteCloser {
-	if a.named(old) {
-		return old
+// Reopen opens the file by its name again if that is another one by now, since logrotate has moved it; a
+// socket is connected again. If that fails, the log goes on with what it had.
+func (a *Log) Reopen() error {
+	r := reopen{make(chan error, 1)}
+	late := time.After(farewell)
+	select {
+	case a.reopens <- r:
+	case <-late:
+		return errStuck
 	}
-	file, err := a.open()
-	if err != nil {
-		a.log.Error("the access log goes on in its old file", "error", err)
-		return old
+	select {
+	case err := <-r.done:
+		return err
+	case <-late:
+		return errStuck
 	}
-	if err := old.Close(); err != nil {
-		a.log.Warn("closing the old access log", "error", err)
-	}
-	return file
 }
 
-// named reports whether the name still leads to file.
-func (a *AccessLog) named(file io.WriteCloser) bool {
-	old, isFile := file.(*os.File)
-	if !isFile {
-		return true
-	}
-	open, err := old.Stat()
-	if err != nil {
-		return false
-	}
-	now, err := os.Stat(a.path)
-	return err == nil && os.SameFile(open, now)
+// reopen asks the writer to open its destination again.
+type reopen struct {
+	done chan error // has room for one: the writer never waits for the caller
 }
