@@ -24,7 +24,13 @@ const (
 )
 
 func (k lineKinds) event() string {
-	return map[lineKinds]string{endLine: "end", progressLine: "progress", refusedLine: "refused"}[k]
+	switch k {
+	case endLine:
+		return "end"
+	case progressLine:
+		return "progress"
+	}
+	return "refused"
 }
 
 // entry is what one line is about.
@@ -54,6 +60,7 @@ type field struct {
 	value  func(b []byte, e *entry) []byte // appends the value, and nothing if there is none: the line then lacks the field
 }
 
+// timeForm is RFC 3339 with milliseconds.
 const timeForm = "2006-01-02T15:04:05.000Z07:00"
 
 // fields are all fields, in the order of a line. A new one goes to the end of its kind: programs may take
@@ -66,7 +73,7 @@ var fields = []field{
 		return append(b, e.kind.event()...)
 	}},
 	{"id", ofOne, false, "of the conn or flow: 16 hexadecimal digits, the same in all its lines, in `anyport flows` and after an upgrade", func(b []byte, e *entry) []byte {
-		return append(b, e.ID.String()...)
+		return e.ID.AppendTo(b)
 	}},
 	{"protocol", inEach, false, "`tcp` or `udp`", func(b []byte, e *entry) []byte {
 		return append(b, e.Protocol.String()...)
@@ -120,7 +127,7 @@ var fields = []field{
 		return append(b, e.Verdict.String()...)
 	}},
 	{"state", endLine | refusedLine, false, "who ended it, and in which phase: HAProxy's two letters", func(b []byte, e *entry) []byte {
-		return append(b, e.ending.State()...)
+		return e.ending.AppendState(b)
 	}},
 	{"ended_by", endLine | refusedLine, false, "the first letter as a word", func(b []byte, e *entry) []byte {
 		return append(b, e.ending.By.String()...)

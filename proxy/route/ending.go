@@ -16,9 +16,12 @@ const (
 	AtEnd                    // both have closed
 )
 
-var phases = []struct{ word, letter string }{
-	AtAdmission: {"admission", "R"}, InQueue: {"queue", "Q"}, AtConnect: {"connect", "C"},
-	InData: {"data", "D"}, InLast: {"last", "L"}, AtEnd: {"end", "-"},
+var phases = []struct {
+	word   string
+	letter byte
+}{
+	AtAdmission: {"admission", 'R'}, InQueue: {"queue", 'Q'}, AtConnect: {"connect", 'C'},
+	InData: {"data", 'D'}, InLast: {"last", 'L'}, AtEnd: {"end", '-'},
 }
 
 func (p Phase) String() string { return phases[p].word }
@@ -40,10 +43,13 @@ const (
 	ByOriginTimeout                // the origin was
 )
 
-var endedBy = []struct{ word, letter string }{
-	ByNobody: {"nobody", "-"}, ByClient: {"client", "C"}, ByOrigin: {"origin", "S"}, ByPolicy: {"policy", "P"},
-	ByResources: {"resources", "R"}, ByInternal: {"internal", "I"}, ByDownOrigin: {"origin_down", "D"}, ByOperator: {"operator", "K"},
-	ByClientTimeout: {"client_timeout", "c"}, ByOriginTimeout: {"origin_timeout", "s"},
+var endedBy = []struct {
+	word   string
+	letter byte
+}{
+	ByNobody: {"nobody", '-'}, ByClient: {"client", 'C'}, ByOrigin: {"origin", 'S'}, ByPolicy: {"policy", 'P'},
+	ByResources: {"resources", 'R'}, ByInternal: {"internal", 'I'}, ByDownOrigin: {"origin_down", 'D'}, ByOperator: {"operator", 'K'},
+	ByClientTimeout: {"client_timeout", 'c'}, ByOriginTimeout: {"origin_timeout", 's'},
 }
 
 func (b EndedBy) String() string { return endedBy[b].word }
@@ -54,8 +60,10 @@ type Ending struct {
 	Phase Phase
 }
 
-// State is the two letters, as HAProxy writes them.
-func (e Ending) State() string { return endedBy[e.By].letter + phases[e.Phase].letter }
+// AppendState appends the two letters, as HAProxy writes them.
+func (e Ending) AppendState(b []byte) []byte {
+	return append(b, endedBy[e.By].letter, phases[e.Phase].letter)
+}
 
 // endings are who stands behind each verdict, and the phase if it can only be one; AtEnd: the record
 // has it.

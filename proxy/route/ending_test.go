@@ -53,7 +53,7 @@ func TestEndings(t *testing.T) {
 		{config.UDP, Evicted, InData, "RD"},
 	} {
 		r := Record{Protocol: c.protocol, Verdict: c.verdict, Phase: c.phase}
-		if got := r.Ending().State(); got != c.want {
+		if got := string(r.Ending().AppendState(nil)); got != c.want {
 			t.Errorf("%v %v in %v: %s, want %s", c.protocol, c.verdict, c.phase, got, c.want)
 		}
 	}

@@ -1,7 +1,6 @@
 package route
 
 import (
-	"fmt"
 	"math/rand/v2"
 )
 
@@ -10,7 +9,15 @@ import (
 type ID uint64
 
 // String is the ID as 16 hexadecimal digits.
-func (id ID) String() string { return fmt.Sprintf("%016x", uint64(id)) }
+func (id ID) String() string { return string(id.AppendTo(nil)) }
+
+// AppendTo appends what String returns.
+func (id ID) AppendTo(b []byte) []byte {
+	for shift := 60; shift >= 0; shift -= 4 {
+		b = append(b, "0123456789abcdef"[id>>shift&15])
+	}
+	return b
+}
 
 // IDs makes the IDs of one event loop, whose goroutine calls Next. The order of a loop's IDs looks random
 // and repeats none before 2⁶⁴; loops and processes begin at random places in it.
