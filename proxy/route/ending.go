@@ -6,53 +6,76 @@ import "anyport/config"
 // disconnection".
 type Phase uint8
 
-// The phases.
+// The phases: see phases.
 const (
-	AtAdmission Phase = iota // its route, limits and PROXY header are looked at
-	InQueue                  // it waits for an origin that has room
-	AtConnect                // origins are dialled
-	InData                   // both sides may send
-	InLast                   // the origin has closed, and the client has not
-	AtEnd                    // both have closed
+	AtAdmission Phase = iota
+	InQueue
+	AtConnect
+	InData
+	InLast
+	AtEnd
+
+	// PhaseMost is the number of phases.
+	PhaseMost
 )
 
-var phases = []struct {
-	word   string
-	letter byte
-}{
-	AtAdmission: {"admission", 'R'}, InQueue: {"queue", 'Q'}, AtConnect: {"connect", 'C'},
-	InData: {"data", 'D'}, InLast: {"last", 'L'}, AtEnd: {"end", '-'},
+// stateWord is a letter of a state, as a word and as a text for people.
+type stateWord struct {
+	letter      byte
+	word, about string
+}
+
+var phases = [PhaseMost]stateWord{
+	AtAdmission: {'R', "admission", "its route, its limits and its PROXY header are looked at"},
+	InQueue:     {'Q', "queue", "it waits for an origin that has room"},
+	AtConnect:   {'C', "connect", "origins are dialled"},
+	InData:      {'D', "data", "both sides may send"},
+	InLast:      {'L', "last", "the origin has closed, and the client has not"},
+	AtEnd:       {'-', "end", "both have closed"},
 }
 
 func (p Phase) String() string { return phases[p].word }
 
+// About says what the phase is.
+func (p Phase) About() string { return phases[p].about }
+
 // EndedBy is who ended a conn or flow: the first letter of HAProxy's state.
 type EndedBy uint8
 
-// Who ends conns and flows.
+// Who ends conns and flows: see endedBy.
 const (
-	ByNobody        EndedBy = iota // it ended in order, or goes on
-	ByClient                       // it closed too early, or has sent RST
-	ByOrigin                       // the origin did, or refused
-	ByPolicy                       // the file says so: allow, deny, a limit, max_age
-	ByResources                    // files, ports, memory or places ran out
-	ByInternal                     // an error of anyport or of the kernel
-	ByDownOrigin                   // its origin went down, and on_down = "close"
-	ByOperator                     // a stop, a reload, a drain or a command
-	ByClientTimeout                // the client was silent for too long
-	ByOriginTimeout                // the origin was
+	ByNobody EndedBy = iota
+	ByClient
+	ByOrigin
+	ByPolicy
+	ByResources
+	ByInternal
+	ByDownOrigin
+	ByOperator
+	ByClientTimeout
+	ByOriginTimeout
+
+	// EndedByMost is their number.
+	EndedByMost
 )
 
-var endedBy = []struct {
-	word   string
-	letter byte
-}{
-	ByNobody: {"nobody", '-'}, ByClient: {"client", 'C'}, ByOrigin: {"origin", 'S'}, ByPolicy: {"policy", 'P'},
-	ByResources: {"resources", 'R'}, ByInternal: {"internal", 'I'}, ByDownOrigin: {"origin_down", 'D'}, ByOperator: {"operator", 'K'},
-	ByClientTimeout: {"client_timeout", 'c'}, ByOriginTimeout: {"origin_timeout", 's'},
+var endedBy = [EndedByMost]stateWord{
+	ByNobody:        {'-', "nobody", "it ended in order"},
+	ByClient:        {'C', "client", "the client left too early, or has sent RST"},
+	ByOrigin:        {'S', "origin", "the origin has sent RST or refused, or there was none"},
+	ByPolicy:        {'P', "policy", "the file says so: `allow` and `deny`, a limit, `max_age`"},
+	ByResources:     {'R', "resources", "files, ports or places ran out"},
+	ByInternal:      {'I', "internal", "an error of anyport or of the kernel"},
+	ByDownOrigin:    {'D', "origin_down", "its origin went down, and the route has `on_down = \"close\"`"},
+	ByOperator:      {'K', "operator", "a stop, a reload, a drain or a command"},
+	ByClientTimeout: {'c', "client_timeout", "the client was silent for too long"},
+	ByOriginTimeout: {'s', "origin_timeout", "the origin was silent for too long"},
 }
 
 func (b EndedBy) String() string { return endedBy[b].word }
+
+// About says who that is.
+func (b EndedBy) About() string { return endedBy[b].about }
 
 // Ending is who ended a conn or flow, and in which phase.
 type Ending struct {
@@ -98,9 +121,9 @@ func (r *Record) Ending() Ending {
 	case r.Verdict == HalfCloseTimedOut && r.Phase == InLast: // the origin has closed, so the client is silent
 		e.By = ByClientTimeout
 	case r.Verdict == NoRoute && r.Phase > AtAdmission: // a reload took the route of a live one
-		e.By = ByOperator
+		return Ending{ByOperator, r.Phase}
 	}
-	if e.Phase == AtEnd || e.Phase == AtAdmission && r.Phase > AtAdmission { // it was live
+	if e.Phase == AtEnd {
 		e.Phase = r.Phase
 	}
 	return e
