@@ -59,7 +59,10 @@ type Admin struct {
 type Log struct {
 	Level  slog.Level
 	Format string // "text" or "json"
-	Access string // "", "stderr" or a file's path
+	Access string // see Destination
+
+	AccessSample   Percent       // of normal ends; everything else is always logged
+	AccessProgress time.Duration // between lines of a live conn or flow; 0: only at its end
 }
 
 // Timeouts are the keys of [defaults]. Each of them can also stand in a route.

@@ -40,7 +40,9 @@ var sectionCases = []keyCase{
 	{key: "admin.http_hosts", other: `["edge1.example.com", "edge"]`, old: `[]`, new: `["edge1.example.com", "edge"]`, bad: `["a", "a b:1"]`, caret: `"a b:1"`, allowed: `write one without a port, such as "edge1.example.com"`},
 	{key: "log.level", other: `"debug"`, old: `"info"`, new: `"debug"`, bad: `"loud"`, allowed: `"debug", "info", "warn" and "error"`},
 	{key: "log.format", other: `"json"`, old: `"text"`, new: `"json"`, bad: `"xml"`, allowed: `"text" and "json"`},
-	{key: "log.access", other: `"/var/log/a.log"`, old: `""`, new: `"/var/log/a.log"`, bad: `"a b"`, allowed: `write "stderr", a path with a slash, or "" for none`},
+	{key: "log.access", other: `"/var/log/a.log"`, old: `""`, new: `"/var/log/a.log"`, bad: `"syslog:udp://log.example.com:514"`, allowed: `write "stderr", "journal", "syslog", "syslog:udp://192.0.2.9:514"`},
+	{key: "log.access_sample", other: `"1%"`, old: `"100%"`, new: `"1%"`, bad: `"101%"`, allowed: `write one such as "1%"`},
+	{key: "log.access_progress", other: `"10m"`, old: `"0s"`, new: `"10m0s"`, bad: `"10ms"`, allowed: `"1s" to "8760h"`},
 }
 
 const (

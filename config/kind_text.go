@@ -86,12 +86,3 @@ func parseHostName(value any) (string, error) {
 	}
 	return name, err
 }
-
-// parseAccessLog wants a slash in a path, so that a mistyped "stderr" does not become a file.
-func parseAccessLog(value any) (string, error) {
-	path, err := text(value)
-	if err != nil || path == "" || path == "stderr" || strings.Contains(path, "/") {
-		return path, err
-	}
-	return "", newRefusal("Log", value, "is not a destination for the access log", `write "stderr", a path with a slash, or "" for none`)
-}

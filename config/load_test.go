@@ -45,7 +45,7 @@ origins = ["10.0.0.5"]
 		Listen:   Listen{Workers: 1, TCPBacklog: 4096, UDPReceiveBuffer: 4 << 20, MaxFlows: 262144},
 		Steering: Steering{ManageRoutes: true, Pin: PinAuto, Unmatched: Refuse},
 		Admin:    Admin{Socket: "/run/anyport/admin.sock"},
-		Log:      Log{Level: slog.LevelInfo, Format: "text"},
+		Log:      Log{Level: slog.LevelInfo, Format: "text", AccessSample: 100},
 		Routes: []*Route{{
 			Name:      "a",
 			Line:      2,
@@ -83,9 +83,9 @@ func everyKeyWant(path string) *Config {
 		Listen:   Listen{Workers: 1, TCPBacklog: 128, UDPReceiveBuffer: 1_000_000, MaxFlows: 10_000},
 		Steering: Steering{User: "anyport", Pin: "/sys/fs/bpf/anyport", Unmatched: Drop, AllowLoopback: true, ShadowListeners: true},
 		Admin:    Admin{HTTP: "127.0.0.1:9765", HTTPHosts: []string{"edge1.example.com"}},
-		Log:      Log{Level: slog.LevelWarn, Format: "json", Access: "stderr"},
+		Log:      Log{Level: slog.LevelWarn, Format: "json", Access: "stderr", AccessSample: 50, AccessProgress: 10 * time.Minute},
 		Routes: []*Route{{
-			Name: "web", Line: 36,
+			Name: "web", Line: 38,
 			Protocols:   []Protocol{TCP, UDP},
 			Prefixes:    prefixes("127.0.0.1/32", "2001:db8:1::/48"),
 			Ports:       []PortRange{{8000, 8009}, {443, 443}, {22, 22}},
@@ -112,7 +112,7 @@ func everyKeyWant(path string) *Config {
 			AmplificationBudget: 512 << 10, MirrorClosed: true,
 			Timeouts: web,
 		}, {
-			Name: "range", Line: 80,
+			Name: "range", Line: 82,
 			Protocols: []Protocol{UDP},
 			Prefixes:  prefixes("192.0.2.0/24"),
 			Ports:     []PortRange{{3000, 4000}},
@@ -127,7 +127,7 @@ func everyKeyWant(path string) *Config {
 			ProxyProtocol: ProxySPP, AntiAmplification: true, AmplificationBudget: 1 << 20,
 			Timeouts: defaults,
 		}, {
-			Name: "keep", Line: 89,
+			Name: "keep", Line: 91,
 			Protocols: []Protocol{TCP},
 			Prefixes:  prefixes("192.0.2.0/24"),
 			Ports:     []PortRange{{22, 22}},

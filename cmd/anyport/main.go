@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"strings"
 	"time"
@@ -45,7 +46,11 @@ func execute(args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return exitDone
 	}
-	say(stderr, prefixed(err))
+	why := prefixed(err)
+	if daemon.JournalStream(stderr) {
+		why = daemon.WithPriority(slog.LevelError, why)
+	}
+	say(stderr, why)
 	if errors.Is(err, daemon.ErrNotConfirmed) {
 		return exitNotConfirmed
 	}

@@ -32,7 +32,7 @@ func (t *Table[S]) NextPage(l *Listing[S], page []route.Conn, now time.Duration)
 
 func (f *Flow[S]) listed(now time.Duration) route.Conn {
 	return route.Conn{
-		Protocol: config.UDP, Route: f.Route.Name, Client: f.Client(), Peer: f.Key.peer(), Dst: f.Dst(), Origin: f.OriginAddr(),
+		ID: f.ID, Protocol: config.UDP, Route: f.Route.Name, Client: f.Client(), Peer: f.Key.peer(), Dst: f.Dst(), Origin: f.OriginAddr(),
 		Age: now - f.begun, Idle: now - f.last, ToOrigin: f.toOrigin, ToClient: f.toClient,
 	}
 }

@@ -22,7 +22,8 @@ func TestList(t *testing.T) {
 		Protocol: config.UDP, Route: "test", Client: bob, Dst: dst, Origin: origin,
 		Age: 2 * time.Second, Idle: 2 * time.Second, ToOrigin: 5,
 	}
-	if got := f.NextPage(&listing, nil, 4*time.Second); len(got) != 1 || got[0] != want {
+	got := f.NextPage(&listing, nil, 4*time.Second)
+	if want.ID = f.Find(flow.KeyOf(bob, dst)).ID; len(got) != 1 || got[0] != want || want.ID == 0 {
 		t.Errorf("listed %+v, want %+v", got, want)
 	}
 }

@@ -15,7 +15,11 @@ import (
 // reports false where there is none.
 func (t *Table[S]) PickOrigin(f *Flow[S], tried []*origin.Origin, now time.Duration) bool {
 	f.Origin = f.Route.Origins().Pick(f.ask(tried, t.opt.Epoch.Add(now)))
-	return f.Origin != nil
+	if f.Origin == nil {
+		return false
+	}
+	f.attempts += min(1, ^f.attempts) // stays at 255
+	return true
 }
 
 // HasFullOrigin reports whether PickOrigin could have picked an origin that is full.

@@ -9,6 +9,7 @@ import (
 
 // Conn is a live conn or flow, as it was at one moment.
 type Conn struct {
+	ID       ID
 	Protocol config.Protocol
 	Route    string
 	Client   netip.AddrPort

@@ -63,15 +63,16 @@ func (s *Set) Named(name string) *Route {
 type Live struct {
 	Unrouted *Stats // counts what no route takes
 
-	set      atomic.Pointer[Set]
-	swaps    atomic.Uint64 // how often a generation came into service
-	downs    atomic.Uint64 // how often an origin went down
-	renewing sync.Mutex    // held to make pools of origins, so that two of one route have the same counts
-	resolve  func(routes []*config.Route) Members
-	watchers registry[func()]
-	listers  registry[Lister] // of the loops that have conns
-	shards   int
-	rates    func() *clientRates // of all routes; made by the first that needs it
+	set       atomic.Pointer[Set]
+	swaps     atomic.Uint64 // how often a generation came into service
+	downs     atomic.Uint64 // how often an origin went down
+	renewing  sync.Mutex    // held to make pools of origins, so that two of one route have the same counts
+	resolve   func(routes []*config.Route) Members
+	watchers  registry[func()]
+	recording atomic.Pointer[Recording]
+	listers   registry[Lister] // of the loops that have conns
+	shards    int
+	rates     func() *clientRates // of all routes; made by the first that needs it
 }
 
 // NewLive returns a Live without routes. shards is the number of event loops that count, those of TCP
@@ -164,7 +165,7 @@ func (l *Live) notify() {
 	}
 }
 
-// Watch has changed called after each swap and each OriginDown, on the goroutine that makes it, until
+// Watch has changed called after each swap, each OriginDown and each SetRecording, on the goroutine that makes it, until
 // cancel. It must not block. Once cancel has returned, it is not running and will not be called.
 func (l *Live) Watch(changed func()) (cancel func()) { return l.watchers.add(changed) }
 

@@ -16,6 +16,9 @@ func (l *loop) addConn(c *conn) {
 	}
 	c.generation = l.generation // before the sockets are watched: events carry it
 	c.began, c.active = l.now, l.now
+	if c.id == 0 { // it does not come from another process that has named it
+		c.id = l.ids.Next()
+	}
 	c.timer.Value = c // without one, it is the gate's timer
 	l.limitByDrain(c)
 	if last := len(l.free) - 1; last >= 0 {
@@ -86,7 +89,7 @@ func (l *loop) pageFrom(page []route.Conn, from int) ([]route.Conn, int) {
 // listed is the conn as `anyport flows` shows it.
 func (c *conn) listed(now time.Duration) route.Conn {
 	listed := route.Conn{
-		Protocol: config.TCP, Route: c.route.Name, Client: c.client, Peer: c.peer(), Dst: c.dst,
+		ID: c.id, Protocol: config.TCP, Route: c.route.Name, Client: c.client, Peer: c.peer(), Dst: c.dst,
 		Waiting: c.state == waiting, Age: now - c.began, Idle: now - c.active,
 		ToOrigin: c.ways[route.ToOrigin].bytes, ToClient: c.ways[route.ToClient].bytes,
 	}

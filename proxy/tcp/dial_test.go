@@ -55,8 +55,8 @@ func talkFirst(t *testing.T, p *proxy, headers <-chan *proxyproto.Header) {
 	names(t, <-headers, c)
 	hear(t, c, "welcome hello")
 	c.Close()
-	if r := p.ends(route.Closed); r.ToOrigin != uint64(len("hello")) {
-		t.Errorf("%d bytes recorded to the origin: the header is none of them", r.ToOrigin)
+	if r := p.ends(route.Closed); r.Sent[route.ToOrigin].Bytes != uint64(len("hello")) {
+		t.Errorf("%d bytes recorded to the origin: the header is none of them", r.Sent[route.ToOrigin].Bytes)
 	}
 }
 

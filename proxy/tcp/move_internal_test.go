@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/config"
-	"anyport/proxy/route"
 )
 
 func TestMovable(t *testing.T) {
@@ -70,7 +69,7 @@ func TestMoveOfHeldBytes(t *testing.T) {
 			t.Fatalf("%+v moves", b.exported)
 		}
 		next, _ := loopAndListener(t)
-		next.routes, next.record = l.routes, func(route.Record) {}
+		next.routes = l.routes
 		next.addArrival(travelled(t, b.exported[0]))
 		l.endMove(b.conns, true)
 		if l.connCount != 0 || l.pipes.Lent() != 0 || l.pipes.Spare() != 0 {
@@ -145,6 +144,7 @@ func TestMovedTwice(t *testing.T) {
 		l.routes.Swap(anywhere{r}, []*config.Route{r})
 		want := test.conn
 		want.Client, want.Dst, want.Origin = client1, origin1, origin1
+		want.ID, want.Connect = 7, 1500
 		want.Begun, want.Dialled, want.Last = at.Add(-3*time.Hour), at.Add(-2*time.Hour), at.Add(-time.Hour)
 		want.FDs = []int{int(c.ends[clientEnd].fd), int(c.ends[originEnd].fd)}
 		l.addArrival(travelled(t, want))

@@ -21,12 +21,11 @@ type Options struct {
 	Listeners  []int
 	FirstShard int // listener i counts in shard FirstShard+i
 	Routes     *route.Live
-	MaxFlows   int                // of all listeners together; 0: flow.DefaultMaxFlows. Those with a socket of their own: see MaxSockets
-	Files      *fdbudget.Shares   // files that the loops may open; nil: no bound
-	Raw        *datagram.Raw      // answers where no socket can be bound; nil: Serve opens its own
-	Record     func(route.Record) // called once a flow has ended or was refused; must not block; may be nil
-	Mirror     route.Mirror       // called with the dst of a flow whose origin has refused; may be nil
-	Pulse      *mailbox.Pulse     // asks the loops whether they are stuck; may be nil
+	MaxFlows   int              // of all listeners together; 0: flow.DefaultMaxFlows. Those with a socket of their own: see MaxSockets
+	Files      *fdbudget.Shares // files that the loops may open; nil: no bound
+	Raw        *datagram.Raw    // answers where no socket can be bound; nil: Serve opens its own
+	Mirror     route.Mirror     // called with the dst of a flow whose origin has refused; may be nil
+	Pulse      *mailbox.Pulse   // asks the loops whether they are stuck; may be nil
 	Log        *slog.Logger
 
 	Opened    func()                    // called once all loops have opened what they need for themselves; may be nil

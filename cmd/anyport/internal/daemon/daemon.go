@@ -21,7 +21,6 @@ import (
 	"anyport/proxy"
 	"anyport/proxy/datagram"
 	"anyport/proxy/logfile"
-	"anyport/proxy/route"
 	"anyport/steering"
 	"anyport/steering/host"
 	"anyport/steering/table"
@@ -74,7 +73,7 @@ type daemon struct {
 	clientSockets int // UDP flows with a socket of their own that a client may have, if its route does not say
 	clientFlows   int // and of those without
 
-	access   *proxy.AccessLog   // nil: none
+	access   accessLog
 	admin    *socket.Socket     // nil: none
 	web      net.Listener       // nil: none
 	proxy    *proxy.Server      // moves the bytes; its loops never wait for this goroutine
@@ -163,13 +162,13 @@ func (d *daemon) openRoutes() error {
 		Workers:  c.Listen.Workers,
 		MaxFlows: d.maxFlows(),
 		Raw:      d.raw,
-		Record:   d.record(),
 		Mirror:   d.noteRefusal,
 		Log:      d.log,
 		ReadFile: d.readSystemFile,
 
 		HealthChanged: d.noteHealth,
 	})
+	d.proxy.SetRecording(d.recording(c.Log))
 	if err := d.resolveNames(c); err != nil {
 		return err
 	}
@@ -239,15 +238,6 @@ func prepare(c *config.Config, number int, others []host.Listener) (*generation,
 		return nil, err
 	}
 	return &generation{number: number, config: c, table: table, shadowed: shadowed, loaded: time.Now()}, nil
-}
-
-// record is what the proxy calls for each conn and flow that has ended; nil without an access log, so that the
-// proxy makes no records at all.
-func (d *daemon) record() func(route.Record) {
-	if d.access == nil {
-		return nil
-	}
-	return d.access.Record
 }
 
 // close closes what is held, in reverse order, so that the log, which all others need, is the last. After a

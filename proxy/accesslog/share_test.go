@@ -1,4 +1,4 @@
-package proxy
+package accesslog
 
 import (
 	"bytes"
@@ -14,14 +14,14 @@ import (
 	"anyport/config"
 )
 
-// TestAccessOfTwo has two logs append to one file, as the two processes of an upgrade do: no
+// TestOfTwo has two logs append to one file, as the two processes of an upgrade do: no
 // line ends in the middle of another.
-func TestAccessOfTwo(t *testing.T) {
+func TestOfTwo(t *testing.T) {
 	const lines = 2000
-	first, path := openAccess(t, "text", slog.New(slog.DiscardHandler))
-	var second *AccessLog
+	first, path := open(t, "text", slog.New(slog.DiscardHandler))
+	var second *Log
 	err := first.Share(func(file *os.File) (err error) {
-		second, err = OpenAccessLog(config.Log{Access: path, Format: "text"}, nil, again(t, file), slog.New(slog.DiscardHandler))
+		second, err = Open(config.Log{Access: path, Format: "text"}, nil, again(t, file), slog.New(slog.DiscardHandler))
 		return err
 	})
 	if err != nil {
@@ -31,8 +31,8 @@ func TestAccessOfTwo(t *testing.T) {
 		first.Record(record)
 		second.Record(record)
 	}
-	closeAccess(t, first)
-	closeAccess(t, second)
+	closeLog(t, first)
+	closeLog(t, second)
 	got := read(t, path)
 	if whole := strings.Count(got, textLine); whole != 2*lines || len(got) != 2*lines*len(textLine) {
 		t.Errorf("%d whole lines in %d bytes, want %d", whole, len(got), 2*lines)
@@ -42,23 +42,25 @@ func TestAccessOfTwo(t *testing.T) {
 // again opens file once more.
 func again(t *testing.T, file *os.File) *os.File {
 	t.Helper()
-	copied, err := OpenAccessFile(file.Name())
+	copied, err := OpenFile(file.Name())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return copied
 }
 
-// TestAccessReopenOfTheSame leaves a file alone that was not moved, which this process may
+// TestReopenOfTheSame leaves a file alone that was not moved, which this process may
 // not be able to open any more.
-func TestAccessReopenOfTheSame(t *testing.T) {
+func TestReopenOfTheSame(t *testing.T) {
 	var log bytes.Buffer
-	a, path := openAccess(t, "text", slog.New(slog.NewTextHandler(&log, nil)))
+	a, path := open(t, "text", slog.New(slog.NewTextHandler(&log, nil)))
 	var before *os.File
 	if err := a.Share(func(file *os.File) error { before = file; return nil }); err != nil {
 		t.Fatal(err)
 	}
-	a.Reopen()
+	if err := a.Reopen(); err != nil {
+		t.Fatal(err)
+	}
 	a.Record(record)
 	waitFor(t, func() bool { return read(t, path) == textLine })
 	if err := a.Share(func(file *os.File) error {
@@ -69,15 +71,15 @@ func TestAccessReopenOfTheSame(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	closeAccess(t, a)
+	closeLog(t, a)
 	if log.Len() > 0 {
 		t.Errorf("the log says %s", &log)
 	}
 }
 
-// TestAccessOfAStuckFile: a pipe that takes nothing holds up nobody who shares it. The line that
+// TestOfAStuckFile: a pipe that takes nothing holds up nobody who shares it. The line that
 // waited is lost and counted.
-func TestAccessOfAStuckFile(t *testing.T) {
+func TestOfAStuckFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "fifo")
 	if err := unix.Mkfifo(path, 0o600); err != nil {
 		t.Fatal(err)
@@ -91,12 +93,12 @@ func TestAccessOfAStuckFile(t *testing.T) {
 	for err == nil {
 		_, err = unix.Write(full, make([]byte, 4096))
 	}
-	a, err := OpenAccessLog(config.Log{Access: path, Format: "text"}, nil, nil, slog.New(slog.DiscardHandler))
+	a, err := Open(config.Log{Access: path, Format: "text"}, nil, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 	a.Record(record)
-	waitFor(t, func() bool { return len(a.records) == 0 }) // the line waits for others
+	waitFor(t, func() bool { return queued(a) == 0 }) // the line waits for others
 	if err := a.Share(func(*os.File) error { return nil }); err != nil || a.Lost() != 1 {
 		t.Errorf("to share it: %v, and %d lines are lost, want 1", err, a.Lost())
 	}
@@ -104,5 +106,12 @@ func TestAccessOfAStuckFile(t *testing.T) {
 	if err := a.Share(func(*os.File) error { return nil }); err != nil {
 		t.Errorf("to share it when it takes lines again: %v", err)
 	}
-	closeAccess(t, a)
+	closeLog(t, a)
+}
+
+// queued is how many records wait for the writer.
+func queued(a *Log) int {
+	a.queue.mu.Lock()
+	defer a.queue.mu.Unlock()
+	return len(a.queue.waiting)
 }

@@ -1,4 +1,4 @@
-package proxy
+package accesslog
 
 import (
 	"errors"
@@ -129,22 +129,22 @@ func (l *lastFew) String() string {
 	return l.text.String()
 }
 
-// TestAccessRestIsReported: what is lost just after a report is reported in time, although
+// TestRestIsReported: what is lost just after a report is reported in time, although
 // nothing else is written.
-func TestAccessRestIsReported(t *testing.T) {
+func TestRestIsReported(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it waits for lossPause")
 	}
 	t.Parallel()
 	var log lastFew
-	a, err := OpenAccessLog(config.Log{Access: "/dev/full"}, nil, nil, slog.New(slog.NewTextHandler(&log, nil)))
+	a, err := Open(config.Log{Access: "/dev/full"}, nil, nil, slog.New(slog.NewTextHandler(&log, nil)))
 	if errors.Is(err, unix.ENOENT) {
 		t.Skip(err)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer closeAccess(t, a)
+	defer closeLog(t, a)
 	for lost := range uint64(2) {
 		a.Record(record)
 		waitFor(t, func() bool { return a.Lost() == lost+1 })

@@ -1,9 +1,8 @@
-package proxy
+package accesslog
 
 import (
 	"cmp"
 	"fmt"
-	"log/slog"
 	"net/netip"
 	"slices"
 	"sync"
@@ -45,7 +44,7 @@ type sum struct {
 const clientsMost = 64
 
 // add counts r, and reports whether it is the first since the sums were taken.
-func (s *sums) add(r route.Record) (first bool) {
+func (s *sums) add(r *route.Record) (first bool) {
 	who := client.Of(r.Client.Addr())
 	k := sumKey{r.Route, r.Protocol, r.Verdict}
 	s.mu.Lock()
@@ -83,18 +82,10 @@ func (s *sums) take() []*sum {
 	return all
 }
 
-func (s *sum) line() slog.Record {
-	line := slog.NewRecord(s.last, slog.LevelInfo, "", 0)
-	line.AddAttrs(
-		slog.String("protocol", s.protocol.String()),
-		slog.String("route", s.route),
-		slog.String("client", clientText(s.client)),
-		slog.String("dst", s.dst.String()),
-		slog.String("verdict", s.verdict.String()),
-		slog.Uint64("count", s.count),
-		slog.Int("clients", len(s.clients)),
-	)
-	return line
+// entry is the line of the sum.
+func (s *sum) entry() entry {
+	r := &route.Record{Begun: s.last, Protocol: s.protocol, Route: s.route, Dst: s.dst, Verdict: s.verdict}
+	return entry{Record: r, kind: refusedLine, ending: r.Ending(), sum: s}
 }
 
 // clientText writes a client: an IPv4 address, or an IPv6 /64.

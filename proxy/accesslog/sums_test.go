@@ -1,4 +1,4 @@
-package proxy
+package accesslog
 
 import (
 	"encoding/json"
@@ -22,33 +22,33 @@ func refused(verdict route.Verdict, n int) route.Record {
 	return r
 }
 
-// TestAccessSums: what was refused alike is one line, in a form that is documented.
-func TestAccessSums(t *testing.T) {
+// TestSums: what was refused alike is one line, in a form that is documented.
+func TestSums(t *testing.T) {
 	for format, want := range map[string]string{
-		"text": "time=2026-05-04T03:02:02.500Z protocol=tcp route=web client=198.51.100.9 dst=192.0.2.7:4711 verdict=max_conns count=1 clients=1\n" +
-			"time=2026-05-04T03:02:01.000Z protocol=udp route=web client=2001:db8::/64 dst=192.0.2.7:4711 verdict=denied count=1000 clients=3\n",
-		"json": `{"time":"2026-05-04T03:02:02.5Z","protocol":"tcp","route":"web","client":"198.51.100.9","dst":"192.0.2.7:4711","verdict":"max_conns","count":1,"clients":1}` + "\n" +
-			`{"time":"2026-05-04T03:02:01Z","protocol":"udp","route":"web","client":"2001:db8::/64","dst":"192.0.2.7:4711","verdict":"denied","count":1000,"clients":3}` + "\n",
+		"text": "time=2026-05-04T03:02:02.500Z event=refused protocol=tcp route=web client=198.51.100.9 dst=192.0.2.7:4711 verdict=max_conns state=PR ended_by=policy phase=admission count=1 clients=1\n" +
+			"time=2026-05-04T03:02:01.000Z event=refused protocol=udp route=web client=2001:db8::/64 dst=192.0.2.7:4711 verdict=denied state=PR ended_by=policy phase=admission count=1000 clients=3\n",
+		"json": `{"time":"2026-05-04T03:02:02.500Z","event":"refused","protocol":"tcp","route":"web","client":"198.51.100.9","dst":"192.0.2.7:4711","verdict":"max_conns","state":"PR","ended_by":"policy","phase":"admission","count":1,"clients":1}` + "\n" +
+			`{"time":"2026-05-04T03:02:01.000Z","event":"refused","protocol":"udp","route":"web","client":"2001:db8::/64","dst":"192.0.2.7:4711","verdict":"denied","state":"PR","ended_by":"policy","phase":"admission","count":1000,"clients":3}` + "\n",
 	} {
-		a, path := openAccess(t, format, slog.New(slog.DiscardHandler))
+		a, path := open(t, format, slog.New(slog.DiscardHandler))
 		for n := range 1000 {
 			a.Record(refused(route.Denied, n))
 		}
 		over := record
 		over.Verdict = route.OverMaxConns
 		a.Record(over)
-		closeAccess(t, a)
+		closeLog(t, a)
 		if diff := cmp.Diff(want, read(t, path)); diff != "" {
 			t.Errorf("-want +got:\n%s", diff)
 		}
 	}
 }
 
-// TestAccessFlood has several loops refuse more than the writer's queue holds, while the
+// TestFlood has several loops refuse more than the writer's queue holds, while the
 // writer is at work: there is a handful of lines, and nothing is lost.
-func TestAccessFlood(t *testing.T) {
-	const loops, each = 4, 5 * accessQueue
-	a, path := openAccess(t, "json", slog.New(slog.DiscardHandler))
+func TestFlood(t *testing.T) {
+	const loops, each = 4, 5 * queueMost
+	a, path := open(t, "json", slog.New(slog.DiscardHandler))
 	verdicts := []route.Verdict{route.Denied, route.OverMaxFlows, route.Evicted}
 	var all sync.WaitGroup
 	for range loops {
@@ -59,7 +59,7 @@ func TestAccessFlood(t *testing.T) {
 		})
 	}
 	all.Wait()
-	closeAccess(t, a)
+	closeLog(t, a)
 	text := read(t, path)
 	counted, lines := 0, strings.Count(text, "\n")
 	for line := range strings.Lines(text) {
@@ -84,7 +84,7 @@ func TestRefused(t *testing.T) {
 		{func(r *route.Record) { r.Verdict = route.Closed }, false},
 		{func(r *route.Record) { r.Verdict = route.IdleTimedOut }, false},
 		{func(r *route.Record) { r.Verdict = route.Evicted }, true},
-		{func(r *route.Record) { r.Verdict, r.ToClient = route.Evicted, 1 }, false}, // it had an answer
+		{func(r *route.Record) { r.Verdict, r.Sent[route.ToClient].Bytes = route.Evicted, 1 }, false}, // it had an answer
 		{func(r *route.Record) { r.Verdict, r.Protocol = route.Evicted, config.TCP }, false},
 		{func(r *route.Record) { r.Verdict = route.ConnectFailed }, true},
 		{func(r *route.Record) { r.Verdict, r.Protocol = route.ConnectFailed, config.TCP }, false}, // the client has waited for it
@@ -92,7 +92,7 @@ func TestRefused(t *testing.T) {
 		r := refused(route.Denied, 0)
 		c.change(&r)
 		if got := r.Refused(); got != c.want {
-			t.Errorf("%v %v with %d bytes: refused %v, want %v", r.Protocol, r.Verdict, r.ToClient, got, c.want)
+			t.Errorf("%v %v with %d bytes: refused %v, want %v", r.Protocol, r.Verdict, r.Sent[route.ToClient].Bytes, got, c.want)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package proxy
+package accesslog
 
 import (
 	"errors"
@@ -13,13 +13,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// AccessFlags open a file to append lines to, and create it where there is none. With O_NONBLOCK a FIFO
+// Flags open a file to append lines to, and create it where there is none. With O_NONBLOCK a FIFO
 // that nobody reads is an error (ENXIO) instead of a wait for its reader.
-const AccessFlags = os.O_WRONLY | os.O_CREATE | os.O_APPEND | unix.O_NONBLOCK | unix.O_NOCTTY
+const Flags = os.O_WRONLY | os.O_CREATE | os.O_APPEND | unix.O_NONBLOCK | unix.O_NOCTTY
 
-// OpenAccessFile opens the file of the access log.
-func OpenAccessFile(path string) (*os.File, error) {
-	file, err := os.OpenFile(path, AccessFlags, 0o640)
+// OpenFile opens the file of the access log.
+func OpenFile(path string) (*os.File, error) {
+	file, err := os.OpenFile(path, Flags, 0o640)
 	if err != nil {
 		return nil, fmt.Errorf("log.access: %w: %s", err, remedy(path, err))
 	}
