@@ -25,6 +25,7 @@ var (
 
 	filesLimit = metric("files_limit", "File descriptors that this process may open.")
 	filesUsed  = metric("files_used", "File descriptors in use, by what for.", "use")
+	filesKept  = metric("files_reserved", "File descriptors that no conn and no flow may use: for commands, the log, health checks, a reload, an upgrade.")
 	filesMost  = metric("files_usable", "File descriptors that this use may have, with everything that is not taken by another one's guaranteed part.", "use")
 	flowsMost  = metric("flows_limit", "UDP flows that all routes together may have.")
 	socketMost = metric("flow_sockets_limit", "UDP flows with a socket of their own that there may be, by files and local ports.")
@@ -110,6 +111,7 @@ func (e *exporter) process(s admin.Status) {
 // files exports who holds file descriptors.
 func (e *exporter) files(limit uint64, shares admin.FileShares) {
 	e.gauge(filesLimit, float64(limit))
+	e.gauge(filesKept, float64(shares.Reserve))
 	e.gauge(filesUsed, float64(shares.Process), "process")
 	for _, u := range []struct {
 		use string

@@ -36,7 +36,7 @@ func busyStatus() admin.Status {
 		Steering: admin.SteeringStatus{Attached: true, Pinned: true, OnDeath: admin.Exposed, Prefixes: 2, ForeignPrograms: []uint32{9}, Missing: []string{"a", "b"}, RoutesRestored: 5, Unmatched: map[string]uint64{"refuse": 6}},
 		Files:    400,
 		FileShares: admin.FileShares{
-			Process: 60, TCP: admin.FileUse{Held: 40, Most: 300}, Flows: admin.FileUse{Held: 7, Most: 250}, Replies: admin.FileUse{Held: 3, Most: 200},
+			Process: 60, Reserve: 64, TCP: admin.FileUse{Held: 40, Most: 300}, Flows: admin.FileUse{Held: 7, Most: 250}, Replies: admin.FileUse{Held: 3, Most: 200},
 		},
 		Unrouted: admin.Counts{Ended: map[string]map[string]uint64{"tcp": {"no_route": 1}}},
 		Routes: []admin.RouteStatus{{
