@@ -116,7 +116,7 @@ func TestPrometheus(t *testing.T) {
 // startPrometheus starts one with the alerts that are shipped. It ends with the test.
 func (h *host) startPrometheus(t *testing.T) *prometheusServer {
 	t.Helper()
-	path := lookFor(t, "prometheus")
+	path := needTool(t, "prometheus")
 	rules, err := filepath.Abs("../deploy/prometheus/alerts.yml")
 	if err != nil {
 		t.Fatal(err)
@@ -135,20 +135,6 @@ func (h *host) startPrometheus(t *testing.T) *prometheusServer {
 		return err == nil
 	})
 	return s
-}
-
-// lookFor finds a program of a Debian package that `make packages` installs.
-func lookFor(t *testing.T, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	switch {
-	case err == nil:
-	case os.Getenv("REQUIRE_ROOT") == "1":
-		t.Fatal(err)
-	default:
-		t.Skip("no ", name, " here")
-	}
-	return path
 }
 
 // value is the first value of an instant query; "" if there is none.
@@ -199,7 +185,7 @@ func (s *prometheusServer) ask(t *testing.T, path string, answer any) {
 // checkMetrics has promtool judge a scrape.
 func checkMetrics(t *testing.T, text string) {
 	t.Helper()
-	check := exec.Command(lookFor(t, "promtool"), "check", "metrics")
+	check := exec.Command(needTool(t, "promtool"), "check", "metrics")
 	check.Stdin = strings.NewReader(text)
 	if out, err := check.CombinedOutput(); err != nil || len(out) > 0 {
 		t.Errorf("promtool check metrics: %v\n%s", err, out)
@@ -243,7 +229,7 @@ func dashboardExprs(t *testing.T) map[string]string {
 // TestAlerts has promtool run the tests of the alerts.
 func TestAlerts(t *testing.T) {
 	t.Parallel()
-	test := exec.Command(lookFor(t, "promtool"), "test", "rules", "alerts_test.yml")
+	test := exec.Command(needTool(t, "promtool"), "test", "rules", "alerts_test.yml")
 	test.Dir = "../deploy/prometheus"
 	if out, err := test.CombinedOutput(); err != nil || !strings.Contains(string(out), "SUCCESS") {
 		t.Errorf("promtool test rules: %v\n%s", err, out)
