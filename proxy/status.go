@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"net/netip"
 	"time"
 
 	"anyport/config"
@@ -74,7 +75,7 @@ type OriginStatus struct {
 	ConnsActive int64
 	ConnsTotal  uint64
 
-	SourcePorts map[string]int64 // source address → local ports that live TCP conns use, if the route has source
+	SourcePorts map[string]int64 // source address, or "auto" where the kernel chooses it → local ports that live TCP conns use
 }
 
 // Status returns each route in service, in the order of the file.
@@ -191,9 +192,17 @@ func originStatus(o *origin.Origin, r *config.Route, now time.Time) OriginStatus
 		if status.SourcePorts == nil {
 			status.SourcePorts = map[string]int64{}
 		}
-		status.SourcePorts[source.String()] = n
+		status.SourcePorts[sourceText(source)] = n
 	}
 	return status
+}
+
+// sourceText names a source address.
+func sourceText(source netip.Addr) string {
+	if !source.IsValid() {
+		return "auto"
+	}
+	return source.String()
 }
 
 // nameOf is the DNS name of an origin, "" if it has none.

@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"net/netip"
 	"slices"
 	"time"
 
@@ -121,7 +122,11 @@ func (c *conn) findOrigins(in *Conn) {
 
 // countSource counts the source address of a conn that another process has dialled.
 func (c *conn) countSource() {
-	if len(c.route.Source) == 0 || !c.hasOrigin() {
+	switch {
+	case !c.hasOrigin() || c.route.Transparent:
+		return
+	case len(c.route.Source) == 0:
+		c.source = c.origin.BeginFrom(netip.Addr{})
 		return
 	}
 	if own, err := call.LocalAddr(int(c.ends[originEnd].fd)); err == nil && slices.Contains(c.route.Source, own.Addr()) {

@@ -46,7 +46,6 @@ type loop struct {
 	pace        call.Pace
 
 	unrouted *route.Counters // datagrams that no route is known for
-	dropped  uint32          // by the kernel, from the listener's queue, as it last said
 	mirrored route.Mirror    // may be nil
 	epoch    time.Time       // the zero of all times
 	log      ratelog.Log

@@ -16,8 +16,8 @@ import (
 // Options are what Serve needs.
 type Options struct {
 	// Listeners are non-blocking UDP sockets of either family, with IP_RECVORIGDSTADDR and
-	// IPV6_RECVORIGDSTADDR set. They remain the caller's. SO_RXQ_OVFL has the loops count what the
-	// kernel drops; the origin sockets get the listener's receive buffer.
+	// IPV6_RECVORIGDSTADDR set. They remain the caller's, who also counts what the kernel drops there.
+	// The origin sockets get the listener's receive buffer.
 	Listeners  []int
 	FirstShard int // listener i counts in shard FirstShard+i
 	Routes     *route.Live

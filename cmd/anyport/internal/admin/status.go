@@ -16,6 +16,10 @@ type Status struct {
 	MaxSockets    int            `json:"max_flow_sockets"`            // of these, flows with a socket of their own
 	ClientFlows   int            `json:"max_flows_per_client"`        // of one client, if its route does not say: flows without a socket of their own
 	ClientSockets int            `json:"max_flow_sockets_per_client"` // and with one
+	Loops         int            `json:"event_loops"`
+	LoopsStuck    int            `json:"event_loops_stuck"` // that did not respond when they were asked last
+	LocalPorts    int            `json:"local_ports"`       // that one address can dial one port of an origin from, over TCP
+	Listeners     ListenerStatus `json:"listeners"`
 	Log           LogStatus      `json:"log"`
 	Config        ConfigStatus   `json:"config"`
 	Steering      SteeringStatus `json:"steering"`
@@ -65,6 +69,19 @@ type FileUse struct {
 	Held int `json:"held"`
 	Own  int `json:"own"`  // what it can always have
 	Most int `json:"most"` // with everything that is common
+}
+
+// ListenerStatus is what the kernel reports of the sockets that packets are steered into.
+type ListenerStatus struct {
+	Accept          []QueueUse `json:"accept_queues"`    // conns that wait to be accepted, by worker
+	AcceptOverflows uint64     `json:"accept_overflows"` // SYNs and last ACKs of handshakes that found no room there
+	Receive         []QueueUse `json:"receive_buffers"`  // bytes of datagrams that wait to be read, by worker
+}
+
+// QueueUse is how full a queue is.
+type QueueUse struct {
+	Used int `json:"used"`
+	Most int `json:"most"`
 }
 
 // LogStatus counts lines lost while a disk was full, or while nobody read a pipe.
@@ -178,7 +195,7 @@ type OriginStatus struct {
 	ConnsActive int64  `json:"conns_active"`
 	ConnsTotal  uint64 `json:"conns_total"`
 
-	SourcePorts map[string]int64 `json:"source_ports_used,omitempty"` // source address → local ports that live TCP conns use, if the route has source
+	SourcePorts map[string]int64 `json:"source_ports_used,omitempty"` // source address, or "auto" on routes without source → local ports that live TCP conns use
 }
 
 // ConfirmStatus says when everything is given back, unless somebody confirms.

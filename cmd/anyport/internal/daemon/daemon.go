@@ -108,8 +108,10 @@ type daemon struct {
 	saver    saver                // has a mutex of its own, as kernel has
 	earlier  earlier              // what processes before this one have counted
 	kernel   kernelCounters       // what the kernel has counted with other programs
+	drops    listenerDrops        // what it has dropped at the listeners
 	before   *upgrade.Predecessor // the process that still serves; nil: none
 	incoming *incoming            // from the process that served before; nil: there was none
+	stuck    atomic.Int64         // loops that did not turn when they were asked last
 	handing  atomic.Bool          // an upgrade is under way: the loops may stand still
 	replaced atomic.Bool          // the service manager knows that another process serves
 	raw      *datagram.Raw        // opened while CAP_NET_RAW is still held

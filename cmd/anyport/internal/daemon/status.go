@@ -8,6 +8,7 @@ import (
 	"anyport/cmd/anyport/internal/admin"
 	"anyport/cmd/anyport/internal/privileges"
 	"anyport/proxy"
+	"anyport/proxy/call"
 	"anyport/proxy/fdbudget"
 	"anyport/proxy/route"
 	"anyport/steering"
@@ -38,6 +39,10 @@ func (d *daemon) status() admin.Status {
 		ClientFlows:   d.clientFlows,
 		ClientSockets: d.clientSockets,
 		Privileges:    d.privileges(),
+		Loops:         d.proxy.Loops(),
+		LoopsStuck:    int(d.stuck.Load()),
+		Listeners:     d.listenerStatus(),
+		LocalPorts:    call.UsablePorts(),
 		Log:           d.logStatus(),
 		Config:        d.configStatus(),
 		Steering:      steeringStatus(kernel, err),

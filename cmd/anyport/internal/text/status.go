@@ -180,6 +180,9 @@ func originRows(s *admin.Status) []string {
 func sourcesText(o admin.OriginStatus) string {
 	var text string
 	for _, source := range slices.Sorted(maps.Keys(o.SourcePorts)) {
+		if source == "auto" { // of an origin's TCP conns these are all
+			continue
+		}
 		text += fmt.Sprintf("\t%d from %s", o.SourcePorts[source], source)
 	}
 	return text
