@@ -38,7 +38,8 @@ func serve(t *testing.T) *fakeAnyport {
 			Routes:   []admin.RouteStatus{{Name: "web", Protocol: []string{"tcp"}, Prefixes: []string{"192.0.2.0/24"}, Ports: []string{"80"}, Action: "forward", ConnsActive: 2}},
 		},
 		"/drift":   admin.Drift{Lines: []string{}},
-		"/flows":   admin.FlowList{Flows: []admin.Flow{{Protocol: "tcp", Client: "198.51.100.9:1", Dst: "192.0.2.1:80", Route: "web", AgeSeconds: 61, IdleSeconds: 0.25, ToOrigin: 2048}}},
+		"/flows":   admin.FlowList{Flows: []admin.Flow{{Protocol: "tcp", Client: "198.51.100.9:1", Dst: "192.0.2.1:80", Route: "web", ID: "0123456789ab", State: "connecting", AgeSeconds: 61, IdleSeconds: 0.25, ToOrigin: 2048}}},
+		"/kill":    admin.Killed{Ended: 2, Missing: []string{}},
 		"/drain":   admin.Drained{Draining: true, Conns: map[string]int64{"web": 1, "dns": 2}},
 		"/confirm": admin.Confirmed{Path: "/etc/anyport/anyport.toml", SecondsLeft: 41.7},
 		"/origin":  admin.OriginStatus{Address: "10.0.0.5:80", Forced: "drain", Weight: 3, ConnsActive: 2},
@@ -91,9 +92,21 @@ func TestCommands(t *testing.T) {
 		{"status --drift", "", exitDone, "", "", "GET /drift?"},
 		{"status --drift --json", "", exitDone, "{\n  \"drift\": []\n}\n", "", "GET /drift?"},
 		{"status extra", "", exitUsage, "", `status takes no argument such as "extra"`, ""},
-		{"flows", "", exitDone, "tcp       198.51.100.9:1  192.0.2.1:80  web       -         1m1s      300ms     2.0 KiB    0 B\n", "", "GET /flows?route="},
-		{"flows --route web", "", exitDone, "PROTO", "", "GET /flows?route=web"},
-		{"flows --json", "", exitDone, `{"flows":[{"protocol":"tcp"`, "", "GET /flows?route="},
+		{"flows", "", exitDone, "0123456789ab  tcp       198.51.100.9:1  192.0.2.1:80  web       -         connecting  1m1s      300ms     2.0 KiB    0 B\n", "", "GET /flows?"},
+		{"flows --route web", "", exitDone, "ID", "", "GET /flows?route=web"},
+		{"flows --json", "", exitDone, `{"flows":[{"id":"0123456789ab","protocol":"tcp"`, "", "GET /flows?"},
+		{"flows --client 198.51.100.9/24 --dst :443 --origin 10.0.0.5:80 --protocol tcp --state open --sort idle --limit 5", "", exitDone, "ID", "", "GET /flows?client=198.51.100.0%2F24&dst=%3A443&limit=5&origin=10.0.0.5%3A80&protocol=tcp&sort=idle&state=open"},
+		{"flows --sort size", "", exitUsage, "", `--sort: "size" is not one of age, bytes, idle, rate`, ""},
+		{"flows --client me", "", exitUsage, "", `--client: "me" is not an address, a prefix, ADDRESS:PORT or :PORT`, ""},
+		{"flows --sort age --limit 10001", "", exitUsage, "", "a sorted list has at most 10000 flows", ""},
+		{"flows --sort rate", "", exitDone, "TO ORIGIN/S  TO CLIENT/S\n0123456789ab", "", "GET /flows?"},
+		{"flows --sort rate --json", "", exitDone, `"bytes_to_origin_per_second": 0`, "", "GET /flows?"},
+		{"kill 0123456789ab", "", exitDone, "2 conns and flows ended\n", "", "POST /kill?id=0123456789ab"},
+		{"kill --route web --client 198.51.100.0/24", "", exitDone, "2 conns and flows ended\n", "", "POST /kill?client=198.51.100.0%2F24&route=web"},
+		{"kill", "", exitUsage, "", "say what to end: an ID of \"anyport flows\", --route or --client", ""},
+		{"kill --client=", "", exitUsage, "", `--client "": name a value`, ""},
+		{"kill 198.51.100.9", "", exitUsage, "", `"198.51.100.9" is not an ID`, ""},
+		{"kill --route web", "/kill", exitFailed, "", "anyport: why not\n", "POST /kill?route=web"},
 		{"flows --route x", "/flows", exitFailed, "", "anyport: why not\n", "GET /flows?route=x"},
 		{"drain", "", exitDone, "dns: takes no new conns, 2 live conns\nweb: takes no new conns, 1 live conn\n", "", "POST /drain?route=&undo=&wait="},
 		{"drain --route web --wait", "", exitDone, "web: ", "", "POST /drain?route=web&undo=&wait=1"},
@@ -116,7 +129,7 @@ func TestCommands(t *testing.T) {
 		{"explain udp [2001:db8::1]:53 --from 198.51.100.9", "", exitDone, "\nfile: it is what is in service\n", "", "GET /explain?client=198.51.100.9&dst=%5B2001%3Adb8%3A%3A1%5D%3A53&protocol=udp"},
 		{"explain tcp 192.0.2.1:80", "/explain", exitFailed, "", "anyport: why not\n", "GET /explain?dst=192.0.2.1%3A80&protocol=tcp"},
 		{"top --interval 1s --count 1", "/status", exitFailed, "", "anyport: why not\n", "GET /status?"},
-		{"top --interval 100ms", "", exitDone, "ROUTE  ACTIVE", "", "GET /flows?top=1000"},
+		{"top --interval 100ms", "", exitDone, "ROUTE  ACTIVE", "", "GET /flows?limit=1000&sort=bytes"},
 		{"top --interval 1ms", "", exitUsage, "", "--interval must be at least 100ms", ""},
 		{"top --count -1", "", exitUsage, "", "--count no less than 0", ""},
 		{"upgrade", "/status", exitFailed, "", "anyport: why not\n", "GET /status?"},
@@ -172,7 +185,7 @@ func TestDrift(t *testing.T) {
 // TestNobodyAnswers: every command that asks says where it asked and what to look at.
 func TestNobodyAnswers(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "none.sock")
-	for _, args := range []string{"status", "status --drift", "flows", "flows --json", "top", "reload", "drain", "confirm", "upgrade", "explain tcp 192.0.2.1:80"} {
+	for _, args := range []string{"status", "status --drift", "flows", "flows --json", "kill --route web", "top", "reload", "drain", "confirm", "upgrade", "explain tcp 192.0.2.1:80"} {
 		status, stdout, stderr := run(append(strings.Fields(args), "--socket", socket)...)
 		if status != exitFailed || stdout != "" && !strings.HasPrefix(args, "flows") || !strings.Contains(stderr, "anyport: no anyport answers on "+socket) || strings.Contains(stderr, "--help") {
 			t.Errorf("%s: %d, %q, %q", args, status, stdout, stderr)

@@ -86,7 +86,7 @@ func takeSample(ctx context.Context, client admin.Client) (s text.Sample, err er
 	if s.Status, err = client.Status(ctx); err != nil {
 		return s, err
 	}
-	list, err := client.Top(ctx, admin.MostTop)
+	list, err := client.FlowList(ctx, admin.FlowQuery{Sort: "bytes", Limit: 1000})
 	if err != nil {
 		return s, err
 	}

@@ -69,7 +69,7 @@ type Live struct {
 	renewing sync.Mutex    // held to make pools of origins, so that two of one route have the same counts
 	resolve  func(routes []*config.Route) Members
 	watchers registry[func()]
-	listers  registry[Lister] // of the loops that have conns
+	loops    registry[Loop] // those that have conns
 	shards   int
 	rates    func() *clientRates // of all routes; made by the first that needs it
 }

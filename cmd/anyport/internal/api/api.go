@@ -22,6 +22,10 @@ type Service interface {
 	// page, so that many of them take no memory.
 	Conns(route string) (iter.Seq[route.Conn], error)
 
+	// Kill ends the live conns and flows that match, which filter says in words, and returns their
+	// number. match runs on the goroutines of the loops, one loop at a time.
+	Kill(ctx context.Context, filter admin.FlowFilter, match func(*route.Conn) bool) (ended int, err error)
+
 	// Drain makes a route, or all if it is "", take no new conns, or take them again. With wait it
 	// returns when the last conn has ended, or ctx.
 	Drain(ctx context.Context, route string, undo, wait bool) (admin.Drained, error)

@@ -56,6 +56,15 @@ func (f *fakeService) Conns(name string) (iter.Seq[route.Conn], error) {
 	return slices.Values(f.conns), f.err
 }
 
+func (f *fakeService) Kill(ctx context.Context, filter admin.FlowFilter, match func(*route.Conn) bool) (ended int, err error) {
+	for i := range f.conns {
+		if match(&f.conns[i]) {
+			ended++
+		}
+	}
+	return ended, f.order(ctx, "kill", filter.String(), false, false)
+}
+
 func (f *fakeService) Drain(ctx context.Context, name string, undo, wait bool) (admin.Drained, error) {
 	return admin.Drained{Draining: !undo, Conns: map[string]int64{"web": 3}}, f.order(ctx, "drain", name, undo, wait)
 }

@@ -35,6 +35,7 @@ var verbs = []verb{
 	{"GET /flows", ownerToo, nil, nil}, // written page by page: API.flows
 	{"GET /explain", ownerToo, nil, func(a *API, r *http.Request) (any, error) { return a.explain(r) }},
 	{"GET /drift", ownerToo, nil, func(a *API, _ *http.Request) (any, error) { return a.service.Drift() }},
+	{"POST /kill", ownerToo, nil, func(a *API, r *http.Request) (any, error) { return a.kill(r) }},
 	{"POST /drain", ownerToo, nil, func(a *API, r *http.Request) (any, error) {
 		return a.service.Drain(r.Context(), r.FormValue("route"), isSet(r, "undo"), isSet(r, "wait"))
 	}},

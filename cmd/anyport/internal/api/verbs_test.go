@@ -23,6 +23,7 @@ func TestVerbs(t *testing.T) {
 		{"GET /flows?route=a", true},
 		{"GET /explain?dst=x", true},
 		{"GET /drift", true},
+		{"POST /kill?route=a", true},
 		{"POST /drain?route=a&wait=1", true},
 		{"POST /confirm", true},
 		{"POST /origin?route=a&address=b&state=drain", true},
