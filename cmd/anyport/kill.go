@@ -21,7 +21,7 @@ The access log has the verdict "killed".
 
 A client may come back: a UDP flow begins again with the next datagram. To keep clients away,
 drain the route first, or add them to "deny".`,
-		Example: `  anyport kill 5c0f2a91b3d4
+		Example: `  anyport kill 5c0f2a91b3d470e8
   anyport kill --route game --client 198.51.100.0/24`,
 		Args: cobra.ArbitraryArgs,
 	}
@@ -58,7 +58,7 @@ drain the route first, or add them to "deny".`,
 // indexOfNoID finds the first of ids that cannot be one; -1: none.
 func indexOfNoID(ids []string) int {
 	for i, id := range ids {
-		if len(id) != 12 || strings.Trim(id, "0123456789abcdef") != "" {
+		if len(id) != 16 || strings.Trim(id, "0123456789abcdef") != "" {
 			return i
 		}
 	}

@@ -56,7 +56,7 @@ func (f *Flow[S]) listed(now time.Duration) route.Conn {
 		state = route.Unanswered
 	}
 	return route.Conn{
-		Protocol: config.UDP, Born: f.begun, State: state,
+		ID: route.IDOf(config.UDP, f.begun, f.Client(), f.Key.peer(), f.Dst()), Protocol: config.UDP, State: state,
 		Route: f.Route.Name, Client: f.Client(), Peer: f.Key.peer(), Dst: f.Dst(), Origin: f.OriginAddr(),
 		Age: now - f.begun, Idle: now - f.last, ToOrigin: f.toOrigin, ToClient: f.toClient,
 	}

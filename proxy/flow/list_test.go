@@ -19,7 +19,7 @@ func TestList(t *testing.T) {
 	listing := f.Listing()
 	f.end(first, route.Evicted, 3*time.Second)
 	want := route.Conn{
-		Protocol: config.UDP, Born: 2 * time.Second, State: route.Unanswered, Route: "test", Client: bob, Dst: dst, Origin: origin,
+		ID: route.IDOf(config.UDP, 2*time.Second, bob, netip.AddrPort{}, dst), Protocol: config.UDP, State: route.Unanswered, Route: "test", Client: bob, Dst: dst, Origin: origin,
 		Age: 2 * time.Second, Idle: 2 * time.Second, ToOrigin: 5,
 	}
 	if got := f.NextPage(&listing, nil, 4*time.Second); len(got) != 1 || got[0] != want {

@@ -1,9 +1,6 @@
 package route
 
 import (
-	"encoding/binary"
-	"fmt"
-	"hash/fnv"
 	"net/netip"
 	"time"
 
@@ -12,8 +9,8 @@ import (
 
 // Conn is a live conn or flow, as it was at one moment.
 type Conn struct {
+	ID       ID
 	Protocol config.Protocol
-	Born     time.Duration // when it began, by its loop's clock: a part of its ID
 	State    ConnState
 	Route    string
 	Client   netip.AddrPort
@@ -42,21 +39,6 @@ const (
 
 func (s ConnState) String() string {
 	return [ConnStates]string{"naming", "waiting", "connecting", "open", "half_closed", "unanswered"}[s]
-}
-
-// ID names a live conn or flow for an operator. It is the same while the conn lives in this process.
-// It is computed, not stored: a conn has no room for it.
-func (c *Conn) ID() string {
-	h := fnv.New64a()
-	var buffer [128]byte
-	b := binary.LittleEndian.AppendUint64(buffer[:0], uint64(c.Born))
-	b = append(b, byte(c.Protocol))
-	for _, at := range []netip.AddrPort{c.Client, c.Peer, c.Dst} {
-		ip := at.Addr().As16()
-		b = binary.LittleEndian.AppendUint16(append(b, ip[:]...), at.Port())
-	}
-	h.Write(b)
-	return fmt.Sprintf("%012x", h.Sum64()>>16)
 }
 
 // Loop is what an event loop answers about its conns. Other goroutines call it; the loop itself reads

@@ -86,7 +86,7 @@ func (l *loop) pageFrom(page []route.Conn, from int) ([]route.Conn, int) {
 // listed is the conn as `anyport flows` shows it.
 func (c *conn) listed(now time.Duration) route.Conn {
 	listed := route.Conn{
-		Protocol: config.TCP, Born: c.began, State: c.listedState(),
+		ID: route.IDOf(config.TCP, c.began, c.client, c.peer(), c.dst), Protocol: config.TCP, State: c.listedState(),
 		Route: c.route.Name, Client: c.client, Peer: c.peer(), Dst: c.dst, Age: now - c.began, Idle: now - c.active,
 		ToOrigin: c.ways[route.ToOrigin].bytes, ToClient: c.ways[route.ToClient].bytes,
 	}

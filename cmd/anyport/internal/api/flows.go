@@ -18,7 +18,7 @@ import (
 // flowOf is a conn in the words of the admin API.
 func flowOf(c route.Conn) admin.Flow {
 	f := admin.Flow{
-		ID: c.ID(), Protocol: c.Protocol.String(), Client: c.Client.String(), Dst: c.Dst.String(), Route: c.Route,
+		ID: c.ID.String(), Protocol: c.Protocol.String(), Client: c.Client.String(), Dst: c.Dst.String(), Route: c.Route,
 		State: c.State.String(), Waiting: c.State == route.Waiting,
 		AgeSeconds: seconds(c.Age), IdleSeconds: seconds(c.Idle), ToOrigin: c.ToOrigin, ToClient: c.ToClient,
 	}
@@ -75,7 +75,7 @@ func (a *API) kill(r *http.Request) (admin.Killed, error) {
 			return false
 		}
 		if len(filter.IDs) > 0 {
-			found[c.ID()] = true
+			found[c.ID.String()] = true
 		}
 		return true
 	})
@@ -102,7 +102,7 @@ func matcher(f admin.FlowFilter) func(*route.Conn) bool {
 			(f.Protocol == "" || f.Protocol == c.Protocol.String()) &&
 			(f.State == "" || f.State == c.State.String()) &&
 			f.Client.Has(c.Client) && f.Dst.Has(c.Dst) && f.Origin.Has(c.Origin) &&
-			(len(f.IDs) == 0 || slices.Contains(f.IDs, c.ID()))
+			(len(f.IDs) == 0 || slices.Contains(f.IDs, c.ID.String()))
 	}
 }
 

@@ -146,7 +146,7 @@ func asRoot(f *fakeService, r *http.Request) *httptest.ResponseRecorder {
 func someConns() []route.Conn {
 	conn := func(protocol config.Protocol, client string, origin string, toOrigin, toClient uint64) route.Conn {
 		c := route.Conn{
-			Protocol: protocol, Route: "web", Client: netip.MustParseAddrPort(client), Dst: netip.MustParseAddrPort("192.0.2.1:80"),
+			ID: route.ID(toClient), Protocol: protocol, Route: "web", Client: netip.MustParseAddrPort(client), Dst: netip.MustParseAddrPort("192.0.2.1:80"),
 			Age: 1500 * time.Millisecond, Idle: 20*time.Millisecond + 400*time.Microsecond, ToOrigin: toOrigin, ToClient: toClient,
 		}
 		if origin != "" {
