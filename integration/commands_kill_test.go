@@ -104,10 +104,9 @@ func TestKill(t *testing.T) {
 	held := r.client.dial(t, "tcp", "192.0.2.67:1")
 	talk(t, held, "hello")
 	dial("waiting", "192.0.2.67:1")
-	half := r.client.dial(t, "tcp", "192.0.2.7:4711").(*net.TCPConn)
 	silent := r.origin.listen(t, "10.0.0.5:4713") // it accepts, and never closes
 	defer silent.Close()
-	half = r.client.dial(t, "tcp", "192.0.2.7:4713").(*net.TCPConn)
+	half := r.client.dial(t, "tcp", "192.0.2.7:4713").(*net.TCPConn)
 	half.CloseWrite()
 	conns["half_closed"] = half
 	eventually(t, "a conn is half closed", func() bool { return len(p.flows(t, "--state", "half_closed")) == 1 })
