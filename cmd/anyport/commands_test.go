@@ -123,7 +123,7 @@ func TestCommands(t *testing.T) {
 		{"origin weight web/a many", "", exitUsage, "", `the weight "many" is not a number from 0 to 65535`, ""},
 		{"drain", "/drain", exitFailed, "", "anyport: why not\n", "POST /drain?route=&undo=&wait="},
 		{"reload", "", exitDone, "~ log.level: \"info\" → \"warn\"\na.toml is in service: generation 4\n", "", "POST /reload?dry_run="},
-		{"reload --dry-run --json", "", exitDone, "\"generation\": 4", "", "POST /reload?dry_run=1"},
+		{"reload --dry-run --json", "", exitChanges, "\"generation\": 4", "", "POST /reload?dry_run=1"},
 		{"reload", "/reload", exitFailed, "", "anyport: why not\n", "POST /reload?dry_run="},
 		{"explain tcp 192.0.2.1:80", "", exitDone, "verdict: steer\nroute: web\nkernel: steer\n", "", "GET /explain?dst=192.0.2.1%3A80&protocol=tcp"},
 		{"explain udp [2001:db8::1]:53 --from 198.51.100.9", "", exitDone, "\nfile: it is what is in service\n", "", "GET /explain?client=198.51.100.9&dst=%5B2001%3Adb8%3A%3A1%5D%3A53&protocol=udp"},
@@ -154,7 +154,7 @@ func TestCommands(t *testing.T) {
 			if status != test.status {
 				t.Errorf("exit status %d, want %d", status, test.status)
 			}
-			if !strings.Contains(stdout, test.stdout) || test.status != exitDone && stdout != "" {
+			if !strings.Contains(stdout, test.stdout) || test.status != exitDone && test.status != exitChanges && stdout != "" {
 				t.Errorf("stdout %q, want %q", stdout, test.stdout)
 			}
 			expect(t, "stderr", stderr, test.stderr)
@@ -301,6 +301,27 @@ func TestCheckNotes(t *testing.T) {
 	}
 }
 
+// TestCheckStdin: "-" is stdin, whose mistakes have their lines.
+func TestCheckStdin(t *testing.T) {
+	for _, args := range [][]string{{"check", "-"}, {"check", "-c", "-"}, {"explain", "-c", "-", "tcp", "192.0.2.1:80"}} {
+		for text, want := range map[string]string{goodFile: "", badFile: "stdin:"} {
+			root := newRoot()
+			var out bytes.Buffer
+			root.SetArgs(args)
+			root.SetOut(&out)
+			root.SetErr(&out)
+			root.SetIn(strings.NewReader(text))
+			err := root.Execute()
+			if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v, want %q", args, err, want)
+			}
+			if err == nil && args[0] == "check" && !strings.HasPrefix(out.String(), "stdin: ok, 1 route, ") {
+				t.Errorf("%s: %q", args, out.String())
+			}
+		}
+	}
+}
+
 // TestCompleteProtocol: the shell is offered the protocols for the first word and nothing after it.
 func TestCompleteProtocol(t *testing.T) {
 	status, stdout, _ := run("__complete", "explain", "")
@@ -309,6 +330,55 @@ func TestCompleteProtocol(t *testing.T) {
 	}
 	if _, stdout, _ := run("__complete", "explain", "tcp", ""); strings.Contains(stdout, "udp") {
 		t.Errorf("for the second word: %q", stdout)
+	}
+}
+
+// TestCompleteNames: the shell is offered what the running anyport has, and nothing if none answers.
+func TestCompleteNames(t *testing.T) {
+	f := serve(t)
+	f.answers["/status"] = admin.Status{Routes: []admin.RouteStatus{{Name: "web", Origins: []admin.OriginStatus{{Address: "10.0.0.5:80"}}}, {Name: "dns"}}}
+	for args, want := range map[string]string{
+		"flows --socket " + f.socket + " --route":      "web\ndns\n",
+		"kill --socket " + f.socket + " --route":       "web\ndns\n",
+		"drain --socket " + f.socket + " --route":      "web\ndns\n",
+		"origin drain --socket " + f.socket:            "web/10.0.0.5:80\n",
+		"routes --socket " + f.socket + "none --route": ":4\n",
+		"flows --state":   "naming\nwaiting\n",
+		"origins --state": "up\ndown\n",
+		"origin drain --socket " + f.socket + " web/x ": ":4\n",
+	} {
+		status, stdout, _ := run(append(append([]string{"__complete"}, strings.Fields(args)...), "")...)
+		if status != exitDone || !strings.HasPrefix(stdout, want) {
+			t.Errorf("%s: %d, %q, want %q", args, status, stdout, want)
+		}
+	}
+}
+
+// TestStop: who types what a service manager does is told what to type.
+func TestStop(t *testing.T) {
+	for command, want := range map[string]string{"stop": "send SIGTERM to the pid", "start": "anyport run", "restart": "anyport reload"} {
+		if status, _, stderr := run(command); status != exitUsage || !strings.Contains(stderr, want) {
+			t.Errorf("%s: %d, %q", command, status, stderr)
+		}
+	}
+}
+
+// TestDryRun: the exit status says whether a reload would change anything.
+func TestDryRun(t *testing.T) {
+	f := serve(t)
+	for want, reloaded := range map[int]admin.Reloaded{
+		exitDone:    {DryRun: true},
+		exitChanges: {DryRun: true, Routes: []admin.RouteChange{{}}},
+	} {
+		f.answers["/reload"] = reloaded
+		for _, flags := range []string{"", " --json"} {
+			if status, _, stderr := run(append(strings.Fields("reload --dry-run"+flags), "--socket", f.socket)...); status != want || stderr != "" {
+				t.Errorf("%+v%s: %d, %q, want %d", reloaded, flags, status, stderr, want)
+			}
+		}
+	}
+	if status, _, _ := run("reload", "--socket", f.socket); status != exitDone {
+		t.Errorf("a reload: %d", status)
 	}
 }
 

@@ -36,13 +36,13 @@ func TestJSON(t *testing.T) {
 		{"status --json", "/status", "Status", exitDone},
 		{"status --drift --json", "/drift", "Drift", exitFailed}, // there is some
 		{"reload --json", "/reload", "Reloaded", exitDone},
-		{"reload --dry-run --json", "/reload", "Reloaded", exitDone},
+		{"reload --dry-run --json", "/reload", "Reloaded", exitChanges},
 		{"flows --json", "/flows", "FlowList", exitDone},
 	} {
 		f := serve(t)
 		f.answers[test.path] = wire[test.answer]
 		status, stdout, stderr := run(append(strings.Fields(test.args), "--socket", f.socket)...)
-		if status != test.status || (stderr == "") != (status == exitDone) {
+		if status != test.status || (stderr == "") != (status != exitFailed) {
 			t.Errorf("%s: exit status %d, want %d: %q", test.args, status, test.status, stderr)
 		}
 		if diff := cmp.Diff(object(t, string(wire[test.answer])), object(t, stdout)); diff != "" {

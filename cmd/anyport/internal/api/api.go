@@ -66,9 +66,10 @@ func New(service Service, log *slog.Logger, plainLog *log.Logger) *API {
 }
 
 // ServeSocket answers on the admin socket until stop is called, which first lets every request that
-// was read have its answer. If the listener fails before, the error goes to failed.
-func (a *API) ServeSocket(listener net.Listener, failed chan<- error) (stop func()) {
-	return serve(usualTimeouts, fileListener{listener}, a.socketHandler(), a.plainLog, failed)
+// was read have its answer. If the listener fails before, the error goes to failed. The members of a
+// group may ask for what changes nothing; NoGroup: there is none.
+func (a *API) ServeSocket(listener net.Listener, group int, failed chan<- error) (stop func()) {
+	return serve(usualTimeouts, fileListener{listener, group}, a.socketHandler(), a.plainLog, failed)
 }
 
 // ServeWeb answers on admin.http, likewise.

@@ -292,7 +292,7 @@ func TestStopAnswers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stop := New(f, quiet(), nil).ServeSocket(listener, make(chan error, 1))
+	stop := New(f, quiet(), nil).ServeSocket(listener, NoGroup, make(chan error, 1))
 	answered := make(chan error, 1)
 	go func() { // ended by its answer
 		_, err := admin.Client{Socket: path}.Reload(t.Context(), false)

@@ -112,7 +112,7 @@ func serveFake(t *testing.T, f *fakeService) admin.Client {
 		t.Fatal(err)
 	}
 	failed := make(chan error, 1)
-	t.Cleanup(New(f, quiet(), log.New(io.Discard, "", 0)).ServeSocket(listener, failed))
+	t.Cleanup(New(f, quiet(), log.New(io.Discard, "", 0)).ServeSocket(listener, NoGroup, failed))
 	t.Cleanup(func() {
 		select {
 		case err := <-failed:
@@ -138,7 +138,7 @@ func requireRoot(t *testing.T) {
 // asRoot answers a request of root's.
 func asRoot(f *fakeService, r *http.Request) *httptest.ResponseRecorder {
 	answer := httptest.NewRecorder()
-	New(f, quiet(), nil).socketHandler().ServeHTTP(answer, r.WithContext(context.WithValue(r.Context(), connKey{}, &fileConn{peer: peer{0, 0}})))
+	New(f, quiet(), nil).socketHandler().ServeHTTP(answer, r.WithContext(context.WithValue(r.Context(), connKey{}, &fileConn{peer: peer{}})))
 	return answer
 }
 
