@@ -50,6 +50,7 @@ type Steering struct {
 // Admin is the [admin] table: where the running process answers commands and browsers.
 type Admin struct {
 	Socket string // path of the unix socket; "" = none
+	Group  string // whose members may read, by name or number; "" = none
 	HTTP   string // host:port; "" = none
 
 	HTTPHosts []string // names that HTTP answers to, beside addresses and this host's own name

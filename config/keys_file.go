@@ -38,6 +38,8 @@ var (
 	adminSection = newSection("admin",
 		valueKey("socket", `"`+DefaultAdminSocket+`"`, socketPath, func(a *Admin) *string { return &a.Socket },
 			`at most 107 bytes: the unix socket that the commands talk to; "" for none`),
+		valueKey("group", `""`, groupName, func(a *Admin) *string { return &a.Group },
+			`a group, by name or number, whose members may also ask on the socket for what changes nothing (status, routes, origins, flows, top, explain); "" for none`),
 		valueKey("http", `""`, hostPort, func(a *Admin) *string { return &a.HTTP },
 			`an address with a port, such as "127.0.0.1:9765", for a dashboard, /metrics for Prometheus, and /api/status; "" for none. Everybody who can reach it can read it all without a password: keep it on loopback`),
 		listKey("http_hosts", `[]`, hostName, func(a *Admin) *[]string { return &a.HTTPHosts },

@@ -36,6 +36,7 @@ var sectionCases = []keyCase{
 	{key: "steering.user", other: `"anyport"`, old: `""`, new: `"anyport"`, bad: `"a b"`, allowed: `write one such as "anyport", a number, or "" to stay`},
 	{key: "steering.pin", other: `""`, old: `"auto"`, new: `""`, bad: `"pins"`, allowed: `begin it with a slash, or write "auto", or "" for none`},
 	{key: "admin.socket", other: `"/tmp/a.sock"`, old: `"/run/anyport/admin.sock"`, new: `"/tmp/a.sock"`, bad: `"@anyport"`, allowed: "write the path of a file"},
+	{key: "admin.group", other: `"adm"`, old: `""`, new: `"adm"`, bad: `"a b"`, allowed: `write one such as "adm", a number, or "" for none`},
 	{key: "admin.http", other: `"127.0.0.1:9765"`, old: `""`, new: `"127.0.0.1:9765"`, bad: `"[::1"`, allowed: `write one such as "127.0.0.1:9765", or "" for none`},
 	{key: "admin.http_hosts", other: `["edge1.example.com", "edge"]`, old: `[]`, new: `["edge1.example.com", "edge"]`, bad: `["a", "a b:1"]`, caret: `"a b:1"`, allowed: `write one without a port, such as "edge1.example.com"`},
 	{key: "log.level", other: `"debug"`, old: `"info"`, new: `"debug"`, bad: `"loud"`, allowed: `"debug", "info", "warn" and "error"`},

@@ -10,6 +10,7 @@ import (
 // The keys that hold a string.
 var (
 	userName   = textual(parseUserName)
+	groupName  = textual(parseGroupName)
 	pinPath    = textual(parsePinPath)
 	socketPath = textual(parseSocketPath)
 	hostPort   = textual(parseHostPort)
@@ -27,6 +28,15 @@ func parseUserName(value any) (string, error) {
 	name, err := text(value)
 	if err == nil && !userForm.MatchString(name) {
 		err = newRefusal("User", value, "is not the name of a user", `write one such as "anyport", a number, or "" to stay`)
+	}
+	return name, err
+}
+
+// parseGroupName checks only the form, likewise.
+func parseGroupName(value any) (string, error) {
+	name, err := text(value)
+	if err == nil && !userForm.MatchString(name) {
+		err = newRefusal("Group", value, "is not the name of a group", `write one such as "adm", a number, or "" for none`)
 	}
 	return name, err
 }

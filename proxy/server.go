@@ -221,5 +221,9 @@ func (s *Server) open() {
 // Opened is closed once Serve has opened all files that its loops need for themselves.
 func (s *Server) Opened() <-chan struct{} { return s.opened }
 
+// Kill ends all live conns and flows that match, with the verdict killed, and returns their number. match
+// runs on the goroutines of the loops, one loop at a time.
+func (s *Server) Kill(match func(*route.Conn) bool) (ended int) { return s.routes.Kill(match) }
+
 // Conns yields all live conns and flows, a page at a time; the page is the iterator's.
 func (s *Server) Conns(yield func(page []route.Conn) bool) { s.routes.Conns(yield) }

@@ -24,6 +24,12 @@ type RouteStatus struct {
 	Denied      uint64 // by allow and deny
 	Limited     uint64 // over a limit: of these, ended has those that the proxy has refused, by verdict
 
+	ConnsPeak         int64 // the most at once since the process began
+	MaxConns          int   // limits of the file; 0: none, here and below
+	MaxFlows          int
+	NewConnsPerSecond int
+	Queue             int
+
 	BytesToOrigin uint64 // payload
 	BytesToClient uint64
 	HeldBack      uint64 // answers to clients that had not shown that they are there, over amplification_budget
@@ -74,6 +80,12 @@ type OriginStatus struct {
 
 	ConnsActive int64
 	ConnsTotal  uint64
+	ConnsPeak   int64 // the most at once since the process began
+	MaxConns    int   // of the file; 0: no limit
+	Backup      bool
+
+	BytesToOrigin uint64 // payload
+	BytesToClient uint64
 
 	SourcePorts map[string]int64 // source address, or "auto" where the kernel chooses it → local ports that live TCP conns use
 }
@@ -105,6 +117,12 @@ func routeStatus(r *route.Route) RouteStatus {
 		Action:   r.Action.String(),
 
 		ConnsTotal: totals.Arrived,
+
+		ConnsPeak:         r.Stats.Peak(),
+		MaxConns:          r.MaxConns,
+		MaxFlows:          r.MaxFlows,
+		NewConnsPerSecond: r.NewConnsPerSecond,
+		Queue:             r.Queue,
 
 		Active:   map[string]int64{},
 		Bytes:    byName(totals.Bytes),
@@ -162,6 +180,12 @@ func originStatus(o *origin.Origin, r *config.Route, now time.Time) OriginStatus
 		Changes:      map[string]uint64{},
 		ConnsActive:  o.Active(),
 		ConnsTotal:   o.Total(),
+		ConnsPeak:    o.Peak(),
+		MaxConns:     o.MaxConns,
+		Backup:       o.Backup,
+
+		BytesToOrigin: o.Carried(int(route.ToOrigin)),
+		BytesToClient: o.Carried(int(route.ToClient)),
 	}
 	if state.Forced != health.ByHealth {
 		status.Forced = state.Forced.String()

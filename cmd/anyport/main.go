@@ -21,6 +21,8 @@ const (
 	exitFailed = 1 // the reason is on stderr
 	exitUsage  = 2 // nothing was done or asked
 
+	exitChanges = 3 // reload --dry-run: a reload would change something; 0: nothing
+
 	exitNotConfirmed = 3 // run --confirm has given everything back: a service manager should not start it again
 )
 
@@ -45,6 +47,9 @@ func execute(args []string, stdout, stderr io.Writer) int {
 	}
 	if err == nil {
 		return exitDone
+	}
+	if errors.Is(err, errChanges) { // an answer, not a failure
+		return exitChanges
 	}
 	why := prefixed(err)
 	if daemon.JournalStream(stderr) {

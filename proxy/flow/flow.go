@@ -163,6 +163,7 @@ func (f *Flow[S]) Settle(d route.Direction, v route.Verdict, n, bytes int) {
 	switch {
 	case v == route.Forwarded:
 		f.Counters.Bytes(config.UDP, d, bytes)
+		f.Origin.Carry(int(d), bytes)
 		if d == route.ToOrigin && f.headerOnce {
 			f.lead.header, f.headerOnce = nil, false
 		}

@@ -16,6 +16,8 @@ type counter struct {
 var counters = func() []counter {
 	all := []counter{
 		{"conns", func(c *counts) *atomic.Uint64 { return &c.total }},
+		{"bytes/to_origin", func(c *counts) *atomic.Uint64 { return &c.bytes[0] }},
+		{"bytes/to_client", func(c *counts) *atomic.Uint64 { return &c.bytes[1] }},
 		{"failed_dials", func(c *counts) *atomic.Uint64 { return &c.refusals[0].total }},
 		{"refusals", func(c *counts) *atomic.Uint64 { return &c.refusals[1].total }},
 	}

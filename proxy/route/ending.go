@@ -109,7 +109,7 @@ var endings = [Verdicts]Ending{
 	ResetByOrigin: {ByOrigin, AtEnd}, OriginTimedOut: {ByOriginTimeout, AtEnd},
 	IdleTimedOut: {ByClientTimeout, AtEnd}, HalfCloseTimedOut: {ByOriginTimeout, AtEnd},
 	DrainTimedOut: {ByOperator, AtEnd}, RelayFailed: {ByInternal, AtEnd}, Evicted: {ByResources, AtEnd},
-	OriginDown: {ByDownOrigin, AtEnd}, MaxAge: {ByPolicy, AtEnd},
+	OriginDown: {ByDownOrigin, AtEnd}, MaxAge: {ByPolicy, AtEnd}, Killed: {ByOperator, AtEnd},
 }
 
 // Ending says who ended the conn or flow of a record, and in which phase.

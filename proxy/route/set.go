@@ -70,7 +70,7 @@ type Live struct {
 	resolve   func(routes []*config.Route) Members
 	watchers  registry[func()]
 	recording atomic.Pointer[Recording]
-	listers   registry[Lister] // of the loops that have conns
+	loops     registry[Loop] // those that have conns
 	shards    int
 	rates     func() *clientRates // of all routes; made by the first that needs it
 }

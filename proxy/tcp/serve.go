@@ -75,7 +75,7 @@ func Serve(ctx context.Context, opt Options) error {
 	for _, l := range loops {
 		defer opt.Routes.Watch(l.mailbox.Wake)() // it then looks for new routes
 		defer opt.Pulse.Watch(l.mailbox)()
-		defer opt.Routes.Offer(l.listConns)()
+		defer opt.Routes.Offer(route.Loop{List: l.listConns, End: l.killConns})()
 	}
 	if opt.Opened != nil {
 		opt.Opened()

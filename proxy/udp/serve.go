@@ -63,7 +63,7 @@ func Serve(ctx context.Context, opt Options) error {
 		// Not locked to a thread: nothing in a loop belongs to one, and with the lock every pause of
 		// the garbage collector would switch threads. A loop ends when it has drained or handed over.
 		group.Go(l.run)
-		defer opt.Routes.Offer(l.list)()
+		defer opt.Routes.Offer(route.Loop{List: l.list, End: l.kill})()
 	}
 	group.Go(func() error { // ends with ctx, or with a hand-over
 		drainOrHandOver(ctx, loops, opt.Handovers)

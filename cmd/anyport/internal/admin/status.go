@@ -130,6 +130,12 @@ type RouteStatus struct {
 	Denied      uint64 `json:"denied"`       // by allow and deny
 	Limited     uint64 `json:"limited"`      // over max_conns and its kin, new_conns_per_second and datagrams_per_second
 
+	ConnsPeak         int64 `json:"conns_peak"` // the most at once since the process began
+	MaxConns          int   `json:"max_conns"`  // limits of the file; 0: none, here and below
+	MaxFlows          int   `json:"max_flows"`
+	NewConnsPerSecond int   `json:"new_conns_per_second"`
+	Queue             int   `json:"queue"`
+
 	BytesToOrigin uint64 `json:"bytes_to_origin"` // payload
 	BytesToClient uint64 `json:"bytes_to_client"`
 	HeldBack      uint64 `json:"bytes_held_back"` // answers to clients that had not shown that they are there, over amplification_budget
@@ -194,6 +200,12 @@ type OriginStatus struct {
 
 	ConnsActive int64  `json:"conns_active"`
 	ConnsTotal  uint64 `json:"conns_total"`
+	ConnsPeak   int64  `json:"conns_peak"` // the most at once since the process began
+	MaxConns    int    `json:"max_conns"`  // of the file; 0: no limit
+	Backup      bool   `json:"backup"`
+
+	BytesToOrigin uint64 `json:"bytes_to_origin"` // payload
+	BytesToClient uint64 `json:"bytes_to_client"`
 
 	SourcePorts map[string]int64 `json:"source_ports_used,omitempty"` // source address, or "auto" on routes without source → local ports that live TCP conns use
 }

@@ -73,11 +73,12 @@ type daemon struct {
 	clientSockets int // UDP flows with a socket of their own that a client may have, if its route does not say
 	clientFlows   int // and of those without
 
-	access   accessLog
-	admin    *socket.Socket     // nil: none
-	web      net.Listener       // nil: none
-	proxy    *proxy.Server      // moves the bytes; its loops never wait for this goroutine
-	steering *steering.Steering // what is in the kernel; it has a mutex of its own
+	access     accessLog
+	admin      *socket.Socket     // nil: none
+	adminGroup int                // of admin.group; or socket.NoGroup
+	web        net.Listener       // nil: none
+	proxy      *proxy.Server      // moves the bytes; its loops never wait for this goroutine
+	steering   *steering.Steering // what is in the kernel; it has a mutex of its own
 
 	serving  atomic.Pointer[generation] // never nil once the routes are open
 	refused  atomic.Pointer[string]     // why the last reload was refused; nil: it was not

@@ -245,6 +245,7 @@ func checkFixedKeys(old, next *config.Config) config.Problems {
 		{"steering.user", old.Steering.User, next.Steering.User},
 		{"steering.pin", old.Steering.Pin, next.Steering.Pin},
 		{"admin.socket", old.Admin.Socket, next.Admin.Socket},
+		{"admin.group", old.Admin.Group, next.Admin.Group},
 		{"admin.http", old.Admin.HTTP, next.Admin.HTTP},
 		{"log.format", old.Log.Format, next.Log.Format},
 	} {

@@ -71,7 +71,7 @@ func TestRouteStatusIsWhole(t *testing.T) {
 	two := 2
 	served := proxy.RouteStatus{
 		Name: "web", Protocol: []string{"tcp"}, Prefixes: []string{"192.0.2.0/24"}, Ports: []string{"80"}, Action: "forward",
-		ConnsActive: 1, ConnsTotal: 2, Denied: 3, Limited: 4, BytesToOrigin: 5, BytesToClient: 6, HeldBack: 7,
+		ConnsActive: 1, ConnsTotal: 2, Denied: 3, Limited: 4, ConnsPeak: 11, MaxConns: 12, MaxFlows: 13, NewConnsPerSecond: 14, Queue: 15, BytesToOrigin: 5, BytesToClient: 6, HeldBack: 7,
 		Active: map[string]int64{"tcp": 8}, Bytes: map[string]map[string]uint64{"tcp": {"to_origin": 9}},
 		BandwidthWaiting: map[string]int64{"to_client": 10}, QueueWaiting: &two,
 	}
