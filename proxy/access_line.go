@@ -6,6 +6,9 @@ import (
 	"log/slog"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
+	"anyport/proxy/origin"
 	"anyport/proxy/route"
 )
 
@@ -36,6 +39,12 @@ func accessLine(r route.Record) slog.Record {
 		slog.Uint64("to_client", r.ToClient),
 		slog.String("verdict", r.Verdict.String()),
 	)
+	if r.Error != origin.NoError {
+		line.AddAttrs(slog.String("error", r.Error.String()))
+	}
+	if r.Errno != 0 {
+		line.AddAttrs(slog.String("errno", unix.ErrnoName(r.Errno)))
+	}
 	if r.Peer.IsValid() {
 		line.AddAttrs(slog.String("peer", r.Peer.String()))
 	}

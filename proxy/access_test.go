@@ -12,8 +12,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"anyport/config"
+	"anyport/proxy/origin"
 	"anyport/proxy/route"
 )
 
@@ -45,11 +47,15 @@ func openAccess(t *testing.T, format string, log *slog.Logger) (*AccessLog, stri
 func TestAccessText(t *testing.T) {
 	a, path := openAccess(t, "text", slog.New(slog.DiscardHandler))
 	failed := record
-	failed.Origin, failed.Verdict = netip.AddrPort{}, route.ConnectFailed
+	failed.Verdict, failed.Error, failed.Errno = route.ConnectFailed, origin.ErrorUnreachable, unix.ENETUNREACH
+	untried := record
+	untried.Origin, untried.Verdict = netip.AddrPort{}, route.HeaderTimedOut
 	a.Record(record)
 	a.Record(failed)
+	a.Record(untried)
 	closeAccess(t, a)
-	want := textLine + strings.NewReplacer("origin=10.0.0.5:4711", `origin=""`, "closed", "connect_failed").Replace(textLine)
+	want := textLine + strings.ReplaceAll(textLine, "closed", "connect_failed error=unreachable errno=ENETUNREACH") +
+		strings.NewReplacer("origin=10.0.0.5:4711", `origin=""`, "closed", "header_timeout").Replace(textLine)
 	if diff := cmp.Diff(want, read(t, path)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}

@@ -4,7 +4,10 @@ import (
 	"net/netip"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"anyport/config"
+	"anyport/proxy/origin"
 )
 
 // Record is what the access log writes of a conn or flow that has ended or was refused.
@@ -16,8 +19,10 @@ type Record struct {
 	Client   netip.AddrPort
 	Peer     netip.AddrPort // what the packets came from, if a PROXY header named the client; or the zero value
 	Dst      netip.AddrPort
-	Origin   netip.AddrPort // the zero value where none was reached
-	ToOrigin uint64         // bytes of payload
+	Origin   netip.AddrPort    // the last one that was tried, and the zero value where none was
+	Error    origin.ErrorClass // why that one did not take it; NoError: it did
+	Errno    unix.Errno
+	ToOrigin uint64 // bytes of payload
 	ToClient uint64
 	Verdict  Verdict
 	UniqueID string // the bytes that the origin knows it by, if the route has "unique-id" and the origin got a header

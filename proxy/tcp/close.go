@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"anyport/config"
 	"anyport/proxy/route"
 )
@@ -17,6 +19,7 @@ func (l *loop) endConn(c *conn, v route.Verdict) {
 // closeConn is the only way out of a conn's life in this process: everything that it holds is given
 // back, its end is counted and recorded, and its sockets are closed.
 func (l *loop) closeConn(c *conn, v route.Verdict) {
+	l.noteEnd(c, v)
 	ended := c.endRecord(v, l.wallTime(c.began), l.now)
 	ended.UniqueID = l.uniqueIDs[c]
 	// Before the close: a client that comes back at once must find its place free.
@@ -50,8 +53,15 @@ func (c *conn) endRecord(v route.Verdict, began time.Time, now time.Duration) ro
 	r := newRecord(c.route.Name, c.client, c.dst, v, began)
 	r.Took, r.Peer = now-c.began, c.peer()
 	r.ToOrigin, r.ToClient = c.ways[route.ToOrigin].bytes, c.ways[route.ToClient].bytes
-	if c.state == relaying {
-		r.Origin = c.origin.At(c.dst.Port())
+	o := c.origin
+	if o == nil && len(c.tried) > 0 {
+		o = c.tried[len(c.tried)-1]
+	}
+	if o != nil {
+		r.Origin = o.At(c.dst.Port())
+	}
+	if c.origin == nil || c.state == relaying { // otherwise its dial goes on, and the error is of another one
+		r.Error, r.Errno = c.failure, unix.Errno(c.errno)
 	}
 	return r
 }

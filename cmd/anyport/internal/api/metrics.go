@@ -39,6 +39,7 @@ var (
 	originUp       = metric("origin_up", "1 while the origin is taken to work.", "route", "origin")
 	originRefusals = metric("origin_refusals_total", "ICMP errors of the origin, or of the way to it, that UDP flows have met.", "route", "origin")
 	originDials    = metric("origin_dial_failures_total", "Dials of the origin for conns that failed.", "route", "origin")
+	originErrors   = metric("origin_connect_errors_total", "Conns and flows that the origin did not take, by why.", "route", "origin", "error")
 	originChanges  = metric("origin_state_changes_total", "How often the origin came to be up, or left out for this cause.", "route", "origin", "cause")
 	originWeight   = metric("origin_weight", "The weight of the origin for new conns and flows.", "route", "origin")
 	originTotal    = metric("origin_connections_total", "Conns and flows given to the origin.", "route", "origin")
@@ -126,6 +127,9 @@ func (e exporter) route(r admin.RouteStatus) {
 		e.flag(originUp, o.Up, r.Name, o.Address)
 		e.counter(originRefusals, o.Refusals, r.Name, o.Address)
 		e.counter(originDials, o.FailedDials, r.Name, o.Address)
+		for why, n := range o.ConnectErrors {
+			e.counter(originErrors, n, r.Name, o.Address, why)
+		}
 		e.gauge(originWeight, float64(o.Weight), r.Name, o.Address)
 		for cause, n := range o.Changes {
 			e.counter(originChanges, n, r.Name, o.Address, cause)

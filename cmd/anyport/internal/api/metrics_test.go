@@ -41,7 +41,7 @@ func TestMetrics(t *testing.T) {
 				Datagrams: map[string]map[string]uint64{"to_origin": {"forwarded": 4}},
 			},
 			Connects: connects, HeldBack: 9000,
-			Origins:  []admin.OriginStatus{{Address: "10.0.0.5", Up: true, Refusals: 3, FailedDials: 2, Weight: 6, Changes: map[string]uint64{"check_failed": 4}, ConnsActive: 1, ConnsTotal: 8}},
+			Origins:  []admin.OriginStatus{{Address: "10.0.0.5", Up: true, Refusals: 3, FailedDials: 2, Weight: 6, Changes: map[string]uint64{"check_failed": 4}, ConnectErrors: map[string]uint64{"refused": 2, "timeout": 1}, ConnsActive: 1, ConnsTotal: 8}},
 			Draining: true, Verdicts: map[string]uint64{"steer": 12},
 		}},
 	}
@@ -65,6 +65,8 @@ anyport_files_used{use="tcp"} 40
 anyport_held_back_bytes_total{route="game"} 9000
 anyport_log_lines_lost_total{log="access"} 3
 anyport_log_lines_lost_total{log="process"} 7
+anyport_origin_connect_errors_total{error="refused",origin="10.0.0.5",route="game"} 2
+anyport_origin_connect_errors_total{error="timeout",origin="10.0.0.5",route="game"} 1
 anyport_origin_connect_seconds_bucket{route="game",le="0.0001"} 3
 anyport_origin_connect_seconds_bucket{route="game",le="0.00025"} 3
 anyport_origin_connect_seconds_bucket{route="game",le="0.0005"} 4
