@@ -82,10 +82,10 @@ func everyKeyWant(path string) *Config {
 		Path:     path,
 		Listen:   Listen{Workers: 1, TCPBacklog: 128, UDPReceiveBuffer: 1_000_000, MaxFlows: 10_000},
 		Steering: Steering{User: "anyport", Pin: "/sys/fs/bpf/anyport", Unmatched: Drop, AllowLoopback: true, ShadowListeners: true},
-		Admin:    Admin{HTTP: "127.0.0.1:9765", HTTPHosts: []string{"edge1.example.com"}},
+		Admin:    Admin{HTTP: "127.0.0.1:9765", HTTPHosts: []string{"edge1.example.com"}, HTTPWrites: true},
 		Log:      Log{Level: slog.LevelWarn, Format: "json", Access: "stderr", AccessSample: 50, AccessProgress: 10 * time.Minute},
 		Routes: []*Route{{
-			Name: "web", Line: 38,
+			Name: "web", Line: 39,
 			Protocols:   []Protocol{TCP, UDP},
 			Prefixes:    prefixes("127.0.0.1/32", "2001:db8:1::/48"),
 			Ports:       []PortRange{{8000, 8009}, {443, 443}, {22, 22}},
@@ -112,7 +112,7 @@ func everyKeyWant(path string) *Config {
 			AmplificationBudget: 512 << 10, MirrorClosed: true,
 			Timeouts: web,
 		}, {
-			Name: "range", Line: 82,
+			Name: "range", Line: 83,
 			Protocols: []Protocol{UDP},
 			Prefixes:  prefixes("192.0.2.0/24"),
 			Ports:     []PortRange{{3000, 4000}},
@@ -127,7 +127,7 @@ func everyKeyWant(path string) *Config {
 			ProxyProtocol: ProxySPP, AntiAmplification: true, AmplificationBudget: 1 << 20,
 			Timeouts: defaults,
 		}, {
-			Name: "keep", Line: 91,
+			Name: "keep", Line: 92,
 			Protocols: []Protocol{TCP},
 			Prefixes:  prefixes("192.0.2.0/24"),
 			Ports:     []PortRange{{22, 22}},

@@ -32,5 +32,6 @@
 //	return_path.go        what origins send to the clients of transparent routes comes back here
 //	watch.go              restores what other programs detach or remove
 //	status.go             what the kernel has now; counters.go, drift.go, explain.go
+//	readiness.go          whether packets come here by the table in service
 //	drain.go              no new conns of a route; closed_services.go: none of one dst
 package steering

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -41,14 +42,23 @@ func reusePort(owner *privileges.Account) func(_, _ string, c syscall.RawConn) e
 	}
 }
 
-// webHandler answers on admin.http. Nothing can be changed there, so nobody has to log in.
+// webHandler answers on admin.http: to everybody, so it takes orders only where the file says so.
 func (a *API) webHandler() http.Handler {
 	mux := http.NewServeMux()
+	for _, v := range webVerbs() {
+		method, path, _ := strings.Cut(v.pattern, " ")
+		answer := func(w http.ResponseWriter, r *http.Request) { v.answer(a, w, r) }
+		switch {
+		case method != http.MethodGet:
+			answer = a.webOrder(answer)
+		case costly[path]:
+			answer = a.oneAtATime(answer)
+		}
+		mux.HandleFunc(method+" "+webPath(path), answer)
+	}
 	mux.HandleFunc("GET /{$}", serveDashboard)
-	mux.HandleFunc("GET /api/status", func(w http.ResponseWriter, _ *http.Request) { a.write(w, a.service.Status(), nil) })
-	mux.HandleFunc("GET /api/flows", a.flows)
 	mux.Handle("GET /metrics", a.metrics())
-	return sameSite(a.service.HTTPHosts, mux)
+	return sameSite(a.service.Admin, withoutBody(mux))
 }
 
 //go:embed dashboard.html
