@@ -35,6 +35,7 @@ type verb struct {
 
 // verbs is the only list of what each user may ask for; everything else is refused.
 var verbs = []verb{
+	{"GET /openapi.json", groupToo, nil, (*API).openAPI},
 	{"GET /livez", groupToo, nil, (*API).livez},
 	{"GET /readyz", groupToo, nil, (*API).readyz},
 	{"GET /status", groupToo, nil, (*API).status},

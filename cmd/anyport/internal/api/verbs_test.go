@@ -18,6 +18,7 @@ func TestVerbs(t *testing.T) {
 		request string
 		owner   bool // may the user that anyport runs as
 	}{
+		{"GET /openapi.json", true},
 		{"GET /livez", true},
 		{"GET /readyz", true},
 		{"GET /status", true},

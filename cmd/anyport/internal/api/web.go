@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/cmd/anyport/internal/privileges"
+	"anyport/docs"
 )
 
 // ListenWeb listens on the address of admin.http. owner is the account that this process is going to
@@ -56,9 +57,21 @@ func (a *API) webHandler() http.Handler {
 		}
 		mux.HandleFunc(method+" "+webPath(path), answer)
 	}
-	mux.HandleFunc("GET /{$}", serveDashboard)
-	mux.Handle("GET /metrics", a.metrics())
+	for pattern, handler := range a.webOnly() {
+		mux.Handle(pattern, handler)
+	}
 	return sameSite(a.service.Admin, withoutBody(mux))
+}
+
+// webOnly is what admin.http has and the admin socket has not.
+func (a *API) webOnly() map[string]http.Handler {
+	return map[string]http.Handler{"GET /{$}": http.HandlerFunc(serveDashboard), "GET /metrics": a.metrics()}
+}
+
+// openAPI answers with the description of all this.
+func (a *API) openAPI(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(docs.OpenAPI) // fails if the client is gone
 }
 
 //go:embed dashboard.html
