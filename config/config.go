@@ -54,7 +54,8 @@ type Admin struct {
 	Group  string // whose members may read, by name or number; "" = none
 	HTTP   string // host:port; "" = none
 
-	HTTPHosts []string // names that HTTP answers to, beside addresses and this host's own name
+	HTTPHosts  []string // names that HTTP answers to, beside addresses and this host's own name
+	HTTPWrites bool     // HTTP takes orders
 }
 
 // Log is the [log] table. The access log is apart from the log of the process.

@@ -44,6 +44,8 @@ var (
 			`an address with a port, such as "127.0.0.1:9765", for a dashboard, /metrics for Prometheus, and /api/status; "" for none. Everybody who can reach it can read it all without a password: keep it on loopback`),
 		listKey("http_hosts", `[]`, hostName, func(a *Admin) *[]string { return &a.HTTPHosts },
 			`DNS names that http answers to, in addition to addresses, localhost and the host's own name (hostname)`),
+		valueKey("http_writes", `false`, boolean, func(a *Admin) *bool { return &a.HTTPWrites },
+			`true: http also takes orders (drain, kill, origin, reload, confirm), from everybody who can reach it and sends the header "Anyport-Write: 1". Only root, or the user that anyport runs as, may order an upgrade, and only on the socket`),
 	)
 
 	logSection = newSection("log",

@@ -39,6 +39,7 @@ var sectionCases = []keyCase{
 	{key: "admin.group", other: `"adm"`, old: `""`, new: `"adm"`, bad: `"a b"`, allowed: `write one such as "adm", a number, or "" for none`},
 	{key: "admin.http", other: `"127.0.0.1:9765"`, old: `""`, new: `"127.0.0.1:9765"`, bad: `"[::1"`, allowed: `write one such as "127.0.0.1:9765", or "" for none`},
 	{key: "admin.http_hosts", other: `["edge1.example.com", "edge"]`, old: `[]`, new: `["edge1.example.com", "edge"]`, bad: `["a", "a b:1"]`, caret: `"a b:1"`, allowed: `write one without a port, such as "edge1.example.com"`},
+	{key: "admin.http_writes", other: `true`, old: `false`, new: `true`, bad: `2`, allowed: "write true or false"},
 	{key: "log.level", other: `"debug"`, old: `"info"`, new: `"debug"`, bad: `"loud"`, allowed: `"debug", "info", "warn" and "error"`},
 	{key: "log.format", other: `"json"`, old: `"text"`, new: `"json"`, bad: `"xml"`, allowed: `"text" and "json"`},
 	{key: "log.access", other: `"/var/log/a.log"`, old: `""`, new: `"/var/log/a.log"`, bad: `"syslog:udp://log.example.com:514"`, allowed: `write "stderr", "journal", "syslog", "syslog:udp://192.0.2.9:514"`},

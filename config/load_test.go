@@ -95,11 +95,11 @@ func everyKeyWant(path string) *Config {
 		Path:     path,
 		Listen:   Listen{Workers: 1, TCPBacklog: 128, UDPReceiveBuffer: 1_000_000, MaxFlows: 10_000},
 		Steering: Steering{User: "anyport", Pin: "/sys/fs/bpf/anyport", Unmatched: Drop, AllowLoopback: true, ShadowListeners: true},
-		Admin:    Admin{HTTP: "127.0.0.1:9765", HTTPHosts: []string{"edge1.example.com"}},
+		Admin:    Admin{HTTP: "127.0.0.1:9765", HTTPHosts: []string{"edge1.example.com"}, HTTPWrites: true},
 		Log:      Log{Level: slog.LevelWarn, Format: "json", Access: "stderr", AccessSample: 50, AccessProgress: 10 * time.Minute},
 		Knock:    Doorbell{Port: 7, Keys: "/etc/anyport/knock.keys"},
 		Routes: []*Route{{
-			Name: "web", Line: 41,
+			Name: "web", Line: 42,
 			Protocols:   []Protocol{TCP, UDP},
 			Prefixes:    prefixes("127.0.0.1/32", "2001:db8:1::/48"),
 			Ports:       []PortRange{{8000, 8009}, {443, 443}, {22, 22}},
@@ -127,7 +127,7 @@ func everyKeyWant(path string) *Config {
 			AmplificationBudget: 512 << 10, MirrorClosed: true, Knock: Knock{Window: 30 * time.Second},
 			Timeouts: web,
 		}, {
-			Name: "range", Line: 88,
+			Name: "range", Line: 89,
 			Protocols: []Protocol{UDP},
 			Prefixes:  prefixes("192.0.2.0/24"),
 			Ports:     []PortRange{{3000, 4000}},
@@ -142,7 +142,7 @@ func everyKeyWant(path string) *Config {
 			ProxyProtocol: ProxySPP, Knock: Knock{Steps: []KnockStep{7000, 8000, 9000}, Window: time.Minute}, AntiAmplification: true, AmplificationBudget: 1 << 20,
 			Timeouts: defaults,
 		}, {
-			Name: "keep", Line: 99,
+			Name: "keep", Line: 100,
 			Protocols: []Protocol{TCP},
 			Prefixes:  prefixes("192.0.2.0/24"),
 			Ports:     []PortRange{{22, 22}},
@@ -150,7 +150,7 @@ func everyKeyWant(path string) *Config {
 			Balance: RoundRobin, OnAllDown: TryAll, OnDown: KeepConns, OnInactive: KeepConns, ProxyProtocol: ProxyOff, AntiAmplification: true, AmplificationBudget: 1 << 20,
 			Timeouts: defaults,
 		}, {
-			Name: "local", Line: 105,
+			Name: "local", Line: 106,
 			Protocols: []Protocol{TCP},
 			Prefixes:  prefixes("198.18.0.0/24"),
 			Ports:     []PortRange{{1, 65535}},

@@ -1,4 +1,4 @@
-// Package docs has no code: it is the directory of the documents, with tests that
+// Package docs has no code but openapi.go: it is the directory of the documents, with tests that
 // hold them, and the README, to what they say. Lines are short, the language is plain,
 // links lead somewhere, and the functions that ARCHITECTURE.md names are where it says.
 //

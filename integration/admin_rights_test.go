@@ -151,6 +151,41 @@ func TestHTTPNames(t *testing.T) {
 	}
 }
 
+// TestHTTPOrders: admin.http takes orders only where the file says so, and logs who gave them; /readyz follows.
+func TestHTTPOrders(t *testing.T) {
+	t.Parallel()
+	edge := newHost(t, "edge")
+	p := edge.serveWith(t, "http = \"127.0.0.1:9765\"\n"+allOf("192.0.2.0/24"))
+	ask := func(args ...string) string {
+		t.Helper()
+		return edge.output(t, "curl", append([]string{"-s", "-w", " %{http_code}"}, args...)...)
+	}
+	expect := func(got, want string) {
+		t.Helper()
+		if !strings.HasSuffix(got, " "+want) {
+			t.Errorf("answered %q, want %s", got, want)
+		}
+	}
+	const at = "http://127.0.0.1:9765"
+	order := []string{"-X", "POST", "-H", "Anyport-Write: 1", at + "/api/drain"}
+	expect(ask(at+"/livez"), "200")
+	expect(ask(at+"/readyz"), "200")
+	expect(ask(order...), "403")
+	p.write(t, "http = \"127.0.0.1:9765\"\nhttp_writes = true\n"+allOf("192.0.2.0/24"))
+	if got := anyport(t, "reload", "--socket", p.socket); got.status != 0 {
+		t.Fatalf("reload: %+v", got)
+	}
+	p.expect(t, `msg="admin order" order="POST /reload?dry_run=" uid=0 gid=0 pid=`)
+	expect(ask("-X", "POST", at+"/api/drain"), "403")
+	expect(ask(order...), "200")
+	p.expect(t, `msg="admin order" order="POST /api/drain" client=127.0.0.1:`)
+	if got := ask(at + "/readyz"); !strings.HasSuffix(got, " 503") || !strings.Contains(got, `{"name":"draining","failed":"all routes are drained`) {
+		t.Errorf("while all is drained: %s", got)
+	}
+	expect(ask("-X", "POST", "-H", "Anyport-Write: 1", at+"/api/drain?undo=1"), "200")
+	expect(ask(at+"/readyz"), "200")
+}
+
 // TestAdminGroup: the members of admin.group, by their first group or another one, may read and change nothing; for
 // others the socket is closed.
 func TestAdminGroup(t *testing.T) {

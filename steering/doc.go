@@ -32,6 +32,7 @@
 //	return_path.go        what origins send to the clients of transparent routes comes back here
 //	watch.go              restores what other programs detach or remove
 //	status.go             what the kernel has now; counters.go, drift.go, explain.go
+//	readiness.go          whether packets come here by the table in service
 //	withdraw.go           sockets leave the program without refusing what a packet filter let pass
 //	knock.go              who has knocked, and how far; doors.go: the open doors
 //	knock_nonces.go       the datagrams that have opened one, each once

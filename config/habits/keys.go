@@ -72,6 +72,7 @@ var keyHabits = []Habit{
 	{in: "steering-key", found: `loopback|localhost`, write: as(`allow_loopback`)},
 	{in: "admin-key", found: `stats_?socket|sock|path|unix|socket_path|admin_socket`, write: as(`socket`)},
 	{in: "admin-key", found: `http_?host|hosts?|host_?names?|server_names?`, write: as(`http_hosts`)},
+	{in: "admin-key", found: `http_?write|(allow_?)?writes?|read_?only|orders`, write: as(`http_writes`)},
 	{in: "admin-key", found: `listen|address|addr|bind|metrics|prometheus|ports?|http_\w+|web|dashboard|api`, write: as(`http`)},
 	{in: "admin-key", found: `password|token|auth|users?|tls|username`, say: "the permissions of the socket and its directory decide who may use it: remove the key"},
 	{in: "log-key", found: `file|path|output|access_?log|access_?file|target|dest`, write: as(`access`)},

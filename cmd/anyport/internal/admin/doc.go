@@ -3,6 +3,7 @@
 //
 //	status.go     the answer of `anyport status`
 //	flow.go       live conns and flows
+//	health.go     the answer of /livez and /readyz
 //	orders.go     reload, drain, upgrade and explain: what is asked and what is answered
 //	client.go     HTTP over the unix socket, and its errors
 //	files.go      file descriptors that go along with a request

@@ -6,8 +6,10 @@ import (
 	"log"
 	"log/slog"
 	"net"
+	"sync"
 
 	"anyport/cmd/anyport/internal/admin"
+	"anyport/config"
 	"anyport/proxy/route"
 )
 
@@ -42,8 +44,13 @@ type Service interface {
 	// Upgrade makes another process serve.
 	Upgrade(ctx context.Context, order UpgradeOrder) (admin.Upgraded, error)
 
-	// HTTPHosts are the names of admin.http_hosts in service.
-	HTTPHosts() []string
+	// Live says whether the process works, and Ready whether new conns should come to it. Both are
+	// asked often and must be cheap.
+	Live() admin.Health
+	Ready() admin.Health
+
+	// Admin is the table [admin] in service.
+	Admin() config.Admin
 }
 
 // UpgradeOrder is an upgrade as it was asked for.
@@ -58,6 +65,8 @@ type API struct {
 	service  Service
 	log      *slog.Logger
 	plainLog *log.Logger // for net/http, which knows no other
+
+	costly sync.Mutex // held by a question over HTTP that takes long: one at a time
 }
 
 // New makes the API of a service. plainLog is for what net/http itself reports.

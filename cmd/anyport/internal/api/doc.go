@@ -8,7 +8,9 @@
 //	verbs.go           the table of what can be asked on the admin socket, and by which user
 //	handlers.go        from a request to the Service and back
 //	flows.go           the list of conns and flows, written as it is read
-//	web.go             admin.http: dashboard, status, flows, metrics
+//	probes.go          /livez and /readyz
+//	web.go             admin.http: dashboard, metrics, and all verbs but upgrade; the OpenAPI file
+//	web_orders.go      refuses orders over HTTP that the file does not allow or a page has sent
 //	metrics.go         the status in the names of Prometheus; gather.go: the samples of a scrape
 //	host_check.go      refuses pages of other servers (DNS rebinding)
 //	server.go          an HTTP server with time limits, which answers what it has read before it ends

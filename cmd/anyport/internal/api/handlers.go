@@ -18,16 +18,25 @@ import (
 func (a *API) socketHandler() http.Handler {
 	mux := http.NewServeMux()
 	for _, v := range verbs {
-		answer := a.flows
-		if v.answer != nil {
-			answer = func(w http.ResponseWriter, r *http.Request) {
-				value, err := v.answer(a, r)
-				a.write(w, value, err)
-			}
-		}
-		mux.HandleFunc(v.pattern, a.allowed(v, answer))
+		mux.HandleFunc(v.pattern, a.allowed(v, func(w http.ResponseWriter, r *http.Request) { v.answer(a, w, r) }))
 	}
 	return mux
+}
+
+func (a *API) status(w http.ResponseWriter, _ *http.Request) { a.write(w, a.service.Status(), nil) }
+
+func (a *API) drift(*http.Request) (admin.Drift, error) { return a.service.Drift() }
+
+func (a *API) drain(r *http.Request) (admin.Drained, error) {
+	return a.service.Drain(r.Context(), r.FormValue("route"), isSet(r, "undo"), isSet(r, "wait"))
+}
+
+func (a *API) confirm(r *http.Request) (admin.Confirmed, error) {
+	return a.service.Confirm(r.Context())
+}
+
+func (a *API) reload(r *http.Request) (admin.Reloaded, error) {
+	return a.service.Reload(r.Context(), isSet(r, "dry_run"))
 }
 
 // explain asks about the packet that the request describes.

@@ -9,6 +9,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"anyport/config"
 )
 
 // A page of the web can point a name of its own at an address of this host and have a
@@ -16,10 +18,10 @@ import (
 // An address as Host, localhost and this host's own names cannot be such a name.
 
 // sameSite refuses requests under a name that is not this host's, and from the pages of
-// other servers. names are those of admin.http_hosts.
-func sameSite(names func() []string, next http.Handler) http.Handler {
+// other servers.
+func sameSite(settings func() config.Admin, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := checkSite(r, names()); err != nil {
+		if err := checkSite(r, settings().HTTPHosts); err != nil {
 			w.Header().Set("Connection", "close")
 			http.Error(w, err.Error(), http.StatusForbidden)
 			return

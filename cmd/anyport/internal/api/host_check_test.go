@@ -6,6 +6,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"anyport/config"
 )
 
 // TestSameSite: a page of the web cannot read what a browser here could, neither under a
@@ -51,7 +53,7 @@ func TestSameSite(t *testing.T) {
 			request.Header.Set("Origin", test.origin)
 		}
 		answer := httptest.NewRecorder()
-		sameSite(func() []string { return names }, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).ServeHTTP(answer, request)
+		sameSite(func() config.Admin { return config.Admin{HTTPHosts: names} }, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).ServeHTTP(answer, request)
 		want := http.StatusOK
 		if test.refused != "" {
 			want = http.StatusForbidden

@@ -15,6 +15,8 @@ import (
 // connect(2): what the process becomes later does not count.
 type peer struct {
 	uid    int  // in this process's user namespace; -1: not known
+	gid    int  // its effective group at connect(2), for the log
+	pid    int  // in this process's PID namespace, for the log; 0: it is outside
 	owner  int  // the user that this process runs as
 	member bool // of admin.group
 }
@@ -31,7 +33,7 @@ func readPeer(conn *net.UnixConn, group int) peer {
 	}
 	_ = raw.Control(func(fd uintptr) { // fails if the conn is closed: the user stays unknown
 		if cred, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
-			p.uid = int(cred.Uid)
+			p.uid, p.gid, p.pid = int(cred.Uid), int(cred.Gid), int(cred.Pid)
 			p.member = group != NoGroup && (int(cred.Gid) == group || slices.Contains(peerGroups(int(fd)), uint32(group)))
 		}
 	})

@@ -27,6 +27,8 @@ import (
 type fakeService struct {
 	conns    []route.Conn
 	hosts    []string
+	writes   bool
+	notReady string
 	err      error         // of every method that can fail
 	hold     chan struct{} // orders wait for it, or for the end of their context; nil: they do not
 	asked    chan string   // one line for each order
@@ -38,7 +40,17 @@ func (f *fakeService) Status() admin.Status {
 	return admin.Status{Version: "v1", PID: 7, Steering: admin.SteeringStatus{ForeignPrograms: []uint32{}, Missing: []string{}, Unmatched: map[string]uint64{}}, Routes: []admin.RouteStatus{}}
 }
 
-func (f *fakeService) HTTPHosts() []string { return f.hosts }
+func (f *fakeService) Admin() config.Admin {
+	return config.Admin{HTTPHosts: f.hosts, HTTPWrites: f.writes}
+}
+
+func (f *fakeService) Live() admin.Health {
+	return admin.NewHealth(admin.Condition{Name: "event_loops"})
+}
+
+func (f *fakeService) Ready() admin.Health {
+	return admin.NewHealth(admin.Condition{Name: "steering"}, admin.Condition{Name: "draining", Failed: f.notReady})
+}
 
 func (f *fakeService) Drift() (admin.Drift, error) {
 	return admin.Drift{Lines: []string{"one"}}, f.err
@@ -138,8 +150,13 @@ func requireRoot(t *testing.T) {
 // asRoot answers a request of root's.
 func asRoot(f *fakeService, r *http.Request) *httptest.ResponseRecorder {
 	answer := httptest.NewRecorder()
-	New(f, quiet(), nil).socketHandler().ServeHTTP(answer, r.WithContext(context.WithValue(r.Context(), connKey{}, &fileConn{peer: peer{}})))
+	New(f, quiet(), nil).socketHandler().ServeHTTP(answer, asPeer(peer{}, r))
 	return answer
+}
+
+// asPeer is a request that came on a conn of p.
+func asPeer(p peer, r *http.Request) *http.Request {
+	return r.WithContext(context.WithValue(r.Context(), connKey{}, &fileConn{peer: p}))
 }
 
 // someConns are three of a route, the second of which has carried most.

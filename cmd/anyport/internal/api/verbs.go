@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"anyport/config"
 )
 
 // right is what a peer of the admin socket must have. Root, in the user namespace of this process,
@@ -28,27 +30,37 @@ type verb struct {
 	pattern string // of http.ServeMux
 	right   right
 	root    []string // parameters that only root may set
-	answer  func(*API, *http.Request) (any, error)
+	answer  func(*API, http.ResponseWriter, *http.Request)
 }
 
 // verbs is the only list of what each user may ask for; everything else is refused.
 var verbs = []verb{
-	{"GET /status", groupToo, nil, func(a *API, _ *http.Request) (any, error) { return a.service.Status(), nil }},
-	{"GET /flows", groupToo, nil, nil}, // written page by page: API.flows
-	{"GET /explain", groupToo, nil, func(a *API, r *http.Request) (any, error) { return a.explain(r) }},
-	{"GET /drift", groupToo, nil, func(a *API, _ *http.Request) (any, error) { return a.service.Drift() }},
-	{"POST /kill", ownerToo, nil, func(a *API, r *http.Request) (any, error) { return a.kill(r) }},
-	{"POST /drain", ownerToo, nil, func(a *API, r *http.Request) (any, error) {
-		return a.service.Drain(r.Context(), r.FormValue("route"), isSet(r, "undo"), isSet(r, "wait"))
-	}},
-	{"POST /confirm", ownerToo, nil, func(a *API, r *http.Request) (any, error) { return a.service.Confirm(r.Context()) }},
-	{"POST /origin", ownerToo, nil, func(a *API, r *http.Request) (any, error) { return a.origin(r) }},
-	{"POST /reload", ownerToo, nil, func(a *API, r *http.Request) (any, error) {
-		return a.service.Reload(r.Context(), isSet(r, "dry_run"))
-	}},
+	{"GET /openapi.json", groupToo, nil, (*API).openAPI},
+	{"GET /livez", groupToo, nil, (*API).livez},
+	{"GET /readyz", groupToo, nil, (*API).readyz},
+	{"GET /status", groupToo, nil, (*API).status},
+	{"GET /flows", groupToo, nil, (*API).flows},
+	{"GET /explain", groupToo, nil, object((*API).explain)},
+	{"GET /drift", groupToo, nil, object((*API).drift)},
+	{"POST /kill", ownerToo, nil, object((*API).kill)},
+	{"POST /drain", ownerToo, nil, object((*API).drain)},
+	{"POST /confirm", ownerToo, nil, object((*API).confirm)},
+	{"POST /origin", ownerToo, nil, object((*API).origin)},
+	{"POST /reload", ownerToo, nil, object((*API).reload)},
 	// A binary is run with anyport's capabilities; a file descriptor is a steering program, or a map
 	// of one, that is put into service.
-	{"POST /upgrade", ownerToo, []string{"binary", "fd"}, func(a *API, r *http.Request) (any, error) { return a.upgrade(r) }},
+	{"POST /upgrade", ownerToo, []string{"binary", "fd"}, object((*API).upgrade)},
+}
+
+// object answers with the JSON of what f returns, or with the reason of a refusal.
+func object[T any](f func(*API, *http.Request) (T, error)) func(*API, http.ResponseWriter, *http.Request) {
+	return func(a *API, w http.ResponseWriter, r *http.Request) {
+		value, err := f(a, r)
+		if err != nil && isWrite(r) {
+			a.log.Info("admin order refused", "order", orderOf(r), "reason", config.Detail(err))
+		}
+		a.write(w, value, err)
+	}
 }
 
 // check says why a peer may not ask for this, or nil.
@@ -77,9 +89,27 @@ func (a *API) allowed(v verb, next http.HandlerFunc) http.HandlerFunc {
 			http.Error(w, err.Error(), http.StatusForbidden)
 			return
 		}
+		if isWrite(r) {
+			a.log.Info("admin order", "order", orderOf(r), "uid", p.uid, "gid", p.gid, "pid", p.pid)
+		}
 		liftTimeouts(w, p, r)
 		next(w, r)
 	}
+}
+
+// isWrite reports whether a request is an order, which the log has to have. A dry run is one by its verb.
+func isWrite(r *http.Request) bool { return r.Method != http.MethodGet && r.Method != http.MethodHead }
+
+// mostLogged bounds what the log gets of a request, in bytes: the ids of a kill may be many.
+const mostLogged = 500
+
+// orderOf is a request in the log: "POST /drain?route=web".
+func orderOf(r *http.Request) string {
+	text := r.Method + " " + r.URL.RequestURI()
+	if len(text) > mostLogged {
+		text = text[:mostLogged] + "…"
+	}
+	return text
 }
 
 // liftTimeouts lifts the server's timeouts for requests that may take longer: an order, which waits

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"io"
 	"log/slog"
 	"net/http"
@@ -19,6 +18,9 @@ func TestVerbs(t *testing.T) {
 		request string
 		owner   bool // may the user that anyport runs as
 	}{
+		{"GET /openapi.json", true},
+		{"GET /livez", true},
+		{"GET /readyz", true},
 		{"GET /status", true},
 		{"GET /flows?route=a", true},
 		{"GET /explain?dst=x", true},
@@ -72,6 +74,6 @@ func askAs(p peer, r *http.Request) int {
 		mux.HandleFunc(v.pattern, a.allowed(v, func(http.ResponseWriter, *http.Request) {}))
 	}
 	answer := httptest.NewRecorder()
-	mux.ServeHTTP(answer, r.WithContext(context.WithValue(r.Context(), connKey{}, &fileConn{peer: p})))
+	mux.ServeHTTP(answer, asPeer(p, r))
 	return answer.Code
 }

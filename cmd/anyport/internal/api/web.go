@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sys/unix"
 
 	"anyport/cmd/anyport/internal/privileges"
+	"anyport/docs"
 )
 
 // ListenWeb listens on the address of admin.http. owner is the account that this process is going to
@@ -41,14 +43,35 @@ func reusePort(owner *privileges.Account) func(_, _ string, c syscall.RawConn) e
 	}
 }
 
-// webHandler answers on admin.http. Nothing can be changed there, so nobody has to log in.
+// webHandler answers on admin.http: to everybody, so it takes orders only where the file says so.
 func (a *API) webHandler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", serveDashboard)
-	mux.HandleFunc("GET /api/status", func(w http.ResponseWriter, _ *http.Request) { a.write(w, a.service.Status(), nil) })
-	mux.HandleFunc("GET /api/flows", a.flows)
-	mux.Handle("GET /metrics", a.metrics())
-	return sameSite(a.service.HTTPHosts, mux)
+	for _, v := range webVerbs() {
+		method, path, _ := strings.Cut(v.pattern, " ")
+		answer := func(w http.ResponseWriter, r *http.Request) { v.answer(a, w, r) }
+		switch {
+		case method != http.MethodGet:
+			answer = a.webOrder(answer)
+		case costly[path]:
+			answer = a.oneAtATime(answer)
+		}
+		mux.HandleFunc(method+" "+webPath(path), answer)
+	}
+	for pattern, handler := range a.webOnly() {
+		mux.Handle(pattern, handler)
+	}
+	return sameSite(a.service.Admin, withoutBody(mux))
+}
+
+// webOnly is what admin.http has and the admin socket has not.
+func (a *API) webOnly() map[string]http.Handler {
+	return map[string]http.Handler{"GET /{$}": http.HandlerFunc(serveDashboard), "GET /metrics": a.metrics()}
+}
+
+// openAPI answers with the description of all this.
+func (a *API) openAPI(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(docs.OpenAPI) // fails if the client is gone
 }
 
 //go:embed dashboard.html

@@ -119,8 +119,8 @@ var _ api.Service = service{}
 // Status joins what the kernel and the proxy report.
 func (s service) Status() admin.Status { return s.d.status() }
 
-// HTTPHosts are those of the config in service.
-func (s service) HTTPHosts() []string { return s.d.serving.Load().config.Admin.HTTPHosts }
+// Admin is that of the config in service.
+func (s service) Admin() config.Admin { return s.d.serving.Load().config.Admin }
 
 // Drift compares the tables in the kernel with the config in service.
 func (s service) Drift() (admin.Drift, error) {

@@ -128,6 +128,7 @@ type daemon struct {
 	before   *upgrade.Predecessor // the process that still serves; nil: none
 	incoming *incoming            // from the process that served before; nil: there was none
 	stuck    atomic.Int64         // loops that did not turn when they were asked last
+	standing atomic.Int64         // since when some did not, in ns since the epoch; 0: all turn
 	handing  atomic.Bool          // an upgrade is under way: the loops may stand still
 	replaced atomic.Bool          // the service manager knows that another process serves
 	raw      *datagram.Raw        // opened while CAP_NET_RAW is still held

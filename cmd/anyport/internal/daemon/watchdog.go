@@ -50,6 +50,11 @@ func (d *daemon) feedWatchdog() {
 		stuck = 0
 	}
 	d.stuck.Store(int64(stuck))
+	if stuck == 0 {
+		d.standing.Store(0)
+	} else {
+		d.standing.CompareAndSwap(0, time.Now().UnixNano())
+	}
 	switch {
 	case stuck > 0:
 		d.log.Error("event loops do not turn: the watchdog is not fed", "loops", stuck)

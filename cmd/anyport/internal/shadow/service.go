@@ -11,6 +11,7 @@ import (
 	"anyport/cmd/anyport/internal/admin"
 	"anyport/cmd/anyport/internal/api"
 	"anyport/cmd/anyport/internal/privileges"
+	"anyport/config"
 	"anyport/proxy/route"
 )
 
@@ -43,8 +44,16 @@ func (s *shadow) status() *admin.Status {
 	}
 }
 
-// HTTPHosts is not asked: there is no server of HTTP.
-func (s service) HTTPHosts() []string { return nil }
+// Admin is not asked: there is no server of HTTP.
+func (s service) Admin() config.Admin { return config.Admin{} }
+
+// Live has nothing that could fail.
+func (s service) Live() admin.Health { return admin.NewHealth() }
+
+// Ready never is: no conn should come here.
+func (s service) Ready() admin.Health {
+	return admin.NewHealth(admin.Condition{Name: "steering", Failed: errShadow.Error()})
+}
 
 // Drift is refused, as is everything below.
 func (s service) Drift() (admin.Drift, error) { return admin.Drift{}, errShadow }
