@@ -72,6 +72,8 @@ func TestExecute(t *testing.T) {
 		{"completion for zsh", []string{"completion", "zsh"}, exitDone, "#compdef anyport", ""},
 		{"completion for fish", []string{"completion", "fish"}, exitDone, "complete -c anyport", ""},
 		{"completion for tcsh", []string{"completion", "tcsh"}, exitUsage, "", "bash, zsh or fish"},
+		{"schema", []string{"schema"}, exitDone, "http://json-schema.org/draft-07/schema#", ""},
+		{"schema of a file", []string{"schema", good}, exitUsage, "", "takes no argument"},
 		{"completion for nothing", []string{"completion"}, exitUsage, "", "bash, zsh or fish"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
