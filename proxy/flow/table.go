@@ -96,7 +96,7 @@ func (t *Table[S]) FromOrigin(f *Flow[S], reply []byte, now time.Duration) ([]by
 	if f.stage == Unanswered {
 		t.evictions.answered(f)
 	}
-	t.noteAnswer(f)
+	t.noteAnswer(f, now)
 	return payload, route.Forwarded
 }
 

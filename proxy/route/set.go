@@ -45,6 +45,9 @@ func (s *Set) Keeps(protocol config.Protocol, dst netip.AddrPort, r *Route) bool
 // NamesClients reports whether any route has its clients named by PROXY headers.
 func (s *Set) NamesClients() bool { return s.names || s.before != nil && s.before.NamesClients() }
 
+// OnTrial reports whether the generation can still be undone.
+func (s *Set) OnTrial() bool { return s.before != nil }
+
 // Passes reports whether packets for dst go to the host's own sockets.
 func (s *Set) Passes(protocol config.Protocol, dst netip.AddrPort) bool {
 	return s.table.Passes(protocol, dst) && (s.before == nil || s.before.Passes(protocol, dst))

@@ -150,6 +150,8 @@ type RouteStatus struct {
 
 	QueueWaiting *int `json:"queue_waiting,omitempty"` // conns that wait for an origin at its max_conns, if the route has a queue
 
+	UnreachableSince *time.Time `json:"unreachable_since,omitempty"` // while all origins of the route fail
+
 	Origins []OriginStatus `json:"origins"`
 
 	Lookups  uint64 `json:"lookups"` // SYNs and datagrams that the kernel decided by this route
@@ -186,6 +188,14 @@ type OriginStatus struct {
 	Why     string            `json:"why"`             // the reason of the last change
 	Since   *time.Time        `json:"since,omitempty"` // of the last change; none: nothing has changed
 	Changes map[string]uint64 `json:"changes"`         // state → how often the origin came to it
+
+	Health string `json:"health"` // "unchecked", "up" or "down": unchecked while no check has said anything
+
+	LastError     string            `json:"last_error"`              // a word: "refused", "timeout", "unreachable", …; "": there was none
+	LastErrno     string            `json:"last_errno"`              // "ECONNREFUSED", …; "": it has none
+	LastErrorAt   *time.Time        `json:"last_error_at,omitempty"` // none: there was none
+	FailingSince  *time.Time        `json:"failing_since,omitempty"` // while nothing has succeeded since: the first error of these
+	ConnectErrors map[string]uint64 `json:"connect_errors"`          // error → conns and flows that the origin did not take
 
 	CheckedAt    *time.Time `json:"checked_at,omitempty"` // the last active check; none: there was none
 	CheckSeconds float64    `json:"check_seconds"`

@@ -48,7 +48,7 @@ func busyStatus() admin.Status {
 				Datagrams: map[string]map[string]uint64{"to_origin": {"forwarded": 4}},
 			},
 			Connects: connects, HeldBack: 9000,
-			Origins:          []admin.OriginStatus{{Address: "10.0.0.5", Up: true, Refusals: 3, FailedDials: 2, Weight: 6, Changes: map[string]uint64{"check_failed": 4}, ConnsActive: 1, ConnsTotal: 8, CheckedAt: &checked, CheckSeconds: 0.002, SourcePorts: map[string]int64{"auto": 1, "10.0.0.1": 2}}},
+			Origins:          []admin.OriginStatus{{Address: "10.0.0.5", Up: true, Refusals: 3, FailedDials: 2, Weight: 6, Changes: map[string]uint64{"check_failed": 4}, ConnectErrors: map[string]uint64{"refused": 2, "timeout": 1}, ConnsActive: 1, ConnsTotal: 8, CheckedAt: &checked, CheckSeconds: 0.002, SourcePorts: map[string]int64{"auto": 1, "10.0.0.1": 2}}},
 			BandwidthWaiting: map[string]int64{"to_client": 2}, QueueWaiting: &waiting,
 			Draining: true, Verdicts: map[string]uint64{"steer": 12},
 		}},

@@ -140,7 +140,7 @@ func routeStatus(r proxy.RouteStatus) admin.RouteStatus {
 		BytesToOrigin: r.BytesToOrigin, BytesToClient: r.BytesToClient, HeldBack: r.HeldBack,
 		Active: r.Active, Bytes: r.Bytes, Counts: admin.Counts(r.Counts),
 		Connects: connectTimes(r.Connects), Origins: []admin.OriginStatus{},
-		BandwidthWaiting: r.BandwidthWaiting, QueueWaiting: r.QueueWaiting,
+		BandwidthWaiting: r.BandwidthWaiting, QueueWaiting: r.QueueWaiting, UnreachableSince: r.UnreachableSince,
 	}
 	for _, o := range r.Origins {
 		status.Origins = append(status.Origins, admin.OriginStatus(o))
