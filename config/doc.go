@@ -25,7 +25,7 @@
 //	conflicts*.go            ties, loops and covered origins among all routes
 //	report.go, problem.go    problems, their places, and how they are printed
 //	reflector*.go            UDP services that are used to attack others
-//	diff.go                  what a reload changes
+//	diff.go, effective.go    what a reload changes; all values of a file, with the defaults
 //	reference.go             reference.toml, generated from the rows
 //	json_schema.go, shape.go the JSON schema for editors, from the rows and from the kinds of values
 //

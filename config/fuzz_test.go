@@ -52,6 +52,7 @@ func FuzzParse(f *testing.F) {
 			t.Error("no routes, and no error")
 		}
 		acceptedIsValid(t, text)
+		checkEffective(t, text)
 		for i, r := range cfg.Routes {
 			checkPromises(t, r)
 			for _, other := range cfg.Routes[:i] {

@@ -23,8 +23,12 @@ its line, route and key, the value found, and what is allowed.
 Something valid that may surprise is a note on stderr.
 
 It reads only the file. "anyport run" also checks what depends on this host: its addresses
-and the listeners of other processes. A FILE of - is stdin.`,
+and the listeners of other processes. A FILE of - is stdin.
+
+With --effective it prints the file that this one stands for: every key, with defaults marked,
+and in each route what it inherits.`,
 		Example: `  anyport check /etc/anyport/anyport.toml
+  anyport check --effective /etc/anyport/anyport.toml
   generate | anyport check -`,
 		Args: cobra.ArbitraryArgs,
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
@@ -35,6 +39,7 @@ and the listeners of other processes. A FILE of - is stdin.`,
 		},
 	}
 	path := fileFlag(cmd)
+	effective := cmd.Flags().Bool("effective", false, "print all values that anyport uses, as a file")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		switch {
 		case len(args) > 1:
@@ -51,12 +56,16 @@ and the listeners of other processes. A FILE of - is stdin.`,
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(cmd.OutOrStdout(), "%s: ok, %s, %s\n", c.Path,
-			text.Count(len(c.Routes), "route", "routes"), text.Count(table.Prefixes(), "prefix", "prefixes"))
 		for _, note := range c.Notes {
 			fmt.Fprintf(cmd.ErrOrStderr(), "anyport: note: %v\n", note)
 		}
-		return nil
+		if *effective {
+			_, err = fmt.Fprint(cmd.OutOrStdout(), c.Effective())
+			return err
+		}
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: ok, %s, %s\n", c.Path,
+			text.Count(len(c.Routes), "route", "routes"), text.Count(table.Prefixes(), "prefix", "prefixes"))
+		return err
 	}
 	return cmd
 }

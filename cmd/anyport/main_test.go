@@ -53,6 +53,8 @@ func TestExecute(t *testing.T) {
 		{"check of a good file", []string{"check", "-c", good}, exitDone, good + ": ok, 1 route, 2 prefixes\n", ""},
 		{"check of a bad file", []string{"check", "-c", bad}, exitFailed, "", "anyport: " + bad + ":3:12: "},
 		{"check reports every problem", []string{"check", "-c", bad}, exitFailed, "", "\nanyport: " + bad + ":4:13: "},
+		{"effective", []string{"check", "--effective", good}, exitDone, "idle_timeout = \"1h0m0s\"  # default\n", ""},
+		{"effective of a bad file", []string{"check", "--effective", bad}, exitFailed, "", "\nanyport: " + bad + ":4:13: "},
 		{"check of no file", []string{"check", "-c", gone}, exitFailed, "", "no such file"},
 		{"run of a bad file", []string{"run", "-c", bad}, exitFailed, "", "anyport: " + bad + ":3:12: "},
 
