@@ -56,3 +56,24 @@ func hasTest(t *testing.T, dir, name string) bool {
 	}
 	return false
 }
+
+// TestComparedMetrics: the metrics that the comparison with other programs names are documented.
+func TestComparedMetrics(t *testing.T) {
+	documented := map[string]bool{}
+	for _, l := range prose(t, reference) {
+		for _, name := range metricName.FindAllString(l.text, -1) {
+			documented[name] = true
+		}
+	}
+	found := 0
+	for _, l := range prose(t, "reference/compared.md") {
+		for _, name := range metricName.FindAllString(l.text, -1) {
+			if found++; !documented[name] {
+				t.Errorf("line %d: %s is not in %s", l.number, name, reference)
+			}
+		}
+	}
+	if found < 20 {
+		t.Errorf("only %d metrics", found)
+	}
+}
