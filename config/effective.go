@@ -15,6 +15,7 @@ func (c *Config) Effective() string {
 	writeEffective(&b, "[steering]", steeringSection, &c.Steering)
 	writeEffective(&b, "[admin]", adminSection, &c.Admin)
 	writeEffective(&b, "[log]", logSection, &c.Log)
+	writeEffective(&b, "[knock]", knockSection, &c.Knock)
 	for _, r := range c.Routes {
 		writeEffective(&b, "[route."+r.Name+"]", routeSection, r)
 		if r.Health != nil {

@@ -165,9 +165,10 @@ func documentedFiles(t *testing.T) (texts []string) {
 // beyondSchema are the keys whose bad value of the table of cases only the parser refuses.
 var beyondSchema = []string{
 	"log.access_progress", "connect_timeout", "idle_timeout", "udp_idle_timeout", "keepalive", // ranges of durations
-	"half_close_timeout", "drain_timeout", "header_timeout", "queue_timeout", "slow_start", "max_age",
+	"half_close_timeout", "drain_timeout", "header_timeout", "queue_timeout", "slow_start", "max_age", "knock_window",
 	"listen.udp_receive_buffer", "bandwidth", "route_bandwidth", "amplification_budget", // of sizes
 	"prefixes", "deny", "accept_proxy", "egress_prefixes", "source", "proxy_tlvs", "origins", // of addresses and ports
+	"active", "service", // days, hours and names of processes
 	"health",     // the name of a check that the file lacks
 	"log.access", // a DNS name for a server
 }

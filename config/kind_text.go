@@ -16,6 +16,7 @@ var (
 	hostPort   = textual(pattern(`((\[`+addressForm+`(%`+line+`)?\]|[0-9.]+):[0-9]+)?`), parseHostPort)
 	hostName   = textual(pattern(nameChars), parseHostName)
 	accessLog  = textual(pattern(`|stderr|journal|syslog(:(udp|tcp|unix)://`+line+`)?|`+line+`/`+line), parseAccessLog)
+	keyFile    = textual(pattern(`(/`+line+`)?`), parseKeyFile)
 	proxyTLV   = textual(pattern(`unique-id|authority|crc32c|pass|0xE[0-9A-F]=[^\n]*|0x[0-9A-F]{2}(-0x[0-9A-F]{2})?`), parseProxyTLV)
 )
 
@@ -57,6 +58,15 @@ func parsePinPath(value any) (string, error) {
 		return "", newRefusal("Path", value, "has a dot in its last part, which a bpffs does not accept", "remove the dot")
 	}
 	return filepath.Clean(path), nil
+}
+
+// parseKeyFile reads the path of a file that is not looked at here: a check may run as another user.
+func parseKeyFile(value any) (string, error) {
+	path, err := text(value)
+	if err != nil || path == "" || filepath.IsAbs(path) {
+		return path, err
+	}
+	return "", newRefusal("Path", value, "is not an absolute path", `begin it with a slash, or write "" for none`)
 }
 
 // parseSocketPath reads a path that fits sockaddr_un (unix(7): 108 bytes with the final

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"anyport/cmd/anyport/internal/knock"
 	"anyport/cmd/anyport/internal/text"
 	"anyport/config"
 	"anyport/steering/table"
@@ -15,15 +16,16 @@ import (
 // newCheck needs no root, no BPF and no running anyport: reading a file and compiling its table are pure.
 func newCheck() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "check [-c FILE | FILE]",
+		Use:   "check [-c FILE | FILE] [--effective]",
 		Short: "Read and validate the file",
 		Long: `Read the file as "anyport run" would, and report all of its problems at once, each with
 its line, route and key, the value found, and what is allowed.
 
 Something valid that may surprise is a note on stderr.
 
-It reads only the file. "anyport run" also checks what depends on this host: its addresses
-and the listeners of other processes. A FILE of - is stdin.
+It reads only the file, and the one of [knock] keys if a route needs it. "anyport run" also
+checks what depends on this host: its addresses and the listeners of other processes. A FILE of -
+is stdin.
 
 With --effective it prints the file that this one stands for: every key, with defaults marked,
 and in each route what it inherits.`,
@@ -56,6 +58,9 @@ and in each route what it inherits.`,
 		if err != nil {
 			return err
 		}
+		if err := checkKeys(c); err != nil {
+			return err
+		}
 		for _, note := range c.Notes {
 			fmt.Fprintf(cmd.ErrOrStderr(), "anyport: note: %v\n", note)
 		}
@@ -68,6 +73,17 @@ and in each route what it inherits.`,
 		return err
 	}
 	return cmd
+}
+
+// checkKeys reads the keys of knocks, if a route needs them.
+func checkKeys(c *config.Config) error {
+	if !c.TakesKnocks() {
+		return nil
+	}
+	if _, err := knock.ReadKeys(c.Knock.Keys); err != nil {
+		return fmt.Errorf("[knock] keys: %w", err)
+	}
+	return nil
 }
 
 // compile reads the file and makes its table.

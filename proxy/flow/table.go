@@ -35,6 +35,7 @@ type Table[S any] struct {
 	set       *route.Set       // the generation of routes last seen
 	recording *route.Recording // last seen
 	draining  bool             // no new flows are taken
+	overs     uint64           // Routes.Overs when HoursOver last looked
 }
 
 // NewTable makes an empty table.

@@ -29,7 +29,7 @@ func Status(w io.Writer, s *admin.Status) error {
 	for _, line := range lines {
 		writeHanging(&out, fmt.Sprintf("%-*s", label+len(gap), line[0]), line[1])
 	}
-	for _, t := range []table{routeTable(s), originTable(s), nameTable(s.Resolver)} {
+	for _, t := range []table{routeTable(s), originTable(s), serviceTable(s), doorTable(s.Doors), nameTable(s.Resolver)} {
 		if len(t.rows) > 0 {
 			writeLine(&out, "")
 			t.write(&out)
@@ -60,6 +60,9 @@ func summary(s *admin.Status) [][2]string {
 		lines = append(lines, [2]string{"MISSING", what})
 	}
 	for _, r := range s.Routes {
+		if r.Hours != nil {
+			lines = append(lines, [2]string{"hours", hoursText(r)})
+		}
 		if r.HeldBack > 0 {
 			lines = append(lines, [2]string{"held back", heldBackText(r)})
 		}
