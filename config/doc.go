@@ -25,12 +25,13 @@
 //	conflicts*.go            ties, loops and covered origins among all routes
 //	report.go, problem.go    problems, their places, and how they are printed
 //	reflector*.go            UDP services that are used to attack others
-//	diff.go                  what a reload changes
+//	diff.go, effective.go    what a reload changes; all values of a file, with the defaults
 //	reference.go             reference.toml, generated from the rows
+//	json_schema.go, shape.go the JSON schema for editors, from the rows and from the kinds of values
 //
 // To add a key, add a field to its struct and a row to keys_file.go or keys_route.go, and
 // run go generate. Reading, the diff of a reload, the names that are suggested for
-// misspelt keys, and reference.toml follow from the row.
+// misspelt keys, reference.toml and the JSON schema follow from the row.
 //
 // The package below, position, knows where each key and value stands in a text; habits
 // knows what people write because another program wants it so. Neither imports config.

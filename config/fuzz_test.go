@@ -51,6 +51,8 @@ func FuzzParse(f *testing.F) {
 		if len(cfg.Routes) == 0 {
 			t.Error("no routes, and no error")
 		}
+		acceptedIsValid(t, text)
+		checkEffective(t, text)
 		for i, r := range cfg.Routes {
 			checkPromises(t, r)
 			for _, other := range cfg.Routes[:i] {

@@ -18,6 +18,7 @@ type row struct {
 	above     string // the comment above the key there, line by line; an empty line separates paragraphs
 	gap       bool   // an empty line precedes it there
 	commented bool   // reference.toml has it as a comment
+	shape     shape  // what a JSON schema says of the value
 }
 
 // A key is a row of the table together with what reads and writes its value. S is the
@@ -32,7 +33,7 @@ type key[S any] struct {
 // valueKey is a key with a single value.
 func valueKey[S, T any](name, fallback string, k kind[T], field func(*S) *T, doc string) key[S] {
 	return key[S]{
-		row:   row{name: name, fallback: fallback, doc: doc},
+		row:   row{name: name, fallback: fallback, doc: doc, shape: k.shape},
 		read:  func(t *table, to *S) { set(t, name, field(to), k.parse) },
 		print: func(from *S) string { return k.print(*field(from)) },
 	}
@@ -41,7 +42,7 @@ func valueKey[S, T any](name, fallback string, k kind[T], field func(*S) *T, doc
 // listKey is a key with a list of different values.
 func listKey[S any, T comparable](name, fallback string, k kind[T], field func(*S) *[]T, doc string) key[S] {
 	return key[S]{
-		row:   row{name: name, fallback: fallback, doc: doc},
+		row:   row{name: name, fallback: fallback, doc: doc, shape: listOf(k.shape)},
 		read:  func(t *table, to *S) { setList(t, name, field(to), k.parse) },
 		print: func(from *S) string { return printList(*field(from), k.print) },
 	}
@@ -51,6 +52,7 @@ func listKey[S any, T comparable](name, fallback string, k kind[T], field func(*
 func valueOrListKey[S any, T comparable](name, fallback string, k kind[T], field func(*S) *[]T, doc string) key[S] {
 	l := listKey(name, fallback, k, field, doc)
 	l.read = func(t *table, to *S) { setOneOrList(t, name, field(to), k.parse) }
+	l.shape = either(k.shape, listOf(k.shape))
 	return l
 }
 

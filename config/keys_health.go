@@ -25,7 +25,7 @@ this long.`),
 	valueKey("max_age", `""`, orEmpty(duration("1s", "8760h")), func(r *Route) *time.Duration { return &r.MaxAge },
 		`1s to 8760h, give or take a tenth: a conn is reset at this age, so that its client comes back to whichever origin serves then; "": never`),
 	{
-		row:   row{name: "health"},
+		row:   row{name: "health", shape: either(pattern(`[a-z0-9_-]{0,64}`), ref("health"))},
 		read:  readHealth,
 		print: func(r *Route) string { return printHealth(r.Health) },
 	},

@@ -23,7 +23,7 @@ var matchKeys = []key[Route]{
 	valueOrListKey("ports", `"all"`, portRange, func(r *Route) *[]PortRange { return &r.Ports },
 		`an integer, a range "a-b", "all" (1-65535), or a list of these`),
 	{
-		row: row{name: "except_ports", fallback: `[]`,
+		row: row{name: "except_ports", fallback: `[]`, shape: either(exceptedPorts.shape, listOf(exceptedPorts.shape)),
 			doc: `in the same form: ports that this route leaves to others; "reflectors" stands for the UDP ports of known reflectors, see below`},
 		read:  readExceptPorts,
 		print: func(r *Route) string { return printList(r.exceptions(), exceptedPorts.print) },
@@ -45,7 +45,7 @@ must answer from the address that was asked. See docs/how-to/services.md.`),
 // forwardKeys say where a route goes, and how.
 var forwardKeys = []key[Route]{
 	key[Route]{
-		row:   row{name: "origins", fallback: `[]`},
+		row:   row{name: "origins", fallback: `[]`, shape: listOf(either(originShape, ref("origin")))},
 		read:  readOrigins,
 		print: func(r *Route) string { return printList(r.Origins, printOrigin) },
 	}.shown(`["10.0.0.5", "[2001:db8:2::5]", { address = "10.0.0.6", weight = 3, backup = true, max_conns = 100 }]`).under(`
@@ -204,7 +204,7 @@ var removed = map[string]string{
 // originSection is the keys of an origin that is written as a table; reference.toml
 // describes them at origins.
 var originSection = newSection("origin",
-	valueKey("address", ``, kind[Origin]{parseOrigin, printOrigin}, func(o *Origin) *Origin { return o }, ``),
+	valueKey("address", ``, kind[Origin]{parseOrigin, printOrigin, originShape}, func(o *Origin) *Origin { return o }, ``),
 	valueKey("weight", `1`, integer(0, 65535), func(o *Origin) *int { return &o.Weight }, ``),
 	valueKey("backup", `false`, boolean, func(o *Origin) *bool { return &o.Backup }, ``),
 	valueKey("max_conns", `0`, count, func(o *Origin) *int { return &o.MaxConns }, ``),

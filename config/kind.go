@@ -9,16 +9,17 @@ import (
 	"anyport/config/habits"
 )
 
-// A kind is one type of value: how it is read, and how a file writes it. The two are each
-// other's inverse.
+// A kind is one type of value: how it is read, how a file writes it, and what a schema says of it. The
+// first two are each other's inverse.
 type kind[T any] struct {
 	parse func(any) (T, error) // of what the TOML library makes of the value
 	print func(T) string
+	shape shape
 }
 
 // textual is a kind that files write in quotes.
-func textual[T any](parse func(any) (T, error)) kind[T] {
-	return kind[T]{parse, func(value T) string { return strconv.Quote(fmt.Sprint(value)) }}
+func textual[T any](s shape, parse func(any) (T, error)) kind[T] {
+	return kind[T]{parse, func(value T) string { return strconv.Quote(fmt.Sprint(value)) }, s}
 }
 
 // printList is how a file writes a list.
@@ -49,7 +50,7 @@ func show(value any) string {
 }
 
 // boolean accepts true and false only.
-var boolean = kind[bool]{parseBoolean, strconv.FormatBool}
+var boolean = kind[bool]{parseBoolean, strconv.FormatBool, shape{"type": "boolean"}}
 
 // parseBoolean takes no 0, 1, "yes" or "on": habits have a cure for them.
 func parseBoolean(value any) (bool, error) {
@@ -84,7 +85,7 @@ func integer(least, most int) kind[int] {
 		}
 		return int(v), nil
 	}
-	return kind[int]{parse, strconv.Itoa}
+	return kind[int]{parse, strconv.Itoa, between(least, most)}
 }
 
 // count is a limit's value: 0 is none.
@@ -114,7 +115,7 @@ func oneOf[T any](allowed ...T) kind[T] {
 		var none T
 		return none, m
 	}
-	return kind[T]{parse, func(value T) string { return strconv.Quote(word(value)) }}
+	return kind[T]{parse, func(value T) string { return strconv.Quote(word(value)) }, enum(words...)}
 }
 
 // quoted lists words as a sentence would: "a", "b" and "c".

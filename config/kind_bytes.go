@@ -10,19 +10,19 @@ import (
 
 // size reads a number of bytes between two, which are given as a file would.
 func size(least, most string) kind[Size] {
+	lo, _ := parseSize(least)
+	hi, _ := parseSize(most)
 	parse := func(value any) (Size, error) {
 		n, ok := parseSize(value)
 		if !ok {
 			return 0, newRefusal("Size", value, "is not a size", `write bytes as an integer, or a string with a unit, such as "512KiB", "4MiB", "1GiB" or "10MB"`)
 		}
-		lo, _ := parseSize(least)
-		hi, _ := parseSize(most)
 		if n < lo || n > hi {
 			return 0, newRefusal("Size", value, "is out of range", fmt.Sprintf("write a size from %q to %q", least, most))
 		}
 		return n, nil
 	}
-	return kind[Size]{parse, func(n Size) string { return strconv.FormatInt(int64(n), 10) }}
+	return kind[Size]{parse, func(n Size) string { return strconv.FormatInt(int64(n), 10) }, either(between(lo, hi), pattern(bytesForm))}
 }
 
 // rate reads a size a second between two, which are given as a file would.
@@ -39,7 +39,7 @@ func rate(least, most string) kind[Rate] {
 		}
 		return r, nil
 	}
-	return textual(parse)
+	return textual(pattern(bytesForm+"/s"), parse)
 }
 
 // parseRate reads a size with "/s"; whether it is in range is for the caller.
@@ -95,4 +95,5 @@ var bandwidth = kind[Rate]{
 		}
 		return strconv.Quote(r.String())
 	},
+	shape: pattern("|" + bytesForm + "/s"),
 }

@@ -20,7 +20,7 @@ func duration(least, most string) kind[time.Duration] {
 		}
 		return d, nil
 	}
-	return textual(parse)
+	return textual(pattern(durationForm), parse)
 }
 
 // orNone reads "0s", or what k reads.
@@ -32,7 +32,7 @@ func orNone(k kind[time.Duration]) kind[time.Duration] {
 		d, err := k.parse(value)
 		return d, withAlternative(err, `, or "0s" for none`)
 	}
-	return textual(parse)
+	return textual(k.shape, parse)
 }
 
 // orAuto reads "auto", which is 0, or what k reads.
@@ -49,5 +49,5 @@ func orAuto(k kind[time.Duration]) kind[time.Duration] {
 			return `"auto"`
 		}
 		return k.print(d)
-	}}
+	}, pattern("auto|" + durationForm)}
 }

@@ -12,7 +12,7 @@ import (
 const mostPayload = 4096
 
 // payload is what a check sends or expects: text, or bytes in hexadecimal after "hex:".
-var payload = kind[string]{parsePayload, printPayload}
+var payload = kind[string]{parsePayload, printPayload, shape{"type": "string"}}
 
 func parsePayload(value any) (string, error) {
 	v, ok := value.(string)
@@ -57,7 +57,7 @@ func printPayload(s string) string {
 }
 
 // httpPath is what a check asks an HTTP server for.
-var httpPath = kind[string]{parseHTTPPath, strconv.Quote}
+var httpPath = kind[string]{parseHTTPPath, strconv.Quote, pattern("/[!-~]*")}
 
 func parseHTTPPath(value any) (string, error) {
 	v, ok := value.(string)
@@ -81,5 +81,5 @@ func orEmpty(k kind[time.Duration]) kind[time.Duration] {
 			return `""`
 		}
 		return k.print(d)
-	}}
+	}, pattern("|" + durationForm)}
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // activeHours is when a route is in force: one entry of a schedule.
-var activeHours = textual(parseHours)
+var activeHours = textual(pattern(line), parseHours)
 
 // parseHours has the errors of package hours in the words of this one.
 func parseHours(value any) (hours.Entry, error) {

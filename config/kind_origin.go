@@ -227,7 +227,7 @@ func fitPorts(t *table, key string, o *Origin, r *Route) bool {
 }
 
 // sourceAddr is an address of this host to dial origins from.
-var sourceAddr = textual(parseSourceAddr)
+var sourceAddr = textual(pattern(addressForm), parseSourceAddr)
 
 // parseSourceAddr cannot tell whether the address is this host's: bind(2) does, at the first dial.
 func parseSourceAddr(value any) (netip.Addr, error) {

@@ -16,7 +16,7 @@ func (p Percent) Share() float64 { return float64(p) / 100 }
 func (p Percent) String() string { return strconv.FormatFloat(float64(p), 'f', -1, 64) + "%" }
 
 // percent reads "1%", or a number from 0 to 1.
-var percent = textual(parsePercent)
+var percent = textual(either(shape{"type": "number", "minimum": 0, "maximum": 1}, pattern(`(0*[0-9]{0,2}(\.[0-9]*)?|0*100(\.0*)?)%`)), parsePercent)
 
 func parsePercent(value any) (Percent, error) {
 	p := math.NaN()
@@ -28,6 +28,9 @@ func parsePercent(value any) (Percent, error) {
 			}
 		}
 	case float64:
+		if v < 0 || v > 1 { // rounding would bring what is just beyond back into the range
+			break
+		}
 		p = math.Round(v*100*1e9) / 1e9 // 0.07*100 is 7.000000000000001
 	case int64:
 		p = float64(v) * 100

@@ -15,7 +15,7 @@ var portRange = kind[PortRange]{parsePortRange, func(r PortRange) string {
 		return r.String()
 	}
 	return strconv.Quote(r.String())
-}}
+}, either(between(1, 65535), pattern(allPorts+"|"+portsForm))}
 
 // parsePortRange does not take port 0, which TCP and UDP reserve (RFC 6335, section 6).
 func parsePortRange(value any) (PortRange, error) {
@@ -65,7 +65,7 @@ var exceptedPorts = kind[exception]{parseException, func(e exception) string {
 		return strconv.Quote(exceptReflectors)
 	}
 	return portRange.print(e.ports)
-}}
+}, either(between(1, 65535), pattern(allPorts+"|"+exceptReflectors+"|"+portsForm))}
 
 // exceptions are the elements of except_ports.
 func (r *Route) exceptions() (all []exception) {

@@ -9,7 +9,7 @@ import (
 )
 
 // peerPrefix is a prefix of clients or peers: any block, the whole family too.
-var peerPrefix = textual(parsePeerPrefix)
+var peerPrefix = textual(pattern(prefixForm), parsePeerPrefix)
 
 // parsePeerPrefix refuses bits beyond the length instead of dropping them: 10.0.0.5/8 is more
 // often a wrong length than a wrong address.
@@ -82,7 +82,7 @@ var unservable = []struct {
 // subnet or a gateway of the host is checked at the start and at a reload, not here: check must
 // give the same answer on every machine.
 func servedPrefix(allowLoopback bool) kind[netip.Prefix] {
-	return textual(func(value any) (netip.Prefix, error) {
+	return textual(pattern(prefixForm), func(value any) (netip.Prefix, error) {
 		prefix, err := parsePeerPrefix(value)
 		if err != nil {
 			return prefix, err

@@ -13,8 +13,8 @@ import (
 
 // The keys of action = "socket".
 var (
-	serviceName  = textual(parseService)
-	listenerAddr = kind[netip.AddrPort]{parseListener, printListener}
+	serviceName  = textual(pattern(line), parseService)
+	listenerAddr = kind[netip.AddrPort]{parseListener, printListener, pattern(`((\[` + addressForm + `\]|[0-9.]+):[0-9]+)?`)}
 )
 
 // The forms of service that are not the name of a systemd unit.

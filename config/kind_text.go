@@ -9,19 +9,22 @@ import (
 
 // The keys that hold a string.
 var (
-	userName   = textual(parseUserName)
-	groupName  = textual(parseGroupName)
-	pinPath    = textual(parsePinPath)
-	socketPath = textual(parseSocketPath)
-	hostPort   = textual(parseHostPort)
-	hostName   = textual(parseHostName)
-	accessLog  = textual(parseAccessLog)
-	keyFile    = textual(parseKeyFile)
-	proxyTLV   = textual(parseProxyTLV)
+	userName   = textual(pattern(accountForm), parseUserName)
+	groupName  = textual(pattern(accountForm), parseGroupName)
+	pinPath    = textual(pattern(PinAuto+`|/`+line+`|`), parsePinPath)
+	socketPath = textual(pattern(`([^@\x00-\x1f]`+line+`)?`).with("maxLength", 107), parseSocketPath)
+	hostPort   = textual(pattern(`((\[`+addressForm+`(%`+line+`)?\]|[0-9.]+):[0-9]+)?`), parseHostPort)
+	hostName   = textual(pattern(nameChars), parseHostName)
+	accessLog  = textual(pattern(`|stderr|journal|syslog(:(udp|tcp|unix)://`+line+`)?|`+line+`/`+line), parseAccessLog)
+	keyFile    = textual(pattern(`(/`+line+`)?`), parseKeyFile)
+	proxyTLV   = textual(pattern(`unique-id|authority|crc32c|pass|0xE[0-9A-F]=[^\n]*|0x[0-9A-F]{2}(-0x[0-9A-F]{2})?`), parseProxyTLV)
 )
 
 // userForm is a name as useradd(8) makes them, or a number.
-var userForm = regexp.MustCompile(`^([a-z_][a-z0-9_-]{0,31}|[0-9]{1,9})?$`)
+var userForm = regexp.MustCompile("^(" + accountForm + ")$")
+
+// accountForm is userForm without its ends.
+const accountForm = `([a-z_][a-z0-9_-]{0,31}|[0-9]{1,9})?`
 
 // parseUserName checks only the form: whether the user exists is for the start to find out, on
 // the host that has the user.

@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-//go:generate go test -count=1 -run ^TestReferenceIsGenerated$ . -update
+//go:generate go test -count=1 -run ^(TestReferenceIsGenerated|TestSchemaIsGenerated)$ . -update
 
 // The lines of reference.toml are referenceWidth characters long at most, as far as the
 // values let them, and comments begin at referenceColumn or behind the longest usual value.

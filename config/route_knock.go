@@ -63,7 +63,7 @@ var knockStep = kind[KnockStep]{parseKnockStep, func(s KnockStep) string {
 		return strconv.Quote(spaWord)
 	}
 	return strconv.Itoa(int(s))
-}}
+}, either(between(1, 65535), enum(spaWord))}
 
 func parseKnockStep(value any) (KnockStep, error) {
 	port, isPort := value.(int64)

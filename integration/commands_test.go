@@ -83,6 +83,7 @@ func TestCommandLines(t *testing.T) {
 		{"run now", 2, "now"},
 		{"check now", 2, "now"},
 		{"completion", 2, "bash"},
+		{"schema x", 2, "schema"},
 		{"completion tcsh", 2, "tcsh"},
 		{"explain tcp", 2, "two arguments"},
 		{"explain -c " + good + " sctp 192.0.2.7:80", 2, "sctp"},

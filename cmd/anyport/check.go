@@ -16,7 +16,7 @@ import (
 // newCheck needs no root, no BPF and no running anyport: reading a file and compiling its table are pure.
 func newCheck() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "check [-c FILE | FILE]",
+		Use:   "check [-c FILE | FILE] [--effective]",
 		Short: "Read and validate the file",
 		Long: `Read the file as "anyport run" would, and report all of its problems at once, each with
 its line, route and key, the value found, and what is allowed.
@@ -25,8 +25,12 @@ Something valid that may surprise is a note on stderr.
 
 It reads only the file, and the one of [knock] keys if a route needs it. "anyport run" also
 checks what depends on this host: its addresses and the listeners of other processes. A FILE of -
-is stdin.`,
+is stdin.
+
+With --effective it prints the file that this one stands for: every key, with defaults marked,
+and in each route what it inherits.`,
 		Example: `  anyport check /etc/anyport/anyport.toml
+  anyport check --effective /etc/anyport/anyport.toml
   generate | anyport check -`,
 		Args: cobra.ArbitraryArgs,
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
@@ -37,6 +41,7 @@ is stdin.`,
 		},
 	}
 	path := fileFlag(cmd)
+	effective := cmd.Flags().Bool("effective", false, "print all values that anyport uses, as a file")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		switch {
 		case len(args) > 1:
@@ -56,12 +61,16 @@ is stdin.`,
 		if err := checkKeys(c); err != nil {
 			return err
 		}
-		fmt.Fprintf(cmd.OutOrStdout(), "%s: ok, %s, %s\n", c.Path,
-			text.Count(len(c.Routes), "route", "routes"), text.Count(table.Prefixes(), "prefix", "prefixes"))
 		for _, note := range c.Notes {
 			fmt.Fprintf(cmd.ErrOrStderr(), "anyport: note: %v\n", note)
 		}
-		return nil
+		if *effective {
+			_, err = fmt.Fprint(cmd.OutOrStdout(), c.Effective())
+			return err
+		}
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: ok, %s, %s\n", c.Path,
+			text.Count(len(c.Routes), "route", "routes"), text.Count(table.Prefixes(), "prefix", "prefixes"))
+		return err
 	}
 	return cmd
 }

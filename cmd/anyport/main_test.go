@@ -60,6 +60,8 @@ func TestExecute(t *testing.T) {
 		{"check of a bad file", []string{"check", "-c", bad}, exitFailed, "", "anyport: " + bad + ":3:12: "},
 		{"check of keys that others may read", []string{"check", "-c", knocks}, exitFailed, "", "anyport: [knock] keys: the keys of knocks in " + loose + ": its mode is 0644, so others may open it: chmod 600 " + loose},
 		{"check reports every problem", []string{"check", "-c", bad}, exitFailed, "", "\nanyport: " + bad + ":4:13: "},
+		{"effective", []string{"check", "--effective", good}, exitDone, "idle_timeout = \"1h0m0s\"  # default\n", ""},
+		{"effective of a bad file", []string{"check", "--effective", bad}, exitFailed, "", "\nanyport: " + bad + ":4:13: "},
 		{"check of no file", []string{"check", "-c", gone}, exitFailed, "", "no such file"},
 		{"run of a bad file", []string{"run", "-c", bad}, exitFailed, "", "anyport: " + bad + ":3:12: "},
 
@@ -79,6 +81,8 @@ func TestExecute(t *testing.T) {
 		{"completion for zsh", []string{"completion", "zsh"}, exitDone, "#compdef anyport", ""},
 		{"completion for fish", []string{"completion", "fish"}, exitDone, "complete -c anyport", ""},
 		{"completion for tcsh", []string{"completion", "tcsh"}, exitUsage, "", "bash, zsh or fish"},
+		{"schema", []string{"schema"}, exitDone, "http://json-schema.org/draft-07/schema#", ""},
+		{"schema of a file", []string{"schema", good}, exitUsage, "", "takes no argument"},
 		{"completion for nothing", []string{"completion"}, exitUsage, "", "bash, zsh or fish"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
