@@ -15,7 +15,7 @@ func TestUnit(t *testing.T) {
 	if err != nil {
 		t.Skip("no systemd-analyze here")
 	}
-	text, err := os.ReadFile("../deploy/anyport.service")
+	text, err := os.ReadFile("../deploy/systemd/anyport.service")
 	if err != nil {
 		t.Fatal(err)
 	}
