@@ -27,6 +27,7 @@
 //	reflector*.go            UDP services that are used to attack others
 //	diff.go                  what a reload changes
 //	reference.go             reference.toml, generated from the rows
+//	reference_sections.go    the same, for the manual page
 //
 // To add a key, add a field to its struct and a row to keys_file.go or keys_route.go, and
 // run go generate. Reading, the diff of a reload, the names that are suggested for
