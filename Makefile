@@ -1,7 +1,8 @@
 # `make run` needs only Go. `make test` installs what it needs if it runs as root.
 
 GO      ?= go
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+PREFIX  ?= /usr/local
 
 # Debian packages that the tests need besides Go: compilers, and programs to talk to.
 PACKAGES = clang llvm libbpf-dev gcc libc6-dev iproute2 haproxy nginx-light libnginx-mod-stream iptables nftables ncat unbound dnsperf dnsmasq-base curl systemd qemu-system-x86 busybox-static kmod xz-utils
@@ -13,6 +14,9 @@ PEERS = haproxy nginx-light libnginx-mod-stream iptables iproute2
 READERS = apache2 dnsdist dovecot-imapd haproxy knot nginx-light postfix unbound
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+# Debian packages that `make package-test` needs.
+PACKAGING = debootstrap lintian qemu-user-static man-db
 
 # Packages whose tests need no root, clang or BPF, so that the race detector can run them.
 PURE = ./config/... ./proxy/... ./steering/... ./cmd/... ./docs
@@ -26,11 +30,22 @@ SOAK = Storm|Pinned|Death|DNS|QUIC|Game|Upgrade|Conversations|KernelAgrees|ManyP
 # A static binary runs on a host with any C library, or none.
 export CGO_ENABLED = 0
 
-.PHONY: anyport run test unit integration kernel kernels lint packages sweep suites soak bench fuzz generate generated clean help
+.PHONY: anyport install deb package-test notice run test unit integration kernel kernels lint packages sweep suites soak bench fuzz generate generated clean help
 .DEFAULT_GOAL = anyport
 
 anyport: ## build the binary
 	$(GO) build -trimpath -ldflags '-s -w -X main.release=$(VERSION)' -o anyport ./cmd/anyport
+
+install: ## copy binary, unit, manual pages and completions to PREFIX (/usr/local) in DESTDIR
+	@[ -e anyport ] || $(MAKE) anyport
+	deploy/install "$$PWD/anyport" "$(DESTDIR)" "$(PREFIX)"
+
+deb: ## build packages for Debian in build/, for amd64 and arm64
+	VERSION='$(VERSION)' deploy/debian/build amd64 build
+	VERSION='$(VERSION)' deploy/debian/build arm64 build
+
+notice: anyport ## write NOTICE again, after a change of what is linked
+	$(GO) run ./deploy/sbom -notice anyport >NOTICE.new && mv NOTICE.new NOTICE
 
 run: anyport ## build it and run anyport demo
 	@./anyport demo || [ "$$(id -u)" -ne 0 ]
@@ -68,6 +83,10 @@ suites: ## the standard library's own tests, through the proxy, and servers of o
 	@.ci/packages $(READERS)
 	REQUIRE_ROOT=1 ANYPORT_SUITES=1 $(GO) test -count=1 -v -timeout 30m -run TestSuites ./integration
 
+package-test: ## build the packages twice, check them with lintian, install them in a bare root
+	@.ci/packages $(PACKAGING)
+	REQUIRE_ROOT=1 ANYPORT_PACKAGE=1 $(GO) test -count=1 -v -timeout 20m -run TestPackage ./integration
+
 soak: ## the long forms of storms, upgrades, kills, conversations and verdicts
 	REQUIRE_ROOT=1 ANYPORT_SOAK=1 ANYPORT_VERDICTS=10000000 ANYPORT_PREFIXES=1000000 $(GO) test -p 1 -count=1 -v -timeout 2h -run '$(SOAK)' ./integration ./proxy/tcp ./proxy/header ./steering
 
@@ -88,4 +107,4 @@ clean: ## remove what was built
 	rm -rf anyport build coverage.out
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
