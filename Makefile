@@ -5,7 +5,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 PREFIX  ?= /usr/local
 
 # Debian packages that the tests need besides Go: compilers, and programs to talk to.
-PACKAGES = clang llvm libbpf-dev gcc libc6-dev iproute2 haproxy nginx-light libnginx-mod-stream iptables nftables ncat unbound dnsperf dnsmasq-base curl systemd qemu-system-x86 busybox-static kmod xz-utils
+PACKAGES = clang llvm libbpf-dev gcc libc6-dev iproute2 haproxy nginx-light libnginx-mod-stream iptables nftables ncat unbound knot openssh-server dnsperf dnsmasq-base curl systemd qemu-system-x86 busybox-static kmod xz-utils openssl python3
 
 # Debian packages of the programs that the benchmarks compare anyport with.
 PEERS = haproxy nginx-light libnginx-mod-stream iptables iproute2
@@ -25,7 +25,7 @@ PURE = ./config/... ./proxy/... ./steering/... ./cmd/... ./docs
 FUZZTIME ?= 6s
 
 # Tests that have a long form, for `make soak`.
-SOAK = Storm|Pinned|Death|DNS|QUIC|Game|Upgrade|Conversations|KernelAgrees|ManyPrefixes|TakenAway|Judges|OriginsFail|ManyConns
+SOAK = Storm|Pinned|Death|DNS|QUIC|Game|Upgrade|Conversations|Agree|ManyPrefixes|TakenAway|Judges|OriginsFail|ManyConns|SwitchBack|ServiceRestarts|Knock
 
 # A static binary runs on a host with any C library, or none.
 export CGO_ENABLED = 0

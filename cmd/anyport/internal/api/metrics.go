@@ -34,7 +34,12 @@ var (
 	heldBack    = metric("held_back_bytes_total", "Answers to clients that had not shown that they are there, over amplification_budget.", "route")
 	waiting     = metric("bandwidth_waiting", "Conns that wait for route_bandwidth.", "route", "direction")
 	queued      = metric("queue_waiting", "Conns that wait for an origin at its max_conns.", "route")
+	routeActive = metric("route_active", "1 while the route is in force by its active.", "route")
 	routeDrains = metric("route_draining", "1 while the route takes nothing new.", "route")
+
+	localSocketUp = metric("local_socket_up", "1 while the service of a route with action = \"socket\" has its socket.", "route", "protocol")
+	doorsOpen     = metric("doors_open", "Clients that a door is open to after a knock.", "route")
+	knocks        = metric("knocks_total", "Authenticated knocks, by what became of them, since this process began.", "verdict")
 
 	originUp       = metric("origin_up", "1 while the origin is taken to work.", "route", "origin")
 	originRefusals = metric("origin_refusals_total", "ICMP errors of the origin, or of the way to it, that UDP flows have met.", "route", "origin")
@@ -80,6 +85,21 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	for _, r := range s.Routes {
 		e.route(r)
 	}
+	e.knocks(s)
+}
+
+// knocks exports the doors of each route that has any, and the datagrams that knocked.
+func (e exporter) knocks(s admin.Status) {
+	open := map[string]int{}
+	for _, d := range s.Doors {
+		open[d.Route]++
+	}
+	for route, n := range open {
+		e.gauge(doorsOpen, float64(n), route)
+	}
+	for verdict, n := range s.Knocks {
+		e.counter(knocks, n, verdict)
+	}
 }
 
 // exporter sends the metrics of one scrape.
@@ -107,7 +127,13 @@ func (e exporter) counter(d *prometheus.Desc, n uint64, labels ...string) {
 // route exports everything about a route.
 func (e exporter) route(r admin.RouteStatus) {
 	e.flag(routeDrains, r.Draining, r.Name)
+	if r.Hours != nil {
+		e.flag(routeActive, r.Hours.Active, r.Name)
+	}
 	e.lookups(r.Name, r.Verdicts)
+	for _, l := range r.LocalSockets {
+		e.flag(localSocketUp, l.Up, r.Name, l.Protocol)
+	}
 	e.counts(r.Name, r.Counts)
 	e.counter(heldBack, r.HeldBack, r.Name)
 	for _, protocol := range r.Protocol {
