@@ -10,6 +10,7 @@ import (
 // The part of CycloneDX 1.5 that is used. There is no serial number and no time: the same program
 // has the same SBOM.
 type (
+	// document is the whole SBOM.
 	document struct {
 		Format       string       `json:"bomFormat"`
 		SpecVersion  string       `json:"specVersion"`
@@ -21,6 +22,8 @@ type (
 	metadata struct {
 		Component component `json:"component"`
 	}
+	// component is the program, or a part of it. The package URL says where the part comes from; by
+	// it scanners look up known vulnerabilities.
 	component struct {
 		Type       string     `json:"type"`
 		Ref        string     `json:"bom-ref"`
@@ -33,13 +36,17 @@ type (
 	licensed struct {
 		License license `json:"license"`
 	}
+	// license has an identifier of SPDX.
 	license struct {
 		ID string `json:"id"`
 	}
+	// property is what CycloneDX has no field for: how the program was built, and the checksum of a
+	// module, which is not that of a file but of go.sum.
 	property struct {
 		Name  string `json:"name"`
 		Value string `json:"value"`
 	}
+	// dependency names components by their bom-ref.
 	dependency struct {
 		Ref       string   `json:"ref"`
 		DependsOn []string `json:"dependsOn"`

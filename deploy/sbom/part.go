@@ -29,7 +29,7 @@ func partsOf(info *debug.BuildInfo) ([]part, error) {
 	}
 	parts := []part{{path: "std", version: info.GoVersion}}
 	dirs := []string{goroot}
-	for _, module := range info.Deps {
+	for _, module := range info.Deps { // what is linked, not all of go.mod
 		if module.Replace != nil {
 			module = module.Replace
 		}
@@ -59,6 +59,7 @@ func output(name string, args ...string) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
+// The names that authors give to these files.
 var (
 	licenseFile = regexp.MustCompile(`(?i)^(licen[cs]e|copying)(\.txt|\.md)?$`)
 	noticeFile  = regexp.MustCompile(`(?i)^notice(\.txt|\.md)?$`)
@@ -71,6 +72,7 @@ func (p *part) read(dir string) error {
 		return err
 	}
 	text := func(name *regexp.Regexp) string {
+		// A module with several such files would need a closer look; none has.
 		at := slices.IndexFunc(entries, func(e os.DirEntry) bool { return name.MatchString(e.Name()) })
 		if at < 0 || err != nil {
 			return ""
