@@ -2,10 +2,9 @@
 
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
-PREFIX  ?= /usr/local
 
 # Debian packages that the tests need besides Go: compilers, and programs to talk to.
-PACKAGES = clang llvm libbpf-dev gcc libc6-dev iproute2 haproxy nginx-light libnginx-mod-stream iptables nftables ncat unbound knot openssh-server dnsperf dnsmasq-base curl systemd qemu-system-x86 busybox-static kmod xz-utils openssl python3
+PACKAGES = clang llvm libbpf-dev gcc libc6-dev iproute2 haproxy nginx-light libnginx-mod-stream iptables nftables ncat unbound knot openssh-server dnsperf dnsmasq-base curl systemd qemu-system-x86 busybox-static kmod xz-utils openssl python3 logrotate prometheus tmux man-db
 
 # Debian packages of the programs that the benchmarks compare anyport with.
 PEERS = haproxy nginx-light libnginx-mod-stream iptables iproute2
@@ -25,27 +24,48 @@ PURE = ./config/... ./proxy/... ./steering/... ./cmd/... ./docs
 FUZZTIME ?= 6s
 
 # Tests that have a long form, for `make soak`.
-SOAK = Storm|Pinned|Death|DNS|QUIC|Game|Upgrade|Conversations|Agree|ManyPrefixes|TakenAway|Judges|OriginsFail|ManyConns|SwitchBack|ServiceRestarts|Knock
+SOAK = Storm|Pinned|Death|DNS|QUIC|Game|Upgrade|Conversations|Agree|ManyPrefixes|TakenAway|Judges|OriginsFail|ManyConns|SwitchBack|ServiceRestarts|Knock|ManyRoutes
+
+# Where `make install` puts things: DESTDIR is a staging directory of packagers. It installs BINARY, or
+# what it builds. If that is for another architecture, NATIVE is an anyport that runs here.
+PREFIX  ?= /usr/local
+DESTDIR ?=
+BINARY  ?=
+NATIVE  ?= $(installed)/bin/anyport
+installed = $(DESTDIR)$(PREFIX)
 
 # A static binary runs on a host with any C library, or none.
 export CGO_ENABLED = 0
 
-.PHONY: anyport install deb package-test notice run test unit integration kernel kernels lint packages sweep suites soak bench fuzz generate generated clean help
+.PHONY: anyport install deb package-test run test unit integration kernel kernels lint packages sweep suites soak bench fuzz generate generated clean help
 .DEFAULT_GOAL = anyport
 
 anyport: ## build the binary
 	$(GO) build -trimpath -ldflags '-s -w -X main.release=$(VERSION)' -o anyport ./cmd/anyport
 
-install: ## copy binary, unit, manual pages and completions to PREFIX (/usr/local) in DESTDIR
-	@[ -e anyport ] || $(MAKE) anyport
-	deploy/install "$$PWD/anyport" "$(DESTDIR)" "$(PREFIX)"
+install: $(if $(BINARY),,anyport) ## install binary, unit, manual, completions, documents (PREFIX, DESTDIR)
+	install -D -m 755 $(or $(BINARY),anyport) $(installed)/bin/anyport
+	install -d $(installed)/lib/systemd/system $(installed)/share/bash-completion/completions \
+		$(installed)/share/zsh/site-functions $(installed)/share/fish/vendor_completions.d \
+		$(installed)/share/man/man8 $(installed)/share/man/man5
+	sed 's|/usr/local/bin/|$(PREFIX)/bin/|' deploy/systemd/anyport.service > $(installed)/lib/systemd/system/anyport.service
+	$(NATIVE) completion bash > $(installed)/share/bash-completion/completions/anyport
+	$(NATIVE) completion zsh > $(installed)/share/zsh/site-functions/_anyport
+	$(NATIVE) completion fish > $(installed)/share/fish/vendor_completions.d/anyport.fish
+	$(NATIVE) man anyport.8 > $(installed)/share/man/man8/anyport.8
+	$(NATIVE) man anyport.toml.5 > $(installed)/share/man/man5/anyport.toml.5
+	install -D -m 644 -t $(installed)/lib/sysusers.d deploy/sysusers.d/anyport.conf
+	install -D -m 644 -t $(installed)/lib/tmpfiles.d deploy/tmpfiles.d/anyport.conf
+	install -D -m 644 -t $(installed)/share/doc/anyport LICENSE README.md deploy/NOTICE config/reference.toml docs/*.md
+	install -D -m 644 -t $(installed)/share/doc/anyport/how-to docs/how-to/*.md
+	install -D -m 644 -t $(installed)/share/doc/anyport/reference docs/reference/*.md
+	install -D -m 644 -t $(installed)/share/doc/anyport/explanation docs/explanation/*.md
+	install -D -m 644 -t $(installed)/share/anyport/prometheus deploy/prometheus/*.yml
+	install -D -m 644 -t $(installed)/share/anyport/grafana deploy/grafana/anyport.json
 
 deb: ## build packages for Debian in build/, for amd64 and arm64
 	VERSION='$(VERSION)' deploy/debian/build amd64 build
 	VERSION='$(VERSION)' deploy/debian/build arm64 build
-
-notice: anyport ## write NOTICE again, after a change of what is linked
-	$(GO) run ./deploy/sbom -notice anyport >NOTICE.new && mv NOTICE.new NOTICE
 
 run: anyport ## build it and run anyport demo
 	@./anyport demo || [ "$$(id -u)" -ne 0 ]

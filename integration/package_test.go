@@ -147,7 +147,7 @@ func usePackage(t *testing.T, file, arch string) {
 		args []string
 		want string
 	}{
-		{[]string{"version"}, packageVersion + " (go.* linux/" + arch + ")"},
+		{[]string{"version"}, packageVersion + ` \(go.* linux/` + arch + `\)`},
 		{[]string{"check", "-c", toml}, "ok, 1 route, 1 prefix"},
 		{[]string{"explain", "-c", toml, "udp", "192.0.2.7:53"}, "(?m)^route: +example$"},
 	} {

@@ -21,6 +21,7 @@
 //	generation.go         the two halves of the maps: flip, erase, numbers of routes
 //	retired_prefixes.go   prefixes that a reload drops stay local while their conns end
 //	sockets.go            the sockets that the program chooses from; socket_options.go
+//	listeners.go          their queues, and what the kernel has dropped there
 //	link.go               the link that attaches the program; link_guard.go: it is released last
 //	handover.go           file descriptors to another process, and back
 //	preload.go            another build's program takes the place of this one

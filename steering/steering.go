@@ -66,8 +66,7 @@ type Steering struct {
 func (s *Steering) TCP() []int { return s.sockets[bpf.SteerSlotTCP] }
 
 // UDP returns the sockets for datagrams, one for each worker: non-blocking, for IPv4
-// and IPv6, with dst (IP_RECVORIGDSTADDR) and the count of dropped ones (SO_RXQ_OVFL)
-// as control messages. They stay open until Close.
+// and IPv6, with dst as a control message (IP_RECVORIGDSTADDR). They stay open until Close.
 func (s *Steering) UDP() []int { return s.sockets[bpf.SteerSlotUDP] }
 
 // Refuse has the kernel refuse the first packets of protocol on every served address from now

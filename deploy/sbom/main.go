@@ -8,19 +8,19 @@ import (
 )
 
 func main() {
-	notice := flag.Bool("notice", false, "print the licences instead of the SBOM")
+	copyright := flag.Bool("copyright", false, "print Debian's copyright file instead of the SBOM")
 	flag.Parse()
 	if flag.NArg() != 1 {
-		fmt.Fprintln(os.Stderr, "usage: sbom [-notice] PROGRAM")
+		fmt.Fprintln(os.Stderr, "usage: sbom [-copyright] PROGRAM")
 		os.Exit(2)
 	}
-	if err := run(flag.Arg(0), *notice); err != nil {
+	if err := run(flag.Arg(0), *copyright); err != nil {
 		fmt.Fprintln(os.Stderr, "sbom:", err)
 		os.Exit(1)
 	}
 }
 
-func run(program string, notice bool) error {
+func run(program string, copyright bool) error {
 	info, err := buildinfo.ReadFile(program)
 	if err != nil {
 		return err
@@ -29,8 +29,8 @@ func run(program string, notice bool) error {
 	if err != nil {
 		return err
 	}
-	if notice {
-		_, err = os.Stdout.WriteString(noticeOf(parts))
+	if copyright {
+		_, err = os.Stdout.WriteString(copyrightOf(parts))
 		return err
 	}
 	return writeSBOM(os.Stdout, info, parts)

@@ -66,9 +66,11 @@ const (
 	OriginDown        // its origin went down, and the route has on_down = "close"
 	MaxAge            // it reached max_age
 	HoursOver         // the time of its route was over, and the route has on_inactive = "close"
+	Killed            // an operator ended it
 
 	// Datagrams that were not sent on.
-	Overflowed  // the listener's receive buffer was full, or too many new flows waited
+	Overflowed  // the receive buffer of the socket was full: the listener's, or one to an origin
+	Backlogged  // too many datagrams waited for a flow of their own
 	Truncated   // longer than a datagram can be
 	PortZero    // from port 0 or to port 0
 	BadHeader   // an SPP reply whose header is missing or names another flow; a conn or datagram without the PROXY header that accept_proxy requires
@@ -93,8 +95,8 @@ var words = [Verdicts]string{
 	Responder: "responder", Looped: "looped", UntrustedPeer: "untrusted_peer", HeaderTimedOut: "header_timeout",
 	Closed: "closed", ResetByClient: "client_reset", ResetByOrigin: "origin_reset", ClientTimedOut: "client_timeout", OriginTimedOut: "origin_timeout", IdleTimedOut: "idle_timeout",
 	HalfCloseTimedOut: "half_close_timeout", DrainTimedOut: "drain_timeout", RelayFailed: "relay_failed", Evicted: "evicted",
-	OriginDown: "origin_down", MaxAge: "max_age", HoursOver: "hours_over",
-	Overflowed: "overflowed", Truncated: "truncated", PortZero: "port_zero", BadHeader: "bad_header", TooLarge: "too_large", Amplified: "amplified",
+	OriginDown: "origin_down", MaxAge: "max_age", HoursOver: "hours_over", Killed: "killed",
+	Overflowed: "overflowed", Backlogged: "backlogged", Truncated: "truncated", PortZero: "port_zero", BadHeader: "bad_header", TooLarge: "too_large", Amplified: "amplified",
 	SendFailed: "send_failed", OriginError: "origin_error",
 }
 

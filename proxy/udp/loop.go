@@ -46,7 +46,6 @@ type loop struct {
 	pace        call.Pace
 
 	unrouted *route.Counters // datagrams that no route is known for
-	dropped  uint32          // by the kernel, from the listener's queue, as it last said
 	mirrored route.Mirror    // may be nil
 	knock    Knock           // may be nil
 	epoch    time.Time       // the zero of all times
@@ -77,7 +76,7 @@ func newLoop(opt Options, i int, limits loopLimits) (*loop, error) {
 	l.flows = flow.NewTable[flowSockets](flow.Options{
 		Routes: opt.Routes, Shard: opt.FirstShard + i, Limits: limits.Limits,
 		Budgets: limits.budgets, Replies: limits.replyAddrs, Patience: flow.DefaultPatience,
-		Epoch: limits.epoch, Record: opt.Record, Log: opt.Log,
+		Epoch: limits.epoch, Log: opt.Log,
 	})
 	openReply := func(dst netip.AddrPort) (datagram.ReplySocket, error) { return datagram.OpenReply(dst, opt.Raw) }
 	l.replies = newReplies(limits.replyFiles, limits.replyAddrs, openReply, l.closeReply)

@@ -37,7 +37,7 @@ func (l *loop) beginBatch(now time.Duration) {
 		case l.newFlows.waiting.empty() && l.newFlows.begun < newFlowsATurn:
 			l.begin(a, now)
 		case !l.newFlows.waiting.push(a):
-			l.countUnrouted(route.Overflowed, a.Length())
+			l.countUnrouted(route.Backlogged, a.Length())
 		}
 	}
 	clear(l.newFlows.batch)

@@ -16,6 +16,7 @@
 //	predecessor.go       the new process of an upgrade
 //	fd_store.go          sockets that the service manager keeps for the time after a crash
 //	saved.go             counters and orders in memory that outlives the process; kernel_counters.go
+//	listeners.go         their queues, and what the kernel has dropped there
 //	watchdog.go          tells the service manager that the event loops turn
 //	admin.go             what package api asks
 //	status.go            the state, for status and metrics

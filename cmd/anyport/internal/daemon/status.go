@@ -9,6 +9,7 @@ import (
 	"anyport/cmd/anyport/internal/admin"
 	"anyport/cmd/anyport/internal/privileges"
 	"anyport/proxy"
+	"anyport/proxy/call"
 	"anyport/proxy/fdbudget"
 	"anyport/proxy/route"
 	"anyport/steering"
@@ -39,6 +40,10 @@ func (d *daemon) status() admin.Status {
 		ClientFlows:   d.clientFlows,
 		ClientSockets: d.clientSockets,
 		Privileges:    d.privileges(),
+		Loops:         d.proxy.Loops(),
+		LoopsStuck:    int(d.stuck.Load()),
+		Listeners:     d.listenerStatus(),
+		LocalPorts:    call.UsablePorts(),
 		Log:           d.logStatus(),
 		Config:        d.configStatus(),
 		Steering:      steeringStatus(kernel, err),
@@ -157,10 +162,11 @@ func routeStatus(r proxy.RouteStatus) admin.RouteStatus {
 	status := admin.RouteStatus{
 		Name: r.Name, Protocol: r.Protocol, Prefixes: r.Prefixes, Ports: r.Ports, Action: r.Action,
 		ConnsActive: r.ConnsActive, ConnsTotal: r.ConnsTotal, Denied: r.Denied, Limited: r.Limited,
+		ConnsPeak: r.ConnsPeak, MaxConns: r.MaxConns, MaxFlows: r.MaxFlows, NewConnsPerSecond: r.NewConnsPerSecond, Queue: r.Queue,
 		BytesToOrigin: r.BytesToOrigin, BytesToClient: r.BytesToClient, HeldBack: r.HeldBack,
 		Active: r.Active, Bytes: r.Bytes, Counts: admin.Counts(r.Counts),
 		Connects: connectTimes(r.Connects), Origins: []admin.OriginStatus{},
-		BandwidthWaiting: r.BandwidthWaiting, QueueWaiting: r.QueueWaiting,
+		BandwidthWaiting: r.BandwidthWaiting, QueueWaiting: r.QueueWaiting, UnreachableSince: r.UnreachableSince,
 	}
 	for _, o := range r.Origins {
 		status.Origins = append(status.Origins, admin.OriginStatus(o))
