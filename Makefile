@@ -1,10 +1,10 @@
 # `make run` needs only Go. `make test` installs what it needs if it runs as root.
 
 GO      ?= go
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 
 # Debian packages that the tests need besides Go: compilers, and programs to talk to.
-PACKAGES = clang llvm libbpf-dev gcc libc6-dev iproute2 haproxy nginx-light libnginx-mod-stream iptables nftables ncat unbound knot openssh-server dnsperf dnsmasq-base curl systemd qemu-system-x86 busybox-static kmod xz-utils openssl python3 logrotate prometheus tmux
+PACKAGES = clang llvm libbpf-dev gcc libc6-dev iproute2 haproxy nginx-light libnginx-mod-stream iptables nftables ncat unbound knot openssh-server dnsperf dnsmasq-base curl systemd qemu-system-x86 busybox-static kmod xz-utils openssl python3 logrotate prometheus tmux man-db
 
 # Debian packages of the programs that the benchmarks compare anyport with.
 PEERS = haproxy nginx-light libnginx-mod-stream iptables iproute2
@@ -13,6 +13,9 @@ PEERS = haproxy nginx-light libnginx-mod-stream iptables iproute2
 READERS = apache2 dnsdist dovecot-imapd haproxy knot nginx-light postfix unbound
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+# Debian packages that `make package-test` needs.
+PACKAGING = debootstrap lintian qemu-user-static man-db
 
 # Packages whose tests need no root, clang or BPF, so that the race detector can run them.
 PURE = ./config/... ./proxy/... ./steering/... ./cmd/... ./docs
@@ -24,35 +27,45 @@ FUZZTIME ?= 6s
 SOAK = Storm|Pinned|Death|DNS|QUIC|Game|Upgrade|Conversations|Agree|ManyPrefixes|TakenAway|Judges|OriginsFail|ManyConns|SwitchBack|ServiceRestarts|Knock|ManyRoutes
 
 # Where `make install` puts things: DESTDIR is a staging directory of packagers. It installs BINARY, or
-# what it builds.
+# what it builds. If that is for another architecture, NATIVE is an anyport that runs here.
 PREFIX  ?= /usr/local
 DESTDIR ?=
 BINARY  ?=
+NATIVE  ?= $(installed)/bin/anyport
 installed = $(DESTDIR)$(PREFIX)
 
 # A static binary runs on a host with any C library, or none.
 export CGO_ENABLED = 0
 
-.PHONY: anyport install run test unit integration kernel kernels lint packages sweep suites soak bench fuzz generate generated clean help
+.PHONY: anyport install deb package-test run test unit integration kernel kernels lint packages sweep suites soak bench fuzz generate generated clean help
 .DEFAULT_GOAL = anyport
 
 anyport: ## build the binary
 	$(GO) build -trimpath -ldflags '-s -w -X main.release=$(VERSION)' -o anyport ./cmd/anyport
 
-install: $(if $(BINARY),,anyport) ## install binary, unit, completions and documents (PREFIX, DESTDIR)
+install: $(if $(BINARY),,anyport) ## install binary, unit, manual, completions, documents (PREFIX, DESTDIR)
 	install -D -m 755 $(or $(BINARY),anyport) $(installed)/bin/anyport
 	install -d $(installed)/lib/systemd/system $(installed)/share/bash-completion/completions \
-		$(installed)/share/zsh/site-functions $(installed)/share/fish/vendor_completions.d
-	sed 's|/usr/local/bin/|$(PREFIX)/bin/|' deploy/anyport.service > $(installed)/lib/systemd/system/anyport.service
-	$(installed)/bin/anyport completion bash > $(installed)/share/bash-completion/completions/anyport
-	$(installed)/bin/anyport completion zsh > $(installed)/share/zsh/site-functions/_anyport
-	$(installed)/bin/anyport completion fish > $(installed)/share/fish/vendor_completions.d/anyport.fish
+		$(installed)/share/zsh/site-functions $(installed)/share/fish/vendor_completions.d \
+		$(installed)/share/man/man8 $(installed)/share/man/man5
+	sed 's|/usr/local/bin/|$(PREFIX)/bin/|' deploy/systemd/anyport.service > $(installed)/lib/systemd/system/anyport.service
+	$(NATIVE) completion bash > $(installed)/share/bash-completion/completions/anyport
+	$(NATIVE) completion zsh > $(installed)/share/zsh/site-functions/_anyport
+	$(NATIVE) completion fish > $(installed)/share/fish/vendor_completions.d/anyport.fish
+	$(NATIVE) man anyport.8 > $(installed)/share/man/man8/anyport.8
+	$(NATIVE) man anyport.toml.5 > $(installed)/share/man/man5/anyport.toml.5
+	install -D -m 644 -t $(installed)/lib/sysusers.d deploy/sysusers.d/anyport.conf
+	install -D -m 644 -t $(installed)/lib/tmpfiles.d deploy/tmpfiles.d/anyport.conf
 	install -D -m 644 -t $(installed)/share/doc/anyport LICENSE README.md deploy/NOTICE config/reference.toml docs/*.md
 	install -D -m 644 -t $(installed)/share/doc/anyport/how-to docs/how-to/*.md
 	install -D -m 644 -t $(installed)/share/doc/anyport/reference docs/reference/*.md
 	install -D -m 644 -t $(installed)/share/doc/anyport/explanation docs/explanation/*.md
 	install -D -m 644 -t $(installed)/share/anyport/prometheus deploy/prometheus/*.yml
 	install -D -m 644 -t $(installed)/share/anyport/grafana deploy/grafana/anyport.json
+
+deb: ## build packages for Debian in build/, for amd64 and arm64
+	VERSION='$(VERSION)' deploy/debian/build amd64 build
+	VERSION='$(VERSION)' deploy/debian/build arm64 build
 
 run: anyport ## build it and run anyport demo
 	@./anyport demo || [ "$$(id -u)" -ne 0 ]
@@ -90,6 +103,10 @@ suites: ## the standard library's own tests, through the proxy, and servers of o
 	@.ci/packages $(READERS)
 	REQUIRE_ROOT=1 ANYPORT_SUITES=1 $(GO) test -count=1 -v -timeout 30m -run TestSuites ./integration
 
+package-test: ## build the packages twice, check them with lintian, install them in a bare root
+	@.ci/packages $(PACKAGING)
+	REQUIRE_ROOT=1 ANYPORT_PACKAGE=1 $(GO) test -count=1 -v -timeout 20m -run TestPackage ./integration
+
 soak: ## the long forms of storms, upgrades, kills, conversations and verdicts
 	REQUIRE_ROOT=1 ANYPORT_SOAK=1 ANYPORT_VERDICTS=10000000 ANYPORT_PREFIXES=1000000 $(GO) test -p 1 -count=1 -v -timeout 2h -run '$(SOAK)' ./integration ./proxy/tcp ./proxy/header ./steering
 
@@ -110,4 +127,4 @@ clean: ## remove what was built
 	rm -rf anyport build coverage.out
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile

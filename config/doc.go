@@ -28,6 +28,7 @@
 //	diff.go, effective.go    what a reload changes; all values of a file, with the defaults
 //	reference.go             reference.toml, generated from the rows
 //	json_schema.go, shape.go the JSON schema for editors, from the rows and from the kinds of values
+//	reference_sections.go    the same, for the manual page
 //
 // To add a key, add a field to its struct and a row to keys_file.go or keys_route.go, and
 // run go generate. Reading, the diff of a reload, the names that are suggested for

@@ -116,7 +116,7 @@ func (r *rig) reach(t *testing.T, want string, dsts ...string) {
 	}
 }
 
-// runCapable starts anyport as deploy/anyport.service does: with another user's
+// runCapable starts anyport as deploy/systemd/anyport.service does: with another user's
 // rights, and the capabilities and limits that it needs. Locked memory is counted for maps
 // before Linux 5.11 alone, and not every root may raise its limit.
 func runCapable(file string) *exec.Cmd {

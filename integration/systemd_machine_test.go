@@ -22,7 +22,7 @@ func boot(t *testing.T, h *host, toml, dropIn string) *machine {
 	if _, err := os.Stat("/lib/systemd/systemd"); err != nil {
 		t.Skip("no systemd here")
 	}
-	unit, err := os.ReadFile("../deploy/anyport.service")
+	unit, err := os.ReadFile("../deploy/systemd/anyport.service")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,13 +15,13 @@ type identity struct {
 
 // identities are root, the unit's, and root that becomes another user.
 func identities() ([]identity, error) {
-	text, err := os.ReadFile("deploy/anyport.service")
+	text, err := os.ReadFile("deploy/systemd/anyport.service")
 	if err != nil {
 		return nil, err
 	}
 	unit, err := unitPrefix(string(text))
 	if err != nil {
-		return nil, fmt.Errorf("deploy/anyport.service: %w", err)
+		return nil, fmt.Errorf("deploy/systemd/anyport.service: %w", err)
 	}
 	return []identity{
 		{"root", "", nil},
