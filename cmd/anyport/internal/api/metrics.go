@@ -15,6 +15,8 @@ var (
 	buildInfo    = metric("build_info", "What runs: always 1.", "version", "go_version")
 	configNumber = metric("config_generation", "The config in service: 1, and one more with each reload.")
 	reloadDone   = metric("config_last_reload_successful", "1 where the last reload was done, or none was asked for.")
+	guarded      = metric("config_guarded", "1 while the last config that lasted serves, in place of the file, because anyport has died with that.")
+	guardDeaths  = metric("config_deaths", "Deaths of anyport with the file, each within a minute of a start or reload, in the hour before the start.")
 	logLost      = metric("log_lines_lost_total", "Lines that are not in the log: process (stderr) or access.", "log")
 
 	filesLimit = metric("files_limit", "File descriptors that this process may open.")
@@ -64,6 +66,8 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	e.gauge(buildInfo, 1, s.Version, runtime.Version())
 	e.gauge(configNumber, float64(s.Config.Generation))
 	e.flag(reloadDone, s.Config.Refused == "")
+	e.flag(guarded, s.Guard.Guarded)
+	e.gauge(guardDeaths, float64(s.Guard.Deaths))
 	e.counter(logLost, s.Log.Lost, "process")
 	e.counter(logLost, s.Log.AccessLost, "access")
 	e.gauge(filesLimit, float64(s.Files))

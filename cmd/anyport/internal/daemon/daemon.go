@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"anyport/cmd/anyport/internal/crashloop"
 	"anyport/cmd/anyport/internal/handover"
 	"anyport/cmd/anyport/internal/privileges"
 	"anyport/cmd/anyport/internal/slowfs"
@@ -44,6 +45,8 @@ type Options struct {
 
 	Confirm time.Duration // give everything back unless somebody confirms in this time; 0: do not
 
+	Guard *crashloop.Guard // against a crash loop; nil: none. The caller closes it
+
 	Drop bool // give up the privileges that serving does not need: for the whole process, irrevocably
 }
 
@@ -51,6 +54,9 @@ type Options struct {
 // nil once the last conn has ended.
 func Run(ctx context.Context, opt Options) (err error) {
 	opt.Config = opt.unpinned(opt.Config)
+	if opt.Guard == nil {
+		opt.Guard = crashloop.Open(crashloop.Options{})
+	}
 	d, err := open(opt)
 	if err != nil {
 		return err

@@ -17,6 +17,7 @@
 //	fd_store.go          sockets that the service manager keeps for the time after a crash
 //	saved.go             counters and orders in memory that outlives the process; kernel_counters.go
 //	watchdog.go          tells the service manager that the event loops turn
+//	guard.go             what the guard against crash loops tells
 //	admin.go             what package api asks
 //	status.go            the state, for status and metrics
 //	explain.go           a packet explained by table, kernel and file

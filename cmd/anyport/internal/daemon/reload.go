@@ -68,7 +68,7 @@ func (d *daemon) beginReload(waiting []reloadReport) {
 	d.reloading = r
 	go func() { // ends when the file is read and compiled and its names are resolved, or that took too long
 		defer close(r.read)
-		if r.next, r.err = d.load(); r.err == nil {
+		if r.next, r.err = d.load(d.opt.Guard.Try); r.err == nil {
 			r.err = d.resolveNames(r.next.config)
 		}
 	}()
@@ -107,6 +107,7 @@ func (d *daemon) apply(read *reload) (r admin.Reloaded, err error) {
 	if d.checkChangeable() == nil {
 		d.checkNotified(d.opt.Manager.Ready(d.statusLine()))
 	}
+	d.opt.Guard.Tried(err)
 	d.refused.Store(nil)
 	if err != nil {
 		why := err.Error()
@@ -126,7 +127,7 @@ func (d *daemon) apply(read *reload) (r admin.Reloaded, err error) {
 
 // dryRun reads the file again, and says what a reload would change.
 func (d *daemon) dryRun() (admin.Reloaded, error) {
-	next, err := d.load()
+	next, err := d.load(func([]byte) {})
 	if err != nil {
 		return admin.Reloaded{DryRun: true}, err
 	}
@@ -169,8 +170,9 @@ func (d *daemon) replace(next *generation) (admin.Reloaded, error) {
 // only on the size of the file.
 const readTimeout = 30 * time.Second
 
-// load reads and compiles the file in service as it is now. It may take a while, and changes nothing.
-func (d *daemon) load() (*generation, error) {
+// load reads and compiles the file in service as it is now. It may take a while, and changes nothing. try is
+// called with the text before it is parsed.
+func (d *daemon) load(try func(text []byte)) (*generation, error) {
 	if err := d.checkChangeable(); err != nil {
 		return nil, err
 	}
@@ -179,6 +181,7 @@ func (d *daemon) load() (*generation, error) {
 	if err != nil {
 		return nil, err
 	}
+	try(text)
 	return nextGeneration(d.opt, old, text)
 }
 

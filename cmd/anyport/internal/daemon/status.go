@@ -45,6 +45,7 @@ func (d *daemon) status() admin.Status {
 		Unrouted:      admin.Counts(d.proxy.Unrouted()),
 		Resolver:      resolverStatus(d.proxy.Resolving()),
 		Confirm:       d.confirmStatus(),
+		Guard:         d.guardStatus(),
 	}
 }
 
