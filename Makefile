@@ -4,7 +4,7 @@ GO      ?= go
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 
 # Debian packages that the tests need besides Go: compilers, and programs to talk to.
-PACKAGES = clang llvm libbpf-dev gcc libc6-dev iproute2 haproxy nginx-light libnginx-mod-stream iptables nftables ncat unbound dnsperf dnsmasq-base curl systemd qemu-system-x86 busybox-static kmod xz-utils
+PACKAGES = clang llvm libbpf-dev gcc libc6-dev iproute2 haproxy nginx-light libnginx-mod-stream iptables nftables ncat unbound knot openssh-server dnsperf dnsmasq-base curl systemd qemu-system-x86 busybox-static kmod xz-utils openssl python3 logrotate prometheus tmux
 
 # Debian packages of the programs that the benchmarks compare anyport with.
 PEERS = haproxy nginx-light libnginx-mod-stream iptables iproute2
@@ -21,16 +21,38 @@ PURE = ./config/... ./proxy/... ./steering/... ./cmd/... ./docs
 FUZZTIME ?= 6s
 
 # Tests that have a long form, for `make soak`.
-SOAK = Storm|Pinned|Death|DNS|QUIC|Game|Upgrade|Conversations|KernelAgrees|ManyPrefixes|TakenAway|Judges|OriginsFail|ManyConns
+SOAK = Storm|Pinned|Death|DNS|QUIC|Game|Upgrade|Conversations|Agree|ManyPrefixes|TakenAway|Judges|OriginsFail|ManyConns|SwitchBack|ServiceRestarts|Knock|ManyRoutes
+
+# Where `make install` puts things: DESTDIR is a staging directory of packagers. It installs BINARY, or
+# what it builds.
+PREFIX  ?= /usr/local
+DESTDIR ?=
+BINARY  ?=
+installed = $(DESTDIR)$(PREFIX)
 
 # A static binary runs on a host with any C library, or none.
 export CGO_ENABLED = 0
 
-.PHONY: anyport run test unit integration kernel kernels lint packages sweep suites soak bench fuzz generate generated clean help
+.PHONY: anyport install run test unit integration kernel kernels lint packages sweep suites soak bench fuzz generate generated clean help
 .DEFAULT_GOAL = anyport
 
 anyport: ## build the binary
 	$(GO) build -trimpath -ldflags '-s -w -X main.release=$(VERSION)' -o anyport ./cmd/anyport
+
+install: $(if $(BINARY),,anyport) ## install binary, unit, completions and documents (PREFIX, DESTDIR)
+	install -D -m 755 $(or $(BINARY),anyport) $(installed)/bin/anyport
+	install -d $(installed)/lib/systemd/system $(installed)/share/bash-completion/completions \
+		$(installed)/share/zsh/site-functions $(installed)/share/fish/vendor_completions.d
+	sed 's|/usr/local/bin/|$(PREFIX)/bin/|' deploy/anyport.service > $(installed)/lib/systemd/system/anyport.service
+	$(installed)/bin/anyport completion bash > $(installed)/share/bash-completion/completions/anyport
+	$(installed)/bin/anyport completion zsh > $(installed)/share/zsh/site-functions/_anyport
+	$(installed)/bin/anyport completion fish > $(installed)/share/fish/vendor_completions.d/anyport.fish
+	install -D -m 644 -t $(installed)/share/doc/anyport LICENSE README.md deploy/NOTICE config/reference.toml docs/*.md
+	install -D -m 644 -t $(installed)/share/doc/anyport/how-to docs/how-to/*.md
+	install -D -m 644 -t $(installed)/share/doc/anyport/reference docs/reference/*.md
+	install -D -m 644 -t $(installed)/share/doc/anyport/explanation docs/explanation/*.md
+	install -D -m 644 -t $(installed)/share/anyport/prometheus deploy/prometheus/*.yml
+	install -D -m 644 -t $(installed)/share/anyport/grafana deploy/grafana/anyport.json
 
 run: anyport ## build it and run anyport demo
 	@./anyport demo || [ "$$(id -u)" -ne 0 ]

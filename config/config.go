@@ -20,6 +20,7 @@ type Config struct {
 	Steering Steering
 	Admin    Admin
 	Log      Log
+	Knock    Doorbell
 	Routes   []*Route  // in the order of the file
 	Notes    []Problem // what is valid and may surprise, in the order of the file
 
@@ -50,6 +51,7 @@ type Steering struct {
 // Admin is the [admin] table: where the running process answers commands and browsers.
 type Admin struct {
 	Socket string // path of the unix socket; "" = none
+	Group  string // whose members may read, by name or number; "" = none
 	HTTP   string // host:port; "" = none
 
 	HTTPHosts []string // names that HTTP answers to, beside addresses and this host's own name
@@ -59,7 +61,16 @@ type Admin struct {
 type Log struct {
 	Level  slog.Level
 	Format string // "text" or "json"
-	Access string // "", "stderr" or a file's path
+	Access string // see Destination
+
+	AccessSample   Percent       // of normal ends; everything else is always logged
+	AccessProgress time.Duration // between lines of a live conn or flow; 0: only at its end
+}
+
+// Doorbell is the [knock] table: where authenticated datagrams open doors.
+type Doorbell struct {
+	Port int    // UDP, on every served address of a route with knock = ["spa"]
+	Keys string // a file
 }
 
 // Timeouts are the keys of [defaults]. Each of them can also stand in a route.

@@ -72,10 +72,16 @@ func TestMetrics(t *testing.T) {
 // fetch asks the admin.http of this host.
 func (h *host) fetch(t *testing.T, method, path string) (*http.Response, string) {
 	t.Helper()
-	conn := h.dial(t, "tcp", "127.0.0.1:9765")
+	return h.fetchFrom(t, "127.0.0.1:9765", method, path)
+}
+
+// fetchFrom asks an HTTP server on this host.
+func (h *host) fetchFrom(t *testing.T, server, method, path string) (*http.Response, string) {
+	t.Helper()
+	conn := h.dial(t, "tcp", server)
 	defer conn.Close()
 	client := http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return conn, nil }}}
-	request, err := http.NewRequest(method, "http://127.0.0.1:9765"+path, nil)
+	request, err := http.NewRequest(method, "http://"+server+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

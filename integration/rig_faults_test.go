@@ -24,7 +24,7 @@ var faults = []struct{ at, file, line string }{
 	{"steering watch", "steering/watch.go", "func (s *Steering) check(now time.Time, h host.Changes) (replaced bool, err error) {"},
 	{"decisions", "cmd/anyport/internal/daemon/all_down.go", "func (d *daemon) applyHealth() {"},
 	{"save", "cmd/anyport/internal/daemon/saved.go", "func (d *daemon) save(last bool) {"},
-	{"access log", "proxy/access.go", "func (a *AccessLog) line(handler slog.Handler, line slog.Record) {"},
+	{"access log", "proxy/accesslog/log.go", "func (a *Log) writeQueued() {"},
 }
 
 // edits are lines that are other ones in the faulty anyport: it panics when it parses a route of the

@@ -21,6 +21,7 @@
 //	generation.go         the two halves of the maps: flip, erase, numbers of routes
 //	retired_prefixes.go   prefixes that a reload drops stay local while their conns end
 //	sockets.go            the sockets that the program chooses from; socket_options.go
+//	listeners.go          their queues, and what the kernel has dropped there
 //	link.go               the link that attaches the program; link_guard.go: it is released last
 //	handover.go           file descriptors to another process, and back
 //	preload.go            another build's program takes the place of this one
@@ -31,5 +32,8 @@
 //	return_path.go        what origins send to the clients of transparent routes comes back here
 //	watch.go              restores what other programs detach or remove
 //	status.go             what the kernel has now; counters.go, drift.go, explain.go
+//	withdraw.go           sockets leave the program without refusing what a packet filter let pass
+//	knock.go              who has knocked, and how far; doors.go: the open doors
+//	knock_nonces.go       the datagrams that have opened one, each once
 //	drain.go              no new conns of a route; closed_services.go: none of one dst
 package steering

@@ -55,7 +55,6 @@ func options(fd int, slot bpf.SteerSlot, cfg config.Listen) []sockopt {
 	}
 	if slot == bpf.SteerSlotUDP {
 		add("IP_RECVORIGDSTADDR", unix.SOL_IP, unix.IP_RECVORIGDSTADDR, 1)
-		add("SO_RXQ_OVFL", unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1)
 		if domain == unix.AF_INET6 {
 			add("IPV6_RECVORIGDSTADDR", unix.SOL_IPV6, unix.IPV6_RECVORIGDSTADDR, 1)
 		}

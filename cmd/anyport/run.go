@@ -126,7 +126,7 @@ func (o runOptions) run(cmd *cobra.Command) error {
 	// ignored, unless the process asks for the signal (os/signal, "SIGPIPE").
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR2, syscall.SIGTERM, syscall.SIGINT)
+	signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR2, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
 	defer signal.Stop(signals)
 	if o.rehearse {
 		return runShadow(cmd, c, signals)
@@ -151,6 +151,8 @@ func (o runOptions) run(cmd *cobra.Command) error {
 		Confirm: o.confirm,
 		Drop:    true,
 		Guard:   o.guard,
+
+		AfterSignal: logTakeover,
 
 		Watchdog: systemd.Watchdog(),
 

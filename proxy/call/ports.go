@@ -37,6 +37,19 @@ func ReservedPorts() map[uint16]bool {
 	return parsePorts(string(text))
 }
 
+// UsablePorts is how many conns one address can dial to one port of an origin: the local ports without
+// the reserved ones.
+func UsablePorts() int {
+	all, usable := LocalPorts(), 0
+	reserved := ReservedPorts()
+	for i := range all.Width() {
+		if !reserved[all.First+uint16(i)] {
+			usable++
+		}
+	}
+	return usable
+}
+
 // parsePorts reads a list such as "8080,9000-9010".
 func parsePorts(text string) map[uint16]bool {
 	ports := map[uint16]bool{}

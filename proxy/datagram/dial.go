@@ -116,13 +116,14 @@ func (d *Dialer) socket(to netip.Addr) (int, error) {
 	return fd, nil
 }
 
-// ExpectBursts gives an origin socket the large receive buffer, and has it receive trains. One
-// question and its answer need neither.
+// ExpectBursts gives an origin socket the large receive buffer, and has it receive trains and the count
+// of what the kernel drops. One question and its answer need none of these.
 func (d *Dialer) ExpectBursts(fd int) {
 	if d.BufferOption != 0 {
 		_ = call.SetsockoptInt(fd, unix.SOL_SOCKET, d.BufferOption, d.ReceiveBuffer)
 	}
 	WantTrains(fd)
+	_ = call.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1)
 }
 
 func bindSource(fd int, source netip.Addr) error {

@@ -6,8 +6,8 @@ import (
 	"sync/atomic"
 )
 
-// sources counts the live conns to one origin by the source address that they were dialled from. Only
-// addresses of a route's source are in it. An address keeps its place, which a conn remembers in two
+// sources counts the live conns to one origin by the source address that they were dialled from: one of
+// the route's source, or the zero address where the kernel chooses. An address keeps its place, which a conn remembers in two
 // bytes. The zero value is ready; it is safe for concurrent use.
 type sources struct {
 	mu  sync.Mutex                   // held to add one
@@ -20,7 +20,7 @@ type sourceUse struct {
 	conns atomic.Int64
 }
 
-// BeginFrom counts a conn to o from a source address. The caller owes EndFrom with the number that it
+// BeginFrom counts a conn to o from a source address; the zero one is the kernel's choice. The caller owes EndFrom with the number that it
 // returns.
 func (o *Origin) BeginFrom(source netip.Addr) (number uint16) {
 	s := &o.counts.sources

@@ -50,7 +50,9 @@ func (l *loop) handleEvent(e *unix.EpollEvent) error {
 	case int(e.Fd) == l.mailbox.FD():
 		l.mailbox.Run()
 		l.applyReload()
+		l.applyRecording()
 		l.closeDown()
+		l.closeInactive()
 		l.serveCalled()
 	case !l.gate.shut && !l.acceptPaused && !l.draining():
 		return l.acceptFrom(int(e.Fd))

@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"net/netip"
 	"slices"
 	"time"
 
@@ -33,7 +34,7 @@ func distribute(loops []*loop, conns []Conn) {
 func (l *loop) addArrival(in *Conn) {
 	set := l.routes.Set()
 	r := set.Named(in.Route)
-	c := &conn{client: in.Client, dst: in.Dst, sawOtherFailure: in.Unsure}
+	c := &conn{id: in.ID, connected: in.Connect, client: in.Client, dst: in.Dst, sawOtherFailure: in.Unsure}
 	if r == nil {
 		r = l.routes.Retired(in.Route, in.Header, in.TLVs, in.Timeouts, in.Paced)
 	}
@@ -121,7 +122,11 @@ func (c *conn) findOrigins(in *Conn) {
 
 // countSource counts the source address of a conn that another process has dialled.
 func (c *conn) countSource() {
-	if len(c.route.Source) == 0 || !c.hasOrigin() {
+	switch {
+	case !c.hasOrigin() || c.route.Transparent:
+		return
+	case len(c.route.Source) == 0:
+		c.source = c.origin.BeginFrom(netip.Addr{})
 		return
 	}
 	if own, err := call.LocalAddr(int(c.ends[originEnd].fd)); err == nil && slices.Contains(c.route.Source, own.Addr()) {
@@ -160,6 +165,10 @@ func (l *loop) resumeConn(c *conn) {
 		l.endConn(c, route.OriginDown)
 		return
 	}
+	if c.route.EndsAll() { // nor does closeInactive look at them
+		l.endConn(c, route.HoursOver)
+		return
+	}
 	for which := range c.ends {
 		if c.ends[which].fd < 0 { // it dials no origin yet
 			continue
@@ -169,6 +178,7 @@ func (l *loop) resumeConn(c *conn) {
 			return
 		}
 	}
+	l.planProgress(c)
 	l.setTimer(c)
 	l.markReady(c)
 }

@@ -91,7 +91,7 @@ func (l *loop) connectFromSources(c *conn, to netip.AddrPort) (err error) {
 
 // dialledFrom counts the source of a conn, if the dial has begun.
 func (c *conn) dialledFrom(source netip.Addr, err error) error {
-	if err == nil && source.IsValid() {
+	if err == nil {
 		c.source = c.origin.BeginFrom(source)
 	}
 	return err

@@ -40,7 +40,6 @@ func (l *loop) readClients(now time.Duration) {
 func (l *loop) fromClient(i int, now time.Duration) {
 	client, known := l.in.Sender(i)
 	c, ok := l.in.Control(i)
-	l.countDropped(c.Drops)
 	switch {
 	case !known || !ok:
 		l.log.Warn(now, "a datagram without its dst: the listener needs IP_RECVORIGDSTADDR and IPV6_RECVORIGDSTADDR")
@@ -128,16 +127,6 @@ func (l *loop) toOrigin(f *liveFlow, payload []byte, tos uint8) {
 func (l *loop) flush() {
 	l.out.flush()
 	l.in.Reset()
-}
-
-// countDropped counts what the kernel has dropped since the last message that said so. The kernel
-// adds its count to each message, from the first loss on.
-func (l *loop) countDropped(drops uint32) {
-	if drops == 0 || drops == l.dropped {
-		return
-	}
-	l.countUnrouted(route.Overflowed, int(drops-l.dropped))
-	l.dropped = drops
 }
 
 // countUnrouted counts datagrams whose route is not known.

@@ -47,8 +47,8 @@ type loop struct {
 	pace        call.Pace
 
 	unrouted *route.Counters // datagrams that no route is known for
-	dropped  uint32          // by the kernel, from the listener's queue, as it last said
 	mirrored route.Mirror    // may be nil
+	knock    Knock           // may be nil
 	epoch    time.Time       // the zero of all times
 	log      ratelog.Log
 }
@@ -69,6 +69,7 @@ func newLoop(opt Options, i int, limits loopLimits) (*loop, error) {
 		dialer:   datagram.NewDialer(opt.Listeners[i]),
 		unrouted: opt.Routes.Unrouted.Shard(opt.FirstShard + i),
 		mirrored: opt.Mirror,
+		knock:    opt.Knock,
 		asClient: map[int]flow.Key{},
 		epoch:    limits.epoch,
 		log:      ratelog.Log{Logger: opt.Log},
@@ -76,7 +77,7 @@ func newLoop(opt Options, i int, limits loopLimits) (*loop, error) {
 	l.flows = flow.NewTable[flowSockets](flow.Options{
 		Routes: opt.Routes, Shard: opt.FirstShard + i, Limits: limits.Limits,
 		Budgets: limits.budgets, Replies: limits.replyAddrs, Patience: flow.DefaultPatience,
-		Epoch: limits.epoch, Record: opt.Record, Log: opt.Log,
+		Epoch: limits.epoch, Log: opt.Log,
 	})
 	openReply := func(dst netip.AddrPort) (datagram.ReplySocket, error) { return datagram.OpenReply(dst, opt.Raw) }
 	l.replies = newReplies(limits.replyFiles, limits.replyAddrs, openReply, l.closeReply)
@@ -152,6 +153,7 @@ func (l *loop) run() error {
 		now := l.now()
 		l.handle(events[:max(n, 0)], now)
 		l.endUnrouted(l.flows.Reload(now), now)
+		l.endInactive(l.flows.HoursOver(), now)
 		l.endExpired(now)
 		l.pace.Yield(now)
 	}

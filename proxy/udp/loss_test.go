@@ -5,27 +5,43 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"anyport/proxy/call"
 	"anyport/proxy/route"
 )
 
-// TestKernelDrops: what did not fit into the listener's receive buffer is counted.
+// TestKernelDrops: what an origin sends and does not fit into the receive buffer of its socket is counted
+// once, of the route. It is known with the next datagram.
 func TestKernelDrops(t *testing.T) {
-	noLeaks(t)
-	origin, client := newPeer(t, "127.0.0.1"), newPeer(t, "127.0.0.1")
-	listeners, dsts := listen(t, "127.0.0.1")
-	check(t, unix.SetsockoptInt(listeners[0], unix.SOL_SOCKET, unix.SO_RCVBUF, 1)) // the kernel makes it 2,304
-	sent := uint64(100)
+	origin := newPeer(t, "127.0.0.1")
+	l, f := beginOn(t, to(origin.addr()), nil)
+	fd := int(f.Sockets.fd)
+	l.expectBursts(f)
+	check(t, unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 1<<14))
+	local, err := call.LocalAddr(fd)
+	check(t, err)
+	const sent = 100
 	for range sent {
-		client.send(make([]byte, 1000), dsts[0])
+		origin.send(make([]byte, 1000), local)
 	}
-	p := serveOn(t, Options{Listeners: listeners, Routes: live(to(origin.addr()), dsts...)}, dsts)
-	waitFor(t, "the queue to be read", func() bool { return p.totals().Datagrams[route.ToOrigin][route.Forwarded] > 0 })
-	waitFor(t, "the count of what was lost", func() bool {
-		sent++
-		client.send([]byte("the count comes with the next datagram"), dsts[0])
-		lost := p.live.Unrouted.Totals().Datagrams[route.ToOrigin][route.Overflowed]
-		return lost > 0 && lost < sent
-	})
+	lost := func() uint64 {
+		for poll(t, fd) != 0 {
+			l.readOrigin(fd, owner{flow: f}, 1)
+			l.flush()
+		}
+		return f.Route.Stats.Totals().Datagrams[route.ToClient][route.Overflowed]
+	}
+	if n := lost(); n != 0 {
+		t.Errorf("%d are counted before the kernel has said so", n)
+	}
+	read := uint64(0)
+	for range 3 {
+		origin.send([]byte("the count comes with this one"), local)
+		if n := lost(); n == 0 || n >= sent || read > 0 && n != read {
+			t.Errorf("%d are counted of %d, %d before", n, sent, read)
+		} else {
+			read = n
+		}
+	}
 }
 
 // poll returns the events of fd.
@@ -37,15 +53,26 @@ func poll(t *testing.T, fd int) int16 {
 	return fds[0].Revents
 }
 
-// TestDropsAreCountedOnce: the kernel tells the sum since the socket was opened,
-// in 32 bits, beside each datagram once there was a loss.
+// TestDropsAreCountedOnce: the kernel tells the sum since the socket was opened, in 32 bits, beside each
+// datagram once there was a loss. What another process has been told is counted there.
 func TestDropsAreCountedOnce(t *testing.T) {
-	routes := route.NewLive(1)
-	l := loop{unrouted: routes.Unrouted.Shard(0)}
-	for _, drops := range []uint32{0, 5, 5, 7, 1<<32 - 1, 2} {
-		l.countDropped(drops)
-	}
-	if got := routes.Unrouted.Totals().Datagrams[route.ToOrigin][route.Overflowed]; got != 1<<32+2 {
-		t.Errorf("%d counted, want %d", got, uint64(1<<32+2))
+	for _, test := range []struct {
+		name  string
+		count dropCount
+		told  []uint32
+		want  uint64
+	}{
+		{"own", dropCount{}, []uint32{0, 5, 5, 7, 1<<32 - 1, 2}, 1<<32 + 2},
+		{"inherited", dropCount{inherited: true}, []uint32{7, 7, 9}, 2},
+		{"inherited without a loss", dropCount{inherited: true}, []uint32{0, 3}, 3},
+		{"a message without a count", dropCount{}, []uint32{5, 0, 6}, 6},
+	} {
+		sum := uint64(0)
+		for _, n := range test.told {
+			sum += uint64(test.count.since(n))
+		}
+		if sum != test.want {
+			t.Errorf("%s: %d counted, want %d", test.name, sum, test.want)
+		}
 	}
 }

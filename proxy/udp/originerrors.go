@@ -102,7 +102,7 @@ func (l *loop) moveToOtherOrigin(f *liveFlow, now time.Duration) bool {
 		f.Origin, f.Sockets = from, sockets
 		return false
 	}
-	f.Sockets.paths[route.ToOrigin], f.Sockets.reads = datagram.Path{}, readSize{}
+	f.Sockets.paths[route.ToOrigin], f.Sockets.reads, f.Sockets.drops = datagram.Path{}, readSize{}, dropCount{}
 	l.closeOrigin(&sockets)
 	f.Moved(from)
 	return true

@@ -37,6 +37,9 @@ func (l *loop) fromOrigin(o owner, i int, now time.Duration) {
 		return
 	}
 	c, _ := l.in.Control(i)
+	if lost := o.drops().since(c.Drops); lost > 0 {
+		o.counters().Datagrams(route.ToClient, route.Overflowed, int(lost))
+	}
 	replies := datagram.Train{Bytes: l.in.Bytes(i), Size: c.TrainSize, TOS: c.TOS}
 	for at := range replies.Length() {
 		f, reply := o.flow, replies.At(at)

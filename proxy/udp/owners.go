@@ -31,6 +31,14 @@ func (o owner) reads() *readSize {
 	return &o.shared.reads
 }
 
+// drops counts what the kernel has dropped at the socket.
+func (o owner) drops() *dropCount {
+	if o.flow != nil {
+		return &o.flow.Sockets.drops
+	}
+	return &o.shared.drops
+}
+
 // generation tells one owner of an fd from the next; 0 is that of the zero owner.
 func (o owner) generation() uint32 {
 	switch {

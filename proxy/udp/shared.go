@@ -20,6 +20,7 @@ type sharedSocket struct {
 	counters   *route.Counters
 	flows      int
 	reads      readSize
+	drops      dropCount
 }
 
 // sharedKey is what the flows of a shared socket have in common. There are a few sockets for each
@@ -107,6 +108,7 @@ func (l *loop) adoptShared(f *liveFlow, fd int) error {
 	}
 	s, err := l.watchShared(k, fd, f)
 	if err == nil {
+		s.drops.inherited = true
 		l.sockets.Insist()
 		joinShared(f, s)
 	}

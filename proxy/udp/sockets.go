@@ -8,7 +8,7 @@ import (
 	"anyport/proxy/flow"
 )
 
-// flowSockets is what the loop keeps of a flow: 48 bytes, see flow.Flow for their number.
+// flowSockets is what the loop keeps of a flow: 56 bytes, see flow.Flow for their number.
 type flowSockets struct {
 	shared *sharedSocket // the origin socket, where other flows use it too
 	egress *egressSource // where it leaves from, if the origin socket is a raw one
@@ -18,6 +18,7 @@ type flowSockets struct {
 	generation uint32           // tells its events from those of a closed socket with the same fd
 	paths      [2]datagram.Path // by direction
 	reads      readSize
+	drops      dropCount
 }
 
 // liveFlow is a flow of a loop's table.
@@ -81,7 +82,7 @@ func (l *loop) expectBursts(f *liveFlow) {
 // adoptSocket gives f the socket that it had in another process. On error fd remains the caller's.
 func (l *loop) adoptSocket(f *liveFlow, in Flow) error {
 	l.generations++
-	f.Sockets.generation = l.generations
+	f.Sockets.generation, f.Sockets.drops.inherited = l.generations, true
 	switch {
 	case in.Egress.IsValid():
 		f.Sockets.egress = newEgressSource(in.Egress, in.Origin)
@@ -96,6 +97,19 @@ func (l *loop) adoptSocket(f *liveFlow, in Flow) error {
 		l.forgetClientSocket(in.FD)
 	}
 	return err
+}
+
+// sourceOf is the address and port that the datagrams of a flow leave from. The address of a shared socket,
+// which is not connected, is the unspecified one: the kernel chooses one for each datagram.
+func sourceOf(f *liveFlow) netip.AddrPort {
+	if f.Sockets.egress != nil {
+		return f.Sockets.egress.addr()
+	}
+	own, err := call.LocalAddr(int(f.Sockets.fd))
+	if err != nil {
+		return netip.AddrPort{}
+	}
+	return own
 }
 
 // closeSockets gives back the sockets of a flow, after its datagrams have been sent.

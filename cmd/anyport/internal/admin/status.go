@@ -16,6 +16,10 @@ type Status struct {
 	MaxSockets    int            `json:"max_flow_sockets"`            // of these, flows with a socket of their own
 	ClientFlows   int            `json:"max_flows_per_client"`        // of one client, if its route does not say: flows without a socket of their own
 	ClientSockets int            `json:"max_flow_sockets_per_client"` // and with one
+	Loops         int            `json:"event_loops"`
+	LoopsStuck    int            `json:"event_loops_stuck"` // that did not respond when they were asked last
+	LocalPorts    int            `json:"local_ports"`       // that one address can dial one port of an origin from, over TCP
+	Listeners     ListenerStatus `json:"listeners"`
 	Log           LogStatus      `json:"log"`
 	Config        ConfigStatus   `json:"config"`
 	Steering      SteeringStatus `json:"steering"`
@@ -27,6 +31,16 @@ type Status struct {
 	Resolver *ResolverStatus `json:"resolver,omitempty"` // if an origin is a DNS name
 	Confirm  *ConfirmStatus  `json:"confirm,omitempty"`  // of a run with --confirm, until it is confirmed
 	Shadow   *ShadowStatus   `json:"shadow,omitempty"`   // of a run with --shadow, which serves nothing
+
+	Doors  []Door            `json:"doors,omitempty"`  // that clients have opened by a knock
+	Knocks map[string]uint64 `json:"knocks,omitempty"` // authenticated ones of this process, by verdict
+}
+
+// Door is open to one client of one route.
+type Door struct {
+	Route  string    `json:"route"`
+	Client string    `json:"client"`
+	Until  time.Time `json:"until"`
 }
 
 // GuardStatus says whether anyport has died with the config file, and what it serves in its place. Configs are
@@ -86,6 +100,19 @@ type FileUse struct {
 	Most int `json:"most"` // with everything that is common
 }
 
+// ListenerStatus is what the kernel reports of the sockets that packets are steered into.
+type ListenerStatus struct {
+	Accept          []QueueUse `json:"accept_queues"`    // conns that wait to be accepted, by worker
+	AcceptOverflows uint64     `json:"accept_overflows"` // SYNs and last ACKs of handshakes that found no room there
+	Receive         []QueueUse `json:"receive_buffers"`  // bytes of datagrams that wait to be read, by worker
+}
+
+// QueueUse is how full a queue is.
+type QueueUse struct {
+	Used int `json:"used"`
+	Most int `json:"most"`
+}
+
 // LogStatus counts lines lost while a disk was full, or while nobody read a pipe.
 type LogStatus struct {
 	Lost       uint64 `json:"lost_lines"` // of stderr, with log.access = "stderr" also of that
@@ -132,6 +159,12 @@ type RouteStatus struct {
 	Denied      uint64 `json:"denied"`       // by allow and deny
 	Limited     uint64 `json:"limited"`      // over max_conns and its kin, new_conns_per_second and datagrams_per_second
 
+	ConnsPeak         int64 `json:"conns_peak"` // the most at once since the process began
+	MaxConns          int   `json:"max_conns"`  // limits of the file; 0: none, here and below
+	MaxFlows          int   `json:"max_flows"`
+	NewConnsPerSecond int   `json:"new_conns_per_second"`
+	Queue             int   `json:"queue"`
+
 	BytesToOrigin uint64 `json:"bytes_to_origin"` // payload
 	BytesToClient uint64 `json:"bytes_to_client"`
 	HeldBack      uint64 `json:"bytes_held_back"` // answers to clients that had not shown that they are there, over amplification_budget
@@ -146,14 +179,41 @@ type RouteStatus struct {
 
 	QueueWaiting *int `json:"queue_waiting,omitempty"` // conns that wait for an origin at its max_conns, if the route has a queue
 
+	UnreachableSince *time.Time `json:"unreachable_since,omitempty"` // while all origins of the route fail
+
 	Origins []OriginStatus `json:"origins"`
 
-	Lookups  uint64 `json:"lookups"` // SYNs and datagrams that the kernel decided by this route
-	Refused  uint64 `json:"refused"` // of these, answered with RST or ICMP port unreachable
-	Dropped  uint64 `json:"dropped"` // of these, left in silence
+	LocalSockets []LocalSocket `json:"local_sockets,omitempty"` // of the service, with action = "socket": one for each protocol
+
+	Lookups  uint64 `json:"lookups"`  // SYNs and datagrams that the kernel decided by this route
+	Refused  uint64 `json:"refused"`  // of these, answered with RST or ICMP port unreachable
+	Dropped  uint64 `json:"dropped"`  // of these, left in silence
+	Inactive uint64 `json:"inactive"` // of these, came while the route was not in force: see active
 	Draining bool   `json:"draining"`
 
+	Hours *HoursStatus `json:"hours,omitempty"` // if the route has active
+
 	Verdicts map[string]uint64 `json:"verdicts"` // the lookups by what the kernel decided
+}
+
+// HoursStatus says whether a route is in force, and when that changes.
+type HoursStatus struct {
+	Active     bool       `json:"active"`
+	NextChange *time.Time `json:"next_change,omitempty"` // none: it stays so
+}
+
+// LocalSocket is the socket of a service of this host that the kernel gives packets to.
+type LocalSocket struct {
+	Service  string     `json:"service"` // as the file has it
+	Protocol string     `json:"protocol"`
+	Up       bool       `json:"up"`
+	Listener string     `json:"listener"`          // what it is bound to; "": there is none now
+	PID      int        `json:"pid,omitempty"`     // a process that has it open
+	Process  string     `json:"process,omitempty"` // its name
+	Cgroup   string     `json:"cgroup,omitempty"`  // the directory
+	Since    *time.Time `json:"since,omitempty"`   // of the last change
+	Problem  string     `json:"problem,omitempty"` // why a service that runs is not reached
+	InKernel bool       `json:"in_kernel"`         // a new listener is noticed at listen(2), also while no anyport runs
 }
 
 // Counts are by verdict; a verdict that is missing counts zero.
@@ -183,6 +243,14 @@ type OriginStatus struct {
 	Since   *time.Time        `json:"since,omitempty"` // of the last change; none: nothing has changed
 	Changes map[string]uint64 `json:"changes"`         // state → how often the origin came to it
 
+	Health string `json:"health"` // "unchecked", "up" or "down": unchecked while no check has said anything
+
+	LastError     string            `json:"last_error"`              // a word: "refused", "timeout", "unreachable", …; "": there was none
+	LastErrno     string            `json:"last_errno"`              // "ECONNREFUSED", …; "": it has none
+	LastErrorAt   *time.Time        `json:"last_error_at,omitempty"` // none: there was none
+	FailingSince  *time.Time        `json:"failing_since,omitempty"` // while nothing has succeeded since: the first error of these
+	ConnectErrors map[string]uint64 `json:"connect_errors"`          // error → conns and flows that the origin did not take
+
 	CheckedAt    *time.Time `json:"checked_at,omitempty"` // the last active check; none: there was none
 	CheckSeconds float64    `json:"check_seconds"`
 	CheckFailed  string     `json:"check_failed"` // why; "": it passed
@@ -196,8 +264,14 @@ type OriginStatus struct {
 
 	ConnsActive int64  `json:"conns_active"`
 	ConnsTotal  uint64 `json:"conns_total"`
+	ConnsPeak   int64  `json:"conns_peak"` // the most at once since the process began
+	MaxConns    int    `json:"max_conns"`  // of the file; 0: no limit
+	Backup      bool   `json:"backup"`
 
-	SourcePorts map[string]int64 `json:"source_ports_used,omitempty"` // source address → local ports that live TCP conns use, if the route has source
+	BytesToOrigin uint64 `json:"bytes_to_origin"` // payload
+	BytesToClient uint64 `json:"bytes_to_client"`
+
+	SourcePorts map[string]int64 `json:"source_ports_used,omitempty"` // source address, or "auto" on routes without source → local ports that live TCP conns use
 }
 
 // ConfirmStatus says when everything is given back, unless somebody confirms.

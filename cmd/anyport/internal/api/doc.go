@@ -9,7 +9,7 @@
 //	handlers.go        from a request to the Service and back
 //	flows.go           the list of conns and flows, written as it is read
 //	web.go             admin.http: dashboard, status, flows, metrics
-//	metrics.go         the status in the names of Prometheus
+//	metrics.go         the status in the names of Prometheus; gather.go: the samples of a scrape
 //	host_check.go      refuses pages of other servers (DNS rebinding)
 //	server.go          an HTTP server with time limits, which answers what it has read before it ends
 //	conn_limit.go      bounds the conns of a server; the greediest client loses one

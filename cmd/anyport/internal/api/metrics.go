@@ -1,170 +1,254 @@
 package api
 
 import (
+	"iter"
+	"maps"
 	"runtime"
-
-	"github.com/prometheus/client_golang/prometheus"
+	"slices"
+	"strconv"
 
 	"anyport/cmd/anyport/internal/admin"
 	"anyport/proxy/route"
 )
 
-// The metrics. The route is "" of what no route takes; a conn or flow is counted by its
-// verdict once it has ended, or was never begun.
+// The metrics. docs/reference/metrics.md is made from them. The route is "" of what no route takes; a
+// conn or flow is counted by its verdict once it has ended, or was never begun.
 var (
 	buildInfo    = metric("build_info", "What runs: always 1.", "version", "go_version")
 	configNumber = metric("config_generation", "The config in service: 1, and one more with each reload.")
-	reloadDone   = metric("config_last_reload_successful", "1 where the last reload was done, or none was asked for.")
+	reloadDone   = metric("config_last_reload_successful", "1 if the last reload succeeded, or there was none.")
+	reloadedAt   = metric("config_loaded_timestamp_seconds", "When the config in service was loaded.")
+	isStopping   = metric("stopping", "1 while the process takes nothing new and waits for live conns to end.")
+	loops        = metric("event_loops", "Event loops that carry traffic.")
+	loopsStuck   = metric("event_loops_stuck", "Event loops that did not respond when they were last asked.")
 	guarded      = metric("config_guarded", "1 while the last config that lasted serves, in place of the file, because anyport has died with that.")
 	guardDeaths  = metric("config_deaths", "Deaths of anyport with the file, each within a minute of a start or reload, in the hour before the start.")
 	logLost      = metric("log_lines_lost_total", "Lines that are not in the log: process (stderr) or access.", "log")
 
 	filesLimit = metric("files_limit", "File descriptors that this process may open.")
 	filesUsed  = metric("files_used", "File descriptors in use, by what for.", "use")
+	filesKept  = metric("files_reserved", "File descriptors that no conn and no flow may use: for commands, the log, health checks, a reload, an upgrade.")
+	filesMost  = metric("files_usable", "File descriptors that this use may have, with everything that is not taken by another one's guaranteed part.", "use")
+	flowsMost  = metric("flows_limit", "UDP flows that all routes together may have.")
+	socketMost = metric("flow_sockets_limit", "UDP flows with a socket of their own that there may be, by files and local ports.")
+	portsMost  = metric("local_ports", "Local ports from which one address can dial one port of an origin: net.ipv4.ip_local_port_range without the reserved ones.")
 
-	attached        = metric("steering_attached", "1 while our program is attached.")
+	acceptQueue   = metric("accept_queue_length", "Conns that wait to be accepted.", "worker")
+	acceptMost    = metric("accept_queue_limit", "Conns that may wait to be accepted.", "worker")
+	acceptLost    = metric("accept_queue_overflows_total", "SYNs and last packets of handshakes that the kernel dropped at the listeners, because the accept queue was full.")
+	receiveBuffer = metric("udp_receive_buffer_bytes", "Memory of the datagrams that wait to be read from the listener.", "worker")
+	receiveMost   = metric("udp_receive_buffer_limit_bytes", "Memory that datagrams may take there.", "worker")
+
+	attached        = metric("steering_attached", "1 while the program of anyport is attached.")
+	isPinned        = metric("steering_pinned", "1 while the steering is pinned, so that it outlives the process.")
+	isExposed       = metric("steering_exposed_on_death", "1 while served addresses would lead to the host's own listeners if this process were killed.")
 	foreignPrograms = metric("steering_foreign_programs", "Others' sk_lookup programs in this network namespace.")
 	prefixes        = metric("steering_prefixes", "Distinct prefixes served.")
-	missing         = metric("steering_missing", "What the steering stands on and the kernel has no more, such as local routes: see anyport status.")
-	routesRestored  = metric("steering_routes_restored_total", "Local routes that others removed and that were put back.")
-	lookups         = metric("steering_lookups_total", "SYNs and datagrams that the kernel decided on.", "route", "verdict")
+	missing         = metric("steering_missing", "What the steering needs and other programs have removed, such as local routes: see anyport status.")
+	routesRestored  = metric("steering_routes_restored_total", "Local routes that other programs removed and anyport restored.")
+	lookups         = metric("steering_lookups_total", "SYNs and datagrams that the kernel decided on. With SYN cookies it sees a conn twice.", "route", "verdict")
 
 	connsTotal  = metric("connections_total", "Conns (tcp) and flows (udp) that ended or were never begun.", "route", "protocol", "verdict")
 	connsActive = metric("connections_active", "Live conns (tcp) and flows (udp).", "route", "protocol")
 	bytesTotal  = metric("bytes_total", "Payload relayed.", "route", "protocol", "direction")
 	datagrams   = metric("datagrams_total", "Datagrams by what became of them.", "route", "direction", "verdict")
-	heldBack    = metric("held_back_bytes_total", "Answers to clients that had not shown that they are there, over amplification_budget.", "route")
-	waiting     = metric("bandwidth_waiting", "Conns that wait for route_bandwidth.", "route", "direction")
-	queued      = metric("queue_waiting", "Conns that wait for an origin at its max_conns.", "route")
+	heldBack    = metric("held_back_bytes_total", "Answers over amplification_budget, to clients that had not proved that they are there.", "route")
+	waiting     = metric("bandwidth_waiting", "Conns that wait for route_bandwidth, on routes that have it.", "route", "direction")
+	queued      = metric("queue_waiting", "Conns that wait for an origin at its max_conns, on routes with a queue.", "route")
+	routeActive = metric("route_active", "1 while the route is in force by its active.", "route")
 	routeDrains = metric("route_draining", "1 while the route takes nothing new.", "route")
 
-	originUp       = metric("origin_up", "1 while the origin is taken to work.", "route", "origin")
-	originRefusals = metric("origin_refusals_total", "ICMP errors of the origin, or of the way to it, that UDP flows have met.", "route", "origin")
+	localSocketUp = metric("local_socket_up", "1 while the service of a route with action = \"socket\" has its socket.", "route", "protocol")
+	doorsOpen     = metric("doors_open", "Clients that a door is open to after a knock.", "route")
+	knocks        = metric("knocks_total", "Authenticated knocks, by what became of them, since this process began.", "verdict")
+
+	originUp       = metric("origin_up", "1 while new conns and flows may go to the origin; 0 while it is down by its checks or by hand, ejected, or refuses UDP flows.", "route", "origin")
+	originRefusals = metric("origin_refusals_total", "ICMP errors from the origin, or from routers on the way, that UDP flows received.", "route", "origin")
 	originDials    = metric("origin_dial_failures_total", "Dials of the origin for conns that failed.", "route", "origin")
-	originChanges  = metric("origin_state_changes_total", "How often the origin came to be up, or left out for this cause.", "route", "origin", "cause")
+	originErrors   = metric("origin_connect_errors_total", "Conns and flows that the origin did not take, by why.", "route", "origin", "error")
+	originChanges  = metric("origin_state_changes_total", "How often the origin came to be up, or to be left out for this cause.", "route", "origin", "cause")
 	originWeight   = metric("origin_weight", "The weight of the origin for new conns and flows.", "route", "origin")
 	originTotal    = metric("origin_connections_total", "Conns and flows given to the origin.", "route", "origin")
 	originActive   = metric("origin_connections_active", "Live conns and flows of the origin.", "route", "origin")
-	sourcePorts    = metric("source_ports_used", "Local ports that live TCP conns to the origin use, by source address. Each port of an origin can have those of net.ipv4.ip_local_port_range once.", "route", "origin", "source")
-	connectTime    = metric("origin_connect_seconds", "How long origins took to accept a conn.", "route")
+	checkSeconds   = metric("origin_check_seconds", "How long the last active check of the origin took.", "route", "origin")
+	checkPassed    = metric("origin_check_passed", "1 if the last active check of the origin passed.", "route", "origin")
+	sourcePorts    = metric("source_ports_used", "Local ports that live TCP conns to the origin use, by source address (auto: the kernel chooses it). Each address has anyport_local_ports of them for each port of an origin.", "route", "origin", "source")
+	connectTime    = metric("origin_connect_seconds", "How long origins took to accept a conn, on routes that have dialled one.", "route")
+
+	nameResolved  = metric("dns_name_resolved", "1 if the last attempt to resolve the name of an origin succeeded; 0: its last addresses stay in use.", "name")
+	nameAddresses = metric("dns_name_addresses", "Addresses of the name that are in use.", "name")
 )
 
-// metric describes one metric. A label that has no value in a route is not exported.
-func metric(name, help string, labels ...string) *prometheus.Desc {
-	return prometheus.NewDesc("anyport_"+name, help, labels, nil)
+// export writes one status in the names of Prometheus.
+func (e *exporter) export(s admin.Status) {
+	e.process(s)
+	e.steering(s.Steering)
+	e.lookups("", s.Steering.Unmatched)
+	e.counts("", s.Unrouted)
+	for i := range s.Routes {
+		e.route(&s.Routes[i])
+	}
+	if s.Resolver != nil {
+		for _, n := range s.Resolver.Names {
+			e.flag(nameResolved, n.Error == "", n.Name)
+			e.gauge(nameAddresses, float64(len(n.Addresses)), n.Name)
+		}
+	}
 }
 
-// collector exports the status, in the names of Prometheus.
-type collector struct{ status func() admin.Status }
-
-// Describe says nothing: which metrics there are depends on the routes.
-func (c collector) Describe(chan<- *prometheus.Desc) {}
-
-// Collect exports one status.
-func (c collector) Collect(out chan<- prometheus.Metric) {
-	s, e := c.status(), exporter{out}
+// process exports what is of the process as a whole.
+func (e *exporter) process(s admin.Status) {
 	e.gauge(buildInfo, 1, s.Version, runtime.Version())
 	e.gauge(configNumber, float64(s.Config.Generation))
 	e.flag(reloadDone, s.Config.Refused == "")
 	e.flag(guarded, s.Guard.Guarded)
 	e.gauge(guardDeaths, float64(s.Guard.Deaths))
-	e.counter(logLost, s.Log.Lost, "process")
+	e.gauge(reloadedAt, float64(s.Config.LoadedAt.UnixMilli())/1000)
+	e.flag(isStopping, s.Stopping)
+	e.gauge(loops, float64(s.Loops))
+	e.gauge(loopsStuck, float64(s.LoopsStuck))
 	e.counter(logLost, s.Log.AccessLost, "access")
-	e.gauge(filesLimit, float64(s.Files))
-	for use, n := range map[string]int{"process": s.FileShares.Process, "tcp": s.FileShares.TCP.Held, "flows": s.FileShares.Flows.Held, "replies": s.FileShares.Replies.Held} {
-		e.gauge(filesUsed, float64(n), use)
-	}
-	e.flag(attached, s.Steering.Attached)
-	e.gauge(foreignPrograms, float64(len(s.Steering.ForeignPrograms)))
-	e.gauge(prefixes, float64(s.Steering.Prefixes))
-	e.gauge(missing, float64(len(s.Steering.Missing)))
-	e.counter(routesRestored, s.Steering.RoutesRestored)
-	e.lookups("", s.Steering.Unmatched)
-	e.counts("", s.Unrouted)
-	for _, r := range s.Routes {
-		e.route(r)
+	e.counter(logLost, s.Log.Lost, "process")
+	e.gauge(flowsMost, float64(s.MaxFlows))
+	e.gauge(socketMost, float64(s.MaxSockets))
+	e.gauge(portsMost, float64(s.LocalPorts))
+	e.files(s.Files, s.FileShares)
+	e.queues(acceptQueue, acceptMost, s.Listeners.Accept)
+	e.queues(receiveBuffer, receiveMost, s.Listeners.Receive)
+	e.counter(acceptLost, s.Listeners.AcceptOverflows)
+	e.knocks(s)
+}
+
+// files exports who holds file descriptors.
+func (e *exporter) files(limit uint64, shares admin.FileShares) {
+	e.gauge(filesLimit, float64(limit))
+	e.gauge(filesKept, float64(shares.Reserve))
+	e.gauge(filesUsed, float64(shares.Process), "process")
+	for _, u := range []struct {
+		use string
+		admin.FileUse
+	}{{"flows", shares.Flows}, {"replies", shares.Replies}, {"tcp", shares.TCP}} {
+		e.gauge(filesUsed, float64(u.Held), u.use)
+		e.gauge(filesMost, float64(u.Most), u.use)
 	}
 }
 
-// exporter sends the metrics of one scrape.
-type exporter struct{ out chan<- prometheus.Metric }
-
-// gauge sends a value that may fall again.
-func (e exporter) gauge(d *prometheus.Desc, value float64, labels ...string) {
-	e.out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
-}
-
-// flag is a gauge of 1 or 0, as Prometheus has no booleans.
-func (e exporter) flag(d *prometheus.Desc, on bool, labels ...string) {
-	value := 0.0
-	if on {
-		value = 1
+// knocks exports the doors of each route that has any, and the datagrams that knocked.
+func (e *exporter) knocks(s admin.Status) {
+	open := map[string]int{}
+	for _, d := range s.Doors {
+		open[d.Route]++
 	}
-	e.gauge(d, value, labels...)
+	for route, n := range sorted(open) {
+		e.gauge(doorsOpen, float64(n), route)
+	}
+	for verdict, n := range sorted(s.Knocks) {
+		e.counter(knocks, n, verdict)
+	}
 }
 
-// counter sends a value that only grows, until the process restarts.
-func (e exporter) counter(d *prometheus.Desc, n uint64, labels ...string) {
-	e.out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
+// queues exports how full the queues of the listeners are.
+func (e *exporter) queues(used, most *family, queues []admin.QueueUse) {
+	for worker, q := range queues {
+		e.gauge(used, float64(q.Used), strconv.Itoa(worker))
+		e.gauge(most, float64(q.Most), strconv.Itoa(worker))
+	}
+}
+
+// steering exports what the kernel has of us.
+func (e *exporter) steering(s admin.SteeringStatus) {
+	e.flag(attached, s.Attached)
+	e.flag(isPinned, s.Pinned)
+	e.flag(isExposed, s.OnDeath == admin.Exposed)
+	e.gauge(foreignPrograms, float64(len(s.ForeignPrograms)))
+	e.gauge(prefixes, float64(s.Prefixes))
+	e.gauge(missing, float64(len(s.Missing)))
+	e.counter(routesRestored, s.RoutesRestored)
 }
 
 // route exports everything about a route.
-func (e exporter) route(r admin.RouteStatus) {
+func (e *exporter) route(r *admin.RouteStatus) {
 	e.flag(routeDrains, r.Draining, r.Name)
+	if r.Hours != nil {
+		e.flag(routeActive, r.Hours.Active, r.Name)
+	}
 	e.lookups(r.Name, r.Verdicts)
+	for _, l := range r.LocalSockets {
+		e.flag(localSocketUp, l.Up, r.Name, l.Protocol)
+	}
 	e.counts(r.Name, r.Counts)
 	e.counter(heldBack, r.HeldBack, r.Name)
 	for _, protocol := range r.Protocol {
 		e.gauge(connsActive, float64(r.Active[protocol]), r.Name, protocol)
-		for _, d := range []route.Direction{route.ToOrigin, route.ToClient} {
+		for _, d := range []route.Direction{route.ToClient, route.ToOrigin} {
 			e.counter(bytesTotal, r.Bytes[protocol][d.String()], r.Name, protocol, d.String())
 		}
 	}
-	for direction, n := range r.BandwidthWaiting {
+	for direction, n := range sorted(r.BandwidthWaiting) {
 		e.gauge(waiting, float64(n), r.Name, direction)
 	}
 	if r.QueueWaiting != nil {
 		e.gauge(queued, float64(*r.QueueWaiting), r.Name)
 	}
-	for _, o := range r.Origins {
-		e.flag(originUp, o.Up, r.Name, o.Address)
-		e.counter(originRefusals, o.Refusals, r.Name, o.Address)
-		e.counter(originDials, o.FailedDials, r.Name, o.Address)
-		e.gauge(originWeight, float64(o.Weight), r.Name, o.Address)
-		for cause, n := range o.Changes {
-			e.counter(originChanges, n, r.Name, o.Address, cause)
-		}
-		e.counter(originTotal, o.ConnsTotal, r.Name, o.Address)
-		e.gauge(originActive, float64(o.ConnsActive), r.Name, o.Address)
-		for source, n := range o.SourcePorts {
-			e.gauge(sourcePorts, float64(n), r.Name, o.Address, source)
-		}
+	if r.Connects.Total > 0 { // 19 lines each: of 10,000 routes most are idle, or of UDP
+		e.histogram(connectTime, r.Connects, r.Name)
 	}
-	e.histogram(connectTime, r.Connects, r.Name)
+	for i := range r.Origins {
+		e.origin(r.Name, &r.Origins[i])
+	}
+}
+
+// origin exports everything about an origin of a route.
+func (e *exporter) origin(route string, o *admin.OriginStatus) {
+	e.flag(originUp, o.Up, route, o.Address)
+	e.counter(originRefusals, o.Refusals, route, o.Address)
+	e.counter(originDials, o.FailedDials, route, o.Address)
+	for class, n := range sorted(o.ConnectErrors) {
+		e.counter(originErrors, n, route, o.Address, class)
+	}
+	e.gauge(originWeight, float64(o.Weight), route, o.Address)
+	for cause, n := range sorted(o.Changes) {
+		e.counter(originChanges, n, route, o.Address, cause)
+	}
+	e.counter(originTotal, o.ConnsTotal, route, o.Address)
+	e.gauge(originActive, float64(o.ConnsActive), route, o.Address)
+	if o.CheckedAt != nil {
+		e.gauge(checkSeconds, o.CheckSeconds, route, o.Address)
+		e.flag(checkPassed, o.CheckFailed == "", route, o.Address)
+	}
+	for source, n := range sorted(o.SourcePorts) {
+		e.gauge(sourcePorts, float64(n), route, o.Address, source)
+	}
 }
 
 // lookups exports what the kernel decided for a route.
-func (e exporter) lookups(route string, verdicts map[string]uint64) {
-	for verdict, n := range verdicts {
+func (e *exporter) lookups(route string, verdicts map[string]uint64) {
+	for verdict, n := range sorted(verdicts) {
 		e.counter(lookups, n, route, verdict)
 	}
 }
 
 // counts exports what the proxy counts by verdict.
-func (e exporter) counts(route string, c admin.Counts) {
-	for protocol, verdicts := range c.Ended {
-		for verdict, n := range verdicts {
+func (e *exporter) counts(route string, c admin.Counts) {
+	for protocol, verdicts := range sorted(c.Ended) {
+		for verdict, n := range sorted(verdicts) {
 			e.counter(connsTotal, n, route, protocol, verdict)
 		}
 	}
-	for direction, verdicts := range c.Datagrams {
-		for verdict, n := range verdicts {
+	for direction, verdicts := range sorted(c.Datagrams) {
+		for verdict, n := range sorted(verdicts) {
 			e.counter(datagrams, n, route, direction, verdict)
 		}
 	}
 }
 
-// histogram sends the cumulative buckets that [admin.ConnectTimes] has already summed up.
-func (e exporter) histogram(d *prometheus.Desc, t admin.ConnectTimes, labels ...string) {
-	e.out <- prometheus.MustNewConstHistogram(d, t.Total, t.Sum.Seconds(), t.AtMost, labels...)
+// sorted yields a map by its keys, so that two scrapes have the same order.
+func sorted[V any](m map[string]V) iter.Seq2[string, V] {
+	return func(yield func(string, V) bool) {
+		for _, key := range slices.Sorted(maps.Keys(m)) {
+			if !yield(key, m[key]) {
+				return
+			}
+		}
+	}
 }

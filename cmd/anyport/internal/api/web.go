@@ -9,8 +9,6 @@ import (
 	"net/http"
 	"syscall"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sys/unix"
 
@@ -63,11 +61,8 @@ func serveDashboard(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write(dashboard) // fails if the client is gone
 }
 
-// metrics serves the status, and what Go and the kernel report about the process.
+// metrics serves the status in the names of Prometheus.
 func (a *API) metrics() http.Handler {
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collector{a.service.Status})
-	prometheus.WrapRegistererWithPrefix("anyport_", registry).MustRegister(
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorLog: a.plainLog})
+	// Compression would cost more of a core than all the rest, for a scrape that usually stays on the host.
+	return promhttp.HandlerFor(newGatherer(a.service.Status), promhttp.HandlerOpts{ErrorLog: a.plainLog, DisableCompression: true})
 }

@@ -8,11 +8,15 @@ import (
 	"maps"
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
+	"anyport/cmd/anyport/internal/admin"
+	"anyport/cmd/anyport/internal/alarm"
 	"anyport/cmd/anyport/internal/crashloop"
 	"anyport/cmd/anyport/internal/handover"
+	"anyport/cmd/anyport/internal/knock"
 	"anyport/cmd/anyport/internal/privileges"
 	"anyport/cmd/anyport/internal/slowfs"
 	"anyport/cmd/anyport/internal/socket"
@@ -22,9 +26,9 @@ import (
 	"anyport/proxy"
 	"anyport/proxy/datagram"
 	"anyport/proxy/logfile"
-	"anyport/proxy/route"
 	"anyport/steering"
 	"anyport/steering/host"
+	"anyport/steering/services"
 	"anyport/steering/table"
 )
 
@@ -42,6 +46,10 @@ type Options struct {
 	Watchdog time.Duration // the manager kills this process if it hears nothing for this long; 0: never
 
 	Predecessor *handover.Conn // to the process that this one replaces, which serves until then; nil: none
+
+	// AfterSignal is called on a goroutine of its own with the config that SIGHUP has put into service, one call at a time:
+	// of two that come close together the second may be left out. May be nil.
+	AfterSignal func(*config.Config, *slog.Logger)
 
 	Confirm time.Duration // give everything back unless somebody confirms in this time; 0: do not
 
@@ -80,11 +88,15 @@ type daemon struct {
 	clientSockets int // UDP flows with a socket of their own that a client may have, if its route does not say
 	clientFlows   int // and of those without
 
-	access   *proxy.AccessLog   // nil: none
-	admin    *socket.Socket     // nil: none
-	web      net.Listener       // nil: none
-	proxy    *proxy.Server      // moves the bytes; its loops never wait for this goroutine
-	steering *steering.Steering // what is in the kernel; it has a mutex of its own
+	alarm *alarm.Alarm                                 // goes off when a route begins or ends to be in force
+	hours atomic.Pointer[map[string]admin.HoursStatus] // of the routes with active, by name
+
+	access     accessLog
+	admin      *socket.Socket     // nil: none
+	adminGroup int                // of admin.group; or socket.NoGroup
+	web        net.Listener       // nil: none
+	proxy      *proxy.Server      // moves the bytes; its loops never wait for this goroutine
+	steering   *steering.Steering // what is in the kernel; it has a mutex of its own
 
 	serving  atomic.Pointer[generation] // never nil once the routes are open
 	refused  atomic.Pointer[string]     // why the last reload was refused; nil: it was not
@@ -102,9 +114,12 @@ type daemon struct {
 	upgrading *upgradeRun  // nil: no upgrade is under way
 	reloading *reload      // nil: no reload is under way
 
+	afterSignal sync.Mutex // held while opt.AfterSignal runs
+
 	slow        *slowfs.Worker // opens files that may be on a mount that hangs
 	systemFiles *slowfs.Worker // the same for /etc/hosts and /etc/resolv.conf
 
+	doorbell   doorbell            // from the event loops to answerKnocks
 	refusals   chan closedService  // from the event loops to refuseMirrored
 	healthNews chan struct{}       // from noteHealth to applyHealth
 	decisions  chan func()         // from decide to control
@@ -115,8 +130,10 @@ type daemon struct {
 	saver    saver                // has a mutex of its own, as kernel has
 	earlier  earlier              // what processes before this one have counted
 	kernel   kernelCounters       // what the kernel has counted with other programs
+	drops    listenerDrops        // what it has dropped at the listeners
 	before   *upgrade.Predecessor // the process that still serves; nil: none
 	incoming *incoming            // from the process that served before; nil: there was none
+	stuck    atomic.Int64         // loops that did not turn when they were asked last
 	handing  atomic.Bool          // an upgrade is under way: the loops may stand still
 	replaced atomic.Bool          // the service manager knows that another process serves
 	raw      *datagram.Raw        // opened while CAP_NET_RAW is still held
@@ -131,6 +148,7 @@ type generation struct {
 	number   int // 1 is what the process began with
 	config   *config.Config
 	table    *table.Table
+	keys     knock.Keys    // of authenticated knocks
 	shadowed []host.Shadow // listeners that get nothing more, as shadow_listeners allows
 	loaded   time.Time
 }
@@ -139,7 +157,7 @@ type generation struct {
 // needed by the rest; everything that takes a privilege comes before the privileges are dropped; and
 // another process serves until the last step.
 func open(opt Options) (*daemon, error) {
-	d := &daemon{opt: opt, begun: time.Now(), decisions: make(chan func()), decided: make(chan struct{}), slow: slowfs.New(readTimeout), systemFiles: slowfs.New(systemFileTimeout), refusals: make(chan closedService, 1024), healthNews: make(chan struct{}, 1), stored: map[string]int{}}
+	d := &daemon{opt: opt, begun: time.Now(), decisions: make(chan func()), decided: make(chan struct{}), slow: slowfs.New(readTimeout), systemFiles: slowfs.New(systemFileTimeout), refusals: make(chan closedService, 1024), doorbell: newDoorbell(), healthNews: make(chan struct{}, 1), stored: map[string]int{}}
 	maps.Copy(d.stored, opt.Stored)
 	d.drains.Store(&drains{})
 	d.openLog()
@@ -164,18 +182,22 @@ func (d *daemon) openRoutes() error {
 	if err != nil {
 		return err
 	}
+	if g.keys, err = d.readKeys(c); err != nil {
+		return err
+	}
 	d.openRaw()
 	d.proxy = proxy.New(proxy.Options{
 		Workers:  c.Listen.Workers,
 		MaxFlows: d.maxFlows(),
 		Raw:      d.raw,
-		Record:   d.record(),
 		Mirror:   d.noteRefusal,
+		Knock:    d.ring,
 		Log:      d.log,
 		ReadFile: d.readSystemFile,
 
 		HealthChanged: d.noteHealth,
 	})
+	d.proxy.SetRecording(d.recording(c.Log))
 	if err := d.resolveNames(c); err != nil {
 		return err
 	}
@@ -195,6 +217,9 @@ func (d *daemon) openRoutes() error {
 		return err
 	}
 	d.serving.Store(g)
+	if err := d.openHours(); err != nil {
+		return err
+	}
 	return d.inheritDrains()
 }
 
@@ -240,20 +265,15 @@ func prepare(c *config.Config, number int, others []host.Listener) (*generation,
 	if err := checkHTTP(c, table); err != nil {
 		return nil, err
 	}
-	shadowed, err := host.Check(c, table, others)
+	found, err := services.Check(c)
+	if err != nil {
+		return nil, err
+	}
+	shadowed, err := host.Check(c, table, others, found.Owns)
 	if err != nil {
 		return nil, err
 	}
 	return &generation{number: number, config: c, table: table, shadowed: shadowed, loaded: time.Now()}, nil
-}
-
-// record is what the proxy calls for each conn and flow that has ended; nil without an access log, so that the
-// proxy makes no records at all.
-func (d *daemon) record() func(route.Record) {
-	if d.access == nil {
-		return nil
-	}
-	return d.access.Record
 }
 
 // close closes what is held, in reverse order, so that the log, which all others need, is the last. After a

@@ -16,12 +16,14 @@
 //	predecessor.go       the new process of an upgrade
 //	fd_store.go          sockets that the service manager keeps for the time after a crash
 //	saved.go             counters and orders in memory that outlives the process; kernel_counters.go
+//	listeners.go         their queues, and what the kernel has dropped there
 //	watchdog.go          tells the service manager that the event loops turn
 //	guard.go             what the guard against crash loops tells
 //	admin.go             what package api asks
 //	status.go            the state, for status and metrics
 //	explain.go           a packet explained by table, kernel and file
 //	dropped_prefixes.go  prefixes that only stay local for old conns
+//	knock.go             knocks by a datagram; doors.go: doors that the kernel opens
 //	mirror_closed.go     ports that origins refuse, refused in the kernel
 //	privileges.go        the user and the capabilities that serving needs
 //	access_log.go        the access log, which may belong to another user

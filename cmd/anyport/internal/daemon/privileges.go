@@ -3,6 +3,7 @@ package daemon
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -42,6 +43,7 @@ func (d *daemon) dropPrivileges() error {
 		return err
 	}
 	d.log.Info("privileges kept", "user", held.User, "capabilities", strings.Join(held.Capabilities, ","))
+	d.warnLowReplies(held)
 	if shared := privileges.SharedUser(); shared != "" {
 		d.log.Warn("anyport runs as a user that other services share: each of their processes may stop, drain and reload it",
 			"user", shared, "hint", "useradd --system --no-create-home anyport, and steering.user = \"anyport\"")
@@ -49,17 +51,42 @@ func (d *daemon) dropPrivileges() error {
 	return nil
 }
 
+// warnLowReplies says at the start what would else show as flows without an answer: no socket can be bound to a port
+// below 1024 without a capability. Raw sockets stand in for it.
+func (d *daemon) warnLowReplies(held privileges.Held) {
+	port, low := privileges.LowReply(d.opt.Config, privileges.PortStart())
+	if !low || slices.Contains(held.Capabilities, "CAP_NET_BIND_SERVICE") || d.hasRaw() {
+		return
+	}
+	d.log.Warn("UDP answers from ports below 1024 cannot be sent: CAP_NET_BIND_SERVICE is missing", "port", port,
+		"hint", "AmbientCapabilities= and CapabilityBoundingSet= of the systemd unit, or what anyport doctor says")
+}
+
+// hasRaw reports whether answers can be sent through raw sockets.
+func (d *daemon) hasRaw() bool {
+	if d.raw == nil {
+		return false
+	}
+	four, six := d.raw.FDs()
+	return four >= 0 || six >= 0
+}
+
 // neededCapabilities are the ones to keep:
 //
 //   - CAP_NET_BIND_SERVICE binds the sockets that answer datagrams from ports below 1024.
 //   - CAP_NET_ADMIN, with manage_routes, changes the local routes on a reload and at the end,
 //     and puts back those that others remove.
+//   - CAP_SYS_PTRACE, with a route to a service of this host, copies the descriptors of its sockets
+//     (pidfd_getfd) when the service has restarted.
 //   - CAP_BPF, before Linux 5.19: there kernel.unprivileged_bpf_disabled forbids every
 //     bpf(2) call without it, and not only to make new maps and programs.
 func neededCapabilities(c *config.Config, release string) capabilities.Set {
 	set := capabilities.Of(unix.CAP_NET_BIND_SERVICE)
 	if c.Steering.ManageRoutes {
 		set |= capabilities.Of(unix.CAP_NET_ADMIN)
+	}
+	if slices.ContainsFunc(c.Routes, func(r *config.Route) bool { return r.Action == config.Socket }) {
+		set |= capabilities.Of(unix.CAP_SYS_PTRACE)
 	}
 	var major, minor int
 	if n, _ := fmt.Sscanf(release, "%d.%d", &major, &minor); n < 2 || major < 5 || major == 5 && minor < 19 {

@@ -32,6 +32,7 @@ const saveShare = 50
 
 // openSaved continues with what a process before has saved. It comes before anything is served.
 func (d *daemon) openSaved() {
+	d.adoptDrops(nil)
 	memory, err := d.steering.Saved()
 	if err != nil {
 		d.log.Warn("counters and orders are not kept for the next process", "because", err)
@@ -49,6 +50,7 @@ func (d *daemon) openSaved() {
 	d.saver.book = book
 	d.saver.mu.Unlock()
 	d.closers = append(d.closers, func() error { d.save(true); return nil })
+	d.adoptDrops(found.Counts)
 	d.pullCounters()
 	if id, err := d.steering.ProgramID(); err == nil {
 		d.kernel.restore(found.Counts, id)
@@ -81,14 +83,19 @@ func (d *daemon) restoreOrders(text []byte) {
 	}
 }
 
-// pullCounters adds what other processes have counted since the last time.
+// pullCounters adds what other processes, and the kernel at the listeners, have counted since the last
+// time.
 func (d *daemon) pullCounters() {
 	s := &d.saver
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.book != nil && !s.replaced {
+	if s.replaced {
+		return
+	}
+	if s.book != nil {
 		s.book.Pull(d.addCounter)
 	}
+	d.countDrops()
 }
 
 // save saves what is counted now. After last nothing more is saved.
@@ -125,6 +132,8 @@ const (
 	keyLogLost    = "process/log_lost"
 	keyAccessLost = "process/access_log_lost"
 	keyRestored   = "process/routes_restored"
+
+	keyAcceptOverflows = "process/accept_overflows"
 )
 
 // earlier is what processes before this one have counted of these.
@@ -136,11 +145,14 @@ func (e *earlier) of(key string) *atomic.Uint64 {
 
 // addCounter adds what another process has counted.
 func (d *daemon) addCounter(id proxy.CounterID, n uint64) {
-	if c := d.earlier.of(id.Key); id.Route == "" && c != nil {
+	switch c := d.earlier.of(id.Key); {
+	case id.Route == "" && c != nil:
 		c.Add(n)
-		return
+	case id.Route == "" && id.Key == keyAcceptOverflows:
+		d.drops.tcp.Add(n)
+	default:
+		d.proxy.AddCount(id, n)
 	}
-	d.proxy.AddCount(id, n)
 }
 
 // eachCounter yields the counters that go on in the next process.
@@ -149,6 +161,7 @@ func (d *daemon) eachCounter(yield func(proxy.CounterID, uint64)) {
 	yield(proxy.CounterID{Key: keyLogLost}, lost.Lost)
 	yield(proxy.CounterID{Key: keyAccessLost}, lost.AccessLost)
 	yield(proxy.CounterID{Key: keyRestored}, d.earlier.routesRestored.Load()+d.steering.RestoredRoutes())
+	d.drops.each(yield)
 	d.proxy.EachCount(yield)
 	d.kernel.each(yield)
 }
@@ -178,6 +191,9 @@ func (d *daemon) leaveSaved(replaced, switched bool) {
 		d.noteKernelCounters()
 	}
 	d.saver.mu.Lock()
+	if !d.saver.replaced { // the other one goes on from here
+		d.countDrops()
+	}
 	d.saver.replaced = replaced
 	d.saver.mu.Unlock()
 	d.save(false)

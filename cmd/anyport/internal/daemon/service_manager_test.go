@@ -162,5 +162,5 @@ func TestWatchdogOfAReplacedProcess(t *testing.T) {
 		t.Errorf("it is fed %d times", n)
 	}
 	d.opt.Watchdog = 0
-	d.reportAlive(t.Context()) // returns at once: nobody wants to hear it
+	d.reportAlive(ctx) // returns with ctx, which has ended
 }

@@ -3,11 +3,13 @@ package daemon
 import (
 	"iter"
 	"os"
+	"slices"
 	"time"
 
 	"anyport/cmd/anyport/internal/admin"
 	"anyport/cmd/anyport/internal/privileges"
 	"anyport/proxy"
+	"anyport/proxy/call"
 	"anyport/proxy/fdbudget"
 	"anyport/proxy/route"
 	"anyport/steering"
@@ -38,13 +40,19 @@ func (d *daemon) status() admin.Status {
 		ClientFlows:   d.clientFlows,
 		ClientSockets: d.clientSockets,
 		Privileges:    d.privileges(),
+		Loops:         d.proxy.Loops(),
+		LoopsStuck:    int(d.stuck.Load()),
+		Listeners:     d.listenerStatus(),
+		LocalPorts:    call.UsablePorts(),
 		Log:           d.logStatus(),
 		Config:        d.configStatus(),
 		Steering:      steeringStatus(kernel, err),
-		Routes:        joinRoutes(d.proxy.Status(), kernel.Counters, d.draining),
+		Routes:        withSockets(d.withHours(joinRoutes(d.proxy.Status(), kernel.Counters, d.draining)), kernel.Sockets),
 		Unrouted:      admin.Counts(d.proxy.Unrouted()),
 		Resolver:      resolverStatus(d.proxy.Resolving()),
 		Confirm:       d.confirmStatus(),
+		Doors:         d.doorStatus(time.Now()),
+		Knocks:        d.knockCounts(),
 		Guard:         d.guardStatus(),
 	}
 }
@@ -115,6 +123,7 @@ func joinRoutes(served []proxy.RouteStatus, kernel []steering.Counters, draining
 	for _, r := range served {
 		status := routeStatus(r)
 		status.Draining, status.Verdicts = draining(r.Name), byVerdict(verdicts[r.Name])
+		status.Inactive = verdicts[r.Name][table.Inactive]
 		for _, n := range verdicts[r.Name] {
 			status.Lookups += n
 		}
@@ -127,15 +136,38 @@ func joinRoutes(served []proxy.RouteStatus, kernel []steering.Counters, draining
 	return routes
 }
 
+// withSockets adds to routes the sockets of the services that they lead to.
+func withSockets(routes []admin.RouteStatus, sockets []steering.LocalSocket) []admin.RouteStatus {
+	for _, s := range sockets {
+		i := slices.IndexFunc(routes, func(r admin.RouteStatus) bool { return r.Name == s.Route })
+		if i < 0 { // a reload is under way
+			continue
+		}
+		local := admin.LocalSocket{
+			Service: s.Name, Protocol: s.Protocol.String(), Up: s.Up, PID: s.PID, Process: s.Process,
+			Cgroup: s.Cgroup, Problem: s.Problem, InKernel: s.Kernel,
+		}
+		if s.Addr.IsValid() {
+			local.Listener = s.Addr.String()
+		}
+		if !s.Since.IsZero() {
+			local.Since = &s.Since
+		}
+		routes[i].LocalSockets = append(routes[i].LocalSockets, local)
+	}
+	return routes
+}
+
 // routeStatus is what the proxy counts of a route.
 func routeStatus(r proxy.RouteStatus) admin.RouteStatus {
 	status := admin.RouteStatus{
 		Name: r.Name, Protocol: r.Protocol, Prefixes: r.Prefixes, Ports: r.Ports, Action: r.Action,
 		ConnsActive: r.ConnsActive, ConnsTotal: r.ConnsTotal, Denied: r.Denied, Limited: r.Limited,
+		ConnsPeak: r.ConnsPeak, MaxConns: r.MaxConns, MaxFlows: r.MaxFlows, NewConnsPerSecond: r.NewConnsPerSecond, Queue: r.Queue,
 		BytesToOrigin: r.BytesToOrigin, BytesToClient: r.BytesToClient, HeldBack: r.HeldBack,
 		Active: r.Active, Bytes: r.Bytes, Counts: admin.Counts(r.Counts),
 		Connects: connectTimes(r.Connects), Origins: []admin.OriginStatus{},
-		BandwidthWaiting: r.BandwidthWaiting, QueueWaiting: r.QueueWaiting,
+		BandwidthWaiting: r.BandwidthWaiting, QueueWaiting: r.QueueWaiting, UnreachableSince: r.UnreachableSince,
 	}
 	for _, o := range r.Origins {
 		status.Origins = append(status.Origins, admin.OriginStatus(o))

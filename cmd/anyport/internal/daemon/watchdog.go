@@ -22,11 +22,16 @@ func (d *daemon) startWatchdog() (stop func()) {
 	}
 }
 
+// askLoops is the time between two questions to the loops if no watchdog asks for less.
+const askLoops = 5 * time.Second
+
 // reportAlive tells the service manager that this process is alive while all its loops turn and no other
-// process is the service. It returns when ctx ends.
+// process is the service. Without a watchdog it only asks the loops, for the log and /metrics. It returns
+// when ctx ends.
 func (d *daemon) reportAlive(ctx context.Context) {
-	if d.opt.Watchdog <= 0 {
-		return
+	interval := askLoops
+	if d.opt.Watchdog > 0 {
+		interval = max(d.opt.Watchdog/alivePerTimeout, time.Millisecond)
 	}
 	feed := func() {
 		if !d.replaced.Load() { // a new process that ends at once gives the service back
@@ -34,16 +39,21 @@ func (d *daemon) reportAlive(ctx context.Context) {
 		}
 	}
 	feed()
-	every(ctx, max(d.opt.Watchdog/alivePerTimeout, time.Millisecond), feed)
+	every(ctx, interval, feed)
 }
 
 // feedWatchdog sends one message, if all loops turn. It asks each loop by its mailbox, so a loop that hangs in a
 // system call or spins is found, not only one that has ended.
 func (d *daemon) feedWatchdog() {
-	switch stuck := d.proxy.Stuck(); {
-	case stuck == 0, d.handing.Load(): // the loops may stand still for upgrade.Timeout
-		d.checkNotified(d.opt.Manager.Alive())
-	default:
+	stuck := d.proxy.Stuck()
+	if d.handing.Load() { // the loops may stand still for upgrade.Timeout
+		stuck = 0
+	}
+	d.stuck.Store(int64(stuck))
+	switch {
+	case stuck > 0:
 		d.log.Error("event loops do not turn: the watchdog is not fed", "loops", stuck)
+	case d.opt.Watchdog > 0:
+		d.checkNotified(d.opt.Manager.Alive())
 	}
 }
