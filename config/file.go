@@ -49,6 +49,15 @@ func readRegular(path string) ([]byte, error) {
 	return readAll(path, file)
 }
 
+// ReadAny reads the text of a file of any kind, such as a pipe, and waits for its end.
+func ReadAny(path string) ([]byte, error) {
+	text, err := readAny(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the configuration: %w; name another file with -c", err)
+	}
+	return text, nil
+}
+
 // readAny reads a file of any kind to its end, also a pipe.
 func readAny(path string) ([]byte, error) {
 	file, err := os.Open(path)

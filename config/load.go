@@ -2,7 +2,6 @@ package config
 
 import (
 	"cmp"
-	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -14,9 +13,9 @@ import (
 // Load reads and validates the file at path. That may be a pipe, for `check -c /dev/stdin`; Load
 // waits for its end. If the file could be read but has mistakes, the error is a [Problems].
 func Load(path string) (*Config, error) {
-	text, err := readAny(path)
+	text, err := ReadAny(path)
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the configuration: %w; name another file with -c", err)
+		return nil, err
 	}
 	return Parse(path, text)
 }

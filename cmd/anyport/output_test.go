@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"anyport/cmd/anyport/internal/admin"
+	"anyport/cmd/anyport/internal/crashloop"
 	"anyport/cmd/anyport/internal/doctor"
 	"anyport/cmd/anyport/internal/top"
 )
@@ -226,11 +227,12 @@ func TestVersion(t *testing.T) {
 // TestLoadToRun: the new process of an upgrade reads the file with a time limit, and otherwise as any
 // other: the config and the problems are the same.
 func TestLoadToRun(t *testing.T) {
+	unguarded := crashloop.Open(crashloop.Options{})
 	dir := t.TempDir()
 	for name, text := range map[string]string{"good.toml": goodFile, "bad.toml": badFile} {
 		path := write(t, dir, name, text)
-		usual, usualErr := loadToRun(path, false)
-		upgraded, err := loadToRun(path, true)
+		usual, usualErr := loadToRun(path, unguarded, false)
+		upgraded, err := loadToRun(path, unguarded, true)
 		if (usual == nil) != (upgraded == nil) || usual != nil && (usual.Path != upgraded.Path || len(usual.Routes) != len(upgraded.Routes)) {
 			t.Errorf("%s: %+v, in an upgrade %+v", name, usual, upgraded)
 		}
@@ -238,7 +240,7 @@ func TestLoadToRun(t *testing.T) {
 			t.Errorf("%s: %v, in an upgrade %v", name, usualErr, err)
 		}
 	}
-	if _, err := loadToRun(filepath.Join(dir, "gone.toml"), true); !errors.Is(err, os.ErrNotExist) {
+	if _, err := loadToRun(filepath.Join(dir, "gone.toml"), unguarded, true); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("of no file: %v", err)
 	}
 }

@@ -1,16 +1,22 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"anyport/cmd/anyport/internal/crashloop"
 	"anyport/cmd/anyport/internal/daemon"
 	"anyport/cmd/anyport/internal/handover"
 	"anyport/cmd/anyport/internal/slowfs"
+	"anyport/cmd/anyport/internal/stderr"
 	"anyport/cmd/anyport/internal/systemd"
 	"anyport/config"
 )
@@ -52,6 +58,12 @@ match precedes them, it asks for one of these flags; --confirm 0 starts anyway.
 Logs go to stderr. If nobody reads them, anyport drops lines and counts them; it never
 waits.
 
+With a state directory it guards against a crash loop: after two deaths, each within a
+minute of a start or reload with a new config, it starts with the last config that has
+served for a minute, until the file changes or "anyport reload" tries it again. The
+directory is that of --state, of $STATE_DIRECTORY (StateDirectory= in a unit), or
+` + defaultState + ` if that exists.
+
 Under systemd it reports when it is ready, reloads and stops. With WatchdogSec= it reports
 that its event loops turn. With FileDescriptorStoreMax= its sockets outlive it: after a
 crash clients wait in their queues.`,
@@ -63,6 +75,7 @@ crash clients wait in their queues.`,
 	path := fileFlag(cmd)
 	rehearse := cmd.Flags().Bool("shadow", false, "steer nothing, and count what would be different")
 	confirm := cmd.Flags().Duration("confirm", 0, "give all back after this `TIME` unless \"anyport confirm\" comes; 0: never, and do not ask")
+	state := cmd.Flags().String("state", "", "remember here which config has lasted, in this `DIRECTORY`")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
 		switch {
 		case *confirm < 0:
@@ -81,57 +94,126 @@ crash clients wait in their queues.`,
 				}
 			}()
 		}
-		c, err := loadToRun(*path, before != nil)
-		if err != nil {
-			return err
-		}
-		// Go ends a process when its write to fd 2 fails with EPIPE, even if it was started with SIGPIPE
-		// ignored, unless the process asks for the signal (os/signal, "SIGPIPE").
-		signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-		signals := make(chan os.Signal, 2)
-		signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR2, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
-		defer signal.Stop(signals)
-		if *rehearse {
-			return runShadow(cmd, c, signals)
-		}
-		stored := systemd.Stored()
-		if before == nil && len(stored) == 0 && !cmd.Flags().Changed("confirm") {
-			if err := checkTakeover(cmd, c); err != nil {
-				return err
-			}
-		}
-		return daemon.Run(cmd.Context(), daemon.Options{
-			Config:  c,
-			Version: version(),
-			Log:     cmd.ErrOrStderr(),
-			Signals: signals,
-			Manager: systemd.FromEnvironment(),
-			Stored:  stored,
-			Confirm: *confirm,
-			Drop:    true,
-
-			AfterSignal: logTakeover,
-
-			Watchdog: systemd.Watchdog(),
-
-			Predecessor: before,
+		guard := crashloop.Open(crashloop.Options{
+			Directory: stateDirectory(*state, *rehearse), Path: *path, Version: version(), Upgrade: before != nil,
 		})
+		o := runOptions{path: *path, rehearse: *rehearse, confirm: *confirm, confirms: cmd.Flags().Changed("confirm"), before: before, guard: guard}
+		err = o.run(cmd)
+		// Not deferred: during a panic it would report an orderly end. An error changes nothing.
+		_ = guard.Close()
+		return err
 	}
 	return cmd
+}
+
+// runOptions are the command line of run, and what it has found.
+type runOptions struct {
+	path     string
+	rehearse bool
+	confirm  time.Duration
+	confirms bool           // confirm was given
+	before   *handover.Conn // to the process that this one replaces; nil: none
+	guard    *crashloop.Guard
+}
+
+// run serves, or rehearses, until a signal to stop.
+func (o runOptions) run(cmd *cobra.Command) error {
+	c, err := loadToRun(o.path, o.guard, o.before != nil)
+	if err != nil {
+		return err
+	}
+	// Go ends a process when its write to fd 2 fails with EPIPE, even if it was started with SIGPIPE
+	// ignored, unless the process asks for the signal (os/signal, "SIGPIPE").
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR2, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
+	defer signal.Stop(signals)
+	if o.rehearse {
+		return runShadow(cmd, c, signals)
+	}
+	stored := systemd.Stored()
+	if o.before == nil && len(stored) == 0 && !o.confirms {
+		if err := checkTakeover(cmd, c); err != nil {
+			return err
+		}
+	}
+	log, err := openLog(cmd.ErrOrStderr())
+	if err != nil {
+		fmt.Fprintf(log, "anyport: if it panics, this process will wait for the reader of its stderr: %v\n", err)
+	}
+	return daemon.Run(cmd.Context(), daemon.Options{
+		Config:  c,
+		Version: version(),
+		Log:     log,
+		Signals: signals,
+		Manager: systemd.FromEnvironment(),
+		Stored:  stored,
+		Confirm: o.confirm,
+		Drop:    true,
+		Guard:   o.guard,
+
+		AfterSignal: logTakeover,
+
+		Watchdog: systemd.Watchdog(),
+
+		Predecessor: o.before,
+	})
 }
 
 // upgradeReadTimeout is shorter than upgrade.Timeout, so that the process before gets the reason.
 const upgradeReadTimeout = 20 * time.Second
 
-// loadToRun reads the file. The new process of an upgrade does not wait for a pipe or for a mount that
-// hangs: the old one waits for it.
-func loadToRun(path string, upgrade bool) (*config.Config, error) {
-	if !upgrade {
-		return config.Load(path)
+// openLog returns where the log goes. From here on no panic waits for the reader of stderr.
+func openLog(to io.Writer) (io.Writer, error) {
+	if to != os.Stderr { // a test's
+		return to, nil
 	}
-	text, err := slowfs.Do(slowfs.New(upgradeReadTimeout), "read "+path, func() ([]byte, error) { return config.Read(path) })
+	return stderr.Unblock()
+}
+
+// defaultState is used only if it exists: a package makes it. Nobody starts an anyport again that was started
+// by hand.
+const defaultState = "/var/lib/anyport"
+
+// stateDirectory is "" if there is none. A rehearsal has none: it must leave no trace.
+func stateDirectory(named string, rehearse bool) string {
+	if rehearse || named != "" {
+		return named
+	}
+	if first, _, _ := strings.Cut(os.Getenv("STATE_DIRECTORY"), ":"); first != "" {
+		return first
+	}
+	if info, err := os.Stat(defaultState); err == nil && info.IsDir() {
+		return defaultState
+	}
+	return ""
+}
+
+// loadToRun reads the config to start with: that of the file, unless processes have died with it. The guard
+// hears of the text first, since a binary may die of parsing it.
+func loadToRun(path string, guard *crashloop.Guard, upgrade bool) (*config.Config, error) {
+	text, err := readToRun(path, upgrade)
 	if err != nil {
 		return nil, err
 	}
-	return config.Parse(path, text)
+	chosen := guard.Start(text)
+	c, err := config.Parse(path, chosen)
+	if err != nil && guard.Status().Guarded {
+		guard.UseFile(text, fmt.Errorf("the last config that lasted is refused: %s", config.Summary(err)))
+		c, err = config.Parse(path, text)
+	}
+	if err == nil && c.Steering.User != "" && os.Geteuid() == 0 {
+		// What that user may write, a later process would believe as root.
+		guard.Disable(errors.New("steering.user cannot be trusted with what the next process of root serves: let the service manager change the user, with User= in the unit"))
+	}
+	return c, err
+}
+
+// readToRun reads the file. The new process of an upgrade does not wait for a pipe or for a mount that
+// hangs: the old one waits for it.
+func readToRun(path string, upgrade bool) ([]byte, error) {
+	if !upgrade {
+		return config.ReadAny(path)
+	}
+	return slowfs.Do(slowfs.New(upgradeReadTimeout), "read "+path, func() ([]byte, error) { return config.Read(path) })
 }

@@ -10,6 +10,7 @@ import (
 	"anyport/proxy/buffers"
 	"anyport/proxy/call"
 	"anyport/proxy/mailbox"
+	"anyport/proxy/panics"
 	"anyport/proxy/pipes"
 	"anyport/proxy/quota"
 	"anyport/proxy/ratelog"
@@ -120,6 +121,7 @@ func (l *loop) closeLoop() {
 func (l *loop) run() error {
 	defer l.mailbox.End()
 	defer l.closeLoop()
+	defer panics.Rethrow()
 	for !l.drained() {
 		n, err := unix.EpollWait(l.epoll, l.events[:], l.epollTimeout())
 		if err != nil && !errors.Is(err, unix.EINTR) {

@@ -11,6 +11,7 @@ import (
 	"anyport/proxy/datagram"
 	"anyport/proxy/flow"
 	"anyport/proxy/mailbox"
+	"anyport/proxy/panics"
 	"anyport/proxy/ratelog"
 	"anyport/proxy/route"
 )
@@ -142,6 +143,7 @@ func (l *loop) watch(fd int, generation uint32) error {
 func (l *loop) run() error {
 	defer l.orders.End()
 	defer func() { l.endAll(route.RelayFailed, l.now()) }() // flows are left only after an error
+	defer panics.Rethrow()
 	events := make([]unix.EpollEvent, 256)
 	for !l.done() {
 		n, err := unix.EpollWait(l.epoll, events, l.timeout())

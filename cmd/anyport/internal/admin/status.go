@@ -26,6 +26,8 @@ type Status struct {
 	Routes        []RouteStatus  `json:"routes"`
 	Unrouted      Counts         `json:"unrouted"` // traffic to a dst that no route forwards, or that none forwards any more
 
+	Guard GuardStatus `json:"crash_loop_guard"`
+
 	Resolver *ResolverStatus `json:"resolver,omitempty"` // if an origin is a DNS name
 	Confirm  *ConfirmStatus  `json:"confirm,omitempty"`  // of a run with --confirm, until it is confirmed
 	Shadow   *ShadowStatus   `json:"shadow,omitempty"`   // of a run with --shadow, which serves nothing
@@ -39,6 +41,23 @@ type Door struct {
 	Route  string    `json:"route"`
 	Client string    `json:"client"`
 	Until  time.Time `json:"until"`
+}
+
+// GuardStatus says whether anyport has died with the config file, and what it serves in its place. Configs are
+// named by the SHA-256 of their bytes.
+type GuardStatus struct {
+	Off     string `json:"off,omitempty"` // why there is no guard; the rest is empty then
+	Guarded bool   `json:"guarded"`       // the last config that lasted serves, in place of the file
+	Problem string `json:"problem,omitempty"`
+
+	Deaths       int `json:"deaths"`        // of processes with the file, each within a minute, in the hour before the start
+	LastedDeaths int `json:"lasted_deaths"` // the same with the last config that lasted
+
+	File        string     `json:"file"` // as it was at the start
+	Serving     string     `json:"serving"`
+	Lasted      string     `json:"lasted"` // the newest config that has served for a minute; "": none yet
+	LastedSince *time.Time `json:"lasted_since,omitempty"`
+	LastedWith  string     `json:"lasted_with"` // the version of anyport
 }
 
 // ResolverStatus says how DNS names are resolved.

@@ -21,6 +21,8 @@ var (
 	isStopping   = metric("stopping", "1 while the process takes nothing new and waits for live conns to end.")
 	loops        = metric("event_loops", "Event loops that carry traffic.")
 	loopsStuck   = metric("event_loops_stuck", "Event loops that did not respond when they were last asked.")
+	guarded      = metric("config_guarded", "1 while the last config that lasted serves, in place of the file, because anyport has died with that.")
+	guardDeaths  = metric("config_deaths", "Deaths of anyport with the file, each within a minute of a start or reload, in the hour before the start.")
 	logLost      = metric("log_lines_lost_total", "Lines that are not in the log: process (stderr) or access.", "log")
 
 	filesLimit = metric("files_limit", "File descriptors that this process may open.")
@@ -99,6 +101,8 @@ func (e *exporter) process(s admin.Status) {
 	e.gauge(buildInfo, 1, s.Version, runtime.Version())
 	e.gauge(configNumber, float64(s.Config.Generation))
 	e.flag(reloadDone, s.Config.Refused == "")
+	e.flag(guarded, s.Guard.Guarded)
+	e.gauge(guardDeaths, float64(s.Guard.Deaths))
 	e.gauge(reloadedAt, float64(s.Config.LoadedAt.UnixMilli())/1000)
 	e.flag(isStopping, s.Stopping)
 	e.gauge(loops, float64(s.Loops))

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"anyport/cmd/anyport/internal/admin"
+	"anyport/proxy/panics"
 	"anyport/steering"
 )
 
@@ -17,6 +18,7 @@ import (
 func (d *daemon) control(ctx context.Context, drain func(), served <-chan error) error {
 	defer close(d.decided)
 	defer d.cancelReload()
+	defer panics.Rethrow()
 	stop := ctx.Done()
 	for {
 		select {

@@ -14,6 +14,7 @@ import (
 
 	"anyport/cmd/anyport/internal/admin"
 	"anyport/cmd/anyport/internal/alarm"
+	"anyport/cmd/anyport/internal/crashloop"
 	"anyport/cmd/anyport/internal/handover"
 	"anyport/cmd/anyport/internal/knock"
 	"anyport/cmd/anyport/internal/privileges"
@@ -52,6 +53,8 @@ type Options struct {
 
 	Confirm time.Duration // give everything back unless somebody confirms in this time; 0: do not
 
+	Guard *crashloop.Guard // against a crash loop; nil: none. The caller closes it
+
 	Drop bool // give up the privileges that serving does not need: for the whole process, irrevocably
 }
 
@@ -59,6 +62,9 @@ type Options struct {
 // nil once the last conn has ended.
 func Run(ctx context.Context, opt Options) (err error) {
 	opt.Config = opt.unpinned(opt.Config)
+	if opt.Guard == nil {
+		opt.Guard = crashloop.Open(crashloop.Options{})
+	}
 	d, err := open(opt)
 	if err != nil {
 		return err

@@ -18,6 +18,7 @@
 //	saved.go             counters and orders in memory that outlives the process; kernel_counters.go
 //	listeners.go         their queues, and what the kernel has dropped there
 //	watchdog.go          tells the service manager that the event loops turn
+//	guard.go             what the guard against crash loops tells
 //	admin.go             what package api asks
 //	status.go            the state, for status and metrics
 //	explain.go           a packet explained by table, kernel and file

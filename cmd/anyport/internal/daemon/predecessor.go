@@ -70,6 +70,7 @@ func (d *daemon) awaitGo() error {
 	}
 	d.incoming = &incoming{from: d.before, over: make(chan struct{})}
 	d.before = nil
+	d.opt.Guard.TakeOver()
 	d.openSaved()
 	return nil
 }

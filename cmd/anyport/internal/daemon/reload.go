@@ -126,6 +126,7 @@ func (d *daemon) apply(read *reload) (r admin.Reloaded, err error) {
 	if d.checkChangeable() == nil {
 		d.checkNotified(d.opt.Manager.Ready(d.statusLine()))
 	}
+	d.opt.Guard.Tried(err)
 	d.refused.Store(nil)
 	if err != nil {
 		why := err.Error()
@@ -145,7 +146,7 @@ func (d *daemon) apply(read *reload) (r admin.Reloaded, err error) {
 
 // dryRun reads the file again, and says what a reload would change.
 func (d *daemon) dryRun() (admin.Reloaded, error) {
-	next, err := d.load()
+	next, err := d.load(func([]byte) {})
 	if err != nil {
 		return admin.Reloaded{DryRun: true}, err
 	}
@@ -191,7 +192,7 @@ func (d *daemon) replace(next *generation) (admin.Reloaded, error) {
 // the reload is refused, so that whoever asked for it learns of that.
 func (d *daemon) loadAll() (next *generation, access *accesslog.Log, err error) {
 	reopened := d.reopenAccess()
-	next, err = d.load()
+	next, err = d.load(d.opt.Guard.Try)
 	switch {
 	case err != nil && reopened != nil:
 		return nil, nil, errors.Join(err, reopened)
@@ -211,8 +212,9 @@ func (d *daemon) loadAll() (next *generation, access *accesslog.Log, err error) 
 // only on the size of the file.
 const readTimeout = 30 * time.Second
 
-// load reads and compiles the file in service as it is now. It may take a while, and changes nothing.
-func (d *daemon) load() (*generation, error) {
+// load reads and compiles the file in service as it is now. It may take a while, and changes nothing. try is
+// called with the text before it is parsed.
+func (d *daemon) load(try func(text []byte)) (*generation, error) {
 	if err := d.checkChangeable(); err != nil {
 		return nil, err
 	}
@@ -221,6 +223,7 @@ func (d *daemon) load() (*generation, error) {
 	if err != nil {
 		return nil, err
 	}
+	try(text)
 	next, err := nextGeneration(d.opt, old, text)
 	if err != nil {
 		return nil, err

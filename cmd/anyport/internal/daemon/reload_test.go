@@ -82,7 +82,7 @@ func TestLoadRefuses(t *testing.T) {
 			if err := os.WriteFile(path, []byte(test.text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			g, err := d.load()
+			g, err := d.load(ignore)
 			if g != nil || err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("load = %v, %v, want an error that says %q", g, err, test.want)
 			}
@@ -91,7 +91,7 @@ func TestLoadRefuses(t *testing.T) {
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	if g, err := d.load(); g != nil || err == nil {
+	if g, err := d.load(ignore); g != nil || err == nil {
 		t.Errorf("load of no file = %v, %v, want an error", g, err)
 	}
 }
@@ -178,7 +178,7 @@ func TestApplyRefused(t *testing.T) {
 func TestReloadOfAnEndingProcess(t *testing.T) {
 	d := reloader(t, io.Discard)
 	d.stopping.Store(true)
-	_, err := d.load()
+	_, err := d.load(ignore)
 	refusedWith(t, err, errStopping.Error())
 	_, err = d.dryRun()
 	refusedWith(t, err, errStopping.Error())
@@ -186,3 +186,6 @@ func TestReloadOfAnEndingProcess(t *testing.T) {
 	_, err = d.replace(nil)
 	refusedWith(t, err, "another process, pid 7, serves since an upgrade: ask again")
 }
+
+// ignore is told of a text by load.
+func ignore([]byte) {}

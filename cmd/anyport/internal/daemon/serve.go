@@ -46,6 +46,8 @@ func (d *daemon) serve(ctx context.Context) error {
 	}
 
 	d.logServing()
+	d.logGuard()
+	d.opt.Guard.Serving()
 	d.awaitConfirmation()
 	d.storeFDs()
 	d.checkNotified(d.opt.Manager.Ready(d.statusLine()))
@@ -84,6 +86,7 @@ func (d *daemon) stop(drain func()) {
 	if d.stopping.Swap(true) {
 		return
 	}
+	d.opt.Guard.Stopped()
 	if err := d.steering.Refuse(config.TCP); err != nil {
 		d.log.Error("cannot refuse new conns in the kernel", "error", err)
 	}

@@ -53,6 +53,7 @@ func (d *daemon) status() admin.Status {
 		Confirm:       d.confirmStatus(),
 		Doors:         d.doorStatus(time.Now()),
 		Knocks:        d.knockCounts(),
+		Guard:         d.guardStatus(),
 	}
 }
 

@@ -34,10 +34,12 @@ func (d *daemon) upgrade(starting, moving context.Context, binary string, spare 
 	d.log.Info("upgrade: starting the new process", "binary", binary)
 	d.unwatch()  // it would put tables in service
 	d.storeFDs() // the offer names what the service manager keeps
+	d.opt.Guard.Pause()
 	d.handing.Store(true)
 	u, err = upgrade.Run(starting, moving, replaced{d, spare}, upgrade.Start{Binary: binary, Args: os.Args[1:], Parent: d.parentOfNext()}, d.log)
 	d.handing.Store(false)
 	if err != nil {
+		d.opt.Guard.Resume()
 		d.watch()
 		if errors.Is(err, upgrade.ErrCancelled) {
 			d.log.Info("upgrade cancelled", "because", err)

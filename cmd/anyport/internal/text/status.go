@@ -56,6 +56,7 @@ func summary(s *admin.Status) [][2]string {
 		left := time.Duration(s.Confirm.SecondsLeft * float64(time.Second)).Round(time.Second)
 		lines = append(lines, [2]string{"CONFIRM", fmt.Sprintf("within %v, or all is given back: anyport confirm", left)})
 	}
+	lines = append(lines, guardLines(s.Guard)...)
 	for _, what := range s.Steering.Missing {
 		lines = append(lines, [2]string{"MISSING", what})
 	}
