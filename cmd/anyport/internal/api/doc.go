@@ -9,6 +9,7 @@
 //	handlers.go        from a request to the Service and back
 //	flows.go           the list of conns and flows, written as it is read
 //	web.go             admin.http: dashboard, status, flows, metrics
+//	events.go          the stream of events to open pages; snapshot.go: what is in an event
 //	metrics.go         the status in the names of Prometheus; gather.go: the samples of a scrape
 //	host_check.go      refuses pages of other servers (DNS rebinding)
 //	server.go          an HTTP server with time limits, which answers what it has read before it ends

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	_ "embed"
 	"errors"
 	"fmt"
 	"net"
@@ -12,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sys/unix"
 
+	"anyport/cmd/anyport/internal/dashboard"
 	"anyport/cmd/anyport/internal/privileges"
 )
 
@@ -44,21 +44,16 @@ func reusePort(owner *privileges.Account) func(_, _ string, c syscall.RawConn) e
 // webHandler answers on admin.http. Nothing can be changed there, so nobody has to log in.
 func (a *API) webHandler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", serveDashboard)
+	mux.HandleFunc("GET /{$}", dashboard.Serve)
 	mux.HandleFunc("GET /api/status", func(w http.ResponseWriter, _ *http.Request) { a.write(w, a.service.Status(), nil) })
 	mux.HandleFunc("GET /api/flows", a.flows)
+	mux.Handle("GET /api/events", a.events)
+	mux.HandleFunc("GET /api/ports", func(w http.ResponseWriter, r *http.Request) {
+		m, err := a.portMap(r)
+		a.write(w, m, err)
+	})
 	mux.Handle("GET /metrics", a.metrics())
 	return sameSite(a.service.HTTPHosts, mux)
-}
-
-//go:embed dashboard.html
-var dashboard []byte
-
-// serveDashboard allows the page its own script and style, and requests to this server.
-func serveDashboard(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; connect-src 'self'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; frame-ancestors 'none'")
-	_, _ = w.Write(dashboard) // fails if the client is gone
 }
 
 // metrics serves the status in the names of Prometheus.

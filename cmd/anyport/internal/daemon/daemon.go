@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"anyport/cmd/anyport/internal/admin"
 	"anyport/cmd/anyport/internal/handover"
 	"anyport/cmd/anyport/internal/privileges"
 	"anyport/cmd/anyport/internal/slowfs"
@@ -80,11 +81,12 @@ type daemon struct {
 	proxy      *proxy.Server      // moves the bytes; its loops never wait for this goroutine
 	steering   *steering.Steering // what is in the kernel; it has a mutex of its own
 
-	serving  atomic.Pointer[generation] // never nil once the routes are open
-	refused  atomic.Pointer[string]     // why the last reload was refused; nil: it was not
-	drains   atomic.Pointer[drains]     // never nil
-	allDown  map[string]bool            // routes whose new conns the kernel refuses because no origin is up
-	stopping atomic.Bool                // no new conns or flows are taken any more
+	serving  atomic.Pointer[generation]         // never nil once the routes are open
+	refused  atomic.Pointer[string]             // why the last reload was refused; nil: it was not
+	reloads  atomic.Pointer[[]admin.PastReload] // the newest first; nil: none yet. A new slice with each reload
+	drains   atomic.Pointer[drains]             // never nil
+	allDown  map[string]bool                    // routes whose new conns the kernel refuses because no origin is up
+	stopping atomic.Bool                        // no new conns or flows are taken any more
 
 	confirm   confirmation // see --confirm
 	inherited bool         // the steering, or its sockets, are those of another process

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"net/netip"
 	"os"
 	"time"
 
 	"anyport/cmd/anyport/internal/admin"
 	"anyport/cmd/anyport/internal/api"
 	"anyport/cmd/anyport/internal/privileges"
+	"anyport/config"
 	"anyport/proxy/route"
 )
 
@@ -52,6 +54,11 @@ func (s service) Drift() (admin.Drift, error) { return admin.Drift{}, errShadow 
 // Explain points to the command that answers from the file alone.
 func (s service) Explain(admin.Question) (admin.Explained, error) {
 	return admin.Explained{}, fmt.Errorf("%w: ask with explain -c %s", errShadow, s.opt.Config.Path)
+}
+
+// PortMap points to the command that answers from the file alone.
+func (s service) PortMap(config.Protocol, netip.Addr) (admin.PortMap, error) {
+	return admin.PortMap{}, fmt.Errorf("%w: ask with explain -c %s", errShadow, s.opt.Config.Path)
 }
 
 // Conns is refused: there are none.
