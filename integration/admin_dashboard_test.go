@@ -5,11 +5,16 @@ import (
 	"bytes"
 	"fmt"
 	"image"
+	"image/color"
+	"image/draw"
 	"image/png"
+	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -108,9 +113,12 @@ func TestDashboard(t *testing.T) {
 		b.becomes(t, "a reload", `document.getElementById("reloads").textContent.includes("~1 routes") && document.getElementById("problems").children.length`, "0")
 		b.becomes(t, "its limit", cell("routes", "web", "Live")+`.split(" / ")[1]`, "2,000")
 	})
+	defer r.keepBusy(t)()
+	b.ask(t, `(was => window.show = s => was(JSON.parse(JSON.stringify(s).replaceAll("`+p.file+`", "/etc/anyport/anyport.toml"))))(window.show)`)
+	b.becomes(t, "curves", `curves["New a second"].values.filter(v => v > 0).length > 5`, "true")
 	for _, scheme := range []string{"light", "dark"} {
 		for _, width := range []int{1280, 390} {
-			b.screen(t, width, map[int]int{1280: 1230, 390: 1400}[width], scheme)
+			b.screen(t, width, map[int]int{1280: 1260, 390: 1400}[width], scheme)
 			if wide := b.ask(t, `document.documentElement.scrollWidth`); wide != fmt.Sprint(width) {
 				t.Errorf("at %d pixels the page is %s wide", width, wide)
 			}
@@ -218,10 +226,50 @@ func saveShot(t *testing.T, name string, picture []byte) {
 	defer file.Close()
 	encoder := png.Encoder{CompressionLevel: png.BestCompression}
 	out := bufio.NewWriter(file)
-	if err := encoder.Encode(out, image.Image(shot)); err != nil {
+	if err := encoder.Encode(out, inFewColours(shot)); err != nil {
 		t.Fatal(err)
 	}
 	if err := out.Flush(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// inFewColours keeps the 256 most frequent colours of a picture, which makes its file half as large.
+func inFewColours(shot image.Image) *image.Paletted {
+	count := map[color.Color]int{}
+	for y := range shot.Bounds().Dy() {
+		for x := range shot.Bounds().Dx() {
+			count[shot.At(x, y)]++
+		}
+	}
+	colours := slices.SortedFunc(maps.Keys(count), func(a, b color.Color) int { return count[b] - count[a] })
+	few := image.NewPaletted(shot.Bounds(), colours[:min(len(colours), 256)])
+	draw.Draw(few, few.Rect, shot, image.Point{}, draw.Src)
+	return few
+}
+
+// keepBusy makes traffic until stop is called: conns that echo, and knocks at closed ports.
+func (r *rig) keepBusy(t *testing.T) (stop func()) {
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() { // ended by stop
+		defer close(ended)
+		text := make([]byte, 1<<16)
+		for i := 0; ; i++ {
+			select {
+			case <-done:
+				return
+			case <-time.After(time.Duration(20+i%7*30) * time.Millisecond):
+			}
+			port := []int{80, 8443, 27100, 6500, 27999}[i%5]
+			conn, err := r.client.tryDial("tcp", "", fmt.Sprint(dstV4, ":", port))
+			if err != nil {
+				continue
+			}
+			_ = conn.SetDeadline(time.Now().Add(patience))
+			n, _ := conn.Write(text[:1+i*4099%len(text)])
+			_, _ = io.ReadFull(conn, text[:n])
+			conn.Close()
+		}
+	}()
+	return func() { close(done); <-ended }
 }

@@ -6,7 +6,7 @@ const ports = { map: null, of: new Array(65536), hot: new Map(), at: 0, routes: 
 const el = id => document.getElementById(id);
 
 // hues are far from each other, and none is the grey of a refused port.
-const routeColour = i => "hsl(" + (210 + i * 137.5) % 360 + " " + (i % 2 ? 60 : 72) + "% " + (matchMedia("(prefers-color-scheme: dark)").matches ? 46 : 56) + "%)";
+const routeColour = i => "hsl(" + (210 + i * 137.5) % 360 + " 48% " + (matchMedia("(prefers-color-scheme: dark)").matches ? 42 : 58) + "%)";
 const theme = name => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
 
 function colourOf(run) {
@@ -26,7 +26,8 @@ function draw() {
     }
   }
   g.fillStyle = theme("hot");
-  for (const port of ports.hot.keys()) g.fillRect((port & 255) - .5, (port >> 8) - .5, 2, 2);
+  const size = ports.hot.size > 1000 ? 1 : 3; // few are drawn larger, to be seen
+  for (const port of ports.hot.keys()) g.fillRect((port & 255) - (size >> 1), (port >> 8) - (size >> 1), size, size);
   legend();
 }
 

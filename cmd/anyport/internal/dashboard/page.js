@@ -1,6 +1,7 @@
 // The figures. Every text goes to the page by textContent: names and errors are from outside.
 const $ = id => document.getElementById(id);
 const silentAfter = 5000; // ms without an event: the process may make them this rarely with very many routes
+const manyFlows = 20000;  // live ones: sorting them costs the server more than all else, so the list then waits to be opened
 const kept = 60;          // events in the curves
 
 let now = null, before = null, lastAt = 0, source = null;
@@ -106,9 +107,9 @@ const routeColumns = [
   { head: "Limited", of: r => count(r.limited), kind: "n" },
   { head: "Errors", of: r => count(errors(r)), kind: "n", state: r => rate(errors(r), before ? errors(routeBefore(r)) : 0) ? "bad" : "" },
   { head: "To origin", of: r => bytes(r.bytes_to_origin), kind: "n" },
-  { head: "/s", of: r => bytes(rate(r.bytes_to_origin, routeBefore(r).bytes_to_origin)), kind: "n" },
+  { head: "To origin/s", of: r => bytes(rate(r.bytes_to_origin, routeBefore(r).bytes_to_origin)), kind: "n" },
   { head: "To client", of: r => bytes(r.bytes_to_client), kind: "n" },
-  { head: "/s", of: r => bytes(rate(r.bytes_to_client, routeBefore(r).bytes_to_client)), kind: "n" },
+  { head: "To client/s", of: r => bytes(rate(r.bytes_to_client, routeBefore(r).bytes_to_client)), kind: "n" },
 ];
 
 const stateOf = o => o.gone ? "gone from its name" : o.state.replaceAll("_", " ") || (o.up ? "up" : "down");
@@ -118,9 +119,9 @@ const originColumns = [
   { head: "Origin", of: r => r.o.name && r.o.name !== r.o.address ? r.o.address + " (" + r.o.name + ")" : r.o.address, kind: "long" },
   { head: "Route", of: r => r.route.name, kind: "long" },
   { head: "State", of: r => stateOf(r.o), state: r => r.o.up ? "good" : r.o.forced ? "warn" : "bad" },
-  { head: "Since", of: r => ago(r.o.since) },
+  { head: "Since", of: r => ago(r.o.since), kind: "short" },
   { head: "Last error", of: r => lastError(r.o) || "-", kind: "long", state: r => lastError(r.o) ? "bad" : "" },
-  { head: "Last check", of: r => r.o.checked_at ? ago(r.o.checked_at) + ", " + (r.o.check_seconds * 1000).toFixed(1) + " ms" : "-" },
+  { head: "Last check", of: r => r.o.checked_at ? ago(r.o.checked_at) + ", " + (r.o.check_seconds * 1000).toFixed(1) + " ms" : "-", kind: "short" },
   { head: "Live", of: r => of(r.o.conns_active, r.o.max_conns), kind: "n" },
   { head: "Peak", of: r => count(r.o.conns_peak), kind: "n" },
   { head: "Total", of: r => count(r.o.conns_total), kind: "n" },
@@ -142,7 +143,7 @@ const dropColumns = [
 ];
 
 const reloadColumns = [
-  { head: "Reload", of: r => ago(r.at) },
+  { head: "Reload", of: r => ago(r.at), kind: "short" },
   { head: "Generation", of: r => r.generation, kind: "n" },
   { head: "Result", of: r => r.error ? "refused: " + r.error : "+" + r.added + " −" + r.removed + " ~" + r.changed + " routes", state: r => r.error ? "bad" : "" },
 ];
@@ -211,6 +212,7 @@ function problems(s) {
 function show(s) {
   before = now;
   now = s;
+  if (!before && s.totals.conns_active <= manyFlows) $("flows-open").open = true;
   const k = s.steering;
   set($("process"), s.version + ", pid " + s.pid + ", up for " + span(s.uptime_seconds));
   set($("config"), s.config.path + ", generation " + s.config.generation + ", loaded " + ago(s.config.loaded_at));
@@ -249,7 +251,7 @@ function listen() {
 }
 
 async function showFlows() {
-  if ($("flows-open").open && !document.hidden) {
+  if ($("flows-open").open && !document.hidden && now) {
     try {
       const top = await (await fetch("api/flows?top=20")).json();
       table("flows", flowColumns, top.flows);
@@ -260,5 +262,5 @@ async function showFlows() {
 const begun = Date.now();
 listen();
 setInterval(watch, 500);
-setInterval(showFlows, 2000);
+setInterval(showFlows, 5000);
 $("flows-open").addEventListener("toggle", showFlows);

@@ -24,7 +24,7 @@ func TestSealed(t *testing.T) {
 		t.Errorf("the policy is %q", policy)
 	}
 	for _, tag := range []string{"script", "style"} {
-		found := regexp.MustCompile(`(?s)<` + tag + `>(.*?)</` + tag + `>`).FindAllStringSubmatch(text, -1)
+		found := regexp.MustCompile(`(?s)<`+tag+`>(.*?)</`+tag+`>`).FindAllStringSubmatch(text, -1)
 		if len(found) != 1 || !strings.Contains(policy, hashOf(found[0][1])) {
 			t.Errorf("the policy %q does not have the hash of the only <%s>, of %d", policy, tag, len(found))
 		}
