@@ -93,8 +93,8 @@ function routeState(r) {
 
 const routeColumns = [
   { head: "Route", of: r => r.name, kind: "long" },
-  { head: "State", of: r => routeState(r)[0], state: r => routeState(r)[1] },
-  { head: "Proto", of: r => r.protocol.join(" ") },
+  { head: "State", of: r => routeState(r)[0], kind: "state", state: r => routeState(r)[1] },
+  { head: "Proto", of: r => r.protocol.join(" "), kind: "state" },
   { head: "Prefixes", of: r => r.prefixes.join(" "), kind: "long" },
   { head: "Ports", of: r => r.ports.join(" ") },
   { head: "Live", of: r => of(r.conns_active, r.max_conns || r.max_flows), kind: "n" },
@@ -118,7 +118,7 @@ const changes = o => Object.entries(o.changes || {}).filter(([state]) => state !
 const originColumns = [
   { head: "Origin", of: r => r.o.name && r.o.name !== r.o.address ? r.o.address + " (" + r.o.name + ")" : r.o.address, kind: "long" },
   { head: "Route", of: r => r.route.name, kind: "long" },
-  { head: "State", of: r => stateOf(r.o), state: r => r.o.up ? "good" : r.o.forced ? "warn" : "bad" },
+  { head: "State", of: r => stateOf(r.o), kind: "state", state: r => r.o.up ? "good" : r.o.forced ? "warn" : "bad" },
   { head: "Since", of: r => ago(r.o.since), kind: "short" },
   { head: "Last error", of: r => lastError(r.o) || "-", kind: "long", state: r => lastError(r.o) ? "bad" : "" },
   { head: "Last check", of: r => r.o.checked_at ? ago(r.o.checked_at) + ", " + (r.o.check_seconds * 1000).toFixed(1) + " ms" : "-", kind: "short" },
@@ -145,7 +145,7 @@ const dropColumns = [
 const reloadColumns = [
   { head: "Reload", of: r => ago(r.at), kind: "short" },
   { head: "Generation", of: r => r.generation, kind: "n" },
-  { head: "Result", of: r => r.error ? "refused: " + r.error : "+" + r.added + " −" + r.removed + " ~" + r.changed + " routes", state: r => r.error ? "bad" : "" },
+  { head: "Result", kind: "text", of: r => r.error ? "refused: " + r.error : "+" + r.added + " −" + r.removed + " ~" + r.changed + " routes", state: r => r.error ? "bad" : "" },
 ];
 
 const flowColumns = [
