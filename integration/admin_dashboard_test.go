@@ -234,7 +234,8 @@ func saveShot(t *testing.T, name string, picture []byte) {
 	}
 }
 
-// inFewColours keeps the 256 most frequent colours of a picture, which makes its file half as large.
+// inFewColours is a picture in 256 colours, which makes its file half as large: the most frequent ones that are not
+// nearly the same.
 func inFewColours(shot image.Image) *image.Paletted {
 	count := map[color.Color]int{}
 	for y := range shot.Bounds().Dy() {
@@ -242,10 +243,26 @@ func inFewColours(shot image.Image) *image.Paletted {
 			count[shot.At(x, y)]++
 		}
 	}
-	colours := slices.SortedFunc(maps.Keys(count), func(a, b color.Color) int { return count[b] - count[a] })
-	few := image.NewPaletted(shot.Bounds(), colours[:min(len(colours), 256)])
-	draw.Draw(few, few.Rect, shot, image.Point{}, draw.Src)
-	return few
+	var few color.Palette
+	for _, c := range slices.SortedFunc(maps.Keys(count), func(a, b color.Color) int { return count[b] - count[a] }) {
+		if len(few) == 256 {
+			break
+		}
+		if len(few) == 0 || !near(c, few.Convert(c)) {
+			few = append(few, c)
+		}
+	}
+	paletted := image.NewPaletted(shot.Bounds(), few)
+	draw.Draw(paletted, paletted.Rect, shot, image.Point{}, draw.Src)
+	return paletted
+}
+
+// near reports whether nobody sees a difference of two colours.
+func near(a, b color.Color) bool {
+	r, g, bl, _ := a.RGBA()
+	r2, g2, bl2, _ := b.RGBA()
+	distance := func(x, y uint32) int { return max(int(x)-int(y), int(y)-int(x)) >> 8 }
+	return distance(r, r2)+distance(g, g2)+distance(bl, bl2) < 24
 }
 
 // keepBusy makes traffic until stop is called: conns that echo, and knocks at closed ports.

@@ -96,7 +96,7 @@ const routeColumns = [
   { head: "State", of: r => routeState(r)[0], kind: "state", state: r => routeState(r)[1] },
   { head: "Proto", of: r => r.protocol.join(" "), kind: "state" },
   { head: "Prefixes", of: r => r.prefixes.join(" "), kind: "long" },
-  { head: "Ports", of: r => r.ports.join(" ") },
+  { head: "Ports", of: r => r.ports.join(" "), kind: "ports" },
   { head: "Live", of: r => of(r.conns_active, r.max_conns || r.max_flows), kind: "n" },
   { head: "Peak", of: r => count(r.conns_peak), kind: "n" },
   { head: "Total", of: r => count(r.conns_total), kind: "n" },
@@ -116,7 +116,7 @@ const stateOf = o => o.gone ? "gone from its name" : o.state.replaceAll("_", " "
 const lastError = o => o.check_failed || (o.up ? "" : o.why);
 const changes = o => Object.entries(o.changes || {}).filter(([state]) => state !== "up").reduce((sum, [, n]) => sum + n, 0);
 const originColumns = [
-  { head: "Origin", of: r => r.o.name && r.o.name !== r.o.address ? r.o.address + " (" + r.o.name + ")" : r.o.address, kind: "long" },
+  { head: "Origin", of: r => r.o.name && r.o.name !== r.o.address ? r.o.address + " (" + r.o.name + ")" : r.o.address, kind: "long wide" },
   { head: "Route", of: r => r.route.name, kind: "long" },
   { head: "State", of: r => stateOf(r.o), kind: "state", state: r => r.o.up ? "good" : r.o.forced ? "warn" : "bad" },
   { head: "Since", of: r => ago(r.o.since), kind: "short" },
