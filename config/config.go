@@ -20,6 +20,7 @@ type Config struct {
 	Steering Steering
 	Admin    Admin
 	Log      Log
+	Knock    Doorbell
 	Routes   []*Route  // in the order of the file
 	Notes    []Problem // what is valid and may surprise, in the order of the file
 
@@ -64,6 +65,12 @@ type Log struct {
 
 	AccessSample   Percent       // of normal ends; everything else is always logged
 	AccessProgress time.Duration // between lines of a live conn or flow; 0: only at its end
+}
+
+// Doorbell is the [knock] table: where authenticated datagrams open doors.
+type Doorbell struct {
+	Port int    // UDP, on every served address of a route with knock = ["spa"]
+	Keys string // a file
 }
 
 // Timeouts are the keys of [defaults]. Each of them can also stand in a route.

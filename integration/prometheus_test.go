@@ -31,6 +31,13 @@ protocol = "tcp"
 prefixes = ["192.0.2.0/24"]
 ports    = [81]
 origins  = ["10.0.0.5:4002"]
+active   = ["Mon..Sun"]
+[route.local]
+protocol = "tcp"
+prefixes = ["192.0.2.0/24"]
+ports    = [84]
+action   = "socket"
+service  = "pidfile:/run/no-such-service.pid"
 [route.named]
 protocol = "tcp"
 prefixes = ["192.0.2.0/24"]

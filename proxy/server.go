@@ -26,6 +26,7 @@ type Options struct {
 	MaxFlows int           // UDP flows of all routes together
 	Raw      *datagram.Raw // for UDP answers that no bound socket can send; nil: Serve opens it, which needs CAP_NET_RAW
 	Mirror   route.Mirror  // called for a dst that its origins have refused, if the route has mirror_closed; may be nil
+	Knock    udp.Knock     // gets datagrams of no flow first; may be nil
 	Log      *slog.Logger
 
 	HealthChanged func()                            // called when origins went down or came back, and after a reload; must not block; may be nil
@@ -175,6 +176,7 @@ func (s *Server) Serve(ctx context.Context, tcpSockets, udpSockets []int) error 
 			Files:      s.shares,
 			Raw:        s.opt.Raw,
 			Mirror:     s.opt.Mirror,
+			Knock:      s.opt.Knock,
 			Pulse:      s.pulse,
 			Log:        s.opt.Log,
 			Opened:     s.open,

@@ -44,6 +44,8 @@ type RouteStatus struct {
 
 	QueueWaiting *int // conns that wait for an origin at its max_conns; nil: the route has no queue
 
+	UnreachableSince *time.Time // while all origins of the route fail
+
 	Origins []OriginStatus
 }
 
@@ -66,6 +68,14 @@ type OriginStatus struct {
 	Why     string            // the reason of the last change
 	Since   *time.Time        // of the last change; none: nothing has changed
 	Changes map[string]uint64 // state → how often the origin came to it
+
+	Health string // "unchecked", "up" or "down": unchecked while no check has said anything
+
+	LastError     string            // a word: "refused", "timeout", "unreachable", …; "": there was none
+	LastErrno     string            // "ECONNREFUSED", …; "": it has none
+	LastErrorAt   *time.Time        // none: there was none
+	FailingSince  *time.Time        // while nothing has succeeded since: the first error of these
+	ConnectErrors map[string]uint64 // error → conns and flows that the origin did not take
 
 	CheckedAt    *time.Time // the last active check; none: there was none
 	CheckSeconds float64
@@ -156,6 +166,7 @@ func routeStatus(r *route.Route) RouteStatus {
 	if n := r.Origins().Waiting(); r.Queue > 0 || n > 0 { // they wait on after a reload that removes the queue
 		status.QueueWaiting = &n
 	}
+	status.UnreachableSince = unreachableSince(r)
 	for _, o := range r.Origins().Origins {
 		if !o.Vanished() || o.Active() > 0 {
 			status.Origins = append(status.Origins, originStatus(o, r.Route, time.Now()))
@@ -178,6 +189,7 @@ func originStatus(o *origin.Origin, r *config.Route, now time.Time) OriginStatus
 		Refusals:     o.Refusals(config.UDP),
 		FailedDials:  o.Refusals(config.TCP),
 		Changes:      map[string]uint64{},
+		Health:       healthText(o, r, now),
 		ConnsActive:  o.Active(),
 		ConnsTotal:   o.Total(),
 		ConnsPeak:    o.Peak(),
@@ -204,6 +216,7 @@ func originStatus(o *origin.Origin, r *config.Route, now time.Time) OriginStatus
 	if since, ok := o.RefusedSince(config.TCP, now); ok {
 		status.EjectedSince = &since
 	}
+	noteErrors(&status, o)
 	if last := o.LastResult(); last != nil && r.Health != nil {
 		status.CheckedAt, status.CheckSeconds, status.CheckFailed = &last.At, last.Took.Seconds(), last.Failed
 	}
@@ -245,7 +258,7 @@ func unresolved(r *route.Route) (all []OriginStatus) {
 	}
 	for _, o := range r.Route.Origins {
 		if name := nameOf(o); name != "" && !found[name] {
-			all = append(all, OriginStatus{Address: o.Text, Name: name})
+			all = append(all, OriginStatus{Address: o.Text, Name: name, Health: "down", LastError: origin.ErrorDNS.String(), ConnectErrors: map[string]uint64{}})
 		}
 	}
 	return all

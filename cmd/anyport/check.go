@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"anyport/cmd/anyport/internal/knock"
 	"anyport/cmd/anyport/internal/text"
 	"anyport/config"
 	"anyport/steering/table"
@@ -22,8 +23,9 @@ its line, route and key, the value found, and what is allowed.
 
 Something valid that may surprise is a note on stderr.
 
-It reads only the file. "anyport run" also checks what depends on this host: its addresses
-and the listeners of other processes. A FILE of - is stdin.`,
+It reads only the file, and the one of [knock] keys if a route needs it. "anyport run" also
+checks what depends on this host: its addresses and the listeners of other processes. A FILE of -
+is stdin.`,
 		Example: `  anyport check /etc/anyport/anyport.toml
   generate | anyport check -`,
 		Args: cobra.ArbitraryArgs,
@@ -51,6 +53,9 @@ and the listeners of other processes. A FILE of - is stdin.`,
 		if err != nil {
 			return err
 		}
+		if err := checkKeys(c); err != nil {
+			return err
+		}
 		fmt.Fprintf(cmd.OutOrStdout(), "%s: ok, %s, %s\n", c.Path,
 			text.Count(len(c.Routes), "route", "routes"), text.Count(table.Prefixes(), "prefix", "prefixes"))
 		for _, note := range c.Notes {
@@ -59,6 +64,17 @@ and the listeners of other processes. A FILE of - is stdin.`,
 		return nil
 	}
 	return cmd
+}
+
+// checkKeys reads the keys of knocks, if a route needs them.
+func checkKeys(c *config.Config) error {
+	if !c.TakesKnocks() {
+		return nil
+	}
+	if _, err := knock.ReadKeys(c.Knock.Keys); err != nil {
+		return fmt.Errorf("[knock] keys: %w", err)
+	}
+	return nil
 }
 
 // compile reads the file and makes its table.

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"anyport/proxy/route"
 )
 
@@ -90,7 +92,7 @@ var fields = []field{
 	{"dst", inEach, false, "address and port that the client asked for; in a sum those of the first", func(b []byte, e *entry) []byte {
 		return appendAddr(b, e.Dst)
 	}},
-	{"origin", ofOne, false, "address and port of the origin, if one was reached", func(b []byte, e *entry) []byte {
+	{"origin", ofOne, false, "address and port of the origin; of one that was not reached the last that was tried; empty if none was", func(b []byte, e *entry) []byte {
 		return appendAddr(b, e.Origin)
 	}},
 	{"source", ofOne, false, "address and port that the origin was dialled from; `0.0.0.0` or `[::]` for flows that share a socket (SPP)", func(b []byte, e *entry) []byte {
@@ -134,6 +136,12 @@ var fields = []field{
 	}},
 	{"phase", endLine | refusedLine, false, "the second letter as a word", func(b []byte, e *entry) []byte {
 		return append(b, e.ending.Phase.String()...)
+	}},
+	{"error", ofOne, false, "why the origin did not take it: `refused`, `timeout`, `unreachable`, `reset`, `dns`, `header` or `local`", func(b []byte, e *entry) []byte {
+		return append(b, e.Error.String()...)
+	}},
+	{"errno", ofOne, false, "the error of the kernel behind it, such as `ECONNREFUSED`", func(b []byte, e *entry) []byte {
+		return append(b, unix.ErrnoName(e.Errno)...)
 	}},
 	{"peer", ofOne, false, "routes with `accept_proxy`: the load balancer that named the client", func(b []byte, e *entry) []byte {
 		return appendAddr(b, e.Peer)

@@ -35,6 +35,7 @@ type Table[S any] struct {
 	set       *route.Set       // the generation of routes last seen
 	recording *route.Recording // last seen
 	draining  bool             // no new flows are taken
+	overs     uint64           // Routes.Overs when HoursOver last looked
 }
 
 // NewTable makes an empty table.
@@ -96,7 +97,7 @@ func (t *Table[S]) FromOrigin(f *Flow[S], reply []byte, now time.Duration) ([]by
 	if f.stage == Unanswered {
 		t.evictions.answered(f)
 	}
-	t.noteAnswer(f)
+	t.noteAnswer(f, now)
 	return payload, route.Forwarded
 }
 

@@ -24,6 +24,9 @@ var counters = func() []counter {
 	for v := range health.Verdicts {
 		all = append(all, counter{"changes/" + v.String(), func(c *counts) *atomic.Uint64 { return &c.changes[v] }})
 	}
+	for c := NoError + 1; c < ErrorClasses; c++ {
+		all = append(all, counter{"errors/" + c.String(), func(counts *counts) *atomic.Uint64 { return &counts.errors[c] }})
+	}
 	return all
 }()
 

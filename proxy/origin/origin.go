@@ -31,6 +31,8 @@ type counts struct {
 	refusals [2]refusals  // over TCP and over UDP
 	ways     refusals     // dials over TCP that failed, of an origin with two ways
 	accepted atomic.Int64 // when a dial last succeeded, in ns since epoch; 0: never
+	failures [2]failures  // over TCP and over UDP
+	errors   [ErrorClasses]atomic.Uint64
 	sources  sources
 
 	state   atomic.Pointer[health.State] // nil: the zero State

@@ -95,7 +95,7 @@ var endings = [Verdicts]Ending{
 	OverMaxConns: {ByPolicy, AtAdmission}, OverMaxPerClient: {ByPolicy, AtAdmission}, OverClientRate: {ByPolicy, AtAdmission},
 	OverMaxFlows: {ByPolicy, AtAdmission}, OverClientFlows: {ByPolicy, AtAdmission},
 	Responder: {ByPolicy, AtAdmission}, Looped: {ByPolicy, AtAdmission}, BadHeader: {ByPolicy, AtAdmission},
-	Draining: {ByOperator, AtAdmission}, HeaderTimedOut: {ByClientTimeout, AtAdmission},
+	Draining: {ByOperator, AtAdmission}, Inactive: {ByPolicy, AtAdmission}, HeaderTimedOut: {ByClientTimeout, AtAdmission},
 
 	QueueFull: {ByPolicy, InQueue}, QueueTimedOut: {ByOriginTimeout, InQueue}, QueueAbandoned: {ByClient, InQueue},
 
@@ -109,7 +109,7 @@ var endings = [Verdicts]Ending{
 	ResetByOrigin: {ByOrigin, AtEnd}, OriginTimedOut: {ByOriginTimeout, AtEnd},
 	IdleTimedOut: {ByClientTimeout, AtEnd}, HalfCloseTimedOut: {ByOriginTimeout, AtEnd},
 	DrainTimedOut: {ByOperator, AtEnd}, RelayFailed: {ByInternal, AtEnd}, Evicted: {ByResources, AtEnd},
-	OriginDown: {ByDownOrigin, AtEnd}, MaxAge: {ByPolicy, AtEnd}, Killed: {ByOperator, AtEnd},
+	OriginDown: {ByDownOrigin, AtEnd}, MaxAge: {ByPolicy, AtEnd}, HoursOver: {ByPolicy, AtEnd}, Killed: {ByOperator, AtEnd},
 }
 
 // Ending says who ended the conn or flow of a record, and in which phase.

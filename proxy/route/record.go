@@ -4,7 +4,10 @@ import (
 	"net/netip"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"anyport/config"
+	"anyport/proxy/origin"
 )
 
 // Record is what the access log writes of a conn or flow: when it has ended or was refused, and, if
@@ -19,7 +22,9 @@ type Record struct {
 	Client   netip.AddrPort
 	Peer     netip.AddrPort // what the packets came from, if a PROXY header named the client; or the zero value
 	Dst      netip.AddrPort
-	Origin   netip.AddrPort // the zero value where none was reached
+	Origin   netip.AddrPort    // the last one that was tried, and the zero value where none was
+	Error    origin.ErrorClass // why that one did not take it; NoError: it did
+	Errno    unix.Errno
 	Source   netip.AddrPort // what the origin was dialled from; the zero value where none was reached
 	Sent     [2]Sent        // ToOrigin, ToClient
 	Connect  time.Duration  // from the dial until the origin accepted; 0: it did not, or this is a flow
@@ -44,7 +49,7 @@ func (r *Record) Refused() bool {
 	switch r.Verdict {
 	case NoRoute, Denied, OverMaxConns, OverMaxPerClient, OverClientRate, OverMaxFlows, OverClientFlows, OverOriginConns,
 		QueueFull, QueueTimedOut, QueueAbandoned, NoOrigin, NoneForClient, ClientPortInUse, HeaderFailed, OutOfFiles, OutOfPorts,
-		Draining, Responder, Looped, UntrustedPeer:
+		Draining, Inactive, Responder, Looped, UntrustedPeer:
 		return true
 	case BadHeader:
 		return r.Protocol == config.UDP

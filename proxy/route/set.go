@@ -45,6 +45,9 @@ func (s *Set) Keeps(protocol config.Protocol, dst netip.AddrPort, r *Route) bool
 // NamesClients reports whether any route has its clients named by PROXY headers.
 func (s *Set) NamesClients() bool { return s.names || s.before != nil && s.before.NamesClients() }
 
+// OnTrial reports whether the generation can still be undone.
+func (s *Set) OnTrial() bool { return s.before != nil }
+
 // Passes reports whether packets for dst go to the host's own sockets.
 func (s *Set) Passes(protocol config.Protocol, dst netip.AddrPort) bool {
 	return s.table.Passes(protocol, dst) && (s.before == nil || s.before.Passes(protocol, dst))
@@ -66,6 +69,7 @@ type Live struct {
 	set       atomic.Pointer[Set]
 	swaps     atomic.Uint64 // how often a generation came into service
 	downs     atomic.Uint64 // how often an origin went down
+	overs     atomic.Uint64 // how often the time of a route was over
 	renewing  sync.Mutex    // held to make pools of origins, so that two of one route have the same counts
 	resolve   func(routes []*config.Route) Members
 	watchers  registry[func()]
@@ -165,7 +169,7 @@ func (l *Live) notify() {
 	}
 }
 
-// Watch has changed called after each swap, each OriginDown and each SetRecording, on the goroutine that makes it, until
+// Watch has changed called after each swap, OriginDown, HoursOver and SetRecording, on the goroutine that makes it, until
 // cancel. It must not block. Once cancel has returned, it is not running and will not be called.
 func (l *Live) Watch(changed func()) (cancel func()) { return l.watchers.add(changed) }
 

@@ -16,6 +16,7 @@ func (l *loop) endConn(c *conn, v route.Verdict) {
 // closeConn is the only way out of a conn's life in this process: everything that it holds is given
 // back, its end is counted and recorded, and its sockets are closed.
 func (l *loop) closeConn(c *conn, v route.Verdict) {
+	l.noteEnd(c, v)
 	wanted := l.routes.Recording()
 	recorded := wanted.Wants(c.id, config.TCP, v, c.attempts())
 	var ended route.Record

@@ -34,15 +34,17 @@ type conn struct {
 	siblings        siblings      // other conns of its client
 	generation      uint32        // tells its events from those of the conn that had the slot before
 	state           state
-	queued          bool   // on the loop's ready list
-	moving          bool   // it is being moved to another process: nothing is done for it
-	keepalive       bool   // probes are on, on both sockets
-	sawOtherFailure bool   // an origin failed otherwise than by refusing: dst may not be closed
-	hurries         bool   // the dial in progress ends after otherWayAfter
-	hurried         uint8  // the place among tried, from 1, of an address whose dial did; 0: none; takenBack
-	connected       uint32 // microseconds from the dial until the origin accepted; 0: it has not
-	progress        uint32 // when the access log gets its next line: tenths of a second since the loop began; 0: only at its end
-	source          uint16 // where the origin counts its source address; 0: nowhere
+	queued          bool              // on the loop's ready list
+	moving          bool              // it is being moved to another process: nothing is done for it
+	keepalive       bool              // probes are on, on both sockets
+	sawOtherFailure bool              // an origin failed otherwise than by refusing: dst may not be closed
+	hurries         bool              // the dial in progress ends after otherWayAfter
+	hurried         uint8             // the place among tried, from 1, of an address whose dial did; 0: none; takenBack
+	failure         origin.ErrorClass // of the origin that was tried last
+	errno           uint8             // of the same; 0: none
+	source          uint16            // where the origin counts its source address; 0: nowhere
+	connected       uint32            // microseconds from the dial until the origin accepted; 0: it has not
+	progress        uint32            // when the access log gets its next line: tenths of a second since the loop began; 0: only at its end
 
 	ends [2]end // clientEnd, originEnd
 	ways [2]way // route.ToOrigin, route.ToClient: way d goes from ends[d] to ends[1-d]

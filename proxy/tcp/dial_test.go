@@ -123,8 +123,12 @@ func TestNoOriginLeft(t *testing.T) {
 			p := serve(t, c.route)
 			p.refused()
 			got := p.ends(c.want)
-			if got.Origin.IsValid() {
-				t.Errorf("origin %v, want none", got.Origin)
+			last := netip.AddrPort{}
+			if c.want != route.NoOrigin {
+				last = netip.MustParseAddrPort(c.route.Origins[len(c.route.Origins)-1].Text)
+			}
+			if got.Origin != last {
+				t.Errorf("origin %v, want %v", got.Origin, last)
 			}
 			if len(p.mirrors) != c.mirrored || c.mirrored > 0 && <-p.mirrors != got.Dst {
 				t.Errorf("mirrored %d times, or another dst; want %v %d times", len(p.mirrors), got.Dst, c.mirrored)

@@ -52,6 +52,7 @@ func (l *loop) handleEvent(e *unix.EpollEvent) error {
 		l.applyReload()
 		l.applyRecording()
 		l.closeDown()
+		l.closeInactive()
 		l.serveCalled()
 	case !l.gate.shut && !l.acceptPaused && !l.draining():
 		return l.acceptFrom(int(e.Fd))

@@ -64,7 +64,7 @@ func TestMoveOfHeldBytes(t *testing.T) {
 				w.held = l.buffers.Took(w.held, len("…"))
 			}
 		}
-		b, _ := l.suspendBatch(0, (*conn).hasPlace)
+		b, _ := l.suspendBatch(0, (*conn).hasOrigin)
 		if len(b.exported) != 1 || b.exported[0].Files() != len(b.exported[0].FDs) {
 			t.Fatalf("%+v moves", b.exported)
 		}
@@ -148,7 +148,7 @@ func TestMovedTwice(t *testing.T) {
 		want.Begun, want.Dialled, want.Last = at.Add(-3*time.Hour), at.Add(-2*time.Hour), at.Add(-time.Hour)
 		want.FDs = []int{int(c.ends[clientEnd].fd), int(c.ends[originEnd].fd)}
 		l.addArrival(travelled(t, want))
-		b, _ := l.suspendBatch(0, (*conn).hasPlace)
+		b, _ := l.suspendBatch(0, (*conn).hasOrigin)
 		if diff := cmp.Diff([]Conn{want}, b.exported, cmpopts.EquateComparable(netip.AddrPort{}), cmpopts.EquateApproxTime(time.Second), cmpopts.IgnoreFields(Conn{}, "FDs")); diff != "" {
 			t.Errorf("%s: -want +got:\n%s", test.name, diff)
 		}

@@ -4,7 +4,10 @@ import (
 	"net/netip"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"anyport/config"
+	"anyport/proxy/origin"
 	"anyport/proxy/route"
 	"anyport/proxy/wheel"
 )
@@ -24,12 +27,26 @@ func (l *loop) connRecord(c *conn, v route.Verdict) route.Record {
 		r.Sent[d].Bytes = c.ways[d].bytes
 		l.askSent(&r.Sent[d], c.ends[1-d].fd)
 	}
+	if o := c.lastOrigin(); o != nil {
+		r.Origin = o.At(c.dst.Port())
+	}
+	if c.origin == nil || c.state == relaying { // otherwise its dial goes on, and the error is of another one
+		r.Error, r.Errno = c.failure, unix.Errno(c.errno)
+	}
 	if c.state == relaying {
-		r.Origin, r.Source = c.origin.At(c.dst.Port()), l.sockets.LocalAddr(c.ends[originEnd].fd)
+		r.Source = l.sockets.LocalAddr(c.ends[originEnd].fd)
 	} else {
 		r.Sent[route.ToOrigin] = route.Sent{} // a dial has sent nothing yet
 	}
 	return r
+}
+
+// lastOrigin is the one that is dialled or relayed to, or else the last that was tried; nil: none was.
+func (c *conn) lastOrigin() *origin.Origin {
+	if c.origin == nil && len(c.tried) > 0 {
+		return c.tried[len(c.tried)-1]
+	}
+	return c.origin
 }
 
 // askSent adds what TCP knows of what went to a socket.

@@ -46,6 +46,8 @@ func (l *loop) timerFired(c *conn) {
 		l.setTimer(c)
 	case v == route.ConnectTimedOut:
 		l.dialTimedOut(c)
+	case v == route.QueueTimedOut:
+		l.waitTimedOut(c)
 	case c.state == relaying && v != route.DrainTimedOut && v != route.MaxAge && (c.paused() || c.delivering(l.sockets)):
 		c.active = l.now
 		l.setTimer(c)

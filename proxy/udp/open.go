@@ -72,6 +72,7 @@ func (l *loop) connectOrigin(f *liveFlow, tried []*origin.Origin, now time.Durat
 		if err == nil {
 			return route.Admitted
 		}
+		l.flows.NoteDialFailed(f, err, now)
 		l.log.Warn(now, "an origin can't be dialled", "route", f.Route.Name, "origin", f.OriginAddr(), "error", err)
 		verdict, tried = socketVerdict(err, route.ConnectFailed), append(tried, f.Origin)
 	}
@@ -125,6 +126,13 @@ func (l *loop) endExpired(now time.Duration) {
 func (l *loop) endUnrouted(passed []*liveFlow, now time.Duration) {
 	for _, f := range passed {
 		l.end(f, route.NoRoute, now)
+	}
+}
+
+// endInactive ends flows whose route's time is over.
+func (l *loop) endInactive(over []*liveFlow, now time.Duration) {
+	for _, f := range over {
+		l.end(f, route.HoursOver, now)
 	}
 }
 

@@ -24,6 +24,7 @@ type Options struct {
 	MaxFlows   int              // of all listeners together; 0: flow.DefaultMaxFlows. Those with a socket of their own: see MaxSockets
 	Files      *fdbudget.Shares // files that the loops may open; nil: no bound
 	Raw        *datagram.Raw    // answers where no socket can be bound; nil: Serve opens its own
+	Knock      Knock            // gets datagrams of no flow first; may be nil
 	Mirror     route.Mirror     // called with the dst of a flow whose origin has refused; may be nil
 	Pulse      *mailbox.Pulse   // asks the loops whether they are stuck; may be nil
 	Log        *slog.Logger

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"time"
 
 	"anyport/cmd/anyport/internal/admin"
 	"anyport/config"
@@ -98,6 +99,11 @@ func parseQuestion(r *http.Request) (q admin.Question, err error) {
 	if text := r.FormValue("client"); text != "" {
 		if q.Client, err = netip.ParseAddr(text); err != nil {
 			return q, fmt.Errorf("client: %w", err)
+		}
+	}
+	if text := r.FormValue("at"); text != "" {
+		if q.At, err = time.Parse(time.RFC3339, text); err != nil {
+			return q, fmt.Errorf("at: %w", err)
 		}
 	}
 	return q, nil

@@ -53,11 +53,17 @@ var (
 	heldBack    = metric("held_back_bytes_total", "Answers over amplification_budget, to clients that had not proved that they are there.", "route")
 	waiting     = metric("bandwidth_waiting", "Conns that wait for route_bandwidth, on routes that have it.", "route", "direction")
 	queued      = metric("queue_waiting", "Conns that wait for an origin at its max_conns, on routes with a queue.", "route")
+	routeActive = metric("route_active", "1 while the route is in force by its active.", "route")
 	routeDrains = metric("route_draining", "1 while the route takes nothing new.", "route")
+
+	localSocketUp = metric("local_socket_up", "1 while the service of a route with action = \"socket\" has its socket.", "route", "protocol")
+	doorsOpen     = metric("doors_open", "Clients that a door is open to after a knock.", "route")
+	knocks        = metric("knocks_total", "Authenticated knocks, by what became of them, since this process began.", "verdict")
 
 	originUp       = metric("origin_up", "1 while new conns and flows may go to the origin; 0 while it is down by its checks or by hand, ejected, or refuses UDP flows.", "route", "origin")
 	originRefusals = metric("origin_refusals_total", "ICMP errors from the origin, or from routers on the way, that UDP flows received.", "route", "origin")
 	originDials    = metric("origin_dial_failures_total", "Dials of the origin for conns that failed.", "route", "origin")
+	originErrors   = metric("origin_connect_errors_total", "Conns and flows that the origin did not take, by why.", "route", "origin", "error")
 	originChanges  = metric("origin_state_changes_total", "How often the origin came to be up, or to be left out for this cause.", "route", "origin", "cause")
 	originWeight   = metric("origin_weight", "The weight of the origin for new conns and flows.", "route", "origin")
 	originTotal    = metric("origin_connections_total", "Conns and flows given to the origin.", "route", "origin")
@@ -106,6 +112,7 @@ func (e *exporter) process(s admin.Status) {
 	e.queues(acceptQueue, acceptMost, s.Listeners.Accept)
 	e.queues(receiveBuffer, receiveMost, s.Listeners.Receive)
 	e.counter(acceptLost, s.Listeners.AcceptOverflows)
+	e.knocks(s)
 }
 
 // files exports who holds file descriptors.
@@ -119,6 +126,20 @@ func (e *exporter) files(limit uint64, shares admin.FileShares) {
 	}{{"flows", shares.Flows}, {"replies", shares.Replies}, {"tcp", shares.TCP}} {
 		e.gauge(filesUsed, float64(u.Held), u.use)
 		e.gauge(filesMost, float64(u.Most), u.use)
+	}
+}
+
+// knocks exports the doors of each route that has any, and the datagrams that knocked.
+func (e *exporter) knocks(s admin.Status) {
+	open := map[string]int{}
+	for _, d := range s.Doors {
+		open[d.Route]++
+	}
+	for route, n := range sorted(open) {
+		e.gauge(doorsOpen, float64(n), route)
+	}
+	for verdict, n := range sorted(s.Knocks) {
+		e.counter(knocks, n, verdict)
 	}
 }
 
@@ -144,7 +165,13 @@ func (e *exporter) steering(s admin.SteeringStatus) {
 // route exports everything about a route.
 func (e *exporter) route(r *admin.RouteStatus) {
 	e.flag(routeDrains, r.Draining, r.Name)
+	if r.Hours != nil {
+		e.flag(routeActive, r.Hours.Active, r.Name)
+	}
 	e.lookups(r.Name, r.Verdicts)
+	for _, l := range r.LocalSockets {
+		e.flag(localSocketUp, l.Up, r.Name, l.Protocol)
+	}
 	e.counts(r.Name, r.Counts)
 	e.counter(heldBack, r.HeldBack, r.Name)
 	for _, protocol := range r.Protocol {
@@ -172,6 +199,9 @@ func (e *exporter) origin(route string, o *admin.OriginStatus) {
 	e.flag(originUp, o.Up, route, o.Address)
 	e.counter(originRefusals, o.Refusals, route, o.Address)
 	e.counter(originDials, o.FailedDials, route, o.Address)
+	for class, n := range sorted(o.ConnectErrors) {
+		e.counter(originErrors, n, route, o.Address, class)
+	}
 	e.gauge(originWeight, float64(o.Weight), route, o.Address)
 	for cause, n := range sorted(o.Changes) {
 		e.counter(originChanges, n, route, o.Address, cause)

@@ -84,6 +84,10 @@ function errors(r) {
 
 function routeState(r) {
   if (r.draining) return ["draining", "warn"];
+  if (r.unreachable_since) return ["unreachable", "bad"];
+  if (r.hours && !r.hours.active) return ["not in force", "warn"];
+  const closed = (r.local_sockets || []).find(socket => !socket.up);
+  if (closed) return ["no " + closed.protocol + " socket", r.origins.length ? "warn" : "bad"];
   if (r.action !== "forward" && r.action !== "socket") return [r.action, ""];
   const up = r.origins.filter(o => o.up).length, all = r.origins.filter(o => !o.gone).length;
   if (!all) return ["ready", "good"];
@@ -112,15 +116,23 @@ const routeColumns = [
   { head: "To client/s", of: r => bytes(rate(r.bytes_to_client, routeBefore(r).bytes_to_client)), kind: "n" },
 ];
 
-const stateOf = o => o.gone ? "gone from its name" : o.state.replaceAll("_", " ") || (o.up ? "up" : "down");
-const lastError = o => o.check_failed || (o.up ? "" : o.why);
+const stateOf = o => o.gone ? "gone from its name" : o.up ? o.health : (o.state || "down").replaceAll("_", " ");
+const stateClass = o => !o.up ? (o.forced ? "warn" : "bad") : o.health === "down" ? "bad" : o.health === "up" ? "good" : "";
+
+// lastError is why an origin is left out, or the last error that conns met, and since when they meet nothing else.
+function lastError(o) {
+  if (o.check_failed) return o.check_failed;
+  const at = o.failing_since || o.last_error_at;
+  if (at) return o.last_error + (o.last_errno ? " (" + o.last_errno + ")" : "") + (o.failing_since ? ", failing since " : ", ") + ago(at);
+  return o.up ? "" : o.why;
+}
 const changes = o => Object.entries(o.changes || {}).filter(([state]) => state !== "up").reduce((sum, [, n]) => sum + n, 0);
 const originColumns = [
   { head: "Origin", of: r => r.o.name && r.o.name !== r.o.address ? r.o.address + " (" + r.o.name + ")" : r.o.address, kind: "long wide" },
   { head: "Route", of: r => r.route.name, kind: "long" },
-  { head: "State", of: r => stateOf(r.o), kind: "state", state: r => r.o.up ? "good" : r.o.forced ? "warn" : "bad" },
+  { head: "State", of: r => stateOf(r.o), kind: "state", state: r => stateClass(r.o) },
   { head: "Since", of: r => ago(r.o.since), kind: "short" },
-  { head: "Last error", of: r => lastError(r.o) || "-", kind: "long", state: r => lastError(r.o) ? "bad" : "" },
+  { head: "Last error", of: r => lastError(r.o) || "-", kind: "long", state: r => lastError(r.o) && (!r.o.up || r.o.failing_since) ? "bad" : "" },
   { head: "Last check", of: r => r.o.checked_at ? ago(r.o.checked_at) + ", " + (r.o.check_seconds * 1000).toFixed(1) + " ms" : "-", kind: "short" },
   { head: "Live", of: r => of(r.o.conns_active, r.o.max_conns), kind: "n" },
   { head: "Peak", of: r => count(r.o.conns_peak), kind: "n" },
@@ -203,7 +215,7 @@ function problems(s) {
   if (s.event_loops_stuck) all.push(s.event_loops_stuck + " event loops do not respond.");
   if (s.stopping) all.push("Stopping: no new conns or flows are taken.");
   if (s.confirm) all.push("Not confirmed: given back in " + Math.round(s.confirm.seconds_left) + " s. Run anyport confirm.");
-  for (const r of s.routes) if (routeState(r)[1] === "bad") all.push("Route " + r.name + ": no origin is up.");
+  for (const r of s.routes) if (routeState(r)[1] === "bad") all.push("Route " + r.name + ": " + routeState(r)[0] + (r.unreachable_since ? ", all origins fail since " + ago(r.unreachable_since) : "") + ".");
   const list = $("problems");
   while (list.children.length > all.length) list.lastChild.remove();
   all.forEach((text, i) => set(list.children[i] || list.appendChild(document.createElement("li")), text));

@@ -28,7 +28,7 @@ func PortStart() int {
 func LowReply(c *config.Config, first int) (port uint16, low bool) {
 	for _, r := range c.Routes {
 		for _, ports := range r.Ports {
-			if r.Action == config.Forward && r.Takes(config.UDP) && int(ports.First) < first {
+			if r.Forwards() && r.Takes(config.UDP) && int(ports.First) < first {
 				return ports.First, true
 			}
 		}

@@ -120,7 +120,7 @@ func OriginGrid(origins []RatedOrigin, wide bool, now time.Time) Grid {
 	for _, o := range origins {
 		g.Rows = append(g.Rows, []string{
 			o.Address, o.Route, Number(uint64(o.ConnsActive)), perSecond(o.New), Size(o.ToOrigin), Size(o.ToClient), Number(o.Errors), weightText(o.OriginStatus),
-			checkText(o.OriginStatus, now), originState(o.OriginStatus),
+			lastCheck(o.OriginStatus, now), originState(o.OriginStatus),
 		})
 	}
 	return g
@@ -152,7 +152,7 @@ func wideOrigins(origins []RatedOrigin, now time.Time) Grid {
 		g.Rows = append(g.Rows, []string{
 			originText(o.OriginStatus), o.Route, originState(o.OriginStatus), changed, cmp.Or(o.Why, "-"), weightText(o.OriginStatus),
 			fmt.Sprint(o.ConnsActive), fmt.Sprint(o.ConnsPeak), limit(o.MaxConns), fmt.Sprint(o.ConnsTotal), perSecond(o.New), Size(o.ToOrigin), Size(o.ToClient),
-			Bytes(o.BytesToOrigin), Bytes(o.BytesToClient), fmt.Sprint(o.FailedDials), fmt.Sprint(o.Refusals), checkText(o.OriginStatus, now), took, fmt.Sprint(downs),
+			Bytes(o.BytesToOrigin), Bytes(o.BytesToClient), fmt.Sprint(o.FailedDials), fmt.Sprint(o.Refusals), lastCheck(o.OriginStatus, now), took, fmt.Sprint(downs),
 		})
 	}
 	return g
@@ -182,8 +182,8 @@ func weightText(o admin.OriginStatus) string {
 	return fmt.Sprint(o.Weight)
 }
 
-// checkText is the result of the last active check, and how long ago that was; "-" without checks.
-func checkText(o admin.OriginStatus, now time.Time) string {
+// lastCheck is the result of the last active check, and how long ago that was; "-" without checks.
+func lastCheck(o admin.OriginStatus, now time.Time) string {
 	if o.CheckedAt == nil {
 		return "-"
 	}
@@ -226,7 +226,7 @@ func RouteText(r RatedRoute) string {
 func OriginText(o RatedOrigin, now time.Time) string {
 	check := "no checks"
 	if o.CheckedAt != nil {
-		check = "check " + checkText(o.OriginStatus, now)
+		check = "check " + lastCheck(o.OriginStatus, now)
 		if o.CheckFailed != "" {
 			check += ": " + o.CheckFailed
 		}

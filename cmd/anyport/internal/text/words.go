@@ -14,6 +14,18 @@ func Count(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
+// compact writes a count in at most seven characters; --json has all digits.
+func compact(n uint64) string {
+	if n < 1e7 {
+		return fmt.Sprint(n)
+	}
+	unit, rest := 0, float64(n)/1e6
+	for ; rest >= 1000; rest /= 1000 {
+		unit++
+	}
+	return fmt.Sprintf("%.1f%c", rest, "MGTPE"[unit])
+}
+
 // Seconds writes a time with a digit after the point if it is below 10 s.
 func Seconds(seconds float64) string {
 	unit := time.Second
