@@ -12,6 +12,10 @@ PEERS = haproxy nginx-light libnginx-mod-stream iptables iproute2
 # Debian packages of the servers that read PROXY headers in `make suites`.
 READERS = apache2 dnsdist dovecot-imapd haproxy knot nginx-light postfix unbound
 
+# Debian packages for `make browser`, which are 100 MB to fetch. Where they are, the tests of the dashboard
+# are among the others, too.
+BROWSER = chromium chromium-driver
+
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # Debian packages that `make package-test` needs.
@@ -37,7 +41,7 @@ installed = $(DESTDIR)$(PREFIX)
 # A static binary runs on a host with any C library, or none.
 export CGO_ENABLED = 0
 
-.PHONY: anyport install deb package-test run test unit integration kernel kernels lint packages sweep suites soak bench fuzz generate generated clean help
+.PHONY: anyport install deb package-test run test unit integration kernel kernels lint packages sweep browser suites soak bench fuzz generate generated clean help
 .DEFAULT_GOAL = anyport
 
 anyport: ## build the binary
@@ -98,6 +102,10 @@ packages: ## install missing packages (Debian, as root) without starting service
 
 sweep: ## every port over TCP and UDP, IPv4 and IPv6, through the binary
 	REQUIRE_ROOT=1 ANYPORT_SWEEP=all $(GO) test -count=1 -v -timeout 30m -run TestSweep ./integration
+
+browser: ## the dashboard in Chromium, and its pictures for docs
+	@.ci/packages $(PACKAGES) $(BROWSER)
+	REQUIRE_ROOT=1 ANYPORT_BROWSER=1 ANYPORT_SCREENSHOTS=$(CURDIR)/docs $(GO) test -count=1 -v -timeout 10m -run TestDashboard ./integration
 
 suites: ## the standard library's own tests, through the proxy, and servers of others that read its headers
 	@.ci/packages $(READERS)

@@ -55,7 +55,7 @@ func TestUnitEdited(t *testing.T) {
 		t.Parallel()
 		r := newRig(t)
 		r.origin.serve(t, "10.0.0.5:80", echo)
-		m := boot(t, r.edge, "[steering]\nuser = \"65534\"\npin = \"/sys/fs/bpf/anyport\"\n"+servedBySystemd, edits(t, "pin in a bpffs"))
+		m := boot(t, r.edge, "[steering]\nuser = \"65534\"\npin = \"/sys/fs/bpf/anyport\"\n"+servedBySystemd, unitEdits(t, "pin in a bpffs"))
 		conn := r.client.dial(t, "tcp", dstV4+":80")
 		talk(t, conn, "hello")
 		m.run(t, "test", "-e", "/sys/fs/bpf/anyport/link")
@@ -67,7 +67,7 @@ func TestUnitEdited(t *testing.T) {
 		t.Parallel()
 		needTool(t, "ncat")
 		r := newRig(t)
-		m := boot(t, r.edge, servedBySystemd, edits(t, `action = "socket"`))
+		m := boot(t, r.edge, servedBySystemd, unitEdits(t, `action = "socket"`))
 		m.run(t, "systemctl", "stop", "anyport")
 		m.write(t, "/etc/systemd/system/echo.service", "[Service]\nExecStart=/usr/bin/ncat --listen --keep-open --exec /bin/cat 127.0.0.1 7777\n")
 		m.write(t, "/etc/anyport/anyport.toml", `
@@ -95,8 +95,8 @@ listener = "127.0.0.1:7777"
 	})
 }
 
-// edits is what the guide says to add to the unit for a purpose.
-func edits(t *testing.T, purpose string) string {
+// unitEdits is what the guide says to add to the unit for a purpose.
+func unitEdits(t *testing.T, purpose string) string {
 	t.Helper()
 	guide, err := os.ReadFile("../docs/how-to/install.md")
 	if err != nil {

@@ -125,6 +125,18 @@ type ConfigStatus struct {
 	Generation int       `json:"generation"` // 1, and one more with each reload
 	LoadedAt   time.Time `json:"loaded_at"`
 	Refused    string    `json:"last_reload_error"` // "" if the last reload succeeded, or there was none
+
+	Reloads []PastReload `json:"reloads"` // the last ones of this process, the newest first
+}
+
+// PastReload is a reload that has ended.
+type PastReload struct {
+	At         time.Time `json:"at"`
+	Generation int       `json:"generation"` // that serves since; of a refused one, that serves on
+	Error      string    `json:"error"`      // why it was refused; "": it was not
+	Added      int       `json:"added"`      // routes
+	Removed    int       `json:"removed"`
+	Changed    int       `json:"changed"`
 }
 
 // SteeringStatus describes the program in the kernel.

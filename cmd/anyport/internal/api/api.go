@@ -6,6 +6,7 @@ import (
 	"log"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 
 	"anyport/cmd/anyport/internal/admin"
@@ -23,6 +24,10 @@ type Service interface {
 	// Conns yields the live conns and flows of a route, or of all if it is "". They are read page by
 	// page, so that many of them take no memory.
 	Conns(route string) (iter.Seq[route.Conn], error)
+
+	// PortMap says what becomes of every port of the prefix that holds addr; of the first prefix if addr is not
+	// valid.
+	PortMap(protocol config.Protocol, addr netip.Addr) (admin.PortMap, error)
 
 	// Kill ends the live conns and flows that match, which filter says in words, and returns their
 	// number. match runs on the goroutines of the loops, one loop at a time.
@@ -65,13 +70,14 @@ type API struct {
 	service  Service
 	log      *slog.Logger
 	plainLog *log.Logger // for net/http, which knows no other
+	events   *events     // of admin.http
 
 	costly sync.Mutex // held by a question over HTTP that takes long: one at a time
 }
 
 // New makes the API of a service. plainLog is for what net/http itself reports.
 func New(service Service, log *slog.Logger, plainLog *log.Logger) *API {
-	return &API{service: service, log: log, plainLog: plainLog}
+	return &API{service: service, log: log, plainLog: plainLog, events: newEvents(service.Status)}
 }
 
 // ServeSocket answers on the admin socket until stop is called, which first lets every request that
@@ -83,5 +89,10 @@ func (a *API) ServeSocket(listener net.Listener, group int, failed chan<- error)
 
 // ServeWeb answers on admin.http, likewise.
 func (a *API) ServeWeb(listener net.Listener, failed chan<- error) (stop func()) {
-	return serve(usualTimeouts, listener, a.webHandler(), a.plainLog, failed)
+	stopServer := serve(usualTimeouts, listener, a.webHandler(), a.plainLog, failed)
+	return func() {
+		_ = listener.Close() // pages that lose their stream ask again, and not here
+		a.events.end()
+		stopServer()
+	}
 }

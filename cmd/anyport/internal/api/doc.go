@@ -11,6 +11,7 @@
 //	probes.go          /livez and /readyz
 //	web.go             admin.http: dashboard, metrics, and all verbs but upgrade; the OpenAPI file
 //	web_orders.go      refuses orders over HTTP that the file does not allow or a page has sent
+//	events.go          the stream of events to open pages; snapshot.go: what is in an event
 //	metrics.go         the status in the names of Prometheus; gather.go: the samples of a scrape
 //	host_check.go      refuses pages of other servers (DNS rebinding)
 //	server.go          an HTTP server with time limits, which answers what it has read before it ends

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"anyport/cmd/anyport/internal/admin"
@@ -69,6 +70,26 @@ func (a *API) origin(r *http.Request) (admin.OriginStatus, error) {
 		order.Weight = weight
 	}
 	return a.service.Origin(r.Context(), order)
+}
+
+// portMap asks about the prefix, or the address, that the request names.
+func (a *API) portMap(r *http.Request) (admin.PortMap, error) {
+	protocol := config.TCP
+	if text := r.FormValue("protocol"); text == config.UDP.String() {
+		protocol = config.UDP
+	} else if text != "" && text != protocol.String() {
+		return admin.PortMap{}, errors.New("protocol must be tcp or udp")
+	}
+	text := r.FormValue("prefix")
+	if text == "" {
+		return a.service.PortMap(protocol, netip.Addr{})
+	}
+	address, _, _ := strings.Cut(text, "/")
+	addr, err := netip.ParseAddr(address)
+	if err != nil {
+		return admin.PortMap{}, fmt.Errorf("prefix: %w", err)
+	}
+	return a.service.PortMap(protocol, addr)
 }
 
 // parseQuestion reads what admin.Client.Explain has written.

@@ -75,8 +75,12 @@ var operations = func() map[string]operation {
 		"POST /upgrade": {summary: "Start another process that takes the place of this one: anyport upgrade", answer: admin.Upgraded{}, parameters: []parameter{
 			{name: "binary", description: "its path; only root may name one. Without it, the binary of this process as it is on disk now"},
 			{name: "fd", list: true, description: "the names of the file descriptors that come along (SCM_RIGHTS), in their order; only root may send them"}}},
-		"GET /{$}":     {summary: "The dashboard", media: "text/html"},
-		"GET /metrics": {summary: "The metrics in the format of Prometheus", media: "text/plain"},
+		"GET /{$}":        {summary: "The dashboard", media: "text/html"},
+		"GET /metrics":    {summary: "The metrics in the format of Prometheus", media: "text/plain"},
+		"GET /api/events": {summary: "A stream of what the dashboard shows, one event a second (server-sent events)", media: "text/event-stream"},
+		"GET /api/ports": {summary: "What the ports of a served prefix are: the dashboard's map", answer: admin.PortMap{}, parameters: []parameter{
+			{name: "prefix", description: "a prefix, or an address of it; without it, the first"},
+			{name: "protocol", values: []string{"tcp", "udp"}}}},
 	}
 }()
 

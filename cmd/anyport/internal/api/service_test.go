@@ -68,6 +68,10 @@ func (f *fakeService) Conns(name string) (iter.Seq[route.Conn], error) {
 	return slices.Values(f.conns), f.err
 }
 
+func (f *fakeService) PortMap(protocol config.Protocol, addr netip.Addr) (admin.PortMap, error) {
+	return admin.PortMap{Prefix: addr.String(), Protocol: protocol.String()}, f.err
+}
+
 func (f *fakeService) Kill(ctx context.Context, filter admin.FlowFilter, match func(*route.Conn) bool) (ended int, err error) {
 	for i := range f.conns {
 		if match(&f.conns[i]) {

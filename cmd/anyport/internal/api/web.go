@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	_ "embed"
 	"errors"
 	"fmt"
 	"net"
@@ -13,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sys/unix"
 
+	"anyport/cmd/anyport/internal/dashboard"
 	"anyport/cmd/anyport/internal/privileges"
 	"anyport/docs"
 )
@@ -65,23 +65,24 @@ func (a *API) webHandler() http.Handler {
 
 // webOnly is what admin.http has and the admin socket has not.
 func (a *API) webOnly() map[string]http.Handler {
-	return map[string]http.Handler{"GET /{$}": http.HandlerFunc(serveDashboard), "GET /metrics": a.metrics()}
+	return map[string]http.Handler{
+		"GET /{$}":        http.HandlerFunc(dashboard.Serve),
+		"GET /metrics":    a.metrics(),
+		"GET /api/events": a.events,
+		"GET /api/ports":  http.HandlerFunc(a.ports),
+	}
+}
+
+// ports answers with what the ports of a prefix are.
+func (a *API) ports(w http.ResponseWriter, r *http.Request) {
+	m, err := a.portMap(r)
+	a.write(w, m, err)
 }
 
 // openAPI answers with the description of all this.
 func (a *API) openAPI(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = w.Write(docs.OpenAPI) // fails if the client is gone
-}
-
-//go:embed dashboard.html
-var dashboard []byte
-
-// serveDashboard allows the page its own script and style, and requests to this server.
-func serveDashboard(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; connect-src 'self'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; frame-ancestors 'none'")
-	_, _ = w.Write(dashboard) // fails if the client is gone
 }
 
 // metrics serves the status in the names of Prometheus.

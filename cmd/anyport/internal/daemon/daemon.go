@@ -98,11 +98,12 @@ type daemon struct {
 	proxy      *proxy.Server      // moves the bytes; its loops never wait for this goroutine
 	steering   *steering.Steering // what is in the kernel; it has a mutex of its own
 
-	serving  atomic.Pointer[generation] // never nil once the routes are open
-	refused  atomic.Pointer[string]     // why the last reload was refused; nil: it was not
-	drains   atomic.Pointer[drains]     // never nil
-	allDown  map[string]bool            // routes whose new conns the kernel refuses because no origin is up
-	stopping atomic.Bool                // no new conns or flows are taken any more
+	serving  atomic.Pointer[generation]         // never nil once the routes are open
+	refused  atomic.Pointer[string]             // why the last reload was refused; nil: it was not
+	reloads  atomic.Pointer[[]admin.PastReload] // the newest first; nil: none yet. A new slice with each reload
+	drains   atomic.Pointer[drains]             // never nil
+	allDown  map[string]bool                    // routes whose new conns the kernel refuses because no origin is up
+	stopping atomic.Bool                        // no new conns or flows are taken any more
 
 	confirm   confirmation // see --confirm
 	inherited bool         // the steering, or its sockets, are those of another process

@@ -127,6 +127,7 @@ func (d *daemon) apply(read *reload) (r admin.Reloaded, err error) {
 		d.checkNotified(d.opt.Manager.Ready(d.statusLine()))
 	}
 	d.opt.Guard.Tried(err)
+	d.rememberReload(r, err)
 	d.refused.Store(nil)
 	if err != nil {
 		why := err.Error()
@@ -142,6 +143,26 @@ func (d *daemon) apply(read *reload) (r admin.Reloaded, err error) {
 		"added", r.Named(config.Added), "removed", r.Named(config.Removed), "changed", r.Named(config.Changed))
 	d.warnShadowed(g)
 	return r, nil
+}
+
+// reloadsKept bounds what status tells about past reloads.
+const reloadsKept = 8
+
+// rememberReload notes a reload that has ended, for status.
+func (d *daemon) rememberReload(r admin.Reloaded, err error) {
+	past := admin.PastReload{
+		At: time.Now(), Generation: d.serving.Load().number,
+		Added: len(r.Named(config.Added)), Removed: len(r.Named(config.Removed)), Changed: len(r.Named(config.Changed)),
+	}
+	if err != nil {
+		past.Error = err.Error()
+	}
+	all := []admin.PastReload{past}
+	if before := d.reloads.Load(); before != nil {
+		all = append(all, *before...)
+	}
+	all = all[:min(len(all), reloadsKept)]
+	d.reloads.Store(&all)
 }
 
 // dryRun reads the file again, and says what a reload would change.

@@ -60,7 +60,10 @@ func (d *daemon) status() admin.Status {
 // configStatus describes the config in service, and the last reload.
 func (d *daemon) configStatus() admin.ConfigStatus {
 	g := d.serving.Load()
-	status := admin.ConfigStatus{Path: g.config.Path, Generation: g.number, LoadedAt: g.loaded}
+	status := admin.ConfigStatus{Path: g.config.Path, Generation: g.number, LoadedAt: g.loaded, Reloads: []admin.PastReload{}}
+	if past := d.reloads.Load(); past != nil {
+		status.Reloads = *past
+	}
 	if why := d.refused.Load(); why != nil {
 		status.Refused = *why
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"net/netip"
 	"os"
 	"time"
 
@@ -61,6 +62,11 @@ func (s service) Drift() (admin.Drift, error) { return admin.Drift{}, errShadow 
 // Explain points to the command that answers from the file alone.
 func (s service) Explain(admin.Question) (admin.Explained, error) {
 	return admin.Explained{}, fmt.Errorf("%w: ask with explain -c %s", errShadow, s.opt.Config.Path)
+}
+
+// PortMap points to the command that answers from the file alone.
+func (s service) PortMap(config.Protocol, netip.Addr) (admin.PortMap, error) {
+	return admin.PortMap{}, fmt.Errorf("%w: ask with explain -c %s", errShadow, s.opt.Config.Path)
 }
 
 // Conns is refused: there are none.

@@ -1,0 +1,88 @@
+package daemon
+
+import (
+	"cmp"
+	"fmt"
+	"iter"
+	"maps"
+	"net/netip"
+	"slices"
+
+	"anyport/cmd/anyport/internal/admin"
+	"anyport/config"
+	"anyport/proxy/route"
+	"anyport/steering/table"
+)
+
+// Bounds of a map of ports: a table may have a million prefixes, and as many conns may be live.
+const (
+	servedShown  = 256
+	hotShown     = 4096
+	connsCounted = 200_000
+	originsNamed = 8 // of a run
+)
+
+// PortMap says what becomes of every port of the prefix that holds addr; an invalid addr stands for the first
+// prefix served.
+func (s service) PortMap(protocol config.Protocol, addr netip.Addr) (admin.PortMap, error) {
+	g := s.d.serving.Load()
+	served := g.table.Served(servedShown)
+	if !addr.IsValid() {
+		if len(served) == 0 {
+			return admin.PortMap{}, fmt.Errorf("no prefix is served: %s has no route", g.config.Path)
+		}
+		addr = served[0].Addr()
+	}
+	prefix, runs, ok := g.table.PortRuns(protocol, addr)
+	if !ok {
+		return admin.PortMap{}, fmt.Errorf("no prefix holds %s: its packets are not steered", addr)
+	}
+	m := admin.PortMap{Prefix: prefix.String(), Protocol: protocol.String(), Served: []string{}, Total: g.table.Prefixes(), Runs: portRuns(runs)}
+	for _, p := range served {
+		m.Served = append(m.Served, p.String())
+	}
+	m.Hot, m.Partial = hotPorts(s.d.conns(""), func(c *route.Conn) bool {
+		return c.Protocol == protocol && prefix.Contains(c.Dst.Addr().Unmap()) && g.table.Holder(c.Dst.Addr()) == prefix
+	})
+	return m, nil
+}
+
+// portRuns is runs in the words of the admin API.
+func portRuns(runs []table.PortRun) []admin.PortRun {
+	all := make([]admin.PortRun, 0, len(runs))
+	for _, r := range runs {
+		run := admin.PortRun{First: int(r.Ports.First), Last: int(r.Ports.Last), Verdict: string(r.Verdict), Origins: []string{}}
+		if r.Route != nil {
+			run.Route = r.Route.Name
+		}
+		if r.Route != nil && r.Verdict == table.Steer {
+			for _, o := range r.Route.Origins[:min(len(r.Route.Origins), originsNamed)] {
+				run.Origins = append(run.Origins, o.Text)
+			}
+		}
+		all = append(all, run)
+	}
+	return all
+}
+
+// hotPorts counts live conns and flows by port, those with most first. partial: some are not counted, or not listed.
+func hotPorts(conns iter.Seq[route.Conn], matches func(*route.Conn) bool) (hot []admin.PortUse, partial bool) {
+	uses, read := map[uint16]admin.PortUse{}, 0
+	for c := range conns {
+		if read++; read > connsCounted {
+			partial = true
+			break
+		}
+		if matches(&c) {
+			use := uses[c.Dst.Port()]
+			uses[c.Dst.Port()] = admin.PortUse{Port: int(c.Dst.Port()), Conns: use.Conns + 1, Bytes: use.Bytes + c.ToOrigin + c.ToClient}
+		}
+	}
+	hot = slices.SortedFunc(maps.Values(uses), func(a, b admin.PortUse) int {
+		return cmp.Or(cmp.Compare(b.Conns, a.Conns), cmp.Compare(a.Port, b.Port))
+	})
+	if len(hot) > hotShown {
+		hot, partial = hot[:hotShown], true
+	}
+	return append([]admin.PortUse{}, hot...), partial // [] in JSON, never null
+}
