@@ -1,6 +1,7 @@
 // Package bpf holds the sk_lookup program `steer` and its maps, and the tc program
-// `mark_returning` for routes with transparent, compiled: a loader and nothing else. What goes
-// into the maps is the business of package steering.
+// `mark_returning` for routes with transparent, and the sockops program `note_listener` for routes
+// to services of this host, compiled: a loader and nothing else. What goes into the maps is the
+// business of package steering.
 //
 // Go code and objects are generated, and committed, so that `go build` needs no
 // clang. After a change of the C files run `go generate ./bpf`, which needs clang
@@ -10,5 +11,6 @@ package bpf
 // Clang for the bpf target does not look into Debian's multiarch directories, where
 // the kernel's <asm/types.h> is; a directory that does not exist is no error.
 //
-//go:generate go run github.com/cilium/ebpf/cmd/bpf2go -go-package bpf -target bpfel,bpfeb -type verdict -type question Steer steer.bpf.c -- -O2 -Wall -Wextra -Werror -I/usr/include/x86_64-linux-gnu -I/usr/include/aarch64-linux-gnu
+//go:generate go run github.com/cilium/ebpf/cmd/bpf2go -go-package bpf -target bpfel,bpfeb -type verdict -type question -type extra Steer steer.bpf.c -- -O2 -Wall -Wextra -Werror -I/usr/include/x86_64-linux-gnu -I/usr/include/aarch64-linux-gnu
 //go:generate go run github.com/cilium/ebpf/cmd/bpf2go -go-package bpf -target bpfel,bpfeb Returning returning.bpf.c -- -O2 -Wall -Wextra -Werror -I/usr/include/x86_64-linux-gnu -I/usr/include/aarch64-linux-gnu
+//go:generate go run github.com/cilium/ebpf/cmd/bpf2go -go-package bpf -target bpfel,bpfeb Services services.bpf.c -- -O2 -Wall -Wextra -Werror -I/usr/include/x86_64-linux-gnu -I/usr/include/aarch64-linux-gnu

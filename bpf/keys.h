@@ -28,6 +28,17 @@ struct network {
 	__u32 addr[2]; /* IPv4 as ffff:a.b.c */
 };
 
+/* A door that is open to a client. The next process may have other numbers for the routes. */
+struct door {
+	__u64 route;	 /* user space's hash of the name */
+	__u32 client[4]; /* IPv4 as ::ffff:a.b.c.d */
+};
+
+struct knock_port {
+	__u32 group; /* policy.knocks */
+	__u32 port;
+};
+
 enum kind { CONNS, DATAGRAMS };
 
 /* What a network has taken: ns of its route's spacing. */
@@ -54,4 +65,8 @@ struct keys {
 	__u64 full;
 	struct network network;
 	struct use use;
+	struct local_key local;
+	struct door door;
+	struct knock_port knock_port;
+	__u64 until;
 };

@@ -25,6 +25,7 @@ struct segment {
 struct policy {
 	struct segment tcp;
 	struct segment udp;
+	__u32 knocks; /* a group of knock.h; 0: none of the prefix's routes has a sequence */
 };
 
 /* How many tables have served: the odd and the even ones have a half of each map.

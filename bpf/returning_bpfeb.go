@@ -33,6 +33,7 @@ type ReturningPolicy struct {
 		Offset uint32
 		Count  uint32
 	}
+	Knocks uint32
 }
 
 type ReturningPrefixV4 struct {

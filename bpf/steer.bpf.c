@@ -25,9 +25,12 @@
 
 #include "prefixes.h"
 #include "tables.h"
+#include "local.h"
 #include "keys.h"
 #include "packet.h"
 #include "limit.h"
+#include "hours.h"
+#include "knock.h"
 
 /* NULL: no prefix holds dst. */
 static __always_inline const struct policy *find_policy(const struct packet *p, struct keys *k)
@@ -117,18 +120,39 @@ static __always_inline int is_closed(const struct packet *p, struct keys *k)
 	return until && bpf_ktime_get_ns() < *until;
 }
 
+/* Two fields that two branches return: clang would compute a pointer to one of them, so
+ * something of its own follows each load. */
+#define LOADED(v, which) asm volatile("# " which : "+r"(v))
+
 static __always_inline struct ruling rule(const struct binding *b, const struct packet *p, struct keys *k)
 {
-	if (p->question != ASKED_FOR_ALL && !allowed(b->sources, p, k))
-		return (struct ruling){ DENY, b->denied };
-	if (b->verdict != STEER)
+	if (p->question != ASKED_FOR_ALL && !allowed(b->sources, p, k)) {
+		enum verdict denied = b->denied;
+		LOADED(denied, "denied");
+		return (struct ruling){ DENY, denied };
+	}
+	if (b->valid_until && is_over(b, p)) {
+		enum verdict inactive = b->inactive;
+		LOADED(inactive, "inactive");
+		return (struct ruling){ INACTIVE, inactive };
+	}
+	if (b->verdict != STEER && !b->service)
 		return (struct ruling){ b->verdict, b->verdict };
 	if (p->protocol == IPPROTO_TCP && draining(b->number, k))
 		return (struct ruling){ REFUSE, REFUSE };
-	if (b->mirrors && is_closed(p, k))
-		return (struct ruling){ REFUSE, REFUSE };
+	if (b->extras) {
+		if (b->extras & NEEDS_DOOR && p->question != ASKED_FOR_ALL && !passes_door(b, p, k)) {
+			enum verdict denied = b->denied;
+			LOADED(denied, "no door");
+			return (struct ruling){ DENY, denied };
+		}
+		if (b->extras & MIRRORS && is_closed(p, k))
+			return (struct ruling){ REFUSE, REFUSE };
+		if (b->extras & TAKES_KNOCK && !p->question)
+			return limit_knocks(b, p, k);
+	}
 	if (p->question) /* takes no token */
-		return (struct ruling){ STEER, STEER };
+		return (struct ruling){ b->verdict, b->verdict };
 	return limit(b, p, k);
 }
 
@@ -163,7 +187,7 @@ static __always_inline enum slot worker(const struct packet *p, struct keys *k)
 }
 
 /* An empty slot refuses. */
-static __always_inline int assign(struct bpf_sk_lookup *ctx, enum slot slot, struct keys *k)
+static __always_inline int assign(struct bpf_sk_lookup *ctx, enum slot slot, __u64 flags, struct keys *k)
 {
 	struct bpf_sock *sk;
 	long err;
@@ -172,9 +196,26 @@ static __always_inline int assign(struct bpf_sk_lookup *ctx, enum slot slot, str
 	sk = bpf_map_lookup_elem(&sockets, &k->slot);
 	if (!sk)
 		return SK_DROP;
-	err = bpf_sk_assign(ctx, sk, slot >= UDP ? BPF_SK_LOOKUP_F_NO_REUSEPORT : 0);
+	err = bpf_sk_assign(ctx, sk, flags);
 	bpf_sk_release(sk);
 	return err ? SK_DROP : SK_PASS;
+}
+
+/* To the socket of a service of this host, in which SO_REUSEPORT chooses as usual. What
+ * becomes of the packet where there is no such socket, or one that takes none of its
+ * family, is the verdict that is counted. */
+static __always_inline enum verdict assign_local(struct bpf_sk_lookup *ctx, const struct binding *b, const struct packet *p, struct keys *k)
+{
+	struct bpf_sock *sk;
+	long err;
+
+	k->local = (struct local_key){ b->service, p->protocol };
+	sk = bpf_map_lookup_elem(&local_sockets, &k->local);
+	if (!sk)
+		return b->away;
+	err = bpf_sk_assign(ctx, sk, 0);
+	bpf_sk_release(sk);
+	return err ? b->away : SOCKET;
 }
 
 /* Tells user space, and decides nothing. */
@@ -209,6 +250,8 @@ int steer(struct bpf_sk_lookup *ctx)
 	policy = find_policy(&p, &keys);
 	if (!policy)
 		return SK_PASS;
+	if (policy->knocks && !p.question)
+		knock(policy, &p, &keys);
 	binding = find_binding(policy, &p, &keys);
 	if (!binding)
 		return SK_DROP;
@@ -216,18 +259,18 @@ int steer(struct bpf_sk_lookup *ctx)
 	ruling = rule(binding, &p, &keys);
 	if (p.question)
 		return answer(p.question, binding, ruling, &keys);
+	if (ruling.fate == STEER && binding->service)
+		ruling.verdict = ruling.fate = assign_local(ctx, binding, &p, &keys);
 	count(binding->number, ruling.verdict, &keys);
 
-	switch (ruling.fate) {
-	case PASS:
-		return SK_PASS;
-	case STEER:
-		return assign(ctx, p.protocol == IPPROTO_TCP ? TCP : worker(&p, &keys), &keys);
-	case DROP:
-		return assign(ctx, p.protocol == IPPROTO_TCP ? TCP_HOLE : UDP_HOLE, &keys);
-	default:
-		return SK_DROP;
+	if (ruling.fate == STEER) {
+		if (p.protocol == IPPROTO_TCP)
+			return assign(ctx, TCP, 0, &keys);
+		return assign(ctx, worker(&p, &keys), BPF_SK_LOOKUP_F_NO_REUSEPORT, &keys);
 	}
+	if (ruling.fate == DROP)
+		return assign(ctx, p.protocol == IPPROTO_TCP ? TCP_HOLE : UDP_HOLE, 0, &keys);
+	return ruling.fate == PASS || ruling.fate == SOCKET ? SK_PASS : SK_DROP;
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

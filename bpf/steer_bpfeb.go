@@ -28,17 +28,22 @@ type SteerAnswer struct {
 }
 
 type SteerBinding struct {
-	_         structs.HostLayout
-	Verdict   SteerVerdict
-	Denied    SteerVerdict
-	Sources   uint32
-	Number    uint32
-	NewConns  uint64
-	Datagrams uint64
-	FlowIdle  uint64
-	Mirrors   uint32
-	Pad       uint32
-	Route     [64]uint8
+	_          structs.HostLayout
+	Verdict    SteerVerdict
+	Denied     SteerVerdict
+	Sources    uint32
+	Number     uint32
+	NewConns   uint64
+	Datagrams  uint64
+	FlowIdle   uint64
+	ValidUntil uint64
+	Extras     SteerExtra
+	Inactive   SteerVerdict
+	Service    uint64
+	Door       uint64
+	Away       SteerVerdict
+	Route      [64]uint8
+	_          [4]byte
 }
 
 type SteerBucket struct {
@@ -51,17 +56,78 @@ type SteerBucket struct {
 	Full uint64
 }
 
+type SteerDoor struct {
+	_      structs.HostLayout
+	Route  uint64
+	Client [4]uint32
+}
+
 type SteerDst struct {
 	_      structs.HostLayout
 	Number uint32
 	Addr   [4]uint32
 }
 
+type SteerExtra uint32
+
+const (
+	SteerExtraMIRRORS     SteerExtra = 1
+	SteerExtraKEEPS_FLOWS SteerExtra = 2
+	SteerExtraNEEDS_DOOR  SteerExtra = 4
+	SteerExtraTAKES_KNOCK SteerExtra = 8
+)
+
 type SteerInterval struct {
 	_       structs.HostLayout
 	Lo      uint16
 	Pad     uint16
 	Binding uint32
+}
+
+type SteerKnockNonce struct {
+	_     structs.HostLayout
+	Bytes [16]uint8
+}
+
+type SteerKnockPort struct {
+	_     structs.HostLayout
+	Group uint32
+	Port  uint32
+}
+
+type SteerKnockSetup struct {
+	_      structs.HostLayout
+	Secret uint64
+	Now    uint64
+}
+
+type SteerKnockStep struct {
+	_        structs.HostLayout
+	Route    uint64
+	Window   uint64
+	Number   uint32
+	Position uint16
+	Last     uint16
+}
+
+type SteerKnocker struct {
+	_    structs.HostLayout
+	Lock struct {
+		_   structs.HostLayout
+		Val uint32
+	}
+	Number uint32
+	Client [4]uint32
+	Next   uint32
+	Pad    uint32
+	Since  uint64
+	Ports  uint64
+}
+
+type SteerLocalKey struct {
+	_        structs.HostLayout
+	Service  uint64
+	Protocol uint64
 }
 
 type SteerNetwork struct {
@@ -83,6 +149,7 @@ type SteerPolicy struct {
 		Offset uint32
 		Count  uint32
 	}
+	Knocks uint32
 }
 
 type SteerPrefixV4 struct {
@@ -154,30 +221,39 @@ const (
 	SteerVerdictSTEER    SteerVerdict = 3
 	SteerVerdictDENY     SteerVerdict = 4
 	SteerVerdictLIMIT    SteerVerdict = 5
-	SteerVerdictVERDICTS SteerVerdict = 6
+	SteerVerdictINACTIVE SteerVerdict = 6
+	SteerVerdictSOCKET   SteerVerdict = 7
+	SteerVerdictVERDICTS SteerVerdict = 8
 )
 
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	SteerMapAdmitted   = "admitted"
-	SteerMapAnswers    = "answers"
-	SteerMapBindings   = "bindings"
-	SteerMapBuckets    = "buckets"
-	SteerMapBudgets    = "budgets"
-	SteerMapClosed     = "closed"
-	SteerMapCounters   = "counters"
-	SteerMapDrains     = "drains"
-	SteerMapGeneration = "generation"
-	SteerMapIntervals  = "intervals"
-	SteerMapNetworks   = "networks"
-	SteerMapPrefixesV4 = "prefixes_v4"
-	SteerMapPrefixesV6 = "prefixes_v6"
-	SteerMapSockets    = "sockets"
-	SteerMapSources    = "sources"
-	SteerMapWorkers    = "workers"
-	SteerProgSteer     = "steer"
+	SteerMapAdmitted     = "admitted"
+	SteerMapAnswers      = "answers"
+	SteerMapBindings     = "bindings"
+	SteerMapBuckets      = "buckets"
+	SteerMapBudgets      = "budgets"
+	SteerMapClosed       = "closed"
+	SteerMapCounters     = "counters"
+	SteerMapDoors        = "doors"
+	SteerMapDrains       = "drains"
+	SteerMapGeneration   = "generation"
+	SteerMapIntervals    = "intervals"
+	SteerMapKnockNonces  = "knock_nonces"
+	SteerMapKnockSetup   = "knock_setup"
+	SteerMapKnockSteps   = "knock_steps"
+	SteerMapKnockers     = "knockers"
+	SteerMapLocalSockets = "local_sockets"
+	SteerMapNetworks     = "networks"
+	SteerMapOpenedDoors  = "opened_doors"
+	SteerMapPrefixesV4   = "prefixes_v4"
+	SteerMapPrefixesV6   = "prefixes_v6"
+	SteerMapSockets      = "sockets"
+	SteerMapSources      = "sources"
+	SteerMapWorkers      = "workers"
+	SteerProgSteer       = "steer"
 )
 
 // LoadSteer returns the embedded CollectionSpec for Steer.
@@ -229,22 +305,29 @@ type SteerProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type SteerMapSpecs struct {
-	Admitted   *ebpf.MapSpec `ebpf:"admitted"`
-	Answers    *ebpf.MapSpec `ebpf:"answers"`
-	Bindings   *ebpf.MapSpec `ebpf:"bindings"`
-	Buckets    *ebpf.MapSpec `ebpf:"buckets"`
-	Budgets    *ebpf.MapSpec `ebpf:"budgets"`
-	Closed     *ebpf.MapSpec `ebpf:"closed"`
-	Counters   *ebpf.MapSpec `ebpf:"counters"`
-	Drains     *ebpf.MapSpec `ebpf:"drains"`
-	Generation *ebpf.MapSpec `ebpf:"generation"`
-	Intervals  *ebpf.MapSpec `ebpf:"intervals"`
-	Networks   *ebpf.MapSpec `ebpf:"networks"`
-	PrefixesV4 *ebpf.MapSpec `ebpf:"prefixes_v4"`
-	PrefixesV6 *ebpf.MapSpec `ebpf:"prefixes_v6"`
-	Sockets    *ebpf.MapSpec `ebpf:"sockets"`
-	Sources    *ebpf.MapSpec `ebpf:"sources"`
-	Workers    *ebpf.MapSpec `ebpf:"workers"`
+	Admitted     *ebpf.MapSpec `ebpf:"admitted"`
+	Answers      *ebpf.MapSpec `ebpf:"answers"`
+	Bindings     *ebpf.MapSpec `ebpf:"bindings"`
+	Buckets      *ebpf.MapSpec `ebpf:"buckets"`
+	Budgets      *ebpf.MapSpec `ebpf:"budgets"`
+	Closed       *ebpf.MapSpec `ebpf:"closed"`
+	Counters     *ebpf.MapSpec `ebpf:"counters"`
+	Doors        *ebpf.MapSpec `ebpf:"doors"`
+	Drains       *ebpf.MapSpec `ebpf:"drains"`
+	Generation   *ebpf.MapSpec `ebpf:"generation"`
+	Intervals    *ebpf.MapSpec `ebpf:"intervals"`
+	KnockNonces  *ebpf.MapSpec `ebpf:"knock_nonces"`
+	KnockSetup   *ebpf.MapSpec `ebpf:"knock_setup"`
+	KnockSteps   *ebpf.MapSpec `ebpf:"knock_steps"`
+	Knockers     *ebpf.MapSpec `ebpf:"knockers"`
+	LocalSockets *ebpf.MapSpec `ebpf:"local_sockets"`
+	Networks     *ebpf.MapSpec `ebpf:"networks"`
+	OpenedDoors  *ebpf.MapSpec `ebpf:"opened_doors"`
+	PrefixesV4   *ebpf.MapSpec `ebpf:"prefixes_v4"`
+	PrefixesV6   *ebpf.MapSpec `ebpf:"prefixes_v6"`
+	Sockets      *ebpf.MapSpec `ebpf:"sockets"`
+	Sources      *ebpf.MapSpec `ebpf:"sources"`
+	Workers      *ebpf.MapSpec `ebpf:"workers"`
 }
 
 // SteerVariableSpecs contains global variables before they are loaded into the kernel.
@@ -273,22 +356,29 @@ func (o *SteerObjects) Close() error {
 //
 // It can be passed to LoadSteerObjects or ebpf.CollectionSpec.LoadAndAssign.
 type SteerMaps struct {
-	Admitted   *ebpf.Map `ebpf:"admitted"`
-	Answers    *ebpf.Map `ebpf:"answers"`
-	Bindings   *ebpf.Map `ebpf:"bindings"`
-	Buckets    *ebpf.Map `ebpf:"buckets"`
-	Budgets    *ebpf.Map `ebpf:"budgets"`
-	Closed     *ebpf.Map `ebpf:"closed"`
-	Counters   *ebpf.Map `ebpf:"counters"`
-	Drains     *ebpf.Map `ebpf:"drains"`
-	Generation *ebpf.Map `ebpf:"generation"`
-	Intervals  *ebpf.Map `ebpf:"intervals"`
-	Networks   *ebpf.Map `ebpf:"networks"`
-	PrefixesV4 *ebpf.Map `ebpf:"prefixes_v4"`
-	PrefixesV6 *ebpf.Map `ebpf:"prefixes_v6"`
-	Sockets    *ebpf.Map `ebpf:"sockets"`
-	Sources    *ebpf.Map `ebpf:"sources"`
-	Workers    *ebpf.Map `ebpf:"workers"`
+	Admitted     *ebpf.Map `ebpf:"admitted"`
+	Answers      *ebpf.Map `ebpf:"answers"`
+	Bindings     *ebpf.Map `ebpf:"bindings"`
+	Buckets      *ebpf.Map `ebpf:"buckets"`
+	Budgets      *ebpf.Map `ebpf:"budgets"`
+	Closed       *ebpf.Map `ebpf:"closed"`
+	Counters     *ebpf.Map `ebpf:"counters"`
+	Doors        *ebpf.Map `ebpf:"doors"`
+	Drains       *ebpf.Map `ebpf:"drains"`
+	Generation   *ebpf.Map `ebpf:"generation"`
+	Intervals    *ebpf.Map `ebpf:"intervals"`
+	KnockNonces  *ebpf.Map `ebpf:"knock_nonces"`
+	KnockSetup   *ebpf.Map `ebpf:"knock_setup"`
+	KnockSteps   *ebpf.Map `ebpf:"knock_steps"`
+	Knockers     *ebpf.Map `ebpf:"knockers"`
+	LocalSockets *ebpf.Map `ebpf:"local_sockets"`
+	Networks     *ebpf.Map `ebpf:"networks"`
+	OpenedDoors  *ebpf.Map `ebpf:"opened_doors"`
+	PrefixesV4   *ebpf.Map `ebpf:"prefixes_v4"`
+	PrefixesV6   *ebpf.Map `ebpf:"prefixes_v6"`
+	Sockets      *ebpf.Map `ebpf:"sockets"`
+	Sources      *ebpf.Map `ebpf:"sources"`
+	Workers      *ebpf.Map `ebpf:"workers"`
 }
 
 func (m *SteerMaps) Close() error {
@@ -300,10 +390,17 @@ func (m *SteerMaps) Close() error {
 		m.Budgets,
 		m.Closed,
 		m.Counters,
+		m.Doors,
 		m.Drains,
 		m.Generation,
 		m.Intervals,
+		m.KnockNonces,
+		m.KnockSetup,
+		m.KnockSteps,
+		m.Knockers,
+		m.LocalSockets,
 		m.Networks,
+		m.OpenedDoors,
 		m.PrefixesV4,
 		m.PrefixesV6,
 		m.Sockets,

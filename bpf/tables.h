@@ -3,7 +3,7 @@
 /* What user space fills. */
 
 /* Verdicts, in the order of their counters. Zeroed memory refuses. */
-enum verdict { REFUSE, DROP, PASS, STEER, DENY, LIMIT, VERDICTS };
+enum verdict { REFUSE, DROP, PASS, STEER, DENY, LIMIT, INACTIVE, SOCKET, VERDICTS };
 
 /* Slots of the sockets map. A hole is a socket that swallows all it is given. From UDP
  * on there is one for each worker. */
@@ -24,6 +24,14 @@ struct interval {
 	__u32 binding;
 };
 
+/* What most routes do without. They have no bit set, and their lookups pay for one test. */
+enum extra {
+	MIRRORS = 1,	 /* look into `closed` */
+	KEEPS_FLOWS = 2, /* of UDP user space sees to the end that is valid_until */
+	NEEDS_DOOR = 4,	 /* only clients with an open door: see knock.h */
+	TAKES_KNOCK = 8, /* not a route: here user space takes authenticated datagrams */
+};
+
 struct binding {
 	enum verdict verdict; /* for clients that the source list allows */
 	enum verdict denied;  /* what the others get */
@@ -32,8 +40,12 @@ struct binding {
 	__u64 new_conns;      /* ns from one to the next, here and below; 0: no limit */
 	__u64 datagrams;      /* to each dst address */
 	__u64 flow_idle;      /* ns without a datagram that end a flow */
-	__u32 mirrors;	      /* not 0: look into `closed` */
-	__u32 pad;
+	__u64 valid_until;    /* by bpf_ktime_get_boot_ns; 0: there is no end */
+	enum extra extras;    /* any of them together */
+	enum verdict inactive; /* what a client gets from valid_until on; see hours.h */
+	__u64 service;	      /* with SOCKET: see local_key */
+	__u64 door;	      /* with NEEDS_DOOR: struct door's route */
+	enum verdict away;    /* with SOCKET: while the service has no such socket */
 	__u8 route[64];	      /* for the next process, which finds its numbers by the name */
 };
 

@@ -34,6 +34,7 @@ func (o optionValue) String() string {
 // everything, and prefixes and ports have rules of their own (see the README).
 var combinedOptions = []optionValue{
 	{key: "action", value: `"refuse"`}, {key: "action", value: `"drop"`}, {key: "action", value: `"pass"`},
+	{key: "action", value: `"socket"`},
 	{key: "origins", value: `["app.example:80"]`},
 	{key: "balance", value: `"source_hash"`}, {key: "balance", value: `"least_conn"`},
 	{key: "transparent", value: `true`},
@@ -43,12 +44,14 @@ var combinedOptions = []optionValue{
 	{key: "source", value: `["10.0.0.1"]`},
 	{key: "egress_prefixes", value: `["10.9.0.0/24"]`},
 	{key: "allow", value: `["198.51.100.0/24"]`},
+	{key: "knock", value: `["spa"]`}, {key: "knock_window", value: `"1m"`},
 	{key: "denied", value: `"drop"`},
 	{key: "max_conns", value: `10`}, {key: "max_conns_per_client", value: `10`},
 	{key: "queue", value: `10`, limited: true},
 	{key: "max_flows", value: `10`}, {key: "max_flows_per_client", value: `10`},
 	{key: "new_conns_per_second", value: `10`}, {key: "new_conns_per_second_per_client", value: `10`}, {key: "datagrams_per_second", value: `10`},
 	{key: "bandwidth", value: `"1MiB/s"`}, {key: "route_bandwidth", value: `"1MiB/s"`},
+	{key: "active", value: `["Mon..Fri"]`},
 	{key: "anti_amplification", value: `false`}, {key: "amplification_budget", value: `"0B/s"`},
 	{key: "mirror_closed", value: `true`},
 	{key: "slow_start", value: `"1m"`}, {key: "panic_threshold", value: `50`}, {key: "on_all_down", value: `"refuse"`}, {key: "on_down", value: `"close"`},
@@ -66,6 +69,9 @@ func problemsTogether(t *testing.T, protocol string, options ...optionValue) map
 	keys := map[string]string{"protocol": protocol, "prefixes": `["192.0.2.0/24"]`, "origins": `["10.0.0.5:80"]`}
 	var head strings.Builder
 	for _, o := range options {
+		if o.key == "knock" {
+			head.WriteString("[knock]\nkeys = \"/etc/anyport/knock.keys\"\n")
+		}
 		if o.section != "" {
 			fmt.Fprintf(&head, "[%s]\n%s = %s\n", o.section, o.key, o.value)
 		}
@@ -78,6 +84,9 @@ func problemsTogether(t *testing.T, protocol string, options ...optionValue) map
 	for _, o := range options {
 		if o.section == "" {
 			keys[o.key] = o.value
+		}
+		if o.value == `"socket"` {
+			keys["service"], keys["ports"] = `"x.service"`, `[53]`
 		}
 		if o.key == "origins" && slices.ContainsFunc(options, func(o optionValue) bool { return o.limited }) {
 			keys["origins"] = `[{ address = "app.example:80", max_conns = 1 }]`
@@ -145,7 +154,8 @@ The integration tests start, reload, upgrade, kill and stop anyport with files t
 every pair of these: the header over TCP and over UDP, ` + "`egress_prefixes`" + `, ` + "`source`" + `, health with
 ` + "`on_all_down`" + ` and ` + "`on_down`" + `, the limits with a queue, ` + "`mirror_closed`" + `, a drained route, the workers,
 pins, the store, the user, both families, the logs, each ` + "`balance`" + `, ` + "`slow_start`" + ` with
-` + "`panic_threshold`" + ` and ` + "`max_age`" + `, ` + "`allow`" + ` with ` + "`deny`" + `, and origins by their DNS name.
+` + "`panic_threshold`" + ` and ` + "`max_age`" + `, ` + "`allow`" + ` with ` + "`deny`" + `, origins by their DNS name, and ` + "`knock`" + ` by
+ports and by a datagram.
 ` + "`accept_proxy`" + ` has tests of its own: with each header, with ` + "`transparent`" + ` and a queue, and with
 ` + "`egress_prefixes`" + `, the amplification budget and a drain.
 

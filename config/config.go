@@ -20,6 +20,7 @@ type Config struct {
 	Steering Steering
 	Admin    Admin
 	Log      Log
+	Knock    Doorbell
 	Routes   []*Route  // in the order of the file
 	Notes    []Problem // what is valid and may surprise, in the order of the file
 
@@ -60,6 +61,12 @@ type Log struct {
 	Level  slog.Level
 	Format string // "text" or "json"
 	Access string // "", "stderr" or a file's path
+}
+
+// Doorbell is the [knock] table: where authenticated datagrams open doors.
+type Doorbell struct {
+	Port int    // UDP, on every served address of a route with knock = ["spa"]
+	Keys string // a file
 }
 
 // Timeouts are the keys of [defaults]. Each of them can also stand in a route.

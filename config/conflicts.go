@@ -15,6 +15,7 @@ func checkConflicts(rep *report, routes []*Route) {
 	checkCovered(rep, c, routes)
 	checkLoops(rep, c, routes)
 	checkEgressApart(rep, routes)
+	checkKnocksApart(rep, routes)
 	noteReflectors(rep, c, routes)
 }
 
@@ -123,7 +124,7 @@ func (c *prefixOwners) loop(r *Route, o Origin, protocol Protocol) (port uint16,
 				continue
 			}
 			for _, w := range s.winners {
-				if w.Action == Forward {
+				if w.Forwards() {
 					return port, w
 				}
 			}

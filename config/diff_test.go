@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/netip"
 	"reflect"
 	"testing"
 
@@ -118,7 +119,7 @@ origins  = ["10.0.0.5"]
 func eachField(in reflect.Value, see func(name string, change func(in reflect.Value))) {
 	for i := range in.NumField() {
 		name := in.Type().Field(i).Name
-		if in.Field(i).Kind() == reflect.Struct {
+		if in.Field(i).Kind() == reflect.Struct && in.Field(i).Type() != reflect.TypeFor[netip.AddrPort]() {
 			eachField(in.Field(i), func(inner string, change func(reflect.Value)) {
 				see(name+"."+inner, func(in reflect.Value) { change(in.Field(i)) })
 			})
@@ -130,6 +131,8 @@ func eachField(in reflect.Value, see func(name string, change func(in reflect.Va
 
 func alter(v reflect.Value) {
 	switch v.Kind() {
+	case reflect.Struct:
+		v.Set(reflect.ValueOf(netip.MustParseAddrPort("127.0.0.1:53")))
 	case reflect.Slice:
 		v.Set(reflect.Append(v, reflect.Zero(v.Type().Elem())))
 	case reflect.String:

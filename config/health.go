@@ -104,7 +104,7 @@ func readCheck(t *table) *Health {
 
 // checkHealth checks what a route's check needs of its origins.
 func checkHealth(t *table, r *Route) {
-	if r.Action != Forward {
+	if !r.Forwards() {
 		t.fault("health", `action = %q has no origins to check: remove it, or write action = "forward"`, r.Action)
 		return
 	}

@@ -53,6 +53,13 @@ var (
 			`a line for each conn and flow, and one a second for refused ones of the same kind: "stderr", a path with a slash, or "" for none. After log rotation, SIGHUP opens the file again`),
 	)
 
+	knockSection = newSection("knock",
+		valueKey("port", `62201`, integer(1, 65535), func(k *Doorbell) *int { return &k.Port },
+			`1 to 65535: UDP, on every served address of a route with knock = ["spa"]; nothing there is ever answered`),
+		valueKey("keys", `""`, keyFile, func(k *Doorbell) *string { return &k.Keys },
+			`a file that only its owner may open (mode 0600), with a line "NAME BASE64KEY" for each key; reload reads it again, so steering.user must be able to read it`),
+	)
+
 	defaultsSection = newSection("defaults", timeoutKeys...)
 )
 
@@ -86,4 +93,5 @@ var fileKeys = slices.Concat(
 	within("steering.", steeringSection.keys, func(c *Config) *Steering { return &c.Steering }),
 	within("admin.", adminSection.keys, func(c *Config) *Admin { return &c.Admin }),
 	within("log.", logSection.keys, func(c *Config) *Log { return &c.Log }),
+	within("knock.", knockSection.keys, func(c *Config) *Doorbell { return &c.Knock }),
 )

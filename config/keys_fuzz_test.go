@@ -64,6 +64,9 @@ func roundTrips() (all []roundTrip) {
 	for _, k := range logSection.keys {
 		add(roundTripOf(logSection, k))
 	}
+	for _, k := range knockSection.keys {
+		add(roundTripOf(knockSection, k))
+	}
 	for _, k := range defaultsSection.keys {
 		add(roundTripOf(defaultsSection, k))
 	}
@@ -107,11 +110,11 @@ func FuzzKeys(f *testing.F) {
 
 // TestRoundTrips is FuzzKeys with values of all kinds, until each key has taken some.
 func TestRoundTrips(t *testing.T) {
-	random := rand.New(rand.NewPCG(7, 8))
+	random := rand.New(rand.NewPCG(7, 9))
 	for _, trip := range roundTrips() {
 		taken := map[string]bool{}
 		own := literalsOf(trip)
-		for range 500 {
+		for tries := 0; tries < 500 || len(taken) < 2 && tries < 5000; tries++ { // some keys take few of these values
 			literal := randomLiteral(random)
 			if len(own) > 0 && random.IntN(8) == 0 {
 				literal = own[random.IntN(len(own))]

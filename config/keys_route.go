@@ -3,13 +3,16 @@ package config
 import (
 	"net/netip"
 	"slices"
+	"time"
+
+	"anyport/config/hours"
 )
 
 // routeSection is the keys of a route in the order of reference.toml, which is also the
 // order in which they are read: origins need the ports.
 var routeSection = newSection("route", slices.Concat(
-	matchKeys, forwardKeys, clientKeys, reflectionKeys,
-	routeTimeouts(), healthKeys)...)
+	matchKeys, forwardKeys, clientKeys, hoursKeys, reflectionKeys,
+	knockKeys, routeTimeouts(), healthKeys)...)
 
 // matchKeys say what a route takes.
 var matchKeys = []key[Route]{
@@ -25,8 +28,18 @@ var matchKeys = []key[Route]{
 		read:  readExceptPorts,
 		print: func(r *Route) string { return printList(r.exceptions(), exceptedPorts.print) },
 	},
-	valueKey("action", `"forward"`, oneOf(Forward, Refuse, Drop, Pass), func(r *Route) *Action { return &r.Action },
-		`forward (to an origin), refuse, drop, pass (to the host's own listeners)`),
+	valueKey("action", `"forward"`, oneOf(Forward, Socket, Refuse, Drop, Pass), func(r *Route) *Action { return &r.Action },
+		`forward (to an origin), socket (of a service of this host), refuse, drop, pass (to the host's own listeners)`),
+	valueKey("service", `""`, serviceName, func(r *Route) *string { return &r.Service }, ``).shown(`""`).under(`
+With action = "socket": the kernel gives packets to the listening socket of this service, as if it
+listened on the prefixes and ports of the route. anyport does not touch the bytes, and the service
+sees the client's own address. A systemd unit ("unbound.service"), a cgroup
+("/system.slice/unbound.service"), a process ("pid:1234"), or a file with its number
+("pidfile:/run/unbound.pid"). While the service has no such socket, the kernel refuses, or with
+origins anyport forwards to these. Over udp, ports must be the port of the socket, and the service
+must answer from the address that was asked. See docs/how-to/services.md.`),
+	valueKey("listener", `""`, listenerAddr, func(r *Route) *netip.AddrPort { return &r.Listener },
+		`which of the service's sockets, as bound, such as "127.0.0.1:53"; may be left out if it has only one for the protocol`),
 }
 
 // forwardKeys say where a route goes, and how.
@@ -36,7 +49,7 @@ var forwardKeys = []key[Route]{
 		read:  readOrigins,
 		print: func(r *Route) string { return printList(r.Origins, printOrigin) },
 	}.shown(`["10.0.0.5", "[2001:db8:2::5]", { address = "10.0.0.6", weight = 3, backup = true, max_conns = 100 }]`).under(`
-Required with action = "forward", and forbidden with any other. Three forms:
+Required with action = "forward", allowed with "socket" and forbidden with any other. Three forms:
   "10.0.0.5"            keeps the port that the client asked for
   "10.0.0.5:8080"       maps all ports to one
   "10.0.0.5:3000-4000"  maps one to one; ports must be a single range of the same size
@@ -116,6 +129,35 @@ Peers, such as load balancers, that must send a PROXY header, v1 or v2, before e
 before each datagram. The client that it names is the one that allow, deny, the limits per client
 and balance apply to, and that logs and the origin get. Every other peer is refused. A conn without
 a whole, valid header within header_timeout is reset, a datagram without one is dropped.`),
+}
+
+// hoursKeys say when a route is in force.
+var hoursKeys = []key[Route]{
+	listKey("active", `[]`, activeHours, func(r *Route) *[]hours.Entry { return (*[]hours.Entry)(&r.Active) }, ``).under(`
+When the route is in force: days, hours and a time zone, in the words of systemd's calendars. None:
+always. In force while one of the entries is, from minute to minute, 18:00 not included:
+  "Mon..Fri 08:00..18:00 Europe/Stockholm"    "Sat,Sun 10:00..14:00,15:00..17:00"
+  "Mon 22:00..06:00"  ends on Tuesday          "Sat..Mon UTC"  whole days
+  "2026-12-24..26"    "*-12-24 08:00..12:00"   "*-*-01"  the first of each month
+Without a zone it is that of the host. The clock on the wall counts: hours that daylight saving
+skips do not occur on that day, and hours that it doubles occur twice. The route takes its ports at
+all times; see "Schedules" in docs/OPERATING.md.`),
+	valueKey("inactive", `"refuse"`, oneOf(Refuse, Drop), func(r *Route) *Action { return &r.Inactive },
+		`what a client gets at other times: refuse, drop`),
+	valueKey("on_inactive", `"keep"`, oneOf(KeepConns, CloseConns), func(r *Route) *OnDown { return &r.OnInactive },
+		`conns and flows that are open when the time is over: keep, close (they are reset)`),
+}
+
+// knockKeys keep a route closed to clients that have not knocked.
+var knockKeys = []key[Route]{
+	listKey("knock", `[]`, knockStep, func(r *Route) *[]KnockStep { return &r.Knock.Steps }, ``).under(`
+The route admits only clients that have knocked; the others get what denied says. 3 to 5 ports: the
+client sends a SYN or a datagram to each, in this order and within 10s, on any address of the
+route's prefixes. Any other port of these prefixes in between starts it again; the same one twice
+does not. What the ports answer stays as it is, so a knock shows nothing. ["spa"]: the client sends one
+authenticated datagram to the port of [knock] instead (anyport knock), which is never answered.`),
+	valueKey("knock_window", `"30s"`, duration(shortestWindow, longestWindow), func(r *Route) *time.Duration { return &r.Knock.Window },
+		`1s to 24h: how long the door then is open to new conns of that one address, on this route; conns and flows that have begun live on`),
 }
 
 // mostQueue bounds the memory and the files that conns in a queue take.

@@ -41,6 +41,8 @@ var sectionCases = []keyCase{
 	{key: "log.level", other: `"debug"`, old: `"info"`, new: `"debug"`, bad: `"loud"`, allowed: `"debug", "info", "warn" and "error"`},
 	{key: "log.format", other: `"json"`, old: `"text"`, new: `"json"`, bad: `"xml"`, allowed: `"text" and "json"`},
 	{key: "log.access", other: `"/var/log/a.log"`, old: `""`, new: `"/var/log/a.log"`, bad: `"a b"`, allowed: `write "stderr", a path with a slash, or "" for none`},
+	{key: "knock.port", other: `5`, old: `62201`, new: `5`, bad: `0`, allowed: "write a number from 1 to 65535"},
+	{key: "knock.keys", other: `"/etc/anyport/keys"`, old: `""`, new: `"/etc/anyport/keys"`, bad: `"keys"`, allowed: "begin it with a slash"},
 }
 
 const (
@@ -53,7 +55,9 @@ var routeCases = []keyCase{
 	{key: "prefixes", bad: `["192.0.2.7/24"]`, caret: `"192.0.2.7/24"`, allowed: `write "192.0.2.0/24" for the block, or "192.0.2.7" for the one address`, base: forward},
 	{key: "ports", other: `[80, "8000-8009"]`, old: `["1-65535"]`, new: `[80, "8000-8009"]`, bad: `[80, 70000]`, caret: `70000`, allowed: "ports run from 1 to 65535", base: forward},
 	{key: "except_ports", other: `[22, "reflectors"]`, old: `[]`, new: `[22, "reflectors"]`, bad: `["some thing"]`, caret: `"some thing"`, allowed: `"reflectors", for the UDP ports of known reflectors`, base: forward},
-	{key: "action", first: refuseValue, other: `"drop"`, old: `"refuse"`, new: `"drop"`, bad: `"xyzzy"`, allowed: `"forward", "refuse", "drop" and "pass"`},
+	{key: "action", first: refuseValue, other: `"drop"`, old: `"refuse"`, new: `"drop"`, bad: `"xyzzy"`, allowed: `"forward", "socket", "refuse", "drop" and "pass"`},
+	{key: "service", first: `"a.service"`, other: `"/system.slice/b.service"`, old: `"a.service"`, new: `"/system.slice/b.service"`, bad: `"pid:x"`, allowed: `write a number, such as "pid:1234"`, base: toService},
+	{key: "listener", other: `"0.0.0.0:53"`, old: `""`, new: `"0.0.0.0:53"`, bad: `"53"`, allowed: `write what ss -lntup shows`, base: toService + "\nservice = \"a.service\""},
 	{key: "origins", first: `["10.0.0.5"]`, other: `["10.0.0.5:80", { address = "10.0.0.6", weight = 3 }]`, old: `["10.0.0.5"]`, new: `["10.0.0.5:80", { address = "10.0.0.6", weight = 3, backup = false }]`, bad: `["10.0.0.5:99999"]`, caret: `"10.0.0.5:99999"`, allowed: "write one from 1 to 65535, or a range"},
 	{key: "balance", other: `"least_conn"`, old: `"round_robin"`, new: `"least_conn"`, bad: `"xyzzy"`, allowed: `"round_robin", "least_conn", "random", "source_hash" and "first"`, base: forward},
 	{key: "proxy_protocol", other: `"v2"`, old: `"off"`, new: `"v2"`, bad: `"xyzzy"`, allowed: `"off", "v1", "v2", "v2-first" and "spp"`, base: forward},
@@ -75,9 +79,14 @@ var routeCases = []keyCase{
 	{key: "route_bandwidth", other: `"2KB/s"`, old: `""`, new: `"2000B/s"`, bad: `"2TiB/s"`, allowed: `write a rate from "1KiB/s" to "1TiB/s"`, base: forward},
 	{key: "datagrams_per_second", other: `5`, old: `0`, new: `5`, bad: `1000000001`, allowed: "write a number from 0 to 1000000000", base: forward},
 	{key: "accept_proxy", other: `["10.0.0.0/8"]`, old: `[]`, new: `["10.0.0.0/8"]`, bad: `["10.0.0.1/8"]`, caret: `"10.0.0.1/8"`, allowed: `write "10.0.0.0/8" for the block`, base: forward},
+	{key: "active", other: `["Mon  08:00..18:00 UTC", "*-12-24"]`, old: `[]`, new: `["Mon 08:00..18:00 UTC", "*-12-24"]`, bad: `["Mon-Fri"]`, caret: `"Mon-Fri"`, allowed: `write "Mon..Fri"`, base: forward},
+	{key: "inactive", other: `"drop"`, old: `"refuse"`, new: `"drop"`, bad: `"pass"`, allowed: `"refuse" and "drop"`, base: forward + "\nactive = [\"Mon\"]"},
+	{key: "on_inactive", other: `"close"`, old: `"keep"`, new: `"close"`, bad: `"end"`, allowed: `"keep" and "close"`, base: forward + "\nactive = [\"Mon\"]"},
 	{key: "anti_amplification", other: `false`, old: `true`, new: `false`, bad: `2`, allowed: "write true or false", base: forward},
 	{key: "amplification_budget", other: `"0B/s"`, old: `"1048576B/s"`, new: `"0B/s"`, bad: `"2TiB/s"`, allowed: `write a rate from "0B/s" to "1TiB/s"`, base: forward},
 	{key: "mirror_closed", other: `true`, old: `false`, new: `true`, bad: `2`, allowed: "write true or false", base: forward},
+	{key: "knock", other: `[7000, 8000, 9000]`, old: `[]`, new: `[7000, 8000, 9000]`, bad: `[7000, "x", 9000]`, caret: `"x"`, allowed: `write an integer from 1 to 65535, or ["spa"]`, base: forward + "\nports = [22]"},
+	{key: "knock_window", other: `"1m0s"`, old: `"30s"`, new: `"1m0s"`, bad: `"0s"`, allowed: `write a duration from "1s" to "24h"`, base: forward},
 	{key: "connect_timeout", other: `"1s"`, old: `"5s"`, new: `"1s"`, bad: `"8761h"`, allowed: `write a duration from "1ms" to "8760h"`, base: forward},
 	{key: "idle_timeout", other: `"90s"`, old: `"1h0m0s"`, new: `"1m30s"`, bad: `"1us"`, allowed: `write a duration from "1ms" to "8760h"`, base: forward},
 	{key: "udp_idle_timeout", other: `"17s"`, old: `"auto"`, new: `"17s"`, bad: `"1us"`, allowed: `to "8760h", or "auto"`, base: forward},
@@ -95,6 +104,9 @@ var routeCases = []keyCase{
 		new: `{ type = "udp", interval = "10s", timeout = "2s", rise = 2, fall = 3, port = 53, send = "", expect = "x", path = "/", proxy_protocol = "route" }`,
 		bad: `"none"`, allowed: "write a [health.none] table", base: forward},
 }
+
+// toService lacks the service.
+const toService = "action = \"socket\"\nports = [53]"
 
 const refuseValue = `"refuse"`
 

@@ -15,6 +15,7 @@ var (
 	hostPort   = textual(parseHostPort)
 	hostName   = textual(parseHostName)
 	accessLog  = textual(parseAccessLog)
+	keyFile    = textual(parseKeyFile)
 	proxyTLV   = textual(parseProxyTLV)
 )
 
@@ -44,6 +45,15 @@ func parsePinPath(value any) (string, error) {
 		return "", newRefusal("Path", value, "has a dot in its last part, which a bpffs does not accept", "remove the dot")
 	}
 	return filepath.Clean(path), nil
+}
+
+// parseKeyFile reads the path of a file that is not looked at here: a check may run as another user.
+func parseKeyFile(value any) (string, error) {
+	path, err := text(value)
+	if err != nil || path == "" || filepath.IsAbs(path) {
+		return path, err
+	}
+	return "", newRefusal("Path", value, "is not an absolute path", `begin it with a slash, or write "" for none`)
 }
 
 // parseSocketPath reads a path that fits sockaddr_un (unix(7): 108 bytes with the final

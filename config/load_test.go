@@ -11,9 +11,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"anyport/config/hours"
 )
 
-var compareValues = cmp.Options{cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{}), cmpopts.IgnoreUnexported(Config{})}
+var compareValues = cmp.Options{cmpopts.EquateComparable(netip.AddrPort{}, netip.Addr{}, netip.Prefix{}), cmpopts.IgnoreUnexported(Config{})}
 
 // parse reads a text that must be valid.
 func parse(t testing.TB, text string) *Config {
@@ -33,6 +35,15 @@ func prefixes(all ...string) []netip.Prefix {
 	return parsed
 }
 
+// schedule is of one entry, which must be valid.
+func schedule(text string) hours.Schedule {
+	e, err := hours.Parse(text)
+	if err != nil {
+		panic(err)
+	}
+	return hours.Schedule{e}
+}
+
 func TestDefaults(t *testing.T) {
 	got := parse(t, `
 [route.a]
@@ -46,6 +57,7 @@ origins = ["10.0.0.5"]
 		Steering: Steering{ManageRoutes: true, Pin: PinAuto, Unmatched: Refuse},
 		Admin:    Admin{Socket: "/run/anyport/admin.sock"},
 		Log:      Log{Level: slog.LevelInfo, Format: "text"},
+		Knock:    Doorbell{Port: 62201},
 		Routes: []*Route{{
 			Name:      "a",
 			Line:      2,
@@ -55,7 +67,8 @@ origins = ["10.0.0.5"]
 			Action:    Forward,
 			Origins:   []Origin{{Text: "10.0.0.5", Addr: netip.MustParseAddr("10.0.0.5"), Weight: 1}},
 			Balance:   RoundRobin,
-			OnAllDown: TryAll, OnDown: KeepConns,
+			OnAllDown: TryAll, OnDown: KeepConns, OnInactive: KeepConns,
+			Knock:             Knock{Window: 30 * time.Second},
 			ProxyProtocol:     ProxyOff,
 			Denied:            Refuse,
 			AntiAmplification: true, AmplificationBudget: 1 << 20,
@@ -84,8 +97,9 @@ func everyKeyWant(path string) *Config {
 		Steering: Steering{User: "anyport", Pin: "/sys/fs/bpf/anyport", Unmatched: Drop, AllowLoopback: true, ShadowListeners: true},
 		Admin:    Admin{HTTP: "127.0.0.1:9765", HTTPHosts: []string{"edge1.example.com"}},
 		Log:      Log{Level: slog.LevelWarn, Format: "json", Access: "stderr"},
+		Knock:    Doorbell{Port: 7, Keys: "/etc/anyport/knock.keys"},
 		Routes: []*Route{{
-			Name: "web", Line: 36,
+			Name: "web", Line: 39,
 			Protocols:   []Protocol{TCP, UDP},
 			Prefixes:    prefixes("127.0.0.1/32", "2001:db8:1::/48"),
 			Ports:       []PortRange{{8000, 8009}, {443, 443}, {22, 22}},
@@ -107,12 +121,13 @@ func everyKeyWant(path string) *Config {
 			Allow:         prefixes("0.0.0.0/0", "::/0"),
 			Deny:          prefixes("198.51.100.7/32", "198.51.100.0/24"),
 			Denied:        Drop,
-			MaxConns:      1, MaxConnsPerClient: 2, Queue: 9, MaxFlows: 3, MaxFlowsPerClient: 6, NewConnsPerSecond: 4, DatagramsPerSecond: 5,
+			Active:        schedule("Mon..Fri 08:00..18:00 UTC"), Inactive: Drop, OnInactive: CloseConns,
+			MaxConns: 1, MaxConnsPerClient: 2, Queue: 9, MaxFlows: 3, MaxFlowsPerClient: 6, NewConnsPerSecond: 4, DatagramsPerSecond: 5,
 			NewConnsPerSecondPerClient: 7, Bandwidth: 10_000_000, RouteBandwidth: 1 << 30,
-			AmplificationBudget: 512 << 10, MirrorClosed: true,
+			AmplificationBudget: 512 << 10, MirrorClosed: true, Knock: Knock{Window: 30 * time.Second},
 			Timeouts: web,
 		}, {
-			Name: "range", Line: 80,
+			Name: "range", Line: 86,
 			Protocols: []Protocol{UDP},
 			Prefixes:  prefixes("192.0.2.0/24"),
 			Ports:     []PortRange{{3000, 4000}},
@@ -121,18 +136,26 @@ func everyKeyWant(path string) *Config {
 				{Text: "10.0.0.5:13000-14000", Addr: addr("10.0.0.5"), Ports: PortRange{13000, 14000}, Base: 3000, Weight: 1},
 			},
 			EgressPrefixes: prefixes("10.1.0.0/24", "10.2.0.1/32"),
-			Balance:        RoundRobin, OnAllDown: TryAll, OnDown: KeepConns,
+			Balance:        RoundRobin, OnAllDown: TryAll, OnDown: KeepConns, OnInactive: KeepConns,
 			Health: &Health{Type: CheckUDP, Interval: 10 * time.Second, Timeout: 2 * time.Second, Rise: 2, Fall: 3, Port: 13000,
 				Send: "hex:00ff", Expect: "pong\r\n", Path: "/", Header: HeaderOfRoute},
-			ProxyProtocol: ProxySPP, AntiAmplification: true, AmplificationBudget: 1 << 20,
+			ProxyProtocol: ProxySPP, Knock: Knock{Steps: []KnockStep{7000, 8000, 9000}, Window: time.Minute}, AntiAmplification: true, AmplificationBudget: 1 << 20,
 			Timeouts: defaults,
 		}, {
-			Name: "keep", Line: 89,
+			Name: "keep", Line: 97,
 			Protocols: []Protocol{TCP},
 			Prefixes:  prefixes("192.0.2.0/24"),
 			Ports:     []PortRange{{22, 22}},
-			Action:    Pass,
-			Balance:   RoundRobin, OnAllDown: TryAll, OnDown: KeepConns, ProxyProtocol: ProxyOff, AntiAmplification: true, AmplificationBudget: 1 << 20,
+			Action:    Pass, Knock: Knock{Window: 30 * time.Second},
+			Balance: RoundRobin, OnAllDown: TryAll, OnDown: KeepConns, OnInactive: KeepConns, ProxyProtocol: ProxyOff, AntiAmplification: true, AmplificationBudget: 1 << 20,
+			Timeouts: defaults,
+		}, {
+			Name: "local", Line: 103,
+			Protocols: []Protocol{TCP},
+			Prefixes:  prefixes("198.18.0.0/24"),
+			Ports:     []PortRange{{1, 65535}},
+			Action:    Socket, Service: "unbound.service", Listener: netip.MustParseAddrPort("127.0.0.1:53"), Knock: Knock{Window: 30 * time.Second},
+			Balance: RoundRobin, OnAllDown: TryAll, OnDown: KeepConns, OnInactive: KeepConns, ProxyProtocol: ProxyOff, AntiAmplification: true, AmplificationBudget: 1 << 20,
 			Timeouts: defaults,
 		}},
 	}

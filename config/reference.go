@@ -45,6 +45,7 @@ func reference() string {
 	writeTable(&b, "\n[steering]", "", steeringSection.rows())
 	writeTable(&b, "\n[admin]", "", adminSection.rows())
 	writeTable(&b, "\n[log]", "", logSection.rows())
+	writeTable(&b, "\n[knock]", "for routes with knock = [\"spa\"]", knockSection.rows())
 	writeTable(&b, "\n[defaults]", "what routes inherit; each of these keys can stand in a route too", defaultsSection.rows())
 	b.WriteString(referenceRoute)
 	writeTable(&b, "[route.game]", "", routeSection.rows())

@@ -102,6 +102,8 @@ zzzzzzzzz = 0
 zzzzzzzzz = 0
 [log]
 zzzzzzzzz = 0
+[knock]
+zzzzzzzzz = 0
 [defaults]
 zzzzzzzzz = 0
 [route.game]
@@ -121,8 +123,8 @@ zzzzzzzzz = 0
 			}
 		}
 	}
-	if tables != 8 {
-		t.Fatalf("%d tables told their keys, want 8:\n%v", tables, err)
+	if tables != 9 {
+		t.Fatalf("%d tables told their keys, want 9:\n%v", tables, err)
 	}
 	return known
 }

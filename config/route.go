@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"time"
+
+	"anyport/config/hours"
 )
 
 // Route is one [route.NAME] table with the defaults that it inherits. It never changes after
@@ -18,9 +20,12 @@ type Route struct {
 	ExceptPorts []PortRange    // see [Route.Excepted]
 	Action      Action
 
+	Service  string         // only with Socket: a unit, a cgroup, or one of ServicePID and ServicePIDFile
+	Listener netip.AddrPort // of the service; not valid: the only one that it has
+
 	ExceptReflectors bool // "reflectors" is among except_ports
 
-	Origins        []Origin // only with Forward, and then at least one
+	Origins        []Origin // with Forward at least one; with Socket perhaps; else none
 	Balance        Balance
 	SlowStart      time.Duration // an origin that comes back has its full share after this long
 	PanicThreshold int           // percent: fewer origins up than this, and all are tried
@@ -37,6 +42,11 @@ type Route struct {
 
 	Allow, Deny []netip.Prefix // client prefixes; both empty: everyone
 	Denied      Action         // Refuse or Drop
+
+	Active     hours.Schedule // when the route is in force
+	Inactive   Action         // what clients get at other times: Refuse or Drop
+	OnInactive OnDown         // what happens to conns and flows that are open at the end
+	Knock      Knock          // what opens a door to a client first
 
 	Queue int // TCP: conns that may wait for an origin at its max_conns; 0: none. Timeouts.Queued is how long
 
@@ -99,11 +109,12 @@ const (
 	Drop                  // silence
 	Pass                  // to the host's own listeners
 	Forward               // to an origin
+	Socket                // to the socket of a service of this host
 )
 
 // String is the action as files have it.
 func (a Action) String() string {
-	return [...]string{"refuse", "drop", "pass", "forward"}[a]
+	return [...]string{"refuse", "drop", "pass", "forward", "socket"}[a]
 }
 
 // Balance is how a route chooses among its origins.
@@ -127,10 +138,11 @@ const (
 	RefuseAll AllDown = "refuse" // in the kernel, over TCP
 )
 
-// OnDown is what happens to the conns and flows of an origin that goes down.
+// OnDown is what happens to the conns and flows of an origin that goes down, or of a route whose time
+// is over.
 type OnDown string
 
-// The values of on_down.
+// The values of on_down and on_inactive.
 const (
 	KeepConns  OnDown = "keep"
 	CloseConns OnDown = "close"

@@ -22,6 +22,9 @@ func checkRoute(t *table, r *Route) {
 	if t.valid("action", "origins") {
 		checkAction(t, r)
 	}
+	if t.valid("action", "service") {
+		checkService(t, r)
+	}
 	if t.valid("protocol", "proxy_protocol") {
 		checkHeader(t, r)
 	}
@@ -34,6 +37,9 @@ func checkRoute(t *table, r *Route) {
 	if t.valid("action", "protocol") && len(r.Protocols) > 0 {
 		checkUnused(t, r)
 	}
+	if t.valid("active", "inactive", "on_inactive", "action") {
+		checkHours(t, r)
+	}
 	if t.valid("queue", "protocol", "origins", "action") {
 		checkQueue(t, r)
 	}
@@ -45,6 +51,9 @@ func checkRoute(t *table, r *Route) {
 	}
 	if len(r.EgressPrefixes) > 0 && t.valid("egress_prefixes", "protocol", "action", "source", "origins") {
 		checkEgress(t, r)
+	}
+	if t.valid("knock", "accept_proxy", "ports", "except_ports", "protocol") {
+		checkKnock(t, r)
 	}
 	if r.Transparent && t.valid("transparent", "action", "source", "egress_prefixes", "proxy_protocol", "prefixes", "origins", "accept_proxy") {
 		checkTransparent(t, r)
@@ -105,7 +114,7 @@ func checkAction(t *table, r *Route) {
 	switch {
 	case r.Action == Forward && len(r.Origins) == 0:
 		t.require("origins", `action = "forward" needs one: write origins = ["10.0.0.5"], or another action`)
-	case r.Action != Forward && len(r.Origins) > 0:
+	case r.Action != Forward && r.Action != Socket && len(r.Origins) > 0:
 		t.fault("origins", `action = %q does not use origins: remove them, or write action = "forward"`, r.Action)
 	}
 }

@@ -13,6 +13,9 @@ var onlyForward = []string{
 	"mirror_closed", "slow_start", "panic_threshold", "on_all_down", "on_down", "max_age",
 }
 
+// onlyAdmitting are keys of the kernel's that hold for conns to a service of this host, too.
+var onlyAdmitting = []string{"knock", "knock_window"}
+
 // onlyOf are keys that one protocol uses.
 var onlyOf = map[Protocol][]string{
 	TCP: {"bandwidth", "route_bandwidth", "max_age"}, // and queue: see checkQueue
@@ -25,8 +28,12 @@ func checkUnused(t *table, r *Route) {
 		if !t.has(k.name) || !t.valid(k.name) || k.print(r) == k.print(&routeSection.defaults) {
 			continue
 		}
-		if r.Action != Forward && slices.Contains(onlyForward, k.name) {
+		if !r.Forwards() && slices.Contains(onlyForward, k.name) {
 			t.fault(k.name, `is not used with action = %q, where nothing goes to an origin: remove it`, r.Action)
+			continue
+		}
+		if !r.Forwards() && r.Action != Socket && slices.Contains(onlyAdmitting, k.name) {
+			t.fault(k.name, `is not used with action = %q, where a client need not knock: remove it`, r.Action)
 			continue
 		}
 		for _, p := range []Protocol{TCP, UDP} {

@@ -25,6 +25,7 @@ var walks = map[string]int{
 	"Walk: a reload":                            6,
 	"Walk: import of rules":                     8,
 	"Walk: a name has other addresses":          6,
+	"Walk: the hours of a route":                5,
 	"Walk: an upgrade":                          8,
 }
 

@@ -47,13 +47,14 @@ func documents(t *testing.T) map[string][]block {
 // exists and has the flags shown.
 func TestDocuments(t *testing.T) {
 	t.Parallel()
+	keys := writeKeys(t, os.Geteuid())
 	for name, blocks := range documents(t) {
 		t.Run(filepath.Base(name), func(t *testing.T) {
 			file := "" // the last whole file that the reader has seen
 			for _, b := range blocks {
 				switch b.info {
 				case "toml":
-					file = inFile(t, b.text)
+					file = inFile(t, strings.ReplaceAll(b.text, "/etc/anyport/knock.keys", keys))
 					if got := anyport(t, "check", "-c", file); got.status != 0 {
 						t.Errorf("%s\nis refused: %s", b.text, got.stderr)
 					}

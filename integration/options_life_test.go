@@ -35,6 +35,8 @@ type combination struct {
 	family  *family
 	running *process // the one that was started last
 	drained bool     // a route is
+	keys    string   // the file of the keys of knocks; "": none
+	knocked bool     // the doors are open
 	conn    net.Conn // these stay
 	flow    net.Conn
 }
@@ -119,6 +121,9 @@ func (c *combination) start(t *testing.T) {
 	if c.is("log.access", "file") {
 		c.access = filepath.Join(t.TempDir(), "access.log")
 	}
+	if c.is("knock", "spa") {
+		c.keys = writeKeys(t, map[string]int{"": 0, "65534": 65534}[c.choice["user"]])
+	}
 	if c.is("store", "on") {
 		c.manager = newManager(t)
 		give(t, c.manager.path, "")
@@ -158,6 +163,9 @@ func (c *combination) serving(t *testing.T) {
 			return c.manager.keeps("tcp/0", "udp/0") && (c.pins != "" || c.manager.keeps("link"))
 		})
 	}
+	if !c.knocked {
+		c.knock(t)
+	}
 	c.conn, c.flow = c.rig.client.dial(t, "tcp", port(c.stays, 4711)), c.rig.client.dial(t, "udp", port(c.stays, 4711))
 }
 
@@ -180,12 +188,15 @@ func (c *combination) file() string {
 	if c.is("origins", "name") {
 		address = combinedName
 	}
+	if c.keys != "" {
+		fmt.Fprintf(&f, "[knock]\nkeys = %q\n", c.keys)
+	}
 	fmt.Fprintf(&f, "[route.tcp]\nprotocol = \"tcp\"\nprefixes = [%q]\norigins = [{ address = %q, max_conns = %d }]\nmirror_closed = %s\n",
 		c.served, address, map[string]int{"none": 0, "all": 1000}[c.choice["limits"]], c.choice["mirror_closed"])
 	if c.is("tcp", "v2") {
 		f.WriteString("proxy_protocol = \"v2\"\n")
 	}
-	f.WriteString(c.choosing())
+	f.WriteString(c.choosing() + c.door("tcp"))
 	if c.is("return", "slowly") {
 		f.WriteString("max_age = \"1h\"\n")
 	}
@@ -202,7 +213,7 @@ func (c *combination) file() string {
 		f.WriteString("on_all_down = \"refuse\"\non_down = \"close\"\n[route.tcp.health]\ntype = \"tcp\"\nport = 4711\ninterval = \"200ms\"\n")
 	}
 	fmt.Fprintf(&f, "[route.udp]\nprotocol = \"udp\"\nprefixes = [%q]\norigins = [%q]\n", c.served, address)
-	f.WriteString(c.choosing())
+	f.WriteString(c.choosing() + c.door("udp"))
 	switch c.choice["udp"] {
 	case "spp":
 		f.WriteString("proxy_protocol = \"spp\"\n")
@@ -221,6 +232,9 @@ func (c *combination) choosing() string {
 	keys := fmt.Sprintf("balance = %q\n", c.choice["balance"])
 	if c.is("return", "slowly") {
 		keys += "slow_start = \"10s\"\npanic_threshold = 50\n"
+	}
+	if !c.is("hours", "always") {
+		keys += fmt.Sprintf("active = [%q]\ninactive = \"drop\"\non_inactive = %q\n", hoursAround(time.Now()), c.choice["hours"])
 	}
 	if c.is("clients", "listed") {
 		keys += fmt.Sprintf("allow = [%q]\ndeny = [%q]\ndenied = \"drop\"\n", c.clients, c.edge)
@@ -339,7 +353,8 @@ func (c *combination) crash(t *testing.T) {
 	if c.manager != nil {
 		waiting = c.rig.client.dial(t, "tcp", port(c.stays, 4711))
 	}
-	c.drained = c.drained && (c.manager != nil || c.pins != "") // else nothing knows of it
+	kept := c.manager != nil || c.pins != "" // else nothing knows of it
+	c.drained, c.knocked = c.drained && kept, c.knocked && kept
 	c.running = c.rig.edge.spawn(t, c.command(t)(c.proxy.file))
 	c.serving(t)
 	c.family.pids = append(c.family.pids, c.running.cmd.Process.Pid)

@@ -33,6 +33,8 @@ var combined = []option{
 	{"return", []string{"at once", "slowly"}}, // of an origin that was down
 	{"clients", []string{"all", "listed"}},
 	{"origins", []string{"address", "name"}},
+	{"knock", []string{"none", "ports", "spa"}},
+	{"hours", []string{"always", "keep", "close"}}, // the latter two of a route that is in force for some hours more
 }
 
 // goTogether is false for values that the file refuses together.

@@ -14,6 +14,17 @@ import (
 // until the test ends or stop is called, which returns how many it has sent.
 func (h *host) forgeSYNs(t *testing.T, network, dst string, perSecond int) (stop func() uint64) {
 	t.Helper()
+	to, source := netip.MustParseAddrPort(dst), netip.MustParseAddr(network).As4()
+	return h.forge(t, to.Addr(), perSecond, func(n uint64) []byte {
+		source[3] = byte(1 + n%250)
+		return forgedSYN(netip.AddrPortFrom(netip.AddrFrom4(source), uint16(1024+n%60_000)), to)
+	})
+}
+
+// forge sends the packets that packet makes, some a second, until the test ends or stop is called, which returns
+// how many it has sent.
+func (h *host) forge(t *testing.T, to netip.Addr, perSecond int, packet func(n uint64) []byte) (stop func() uint64) {
+	t.Helper()
 	var fd int
 	var err error
 	h.do(func() { fd, err = unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW) })
@@ -25,7 +36,6 @@ func (h *host) forgeSYNs(t *testing.T, network, dst string, perSecond int) (stop
 	go func() { // ended by stop
 		defer close(done)
 		defer unix.Close(fd)
-		to, source := netip.MustParseAddrPort(dst), netip.MustParseAddr(network).As4()
 		for tick := time.NewTicker(10 * time.Millisecond); ; <-tick.C {
 			select {
 			case <-quit:
@@ -34,11 +44,8 @@ func (h *host) forgeSYNs(t *testing.T, network, dst string, perSecond int) (stop
 			default:
 			}
 			for range perSecond / 100 {
-				n := sent.Add(1)
-				source[3] = byte(1 + n%250)
-				from := netip.AddrPortFrom(netip.AddrFrom4(source), uint16(1024+n%60_000))
-				if err := unix.Sendto(fd, forgedSYN(from, to), 0, &unix.SockaddrInet4{Addr: to.Addr().As4()}); err != nil {
-					t.Error("forge a SYN:", err)
+				if err := unix.Sendto(fd, packet(sent.Add(1)), 0, &unix.SockaddrInet4{Addr: to.As4()}); err != nil {
+					t.Error("forge a packet:", err)
 					return
 				}
 			}
@@ -54,6 +61,19 @@ func (h *host) forgeSYNs(t *testing.T, network, dst string, perSecond int) (stop
 	}
 	t.Cleanup(func() { stop() })
 	return stop
+}
+
+// forgedDatagram is an IPv4 packet with a UDP datagram in it, without a checksum.
+func forgedDatagram(from, to netip.AddrPort, payload string) []byte {
+	source, dst := from.Addr().As4(), to.Addr().As4()
+	p := make([]byte, 28, 28+len(payload))
+	p[0], p[8], p[9] = 0x45, 64, unix.IPPROTO_UDP
+	copy(p[12:], source[:])
+	copy(p[16:], dst[:])
+	binary.BigEndian.PutUint16(p[20:], from.Port())
+	binary.BigEndian.PutUint16(p[22:], to.Port())
+	binary.BigEndian.PutUint16(p[24:], uint16(8+len(payload)))
+	return append(p, payload...)
 }
 
 // forgedSYN is an IPv4 packet with a TCP SYN in it. The kernel writes the checksum of the

@@ -180,6 +180,7 @@ type routeStatus struct {
 	Ended                             map[string]map[string]uint64 // protocol → verdict
 	HeldBack                          uint64                       `json:"bytes_held_back"`
 	QueueWaiting                      *int                         `json:"queue_waiting"`
+	LocalSockets                      []struct{ Up bool }          `json:"local_sockets"`
 	Origins                           []originStatus
 }
 

@@ -4,10 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // TestGracefulStop checks a stop from the first signal to the end: the live conn
@@ -138,4 +141,41 @@ func hearBack(conn io.ReadWriter, word string) error {
 		return fmt.Errorf("sent %q, got %q", word, got)
 	}
 	return nil
+}
+
+// TestStopInHandshake stops anyport between the SYN of a client and its ACK: that conn is served, and then the process
+// ends.
+func TestStopInHandshake(t *testing.T) {
+	t.Parallel()
+	needTool(t, "nft")
+	r := newRig(t)
+	r.origin.serve(t, "10.0.0.5:4711", echo)
+	p := r.edge.serveWith(t, relayFile)
+	r.client.run(t, "nft add table inet lost\nnft add chain inet lost in { type filter hook input priority 0; }\n"+
+		"nft add rule inet lost in tcp flags & (syn|ack) == syn|ack drop")
+	dialled := make(chan net.Conn, 1)
+	go func() { // ends with its dial
+		conn, err := r.client.tryDial("tcp", "", dstV4+":4711")
+		if err != nil {
+			t.Error(err)
+		}
+		dialled <- conn
+	}()
+	for end := time.Now().Add(patience); !strings.Contains(r.edge.output(t, "ss", "-Htn", "state", "syn-recv"), dstV4); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("no half-open conn")
+		}
+	}
+	r.client.run(t, "nft delete table inet lost") // the next SYN-ACK comes after a second
+	p.signal(t, syscall.SIGTERM)
+	conn := <-dialled
+	if conn == nil {
+		t.FailNow()
+	}
+	conn.SetDeadline(time.Now().Add(patience))
+	talk(t, conn, "after the signal")
+	conn.Close()
+	if status := p.wait(t); status != 0 {
+		t.Errorf("exit status %d", status)
+	}
 }

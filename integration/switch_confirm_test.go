@@ -44,7 +44,7 @@ func TestNotConfirmed(t *testing.T) {
 	needTool(t, "iptables")
 	r := newRig(t)
 	r.serveOld(t, divertRules)
-	stop := r.newConns(t, true)
+	stop := r.newConns(t)
 	before := strings.Join(r.edge.routes(t), "\n")
 	p := r.edge.launchWith(t, relayFile, "--confirm", "4s")
 	p.expect(t, "msg=serving")
@@ -58,6 +58,7 @@ func TestNotConfirmed(t *testing.T) {
 	}
 	p.expect(t, "not confirmed in time: giving the prefixes back", "conns=")
 	r.awaitCarrier(t, byHAProxy)
+	r.awaitRoutes(t, "proto 169", false) // a little later
 	if now := strings.Join(r.edge.routes(t), "\n"); now != before {
 		t.Errorf("the routes were\n%s\nand are\n%s", before, now)
 	}
@@ -160,7 +161,10 @@ func TestTakeover(t *testing.T) {
 		refusing.expect(t, words)
 	}
 	r.longConn(t, byHAProxy)
-	p := r.edge.launchWith(t, relayFile, "--confirm", "0")
+	p := r.edge.launchAs(t, func(path string) *exec.Cmd {
+		give(t, path, "65534")
+		return exec.Command(program, "run", "-c", path, "--confirm", "0")
+	}, "[steering]\nuser = \"65534\"\n"+relayFile)
 	p.expect(t, "msg=serving")
 	if _, waits := p.secondsLeft(t); waits {
 		t.Error("--confirm 0 waits")
@@ -168,6 +172,8 @@ func TestTakeover(t *testing.T) {
 	if said := r.edge.output(t, "sh", "-c", program+" reload -c "+p.file+" 2>&1"); !strings.Contains(said, "warning: the new conns of 1 TPROXY rule of another proxy come to anyport now") {
 		t.Errorf("reload says\n%s", said)
 	}
+	p.signal(t, syscall.SIGHUP)
+	p.expect(t, "level=WARN", "the new conns of another proxy's TPROXY rules come here now", "rules=1")
 	r.edge.run(t, switchCases[1].drops)
 	p.signal(t, syscall.SIGTERM)
 	p.wait(t)

@@ -128,7 +128,7 @@ func TestGuide(t *testing.T) {
 	r.edge.run(t, blockOf(t, "sh setup"))
 	r.awaitCarrier(t, byHAProxy)
 	o.oldConn = r.longConn(t, byHAProxy)
-	stop := r.newConns(t, true)
+	stop := r.newConns(t)
 
 	o.output(t, "anyport import iptables --live --origin 10.0.0.5 > anyport.toml")
 	file := filepath.Join(o.dir, "anyport.toml")

@@ -2,7 +2,6 @@ package integration
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -33,6 +32,7 @@ defaults
   timeout server 1m
 listen any
   bind 127.0.0.1:9000 transparent
+  bind ::1:9000 transparent
   server origin 10.0.0.5 source 10.0.0.2
 `
 
@@ -109,22 +109,15 @@ func expectCarrier(t *testing.T, conn net.Conn, want string) {
 }
 
 // newConns opens one conn after another until stop is called, which returns how many there were. A conn that
-// is refused, cut or not answered fails the test. With atOnce, a socket match asks for the socket of a SYN
-// before TCP does: if anyport stops between the two, that SYN is refused, and the guide says so. So one
-// refused conn is allowed then.
-func (r *rig) newConns(t *testing.T, atOnce bool) (stop func() int) {
+// is refused, cut or not answered fails the test.
+func (r *rig) newConns(t *testing.T) (stop func() int) {
 	t.Helper()
 	var over atomic.Bool
 	ended := make(chan int)
 	go func() { // ended by stop
 		n := 0
-		spare := atOnce
 		for ; !over.Load(); n++ {
 			conn, err := r.client.tryDial("tcp", "", dstV4+":4711")
-			if spare && errors.Is(err, syscall.ECONNREFUSED) {
-				spare = false
-				continue
-			}
 			if err != nil {
 				t.Errorf("new conn %d: %v", n, err)
 				break
@@ -195,7 +188,7 @@ func TestSwitch(t *testing.T) {
 			r := newRig(t)
 			r.serveOld(t, strings.TrimSpace(strings.TrimSpace(c.before)+"\n"+c.adds))
 			oldConn := r.longConn(t, byHAProxy)
-			stop := r.newConns(t, c.atOnce)
+			stop := r.newConns(t)
 
 			p := r.edge.launchAs(t, func(file string) *exec.Cmd {
 				return exec.Command(program, "run", "--confirm", "5m", "-c", file)

@@ -130,7 +130,7 @@ func (s *Server) Resolve(ctx context.Context, routes []*config.Route) (problems 
 	s.names.resolver.Resolve(ctx, namesOf(routes))
 	members := s.names.members(routes)
 	for _, r := range routes {
-		if r.Action != config.Forward || len(members(r)) > 0 {
+		if !r.Forwards() || len(members(r)) > 0 {
 			continue
 		}
 		for i, o := range r.Origins {

@@ -27,6 +27,7 @@ type Options struct {
 	Raw      *datagram.Raw      // for UDP answers that no bound socket can send; nil: Serve opens it, which needs CAP_NET_RAW
 	Record   func(route.Record) // called with each conn and flow that has ended or was refused; must not block; may be nil
 	Mirror   route.Mirror       // called for a dst that its origins have refused, if the route has mirror_closed; may be nil
+	Knock    udp.Knock          // gets datagrams of no flow first; may be nil
 	Log      *slog.Logger
 
 	HealthChanged func()                            // called when origins went down or came back, and after a reload; must not block; may be nil
@@ -175,6 +176,7 @@ func (s *Server) Serve(ctx context.Context, tcpSockets, udpSockets []int) error 
 			Raw:        s.opt.Raw,
 			Record:     s.opt.Record,
 			Mirror:     s.opt.Mirror,
+			Knock:      s.opt.Knock,
 			Pulse:      s.pulse,
 			Log:        s.opt.Log,
 			Opened:     s.open,

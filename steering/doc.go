@@ -32,5 +32,8 @@
 //	return_path.go        what origins send to the clients of transparent routes comes back here
 //	watch.go              restores what other programs detach or remove
 //	status.go             what the kernel has now; counters.go, drift.go, explain.go
+//	withdraw.go           sockets leave the program without refusing what a packet filter let pass
+//	knock.go              who has knocked, and how far; doors.go: the open doors
+//	knock_nonces.go       the datagrams that have opened one, each once
 //	drain.go              no new conns of a route; closed_services.go: none of one dst
 package steering

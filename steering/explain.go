@@ -40,7 +40,13 @@ func (a kernelAnswer) String() string {
 
 // difference says why the kernel's answer is not that of the config in service.
 func (s *Steering) difference(p program.Packet, got kernelAnswer) string {
-	want := s.table.Decide(p.Protocol, p.Dst, p.Client.Addr())
+	want := s.table.DecideAt(p.Protocol, p.Dst, p.Client.Addr(), time.Now())
+	if want.Verdict == table.Inactive && p.Protocol == config.UDP && want.Route.OnInactive == config.KeepConns && got.verdict == table.Steer {
+		return ": for the flows that are live; the process refuses new ones"
+	}
+	if state := s.knockDifference(p, got, want); state != "" {
+		return state
+	}
 	if got.route != want.RouteName() || got.verdict != want.Verdict {
 		if why := s.temporaryRefusal(p, want); why != "" && got.verdict == table.Refuse {
 			return why
@@ -57,7 +63,7 @@ func (s *Steering) difference(p program.Packet, got kernelAnswer) string {
 
 // temporaryRefusal says why the kernel refuses for now what it would steer, "" if it does not.
 func (s *Steering) temporaryRefusal(p program.Packet, want table.Decision) string {
-	if want.Verdict != table.Steer {
+	if want.Verdict != table.Steer && want.Verdict != table.Socket {
 		return ""
 	}
 	var drains uint32
@@ -80,6 +86,9 @@ func (s *Steering) obstacles(p program.Packet, got kernelAnswer) (lines []string
 	}
 	if why := s.keeper.Undelivered(p.Dst.Addr(), s.config.Steering.ManageRoutes); why != "" {
 		lines = append(lines, "but "+why)
+	}
+	if got.verdict == table.Socket {
+		return append(lines, s.explainService(p, s.table.Decide(p.Protocol, p.Dst, netip.Addr{}).Route)...)
 	}
 	if got.verdict != table.Steer {
 		return lines

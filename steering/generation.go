@@ -1,6 +1,7 @@
 package steering
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/cilium/ebpf"
@@ -19,6 +20,7 @@ func (s *Steering) half(generation uint32) bpfmaps.Half {
 		Bindings:   s.objects.Bindings.MaxEntries() / 2,
 		Trie:       s.objects.PrefixesV4.MaxEntries() / 2, // the others are as large
 		Admissions: s.objects.Admitted.MaxEntries(),
+		ValidUntil: s.validUntil,
 	}
 }
 
@@ -63,7 +65,7 @@ func (s *Steering) resetRoutes(numbers map[string]uint32) error {
 		if _, serving := s.numbers[name]; serving {
 			continue
 		}
-		if err := s.resetNumber(number); err != nil {
+		if err := errors.Join(s.resetNumber(number), s.closeDoors(name)); err != nil {
 			return fmt.Errorf("clear what the kernel keeps of route %q: %w", name, err)
 		}
 	}

@@ -51,6 +51,7 @@ func (s *Steering) Handover() Inheritance {
 	if s.returning.program != nil {
 		in[fdReturning] = s.returning.program.FD()
 	}
+	in.addHook(s.hook, "")
 	if fd, ok := s.routes.TUNFD(); ok {
 		in[fdTUN] = fd
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"time"
 
 	"anyport/config"
 	"anyport/steering/host"
@@ -79,12 +80,20 @@ func (s *Steering) open(cfg *config.Config, table *table.Table, in Inheritance) 
 	if err := s.openReturnPath(cfg, in); err != nil {
 		return err
 	}
+	s.openServices(in)
+	if err := s.drawKnockSecret(); err != nil {
+		return fmt.Errorf("draw the secret of knocks: %w", err)
+	}
+	if err := s.openNonces(time.Now()); err != nil {
+		return err
+	}
 	if err := s.replace(cfg, table); err != nil {
 		return err
 	}
 	if err := s.pinProgram(); err != nil {
 		return err
 	}
+	s.copyDoors() // those too that the former program has opened until it was replaced
 	return s.closeFormer()
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/google/go-cmp/cmp"
 
+	"anyport/bpf"
 	"anyport/steering/internal/tabletest"
 	"anyport/steering/netnstest"
 	"anyport/steering/pins"
@@ -37,6 +38,14 @@ func TestPinsRefused(t *testing.T) {
 		{"foreignbeside", "other is not anyport's: the pinned program does not use this map", "is not anyport's", func(t *testing.T, dir string) {
 			leavePinned(t, dir)
 			pin(t, foreign, filepath.Join(dir, "other"))
+		}},
+		{"foreignnonces", "knock_nonces is not anyport's: ", "is not anyport's", func(t *testing.T, dir string) {
+			leavePinned(t, dir)
+			path := filepath.Join(dir, bpf.SteerMapKnockNonces)
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+			pin(t, foreign, path)
 		}},
 		{"used", "still running", "still running", func(t *testing.T, dir string) { openHere(t, pinned(dir)) }},
 	} { // no subtests: their threads would be in other namespaces

@@ -8,6 +8,7 @@ import (
 
 	"anyport/bpf"
 	"anyport/steering/program"
+	"anyport/steering/services"
 	"anyport/steering/table"
 )
 
@@ -20,6 +21,7 @@ import (
 type Preloaded struct {
 	loaded    program.Loaded
 	returning *ebpf.Program // mark_returning, with the maps of loaded
+	hook      *services.Hook
 }
 
 // fdPreloaded begins the names of its descriptors. The word is part of the protocol between
@@ -55,6 +57,7 @@ func Preload(serving uint32) (*Preloaded, error) {
 	if p.returning, err = loadReturning(&objects); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
+	p.hook, _ = services.LoadHook(objects.LocalSockets) // without it the next process polls
 	return p, nil
 }
 
@@ -65,6 +68,7 @@ func (s *Preloaded) Handover() Inheritance {
 	if s != nil {
 		in.addProgram(&s.loaded, fdPreloaded)
 		in[fdPreloaded+fdReturning] = s.returning.FD()
+		in.addHook(s.hook, fdPreloaded)
 	}
 	return in
 }
@@ -74,7 +78,7 @@ func (s *Preloaded) Close() error {
 	if s == nil {
 		return nil
 	}
-	return errors.Join(s.returning.Close(), s.loaded.Close())
+	return errors.Join(s.returning.Close(), s.hook.Close(), s.loaded.Close())
 }
 
 // replaceProgram prepares a program of this build in place of the attached one, which is of another
@@ -93,11 +97,16 @@ func (s *Steering) replaceProgram(asked *table.Table, in Inheritance, why error)
 	s.log.Info("the steering program of this build takes the place of another", "because", why)
 	loaded.Link, s.loaded.Link = s.loaded.Link, nil
 	s.formerProgram, s.loaded.Program = s.loaded.Program, nil
-	if saved := s.loaded.Maps[program.SavedMap]; saved != nil { // what it holds goes on
-		delete(s.loaded.Maps, program.SavedMap)
-		err = errors.Join(err, loaded.Maps[program.SavedMap].Close())
-		loaded.Maps[program.SavedMap] = saved
+	for _, name := range []string{program.SavedMap, bpf.SteerMapKnockNonces} { // what they hold goes on: the program uses neither
+		saved := s.loaded.Maps[name]
+		if saved == nil || name == bpf.SteerMapKnockNonces && program.CheckNonces(saved) != nil {
+			continue
+		}
+		delete(s.loaded.Maps, name)
+		err = errors.Join(err, loaded.Maps[name].Close())
+		loaded.Maps[name] = saved
 	}
+	err = errors.Join(err, s.takeDoors(s.loaded.Maps))
 	err = errors.Join(err, s.loaded.Close())
 	s.loaded, s.table = loaded, table.Unknown
 	return errors.Join(err, s.loaded.Assign(&s.objects))
@@ -124,15 +133,16 @@ func (s *Steering) switchProgram(generation uint32) error {
 	if err != nil || s.formerProgram == nil && state != linkOtherProgram {
 		return err
 	}
+	s.copyDoors()
 	if _, err = s.ensureAttached(); err == nil {
 		s.programReplaced = true
 	}
 	return err
 }
 
-// closeFormer closes the former program.
+// closeFormer closes the former program, and its doors.
 func (s *Steering) closeFormer() error {
-	err := s.formerProgram.Close()
-	s.formerProgram = nil
+	err := errors.Join(s.formerProgram.Close(), s.formerDoors.Close())
+	s.formerProgram, s.formerDoors = nil, nil
 	return err
 }

@@ -16,6 +16,7 @@ import (
 	"anyport/steering/internal/tabletest"
 	"anyport/steering/netnstest"
 	"anyport/steering/program"
+	"anyport/steering/services"
 	"anyport/steering/table"
 )
 
@@ -216,7 +217,11 @@ func newPreloaded(t *testing.T) *Preloaded {
 	if err != nil {
 		t.Fatal(err)
 	}
-	loaded := &Preloaded{e, returning}
+	hook, err := services.LoadHook(objects.LocalSockets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	loaded := &Preloaded{e, returning, hook}
 	t.Cleanup(func() { loaded.Close() })
 	return loaded
 }

@@ -8,6 +8,7 @@ import (
 	"anyport/config"
 	"anyport/steering/bpfmaps"
 	"anyport/steering/host"
+	"anyport/steering/services"
 	"anyport/steering/table"
 )
 
@@ -60,16 +61,28 @@ func (s *Steering) replace(cfg *config.Config, asked *table.Table) error {
 	}
 	s.idleTable = next
 	numbers := bpfmaps.NumberRoutes(s.numbers, next)
-	if err := s.prepare(next, numbers); err != nil {
+	validUntil, err := kernelHours(cfg, time.Now)
+	if err != nil {
+		return err
+	}
+	if err := s.prepare(next, numbers, validUntil); err != nil {
 		return errors.Join(fmt.Errorf("fill the steering tables: %w", err), s.eraseIdle())
 	}
 	if err := s.installReturnPath(cfg); err != nil {
 		return errors.Join(err, s.eraseIdle())
 	}
-	if err := s.swap(s.routes.Plan(wanted)); err != nil {
+	err = s.services.Add(services.Targets(cfg), time.Now())
+	if err == nil {
+		err = s.swap(s.routes.Plan(wanted))
+	}
+	if err != nil {
+		if s.config != nil {
+			s.services.Keep(services.Targets(s.config))
+		}
 		return errors.Join(err, s.eraseIdle())
 	}
-	s.idleTable, s.table, s.numbers = s.table, next, numbers
+	s.services.Keep(services.Targets(cfg))
+	s.idleTable, s.table, s.numbers, s.validUntil = s.table, next, numbers, validUntil
 	s.config, s.requested, s.retired = cfg, asked, gone
 	s.keeper.Serve(cfg, asked)
 	s.generation++
@@ -87,7 +100,7 @@ func (s *Steering) replace(cfg *config.Config, asked *table.Table) error {
 }
 
 // prepare fills the idle half, and binds the sockets that drop if table drops anything.
-func (s *Steering) prepare(table *table.Table, numbers map[string]uint32) error {
+func (s *Steering) prepare(table *table.Table, numbers map[string]uint32, validUntil map[string]uint64) error {
 	if err := s.resetRoutes(numbers); err != nil {
 		return err
 	}
@@ -99,7 +112,9 @@ func (s *Steering) prepare(table *table.Table, numbers map[string]uint32) error 
 			return err
 		}
 	}
-	return s.half(s.generation+1).Fill(table, numbers)
+	half := s.half(s.generation + 1)
+	half.ValidUntil = validUntil
+	return half.Fill(table, numbers)
 }
 
 // swap flips to the idle half between the two parts of plan, or does nothing.

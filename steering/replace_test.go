@@ -104,9 +104,9 @@ func TestCounters(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []Counters{
-		{"", map[table.Verdict]uint64{table.Steer: 0, table.Refuse: 1, table.Drop: 0, table.Pass: 0, table.Deny: 0, table.Limit: 0}},
-		{"come", map[table.Verdict]uint64{table.Steer: 0, table.Refuse: 0, table.Drop: 0, table.Pass: 0, table.Deny: 0, table.Limit: 0}},
-		{"kept", map[table.Verdict]uint64{table.Steer: 2, table.Refuse: 0, table.Drop: 0, table.Pass: 0, table.Deny: 0, table.Limit: 0}},
+		{"", map[table.Verdict]uint64{table.Steer: 0, table.Refuse: 1, table.Drop: 0, table.Pass: 0, table.Deny: 0, table.Limit: 0, table.Inactive: 0, table.Socket: 0}},
+		{"come", map[table.Verdict]uint64{table.Steer: 0, table.Refuse: 0, table.Drop: 0, table.Pass: 0, table.Deny: 0, table.Limit: 0, table.Inactive: 0, table.Socket: 0}},
+		{"kept", map[table.Verdict]uint64{table.Steer: 2, table.Refuse: 0, table.Drop: 0, table.Pass: 0, table.Deny: 0, table.Limit: 0, table.Inactive: 0, table.Socket: 0}},
 	}
 	if diff := cmp.Diff(want, status.Counters); diff != "" {
 		t.Error(diff)

@@ -15,6 +15,7 @@ type Status struct {
 	Missing    []string // what the steering needs and other programs have removed, such as local routes
 	Restored   uint64   // local routes that others removed and that were put back
 	Counters   []Counters
+	Sockets    []LocalSocket // of services
 }
 
 // Status reads the counters and asks the kernel which programs are attached.
@@ -43,6 +44,7 @@ func (s *Steering) Status() (Status, error) {
 	if status.Draining, err = s.drainingRoutes(); err != nil {
 		return Status{}, err
 	}
+	status.Sockets = s.localSockets()
 	status.Counters, err = s.readCounters()
 	return status, err
 }

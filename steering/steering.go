@@ -19,6 +19,7 @@ import (
 	"anyport/steering/instances"
 	"anyport/steering/pins"
 	"anyport/steering/program"
+	"anyport/steering/services"
 	"anyport/steering/table"
 )
 
@@ -32,9 +33,11 @@ type Steering struct {
 	netns           *os.File         // the namespace, also for threads that are in another one
 	sockets         sockets
 	routes          *host.LocalRoutes
-	keeper          *host.Keeper  // of the routes
-	monitor         *host.Monitor // tells of changes to what the routes stand on
-	returning       returnPath    // of what origins send to clients
+	keeper          *host.Keeper      // of the routes
+	monitor         *host.Monitor     // tells of changes to what the routes stand on
+	returning       returnPath        // of what origins send to clients
+	services        *services.Watcher // of routes with action = "socket"; it has a mutex of its own
+	hook            *services.Hook    // its program, which belongs to it; nil: it could not be loaded
 	announcement    *instances.Announcement
 	guard           int           // a socket that holds the link, see link_guard.go; 0: none
 	pins            *pins.Dir     // nil: none
@@ -42,6 +45,7 @@ type Steering struct {
 	unpins          bool          // an orderly stop removes what is pinned
 	deadPrograms    []uint32      // programs that unload removes
 	formerProgram   *ebpf.Program // of another build, attached until the first table is filled; nil: none
+	formerDoors     *ebpf.Map     // the map of doors of formerProgram, until closeFormer; nil: none
 	programReplaced bool          // another program was attached: what is pinned is not ours yet
 	log             *slog.Logger
 
@@ -53,6 +57,7 @@ type Steering struct {
 	exposedPrefixes []netip.Prefix             // lead to the host's listeners if this process dies
 	idleTable       *table.Table               // what the half that does not serve may hold; nil: it is empty
 	numbers         map[string]uint32          // of the routes, by name
+	validUntil      map[string]uint64          // of the routes with active, by name, as bpfmaps.ValidUntil returns it
 	generation      uint32                     // of the table in service; odd and even ones have a half each
 }
 
@@ -66,7 +71,7 @@ func (s *Steering) UDP() []int { return s.sockets[bpf.SteerSlotUDP] }
 
 // Refuse has the kernel refuse the first packets of protocol on every served address from now
 // on. Established conns continue. To the kernel every datagram of a flow without a connected
-// socket is a first one, so refusing UDP ends the flows.
+// socket is a first one, so refusing UDP ends the flows. It takes an RCU grace period: see withdraw.
 func (s *Steering) Refuse(protocol config.Protocol) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -77,13 +82,14 @@ func (s *Steering) Refuse(protocol config.Protocol) error {
 	if protocol == config.UDP {
 		slot = bpf.SteerSlotUDP
 	}
+	standIns := s.withdraw(slot)
 	for place := range s.sockets.mapEntries(slot) {
 		err := s.objects.Sockets.Delete(place)
 		if err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, ebpf.ErrKeyNotExist) { // EINVAL: empty already
-			return fmt.Errorf("refuse new %v: %w", protocol, err)
+			return errors.Join(fmt.Errorf("refuse new %v: %w", protocol, err), closeStandIns(standIns))
 		}
 	}
-	return nil
+	return closeStandIns(standIns)
 }
 
 // Close ends the steering: first nothing arrives any more, then nothing is steered,
@@ -114,7 +120,8 @@ func (s *Steering) GiveBack() error {
 		return nil
 	}
 	s.unpins, s.outlives = s.pins != nil, false
-	return s.detach(false)
+	standIns := s.withdraw(servingSlots...)
+	return errors.Join(s.detach(false), closeStandIns(standIns))
 }
 
 // release closes everything; with keep, the local routes and pins stay. It may be called again,
@@ -123,11 +130,11 @@ func (s *Steering) GiveBack() error {
 func (s *Steering) release(keep bool) error {
 	errs := []error{s.detach(keep)}
 	errs = append(errs, s.sockets.closeSlots(slices.Concat(servingSlots, dropSlots)...))
-	errs = append(errs, s.loaded.Close(), s.closeFormer(), s.pins.Close())
+	errs = append(errs, s.services.Close(), s.loaded.Close(), s.closeFormer(), s.pins.Close())
 	if s.netns != nil {
 		errs = append(errs, s.netns.Close())
 	}
-	s.objects, s.pins, s.netns = bpf.SteerObjects{}, nil, nil
+	s.objects, s.pins, s.netns, s.services, s.hook = bpf.SteerObjects{}, nil, nil, nil, nil
 	return errors.Join(errs...)
 }
 

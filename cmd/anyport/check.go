@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"anyport/cmd/anyport/internal/knock"
 	"anyport/cmd/anyport/internal/text"
 	"anyport/config"
 	"anyport/steering/table"
@@ -20,7 +21,7 @@ its line, route and key, the value found, and what is allowed.
 
 Something valid that may surprise is a note on stderr.
 
-It reads only the file. "anyport run" also checks what depends on this host: its addresses
+It reads only the file, and the one of [knock] keys if a route needs it. "anyport run" also checks what depends on this host: its addresses
 and the listeners of other processes.`,
 		Example: "  anyport check -c /etc/anyport/anyport.toml",
 		Args:    noArgs,
@@ -31,6 +32,9 @@ and the listeners of other processes.`,
 		if err != nil {
 			return err
 		}
+		if err := checkKeys(c); err != nil {
+			return err
+		}
 		fmt.Fprintf(cmd.OutOrStdout(), "%s: ok, %s, %s\n", c.Path,
 			text.Count(len(c.Routes), "route", "routes"), text.Count(table.Prefixes(), "prefix", "prefixes"))
 		for _, note := range c.Notes {
@@ -39,6 +43,17 @@ and the listeners of other processes.`,
 		return nil
 	}
 	return cmd
+}
+
+// checkKeys reads the keys of knocks, if a route needs them.
+func checkKeys(c *config.Config) error {
+	if !c.TakesKnocks() {
+		return nil
+	}
+	if _, err := knock.ReadKeys(c.Knock.Keys); err != nil {
+		return fmt.Errorf("[knock] keys: %w", err)
+	}
+	return nil
 }
 
 // compile reads the file and makes its table.

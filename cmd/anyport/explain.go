@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,7 +19,7 @@ import (
 // newExplain has two sources for its answer: the file of -c, or the running process.
 func newExplain() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "explain [-c FILE | --socket PATH] PROTO DST [--from SRC]",
+		Use:   "explain [-c FILE | --socket PATH] PROTO DST [--from SRC] [--at TIME]",
 		Short: "Say which route takes a dst, to which origin, and why",
 		Long: `Say what happens to the first packet to DST (an address and port) over PROTO (tcp or udp):
 the verdict, the route that takes it, the origins it may go to, and for each rule that was
@@ -28,20 +30,29 @@ says how the origins stand (down, ejected, full, ...), and what that leads to; i
 also asks its program in the kernel, and says whether its file on disk would answer
 differently. For root it adds the DNAT rules of this host that change the dst first.
 
-The verdict is one of steer, refuse, drop, pass and deny. Whether a route denies a client
-is only known with --from.`,
+The verdict is one of steer, refuse, drop, pass, deny and inactive. Whether a route denies a client
+is only known with --from. With --at the answer is that of another time, by the hours in active:
+then the kernel is not asked, and the origins stand as they do now.`,
 		Example: `  anyport explain tcp 192.0.2.7:4711
-  anyport explain -c anyport.toml udp '[2001:db8:1::7]:53' --from 198.51.100.9`,
+  anyport explain -c anyport.toml udp '[2001:db8:1::7]:53' --from 198.51.100.9
+  anyport explain tcp 192.0.2.7:4711 --at 2026-12-24T18:00:00+01:00`,
 		Args:              explainArgs,
 		ValidArgsFunction: completeProtocol,
 	}
 	ask := clientFlags(cmd)
 	from := cmd.Flags().String("from", "", "the client's address, `SRC`")
+	at := cmd.Flags().String("at", "", "another time than now, `TIME` in RFC 3339, such as 2026-12-24T18:00:00Z")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := refuseEmpty(cmd, "from", "name an address, or leave it out"); err != nil {
 			return err
 		}
+		if err := refuseEmpty(cmd, "at", "name a time, or leave it out"); err != nil {
+			return err
+		}
 		q, err := parseQuestion(args[0], args[1], *from)
+		if err == nil {
+			q.At, err = parseTime(*at)
+		}
 		if err == nil {
 			err = checkWhere(cmd) // with -c nothing is asked, so the check of ask comes too late
 		}
@@ -70,7 +81,7 @@ func explainFile(cmd *cobra.Command, q admin.Question) error {
 	if err != nil {
 		return err
 	}
-	answer := compiled.Explain(q.Protocol, q.Dst, q.Client)
+	answer := compiled.ExplainAt(q.Protocol, q.Dst, q.Client, cmp.Or(q.At, time.Now()))
 	if len(answer.Origins) > 0 {
 		answer.Because = append(answer.Because, "origins: the file does not say which of them are up; without -c the running anyport does")
 	}
@@ -145,6 +156,18 @@ func parseQuestion(protocol, dst, client string) (q admin.Question, err error) {
 		return q, usagef("--from %q: it must be an address, such as 198.51.100.9 or 2001:db8:9::9", client)
 	}
 	return q, nil
+}
+
+// parseTime reads --at; "" is now.
+func parseTime(text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return at, usagef("--at %q: it must be a time with a zone as RFC 3339 has it, such as 2026-12-24T18:00:00+01:00", text)
+	}
+	return at, nil
 }
 
 // explainArgs wants PROTO and DST.

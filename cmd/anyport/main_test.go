@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,6 +28,11 @@ func TestExecute(t *testing.T) {
 	dir := t.TempDir()
 	good, bad, gone := write(t, dir, "good.toml", goodFile), write(t, dir, "bad.toml", badFile), filepath.Join(dir, "gone.toml")
 	nobody := filepath.Join(dir, "admin.sock")
+	loose := write(t, dir, "keys", "alice MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n")
+	if err := os.Chmod(loose, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	knocks := write(t, dir, "knocks.toml", fmt.Sprintf("[knock]\nkeys = %q\n%sknock = [\"spa\"]\n", loose, goodFile))
 
 	for _, test := range []struct {
 		name   string
@@ -49,6 +55,7 @@ func TestExecute(t *testing.T) {
 
 		{"check of a good file", []string{"check", "-c", good}, exitDone, good + ": ok, 1 route, 2 prefixes\n", ""},
 		{"check of a bad file", []string{"check", "-c", bad}, exitFailed, "", "anyport: " + bad + ":3:12: "},
+		{"check of keys that others may read", []string{"check", "-c", knocks}, exitFailed, "", "anyport: [knock] keys: the keys of knocks in " + loose + ": its mode is 0644, so others may open it: chmod 600 " + loose},
 		{"check reports every problem", []string{"check", "-c", bad}, exitFailed, "", "\nanyport: " + bad + ":4:13: "},
 		{"check of no file", []string{"check", "-c", gone}, exitFailed, "", "no such file"},
 		{"run of a bad file", []string{"run", "-c", bad}, exitFailed, "", "anyport: " + bad + ":3:12: "},

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 
 	"github.com/spf13/cobra"
 
@@ -52,7 +54,7 @@ reset then. SIGHUP does the same and writes the result to the log.`,
 }
 
 // warnTakeover says after a reload what run asks about before a start: the new prefixes may be those of another
-// proxy. The process itself cannot run the commands that list rules, because it has dropped its privileges.
+// proxy. The process itself may not be able to list them: it has dropped its privileges.
 func warnTakeover(cmd *cobra.Command, client admin.Client, dryRun bool) {
 	status, err := client.Status(cmd.Context())
 	if err != nil {
@@ -62,8 +64,8 @@ func warnTakeover(cmd *cobra.Command, client admin.Client, dryRun bool) {
 	if err != nil {
 		return // changed since the reload
 	}
-	rules, err := doctor.TakenOver(cmd.Context(), c)
-	if err != nil || len(rules) == 0 {
+	rules, _ := doctor.TakenOver(cmd.Context(), c)
+	if len(rules) == 0 {
 		return // where rules cannot be listed, doctor says so
 	}
 	when, next := "come to anyport now", "to give them back, take its prefixes out of the file and reload again"
@@ -72,4 +74,17 @@ func warnTakeover(cmd *cobra.Command, client admin.Client, dryRun bool) {
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "anyport: warning: the new conns of %s of another proxy %s, because a socket match precedes the rule: %s\n"+
 		"  the rule is: %s\n  %s\n", text.Count(len(rules), "TPROXY rule", "TPROXY rules"), when, rules[0].Diverted, rules[0].Text, next)
+}
+
+// logTakeover is warnTakeover for a reload by SIGHUP. The process keeps CAP_NET_ADMIN only with manage_routes, and
+// never the CAP_NET_RAW that iptables-legacy-save needs: then it can only say that it does not know.
+func logTakeover(c *config.Config, log *slog.Logger) {
+	rules, err := doctor.TakenOver(context.Background(), c)
+	switch {
+	case len(rules) > 0:
+		log.Warn("the new conns of another proxy's TPROXY rules come here now: a socket match precedes them", "rules", len(rules),
+			"rule", rules[0].Text, "socket_match", rules[0].Diverted, "hint", "to give them back, take its prefixes out of the file and reload again")
+	case err != nil:
+		log.Info("cannot tell whether new conns of another proxy's TPROXY rules come here now", "error", err, "hint", "anyport doctor -c "+c.Path)
+	}
 }

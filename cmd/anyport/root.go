@@ -47,7 +47,7 @@ file says which origin each address and port belongs to.`,
 	root.SuggestionsMinimumDistance = 2 // cobra's own default only holds if cobra reports the error itself
 	root.SetHelpTemplate(help)
 	root.SetHelpCommand(newHelp())
-	root.AddCommand(newRun(), newCheck(), newExplain(), newDoctor(), newImport(), newStatus(), newFlows(), newTop(), newReload(), newUpgrade(), newDrain(), newConfirm(), newOrigin(), newUnload(), newDemo(), newVersion(), newCompletion())
+	root.AddCommand(newRun(), newCheck(), newExplain(), newDoctor(), newImport(), newStatus(), newFlows(), newTop(), newReload(), newUpgrade(), newDrain(), newConfirm(), newKnock(), newOrigin(), newUnload(), newDemo(), newVersion(), newCompletion())
 	root.SetVersionTemplate(versionLine())
 	for _, cmd := range root.Commands() {
 		cmd.DisableFlagsInUseLine = true

@@ -110,6 +110,8 @@ crash clients wait in their queues.`,
 			Confirm: *confirm,
 			Drop:    true,
 
+			AfterSignal: logTakeover,
+
 			Watchdog: systemd.Watchdog(),
 
 			Predecessor: before,

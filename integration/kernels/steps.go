@@ -70,6 +70,7 @@ func steps(short bool, ports string) ([]step, error) {
 		program("demo", root, longPatience, "", built("cmd/anyport"), "demo", "--ports", ports),
 		tests("privileges test", root, "integration", "-test.run", "^(TestPrivileges|TestForgedSYNs)$", "-test.parallel", "1"),
 		tests("transparent test", root, "integration", "-test.run", "^TestTransparent$"),
+		tests("clock test", root, "integration", "-test.run", "^TestHoursOfSetClock$"),
 		program("40,000 conns from two sources", root, longPatience, "integration", built("integration"), "-test.v", "-test.run", "^TestManyConnsFromTwoSources$", "-test.timeout", "0"),
 		tests("steering tests", root, "steering", "-test.short"),
 		tests("steering/host tests", root, "steering/host", "-test.short"),
@@ -106,7 +107,7 @@ func program(name string, as identity, patience time.Duration, dir string, comma
 		args := slices.Concat(as.prefix, command)
 		cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 		cmd.Dir, cmd.WaitDelay = dir, time.Second
-		cmd.Env = append(os.Environ(), "TMPDIR=/run", "ANYPORT_MANY_CONNS=40000", "ANYPORT_BINARY="+filepath.Join(repository, built("cmd/anyport")))
+		cmd.Env = append(os.Environ(), "TMPDIR=/run", "ANYPORT_MANY_CONNS=40000", "ANYPORT_MAY_SET_CLOCK=1", "ANYPORT_BINARY="+filepath.Join(repository, built("cmd/anyport")))
 		var said strings.Builder
 		both := io.MultiWriter(&said, os.Stdout) // the console has it also where the guest hangs
 		cmd.Stdout, cmd.Stderr = both, both

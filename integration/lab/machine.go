@@ -58,6 +58,9 @@ func newCgroup(name string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := os.Chmod(dir, 0o755); err != nil { // as the top of the tree is
+		return nil, err
+	}
 	return os.Open(dir)
 }
 
@@ -79,7 +82,7 @@ func (m *Machine) await() error {
 
 // Run runs a command on the machine to its end, and returns what it printed.
 func (m *Machine) Run(name string, args ...string) ([]byte, error) {
-	enter := []string{"--target", strconv.Itoa(m.init.Process.Pid), "--mount", "--net", "--pid", "--wd=/", "--", "env", "-i",
+	enter := []string{"--target", strconv.Itoa(m.init.Process.Pid), "--mount", "--net", "--pid", "--cgroup", "--wd=/", "--", "env", "-i",
 		"PATH=/usr/local/bin:/usr/bin:/usr/sbin", "SYSTEMD_PAGER=", name}
 	return exec.Command("nsenter", append(enter, args...)...).CombinedOutput()
 }

@@ -34,6 +34,7 @@ type Table[S any] struct {
 	evictions evictionOrders[S]
 	set       *route.Set // the generation of routes last seen
 	draining  bool       // no new flows are taken
+	overs     uint64     // Routes.Overs when HoursOver last looked
 }
 
 // NewTable makes an empty table.

@@ -80,27 +80,22 @@ func (q *Queue) displaceFor(who netip.Addr) bool {
 	for w := q.last; w != nil; w = w.prev {
 		if client.Of(w.Client) == largest.Value {
 			q.unlink(w)
-			called := w.called
-			w.displaced, w.called = true, true
-			w.Call()
-			if called { // for a place, which is another one's now
-				q.call(q.first)
-			}
+			w.displaced = true
+			q.call(w)
 			return true
 		}
 	}
 	return false
 }
 
-// Free calls the first: there may be a place for it. If it was called already, its loop has yet to pick,
-// and calls the next one then: that one must not overtake it.
+// Free calls the first that was not called yet: there may be a place for it.
 func (q *Queue) Free() {
 	if q.Waiting() == 0 {
 		return
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.call(q.first)
+	q.callFrom(q.first)
 }
 
 // Answer notes that w's loop has seen the call, and picks now. It reports whether w has lost its place.
@@ -115,7 +110,7 @@ func (q *Queue) Answer(w *Waiter) (displaced bool) {
 func (q *Queue) PassOn(w *Waiter) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.call(w.next)
+	q.callFrom(w.next)
 }
 
 // Leave takes w out, if it is in.
@@ -127,16 +122,22 @@ func (q *Queue) Leave(w *Waiter) {
 	}
 	q.unlink(w)
 	if w.called {
-		q.call(q.first)
+		q.callFrom(q.first)
 	}
 }
 
-// call calls w, if there is one, and it was not called yet.
-func (q *Queue) call(w *Waiter) {
-	if w != nil && !w.called {
-		w.called = true
-		w.Call()
+func (q *Queue) callFrom(w *Waiter) {
+	for ; w != nil; w = w.next {
+		if !w.called {
+			q.call(w)
+			return
+		}
 	}
+}
+
+func (q *Queue) call(w *Waiter) {
+	w.called = true
+	w.Call()
 }
 
 // link puts w behind those that have waited for longer: usually the end, unless another process has

@@ -56,13 +56,9 @@ func (q *naiveQueue) join(w *naiveWaiter, most int, victim string) bool {
 				panic(victim + " gives way, and is not the newest of its client")
 			}
 		}
-		gone := q.waiting[at]
 		q.called = append(q.called, victim)
 		q.displaced[victim] = true
 		q.waiting = slices.Delete(q.waiting, at, at+1)
-		if gone.called {
-			q.call(0)
-		}
 	}
 	at := len(q.waiting)
 	for at > 0 && q.waiting[at-1].since > w.since {
@@ -72,10 +68,13 @@ func (q *naiveQueue) join(w *naiveWaiter, most int, victim string) bool {
 	return true
 }
 
-func (q *naiveQueue) call(at int) {
-	if at < len(q.waiting) && !q.waiting[at].called {
-		q.waiting[at].called = true
-		q.called = append(q.called, q.waiting[at].name)
+func (q *naiveQueue) callFrom(at int) {
+	for _, w := range q.waiting[at:] {
+		if !w.called {
+			w.called = true
+			q.called = append(q.called, w.name)
+			return
+		}
 	}
 }
 
@@ -110,7 +109,7 @@ func TestQueue(t *testing.T) {
 				}
 			case op == 2:
 				q.Free()
-				naive.call(0)
+				naive.callFrom(0)
 			case op == 3:
 				w := pick()
 				if got := q.Answer(w); got != naive.displaced[names[w]] {
@@ -120,7 +119,7 @@ func TestQueue(t *testing.T) {
 			case op == 4:
 				if w := pick(); !naive.displaced[names[w]] {
 					q.PassOn(w)
-					naive.call(slices.Index(naive.waiting, oracles[w]) + 1)
+					naive.callFrom(slices.Index(naive.waiting, oracles[w]) + 1)
 				}
 			default:
 				w := pick()
@@ -129,7 +128,7 @@ func TestQueue(t *testing.T) {
 				if at := slices.Index(naive.waiting, oracles[w]); at >= 0 {
 					naive.waiting = slices.Delete(naive.waiting, at, at+1)
 					if oracles[w].called {
-						naive.call(0)
+						naive.callFrom(0)
 					}
 				}
 				in = slices.DeleteFunc(in, func(o *Waiter) bool { return o == w })

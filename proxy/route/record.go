@@ -31,7 +31,7 @@ func (r Record) Refused() bool {
 	switch r.Verdict {
 	case NoRoute, Denied, OverMaxConns, OverMaxPerClient, OverClientRate, OverMaxFlows, OverClientFlows, OverOriginConns,
 		QueueFull, QueueTimedOut, QueueAbandoned, NoOrigin, NoneForClient, ClientPortInUse, HeaderFailed, OutOfFiles, OutOfPorts,
-		Draining, Responder, Looped, UntrustedPeer:
+		Draining, Inactive, Responder, Looped, UntrustedPeer:
 		return true
 	case BadHeader:
 		return r.Protocol == config.UDP

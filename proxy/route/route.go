@@ -86,6 +86,8 @@ func (r *Route) Open(client netip.Addr) Verdict {
 		return Denied
 	case r.Stats.draining.Load():
 		return Draining
+	case r.Stats.inactive.Load():
+		return Inactive
 	}
 	return Admitted
 }
@@ -99,6 +101,8 @@ func (r *Route) AdmitPeer(protocol config.Protocol, peer netip.Addr) Verdict {
 		return UntrustedPeer
 	case r.Stats.draining.Load():
 		return Draining
+	case r.Stats.inactive.Load():
+		return Inactive
 	}
 	return r.Stats.acquirePlace(r.Route, protocol)
 }

@@ -66,6 +66,7 @@ type Live struct {
 	set      atomic.Pointer[Set]
 	swaps    atomic.Uint64 // how often a generation came into service
 	downs    atomic.Uint64 // how often an origin went down
+	overs    atomic.Uint64 // how often the time of a route was over
 	renewing sync.Mutex    // held to make pools of origins, so that two of one route have the same counts
 	resolve  func(routes []*config.Route) Members
 	watchers registry[func()]
@@ -164,7 +165,7 @@ func (l *Live) notify() {
 	}
 }
 
-// Watch has changed called after each swap and each OriginDown, on the goroutine that makes it, until
+// Watch has changed called after each swap, OriginDown and HoursOver, on the goroutine that makes it, until
 // cancel. It must not block. Once cancel has returned, it is not running and will not be called.
 func (l *Live) Watch(changed func()) (cancel func()) { return l.watchers.add(changed) }
 

@@ -17,6 +17,7 @@ type Stats struct {
 	active    [protocols]atomic.Int64                     // live conns, live flows
 	perClient connsByClient                               // counted only with max_conns_per_client
 	draining  atomic.Bool                                 // by hand: see Drain
+	inactive  atomic.Bool                                 // not in force now: see SetInactive
 	shared    atomic.Pointer[[directions]SharedBandwidth] // nil: there is no route_bandwidth
 	shards    []atomic.Pointer[Counters]                  // each made by its first use: most of 60,000 routes are idle
 }

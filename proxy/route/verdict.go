@@ -12,8 +12,8 @@ package route
 //   - Verdict is what the proxy then did, packet by packet for UDP, and how the conn or flow ended. So
 //     no verdict here means "dropped by action": those packets never arrive.
 //
-// Two conditions are judged twice, first in the kernel and again here: allow and deny (Denied) and a
-// drained route (Draining). The second judgement catches what was in the accept queue or the receive
+// Three conditions are judged twice, first in the kernel and again here: allow and deny (Denied), a
+// drained route (Draining) and the hours of a route (Inactive). The second judgement catches what was in the accept queue or the receive
 // buffer when a reload or a drain came, and flows, where the kernel judges each datagram.
 type Verdict uint8
 
@@ -46,6 +46,7 @@ const (
 	OutOfFiles       // no file descriptor is left
 	OutOfPorts       // no local port is left to dial an origin from
 	Draining         // the process, or this route, takes no new conns
+	Inactive         // the route is not in force at this time: see active
 	Responder        // from the port of a server that answers any datagram: with such an origin it would never stop
 	Looped           // sent by this proxy itself, and steered back to it
 	UntrustedPeer    // it is not among accept_proxy, so it may not name a client
@@ -64,6 +65,7 @@ const (
 	Evicted           // it was ended for a new one when a bound was reached
 	OriginDown        // its origin went down, and the route has on_down = "close"
 	MaxAge            // it reached max_age
+	HoursOver         // the time of its route was over, and the route has on_inactive = "close"
 
 	// Datagrams that were not sent on.
 	Overflowed  // the receive buffer of the socket was full: the listener's, or one to an origin
@@ -88,11 +90,11 @@ var words = [Verdicts]string{
 	OverMaxFlows:   "max_flows", OverClientFlows: "max_flows_per_client", OverOriginConns: "origin_max_conns",
 	QueueFull: "queue_full", QueueTimedOut: "queue_timeout", QueueAbandoned: "queue_abandoned",
 	NoOrigin: "no_origin", NoneForClient: "no_origin_for_client", ClientPortInUse: "client_port_in_use", ConnectFailed: "connect_failed", ConnectTimedOut: "connect_timeout",
-	HeaderFailed: "header_failed", OutOfFiles: "out_of_files", OutOfPorts: "out_of_ports", Draining: "draining",
+	HeaderFailed: "header_failed", OutOfFiles: "out_of_files", OutOfPorts: "out_of_ports", Draining: "draining", Inactive: "inactive",
 	Responder: "responder", Looped: "looped", UntrustedPeer: "untrusted_peer", HeaderTimedOut: "header_timeout",
 	Closed: "closed", ResetByClient: "client_reset", ResetByOrigin: "origin_reset", ClientTimedOut: "client_timeout", OriginTimedOut: "origin_timeout", IdleTimedOut: "idle_timeout",
 	HalfCloseTimedOut: "half_close_timeout", DrainTimedOut: "drain_timeout", RelayFailed: "relay_failed", Evicted: "evicted",
-	OriginDown: "origin_down", MaxAge: "max_age",
+	OriginDown: "origin_down", MaxAge: "max_age", HoursOver: "hours_over",
 	Overflowed: "overflowed", Backlogged: "backlogged", Truncated: "truncated", PortZero: "port_zero", BadHeader: "bad_header", TooLarge: "too_large", Amplified: "amplified",
 	SendFailed: "send_failed", OriginError: "origin_error",
 }

@@ -51,6 +51,7 @@ func (l *loop) handleEvent(e *unix.EpollEvent) error {
 		l.mailbox.Run()
 		l.applyReload()
 		l.closeDown()
+		l.closeInactive()
 		l.serveCalled()
 	case !l.gate.shut && !l.acceptPaused && !l.draining():
 		return l.acceptFrom(int(e.Fd))

@@ -37,6 +37,7 @@ type loop struct {
 	mailbox        *mailbox.Queue
 	set            *route.Set // the generation of routes that applyReload has last seen
 	downs          uint64     // routes.Downs when closeDown last looked
+	overs          uint64     // routes.Overs when closeInactive last looked
 	listeners      []int
 	sharesListener bool          // with other loops
 	acceptPaused   bool          // while another process may be about to accept

@@ -165,6 +165,10 @@ func (l *loop) resumeConn(c *conn) {
 		l.endConn(c, route.OriginDown)
 		return
 	}
+	if c.route.EndsAll() { // nor does closeInactive look at them
+		l.endConn(c, route.HoursOver)
+		return
+	}
 	for which := range c.ends {
 		if c.ends[which].fd < 0 { // it dials no origin yet
 			continue

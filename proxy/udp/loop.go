@@ -47,6 +47,7 @@ type loop struct {
 
 	unrouted *route.Counters // datagrams that no route is known for
 	mirrored route.Mirror    // may be nil
+	knock    Knock           // may be nil
 	epoch    time.Time       // the zero of all times
 	log      ratelog.Log
 }
@@ -67,6 +68,7 @@ func newLoop(opt Options, i int, limits loopLimits) (*loop, error) {
 		dialer:   datagram.NewDialer(opt.Listeners[i]),
 		unrouted: opt.Routes.Unrouted.Shard(opt.FirstShard + i),
 		mirrored: opt.Mirror,
+		knock:    opt.Knock,
 		asClient: map[int]flow.Key{},
 		epoch:    limits.epoch,
 		log:      ratelog.Log{Logger: opt.Log},
@@ -149,6 +151,7 @@ func (l *loop) run() error {
 		now := l.now()
 		l.handle(events[:max(n, 0)], now)
 		l.endUnrouted(l.flows.Reload(now), now)
+		l.endInactive(l.flows.HoursOver(), now)
 		l.endExpired(now)
 		l.pace.Yield(now)
 	}

@@ -66,6 +66,9 @@ func (l *loop) beginAllWaiting(now time.Duration) {
 // datagram of a train asks for the flow: where the first was refused, the next is counted as well.
 func (l *loop) begin(a arrival, now time.Duration) {
 	live := l.flows.Find(a.key) != nil
+	if !live && l.isKnock(a) {
+		return
+	}
 	if !live {
 		l.newFlows.begun++
 	}

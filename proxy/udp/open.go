@@ -119,6 +119,13 @@ func (l *loop) endUnrouted(passed []*liveFlow, now time.Duration) {
 	}
 }
 
+// endInactive ends flows whose route's time is over.
+func (l *loop) endInactive(over []*liveFlow, now time.Duration) {
+	for _, f := range over {
+		l.end(f, route.HoursOver, now)
+	}
+}
+
 // endAll ends all flows at once.
 func (l *loop) endAll(verdict route.Verdict, now time.Duration) {
 	for f := range l.flows.All {

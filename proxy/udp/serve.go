@@ -25,6 +25,7 @@ type Options struct {
 	Files      *fdbudget.Shares   // files that the loops may open; nil: no bound
 	Raw        *datagram.Raw      // answers where no socket can be bound; nil: Serve opens its own
 	Record     func(route.Record) // called once a flow has ended or was refused; must not block; may be nil
+	Knock      Knock              // gets datagrams of no flow first; may be nil
 	Mirror     route.Mirror       // called with the dst of a flow whose origin has refused; may be nil
 	Pulse      *mailbox.Pulse     // asks the loops whether they are stuck; may be nil
 	Log        *slog.Logger

@@ -21,6 +21,9 @@ func (h Half) Compare(d *Differences, t *table.Table, numbers map[string]uint32)
 		compareTrie(d, m.Sources, h.clientEntries(t), h.hasClient, func(k bpf.SteerSource) string {
 			return fmt.Sprintf("client prefix %s of %s", prefixOfKey(k.Addr[:], k.Prefixlen), t.BindingName(k.List-first))
 		}),
+		compareTrie(d, m.KnockSteps, h.knockEntries(t, numbers), h.hasKnock, func(k bpf.SteerKnockPort) string {
+			return fmt.Sprintf("knock at port %d", k.Port)
+		}),
 		compareTrie(d, m.PrefixesV4, h.V4Entries(t), h.hasV4, func(k bpf.SteerPrefixV4) string {
 			return "prefix " + prefixOfKey([]uint32{k.Addr}, k.Prefixlen).String()
 		}),

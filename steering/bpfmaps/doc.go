@@ -8,6 +8,7 @@
 //	entries.go        the entries of each map that a table makes
 //	encode.go         keys, numbers of verdicts, and a binding as the program reads it
 //	batch.go          many entries in one system call
+//	knock.go          the steps of knock sequences
 //	sweep.go          erases a half whose table is not known
 //	compare.go        what differs between a half and a table; differences.go collects it
 //	route_numbers.go  the numbers by which counters and drains outlive a generation

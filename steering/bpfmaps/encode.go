@@ -30,6 +30,15 @@ func AddrWords(addr netip.Addr) (w [4]uint32) {
 	return w
 }
 
+// AddrOfWords is the inverse of [AddrWords].
+func AddrOfWords(w [4]uint32) netip.Addr {
+	var bytes [16]byte
+	for i := range w {
+		binary.NativeEndian.PutUint32(bytes[4*i:], w[i])
+	}
+	return netip.AddrFrom16(bytes).Unmap()
+}
+
 // prefixOfKey returns the prefix of a trie's key, with an IPv4-mapped one as IPv4.
 func prefixOfKey(addr []uint32, prefixlen uint32) netip.Prefix {
 	var bytes []byte
@@ -59,6 +68,7 @@ func VerdictOf(code bpf.SteerVerdict) table.Verdict {
 	return [bpf.SteerVerdictVERDICTS]table.Verdict{
 		bpf.SteerVerdictREFUSE: table.Refuse, bpf.SteerVerdictDROP: table.Drop, bpf.SteerVerdictPASS: table.Pass,
 		bpf.SteerVerdictSTEER: table.Steer, bpf.SteerVerdictDENY: table.Deny, bpf.SteerVerdictLIMIT: table.Limit,
+		bpf.SteerVerdictINACTIVE: table.Inactive, bpf.SteerVerdictSOCKET: table.Socket,
 	}[code]
 }
 
@@ -72,7 +82,7 @@ func verdictCode(v table.Verdict) bpf.SteerVerdict {
 	return bpf.SteerVerdictREFUSE
 }
 
-// encodeTerms returns what the program reads of a binding, except for its route and clients.
+// encodeTerms returns what the program reads of a binding, except for its route, clients and hours.
 func encodeTerms(t table.Rules) bpf.SteerBinding {
 	return bpf.SteerBinding{
 		Verdict:   verdictCode(t.Verdict),
@@ -80,6 +90,24 @@ func encodeTerms(t table.Rules) bpf.SteerBinding {
 		NewConns:  uint64(t.NewConnSpacing),
 		Datagrams: uint64(t.DatagramSpacing),
 		FlowIdle:  uint64(t.FlowIdle),
-		Mirrors:   Flag(t.MirrorsClosed),
+		Away:      verdictCode(t.Away),
+		Service:   t.Service.ID(),
+		Inactive:  verdictCode(t.Inactive),
+		Extras:    extras(t),
 	}
+}
+
+// extras are the bits that send the program through what most routes do without.
+func extras(t table.Rules) (all bpf.SteerExtra) {
+	for bit, on := range map[bpf.SteerExtra]bool{
+		bpf.SteerExtraMIRRORS:     t.MirrorsClosed,
+		bpf.SteerExtraKEEPS_FLOWS: t.KeepsFlows,
+		bpf.SteerExtraNEEDS_DOOR:  t.NeedsDoor,
+		bpf.SteerExtraTAKES_KNOCK: t.Doorbell,
+	} {
+		if on {
+			all |= bit
+		}
+	}
+	return all
 }

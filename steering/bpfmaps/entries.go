@@ -22,6 +22,8 @@ func (h Half) bindingEntries(table *table.Table, numbers map[string]uint32) iter
 			if b.Route != nil {
 				copy(value.Route[:], b.Route.Name)
 				value.Number = numbers[b.Route.Name]
+				value.ValidUntil = h.ValidUntil[b.Route.Name]
+				value.Door = doorOf(b)
 			}
 			if b.Clients != nil {
 				value.Sources = h.ClientList(i)
@@ -102,5 +104,6 @@ func (h Half) policy(p table.Policy) bpf.SteerPolicy {
 	var value bpf.SteerPolicy
 	value.Tcp.Offset, value.Tcp.Count = h.FirstInterval()+p.TCP.Offset, p.TCP.Count
 	value.Udp.Offset, value.Udp.Count = h.FirstInterval()+p.UDP.Offset, p.UDP.Count
+	value.Knocks = h.knockGroup(p.Knocks)
 	return value
 }

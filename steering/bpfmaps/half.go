@@ -18,6 +18,8 @@ type Half struct {
 	Bindings   uint32
 	Trie       uint32 // room for these in each of the tries
 	Admissions uint32 // room for these, with the other half together
+
+	ValidUntil map[string]uint64 // of the routes with active, by name: see hours.go
 }
 
 // Fill writes table into h. The numbers are those of the routes, by name. The prefixes come last: until they
@@ -31,6 +33,7 @@ func (h Half) Fill(table *table.Table, numbers map[string]uint32) error {
 		Put(m.Bindings, h.bindingEntries(table, numbers)),
 		Put(m.Intervals, h.intervalEntries(table)),
 		Put(m.Sources, h.clientEntries(table)),
+		Put(m.KnockSteps, h.knockEntries(table, numbers)),
 		Put(m.PrefixesV4, h.V4Entries(table)),
 		Put(m.PrefixesV6, h.V6Entries(table)),
 	)
@@ -47,6 +50,7 @@ func (h Half) Erase(t *table.Table) error {
 	return errors.Join(
 		Remove(m.PrefixesV6, h.V6Entries(t)),
 		Remove(m.PrefixesV4, h.V4Entries(t)),
+		Remove(m.KnockSteps, h.knockEntries(t, nil)),
 		Remove(m.Sources, h.clientEntries(t)),
 	)
 }

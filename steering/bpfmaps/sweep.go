@@ -15,6 +15,7 @@ func (h Half) sweep() error {
 	return errors.Join(
 		sweep[bpf.SteerPrefixV6, bpf.SteerPolicy](m.PrefixesV6, h.hasV6),
 		sweep[bpf.SteerPrefixV4, bpf.SteerPolicy](m.PrefixesV4, h.hasV4),
+		sweep[bpf.SteerKnockPort, bpf.SteerKnockStep](m.KnockSteps, h.hasKnock),
 		sweep[bpf.SteerSource, uint32](m.Sources, h.hasClient),
 	)
 }

@@ -9,14 +9,14 @@ import (
 )
 
 // Check returns, as [config.Problems], what on this host forbids to serve cfg: the
-// findings of [CheckNetwork] and those of [Shadowed] among listeners. With shadow_listeners the
+// findings of [CheckNetwork] and those of [Shadowed] among listeners that no route owns. With shadow_listeners the
 // latter are returned and are not an error. It reads the network namespace of the calling thread.
-func Check(cfg *config.Config, table *table.Table, listeners []Listener) (shadowed []Shadow, err error) {
+func Check(cfg *config.Config, table *table.Table, listeners []Listener, owns Owns) (shadowed []Shadow, err error) {
 	host, err := ReadNetwork()
 	if err != nil {
 		return nil, err
 	}
-	problems, shadowed := networkProblems(cfg, host), Shadowed(table, listeners, host)
+	problems, shadowed := networkProblems(cfg, host), Shadowed(table, listeners, host, owns)
 	if !cfg.Steering.ShadowListeners {
 		for _, s := range shadowed {
 			problems = append(problems, s.problem(cfg))

@@ -56,6 +56,21 @@ func ListenersWithoutOwners() ([]Listener, error) {
 	return slices.Collect(maps.Values(found)), err
 }
 
+// Socket is a listener as the kernel numbers it.
+type Socket struct {
+	Listener
+	Inode  uint32 // as /proc/PID/fd has it
+	Cookie uint64 // as BPF maps show it
+}
+
+// Sockets asks the kernel for the listeners in the network namespace of the calling thread, without their processes.
+func Sockets() (all []Socket, err error) {
+	err = eachListener(func(l Listener, inode uint32, message []byte) {
+		all = append(all, Socket{l, inode, binary.NativeEndian.Uint64(message[44:])}) // inet_diag_sockid.idiag_cookie
+	})
+	return all, err
+}
+
 // compare orders listeners, so that messages have the same order each time.
 func (l Listener) compare(m Listener) int {
 	return cmp.Or(cmp.Compare(l.Protocol, m.Protocol), l.Addr.Compare(m.Addr), cmp.Compare(l.PID, m.PID))
@@ -64,34 +79,44 @@ func (l Listener) compare(m Listener) int {
 // listenersByInode returns the listeners without their processes.
 func listenersByInode() (map[uint32]Listener, error) {
 	all := make(map[uint32]Listener)
+	err := eachListener(func(l Listener, inode uint32, _ []byte) { all[inode] = l })
+	return all, err
+}
+
+// eachListener calls do with each, and with the struct inet_diag_msg that says so.
+func eachListener(do func(l Listener, inode uint32, message []byte)) error {
 	for _, protocol := range []config.Protocol{config.TCP, config.UDP} {
 		for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
-			found, err := dump(func() ([][]byte, error) { return diagnose(family, protocol) })
+			found, err := dump(func() ([][]byte, error) { return diagnose(family, protocol, listening(protocol)) })
 			if errors.Is(err, unix.ENOENT) {
-				return nil, fmt.Errorf("list the %v listeners: %w: load the kernel's module for it: modprobe %v_diag", protocol, err, protocol)
+				return fmt.Errorf("list the %v listeners: %w: load the kernel's module for it: modprobe %v_diag", protocol, err, protocol)
 			}
 			if err != nil {
-				return nil, fmt.Errorf("list the %v listeners: %w", protocol, err)
+				return fmt.Errorf("list the %v listeners: %w", protocol, err)
 			}
 			for _, message := range found {
 				if l, inode, ok := parseDiag(message, protocol); ok {
-					all[inode] = l
+					do(l, inode, message)
 				}
 			}
 		}
 	}
-	return all, nil
+	return nil
 }
 
 // States of linux/tcp_states.h: an unconnected UDP socket is in TCP_CLOSE.
-const tcpClose, tcpListen = 7, 10
+const tcpSynRecv, tcpClose, tcpListen = 3, 7, 10
 
-// diagnose dumps the sockets as struct inet_diag_msg with attributes, sock_diag(7).
-func diagnose(family uint8, protocol config.Protocol) ([][]byte, error) {
-	state := tcpListen
+// listening is the state of a socket that takes what comes first.
+func listening(protocol config.Protocol) int {
 	if protocol == config.UDP {
-		state = tcpClose
+		return tcpClose
 	}
+	return tcpListen
+}
+
+// diagnose dumps the sockets in a state as struct inet_diag_msg with attributes, sock_diag(7).
+func diagnose(family uint8, protocol config.Protocol, state int) ([][]byte, error) {
 	request := nl.NewNetlinkRequest(nl.SOCK_DIAG_BY_FAMILY, unix.NLM_F_DUMP)
 	request.AddData(&diagRequest{family: family, protocol: uint8(protocol), states: 1 << state})
 	return request.Execute(unix.NETLINK_INET_DIAG, nl.SOCK_DIAG_BY_FAMILY)
@@ -126,16 +151,20 @@ const diagMessage = 72
 // attrV6Only is INET_DIAG_SKV6ONLY of linux/inet_diag.h.
 const attrV6Only = 11
 
+// diagAddr reads an address of struct inet_diag_msg, which has four bytes of sixteen for IPv4.
+func diagAddr(family uint8, b []byte) netip.Addr {
+	if family == unix.AF_INET {
+		return netip.AddrFrom4([4]byte(b[:4]))
+	}
+	return netip.AddrFrom16([16]byte(b)).Unmap()
+}
+
 // parseDiag reads a struct inet_diag_msg and its attributes.
 func parseDiag(message []byte, protocol config.Protocol) (l Listener, inode uint32, ok bool) {
 	if len(message) < diagMessage {
 		return l, 0, false
 	}
-	addr := netip.AddrFrom16([16]byte(message[8:24])).Unmap()
-	if message[0] == unix.AF_INET {
-		addr = netip.AddrFrom4([4]byte(message[8:12]))
-	}
-	l = Listener{Protocol: protocol, Addr: netip.AddrPortFrom(addr, binary.BigEndian.Uint16(message[4:]))}
+	l = Listener{Protocol: protocol, Addr: netip.AddrPortFrom(diagAddr(message[0], message[8:24]), binary.BigEndian.Uint16(message[4:]))}
 	attributes, err := nl.ParseRouteAttr(message[diagMessage:])
 	if err != nil {
 		return l, 0, false

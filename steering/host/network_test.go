@@ -63,7 +63,7 @@ func TestReadHost(t *testing.T) {
 		Subnets:  []Attached{{netip.MustParsePrefix("10.0.0.0/24"), "eth0"}},
 		Gateways: []netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2"), netip.MustParseAddr("10.0.0.3")},
 	}
-	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.AddrPort{}, netip.Addr{}, netip.Prefix{})); diff != "" {
 		t.Error(diff)
 	}
 }

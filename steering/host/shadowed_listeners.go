@@ -28,15 +28,18 @@ type Shadow struct {
 	By    table.Decision // for the first of Taken
 }
 
+// Owns reports whether a route with action = "socket" leads to l, which then loses nothing.
+type Owns func(r *config.Route, l Listener) bool
+
 // Shadowed returns those of listeners that t takes packets from: by a route, or by
 // refusing or dropping what no route takes.
-func Shadowed(t *table.Table, listeners []Listener, host *Network) []Shadow {
+func Shadowed(t *table.Table, listeners []Listener, host *Network, owns Owns) []Shadow {
 	var all []Shadow
 	for _, l := range listeners {
 		s := Shadow{Listener: l}
 		for _, addr := range l.addresses(host) {
 			d := t.Decide(l.Protocol, netip.AddrPortFrom(addr, l.Addr.Port()), netip.Addr{})
-			if d.Verdict == table.Pass {
+			if d.Verdict == table.Pass || d.Verdict == table.Socket && owns(d.Route, l) {
 				continue
 			}
 			if len(s.Taken) == 0 {

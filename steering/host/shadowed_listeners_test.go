@@ -23,6 +23,10 @@ func TestShadowed(t *testing.T) {
 		l.Addr = netip.MustParseAddrPort(addr)
 		return l
 	}
+	resolver := ssh
+	resolver.Process = "resolver"
+	own := func(_ *config.Route, l Listener) bool { return l.Process == "resolver" }
+	leadsToService := func(c *config.Config) { c.Routes[0].Action, c.Routes[0].Service = config.Socket, "resolver.service" }
 	for _, test := range []struct {
 		name     string
 		listener Listener
@@ -49,6 +53,9 @@ func TestShadowed(t *testing.T) {
 			keep.Action = config.Pass
 			c.Routes = append(c.Routes, keep)
 		}, nil},
+		{"the socket of the service that a route leads to", resolver, "203.0.113.5", leadsToService, nil},
+		{"a socket of another process on the port of such a route", ssh, "203.0.113.5", leadsToService, []string{"203.0.113.5"}},
+		{"the socket of the service, but the route does not lead to it", resolver, "203.0.113.5", nil, []string{"203.0.113.5"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			cfg := &config.Config{Routes: []*config.Route{tabletest.Route("game", "1-65535", test.prefix)}}
@@ -60,7 +67,7 @@ func TestShadowed(t *testing.T) {
 				t.Fatal(err)
 			}
 			var got []string
-			for _, s := range Shadowed(table, []Listener{test.listener}, aHost()) {
+			for _, s := range Shadowed(table, []Listener{test.listener}, aHost(), own) {
 				for _, a := range s.Taken {
 					got = append(got, a.String())
 				}
@@ -85,7 +92,7 @@ func TestShadowProblem(t *testing.T) {
 		`anyport.toml: steering.unmatched: takes udp port 53 of 10.0.0.9 from another process, which listens on 10.0.0.9:53: ` +
 		`keep it with [route.keep-udp-53] protocol = "udp", prefixes = ["10.0.0.9"], ports = [53], action = "pass"; or give it up with shadow_listeners = true in [steering]`
 	var got []string
-	for _, s := range Shadowed(tabletest.Compile(t, r), listeners, aHost()) {
+	for _, s := range Shadowed(tabletest.Compile(t, r), listeners, aHost(), func(*config.Route, Listener) bool { return false }) {
 		got = append(got, s.problem(cfg).String())
 	}
 	if diff := cmp.Diff(want, strings.Join(got, "\n")); diff != "" {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -35,6 +36,13 @@ var ErrLocked = errors.New("the process whose pins these are is still running: s
 
 // LinkName is the link's file; the program's and the maps' are named as in steer.bpf.c.
 const LinkName = "link"
+
+// ListenerPrefix begins the names of the links that attach note_listener to cgroups. They hold the program and its
+// maps, which no other process uses: the next one attaches its own.
+const ListenerPrefix = "listen_"
+
+// IsListener reports whether a file of that name is such a link.
+func IsListener(name string) bool { return strings.HasPrefix(name, ListenerPrefix) }
 
 // Open creates the directory, unless it is there, and locks it.
 func Open(at Place) (*Dir, error) {
@@ -148,12 +156,14 @@ func (p *Dir) Load() (e program.Loaded, err error) {
 	ids, _ := info.MapIDs()
 	e.Maps = make(map[string]*ebpf.Map)
 	for _, entry := range entries {
-		switch name := entry.Name(); name {
-		case bpf.SteerProgSteer:
-		case LinkName:
+		switch name := entry.Name(); {
+		case name == bpf.SteerProgSteer || IsListener(name):
+		case name == LinkName:
 			e.Link, err = loadLink(p.FDPath(name))
-		case program.SavedMap:
-			e.Maps[name], err = loadSaved(p.FDPath(name))
+		case name == program.SavedMap:
+			e.Maps[name], err = loadChecked(p.FDPath(name), program.CheckSaved)
+		case name == bpf.SteerMapKnockNonces:
+			e.Maps[name], err = loadChecked(p.FDPath(name), program.CheckNonces)
 		default:
 			e.Maps[name], err = loadMap(p.FDPath(name), ids)
 		}
@@ -173,13 +183,13 @@ func loadLink(path string) (*link.NetNsLink, error) {
 	return program.AsNetNsLink(l)
 }
 
-// loadSaved wants the map that the program does not use.
-func loadSaved(path string) (*ebpf.Map, error) {
+// loadChecked wants a map that only processes use: the program does not name it.
+func loadChecked(path string, check func(*ebpf.Map) error) (*ebpf.Map, error) {
 	m, err := ebpf.LoadPinnedMap(path, nil)
 	if err != nil {
 		return nil, err
 	}
-	if err := program.CheckSaved(m); err != nil {
+	if err := check(m); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
 	return m, nil

@@ -6,6 +6,8 @@ import (
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
+
+	"anyport/bpf"
 )
 
 // SavedMap is the name of the map that keeps the counters and orders of the process. The program does not
@@ -40,4 +42,13 @@ func CheckSaved(m *ebpf.Map) error {
 		return errors.New("it is not memory of anyport")
 	}
 	return nil
+}
+
+// CheckNonces says whether m is the map of used nonces, which the program does not use either.
+func CheckNonces(m *ebpf.Map) error {
+	spec, err := bpf.LoadSteer()
+	if err != nil {
+		return err
+	}
+	return spec.Maps[bpf.SteerMapKnockNonces].Compatible(m)
 }

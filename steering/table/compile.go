@@ -15,12 +15,12 @@ import (
 // An error is a fault that config.Load reports better; it is checked again because a table
 // with such a fault could let packets pass that a route denies.
 func Compile(cfg *config.Config) (*Table, error) {
-	c := compiler{table: Empty(), policies: make(map[string]Policy), taken: make(map[uint32]takenPorts)}
+	c := compiler{table: Empty(), policies: make(map[string]Policy), knockGroups: make(map[string]uint32), taken: make(map[uint32]takenPorts)}
 	if err := c.bind(cfg); err != nil {
 		return nil, err
 	}
 	c.segment([]Interval{{First: 0, Binding: 0}}) // what no prefix covers: all unmatched
-	if err := c.cover(claims(cfg.Routes, c.egress)); err != nil {
+	if err := c.cover(claims(cfg.Routes, c.egress, c.doorbell)); err != nil {
 		return nil, err
 	}
 	return c.table, nil
@@ -32,8 +32,11 @@ type compiler struct {
 	table    *Table
 	taken    map[uint32]takenPorts // by binding
 	egress   uint32                // the binding of egress prefixes
-	policies map[string]Policy     // by covering policy and own routes: see key
-	scratch  []byte
+	doorbell uint32                // the binding of the port for authenticated knocks
+
+	knockGroups map[string]uint32 // by their bindings
+	policies    map[string]Policy // by covering policy and own routes: see key
+	scratch     []byte
 }
 
 // takenPorts is the ports that a binding takes of its prefixes.
@@ -46,11 +49,14 @@ type claim struct {
 }
 
 // claims returns every prefix of every route, each prefix after those that cover it.
-func claims(routes []*config.Route, egress uint32) []claim {
+func claims(routes []*config.Route, egress, doorbell uint32) []claim {
 	var all []claim
 	for i, r := range routes {
 		for _, p := range r.Prefixes {
 			all = append(all, claim{p.Masked(), uint32(i + 1)})
+			if r.Knock.SPA() {
+				all = append(all, claim{p.Masked(), doorbell})
+			}
 		}
 		for _, p := range r.EgressPrefixes {
 			all = append(all, claim{p.Masked(), egress})
@@ -86,6 +92,7 @@ func (c *compiler) bind(cfg *config.Config) error {
 		c.taken[uint32(i+1)] = t
 	}
 	c.bindEgress(cfg)
+	c.bindDoorbell(cfg)
 	return nil
 }
 
@@ -103,7 +110,7 @@ func (c *compiler) bindEgress(cfg *config.Config) {
 
 // VerdictOf is the verdict that an action of the file asks for.
 func VerdictOf(a config.Action) Verdict {
-	return [...]Verdict{config.Refuse: Refuse, config.Drop: Drop, config.Pass: Pass, config.Forward: Steer}[a]
+	return [...]Verdict{config.Refuse: Refuse, config.Drop: Drop, config.Pass: Pass, config.Forward: Steer, config.Socket: Socket}[a]
 }
 
 // checkPrefixes refuses what no packet's address can match: in a deny list, such a
@@ -170,7 +177,7 @@ func (c *compiler) policy(around Policy, own []claim) (Policy, error) {
 	if err != nil {
 		return Policy{}, err
 	}
-	p := Policy{tcp, udp}
+	p := Policy{tcp, udp, c.knockGroup(around.Knocks, own)}
 	c.policies[string(key)] = p
 	return p, nil
 }
@@ -179,6 +186,7 @@ func (c *compiler) policy(around Policy, own []claim) (Policy, error) {
 func (c *compiler) key(around Policy, own []claim) []byte {
 	k := binary.LittleEndian.AppendUint32(c.scratch[:0], around.TCP.Offset)
 	k = binary.LittleEndian.AppendUint32(k, around.UDP.Offset)
+	k = binary.LittleEndian.AppendUint32(k, around.Knocks)
 	for _, o := range own {
 		k = binary.LittleEndian.AppendUint32(k, o.binding)
 	}

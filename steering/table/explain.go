@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 
 	"anyport/config"
 )
@@ -17,12 +18,21 @@ type Explanation struct {
 	Notes   []string // what is right by the file, and may surprise
 }
 
-// Explain says what becomes of the first packet from client to dst, and why. Whether
-// a route denies the client is only known for a valid one.
+// Explain is ExplainAt now.
 func (t *Table) Explain(protocol config.Protocol, dst netip.AddrPort, client netip.Addr) Explanation {
-	e := Explanation{Decision: t.Decide(protocol, dst, client)}
+	return t.ExplainAt(protocol, dst, client, time.Now())
+}
+
+// ExplainAt says what becomes of the first packet from client to dst at a time, and why. Whether
+// a route denies the client is only known for a valid one.
+func (t *Table) ExplainAt(protocol config.Protocol, dst netip.AddrPort, client netip.Addr, at time.Time) Explanation {
+	e := Explanation{Decision: t.DecideAt(protocol, dst, client, at)}
 	if !e.Prefix.IsValid() {
 		e.Because = []string{fmt.Sprintf("no prefix holds %s: its packets are not steered", dst.Addr())}
+		return e
+	}
+	if e.Verdict == Steer && t.IsDoorbell(dst) {
+		e.Because = []string{fmt.Sprintf("udp port %d of %s takes authenticated knocks: [knock] port", dst.Port(), e.Prefix)}
 		return e
 	}
 	if e.Verdict == Steer && e.Route == nil {
@@ -42,6 +52,10 @@ func (t *Table) Explain(protocol config.Protocol, dst netip.AddrPort, client net
 		return e
 	}
 	e.Because = append(e.Because, reasons(t.find(protocol, dst).Clients, e.Route, client)...)
+	e.Because = append(e.Because, hoursReason(e.Route, at)...)
+	if e.Verdict == Steer {
+		e.Because = append(e.Because, knockReason(e.Route)...)
+	}
 	e.Notes = reflectorNote(e.Decision, protocol, dst.Port())
 	return e
 }

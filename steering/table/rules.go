@@ -10,21 +10,42 @@ import (
 type Rules struct {
 	Verdict         Verdict       // for the clients that are admitted
 	Denied          Verdict       // what the others get
+	Away            Verdict       // with Socket: while the service has no such socket
+	Service         Service       // with Socket
 	NewConnSpacing  time.Duration // from one to the next, here and below; 0: no limit
 	DatagramSpacing time.Duration // to each dst address
 	FlowIdle        time.Duration // without a datagram, then a flow has ended
+	NeedsDoor       bool          // admits only clients that have knocked
+	Doorbell        bool          // not a route's: datagrams that knock
 	MirrorsClosed   bool          // refuses what is in the map of closed services
+	Inactive        Verdict       // what clients get while the route is not in force
+	KeepsFlows      bool          // the kernel goes on to steer datagrams then: the proxy refuses new flows
 }
 
 func newRules(r *config.Route) Rules {
-	return Rules{
+	rules := Rules{
 		Verdict:         VerdictOf(r.Action),
 		Denied:          VerdictOf(r.Denied),
 		NewConnSpacing:  spacing(r.NewConnsPerSecond),
 		DatagramSpacing: spacing(r.DatagramsPerSecond),
 		FlowIdle:        r.LongestFlowIdle(),
+		NeedsDoor:       r.Knock.Needed(),
 		MirrorsClosed:   r.MirrorClosed,
+		Inactive:        VerdictOf(r.Inactive),
+		KeepsFlows:      keepsFlows(r),
 	}
+	if r.Action == config.Socket {
+		rules.Service, rules.Away = ServiceOf(r), AwayOf(r)
+	}
+	return rules
+}
+
+// AwayOf is what becomes of the packets of a route while its service has no socket for them.
+func AwayOf(r *config.Route) Verdict {
+	if r.Forwards() {
+		return Steer
+	}
+	return Refuse
 }
 
 // spacing is 0 where there is no limit.
@@ -37,7 +58,7 @@ func spacing(perSecond int) time.Duration {
 
 // mayDrop: a datagram over its limit is dropped too, whatever the verdict.
 func (b *Binding) mayDrop() bool {
-	return b.Verdict == Drop || b.Clients != nil && b.Denied == Drop || b.DatagramSpacing > 0
+	return b.Verdict == Drop || (b.Clients != nil || b.NeedsDoor) && b.Denied == Drop || b.Inactive == Drop || b.DatagramSpacing > 0 || b.Doorbell
 }
 
 // How much of what a limited route has admitted the kernel remembers: handshakes of a
@@ -53,7 +74,7 @@ const (
 // none of them is taken for a new one.
 func (t *Table) Admissions() (n int) {
 	for _, b := range t.bindings {
-		if b.NewConnSpacing > 0 {
+		if b.Route != nil && (b.NewConnSpacing > 0 || b.NeedsDoor && b.Route.Takes(config.UDP)) {
 			n += admissions(b.Route)
 		}
 	}

@@ -22,12 +22,14 @@ type Verdict string
 
 // The verdicts.
 const (
-	Steer  Verdict = "steer"  // to our socket
-	Refuse Verdict = "refuse" // RST or ICMP port unreachable: the port looks closed
-	Drop   Verdict = "drop"   // silence
-	Pass   Verdict = "pass"   // to the host's own listeners
-	Deny   Verdict = "deny"   // the route does not admit this client
-	Limit  Verdict = "limit"  // over new_conns_per_second, which is refused, or datagrams_per_second, which is dropped; only the kernel knows
+	Steer    Verdict = "steer"    // to our socket
+	Refuse   Verdict = "refuse"   // RST or ICMP port unreachable: the port looks closed
+	Drop     Verdict = "drop"     // silence
+	Pass     Verdict = "pass"     // to the host's own listeners
+	Deny     Verdict = "deny"     // the route does not admit this client
+	Inactive Verdict = "inactive" // the route is not in force at this time: see active
+	Socket   Verdict = "socket"   // to the socket of a service of this host
+	Limit    Verdict = "limit"    // over new_conns_per_second, which is refused, or datagrams_per_second, which is dropped; only the kernel knows
 )
 
 // Table is the routes of one config, compiled. It never changes, so any number of
@@ -37,6 +39,7 @@ type Table struct {
 	intervals  []Interval          // every segment of every policy, end to end
 	bindings   []Binding           // [0] is what no route takes; [i] is the i-th route of the file; then the egress prefixes
 	routeCount int                 // of the file
+	knocks     [][]uint32          // bindings with sequences: see Policy.Knocks, which counts from 1
 	retired    *bart.Table[Policy] // prefixes of an earlier table, which keep their addresses local for a while: see retired.go
 }
 
@@ -47,7 +50,10 @@ func Empty() *Table {
 
 // Policy is the effective port maps of a prefix: its own rules laid over those of
 // the prefixes that cover it.
-type Policy struct{ TCP, UDP Segment }
+type Policy struct {
+	TCP, UDP Segment
+	Knocks   uint32 // the sequences that count here, of [Table.KnockSteps]; 0: none
+}
 
 // Segment is a run of Table.intervals: sorted, the first at port 0, so that
 // together they cover 0-65535.
@@ -74,10 +80,12 @@ type Decision struct {
 	Ports   config.PortRange // as the route has it in the file; zero when Route is nil
 }
 
-// Lookup returns the route that forwards dst, or nil when nothing does.
+// Lookup returns the route that forwards dst, or nil when nothing does. A route to a service
+// with origins forwards while the service is away.
 // It does not look at the client: see Decide.
 func (t *Table) Lookup(protocol config.Protocol, dst netip.AddrPort) *config.Route {
-	if b := t.find(protocol, dst); b != nil && b.Verdict == Steer {
+	b := t.find(protocol, dst)
+	if b != nil && (b.Verdict == Steer || b.Verdict == Socket && b.Away == Steer) {
 		return b.Route
 	}
 	return nil
@@ -90,8 +98,8 @@ func (t *Table) Passes(protocol config.Protocol, dst netip.AddrPort) bool {
 	return b == nil || b.Verdict == Pass
 }
 
-// Decide returns what becomes of the first packet from client to dst. An invalid
-// client stands for one that every route admits.
+// Decide returns what becomes of the first packet from client to dst at a time when the route is in
+// force. An invalid client stands for one that every route admits.
 func (t *Table) Decide(protocol config.Protocol, dst netip.AddrPort, client netip.Addr) Decision {
 	b := t.find(protocol, dst)
 	d := b.decide(client)

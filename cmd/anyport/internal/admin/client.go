@@ -132,6 +132,9 @@ func (c Client) Explain(ctx context.Context, q Question) (*Explained, error) {
 	if q.Client.IsValid() {
 		query.Set("client", q.Client.String())
 	}
+	if !q.At.IsZero() {
+		query.Set("at", q.At.Format(time.RFC3339Nano))
+	}
 	return ask[Explained](ctx, c, http.MethodGet, "/explain", query)
 }
 

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"net/netip"
+	"time"
 
 	"anyport/config"
 )
@@ -82,6 +83,7 @@ type Question struct {
 	Protocol config.Protocol
 	Dst      netip.AddrPort
 	Client   netip.Addr // the zero value: not given
+	At       time.Time  // the zero value: now
 }
 
 // Explained is the answer of a running anyport.

@@ -29,6 +29,16 @@ type Status struct {
 	Resolver *ResolverStatus `json:"resolver,omitempty"` // if an origin is a DNS name
 	Confirm  *ConfirmStatus  `json:"confirm,omitempty"`  // of a run with --confirm, until it is confirmed
 	Shadow   *ShadowStatus   `json:"shadow,omitempty"`   // of a run with --shadow, which serves nothing
+
+	Doors  []Door            `json:"doors,omitempty"`  // that clients have opened by a knock
+	Knocks map[string]uint64 `json:"knocks,omitempty"` // authenticated ones, by verdict
+}
+
+// Door is open to one client of one route.
+type Door struct {
+	Route  string    `json:"route"`
+	Client string    `json:"client"`
+	Until  time.Time `json:"until"`
 }
 
 // ResolverStatus says how DNS names are resolved.
@@ -146,12 +156,37 @@ type RouteStatus struct {
 
 	Origins []OriginStatus `json:"origins"`
 
-	Lookups  uint64 `json:"lookups"` // SYNs and datagrams that the kernel decided by this route
-	Refused  uint64 `json:"refused"` // of these, answered with RST or ICMP port unreachable
-	Dropped  uint64 `json:"dropped"` // of these, left in silence
+	LocalSockets []LocalSocket `json:"local_sockets,omitempty"` // of the service, with action = "socket": one for each protocol
+
+	Lookups  uint64 `json:"lookups"`  // SYNs and datagrams that the kernel decided by this route
+	Refused  uint64 `json:"refused"`  // of these, answered with RST or ICMP port unreachable
+	Dropped  uint64 `json:"dropped"`  // of these, left in silence
+	Inactive uint64 `json:"inactive"` // of these, came while the route was not in force: see active
 	Draining bool   `json:"draining"`
 
+	Hours *HoursStatus `json:"hours,omitempty"` // if the route has active
+
 	Verdicts map[string]uint64 `json:"verdicts"` // the lookups by what the kernel decided
+}
+
+// HoursStatus says whether a route is in force, and when that changes.
+type HoursStatus struct {
+	Active     bool       `json:"active"`
+	NextChange *time.Time `json:"next_change,omitempty"` // none: it stays so
+}
+
+// LocalSocket is the socket of a service of this host that the kernel gives packets to.
+type LocalSocket struct {
+	Service  string     `json:"service"` // as the file has it
+	Protocol string     `json:"protocol"`
+	Up       bool       `json:"up"`
+	Listener string     `json:"listener"`          // what it is bound to; "": there is none now
+	PID      int        `json:"pid,omitempty"`     // a process that has it open
+	Process  string     `json:"process,omitempty"` // its name
+	Cgroup   string     `json:"cgroup,omitempty"`  // the directory
+	Since    *time.Time `json:"since,omitempty"`   // of the last change
+	Problem  string     `json:"problem,omitempty"` // why a service that runs is not reached
+	InKernel bool       `json:"in_kernel"`         // a new listener is noticed at listen(2), also while no anyport runs
 }
 
 // Counts are by verdict; a verdict that is missing counts zero.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
+	"time"
 
 	"anyport/cmd/anyport/internal/admin"
 	"anyport/config"
@@ -77,6 +78,11 @@ func parseQuestion(r *http.Request) (q admin.Question, err error) {
 	if text := r.FormValue("client"); text != "" {
 		if q.Client, err = netip.ParseAddr(text); err != nil {
 			return q, fmt.Errorf("client: %w", err)
+		}
+	}
+	if text := r.FormValue("at"); text != "" {
+		if q.At, err = time.Parse(time.RFC3339, text); err != nil {
+			return q, fmt.Errorf("at: %w", err)
 		}
 	}
 	return q, nil

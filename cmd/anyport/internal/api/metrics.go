@@ -53,7 +53,12 @@ var (
 	heldBack    = metric("held_back_bytes_total", "Answers over amplification_budget, to clients that had not proved that they are there.", "route")
 	waiting     = metric("bandwidth_waiting", "Conns that wait for route_bandwidth, on routes that have it.", "route", "direction")
 	queued      = metric("queue_waiting", "Conns that wait for an origin at its max_conns, on routes with a queue.", "route")
+	routeActive = metric("route_active", "1 while the route is in force, on routes with active.", "route")
 	routeDrains = metric("route_draining", "1 while the route takes nothing new.", "route")
+
+	localSocketUp = metric("local_socket_up", "1 while the service has a socket to give packets to, on routes with action = \"socket\".", "route", "protocol")
+	doorsOpen     = metric("doors_open", "Clients that have opened the door by a knock, on routes where there is one.", "route")
+	knocks        = metric("knocks_total", "Authenticated knocks, by what became of them.", "verdict")
 
 	originUp       = metric("origin_up", "1 while new conns and flows may go to the origin; 0 while it is down by its checks or by hand, ejected, or refuses UDP flows.", "route", "origin")
 	originRefusals = metric("origin_refusals_total", "ICMP errors from the origin, or from routers on the way, that UDP flows received.", "route", "origin")
@@ -106,6 +111,7 @@ func (e *exporter) process(s admin.Status) {
 	e.queues(acceptQueue, acceptMost, s.Listeners.Accept)
 	e.queues(receiveBuffer, receiveMost, s.Listeners.Receive)
 	e.counter(acceptLost, s.Listeners.AcceptOverflows)
+	e.knocks(s)
 }
 
 // files exports who holds file descriptors.
@@ -119,6 +125,20 @@ func (e *exporter) files(limit uint64, shares admin.FileShares) {
 	}{{"flows", shares.Flows}, {"replies", shares.Replies}, {"tcp", shares.TCP}} {
 		e.gauge(filesUsed, float64(u.Held), u.use)
 		e.gauge(filesMost, float64(u.Most), u.use)
+	}
+}
+
+// knocks exports the doors of each route that has any, and the datagrams that knocked.
+func (e *exporter) knocks(s admin.Status) {
+	open := map[string]int{}
+	for _, d := range s.Doors {
+		open[d.Route]++
+	}
+	for route, n := range sorted(open) {
+		e.gauge(doorsOpen, float64(n), route)
+	}
+	for verdict, n := range sorted(s.Knocks) {
+		e.counter(knocks, n, verdict)
 	}
 }
 
@@ -144,7 +164,13 @@ func (e *exporter) steering(s admin.SteeringStatus) {
 // route exports everything about a route.
 func (e *exporter) route(r *admin.RouteStatus) {
 	e.flag(routeDrains, r.Draining, r.Name)
+	if r.Hours != nil {
+		e.flag(routeActive, r.Hours.Active, r.Name)
+	}
 	e.lookups(r.Name, r.Verdicts)
+	for _, l := range r.LocalSockets {
+		e.flag(localSocketUp, l.Up, r.Name, l.Protocol)
+	}
 	e.counts(r.Name, r.Counts)
 	e.counter(heldBack, r.HeldBack, r.Name)
 	for _, protocol := range r.Protocol {

@@ -32,6 +32,7 @@ func busyStatus() admin.Status {
 		Listeners: admin.ListenerStatus{
 			Accept: []admin.QueueUse{{Used: 3, Most: 4096}}, AcceptOverflows: 17, Receive: []admin.QueueUse{{Used: 2304, Most: 8 << 20}},
 		},
+		Doors: []admin.Door{{Route: "game"}, {Route: "game"}}, Knocks: map[string]uint64{"opened": 2},
 		Resolver: &admin.ResolverStatus{Names: []admin.NameStatus{{Name: "app.example", Addresses: []string{"10.0.0.7", "10.0.0.8"}, Error: "no server answers"}}},
 		Steering: admin.SteeringStatus{Attached: true, Pinned: true, OnDeath: admin.Exposed, Prefixes: 2, ForeignPrograms: []uint32{9}, Missing: []string{"a", "b"}, RoutesRestored: 5, Unmatched: map[string]uint64{"refuse": 6}},
 		Files:    400,
@@ -48,7 +49,8 @@ func busyStatus() admin.Status {
 				Datagrams: map[string]map[string]uint64{"to_origin": {"forwarded": 4}},
 			},
 			Connects: connects, HeldBack: 9000,
-			Origins:          []admin.OriginStatus{{Address: "10.0.0.5", Up: true, Refusals: 3, FailedDials: 2, Weight: 6, Changes: map[string]uint64{"check_failed": 4}, ConnsActive: 1, ConnsTotal: 8, CheckedAt: &checked, CheckSeconds: 0.002, SourcePorts: map[string]int64{"auto": 1, "10.0.0.1": 2}}},
+			Origins: []admin.OriginStatus{{Address: "10.0.0.5", Up: true, Refusals: 3, FailedDials: 2, Weight: 6, Changes: map[string]uint64{"check_failed": 4}, ConnsActive: 1, ConnsTotal: 8, CheckedAt: &checked, CheckSeconds: 0.002, SourcePorts: map[string]int64{"auto": 1, "10.0.0.1": 2}}},
+			Hours:   &admin.HoursStatus{Active: true}, LocalSockets: []admin.LocalSocket{{Protocol: "udp", Up: true}},
 			BandwidthWaiting: map[string]int64{"to_client": 2}, QueueWaiting: &waiting,
 			Draining: true, Verdicts: map[string]uint64{"steer": 12},
 		}},

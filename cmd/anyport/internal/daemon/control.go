@@ -33,6 +33,8 @@ func (d *daemon) control(ctx context.Context, drain func(), served <-chan error)
 			d.finishUpgrade(drain)
 		case <-d.fileRead():
 			d.finishReload()
+		case <-d.hoursChange():
+			d.applyHours()
 		case <-d.healthChanged():
 			d.applyHealth()
 		case <-d.confirm.due():

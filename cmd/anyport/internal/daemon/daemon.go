@@ -8,10 +8,14 @@ import (
 	"maps"
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
+	"anyport/cmd/anyport/internal/admin"
+	"anyport/cmd/anyport/internal/alarm"
 	"anyport/cmd/anyport/internal/handover"
+	"anyport/cmd/anyport/internal/knock"
 	"anyport/cmd/anyport/internal/privileges"
 	"anyport/cmd/anyport/internal/slowfs"
 	"anyport/cmd/anyport/internal/socket"
@@ -24,6 +28,7 @@ import (
 	"anyport/proxy/route"
 	"anyport/steering"
 	"anyport/steering/host"
+	"anyport/steering/services"
 	"anyport/steering/table"
 )
 
@@ -41,6 +46,10 @@ type Options struct {
 	Watchdog time.Duration // the manager kills this process if it hears nothing for this long; 0: never
 
 	Predecessor *handover.Conn // to the process that this one replaces, which serves until then; nil: none
+
+	// AfterSignal is called on a goroutine of its own with the config that SIGHUP has put into service, one call at a time:
+	// of two that come close together the second may be left out. May be nil.
+	AfterSignal func(*config.Config, *slog.Logger)
 
 	Confirm time.Duration // give everything back unless somebody confirms in this time; 0: do not
 
@@ -74,6 +83,9 @@ type daemon struct {
 	clientSockets int // UDP flows with a socket of their own that a client may have, if its route does not say
 	clientFlows   int // and of those without
 
+	alarm *alarm.Alarm                                 // goes off when a route begins or ends to be in force
+	hours atomic.Pointer[map[string]admin.HoursStatus] // of the routes with active, by name
+
 	access   *proxy.AccessLog   // nil: none
 	admin    *socket.Socket     // nil: none
 	web      net.Listener       // nil: none
@@ -96,9 +108,12 @@ type daemon struct {
 	upgrading *upgradeRun  // nil: no upgrade is under way
 	reloading *reload      // nil: no reload is under way
 
+	afterSignal sync.Mutex // held while opt.AfterSignal runs
+
 	slow        *slowfs.Worker // opens files that may be on a mount that hangs
 	systemFiles *slowfs.Worker // the same for /etc/hosts and /etc/resolv.conf
 
+	doorbell   doorbell            // from the event loops to answerKnocks
 	refusals   chan closedService  // from the event loops to refuseMirrored
 	healthNews chan struct{}       // from noteHealth to applyHealth
 	decisions  chan func()         // from decide to control
@@ -127,6 +142,7 @@ type generation struct {
 	number   int // 1 is what the process began with
 	config   *config.Config
 	table    *table.Table
+	keys     knock.Keys    // of authenticated knocks
 	shadowed []host.Shadow // listeners that get nothing more, as shadow_listeners allows
 	loaded   time.Time
 }
@@ -135,7 +151,7 @@ type generation struct {
 // needed by the rest; everything that takes a privilege comes before the privileges are dropped; and
 // another process serves until the last step.
 func open(opt Options) (*daemon, error) {
-	d := &daemon{opt: opt, begun: time.Now(), decisions: make(chan func()), decided: make(chan struct{}), slow: slowfs.New(readTimeout), systemFiles: slowfs.New(systemFileTimeout), refusals: make(chan closedService, 1024), healthNews: make(chan struct{}, 1), stored: map[string]int{}}
+	d := &daemon{opt: opt, begun: time.Now(), decisions: make(chan func()), decided: make(chan struct{}), slow: slowfs.New(readTimeout), systemFiles: slowfs.New(systemFileTimeout), refusals: make(chan closedService, 1024), doorbell: newDoorbell(), healthNews: make(chan struct{}, 1), stored: map[string]int{}}
 	maps.Copy(d.stored, opt.Stored)
 	d.drains.Store(&drains{})
 	d.openLog()
@@ -160,6 +176,9 @@ func (d *daemon) openRoutes() error {
 	if err != nil {
 		return err
 	}
+	if g.keys, err = d.readKeys(c); err != nil {
+		return err
+	}
 	d.openRaw()
 	d.proxy = proxy.New(proxy.Options{
 		Workers:  c.Listen.Workers,
@@ -167,6 +186,7 @@ func (d *daemon) openRoutes() error {
 		Raw:      d.raw,
 		Record:   d.record(),
 		Mirror:   d.noteRefusal,
+		Knock:    d.ring,
 		Log:      d.log,
 		ReadFile: d.readSystemFile,
 
@@ -191,6 +211,9 @@ func (d *daemon) openRoutes() error {
 		return err
 	}
 	d.serving.Store(g)
+	if err := d.openHours(); err != nil {
+		return err
+	}
 	return d.inheritDrains()
 }
 
@@ -236,7 +259,11 @@ func prepare(c *config.Config, number int, others []host.Listener) (*generation,
 	if err := checkHTTP(c, table); err != nil {
 		return nil, err
 	}
-	shadowed, err := host.Check(c, table, others)
+	found, err := services.Check(c)
+	if err != nil {
+		return nil, err
+	}
+	shadowed, err := host.Check(c, table, others, found.Owns)
 	if err != nil {
 		return nil, err
 	}

@@ -22,6 +22,7 @@
 //	status.go            the state, for status and metrics
 //	explain.go           a packet explained by table, kernel and file
 //	dropped_prefixes.go  prefixes that only stay local for old conns
+//	knock.go             knocks by a datagram; doors.go: doors that the kernel opens
 //	mirror_closed.go     ports that origins refuse, refused in the kernel
 //	privileges.go        the user and the capabilities that serving needs
 //	access_log.go        the access log, which may belong to another user

@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"anyport/cmd/anyport/internal/admin"
 	"anyport/config"
@@ -14,10 +15,14 @@ import (
 // explain answers from the table in service, and asks the kernel.
 func (d *daemon) explain(q admin.Question) admin.Explained {
 	g := d.serving.Load()
-	answer := g.table.Explain(q.Protocol, q.Dst, q.Client)
+	var kernel []string
+	if q.At.IsZero() { // the kernel knows no other time than now
+		q.At, kernel = time.Now(), d.steering.Explain(q.Protocol, q.Dst, q.Client)
+	}
+	answer := g.table.ExplainAt(q.Protocol, q.Dst, q.Client, q.At)
 	return admin.Explained{
 		Text:   d.withHealth(answer, q).String(),
-		Kernel: d.steering.Explain(q.Protocol, q.Dst, q.Client),
+		Kernel: kernel,
 		File:   d.fileAnswer(g.config, answer, q),
 		PID:    os.Getpid(),
 	}
@@ -53,7 +58,7 @@ func (d *daemon) fileAnswer(serving *config.Config, answer table.Explanation, q 
 	if err != nil {
 		return "it cannot be loaded any more: " + err.Error()
 	}
-	next := table.Explain(q.Protocol, q.Dst, q.Client)
+	next := table.ExplainAt(q.Protocol, q.Dst, q.Client, q.At)
 	if same(answer, next) {
 		return "it has changed since, but not for this dst"
 	}

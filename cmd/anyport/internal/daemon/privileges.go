@@ -3,6 +3,7 @@ package daemon
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -54,12 +55,17 @@ func (d *daemon) dropPrivileges() error {
 //   - CAP_NET_BIND_SERVICE binds the sockets that answer datagrams from ports below 1024.
 //   - CAP_NET_ADMIN, with manage_routes, changes the local routes on a reload and at the end,
 //     and puts back those that others remove.
+//   - CAP_SYS_PTRACE, with a route to a service of this host, copies the descriptors of its sockets
+//     (pidfd_getfd) when the service has restarted.
 //   - CAP_BPF, before Linux 5.19: there kernel.unprivileged_bpf_disabled forbids every
 //     bpf(2) call without it, and not only to make new maps and programs.
 func neededCapabilities(c *config.Config, release string) capabilities.Set {
 	set := capabilities.Of(unix.CAP_NET_BIND_SERVICE)
 	if c.Steering.ManageRoutes {
 		set |= capabilities.Of(unix.CAP_NET_ADMIN)
+	}
+	if slices.ContainsFunc(c.Routes, func(r *config.Route) bool { return r.Action == config.Socket }) {
+		set |= capabilities.Of(unix.CAP_SYS_PTRACE)
 	}
 	var major, minor int
 	if n, _ := fmt.Sscanf(release, "%d.%d", &major, &minor); n < 2 || major < 5 || major == 5 && minor < 19 {

@@ -79,6 +79,9 @@ func (d *daemon) finishReload() {
 	r := d.reloading
 	d.reloading = nil
 	reloaded, err := d.apply(r)
+	if r.signal && err == nil {
+		d.callAfterSignal(d.serving.Load().config)
+	}
 	for _, report := range r.waiting {
 		report(reloaded, err)
 	}
@@ -86,6 +89,17 @@ func (d *daemon) finishReload() {
 		d.beginReload(r.waitingAgain)
 		d.reloading.signal = r.signal
 	}
+}
+
+// callAfterSignal does for a reload by SIGHUP what the command `anyport reload` does itself.
+func (d *daemon) callAfterSignal(c *config.Config) {
+	if d.opt.AfterSignal == nil || !d.afterSignal.TryLock() {
+		return
+	}
+	go func() { // ends with AfterSignal
+		defer d.afterSignal.Unlock()
+		d.opt.AfterSignal(c, d.log)
+	}()
 }
 
 // cancelReload reports to everybody who waits for a reload that this process ends.
@@ -155,7 +169,9 @@ func (d *daemon) replace(next *generation) (admin.Reloaded, error) {
 	}
 	trial.Keep(d.steering.Table())
 	d.serving.Store(next)
+	d.noteLoaded()
 	d.kernel.only(next.routeNames())
+	d.applyHours()
 	if err := d.setDrains(*d.drains.Load()); err != nil {
 		d.log.Error("cannot drain a route after the reload: it may take conns", "error", err)
 	}
@@ -179,7 +195,12 @@ func (d *daemon) load() (*generation, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nextGeneration(d.opt, old, text)
+	next, err := nextGeneration(d.opt, old, text)
+	if err != nil {
+		return nil, err
+	}
+	next.keys, err = d.readKeys(next.config)
+	return next, err
 }
 
 // readFile reads a file that may be on a mount that hangs.

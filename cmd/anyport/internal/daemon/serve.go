@@ -62,8 +62,11 @@ func (d *daemon) watch() {
 	ctx, cancel := context.WithCancel(context.Background())
 	var watchers sync.WaitGroup // ended by unwatch
 	watchers.Go(func() { d.steering.Watch(ctx, func() { d.storeLink(ctx) }) })
+	watchers.Go(func() { d.steering.WatchServices(ctx) })
 	watchers.Go(func() { d.releaseDropped(ctx) })
 	watchers.Go(func() { d.refuseMirrored(ctx) })
+	watchers.Go(func() { d.answerKnocks(ctx) })
+	watchers.Go(func() { d.watchDoors(ctx) })
 	watchers.Go(func() { d.watchFileLimit(ctx) })
 	if d.admin != nil {
 		watchers.Go(func() { d.admin.KeepFile(ctx, d.account, d.log) })
@@ -88,7 +91,7 @@ func (d *daemon) stop(drain func()) {
 	d.checkNotified(d.opt.Manager.Stopping(fmt.Sprintf("waiting for %d conns", conns), d.longestDrain()+stopSlack))
 	d.log.Info("stopping: nothing new is taken, live conns may end", "conns", conns,
 		"hint", "one more signal stops at once")
-	drain()
+	d.drainAfterHandshakes(drain)
 }
 
 // logServing logs what is served, and with what limits.

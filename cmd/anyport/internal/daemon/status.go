@@ -3,6 +3,7 @@ package daemon
 import (
 	"iter"
 	"os"
+	"slices"
 	"time"
 
 	"anyport/cmd/anyport/internal/admin"
@@ -46,10 +47,12 @@ func (d *daemon) status() admin.Status {
 		Log:           d.logStatus(),
 		Config:        d.configStatus(),
 		Steering:      steeringStatus(kernel, err),
-		Routes:        joinRoutes(d.proxy.Status(), kernel.Counters, d.draining),
+		Routes:        withSockets(d.withHours(joinRoutes(d.proxy.Status(), kernel.Counters, d.draining)), kernel.Sockets),
 		Unrouted:      admin.Counts(d.proxy.Unrouted()),
 		Resolver:      resolverStatus(d.proxy.Resolving()),
 		Confirm:       d.confirmStatus(),
+		Doors:         d.doorStatus(time.Now()),
+		Knocks:        d.knockCounts(),
 	}
 }
 
@@ -119,6 +122,7 @@ func joinRoutes(served []proxy.RouteStatus, kernel []steering.Counters, draining
 	for _, r := range served {
 		status := routeStatus(r)
 		status.Draining, status.Verdicts = draining(r.Name), byVerdict(verdicts[r.Name])
+		status.Inactive = verdicts[r.Name][table.Inactive]
 		for _, n := range verdicts[r.Name] {
 			status.Lookups += n
 		}
@@ -127,6 +131,28 @@ func joinRoutes(served []proxy.RouteStatus, kernel []steering.Counters, draining
 		status.Denied += verdicts[r.Name][table.Deny]
 		status.Limited += verdicts[r.Name][table.Limit]
 		routes = append(routes, status)
+	}
+	return routes
+}
+
+// withSockets adds to routes the sockets of the services that they lead to.
+func withSockets(routes []admin.RouteStatus, sockets []steering.LocalSocket) []admin.RouteStatus {
+	for _, s := range sockets {
+		i := slices.IndexFunc(routes, func(r admin.RouteStatus) bool { return r.Name == s.Route })
+		if i < 0 { // a reload is under way
+			continue
+		}
+		local := admin.LocalSocket{
+			Service: s.Name, Protocol: s.Protocol.String(), Up: s.Up, PID: s.PID, Process: s.Process,
+			Cgroup: s.Cgroup, Problem: s.Problem, InKernel: s.Kernel,
+		}
+		if s.Addr.IsValid() {
+			local.Listener = s.Addr.String()
+		}
+		if !s.Since.IsZero() {
+			local.Since = &s.Since
+		}
+		routes[i].LocalSockets = append(routes[i].LocalSockets, local)
 	}
 	return routes
 }

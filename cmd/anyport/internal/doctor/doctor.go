@@ -59,9 +59,12 @@ var checks = []struct {
 	{"dnat", checkNAT},
 	{"rp_filter", checkReversePath},
 	{"transparent", checkTransparent},
+	{"services", checkServices},
 	{"tcp_syncookies", checkSYNCookies},
 	{"somaxconn", checkBacklog},
 	{"conntrack", checkConntrack},
+	{"clock", checkClock},
+	{"knock", checkKnock},
 }
 
 // Examine judges the facts. It is pure: the same facts always make the same report.

@@ -11,6 +11,7 @@ import (
 	"anyport/steering/capabilities"
 	"anyport/steering/host"
 	"anyport/steering/program"
+	"anyport/steering/services"
 )
 
 // Facts are what the checks judge. Gather fills them on one goroutine, and then they do not change. What
@@ -42,9 +43,17 @@ type Facts struct {
 	Returns   []host.ReturnWay // of the origins of transparent routes, as far as the file has their addresses
 	Listeners []host.Shadow    // those of Running left out
 
+	Cgroup2    error // why services cannot be found by their cgroup; nil: they can
+	Services   services.Found
+	ServiceErr error // what is wrong with the services of the file
+
 	Tools  []string // that list packet filters, as far as they are installed
 	TProxy []Rule
 	NAT    []NAT
+
+	KeysErr error // what is wrong with the keys of knocks
+
+	ClockSynced bool // somebody keeps the clock of this host right, as adjtimex(2) says
 
 	Diverts   []Rule // rules that match packets which have a socket
 	MarkRules []MarkRule
@@ -72,10 +81,13 @@ type Link struct {
 // Rule is a rule of a packet filter that gives packets to a socket of its choice (TPROXY).
 type Rule struct {
 	Text   string
+	Family string         // "ip" or "ip6"; "": both
 	Dst    []netip.Prefix // the dst that it names; none: any
 	Delete string         // the command that removes it
+	Spare  string         // the command that keeps the packets for a prefix from it: see spareFor; "": not known
 
-	Diverted string // the rule before it that accepts what anyport steers, so that it never sees that; "": none
+	Diverted string         // the rule before it that accepts what anyport steers, so that it never sees that; "": none
+	Spared   []netip.Prefix // dsts that rules before it accept whatever they are, so that it never sees those
 }
 
 // config is that of the file, or the defaults if there is none.

@@ -38,9 +38,12 @@ var gatherers = []struct {
 	{readReturns, []string{"transparent"}},
 	{readLocal, []string{"routes"}},
 	{readHost, []string{"routes", "neighbours", "listeners"}},
+	{readServices, nil}, // checkServices judges the errors
 	{readListeners, []string{"listeners"}},
 	{readRules, []string{"tproxy", "tproxy_leftovers", "dnat"}},
 	{readMarkRules, []string{"tproxy_leftovers"}},
+	{readClock, []string{"clock"}},
+	{readKeys, nil}, // checkKnock judges the error
 }
 
 // Gather reads the facts about this host and the network namespace of the calling thread, for the file

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/steering/host"
+	"anyport/steering/services"
 	"anyport/steering/table"
 )
 
@@ -103,6 +104,15 @@ func readHost(_ context.Context, f *Facts) (err error) {
 	return err
 }
 
+// readServices looks for the sockets of the services that routes lead to.
+func readServices(_ context.Context, f *Facts) error {
+	f.Cgroup2 = services.CheckCgroup2()
+	if f.Config != nil {
+		f.Services, f.ServiceErr = services.Check(f.Config)
+	}
+	return nil
+}
+
 // readListeners finds the listeners that the file would take the ports of. Those of the running anyport
 // are its own.
 func readListeners(_ context.Context, f *Facts) error {
@@ -117,7 +127,7 @@ func readListeners(_ context.Context, f *Facts) error {
 	if err != nil {
 		return err
 	}
-	f.Listeners = host.Shadowed(table, listeners, f.Host)
+	f.Listeners = host.Shadowed(table, listeners, f.Host, f.Services.Owns)
 	if f.Running != nil {
 		f.Listeners = slices.DeleteFunc(f.Listeners, func(s host.Shadow) bool { return s.PID == f.Running.PID })
 	}

@@ -2,15 +2,22 @@ package doctor
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"anyport/steering/capabilities"
 )
 
 // listers print all rules of a packet filter, and change nothing: iptables-save with
@@ -53,16 +60,17 @@ func readRules(ctx context.Context, f *Facts) (err error) {
 }
 
 // readFilters has all listers that are installed list their rules. Of those that change dst it
-// returns the ones for these prefixes.
+// returns the ones for these prefixes. If a lister fails, it returns that error and what the others list.
 func readFilters(ctx context.Context, served []netip.Prefix) (tools []string, tproxy, diverts []Rule, nat []NAT, err error) {
 	for _, l := range listers {
 		path, installed := find(l.command[0])
 		if !installed || isAlias(l.command[0], path) {
 			continue
 		}
-		text, err := output(ctx, path, l.command[1:]...)
-		if err != nil {
-			return tools, tproxy, diverts, nat, fmt.Errorf("%s: %w", strings.Join(l.command, " "), err)
+		text, failed := output(ctx, path, l.command[1:]...)
+		if failed != nil {
+			err = cmp.Or(err, fmt.Errorf("%s: %w", strings.Join(l.command, " "), failed))
+			continue
 		}
 		tools = append(tools, l.command[0])
 		found := l.parse(text, served)
@@ -70,7 +78,7 @@ func readFilters(ctx context.Context, served []netip.Prefix) (tools []string, tp
 		diverts = append(diverts, notOfIptables(tools, found.diverts)...)
 		nat = append(nat, unseen(nat, found.nat)...)
 	}
-	return tools, tproxy, diverts, nat, nil
+	return tools, tproxy, diverts, nat, err
 }
 
 // notOfIptables leaves out what nft prints of the table mangle, if iptables-save has printed that.
@@ -108,12 +116,22 @@ func output(ctx context.Context, path string, args ...string) (string, error) {
 	defer cancel()
 	var stdout, stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, path, args...)
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = &stdout, &stderr, listerRights()
 	if err := cmd.Run(); err != nil {
 		first, _, _ := strings.Cut(strings.TrimSpace(stderr.String()), "\n")
 		return "", fmt.Errorf("%w: %s", err, first)
 	}
 	return stdout.String(), nil
+}
+
+// listerRights passes CAP_NET_ADMIN on to a lister. Without that, execve would take it from a process that is not root,
+// such as a serving anyport with steering.user.
+func listerRights() *syscall.SysProcAttr {
+	held, err := capabilities.Read(0)
+	if err != nil || os.Geteuid() == 0 || !held.Permitted.Has(unix.CAP_NET_ADMIN) {
+		return nil
+	}
+	return &syscall.SysProcAttr{AmbientCaps: []uintptr{unix.CAP_NET_ADMIN}}
 }
 
 // parseIptables returns the TPROXY rules of what iptables-save prints.
@@ -132,16 +150,25 @@ func iptablesRules(command, family, text string) ruleset {
 		case strings.HasPrefix(line, "*"):
 			table = line[1:]
 		case len(words) > 2 && words[0] == "-A":
-			set.add(table+" "+words[1], iptablesRule(family, command, table, line))
+			chain := table + " " + words[1]
+			r := iptablesRule(family, command, table, line)
+			r.Spare = fmt.Sprintf("%s -t %s -I %s %d -d %%[1]s -j ACCEPT", command, table, literal(words[1]), len(set[chain])+1)
+			set.add(chain, r)
 		}
 	}
 	return set
 }
 
+// literal is a name within a format.
+func literal(name string) string { return strings.ReplaceAll(name, "%", "%%") }
+
 // iptablesRule reads one rule. What it does not understand makes the rule narrow: it may then match less
 // than it seems.
 func iptablesRule(family, command, table, line string) chainRule {
-	r := chainRule{Rule: Rule{Text: line, Delete: fmt.Sprintf("%s -t %s -D %s", command, table, line[len("-A "):])}}
+	r := chainRule{Rule: Rule{Text: line, Family: "ip", Delete: fmt.Sprintf("%s -t %s -D %s", command, table, line[len("-A "):])}}
+	if strings.HasPrefix(command, "ip6") {
+		r.Family = "ip6"
+	}
 	line = comments.ReplaceAllString(line, "")
 	words := strings.Fields(line)
 	r.Dst = prefixes(after(words, "-d"))
@@ -174,7 +201,7 @@ var comments = regexp.MustCompile(` -m comment| --comment ("(\\.|[^"\\])*"|[^" ]
 // What does not narrow a rule down beyond its dst and its protocol.
 var (
 	iptablesPlain = regexp.MustCompile(` (-p \w+|-m (tcp|udp|socket|comment)|-d [0-9a-f.:/]+|--(transparent|nowildcard|restore-skmark)|--comment ("[^"]*"|\S+)|-[jg] \S+( --set-x?mark \S+)?)\b`)
-	nftPlain      = regexp.MustCompile(`\b(meta l4proto|ip protocol|ip6 nexthdr|ip6? daddr) (\{[^}]*\}|[^\s{!@]+)|\bsocket (transparent 1|wildcard [01])|\bmeta mark set \S+|\bcounter packets \d+ bytes \d+|\b(jump|goto) \S+|\baccept\b`)
+	nftPlain      = regexp.MustCompile(`\b(meta l4proto|ip protocol|ip6 nexthdr|ip6? daddr) (\{[^}]*\}|[^\s{!@]+)|\bsocket (transparent 1|wildcard [01])|\bmeta mark set \S+|\bcounter packets \d+ bytes \d+|\b(jump|goto) \S+|\b(accept|return)\b`)
 )
 
 // members are those of a set, or the one word.

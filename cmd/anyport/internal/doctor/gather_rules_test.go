@@ -28,11 +28,15 @@ COMMIT
 `
 	want := []Rule{
 		{
+			Family: "ip",
+			Spare:  "iptables -t mangle -I PREROUTING 1 -d %[1]s -j ACCEPT",
 			Text:   "-A PREROUTING -d 192.0.2.0/24 -p tcp -j TPROXY --on-port 8080 --on-ip 127.0.0.1 --tproxy-mark 0x1/0xffffffff",
 			Dst:    []netip.Prefix{prefix("192.0.2.0/24")},
 			Delete: "iptables -t mangle -D PREROUTING -d 192.0.2.0/24 -p tcp -j TPROXY --on-port 8080 --on-ip 127.0.0.1 --tproxy-mark 0x1/0xffffffff",
 		},
 		{
+			Family: "ip",
+			Spare:  "iptables -t mangle -I PREROUTING 2 -d %[1]s -j ACCEPT",
 			Text:   "-A PREROUTING ! -d 192.0.2.0/24 -p udp -j TPROXY --on-port 8080",
 			Delete: "iptables -t mangle -D PREROUTING ! -d 192.0.2.0/24 -p udp -j TPROXY --on-port 8080",
 		},
@@ -59,19 +63,22 @@ table inet t { # handle 2
 	}
 }
 `
+	insert := func(handle string) string {
+		return "nft insert rule inet t pre handle " + handle + " %[2]s daddr %[1]s accept"
+	}
 	want := []Rule{
 		{
 			Text:   "ip daddr 192.0.2.0/24 meta l4proto tcp tproxy ip to 127.0.0.1:9000 accept",
 			Dst:    []netip.Prefix{prefix("192.0.2.0/24")},
-			Delete: "nft delete rule inet t pre handle 2",
+			Delete: "nft delete rule inet t pre handle 2", Spare: insert("2"),
 		},
 		{
 			Text:   "ip6 daddr { 2001:db8::/48, 2001:db8:9::1 } udp dport 53 tproxy ip6 to :53",
 			Dst:    []netip.Prefix{prefix("2001:db8::/48"), prefix("2001:db8:9::1/128")},
-			Delete: "nft delete rule inet t pre handle 3",
+			Delete: "nft delete rule inet t pre handle 3", Spare: insert("3"),
 		},
-		{Text: "ip daddr @served tproxy ip to :53", Delete: "nft delete rule inet t pre handle 5"},
-		{Text: "ip daddr != 192.0.2.0/24 tproxy ip to :53", Delete: "nft delete rule inet t pre handle 6"},
+		{Text: "ip daddr @served tproxy ip to :53", Delete: "nft delete rule inet t pre handle 5", Spare: insert("5")},
+		{Text: "ip daddr != 192.0.2.0/24 tproxy ip to :53", Delete: "nft delete rule inet t pre handle 6", Spare: insert("6")},
 		{Text: "tproxy to :53", Delete: "nft --handle list ruleset"},
 	}
 	if diff := cmp.Diff(want, parseNft(text), compareAddrs); diff != "" {
@@ -155,6 +162,45 @@ func checkDiverted(t *testing.T, name string, rules []Rule, want []bool) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("%s: %v, want %v: %+v", name, got, want, rules)
+	}
+}
+
+// TestSpared reports a TPROXY rule for those served prefixes only that no rule before it accepts. The command keeps
+// these from a rule that also takes other dsts, and deletes one that does not.
+func TestSpared(t *testing.T) {
+	const old = "*mangle\n-A PREROUTING -p tcp -m socket --transparent -j DIVERT\n" +
+		"-A PREROUTING -p tcp -j TPROXY --on-port 9000\n-A DIVERT -j ACCEPT\nCOMMIT\n"
+	const socket = "-A PREROUTING -p tcp -m socket --transparent -j DIVERT\n"
+	const nft = "table inet t {\n\tchain pre {\n\t\ttype filter hook prerouting priority mangle; policy accept;\n" +
+		"\t\tmeta l4proto tcp tproxy to :9000 # handle 3\n\t}\n}\n"
+	const all = "iptables -t mangle -I PREROUTING 2 -d 192.0.2.0/25 -j ACCEPT\niptables -t mangle -I PREROUTING 2 -d 203.0.113.0/24 -j ACCEPT"
+	cfg := &config.Config{Routes: []*config.Route{{Prefixes: []netip.Prefix{prefix("192.0.2.0/25"), prefix("203.0.113.0/24"), prefix("2001:db8:1::/48")}}}}
+	for name, test := range map[string]struct{ text, want string }{ // the command; "": the rule is not reported
+		"for any dst":           {old, all},
+		"an exception":          {strings.Replace(old, socket, socket+"-A PREROUTING -d 203.0.113.0/24 -j ACCEPT\n", 1), "iptables -t mangle -I PREROUTING 3 -d 192.0.2.0/25 -j ACCEPT"},
+		"exceptions for all":    {strings.Replace(old, socket, socket+"-A PREROUTING -d 203.0.112.0/23 -j ACCEPT\n-A PREROUTING -d 192.0.2.0/25 -j RETURN\n", 1), ""},
+		"no exception":          {strings.Replace(old, socket, socket+"-A PREROUTING -d 192.0.2.0/26 -j ACCEPT\n-A PREROUTING -d 203.0.113.0/24 -i eth0 -j ACCEPT\n-A PREROUTING -d 203.0.113.0/24 -p udp -j ACCEPT\n", 1), strings.ReplaceAll(all, "G 2", "G 5")},
+		"an exception after it": {strings.Replace(old, "-A DIVERT", "-A PREROUTING -d 203.0.113.0/24 -j ACCEPT\n-A DIVERT", 1), all},
+		"in a chain":            {strings.Replace(old, socket, socket+"-A PREROUTING -j MINE\n-A MINE -j ACCEPT\n", 1), ""},
+		"return from a chain":   {strings.Replace(old, socket, socket+"-A PREROUTING -j MINE\n-A MINE -j RETURN\n", 1), strings.ReplaceAll(all, "G 2", "G 3")},
+		"for a part of a prefix": {strings.Replace(old, "-p tcp -j TPROXY", "-d 192.0.2.7/32 -p tcp -j TPROXY", 1),
+			"iptables -t mangle -D PREROUTING -d 192.0.2.7/32 -p tcp -j TPROXY --on-port 9000"},
+		"nft": {nft, "nft insert rule inet t pre handle 3 ip daddr 192.0.2.0/25 accept\nnft insert rule inet t pre handle 3 ip daddr 203.0.113.0/24 accept\n" +
+			"nft insert rule inet t pre handle 3 ip6 daddr 2001:db8:1::/48 accept"},
+		"nft, an exception": {strings.Replace(nft, "\t\tmeta", "\t\tip daddr { 192.0.2.0/24, 203.0.113.0/24 } accept\n\t\tip6 daddr 2001:db8::/32 return\n\t\tmeta", 1), ""},
+	} {
+		rules := parseIptables("iptables", test.text)
+		if strings.HasPrefix(name, "nft") {
+			rules = parseNft(test.text)
+		}
+		f := &Facts{Config: cfg, Tools: []string{"nft"}, TProxy: rules}
+		got := ""
+		for _, finding := range checkTProxy(f) {
+			got += strings.TrimSuffix(finding.Mend, "   # when the proxy behind it is no longer needed")
+		}
+		if got != test.want {
+			t.Errorf("%s: the command is\n%s\nwant\n%s", name, got, test.want)
+		}
 	}
 }
 

@@ -16,7 +16,7 @@ type NAT struct {
 	To    string // what it makes of dst, in the words of the packet filter
 	Chain string // "table chain" that it stands in
 	Start string // "table chain" from which packets get there
-	Spare string // the command that keeps the packets for a prefix from it: %[1]s is the prefix, %[2]s its family
+	Spare string // the command that keeps the packets for a prefix from it: see spareFor
 
 	match match
 	cut   []match // what rules before it accept: it does not see those packets
@@ -199,20 +199,20 @@ func checkNAT(f *Facts) []Finding {
 	return orOK(findings, "no DNAT rule for a served address (%s)", strings.Join(f.Tools, ", "))
 }
 
-// spareFor is the command that keeps the packets for p from the rule.
-func (n NAT) spareFor(p netip.Prefix) string {
+// spareFor is the command that keeps the packets for p from a rule: in spare, %[1]s is the prefix and %[2]s its family.
+func spareFor(spare string, p netip.Prefix) string {
 	family := "ip"
 	if p.Addr().Is6() {
 		family = "ip6"
 	}
-	return fmt.Sprintf(n.Spare, p, family)
+	return fmt.Sprintf(spare, p, family)
 }
 
 // mend keeps the packets for the prefixes from the rule.
 func (n NAT) mend(prefixes []netip.Prefix) string {
 	var lines []string
 	for _, p := range prefixes[:min(len(prefixes), most)] {
-		lines = append(lines, n.spareFor(p))
+		lines = append(lines, spareFor(n.Spare, p))
 	}
 	return strings.Join(lines, "\n") + "\n# or have its owner publish the port on addresses that are not served, not on all"
 }

@@ -21,7 +21,7 @@ func Translated(ctx context.Context, protocol config.Protocol, dst netip.AddrPor
 	for _, n := range nat {
 		if _, any := n.takes(host, protocol, config.PortRange{First: dst.Port(), Last: dst.Port()}); any && len(lines) < most {
 			lines = append(lines, fmt.Sprintf("a DNAT rule takes its packets before the steering sees them: %s (%s, from %s); to keep dst from it: %s",
-				n.Text, n.Chain, n.Start, n.spareFor(host)))
+				n.Text, n.Chain, n.Start, spareFor(n.Spare, host)))
 		}
 	}
 	return lines, err

@@ -56,7 +56,7 @@ func (f *Facts) lowReplies() (port uint16, low bool) {
 	}
 	for _, r := range f.Config.Routes {
 		for _, ports := range r.Ports {
-			if r.Action == config.Forward && r.Takes(config.UDP) && int(ports.First) < first {
+			if r.Forwards() && r.Takes(config.UDP) && int(ports.First) < first {
 				return ports.First, true
 			}
 		}

@@ -70,6 +70,10 @@ func nftRule(table, chain, line string) chainRule {
 	if m := nftHandle.FindStringSubmatch(line); m != nil {
 		r.Text = m[1]
 		r.Delete = fmt.Sprintf("nft delete rule %s %s handle %s", table, chain, m[2])
+		r.Spare = fmt.Sprintf("nft insert rule %s %s handle %s %%[2]s daddr %%[1]s accept", literal(table), literal(chain), m[2])
+	}
+	if family, _, _ := strings.Cut(table, " "); family == "ip" || family == "ip6" {
+		r.Family = family
 	}
 	if m := nftDst.FindStringSubmatch(r.Text); m != nil {
 		r.Dst = prefixes(members(m[1]))

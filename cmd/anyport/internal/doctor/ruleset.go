@@ -36,10 +36,10 @@ func (s ruleset) add(chain string, r chainRule) { s[chain] = append(s[chain], r)
 func (s ruleset) tproxy(starts ...string) []Rule {
 	w := walk{ruleset: s, seen: map[string]bool{}}
 	for _, start := range starts {
-		w.diverts = nil
+		w.diverts, w.spares = nil, nil
 		w.chain(start)
 	}
-	w.diverts = nil
+	w.diverts, w.spares = nil, nil
 	for _, chain := range s.names() {
 		w.chain(chain) // that nothing leads to: perhaps something will
 	}
@@ -96,36 +96,60 @@ type walk struct {
 	ruleset
 	seen    map[string]bool
 	diverts []chainRule // passed so far
+	spares  []chainRule // rules passed so far that accept all packets for their dsts
 	found   []Rule
 }
 
-// chain visits a chain once. A socket match that accepts diverts packets from all later TPROXY rules.
+// chain visits a chain once. A socket match that accepts diverts packets from all later TPROXY rules, and a rule
+// that accepts all packets for its dsts spares them; one that returns does so for the rest of this chain.
 func (w *walk) chain(name string) {
 	if w.seen[name] {
 		return
 	}
 	w.seen[name] = true
+	var returns []chainRule
 	for _, r := range w.ruleset[name] {
 		switch {
 		case r.tproxy:
 			if i := slices.IndexFunc(w.diverts, func(d chainRule) bool { return d.covers(r) }); i >= 0 {
 				r.Diverted = w.diverts[i].Text
 			}
+			r.Spared = r.sparedBy(slices.Concat(w.spares, returns))
 			w.found = append(w.found, r.Rule)
 		case r.socket && (r.accepts || w.accepting(r.jump)):
 			w.diverts = append(w.diverts, r)
+		case r.socket: // it decides about some packets only
+		case r.accepts:
+			w.spares = append(w.spares, r)
+		case r.returns:
+			returns = append(returns, r)
 		case r.jump != "":
-			before := len(w.diverts)
+			diverts, spares := len(w.diverts), len(w.spares)
 			w.chain(r.jump)
-			w.diverts = append(w.diverts[:before:before], r.restrict(w.diverts[before:])...)
+			w.diverts = append(w.diverts[:diverts:diverts], r.restrict(w.diverts[diverts:])...)
+			w.spares = append(w.spares[:spares:spares], r.restrict(w.spares[spares:])...)
 		}
 	}
 }
 
-// restrict returns the diverts of a chain that r jumps to, as far as they hold after it: only for the
-// packets that r matches. If both ask for prefixes, it leaves the divert out rather than intersect them.
-func (r chainRule) restrict(diverts []chainRule) (all []chainRule) {
-	for _, d := range diverts {
+// sparedBy returns the dsts that r sees no packets for, since rules before it decide about all of these.
+func (r chainRule) sparedBy(before []chainRule) (all []netip.Prefix) {
+	for _, d := range before {
+		switch {
+		case !d.ofProtocols(r):
+		case len(d.Dst) == 0:
+			return prefixes([]string{"0.0.0.0/0", "::/0"})
+		default:
+			all = append(all, d.Dst...)
+		}
+	}
+	return all
+}
+
+// restrict returns the rules of a chain that r jumps to, as far as they hold after it: only for the
+// packets that r matches. If both ask for prefixes, it leaves the rule out rather than intersect them.
+func (r chainRule) restrict(inside []chainRule) (all []chainRule) {
+	for _, d := range inside {
 		if r.narrow || len(r.Dst) > 0 && len(d.Dst) > 0 || len(r.protocols) > 0 && len(d.protocols) > 0 && !within(d.protocols, r.protocols) {
 			continue
 		}
@@ -149,13 +173,12 @@ func (w *walk) accepting(chain string) bool {
 
 // covers reports whether d matches all packets of other for which there is a socket.
 func (d chainRule) covers(other chainRule) bool {
-	if d.narrow || len(d.protocols) > 0 && (len(other.protocols) == 0 || !within(other.protocols, d.protocols)) {
-		return false
-	}
-	inside := func(p netip.Prefix) bool {
-		return slices.ContainsFunc(d.Dst, func(q netip.Prefix) bool { return q.Bits() <= p.Bits() && q.Contains(p.Addr()) })
-	}
-	return len(d.Dst) == 0 || len(other.Dst) > 0 && !slices.ContainsFunc(other.Dst, func(p netip.Prefix) bool { return !inside(p) })
+	return d.ofProtocols(other) && (len(d.Dst) == 0 || len(other.Dst) > 0 && holdsAll(d.Dst, other.Dst))
+}
+
+// ofProtocols reports whether d asks for nothing but its dst and protocols, and these are all of other's.
+func (d chainRule) ofProtocols(other chainRule) bool {
+	return !d.narrow && (len(d.protocols) == 0 || len(other.protocols) > 0 && within(other.protocols, d.protocols))
 }
 
 // within reports whether all words of some are in all. An empty all contains nothing, so callers check first

@@ -17,7 +17,8 @@ import (
 
 // TakenOver returns the TPROXY rules that would lose their new conns to anyport from the moment it starts with c:
 // a socket match before them accepts what has a socket, and that lookup asks the steering. It reads the network
-// namespace of the calling thread. It costs a start a millisecond where there is no such rule.
+// namespace of the calling thread. It costs a start a millisecond where there is no such rule. With an
+// error it returns what could be read.
 func TakenOver(ctx context.Context, c *config.Config) ([]Rule, error) {
 	runtime.LockOSThread() // the namespace is the thread's
 	defer runtime.UnlockOSThread()
@@ -26,16 +27,13 @@ func TakenOver(ctx context.Context, c *config.Config) ([]Rule, error) {
 	}
 	f := &Facts{Config: c}
 	_, rules, _, _, err := readFilters(ctx, nil)
-	if err != nil {
-		return nil, err
-	}
 	var lost []Rule
 	for _, r := range rules {
-		if r.Diverted != "" && f.takes(r) {
+		if r.Diverted != "" && len(f.taken(r)) > 0 {
 			lost = append(lost, r)
 		}
 	}
-	return lost, nil
+	return lost, err
 }
 
 // mayHaveTProxy reports whether it is worth running the listers. nftables has the rules of iptables-nft, too; of those of

@@ -73,6 +73,7 @@ func newMembership(lists int) *membership {
 	return m
 }
 
+// apply enters or leaves a span of a list. The set changes only with the first or last span that holds the value.
 func (m *membership) apply(list, by int) {
 	held := m.depth[list] > 0
 	if m.depth[list] += by; held != (m.depth[list] > 0) {
@@ -130,7 +131,7 @@ func fieldsOf(s *ruleset.Ruleset, dst netip.Addr) *fields {
 				continue
 			}
 			for _, condition := range r.Conditions {
-				for _, tuple := range condition.Any {
+				for tuple := range condition.Tuples(dst) {
 					for _, a := range tuple {
 						f.add(a)
 					}
@@ -149,6 +150,7 @@ func excludes(c ruleset.Condition, dst netip.Addr) bool {
 	return !c.Holds(ruleset.Packet{Destination: netip.AddrPortFrom(dst, 0)})
 }
 
+// add notes the bounds that an atom has. Marks and states are left out: a first packet has mark 0 and the state new.
 func (f *fields) add(a ruleset.Atom) {
 	switch a.Field {
 	case ruleset.Destination:
@@ -173,6 +175,7 @@ func addressSpans(all []ruleset.AddressRange) (spans []span[netip.Addr]) {
 	return spans
 }
 
+// portSpans leaves out what no port is: the range of "!= 80" ends at 65535, that of a wrong rule may not.
 func portSpans(all []ruleset.Range) (spans []span[uint16]) {
 	for _, r := range all {
 		if r.First <= 65535 {

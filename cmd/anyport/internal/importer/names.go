@@ -15,6 +15,7 @@ import (
 // as its rule does.
 type names map[string]bool
 
+// of returns a name that no route has yet, of at most the 64 bytes that the file allows.
 func (n names) of(p *piece) string {
 	base := base(p)
 	if !slices.ContainsFunc(p.prefixes, func(p netip.Prefix) bool { return p.Addr().Is4() }) {

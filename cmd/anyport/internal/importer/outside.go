@@ -53,6 +53,7 @@ type kinds struct {
 	ports, sourcePorts []class[uint16]
 }
 
+// kindsOf divides what else a packet to these dsts has: only by what rules ask that can match one of them.
 func (c *compiler) kindsOf(dsts class[netip.Addr]) kinds {
 	dst := dsts[0].first
 	asked := fieldsOf(c.rules, dst)

@@ -123,6 +123,7 @@ func (t *trie) choose(at netip.Prefix, outer int, yield func(labelled)) {
 	t.descend(at, outer, yield)
 }
 
+// descend goes on in both halves of a prefix, whose label is outer unless they choose another.
 func (t *trie) descend(at netip.Prefix, outer int, yield func(labelled)) {
 	for b, c := range t.child {
 		if c != nil {

@@ -80,6 +80,8 @@ func (w *switchWalk) bases() (all []*ruleset.Chain) {
 	return all
 }
 
+// chain visits a chain once, and then those that it leads to where it does. So socket matches and TPROXY rules are met in
+// the order of packets, which decides who has the new conns while both proxies run.
 func (w *switchWalk) chain(c *ruleset.Chain) {
 	if c == nil || w.seen[c] {
 		return

@@ -148,6 +148,7 @@ func (v *verifier) agree(o ruleset.Outcome, d table.Decision, served bool, taker
 	return !served || d.Verdict == table.Refuse || denied
 }
 
+// differ keeps one difference of a kind: a fault in a large prefix would otherwise fill the report with one line a packet.
 func (v *verifier) differ(p ruleset.Packet, o ruleset.Outcome, d table.Decision) {
 	rules, routes := o.Verdict.String(), string(d.Verdict)
 	if o.Rule != nil {

@@ -80,6 +80,7 @@ func (v *verifier) scatter(ip netip.Addr) netip.Addr {
 	return scattered
 }
 
+// port is near a bound of the rules two times out of three, since faults lie there, and else any.
 func (v *verifier) port(near []uint16) uint16 {
 	if v.random.IntN(3) == 0 {
 		return uint16(v.random.IntN(65536))

@@ -42,6 +42,7 @@ func (c *compiler) draft(comments []string) (*draft.File, map[*ruleset.Rule][]st
 	return file, routes
 }
 
+// route writes one piece. The comments name its rules, so that whoever reads the file can compare it with them.
 func (c *compiler) route(p *piece, name string) *draft.Route {
 	r := &draft.Route{Name: name, Protocols: p.protocols, Prefixes: p.prefixes, Action: actionOf(p.fate)}
 	if p.fate == untouched || p.fate == kept {
@@ -67,6 +68,7 @@ func (c *compiler) route(p *piece, name string) *draft.Route {
 	return r
 }
 
+// setClients writes what the rules ask of src. anyport lets the longest of allow and deny win, so the lists may overlap.
 func (c *compiler) setClients(r *draft.Route, p *piece) {
 	if p.clients == "" {
 		return

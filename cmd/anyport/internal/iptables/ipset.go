@@ -40,6 +40,7 @@ func ParseSets(text string) (*Sets, error) {
 	return s, nil
 }
 
+// line reads one line. ipset prints a set's create line before its elements, also with sets that contain sets.
 func (s *Sets) line(fields []string) error {
 	switch {
 	case len(fields) >= 3 && (fields[0] == "create" || fields[0] == "-N"):
@@ -56,6 +57,8 @@ func (s *Sets) line(fields []string) error {
 	return nil
 }
 
+// newSet reads the create line. Options such as hashsize and maxelem do not matter. A timeout does: it is that of the
+// elements to come.
 func newSet(kind string, options []string) *set {
 	_, dimensions, _ := strings.Cut(kind, ":")
 	made := &set{dimensions: strings.Split(dimensions, ","), family: "ip"}
@@ -64,6 +67,7 @@ func newSet(kind string, options []string) *set {
 			made.family = "ip6"
 		}
 	}
+	made.expires(options)
 	for _, d := range made.dimensions {
 		if !slices.Contains([]string{"ip", "net", "port", "iface", "mark", "set"}, d) {
 			made.unknown = "sets of the type " + kind + " have no equal"
@@ -72,12 +76,22 @@ func newSet(kind string, options []string) *set {
 	return made
 }
 
+// add keeps an element as text. It is read where a rule uses the set, since src and dst are said there.
 func (s *set) add(text string, options []string) {
 	e := element{parts: strings.Split(text, ","), exception: slices.Contains(options, "nomatch")}
 	if len(e.parts) != len(s.dimensions) && s.unknown == "" {
 		s.unknown = fmt.Sprintf("the element %.60s does not fit its type", text)
 	}
+	s.expires(options)
 	s.elements = append(s.elements, e)
+}
+
+// expires notes that elements of the set end by themselves. A timeout of 0 is none (ipset(8)).
+func (s *set) expires(options []string) {
+	i := slices.Index(options, "timeout")
+	if i >= 0 && i+1 < len(options) && options[i+1] != "0" && s.unknown == "" {
+		s.unknown = "its elements expire, so a route of today's elements would soon be wrong"
+	}
 }
 
 // readSet reads NAME and the directions of its dimensions.
@@ -158,6 +172,7 @@ func (s *set) tuples(directions []string) (match, exceptions [][]ruleset.Atom, u
 	return match, exceptions, ""
 }
 
+// tuple translates the parts of one element, all of which must hold.
 func (s *set) tuple(e element, directions []string) (tuple []ruleset.Atom, unknown string) {
 	for i, dimension := range s.dimensions {
 		atoms := s.atoms(dimension, e.parts[i], directions[i] == "dst")

@@ -109,6 +109,7 @@ func readComment(p *parser, value string) ([]ruleset.Condition, bool) {
 	return nil, true
 }
 
+// readPorts reads the ports of --sport, --dport and multiport, in one of the two directions.
 func readPorts(field ruleset.Field) func(*parser, string) ([]ruleset.Condition, bool) {
 	return func(p *parser, value string) ([]ruleset.Condition, bool) {
 		all := ports(value)

@@ -158,6 +158,8 @@ func TestSets(t *testing.T) {
 		"create pairs hash:ip,port family inet", "add pairs 192.0.2.7,tcp:80", "add pairs 192.0.2.8,udp:53", "add pairs 192.0.2.9,8000",
 		"create triple hash:ip,port,net family inet", "add triple 192.0.2.7,tcp:80,198.51.100.0/24",
 		"create list list:set size 8", "add list pairs", "add list triple",
+		"create brief hash:ip family inet timeout 300", "create permanent hash:ip timeout 0", "add permanent 192.0.2.7 timeout 0",
+		"create some hash:ip timeout 0", "add some 192.0.2.7 timeout 0", "add some 192.0.2.8 timeout 117",
 		"create macs hash:mac", "add macs 02:00:00:00:00:01",
 	}, "\n"))
 	if err != nil {
@@ -179,6 +181,7 @@ func TestSets(t *testing.T) {
 		{"pairs dst,src", "tcp 198.51.100.7:8000 192.0.2.9:1 eth0", true},
 		{"triple dst,dst,src", "tcp 198.51.100.7:1 192.0.2.7:80 eth0", true},
 		{"triple dst,dst,src", "tcp 198.51.101.7:1 192.0.2.7:80 eth0", false},
+		{"permanent dst", "tcp 198.51.100.7:1 192.0.2.7:80 eth0", true},
 		{"list dst,dst,src", "tcp 198.51.101.7:1 192.0.2.7:80 eth0", true},
 	} {
 		r := ruleOf(t, "-m set --match-set "+test.match+" -j ACCEPT", sets)
@@ -188,6 +191,8 @@ func TestSets(t *testing.T) {
 	}
 	for match, want := range map[string]string{
 		"macs src":    "-m set macs: sets of the type hash:mac have no equal",
+		"brief dst":   "-m set brief: its elements expire, so a route of today's elements would soon be wrong",
+		"some dst":    "-m set some: its elements expire, so a route of today's elements would soon be wrong",
 		"pairs dst":   "-m set pairs: its 2 dimensions need as many of src and dst",
 		"missing dst": "-m set: the elements of the set missing are not in the rules: write them to a file with `ipset save`, and name that with --ipset",
 	} {

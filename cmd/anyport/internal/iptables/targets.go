@@ -90,6 +90,7 @@ func onIP(p *parser) bool {
 	return err == nil
 }
 
+// tproxyMark: --tproxy-mark VALUE/MASK is what --set-xmark is, and not --set-mark: the kernel clears the mask and XORs.
 func tproxyMark(p *parser) bool {
 	m, ok := mark(p.take())
 	p.rule.SetMark = &m

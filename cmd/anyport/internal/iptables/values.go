@@ -22,6 +22,8 @@ func addresses(text, family string) (all []ruleset.AddressRange) {
 	return all
 }
 
+// address reads an address, a prefix with a length or a netmask, or a range of iprange. What netip accepts beyond
+// iptables, zones and IPv4 in IPv6, would silently match something else.
 func address(word string) (r ruleset.AddressRange, ok bool) {
 	if first, last, isRange := strings.Cut(word, "-"); isRange {
 		var errs [2]error
@@ -100,6 +102,7 @@ func ports(text string) (all []ruleset.Range) {
 // prints numbers.
 var services = map[string]uint32{"ssh": 22, "smtp": 25, "domain": 53, "http": 80, "https": 443}
 
+// port reads a number, or one of the names that iptables-save prints for no option but people write.
 func port(word string) (uint32, bool) {
 	if n, known := services[word]; known {
 		return n, true
@@ -111,6 +114,7 @@ func port(word string) (uint32, bool) {
 // protocols are the names that /etc/protocols has for what rules name.
 var protocols = map[string]uint32{"tcp": 6, "udp": 17, "icmp": 1, "ipv6-icmp": 58, "icmpv6": 58, "sctp": 132, "dccp": 33, "udplite": 136, "esp": 50, "ah": 51, "gre": 47, "ipv4": 4, "ipv6": 41, "igmp": 2, "ospf": 89, "vrrp": 112, "pim": 103, "ipip": 4}
 
+// protocol reads a number or a name. iptables prints names of /etc/protocols in either case.
 func protocol(word string) (uint32, bool) {
 	if n, known := protocols[strings.ToLower(word)]; known {
 		return n, true

@@ -56,6 +56,7 @@ func (c *cursor) line() int {
 	return int(c.tokens[min(c.at, len(c.tokens)-1)].line)
 }
 
+// errorf is an error that begins with the line, by which a user finds the place in nft's output.
 func (c *cursor) errorf(format string, args ...any) error {
 	return fmt.Errorf("line %d: "+format, append([]any{c.line()}, args...)...)
 }

@@ -39,6 +39,7 @@ func keyFor(e *expression) (key, bool) {
 	return k, false
 }
 
+// fields are the selectors with an equal. Ports of sctp and dccp have none: a route is of TCP or UDP.
 var fields = map[string]key{
 	"ip saddr":           {field: ruleset.Source, family: "ip"},
 	"ip daddr":           {field: ruleset.Destination, family: "ip"},

@@ -70,6 +70,8 @@ type object struct {
 	Stmt, Elem, Expr           []any
 }
 
+// object adds one object of the list to the document. What has no part in where a packet goes, such as flowtables and
+// counters with a name, is passed over.
 func (d *document) object(what string, raw json.RawMessage) error {
 	switch what {
 	case "table", "chain", "rule", "set", "map":

@@ -83,6 +83,8 @@ func joined(parts []*expression, sign string) *expression {
 	return word(parts[0].text + sign + parts[1].text)
 }
 
+// jsonList is an anonymous set, or one value: nft prints a set of one element as that. A list whose elements come and go
+// is opaque, so that its rule is left.
 func jsonList(value any) *expression {
 	values, is := value.([]any)
 	if !is {

@@ -32,6 +32,8 @@ func split(text string) ([]token, error) {
 	return l.tokens, nil
 }
 
+// next adds one token. A word ends at a brace, comma or semicolon, so that { 80, 443 } and 1-1023 need no grammar here:
+// ranges, prefixes and ports stay one word. A backslash joins lines, as in a file that somebody has written.
 func (l *lexer) next() error {
 	switch c := l.text[l.at]; {
 	case c == '\n':
@@ -58,6 +60,7 @@ func (l *lexer) next() error {
 	return nil
 }
 
+// add appends a token of this length. Offsets instead of strings keep a token at 16 bytes: an input has millions.
 func (l *lexer) add(kind byte, length int) {
 	l.tokens = append(l.tokens, token{uint32(l.at), uint32(l.at + length), l.line, kind})
 	l.at += length

@@ -71,6 +71,7 @@ func (p *part) elements(e *expression) ([]element, bool) {
 	return nil, false
 }
 
+// catchAll is the element "*", which holds for what no other element does (since nft 0.9.9). A quoted "*" is a name.
 func (e element) catchAll() bool {
 	return e.key != nil && e.key.kind == literal && e.key.text == "*" && !e.key.quoted
 }

@@ -75,6 +75,8 @@ func (p *part) protocol(n uint32) {
 	p.once(ruleset.Atom{Field: ruleset.Protocol, Numbers: []ruleset.Range{{First: n, Last: n}}})
 }
 
+// family restricts the rule to a family that a selector implies ("ip daddr" in a table of inet), once, and not in a table
+// that only sees this family.
 func (p *part) family(name string) {
 	n := map[string]uint32{"ip": 4, "ip6": 6}[name]
 	if n != 0 && p.chain.Family != name {

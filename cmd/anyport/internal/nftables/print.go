@@ -73,6 +73,7 @@ func printedMap(e *expression, key, data string) string {
 	return text + " }"
 }
 
+// printed is an element as nft prints it. key and data are what the two are of, as "meta mark": words depend on it.
 func (e element) printed(key, data string) string {
 	text := printed(e.key, key)
 	switch {

@@ -5,6 +5,7 @@ import (
 	"strings"
 )
 
+// printedReject leaves out what nft leaves out: port-unreachable of icmpx is the default.
 func printedReject(inner any) string {
 	kind, with := wordOf(inner, "type"), wordOf(inner, "expr")
 	if kind == "" || kind == "icmpx" && with == "port-unreachable" {

@@ -8,7 +8,7 @@ const (
 		"ip6tables-save, for this table"
 	lostReason   = "nft leaves out where to: import the output of nft -j list ruleset"
 	netmapReason = "it maps a network onto another, address by address: write a route for each with its origin"
-	expiring     = "elements of this set expire: what it holds now is no rule for later"
+	expiring     = "elements of this set expire, so a route of today's elements would soon be wrong"
 	counting     = "elements of this set count packets, and hold for some of them only"
 	learning     = "packets change this set"
 	tracking     = "another rule has notrack: which packets have a state is not known"

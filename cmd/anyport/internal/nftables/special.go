@@ -28,6 +28,8 @@ func (p *part) special(s statement) bool {
 	return false
 }
 
+// asksForTransparent reports whether the rule has the socket match of a TPROXY set-up: no first packet of a conn has
+// such a socket, so what else the rule asks of it does not matter.
 func (r *rule) asksForTransparent() bool {
 	for _, s := range r.statements {
 		if s.verb == match && s.left.text == "socket transparent" && s.sign == "==" && printed(s.right, "") == "1" {

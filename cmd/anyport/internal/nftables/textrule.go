@@ -32,6 +32,8 @@ func (r *rule) read(c *cursor) error {
 	return nil
 }
 
+// statement reads the next statement by its first words. What none of the cases knows is read as a match, which is left
+// with a reason if it is none.
 func (c *cursor) statement() (statement, error) {
 	if s, is := c.verdict(); is {
 		return s, nil

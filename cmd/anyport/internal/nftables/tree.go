@@ -6,6 +6,7 @@ type document struct {
 	byName map[tableName]*table
 }
 
+// tableName: tables of two families may have one name.
 type tableName struct{ family, name string }
 
 // find returns a table, new if it was not met before.

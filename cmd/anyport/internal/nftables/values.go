@@ -40,6 +40,7 @@ func (k key) atom(e *expression) (ruleset.Atom, bool) {
 	return a, ok
 }
 
+// connStates are the words that nft prints for the bits of ct state. Others, as "snat" of ct status, are not states.
 var connStates = setOf("new established related invalid untracked")
 
 // isInterface reports whether name stands for itself in package ruleset too, where + is as * is. A number
@@ -124,6 +125,7 @@ func mostOf(field ruleset.Field) uint64 {
 	return 1<<32 - 1
 }
 
+// families are the words of "meta nfproto", and of "meta protocol", which has those of Ethernet.
 var families = map[string]uint32{"ipv4": 4, "ipv6": 6, "ip": 4, "ip6": 6}
 
 // services are the names that rulesets commonly have; nft prints numbers unless asked.

@@ -11,7 +11,9 @@ type Condition struct {
 	Not bool
 	Any [][]Atom
 
-	named named // set by prepare: sets have tens of thousands of tuples and ranges
+	// Set by prepare, because sets have tens of thousands of tuples and ranges.
+	named named
+	index *index // of Any; nil: all are asked
 }
 
 // Field is what an atom looks at.
@@ -58,9 +60,14 @@ type Packet struct {
 
 // Holds reports whether the condition does for p.
 func (c Condition) Holds(p Packet) bool {
-	return slices.ContainsFunc(c.Any, func(tuple []Atom) bool {
-		return !slices.ContainsFunc(tuple, func(a Atom) bool { return !a.holds(p) })
-	}) != c.Not
+	if c.index != nil {
+		return c.index.candidates(p, func(i int) bool { return allHold(c.Any[i], p) }) != c.Not
+	}
+	return slices.ContainsFunc(c.Any, func(tuple []Atom) bool { return allHold(tuple, p) }) != c.Not
+}
+
+func allHold(tuple []Atom, p Packet) bool {
+	return !slices.ContainsFunc(tuple, func(a Atom) bool { return !a.holds(p) })
 }
 
 // holds reports whether p has one of the values. The first packet of a conn is of the state new, and

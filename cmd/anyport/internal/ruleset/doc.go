@@ -4,6 +4,7 @@
 //
 //	ruleset.go   tables, chains, rules
 //	condition.go what a rule asks of a packet
+//	index.go     finds the tuples of a large set by an address
 //	walk.go      what happens to one packet, rule by rule in step.go
 //	named.go     whether a rule is for some dsts only
 //	owner.go     the chains that other programs keep

@@ -72,7 +72,7 @@ func (r *Rule) prepare() {
 				tuple[i].sortAddresses()
 			}
 		}
-		condition.named = condition.findNamed()
+		condition.named, condition.index = condition.findNamed(), newIndex(condition.Any)
 	}
 }
 

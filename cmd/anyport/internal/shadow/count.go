@@ -88,13 +88,13 @@ var meanings = []struct {
 	anyport []table.Verdict
 	text    string
 }{
-	{ByProxy, []table.Verdict{table.Refuse, table.Drop, table.Deny}, "the proxy takes it, anyport would not"},
+	{ByProxy, []table.Verdict{table.Refuse, table.Drop, table.Deny, table.Inactive}, "the proxy takes it, anyport would not"},
 	{ByProxy, []table.Verdict{table.Pass}, "the proxy takes it, anyport would leave it to this host's listeners"},
-	{BySocket, []table.Verdict{table.Refuse, table.Drop, table.Deny}, "a socket of this host takes it, anyport would not let it"},
+	{BySocket, []table.Verdict{table.Refuse, table.Drop, table.Deny, table.Inactive}, "a socket of this host takes it, anyport would not let it"},
 	{BySocket, []table.Verdict{table.Pass}, "a socket of this host takes it: the proxy's, or a listener that anyport would leave it to"},
 	{ByHost, []table.Verdict{table.Steer}, "a listener of this host takes it, anyport would"},
-	{ByHost, []table.Verdict{table.Refuse, table.Drop, table.Deny}, "a listener of this host takes it, anyport would not let it"},
-	{Elsewhere, []table.Verdict{table.Steer, table.Refuse, table.Drop, table.Deny, table.Pass}, "another host takes it through this one, anyport would end that"},
+	{ByHost, []table.Verdict{table.Refuse, table.Drop, table.Deny, table.Inactive}, "a listener of this host takes it, anyport would not let it"},
+	{Elsewhere, []table.Verdict{table.Steer, table.Refuse, table.Drop, table.Deny, table.Inactive, table.Pass}, "another host takes it through this one, anyport would end that"},
 	{Refused, []table.Verdict{table.Steer}, "it is refused, anyport would take it"},
 	{Silent, []table.Verdict{table.Steer}, "nothing answers, anyport would take it"},
 }

@@ -86,7 +86,7 @@ func (f *follower) begin(t *table.Table, id tuple, now time.Time) {
 		a.last = now
 		return
 	}
-	d := t.Decide(id.protocol, id.dst, id.client.Addr())
+	d := t.DecideAt(id.protocol, id.dst, id.client.Addr(), now)
 	if !d.Prefix.IsValid() || d.Route == nil && d.Verdict == table.Steer { // not served; an egress prefix
 		return
 	}

@@ -150,7 +150,7 @@ func TestByListeners(t *testing.T) {
 func TestMeanings(t *testing.T) {
 	got := 0
 	for _, today := range []Today{ByProxy, ByHost, BySocket, Elsewhere, Refused, Silent} {
-		for _, v := range []table.Verdict{table.Steer, table.Refuse, table.Drop, table.Pass, table.Deny} {
+		for _, v := range []table.Verdict{table.Steer, table.Refuse, table.Drop, table.Pass, table.Deny, table.Inactive} {
 			if (outcome{today: today, anyport: v}).meaning() != "" {
 				got++
 			}

@@ -24,6 +24,7 @@ import (
 	"anyport/proxy/logfile"
 	"anyport/steering/capabilities"
 	"anyport/steering/host"
+	"anyport/steering/services"
 	"anyport/steering/table"
 )
 
@@ -114,10 +115,12 @@ func (s *shadow) use(c *config.Config) error {
 
 // warnOfHost logs what keeps this host from serving the config: a rehearsal goes on.
 func (s *shadow) warnOfHost(c *config.Config, compiled *table.Table) {
+	found, serviceErr := services.Check(c)
 	listeners, err := host.OtherListeners()
 	if err == nil {
-		_, err = host.Check(c, compiled, listeners)
+		_, err = host.Check(c, compiled, listeners, found.Owns)
 	}
+	err = errors.Join(serviceErr, err)
 	if err != nil {
 		for problem := range strings.Lines(err.Error()) {
 			s.log.Warn("without --shadow this host would refuse the file", "problem", strings.TrimSpace(problem))

@@ -29,6 +29,14 @@ func Status(w io.Writer, s *admin.Status) error {
 		fmt.Fprintln(out)
 		printRows(out, "ORIGIN\tROUTE\tSTATE\tACTIVE\tTOTAL", rows)
 	}
+	if rows := serviceRows(s); len(rows) > 0 {
+		fmt.Fprintln(out)
+		printRows(out, "SERVICE\tROUTE\tPROTOCOL\tLISTENER\tPROCESS\tSINCE\tLOOKUPS", rows)
+	}
+	if len(s.Doors) > 0 {
+		fmt.Fprintln(out)
+		printRows(out, "DOOR OPEN TO\tROUTE\tUNTIL", doorRows(s.Doors))
+	}
 	if s.Resolver != nil {
 		fmt.Fprintln(out)
 		printRows(out, "NAME\tADDRESSES\tTTL\tSERVER\tERROR", nameRows(s.Resolver.Names))
@@ -66,6 +74,9 @@ func summary(s *admin.Status) [][2]string {
 		lines = append(lines, [2]string{"MISSING", what})
 	}
 	for _, r := range s.Routes {
+		if r.Hours != nil {
+			lines = append(lines, [2]string{"hours", hoursText(r)})
+		}
 		if r.HeldBack > 0 {
 			lines = append(lines, [2]string{"held back", heldBackText(r)})
 		}
