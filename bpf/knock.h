@@ -40,10 +40,11 @@ struct knocker {
 };
 
 /* Rows of KNOCK_WAYS places. A client has two rows, which a secret chooses: one by its network (IPv4
- * /24, IPv6 /64), and one by its address (IPv6 again by the /64). So a forger whose network lets it
- * forge only its own addresses fills one row, and of each other row a place at most: its neighbours
- * find room in the second row, and everyone else in the first. Where both rows are full, the client
- * that has come least far yields, of these the oldest one: forged first knocks from everywhere
+ * /24, IPv6 /64), and one by its address (IPv6 again by the /64). They come from different halves of
+ * the rows: a neighbour whose two rows were one would have no room elsewhere. So a forger whose network
+ * lets it forge only its own addresses fills one row, and of each other row a place at most: its
+ * neighbours find room in the second row, and everyone else in the first. Where both rows are full, the
+ * client that has come least far yields, of these the oldest one: forged first knocks from everywhere
  * never replace a client that has come further. */
 #define KNOCK_WAYS 8
 #define KNOCK_ROWS 8192
@@ -99,7 +100,7 @@ static __always_inline __u32 knock_row(__u64 h)
 	h ^= h >> 33;
 	h *= 0xc4ceb9fe1a85ec53ULL;
 	h ^= h >> 33;
-	return (h & (KNOCK_ROWS - 1)) * KNOCK_WAYS;
+	return (h & (KNOCK_ROWS / 2 - 1)) * KNOCK_WAYS;
 }
 
 static __always_inline int is_knocker(const struct knocker *s, const struct packet *p)
@@ -144,7 +145,7 @@ static __always_inline struct knocker *find_knocker(const struct packet *p, stru
 	}
 	place = k->index = knock_row(network ^ secret);
 	WAY WAY WAY WAY WAY WAY WAY WAY
-	k->index = knock_row(address ^ secret);
+	k->index = KNOCK_ROWS / 2 * KNOCK_WAYS + knock_row(address ^ secret);
 	WAY WAY WAY WAY WAY WAY WAY WAY
 	k->index = place;
 	return bpf_map_lookup_elem(&knockers, &k->index);

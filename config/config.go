@@ -51,6 +51,7 @@ type Steering struct {
 // Admin is the [admin] table: where the running process answers commands and browsers.
 type Admin struct {
 	Socket string // path of the unix socket; "" = none
+	Group  string // whose members may read, by name or number; "" = none
 	HTTP   string // host:port; "" = none
 
 	HTTPHosts []string // names that HTTP answers to, beside addresses and this host's own name
@@ -60,7 +61,10 @@ type Admin struct {
 type Log struct {
 	Level  slog.Level
 	Format string // "text" or "json"
-	Access string // "", "stderr" or a file's path
+	Access string // see Destination
+
+	AccessSample   Percent       // of normal ends; everything else is always logged
+	AccessProgress time.Duration // between lines of a live conn or flow; 0: only at its end
 }
 
 // Doorbell is the [knock] table: where authenticated datagrams open doors.

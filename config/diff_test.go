@@ -143,6 +143,8 @@ func alter(v reflect.Value) {
 		v.SetInt(v.Int() + 1)
 	case reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
+	case reflect.Float64:
+		v.SetFloat(v.Float() + 1)
 	case reflect.Uint8:
 		v.SetUint((v.Uint() + 1) % 3)
 	}

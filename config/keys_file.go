@@ -38,6 +38,8 @@ var (
 	adminSection = newSection("admin",
 		valueKey("socket", `"`+DefaultAdminSocket+`"`, socketPath, func(a *Admin) *string { return &a.Socket },
 			`at most 107 bytes: the unix socket that the commands talk to; "" for none`),
+		valueKey("group", `""`, groupName, func(a *Admin) *string { return &a.Group },
+			`a group, by name or number, whose members may also ask on the socket for what changes nothing (status, routes, origins, flows, top, explain); "" for none`),
 		valueKey("http", `""`, hostPort, func(a *Admin) *string { return &a.HTTP },
 			`an address with a port, such as "127.0.0.1:9765", for a dashboard, /metrics for Prometheus, and /api/status; "" for none. Everybody who can reach it can read it all without a password: keep it on loopback`),
 		listKey("http_hosts", `[]`, hostName, func(a *Admin) *[]string { return &a.HTTPHosts },
@@ -50,7 +52,11 @@ var (
 		valueKey("format", `"text"`, oneOf("text", "json"), func(l *Log) *string { return &l.Format },
 			`text, json`),
 		valueKey("access", `""`, accessLog, func(l *Log) *string { return &l.Access },
-			`a line for each conn and flow, and one a second for refused ones of the same kind: "stderr", a path with a slash, or "" for none. After log rotation, SIGHUP opens the file again`),
+			`a line for each conn and flow, and one a second for refused ones of the same kind: "stderr", a path with a slash, "journal" (fields ANYPORT_…), "syslog" (RFC 5424 to /dev/log), "syslog:udp://192.0.2.9:514", or tcp:// or unix://PATH there, or "" for none. After log rotation, SIGHUP opens the file again`),
+		valueKey("access_sample", `"100%"`, percent, func(l *Log) *Percent { return &l.AccessSample },
+			`"0%" to "100%", or a number from 0 to 1: the part of conns and flows that ended as they should which is logged. All others are always logged`),
+		valueKey("access_progress", `"0s"`, orNone(duration("1s", "8760h")), func(l *Log) *time.Duration { return &l.AccessProgress },
+			`1s to 8760h: time between lines about a conn or flow that goes on; 0s: only one at its end`),
 	)
 
 	knockSection = newSection("knock",

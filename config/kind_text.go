@@ -10,6 +10,7 @@ import (
 // The keys that hold a string.
 var (
 	userName   = textual(parseUserName)
+	groupName  = textual(parseGroupName)
 	pinPath    = textual(parsePinPath)
 	socketPath = textual(parseSocketPath)
 	hostPort   = textual(parseHostPort)
@@ -28,6 +29,15 @@ func parseUserName(value any) (string, error) {
 	name, err := text(value)
 	if err == nil && !userForm.MatchString(name) {
 		err = newRefusal("User", value, "is not the name of a user", `write one such as "anyport", a number, or "" to stay`)
+	}
+	return name, err
+}
+
+// parseGroupName checks only the form, likewise.
+func parseGroupName(value any) (string, error) {
+	name, err := text(value)
+	if err == nil && !userForm.MatchString(name) {
+		err = newRefusal("Group", value, "is not the name of a group", `write one such as "adm", a number, or "" for none`)
 	}
 	return name, err
 }
@@ -95,13 +105,4 @@ func parseHostName(value any) (string, error) {
 		err = newRefusal("Name", value, "is not a DNS name", `write one without a port, such as "edge1.example.com"`)
 	}
 	return name, err
-}
-
-// parseAccessLog wants a slash in a path, so that a mistyped "stderr" does not become a file.
-func parseAccessLog(value any) (string, error) {
-	path, err := text(value)
-	if err != nil || path == "" || path == "stderr" || strings.Contains(path, "/") {
-		return path, err
-	}
-	return "", newRefusal("Log", value, "is not a destination for the access log", `write "stderr", a path with a slash, or "" for none`)
 }

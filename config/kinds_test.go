@@ -249,9 +249,9 @@ func TestLocate(t *testing.T) {
 		{"", "listen.workers", 2, 11},
 		{"web", "prefixes[1]", 6, 3},
 		{"web", "prefixes", 5, 12},
-		{"web", "ports", 3, 2},   // not in the file: the table's header
-		{"other", "ports", 3, 2}, // the nearest that there is
-		{"", "steering.user", 0, 0},
+		{"web", "ports", 3, 2},      // not in the file: the table's header
+		{"other", "ports", 3, 2},    // the nearest that there is
+		{"", "steering.user", 1, 1}, // no table of it either
 	} {
 		got := cfg.Locate(Problems{{Route: test.route, Key: test.key, Text: "x"}})[0]
 		if got.Line != test.line || got.Column != test.column {

@@ -56,7 +56,7 @@ origins = ["10.0.0.5"]
 		Listen:   Listen{Workers: 1, TCPBacklog: 4096, UDPReceiveBuffer: 4 << 20, MaxFlows: 262144},
 		Steering: Steering{ManageRoutes: true, Pin: PinAuto, Unmatched: Refuse},
 		Admin:    Admin{Socket: "/run/anyport/admin.sock"},
-		Log:      Log{Level: slog.LevelInfo, Format: "text"},
+		Log:      Log{Level: slog.LevelInfo, Format: "text", AccessSample: 100},
 		Knock:    Doorbell{Port: 62201},
 		Routes: []*Route{{
 			Name:      "a",
@@ -96,10 +96,10 @@ func everyKeyWant(path string) *Config {
 		Listen:   Listen{Workers: 1, TCPBacklog: 128, UDPReceiveBuffer: 1_000_000, MaxFlows: 10_000},
 		Steering: Steering{User: "anyport", Pin: "/sys/fs/bpf/anyport", Unmatched: Drop, AllowLoopback: true, ShadowListeners: true},
 		Admin:    Admin{HTTP: "127.0.0.1:9765", HTTPHosts: []string{"edge1.example.com"}},
-		Log:      Log{Level: slog.LevelWarn, Format: "json", Access: "stderr"},
+		Log:      Log{Level: slog.LevelWarn, Format: "json", Access: "stderr", AccessSample: 50, AccessProgress: 10 * time.Minute},
 		Knock:    Doorbell{Port: 7, Keys: "/etc/anyport/knock.keys"},
 		Routes: []*Route{{
-			Name: "web", Line: 39,
+			Name: "web", Line: 41,
 			Protocols:   []Protocol{TCP, UDP},
 			Prefixes:    prefixes("127.0.0.1/32", "2001:db8:1::/48"),
 			Ports:       []PortRange{{8000, 8009}, {443, 443}, {22, 22}},
@@ -127,7 +127,7 @@ func everyKeyWant(path string) *Config {
 			AmplificationBudget: 512 << 10, MirrorClosed: true, Knock: Knock{Window: 30 * time.Second},
 			Timeouts: web,
 		}, {
-			Name: "range", Line: 86,
+			Name: "range", Line: 88,
 			Protocols: []Protocol{UDP},
 			Prefixes:  prefixes("192.0.2.0/24"),
 			Ports:     []PortRange{{3000, 4000}},
@@ -142,7 +142,7 @@ func everyKeyWant(path string) *Config {
 			ProxyProtocol: ProxySPP, Knock: Knock{Steps: []KnockStep{7000, 8000, 9000}, Window: time.Minute}, AntiAmplification: true, AmplificationBudget: 1 << 20,
 			Timeouts: defaults,
 		}, {
-			Name: "keep", Line: 97,
+			Name: "keep", Line: 99,
 			Protocols: []Protocol{TCP},
 			Prefixes:  prefixes("192.0.2.0/24"),
 			Ports:     []PortRange{{22, 22}},
@@ -150,7 +150,7 @@ func everyKeyWant(path string) *Config {
 			Balance: RoundRobin, OnAllDown: TryAll, OnDown: KeepConns, OnInactive: KeepConns, ProxyProtocol: ProxyOff, AntiAmplification: true, AmplificationBudget: 1 << 20,
 			Timeouts: defaults,
 		}, {
-			Name: "local", Line: 103,
+			Name: "local", Line: 105,
 			Protocols: []Protocol{TCP},
 			Prefixes:  prefixes("198.18.0.0/24"),
 			Ports:     []PortRange{{1, 65535}},

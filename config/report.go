@@ -97,7 +97,7 @@ func (r *report) err() error {
 }
 
 // Locate gives problems that were found later, when the file was read already, the place
-// of their key in it.
+// of their key in it. A key that the file does not have, such as one that was removed, has the place of its table.
 func (c *Config) Locate(problems Problems) Problems {
 	if c.text == "" || len(problems) == 0 {
 		return problems
@@ -109,9 +109,21 @@ func (c *Config) Locate(problems Problems) Problems {
 		if p.Route != "" {
 			path = position.Join("route", p.Route) + "." + p.Key
 		}
-		if s := at.Value(path); p.Column == 0 && !s.Empty() {
+		if s := placeOf(at, path); p.Column == 0 && !s.Empty() {
 			p.setCaret(doc.Caret(s))
 		}
 	}
 	return problems
+}
+
+// placeOf is the span of a value, or of the header of the nearest table that would have it; or else of the first line
+// that is not empty, so that every problem has a line.
+func placeOf(at *position.Map, path string) position.Span {
+	if s := at.Value(path); !s.Empty() {
+		return s
+	}
+	rest := strings.TrimLeft(at.Text, " \t\r\n")
+	begin := len(at.Text) - len(rest)
+	line, _, _ := strings.Cut(rest, "\n")
+	return position.Between(begin, begin+len(strings.TrimRight(line, "\r")))
 }

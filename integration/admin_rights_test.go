@@ -150,3 +150,44 @@ func TestHTTPNames(t *testing.T) {
 		t.Errorf("a name of the file: %d %s", status, text)
 	}
 }
+
+// TestAdminGroup: the members of admin.group, by their first group or another one, may read and change nothing; for
+// others the socket is closed.
+func TestAdminGroup(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	own := copyBinary(t, "own")
+	const group = "54321"
+	p := r.edge.serveWith(t, "group = \""+group+"\"\n"+allOf("192.0.2.0/24"))
+	for dir := filepath.Dir(p.socket); dir != os.TempDir(); dir = filepath.Dir(dir) {
+		if err := os.Chmod(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	as := func(gid, groups string, args ...string) result {
+		t.Helper()
+		return command(t, "setpriv", append([]string{"--reuid=12345", "--regid=" + gid, "--groups=" + groups, own}, append(args, "--socket", p.socket)...)...)
+	}
+	for _, line := range []string{"status", "routes --interval 0s", "origins --interval 0s", "flows", "top --once --interval 100ms", "explain udp " + dstV4 + ":53", "status --drift"} {
+		for _, groups := range [][2]string{{group, "7"}, {"7", "8," + group}} {
+			if got := as(groups[0], groups[1], strings.Fields(line)...); got.status != 0 {
+				t.Errorf("%s by a member: %+v", line, got)
+			}
+		}
+		if got := as("7", "8", strings.Fields(line)...); got.status != 1 || !strings.Contains(got.stderr, "permission denied") {
+			t.Errorf("%s by another: %+v", line, got)
+		}
+	}
+	for _, line := range []string{"drain", "kill --client 198.51.100.1", "reload", "reload --dry-run", "upgrade", "confirm"} {
+		if got := as(group, "7", strings.Fields(line)...); got.status != 1 || !strings.Contains(got.stderr, "user 12345 may not ask for") {
+			t.Errorf("%s by a member: %+v", line, got)
+		}
+	}
+	if err := os.Remove(p.socket); err != nil {
+		t.Fatal(err)
+	}
+	p.expect(t, "the admin socket was removed: restored")
+	if got := as(group, "7", "status"); got.status != 0 {
+		t.Errorf("after the socket was restored: %+v", got)
+	}
+}

@@ -56,7 +56,7 @@ func TestFlows(t *testing.T) {
 	}
 
 	text := anyport(t, "flows", "--socket", p.socket)
-	if text.status != 0 || !strings.HasPrefix(text.stdout, "PROTO ") || !strings.Contains(text.stdout, talker.LocalAddr().String()) || strings.Count(text.stdout, "\n") != 4 {
+	if text.status != 0 || !strings.HasPrefix(text.stdout, "ID ") || !strings.Contains(text.stdout, talker.LocalAddr().String()) || strings.Count(text.stdout, "\n") != 4 {
 		t.Errorf("%+v", text)
 	}
 	if got := anyport(t, "flows", "--route", "nobody", "--socket", p.socket); got.status != 1 || !strings.Contains(got.stderr, "there are gone, web") {

@@ -35,6 +35,9 @@ func TestReloadCommand(t *testing.T) {
 	r.client.route(t, "203.0.113.0/24", edgeV4)
 	r.origin.serve(t, "10.0.0.5:4711", echo)
 	p := r.edge.serveWith(t, twoRoutes)
+	if same := anyport(t, "reload", "--dry-run", "--socket", p.socket); same.status != 0 || !strings.HasPrefix(same.stdout, "nothing differs\n") {
+		t.Errorf("a dry run that changes nothing: %+v", same)
+	}
 	stays, goes := r.client.dial(t, "tcp", dstV4+":4711"), r.client.dial(t, "tcp", "203.0.113.9:4711")
 	talk(t, stays, "before")
 	talk(t, goes, "before")
@@ -43,7 +46,7 @@ func TestReloadCommand(t *testing.T) {
 	const change = "- route \"gone\", 1 live conn: to be reset after 400ms\n    - 203.0.113.0/24\n" +
 		"~ route \"web\", 1 live conn: as they began\n    + 192.0.2.0/25\n    - 192.0.2.0/24\n"
 	dry := anyport(t, "reload", "--dry-run", "--socket", p.socket)
-	if dry.status != 0 || dry.stdout != change+"a dry run: nothing was changed, generation 1 serves on\n" {
+	if dry.status != 3 || dry.stderr != "" || dry.stdout != change+"a dry run: nothing was changed, generation 1 serves on\n" {
 		t.Errorf("dry run: %+v", dry)
 	}
 	if s := p.status(t); s.Config.Generation != 1 || len(s.Routes) != 2 {

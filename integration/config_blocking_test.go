@@ -229,7 +229,7 @@ func TestAccessLogThatBlocks(t *testing.T) {
 	fifo := func() error { return unix.Mkfifo(access, 0o600) }
 	r.visit(t, 1)
 	replace(fifo)
-	p.expect(t, "the access log goes on in its old file", "FIFO that nobody reads")
+	p.expect(t, "reload refused: the old config serves on", "FIFO that nobody reads")
 	p.obeys(t)
 
 	var reader *os.File

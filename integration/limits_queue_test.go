@@ -69,7 +69,7 @@ func TestQueue(t *testing.T) {
 	if got := p.ask(t, "explain tcp "+dstV4+":80"); !strings.Contains(got.stdout, "\norigin: 10.0.0.5:4711 full\n") || !strings.Contains(got.stdout, "with 3 of queue = 3 that wait already") {
 		t.Errorf("explain knows no queue:\n%s", got.stdout)
 	}
-	if got := p.ask(t, "flows"); strings.Count(got.stdout, " waiting ") != 3 {
+	if got := p.ask(t, "flows"); strings.Count(got.stdout, "  few       waiting ") != 3 {
 		t.Errorf("of these 3 do not wait:\n%s", got.stdout)
 	}
 

@@ -12,8 +12,8 @@ import (
 
 // TestAccessLogOfAnotherUser has the access log in a directory that steering.user may
 // not write to, like /var/log. Upgrades and reloads continue with the file, and open
-// one that logrotate created. If logrotate creates none, the log says who owns the
-// directory.
+// one that logrotate created. If logrotate creates none, the reload fails and says who
+// owns the directory.
 func TestAccessLogOfAnotherUser(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -50,8 +50,13 @@ func TestAccessLogOfAnotherUser(t *testing.T) {
 	if err := os.Rename(access, old); err != nil {
 		t.Fatal(err)
 	}
-	f.reload(t)
-	p.expect(t, "level=ERROR", "goes on in its old file", "not there", logs+" belongs to user root and has mode 0755", "create 0640")
+	got := anyport(t, "reload", "--socket", p.socket)
+	for _, want := range []string{"not there", logs + " belongs to user root and has mode 0755", "create 0640"} {
+		if got.status != 1 || !strings.Contains(got.stderr, want) {
+			t.Errorf("a reload that cannot open the new file: %+v, want %q", got, want)
+		}
+	}
+	p.expect(t, "level=ERROR", "reload refused: the old config serves on", "not there")
 	if got := r.client.ask("tcp", netip.MustParseAddrPort(dstV4+":80"), "origin"); got != "origin" {
 		t.Errorf("without a log to write: %s", got)
 	}

@@ -173,3 +173,23 @@ var privilegeLines = regexp.MustCompile(`(?m)^(Uid|Cap(Inh|Prm|Eff|Amb)|NoNewPri
 func runForAll(t *testing.T, user string) func(file string) *exec.Cmd {
 	return func(file string) *exec.Cmd { give(t, file, user); return anyportRun(file) }
 }
+
+// TestMissingBindService: without the capability that answers from low ports the start says so, unless no route needs it.
+func TestMissingBindService(t *testing.T) {
+	t.Parallel()
+	run := func(path string) *exec.Cmd {
+		return exec.Command("setpriv", "--bounding-set=-net_bind_service,-net_raw", "--inh-caps=-net_bind_service,-net_raw", program, "run", "-c", path)
+	}
+	const text = "UDP answers from ports below 1024 cannot be sent: CAP_NET_BIND_SERVICE is missing"
+	for file, warns := range map[string]bool{
+		allOf("192.0.2.0/24"): true,
+		strings.Replace(allOf("192.0.2.0/24"), "[route.all]\n", "[route.all]\nports = [\"1024-65535\"]\n", 1): false,
+	} {
+		h := newHost(t, "edge")
+		p := h.launchAs(t, run, file)
+		p.expect(t, "msg=serving")
+		if got := strings.Contains(p.String(), text); got != warns {
+			t.Errorf("it warns: %v, want %v, with\n%s", got, warns, file)
+		}
+	}
+}

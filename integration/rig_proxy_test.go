@@ -181,6 +181,7 @@ type routeStatus struct {
 	HeldBack                          uint64                       `json:"bytes_held_back"`
 	QueueWaiting                      *int                         `json:"queue_waiting"`
 	LocalSockets                      []struct{ Up bool }          `json:"local_sockets"`
+	UnreachableSince                  *time.Time                   `json:"unreachable_since"`
 	Origins                           []originStatus
 }
 
@@ -196,6 +197,12 @@ type originStatus struct {
 	Refusals    uint64
 	ConnsActive int    `json:"conns_active"`
 	ConnsTotal  uint64 `json:"conns_total"`
+
+	Health       string
+	LastError    string     `json:"last_error"`
+	LastErrno    string     `json:"last_errno"`
+	LastErrorAt  *time.Time `json:"last_error_at"`
+	FailingSince *time.Time `json:"failing_since"`
 
 	SourcePorts map[string]int `json:"source_ports_used"`
 }

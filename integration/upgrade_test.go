@@ -112,7 +112,7 @@ func TestUpgradeRefused(t *testing.T) {
 		name, script, file, want string
 	}{
 		{"no binary", "", relayFile, "no such file"},
-		{"one that fails", "#!/bin/sh\nexit 7\n", relayFile, "exit status 7"},
+		{"one that fails", "#!/bin/sh\necho starting >&2\necho it needs another kernel >&2\nexit 7\n", relayFile, "exit status 7: it needs another kernel\n"},
 		{"one that is killed", "#!/bin/sh\nkill -9 $$\n", relayFile, "killed"},
 		{"a file that is broken", "itself", "[route]", "[route.NAME]"},
 		{"what cannot change", "itself", "[listen]\nworkers = 2\n" + relayFile, "listen.workers"},

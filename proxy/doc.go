@@ -6,7 +6,6 @@
 //	handover.go, move.go      sockets, flows and conns go to another process and come from one
 //	origins.go                their checks, and what operators order
 //	status.go                 what `anyport status` shows of routes and origins
-//	access*.go                the access log
 //
 // It knows nothing of the kernel's steering: it is given sockets, and a table that says which route
 // takes a dst.

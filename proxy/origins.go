@@ -10,7 +10,6 @@ import (
 	"anyport/proxy/health"
 	"anyport/proxy/origin"
 	"anyport/proxy/probe"
-	"anyport/proxy/route"
 )
 
 // checkOrigins makes the checks of the routes in service until ctx is done. Half of the reserve of
@@ -75,6 +74,11 @@ func (s *Server) originsChanged(down bool) {
 		s.routes.OriginDown()
 	}
 	s.routes.CallWaiting()
+	for _, r := range s.routes.Set().Routes {
+		for _, alarm := range r.Origins().ChecksChanged(time.Now()) {
+			alarm.Log(s.opt.Log)
+		}
+	}
 	s.reportHealth()
 }
 
@@ -152,87 +156,4 @@ func (s *Server) OriginStatus(routeName, address string) (OriginStatus, error) {
 		return OriginStatus{}, err
 	}
 	return originStatus(o, s.routes.Set().Named(routeName).Route, time.Now()), nil
-}
-
-// OriginStates are the states of origins that another process has to know of, by route and address.
-// Its JSON goes between versions of anyport: a field may be added, none may change its meaning.
-type OriginStates map[string]map[string]OriginState
-
-// OriginState is what one process tells another about an origin.
-type OriginState struct {
-	Forced  string    `json:"forced,omitempty"` // "drain", "down"
-	Failing bool      `json:"failing,omitempty"`
-	Why     string    `json:"why,omitempty"`
-	Since   time.Time `json:"since,omitzero"`
-	Back    time.Time `json:"back,omitzero"`
-}
-
-// mostStates bounds the states that are only of checks: they travel in one message, and the checks of
-// the other process find them out again. What operators have ordered is always sent.
-const mostStates = 10_000
-
-// OriginStates returns the states that differ from that of an origin about which nothing is known.
-func (s *Server) OriginStates() OriginStates {
-	all, ofChecks := OriginStates{}, 0
-	for _, r := range s.routes.Set().Routes {
-		for _, o := range r.Origins().Origins {
-			state := o.State()
-			if state.Forced == health.ByHealth && state != (health.State{}) {
-				ofChecks++
-			}
-			if state == (health.State{}) || state.Forced == health.ByHealth && ofChecks > mostStates {
-				continue
-			}
-			if all[r.Name] == nil {
-				all[r.Name] = map[string]OriginState{}
-			}
-			all[r.Name][o.Text] = exportState(state)
-		}
-	}
-	return all
-}
-
-// OriginOrders returns the states that operators have forced on origins: what must outlive a crash. What
-// checks have found does not: they find it again.
-func (s *Server) OriginOrders() OriginStates {
-	orders := OriginStates{}
-	for _, r := range s.routes.Set().Routes {
-		for _, o := range r.Origins().Origins {
-			state := o.State()
-			if state.Forced == health.ByHealth {
-				continue
-			}
-			if orders[r.Name] == nil {
-				orders[r.Name] = map[string]OriginState{}
-			}
-			orders[r.Name][o.Text] = OriginState{Forced: state.Forced.String(), Why: state.Why, Since: state.Since}
-		}
-	}
-	return orders
-}
-
-func exportState(state health.State) OriginState {
-	out := OriginState{Failing: state.Failing, Why: state.Why, Since: state.Since, Back: state.Back}
-	if state.Forced != health.ByHealth {
-		out.Forced = state.Forced.String()
-	}
-	return out
-}
-
-// RestoreOrigins goes on with the states of another process. It must be called after Try and before its
-// trial is kept.
-func (s *Server) RestoreOrigins(states OriginStates) {
-	for _, r := range s.routes.Set().Routes {
-		for _, o := range r.Origins().Origins {
-			if in, ok := states[r.Name][o.Text]; ok {
-				restoreOrigin(r, o, in)
-			}
-		}
-	}
-}
-
-// restoreOrigin leaves out what the checks of the other process have found, if this one has none.
-func restoreOrigin(r *route.Route, o *origin.Origin, in OriginState) {
-	forced, _ := health.ParseForced(in.Forced)
-	o.Restore(health.State{Forced: forced, Failing: in.Failing && r.Health != nil, Why: in.Why, Since: in.Since, Back: in.Back})
 }

@@ -46,7 +46,8 @@ func TestStuck(t *testing.T) {
 	for network, kind := range map[string]int{"tcp": unix.SOCK_STREAM, "udp": unix.SOCK_DGRAM} {
 		t.Run(network, func(t *testing.T) {
 			held, free := make(chan struct{}), make(chan struct{})
-			s := New(Options{Workers: 1, MaxFlows: 10, Log: slog.New(slog.DiscardHandler), Record: func(route.Record) {
+			s := New(Options{Workers: 1, MaxFlows: 10, Log: slog.New(slog.DiscardHandler)})
+			s.SetRecording(route.Recording{To: func(route.Record) {
 				close(held)
 				<-free
 			}})
@@ -85,5 +86,17 @@ func TestStuck(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// waitFor polls what loops do on their own time.
+func waitFor(t *testing.T, done func() bool) {
+	t.Helper()
+	for !done() {
+		select {
+		case <-t.Context().Done():
+			t.Fatal("it never came")
+		case <-time.After(time.Millisecond):
+		}
 	}
 }

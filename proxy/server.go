@@ -22,12 +22,11 @@ import (
 
 // Options are what a Server needs besides its routes.
 type Options struct {
-	Workers  int                // sockets per protocol, each a UDP loop; ≥ 1
-	MaxFlows int                // UDP flows of all routes together
-	Raw      *datagram.Raw      // for UDP answers that no bound socket can send; nil: Serve opens it, which needs CAP_NET_RAW
-	Record   func(route.Record) // called with each conn and flow that has ended or was refused; must not block; may be nil
-	Mirror   route.Mirror       // called for a dst that its origins have refused, if the route has mirror_closed; may be nil
-	Knock    udp.Knock          // gets datagrams of no flow first; may be nil
+	Workers  int           // sockets per protocol, each a UDP loop; ≥ 1
+	MaxFlows int           // UDP flows of all routes together
+	Raw      *datagram.Raw // for UDP answers that no bound socket can send; nil: Serve opens it, which needs CAP_NET_RAW
+	Mirror   route.Mirror  // called for a dst that its origins have refused, if the route has mirror_closed; may be nil
+	Knock    udp.Knock     // gets datagrams of no flow first; may be nil
 	Log      *slog.Logger
 
 	HealthChanged func()                            // called when origins went down or came back, and after a reload; must not block; may be nil
@@ -98,6 +97,9 @@ func (s *Server) Try(table route.Table, routes []*config.Route) *route.Trial {
 	return s.routes.Try(table, routes)
 }
 
+// SetRecording has conns and flows recorded as r says from now on, live ones included.
+func (s *Server) SetRecording(r route.Recording) { s.routes.SetRecording(r) }
+
 // Drain stops the route of that name from taking new conns and flows, or ends that. Live ones go on.
 func (s *Server) Drain(route string, on bool) { s.routes.Drain(route, on) }
 
@@ -154,7 +156,6 @@ func (s *Server) Serve(ctx context.Context, tcpSockets, udpSockets []int) error 
 			Listeners: tcpSockets,
 			Loops:     s.tcpLoops,
 			Routes:    s.routes,
-			Record:    s.opt.Record,
 			Mirror:    s.opt.Mirror,
 			Pulse:     s.pulse,
 			Log:       s.opt.Log,
@@ -174,7 +175,6 @@ func (s *Server) Serve(ctx context.Context, tcpSockets, udpSockets []int) error 
 			MaxFlows:   s.opt.MaxFlows,
 			Files:      s.shares,
 			Raw:        s.opt.Raw,
-			Record:     s.opt.Record,
 			Mirror:     s.opt.Mirror,
 			Knock:      s.opt.Knock,
 			Pulse:      s.pulse,
@@ -222,6 +222,10 @@ func (s *Server) open() {
 
 // Opened is closed once Serve has opened all files that its loops need for themselves.
 func (s *Server) Opened() <-chan struct{} { return s.opened }
+
+// Kill ends all live conns and flows that match, with the verdict killed, and returns their number. match
+// runs on the goroutines of the loops, one loop at a time.
+func (s *Server) Kill(match func(*route.Conn) bool) (ended int) { return s.routes.Kill(match) }
 
 // Conns yields all live conns and flows, a page at a time; the page is the iterator's.
 func (s *Server) Conns(yield func(page []route.Conn) bool) { s.routes.Conns(yield) }

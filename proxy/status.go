@@ -24,6 +24,12 @@ type RouteStatus struct {
 	Denied      uint64 // by allow and deny
 	Limited     uint64 // over a limit: of these, ended has those that the proxy has refused, by verdict
 
+	ConnsPeak         int64 // the most at once since the process began
+	MaxConns          int   // limits of the file; 0: none, here and below
+	MaxFlows          int
+	NewConnsPerSecond int
+	Queue             int
+
 	BytesToOrigin uint64 // payload
 	BytesToClient uint64
 	HeldBack      uint64 // answers to clients that had not shown that they are there, over amplification_budget
@@ -37,6 +43,8 @@ type RouteStatus struct {
 	BandwidthWaiting map[string]int64 // direction → conns that wait for route_bandwidth, if the route has it
 
 	QueueWaiting *int // conns that wait for an origin at its max_conns; nil: the route has no queue
+
+	UnreachableSince *time.Time // while all origins of the route fail
 
 	Origins []OriginStatus
 }
@@ -61,6 +69,14 @@ type OriginStatus struct {
 	Since   *time.Time        // of the last change; none: nothing has changed
 	Changes map[string]uint64 // state → how often the origin came to it
 
+	Health string // "unchecked", "up" or "down": unchecked while no check has said anything
+
+	LastError     string            // a word: "refused", "timeout", "unreachable", …; "": there was none
+	LastErrno     string            // "ECONNREFUSED", …; "": it has none
+	LastErrorAt   *time.Time        // none: there was none
+	FailingSince  *time.Time        // while nothing has succeeded since: the first error of these
+	ConnectErrors map[string]uint64 // error → conns and flows that the origin did not take
+
 	CheckedAt    *time.Time // the last active check; none: there was none
 	CheckSeconds float64
 	CheckFailed  string // why; "": it passed
@@ -74,6 +90,12 @@ type OriginStatus struct {
 
 	ConnsActive int64
 	ConnsTotal  uint64
+	ConnsPeak   int64 // the most at once since the process began
+	MaxConns    int   // of the file; 0: no limit
+	Backup      bool
+
+	BytesToOrigin uint64 // payload
+	BytesToClient uint64
 
 	SourcePorts map[string]int64 // source address, or "auto" where the kernel chooses it → local ports that live TCP conns use
 }
@@ -105,6 +127,12 @@ func routeStatus(r *route.Route) RouteStatus {
 		Action:   r.Action.String(),
 
 		ConnsTotal: totals.Arrived,
+
+		ConnsPeak:         r.Stats.Peak(),
+		MaxConns:          r.MaxConns,
+		MaxFlows:          r.MaxFlows,
+		NewConnsPerSecond: r.NewConnsPerSecond,
+		Queue:             r.Queue,
 
 		Active:   map[string]int64{},
 		Bytes:    byName(totals.Bytes),
@@ -138,6 +166,7 @@ func routeStatus(r *route.Route) RouteStatus {
 	if n := r.Origins().Waiting(); r.Queue > 0 || n > 0 { // they wait on after a reload that removes the queue
 		status.QueueWaiting = &n
 	}
+	status.UnreachableSince = unreachableSince(r)
 	for _, o := range r.Origins().Origins {
 		if !o.Vanished() || o.Active() > 0 {
 			status.Origins = append(status.Origins, originStatus(o, r.Route, time.Now()))
@@ -160,8 +189,15 @@ func originStatus(o *origin.Origin, r *config.Route, now time.Time) OriginStatus
 		Refusals:     o.Refusals(config.UDP),
 		FailedDials:  o.Refusals(config.TCP),
 		Changes:      map[string]uint64{},
+		Health:       healthText(o, r, now),
 		ConnsActive:  o.Active(),
 		ConnsTotal:   o.Total(),
+		ConnsPeak:    o.Peak(),
+		MaxConns:     o.MaxConns,
+		Backup:       o.Backup,
+
+		BytesToOrigin: o.Carried(int(route.ToOrigin)),
+		BytesToClient: o.Carried(int(route.ToClient)),
 	}
 	if state.Forced != health.ByHealth {
 		status.Forced = state.Forced.String()
@@ -180,6 +216,7 @@ func originStatus(o *origin.Origin, r *config.Route, now time.Time) OriginStatus
 	if since, ok := o.RefusedSince(config.TCP, now); ok {
 		status.EjectedSince = &since
 	}
+	noteErrors(&status, o)
 	if last := o.LastResult(); last != nil && r.Health != nil {
 		status.CheckedAt, status.CheckSeconds, status.CheckFailed = &last.At, last.Took.Seconds(), last.Failed
 	}
@@ -221,7 +258,7 @@ func unresolved(r *route.Route) (all []OriginStatus) {
 	}
 	for _, o := range r.Route.Origins {
 		if name := nameOf(o); name != "" && !found[name] {
-			all = append(all, OriginStatus{Address: o.Text, Name: name})
+			all = append(all, OriginStatus{Address: o.Text, Name: name, Health: "down", LastError: origin.ErrorDNS.String(), ConnectErrors: map[string]uint64{}})
 		}
 	}
 	return all

@@ -57,14 +57,14 @@ func TestStatus(t *testing.T) {
 
 	want := []RouteStatus{{
 		Name: "web", Protocol: []string{"tcp", "udp"}, Prefixes: []string{"192.0.2.0/24"}, Ports: []string{"80", "1000-2000"}, Action: "forward",
-		ConnsActive: 2, ConnsTotal: 4, Denied: 1, Limited: 1, BytesToOrigin: 15, BytesToClient: 7,
+		ConnsActive: 2, ConnsTotal: 4, Denied: 1, Limited: 1, ConnsPeak: 2, MaxConns: 2, BytesToOrigin: 15, BytesToClient: 7,
 		Active: map[string]int64{"tcp": 2, "udp": 0},
 		Bytes:  map[string]map[string]uint64{"tcp": {"to_origin": 10}, "udp": {"to_origin": 5, "to_client": 7}},
 		Counts: Counts{
 			Ended:     map[string]map[string]uint64{"tcp": {"max_conns": 1}, "udp": {"denied": 1}},
 			Datagrams: map[string]map[string]uint64{"to_origin": {"forwarded": 3}, "to_client": {}},
 		},
-		Origins: []OriginStatus{{Address: "10.0.0.5", Up: true, Weight: 1, State: "up", Changes: map[string]uint64{}, ConnsActive: 1, ConnsTotal: 1}},
+		Origins: []OriginStatus{{Address: "10.0.0.5", Up: true, Weight: 1, State: "up", Changes: map[string]uint64{}, Health: "unchecked", ConnectErrors: map[string]uint64{}, ConnsActive: 1, ConnsTotal: 1, ConnsPeak: 1}},
 	}}
 	if diff := cmp.Diff(want, s.Status()); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

@@ -129,17 +129,17 @@ func knockRows(client netip.Addr, secret uint64) [2]uint32 {
 		network = uint64(words[3] & binary.NativeEndian.Uint32([]byte{255, 255, 255, 0}))
 		address = uint64(words[3])
 	}
-	return [2]uint32{knockRow(network ^ secret), knockRow(^address ^ secret)}
+	return [2]uint32{knockRow(network ^ secret), mostKnockRows/2 + knockRow(^address^secret)}
 }
 
-// knockRow is knock_row, counted in rows.
+// knockRow is knock_row, counted in rows of one half.
 func knockRow(h uint64) uint32 {
 	h ^= h >> 33
 	h *= 0xff51afd7ed558ccd
 	h ^= h >> 33
 	h *= 0xc4ceb9fe1a85ec53
 	h ^= h >> 33
-	return uint32(h % mostKnockRows)
+	return uint32(h % (mostKnockRows / 2))
 }
 
 // drawKnockSecret draws the secret that spreads networks over rows, unless a process before

@@ -324,6 +324,17 @@ func TestKnockScan(t *testing.T) {
 	}
 }
 
+// TestKnockRows: no client has one row in place of two.
+func TestKnockRows(t *testing.T) {
+	random := rand.New(rand.NewPCG(5, 6))
+	for range 100_000 {
+		client := netip.AddrFrom4([4]byte{198, 51, 100, byte(random.Uint32())})
+		if rows := knockRows(client, random.Uint64()); rows[0] == rows[1] {
+			t.Fatalf("%s has row %d twice", client, rows[0])
+		}
+	}
+}
+
 // TestKnockFlood: while forged clients knock at the first port, from everywhere and with other
 // addresses of the client's own network, the right knock opens every time.
 func TestKnockFlood(t *testing.T) {

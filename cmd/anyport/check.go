@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -14,21 +16,40 @@ import (
 // newCheck needs no root, no BPF and no running anyport: reading a file and compiling its table are pure.
 func newCheck() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "check [-c FILE]",
+		Use:   "check [-c FILE | FILE]",
 		Short: "Read and validate the file",
 		Long: `Read the file as "anyport run" would, and report all of its problems at once, each with
 its line, route and key, the value found, and what is allowed.
 
 Something valid that may surprise is a note on stderr.
 
-It reads only the file, and the one of [knock] keys if a route needs it. "anyport run" also checks what depends on this host: its addresses
-and the listeners of other processes.`,
-		Example: "  anyport check -c /etc/anyport/anyport.toml",
-		Args:    noArgs,
+It reads only the file, and the one of [knock] keys if a route needs it. "anyport run" also
+checks what depends on this host: its addresses and the listeners of other processes. A FILE of -
+is stdin.`,
+		Example: `  anyport check /etc/anyport/anyport.toml
+  generate | anyport check -`,
+		Args: cobra.ArbitraryArgs,
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return []string{"toml"}, cobra.ShellCompDirectiveFilterFileExt
+		},
 	}
 	path := fileFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, table, err := compile(*path)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) > 1:
+			return usagef("check takes one file, not %d", len(args))
+		case len(args) == 1 && cmd.Flags().Changed("config"):
+			return usagef("-c and %q both name a file: give one of them", args[0])
+		case len(args) == 1:
+			*path = args[0]
+		}
+		if *path == "" {
+			return usagef("the name of the file is empty")
+		}
+		c, table, err := compile(cmd, *path)
 		if err != nil {
 			return err
 		}
@@ -57,11 +78,29 @@ func checkKeys(c *config.Config) error {
 }
 
 // compile reads the file and makes its table.
-func compile(path string) (*config.Config, *table.Table, error) {
-	c, err := config.Load(path)
+func compile(cmd *cobra.Command, path string) (*config.Config, *table.Table, error) {
+	c, err := loadOrStdin(cmd, path)
 	if err != nil {
 		return nil, nil, err
 	}
 	table, err := table.Compile(c)
 	return c, table, err
+}
+
+// mostStdin bounds what is read of stdin, as config.Read does for a file.
+const mostStdin = 256 << 20
+
+// loadOrStdin reads the file; "-" is stdin, as for other programs.
+func loadOrStdin(cmd *cobra.Command, path string) (*config.Config, error) {
+	if path != "-" {
+		return config.Load(path)
+	}
+	text, err := io.ReadAll(io.LimitReader(cmd.InOrStdin(), mostStdin+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("stdin: %w", err)
+	case len(text) > mostStdin:
+		return nil, errors.New("stdin: it is longer than 256 MiB")
+	}
+	return config.Parse("stdin", text)
 }

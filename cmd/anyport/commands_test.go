@@ -38,7 +38,8 @@ func serve(t *testing.T) *fakeAnyport {
 			Routes:   []admin.RouteStatus{{Name: "web", Protocol: []string{"tcp"}, Prefixes: []string{"192.0.2.0/24"}, Ports: []string{"80"}, Action: "forward", ConnsActive: 2}},
 		},
 		"/drift":   admin.Drift{Lines: []string{}},
-		"/flows":   admin.FlowList{Flows: []admin.Flow{{Protocol: "tcp", Client: "198.51.100.9:1", Dst: "192.0.2.1:80", Route: "web", AgeSeconds: 61, IdleSeconds: 0.25, ToOrigin: 2048}}},
+		"/flows":   admin.FlowList{Flows: []admin.Flow{{Protocol: "tcp", Client: "198.51.100.9:1", Dst: "192.0.2.1:80", Route: "web", ID: "0123456789abcdef", State: "connecting", AgeSeconds: 61, IdleSeconds: 0.25, ToOrigin: 2048}}},
+		"/kill":    admin.Killed{Ended: 2, Missing: []string{}},
 		"/drain":   admin.Drained{Draining: true, Conns: map[string]int64{"web": 1, "dns": 2}},
 		"/confirm": admin.Confirmed{Path: "/etc/anyport/anyport.toml", SecondsLeft: 41.7},
 		"/origin":  admin.OriginStatus{Address: "10.0.0.5:80", Forced: "drain", Weight: 3, ConnsActive: 2},
@@ -91,9 +92,21 @@ func TestCommands(t *testing.T) {
 		{"status --drift", "", exitDone, "", "", "GET /drift?"},
 		{"status --drift --json", "", exitDone, "{\n  \"drift\": []\n}\n", "", "GET /drift?"},
 		{"status extra", "", exitUsage, "", `status takes no argument such as "extra"`, ""},
-		{"flows", "", exitDone, "tcp       198.51.100.9:1  192.0.2.1:80  web       -         1m1s      300ms     2.0 KiB    0 B\n", "", "GET /flows?route="},
-		{"flows --route web", "", exitDone, "PROTO", "", "GET /flows?route=web"},
-		{"flows --json", "", exitDone, `{"flows":[{"protocol":"tcp"`, "", "GET /flows?route="},
+		{"flows", "", exitDone, "0123456789abcdef  tcp       198.51.100.9:1  192.0.2.1:80  web       -         connecting  1m1s      300ms     2.0 KiB    0 B\n", "", "GET /flows?"},
+		{"flows --route web", "", exitDone, "ID", "", "GET /flows?route=web"},
+		{"flows --json", "", exitDone, `{"flows":[{"id":"0123456789abcdef","protocol":"tcp"`, "", "GET /flows?"},
+		{"flows --client 198.51.100.9/24 --dst :443 --origin 10.0.0.5:80 --protocol tcp --state open --sort idle --limit 5", "", exitDone, "ID", "", "GET /flows?client=198.51.100.0%2F24&dst=%3A443&limit=5&origin=10.0.0.5%3A80&protocol=tcp&sort=idle&state=open"},
+		{"flows --sort size", "", exitUsage, "", `--sort: "size" is not one of age, bytes, idle, rate`, ""},
+		{"flows --client me", "", exitUsage, "", `--client: "me" is not an address, a prefix, ADDRESS:PORT or :PORT`, ""},
+		{"flows --sort age --limit 10001", "", exitUsage, "", "a sorted list has at most 10000 flows", ""},
+		{"flows --sort rate", "", exitDone, "TO ORIGIN/S  TO CLIENT/S\n0123456789abcdef", "", "GET /flows?"},
+		{"flows --sort rate --json", "", exitDone, `"bytes_to_origin_per_second": 0`, "", "GET /flows?"},
+		{"kill 0123456789abcdef", "", exitDone, "2 conns and flows ended\n", "", "POST /kill?id=0123456789abcdef"},
+		{"kill --route web --client 198.51.100.0/24", "", exitDone, "2 conns and flows ended\n", "", "POST /kill?client=198.51.100.0%2F24&route=web"},
+		{"kill", "", exitUsage, "", "say what to end: an ID of \"anyport flows\", --route or --client", ""},
+		{"kill --client=", "", exitUsage, "", `--client "": name a value`, ""},
+		{"kill 198.51.100.9", "", exitUsage, "", `"198.51.100.9" is not an ID`, ""},
+		{"kill --route web", "/kill", exitFailed, "", "anyport: why not\n", "POST /kill?route=web"},
 		{"flows --route x", "/flows", exitFailed, "", "anyport: why not\n", "GET /flows?route=x"},
 		{"drain", "", exitDone, "dns: takes no new conns, 2 live conns\nweb: takes no new conns, 1 live conn\n", "", "POST /drain?route=&undo=&wait="},
 		{"drain --route web --wait", "", exitDone, "web: ", "", "POST /drain?route=web&undo=&wait=1"},
@@ -110,13 +123,24 @@ func TestCommands(t *testing.T) {
 		{"origin weight web/a many", "", exitUsage, "", `the weight "many" is not a number from 0 to 65535`, ""},
 		{"drain", "/drain", exitFailed, "", "anyport: why not\n", "POST /drain?route=&undo=&wait="},
 		{"reload", "", exitDone, "~ log.level: \"info\" → \"warn\"\na.toml is in service: generation 4\n", "", "POST /reload?dry_run="},
-		{"reload --dry-run --json", "", exitDone, "\"generation\": 4", "", "POST /reload?dry_run=1"},
+		{"reload --dry-run --json", "", exitChanges, "\"generation\": 4", "", "POST /reload?dry_run=1"},
 		{"reload", "/reload", exitFailed, "", "anyport: why not\n", "POST /reload?dry_run="},
 		{"explain tcp 192.0.2.1:80", "", exitDone, "verdict: steer\nroute: web\nkernel: steer\n", "", "GET /explain?dst=192.0.2.1%3A80&protocol=tcp"},
 		{"explain udp [2001:db8::1]:53 --from 198.51.100.9", "", exitDone, "\nfile: it is what is in service\n", "", "GET /explain?client=198.51.100.9&dst=%5B2001%3Adb8%3A%3A1%5D%3A53&protocol=udp"},
 		{"explain tcp 192.0.2.1:80", "/explain", exitFailed, "", "anyport: why not\n", "GET /explain?dst=192.0.2.1%3A80&protocol=tcp"},
 		{"top --interval 1s --count 1", "/status", exitFailed, "", "anyport: why not\n", "GET /status?"},
-		{"top --interval 100ms", "", exitDone, "ROUTE  ACTIVE", "", "GET /flows?top=1000"},
+		{"top --interval 100ms", "", exitDone, "ROUTE  LIVE  MAX", "", "GET /flows?limit=5000&sort=bytes"},
+		{"top --interval 100ms --once", "", exitDone, "\ntcp    198.51.100.9:1  192.0.2.1:80", "", "GET /status?"},
+		{"routes --interval 0s", "", exitDone, "ROUTE  LIVE  MAX  NEW/S  IN/S  OUT/S  ERRORS  DENIED  QUEUE  STATE\nweb       2    -", "", "GET /status?"},
+		{"routes --wide --interval 1ms --sort bytes --route web", "", exitDone, "192.0.2.0/24  80\n", "", "GET /status?"},
+		{"routes --json --interval 0s --limit 1", "", exitDone, `"new_per_second": 0`, "", "GET /status?"},
+		{"routes --route x --interval 0s", "", exitFailed, "", `no route "x" is in service: there is web`, "GET /status?"},
+		{"routes --sort age", "", exitUsage, "", `--sort: "age" is not one of name, live, new, bytes, errors`, ""},
+		{"routes --limit -1", "", exitUsage, "", "--limit and --interval must be no less than 0", ""},
+		{"routes", "/status", exitFailed, "", "anyport: why not\n", "GET /status?"},
+		{"origins --interval 0s", "", exitDone, "ORIGIN  ROUTE  LIVE", "", "GET /status?"},
+		{"origins --json --interval 0s", "", exitDone, `"origins": []`, "", "GET /status?"},
+		{"origins --state sick", "", exitUsage, "", `--state: "sick" is not one of up, down`, ""},
 		{"top --interval 1ms", "", exitUsage, "", "--interval must be at least 100ms", ""},
 		{"top --count -1", "", exitUsage, "", "--count no less than 0", ""},
 		{"upgrade", "/status", exitFailed, "", "anyport: why not\n", "GET /status?"},
@@ -130,7 +154,7 @@ func TestCommands(t *testing.T) {
 			if status != test.status {
 				t.Errorf("exit status %d, want %d", status, test.status)
 			}
-			if !strings.Contains(stdout, test.stdout) || test.status != exitDone && stdout != "" {
+			if !strings.Contains(stdout, test.stdout) || test.status != exitDone && test.status != exitChanges && stdout != "" {
 				t.Errorf("stdout %q, want %q", stdout, test.stdout)
 			}
 			expect(t, "stderr", stderr, test.stderr)
@@ -172,7 +196,7 @@ func TestDrift(t *testing.T) {
 // TestNobodyAnswers: every command that asks says where it asked and what to look at.
 func TestNobodyAnswers(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "none.sock")
-	for _, args := range []string{"status", "status --drift", "flows", "flows --json", "top", "reload", "drain", "confirm", "upgrade", "explain tcp 192.0.2.1:80"} {
+	for _, args := range []string{"status", "status --drift", "flows", "flows --json", "kill --route web", "top", "reload", "drain", "confirm", "upgrade", "explain tcp 192.0.2.1:80"} {
 		status, stdout, stderr := run(append(strings.Fields(args), "--socket", socket)...)
 		if status != exitFailed || stdout != "" && !strings.HasPrefix(args, "flows") || !strings.Contains(stderr, "anyport: no anyport answers on "+socket) || strings.Contains(stderr, "--help") {
 			t.Errorf("%s: %d, %q, %q", args, status, stdout, stderr)
@@ -277,6 +301,27 @@ func TestCheckNotes(t *testing.T) {
 	}
 }
 
+// TestCheckStdin: "-" is stdin, whose mistakes have their lines.
+func TestCheckStdin(t *testing.T) {
+	for _, args := range [][]string{{"check", "-"}, {"check", "-c", "-"}, {"explain", "-c", "-", "tcp", "192.0.2.1:80"}} {
+		for text, want := range map[string]string{goodFile: "", badFile: "stdin:"} {
+			root := newRoot()
+			var out bytes.Buffer
+			root.SetArgs(args)
+			root.SetOut(&out)
+			root.SetErr(&out)
+			root.SetIn(strings.NewReader(text))
+			err := root.Execute()
+			if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v, want %q", args, err, want)
+			}
+			if err == nil && args[0] == "check" && !strings.HasPrefix(out.String(), "stdin: ok, 1 route, ") {
+				t.Errorf("%s: %q", args, out.String())
+			}
+		}
+	}
+}
+
 // TestCompleteProtocol: the shell is offered the protocols for the first word and nothing after it.
 func TestCompleteProtocol(t *testing.T) {
 	status, stdout, _ := run("__complete", "explain", "")
@@ -285,6 +330,55 @@ func TestCompleteProtocol(t *testing.T) {
 	}
 	if _, stdout, _ := run("__complete", "explain", "tcp", ""); strings.Contains(stdout, "udp") {
 		t.Errorf("for the second word: %q", stdout)
+	}
+}
+
+// TestCompleteNames: the shell is offered what the running anyport has, and nothing if none answers.
+func TestCompleteNames(t *testing.T) {
+	f := serve(t)
+	f.answers["/status"] = admin.Status{Routes: []admin.RouteStatus{{Name: "web", Origins: []admin.OriginStatus{{Address: "10.0.0.5:80"}}}, {Name: "dns"}}}
+	for args, want := range map[string]string{
+		"flows --socket " + f.socket + " --route":      "web\ndns\n",
+		"kill --socket " + f.socket + " --route":       "web\ndns\n",
+		"drain --socket " + f.socket + " --route":      "web\ndns\n",
+		"origin drain --socket " + f.socket:            "web/10.0.0.5:80\n",
+		"routes --socket " + f.socket + "none --route": ":4\n",
+		"flows --state":   "naming\nwaiting\n",
+		"origins --state": "up\ndown\n",
+		"origin drain --socket " + f.socket + " web/x ": ":4\n",
+	} {
+		status, stdout, _ := run(append(append([]string{"__complete"}, strings.Fields(args)...), "")...)
+		if status != exitDone || !strings.HasPrefix(stdout, want) {
+			t.Errorf("%s: %d, %q, want %q", args, status, stdout, want)
+		}
+	}
+}
+
+// TestStop: who types what a service manager does is told what to type.
+func TestStop(t *testing.T) {
+	for command, want := range map[string]string{"stop": "send SIGTERM to the pid", "start": "anyport run", "restart": "anyport reload"} {
+		if status, _, stderr := run(command); status != exitUsage || !strings.Contains(stderr, want) {
+			t.Errorf("%s: %d, %q", command, status, stderr)
+		}
+	}
+}
+
+// TestDryRun: the exit status says whether a reload would change anything.
+func TestDryRun(t *testing.T) {
+	f := serve(t)
+	for want, reloaded := range map[int]admin.Reloaded{
+		exitDone:    {DryRun: true},
+		exitChanges: {DryRun: true, Routes: []admin.RouteChange{{}}},
+	} {
+		f.answers["/reload"] = reloaded
+		for _, flags := range []string{"", " --json"} {
+			if status, _, stderr := run(append(strings.Fields("reload --dry-run"+flags), "--socket", f.socket)...); status != want || stderr != "" {
+				t.Errorf("%+v%s: %d, %q, want %d", reloaded, flags, status, stderr, want)
+			}
+		}
+	}
+	if status, _, _ := run("reload", "--socket", f.socket); status != exitDone {
+		t.Errorf("a reload: %d", status)
 	}
 }
 

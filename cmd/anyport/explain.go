@@ -77,7 +77,7 @@ func explainFile(cmd *cobra.Command, q admin.Question) error {
 	if err != nil {
 		return err
 	}
-	_, compiled, err := compile(path)
+	_, compiled, err := compile(cmd, path)
 	if err != nil {
 		return err
 	}

@@ -81,9 +81,9 @@ func TestFlagsOfEachCommand(t *testing.T) {
 		}
 	}
 	for what, is := range map[string]struct{ got, want string }{
-		"-c":       {strings.Join(file, " "), "check confirm doctor drain explain flows reload run status top unload upgrade"},
-		"--socket": {strings.Join(socket, " "), "confirm drain explain flows reload status top upgrade"},
-		"--json":   {strings.Join(json, " "), "doctor flows reload status"},
+		"-c":       {strings.Join(file, " "), "check confirm doctor drain explain flows kill origins reload routes run status top unload upgrade"},
+		"--socket": {strings.Join(socket, " "), "confirm drain explain flows kill origins reload routes status top upgrade"},
+		"--json":   {strings.Join(json, " "), "doctor flows origins reload routes status"},
 	} {
 		if is.got != is.want {
 			t.Errorf("%s is a flag of %s, want %s", what, is.got, is.want)
@@ -111,7 +111,7 @@ func TestUseNamesEveryFlag(t *testing.T) {
 func TestUnwantedArguments(t *testing.T) {
 	for _, cmd := range newRoot().Commands() {
 		switch cmd.Name() {
-		case "explain", "completion", "help", "import", "knock": // they have arguments
+		case "check", "explain", "completion", "help", "import", "kill", "knock": // they have arguments
 			continue
 		}
 		status, stdout, stderr := run(cmd.Name(), "extra")

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"strings"
 	"time"
@@ -19,6 +20,8 @@ const (
 	exitDone   = 0
 	exitFailed = 1 // the reason is on stderr
 	exitUsage  = 2 // nothing was done or asked
+
+	exitChanges = 3 // reload --dry-run: a reload would change something; 0: nothing
 
 	exitNotConfirmed = 3 // run --confirm has given everything back: a service manager should not start it again
 )
@@ -45,7 +48,14 @@ func execute(args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return exitDone
 	}
-	say(stderr, prefixed(err))
+	if errors.Is(err, errChanges) { // an answer, not a failure
+		return exitChanges
+	}
+	why := prefixed(err)
+	if daemon.JournalStream(stderr) {
+		why = daemon.WithPriority(slog.LevelError, why)
+	}
+	say(stderr, why)
 	if errors.Is(err, daemon.ErrNotConfirmed) {
 		return exitNotConfirmed
 	}

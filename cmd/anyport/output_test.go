@@ -16,7 +16,7 @@ import (
 
 	"anyport/cmd/anyport/internal/admin"
 	"anyport/cmd/anyport/internal/doctor"
-	"anyport/cmd/anyport/internal/text"
+	"anyport/cmd/anyport/internal/top"
 )
 
 // TestJSON: --json prints one object, with every key that package admin promises, as the server sent it.
@@ -36,13 +36,13 @@ func TestJSON(t *testing.T) {
 		{"status --json", "/status", "Status", exitDone},
 		{"status --drift --json", "/drift", "Drift", exitFailed}, // there is some
 		{"reload --json", "/reload", "Reloaded", exitDone},
-		{"reload --dry-run --json", "/reload", "Reloaded", exitDone},
+		{"reload --dry-run --json", "/reload", "Reloaded", exitChanges},
 		{"flows --json", "/flows", "FlowList", exitDone},
 	} {
 		f := serve(t)
 		f.answers[test.path] = wire[test.answer]
 		status, stdout, stderr := run(append(strings.Fields(test.args), "--socket", f.socket)...)
-		if status != test.status || (stderr == "") != (status == exitDone) {
+		if status != test.status || (stderr == "") != (status != exitFailed) {
 			t.Errorf("%s: exit status %d, want %d: %q", test.args, status, test.status, stderr)
 		}
 		if diff := cmp.Diff(object(t, string(wire[test.answer])), object(t, stdout)); diff != "" {
@@ -120,9 +120,9 @@ func TestWatch(t *testing.T) {
 		err            string
 		interruptFirst bool
 	}{
-		{name: "a file gets one", count: 0, pictures: 1},
+		{name: "one", count: 1, pictures: 1},
 		{name: "as many as asked for", count: 3, pictures: 3},
-		{name: "interrupted before the first", count: 0, interruptFirst: true},
+		{name: "interrupted before the first", count: 9, interruptFirst: true},
 		{name: "interrupted after the second", count: 9, pictures: 2, each: func(n int, _ *fakeAnyport, interrupt func()) {
 			if n == 2 {
 				interrupt()
@@ -146,7 +146,7 @@ func TestWatch(t *testing.T) {
 					test.each(n, f, interrupt)
 				}
 			}}
-			err := watch(ctx, admin.Client{Socket: f.socket}, text.ScreenOf(out), time.Millisecond, test.count)
+			err := top.Print(ctx, admin.Client{Socket: f.socket}, out, time.Millisecond, test.count)
 			if out.pictures != test.pictures {
 				t.Errorf("%d pictures, want %d", out.pictures, test.pictures)
 			}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -26,7 +27,10 @@ reason and the old config serves on. Every packet meets either the old table or 
 
 Live conns keep the settings that they began with. If a reload removes the route of a conn,
 or leaves no route that forwards its dst, the conn has its drain_timeout left to end, and is
-reset then. SIGHUP does the same and writes the result to the log.`,
+reset then. SIGHUP does the same and writes the result to the log.
+
+The exit status of --dry-run is 0 if nothing would change, 3 if something would, and 1 if the
+file would be refused.`,
 		Example: `  anyport reload --dry-run     # what would change?
   anyport reload`,
 		Args: noArgs,
@@ -44,14 +48,21 @@ reset then. SIGHUP does the same and writes the result to the log.`,
 			return err
 		}
 		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), reloaded)
+			err = printJSON(cmd.OutOrStdout(), reloaded)
+		} else {
+			text.Reloaded(cmd.OutOrStdout(), reloaded)
+			warnTakeover(cmd, client, *dryRun)
 		}
-		text.Reloaded(cmd.OutOrStdout(), reloaded)
-		warnTakeover(cmd, client, *dryRun)
-		return nil
+		if err == nil && *dryRun && len(reloaded.Keys)+len(reloaded.Routes) > 0 {
+			err = errChanges
+		}
+		return err
 	}
 	return cmd
 }
+
+// errChanges makes a dry run exit with exitChanges.
+var errChanges = errors.New("a reload would change something")
 
 // warnTakeover says after a reload what run asks about before a start: the new prefixes may be those of another
 // proxy. The process itself may not be able to list them: it has dropped its privileges.

@@ -47,10 +47,11 @@ file says which origin each address and port belongs to.`,
 	root.SuggestionsMinimumDistance = 2 // cobra's own default only holds if cobra reports the error itself
 	root.SetHelpTemplate(help)
 	root.SetHelpCommand(newHelp())
-	root.AddCommand(newRun(), newCheck(), newExplain(), newDoctor(), newImport(), newStatus(), newFlows(), newTop(), newReload(), newUpgrade(), newDrain(), newConfirm(), newKnock(), newOrigin(), newUnload(), newDemo(), newVersion(), newCompletion())
+	root.AddCommand(newRun(), newCheck(), newExplain(), newDoctor(), newImport(), newStatus(), newRoutes(), newOrigins(), newFlows(), newTop(), newReload(), newUpgrade(), newDrain(), newKill(), newConfirm(), newKnock(), newOrigin(), newUnload(), newDemo(), newVersion(), newCompletion())
 	root.SetVersionTemplate(versionLine())
 	for _, cmd := range root.Commands() {
 		cmd.DisableFlagsInUseLine = true
+		completeNames(cmd)
 	}
 	return root
 }
@@ -60,10 +61,21 @@ func noCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return usagef("a command is missing")
 	}
+	if how := managed[args[0]]; how != "" {
+		return usagef("%q is not a command: %s", args[0], how)
+	}
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		return usagef("%q is not a command: did you mean %q?", args[0], near[0])
 	}
 	return usagef("%q is not a command", args[0])
+}
+
+// managed says what to do for commands that are the service manager's, or signals.
+var managed = map[string]string{
+	"stop":    "to stop anyport, type systemctl stop anyport, or send SIGTERM to the pid that \"anyport status\" shows; live conns have drain_timeout left",
+	"quit":    "to stop anyport, type systemctl stop anyport, or send SIGTERM to the pid that \"anyport status\" shows",
+	"start":   "to start anyport, type systemctl start anyport, or anyport run",
+	"restart": "type systemctl restart anyport; \"anyport reload\" loads the file again, and \"anyport upgrade\" replaces the binary, without losing a connection",
 }
 
 // noArgs refuses arguments that a command would ignore.

@@ -89,7 +89,7 @@ crash clients wait in their queues.`,
 		// ignored, unless the process asks for the signal (os/signal, "SIGPIPE").
 		signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 		signals := make(chan os.Signal, 2)
-		signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR2, syscall.SIGTERM, syscall.SIGINT)
+		signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR2, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
 		defer signal.Stop(signals)
 		if *rehearse {
 			return runShadow(cmd, c, signals)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"os"
 	"os/signal"
 	"syscall"
@@ -9,26 +8,28 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"anyport/cmd/anyport/internal/admin"
 	"anyport/cmd/anyport/internal/text"
+	"anyport/cmd/anyport/internal/top"
 )
 
 // newTop takes the signals to stop, so that the terminal is restored when it ends.
 func newTop() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "top [--interval TIME] [--count N] [-c FILE | --socket PATH]",
-		Short: "Watch the routes and the busiest conns and flows",
-		Long: `Show what the running anyport does until it is interrupted: for each route its live conns
-and its rates a second, and the busiest conns and flows.
+		Use:   "top [--once] [--interval TIME] [--count N] [-c FILE | --socket PATH]",
+		Short: "Watch the routes, the origins and the busiest conns and flows",
+		Long: `Show what the running anyport does until q is pressed: its routes, its origins, and its live
+conns and flows, with their rates a second. The last line of the screen says the keys: they
+choose a view and an order, filter, scroll, and kill after a question; "?" explains them.
 
-If the output is not a terminal, it is one such picture, of the first interval.`,
+If the output is not a terminal, or with --once, it is one picture of the first interval.`,
 		Example: `  anyport top
-  anyport top --count 10 --interval 1m`,
+  anyport top --count 10 --interval 1m > figures.txt`,
 		Args: noArgs,
 	}
 	ask := clientFlags(cmd)
 	interval := cmd.Flags().Duration("interval", 2*time.Second, "from one picture to the next, `TIME`")
 	pictures := cmd.Flags().Int("count", 0, "end after `N` pictures; 0: never on a terminal, otherwise after one")
+	once := cmd.Flags().Bool("once", false, "print one picture, as if the output were not a terminal")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if *interval < 100*time.Millisecond || *pictures < 0 {
 			return usagef("--interval must be at least 100ms, and --count no less than 0")
@@ -37,59 +38,16 @@ If the output is not a terminal, it is one such picture, of the first interval.`
 		if err != nil {
 			return err
 		}
-		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 		defer stop()
-		return watch(ctx, client, text.ScreenOf(cmd.OutOrStdout()), *interval, *pictures)
+		if !*once && text.IsTerminal(os.Stdin) && text.IsTerminal(cmd.OutOrStdout()) {
+			return top.Run(ctx, top.Options{Client: client, In: os.Stdin, Out: os.Stdout, Interval: *interval, Pictures: *pictures})
+		}
+		n := max(*pictures, 1)
+		if *once {
+			n = 1
+		}
+		return top.Print(ctx, client, cmd.OutOrStdout(), *interval, n)
 	}
 	return cmd
-}
-
-// watch shows a picture of each interval: rates are the difference of two samples, so the first picture comes
-// after the first interval. An interrupt is not a failure.
-func watch(ctx context.Context, client admin.Client, s text.Screen, interval time.Duration, pictures int) error {
-	if pictures == 0 && !s.Terminal() {
-		pictures = 1
-	}
-	before, err := takeSample(ctx, client)
-	if ctx.Err() != nil {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer s.Open()()
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
-	for shown := 0; pictures == 0 || shown < pictures; shown++ {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
-		}
-		now, err := takeSample(ctx, client)
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if err := s.Show(text.Top(before, now)); err != nil {
-			return err
-		}
-		before = now
-	}
-	return nil
-}
-
-// takeSample asks for the state now: the status, and the flows that have carried most.
-func takeSample(ctx context.Context, client admin.Client) (s text.Sample, err error) {
-	if s.Status, err = client.Status(ctx); err != nil {
-		return s, err
-	}
-	list, err := client.Top(ctx, admin.MostTop)
-	if err != nil {
-		return s, err
-	}
-	s.Flows, s.At = list.Flows, time.Now()
-	return s, nil
 }

@@ -58,6 +58,11 @@ var tcpScenarios = []scenario{{
 	Peers: []string{"anyport", "haproxy", "haproxy-sklookup"},
 	Job:   load.Job{Kind: "connect", Conns: 64},
 }, {
+	Name: "access-log", Protocol: "tcp", Rival: "anyport", Metrics: perConn,
+	Title: "New conns as in the first table, with the access log off and on",
+	Peers: []string{"anyport", "anyport-log", "anyport-log-1%"},
+	Job:   load.Job{Kind: "connect", Conns: 64},
+}, {
 	Name: "scan", Protocol: "tcp", Rival: "haproxy-ports", Metrics: perScan,
 	Title: "A scan of 1,000 ports that nobody serves, 64 at once: refused, or accepted and closed",
 	Peers: []string{"anyport-ports", "anyport", "haproxy-ports"}, // haproxy itself dials a closed port four times, a second apart

@@ -27,6 +27,25 @@ func SetsockoptUint64(fd, level, option int, value uint64) error {
 	return err
 }
 
+// TCPInfo is the part of struct tcp_info that the access log needs. TCP_INFO gives it also once the conn
+// has ended, until the socket is closed.
+type TCPInfo struct {
+	RTT      uint32 // microseconds, smoothed; 0: not measured
+	DataSent uint32 // segments with payload, those that were sent again included (tcpi_data_segs_out, since Linux 4.6)
+}
+
+// GetTCPInfo asks for it. After an error all is 0.
+func GetTCPInfo(fd int) TCPInfo {
+	var info unix.TCPInfo
+	size := uint32(unsafe.Offsetof(info.Data_segs_out) + unsafe.Sizeof(info.Data_segs_out)) // the kernel copies no more
+	_, _, errno := unix.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.IPPROTO_TCP, unix.TCP_INFO,
+		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+	if errno != 0 {
+		return TCPInfo{}
+	}
+	return TCPInfo{RTT: info.Rtt, DataSent: info.Data_segs_out}
+}
+
 // Bind binds fd to name, a struct sockaddr.
 func Bind(fd int, name []byte) error {
 	_, err := Result(unix.RawSyscall(unix.SYS_BIND, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(name))), uintptr(len(name))))

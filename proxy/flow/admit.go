@@ -67,7 +67,7 @@ func (t *Table[S]) take(a *Admission[S], now time.Duration) (route.Verdict, *Flo
 		return t.takeRoutePlace(a.route, a.Key, now)
 	case tablePlace:
 		if a.Flow == nil {
-			a.Flow = &Flow[S]{Key: a.Key, Route: a.route, Counters: a.route.Stats.Shard(t.opt.Shard), begun: now, last: now}
+			a.Flow = &Flow[S]{ID: t.ids.Next(), Key: a.Key, Route: a.route, Counters: a.route.Stats.Shard(t.opt.Shard), begun: now, last: now}
 			if err := a.Flow.setHeader(a.TLVs); err != nil {
 				return route.HeaderFailed, nil
 			}
@@ -113,6 +113,9 @@ func (t *Table[S]) byRules(r *route.Route, k Key) route.Verdict {
 
 // setHeader gives a new flow, or one that goes to another origin, the header that its route wants.
 func (f *Flow[S]) setHeader(tlvs []byte) error {
+	if f.Route.NamesConns() { // unless a peer has named it, the origin knows it by the id of the log
+		tlvs = header.WithUniqueID(tlvs, []byte(f.ID.String()))
+	}
 	h, err := header.DatagramOf(f.Route.Route, f.Client(), f.Key.headerDst(), tlvs)
 	if err != nil {
 		return err

@@ -28,8 +28,9 @@ func KeyOf(client, dst netip.AddrPort) Key {
 // table's epoch.
 //
 // There may be hundreds of thousands of flows, and Go allocates sizes of certain steps: with the
-// loop's 48 bytes a flow takes 256 bytes, and one word more would take 288.
+// loop's 48 bytes a flow takes 288 bytes, and one word more would take 320.
 type Flow[S any] struct {
+	ID       route.ID
 	Key      Key
 	Route    *route.Route
 	Counters *route.Counters // the route's, of this loop
@@ -47,7 +48,9 @@ type Flow[S any] struct {
 	drainEnd    time.Duration // the latest end, where the flow is drained; or 0
 	deadline    time.Duration // when to check whether it is idle; never after its end
 
-	toOrigin, toClient uint64 // bytes of payload
+	toOrigin, toClient uint64    // bytes of payload
+	packets            [2]uint64 // datagrams, by direction
+	attempts           uint8     // origins that it was sent to; 255: or more
 
 	entry      entry[S]  // in the eviction order of its kind
 	routeEntry *entry[S] // in that of its route, if the route has a bound
@@ -115,6 +118,7 @@ func (f *Flow[S]) fromClient(n int, now time.Duration) route.Verdict {
 		return route.TooLarge
 	}
 	f.toOrigin += uint64(n)
+	f.packets[route.ToOrigin]++
 	return route.Forwarded
 }
 
@@ -136,6 +140,7 @@ func (f *Flow[S]) fromOrigin(reply []byte, b *Budgets, now time.Duration) ([]byt
 	}
 	f.last = now
 	f.toClient += uint64(len(reply))
+	f.packets[route.ToClient]++
 	f.validation.originSent()
 	return reply, route.Forwarded
 }
@@ -158,13 +163,16 @@ func (f *Flow[S]) Settle(d route.Direction, v route.Verdict, n, bytes int) {
 	switch {
 	case v == route.Forwarded:
 		f.Counters.Bytes(config.UDP, d, bytes)
+		f.Origin.Carry(int(d), bytes)
 		if d == route.ToOrigin && f.headerOnce {
 			f.lead.header, f.headerOnce = nil, false
 		}
 	case d == route.ToOrigin:
 		f.toOrigin -= uint64(bytes)
+		f.packets[d] -= uint64(n)
 	default:
 		f.toClient -= uint64(bytes)
+		f.packets[d] -= uint64(n)
 	}
 }
 

@@ -24,8 +24,9 @@ func (f *Flow[S]) end() (time.Duration, route.Verdict) {
 	return f.drainEnd, route.DrainTimedOut
 }
 
-// Expired returns a flow whose end has come, and the verdict to end it with; nil where there is
-// none. It is called until there is none, with an End for each.
+// Expired returns a flow whose end has come, and the verdict to end it with; with Admitted one whose
+// progress has to be recorded; nil if there is none. It is called until there is none, with an End or a
+// RecordProgress for each.
 func (t *Table[S]) Expired(now time.Duration) (*Flow[S], route.Verdict) {
 	for len(t.deadlines) > 0 && t.deadlines[0].deadline <= now {
 		f := t.deadlines[0]
@@ -33,8 +34,12 @@ func (t *Table[S]) Expired(now time.Duration) (*Flow[S], route.Verdict) {
 		if at <= now {
 			return f, verdict
 		}
-		f.deadline = at // there was a datagram since the deadline was set
+		progress := t.progressDue(f)
+		f.deadline = t.nextLook(f, now) // there was a datagram since the deadline was set, or it was one for the access log
 		heap.Fix(&t.deadlines, 0)
+		if progress {
+			return f, route.Admitted
+		}
 	}
 	return nil, route.Undecided
 }
@@ -62,6 +67,7 @@ func (t *Table[S]) Drained() bool { return t.draining && len(t.flows) == 0 }
 // end at once, with NoRoute: those whose dst the kernel now hands to the host's own sockets. Their
 // reply socket, which is bound to the dst, would receive the datagrams for the host's.
 func (t *Table[S]) Reload(now time.Duration) (passed []*Flow[S]) {
+	t.applyRecording(now)
 	if t.opt.Routes.Set() == t.set {
 		return nil
 	}
@@ -100,7 +106,7 @@ func (t *Table[S]) drainIf(now time.Duration, ends func(*Flow[S]) bool) {
 		case f.drainEnd == 0:
 			f.drainEnd = now + f.Route.Drain
 		}
-		f.deadline, _ = f.end()
+		f.deadline = t.nextLook(f, now)
 	}
 	heap.Init(&t.deadlines)
 }

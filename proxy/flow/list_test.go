@@ -19,10 +19,18 @@ func TestList(t *testing.T) {
 	listing := f.Listing()
 	f.end(first, route.Evicted, 3*time.Second)
 	want := route.Conn{
-		Protocol: config.UDP, Route: "test", Client: bob, Dst: dst, Origin: origin,
+		Protocol: config.UDP, State: route.Unanswered, Route: "test", Client: bob, Dst: dst, Origin: origin,
 		Age: 2 * time.Second, Idle: 2 * time.Second, ToOrigin: 5,
 	}
-	if got := f.NextPage(&listing, nil, 4*time.Second); len(got) != 1 || got[0] != want {
+	got := f.NextPage(&listing, nil, 4*time.Second)
+	if want.ID = f.Find(flow.KeyOf(bob, dst)).ID; len(got) != 1 || got[0] != want || want.ID == 0 {
 		t.Errorf("listed %+v, want %+v", got, want)
+	}
+
+	listing = f.Listing()
+	f.datagram(flow.KeyOf(alice, dst), 5, 4*time.Second)
+	isBob := func(c *route.Conn) bool { return c.Client == bob }
+	if found := f.NextMatches(&listing, isBob, 5*time.Second); len(found) != 1 || found[0].Client() != bob || !listing.Done() {
+		t.Errorf("of bob: %v", found)
 	}
 }

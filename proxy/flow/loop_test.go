@@ -44,6 +44,7 @@ type testLoop struct {
 // newTestLoop makes a loop with room for most flows.
 func newTestLoop(most int, l *route.Live, change ...func(*flow.Options)) *testLoop {
 	t := &testLoop{routes: l, dsts: map[netip.AddrPort]int{}, logged: map[slog.Level][]string{}}
+	l.SetRecording(route.Recording{To: func(r route.Record) { t.records = append(t.records, r) }, Share: 1})
 	opt := flow.Options{
 		Routes: l, Budgets: flow.NewBudgets(16), Replies: &t.addrs,
 		Limits: flow.Limits{
@@ -51,8 +52,7 @@ func newTestLoop(most int, l *route.Live, change ...func(*flow.Options)) *testLo
 			Sockets:   flow.SocketQuota{Ports: flow.Divide(most, 1)[0]},
 			PerClient: flow.ClientLimits{WithSocket: most, Without: most},
 		},
-		Record: func(r route.Record) { t.records = append(t.records, r) },
-		Log:    slog.New(logHandler{t.logged}),
+		Log: slog.New(logHandler{t.logged}),
 	}
 	for _, c := range change {
 		c(&opt)
@@ -148,11 +148,15 @@ func (t *testLoop) closeSockets(f *testFlow) {
 
 func (t *testLoop) end(f *testFlow, v route.Verdict, now time.Duration) {
 	t.closeSockets(f)
-	t.End(f, v, now)
+	t.End(f, netip.AddrPort{}, v, now)
 }
 
 func (t *testLoop) expire(now time.Duration) {
 	for f, v := t.Expired(now); f != nil; f, v = t.Expired(now) {
+		if v == route.Admitted {
+			t.RecordProgress(f, netip.AddrPort{}, now)
+			continue
+		}
 		t.end(f, v, now)
 	}
 }

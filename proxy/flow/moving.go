@@ -14,6 +14,7 @@ import (
 // and meaning of the fields are what versions of the program understand of each other.
 type Moving struct {
 	Listener   int            `json:"listener"` // index
+	ID         route.ID       `json:"id,omitempty"`
 	Client     netip.AddrPort `json:"client"`
 	Zone       uint32         `json:"zone,omitempty"` // the interface of a link-local client
 	Dst        netip.AddrPort `json:"dst"`
@@ -34,6 +35,8 @@ type Moving struct {
 	Shown      bool           `json:"shown,omitempty"` // the client is validated
 	ToOrigin   uint64         `json:"to_origin"`       // bytes of payload
 	ToClient   uint64         `json:"to_client"`
+	Packets    [2]uint64      `json:"packets"` // datagrams, by direction
+	Attempts   uint8          `json:"attempts,omitempty"`
 
 	FD     int `json:"-"`      // the socket to the origin; with SPP or Egress other flows may have it, too
 	Socket int `json:"socket"` // its index among the sockets that go with this flow
@@ -104,11 +107,11 @@ func (t *Table[S]) InEvictionOrder(yield func(*Flow[S]) bool) {
 // the clock, with its monotonic part.
 func (t *Table[S]) Moving(f *Flow[S], now time.Time) Moving {
 	out := Moving{
-		Client: f.Client(), Zone: f.Key.Client.Zone, Dst: f.Dst(), Route: f.Route.Name, Origin: f.OriginAddr(),
+		ID: f.ID, Client: f.Client(), Zone: f.Key.Client.Zone, Dst: f.Dst(), Route: f.Route.Name, Origin: f.OriginAddr(),
 		Header: f.headerBytes(), HeaderOnce: f.headerOnce, SPP: f.spp,
 		Begun: t.wallTime(f.begun, now), Last: t.wallTime(f.last, now),
 		Answered: f.stage != Unanswered, Turns: f.validation.exchanges(), Heard: f.validation.originSentLast(), Shown: f.validation.done(),
-		ToOrigin: f.toOrigin, ToClient: f.toClient,
+		ToOrigin: f.toOrigin, ToClient: f.toClient, Packets: f.packets, Attempts: f.attempts,
 	}
 	if f.Key.named() {
 		out.Peer, out.NamedDst = f.Key.peer(), f.Key.headerDst()
@@ -144,7 +147,10 @@ func (t *Table[S]) Restore(in Moving, now time.Time) (*Flow[S], route.Verdict) {
 		Key: k, Route: r, Counters: r.Stats.Shard(t.opt.Shard), Origin: r.Origins().At(in.Origin, in.Dst.Port()),
 		validation: in.validation(), headerOnce: in.HeaderOnce, spp: in.SPP,
 		begun: t.fromWallTime(in.Begun, now), last: t.fromWallTime(in.Last, now),
-		toOrigin: in.ToOrigin, toClient: in.ToClient,
+		ID: in.ID, toOrigin: in.ToOrigin, toClient: in.ToClient, packets: in.Packets, attempts: in.Attempts,
+	}
+	if f.ID == 0 { // a former version has not named it
+		f.ID = t.ids.Next()
 	}
 	if len(in.Header) > 0 || r.ProxyProtocol == config.ProxyV2First {
 		f.lead = &lead{header: in.Header, tlvs: in.TLVs}
@@ -175,6 +181,8 @@ func (t *Table[S]) RefuseRestored(in Moving, verdict route.Verdict) {
 	t.opt.Routes.Unrouted.Shard(t.opt.Shard).End(config.UDP, verdict)
 	t.record(route.Record{
 		Begun: in.Begun, Took: in.Last.Sub(in.Begun), Protocol: config.UDP, Route: in.Route,
-		Client: in.Client, Peer: in.Peer, Dst: in.Dst, Origin: in.Origin, ToOrigin: in.ToOrigin, ToClient: in.ToClient, Verdict: verdict,
+		Client: in.Client, Peer: in.Peer, Dst: in.Dst, Origin: in.Origin, Verdict: verdict,
+		ID: in.ID, Attempts: int(in.Attempts), Phase: route.InData,
+		Sent: [2]route.Sent{{Bytes: in.ToOrigin, Packets: in.Packets[route.ToOrigin]}, {Bytes: in.ToClient, Packets: in.Packets[route.ToClient]}},
 	})
 }

@@ -15,7 +15,11 @@ import (
 // reports false where there is none.
 func (t *Table[S]) PickOrigin(f *Flow[S], tried []*origin.Origin, now time.Duration) bool {
 	f.Origin = f.Route.Origins().Pick(f.ask(tried, t.opt.Epoch.Add(now)))
-	return f.Origin != nil
+	if f.Origin == nil {
+		return false
+	}
+	f.attempts += min(1, ^f.attempts) // stays at 255
+	return true
 }
 
 // HasFullOrigin reports whether PickOrigin could have picked an origin that is full.
@@ -43,7 +47,10 @@ type Refusal struct {
 // NoteRefusal notes that an origin has refused a port, and logs it when it begins. It reports
 // whether the origin has refused before, and was tried again since.
 func (t *Table[S]) NoteRefusal(r *route.Route, o *origin.Origin, port uint16, refusal Refusal, now time.Duration) (again bool) {
-	refused := o.Refuse(port, !refusal.PortClosed, t.opt.Epoch.Add(now))
+	at := t.opt.Epoch.Add(now)
+	refused := o.Refuse(port, !refusal.PortClosed, at)
+	class, errno := origin.ClassOf(refusal.Err)
+	r.Origins().Failed(o, config.UDP, origin.Failure{Class: class, Errno: errno}, refused.Whole || refused.Lasts, at).Log(t.opt.Log)
 	if !refused.First {
 		return refused.Lasts
 	}
@@ -56,8 +63,15 @@ func (t *Table[S]) NoteRefusal(r *route.Route, o *origin.Origin, port uint16, re
 	return refused.Lasts
 }
 
+// NoteDialFailed notes that the socket of a flow cannot be connected to an origin.
+func (t *Table[S]) NoteDialFailed(f *Flow[S], err error, now time.Duration) {
+	class, errno := origin.ClassOf(err)
+	f.Route.Origins().Failed(f.Origin, config.UDP, origin.Failure{Class: class, Errno: errno}, true, t.opt.Epoch.Add(now)).Log(t.opt.Log)
+}
+
 // noteAnswer notes that f's origin has answered, and logs it where it had refused.
-func (t *Table[S]) noteAnswer(f *Flow[S]) {
+func (t *Table[S]) noteAnswer(f *Flow[S], now time.Duration) {
+	f.Route.Origins().Succeeded(f.Origin, config.UDP, t.opt.Epoch.Add(now)).Log(t.opt.Log)
 	if port := f.OriginPort(); f.Origin.Answer(port) {
 		t.opt.Log.Info("an origin answers datagrams again", "route", f.Route.Name, "origin", f.Origin.Text, "port", port)
 	}

@@ -18,9 +18,8 @@ type Options struct {
 	Limits   Limits
 	Budgets  *Budgets
 	Replies  *ReplyAddrs
-	Patience time.Duration      // how long a flow may wait for its first reply before it is evicted for another of its client
-	Epoch    time.Time          // the zero of all times here
-	Record   func(route.Record) // called once a flow has ended or was refused; may be nil
+	Patience time.Duration // how long a flow may wait for its first reply before it is evicted for another of its client
+	Epoch    time.Time     // the zero of all times here
 	Log      *slog.Logger
 }
 
@@ -28,22 +27,26 @@ type Options struct {
 // to do is in the results.
 type Table[S any] struct {
 	opt Options
+	ids route.IDs
 
 	flows     map[Key]*Flow[S]
 	deadlines deadlines[S] // all flows
 	evictions evictionOrders[S]
-	set       *route.Set // the generation of routes last seen
-	draining  bool       // no new flows are taken
-	overs     uint64     // Routes.Overs when HoursOver last looked
+	set       *route.Set       // the generation of routes last seen
+	recording *route.Recording // last seen
+	draining  bool             // no new flows are taken
+	overs     uint64           // Routes.Overs when HoursOver last looked
 }
 
 // NewTable makes an empty table.
 func NewTable[S any](opt Options) *Table[S] {
 	return &Table[S]{
 		opt:       opt,
+		ids:       route.NewIDs(),
 		flows:     map[Key]*Flow[S]{},
 		evictions: evictionOrders[S]{ofRoute: map[*route.Stats]*evictionOrder[S]{}},
 		set:       opt.Routes.Set(),
+		recording: opt.Routes.Recording(),
 	}
 }
 
@@ -94,7 +97,7 @@ func (t *Table[S]) FromOrigin(f *Flow[S], reply []byte, now time.Duration) ([]by
 	if f.stage == Unanswered {
 		t.evictions.answered(f)
 	}
-	t.noteAnswer(f)
+	t.noteAnswer(f, now)
 	return payload, route.Forwarded
 }
 
@@ -119,20 +122,19 @@ func (t *Table[S]) Insert(f *Flow[S]) {
 func (t *Table[S]) insert(f *Flow[S]) {
 	t.evictions.add(f)
 	t.flows[f.Key] = f
-	f.deadline, _ = f.end()
+	f.deadline = t.nextLook(f, f.last)
 	heap.Push(&t.deadlines, f)
 }
 
 // End removes a flow, whatever ended it, and counts and records it. The loop has closed its sockets
-// before, so that what they took of the quotas is free once it is given back here.
-func (t *Table[S]) End(f *Flow[S], verdict route.Verdict, now time.Duration) {
+// before, so that what they took of the quotas is free once it is given back here. source is what it left
+// from, if WantsRecord has asked for it.
+func (t *Table[S]) End(f *Flow[S], source netip.AddrPort, verdict route.Verdict, now time.Duration) {
 	t.Remove(f)
 	f.Counters.End(config.UDP, verdict)
-	t.record(route.Record{
-		Begun: t.opt.Epoch.Add(f.begun), Took: now - f.begun, Protocol: config.UDP, Route: f.Route.Name,
-		Client: f.Client(), Peer: f.Key.peer(), Dst: f.Dst(), Origin: f.OriginAddr(),
-		ToOrigin: f.toOrigin, ToClient: f.toClient, Verdict: verdict, UniqueID: f.uniqueID(),
-	})
+	if recording := t.opt.Routes.Recording(); f.wanted(recording, verdict) {
+		recording.To(t.recordOf(f, source, verdict, now))
+	}
 }
 
 // Remove is End for a flow that goes on in another process, which will count and record it.
@@ -151,11 +153,5 @@ func (t *Table[S]) All(yield func(*Flow[S]) bool) {
 		if !yield(f) {
 			return
 		}
-	}
-}
-
-func (t *Table[S]) record(r route.Record) {
-	if t.opt.Record != nil {
-		t.opt.Record(r)
 	}
 }

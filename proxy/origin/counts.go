@@ -16,11 +16,16 @@ type counter struct {
 var counters = func() []counter {
 	all := []counter{
 		{"conns", func(c *counts) *atomic.Uint64 { return &c.total }},
+		{"bytes/to_origin", func(c *counts) *atomic.Uint64 { return &c.bytes[0] }},
+		{"bytes/to_client", func(c *counts) *atomic.Uint64 { return &c.bytes[1] }},
 		{"failed_dials", func(c *counts) *atomic.Uint64 { return &c.refusals[0].total }},
 		{"refusals", func(c *counts) *atomic.Uint64 { return &c.refusals[1].total }},
 	}
 	for v := range health.Verdicts {
 		all = append(all, counter{"changes/" + v.String(), func(c *counts) *atomic.Uint64 { return &c.changes[v] }})
+	}
+	for c := NoError + 1; c < ErrorClasses; c++ {
+		all = append(all, counter{"errors/" + c.String(), func(counts *counts) *atomic.Uint64 { return &counts.errors[c] }})
 	}
 	return all
 }()

@@ -13,7 +13,8 @@ import (
 func (p *Pool) failures(o *Origin, n int, f Failure, now time.Time) (ejected bool) {
 	f.Began = now.Add(-time.Millisecond)
 	for range n {
-		ejected = p.DialFailed(o, f, now) || ejected
+		now, _ := p.DialFailed(o, f, now)
+		ejected = ejected || now
 	}
 	return ejected
 }
@@ -29,25 +30,25 @@ func single(p *Pool) *Pool {
 // TestDialsEject: as many failures in a row as DialsToEject, of any kind, eject an origin with one
 // port; a success between them starts the count again.
 func TestDialsEject(t *testing.T) {
-	for _, refused := range []bool{true, false} {
+	for _, class := range []ErrorClass{ErrorRefused, ErrorTimeout} {
 		p := single(pool(config.First, 1, 1))
 		a := p.Origins[0]
-		f := Failure{Port: 80, Refused: refused}
+		f := Failure{Port: 80, Class: class}
 		if p.failures(a, health.DialsToEject-1, f, noon) || a.Accepted(80, noon) {
-			t.Errorf("refused %v: too few failures eject", refused)
+			t.Errorf("%v: too few failures eject", class)
 		}
 		later := noon.Add(time.Second)
 		if p.failures(a, health.DialsToEject-1, f, later) || !p.failures(a, 1, f, later) || p.failures(a, 5, f, later) {
-			t.Errorf("refused %v: not the third failure alone ejects", refused)
+			t.Errorf("%v: not the third failure alone ejects", class)
 		}
 		if v := a.Verdict(config.TCP, later); v != health.Ejected || a.Verdict(config.UDP, later) != health.Up {
-			t.Errorf("refused %v: the verdicts are %v and %v", refused, v, a.Verdict(config.UDP, later))
+			t.Errorf("%v: the verdicts are %v and %v", class, v, a.Verdict(config.UDP, later))
 		}
 		if !a.Accepted(80, later) || a.Verdict(config.TCP, later) != health.Up || a.State().Back != later.Add(health.FirstWait) {
-			t.Errorf("refused %v: it does not come back: %+v", refused, a.State())
+			t.Errorf("%v: it does not come back: %+v", class, a.State())
 		}
 		if a.Changes(health.Ejected) != 1 || a.Changes(health.Up) != 1 {
-			t.Errorf("refused %v: counted %d ejections and %d returns", refused, a.Changes(health.Ejected), a.Changes(health.Up))
+			t.Errorf("%v: counted %d ejections and %d returns", class, a.Changes(health.Ejected), a.Changes(health.Up))
 		}
 	}
 }
@@ -59,17 +60,17 @@ func TestAClosedPortEjectsNobody(t *testing.T) {
 	p := pool(config.First, 1, 1)
 	a := p.Origins[0]
 	ask := func(port uint16) string { return p.Pick(Ask{Protocol: config.TCP, Port: port, Now: noon}).Text }
-	p.failures(a, 9, Failure{Port: 23, Refused: true}, noon)
+	p.failures(a, 9, Failure{Port: 23, Class: ErrorRefused}, noon)
 	if ask(23) != "b" || ask(80) != "a" {
 		t.Errorf("port 23 is refused: 23 goes to %s, and 80 to %s", ask(23), ask(80))
 	}
 	a.Accepted(80, noon)
-	p.failures(a, 9, Failure{Port: 24}, noon)
+	p.failures(a, 9, Failure{Port: 24, Class: ErrorTimeout}, noon)
 	if ask(24) != "b" || ask(80) != "a" {
 		t.Errorf("port 24 is filtered: 24 goes to %s, and 80 to %s", ask(24), ask(80))
 	}
 	later := noon.Add(time.Hour)
-	p.failures(a, 9, Failure{Port: 24}, later)
+	p.failures(a, 9, Failure{Port: 24, Class: ErrorTimeout}, later)
 	if got := p.Pick(Ask{Protocol: config.TCP, Port: 80, Now: later}).Text; got != "b" {
 		t.Errorf("nothing is accepted any more, and conns go to %s", got)
 	}
@@ -89,7 +90,7 @@ func TestEjectsHalf(t *testing.T) {
 			if o := p.Origins[random.IntN(len(p.Origins))]; random.IntN(10) == 0 {
 				o.Accepted(80, now)
 			} else {
-				p.failures(o, 1, Failure{Port: 80, Refused: random.IntN(2) == 0}, now)
+				p.failures(o, 1, Failure{Port: 80, Class: ErrorRefused + ErrorClass(random.IntN(2))}, now)
 			}
 			if out, of := p.countEjected(now), p.countServing(); 2*out > of {
 				t.Fatalf("%d of %d origins are ejected", out, of)
@@ -98,8 +99,8 @@ func TestEjectsHalf(t *testing.T) {
 	}
 	old := single(pool(config.RoundRobin, 1, 1, 1, 1))
 	now := time.Now()
-	old.failures(old.Origins[0], 3, Failure{Port: 80}, now)
-	old.failures(old.Origins[1], 3, Failure{Port: 80}, now)
+	old.failures(old.Origins[0], 3, Failure{Port: 80, Class: ErrorTimeout}, now)
+	old.failures(old.Origins[1], 3, Failure{Port: 80, Class: ErrorTimeout}, now)
 	p := single(NewPool(&config.Route{Origins: []config.Origin{server("a", 1), server("b", 1)}}, old))
 	if old.countEjected(now) != 1 || p.countEjected(now) != 1 {
 		t.Errorf("of 2 origins that a reload leaves, %d are ejected", p.countEjected(now))
@@ -110,7 +111,7 @@ func TestEjectsHalf(t *testing.T) {
 // checks fail is not.
 func TestTheEjectedComeLast(t *testing.T) {
 	p := single(pool(config.First, 1, 1, 1, 1))
-	p.failures(p.Origins[0], 3, Failure{Port: 80}, noon)
+	p.failures(p.Origins[0], 3, Failure{Port: 80, Class: ErrorTimeout}, noon)
 	p.Origins[1].SetChecked(true, "", noon)
 	p.Origins[3].Force(health.Down, "", noon)
 	order, ask := "", Ask{Protocol: config.TCP, Port: 80, Now: noon}

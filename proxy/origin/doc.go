@@ -11,6 +11,9 @@
 //	ways.go                  IPv4 and IPv6 as two ways to one origin
 //	standing.go              what is known of its health; the decisions are in proxy/health
 //	dialled.go               dials of conns that failed or succeeded
+//	failures.go              the last error that conns and flows have met, and since when
+//	errorclass.go            the words for these errors
+//	allfail.go, alarm.go     a warning once all origins of a route fail
 //	sources.go               live conns of one origin by the source address that they use
 //	refuse.go                ICMP errors that flows have met
 //	refusal.go               both by port, bounded

@@ -29,12 +29,12 @@ func TestExplain(t *testing.T) {
 		{"without weight", config.Route{}, func(p *Pool) { p.Origins[0].SetWeight(0) }, "weight_0", []string{"its weight is 0"}},
 		{"ejected", config.Route{}, func(p *Pool) {
 			for range health.DialsToEject {
-				p.DialFailed(p.Origins[0], Failure{Port: 80, Began: now}, now)
+				p.DialFailed(p.Origins[0], Failure{Port: 80, Class: ErrorTimeout, Began: now}, now)
 			}
 		}, "ejected", []string{"dials of it have failed since "}},
 		{"a port refused", config.Route{}, func(p *Pool) {
 			for range health.DialsToEject {
-				p.DialFailed(p.Origins[0], Failure{Port: 80, Refused: true, Began: now}, now)
+				p.DialFailed(p.Origins[0], Failure{Port: 80, Class: ErrorRefused, Began: now}, now)
 			}
 		}, "port refused", []string{"it has refused port 80"}},
 		{"full", config.Route{}, func(p *Pool) { p.Origins[0].Begin() }, "full", []string{"it has its max_conns, 1"}},

@@ -25,16 +25,23 @@ type Origin struct {
 // counts are kept across reloads, also if a reload changes the weight.
 type counts struct {
 	active atomic.Int64
+	peak   atomic.Int64 // the most that active has been, in this process
 	total  atomic.Uint64
 
 	refusals [2]refusals  // over TCP and over UDP
 	ways     refusals     // dials over TCP that failed, of an origin with two ways
 	accepted atomic.Int64 // when a dial last succeeded, in ns since epoch; 0: never
+	failures [2]failures  // over TCP and over UDP
+	errors   [ErrorClasses]atomic.Uint64
 	sources  sources
 
 	state   atomic.Pointer[health.State] // nil: the zero State
 	last    atomic.Pointer[health.Result]
 	changes [health.Verdicts]atomic.Uint64
+
+	_     [64]byte         // what follows is written for every read of every conn: a cache line of its own
+	bytes [2]atomic.Uint64 // payload, by route.Direction
+	_     [64]byte
 }
 
 // isAmong reports whether o is one of some origins, each of which may be of the pool that was in service
@@ -50,21 +57,37 @@ func (o *Origin) At(port uint16) netip.AddrPort {
 
 // Begin counts a conn or flow that goes to o. The caller owes one End.
 func (o *Origin) Begin() {
-	o.counts.active.Add(1)
+	o.counts.raisePeak(o.counts.active.Add(1))
 	o.counts.total.Add(1)
 }
 
 // Resume is Begin for a conn or flow of another process, which has counted its beginning.
-func (o *Origin) Resume() { o.counts.active.Add(1) }
+func (o *Origin) Resume() { o.counts.raisePeak(o.counts.active.Add(1)) }
+
+// raisePeak notes that n conns and flows are live.
+func (c *counts) raisePeak(n int64) {
+	for peak := c.peak.Load(); n > peak && !c.peak.CompareAndSwap(peak, n); peak = c.peak.Load() {
+	}
+}
+
+// Carry counts payload in a direction, 0 to the origin and 1 to the client.
+func (o *Origin) Carry(direction int, bytes int) { o.counts.bytes[direction].Add(uint64(bytes)) }
+
+// Carried is the payload in a direction, with what AddCount has added.
+func (o *Origin) Carried(direction int) uint64 { return o.counts.bytes[direction].Load() }
+
+// Peak is the most conns and flows that were live at once in this process.
+func (o *Origin) Peak() int64 { return o.counts.peak.Load() }
 
 // TryBegin is Begin, unless o has max_conns already. It adds first and takes back after, so that no two
 // loops can both take the last place, by whichever way.
 func (o *Origin) TryBegin() bool {
-	o.counts.active.Add(1)
+	active := o.counts.active.Add(1)
 	if o.MaxConns > 0 && o.activeByBoth() > int64(o.MaxConns) {
 		o.End() // what it took back may have been a place for another one
 		return false
 	}
+	o.counts.raisePeak(active)
 	o.counts.total.Add(1)
 	return true
 }

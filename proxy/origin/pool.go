@@ -15,7 +15,8 @@ type Pool struct {
 	Origins []*Origin // in the order of the file
 
 	route           *config.Route
-	queues          *queues // the same ones as before a reload
+	queues          *queues   // the same ones as before a reload
+	alarms          *[2]alarm // over TCP and over UDP; the same ones as before a reload
 	primary, backup chooser
 	ejecting        sync.Mutex // held to eject one of them
 }
@@ -28,12 +29,12 @@ func NewPool(r *config.Route, old *Pool) *Pool { return NewPoolOf(r, Literals(r.
 // keeps its counts and its health. An origin of old that its name no longer has stays until its last
 // conn has ended, and for as long as an operator forces a state on it. With an origin that is not in
 // old, but in one of others, the pool shares counts and health: pools of two generations in service.
-// They share their queues, too, since each may wait for what the other's conns hold.
+// They share their queues, too, since each may wait for what the other's conns hold, and their alarms.
 func NewPoolOf(r *config.Route, members []Member, old *Pool, others ...*Pool) *Pool {
-	p := &Pool{route: r, queues: &queues{}}
+	p := &Pool{route: r, queues: &queues{}, alarms: &[2]alarm{}}
 	known := append([]*Pool{old}, others...)
 	if i := slices.IndexFunc(known, func(k *Pool) bool { return k != nil }); i >= 0 {
-		p.queues = known[i].queues
+		p.queues, p.alarms = known[i].queues, known[i].alarms
 	}
 	var primary, backup []*Origin
 	for _, m := range members {

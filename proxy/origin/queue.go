@@ -106,6 +106,13 @@ func (q *Queue) Answer(w *Waiter) (displaced bool) {
 	return w.displaced
 }
 
+// IsFirst reports whether nobody comes before w.
+func (q *Queue) IsFirst(w *Waiter) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.first == w
+}
+
 // PassOn calls the next one behind w, which cannot take what is free.
 func (q *Queue) PassOn(w *Waiter) {
 	q.mu.Lock()

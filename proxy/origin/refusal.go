@@ -29,7 +29,6 @@ type refusals struct {
 // add notes a refusal, and reports whether the origin, or the port, is left out because of it and
 // was not before; needed is how many in a row that takes.
 func (rs *refusals) add(port uint16, needed int, now time.Time) (e health.Ejection, first bool) {
-	rs.total.Add(1)
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	before, known := rs.of(port)

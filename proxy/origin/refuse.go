@@ -22,6 +22,7 @@ func (o *Origin) Refuse(port uint16, unreachable bool, now time.Time) Refused {
 	if unreachable {
 		scope = whole
 	}
+	o.refusals(config.UDP).total.Add(1)
 	e, first := o.refusals(config.UDP).add(scope, 1, now)
 	if first && scope == whole {
 		o.counts.changes[health.Ejected].Add(1)

@@ -24,9 +24,16 @@ func (o *Origin) Verdict(p config.Protocol, now time.Time) health.Verdict {
 // Standing is what o is, whatever dials and ICMP errors say. It costs one load where nothing is known.
 func (o *Origin) Standing() health.Verdict { return o.State().Verdict(o.CurrentWeight(), false) }
 
-// SetChecked notes what o's active checks say, and reports whether that is new.
+// SetChecked notes what o's active checks say, and reports whether that is new. What dials found before
+// an origin came back says nothing any more.
 func (o *Origin) SetChecked(failing bool, why string, now time.Time) (changed bool) {
-	return o.change(func(s health.State) health.State { return s.Checked(failing, why, now) })
+	changed = o.change(func(s health.State) health.State { return s.Checked(failing, why, now) })
+	if changed && !failing {
+		for i := range o.counts.failures {
+			o.counts.failures[i].succeed()
+		}
+	}
+	return changed
 }
 
 // Force notes an order of the operator, and reports whether it is new.
@@ -93,9 +100,4 @@ func (o *Origin) ejected(p config.Protocol, now time.Time) (ejected, lasts bool)
 	return known && e.Holds(now), known && e.Holds(now) && e.Lasts()
 }
 
-func (o *Origin) refusals(p config.Protocol) *refusals {
-	if p == config.UDP {
-		return &o.counts.refusals[1]
-	}
-	return &o.counts.refusals[0]
-}
+func (o *Origin) refusals(p config.Protocol) *refusals { return &o.counts.refusals[indexOf(p)] }

@@ -6,8 +6,8 @@ import (
 )
 
 // counting lists these conns, two a page.
-func counting(conns ...Conn) Lister {
-	return func() func([]Conn) []Conn {
+func counting(conns ...Conn) Loop {
+	return Loop{List: func() func([]Conn) []Conn {
 		left := conns
 		return func(page []Conn) []Conn {
 			n := min(2, len(left))
@@ -15,7 +15,7 @@ func counting(conns ...Conn) Lister {
 			left = left[n:]
 			return page
 		}
-	}
+	}}
 }
 
 func TestConns(t *testing.T) {

@@ -45,6 +45,9 @@ func (s *Set) Keeps(protocol config.Protocol, dst netip.AddrPort, r *Route) bool
 // NamesClients reports whether any route has its clients named by PROXY headers.
 func (s *Set) NamesClients() bool { return s.names || s.before != nil && s.before.NamesClients() }
 
+// OnTrial reports whether the generation can still be undone.
+func (s *Set) OnTrial() bool { return s.before != nil }
+
 // Passes reports whether packets for dst go to the host's own sockets.
 func (s *Set) Passes(protocol config.Protocol, dst netip.AddrPort) bool {
 	return s.table.Passes(protocol, dst) && (s.before == nil || s.before.Passes(protocol, dst))
@@ -63,16 +66,17 @@ func (s *Set) Named(name string) *Route {
 type Live struct {
 	Unrouted *Stats // counts what no route takes
 
-	set      atomic.Pointer[Set]
-	swaps    atomic.Uint64 // how often a generation came into service
-	downs    atomic.Uint64 // how often an origin went down
-	overs    atomic.Uint64 // how often the time of a route was over
-	renewing sync.Mutex    // held to make pools of origins, so that two of one route have the same counts
-	resolve  func(routes []*config.Route) Members
-	watchers registry[func()]
-	listers  registry[Lister] // of the loops that have conns
-	shards   int
-	rates    func() *clientRates // of all routes; made by the first that needs it
+	set       atomic.Pointer[Set]
+	swaps     atomic.Uint64 // how often a generation came into service
+	downs     atomic.Uint64 // how often an origin went down
+	overs     atomic.Uint64 // how often the time of a route was over
+	renewing  sync.Mutex    // held to make pools of origins, so that two of one route have the same counts
+	resolve   func(routes []*config.Route) Members
+	watchers  registry[func()]
+	recording atomic.Pointer[Recording]
+	loops     registry[Loop] // those that have conns
+	shards    int
+	rates     func() *clientRates // of all routes; made by the first that needs it
 }
 
 // NewLive returns a Live without routes. shards is the number of event loops that count, those of TCP
@@ -165,7 +169,7 @@ func (l *Live) notify() {
 	}
 }
 
-// Watch has changed called after each swap, OriginDown and HoursOver, on the goroutine that makes it, until
+// Watch has changed called after each swap, OriginDown, HoursOver and SetRecording, on the goroutine that makes it, until
 // cancel. It must not block. Once cancel has returned, it is not running and will not be called.
 func (l *Live) Watch(changed func()) (cancel func()) { return l.watchers.add(changed) }
 

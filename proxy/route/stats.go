@@ -15,6 +15,7 @@ import (
 // the limits are shared by all loops, the counters are each loop's own.
 type Stats struct {
 	active    [protocols]atomic.Int64                     // live conns, live flows
+	peak      atomic.Int64                                // the most conns and flows at once, in this process
 	perClient connsByClient                               // counted only with max_conns_per_client
 	draining  atomic.Bool                                 // by hand: see Drain
 	inactive  atomic.Bool                                 // not in force now: see SetInactive
@@ -175,6 +176,7 @@ func (s *Stats) acquirePlace(c *config.Route, p config.Protocol) Verdict {
 		s.active[index(p)].Add(-1)
 		return OverMaxFlows
 	}
+	s.raisePeak(all)
 	return Admitted
 }
 
@@ -186,7 +188,19 @@ func (s *Stats) readmit(c *config.Route, p config.Protocol, from netip.Addr) {
 	s.readmitPlace(p)
 }
 
-func (s *Stats) readmitPlace(p config.Protocol) { s.active[index(p)].Add(1) }
+func (s *Stats) readmitPlace(p config.Protocol) {
+	s.active[index(p)].Add(1)
+	s.raisePeak(s.active[0].Load() + s.active[1].Load())
+}
+
+// raisePeak notes that n conns and flows are live.
+func (s *Stats) raisePeak(n int64) {
+	for peak := s.peak.Load(); n > peak && !s.peak.CompareAndSwap(peak, n); peak = s.peak.Load() {
+	}
+}
+
+// Peak is the most conns and flows that were live at once in this process.
+func (s *Stats) Peak() int64 { return s.peak.Load() }
 
 func over(n int64, most int) bool { return most > 0 && n > int64(most) }
 

@@ -66,6 +66,7 @@ const (
 	OriginDown        // its origin went down, and the route has on_down = "close"
 	MaxAge            // it reached max_age
 	HoursOver         // the time of its route was over, and the route has on_inactive = "close"
+	Killed            // an operator ended it
 
 	// Datagrams that were not sent on.
 	Overflowed  // the receive buffer of the socket was full: the listener's, or one to an origin
@@ -94,7 +95,7 @@ var words = [Verdicts]string{
 	Responder: "responder", Looped: "looped", UntrustedPeer: "untrusted_peer", HeaderTimedOut: "header_timeout",
 	Closed: "closed", ResetByClient: "client_reset", ResetByOrigin: "origin_reset", ClientTimedOut: "client_timeout", OriginTimedOut: "origin_timeout", IdleTimedOut: "idle_timeout",
 	HalfCloseTimedOut: "half_close_timeout", DrainTimedOut: "drain_timeout", RelayFailed: "relay_failed", Evicted: "evicted",
-	OriginDown: "origin_down", MaxAge: "max_age", HoursOver: "hours_over",
+	OriginDown: "origin_down", MaxAge: "max_age", HoursOver: "hours_over", Killed: "killed",
 	Overflowed: "overflowed", Backlogged: "backlogged", Truncated: "truncated", PortZero: "port_zero", BadHeader: "bad_header", TooLarge: "too_large", Amplified: "amplified",
 	SendFailed: "send_failed", OriginError: "origin_error",
 }

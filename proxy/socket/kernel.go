@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"net/netip"
 	"time"
 	"unsafe"
 
@@ -110,6 +111,18 @@ func queue(fd int32, which uint) uint32 {
 		return 0
 	}
 	return uint32(n)
+}
+
+// Info is what TCP knows of the socket.
+func (Kernel) Info(fd int32) call.TCPInfo { return call.GetTCPInfo(int(fd)) }
+
+// LocalAddr is the address and port that the socket is bound to; the zero value if it has none any more.
+func (Kernel) LocalAddr(fd int32) netip.AddrPort {
+	own, err := call.LocalAddr(int(fd))
+	if err != nil {
+		return netip.AddrPort{}
+	}
+	return own
 }
 
 // Reset closes the socket with RST: what the peer got so far must not look complete.

@@ -98,5 +98,7 @@ func (l *loop) refuseConn(n accepted, dst netip.AddrPort, r *route.Route, v rout
 	counters.Arrive(config.TCP)
 	counters.End(config.TCP, v)
 	l.sockets.Reset(int32(n.fd))
-	l.record(newRecord(name, n.client, dst, v, l.wallTime(l.now)))
+	if to := l.routes.Recording().To; to != nil { // what is refused is never left out
+		to(newRecord(name, n.client, dst, v, l.wallTime(l.now)))
+	}
 }

@@ -1,7 +1,6 @@
 package tcp
 
 import (
-	"net/netip"
 	"time"
 
 	"anyport/config"
@@ -17,13 +16,20 @@ func (l *loop) endConn(c *conn, v route.Verdict) {
 // closeConn is the only way out of a conn's life in this process: everything that it holds is given
 // back, its end is counted and recorded, and its sockets are closed.
 func (l *loop) closeConn(c *conn, v route.Verdict) {
-	ended := c.endRecord(v, l.wallTime(c.began), l.now)
-	ended.UniqueID = l.uniqueIDs[c]
+	l.noteEnd(c, v)
+	wanted := l.routes.Recording()
+	recorded := wanted.Wants(c.id, config.TCP, v, c.attempts())
+	var ended route.Record
+	if recorded {
+		ended = l.connRecord(c, v)
+	}
 	// Before the close: a client that comes back at once must find its place free.
 	l.removeConn(c)
 	c.route.Stats.Shard(l.shard).End(config.TCP, v)
 	c.closeSockets(l.sockets, v)
-	l.record(ended)
+	if recorded {
+		wanted.To(ended)
+	}
 }
 
 // closeSockets closes both sockets: with FIN if both sides have ended in order, and otherwise with
@@ -38,22 +44,6 @@ func (c *conn) closeSockets(on sockets, v route.Verdict) {
 			on.Reset(e.fd)
 		}
 	}
-}
-
-// newRecord is the record of a conn that moved no byte.
-func newRecord(name string, client, dst netip.AddrPort, v route.Verdict, began time.Time) route.Record {
-	return route.Record{Begun: began, Protocol: config.TCP, Route: name, Client: client, Dst: dst, Verdict: v}
-}
-
-// endRecord is the record of a conn that ends now.
-func (c *conn) endRecord(v route.Verdict, began time.Time, now time.Duration) route.Record {
-	r := newRecord(c.route.Name, c.client, c.dst, v, began)
-	r.Took, r.Peer = now-c.began, c.peer()
-	r.ToOrigin, r.ToClient = c.ways[route.ToOrigin].bytes, c.ways[route.ToClient].bytes
-	if c.state == relaying {
-		r.Origin = c.origin.At(c.dst.Port())
-	}
-	return r
 }
 
 // wallTime is a moment of the loop by the wall clock as it is set now, not as it was set when the

@@ -6,6 +6,7 @@ import (
 
 	"anyport/config"
 	"anyport/proxy/buffers"
+	"anyport/proxy/call"
 	"anyport/proxy/origin"
 	"anyport/proxy/pipes"
 	"anyport/proxy/route"
@@ -23,7 +24,7 @@ const (
 	waiting               // the origins have their max_conns: it is in the queue of its route
 )
 
-// conn is one conn. While it is idle it takes 288 bytes and two fds. The loop that accepted it owns
+// conn is one conn. While it is idle it takes 320 bytes and two fds. The loop that accepted it owns
 // it until its end or its move to another process; only the loop's goroutine touches it.
 type conn struct {
 	timer           wheel.Timer[*conn]
@@ -33,13 +34,17 @@ type conn struct {
 	siblings        siblings      // other conns of its client
 	generation      uint32        // tells its events from those of the conn that had the slot before
 	state           state
-	queued          bool   // on the loop's ready list
-	moving          bool   // it is being moved to another process: nothing is done for it
-	keepalive       bool   // probes are on, on both sockets
-	sawOtherFailure bool   // an origin failed otherwise than by refusing: dst may not be closed
-	hurries         bool   // the dial in progress ends after otherWayAfter
-	hurried         uint8  // the place among tried, from 1, of an address whose dial did; 0: none; takenBack
-	source          uint16 // where the origin counts its source address; 0: nowhere
+	queued          bool              // on the loop's ready list
+	moving          bool              // it is being moved to another process: nothing is done for it
+	keepalive       bool              // probes are on, on both sockets
+	sawOtherFailure bool              // an origin failed otherwise than by refusing: dst may not be closed
+	hurries         bool              // the dial in progress ends after otherWayAfter
+	hurried         uint8             // the place among tried, from 1, of an address whose dial did; 0: none; takenBack
+	failure         origin.ErrorClass // of the origin that was tried last
+	errno           uint8             // of the same; 0: none
+	source          uint16            // where the origin counts its source address; 0: nowhere
+	connected       uint32            // microseconds from the dial until the origin accepted; 0: it has not
+	progress        uint32            // when the access log gets its next line: tenths of a second since the loop began; 0: only at its end
 
 	ends [2]end // clientEnd, originEnd
 	ways [2]way // route.ToOrigin, route.ToClient: way d goes from ends[d] to ends[1-d]
@@ -48,6 +53,7 @@ type conn struct {
 	origin *origin.Origin   // that is dialled or relayed to; nil between two dials
 	tried  []*origin.Origin // those that failed before it
 
+	id          route.ID
 	client, dst netip.AddrPort // in state naming, client is the peer
 	inbound     *inbound       // of a route with accept_proxy; otherwise nil
 
@@ -108,6 +114,8 @@ type sockets interface {
 	Await(fd int32, n int)
 	Unread(fd int32) uint32
 	Unacked(fd int32) uint32
+	Info(fd int32) call.TCPInfo
+	LocalAddr(fd int32) netip.AddrPort
 	Close(fd int32)
 	Reset(fd int32)
 }

@@ -16,6 +16,9 @@ func (l *loop) addConn(c *conn) {
 	}
 	c.generation = l.generation // before the sockets are watched: events carry it
 	c.began, c.active = l.now, l.now
+	if c.id == 0 { // it does not come from another process that has named it
+		c.id = l.ids.Next()
+	}
 	c.timer.Value = c // without one, it is the gate's timer
 	l.limitByDrain(c)
 	if last := len(l.free) - 1; last >= 0 {
@@ -86,12 +89,60 @@ func (l *loop) pageFrom(page []route.Conn, from int) ([]route.Conn, int) {
 // listed is the conn as `anyport flows` shows it.
 func (c *conn) listed(now time.Duration) route.Conn {
 	listed := route.Conn{
-		Protocol: config.TCP, Route: c.route.Name, Client: c.client, Peer: c.peer(), Dst: c.dst,
-		Waiting: c.state == waiting, Age: now - c.began, Idle: now - c.active,
+		ID: c.id, Protocol: config.TCP, State: c.listedState(),
+		Route: c.route.Name, Client: c.client, Peer: c.peer(), Dst: c.dst, Age: now - c.began, Idle: now - c.active,
 		ToOrigin: c.ways[route.ToOrigin].bytes, ToClient: c.ways[route.ToClient].bytes,
 	}
 	if c.state == relaying {
 		listed.Origin = c.origin.At(c.dst.Port())
 	}
 	return listed
+}
+
+// listedState is the state of a conn that has a slot, as `anyport flows` shows it.
+func (c *conn) listedState() route.ConnState {
+	switch {
+	case c.state == naming:
+		return route.Naming
+	case c.state == waiting:
+		return route.Waiting
+	case c.state == dialling:
+		return route.Connecting
+	case c.ways[route.ToOrigin].ended || c.ways[route.ToClient].ended:
+		return route.HalfClosed
+	}
+	return route.Open
+}
+
+// killConns ends the conns that match. Other goroutines call it; the loop looks at a page of them at a
+// time, so that the others do not wait.
+func (l *loop) killConns(match func(*route.Conn) bool) (ended int) {
+	for slot, more := 0, true; more; {
+		if !l.mailbox.Do(func() {
+			var n int
+			n, slot = l.killFrom(slot, match)
+			ended, more = ended+n, slot < len(l.slots)
+		}) {
+			return ended
+		}
+	}
+	return ended
+}
+
+// killFrom ends those among the next conns from a slot on, and returns the slot after the last.
+func (l *loop) killFrom(from int, match func(*route.Conn) bool) (ended, next int) {
+	for next = from; next < min(from+route.PageSize, len(l.slots)); next++ {
+		c := l.slots[next]
+		if c == nil || c.moving { // the other process may have it already
+			continue
+		}
+		if listed := c.listed(l.now); match(&listed) {
+			l.closeConn(c, route.Killed)
+			ended++
+		}
+	}
+	if ended > 0 {
+		l.reopenGate()
+	}
+	return ended, next
 }

@@ -100,7 +100,7 @@ func (l *loop) moment(at time.Duration) time.Time { return l.started.Add(at) }
 func (l *loop) dialPicked(c *conn) error {
 	to := c.origin.At(c.dst.Port())
 	if !to.IsValid() {
-		return errors.New("its name has no address yet")
+		return origin.ErrNoAddress
 	}
 	c.dialled = l.clock() // exact, for the histogram of connect times
 	c.hurries = c.hurried != takenBack && c.origin.HasOtherWay(c.tried, l.moment(c.dialled))
@@ -182,7 +182,7 @@ const otherWayAfter = 250 * time.Millisecond
 // again if all else fails.
 func (l *loop) dialTimedOut(c *conn) {
 	hurried := c.hurries
-	l.giveUpOrigin(c, errConnectTimeout)
+	l.giveUpOrigin(c, connectTimeout{})
 	if hurried && c.hurried == 0 && len(c.tried) < takenBack {
 		c.hurried = uint8(len(c.tried))
 	}

@@ -55,8 +55,8 @@ func talkFirst(t *testing.T, p *proxy, headers <-chan *proxyproto.Header) {
 	names(t, <-headers, c)
 	hear(t, c, "welcome hello")
 	c.Close()
-	if r := p.ends(route.Closed); r.ToOrigin != uint64(len("hello")) {
-		t.Errorf("%d bytes recorded to the origin: the header is none of them", r.ToOrigin)
+	if r := p.ends(route.Closed); r.Sent[route.ToOrigin].Bytes != uint64(len("hello")) {
+		t.Errorf("%d bytes recorded to the origin: the header is none of them", r.Sent[route.ToOrigin].Bytes)
 	}
 }
 
@@ -123,8 +123,12 @@ func TestNoOriginLeft(t *testing.T) {
 			p := serve(t, c.route)
 			p.refused()
 			got := p.ends(c.want)
-			if got.Origin.IsValid() {
-				t.Errorf("origin %v, want none", got.Origin)
+			last := netip.AddrPort{}
+			if c.want != route.NoOrigin {
+				last = netip.MustParseAddrPort(c.route.Origins[len(c.route.Origins)-1].Text)
+			}
+			if got.Origin != last {
+				t.Errorf("origin %v, want %v", got.Origin, last)
 			}
 			if len(p.mirrors) != c.mirrored || c.mirrored > 0 && <-p.mirrors != got.Dst {
 				t.Errorf("mirrored %d times, or another dst; want %v %d times", len(p.mirrors), got.Dst, c.mirrored)

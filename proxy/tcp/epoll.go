@@ -50,6 +50,7 @@ func (l *loop) handleEvent(e *unix.EpollEvent) error {
 	case int(e.Fd) == l.mailbox.FD():
 		l.mailbox.Run()
 		l.applyReload()
+		l.applyRecording()
 		l.closeDown()
 		l.closeInactive()
 		l.serveCalled()

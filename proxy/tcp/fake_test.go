@@ -3,6 +3,7 @@ package tcp
 import (
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"strconv"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/config"
+	"anyport/proxy/call"
 	"anyport/proxy/origin"
 	"anyport/proxy/pipes"
 	"anyport/proxy/route"
@@ -51,6 +53,10 @@ func (w *fakeSockets) Receive(fd int32, b []byte) (int, error) {
 	}
 	return -1, unix.EAGAIN
 }
+
+func (w *fakeSockets) Info(int32) call.TCPInfo { return call.TCPInfo{} }
+
+func (w *fakeSockets) LocalAddr(int32) netip.AddrPort { return netip.AddrPort{} }
 
 func (w *fakeSockets) Peek(fd int32, b []byte) (int, error) {
 	p := w.peers[fd]
@@ -117,7 +123,8 @@ func newFakeConn() *fakeConn {
 	}
 	live.Swap(anywhere{r}, []*config.Route{r})
 	f := &fakeConn{fakeSockets: &fakeSockets{peers: map[int32]*fakePeer{1: {room: 1 << 30}, 2: {room: 1 << 30}}}}
-	f.loop = newLoop(Options{Loops: 1, Routes: live, Log: slog.New(slog.DiscardHandler), Record: func(r route.Record) { f.ended = r.Verdict }}, 0)
+	f.loop = newLoop(Options{Loops: 1, Routes: live, Log: slog.New(slog.DiscardHandler)}, 0)
+	live.SetRecording(route.Recording{To: func(r route.Record) { f.ended = r.Verdict }, Share: 1})
 	f.sockets = f.fakeSockets
 	only := f.loop.pipes.Adopt(-1, -1, 0)
 	only.Size = pipes.Large

@@ -52,10 +52,10 @@ func serveWithFewFiles(origin string) error {
 	out := bufio.NewWriter(os.Stdout)
 	defer out.Flush()
 	records := make(chan route.Record, 1000)
+	live.SetRecording(route.Recording{To: func(r route.Record) { records <- r }, Share: 1})
 	err := tcp.Serve(ctx, tcp.Options{
 		Listeners: []int{listener}, Loops: 2, Routes: live, Log: slog.New(slog.DiscardHandler),
-		Files:  quota.Divide(8, 2, quota.NewPool(14)),
-		Record: func(r route.Record) { records <- r },
+		Files: quota.Divide(8, 2, quota.NewPool(14)),
 	})
 	close(records)
 	for r := range records {

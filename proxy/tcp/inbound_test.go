@@ -98,7 +98,7 @@ func TestInboundHeader(t *testing.T) {
 		hearFIN(t, origin)
 		origin.CloseWrite()
 		got := p.ends(route.Closed)
-		if got.Client != namedClient || got.Peer.String() != client.LocalAddr().String() || got.Dst.String() != p.addr || got.ToOrigin != 5 || got.ToClient != 4 {
+		if got.Client != namedClient || got.Peer.String() != client.LocalAddr().String() || got.Dst.String() != p.addr || got.Sent[route.ToOrigin].Bytes != 5 || got.Sent[route.ToClient].Bytes != 4 {
 			t.Errorf("%s: recorded %+v", name, got)
 		}
 	}
@@ -149,7 +149,7 @@ func TestInboundLongest(t *testing.T) {
 		hear(t, origin, "hello")
 	}
 	reset(client)
-	if got := p.ends(route.ResetByClient); got.Client != namedClient || got.ToOrigin != 15 {
+	if got := p.ends(route.ResetByClient); got.Client != namedClient || got.Sent[route.ToOrigin].Bytes != 15 {
 		t.Errorf("recorded %+v", got)
 	}
 }

@@ -24,7 +24,7 @@ import (
 type loop struct {
 	shard  int // of the routes' Stats, where it counts
 	routes *route.Live
-	record func(route.Record)
+	ids    route.IDs
 	mirror route.Mirror
 	log    ratelog.Log
 
@@ -35,9 +35,10 @@ type loop struct {
 	sockets        sockets // the calls on conns' sockets
 	epoll          int
 	mailbox        *mailbox.Queue
-	set            *route.Set // the generation of routes that applyReload has last seen
-	downs          uint64     // routes.Downs when closeDown last looked
-	overs          uint64     // routes.Overs when closeInactive last looked
+	set            *route.Set       // the generation of routes that applyReload has last seen
+	recording      *route.Recording // that applyRecording has last seen
+	downs          uint64           // routes.Downs when closeDown last looked
+	overs          uint64           // routes.Overs when closeInactive last looked
 	listeners      []int
 	sharesListener bool          // with other loops
 	acceptPaused   bool          // while another process may be about to accept

@@ -19,6 +19,7 @@ import (
 // Conn is a conn on its way from one process to another. Its JSON goes between versions of anyport:
 // a field may be added, none may change its meaning.
 type Conn struct {
+	ID       route.ID             `json:"id,omitempty"`
 	Client   netip.AddrPort       `json:"client"`
 	Dst      netip.AddrPort       `json:"dst"`
 	Route    string               `json:"route"`
@@ -36,8 +37,9 @@ type Conn struct {
 	Waiting  bool      `json:"waiting,omitempty"`  // for an origin: there is none, and no socket to one
 	Dialled  time.Time `json:"dialled"`            // or since when it waits
 	Begun    time.Time `json:"begun"`
-	Last     time.Time `json:"last"`         // byte, in either direction
-	Cut      time.Time `json:"cut,omitzero"` // when drain_timeout ends it, if its route is gone
+	Connect  uint32    `json:"connect,omitempty"` // microseconds until the origin accepted
+	Last     time.Time `json:"last"`              // byte, in either direction
+	Cut      time.Time `json:"cut,omitzero"`      // when drain_timeout ends it, if its route is gone
 
 	Ways [2]Way `json:"ways"` // route.ToOrigin, route.ToClient
 
@@ -132,7 +134,7 @@ func (c *conn) movable() bool {
 // exportConn is the conn as another process gets it.
 func (l *loop) exportConn(c *conn) Conn {
 	out := Conn{
-		Client: c.client, Dst: c.dst, Route: c.route.Name, Timeouts: c.route.Timeouts, Header: c.route.ProxyProtocol,
+		ID: c.id, Connect: c.connected, Client: c.client, Dst: c.dst, Route: c.route.Name, Timeouts: c.route.Timeouts, Header: c.route.ProxyProtocol,
 		TLVs: c.route.ProxyTLVs, Inbound: c.exportInbound(), Paced: l.bandwidthOf(c), Unsure: c.sawOtherFailure,
 		Dialling: c.state == dialling, Waiting: c.state == waiting, Dialled: l.wallTime(c.dialled), Begun: l.wallTime(c.began), Last: l.wallTime(c.active),
 		FDs: []int{int(c.ends[clientEnd].fd)},

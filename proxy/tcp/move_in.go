@@ -34,7 +34,7 @@ func distribute(loops []*loop, conns []Conn) {
 func (l *loop) addArrival(in *Conn) {
 	set := l.routes.Set()
 	r := set.Named(in.Route)
-	c := &conn{client: in.Client, dst: in.Dst, sawOtherFailure: in.Unsure}
+	c := &conn{id: in.ID, connected: in.Connect, client: in.Client, dst: in.Dst, sawOtherFailure: in.Unsure}
 	if r == nil {
 		r = l.routes.Retired(in.Route, in.Header, in.TLVs, in.Timeouts, in.Paced)
 	}
@@ -178,6 +178,7 @@ func (l *loop) resumeConn(c *conn) {
 			return
 		}
 	}
+	l.planProgress(c)
 	l.setTimer(c)
 	l.markReady(c)
 }

@@ -24,7 +24,7 @@ func TestArriveWithoutPipe(t *testing.T) {
 	in := Conn{Client: client1, Dst: origin1, Origin: origin1, FDs: []int{int(c.ends[0].fd), int(c.ends[1].fd), int(null.Fd()), int(null.Fd())}}
 	in.Ways[route.ToClient].Piped = 5
 	var ended []route.Verdict
-	l.record = func(r route.Record) { ended = append(ended, r.Verdict) }
+	l.routes.SetRecording(route.Recording{To: func(r route.Record) { ended = append(ended, r.Verdict) }, Share: 1})
 	l.addArrival(travelled(t, in))
 	if !slices.Equal(ended, []route.Verdict{route.RelayFailed}) || l.connCount != 0 || l.pipes.Lent() != 0 {
 		t.Errorf("%v, and %d conns and %d pipes are left", ended, l.connCount, l.pipes.Lent())

@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/config"
-	"anyport/proxy/route"
 )
 
 func TestMovable(t *testing.T) {
@@ -65,12 +64,12 @@ func TestMoveOfHeldBytes(t *testing.T) {
 				w.held = l.buffers.Took(w.held, len("…"))
 			}
 		}
-		b, _ := l.suspendBatch(0, (*conn).hasPlace)
+		b, _ := l.suspendBatch(0, (*conn).hasOrigin)
 		if len(b.exported) != 1 || b.exported[0].Files() != len(b.exported[0].FDs) {
 			t.Fatalf("%+v moves", b.exported)
 		}
 		next, _ := loopAndListener(t)
-		next.routes, next.record = l.routes, func(route.Record) {}
+		next.routes = l.routes
 		next.addArrival(travelled(t, b.exported[0]))
 		l.endMove(b.conns, true)
 		if l.connCount != 0 || l.pipes.Lent() != 0 || l.pipes.Spare() != 0 {
@@ -145,10 +144,11 @@ func TestMovedTwice(t *testing.T) {
 		l.routes.Swap(anywhere{r}, []*config.Route{r})
 		want := test.conn
 		want.Client, want.Dst, want.Origin = client1, origin1, origin1
+		want.ID, want.Connect = 7, 1500
 		want.Begun, want.Dialled, want.Last = at.Add(-3*time.Hour), at.Add(-2*time.Hour), at.Add(-time.Hour)
 		want.FDs = []int{int(c.ends[clientEnd].fd), int(c.ends[originEnd].fd)}
 		l.addArrival(travelled(t, want))
-		b, _ := l.suspendBatch(0, (*conn).hasPlace)
+		b, _ := l.suspendBatch(0, (*conn).hasOrigin)
 		if diff := cmp.Diff([]Conn{want}, b.exported, cmpopts.EquateComparable(netip.AddrPort{}), cmpopts.EquateApproxTime(time.Second), cmpopts.IgnoreFields(Conn{}, "FDs")); diff != "" {
 			t.Errorf("%s: -want +got:\n%s", test.name, diff)
 		}

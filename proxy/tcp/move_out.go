@@ -6,11 +6,12 @@ import (
 	"anyport/proxy/call"
 )
 
-// moveConns moves the conns of all loops to another process, until give fails. Conns that wait for an
-// origin come last: the other process then knows how many conns the origins have.
+// moveConns moves the conns of all loops to another process, until give fails. Those that wait for an
+// origin come after those that have one: the other process then knows how many conns the origins have.
+// Those whose PROXY header has not come yet are last, behind the ones that wait already.
 func moveConns(loops []*loop, give func([]Conn) error) error {
 	onEachLoop(loops, (*loop).suspendWaiting)
-	for _, which := range []func(*conn) bool{(*conn).hasPlace, (*conn).isWaiting} {
+	for _, which := range []func(*conn) bool{(*conn).hasOrigin, (*conn).isWaiting, (*conn).isAny} {
 		for _, l := range loops {
 			if err := l.moveConns(which, give); err != nil {
 				onEachLoop(loops, (*loop).resumeWaiting)
@@ -24,7 +25,7 @@ func moveConns(loops []*loop, give func([]Conn) error) error {
 
 func (c *conn) isWaiting() bool { return c.state == waiting }
 
-func (c *conn) hasPlace() bool { return !c.isWaiting() }
+func (c *conn) isAny() bool { return true }
 
 // moveConns moves those of the loop's conns in batches: the loop suspends one, give sends it to the other
 // process while the loop turns on, and with the next request the loop ends the move of that batch.

@@ -98,7 +98,7 @@ func TestMove(t *testing.T) {
 		second.CloseWrite()
 		hearFIN(t, first)
 		r := a.ends(route.Closed)
-		if sum := r.ToOrigin + r.ToClient; sum != 3*(12+4)+8+13 || !r.Origin.IsValid() {
+		if sum := r.Sent[route.ToOrigin].Bytes + r.Sent[route.ToClient].Bytes; sum != 3*(12+4)+8+13 || !r.Origin.IsValid() {
 			t.Errorf("recorded %+v, of %d bytes", r, sum)
 		}
 	}

@@ -1,8 +1,6 @@
 package tcp
 
 import (
-	"errors"
-
 	"golang.org/x/sys/unix"
 
 	"anyport/config"
@@ -10,46 +8,54 @@ import (
 	"anyport/proxy/route"
 )
 
-var errConnectTimeout = errors.New("no answer within connect_timeout")
+// connectTimeout is the error of a dial that had no answer within connect_timeout.
+type connectTimeout struct{}
 
-// originFailures are the errors of connect(2) that say something about the origin. Others are of this
-// host: a source address that is not there, or no port left.
-var originFailures = []error{
-	unix.ECONNREFUSED, errConnectTimeout, unix.ETIMEDOUT, unix.EHOSTUNREACH, unix.ENETUNREACH, unix.EHOSTDOWN,
-}
+func (connectTimeout) Error() string { return "no answer within connect_timeout" }
 
-// failureOf is what a failed dial says about the origin; not ok if it says nothing.
-func failureOf(err error) (f origin.Failure, ok bool) {
-	for _, of := range originFailures {
-		if errors.Is(err, of) {
-			return origin.Failure{Refused: of == unix.ECONNREFUSED}, true
-		}
-	}
-	return f, false
-}
+func (connectTimeout) Unwrap() error { return unix.ETIMEDOUT }
 
 // noteFailure notes what the conn's dial says about its origin: enough of them in a row eject it.
 func (l *loop) noteFailure(c *conn, err error) {
-	f, ok := failureOf(err)
-	if !ok {
-		return
-	}
-	f.Port, f.Began = c.origin.Port(c.dst.Port()), l.moment(c.dialled)
+	class, errno := origin.ClassOf(err)
+	c.failure, c.errno = class, uint8(errno)
+	f := origin.Failure{Port: c.origin.Port(c.dst.Port()), Class: class, Errno: errno, Began: l.moment(c.dialled)}
 	now := l.moment(l.clock())
-	c.origin.WayFailed(f.Port, f.Refused, now)
-	if c.route.Origins().DialFailed(c.origin, f, now) {
+	if f.OfOrigin() {
+		c.origin.WayFailed(f.Port, class == origin.ErrorRefused, now)
+	}
+	ejected, alarm := c.route.Origins().DialFailed(c.origin, f, now)
+	if ejected {
 		l.log.Logger.Warn("an origin is ejected: new conns go to the others for a while",
 			"route", c.route.Name, "origin", c.origin.Text, "port", f.Port, "error", err)
 	}
+	alarm.Log(l.log.Logger)
 }
 
 // noteAccepted notes that the conn's origin has accepted it.
 func (l *loop) noteAccepted(c *conn) {
-	port := c.origin.Port(c.dst.Port())
+	port, now := c.origin.Port(c.dst.Port()), l.moment(l.clock())
+	c.failure, c.errno = origin.NoError, 0
 	c.origin.WayAccepted()
-	if c.origin.Accepted(port, l.moment(l.clock())) {
+	if c.origin.Accepted(port, now) {
 		l.log.Logger.Info("an origin accepts conns again", "route", c.route.Name, "origin", c.origin.Text, "port", port)
 	}
+	c.route.Origins().Succeeded(c.origin, config.TCP, now).Log(l.log.Logger)
+}
+
+// noteEnd notes an end that says something about an origin that had accepted the conn.
+func (l *loop) noteEnd(c *conn, v route.Verdict) {
+	switch {
+	case c.state != relaying:
+		return
+	case v == route.HeaderFailed:
+		c.failure, c.errno = origin.ErrorHeader, 0
+	case v == route.ResetByOrigin && c.ways[route.ToClient].bytes == 0:
+		c.failure, c.errno = origin.ErrorReset, uint8(unix.ECONNRESET)
+	default:
+		return
+	}
+	c.origin.Mention(origin.Failure{Class: c.failure, Errno: unix.Errno(c.errno)}, l.moment(l.now))
 }
 
 // closeDown ends the conns of origins that are down, on routes with on_down = "close".

@@ -1,10 +1,13 @@
 package tcp_test
 
 import (
+	"net"
 	"net/netip"
 	"slices"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"anyport/config"
 	"anyport/proxy/health"
@@ -172,4 +175,50 @@ func TestDialIsNotHurriedForever(t *testing.T) {
 	p.live.Set().Routes[0].Origins().Origins[1].Force(health.Drain, "test", time.Now())
 	p.dial()
 	p.ends(route.ConnectTimedOut)
+}
+
+// TestRecordsWhy: a conn that no origin takes is recorded with the origin that was tried last, and why
+// that did not take it. One that another origin takes is recorded with that one, and no error.
+func TestRecordsWhy(t *testing.T) {
+	up := origin(t, echo)
+	resets := origin(t, func(c *net.TCPConn) { reset(c) })
+	for _, test := range []struct {
+		name    string
+		origins []string
+		verdict route.Verdict
+		last    int // of the origins
+		class   origins.ErrorClass
+		errno   unix.Errno
+	}{
+		{"refused", []string{closed(t)}, route.ConnectFailed, 0, origins.ErrorRefused, unix.ECONNREFUSED},
+		{"silent, then refused", []string{silent(t), closed(t)}, route.ConnectFailed, 1, origins.ErrorRefused, unix.ECONNREFUSED},
+		{"refused, then silent", []string{closed(t), silent(t)}, route.ConnectTimedOut, 1, origins.ErrorTimeout, unix.ETIMEDOUT},
+		{"refused, then taken", []string{closed(t), up}, route.Closed, 1, origins.NoError, 0},
+		{"reset", []string{resets}, route.ResetByOrigin, 0, origins.ErrorReset, unix.ECONNRESET},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := firstOf(test.origins...)
+			r.Connect = 50 * time.Millisecond
+			p := serve(t, r)
+			if test.verdict == route.Closed {
+				c := p.dial()
+				say(t, c, "hello")
+				hear(t, c, "hello")
+				c.Close()
+			} else {
+				p.refused()
+			}
+			got := p.ends(test.verdict)
+			if got.Origin.String() != test.origins[test.last] || got.Error != test.class || got.Errno != test.errno {
+				t.Errorf("recorded %+v", got)
+			}
+			of := p.route.Origins().Origins[test.last]
+			if n := of.Errors(test.class); test.class != origins.NoError && n != 1 {
+				t.Errorf("counted %d times", n)
+			}
+			if last, failing := of.LastFailure(config.TCP); test.class != origins.NoError && (last == nil || last.Class != test.class || failing != (test.class != origins.ErrorReset)) {
+				t.Errorf("the last failure is %+v, failing %v", last, failing)
+			}
+		})
+	}
 }

@@ -86,6 +86,7 @@ func serveUntil(t *testing.T, ctx context.Context, fd int, addr string, routes r
 	}
 	live := route.NewLive(loops)
 	live.Swap(routes, []*config.Route{r})
+	live.SetRecording(route.Recording{To: func(r route.Record) { p.records <- r }, Share: 1})
 	p.live, p.route = live, live.Set().Routes[0]
 	p.files = quota.Divide(1<<20, loops, quota.NewPool(0))
 	ctx, stop := context.WithCancel(ctx)
@@ -95,7 +96,6 @@ func serveUntil(t *testing.T, ctx context.Context, fd int, addr string, routes r
 		err := tcp.Serve(ctx, tcp.Options{
 			Listeners: []int{fd}, Loops: loops, Routes: live, Files: p.files,
 			Handovers: p.handover, Moves: p.moves, Arrivals: p.arrivals,
-			Record: func(r route.Record) { p.records <- r },
 			Mirror: func(_ config.Protocol, dst netip.AddrPort) { p.mirrors <- dst }, Log: slog.New(slog.DiscardHandler),
 		})
 		if err != nil {

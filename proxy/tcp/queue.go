@@ -17,6 +17,8 @@ import (
 type queued struct {
 	places map[*conn]*place
 
+	suspended bool // the loop's conns move to another process: those that wait have no place
+
 	mu     sync.Mutex // of called, which the goroutine that frees a place appends to
 	called []*conn    // they look for an origin in the next turn; some may have ended
 }
@@ -24,13 +26,18 @@ type queued struct {
 // place is a conn's place in a queue.
 type place struct {
 	origin.Waiter
-	queue *origin.Queue
+	queue   *origin.Queue
+	overdue bool // the conn had waited for its queue_timeout already when its route came into service
 }
 
 // behindOthers reports whether other conns of the route wait for an origin, and come before c. A conn
-// that goes on to its next origin has had its turn.
+// that goes on to its next origin has had its turn. While conns move to another process, each conn
+// waits for an origin there.
 func (l *loop) behindOthers(c *conn) bool {
-	return c.route.Queue > 0 && c.state != waiting && len(c.tried) == 0 && l.queueOf(c).Waiting() > 0
+	if c.route.Queue == 0 || c.state == waiting {
+		return false
+	}
+	return l.queued.suspended || len(c.tried) == 0 && l.queueOf(c).Waiting() > 0
 }
 
 // queueOf is where a conn waits for an origin.
@@ -55,15 +62,46 @@ func (l *loop) waitForOrigin(c *conn) {
 
 // joinQueue has a conn wait since a moment, unless most conns wait already.
 func (l *loop) joinQueue(c *conn, since time.Duration, most int) bool {
-	p := &place{queue: l.queueOf(c)}
-	p.Waiter = origin.Waiter{Client: c.client.Addr(), Since: l.moment(since), Call: func() { l.call(c) }}
-	if !p.queue.Join(&p.Waiter, most) {
-		return false
+	if !l.queued.suspended {
+		p := &place{queue: l.queueOf(c)}
+		p.Waiter = origin.Waiter{Client: c.client.Addr(), Since: l.moment(since), Call: func() { l.call(c) }}
+		if !p.queue.Join(&p.Waiter, most) {
+			return false
+		}
+		l.queued.places[c] = p
 	}
 	c.state, c.dialled = waiting, since
-	l.queued.places[c] = p
-	l.setTimer(c)
+	l.limitWait(c)
 	return true
+}
+
+// limitWait has the wait of a conn end after the queue_timeout of its route.
+func (l *loop) limitWait(c *conn) {
+	if p := l.queued.places[c]; p != nil {
+		at, _ := c.timeoutAt(c.route.Timeouts)
+		p.overdue = at <= l.clock()
+	}
+	l.setTimer(c)
+}
+
+// waitTimedOut ends a conn that has waited for queue_timeout, unless an origin has a place for it: if
+// it is the first of its queue, it is served. A conn that is overdue waits until the conns before it
+// are served. The reload or upgrade that made it overdue may have made room, too, and the call for
+// that goes from one conn to the next, through their loops. A timer must not overtake it.
+func (l *loop) waitTimedOut(c *conn) {
+	p := l.queued.places[c]
+	switch {
+	case p == nil || !c.route.Origins().HasRoom(l.ask(c)):
+	case p.queue.IsFirst(&p.Waiter):
+		l.serveFirst(c, p)
+	case p.overdue:
+		p.queue.Free()
+		l.setTimer(c)
+		return
+	}
+	if c.state == waiting {
+		l.endConn(c, route.QueueTimedOut)
+	}
 }
 
 // callFirst has the first of c's queue called if there is room: a place may have been freed before c
@@ -104,9 +142,14 @@ func (l *loop) serveCalled() {
 			l.endConn(c, route.QueueFull)
 			continue
 		}
-		if l.dialNext(c, route.NoOrigin); c.state != waiting {
-			p.queue.Free() // there may be room for the next one too
-		}
+		l.serveFirst(c, p)
+	}
+}
+
+// serveFirst looks for an origin for a conn whose turn it is.
+func (l *loop) serveFirst(c *conn, p *place) {
+	if l.dialNext(c, route.NoOrigin); c.state != waiting {
+		p.queue.Free() // there may be room for the next one too
 	}
 }
 
@@ -152,8 +195,12 @@ func (c *conn) clientLeft(on sockets) bool {
 }
 
 // renewWaiting has the conns that wait go on with their routes as a reload has left them: nothing was
-// sent to an origin of the old ones.
+// sent to an origin of the old ones. A reload that can still be undone changes nothing for them: a
+// shorter queue_timeout would end conns that the old one goes on with.
 func (l *loop) renewWaiting(set *route.Set) {
+	if set.OnTrial() {
+		return
+	}
 	for c, p := range l.queued.places {
 		r := set.Named(c.route.Name)
 		if r == nil || r == c.route || set.Lookup(config.TCP, c.dst) != r {
@@ -170,7 +217,7 @@ func (l *loop) renewWaiting(set *route.Set) {
 			l.rejoinQueue(c)
 			l.callFirst(c)
 		}
-		l.setTimer(c)
+		l.limitWait(c)
 	}
 }
 
@@ -187,6 +234,7 @@ const mostWaiting = 1 << 30
 // suspendWaiting takes the loop's conns out of the queues before it moves conns to another process:
 // each of these frees a place, which is the other process's to give.
 func (l *loop) suspendWaiting() {
+	l.queued.suspended = true
 	for c := range l.queued.places {
 		l.giveUpPlace(c)
 	}
@@ -194,6 +242,7 @@ func (l *loop) suspendWaiting() {
 
 // resumeWaiting undoes suspendWaiting. Once all loops have done so, callWaiting goes on.
 func (l *loop) resumeWaiting() {
+	l.queued.suspended = false
 	for _, c := range l.slots {
 		if c != nil && c.state == waiting && !c.moving && l.queued.places[c] == nil {
 			l.rejoinQueue(c)

@@ -1,6 +1,8 @@
 package tcp
 
 import (
+	"math"
+
 	"anyport/proxy/header"
 	"anyport/proxy/route"
 )
@@ -9,8 +11,11 @@ import (
 // any byte of the client.
 func (l *loop) startRelay(c *conn) {
 	c.state, c.active = relaying, l.now // from now on idle_timeout applies, not connect_timeout
-	c.route.Stats.Shard(l.shard).Connected(l.clock() - c.dialled)
+	took := l.clock() - c.dialled
+	c.connected = uint32(min(max(took.Microseconds(), 1), math.MaxUint32))
+	c.route.Stats.Shard(l.shard).Connected(took)
 	l.noteAccepted(c)
+	l.planProgress(c)
 	l.setTimer(c)
 	lead, err := l.outgoingHeader(c)
 	if err != nil {
@@ -29,10 +34,15 @@ func (l *loop) startRelay(c *conn) {
 
 // outgoingHeader is the header that the origin gets. An inbound header leaves the kernel's queue here.
 func (l *loop) outgoingHeader(c *conn) ([]byte, error) {
-	if c.inbound == nil {
-		return header.StreamOf(c.route.Route, c.client, c.dst, nil)
+	var tlvs []byte
+	dst := c.dst
+	if c.inbound != nil {
+		dst, tlvs = c.inbound.dst, l.takeInbound(c)
 	}
-	return header.StreamOf(c.route.Route, c.client, c.inbound.dst, l.takeInbound(c))
+	if c.route.NamesConns() { // unless a peer has named it, the origin knows it by the id of the log
+		tlvs = header.WithUniqueID(tlvs, []byte(c.id.String()))
+	}
+	return header.StreamOf(c.route.Route, c.client, dst, tlvs)
 }
 
 // sendHeader sends the header in one write with what the client has sent so far. It does not wait

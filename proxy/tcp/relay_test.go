@@ -53,8 +53,8 @@ func TestBulkBothWays(t *testing.T) {
 		})
 	}
 	both.Wait()
-	if r := p.ends(route.Closed); r.ToOrigin != size || r.ToClient != size {
-		t.Errorf("recorded %d and %d bytes, want %d each", r.ToOrigin, r.ToClient, size)
+	if r := p.ends(route.Closed); r.Sent[route.ToOrigin].Bytes != size || r.Sent[route.ToClient].Bytes != size {
+		t.Errorf("recorded %d and %d bytes, want %d each", r.Sent[route.ToOrigin].Bytes, r.Sent[route.ToClient].Bytes, size)
 	}
 }
 

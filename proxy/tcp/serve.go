@@ -26,12 +26,11 @@ type Options struct {
 	// loops, loops share a listener.
 	Listeners []int
 
-	Loops      int                // event loops, at least 1; one for each core
-	FirstShard int                // loop i counts in shard FirstShard+i of the routes' Stats
-	Routes     *route.Live        // asked once for each conn
-	Record     func(route.Record) // called from the loops once a conn has ended or was refused; must not block; may be nil
-	Mirror     route.Mirror       // called with the dst of a conn that every origin has refused; may be nil
-	Pulse      *mailbox.Pulse     // asks the loops whether they turn; may be nil
+	Loops      int            // event loops, at least 1; one for each core
+	FirstShard int            // loop i counts in shard FirstShard+i of the routes' Stats
+	Routes     *route.Live    // asked once for each conn
+	Mirror     route.Mirror   // called with the dst of a conn that every origin has refused; may be nil
+	Pulse      *mailbox.Pulse // asks the loops whether they turn; may be nil
 	Log        *slog.Logger
 
 	// Files bounds the files that each loop may hold for its conns, in addition to
@@ -76,7 +75,7 @@ func Serve(ctx context.Context, opt Options) error {
 	for _, l := range loops {
 		defer opt.Routes.Watch(l.mailbox.Wake)() // it then looks for new routes
 		defer opt.Pulse.Watch(l.mailbox)()
-		defer opt.Routes.Offer(l.listConns)()
+		defer opt.Routes.Offer(route.Loop{List: l.listConns, End: l.killConns})()
 	}
 	if opt.Opened != nil {
 		opt.Opened()
@@ -128,11 +127,12 @@ func newLoop(opt Options, i int) *loop {
 	l := &loop{
 		shard:          opt.FirstShard + i,
 		routes:         opt.Routes,
-		record:         opt.Record,
+		ids:            route.NewIDs(),
 		mirror:         opt.Mirror,
 		log:            ratelog.Log{Logger: opt.Log},
 		started:        time.Now(),
 		set:            opt.Routes.Set(),
+		recording:      opt.Routes.Recording(),
 		listeners:      listenersOf(opt.Listeners, i, opt.Loops),
 		sharesListener: len(opt.Listeners) < opt.Loops,
 		unprepared:     map[int]bool{},
@@ -148,9 +148,6 @@ func newLoop(opt Options, i int) *loop {
 	}
 	for _, fd := range l.listeners {
 		l.unprepared[fd] = true
-	}
-	if l.record == nil {
-		l.record = func(route.Record) {}
 	}
 	if opt.Files != nil {
 		l.files, l.pipes.Files = opt.Files[i], opt.Files[i]

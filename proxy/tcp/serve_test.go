@@ -36,10 +36,14 @@ func TestRecord(t *testing.T) {
 	want := route.Record{
 		Begun: got.Begun, Took: got.Took, Protocol: config.TCP, Route: "test",
 		Client: netip.MustParseAddrPort(c.LocalAddr().String()), Dst: netip.MustParseAddrPort(p.addr),
-		Origin: netip.MustParseAddrPort(addr), ToOrigin: 5, ToClient: 5, Verdict: route.Closed,
+		Origin: netip.MustParseAddrPort(addr), Source: got.Source, Connect: got.Connect, Attempts: 1, Verdict: route.Closed, Phase: route.InLast,
+		ID: got.ID, Sent: [2]route.Sent{{Bytes: 5, Packets: got.Sent[0].Packets, RTT: got.Sent[0].RTT}, {Bytes: 5, Packets: got.Sent[1].Packets, RTT: got.Sent[1].RTT}},
 	}
 	if got != want {
 		t.Errorf("record %+v\n  want %+v", got, want)
+	}
+	if got.ID == 0 || !got.Source.Addr().IsLoopback() || got.Source.Port() == 0 || got.Connect <= 0 || got.Sent[0].Packets < 1 || got.Sent[1].Packets < 1 || got.Sent[0].RTT <= 0 || got.Sent[1].RTT <= 0 {
+		t.Errorf("record %+v lacks an id, the source, the time to connect, packets or a round-trip time", got)
 	}
 	totals := p.route.Stats.Totals()
 	if n := totals.Ended[config.TCP][route.Closed]; n != 1 {

@@ -27,7 +27,7 @@ func (l *loop) limitByDrain(c *conn) {
 // do not set it again: timerFired finds that the deadline has moved.
 func (l *loop) setTimer(c *conn) {
 	at, _ := c.timerAt(c.route.Timeouts)
-	l.timers.Set(&c.timer, at)
+	l.timers.Set(&c.timer, min(at, c.progressAt()))
 }
 
 // timerFired does what is due: nothing if the deadline has moved since the timer was set, as every
@@ -36,13 +36,18 @@ func (l *loop) timerFired(c *conn) {
 	at, v := c.timerAt(c.route.Timeouts)
 	switch {
 	case c.moving || c.state == closed: // closed: it was evicted in the same turn
+	case c.progressAt() <= l.now:
+		l.recordProgress(c)
+		l.timerFired(c) // the deadline may have come at the same time
 	case at > l.now:
-		l.timers.Set(&c.timer, at)
+		l.timers.Set(&c.timer, min(at, c.progressAt()))
 	case v == route.Undecided:
 		l.enableKeepalive(c)
 		l.setTimer(c)
 	case v == route.ConnectTimedOut:
 		l.dialTimedOut(c)
+	case v == route.QueueTimedOut:
+		l.waitTimedOut(c)
 	case c.state == relaying && v != route.DrainTimedOut && v != route.MaxAge && (c.paused() || c.delivering(l.sockets)):
 		c.active = l.now
 		l.setTimer(c)

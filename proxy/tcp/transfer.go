@@ -60,6 +60,9 @@ func (l *loop) countBytes(c *conn, d route.Direction, n int) {
 	c.active = l.now
 	c.ways[d].bytes += uint64(n)
 	c.route.Stats.Shard(l.shard).Bytes(config.TCP, d, n)
+	if c.origin != nil { // as it is while it relays
+		c.origin.Carry(int(d), n)
+	}
 }
 
 // send writes b to the other end, and keeps what the kernel does not take.

@@ -12,7 +12,7 @@ import (
 	"anyport/proxy/route"
 )
 
-// TestUniqueID: the record of a conn has the id that its origin got, after a move too.
+// TestUniqueID: the id of a conn in the record is the one that its origin got, after a move too.
 func TestUniqueID(t *testing.T) {
 	addr, conns := accepting(t)
 	r := forward(addr)
@@ -35,8 +35,8 @@ func TestUniqueID(t *testing.T) {
 		}
 		client.Close()
 		origin.Close()
-		if got := ended.ends(route.Closed).UniqueID; got != ids[n] || len(got) != 16 {
-			t.Errorf("moves %v: the record has %x, and the origin %x", moves, got, ids[n])
+		if got := ended.ends(route.Closed); got.UniqueID != ids[n] || got.ID.String() != ids[n] {
+			t.Errorf("moves %v: the record has %q and id %v, and the origin %q", moves, got.UniqueID, got.ID, ids[n])
 		}
 	}
 	if ids[0] == ids[1] {

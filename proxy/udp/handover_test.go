@@ -236,7 +236,8 @@ func TestAdoptOrphan(t *testing.T) {
 	var verdicts []route.Verdict
 	listeners, _ := listen(t, "127.0.0.1")
 	routes := live(to(originAddr), dst1)
-	l := newTestLoop(t, listeners[0], Options{Routes: routes, Record: func(r route.Record) { verdicts = append(verdicts, r.Verdict) }})
+	routes.SetRecording(route.Recording{To: func(r route.Record) { verdicts = append(verdicts, r.Verdict) }, Share: 1})
+	l := newTestLoop(t, listeners[0], Options{Routes: routes})
 	orphan := Flow{Client: client1, Dst: dst1, Route: "gone", Origin: originAddr, FD: originSocket(t)}
 	lucky := Flow{Client: client2, Dst: dst1, Route: "test", Origin: originAddr, FD: originSocket(t)}
 	sharing := orphan

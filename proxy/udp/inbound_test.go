@@ -80,7 +80,7 @@ func TestInboundHeaders(t *testing.T) {
 		}
 		p.stop()
 		for range 2 {
-			if r := p.record(t); r.Peer != lb.addr() || r.Client.String() != carol && r.Client.String() != dave || r.Dst != p.dsts[0] || r.ToOrigin != 3 {
+			if r := p.record(t); r.Peer != lb.addr() || r.Client.String() != carol && r.Client.String() != dave || r.Dst != p.dsts[0] || r.Sent[route.ToOrigin].Bytes != 3 {
 				t.Errorf("%s: recorded %+v", kind, r)
 			}
 		}
@@ -194,7 +194,7 @@ func TestInboundHandOver(t *testing.T) {
 		t.Errorf("%q before, %q after", before, after)
 	}
 	p.stop()
-	if r := p.record(t); r.Client.String() != carol || r.Peer != lb.addr() || r.ToOrigin != 10 {
+	if r := p.record(t); r.Client.String() != carol || r.Peer != lb.addr() || r.Sent[route.ToOrigin].Bytes != 10 {
 		t.Errorf("recorded %+v", r)
 	}
 }

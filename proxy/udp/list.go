@@ -20,3 +20,21 @@ func (l *loop) list() func(page []route.Conn) []route.Conn {
 		return page
 	}
 }
+
+// kill ends the flows that match. Other goroutines call it; the loop looks at a page of them at a time.
+func (l *loop) kill(match func(*route.Conn) bool) (ended int) {
+	var listing flow.Listing[flowSockets]
+	l.orders.Do(func() { listing = l.flows.Listing() })
+	for !listing.Done() {
+		if !l.orders.Do(func() {
+			now := l.now()
+			for _, f := range l.flows.NextMatches(&listing, match, now) {
+				l.end(f, route.Killed, now)
+				ended++
+			}
+		}) {
+			return ended
+		}
+	}
+	return ended
+}

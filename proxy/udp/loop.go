@@ -76,7 +76,7 @@ func newLoop(opt Options, i int, limits loopLimits) (*loop, error) {
 	l.flows = flow.NewTable[flowSockets](flow.Options{
 		Routes: opt.Routes, Shard: opt.FirstShard + i, Limits: limits.Limits,
 		Budgets: limits.budgets, Replies: limits.replyAddrs, Patience: flow.DefaultPatience,
-		Epoch: limits.epoch, Record: opt.Record, Log: opt.Log,
+		Epoch: limits.epoch, Log: opt.Log,
 	})
 	openReply := func(dst netip.AddrPort) (datagram.ReplySocket, error) { return datagram.OpenReply(dst, opt.Raw) }
 	l.replies = newReplies(limits.replyFiles, limits.replyAddrs, openReply, l.closeReply)

@@ -2,6 +2,7 @@ package udp
 
 import (
 	"errors"
+	"net/netip"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -71,6 +72,7 @@ func (l *loop) connectOrigin(f *liveFlow, tried []*origin.Origin, now time.Durat
 		if err == nil {
 			return route.Admitted
 		}
+		l.flows.NoteDialFailed(f, err, now)
 		l.log.Warn(now, "an origin can't be dialled", "route", f.Route.Name, "origin", f.OriginAddr(), "error", err)
 		verdict, tried = socketVerdict(err, route.ConnectFailed), append(tried, f.Origin)
 	}
@@ -100,13 +102,21 @@ func socketVerdict(err error, otherwise route.Verdict) route.Verdict {
 // end ends a flow, whatever ended it. Its sockets are closed first: only then may the table give their
 // places to others.
 func (l *loop) end(f *liveFlow, verdict route.Verdict, now time.Duration) {
+	var source netip.AddrPort
+	if l.flows.WantsRecord(f, verdict) {
+		source = sourceOf(f)
+	}
 	l.closeSockets(f)
-	l.flows.End(f, verdict, now)
+	l.flows.End(f, source, verdict, now)
 }
 
-// endExpired ends the flows that are idle, or drained.
+// endExpired ends the flows that are idle, or drained, and records the progress of others.
 func (l *loop) endExpired(now time.Duration) {
 	for f, verdict := l.flows.Expired(now); f != nil; f, verdict = l.flows.Expired(now) {
+		if verdict == route.Admitted {
+			l.flows.RecordProgress(f, sourceOf(f), now)
+			continue
+		}
 		l.end(f, verdict, now)
 	}
 }

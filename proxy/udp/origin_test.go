@@ -42,7 +42,7 @@ func TestOriginThatWasDown(t *testing.T) {
 	if len(mirrored) != 1 || <-mirrored != p.dsts[0] {
 		t.Errorf("mirrored %d times, or another dst; want %v, once", len(mirrored), p.dsts[0])
 	}
-	if r := p.record(t); r.ToOrigin != uint64(len("lost")+len("here again")) {
+	if r := p.record(t); r.Sent[route.ToOrigin].Bytes != uint64(len("lost")+len("here again")) {
 		t.Errorf("the record %+v is not that of the one flow", r)
 	}
 }

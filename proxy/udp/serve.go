@@ -21,13 +21,12 @@ type Options struct {
 	Listeners  []int
 	FirstShard int // listener i counts in shard FirstShard+i
 	Routes     *route.Live
-	MaxFlows   int                // of all listeners together; 0: flow.DefaultMaxFlows. Those with a socket of their own: see MaxSockets
-	Files      *fdbudget.Shares   // files that the loops may open; nil: no bound
-	Raw        *datagram.Raw      // answers where no socket can be bound; nil: Serve opens its own
-	Record     func(route.Record) // called once a flow has ended or was refused; must not block; may be nil
-	Knock      Knock              // gets datagrams of no flow first; may be nil
-	Mirror     route.Mirror       // called with the dst of a flow whose origin has refused; may be nil
-	Pulse      *mailbox.Pulse     // asks the loops whether they are stuck; may be nil
+	MaxFlows   int              // of all listeners together; 0: flow.DefaultMaxFlows. Those with a socket of their own: see MaxSockets
+	Files      *fdbudget.Shares // files that the loops may open; nil: no bound
+	Raw        *datagram.Raw    // answers where no socket can be bound; nil: Serve opens its own
+	Knock      Knock            // gets datagrams of no flow first; may be nil
+	Mirror     route.Mirror     // called with the dst of a flow whose origin has refused; may be nil
+	Pulse      *mailbox.Pulse   // asks the loops whether they are stuck; may be nil
 	Log        *slog.Logger
 
 	Opened    func()                    // called once all loops have opened what they need for themselves; may be nil
@@ -65,7 +64,7 @@ func Serve(ctx context.Context, opt Options) error {
 		// Not locked to a thread: nothing in a loop belongs to one, and with the lock every pause of
 		// the garbage collector would switch threads. A loop ends when it has drained or handed over.
 		group.Go(l.run)
-		defer opt.Routes.Offer(l.list)()
+		defer opt.Routes.Offer(route.Loop{List: l.list, End: l.kill})()
 	}
 	group.Go(func() error { // ends with ctx, or with a hand-over
 		drainOrHandOver(ctx, loops, opt.Handovers)

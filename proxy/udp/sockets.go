@@ -99,6 +99,19 @@ func (l *loop) adoptSocket(f *liveFlow, in Flow) error {
 	return err
 }
 
+// sourceOf is the address and port that the datagrams of a flow leave from. The address of a shared socket,
+// which is not connected, is the unspecified one: the kernel chooses one for each datagram.
+func sourceOf(f *liveFlow) netip.AddrPort {
+	if f.Sockets.egress != nil {
+		return f.Sockets.egress.addr()
+	}
+	own, err := call.LocalAddr(int(f.Sockets.fd))
+	if err != nil {
+		return netip.AddrPort{}
+	}
+	return own
+}
+
 // closeSockets gives back the sockets of a flow, after its datagrams have been sent.
 func (l *loop) closeSockets(f *liveFlow) {
 	l.closeOrigin(&f.Sockets)

@@ -57,7 +57,7 @@ func (t *testTable) datagram(k flow.Key, n int, now time.Duration) *liveFlow {
 
 func (t *testTable) end(f *liveFlow, now time.Duration) {
 	t.replies.release(f.Sockets.reply)
-	t.End(f, route.IdleTimedOut, now)
+	t.End(f, netip.AddrPort{}, route.IdleTimedOut, now)
 }
 
 var (

@@ -44,7 +44,7 @@ func serve(t *testing.T, r *config.Route, addrs ...string) *proxy {
 func serveOn(t *testing.T, opt Options, dsts []netip.AddrPort) *proxy {
 	t.Helper()
 	p := &proxy{dsts: dsts, live: opt.Routes, records: make(chan route.Record, 1000)}
-	opt.Record = func(r route.Record) { p.records <- r }
+	opt.Routes.SetRecording(route.Recording{To: func(r route.Record) { p.records <- r }, Share: 1})
 	opt.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -18,7 +20,9 @@ manage_routes = false
 socket = ""
 
 [log]
-level = "warn"
+level  = "warn"
+access = %q
+access_sample = %q
 
 [route.bench]
 protocol       = %q
@@ -27,8 +31,15 @@ ports          = [%q]
 origins        = [%q]
 proxy_protocol = %q
 drain_timeout  = "0s"
-max_flows_per_client = 1_000_000  # one address stands for all clients
-`
+%s`
+
+// ofFlows are the keys of routes over UDP.
+func (anyport) ofFlows(protocol string) string {
+	if protocol != "udp" {
+		return ""
+	}
+	return "max_flows_per_client = 1_000_000  # one address stands for all clients\n"
+}
 
 // anyport deploys the program of this repository.
 type anyport struct {
@@ -36,6 +47,8 @@ type anyport struct {
 	header   string // proxy_protocol, if the site does not say
 	ports    string // that the route has; "": all
 	prefixes int    // in the table, beside the one that clients ask for
+	access   bool   // an access log, in a file
+	sample   string // access_sample; "": 100%
 }
 
 func (a anyport) deploy(d *Deployment) error {
@@ -45,7 +58,14 @@ func (a anyport) deploy(d *Deployment) error {
 	}
 	quoted := `"` + strings.Join(prefixes, `", "`) + `"`
 	header := cmp.Or(d.Header, a.header, "off")
-	path, err := d.write("anyport.toml", fmt.Sprintf(anyportFile, a.workers, d.Protocol, quoted, cmp.Or(a.ports, "1-65535"), d.Origin, header))
+	access := ""
+	if a.access {
+		access = filepath.Join(d.Dir, "access.log")
+		if err := os.RemoveAll(access); err != nil { // of the sample before
+			return err
+		}
+	}
+	path, err := d.write("anyport.toml", fmt.Sprintf(anyportFile, a.workers, access, cmp.Or(a.sample, "100%"), d.Protocol, quoted, cmp.Or(a.ports, "1-65535"), d.Origin, header, a.ofFlows(d.Protocol)))
 	if err != nil {
 		return err
 	}

@@ -42,6 +42,8 @@ var All = []Peer{
 	{Name: "anyport-spp", Note: "the same as the first with `proxy_protocol = \"spp\"`", deploy: anyport{workers: 1, header: "spp"}.deploy},
 	{Name: "anyport-100k", Note: "the same as the first with 100,000 prefixes in its table", deploy: anyport{workers: 1, prefixes: 100_000}.deploy},
 	{Name: "anyport-ports", Note: "the same as the first with `ports = [\"7001-7022\"]`: the kernel refuses all others", deploy: anyport{workers: 1, ports: "7001-7022"}.deploy},
+	{Name: "anyport-log", Note: "the same as the first with an access log in a file", deploy: anyport{workers: 1, access: true}.deploy},
+	{Name: "anyport-log-1%", Note: "the same with `access_sample = \"1%\"`", deploy: anyport{workers: 1, access: true, sample: "1%"}.deploy},
 	{Name: "haproxy", Note: "`nbthread 2` behind iptables TPROXY", Needs: []string{"haproxy", "iptables"}, deploy: haproxy{}.deploy},
 	{Name: "haproxy-ports", Note: "the same, and it rejects conns to other ports than 7001 to 7022 as soon as it has accepted them",
 		Needs: []string{"haproxy", "iptables"}, deploy: haproxy{reject: "tcp-request connection reject if !{ dst_port 7001:7022 }"}.deploy},

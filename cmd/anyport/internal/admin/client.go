@@ -77,39 +77,45 @@ func (c Client) Origin(ctx context.Context, order OriginOrder) (*OriginStatus, e
 	return ask[OriginStatus](ctx, c, http.MethodPost, "/origin", query)
 }
 
-// Flows calls each for every live conn and flow of a route, or of all routes if it is "", as they
-// arrive: there may be more than memory should hold. An answer that is cut short is an error, after
-// the flows that did arrive.
-func (c Client) Flows(ctx context.Context, route string, each func(Flow) error) error {
-	body, err := c.send(ctx, http.MethodGet, "/flows", url.Values{"route": {route}})
+// Flows calls each for every live conn and flow of the query, as they arrive: there may be more than memory
+// should hold. An answer that is cut short is an error, after the flows that did arrive. total is how many
+// match, if the query is sorted.
+func (c Client) Flows(ctx context.Context, query FlowQuery, each func(Flow) error) (total int, err error) {
+	body, err := c.send(ctx, http.MethodGet, "/flows", query.values())
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer body.Close()
 	in := json.NewDecoder(body)
 	for range 3 { // the object, its key, the list
 		if _, err := in.Token(); err != nil {
-			return c.unreadable(err)
+			return 0, c.unreadable(err)
 		}
 	}
 	for in.More() {
 		var f Flow
 		if err := in.Decode(&f); err != nil {
-			return c.unreadable(err)
+			return 0, c.unreadable(err)
 		}
 		if err := each(f); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	if _, err := in.Token(); err != nil { // without the end of the list, flows are missing
-		return c.unreadable(err)
+		return 0, c.unreadable(err)
 	}
-	return nil
+	if in.More() {
+		var key string
+		if err := errors.Join(in.Decode(&key), in.Decode(&total)); err != nil {
+			return 0, c.unreadable(err)
+		}
+	}
+	return total, nil
 }
 
 // CopyFlows writes the same answer to out as it arrives: one JSON object.
-func (c Client) CopyFlows(ctx context.Context, route string, out io.Writer) error {
-	body, err := c.send(ctx, http.MethodGet, "/flows", url.Values{"route": {route}})
+func (c Client) CopyFlows(ctx context.Context, query FlowQuery, out io.Writer) error {
+	body, err := c.send(ctx, http.MethodGet, "/flows", query.values())
 	if err != nil {
 		return err
 	}
@@ -118,11 +124,16 @@ func (c Client) CopyFlows(ctx context.Context, route string, out io.Writer) erro
 	return err
 }
 
-// Top asks for the n busiest conns and flows, the busiest first. n is at most [MostTop].
-func (c Client) Top(ctx context.Context, n int) (*FlowList, error) {
+// FlowList asks for all conns and flows of a query at once. Its limit bounds them.
+func (c Client) FlowList(ctx context.Context, query FlowQuery) (*FlowList, error) {
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
-	return ask[FlowList](ctx, c, http.MethodGet, "/flows", url.Values{"top": {strconv.Itoa(n)}})
+	return ask[FlowList](ctx, c, http.MethodGet, "/flows", query.values())
+}
+
+// Kill ends the conns and flows that match. It returns when they have ended.
+func (c Client) Kill(ctx context.Context, filter FlowFilter) (*Killed, error) {
+	return ask[Killed](ctx, c, http.MethodPost, "/kill", filter.values())
 }
 
 // Explain asks what happens to the first packet to a dst. The server reads its file for that; one

@@ -130,9 +130,17 @@ func TestRequests(t *testing.T) {
 			_, err := client.Origin(t.Context(), OriginOrder{Route: "web", Address: "a"})
 			return err
 		}},
-		{"GET /flows?route=web", func() error { return client.Flows(t.Context(), "web", func(Flow) error { return nil }) }},
-		{"GET /flows?route=", func() error { return client.CopyFlows(t.Context(), "", io.Discard) }},
-		{"GET /flows?top=7", func() error { _, err := client.Top(t.Context(), 7); return err }},
+		{"GET /flows?route=web", func() error {
+			_, err := client.Flows(t.Context(), FlowQuery{FlowFilter: FlowFilter{Route: "web"}}, func(Flow) error { return nil })
+			return err
+		}},
+		{"GET /flows?", func() error { return client.CopyFlows(t.Context(), FlowQuery{}, io.Discard) }},
+		{"GET /flows?limit=7&sort=bytes", func() error { _, err := client.FlowList(t.Context(), FlowQuery{Sort: "bytes", Limit: 7}); return err }},
+		{"POST /kill?client=198.51.100.0%2F24&route=web", func() error {
+			_, err := client.Kill(t.Context(), FlowFilter{Route: "web", Client: Where{Prefix: netip.MustParsePrefix("198.51.100.0/24")}})
+			return err
+		}},
+		{"POST /kill?id=a&id=b", func() error { _, err := client.Kill(t.Context(), FlowFilter{IDs: []string{"a", "b"}}); return err }},
 		{"GET /explain?dst=%5B2001%3Adb8%3A%3A1%5D%3A53&protocol=udp", func() error { _, err := client.Explain(t.Context(), q); return err }},
 		{"GET /explain?client=198.51.100.9&dst=%5B2001%3Adb8%3A%3A1%5D%3A53&protocol=udp", func() error { _, err := client.Explain(t.Context(), from); return err }},
 	} {
@@ -285,7 +293,7 @@ func TestFlowsArrive(t *testing.T) {
 				answer = cut(test.text)
 			}
 			got := ""
-			err := Client{Socket: answering(t, answer)}.Flows(t.Context(), "", func(f Flow) error {
+			_, err := Client{Socket: answering(t, answer)}.Flows(t.Context(), FlowQuery{}, func(f Flow) error {
 				if got += f.Client; len(got) == 2 {
 					return test.each
 				}
@@ -302,13 +310,13 @@ func TestFlowsArrive(t *testing.T) {
 func TestCopyFlows(t *testing.T) {
 	const text = `{"flows":[]}` + "\n"
 	var out strings.Builder
-	if err := (Client{Socket: answering(t, status(http.StatusOK, text))}).CopyFlows(t.Context(), "", &out); err != nil || out.String() != text {
+	if err := (Client{Socket: answering(t, status(http.StatusOK, text))}).CopyFlows(t.Context(), FlowQuery{}, &out); err != nil || out.String() != text {
 		t.Errorf("%q, %v", out.String(), err)
 	}
-	if err := (Client{Socket: answering(t, cut(`{"flows":[`))}).CopyFlows(t.Context(), "", io.Discard); err == nil {
+	if err := (Client{Socket: answering(t, cut(`{"flows":[`))}).CopyFlows(t.Context(), FlowQuery{}, io.Discard); err == nil {
 		t.Error("a cut answer is no error")
 	}
-	if err := (Client{Socket: answering(t, status(http.StatusConflict, "no route\n"))}).CopyFlows(t.Context(), "x", io.Discard); err == nil || err.Error() != "no route" {
+	if err := (Client{Socket: answering(t, status(http.StatusConflict, "no route\n"))}).CopyFlows(t.Context(), FlowQuery{}, io.Discard); err == nil || err.Error() != "no route" {
 		t.Errorf("a refusal: %v", err)
 	}
 }

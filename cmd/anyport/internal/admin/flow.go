@@ -2,23 +2,37 @@ package admin
 
 // Flow is a live conn (tcp) or flow (udp), in the words of `anyport flows --json`.
 type Flow struct {
+	ID          string  `json:"id"` // what `anyport kill` takes; another after an upgrade
 	Protocol    string  `json:"protocol"`
 	Client      string  `json:"client"`
 	Peer        string  `json:"peer,omitempty"` // that named the client in a PROXY header
 	Dst         string  `json:"dst"`
 	Route       string  `json:"route"`
 	Origin      string  `json:"origin"`            // "" before one is reached
+	State       string  `json:"state"`             // one of FlowStates
 	Waiting     bool    `json:"waiting,omitempty"` // in its route's queue for an origin
 	AgeSeconds  float64 `json:"age_seconds"`
 	IdleSeconds float64 `json:"idle_seconds"` // since the last byte or datagram, in either direction
 	ToOrigin    uint64  `json:"bytes_to_origin"`
 	ToClient    uint64  `json:"bytes_to_client"`
+
+	*FlowRates // of `anyport flows --sort rate`
+}
+
+// FlowRates is what a flow has carried between two lists.
+type FlowRates struct {
+	ToOrigin float64 `json:"bytes_to_origin_per_second"`
+	ToClient float64 `json:"bytes_to_client_per_second"`
 }
 
 // FlowList holds all flows of an answer at once; [Client.Flows] does without it.
 type FlowList struct {
 	Flows []Flow `json:"flows"`
+	Total int    `json:"total,omitempty"` // of a sorted list: how many there are, of which Flows has the first
 }
 
-// MostTop bounds how many of the busiest flows can be asked for.
-const MostTop = 1000
+// Killed is what an order to end conns and flows has ended.
+type Killed struct {
+	Ended   int      `json:"ended"`
+	Missing []string `json:"missing"` // the ids that no live conn or flow has
+}

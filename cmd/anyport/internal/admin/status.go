@@ -140,6 +140,12 @@ type RouteStatus struct {
 	Denied      uint64 `json:"denied"`       // by allow and deny
 	Limited     uint64 `json:"limited"`      // over max_conns and its kin, new_conns_per_second and datagrams_per_second
 
+	ConnsPeak         int64 `json:"conns_peak"` // the most at once since the process began
+	MaxConns          int   `json:"max_conns"`  // limits of the file; 0: none, here and below
+	MaxFlows          int   `json:"max_flows"`
+	NewConnsPerSecond int   `json:"new_conns_per_second"`
+	Queue             int   `json:"queue"`
+
 	BytesToOrigin uint64 `json:"bytes_to_origin"` // payload
 	BytesToClient uint64 `json:"bytes_to_client"`
 	HeldBack      uint64 `json:"bytes_held_back"` // answers to clients that had not shown that they are there, over amplification_budget
@@ -153,6 +159,8 @@ type RouteStatus struct {
 	BandwidthWaiting map[string]int64 `json:"bandwidth_waiting,omitempty"` // direction → conns that wait for route_bandwidth, if the route has it
 
 	QueueWaiting *int `json:"queue_waiting,omitempty"` // conns that wait for an origin at its max_conns, if the route has a queue
+
+	UnreachableSince *time.Time `json:"unreachable_since,omitempty"` // while all origins of the route fail
 
 	Origins []OriginStatus `json:"origins"`
 
@@ -216,6 +224,14 @@ type OriginStatus struct {
 	Since   *time.Time        `json:"since,omitempty"` // of the last change; none: nothing has changed
 	Changes map[string]uint64 `json:"changes"`         // state → how often the origin came to it
 
+	Health string `json:"health"` // "unchecked", "up" or "down": unchecked while no check has said anything
+
+	LastError     string            `json:"last_error"`              // a word: "refused", "timeout", "unreachable", …; "": there was none
+	LastErrno     string            `json:"last_errno"`              // "ECONNREFUSED", …; "": it has none
+	LastErrorAt   *time.Time        `json:"last_error_at,omitempty"` // none: there was none
+	FailingSince  *time.Time        `json:"failing_since,omitempty"` // while nothing has succeeded since: the first error of these
+	ConnectErrors map[string]uint64 `json:"connect_errors"`          // error → conns and flows that the origin did not take
+
 	CheckedAt    *time.Time `json:"checked_at,omitempty"` // the last active check; none: there was none
 	CheckSeconds float64    `json:"check_seconds"`
 	CheckFailed  string     `json:"check_failed"` // why; "": it passed
@@ -229,6 +245,12 @@ type OriginStatus struct {
 
 	ConnsActive int64  `json:"conns_active"`
 	ConnsTotal  uint64 `json:"conns_total"`
+	ConnsPeak   int64  `json:"conns_peak"` // the most at once since the process began
+	MaxConns    int    `json:"max_conns"`  // of the file; 0: no limit
+	Backup      bool   `json:"backup"`
+
+	BytesToOrigin uint64 `json:"bytes_to_origin"` // payload
+	BytesToClient uint64 `json:"bytes_to_client"`
 
 	SourcePorts map[string]int64 `json:"source_ports_used,omitempty"` // source address, or "auto" on routes without source → local ports that live TCP conns use
 }

@@ -22,6 +22,10 @@ type Service interface {
 	// page, so that many of them take no memory.
 	Conns(route string) (iter.Seq[route.Conn], error)
 
+	// Kill ends the live conns and flows that match, which filter says in words, and returns their
+	// number. match runs on the goroutines of the loops, one loop at a time.
+	Kill(ctx context.Context, filter admin.FlowFilter, match func(*route.Conn) bool) (ended int, err error)
+
 	// Drain makes a route, or all if it is "", take no new conns, or take them again. With wait it
 	// returns when the last conn has ended, or ctx.
 	Drain(ctx context.Context, route string, undo, wait bool) (admin.Drained, error)
@@ -62,9 +66,10 @@ func New(service Service, log *slog.Logger, plainLog *log.Logger) *API {
 }
 
 // ServeSocket answers on the admin socket until stop is called, which first lets every request that
-// was read have its answer. If the listener fails before, the error goes to failed.
-func (a *API) ServeSocket(listener net.Listener, failed chan<- error) (stop func()) {
-	return serve(usualTimeouts, fileListener{listener}, a.socketHandler(), a.plainLog, failed)
+// was read have its answer. If the listener fails before, the error goes to failed. The members of a
+// group may ask for what changes nothing; NoGroup: there is none.
+func (a *API) ServeSocket(listener net.Listener, group int, failed chan<- error) (stop func()) {
+	return serve(usualTimeouts, fileListener{listener, group}, a.socketHandler(), a.plainLog, failed)
 }
 
 // ServeWeb answers on admin.http, likewise.

@@ -4,12 +4,11 @@ import (
 	"bufio"
 	"cmp"
 	"encoding/json"
-	"fmt"
+	"errors"
 	"io"
 	"iter"
 	"net/http"
 	"slices"
-	"strconv"
 	"time"
 
 	"anyport/cmd/anyport/internal/admin"
@@ -19,7 +18,8 @@ import (
 // flowOf is a conn in the words of the admin API.
 func flowOf(c route.Conn) admin.Flow {
 	f := admin.Flow{
-		Protocol: c.Protocol.String(), Client: c.Client.String(), Dst: c.Dst.String(), Route: c.Route, Waiting: c.Waiting,
+		ID: c.ID.String(), Protocol: c.Protocol.String(), Client: c.Client.String(), Dst: c.Dst.String(), Route: c.Route,
+		State: c.State.String(), Waiting: c.State == route.Waiting,
 		AgeSeconds: seconds(c.Age), IdleSeconds: seconds(c.Idle), ToOrigin: c.ToOrigin, ToClient: c.ToClient,
 	}
 	if c.Peer.IsValid() {
@@ -34,34 +34,83 @@ func flowOf(c route.Conn) admin.Flow {
 // seconds rounds to the millisecond.
 func seconds(d time.Duration) float64 { return d.Round(time.Millisecond).Seconds() }
 
-// flows answers with all conns and flows, or those of one route; with "top", only the busiest. It
-// writes page by page, so that a hundred thousand of them take no memory here.
+// flows answers with all conns and flows that match the request, or with the first of them in some order.
+// Without an order it writes page by page, so that a hundred thousand of them take no memory here.
 func (a *API) flows(w http.ResponseWriter, r *http.Request) {
-	conns, err := a.service.Conns(r.FormValue("route"))
+	query, err := admin.ParseFlowQuery(r.URL.Query())
 	if err != nil {
 		a.write(w, nil, err)
 		return
 	}
-	if text := r.FormValue("top"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > admin.MostTop {
-			a.write(w, nil, fmt.Errorf("top must be a number from 1 to %d", admin.MostTop))
-			return
-		}
-		a.write(w, busiest(conns, n), nil)
+	conns, err := a.service.Conns(query.Route)
+	if err != nil {
+		a.write(w, nil, err)
+		return
+	}
+	conns = matching(conns, query.FlowFilter)
+	if query.Sort != "" {
+		a.write(w, firstOf(conns, orders[query.Sort], query.Limit), nil)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if err := writeFlows(w, conns); err != nil {
+	if err := writeFlows(w, conns, query.Limit); err != nil {
 		a.log.Debug("an answer was not read", "error", err)
 	}
 }
 
-// writeFlows writes a admin.FlowList, one flow a line.
-func writeFlows(w io.Writer, conns iter.Seq[route.Conn]) error {
+// kill ends the conns and flows that match the request. Without any condition it is refused: that would
+// end all.
+func (a *API) kill(r *http.Request) (admin.Killed, error) {
+	filter, err := admin.ParseFlowFilter(r.URL.Query())
+	if err == nil && filter.Empty() {
+		err = errors.New("nothing says which conns and flows to end: name an id, a route or a client")
+	}
+	if err != nil {
+		return admin.Killed{}, err
+	}
+	found := map[string]bool{} // ids; one loop at a time asks
+	matches := matcher(filter)
+	ended, err := a.service.Kill(r.Context(), filter, func(c *route.Conn) bool {
+		if !matches(c) {
+			return false
+		}
+		if len(filter.IDs) > 0 {
+			found[c.ID.String()] = true
+		}
+		return true
+	})
+	missing := slices.DeleteFunc(slices.Clone(filter.IDs), func(id string) bool { return found[id] })
+	return admin.Killed{Ended: ended, Missing: append([]string{}, missing...)}, err
+}
+
+// matching leaves out the conns that do not match.
+func matching(conns iter.Seq[route.Conn], f admin.FlowFilter) iter.Seq[route.Conn] {
+	matches := matcher(f)
+	return func(yield func(route.Conn) bool) {
+		for c := range conns {
+			if matches(&c) && !yield(c) {
+				return
+			}
+		}
+	}
+}
+
+// matcher reports whether a conn matches a filter. What costs most comes last.
+func matcher(f admin.FlowFilter) func(*route.Conn) bool {
+	return func(c *route.Conn) bool {
+		return (f.Route == "" || f.Route == c.Route) &&
+			(f.Protocol == "" || f.Protocol == c.Protocol.String()) &&
+			(f.State == "" || f.State == c.State.String()) &&
+			f.Client.Has(c.Client) && f.Dst.Has(c.Dst) && f.Origin.Has(c.Origin) &&
+			(len(f.IDs) == 0 || slices.Contains(f.IDs, c.ID.String()))
+	}
+}
+
+// writeFlows writes an admin.FlowList, one flow a line. A limit of 0 is none.
+func writeFlows(w io.Writer, conns iter.Seq[route.Conn], limit int) error {
 	out := bufio.NewWriter(w)
 	out.WriteString(`{"flows":[`)
-	separator := "\n"
+	separator, n := "\n", 0
 	for c := range conns {
 		text, err := json.Marshal(flowOf(c))
 		if err != nil {
@@ -72,23 +121,33 @@ func writeFlows(w io.Writer, conns iter.Seq[route.Conn]) error {
 			return err
 		}
 		separator = ",\n"
+		if n++; n == limit {
+			break
+		}
 	}
 	out.WriteString("\n]}\n")
 	return out.Flush()
 }
 
-// busiest returns the n that have carried most bytes, the busiest first. It keeps 2n at most.
-func busiest(conns iter.Seq[route.Conn], n int) admin.FlowList {
+// orders compare two conns, by the words of admin.FlowSorts.
+var orders = map[string]func(a, b route.Conn) int{
+	"age":   func(a, b route.Conn) int { return cmp.Compare(b.Age, a.Age) },
+	"bytes": func(a, b route.Conn) int { return cmp.Compare(b.ToOrigin+b.ToClient, a.ToOrigin+a.ToClient) },
+	"idle":  func(a, b route.Conn) int { return cmp.Compare(b.Idle, a.Idle) },
+}
+
+// firstOf returns the first n of the conns in an order. It keeps 2n at most.
+func firstOf(conns iter.Seq[route.Conn], order func(a, b route.Conn) int, n int) admin.FlowList {
 	var best []route.Conn
-	more := func(a, b route.Conn) int { return cmp.Compare(b.ToOrigin+b.ToClient, a.ToOrigin+a.ToClient) }
+	list := admin.FlowList{Flows: []admin.Flow{}}
 	for c := range conns {
+		list.Total++
 		if best = append(best, c); len(best) == 2*n { // sorting is rare
-			slices.SortStableFunc(best, more)
+			slices.SortStableFunc(best, order)
 			best = best[:n]
 		}
 	}
-	slices.SortStableFunc(best, more)
-	list := admin.FlowList{Flows: []admin.Flow{}}
+	slices.SortStableFunc(best, order)
 	for _, c := range best[:min(n, len(best))] {
 		list.Flows = append(list.Flows, flowOf(c))
 	}

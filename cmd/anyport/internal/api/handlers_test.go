@@ -79,7 +79,9 @@ func TestAnswers(t *testing.T) {
 		{"POST /reload?dry_run=1", `{"dry_run":true,"path":"a.toml","generation":2,"keys":[],"routes":[]}` + "\n", "reload  10"},
 		{"POST /upgrade", `{"pid":8,"binary":"","flows":1,"conns":2,"left":3}` + "\n", "upgrade  10"},
 		{"POST /upgrade?binary=/bin/new", `{"pid":8,"binary":"/bin/new","flows":1,"conns":2,"left":3}` + "\n", "upgrade /bin/new 10"},
-		{"GET /flows?top=1", `{"flows":[{"protocol":"udp","client":"198.51.100.2:2","dst":"192.0.2.1:80","route":"web","origin":"10.0.0.5:80","age_seconds":1.5,"idle_seconds":0.02,"bytes_to_origin":1000,"bytes_to_client":5000}]}` + "\n", ""},
+		{"GET /flows?top=1", `{"flows":[{"id":"0000000000001388","protocol":"udp","client":"198.51.100.2:2","dst":"192.0.2.1:80","route":"web","origin":"10.0.0.5:80","state":"naming","age_seconds":1.5,"idle_seconds":0.02,"bytes_to_origin":1000,"bytes_to_client":5000}],"total":3}` + "\n", ""},
+		{"POST /kill?client=198.51.100.0/24&protocol=tcp", `{"ended":1,"missing":[]}` + "\n", "kill client=198.51.100.0/24 protocol=tcp 00"},
+		{"POST /kill?id=0000000000001388&id=0123456789abcdef", `{"ended":1,"missing":["0123456789abcdef"]}` + "\n", "kill id=0000000000001388,0123456789abcdef 00"},
 	} {
 		t.Run(test.request, func(t *testing.T) {
 			f := &fakeService{asked: make(chan string, 1), conns: someConns()}
@@ -126,10 +128,19 @@ func TestRefusals(t *testing.T) {
 		{"POST /reload", "{}", http.StatusForbidden, "a request has no body"},
 		{"GET /status", "{}", http.StatusForbidden, "a request has no body"},
 		{"GET /flows?route=web2", "", http.StatusConflict, `no route "web2" is in service`},
-		{"GET /flows?top=0", "", http.StatusConflict, "top must be a number from 1 to 1000"},
-		{"GET /flows?top=-1", "", http.StatusConflict, "top must be a number from 1 to 1000"},
-		{"GET /flows?top=1001", "", http.StatusConflict, "top must be a number from 1 to 1000"},
-		{"GET /flows?top=many", "", http.StatusConflict, "top must be a number from 1 to 1000"},
+		{"GET /flows?top=0", "", http.StatusConflict, "is not a number from 1 to 10000"},
+		{"GET /flows?top=-1", "", http.StatusConflict, "is not a number from 1 to 10000"},
+		{"GET /flows?top=10001", "", http.StatusConflict, "is not a number from 1 to 10000"},
+		{"GET /flows?top=many", "", http.StatusConflict, "is not a number from 1 to 10000"},
+		{"GET /flows?sort=size", "", http.StatusConflict, `sort: "size" is not one of age, bytes, idle`},
+		{"GET /flows?state=new", "", http.StatusConflict, `state: "new" is not one of naming, `},
+		{"GET /flows?client=me", "", http.StatusConflict, `client: "me" is not an address`},
+		{"GET /flows?dst=:0", "", http.StatusConflict, `dst: "0" is not a port from 1 to 65535`},
+		{"GET /flows?limit=0", "", http.StatusConflict, "limit: "},
+		{"GET /kill?route=web", "", http.StatusMethodNotAllowed, "Method Not Allowed"},
+		{"POST /kill", "", http.StatusConflict, "nothing says which conns and flows to end"},
+		{"POST /kill?client=", "", http.StatusConflict, "nothing says which conns and flows to end"},
+		{"POST /kill?client=198.51.100.0/33", "", http.StatusConflict, "client: "},
 		{"GET /explain", "", http.StatusConflict, "protocol must be tcp or udp"},
 		{"GET /explain?protocol=tcp&dst=x", "", http.StatusConflict, "dst: "},
 		{"POST /upgrade?fd=program", "", http.StatusConflict, "0 file descriptors came and 1 were named"},
@@ -169,9 +180,11 @@ func TestServiceRefuses(t *testing.T) {
 		"reload":  func() error { _, err := client.Reload(t.Context(), false); return err },
 		"confirm": func() error { _, err := client.Confirm(t.Context()); return err },
 		"upgrade": func() error { _, err := client.Upgrade(t.Context(), "", nil); return err },
-		"top":     func() error { _, err := client.Top(t.Context(), 1); return err },
+		"list":    func() error { _, err := client.FlowList(t.Context(), admin.FlowQuery{Limit: 1}); return err },
+		"kill":    func() error { _, err := client.Kill(t.Context(), admin.FlowFilter{Route: "web"}); return err },
 		"flows": func() error {
-			return client.Flows(t.Context(), "", func(admin.Flow) error { return errors.New("a flow came") })
+			_, err := client.Flows(t.Context(), admin.FlowQuery{}, func(admin.Flow) error { return errors.New("a flow came") })
+			return err
 		},
 	} {
 		err := ask()
@@ -213,13 +226,13 @@ func TestClientAndServer(t *testing.T) {
 		t.Errorf("reload: %q, %+v, %v", asked, reloaded, err)
 	}
 	var clients []string
-	if err := client.Flows(t.Context(), "web", func(f admin.Flow) error { clients = append(clients, f.Client); return nil }); err != nil {
+	if _, err := client.Flows(t.Context(), admin.FlowQuery{FlowFilter: admin.FlowFilter{Route: "web"}}, func(f admin.Flow) error { clients = append(clients, f.Client); return nil }); err != nil {
 		t.Error(err)
 	}
 	if want := []string{"198.51.100.1:1", "198.51.100.2:2", "[2001:db8::9]:3"}; !slices.Equal(clients, want) {
 		t.Errorf("flows of %v, want %v", clients, want)
 	}
-	top, err := client.Top(t.Context(), 2)
+	top, err := client.FlowList(t.Context(), admin.FlowQuery{Sort: "bytes", Limit: 2})
 	if err != nil || len(top.Flows) != 2 || top.Flows[0].Client != "198.51.100.2:2" || top.Flows[1].Client != "[2001:db8::9]:3" {
 		t.Errorf("top: %+v, %v", top, err)
 	}
@@ -280,7 +293,7 @@ func TestStopAnswers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stop := New(f, quiet(), nil).ServeSocket(listener, make(chan error, 1))
+	stop := New(f, quiet(), nil).ServeSocket(listener, NoGroup, make(chan error, 1))
 	answered := make(chan error, 1)
 	go func() { // ended by its answer
 		_, err := admin.Client{Socket: path}.Reload(t.Context(), false)

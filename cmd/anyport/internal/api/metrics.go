@@ -63,6 +63,7 @@ var (
 	originUp       = metric("origin_up", "1 while new conns and flows may go to the origin; 0 while it is down by its checks or by hand, ejected, or refuses UDP flows.", "route", "origin")
 	originRefusals = metric("origin_refusals_total", "ICMP errors from the origin, or from routers on the way, that UDP flows received.", "route", "origin")
 	originDials    = metric("origin_dial_failures_total", "Dials of the origin for conns that failed.", "route", "origin")
+	originErrors   = metric("origin_connect_errors_total", "Conns and flows that the origin did not take, by why.", "route", "origin", "error")
 	originChanges  = metric("origin_state_changes_total", "How often the origin came to be up, or to be left out for this cause.", "route", "origin", "cause")
 	originWeight   = metric("origin_weight", "The weight of the origin for new conns and flows.", "route", "origin")
 	originTotal    = metric("origin_connections_total", "Conns and flows given to the origin.", "route", "origin")
@@ -198,6 +199,9 @@ func (e *exporter) origin(route string, o *admin.OriginStatus) {
 	e.flag(originUp, o.Up, route, o.Address)
 	e.counter(originRefusals, o.Refusals, route, o.Address)
 	e.counter(originDials, o.FailedDials, route, o.Address)
+	for class, n := range sorted(o.ConnectErrors) {
+		e.counter(originErrors, n, route, o.Address, class)
+	}
 	e.gauge(originWeight, float64(o.Weight), route, o.Address)
 	for cause, n := range sorted(o.Changes) {
 		e.counter(originChanges, n, route, o.Address, cause)

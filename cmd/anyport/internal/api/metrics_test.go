@@ -32,13 +32,14 @@ func busyStatus() admin.Status {
 		Listeners: admin.ListenerStatus{
 			Accept: []admin.QueueUse{{Used: 3, Most: 4096}}, AcceptOverflows: 17, Receive: []admin.QueueUse{{Used: 2304, Most: 8 << 20}},
 		},
-		Doors: []admin.Door{{Route: "game"}, {Route: "game"}}, Knocks: map[string]uint64{"opened": 2},
 		Resolver: &admin.ResolverStatus{Names: []admin.NameStatus{{Name: "app.example", Addresses: []string{"10.0.0.7", "10.0.0.8"}, Error: "no server answers"}}},
 		Steering: admin.SteeringStatus{Attached: true, Pinned: true, OnDeath: admin.Exposed, Prefixes: 2, ForeignPrograms: []uint32{9}, Missing: []string{"a", "b"}, RoutesRestored: 5, Unmatched: map[string]uint64{"refuse": 6}},
 		Files:    400,
 		FileShares: admin.FileShares{
 			Process: 60, Reserve: 64, TCP: admin.FileUse{Held: 40, Most: 300}, Flows: admin.FileUse{Held: 7, Most: 250}, Replies: admin.FileUse{Held: 3, Most: 200},
 		},
+		Doors:    []admin.Door{{Client: "198.51.100.1", Route: "game"}},
+		Knocks:   map[string]uint64{"opened": 2},
 		Unrouted: admin.Counts{Ended: map[string]map[string]uint64{"tcp": {"no_route": 1}}},
 		Routes: []admin.RouteStatus{{
 			Name: "game", Protocol: []string{"tcp", "udp"},
@@ -49,9 +50,9 @@ func busyStatus() admin.Status {
 				Datagrams: map[string]map[string]uint64{"to_origin": {"forwarded": 4}},
 			},
 			Connects: connects, HeldBack: 9000,
-			Origins: []admin.OriginStatus{{Address: "10.0.0.5", Up: true, Refusals: 3, FailedDials: 2, Weight: 6, Changes: map[string]uint64{"check_failed": 4}, ConnsActive: 1, ConnsTotal: 8, CheckedAt: &checked, CheckSeconds: 0.002, SourcePorts: map[string]int64{"auto": 1, "10.0.0.1": 2}}},
-			Hours:   &admin.HoursStatus{Active: true}, LocalSockets: []admin.LocalSocket{{Protocol: "udp", Up: true}},
+			Origins:          []admin.OriginStatus{{Address: "10.0.0.5", Up: true, Refusals: 3, FailedDials: 2, Weight: 6, Changes: map[string]uint64{"check_failed": 4}, ConnectErrors: map[string]uint64{"refused": 2, "timeout": 1}, ConnsActive: 1, ConnsTotal: 8, CheckedAt: &checked, CheckSeconds: 0.002, SourcePorts: map[string]int64{"auto": 1, "10.0.0.1": 2}}},
 			BandwidthWaiting: map[string]int64{"to_client": 2}, QueueWaiting: &waiting,
+			Hours: &admin.HoursStatus{Active: true}, LocalSockets: []admin.LocalSocket{{Protocol: "tcp", Up: true}},
 			Draining: true, Verdicts: map[string]uint64{"steer": 12},
 		}},
 	}

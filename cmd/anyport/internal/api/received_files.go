@@ -16,7 +16,10 @@ import (
 // request names them, each as fd=NAME, in their order.
 
 // fileListener is the listener of conns that receive file descriptors.
-type fileListener struct{ net.Listener }
+type fileListener struct {
+	net.Listener
+	group int // of readers, or NoGroup
+}
 
 // Accept returns the next conn. Its peer is read at once: the verdicts depend on it.
 func (l fileListener) Accept() (net.Conn, error) {
@@ -24,7 +27,7 @@ func (l fileListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &fileConn{UnixConn: conn.(*net.UnixConn), peer: readPeer(conn.(*net.UnixConn))}
+	c := &fileConn{UnixConn: conn.(*net.UnixConn), peer: readPeer(conn.(*net.UnixConn), l.group)}
 	if c.peer.may(rootOnly) {
 		c.control = make([]byte, unix.CmsgSpace(4*mostFiles))
 	}

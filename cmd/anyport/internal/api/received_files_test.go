@@ -94,7 +94,7 @@ func serveAsked(t *testing.T) (socket string, got chan string) {
 		got <- contents(in)
 		in.close()
 	})
-	t.Cleanup(serve(usualTimeouts, fileListener{listener}, mux, nil, make(chan error, 1)))
+	t.Cleanup(serve(usualTimeouts, fileListener{listener, NoGroup}, mux, nil, make(chan error, 1)))
 	return socket, got
 }
 

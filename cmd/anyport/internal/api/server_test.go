@@ -84,7 +84,7 @@ func TestOrdersAreWaitedFor(t *testing.T) {
 			io.WriteString(w, "well")
 		}
 	}))
-	defer serve(timeouts{never, short, never}, fileListener{listener}, mux, nil, make(chan error, 1))()
+	defer serve(timeouts{never, short, never}, fileListener{listener, NoGroup}, mux, nil, make(chan error, 1))()
 	conn, err := net.Dial("unix", listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)

@@ -56,6 +56,15 @@ func (f *fakeService) Conns(name string) (iter.Seq[route.Conn], error) {
 	return slices.Values(f.conns), f.err
 }
 
+func (f *fakeService) Kill(ctx context.Context, filter admin.FlowFilter, match func(*route.Conn) bool) (ended int, err error) {
+	for i := range f.conns {
+		if match(&f.conns[i]) {
+			ended++
+		}
+	}
+	return ended, f.order(ctx, "kill", filter.String(), false, false)
+}
+
 func (f *fakeService) Drain(ctx context.Context, name string, undo, wait bool) (admin.Drained, error) {
 	return admin.Drained{Draining: !undo, Conns: map[string]int64{"web": 3}}, f.order(ctx, "drain", name, undo, wait)
 }
@@ -103,7 +112,7 @@ func serveFake(t *testing.T, f *fakeService) admin.Client {
 		t.Fatal(err)
 	}
 	failed := make(chan error, 1)
-	t.Cleanup(New(f, quiet(), log.New(io.Discard, "", 0)).ServeSocket(listener, failed))
+	t.Cleanup(New(f, quiet(), log.New(io.Discard, "", 0)).ServeSocket(listener, NoGroup, failed))
 	t.Cleanup(func() {
 		select {
 		case err := <-failed:
@@ -129,7 +138,7 @@ func requireRoot(t *testing.T) {
 // asRoot answers a request of root's.
 func asRoot(f *fakeService, r *http.Request) *httptest.ResponseRecorder {
 	answer := httptest.NewRecorder()
-	New(f, quiet(), nil).socketHandler().ServeHTTP(answer, r.WithContext(context.WithValue(r.Context(), connKey{}, &fileConn{peer: peer{0, 0}})))
+	New(f, quiet(), nil).socketHandler().ServeHTTP(answer, r.WithContext(context.WithValue(r.Context(), connKey{}, &fileConn{peer: peer{}})))
 	return answer
 }
 
@@ -137,7 +146,7 @@ func asRoot(f *fakeService, r *http.Request) *httptest.ResponseRecorder {
 func someConns() []route.Conn {
 	conn := func(protocol config.Protocol, client string, origin string, toOrigin, toClient uint64) route.Conn {
 		c := route.Conn{
-			Protocol: protocol, Route: "web", Client: netip.MustParseAddrPort(client), Dst: netip.MustParseAddrPort("192.0.2.1:80"),
+			ID: route.ID(toClient), Protocol: protocol, Route: "web", Client: netip.MustParseAddrPort(client), Dst: netip.MustParseAddrPort("192.0.2.1:80"),
 			Age: 1500 * time.Millisecond, Idle: 20*time.Millisecond + 400*time.Microsecond, ToOrigin: toOrigin, ToClient: toClient,
 		}
 		if origin != "" {

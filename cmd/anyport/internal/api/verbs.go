@@ -14,10 +14,12 @@ import (
 type right uint8
 
 const (
+	// groupToo is also the right of the members of admin.group: to ask for what changes nothing.
+	groupToo right = iota
 	// ownerToo is also the right of the user that anyport runs as. Its processes can send signals,
 	// which reload, upgrade and stop anyport, so they may ask for whatever does no more than that.
 	// They have none of anyport's capabilities, so they must not choose what it runs, opens or loads.
-	ownerToo right = iota
+	ownerToo
 	rootOnly
 )
 
@@ -31,10 +33,11 @@ type verb struct {
 
 // verbs is the only list of what each user may ask for; everything else is refused.
 var verbs = []verb{
-	{"GET /status", ownerToo, nil, func(a *API, _ *http.Request) (any, error) { return a.service.Status(), nil }},
-	{"GET /flows", ownerToo, nil, nil}, // written page by page: API.flows
-	{"GET /explain", ownerToo, nil, func(a *API, r *http.Request) (any, error) { return a.explain(r) }},
-	{"GET /drift", ownerToo, nil, func(a *API, _ *http.Request) (any, error) { return a.service.Drift() }},
+	{"GET /status", groupToo, nil, func(a *API, _ *http.Request) (any, error) { return a.service.Status(), nil }},
+	{"GET /flows", groupToo, nil, nil}, // written page by page: API.flows
+	{"GET /explain", groupToo, nil, func(a *API, r *http.Request) (any, error) { return a.explain(r) }},
+	{"GET /drift", groupToo, nil, func(a *API, _ *http.Request) (any, error) { return a.service.Drift() }},
+	{"POST /kill", ownerToo, nil, func(a *API, r *http.Request) (any, error) { return a.kill(r) }},
 	{"POST /drain", ownerToo, nil, func(a *API, r *http.Request) (any, error) {
 		return a.service.Drain(r.Context(), r.FormValue("route"), isSet(r, "undo"), isSet(r, "wait"))
 	}},

@@ -23,6 +23,7 @@ func TestVerbs(t *testing.T) {
 		{"GET /flows?route=a", true},
 		{"GET /explain?dst=x", true},
 		{"GET /drift", true},
+		{"POST /kill?route=a", true},
 		{"POST /drain?route=a&wait=1", true},
 		{"POST /confirm", true},
 		{"POST /origin?route=a&address=b&state=drain", true},
@@ -41,9 +42,16 @@ func TestVerbs(t *testing.T) {
 			if may {
 				want = http.StatusOK
 			}
-			if got := askAs(peer{uid, own}, httptest.NewRequest(method, target, nil)); got != want {
+			if got := askAs(peer{uid: uid, owner: own}, httptest.NewRequest(method, target, nil)); got != want {
 				t.Errorf("%s by user %d: %d, want %d", test.request, uid, got, want)
 			}
+		}
+		want := http.StatusForbidden
+		if method == http.MethodGet { // what changes nothing
+			want = http.StatusOK
+		}
+		if got := askAs(peer{uid: other, owner: own, member: true}, httptest.NewRequest(method, target, nil)); got != want {
+			t.Errorf("%s by a member of the group: %d, want %d", test.request, got, want)
 		}
 	}
 	for _, v := range verbs {
@@ -51,7 +59,7 @@ func TestVerbs(t *testing.T) {
 			t.Errorf("nobody has asked for %s", v.pattern)
 		}
 	}
-	if got := askAs(peer{0, own}, httptest.NewRequest("POST", "/drain", strings.NewReader("that may never end"))); got != http.StatusForbidden {
+	if got := askAs(peer{owner: own}, httptest.NewRequest("POST", "/drain", strings.NewReader("that may never end"))); got != http.StatusForbidden {
 		t.Errorf("a request with a body: %d", got)
 	}
 }

@@ -102,7 +102,7 @@ func TestFlowsStopAtOnce(t *testing.T) {
 		}
 	}
 	gone := errors.New("the client is gone")
-	if err := writeFlows(failingWriter{gone}, endless); !errors.Is(err, gone) {
+	if err := writeFlows(failingWriter{gone}, endless, 0); !errors.Is(err, gone) {
 		t.Errorf("error %v", err)
 	}
 	if read > 1000 {
@@ -123,14 +123,14 @@ func TestBusiest(t *testing.T) {
 		conns = append(conns, c)
 	}
 	for _, n := range []int{1, 2, 7, 100, 499, 500, 501, 1000} {
-		list := busiest(func(yield func(route.Conn) bool) {
+		list := firstOf(func(yield func(route.Conn) bool) {
 			for _, c := range conns {
 				if !yield(c) {
 					return
 				}
 			}
-		}, n)
-		if len(list.Flows) != min(n, len(conns)) {
+		}, orders["bytes"], n)
+		if len(list.Flows) != min(n, len(conns)) || list.Total != len(conns) {
 			t.Errorf("%d of the busiest are %d", n, len(list.Flows))
 		}
 		least := list.Flows[len(list.Flows)-1]

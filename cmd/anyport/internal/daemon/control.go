@@ -213,10 +213,19 @@ func (d *daemon) abortUpgrade() {
 	d.upgrading = nil
 }
 
-// checkChangeable says why nothing can be changed any more; nil while it can.
-func (d *daemon) checkChangeable() error {
+// checkServes says why the live conns may be another process's; nil if they are not. A process that is stopping
+// still has its own.
+func (d *daemon) checkServes() error {
 	if next := d.successor.Load(); next != 0 {
 		return fmt.Errorf("another process, pid %d, serves since an upgrade: ask again", next)
+	}
+	return nil
+}
+
+// checkChangeable says why nothing can be changed any more; nil while it can.
+func (d *daemon) checkChangeable() error {
+	if err := d.checkServes(); err != nil {
+		return err
 	}
 	if d.stopping.Load() {
 		return errStopping

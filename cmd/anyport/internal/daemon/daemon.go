@@ -25,7 +25,6 @@ import (
 	"anyport/proxy"
 	"anyport/proxy/datagram"
 	"anyport/proxy/logfile"
-	"anyport/proxy/route"
 	"anyport/steering"
 	"anyport/steering/host"
 	"anyport/steering/services"
@@ -86,11 +85,12 @@ type daemon struct {
 	alarm *alarm.Alarm                                 // goes off when a route begins or ends to be in force
 	hours atomic.Pointer[map[string]admin.HoursStatus] // of the routes with active, by name
 
-	access   *proxy.AccessLog   // nil: none
-	admin    *socket.Socket     // nil: none
-	web      net.Listener       // nil: none
-	proxy    *proxy.Server      // moves the bytes; its loops never wait for this goroutine
-	steering *steering.Steering // what is in the kernel; it has a mutex of its own
+	access     accessLog
+	admin      *socket.Socket     // nil: none
+	adminGroup int                // of admin.group; or socket.NoGroup
+	web        net.Listener       // nil: none
+	proxy      *proxy.Server      // moves the bytes; its loops never wait for this goroutine
+	steering   *steering.Steering // what is in the kernel; it has a mutex of its own
 
 	serving  atomic.Pointer[generation] // never nil once the routes are open
 	refused  atomic.Pointer[string]     // why the last reload was refused; nil: it was not
@@ -184,7 +184,6 @@ func (d *daemon) openRoutes() error {
 		Workers:  c.Listen.Workers,
 		MaxFlows: d.maxFlows(),
 		Raw:      d.raw,
-		Record:   d.record(),
 		Mirror:   d.noteRefusal,
 		Knock:    d.ring,
 		Log:      d.log,
@@ -192,6 +191,7 @@ func (d *daemon) openRoutes() error {
 
 		HealthChanged: d.noteHealth,
 	})
+	d.proxy.SetRecording(d.recording(c.Log))
 	if err := d.resolveNames(c); err != nil {
 		return err
 	}
@@ -268,15 +268,6 @@ func prepare(c *config.Config, number int, others []host.Listener) (*generation,
 		return nil, err
 	}
 	return &generation{number: number, config: c, table: table, shadowed: shadowed, loaded: time.Now()}, nil
-}
-
-// record is what the proxy calls for each conn and flow that has ended; nil without an access log, so that the
-// proxy makes no records at all.
-func (d *daemon) record() func(route.Record) {
-	if d.access == nil {
-		return nil
-	}
-	return d.access.Record
 }
 
 // close closes what is held, in reverse order, so that the log, which all others need, is the last. After a

@@ -232,10 +232,11 @@ func TestLifeOfADaemon(t *testing.T) {
 		t.Errorf("drift %+v, %v", drift, err)
 	}
 	var flows []admin.Flow
-	if err := l.Flows(ctx, "web", func(f admin.Flow) error { flows = append(flows, f); return nil }); err != nil || len(flows) != 1 || flows[0].Dst != "192.0.2.7:4711" || flows[0].ToOrigin != 6 {
+	if _, err := l.Flows(ctx, admin.FlowQuery{FlowFilter: admin.FlowFilter{Route: "web"}}, func(f admin.Flow) error { flows = append(flows, f); return nil }); err != nil || len(flows) != 1 || flows[0].Dst != "192.0.2.7:4711" || flows[0].ToOrigin != 6 {
 		t.Errorf("flows %+v, %v", flows, err)
 	}
-	refusedWith(t, l.Flows(ctx, "gone", nil), `no route "gone" is in service: there are web`)
+	_, err = l.Flows(ctx, admin.FlowQuery{FlowFilter: admin.FlowFilter{Route: "gone"}}, nil)
+	refusedWith(t, err, `no route "gone" is in service: there are web`)
 	e, err := l.Explain(ctx, admin.Question{Protocol: config.TCP, Dst: netip.MustParseAddrPort("192.0.2.9:80")})
 	if err != nil || !strings.Contains(e.Text, "verdict: steer\nroute: web\n") || e.File != "it is what is in service" || len(e.Kernel) == 0 || e.PID != os.Getpid() {
 		t.Errorf("explain %+v, %v", e, err)

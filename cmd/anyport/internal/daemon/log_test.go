@@ -38,11 +38,11 @@ func TestOpenLog(t *testing.T) {
 
 // TestLostLines: the line in place of lost ones has the format of the others.
 func TestLostLines(t *testing.T) {
-	if line := string(lostLines("text", 7)); !strings.Contains(line, "level=WARN") || !strings.HasSuffix(line, " lost_lines=7\n") {
+	if line := string(lostLines("text", false, 7)); !strings.Contains(line, "level=WARN") || !strings.HasSuffix(line, " lost_lines=7\n") {
 		t.Errorf("%q", line)
 	}
 	var object map[string]any
-	if err := json.Unmarshal(lostLines("json", 7), &object); err != nil || object["lost_lines"] != 7.0 || object["level"] != "WARN" {
+	if err := json.Unmarshal(lostLines("json", false, 7), &object); err != nil || object["lost_lines"] != 7.0 || object["level"] != "WARN" {
 		t.Errorf("%v, %v", object, err)
 	}
 }

@@ -43,11 +43,32 @@ func (d *daemon) dropPrivileges() error {
 		return err
 	}
 	d.log.Info("privileges kept", "user", held.User, "capabilities", strings.Join(held.Capabilities, ","))
+	d.warnLowReplies(held)
 	if shared := privileges.SharedUser(); shared != "" {
 		d.log.Warn("anyport runs as a user that other services share: each of their processes may stop, drain and reload it",
 			"user", shared, "hint", "useradd --system --no-create-home anyport, and steering.user = \"anyport\"")
 	}
 	return nil
+}
+
+// warnLowReplies says at the start what would else show as flows without an answer: no socket can be bound to a port
+// below 1024 without a capability. Raw sockets stand in for it.
+func (d *daemon) warnLowReplies(held privileges.Held) {
+	port, low := privileges.LowReply(d.opt.Config, privileges.PortStart())
+	if !low || slices.Contains(held.Capabilities, "CAP_NET_BIND_SERVICE") || d.hasRaw() {
+		return
+	}
+	d.log.Warn("UDP answers from ports below 1024 cannot be sent: CAP_NET_BIND_SERVICE is missing", "port", port,
+		"hint", "AmbientCapabilities= and CapabilityBoundingSet= of the systemd unit, or what anyport doctor says")
+}
+
+// hasRaw reports whether answers can be sent through raw sockets.
+func (d *daemon) hasRaw() bool {
+	if d.raw == nil {
+		return false
+	}
+	four, six := d.raw.FDs()
+	return four >= 0 || six >= 0
 }
 
 // neededCapabilities are the ones to keep:

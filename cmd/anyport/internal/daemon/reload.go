@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"anyport/cmd/anyport/internal/admin"
 	"anyport/cmd/anyport/internal/slowfs"
 	"anyport/config"
+	"anyport/proxy/accesslog"
 	"anyport/steering/host"
 )
 
@@ -17,6 +19,7 @@ import (
 type reload struct {
 	read    chan struct{} // closed when next and err are there
 	next    *generation
+	access  *accesslog.Log // of next, if that writes another one; else nil
 	err     error
 	waiting []reloadReport // of those who have asked for it
 
@@ -61,16 +64,11 @@ func (d *daemon) beginReload(waiting []reloadReport) {
 	if d.checkChangeable() == nil {
 		d.checkNotified(d.opt.Manager.Reloading())
 	}
-	if d.access != nil {
-		d.access.Reopen() // even if the reload is refused: after a rotation the log needs its new file
-	}
 	r := &reload{read: make(chan struct{}), waiting: waiting}
 	d.reloading = r
 	go func() { // ends when the file is read and compiled and its names are resolved, or that took too long
 		defer close(r.read)
-		if r.next, r.err = d.load(); r.err == nil {
-			r.err = d.resolveNames(r.next.config)
-		}
+		r.next, r.access, r.err = d.loadAll()
 	}()
 }
 
@@ -114,9 +112,16 @@ func (d *daemon) cancelReload() {
 // apply puts into service what was read, and logs what that has changed, or why it was refused.
 func (d *daemon) apply(read *reload) (r admin.Reloaded, err error) {
 	if err = read.err; err == nil {
-		if r, err = d.replace(read.next); err != nil {
+		old := d.serving.Load().config.Log
+		if r, err = d.replace(read.next); err == nil {
+			d.useAccess(old, read.next.config.Log, read.access)
+			read.access = nil
+		} else {
 			d.proxy.ForgetUnused()
 		}
+	}
+	if read.access != nil { // nothing was written to it
+		_ = read.access.Close()
 	}
 	if d.checkChangeable() == nil {
 		d.checkNotified(d.opt.Manager.Ready(d.statusLine()))
@@ -181,6 +186,27 @@ func (d *daemon) replace(next *generation) (admin.Reloaded, error) {
 	return r, nil
 }
 
+// loadAll is load and all else of a reload that may take a while and can fail. The access log in service is
+// opened again even if the file is refused: after a rotation it needs its new file. If it cannot be opened,
+// the reload is refused, so that whoever asked for it learns of that.
+func (d *daemon) loadAll() (next *generation, access *accesslog.Log, err error) {
+	reopened := d.reopenAccess()
+	next, err = d.load()
+	switch {
+	case err != nil && reopened != nil:
+		return nil, nil, errors.Join(err, reopened)
+	case err != nil:
+		return nil, nil, err
+	case reopened != nil && next.config.Log.Access == d.serving.Load().config.Log.Access:
+		return nil, nil, reopened
+	}
+	if err = d.resolveNames(next.config); err != nil {
+		return nil, nil, err
+	}
+	access, err = d.openNextAccess(next.config.Log)
+	return next, access, err
+}
+
 // readTimeout bounds how long a file may take to be read. How long the rest of a reload takes depends
 // only on the size of the file.
 const readTimeout = 30 * time.Second
@@ -240,9 +266,9 @@ func checkFixedKeys(old, next *config.Config) config.Problems {
 		{"steering.user", old.Steering.User, next.Steering.User},
 		{"steering.pin", old.Steering.Pin, next.Steering.Pin},
 		{"admin.socket", old.Admin.Socket, next.Admin.Socket},
+		{"admin.group", old.Admin.Group, next.Admin.Group},
 		{"admin.http", old.Admin.HTTP, next.Admin.HTTP},
 		{"log.format", old.Log.Format, next.Log.Format},
-		{"log.access", old.Log.Access, next.Log.Access},
 	} {
 		if k.old != k.next {
 			problems = append(problems, config.Problem{File: next.Path, Key: k.key,

@@ -39,7 +39,7 @@ func (d *daemon) serve(ctx context.Context) error {
 
 	answers := api.New(service{d}, d.log, d.plainLog())
 	if d.admin != nil {
-		defer answers.ServeSocket(d.admin, served)()
+		defer answers.ServeSocket(d.admin, d.adminGroup, served)()
 	}
 	if d.web != nil {
 		defer answers.ServeWeb(d.web, served)()

@@ -162,10 +162,11 @@ func routeStatus(r proxy.RouteStatus) admin.RouteStatus {
 	status := admin.RouteStatus{
 		Name: r.Name, Protocol: r.Protocol, Prefixes: r.Prefixes, Ports: r.Ports, Action: r.Action,
 		ConnsActive: r.ConnsActive, ConnsTotal: r.ConnsTotal, Denied: r.Denied, Limited: r.Limited,
+		ConnsPeak: r.ConnsPeak, MaxConns: r.MaxConns, MaxFlows: r.MaxFlows, NewConnsPerSecond: r.NewConnsPerSecond, Queue: r.Queue,
 		BytesToOrigin: r.BytesToOrigin, BytesToClient: r.BytesToClient, HeldBack: r.HeldBack,
 		Active: r.Active, Bytes: r.Bytes, Counts: admin.Counts(r.Counts),
 		Connects: connectTimes(r.Connects), Origins: []admin.OriginStatus{},
-		BandwidthWaiting: r.BandwidthWaiting, QueueWaiting: r.QueueWaiting,
+		BandwidthWaiting: r.BandwidthWaiting, QueueWaiting: r.QueueWaiting, UnreachableSince: r.UnreachableSince,
 	}
 	for _, o := range r.Origins {
 		status.Origins = append(status.Origins, admin.OriginStatus(o))

@@ -126,7 +126,7 @@ func (r replaced) Offer(send func(upgrade.Offer) error) error {
 	maps.DeleteFunc(fds, func(_ string, fd int) bool { return fd < 0 }) // a raw socket that could not be opened
 	return send(upgrade.Offer{
 		FDs: fds, Stored: slices.Sorted(maps.Keys(r.stored)), Listeners: listeners,
-		Draining: r.drainingRoutes(), Origins: r.proxy.OriginStates(), Access: r.opt.Config.Log.Access,
+		Draining: r.drainingRoutes(), Origins: r.proxy.OriginStates(), Access: r.serving.Load().config.Log.Access,
 	})
 }
 
@@ -138,11 +138,12 @@ func (r replaced) duplicates() (fds steering.Inheritance, err error) {
 			return nil, err
 		}
 	}
-	if r.access == nil {
+	access := r.access.current.Load()
+	if access == nil {
 		return fds, nil
 	}
 	// The log's writer waits during Share, so nothing else is done there.
-	err = r.access.Share(func(file *os.File) error {
+	err = access.Share(func(file *os.File) error {
 		if file == nil {
 			return nil
 		}

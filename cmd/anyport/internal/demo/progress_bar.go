@@ -18,7 +18,7 @@ const (
 // follow draws the progress of s on a terminal until stop is called, which leaves the last line. If out
 // is not a terminal, only the last line is written.
 func follow(s *sweep, out io.Writer) (stop func()) {
-	if !text.ScreenOf(out).Terminal() {
+	if !text.IsTerminal(out) {
 		return func() { fmt.Fprintln(out, s.line()) }
 	}
 	done, drawn := make(chan struct{}), make(chan struct{})

@@ -115,6 +115,13 @@ func (f *Facts) prefixes() []netip.Prefix {
 	return slices.Compact(all)
 }
 
+// countPrefixes is the number of distinct prefixes that are steered, as check and status have it.
+func (f *Facts) countPrefixes() int {
+	all := append(f.prefixes(), f.egress()...)
+	slices.SortFunc(all, netip.Prefix.Compare)
+	return len(slices.Compact(all))
+}
+
 // egress are the egress prefixes of the file: answers of origins come back to them, so they must be local too.
 func (f *Facts) egress() (all []netip.Prefix) {
 	if f.Config != nil {

@@ -29,7 +29,7 @@ func checkFile(f *Facts) []Finding {
 		return ok("there is no %s: what a file asks for is not examined; name one with -c", f.Path)
 	}
 	return ok("%s: %s, %s", f.Path,
-		text.Count(len(f.Config.Routes), "route", "routes"), text.Count(len(f.prefixes()), "prefix", "prefixes"))
+		text.Count(len(f.Config.Routes), "route", "routes"), text.Count(f.countPrefixes(), "prefix", "prefixes"))
 }
 
 // edit is the command that opens the file at the problem; a problem of the whole file has line 0.

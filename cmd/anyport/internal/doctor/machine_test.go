@@ -12,6 +12,7 @@ import (
 	"anyport/cmd/anyport/internal/admin"
 	"anyport/config"
 	"anyport/steering/program"
+	"anyport/steering/table"
 )
 
 func noFile(f *Facts) { f.Config = nil }
@@ -36,6 +37,23 @@ func TestFile(t *testing.T) {
 			noFile,
 			[]Status{OK}, "there is no " + file, ""},
 	})
+}
+
+// TestCountPrefixes: doctor has the number of check, which is that of the compiled table.
+func TestCountPrefixes(t *testing.T) {
+	c, err := config.Parse("a.toml", []byte("[route.a]\nprotocol = \"udp\"\nprefixes = [\"192.0.2.0/24\", \"192.0.2.7\"]\norigins = [\"10.0.0.5\"]\negress_prefixes = [\"198.51.100.0/24\"]\n"+
+		"[route.b]\nprotocol = \"tcp\"\nprefixes = [\"192.0.2.0/24\"]\norigins = [\"10.0.0.5\"]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	compiled, err := table.Compile(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := Facts{Config: c}
+	if got, want := f.countPrefixes(), compiled.Prefixes(); got != want || want != 3 {
+		t.Errorf("%d prefixes, check has %d", got, want)
+	}
 }
 
 func TestProcess(t *testing.T) {

@@ -6,7 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"anyport/config"
+	"anyport/cmd/anyport/internal/privileges"
 	"anyport/steering/program"
 )
 
@@ -20,7 +20,7 @@ func checkPrivileges(f *Facts) []Finding {
 	}
 	switch {
 	case len(missing) > 0:
-		return fail("sudo setcap cap_bpf,cap_net_admin,cap_net_bind_service+ep "+f.Program, whyPrivileges(missing, port),
+		return fail(f.setcap(), whyPrivileges(missing, port),
 			"%s missing", strings.Join(missing, ", "))
 	case f.UserNamespace:
 		return fail("run it in the initial user namespace (for Docker: --userns=host --cap-add=BPF --cap-add=NET_ADMIN)",
@@ -49,17 +49,20 @@ func whyPrivileges(missing []string, port uint16) string {
 func (f *Facts) lowReplies() (port uint16, low bool) {
 	first, known := f.number("net/ipv4/ip_unprivileged_port_start")
 	if !known {
-		first = 1024
+		first = privileges.UsualPortStart
 	}
 	if f.Config == nil {
 		return 0, false
 	}
-	for _, r := range f.Config.Routes {
-		for _, ports := range r.Ports {
-			if r.Forwards() && r.Takes(config.UDP) && int(ports.First) < first {
-				return ports.First, true
-			}
-		}
+	return privileges.LowReply(f.Config, first)
+}
+
+// setcap is the command that gives the program what it needs: all of it, because setcap takes away what it does not
+// name.
+func (f *Facts) setcap() string {
+	names := []string{"cap_bpf", "cap_net_admin", "cap_net_bind_service", "cap_net_raw"}
+	if f.Config != nil && f.Config.Steering.User != "" {
+		names = append(names, "cap_chown", "cap_setuid", "cap_setgid")
 	}
-	return 0, false
+	return "sudo setcap " + strings.Join(names, ",") + "+ep " + f.Program
 }

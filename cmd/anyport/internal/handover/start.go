@@ -27,6 +27,7 @@ type Successor struct {
 	*Conn
 	cmd   *exec.Cmd
 	pidfd int
+	said  *stderr       // nil: it has the stderr of this process
 	ended chan struct{} // closed when it has ended
 }
 
@@ -49,8 +50,12 @@ const (
 // that it outlives this process and its terminal, and with the capabilities that this process has
 // now, never more.
 //
+// With capture its stderr is a pipe at first, so that the last line of it can be part of a reason. A process of this
+// version takes the stderr of this process at once; one of an older version does not know of that, and would write
+// to the pipe after the end of this process: see StderrTaken.
+//
 // The caller must Close it, and Kill it if it must not live on.
-func Start(binary string, args []string, parent Parent) (*Successor, error) {
+func Start(binary string, args []string, parent Parent, capture bool) (*Successor, error) {
 	ours, theirs, err := socketPair()
 	if err != nil {
 		return nil, err
@@ -64,6 +69,16 @@ func Start(binary string, args []string, parent Parent) (*Successor, error) {
 	s.cmd.Stdout, s.cmd.Stderr = os.Stdout, os.Stderr
 	s.cmd.Env = append(os.Environ(), environment+"="+strconv.Itoa(firstExtra))
 	s.cmd.ExtraFiles = []*os.File{theirs}
+	if capture {
+		said, write, err := captureStderr()
+		if err != nil {
+			return nil, errors.Join(err, conn.Close())
+		}
+		defer write.Close()
+		s.said, s.cmd.Stderr = said, write
+		s.cmd.ExtraFiles = append(s.cmd.ExtraFiles, os.Stderr)
+		s.cmd.Env = append(s.cmd.Env, stderrEnvironment+"="+strconv.Itoa(firstExtra+1))
+	}
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, AmbientCaps: ambientCapabilities(), PidFD: &s.pidfd}
 	if parent == Manager {
 		s.cmd.SysProcAttr.Cloneflags = unix.CLONE_PARENT
@@ -89,6 +104,9 @@ func (s *Successor) reap() {
 	_ = s.cmd.Wait() // the manager does that, where the new process is its child
 }
 
+// StderrTaken reports whether the successor has no pipe of this process as its stderr.
+func (s *Successor) StderrTaken() bool { return s.said == nil || s.said.await() }
+
 // PID is the process id of the successor.
 func (s *Successor) PID() int { return s.cmd.Process.Pid }
 
@@ -99,7 +117,15 @@ func (s *Successor) Wait() string {
 	case <-s.ended:
 	case <-time.After(time.Second):
 	}
-	return s.Kill()
+	how := s.Kill()
+	if s.said == nil {
+		return how
+	}
+	s.said.await() // for what is still in the pipe
+	if line := s.said.lastLine(); line != "" {
+		return how + ": " + line
+	}
+	return how
 }
 
 // killTimeout is how long a killed process may take to end. If a system call of it hangs, it does not
@@ -123,6 +149,9 @@ func (s *Successor) Kill() string {
 // Predecessor returns the stream to the process that this one replaces; nil if there is none. It must
 // be called once, before other processes are started: they would inherit the descriptor.
 func Predecessor() (*Conn, error) {
+	if err := takeStderr(); err != nil {
+		return nil, err
+	}
 	number, ok := os.LookupEnv(environment)
 	if !ok {
 		return nil, nil

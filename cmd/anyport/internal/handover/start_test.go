@@ -44,7 +44,7 @@ func start(t *testing.T, successor string) *Successor {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := Start(binary, []string{successor}, Self)
+	s, err := Start(binary, []string{successor}, Self, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,6 +89,36 @@ func TestSuccessorFails(t *testing.T) {
 	}
 }
 
+// TestLastLine: what a successor says last is part of how it ended, wherever the lines are cut. One that takes
+// this process's stderr is not heard any more.
+func TestLastLine(t *testing.T) {
+	for script, want := range map[string]string{
+		"exit 3":                              "exit status 3",
+		"echo one >&2; echo two >&2; exit 4":  "exit status 4: two",
+		"printf 'no end of line' >&2; exit 5": "exit status 5: no end of line",
+		"yes | head -c 100000 >&2; echo '  last  ' >&2; echo >&2; exit 6": "exit status 6: last",
+	} {
+		s, err := Start("/bin/sh", []string{"-c", script}, Self, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-s.ended
+		if got := s.Wait(); got != want || !s.StderrTaken() {
+			t.Errorf("%s: %q, want %q", script, got, want)
+		}
+		s.Close()
+	}
+	s, err := Start("/bin/sh", []string{"-c", "exec sleep 1000"}, Self, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	defer s.Kill()
+	if s.StderrTaken() {
+		t.Error("one that keeps the pipe has taken the other stderr")
+	}
+}
+
 func TestKill(t *testing.T) {
 	if state := start(t, "hangs").Kill(); state != "signal: killed" {
 		t.Errorf("ended with %q, want by a signal", state)
@@ -96,7 +126,7 @@ func TestKill(t *testing.T) {
 }
 
 func TestStartNothing(t *testing.T) {
-	if _, err := Start(t.TempDir()+"/gone", nil, Self); err == nil || !strings.Contains(err.Error(), "gone") {
+	if _, err := Start(t.TempDir()+"/gone", nil, Self, true); err == nil || !strings.Contains(err.Error(), "gone") {
 		t.Errorf("got %v, want an error that names the binary", err)
 	}
 }

@@ -53,6 +53,17 @@ func Find(name string) (*Account, error) {
 	return &Account{UID: numbers[0], GID: numbers[1], Groups: numbers[2:]}, nil
 }
 
+// FindGroup looks up a group by name or number. A number needs no entry in /etc/group.
+func FindGroup(name string) (int, error) {
+	if g, err := user.LookupGroup(name); err == nil {
+		return strconv.Atoi(g.Gid)
+	}
+	if gid, err := strconv.Atoi(name); err == nil && gid >= 0 && gid <= mostUID {
+		return gid, nil
+	}
+	return 0, fmt.Errorf("there is no group %q: create it: groupadd --system %s", name, name)
+}
+
 // atoi reads numbers as /etc/passwd and /etc/group have them.
 func atoi(texts []string) (numbers []int, err error) {
 	for _, text := range texts {

@@ -180,12 +180,12 @@ func (s *shadow) listen(failed chan<- error) (stop func(), err error) {
 	if path == "" {
 		return func() {}, nil
 	}
-	listener, err := socket.Listen(path, nil)
+	listener, err := socket.Listen(path, nil, socket.NoGroup)
 	if err != nil {
 		return nil, err
 	}
 	plain := log.New(s.lines, "", 0)
-	stopServing := api.New(service{s}, s.log, plain).ServeSocket(listener, failed)
+	stopServing := api.New(service{s}, s.log, plain).ServeSocket(listener, api.NoGroup, failed)
 	return func() {
 		stopServing()
 		_ = listener.Close() // fails if the server has closed it

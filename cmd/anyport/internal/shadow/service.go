@@ -59,6 +59,11 @@ func (s service) Conns(string) (iter.Seq[route.Conn], error) {
 	return func(func(route.Conn) bool) {}, errShadow
 }
 
+// Kill is refused.
+func (s service) Kill(context.Context, admin.FlowFilter, func(*route.Conn) bool) (int, error) {
+	return 0, errShadow
+}
+
 // Drain is refused.
 func (s service) Drain(context.Context, string, bool, bool) (admin.Drained, error) {
 	return admin.Drained{}, errShadow

@@ -19,20 +19,25 @@ import (
 // dialTimeout bounds how long a process that serves at the path may take to accept.
 const dialTimeout = 5 * time.Second
 
-// Listen makes the socket at path, which only its owner may open: the account that this process is
-// going to be, or this process's user if owner is nil. It replaces a socket that a dead process has
+// Listen makes the socket at path, which only its owner may open, and the members of a group if there is one: owner is
+// the account that this process is going to be, or nil for this process's user; group is a number, or NoGroup. It replaces a socket that a dead process has
 // left, and refuses to replace anything else.
-func Listen(path string, owner *privileges.Account) (*Socket, error) {
-	listener, err := listen(path, owner)
+func Listen(path string, owner *privileges.Account, group int) (*Socket, error) {
+	listener, err := listen(path, owner, group)
 	if err != nil {
 		return nil, err
 	}
-	return newSocket(listener, path), nil
+	return newSocket(listener, path, group), nil
 }
 
 // listen makes a listener whose Close leaves the file, with errors for the operator.
-func listen(path string, owner *privileges.Account) (*net.UnixListener, error) {
+func listen(path string, owner *privileges.Account, group int) (*net.UnixListener, error) {
 	listener, err := listenPrivate(path, owner)
+	if err == nil && group != NoGroup {
+		if err = giveToGroup(path, owner, group); err != nil {
+			err = errors.Join(fmt.Errorf("give it to admin.group: %w", err), listener.Close(), os.Remove(path))
+		}
+	}
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return nil, fmt.Errorf("admin.socket: %w: run as root, or name a path that this user may write", err)
@@ -99,7 +104,27 @@ func removeStale(path string) error {
 		conn.Close()
 		return fmt.Errorf("another process serves on %s: stop it, or name another path", path)
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return os.Remove(path)
+		if err := os.Remove(path); err != nil {
+			return staleError{path, info, "no process serves on it"}
+		}
+		return nil
+	case errors.Is(err, fs.ErrPermission):
+		return staleError{path, info, "if no process serves on it"}
 	}
 	return err
+}
+
+// staleError is a socket that this user may not remove, or not even ask.
+type staleError struct {
+	path string
+	info fs.FileInfo
+	when string
+}
+
+func (e staleError) Error() string {
+	owner := "another user"
+	if stat, ok := e.info.Sys().(*syscall.Stat_t); ok {
+		owner = fmt.Sprintf("user %d", stat.Uid)
+	}
+	return fmt.Sprintf("%s is a socket of %s, left by an earlier anyport: %s, remove it: sudo rm %s; or name another path", e.path, owner, e.when, e.path)
 }

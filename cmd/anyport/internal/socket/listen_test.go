@@ -16,7 +16,7 @@ import (
 
 func TestListen(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "made", "admin.sock")
-	listener, err := Listen(path, nil)
+	listener, err := Listen(path, nil, NoGroup)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +28,7 @@ func TestListen(t *testing.T) {
 		t.Errorf("mode %v, want a socket that its owner alone may open", info.Mode())
 	}
 
-	if _, err := Listen(path, nil); err == nil || !strings.Contains(err.Error(), "another process serves on "+path) {
+	if _, err := Listen(path, nil, NoGroup); err == nil || !strings.Contains(err.Error(), "another process serves on "+path) {
 		t.Errorf("beside a live socket: error %v", err)
 	}
 	if err := listener.Close(); err != nil {
@@ -42,7 +42,7 @@ func TestListen(t *testing.T) {
 // TestCloseLeavesOthers: where another process has put its own socket, Close does not remove that.
 func TestCloseLeavesOthers(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "admin.sock")
-	s, err := Listen(path, nil)
+	s, err := Listen(path, nil, NoGroup)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func TestListenReplacesStale(t *testing.T) {
 	dead.SetUnlinkOnClose(false) // as kill -9 does
 	dead.Close()
 
-	listener, err := Listen(path, nil)
+	listener, err := Listen(path, nil, NoGroup)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestListenKeepsFiles(t *testing.T) {
 	if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Listen(path, nil); err == nil || !strings.Contains(err.Error(), "is not a socket") {
+	if _, err := Listen(path, nil, NoGroup); err == nil || !strings.Contains(err.Error(), "is not a socket") {
 		t.Errorf("error %v", err)
 	}
 	if text, err := os.ReadFile(path); string(text) != "precious" {
@@ -128,7 +128,7 @@ func TestListenAmongOthers(t *testing.T) {
 				t.Fatal(err)
 			}
 			path := reachable(t, filepath.Join(dir, test.file))
-			listener, err := Listen(path, owner)
+			listener, err := Listen(path, owner, NoGroup)
 			if test.refused != "" {
 				if err == nil || !strings.Contains(err.Error(), test.refused) {
 					t.Errorf("error %v, want %s", err, test.refused)
@@ -178,7 +178,7 @@ func TestListenForAnother(t *testing.T) {
 	}
 	dir := t.TempDir()
 	path := reachable(t, filepath.Join(dir, "made", "admin.sock"))
-	listener, err := Listen(path, &privileges.Account{UID: 65534, GID: 65533})
+	listener, err := Listen(path, &privileges.Account{UID: 65534, GID: 65533}, NoGroup)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,6 +190,39 @@ func TestListenForAnother(t *testing.T) {
 		}
 		if int(stat.Uid) != want.UID || int(stat.Gid) != want.GID {
 			t.Errorf("%s belongs to %d:%d, want %d:%d", name, stat.Uid, stat.Gid, want.UID, want.GID)
+		}
+	}
+}
+
+// TestStaleOfAnother: a socket that another user has left, dead or not, is reported with the command that removes it.
+func TestStaleOfAnother(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	dir := t.TempDir()
+	path := filepath.Join(dir, "admin.sock")
+	dead, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead.SetUnlinkOnClose(false)
+	dead.Close()
+	for parent := dir; parent != os.TempDir(); parent = filepath.Dir(parent) {
+		if err := os.Chmod(parent, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	nobody := &privileges.Account{UID: 65534, GID: 65534}
+	for mode, want := range map[fs.FileMode]string{
+		0o600: "if no process serves on it, remove it: sudo rm " + path,
+		0o666: "no process serves on it, remove it: sudo rm " + path,
+	} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		err := nobody.Do(func() error { return removeStale(path) })
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "is a socket of user 0") {
+			t.Errorf("mode %v: %v, want %q", mode, err, want)
 		}
 	}
 }

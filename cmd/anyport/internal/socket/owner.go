@@ -73,3 +73,31 @@ func makeDir(path string, owner *privileges.Account) error {
 	}
 	return err
 }
+
+// NoGroup is the number of no group.
+const NoGroup = -1
+
+// giveToGroup makes a group that of the socket at path, with the mode 0660. By now somebody else may have put another file there, so the
+// file is opened, looked at, and changed by its descriptor.
+func giveToGroup(path string, owner *privileges.Account, group int) error {
+	fd, err := unix.Open(path, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	defer unix.Close(fd)
+	var stat unix.Stat_t
+	if err := unix.Fstat(fd, &stat); err != nil {
+		return &os.PathError{Op: "stat", Path: path, Err: err}
+	}
+	uid := os.Geteuid()
+	if owner != nil {
+		uid = owner.UID
+	}
+	if stat.Mode&unix.S_IFMT != unix.S_IFSOCK || int(stat.Uid) != uid {
+		return fmt.Errorf("%s is not the socket any more that was made", path)
+	}
+	if err := unix.Fchownat(fd, "", -1, group, unix.AT_EMPTY_PATH); err != nil {
+		return &os.PathError{Op: "chgrp", Path: path, Err: err}
+	}
+	return os.Chmod(fmt.Sprintf("/proc/self/fd/%d", fd), 0o660) // fchmod(2) takes no O_PATH
+}

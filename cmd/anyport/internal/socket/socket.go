@@ -23,8 +23,9 @@ const (
 // Socket is a listener and its file. If somebody removes the file, [Socket.KeepFile] listens again
 // and the next Accept is of the new listener: the server on top notices nothing.
 type Socket struct {
-	path string
-	slow *slowfs.Worker
+	path  string
+	group int // or NoGroup
+	slow  *slowfs.Worker
 
 	mu       sync.Mutex // guards what follows; never held during an access to the file system
 	listener *net.UnixListener
@@ -35,15 +36,15 @@ type Socket struct {
 
 // Inherit takes over the listener of the process before, which still serves. Close leaves the file
 // to that process until [Socket.LeaveFile] says otherwise.
-func Inherit(listener *net.UnixListener, path string) *Socket {
-	s := newSocket(listener, path)
+func Inherit(listener *net.UnixListener, path string, group int) *Socket {
+	s := newSocket(listener, path, group)
 	s.LeaveFile(true)
 	return s
 }
 
 // newSocket takes over a listener whose Close does not remove the file.
-func newSocket(listener *net.UnixListener, path string) *Socket {
-	s := &Socket{path: path, slow: slowfs.New(fileTimeout), listener: listener}
+func newSocket(listener *net.UnixListener, path string, group int) *Socket {
+	s := &Socket{path: path, group: group, slow: slowfs.New(fileTimeout), listener: listener}
 	s.file, _ = s.stat() // an error shows again in missing
 	return s
 }
@@ -116,7 +117,7 @@ func (s *Socket) KeepFile(ctx context.Context, owner *privileges.Account, log *s
 
 // restore listens at the path again.
 func (s *Socket) restore(owner *privileges.Account, log *slog.Logger) error {
-	listener, err := slowfs.Do(s.slow, "restore admin.socket", func() (*net.UnixListener, error) { return listen(s.path, owner) })
+	listener, err := slowfs.Do(s.slow, "restore admin.socket", func() (*net.UnixListener, error) { return listen(s.path, owner, s.group) })
 	if err != nil {
 		return err
 	}

@@ -48,7 +48,7 @@ func reaches(path string) bool {
 // noticed nothing, and the one that was removed is closed.
 func TestRestore(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "made", "admin.sock")
-	s, err := Listen(path, nil)
+	s, err := Listen(path, nil, NoGroup)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,14 +83,14 @@ func TestRestore(t *testing.T) {
 // TestRestoreAfterClose: a socket that is restored while the process ends is removed again.
 func TestRestoreAfterClose(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "admin.sock")
-	s, err := Listen(path, nil)
+	s, err := Listen(path, nil, NoGroup)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	listener, err := listen(path, nil)
+	listener, err := listen(path, nil, NoGroup)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +108,7 @@ func TestRestoreAfterClose(t *testing.T) {
 // TestRestoreRefuses: what somebody else has put there stays.
 func TestRestoreRefuses(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "admin.sock")
-	s, err := Listen(path, nil)
+	s, err := Listen(path, nil, NoGroup)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +130,7 @@ func TestRestoreRefuses(t *testing.T) {
 // TestKeepFile runs the goroutine that restores the file, and ends it.
 func TestKeepFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "admin.sock")
-	s, err := Listen(path, nil)
+	s, err := Listen(path, nil, NoGroup)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +159,7 @@ func TestKeepFile(t *testing.T) {
 // TestInherit: until this process serves, the file is the other one's, who listens on the same socket.
 func TestInherit(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "admin.sock")
-	first, err := Listen(path, nil)
+	first, err := Listen(path, nil, NoGroup)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +174,7 @@ func TestInherit(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return Inherit(copied.(*net.UnixListener), path)
+		return Inherit(copied.(*net.UnixListener), path, NoGroup)
 	}
 	s := inherit()
 	if s.missing() || s.Addr().String() != path {
@@ -199,7 +199,7 @@ func TestInherit(t *testing.T) {
 // TestHangingMount: an access to the path that hangs is an error in time, and the socket counts as there.
 func TestHangingMount(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "admin.sock")
-	s, err := Listen(path, nil)
+	s, err := Listen(path, nil, NoGroup)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,16 +1,16 @@
 package text
 
 import (
-	"fmt"
 	"time"
 
 	"anyport/cmd/anyport/internal/admin"
 )
 
-// doorRows has a row for each client that has knocked.
-func doorRows(doors []admin.Door) (rows []string) {
+// doorTable has a row for each client that has knocked.
+func doorTable(doors []admin.Door) table {
+	t := table{head: []string{"DOOR OPEN TO", "ROUTE", "UNTIL"}}
 	for _, d := range doors {
-		rows = append(rows, fmt.Sprintf("%s\t%s\t%s", d.Client, d.Route, d.Until.Format(time.DateTime)))
+		t.add([]string{d.Client, d.Route, d.Until.Format(time.DateTime)})
 	}
-	return rows
+	return t
 }

@@ -14,38 +14,53 @@ import (
 type FlowTable struct {
 	*tabwriter.Writer
 	rows int
+	row  func(admin.Flow) string
 }
 
 // flowHead are the columns; flowRow has a row of them.
-const flowHead = "PROTO\tCLIENT\tDST\tROUTE\tORIGIN\tAGE\tIDLE\tTO ORIGIN\tTO CLIENT"
+const flowHead = "ID\tPROTO\tCLIENT\tDST\tROUTE\tORIGIN\tSTATE\tAGE\tIDLE\tTO ORIGIN\tTO CLIENT"
 
 // NewFlowTable writes the head of the table. Flush ends it.
 func NewFlowTable(out io.Writer) *FlowTable {
-	t := &FlowTable{Writer: tabwriter.NewWriter(out, 10, 0, 2, ' ', 0)}
-	fmt.Fprintln(t, flowHead)
+	return newFlowTable(out, flowHead, flowRow)
+}
+
+// NewRatesTable is a table of flows that have their rates.
+func NewRatesTable(out io.Writer) *FlowTable {
+	return newFlowTable(out, flowHead+"\tTO ORIGIN/S\tTO CLIENT/S", func(f admin.Flow) string {
+		return fmt.Sprintf("%s\t%s\t%s", flowRow(f), Bytes(uint64(f.FlowRates.ToOrigin)), Bytes(uint64(f.FlowRates.ToClient)))
+	})
+}
+
+func newFlowTable(out io.Writer, head string, row func(admin.Flow) string) *FlowTable {
+	t := &FlowTable{Writer: tabwriter.NewWriter(out, 10, 0, 2, ' ', 0), row: row}
+	fmt.Fprintln(t, head)
 	return t
 }
 
 // Add writes one row.
 func (t *FlowTable) Add(f admin.Flow) error {
-	fmt.Fprintln(t, flowRow(f))
+	fmt.Fprintln(t, t.row(f))
 	if t.rows++; t.rows%1000 == 0 {
 		return t.Flush()
 	}
 	return nil
 }
 
-// flowRow is one line. "-" stands for an origin that is not reached yet, "waiting" for one that the conn
-// waits for in a queue.
+// flowRow is one line.
 func flowRow(f admin.Flow) string {
-	origin := cmp.Or(f.Origin, "-")
-	if f.Waiting {
-		origin = "waiting"
-	}
 	client := f.Client
 	if f.Peer != "" {
 		client += " via " + f.Peer
 	}
-	return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s", f.Protocol, client, f.Dst, f.Route, origin,
+	return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s", f.ID, f.Protocol, client, f.Dst, f.Route, flowOrigin(f), f.State,
 		Seconds(f.AgeSeconds), Seconds(f.IdleSeconds), Bytes(f.ToOrigin), Bytes(f.ToClient))
+}
+
+// flowOrigin is "-" for an origin that is not reached yet, "waiting" for one that the conn waits for in a queue.
+func flowOrigin(f admin.Flow) string {
+	if f.Waiting {
+		return "waiting"
+	}
+	return cmp.Or(f.Origin, "-")
 }

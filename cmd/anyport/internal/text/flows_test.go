@@ -16,9 +16,9 @@ func TestFlowTable(t *testing.T) {
 	var out bytes.Buffer
 	table := NewFlowTable(&out)
 	for _, f := range []admin.Flow{
-		{Protocol: "tcp", Client: "198.51.100.9:50123", Dst: "192.0.2.1:80", Route: "web", Origin: "10.0.0.5:8080", AgeSeconds: 3723, IdleSeconds: 0.04, ToOrigin: 1 << 20, ToClient: 3 << 30},
-		{Protocol: "udp", Client: "[2001:db8::9]:53", Dst: "[2001:db8:1::1]:65535", Route: "game", AgeSeconds: 9.96},
-		{Protocol: "tcp", Client: "198.51.100.9:50124", Dst: "192.0.2.1:80", Route: "web", Waiting: true},
+		{ID: "0123456789abcdef", State: "open", Protocol: "tcp", Client: "198.51.100.9:50123", Dst: "192.0.2.1:80", Route: "web", Origin: "10.0.0.5:8080", AgeSeconds: 3723, IdleSeconds: 0.04, ToOrigin: 1 << 20, ToClient: 3 << 30},
+		{ID: "0123456789abcdef", State: "unanswered", Protocol: "udp", Client: "[2001:db8::9]:53", Dst: "[2001:db8:1::1]:65535", Route: "game", AgeSeconds: 9.96},
+		{ID: "0123456789abcdef", State: "waiting", Protocol: "tcp", Client: "198.51.100.9:50124", Dst: "192.0.2.1:80", Route: "web", Waiting: true},
 	} {
 		if err := table.Add(f); err != nil {
 			t.Fatal(err)
@@ -30,10 +30,10 @@ func TestFlowTable(t *testing.T) {
 	if err := table.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	const want = `PROTO     CLIENT              DST                    ROUTE     ORIGIN         AGE       IDLE      TO ORIGIN  TO CLIENT
-tcp       198.51.100.9:50123  192.0.2.1:80           web       10.0.0.5:8080  1h2m3s    0s        1.0 MiB    3.0 GiB
-udp       [2001:db8::9]:53    [2001:db8:1::1]:65535  game      -              10s       0s        0 B        0 B
-tcp       198.51.100.9:50124  192.0.2.1:80           web       waiting        0s        0s        0 B        0 B
+	const want = `ID                PROTO     CLIENT              DST                    ROUTE     ORIGIN         STATE       AGE       IDLE      TO ORIGIN  TO CLIENT
+0123456789abcdef  tcp       198.51.100.9:50123  192.0.2.1:80           web       10.0.0.5:8080  open        1h2m3s    0s        1.0 MiB    3.0 GiB
+0123456789abcdef  udp       [2001:db8::9]:53    [2001:db8:1::1]:65535  game      -              unanswered  10s       0s        0 B        0 B
+0123456789abcdef  tcp       198.51.100.9:50124  192.0.2.1:80           web       waiting        waiting     0s        0s        0 B        0 B
 `
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

@@ -78,6 +78,11 @@ func Drained(out io.Writer, d *admin.Drained) {
 	}
 }
 
+// Killed says how many conns and flows were ended.
+func Killed(out io.Writer, k *admin.Killed) {
+	fmt.Fprintf(out, "%s ended\n", Count(k.Ended, "conn or flow", "conns and flows"))
+}
+
 // Confirmed says that nothing is given back.
 func Confirmed(out io.Writer, c *admin.Confirmed) {
 	fmt.Fprintf(out, "confirmed with %v left: %s stays in service\n", time.Duration(c.SecondsLeft*float64(time.Second)).Round(time.Second), c.Path)

@@ -2,7 +2,6 @@ package text
 
 import (
 	"cmp"
-	"fmt"
 	"strings"
 	"time"
 
@@ -22,13 +21,17 @@ func resolverLine(r *admin.ResolverStatus) [2]string {
 	return line
 }
 
-// nameRows has a row for each DNS name.
-func nameRows(names []admin.NameStatus) (rows []string) {
-	for _, n := range names {
-		ttl := time.Duration(n.TTLSeconds * float64(time.Second)).Round(time.Second)
-		rows = append(rows, fmt.Sprintf("%s\t%s\t%v\t%s\t%s", n.Name, some(n.Addresses), ttl, cmp.Or(n.Server, "-"), cmp.Or(oneLine(n.Error), "-")))
+// nameTable has a row for each DNS name; none if no origin is a name.
+func nameTable(r *admin.ResolverStatus) table {
+	t := table{head: []string{"NAME", "TTL", "SERVER"}}
+	if r == nil {
+		return t
 	}
-	return rows
+	for _, n := range r.Names {
+		ttl := time.Duration(n.TTLSeconds * float64(time.Second)).Round(time.Second)
+		t.add([]string{n.Name, ttl.String(), cmp.Or(n.Server, "-")}, some(n.Addresses), oneLine(n.Error))
+	}
+	return t
 }
 
 func oneLine(text string) string { return strings.ReplaceAll(strings.TrimSpace(text), "\n", "; ") }

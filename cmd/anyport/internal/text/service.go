@@ -2,35 +2,40 @@ package text
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"anyport/cmd/anyport/internal/admin"
-	"anyport/steering/table"
+	steered "anyport/steering/table"
 )
 
-// serviceRows has a row for each socket of a service of this host. What is not reached is in capitals.
-func serviceRows(s *admin.Status) (rows []string) {
+// serviceTable has a row for each socket of a service of this host. What is not reached is in capitals.
+func serviceTable(s *admin.Status) table {
+	t := table{head: []string{"SERVICE", "ROUTE", "PROTOCOL", "LISTENER", "LOOKUPS"}}
 	for _, r := range s.Routes {
 		for _, l := range r.LocalSockets {
-			listener, process, since := l.Listener, "-", "-"
+			listener := l.Listener
 			if !l.Up {
 				listener = "AWAY"
 			}
-			switch {
-			case l.Process != "":
-				process = fmt.Sprintf("%s (pid %d)", l.Process, l.PID)
-			case l.PID != 0: // it has ended, and others still have the socket
-				process = fmt.Sprintf("pid %d", l.PID)
-			}
-			if l.Since != nil {
-				since = l.Since.Format(time.DateTime)
-			}
-			row := fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%d", l.Service, r.Name, l.Protocol, listener, process, since, r.Verdicts[string(table.Socket)])
-			if l.Problem != "" {
-				row += "\t" + l.Problem
-			}
-			rows = append(rows, row)
+			lookups := compact(r.Verdicts[string(steered.Socket)])
+			t.add([]string{l.Service, r.Name, l.Protocol, listener, lookups}, holderText(l), l.Problem)
 		}
 	}
-	return rows
+	return t
+}
+
+// holderText is who has a socket, and since when it is or is not there.
+func holderText(l admin.LocalSocket) string {
+	var parts []string
+	switch {
+	case l.Process != "":
+		parts = append(parts, fmt.Sprintf("%s (pid %d)", l.Process, l.PID))
+	case l.PID != 0: // it has ended, and others still have the socket
+		parts = append(parts, fmt.Sprintf("pid %d", l.PID))
+	}
+	if l.Since != nil {
+		parts = append(parts, "since "+l.Since.Format(time.DateTime))
+	}
+	return strings.Join(parts, ", ")
 }

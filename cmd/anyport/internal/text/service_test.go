@@ -1,6 +1,7 @@
 package text
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -9,7 +10,7 @@ import (
 	"anyport/cmd/anyport/internal/admin"
 )
 
-func TestServiceRows(t *testing.T) {
+func TestServiceTable(t *testing.T) {
 	since := time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
 	s := &admin.Status{Routes: []admin.RouteStatus{
 		{Name: "web"},
@@ -22,13 +23,20 @@ func TestServiceRows(t *testing.T) {
 			{Service: "/x", Protocol: "tcp"},
 		}},
 	}}
-	want := []string{
-		"unbound.service\tdns\ttcp\t127.0.0.1:53\tunbound (pid 812)\t2026-05-04 03:02:01\t12",
-		"unbound.service\tdns\tudp\tAWAY\t-\t2026-05-04 03:02:01\t12\tunbound.service has several sockets",
-		"pid:7\techo\ttcp\t0.0.0.0:7\tpid 7\t-\t0",
-		"/x\techo\ttcp\tAWAY\t-\t-\t0",
-	}
-	if diff := cmp.Diff(want, serviceRows(s)); diff != "" {
+	const want = `SERVICE          ROUTE  PROTOCOL  LISTENER      LOOKUPS
+unbound.service  dns    tcp       127.0.0.1:53  12
+  unbound (pid 812), since 2026-05-04 03:02:01
+unbound.service  dns    udp       AWAY          12
+  since 2026-05-04 03:02:01
+  unbound.service has several sockets
+pid:7            echo   tcp       0.0.0.0:7     0
+  pid 7
+/x               echo   tcp       AWAY          0
+`
+	var got strings.Builder
+	services := serviceTable(s)
+	services.write(&got)
+	if diff := cmp.Diff(want, got.String()); diff != "" {
 		t.Error(diff)
 	}
 }

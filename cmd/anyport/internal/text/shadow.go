@@ -63,3 +63,12 @@ func shadowPlaces(d admin.ShadowDifference) string {
 	}
 	return strings.Join(all, ", ")
 }
+
+// printRows ends the block of columns before it, so that each aligns on its own.
+func printRows(out *tabwriter.Writer, head string, rows []string) {
+	out.Flush()
+	fmt.Fprintln(out, head)
+	for _, row := range rows {
+		fmt.Fprintln(out, row)
+	}
+}

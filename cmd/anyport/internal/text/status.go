@@ -1,16 +1,17 @@
 package text
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"anyport/cmd/anyport/internal/admin"
+	"anyport/proxy/health"
 	"anyport/proxy/route"
 )
 
@@ -19,38 +20,23 @@ func Status(w io.Writer, s *admin.Status) error {
 	if s.Shadow != nil {
 		return Shadow(w, s)
 	}
-	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, line := range summary(s) {
-		fmt.Fprintf(out, "%s\t%s\n", line[0], line[1])
+	var out bytes.Buffer
+	lines := summary(s)
+	label := 0
+	for _, line := range lines {
+		label = max(label, len(line[0]))
 	}
-	fmt.Fprintln(out)
-	printRows(out, "ROUTE\tPROTOCOL\tPREFIXES\tPORTS\tACTIVE\tTOTAL\tREFUSED\tDENIED\tLIMITED\tTO ORIGIN\tTO CLIENT", routeRows(s))
-	if rows := originRows(s); len(rows) > 0 {
-		fmt.Fprintln(out)
-		printRows(out, "ORIGIN\tROUTE\tSTATE\tACTIVE\tTOTAL", rows)
+	for _, line := range lines {
+		writeHanging(&out, fmt.Sprintf("%-*s", label+len(gap), line[0]), line[1])
 	}
-	if rows := serviceRows(s); len(rows) > 0 {
-		fmt.Fprintln(out)
-		printRows(out, "SERVICE\tROUTE\tPROTOCOL\tLISTENER\tPROCESS\tSINCE\tLOOKUPS", rows)
+	for _, t := range []table{routeTable(s), originTable(s), serviceTable(s), doorTable(s.Doors), nameTable(s.Resolver)} {
+		if len(t.rows) > 0 {
+			writeLine(&out, "")
+			t.write(&out)
+		}
 	}
-	if len(s.Doors) > 0 {
-		fmt.Fprintln(out)
-		printRows(out, "DOOR OPEN TO\tROUTE\tUNTIL", doorRows(s.Doors))
-	}
-	if s.Resolver != nil {
-		fmt.Fprintln(out)
-		printRows(out, "NAME\tADDRESSES\tTTL\tSERVER\tERROR", nameRows(s.Resolver.Names))
-	}
-	return out.Flush()
-}
-
-// printRows ends the block of columns before it, so that each aligns on its own.
-func printRows(out *tabwriter.Writer, head string, rows []string) {
-	out.Flush()
-	fmt.Fprintln(out, head)
-	for _, row := range rows {
-		fmt.Fprintln(out, row)
-	}
+	_, err := out.WriteTo(w)
+	return err
 }
 
 // summary has a line for each thing; what an operator must see has its name in capitals.
@@ -149,23 +135,28 @@ func steeringText(s admin.SteeringStatus) string {
 	return text
 }
 
-// routeRows has a row for each route, in the order of the file. REFUSED, DENIED and LIMITED join what the
-// kernel and the proxy have counted.
-func routeRows(s *admin.Status) []string {
-	var rows []string
+// routeTable has a row for each route, in the order of the file. REFUSED, DENIED and LIMITED join what
+// the kernel and the proxy have counted.
+func routeTable(s *admin.Status) table {
+	t := table{head: []string{"ROUTE", "ACTIVE", "TOTAL", "REFUSED", "DENIED", "LIMITED", "TO ORIGIN", "TO CLIENT"}}
 	for _, r := range s.Routes {
-		rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s",
-			routeText(r), strings.Join(r.Protocol, ","), some(r.Prefixes), ports(r),
-			r.ConnsActive, r.ConnsTotal, r.Refused, r.Denied, r.Limited, Bytes(r.BytesToOrigin), Bytes(r.BytesToClient)))
+		t.add([]string{
+			routeText(r), fmt.Sprint(r.ConnsActive), compact(r.ConnsTotal), compact(r.Refused), compact(r.Denied), compact(r.Limited),
+			Bytes(r.BytesToOrigin), Bytes(r.BytesToClient),
+		}, fmt.Sprintf("%s  %s  %s", strings.Join(r.Protocol, ","), some(r.Prefixes), ports(r)))
 	}
-	return rows
+	return t
 }
 
-// routeText is the name of a route, whether it drains, and how many conns wait in its queue.
+// routeText is the name of a route, whether it drains, whether all its origins fail, and how many conns
+// wait in its queue.
 func routeText(r admin.RouteStatus) string {
 	var notes []string
 	if r.Draining {
 		notes = append(notes, "draining")
+	}
+	if r.UnreachableSince != nil {
+		notes = append(notes, "UNREACHABLE")
 	}
 	if r.QueueWaiting != nil && *r.QueueWaiting > 0 {
 		notes = append(notes, fmt.Sprintf("%d waiting", *r.QueueWaiting))
@@ -176,27 +167,52 @@ func routeText(r admin.RouteStatus) string {
 	return r.Name + " (" + strings.Join(notes, ", ") + ")"
 }
 
-// originRows has a row for each origin of each route: one address may serve several routes, with a state for each.
-func originRows(s *admin.Status) []string {
-	var rows []string
+// originTable has a row for each origin of each route: one address may serve several routes, with a state
+// for each. It is named as `anyport origin` takes it.
+func originTable(s *admin.Status) table {
+	t := table{head: []string{"ROUTE/ORIGIN", "STATE", "ACTIVE", "TOTAL"}}
 	for _, r := range s.Routes {
 		for _, o := range r.Origins {
-			rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%d\t%d", originText(o), r.Name, originState(o), o.ConnsActive, o.ConnsTotal)+sourcesText(o))
+			t.add([]string{r.Name + "/" + originText(o), originState(o), fmt.Sprint(o.ConnsActive), compact(o.ConnsTotal)},
+				checkText(o), errorText(o), sourcesText(o))
 		}
 	}
-	return rows
+	return t
 }
 
-// sourcesText is how many local ports of each source the conns to an origin use; "" where none are counted.
-func sourcesText(o admin.OriginStatus) string {
-	var text string
-	for _, source := range slices.Sorted(maps.Keys(o.SourcePorts)) {
-		if source == "auto" { // of an origin's TCP conns these are all
-			continue
-		}
-		text += fmt.Sprintf("\t%d from %s", o.SourcePorts[source], source)
+// checkText is why an origin is down; "" if it is not, or that is not known.
+func checkText(o admin.OriginStatus) string {
+	if o.Up || o.Forced != "" || o.State != health.CheckFailed.String() {
+		return ""
 	}
-	return text
+	return o.Why
+}
+
+// errorText is the last error of an origin, and since when it has had nothing but errors.
+func errorText(o admin.OriginStatus) string {
+	errno := ""
+	if o.LastErrno != "" {
+		errno = " (" + o.LastErrno + ")"
+	}
+	switch {
+	case o.FailingSince != nil:
+		return fmt.Sprintf("fails since %s: %s%s", o.FailingSince.Format(time.TimeOnly), o.LastError, errno)
+	case o.LastErrorAt != nil:
+		return fmt.Sprintf("last error %s: %s%s", o.LastErrorAt.Format(time.TimeOnly), o.LastError, errno)
+	}
+	return ""
+}
+
+// sourcesText is how many local ports of each source the conns to an origin use; "" if none are counted.
+func sourcesText(o admin.OriginStatus) string {
+	var all []string
+	for _, source := range slices.Sorted(maps.Keys(o.SourcePorts)) {
+		all = append(all, fmt.Sprintf("%d from %s", o.SourcePorts[source], source))
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return "ports: " + strings.Join(all, ", ")
 }
 
 // originText is the address of an origin, and the DNS name that it is of.
@@ -207,27 +223,25 @@ func originText(o admin.OriginStatus) string {
 	return o.Address + " (" + o.Name + ")"
 }
 
-// originState is the state forced by hand, or else what the proxy has found.
+// originState is the state forced by hand, or else what the proxy has found. What no check has found up
+// is not called up.
 func originState(o admin.OriginStatus) string {
-	state := o.State
+	state, well := o.State, cmp.Or(o.Health, "up")
 	switch {
 	case o.Gone:
 		state = "gone from its name"
 	case o.Name != "" && strings.HasPrefix(o.Address, o.Name):
 		state = "no address"
 	case o.Up && o.RefusedPorts > 0:
-		state = fmt.Sprintf("up (%d ports refused)", o.RefusedPorts)
+		state = fmt.Sprintf("%s (%s refused)", well, Count(o.RefusedPorts, "port", "ports"))
 	case o.Up:
-		state = "up"
+		state = well
 	case o.RefusedSince != nil:
 		state = "refused since " + o.RefusedSince.Format(time.TimeOnly)
 	case o.EjectedSince != nil:
 		state = "ejected since " + o.EjectedSince.Format(time.TimeOnly)
 	case o.Since != nil:
 		state = "down since " + o.Since.Format(time.TimeOnly)
-		if o.Why != "" {
-			state += ": " + o.Why
-		}
 	}
 	return cmp.Or(o.Forced, state, "down")
 }

@@ -2,17 +2,18 @@ package text
 
 import (
 	"bytes"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
+	"unicode/utf8"
 
 	"anyport/cmd/anyport/internal/admin"
+	"anyport/cmd/anyport/internal/goldentest"
 )
 
 func TestStatus(t *testing.T) {
-	refused := time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
+	waiting, refused := 3, time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
 	status := &admin.Status{
 		Version: "v1.2.3", PID: 4711, UptimeSeconds: 3723, Files: 1048576, MaxFlows: 524288, MaxSockets: 10000, ClientFlows: 32768, ClientSockets: 625,
 		FilesUsed: 120, FileShares: admin.FileShares{
@@ -36,47 +37,40 @@ func TestStatus(t *testing.T) {
 				Name: "ssh", Protocol: []string{"tcp"}, Prefixes: []string{"192.0.2.1/32", "192.0.2.2/32", "192.0.2.3/32", "192.0.2.4/32"}, Ports: []string{"22"}, Action: "pass",
 				Draining: true,
 			},
+			{
+				Name: "everything-behind-the-firewall", Protocol: []string{"tcp"}, Prefixes: []string{"2001:db8:1234:5678::/64"}, Ports: []string{"1-1023"}, Action: "forward",
+				ConnsTotal: 1234567890, Refused: 23456789, BytesToOrigin: 1023 << 30, UnreachableSince: &refused, QueueWaiting: &waiting,
+				Origins: []admin.OriginStatus{
+					{Address: "[2001:db8:1234:5678:9abc:def0:1234:5678]:65535", Up: true, Health: "unchecked", LastError: "refused", LastErrno: "ECONNREFUSED", LastErrorAt: &refused, FailingSince: &refused},
+					{Address: "10.0.0.9:80", Name: "longer.than-most.example", Up: true, Health: "up", LastError: "timeout", LastErrno: "ETIMEDOUT", LastErrorAt: &refused, SourcePorts: map[string]int64{"192.0.2.9": 28000, "192.0.2.10": 7}},
+					{Address: "10.0.1.1:80", Health: "down", State: "check_failed", Since: &refused, Why: "dial tcp 10.0.1.1:80: connect: connection refused, which is longer than a line", LastError: "dns", LastErrorAt: &refused},
+				},
+			},
 		},
 		Resolver: &admin.ResolverStatus{Servers: []string{"10.0.0.53:53", "10.0.0.54:53"}, Search: []string{"corp.example"}, Names: []admin.NameStatus{
 			{Name: "app.example", Addresses: []string{"10.0.0.9"}, TTLSeconds: 59.6, Server: "10.0.0.54:53"},
 			{Name: "new.example", TTLSeconds: 1, Error: "10.0.0.53:53: no\n10.0.0.54:53: nor this"},
 		}},
 	}
-	const want = `anyport     v1.2.3, pid 4711, up for 1h2m3s
-config      /etc/anyport/anyport.toml, generation 2, loaded 2026-05-04 03:02:01, LAST RELOAD REFUSED: line 3: no; line 4: nor this
-steering    attached, program 77, 5 prefixes, 3 local routes put back after others removed them, beside foreign programs [12]
-privileges  user anyport, CAP_NET_BIND_SERVICE, CAP_NET_ADMIN
-files       120 of 1048576 used: tcp 40 of 900000, flows 7 of 800000, replies 3 of 700000; 1024 in reserve
-limits      524288 flows, 10000 of them with a socket each; of one client 625 with a socket, 32768 without, unless its route says otherwise
-resolver    10.0.0.53:53, 10.0.0.54:53, search corp.example
-MISSING     the route local 192.0.2.0/24 dev lo is missing
-held back   route game: 3 datagrams, 2.0 KiB, to clients that had not shown that they are there: see amplification_budget
-
-ROUTE           PROTOCOL  PREFIXES                      PORTS      ACTIVE  TOTAL  REFUSED  DENIED  LIMITED  TO ORIGIN  TO CLIENT
-game            tcp,udp   192.0.2.0/24,2001:db8:1::/48  all        12      34567  9        3       1        1.0 MiB    1.5 KiB
-ssh (draining)  tcp       192.0.2.1/32,192.0.2.2/32 +2  22 → pass  0       0      0        0       0        0 B        0 B
-
-ORIGIN                     ROUTE  STATE                            ACTIVE  TOTAL
-10.0.0.5                   game   up                               12      34567
-10.0.0.6                   game   drain                            0       0
-10.0.0.7:53                game   refused since 03:02:01           0       0
-10.0.0.8                   game   up (2 ports refused)             0       0
-10.0.0.9                   game   ejected since 03:02:01           0       0
-10.0.1.1                   game   down since 03:02:01: status 503  0       0
-10.0.0.9:80 (app.example)  game   up                               0       0
-10.0.1.9:80 (app.example)  game   gone from its name               1       0
-new.example:80             game   no address                       0       0
-
-NAME         ADDRESSES  TTL   SERVER        ERROR
-app.example  10.0.0.9   1m0s  10.0.0.54:53  -
-new.example             1s    -             10.0.0.53:53: no; 10.0.0.54:53: nor this
-`
 	var got bytes.Buffer
 	if err := Status(&got, status); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(want, got.String()); diff != "" {
-		t.Errorf("-want +got:\n%s", diff)
+	goldentest.Compare(t, filepath.Join("testdata", "status.txt"), got.String())
+	for line := range strings.Lines(got.String()) {
+		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 80 {
+			t.Errorf("%d columns, want at most 80: %s", n, line)
+		}
+	}
+}
+
+func TestCompact(t *testing.T) {
+	for n, want := range map[uint64]string{
+		0: "0", 9_999_999: "9999999", 10_000_000: "10.0M", 1_234_567_890: "1.2G", 999_949_999: "999.9M", 1<<64 - 1: "18.4E",
+	} {
+		if got := compact(n); got != want {
+			t.Errorf("compact(%d) = %q, want %q", n, got, want)
+		}
 	}
 }
 
@@ -107,7 +101,7 @@ func TestStatusStates(t *testing.T) {
 		{"exposed", func(s *admin.Status) { s.Steering.OnDeath = admin.Exposed }, "EXPOSES the host's listeners if it is killed"},
 		{"missing", func(s *admin.Status) { s.Steering.Missing = []string{"the interface lo"} }, "MISSING     the interface lo\n"},
 		{"a file that hangs", func(s *admin.Status) { s.Resolver = &admin.ResolverStatus{Servers: []string{"::1"}, Error: "hangs"} }, "RESOLVER    ::1: hangs\n"},
-		{"refused", func(s *admin.Status) { s.Config.Refused = "a\nb\n" }, "LAST RELOAD REFUSED: a; b\n"},
+		{"refused", func(s *admin.Status) { s.Config.Refused = "a\nb\n" }, "LAST RELOAD REFUSED: a;\n            b\n"},
 		{"stopping", func(s *admin.Status) { s.Stopping = true }, "anyport     v1, pid 7, stopping, up for 0s\n"},
 		{"no capabilities", func(s *admin.Status) { s.Privileges.User = "nobody" }, "privileges  user nobody, no capabilities\n"},
 	} {

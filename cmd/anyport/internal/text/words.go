@@ -14,6 +14,18 @@ func Count(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
+// compact writes a count in at most seven characters; --json has all digits.
+func compact(n uint64) string {
+	if n < 1e7 {
+		return fmt.Sprint(n)
+	}
+	unit, rest := 0, float64(n)/1e6
+	for ; rest >= 1000; rest /= 1000 {
+		unit++
+	}
+	return fmt.Sprintf("%.1f%c", rest, "MGTPE"[unit])
+}
+
 // Seconds writes a time with a digit after the point if it is below 10 s.
 func Seconds(seconds float64) string {
 	unit := time.Second
@@ -44,4 +56,38 @@ func Bytes(n uint64) string {
 		unit++
 	}
 	return fmt.Sprintf("%.1f %ciB", rest, units[unit])
+}
+
+// Size is n bytes in at most 5 characters, with K for KiB and so on.
+func Size(n float64) string {
+	const units = "KMGTPE"
+	if n < 1024 {
+		return fmt.Sprintf("%.0f", n)
+	}
+	unit := -1
+	for n >= 1024 && unit < len(units)-1 {
+		n /= 1024
+		unit++
+	}
+	if n < 99.95 {
+		return fmt.Sprintf("%.1f%c", n, units[unit])
+	}
+	return fmt.Sprintf("%.0f%c", n, units[unit])
+}
+
+// Number is a count in at most 5 characters, with k for thousands and so on.
+func Number(n uint64) string {
+	const units = "kMGTPE"
+	if n < 100000 {
+		return fmt.Sprint(n)
+	}
+	unit, rest := -1, float64(n)
+	for rest >= 1000 && unit < len(units)-1 {
+		rest /= 1000
+		unit++
+	}
+	if rest < 99.95 {
+		return fmt.Sprintf("%.1f%c", rest, units[unit])
+	}
+	return fmt.Sprintf("%.0f%c", rest, units[unit])
 }

@@ -60,7 +60,19 @@ var ErrCancelled = errors.New("this process was told to stop meanwhile")
 // The end of starting kills the new process if it does not serve yet. The end of moving ends the wait
 // for conns that have not moved: they stay here.
 func Run(starting, moving context.Context, s Server, start Start, log *slog.Logger) (u admin.Upgraded, err error) {
-	process, err := handover.Start(start.Binary, start.Args, start.Parent)
+	u, err = run(starting, moving, s, start, log, true)
+	if errors.Is(err, errKeepsStderr) {
+		return run(starting, moving, s, start, log, false)
+	}
+	return u, err
+}
+
+// errKeepsStderr is the error of an older version, which would lose its log with the end of this process.
+var errKeepsStderr = errors.New("the new process keeps a pipe as its stderr")
+
+// run is Run with one process. With capture the reason of a failure has the last line of its stderr.
+func run(starting, moving context.Context, s Server, start Start, log *slog.Logger, capture bool) (u admin.Upgraded, err error) {
+	process, err := handover.Start(start.Binary, start.Args, start.Parent, capture)
 	if err != nil {
 		return u, err
 	}
@@ -115,8 +127,13 @@ func (s *successor) prepare() error {
 	if err := s.server.Offer(func(o Offer) error { return o.send(s.Conn) }); err != nil {
 		return err
 	}
-	_, err := s.Expect(handover.Prepared)
-	return err
+	if _, err := s.Expect(handover.Prepared); err != nil {
+		return err
+	}
+	if !s.StderrTaken() {
+		return errKeepsStderr
+	}
+	return nil
 }
 
 // takeFlows hands over while nothing is read. When it returns nil, the new process serves.
@@ -195,6 +212,10 @@ func (s *successor) failed(starting context.Context, why error) error {
 
 // endProcess makes sure that the new process has ended, and says how it failed.
 func endProcess(next *handover.Successor, why error) error {
+	if errors.Is(why, errKeepsStderr) {
+		next.Kill()
+		return why
+	}
 	refused, closed := new(handover.RefusedError), errors.Is(why, syscall.EPIPE) || errors.Is(why, syscall.ECONNRESET)
 	if closed { // what it has said before can still be heard
 		_, heard := next.Expect(handover.Prepared)

@@ -107,9 +107,14 @@ var newProcesses = map[string]func(*handover.Conn) error{
 // hang waits until the test kills this process.
 func hang(*handover.Conn) error { time.Sleep(time.Minute); return errors.New("nobody has killed it") }
 
+func init() { newProcesses["serves, of an older version"] = newProcesses["serves"] }
+
 func TestMain(m *testing.M) {
 	if len(os.Args) < 2 || newProcesses[os.Args[1]] == nil {
 		os.Exit(m.Run())
+	}
+	if os.Args[1] == "serves, of an older version" {
+		os.Unsetenv("ANYPORT_HANDOVER_STDERR")
 	}
 	old, err := handover.Predecessor()
 	if err != nil || old == nil {
@@ -227,6 +232,17 @@ func TestRun(t *testing.T) {
 		}
 		waitFiles(t, before)
 	}
+}
+
+// TestRunOlderVersion starts a process that does not know of the other stderr a second time, with that as its own.
+func TestRunOlderVersion(t *testing.T) {
+	f := &fakeServer{}
+	before := openFiles(t)
+	u, err := Run(t.Context(), t.Context(), f, startOf(t, "serves, of an older version"), discard())
+	if want := []string{"offer", "offer", "stands still", "replaced", "conns"}; err != nil || u.PID == 0 || !slices.Equal(f.events, want) {
+		t.Errorf("%+v, %v: %v, want %v", u, err, f.events, want)
+	}
+	waitFiles(t, before)
 }
 
 // TestRunFails: whatever the new process does wrong, before it serves nothing has changed here: the
