@@ -324,8 +324,8 @@ func TestKnockScan(t *testing.T) {
 	}
 }
 
-// TestKnockRows: no client has one row in place of two.
-func TestKnockRows(t *testing.T) {
+// TestTwoKnockRows: no client has one row in place of two.
+func TestTwoKnockRows(t *testing.T) {
 	random := rand.New(rand.NewPCG(5, 6))
 	for range 100_000 {
 		client := netip.AddrFrom4([4]byte{198, 51, 100, byte(random.Uint32())})
