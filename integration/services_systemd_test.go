@@ -29,8 +29,11 @@ func TestServiceOfSystemd(t *testing.T) {
 	r.awaitAnswer(t, 7, "refused")
 	run("system-nested.slice", "second")
 	r.awaitAnswer(t, 7, "second")
-	row := "127.0.0.1:7777  ncat (pid " + m.pid(t, "echo.service") + ")"
-	eventually(t, "the status has "+row, func() bool { return strings.Contains(m.run(t, "anyport", "status"), row) }) // the kernel is the first to notice
+	holder := "ncat (pid " + m.pid(t, "echo.service") + "), since "
+	eventually(t, "the status has "+holder, func() bool {
+		status := m.run(t, "anyport", "status")
+		return strings.Contains(status, "127.0.0.1:7777") && strings.Contains(status, holder)
+	}) // the kernel is the first to notice
 	explained := m.run(t, "anyport", "explain", "tcp", port(dstV4, 7))
 	if want := fmt.Sprintf("service echo.service: tcp 127.0.0.1:7777, ncat (pid %s), since ", m.pid(t, "echo.service")); !strings.Contains(explained, want) {
 		t.Errorf("explain without %q:\n%s", want, explained)

@@ -33,7 +33,7 @@ type Status struct {
 	Shadow   *ShadowStatus   `json:"shadow,omitempty"`   // of a run with --shadow, which serves nothing
 
 	Doors  []Door            `json:"doors,omitempty"`  // that clients have opened by a knock
-	Knocks map[string]uint64 `json:"knocks,omitempty"` // authenticated ones of this process, by verdict
+	Knocks map[string]uint64 `json:"knocks,omitempty"` // authenticated ones, by verdict
 }
 
 // Door is open to one client of one route.

@@ -55,12 +55,12 @@ var (
 	heldBack    = metric("held_back_bytes_total", "Answers over amplification_budget, to clients that had not proved that they are there.", "route")
 	waiting     = metric("bandwidth_waiting", "Conns that wait for route_bandwidth, on routes that have it.", "route", "direction")
 	queued      = metric("queue_waiting", "Conns that wait for an origin at its max_conns, on routes with a queue.", "route")
-	routeActive = metric("route_active", "1 while the route is in force by its active.", "route")
+	routeActive = metric("route_active", "1 while the route is in force, on routes with active.", "route")
 	routeDrains = metric("route_draining", "1 while the route takes nothing new.", "route")
 
-	localSocketUp = metric("local_socket_up", "1 while the service of a route with action = \"socket\" has its socket.", "route", "protocol")
-	doorsOpen     = metric("doors_open", "Clients that a door is open to after a knock.", "route")
-	knocks        = metric("knocks_total", "Authenticated knocks, by what became of them, since this process began.", "verdict")
+	localSocketUp = metric("local_socket_up", "1 while the service has a socket to give packets to, on routes with action = \"socket\".", "route", "protocol")
+	doorsOpen     = metric("doors_open", "Clients that have opened the door by a knock, on routes where there is one.", "route")
+	knocks        = metric("knocks_total", "Authenticated knocks, by what became of them.", "verdict")
 
 	originUp       = metric("origin_up", "1 while new conns and flows may go to the origin; 0 while it is down by its checks or by hand, ejected, or refuses UDP flows.", "route", "origin")
 	originRefusals = metric("origin_refusals_total", "ICMP errors from the origin, or from routers on the way, that UDP flows received.", "route", "origin")

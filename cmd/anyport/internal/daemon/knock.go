@@ -14,6 +14,7 @@ import (
 	"anyport/cmd/anyport/internal/knock"
 	"anyport/cmd/anyport/internal/slowfs"
 	"anyport/config"
+	"anyport/proxy"
 	"anyport/steering"
 )
 
@@ -21,8 +22,22 @@ import (
 // answerKnocks judges them on its own goroutine, so that no loop waits for a hash or for the steering.
 type doorbell struct {
 	rung   chan knockDatagram
-	counts map[knock.Verdict]*atomic.Uint64 // the map itself never changes
+	counts map[knock.Verdict]*atomic.Uint64 // of all processes; the map itself never changes
 	loaded chan struct{}                    // another file is in service, which may have sequences
+}
+
+// each yields the counters for the next process.
+func (b *doorbell) each(yield func(proxy.CounterID, uint64)) {
+	for verdict, n := range b.counts {
+		yield(proxy.CounterID{Key: keyKnocks + string(verdict)}, n.Load())
+	}
+}
+
+// add adds what another process has counted. It ignores a verdict that it does not know.
+func (b *doorbell) add(verdict knock.Verdict, n uint64) {
+	if c := b.counts[verdict]; c != nil {
+		c.Add(n)
+	}
 }
 
 // knockDatagram is a copy of what arrived.

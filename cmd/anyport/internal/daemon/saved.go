@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
+	"anyport/cmd/anyport/internal/knock"
 	"anyport/cmd/anyport/internal/saved"
 	"anyport/proxy"
 )
@@ -134,6 +136,7 @@ const (
 	keyRestored   = "process/routes_restored"
 
 	keyAcceptOverflows = "process/accept_overflows"
+	keyKnocks          = "process/knocks/" // and a verdict
 )
 
 // earlier is what processes before this one have counted of these.
@@ -145,9 +148,12 @@ func (e *earlier) of(key string) *atomic.Uint64 {
 
 // addCounter adds what another process has counted.
 func (d *daemon) addCounter(id proxy.CounterID, n uint64) {
+	verdict, knocks := strings.CutPrefix(id.Key, keyKnocks)
 	switch c := d.earlier.of(id.Key); {
 	case id.Route == "" && c != nil:
 		c.Add(n)
+	case id.Route == "" && knocks:
+		d.doorbell.add(knock.Verdict(verdict), n)
 	case id.Route == "" && id.Key == keyAcceptOverflows:
 		d.drops.tcp.Add(n)
 	default:
@@ -162,6 +168,7 @@ func (d *daemon) eachCounter(yield func(proxy.CounterID, uint64)) {
 	yield(proxy.CounterID{Key: keyAccessLost}, lost.AccessLost)
 	yield(proxy.CounterID{Key: keyRestored}, d.earlier.routesRestored.Load()+d.steering.RestoredRoutes())
 	d.drops.each(yield)
+	d.doorbell.each(yield)
 	d.proxy.EachCount(yield)
 	d.kernel.each(yield)
 }
