@@ -25,7 +25,7 @@ import (
 // replaces in an upgrade.
 func newRun() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "run [-c FILE] [--shadow | --confirm TIME]",
+		Use:   "run [-c FILE] [--state DIR] [--shadow | --confirm TIME]",
 		Short: "Serve until a signal to stop",
 		Long: `Serve the routes of the file until SIGTERM or SIGINT.
 

@@ -58,7 +58,7 @@ const statusJSON = `{"version":"v1","pid":7,"uptime_seconds":0,"stopping":false,
 	`"listeners":{"accept_queues":null,"accept_overflows":0,"receive_buffers":null},"log":{"lost_lines":0,"access_lost_lines":0},` +
 	`"config":{"path":"","generation":0,"loaded_at":"0001-01-01T00:00:00Z","last_reload_error":"","reloads":null},` +
 	`"steering":{"attached":false,"pinned":false,"on_death":"","program_id":0,"foreign_programs":[],"prefixes":0,"generation":0,"missing":[],"routes_restored":0,"unmatched":{}},` +
-	`"routes":[],"unrouted":{"ended":null,"datagrams":null}}` + "\n"
+	`"routes":[],"unrouted":{"ended":null,"datagrams":null},"crash_loop_guard":{"guarded":false,"deaths":0,"lasted_deaths":0,"file":"","serving":"","lasted":"","lasted_with":""}}` + "\n"
 
 // TestAnswers asks for each thing: the answer is the JSON that scripts depend on.
 func TestAnswers(t *testing.T) {
