@@ -98,6 +98,20 @@ func (q *Queue) Free() {
 	q.callFrom(q.first)
 }
 
+// CallFirst calls the first, unless its loop has not answered its last call yet: whoever is served or
+// passes has the next one called. Unlike Free it is for callers that have not freed a place: two of
+// them must not call two conns for one place, of which the second might take it.
+func (q *Queue) CallFirst() {
+	if q.Waiting() == 0 {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.first != nil && !q.first.called {
+		q.call(q.first)
+	}
+}
+
 // Answer notes that w's loop has seen the call, and picks now. It reports whether w has lost its place.
 func (q *Queue) Answer(w *Waiter) (displaced bool) {
 	q.mu.Lock()

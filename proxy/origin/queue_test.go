@@ -156,6 +156,30 @@ func TestQueue(t *testing.T) {
 	}
 }
 
+// TestCallFirst: for one place, one conn is called at a time, however many ask.
+func TestCallFirst(t *testing.T) {
+	var q Queue
+	var called []string
+	waiters := map[string]*Waiter{}
+	for n, name := range []string{"a", "b"} {
+		w := &Waiter{Client: netip.AddrFrom4([4]byte{198, 51, 100, byte(n)}), Since: time.Unix(int64(n), 0), Call: func() { called = append(called, name) }}
+		waiters[name] = w
+		q.Join(w, 2)
+	}
+	q.CallFirst()
+	q.CallFirst()
+	if got := strings.Join(called, ""); got != "a" {
+		t.Errorf("called %q, want a alone", got)
+	}
+	q.Answer(waiters["a"])
+	q.CallFirst()
+	q.Leave(waiters["a"]) // it was called, so the next one is
+	q.CallFirst()
+	if got := strings.Join(called, ""); got != "aab" {
+		t.Errorf("called %q, want aab", got)
+	}
+}
+
 // TestNoPlaceIsLost has goroutines, each a conn of its own, take, hold and free the places of two
 // origins. Whoever finds none waits until it is called. If a freed place is lost, they wait forever.
 func TestNoPlaceIsLost(t *testing.T) {

@@ -95,7 +95,7 @@ func (l *loop) waitTimedOut(c *conn) {
 	case p.queue.IsFirst(&p.Waiter):
 		l.serveFirst(c, p)
 	case p.overdue:
-		p.queue.Free()
+		p.queue.CallFirst()
 		l.setTimer(c)
 		return
 	}
@@ -108,7 +108,7 @@ func (l *loop) waitTimedOut(c *conn) {
 // was in the queue, or c waits behind others that cannot take it.
 func (l *loop) callFirst(c *conn) {
 	if p := l.queued.places[c]; p != nil && l.hasRoom(c) {
-		p.queue.Free()
+		p.queue.CallFirst()
 	}
 }
 

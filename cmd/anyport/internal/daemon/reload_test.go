@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"anyport/cmd/anyport/internal/admin"
+	"anyport/cmd/anyport/internal/crashloop"
 	"anyport/cmd/anyport/internal/slowfs"
 	"anyport/config"
 	"anyport/steering/table"
@@ -100,7 +101,7 @@ func TestLoadRefuses(t *testing.T) {
 func reloader(t *testing.T, log io.Writer) *daemon {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "anyport.toml")
-	d := &daemon{slow: slowfs.New(time.Minute), log: slog.New(slog.NewTextHandler(log, nil))}
+	d := &daemon{opt: Options{Guard: crashloop.Open(crashloop.Options{})}, slow: slowfs.New(time.Minute), log: slog.New(slog.NewTextHandler(log, nil))}
 	d.serving.Store(&generation{number: 1, config: &config.Config{Path: path}, table: table.Empty()})
 	return d
 }
