@@ -81,7 +81,7 @@ func TestCommandLines(t *testing.T) {
 		{"run --fast", 2, "--fast"},
 		{"run -c", 2, "-c"},
 		{"run now", 2, "now"},
-		{"check now", 2, "now"},
+		{"check now", 1, "now"},
 		{"completion", 2, "bash"},
 		{"schema x", 2, "schema"},
 		{"completion tcsh", 2, "tcsh"},

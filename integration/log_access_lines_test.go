@@ -120,7 +120,7 @@ connect_timeout = "300ms"
 	})
 	r.knockOn(t, "82")
 	awaitEntry(t, access, "no origin", func(e accessEntry) bool {
-		return e.Dst == dstV4+":82" && e.State == "SC" && e.Attempts == 2 && e.Origin == "" && e.ClientRTT > 0
+		return e.Dst == dstV4+":82" && e.State == "SC" && e.Attempts == 2 && e.Origin != "" && e.ClientRTT > 0
 	})
 }
 

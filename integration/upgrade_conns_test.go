@@ -236,7 +236,7 @@ func TestSignalAfterUpgrade(t *testing.T) {
 		conns = append(conns, conn)
 	}
 	binary := filepath.Join(t.TempDir(), "few-files")
-	script := fmt.Sprintf("#!/bin/sh\nulimit -n 200\nexec setpriv --bounding-set -sys_resource %s \"$@\"\n", program)
+	script := fmt.Sprintf("#!/bin/sh\nulimit -n 240\nexec setpriv --bounding-set -sys_resource %s \"$@\"\n", program)
 	if err := os.WriteFile(binary, []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}

@@ -155,7 +155,7 @@ func otherRelease(t *testing.T) (binary string) {
 }
 
 func buildOther(tree string) (binary string, err error) {
-	for _, part := range []string{"bpf", "cmd", "config", "proxy", "steering"} {
+	for _, part := range []string{"bpf", "cmd", "config", "docs", "proxy", "steering"} {
 		if err := os.CopyFS(filepath.Join(tree, part), os.DirFS(filepath.Join("..", part))); err != nil {
 			return "", err
 		}

@@ -92,9 +92,9 @@ func (d *daemon) stop(drain func()) {
 	}
 	conns := d.active()
 	d.checkNotified(d.opt.Manager.Stopping(fmt.Sprintf("waiting for %d conns", conns), d.longestDrain()+stopSlack))
+	d.drainAfterHandshakes(drain)
 	d.log.Info("stopping: nothing new is taken, live conns may end", "conns", conns,
 		"hint", "one more signal stops at once")
-	d.drainAfterHandshakes(drain)
 }
 
 // logServing logs what is served, and with what limits.

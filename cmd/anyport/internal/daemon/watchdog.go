@@ -38,7 +38,7 @@ func (d *daemon) reportAlive(ctx context.Context) {
 			d.feedWatchdog()
 		}
 	}
-	feed()
+	d.proxy.Stuck() // asks them for the first time: a loop that has just started has answered nothing yet
 	every(ctx, interval, feed)
 }
 
