@@ -25,7 +25,7 @@ PACKAGING = debootstrap lintian qemu-user-static man-db
 PURE = ./config/... ./proxy/... ./steering/... ./cmd/... ./docs
 
 # Three targets at once: all of them take a minute or two of `make test`.
-FUZZTIME ?= 6s
+FUZZTIME ?= 3s
 
 # Tests that have a long form, for `make soak`.
 SOAK = Storm|Pinned|Death|DNS|QUIC|Game|Upgrade|Conversations|Agree|ManyPrefixes|TakenAway|Judges|OriginsFail|ManyConns|SwitchBack|ServiceRestarts|Knock|ManyRoutes
