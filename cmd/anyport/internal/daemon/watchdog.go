@@ -38,7 +38,9 @@ func (d *daemon) reportAlive(ctx context.Context) {
 			d.feedWatchdog()
 		}
 	}
-	d.proxy.Stuck() // asks them for the first time: a loop that has just started has answered nothing yet
+	if !d.replaced.Load() {
+		d.proxy.Stuck() // asks them for the first time: a loop that has just started has answered nothing yet
+	}
 	every(ctx, interval, feed)
 }
 
