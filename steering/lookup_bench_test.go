@@ -1,6 +1,7 @@
 package steering
 
 import (
+	"math"
 	"net/netip"
 	"testing"
 	"time"
@@ -47,15 +48,25 @@ func (l aLookup) prepare(t testing.TB) (s *Steering, context []byte) {
 		program.Packet{Protocol: l.protocol, Dst: dst, Client: netip.AddrPortFrom(dst.Addr(), 40000)}.Context(0)
 }
 
-// BenchmarkKernel is one look of the program at a first packet, without the packet.
+// BenchmarkKernel is one look of the program at a first packet, without the packet. It runs in bursts that are
+// shorter than a time slice: the time of the fastest one is the same on a busy machine, and the mean is not.
 func BenchmarkKernel(b *testing.B) {
+	const burst = 2000
 	for _, l := range someLookups {
 		b.Run(l.name, func(b *testing.B) {
 			s, context := l.prepare(b)
+			least := math.Inf(1)
 			b.ResetTimer()
-			if _, err := program.TestRun(s.loaded.Program, context, uint32(b.N)); err != nil {
-				b.Fatal(err)
+			for left := b.N; left > 0; left -= burst {
+				n := min(left, burst)
+				begun := time.Now()
+				clear(context[:8]) // or the program sees the socket that it chose
+				if _, err := program.TestRun(s.loaded.Program, context, uint32(n)); err != nil {
+					b.Fatal(err)
+				}
+				least = min(least, float64(time.Since(begun))/float64(n))
 			}
+			b.ReportMetric(least, "least-ns/op")
 		})
 	}
 }
