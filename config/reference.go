@@ -41,17 +41,32 @@ const referenceHealth = `
 func reference() string {
 	var b strings.Builder
 	b.WriteString(referenceHead)
-	writeTable(&b, "\n[listen]", "", listenSection.rows())
-	writeTable(&b, "\n[steering]", "", steeringSection.rows())
-	writeTable(&b, "\n[admin]", "", adminSection.rows())
-	writeTable(&b, "\n[log]", "", logSection.rows())
-	writeTable(&b, "\n[knock]", "for routes with knock = [\"spa\"]", knockSection.rows())
-	writeTable(&b, "\n[defaults]", "what routes inherit; each of these keys can stand in a route too", defaultsSection.rows())
+	for _, t := range tablesAboveRoutes() {
+		writeTable(&b, "\n"+t.header, t.doc, t.rows)
+	}
 	b.WriteString(referenceRoute)
 	writeTable(&b, "[route.game]", "", routeSection.rows())
 	b.WriteString(referenceHealth)
 	writeTable(&b, "# [route.game.health]", "", asExample(healthSection.rows()))
 	return b.String()
+}
+
+// documentedTable is a table of the file with what is said of it as a whole.
+type documentedTable struct {
+	header, doc string
+	rows        []row
+}
+
+// tablesAboveRoutes are the tables that precede those of the routes, in the order of reference.toml.
+func tablesAboveRoutes() []documentedTable {
+	return []documentedTable{
+		{"[listen]", "", listenSection.rows()},
+		{"[steering]", "", steeringSection.rows()},
+		{"[admin]", "", adminSection.rows()},
+		{"[log]", "", logSection.rows()},
+		{"[knock]", "for routes with knock = [\"spa\"]", knockSection.rows()},
+		{"[defaults]", "what routes inherit; each of these keys can stand in a route too", defaultsSection.rows()},
+	}
 }
 
 // asExample shows rows of a table that is not there by default.

@@ -22,15 +22,21 @@ func ReferenceHead() string { return uncommented(referenceHead) }
 
 // Reference is what reference.toml says, in its order.
 func Reference() []ReferenceTable {
-	return []ReferenceTable{
-		{"[listen]", "", referenceKeys(listenSection.rows())},
-		{"[steering]", "", referenceKeys(steeringSection.rows())},
-		{"[admin]", "", referenceKeys(adminSection.rows())},
-		{"[log]", "", referenceKeys(logSection.rows())},
-		{"[defaults]", "What routes inherit. Each of these keys can stand in a route too.", referenceKeys(defaultsSection.rows())},
-		{"[route.NAME]", uncommented(referenceRoute), referenceKeys(routeSection.rows())},
-		{"[route.NAME.health]", uncommented(referenceHealth), referenceKeys(healthSection.rows())},
+	var tables []ReferenceTable
+	for _, t := range tablesAboveRoutes() {
+		tables = append(tables, ReferenceTable{t.header, sentence(t.doc), referenceKeys(t.rows)})
 	}
+	return append(tables,
+		ReferenceTable{"[route.NAME]", uncommented(referenceRoute), referenceKeys(routeSection.rows())},
+		ReferenceTable{"[route.NAME.health]", uncommented(referenceHealth), referenceKeys(healthSection.rows())})
+}
+
+// sentence is the text of a comment behind a header as a sentence.
+func sentence(text string) string {
+	if text == "" {
+		return ""
+	}
+	return strings.ToUpper(text[:1]) + text[1:] + "."
 }
 
 // referenceKeys leaves out keys that are tables of their own.

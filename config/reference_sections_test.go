@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -19,6 +20,16 @@ func TestReferenceTables(t *testing.T) {
 				t.Errorf("%s: %q comes later than in reference.toml", table.Header, key.Line)
 			}
 			rest = rest[at+len(key.Line):]
+		}
+	}
+	for line := range strings.Lines(reference()) {
+		header, _, closed := strings.Cut(strings.TrimPrefix(line, "# "), "]")
+		if !closed || !strings.HasPrefix(header, "[") {
+			continue
+		}
+		header = strings.Replace(header, "route.game", "route.NAME", 1) + "]"
+		if !slices.ContainsFunc(Reference(), func(table ReferenceTable) bool { return table.Header == header }) {
+			t.Errorf("no table is %s", header)
 		}
 	}
 	for line := range strings.Lines(rest) {
