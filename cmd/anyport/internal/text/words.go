@@ -60,34 +60,30 @@ func Bytes(n uint64) string {
 
 // Size is n bytes in at most 5 characters, with K for KiB and so on.
 func Size(n float64) string {
-	const units = "KMGTPE"
 	if n < 1024 {
 		return fmt.Sprintf("%.0f", n)
 	}
+	return scaled(n, 1024, "KMGTPE")
+}
+
+// Number is a count in at most 5 characters, with k for thousands and so on.
+func Number(n uint64) string {
+	if n < 100000 {
+		return fmt.Sprint(n)
+	}
+	return scaled(float64(n), 1000, "kMGTPE")
+}
+
+// scaled writes n, of at least base, in the largest of the units that leaves it no less than 1. A unit is base
+// times the one before.
+func scaled(n, base float64, units string) string {
 	unit := -1
-	for n >= 1024 && unit < len(units)-1 {
-		n /= 1024
+	for n >= base && unit < len(units)-1 {
+		n /= base
 		unit++
 	}
 	if n < 99.95 {
 		return fmt.Sprintf("%.1f%c", n, units[unit])
 	}
 	return fmt.Sprintf("%.0f%c", n, units[unit])
-}
-
-// Number is a count in at most 5 characters, with k for thousands and so on.
-func Number(n uint64) string {
-	const units = "kMGTPE"
-	if n < 100000 {
-		return fmt.Sprint(n)
-	}
-	unit, rest := -1, float64(n)
-	for rest >= 1000 && unit < len(units)-1 {
-		rest /= 1000
-		unit++
-	}
-	if rest < 99.95 {
-		return fmt.Sprintf("%.1f%c", rest, units[unit])
-	}
-	return fmt.Sprintf("%.0f%c", rest, units[unit])
 }
