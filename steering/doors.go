@@ -20,18 +20,7 @@ import (
 // name before is over.
 func (s *Steering) closeDoors(route string) error {
 	id := table.DoorID(route)
-	var keys []bpf.SteerDoor
-	err := bpfmaps.Each(s.objects.Doors, func(k bpf.SteerDoor, _ uint64) {
-		if k.Route == id {
-			keys = append(keys, k)
-		}
-	})
-	for _, k := range keys {
-		if deleteErr := s.objects.Doors.Delete(k); deleteErr != nil && !errors.Is(deleteErr, ebpf.ErrKeyNotExist) {
-			err = errors.Join(err, deleteErr)
-		}
-	}
-	return err
+	return bpfmaps.RemoveIf(s.objects.Doors, func(k bpf.SteerDoor, _ uint64) bool { return k.Route == id })
 }
 
 // doorNames are the routes in service that have a door, by table.DoorID.

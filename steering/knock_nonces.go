@@ -65,16 +65,7 @@ func (s *Steering) forgetNonces(now time.Time) (floor int64, err error) {
 	if err := s.objects.KnockNonces.Put(bpf.SteerKnockNonce{}, uint64(oldest)); err != nil {
 		return 0, fmt.Errorf("raise the floor of nonces: %w", err)
 	}
-	var old []bpf.SteerKnockNonce
-	err = bpfmaps.Each(s.objects.KnockNonces, func(k bpf.SteerKnockNonce, made uint64) {
-		if k != (bpf.SteerKnockNonce{}) && int64(made) <= oldest {
-			old = append(old, k)
-		}
+	return oldest, bpfmaps.RemoveIf(s.objects.KnockNonces, func(k bpf.SteerKnockNonce, made uint64) bool {
+		return k != (bpf.SteerKnockNonce{}) && int64(made) <= oldest
 	})
-	for _, k := range old {
-		if deleteErr := s.objects.KnockNonces.Delete(k); !errors.Is(deleteErr, ebpf.ErrKeyNotExist) {
-			err = errors.Join(err, deleteErr)
-		}
-	}
-	return oldest, err
 }

@@ -13,10 +13,10 @@ import (
 func (h Half) sweep() error {
 	m := h.Maps
 	return errors.Join(
-		sweep[bpf.SteerPrefixV6, bpf.SteerPolicy](m.PrefixesV6, h.hasV6),
-		sweep[bpf.SteerPrefixV4, bpf.SteerPolicy](m.PrefixesV4, h.hasV4),
-		sweep[bpf.SteerKnockPort, bpf.SteerKnockStep](m.KnockSteps, h.hasKnock),
-		sweep[bpf.SteerSource, uint32](m.Sources, h.hasClient),
+		removeKeys[bpf.SteerPrefixV6, bpf.SteerPolicy](m.PrefixesV6, h.hasV6),
+		removeKeys[bpf.SteerPrefixV4, bpf.SteerPolicy](m.PrefixesV4, h.hasV4),
+		removeKeys[bpf.SteerKnockPort, bpf.SteerKnockStep](m.KnockSteps, h.hasKnock),
+		removeKeys[bpf.SteerSource, uint32](m.Sources, h.hasClient),
 	)
 }
 
@@ -31,12 +31,12 @@ func (h Half) hasClient(k bpf.SteerSource) bool {
 	return h.FirstBinding() <= k.List && k.List < h.FirstBinding()+h.Bindings
 }
 
-// sweep deletes the keys that are stale. It lists them first: a deletion while a trie is walked may make the walk
-// begin again.
-func sweep[K, V any](m *ebpf.Map, stale func(K) bool) error {
+// RemoveIf deletes the entries that are stale. It lists them first: a deletion while a trie is walked may make the
+// walk begin again.
+func RemoveIf[K, V any](m *ebpf.Map, stale func(K, V) bool) error {
 	var keys []K
-	err := Each(m, func(k K, _ V) {
-		if stale(k) {
+	err := Each(m, func(k K, v V) {
+		if stale(k, v) {
 			keys = append(keys, k)
 		}
 	})
@@ -51,4 +51,9 @@ func sweep[K, V any](m *ebpf.Map, stale func(K) bool) error {
 			}
 		}
 	})
+}
+
+// removeKeys is RemoveIf for keys that say themselves whether they are stale.
+func removeKeys[K, V any](m *ebpf.Map, stale func(K) bool) error {
+	return RemoveIf(m, func(k K, _ V) bool { return stale(k) })
 }
