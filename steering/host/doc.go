@@ -8,6 +8,7 @@
 //
 //	network.go              addresses, subnets and gateways of the host
 //	listeners.go            sockets of other processes, by sock_diag(7)
+//	processes.go            who has a socket open, from /proc
 //	half_open.go            TCP conns whose handshake is not complete
 //	check.go                prefixes that would cut the host off; Check has all findings
 //	shadowed_listeners.go   listeners of others that a table would take packets from

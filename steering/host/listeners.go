@@ -8,10 +8,7 @@ import (
 	"maps"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -177,30 +174,4 @@ func parseDiag(message []byte, protocol config.Protocol) (l Listener, inode uint
 	_, options := parseSockopt(message)
 	l.Transparent = options.transparent
 	return l, binary.NativeEndian.Uint32(message[68:]), true
-}
-
-// owner is one process that has a socket open.
-type owner struct {
-	name string
-	pid  int
-}
-
-// socketOwners returns the processes by the inodes of their sockets, as far as this
-// process may see them. Processes come and go meanwhile: what cannot be read is left out.
-func socketOwners() map[uint32]owner {
-	owners := make(map[uint32]owner)
-	links, _ := filepath.Glob("/proc/[0-9]*/fd/*")
-	for _, link := range links {
-		target, _ := os.Readlink(link)
-		text, isSocket := strings.CutPrefix(target, "socket:[")
-		inode, err := strconv.ParseUint(strings.TrimSuffix(text, "]"), 10, 32)
-		if !isSocket || err != nil {
-			continue
-		}
-		process := filepath.Dir(filepath.Dir(link))
-		pid, _ := strconv.Atoi(filepath.Base(process))
-		name, _ := os.ReadFile(filepath.Join(process, "comm"))
-		owners[uint32(inode)] = owner{strings.TrimSpace(string(name)), pid}
-	}
-	return owners
 }

@@ -4,9 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
-	"os"
 	"slices"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -24,11 +22,11 @@ func removers(lost missingRoutes) string {
 // remover names the process that a netlink port belongs to: the first socket of a process has
 // its pid as a port, netlink(7).
 func remover(port uint32) string {
-	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", port))
-	if err != nil {
+	name := ProcessName(int(port))
+	if name == "" {
 		return fmt.Sprintf("a process that has ended or is hidden (netlink port %d)", port)
 	}
-	return fmt.Sprintf("%s (pid %d)", strings.TrimSpace(string(name)), port)
+	return fmt.Sprintf("%s (pid %d)", name, port)
 }
 
 // Missing lists what was missing at the last comparison with the kernel.

@@ -81,12 +81,9 @@ func addSockets(inodes map[uint32]descriptor, pid int) {
 		return
 	}
 	for _, entry := range entries {
-		target, _ := os.Readlink(filepath.Join(dir, entry.Name()))
-		text, isSocket := strings.CutPrefix(target, "socket:[")
-		inode, err := strconv.ParseUint(strings.TrimSuffix(text, "]"), 10, 32)
-		fd, fdErr := strconv.Atoi(entry.Name())
-		if isSocket && err == nil && fdErr == nil {
-			inodes[uint32(inode)] = descriptor{pid, fd}
+		inode, isSocket := host.SocketInode(filepath.Join(dir, entry.Name()))
+		if fd, err := strconv.Atoi(entry.Name()); isSocket && err == nil {
+			inodes[inode] = descriptor{pid, fd}
 		}
 	}
 }
@@ -202,10 +199,4 @@ func (o owned) mptcp(service string) error {
 // notSteerable is the error of a listener that a SOCKHASH refuses.
 func notSteerable(service string, pid int) error {
 	return fmt.Errorf("%s %w (pid %d), and the kernel steers nothing to such a socket (EOPNOTSUPP): have it listen with TCP, a program in Go by GODEBUG=multipathtcp=0 in its environment", service, ErrMPTCP, pid)
-}
-
-// processName is "" if the process has ended.
-func processName(pid int) string {
-	name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
-	return strings.TrimSpace(string(name))
 }

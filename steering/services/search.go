@@ -101,7 +101,7 @@ func (w *Watcher) put(t Target, s *state, o owned, found []host.Socket, cookie u
 
 // appeared notes that packets go to a socket.
 func (w *Watcher) appeared(t Target, s *state, socket host.Socket, holder int, now time.Time) {
-	w.log.Info("a socket of a service takes packets", "service", t.Name, "protocol", t.Protocol, "listener", socket.Addr, "pid", holder, "process", processName(holder))
+	w.log.Info("a socket of a service takes packets", "service", t.Name, "protocol", t.Protocol, "listener", socket.Addr, "pid", holder, "process", host.ProcessName(holder))
 	*s = state{cookie: socket.Cookie, socket: socket, holder: holder, expected: s.expected, since: now}
 }
 

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"anyport/steering/host"
 	"anyport/steering/pins"
 )
 
@@ -43,7 +44,7 @@ func (w *Watcher) Status(t Target) Status {
 		status.Problem = s.problem.Error()
 	}
 	if status.Up {
-		status.Addr, status.PID, status.Process = s.socket.Addr, s.holder, processName(s.holder)
+		status.Addr, status.PID, status.Process = s.socket.Addr, s.holder, host.ProcessName(s.holder)
 	}
 	return status
 }
