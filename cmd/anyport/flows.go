@@ -136,20 +136,29 @@ func listByRate(ctx context.Context, client admin.Client, query admin.FlowQuery,
 	if _, err := client.Flows(ctx, query, before.Add); err != nil {
 		return list, err
 	}
-	select {
-	case <-ctx.Done():
-		return list, ctx.Err()
-	case <-time.After(interval):
+	if err := pause(ctx, interval); err != nil {
+		return list, err
 	}
 	if limit == 0 {
 		limit = admin.MostSorted
 	}
-	busiest, now := text.Busiest{Most: limit}, time.Now()
+	busiest, now := admin.First[admin.Flow]{Most: limit, Order: text.ByRate}, time.Now()
 	if _, err := client.Flows(ctx, query, func(f admin.Flow) error {
 		busiest.Add(before.Rated(f, now))
 		return nil
 	}); err != nil {
 		return list, err
 	}
-	return busiest.List(), nil
+	first, total := busiest.List()
+	return admin.FlowList{Flows: append([]admin.Flow{}, first...), Total: total}, nil // [] in JSON, never null
+}
+
+// pause waits, unless ctx ends before.
+func pause(ctx context.Context, interval time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(interval):
+		return nil
+	}
 }

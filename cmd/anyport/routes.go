@@ -140,10 +140,8 @@ func (r report) samples(cmd *cobra.Command) (before, now text.Sample, err error)
 	if before, err = takeSample(cmd.Context(), client); err != nil || *r.interval == 0 {
 		return before, before, err
 	}
-	select {
-	case <-cmd.Context().Done():
-		return before, now, cmd.Context().Err()
-	case <-time.After(*r.interval):
+	if err := pause(cmd.Context(), *r.interval); err != nil {
+		return before, now, err
 	}
 	now, err = takeSample(cmd.Context(), client)
 	return before, now, err

@@ -136,20 +136,17 @@ var orders = map[string]func(a, b route.Conn) int{
 	"idle":  func(a, b route.Conn) int { return cmp.Compare(b.Idle, a.Idle) },
 }
 
-// firstOf returns the first n of the conns in an order. It keeps 2n at most.
+// firstOf returns the first n of the conns in an order.
 func firstOf(conns iter.Seq[route.Conn], order func(a, b route.Conn) int, n int) admin.FlowList {
-	var best []route.Conn
-	list := admin.FlowList{Flows: []admin.Flow{}}
+	first := admin.First[route.Conn]{Most: n, Order: order}
 	for c := range conns {
-		list.Total++
-		if best = append(best, c); len(best) == 2*n { // sorting is rare
-			slices.SortStableFunc(best, order)
-			best = best[:n]
-		}
+		first.Add(c)
 	}
-	slices.SortStableFunc(best, order)
-	for _, c := range best[:min(n, len(best))] {
+	list := admin.FlowList{Flows: []admin.Flow{}}
+	chosen, total := first.List()
+	for _, c := range chosen {
 		list.Flows = append(list.Flows, flowOf(c))
 	}
+	list.Total = total
 	return list
 }

@@ -2,7 +2,6 @@ package text
 
 import (
 	"cmp"
-	"slices"
 	"time"
 
 	"anyport/cmd/anyport/internal/admin"
@@ -36,31 +35,8 @@ func (s FlowSample) Rated(f admin.Flow, now time.Time) admin.Flow {
 	return f
 }
 
-// Busiest chooses the flows with the highest rates. It holds twice as many as it returns.
-type Busiest struct {
-	Most  int
-	best  []admin.Flow
-	total int
-}
-
-// Add considers one flow, which has its rates.
-func (b *Busiest) Add(f admin.Flow) {
-	b.total++
-	if b.best = append(b.best, f); len(b.best) == 2*b.Most {
-		b.cut()
-	}
-}
-
-func (b *Busiest) cut() {
-	slices.SortStableFunc(b.best, func(x, y admin.Flow) int { return cmp.Compare(bothRates(y), bothRates(x)) })
-	b.best = b.best[:min(b.Most, len(b.best))]
-}
+// ByRate has the flow with the higher rate first. Both have their rates.
+func ByRate(a, b admin.Flow) int { return cmp.Compare(bothRates(b), bothRates(a)) }
 
 // bothRates is the rate of a flow in both directions together.
 func bothRates(f admin.Flow) float64 { return f.FlowRates.ToOrigin + f.FlowRates.ToClient }
-
-// List returns the busiest first.
-func (b *Busiest) List() admin.FlowList {
-	b.cut()
-	return admin.FlowList{Flows: append([]admin.Flow{}, b.best...), Total: b.total}
-}

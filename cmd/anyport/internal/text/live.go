@@ -24,7 +24,7 @@ func SortFlows(flows []admin.Flow, by string) {
 		case "idle":
 			return cmp.Compare(b.IdleSeconds, a.IdleSeconds)
 		}
-		return cmp.Compare(bothRates(b), bothRates(a))
+		return ByRate(a, b)
 	})
 }
 

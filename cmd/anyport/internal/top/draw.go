@@ -130,17 +130,27 @@ func (m *model) viewsLine() string {
 
 // details are two lines about the selected row, with nothing cut that a table had to shorten.
 func (m *model) details(columns int) []string {
-	details := ""
+	return wrap(m.selectedText(), columns)
+}
+
+// selectedText is about the selected row; "" if there is none.
+func (m *model) selectedText() string {
 	i := m.selected[m.view]
-	switch routes, origins, flows := m.shownRoutes(), m.shownOrigins(), m.shownFlows(); {
-	case m.view == routesView && i < len(routes):
-		details = text.RouteText(routes[i])
-	case m.view == originsView && i < len(origins):
-		details = text.OriginText(origins[i], m.picture.now.At)
-	case m.view == flowsView && i < len(flows):
-		details = text.FlowText(flows[i])
+	switch m.view {
+	case routesView:
+		if routes := m.shownRoutes(); i < len(routes) {
+			return text.RouteText(routes[i])
+		}
+	case originsView:
+		if origins := m.shownOrigins(); i < len(origins) {
+			return text.OriginText(origins[i], m.picture.now.At)
+		}
+	case flowsView:
+		if flows := m.shownFlows(); i < len(flows) {
+			return text.FlowText(flows[i])
+		}
 	}
-	return wrap(details, columns)
+	return ""
 }
 
 // wrap breaks a text into two lines, after a comma if there is one: a number stays with its unit.

@@ -171,15 +171,21 @@ func (m *model) narrow() action {
 // scopeOfSelected selects the flows of the selected row.
 func (m *model) scopeOfSelected() (f admin.FlowFilter, ok bool) {
 	i := m.selected[m.view]
-	switch routes, origins, flows := m.shownRoutes(), m.shownOrigins(), m.shownFlows(); {
-	case m.view == routesView && i < len(routes):
-		return admin.FlowFilter{Route: routes[i].Name}, true
-	case m.view == originsView && i < len(origins):
-		f.Route = origins[i].Route
-		f.Origin, _ = admin.ParseWhere(origins[i].Address) // a range of ports, or a name without an address: the route's
-		return f, true
-	case m.view == flowsView && i < len(flows):
-		return admin.FlowFilter{IDs: []string{flows[i].ID}}, true
+	switch m.view {
+	case routesView:
+		if routes := m.shownRoutes(); i < len(routes) {
+			return admin.FlowFilter{Route: routes[i].Name}, true
+		}
+	case originsView:
+		if origins := m.shownOrigins(); i < len(origins) {
+			f.Route = origins[i].Route
+			f.Origin, _ = admin.ParseWhere(origins[i].Address) // a range of ports, or a name without an address: the route's
+			return f, true
+		}
+	case flowsView:
+		if flows := m.shownFlows(); i < len(flows) {
+			return admin.FlowFilter{IDs: []string{flows[i].ID}}, true
+		}
 	}
 	return f, false
 }
@@ -224,10 +230,11 @@ func (m *model) scroll(k key) {
 
 // moveTo selects a row, and scrolls so that it is on the screen.
 func (m *model) moveTo(row int) {
-	row = max(min(row, m.length()-1), 0)
+	length := m.length() // which filters and sorts all rows
+	row = max(min(row, length-1), 0)
 	m.selected[m.view] = row
 	m.offset[m.view] = min(max(m.offset[m.view], row-m.rows+1), row)
-	m.offset[m.view] = min(m.offset[m.view], max(m.length()-m.rows, 0)) // no empty lines below the last row
+	m.offset[m.view] = min(m.offset[m.view], max(length-m.rows, 0)) // no empty lines below the last row
 }
 
 // length is the number of rows after the filter.
