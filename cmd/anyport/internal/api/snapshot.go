@@ -84,9 +84,9 @@ func totalsOf(routes []admin.RouteStatus) (t admin.Totals) {
 
 // served are the verdicts of what was served, and how that usually ends. All others are drops.
 var served = map[string]bool{
-	"steer": true, "pass": true, "forwarded": true, "admitted": true, "undecided": true,
+	"steer": true, "socket": true, "pass": true, "forwarded": true, "admitted": true, "undecided": true,
 	"closed": true, "client_reset": true, "origin_reset": true, "client_timeout": true, "origin_timeout": true,
-	"idle_timeout": true, "half_close_timeout": true, "drain_timeout": true, "max_age": true, "killed": true,
+	"idle_timeout": true, "half_close_timeout": true, "drain_timeout": true, "max_age": true, "hours_over": true, "killed": true,
 }
 
 // dropsOf sums up over all routes what was not served, by reason, the most frequent first.

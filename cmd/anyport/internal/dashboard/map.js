@@ -9,8 +9,11 @@ const el = id => document.getElementById(id);
 const routeColour = i => "hsl(" + (210 + i * 137.5) % 360 + " 48% " + (matchMedia("(prefers-color-scheme: dark)").matches ? 42 : 58) + "%)";
 const theme = name => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
 
+// isServed: by anyport, or by the listening socket of a service of this host.
+const isServed = run => run.verdict === "steer" || run.verdict === "socket";
+
 function colourOf(run) {
-  if (run.verdict === "steer") return routeColour(Math.max(0, ports.routes.indexOf(run.route)));
+  if (isServed(run)) return routeColour(Math.max(0, ports.routes.indexOf(run.route)));
   return theme(run.verdict === "drop" ? "drop" : run.verdict === "pass" ? "pass" : "refuse");
 }
 
@@ -36,7 +39,7 @@ function legend() {
   list.replaceChildren();
   const width = new Map();
   for (const run of ports.map.runs) {
-    const name = run.verdict === "steer" ? run.route || "egress" : run.verdict + (run.route ? " (" + run.route + ")" : "");
+    const name = isServed(run) ? run.route || "egress" : run.verdict + (run.route ? " (" + run.route + ")" : "");
     const was = width.get(name) || { n: 0, colour: colourOf(run) };
     width.set(name, { n: was.n + run.last - run.first + 1, colour: was.colour });
   }
@@ -59,7 +62,7 @@ function describe() {
   if (!run) return;
   const route = run.route && typeof now !== "undefined" && now && now.routes.find(r => r.name === run.route);
   const lines = ["Port " + ports.at + "/" + ports.map.protocol + " of " + ports.map.prefix + ": " +
-    (run.verdict === "steer" ? "served" : run.verdict) + (run.route ? " by route " + run.route : ", no route takes it") +
+    (isServed(run) ? "served" : run.verdict) + (run.route ? " by route " + run.route : ", no route takes it") +
     " (ports " + (run.first === run.last ? run.first : run.first + "-" + run.last) + ")"];
   if (run.origins.length) lines.push("Origin " + run.origins.join(", "));
   lines.push((use ? use.conns.toLocaleString("en") + " live, " + bytes(use.bytes) + " carried" : "No live conns or flows on this port") +
@@ -108,7 +111,7 @@ async function askPorts() {
 function show256(map) {
   ports.map = map;
   ports.hot = new Map(map.hot.map(use => [use.port, use]));
-  ports.routes = [...new Set(map.runs.filter(run => run.verdict === "steer").map(run => run.route))];
+  ports.routes = [...new Set(map.runs.filter(isServed).map(run => run.route))];
   for (const run of map.runs) ports.of.fill(run, run.first, run.last + 1);
   if (!el("ports-prefix").value) el("ports-prefix").value = map.prefix;
   const served = el("ports-served");
