@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"anyport/cmd/anyport/internal/goldentest"
+	"anyport/deploy/spdx"
 )
 
 const noticeHead = `anyport is free software under the Apache License, version 2.0: see LICENSE.
@@ -22,15 +23,6 @@ version 2, or under the 2-clause BSD license. A test makes this file from what i
 
 `
 
-// licences are how the licences of what may be linked are recognised: each has these words, and the first
-// one that fits counts. A module with another licence needs a decision.
-var licences = []struct{ name, words string }{
-	{"Apache-2.0", `Apache License Version 2\.0`},
-	{"MIT", `Permission is hereby granted, free of charge`},
-	{"BSD-3-Clause", `Redistribution and use in source and binary forms.*(Neither the name|name of .* may not be used|endorse or promote)`},
-	{"BSD-2-Clause", `Redistribution and use in source and binary forms`},
-}
-
 // TestNotice: deploy/NOTICE has the licence of each module that is linked. -update writes it.
 func TestNotice(t *testing.T) {
 	modules := linkedModules(t)
@@ -38,7 +30,11 @@ func TestNotice(t *testing.T) {
 	texts := map[string][]string{} // text → modules
 	for _, module := range slices.Sorted(maps.Keys(modules)) {
 		text := licenceOf(t, modules[module])
-		fmt.Fprintf(&list, "%-66s %s\n", module, licenceName(t, module, text))
+		name, err := spdx.Identify(text)
+		if err != nil {
+			t.Errorf("%s: %v:\n%.500s", module, err, text)
+		}
+		fmt.Fprintf(&list, "%-66s %s\n", module, name)
 		texts[text] = append(texts[text], module)
 	}
 	page := noticeHead + list.String()
@@ -93,17 +89,4 @@ func licenceOf(t *testing.T, dir string) (text string) {
 		text += strings.TrimSpace(strings.ReplaceAll(string(content), "\r", "")) + "\n\n"
 	}
 	return text
-}
-
-// licenceName recognises a licence by its words.
-func licenceName(t *testing.T, module, text string) string {
-	t.Helper()
-	words := strings.Join(strings.Fields(text), " ")
-	for _, l := range licences {
-		if regexp.MustCompile(l.words).MatchString(words) {
-			return l.name
-		}
-	}
-	t.Errorf("%s has a licence that is not known here:\n%.500s", module, text)
-	return "unknown"
 }

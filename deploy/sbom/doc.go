@@ -5,5 +5,5 @@
 //
 // The modules and their checksums are those that the linker has written into the program. The
 // licences are read in the module cache. A licence that this command does not know is an error:
-// a person must look at it first (license.go).
+// a person must look at it first (package spdx).
 package main

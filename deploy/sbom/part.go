@@ -10,6 +10,8 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+
+	"anyport/deploy/spdx"
 )
 
 // A part is a module that is linked into the program, or Go's own library.
@@ -65,6 +67,9 @@ var (
 	noticeFile  = regexp.MustCompile(`(?i)^notice(\.txt|\.md)?$`)
 )
 
+// alternative begins what libcap/psx offers beside BSD-3-Clause, the GPL: the former is taken.
+const alternative = "-------------------------------------------------------------------------\nGPL v2.0:"
+
 // read reads the licence and the notice in the module's directory.
 func (p *part) read(dir string) error {
 	entries, err := os.ReadDir(dir)
@@ -86,6 +91,6 @@ func (p *part) read(dir string) error {
 		return err
 	}
 	p.text, _, _ = strings.Cut(p.text, alternative)
-	p.license, err = identify(p.text)
+	p.license, err = spdx.Identify(p.text)
 	return err
 }

@@ -1,4 +1,5 @@
-package main
+// Package spdx recognises the licences of what is linked into anyport.
+package spdx
 
 import (
 	"errors"
@@ -18,16 +19,14 @@ var marks = []mark{
 	{"Redistribution and use in source and binary forms", "BSD-2-Clause"},
 }
 
-// alternative begins what libcap/psx offers beside BSD-3-Clause, the GPL: the former is taken.
-const alternative = "-------------------------------------------------------------------------\nGPL v2.0:"
-
-// identify says which licence a text is.
-func identify(text string) (string, error) {
+// Identify says which licence a text is, as SPDX names it. One that is not known here is an error: a person
+// has to decide about it.
+func Identify(text string) (string, error) {
 	words := strings.Join(strings.Fields(text), " ")
 	for _, m := range marks {
 		if strings.Contains(words, m.sentence) {
 			return m.license, nil
 		}
 	}
-	return "", errors.New("its licence is not known: read it, and add a sentence of it to license.go")
+	return "", errors.New("its licence is not known: read it, and add a sentence of it to deploy/spdx")
 }
