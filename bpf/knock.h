@@ -74,7 +74,7 @@ struct {
 	__type(value, struct knock_setup);
 } knock_setup SEC(".maps");
 
-/* To whom a door is open, and until when by bpf_ktime_get_boot_ns, which goes on while the
+/* The open doors, each with its end by bpf_ktime_get_boot_ns: that clock goes on while the
  * host is suspended. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

@@ -20,7 +20,7 @@ func TestKnockRefused(t *testing.T) {
 		{"spa without keys", head + ports + "knock = [\"spa\"]", `"spa" needs keys`},
 		{"behind a load balancer", head + ports + "knock = [7000, 1234, 9000]\naccept_proxy = [\"10.0.0.0/8\"]", "cannot be combined with accept_proxy"},
 		{"spa behind a load balancer", "[knock]\nkeys = \"/k\"\n" + head + ports + "knock = [\"spa\"]\naccept_proxy = [\"10.0.0.0/8\"]", "cannot be combined with accept_proxy"},
-		{"another's port", head + ports + "knock = [7000, 1234, 9000]\n" + strings.ReplaceAll(head, "route.a", "route.b") + "ports = [23]\nknock = [5, 1, 7000]", `port 7000 is also in the knock of route "a"`},
+		{"a port of another route", head + ports + "knock = [7000, 1234, 9000]\n" + strings.ReplaceAll(head, "route.a", "route.b") + "ports = [23]\nknock = [5, 1, 7000]", `port 7000 is also in the knock of route "a"`},
 		{"the doorbell taken", "[knock]\nkeys = \"/k\"\n" + head + ports + "knock = [\"spa\"]\n" + strings.NewReplacer("route.a", "route.b", "tcp", "udp").Replace(head) + "ports = [62201]\n", `udp port 62201 is where route "a" (line 3) is knocked at`},
 	} {
 		var texts []string

@@ -107,7 +107,7 @@ func TestTop(t *testing.T) {
 		}
 	}
 	term.press(t, "stty -a | tr ';' '\\n' | grep -c -w -e ' echo' -e ' icanon'; echo is''-back", "Enter")
-	term.shows(t, "is-back") // what is typed is echoed, and lines are lines
+	term.shows(t, "is-back") // the terminal echoes input again, and ends lines as before
 	if screen := term.do(t, "capture-pane", "-p"); !strings.Contains(screen, "stty -a") {
 		t.Errorf("the terminal does not echo:\n%s", screen)
 	}

@@ -15,8 +15,8 @@ func hoursAround(now time.Time) string {
 	return fmt.Sprintf("%s..%s UTC", now.UTC().Add(-2*time.Hour).Format("15:04"), now.UTC().Add(2*time.Hour).Format("15:04"))
 }
 
-// TestHoursThroughout: what is in force is served, and what is not is refused, through reloads, upgrades, drains and
-// kills, by a route that forwards, by the socket of a service, and by one that asks for a knock first.
+// TestHoursThroughout: routes in force serve and others refuse, through reloads, upgrades, drains and kills:
+// by a route that forwards, by the socket of a service, and by one that asks for a knock first.
 func TestHoursThroughout(t *testing.T) {
 	t.Parallel()
 	r, group, bpffs := newRig(t), newUnit(t), t.TempDir()

@@ -63,7 +63,7 @@ func randomEntry(d *rand.Rand) string {
 	return strings.Join(append(words, zones[d.IntN(len(zones))]), " ")
 }
 
-// naive reads the text anew for each question, and compares words.
+// naive reads the text again for each question, and compares words.
 func naive(text string, t time.Time) bool {
 	words := strings.Fields(text)
 	zone, _ := time.LoadLocation(words[len(words)-1])

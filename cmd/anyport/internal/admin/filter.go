@@ -26,7 +26,7 @@ var FlowStates = []string{"naming", "waiting", "connecting", "open", "half_close
 type FlowQuery struct {
 	FlowFilter
 	Sort  string // one of FlowSorts; "": in no particular order
-	Limit int    // at most so many; 0: all, or MostSorted if they are sorted
+	Limit int    // the most flows in the answer; 0: all, or MostSorted if they are sorted
 }
 
 // FlowSorts are the orders that an anyport sorts in: the oldest, the busiest (by the bytes that they have

@@ -166,7 +166,7 @@ func (g *Guard) note(r Records) {
 // Serving says that what Start has returned is in service.
 func (g *Guard) Serving() { g.Tried(nil) }
 
-// Tried says whether what was tried is in service now. If not, what was before it still is.
+// Tried ends the attempt that Start, UseFile or Try began. After an error the config before it still serves.
 func (g *Guard) Tried(err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

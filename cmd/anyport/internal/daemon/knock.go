@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -164,15 +163,12 @@ func doorsUntil(open []steering.Door, now time.Time) (doors []admin.Door) {
 	return doors
 }
 
-// knockCounts is nil where nobody has knocked by a datagram.
+// knockCounts has the verdicts that were counted at least once.
 func (d *daemon) knockCounts() map[string]uint64 {
-	var counts map[string]uint64
+	counts := map[string]uint64{}
 	for verdict, n := range d.doorbell.counts {
 		if n := n.Load(); n > 0 {
-			if counts == nil {
-				counts = map[string]uint64{}
-			}
-			counts[strings.ToLower(string(verdict))] = n
+			counts[string(verdict)] = n
 		}
 	}
 	return counts

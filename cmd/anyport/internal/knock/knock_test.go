@@ -39,7 +39,7 @@ func TestJudge(t *testing.T) {
 		{"stated", stated, secret, Opened, "2001:db8::7"},
 		{"mapped", mapped, secret, Opened, "192.0.2.9"},
 		{"zoned", zoned, secret, NoDoor, ""},
-		{"another's key", message(), keys[1].Secret, Unsigned, ""},
+		{"the key of another client", message(), keys[1].Secret, Unsigned, ""},
 		{"a minute late", at(-time.Minute), secret, Opened, "198.51.100.7"},
 		{"later", at(-61 * time.Second), secret, Late, ""},
 		{"a minute early", at(time.Minute), secret, Opened, "198.51.100.7"},

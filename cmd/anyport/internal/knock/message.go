@@ -27,7 +27,7 @@ type Message struct {
 	Time   time.Time
 	Nonce  [16]byte
 	Route  string
-	Client netip.Addr // to whom the door is to open; the zero value: the sender
+	Client netip.Addr // the client that the door opens to; the zero value: the sender
 }
 
 // Sign returns the datagram.
@@ -51,7 +51,7 @@ func sum(text string, key []byte) []byte {
 	return mac.Sum(nil)
 }
 
-// name is that of a key, and of a route.
+// name names a key or a route.
 var name = regexp.MustCompile(`^[a-z0-9_-]{1,64}$`)
 
 // parse reads a datagram. It accepts only what Sign makes, byte by byte, so a message has one

@@ -45,7 +45,7 @@ func (s *shadow) status() *admin.Status {
 	}
 }
 
-// Admin is not asked: there is no server of HTTP.
+// Admin is never called: a rehearsal does not serve admin.http.
 func (s service) Admin() config.Admin { return config.Admin{} }
 
 // Live has nothing that could fail.

@@ -133,7 +133,7 @@ func TestSortAndFilter(t *testing.T) {
 	}
 }
 
-// TestKill: only y confirms, and what is killed is what was selected when it was asked.
+// TestKill: only y confirms, and the kill ends the flows of the row that the question named.
 func TestKill(t *testing.T) {
 	m := &model{picture: somePicture(3)}
 	typed(m, "3", "K")

@@ -22,7 +22,7 @@ type Options struct {
 	Client   admin.Client
 	In, Out  *os.File // terminals
 	Interval time.Duration
-	Pictures int // end after so many; 0: never
+	Pictures int // Run ends after this number of them; 0: never
 }
 
 // program is a run of the terminal program. Its goroutine is that of Run; others read the keys, and ask the
