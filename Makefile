@@ -60,10 +60,10 @@ install: $(if $(BINARY),,anyport) ## install binary, unit, manual, completions, 
 	$(NATIVE) man anyport.toml.5 > $(installed)/share/man/man5/anyport.toml.5
 	install -D -m 644 -t $(installed)/lib/sysusers.d deploy/sysusers.d/anyport.conf
 	install -D -m 644 -t $(installed)/lib/tmpfiles.d deploy/tmpfiles.d/anyport.conf
-	install -D -m 644 -t $(installed)/share/doc/anyport LICENSE README.md deploy/NOTICE config/reference.toml docs/*.md
-	install -D -m 644 -t $(installed)/share/doc/anyport/how-to docs/how-to/*.md
-	install -D -m 644 -t $(installed)/share/doc/anyport/reference docs/reference/*.md
-	install -D -m 644 -t $(installed)/share/doc/anyport/explanation docs/explanation/*.md
+	install -D -m 644 -t $(installed)/share/doc/anyport LICENSE README.md deploy/NOTICE config/reference.toml
+	install -D -m 644 -t $(installed)/share/doc/anyport/docs docs/*.md docs/*.svg docs/*.png
+	for part in how-to reference explanation; do \
+		install -D -m 644 -t $(installed)/share/doc/anyport/docs/$$part docs/$$part/* || exit; done
 	install -D -m 644 -t $(installed)/share/anyport/prometheus deploy/prometheus/*.yml
 	install -D -m 644 -t $(installed)/share/anyport/grafana deploy/grafana/anyport.json
 
