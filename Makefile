@@ -62,7 +62,7 @@ install: $(if $(BINARY),,anyport) ## install binary, unit, manual, completions, 
 	install -D -m 644 -t $(installed)/lib/tmpfiles.d deploy/tmpfiles.d/anyport.conf
 	install -D -m 644 -t $(installed)/share/doc/anyport LICENSE README.md deploy/NOTICE config/reference.toml
 	install -D -m 644 -t $(installed)/share/doc/anyport/docs docs/*.md docs/*.svg docs/*.png
-	for part in how-to reference explanation; do \
+	for part in tutorial how-to reference explanation; do \
 		install -D -m 644 -t $(installed)/share/doc/anyport/docs/$$part docs/$$part/* || exit; done
 	install -D -m 644 -t $(installed)/share/anyport/prometheus deploy/prometheus/*.yml
 	install -D -m 644 -t $(installed)/share/anyport/grafana deploy/grafana/anyport.json
