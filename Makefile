@@ -111,9 +111,9 @@ suites: ## the standard library's own tests, through the proxy, and servers of o
 	@.ci/packages $(READERS)
 	REQUIRE_ROOT=1 ANYPORT_SUITES=1 $(GO) test -count=1 -v -timeout 30m -run TestSuites ./integration
 
-package-test: ## build the packages twice, check them with lintian, install them in a bare root
+package-test: ## build the packages twice, check them with lintian, install them in a bare root; build as others do
 	@.ci/packages $(PACKAGING)
-	REQUIRE_ROOT=1 ANYPORT_PACKAGE=1 $(GO) test -count=1 -v -timeout 20m -run TestPackage ./integration
+	REQUIRE_ROOT=1 ANYPORT_PACKAGE=1 $(GO) test -count=1 -v -timeout 20m -run 'TestPackage|TestPlainBuild' ./integration
 
 soak: ## the long forms of storms, upgrades, kills, conversations and verdicts
 	REQUIRE_ROOT=1 ANYPORT_SOAK=1 ANYPORT_VERDICTS=10000000 ANYPORT_PREFIXES=1000000 $(GO) test -p 1 -count=1 -v -timeout 2h -run '$(SOAK)' ./integration ./proxy/tcp ./proxy/header ./steering
