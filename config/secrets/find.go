@@ -28,6 +28,9 @@ func Find(text string) Found {
 // mistake.
 var secretName = regexp.MustCompile(`(?i)pass(wd|word|phrase)|secret|token|credential|api_?key|^auth(entication|orization)?$|(^|[_-])(keys?|pass|private)$`)
 
+// publicTLV are the elements of proxy_tlvs without a text; what is neither is a mistake, and may be a secret.
+var publicTLV = regexp.MustCompile(`^(unique-id|authority|crc32c|pass)$|^0[xX][0-9A-Fa-f]{1,2}(-0[xX][0-9A-Fa-f]{1,2})?$`)
+
 // mask is what stands in place of a secret.
 const mask = "***"
 
@@ -157,11 +160,14 @@ func (w *walker) value(t tokens.Token) string {
 	switch {
 	case w.key == "proxy_tlvs":
 		kind, value, ok := strings.Cut(text, "=")
-		if !ok {
+		if ok {
+			w.add(value)
+			return `"` + kind + `=` + mask + `"`
+		}
+		if publicTLV.MatchString(text) {
 			return t.Text
 		}
-		w.add(value)
-		return `"` + kind + `=` + mask + `"`
+		w.add(text)
 	case w.key == "path":
 		path, query, ok := strings.Cut(text, "?")
 		if !ok {

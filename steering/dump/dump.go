@@ -53,7 +53,7 @@ func Programs() ([]Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	var all []Program
+	all := []Program{} // [] in JSON, never null
 	for _, a := range attached {
 		p := Program{ID: a.ID, Name: a.Name, Own: a.Name == bpf.SteerProgSteer}
 		if err := p.read(spec); err != nil {

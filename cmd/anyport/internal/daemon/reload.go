@@ -244,6 +244,7 @@ func (d *daemon) load(try func(text []byte)) (*generation, error) {
 	if err != nil {
 		return nil, err
 	}
+	d.secrets.note(string(text))
 	try(text)
 	next, err := nextGeneration(d.opt, old, text)
 	if err != nil {
