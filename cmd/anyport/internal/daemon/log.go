@@ -47,6 +47,7 @@ func newLogger(w io.Writer, format string, journal bool, level slog.Leveler) *sl
 		opt.ReplaceAttr = withoutTime
 	}
 	handler := func(w io.Writer) slog.Handler {
+		w = logfile.Printable(w)
 		if format == "json" {
 			return slog.NewJSONHandler(w, opt)
 		}
