@@ -81,8 +81,8 @@ func TestFlagsOfEachCommand(t *testing.T) {
 		}
 	}
 	for what, is := range map[string]struct{ got, want string }{
-		"-c":       {strings.Join(file, " "), "check confirm doctor drain explain flows kill origins reload routes run status top unload upgrade"},
-		"--socket": {strings.Join(socket, " "), "confirm drain explain flows kill origins reload routes status top upgrade"},
+		"-c":       {strings.Join(file, " "), "check confirm doctor drain explain flows kill origins reload routes run status sysdump top unload upgrade"},
+		"--socket": {strings.Join(socket, " "), "confirm drain explain flows kill origins reload routes status sysdump top upgrade"},
 		"--json":   {strings.Join(json, " "), "doctor flows origins reload routes status"},
 	} {
 		if is.got != is.want {

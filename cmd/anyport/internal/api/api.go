@@ -19,6 +19,10 @@ import (
 type Service interface {
 	Status() admin.Status
 	Drift() (admin.Drift, error)
+
+	// Sysdump is what only the process itself knows, without the secrets of its files.
+	Sysdump() (admin.Sysdump, error)
+
 	Explain(admin.Question) (admin.Explained, error)
 
 	// Conns yields the live conns and flows of a route, or of all if it is "". They are read page by

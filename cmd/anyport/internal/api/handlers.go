@@ -28,6 +28,8 @@ func (a *API) status(w http.ResponseWriter, _ *http.Request) { a.write(w, a.serv
 
 func (a *API) drift(*http.Request) (admin.Drift, error) { return a.service.Drift() }
 
+func (a *API) sysdump(*http.Request) (admin.Sysdump, error) { return a.service.Sysdump() }
+
 func (a *API) drain(r *http.Request) (admin.Drained, error) {
 	return a.service.Drain(r.Context(), r.FormValue("route"), isSet(r, "undo"), isSet(r, "wait"))
 }

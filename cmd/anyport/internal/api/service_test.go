@@ -56,6 +56,10 @@ func (f *fakeService) Drift() (admin.Drift, error) {
 	return admin.Drift{Lines: []string{"one"}}, f.err
 }
 
+func (f *fakeService) Sysdump() (admin.Sysdump, error) {
+	return admin.Sysdump{Status: f.Status(), Log: []string{"one"}}, f.err
+}
+
 func (f *fakeService) Explain(q admin.Question) (admin.Explained, error) {
 	f.question = q
 	return admin.Explained{Text: "verdict: steer\n", Kernel: []string{"steer"}, File: "the same", PID: 7}, f.err

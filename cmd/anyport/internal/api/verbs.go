@@ -42,6 +42,7 @@ var verbs = []verb{
 	{"GET /flows", groupToo, nil, (*API).flows},
 	{"GET /explain", groupToo, nil, object((*API).explain)},
 	{"GET /drift", groupToo, nil, object((*API).drift)},
+	{"GET /sysdump", ownerToo, nil, object((*API).sysdump)}, // the log tells more than the status
 	{"POST /kill", ownerToo, nil, object((*API).kill)},
 	{"POST /drain", ownerToo, nil, object((*API).drain)},
 	{"POST /confirm", ownerToo, nil, object((*API).confirm)},

@@ -76,12 +76,14 @@ func Run(ctx context.Context, opt Options) (err error) {
 // daemon is what a running anyport holds. open fills it; afterwards what is not atomic belongs to the
 // goroutine that decides (control), or does not change.
 type daemon struct {
-	opt   Options
-	level slog.LevelVar // log.level, which a reload may change
-	log   *slog.Logger
-	lines *logfile.Queue // where the log goes
-	begun time.Time      // for uptime_seconds
-	files uint64         // file descriptors that this process might open when it began
+	opt     Options
+	level   slog.LevelVar // log.level, which a reload may change
+	log     *slog.Logger
+	lines   *logfile.Queue // where the log goes, but for what goes into recent first
+	recent  *recentLines   // the log's own lines, for sysdump
+	secrets knownSecrets   // of all files so far, for sysdump
+	begun   time.Time      // for uptime_seconds
+	files   uint64         // file descriptors that this process might open when it began
 
 	lowFDs lowFDs // some of them
 
@@ -163,6 +165,7 @@ func open(opt Options) (*daemon, error) {
 	maps.Copy(d.stored, opt.Stored)
 	d.drains.Store(&drains{})
 	d.openLog()
+	d.secrets.note(opt.Config.Source())
 	d.openLowFDs()
 	for _, acquire := range []func() error{d.openPredecessor, d.openFiles, d.openAccount, d.openAccess, d.openAdmin, d.openHTTP, d.openRoutes, d.dropPrivileges, d.awaitGo} {
 		if err := acquire(); err != nil {

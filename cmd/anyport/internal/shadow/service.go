@@ -59,6 +59,9 @@ func (s service) Ready() admin.Health {
 // Drift is refused, as is everything below.
 func (s service) Drift() (admin.Drift, error) { return admin.Drift{}, errShadow }
 
+// Sysdump is refused: the status says all.
+func (s service) Sysdump() (admin.Sysdump, error) { return admin.Sysdump{}, errShadow }
+
 // Explain points to the command that answers from the file alone.
 func (s service) Explain(admin.Question) (admin.Explained, error) {
 	return admin.Explained{}, fmt.Errorf("%w: ask with explain -c %s", errShadow, s.opt.Config.Path)
