@@ -49,7 +49,7 @@ With --json the answer is one object whose keys stay the same from version to ve
 				Routes []text.RatedRoute `json:"routes"`
 			}{routes})
 		}
-		return text.RouteGrid(routes, *report.wide).Write(cmd.OutOrStdout(), report.width(cmd))
+		return text.RouteGrid(routes, *report.wide, now.At).Write(cmd.OutOrStdout(), report.width(cmd))
 	}
 	return cmd
 }
