@@ -130,7 +130,7 @@ func wideOrigins(origins []RatedOrigin, now time.Time) Grid {
 	for _, o := range origins {
 		checkTook, failed := "-", "-"
 		if o.CheckedAt != nil {
-			checkTook, failed = Seconds(o.CheckSeconds), fmt.Sprint(o.ChecksFailed)
+			checkTook, failed = took(&o.CheckSeconds), fmt.Sprint(o.ChecksFailed)
 		}
 		g.Add([]string{
 			originText(o.OriginStatus), o.Route, originState(o.OriginStatus), agoOf(o.Since, now), cmp.Or(o.Why, "-"), fmt.Sprint(o.TimesDown), lasted(o.DownSeconds),
