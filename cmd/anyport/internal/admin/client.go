@@ -105,12 +105,12 @@ func (c Client) Flows(ctx context.Context, query FlowQuery, each func(Flow) erro
 		return rest, c.unreadable(err)
 	}
 	for in.More() {
-		var key string
-		if err := in.Decode(&key); err != nil {
+		key, err := in.Token()
+		if err != nil {
 			return rest, c.unreadable(err)
 		}
 		var ignored any
-		value := map[string]any{"total": &rest.Total, "left": &rest.Left}[key]
+		value := map[json.Token]any{"total": &rest.Total, "left": &rest.Left}[key]
 		if value == nil { // of a later version
 			value = &ignored
 		}

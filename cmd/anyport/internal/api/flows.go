@@ -134,7 +134,7 @@ func writeFlows(w io.Writer, conns iter.Seq[route.Conn], limit int, left []admin
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(out, `,"total":0,"left":%s`, text) // older clients expect the total first
+		fmt.Fprintf(out, `,"left":%s`, text)
 	}
 	out.WriteString("}\n")
 	return out.Flush()

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -314,5 +315,17 @@ func TestStopAnswers(t *testing.T) {
 	<-stopped
 	if err := <-answered; err != nil {
 		t.Errorf("the request that was under way: %v", err)
+	}
+}
+
+// TestLeft: each answer about conns says how many it does not know of.
+func TestLeft(t *testing.T) {
+	const left = `"left":[{"pid":7,"conns_active":3}]`
+	for _, request := range []string{"GET /flows", "GET /flows?limit=1", "GET /flows?top=1", "POST /kill?client=198.51.100.0/24"} {
+		f := &fakeService{asked: make(chan string, 1), conns: someConns(), left: []admin.Left{{PID: 7, ConnsActive: 3}}}
+		method, target, _ := strings.Cut(request, " ")
+		if answer := asRoot(f, httptest.NewRequest(method, target, nil)).Body.String(); !strings.Contains(answer, left) || !json.Valid([]byte(answer)) {
+			t.Errorf("%s: %s", request, answer)
+		}
 	}
 }

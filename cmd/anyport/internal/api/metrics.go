@@ -275,8 +275,10 @@ func (e *exporter) origin(route string, o *admin.OriginStatus) {
 	if o.SlowStart != nil {
 		e.gauge(originSlow, *o.SlowStart, route, o.Address)
 	}
-	if o.CheckedAt != nil {
+	if o.CheckedAt != nil || o.ChecksFailed > 0 { // before the first check here, too, if another process made some
 		e.counter(originChecks, o.ChecksFailed, route, o.Address)
+	}
+	if o.CheckedAt != nil {
 		e.gauge(checkSeconds, o.CheckSeconds, route, o.Address)
 		e.flag(checkPassed, o.CheckFailed == "", route, o.Address)
 	}
