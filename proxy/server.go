@@ -17,6 +17,7 @@ import (
 	"anyport/proxy/quota"
 	"anyport/proxy/route"
 	"anyport/proxy/tcp"
+	"anyport/proxy/trend"
 	"anyport/proxy/udp"
 )
 
@@ -41,7 +42,9 @@ type Server struct {
 	routes   *route.Live
 	names    *names
 
-	pulse *mailbox.Pulse
+	pulse    *mailbox.Pulse
+	arrived  uint64     // conns and flows that look has found; only its goroutine has it
+	arrivals trend.Rate // of arrived
 
 	opening atomic.Int32  // kinds of loop (TCP, UDP) that have not opened their files yet
 	opened  chan struct{} // closed when all are
@@ -187,6 +190,7 @@ func (s *Server) Serve(ctx context.Context, tcpSockets, udpSockets []int) error 
 	checking, stopChecks := context.WithCancel(ctx)
 	var checks sync.WaitGroup // ended by stopChecks
 	checks.Go(func() { s.checkOrigins(checking) })
+	checks.Go(func() { s.keepLooking(checking) })
 	err := loops.Wait()
 	stopChecks()
 	checks.Wait()

@@ -19,6 +19,9 @@ func (t *Table[S]) PickOrigin(f *Flow[S], tried []*origin.Origin, now time.Durat
 		return false
 	}
 	f.attempts += min(1, ^f.attempts) // stays at 255
+	if n := len(tried); n > 0 {
+		f.Counters.Retried(f.Origin.RetriedFrom(tried[n-1]))
+	}
 	return true
 }
 

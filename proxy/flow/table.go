@@ -132,6 +132,8 @@ func (t *Table[S]) insert(f *Flow[S]) {
 func (t *Table[S]) End(f *Flow[S], source netip.AddrPort, verdict route.Verdict, now time.Duration) {
 	t.Remove(f)
 	f.Counters.End(config.UDP, verdict)
+	f.Counters.Served(config.UDP, now-f.begun)
+	f.Origin.Served(now - f.begun)
 	if recording := t.opt.Routes.Recording(); f.wanted(recording, verdict) {
 		recording.To(t.recordOf(f, source, verdict, now))
 	}

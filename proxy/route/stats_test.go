@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"anyport/config"
+	"anyport/proxy/trend"
 )
 
 func TestTotals(t *testing.T) {
@@ -24,6 +25,9 @@ func TestTotals(t *testing.T) {
 		c.Datagrams(ToClient, Amplified, 1)
 		c.HeldBack(1000)
 		c.Connected(time.Millisecond)
+		c.Waited(time.Second)
+		c.Served(config.UDP, time.Minute)
+		c.Retried(i > 0)
 	}
 	stats.Shard(1).End(config.UDP, Evicted)
 	stats.Shard(2).Connected(time.Hour)
@@ -35,7 +39,10 @@ func TestTotals(t *testing.T) {
 		Datagrams: map[Direction]map[Verdict]uint64{
 			ToOrigin: {Forwarded: 15}, ToClient: {Amplified: 3}},
 		HeldBack: 3000,
+		Sessions: map[config.Protocol]trend.Sum{config.UDP: {Count: 3, Total: 3 * time.Minute}},
+		Retries:  3, Moves: 2,
 	}
+	want.Waits.Counts[12], want.Waits.Sum = 3, 3*time.Second
 	want.Connects.Counts[3], want.Connects.Counts[len(Bounds)] = 3, 1
 	want.Connects.Sum = time.Hour + 3*time.Millisecond
 	if diff := cmp.Diff(want, stats.Totals()); diff != "" {

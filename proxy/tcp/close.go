@@ -23,6 +23,11 @@ func (l *loop) closeConn(c *conn, v route.Verdict) {
 	if recorded {
 		ended = l.connRecord(c, v)
 	}
+	if c.state == relaying {
+		took := l.now - c.began
+		c.route.Stats.Shard(l.shard).Served(config.TCP, took)
+		c.origin.Served(took)
+	}
 	// Before the close: a client that comes back at once must find its place free.
 	l.removeConn(c)
 	c.route.Stats.Shard(l.shard).End(config.TCP, v)

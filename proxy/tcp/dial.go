@@ -37,6 +37,7 @@ func (l *loop) dialNext(c *conn, v route.Verdict) {
 			c.origin = nil
 			continue
 		}
+		l.noteDial(c)
 		l.leaveQueue(c)
 		err := l.dialPicked(c)
 		if err == nil {
@@ -58,6 +59,20 @@ func (l *loop) dialNext(c *conn, v route.Verdict) {
 		default:
 			v = route.ConnectFailed
 		}
+	}
+}
+
+// noteDial counts what led to a dial: a wait in the queue, or a dial before it that has failed.
+func (l *loop) noteDial(c *conn) {
+	if c.state == waiting {
+		c.route.Stats.Shard(l.shard).Waited(l.now - c.dialled)
+	}
+	if c.attempts() > 1 {
+		failed := c.origin // taken back by takeHurried
+		if n := len(c.tried); n > 0 {
+			failed = c.tried[n-1]
+		}
+		c.route.Stats.Shard(l.shard).Retried(c.origin.RetriedFrom(failed))
 	}
 }
 

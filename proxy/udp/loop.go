@@ -155,7 +155,7 @@ func (l *loop) run() error {
 		l.endUnrouted(l.flows.Reload(now), now)
 		l.endInactive(l.flows.HoursOver(), now)
 		l.endExpired(now)
-		l.pace.Yield(now)
+		l.pace.Yield(now, l.now)
 	}
 	return nil
 }

@@ -278,6 +278,9 @@ func TestFlowsArrive(t *testing.T) {
 		err        string // "": none
 	}{
 		{"the whole", two + "\n]}\n", false, nil, "ab", ""},
+		{"a sorted list", two + `],"total":5}`, false, nil, "ab", ""},
+		{"more behind", two + `],"total":5,"left":[{"pid":7,"conns_active":3}],"later":{"a":[]}}`, false, nil, "ab", ""},
+		{"a list that is none behind", two + `],"left":7}`, false, nil, "ab", "the answer cannot be read: "},
 		{"none", `{"flows":[]}`, false, nil, "", ""},
 		{"cut after a flow", two, true, nil, "ab", "the answer cannot be read: "},
 		{"ended after a flow", two, false, nil, "ab", "the answer cannot be read: "},
@@ -293,7 +296,7 @@ func TestFlowsArrive(t *testing.T) {
 				answer = cut(test.text)
 			}
 			got := ""
-			_, err := Client{Socket: answering(t, answer)}.Flows(t.Context(), FlowQuery{}, func(f Flow) error {
+			rest, err := Client{Socket: answering(t, answer)}.Flows(t.Context(), FlowQuery{}, func(f Flow) error {
 				if got += f.Client; len(got) == 2 {
 					return test.each
 				}
@@ -301,6 +304,12 @@ func TestFlowsArrive(t *testing.T) {
 			})
 			if got != test.want || (err != nil) != (test.err != "") || err != nil && !strings.Contains(err.Error(), test.err) {
 				t.Errorf("got %q, %v, want %q, %q", got, err, test.want, test.err)
+			}
+			if left := strings.Contains(test.text, `"pid"`); left != (len(rest.Left) == 1) || left && rest.Left[0] != (Left{PID: 7, ConnsActive: 3}) {
+				t.Errorf("left in %+v", rest.Left)
+			}
+			if total := strings.Contains(test.text, `"total":5`); total != (rest.Total == 5) {
+				t.Errorf("%d in all", rest.Total)
 			}
 		})
 	}

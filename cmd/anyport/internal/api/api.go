@@ -29,6 +29,10 @@ type Service interface {
 	// page, so that many of them take no memory.
 	Conns(route string) (iter.Seq[route.Conn], error)
 
+	// Left are the processes that upgrades have replaced and that still have conns: these are not among
+	// Conns, and Kill does not reach them.
+	Left() []admin.Left
+
 	// PortMap says what becomes of every port of the prefix that holds addr; of the first prefix if addr is not
 	// valid.
 	PortMap(protocol config.Protocol, addr netip.Addr) (admin.PortMap, error)

@@ -26,6 +26,7 @@ import (
 // fakeService answers with what it holds, and records what it was asked.
 type fakeService struct {
 	conns    []route.Conn
+	left     []admin.Left
 	hosts    []string
 	writes   bool
 	notReady string
@@ -71,6 +72,8 @@ func (f *fakeService) Conns(name string) (iter.Seq[route.Conn], error) {
 	}
 	return slices.Values(f.conns), f.err
 }
+
+func (f *fakeService) Left() []admin.Left { return f.left }
 
 func (f *fakeService) PortMap(protocol config.Protocol, addr netip.Addr) (admin.PortMap, error) {
 	return admin.PortMap{Prefix: addr.String(), Protocol: protocol.String()}, f.err

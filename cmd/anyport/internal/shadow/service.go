@@ -77,6 +77,9 @@ func (s service) Conns(string) (iter.Seq[route.Conn], error) {
 	return func(func(route.Conn) bool) {}, errShadow
 }
 
+// Left is empty: a rehearsal is never upgraded.
+func (s service) Left() []admin.Left { return nil }
+
 // Kill is refused.
 func (s service) Kill(context.Context, admin.FlowFilter, func(*route.Conn) bool) (int, error) {
 	return 0, errShadow
