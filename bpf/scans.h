@@ -38,7 +38,7 @@ struct {
 /* struct tuple of each reported packet (since Linux 5.8). */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1 << 17);
+	__uint(max_entries, 1 << 16);
 } scans SEC(".maps");
 
 static __always_inline void report_scan(const struct packet *p, struct keys *k)

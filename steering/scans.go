@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"runtime"
 	"time"
 
 	"github.com/cilium/ebpf/ringbuf"
@@ -22,12 +23,20 @@ type Scan struct {
 	Dst      netip.AddrPort
 }
 
-// Bounds of a round of reports: see bpf/scans.h.
+// Bounds of a round of reports: see bpf/scans.h. To sum up a report takes a few microseconds, so of a flood that
+// reaches every CPU this is a few percent of one.
 const (
 	scanRound     = 100 * time.Millisecond
-	mostScans     = 512  // of each CPU in a round
-	mostScanBatch = 4096 // more than the ring has room for
+	mostScans     = 512  // of all CPUs in a round,
+	leastScans    = 32   // of each one at least,
+	mostCPUScans  = 256  // and at most
+	mostScanBatch = 2048 // more than the ring has room for
 )
+
+// scansOfCPU is how many packets each of so many CPUs may report in a round.
+func scansOfCPU(cpus int) uint32 {
+	return uint32(min(max(mostScans/cpus, leastScans), mostCPUScans))
+}
 
 // WatchScans calls report with what the kernel has reported, at most once in each round, until ctx ends. What the
 // process before has not read comes first. The slice is used again. It returns early only if the kernel cannot tell.
@@ -93,7 +102,7 @@ func (w *scanWatch) begin() error {
 	var round bpf.SteerScanRound
 	err := s.objects.ScanRound.Lookup(uint32(0), &round)
 	if err == nil {
-		round.Number, round.Most = round.Number+1, mostScans
+		round.Number, round.Most = round.Number+1, scansOfCPU(runtime.NumCPU())
 		err = s.objects.ScanRound.Put(uint32(0), round)
 	}
 	if err != nil {

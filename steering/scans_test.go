@@ -145,7 +145,7 @@ func TestScanFlood(t *testing.T) {
 	rig.send(t, scan, flood)
 	rounds := uint64(time.Since(begun)/scanRound) + 2
 	counts, err := s.ScanCounts()
-	if err != nil || counts.Reported == 0 || counts.Reported > uint64(runtime.NumCPU())*rounds*mostScans || counts.Reported+counts.Skipped != 2*flood {
+	if err != nil || counts.Reported == 0 || counts.Reported > uint64(runtime.NumCPU())*rounds*mostCPUScans || counts.Reported+counts.Skipped != 2*flood {
 		t.Errorf("%+v in %d rounds, %v", counts, rounds, err)
 	}
 	for range counts.Reported {

@@ -32,6 +32,8 @@ type Status struct {
 	Confirm  *ConfirmStatus  `json:"confirm,omitempty"`  // of a run with --confirm, until it is confirmed
 	Shadow   *ShadowStatus   `json:"shadow,omitempty"`   // of a run with --shadow, which serves nothing
 
+	Scans ScanStatus `json:"scans"`
+
 	Doors  []Door            `json:"doors,omitempty"`  // that clients have opened by a knock
 	Knocks map[string]uint64 `json:"knocks,omitempty"` // authenticated ones, by verdict
 }

@@ -41,6 +41,7 @@ var verbs = []verb{
 	{"GET /status", groupToo, nil, (*API).status},
 	{"GET /flows", groupToo, nil, (*API).flows},
 	{"GET /explain", groupToo, nil, object((*API).explain)},
+	{"GET /scans", groupToo, nil, object((*API).scans)},
 	{"GET /drift", groupToo, nil, object((*API).drift)},
 	{"POST /kill", ownerToo, nil, object((*API).kill)},
 	{"POST /drain", ownerToo, nil, object((*API).drain)},

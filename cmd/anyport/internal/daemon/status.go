@@ -51,6 +51,7 @@ func (d *daemon) status() admin.Status {
 		Unrouted:      admin.Counts(d.proxy.Unrouted()),
 		Resolver:      resolverStatus(d.proxy.Resolving()),
 		Confirm:       d.confirmStatus(),
+		Scans:         d.scanStatus(),
 		Doors:         d.doorStatus(time.Now()),
 		Knocks:        d.knockCounts(),
 		Guard:         d.guardStatus(),

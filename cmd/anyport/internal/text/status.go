@@ -57,6 +57,9 @@ func summary(s *admin.Status) [][2]string {
 		lines = append(lines, [2]string{"CONFIRM", fmt.Sprintf("within %v, or all is given back: anyport confirm", left)})
 	}
 	lines = append(lines, guardLines(s.Guard)...)
+	if s.Scans.Reported+s.Scans.Skipped > 0 {
+		lines = append(lines, [2]string{"scans", scansText(s.Scans)})
+	}
 	for _, what := range s.Steering.Missing {
 		lines = append(lines, [2]string{"MISSING", what})
 	}
