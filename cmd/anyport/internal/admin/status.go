@@ -170,6 +170,7 @@ type RouteStatus struct {
 
 	ConnsActive int64  `json:"conns_active"` // conns and flows, here and below
 	ConnsTotal  uint64 `json:"conns_total"`  // with those that were never begun
+	Errors      uint64 `json:"errors"`       // of these, found no origin, or were lost: see Errors
 	Denied      uint64 `json:"denied"`       // by allow and deny
 	Limited     uint64 `json:"limited"`      // over max_conns and its kin, new_conns_per_second and datagrams_per_second
 

@@ -169,7 +169,7 @@ func routeStatus(r proxy.RouteStatus) admin.RouteStatus {
 		ConnsActive: r.ConnsActive, ConnsTotal: r.ConnsTotal, Denied: r.Denied, Limited: r.Limited,
 		ConnsPeak: r.ConnsPeak, MaxConns: r.MaxConns, MaxFlows: r.MaxFlows, NewConnsPerSecond: r.NewConnsPerSecond, Queue: r.Queue,
 		BytesToOrigin: r.BytesToOrigin, BytesToClient: r.BytesToClient, HeldBack: r.HeldBack,
-		Active: r.Active, Bytes: r.Bytes, Counts: admin.Counts(r.Counts),
+		Active: r.Active, Bytes: r.Bytes, Counts: admin.Counts(r.Counts), Errors: admin.Counts(r.Counts).Errors(),
 		Connects: connectTimes(r.Connects), Origins: []admin.OriginStatus{},
 		BandwidthWaiting: r.BandwidthWaiting, QueueWaiting: r.QueueWaiting, UnreachableSince: r.UnreachableSince,
 	}
