@@ -3,6 +3,7 @@ package integration
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"image"
 	"image/color"
@@ -11,6 +12,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -54,6 +56,17 @@ protocol = "tcp"
 prefixes = ["192.0.2.0/24"]
 ports    = [22]
 action   = "pass"
+[route.spare]
+protocol = "tcp"
+prefixes = ["192.0.2.0/24"]
+ports    = ["50000-54999"]
+origins  = ["10.0.0.99:4711"]
+on_all_down = "refuse"
+[route.spare.health]
+type = "tcp"
+interval = "1s"
+timeout = "200ms"
+fall = 1
 [route.mail]
 protocol = "tcp"
 prefixes = ["192.0.2.0/24", "203.0.113.0/24"]
@@ -85,6 +98,7 @@ func TestDashboard(t *testing.T) {
 		conn.Close()
 		t.Error("a port that no route takes is open")
 	}
+	r.scanPorts(t)
 	b.visit(t, "http://127.0.0.1:9765/")
 	b.becomes(t, "the stream is open", `document.getElementById("link").textContent`, "live")
 
@@ -205,7 +219,46 @@ func (b *browser) walksMap(t *testing.T) {
 		}
 	}
 	b.becomes(t, "ports with conns are hot", `[...ports.hot.keys()].sort().join()`, "28226,28565,28904,29243,80,8443")
+	b.becomes(t, "ports that nobody serves are probed", `[80, 6500, 6789].map(p => ports.probed.has(p)).join()`, "false,true,true")
+	b.ask(t, `moveTo(6789)`)
+	if text := b.ask(t, `document.getElementById("port").textContent`); !regexp.MustCompile(`\nProbed: \d+ packets? `).MatchString(text) {
+		t.Errorf("the page says %q", text)
+	}
+	b.ask(t, `moveTo(50000)`)
+	if text := b.ask(t, `document.getElementById("port").textContent`); !strings.Contains(text, "served by route spare (ports 50000-54999), which takes nothing new now: no origin is up") {
+		t.Errorf("the page says %q", text)
+	}
+	if text := b.ask(t, `document.getElementById("legend").textContent`); !strings.Contains(text, "spare (no origin is up) 5,000") || !strings.Contains(text, "probed: not served") {
+		t.Errorf("the legend is %q", text)
+	}
 	b.becomes(t, "the map is drawn", `(() => { const g = document.getElementById("map").getContext("2d").getImageData(0, 0, 256, 256).data; const at = p => g.slice(4 * p, 4 * p + 3).join(); return new Set([1000, 6500, 41000, 27000, 80].map(at)).size })()`, "5")
+}
+
+// scanPorts sends SYNs from forged addresses to ports that are refused and dropped, and returns when the map has them.
+func (r *rig) scanPorts(t *testing.T) {
+	to := netip.MustParseAddr(dstV4)
+	stop := r.client.forge(t, to, 2000, func(n uint64) []byte {
+		from := netip.AddrFrom4([4]byte{198, 51, 100, byte(10 + n%40)})
+		port := 6000 + n*7%1000
+		if n%2 == 0 {
+			port = 40000 + n/2*13%2500
+		}
+		return forgedSYN(netip.AddrPortFrom(from, 4711), netip.AddrPortFrom(to, uint16(port)))
+	})
+	eventually(t, "scans appear", func() bool {
+		_, text := r.edge.fetch(t, http.MethodGet, "/api/ports?protocol=tcp&prefix="+dstV4)
+		var m struct{ Probed []int }
+		if err := json.Unmarshal([]byte(text), &m); err != nil {
+			t.Fatal(err)
+		}
+		ports, found := 0, false
+		for run := range slices.Chunk(m.Probed, 3) { // first, last, packets of each
+			ports += run[1] - run[0] + 1
+			found = found || run[0] <= 6789 && 6789 <= run[1]
+		}
+		return found && ports > 1500
+	})
+	stop()
 }
 
 // saveShot keeps a picture where ANYPORT_SCREENSHOTS says.
