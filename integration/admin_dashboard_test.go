@@ -124,7 +124,7 @@ func TestDashboard(t *testing.T) {
 		if got := anyport(t, "reload", "--socket", p.socket); got.status != 0 {
 			t.Errorf("reload: %+v", got)
 		}
-		b.becomes(t, "a reload", `document.getElementById("reloads").textContent.includes("~1 routes") && document.getElementById("problems").children.length`, "0")
+		b.becomes(t, "a reload", `document.getElementById("reloads").textContent.includes("~1 routes") && /<img/.test(document.getElementById("problems").textContent)`, "false")
 		b.becomes(t, "its limit", cell("routes", "web", "Live")+`.split(" / ")[1]`, "2,000")
 	})
 	defer r.keepBusy(t)()
@@ -132,7 +132,7 @@ func TestDashboard(t *testing.T) {
 	b.becomes(t, "curves", `curves["New a second"].values.filter(v => v > 0).length > 5`, "true")
 	for _, scheme := range []string{"light", "dark"} {
 		for _, width := range []int{1280, 390} {
-			b.screen(t, width, map[int]int{1280: 1480, 390: 1200}[width], scheme)
+			b.screen(t, width, map[int]int{1280: 1620, 390: 1200}[width], scheme)
 			if wide := b.ask(t, `document.documentElement.scrollWidth`); wide != fmt.Sprint(width) {
 				t.Errorf("at %d pixels the page is %s wide", width, wide)
 			}
@@ -187,7 +187,7 @@ func (b *browser) showsMetrics(t *testing.T, r *rig) {
 	if refused == 0 {
 		t.Error("nothing was refused")
 	}
-	b.becomes(t, "what no route takes", `document.getElementById("drops").textContent.includes("kernelrefuse`+fmt.Sprint(refused)+`")`, "true")
+	b.becomes(t, "what no route takes", `document.getElementById("drops").textContent.replaceAll(",", "").includes("kernelrefuse`+fmt.Sprint(refused)+`")`, "true")
 }
 
 // walksMap goes from one port to another by keys alone.
@@ -231,7 +231,7 @@ func (b *browser) walksMap(t *testing.T) {
 	if text := b.ask(t, `document.getElementById("legend").textContent`); !strings.Contains(text, "spare (no origin is up) 5,000") || !strings.Contains(text, "probed: not served") {
 		t.Errorf("the legend is %q", text)
 	}
-	b.becomes(t, "the map is drawn", `(() => { const g = document.getElementById("map").getContext("2d").getImageData(0, 0, 256, 256).data; const at = p => g.slice(4 * p, 4 * p + 3).join(); return new Set([1000, 6500, 41000, 27000, 80].map(at)).size })()`, "5")
+	b.becomes(t, "the map is drawn", `(() => { const g = document.getElementById("map").getContext("2d").getImageData(0, 0, 256, 256).data; const at = p => g.slice(4 * p, 4 * p + 3).join(); return new Set([1000, 6500, 44999, 27000, 80].map(at)).size })()`, "5")
 }
 
 // scanPorts sends SYNs from forged addresses to ports that are refused and dropped, and returns when the map has them.
@@ -239,9 +239,9 @@ func (r *rig) scanPorts(t *testing.T) {
 	to := netip.MustParseAddr(dstV4)
 	stop := r.client.forge(t, to, 2000, func(n uint64) []byte {
 		from := netip.AddrFrom4([4]byte{198, 51, 100, byte(10 + n%40)})
-		port := 6000 + n*7%1000
+		port := 6000 + n*0x9e3779b97f4a7c15>>40%1000
 		if n%2 == 0 {
-			port = 40000 + n/2*13%2500
+			port = 40000 + n*n%4999
 		}
 		return forgedSYN(netip.AddrPortFrom(from, 4711), netip.AddrPortFrom(to, uint16(port)))
 	})
@@ -256,7 +256,7 @@ func (r *rig) scanPorts(t *testing.T) {
 			ports += run[1] - run[0] + 1
 			found = found || run[0] <= 6789 && 6789 <= run[1]
 		}
-		return found && ports > 1500
+		return found && ports > 2000
 	})
 	stop()
 }
