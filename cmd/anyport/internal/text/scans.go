@@ -11,7 +11,7 @@ import (
 
 // Scans writes a line with the sums, and the tables of clients, networks and ports.
 func Scans(w io.Writer, s *admin.Scans, width int, now time.Time) error {
-	lines := []string{scansLine(s)}
+	lines := scanSums(s)
 	for _, g := range []Grid{scannerGrid("CLIENT", s.Clients, now), scannerGrid("NETWORK", s.Networks, now), scannedGrid(s.Ports, now)} {
 		if len(g.Rows) > 0 {
 			lines = append(append(lines, ""), g.Lines(width)...)
@@ -25,15 +25,16 @@ func Scans(w io.Writer, s *admin.Scans, width int, now time.Time) error {
 	return nil
 }
 
-func scansLine(s *admin.Scans) string {
-	line := fmt.Sprintf("%s to ports that nobody serves, since %s", Count(int(s.Packets), "packet", "packets"), s.Since.Local().Format(time.DateTime))
+// scanSums says how many packets there were, and what the tables do not have.
+func scanSums(s *admin.Scans) []string {
+	lines := []string{fmt.Sprintf("%s to ports that nobody serves, since %s", Count(int(s.Packets), "packet", "packets"), s.Since.Local().Format(time.DateTime))}
 	if s.Skipped > 0 {
-		line += fmt.Sprintf("; %d more came too fast and were skipped", s.Skipped)
+		lines = append(lines, fmt.Sprintf("%d more came too fast: they are in no table", s.Skipped))
 	}
 	if !s.Complete {
-		line += "; rare ones had to yield their place"
+		lines = append(lines, "there are more than the tables have room for: rare ones are left out")
 	}
-	return line
+	return lines
 }
 
 // scannerGrid has a row for each client, or network of clients.
