@@ -31,6 +31,7 @@
 #include "limit.h"
 #include "hours.h"
 #include "knock.h"
+#include "scans.h"
 
 /* NULL: no prefix holds dst. */
 static __always_inline const struct policy *find_policy(const struct packet *p, struct keys *k)
@@ -268,6 +269,8 @@ int steer(struct bpf_sk_lookup *ctx)
 			return assign(ctx, TCP, 0, &keys);
 		return assign(ctx, worker(&p, &keys), BPF_SK_LOOKUP_F_NO_REUSEPORT, &keys);
 	}
+	if (ruling.verdict <= DROP && binding->verdict <= DROP) /* not where a route that serves is draining */
+		report_scan(&p, &keys);
 	if (ruling.fate == DROP)
 		return assign(ctx, p.protocol == IPPROTO_TCP ? TCP_HOLE : UDP_HOLE, 0, &keys);
 	return ruling.fate == PASS || ruling.fate == SOCKET ? SK_PASS : SK_DROP;

@@ -173,6 +173,20 @@ const (
 	SteerQuestionASKED_FOR_ALL SteerQuestion = 768
 )
 
+type SteerScanRound struct {
+	_      structs.HostLayout
+	Number uint32
+	Most   uint32
+}
+
+type SteerScanShare struct {
+	_        structs.HostLayout
+	Reported uint64
+	Skipped  uint64
+	Round    uint32
+	Left     uint32
+}
+
 type SteerService struct {
 	_        structs.HostLayout
 	Addr     [4]uint32
@@ -250,6 +264,9 @@ const (
 	SteerMapOpenedDoors  = "opened_doors"
 	SteerMapPrefixesV4   = "prefixes_v4"
 	SteerMapPrefixesV6   = "prefixes_v6"
+	SteerMapScanRound    = "scan_round"
+	SteerMapScanShare    = "scan_share"
+	SteerMapScans        = "scans"
 	SteerMapSockets      = "sockets"
 	SteerMapSources      = "sources"
 	SteerMapWorkers      = "workers"
@@ -325,6 +342,9 @@ type SteerMapSpecs struct {
 	OpenedDoors  *ebpf.MapSpec `ebpf:"opened_doors"`
 	PrefixesV4   *ebpf.MapSpec `ebpf:"prefixes_v4"`
 	PrefixesV6   *ebpf.MapSpec `ebpf:"prefixes_v6"`
+	ScanRound    *ebpf.MapSpec `ebpf:"scan_round"`
+	ScanShare    *ebpf.MapSpec `ebpf:"scan_share"`
+	Scans        *ebpf.MapSpec `ebpf:"scans"`
 	Sockets      *ebpf.MapSpec `ebpf:"sockets"`
 	Sources      *ebpf.MapSpec `ebpf:"sources"`
 	Workers      *ebpf.MapSpec `ebpf:"workers"`
@@ -376,6 +396,9 @@ type SteerMaps struct {
 	OpenedDoors  *ebpf.Map `ebpf:"opened_doors"`
 	PrefixesV4   *ebpf.Map `ebpf:"prefixes_v4"`
 	PrefixesV6   *ebpf.Map `ebpf:"prefixes_v6"`
+	ScanRound    *ebpf.Map `ebpf:"scan_round"`
+	ScanShare    *ebpf.Map `ebpf:"scan_share"`
+	Scans        *ebpf.Map `ebpf:"scans"`
 	Sockets      *ebpf.Map `ebpf:"sockets"`
 	Sources      *ebpf.Map `ebpf:"sources"`
 	Workers      *ebpf.Map `ebpf:"workers"`
@@ -403,6 +426,9 @@ func (m *SteerMaps) Close() error {
 		m.OpenedDoors,
 		m.PrefixesV4,
 		m.PrefixesV6,
+		m.ScanRound,
+		m.ScanShare,
+		m.Scans,
 		m.Sockets,
 		m.Sources,
 		m.Workers,

@@ -81,9 +81,9 @@ func TestFlagsOfEachCommand(t *testing.T) {
 		}
 	}
 	for what, is := range map[string]struct{ got, want string }{
-		"-c":       {strings.Join(file, " "), "check confirm doctor drain explain flows kill origins reload routes run status sysdump top unload upgrade"},
-		"--socket": {strings.Join(socket, " "), "confirm drain explain flows kill origins reload routes status sysdump top upgrade"},
-		"--json":   {strings.Join(json, " "), "doctor flows origins reload routes status"},
+		"-c":       {strings.Join(file, " "), "check confirm doctor drain explain flows kill origins reload routes run scans status sysdump top unload upgrade"},
+		"--socket": {strings.Join(socket, " "), "confirm drain explain flows kill origins reload routes scans status sysdump top upgrade"},
+		"--json":   {strings.Join(json, " "), "doctor flows origins reload routes scans status"},
 	} {
 		if is.got != is.want {
 			t.Errorf("%s is a flag of %s, want %s", what, is.got, is.want)

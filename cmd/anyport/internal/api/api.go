@@ -37,6 +37,9 @@ type Service interface {
 	// valid.
 	PortMap(protocol config.Protocol, addr netip.Addr) (admin.PortMap, error)
 
+	// Scans lists who sends to ports that nobody serves: the first of each kind.
+	Scans(limit int) (admin.Scans, error)
+
 	// Kill ends the live conns and flows that match, which filter says in words, and returns their
 	// number. match runs on the goroutines of the loops, one loop at a time.
 	Kill(ctx context.Context, filter admin.FlowFilter, match func(*route.Conn) bool) (ended int, err error)

@@ -94,6 +94,18 @@ func (a *API) portMap(r *http.Request) (admin.PortMap, error) {
 	return a.service.PortMap(protocol, addr)
 }
 
+// scans lists as many of each kind as the request says.
+func (a *API) scans(r *http.Request) (admin.Scans, error) {
+	limit := admin.MostScans
+	if text := r.FormValue("limit"); text != "" {
+		var err error
+		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > admin.MostScans {
+			return admin.Scans{}, fmt.Errorf("limit: %q is not a number from 1 to %d", text, admin.MostScans)
+		}
+	}
+	return a.service.Scans(limit)
+}
+
 // parseQuestion reads what admin.Client.Explain has written.
 func parseQuestion(r *http.Request) (q admin.Question, err error) {
 	for _, p := range []config.Protocol{config.TCP, config.UDP} {

@@ -59,6 +59,8 @@ var operations = func() map[string]operation {
 			{name: "protocol", values: []string{"tcp", "udp"}, required: true, description: "of the packet"},
 			{name: "dst", required: true, description: "ADDRESS:PORT"},
 			{name: "client", description: "the address that the packet comes from"}}},
+		"GET /scans": {summary: "Who sends to ports that nobody serves: anyport scans --json", answer: admin.Scans{}, example: "limit=10", parameters: []parameter{
+			{name: "limit", description: fmt.Sprintf("at most this many of each kind, from 1 to %d, which is also its default", admin.MostScans)}}},
 		"GET /drift":   {summary: "Where the tables in the kernel differ from the config in service: anyport status --drift --json", answer: admin.Drift{}},
 		"GET /sysdump": {summary: "The status and the newest lines of the log, with *** in place of the secrets of the file: for anyport sysdump", answer: admin.Sysdump{}},
 		"POST /kill":   {summary: "End the live conns and flows that match, of which at least one parameter must be set: anyport kill", answer: admin.Killed{}, example: "route=web", parameters: ofFlows},

@@ -79,6 +79,12 @@ func (f *fakeService) PortMap(protocol config.Protocol, addr netip.Addr) (admin.
 	return admin.PortMap{Prefix: addr.String(), Protocol: protocol.String()}, f.err
 }
 
+func (f *fakeService) Scans(limit int) (admin.Scans, error) {
+	list := admin.Scans{Packets: uint64(limit), Clients: []admin.Scanner{}, Networks: []admin.Scanner{}, Ports: []admin.ScannedPort{}}
+	list.Clients = append(list.Clients, admin.Scanner{Prefix: "198.51.100.7/32", Packets: 2, Ports: admin.PortSum{Count: 1, Exact: true, Listed: []string{"22/tcp"}}})
+	return list, f.err
+}
+
 func (f *fakeService) Kill(ctx context.Context, filter admin.FlowFilter, match func(*route.Conn) bool) (ended int, err error) {
 	for i := range f.conns {
 		if match(&f.conns[i]) {

@@ -41,6 +41,7 @@ var verbs = []verb{
 	{"GET /status", groupToo, nil, (*API).status},
 	{"GET /flows", groupToo, nil, (*API).flows},
 	{"GET /explain", groupToo, nil, object((*API).explain)},
+	{"GET /scans", groupToo, nil, object((*API).scans)},
 	{"GET /drift", groupToo, nil, object((*API).drift)},
 	{"GET /sysdump", ownerToo, nil, object((*API).sysdump)}, // the log tells more than the status
 	{"POST /kill", ownerToo, nil, object((*API).kill)},

@@ -24,6 +24,7 @@ func TestVerbs(t *testing.T) {
 		{"GET /status", true},
 		{"GET /flows?route=a", true},
 		{"GET /explain?dst=x", true},
+		{"GET /scans?limit=5", true},
 		{"GET /drift", true},
 		{"GET /sysdump", true},
 		{"POST /kill?route=a", true},

@@ -123,6 +123,7 @@ type daemon struct {
 	systemFiles *slowfs.Worker // the same for /etc/hosts and /etc/resolv.conf
 
 	doorbell   doorbell            // from the event loops to answerKnocks
+	scans      scanSums            // of packets to ports that nobody serves
 	refusals   chan closedService  // from the event loops to refuseMirrored
 	healthNews chan struct{}       // from noteHealth to applyHealth
 	decisions  chan func()         // from decide to control

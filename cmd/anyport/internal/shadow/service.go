@@ -72,6 +72,9 @@ func (s service) PortMap(config.Protocol, netip.Addr) (admin.PortMap, error) {
 	return admin.PortMap{}, fmt.Errorf("%w: ask with explain -c %s", errShadow, s.opt.Config.Path)
 }
 
+// Scans is refused: nothing is steered.
+func (s service) Scans(int) (admin.Scans, error) { return admin.Scans{}, errShadow }
+
 // Conns is refused: there are none.
 func (s service) Conns(string) (iter.Seq[route.Conn], error) {
 	return func(func(route.Conn) bool) {}, errShadow

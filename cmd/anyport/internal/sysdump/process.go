@@ -61,7 +61,7 @@ func (g *gatherer) addProcess(context.Context) {
 	g.addJSON("status.json", "what anyport status --json prints", status)
 	g.addText("status.txt", "what anyport status prints", func(out *bytes.Buffer) error { return text.Status(out, status) })
 	g.addText("routes.txt", "what anyport routes --wide prints", func(out *bytes.Buffer) error {
-		return text.RouteGrid(text.RateRoutes(before, now), true).Write(out, 0)
+		return text.RouteGrid(text.RateRoutes(before, now), true, now.At).Write(out, 0)
 	})
 	g.addText("origins.txt", "what anyport origins --wide prints", func(out *bytes.Buffer) error {
 		return text.OriginGrid(text.RateOrigins(before, now), true, now.At).Write(out, 0)
