@@ -47,7 +47,7 @@ file says which origin each address and port belongs to.`,
 	root.SuggestionsMinimumDistance = 2 // cobra's own default only holds if cobra reports the error itself
 	root.SetHelpTemplate(help)
 	root.SetHelpCommand(newHelp())
-	root.AddCommand(newRun(), newCheck(), newSchema(), newExplain(), newDoctor(), newImport(), newStatus(), newRoutes(), newOrigins(), newFlows(), newTop(), newReload(), newUpgrade(), newDrain(), newKill(), newConfirm(), newKnock(), newOrigin(), newUnload(), newDemo(), newVersion(), newCompletion())
+	root.AddCommand(newRun(), newCheck(), newSchema(), newExplain(), newDoctor(), newImport(), newStatus(), newRoutes(), newOrigins(), newFlows(), newTop(), newTrace(), newReload(), newUpgrade(), newDrain(), newKill(), newConfirm(), newKnock(), newOrigin(), newUnload(), newDemo(), newVersion(), newCompletion())
 	root.AddCommand(newMan())
 	root.SetVersionTemplate(versionLine())
 	for _, cmd := range root.Commands() {

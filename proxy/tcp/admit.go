@@ -2,6 +2,7 @@ package tcp
 
 import (
 	"net/netip"
+	"time"
 
 	"anyport/config"
 	"anyport/proxy/call"
@@ -70,6 +71,7 @@ func (l *loop) beginConn(n accepted, dst netip.AddrPort, r *route.Route) {
 	}
 	l.addConn(c)
 	r.Stats.Shard(l.shard).Arrive(config.TCP)
+	l.trace(c, route.StepAccepted)
 	if r.Bandwidth != 0 { // the origin's socket gets it when it is opened
 		l.limitPacing(c, r.Bandwidth)
 	}
@@ -100,5 +102,8 @@ func (l *loop) refuseConn(n accepted, dst netip.AddrPort, r *route.Route, v rout
 	l.sockets.Reset(int32(n.fd))
 	if to := l.routes.Recording().To; to != nil { // what is refused is never left out
 		to(newRecord(name, n.client, dst, v, l.wallTime(l.now)))
+	}
+	if to := l.routes.Trace(); to != nil {
+		to(route.Traced{At: time.Now(), Step: route.StepEnded, Record: newRecord(name, n.client, dst, v, l.wallTime(l.now))})
 	}
 }

@@ -29,6 +29,9 @@ type Service interface {
 	// valid.
 	PortMap(protocol config.Protocol, addr netip.Addr) (admin.PortMap, error)
 
+	// Trace shows what is decided about packets, conns and flows, as it happens. The caller closes it.
+	Trace(filter admin.TraceFilter) (Tracer, error)
+
 	// Kill ends the live conns and flows that match, which filter says in words, and returns their
 	// number. match runs on the goroutines of the loops, one loop at a time.
 	Kill(ctx context.Context, filter admin.FlowFilter, match func(*route.Conn) bool) (ended int, err error)

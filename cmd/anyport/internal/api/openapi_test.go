@@ -55,6 +55,9 @@ var operations = func() map[string]operation {
 			parameter{name: "sort", values: admin.FlowSorts, description: "the oldest, the busiest or the idlest first; without it in no particular order"},
 			parameter{name: "limit", description: fmt.Sprintf("at most this many; of a sorted list from 1 to %d, which is also its default", admin.MostSorted)},
 			parameter{name: "top", description: "the same as limit, with sort=bytes"})},
+		"GET /trace": {summary: "What is decided about packets, conns and flows, as it happens, an object in each line: anyport trace --json", media: "application/x-ndjson", parameters: []parameter{
+			{name: "client", description: "an address, a prefix, ADDRESS:PORT or :PORT"},
+			{name: "route", description: "the name of a route"}}},
 		"GET /explain": {summary: "What happens to the first packet to a dst: anyport explain", answer: admin.Explained{}, example: "protocol=tcp&dst=192.0.2.1:80", parameters: []parameter{
 			{name: "protocol", values: []string{"tcp", "udp"}, required: true, description: "of the packet"},
 			{name: "dst", required: true, description: "ADDRESS:PORT"},

@@ -74,6 +74,9 @@ func (s service) Conns(string) (iter.Seq[route.Conn], error) {
 	return func(func(route.Conn) bool) {}, errShadow
 }
 
+// Trace is refused.
+func (s service) Trace(admin.TraceFilter) (api.Tracer, error) { return nil, errShadow }
+
 // Kill is refused.
 func (s service) Kill(context.Context, admin.FlowFilter, func(*route.Conn) bool) (int, error) {
 	return 0, errShadow
