@@ -48,6 +48,7 @@ const (
 	TraceMoved      = "moved"   // a flow, to another origin
 	TraceEnded      = "ended"   // what was accepted
 	TraceRefused    = "refused" // by the proxy: it was not accepted
+	TraceBegin      = "begin"   // the first one: what happens from now on is shown
 	TraceLost       = "lost"    // events are missing here
 	TraceEnd        = "end"     // the last one: see Reason
 )

@@ -49,7 +49,8 @@ func (a *API) trace(w http.ResponseWriter, r *http.Request) {
 		case <-stop:
 		}
 	}()
-	if err := c.Flush(); err != nil { // the client sees that the trace runs
+	begin := admin.TraceEvent{Time: time.Now().Round(0), By: admin.ByTrace, Event: admin.TraceBegin}
+	if writeTrace(w, c, []admin.TraceEvent{begin}) != nil {
 		return
 	}
 	for lines := t.Next(r.Context()); len(lines) > 0; lines = t.Next(r.Context()) {

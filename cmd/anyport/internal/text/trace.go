@@ -109,6 +109,8 @@ func endWords(e admin.TraceEvent) string {
 // aboutTrace is a line about the trace itself.
 func aboutTrace(e admin.TraceEvent) string {
 	switch {
+	case e.Event == admin.TraceBegin:
+		return "tracing"
 	case e.Event == admin.TraceLost:
 		return fmt.Sprintf("%s lost: they came faster than they were read", Count(int(e.Lost), "event", "events"))
 	case e.Reason == admin.TraceUpgrade:
