@@ -25,6 +25,7 @@ func TestVerbs(t *testing.T) {
 		{"GET /flows?route=a", true},
 		{"GET /explain?dst=x", true},
 		{"GET /drift", true},
+		{"GET /trace?client=a&route=b", true},
 		{"POST /kill?route=a", true},
 		{"POST /drain?route=a&wait=1", true},
 		{"POST /confirm", true},
