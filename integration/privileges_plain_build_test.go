@@ -41,6 +41,23 @@ func TestPlainBuild(t *testing.T) {
 	}
 }
 
+// TestPlainBuildWithoutItsProc starts a binary that is built with cgo in a PID namespace of its own, with the
+// /proc of the host: it refuses to run, and says why.
+func TestPlainBuildWithoutItsProc(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	plain := filepath.Join(scratch, "anyport-plain-proc")
+	if err := buildTo(plain, "CGO_ENABLED=1"); err != nil {
+		t.Fatal(err)
+	}
+	r.edge.local(t, servedV4)
+	p := r.edge.launchAs(t, func(path string) *exec.Cmd {
+		return exec.Command("unshare", "--pid", "--fork", "--kill-child", plain, "run", "-c", path)
+	}, allOf("192.0.2.0/25"))
+	p.expect(t, "mount the /proc of its PID namespace")
+	p.wait(t)
+}
+
 // allOf is one route on all ports of a prefix.
 func allOf(prefix string) string {
 	return "[route.all]\nprotocol = [\"tcp\", \"udp\"]\nprefixes = [\"" + prefix + "\"]\norigins = [\"10.0.0.5:4000\"]\n"

@@ -108,7 +108,7 @@ func (t *Table[S]) holdBack(f *Flow[S], bytes int) {
 	if f.Route.FirstHeldBack() {
 		t.opt.Log.Warn("answers are held back: the client has not shown that it is there, and amplification_budget is used up",
 			"route", f.Route.Name, "client", f.Client(), "dst", f.Dst(), "bytes", bytes, "budget", f.Route.AmplificationBudget,
-			"hint", `raise amplification_budget, or set anti_amplification = false where no source is forged; see "Forged UDP sources" in docs/OPERATING.md`)
+			"hint", `raise amplification_budget, or set anti_amplification = false where no source is forged; see "Forged UDP sources" in docs/explanation/abuse.md`)
 	}
 }
 
