@@ -3,6 +3,7 @@ package steering
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -226,5 +227,40 @@ func TestTraceFilters(t *testing.T) {
 	}
 	if err := s.SetTrace(make([]TraceFilter, MostTraceFilters+1)); err == nil {
 		t.Error("more filters than the program has room for are taken")
+	}
+}
+
+// BenchmarkTrace is one look of the program at a first packet while somebody traces: another client, by one
+// filter and by as many as there may be; and this one, with a ring buffer that is read.
+func BenchmarkTrace(b *testing.B) {
+	other := TraceFilter{Client: netip.MustParsePrefix("203.0.113.7/32")}
+	for name, filters := range map[string][]TraceFilter{
+		"nobody": nil, "another": {other}, "eight others": slices.Repeat([]TraceFilter{other}, MostTraceFilters), "this": {{}},
+	} {
+		b.Run(name, func(b *testing.B) {
+			s, packet := someLookups[0].prepare(b)
+			ctx, cancel := context.WithCancel(b.Context())
+			ended := make(chan error)
+			go func() { ended <- s.WatchTrace(ctx, func(TraceEvent) {}, func(uint64) {}) }()
+			if err := s.SetTrace(filters); err != nil {
+				b.Fatal(err)
+			}
+			least := math.Inf(1)
+			const burst = 500
+			for left := b.N; left > 0; left -= burst {
+				n := min(left, burst)
+				begun := time.Now()
+				clear(packet[:8])
+				if _, err := program.TestRun(s.loaded.Program, packet, uint32(n)); err != nil {
+					b.Fatal(err)
+				}
+				least = min(least, float64(time.Since(begun))/float64(n))
+			}
+			b.ReportMetric(least, "least-ns/op")
+			cancel()
+			if err := <-ended; err != nil {
+				b.Error(err)
+			}
+		})
 	}
 }

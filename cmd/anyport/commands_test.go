@@ -202,7 +202,7 @@ func TestDrift(t *testing.T) {
 // TestNobodyAnswers: every command that asks says where it asked and what to look at.
 func TestNobodyAnswers(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "none.sock")
-	for _, args := range []string{"status", "status --drift", "flows", "flows --json", "kill --route web", "top", "reload", "drain", "confirm", "upgrade", "explain tcp 192.0.2.1:80"} {
+	for _, args := range []string{"status", "status --drift", "flows", "flows --json", "trace", "kill --route web", "top", "reload", "drain", "confirm", "upgrade", "explain tcp 192.0.2.1:80"} {
 		status, stdout, stderr := run(append(strings.Fields(args), "--socket", socket)...)
 		if status != exitFailed || stdout != "" && !strings.HasPrefix(args, "flows") || !strings.Contains(stderr, "anyport: no anyport answers on "+socket) || strings.Contains(stderr, "--help") {
 			t.Errorf("%s: %d, %q, %q", args, status, stdout, stderr)

@@ -86,8 +86,11 @@ func follow(ctx context.Context, client admin.Client, filter admin.TraceFilter, 
 	for {
 		var last admin.TraceEvent
 		err := client.Trace(ctx, filter, func(e admin.TraceEvent) error {
+			if err := print(e); err != nil {
+				return err
+			}
 			last, until = e, time.Time{}
-			return print(e)
+			return nil
 		})
 		switch {
 		case last.Event == admin.TraceEnd && last.Reason == admin.TraceUpgrade:

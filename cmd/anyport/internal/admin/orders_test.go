@@ -45,7 +45,7 @@ func TestWire(t *testing.T) {
 		t.Fatal(err)
 	}
 	answers := map[string]any{}
-	for _, answer := range []any{&Status{}, &Reloaded{}, &Drained{}, &Killed{}, &Upgraded{}, &Explained{}, &FlowList{}, &Drift{}, &Health{}, &Confirmed{}, &OriginStatus{}, &PortMap{}} {
+	for _, answer := range []any{&Status{}, &Reloaded{}, &Drained{}, &Killed{}, &Upgraded{}, &Explained{}, &FlowList{}, &Drift{}, &Health{}, &Confirmed{}, &OriginStatus{}, &PortMap{}, &TraceEvent{}} {
 		fill(reflect.ValueOf(answer).Elem())
 		answers[reflect.TypeOf(answer).Elem().Name()] = answer
 	}
