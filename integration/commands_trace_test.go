@@ -49,8 +49,8 @@ type traced struct {
 	By, Event, ID, Protocol, Client, Dst, Route, Verdict, Fate, Reason, Origin, Error string
 	Attempt                                                                           int
 	Lost                                                                              uint64
-	ToOrigin                                                                          *uint64 `json:"to_origin"`
-	ToClient                                                                          *uint64 `json:"to_client"`
+	ToOrigin                                                                          *uint64 `json:"bytes_to_origin"`
+	ToClient                                                                          *uint64 `json:"bytes_to_client"`
 }
 
 // tracer is a running "anyport trace".

@@ -81,9 +81,9 @@ type TraceEvent struct {
 	Connect  float64 `json:"connect_seconds,omitempty"`
 	EndedBy  string  `json:"ended_by,omitempty"`
 	Phase    string  `json:"phase,omitempty"`
-	ToOrigin *uint64 `json:"to_origin,omitempty"` // bytes, at the end
-	ToClient *uint64 `json:"to_client,omitempty"`
-	Seconds  float64 `json:"seconds,omitempty"` // from accept to the end
+	ToOrigin *uint64 `json:"bytes_to_origin,omitempty"` // at the end
+	ToClient *uint64 `json:"bytes_to_client,omitempty"`
+	Seconds  float64 `json:"age_seconds,omitempty"` // from accept to the end
 
 	Lost uint64 `json:"lost,omitempty"`
 }
