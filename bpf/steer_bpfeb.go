@@ -110,6 +110,14 @@ type SteerKnockStep struct {
 	Last     uint16
 }
 
+type SteerKnocked uint32
+
+const (
+	SteerKnockedNOT_KNOCKED SteerKnocked = 0
+	SteerKnockedSTEPPED     SteerKnocked = 1
+	SteerKnockedOPENED      SteerKnocked = 2
+)
+
 type SteerKnocker struct {
 	_    structs.HostLayout
 	Lock struct {
@@ -173,6 +181,22 @@ const (
 	SteerQuestionASKED_FOR_ALL SteerQuestion = 768
 )
 
+type SteerReason uint32
+
+const (
+	SteerReasonBY_ROUTE      SteerReason = 0
+	SteerReasonBY_CLIENT     SteerReason = 1
+	SteerReasonNO_DOOR       SteerReason = 2
+	SteerReasonBY_HOURS      SteerReason = 3
+	SteerReasonBY_DRAIN      SteerReason = 4
+	SteerReasonORIGIN_CLOSED SteerReason = 5
+	SteerReasonNO_SOCKET     SteerReason = 6
+	SteerReasonCONN_RATE     SteerReason = 7
+	SteerReasonDATAGRAM_RATE SteerReason = 8
+	SteerReasonKNOCK_RATE    SteerReason = 9
+	SteerReasonREASONS       SteerReason = 10
+)
+
 type SteerScanRound struct {
 	_      structs.HostLayout
 	Number uint32
@@ -194,6 +218,12 @@ type SteerService struct {
 	Protocol uint16
 }
 
+type SteerServing struct {
+	_      structs.HostLayout
+	Half   uint32
+	Tables uint32
+}
+
 type SteerSlot uint32
 
 const (
@@ -209,6 +239,33 @@ type SteerSource struct {
 	Prefixlen uint32
 	List      uint32
 	Addr      [4]uint32
+}
+
+type SteerTraceEvent struct {
+	_          structs.HostLayout
+	At         uint64
+	Client     [4]uint32
+	Dst        [4]uint32
+	ClientPort uint16
+	Port       uint16
+	Protocol   uint32
+	Verdict    SteerVerdict
+	Fate       SteerVerdict
+	Reason     SteerReason
+	Knocked    SteerKnocked
+	Route      [64]uint8
+}
+
+type SteerTraceFilters struct {
+	_      structs.HostLayout
+	Filter [8]struct {
+		_     structs.HostLayout
+		Used  uint32
+		Addr  [4]uint32
+		Mask  [4]uint32
+		Pad   uint32
+		Route uint64
+	}
 }
 
 type SteerTuple struct {
@@ -269,6 +326,9 @@ const (
 	SteerMapScans        = "scans"
 	SteerMapSockets      = "sockets"
 	SteerMapSources      = "sources"
+	SteerMapTraceEvents  = "trace_events"
+	SteerMapTraceFilters = "trace_filters"
+	SteerMapTraceLost    = "trace_lost"
 	SteerMapWorkers      = "workers"
 	SteerProgSteer       = "steer"
 )
@@ -347,6 +407,9 @@ type SteerMapSpecs struct {
 	Scans        *ebpf.MapSpec `ebpf:"scans"`
 	Sockets      *ebpf.MapSpec `ebpf:"sockets"`
 	Sources      *ebpf.MapSpec `ebpf:"sources"`
+	TraceEvents  *ebpf.MapSpec `ebpf:"trace_events"`
+	TraceFilters *ebpf.MapSpec `ebpf:"trace_filters"`
+	TraceLost    *ebpf.MapSpec `ebpf:"trace_lost"`
 	Workers      *ebpf.MapSpec `ebpf:"workers"`
 }
 
@@ -401,6 +464,9 @@ type SteerMaps struct {
 	Scans        *ebpf.Map `ebpf:"scans"`
 	Sockets      *ebpf.Map `ebpf:"sockets"`
 	Sources      *ebpf.Map `ebpf:"sources"`
+	TraceEvents  *ebpf.Map `ebpf:"trace_events"`
+	TraceFilters *ebpf.Map `ebpf:"trace_filters"`
+	TraceLost    *ebpf.Map `ebpf:"trace_lost"`
 	Workers      *ebpf.Map `ebpf:"workers"`
 }
 
@@ -431,6 +497,9 @@ func (m *SteerMaps) Close() error {
 		m.Scans,
 		m.Sockets,
 		m.Sources,
+		m.TraceEvents,
+		m.TraceFilters,
+		m.TraceLost,
 		m.Workers,
 	)
 }

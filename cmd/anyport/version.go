@@ -26,8 +26,13 @@ func newVersion() *cobra.Command {
 
 // printVersion is both "anyport version" and "anyport --version".
 func printVersion(cmd *cobra.Command, _ []string) error {
-	_, err := fmt.Fprintf(cmd.OutOrStdout(), "anyport %s (%s %s/%s)\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	_, err := fmt.Fprintln(cmd.OutOrStdout(), versionLine())
 	return err
+}
+
+// versionLine is what printVersion prints.
+func versionLine() string {
+	return fmt.Sprintf("anyport %s (%s %s/%s)", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 // version is the release, or what the toolchain knows of the source's revision.

@@ -2,6 +2,7 @@
 // and the [Client] that the commands ask with. The server is package api.
 //
 //	status.go     the answer of `anyport status`
+//	trace.go      the events of `anyport trace`
 //	flow.go       live conns and flows
 //	health.go     the answer of /livez and /readyz
 //	orders.go     reload, drain, upgrade and explain: what is asked and what is answered

@@ -39,6 +39,8 @@ type Service interface {
 
 	// Scans lists who sends to ports that nobody serves: the first of each kind.
 	Scans(limit int) (admin.Scans, error)
+	// Trace shows what is decided about packets, conns and flows, as it happens. The caller closes it.
+	Trace(filter admin.TraceFilter) (Tracer, error)
 
 	// Kill ends the live conns and flows that match, which filter says in words, and returns their
 	// number. match runs on the goroutines of the loops, one loop at a time.

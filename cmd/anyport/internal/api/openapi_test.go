@@ -23,6 +23,7 @@ type operation struct {
 	parameters []parameter
 	answer     any    // the type of its JSON; nil: not JSON
 	media      string // of an answer that is not JSON
+	lines      any    // the type of each line of such an answer; nil: it has no JSON
 	failed     bool   // 503 has the same JSON
 	example    string // a query that the fake service can answer
 }
@@ -55,6 +56,9 @@ var operations = func() map[string]operation {
 			parameter{name: "sort", values: admin.FlowSorts, description: "the oldest, the busiest or the idlest first; without it in no particular order"},
 			parameter{name: "limit", description: fmt.Sprintf("at most this many; of a sorted list from 1 to %d, which is also its default", admin.MostSorted)},
 			parameter{name: "top", description: "the same as limit, with sort=bytes"})},
+		"GET /trace": {summary: "What is decided about packets, conns and flows, as it happens, an object in each line: anyport trace --json", media: "application/x-ndjson", lines: admin.TraceEvent{}, parameters: []parameter{
+			{name: "client", description: "an address, a prefix, ADDRESS:PORT or :PORT"},
+			{name: "route", description: "the name of a route"}}},
 		"GET /explain": {summary: "What happens to the first packet to a dst: anyport explain", answer: admin.Explained{}, example: "protocol=tcp&dst=192.0.2.1:80", parameters: []parameter{
 			{name: "protocol", values: []string{"tcp", "udp"}, required: true, description: "of the packet"},
 			{name: "dst", required: true, description: "ADDRESS:PORT"},
@@ -158,6 +162,9 @@ func (o operation) describe(s *schemas, method string, right *right) map[string]
 	if o.answer != nil {
 		answer = response("The answer", "application/json", s.of(o.answer))
 	}
+	if o.lines != nil {
+		answer = response("A stream, of which each line is this", o.media, s.of(o.lines))
+	}
 	parameters := []any{}
 	if right == nil && method != "GET" {
 		parameters = append(parameters, map[string]any{"name": writeHeader, "in": "header", "required": true, "schema": map[string]any{"type": "string", "enum": []string{"1"}}, "description": "which a form of a web page cannot have"})
@@ -175,7 +182,7 @@ func (o operation) describe(s *schemas, method string, right *right) map[string]
 	responses := map[string]any{"200": answer, "403": response("The client may not ask: by its user on the socket, by its Host and Origin headers over HTTP, or because admin.http_writes is off", "text/plain", reason)}
 	if o.failed {
 		responses["503"] = response("A condition has failed", "application/json", s.of(o.answer))
-	} else if o.answer != nil {
+	} else if o.answer != nil || o.lines != nil {
 		responses["409"] = response("It cannot be done, or a parameter is wrong", "text/plain", reason)
 	}
 	if right == nil || o.failed {

@@ -85,6 +85,24 @@ func (f *fakeService) Scans(limit int) (admin.Scans, error) {
 	return list, f.err
 }
 
+func (f *fakeService) Trace(filter admin.TraceFilter) (Tracer, error) {
+	return &fakeTracer{}, f.err
+}
+
+// fakeTracer has one event, and then the end.
+type fakeTracer struct{ begun bool }
+
+func (f *fakeTracer) Next(context.Context) []admin.TraceEvent {
+	if f.begun {
+		return []admin.TraceEvent{{By: admin.ByTrace, Event: admin.TraceEnd, Reason: "stopped"}}
+	}
+	f.begun = true
+	return []admin.TraceEvent{{By: admin.ByKernel, Event: admin.TracePacket, Verdict: "steer", Fate: "steer"}}
+}
+
+func (f *fakeTracer) Ended() <-chan struct{} { return nil }
+func (f *fakeTracer) Close()                 {}
+
 func (f *fakeService) Kill(ctx context.Context, filter admin.FlowFilter, match func(*route.Conn) bool) (ended int, err error) {
 	for i := range f.conns {
 		if match(&f.conns[i]) {

@@ -40,6 +40,7 @@ var verbs = []verb{
 	{"GET /readyz", groupToo, nil, (*API).readyz},
 	{"GET /status", groupToo, nil, (*API).status},
 	{"GET /flows", groupToo, nil, (*API).flows},
+	{"GET /trace", groupToo, nil, (*API).trace},
 	{"GET /explain", groupToo, nil, object((*API).explain)},
 	{"GET /scans", groupToo, nil, object((*API).scans)},
 	{"GET /drift", groupToo, nil, object((*API).drift)},

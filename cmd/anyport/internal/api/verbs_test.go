@@ -27,6 +27,7 @@ func TestVerbs(t *testing.T) {
 		{"GET /scans?limit=5", true},
 		{"GET /drift", true},
 		{"GET /sysdump", true},
+		{"GET /trace?client=a&route=b", true},
 		{"POST /kill?route=a", true},
 		{"POST /drain?route=a&wait=1", true},
 		{"POST /confirm", true},

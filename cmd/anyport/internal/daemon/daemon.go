@@ -21,6 +21,7 @@ import (
 	"anyport/cmd/anyport/internal/slowfs"
 	"anyport/cmd/anyport/internal/socket"
 	"anyport/cmd/anyport/internal/systemd"
+	"anyport/cmd/anyport/internal/trace"
 	"anyport/cmd/anyport/internal/upgrade"
 	"anyport/config"
 	"anyport/proxy"
@@ -99,6 +100,7 @@ type daemon struct {
 	web        net.Listener       // nil: none
 	proxy      *proxy.Server      // moves the bytes; its loops never wait for this goroutine
 	steering   *steering.Steering // what is in the kernel; it has a mutex of its own
+	traces     *trace.Hub         // who traces; it has a mutex of its own
 
 	serving  atomic.Pointer[generation]         // never nil once the routes are open
 	refused  atomic.Pointer[string]             // why the last reload was refused; nil: it was not
@@ -215,6 +217,7 @@ func (d *daemon) openRoutes() error {
 		return err
 	}
 	d.closers = append(d.closers, d.closeSteering)
+	d.traces = trace.NewHub(d.steering, d.proxy, d.log)
 	if d.before == nil { // else when that one counts no more new conns: see awaitGo
 		d.openSaved()
 	}

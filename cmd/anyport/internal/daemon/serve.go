@@ -45,6 +45,7 @@ func (d *daemon) serve(ctx context.Context) error {
 	if d.web != nil {
 		defer answers.ServeWeb(d.web, served)()
 	}
+	defer d.endTraces() // or stopping the servers would wait for them
 
 	d.logServing()
 	d.logGuard()

@@ -83,6 +83,9 @@ func (s service) Conns(string) (iter.Seq[route.Conn], error) {
 // Left is empty: a rehearsal is never upgraded.
 func (s service) Left() []admin.Left { return nil }
 
+// Trace is refused.
+func (s service) Trace(admin.TraceFilter) (api.Tracer, error) { return nil, errShadow }
+
 // Kill is refused.
 func (s service) Kill(context.Context, admin.FlowFilter, func(*route.Conn) bool) (int, error) {
 	return 0, errShadow
