@@ -12,13 +12,19 @@ import (
 
 const anycastPage = "../docs/how-to/anycast.md"
 
+// anycastClient is a client behind the router that both edges can answer.
+const anycastClient = "198.51.100.9"
+
+// hasty makes a session of BGP come up within seconds.
+const hasty = "connect delay time 1; connect retry time 1; error wait time 1, 1; neighbor "
+
 // routerConf is the other end of the page's BGP sessions.
 const routerConf = `
 router id 10.9.0.1;
 protocol device { }
 protocol kernel { ipv4 { export all; }; }
-protocol bgp one { local 10.9.0.1 as 64496; neighbor 10.9.0.2 as 64500; connect delay time 1; connect retry time 1; ipv4 { import all; export none; }; }
-protocol bgp two { local 10.10.0.1 as 64496; neighbor 10.10.0.2 as 64500; connect delay time 1; connect retry time 1; ipv4 { import all; export none; }; }
+protocol bgp one { local 10.9.0.1 as 64496; neighbor 10.9.0.2 as 64500; ipv4 { import all; export none; }; }
+protocol bgp two { local 10.10.0.1 as 64496; neighbor 10.10.0.2 as 64500; ipv4 { import all; export none; }; }
 `
 
 // TestAnycast: two edges announce a prefix as the page says. Clients reach the first one, the other one
@@ -29,6 +35,7 @@ func TestAnycast(t *testing.T) {
 	router, one, two := newHost(t, "router"), newHost(t, "one"), newHost(t, "two")
 	join(t, router.port("one0", "10.9.0.1/24"), one.port("router0", "10.9.0.2/24"))
 	join(t, router.port("two0", "10.10.0.1/24"), two.port("router0", "10.10.0.2/24"))
+	router.run(t, "ip addr add "+anycastClient+"/32 dev lo")
 	at := router.newSession(t)
 	at.startBIRD(t, routerConf)
 	first := one.announce(t, "one", "10.9")
@@ -48,6 +55,7 @@ func TestAnycast(t *testing.T) {
 // startBIRD runs BIRD with a file, until the session ends.
 func (s *session) startBIRD(t *testing.T, conf string) {
 	t.Helper()
+	conf = strings.ReplaceAll(conf, "neighbor ", hasty)
 	if err := os.WriteFile(filepath.Join(s.dir, "bird.conf"), []byte(conf), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -60,6 +68,7 @@ func (s *session) startBIRD(t *testing.T, conf string) {
 func (h *host) announce(t *testing.T, name, network string) *session {
 	t.Helper()
 	h.run(t, "ip addr add 10.0.0.5/32 dev lo")
+	h.route(t, anycastClient+"/32", network+".0.1")
 	h.both(t, "10.0.0.5:4711", named(name))
 	s := h.newSession(t)
 	var conf string
@@ -95,7 +104,7 @@ func (h *host) awaitEdge(t *testing.T, name string) {
 	t.Helper()
 	got := ""
 	for deadline := time.Now().Add(3 * patience); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
-		if conn, err := h.tryDial("tcp", "", "192.0.2.7:4711"); err == nil {
+		if conn, err := h.tryDial("tcp", anycastClient, "192.0.2.7:4711"); err == nil {
 			conn.SetDeadline(time.Now().Add(patience))
 			fmt.Fprintln(conn, "who?")
 			conn.(interface{ CloseWrite() error }).CloseWrite()

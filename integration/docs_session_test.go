@@ -42,6 +42,14 @@ func (h *host) newSession(t *testing.T) *session {
 		t.Fatal(err)
 	}
 	s.typed, s.shell = typed, h.spawn(t, cmd)
+	t.Cleanup(func() {
+		logs, _ := filepath.Glob(filepath.Join(s.dir, "*.log"))
+		for _, log := range logs {
+			if text, err := os.ReadFile(log); err == nil && t.Failed() {
+				t.Logf("%s:\n%s", filepath.Base(log), text)
+			}
+		}
+	})
 	return s
 }
 

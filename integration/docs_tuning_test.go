@@ -20,6 +20,8 @@ func TestTuning(t *testing.T) {
 		switch b.info {
 		case "toml":
 			s.follow(t, b)
+		case "conf drop-in":
+			s.verifyDropIn(t, b.text)
 		case "conf sysctl":
 			for line := range strings.Lines(b.text) {
 				if key, value, ok := strings.Cut(strings.TrimSpace(line), " = "); ok {
@@ -35,6 +37,28 @@ func TestTuning(t *testing.T) {
 	s.expect(t, "grep -o msg=serving anyport.log", "msg=serving")
 	s.expect(t, "anyport status --json | grep -o '\"local_ports\":[ 0-9]*'", fmt.Sprintf(`"local_ports": %d`, 65536-10240-2))
 	s.expect(t, "anyport doctor -c anyport.toml | grep 'tcp_backlog ='", "… 16384, enough for listen.tcp_backlog = 16384")
+}
+
+// verifyDropIn has systemd read the unit that is shipped with a drop-in.
+func (s *session) verifyDropIn(t *testing.T, text string) {
+	t.Helper()
+	unit, err := os.ReadFile("../deploy/systemd/anyport.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(s.dir, "anyport.service.d")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for path, text := range map[string]string{
+		filepath.Join(s.dir, "anyport.service"): strings.ReplaceAll(string(unit), "/usr/local/bin", s.dir),
+		filepath.Join(dir, "files.conf"):        text,
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.expect(t, "systemd-analyze verify --man=no ./anyport.service", "")
 }
 
 // setSysctl sets a limit of the namespace and returns 1. It only looks for one that all namespaces share.

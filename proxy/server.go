@@ -103,6 +103,10 @@ func (s *Server) Try(table route.Table, routes []*config.Route) *route.Trial {
 // SetRecording has conns and flows recorded as r says from now on, live ones included.
 func (s *Server) SetRecording(r route.Recording) { s.routes.SetRecording(r) }
 
+// SetTrace has to called at each step of each conn and flow from now on, on the goroutines of the loops, or no
+// more if it is nil. It must not block.
+func (s *Server) SetTrace(to func(route.Traced)) { s.routes.SetTrace(to) }
+
 // Drain stops the route of that name from taking new conns and flows, or ends that. Live ones go on.
 func (s *Server) Drain(route string, on bool) { s.routes.Drain(route, on) }
 

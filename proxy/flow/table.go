@@ -8,6 +8,7 @@ import (
 
 	"anyport/config"
 	"anyport/proxy/header"
+	"anyport/proxy/origin"
 	"anyport/proxy/route"
 )
 
@@ -116,6 +117,7 @@ func (t *Table[S]) Insert(f *Flow[S]) {
 	f.Counters.Arrive(config.UDP)
 	f.Origin.Begin()
 	t.insert(f)
+	t.trace(f, route.StepAccepted, origin.Failure{})
 }
 
 // insert is the part of Insert for flows that have arrived in another process, too.
@@ -134,8 +136,17 @@ func (t *Table[S]) End(f *Flow[S], source netip.AddrPort, verdict route.Verdict,
 	f.Counters.End(config.UDP, verdict)
 	f.Counters.Served(config.UDP, now-f.begun)
 	f.Origin.Served(now - f.begun)
-	if recording := t.opt.Routes.Recording(); f.wanted(recording, verdict) {
-		recording.To(t.recordOf(f, source, verdict, now))
+	recording, trace := t.opt.Routes.Recording(), t.opt.Routes.Trace()
+	recorded := f.wanted(recording, verdict)
+	if !recorded && trace == nil {
+		return
+	}
+	ended := t.recordOf(f, source, verdict, now)
+	if recorded {
+		recording.To(ended)
+	}
+	if trace != nil {
+		trace(route.Traced{At: time.Now(), Step: route.StepEnded, Record: ended})
 	}
 }
 

@@ -75,6 +75,7 @@ func (l *loop) beginConn(n accepted, dst netip.AddrPort, r *route.Route) {
 	}
 	l.addConn(c)
 	r.Stats.Shard(l.shard).Arrive(config.TCP)
+	l.trace(c, route.StepAccepted)
 	if r.Bandwidth != 0 { // the origin's socket gets it when it is opened
 		l.limitPacing(c, r.Bandwidth)
 	}
@@ -107,5 +108,8 @@ func (l *loop) refuseConn(n accepted, dst netip.AddrPort, r *route.Route, v rout
 		record := newRecord(name, n.client, dst, v, l.wallTime(l.now))
 		record.ID = n.id
 		to(record)
+	}
+	if to := l.routes.Trace(); to != nil {
+		to(route.Traced{At: time.Now(), Step: route.StepEnded, Record: newRecord(name, n.client, dst, v, l.wallTime(l.now))})
 	}
 }

@@ -41,6 +41,7 @@ func (l *loop) dialNext(c *conn, v route.Verdict) {
 		l.leaveQueue(c)
 		err := l.dialPicked(c)
 		if err == nil {
+			l.trace(c, route.StepDialling)
 			l.setTimer(c)
 			return
 		}
@@ -172,6 +173,7 @@ func (l *loop) openOriginSocket(c *conn, to netip.AddrPort) (fd int, err error) 
 func (l *loop) giveUpOrigin(c *conn, err error) {
 	c.sawOtherFailure = c.sawOtherFailure || !errors.Is(err, unix.ECONNREFUSED)
 	l.noteFailure(c, err)
+	l.trace(c, route.StepDialFailed)
 	if fd := c.ends[originEnd].fd; fd >= 0 {
 		l.sockets.Close(fd)
 	}

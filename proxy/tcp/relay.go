@@ -16,6 +16,7 @@ func (l *loop) startRelay(c *conn) {
 	c.route.Stats.Shard(l.shard).Connected(took)
 	c.origin.Connected(took)
 	l.noteAccepted(c)
+	l.trace(c, route.StepConnected)
 	l.planProgress(c)
 	l.setTimer(c)
 	lead, err := l.outgoingHeader(c)

@@ -39,6 +39,13 @@ func (c Client) Drift(ctx context.Context) (*Drift, error) {
 	return ask[Drift](ctx, c, http.MethodGet, "/drift", nil)
 }
 
+// Sysdump asks for what only the process knows. A status of many routes takes a while.
+func (c Client) Sysdump(ctx context.Context) (*Sysdump, error) {
+	ctx, cancel := context.WithTimeout(ctx, 4*Timeout)
+	defer cancel()
+	return ask[Sysdump](ctx, c, http.MethodGet, "/sysdump", nil)
+}
+
 // Reload makes it load its file again; a dry run asks what that would change.
 func (c Client) Reload(ctx context.Context, dryRun bool) (*Reloaded, error) {
 	return ask[Reloaded](ctx, c, http.MethodPost, "/reload", url.Values{"dry_run": {flag(dryRun)}})

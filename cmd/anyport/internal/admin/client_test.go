@@ -116,6 +116,7 @@ func TestRequests(t *testing.T) {
 	}{
 		{"GET /status?", func() error { _, err := client.Status(t.Context()); return err }},
 		{"GET /drift?", func() error { _, err := client.Drift(t.Context()); return err }},
+		{"GET /scans?limit=15", func() error { _, err := client.Scans(t.Context(), 15); return err }},
 		{"POST /reload?dry_run=", func() error { _, err := client.Reload(t.Context(), false); return err }},
 		{"POST /reload?dry_run=1", func() error { _, err := client.Reload(t.Context(), true); return err }},
 		{"POST /upgrade?binary=", func() error { _, err := client.Upgrade(t.Context(), "", nil); return err }},

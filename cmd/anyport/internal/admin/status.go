@@ -35,6 +35,8 @@ type Status struct {
 	Confirm  *ConfirmStatus  `json:"confirm,omitempty"`  // of a run with --confirm, until it is confirmed
 	Shadow   *ShadowStatus   `json:"shadow,omitempty"`   // of a run with --shadow, which serves nothing
 
+	Scans ScanStatus `json:"scans"`
+
 	Doors  []Door            `json:"doors,omitempty"`  // that clients have opened by a knock
 	Knocks map[string]uint64 `json:"knocks,omitempty"` // authenticated ones, by verdict
 }
@@ -178,6 +180,7 @@ type RouteStatus struct {
 
 	ConnsActive int64  `json:"conns_active"` // conns and flows, here and below
 	ConnsTotal  uint64 `json:"conns_total"`  // with those that were never begun
+	Errors      uint64 `json:"errors"`       // of these, found no origin, or were lost: see Errors
 	Denied      uint64 `json:"denied"`       // by allow and deny
 	Limited     uint64 `json:"limited"`      // over max_conns and its kin, new_conns_per_second and datagrams_per_second
 

@@ -19,6 +19,10 @@ import (
 type Service interface {
 	Status() admin.Status
 	Drift() (admin.Drift, error)
+
+	// Sysdump is what only the process itself knows, without the secrets of its files.
+	Sysdump() (admin.Sysdump, error)
+
 	Explain(admin.Question) (admin.Explained, error)
 
 	// Conns yields the live conns and flows of a route, or of all if it is "". They are read page by
@@ -32,6 +36,11 @@ type Service interface {
 	// PortMap says what becomes of every port of the prefix that holds addr; of the first prefix if addr is not
 	// valid.
 	PortMap(protocol config.Protocol, addr netip.Addr) (admin.PortMap, error)
+
+	// Scans lists who sends to ports that nobody serves: the first of each kind.
+	Scans(limit int) (admin.Scans, error)
+	// Trace shows what is decided about packets, conns and flows, as it happens. The caller closes it.
+	Trace(filter admin.TraceFilter) (Tracer, error)
 
 	// Kill ends the live conns and flows that match, which filter says in words, and returns their
 	// number. match runs on the goroutines of the loops, one loop at a time.

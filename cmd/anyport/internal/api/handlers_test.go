@@ -59,7 +59,8 @@ const statusJSON = `{"version":"v1","pid":7,"uptime_seconds":0,"stopping":false,
 	`"listeners":{"accept_queues":null,"accept_overflows":0,"receive_buffers":null},"log":{"lost_lines":0,"access_lost_lines":0},` +
 	`"config":{"path":"","generation":0,"loaded_at":"0001-01-01T00:00:00Z","last_reload_error":"","reloads":null},` +
 	`"steering":{"attached":false,"pinned":false,"on_death":"","program_id":0,"foreign_programs":[],"prefixes":0,"generation":0,"missing":[],"routes_restored":0,"unmatched":{}},` +
-	`"routes":[],"unrouted":{"ended":null,"datagrams":null},"crash_loop_guard":{"guarded":false,"deaths":0,"lasted_deaths":0,"file":"","serving":"","lasted":"","lasted_with":""}}` + "\n"
+	`"routes":[],"unrouted":{"ended":null,"datagrams":null},"crash_loop_guard":{"guarded":false,"deaths":0,"lasted_deaths":0,"file":"","serving":"","lasted":"","lasted_with":""},` +
+	`"scans":{"reported":0,"skipped":0,"clients":0}}` + "\n"
 
 // TestAnswers asks for each thing: the answer is the JSON that scripts depend on.
 func TestAnswers(t *testing.T) {
@@ -69,6 +70,7 @@ func TestAnswers(t *testing.T) {
 		asked   string // what the service was asked
 	}{
 		{"GET /status", statusJSON, ""},
+		{"GET /scans?limit=3", `{"since":"0001-01-01T00:00:00Z","packets":3,"skipped":0,"complete":false,"clients":[{"prefix":"198.51.100.7/32","packets":2,"ports":{"count":1,"exact":true,"listed":["22/tcp"]},"since":"0001-01-01T00:00:00Z","last":"0001-01-01T00:00:00Z"}],"networks":[],"ports":[]}` + "\n", ""},
 		{"GET /drift", `{"drift":["one"]}` + "\n", ""},
 		{"GET /explain?protocol=tcp&dst=192.0.2.1:80", `{"text":"verdict: steer\n","kernel":["steer"],"file":"the same","pid":7}` + "\n", ""},
 		{"POST /drain", `{"draining":true,"conns_active":{"web":3}}` + "\n", "drain  00"},
@@ -137,6 +139,8 @@ func TestRefusals(t *testing.T) {
 		{"GET /flows?state=new", "", http.StatusConflict, `state: "new" is not one of naming, `},
 		{"GET /flows?client=me", "", http.StatusConflict, `client: "me" is not an address`},
 		{"GET /flows?dst=:0", "", http.StatusConflict, `dst: "0" is not a port from 1 to 65535`},
+		{"GET /scans?limit=0", "", http.StatusConflict, `limit: "0" is not a number from 1 to 1024`},
+		{"GET /scans?limit=many", "", http.StatusConflict, `limit: "many" is not a number from 1 to 1024`},
 		{"GET /flows?limit=0", "", http.StatusConflict, "limit: "},
 		{"GET /kill?route=web", "", http.StatusMethodNotAllowed, "Method Not Allowed"},
 		{"POST /kill", "", http.StatusConflict, "nothing says which conns and flows to end"},

@@ -68,6 +68,9 @@ var (
 	doorsOpen     = metric("doors_open", "Clients that have opened the door by a knock, on routes where there is one.", "route")
 	knocks        = metric("knocks_total", "Authenticated knocks, by what became of them.", "verdict")
 
+	scanPackets = metric("scan_packets_total", "SYNs and datagrams to ports that nobody serves: those that the kernel reported, and those that it skipped because there were too many.", "outcome")
+	scanClients = metric("scan_clients", "Clients that have sent to ports that nobody serves in the last day, 1,024 at most.")
+
 	originUp       = metric("origin_up", "1 while new conns and flows may go to the origin; 0 while it is down by its checks or by hand, ejected, or refuses UDP flows.", "route", "origin")
 	originRefusals = metric("origin_refusals_total", "ICMP errors from the origin, or from routers on the way, that UDP flows received.", "route", "origin")
 	originDials    = metric("origin_dial_failures_total", "Dials of the origin for conns that failed.", "route", "origin")
@@ -136,6 +139,9 @@ func (e *exporter) process(s admin.Status) {
 	e.queues(receiveBuffer, receiveMost, s.Listeners.Receive)
 	e.counter(acceptLost, s.Listeners.AcceptOverflows)
 	e.knocks(s)
+	e.counter(scanPackets, s.Scans.Reported, "reported")
+	e.counter(scanPackets, s.Scans.Skipped, "skipped")
+	e.gauge(scanClients, float64(s.Scans.Clients))
 }
 
 // files exports who holds file descriptors.

@@ -87,14 +87,6 @@ function rate(value, old) {
 const routeBefore = r => before && before.routes.find(b => b.name === r.name) || {};
 const originBefore = r => (routeBefore(r.route).origins || []).find(b => b.address === r.o.address) || {};
 
-const errorVerdicts = ["connect_failed", "connect_timeout", "no_origin", "no_origin_for_client", "client_port_in_use", "header_failed", "header_timeout",
-  "out_of_files", "out_of_ports", "relay_failed", "origin_timeout", "origin_down", "queue_full", "queue_timeout", "origin_max_conns"];
-function errors(r) {
-  let n = 0;
-  for (const verdicts of Object.values(r.ended || {})) for (const v of errorVerdicts) n += verdicts[v] || 0;
-  return n;
-}
-
 function routeState(r) {
   if (r.draining) return ["draining", "warn"];
   if (r.unreachable_since) return ["unreachable", "bad"];
@@ -124,7 +116,7 @@ const routeColumns = [
   { head: "Refused", of: r => count(r.refused + r.dropped), kind: "n" },
   { head: "Denied", of: r => count(r.denied), kind: "n" },
   { head: "Limited", of: r => count(r.limited), kind: "n" },
-  { head: "Errors", of: r => below(count(errors(r)), r.retries, count(r.retries) + (r.retries === 1 ? " retry" : " retries")), kind: "n", state: r => rate(errors(r), before ? errors(routeBefore(r)) : 0) ? "bad" : "" },
+  { head: "Errors", of: r => below(count(r.errors), r.retries, count(r.retries) + (r.retries === 1 ? " retry" : " retries")), kind: "n", state: r => rate(r.errors, routeBefore(r).errors) ? "bad" : "" },
   { head: "To origin", of: r => below(bytes(r.bytes_to_origin), r.bytes_to_origin, bytes(rate(r.bytes_to_origin, routeBefore(r).bytes_to_origin)) + "/s"), kind: "n" },
   { head: "To client", of: r => below(bytes(r.bytes_to_client), r.bytes_to_client, bytes(rate(r.bytes_to_client, routeBefore(r).bytes_to_client)) + "/s"), kind: "n" },
 ];

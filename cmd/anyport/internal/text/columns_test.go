@@ -15,8 +15,8 @@ func TestWideColumns(t *testing.T) {
 	ago := func(d time.Duration) *time.Time { at := now.Add(-d); return &at }
 	seconds := func(n float64) *float64 { return &n }
 	waiting := 4
-	busy := RatedRoute{Errors: 1, Rates: Rates{New: 2, ToOrigin: 3, ToClient: 4}, RouteStatus: admin.RouteStatus{
-		Name: "web", Protocol: []string{"tcp"}, Prefixes: []string{"192.0.2.0/24"}, Ports: []string{"80"}, Action: "forward", Balance: "first",
+	busy := RatedRoute{Rates: Rates{New: 2, ToOrigin: 3, ToClient: 4}, RouteStatus: admin.RouteStatus{
+		Name: "web", Errors: 1, Protocol: []string{"tcp"}, Prefixes: []string{"192.0.2.0/24"}, Ports: []string{"80"}, Action: "forward", Balance: "first",
 		ConnsActive: 5, ConnsPeak: 6, MaxConns: 7, MaxFlows: 8, ConnsTotal: 9, LastNew: ago(10 * time.Second), NewPeak: 11, NewConnsPerSecond: 12,
 		BytesToOrigin: 13, BytesToClient: 14, Retries: 15, Moves: 16, Refused: 17, Denied: 18, Limited: 19, QueueWaiting: &waiting, QueuePeak: 20, Queue: 21,
 		WaitSeconds: seconds(0.0225), ConnectSeconds: seconds(0.000231234), SessionSeconds: seconds(3723.4), DownSeconds: 24.5, TimesDown: 25, DownChanged: ago(26 * time.Minute),

@@ -62,6 +62,9 @@ func summary(s *admin.Status) [][2]string {
 	for _, l := range s.Left {
 		lines = append(lines, [2]string{"before", Left(l)})
 	}
+	if s.Scans.Reported+s.Scans.Skipped > 0 {
+		lines = append(lines, [2]string{"scans", scansText(s.Scans)})
+	}
 	for _, what := range s.Steering.Missing {
 		lines = append(lines, [2]string{"MISSING", what})
 	}
