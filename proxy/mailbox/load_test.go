@@ -11,13 +11,14 @@ import (
 func TestLoads(t *testing.T) {
 	p := NewPulse()
 	busy := map[string]time.Duration{}
+	var forget []func()
 	for _, name := range []Name{{"udp", 0}, {"tcp", 10}, {"tcp", 2}} {
 		q, err := New()
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer q.Close()
-		defer p.Watch(q, name, func() time.Duration { return busy[name.String()] })()
+		forget = append(forget, p.Watch(q, name, func() time.Duration { return busy[name.String()] }))
 	}
 	check := func(what string, want ...Load) {
 		t.Helper()
@@ -38,4 +39,12 @@ func TestLoads(t *testing.T) {
 	busy["udp/0"] += time.Second / 4
 	p.Look(time.Second)
 	check("later", Load{tcp2, time.Minute + time.Second, 1}, Load{tcp10, 0, 1}, Load{udp, 17 * time.Second / 4, 0.75})
+	p.AddBusy("tcp/12", time.Second)
+	p.AddBusy("tcp/", time.Second)
+	p.AddBusy("of another version", time.Second)
+	busy["tcp/10"] = time.Hour
+	for _, f := range forget {
+		f()
+	}
+	check("after the end", Load{tcp2, time.Minute + time.Second, 1}, Load{tcp10, time.Hour, 1}, Load{Name{"tcp", 12}, time.Second, 1}, Load{udp, 17 * time.Second / 4, 1})
 }

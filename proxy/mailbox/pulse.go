@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -13,7 +15,7 @@ import (
 type Pulse struct {
 	mu    sync.Mutex
 	loops map[*Queue]*watched
-	added map[string]time.Duration // by name: how busy loops of other processes were
+	added map[Name]time.Duration // how long loops have worked that have ended, and those of other processes
 }
 
 // Name is what a loop is called.
@@ -34,7 +36,7 @@ type watched struct {
 
 // NewPulse makes a Pulse without loops.
 func NewPulse() *Pulse {
-	return &Pulse{loops: map[*Queue]*watched{}, added: map[string]time.Duration{}}
+	return &Pulse{loops: map[*Queue]*watched{}, added: map[Name]time.Duration{}}
 }
 
 // Watch adds a loop until forget, which must be called before the queue's Close. busy is how long the
@@ -50,6 +52,7 @@ func (p *Pulse) Watch(q *Queue, name Name, busy func() time.Duration) (forget fu
 	return func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
+		p.added[name] += p.loops[q].busy()
 		delete(p.loops, q)
 	}
 }
@@ -95,20 +98,34 @@ func (p *Pulse) Look(elapsed time.Duration) {
 	}
 }
 
-// AddBusy adds how long the turns of a loop of that name have taken in another process.
-func (p *Pulse) AddBusy(name string, busy time.Duration) {
+// AddBusy adds how long the turns of a loop of that name have taken in another process. It ignores a name
+// that is none.
+func (p *Pulse) AddBusy(text string, busy time.Duration) {
+	protocol, number, _ := strings.Cut(text, "/")
+	n, err := strconv.Atoi(number)
+	if err != nil {
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.added[name] += busy
+	p.added[Name{protocol, n}] += busy
 }
 
-// Loads are the loops as the last Look has found them, in order.
+// Loads are the loops as the last Look has found them, in order. Those that have worked only in another
+// process, or have ended, are idle: how long they have worked must not be forgotten.
 func (p *Pulse) Loads() (all []Load) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	loads := map[Name]Load{}
+	for name, busy := range p.added {
+		loads[name] = Load{Name: name, Busy: busy, Idle: 1}
+	}
 	for _, l := range p.loops {
 		load := l.load
-		load.Busy += p.added[l.Name.String()]
+		load.Busy += p.added[l.Name]
+		loads[l.Name] = load
+	}
+	for _, load := range loads {
 		all = append(all, load)
 	}
 	slices.SortFunc(all, func(a, b Load) int { return cmp.Or(cmp.Compare(a.Of, b.Of), cmp.Compare(a.Number, b.Number)) })

@@ -117,10 +117,8 @@ const routeColumns = [
   { head: "Denied", of: r => count(r.denied), kind: "n" },
   { head: "Limited", of: r => count(r.limited), kind: "n" },
   { head: "Errors", of: r => below(count(r.errors), r.retries, count(r.retries) + (r.retries === 1 ? " retry" : " retries")), kind: "n", state: r => rate(r.errors, routeBefore(r).errors) ? "bad" : "" },
-  { head: "To origin", of: r => bytes(r.bytes_to_origin), kind: "n" },
-  { head: "To origin/s", of: r => bytes(rate(r.bytes_to_origin, routeBefore(r).bytes_to_origin)), kind: "n" },
-  { head: "To client", of: r => bytes(r.bytes_to_client), kind: "n" },
-  { head: "To client/s", of: r => bytes(rate(r.bytes_to_client, routeBefore(r).bytes_to_client)), kind: "n" },
+  { head: "To origin", of: r => below(bytes(r.bytes_to_origin), r.bytes_to_origin, bytes(rate(r.bytes_to_origin, routeBefore(r).bytes_to_origin)) + "/s"), kind: "n" },
+  { head: "To client", of: r => below(bytes(r.bytes_to_client), r.bytes_to_client, bytes(rate(r.bytes_to_client, routeBefore(r).bytes_to_client)) + "/s"), kind: "n" },
 ];
 
 const stateOf = o => o.gone ? "gone from its name" : o.up ? o.health : (o.state || "down").replaceAll("_", " ");
@@ -140,13 +138,11 @@ const originColumns = [
   { head: "Since", of: r => ago(r.o.since), kind: "short" },
   { head: "Last error", of: r => lastError(r.o) || "-", kind: "long", state: r => lastError(r.o) && (!r.o.up || r.o.failing_since) ? "bad" : "" },
   { head: "Last check", of: r => r.o.checked_at ? ago(r.o.checked_at) + ", " + took(r.o.check_seconds) + (r.o.checks_failed ? "\n" + count(r.o.checks_failed) + " failed" : "") : "-", kind: "short" },
-  { head: "Live", of: r => of(r.o.conns_active, r.o.max_conns), kind: "n" },
-  { head: "Peak", of: r => count(r.o.conns_peak), kind: "n" },
-  { head: "Total", of: r => below(count(r.o.conns_total), r.o.last_new_at, ago(r.o.last_new_at)), kind: "n" },
+  { head: "Live", of: r => below(of(r.o.conns_active, r.o.max_conns), r.o.conns_peak, "peak " + count(r.o.conns_peak)), kind: "n" },
+  { head: "Total", of: r => below(below(count(r.o.conns_total), r.o.last_new_at, ago(r.o.last_new_at)), r.o.retries, count(r.o.retries) + " retries"), kind: "n" },
   { head: "New/s", of: r => below(perSecond(rate(r.o.conns_total, originBefore(r).conns_total)), r.o.new_per_second_peak, "peak " + perSecond(r.o.new_per_second_peak)), kind: "n" },
   { head: "Average", of: r => averages(r.o), kind: "short" },
   { head: "Failed dials", of: r => below(count(r.o.failed_dials), r.o.left, count(r.o.left) + " left"), kind: "n" },
-  { head: "Retries", of: r => count(r.o.retries), kind: "n" },
   { head: "ICMP errors", of: r => count(r.o.refusals), kind: "n" },
   { head: "Down", of: r => outages(r.o), kind: "n" },
   { head: "Weight", of: r => below(r.o.weight + (r.o.backup ? " backup" : ""), r.o.slow_start_share, Math.round(r.o.slow_start_share * 100) + " % of it"), kind: "n" },

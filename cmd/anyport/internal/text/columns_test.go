@@ -41,8 +41,8 @@ func TestTook(t *testing.T) {
 
 // TestLoopsText: a line for many loops says which protocol's are the busiest.
 func TestLoopsText(t *testing.T) {
-	s := &admin.Status{NewPeak: 12.5, LoopsStuck: 1, LoopLoads: []admin.LoopLoad{{Name: "tcp/0", Idle: 0.75}, {Name: "tcp/1", Idle: 0.5}, {Name: "udp/0", Idle: 1}}}
-	if got, want := loopsText(s), "2 of tcp, idle 50 %; 1 of udp, idle 100 %; 1 DO NOT RESPOND; at most 13 new conns and flows a second so far"; got != want {
+	s := &admin.Status{Loops: 3, NewPeak: 12.5, LoopsStuck: 1, LoopLoads: []admin.LoopLoad{{Name: "tcp/0", Idle: 0.75}, {Name: "tcp/1", Idle: 0.5}, {Name: "udp/0", Idle: 1}}}
+	if got, want := loopsText(s), "3, tcp idle 50 %, udp idle 100 %, 1 DO NOT RESPOND; at most 13 new conns and flows a second so far"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -99,21 +99,21 @@ func limitsText(s *admin.Status) string {
 		s.MaxFlows, s.MaxSockets, s.ClientSockets, s.ClientFlows)
 }
 
-// loopsText says how busy the event loops are: those of a protocol by the one that is idle the least.
+// loopsText says how many event loops there are, and how much of its time the busiest of each protocol waits.
 func loopsText(s *admin.Status) string {
-	var parts []string
-	for rest := s.LoopLoads; len(rest) > 0; {
-		protocol, _, _ := strings.Cut(rest[0].Name, "/")
-		n, idle := 0, 1.0
-		for n < len(rest) && strings.HasPrefix(rest[n].Name, protocol+"/") {
-			idle = min(idle, rest[n].Idle)
-			n++
+	idle := map[string]float64{}
+	for _, l := range s.LoopLoads {
+		protocol, _, _ := strings.Cut(l.Name, "/")
+		if least, known := idle[protocol]; !known || l.Idle < least {
+			idle[protocol] = l.Idle
 		}
-		parts, rest = append(parts, fmt.Sprintf("%d of %s, idle %.0f %%", n, protocol, 100*idle)), rest[n:]
 	}
-	text := strings.Join(parts, "; ")
+	text := fmt.Sprint(s.Loops)
+	for _, protocol := range slices.Sorted(maps.Keys(idle)) {
+		text += fmt.Sprintf(", %s idle %.0f %%", protocol, 100*idle[protocol])
+	}
 	if s.LoopsStuck > 0 {
-		text += fmt.Sprintf("; %d DO NOT RESPOND", s.LoopsStuck)
+		text += fmt.Sprintf(", %d DO NOT RESPOND", s.LoopsStuck)
 	}
 	return text + fmt.Sprintf("; at most %s new conns and flows a second so far", perSecond(s.NewPeak))
 }
