@@ -85,7 +85,7 @@ func TestFlagsOfEachCommand(t *testing.T) {
 		}
 	}
 	for what, is := range map[string]struct{ got, want string }{
-		"-c":       {strings.Join(file, " "), "check confirm doctor drain explain flows kill origins reload routes run scans status sysdump top trace unload upgrade"},
+		"-c":       {strings.Join(file, " "), "check confirm doctor drain explain flows fmt kill origins reload routes run scans status sysdump top trace unload upgrade"},
 		"--socket": {strings.Join(socket, " "), "confirm drain explain flows kill origins reload routes scans status sysdump top trace upgrade"},
 		"--json":   {strings.Join(json, " "), "doctor flows origins reload routes scans status trace"},
 	} {

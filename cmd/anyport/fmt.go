@@ -35,11 +35,15 @@ have been printed.`,
 			return []string{"toml"}, cobra.ShellCompDirectiveFilterFileExt
 		},
 	}
+	path := fileFlag(cmd)
 	check := cmd.Flags().Bool("check", false, "only say whether the files are in this form")
 	write := cmd.Flags().BoolP("write", "w", false, "replace the files")
 	cmd.RunE = func(cmd *cobra.Command, files []string) error {
-		if len(files) == 0 {
-			files = []string{config.DefaultPath}
+		switch {
+		case len(files) == 0:
+			files = []string{*path}
+		case cmd.Flags().Changed("config"):
+			return usagef("-c and %q both name a file: give one of them", files[0])
 		}
 		stdin := len(files) == 1 && files[0] == "-"
 		switch {
