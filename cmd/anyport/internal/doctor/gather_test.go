@@ -129,6 +129,7 @@ func sameText(a, b error) bool { return fmt.Sprint(a) == fmt.Sprint(b) }
 // TestGatherChangesNothing asks twice: the second answer shows what the first left.
 func TestGatherChangesNothing(t *testing.T) {
 	netnstest.Enter(t)
+	write(t, "/proc/sys/net/ipv6/conf/default/accept_dad", "0") // or link-local addresses become usable between the two
 	eth0(t)
 	file := write(t, filepath.Join(t.TempDir(), "anyport.toml"), served)
 	first := Gather(t.Context(), file, true)
