@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"slices"
 	"sync"
@@ -13,6 +12,8 @@ import (
 	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"anyport/steering/program"
 )
 
 // device is one that the program is attached to.
@@ -27,11 +28,11 @@ type Device struct {
 	Off  string // why not; "": they are
 }
 
-// devices are those of the namespace. Its mutex guards all of it.
+// devices are those of the namespace. Its mutex guards all of it, and the links of the objects.
 type devices struct {
 	mu     sync.Mutex
-	links  map[int]link.Link // of the program, by interface index
-	state  []Device          // as of the last update, by name
+	wanted bool     // the program is to be attached
+	state  []Device // as of the last update, by name
 	handle *netlink.Handle
 }
 
@@ -71,49 +72,81 @@ func judge(links []netlink.Link) []candidate {
 }
 
 // update attaches the program to devices that are new, and closes the links of those that are not
-// fit any more. It reports whether what is attached has changed.
-func (d *devices) update(program *ebpf.Program) (attached map[int]device, changed bool, err error) {
+// fit any more.
+func (d *devices) update(o *Objects) (attached map[int]device, err error) {
 	links, err := listLinks(d.handle)
 	if err != nil {
-		return nil, false, fmt.Errorf("list the interfaces: %w", err)
+		return nil, fmt.Errorf("list the interfaces: %w", err)
 	}
-	attached, before := map[int]device{}, maps.Clone(d.links)
-	var state []Device
+	attached = map[int]device{}
+	d.state = nil
 	for _, c := range judge(links) {
+		if c.off == "" && !d.wanted {
+			c.off = "no route needs it"
+		}
 		if c.off == "" {
-			if err := d.attach(c.index, program); err != nil {
+			if err := o.attach(c.index); err != nil {
 				c.off = err.Error()
 			}
 		}
 		if c.off == "" {
 			attached[c.index] = device{c.name, c.mtu}
 		}
-		state = append(state, Device{c.name, c.off})
+		d.state = append(d.state, Device{c.name, c.off})
 	}
-	for index, l := range d.links {
-		if _, ok := attached[index]; !ok {
-			err = errors.Join(err, l.Close())
-			delete(d.links, index)
-		}
-	}
-	d.state = state
-	return attached, !maps.Equal(before, d.links), err
+	return attached, o.detachOthers(attached)
 }
 
 // attach attaches the program, unless it is.
-func (d *devices) attach(index int, program *ebpf.Program) error {
-	if _, ok := d.links[index]; ok {
-		return nil
+func (o *Objects) attach(index int) error {
+	if l, ok := o.Links[index]; ok {
+		if there, err := o.repair(l); there || err != nil {
+			return err
+		}
+		delete(o.Links, index)
 	}
-	l, err := link.AttachTCX(link.TCXOptions{Interface: index, Program: program, Attach: ebpf.AttachTCXIngress})
+	l, err := link.AttachTCX(link.TCXOptions{Interface: index, Program: o.Program, Attach: ebpf.AttachTCXIngress})
 	if errors.Is(err, ebpf.ErrNotSupported) {
 		return errors.New("this kernel has no TCX, which Linux 6.6 has")
 	}
 	if err != nil {
 		return fmt.Errorf("attach the program: %w", err)
 	}
-	d.links[index] = l
+	o.Links[index] = l
 	return nil
+}
+
+// repair gives the program back to a link that another build has had meanwhile. It closes one that
+// somebody has detached.
+func (o *Objects) repair(l link.Link) (there bool, err error) {
+	info, err := l.Info()
+	if err != nil {
+		return false, fmt.Errorf("read about the link of the fast path: %w", err)
+	}
+	if info.TCX() == nil || info.TCX().Ifindex == 0 {
+		return false, l.Close()
+	}
+	own, err := program.IDOf(o.Program)
+	if err != nil || own == info.Program {
+		return true, err
+	}
+	return true, l.Update(o.Program)
+}
+
+// detachOthers detaches the program from the devices that are not in keep.
+func (o *Objects) detachOthers(keep map[int]device) error {
+	var errs []error
+	for index, l := range o.Links {
+		if _, ok := keep[index]; ok {
+			continue
+		}
+		if err := l.Detach(); err != nil && !errors.Is(err, unix.ENOLINK) { // else the device is gone
+			errs = append(errs, fmt.Errorf("detach the fast path: %w", err))
+		}
+		errs = append(errs, l.Close())
+		delete(o.Links, index)
+	}
+	return errors.Join(errs...)
 }
 
 // listLinks asks again when the kernel's answer changed while it was given.
@@ -132,18 +165,4 @@ func openDevices() (*netlink.Handle, error) {
 		return nil, fmt.Errorf("open a netlink socket: %w", err)
 	}
 	return handle, nil
-}
-
-// close detaches the program.
-func (d *devices) close() error {
-	var errs []error
-	for index, l := range d.links {
-		errs = append(errs, l.Close())
-		delete(d.links, index)
-	}
-	if d.handle != nil {
-		d.handle.Close()
-		d.handle = nil
-	}
-	return errors.Join(errs...)
 }

@@ -212,15 +212,21 @@ func (p *Path) leave(k forth) {
 	}
 	a.entries = false
 	p.flows[k] = a
-	_ = p.objects.Flows.Delete((*key)(&k))
+	var now entry
+	ours := p.objects.Flows.Lookup((*key)(&k), &now) != nil || now.Id == a.id // else the next process has admitted it
+	if ours {
+		_ = p.objects.Flows.Delete((*key)(&k))
+	}
 	if a.shares {
 		p.shared[a.back]--
-		if p.shared[a.back] > 0 {
-			return
+		ours = ours && p.shared[a.back] == 0
+		if p.shared[a.back] == 0 {
+			delete(p.shared, a.back)
 		}
-		delete(p.shared, a.back)
 	}
-	_ = p.objects.Flows.Delete(&a.back)
+	if ours {
+		_ = p.objects.Flows.Delete(&a.back)
+	}
 }
 
 // usage reads what was counted under id.

@@ -170,6 +170,7 @@ func (r *rig) open() *Path {
 	p, err := Open(o, slog.New(slog.DiscardHandler))
 	r.check(err)
 	r.t.Cleanup(func() { r.check(p.Close()) })
+	r.check(p.Serve(true))
 	return p
 }
 
