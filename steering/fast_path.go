@@ -4,11 +4,9 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"time"
 
 	"anyport/config"
 	"anyport/steering/fastpath"
-	"anyport/steering/host"
 	"anyport/steering/program"
 )
 
@@ -94,16 +92,4 @@ func (s *Steering) serveFastPath(cfg *config.Config) {
 	if err := s.fast.Serve(wantsFastPath(cfg)); err != nil {
 		s.log.Warn("cannot attach the fast path everywhere", "error", err)
 	}
-}
-
-// fastInterval is how late a change is noticed that the kernel reports to nobody.
-const fastInterval = 5 * time.Second
-
-// checkFastPath attaches the program to new devices, and reports whether there are other links.
-func (s *Steering) checkFastPath(now time.Time, h host.Changes) (relinked bool, err error) {
-	if !h.Links() && now.Sub(s.fastCheckedAt) < fastInterval {
-		return false, nil
-	}
-	s.fastCheckedAt = now
-	return s.fast.Update()
 }

@@ -3,6 +3,7 @@ package steering
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"anyport/steering/host"
@@ -26,6 +27,9 @@ func (s *Steering) Watch(ctx context.Context, relinked func()) error {
 		return nil
 	}
 	defer monitor.EndWith(ctx)()
+	var fast sync.WaitGroup
+	defer fast.Wait()
+	fast.Go(func() { s.fast.Watch(ctx) })
 	last := ""
 	for {
 		h, monitorErr := monitor.Wait(ctx, time.Now().Add(watchInterval))
@@ -79,6 +83,5 @@ func (s *Steering) check(now time.Time, h host.Changes) (replaced bool, err erro
 	if len(restored) > 0 {
 		s.log.Warn("restored parts of the way back for transparent routes", "parts", restored)
 	}
-	relinked, fastErr := s.checkFastPath(now, h)
-	return s.loaded.Link != before || relinked, errors.Join(err, pinErr, returnErr, fastErr, s.keeper.Restore(now, h), s.eraseIdle(), s.dropExpired(now))
+	return s.loaded.Link != before || s.fast.Relinked(), errors.Join(err, pinErr, returnErr, s.keeper.Restore(now, h), s.eraseIdle(), s.dropExpired(now))
 }

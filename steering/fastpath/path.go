@@ -29,7 +29,10 @@ type Path struct {
 	flows  map[forth]admitted // what fast_usage has
 	shared map[key]int        // how many flows have an entry for their answers in common
 
-	devices devices // its own mutex
+	devices  devices // its own mutex
+	relinked atomic.Bool
+	events   events
+	failure  atomic.Pointer[string] // of the last update; nil or "": none
 }
 
 // forth is what tells flows apart: what their clients' datagrams have.
