@@ -1,5 +1,5 @@
 // Package fastflow describes the UDP flows that the kernel forwards without user space, the fast
-// path. It has no code, so that package proxy, which decides which flows these are, and package
+// path. It has no I/O, so that package proxy, which decides which flows these are, and package
 // steering, which tells the kernel, need not know each other, and proxy needs no BPF.
 package fastflow
 
