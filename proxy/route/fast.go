@@ -12,6 +12,7 @@ const (
 
 	// What a flow can grow out of.
 	FastUnavailable // this process has no fast path
+	FastWaiting     // its next datagram asks the kernel
 	FastUnanswered  // the origin has not answered yet
 	FastUnvalidated // the client has not shown yet that it is there
 	FastDraining    // the flow, its route or the process is drained
@@ -38,7 +39,7 @@ const (
 
 func (r FastReason) String() string {
 	return [FastReasons]string{
-		"kernel", "unavailable", "unanswered", "unvalidated", "draining", "not_admitted",
+		"kernel", "unavailable", "waiting", "unanswered", "unvalidated", "draining", "not_admitted",
 		"off", "datagrams_per_second", "header", "accept_proxy", "zone", "family", "transparent",
 		string(fastflow.Full), string(fastflow.NoDevice), string(fastflow.NoRoute), string(fastflow.Obstacle), string(fastflow.Failed),
 	}[r]
@@ -49,6 +50,7 @@ func (r FastReason) Sentence() string {
 	return [FastReasons]string{
 		FastForwarded:     "the kernel forwards the flow",
 		FastUnavailable:   "this process has no fast path",
+		FastWaiting:       "its next datagram asks the kernel",
 		FastUnanswered:    "the origin has not answered yet",
 		FastUnvalidated:   "the client has not shown yet that it is there (anti_amplification)",
 		FastDraining:      "the flow, its route or the process is being drained",
