@@ -1,5 +1,5 @@
 // Package fastflow describes the UDP flows that the kernel forwards without user space, the fast
-// path. It has no I/O, so that package proxy, which decides which flows these are, and package
+// path. It has hardly any code, so that package proxy, which decides which flows these are, and package
 // steering, which tells the kernel, need not know each other, and proxy needs no BPF.
 package fastflow
 
@@ -42,3 +42,18 @@ type Usage struct {
 	ToOrigin, ToClient Count
 	Quiet              time.Duration // since the last datagram, in either direction; up to a second less is possible
 }
+
+// Refusal is why a flow was not admitted, in one word. It is an error.
+type Refusal string
+
+// The refusals.
+const (
+	Off      Refusal = "off"      // the program is not loaded: see the status
+	Full     Refusal = "full"     // as many flows are admitted as the table has room for
+	Unrouted Refusal = "unrouted" // the kernel has no route to the client or to the origin, or it leads to this host
+	Device   Refusal = "device"   // a device on the way has no program: something speaks against it, see the status
+	Families Refusal = "families" // client and origin do not have addresses of one family
+	Broken   Refusal = "broken"   // the kernel refused for another reason
+)
+
+func (r Refusal) Error() string { return "the kernel does not forward this flow: " + string(r) }

@@ -170,8 +170,8 @@ func TestFastPathOfTheList(t *testing.T) {
 	l.FastAsked(f, 1, route.FastForwarded, 1)
 	expect(1, route.FastForwarded)
 	expect(2, route.FastWaiting)
-	l.FastAsked(f, 2, route.FastNoDevice, 1)
-	expect(2, route.FastNoDevice)
+	l.FastAsked(f, 2, route.FastDevice, 1)
+	expect(2, route.FastDevice)
 }
 
 // TestFastCounts: whatever the kernel forwards, and whenever it is read, each datagram is counted once,

@@ -11,7 +11,7 @@ const (
 	FastForwarded FastReason = iota
 
 	// What a flow can grow out of.
-	FastUnavailable // this process has no fast path
+	FastUnavailable // the kernel has no fast path
 	FastWaiting     // its next datagram asks the kernel
 	FastUnanswered  // the origin has not answered yet
 	FastUnvalidated // the client has not shown yet that it is there
@@ -29,10 +29,9 @@ const (
 
 	// What the kernel's side refused for: see fastflow.Refusal.
 	FastFull
-	FastNoDevice
-	FastNoRoute
-	FastObstacle
-	FastFailed
+	FastUnrouted
+	FastDevice
+	FastBroken
 
 	FastReasons // their number
 )
@@ -40,8 +39,8 @@ const (
 func (r FastReason) String() string {
 	return [FastReasons]string{
 		"kernel", "unavailable", "waiting", "unanswered", "unvalidated", "draining", "not_admitted",
-		"off", "datagrams_per_second", "header", "accept_proxy", "zone", "family", "transparent",
-		string(fastflow.Full), string(fastflow.NoDevice), string(fastflow.NoRoute), string(fastflow.Obstacle), string(fastflow.Failed),
+		"off", "datagrams_per_second", "header", "accept_proxy", "zone", string(fastflow.Families), "transparent",
+		string(fastflow.Full), string(fastflow.Unrouted), string(fastflow.Device), string(fastflow.Broken),
 	}[r]
 }
 
@@ -49,7 +48,7 @@ func (r FastReason) String() string {
 func (r FastReason) Sentence() string {
 	return [FastReasons]string{
 		FastForwarded:     "the kernel forwards the flow",
-		FastUnavailable:   "this process has no fast path",
+		FastUnavailable:   "the kernel has no fast path, see anyport status",
 		FastWaiting:       "its next datagram asks the kernel",
 		FastUnanswered:    "the origin has not answered yet",
 		FastUnvalidated:   "the client has not shown yet that it is there (anti_amplification)",
@@ -63,21 +62,27 @@ func (r FastReason) Sentence() string {
 		FastFamily:        "the client and the origin are of different address families",
 		FastTransparent:   "transparent dials the origin from the client's own address",
 		FastFull:          "the kernel's table of flows is full",
-		FastNoDevice:      "no program is attached to the device of the client or of the origin",
-		FastNoRoute:       "the host has no route to the client or to the origin",
-		FastObstacle:      "rules of this host apply to the packets, and the fast path would go round them",
-		FastFailed:        "a system call failed; the log says which",
+		FastUnrouted:      "the host has no route to the client or to the origin, or the origin is this host",
+		FastDevice:        "something speaks against the device of the client or of the origin, see anyport status",
+		FastBroken:        "the kernel refused it; the log says why",
 	}[r]
 }
 
 // FastReasonOf is the reason for what the kernel's side refused.
 func FastReasonOf(r fastflow.Refusal) FastReason {
-	for reason := FastFull; reason < FastReasons; reason++ {
-		if reason.String() == string(r) {
-			return reason
-		}
+	switch r {
+	case fastflow.Off:
+		return FastUnavailable
+	case fastflow.Full:
+		return FastFull
+	case fastflow.Unrouted:
+		return FastUnrouted
+	case fastflow.Device:
+		return FastDevice
+	case fastflow.Families:
+		return FastFamily
 	}
-	return FastFailed
+	return FastBroken
 }
 
 // Fast is the flows that the kernel has entries of, at the moment.

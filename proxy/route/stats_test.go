@@ -59,12 +59,15 @@ func TestFastReasons(t *testing.T) {
 		}
 		seen[r.String()] = true
 	}
-	for _, refusal := range []fastflow.Refusal{fastflow.Full, fastflow.NoDevice, fastflow.NoRoute, fastflow.Obstacle, fastflow.Failed} {
+	for _, refusal := range []fastflow.Refusal{fastflow.Full, fastflow.Unrouted, fastflow.Device, fastflow.Families, fastflow.Broken} {
 		if got := FastReasonOf(refusal); got.String() != string(refusal) {
 			t.Errorf("refusal %q is reason %v", refusal, got)
 		}
 	}
-	if got := FastReasonOf("of a later version"); got != FastFailed {
+	if got := FastReasonOf(fastflow.Off); got != FastUnavailable {
+		t.Errorf("a kernel without the program: %v", got)
+	}
+	if got := FastReasonOf("of a later version"); got != FastBroken {
 		t.Errorf("an unknown refusal is %v", got)
 	}
 }

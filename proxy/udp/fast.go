@@ -2,6 +2,7 @@ package udp
 
 import (
 	"errors"
+	"log/slog"
 	"time"
 
 	"anyport/bpf/fastflow"
@@ -17,7 +18,7 @@ type FastPath interface {
 	Generation() uint32
 	// Raise begins a new generation. It is called whenever something changes that could change a
 	// decision on a flow: each flow is decided on again with its next datagram.
-	Raise()
+	Raise() error
 	// Admit has the kernel forward a flow, in both directions or not at all. It overwrites a dead entry
 	// of the flow, and counts from zero. An error wraps a fastflow.Refusal.
 	Admit(fastflow.Flow) error
@@ -28,6 +29,13 @@ type FastPath interface {
 	// Remove removes the entry of a flow, some time after Leave, so that no packet is on its way
 	// through it. It leaves that of another flow alone.
 	Remove(fastflow.Flow) (u fastflow.Usage, ok bool)
+}
+
+// raise has all flows decided on again.
+func raise(kernel FastPath, log *slog.Logger) {
+	if err := kernel.Raise(); err != nil {
+		log.Error("the kernel goes on to forward flows that have to be decided on again", "error", err)
+	}
 }
 
 // fastPath is the loop's part of the fast path. It belongs to one loop.
@@ -42,8 +50,7 @@ type fastPath struct {
 
 	left, removing []flow.FastLeft // by this turn; by the turn before
 
-	counted   time.Duration // when countForwarded was called last,
-	countTook time.Duration // and how long it took
+	nextCount time.Duration // see countForwarded
 }
 
 // fastATurn bounds how many flows a turn asks the kernel about. What is left over asks with its next
@@ -113,7 +120,7 @@ func (l *loop) goFast(f *liveFlow, now time.Duration) {
 	switch {
 	case reason != route.FastForwarded:
 	case !entry.Source.IsValid():
-		reason = route.FastFailed
+		reason = route.FastBroken
 	default:
 		reason = l.askFor(entry, now)
 	}
@@ -143,11 +150,11 @@ func (l *loop) askFor(entry fastflow.Flow, now time.Duration) route.FastReason {
 	}
 	var refusal fastflow.Refusal
 	if !errors.As(err, &refusal) {
-		refusal = fastflow.Failed
+		refusal = fastflow.Broken
 	}
-	if reason := route.FastReasonOf(refusal); reason != route.FastFailed {
+	if reason := route.FastReasonOf(refusal); reason != route.FastBroken {
 		return reason
 	}
 	l.log.Warn(now, "the kernel can't forward a flow", "client", entry.Client, "dst", entry.Dst, "origin", entry.Origin, "error", err)
-	return route.FastFailed
+	return route.FastBroken
 }

@@ -43,20 +43,15 @@ func (l *loop) countFlow(f *liveFlow, now time.Duration) bool {
 }
 
 // countForwarded counts what the kernel has forwarded of all flows, a page of them at a time. Other
-// goroutines call it before they read counters. It takes a twentieth of the loop's time at most: with
-// very many flows not each call counts.
+// goroutines call it before they read counters. With very many flows not each call counts: it takes a
+// twentieth of the loop's time at most.
 func (l *loop) countForwarded() {
 	var listing flow.Listing[flowSockets]
-	begun := time.Duration(0)
 	l.orders.Do(func() {
-		begun = l.now()
-		if l.fast.kernel != nil && begun >= l.fast.counted+20*l.fast.countTook {
-			listing = l.flows.Listing()
+		if now := l.now(); l.fast.kernel != nil && now >= l.fast.nextCount {
+			l.fast.nextCount, listing = now+countPause(l.flows.Len()), l.flows.Listing()
 		}
 	})
-	if listing.Done() {
-		return
-	}
 	for !listing.Done() {
 		if !l.orders.Do(func() {
 			now := l.now()
@@ -67,7 +62,15 @@ func (l *loop) countForwarded() {
 			return
 		}
 	}
-	l.orders.Do(func() { l.fast.counted = l.now(); l.fast.countTook = l.fast.counted - begun })
+}
+
+// countPause is how long counters of that many flows may be read without another count: a flow takes
+// about 1 µs.
+func countPause(flows int) time.Duration {
+	if flows < 4096 {
+		return 0
+	}
+	return time.Duration(flows) * 20 * time.Microsecond
 }
 
 // sourceTo is the address and port that datagrams of s to an origin leave from, in a generation of the
@@ -91,7 +94,7 @@ func (l *loop) leaveFastPath() {
 	var listing flow.Listing[flowSockets]
 	l.orders.Do(func() {
 		if l.fast.paused = true; l.fast.kernel != nil {
-			l.fast.kernel.Raise()
+			raise(l.fast.kernel, l.log.Logger)
 			listing = l.flows.Listing()
 		}
 	})

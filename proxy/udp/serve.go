@@ -57,7 +57,7 @@ func Serve(ctx context.Context, opt Options) error {
 		defer opt.Pulse.Watch(l.orders)()
 	}
 	if opt.Fast != nil {
-		defer opt.Routes.Watch(opt.Fast.Raise)()
+		defer opt.Routes.Watch(func() { raise(opt.Fast, opt.Log) })()
 	}
 	if opt.Opened != nil {
 		opt.Opened()
