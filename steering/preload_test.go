@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/bpf"
+	"anyport/steering/fastpath"
 	"anyport/steering/internal/tabletest"
 	"anyport/steering/netnstest"
 	"anyport/steering/program"
@@ -221,7 +222,11 @@ func newPreloaded(t *testing.T) *Preloaded {
 	if err != nil {
 		t.Fatal(err)
 	}
-	loaded := &Preloaded{e, returning, hook}
+	fast, err := fastpath.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	loaded := &Preloaded{e, returning, hook, fast}
 	t.Cleanup(func() { loaded.Close() })
 	return loaded
 }

@@ -79,5 +79,6 @@ func (s *Steering) check(now time.Time, h host.Changes) (replaced bool, err erro
 	if len(restored) > 0 {
 		s.log.Warn("restored parts of the way back for transparent routes", "parts", restored)
 	}
-	return s.loaded.Link != before, errors.Join(err, pinErr, returnErr, s.keeper.Restore(now, h), s.eraseIdle(), s.dropExpired(now))
+	relinked, fastErr := s.checkFastPath(now, h)
+	return s.loaded.Link != before || relinked, errors.Join(err, pinErr, returnErr, fastErr, s.keeper.Restore(now, h), s.eraseIdle(), s.dropExpired(now))
 }

@@ -1,0 +1,168 @@
+package fastpath
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"anyport/steering/program"
+)
+
+// device is one that the program is attached to.
+type device struct {
+	name string
+	mtu  int
+}
+
+// Device is whether datagrams are forwarded between one device and others.
+type Device struct {
+	Name string
+	Off  string // why not; "": they are
+}
+
+// devices are those of the namespace. Its mutex guards all of it, and the links of the objects.
+type devices struct {
+	mu     sync.Mutex
+	wanted bool     // the program is to be attached
+	state  []Device // as of the last update, by name
+	handle *netlink.Handle
+}
+
+// candidate is a device as the kernel describes it.
+type candidate struct {
+	index, mtu int
+	name       string
+	off        string // why the program is not attached; "": it is
+}
+
+// judge says of each device whether the program can forward between it and others. Packets of a
+// bridge's or bond's member go through the ingress of the bridge or bond as well.
+func judge(links []netlink.Link) []candidate {
+	var all []candidate
+	for _, l := range links {
+		a := l.Attrs()
+		c := candidate{index: a.Index, mtu: a.MTU, name: a.Name}
+		master := slices.IndexFunc(links, func(m netlink.Link) bool { return a.MasterIndex != 0 && m.Attrs().Index == a.MasterIndex })
+		switch {
+		case a.Flags&net.FlagLoopback != 0:
+			continue
+		case a.Flags&net.FlagUp == 0:
+			c.off = "it is down"
+		case a.EncapType != "ether":
+			c.off = "its packets have no Ethernet header"
+		case a.MasterIndex != 0 && master < 0:
+			c.off = "it belongs to a device that this namespace does not have"
+		case master >= 0 && links[master].Type() == "vrf", l.Type() == "vrf":
+			c.off = "it belongs to a VRF"
+		case master >= 0:
+			c.off = "it is a member of " + links[master].Attrs().Name
+		}
+		all = append(all, c)
+	}
+	slices.SortFunc(all, func(a, b candidate) int { return cmp.Compare(a.name, b.name) })
+	return all
+}
+
+// update attaches the program to devices that are new, and closes the links of those that are not
+// fit any more.
+func (d *devices) update(o *Objects) (attached map[int]device, err error) {
+	links, err := listLinks(d.handle)
+	if err != nil {
+		return nil, fmt.Errorf("list the interfaces: %w", err)
+	}
+	attached = map[int]device{}
+	d.state = nil
+	for _, c := range judge(links) {
+		if c.off == "" && !d.wanted {
+			c.off = "no route needs it"
+		}
+		if c.off == "" {
+			if err := o.attach(c.index); err != nil {
+				c.off = err.Error()
+			}
+		}
+		if c.off == "" {
+			attached[c.index] = device{c.name, c.mtu}
+		}
+		d.state = append(d.state, Device{c.name, c.off})
+	}
+	return attached, o.detachOthers(attached)
+}
+
+// attach attaches the program, unless it is.
+func (o *Objects) attach(index int) error {
+	if l, ok := o.Links[index]; ok {
+		if there, err := o.repair(l); there || err != nil {
+			return err
+		}
+		delete(o.Links, index)
+	}
+	l, err := link.AttachTCX(link.TCXOptions{Interface: index, Program: o.Program, Attach: ebpf.AttachTCXIngress})
+	if errors.Is(err, ebpf.ErrNotSupported) {
+		return errors.New("this kernel has no TCX, which Linux 6.6 has")
+	}
+	if err != nil {
+		return fmt.Errorf("attach the program: %w", err)
+	}
+	o.Links[index] = l
+	return nil
+}
+
+// repair gives the program back to a link that another build has had meanwhile. It closes one that
+// somebody has detached.
+func (o *Objects) repair(l link.Link) (there bool, err error) {
+	info, err := l.Info()
+	if err != nil {
+		return false, fmt.Errorf("read about the link of the fast path: %w", err)
+	}
+	if info.TCX() == nil || info.TCX().Ifindex == 0 {
+		return false, l.Close()
+	}
+	own, err := program.IDOf(o.Program)
+	if err != nil || own == info.Program {
+		return true, err
+	}
+	return true, l.Update(o.Program)
+}
+
+// detachOthers detaches the program from the devices that are not in keep.
+func (o *Objects) detachOthers(keep map[int]device) error {
+	var errs []error
+	for index, l := range o.Links {
+		if _, ok := keep[index]; ok {
+			continue
+		}
+		if err := l.Detach(); err != nil && !errors.Is(err, unix.ENOLINK) { // else the device is gone
+			errs = append(errs, fmt.Errorf("detach the fast path: %w", err))
+		}
+		errs = append(errs, l.Close())
+		delete(o.Links, index)
+	}
+	return errors.Join(errs...)
+}
+
+// listLinks asks again when the kernel's answer changed while it was given.
+func listLinks(handle *netlink.Handle) (all []netlink.Link, err error) {
+	for range 10 {
+		if all, err = handle.LinkList(); !errors.Is(err, netlink.ErrDumpInterrupted) {
+			break
+		}
+	}
+	return all, err
+}
+
+func openDevices() (*netlink.Handle, error) {
+	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("open a netlink socket: %w", err)
+	}
+	return handle, nil
+}
