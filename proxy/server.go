@@ -54,8 +54,9 @@ type Server struct {
 	settingChecks sync.Mutex                // held by setChecks: a reload and a change of addresses may come at once
 	handedOver    chan struct{}             // closed when another process serves
 
-	flows    []udp.Flow // of another process: Serve begins with them
-	expected int        // files of the conns that it moves here later
+	fast     udp.FastPath // nil: there is none
+	flows    []udp.Flow   // of another process: Serve begins with them
+	expected int          // files of the conns that it moves here later
 	handovers
 	moves moves
 }
@@ -96,6 +97,10 @@ func (s *Server) Stuck() int { return s.pulse.Ask() }
 func (s *Server) Try(table route.Table, routes []*config.Route) *route.Trial {
 	return s.routes.Try(table, routes)
 }
+
+// UseFastPath has the kernel forward UDP flows that user space need not decide on. It must be called
+// before Serve.
+func (s *Server) UseFastPath(kernel udp.FastPath) { s.fast = kernel }
 
 // SetRecording has conns and flows recorded as r says from now on, live ones included.
 func (s *Server) SetRecording(r route.Recording) { s.routes.SetRecording(r) }
@@ -177,6 +182,7 @@ func (s *Server) Serve(ctx context.Context, tcpSockets, udpSockets []int) error 
 			Raw:        s.opt.Raw,
 			Mirror:     s.opt.Mirror,
 			Knock:      s.opt.Knock,
+			Fast:       s.fast,
 			Pulse:      s.pulse,
 			Log:        s.opt.Log,
 			Opened:     s.open,
