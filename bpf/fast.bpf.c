@@ -234,24 +234,24 @@ static __always_inline int in_force(const struct route *r)
 	return now && r->generation == *now && (!r->until || bpf_ktime_get_boot_ns() < r->until);
 }
 
-/* Notes that the flow is in use. Most datagrams only read the time, so that the cores do not take
- * the cache line from each other for it. */
-static __always_inline int keep_alive(const struct route *r, struct flow_usage *u)
+/* How long the flow has been without a datagram, in ns. Another core may have been later. */
+static __always_inline __s64 quiet_for(const struct flow_usage *u, __u64 now)
 {
-	__u64 idle = r->idle, step = idle / 8, now = clock();
-	__s64 quiet = now - u->last; /* another core may have been later */
+	__s64 quiet = now - u->last;
 
-	if (quiet > 0 && (__u64)quiet > idle)
-		return 0;
-	if (step > SECOND)
-		step = SECOND;
-	if (quiet >= 0 && (__u64)quiet >= step)
-		u->last = now;
-	return 1;
+	return quiet > 0 ? quiet : 0;
 }
 
-static __always_inline void count(struct flow_usage *u, const struct route *r, __u64 packets, __u64 bytes)
+/* Counts what was forwarded. Most datagrams only read when the last one came, so that the cores do
+ * not take the cache line from each other for it. */
+static __always_inline void count(struct flow_usage *u, const struct route *r, __u64 now, __u64 packets, __u64 bytes)
 {
+	__u64 step = r->idle / 8;
+
+	if (step > SECOND)
+		step = SECOND;
+	if ((__u64)quiet_for(u, now) >= step)
+		u->last = now;
 	if (r->to_client) {
 		__sync_fetch_and_add(&u->to_client.packets, packets);
 		__sync_fetch_and_add(&u->to_client.bytes, bytes);
@@ -272,13 +272,14 @@ static __always_inline __u32 size_of(__u32 header, __u32 v4)
 	return 0;
 }
 
-/* A train is cut into datagrams of gso_size bytes on its way out. It can't get a header for each. */
+/* A train is cut into datagrams of gso_size bytes on its way out. It can't get a header for each, and
+ * would be no train any more if its frame was cut. */
 static __always_inline int fits(struct __sk_buff *skb, const struct packet *p, const struct route *r)
 {
 	__u32 payload = p->payload + size_of(r->puts, p->v4) - size_of(r->takes, p->v4);
 
 	if (skb->gso_size) {
-		if (r->puts || r->takes)
+		if (r->puts || r->takes || skb->len != PAYLOAD_AT(p) + p->payload)
 			return 0;
 		payload = skb->gso_size;
 	}
@@ -484,16 +485,21 @@ int forward_admitted(struct __sk_buff *skb)
 	struct packet p = {};
 	struct route r = {};
 	struct flow_usage *u;
+	__u32 packets = 1;
+	__u64 now;
 	int verdict;
 
 	if (!read_packet(skb, &p) || !find_route(skb, &p, &r) || !in_force(&r) || !fits(skb, &p, &r))
 		return TC_ACT_UNSPEC;
 	u = bpf_map_lookup_elem(&fast_usage, &r.id);
-	if (!u || !keep_alive(&r, u))
+	now = clock();
+	if (!u || (__u64)quiet_for(u, now) > r.idle)
 		return TC_ACT_UNSPEC;
+	if (skb->gso_size)
+		packets = skb->gso_segs;
 	verdict = forward(skb, &p, &r);
 	if (verdict == TC_ACT_REDIRECT)
-		count(u, &r, skb->gso_size ? skb->gso_segs : 1, p.payload - size_of(r.takes, p.v4));
+		count(u, &r, now, packets, p.payload - size_of(r.takes, p.v4));
 	return verdict;
 }
 
