@@ -55,6 +55,7 @@ type Server struct {
 	handedOver    chan struct{}             // closed when another process serves
 
 	fast     udp.FastPath // nil: there is none
+	fastLeft udp.FastLeft // of a process that has died; nil: there was none
 	flows    []udp.Flow   // of another process: Serve begins with them
 	expected int          // files of the conns that it moves here later
 	handovers
@@ -98,9 +99,11 @@ func (s *Server) Try(table route.Table, routes []*config.Route) *route.Trial {
 	return s.routes.Try(table, routes)
 }
 
-// UseFastPath has the kernel forward UDP flows that user space need not decide on. It must be called
-// before Serve.
-func (s *Server) UseFastPath(kernel udp.FastPath) { s.fast = kernel }
+// UseFastPath has the kernel forward UDP flows that user space need not decide on. left are those that
+// it still forwards of a process that has died; nil: there are none. It must be called before Serve.
+func (s *Server) UseFastPath(kernel udp.FastPath, left udp.FastLeft) {
+	s.fast, s.fastLeft = kernel, left
+}
 
 // SetRecording has conns and flows recorded as r says from now on, live ones included.
 func (s *Server) SetRecording(r route.Recording) { s.routes.SetRecording(r) }
@@ -183,6 +186,7 @@ func (s *Server) Serve(ctx context.Context, tcpSockets, udpSockets []int) error 
 			Mirror:     s.opt.Mirror,
 			Knock:      s.opt.Knock,
 			Fast:       s.fast,
+			FastLeft:   s.fastLeft,
 			Pulse:      s.pulse,
 			Log:        s.opt.Log,
 			Opened:     s.open,

@@ -88,6 +88,33 @@ func (d *Dialer) DialAnyPort(to netip.Addr, sources []netip.Addr) (int, error) {
 	})
 }
 
+// DialFrom is Dial from an address and port that another process has had.
+func (d *Dialer) DialFrom(to, source netip.AddrPort) (int, error) {
+	fd, err := d.BindTo(source)
+	if err != nil {
+		return -1, err
+	}
+	if err := connect(fd, to, netip.Addr{}); err != nil {
+		call.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// BindTo returns a socket that is bound to an address and port, and not connected.
+func (d *Dialer) BindTo(source netip.AddrPort) (int, error) {
+	fd, err := d.socket(source.Addr())
+	if err != nil {
+		return -1, err
+	}
+	name := call.EndpointOf(source).Sockaddr()
+	if err := call.Bind(fd, name.Bytes()); err != nil {
+		call.Close(fd)
+		return -1, fmt.Errorf("binding to %v: %w", source, err)
+	}
+	return fd, nil
+}
+
 // SourceTo is the address that datagrams of fd, which is not connected, leave from on their way to an
 // address: the one that it is bound to, or else the kernel's choice, which another socket is told.
 func SourceTo(fd int, to netip.AddrPort) (netip.Addr, error) {

@@ -27,6 +27,7 @@ type Options struct {
 	Knock      Knock            // gets datagrams of no flow first; may be nil
 	Mirror     route.Mirror     // called with the dst of a flow whose origin has refused; may be nil
 	Fast       FastPath         // forwards flows in the kernel; nil: none does
+	FastLeft   FastLeft         // what it still forwards of a process that has died; nil: there was none
 	Pulse      *mailbox.Pulse   // asks the loops whether they are stuck; may be nil
 	Log        *slog.Logger
 
@@ -63,6 +64,7 @@ func Serve(ctx context.Context, opt Options) error {
 		opt.Opened()
 	}
 	adopt(loops, opt.Flows)
+	adoptLeft(loops, opt)
 	group, ctx := errgroup.WithContext(ctx)
 	for _, l := range loops {
 		// Not locked to a thread: nothing in a loop belongs to one, and with the lock every pause of
