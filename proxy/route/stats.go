@@ -15,6 +15,7 @@ import (
 // the limits are shared by all loops, the counters are each loop's own.
 type Stats struct {
 	active    [protocols]atomic.Int64                     // live conns, live flows
+	fast      atomic.Int64                                // see Fast
 	peak      atomic.Int64                                // the most conns and flows at once, in this process
 	perClient connsByClient                               // counted only with max_conns_per_client
 	draining  atomic.Bool                                 // by hand: see Drain
@@ -69,7 +70,11 @@ type Counters struct {
 	datagrams [directions][Verdicts]atomic.Uint64
 	heldBack  atomic.Uint64
 	connects  Histogram
-	_         [64]byte // the next shard begins on a cache line of its own
+
+	fast        [directions]atomic.Uint64 // of datagrams/forwarded: those of the kernel
+	fastRefused [FastReasons]atomic.Uint64
+
+	_ [64]byte // the next shard begins on a cache line of its own
 }
 
 // Arrive counts a new conn or flow, whether it begins or is refused. One that another process has sent
@@ -102,6 +107,9 @@ type Totals struct {
 	Datagrams map[Direction]map[Verdict]uint64
 	HeldBack  uint64 // bytes
 	Connects  Buckets
+
+	Fast        map[Direction]uint64 // datagrams that the kernel has forwarded, which are in Datagrams, too
+	FastRefused map[FastReason]uint64
 }
 
 // Totals sums the shards. Verdicts that were never counted are left out.
@@ -110,6 +118,9 @@ func (s *Stats) Totals() Totals {
 		Ended:     map[config.Protocol]map[Verdict]uint64{config.TCP: {}, config.UDP: {}},
 		Bytes:     map[config.Protocol]map[Direction]uint64{config.TCP: {}, config.UDP: {}},
 		Datagrams: map[Direction]map[Verdict]uint64{ToOrigin: {}, ToClient: {}},
+
+		Fast:        map[Direction]uint64{},
+		FastRefused: map[FastReason]uint64{},
 	}
 	for i := range s.shards {
 		if c := s.shards[i].Load(); c != nil {
@@ -133,6 +144,10 @@ func (c *Counters) addTo(t *Totals) {
 		for v := range Verdicts {
 			add(t.Datagrams[d], v, c.datagrams[d][v].Load())
 		}
+		add(t.Fast, d, c.fast[d].Load())
+	}
+	for r := range FastReasons {
+		add(t.FastRefused, r, c.fastRefused[r].Load())
 	}
 	t.HeldBack += c.heldBack.Load()
 	c.connects.addTo(&t.Connects)

@@ -95,6 +95,7 @@ func (l *loop) moveToOtherOrigin(f *liveFlow, now time.Duration) bool {
 	if !l.flows.HasOtherOrigin(f, now) {
 		return false
 	}
+	l.leaveKernel(f, now)
 	// The new socket is opened before the old one is closed: on failure f keeps what it had.
 	from, sockets := f.Origin, f.Sockets
 	f.Sockets.egress, f.Sockets.shared = nil, nil

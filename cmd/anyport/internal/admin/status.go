@@ -158,6 +158,13 @@ type SteeringStatus struct {
 // Exposed is the OnDeath of a steering that leaves clients to the host's own listeners.
 const Exposed = "exposed"
 
+// FastStatus is what the kernel forwards of a route's UDP flows by itself.
+type FastStatus struct {
+	Flows     int64             `json:"flows"`     // now
+	Datagrams map[string]uint64 `json:"datagrams"` // direction → datagrams so far
+	Refused   map[string]uint64 `json:"refused"`   // reason → how often a flow was left to user space
+}
+
 // RouteStatus joins what the proxy and the kernel count of one route in service.
 type RouteStatus struct {
 	Name     string   `json:"name"`
@@ -180,6 +187,8 @@ type RouteStatus struct {
 	BytesToOrigin uint64 `json:"bytes_to_origin"` // payload
 	BytesToClient uint64 `json:"bytes_to_client"`
 	HeldBack      uint64 `json:"bytes_held_back"` // answers to clients that had not shown that they are there, over amplification_budget
+
+	Fast FastStatus `json:"fast_path"`
 
 	Active map[string]int64             `json:"active"` // protocol → live conns or flows
 	Bytes  map[string]map[string]uint64 `json:"bytes"`  // protocol → direction → payload

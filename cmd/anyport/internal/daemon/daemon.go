@@ -211,6 +211,7 @@ func (d *daemon) openRoutes() error {
 		return err
 	}
 	d.closers = append(d.closers, d.closeSteering)
+	d.openFastPath()
 	if d.before == nil { // else when that one counts no more new conns: see awaitGo
 		d.openSaved()
 	}

@@ -167,7 +167,7 @@ func routeStatus(r proxy.RouteStatus) admin.RouteStatus {
 		Name: r.Name, Protocol: r.Protocol, Prefixes: r.Prefixes, Ports: r.Ports, Action: r.Action,
 		ConnsActive: r.ConnsActive, ConnsTotal: r.ConnsTotal, Denied: r.Denied, Limited: r.Limited,
 		ConnsPeak: r.ConnsPeak, MaxConns: r.MaxConns, MaxFlows: r.MaxFlows, NewConnsPerSecond: r.NewConnsPerSecond, Queue: r.Queue,
-		BytesToOrigin: r.BytesToOrigin, BytesToClient: r.BytesToClient, HeldBack: r.HeldBack,
+		BytesToOrigin: r.BytesToOrigin, BytesToClient: r.BytesToClient, HeldBack: r.HeldBack, Fast: admin.FastStatus(r.Fast),
 		Active: r.Active, Bytes: r.Bytes, Counts: admin.Counts(r.Counts),
 		Connects: connectTimes(r.Connects), Origins: []admin.OriginStatus{},
 		BandwidthWaiting: r.BandwidthWaiting, QueueWaiting: r.QueueWaiting, UnreachableSince: r.UnreachableSince,

@@ -18,7 +18,7 @@ type FlowTable struct {
 }
 
 // flowHead are the columns; flowRow has a row of them.
-const flowHead = "ID\tPROTO\tCLIENT\tDST\tROUTE\tORIGIN\tSTATE\tAGE\tIDLE\tTO ORIGIN\tTO CLIENT"
+const flowHead = "ID\tPROTO\tCLIENT\tDST\tROUTE\tORIGIN\tSTATE\tPATH\tAGE\tIDLE\tTO ORIGIN\tTO CLIENT"
 
 // NewFlowTable writes the head of the table. Flush ends it.
 func NewFlowTable(out io.Writer) *FlowTable {
@@ -53,8 +53,16 @@ func flowRow(f admin.Flow) string {
 	if f.Peer != "" {
 		client += " via " + f.Peer
 	}
-	return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s", f.ID, f.Protocol, client, f.Dst, f.Route, flowOrigin(f), f.State,
+	return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s", f.ID, f.Protocol, client, f.Dst, f.Route, flowOrigin(f), f.State, flowPath(f),
 		Seconds(f.AgeSeconds), Seconds(f.IdleSeconds), Bytes(f.ToOrigin), Bytes(f.ToClient))
+}
+
+// flowPath is which way a flow's datagrams go, and why not through the kernel alone; "-" for a conn.
+func flowPath(f admin.Flow) string {
+	if f.PathReason != "" {
+		return f.Path + ": " + f.PathReason
+	}
+	return cmp.Or(f.Path, "-")
 }
 
 // flowOrigin is "-" for an origin that is not reached yet, "waiting" for one that the conn waits for in a queue.
