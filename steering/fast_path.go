@@ -13,6 +13,9 @@ import (
 // fdFast begins the names of the descriptors of the fast path in an Inheritance.
 const fdFast = "fast/"
 
+// FastLinks begins the names of the links of the fast path in an Inheritance.
+const FastLinks = fdFast + "link/"
+
 // FastPath is the kernel's part of the forwarding of UDP flows; nil: it could not be loaded, see the
 // status. It serves until Close, and is the same until then. Of another process it may forward flows
 // already, until [fastpath.Path.Raise]: call that when the flows that are to go on have their sockets.
