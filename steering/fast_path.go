@@ -35,7 +35,7 @@ func wantsFastPath(cfg *config.Config) bool {
 // openFastPath loads the program, whether the file needs it or not: a reload may, and has no privilege
 // to load it. Without it, all flows are forwarded by user space.
 func (s *Steering) openFastPath(in Inheritance) {
-	o, err := in.fastObjects()
+	o, err := s.fastObjects(in)
 	if err == nil {
 		s.fast, err = fastpath.Open(o, s.log)
 	}
@@ -47,9 +47,12 @@ func (s *Steering) openFastPath(in Inheritance) {
 
 // fastObjects are those of the process before, or, if these are of another build, those that came
 // with the upgrade command or new ones.
-func (in Inheritance) fastObjects() (*fastpath.Objects, error) {
+func (s *Steering) fastObjects(in Inheritance) (*fastpath.Objects, error) {
 	before, err := in.takeFast("")
-	if err == nil && before != nil {
+	if before == nil && err == nil && s.pins != nil && s.pins.Saved {
+		before, err = s.pins.LoadFast()
+	}
+	if before != nil {
 		if err = before.CheckBuild(); err == nil {
 			return before, nil
 		}
@@ -58,14 +61,18 @@ func (in Inheritance) fastObjects() (*fastpath.Objects, error) {
 	if takeErr == nil && next == nil {
 		next, takeErr = fastpath.Load()
 	}
+	takeErr = errors.Join(takeErr, s.pins.RemoveFast())
 	if takeErr != nil {
-		return nil, errors.Join(err, takeErr, before.Close())
+		return nil, errors.Join(err, takeErr, before.Close(), next.Close())
 	}
 	if before == nil {
 		return next, nil
 	}
 	return next, next.TakeLinks(before)
 }
+
+// pinFast has the fast path outlive this process if the steering does.
+func (s *Steering) pinFast() error { return s.fast.Keep(s.pins.KeepFast) }
 
 // takeFast takes the objects of the fast path out of in whose names have the prefix; nil: there are
 // none.

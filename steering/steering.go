@@ -102,7 +102,7 @@ func (s *Steering) Refuse(protocol config.Protocol) error {
 func (s *Steering) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return errors.Join(s.fast.Close(), s.endReturnPath(), s.release(s.outlives))
+	return errors.Join(s.fast.Close(), s.pins.RemoveFast(), s.endReturnPath(), s.release(s.outlives))
 }
 
 // Release closes what this process has of the steering and removes nothing: after a

@@ -35,6 +35,7 @@ type Device struct {
 type devices struct {
 	mu     sync.Mutex
 	wanted bool     // the program is to be attached
+	known  bool     // there was an update
 	state  []Device // as of the last update, by name
 	handle *netlink.Handle
 	reader *obstacle.Reader

@@ -78,11 +78,16 @@ func (p *Path) Update() error {
 	if !maps.Equal(before, p.objects.Links) {
 		p.relinked.Store(true)
 	}
+	first := !p.devices.known
+	p.devices.known = true
 	if maps.Equal(*p.attached.Load(), attached) {
 		return err
 	}
 	p.attached.Store(&attached)
 	p.log.Info("fast path attached", "devices", names(attached))
+	if first { // the flows of a process before go on until somebody raises
+		return err
+	}
 	return errors.Join(err, p.Raise())
 }
 
@@ -98,6 +103,19 @@ func (p *Path) Devices() []Device {
 	p.devices.mu.Lock()
 	defer p.devices.mu.Unlock()
 	return p.devices.state
+}
+
+// Keep has do look at the objects, while nothing is attached or detached.
+func (p *Path) Keep(do func(*Objects) error) error {
+	if p == nil {
+		return nil
+	}
+	p.devices.mu.Lock()
+	defer p.devices.mu.Unlock()
+	if !p.devices.isOpen() {
+		return nil
+	}
+	return do(p.objects)
 }
 
 // Descriptors are the file descriptors that another process needs to go on. They still belong to p.
