@@ -97,7 +97,5 @@ func (h *host) computeChecksums(t *testing.T, device string) {
 // reloads has anyport load its file again, which must do.
 func (p *proxy) reloads(t *testing.T) {
 	t.Helper()
-	if got := p.ask(t, "reload"); got.status != 0 {
-		t.Fatalf("%+v", got)
-	}
+	p.asks(t, "reload")
 }

@@ -187,9 +187,7 @@ drain_timeout = "1s"
 	p.goFast(t, asker(t), conn, killed)
 
 	before := p.udpFlows(t)[killed.LocalAddr().String()]
-	if got := p.ask(t, "kill "+before.ID); got.status != 0 {
-		t.Fatalf("%+v", got)
-	}
+	p.asks(t, "kill "+before.ID)
 	asker(t)(killed) // which begins another flow
 	if now := p.udpFlows(t)[killed.LocalAddr().String()]; now.ID == before.ID || now.Path != "user" || now.ToOrigin != uint64(len("again")) {
 		t.Errorf("after a kill the flow is %+v", now)
@@ -229,22 +227,22 @@ func TestFastPathIdle(t *testing.T) {
 protocol = "udp"
 prefixes = ["192.0.2.0/24"]
 origins  = ["10.0.0.5"]
-udp_idle_timeout = "4s"
+udp_idle_timeout = "2s"
 `)
 	conn := r.client.dial(t, "udp", dstV4+":4711")
 	p.goFast(t, asker(t), conn)
 	id := p.udpFlows(t)[conn.LocalAddr().String()].ID
 	var last time.Time
-	for end := time.Now().Add(8 * time.Second); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
+	for end := time.Now().Add(4 * time.Second); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
 		fmt.Fprint(conn, "stream") // one way
 		last = time.Now()
 	}
 	f := p.udpFlows(t)[conn.LocalAddr().String()]
-	if f.ID != id || f.Path != "kernel" || f.Idle > 3 {
+	if f.ID != id || f.Path != "kernel" || f.Idle > 1.5 {
 		t.Fatalf("the flow of a stream is %+v, and was %s", f, id)
 	}
 	eventually(t, "the flow ends", func() bool { return len(p.udpFlows(t)) == 0 })
-	if idle := time.Since(last); idle < 3*time.Second-200*time.Millisecond {
+	if idle := time.Since(last); idle < time.Second {
 		t.Errorf("ended %v after the last datagram", idle)
 	}
 }
