@@ -103,3 +103,29 @@ func (s *Steering) serveFastPath(cfg *config.Config) {
 		s.log.Warn("cannot attach the fast path everywhere", "error", err)
 	}
 }
+
+// FastPathStatus is where the kernel forwards UDP flows by itself.
+type FastPathStatus struct {
+	Off     string            // why it forwards none at all; "": it does between devices
+	Devices []fastpath.Device // all of the namespace but lo; nil with Off
+}
+
+func (s *Steering) fastPathStatus() FastPathStatus {
+	switch {
+	case s.fast == nil:
+		return FastPathStatus{Off: s.fastErr.Error()}
+	case !wantsFastPath(s.config):
+		return FastPathStatus{Off: "no route needs it"}
+	}
+	return FastPathStatus{Devices: s.fast.Devices()}
+}
+
+// ForecastFastPath says where the kernel of this thread's namespace would forward the UDP flows of cfg. It
+// changes nothing. A program of a running anyport counts as one of others.
+func ForecastFastPath(cfg *config.Config) (FastPathStatus, error) {
+	if !wantsFastPath(cfg) {
+		return FastPathStatus{Off: "no route needs it"}, nil
+	}
+	devices, err := fastpath.Forecast()
+	return FastPathStatus{Devices: devices}, err
+}

@@ -247,3 +247,19 @@ func sameFile(a, b *os.File) (bool, error) {
 	}
 	return os.SameFile(x, y), nil
 }
+
+// Forecast says which devices of this thread's network namespace the program would forward between.
+func Forecast() (all []Device, err error) {
+	links, err := netlink.LinkList()
+	if err != nil {
+		return nil, fmt.Errorf("list the interfaces: %w", err)
+	}
+	obstacles, err := obstacle.ReadHost(links, nil)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range judge(links) {
+		all = append(all, Device{c.name, cmp.Or(c.off, obstacle.On(c.name, obstacles))})
+	}
+	return all, nil
+}

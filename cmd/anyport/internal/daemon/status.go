@@ -100,6 +100,7 @@ func steeringStatus(kernel steering.Status, err error) admin.SteeringStatus {
 		Missing:         append([]string{}, kernel.Missing...),
 		RoutesRestored:  kernel.Restored,
 		Unmatched:       map[string]uint64{},
+		FastPath:        fastPathStatus(kernel.FastPath),
 	}
 	for _, c := range kernel.Counters {
 		if c.Route == "" {
@@ -108,6 +109,14 @@ func steeringStatus(kernel steering.Status, err error) admin.SteeringStatus {
 	}
 	if err != nil {
 		status.Error = err.Error()
+	}
+	return status
+}
+
+func fastPathStatus(s steering.FastPathStatus) admin.FastPathStatus {
+	status := admin.FastPathStatus{Off: s.Off, Devices: []admin.FastDevice{}}
+	for _, d := range s.Devices {
+		status.Devices = append(status.Devices, admin.FastDevice(d))
 	}
 	return status
 }
