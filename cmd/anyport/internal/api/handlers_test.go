@@ -79,7 +79,7 @@ func TestAnswers(t *testing.T) {
 		{"POST /reload?dry_run=1", `{"dry_run":true,"path":"a.toml","generation":2,"keys":[],"routes":[]}` + "\n", "reload  10"},
 		{"POST /upgrade", `{"pid":8,"binary":"","flows":1,"conns":2,"left":3}` + "\n", "upgrade  10"},
 		{"POST /upgrade?binary=/bin/new", `{"pid":8,"binary":"/bin/new","flows":1,"conns":2,"left":3}` + "\n", "upgrade /bin/new 10"},
-		{"GET /flows?top=1", `{"flows":[{"id":"0000000000001388","protocol":"udp","client":"198.51.100.2:2","dst":"192.0.2.1:80","route":"web","origin":"10.0.0.5:80","state":"naming","age_seconds":1.5,"idle_seconds":0.02,"bytes_to_origin":1000,"bytes_to_client":5000}],"total":3}` + "\n", ""},
+		{"GET /flows?top=1", `{"flows":[{"id":"0000000000001388","protocol":"udp","client":"198.51.100.2:2","dst":"192.0.2.1:80","route":"web","origin":"10.0.0.5:80","state":"naming","age_seconds":1.5,"idle_seconds":0.02,"bytes_to_origin":1000,"bytes_to_client":5000,"path":"kernel"}],"total":3}` + "\n", ""},
 		{"POST /kill?client=198.51.100.0/24&protocol=tcp", `{"ended":1,"missing":[]}` + "\n", "kill client=198.51.100.0/24 protocol=tcp 00"},
 		{"POST /kill?id=0000000000001388&id=0123456789abcdef", `{"ended":1,"missing":["0123456789abcdef"]}` + "\n", "kill id=0000000000001388,0123456789abcdef 00"},
 	} {
