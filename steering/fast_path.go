@@ -4,16 +4,17 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"time"
 
 	"anyport/config"
 	"anyport/steering/fastpath"
-	"anyport/steering/host"
 	"anyport/steering/program"
 )
 
 // fdFast begins the names of the descriptors of the fast path in an Inheritance.
 const fdFast = "fast/"
+
+// FastLinks begins the names of the links of the fast path in an Inheritance.
+const FastLinks = fdFast + "link/"
 
 // FastPath is the kernel's part of the forwarding of UDP flows; nil: it could not be loaded, see the
 // status. It serves until Close, and is the same until then. Of another process it may forward flows
@@ -34,7 +35,7 @@ func wantsFastPath(cfg *config.Config) bool {
 // openFastPath loads the program, whether the file needs it or not: a reload may, and has no privilege
 // to load it. Without it, all flows are forwarded by user space.
 func (s *Steering) openFastPath(in Inheritance) {
-	o, err := in.fastObjects()
+	o, err := s.fastObjects(in)
 	if err == nil {
 		s.fast, err = fastpath.Open(o, s.log)
 	}
@@ -46,9 +47,12 @@ func (s *Steering) openFastPath(in Inheritance) {
 
 // fastObjects are those of the process before, or, if these are of another build, those that came
 // with the upgrade command or new ones.
-func (in Inheritance) fastObjects() (*fastpath.Objects, error) {
+func (s *Steering) fastObjects(in Inheritance) (*fastpath.Objects, error) {
 	before, err := in.takeFast("")
-	if err == nil && before != nil {
+	if before == nil && err == nil && s.pins != nil && s.pins.Saved {
+		before, err = s.pins.LoadFast()
+	}
+	if before != nil {
 		if err = before.CheckBuild(); err == nil {
 			return before, nil
 		}
@@ -57,14 +61,18 @@ func (in Inheritance) fastObjects() (*fastpath.Objects, error) {
 	if takeErr == nil && next == nil {
 		next, takeErr = fastpath.Load()
 	}
+	takeErr = errors.Join(takeErr, s.pins.RemoveFast())
 	if takeErr != nil {
-		return nil, errors.Join(err, takeErr, before.Close())
+		return nil, errors.Join(err, takeErr, before.Close(), next.Close())
 	}
 	if before == nil {
 		return next, nil
 	}
 	return next, next.TakeLinks(before)
 }
+
+// pinFast has the fast path outlive this process if the steering does.
+func (s *Steering) pinFast() error { return s.fast.Keep(s.pins.KeepFast) }
 
 // takeFast takes the objects of the fast path out of in whose names have the prefix; nil: there are
 // none.
@@ -94,16 +102,4 @@ func (s *Steering) serveFastPath(cfg *config.Config) {
 	if err := s.fast.Serve(wantsFastPath(cfg)); err != nil {
 		s.log.Warn("cannot attach the fast path everywhere", "error", err)
 	}
-}
-
-// fastInterval is how late a change is noticed that the kernel reports to nobody.
-const fastInterval = 5 * time.Second
-
-// checkFastPath attaches the program to new devices, and reports whether there are other links.
-func (s *Steering) checkFastPath(now time.Time, h host.Changes) (relinked bool, err error) {
-	if !h.Links() && now.Sub(s.fastCheckedAt) < fastInterval {
-		return false, nil
-	}
-	s.fastCheckedAt = now
-	return s.fast.Update()
 }

@@ -2,6 +2,9 @@ package steering
 
 import (
 	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -91,5 +94,77 @@ func TestFastPathLife(t *testing.T) {
 	}
 	if err := next.FastPath().Admit(aFlow); err != fastflow.Device {
 		t.Errorf("a flow over devices without the program: %v", err)
+	}
+}
+
+// TestFastPathKilled: with pins, the flows of a process that was killed are forwarded on, and the next
+// process knows them; a stop and unload leave nothing of it.
+func TestFastPathKilled(t *testing.T) {
+	netnstest.InNamespace(t)
+	addNeighbours(t)
+	dir := filepath.Join(bpffs(t), "anyport")
+	killed := openHere(t, pinned(dir))
+	if err := killed.FastPath().Admit(aFlow); err != nil {
+		t.Fatal(err)
+	}
+	before := killed.FastPath().Generation()
+	if err := killed.Release(); err != nil { // as the kernel does
+		t.Fatal(err)
+	}
+	next := openHere(t, pinned(dir))
+	left, err := next.FastPath().Adopt()
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for f := range left {
+		found++
+		if f != aFlow {
+			t.Errorf("adopted %+v", f)
+		}
+	}
+	if found != 1 || len(attachedTo(next)) != 2 {
+		t.Errorf("%d flows, attached to %v", found, attachedTo(next))
+	}
+	if next.FastPath().Generation() != before {
+		t.Error("the flows of the process before were ended before anybody has adopted them")
+	}
+
+	fastFiles := func() (names []string) {
+		entries, _ := os.ReadDir(dir)
+		for _, e := range entries {
+			if strings.HasPrefix(e.Name(), "fast_") {
+				names = append(names, e.Name())
+			}
+		}
+		return names
+	}
+	if names := fastFiles(); len(names) != 6 { // the program, three maps, two links
+		t.Errorf("pinned: %v", names)
+	}
+	for _, name := range fastFiles() {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := next.pinFast(); err != nil || len(fastFiles()) != 6 {
+		t.Errorf("pinned again: %v, %v", fastFiles(), err)
+	}
+	if err := next.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if names := fastFiles(); len(names) > 0 {
+		t.Errorf("left by a stop: %v", names)
+	}
+
+	killed = openHere(t, pinned(dir))
+	if err := killed.Release(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Unload(pinned(dir), discard); err != nil {
+		t.Fatal(err)
+	}
+	if names := fastFiles(); len(names) > 0 {
+		t.Errorf("left by unload: %v", names)
 	}
 }

@@ -97,6 +97,9 @@ func (s *Steering) open(cfg *config.Config, table *table.Table, in Inheritance) 
 	if err := s.pinProgram(); err != nil {
 		return err
 	}
+	if err := s.pinFast(); err != nil {
+		return err
+	}
 	s.copyDoors() // those too that the former program has opened until it was replaced
 	return s.closeFormer()
 }

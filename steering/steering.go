@@ -34,12 +34,11 @@ type Steering struct {
 	netns           *os.File         // the namespace, also for threads that are in another one
 	sockets         sockets
 	routes          *host.LocalRoutes
-	keeper          *host.Keeper   // of the routes
-	monitor         *host.Monitor  // tells of changes to what the routes stand on
-	returning       returnPath     // of what origins send to clients
-	fast            *fastpath.Path // nil: see fastErr; it has mutexes of its own
-	fastErr         error          // why there is no fast path
-	fastCheckedAt   time.Time
+	keeper          *host.Keeper      // of the routes
+	monitor         *host.Monitor     // tells of changes to what the routes stand on
+	returning       returnPath        // of what origins send to clients
+	fast            *fastpath.Path    // nil: see fastErr; it has mutexes of its own
+	fastErr         error             // why there is no fast path
 	services        *services.Watcher // of routes with action = "socket"; it has a mutex of its own
 	hook            *services.Hook    // its program, which belongs to it; nil: it could not be loaded
 	announcement    *instances.Announcement
@@ -103,7 +102,7 @@ func (s *Steering) Refuse(protocol config.Protocol) error {
 func (s *Steering) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return errors.Join(s.fast.Close(), s.endReturnPath(), s.release(s.outlives))
+	return errors.Join(s.fast.Close(), s.pins.RemoveFast(), s.endReturnPath(), s.release(s.outlives))
 }
 
 // Release closes what this process has of the steering and removes nothing: after a

@@ -86,13 +86,13 @@ func (o *Objects) takeLink(index string, fd int) error {
 	}
 	i, err := strconv.Atoi(index)
 	if err == nil {
-		err = o.adoptLink(i, l)
+		err = o.AdoptLink(i, l)
 	}
 	return err
 }
 
-// adoptLink closes l unless it still attaches a program to the device.
-func (o *Objects) adoptLink(index int, l link.Link) error {
+// AdoptLink closes l unless it still attaches a program to the device.
+func (o *Objects) AdoptLink(index int, l link.Link) error {
 	info, err := l.Info()
 	if err != nil || info.TCX() == nil || int(info.TCX().Ifindex) != index {
 		return l.Close()

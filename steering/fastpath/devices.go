@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
+	"runtime"
 	"slices"
 	"sync"
 
@@ -13,6 +15,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"anyport/steering/fastpath/obstacle"
 	"anyport/steering/program"
 )
 
@@ -32,8 +35,11 @@ type Device struct {
 type devices struct {
 	mu     sync.Mutex
 	wanted bool     // the program is to be attached
+	known  bool     // there was an update
 	state  []Device // as of the last update, by name
 	handle *netlink.Handle
+	reader *obstacle.Reader
+	netns  *os.File // the namespace, for threads that are in another one
 }
 
 // candidate is a device as the kernel describes it.
@@ -71,18 +77,29 @@ func judge(links []netlink.Link) []candidate {
 	return all
 }
 
-// update attaches the program to devices that are new, and closes the links of those that are not
-// fit any more.
+// update attaches the program to devices that are fit and have no obstacle, and detaches it from those
+// that are not fit any more. Where an obstacle appears the program stays, so that this process needs no
+// privilege when it is gone, and forwards nothing.
 func (d *devices) update(o *Objects) (attached map[int]device, err error) {
 	links, err := listLinks(d.handle)
 	if err != nil {
 		return nil, fmt.Errorf("list the interfaces: %w", err)
 	}
-	attached = map[int]device{}
-	d.state = nil
+	attached, d.state = map[int]device{}, nil
+	fit, obstacles, unread := map[int]bool{}, []obstacle.Obstacle(nil), error(nil)
+	if d.wanted {
+		obstacles, unread = d.readObstacles(links, o.Program)
+	}
 	for _, c := range judge(links) {
 		if c.off == "" && !d.wanted {
 			c.off = "no route needs it"
+		}
+		if c.off == "" {
+			fit[c.index] = true
+			c.off = obstacle.On(c.name, obstacles)
+		}
+		if c.off == "" && unread != nil {
+			c.off = unread.Error()
 		}
 		if c.off == "" {
 			if err := o.attach(c.index); err != nil {
@@ -94,7 +111,16 @@ func (d *devices) update(o *Objects) (attached map[int]device, err error) {
 		}
 		d.state = append(d.state, Device{c.name, c.off})
 	}
-	return attached, o.detachOthers(attached)
+	return attached, o.detachOthers(fit)
+}
+
+// readObstacles does not count the program itself.
+func (d *devices) readObstacles(links []netlink.Link, own *ebpf.Program) ([]obstacle.Obstacle, error) {
+	id, err := program.IDOf(own)
+	if err != nil {
+		return nil, err
+	}
+	return d.reader.Read(links, []uint32{uint32(id)})
 }
 
 // attach attaches the program, unless it is.
@@ -134,10 +160,10 @@ func (o *Objects) repair(l link.Link) (there bool, err error) {
 }
 
 // detachOthers detaches the program from the devices that are not in keep.
-func (o *Objects) detachOthers(keep map[int]device) error {
+func (o *Objects) detachOthers(keep map[int]bool) error {
 	var errs []error
 	for index, l := range o.Links {
-		if _, ok := keep[index]; ok {
+		if keep[index] {
 			continue
 		}
 		if err := l.Detach(); err != nil && !errors.Is(err, unix.ENOLINK) { // else the device is gone
@@ -159,10 +185,65 @@ func listLinks(handle *netlink.Handle) (all []netlink.Link, err error) {
 	return all, err
 }
 
-func openDevices() (*netlink.Handle, error) {
-	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
-	if err != nil {
-		return nil, fmt.Errorf("open a netlink socket: %w", err)
+// open opens what asks the kernel about the network namespace of this thread.
+func (d *devices) open() (err error) {
+	if d.netns, err = os.Open("/proc/thread-self/ns/net"); err != nil {
+		return fmt.Errorf("open this network namespace: %w", err)
 	}
-	return handle, nil
+	if d.reader, err = obstacle.Open(); err != nil {
+		return err
+	}
+	if d.handle, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
+		return fmt.Errorf("open a netlink socket: %w", err)
+	}
+	return nil
+}
+
+// isOpen is false before open and after close.
+func (d *devices) isOpen() bool { return d.handle != nil }
+
+func (d *devices) close() {
+	if d.handle != nil {
+		d.handle.Close()
+	}
+	d.reader.Close()
+	if d.netns != nil {
+		_ = d.netns.Close()
+	}
+	d.handle, d.reader, d.netns = nil, nil, nil
+}
+
+// within runs do on a thread that is in the namespace: to the kernel an interface index is one of the
+// thread's namespace. Only tests have threads in several, and the privilege to move between them.
+func (d *devices) within(do func() error) (err error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	here, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		return fmt.Errorf("open this network namespace: %w", err)
+	}
+	defer here.Close()
+	if same, err := sameFile(here, d.netns); err != nil || same {
+		if err != nil {
+			return err
+		}
+		return do()
+	}
+	if err := unix.Setns(int(d.netns.Fd()), unix.CLONE_NEWNET); err != nil {
+		return fmt.Errorf("enter the network namespace: %w", err)
+	}
+	defer func() { err = errors.Join(err, unix.Setns(int(here.Fd()), unix.CLONE_NEWNET)) }()
+	return do()
+}
+
+func sameFile(a, b *os.File) (bool, error) {
+	x, err := a.Stat()
+	if err != nil {
+		return false, err
+	}
+	y, err := b.Stat()
+	if err != nil {
+		return false, err
+	}
+	return os.SameFile(x, y), nil
 }

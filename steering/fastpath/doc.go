@@ -6,7 +6,10 @@
 //
 //	path.go       the type Path: admits flows, says what was forwarded, removes them
 //	entry.go      a flow as the two entries of the program's table; pure
+//	open.go       a Path opens, is attached, goes to another process, ends
+//	adopt.go      the flows of a process that was killed
 //	ways.go       through which devices a flow's datagrams leave
 //	devices.go    which devices the program is attached to, and why not
-//	objects.go    the program and its maps in the kernel
+//	watch.go      what the kernel reports: rules, routes, devices
+//	objects.go    the program and its maps in the kernel; descriptors.go: on their way
 package fastpath

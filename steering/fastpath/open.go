@@ -15,8 +15,11 @@ func Open(o *Objects, log *slog.Logger) (p *Path, err error) {
 	p = &Path{objects: o, log: log, flows: map[forth]admitted{}, shared: map[key]int{}}
 	p.lastID.Store(sinceBoot()) // no process admits as many flows as ns pass: so no id is another's
 	p.attached.Store(&map[int]device{})
-	if p.devices.handle, err = openDevices(); err == nil {
+	if err = p.devices.open(); err == nil {
 		p.ways, err = openWays()
+	}
+	if err == nil {
+		err = p.events.open()
 	}
 	if err == nil {
 		err = p.readGeneration()
@@ -49,34 +52,48 @@ func (p *Path) Serve(wanted bool) error {
 	p.devices.mu.Lock()
 	p.devices.wanted = wanted
 	p.devices.mu.Unlock()
-	_, err := p.Update()
-	return err
+	return p.Update()
 }
 
 // Update attaches the program to new devices, and ends the forwarding of all flows if a device, its
-// MTU or what speaks against it has changed. It reports whether there are other links.
-func (p *Path) Update() (changed bool, err error) {
+// MTU or what speaks against it has changed.
+func (p *Path) Update() error {
 	if p == nil {
-		return false, nil
+		return nil
 	}
 	p.devices.mu.Lock()
 	defer p.devices.mu.Unlock()
-	if p.devices.handle == nil { // closed
-		return false, nil
+	if !p.devices.isOpen() {
+		return nil
 	}
+	var attached map[int]device
 	before := maps.Clone(p.objects.Links)
-	attached, err := p.devices.update(p.objects)
+	err := p.devices.within(func() (err error) {
+		attached, err = p.devices.update(p.objects)
+		return err
+	})
 	if attached == nil {
-		return false, err
+		return err
 	}
-	changed = !maps.Equal(before, p.objects.Links)
+	if !maps.Equal(before, p.objects.Links) {
+		p.relinked.Store(true)
+	}
+	first := !p.devices.known
+	p.devices.known = true
 	if maps.Equal(*p.attached.Load(), attached) {
-		return changed, err
+		return err
 	}
 	p.attached.Store(&attached)
-	p.log.Info("the fast path is attached", "devices", names(attached))
-	return changed, errors.Join(err, p.Raise())
+	p.log.Info("fast path attached", "devices", names(attached))
+	if first { // the flows of a process before go on until somebody raises
+		return err
+	}
+	return errors.Join(err, p.Raise())
 }
+
+// Relinked reports whether there are other links since the last call: who keeps copies of their
+// descriptors has old ones.
+func (p *Path) Relinked() bool { return p != nil && p.relinked.Swap(false) }
 
 // Devices says which devices datagrams are forwarded between, and what speaks against the others.
 func (p *Path) Devices() []Device {
@@ -88,6 +105,19 @@ func (p *Path) Devices() []Device {
 	return p.devices.state
 }
 
+// Keep has do look at the objects, while nothing is attached or detached.
+func (p *Path) Keep(do func(*Objects) error) error {
+	if p == nil {
+		return nil
+	}
+	p.devices.mu.Lock()
+	defer p.devices.mu.Unlock()
+	if !p.devices.isOpen() {
+		return nil
+	}
+	return do(p.objects)
+}
+
 // Descriptors are the file descriptors that another process needs to go on. They still belong to p.
 func (p *Path) Descriptors() map[string]int {
 	if p == nil {
@@ -95,7 +125,7 @@ func (p *Path) Descriptors() map[string]int {
 	}
 	p.devices.mu.Lock()
 	defer p.devices.mu.Unlock()
-	if p.devices.handle == nil {
+	if !p.devices.isOpen() {
 		return nil
 	}
 	return p.objects.Descriptors()
@@ -108,7 +138,7 @@ func (p *Path) Close() error {
 	}
 	err := p.Raise()
 	p.devices.mu.Lock()
-	if p.devices.handle != nil {
+	if p.devices.isOpen() {
 		err = errors.Join(err, p.objects.detachOthers(nil))
 	}
 	p.devices.mu.Unlock()
@@ -127,10 +157,8 @@ func (p *Path) Release() error {
 	defer p.raising.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.devices.handle != nil {
-		p.devices.handle.Close()
-		p.devices.handle = nil
-	}
+	p.devices.close()
+	p.events.close()
 	p.ways.close()
 	err := p.objects.Close()
 	p.objects = nil

@@ -29,7 +29,10 @@ type Path struct {
 	flows  map[forth]admitted // what fast_usage has
 	shared map[key]int        // how many flows have an entry for their answers in common
 
-	devices devices // its own mutex
+	devices  devices // its own mutex
+	relinked atomic.Bool
+	events   events
+	failure  atomic.Pointer[string] // of the last update; nil or "": none
 }
 
 // forth is what tells flows apart: what their clients' datagrams have.
@@ -150,8 +153,8 @@ func (p *Path) Usage(f fastflow.Flow) (fastflow.Usage, bool) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	a, ok := p.flows[forth(keyOf(f.Client, f.Dst))]
-	if !ok || p.objects == nil {
+	_, a, ok := p.find(f)
+	if !ok {
 		return fastflow.Usage{}, false
 	}
 	return p.usage(a.id)
@@ -165,7 +168,9 @@ func (p *Path) Leave(f fastflow.Flow) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.leave(forth(keyOf(f.Client, f.Dst)))
+	if k, _, ok := p.find(f); ok {
+		p.leave(k)
+	}
 }
 
 // Remove forgets f, and returns what the program has forwarded of it; false: f is not admitted. Runs
@@ -176,15 +181,21 @@ func (p *Path) Remove(f fastflow.Flow) (u fastflow.Usage, ok bool) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	k := forth(keyOf(f.Client, f.Dst))
-	a, ok := p.flows[k]
-	if !ok || p.objects == nil {
+	k, a, ok := p.find(f)
+	if !ok {
 		return u, false
 	}
 	p.leave(k)
 	u, ok = p.usage(a.id)
 	p.drop(k)
 	return u, ok
+}
+
+// find finds f, and not another flow of the same client and dst. The caller holds mu.
+func (p *Path) find(f fastflow.Flow) (k forth, a admitted, ok bool) {
+	k = forth(keyOf(f.Client, f.Dst))
+	a, ok = p.flows[k]
+	return k, a, ok && a.back == keyOf(f.Origin, f.Source) && p.objects != nil
 }
 
 // Admitted is how many flows there are. Those are included whose generation is over.

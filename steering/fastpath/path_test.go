@@ -154,3 +154,26 @@ func (r *rig) exchange(client, origin *net.UDPConn, f fastflow.Flow, arrives boo
 		}
 	}
 }
+
+// TestOtherFlow: what is asked about a flow says and does nothing about another one of the same client and
+// dst that came after it.
+func TestOtherFlow(t *testing.T) {
+	r := newRig(t)
+	p := r.open()
+	before, now := ends["IPv4"], ends["IPv4"]
+	before.Idle, now.Idle = time.Hour, time.Hour
+	now.Source = netip.AddrPortFrom(now.Source.Addr(), 5001)
+	r.check(p.Admit(before))
+	r.check(p.Admit(now))
+	if _, ok := p.Usage(before); ok {
+		t.Error("the flow before is still said to be there")
+	}
+	p.Leave(before)
+	if _, ok := p.Remove(before); ok {
+		t.Error("the flow before can be removed")
+	}
+	client, origin := r.socket(r.client, now.Client.String()), r.socket(r.origin, now.Origin.String())
+	r.exchange(client, origin, now, true)
+	p.Remove(now)
+	r.empty(p)
+}

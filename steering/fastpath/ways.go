@@ -2,6 +2,7 @@ package fastpath
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"sync"
 
@@ -77,6 +78,33 @@ func (w *ways) ask(at addresses, devices map[int]device) (way, error) {
 		mtu = min(mtu, r.MTU)
 	}
 	return way{r.LinkIndex, uint16(min(mtu, 1<<16-1))}, nil
+}
+
+// maxAsked bounds how many ways are asked about again when routes change.
+const maxAsked = 1 << 12
+
+// changed reports whether the kernel now answers differently about what was asked before, or may.
+func (w *ways) changed(devices map[int]device) bool {
+	w.mu.Lock()
+	known := maps.Clone(w.known)
+	w.mu.Unlock()
+	if len(known) > maxAsked {
+		w.forget()
+		return true
+	}
+	for at, before := range known {
+		if now, err := w.ask(at, devices); err != nil || now != before {
+			w.forget()
+			return true
+		}
+	}
+	return false
+}
+
+func (w *ways) forget() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	clear(w.known)
 }
 
 func (w *ways) close() {
