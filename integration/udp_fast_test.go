@@ -158,6 +158,9 @@ origins  = ["10.0.0.5"]
 		for range turns {
 			trade(t, conn, "again")
 		}
+		if got, says := p.ask(t, "explain udp "+dst+":4711").stdout, "fast path: no: "; strings.Contains(got, says) == (want == "unvalidated") {
+			t.Errorf("%s is explained as %s", dst, got)
+		}
 		if f := p.udpFlows(t)[conn.LocalAddr().String()]; f.Path != "user" || f.Reason != want {
 			t.Errorf("%s: %+v, want %s", dst, f, want)
 		}

@@ -209,8 +209,8 @@ func (e *exporter) fast(r *admin.RouteStatus) {
 		return
 	}
 	e.gauge(fastFlows, float64(r.Fast.Flows), r.Name)
-	for direction, n := range sorted(r.Fast.Datagrams) {
-		e.counter(fastSent, n, r.Name, direction)
+	for _, d := range []route.Direction{route.ToClient, route.ToOrigin} {
+		e.counter(fastSent, r.Fast.Datagrams[d.String()], r.Name, d.String())
 	}
 	for reason, n := range sorted(r.Fast.Refused) {
 		e.counter(fastRefused, n, r.Name, reason)

@@ -50,6 +50,7 @@ func busyStatus() admin.Status {
 				Datagrams: map[string]map[string]uint64{"to_origin": {"forwarded": 4}},
 			},
 			Connects: connects, HeldBack: 9000,
+			Fast:             admin.FastStatus{Flows: 2, Datagrams: map[string]uint64{"to_client": 3}, Refused: map[string]uint64{"header": 1}},
 			Origins:          []admin.OriginStatus{{Address: "10.0.0.5", Up: true, Refusals: 3, FailedDials: 2, Weight: 6, Changes: map[string]uint64{"check_failed": 4}, ConnectErrors: map[string]uint64{"refused": 2, "timeout": 1}, ConnsActive: 1, ConnsTotal: 8, CheckedAt: &checked, CheckSeconds: 0.002, SourcePorts: map[string]int64{"auto": 1, "10.0.0.1": 2}}},
 			BandwidthWaiting: map[string]int64{"to_client": 2}, QueueWaiting: &waiting,
 			Hours: &admin.HoursStatus{Active: true}, LocalSockets: []admin.LocalSocket{{Protocol: "tcp", Up: true}},
