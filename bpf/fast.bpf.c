@@ -35,6 +35,10 @@ const volatile __u32 has_coarse_clock = 0;
  * packet (CHECKSUM_COMPLETE) when an IPv6 address changes. */
 const volatile __u32 ipv6_flag = 0;
 
+/* What every link carries (RFC 791, RFC 8200): nobody can make datagrams go up that are shorter. */
+#define MIN_MTU_V4 68
+#define MIN_MTU_V6 1280
+
 #define IP_OFFSET 0x1fff
 #define IP_MF 0x2000
 
@@ -274,8 +278,9 @@ static __always_inline __u32 size_of(__u32 header, __u32 v4)
 
 /* A train is cut into datagrams of gso_size bytes on its way out. It can't get a header for each, and
  * would be no train any more if its frame was cut. */
-static __always_inline int fits(struct __sk_buff *skb, const struct packet *p, const struct route *r)
+static __always_inline int fits(struct __sk_buff *skb, const struct packet *p, const struct route *r, const struct flow_usage *u)
 {
+	__u32 heard = r->to_client ? u->client_mtu : u->origin_mtu;
 	__u32 payload = p->payload + size_of(r->puts, p->v4) - size_of(r->takes, p->v4);
 
 	if (skb->gso_size) {
@@ -283,7 +288,8 @@ static __always_inline int fits(struct __sk_buff *skb, const struct packet *p, c
 			return 0;
 		payload = skb->gso_size;
 	}
-	return p->ip + sizeof(struct udphdr) + payload <= r->mtu;
+	payload += p->ip + sizeof(struct udphdr);
+	return payload <= r->mtu && (!heard || payload <= heard);
 }
 
 /* The size, which is none but 1 to sizeof(struct payload), in a way that the verifier can follow. */
@@ -479,6 +485,97 @@ static __always_inline int forward(struct __sk_buff *skb, const struct packet *p
 	return bpf_redirect_neigh(r->device, NULL, 0, 0);
 }
 
+#define ICMP_DEST_UNREACH 3 /* RFC 792, with the MTU of RFC 1191 */
+#define ICMP_FRAG_NEEDED 4
+#define ICMPV6_PACKET_TOO_BIG 2 /* RFC 4443 */
+
+/* An error that a datagram was too long, and how that began, if it had neither options nor extension
+ * headers. */
+struct error_v4 {
+	__u8 type;
+	__u8 code;
+	__u16 check;
+	__u16 unused;
+	__be16 mtu;
+	struct iphdr ip;
+	struct udphdr udp;
+};
+
+struct error_v6 {
+	__u8 type;
+	__u8 code;
+	__u16 check;
+	__be32 mtu;
+	struct ipv6hdr ip;
+	struct udphdr udp;
+};
+
+/* The key is that of the answer to the datagram. 0: it is another packet. */
+static __always_inline __u32 read_error_v4(struct __sk_buff *skb, struct flow_key *key)
+{
+	struct error_v4 e = {};
+
+	if (bpf_skb_load_bytes(skb, ETH_HLEN + sizeof(struct iphdr), &e, sizeof(e)) || e.type != ICMP_DEST_UNREACH ||
+	    e.code != ICMP_FRAG_NEEDED || e.ip.ihl != 5 || e.ip.protocol != IPPROTO_UDP)
+		return 0;
+	key->src[2] = key->dst[2] = bpf_htonl(0xffff);
+	key->src[3] = e.ip.daddr;
+	key->dst[3] = e.ip.saddr;
+	key->sport = e.udp.dest;
+	key->dport = e.udp.source;
+	return bpf_ntohs(e.mtu) < MIN_MTU_V4 ? MIN_MTU_V4 : bpf_ntohs(e.mtu);
+}
+
+static __always_inline __u32 read_error_v6(struct __sk_buff *skb, struct flow_key *key)
+{
+	struct error_v6 e = {};
+
+	if (bpf_skb_load_bytes(skb, ETH_HLEN + sizeof(struct ipv6hdr), &e, sizeof(e)) || e.type != ICMPV6_PACKET_TOO_BIG ||
+	    e.ip.nexthdr != IPPROTO_UDP)
+		return 0;
+	__builtin_memcpy(key->src, &e.ip.daddr, sizeof(key->src));
+	__builtin_memcpy(key->dst, &e.ip.saddr, sizeof(key->dst));
+	key->sport = e.udp.dest;
+	key->dport = e.udp.source;
+	return bpf_ntohl(e.mtu) < MIN_MTU_V6 ? MIN_MTU_V6 : bpf_ntohl(e.mtu);
+}
+
+/* Notes that datagrams of a flow have to be shorter, and passes up what is not. The kernel hears of it
+ * only where user space has a socket. A forged error can do no more than that. Of answers that flows
+ * share nothing is noted: user space has the socket that hears of it. */
+static __always_inline void note_error(struct __sk_buff *skb)
+{
+	const void *data = (const void *)(long)skb->data, *end = (const void *)(long)skb->data_end;
+	const struct ipv6hdr *v6 = data + ETH_HLEN;
+	const struct iphdr *v4 = data + ETH_HLEN;
+	struct flow_key key = {};
+	const struct flow_entry *f;
+	struct flow_usage *u;
+	__u32 mtu = 0;
+	__u64 id;
+
+	if (skb->protocol == bpf_htons(ETH_P_IP)) {
+		if ((const void *)(v4 + 1) <= end && v4->protocol == IPPROTO_ICMP && v4->ihl == 5)
+			mtu = read_error_v4(skb, &key);
+	} else if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
+		if ((const void *)(v6 + 1) <= end && v6->nexthdr == IPPROTO_ICMPV6)
+			mtu = read_error_v6(skb, &key);
+	}
+	if (!mtu || mtu > 0xffff)
+		return;
+	f = bpf_map_lookup_elem(&fast_flows, &key);
+	if (!f || f->shared)
+		return;
+	id = f->id;
+	u = bpf_map_lookup_elem(&fast_usage, &id);
+	if (!u)
+		return;
+	if (f->to_client) /* so the datagram went to the origin */
+		u->origin_mtu = mtu;
+	else
+		u->client_mtu = mtu;
+}
+
 SEC("tc")
 int forward_admitted(struct __sk_buff *skb)
 {
@@ -489,11 +586,15 @@ int forward_admitted(struct __sk_buff *skb)
 	__u64 now;
 	int verdict;
 
-	if (!read_packet(skb, &p) || !find_route(skb, &p, &r) || !in_force(&r) || !fits(skb, &p, &r))
+	if (!read_packet(skb, &p)) {
+		note_error(skb);
+		return TC_ACT_UNSPEC;
+	}
+	if (!find_route(skb, &p, &r) || !in_force(&r))
 		return TC_ACT_UNSPEC;
 	u = bpf_map_lookup_elem(&fast_usage, &r.id);
 	now = clock();
-	if (!u || (__u64)quiet_for(u, now) > r.idle)
+	if (!u || (__u64)quiet_for(u, now) > r.idle || !fits(skb, &p, &r, u))
 		return TC_ACT_UNSPEC;
 	if (skb->gso_size)
 		packets = skb->gso_segs;

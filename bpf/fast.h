@@ -47,6 +47,9 @@ struct flow_usage {
 	__u64 last; /* datagram, in either direction, by CLOCK_MONOTONIC; it may be a second late */
 	struct flow_count to_origin;
 	struct flow_count to_client;
+	__u16 origin_mtu; /* of whole packets, as an ICMP error has said it since; 0: none has */
+	__u16 client_mtu;
+	__u32 pad;
 };
 
 /* Memory is allocated with each flow: a full table would take 60 MB. */

@@ -53,6 +53,9 @@ type FastFlowUsage struct {
 		Packets uint64
 		Bytes   uint64
 	}
+	OriginMtu uint16
+	ClientMtu uint16
+	Pad       uint32
 }
 
 type FastPayload struct {

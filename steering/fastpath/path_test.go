@@ -86,7 +86,7 @@ func (r *rig) empty(p *Path) {
 	r.t.Helper()
 	flows, err := readAll[key, entry](p.objects.Flows)
 	r.check(err)
-	usage, err := readAll[uint64, [5]uint64](p.objects.Usage)
+	usage, err := readAll[uint64, [6]uint64](p.objects.Usage)
 	r.check(err)
 	if len(flows)+len(usage)+len(p.flows)+len(p.shared) > 0 {
 		r.t.Errorf("left: %d entries, %d counters, %d flows, %d shared", len(flows), len(usage), len(p.flows), len(p.shared))
