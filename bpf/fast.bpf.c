@@ -91,6 +91,9 @@ static __always_inline __u64 clock(void)
 	return has_coarse_clock ? bpf_ktime_get_coarse_ns() : bpf_ktime_get_ns();
 }
 
+/* Without it clang makes of two pointers one and a constant that differs. */
+#define OPAQUE(pointer) asm volatile("" : "+r"(pointer))
+
 /* Of IPv4 ::ffff:a.b.c.d. Only a datagram that the kernel would deliver whole, and that a router
  * would still forward, is read. */
 static __always_inline int read_v4(struct packet *p, const void *data, const void *end)
@@ -113,6 +116,7 @@ static __always_inline int read_v4(struct packet *p, const void *data, const voi
 	p->key.src[2] = p->key.dst[2] = bpf_htonl(0xffff);
 	p->key.src[3] = ip->saddr;
 	p->key.dst[3] = ip->daddr;
+	OPAQUE(udp);
 	p->key.sport = udp->source;
 	p->key.dport = udp->dest;
 	return 1;
@@ -135,6 +139,7 @@ static __always_inline int read_v6(struct packet *p, const void *data, const voi
 	p->payload = length - sizeof(*udp);
 	__builtin_memcpy(p->key.src, &ip->saddr, sizeof(p->key.src));
 	__builtin_memcpy(p->key.dst, &ip->daddr, sizeof(p->key.dst));
+	OPAQUE(udp);
 	p->key.sport = udp->source;
 	p->key.dport = udp->dest;
 	return 1;
@@ -251,18 +256,21 @@ static __always_inline __s64 quiet_for(const struct flow_usage *u, __u64 now)
 static __always_inline void count(struct flow_usage *u, const struct route *r, __u64 now, __u64 packets, __u64 bytes)
 {
 	__u64 step = r->idle / 8;
+	struct flow_count *c;
 
 	if (step > SECOND)
 		step = SECOND;
 	if ((__u64)quiet_for(u, now) >= step)
 		u->last = now;
 	if (r->to_client) {
-		__sync_fetch_and_add(&u->to_client.packets, packets);
-		__sync_fetch_and_add(&u->to_client.bytes, bytes);
+		c = &u->to_client;
+		OPAQUE(c);
 	} else {
-		__sync_fetch_and_add(&u->to_origin.packets, packets);
-		__sync_fetch_and_add(&u->to_origin.bytes, bytes);
+		c = &u->to_origin;
+		OPAQUE(c);
 	}
+	__sync_fetch_and_add(&c->packets, packets);
+	__sync_fetch_and_add(&c->bytes, bytes);
 }
 
 static __always_inline __u32 size_of(__u32 header, __u32 v4)
@@ -280,7 +288,9 @@ static __always_inline __u32 size_of(__u32 header, __u32 v4)
  * would be no train any more if its frame was cut. */
 static __always_inline int fits(struct __sk_buff *skb, const struct packet *p, const struct route *r, const struct flow_usage *u)
 {
-	__u32 heard = r->to_client ? u->client_mtu : u->origin_mtu;
+	const volatile struct flow_usage *all = u; /* both: clang would compute a pointer to one */
+	__u32 client_mtu = all->client_mtu, origin_mtu = all->origin_mtu;
+	__u32 heard = r->to_client ? client_mtu : origin_mtu;
 	__u32 payload = p->payload + size_of(r->puts, p->v4) - size_of(r->takes, p->v4);
 
 	if (skb->gso_size) {
@@ -570,10 +580,12 @@ static __always_inline void note_error(struct __sk_buff *skb)
 	u = bpf_map_lookup_elem(&fast_usage, &id);
 	if (!u)
 		return;
-	if (f->to_client) /* so the datagram went to the origin */
+	if (f->to_client) { /* so the datagram went to the origin */
+		OPAQUE(u);
 		u->origin_mtu = mtu;
-	else
+	} else {
 		u->client_mtu = mtu;
+	}
 }
 
 SEC("tc")
