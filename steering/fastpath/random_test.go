@@ -54,7 +54,7 @@ func TestAgainstModel(t *testing.T) {
 }
 
 // fill puts the state of the model into the maps.
-func fill(t *testing.T, o *Objects, m *model) {
+func fill(t testing.TB, o *Objects, m *model) {
 	t.Helper()
 	all, err := readAll[key, entry](o.Flows)
 	for k := range all {
