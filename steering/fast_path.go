@@ -107,7 +107,7 @@ func (s *Steering) serveFastPath(cfg *config.Config) {
 // FastPathStatus is where the kernel forwards UDP flows by itself.
 type FastPathStatus struct {
 	Off     string            // why it forwards none at all; "": it does between devices
-	Devices []fastpath.Device // all of the namespace but lo; nil with Off
+	Devices []fastpath.Device // those of the namespace that are up, but lo; nil with Off
 }
 
 func (s *Steering) fastPathStatus() FastPathStatus {

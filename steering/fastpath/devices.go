@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -16,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/steering/fastpath/obstacle"
+	"anyport/steering/host"
 	"anyport/steering/program"
 )
 
@@ -34,12 +36,14 @@ type Device struct {
 // devices are those of the namespace. Its mutex guards all of it, and the links of the objects.
 type devices struct {
 	mu     sync.Mutex
-	wanted bool     // the program is to be attached
-	known  bool     // there was an update
-	state  []Device // as of the last update, by name
-	handle *netlink.Handle
-	reader *obstacle.Reader
-	netns  *os.File // the namespace, for threads that are in another one
+	wanted bool // the program is to be attached
+	known  bool // there was an update
+
+	rulesChanged atomic.Bool // those of nftables may have
+	state        []Device    // as of the last update, by name
+	handle       *netlink.Handle
+	reader       *obstacle.Reader
+	netns        *os.File // the namespace, for threads that are in another one
 }
 
 // candidate is a device as the kernel describes it.
@@ -49,7 +53,7 @@ type candidate struct {
 	off        string // why the program is not attached; "": it is
 }
 
-// judge says of each device whether the program can forward between it and others. Packets of a
+// judge says of each device that is up whether the program can forward between it and others. Packets of a
 // bridge's or bond's member go through the ingress of the bridge or bond as well.
 func judge(links []netlink.Link) []candidate {
 	var all []candidate
@@ -58,10 +62,8 @@ func judge(links []netlink.Link) []candidate {
 		c := candidate{index: a.Index, mtu: a.MTU, name: a.Name}
 		master := slices.IndexFunc(links, func(m netlink.Link) bool { return a.MasterIndex != 0 && m.Attrs().Index == a.MasterIndex })
 		switch {
-		case a.Flags&net.FlagLoopback != 0:
+		case a.Flags&net.FlagLoopback != 0 || a.Flags&net.FlagUp == 0 || host.IsTUN(l):
 			continue
-		case a.Flags&net.FlagUp == 0:
-			c.off = "it is down"
 		case a.EncapType != "ether":
 			c.off = "its packets have no Ethernet header"
 		case a.MasterIndex != 0 && master < 0:
@@ -120,7 +122,11 @@ func (d *devices) readObstacles(links []netlink.Link, own *ebpf.Program) ([]obst
 	if err != nil {
 		return nil, err
 	}
-	return d.reader.Read(links, []uint32{uint32(id)})
+	all, err := d.reader.Read(links, []uint32{uint32(id)}, d.rulesChanged.Swap(false))
+	if err != nil {
+		d.rulesChanged.Store(true)
+	}
+	return all, err
 }
 
 // attach attaches the program, unless it is.

@@ -21,6 +21,7 @@ func Open(o *Objects, log *slog.Logger) (p *Path, err error) {
 	if err == nil {
 		err = p.events.open()
 	}
+	p.devices.rulesChanged.Store(true)
 	if err == nil {
 		err = p.readGeneration()
 	}

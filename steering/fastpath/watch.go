@@ -68,7 +68,7 @@ func (p *Path) Watch(ctx context.Context) {
 	}
 	var all sync.WaitGroup
 	defer all.Wait()
-	all.Go(func() { hear(ctx, p.events.rules, p.update) })
+	all.Go(func() { hear(ctx, p.events.rules, p.checkRules) })
 	all.Go(func() { hear(ctx, p.events.routes, p.checkRoutes) })
 	tick := time.NewTicker(updateInterval)
 	defer tick.Stop()
@@ -77,9 +77,15 @@ func (p *Path) Watch(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+			p.devices.rulesChanged.CompareAndSwap(false, p.events.rules == nil)
 			p.update()
 		}
 	}
+}
+
+func (p *Path) checkRules() {
+	p.devices.rulesChanged.Store(true)
+	p.update()
 }
 
 // update logs each failure once: the next success or another failure ends it.

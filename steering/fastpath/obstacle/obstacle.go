@@ -3,6 +3,7 @@ package obstacle
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 
@@ -40,6 +41,8 @@ type Reader struct {
 	route   *netlink.Handle
 	ipsec   *netlink.Handle          // nil: the kernel has no IPsec
 	sockets map[int]*nl.SocketHandle // for nftables; nil: the kernel has no packet filter
+	rules   []Obstacle               // of nftables, as they were when they changed last
+	names   map[uint32]string        // of the devices, which rules may know by their index; nil: nothing was read
 	inet    [2]int                   // a socket for IPv4 and one for IPv6, to ask about iptables; -1: none
 }
 
@@ -81,18 +84,22 @@ func (r *Reader) Close() {
 	}
 }
 
-// Read returns all obstacles. own are the ids of the programs that are ours. What this process may not
-// look at is an error, for it may be an obstacle.
-func (r *Reader) Read(links []netlink.Link, own []uint32) (all []Obstacle, err error) {
+// Read returns all obstacles. own are the ids of the programs that are ours. Rules of nftables may be
+// many, and are read again only if they may have changed. What this process may not look at is an error,
+// for it may be an obstacle.
+func (r *Reader) Read(links []netlink.Link, own []uint32, changed bool) (all []Obstacle, err error) {
 	names := map[uint32]string{}
 	for _, l := range links {
 		names[uint32(l.Attrs().Index)] = l.Attrs().Name
 	}
-	rules, err := r.readNFT(names)
-	if err != nil {
-		return nil, fmt.Errorf("read the rules of nftables: %w", err)
+	if changed || !maps.Equal(names, r.names) {
+		r.names = nil
+		if r.rules, err = r.readNFT(names); err != nil {
+			return nil, fmt.Errorf("read the rules of nftables: %w", err)
+		}
+		r.names = names
 	}
-	all = append(all, rules...)
+	all = append(all, r.rules...)
 	for _, read := range []func() ([]Obstacle, error){r.readIPTables, r.readIPsec} {
 		more, err := read()
 		if err != nil {
@@ -125,7 +132,7 @@ func ReadHost(links []netlink.Link, own []uint32) ([]Obstacle, error) {
 		return nil, err
 	}
 	defer r.Close()
-	return r.Read(links, own)
+	return r.Read(links, own, true)
 }
 
 // missing reports whether the kernel has no such thing, and so no obstacle.

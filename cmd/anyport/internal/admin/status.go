@@ -166,7 +166,7 @@ type FastPathStatus struct {
 	Devices []FastDevice `json:"devices"` // none if it is off
 }
 
-// FastDevice is a device of the network namespace.
+// FastDevice is a device of the network namespace that is up.
 type FastDevice struct {
 	Name string `json:"name"`
 	Off  string `json:"off"` // why no flow is forwarded over it, such as the rule that would be bypassed; "": they are

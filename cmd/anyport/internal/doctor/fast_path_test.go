@@ -15,7 +15,7 @@ func TestFastPath(t *testing.T) {
 			}}
 		}, []Status{OK}, "between o0, o1; off on c0: nft table inet filter, chain input has rules", ""},
 		{"nowhere", func(f *Facts) {
-			f.FastPath = admin.FastPathStatus{Devices: []admin.FastDevice{{Name: "o0", Off: "it is down"}}}
-		}, []Status{OK}, "on no device; off on o0: it is down", ""},
+			f.FastPath = admin.FastPathStatus{Devices: []admin.FastDevice{{Name: "o0", Off: "it belongs to a VRF"}}}
+		}, []Status{OK}, "on no device; off on o0: it belongs to a VRF", ""},
 	})
 }
