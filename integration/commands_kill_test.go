@@ -58,7 +58,7 @@ proxy_protocol = "spp"
 
 // liveFlow is a line of "anyport flows --json".
 type liveFlow struct {
-	ID, Protocol, Client, Route, State, Path string
+	ID, Protocol, Client, Route, Origin, State, Path string
 
 	Reason   string  `json:"path_reason"`
 	Idle     float64 `json:"idle_seconds"`

@@ -249,3 +249,58 @@ udp_idle_timeout = "2s"
 		t.Errorf("ended %v after the last datagram", idle)
 	}
 }
+
+// TestFastPathMTU: behind the origin's router the path is narrower than the device. Its ICMP errors have
+// long datagrams of a flow that the kernel forwards pass user space, which cuts them into fragments;
+// others go on through the kernel.
+func TestFastPathMTU(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	far := r.beyond(t)
+	p := r.edge.serveWith(t, `
+[route.off]
+protocol = "udp"
+prefixes = ["192.0.2.0/25", "2001:db8:1::/64"]
+origins  = ["10.8.0.2", "fd00:8::2"]
+[route.spp]
+protocol = "udp"
+prefixes = ["192.0.2.128/25", "2001:db8:1:1::/64"]
+origins  = ["10.8.0.2", "fd00:8::2"]
+proxy_protocol = "spp"
+`)
+	for _, origin := range []string{"10.8.0.2:4711", "[fd00:8::2]:4711"} {
+		far.answer(t, origin, bytes.Clone)
+	}
+	for _, dst := range []string{"192.0.2.7:4711", "192.0.2.200:4711", "[2001:db8:1::7]:4711", "[2001:db8:1:1::7]:4711"} {
+		var conn net.Conn
+		eventually(t, "an origin of the client's family is chosen", func() bool { // round robin
+			conn = r.client.dial(t, "udp", dst)
+			asker(t)(conn)
+			return strings.HasPrefix(p.udpFlows(t)[conn.LocalAddr().String()].Origin, "[") == strings.HasPrefix(dst, "[")
+		})
+		p.goFast(t, asker(t), conn)
+		question := strings.Repeat("?", 1400)
+		eventually(t, dst+": a datagram longer than the path's MTU arrives", func() bool { return heard(conn, question, silence) })
+		p.goFast(t, asker(t), conn)
+		for range 20 {
+			asker(t)(conn)
+			if got := trade(t, conn, question); got != question {
+				t.Fatalf("%s: %d bytes came back", dst, len(got))
+			}
+		}
+		before := p.status(t)
+		asker(t)(conn)
+		after := p.status(t)
+		if n := fastTotal(after) - fastTotal(before); n != 2 {
+			t.Errorf("%s: the kernel forwards %d of a short question and its answer", dst, n)
+		}
+	}
+}
+
+// fastTotal is how many datagrams the kernel has forwarded.
+func fastTotal(s status) (n uint64) {
+	for _, r := range s.Routes {
+		n += r.Fast.Datagrams["to_origin"] + r.Fast.Datagrams["to_client"]
+	}
+	return n
+}

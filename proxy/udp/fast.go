@@ -51,11 +51,15 @@ type fastPath struct {
 	left, removing []flow.FastLeft // by this turn; by the turn before
 
 	nextCount time.Duration // see countForwarded
+	nextRaise time.Duration // see noteNarrowPath
 }
 
 // fastATurn bounds how many flows a turn asks the kernel about. What is left over asks with its next
 // datagram.
 const fastATurn = 256
+
+// fastPause is the time between two narrow paths of a loop that have all flows decided on again.
+const fastPause = time.Second
 
 // removeAfter is how long a turn waits at most before it removes the entries of the one before.
 const removeAfter = time.Millisecond

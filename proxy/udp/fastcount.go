@@ -109,3 +109,13 @@ func (l *loop) leaveFastPath() {
 		}
 	}
 }
+
+// noteNarrowPath has the kernel asked again for the MTU of the paths to origins: an ICMP error has said
+// that a datagram was too long. The program sees such errors by itself, but not of which flow they are if
+// flows share a socket. A forged error costs no more than one decision a flow and second.
+func (l *loop) noteNarrowPath(now time.Duration) {
+	if l.fast.kernel != nil && now >= l.fast.nextRaise {
+		l.fast.nextRaise = now + fastPause
+		raise(l.fast.kernel, l.log.Logger)
+	}
+}

@@ -30,6 +30,9 @@ func (l *loop) readErrors(fd int, o owner, now time.Duration) bool {
 			return true
 		}
 		if !ok {
+			if e.Err == unix.EMSGSIZE && o.shared != nil {
+				l.noteNarrowPath(now)
+			}
 			continue
 		}
 		o.counters().Datagrams(route.ToClient, route.OriginError, 1)
