@@ -4,7 +4,7 @@ GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 
 # Debian packages that the tests need besides Go: compilers, and programs to talk to.
-PACKAGES = clang llvm libbpf-dev gcc libc6-dev iproute2 haproxy nginx-light libnginx-mod-stream iptables nftables ncat unbound knot openssh-server dnsperf dnsmasq-base curl systemd qemu-system-x86 busybox-static kmod xz-utils openssl python3 logrotate prometheus tmux man-db
+PACKAGES = clang llvm libbpf-dev gcc libc6-dev iproute2 haproxy nginx-light libnginx-mod-stream iptables nftables ncat unbound knot openssh-server dnsperf dnsmasq-base curl systemd qemu-system-x86 busybox-static kmod xz-utils openssl python3 logrotate prometheus tmux man-db bird2 pgbouncer
 
 # Debian packages of the programs that the benchmarks compare anyport with.
 PEERS = haproxy nginx-light libnginx-mod-stream iptables iproute2
@@ -60,10 +60,10 @@ install: $(if $(BINARY),,anyport) ## install binary, unit, manual, completions, 
 	$(NATIVE) man anyport.toml.5 > $(installed)/share/man/man5/anyport.toml.5
 	install -D -m 644 -t $(installed)/lib/sysusers.d deploy/sysusers.d/anyport.conf
 	install -D -m 644 -t $(installed)/lib/tmpfiles.d deploy/tmpfiles.d/anyport.conf
-	install -D -m 644 -t $(installed)/share/doc/anyport LICENSE README.md deploy/NOTICE config/reference.toml docs/*.md
-	install -D -m 644 -t $(installed)/share/doc/anyport/how-to docs/how-to/*.md
-	install -D -m 644 -t $(installed)/share/doc/anyport/reference docs/reference/*.md
-	install -D -m 644 -t $(installed)/share/doc/anyport/explanation docs/explanation/*.md
+	install -D -m 644 -t $(installed)/share/doc/anyport LICENSE README.md deploy/NOTICE config/reference.toml
+	install -D -m 644 -t $(installed)/share/doc/anyport/docs docs/*.md docs/*.svg docs/*.png
+	for part in tutorial how-to reference explanation; do \
+		install -D -m 644 -t $(installed)/share/doc/anyport/docs/$$part docs/$$part/* || exit; done
 	install -D -m 644 -t $(installed)/share/anyport/prometheus deploy/prometheus/*.yml
 	install -D -m 644 -t $(installed)/share/anyport/grafana deploy/grafana/anyport.json
 
@@ -111,9 +111,9 @@ suites: ## the standard library's own tests, through the proxy, and servers of o
 	@.ci/packages $(READERS)
 	REQUIRE_ROOT=1 ANYPORT_SUITES=1 $(GO) test -count=1 -v -timeout 30m -run TestSuites ./integration
 
-package-test: ## build the packages twice, check them with lintian, install them in a bare root
+package-test: ## build the packages twice, check them with lintian, install them in a bare root; build as others do
 	@.ci/packages $(PACKAGING)
-	REQUIRE_ROOT=1 ANYPORT_PACKAGE=1 $(GO) test -count=1 -v -timeout 20m -run TestPackage ./integration
+	REQUIRE_ROOT=1 ANYPORT_PACKAGE=1 $(GO) test -count=1 -v -timeout 20m -run 'TestPackage|TestPlainBuild' ./integration
 
 soak: ## the long forms of storms, upgrades, kills, conversations and verdicts
 	REQUIRE_ROOT=1 ANYPORT_SOAK=1 ANYPORT_VERDICTS=10000000 ANYPORT_PREFIXES=1000000 $(GO) test -p 1 -count=1 -v -timeout 2h -run '$(SOAK)' ./integration ./proxy/tcp ./proxy/header ./steering

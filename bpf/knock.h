@@ -205,7 +205,7 @@ static __always_inline void open_door(const struct knock_step *step, const struc
 /* Counts a packet for the sequences of a prefix. It decides nothing about the packet: a
  * knock is answered like any other packet to that port. Through volatile the group is read where
  * it is needed: else every packet of a prefix without sequences stores it on the stack. */
-static __always_inline void knock(const volatile struct policy *policy, const struct packet *p, struct keys *k)
+static __always_inline enum knocked knock(const volatile struct policy *policy, const struct packet *p, struct keys *k)
 {
 	const struct knock_setup *setup;
 	const struct knock_step *step;
@@ -215,17 +215,21 @@ static __always_inline void knock(const volatile struct policy *policy, const st
 	k->index = 0;
 	setup = bpf_map_lookup_elem(&knock_setup, &k->index);
 	if (!setup)
-		return;
+		return NOT_KNOCKED;
 	now = knock_time(setup);
 	s = find_knocker(p, k, setup->secret, now);
 	if (!s)
-		return;
+		return NOT_KNOCKED;
 	k->knock_port = (struct knock_port){ policy->knocks, p->port };
 	step = bpf_map_lookup_elem(&knock_steps, &k->knock_port);
-	if (!step)
+	if (!step) {
 		clear_knocks(s, p);
-	else if (advance(s, step, p, now))
-		open_door(step, p, k, now);
+		return NOT_KNOCKED;
+	}
+	if (!advance(s, step, p, now))
+		return STEPPED;
+	open_door(step, p, k, now);
+	return OPENED;
 }
 
 static __always_inline int has_door(const struct binding *b, const struct packet *p, struct keys *k)
@@ -281,8 +285,8 @@ static __always_inline struct ruling limit_knocks(const struct binding *b, const
 	bucket = bpf_map_lookup_elem(&buckets, &k->index);
 	set_network(&k->network, b, p, CONNS);
 	if (!bucket || !take(bucket, &bucket->full, k, bpf_ktime_get_ns(), b->new_conns))
-		return (struct ruling){ LIMIT, DROP };
-	return (struct ruling){ STEER, STEER };
+		return (struct ruling){ LIMIT, DROP, KNOCK_RATE };
+	return (struct ruling){ STEER, STEER, BY_ROUTE };
 }
 
 /* The nonces of authenticated datagrams that were accepted, with the second they were made:

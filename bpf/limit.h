@@ -191,6 +191,7 @@ static __always_inline int admit(struct bucket *bucket, const struct binding *b,
 struct ruling {
 	enum verdict verdict;
 	enum verdict fate;
+	enum reason reason; /* for trace.h only: else clang leaves it out */
 };
 
 /* Too many conns are refused: without an answer a client sends the SYN again. Too many
@@ -201,15 +202,15 @@ static __always_inline struct ruling limit(const struct binding *b, const struct
 	__u64 now;
 
 	if (!b->new_conns && !b->datagrams)
-		return (struct ruling){ STEER, STEER };
+		return (struct ruling){ STEER, STEER, BY_ROUTE };
 	k->index = b->number;
 	bucket = bpf_map_lookup_elem(&buckets, &k->index);
 	if (!bucket)
-		return (struct ruling){ REFUSE, REFUSE };
+		return (struct ruling){ REFUSE, REFUSE, BY_ROUTE };
 	now = bpf_ktime_get_ns();
 	if (p->protocol == IPPROTO_UDP && b->datagrams && !within_budget(bucket, b, p, k, now))
-		return (struct ruling){ LIMIT, DROP };
+		return (struct ruling){ LIMIT, DROP, DATAGRAM_RATE };
 	if (b->new_conns && !admit(bucket, b, p, k, now))
-		return (struct ruling){ LIMIT, REFUSE };
-	return (struct ruling){ STEER, STEER };
+		return (struct ruling){ LIMIT, REFUSE, CONN_RATE };
+	return (struct ruling){ STEER, STEER, BY_ROUTE };
 }

@@ -16,11 +16,10 @@ struct packet {
  * clang makes one through a computed pointer into ctx, which the verifier refuses. */
 static __always_inline void read_packet(struct packet *p, const volatile struct bpf_sk_lookup *ctx)
 {
-	__u32 client_v4 = ctx->remote_ip4, dst_v4 = ctx->local_ip4, protocol = ctx->protocol;
+	__u32 client_v4 = ctx->remote_ip4, dst_v4 = ctx->local_ip4;
 
 	p->family = ctx->family;
-	p->protocol = protocol & ~ASKED_FOR_ALL;
-	p->question = protocol & ASKED_FOR_ALL;
+	p->protocol = ctx->protocol;
 	p->port = ctx->local_port;
 	p->client_port = ctx->remote_port;
 	p->client[0] = ctx->remote_ip6[0];
@@ -37,4 +36,11 @@ static __always_inline void read_packet(struct packet *p, const volatile struct 
 		p->client[3] = client_v4;
 		p->dst[3] = dst_v4;
 	}
+}
+
+/* What user space has added to the protocol. Packets for other addresses do not come here. */
+static __always_inline void split_question(struct packet *p)
+{
+	p->question = p->protocol & ASKED_FOR_ALL;
+	p->protocol &= ~ASKED_FOR_ALL;
 }

@@ -28,13 +28,22 @@ struct policy {
 	__u32 knocks; /* a group of knock.h; 0: none of the prefix's routes has a sequence */
 };
 
-/* How many tables have served: the odd and the even ones have a half of each map.
- * Sizes marked "user space" are set before loading. */
+/* A bit of serving.half. */
+#define TRACED 2
+
+/* The table in service. The odd and the even ones have a half of each map. The program takes its first
+ * branch by `half`: while it is 0 or 1 nobody traces (trace.h), and it is the half as it stands. */
+struct serving {
+	__u32 half;   /* 0 or 1, and TRACED while somebody traces */
+	__u32 tables; /* that have served; user space's */
+};
+
+/* Sizes marked "user space" are set before loading. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, __u32);
+	__type(value, struct serving);
 } generation SEC(".maps");
 
 struct {

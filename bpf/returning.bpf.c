@@ -179,11 +179,11 @@ static __always_inline int is_served(const struct packet *p)
 	struct prefix_v6 six = { 160, 0, { p->dst[0], p->dst[1], p->dst[2], p->dst[3] } };
 	struct prefix_v4 four = { 64, 0, p->dst[3] };
 	__u32 zero = 0;
-	const __u32 *tables = bpf_map_lookup_elem(&generation, &zero);
+	const struct serving *serving = bpf_map_lookup_elem(&generation, &zero);
 
-	if (!tables)
+	if (!serving)
 		return 0;
-	four.generation = six.generation = *tables & 1;
+	four.generation = six.generation = serving->half & 1;
 	if (p->v4)
 		return bpf_map_lookup_elem(&prefixes_v4, &four) != NULL;
 	return bpf_map_lookup_elem(&prefixes_v6, &six) != NULL;

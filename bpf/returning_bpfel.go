@@ -50,6 +50,12 @@ type ReturningPrefixV6 struct {
 	Addr       [4]uint32
 }
 
+type ReturningServing struct {
+	_      structs.HostLayout
+	Half   uint32
+	Tables uint32
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.

@@ -31,22 +31,17 @@
 #include "limit.h"
 #include "hours.h"
 #include "knock.h"
+#include "scans.h"
+#include "trace.h"
 
 /* NULL: no prefix holds dst. */
-static __always_inline const struct policy *find_policy(const struct packet *p, struct keys *k)
+static __always_inline const struct policy *find_policy(__u32 half, const struct packet *p, struct keys *k)
 {
-	const __u32 *tables;
-
-	k->index = 0;
-	tables = bpf_map_lookup_elem(&generation, &k->index);
-	if (!tables)
-		return NULL;
-	__u32 current = *tables & 1;
 	if (p->family == AF_INET) {
-		k->v4 = (struct prefix_v4){ 64, current, p->dst[3] };
+		k->v4 = (struct prefix_v4){ 64, half, p->dst[3] };
 		return bpf_map_lookup_elem(&prefixes_v4, &k->v4);
 	}
-	k->v6 = (struct prefix_v6){ 160, current, { p->dst[0], p->dst[1], p->dst[2], p->dst[3] } };
+	k->v6 = (struct prefix_v6){ 160, half, { p->dst[0], p->dst[1], p->dst[2], p->dst[3] } };
 	return bpf_map_lookup_elem(&prefixes_v6, &k->v6);
 }
 
@@ -129,30 +124,30 @@ static __always_inline struct ruling rule(const struct binding *b, const struct 
 	if (p->question != ASKED_FOR_ALL && !allowed(b->sources, p, k)) {
 		enum verdict denied = b->denied;
 		LOADED(denied, "denied");
-		return (struct ruling){ DENY, denied };
+		return (struct ruling){ DENY, denied, BY_CLIENT };
 	}
 	if (b->valid_until && is_over(b, p)) {
 		enum verdict inactive = b->inactive;
 		LOADED(inactive, "inactive");
-		return (struct ruling){ INACTIVE, inactive };
+		return (struct ruling){ INACTIVE, inactive, BY_HOURS };
 	}
 	if (b->verdict != STEER && !b->service)
-		return (struct ruling){ b->verdict, b->verdict };
+		return (struct ruling){ b->verdict, b->verdict, BY_ROUTE };
 	if (p->protocol == IPPROTO_TCP && draining(b->number, k))
-		return (struct ruling){ REFUSE, REFUSE };
+		return (struct ruling){ REFUSE, REFUSE, BY_DRAIN };
 	if (b->extras) {
 		if (b->extras & NEEDS_DOOR && p->question != ASKED_FOR_ALL && !passes_door(b, p, k)) {
 			enum verdict denied = b->denied;
 			LOADED(denied, "no door");
-			return (struct ruling){ DENY, denied };
+			return (struct ruling){ DENY, denied, NO_DOOR };
 		}
 		if (b->extras & MIRRORS && is_closed(p, k))
-			return (struct ruling){ REFUSE, REFUSE };
+			return (struct ruling){ REFUSE, REFUSE, ORIGIN_CLOSED };
 		if (b->extras & TAKES_KNOCK && !p->question)
 			return limit_knocks(b, p, k);
 	}
 	if (p->question) /* takes no token */
-		return (struct ruling){ b->verdict, b->verdict };
+		return (struct ruling){ b->verdict, b->verdict, BY_ROUTE };
 	return limit(b, p, k);
 }
 
@@ -234,43 +229,68 @@ static __always_inline int answer(enum question question, const struct binding *
 	return SK_PASS;
 }
 
+/* The way of one packet. `traced` is a constant: there is a copy of all this for each of its values. */
+static __always_inline int handle(struct bpf_sk_lookup *ctx, struct packet *p, __u32 half, int traced, struct keys *k)
+{
+	enum knocked knocked = NOT_KNOCKED;
+	const struct policy *policy;
+	const struct binding *binding;
+	struct ruling ruling;
+
+	policy = find_policy(half, p, k);
+	if (!policy)
+		return SK_PASS;
+	split_question(p);
+	if (policy->knocks && !p->question)
+		knocked = knock(policy, p, k);
+	binding = find_binding(policy, p, k);
+	if (!binding)
+		return SK_DROP;
+
+	ruling = rule(binding, p, k);
+	if (p->question)
+		return answer(p->question, binding, ruling, k);
+	if (ruling.fate == STEER && binding->service) {
+		ruling.verdict = ruling.fate = assign_local(ctx, binding, p, k);
+		ruling.reason = ruling.fate == SOCKET ? BY_ROUTE : NO_SOCKET;
+	}
+	count(binding->number, ruling.verdict, k);
+	if (traced)
+		trace(binding, p, ruling, knocked, k);
+
+	if (ruling.fate == STEER) {
+		if (p->protocol == IPPROTO_TCP)
+			return assign(ctx, TCP, 0, k);
+		return assign(ctx, worker(p, k), BPF_SK_LOOKUP_F_NO_REUSEPORT, k);
+	}
+	if (ruling.verdict <= DROP && binding->verdict <= DROP) /* not where a route that serves is draining */
+		report_scan(p, k);
+	if (ruling.fate == DROP)
+		return assign(ctx, p->protocol == IPPROTO_TCP ? TCP_HOLE : UDP_HOLE, 0, k);
+	return ruling.fate == PASS || ruling.fate == SOCKET ? SK_PASS : SK_DROP;
+}
+
 SEC("sk_lookup")
 int steer(struct bpf_sk_lookup *ctx)
 {
 	struct packet p = {};
 	struct keys keys;
-	const struct policy *policy;
-	const struct binding *binding;
-	struct ruling ruling;
+	const struct serving *serving;
+	__u32 half;
 
 	if (ctx->sk) /* another program of this namespace has chosen */
 		return SK_PASS;
 	read_packet(&p, ctx);
 
-	policy = find_policy(&p, &keys);
-	if (!policy)
+	keys.index = 0;
+	serving = bpf_map_lookup_elem(&generation, &keys.index);
+	if (!serving)
 		return SK_PASS;
-	if (policy->knocks && !p.question)
-		knock(policy, &p, &keys);
-	binding = find_binding(policy, &p, &keys);
-	if (!binding)
-		return SK_DROP;
-
-	ruling = rule(binding, &p, &keys);
-	if (p.question)
-		return answer(p.question, binding, ruling, &keys);
-	if (ruling.fate == STEER && binding->service)
-		ruling.verdict = ruling.fate = assign_local(ctx, binding, &p, &keys);
-	count(binding->number, ruling.verdict, &keys);
-
-	if (ruling.fate == STEER) {
-		if (p.protocol == IPPROTO_TCP)
-			return assign(ctx, TCP, 0, &keys);
-		return assign(ctx, worker(&p, &keys), BPF_SK_LOOKUP_F_NO_REUSEPORT, &keys);
-	}
-	if (ruling.fate == DROP)
-		return assign(ctx, p.protocol == IPPROTO_TCP ? TCP_HOLE : UDP_HOLE, 0, &keys);
-	return ruling.fate == PASS || ruling.fate == SOCKET ? SK_PASS : SK_DROP;
+	half = serving->half;
+	asm goto("if %0 > 1 goto %l[traced]" : : "r"(half) : : traced); /* clang would first load a constant */
+	return handle(ctx, &p, half, 0, &keys);
+traced:
+	return handle(ctx, &p, half & 1, 1, &keys);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

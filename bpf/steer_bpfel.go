@@ -110,6 +110,14 @@ type SteerKnockStep struct {
 	Last     uint16
 }
 
+type SteerKnocked uint32
+
+const (
+	SteerKnockedNOT_KNOCKED SteerKnocked = 0
+	SteerKnockedSTEPPED     SteerKnocked = 1
+	SteerKnockedOPENED      SteerKnocked = 2
+)
+
 type SteerKnocker struct {
 	_    structs.HostLayout
 	Lock struct {
@@ -173,11 +181,47 @@ const (
 	SteerQuestionASKED_FOR_ALL SteerQuestion = 768
 )
 
+type SteerReason uint32
+
+const (
+	SteerReasonBY_ROUTE      SteerReason = 0
+	SteerReasonBY_CLIENT     SteerReason = 1
+	SteerReasonNO_DOOR       SteerReason = 2
+	SteerReasonBY_HOURS      SteerReason = 3
+	SteerReasonBY_DRAIN      SteerReason = 4
+	SteerReasonORIGIN_CLOSED SteerReason = 5
+	SteerReasonNO_SOCKET     SteerReason = 6
+	SteerReasonCONN_RATE     SteerReason = 7
+	SteerReasonDATAGRAM_RATE SteerReason = 8
+	SteerReasonKNOCK_RATE    SteerReason = 9
+	SteerReasonREASONS       SteerReason = 10
+)
+
+type SteerScanRound struct {
+	_      structs.HostLayout
+	Number uint32
+	Most   uint32
+}
+
+type SteerScanShare struct {
+	_        structs.HostLayout
+	Reported uint64
+	Skipped  uint64
+	Round    uint32
+	Left     uint32
+}
+
 type SteerService struct {
 	_        structs.HostLayout
 	Addr     [4]uint32
 	Port     uint16
 	Protocol uint16
+}
+
+type SteerServing struct {
+	_      structs.HostLayout
+	Half   uint32
+	Tables uint32
 }
 
 type SteerSlot uint32
@@ -195,6 +239,33 @@ type SteerSource struct {
 	Prefixlen uint32
 	List      uint32
 	Addr      [4]uint32
+}
+
+type SteerTraceEvent struct {
+	_          structs.HostLayout
+	At         uint64
+	Client     [4]uint32
+	Dst        [4]uint32
+	ClientPort uint16
+	Port       uint16
+	Protocol   uint32
+	Verdict    SteerVerdict
+	Fate       SteerVerdict
+	Reason     SteerReason
+	Knocked    SteerKnocked
+	Route      [64]uint8
+}
+
+type SteerTraceFilters struct {
+	_      structs.HostLayout
+	Filter [8]struct {
+		_     structs.HostLayout
+		Used  uint32
+		Addr  [4]uint32
+		Mask  [4]uint32
+		Pad   uint32
+		Route uint64
+	}
 }
 
 type SteerTuple struct {
@@ -250,8 +321,14 @@ const (
 	SteerMapOpenedDoors  = "opened_doors"
 	SteerMapPrefixesV4   = "prefixes_v4"
 	SteerMapPrefixesV6   = "prefixes_v6"
+	SteerMapScanRound    = "scan_round"
+	SteerMapScanShare    = "scan_share"
+	SteerMapScans        = "scans"
 	SteerMapSockets      = "sockets"
 	SteerMapSources      = "sources"
+	SteerMapTraceEvents  = "trace_events"
+	SteerMapTraceFilters = "trace_filters"
+	SteerMapTraceLost    = "trace_lost"
 	SteerMapWorkers      = "workers"
 	SteerProgSteer       = "steer"
 )
@@ -325,8 +402,14 @@ type SteerMapSpecs struct {
 	OpenedDoors  *ebpf.MapSpec `ebpf:"opened_doors"`
 	PrefixesV4   *ebpf.MapSpec `ebpf:"prefixes_v4"`
 	PrefixesV6   *ebpf.MapSpec `ebpf:"prefixes_v6"`
+	ScanRound    *ebpf.MapSpec `ebpf:"scan_round"`
+	ScanShare    *ebpf.MapSpec `ebpf:"scan_share"`
+	Scans        *ebpf.MapSpec `ebpf:"scans"`
 	Sockets      *ebpf.MapSpec `ebpf:"sockets"`
 	Sources      *ebpf.MapSpec `ebpf:"sources"`
+	TraceEvents  *ebpf.MapSpec `ebpf:"trace_events"`
+	TraceFilters *ebpf.MapSpec `ebpf:"trace_filters"`
+	TraceLost    *ebpf.MapSpec `ebpf:"trace_lost"`
 	Workers      *ebpf.MapSpec `ebpf:"workers"`
 }
 
@@ -376,8 +459,14 @@ type SteerMaps struct {
 	OpenedDoors  *ebpf.Map `ebpf:"opened_doors"`
 	PrefixesV4   *ebpf.Map `ebpf:"prefixes_v4"`
 	PrefixesV6   *ebpf.Map `ebpf:"prefixes_v6"`
+	ScanRound    *ebpf.Map `ebpf:"scan_round"`
+	ScanShare    *ebpf.Map `ebpf:"scan_share"`
+	Scans        *ebpf.Map `ebpf:"scans"`
 	Sockets      *ebpf.Map `ebpf:"sockets"`
 	Sources      *ebpf.Map `ebpf:"sources"`
+	TraceEvents  *ebpf.Map `ebpf:"trace_events"`
+	TraceFilters *ebpf.Map `ebpf:"trace_filters"`
+	TraceLost    *ebpf.Map `ebpf:"trace_lost"`
 	Workers      *ebpf.Map `ebpf:"workers"`
 }
 
@@ -403,8 +492,14 @@ func (m *SteerMaps) Close() error {
 		m.OpenedDoors,
 		m.PrefixesV4,
 		m.PrefixesV6,
+		m.ScanRound,
+		m.ScanShare,
+		m.Scans,
 		m.Sockets,
 		m.Sources,
+		m.TraceEvents,
+		m.TraceFilters,
+		m.TraceLost,
 		m.Workers,
 	)
 }

@@ -5,6 +5,12 @@
 /* Verdicts, in the order of their counters. Zeroed memory refuses. */
 enum verdict { REFUSE, DROP, PASS, STEER, DENY, LIMIT, INACTIVE, SOCKET, VERDICTS };
 
+/* Why a verdict, for whoever traces. */
+enum reason { BY_ROUTE, BY_CLIENT, NO_DOOR, BY_HOURS, BY_DRAIN, ORIGIN_CLOSED, NO_SOCKET, CONN_RATE, DATAGRAM_RATE, KNOCK_RATE, REASONS };
+
+/* What a packet was to the sequences of knock.h. */
+enum knocked { NOT_KNOCKED, STEPPED, OPENED };
+
 /* Slots of the sockets map. A hole is a socket that swallows all it is given. From UDP
  * on there is one for each worker. */
 enum slot { TCP, TCP_HOLE, UDP_HOLE, UDP, SLOTS };
@@ -44,7 +50,7 @@ struct binding {
 	enum extra extras;    /* any of them together */
 	enum verdict inactive; /* what a client gets from valid_until on; see hours.h */
 	__u64 service;	      /* with SOCKET: see local_key */
-	__u64 door;	      /* with NEEDS_DOOR: struct door's route */
+	__u64 door;	      /* struct door's route, whether it needs a door or not */
 	enum verdict away;    /* with SOCKET: while the service has no such socket */
 	__u8 route[64];	      /* for the next process, which finds its numbers by the name */
 };

@@ -27,6 +27,9 @@ type Config struct {
 	text string // of the file, for Locate: a problem that is found after Load needs its place too
 }
 
+// Source is the text of the file.
+func (c *Config) Source() string { return c.text }
+
 // Listen is the [listen] table: what the listening sockets are opened with.
 type Listen struct {
 	Workers          int  // sockets per protocol

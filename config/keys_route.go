@@ -81,7 +81,7 @@ answer. At least one for each family of the origins; needs workers = 1; not with
 true: origins see the client's own address and port, over tcp and udp, without a header. An origin
 must send its answers through this host: have it use this host as the gateway to its clients.
 Not on this host, and not with source, egress_prefixes or proxy_protocol = "spp"; needs
-manage_routes. See "Transparent routes" in docs/OPERATING.md.`),
+manage_routes. See docs/how-to/transparent.md.`),
 	listKey("proxy_tlvs", `[]`, proxyTLV, func(r *Route) *[]ProxyTLV { return &r.ProxyTLVs }, ``).under(`
 What a v2 header has besides the addresses: "unique-id" (that of the inbound header, or else 16
 random bytes), "crc32c" (its checksum), "0xE1=text" (types 0xE0 to 0xEF). From the header that
@@ -91,8 +91,8 @@ accept_proxy reads: "authority" (the host name that the client asked for), and w
 udp: auto: once the origin has answered and the client has shown that it is there, the kernel
 forwards the flow by itself, at the speed of routing, if nothing speaks against it. These packets
 go round netfilter, so a device whose packets meet rules of nft or iptables, or IPsec, is left out;
-anyport status says which. off: all datagrams pass the process. See "The fast path for UDP" in
-docs/OPERATING.md.`),
+anyport status says which. off: all datagrams pass the process. See
+docs/explanation/fast-path.md.`),
 }
 
 // clientKeys say which clients a route serves, and how many.
@@ -147,7 +147,7 @@ always. In force while one of the entries is, from minute to minute, 18:00 not i
   "2026-12-24..26"    "*-12-24 08:00..12:00"   "*-*-01"  the first of each month
 Without a zone it is that of the host. The clock on the wall counts: hours that daylight saving
 skips do not occur on that day, and hours that it doubles occur twice. The route takes its ports at
-all times; see "Schedules" in docs/OPERATING.md.`),
+all times; see docs/reference/schedules.md.`),
 	valueKey("inactive", `"refuse"`, oneOf(Refuse, Drop), func(r *Route) *Action { return &r.Inactive },
 		`what a client gets at other times: refuse, drop`),
 	valueKey("on_inactive", `"keep"`, oneOf(KeepConns, CloseConns), func(r *Route) *OnDown { return &r.OnInactive },

@@ -70,6 +70,7 @@ origins = ["10.0.0.5"]
 			OnAllDown: TryAll, OnDown: KeepConns, OnInactive: KeepConns,
 			Knock:             Knock{Window: 30 * time.Second},
 			ProxyProtocol:     ProxyOff,
+			FastPath:          FastAuto,
 			Denied:            Refuse,
 			AntiAmplification: true, AmplificationBudget: 1 << 20,
 			Timeouts: Timeouts{

@@ -9,7 +9,7 @@ import (
 )
 
 // namedTest is how a page names a test.
-var namedTest = regexp.MustCompile("`(Test\\w+)` of `([\\w/]+)`")
+var namedTest = regexp.MustCompile("`((?:Test|Fuzz)\\w+)` of `([\\w/]+)`")
 
 // TestExpectations: each row of the page names one test or more, and each test that a page names exists.
 func TestExpectations(t *testing.T) {
@@ -50,7 +50,7 @@ func hasTest(t *testing.T, dir, name string) bool {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if strings.Contains(string(text), "func "+name+"(t *testing.T)") {
+		if strings.Contains(string(text), "func "+name+"(t *testing.T)") || strings.Contains(string(text), "func "+name+"(f *testing.F)") {
 			return true
 		}
 	}

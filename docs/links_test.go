@@ -33,10 +33,28 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	}
 }
 
-var quoted = regexp.MustCompile(`"([A-Z][^"\n]+)" in docs/([A-Za-z]+\.md)`)
+// TestIndex: README.md of this directory has each page of it, and each file of its parts.
+func TestIndex(t *testing.T) {
+	listed := map[string]bool{"README.md": true}
+	for _, l := range prose(t, "README.md") {
+		for _, m := range link.FindAllStringSubmatch(l.text, -1) {
+			listed[m[1]] = true
+		}
+	}
+	for _, path := range documents(t) {
+		if !listed[path] && !strings.HasPrefix(path, root) {
+			t.Errorf("README.md does not list %s", path)
+		}
+	}
+}
 
-// TestHeadingsInMessages: where a message of the program names a heading of a document,
-// the document has it.
+var (
+	pageName = regexp.MustCompile(`\bdocs/([A-Za-z/-]+\.md)`)
+	quoted   = regexp.MustCompile(`"([A-Z][^"\n]+)" in docs/([A-Za-z/-]+\.md)`)
+)
+
+// TestHeadingsInMessages: where a message of the program names a document, it exists, and
+// has the heading that the message names.
 func TestHeadingsInMessages(t *testing.T) {
 	found := 0
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
@@ -44,6 +62,11 @@ func TestHeadingsInMessages(t *testing.T) {
 			return err
 		}
 		text, err := os.ReadFile(path)
+		for _, m := range pageName.FindAllStringSubmatch(string(text), -1) {
+			if _, err := os.Stat(m[1]); err != nil {
+				t.Errorf("%s names a document that does not exist: %v", path, err)
+			}
+		}
 		for _, m := range quoted.FindAllStringSubmatch(string(text), -1) {
 			found++
 			if !hasHeading(t, m[2], anchorOf(m[1])) {

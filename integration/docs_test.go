@@ -5,7 +5,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
@@ -43,8 +42,8 @@ func documents(t *testing.T) map[string][]block {
 }
 
 // TestDocuments checks that each ```toml block is a file that anyport accepts (a
-// ```toml fragment is a piece of one), and that each command in ```sh and ```console
-// exists and has the flags shown.
+// ```toml fragment is a piece of one), and that each command in ```sh, in ```console and in
+// the text exists and has the flags shown.
 func TestDocuments(t *testing.T) {
 	t.Parallel()
 	keys := writeKeys(t, os.Geteuid())
@@ -63,19 +62,22 @@ func TestDocuments(t *testing.T) {
 						t.Errorf("%s\nis not TOML: %v", b.text, err)
 					}
 				case "sh", "sh steps", "console":
-					for _, command := range commands(b) {
-						tryCommand(t, command, file)
+					for _, line := range typedLines(b) {
+						tryLine(t, line, file)
 					}
+				case "bash", "sh announce":
+					checkSyntax(t, b.text)
 				}
+			}
+			for _, line := range inlineCommands(t, name) {
+				tryLine(t, line, "")
 			}
 		})
 	}
 }
 
-// commands returns the lines of a block that a reader types, without comments, pipes
-// and prompts.
-func commands(b block) []string {
-	var all []string
+// typedLines returns the lines of a block that a reader types, without prompts.
+func typedLines(b block) (all []string) {
 	for line := range strings.Lines(b.text) {
 		typed := strings.HasPrefix(b.info, "sh")
 		for _, prompt := range []string{"# ", "$ "} {
@@ -83,60 +85,28 @@ func commands(b block) []string {
 				line, typed = rest, true
 			}
 		}
-		line, _, _ = strings.Cut(line, " #")
-		line, _, _ = strings.Cut(line, " |")
-		if typed && strings.TrimSpace(line) != "" {
-			all = append(all, strings.TrimSpace(line))
+		if line = strings.TrimSpace(line); typed && line != "" && !strings.HasPrefix(line, "#") {
+			all = append(all, line)
 		}
 	}
 	return all
 }
 
-// tryCommand runs commands that only read, with the file that the document showed. It
-// looks up the others in anyport's help and in the Makefile.
-func tryCommand(t *testing.T, command, file string) {
-	t.Helper()
-	words := strings.Fields(strings.ReplaceAll(command, "'", ""))
-	switch strings.TrimPrefix(words[0], "./") {
-	case "make":
-		makefile, err := os.ReadFile("../Makefile")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(words[1]) + `:`).Match(makefile) {
-			t.Errorf("%s: the Makefile has no such target", command)
-		}
-	case "anyport":
-		tryAnyport(t, command, words[1:], file)
-	}
-}
+var inlineCode = regexp.MustCompile("(?:^|[^`])`((?:anyport [a-z]|sysctl -w)[^`]*)`")
 
-func tryAnyport(t *testing.T, command string, args []string, file string) {
+// inlineCommands returns the commands that the text of a document names, outside of its blocks.
+func inlineCommands(t *testing.T, name string) (all []string) {
 	t.Helper()
-	if i := slices.Index(args, "-c"); i >= 0 && file != "" && slices.Contains([]string{"check", "explain"}, args[0]) {
-		args[i+1] = file
-		if got := anyport(t, args...); got.status != 0 {
-			t.Errorf("%s: %s", command, got.stderr)
-		}
-		return
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if i := slices.Index(args, "--"); i >= 0 {
-		args = args[:i] // the options of another program follow
-	}
-	names := args[:1]
-	if args[0] == "import" {
-		names = args[:2]
-	}
-	help := anyport(t, append(slices.Clone(names), "--help")...)
-	if help.status != 0 {
-		t.Errorf("%s: %s", command, help.stderr)
-	}
-	for _, flag := range args[1:] {
-		flag, _, _ = strings.Cut(flag, "=")
-		if strings.HasPrefix(flag, "-") && !regexp.MustCompile(`(^|\s)`+flag+`\b`).MatchString(help.stdout) {
-			t.Errorf("%s: anyport %s has no flag %s", command, strings.Join(names, " "), flag)
+	for _, m := range inlineCode.FindAllStringSubmatch(fence.ReplaceAllString(string(text), ""), -1) {
+		if command := strings.Join(strings.Fields(m[1]), " "); command != "anyport stop" { // there is none, as the text says
+			all = append(all, command)
 		}
 	}
+	return all
 }
 
 // TestClassic follows the README: one listener on four ports of a loopback address,

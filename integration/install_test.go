@@ -31,8 +31,9 @@ func TestInstall(t *testing.T) {
 		"share/doc/anyport/NOTICE":                     "github.com/cilium/ebpf",
 		"share/doc/anyport/LICENSE":                    "Apache License",
 		"share/doc/anyport/reference.toml":             "[listen]",
-		"share/doc/anyport/OPERATING.md":               "# Operating anyport",
-		"share/doc/anyport/reference/metrics.md":       "anyport_origin_up",
+		"share/doc/anyport/README.md":                  "# anyport",
+		"share/doc/anyport/docs/README.md":             "# Documentation",
+		"share/doc/anyport/docs/reference/metrics.md":  "anyport_origin_up",
 		"share/anyport/prometheus/alerts.yml":          "AnyportNoOriginUp",
 		"share/anyport/grafana/anyport.json":           `"title": "anyport"`,
 	} {

@@ -54,6 +54,19 @@ protocol = "udp"
 prefixes = ["192.0.2.0/24"]
 ports    = [83]
 origins  = ["10.0.0.5:4003"]
+[route.again]
+protocol = "tcp"
+prefixes = ["192.0.2.0/24"]
+ports    = [85]
+origins  = ["10.0.0.5:4002", "10.0.0.5:4001"]
+balance  = "first"
+slow_start = "1h"
+[route.few]
+protocol = "tcp"
+prefixes = ["192.0.2.0/24"]
+ports    = [86]
+origins  = [{ address = "10.0.0.5:4001", max_conns = 1 }]
+queue    = 10
 `
 
 const prometheusFile = `
@@ -91,11 +104,16 @@ func TestPrometheus(t *testing.T) {
 	if got := anyport(t, "reload", "--socket", p.socket); got.status != 0 {
 		t.Fatalf("%+v", got)
 	}
-	for _, order := range []string{"down", "ready"} {
-		if got := anyport(t, "origin", order, "named/10.0.0.5:4001", "--socket", p.socket); got.status != 0 {
-			t.Fatalf("%+v", got)
-		}
+	for _, order := range []string{"down named", "ready named", "down again", "ready again"} {
+		p.must(t, "origin "+order+"/10.0.0.5:4001")
 	}
+	talk(t, r.client.dial(t, "tcp", "192.0.2.7:85"), "hello") // the first dial is refused
+	first := r.client.dial(t, "tcp", "192.0.2.7:86")
+	talk(t, first, "hello")
+	second := r.client.dial(t, "tcp", "192.0.2.7:86")
+	eventually(t, "a conn waits", func() bool { w := p.status(t).route(t, "few").QueueWaiting; return w != nil && *w == 1 })
+	first.Close()
+	talk(t, second, "hello")
 	lost := r.client.dial(t, "udp", "192.0.2.7:83") // the origin answers with an ICMP error
 	user := r.client.dial(t, "udp", "192.0.2.7:85")
 	for range 20 { // until the kernel would forward the flow

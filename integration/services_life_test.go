@@ -2,6 +2,7 @@ package integration
 
 import (
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -127,4 +128,32 @@ func TestServiceAddedByReload(t *testing.T) {
 	r.awaitAnswer(t, 8, "running")
 	again.signal(t, syscall.SIGTERM)
 	again.wait(t)
+}
+
+// TestServicePassesSocketOn has a service give its listener to a process of another cgroup. That one answers, and
+// is not the service.
+func TestServicePassesSocketOn(t *testing.T) {
+	t.Parallel()
+	r, group, other := newRig(t), newUnit(t), newUnit(t)
+	const passOn = `
+import os, signal, socket, sys
+listener = socket.create_server(("127.0.0.1", 7001))
+if os.fork() == 0:
+    with open(sys.argv[1], "w") as procs:
+        procs.write("0")
+    os.closerange(0, 3)
+    while True:
+        conn, _ = listener.accept()
+        conn.sendall(b"other")
+        conn.close()
+signal.signal(signal.SIGUSR1, lambda *_: listener.close())
+while True:
+    signal.pause()
+`
+	service := group.run(t, r.edge, "python3", "-c", passOn, filepath.Join(other.dir, "cgroup.procs"))
+	p := r.edge.serveWith(t, serviceRoute("echo", 7, group.name))
+	r.awaitAnswer(t, 7, "other")
+	service.signal(t, syscall.SIGUSR1)
+	r.awaitAnswer(t, 7, "refused")
+	p.expect(t, "a service has no socket that takes packets")
 }

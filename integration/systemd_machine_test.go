@@ -19,6 +19,12 @@ type machine struct {
 // boot boots h with a file for anyport, which serves then, and a drop-in for its unit.
 func boot(t *testing.T, h *host, toml, dropIn string) *machine {
 	t.Helper()
+	return bootWith(t, h, program, toml, dropIn)
+}
+
+// bootWith is boot with another anyport, whose file has the same name.
+func bootWith(t *testing.T, h *host, program, toml, dropIn string) *machine {
+	t.Helper()
 	if _, err := os.Stat("/lib/systemd/systemd"); err != nil {
 		t.Skip("no systemd here")
 	}

@@ -92,7 +92,7 @@ func TestForgedSources(t *testing.T) {
 	if text := anyport(t, "status", "--socket", p.socket); !strings.Contains(text.stdout, "held back   route all: ") {
 		t.Errorf("status: %+v", text)
 	}
-	p.expect(t, "level=WARN", "answers are held back", "route=all", "amplification_budget", "docs/OPERATING.md")
+	p.expect(t, "level=WARN", "answers are held back", "route=all", "amplification_budget", "docs/explanation/abuse.md")
 	if n := strings.Count(p.String(), "answers are held back"); n != 1 {
 		t.Errorf("the log says so %d times, want once", n)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"anyport/config"
+	"anyport/proxy/health"
 	"anyport/proxy/route"
 )
 
@@ -48,15 +49,27 @@ func TestCountersGoOn(t *testing.T) {
 				c.Connected(bound)
 			}
 			c.Connected(time.Hour)
+			c.Waited(time.Minute)
+			c.Served(config.TCP, time.Minute)
+			c.Served(config.UDP, time.Second)
+			c.Retried(true)
+			c.Retried(false)
 		}
 		o := r.Origins().Origins[1]
 		o.Begin()
 		o.Carry(int(route.ToOrigin), 12)
 		o.Carry(int(route.ToClient), 13)
 		o.End()
+		o.Connected(time.Second)
+		o.Served(time.Minute)
+		o.RetriedFrom(r.Origins().Origins[0])
+		o.SetResult(&health.Result{Failed: "no answer"})
 		s.routes.Unrouted.Shard(0).End(config.TCP, route.NoRoute)
 	}
-	ofProcess := cmpopts.IgnoreFields(OriginStatus{}, "ConnsPeak") // a peak does not go on in the next process
+	ofProcess := cmp.Options{ // peaks and averages do not go on in the next process
+		cmpopts.IgnoreFields(RouteStatus{}, "NewPeak", "LastNew", "WaitSeconds", "ConnectSeconds", "SessionSeconds"),
+		cmpopts.IgnoreFields(OriginStatus{}, "ConnsPeak", "NewPeak", "LastNew", "ConnectSeconds", "SessionSeconds"),
+	}
 	use(one)
 	one.EachCount(two.AddCount)
 	if diff := cmp.Diff(one.Status(), two.Status(), ofProcess); diff != "" {

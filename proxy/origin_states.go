@@ -111,13 +111,16 @@ func exportState(state health.State) OriginState {
 // RestoreOrigins goes on with the states of another process. It must be called after Try and before its
 // trial is kept.
 func (s *Server) RestoreOrigins(states OriginStates) {
+	now := time.Now()
 	for _, r := range s.routes.Set().Routes {
 		for _, o := range r.Origins().Origins {
 			if in, ok := states[r.Name][o.Text]; ok {
 				restoreOrigin(r, o, in)
+				o.ResumeDown(now)
 			}
 		}
 		r.Origins().RestoreAlarms()
+		r.ResumeOutage(now)
 	}
 }
 

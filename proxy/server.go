@@ -17,6 +17,7 @@ import (
 	"anyport/proxy/quota"
 	"anyport/proxy/route"
 	"anyport/proxy/tcp"
+	"anyport/proxy/trend"
 	"anyport/proxy/udp"
 )
 
@@ -41,7 +42,9 @@ type Server struct {
 	routes   *route.Live
 	names    *names
 
-	pulse *mailbox.Pulse
+	pulse    *mailbox.Pulse
+	arrived  uint64     // conns and flows that look has found; only its goroutine has it
+	arrivals trend.Rate // of arrived
 
 	opening atomic.Int32  // kinds of loop (TCP, UDP) that have not opened their files yet
 	opened  chan struct{} // closed when all are
@@ -107,6 +110,10 @@ func (s *Server) UseFastPath(kernel udp.FastPath, left udp.FastLeft) {
 
 // SetRecording has conns and flows recorded as r says from now on, live ones included.
 func (s *Server) SetRecording(r route.Recording) { s.routes.SetRecording(r) }
+
+// SetTrace has to called at each step of each conn and flow from now on, on the goroutines of the loops, or no
+// more if it is nil. It must not block.
+func (s *Server) SetTrace(to func(route.Traced)) { s.routes.SetTrace(to) }
 
 // Drain stops the route of that name from taking new conns and flows, or ends that. Live ones go on.
 func (s *Server) Drain(route string, on bool) { s.routes.Drain(route, on) }
@@ -197,6 +204,7 @@ func (s *Server) Serve(ctx context.Context, tcpSockets, udpSockets []int) error 
 	checking, stopChecks := context.WithCancel(ctx)
 	var checks sync.WaitGroup // ended by stopChecks
 	checks.Go(func() { s.checkOrigins(checking) })
+	checks.Go(func() { s.keepLooking(checking) })
 	err := loops.Wait()
 	stopChecks()
 	checks.Wait()

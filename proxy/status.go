@@ -9,6 +9,7 @@ import (
 	"anyport/proxy/origin"
 	"anyport/proxy/resolve"
 	"anyport/proxy/route"
+	"anyport/proxy/trend"
 )
 
 // RouteStatus is one route in service, as `anyport status --json` shows it.
@@ -29,6 +30,22 @@ type RouteStatus struct {
 	MaxFlows          int
 	NewConnsPerSecond int
 	Queue             int
+	Balance           string
+
+	NewPeak   float64    // the most that came in a second since the process began
+	LastNew   *time.Time // when one has come last, to a second; none: none has since the process began
+	QueuePeak int        // the most conns that waited for an origin at once since the process began
+
+	WaitSeconds    *float64 // on average of the newest thousand or so: in the queue, of conns that waited; none: there was none, here and below
+	ConnectSeconds *float64 // until an origin has accepted
+	SessionSeconds *float64 // from the begin to the end, of what has reached an origin
+
+	Retries uint64 // dials that were not the first of their conn or flow
+	Moves   uint64 // of these, to another server than the one before
+
+	DownSeconds float64    // how long no origin was up
+	TimesDown   uint64     // how often that began
+	DownChanged *time.Time // when it last began or ended; none: neither since the process began
 
 	BytesToOrigin uint64 // payload
 	BytesToClient uint64
@@ -40,7 +57,9 @@ type RouteStatus struct {
 	Bytes  map[string]map[string]uint64 // protocol → direction → payload
 	Counts
 
-	Connects route.Buckets // how long the origins took to accept a conn
+	Connects route.Buckets        // how long the origins took to accept a conn
+	Waits    route.Buckets        // how long conns were in the queue that then got an origin
+	Sessions map[string]trend.Sum // protocol → what has reached an origin and has ended
 
 	BandwidthWaiting map[string]int64 // direction → conns that wait for route_bandwidth, if the route has it
 
@@ -89,6 +108,7 @@ type OriginStatus struct {
 	CheckedAt    *time.Time // the last active check; none: there was none
 	CheckSeconds float64
 	CheckFailed  string // why; "": it passed
+	ChecksFailed uint64 // in all
 
 	EjectedSince *time.Time // over TCP: while the origin is left out for that, it is not up
 	FailedDials  uint64
@@ -102,6 +122,22 @@ type OriginStatus struct {
 	ConnsPeak   int64 // the most at once since the process began
 	MaxConns    int   // of the file; 0: no limit
 	Backup      bool
+
+	NewPeak float64    // the most that it was given in a second since the process began
+	LastNew *time.Time // when it was given one last, to a second; none: none since the process began
+
+	ConnectSeconds *float64 // as in RouteStatus, here and below
+	SessionSeconds *float64
+	Retries        uint64   // dials that were not the first of their conn or flow
+	Moves          uint64   // conns and flows that went on to another server after a dial of this one had failed
+	DownSeconds    float64  // how long it was down, by its checks or by hand, or ejected
+	TimesDown      uint64   // how often that began
+	SlowStart      *float64 // the part of its weight that it gets while it comes back; none: all of it
+
+	Accepts      uint64  // conns that it has accepted
+	AcceptTime   float64 // seconds from the dials until then, all together
+	Sessions     uint64  // conns and flows of it that have ended
+	SessionsTime float64 // seconds that these have lasted, all together
 
 	BytesToOrigin uint64 // payload
 	BytesToClient uint64
@@ -117,6 +153,14 @@ func (s *Server) Status() []RouteStatus {
 		routes = append(routes, routeStatus(r))
 	}
 	return routes
+}
+
+// Active is the number of live conns and flows of the routes in service.
+func (s *Server) Active() (n int64) {
+	for _, r := range s.routes.Set().Routes {
+		n += r.Stats.Active(config.TCP) + r.Stats.Active(config.UDP)
+	}
+	return n
 }
 
 // Unrouted counts what came for a dst that no route forwards, or was dropped before its route was
@@ -143,16 +187,20 @@ func routeStatus(r *route.Route) RouteStatus {
 		MaxFlows:          r.MaxFlows,
 		NewConnsPerSecond: r.NewConnsPerSecond,
 		Queue:             r.Queue,
+		Balance:           string(r.Balance),
 
 		Active:   map[string]int64{},
 		Bytes:    byName(totals.Bytes),
 		Counts:   counts(totals),
 		Connects: totals.Connects,
+		Waits:    totals.Waits,
+		Sessions: map[string]trend.Sum{},
 		HeldBack: totals.HeldBack,
 		Fast:     FastStatus{Flows: r.Stats.Fast(), Datagrams: named(totals.Fast), Refused: named(totals.FastRefused)},
 
 		Origins: []OriginStatus{},
 	}
+	noteRouteTrends(&status, r.Stats, totals)
 	for _, p := range []config.Protocol{config.TCP, config.UDP} {
 		n := r.Stats.Active(p)
 		status.Active[p.String()] = n
@@ -177,6 +225,7 @@ func routeStatus(r *route.Route) RouteStatus {
 	if n := r.Origins().Waiting(); r.Queue > 0 || n > 0 { // they wait on after a reload that removes the queue
 		status.QueueWaiting = &n
 	}
+	status.QueuePeak = r.Origins().WaitingPeak()
 	status.UnreachableSince = unreachableSince(r)
 	for _, o := range r.Origins().Origins {
 		if !o.Vanished() || o.Active() > 0 {
@@ -228,6 +277,7 @@ func originStatus(o *origin.Origin, r *config.Route, now time.Time) OriginStatus
 		status.EjectedSince = &since
 	}
 	noteErrors(&status, o)
+	noteOriginTrends(&status, o, r, now)
 	if last := o.LastResult(); last != nil && r.Health != nil {
 		status.CheckedAt, status.CheckSeconds, status.CheckFailed = &last.At, last.Took.Seconds(), last.Failed
 	}

@@ -9,6 +9,7 @@ import (
 
 	"anyport/config"
 	"anyport/proxy/route"
+	"anyport/proxy/trend"
 )
 
 // one takes everything to one route.
@@ -65,7 +66,8 @@ func TestStatus(t *testing.T) {
 			Ended:     map[string]map[string]uint64{"tcp": {"max_conns": 1}, "udp": {"denied": 1}},
 			Datagrams: map[string]map[string]uint64{"to_origin": {"forwarded": 3}, "to_client": {}},
 		},
-		Origins: []OriginStatus{{Address: "10.0.0.5", Up: true, Weight: 1, State: "up", Changes: map[string]uint64{}, Health: "unchecked", ConnectErrors: map[string]uint64{}, ConnsActive: 1, ConnsTotal: 1, ConnsPeak: 1}},
+		Sessions: map[string]trend.Sum{},
+		Origins:  []OriginStatus{{Address: "10.0.0.5", Up: true, Weight: 1, State: "up", Changes: map[string]uint64{}, Health: "unchecked", ConnectErrors: map[string]uint64{}, ConnsActive: 1, ConnsTotal: 1, ConnsPeak: 1}},
 	}}
 	if diff := cmp.Diff(want, s.Status()); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

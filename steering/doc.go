@@ -37,5 +37,6 @@
 //	withdraw.go           sockets leave the program without refusing what a packet filter let pass
 //	knock.go              who has knocked, and how far; doors.go: the open doors
 //	knock_nonces.go       the datagrams that have opened one, each once
+//	trace.go              tells of each packet that somebody wants to see
 //	drain.go              no new conns of a route; closed_services.go: none of one dst
 package steering

@@ -24,9 +24,9 @@ func (s *Steering) Drift() ([]string, error) {
 	if err := s.keeper.Compare(time.Now(), 0); err != nil {
 		return nil, err
 	}
-	var generation uint32
-	if err := s.objects.Generation.Lookup(uint32(0), &generation); err != nil {
-		return nil, fmt.Errorf("read the generation: %w", err)
+	generation, err := s.servedTables()
+	if err != nil {
+		return nil, err
 	}
 	if generation != s.generation {
 		return []string{fmt.Sprintf("generation %d is in service, and not %d", generation, s.generation)}, nil
@@ -35,7 +35,7 @@ func (s *Steering) Drift() ([]string, error) {
 	for _, what := range append(s.keeper.Missing(), s.returning.lacking()...) {
 		d.Add("%s", what)
 	}
-	err := errors.Join(s.sockets.compare(s.objects.Sockets, &d), s.half(generation).Compare(&d, s.table, s.numbers))
+	err = errors.Join(s.sockets.compare(s.objects.Sockets, &d), s.half(generation).Compare(&d, s.table, s.numbers))
 	return d.Lines(), err
 }
 

@@ -24,12 +24,34 @@ func (s *Steering) half(generation uint32) bpfmaps.Half {
 	}
 }
 
+// traced is the bit of serving.half that has the program trace: TRACED in bpf/prefixes.h.
+const traced = 2
+
 // flip makes the half of generation the one that the program reads.
 func (s *Steering) flip(generation uint32) error {
-	if err := s.objects.Generation.Put(uint32(0), generation); err != nil {
+	if err := s.putServing(generation); err != nil {
 		return fmt.Errorf("flip the generation: %w", err)
 	}
 	return s.switchProgram(generation)
+}
+
+// putServing writes which half the program reads, and whether it traces. Only the lowest byte of what the
+// program reads ever changes, so no packet meets half a word.
+func (s *Steering) putServing(generation uint32) error {
+	serving := bpf.SteerServing{Half: generation % 2, Tables: generation}
+	if s.tracing {
+		serving.Half |= traced
+	}
+	return s.objects.Generation.Put(uint32(0), serving)
+}
+
+// servedTables reads how many tables have served, by the kernel.
+func (s *Steering) servedTables() (uint32, error) {
+	var serving bpf.SteerServing
+	if err := s.objects.Generation.Lookup(uint32(0), &serving); err != nil {
+		return 0, fmt.Errorf("read the generation: %w", err)
+	}
+	return serving.Tables, nil
 }
 
 // eraseIdle empties the idle half, once no run of the program can still be reading it,
@@ -50,8 +72,8 @@ func (s *Steering) eraseIdle() error {
 
 // readGeneration learns from the maps what another process has put in service.
 func (s *Steering) readGeneration() (err error) {
-	if err := s.objects.Generation.Lookup(uint32(0), &s.generation); err != nil {
-		return fmt.Errorf("read the generation: %w", err)
+	if s.generation, err = s.servedTables(); err != nil {
+		return err
 	}
 	s.table, s.idleTable = table.Unknown, table.Unknown
 	s.numbers, err = s.half(s.generation).Numbers()

@@ -30,6 +30,8 @@ var someLookups = []aLookup{
 	{"limited", config.UDP, "192.0.2.1:80", func(r *config.Route) { r.NewConnsPerSecond, r.UDPIdle = 1, time.Nanosecond }},
 	{"again", config.UDP, "192.0.2.1:80", func(r *config.Route) { r.NewConnsPerSecond, r.UDPIdle = 1e9, time.Hour }},
 	{"datagrams", config.UDP, "192.0.2.1:80", func(r *config.Route) { r.DatagramsPerSecond = 1e9 }},
+	{"refused", config.TCP, "192.0.2.1:80", func(r *config.Route) { r.Action = config.Refuse }},
+	{"dropped", config.TCP, "192.0.2.1:80", func(r *config.Route) { r.Action = config.Drop }},
 	{"hours", config.TCP, "192.0.2.1:80", func(r *config.Route) { scheduled(r, "00:00..23:59 UTC") }},
 	{"knocks", config.TCP, "192.0.2.1:80", func(r *config.Route) { r.Knock.Steps = []config.KnockStep{7000, 8000, 9000} }},
 	{"socket", config.TCP, "192.0.2.1:80", func(r *config.Route) { r.Action, r.Service = config.Socket, "absent.service" }},

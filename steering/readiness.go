@@ -36,9 +36,9 @@ func (s *Steering) Readiness() (r Readiness, err error) {
 	if state != linkAttached {
 		r.Link = string(state)
 	}
-	var generation uint32
-	if err := s.objects.Generation.Lookup(uint32(0), &generation); err != nil {
-		return r, fmt.Errorf("read the generation: %w", err)
+	generation, err := s.servedTables()
+	if err != nil {
+		return r, err
 	}
 	if generation != s.generation {
 		r.Table = fmt.Sprintf("generation %d is in service, and not %d", generation, s.generation)

@@ -62,6 +62,7 @@ type Steering struct {
 	numbers         map[string]uint32          // of the routes, by name
 	validUntil      map[string]uint64          // of the routes with active, by name, as bpfmaps.ValidUntil returns it
 	generation      uint32                     // of the table in service; odd and even ones have a half each
+	tracing         bool                       // somebody traces: see trace.go
 }
 
 // TCP returns the listening sockets, one for each worker: non-blocking, for IPv4 and

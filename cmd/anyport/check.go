@@ -104,6 +104,15 @@ func loadOrStdin(cmd *cobra.Command, path string) (*config.Config, error) {
 	if path != "-" {
 		return config.Load(path)
 	}
+	text, err := readStdin(cmd)
+	if err != nil {
+		return nil, err
+	}
+	return config.Parse("stdin", text)
+}
+
+// readStdin reads a file from stdin to its end.
+func readStdin(cmd *cobra.Command) ([]byte, error) {
 	text, err := io.ReadAll(io.LimitReader(cmd.InOrStdin(), mostStdin+1))
 	switch {
 	case err != nil:
@@ -111,5 +120,5 @@ func loadOrStdin(cmd *cobra.Command, path string) (*config.Config, error) {
 	case len(text) > mostStdin:
 		return nil, errors.New("stdin: it is longer than 256 MiB")
 	}
-	return config.Parse("stdin", text)
+	return text, nil
 }

@@ -39,6 +39,7 @@ func serve(t *testing.T) *fakeAnyport {
 		},
 		"/drift":   admin.Drift{Lines: []string{}},
 		"/flows":   admin.FlowList{Flows: []admin.Flow{{Protocol: "tcp", Client: "198.51.100.9:1", Dst: "192.0.2.1:80", Route: "web", ID: "0123456789abcdef", State: "connecting", AgeSeconds: 61, IdleSeconds: 0.25, ToOrigin: 2048}}},
+		"/trace":   admin.TraceEvent{By: admin.ByTrace, Event: admin.TraceEnd, Reason: "stopped"},
 		"/kill":    admin.Killed{Ended: 2, Missing: []string{}},
 		"/drain":   admin.Drained{Draining: true, Conns: map[string]int64{"web": 1, "dns": 2}},
 		"/confirm": admin.Confirmed{Path: "/etc/anyport/anyport.toml", SecondsLeft: 41.7},
@@ -101,6 +102,11 @@ func TestCommands(t *testing.T) {
 		{"flows --sort age --limit 10001", "", exitUsage, "", "a sorted list has at most 10000 flows", ""},
 		{"flows --sort rate", "", exitDone, "TO ORIGIN/S  TO CLIENT/S\n0123456789abcdef", "", "GET /flows?"},
 		{"flows --sort rate --json", "", exitDone, `"bytes_to_origin_per_second": 0`, "", "GET /flows?"},
+		{"trace", "", exitDone, " -- the trace has ended: stopped\n", "", "GET /trace?"},
+		{"trace --client 198.51.100.9/24 --route web --json", "", exitDone, `"by":"trace","event":"end","reason":"stopped"}`, "", "GET /trace?client=198.51.100.0%2F24&route=web"},
+		{"trace --client me", "", exitUsage, "", `--client: "me" is not an address, a prefix, ADDRESS:PORT or :PORT`, ""},
+		{"trace --client=", "", exitUsage, "", `--client "": name a value`, ""},
+		{"trace --route x", "/trace", exitFailed, "", "anyport: why not\n", "GET /trace?route=x"},
 		{"kill 0123456789abcdef", "", exitDone, "2 conns and flows ended\n", "", "POST /kill?id=0123456789abcdef"},
 		{"kill --route web --client 198.51.100.0/24", "", exitDone, "2 conns and flows ended\n", "", "POST /kill?client=198.51.100.0%2F24&route=web"},
 		{"kill", "", exitUsage, "", "say what to end: an ID of \"anyport flows\", --route or --client", ""},
@@ -196,7 +202,7 @@ func TestDrift(t *testing.T) {
 // TestNobodyAnswers: every command that asks says where it asked and what to look at.
 func TestNobodyAnswers(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "none.sock")
-	for _, args := range []string{"status", "status --drift", "flows", "flows --json", "kill --route web", "top", "reload", "drain", "confirm", "upgrade", "explain tcp 192.0.2.1:80"} {
+	for _, args := range []string{"status", "status --drift", "flows", "flows --json", "trace", "kill --route web", "top", "reload", "drain", "confirm", "upgrade", "explain tcp 192.0.2.1:80"} {
 		status, stdout, stderr := run(append(strings.Fields(args), "--socket", socket)...)
 		if status != exitFailed || stdout != "" && !strings.HasPrefix(args, "flows") || !strings.Contains(stderr, "anyport: no anyport answers on "+socket) || strings.Contains(stderr, "--help") {
 			t.Errorf("%s: %d, %q, %q", args, status, stdout, stderr)

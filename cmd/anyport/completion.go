@@ -37,20 +37,3 @@ func newCompletion() *cobra.Command {
 		},
 	}
 }
-
-// newHelp takes the place of cobra's own, which exits with 0 after an unknown command.
-func newHelp() *cobra.Command {
-	return &cobra.Command{
-		Use:     "help [COMMAND]",
-		Short:   "Help about a command",
-		Long:    "Print the help of a command, or of anyport as a whole.",
-		Example: "  anyport help explain",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			of, rest, err := cmd.Root().Find(args)
-			if err != nil || len(rest) > 0 {
-				return noCommand(cmd.Root(), args)
-			}
-			return of.Help()
-		},
-	}
-}

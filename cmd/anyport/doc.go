@@ -19,6 +19,7 @@
 //	doctor      anyport doctor
 //	shadow      anyport run --shadow
 //	demo        anyport demo
+//	sysdump     anyport sysdump
 //	manual      the manual pages
 //	text        what is printed for people
 //	filelimit   the limit on open files

@@ -8,7 +8,7 @@ import (
 
 // asking are the commands that ask a running anyport, each with the arguments that it needs.
 var asking = []string{
-	"status", "status --drift", "flows", "top --count 1", "reload --dry-run", "drain --undo", "confirm", "upgrade", "explain tcp 192.0.2.1:80",
+	"status", "status --drift", "flows", "trace", "top --count 1", "reload --dry-run", "drain --undo", "confirm", "upgrade", "explain tcp 192.0.2.1:80",
 }
 
 // TestWhereToAsk: -c and --socket both say where to ask, so they exclude each other; an empty --socket,
@@ -72,7 +72,11 @@ func TestFlagsOfEachCommand(t *testing.T) {
 		}
 		if j := cmd.Flags().Lookup("json"); j != nil {
 			json = append(json, cmd.Name())
-			if j.Usage != "print one JSON object" {
+			want := "print one JSON object"
+			if cmd.Name() == "trace" { // it does not end
+				want = "print a JSON object in each line"
+			}
+			if j.Usage != want {
 				t.Errorf("%s --json: %q", cmd.Name(), j.Usage)
 			}
 		}
@@ -81,9 +85,9 @@ func TestFlagsOfEachCommand(t *testing.T) {
 		}
 	}
 	for what, is := range map[string]struct{ got, want string }{
-		"-c":       {strings.Join(file, " "), "check confirm doctor drain explain flows kill origins reload routes run status top unload upgrade"},
-		"--socket": {strings.Join(socket, " "), "confirm drain explain flows kill origins reload routes status top upgrade"},
-		"--json":   {strings.Join(json, " "), "doctor flows origins reload routes status"},
+		"-c":       {strings.Join(file, " "), "check confirm doctor drain explain flows kill origins reload routes run scans status sysdump top trace unload upgrade"},
+		"--socket": {strings.Join(socket, " "), "confirm drain explain flows kill origins reload routes scans status sysdump top trace upgrade"},
+		"--json":   {strings.Join(json, " "), "doctor flows origins reload routes scans status trace"},
 	} {
 		if is.got != is.want {
 			t.Errorf("%s is a flag of %s, want %s", what, is.got, is.want)
@@ -111,7 +115,7 @@ func TestUseNamesEveryFlag(t *testing.T) {
 func TestUnwantedArguments(t *testing.T) {
 	for _, cmd := range newRoot().Commands() {
 		switch cmd.Name() {
-		case "check", "explain", "completion", "help", "import", "kill", "knock", "man": // they have arguments
+		case "check", "explain", "completion", "fmt", "help", "import", "kill", "knock", "man", "sysdump": // they have arguments
 			continue
 		}
 		status, stdout, stderr := run(cmd.Name(), "extra")

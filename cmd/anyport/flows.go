@@ -84,7 +84,7 @@ func checkOrder(sort string, limit int) error {
 // printFlows prints a table.
 func printFlows(cmd *cobra.Command, client admin.Client, query admin.FlowQuery) error {
 	out, shown := text.NewFlowTable(cmd.OutOrStdout()), 0
-	total, err := client.Flows(cmd.Context(), query, func(f admin.Flow) error {
+	rest, err := client.Flows(cmd.Context(), query, func(f admin.Flow) error {
 		shown++
 		return out.Add(f)
 	})
@@ -94,8 +94,16 @@ func printFlows(cmd *cobra.Command, client admin.Client, query admin.FlowQuery) 
 	if err := out.Flush(); err != nil {
 		return err
 	}
-	sayMore(cmd, shown, total)
+	sayMore(cmd, shown, rest.Total)
+	sayLeft(cmd, rest.Left)
 	return nil
+}
+
+// sayLeft says on stderr which processes still have conns that the answer does not know of.
+func sayLeft(cmd *cobra.Command, left []admin.Left) {
+	for _, l := range left {
+		fmt.Fprintf(cmd.ErrOrStderr(), "anyport: %s\n", text.Left(l))
+	}
 }
 
 // sayMore says on stderr that a table does not have all.
@@ -124,6 +132,7 @@ func printByRate(cmd *cobra.Command, client admin.Client, query admin.FlowQuery,
 		return err
 	}
 	sayMore(cmd, len(list.Flows), list.Total)
+	sayLeft(cmd, list.Left)
 	return nil
 }
 
@@ -143,14 +152,15 @@ func listByRate(ctx context.Context, client admin.Client, query admin.FlowQuery,
 		limit = admin.MostSorted
 	}
 	busiest, now := admin.First[admin.Flow]{Most: limit, Order: text.ByRate}, time.Now()
-	if _, err := client.Flows(ctx, query, func(f admin.Flow) error {
+	rest, err := client.Flows(ctx, query, func(f admin.Flow) error {
 		busiest.Add(before.Rated(f, now))
 		return nil
-	}); err != nil {
+	})
+	if err != nil {
 		return list, err
 	}
 	first, total := busiest.List()
-	return admin.FlowList{Flows: append([]admin.Flow{}, first...), Total: total}, nil // [] in JSON, never null
+	return admin.FlowList{Flows: append([]admin.Flow{}, first...), Total: total, Left: rest.Left}, nil // [] in JSON, never null
 }
 
 // pause waits, unless ctx ends before.

@@ -47,6 +47,7 @@ drain the route first, or add them to "deny".`,
 			return err
 		}
 		text.Killed(cmd.OutOrStdout(), killed)
+		sayLeft(cmd, killed.Left)
 		if len(killed.Missing) > 0 {
 			return fmt.Errorf("no live conn or flow has the ID %s: \"anyport flows\" lists them", strings.Join(killed.Missing, ", "))
 		}

@@ -27,7 +27,7 @@ func newMan() *cobra.Command {
 			text := ""
 			switch args[0] {
 			case "anyport.8":
-				text = manual.Command(cmd.Root())
+				text = manual.Command(cmd.Root(), version())
 			case "anyport.toml.5":
 				text = manual.File(version())
 			default:

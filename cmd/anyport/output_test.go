@@ -203,7 +203,7 @@ func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
 // TestFullDisk: a command whose output is lost fails, whatever it printed with.
 func TestFullDisk(t *testing.T) {
 	f := serve(t)
-	for _, args := range []string{"status", "status --json", "flows", "flows --json", "reload", "reload --json", "drain", "origin drain web/10.0.0.5:80", "top"} {
+	for _, args := range []string{"status", "status --json", "flows", "flows --json", "trace", "trace --json", "reload", "reload --json", "drain", "origin drain web/10.0.0.5:80", "top"} {
 		var stderr strings.Builder
 		if status := execute(append(strings.Fields(args), "--socket", f.socket), fullDisk{}, &stderr); status != exitFailed || !strings.Contains(stderr.String(), "no space left on device") {
 			t.Errorf("%s: %d, %q", args, status, stderr.String())

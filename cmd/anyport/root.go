@@ -6,25 +6,6 @@ import (
 	"anyport/config"
 )
 
-// help ends with the examples: people look for them first.
-const help = `{{with or .Long .Short}}{{. | trimTrailingWhitespaces}}
-{{end}}
-Usage:
-  {{if .HasAvailableSubCommands}}{{.CommandPath}} COMMAND{{else}}{{.UseLine}}{{end}}
-{{- if .HasAvailableSubCommands}}
-
-Commands:{{range .Commands}}{{if .IsAvailableCommand}}
-  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}
-{{- if .HasAvailableLocalFlags}}
-
-Flags:
-{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}
-{{- if .HasExample}}
-
-{{if .HasAvailableSubCommands}}Examples{{else}}Example{{end}}:
-{{.Example | trimTrailingWhitespaces}}
-{{end}}`
-
 // newRoot makes the command line. cobra prints nothing itself: execute does, and chooses the exit status.
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
@@ -38,18 +19,17 @@ file says which origin each address and port belongs to.`,
   anyport explain -c anyport.toml udp 192.0.2.7:53
   anyport run -c anyport.toml                   # serve`,
 		Args:          cobra.ArbitraryArgs,
-		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		RunE:          noCommand,
+		RunE:          runRoot,
 	}
+	root.Flags().BoolP("version", "v", false, "version for anyport") // cobra's own prints by a template: see printHelp
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SuggestionsMinimumDistance = 2 // cobra's own default only holds if cobra reports the error itself
-	root.SetHelpTemplate(help)
+	root.SetHelpFunc(printHelp)
 	root.SetHelpCommand(newHelp())
-	root.AddCommand(newRun(), newCheck(), newSchema(), newExplain(), newDoctor(), newImport(), newStatus(), newRoutes(), newOrigins(), newFlows(), newTop(), newReload(), newUpgrade(), newDrain(), newKill(), newConfirm(), newKnock(), newOrigin(), newUnload(), newDemo(), newVersion(), newCompletion())
+	root.AddCommand(newRun(), newCheck(), newFmt(), newSchema(), newExplain(), newDoctor(), newImport(), newStatus(), newRoutes(), newOrigins(), newFlows(), newTop(), newTrace(), newScans(), newReload(), newUpgrade(), newDrain(), newKill(), newConfirm(), newKnock(), newOrigin(), newUnload(), newSysdump(), newDemo(), newVersion(), newCompletion())
 	root.AddCommand(newMan())
-	root.SetVersionTemplate(versionLine())
 	for _, cmd := range root.Commands() {
 		cmd.DisableFlagsInUseLine = true
 		completeNames(cmd)
@@ -57,7 +37,15 @@ file says which origin each address and port belongs to.`,
 	return root
 }
 
-// noCommand runs if the first word is not a command.
+// runRoot runs "anyport" without a command.
+func runRoot(cmd *cobra.Command, args []string) error {
+	if asked, err := cmd.Flags().GetBool("version"); err == nil && asked {
+		return printVersion(cmd, nil)
+	}
+	return noCommand(cmd, args)
+}
+
+// noCommand is the error if the first word is not a command.
 func noCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return usagef("a command is missing")

@@ -26,7 +26,15 @@ then prints the rates of it beside the totals:
   DENIED  by allow and deny                 QUEUE    conns that wait for an origin
   STATE   up, draining, DOWN (no origin is up), or how many origins are up
 
-With --wide there are also the peak, the totals, the limits, retries, and what the route serves.
+With --wide there are also the totals, the limits, what the route serves, and:
+
+  PEAK, PEAK NEW/S, PEAK QUEUE  the most at once, or in a second, since the process began
+  SINCE, TIMES DOWN, DOWN       when an outage (no origin up) last began or ended; how often; how long
+  LAST                          how long ago the last conn or flow came
+  RETRIES, ELSEWHERE            dials that were not the first of their conn; of these to another server
+  AVG WAIT, AVG CONNECT         in the queue, of conns that waited; until an origin accepted: averages
+  AVG SESSION                   of about the last thousand; a session is from its begin to its end
+
 With --json the answer is one object whose keys stay the same from version to version.`,
 		Example: `  anyport routes --sort bytes
   anyport routes --wide --route game`,
@@ -49,7 +57,7 @@ With --json the answer is one object whose keys stay the same from version to ve
 				Routes []text.RatedRoute `json:"routes"`
 			}{routes})
 		}
-		return text.RouteGrid(routes, *report.wide).Write(cmd.OutOrStdout(), report.width(cmd))
+		return text.RouteGrid(routes, *report.wide, now.At).Write(cmd.OutOrStdout(), report.width(cmd))
 	}
 	return cmd
 }
@@ -66,7 +74,12 @@ counts for an interval, one second, and then prints the rates of it beside the t
   ERRORS  failed dials, and ICMP errors     CHECK    the last active check, and its age
   WEIGHT  b1: a backup, of weight 1         STATE    up, or why it is not
 
-With --wide there are also the peak, the totals, the limit, the last change and its reason.
+With --wide there are also the totals, the limit, the peaks and averages of "anyport routes", and:
+
+  SINCE, WHY        the last change and its reason   SHARE  the part of its weight in slow_start
+  TIMES DOWN, DOWN  how often, and how long in all   LEFT   conns that went on to another server
+  CHECKS FAILED     active checks that failed        LAST   how long ago it was given a conn or flow
+
 "anyport origin" forces a state. With --json the answer is one object whose keys stay the same
 from version to version.`,
 		Example: `  anyport origins --state down

@@ -20,16 +20,19 @@ func newVersion() *cobra.Command {
 		Long:    "Print the version of this binary, the Go release that built it, and its platform.",
 		Example: "  anyport version",
 		Args:    noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprint(cmd.OutOrStdout(), versionLine())
-			return err
-		},
+		RunE:    printVersion,
 	}
 }
 
-// versionLine is what both "anyport version" and "anyport --version" print.
+// printVersion is both "anyport version" and "anyport --version".
+func printVersion(cmd *cobra.Command, _ []string) error {
+	_, err := fmt.Fprintln(cmd.OutOrStdout(), versionLine())
+	return err
+}
+
+// versionLine is what printVersion prints.
 func versionLine() string {
-	return fmt.Sprintf("anyport %s (%s %s/%s)\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return fmt.Sprintf("anyport %s (%s %s/%s)", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 // version is the release, or what the toolchain knows of the source's revision.

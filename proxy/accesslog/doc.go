@@ -12,5 +12,6 @@
 //	journal.go    native fields of the journal
 //	syslog.go     the header of RFC 5424
 //	open.go       files: opened, and opened again after a rotation (share.go: and given to a new process)
+//	try.go        whether a destination could be opened, for a dry run
 //	losses.go     what is lost is counted, and reported in the log
 package accesslog

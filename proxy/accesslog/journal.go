@@ -35,7 +35,7 @@ func (e *entry) severity() int {
 
 // journalEntry appends an entry in the journal's native protocol: https://systemd.io/JOURNAL_NATIVE_PROTOCOL.
 func journalEntry(b []byte, e *entry) []byte {
-	message := appendMessage(nil, e)
+	message := readable(appendMessage(nil, e))
 	b = appendJournal(b, "MESSAGE", message)
 	b = appendJournal(b, "PRIORITY", []byte{byte('0' + e.severity())})
 	b = appendJournal(b, "SYSLOG_IDENTIFIER", []byte("anyport"))

@@ -1,6 +1,7 @@
 package accesslog
 
 import (
+	"bytes"
 	"fmt"
 	"strconv"
 	"strings"
@@ -19,36 +20,27 @@ func formatOf(name string) func(b []byte, e *entry) []byte {
 	return appendText
 }
 
+// style is how a format writes one field.
+type style struct {
+	separator byte
+	begin     func(b []byte, f *field) []byte            // appends what stands before the value
+	end       func(b []byte, f *field, start int) []byte // completes the value, which begins at start
+}
+
 // appendText appends a line of logfmt: NAME=VALUE with a space between, and a value that is not plain in
 // double quotes, with the escapes of Go.
 func appendText(b []byte, e *entry) []byte {
-	first := true
-	for i := range fields {
-		f := &fields[i]
-		if f.in&e.kind == 0 {
-			continue
-		}
-		before := len(b)
-		if !first {
-			b = append(b, ' ')
-		}
-		b = append(append(b, f.name...), '=')
-		start := len(b)
-		if b = f.value(b, e); len(b) == start && !f.always() {
-			b = b[:before]
-			continue
-		}
-		if value := b[start:]; len(value) == 0 || !plain(value) {
-			b = strconv.AppendQuote(b[:start], valid(value))
-		}
-		first = false
-	}
-	return append(b, '\n')
+	return append(appendFields(b, e, &logfmtStyle), '\n')
 }
 
 // appendJSON appends one object of JSON.
 func appendJSON(b []byte, e *entry) []byte {
-	b = append(b, '{')
+	return append(appendFields(append(b, '{'), e, &jsonStyle), '}', '\n')
+}
+
+// appendFields appends the fields of an entry. A field without a value is left out, but for those where nothing is
+// a value.
+func appendFields(b []byte, e *entry, s *style) []byte {
 	first := true
 	for i := range fields {
 		f := &fields[i]
@@ -57,28 +49,44 @@ func appendJSON(b []byte, e *entry) []byte {
 		}
 		before := len(b)
 		if !first {
-			b = append(b, ',')
+			b = append(b, s.separator)
 		}
-		b = append(append(append(b, '"'), f.name...), '"', ':')
-		if !f.number {
-			b = append(b, '"')
-		}
+		b = s.begin(b, f)
 		start := len(b)
 		if b = f.value(b, e); len(b) == start && !f.always() {
 			b = b[:before]
 			continue
 		}
-		switch value := b[start:]; {
-		case f.number:
-		case plain(value):
-			b = append(b, '"')
-		default:
-			b = append(appendEscaped(b[:start], valid(value)), '"')
-		}
+		b = s.end(b, f, start)
 		first = false
 	}
-	return append(b, '}', '\n')
+	return b
 }
+
+var logfmtStyle = style{' ', func(b []byte, f *field) []byte {
+	return append(append(b, f.name...), '=')
+}, func(b []byte, _ *field, start int) []byte {
+	if value := b[start:]; len(value) == 0 || !plain(value) {
+		return strconv.AppendQuote(b[:start], valid(value))
+	}
+	return b
+}}
+
+var jsonStyle = style{',', func(b []byte, f *field) []byte {
+	b = append(append(append(b, '"'), f.name...), '"', ':')
+	if f.number {
+		return b
+	}
+	return append(b, '"')
+}, func(b []byte, f *field, start int) []byte {
+	if f.number {
+		return b
+	}
+	if value := b[start:]; !plain(value) {
+		b = appendEscaped(b[:start], valid(value))
+	}
+	return append(b, '"')
+}}
 
 // appendEscaped appends a text with JSON's escapes (RFC 8259, section 7), in ASCII only: encoding/json leaves
 // DEL and the control characters from U+0080 on as they are, which terminals obey.
@@ -117,6 +125,16 @@ func valid(value []byte) string {
 		return text
 	}
 	return strings.ToValidUTF8(text, "\uFFFD")
+}
+
+// readable is a message without what a terminal would obey: journalctl -a prints a message as it is.
+func readable(message []byte) []byte {
+	obeyed := func(c rune) bool { return !strconv.IsPrint(c) }
+	if !bytes.ContainsFunc(message, obeyed) {
+		return message
+	}
+	quoted := strconv.Quote(string(message))
+	return []byte(quoted[1 : len(quoted)-1])
 }
 
 // appendMessage appends an entry as people read it.

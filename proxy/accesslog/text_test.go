@@ -81,7 +81,11 @@ func journalFields(message []byte) (map[string]string, error) {
 // entries are one of each kind, whose texts are given.
 func entries(name, id string) []entry {
 	ended, live, refused := record, record, record
+	zoned := netip.AddrPortFrom(netip.MustParseAddr("fe80::1").WithZone(id), 7) // the name of an interface
 	ended.Route, ended.UniqueID, ended.Peer = name, id, netip.MustParseAddrPort("[fe80::1%eth0]:7")
+	if id != "" {
+		ended.Peer, ended.Client, ended.Dst, ended.Origin, ended.Source = zoned, zoned, zoned, zoned, zoned
+	}
 	live.Route, live.Live, live.Verdict = name, true, route.Admitted
 	refused.Route, refused.Verdict = name, route.Denied
 	var s sums
@@ -120,8 +124,13 @@ func checkFormats(t *testing.T, e *entry) {
 	for name, value := range text {
 		want["ANYPORT_"+strings.ToUpper(name)] = value
 	}
+	if message := inJournal["MESSAGE"]; strings.ContainsFunc(message, unicode.IsControl) {
+		t.Errorf("the message is %q", message)
+	}
 	maps.DeleteFunc(inJournal, func(name, value string) bool { return !strings.HasPrefix(name, "ANYPORT_") })
-	inJournal["ANYPORT_ROUTE"] = strings.ToValidUTF8(inJournal["ANYPORT_ROUTE"], "\uFFFD")
+	for name, value := range inJournal {
+		inJournal[name] = strings.ToValidUTF8(value, "\uFFFD")
+	}
 	if diff := cmp.Diff(want, inJournal); diff != "" {
 		t.Errorf("-text +journal:\n%s", diff)
 	}

@@ -2,20 +2,39 @@ package call
 
 import (
 	"runtime"
+	"sync/atomic"
 	"time"
 )
 
 // Pace makes a loop yield to Go's scheduler before the runtime forces it to. A goroutine that has not
 // yielded for 10 ms gets a signal, and if it is in epoll_wait by then, its processor is taken away at
 // once; after the runtime's monitor has taken one, it looks for more every 20 µs.
-type Pace struct{ last time.Duration }
+//
+// It also measures how long the loop works, by some of its turns: a look at the clock after each would be
+// too many. So a loop that rarely turns has each turn measured.
+type Pace struct {
+	last     time.Duration
+	turns    int           // since one was measured
+	measured time.Duration // when that one began
+	busy     atomic.Int64  // ns; anyone may read it
+}
 
-const every = 5 * time.Millisecond
+const (
+	every     = 5 * time.Millisecond
+	mostTurns = 16 // that one measured turn stands for
+)
 
-// Yield is called once in a turn of the loop.
-func (p *Pace) Yield(now time.Duration) {
-	if now-p.last >= every {
-		p.last = now
+// Yield is called at the end of each turn of the loop, with its begin, and the clock that has told that.
+func (p *Pace) Yield(began time.Duration, clock func() time.Duration) {
+	if p.turns++; p.turns >= mostTurns || began-p.measured >= every {
+		p.busy.Add(int64(p.turns) * int64(clock()-began))
+		p.turns, p.measured = 0, began
+	}
+	if began-p.last >= every {
+		p.last = began
 		runtime.Gosched()
 	}
 }
+
+// Busy is how long the turns have taken so far, all together.
+func (p *Pace) Busy() time.Duration { return time.Duration(p.busy.Load()) }

@@ -19,6 +19,9 @@ func (t *Table[S]) PickOrigin(f *Flow[S], tried []*origin.Origin, now time.Durat
 		return false
 	}
 	f.attempts += min(1, ^f.attempts) // stays at 255
+	if n := len(tried); n > 0 {
+		f.Counters.Retried(f.Origin.RetriedFrom(tried[n-1]))
+	}
 	return true
 }
 
@@ -66,7 +69,9 @@ func (t *Table[S]) NoteRefusal(r *route.Route, o *origin.Origin, port uint16, re
 // NoteDialFailed notes that the socket of a flow cannot be connected to an origin.
 func (t *Table[S]) NoteDialFailed(f *Flow[S], err error, now time.Duration) {
 	class, errno := origin.ClassOf(err)
-	f.Route.Origins().Failed(f.Origin, config.UDP, origin.Failure{Class: class, Errno: errno}, true, t.opt.Epoch.Add(now)).Log(t.opt.Log)
+	failure := origin.Failure{Class: class, Errno: errno}
+	f.Route.Origins().Failed(f.Origin, config.UDP, failure, true, t.opt.Epoch.Add(now)).Log(t.opt.Log)
+	t.trace(f, route.StepDialFailed, failure)
 }
 
 // noteAnswer notes that f's origin has answered, and logs it where it had refused.
@@ -107,6 +112,9 @@ func (t *Table[S]) HasOtherOrigin(f *Flow[S], now time.Duration) bool {
 	_, err := header.Datagram(f.Route.ProxyProtocol, f.Client(), f.Key.headerDst())
 	return err == nil
 }
+
+// TraceMoved tells whoever traces that f goes on with another origin.
+func (t *Table[S]) TraceMoved(f *Flow[S]) { t.trace(f, route.StepMoved, origin.Failure{}) }
 
 // Moved notes that f, after PickOrigin, has its socket to another origin than before. The new one
 // gets the header of a new flow; one that precedes each datagram is the same for all origins.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"anyport/config"
+	"anyport/proxy/origin"
 	"anyport/proxy/route"
 )
 
@@ -14,6 +15,21 @@ func (t *Table[S]) record(r route.Record) {
 	if to := t.opt.Routes.Recording().To; to != nil {
 		to(r)
 	}
+	if to := t.opt.Routes.Trace(); to != nil {
+		to(route.Traced{At: time.Now(), Step: route.StepEnded, Record: r})
+	}
+}
+
+// trace tells whoever traces that a flow has come to a step before its end; End tells of that.
+func (t *Table[S]) trace(f *Flow[S], step route.Step, failure origin.Failure) {
+	to := t.opt.Routes.Trace()
+	if to == nil {
+		return
+	}
+	now := time.Now()
+	r := t.recordOf(f, netip.AddrPort{}, route.Admitted, now.Sub(t.opt.Epoch))
+	r.Live, r.Error, r.Errno = true, failure.Class, failure.Errno
+	to(route.Traced{At: now, Step: step, Record: r})
 }
 
 // recordOf is the record of a flow as it is now.
@@ -33,7 +49,7 @@ func (f *Flow[S]) wanted(r *route.Recording, verdict route.Verdict) bool {
 
 // WantsRecord reports whether the end of f is recorded with that verdict, so that its source is needed.
 func (t *Table[S]) WantsRecord(f *Flow[S], verdict route.Verdict) bool {
-	return f.wanted(t.opt.Routes.Recording(), verdict)
+	return f.wanted(t.opt.Routes.Recording(), verdict) || t.opt.Routes.Trace() != nil
 }
 
 // RecordProgress records a live flow.

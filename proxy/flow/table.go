@@ -8,6 +8,7 @@ import (
 
 	"anyport/config"
 	"anyport/proxy/header"
+	"anyport/proxy/origin"
 	"anyport/proxy/route"
 )
 
@@ -107,7 +108,7 @@ func (t *Table[S]) holdBack(f *Flow[S], bytes int) {
 	if f.Route.FirstHeldBack() {
 		t.opt.Log.Warn("answers are held back: the client has not shown that it is there, and amplification_budget is used up",
 			"route", f.Route.Name, "client", f.Client(), "dst", f.Dst(), "bytes", bytes, "budget", f.Route.AmplificationBudget,
-			"hint", `raise amplification_budget, or set anti_amplification = false where no source is forged; see "Forged UDP sources" in docs/OPERATING.md`)
+			"hint", `raise amplification_budget, or set anti_amplification = false where no source is forged; see "Forged UDP sources" in docs/explanation/abuse.md`)
 	}
 }
 
@@ -116,6 +117,7 @@ func (t *Table[S]) Insert(f *Flow[S]) {
 	f.Counters.Arrive(config.UDP)
 	f.Origin.Begin()
 	t.insert(f)
+	t.trace(f, route.StepAccepted, origin.Failure{})
 }
 
 // insert is the part of Insert for flows that have arrived in another process, too.
@@ -132,8 +134,19 @@ func (t *Table[S]) insert(f *Flow[S]) {
 func (t *Table[S]) End(f *Flow[S], source netip.AddrPort, verdict route.Verdict, now time.Duration) {
 	t.Remove(f)
 	f.Counters.End(config.UDP, verdict)
-	if recording := t.opt.Routes.Recording(); f.wanted(recording, verdict) {
-		recording.To(t.recordOf(f, source, verdict, now))
+	f.Counters.Served(config.UDP, now-f.begun)
+	f.Origin.Served(now - f.begun)
+	recording, trace := t.opt.Routes.Recording(), t.opt.Routes.Trace()
+	recorded := f.wanted(recording, verdict)
+	if !recorded && trace == nil {
+		return
+	}
+	ended := t.recordOf(f, source, verdict, now)
+	if recorded {
+		recording.To(ended)
+	}
+	if trace != nil {
+		trace(route.Traced{At: time.Now(), Step: route.StepEnded, Record: ended})
 	}
 }
 

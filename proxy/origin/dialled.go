@@ -71,6 +71,7 @@ func (p *Pool) eject(o *Origin, f Failure, now time.Time) (ejected, telling bool
 	_, first := o.refusals(config.TCP).add(whole, health.DialsToEject, now)
 	if first {
 		o.counts.changes[health.Ejected].Add(1)
+		o.noteDown(now)
 	}
 	return first, true
 }

@@ -24,9 +24,10 @@ type Origin struct {
 
 // counts are kept across reloads, also if a reload changes the weight.
 type counts struct {
-	active atomic.Int64
-	peak   atomic.Int64 // the most that active has been, in this process
-	total  atomic.Uint64
+	active      atomic.Int64
+	peak        atomic.Int64 // the most that active has been, in this process
+	own, before tally        // of this process, and of others
+	trends      trends
 
 	refusals [2]refusals  // over TCP and over UDP
 	ways     refusals     // dials over TCP that failed, of an origin with two ways
@@ -37,6 +38,9 @@ type counts struct {
 
 	state   atomic.Pointer[health.State] // nil: the zero State
 	last    atomic.Pointer[health.Result]
+	failed  atomic.Uint64 // active checks
+	retries atomic.Uint64 // dials that were not the first of their conn or flow
+	moves   atomic.Uint64 // conns and flows that went on from here to another server after a dial had failed
 	changes [health.Verdicts]atomic.Uint64
 
 	_     [64]byte         // what follows is written for every read of every conn: a cache line of its own
@@ -58,7 +62,7 @@ func (o *Origin) At(port uint16) netip.AddrPort {
 // Begin counts a conn or flow that goes to o. The caller owes one End.
 func (o *Origin) Begin() {
 	o.counts.raisePeak(o.counts.active.Add(1))
-	o.counts.total.Add(1)
+	o.counts.own.conns.Add(1)
 }
 
 // Resume is Begin for a conn or flow of another process, which has counted its beginning.
@@ -88,7 +92,7 @@ func (o *Origin) TryBegin() bool {
 		return false
 	}
 	o.counts.raisePeak(active)
-	o.counts.total.Add(1)
+	o.counts.own.conns.Add(1)
 	return true
 }
 
@@ -114,7 +118,9 @@ func (o *Origin) activeByBoth() int64 {
 }
 
 // Total is the number of conns and flows that began here, with those that AddCount has added.
-func (o *Origin) Total() uint64 { return o.counts.total.Load() }
+func (o *Origin) Total() uint64 {
+	return o.counts.own.conns.Load() + o.counts.before.conns.Load()
+}
 
 // CurrentWeight is the weight that new conns are shared by.
 func (o *Origin) CurrentWeight() int { return int(o.weight.Load()) }

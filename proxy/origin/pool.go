@@ -31,7 +31,7 @@ func NewPool(r *config.Route, old *Pool) *Pool { return NewPoolOf(r, Literals(r.
 // old, but in one of others, the pool shares counts and health: pools of two generations in service.
 // They share their queues, too, since each may wait for what the other's conns hold, and their alarms.
 func NewPoolOf(r *config.Route, members []Member, old *Pool, others ...*Pool) *Pool {
-	p := &Pool{route: r, queues: &queues{}, alarms: &[2]alarm{}}
+	p := &Pool{route: r, queues: newQueues(), alarms: &[2]alarm{}}
 	known := append([]*Pool{old}, others...)
 	if i := slices.IndexFunc(known, func(k *Pool) bool { return k != nil }); i >= 0 {
 		p.queues, p.alarms = known[i].queues, known[i].alarms
@@ -94,13 +94,16 @@ func (p *Pool) By(addr netip.AddrPort) *Origin {
 // Queue is the conns that wait for the same origins as a.
 func (p *Pool) Queue(a Ask) *Queue {
 	if a.AsClient && !a.Client.Is4() {
-		return &p.queues[1]
+		return &p.queues.both[1]
 	}
-	return &p.queues[0]
+	return &p.queues.both[0]
 }
 
 // Waiting is the number of conns that wait for one of the origins.
-func (p *Pool) Waiting() int { return p.queues[0].Waiting() + p.queues[1].Waiting() }
+func (p *Pool) Waiting() int { return int(p.queues.waiting.Load()) }
+
+// WaitingPeak is the most of them that waited at once in this process.
+func (p *Pool) WaitingPeak() int { return int(p.queues.peak.Load()) }
 
 // CallWaiting calls the first conn of each queue: there may be a place for it.
 func (p *Pool) CallWaiting() { p.queues.free() }

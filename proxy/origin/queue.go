@@ -12,13 +12,34 @@ import (
 // queues are those of one route. The second one is for clients with IPv6 addresses of a transparent
 // route: no place of an IPv4 origin is for them, so they wait neither before nor behind clients with
 // IPv4 addresses.
-type queues [2]Queue
+type queues struct {
+	both    [2]Queue
+	waiting atomic.Int32 // in both
+	peak    atomic.Int32 // the most that waiting has been, in this process
+}
+
+// newQueues makes empty queues.
+func newQueues() *queues {
+	q := &queues{}
+	q.both[0].of, q.both[1].of = q, q
+	return q
+}
+
+// add counts that n more conns wait.
+func (q *queues) add(n int32) {
+	if q == nil {
+		return
+	}
+	waiting := q.waiting.Add(n)
+	for peak := q.peak.Load(); waiting > peak && !q.peak.CompareAndSwap(peak, waiting); peak = q.peak.Load() {
+	}
+}
 
 // free calls the first of each queue. It does nothing without queues.
 func (q *queues) free() {
 	if q != nil {
-		q[0].Free()
-		q[1].Free()
+		q.both[0].Free()
+		q.both[1].Free()
 	}
 }
 
@@ -30,6 +51,7 @@ func (q *queues) free() {
 // so that no call is lost; and a conn that joins must look for a place again afterwards, since the last
 // one may have been freed while nobody waited yet.
 type Queue struct {
+	of      *queues      // of the route; nil: there is only this one
 	waiting atomic.Int32 // read without mu, by each conn that begins or ends
 
 	mu          sync.Mutex // never held while a loop does anything else
@@ -181,6 +203,7 @@ func (q *Queue) link(w *Waiter) {
 	}
 	q.count(client.Of(w.Client))
 	q.waiting.Add(1)
+	q.of.add(1)
 }
 
 // count counts one more conn of a client.
@@ -214,4 +237,5 @@ func (q *Queue) unlink(w *Waiter) {
 		delete(q.clients, who)
 	}
 	q.waiting.Add(-1)
+	q.of.add(-1)
 }

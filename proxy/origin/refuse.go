@@ -26,6 +26,7 @@ func (o *Origin) Refuse(port uint16, unreachable bool, now time.Time) Refused {
 	e, first := o.refusals(config.UDP).add(scope, 1, now)
 	if first && scope == whole {
 		o.counts.changes[health.Ejected].Add(1)
+		o.noteDown(now)
 	}
 	return Refused{scope == whole, first, e.Lasts()}
 }

@@ -28,6 +28,9 @@ func (o *Origin) Standing() health.Verdict { return o.State().Verdict(o.CurrentW
 // an origin came back says nothing any more.
 func (o *Origin) SetChecked(failing bool, why string, now time.Time) (changed bool) {
 	changed = o.change(func(s health.State) health.State { return s.Checked(failing, why, now) })
+	if changed {
+		o.noteDown(now)
+	}
 	if changed && !failing {
 		for i := range o.counts.failures {
 			o.counts.failures[i].succeed()
@@ -38,7 +41,11 @@ func (o *Origin) SetChecked(failing bool, why string, now time.Time) (changed bo
 
 // Force notes an order of the operator, and reports whether it is new.
 func (o *Origin) Force(to health.Forced, why string, now time.Time) (changed bool) {
-	return o.change(func(s health.State) health.State { return s.Force(to, why, now) })
+	changed = o.change(func(s health.State) health.State { return s.Force(to, why, now) })
+	if changed {
+		o.noteDown(now)
+	}
+	return changed
 }
 
 // Restore sets a state that another process has sent.
@@ -75,7 +82,12 @@ func (o *Origin) change(next func(health.State) health.State) (changed bool) {
 func (o *Origin) Changes(v health.Verdict) uint64 { return o.counts.changes[v].Load() }
 
 // SetResult notes the last result of o's active checks.
-func (o *Origin) SetResult(r *health.Result) { o.counts.last.Store(r) }
+func (o *Origin) SetResult(r *health.Result) {
+	o.counts.last.Store(r)
+	if !r.Passed() {
+		o.counts.failed.Add(1)
+	}
+}
 
 // LastResult is the last result of o's active checks; nil: there is none.
 func (o *Origin) LastResult() *health.Result { return o.counts.last.Load() }

@@ -1,7 +1,9 @@
 package route
 
 import (
+	"slices"
 	"sync/atomic"
+	"time"
 
 	"anyport/config"
 )
@@ -23,6 +25,8 @@ var counters = func() (all []counter) {
 		for v := range Verdicts {
 			add(p.String()+"/ended/"+v.String(), func(c *Counters) *atomic.Uint64 { return &c.ended[index(p)][v] })
 		}
+		add(p.String()+"/sessions", func(c *Counters) *atomic.Uint64 { return &c.sessions[index(p)].Count })
+		add(p.String()+"/sessions/ns", func(c *Counters) *atomic.Uint64 { return &c.sessions[index(p)].Total })
 	}
 	for d := range directions {
 		for v := range Verdicts {
@@ -36,14 +40,21 @@ var counters = func() (all []counter) {
 		add("fast_refused/"+r.String(), func(c *Counters) *atomic.Uint64 { return &c.fastRefused[r] })
 	}
 	add("held_back", func(c *Counters) *atomic.Uint64 { return &c.heldBack })
-	for i := range len(Bounds) + 1 {
-		key := "connects/over"
-		if i < len(Bounds) {
-			key = "connects/" + Bounds[i].String()
+	add("retries", func(c *Counters) *atomic.Uint64 { return &c.retries })
+	add("retries/elsewhere", func(c *Counters) *atomic.Uint64 { return &c.moves })
+	for _, h := range []struct {
+		key string
+		of  func(*Counters) *Histogram
+	}{{"connects", func(c *Counters) *Histogram { return &c.connects }}, {"waits", func(c *Counters) *Histogram { return &c.waits }}} {
+		for i := range len(Bounds) + 1 {
+			key := h.key + "/over"
+			if i < len(Bounds) {
+				key = h.key + "/" + Bounds[i].String()
+			}
+			add(key, func(c *Counters) *atomic.Uint64 { return &h.of(c).counts[i] })
 		}
-		add(key, func(c *Counters) *atomic.Uint64 { return &c.connects.counts[i] })
+		add(h.key+"/ns", func(c *Counters) *atomic.Uint64 { return &h.of(c).sum })
 	}
-	add("connects/ns", func(c *Counters) *atomic.Uint64 { return &c.connects.sum })
 	return all
 }()
 
@@ -56,14 +67,20 @@ var counterOf = func() map[string]counter {
 	return byKey
 }()
 
+// Keys of what is counted of the route, and not in a shard.
+const (
+	keyOutage  = "outage/ns"
+	keyOutages = "outages"
+)
+
 // Counts yields the counters of the route that are not 0.
 func (s *Stats) Counts(yield func(key string, n uint64)) {
-	var shards []*Counters
-	for i := range s.shards {
-		if c := s.shards[i].Load(); c != nil {
-			shards = append(shards, c)
+	for key, n := range map[string]uint64{keyOutage: uint64(s.trends.outage.Total()), keyOutages: s.trends.outage.Starts()} {
+		if n > 0 {
+			yield(key, n)
 		}
 	}
+	shards := slices.Collect(s.counted)
 	if len(shards) == 0 {
 		return
 	}
@@ -78,10 +95,19 @@ func (s *Stats) Counts(yield func(key string, n uint64)) {
 	}
 }
 
-// AddCount adds what another process has counted to the first shard: that costs its loop no more than
-// one addition of its own. It ignores a key that it does not know.
+// AddCount adds what another process has counted: apart from this process's own counters, since that says
+// nothing about how many came in a second here. It ignores a key that it does not know.
 func (s *Stats) AddCount(key string, n uint64) {
-	if c, known := counterOf[key]; known {
-		c.of(s.Shard(0)).Add(n)
+	c, known := counterOf[key]
+	switch {
+	case key == keyOutage:
+		s.trends.outage.Add(time.Duration(n), 0)
+	case key == keyOutages:
+		s.trends.outage.Add(0, n)
+	case known:
+		if s.before.Load() == nil {
+			s.before.CompareAndSwap(nil, new(Counters))
+		}
+		c.of(s.before.Load()).Add(n)
 	}
 }

@@ -3,6 +3,8 @@ package route
 import (
 	"sync/atomic"
 	"time"
+
+	"anyport/proxy/trend"
 )
 
 // Bounds are the upper bounds of a histogram's buckets: from a dial in a LAN to a timeout.
@@ -40,4 +42,13 @@ func (h *Histogram) addTo(b *Buckets) {
 		b.Counts[i] += h.counts[i].Load()
 	}
 	b.Sum += time.Duration(h.sum.Load())
+}
+
+// total is how many durations were observed, and what they add up to.
+func (h *Histogram) total() (t trend.Sum) {
+	for i := range h.counts {
+		t.Count += h.counts[i].Load()
+	}
+	t.Total = time.Duration(h.sum.Load())
+	return t
 }

@@ -35,11 +35,12 @@ const (
 	Open                        // an origin has accepted, or has answered a flow
 	HalfClosed                  // one side has closed, and the other may still send
 	Unanswered                  // a flow without an answer of its origin
+	Parked                      // there are no file descriptors for it yet
 	ConnStates
 )
 
 func (s ConnState) String() string {
-	return [ConnStates]string{"naming", "waiting", "connecting", "open", "half_closed", "unanswered"}[s]
+	return [ConnStates]string{"naming", "waiting", "connecting", "open", "half_closed", "unanswered", "parked"}[s]
 }
 
 // Loop is what an event loop answers about its conns. Other goroutines call it; the loop itself reads

@@ -74,7 +74,8 @@ type Live struct {
 	resolve   func(routes []*config.Route) Members
 	watchers  registry[func()]
 	recording atomic.Pointer[Recording]
-	loops     registry[Loop] // those that have conns
+	trace     atomic.Pointer[func(Traced)] // nil: nobody traces
+	loops     registry[Loop]               // those that have conns
 	shards    int
 	rates     func() *clientRates // of all routes; made by the first that needs it
 }

@@ -9,6 +9,7 @@ import (
 
 	"anyport/config"
 	"anyport/proxy/client"
+	"anyport/proxy/trend"
 )
 
 // Stats is what is counted of a route, under its name, across reloads. It is safe for concurrent use:
@@ -22,6 +23,8 @@ type Stats struct {
 	inactive  atomic.Bool                                 // not in force now: see SetInactive
 	shared    atomic.Pointer[[directions]SharedBandwidth] // nil: there is no route_bandwidth
 	shards    []atomic.Pointer[Counters]                  // each made by its first use: most of 60,000 routes are idle
+	before    atomic.Pointer[Counters]                    // what other processes have counted; nil: nothing
+	trends    trends
 }
 
 func newStats(shards int) *Stats { return &Stats{shards: make([]atomic.Pointer[Counters], shards)} }
@@ -70,6 +73,10 @@ type Counters struct {
 	datagrams [directions][Verdicts]atomic.Uint64
 	heldBack  atomic.Uint64
 	connects  Histogram
+	waits     Histogram              // in the queue, of conns that then got an origin
+	sessions  [protocols]trend.Adder // that reached an origin: from their begin to their end
+	retries   atomic.Uint64
+	moves     atomic.Uint64
 
 	fast        [directions]atomic.Uint64 // of datagrams/forwarded: those of the kernel
 	fastRefused [FastReasons]atomic.Uint64
@@ -99,6 +106,21 @@ func (c *Counters) HeldBack(bytes int) { c.heldBack.Add(uint64(bytes)) }
 // Connected counts how long an origin took to accept a conn.
 func (c *Counters) Connected(took time.Duration) { c.connects.observe(took) }
 
+// Waited counts how long a conn was in the queue that has got an origin.
+func (c *Counters) Waited(took time.Duration) { c.waits.observe(took) }
+
+// Served counts how long a conn or flow has lasted that reached an origin, from its begin to its end.
+func (c *Counters) Served(p config.Protocol, took time.Duration) { c.sessions[index(p)].Add(took) }
+
+// Retried counts a dial that is not the first one of its conn or flow. elsewhere: the one before was of
+// another server.
+func (c *Counters) Retried(elsewhere bool) {
+	c.retries.Add(1)
+	if elsewhere {
+		c.moves.Add(1)
+	}
+}
+
 // Totals is the sum of all shards at one moment.
 type Totals struct {
 	Arrived   uint64 // conns and flows
@@ -107,14 +129,20 @@ type Totals struct {
 	Datagrams map[Direction]map[Verdict]uint64
 	HeldBack  uint64 // bytes
 	Connects  Buckets
+	Waits     Buckets
+	Sessions  map[config.Protocol]trend.Sum
+	Retries   uint64 // dials after the first one of a conn or flow
+	Moves     uint64 // of these, to another server
 
 	Fast        map[Direction]uint64 // datagrams that the kernel has forwarded, which are in Datagrams, too
 	FastRefused map[FastReason]uint64
 }
 
-// Totals sums the shards. Verdicts that were never counted are left out.
+// Totals sums the shards, and what other processes have counted. Verdicts that were never counted are left
+// out.
 func (s *Stats) Totals() Totals {
 	t := Totals{
+		Sessions:  map[config.Protocol]trend.Sum{},
 		Ended:     map[config.Protocol]map[Verdict]uint64{config.TCP: {}, config.UDP: {}},
 		Bytes:     map[config.Protocol]map[Direction]uint64{config.TCP: {}, config.UDP: {}},
 		Datagrams: map[Direction]map[Verdict]uint64{ToOrigin: {}, ToClient: {}},
@@ -122,17 +150,35 @@ func (s *Stats) Totals() Totals {
 		Fast:        map[Direction]uint64{},
 		FastRefused: map[FastReason]uint64{},
 	}
-	for i := range s.shards {
-		if c := s.shards[i].Load(); c != nil {
-			c.addTo(&t)
-		}
+	for c := range s.counted {
+		c.addTo(&t)
 	}
 	return t
+}
+
+// own yields the shards that have been used.
+func (s *Stats) own(yield func(*Counters) bool) {
+	for i := range s.shards {
+		if c := s.shards[i].Load(); c != nil && !yield(c) {
+			return
+		}
+	}
+}
+
+// counted is own, and what other processes have counted.
+func (s *Stats) counted(yield func(*Counters) bool) {
+	if c := s.before.Load(); c != nil && !yield(c) {
+		return
+	}
+	s.own(yield)
 }
 
 func (c *Counters) addTo(t *Totals) {
 	for _, p := range []config.Protocol{config.TCP, config.UDP} {
 		t.Arrived += c.arrived[index(p)].Load()
+		if served := c.sessions[index(p)].Sum(); served.Count > 0 {
+			t.Sessions[p] = t.Sessions[p].Plus(served)
+		}
 		for v := range Verdicts {
 			add(t.Ended[p], v, c.ended[index(p)][v].Load())
 		}
@@ -151,6 +197,9 @@ func (c *Counters) addTo(t *Totals) {
 	}
 	t.HeldBack += c.heldBack.Load()
 	c.connects.addTo(&t.Connects)
+	c.waits.addTo(&t.Waits)
+	t.Retries += c.retries.Load()
+	t.Moves += c.moves.Load()
 }
 
 func add[K comparable](sums map[K]uint64, key K, n uint64) {

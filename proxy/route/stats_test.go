@@ -9,6 +9,7 @@ import (
 
 	"anyport/bpf/fastflow"
 	"anyport/config"
+	"anyport/proxy/trend"
 )
 
 func TestTotals(t *testing.T) {
@@ -27,6 +28,9 @@ func TestTotals(t *testing.T) {
 		c.FastDatagrams(ToOrigin, 4)
 		c.FastRefused(FastHeader)
 		c.Connected(time.Millisecond)
+		c.Waited(time.Second)
+		c.Served(config.UDP, time.Minute)
+		c.Retried(i > 0)
 	}
 	stats.Shard(1).End(config.UDP, Evicted)
 	stats.Shard(2).Connected(time.Hour)
@@ -38,10 +42,13 @@ func TestTotals(t *testing.T) {
 		Datagrams: map[Direction]map[Verdict]uint64{
 			ToOrigin: {Forwarded: 15}, ToClient: {Amplified: 3}},
 		HeldBack: 3000,
+		Sessions: map[config.Protocol]trend.Sum{config.UDP: {Count: 3, Total: 3 * time.Minute}},
+		Retries:  3, Moves: 2,
 
 		Fast:        map[Direction]uint64{ToOrigin: 12},
 		FastRefused: map[FastReason]uint64{FastHeader: 3},
 	}
+	want.Waits.Counts[12], want.Waits.Sum = 3, 3*time.Second
 	want.Connects.Counts[3], want.Connects.Counts[len(Bounds)] = 3, 1
 	want.Connects.Sum = time.Hour + 3*time.Millisecond
 	if diff := cmp.Diff(want, stats.Totals()); diff != "" {

@@ -39,7 +39,7 @@ func (l *loop) acceptBatch(listener int) (dry bool, err error) {
 			if l.unprepared[listener] { // it did not inherit the listener's options
 				_ = socket.SetOptions(fd)
 			}
-			l.admitConn(accepted{fd, client})
+			l.admitConn(accepted{fd: fd, client: client})
 		case errors.Is(err, unix.EAGAIN):
 			delete(l.unprepared, listener)
 			l.gate.shortSince = 0

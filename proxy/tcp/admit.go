@@ -2,6 +2,7 @@ package tcp
 
 import (
 	"net/netip"
+	"time"
 
 	"anyport/config"
 	"anyport/proxy/call"
@@ -13,6 +14,10 @@ import (
 type accepted struct {
 	fd     int
 	client netip.AddrPort // valid unless it is none
+
+	// Of one that was parked at the gate.
+	id    route.ID      // which it keeps
+	since time.Duration // when it was accepted
 }
 
 func (n accepted) exists() bool { return n.client.IsValid() }
@@ -64,12 +69,13 @@ func releaseAccepted(r *route.Route, n accepted) {
 // beginConn makes an admitted conn, whose files are taken, and dials the first origin; with
 // accept_proxy only once the client is named (readInbound), after an event.
 func (l *loop) beginConn(n accepted, dst netip.AddrPort, r *route.Route) {
-	c := &conn{route: r, client: n.client, dst: dst, ends: [2]end{{fd: int32(n.fd)}, {fd: -1}}}
+	c := &conn{id: n.id, route: r, client: n.client, dst: dst, ends: [2]end{{fd: int32(n.fd)}, {fd: -1}}}
 	if r.NamesClients() {
 		c.state, c.inbound = naming, &inbound{peer: n.client, dst: dst}
 	}
 	l.addConn(c)
 	r.Stats.Shard(l.shard).Arrive(config.TCP)
+	l.trace(c, route.StepAccepted)
 	if r.Bandwidth != 0 { // the origin's socket gets it when it is opened
 		l.limitPacing(c, r.Bandwidth)
 	}
@@ -99,6 +105,11 @@ func (l *loop) refuseConn(n accepted, dst netip.AddrPort, r *route.Route, v rout
 	counters.End(config.TCP, v)
 	l.sockets.Reset(int32(n.fd))
 	if to := l.routes.Recording().To; to != nil { // what is refused is never left out
-		to(newRecord(name, n.client, dst, v, l.wallTime(l.now)))
+		record := newRecord(name, n.client, dst, v, l.wallTime(l.now))
+		record.ID = n.id
+		to(record)
+	}
+	if to := l.routes.Trace(); to != nil {
+		to(route.Traced{At: time.Now(), Step: route.StepEnded, Record: newRecord(name, n.client, dst, v, l.wallTime(l.now))})
 	}
 }

@@ -18,10 +18,15 @@ func (l *loop) endConn(c *conn, v route.Verdict) {
 func (l *loop) closeConn(c *conn, v route.Verdict) {
 	l.noteEnd(c, v)
 	wanted := l.routes.Recording()
-	recorded := wanted.Wants(c.id, config.TCP, v, c.attempts())
+	recorded, trace := wanted.Wants(c.id, config.TCP, v, c.attempts()), l.routes.Trace()
 	var ended route.Record
-	if recorded {
+	if recorded || trace != nil {
 		ended = l.connRecord(c, v)
+	}
+	if c.state == relaying {
+		took := l.now - c.began
+		c.route.Stats.Shard(l.shard).Served(config.TCP, took)
+		c.origin.Served(took)
 	}
 	// Before the close: a client that comes back at once must find its place free.
 	l.removeConn(c)
@@ -29,6 +34,9 @@ func (l *loop) closeConn(c *conn, v route.Verdict) {
 	c.closeSockets(l.sockets, v)
 	if recorded {
 		wanted.To(ended)
+	}
+	if trace != nil {
+		trace(route.Traced{At: time.Now(), Step: route.StepEnded, Record: ended})
 	}
 }
 

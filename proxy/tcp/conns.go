@@ -63,10 +63,13 @@ func (l *loop) releaseWay(w *way) {
 	}
 }
 
+// atGate is the place before the first slot, of the conn that is parked at the gate.
+const atGate = -1
+
 // listConns begins a list of the loop's conns, by their slots. The function that it returns is
 // called from other goroutines; the loop itself fills each page.
 func (l *loop) listConns() func(page []route.Conn) []route.Conn {
-	slot := 0
+	slot := atGate
 	return func(page []route.Conn) []route.Conn {
 		if !l.mailbox.Do(func() { page, slot = l.pageFrom(page, slot) }) {
 			return nil
@@ -78,6 +81,9 @@ func (l *loop) listConns() func(page []route.Conn) []route.Conn {
 // pageFrom appends a page of the conns from a slot on, and returns the slot after the last. Slots do
 // not move, so a conn that lives through the whole list is in it once.
 func (l *loop) pageFrom(page []route.Conn, from int) ([]route.Conn, int) {
+	if from == atGate {
+		page, from = l.listParked(page), 0
+	}
 	for ; from < len(l.slots) && len(page) < route.PageSize; from++ {
 		if c := l.slots[from]; c != nil {
 			page = append(page, c.listed(l.now))
@@ -117,7 +123,7 @@ func (c *conn) listedState() route.ConnState {
 // killConns ends the conns that match. Other goroutines call it; the loop looks at a page of them at a
 // time, so that the others do not wait.
 func (l *loop) killConns(match func(*route.Conn) bool) (ended int) {
-	for slot, more := 0, true; more; {
+	for slot, more := atGate, true; more; {
 		if !l.mailbox.Do(func() {
 			var n int
 			n, slot = l.killFrom(slot, match)
@@ -131,6 +137,12 @@ func (l *loop) killConns(match func(*route.Conn) bool) (ended int) {
 
 // killFrom ends those among the next conns from a slot on, and returns the slot after the last.
 func (l *loop) killFrom(from int, match func(*route.Conn) bool) (ended, next int) {
+	if from == atGate {
+		if l.killParked(match) {
+			ended++
+		}
+		from = 0
+	}
 	for next = from; next < min(from+route.PageSize, len(l.slots)); next++ {
 		c := l.slots[next]
 		if c == nil || c.moving { // the other process may have it already

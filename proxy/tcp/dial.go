@@ -37,9 +37,11 @@ func (l *loop) dialNext(c *conn, v route.Verdict) {
 			c.origin = nil
 			continue
 		}
+		l.noteDial(c)
 		l.leaveQueue(c)
 		err := l.dialPicked(c)
 		if err == nil {
+			l.trace(c, route.StepDialling)
 			l.setTimer(c)
 			return
 		}
@@ -58,6 +60,20 @@ func (l *loop) dialNext(c *conn, v route.Verdict) {
 		default:
 			v = route.ConnectFailed
 		}
+	}
+}
+
+// noteDial counts what led to a dial: a wait in the queue, or a dial before it that has failed.
+func (l *loop) noteDial(c *conn) {
+	if c.state == waiting {
+		c.route.Stats.Shard(l.shard).Waited(l.now - c.dialled)
+	}
+	if c.attempts() > 1 {
+		failed := c.origin // taken back by takeHurried
+		if n := len(c.tried); n > 0 {
+			failed = c.tried[n-1]
+		}
+		c.route.Stats.Shard(l.shard).Retried(c.origin.RetriedFrom(failed))
 	}
 }
 
@@ -157,6 +173,7 @@ func (l *loop) openOriginSocket(c *conn, to netip.AddrPort) (fd int, err error) 
 func (l *loop) giveUpOrigin(c *conn, err error) {
 	c.sawOtherFailure = c.sawOtherFailure || !errors.Is(err, unix.ECONNREFUSED)
 	l.noteFailure(c, err)
+	l.trace(c, route.StepDialFailed)
 	if fd := c.ends[originEnd].fd; fd >= 0 {
 		l.sockets.Close(fd)
 	}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"time"
 
+	"anyport/config"
+	"anyport/proxy/call"
 	"anyport/proxy/client"
 	"anyport/proxy/route"
 	"anyport/proxy/wheel"
@@ -49,6 +51,9 @@ func (l *loop) reserveFiles(n accepted) route.Verdict {
 		return route.OutOfFiles
 	case l.gate.shortSince == 0:
 		l.gate.shortSince = max(l.now, 1)
+	}
+	if n.id == 0 {
+		n.id, n.since = l.ids.Next(), l.now
 	}
 	l.gate.parked = n
 	l.shutGate(errNoFiles)
@@ -130,6 +135,33 @@ func (l *loop) listenAll() {
 			return
 		}
 	}
+}
+
+// listParked appends the parked conn, as `anyport flows` shows it.
+func (l *loop) listParked(page []route.Conn) []route.Conn {
+	n := l.gate.parked
+	if !n.exists() {
+		return page
+	}
+	listed := route.Conn{ID: n.id, Protocol: config.TCP, State: route.Parked, Client: n.client, Age: l.now - n.since, Idle: l.now - n.since}
+	if dst, err := call.LocalAddr(n.fd); err == nil {
+		listed.Dst = dst
+		if r := l.routes.Set().Lookup(config.TCP, dst); r != nil {
+			listed.Route = r.Name
+		}
+	}
+	return append(page, listed)
+}
+
+// killParked ends the parked conn if it matches, and reports whether it did.
+func (l *loop) killParked(match func(*route.Conn) bool) bool {
+	for _, listed := range l.listParked(nil) {
+		if match(&listed) {
+			l.refuseConn(l.gate.takeParked(), listed.Dst, l.routes.Set().Lookup(config.TCP, listed.Dst), route.Killed)
+			return true
+		}
+	}
+	return false
 }
 
 // takeParked takes the parked conn out.

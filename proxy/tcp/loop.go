@@ -131,7 +131,7 @@ func (l *loop) run() error {
 		if err := l.turn(l.events[:max(n, 0)]); err != nil {
 			return err
 		}
-		l.pace.Yield(l.now)
+		l.pace.Yield(l.now, l.clock)
 	}
 	return nil
 }

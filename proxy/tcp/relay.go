@@ -14,7 +14,9 @@ func (l *loop) startRelay(c *conn) {
 	took := l.clock() - c.dialled
 	c.connected = uint32(min(max(took.Microseconds(), 1), math.MaxUint32))
 	c.route.Stats.Shard(l.shard).Connected(took)
+	c.origin.Connected(took)
 	l.noteAccepted(c)
+	l.trace(c, route.StepConnected)
 	l.planProgress(c)
 	l.setTimer(c)
 	lead, err := l.outgoingHeader(c)

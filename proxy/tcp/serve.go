@@ -72,9 +72,9 @@ func Serve(ctx context.Context, opt Options) error {
 		return err
 	}
 	defer closeMailboxes(loops)
-	for _, l := range loops {
+	for i, l := range loops {
 		defer opt.Routes.Watch(l.mailbox.Wake)() // it then looks for new routes
-		defer opt.Pulse.Watch(l.mailbox)()
+		defer opt.Pulse.Watch(l.mailbox, mailbox.Name{Of: "tcp", Number: i}, l.pace.Busy)()
 		defer opt.Routes.Offer(route.Loop{List: l.listConns, End: l.killConns})()
 	}
 	if opt.Opened != nil {

@@ -158,7 +158,7 @@ func (l *loop) run() error {
 		l.endInactive(l.flows.HoursOver(), now)
 		l.endExpired(now)
 		l.askKernel(now)
-		l.pace.Yield(now)
+		l.pace.Yield(now, l.now)
 	}
 	return nil
 }

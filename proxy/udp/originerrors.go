@@ -109,6 +109,7 @@ func (l *loop) moveToOtherOrigin(f *liveFlow, now time.Duration) bool {
 	f.Sockets.paths[route.ToOrigin], f.Sockets.reads, f.Sockets.drops = datagram.Path{}, readSize{}, dropCount{}
 	l.closeOrigin(&sockets)
 	f.Moved(from)
+	l.flows.TraceMoved(f)
 	return true
 }
 

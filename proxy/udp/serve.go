@@ -53,9 +53,9 @@ func Serve(ctx context.Context, opt Options) error {
 		return err
 	}
 	defer closeAll(loops)
-	for _, l := range loops {
+	for i, l := range loops {
 		defer opt.Routes.Watch(l.orders.Wake)() // a reload: see flow.Table.Reload
-		defer opt.Pulse.Watch(l.orders)()
+		defer opt.Pulse.Watch(l.orders, mailbox.Name{Of: "udp", Number: i}, l.pace.Busy)()
 	}
 	if opt.Fast != nil {
 		defer opt.Routes.Watch(func() { raise(opt.Fast, opt.Log) })()

@@ -34,10 +34,6 @@ func (h Half) knockEntries(t *table.Table, numbers map[string]uint32) iter.Seq2[
 // hasKnock reports whether a step belongs to h.
 func (h Half) hasKnock(k bpf.SteerKnockPort) bool { return k.Group&1 == h.Generation }
 
-// doorOf is the door that clients need, 0 if none.
-func doorOf(b table.Binding) uint64 {
-	if !b.NeedsDoor {
-		return 0
-	}
-	return table.DoorID(b.Route.Name)
-}
+// doorOf is the door of the binding's route. Whether clients need it is a bit of extras; who traces a route
+// knows it by the same number.
+func doorOf(b table.Binding) uint64 { return table.DoorID(b.Route.Name) }

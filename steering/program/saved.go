@@ -19,8 +19,8 @@ const SavedMap = "saved"
 // for more if the table has more bindings. The kernel allocates all of it at once.
 const (
 	savedValue    = 4096
-	savedLeast    = 1152 << 10
-	savedPerRoute = 384
+	savedLeast    = 1536 << 10
+	savedPerRoute = 512
 )
 
 // newSaved makes the saved map for a table with room for that many bindings. Since Linux 5.5 a process

@@ -12,6 +12,7 @@
 //	target.go   what is looked for, and the choice among the sockets of a service; pure
 //	cgroup.go   from the name of a service to its cgroup and its processes
 //	process.go  the sockets of a process, and a copy of one
+//	manager.go  processes that are still a copy of the service manager, whose sockets are not the service's
 //	hook.go     note_listener: loaded, attached to cgroups
 //	watcher.go  follows the services; search.go looks for a socket and keeps the map filled
 //	status.go   how each stands

@@ -36,6 +36,9 @@ func find(service string, pids []int) (owned, error) {
 	}
 	inodes, elsewhere := map[uint32]descriptor{}, 0
 	for _, pid := range slices.Backward(slices.Sorted(slices.Values(pids))) { // of several, the parent has a socket the longest
+		if unstarted(pid, manager) {
+			continue
+		}
 		switch there, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/net", pid)); {
 		case errors.Is(err, os.ErrPermission):
 			return o, notShown(service, pid)
@@ -135,6 +138,22 @@ func (d descriptor) copy() (int, error) {
 		return -1, fmt.Errorf("copy a socket of process %d, which needs CAP_SYS_PTRACE: %w", d.pid, err)
 	}
 	return fd, nil
+}
+
+// holds reports whether the process still has the socket of that inode open there. If it cannot be known, it does.
+func (d descriptor) holds(inode uint32) bool {
+	pidfd, err := unix.PidfdOpen(d.pid, 0)
+	if err != nil {
+		return !errors.Is(err, unix.ESRCH)
+	}
+	defer unix.Close(pidfd)
+	fd, err := unix.PidfdGetfd(pidfd, d.fd, 0)
+	if err != nil {
+		return !errors.Is(err, unix.ESRCH) && !errors.Is(err, unix.EBADF)
+	}
+	defer unix.Close(fd)
+	var stat unix.Stat_t
+	return unix.Fstat(fd, &stat) != nil || stat.Ino == uint64(inode)
 }
 
 // copySocket is copy for the socket of that inode; the process may have closed it and opened another file since.

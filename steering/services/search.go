@@ -18,7 +18,7 @@ const searchShare = 20
 // check compares the map with what was there before, and searches if something is new or missing.
 func (w *Watcher) check(t Target, s *state, dir string, err error, now time.Time) {
 	cookie := w.inMap(t)
-	if err == nil && cookie != 0 && cookie == s.cookie || now.Before(s.rests) {
+	if err == nil && cookie != 0 && cookie == s.cookie && s.isHeld(now) || now.Before(s.rests) {
 		return
 	}
 	begun := time.Now()
@@ -42,6 +42,16 @@ func (w *Watcher) check(t Target, s *state, dir string, err error, now time.Time
 	}
 	w.expectFound(t, s, found, err)
 	w.put(t, s, o, found, cookie, err, now)
+}
+
+// isHeld reports whether the process that had the socket still has it. It may have passed it on, to another service
+// too, and then the socket stays in the map.
+func (s *state) isHeld(now time.Time) bool {
+	if s.holder.pid == 0 || now.Sub(s.held) < slowInterval {
+		return true
+	}
+	s.held = now
+	return s.holder.holds(s.socket.Inode)
 }
 
 // search reads the sockets of the service.
@@ -77,7 +87,7 @@ func (w *Watcher) expectFound(t Target, s *state, found []host.Socket, err error
 // put makes the map hold one of found, or nothing.
 func (w *Watcher) put(t Target, s *state, o owned, found []host.Socket, cookie uint64, err error, now time.Time) {
 	if errors.Is(err, ErrNotShown) && cookie != 0 { // note_listener has put it there, or a process that was allowed to look
-		w.appeared(t, s, host.Socket{Listener: host.Listener{Protocol: t.Protocol, Addr: s.expected}, Cookie: cookie}, 0, now)
+		w.appeared(t, s, host.Socket{Listener: host.Listener{Protocol: t.Protocol, Addr: s.expected}, Cookie: cookie}, descriptor{}, now)
 		return
 	}
 	i := slices.IndexFunc(found, func(f host.Socket) bool { return f.Cookie == cookie })
@@ -96,13 +106,17 @@ func (w *Watcher) put(t Target, s *state, o owned, found []host.Socket, cookie u
 		w.gone(t, s, err, now)
 		return
 	}
-	w.appeared(t, s, found[i], o.holders[found[i].Inode].pid, now)
+	w.appeared(t, s, found[i], o.holders[found[i].Inode], now)
 }
 
-// appeared notes that packets go to a socket.
-func (w *Watcher) appeared(t Target, s *state, socket host.Socket, holder int, now time.Time) {
-	w.log.Info("a socket of a service takes packets", "service", t.Name, "protocol", t.Protocol, "listener", socket.Addr, "pid", holder, "process", host.ProcessName(holder))
-	*s = state{cookie: socket.Cookie, socket: socket, holder: holder, expected: s.expected, since: now}
+// appeared notes that packets go to a socket, or that another process has it now.
+func (w *Watcher) appeared(t Target, s *state, socket host.Socket, holder descriptor, now time.Time) {
+	if s.cookie == socket.Cookie {
+		s.holder, s.held = holder, now
+		return
+	}
+	w.log.Info("a socket of a service takes packets", "service", t.Name, "protocol", t.Protocol, "listener", socket.Addr, "pid", holder.pid, "process", host.ProcessName(holder.pid))
+	*s = state{cookie: socket.Cookie, socket: socket, holder: holder, held: now, expected: s.expected, since: now}
 }
 
 // gone notes that there is no socket, and why if the service runs.
@@ -114,5 +128,5 @@ func (w *Watcher) gone(t Target, s *state, err error, now time.Time) {
 	if err != nil && (s.problem == nil || err.Error() != s.problem.Error()) {
 		w.log.Error("packets cannot go to a service", "service", t.Name, "protocol", t.Protocol, "error", err)
 	}
-	s.cookie, s.socket, s.holder, s.problem = 0, host.Socket{}, 0, err
+	s.cookie, s.socket, s.holder, s.problem = 0, host.Socket{}, descriptor{}, err
 }

@@ -44,7 +44,7 @@ func (w *Watcher) Status(t Target) Status {
 		status.Problem = s.problem.Error()
 	}
 	if status.Up {
-		status.Addr, status.PID, status.Process = s.socket.Addr, s.holder, host.ProcessName(s.holder)
+		status.Addr, status.PID, status.Process = s.socket.Addr, s.holder.pid, host.ProcessName(s.holder.pid)
 	}
 	return status
 }

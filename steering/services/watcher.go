@@ -39,7 +39,8 @@ type Watcher struct {
 type state struct {
 	cookie   uint64 // of the socket in the map; 0: none
 	socket   host.Socket
-	holder   int            // a process that has it open; 0: not known
+	holder   descriptor     // where a process has it open; pid 0: not known
+	held     time.Time      // when that was looked at last
 	expected netip.AddrPort // what note_listener waits for; not valid: nothing
 	since    time.Time      // of the last change; zero: none was seen
 	problem  error          // why a service that runs is not reached

@@ -16,7 +16,7 @@ func (m *machine) call(helper asm.BuiltinFunc) (err error) {
 		m.regs[asm.R0], err = m.lookUp(int(m.regs[asm.R1])-1, m.regs[asm.R2])
 	case asm.FnKtimeGetNs, asm.FnKtimeGetBootNs:
 		m.regs[asm.R0] = m.now
-	case asm.FnMapUpdateElem, asm.FnSpinLock, asm.FnSpinUnlock, asm.FnSkAssign, asm.FnSkRelease:
+	case asm.FnMapUpdateElem, asm.FnRingbufOutput, asm.FnSpinLock, asm.FnSpinUnlock, asm.FnSkAssign, asm.FnSkRelease:
 		m.regs[asm.R0] = 0
 	default:
 		err = fmt.Errorf("%v is not known here", helper)

@@ -39,6 +39,13 @@ func (c Client) Drift(ctx context.Context) (*Drift, error) {
 	return ask[Drift](ctx, c, http.MethodGet, "/drift", nil)
 }
 
+// Sysdump asks for what only the process knows. A status of many routes takes a while.
+func (c Client) Sysdump(ctx context.Context) (*Sysdump, error) {
+	ctx, cancel := context.WithTimeout(ctx, 4*Timeout)
+	defer cancel()
+	return ask[Sysdump](ctx, c, http.MethodGet, "/sysdump", nil)
+}
+
 // Reload makes it load its file again; a dry run asks what that would change.
 func (c Client) Reload(ctx context.Context, dryRun bool) (*Reloaded, error) {
 	return ask[Reloaded](ctx, c, http.MethodPost, "/reload", url.Values{"dry_run": {flag(dryRun)}})
@@ -78,39 +85,47 @@ func (c Client) Origin(ctx context.Context, order OriginOrder) (*OriginStatus, e
 }
 
 // Flows calls each for every live conn and flow of the query, as they arrive: there may be more than memory
-// should hold. An answer that is cut short is an error, after the flows that did arrive. total is how many
-// match, if the query is sorted.
-func (c Client) Flows(ctx context.Context, query FlowQuery, each func(Flow) error) (total int, err error) {
+// should hold. An answer that is cut short is an error, after the flows that did arrive. rest is the answer
+// without its flows.
+func (c Client) Flows(ctx context.Context, query FlowQuery, each func(Flow) error) (rest FlowList, err error) {
 	body, err := c.send(ctx, http.MethodGet, "/flows", query.values())
 	if err != nil {
-		return 0, err
+		return rest, err
 	}
 	defer body.Close()
 	in := json.NewDecoder(body)
 	for range 3 { // the object, its key, the list
 		if _, err := in.Token(); err != nil {
-			return 0, c.unreadable(err)
+			return rest, c.unreadable(err)
 		}
 	}
 	for in.More() {
 		var f Flow
 		if err := in.Decode(&f); err != nil {
-			return 0, c.unreadable(err)
+			return rest, c.unreadable(err)
 		}
 		if err := each(f); err != nil {
-			return 0, err
+			return rest, err
 		}
 	}
 	if _, err := in.Token(); err != nil { // without the end of the list, flows are missing
-		return 0, c.unreadable(err)
+		return rest, c.unreadable(err)
 	}
-	if in.More() {
-		var key string
-		if err := errors.Join(in.Decode(&key), in.Decode(&total)); err != nil {
-			return 0, c.unreadable(err)
+	for in.More() {
+		key, err := in.Token()
+		if err != nil {
+			return rest, c.unreadable(err)
+		}
+		var ignored any
+		value := map[json.Token]any{"total": &rest.Total, "left": &rest.Left}[key]
+		if value == nil { // of a later version
+			value = &ignored
+		}
+		if err := in.Decode(value); err != nil {
+			return rest, c.unreadable(err)
 		}
 	}
-	return total, nil
+	return rest, nil
 }
 
 // CopyFlows writes the same answer to out as it arrives: one JSON object.

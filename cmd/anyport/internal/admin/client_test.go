@@ -116,6 +116,7 @@ func TestRequests(t *testing.T) {
 	}{
 		{"GET /status?", func() error { _, err := client.Status(t.Context()); return err }},
 		{"GET /drift?", func() error { _, err := client.Drift(t.Context()); return err }},
+		{"GET /scans?limit=15", func() error { _, err := client.Scans(t.Context(), 15); return err }},
 		{"POST /reload?dry_run=", func() error { _, err := client.Reload(t.Context(), false); return err }},
 		{"POST /reload?dry_run=1", func() error { _, err := client.Reload(t.Context(), true); return err }},
 		{"POST /upgrade?binary=", func() error { _, err := client.Upgrade(t.Context(), "", nil); return err }},
@@ -278,6 +279,9 @@ func TestFlowsArrive(t *testing.T) {
 		err        string // "": none
 	}{
 		{"the whole", two + "\n]}\n", false, nil, "ab", ""},
+		{"a sorted list", two + `],"total":5}`, false, nil, "ab", ""},
+		{"more behind", two + `],"total":5,"left":[{"pid":7,"conns_active":3}],"later":{"a":[]}}`, false, nil, "ab", ""},
+		{"a list that is none behind", two + `],"left":7}`, false, nil, "ab", "the answer cannot be read: "},
 		{"none", `{"flows":[]}`, false, nil, "", ""},
 		{"cut after a flow", two, true, nil, "ab", "the answer cannot be read: "},
 		{"ended after a flow", two, false, nil, "ab", "the answer cannot be read: "},
@@ -293,7 +297,7 @@ func TestFlowsArrive(t *testing.T) {
 				answer = cut(test.text)
 			}
 			got := ""
-			_, err := Client{Socket: answering(t, answer)}.Flows(t.Context(), FlowQuery{}, func(f Flow) error {
+			rest, err := Client{Socket: answering(t, answer)}.Flows(t.Context(), FlowQuery{}, func(f Flow) error {
 				if got += f.Client; len(got) == 2 {
 					return test.each
 				}
@@ -301,6 +305,12 @@ func TestFlowsArrive(t *testing.T) {
 			})
 			if got != test.want || (err != nil) != (test.err != "") || err != nil && !strings.Contains(err.Error(), test.err) {
 				t.Errorf("got %q, %v, want %q, %q", got, err, test.want, test.err)
+			}
+			if left := strings.Contains(test.text, `"pid"`); left != (len(rest.Left) == 1) || left && rest.Left[0] != (Left{PID: 7, ConnsActive: 3}) {
+				t.Errorf("left in %+v", rest.Left)
+			}
+			if total := strings.Contains(test.text, `"total":5`); total != (rest.Total == 5) {
+				t.Errorf("%d in all", rest.Total)
 			}
 		})
 	}

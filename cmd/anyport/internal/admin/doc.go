@@ -2,9 +2,11 @@
 // and the [Client] that the commands ask with. The server is package api.
 //
 //	status.go     the answer of `anyport status`
+//	trace.go      the events of `anyport trace`
 //	flow.go       live conns and flows
 //	health.go     the answer of /livez and /readyz
 //	orders.go     reload, drain, upgrade and explain: what is asked and what is answered
+//	sysdump.go    what a process adds to anyport sysdump
 //	client.go     HTTP over the unix socket, and its errors
 //	files.go      file descriptors that go along with a request
 //

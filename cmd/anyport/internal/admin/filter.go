@@ -20,7 +20,7 @@ type FlowFilter struct {
 }
 
 // FlowStates are the states of a live conn or flow.
-var FlowStates = []string{"naming", "waiting", "connecting", "open", "half_closed", "unanswered"}
+var FlowStates = []string{"naming", "waiting", "connecting", "open", "half_closed", "unanswered", "parked"}
 
 // FlowQuery asks for live conns and flows.
 type FlowQuery struct {

@@ -37,10 +37,19 @@ type FlowRates struct {
 type FlowList struct {
 	Flows []Flow `json:"flows"`
 	Total int    `json:"total,omitempty"` // of a sorted list: how many there are, of which Flows has the first
+	Left  []Left `json:"left,omitempty"`
+}
+
+// Left is a process that an upgrade has replaced, and that still has conns or flows: the process that answers
+// cannot list or end them.
+type Left struct {
+	PID         int    `json:"pid"`
+	ConnsActive uint64 `json:"conns_active"` // about a second ago at most
 }
 
 // Killed is what an order to end conns and flows has ended.
 type Killed struct {
 	Ended   int      `json:"ended"`
 	Missing []string `json:"missing"` // the ids that no live conn or flow has
+	Left    []Left   `json:"left,omitempty"`
 }

@@ -2,15 +2,13 @@ package admin
 
 import (
 	"encoding/json"
-	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
+	"anyport/cmd/anyport/internal/goldentest"
 	"anyport/config"
 )
 
@@ -40,12 +38,8 @@ func TestTotal(t *testing.T) {
 // TestWire holds every key of every answer: keys may be added to testdata/wire.json, and none may be
 // renamed or left out. What is an empty list here is never null.
 func TestWire(t *testing.T) {
-	want, err := os.ReadFile(filepath.Join("testdata", "wire.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	answers := map[string]any{}
-	for _, answer := range []any{&Status{}, &Reloaded{}, &Drained{}, &Killed{}, &Upgraded{}, &Explained{}, &FlowList{}, &Drift{}, &Health{}, &Confirmed{}, &OriginStatus{}, &PortMap{}} {
+	for _, answer := range []any{&Status{}, &Reloaded{}, &Drained{}, &Killed{}, &Upgraded{}, &Explained{}, &FlowList{}, &Drift{}, &Health{}, &Confirmed{}, &OriginStatus{}, &PortMap{}, &Scans{}, &Sysdump{}, &TraceEvent{}} {
 		fill(reflect.ValueOf(answer).Elem())
 		answers[reflect.TypeOf(answer).Elem().Name()] = answer
 	}
@@ -53,9 +47,7 @@ func TestWire(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(string(want), string(got)+"\n"); diff != "" {
-		t.Errorf("-want +got:\n%s", diff)
-	}
+	goldentest.Compare(t, filepath.Join("testdata", "wire.json"), string(got)+"\n")
 }
 
 // fill gives every field a value, so that none is left out as empty.

@@ -1,5 +1,7 @@
 package admin
 
+import "time"
+
 // Snapshot is what the page of admin.http gets once a second: the status, with lists cut to what a page
 // can show, and sums over all routes.
 type Snapshot struct {
@@ -34,6 +36,10 @@ type PortMap struct {
 	Runs     []PortRun `json:"runs"`         // in order, from port 0 to 65535
 	Hot      []PortUse `json:"hot"`          // ports with live conns or flows, by their number
 	Partial  bool      `json:"partial"`      // there are more live conns than were counted, or more ports than are listed
+
+	Probed      []int     `json:"probed"`       // ports that nobody serves and that got packets: first, last, packets of each port, first, last, ...
+	ProbedSince time.Time `json:"probed_since"` // an hour or two ago, or when anyport began to count
+	ProbedKnown bool      `json:"probed_known"` // false: too many other prefixes get more
 }
 
 // PortRun is neighbouring ports that have one verdict and one route.
@@ -43,6 +49,7 @@ type PortRun struct {
 	Verdict string   `json:"verdict"`
 	Route   string   `json:"route"` // "": no route takes them
 	Origins []string `json:"origins"`
+	Closed  string   `json:"closed,omitempty"` // why the route takes nothing new just now; "": it does
 }
 
 // PortUse is the live conns or flows of a port.

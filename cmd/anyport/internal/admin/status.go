@@ -18,7 +18,9 @@ type Status struct {
 	ClientSockets int            `json:"max_flow_sockets_per_client"` // and with one
 	Loops         int            `json:"event_loops"`
 	LoopsStuck    int            `json:"event_loops_stuck"` // that did not respond when they were asked last
-	LocalPorts    int            `json:"local_ports"`       // that one address can dial one port of an origin from, over TCP
+	LoopLoads     []LoopLoad     `json:"event_loop_loads"`
+	NewPeak       float64        `json:"new_per_second_peak"` // the most conns and flows that came in a second, of all routes together, since the process began
+	LocalPorts    int            `json:"local_ports"`         // that one address can dial one port of an origin from, over TCP
 	Listeners     ListenerStatus `json:"listeners"`
 	Log           LogStatus      `json:"log"`
 	Config        ConfigStatus   `json:"config"`
@@ -27,13 +29,23 @@ type Status struct {
 	Unrouted      Counts         `json:"unrouted"` // traffic to a dst that no route forwards, or that none forwards any more
 
 	Guard GuardStatus `json:"crash_loop_guard"`
+	Left  []Left      `json:"left,omitempty"`
 
 	Resolver *ResolverStatus `json:"resolver,omitempty"` // if an origin is a DNS name
 	Confirm  *ConfirmStatus  `json:"confirm,omitempty"`  // of a run with --confirm, until it is confirmed
 	Shadow   *ShadowStatus   `json:"shadow,omitempty"`   // of a run with --shadow, which serves nothing
 
+	Scans ScanStatus `json:"scans"`
+
 	Doors  []Door            `json:"doors,omitempty"`  // that clients have opened by a knock
 	Knocks map[string]uint64 `json:"knocks,omitempty"` // authenticated ones, by verdict
+}
+
+// LoopLoad is how much of its time an event loop works.
+type LoopLoad struct {
+	Name        string  `json:"name"`         // "tcp/0"
+	Idle        float64 `json:"idle"`         // the share of the last second or so in which it waited
+	BusySeconds float64 `json:"busy_seconds"` // that it has worked in all
 }
 
 // Door is open to one client of one route.
@@ -189,6 +201,7 @@ type RouteStatus struct {
 
 	ConnsActive int64  `json:"conns_active"` // conns and flows, here and below
 	ConnsTotal  uint64 `json:"conns_total"`  // with those that were never begun
+	Errors      uint64 `json:"errors"`       // of these, found no origin, or were lost: see Errors
 	Denied      uint64 `json:"denied"`       // by allow and deny
 	Limited     uint64 `json:"limited"`      // over max_conns and its kin, new_conns_per_second and datagrams_per_second
 
@@ -197,6 +210,23 @@ type RouteStatus struct {
 	MaxFlows          int   `json:"max_flows"`
 	NewConnsPerSecond int   `json:"new_conns_per_second"`
 	Queue             int   `json:"queue"`
+
+	Balance string `json:"balance"`
+
+	NewPeak   float64    `json:"new_per_second_peak"`   // the most that came in a second since the process began
+	LastNew   *time.Time `json:"last_new_at,omitempty"` // when one has come last, to a second; none: none has since the process began
+	QueuePeak int        `json:"queue_peak"`            // the most conns that waited for an origin at once since the process began
+
+	WaitSeconds    *float64 `json:"average_queue_seconds,omitempty"`   // of the newest thousand or so in this process: in the queue, of conns that waited; none: there was none, here and below
+	ConnectSeconds *float64 `json:"average_connect_seconds,omitempty"` // until an origin has accepted
+	SessionSeconds *float64 `json:"average_session_seconds,omitempty"` // from the begin to the end, of what has reached an origin
+
+	Retries uint64 `json:"retries"`           // dials that were not the first of their conn or flow
+	Moves   uint64 `json:"retries_elsewhere"` // of these, to another server than the one before
+
+	DownSeconds float64    `json:"down_seconds"`              // how long no origin was up
+	TimesDown   uint64     `json:"times_down"`                // how often that began
+	DownChanged *time.Time `json:"down_changed_at,omitempty"` // when it last began or ended; none: neither since the process began
 
 	BytesToOrigin uint64 `json:"bytes_to_origin"` // payload
 	BytesToClient uint64 `json:"bytes_to_client"`
@@ -208,7 +238,9 @@ type RouteStatus struct {
 	Bytes  map[string]map[string]uint64 `json:"bytes"`  // protocol → direction → payload
 	Counts
 
-	Connects ConnectTimes `json:"-"` // only for /metrics
+	Connects Times          `json:"-"` // only for /metrics: until an origin has accepted
+	Waits    Times          `json:"-"` // likewise: in the queue
+	Sessions map[string]Sum `json:"-"` // likewise: protocol → what has reached an origin and has ended
 
 	BandwidthWaiting map[string]int64 `json:"bandwidth_waiting,omitempty"` // direction → conns that wait for route_bandwidth, if the route has it
 
@@ -257,11 +289,17 @@ type Counts struct {
 	Datagrams map[string]map[string]uint64 `json:"datagrams"` // direction → verdict → datagrams
 }
 
-// ConnectTimes is a histogram of how long the origins took to accept a conn.
-type ConnectTimes struct {
+// Sum is how many durations were counted, and what they add up to.
+type Sum struct {
+	Count uint64
+	Total time.Duration
+}
+
+// Times is a histogram of durations.
+type Times struct {
 	Total  uint64
 	Sum    time.Duration
-	AtMost map[float64]uint64 // a bound in seconds → conns that took no longer: cumulative, as Prometheus counts
+	AtMost map[float64]uint64 // a bound in seconds → those that are no longer: cumulative, as Prometheus counts
 }
 
 // OriginStatus is one origin of a route.
@@ -288,7 +326,8 @@ type OriginStatus struct {
 
 	CheckedAt    *time.Time `json:"checked_at,omitempty"` // the last active check; none: there was none
 	CheckSeconds float64    `json:"check_seconds"`
-	CheckFailed  string     `json:"check_failed"` // why; "": it passed
+	CheckFailed  string     `json:"check_failed"`  // why; "": it passed
+	ChecksFailed uint64     `json:"checks_failed"` // in all
 
 	EjectedSince *time.Time `json:"ejected_since,omitempty"` // over TCP: while the origin is left out for that, it is not up
 	FailedDials  uint64     `json:"failed_dials"`
@@ -302,6 +341,22 @@ type OriginStatus struct {
 	ConnsPeak   int64  `json:"conns_peak"` // the most at once since the process began
 	MaxConns    int    `json:"max_conns"`  // of the file; 0: no limit
 	Backup      bool   `json:"backup"`
+
+	NewPeak float64    `json:"new_per_second_peak"`   // the most that it was given in a second since the process began
+	LastNew *time.Time `json:"last_new_at,omitempty"` // when it was given one last, to a second; none: none since the process began
+
+	ConnectSeconds *float64 `json:"average_connect_seconds,omitempty"` // as in RouteStatus, here and below
+	SessionSeconds *float64 `json:"average_session_seconds,omitempty"`
+	Retries        uint64   `json:"retries"`                    // dials that were not the first of their conn or flow
+	Moves          uint64   `json:"left"`                       // conns and flows that went on to another server after a dial of this one had failed
+	DownSeconds    float64  `json:"down_seconds"`               // how long it was down, by its checks or by hand, or ejected
+	TimesDown      uint64   `json:"times_down"`                 // how often that began
+	SlowStart      *float64 `json:"slow_start_share,omitempty"` // the part of its weight that it gets while it comes back; none: all of it
+
+	Accepts      uint64  `json:"-"` // only for /metrics: conns that it has accepted
+	AcceptTime   float64 `json:"-"` // seconds from the dials until then, all together
+	Sessions     uint64  `json:"-"` // conns and flows of it that have ended
+	SessionsTime float64 `json:"-"` // seconds that these have lasted, all together
 
 	BytesToOrigin uint64 `json:"bytes_to_origin"` // payload
 	BytesToClient uint64 `json:"bytes_to_client"`

@@ -19,15 +19,28 @@ import (
 type Service interface {
 	Status() admin.Status
 	Drift() (admin.Drift, error)
+
+	// Sysdump is what only the process itself knows, without the secrets of its files.
+	Sysdump() (admin.Sysdump, error)
+
 	Explain(admin.Question) (admin.Explained, error)
 
 	// Conns yields the live conns and flows of a route, or of all if it is "". They are read page by
 	// page, so that many of them take no memory.
 	Conns(route string) (iter.Seq[route.Conn], error)
 
+	// Left are the processes that upgrades have replaced and that still have conns: these are not among
+	// Conns, and Kill does not reach them.
+	Left() []admin.Left
+
 	// PortMap says what becomes of every port of the prefix that holds addr; of the first prefix if addr is not
 	// valid.
 	PortMap(protocol config.Protocol, addr netip.Addr) (admin.PortMap, error)
+
+	// Scans lists who sends to ports that nobody serves: the first of each kind.
+	Scans(limit int) (admin.Scans, error)
+	// Trace shows what is decided about packets, conns and flows, as it happens. The caller closes it.
+	Trace(filter admin.TraceFilter) (Tracer, error)
 
 	// Kill ends the live conns and flows that match, which filter says in words, and returns their
 	// number. match runs on the goroutines of the loops, one loop at a time.

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"net/http"
@@ -57,11 +58,13 @@ func (a *API) flows(w http.ResponseWriter, r *http.Request) {
 	}
 	conns = matching(conns, query.FlowFilter)
 	if query.Sort != "" {
-		a.write(w, firstOf(conns, orders[query.Sort], query.Limit), nil)
+		list := firstOf(conns, orders[query.Sort], query.Limit)
+		list.Left = a.service.Left()
+		a.write(w, list, nil)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if err := writeFlows(w, conns, query.Limit); err != nil {
+	if err := writeFlows(w, conns, query.Limit, a.service.Left()); err != nil {
 		a.log.Debug("an answer was not read", "error", err)
 	}
 }
@@ -88,7 +91,7 @@ func (a *API) kill(r *http.Request) (admin.Killed, error) {
 		return true
 	})
 	missing := slices.DeleteFunc(slices.Clone(filter.IDs), func(id string) bool { return found[id] })
-	return admin.Killed{Ended: ended, Missing: append([]string{}, missing...)}, err
+	return admin.Killed{Ended: ended, Missing: append([]string{}, missing...), Left: a.service.Left()}, err
 }
 
 // matching leaves out the conns that do not match.
@@ -115,7 +118,7 @@ func matcher(f admin.FlowFilter) func(*route.Conn) bool {
 }
 
 // writeFlows writes an admin.FlowList, one flow a line. A limit of 0 is none.
-func writeFlows(w io.Writer, conns iter.Seq[route.Conn], limit int) error {
+func writeFlows(w io.Writer, conns iter.Seq[route.Conn], limit int, left []admin.Left) error {
 	out := bufio.NewWriter(w)
 	out.WriteString(`{"flows":[`)
 	separator, n := "\n", 0
@@ -133,7 +136,15 @@ func writeFlows(w io.Writer, conns iter.Seq[route.Conn], limit int) error {
 			break
 		}
 	}
-	out.WriteString("\n]}\n")
+	out.WriteString("\n]")
+	if len(left) > 0 {
+		text, err := json.Marshal(left)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(out, `,"left":%s`, text)
+	}
+	out.WriteString("}\n")
 	return out.Flush()
 }
 

@@ -32,7 +32,7 @@ func metric(name, help string, labels ...string) *family {
 	switch {
 	case strings.HasSuffix(name, "_total"):
 		f.kind = dto.MetricType_COUNTER
-	case name == "origin_connect_seconds":
+	case name == "origin_connect_seconds", name == "queue_wait_seconds":
 		f.kind = dto.MetricType_HISTOGRAM
 	}
 	for i := range labels {
@@ -104,8 +104,13 @@ func (e *exporter) counter(f *family, n uint64, labels ...string) {
 	e.add(f, labels).Counter = &dto.Counter{Value: &value}
 }
 
-// histogram exports the cumulative buckets that [admin.ConnectTimes] has already summed up.
-func (e *exporter) histogram(f *family, t admin.ConnectTimes, labels ...string) {
+// seconds is counter for a time.
+func (e *exporter) seconds(f *family, seconds float64, labels ...string) {
+	e.add(f, labels).Counter = &dto.Counter{Value: &seconds}
+}
+
+// histogram exports the cumulative buckets that [admin.Times] has already summed up.
+func (e *exporter) histogram(f *family, t admin.Times, labels ...string) {
 	sum := t.Sum.Seconds()
 	h := &dto.Histogram{SampleCount: &t.Total, SampleSum: &sum}
 	buckets := make([]dto.Bucket, 0, len(t.AtMost))

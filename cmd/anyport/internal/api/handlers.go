@@ -28,6 +28,8 @@ func (a *API) status(w http.ResponseWriter, _ *http.Request) { a.write(w, a.serv
 
 func (a *API) drift(*http.Request) (admin.Drift, error) { return a.service.Drift() }
 
+func (a *API) sysdump(*http.Request) (admin.Sysdump, error) { return a.service.Sysdump() }
+
 func (a *API) drain(r *http.Request) (admin.Drained, error) {
 	return a.service.Drain(r.Context(), r.FormValue("route"), isSet(r, "undo"), isSet(r, "wait"))
 }
@@ -90,6 +92,18 @@ func (a *API) portMap(r *http.Request) (admin.PortMap, error) {
 		return admin.PortMap{}, fmt.Errorf("prefix: %w", err)
 	}
 	return a.service.PortMap(protocol, addr)
+}
+
+// scans lists as many of each kind as the request says.
+func (a *API) scans(r *http.Request) (admin.Scans, error) {
+	limit := admin.MostScans
+	if text := r.FormValue("limit"); text != "" {
+		var err error
+		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > admin.MostScans {
+			return admin.Scans{}, fmt.Errorf("limit: %q is not a number from 1 to %d", text, admin.MostScans)
+		}
+	}
+	return a.service.Scans(limit)
 }
 
 // parseQuestion reads what admin.Client.Explain has written.

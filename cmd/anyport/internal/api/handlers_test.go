@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -54,11 +55,12 @@ func TestParseQuestion(t *testing.T) {
 const statusJSON = `{"version":"v1","pid":7,"uptime_seconds":0,"stopping":false,` +
 	`"privileges":{"user":"","capabilities":null,"no_new_privs":false},"files":0,"files_used":0,` +
 	`"file_shares":{"process":0,"reserve":0,"tcp":{"held":0,"own":0,"most":0},"flows":{"held":0,"own":0,"most":0},"replies":{"held":0,"own":0,"most":0}},` +
-	`"max_flows":0,"max_flow_sockets":0,"max_flows_per_client":0,"max_flow_sockets_per_client":0,"event_loops":0,"event_loops_stuck":0,"local_ports":0,` +
+	`"max_flows":0,"max_flow_sockets":0,"max_flows_per_client":0,"max_flow_sockets_per_client":0,"event_loops":0,"event_loops_stuck":0,"event_loop_loads":null,"new_per_second_peak":0,"local_ports":0,` +
 	`"listeners":{"accept_queues":null,"accept_overflows":0,"receive_buffers":null},"log":{"lost_lines":0,"access_lost_lines":0},` +
 	`"config":{"path":"","generation":0,"loaded_at":"0001-01-01T00:00:00Z","last_reload_error":"","reloads":null},` +
 	`"steering":{"attached":false,"pinned":false,"on_death":"","program_id":0,"foreign_programs":[],"prefixes":0,"generation":0,"missing":[],"routes_restored":0,"fast_path":{"off":"","devices":null},"unmatched":{}},` +
-	`"routes":[],"unrouted":{"ended":null,"datagrams":null},"crash_loop_guard":{"guarded":false,"deaths":0,"lasted_deaths":0,"file":"","serving":"","lasted":"","lasted_with":""}}` + "\n"
+	`"routes":[],"unrouted":{"ended":null,"datagrams":null},"crash_loop_guard":{"guarded":false,"deaths":0,"lasted_deaths":0,"file":"","serving":"","lasted":"","lasted_with":""},` +
+	`"scans":{"reported":0,"skipped":0,"clients":0}}` + "\n"
 
 // TestAnswers asks for each thing: the answer is the JSON that scripts depend on.
 func TestAnswers(t *testing.T) {
@@ -68,6 +70,7 @@ func TestAnswers(t *testing.T) {
 		asked   string // what the service was asked
 	}{
 		{"GET /status", statusJSON, ""},
+		{"GET /scans?limit=3", `{"since":"0001-01-01T00:00:00Z","packets":3,"skipped":0,"complete":false,"clients":[{"prefix":"198.51.100.7/32","packets":2,"ports":{"count":1,"exact":true,"listed":["22/tcp"]},"since":"0001-01-01T00:00:00Z","last":"0001-01-01T00:00:00Z"}],"networks":[],"ports":[]}` + "\n", ""},
 		{"GET /drift", `{"drift":["one"]}` + "\n", ""},
 		{"GET /explain?protocol=tcp&dst=192.0.2.1:80", `{"text":"verdict: steer\n","kernel":["steer"],"file":"the same","pid":7}` + "\n", ""},
 		{"POST /drain", `{"draining":true,"conns_active":{"web":3}}` + "\n", "drain  00"},
@@ -136,6 +139,8 @@ func TestRefusals(t *testing.T) {
 		{"GET /flows?state=new", "", http.StatusConflict, `state: "new" is not one of naming, `},
 		{"GET /flows?client=me", "", http.StatusConflict, `client: "me" is not an address`},
 		{"GET /flows?dst=:0", "", http.StatusConflict, `dst: "0" is not a port from 1 to 65535`},
+		{"GET /scans?limit=0", "", http.StatusConflict, `limit: "0" is not a number from 1 to 1024`},
+		{"GET /scans?limit=many", "", http.StatusConflict, `limit: "many" is not a number from 1 to 1024`},
 		{"GET /flows?limit=0", "", http.StatusConflict, "limit: "},
 		{"GET /kill?route=web", "", http.StatusMethodNotAllowed, "Method Not Allowed"},
 		{"POST /kill", "", http.StatusConflict, "nothing says which conns and flows to end"},
@@ -314,5 +319,17 @@ func TestStopAnswers(t *testing.T) {
 	<-stopped
 	if err := <-answered; err != nil {
 		t.Errorf("the request that was under way: %v", err)
+	}
+}
+
+// TestLeft: each answer about conns says how many it does not know of.
+func TestLeft(t *testing.T) {
+	const left = `"left":[{"pid":7,"conns_active":3}]`
+	for _, request := range []string{"GET /flows", "GET /flows?limit=1", "GET /flows?top=1", "POST /kill?client=198.51.100.0/24"} {
+		f := &fakeService{asked: make(chan string, 1), conns: someConns(), left: []admin.Left{{PID: 7, ConnsActive: 3}}}
+		method, target, _ := strings.Cut(request, " ")
+		if answer := asRoot(f, httptest.NewRequest(method, target, nil)).Body.String(); !strings.Contains(answer, left) || !json.Valid([]byte(answer)) {
+			t.Errorf("%s: %s", request, answer)
+		}
 	}
 }

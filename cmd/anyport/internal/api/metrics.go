@@ -22,6 +22,7 @@ var (
 	isStopping   = metric("stopping", "1 while the process takes nothing new and waits for live conns to end.")
 	loops        = metric("event_loops", "Event loops that carry traffic.")
 	loopsStuck   = metric("event_loops_stuck", "Event loops that did not respond when they were last asked.")
+	loopsBusy    = metric("event_loop_busy_seconds_total", "How long an event loop has worked. 1 less its rate is the share in which it was idle.", "loop")
 	guarded      = metric("config_guarded", "1 while the last config that lasted serves, in place of the file, because anyport has died with that.")
 	guardDeaths  = metric("config_deaths", "Deaths of anyport with the file, each within a minute of a start or reload, in the hour before the start.")
 	logLost      = metric("log_lines_lost_total", "Lines that are not in the log: process (stderr) or access.", "log")
@@ -59,12 +60,20 @@ var (
 	fastRefused = metric("fast_refused_total", "UDP flows that were left to user space, by why.", "route", "reason")
 	waiting     = metric("bandwidth_waiting", "Conns that wait for route_bandwidth, on routes that have it.", "route", "direction")
 	queued      = metric("queue_waiting", "Conns that wait for an origin at its max_conns, on routes with a queue.", "route")
+	queueWait   = metric("queue_wait_seconds", "How long conns waited for an origin at its max_conns, of those that then got one.", "route")
+	sessions    = metric("sessions_total", "Conns and flows that reached an origin and have ended.", "route", "protocol")
+	sessionTime = metric("session_seconds_total", "How long these lasted, all together: its rate by that of anyport_sessions_total is the average.", "route", "protocol")
+	retries     = metric("retries_total", "Dials that were not the first of their conn or flow, by whether the one before was of the same server or of another one.", "route", "server")
+	routeDown   = metric("route_down_seconds_total", "How long no origin of the route was up.", "route")
 	routeActive = metric("route_active", "1 while the route is in force, on routes with active.", "route")
 	routeDrains = metric("route_draining", "1 while the route takes nothing new.", "route")
 
 	localSocketUp = metric("local_socket_up", "1 while the service has a socket to give packets to, on routes with action = \"socket\".", "route", "protocol")
 	doorsOpen     = metric("doors_open", "Clients that have opened the door by a knock, on routes where there is one.", "route")
 	knocks        = metric("knocks_total", "Authenticated knocks, by what became of them.", "verdict")
+
+	scanPackets = metric("scan_packets_total", "SYNs and datagrams to ports that nobody serves: those that the kernel reported, and those that it skipped because there were too many.", "outcome")
+	scanClients = metric("scan_clients", "Clients that have sent to ports that nobody serves in the last day, 1,024 at most.")
 
 	originUp       = metric("origin_up", "1 while new conns and flows may go to the origin; 0 while it is down by its checks or by hand, ejected, or refuses UDP flows.", "route", "origin")
 	originRefusals = metric("origin_refusals_total", "ICMP errors from the origin, or from routers on the way, that UDP flows received.", "route", "origin")
@@ -78,6 +87,16 @@ var (
 	checkPassed    = metric("origin_check_passed", "1 if the last active check of the origin passed.", "route", "origin")
 	sourcePorts    = metric("source_ports_used", "Local ports that live TCP conns to the origin use, by source address (auto: the kernel chooses it). Each address has anyport_local_ports of them for each port of an origin.", "route", "origin", "source")
 	connectTime    = metric("origin_connect_seconds", "How long origins took to accept a conn, on routes that have dialled one.", "route")
+
+	originDown      = metric("origin_down_seconds_total", "How long the origin was down, by its checks or by hand, or ejected.", "route", "origin")
+	originChecks    = metric("origin_checks_failed_total", "Active checks of the origin that failed.", "route", "origin")
+	originAccepts   = metric("origin_accepts_total", "Conns that the origin has accepted.", "route", "origin")
+	originAcceptIn  = metric("origin_accept_seconds_total", "How long the origin took to accept these, all together.", "route", "origin")
+	originSessions  = metric("origin_sessions_total", "Conns and flows of the origin that have ended.", "route", "origin")
+	originSessionIn = metric("origin_session_seconds_total", "How long these lasted, all together.", "route", "origin")
+	originRetries   = metric("origin_retries_total", "Dials of the origin that were not the first of their conn or flow.", "route", "origin")
+	originLeft      = metric("origin_left_total", "Conns and flows that went on to another server after a dial of this one had failed.", "route", "origin")
+	originSlow      = metric("origin_slow_start_ratio", "The part of its weight that the origin gets while it comes back, on routes with slow_start.", "route", "origin")
 
 	nameResolved  = metric("dns_name_resolved", "1 if the last attempt to resolve the name of an origin succeeded; 0: its last addresses stay in use.", "name")
 	nameAddresses = metric("dns_name_addresses", "Addresses of the name that are in use.", "name")
@@ -105,6 +124,9 @@ func (e *exporter) process(s admin.Status) {
 	e.gauge(buildInfo, 1, s.Version, runtime.Version())
 	e.gauge(configNumber, float64(s.Config.Generation))
 	e.flag(reloadDone, s.Config.Refused == "")
+	for _, l := range s.LoopLoads {
+		e.seconds(loopsBusy, l.BusySeconds, l.Name)
+	}
 	e.flag(guarded, s.Guard.Guarded)
 	e.gauge(guardDeaths, float64(s.Guard.Deaths))
 	e.gauge(reloadedAt, float64(s.Config.LoadedAt.UnixMilli())/1000)
@@ -121,6 +143,9 @@ func (e *exporter) process(s admin.Status) {
 	e.queues(receiveBuffer, receiveMost, s.Listeners.Receive)
 	e.counter(acceptLost, s.Listeners.AcceptOverflows)
 	e.knocks(s)
+	e.counter(scanPackets, s.Scans.Reported, "reported")
+	e.counter(scanPackets, s.Scans.Skipped, "skipped")
+	e.gauge(scanClients, float64(s.Scans.Clients))
 }
 
 // files exports who holds file descriptors.
@@ -195,6 +220,7 @@ func (e *exporter) route(r *admin.RouteStatus) {
 	if r.QueueWaiting != nil {
 		e.gauge(queued, float64(*r.QueueWaiting), r.Name)
 	}
+	e.served(r)
 	if r.Connects.Total > 0 { // 19 lines each: of 10,000 routes most are idle, or of UDP
 		e.histogram(connectTime, r.Connects, r.Name)
 	}
@@ -217,6 +243,44 @@ func (e *exporter) fast(r *admin.RouteStatus) {
 	}
 }
 
+// served exports how the conns and flows of a route got to its origins, and how long they were there. What
+// has not happened is left out: of 10,000 routes most are idle.
+func (e *exporter) served(r *admin.RouteStatus) {
+	if r.Waits.Total > 0 {
+		e.histogram(queueWait, r.Waits, r.Name)
+	}
+	for protocol, s := range sorted(r.Sessions) {
+		e.counter(sessions, s.Count, r.Name, protocol)
+		e.seconds(sessionTime, s.Total.Seconds(), r.Name, protocol)
+	}
+	if r.Retries > 0 {
+		e.counter(retries, r.Moves, r.Name, "other")
+		e.counter(retries, r.Retries-min(r.Moves, r.Retries), r.Name, "same")
+	}
+	if len(r.Origins) > 0 {
+		e.seconds(routeDown, r.DownSeconds, r.Name)
+	}
+}
+
+// dialled exports how conns and flows came to an origin, and how long they were there. What has not happened
+// is left out.
+func (e *exporter) dialled(route string, o *admin.OriginStatus) {
+	if o.Accepts > 0 {
+		e.counter(originAccepts, o.Accepts, route, o.Address)
+		e.seconds(originAcceptIn, o.AcceptTime, route, o.Address)
+	}
+	if o.Sessions > 0 {
+		e.counter(originSessions, o.Sessions, route, o.Address)
+		e.seconds(originSessionIn, o.SessionsTime, route, o.Address)
+	}
+	if o.Retries > 0 {
+		e.counter(originRetries, o.Retries, route, o.Address)
+	}
+	if o.Moves > 0 {
+		e.counter(originLeft, o.Moves, route, o.Address)
+	}
+}
+
 // origin exports everything about an origin of a route.
 func (e *exporter) origin(route string, o *admin.OriginStatus) {
 	e.flag(originUp, o.Up, route, o.Address)
@@ -231,6 +295,14 @@ func (e *exporter) origin(route string, o *admin.OriginStatus) {
 	}
 	e.counter(originTotal, o.ConnsTotal, route, o.Address)
 	e.gauge(originActive, float64(o.ConnsActive), route, o.Address)
+	e.dialled(route, o)
+	e.seconds(originDown, o.DownSeconds, route, o.Address)
+	if o.SlowStart != nil {
+		e.gauge(originSlow, *o.SlowStart, route, o.Address)
+	}
+	if o.CheckedAt != nil || o.ChecksFailed > 0 { // before the first check here, too, if another process made some
+		e.counter(originChecks, o.ChecksFailed, route, o.Address)
+	}
 	if o.CheckedAt != nil {
 		e.gauge(checkSeconds, o.CheckSeconds, route, o.Address)
 		e.flag(checkPassed, o.CheckFailed == "", route, o.Address)

@@ -19,11 +19,11 @@ var goVersion = regexp.MustCompile(`go_version="[^"]*"`)
 
 // busyStatus has a value for every metric.
 func busyStatus() admin.Status {
-	connects := admin.ConnectTimes{Total: 5, Sum: 90 * time.Second, AtMost: map[float64]uint64{
+	connects := admin.Times{Total: 5, Sum: 90 * time.Second, AtMost: map[float64]uint64{
 		0.0001: 3, 0.00025: 3, 0.0005: 4, 0.001: 4, 0.0025: 4, 0.005: 4, 0.01: 4, 0.025: 4, 0.05: 4, 0.1: 4,
 		0.25: 4, 0.5: 4, 1: 4, 2.5: 4, 5: 4, 10: 4,
 	}}
-	checked, waiting := time.Now(), 5
+	checked, waiting, part := time.Now(), 5, 0.25
 	return admin.Status{
 		Version: "v1.2.3",
 		Loops:   2, LoopsStuck: 1, MaxFlows: 1000, MaxSockets: 800, LocalPorts: 28232, Stopping: true,
@@ -38,9 +38,11 @@ func busyStatus() admin.Status {
 		FileShares: admin.FileShares{
 			Process: 60, Reserve: 64, TCP: admin.FileUse{Held: 40, Most: 300}, Flows: admin.FileUse{Held: 7, Most: 250}, Replies: admin.FileUse{Held: 3, Most: 200},
 		},
-		Doors:    []admin.Door{{Client: "198.51.100.1", Route: "game"}},
-		Knocks:   map[string]uint64{"opened": 2},
-		Unrouted: admin.Counts{Ended: map[string]map[string]uint64{"tcp": {"no_route": 1}}},
+		LoopLoads: []admin.LoopLoad{{Name: "tcp/0", Idle: 0.75, BusySeconds: 3.5}},
+		Doors:     []admin.Door{{Client: "198.51.100.1", Route: "game"}},
+		Knocks:    map[string]uint64{"opened": 2},
+		Scans:     admin.ScanStatus{Reported: 9, Skipped: 4, Clients: 3},
+		Unrouted:  admin.Counts{Ended: map[string]map[string]uint64{"tcp": {"no_route": 1}}},
 		Routes: []admin.RouteStatus{{
 			Name: "game", Protocol: []string{"tcp", "udp"},
 			Active: map[string]int64{"tcp": 2, "udp": 3},
@@ -50,8 +52,12 @@ func busyStatus() admin.Status {
 				Datagrams: map[string]map[string]uint64{"to_origin": {"forwarded": 4}},
 			},
 			Connects: connects, HeldBack: 9000,
-			Fast:             admin.FastStatus{Flows: 2, Datagrams: map[string]uint64{"to_client": 3}, Refused: map[string]uint64{"header": 1}},
-			Origins:          []admin.OriginStatus{{Address: "10.0.0.5", Up: true, Refusals: 3, FailedDials: 2, Weight: 6, Changes: map[string]uint64{"check_failed": 4}, ConnectErrors: map[string]uint64{"refused": 2, "timeout": 1}, ConnsActive: 1, ConnsTotal: 8, CheckedAt: &checked, CheckSeconds: 0.002, SourcePorts: map[string]int64{"auto": 1, "10.0.0.1": 2}}},
+			Fast:  admin.FastStatus{Flows: 2, Datagrams: map[string]uint64{"to_client": 3}, Refused: map[string]uint64{"header": 1}},
+			Waits: admin.Times{Total: 5, Sum: 30 * time.Second, AtMost: connects.AtMost}, Sessions: map[string]admin.Sum{"tcp": {Count: 6, Total: time.Minute}},
+			Retries: 9, Moves: 7, DownSeconds: 4.5,
+			Origins: []admin.OriginStatus{{Address: "10.0.0.5", Up: true, Refusals: 3, FailedDials: 2, Weight: 6, Changes: map[string]uint64{"check_failed": 4}, ConnectErrors: map[string]uint64{"refused": 2, "timeout": 1}, ConnsActive: 1, ConnsTotal: 8, CheckedAt: &checked, CheckSeconds: 0.002, ChecksFailed: 11,
+				Accepts: 12, AcceptTime: 0.5, Sessions: 13, SessionsTime: 14.5, Retries: 15, Moves: 16, DownSeconds: 17.5, SlowStart: &part,
+				SourcePorts: map[string]int64{"auto": 1, "10.0.0.1": 2}}},
 			BandwidthWaiting: map[string]int64{"to_client": 2}, QueueWaiting: &waiting,
 			Hours: &admin.HoursStatus{Active: true}, LocalSockets: []admin.LocalSocket{{Protocol: "tcp", Up: true}},
 			Draining: true, Verdicts: map[string]uint64{"steer": 12},

@@ -23,6 +23,7 @@ type operation struct {
 	parameters []parameter
 	answer     any    // the type of its JSON; nil: not JSON
 	media      string // of an answer that is not JSON
+	lines      any    // the type of each line of such an answer; nil: it has no JSON
 	failed     bool   // 503 has the same JSON
 	example    string // a query that the fake service can answer
 }
@@ -55,12 +56,18 @@ var operations = func() map[string]operation {
 			parameter{name: "sort", values: admin.FlowSorts, description: "the oldest, the busiest or the idlest first; without it in no particular order"},
 			parameter{name: "limit", description: fmt.Sprintf("at most this many; of a sorted list from 1 to %d, which is also its default", admin.MostSorted)},
 			parameter{name: "top", description: "the same as limit, with sort=bytes"})},
+		"GET /trace": {summary: "What is decided about packets, conns and flows, as it happens, an object in each line: anyport trace --json", media: "application/x-ndjson", lines: admin.TraceEvent{}, parameters: []parameter{
+			{name: "client", description: "an address, a prefix, ADDRESS:PORT or :PORT"},
+			{name: "route", description: "the name of a route"}}},
 		"GET /explain": {summary: "What happens to the first packet to a dst: anyport explain", answer: admin.Explained{}, example: "protocol=tcp&dst=192.0.2.1:80", parameters: []parameter{
 			{name: "protocol", values: []string{"tcp", "udp"}, required: true, description: "of the packet"},
 			{name: "dst", required: true, description: "ADDRESS:PORT"},
 			{name: "client", description: "the address that the packet comes from"}}},
-		"GET /drift": {summary: "Where the tables in the kernel differ from the config in service: anyport status --drift --json", answer: admin.Drift{}},
-		"POST /kill": {summary: "End the live conns and flows that match, of which at least one parameter must be set: anyport kill", answer: admin.Killed{}, example: "route=web", parameters: ofFlows},
+		"GET /scans": {summary: "Who sends to ports that nobody serves: anyport scans --json", answer: admin.Scans{}, example: "limit=10", parameters: []parameter{
+			{name: "limit", description: fmt.Sprintf("at most this many of each kind, from 1 to %d, which is also its default", admin.MostScans)}}},
+		"GET /drift":   {summary: "Where the tables in the kernel differ from the config in service: anyport status --drift --json", answer: admin.Drift{}},
+		"GET /sysdump": {summary: "The status and the newest lines of the log, with *** in place of the secrets of the file: for anyport sysdump", answer: admin.Sysdump{}},
+		"POST /kill":   {summary: "End the live conns and flows that match, of which at least one parameter must be set: anyport kill", answer: admin.Killed{}, example: "route=web", parameters: ofFlows},
 		"POST /drain": {summary: "A route takes no new conns: anyport drain", answer: admin.Drained{}, parameters: []parameter{
 			{name: "route", description: "its name; without it, all routes"},
 			{name: "undo", values: on, description: "take new conns again"},
@@ -155,6 +162,9 @@ func (o operation) describe(s *schemas, method string, right *right) map[string]
 	if o.answer != nil {
 		answer = response("The answer", "application/json", s.of(o.answer))
 	}
+	if o.lines != nil {
+		answer = response("A stream, of which each line is this", o.media, s.of(o.lines))
+	}
 	parameters := []any{}
 	if right == nil && method != "GET" {
 		parameters = append(parameters, map[string]any{"name": writeHeader, "in": "header", "required": true, "schema": map[string]any{"type": "string", "enum": []string{"1"}}, "description": "which a form of a web page cannot have"})
@@ -172,7 +182,7 @@ func (o operation) describe(s *schemas, method string, right *right) map[string]
 	responses := map[string]any{"200": answer, "403": response("The client may not ask: by its user on the socket, by its Host and Origin headers over HTTP, or because admin.http_writes is off", "text/plain", reason)}
 	if o.failed {
 		responses["503"] = response("A condition has failed", "application/json", s.of(o.answer))
-	} else if o.answer != nil {
+	} else if o.answer != nil || o.lines != nil {
 		responses["409"] = response("It cannot be done, or a parameter is wrong", "text/plain", reason)
 	}
 	if right == nil || o.failed {
@@ -200,7 +210,7 @@ func TestAnswersKeepToOpenAPI(t *testing.T) {
 		if answer.Code != 200 {
 			t.Errorf("%s: %d, %s", v.pattern, answer.Code, answer.Body)
 		}
-		if v.pattern == "GET /status" || v.pattern == "POST /origin" { // the fake's have null where a real one has an object: see TestOpenAPIOfADaemon
+		if v.pattern == "GET /status" || v.pattern == "GET /sysdump" || v.pattern == "POST /origin" { // the fake's have null where a real one has an object: see TestOpenAPIOfADaemon
 			continue
 		}
 		for _, wrong := range openapitest.Check(schemaName(o.answer), answer.Body.Bytes()) {

@@ -23,13 +23,36 @@ metrics](../how-to/metrics.md) says how to scrape them, and has a dashboard and 
 
 - **Names and labels** of this page are stable: a release may add some, and does not rename any.
 - **Counters** go on over a reload, an upgrade and, if the steering is pinned or stored, a crash:
-  see [What outlives the process](../OPERATING.md#what-outlives-the-process). Only
+  see [What outlives the process](restarts.md#what-outlives-the-process). Only
   ` + "`anyport_go_*`" + ` and ` + "`anyport_process_*`" + ` begin again with each process.
 - **Labels** never have an address of a client. The route is empty for what no route takes.
 - **A sample that is missing is 0**, of a metric with the label ` + "`verdict`" + ` or ` + "`cause`" + `. Samples of
   what a route does not have, such as a queue, are missing, too.
 - **Bytes** are payload, without headers.
 
+`
+
+const referenceNotes = `
+## Notes
+
+The route is empty if no route takes the packet. Names are without ` + "`anyport_`" + ` here.
+
+- ` + "`steering_lookups_total`" + `: its verdicts are those of the kernel: ` + "`steer`" + `, ` + "`refuse`" + `, ` + "`drop`" + `, ` + "`pass`" + `,
+  ` + "`deny`" + `, ` + "`inactive`" + `, and ` + "`limit`" + ` (over ` + "`new_conns_per_second`" + ` or ` + "`datagrams_per_second`" + `). With SYN
+  cookies the kernel sees a conn twice.
+- ` + "`origin_state_changes_total`" + ` has a count for each [state](origins.md#states) that the origin came
+  into, and ` + "`up`" + ` for each return. ` + "`origin_connect_errors_total`" + ` counts both
+  ` + "`origin_dial_failures_total`" + ` and ` + "`origin_refusals_total`" + `, by the
+  [error](origins.md#origins-that-fail), and also errors of this host.
+- ` + "`accept_queue_length`" + `, ` + "`accept_queue_overflows_total`" + `: ` + "`listen.tcp_backlog`" + ` is the limit, which
+  ` + "`net.core.somaxconn`" + ` limits in turn.
+- ` + "`datagrams_total`" + ` has what UDP lost, by reason. ` + "`overflowed`" + `: the receive buffer of a socket was
+  full, to the origin the listener's (without a route), to the client that of a socket to an origin.
+  ` + "`backlogged`" + `: too many datagrams waited for a flow of their own.
+- ` + "`source_ports_used`" + `: see [Many conns to one
+  origin](../how-to/tuning.md#many-conns-to-one-origin).
+- ` + "`config_guarded`" + `, ` + "`config_deaths`" + `: see [When anyport dies again and
+  again](../explanation/crashes.md#when-anyport-dies-again-and-again).
 `
 
 // TestReference: the page of the metrics is that of the table. -update writes it.
@@ -57,7 +80,7 @@ func TestReference(t *testing.T) {
 	page += valuesRow("`verdict` of conns, flows and datagrams: the words of the access log", verdicts()...)
 	page += valuesRow("`cause`", causes()...)
 	page += valuesRow("`use`", "process", "tcp", "flows", "replies")
-	page += "\nThe verdicts of `anyport_steering_lookups_total` are those of the kernel:\n[OPERATING.md](../OPERATING.md#monitoring) lists them.\n"
+	page += referenceNotes
 	goldentest.Compare(t, referencePage, page)
 }
 

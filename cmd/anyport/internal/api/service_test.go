@@ -26,6 +26,7 @@ import (
 // fakeService answers with what it holds, and records what it was asked.
 type fakeService struct {
 	conns    []route.Conn
+	left     []admin.Left
 	hosts    []string
 	writes   bool
 	notReady string
@@ -56,6 +57,10 @@ func (f *fakeService) Drift() (admin.Drift, error) {
 	return admin.Drift{Lines: []string{"one"}}, f.err
 }
 
+func (f *fakeService) Sysdump() (admin.Sysdump, error) {
+	return admin.Sysdump{Status: f.Status(), Log: []string{"one"}}, f.err
+}
+
 func (f *fakeService) Explain(q admin.Question) (admin.Explained, error) {
 	f.question = q
 	return admin.Explained{Text: "verdict: steer\n", Kernel: []string{"steer"}, File: "the same", PID: 7}, f.err
@@ -68,9 +73,35 @@ func (f *fakeService) Conns(name string) (iter.Seq[route.Conn], error) {
 	return slices.Values(f.conns), f.err
 }
 
+func (f *fakeService) Left() []admin.Left { return f.left }
+
 func (f *fakeService) PortMap(protocol config.Protocol, addr netip.Addr) (admin.PortMap, error) {
 	return admin.PortMap{Prefix: addr.String(), Protocol: protocol.String()}, f.err
 }
+
+func (f *fakeService) Scans(limit int) (admin.Scans, error) {
+	list := admin.Scans{Packets: uint64(limit), Clients: []admin.Scanner{}, Networks: []admin.Scanner{}, Ports: []admin.ScannedPort{}}
+	list.Clients = append(list.Clients, admin.Scanner{Prefix: "198.51.100.7/32", Packets: 2, Ports: admin.PortSum{Count: 1, Exact: true, Listed: []string{"22/tcp"}}})
+	return list, f.err
+}
+
+func (f *fakeService) Trace(filter admin.TraceFilter) (Tracer, error) {
+	return &fakeTracer{}, f.err
+}
+
+// fakeTracer has one event, and then the end.
+type fakeTracer struct{ begun bool }
+
+func (f *fakeTracer) Next(context.Context) []admin.TraceEvent {
+	if f.begun {
+		return []admin.TraceEvent{{By: admin.ByTrace, Event: admin.TraceEnd, Reason: "stopped"}}
+	}
+	f.begun = true
+	return []admin.TraceEvent{{By: admin.ByKernel, Event: admin.TracePacket, Verdict: "steer", Fate: "steer"}}
+}
+
+func (f *fakeTracer) Ended() <-chan struct{} { return nil }
+func (f *fakeTracer) Close()                 {}
 
 func (f *fakeService) Kill(ctx context.Context, filter admin.FlowFilter, match func(*route.Conn) bool) (ended int, err error) {
 	for i := range f.conns {

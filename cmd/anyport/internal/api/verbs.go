@@ -40,8 +40,11 @@ var verbs = []verb{
 	{"GET /readyz", groupToo, nil, (*API).readyz},
 	{"GET /status", groupToo, nil, (*API).status},
 	{"GET /flows", groupToo, nil, (*API).flows},
+	{"GET /trace", groupToo, nil, (*API).trace},
 	{"GET /explain", groupToo, nil, object((*API).explain)},
+	{"GET /scans", groupToo, nil, object((*API).scans)},
 	{"GET /drift", groupToo, nil, object((*API).drift)},
+	{"GET /sysdump", ownerToo, nil, object((*API).sysdump)}, // the log tells more than the status
 	{"POST /kill", ownerToo, nil, object((*API).kill)},
 	{"POST /drain", ownerToo, nil, object((*API).drain)},
 	{"POST /confirm", ownerToo, nil, object((*API).confirm)},

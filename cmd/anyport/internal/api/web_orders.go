@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 )
 
 // Over HTTP nobody says who asks. What a browser may be made to send is refused here: a page of
@@ -15,9 +16,12 @@ import (
 // writeHeader is the header that an order over HTTP has to have, with the value 1.
 const writeHeader = "Anyport-Write"
 
-// webVerbs are the verbs that admin.http has: all but those with parameters that are root's.
+// webVerbs are the verbs that admin.http has: all but those with parameters that are root's, and questions that
+// not even the members of admin.group may ask.
 func webVerbs() []verb {
-	return slices.DeleteFunc(slices.Clone(verbs), func(v verb) bool { return len(v.root) > 0 })
+	return slices.DeleteFunc(slices.Clone(verbs), func(v verb) bool {
+		return len(v.root) > 0 || v.right != groupToo && strings.HasPrefix(v.pattern, http.MethodGet)
+	})
 }
 
 // webPath is the path of a verb under admin.http. The probes have the paths that are usual.

@@ -90,7 +90,7 @@ func TestFlowsStopAtOnce(t *testing.T) {
 		}
 	}
 	gone := errors.New("the client is gone")
-	if err := writeFlows(failingWriter{gone}, endless, 0); !errors.Is(err, gone) {
+	if err := writeFlows(failingWriter{gone}, endless, 0, nil); !errors.Is(err, gone) {
 		t.Errorf("error %v", err)
 	}
 	if read > 1000 {

@@ -40,6 +40,9 @@ func (h host) open(upgrade bool) (*Guard, string) {
 		h.t.Fatal(err)
 	}
 	g := Open(Options{Directory: h.dir, Path: h.path, Version: "v1", Upgrade: upgrade})
+	h.t.Cleanup(func() { // a process that has died writes nothing any more, but this one would, while the directory is removed
+		g.writer.flush(flushTimeout)
+	})
 	return g, string(g.Start(text))
 }
 

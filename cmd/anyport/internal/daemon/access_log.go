@@ -135,6 +135,15 @@ func (d *daemon) openNextAccess(next config.Log) (*accesslog.Log, error) {
 	return log, err
 }
 
+// tryAccess says whether openNextAccess would fail, and opens nothing.
+func (d *daemon) tryAccess(next config.Log) error {
+	if next.Access == d.serving.Load().config.Log.Access {
+		return nil
+	}
+	_, err := slowfs.Do(d.slow, "open log.access", func() (struct{}, error) { return struct{}{}, accesslog.Try(next) })
+	return err
+}
+
 // closeLate closes a log that was opened when nobody waited for it any more.
 func closeLate(opened *atomic.Pointer[accesslog.Log]) {
 	if log := opened.Swap(nil); log != nil {

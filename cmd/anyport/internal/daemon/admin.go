@@ -133,6 +133,9 @@ func (s service) Conns(name string) (iter.Seq[route.Conn], error) {
 	return s.d.conns(name), s.d.checkRoute(name)
 }
 
+// Left asks what those processes have saved last.
+func (s service) Left() []admin.Left { return s.d.left() }
+
 // Explain answers from the table in service, the kernel and the file on disk.
 func (s service) Explain(q admin.Question) (admin.Explained, error) { return s.d.explain(q), nil }
 

@@ -21,6 +21,7 @@ import (
 	"anyport/cmd/anyport/internal/slowfs"
 	"anyport/cmd/anyport/internal/socket"
 	"anyport/cmd/anyport/internal/systemd"
+	"anyport/cmd/anyport/internal/trace"
 	"anyport/cmd/anyport/internal/upgrade"
 	"anyport/config"
 	"anyport/proxy"
@@ -76,12 +77,14 @@ func Run(ctx context.Context, opt Options) (err error) {
 // daemon is what a running anyport holds. open fills it; afterwards what is not atomic belongs to the
 // goroutine that decides (control), or does not change.
 type daemon struct {
-	opt   Options
-	level slog.LevelVar // log.level, which a reload may change
-	log   *slog.Logger
-	lines *logfile.Queue // where the log goes
-	begun time.Time      // for uptime_seconds
-	files uint64         // file descriptors that this process might open when it began
+	opt     Options
+	level   slog.LevelVar // log.level, which a reload may change
+	log     *slog.Logger
+	lines   *logfile.Queue // where the log goes, but for what goes into recent first
+	recent  *recentLines   // the log's own lines, for sysdump
+	secrets knownSecrets   // of all files so far, for sysdump
+	begun   time.Time      // for uptime_seconds
+	files   uint64         // file descriptors that this process might open when it began
 
 	lowFDs lowFDs // some of them
 
@@ -97,6 +100,7 @@ type daemon struct {
 	web        net.Listener       // nil: none
 	proxy      *proxy.Server      // moves the bytes; its loops never wait for this goroutine
 	steering   *steering.Steering // what is in the kernel; it has a mutex of its own
+	traces     *trace.Hub         // who traces; it has a mutex of its own
 
 	serving  atomic.Pointer[generation]         // never nil once the routes are open
 	refused  atomic.Pointer[string]             // why the last reload was refused; nil: it was not
@@ -121,6 +125,7 @@ type daemon struct {
 	systemFiles *slowfs.Worker // the same for /etc/hosts and /etc/resolv.conf
 
 	doorbell   doorbell            // from the event loops to answerKnocks
+	scans      scanSums            // of packets to ports that nobody serves
 	refusals   chan closedService  // from the event loops to refuseMirrored
 	healthNews chan struct{}       // from noteHealth to applyHealth
 	decisions  chan func()         // from decide to control
@@ -163,6 +168,7 @@ func open(opt Options) (*daemon, error) {
 	maps.Copy(d.stored, opt.Stored)
 	d.drains.Store(&drains{})
 	d.openLog()
+	d.secrets.note(opt.Config.Source())
 	d.openLowFDs()
 	for _, acquire := range []func() error{d.openPredecessor, d.openFiles, d.openAccount, d.openAccess, d.openAdmin, d.openHTTP, d.openRoutes, d.dropPrivileges, d.awaitGo} {
 		if err := acquire(); err != nil {
@@ -212,6 +218,7 @@ func (d *daemon) openRoutes() error {
 	}
 	d.closers = append(d.closers, d.closeSteering)
 	d.openFastPath()
+	d.traces = trace.NewHub(d.steering, d.proxy, d.log)
 	if d.before == nil { // else when that one counts no more new conns: see awaitGo
 		d.openSaved()
 	}

@@ -30,4 +30,5 @@
 //	limits.go            how many file descriptors and flows there may be
 //	low_fds.go           the limit of file descriptors is lowered while it serves
 //	log.go, plain_log.go the log
+//	recent_lines.go      its newest lines; sysdump.go: these and the status, without secrets
 package daemon

@@ -272,6 +272,8 @@ func TestReloads(t *testing.T) {
 		{"no route", l.text, "[route.NAME]"},
 		{"a key that cannot change", l.text + "[listen]\nworkers = 2\n" + web, "listen.workers: 1 cannot become 2"},
 		{"another admin socket", strings.Replace(l.text, "admin.sock", "other.sock", 1) + web, "admin.socket: "},
+		{"an access log that cannot be opened", l.text + "[log]\naccess = \"/nowhere/access.log\"\n" + web, "log.access: "},
+		{"a log daemon that is not there", l.text + "[log]\naccess = \"syslog:unix:///nowhere/log\"\n" + web, "log.access: "},
 		{"a loop", l.text + webRoute("web", "192.0.2.0/24", "192.0.2.9:80", ""), "192.0.2.9"},
 		{"two that tie", l.text + web + webRoute("two", "192.0.2.0/24", origin, ""), "two"},
 	} {

@@ -20,7 +20,8 @@ func (d *daemon) openLog() {
 	d.level.Set(d.opt.Config.Log.Level)
 	d.lines = logfile.NewQueue(d.opt.Log, func(lost uint64) []byte { return lostLines(format, journal, lost) })
 	d.closers = append(d.closers, func() error { d.lines.Close(logCloseTimeout); return nil })
-	d.log = newLogger(d.lines, format, journal, &d.level)
+	d.recent = &recentLines{to: d.lines}
+	d.log = newLogger(d.recent, format, journal, &d.level)
 }
 
 // lostLines is the line that the log gets in place of lost ones.
@@ -46,6 +47,7 @@ func newLogger(w io.Writer, format string, journal bool, level slog.Leveler) *sl
 		opt.ReplaceAttr = withoutTime
 	}
 	handler := func(w io.Writer) slog.Handler {
+		w = logfile.Printable(w)
 		if format == "json" {
 			return slog.NewJSONHandler(w, opt)
 		}

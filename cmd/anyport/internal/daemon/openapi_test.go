@@ -30,6 +30,7 @@ func TestOpenAPIOfADaemon(t *testing.T) {
 		{"GET /flows?sort=age", "FlowList"},
 		{"GET /explain?protocol=tcp&dst=192.0.2.1:80", "Explained"},
 		{"GET /drift", "Drift"},
+		{"GET /sysdump", "Sysdump"},
 		{"POST /origin?route=web&state=ready&address=" + origin, "OriginStatus"},
 		{"POST /drain?route=web", "Drained"},
 		{"POST /reload?dry_run=1", "Reloaded"},

@@ -7,8 +7,10 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"time"
 
 	"anyport/cmd/anyport/internal/admin"
+	"anyport/cmd/anyport/internal/scans"
 	"anyport/config"
 	"anyport/proxy/route"
 	"anyport/steering/table"
@@ -37,14 +39,62 @@ func (s service) PortMap(protocol config.Protocol, addr netip.Addr) (admin.PortM
 	if !ok {
 		return admin.PortMap{}, fmt.Errorf("no prefix holds %s: its packets are not steered", addr)
 	}
-	m := admin.PortMap{Prefix: prefix.String(), Protocol: protocol.String(), Served: []string{}, Total: g.table.Prefixes(), Runs: portRuns(runs)}
+	m := admin.PortMap{Prefix: prefix.String(), Protocol: protocol.String(), Served: []string{}, Total: g.table.Prefixes(), Runs: s.d.markClosed(portRuns(runs))}
 	for _, p := range served {
 		m.Served = append(m.Served, p.String())
 	}
 	m.Hot, m.Partial = hotPorts(s.d.conns(""), func(c *route.Conn) bool {
 		return c.Protocol == protocol && prefix.Contains(c.Dst.Addr().Unmap()) && g.table.Holder(c.Dst.Addr()) == prefix
 	})
+	m.ProbedSince, m.Probed, m.ProbedKnown = s.d.probed(prefix, protocol)
 	return m, nil
+}
+
+// markClosed says which routes take nothing new just now, and why.
+func (d *daemon) markClosed(runs []admin.PortRun) []admin.PortRun {
+	allDown, hours := d.proxy.AllDown(), d.hours.Load()
+	for i := range runs {
+		runs[i].Closed = closedBecause(runs[i], d.draining, allDown, hours)
+	}
+	return runs
+}
+
+// closedBecause is "" of a run that is not served anyway.
+func closedBecause(run admin.PortRun, draining func(route string) bool, allDown map[string]bool, hours *map[string]admin.HoursStatus) string {
+	if run.Route == "" || run.Verdict != string(table.Steer) && run.Verdict != string(table.Socket) {
+		return ""
+	}
+	if hours != nil {
+		if h, scheduled := (*hours)[run.Route]; scheduled && !h.Active {
+			return "not in force"
+		}
+	}
+	switch {
+	case draining(run.Route):
+		return "draining"
+	case allDown[run.Route]:
+		return "no origin is up"
+	}
+	return ""
+}
+
+// probed lists the ports of a prefix that got packets and that nobody serves.
+func (d *daemon) probed(prefix netip.Prefix, protocol config.Protocol) (since time.Time, runs []int, known bool) {
+	since, ports, known := d.scans.table.Probed(time.Now(), prefix, protocol)
+	return since, probedRuns(ports), known
+}
+
+// probedRuns joins neighbouring ports that got as many packets, as admin.PortMap has them.
+func probedRuns(ports []scans.PortCount) []int {
+	runs := []int{} // [] in JSON, never null
+	for _, p := range ports {
+		if n := len(runs); n > 0 && runs[n-2] == int(p.Port)-1 && runs[n-1] == p.Packets {
+			runs[n-2]++
+			continue
+		}
+		runs = append(runs, int(p.Port), int(p.Port), p.Packets)
+	}
+	return runs
 }
 
 // portRuns is runs in the words of the admin API.

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 
+	"anyport/cmd/anyport/internal/admin"
+	"anyport/cmd/anyport/internal/scans"
 	"anyport/config"
 	"anyport/proxy/route"
 )
@@ -36,5 +38,34 @@ func TestHotPorts(t *testing.T) {
 	}
 	if _, partial := hotPorts(many(connsCounted+1), func(c *route.Conn) bool { return c.Dst.Port() == 1 }); !partial {
 		t.Error("more conns than are counted, and the answer is not partial")
+	}
+}
+
+// TestProbedRuns: neighbours with as many packets are one run.
+func TestProbedRuns(t *testing.T) {
+	ports := []scans.PortCount{{Port: 0, Packets: 1}, {Port: 1, Packets: 1}, {Port: 2, Packets: 2}, {Port: 4, Packets: 2}, {Port: 65534, Packets: 3}, {Port: 65535, Packets: 3}}
+	if got, want := probedRuns(ports), []int{0, 1, 1, 2, 2, 2, 4, 4, 2, 65534, 65535, 3}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if got := probedRuns(nil); got == nil || len(got) > 0 {
+		t.Errorf("of no port: %v", got)
+	}
+}
+
+// TestClosedBecause: a route that takes nothing new says why, and only where it would serve.
+func TestClosedBecause(t *testing.T) {
+	hours := map[string]admin.HoursStatus{"night": {}, "day": {Active: true}}
+	draining := func(route string) bool { return route == "drains" || route == "night" }
+	for _, test := range []struct{ route, verdict, want string }{
+		{"web", "steer", ""}, {"drains", "steer", "draining"}, {"dead", "steer", "no origin is up"}, {"night", "steer", "not in force"},
+		{"night", "socket", "not in force"}, {"day", "steer", ""}, {"drains", "refuse", ""}, {"night", "pass", ""}, {"", "refuse", ""},
+	} {
+		run := admin.PortRun{Route: test.route, Verdict: test.verdict}
+		if got := closedBecause(run, draining, map[string]bool{"dead": true}, &hours); got != test.want {
+			t.Errorf("%s of route %q: %q, want %q", test.verdict, test.route, got, test.want)
+		}
+	}
+	if got := closedBecause(admin.PortRun{Route: "night", Verdict: "steer"}, func(string) bool { return false }, nil, nil); got != "" {
+		t.Errorf("before the hours are known: %q", got)
 	}
 }

@@ -165,10 +165,14 @@ func (d *daemon) rememberReload(r admin.Reloaded, err error) {
 	d.reloads.Store(&all)
 }
 
-// dryRun reads the file again, and says what a reload would change.
+// dryRun reads the file again, and says what a reload would change. Only a reload itself finds out whether name
+// servers answer and whether the kernel has room.
 func (d *daemon) dryRun() (admin.Reloaded, error) {
 	next, err := d.load(func([]byte) {})
 	if err != nil {
+		return admin.Reloaded{DryRun: true}, err
+	}
+	if err := d.tryAccess(next.config.Log); err != nil {
 		return admin.Reloaded{DryRun: true}, err
 	}
 	old := d.serving.Load()
@@ -244,6 +248,7 @@ func (d *daemon) load(try func(text []byte)) (*generation, error) {
 	if err != nil {
 		return nil, err
 	}
+	d.secrets.note(string(text))
 	try(text)
 	next, err := nextGeneration(d.opt, old, text)
 	if err != nil {

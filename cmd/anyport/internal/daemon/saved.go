@@ -4,13 +4,16 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
+	"anyport/cmd/anyport/internal/admin"
 	"anyport/cmd/anyport/internal/knock"
 	"anyport/cmd/anyport/internal/saved"
 	"anyport/proxy"
@@ -100,6 +103,22 @@ func (d *daemon) pullCounters() {
 	d.countDrops()
 }
 
+// left are the processes that upgrades have replaced, and that still have conns or flows.
+func (d *daemon) left() (all []admin.Left) {
+	d.pullCounters()
+	s := &d.saver
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.book == nil || s.replaced {
+		return nil
+	}
+	others := s.book.Others(proxy.CounterID{Key: keyLive})
+	for _, pid := range slices.Sorted(maps.Keys(others)) {
+		all = append(all, admin.Left{PID: pid, ConnsActive: others[pid]})
+	}
+	return all
+}
+
 // save saves what is counted now. After last nothing more is saved.
 func (d *daemon) save(last bool) {
 	s := &d.saver
@@ -135,6 +154,8 @@ const (
 	keyAccessLost = "process/access_log_lost"
 	keyRestored   = "process/routes_restored"
 
+	keyLive = "=process/live" // conns and flows: the value of one process, not of all
+
 	keyAcceptOverflows = "process/accept_overflows"
 	keyKnocks          = "process/knocks/" // and a verdict
 )
@@ -167,6 +188,7 @@ func (d *daemon) eachCounter(yield func(proxy.CounterID, uint64)) {
 	yield(proxy.CounterID{Key: keyLogLost}, lost.Lost)
 	yield(proxy.CounterID{Key: keyAccessLost}, lost.AccessLost)
 	yield(proxy.CounterID{Key: keyRestored}, d.earlier.routesRestored.Load()+d.steering.RestoredRoutes())
+	yield(proxy.CounterID{Key: keyLive}, uint64(max(0, d.proxy.Active())))
 	d.drops.each(yield)
 	d.doorbell.each(yield)
 	d.proxy.EachCount(yield)

@@ -34,6 +34,7 @@ func (d *daemon) serve(ctx context.Context) error {
 	defer stopSaving()
 	go d.keepSaving(saving) // until this process ends: also while another one serves
 
+	d.openScans()
 	d.watch()
 	defer func() { d.unwatch() }()
 
@@ -44,6 +45,7 @@ func (d *daemon) serve(ctx context.Context) error {
 	if d.web != nil {
 		defer answers.ServeWeb(d.web, served)()
 	}
+	defer d.endTraces() // or stopping the servers would wait for them
 
 	d.logServing()
 	d.logGuard()
@@ -69,6 +71,7 @@ func (d *daemon) watch() {
 	watchers.Go(func() { d.refuseMirrored(ctx) })
 	watchers.Go(func() { d.answerKnocks(ctx) })
 	watchers.Go(func() { d.watchDoors(ctx) })
+	watchers.Go(func() { d.watchScans(ctx) })
 	watchers.Go(func() { d.watchFileLimit(ctx) })
 	if d.admin != nil {
 		watchers.Go(func() { d.admin.KeepFile(ctx, d.account, d.log) })

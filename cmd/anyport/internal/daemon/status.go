@@ -11,6 +11,7 @@ import (
 	"anyport/proxy"
 	"anyport/proxy/call"
 	"anyport/proxy/fdbudget"
+	"anyport/proxy/mailbox"
 	"anyport/proxy/route"
 	"anyport/steering"
 	"anyport/steering/table"
@@ -43,6 +44,8 @@ func (d *daemon) status() admin.Status {
 		Loops:         d.proxy.Loops(),
 		LoopsStuck:    int(d.stuck.Load()),
 		Listeners:     d.listenerStatus(),
+		LoopLoads:     loopLoads(d.proxy.Loads()),
+		NewPeak:       d.proxy.NewPeak(),
 		LocalPorts:    call.UsablePorts(),
 		Log:           d.logStatus(),
 		Config:        d.configStatus(),
@@ -51,9 +54,11 @@ func (d *daemon) status() admin.Status {
 		Unrouted:      admin.Counts(d.proxy.Unrouted()),
 		Resolver:      resolverStatus(d.proxy.Resolving()),
 		Confirm:       d.confirmStatus(),
+		Scans:         d.scanStatus(),
 		Doors:         d.doorStatus(time.Now()),
 		Knocks:        d.knockCounts(),
 		Guard:         d.guardStatus(),
+		Left:          d.left(),
 	}
 }
 
@@ -121,6 +126,15 @@ func fastPathStatus(s steering.FastPathStatus) admin.FastPathStatus {
 	return status
 }
 
+// loopLoads are the event loops in the words of the admin API.
+func loopLoads(loads []mailbox.Load) []admin.LoopLoad {
+	all := []admin.LoopLoad{}
+	for _, l := range loads {
+		all = append(all, admin.LoopLoad{Name: l.Name.String(), Idle: l.Idle, BusySeconds: l.Busy.Seconds()})
+	}
+	return all
+}
+
 // draining reports whether a route takes nothing new.
 func (d *daemon) draining(route string) bool { return d.stopping.Load() || d.drains.Load().has(route) }
 
@@ -177,9 +191,15 @@ func routeStatus(r proxy.RouteStatus) admin.RouteStatus {
 		ConnsActive: r.ConnsActive, ConnsTotal: r.ConnsTotal, Denied: r.Denied, Limited: r.Limited,
 		ConnsPeak: r.ConnsPeak, MaxConns: r.MaxConns, MaxFlows: r.MaxFlows, NewConnsPerSecond: r.NewConnsPerSecond, Queue: r.Queue,
 		BytesToOrigin: r.BytesToOrigin, BytesToClient: r.BytesToClient, HeldBack: r.HeldBack, Fast: admin.FastStatus(r.Fast),
-		Active: r.Active, Bytes: r.Bytes, Counts: admin.Counts(r.Counts),
-		Connects: connectTimes(r.Connects), Origins: []admin.OriginStatus{},
+		Active: r.Active, Bytes: r.Bytes, Counts: admin.Counts(r.Counts), Errors: admin.Counts(r.Counts).Errors(),
+		Balance: r.Balance, NewPeak: r.NewPeak, LastNew: r.LastNew, QueuePeak: r.QueuePeak,
+		WaitSeconds: r.WaitSeconds, ConnectSeconds: r.ConnectSeconds, SessionSeconds: r.SessionSeconds,
+		Retries: r.Retries, Moves: r.Moves, DownSeconds: r.DownSeconds, TimesDown: r.TimesDown, DownChanged: r.DownChanged,
+		Connects: timesOf(r.Connects), Waits: timesOf(r.Waits), Sessions: map[string]admin.Sum{}, Origins: []admin.OriginStatus{},
 		BandwidthWaiting: r.BandwidthWaiting, QueueWaiting: r.QueueWaiting, UnreachableSince: r.UnreachableSince,
+	}
+	for protocol, sum := range r.Sessions {
+		status.Sessions[protocol] = admin.Sum(sum)
 	}
 	for _, o := range r.Origins {
 		status.Origins = append(status.Origins, admin.OriginStatus(o))
@@ -187,9 +207,9 @@ func routeStatus(r proxy.RouteStatus) admin.RouteStatus {
 	return status
 }
 
-// connectTimes counts in each bucket all conns of the buckets below it, too.
-func connectTimes(b route.Buckets) admin.ConnectTimes {
-	times := admin.ConnectTimes{Sum: b.Sum, AtMost: map[float64]uint64{}}
+// timesOf counts in each bucket all those of the buckets below it, too.
+func timesOf(b route.Buckets) admin.Times {
+	times := admin.Times{Sum: b.Sum, AtMost: map[float64]uint64{}}
 	for i, n := range b.Counts {
 		times.Total += n
 		if i < len(route.Bounds) {

@@ -68,6 +68,7 @@ func want(t *testing.T, name string, object map[string]any, keys ...string) {
 
 // TestRouteStatusIsWhole: what the proxy counts of a route reaches the admin API, field by field.
 func TestRouteStatusIsWhole(t *testing.T) {
+	half := 0.5
 	two, noon := 2, time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
 	served := proxy.RouteStatus{
 		Name: "web", Protocol: []string{"tcp"}, Prefixes: []string{"192.0.2.0/24"}, Ports: []string{"80"}, Action: "forward",
@@ -75,12 +76,14 @@ func TestRouteStatusIsWhole(t *testing.T) {
 		Fast:   proxy.FastStatus{Flows: 16, Datagrams: map[string]uint64{"to_origin": 17}, Refused: map[string]uint64{"off": 18}},
 		Active: map[string]int64{"tcp": 8}, Bytes: map[string]map[string]uint64{"tcp": {"to_origin": 9}},
 		BandwidthWaiting: map[string]int64{"to_client": 10}, QueueWaiting: &two, UnreachableSince: &noon,
+		Balance: "first", NewPeak: 16, LastNew: &noon, QueuePeak: 17, WaitSeconds: &half, ConnectSeconds: &half, SessionSeconds: &half,
+		Retries: 18, Moves: 19, DownSeconds: 20, TimesDown: 21, DownChanged: &noon,
 	}
 	from, to := reflect.ValueOf(served), reflect.ValueOf(routeStatus(served))
 	for i := range from.NumField() {
 		name := from.Type().Field(i).Name
 		switch name {
-		case "Counts", "Connects", "Origins": // of other types
+		case "Counts", "Connects", "Waits", "Sessions", "Origins": // of other types
 			continue
 		}
 		if from.Field(i).IsZero() {
@@ -98,11 +101,11 @@ func TestRouteStatusIsWhole(t *testing.T) {
 	}
 }
 
-// TestConnectTimes: each bucket counts the conns of the buckets below it, too.
-func TestConnectTimes(t *testing.T) {
+// TestTimes: each bucket counts the conns of the buckets below it, too.
+func TestTimes(t *testing.T) {
 	var b route.Buckets
 	b.Counts[0], b.Counts[2], b.Counts[len(b.Counts)-1], b.Sum = 3, 1, 1, 90*time.Second
-	got := connectTimes(b)
+	got := timesOf(b)
 	if got.Total != 5 || got.Sum != 90*time.Second || len(got.AtMost) != len(route.Bounds) {
 		t.Errorf("%+v", got)
 	}

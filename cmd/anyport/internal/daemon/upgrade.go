@@ -32,7 +32,8 @@ func (d *daemon) upgrade(starting, moving context.Context, binary string, spare 
 		return u, err
 	}
 	d.log.Info("upgrade: starting the new process", "binary", binary)
-	d.unwatch()  // it would put tables in service
+	d.unwatch() // it would put tables in service
+	d.pauseTraces()
 	d.storeFDs() // the offer names what the service manager keeps
 	d.opt.Guard.Pause()
 	d.handing.Store(true)
@@ -40,6 +41,7 @@ func (d *daemon) upgrade(starting, moving context.Context, binary string, spare 
 	d.handing.Store(false)
 	if err != nil {
 		d.opt.Guard.Resume()
+		d.traces.Resume()
 		d.watch()
 		if errors.Is(err, upgrade.ErrCancelled) {
 			d.log.Info("upgrade cancelled", "because", err)

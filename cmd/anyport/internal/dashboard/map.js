@@ -2,7 +2,7 @@
 // The map of all ports: 256 rows of 256, port 0 at the top left.
 const mapEvery = 10000; // ms between two questions
 
-const ports = { map: null, of: new Array(65536), hot: new Map(), at: 0, routes: [] };
+const ports = { map: null, of: new Array(65536), hot: new Map(), probed: new Map(), at: 0, routes: [] };
 const el = id => document.getElementById(id);
 
 // hues are far from each other, and none is the grey of a refused port.
@@ -27,11 +27,20 @@ function draw() {
       g.fillRect(p & 255, p >> 8, end - p + 1, 1);
       p = end + 1;
     }
+    if (run.closed) hatch(g, run);
   }
+  g.fillStyle = theme("probed");
+  for (const port of ports.probed.keys()) g.fillRect(port & 255, port >> 8, 1, 1);
   g.fillStyle = theme("hot");
   const size = ports.hot.size > 1000 ? 1 : 3; // few are drawn larger, to be seen
   for (const port of ports.hot.keys()) g.fillRect((port & 255) - (size >> 1), (port >> 8) - (size >> 1), size, size);
   legend();
+}
+
+// hatch marks the ports of a route that takes nothing new now.
+function hatch(g, run) {
+  g.fillStyle = theme("refuse");
+  for (let p = run.first; p <= run.last; p++) if (((p & 255) + (p >> 8)) % 4 < 2) g.fillRect(p & 255, p >> 8, 1, 1);
 }
 
 function legend() {
@@ -39,34 +48,37 @@ function legend() {
   list.replaceChildren();
   const width = new Map();
   for (const run of ports.map.runs) {
-    const name = isServed(run) ? run.route || "egress" : run.verdict + (run.route ? " (" + run.route + ")" : "");
-    const was = width.get(name) || { n: 0, colour: colourOf(run) };
-    width.set(name, { n: was.n + run.last - run.first + 1, colour: was.colour });
+    const name = isServed(run) ? (run.route || "egress") + (run.closed ? " (" + run.closed + ")" : "") : run.verdict + (run.route ? " (" + run.route + ")" : "");
+    const was = width.get(name) || { n: 0, colour: colourOf(run), closed: run.closed };
+    width.set(name, { ...was, n: was.n + run.last - run.first + 1 });
   }
   const entries = [...width].sort((a, b) => b[1].n - a[1].n);
-  for (const [name, { n, colour }] of entries.slice(0, 12)) entry(name + " " + n.toLocaleString("en"), colour);
+  for (const [name, { n, colour, closed }] of entries.slice(0, 12)) entry(name + " " + n.toLocaleString("en"), colour, closed);
   if (entries.length > 12) entry("and " + (entries.length - 12) + " more", "transparent");
   entry("hot: has live conns, " + ports.hot.size.toLocaleString("en") + (ports.map.partial ? " or more" : ""), theme("hot"));
+  entry("probed: not served, got packets since " + new Date(ports.map.probed_since).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" }) + ", " +
+    ports.probed.size.toLocaleString("en") + (ports.map.probed_known ? "" : " (other prefixes get more: these are not counted)"), theme("probed"));
 }
 
-function entry(text, colour) {
+function entry(text, colour, hatched) {
   const li = document.createElement("li"), box = document.createElement("i");
-  box.style.background = colour;
+  box.style.background = hatched ? "repeating-linear-gradient(135deg, " + colour + " 0 2px, " + theme("refuse") + " 2px 4px)" : colour;
   li.append(box, text);
   el("legend").append(li);
 }
 
 // describe tells about the port under the cursor.
 function describe() {
-  const run = ports.of[ports.at], use = ports.hot.get(ports.at);
+  const run = ports.of[ports.at], use = ports.hot.get(ports.at), probes = ports.probed.get(ports.at);
   if (!run) return;
   const route = run.route && typeof now !== "undefined" && now && now.routes.find(r => r.name === run.route);
   const lines = ["Port " + ports.at + "/" + ports.map.protocol + " of " + ports.map.prefix + ": " +
     (isServed(run) ? "served" : run.verdict) + (run.route ? " by route " + run.route : ", no route takes it") +
-    " (ports " + (run.first === run.last ? run.first : run.first + "-" + run.last) + ")"];
+    " (ports " + (run.first === run.last ? run.first : run.first + "-" + run.last) + ")" + (run.closed ? ", which takes nothing new now: " + run.closed : "")];
   if (run.origins.length) lines.push("Origin " + run.origins.join(", "));
   lines.push((use ? use.conns.toLocaleString("en") + " live, " + bytes(use.bytes) + " carried" : "No live conns or flows on this port") +
     (route ? "; the route has " + route.conns_active.toLocaleString("en") + " live, " + route.refused.toLocaleString("en") + " refused" : ""));
+  if (probes) lines.push("Probed: " + probes.toLocaleString("en") + (probes === 1 ? " packet" : " packets") + " were reported while nobody served it");
   const text = lines.join("\n");
   if (el("port").textContent !== text) el("port").textContent = text;
 }
@@ -111,6 +123,8 @@ async function askPorts() {
 function show256(map) {
   ports.map = map;
   ports.hot = new Map(map.hot.map(use => [use.port, use]));
+  ports.probed = new Map();
+  for (let i = 0; i < map.probed.length; i += 3) for (let p = map.probed[i]; p <= map.probed[i + 1]; p++) ports.probed.set(p, map.probed[i + 2]);
   ports.routes = [...new Set(map.runs.filter(isServed).map(run => run.route))];
   for (const run of map.runs) ports.of.fill(run, run.first, run.last + 1);
   if (!el("ports-prefix").value) el("ports-prefix").value = map.prefix;

@@ -62,6 +62,19 @@ function span(seconds) {
   return Math.round(seconds / 86400) + " d";
 }
 
+// took is a short time, or "-" where there is none.
+const took = seconds => seconds === undefined ? "-" : seconds >= 1 ? span(seconds) : seconds >= 0.001 ? (seconds * 1000).toFixed(1) + " ms" : Math.round(seconds * 1e6) + " µs";
+
+// below adds a second line to a cell, if there is anything to say there.
+const below = (text, n, more) => n ? text + "\n" + more : text;
+
+// averages are those of the last thousand or so.
+const averages = o => [["wait", o.average_queue_seconds], ["connect", o.average_connect_seconds], ["session", o.average_session_seconds]]
+  .filter(([, seconds]) => seconds !== undefined).map(([what, seconds]) => what + " " + took(seconds)).join("\n") || "-";
+
+// outages is how often something was down, and how long in all.
+const outages = o => o.times_down || o.down_seconds ? o.times_down + " ×, " + span(o.down_seconds) : "-";
+
 // ago is how long before the event a time was, by the clock of the server.
 const ago = time => time ? span((now.at - Date.parse(time)) / 1000) + " ago" : "-";
 
@@ -73,14 +86,6 @@ function rate(value, old) {
 
 const routeBefore = r => before && before.routes.find(b => b.name === r.name) || {};
 const originBefore = r => (routeBefore(r.route).origins || []).find(b => b.address === r.o.address) || {};
-
-const errorVerdicts = ["connect_failed", "connect_timeout", "no_origin", "no_origin_for_client", "client_port_in_use", "header_failed", "header_timeout",
-  "out_of_files", "out_of_ports", "relay_failed", "origin_timeout", "origin_down", "queue_full", "queue_timeout", "origin_max_conns"];
-function errors(r) {
-  let n = 0;
-  for (const verdicts of Object.values(r.ended || {})) for (const v of errorVerdicts) n += verdicts[v] || 0;
-  return n;
-}
 
 function routeState(r) {
   if (r.draining) return ["draining", "warn"];
@@ -103,17 +108,17 @@ const routeColumns = [
   { head: "Ports", of: r => r.ports.join(" "), kind: "ports" },
   { head: "Live", of: r => of(r.conns_active, r.max_conns || r.max_flows), kind: "n" },
   { head: "Peak", of: r => count(r.conns_peak), kind: "n" },
-  { head: "Total", of: r => count(r.conns_total), kind: "n" },
-  { head: "New/s", of: r => perSecond(rate(r.conns_total, routeBefore(r).conns_total)) + (r.new_conns_per_second ? " / " + count(r.new_conns_per_second) : ""), kind: "n" },
-  { head: "Queue", of: r => r.queue ? of(r.queue_waiting || 0, r.queue) : "-", kind: "n" },
+  { head: "Total", of: r => below(count(r.conns_total), r.last_new_at, ago(r.last_new_at)), kind: "n" },
+  { head: "New/s", of: r => below(perSecond(rate(r.conns_total, routeBefore(r).conns_total)) + (r.new_conns_per_second ? " / " + count(r.new_conns_per_second) : ""), r.new_per_second_peak, "peak " + perSecond(r.new_per_second_peak)), kind: "n" },
+  { head: "Queue", of: r => r.queue ? below(of(r.queue_waiting || 0, r.queue), r.queue_peak, "peak " + count(r.queue_peak)) : "-", kind: "n" },
+  { head: "Average", of: averages, kind: "short" },
+  { head: "Down", of: outages, kind: "n" },
   { head: "Refused", of: r => count(r.refused + r.dropped), kind: "n" },
   { head: "Denied", of: r => count(r.denied), kind: "n" },
   { head: "Limited", of: r => count(r.limited), kind: "n" },
-  { head: "Errors", of: r => count(errors(r)), kind: "n", state: r => rate(errors(r), before ? errors(routeBefore(r)) : 0) ? "bad" : "" },
-  { head: "To origin", of: r => bytes(r.bytes_to_origin), kind: "n" },
-  { head: "To origin/s", of: r => bytes(rate(r.bytes_to_origin, routeBefore(r).bytes_to_origin)), kind: "n" },
-  { head: "To client", of: r => bytes(r.bytes_to_client), kind: "n" },
-  { head: "To client/s", of: r => bytes(rate(r.bytes_to_client, routeBefore(r).bytes_to_client)), kind: "n" },
+  { head: "Errors", of: r => below(count(r.errors), r.retries, count(r.retries) + (r.retries === 1 ? " retry" : " retries")), kind: "n", state: r => rate(r.errors, routeBefore(r).errors) ? "bad" : "" },
+  { head: "To origin", of: r => below(bytes(r.bytes_to_origin), r.bytes_to_origin, bytes(rate(r.bytes_to_origin, routeBefore(r).bytes_to_origin)) + "/s"), kind: "n" },
+  { head: "To client", of: r => below(bytes(r.bytes_to_client), r.bytes_to_client, bytes(rate(r.bytes_to_client, routeBefore(r).bytes_to_client)) + "/s"), kind: "n" },
 ];
 
 const stateOf = o => o.gone ? "gone from its name" : o.up ? o.health : (o.state || "down").replaceAll("_", " ");
@@ -126,22 +131,21 @@ function lastError(o) {
   if (at) return o.last_error + (o.last_errno ? " (" + o.last_errno + ")" : "") + (o.failing_since ? ", failing since " : ", ") + ago(at);
   return o.up ? "" : o.why;
 }
-const changes = o => Object.entries(o.changes || {}).filter(([state]) => state !== "up").reduce((sum, [, n]) => sum + n, 0);
 const originColumns = [
   { head: "Origin", of: r => r.o.name && r.o.name !== r.o.address ? r.o.address + " (" + r.o.name + ")" : r.o.address, kind: "long wide" },
   { head: "Route", of: r => r.route.name, kind: "long" },
   { head: "State", of: r => stateOf(r.o), kind: "state", state: r => stateClass(r.o) },
   { head: "Since", of: r => ago(r.o.since), kind: "short" },
   { head: "Last error", of: r => lastError(r.o) || "-", kind: "long", state: r => lastError(r.o) && (!r.o.up || r.o.failing_since) ? "bad" : "" },
-  { head: "Last check", of: r => r.o.checked_at ? ago(r.o.checked_at) + ", " + (r.o.check_seconds * 1000).toFixed(1) + " ms" : "-", kind: "short" },
-  { head: "Live", of: r => of(r.o.conns_active, r.o.max_conns), kind: "n" },
-  { head: "Peak", of: r => count(r.o.conns_peak), kind: "n" },
-  { head: "Total", of: r => count(r.o.conns_total), kind: "n" },
-  { head: "New/s", of: r => perSecond(rate(r.o.conns_total, originBefore(r).conns_total)), kind: "n" },
-  { head: "Failed dials", of: r => count(r.o.failed_dials), kind: "n" },
+  { head: "Last check", of: r => r.o.checked_at ? ago(r.o.checked_at) + ", " + took(r.o.check_seconds) + (r.o.checks_failed ? "\n" + count(r.o.checks_failed) + " failed" : "") : "-", kind: "short" },
+  { head: "Live", of: r => below(of(r.o.conns_active, r.o.max_conns), r.o.conns_peak, "peak " + count(r.o.conns_peak)), kind: "n" },
+  { head: "Total", of: r => below(below(count(r.o.conns_total), r.o.last_new_at, ago(r.o.last_new_at)), r.o.retries, count(r.o.retries) + " retries"), kind: "n" },
+  { head: "New/s", of: r => below(perSecond(rate(r.o.conns_total, originBefore(r).conns_total)), r.o.new_per_second_peak, "peak " + perSecond(r.o.new_per_second_peak)), kind: "n" },
+  { head: "Average", of: r => averages(r.o), kind: "short" },
+  { head: "Failed dials", of: r => below(count(r.o.failed_dials), r.o.left, count(r.o.left) + " left"), kind: "n" },
   { head: "ICMP errors", of: r => count(r.o.refusals), kind: "n" },
-  { head: "Left out", of: r => changes(r.o) + " ×", kind: "n" },
-  { head: "Weight", of: r => r.o.weight + (r.o.backup ? " backup" : ""), kind: "n" },
+  { head: "Down", of: r => outages(r.o), kind: "n" },
+  { head: "Weight", of: r => below(r.o.weight + (r.o.backup ? " backup" : ""), r.o.slow_start_share, Math.round(r.o.slow_start_share * 100) + " % of it"), kind: "n" },
   { head: "To origin", of: r => bytes(r.o.bytes_to_origin), kind: "n" },
   { head: "To client", of: r => bytes(r.o.bytes_to_client), kind: "n" },
 ];

@@ -11,8 +11,8 @@ const exitStatus = `0 if it is done; 1 if it failed, with the reason on stderr; 
 more, which their help names.`
 
 // Command is anyport(8): root and its commands, as their help describes them.
-func Command(root *cobra.Command) string {
-	p := begin("anyport", "8", root.Version, firstLower(root.Short))
+func Command(root *cobra.Command, version string) string {
+	p := begin("anyport", "8", version, firstLower(root.Short))
 	p.section("SYNOPSIS")
 	for _, cmd := range root.Commands() {
 		if cmd.IsAvailableCommand() {

@@ -80,6 +80,9 @@ func atoi(texts []string) (numbers []int, err error) {
 // nil, and unable to gain any by execve(2) (no_new_privs). It reaches all threads, those to come
 // included. After an error what the process holds is unknown: it must end.
 func Drop(keep capabilities.Set, as *Account) error {
+	if err := findsThreads(); err != nil {
+		return err
+	}
 	if as != nil && as.UID != os.Getuid() { // the new process of an upgrade is that user already
 		if err := setUser(as); err != nil {
 			return err

@@ -126,6 +126,17 @@ func (b *Book) pull(id uint64, o *other, add func(id proxy.CounterID, n uint64))
 // saved is its value. Its key begins with "=".
 func Latest(id proxy.CounterID) bool { return strings.HasPrefix(id.Key, "=") }
 
+// Others returns what other processes that still count had saved last as their value of a counter, by pid.
+func (b *Book) Others(id proxy.CounterID) map[int]uint64 {
+	values := map[int]uint64{}
+	for _, o := range b.others {
+		if n := o.added[id]; n > 0 {
+			values[o.pid] = n
+		}
+	}
+	return values
+}
+
 // ErrTaken is the error of a Save after another process has absorbed or taken the page.
 var ErrTaken = errors.New("another process uses the memory of this one")
 

@@ -83,6 +83,7 @@ func Run(ctx context.Context, opt Options) (err error) {
 func (s *shadow) openLog() {
 	format, level := s.opt.Config.Log.Format, &slog.HandlerOptions{Level: s.opt.Config.Log.Level}
 	handler := func(w io.Writer) *slog.Logger {
+		w = logfile.Printable(w)
 		if format == "json" {
 			return slog.New(slog.NewJSONHandler(w, level))
 		}

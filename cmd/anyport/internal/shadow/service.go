@@ -59,6 +59,9 @@ func (s service) Ready() admin.Health {
 // Drift is refused, as is everything below.
 func (s service) Drift() (admin.Drift, error) { return admin.Drift{}, errShadow }
 
+// Sysdump is refused: the status says all.
+func (s service) Sysdump() (admin.Sysdump, error) { return admin.Sysdump{}, errShadow }
+
 // Explain points to the command that answers from the file alone.
 func (s service) Explain(admin.Question) (admin.Explained, error) {
 	return admin.Explained{}, fmt.Errorf("%w: ask with explain -c %s", errShadow, s.opt.Config.Path)
@@ -69,10 +72,19 @@ func (s service) PortMap(config.Protocol, netip.Addr) (admin.PortMap, error) {
 	return admin.PortMap{}, fmt.Errorf("%w: ask with explain -c %s", errShadow, s.opt.Config.Path)
 }
 
+// Scans is refused: nothing is steered.
+func (s service) Scans(int) (admin.Scans, error) { return admin.Scans{}, errShadow }
+
 // Conns is refused: there are none.
 func (s service) Conns(string) (iter.Seq[route.Conn], error) {
 	return func(func(route.Conn) bool) {}, errShadow
 }
+
+// Left is empty: a rehearsal is never upgraded.
+func (s service) Left() []admin.Left { return nil }
+
+// Trace is refused.
+func (s service) Trace(admin.TraceFilter) (api.Tracer, error) { return nil, errShadow }
 
 // Kill is refused.
 func (s service) Kill(context.Context, admin.FlowFilter, func(*route.Conn) bool) (int, error) {

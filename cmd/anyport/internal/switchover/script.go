@@ -90,7 +90,7 @@ func (f Facts) there() []step {
 		f.stopOld(),
 		{[]string{"Remove what nobody needs any more. Then doctor has nothing to say about TPROXY."}, append(f.leftovers(), f.anyport("doctor"))},
 		{[]string{f.change() + " the file that brings them back at the next boot, such as", "/etc/iptables/rules.v4 or /etc/nftables.conf, and have anyport start there:",
-			"see \"As a service\" in docs/OPERATING.md."}, nil},
+			"see docs/how-to/service.md."}, nil},
 	})
 }
 

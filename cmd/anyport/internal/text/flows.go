@@ -1,60 +1,86 @@
 package text
 
 import (
+	"bufio"
 	"cmp"
-	"fmt"
 	"io"
-	"text/tabwriter"
 
 	"anyport/cmd/anyport/internal/admin"
 )
 
-// FlowTable is a table of flows. It aligns a thousand rows at a time, because there may be more flows
-// than memory should hold; so columns may shift after each thousand.
+// FlowTable is a Grid of flows that is written while it grows: a thousand rows at a time, because there may be
+// more flows than memory should hold. So a column may become wider after each thousand.
 type FlowTable struct {
-	*tabwriter.Writer
-	rows int
-	row  func(admin.Flow) string
+	out    *bufio.Writer
+	grid   Grid
+	row    func(admin.Flow) []string
+	headed bool
 }
 
-// flowHead are the columns; flowRow has a row of them.
-const flowHead = "ID\tPROTO\tCLIENT\tDST\tROUTE\tORIGIN\tSTATE\tPATH\tAGE\tIDLE\tTO ORIGIN\tTO CLIENT"
+// flowHeads are the columns; flowRow has a row of them.
+var flowHeads = []string{"ID", "PROTO", "CLIENT", "DST", "ROUTE", "ORIGIN", "STATE", "PATH", "AGE", "IDLE", "TO ORIGIN", "TO CLIENT"}
 
-// NewFlowTable writes the head of the table. Flush ends it.
+// NewFlowTable makes a table without rows. Flush ends it.
 func NewFlowTable(out io.Writer) *FlowTable {
-	return newFlowTable(out, flowHead, flowRow)
+	return newFlowTable(out, flowHeads, flowRow)
 }
 
 // NewRatesTable is a table of flows that have their rates.
 func NewRatesTable(out io.Writer) *FlowTable {
-	return newFlowTable(out, flowHead+"\tTO ORIGIN/S\tTO CLIENT/S", func(f admin.Flow) string {
-		return fmt.Sprintf("%s\t%s\t%s", flowRow(f), Bytes(uint64(f.FlowRates.ToOrigin)), Bytes(uint64(f.FlowRates.ToClient)))
+	heads := append(append([]string{}, flowHeads...), "TO ORIGIN/S", "TO CLIENT/S")
+	return newFlowTable(out, heads, func(f admin.Flow) []string {
+		return append(flowRow(f), Bytes(uint64(f.FlowRates.ToOrigin)), Bytes(uint64(f.FlowRates.ToClient)))
 	})
 }
 
-func newFlowTable(out io.Writer, head string, row func(admin.Flow) string) *FlowTable {
-	t := &FlowTable{Writer: tabwriter.NewWriter(out, 10, 0, 2, ' ', 0), row: row}
-	fmt.Fprintln(t, head)
+func newFlowTable(out io.Writer, heads []string, row func(admin.Flow) []string) *FlowTable {
+	t := &FlowTable{out: bufio.NewWriter(out), grid: newGrid(heads, heads...), row: row}
+	for i := range t.grid.Columns {
+		t.grid.Columns[i].Least = 8 // so that few columns become wider
+	}
 	return t
 }
 
+// rowsAtOnce is how many rows are aligned together.
+const rowsAtOnce = 1000
+
 // Add writes one row.
 func (t *FlowTable) Add(f admin.Flow) error {
-	fmt.Fprintln(t, t.row(f))
-	if t.rows++; t.rows%1000 == 0 {
+	t.grid.Add(t.row(f))
+	if len(t.grid.Rows) >= rowsAtOnce {
 		return t.Flush()
 	}
 	return nil
 }
 
+// Flush writes the rows that were added, and before the first of all the head.
+func (t *FlowTable) Flush() error {
+	widths := t.grid.widths(0)
+	lines := t.grid.body(widths)
+	if !t.headed {
+		t.headed = true
+		lines = append([]string{t.grid.line(t.grid.heads(), widths)}, lines...)
+	}
+	for _, line := range lines {
+		t.out.WriteString(line + "\n")
+	}
+	for i, width := range widths {
+		t.grid.Columns[i].Least = width
+	}
+	t.grid.Rows = t.grid.Rows[:0]
+	return t.out.Flush()
+}
+
 // flowRow is one line.
-func flowRow(f admin.Flow) string {
+func flowRow(f admin.Flow) []string {
 	client := f.Client
 	if f.Peer != "" {
 		client += " via " + f.Peer
 	}
-	return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s", f.ID, f.Protocol, client, f.Dst, f.Route, flowOrigin(f), f.State, flowPath(f),
-		Seconds(f.AgeSeconds), Seconds(f.IdleSeconds), Bytes(f.ToOrigin), Bytes(f.ToClient))
+	return []string{
+		f.ID, f.Protocol, client, f.Dst, f.Route, flowOrigin(f), f.State, flowPath(f),
+		Seconds(f.AgeSeconds), Seconds(f.IdleSeconds), Bytes(f.ToOrigin), Bytes(f.ToClient),
+	}
 }
 
 // flowPath is which way a flow's datagrams go, and why not through the kernel alone; "-" for a conn.

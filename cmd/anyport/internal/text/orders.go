@@ -83,6 +83,12 @@ func Killed(out io.Writer, k *admin.Killed) {
 	fmt.Fprintf(out, "%s ended\n", Count(k.Ended, "conn or flow", "conns and flows"))
 }
 
+// Left says of a process what the one that answers cannot list or end.
+func Left(l admin.Left) string {
+	return fmt.Sprintf("process %d, which an upgrade has replaced, still has %s: anyport flows does not list them, and anyport kill does not end them",
+		l.PID, Count(int(l.ConnsActive), "conn or flow", "conns and flows"))
+}
+
 // Confirmed says that nothing is given back.
 func Confirmed(out io.Writer, c *admin.Confirmed) {
 	fmt.Fprintf(out, "confirmed with %v left: %s stays in service\n", time.Duration(c.SecondsLeft*float64(time.Second)).Round(time.Second), c.Path)

@@ -28,7 +28,6 @@ type Rates struct {
 // RatedRoute is a route with its rates.
 type RatedRoute struct {
 	admin.RouteStatus
-	Errors uint64 `json:"errors"` // conns and flows that failed, other than by a refusal of anyport
 	Rates
 }
 
@@ -38,22 +37,6 @@ type RatedOrigin struct {
 	admin.OriginStatus
 	Errors uint64 `json:"errors"` // failed dials, and ICMP errors that flows have met
 	Rates
-}
-
-// failures are the verdicts of conns and flows that found no origin, or were lost.
-var failures = []string{
-	"no_origin", "no_origin_for_client", "client_port_in_use", "connect_failed", "connect_timeout", "header_failed", "header_timeout", "bad_header",
-	"out_of_files", "out_of_ports", "origin_timeout", "relay_failed", "evicted", "origin_down",
-}
-
-// routeErrors sums what failed.
-func routeErrors(r admin.RouteStatus) (n uint64) {
-	for _, ended := range r.Ended {
-		for _, verdict := range failures {
-			n += ended[verdict]
-		}
-	}
-	return n
 }
 
 // since is a function that turns a counter and what it was before into a rate.
@@ -74,8 +57,8 @@ func RateRoutes(before, now Sample) (rated []RatedRoute) {
 	per := since(before, now)
 	for _, r := range now.Status.Routes {
 		o := old[r.Name]
-		rated = append(rated, RatedRoute{r, routeErrors(r), Rates{
-			New: per(r.ConnsTotal, o.ConnsTotal), Failing: per(routeErrors(r), routeErrors(o)),
+		rated = append(rated, RatedRoute{r, Rates{
+			New: per(r.ConnsTotal, o.ConnsTotal), Failing: per(r.Errors, o.Errors),
 			RefusedRate: per(r.Refused, o.Refused), DeniedRate: per(r.Denied, o.Denied), LimitedRate: per(r.Limited, o.Limited),
 			ToOrigin: per(r.BytesToOrigin, o.BytesToOrigin), ToClient: per(r.BytesToClient, o.BytesToClient),
 		}})

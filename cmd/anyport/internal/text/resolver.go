@@ -22,14 +22,14 @@ func resolverLine(r *admin.ResolverStatus) [2]string {
 }
 
 // nameTable has a row for each DNS name; none if no origin is a name.
-func nameTable(r *admin.ResolverStatus) table {
-	t := table{head: []string{"NAME", "TTL", "SERVER"}}
+func nameTable(r *admin.ResolverStatus) Grid {
+	t := statusGrid("NAME", "TTL", "SERVER")
 	if r == nil {
 		return t
 	}
 	for _, n := range r.Names {
 		ttl := time.Duration(n.TTLSeconds * float64(time.Second)).Round(time.Second)
-		t.add([]string{n.Name, ttl.String(), cmp.Or(n.Server, "-")}, some(n.Addresses), oneLine(n.Error))
+		t.Add([]string{n.Name, ttl.String(), cmp.Or(n.Server, "-")}, some(n.Addresses), oneLine(n.Error))
 	}
 	return t
 }

@@ -67,9 +67,9 @@ func RouteState(r admin.RouteStatus) string {
 }
 
 // RouteGrid is a table of routes; the wide one has everything.
-func RouteGrid(routes []RatedRoute, wide bool) Grid {
+func RouteGrid(routes []RatedRoute, wide bool, now time.Time) Grid {
 	if wide {
-		return wideRoutes(routes)
+		return wideRoutes(routes, now)
 	}
 	g := Grid{Columns: []Column{
 		{Head: "ROUTE", Flex: 8}, {Head: "LIVE", Right: true}, {Head: "MAX", Right: true}, {Head: "NEW/S", Right: true}, {Head: "IN/S", Right: true},
@@ -85,24 +85,20 @@ func RouteGrid(routes []RatedRoute, wide bool) Grid {
 }
 
 // wideRoutes has the columns of HAProxy's statistics of a frontend and a backend, and what only anyport has.
-func wideRoutes(routes []RatedRoute) Grid {
-	var g Grid
-	for _, head := range []string{
-		"ROUTE", "PROTO", "STATE", "LIVE", "PEAK", "MAX", "MAX FLOWS", "TOTAL", "NEW/S", "MAX NEW/S", "IN/S", "OUT/S", "IN", "OUT",
-		"ERRORS", "RETRIES", "REFUSED", "DENIED", "LIMITED", "QUEUE", "MAX QUEUE", "ACTION", "PREFIXES", "PORTS",
-	} {
-		g.Columns = append(g.Columns, Column{Head: head, Right: !slices.Contains([]string{"ROUTE", "PROTO", "STATE", "ACTION", "PREFIXES", "PORTS"}, head)})
-	}
+func wideRoutes(routes []RatedRoute, now time.Time) Grid {
+	g := newGrid([]string{"ROUTE", "PROTO", "STATE", "BALANCE", "ACTION", "PREFIXES", "PORTS"},
+		"ROUTE", "PROTO", "STATE", "SINCE", "TIMES DOWN", "DOWN", "LIVE", "PEAK", "MAX", "MAX FLOWS", "TOTAL", "LAST", "NEW/S", "PEAK NEW/S", "MAX NEW/S",
+		"IN/S", "OUT/S", "IN", "OUT", "ERRORS", "RETRIES", "ELSEWHERE", "REFUSED", "DENIED", "LIMITED", "QUEUE", "PEAK QUEUE", "MAX QUEUE",
+		"AVG WAIT", "AVG CONNECT", "AVG SESSION", "BALANCE", "ACTION", "PREFIXES", "PORTS")
 	for _, r := range routes {
-		retries := uint64(0)
-		for _, o := range r.Origins {
-			retries += o.FailedDials
-		}
-		g.Rows = append(g.Rows, []string{
-			r.Name, strings.Join(r.Protocol, ","), RouteState(r.RouteStatus), fmt.Sprint(r.ConnsActive), fmt.Sprint(r.ConnsPeak), limit(r.MaxConns), limit(r.MaxFlows),
-			fmt.Sprint(r.ConnsTotal), perSecond(r.New), limit(r.NewConnsPerSecond), Size(r.ToOrigin), Size(r.ToClient), Bytes(r.BytesToOrigin), Bytes(r.BytesToClient),
-			fmt.Sprint(r.Errors), fmt.Sprint(retries), fmt.Sprint(r.Refused), fmt.Sprint(r.Denied), fmt.Sprint(r.Limited), queueText(r.RouteStatus), limit(r.Queue),
-			r.Action, some(r.Prefixes), some(r.Ports),
+		g.Add([]string{
+			r.Name, strings.Join(r.Protocol, ","), RouteState(r.RouteStatus), agoOf(r.DownChanged, now), fmt.Sprint(r.TimesDown), lasted(r.DownSeconds),
+			fmt.Sprint(r.ConnsActive), fmt.Sprint(r.ConnsPeak), limit(r.MaxConns), limit(r.MaxFlows),
+			fmt.Sprint(r.ConnsTotal), agoOf(r.LastNew, now), perSecond(r.New), perSecond(r.NewPeak), limit(r.NewConnsPerSecond),
+			Size(r.ToOrigin), Size(r.ToClient), Bytes(r.BytesToOrigin), Bytes(r.BytesToClient),
+			fmt.Sprint(r.Errors), fmt.Sprint(r.Retries), fmt.Sprint(r.Moves), fmt.Sprint(r.Refused), fmt.Sprint(r.Denied), fmt.Sprint(r.Limited),
+			queueText(r.RouteStatus), peakText(r.RouteStatus), limit(r.Queue),
+			took(r.WaitSeconds), took(r.ConnectSeconds), took(r.SessionSeconds), cmp.Or(r.Balance, "-"), r.Action, some(r.Prefixes), some(r.Ports),
 		})
 	}
 	return g
@@ -128,31 +124,20 @@ func OriginGrid(origins []RatedOrigin, wide bool, now time.Time) Grid {
 
 // wideOrigins has the columns of HAProxy's statistics of a server.
 func wideOrigins(origins []RatedOrigin, now time.Time) Grid {
-	var g Grid
-	for _, head := range []string{
-		"ORIGIN", "ROUTE", "STATE", "SINCE", "WHY", "WEIGHT", "LIVE", "PEAK", "MAX", "TOTAL", "NEW/S", "IN/S", "OUT/S", "IN", "OUT",
-		"FAILED DIALS", "ICMP ERRORS", "CHECK", "CHECK TOOK", "TIMES DOWN",
-	} {
-		g.Columns = append(g.Columns, Column{Head: head, Right: !slices.Contains([]string{"ORIGIN", "ROUTE", "STATE", "SINCE", "WHY", "CHECK"}, head)})
-	}
+	g := newGrid([]string{"ORIGIN", "ROUTE", "STATE", "SINCE", "WHY", "CHECK"},
+		"ORIGIN", "ROUTE", "STATE", "SINCE", "WHY", "TIMES DOWN", "DOWN", "WEIGHT", "SHARE", "LIVE", "PEAK", "MAX", "TOTAL", "LAST", "NEW/S", "PEAK NEW/S",
+		"IN/S", "OUT/S", "IN", "OUT", "FAILED DIALS", "ICMP ERRORS", "RETRIES", "LEFT", "CHECK", "CHECK TOOK", "CHECKS FAILED", "AVG CONNECT", "AVG SESSION")
 	for _, o := range origins {
-		took, changed := "-", "-"
+		checkTook, failed := "-", "-"
 		if o.CheckedAt != nil {
-			took = Seconds(o.CheckSeconds)
+			checkTook, failed = took(&o.CheckSeconds), fmt.Sprint(o.ChecksFailed)
 		}
-		if o.Since != nil {
-			changed = ago(*o.Since, now)
-		}
-		downs := uint64(0)
-		for state, n := range o.Changes {
-			if state != "up" {
-				downs += n
-			}
-		}
-		g.Rows = append(g.Rows, []string{
-			originText(o.OriginStatus), o.Route, originState(o.OriginStatus), changed, cmp.Or(o.Why, "-"), weightText(o.OriginStatus),
-			fmt.Sprint(o.ConnsActive), fmt.Sprint(o.ConnsPeak), limit(o.MaxConns), fmt.Sprint(o.ConnsTotal), perSecond(o.New), Size(o.ToOrigin), Size(o.ToClient),
-			Bytes(o.BytesToOrigin), Bytes(o.BytesToClient), fmt.Sprint(o.FailedDials), fmt.Sprint(o.Refusals), lastCheck(o.OriginStatus, now), took, fmt.Sprint(downs),
+		g.Add([]string{
+			originText(o.OriginStatus), o.Route, originState(o.OriginStatus), agoOf(o.Since, now), cmp.Or(o.Why, "-"), fmt.Sprint(o.TimesDown), lasted(o.DownSeconds),
+			weightText(o.OriginStatus), shareText(o.OriginStatus), fmt.Sprint(o.ConnsActive), fmt.Sprint(o.ConnsPeak), limit(o.MaxConns),
+			fmt.Sprint(o.ConnsTotal), agoOf(o.LastNew, now), perSecond(o.New), perSecond(o.NewPeak), Size(o.ToOrigin), Size(o.ToClient),
+			Bytes(o.BytesToOrigin), Bytes(o.BytesToClient), fmt.Sprint(o.FailedDials), fmt.Sprint(o.Refusals), fmt.Sprint(o.Retries), fmt.Sprint(o.Moves),
+			lastCheck(o.OriginStatus, now), checkTook, failed, took(o.ConnectSeconds), took(o.SessionSeconds),
 		})
 	}
 	return g
@@ -174,6 +159,44 @@ func queueText(r admin.RouteStatus) string {
 	return Number(uint64(*r.QueueWaiting))
 }
 
+// peakText is how many conns have waited at once at most; "-" without a queue.
+func peakText(r admin.RouteStatus) string {
+	if r.QueueWaiting == nil && r.QueuePeak == 0 {
+		return "-"
+	}
+	return Number(uint64(r.QueuePeak))
+}
+
+// shareText is the part of its weight that an origin gets while it comes back; "-": all of it.
+func shareText(o admin.OriginStatus) string {
+	if o.SlowStart == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%.0f%%", 100**o.SlowStart)
+}
+
+// took is an average, to three digits; "-": there is none.
+func took(seconds *float64) string {
+	if seconds == nil {
+		return "-"
+	}
+	d := time.Duration(*seconds * float64(time.Second))
+	for unit := time.Second; unit > time.Microsecond; unit /= 10 {
+		if d >= 100*unit {
+			return d.Round(unit).String()
+		}
+	}
+	return d.Round(time.Microsecond).String()
+}
+
+// lasted is for how long something was so in all; "-": never.
+func lasted(seconds float64) string {
+	if seconds == 0 {
+		return "-"
+	}
+	return Seconds(seconds)
+}
+
 // weightText marks a backup.
 func weightText(o admin.OriginStatus) string {
 	if o.Backup {
@@ -192,6 +215,14 @@ func lastCheck(o admin.OriginStatus, now time.Time) string {
 		result = "FAILED"
 	}
 	return result + " " + ago(*o.CheckedAt, now)
+}
+
+// agoOf is ago for what may never have been: "-".
+func agoOf(at *time.Time, now time.Time) string {
+	if at == nil {
+		return "-"
+	}
+	return ago(*at, now)
 }
 
 // ago is how long ago something was, in its largest unit.

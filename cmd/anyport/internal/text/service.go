@@ -10,8 +10,8 @@ import (
 )
 
 // serviceTable has a row for each socket of a service of this host. What is not reached is in capitals.
-func serviceTable(s *admin.Status) table {
-	t := table{head: []string{"SERVICE", "ROUTE", "PROTOCOL", "LISTENER", "LOOKUPS"}}
+func serviceTable(s *admin.Status) Grid {
+	t := statusGrid("SERVICE", "ROUTE", "PROTOCOL", "LISTENER", "LOOKUPS")
 	for _, r := range s.Routes {
 		for _, l := range r.LocalSockets {
 			listener := l.Listener
@@ -19,7 +19,7 @@ func serviceTable(s *admin.Status) table {
 				listener = "AWAY"
 			}
 			lookups := compact(r.Verdicts[string(steered.Socket)])
-			t.add([]string{l.Service, r.Name, l.Protocol, listener, lookups}, holderText(l), l.Problem)
+			t.Add([]string{l.Service, r.Name, l.Protocol, listener, lookups}, holderText(l), l.Problem)
 		}
 	}
 	return t

@@ -35,7 +35,7 @@ pid:7            echo   tcp       0.0.0.0:7     0
 `
 	var got strings.Builder
 	services := serviceTable(s)
-	services.write(&got)
+	services.Write(&got, lineWidth)
 	if diff := cmp.Diff(want, got.String()); diff != "" {
 		t.Error(diff)
 	}

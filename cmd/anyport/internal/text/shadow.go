@@ -1,11 +1,12 @@
 package text
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"anyport/cmd/anyport/internal/admin"
@@ -13,31 +14,34 @@ import (
 
 // Shadow writes what a rehearsal has counted: the routes, then the differences.
 func Shadow(w io.Writer, s *admin.Status) error {
-	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(out, "anyport\t%s, pid %d, REHEARSES for %v: it steers nothing\n", s.Version, s.PID, time.Duration(s.UptimeSeconds)*time.Second)
-	fmt.Fprintf(out, "config\t%s\n", configText(s.Config))
-	fmt.Fprintf(out, "counted\t%s, of which %d wait for an answer or may go on; %s not examined\n\n",
-		Count(int(s.Shadow.Seen), "conn or flow", "conns and flows"), s.Shadow.Waiting, Count(int(s.Shadow.NotExamined), "packet", "packets"))
-	var rows, differences []string
+	var out bytes.Buffer
+	writeLabelled(&out, [][2]string{
+		{"anyport", fmt.Sprintf("%s, pid %d, REHEARSES for %v: it steers nothing", s.Version, s.PID, time.Duration(s.UptimeSeconds)*time.Second)},
+		{"config", configText(s.Config)},
+		{"counted", fmt.Sprintf("%s, of which %d wait for an answer or may go on; %s not examined",
+			Count(int(s.Shadow.Seen), "conn or flow", "conns and flows"), s.Shadow.Waiting, Count(int(s.Shadow.NotExamined), "packet", "packets"))},
+	})
+	heads := []string{"ROUTE", "SEEN", "STEER", "REFUSE", "DROP", "PASS", "DENY", "DIFFERENT", "TODAY: PROXY", "LISTENER", "SOCKET", "FORWARDED", "REFUSED", "SILENT"}
+	routes, differences := newGrid(heads, heads...), newGrid([]string{"ROUTE", "COUNT", "DIFFERENCE", "MOST OFTEN"}, "ROUTE", "COUNT", "DIFFERENCE", "MOST OFTEN")
 	for _, r := range s.Shadow.Routes {
-		rows = append(rows, shadowRow(r))
+		routes.Add(shadowRow(r))
 		for _, d := range r.Differences {
-			differences = append(differences, fmt.Sprintf("%s\t%d\t%s\t%s", routeName(r), d.Count, d.Meaning, shadowPlaces(d)))
+			differences.Add([]string{routeName(r), fmt.Sprint(d.Count), d.Meaning, shadowPlaces(d)})
 		}
 	}
-	printRows(out, "ROUTE\tSEEN\tSTEER\tREFUSE\tDROP\tPASS\tDENY\tDIFFERENT\tTODAY: PROXY\tLISTENER\tSOCKET\tFORWARDED\tREFUSED\tSILENT", rows)
-	fmt.Fprintln(out)
-	if len(differences) == 0 {
-		out.Flush()
-		fmt.Fprintln(out, "no differences so far")
-		return out.Flush()
+	lines := slices.Concat([]string{""}, routes.Lines(0), []string{""})
+	if len(differences.Rows) == 0 {
+		lines = append(lines, "no differences so far")
+	} else {
+		lines = append(lines, differences.Lines(0)...)
 	}
-	printRows(out, "ROUTE\tCOUNT\tDIFFERENCE\tMOST OFTEN", differences)
-	return out.Flush()
+	out.WriteString(strings.Join(lines, "\n") + "\n")
+	_, err := out.WriteTo(w)
+	return err
 }
 
 // shadowRow is one route: what anyport would do, and what happens today.
-func shadowRow(r admin.ShadowRoute) string {
+func shadowRow(r admin.ShadowRoute) []string {
 	var different uint64
 	for _, d := range r.Differences {
 		different += d.Count
@@ -50,7 +54,7 @@ func shadowRow(r admin.ShadowRoute) string {
 	for _, today := range []string{"proxy", "listener", "socket", "forwarded", "refused", "silent"} {
 		cells = append(cells, fmt.Sprint(r.Today[today]))
 	}
-	return strings.Join(cells, "\t")
+	return cells
 }
 
 func routeName(r admin.ShadowRoute) string { return cmp.Or(r.Name, "(no route)") }
@@ -62,13 +66,4 @@ func shadowPlaces(d admin.ShadowDifference) string {
 		all = append(all, fmt.Sprintf("%s %s port %d (%d)", p.Protocol, p.Prefix, p.Port, p.Count))
 	}
 	return strings.Join(all, ", ")
-}
-
-// printRows ends the block of columns before it, so that each aligns on its own.
-func printRows(out *tabwriter.Writer, head string, rows []string) {
-	out.Flush()
-	fmt.Fprintln(out, head)
-	for _, row := range rows {
-		fmt.Fprintln(out, row)
-	}
 }

@@ -21,22 +21,21 @@ func Status(w io.Writer, s *admin.Status) error {
 		return Shadow(w, s)
 	}
 	var out bytes.Buffer
-	lines := summary(s)
-	label := 0
-	for _, line := range lines {
-		label = max(label, len(line[0]))
-	}
-	for _, line := range lines {
-		writeHanging(&out, fmt.Sprintf("%-*s", label+len(gap), line[0]), line[1])
-	}
-	for _, t := range []table{routeTable(s), originTable(s), serviceTable(s), doorTable(s.Doors), nameTable(s.Resolver)} {
-		if len(t.rows) > 0 {
-			writeLine(&out, "")
-			t.write(&out)
+	writeLabelled(&out, summary(s))
+	for _, t := range []Grid{routeTable(s), originTable(s), serviceTable(s), doorTable(s.Doors), nameTable(s.Resolver)} {
+		if len(t.Rows) > 0 {
+			out.WriteString("\n" + strings.Join(t.Lines(lineWidth), "\n") + "\n")
 		}
 	}
 	_, err := out.WriteTo(w)
 	return err
+}
+
+// statusGrid is a table of status, which fits a narrow terminal: a name that is too long has a line of its own.
+func statusGrid(heads ...string) Grid {
+	g := newGrid(heads, heads...)
+	g.Columns[0].Alone = true
+	return g
 }
 
 // summary has a line for each thing; what an operator must see has its name in capitals.
@@ -50,6 +49,9 @@ func summary(s *admin.Status) [][2]string {
 		{"files", filesText(s)},
 		{"limits", limitsText(s)},
 	}
+	if len(s.LoopLoads) > 0 {
+		lines = append(lines, [2]string{"loops", loopsText(s)})
+	}
 	if s.Resolver != nil {
 		lines = append(lines, resolverLine(s.Resolver))
 	}
@@ -58,6 +60,12 @@ func summary(s *admin.Status) [][2]string {
 		lines = append(lines, [2]string{"CONFIRM", fmt.Sprintf("within %v, or all is given back: anyport confirm", left)})
 	}
 	lines = append(lines, guardLines(s.Guard)...)
+	for _, l := range s.Left {
+		lines = append(lines, [2]string{"before", Left(l)})
+	}
+	if s.Scans.Reported+s.Scans.Skipped > 0 {
+		lines = append(lines, [2]string{"scans", scansText(s.Scans)})
+	}
 	for _, what := range s.Steering.Missing {
 		lines = append(lines, [2]string{"MISSING", what})
 	}
@@ -90,6 +98,25 @@ func filesText(s *admin.Status) string {
 func limitsText(s *admin.Status) string {
 	return fmt.Sprintf("%d flows, %d of them with a socket each; of one client %d with a socket, %d without, unless its route says otherwise",
 		s.MaxFlows, s.MaxSockets, s.ClientSockets, s.ClientFlows)
+}
+
+// loopsText says how many event loops there are, and how much of its time the busiest of each protocol waits.
+func loopsText(s *admin.Status) string {
+	idle := map[string]float64{}
+	for _, l := range s.LoopLoads {
+		protocol, _, _ := strings.Cut(l.Name, "/")
+		if least, known := idle[protocol]; !known || l.Idle < least {
+			idle[protocol] = l.Idle
+		}
+	}
+	text := fmt.Sprint(s.Loops)
+	for _, protocol := range slices.Sorted(maps.Keys(idle)) {
+		text += fmt.Sprintf(", %s idle %.0f %%", protocol, 100*idle[protocol])
+	}
+	if s.LoopsStuck > 0 {
+		text += fmt.Sprintf(", %d DO NOT RESPOND", s.LoopsStuck)
+	}
+	return text + fmt.Sprintf("; at most %s new conns and flows a second so far", perSecond(s.NewPeak))
 }
 
 // configText says which file serves. A refused reload is in capitals: the file on disk is not in service.
@@ -139,10 +166,10 @@ func steeringText(s admin.SteeringStatus) string {
 
 // routeTable has a row for each route, in the order of the file. REFUSED, DENIED and LIMITED join what
 // the kernel and the proxy have counted.
-func routeTable(s *admin.Status) table {
-	t := table{head: []string{"ROUTE", "ACTIVE", "TOTAL", "REFUSED", "DENIED", "LIMITED", "TO ORIGIN", "TO CLIENT"}}
+func routeTable(s *admin.Status) Grid {
+	t := statusGrid("ROUTE", "ACTIVE", "TOTAL", "REFUSED", "DENIED", "LIMITED", "TO ORIGIN", "TO CLIENT")
 	for _, r := range s.Routes {
-		t.add([]string{
+		t.Add([]string{
 			routeText(r), fmt.Sprint(r.ConnsActive), compact(r.ConnsTotal), compact(r.Refused), compact(r.Denied), compact(r.Limited),
 			Bytes(r.BytesToOrigin), Bytes(r.BytesToClient),
 		}, fmt.Sprintf("%s  %s  %s", strings.Join(r.Protocol, ","), some(r.Prefixes), ports(r)))
@@ -171,11 +198,11 @@ func routeText(r admin.RouteStatus) string {
 
 // originTable has a row for each origin of each route: one address may serve several routes, with a state
 // for each. It is named as `anyport origin` takes it.
-func originTable(s *admin.Status) table {
-	t := table{head: []string{"ROUTE/ORIGIN", "STATE", "ACTIVE", "TOTAL"}}
+func originTable(s *admin.Status) Grid {
+	t := statusGrid("ROUTE/ORIGIN", "STATE", "ACTIVE", "TOTAL")
 	for _, r := range s.Routes {
 		for _, o := range r.Origins {
-			t.add([]string{r.Name + "/" + originText(o), originState(o), fmt.Sprint(o.ConnsActive), compact(o.ConnsTotal)},
+			t.Add([]string{r.Name + "/" + originText(o), originState(o), fmt.Sprint(o.ConnsActive), compact(o.ConnsTotal)},
 				checkText(o), errorText(o), sourcesText(o))
 		}
 	}

@@ -93,7 +93,7 @@ func (m *model) grid(columns int) []string {
 	switch m.view {
 	case routesView:
 		rows := m.shownRoutes()
-		return text.RouteGrid(rows[min(from, len(rows)):min(from+m.rows, len(rows))], false).Lines(columns)
+		return text.RouteGrid(rows[min(from, len(rows)):min(from+m.rows, len(rows))], false, m.picture.now.At).Lines(columns)
 	case originsView:
 		rows := m.shownOrigins()
 		return text.OriginGrid(rows[min(from, len(rows)):min(from+m.rows, len(rows))], false, m.picture.now.At).Lines(columns)

@@ -39,7 +39,7 @@ anyport doctor -c anyport.toml
 
 # 9. Remove the rules from the file that brings them back at the next boot, such as
 #    /etc/iptables/rules.v4 or /etc/nftables.conf, and have anyport start there:
-#    see "As a service" in docs/OPERATING.md.
+#    see docs/how-to/service.md.
 
 # Back, as long as the old proxy still runs (before step 7):
 

@@ -1,0 +1,94 @@
+package sysdump
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"anyport/cmd/anyport/internal/slowfs"
+	"anyport/config"
+	"anyport/config/secrets"
+)
+
+// readTimeout bounds each access to a file, which may be on a mount that hangs.
+const readTimeout = 10 * time.Second
+
+// readFile reads the file and learns its secrets, and those of the files of keys that it names.
+func (g *gatherer) readFile() {
+	files := slowfs.New(readTimeout)
+	text, err := slowfs.Do(files, "read "+g.Path, func() ([]byte, error) { return config.Read(g.Path) })
+	found := secrets.Find(string(text))
+	for _, path := range found.Files {
+		key, err := slowfs.Do(files, "read "+path, func() ([]byte, error) { return readKeys(path) })
+		if err != nil {
+			defer g.missing("the secrets of "+path, err)
+		}
+		found.Values = append(found.Values, words(key)...)
+	}
+	g.mask = secrets.NewMask(found.Values)
+	if err != nil {
+		g.missing("the file "+g.Path, err)
+		return
+	}
+	g.text = append([]byte{}, text...)
+}
+
+// mostKeys bounds a file of keys.
+const mostKeys = 64 << 10
+
+// readKeys reads a regular file, and waits for no FIFO.
+func readKeys(path string) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.Join(err, fmt.Errorf("%s is not a regular file", path))
+	}
+	return io.ReadAll(io.LimitReader(f, mostKeys))
+}
+
+// words are the words of a file of keys that may be one: the names of keys are short.
+func words(text []byte) (all []string) {
+	for _, word := range bytes.Fields(text) {
+		if len(word) >= 16 {
+			all = append(all, string(word))
+		}
+	}
+	return all
+}
+
+// addFile adds the file, what anyport reads in it, and what is wrong with it.
+func (g *gatherer) addFile(context.Context) {
+	if g.text == nil {
+		return
+	}
+	g.add("config.toml", "the file "+g.Path+", with *** in place of secrets", []byte(secrets.Hide(string(g.text), g.mask)))
+	c, err := config.Parse(g.Path, g.text)
+	var verdict strings.Builder
+	if err != nil {
+		fmt.Fprintln(&verdict, err)
+	} else {
+		fmt.Fprintf(&verdict, "ok, %d routes\n", len(c.Routes))
+		for _, note := range c.Notes {
+			fmt.Fprintln(&verdict, "note:", note)
+		}
+		g.add("effective.toml", "all values that anyport reads in it, as anyport check --effective prints them", []byte(secrets.Hide(c.Effective(), g.mask)))
+	}
+	g.add("check.txt", "what anyport check says about it", []byte(verdict.String()))
+}
+
+// isMissing reports whether a file is not there.
+func isMissing(path string) bool {
+	_, err := os.Stat(path)
+	return errors.Is(err, fs.ErrNotExist)
+}

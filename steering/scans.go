@@ -1,0 +1,171 @@
+package steering
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"runtime"
+	"time"
+
+	"github.com/cilium/ebpf/ringbuf"
+
+	"anyport/bpf"
+	"anyport/config"
+)
+
+// Scan is a packet to a port that nobody serves: a SYN, or a datagram.
+type Scan struct {
+	Protocol config.Protocol
+	Client   netip.Addr
+	Dst      netip.AddrPort
+}
+
+// Bounds of a round of reports: see bpf/scans.h. To sum up a report takes a few microseconds, so of a flood that
+// reaches every CPU this is a few percent of one.
+const (
+	scanRound     = 100 * time.Millisecond
+	mostScans     = 512  // of all CPUs in a round,
+	leastScans    = 32   // of each one at least,
+	mostCPUScans  = 256  // and at most
+	mostScanBatch = 2048 // more than the ring has room for
+)
+
+// scansOfCPU is how many packets each of so many CPUs may report in a round.
+func scansOfCPU(cpus int) uint32 {
+	return uint32(min(max(mostScans/cpus, leastScans), mostCPUScans))
+}
+
+// WatchScans calls report with what the kernel has reported, at most once in each round, until ctx ends. What the
+// process before has not read comes first. The slice is used again. It returns early only if the kernel cannot tell.
+//
+// While nothing is reported, it waits in the kernel without a timer.
+func (s *Steering) WatchScans(ctx context.Context, report func([]Scan)) error {
+	w, err := s.newScanWatch()
+	if w == nil || err != nil {
+		return err
+	}
+	defer w.reader.Close()
+	defer context.AfterFunc(ctx, func() { w.reader.Close() })() // ends a read that waits
+	for ctx.Err() == nil {
+		if err := w.begin(); err != nil {
+			return err
+		}
+		batch, err := w.read()
+		if len(batch) > 0 {
+			report(batch)
+		}
+		if err != nil && ctx.Err() == nil && !errors.Is(err, os.ErrClosed) {
+			return fmt.Errorf("read the scans: %w", err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(scanRound):
+		}
+	}
+	return nil
+}
+
+// scanWatch reads the ring of scans. It belongs to the goroutine of WatchScans.
+type scanWatch struct {
+	steering *Steering
+	reader   *ringbuf.Reader
+	record   ringbuf.Record
+	batch    []Scan
+}
+
+// newScanWatch returns nil if the steering is closed.
+func (s *Steering) newScanWatch() (*scanWatch, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.isClosed() {
+		return nil, nil
+	}
+	reader, err := ringbuf.NewReader(s.objects.Scans)
+	if err != nil {
+		return nil, fmt.Errorf("open the ring of scans: %w", err)
+	}
+	return &scanWatch{steering: s, reader: reader}, nil
+}
+
+// begin lets the kernel report again. The number of the round is taken from the map, where the process before
+// has left it.
+func (w *scanWatch) begin() error {
+	s := w.steering
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.isClosed() {
+		return nil
+	}
+	var round bpf.SteerScanRound
+	err := s.objects.ScanRound.Lookup(uint32(0), &round)
+	if err == nil {
+		round.Number, round.Most = round.Number+1, scansOfCPU(runtime.NumCPU())
+		err = s.objects.ScanRound.Put(uint32(0), round)
+	}
+	if err != nil {
+		return fmt.Errorf("begin a round of scans: %w", err)
+	}
+	return nil
+}
+
+// read waits for a report and reads all that there are.
+func (w *scanWatch) read() ([]Scan, error) {
+	w.batch = w.batch[:0]
+	w.reader.SetDeadline(time.Time{})
+	for len(w.batch) < mostScanBatch {
+		err := w.reader.ReadInto(&w.record)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			break
+		}
+		if err != nil {
+			return w.batch, err
+		}
+		if scan, ok := parseScan(w.record.RawSample); ok {
+			w.batch = append(w.batch, scan)
+		}
+		w.reader.SetDeadline(time.Unix(1, 0)) // no more waiting
+	}
+	return w.batch, nil
+}
+
+// parseScan reads a record of the ring, struct tuple.
+func parseScan(sample []byte) (scan Scan, ok bool) {
+	const client, dst, protocol, port, size = 0, 16, 32, 38, 40
+	if len(sample) < size {
+		return scan, false
+	}
+	native := binary.NativeEndian
+	addr := func(at int) netip.Addr { return netip.AddrFrom16([16]byte(sample[at:])).Unmap() }
+	return Scan{
+		Protocol: config.Protocol(native.Uint32(sample[protocol:])),
+		Client:   addr(client),
+		Dst:      netip.AddrPortFrom(addr(dst), native.Uint16(sample[port:])),
+	}, true
+}
+
+// ScanCounts are packets to ports that nobody serves, since the program was loaded.
+type ScanCounts struct {
+	Reported uint64
+	Skipped  uint64 // more than a round may have
+}
+
+// ScanCounts reads them.
+func (s *Steering) ScanCounts() (sum ScanCounts, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.isClosed() {
+		return sum, nil
+	}
+	var cpus []bpf.SteerScanShare
+	if err := s.objects.ScanShare.Lookup(uint32(0), &cpus); err != nil {
+		return sum, fmt.Errorf("read the counters of scans: %w", err)
+	}
+	for _, c := range cpus {
+		sum.Reported += c.Reported
+		sum.Skipped += c.Skipped
+	}
+	return sum, nil
+}

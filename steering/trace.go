@@ -1,0 +1,228 @@
+package steering
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/cilium/ebpf/ringbuf"
+	"golang.org/x/sys/unix"
+
+	"anyport/bpf"
+	"anyport/config"
+	"anyport/steering/bpfmaps"
+	"anyport/steering/table"
+)
+
+// MostTraceFilters is how many filters the program can look at: TRACERS in bpf/trace.h.
+const MostTraceFilters = 8
+
+// TraceFilter selects the packets that somebody wants to see.
+type TraceFilter struct {
+	Client netip.Prefix // not valid: any client
+	Route  string       // "": any route, and ports that no route takes
+}
+
+// TraceEvent is what the program has decided about one packet.
+type TraceEvent struct {
+	At          time.Time
+	Protocol    config.Protocol
+	Client, Dst netip.AddrPort
+	Route       string        // "": no route takes dst
+	Verdict     table.Verdict // as it is counted
+	Fate        table.Verdict // what becomes of the packet
+	Reason      string        // why, where the verdict alone does not say it; else ""
+	Knock       string        // what it was to a sequence of knocks: "", "step", or "opened"
+}
+
+// traceReasons are the words of enum reason.
+var traceReasons = [bpf.SteerReasonREASONS]string{
+	bpf.SteerReasonBY_CLIENT: "allow_deny", bpf.SteerReasonNO_DOOR: "no_open_door", bpf.SteerReasonBY_HOURS: "hours",
+	bpf.SteerReasonBY_DRAIN: "draining", bpf.SteerReasonORIGIN_CLOSED: "closed_at_origin", bpf.SteerReasonNO_SOCKET: "no_socket_of_service",
+	bpf.SteerReasonCONN_RATE: "new_conns_per_second", bpf.SteerReasonDATAGRAM_RATE: "datagrams_per_second", bpf.SteerReasonKNOCK_RATE: "knock_rate",
+}
+
+// traceKnocks are the words of enum knocked.
+var traceKnocks = map[bpf.SteerKnocked]string{bpf.SteerKnockedSTEPPED: "step", bpf.SteerKnockedOPENED: "opened"}
+
+// SetTrace has the program tell WatchTrace of the packets that match one of the filters from now on. Without
+// a filter it runs as if there were no traces. The order matters: what a filter selects must be written
+// before the program looks.
+func (s *Steering) SetTrace(filters []TraceFilter) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.isClosed() {
+		return nil
+	}
+	if len(filters) > MostTraceFilters {
+		return fmt.Errorf("%d filters, and the kernel's program has room for %d", len(filters), MostTraceFilters)
+	}
+	if err := s.objects.TraceFilters.Put(uint32(0), encodeTraceFilters(filters)); err != nil {
+		return fmt.Errorf("write what to trace: %w", err)
+	}
+	before := s.tracing
+	if s.tracing = len(filters) > 0; s.tracing == before {
+		return nil
+	}
+	if err := s.putServing(s.generation); err != nil {
+		s.tracing = before
+		return fmt.Errorf("have the kernel trace, or stop it: %w", err)
+	}
+	return nil
+}
+
+func encodeTraceFilters(filters []TraceFilter) (all bpf.SteerTraceFilters) {
+	for i, f := range filters {
+		to := &all.Filter[i]
+		to.Used = 1
+		if f.Route != "" {
+			to.Route = table.DoorID(f.Route)
+		}
+		if f.Client.IsValid() {
+			to.Addr, to.Mask = bpfmaps.AddrWords(f.Client.Masked().Addr()), maskWords(f.Client)
+		}
+	}
+	return all
+}
+
+// maskWords is the mask of a prefix over the 128 bits of its addresses, an IPv4 one as ::ffff:a.b.c.d.
+func maskWords(p netip.Prefix) [4]uint32 {
+	bits := p.Bits()
+	if p.Addr().Is4() {
+		bits += 96
+	}
+	var mask [16]byte
+	for i := range bits {
+		mask[i/8] |= 0x80 >> (i % 8)
+	}
+	return bpfmaps.AddrWords(netip.AddrFrom16(mask))
+}
+
+// traceLook is how often WatchTrace looks for lost events.
+const traceLook = time.Second
+
+// WatchTrace calls each for the packets that SetTrace has asked for, and lost with the number of those for
+// which the kernel had no room, until ctx ends. What another process has left unread is skipped.
+func (s *Steering) WatchTrace(ctx context.Context, each func(TraceEvent), lost func(uint64)) error {
+	w, err := s.openTraceReader()
+	if w == nil || err != nil {
+		return err
+	}
+	defer w.ring.Close()
+	defer context.AfterFunc(ctx, func() { w.ring.Close() })() // ends a read that waits
+	for {
+		w.ring.SetDeadline(time.Now().Add(traceLook))
+		switch err := w.ring.ReadInto(&w.record); {
+		case ctx.Err() != nil, errors.Is(err, os.ErrClosed):
+			return nil
+		case err != nil && !errors.Is(err, os.ErrDeadlineExceeded):
+			return fmt.Errorf("read what the kernel traces: %w", err)
+		case err == nil:
+			w.tell(each)
+		}
+		if n := w.lostSince(); n > 0 {
+			lost(n)
+		}
+	}
+}
+
+// traceReader is the state of one WatchTrace, on its goroutine.
+type traceReader struct {
+	s      *Steering
+	ring   *ringbuf.Reader
+	record ringbuf.Record
+	epoch  time.Time     // a moment
+	zero   time.Duration // the same by the clock of the events, CLOCK_MONOTONIC
+	lost   uint64        // at the last look
+	looked time.Time
+}
+
+// openTraceReader returns nil if the steering is closed.
+func (s *Steering) openTraceReader() (w *traceReader, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.isClosed() {
+		return nil, nil
+	}
+	w = &traceReader{s: s}
+	if w.epoch, w.zero, err = traceEpoch(); err != nil {
+		return nil, err
+	}
+	if err := s.objects.TraceLost.Lookup(uint32(0), &w.lost); err != nil {
+		return nil, fmt.Errorf("read how many traced packets are lost: %w", err)
+	}
+	if w.ring, err = ringbuf.NewReader(s.objects.TraceEvents); err != nil {
+		return nil, fmt.Errorf("read what the kernel traces: %w", err)
+	}
+	return w, nil
+}
+
+// traceEpoch reads a moment by two clocks: of some tries, the one in which least time has passed between.
+func traceEpoch() (at time.Time, monotonic time.Duration, err error) {
+	least := time.Duration(-1)
+	for range 10 {
+		before := time.Now()
+		var t unix.Timespec
+		if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &t); err != nil {
+			return at, 0, os.NewSyscallError("clock_gettime", err)
+		}
+		if took := time.Since(before); least < 0 || took < least {
+			least, at, monotonic = took, before.Add(took/2), time.Duration(t.Nano())
+		}
+	}
+	return at, monotonic, nil
+}
+
+// tell calls each for the record that was read.
+func (w *traceReader) tell(each func(TraceEvent)) {
+	var raw bpf.SteerTraceEvent
+	if _, err := binary.Decode(w.record.RawSample, binary.NativeEndian, &raw); err != nil || time.Duration(raw.At) < w.zero {
+		return
+	}
+	e := decodeTraceEvent(&raw)
+	e.At = w.epoch.Add(time.Duration(raw.At) - w.zero)
+	each(e)
+}
+
+func decodeTraceEvent(raw *bpf.SteerTraceEvent) TraceEvent {
+	protocol := config.TCP
+	if raw.Protocol == unix.IPPROTO_UDP {
+		protocol = config.UDP
+	}
+	return TraceEvent{
+		Protocol: protocol,
+		Client:   netip.AddrPortFrom(bpfmaps.AddrOfWords(raw.Client), clientPort(raw.ClientPort)),
+		Dst:      netip.AddrPortFrom(bpfmaps.AddrOfWords(raw.Dst), raw.Port),
+		Route:    strings.TrimRight(string(raw.Route[:]), "\x00"),
+		Verdict:  bpfmaps.VerdictOf(raw.Verdict), Fate: bpfmaps.VerdictOf(raw.Fate),
+		Reason: traceReasons[raw.Reason], Knock: traceKnocks[raw.Knocked],
+	}
+}
+
+// clientPort is a port that is in network byte order in a word of this machine's.
+func clientPort(raw uint16) uint16 {
+	return binary.BigEndian.Uint16(binary.NativeEndian.AppendUint16(nil, raw))
+}
+
+// lostSince is how many events were lost since the last look, which is made once in traceLook.
+func (w *traceReader) lostSince() uint64 {
+	now := time.Now()
+	if now.Sub(w.looked) < traceLook {
+		return 0
+	}
+	w.looked = now
+	w.s.mu.Lock()
+	defer w.s.mu.Unlock()
+	var all uint64
+	if w.s.isClosed() || w.s.objects.TraceLost.Lookup(uint32(0), &all) != nil {
+		return 0
+	}
+	n := all - w.lost
+	w.lost = all
+	return n
+}
