@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -122,8 +123,16 @@ func (d *devices) readObstacles(links []netlink.Link, own *ebpf.Program) ([]obst
 	if err != nil {
 		return nil, err
 	}
-	all, err := d.reader.Read(links, []uint32{uint32(id)}, d.rulesChanged.Swap(false))
-	if err != nil {
+	changed := d.rulesChanged.Swap(false)
+	all, err := d.reader.Read(links, []uint32{uint32(id)}, changed)
+	for range 5 { // while a process changes its user, it has no privileges for a moment
+		if !errors.Is(err, unix.EPERM) {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+		all, err = d.reader.Read(links, []uint32{uint32(id)}, changed)
+	}
+	if err != nil && changed {
 		d.rulesChanged.Store(true)
 	}
 	return all, err

@@ -20,7 +20,7 @@ const updateInterval = 5 * time.Second
 const leastPause, pauseFactor = 100 * time.Millisecond, 20
 
 // events are netlink sockets on which the kernel reports changes.
-type events struct{ rules, routes *os.File }
+type events struct{ rules, policies, routes *os.File }
 
 // Multicast groups: of linux/netfilter/nfnetlink.h and linux/xfrm.h.
 const nfnlgrpNFTables, xfrmnlgrpPolicy = 7, 4
@@ -31,6 +31,7 @@ func (e *events) open() (err error) {
 		return err
 	}
 	e.rules, _ = subscribe(unix.NETLINK_NETFILTER, nfnlgrpNFTables) // without a packet filter there is nothing to hear
+	e.policies, _ = subscribe(unix.NETLINK_XFRM, xfrmnlgrpPolicy)
 	return nil
 }
 
@@ -53,7 +54,7 @@ func subscribe(protocol int, groups ...int) (*os.File, error) {
 }
 
 func (e *events) close() {
-	for _, f := range []*os.File{e.rules, e.routes} {
+	for _, f := range []*os.File{e.rules, e.policies, e.routes} {
 		if f != nil {
 			_ = f.Close()
 		}
@@ -69,6 +70,7 @@ func (p *Path) Watch(ctx context.Context) {
 	var all sync.WaitGroup
 	defer all.Wait()
 	all.Go(func() { hear(ctx, p.events.rules, p.checkRules) })
+	all.Go(func() { hear(ctx, p.events.policies, p.checkRules) })
 	all.Go(func() { hear(ctx, p.events.routes, p.checkRoutes) })
 	tick := time.NewTicker(updateInterval)
 	defer tick.Stop()
@@ -77,7 +79,6 @@ func (p *Path) Watch(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			p.devices.rulesChanged.CompareAndSwap(false, p.events.rules == nil)
 			p.update()
 		}
 	}

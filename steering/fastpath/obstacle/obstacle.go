@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net"
 	"os"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
@@ -41,14 +42,17 @@ type Reader struct {
 	route   *netlink.Handle
 	ipsec   *netlink.Handle          // nil: the kernel has no IPsec
 	sockets map[int]*nl.SocketHandle // for nftables; nil: the kernel has no packet filter
-	rules   []Obstacle               // of nftables, as they were when they changed last
-	names   map[uint32]string        // of the devices, which rules may know by their index; nil: nothing was read
 	inet    [2]int                   // a socket for IPv4 and one for IPv6, to ask about iptables; -1: none
+
+	rules, policies []Obstacle        // as they were when they changed last
+	names           map[uint32]string // of the devices at that time; nil: nothing was read
+	tables          *[]Obstacle       // of iptables-legacy; nil: nothing was read
+	ingress         map[int][]string  // of devices by index
 }
 
 // Open opens the sockets to ask the kernel by.
 func Open() (*Reader, error) {
-	r := &Reader{inet: [2]int{-1, -1}}
+	r := &Reader{inet: [2]int{-1, -1}, ingress: map[int][]string{}}
 	var err error
 	if r.route, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
 		return nil, fmt.Errorf("open a netlink socket: %w", err)
@@ -84,45 +88,67 @@ func (r *Reader) Close() {
 	}
 }
 
-// Read returns all obstacles. own are the ids of the programs that are ours. Rules of nftables may be
-// many, and are read again only if they may have changed. What this process may not look at is an error,
-// for it may be an obstacle.
+// Read returns all obstacles. own are the ids of the programs that are ours. changed says that rules of
+// nftables or policies of IPsec may have changed: else they are not read again, for they may be many.
+//
+// A process without CAP_NET_ADMIN may not look at most of it. What was read before then holds, until the
+// kernel reports a change: that is an error, for what has changed may be an obstacle.
 func (r *Reader) Read(links []netlink.Link, own []uint32, changed bool) (all []Obstacle, err error) {
-	names := map[uint32]string{}
-	for _, l := range links {
-		names[uint32(l.Attrs().Index)] = l.Attrs().Name
+	if err := r.readReported(links, changed); err != nil {
+		return nil, err
 	}
-	if changed || !maps.Equal(names, r.names) {
-		r.names = nil
-		if r.rules, err = r.readNFT(names); err != nil {
-			return nil, fmt.Errorf("read the rules of nftables: %w", err)
-		}
-		r.names = names
+	switch tables, err := r.readIPTables(); {
+	case err == nil:
+		r.tables = &tables
+	case !errors.Is(err, unix.EPERM) || r.tables == nil:
+		return nil, err
 	}
-	all = append(all, r.rules...)
-	for _, read := range []func() ([]Obstacle, error){r.readIPTables, r.readIPsec} {
-		more, err := read()
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, more...)
-	}
+	all = slices.Concat(r.rules, r.policies, *r.tables)
 	for _, l := range links {
 		if l.Attrs().Flags&net.FlagLoopback != 0 {
 			continue
 		}
 		what, err := r.readIngress(l, own)
-		if errors.Is(err, unix.ENODEV) { // it has gone meanwhile
+		before, known := r.ingress[l.Attrs().Index]
+		switch {
+		case errors.Is(err, unix.ENODEV): // it has gone meanwhile
 			continue
-		}
-		if err != nil {
+		case errors.Is(err, unix.EPERM) && known:
+			what = before
+		case err != nil:
 			return nil, fmt.Errorf("read what is at the ingress of %s: %w", l.Attrs().Name, err)
 		}
+		r.ingress[l.Attrs().Index] = what
 		for _, w := range what {
 			all = append(all, Obstacle{Device: l.Attrs().Name, What: w})
 		}
 	}
 	return all, nil
+}
+
+// readReported reads what the kernel reports changes of. Rules may name a device by its index, so they are
+// read again for new devices, if that is possible.
+func (r *Reader) readReported(links []netlink.Link, changed bool) error {
+	names := map[uint32]string{}
+	for _, l := range links {
+		names[uint32(l.Attrs().Index)] = l.Attrs().Name
+	}
+	if !changed && r.names != nil && maps.Equal(names, r.names) {
+		return nil
+	}
+	rules, err := r.readNFT(names)
+	var policies []Obstacle
+	if err == nil {
+		policies, err = r.readIPsec()
+	}
+	if errors.Is(err, unix.EPERM) && !changed && r.names != nil {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the rules of the packet filter: %w", err)
+	}
+	r.rules, r.policies, r.names = rules, policies, names
+	return nil
 }
 
 // ReadHost is Read for the namespace of this thread. It asks for less than a Reader that stays open.
