@@ -53,7 +53,7 @@ var combinedOptions = []optionValue{
 	{key: "bandwidth", value: `"1MiB/s"`}, {key: "route_bandwidth", value: `"1MiB/s"`},
 	{key: "active", value: `["Mon..Fri"]`},
 	{key: "anti_amplification", value: `false`}, {key: "amplification_budget", value: `"0B/s"`},
-	{key: "mirror_closed", value: `true`},
+	{key: "mirror_closed", value: `true`}, {key: "fast_path", value: `"off"`},
 	{key: "slow_start", value: `"1m"`}, {key: "panic_threshold", value: `50`}, {key: "on_all_down", value: `"refuse"`}, {key: "on_down", value: `"close"`},
 	{key: "health", value: `{ type = "tcp", port = 80 }`},
 	{key: "max_age", value: `"1h"`},

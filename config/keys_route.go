@@ -87,6 +87,12 @@ What a v2 header has besides the addresses: "unique-id" (that of the inbound hea
 random bytes), "crc32c" (its checksum), "0xE1=text" (types 0xE0 to 0xEF). From the header that
 accept_proxy reads: "authority" (the host name that the client asked for), and what is passed on:
 "pass" (all types), one type such as "0x20", a range such as "0xE0-0xEF".`),
+	valueKey("fast_path", `"auto"`, oneOf(FastAuto, FastOff), func(r *Route) *FastPath { return &r.FastPath }, ``).under(`
+udp: auto: once the origin has answered and the client has shown that it is there, the kernel
+forwards the flow by itself, at the speed of routing, if nothing speaks against it. These packets
+go round netfilter, so a device whose packets meet rules of nft or iptables, or IPsec, is left out;
+anyport status says which. off: all datagrams pass the process. See
+docs/explanation/fast-path.md.`),
 }
 
 // clientKeys say which clients a route serves, and how many.

@@ -69,6 +69,7 @@ var routeCases = []keyCase{
 	{key: "source", other: `["10.0.0.2"]`, old: `[]`, new: `["10.0.0.2"]`, bad: `["fe80::1"]`, caret: `"fe80::1"`, allowed: "write an address that needs no interface", base: forward},
 	{key: "transparent", other: `true`, old: `false`, new: `true`, bad: `1`, allowed: "write true", base: forward},
 	{key: "proxy_tlvs", first: `["crc32c"]`, other: `["unique-id", "0xEF=x = y"]`, old: `["crc32c"]`, new: `["unique-id", "0xEF=x = y"]`, bad: `["0x20-0x10"]`, caret: `"0x20-0x10"`, allowed: `types such as "0xE0-0xEF"`, base: forward + "\nproxy_protocol = \"v2\""},
+	{key: "fast_path", other: `"off"`, old: `"auto"`, new: `"off"`, bad: `"on"`, allowed: `"auto" and "off"`, base: forward},
 	{key: "allow", other: `["198.51.100.0/24", "::/0"]`, old: `[]`, new: `["198.51.100.0/24", "::/0"]`, bad: `"10.0.0.0/8"`, allowed: `write ["10.0.0.0/8"]`, base: forward},
 	{key: "deny", other: `["198.51.100.7"]`, old: `[]`, new: `["198.51.100.7/32"]`, bad: `["10.0.0.0/40"]`, caret: `"10.0.0.0/40"`, allowed: "an IPv4 prefix has a length from 0 to 32", base: forward},
 	{key: "denied", other: `"drop"`, old: `"refuse"`, new: `"drop"`, bad: `"forward"`, allowed: `"refuse" and "drop"`, base: forward},

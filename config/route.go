@@ -38,6 +38,7 @@ type Route struct {
 
 	Transparent bool // origins are dialled from the client's own address and port
 
+	FastPath       FastPath       // of UDP: whether the kernel may forward flows by itself
 	EgressPrefixes []netip.Prefix // of UDP: whose addresses datagrams to origins leave from, without a socket a flow; masked
 
 	Allow, Deny []netip.Prefix // client prefixes; both empty: everyone
@@ -158,6 +159,15 @@ const (
 	ProxyV2      ProxyProtocol = "v2"
 	ProxyV2First ProxyProtocol = "v2-first"
 	ProxySPP     ProxyProtocol = "spp"
+)
+
+// FastPath says whether the kernel may forward UDP flows by itself.
+type FastPath string
+
+// The values of fast_path.
+const (
+	FastAuto FastPath = "auto" // those that user space need not decide on
+	FastOff  FastPath = "off"
 )
 
 // PortRange is the ports First to Last, both included.

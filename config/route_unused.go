@@ -10,7 +10,7 @@ import "slices"
 var onlyForward = []string{
 	"balance", "proxy_protocol", "source", "max_conns", "max_conns_per_client", "queue", "max_flows", "max_flows_per_client",
 	"new_conns_per_second_per_client", "bandwidth", "route_bandwidth", "anti_amplification", "amplification_budget",
-	"mirror_closed", "slow_start", "panic_threshold", "on_all_down", "on_down", "max_age",
+	"mirror_closed", "fast_path", "slow_start", "panic_threshold", "on_all_down", "on_down", "max_age",
 }
 
 // onlyAdmitting are keys of the kernel's that hold for conns to a service of this host, too.
@@ -19,7 +19,7 @@ var onlyAdmitting = []string{"knock", "knock_window"}
 // onlyOf are keys that one protocol uses.
 var onlyOf = map[Protocol][]string{
 	TCP: {"bandwidth", "route_bandwidth", "max_age"}, // and queue: see checkQueue
-	UDP: {"max_flows", "max_flows_per_client", "datagrams_per_second", "anti_amplification", "amplification_budget"},
+	UDP: {"max_flows", "max_flows_per_client", "datagrams_per_second", "anti_amplification", "amplification_budget", "fast_path"},
 }
 
 // checkUnused reports the keys that r does not use.

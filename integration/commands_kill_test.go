@@ -57,7 +57,13 @@ proxy_protocol = "spp"
 `
 
 // liveFlow is a line of "anyport flows --json".
-type liveFlow struct{ ID, Protocol, Client, Route, State string }
+type liveFlow struct {
+	ID, Protocol, Client, Route, Origin, State, Path string
+
+	Reason   string  `json:"path_reason"`
+	Idle     float64 `json:"idle_seconds"`
+	ToOrigin uint64  `json:"bytes_to_origin"`
+}
 
 // flows lists the live conns and flows.
 func (p *proxy) flows(t *testing.T, args ...string) []liveFlow {

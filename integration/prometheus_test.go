@@ -43,6 +43,12 @@ protocol = "tcp"
 prefixes = ["192.0.2.0/24"]
 ports    = [82]
 origins  = ["app.example:4001"]
+[route.user]
+protocol = "udp"
+prefixes = ["192.0.2.0/24"]
+ports    = [85]
+origins  = ["10.0.0.5:4001"]
+fast_path = "off"
 [route.silent]
 protocol = "udp"
 prefixes = ["192.0.2.0/24"]
@@ -109,6 +115,10 @@ func TestPrometheus(t *testing.T) {
 	first.Close()
 	talk(t, second, "hello")
 	lost := r.client.dial(t, "udp", "192.0.2.7:83") // the origin answers with an ICMP error
+	user := r.client.dial(t, "udp", "192.0.2.7:85")
+	for range 20 { // until the kernel would forward the flow
+		trade(t, user, "again")
+	}
 	exprs := dashboardExprs(t)
 	defer func() {
 		if len(exprs) > 0 {

@@ -182,7 +182,14 @@ type routeStatus struct {
 	QueueWaiting                      *int                         `json:"queue_waiting"`
 	LocalSockets                      []struct{ Up bool }          `json:"local_sockets"`
 	UnreachableSince                  *time.Time                   `json:"unreachable_since"`
+	Fast                              fastStatus                   `json:"fast_path"`
 	Origins                           []originStatus
+}
+
+type fastStatus struct {
+	Flows     int
+	Datagrams map[string]uint64 // by direction
+	Refused   map[string]uint64 // by reason
 }
 
 type originStatus struct {

@@ -67,22 +67,7 @@ func (c classed) expectHops(t *testing.T, level, kind int) (from netip.AddrPort)
 func TestOriginsErrors(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	far := newHost(t, "far")
-	join(t, r.origin.port("far0", "10.8.0.1/24", "fd00:8::1/64"), far.port("origin0", "10.8.0.2/24", "fd00:8::2/64"))
-	r.origin.sysctl(t, map[string]string{"net/ipv4/ip_forward": "1", "net/ipv6/conf/all/forwarding": "1"})
-	r.origin.run(t, "ip link set far0 mtu 1300")
-	far.run(t, "ip link set origin0 mtu 1300")
-	for _, h := range []struct {
-		host     *host
-		via, v6  string
-		prefixes []string
-	}{
-		{r.edge, originV4, originV6, []string{"10.8.0.0/24", "fd00:8::/64"}},
-		{far, "10.8.0.1", "fd00:8::1", []string{"10.0.0.0/24", "fd00:5::/64"}},
-	} {
-		h.host.route(t, h.prefixes[0], h.via)
-		h.host.route(t, h.prefixes[1], h.v6)
-	}
+	far := r.beyond(t)
 	r.edge.serveWith(t, `
 [route.four]
 protocol = "udp"
@@ -151,4 +136,26 @@ func TestClientsPath(t *testing.T) {
 			return err == nil && n == len(answer)
 		})
 	}
+}
+
+// beyond makes a host behind the origin, which routes to it over a link with an MTU of 1,300 bytes.
+func (r *rig) beyond(t *testing.T) (far *host) {
+	t.Helper()
+	far = newHost(t, "far")
+	join(t, r.origin.port("far0", "10.8.0.1/24", "fd00:8::1/64"), far.port("origin0", "10.8.0.2/24", "fd00:8::2/64"))
+	r.origin.sysctl(t, map[string]string{"net/ipv4/ip_forward": "1", "net/ipv6/conf/all/forwarding": "1"})
+	r.origin.run(t, "ip link set far0 mtu 1300")
+	far.run(t, "ip link set origin0 mtu 1300")
+	for _, h := range []struct {
+		host     *host
+		via, v6  string
+		prefixes []string
+	}{
+		{r.edge, originV4, originV6, []string{"10.8.0.0/24", "fd00:8::/64"}},
+		{far, "10.8.0.1", "fd00:8::1", []string{"10.0.0.0/24", "fd00:5::/64"}},
+	} {
+		h.host.route(t, h.prefixes[0], h.via)
+		h.host.route(t, h.prefixes[1], h.v6)
+	}
+	return far
 }

@@ -40,6 +40,11 @@ func TestCountersGoOn(t *testing.T) {
 				c.Datagrams(route.ToClient, v, 3)
 			}
 			c.HeldBack(11)
+			c.FastDatagrams(route.ToOrigin, 5)
+			c.FastDatagrams(route.ToClient, 6)
+			for reason := range route.FastReasons {
+				c.FastRefused(reason)
+			}
 			for _, bound := range route.Bounds {
 				c.Connected(bound)
 			}

@@ -3,10 +3,13 @@ package proxy
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"anyport/config"
+	"anyport/proxy/flow"
 	"anyport/proxy/origin"
+	"anyport/proxy/route"
 )
 
 // ExplainOrigins says for a route in service to which origins a new conn or flow to a port may go, each
@@ -25,6 +28,28 @@ func (s *Server) ExplainOrigins(routeName string, protocol config.Protocol, port
 		}
 	}
 	return origins, append(because, all...), true
+}
+
+// ExplainFast says whether the kernel may forward the flows of a client on a route in service by itself,
+// once they have shown themselves, as far as the file decides. It is "" if no such route is in service.
+func (s *Server) ExplainFast(routeName string, client netip.Addr) string {
+	r := s.routes.Set().Named(routeName)
+	switch {
+	case r == nil:
+		return ""
+	case s.fast == nil || s.fast.Generation() == 0:
+		return "fast path: no: " + route.FastUnavailable.Sentence()
+	}
+	if reason := flow.RouteGoesFast(r.Route); reason != route.FastForwarded {
+		return "fast path: no: " + reason.Sentence()
+	}
+	if client.Zone() != "" {
+		return "fast path: no: " + route.FastZone.Sentence()
+	}
+	if client.IsValid() && !slices.ContainsFunc(r.Origins().Origins, func(o *origin.Origin) bool { return o.Addr.Is4() == client.Is4() }) {
+		return "fast path: no: " + route.FastFamily.Sentence()
+	}
+	return "fast path: yes: once the origin has answered and the client has shown that it is there, the kernel forwards a flow, unless something speaks against a device"
 }
 
 // candidateText is an origin as explain names it: its address, and what is not as usual.

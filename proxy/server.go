@@ -57,8 +57,10 @@ type Server struct {
 	settingChecks sync.Mutex                // held by setChecks: a reload and a change of addresses may come at once
 	handedOver    chan struct{}             // closed when another process serves
 
-	flows    []udp.Flow // of another process: Serve begins with them
-	expected int        // files of the conns that it moves here later
+	fast     udp.FastPath // nil: there is none
+	fastLeft udp.FastLeft // of a process that has died; nil: there was none
+	flows    []udp.Flow   // of another process: Serve begins with them
+	expected int          // files of the conns that it moves here later
 	handovers
 	moves moves
 }
@@ -98,6 +100,12 @@ func (s *Server) Stuck() int { return s.pulse.Ask() }
 // began with. Trials must not race.
 func (s *Server) Try(table route.Table, routes []*config.Route) *route.Trial {
 	return s.routes.Try(table, routes)
+}
+
+// UseFastPath has the kernel forward UDP flows that user space need not decide on. left are those that
+// it still forwards of a process that has died; nil: there are none. It must be called before Serve.
+func (s *Server) UseFastPath(kernel udp.FastPath, left udp.FastLeft) {
+	s.fast, s.fastLeft = kernel, left
 }
 
 // SetRecording has conns and flows recorded as r says from now on, live ones included.
@@ -184,6 +192,8 @@ func (s *Server) Serve(ctx context.Context, tcpSockets, udpSockets []int) error 
 			Raw:        s.opt.Raw,
 			Mirror:     s.opt.Mirror,
 			Knock:      s.opt.Knock,
+			Fast:       s.fast,
+			FastLeft:   s.fastLeft,
 			Pulse:      s.pulse,
 			Log:        s.opt.Log,
 			Opened:     s.open,

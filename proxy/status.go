@@ -51,6 +51,8 @@ type RouteStatus struct {
 	BytesToClient uint64
 	HeldBack      uint64 // answers to clients that had not shown that they are there, over amplification_budget
 
+	Fast FastStatus
+
 	Active map[string]int64             // protocol → live conns or flows
 	Bytes  map[string]map[string]uint64 // protocol → direction → payload
 	Counts
@@ -66,6 +68,13 @@ type RouteStatus struct {
 	UnreachableSince *time.Time // while all origins of the route fail
 
 	Origins []OriginStatus
+}
+
+// FastStatus is what the kernel forwards of a route's flows by itself.
+type FastStatus struct {
+	Flows     int64             // now
+	Datagrams map[string]uint64 // direction → datagrams, which Counts has, too
+	Refused   map[string]uint64 // reason → how often the kernel was not asked to forward a flow, or refused
 }
 
 // Counts are by verdict. A missing verdict is zero.
@@ -138,6 +147,7 @@ type OriginStatus struct {
 
 // Status returns each route in service, in the order of the file.
 func (s *Server) Status() []RouteStatus {
+	s.routes.CountForwarded()
 	routes := []RouteStatus{}
 	for _, r := range s.routes.Set().Routes {
 		routes = append(routes, routeStatus(r))
@@ -186,6 +196,7 @@ func routeStatus(r *route.Route) RouteStatus {
 		Waits:    totals.Waits,
 		Sessions: map[string]trend.Sum{},
 		HeldBack: totals.HeldBack,
+		Fast:     FastStatus{Flows: r.Stats.Fast(), Datagrams: named(totals.Fast), Refused: named(totals.FastRefused)},
 
 		Origins: []OriginStatus{},
 	}
@@ -331,12 +342,17 @@ type word interface {
 
 // byName turns the words of a count into the keys of a JSON object.
 func byName[K, V word](counts map[K]map[V]uint64) map[string]map[string]uint64 {
-	named := make(map[string]map[string]uint64, len(counts))
+	byWord := make(map[string]map[string]uint64, len(counts))
 	for k, inner := range counts {
-		named[k.String()] = make(map[string]uint64, len(inner))
-		for v, n := range inner {
-			named[k.String()][v.String()] = n
-		}
+		byWord[k.String()] = named(inner)
 	}
-	return named
+	return byWord
+}
+
+func named[K word](counts map[K]uint64) map[string]uint64 {
+	byWord := make(map[string]uint64, len(counts))
+	for k, n := range counts {
+		byWord[k.String()] = n
+	}
+	return byWord
 }

@@ -59,6 +59,7 @@ func TestStatus(t *testing.T) {
 	want := []RouteStatus{{
 		Name: "web", Protocol: []string{"tcp", "udp"}, Prefixes: []string{"192.0.2.0/24"}, Ports: []string{"80", "1000-2000"}, Action: "forward",
 		ConnsActive: 2, ConnsTotal: 4, Denied: 1, Limited: 1, ConnsPeak: 2, MaxConns: 2, BytesToOrigin: 15, BytesToClient: 7,
+		Fast:   FastStatus{Datagrams: map[string]uint64{}, Refused: map[string]uint64{}},
 		Active: map[string]int64{"tcp": 2, "udp": 0},
 		Bytes:  map[string]map[string]uint64{"tcp": {"to_origin": 10}, "udp": {"to_origin": 5, "to_client": 7}},
 		Counts: Counts{

@@ -30,6 +30,7 @@
 //	other_instances.go    prefixes and routes of other anyports in the namespace
 //	leftover_pins.go      what dead processes have pinned; unload.go removes it
 //	return_path.go        what origins send to the clients of transparent routes comes back here
+//	fast_path.go          the kernel forwards UDP flows that user space has admitted
 //	watch.go              restores what other programs detach or remove
 //	status.go             what the kernel has now; counters.go, drift.go, explain.go
 //	readiness.go          whether packets come here by the table in service

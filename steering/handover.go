@@ -52,6 +52,7 @@ func (s *Steering) Handover() Inheritance {
 		in[fdReturning] = s.returning.program.FD()
 	}
 	in.addHook(s.hook, "")
+	in.addFast(s.fast.Descriptors(), "")
 	if fd, ok := s.routes.TUNFD(); ok {
 		in[fdTUN] = fd
 	}

@@ -40,6 +40,9 @@ func Inherit(cfg *config.Config, table *table.Table, in Inheritance, log *slog.L
 	_, giverLives := in[fdReturning]
 	if err := errors.Join(s.open(cfg, table, in), in.Close()); err != nil {
 		s.returning.installed = s.returning.installed && !giverLives
+		if giverLives {
+			err = errors.Join(err, s.fast.Release())
+		}
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
@@ -81,6 +84,7 @@ func (s *Steering) open(cfg *config.Config, table *table.Table, in Inheritance) 
 		return err
 	}
 	s.openServices(in)
+	s.openFastPath(in)
 	if err := s.drawKnockSecret(); err != nil {
 		return fmt.Errorf("draw the secret of knocks: %w", err)
 	}
@@ -91,6 +95,9 @@ func (s *Steering) open(cfg *config.Config, table *table.Table, in Inheritance) 
 		return err
 	}
 	if err := s.pinProgram(); err != nil {
+		return err
+	}
+	if err := s.pinFast(); err != nil {
 		return err
 	}
 	s.copyDoors() // those too that the former program has opened until it was replaced

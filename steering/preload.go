@@ -7,6 +7,7 @@ import (
 	"github.com/cilium/ebpf"
 
 	"anyport/bpf"
+	"anyport/steering/fastpath"
 	"anyport/steering/program"
 	"anyport/steering/services"
 	"anyport/steering/table"
@@ -22,6 +23,7 @@ type Preloaded struct {
 	loaded    program.Loaded
 	returning *ebpf.Program // mark_returning, with the maps of loaded
 	hook      *services.Hook
+	fast      *fastpath.Objects // nil: this kernel has no fast path
 }
 
 // fdPreloaded begins the names of its descriptors. The word is part of the protocol between
@@ -58,6 +60,7 @@ func Preload(serving uint32) (*Preloaded, error) {
 		return nil, errors.Join(err, p.Close())
 	}
 	p.hook, _ = services.LoadHook(objects.LocalSockets) // without it the next process polls
+	p.fast, _ = fastpath.Load()                         // without it user space forwards all flows
 	return p, nil
 }
 
@@ -69,6 +72,7 @@ func (s *Preloaded) Handover() Inheritance {
 		in.addProgram(&s.loaded, fdPreloaded)
 		in[fdPreloaded+fdReturning] = s.returning.FD()
 		in.addHook(s.hook, fdPreloaded)
+		in.addFast(s.fast.Descriptors(), fdPreloaded)
 	}
 	return in
 }
@@ -78,7 +82,7 @@ func (s *Preloaded) Close() error {
 	if s == nil {
 		return nil
 	}
-	return errors.Join(s.returning.Close(), s.hook.Close(), s.loaded.Close())
+	return errors.Join(s.returning.Close(), s.hook.Close(), s.fast.Close(), s.loaded.Close())
 }
 
 // replaceProgram prepares a program of this build in place of the attached one, which is of another

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/cilium/ebpf"
@@ -13,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/bpf"
+	"anyport/steering/fastpath"
 	"anyport/steering/internal/tabletest"
 	"anyport/steering/netnstest"
 	"anyport/steering/program"
@@ -102,7 +104,8 @@ func TestPinsOfAnotherBuild(t *testing.T) {
 	dir := filepath.Join(bpffs(t), "anyport")
 	host := hostListeners(t, 22)
 	leavePinned(t, dir)
-	want, left := entries(t, dir), pinnedProgram(t, dir)
+	want, left := append(entries(t, dir), "fast_flows", "fast_generation", "fast_program", "fast_usage"), pinnedProgram(t, dir)
+	slices.Sort(want)
 	if err := os.Rename(filepath.Join(dir, bpf.SteerMapClosed), filepath.Join(dir, "former")); err != nil {
 		t.Fatal(err)
 	}
@@ -221,7 +224,11 @@ func newPreloaded(t *testing.T) *Preloaded {
 	if err != nil {
 		t.Fatal(err)
 	}
-	loaded := &Preloaded{e, returning, hook}
+	fast, err := fastpath.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	loaded := &Preloaded{e, returning, hook, fast}
 	t.Cleanup(func() { loaded.Close() })
 	return loaded
 }

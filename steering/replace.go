@@ -32,7 +32,10 @@ func (s *Steering) Replace(cfg *config.Config, table *table.Table) error {
 	if err := s.keeper.RestoreNow(time.Now()); err != nil {
 		return err
 	}
-	return s.replace(cfg, table)
+	if err := s.replace(cfg, table); err != nil {
+		return err
+	}
+	return s.fast.Raise()
 }
 
 // Table returns the table in service: the last one that Replace was given, and the
@@ -90,6 +93,7 @@ func (s *Steering) replace(cfg *config.Config, asked *table.Table) error {
 		s.log.Warn("other instances of anyport do not know what this one serves", "error", err)
 	}
 	s.checkExposed()
+	s.serveFastPath(cfg)
 	if s.idleTable == table.Unknown { // to search for what is in it takes seconds: Watch has time
 		return nil
 	}

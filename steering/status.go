@@ -16,6 +16,7 @@ type Status struct {
 	Restored   uint64   // local routes that others removed and that were put back
 	Counters   []Counters
 	Sockets    []LocalSocket // of services
+	FastPath   FastPathStatus
 }
 
 // Status reads the counters and asks the kernel which programs are attached.
@@ -45,6 +46,7 @@ func (s *Steering) Status() (Status, error) {
 		return Status{}, err
 	}
 	status.Sockets = s.localSockets()
+	status.FastPath = s.fastPathStatus()
 	status.Counters, err = s.readCounters()
 	return status, err
 }

@@ -15,6 +15,7 @@ import (
 
 	"anyport/bpf"
 	"anyport/config"
+	"anyport/steering/fastpath"
 	"anyport/steering/host"
 	"anyport/steering/instances"
 	"anyport/steering/pins"
@@ -36,6 +37,8 @@ type Steering struct {
 	keeper          *host.Keeper      // of the routes
 	monitor         *host.Monitor     // tells of changes to what the routes stand on
 	returning       returnPath        // of what origins send to clients
+	fast            *fastpath.Path    // nil: see fastErr; it has mutexes of its own
+	fastErr         error             // why there is no fast path
 	services        *services.Watcher // of routes with action = "socket"; it has a mutex of its own
 	hook            *services.Hook    // its program, which belongs to it; nil: it could not be loaded
 	announcement    *instances.Announcement
@@ -100,7 +103,7 @@ func (s *Steering) Refuse(protocol config.Protocol) error {
 func (s *Steering) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return errors.Join(s.endReturnPath(), s.release(s.outlives))
+	return errors.Join(s.fast.Close(), s.pins.RemoveFast(), s.endReturnPath(), s.release(s.outlives))
 }
 
 // Release closes what this process has of the steering and removes nothing: after a
@@ -121,8 +124,9 @@ func (s *Steering) GiveBack() error {
 		return nil
 	}
 	s.unpins, s.outlives = s.pins != nil, false
+	fastErr := s.fast.Close()
 	standIns := s.withdraw(servingSlots...)
-	return errors.Join(s.detach(false), closeStandIns(standIns))
+	return errors.Join(fastErr, s.detach(false), closeStandIns(standIns))
 }
 
 // release closes everything; with keep, the local routes and pins stay. It may be called again,
@@ -145,7 +149,7 @@ func (s *Steering) detach(keep bool) error {
 	if s.routes != nil {
 		errs = append(errs, s.routes.Close(keep))
 	}
-	errs = append(errs, s.returning.close())
+	errs = append(errs, s.returning.close(), s.fast.Release())
 	if !keep && s.unpins {
 		errs = append(errs, s.pins.Remove())
 	}

@@ -3,6 +3,7 @@ package steering
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"anyport/steering/host"
@@ -26,6 +27,9 @@ func (s *Steering) Watch(ctx context.Context, relinked func()) error {
 		return nil
 	}
 	defer monitor.EndWith(ctx)()
+	var fast sync.WaitGroup
+	defer fast.Wait()
+	fast.Go(func() { s.fast.Watch(ctx) })
 	last := ""
 	for {
 		h, monitorErr := monitor.Wait(ctx, time.Now().Add(watchInterval))
@@ -75,9 +79,10 @@ func (s *Steering) check(now time.Time, h host.Changes) (replaced bool, err erro
 	if pinned {
 		s.log.Error("somebody else has removed pins of the steering: they are there again", "pin", s.pins.Path)
 	}
+	fastErr := s.pinFast()
 	restored, returnErr := s.returning.restore(now, h.Links())
 	if len(restored) > 0 {
 		s.log.Warn("restored parts of the way back for transparent routes", "parts", restored)
 	}
-	return s.loaded.Link != before, errors.Join(err, pinErr, returnErr, s.keeper.Restore(now, h), s.eraseIdle(), s.dropExpired(now))
+	return s.loaded.Link != before || s.fast.Relinked(), errors.Join(err, pinErr, fastErr, returnErr, s.keeper.Restore(now, h), s.eraseIdle(), s.dropExpired(now))
 }

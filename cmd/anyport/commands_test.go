@@ -93,7 +93,7 @@ func TestCommands(t *testing.T) {
 		{"status --drift", "", exitDone, "", "", "GET /drift?"},
 		{"status --drift --json", "", exitDone, "{\n  \"drift\": []\n}\n", "", "GET /drift?"},
 		{"status extra", "", exitUsage, "", `status takes no argument such as "extra"`, ""},
-		{"flows", "", exitDone, "0123456789abcdef  tcp       198.51.100.9:1  192.0.2.1:80  web       -         connecting  1m1s      300ms     2.0 KiB    0 B\n", "", "GET /flows?"},
+		{"flows", "", exitDone, "0123456789abcdef  tcp       198.51.100.9:1  192.0.2.1:80  web       -         connecting  -         1m1s      300ms     2.0 KiB    0 B\n", "", "GET /flows?"},
 		{"flows --route web", "", exitDone, "ID", "", "GET /flows?route=web"},
 		{"flows --json", "", exitDone, `{"flows":[{"id":"0123456789abcdef","protocol":"tcp"`, "", "GET /flows?"},
 		{"flows --client 198.51.100.9/24 --dst :443 --origin 10.0.0.5:80 --protocol tcp --state open --sort idle --limit 5", "", exitDone, "ID", "", "GET /flows?client=198.51.100.0%2F24&dst=%3A443&limit=5&origin=10.0.0.5%3A80&protocol=tcp&sort=idle&state=open"},

@@ -44,7 +44,7 @@ var scenarios = slices.Concat(tcpScenarios, udpScenarios)
 var (
 	tcpPeers   = []string{"anyport", "haproxy", "nginx", "go", "dnat", "routed"}
 	relayPeers = []string{"anyport", "haproxy", "haproxy-splice", "nginx", "go", "dnat", "routed"}
-	udpPeers   = []string{"anyport", "nginx", "go", "dnat", "routed"}
+	udpPeers   = []string{"anyport", "anyport-user", "nginx", "go", "dnat", "routed"}
 )
 
 var tcpScenarios = []scenario{{
@@ -107,7 +107,7 @@ var udpScenarios = []scenario{{
 	Job:   load.Job{Kind: "udp-echo", Flows: 1, Window: 128, Train: 32, Size: 64},
 }, {
 	Name: "echo-1000", Protocol: "udp", Rival: "nginx", Metrics: perDatagram,
-	Peers: []string{"anyport", "anyport-2", "anyport-spp", "nginx", "go", "dnat", "routed"},
+	Peers: []string{"anyport", "anyport-v2", "anyport-spp", "anyport-user", "anyport-user-spp", "anyport-2", "nginx", "go", "dnat", "routed"},
 	Title: "Echo of 64 bytes, 1,000 flows, 1 on its way in each",
 	Job:   load.Job{Kind: "udp-echo", Flows: 1000, Window: 1, Train: 1, Size: 64},
 }, {
@@ -123,6 +123,11 @@ var udpScenarios = []scenario{{
 	Name: "bulk", Protocol: "udp", Rival: "nginx", Metrics: perBulk, Peers: udpPeers,
 	Title: "1,200 bytes a datagram, one way, as fast as the client can",
 	Job:   load.Job{Kind: "udp-bulk", Train: 1, Size: 1200},
+}, {
+	Name: "bulk-greeted", Protocol: "udp", Rival: "nginx", Metrics: perBulk,
+	Peers: []string{"anyport", "anyport-spp", "anyport-user", "nginx", "go", "dnat", "routed"},
+	Title: "The same after 16 questions and answers, with which protocols that carry bulk begin",
+	Job:   load.Job{Kind: "udp-bulk", Train: 1, Size: 1200, Greet: 16},
 }, {
 	Name: "bulk-gso", Protocol: "udp", Rival: "nginx", Metrics: perBulk, Peers: udpPeers,
 	Title: "The same in trains of 50 (UDP_SEGMENT)",

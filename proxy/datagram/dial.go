@@ -88,6 +88,56 @@ func (d *Dialer) DialAnyPort(to netip.Addr, sources []netip.Addr) (int, error) {
 	})
 }
 
+// DialFrom is Dial from an address and port that another process has had.
+func (d *Dialer) DialFrom(to, source netip.AddrPort) (int, error) {
+	fd, err := d.BindTo(source)
+	if err != nil {
+		return -1, err
+	}
+	if err := connect(fd, to, netip.Addr{}); err != nil {
+		call.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// BindTo returns a socket that is bound to an address and port, and not connected.
+func (d *Dialer) BindTo(source netip.AddrPort) (int, error) {
+	fd, err := d.socket(source.Addr())
+	if err != nil {
+		return -1, err
+	}
+	name := call.EndpointOf(source).Sockaddr()
+	if err := call.Bind(fd, name.Bytes()); err != nil {
+		call.Close(fd)
+		return -1, fmt.Errorf("binding to %v: %w", source, err)
+	}
+	return fd, nil
+}
+
+// SourceTo is the address that datagrams of fd, which is not connected, leave from on their way to an
+// address: the one that it is bound to, or else the kernel's choice, which another socket is told.
+func SourceTo(fd int, to netip.AddrPort) (netip.Addr, error) {
+	own, err := call.LocalAddr(fd)
+	if err != nil || !own.Addr().IsUnspecified() {
+		return own.Addr(), err
+	}
+	family := unix.AF_INET6
+	if to.Addr().Is4() {
+		family = unix.AF_INET
+	}
+	probe, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("opening a socket: %w", err)
+	}
+	defer unix.Close(probe)
+	if err := connect(probe, to, netip.Addr{}); err != nil {
+		return netip.Addr{}, err
+	}
+	own, err = call.LocalAddr(probe)
+	return own.Addr(), err
+}
+
 // fromSources opens a socket and binds it by use, from one source after the other until one has a port.
 // The zero Addr, where there is no source of to's family, has the kernel choose.
 func (d *Dialer) fromSources(to netip.Addr, sources []netip.Addr, use func(fd int, source netip.Addr) error) (fd int, err error) {

@@ -121,12 +121,11 @@ func (f *Flow[S]) setHeader(tlvs []byte) error {
 		return err
 	}
 	if f.lead = nil; len(h) > 0 {
-		f.lead = &lead{header: h}
+		f.lead = &lead{header: h, once: f.Route.ProxyProtocol == config.ProxyV2First}
 		if len(f.Route.ProxyTLVs) > 0 {
 			f.lead.tlvs = header.WithUniqueID(slices.Clone(tlvs), header.UniqueIDOf(h)) // they point into the buffer that datagrams are read into
 		}
 	}
-	f.headerOnce = f.Route.ProxyProtocol == config.ProxyV2First
 	f.spp = f.Route.ProxyProtocol == config.ProxySPP
 	return nil
 }

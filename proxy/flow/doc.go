@@ -13,6 +13,8 @@
 //	bounds.go          max_flows_per_client, the route's limits, the table's, the sockets'
 //	evictionorder.go   which flow is evicted where a bound is reached,
 //	evictionorders.go  among the flows of its kind, and of its route
+//	fast.go            flows that the kernel forwards by itself: what it is asked, and has forwarded
+//	fastreason.go      whether a flow may be one of them
 //	validation.go      whether a client has shown that its address is not forged
 //	budget.go          what an unvalidated client may be sent beyond three times what it sent
 //	life.go            when flows end: idle, drained, without a route after a reload

@@ -28,7 +28,7 @@ func KeyOf(client, dst netip.AddrPort) Key {
 // table's epoch.
 //
 // There may be hundreds of thousands of flows, and Go allocates sizes of certain steps: with the
-// loop's 48 bytes a flow takes 288 bytes, and one word more would take 320.
+// loop's 56 bytes a flow takes 288 bytes, and one word more would take 320.
 type Flow[S any] struct {
 	ID       route.ID
 	Key      Key
@@ -38,10 +38,11 @@ type Flow[S any] struct {
 	Sockets  S
 
 	lead       *lead // nil without proxy_protocol
-	headerOnce bool  // the header goes only before the first datagram: it is dropped once that is sent
+	fast       *fast // nil until the kernel is asked to forward it
 	spp        bool  // the header is SPP, and precedes each datagram of the origin, too
 	stage      Stage
 	validation validation
+	attempts   uint8 // origins that it was sent to; 255: or more
 	position   int32 // in Table.deadlines
 
 	begun, last time.Duration // last datagram, either way
@@ -50,7 +51,6 @@ type Flow[S any] struct {
 
 	toOrigin, toClient uint64    // bytes of payload
 	packets            [2]uint64 // datagrams, by direction
-	attempts           uint8     // origins that it was sent to; 255: or more
 
 	entry      entry[S]  // in the eviction order of its kind
 	routeEntry *entry[S] // in that of its route, if the route has a bound
@@ -60,7 +60,11 @@ type Flow[S any] struct {
 type lead struct {
 	header []byte // goes before each datagram to the origin, or the first
 	tlvs   []byte // of the inbound header that the flow began with, if the route may pass them on; with the flow's unique-id
+	once   bool   // the header goes only before the first datagram: it is dropped once that is sent
 }
+
+// headerOnce reports whether the header goes only before the next datagram.
+func (f *Flow[S]) headerOnce() bool { return f.lead != nil && f.lead.once }
 
 // headerBytes is the header that goes before the next datagram.
 func (f *Flow[S]) headerBytes() []byte {
@@ -92,7 +96,7 @@ func (f *Flow[S]) OriginPort() uint16 { return f.Origin.Port(f.Key.Dst.Port) }
 
 // Header goes before the payload of the next datagram to the origin. Where once is true, the flow
 // drops it when a datagram has been sent: see Settle.
-func (f *Flow[S]) Header() (header []byte, once bool) { return f.headerBytes(), f.headerOnce }
+func (f *Flow[S]) Header() (header []byte, once bool) { return f.headerBytes(), f.headerOnce() }
 
 // Stage is how far the flow has come.
 func (f *Flow[S]) Stage() Stage { return f.stage }
@@ -164,8 +168,8 @@ func (f *Flow[S]) Settle(d route.Direction, v route.Verdict, n, bytes int) {
 	case v == route.Forwarded:
 		f.Counters.Bytes(config.UDP, d, bytes)
 		f.Origin.Carry(int(d), bytes)
-		if d == route.ToOrigin && f.headerOnce {
-			f.lead.header, f.headerOnce = nil, false
+		if d == route.ToOrigin && f.headerOnce() {
+			f.lead.header, f.lead.once = nil, false
 		}
 	case d == route.ToOrigin:
 		f.toOrigin -= uint64(bytes)

@@ -22,7 +22,11 @@ func TestList(t *testing.T) {
 		Protocol: config.UDP, State: route.Unanswered, Route: "test", Client: bob, Dst: dst, Origin: origin,
 		Age: 2 * time.Second, Idle: 2 * time.Second, ToOrigin: 5,
 	}
-	got := f.NextPage(&listing, nil, 4*time.Second)
+	want.Path = route.FastUnavailable
+	var got []route.Conn
+	for fl := range f.NextFlows(&listing) {
+		got = append(got, fl.Listed(4*time.Second, 0))
+	}
 	if want.ID = f.Find(flow.KeyOf(bob, dst)).ID; len(got) != 1 || got[0] != want || want.ID == 0 {
 		t.Errorf("listed %+v, want %+v", got, want)
 	}

@@ -108,7 +108,7 @@ func (t *Table[S]) InEvictionOrder(yield func(*Flow[S]) bool) {
 func (t *Table[S]) Moving(f *Flow[S], now time.Time) Moving {
 	out := Moving{
 		ID: f.ID, Client: f.Client(), Zone: f.Key.Client.Zone, Dst: f.Dst(), Route: f.Route.Name, Origin: f.OriginAddr(),
-		Header: f.headerBytes(), HeaderOnce: f.headerOnce, SPP: f.spp,
+		Header: f.headerBytes(), HeaderOnce: f.headerOnce(), SPP: f.spp,
 		Begun: t.wallTime(f.begun, now), Last: t.wallTime(f.last, now),
 		Answered: f.stage != Unanswered, Turns: f.validation.exchanges(), Heard: f.validation.originSentLast(), Shown: f.validation.done(),
 		ToOrigin: f.toOrigin, ToClient: f.toClient, Packets: f.packets, Attempts: f.attempts,
@@ -145,7 +145,7 @@ func (t *Table[S]) Restore(in Moving, now time.Time) (*Flow[S], route.Verdict) {
 	}
 	f := &Flow[S]{
 		Key: k, Route: r, Counters: r.Stats.Shard(t.opt.Shard), Origin: r.Origins().At(in.Origin, in.Dst.Port()),
-		validation: in.validation(), headerOnce: in.HeaderOnce, spp: in.SPP,
+		validation: in.validation(), spp: in.SPP,
 		begun: t.fromWallTime(in.Begun, now), last: t.fromWallTime(in.Last, now),
 		ID: in.ID, toOrigin: in.ToOrigin, toClient: in.ToClient, packets: in.Packets, attempts: in.Attempts,
 	}
@@ -153,7 +153,7 @@ func (t *Table[S]) Restore(in Moving, now time.Time) (*Flow[S], route.Verdict) {
 		f.ID = t.ids.Next()
 	}
 	if len(in.Header) > 0 || r.ProxyProtocol == config.ProxyV2First {
-		f.lead = &lead{header: in.Header, tlvs: in.TLVs}
+		f.lead = &lead{header: in.Header, tlvs: in.TLVs, once: in.HeaderOnce}
 	}
 	return f, route.Admitted
 }

@@ -33,6 +33,12 @@ var counters = func() (all []counter) {
 			add("datagrams/"+d.String()+"/"+v.String(), func(c *Counters) *atomic.Uint64 { return &c.datagrams[d][v] })
 		}
 	}
+	for d := range directions {
+		add("fast/"+d.String(), func(c *Counters) *atomic.Uint64 { return &c.fast[d] })
+	}
+	for r := range FastReasons {
+		add("fast_refused/"+r.String(), func(c *Counters) *atomic.Uint64 { return &c.fastRefused[r] })
+	}
 	add("held_back", func(c *Counters) *atomic.Uint64 { return &c.heldBack })
 	add("retries", func(c *Counters) *atomic.Uint64 { return &c.retries })
 	add("retries/elsewhere", func(c *Counters) *atomic.Uint64 { return &c.moves })

@@ -21,6 +21,7 @@ type Conn struct {
 	Idle     time.Duration // since the last byte or datagram, in either direction
 	ToOrigin uint64        // bytes of payload
 	ToClient uint64
+	Path     FastReason // of flows: FastForwarded, or why their datagrams pass user space
 }
 
 // ConnState is where a live conn or flow is in its life.
@@ -47,6 +48,8 @@ func (s ConnState) String() string {
 type Loop struct {
 	List Lister
 	End  Ender
+	// Count brings the counters up to date, with what the kernel has forwarded by itself; nil: they are.
+	Count func()
 }
 
 // Ender ends the conns of one event loop that match, with the verdict Killed, and returns their number.
@@ -72,6 +75,17 @@ func (l *Live) Kill(match func(*Conn) bool) (ended int) {
 		l.loops.use(key, func(loop Loop) { ended += loop.End(match) })
 	}
 	return ended
+}
+
+// CountForwarded brings the counters of all routes up to date. It is called before they are read.
+func (l *Live) CountForwarded() {
+	for _, key := range l.loops.keys() {
+		l.loops.use(key, func(loop Loop) {
+			if loop.Count != nil {
+				loop.Count()
+			}
+		})
+	}
 }
 
 // Conns yields all live conns and flows, a page at a time; the page is the iterator's.

@@ -16,6 +16,7 @@ import (
 // the limits are shared by all loops, the counters are each loop's own.
 type Stats struct {
 	active    [protocols]atomic.Int64                     // live conns, live flows
+	fast      atomic.Int64                                // see Fast
 	peak      atomic.Int64                                // the most conns and flows at once, in this process
 	perClient connsByClient                               // counted only with max_conns_per_client
 	draining  atomic.Bool                                 // by hand: see Drain
@@ -76,7 +77,11 @@ type Counters struct {
 	sessions  [protocols]trend.Adder // that reached an origin: from their begin to their end
 	retries   atomic.Uint64
 	moves     atomic.Uint64
-	_         [64]byte // the next shard begins on a cache line of its own
+
+	fast        [directions]atomic.Uint64 // of datagrams/forwarded: those of the kernel
+	fastRefused [FastReasons]atomic.Uint64
+
+	_ [64]byte // the next shard begins on a cache line of its own
 }
 
 // Arrive counts a new conn or flow, whether it begins or is refused. One that another process has sent
@@ -128,6 +133,9 @@ type Totals struct {
 	Sessions  map[config.Protocol]trend.Sum
 	Retries   uint64 // dials after the first one of a conn or flow
 	Moves     uint64 // of these, to another server
+
+	Fast        map[Direction]uint64 // datagrams that the kernel has forwarded, which are in Datagrams, too
+	FastRefused map[FastReason]uint64
 }
 
 // Totals sums the shards, and what other processes have counted. Verdicts that were never counted are left
@@ -138,6 +146,9 @@ func (s *Stats) Totals() Totals {
 		Ended:     map[config.Protocol]map[Verdict]uint64{config.TCP: {}, config.UDP: {}},
 		Bytes:     map[config.Protocol]map[Direction]uint64{config.TCP: {}, config.UDP: {}},
 		Datagrams: map[Direction]map[Verdict]uint64{ToOrigin: {}, ToClient: {}},
+
+		Fast:        map[Direction]uint64{},
+		FastRefused: map[FastReason]uint64{},
 	}
 	for c := range s.counted {
 		c.addTo(&t)
@@ -179,6 +190,10 @@ func (c *Counters) addTo(t *Totals) {
 		for v := range Verdicts {
 			add(t.Datagrams[d], v, c.datagrams[d][v].Load())
 		}
+		add(t.Fast, d, c.fast[d].Load())
+	}
+	for r := range FastReasons {
+		add(t.FastRefused, r, c.fastRefused[r].Load())
 	}
 	t.HeldBack += c.heldBack.Load()
 	c.connects.addTo(&t.Connects)

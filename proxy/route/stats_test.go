@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"anyport/bpf/fastflow"
 	"anyport/config"
 	"anyport/proxy/trend"
 )
@@ -24,6 +25,8 @@ func TestTotals(t *testing.T) {
 		c.Datagrams(ToOrigin, Forwarded, 5)
 		c.Datagrams(ToClient, Amplified, 1)
 		c.HeldBack(1000)
+		c.FastDatagrams(ToOrigin, 4)
+		c.FastRefused(FastHeader)
 		c.Connected(time.Millisecond)
 		c.Waited(time.Second)
 		c.Served(config.UDP, time.Minute)
@@ -41,12 +44,38 @@ func TestTotals(t *testing.T) {
 		HeldBack: 3000,
 		Sessions: map[config.Protocol]trend.Sum{config.UDP: {Count: 3, Total: 3 * time.Minute}},
 		Retries:  3, Moves: 2,
+
+		Fast:        map[Direction]uint64{ToOrigin: 12},
+		FastRefused: map[FastReason]uint64{FastHeader: 3},
 	}
 	want.Waits.Counts[12], want.Waits.Sum = 3, 3*time.Second
 	want.Connects.Counts[3], want.Connects.Counts[len(Bounds)] = 3, 1
 	want.Connects.Sum = time.Hour + 3*time.Millisecond
 	if diff := cmp.Diff(want, stats.Totals()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestFastReasons: each reason has a word of its own and a sentence, and each refusal of the kernel's side
+// is one of them.
+func TestFastReasons(t *testing.T) {
+	seen := map[string]bool{}
+	for r := range FastReasons {
+		if r.String() == "" || seen[r.String()] || r.Sentence() == "" {
+			t.Errorf("reason %d: %q, %q", r, r, r.Sentence())
+		}
+		seen[r.String()] = true
+	}
+	for _, refusal := range []fastflow.Refusal{fastflow.Full, fastflow.Unrouted, fastflow.Device, fastflow.Families, fastflow.Broken} {
+		if got := FastReasonOf(refusal); got.String() != string(refusal) {
+			t.Errorf("refusal %q is reason %v", refusal, got)
+		}
+	}
+	if got := FastReasonOf(fastflow.Off); got != FastUnavailable {
+		t.Errorf("a kernel without the program: %v", got)
+	}
+	if got := FastReasonOf("of a later version"); got != FastBroken {
+		t.Errorf("an unknown refusal is %v", got)
 	}
 }
 

@@ -92,6 +92,7 @@ func (l *loop) fromLiveFlow(f *liveFlow, a arrival, now time.Duration) {
 		payload := a.At(i)
 		if l.flows.FromClient(f, len(payload), now) == route.Forwarded {
 			l.toOrigin(f, payload, a.TOS)
+			l.noteFast(f, now)
 		}
 	}
 }
@@ -102,6 +103,7 @@ func (l *loop) fromEgress(f *liveFlow, a arrival, now time.Duration) {
 	for i := range a.Length() {
 		if payload, verdict := l.flows.FromOrigin(f, a.At(i), now); verdict == route.Forwarded {
 			l.toClient(f, payload, a.TOS, now)
+			l.noteFast(f, now)
 		}
 	}
 }

@@ -16,7 +16,8 @@
 //	originerrors.go    ICMP errors: the flow goes to another origin, with its first datagram
 //	                   (firstdatagrams.go)
 //
-// And beside it: serve.go starts the loops, limits.go divides what they may hold, list.go lists live
+// And beside it: fast.go asks the kernel to forward flows by itself, fastcount.go counts what it has
+// forwarded and has flows leave it. serve.go starts the loops, limits.go divides what they may hold, list.go lists live
 // flows, handover.go and arrivals.go move flows to another process.
 //
 // A loop never waits for one flow: what a socket does not take is dropped and counted. All that a

@@ -32,6 +32,10 @@ func drainOrHandOver(ctx context.Context, loops []*loop, handovers <-chan func([
 // has them. A loop that stands still reads nothing: what arrives meanwhile waits in the queues of the
 // sockets, which both processes have, and is read by the one that goes on.
 func handOver(loops []*loop, give func([]Flow) error) (gone bool) {
+	for _, l := range loops {
+		l.leaveFastPath()
+		defer l.orders.Do(func() { l.fast.paused = false })
+	}
 	stopped, decided := make(chan []Flow, len(loops)), make(chan struct{})
 	var orders sync.WaitGroup
 	for i, l := range loops {
@@ -60,6 +64,7 @@ func handOver(loops []*loop, give func([]Flow) error) (gone bool) {
 
 // movingFlows describes all flows for another process. The loop keeps them, and their sockets.
 func (l *loop) movingFlows(listener int) []Flow {
+	l.removeEntries()
 	all, now := make([]Flow, 0, l.flows.Len()), time.Now()
 	for f := range l.flows.InEvictionOrder {
 		moving := l.flows.Moving(f, now)

@@ -1,6 +1,8 @@
 package udp
 
 import (
+	"time"
+
 	"anyport/proxy/flow"
 	"anyport/proxy/route"
 )
@@ -13,12 +15,21 @@ func (l *loop) list() func(page []route.Conn) []route.Conn {
 	l.orders.Do(func() { listing = l.flows.Listing() })
 	return func(page []route.Conn) []route.Conn {
 		for !listing.Done() && len(page) == 0 {
-			if !l.orders.Do(func() { page = l.flows.NextPage(&listing, page, l.now()) }) {
+			if !l.orders.Do(func() { page = l.listPage(&listing, page, l.now()) }) {
 				return nil
 			}
 		}
 		return page
 	}
+}
+
+// listPage appends the next page of a list, with what the kernel has forwarded by now.
+func (l *loop) listPage(listing *flow.Listing[flowSockets], page []route.Conn, now time.Duration) []route.Conn {
+	for f := range l.flows.NextFlows(listing) {
+		l.countFlow(f, now)
+		page = append(page, f.Listed(now, l.fast.generation))
+	}
+	return page
 }
 
 // kill ends the flows that match. Other goroutines call it; the loop looks at a page of them at a time.

@@ -31,6 +31,7 @@ type loop struct {
 	newFlows newFlows
 	firsts   firstDatagrams
 	replies  *replies
+	fast     fastPath
 	egress   egress
 	shared   map[sharedKey]*sharedSocket
 	sockets  flow.SocketQuota // shared sockets take theirs here; the table those of flows
@@ -63,6 +64,7 @@ func newLoop(opt Options, i int, limits loopLimits) (*loop, error) {
 	l := &loop{
 		listener: opt.Listeners[i],
 		in:       in,
+		fast:     fastPath{kernel: opt.Fast},
 		egress:   egress{opt.Raw, map[flow.Key]*liveFlow{}},
 		shared:   map[sharedKey]*sharedSocket{},
 		sockets:  limits.Sockets,
@@ -142,7 +144,7 @@ func (l *loop) watch(fd int, generation uint32) error {
 // handed its flows over.
 func (l *loop) run() error {
 	defer l.orders.End()
-	defer func() { l.endAll(route.RelayFailed, l.now()) }() // flows are left only after an error
+	defer func() { l.endAll(route.RelayFailed, l.now()) }() // flows are left only after an error, and the kernel's entries of those just ended
 	defer panics.Rethrow()
 	events := make([]unix.EpollEvent, 256)
 	for !l.done() {
@@ -155,6 +157,7 @@ func (l *loop) run() error {
 		l.endUnrouted(l.flows.Reload(now), now)
 		l.endInactive(l.flows.HoursOver(), now)
 		l.endExpired(now)
+		l.askKernel(now)
 		l.pace.Yield(now, l.now)
 	}
 	return nil
@@ -174,6 +177,9 @@ func (l *loop) timeout() int {
 		return 0
 	}
 	deadline, ok := l.flows.NextDeadline()
+	if len(l.fast.removing) > 0 {
+		deadline, ok = min(l.now()+removeAfter, max(deadline, l.now())), true
+	}
 	if !ok {
 		return -1
 	}
@@ -187,6 +193,7 @@ func (l *loop) timeout() int {
 func (l *loop) handle(events []unix.EpollEvent, now time.Duration) {
 	var listener, ordered uint32
 	l.turn++
+	l.fast.begin()
 	for _, event := range events {
 		switch fd := int(event.Fd); fd {
 		case l.listener:

@@ -102,6 +102,7 @@ func socketVerdict(err error, otherwise route.Verdict) route.Verdict {
 // end ends a flow, whatever ended it. Its sockets are closed first: only then may the table give their
 // places to others.
 func (l *loop) end(f *liveFlow, verdict route.Verdict, now time.Duration) {
+	l.leaveKernel(f, now)
 	var source netip.AddrPort
 	if l.flows.WantsRecord(f, verdict) {
 		source = sourceOf(f)
@@ -113,8 +114,11 @@ func (l *loop) end(f *liveFlow, verdict route.Verdict, now time.Duration) {
 // endExpired ends the flows that are idle, or drained, and records the progress of others.
 func (l *loop) endExpired(now time.Duration) {
 	for f, verdict := l.flows.Expired(now); f != nil; f, verdict = l.flows.Expired(now) {
-		if verdict == route.Admitted {
+		switch forwarded := l.countFlow(f, now); {
+		case verdict == route.Admitted:
 			l.flows.RecordProgress(f, sourceOf(f), now)
+			continue
+		case forwarded && verdict == route.IdleTimedOut: // in user space, but not in the kernel
 			continue
 		}
 		l.end(f, verdict, now)
@@ -141,4 +145,6 @@ func (l *loop) endAll(verdict route.Verdict, now time.Duration) {
 	for f := range l.flows.All {
 		l.end(f, verdict, now)
 	}
+	l.fast.paused = true
+	l.removeEntries()
 }

@@ -30,6 +30,9 @@ func (l *loop) readErrors(fd int, o owner, now time.Duration) bool {
 			return true
 		}
 		if !ok {
+			if e.Err == unix.EMSGSIZE && o.shared != nil {
+				l.noteNarrowPath(now)
+			}
 			continue
 		}
 		o.counters().Datagrams(route.ToClient, route.OriginError, 1)
@@ -95,6 +98,7 @@ func (l *loop) moveToOtherOrigin(f *liveFlow, now time.Duration) bool {
 	if !l.flows.HasOtherOrigin(f, now) {
 		return false
 	}
+	l.leaveKernel(f, now)
 	// The new socket is opened before the old one is closed: on failure f keeps what it had.
 	from, sockets := f.Origin, f.Sockets
 	f.Sockets.egress, f.Sockets.shared = nil, nil

@@ -52,6 +52,7 @@ func (l *loop) fromOrigin(o owner, i int, now time.Duration) {
 		}
 		if payload, verdict := l.flows.FromOrigin(f, reply, now); verdict == route.Forwarded {
 			l.toClient(f, payload, c.TOS, now)
+			l.noteFast(f, now)
 		}
 	}
 }

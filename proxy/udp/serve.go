@@ -26,6 +26,8 @@ type Options struct {
 	Raw        *datagram.Raw    // answers where no socket can be bound; nil: Serve opens its own
 	Knock      Knock            // gets datagrams of no flow first; may be nil
 	Mirror     route.Mirror     // called with the dst of a flow whose origin has refused; may be nil
+	Fast       FastPath         // forwards flows in the kernel; nil: none does
+	FastLeft   FastLeft         // what it still forwards of a process that has died; nil: there was none
 	Pulse      *mailbox.Pulse   // asks the loops whether they are stuck; may be nil
 	Log        *slog.Logger
 
@@ -55,16 +57,20 @@ func Serve(ctx context.Context, opt Options) error {
 		defer opt.Routes.Watch(l.orders.Wake)() // a reload: see flow.Table.Reload
 		defer opt.Pulse.Watch(l.orders, mailbox.Name{Of: "udp", Number: i}, l.pace.Busy)()
 	}
+	if opt.Fast != nil {
+		defer opt.Routes.Watch(func() { raise(opt.Fast, opt.Log) })()
+	}
 	if opt.Opened != nil {
 		opt.Opened()
 	}
 	adopt(loops, opt.Flows)
+	adoptLeft(loops, opt)
 	group, ctx := errgroup.WithContext(ctx)
 	for _, l := range loops {
 		// Not locked to a thread: nothing in a loop belongs to one, and with the lock every pause of
 		// the garbage collector would switch threads. A loop ends when it has drained or handed over.
 		group.Go(l.run)
-		defer opt.Routes.Offer(route.Loop{List: l.list, End: l.kill})()
+		defer opt.Routes.Offer(route.Loop{List: l.list, End: l.kill, Count: l.countForwarded})()
 	}
 	group.Go(func() error { // ends with ctx, or with a hand-over
 		drainOrHandOver(ctx, loops, opt.Handovers)

@@ -19,8 +19,15 @@ type sharedSocket struct {
 	port       uint16 // its local one
 	counters   *route.Counters
 	flows      int
+	source     sharedSource
 	reads      readSize
 	drops      dropCount
+}
+
+// sharedSource is the address that a shared socket's datagrams leave from; see sharedSocket.sourceTo.
+type sharedSource struct {
+	addr       netip.Addr
+	generation uint32 // of the kernel's entries, when it was found out
 }
 
 // sharedKey is what the flows of a shared socket have in common. There are a few sockets for each

@@ -53,7 +53,7 @@ func (p *ReturnPath) filterParts(program int) (all []Part, err error) {
 // member go through the ingress of the bridge or bond as well; those of a VRF's member do not.
 func receives(l netlink.Link, all []netlink.Link) bool {
 	a := l.Attrs()
-	if a.Flags&net.FlagLoopback != 0 || l.Type() == "tuntap" && deviceName.MatchString(a.Name) {
+	if a.Flags&net.FlagLoopback != 0 || IsTUN(l) {
 		return false
 	}
 	if a.MasterIndex == 0 {
@@ -61,6 +61,11 @@ func receives(l netlink.Link, all []netlink.Link) bool {
 	}
 	master := slices.IndexFunc(all, func(m netlink.Link) bool { return m.Attrs().Index == a.MasterIndex })
 	return master < 0 || all[master].Type() == "vrf"
+}
+
+// IsTUN reports whether l is the device of the local routes of some anyport: no packet arrives there.
+func IsTUN(l netlink.Link) bool {
+	return l.Type() == "tuntap" && deviceName.MatchString(l.Attrs().Name)
 }
 
 func (p *ReturnPath) hasFilter(l netlink.Link) (bool, error) {

@@ -157,7 +157,7 @@ func (p *Dir) Load() (e program.Loaded, err error) {
 	e.Maps = make(map[string]*ebpf.Map)
 	for _, entry := range entries {
 		switch name := entry.Name(); {
-		case name == bpf.SteerProgSteer || IsListener(name):
+		case name == bpf.SteerProgSteer || IsListener(name) || isFast(name):
 		case name == LinkName:
 			e.Link, err = loadLink(p.FDPath(name))
 		case name == program.SavedMap:

@@ -25,6 +25,7 @@ type Job struct {
 	Flows  int // UDP
 	Size   int // bytes of a datagram
 	Train  int // datagrams that are handed to the kernel at once, by UDP_SEGMENT
+	Greet  int // of bulk: questions and answers that the flow begins with
 	Window int // datagrams of a single flow on their way at once
 	Rate   int // datagrams a second
 	Flood  int // datagrams a second of somebody else, from one address and port

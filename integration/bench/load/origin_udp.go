@@ -1,7 +1,9 @@
 package load
 
 import (
+	"bytes"
 	"net/netip"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -39,7 +41,19 @@ func (s *socket) echo(counted *counter) {
 			counted.Add(int64((len(m.bytes) + m.size - 1) / m.size))
 			continue
 		}
-		s.send(m.bytes, m.size, m.from)
+		if !bytes.HasPrefix(m.bytes, v2Signature) {
+			s.send(m.bytes, m.size, m.from)
+			continue
+		}
+		for one := range slices.Chunk(m.bytes, m.size) {
+			s.send(one[min(v2Header, len(one)):], len(one), m.from)
+		}
 	}
 	s.flush()
 }
+
+// v2Signature begins a PROXY v2 header, which has v2Header bytes before a datagram over IPv4 without
+// TLVs.
+var v2Signature = []byte("\r\n\r\n\x00\r\nQUIT\n")
+
+const v2Header = 28

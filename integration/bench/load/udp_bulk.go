@@ -2,11 +2,14 @@ package load
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // drain is how long queues may take to empty after the last datagram.
@@ -20,12 +23,15 @@ func udpBulk(job Job) (Result, error) {
 		return Result{}, err
 	}
 	defer origin.Close()
-	s, err := openUDP(netip.AddrPort{}, nil)
+	s, err := openUDP(netip.AddrPort{}, newInbox())
 	if err != nil {
 		return Result{}, err
 	}
 	defer s.Close()
 
+	if err := greet(s, job); err != nil {
+		return Result{}, err
+	}
 	blast(s, job, job.WarmUp)
 	time.Sleep(drain)
 	counted, err := askCount(origin)
@@ -49,6 +55,22 @@ func udpBulk(job Job) (Result, error) {
 	r.Ops = float64(arrived - counted)
 	r.Failed = float64(sent) - r.Ops
 	return r, err
+}
+
+// greet exchanges small datagrams, as protocols that carry bulk do first.
+func greet(s *socket, job Job) error {
+	for n, last := 0, time.Now(); n < job.Greet; {
+		s.send(make([]byte, 64), 64, job.dst(0, echoUDP))
+		s.flush()
+		unix.Poll([]unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLIN}}, 100)
+		for range s.read {
+			n, last = n+1, time.Now()
+		}
+		if time.Since(last) > patience {
+			return errors.New("a greeting was not answered")
+		}
+	}
+	return nil
 }
 
 // blast sends for a while and returns the number of datagrams.

@@ -34,11 +34,15 @@ drain_timeout  = "0s"
 %s`
 
 // ofFlows are the keys of routes over UDP.
-func (anyport) ofFlows(protocol string) string {
+func (a anyport) ofFlows(protocol string) string {
 	if protocol != "udp" {
 		return ""
 	}
-	return "max_flows_per_client = 1_000_000  # one address stands for all clients\n"
+	keys := "max_flows_per_client = 1_000_000  # one address stands for all clients\n"
+	if a.user {
+		keys += "fast_path = \"off\"\n"
+	}
+	return keys
 }
 
 // anyport deploys the program of this repository.
@@ -47,6 +51,7 @@ type anyport struct {
 	header   string // proxy_protocol, if the site does not say
 	ports    string // that the route has; "": all
 	prefixes int    // in the table, beside the one that clients ask for
+	user     bool   // no fast path: UDP passes the process
 	access   bool   // an access log, in a file
 	sample   string // access_sample; "": 100%
 }

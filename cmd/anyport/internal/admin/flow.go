@@ -15,9 +15,17 @@ type Flow struct {
 	IdleSeconds float64 `json:"idle_seconds"` // since the last byte or datagram, in either direction
 	ToOrigin    uint64  `json:"bytes_to_origin"`
 	ToClient    uint64  `json:"bytes_to_client"`
+	Path        string  `json:"path,omitempty"`        // of a flow: PathKernel or PathUser
+	PathReason  string  `json:"path_reason,omitempty"` // why its datagrams pass user space, in one word
 
 	*FlowRates // of `anyport flows --sort rate`
 }
+
+// The ways that the datagrams of a flow go: the kernel forwards them by itself, or they pass the process.
+const (
+	PathKernel = "kernel"
+	PathUser   = "user"
+)
 
 // FlowRates is what a flow has carried between two lists.
 type FlowRates struct {

@@ -163,12 +163,33 @@ type SteeringStatus struct {
 	Missing         []string `json:"missing"`         // what others have removed from the kernel and is not back: local routes, the interface lo, the rule of the local table, source addresses
 	RoutesRestored  uint64   `json:"routes_restored"` // local routes that others removed and that were put back
 
+	FastPath FastPathStatus `json:"fast_path"`
+
 	Unmatched map[string]uint64 `json:"unmatched"`       // verdict → SYNs and datagrams for served prefixes that no route takes
 	Error     string            `json:"error,omitempty"` // why the kernel could not be asked
 }
 
 // Exposed is the OnDeath of a steering that leaves clients to the host's own listeners.
 const Exposed = "exposed"
+
+// FastPathStatus is between which devices the kernel forwards UDP flows by itself.
+type FastPathStatus struct {
+	Off     string       `json:"off"`     // why it forwards none at all; "": it does
+	Devices []FastDevice `json:"devices"` // none if it is off
+}
+
+// FastDevice is a device of the network namespace that is up.
+type FastDevice struct {
+	Name string `json:"name"`
+	Off  string `json:"off"` // why no flow is forwarded over it, such as the rule that would be bypassed; "": they are
+}
+
+// FastStatus is what the kernel forwards of a route's UDP flows by itself.
+type FastStatus struct {
+	Flows     int64             `json:"flows"`     // now
+	Datagrams map[string]uint64 `json:"datagrams"` // direction → datagrams so far
+	Refused   map[string]uint64 `json:"refused"`   // reason → how often a flow was left to user space
+}
 
 // RouteStatus joins what the proxy and the kernel count of one route in service.
 type RouteStatus struct {
@@ -210,6 +231,8 @@ type RouteStatus struct {
 	BytesToOrigin uint64 `json:"bytes_to_origin"` // payload
 	BytesToClient uint64 `json:"bytes_to_client"`
 	HeldBack      uint64 `json:"bytes_held_back"` // answers to clients that had not shown that they are there, over amplification_budget
+
+	Fast FastStatus `json:"fast_path"`
 
 	Active map[string]int64             `json:"active"` // protocol → live conns or flows
 	Bytes  map[string]map[string]uint64 `json:"bytes"`  // protocol → direction → payload

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"anyport/cmd/anyport/internal/admin"
+	"anyport/config"
 	"anyport/proxy/route"
 )
 
@@ -28,6 +29,13 @@ func flowOf(c route.Conn) admin.Flow {
 	}
 	if c.Origin.IsValid() {
 		f.Origin = c.Origin.String()
+	}
+	switch {
+	case c.Protocol != config.UDP:
+	case c.Path == route.FastForwarded:
+		f.Path = admin.PathKernel
+	default:
+		f.Path, f.PathReason = admin.PathUser, c.Path.String()
 	}
 	return f
 }

@@ -58,7 +58,7 @@ const statusJSON = `{"version":"v1","pid":7,"uptime_seconds":0,"stopping":false,
 	`"max_flows":0,"max_flow_sockets":0,"max_flows_per_client":0,"max_flow_sockets_per_client":0,"event_loops":0,"event_loops_stuck":0,"event_loop_loads":null,"new_per_second_peak":0,"local_ports":0,` +
 	`"listeners":{"accept_queues":null,"accept_overflows":0,"receive_buffers":null},"log":{"lost_lines":0,"access_lost_lines":0},` +
 	`"config":{"path":"","generation":0,"loaded_at":"0001-01-01T00:00:00Z","last_reload_error":"","reloads":null},` +
-	`"steering":{"attached":false,"pinned":false,"on_death":"","program_id":0,"foreign_programs":[],"prefixes":0,"generation":0,"missing":[],"routes_restored":0,"unmatched":{}},` +
+	`"steering":{"attached":false,"pinned":false,"on_death":"","program_id":0,"foreign_programs":[],"prefixes":0,"generation":0,"missing":[],"routes_restored":0,"fast_path":{"off":"","devices":null},"unmatched":{}},` +
 	`"routes":[],"unrouted":{"ended":null,"datagrams":null},"crash_loop_guard":{"guarded":false,"deaths":0,"lasted_deaths":0,"file":"","serving":"","lasted":"","lasted_with":""},` +
 	`"scans":{"reported":0,"skipped":0,"clients":0}}` + "\n"
 
@@ -82,7 +82,7 @@ func TestAnswers(t *testing.T) {
 		{"POST /reload?dry_run=1", `{"dry_run":true,"path":"a.toml","generation":2,"keys":[],"routes":[]}` + "\n", "reload  10"},
 		{"POST /upgrade", `{"pid":8,"binary":"","flows":1,"conns":2,"left":3}` + "\n", "upgrade  10"},
 		{"POST /upgrade?binary=/bin/new", `{"pid":8,"binary":"/bin/new","flows":1,"conns":2,"left":3}` + "\n", "upgrade /bin/new 10"},
-		{"GET /flows?top=1", `{"flows":[{"id":"0000000000001388","protocol":"udp","client":"198.51.100.2:2","dst":"192.0.2.1:80","route":"web","origin":"10.0.0.5:80","state":"naming","age_seconds":1.5,"idle_seconds":0.02,"bytes_to_origin":1000,"bytes_to_client":5000}],"total":3}` + "\n", ""},
+		{"GET /flows?top=1", `{"flows":[{"id":"0000000000001388","protocol":"udp","client":"198.51.100.2:2","dst":"192.0.2.1:80","route":"web","origin":"10.0.0.5:80","state":"naming","age_seconds":1.5,"idle_seconds":0.02,"bytes_to_origin":1000,"bytes_to_client":5000,"path":"kernel"}],"total":3}` + "\n", ""},
 		{"POST /kill?client=198.51.100.0/24&protocol=tcp", `{"ended":1,"missing":[]}` + "\n", "kill client=198.51.100.0/24 protocol=tcp 00"},
 		{"POST /kill?id=0000000000001388&id=0123456789abcdef", `{"ended":1,"missing":["0123456789abcdef"]}` + "\n", "kill id=0000000000001388,0123456789abcdef 00"},
 	} {

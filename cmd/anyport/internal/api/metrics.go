@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"anyport/cmd/anyport/internal/admin"
+	"anyport/config"
 	"anyport/proxy/route"
 )
 
@@ -54,6 +55,9 @@ var (
 	bytesTotal  = metric("bytes_total", "Payload relayed.", "route", "protocol", "direction")
 	datagrams   = metric("datagrams_total", "Datagrams by what became of them.", "route", "direction", "verdict")
 	heldBack    = metric("held_back_bytes_total", "Answers over amplification_budget, to clients that had not proved that they are there.", "route")
+	fastFlows   = metric("fast_flows", "UDP flows that the kernel forwards by itself: see fast_path.", "route")
+	fastSent    = metric("fast_datagrams_total", "Datagrams that the kernel has forwarded by itself; anyport_datagrams_total counts them, too.", "route", "direction")
+	fastRefused = metric("fast_refused_total", "UDP flows that were left to user space, by why.", "route", "reason")
 	waiting     = metric("bandwidth_waiting", "Conns that wait for route_bandwidth, on routes that have it.", "route", "direction")
 	queued      = metric("queue_waiting", "Conns that wait for an origin at its max_conns, on routes with a queue.", "route")
 	queueWait   = metric("queue_wait_seconds", "How long conns waited for an origin at its max_conns, of those that then got one.", "route")
@@ -209,6 +213,7 @@ func (e *exporter) route(r *admin.RouteStatus) {
 			e.counter(bytesTotal, r.Bytes[protocol][d.String()], r.Name, protocol, d.String())
 		}
 	}
+	e.fast(r)
 	for direction, n := range sorted(r.BandwidthWaiting) {
 		e.gauge(waiting, float64(n), r.Name, direction)
 	}
@@ -221,6 +226,20 @@ func (e *exporter) route(r *admin.RouteStatus) {
 	}
 	for i := range r.Origins {
 		e.origin(r.Name, &r.Origins[i])
+	}
+}
+
+// fast exports what the kernel forwards of a route's UDP flows.
+func (e *exporter) fast(r *admin.RouteStatus) {
+	if !slices.Contains(r.Protocol, config.UDP.String()) {
+		return
+	}
+	e.gauge(fastFlows, float64(r.Fast.Flows), r.Name)
+	for _, d := range []route.Direction{route.ToClient, route.ToOrigin} {
+		e.counter(fastSent, r.Fast.Datagrams[d.String()], r.Name, d.String())
+	}
+	for reason, n := range sorted(r.Fast.Refused) {
+		e.counter(fastRefused, n, r.Name, reason)
 	}
 }
 

@@ -52,6 +52,7 @@ func busyStatus() admin.Status {
 				Datagrams: map[string]map[string]uint64{"to_origin": {"forwarded": 4}},
 			},
 			Connects: connects, HeldBack: 9000,
+			Fast:  admin.FastStatus{Flows: 2, Datagrams: map[string]uint64{"to_client": 3}, Refused: map[string]uint64{"header": 1}},
 			Waits: admin.Times{Total: 5, Sum: 30 * time.Second, AtMost: connects.AtMost}, Sessions: map[string]admin.Sum{"tcp": {Count: 6, Total: time.Minute}},
 			Retries: 9, Moves: 7, DownSeconds: 4.5,
 			Origins: []admin.OriginStatus{{Address: "10.0.0.5", Up: true, Refusals: 3, FailedDials: 2, Weight: 6, Changes: map[string]uint64{"check_failed": 4}, ConnectErrors: map[string]uint64{"refused": 2, "timeout": 1}, ConnsActive: 1, ConnsTotal: 8, CheckedAt: &checked, CheckSeconds: 0.002, ChecksFailed: 11,

@@ -217,6 +217,7 @@ func (d *daemon) openRoutes() error {
 		return err
 	}
 	d.closers = append(d.closers, d.closeSteering)
+	d.openFastPath()
 	d.traces = trace.NewHub(d.steering, d.proxy, d.log)
 	if d.before == nil { // else when that one counts no more new conns: see awaitGo
 		d.openSaved()

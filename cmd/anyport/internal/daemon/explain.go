@@ -37,6 +37,9 @@ func (d *daemon) withHealth(e table.Explanation, q admin.Question) table.Explana
 	if ok {
 		e.Origins, e.Because = origins, append(slices.Clone(e.Because), because...)
 	}
+	if fast := d.proxy.ExplainFast(e.Route.Name, q.Client); fast != "" && q.Protocol == config.UDP {
+		e.Because = append(slices.Clone(e.Because), fast)
+	}
 	return e
 }
 

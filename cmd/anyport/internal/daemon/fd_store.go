@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 
 	"anyport/steering"
 )
@@ -17,6 +18,11 @@ func (d *daemon) storeFDs() {
 	}
 	if d.relinked.Swap(false) { // even if the number is the same
 		d.forgetFD(steering.Link)
+		for name := range maps.Clone(d.stored) {
+			if strings.HasPrefix(name, steering.FastLinks) {
+				d.forgetFD(name)
+			}
+		}
 	}
 	held := d.steering.Handover()
 	if d.steering.Pinned() {
@@ -36,7 +42,7 @@ func (d *daemon) storeFDs() {
 	}
 }
 
-// storeLink makes the service manager keep the link that the steering has now, which has replaced one.
+// storeLink makes the service manager keep the links that the steering has now, which have replaced others.
 // If an upgrade begins first, that does it.
 func (d *daemon) storeLink(ctx context.Context) {
 	d.relinked.Store(true)

@@ -105,6 +105,7 @@ func steeringStatus(kernel steering.Status, err error) admin.SteeringStatus {
 		Missing:         append([]string{}, kernel.Missing...),
 		RoutesRestored:  kernel.Restored,
 		Unmatched:       map[string]uint64{},
+		FastPath:        fastPathStatus(kernel.FastPath),
 	}
 	for _, c := range kernel.Counters {
 		if c.Route == "" {
@@ -113,6 +114,14 @@ func steeringStatus(kernel steering.Status, err error) admin.SteeringStatus {
 	}
 	if err != nil {
 		status.Error = err.Error()
+	}
+	return status
+}
+
+func fastPathStatus(s steering.FastPathStatus) admin.FastPathStatus {
+	status := admin.FastPathStatus{Off: s.Off, Devices: []admin.FastDevice{}}
+	for _, d := range s.Devices {
+		status.Devices = append(status.Devices, admin.FastDevice(d))
 	}
 	return status
 }
@@ -181,7 +190,7 @@ func routeStatus(r proxy.RouteStatus) admin.RouteStatus {
 		Name: r.Name, Protocol: r.Protocol, Prefixes: r.Prefixes, Ports: r.Ports, Action: r.Action,
 		ConnsActive: r.ConnsActive, ConnsTotal: r.ConnsTotal, Denied: r.Denied, Limited: r.Limited,
 		ConnsPeak: r.ConnsPeak, MaxConns: r.MaxConns, MaxFlows: r.MaxFlows, NewConnsPerSecond: r.NewConnsPerSecond, Queue: r.Queue,
-		BytesToOrigin: r.BytesToOrigin, BytesToClient: r.BytesToClient, HeldBack: r.HeldBack,
+		BytesToOrigin: r.BytesToOrigin, BytesToClient: r.BytesToClient, HeldBack: r.HeldBack, Fast: admin.FastStatus(r.Fast),
 		Active: r.Active, Bytes: r.Bytes, Counts: admin.Counts(r.Counts), Errors: admin.Counts(r.Counts).Errors(),
 		Balance: r.Balance, NewPeak: r.NewPeak, LastNew: r.LastNew, QueuePeak: r.QueuePeak,
 		WaitSeconds: r.WaitSeconds, ConnectSeconds: r.ConnectSeconds, SessionSeconds: r.SessionSeconds,

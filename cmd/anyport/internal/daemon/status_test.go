@@ -73,6 +73,7 @@ func TestRouteStatusIsWhole(t *testing.T) {
 	served := proxy.RouteStatus{
 		Name: "web", Protocol: []string{"tcp"}, Prefixes: []string{"192.0.2.0/24"}, Ports: []string{"80"}, Action: "forward",
 		ConnsActive: 1, ConnsTotal: 2, Denied: 3, Limited: 4, ConnsPeak: 11, MaxConns: 12, MaxFlows: 13, NewConnsPerSecond: 14, Queue: 15, BytesToOrigin: 5, BytesToClient: 6, HeldBack: 7,
+		Fast:   proxy.FastStatus{Flows: 16, Datagrams: map[string]uint64{"to_origin": 17}, Refused: map[string]uint64{"off": 18}},
 		Active: map[string]int64{"tcp": 8}, Bytes: map[string]map[string]uint64{"tcp": {"to_origin": 9}},
 		BandwidthWaiting: map[string]int64{"to_client": 10}, QueueWaiting: &two, UnreachableSince: &noon,
 		Balance: "first", NewPeak: 16, LastNew: &noon, QueuePeak: 17, WaitSeconds: &half, ConnectSeconds: &half, SessionSeconds: &half,
@@ -87,6 +88,12 @@ func TestRouteStatusIsWhole(t *testing.T) {
 		}
 		if from.Field(i).IsZero() {
 			t.Errorf("the test sets no %s", name)
+		}
+		if name == "Fast" { // of another type, with the same fields
+			if got := to.FieldByName(name).Interface(); !reflect.DeepEqual(got, admin.FastStatus(served.Fast)) {
+				t.Errorf("%s is %v, want %v", name, got, served.Fast)
+			}
+			continue
 		}
 		if field := to.FieldByName(name); !field.IsValid() || !reflect.DeepEqual(field.Interface(), from.Field(i).Interface()) {
 			t.Errorf("%s is %v, want %v", name, field, from.Field(i))

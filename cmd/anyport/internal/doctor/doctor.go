@@ -65,6 +65,7 @@ var checks = []struct {
 	{"conntrack", checkConntrack},
 	{"clock", checkClock},
 	{"knock", checkKnock},
+	{"fast_path", checkFastPath},
 }
 
 // Examine judges the facts. It is pure: the same facts always make the same report.

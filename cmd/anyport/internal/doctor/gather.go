@@ -44,6 +44,7 @@ var gatherers = []struct {
 	{readMarkRules, []string{"tproxy_leftovers"}},
 	{readClock, []string{"clock"}},
 	{readKeys, nil}, // checkKnock judges the error
+	{readFastPath, []string{"fast_path"}},
 }
 
 // Gather reads the facts about this host and the network namespace of the calling thread, for the file

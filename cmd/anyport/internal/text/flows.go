@@ -18,7 +18,7 @@ type FlowTable struct {
 }
 
 // flowHeads are the columns; flowRow has a row of them.
-var flowHeads = []string{"ID", "PROTO", "CLIENT", "DST", "ROUTE", "ORIGIN", "STATE", "AGE", "IDLE", "TO ORIGIN", "TO CLIENT"}
+var flowHeads = []string{"ID", "PROTO", "CLIENT", "DST", "ROUTE", "ORIGIN", "STATE", "PATH", "AGE", "IDLE", "TO ORIGIN", "TO CLIENT"}
 
 // NewFlowTable makes a table without rows. Flush ends it.
 func NewFlowTable(out io.Writer) *FlowTable {
@@ -78,9 +78,17 @@ func flowRow(f admin.Flow) []string {
 		client += " via " + f.Peer
 	}
 	return []string{
-		f.ID, f.Protocol, client, f.Dst, f.Route, flowOrigin(f), f.State,
+		f.ID, f.Protocol, client, f.Dst, f.Route, flowOrigin(f), f.State, flowPath(f),
 		Seconds(f.AgeSeconds), Seconds(f.IdleSeconds), Bytes(f.ToOrigin), Bytes(f.ToClient),
 	}
+}
+
+// flowPath is which way a flow's datagrams go, and why not through the kernel alone; "-" for a conn.
+func flowPath(f admin.Flow) string {
+	if f.PathReason != "" {
+		return f.Path + ": " + f.PathReason
+	}
+	return cmp.Or(f.Path, "-")
 }
 
 // flowOrigin is "-" for an origin that is not reached yet, "waiting" for one that the conn waits for in a queue.

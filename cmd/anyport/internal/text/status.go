@@ -44,6 +44,7 @@ func summary(s *admin.Status) [][2]string {
 		{"anyport", fmt.Sprintf("%s, pid %d, %s for %v", s.Version, s.PID, state(s), time.Duration(s.UptimeSeconds)*time.Second)},
 		{"config", configText(s.Config)},
 		{"steering", steeringText(s.Steering)},
+		{"fast path", FastPath(s.Steering.FastPath)},
 		{"privileges", privilegesText(s)},
 		{"files", filesText(s)},
 		{"limits", limitsText(s)},

@@ -1,0 +1,63 @@
+package integration
+
+import (
+	"fmt"
+	"net"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestFastPathOutlivesACrash kills anyport while the kernel forwards its flows. It goes on while anyport is
+// dead: no datagram is lost, or goes to another flow. The next anyport goes on with them, from the same ports
+// and in the worker that their clients are steered to, and they end at their time.
+func TestFastPathOutlivesACrash(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	bpffs := t.TempDir()
+	if err := r.edge.Mount("bpf", bpffs); err != nil {
+		t.Fatal(err)
+	}
+	p := r.edge.serveWith(t, fmt.Sprintf("[listen]\nworkers = 2\n[steering]\npin = %q\n", filepath.Join(bpffs, "anyport"))+fastStormFile+"udp_idle_timeout = \"6s\"\n")
+	s := r.newFastStorm(t, p)
+	quiet := r.client.dial(t, "udp", "192.0.2.7:4712")
+	p.goFast(t, func(conn net.Conn) { s.stayed.Add(1); trade(t, conn, "again") }, quiet)
+	last := time.Now()
+	s.flows++
+	s.settles(t)
+
+	running := p.process
+	running.signal(t, syscall.SIGKILL)
+	running.wait(t)
+	dead := s.stayed.Load()
+	eventually(t, "the kernel forwards them without anyport", func() bool {
+		return t.Failed() || s.stayed.Load() > dead+int64(20*s.flows)
+	})
+	running = p.restart(t)
+	if got := p.status(t).Routes; got[0].ConnsActive+got[1].ConnsActive < s.flows-1 {
+		t.Errorf("%d and %d flows go on, of %d", got[0].ConnsActive, got[1].ConnsActive, s.flows)
+	}
+	s.flows--
+	s.settles(t)
+	eventually(t, "the quiet flow ends, and no other", func() bool {
+		flows := p.udpFlows(t)
+		_, still := flows[quiet.LocalAddr().String()]
+		if !still && len(flows) != s.flows {
+			t.Fatalf("%d flows are live, of %d", len(flows), s.flows)
+		}
+		return !still
+	})
+	if idle := time.Since(last); idle < 5*time.Second {
+		t.Errorf("the quiet flow ended after %v", idle)
+	}
+	s.calm()
+
+	running.signal(t, syscall.SIGTERM)
+	running.signal(t, syscall.SIGINT) // at once
+	running.wait(t)
+	if got := r.edge.spawn(t, exec.Command(program, "unload", "-c", p.file)).wait(t); got != 0 {
+		t.Errorf("unload ended with %d", got)
+	}
+}

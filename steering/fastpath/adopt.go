@@ -1,0 +1,101 @@
+package fastpath
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+
+	"github.com/cilium/ebpf"
+
+	"anyport/bpf"
+	"anyport/bpf/fastflow"
+)
+
+// Adopt makes the flows that a dead process has admitted those of p, and lists them with what was
+// forwarded of each. The program goes on forwarding them until [Path.Raise]: [Path.Leave] and
+// [Path.Remove] end those that nobody takes over. Call it once, before the first Admit, and not while
+// the process before lives.
+func (p *Path) Adopt() (iter.Seq2[fastflow.Flow, fastflow.Usage], error) {
+	if p == nil {
+		return func(func(fastflow.Flow, fastflow.Usage) bool) {}, nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.objects == nil {
+		return func(func(fastflow.Flow, fastflow.Usage) bool) {}, nil
+	}
+	found, err := p.readLeft()
+	if err != nil {
+		return nil, fmt.Errorf("read the flows that the last process has admitted: %w", err)
+	}
+	return func(yield func(fastflow.Flow, fastflow.Usage) bool) {
+		for _, f := range found {
+			if u, ok := p.Usage(f); ok && !yield(f, u) {
+				return
+			}
+		}
+	}, nil
+}
+
+// readLeft notes the flows that are whole in the kernel, and deletes what is left of others: the
+// process may have died between two steps. The caller holds mu.
+func (p *Path) readLeft() (found []fastflow.Flow, err error) {
+	all, err := readAll[key, entry](p.objects.Flows)
+	if err != nil {
+		return nil, err
+	}
+	counted, err := readAll[uint64, bpf.FastFlowUsage](p.objects.Usage)
+	if err != nil {
+		return nil, err
+	}
+	used, answered := map[uint64]bool{}, map[key]bool{}
+	for k, e := range all {
+		if e.ToClient != 0 {
+			continue
+		}
+		f := flowOf(e, false)
+		back := keyOf(f.Origin, f.Source)
+		answer, whole := all[back]
+		_, counts := counted[e.Id]
+		if f.SharesSource = answer.Shared != 0; !whole || !counts || !f.SharesSource && answer.Id != e.Id {
+			_ = p.objects.Flows.Delete(&k)
+			continue
+		}
+		p.flows[forth(k)] = admitted{e.Id, back, f.SharesSource, true}
+		if f.SharesSource {
+			p.shared[back]++
+		}
+		used[e.Id], answered[back] = true, true
+		found = append(found, f)
+	}
+	for k, e := range all {
+		if e.ToClient != 0 && !answered[k] {
+			_ = p.objects.Flows.Delete(&k)
+		}
+	}
+	for id := range counted {
+		if !used[id] {
+			_ = p.objects.Usage.Delete(id)
+		}
+	}
+	return found, nil
+}
+
+// readAll reads a map, some entries with each call of the kernel (since Linux 5.6).
+func readAll[K comparable, V any](m *ebpf.Map) (map[K]V, error) {
+	all := map[K]V{}
+	var cursor ebpf.MapBatchCursor
+	keys, values := make([]K, 4096), make([]V, 4096)
+	for {
+		n, err := m.BatchLookup(&cursor, keys, values, nil)
+		for i := range n {
+			all[keys[i]] = values[i]
+		}
+		if errors.Is(err, ebpf.ErrKeyNotExist) { // that was the last of it
+			return all, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}

@@ -1,0 +1,117 @@
+package fastpath
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
+)
+
+// Names of file descriptors on their way to another process. They are part of the protocol between
+// builds: maps have theirs of fast.bpf.c, links are followed by the interface index.
+const (
+	fdProgram = "program"
+	fdMap     = "map/"
+	fdLink    = "link/"
+)
+
+// Descriptors are the file descriptors of o by name. They still belong to o.
+func (o *Objects) Descriptors() map[string]int {
+	all := map[string]int{}
+	if o == nil {
+		return all
+	}
+	all[fdProgram] = o.Program.FD()
+	for name, m := range o.maps() {
+		all[fdMap+name] = (*m).FD()
+	}
+	for index, l := range o.Links {
+		if l, ok := l.(interface{ FD() int }); ok {
+			all[fdLink+strconv.Itoa(index)] = l.FD()
+		}
+	}
+	return all
+}
+
+// FromDescriptors makes objects of them. It owns them, on error too.
+func FromDescriptors(all map[string]int) (*Objects, error) {
+	o := &Objects{Links: map[int]link.Link{}}
+	var errs []error
+	for name, fd := range all {
+		errs = append(errs, o.take(name, fd))
+	}
+	for name, m := range o.maps() {
+		if *m == nil {
+			errs = append(errs, fmt.Errorf("%s is missing", name))
+		}
+	}
+	if o.Program == nil {
+		errs = append(errs, errors.New("the program is missing"))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, errors.Join(fmt.Errorf("inherit the fast path: %w", err), o.Close())
+	}
+	return o, nil
+}
+
+// take makes one object of a descriptor. One of an unknown name is closed: another build has it.
+func (o *Objects) take(name string, fd int) (err error) {
+	mapName, isMap := strings.CutPrefix(name, fdMap)
+	index, isLink := strings.CutPrefix(name, fdLink)
+	switch {
+	case name == fdProgram:
+		o.Program, err = ebpf.NewProgramFromFD(fd)
+	case isMap && o.maps()[mapName] != nil:
+		*o.maps()[mapName], err = ebpf.NewMapFromFD(fd)
+	case isLink:
+		err = o.takeLink(index, fd)
+	default:
+		err = unix.Close(fd)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
+// takeLink closes a link whose device is gone.
+func (o *Objects) takeLink(index string, fd int) error {
+	l, err := link.NewFromFD(fd)
+	if err != nil {
+		return err
+	}
+	i, err := strconv.Atoi(index)
+	if err == nil {
+		err = o.AdoptLink(i, l)
+	}
+	return err
+}
+
+// AdoptLink closes l unless it still attaches a program to the device.
+func (o *Objects) AdoptLink(index int, l link.Link) error {
+	info, err := l.Info()
+	if err != nil || info.TCX() == nil || int(info.TCX().Ifindex) != index {
+		return l.Close()
+	}
+	o.Links[index] = l
+	return nil
+}
+
+// TakeLinks has the links of another build attach the program of o, and closes the rest of it. This
+// needs no privileges.
+func (o *Objects) TakeLinks(before *Objects) error {
+	var errs []error
+	for index, l := range before.Links {
+		if err := l.Update(o.Program); err != nil {
+			errs = append(errs, fmt.Errorf("replace the program forward_admitted: %w", err))
+			continue
+		}
+		o.Links[index] = l
+		delete(before.Links, index)
+	}
+	return errors.Join(append(errs, before.Close())...)
+}

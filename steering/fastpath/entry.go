@@ -1,0 +1,103 @@
+package fastpath
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"time"
+
+	"anyport/bpf"
+	"anyport/bpf/fastflow"
+)
+
+type (
+	key   = bpf.FastFlowKey
+	entry = bpf.FastFlowEntry
+)
+
+// way is how datagrams leave for one address.
+type way struct {
+	device int
+	mtu    uint16 // of a whole IP packet
+}
+
+// entries are what the table has of a flow: an entry for the client's datagrams, and one for the
+// origin's. The second has no flow of its own if others have the same source and origin.
+type entries struct {
+	forth, back        key
+	toOrigin, toClient entry
+}
+
+// entriesOf describes f to the program.
+func entriesOf(f fastflow.Flow, client, origin way, generation uint32, id uint64) entries {
+	e := entries{forth: keyOf(f.Client, f.Dst), back: keyOf(f.Origin, f.Source)}
+	e.toOrigin = entry{
+		Own: e.forth, To: keyOf(f.Source, f.Origin), Generation: generation, Id: id,
+		In: uint32(client.device), InMtu: client.mtu, Out: uint32(origin.device), OutMtu: origin.mtu,
+		Puts: uint8(f.Header), Idle: uint64(f.Idle), Until: uint64(f.Until),
+	}
+	e.toClient = entry{
+		Own: e.back, To: keyOf(f.Dst, f.Client), Generation: generation, Id: id, ToClient: 1,
+		In: uint32(origin.device), InMtu: origin.mtu, Out: uint32(client.device), OutMtu: client.mtu,
+		Idle: uint64(f.Idle), Until: uint64(f.Until),
+	}
+	if f.Header == fastflow.SPP {
+		e.toClient.Takes = uint8(fastflow.SPP)
+	}
+	if f.SharesSource {
+		e.toClient = sharedEntry(e.back)
+	}
+	return e
+}
+
+// sharedEntry says that the header of an answer names its flow.
+func sharedEntry(back key) entry { return entry{Own: back, ToClient: 1, Shared: 1} }
+
+// flowOf is the flow whose client's datagrams have e.
+func flowOf(e entry, shares bool) fastflow.Flow {
+	f := fastflow.Flow{Header: fastflow.Header(e.Puts), SharesSource: shares}
+	f.Client, f.Dst = addressesOf(e.Own)
+	f.Source, f.Origin = addressesOf(e.To)
+	f.Idle, f.Until = time.Duration(e.Idle), time.Duration(e.Until)
+	return f
+}
+
+// keyOf has IPv4 as ::ffff:a.b.c.d.
+func keyOf(src, dst netip.AddrPort) key {
+	return key{Src: words(src.Addr()), Dst: words(dst.Addr()), Sport: inverted(src.Port()), Dport: inverted(dst.Port())}
+}
+
+// addressesOf is the inverse of keyOf.
+func addressesOf(k key) (src, dst netip.AddrPort) {
+	return netip.AddrPortFrom(address(k.Src), inverted(k.Sport)), netip.AddrPortFrom(address(k.Dst), inverted(k.Dport))
+}
+
+// words are an address in network byte order, as the program loads it.
+func words(a netip.Addr) (w [4]uint32) {
+	b := a.As16()
+	for i := range w {
+		w[i] = binary.NativeEndian.Uint32(b[4*i:])
+	}
+	return w
+}
+
+func address(w [4]uint32) netip.Addr {
+	var b [16]byte
+	for i := range w {
+		binary.NativeEndian.PutUint32(b[4*i:], w[i])
+	}
+	return netip.AddrFrom16(b).Unmap()
+}
+
+// inverted is a port in network byte order, and back.
+func inverted(port uint16) uint16 {
+	return binary.NativeEndian.Uint16(binary.BigEndian.AppendUint16(nil, port))
+}
+
+// usageOf is what the program has counted, as of now by CLOCK_MONOTONIC.
+func usageOf(counted *bpf.FastFlowUsage, now uint64) fastflow.Usage {
+	return fastflow.Usage{
+		ToOrigin: fastflow.Count{Packets: counted.ToOrigin.Packets, Bytes: counted.ToOrigin.Bytes},
+		ToClient: fastflow.Count{Packets: counted.ToClient.Packets, Bytes: counted.ToClient.Bytes},
+		Quiet:    time.Duration(max(0, int64(now-counted.Last))),
+	}
+}

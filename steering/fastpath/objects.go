@@ -1,0 +1,125 @@
+package fastpath
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/features"
+	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
+
+	"anyport/bpf"
+)
+
+// Objects are the program and the maps that user space needs, in the kernel, and the links that attach
+// the program. The program holds the other maps.
+type Objects struct {
+	Program    *ebpf.Program
+	Flows      *ebpf.Map
+	Usage      *ebpf.Map
+	Generation *ebpf.Map
+	Links      map[int]link.Link // by interface index
+}
+
+// Load loads the program and makes its maps. It needs CAP_BPF and CAP_NET_ADMIN.
+func Load() (*Objects, error) {
+	spec, err := spec()
+	if err != nil {
+		return nil, err
+	}
+	var o struct {
+		Program    *ebpf.Program `ebpf:"forward_admitted"`
+		Flows      *ebpf.Map     `ebpf:"fast_flows"`
+		Usage      *ebpf.Map     `ebpf:"fast_usage"`
+		Generation *ebpf.Map     `ebpf:"fast_generation"`
+	}
+	if err := spec.LoadAndAssign(&o, nil); err != nil {
+		return nil, fmt.Errorf("load the program forward_admitted: %w", err)
+	}
+	return &Objects{o.Program, o.Flows, o.Usage, o.Generation, map[int]link.Link{}}, nil
+}
+
+// maps are the maps by their names in fast.bpf.c.
+func (o *Objects) maps() map[string]**ebpf.Map {
+	return map[string]**ebpf.Map{
+		bpf.FastMapFastFlows: &o.Flows, bpf.FastMapFastUsage: &o.Usage, bpf.FastMapFastGeneration: &o.Generation,
+	}
+}
+
+// CheckBuild says whether o is of this build: the program to the instruction, and the maps.
+func (o *Objects) CheckBuild() error {
+	spec, err := spec()
+	if err != nil {
+		return err
+	}
+	info, err := o.Program.Info()
+	if err != nil {
+		return fmt.Errorf("read about the program forward_admitted: %w", err)
+	}
+	if err := spec.Programs[bpf.FastProgForwardAdmitted].Compatible(info); err != nil {
+		return fmt.Errorf("the program forward_admitted is of another version: %w", err)
+	}
+	for name, m := range o.maps() {
+		if err := spec.Maps[name].Compatible(*m); err != nil {
+			return fmt.Errorf("the map %s is of another version: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// spec is the program for this kernel.
+func spec() (*ebpf.CollectionSpec, error) {
+	spec, err := bpf.LoadFast()
+	if err != nil {
+		return nil, err
+	}
+	if features.HaveProgramHelper(ebpf.SchedCLS, asm.FnKtimeGetCoarseNs) == nil {
+		err = spec.Variables[bpf.FastVarHasCoarseClock].Set(uint32(1))
+	}
+	return spec, errors.Join(err, spec.Variables[bpf.FastVarIpv6Flag].Set(ipv6Flag()))
+}
+
+// ipv6Flag is BPF_F_IPV6 of linux/bpf.h where the kernel knows it: with the features of Linux 6.16.
+func ipv6Flag() uint32 {
+	const bpfFIPv6 = 1 << 7
+	if version, err := features.LinuxVersionCode(); err == nil && version >= 6<<16|16<<8 {
+		return bpfFIPv6
+	}
+	return 0
+}
+
+// Close closes the descriptors. What another process holds or what is pinned stays.
+func (o *Objects) Close() error {
+	if o == nil {
+		return nil
+	}
+	errs := []error{o.Program.Close()}
+	for _, l := range o.Links {
+		errs = append(errs, l.Close())
+	}
+	for _, m := range o.maps() {
+		errs = append(errs, (*m).Close())
+	}
+	clear(o.Links)
+	return errors.Join(errs...)
+}
+
+// monotonic is the clock of the program, in ns.
+func monotonic() uint64 {
+	var t unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &t) != nil {
+		return 0
+	}
+	return uint64(t.Nano())
+}
+
+// sinceBoot counts suspended time, too.
+func sinceBoot() uint64 {
+	var t unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &t) != nil {
+		return 0
+	}
+	return uint64(t.Nano())
+}

@@ -1,0 +1,179 @@
+package fastpath
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+)
+
+// Open makes a Path of objects that were loaded or come from another process. It owns them, on error
+// too. The program is attached by [Path.Serve]. The flows that the other process has admitted are
+// forwarded until [Path.Raise].
+func Open(o *Objects, log *slog.Logger) (p *Path, err error) {
+	p = &Path{objects: o, log: log, flows: map[forth]admitted{}, shared: map[key]int{}}
+	p.lastID.Store(sinceBoot()) // no process admits as many flows as ns pass: so no id is another's
+	p.attached.Store(&map[int]device{})
+	if err = p.devices.open(); err == nil {
+		p.ways, err = openWays()
+	}
+	if err == nil {
+		err = p.events.open()
+	}
+	p.devices.rulesChanged.Store(true)
+	if err == nil {
+		err = p.readGeneration()
+	}
+	if err != nil {
+		return nil, errors.Join(err, p.Release())
+	}
+	return p, nil
+}
+
+// readGeneration begins with the generation of the process before, or with 1.
+func (p *Path) readGeneration() error {
+	var now uint32
+	if err := p.objects.Generation.Lookup(uint32(0), &now); err != nil {
+		return fmt.Errorf("read the generation of the fast path: %w", err)
+	}
+	p.generation.Store(now)
+	if now == 0 {
+		return p.Raise()
+	}
+	return nil
+}
+
+// Serve attaches the program to all fit devices of this thread's network namespace if a route needs
+// it, and detaches it if none does.
+func (p *Path) Serve(wanted bool) error {
+	if p == nil {
+		return nil
+	}
+	p.devices.mu.Lock()
+	p.devices.wanted = wanted
+	p.devices.mu.Unlock()
+	return p.Update()
+}
+
+// Update attaches the program to new devices, and ends the forwarding of all flows if a device, its
+// MTU or what speaks against it has changed.
+func (p *Path) Update() error {
+	if p == nil {
+		return nil
+	}
+	p.devices.mu.Lock()
+	defer p.devices.mu.Unlock()
+	if !p.devices.isOpen() {
+		return nil
+	}
+	var attached map[int]device
+	before := maps.Clone(p.objects.Links)
+	err := p.devices.within(func() (err error) {
+		attached, err = p.devices.update(p.objects)
+		return err
+	})
+	if attached == nil {
+		return err
+	}
+	if !maps.Equal(before, p.objects.Links) {
+		p.relinked.Store(true)
+	}
+	first := !p.devices.known
+	p.devices.known = true
+	if maps.Equal(*p.attached.Load(), attached) {
+		return err
+	}
+	p.attached.Store(&attached)
+	p.log.Info("fast path attached", "devices", names(attached))
+	if first { // the flows of a process before go on until somebody raises
+		return err
+	}
+	return errors.Join(err, p.Raise())
+}
+
+// Relinked reports whether there are other links since the last call: who keeps copies of their
+// descriptors has old ones.
+func (p *Path) Relinked() bool { return p != nil && p.relinked.Swap(false) }
+
+// Devices says which devices datagrams are forwarded between, and what speaks against the others.
+func (p *Path) Devices() []Device {
+	if p == nil {
+		return nil
+	}
+	p.devices.mu.Lock()
+	defer p.devices.mu.Unlock()
+	return p.devices.state
+}
+
+// Keep has do look at the objects, while nothing is attached or detached.
+func (p *Path) Keep(do func(*Objects) error) error {
+	if p == nil {
+		return nil
+	}
+	p.devices.mu.Lock()
+	defer p.devices.mu.Unlock()
+	if !p.devices.isOpen() {
+		return nil
+	}
+	return do(p.objects)
+}
+
+// Descriptors are the file descriptors that another process needs to go on. They still belong to p.
+func (p *Path) Descriptors() map[string]int {
+	if p == nil {
+		return nil
+	}
+	p.devices.mu.Lock()
+	defer p.devices.mu.Unlock()
+	if !p.devices.isOpen() {
+		return nil
+	}
+	return p.objects.Descriptors()
+}
+
+// Close ends the forwarding, whoever else holds the links.
+func (p *Path) Close() error {
+	if p == nil {
+		return nil
+	}
+	err := p.Raise()
+	p.devices.mu.Lock()
+	if p.devices.isOpen() {
+		err = errors.Join(err, p.objects.detachOthers(nil))
+	}
+	p.devices.mu.Unlock()
+	return errors.Join(err, p.Release())
+}
+
+// Release closes what this process has of the fast path. The forwarding goes on if another process or
+// a pin holds the links.
+func (p *Path) Release() error {
+	if p == nil {
+		return nil
+	}
+	p.devices.mu.Lock()
+	defer p.devices.mu.Unlock()
+	p.raising.Lock()
+	defer p.raising.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.devices.close()
+	p.events.close()
+	p.ways.close()
+	err := p.objects.Close()
+	p.objects = nil
+	if err != nil {
+		return fmt.Errorf("close the fast path: %w", err)
+	}
+	return nil
+}
+
+// names are sorted.
+func names(attached map[int]device) (all []string) {
+	for _, d := range attached {
+		all = append(all, d.name)
+	}
+	slices.Sort(all)
+	return all
+}

@@ -1,0 +1,35 @@
+package fastpath
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestWithoutPrivileges: a process that has given up CAP_NET_ADMIN goes by what it has read before, until
+// the kernel reports that rules have changed: those it can't read.
+func TestWithoutPrivileges(t *testing.T) {
+	r := newRig(t)
+	if _, err := exec.LookPath("iptables-legacy"); err == nil {
+		r.shell("iptables-legacy -A FORWARD -j ACCEPT") // not an obstacle, and this process has to look at it
+	}
+	p := r.open()
+	generation := p.Generation()
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var none [2]unix.CapUserData
+	r.check(unix.Capset(&header, &none[0])) // of this thread, which ends with the test
+
+	for range 2 {
+		r.check(p.Update())
+		if off(p, "c0") != "" || off(p, "o0") != "" || p.Generation() != generation {
+			t.Fatalf("without privileges: %+v", p.Devices())
+		}
+	}
+	r.shell("nft add table inet filter") // a new process of root has all privileges
+	p.checkRules()
+	if !strings.Contains(off(p, "c0"), "operation not permitted") || p.Generation() == generation {
+		t.Errorf("after a change: %+v", p.Devices())
+	}
+}

@@ -1,0 +1,114 @@
+package fastpath
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"sync"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"anyport/bpf/fastflow"
+)
+
+// ways asks the kernel through which device datagrams leave, and remembers the answers until the
+// generation changes: flows share origins, and often clients. Any goroutine may use it.
+type ways struct {
+	handle *netlink.Handle // for the namespace that it was opened in; its requests wait for each other
+
+	mu         sync.Mutex
+	generation uint32
+	known      map[addresses]way
+}
+
+// addresses are what the kernel chooses a route by.
+type addresses struct{ src, dst netip.Addr }
+
+// maxWays bounds what is remembered: 5 MB.
+const maxWays = 1 << 16
+
+func openWays() (*ways, error) {
+	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("open a netlink socket: %w", err)
+	}
+	return &ways{handle: handle, known: map[addresses]way{}}, nil
+}
+
+// of returns the way from one address to another. devices has the MTU of each device that the
+// program is attached to.
+func (w *ways) of(src, dst netip.Addr, generation uint32, devices map[int]device) (way, error) {
+	at := addresses{src, dst}
+	w.mu.Lock()
+	if w.generation != generation || len(w.known) >= maxWays {
+		w.generation = generation
+		clear(w.known)
+	}
+	found, ok := w.known[at]
+	w.mu.Unlock()
+	if !ok {
+		var err error
+		if found, err = w.ask(at, devices); err != nil {
+			return way{}, err
+		}
+		w.mu.Lock()
+		if w.generation == generation {
+			w.known[at] = found
+		}
+		w.mu.Unlock()
+	}
+	return found, nil
+}
+
+// ask asks the kernel. The route's MTU may be less than the device's, and includes what ICMP errors
+// have said.
+func (w *ways) ask(at addresses, devices map[int]device) (way, error) {
+	routes, err := w.handle.RouteGetWithOptions(at.dst.AsSlice(), &netlink.RouteGetOptions{SrcAddr: at.src.AsSlice()})
+	if err != nil || len(routes) == 0 || routes[0].Type != unix.RTN_UNICAST {
+		return way{}, fastflow.Unrouted
+	}
+	r := routes[0]
+	d, ok := devices[r.LinkIndex]
+	if !ok {
+		return way{}, fastflow.Device
+	}
+	mtu := d.mtu
+	if r.MTU > 0 {
+		mtu = min(mtu, r.MTU)
+	}
+	return way{r.LinkIndex, uint16(min(mtu, 1<<16-1))}, nil
+}
+
+// maxAsked bounds how many ways are asked about again when routes change.
+const maxAsked = 1 << 12
+
+// changed reports whether the kernel now answers differently about what was asked before, or may.
+func (w *ways) changed(devices map[int]device) bool {
+	w.mu.Lock()
+	known := maps.Clone(w.known)
+	w.mu.Unlock()
+	if len(known) > maxAsked {
+		w.forget()
+		return true
+	}
+	for at, before := range known {
+		if now, err := w.ask(at, devices); err != nil || now != before {
+			w.forget()
+			return true
+		}
+	}
+	return false
+}
+
+func (w *ways) forget() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	clear(w.known)
+}
+
+func (w *ways) close() {
+	if w != nil {
+		w.handle.Close()
+	}
+}
