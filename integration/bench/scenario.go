@@ -125,7 +125,7 @@ var udpScenarios = []scenario{{
 	Job:   load.Job{Kind: "udp-bulk", Train: 1, Size: 1200},
 }, {
 	Name: "bulk-greeted", Protocol: "udp", Rival: "nginx", Metrics: perBulk,
-	Peers: []string{"anyport", "anyport-spp", "anyport-user", "nginx", "go", "dnat", "routed"},
+	Peers: udpPeers,
 	Title: "The same after 16 questions and answers, with which protocols that carry bulk begin",
 	Job:   load.Job{Kind: "udp-bulk", Train: 1, Size: 1200, Greet: 16},
 }, {
