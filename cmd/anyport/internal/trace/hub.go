@@ -2,7 +2,6 @@ package trace
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -109,7 +108,7 @@ func (h *Hub) remove(t *Tracer) {
 func (h *Hub) Pause(reason string, why error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.closed = errors.Join(why)
+	h.closed = why
 	for _, t := range *h.tracers.Load() {
 		t.end(reason)
 		h.remove(t)
