@@ -156,6 +156,17 @@ func TestHubPause(t *testing.T) {
 	mustOpen(t, h, admin.TraceFilter{}).Close()
 }
 
+// TestRefused: what was refused has no bytes and no age, with an id and without one.
+func TestRefused(t *testing.T) {
+	for step, id := range map[route.Step]route.ID{route.StepRefused: 7, route.StepEnded: 0} {
+		e := stepAt(time.Now(), "198.51.100.7:1", step)
+		e.ID = id
+		if line := stepLine(&e, e.At); line.Event != admin.TraceRefused || line.ToOrigin != nil || (line.ID != "") != (id != 0) {
+			t.Errorf("%+v", line)
+		}
+	}
+}
+
 // TestTracerOrder: events are told in the order of time, whoever comes first.
 func TestTracerOrder(t *testing.T) {
 	h, f := newTestHub()
