@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -27,6 +28,7 @@ type fakes struct {
 	lost    func(uint64)
 	step    func(route.Traced)
 	err     error // of SetTrace
+	watch   error // of WatchTrace; nil: it watches
 }
 
 func (f *fakes) SetTrace(filters []steering.TraceFilter) error {
@@ -39,7 +41,11 @@ func (f *fakes) SetTrace(filters []steering.TraceFilter) error {
 func (f *fakes) WatchTrace(ctx context.Context, each func(steering.TraceEvent), lost func(uint64)) error {
 	f.mu.Lock()
 	f.packet, f.lost = each, lost
+	err := f.watch
 	f.mu.Unlock()
+	if err != nil {
+		return err
+	}
 	<-ctx.Done()
 	f.mu.Lock()
 	f.packet = nil
@@ -165,6 +171,27 @@ func TestRefused(t *testing.T) {
 			t.Errorf("%+v", line)
 		}
 	}
+}
+
+// TestKernelIsNotWatched: a trace without the kernel's half ends with the reason, and the next one tries again.
+func TestKernelIsNotWatched(t *testing.T) {
+	h, f := newTestHub()
+	f.watch = errors.New("too many open files")
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	tracer := mustOpen(t, h, admin.TraceFilter{})
+	lines := tracer.Next(ctx)
+	if len(lines) != 1 || lines[0].Event != admin.TraceEnd || !strings.Contains(lines[0].Reason, "too many open files") {
+		t.Fatalf("%+v", lines)
+	}
+	if _, err := h.Open(admin.TraceFilter{}); err == nil {
+		t.Error("a trace joins those that have ended")
+	}
+	tracer.Close()
+	f.watch = nil
+	next := mustOpen(t, h, admin.TraceFilter{})
+	f.awaitWatch(t)
+	next.Close()
 }
 
 // TestTracerOrder: events are told in the order of time, whoever comes first.
