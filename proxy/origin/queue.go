@@ -38,8 +38,8 @@ func (q *queues) add(n int32) {
 // free calls the first of each queue. It does nothing without queues.
 func (q *queues) free() {
 	if q != nil {
-		q.both[0].Free()
-		q.both[1].Free()
+		q.both[0].CallFirst()
+		q.both[1].CallFirst()
 	}
 }
 
@@ -47,7 +47,8 @@ func (q *queues) free() {
 // max_conns: of all event loops, in the order in which they came. It is kept across reloads, and is safe for concurrent use.
 //
 // What frees a place calls the first that waits: its loop picks an origin again. If that finds none,
-// the conn keeps its place in the queue. A conn that leaves after it was called has the next one called,
+// the conn keeps its place in the queue. Nobody else is called until that loop has answered: of two that
+// are called, the second might be faster. A conn that leaves after it was called has the next one called,
 // so that no call is lost; and a conn that joins must look for a place again afterwards, since the last
 // one may have been freed while nobody waited yet.
 type Queue struct {
@@ -102,36 +103,24 @@ func (q *Queue) displaceFor(who netip.Addr) bool {
 	for w := q.last; w != nil; w = w.prev {
 		if client.Of(w.Client) == largest.Value {
 			q.unlink(w)
-			w.displaced = true
-			q.call(w)
+			w.displaced, w.called = true, true
+			w.Call()
 			return true
 		}
 	}
 	return false
 }
 
-// Free calls the first that was not called yet: there may be a place for it.
-func (q *Queue) Free() {
-	if q.Waiting() == 0 {
-		return
-	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.callFrom(q.first)
-}
-
-// CallFirst calls the first, unless its loop has not answered its last call yet: whoever is served or
-// passes has the next one called. Unlike Free it is for callers that have not freed a place: two of
-// them must not call two conns for one place, of which the second might take it.
+// CallFirst calls the first, because there may be a place for it, unless its loop has not answered its last
+// call yet. No other conn is called then, which could be faster and take the place: whoever is served or
+// passes has the next one called, so that several free places are found one after the other.
 func (q *Queue) CallFirst() {
 	if q.Waiting() == 0 {
 		return
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.first != nil && !q.first.called {
-		q.call(q.first)
-	}
+	q.call(q.first)
 }
 
 // Answer notes that w's loop has seen the call, and picks now. It reports whether w has lost its place.
@@ -153,7 +142,7 @@ func (q *Queue) IsFirst(w *Waiter) bool {
 func (q *Queue) PassOn(w *Waiter) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.callFrom(w.next)
+	q.call(w.next)
 }
 
 // Leave takes w out, if it is in.
@@ -165,22 +154,16 @@ func (q *Queue) Leave(w *Waiter) {
 	}
 	q.unlink(w)
 	if w.called {
-		q.callFrom(q.first)
+		q.call(q.first)
 	}
 }
 
-func (q *Queue) callFrom(w *Waiter) {
-	for ; w != nil; w = w.next {
-		if !w.called {
-			q.call(w)
-			return
-		}
-	}
-}
-
+// call calls w, if there is one, and if its loop has answered its last call.
 func (q *Queue) call(w *Waiter) {
-	w.called = true
-	w.Call()
+	if w != nil && !w.called {
+		w.called = true
+		w.Call()
+	}
 }
 
 // link puts w behind those that have waited for longer: usually the end, unless another process has

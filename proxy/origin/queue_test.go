@@ -68,13 +68,10 @@ func (q *naiveQueue) join(w *naiveWaiter, most int, victim string) bool {
 	return true
 }
 
-func (q *naiveQueue) callFrom(at int) {
-	for _, w := range q.waiting[at:] {
-		if !w.called {
-			w.called = true
-			q.called = append(q.called, w.name)
-			return
-		}
+func (q *naiveQueue) call(at int) {
+	if at < len(q.waiting) && !q.waiting[at].called {
+		q.waiting[at].called = true
+		q.called = append(q.called, q.waiting[at].name)
 	}
 }
 
@@ -108,8 +105,8 @@ func TestQueue(t *testing.T) {
 					in = append(in, w)
 				}
 			case op == 2:
-				q.Free()
-				naive.callFrom(0)
+				q.CallFirst()
+				naive.call(0)
 			case op == 3:
 				w := pick()
 				if got := q.Answer(w); got != naive.displaced[names[w]] {
@@ -119,7 +116,7 @@ func TestQueue(t *testing.T) {
 			case op == 4:
 				if w := pick(); !naive.displaced[names[w]] {
 					q.PassOn(w)
-					naive.callFrom(slices.Index(naive.waiting, oracles[w]) + 1)
+					naive.call(slices.Index(naive.waiting, oracles[w]) + 1)
 				}
 			default:
 				w := pick()
@@ -128,7 +125,7 @@ func TestQueue(t *testing.T) {
 				if at := slices.Index(naive.waiting, oracles[w]); at >= 0 {
 					naive.waiting = slices.Delete(naive.waiting, at, at+1)
 					if oracles[w].called {
-						naive.callFrom(0)
+						naive.call(0)
 					}
 				}
 				in = slices.DeleteFunc(in, func(o *Waiter) bool { return o == w })
@@ -158,7 +155,8 @@ func TestQueue(t *testing.T) {
 
 // TestCallFirst: for one place, one conn is called at a time, however many ask.
 func TestCallFirst(t *testing.T) {
-	var q Queue
+	all := newQueues()
+	q := &all.both[0]
 	var called []string
 	waiters := map[string]*Waiter{}
 	for n, name := range []string{"a", "b"} {
@@ -173,6 +171,10 @@ func TestCallFirst(t *testing.T) {
 	}
 	q.Answer(waiters["a"])
 	q.CallFirst()
+	q.of.free() // a place, while a's loop has not answered: b must not take it
+	if got := strings.Join(called, ""); got != "aa" {
+		t.Errorf("called %q, want a twice, and not b", got)
+	}
 	q.Leave(waiters["a"]) // it was called, so the next one is
 	q.CallFirst()
 	if got := strings.Join(called, ""); got != "aab" {
@@ -212,7 +214,7 @@ func TestNoPlaceIsLost(t *testing.T) {
 						return
 					}
 					if p.HasRoom(ask) {
-						p.Queue(asking(0, nil)).Free()
+						p.Queue(asking(0, nil)).CallFirst()
 					}
 					for o == nil {
 						select {
@@ -225,7 +227,7 @@ func TestNoPlaceIsLost(t *testing.T) {
 						o = take(ask)
 					}
 					p.Queue(asking(0, nil)).Leave(w)
-					p.Queue(asking(0, nil)).Free()
+					p.Queue(asking(0, nil)).CallFirst()
 				}
 				runtime.Gosched()
 				o.End()

@@ -149,7 +149,7 @@ func (l *loop) serveCalled() {
 // serveFirst looks for an origin for a conn whose turn it is.
 func (l *loop) serveFirst(c *conn, p *place) {
 	if l.dialNext(c, route.NoOrigin); c.state != waiting {
-		p.queue.Free() // there may be room for the next one too
+		p.queue.CallFirst() // there may be room for the next one too
 	}
 }
 
