@@ -195,3 +195,31 @@ func TestSysdump(t *testing.T) {
 		t.Error("there is a log of no process")
 	}
 }
+
+// TestSysdumpOfFileThatHangs: doctor and sysdump come to their end where the file is on a network mount whose server
+// does not answer, and say so.
+func TestSysdumpOfFileThatHangs(t *testing.T) {
+	t.Parallel()
+	edge := newRig(t).edge
+	mount, _ := edge.hang(t)
+	file := filepath.Join(mount, "anyport.toml")
+	archive := filepath.Join(t.TempDir(), "dump.tar.gz")
+	doctor := edge.spawn(t, exec.Command(program, "doctor", "-c", file))
+	dump := edge.spawn(t, exec.Command(program, "sysdump", archive, "-c", file, "--socket", "/nowhere"))
+	doctor.waitFor(t, patience)
+	doctor.expect(t, "is it on a network mount that hangs?")
+	if status := dump.waitFor(t, 2*patience); status != 0 {
+		t.Errorf("sysdump ends with %d", status)
+	}
+	packed, err := os.ReadFile(archive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, names := unpack(t, packed)
+	checkReadme(t, files, names)
+	for _, name := range []string{"README", "doctor.txt"} {
+		if !strings.Contains(strings.Join(strings.Fields(files[name]), " "), "is it on a network mount that hangs?") {
+			t.Errorf("%s does not say why the file is missing: %s", name, files[name])
+		}
+	}
+}

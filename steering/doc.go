@@ -37,6 +37,7 @@
 //	withdraw.go           sockets leave the program without refusing what a packet filter let pass
 //	knock.go              who has knocked, and how far; doors.go: the open doors
 //	knock_nonces.go       the datagrams that have opened one, each once
-//	trace.go              tells of each packet that somebody wants to see
+//	trace.go              tells of each packet that somebody wants to see; scans.go: of those that nobody serves
+//	ring.go               reads a ring buffer of the program: of doors, traces, scans
 //	drain.go              no new conns of a route; closed_services.go: none of one dst
 package steering

@@ -2,14 +2,13 @@ package steering
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
 	"os"
+	"time"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/ringbuf"
 
 	"anyport/bpf"
 	"anyport/steering/bpfmaps"
@@ -72,27 +71,20 @@ func (s *Steering) takeDoors(former map[string]*ebpf.Map) error {
 // ends. What the process before has not read comes first. It returns early only if the kernel cannot
 // tell.
 func (s *Steering) WatchDoors(ctx context.Context, opened func(route string, client netip.Addr)) error {
-	s.mu.Lock()
-	if s.isClosed() {
-		s.mu.Unlock()
-		return nil
+	ring, err := s.openRing(ctx, bpf.SteerMapOpenedDoors)
+	if ring == nil || err != nil {
+		return err
 	}
-	reader, err := ringbuf.NewReader(s.objects.OpenedDoors)
-	s.mu.Unlock()
-	if err != nil {
-		return fmt.Errorf("watch which doors the kernel opens: %w", err)
-	}
-	defer reader.Close()
-	defer context.AfterFunc(ctx, func() { reader.Close() })() // ends a read that waits
-	var record ringbuf.Record
+	defer ring.close()
 	for {
-		switch err := reader.ReadInto(&record); {
-		case ctx.Err() != nil, errors.Is(err, os.ErrClosed):
+		sample, err := ring.read(time.Time{})
+		switch {
+		case errors.Is(err, os.ErrClosed):
 			return nil
 		case err != nil:
 			return fmt.Errorf("watch which doors the kernel opens: %w", err)
 		}
-		if route, client, ok := s.parseDoor(record.RawSample); ok {
+		if route, client, ok := s.parseDoor(sample); ok {
 			opened(route, client)
 		}
 	}
@@ -100,8 +92,8 @@ func (s *Steering) WatchDoors(ctx context.Context, opened func(route string, cli
 
 // parseDoor reads a record of the ring buffer, struct door. A route that is not in service any more has none.
 func (s *Steering) parseDoor(sample []byte) (route string, client netip.Addr, ok bool) {
-	var door bpf.SteerDoor
-	if _, err := binary.Decode(sample, binary.NativeEndian, &door); err != nil {
+	door, ok := decodeRecord[bpf.SteerDoor](sample)
+	if !ok {
 		return "", client, false
 	}
 	s.mu.Lock()

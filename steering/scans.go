@@ -2,7 +2,6 @@ package steering
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -10,10 +9,9 @@ import (
 	"runtime"
 	"time"
 
-	"github.com/cilium/ebpf/ringbuf"
-
 	"anyport/bpf"
 	"anyport/config"
+	"anyport/steering/bpfmaps"
 )
 
 // Scan is a packet to a port that nobody serves: a SYN, or a datagram.
@@ -43,12 +41,12 @@ func scansOfCPU(cpus int) uint32 {
 //
 // While nothing is reported, it waits in the kernel without a timer.
 func (s *Steering) WatchScans(ctx context.Context, report func([]Scan)) error {
-	w, err := s.newScanWatch()
-	if w == nil || err != nil {
+	ring, err := s.openRing(ctx, bpf.SteerMapScans)
+	if ring == nil || err != nil {
 		return err
 	}
-	defer w.reader.Close()
-	defer context.AfterFunc(ctx, func() { w.reader.Close() })() // ends a read that waits
+	defer ring.close()
+	w := scanWatch{steering: s, ring: ring}
 	for ctx.Err() == nil {
 		if err := w.begin(); err != nil {
 			return err
@@ -71,23 +69,8 @@ func (s *Steering) WatchScans(ctx context.Context, report func([]Scan)) error {
 // scanWatch reads the ring of scans. It belongs to the goroutine of WatchScans.
 type scanWatch struct {
 	steering *Steering
-	reader   *ringbuf.Reader
-	record   ringbuf.Record
+	ring     *ring
 	batch    []Scan
-}
-
-// newScanWatch returns nil if the steering is closed.
-func (s *Steering) newScanWatch() (*scanWatch, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.isClosed() {
-		return nil, nil
-	}
-	reader, err := ringbuf.NewReader(s.objects.Scans)
-	if err != nil {
-		return nil, fmt.Errorf("open the ring of scans: %w", err)
-	}
-	return &scanWatch{steering: s, reader: reader}, nil
 }
 
 // begin lets the kernel report again. The number of the round is taken from the map, where the process before
@@ -114,36 +97,25 @@ func (w *scanWatch) begin() error {
 // read waits for a report and reads all that there are.
 func (w *scanWatch) read() ([]Scan, error) {
 	w.batch = w.batch[:0]
-	w.reader.SetDeadline(time.Time{})
+	var wait time.Time // without end
 	for len(w.batch) < mostScanBatch {
-		err := w.reader.ReadInto(&w.record)
+		sample, err := w.ring.read(wait)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			break
 		}
 		if err != nil {
 			return w.batch, err
 		}
-		if scan, ok := parseScan(w.record.RawSample); ok {
-			w.batch = append(w.batch, scan)
+		if raw, ok := decodeRecord[bpf.SteerTuple](sample); ok {
+			w.batch = append(w.batch, Scan{
+				Protocol: protocolOf(raw.Protocol),
+				Client:   bpfmaps.AddrOfWords(raw.Client),
+				Dst:      netip.AddrPortFrom(bpfmaps.AddrOfWords(raw.Dst), raw.Port),
+			})
 		}
-		w.reader.SetDeadline(time.Unix(1, 0)) // no more waiting
+		wait = time.Unix(1, 0) // is over: no more waiting
 	}
 	return w.batch, nil
-}
-
-// parseScan reads a record of the ring, struct tuple.
-func parseScan(sample []byte) (scan Scan, ok bool) {
-	const client, dst, protocol, port, size = 0, 16, 32, 38, 40
-	if len(sample) < size {
-		return scan, false
-	}
-	native := binary.NativeEndian
-	addr := func(at int) netip.Addr { return netip.AddrFrom16([16]byte(sample[at:])).Unmap() }
-	return Scan{
-		Protocol: config.Protocol(native.Uint32(sample[protocol:])),
-		Client:   addr(client),
-		Dst:      netip.AddrPortFrom(addr(dst), native.Uint16(sample[port:])),
-	}, true
 }
 
 // ScanCounts are packets to ports that nobody serves, since the program was loaded.

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cilium/ebpf/ringbuf"
 	"golang.org/x/sys/unix"
 
 	"anyport/bpf"
@@ -109,21 +108,19 @@ const traceLook = time.Second
 // WatchTrace calls each for the packets that SetTrace has asked for, and lost with the number of those for
 // which the kernel had no room, until ctx ends. What another process has left unread is skipped.
 func (s *Steering) WatchTrace(ctx context.Context, each func(TraceEvent), lost func(uint64)) error {
-	w, err := s.openTraceReader()
+	w, err := s.openTraceReader(ctx)
 	if w == nil || err != nil {
 		return err
 	}
-	defer w.ring.Close()
-	defer context.AfterFunc(ctx, func() { w.ring.Close() })() // ends a read that waits
+	defer w.ring.close()
 	for {
-		w.ring.SetDeadline(time.Now().Add(traceLook))
-		switch err := w.ring.ReadInto(&w.record); {
-		case ctx.Err() != nil, errors.Is(err, os.ErrClosed):
+		switch sample, err := w.ring.read(time.Now().Add(traceLook)); {
+		case errors.Is(err, os.ErrClosed):
 			return nil
-		case err != nil && !errors.Is(err, os.ErrDeadlineExceeded):
-			return fmt.Errorf("read what the kernel traces: %w", err)
 		case err == nil:
-			w.tell(each)
+			w.tell(sample, each)
+		case !errors.Is(err, os.ErrDeadlineExceeded):
+			return fmt.Errorf("read what the kernel traces: %w", err)
 		}
 		if n := w.lostSince(); n > 0 {
 			lost(n)
@@ -134,8 +131,7 @@ func (s *Steering) WatchTrace(ctx context.Context, each func(TraceEvent), lost f
 // traceReader is the state of one WatchTrace, on its goroutine.
 type traceReader struct {
 	s      *Steering
-	ring   *ringbuf.Reader
-	record ringbuf.Record
+	ring   *ring
 	epoch  time.Time     // a moment
 	zero   time.Duration // the same by the clock of the events, CLOCK_MONOTONIC
 	lost   uint64        // at the last look
@@ -143,21 +139,14 @@ type traceReader struct {
 }
 
 // openTraceReader returns nil if the steering is closed.
-func (s *Steering) openTraceReader() (w *traceReader, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.isClosed() {
-		return nil, nil
-	}
+func (s *Steering) openTraceReader(ctx context.Context) (w *traceReader, err error) {
 	w = &traceReader{s: s}
 	if w.epoch, w.zero, err = traceEpoch(); err != nil {
 		return nil, err
 	}
-	if err := s.objects.TraceLost.Lookup(uint32(0), &w.lost); err != nil {
-		return nil, fmt.Errorf("read how many traced packets are lost: %w", err)
-	}
-	if w.ring, err = ringbuf.NewReader(s.objects.TraceEvents); err != nil {
-		return nil, fmt.Errorf("read what the kernel traces: %w", err)
+	w.lostSince() // those before are of other traces
+	if w.ring, err = s.openRing(ctx, bpf.SteerMapTraceEvents); w.ring == nil {
+		return nil, err
 	}
 	return w, nil
 }
@@ -178,10 +167,14 @@ func traceEpoch() (at time.Time, monotonic time.Duration, err error) {
 	return at, monotonic, nil
 }
 
-// tell calls each for the record that was read.
-func (w *traceReader) tell(each func(TraceEvent)) {
-	var raw bpf.SteerTraceEvent
-	if _, err := binary.Decode(w.record.RawSample, binary.NativeEndian, &raw); err != nil || time.Duration(raw.At) < w.zero {
+// tell calls each for a record. One with numbers that this build does not know is of a newer one, whose program has
+// run until an upgrade to it was taken back.
+func (w *traceReader) tell(sample []byte, each func(TraceEvent)) {
+	raw, ok := decodeRecord[bpf.SteerTraceEvent](sample)
+	if !ok || time.Duration(raw.At) < w.zero {
+		return
+	}
+	if raw.Verdict >= bpf.SteerVerdictVERDICTS || raw.Fate >= bpf.SteerVerdictVERDICTS || raw.Reason >= bpf.SteerReasonREASONS {
 		return
 	}
 	e := decodeTraceEvent(&raw)
@@ -190,18 +183,22 @@ func (w *traceReader) tell(each func(TraceEvent)) {
 }
 
 func decodeTraceEvent(raw *bpf.SteerTraceEvent) TraceEvent {
-	protocol := config.TCP
-	if raw.Protocol == unix.IPPROTO_UDP {
-		protocol = config.UDP
-	}
 	return TraceEvent{
-		Protocol: protocol,
+		Protocol: protocolOf(uint32(raw.Protocol)),
 		Client:   netip.AddrPortFrom(bpfmaps.AddrOfWords(raw.Client), clientPort(raw.ClientPort)),
 		Dst:      netip.AddrPortFrom(bpfmaps.AddrOfWords(raw.Dst), raw.Port),
 		Route:    strings.TrimRight(string(raw.Route[:]), "\x00"),
 		Verdict:  bpfmaps.VerdictOf(raw.Verdict), Fate: bpfmaps.VerdictOf(raw.Fate),
 		Reason: traceReasons[raw.Reason], Knock: traceKnocks[raw.Knocked],
 	}
+}
+
+// protocolOf is a protocol by its number in IP.
+func protocolOf(number uint32) config.Protocol {
+	if number == unix.IPPROTO_UDP {
+		return config.UDP
+	}
+	return config.TCP
 }
 
 // clientPort is a port that is in network byte order in a word of this machine's.

@@ -2,6 +2,7 @@ package steering
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"anyport/bpf"
 	"anyport/config"
 	"anyport/steering/internal/tabletest"
 	"anyport/steering/program"
@@ -262,5 +264,23 @@ func BenchmarkTrace(b *testing.B) {
 				b.Error(err)
 			}
 		})
+	}
+}
+
+// TestTraceOfNewerProgram: what a newer program wrote, before an upgrade to it was taken back, ends nothing.
+func TestTraceOfNewerProgram(t *testing.T) {
+	told := 0
+	for _, raw := range []bpf.SteerTraceEvent{
+		{Verdict: bpf.SteerVerdictVERDICTS}, {Fate: bpf.SteerVerdictVERDICTS}, {Reason: bpf.SteerReasonREASONS}, {Knocked: 200}, {},
+	} {
+		record, err := binary.Append(nil, binary.NativeEndian, &raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		new(traceReader).tell(record, func(TraceEvent) { told++ })
+		new(traceReader).tell(record[:len(record)-1], func(TraceEvent) { told++ })
+	}
+	if told != 2 {
+		t.Errorf("%d events, want the two that this build knows", told)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"anyport/cmd/anyport/internal/knock"
 	"anyport/cmd/anyport/internal/text"
 	"anyport/config"
+	"anyport/proxy/logfile"
 	"anyport/steering/table"
 )
 
@@ -62,7 +63,7 @@ and in each route what it inherits.`,
 			return err
 		}
 		for _, note := range c.Notes {
-			fmt.Fprintf(cmd.ErrOrStderr(), "anyport: note: %v\n", note)
+			fmt.Fprintf(cmd.ErrOrStderr(), "anyport: note: %s\n", logfile.PrintableText(fmt.Sprint(note)))
 		}
 		if *effective {
 			_, err = fmt.Fprint(cmd.OutOrStdout(), c.Effective())

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -425,5 +426,8 @@ func TestPrefixed(t *testing.T) {
 	}
 	if got := prefixed(fmt.Errorf("one\n  more of it\ntwo")); got != "anyport: one\n  more of it\nanyport: two" {
 		t.Errorf("%q", got)
+	}
+	if got := prefixed(errors.New("open \x1b[2Ja: no such file")); got != `anyport: open \x1b[2Ja: no such file` {
+		t.Errorf("a terminal would obey %q", got)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"anyport/cmd/anyport/internal/nginx"
 	"anyport/cmd/anyport/internal/proxyconf"
 	"anyport/config"
+	"anyport/proxy/logfile"
 )
 
 // newImportProxies are the commands that read the configurations of other proxies.
@@ -129,7 +130,7 @@ func writeReading(cmd *cobra.Command, reading *proxyconf.Reading, options proxyc
 		return err
 	}
 	if _, err := config.Parse("anyport.toml", []byte(text.String())); err != nil {
-		fmt.Fprintf(cmd.ErrOrStderr(), "anyport: note: the file needs a change before anyport takes it\n%s\n", config.Detail(err))
+		fmt.Fprintf(cmd.ErrOrStderr(), "anyport: note: the file needs a change before anyport takes it\n%s\n", logfile.PrintableText(config.Detail(err)))
 	}
 	_, err := io.WriteString(cmd.OutOrStdout(), text.String())
 	return err

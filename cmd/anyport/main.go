@@ -13,6 +13,7 @@ import (
 
 	"anyport/cmd/anyport/internal/daemon"
 	"anyport/config"
+	"anyport/proxy/logfile"
 )
 
 // The exit statuses. Scripts depend on them, so they do not change.
@@ -116,9 +117,9 @@ func usagef(format string, args ...any) error {
 }
 
 // prefixed puts the program's name before each problem: a file may have many. A line that begins with
-// a blank belongs to the problem before it.
+// a blank belongs to the problem before it. Problems quote names that others have chosen.
 func prefixed(err error) string {
-	lines := strings.Split(strings.TrimRight(config.Detail(err), "\n"), "\n")
+	lines := strings.Split(strings.TrimRight(logfile.PrintableText(config.Detail(err)), "\n"), "\n")
 	for i, line := range lines {
 		if line != "" && line[0] != ' ' {
 			lines[i] = "anyport: " + line

@@ -9,6 +9,7 @@ import (
 
 	"anyport/cmd/anyport/internal/sysdump"
 	"anyport/cmd/anyport/internal/text"
+	"anyport/proxy/logfile"
 )
 
 // newSysdump works with and without a running process, and with a broken file.
@@ -70,9 +71,9 @@ func writeSysdump(cmd *cobra.Command, a *sysdump.Archive, args []string) (err er
 		return fmt.Errorf("write the archive: %w", err)
 	}
 	for _, what := range a.Missing() {
-		fmt.Fprintf(cmd.ErrOrStderr(), "anyport: not in the archive: %s\n", strings.ReplaceAll(what, "\n", "; "))
+		fmt.Fprintf(cmd.ErrOrStderr(), "anyport: not in the archive: %s\n", logfile.PrintableText(strings.ReplaceAll(what, "\n", "; ")))
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "anyport: the archive was made %s\n", a.Process())
+	fmt.Fprintf(cmd.ErrOrStderr(), "anyport: the archive was made %s\n", logfile.PrintableText(a.Process()))
 	if name != "-" {
 		fmt.Fprintln(cmd.OutOrStdout(), name)
 	}

@@ -86,11 +86,8 @@ func follow(ctx context.Context, client admin.Client, filter admin.TraceFilter, 
 	for {
 		var last admin.TraceEvent
 		err := client.Trace(ctx, filter, func(e admin.TraceEvent) error {
-			if err := print(e); err != nil {
-				return err
-			}
-			last, until = e, time.Time{}
-			return nil
+			last, until = e, time.Time{} // also if it cannot be printed: then there is nothing to try again
+			return print(e)
 		})
 		switch {
 		case last.Event == admin.TraceEnd && last.Reason == admin.TraceUpgrade:

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -58,4 +59,31 @@ func escape(line []byte, from int) []byte {
 		rest = rest[size:]
 	}
 	return out
+}
+
+// PrintableText is a text for a terminal, with Go's escapes for what a terminal would obey, such as in the name of a
+// file. The ends of lines and tabs stay.
+func PrintableText(text string) string {
+	if !utf8.ValidString(text) || strings.ContainsFunc(text, isObeyed) {
+		return escapeText(text)
+	}
+	return text
+}
+
+// isObeyed reports whether a terminal obeys a character instead of showing it, apart from the ends of lines and tabs.
+func isObeyed(r rune) bool { return r != '\n' && r != '\t' && !strconv.IsPrint(r) }
+
+func escapeText(text string) string {
+	var out strings.Builder
+	for at := 0; at < len(text); {
+		r, size := utf8.DecodeRuneInString(text[at:])
+		part := text[at : at+size]
+		if isObeyed(r) || r == utf8.RuneError && size == 1 { // a byte that is not UTF-8 may be a control character
+			quoted := strconv.Quote(part)
+			part = quoted[1 : len(quoted)-1]
+		}
+		out.WriteString(part)
+		at += size
+	}
+	return out.String()
 }

@@ -35,3 +35,17 @@ func FuzzPrintable(f *testing.F) {
 		}
 	})
 }
+
+func TestPrintableText(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                           "",
+		"two\n\tlines, é \"\\":       "two\n\tlines, é \"\\",
+		"\x1b[2Jgone\r\a":            `\x1b[2Jgone\r\a`,
+		"\u009b31m \u202e \x7f é":    `\u009b31m \u202e \x7f é`,
+		"\x9b31m \xff, \ufffd stays": `\x9b31m \xff, ` + "\ufffd stays",
+	} {
+		if got := PrintableText(text); got != want {
+			t.Errorf("%q is %q, want %q", text, got, want)
+		}
+	}
+}

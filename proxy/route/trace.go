@@ -12,10 +12,11 @@ const (
 	StepDialFailed             // that origin did not take it
 	StepConnected              // the origin has accepted
 	StepMoved                  // a flow goes on with another origin
-	StepEnded                  // it has ended, or was refused
+	StepRefused                // it was not accepted; a conn that was parked has an id all the same
+	StepEnded                  // it has ended, or without an id: it was refused
 )
 
-// Traced is one step. Of the steps before StepEnded the record has only what is known without a system
+// Traced is one step. Of the steps before StepRefused the record has only what is known without a system
 // call.
 type Traced struct {
 	At   time.Time

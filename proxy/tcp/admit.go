@@ -104,12 +104,12 @@ func (l *loop) refuseConn(n accepted, dst netip.AddrPort, r *route.Route, v rout
 	counters.Arrive(config.TCP)
 	counters.End(config.TCP, v)
 	l.sockets.Reset(int32(n.fd))
+	record := newRecord(name, n.client, dst, v, l.wallTime(l.now))
+	record.ID = n.id
 	if to := l.routes.Recording().To; to != nil { // what is refused is never left out
-		record := newRecord(name, n.client, dst, v, l.wallTime(l.now))
-		record.ID = n.id
 		to(record)
 	}
 	if to := l.routes.Trace(); to != nil {
-		to(route.Traced{At: time.Now(), Step: route.StepEnded, Record: newRecord(name, n.client, dst, v, l.wallTime(l.now))})
+		to(route.Traced{At: time.Now(), Step: route.StepRefused, Record: record})
 	}
 }

@@ -15,6 +15,8 @@ func TestParkedIsListed(t *testing.T) {
 		for q.Take(1) {
 		}
 	}
+	steps := make(chan route.Traced, 100)
+	p.live.SetTrace(func(e route.Traced) { steps <- e })
 	c := p.dial()
 	parked := p.listed("parked")
 	if parked.Client.String() != c.LocalAddr().String() || parked.Route != "test" || parked.Dst.String() != p.addr || parked.ID == 0 {
@@ -29,6 +31,15 @@ func TestParkedIsListed(t *testing.T) {
 	if _, err := io.ReadAll(c); err == nil {
 		t.Error("the client saw no RST")
 	}
+	select {
+	case e := <-steps:
+		if e.Step != route.StepRefused || e.ID != parked.ID || e.Verdict != route.Killed {
+			t.Errorf("traced %+v", e)
+		}
+	case <-time.After(patience):
+		t.Error("not traced")
+	}
+	p.live.SetTrace(nil)
 	c = p.dial()
 	parked = p.listed("parked")
 	for _, q := range p.files {

@@ -6,6 +6,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cilium/ebpf"
+
+	"anyport/bpf"
 	"anyport/config"
 	"anyport/steering"
 	"anyport/steering/dump"
@@ -72,6 +75,34 @@ func TestPrograms(t *testing.T) {
 	}
 	if n := len(maps["sockets"].Entries); n < 2 {
 		t.Errorf("%d sockets", n)
+	}
+}
+
+// TestPerCPU: of counters it shows the sum, of other values one for each CPU.
+func TestPerCPU(t *testing.T) {
+	netnstest.InNamespace(t)
+	spec, err := bpf.LoadSteer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	collection, err := ebpf.NewCollection(&ebpf.CollectionSpec{Maps: map[string]*ebpf.MapSpec{"scan_share": spec.Maps[bpf.SteerMapScanShare]}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer collection.Close()
+	share, cpus := collection.Maps["scan_share"], ebpf.MustPossibleCPU()
+	parts := make([]bpf.SteerScanShare, cpus)
+	parts[cpus-1].Reported = 7
+	if err := share.Put(uint32(0), parts); err != nil {
+		t.Fatal(err)
+	}
+	entries := dump.Entries(share, spec.Maps[bpf.SteerMapScanShare])
+	if len(entries) != 1 {
+		t.Fatalf("%+v", entries)
+	}
+	list, _ := entries[0].Value.([]any)
+	if len(list) != cpus || list[cpus-1].(map[string]any)["reported"] != uint64(7) {
+		t.Errorf("%+v, want 7 reported by the last of %d CPUs", entries[0].Value, cpus)
 	}
 }
 

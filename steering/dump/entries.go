@@ -3,6 +3,7 @@ package dump
 import (
 	"bytes"
 	"errors"
+	"slices"
 
 	"github.com/cilium/ebpf"
 )
@@ -53,19 +54,8 @@ func keyAfter(key []byte) any {
 	return key
 }
 
-// lookup reads one value. That of a map per CPU is the sum.
+// lookup reads one value. Of a map per CPU it is the sum of the counters, or a list if its values are no counters.
 func (f format) lookup(m *ebpf.Map, key []byte) (value any, zero bool, err error) {
-	if m.Type() == ebpf.PerCPUArray && m.ValueSize() == 8 {
-		var parts []uint64
-		if err := m.Lookup(key, &parts); err != nil {
-			return nil, false, err
-		}
-		sum := uint64(0)
-		for _, n := range parts {
-			sum += n
-		}
-		return sum, sum == 0, nil
-	}
 	data, err := m.LookupBytes(key)
 	if err == nil && data == nil {
 		err = ebpf.ErrKeyNotExist
@@ -73,5 +63,23 @@ func (f format) lookup(m *ebpf.Map, key []byte) (value any, zero bool, err error
 	if err != nil {
 		return nil, false, err
 	}
-	return f.value.decode(data), len(bytes.Trim(data, "\x00")) == 0, nil
+	zero = len(bytes.Trim(data, "\x00")) == 0
+	if m.Type() == ebpf.PerCPUArray {
+		return f.ofCPUs(data, int(m.ValueSize())), zero, nil
+	}
+	return f.value.decode(data), zero, nil
+}
+
+// ofCPUs shows the values of all CPUs. The kernel begins each at a multiple of 8 bytes.
+func (f format) ofCPUs(data []byte, size int) any {
+	var list []any
+	sum := uint64(0)
+	for part := range slices.Chunk(data, (size+7)/8*8) {
+		list = append(list, f.value.decode(part[:size]))
+		sum += number(part[:size])
+	}
+	if size == 8 {
+		return sum
+	}
+	return list
 }

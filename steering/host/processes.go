@@ -39,8 +39,14 @@ func SocketInode(link string) (inode uint32, ok bool) {
 	return uint32(n), isSocket && err == nil
 }
 
-// ProcessName is the name of a process, and "" if it has ended or is hidden.
+// ProcessName is the name of a process, and "" if it has ended or is hidden. Anybody can give his process a name
+// that a terminal would obey: "?" stands for each such character.
 func ProcessName(pid int) string {
 	name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
-	return strings.TrimSpace(string(name))
+	return strings.Map(func(r rune) rune {
+		if !strconv.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, strings.TrimSpace(string(name)))
 }

@@ -54,19 +54,21 @@ func (a *API) trace(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	for lines := t.Next(r.Context()); len(lines) > 0; lines = t.Next(r.Context()) {
-		_ = c.SetWriteDeadline(time.Now().Add(writeWithin(t)))
+		setWriteDeadline(c, t)
 		if writeTrace(w, c, lines) != nil || lines[len(lines)-1].Event == admin.TraceEnd {
 			return
 		}
 	}
 }
 
-func writeWithin(t Tracer) time.Duration {
+// setWriteDeadline looks at the end after it has set the usual deadline: that one must not replace the one that
+// the end brings.
+func setWriteDeadline(c *http.ResponseController, t Tracer) {
+	_ = c.SetWriteDeadline(time.Now().Add(traceReadWithin))
 	select {
 	case <-t.Ended():
-		return traceEndWithin
+		_ = c.SetWriteDeadline(time.Now().Add(traceEndWithin))
 	default:
-		return traceReadWithin
 	}
 }
 

@@ -9,7 +9,7 @@
 //	daemon.go            what is held; open and close
 //	serve.go             the goroutines of a serving process, and stop
 //	control.go           the goroutine that decides
-//	reload.go            read a file beside it, put the result in service
+//	reload.go            read a file beside it, put the result in service; reload_file.go: read and compile it
 //	change.go            what a reload changes, and whose conns that ends
 //	drain.go             routes that take no new conns
 //	upgrade.go           the old process of an upgrade (see package upgrade)

@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"errors"
+	"maps"
 	"slices"
 	"sync"
 
@@ -8,45 +10,61 @@ import (
 	"anyport/config/secrets"
 )
 
-// mostSecrets bounds what is remembered of files that were in service, or were refused.
-const mostSecrets = 10_000
+// Bounds of what is remembered of files that were in service, or were refused. A mask takes a few hundred bytes for
+// each byte of a secret.
+const (
+	mostSecrets     = 10_000
+	mostSecretBytes = 256 << 10
+)
 
 // knownSecrets are the secrets of all files that this process has read: the log may quote one of a file that
 // has changed since. They leave the process in no other way. The zero value is ready; any goroutine may use it.
 type knownSecrets struct {
 	mu     sync.Mutex
-	values []string // the newest last
+	values map[string]bool
+	bytes  int  // of all of them
+	missed bool // there were more than are remembered: no text can be masked any more
 }
 
 // note remembers the secrets of a file.
 func (k *knownSecrets) note(text string) {
 	found := secrets.Find(text).Values
-	if len(found) == 0 {
-		return
-	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	all, known := []string{}, map[string]bool{}
-	for _, value := range slices.Backward(append(k.values, found...)) { // the newest ones stay
-		if !known[value] && len(all) < mostSecrets {
-			known[value] = true
-			all = append(all, value)
+	for _, value := range found {
+		switch {
+		case k.values[value]:
+		case len(k.values) == mostSecrets || k.bytes+len(value) > mostSecretBytes:
+			k.missed = true
+		default:
+			if k.values == nil {
+				k.values = map[string]bool{}
+			}
+			k.values[value] = true
+			k.bytes += len(value)
 		}
 	}
-	slices.Reverse(all)
-	k.values = all
 }
 
+// errManySecrets withholds what may hold a secret that nobody would find.
+var errManySecrets = errors.New("the files so far had more secrets than this process remembers, so its log is withheld; after a restart it remembers those of one file")
+
 // mask hides them.
-func (k *knownSecrets) mask() *secrets.Mask {
+func (k *knownSecrets) mask() (*secrets.Mask, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return secrets.NewMask(k.values)
+	if k.missed {
+		return nil, errManySecrets
+	}
+	return secrets.NewMask(slices.Collect(maps.Keys(k.values))), nil
 }
 
 // Sysdump joins the status and the newest lines of the log.
 func (s service) Sysdump() (dump admin.Sysdump, err error) {
-	mask := s.d.secrets.mask()
+	mask, err := s.d.secrets.mask()
+	if err != nil {
+		return dump, err
+	}
 	if dump.Status, err = secrets.Masked(mask, s.d.status()); err != nil {
 		return dump, err
 	}

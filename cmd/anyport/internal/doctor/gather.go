@@ -11,10 +11,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"anyport/cmd/anyport/internal/admin"
+	"anyport/cmd/anyport/internal/slowfs"
 	"anyport/config"
 	"anyport/steering"
 	"anyport/steering/capabilities"
@@ -47,6 +49,9 @@ var gatherers = []struct {
 	{readFastPath, []string{"fast_path"}},
 }
 
+// readTimeout bounds how long the file may take to be read: it may be on a mount that hangs.
+const readTimeout = 5 * time.Second
+
 // Gather reads the facts about this host and the network namespace of the calling thread, for the file
 // at path. A missing file is only a fault if somebody named it.
 func Gather(ctx context.Context, path string, named bool) *Facts {
@@ -54,7 +59,7 @@ func Gather(ctx context.Context, path string, named bool) *Facts {
 	defer runtime.UnlockOSThread()
 
 	f := &Facts{Unread: make(map[string]error), Path: path, Sysctls: make(map[string]string)}
-	f.Config, f.FileErr = config.Load(path)
+	f.Config, f.FileErr = slowfs.Do(slowfs.New(readTimeout), "read "+path, func() (*config.Config, error) { return config.Load(path) })
 	if errors.Is(f.FileErr, fs.ErrNotExist) && !named {
 		f.FileErr = nil
 	}

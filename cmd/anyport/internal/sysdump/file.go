@@ -19,17 +19,16 @@ import (
 )
 
 // readTimeout bounds each access to a file, which may be on a mount that hangs.
-const readTimeout = 10 * time.Second
+const readTimeout = 5 * time.Second
 
 // readFile reads the file and learns its secrets, and those of the files of keys that it names.
 func (g *gatherer) readFile() {
-	files := slowfs.New(readTimeout)
-	text, err := slowfs.Do(files, "read "+g.Path, func() ([]byte, error) { return config.Read(g.Path) })
+	text, err := slowfs.Do(g.files, "read "+g.Path, func() ([]byte, error) { return config.Read(g.Path) })
 	found := secrets.Find(string(text))
 	for _, path := range found.Files {
-		key, err := slowfs.Do(files, "read "+path, func() ([]byte, error) { return readKeys(path) })
+		key, err := slowfs.Do(g.files, "read "+path, func() ([]byte, error) { return readKeys(path) })
 		if err != nil {
-			defer g.missing("the secrets of "+path, err)
+			defer g.missing("the secrets of "+path, err) // once there is a mask
 		}
 		found.Values = append(found.Values, words(key)...)
 	}
@@ -85,6 +84,12 @@ func (g *gatherer) addFile(context.Context) {
 		g.add("effective.toml", "all values that anyport reads in it, as anyport check --effective prints them", []byte(secrets.Hide(c.Effective(), g.mask)))
 	}
 	g.add("check.txt", "what anyport check says about it", []byte(verdict.String()))
+}
+
+// lacksFile reports whether the file is not there. Of one on a mount that hangs nobody knows.
+func (g *gatherer) lacksFile() bool {
+	missing, err := slowfs.Do(g.files, "find "+g.Path, func() (bool, error) { return isMissing(g.Path), nil })
+	return err == nil && missing
 }
 
 // isMissing reports whether a file is not there.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"anyport/cmd/anyport/internal/admin"
+	"anyport/cmd/anyport/internal/slowfs"
 	"anyport/config/secrets"
 )
 
@@ -22,6 +23,7 @@ type Options struct {
 // gatherer holds what was gathered so far. It lives for one Gather, on one goroutine.
 type gatherer struct {
 	Options
+	files   *slowfs.Worker
 	client  admin.Client
 	before  *admin.Status // a second before process, for rates; nil: there is no process
 	process *admin.Sysdump
@@ -33,7 +35,7 @@ type gatherer struct {
 
 // Gather reads everything. What fails is noted in the archive, and the rest goes on.
 func Gather(ctx context.Context, o Options) *Archive {
-	g := &gatherer{Options: o, client: admin.Client{Socket: o.Socket}, archive: &Archive{made: o.Now, host: o.Host}}
+	g := &gatherer{Options: o, files: slowfs.New(readTimeout), client: admin.Client{Socket: o.Socket}, archive: &Archive{made: o.Now, host: o.Host}}
 	g.ask(ctx)
 	g.readFile()
 	for _, part := range []func(context.Context){g.addFile, g.addVersions, g.addDoctor, g.addKernel, g.addNetwork, g.addProcess, g.addFlows} {

@@ -33,7 +33,7 @@ func (g *gatherer) ask(ctx context.Context) {
 		return
 	}
 	g.archive.process = fmt.Sprintf("with the running process %d", g.before.PID)
-	if !g.Named && isMissing(g.Path) && filepath.IsAbs(g.before.Config.Path) {
+	if !g.Named && g.lacksFile() && filepath.IsAbs(g.before.Config.Path) {
 		g.Path = g.before.Config.Path
 	}
 	select {

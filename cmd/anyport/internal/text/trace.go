@@ -49,9 +49,9 @@ func packetWords(e admin.TraceEvent) string {
 	return words
 }
 
-// traceSubject is the id; what has none has its addresses.
+// traceSubject is the id, with the addresses where no line before has them.
 func traceSubject(e admin.TraceEvent) string {
-	if e.ID != "" && e.Event != admin.TraceAccepted {
+	if e.ID != "" && e.Event != admin.TraceAccepted && e.Event != admin.TraceRefused {
 		return e.ID
 	}
 	client := e.Client

@@ -23,6 +23,7 @@ func TestTraceLine(t *testing.T) {
 		"5c0f connected to 10.0.0.5:80 in 412µs":                                   {By: admin.ByProxy, Event: admin.TraceConnected, ID: "5c0f", Origin: "10.0.0.5:80", Connect: 0.000412},
 		"5c0f goes on to 10.0.0.6:80":                                              {By: admin.ByProxy, Event: admin.TraceMoved, ID: "5c0f", Origin: "10.0.0.6:80"},
 		"5c0f ended: closed by nobody, 6.85s, to origin 517 B, to client 3.1 KiB":  {By: admin.ByProxy, Event: admin.TraceEnded, ID: "5c0f", Verdict: "closed", EndedBy: "nobody", Seconds: 6.848, ToOrigin: bytes(517), ToClient: bytes(3174)},
+		"5c0f tcp 198.51.100.7:40000 > 192.0.2.1:80 web refused: killed":           {By: admin.ByProxy, Event: admin.TraceRefused, ID: "5c0f", Verdict: "killed", Route: "web"},
 		"tcp 198.51.100.7:40000 via 10.9.9.9:1 > 192.0.2.1:80 web refused: denied": {By: admin.ByProxy, Event: admin.TraceRefused, Peer: "10.9.9.9:1", Verdict: "denied", Route: "web"},
 		"-- tracing": {By: admin.ByTrace, Event: admin.TraceBegin},
 		"-- 1 event lost: they came faster than they were read":                            {By: admin.ByTrace, Event: admin.TraceLost, Lost: 1},

@@ -63,10 +63,11 @@ func packetLine(p *steering.TraceEvent, at time.Time, repeated int) admin.TraceE
 	}
 }
 
-// stepWords are the words of steps. A StepEnded of what was not accepted is admin.TraceRefused.
+// stepWords are the words of steps. A StepEnded without an id is admin.TraceRefused, too.
 var stepWords = map[route.Step]string{
 	route.StepAccepted: admin.TraceAccepted, route.StepDialling: admin.TraceDialling, route.StepDialFailed: admin.TraceDialFailed,
-	route.StepConnected: admin.TraceConnected, route.StepMoved: admin.TraceMoved, route.StepEnded: admin.TraceEnded,
+	route.StepConnected: admin.TraceConnected, route.StepMoved: admin.TraceMoved,
+	route.StepRefused: admin.TraceRefused, route.StepEnded: admin.TraceEnded,
 }
 
 func stepLine(s *route.Traced, at time.Time) admin.TraceEvent {
@@ -84,7 +85,7 @@ func stepLine(s *route.Traced, at time.Time) admin.TraceEvent {
 	if s.Step == route.StepConnected || s.Step == route.StepEnded {
 		line.Connect = s.Connect.Seconds()
 	}
-	if s.Step == route.StepEnded {
+	if s.Step >= route.StepRefused {
 		endLine(&line, &s.Record)
 	}
 	return line
@@ -96,6 +97,8 @@ func endLine(line *admin.TraceEvent, r *route.Record) {
 	line.Verdict, line.EndedBy, line.Phase = r.Verdict.String(), ending.By.String(), ending.Phase.String()
 	if r.ID == 0 {
 		line.Event = admin.TraceRefused
+	}
+	if line.Event == admin.TraceRefused {
 		return
 	}
 	line.ToOrigin, line.ToClient = &r.Sent[route.ToOrigin].Bytes, &r.Sent[route.ToClient].Bytes

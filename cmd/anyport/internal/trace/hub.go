@@ -36,6 +36,7 @@ type Hub struct {
 	closed  error // why nobody may trace now; nil: everybody may
 	unwatch func()
 
+	failed  atomic.Bool               // the kernel cannot be watched any more: all tracers are about to leave
 	tracers atomic.Pointer[[]*Tracer] // changed under mu; a new slice each time
 }
 
@@ -62,6 +63,9 @@ func (h *Hub) Open(filter admin.TraceFilter) (*Tracer, error) {
 	h.tracers.Store(&all)
 	if len(before) == 0 {
 		h.watch()
+	} else if h.failed.Load() { // after the Store: endAll has not seen t
+		h.remove(t)
+		return nil, errors.New("the traces that are running are about to end: ask again in a moment")
 	}
 	if err := h.kernel.SetTrace(kernelFilters(all)); err != nil {
 		h.remove(t)
@@ -72,18 +76,29 @@ func (h *Hub) Open(filter admin.TraceFilter) (*Tracer, error) {
 
 // watch has the proxy and the kernel make events, until unwatch has returned. The caller holds mu.
 func (h *Hub) watch() {
+	h.failed.Store(false)
 	h.proxy.SetTrace(func(e route.Traced) { h.deliver(event{at: e.At, step: &e}) })
 	ctx, cancel := context.WithCancel(context.Background())
 	var watcher sync.WaitGroup // ended by unwatch
 	watcher.Go(func() {
 		err := h.kernel.WatchTrace(ctx, func(e steering.TraceEvent) { h.deliver(event{at: e.At, packet: &e}) }, h.noteLost)
 		if err != nil {
-			h.log.Warn("traces do not show the verdicts of the kernel", "error", err)
+			h.endAll(err)
 		}
 	})
 	h.unwatch = func() {
 		cancel()
 		watcher.Wait()
+	}
+}
+
+// endAll ends the traces because the kernel cannot be watched: half of what happens would look like all of it. Their
+// readers then close them.
+func (h *Hub) endAll(err error) {
+	h.log.Warn("the verdicts of the kernel cannot be read, so the traces end", "error", err)
+	h.failed.Store(true)
+	for _, t := range *h.tracers.Load() {
+		t.end(fmt.Sprintf("the verdicts of the kernel cannot be read: %v", err))
 	}
 }
 
@@ -109,7 +124,7 @@ func (h *Hub) remove(t *Tracer) {
 func (h *Hub) Pause(reason string, why error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.closed = errors.Join(why)
+	h.closed = why
 	for _, t := range *h.tracers.Load() {
 		t.end(reason)
 		h.remove(t)

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -27,6 +28,7 @@ type fakes struct {
 	lost    func(uint64)
 	step    func(route.Traced)
 	err     error // of SetTrace
+	watch   error // of WatchTrace; nil: it watches
 }
 
 func (f *fakes) SetTrace(filters []steering.TraceFilter) error {
@@ -39,7 +41,11 @@ func (f *fakes) SetTrace(filters []steering.TraceFilter) error {
 func (f *fakes) WatchTrace(ctx context.Context, each func(steering.TraceEvent), lost func(uint64)) error {
 	f.mu.Lock()
 	f.packet, f.lost = each, lost
+	err := f.watch
 	f.mu.Unlock()
+	if err != nil {
+		return err
+	}
 	<-ctx.Done()
 	f.mu.Lock()
 	f.packet = nil
@@ -154,6 +160,38 @@ func TestHubPause(t *testing.T) {
 	}
 	h.Resume()
 	mustOpen(t, h, admin.TraceFilter{}).Close()
+}
+
+// TestRefused: what was refused has no bytes and no age, with an id and without one.
+func TestRefused(t *testing.T) {
+	for step, id := range map[route.Step]route.ID{route.StepRefused: 7, route.StepEnded: 0} {
+		e := stepAt(time.Now(), "198.51.100.7:1", step)
+		e.ID = id
+		if line := stepLine(&e, e.At); line.Event != admin.TraceRefused || line.ToOrigin != nil || (line.ID != "") != (id != 0) {
+			t.Errorf("%+v", line)
+		}
+	}
+}
+
+// TestKernelIsNotWatched: a trace without the kernel's half ends with the reason, and the next one tries again.
+func TestKernelIsNotWatched(t *testing.T) {
+	h, f := newTestHub()
+	f.watch = errors.New("too many open files")
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	tracer := mustOpen(t, h, admin.TraceFilter{})
+	lines := tracer.Next(ctx)
+	if len(lines) != 1 || lines[0].Event != admin.TraceEnd || !strings.Contains(lines[0].Reason, "too many open files") {
+		t.Fatalf("%+v", lines)
+	}
+	if _, err := h.Open(admin.TraceFilter{}); err == nil {
+		t.Error("a trace joins those that have ended")
+	}
+	tracer.Close()
+	f.watch = nil
+	next := mustOpen(t, h, admin.TraceFilter{})
+	f.awaitWatch(t)
+	next.Close()
 }
 
 // TestTracerOrder: events are told in the order of time, whoever comes first.

@@ -28,7 +28,9 @@ type Tracer struct {
 	filter admin.TraceFilter
 	ended  chan struct{} // closed by end
 
-	mu      sync.Mutex
+	unsettled []event // of the reader: taken from the queue, and not told yet
+
+	mu      sync.Mutex // event loops wait for it: held to append an event, and to take the queue
 	queue   []event
 	lost    uint64
 	repeats map[tuple]repeat
@@ -106,20 +108,23 @@ func (t *Tracer) Next(ctx context.Context) []admin.TraceEvent {
 	}
 }
 
-// take returns what has settled, and what was lost.
+// take returns what has settled, and what was lost. It sorts without the mutex, which event loops wait for.
 func (t *Tracer) take(now time.Time, settle time.Duration) (lines []admin.TraceEvent) {
 	t.mu.Lock()
-	slices.SortStableFunc(t.queue, func(a, b event) int { return a.at.Compare(b.at) })
-	n := len(t.queue)
-	for n > 0 && now.Sub(t.queue[n-1].at) < settle {
-		n--
-	}
-	events := slices.Clone(t.queue[:n])
-	t.queue = slices.Delete(t.queue, 0, n)
+	come := t.queue
+	t.queue = nil
 	lost, reason := t.lost, t.reason
 	t.lost = 0
 	t.mu.Unlock()
 
+	events := append(t.unsettled, come...)
+	slices.SortStableFunc(events, func(a, b event) int { return a.at.Compare(b.at) })
+	n := len(events)
+	for n > 0 && now.Sub(events[n-1].at) < settle {
+		n--
+	}
+	t.unsettled = slices.Clone(events[n:])
+	events = events[:n]
 	for _, e := range events {
 		lines = append(lines, e.line(now))
 	}
