@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"bytes"
 	"fmt"
 	"net"
 	"os/exec"
@@ -59,5 +60,31 @@ func TestFastPathOutlivesACrash(t *testing.T) {
 	running.wait(t)
 	if got := r.edge.spawn(t, exec.Command(program, "unload", "-c", p.file)).wait(t); got != 0 {
 		t.Errorf("unload ended with %d", got)
+	}
+}
+
+// TestFastPathOfHours stops the process before the end of a window: the kernel forwards the flow until
+// then, and no longer, if the end of its hours ends it.
+func TestFastPathOfHours(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.edge.local(t, servedV4)
+	r.origin.answer(t, "10.0.0.5:4000", bytes.Clone)
+	hours, end := hoursToMinute()
+	p := r.edge.serveWith(t, fmt.Sprintf("[route.echo]\nprotocol = \"udp\"\nprefixes = [\"192.0.2.0/25\"]\norigins = [\"10.0.0.5:4000\"]\nactive = [%q]\non_inactive = \"close\"\n", hours))
+	conn := r.client.dial(t, "udp", dstV4+":53")
+	p.goFast(t, asker(t), conn)
+	conn.SetDeadline(time.Time{})
+	p.signal(t, syscall.SIGSTOP)
+	defer p.signal(t, syscall.SIGCONT)
+	for time.Until(end) > 0 { // or the flow would be idle at the end
+		if !heard(conn, "in time", patience) && time.Now().Before(end) {
+			t.Fatal("no answer in time, with anyport stopped")
+		}
+		time.Sleep(time.Second)
+	}
+	time.Sleep(time.Until(end.Add(time.Second)))
+	if heard(conn, "too late", time.Second) {
+		t.Error("an answer a second after the end, with anyport stopped")
 	}
 }

@@ -40,7 +40,7 @@ func (s *Steering) ApplyHours(now func() time.Time) error {
 		s.validUntil = before
 		return fmt.Errorf("write the hours of the routes: %w", err)
 	}
-	return nil
+	return s.fast.Raise() // of the flows that the kernel forwards, too, some have hours
 }
 
 // keepEqual has next say what before says where they differ by no more than two readings of the clocks do.

@@ -53,6 +53,20 @@ func (f *Flow[S]) FastFlow(source netip.AddrPort, shared bool) fastflow.Flow {
 	return out
 }
 
+// FastUntil is until when the kernel may forward f without user space, by its clock since the boot, of
+// which now is the moment wall; 0: there is no end. A process that is stopped or dead can't end the flows
+// of a route whose hours are over.
+func (f *Flow[S]) FastUntil(wall time.Time, now time.Duration) time.Duration {
+	if f.Route.OnInactive != config.CloseConns {
+		return 0
+	}
+	over, changes := f.Route.Active.Next(wall)
+	if !changes {
+		return 0
+	}
+	return now + over.Sub(wall)
+}
+
 // InKernel reports whether the kernel has an entry of f, alive or dead.
 func (f *Flow[S]) InKernel() bool { return f.fast != nil && f.fast.reason == route.FastForwarded }
 

@@ -8,6 +8,7 @@ import (
 
 	"anyport/bpf/fastflow"
 	"anyport/config"
+	"anyport/config/hours"
 	"anyport/proxy/call"
 	"anyport/proxy/flow"
 	"anyport/proxy/route"
@@ -129,6 +130,32 @@ func TestFastFlow(t *testing.T) {
 		got := f.FastFlow(source, true)
 		if got != (fastflow.Flow{Client: client1, Dst: dst1, Source: source, Origin: originAddr, Header: want, SharesSource: true, Idle: 7 * time.Second}) {
 			t.Errorf("%s: %+v", protocol, got)
+		}
+	}
+}
+
+// TestFastUntil: the kernel forwards a flow to the end of its route's hours, if that ends the flow.
+func TestFastUntil(t *testing.T) {
+	entry, err := hours.Parse("08:00..18:00 UTC")
+	if err != nil {
+		t.Fatal(err)
+	}
+	office := hours.Schedule{entry}
+	wall, boot := time.Date(2026, 5, 4, 17, 30, 0, 0, time.UTC), 1000*time.Hour
+	for _, test := range []struct {
+		active hours.Schedule
+		then   config.OnDown
+		want   time.Duration
+	}{
+		{nil, config.CloseConns, 0},
+		{office, config.KeepConns, 0},
+		{office, config.CloseConns, boot + 30*time.Minute},
+	} {
+		r := to(originAddr)
+		r.Active, r.OnInactive = test.active, test.then
+		_, f := began(t, r, client1, dst1, 1)
+		if got := f.FastUntil(wall, boot); got != test.want {
+			t.Errorf("%v, %v: %v, want %v", test.active, test.then, got, test.want)
 		}
 	}
 }
