@@ -15,7 +15,9 @@ import (
 type Pace struct {
 	last     time.Duration
 	turns    int           // since one was measured
-	measured time.Duration // when that one began
+	measured time.Duration // when that one began,
+	ended    time.Duration // and when it ended
+	owed     time.Duration // measured, and not in busy yet: busy is never ahead of the clock
 	busy     atomic.Int64  // ns; anyone may read it
 }
 
@@ -27,8 +29,12 @@ const (
 // Yield is called at the end of each turn of the loop, with its begin, and the clock that has told that.
 func (p *Pace) Yield(began time.Duration, clock func() time.Duration) {
 	if p.turns++; p.turns >= mostTurns || began-p.measured >= every {
-		p.busy.Add(int64(p.turns) * int64(clock()-began))
-		p.turns, p.measured = 0, began
+		ended := clock()
+		p.owed += time.Duration(p.turns) * (ended - began)
+		took := min(p.owed, ended-p.ended) // a long turn stands for more than the time that has passed
+		p.owed -= took
+		p.busy.Add(int64(took))
+		p.turns, p.measured, p.ended = 0, began, ended
 	}
 	if began-p.last >= every {
 		p.last = began

@@ -55,3 +55,21 @@ func TestPaceMeasures(t *testing.T) {
 		})
 	}
 }
+
+// TestPaceNeverExceedsTheClock: a long turn among short ones is not counted for all of them.
+func TestPaceNeverExceedsTheClock(t *testing.T) {
+	var p Pace
+	var now time.Duration
+	clock := func() time.Duration { return now }
+	for turn := range 1000 {
+		began := now
+		now += time.Microsecond
+		if turn%mostTurns == mostTurns-1 {
+			now += 100 * time.Millisecond
+		}
+		p.Yield(began, clock)
+		if p.Busy() > now {
+			t.Fatalf("turn %d: %v were measured in %v", turn, p.Busy(), now)
+		}
+	}
+}
