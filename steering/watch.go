@@ -27,8 +27,10 @@ func (s *Steering) Watch(ctx context.Context, relinked func()) error {
 		return nil
 	}
 	defer monitor.EndWith(ctx)()
+	ctx, end := context.WithCancel(ctx)
 	var fast sync.WaitGroup
 	defer fast.Wait()
+	defer end() // also of a panic, which would wait for ever
 	fast.Go(func() { s.fast.Watch(ctx) })
 	last := ""
 	for {
