@@ -7,6 +7,7 @@ import (
 
 	"anyport/bpf"
 	"anyport/bpf/fastflow"
+	"anyport/steering/bpfmaps"
 )
 
 type (
@@ -63,29 +64,12 @@ func flowOf(e entry, shares bool) fastflow.Flow {
 
 // keyOf has IPv4 as ::ffff:a.b.c.d.
 func keyOf(src, dst netip.AddrPort) key {
-	return key{Src: words(src.Addr()), Dst: words(dst.Addr()), Sport: inverted(src.Port()), Dport: inverted(dst.Port())}
+	return key{Src: bpfmaps.AddrWords(src.Addr()), Dst: bpfmaps.AddrWords(dst.Addr()), Sport: inverted(src.Port()), Dport: inverted(dst.Port())}
 }
 
 // addressesOf is the inverse of keyOf.
 func addressesOf(k key) (src, dst netip.AddrPort) {
-	return netip.AddrPortFrom(address(k.Src), inverted(k.Sport)), netip.AddrPortFrom(address(k.Dst), inverted(k.Dport))
-}
-
-// words are an address in network byte order, as the program loads it.
-func words(a netip.Addr) (w [4]uint32) {
-	b := a.As16()
-	for i := range w {
-		w[i] = binary.NativeEndian.Uint32(b[4*i:])
-	}
-	return w
-}
-
-func address(w [4]uint32) netip.Addr {
-	var b [16]byte
-	for i := range w {
-		binary.NativeEndian.PutUint32(b[4*i:], w[i])
-	}
-	return netip.AddrFrom16(b).Unmap()
+	return netip.AddrPortFrom(bpfmaps.AddrOfWords(k.Src), inverted(k.Sport)), netip.AddrPortFrom(bpfmaps.AddrOfWords(k.Dst), inverted(k.Dport))
 }
 
 // inverted is a port in network byte order, and back.
