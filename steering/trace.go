@@ -156,12 +156,12 @@ func traceEpoch() (at time.Time, monotonic time.Duration, err error) {
 	least := time.Duration(-1)
 	for range 10 {
 		before := time.Now()
-		var t unix.Timespec
-		if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &t); err != nil {
-			return at, 0, os.NewSyscallError("clock_gettime", err)
+		now, err := kernelTime()
+		if err != nil {
+			return at, 0, err
 		}
 		if took := time.Since(before); least < 0 || took < least {
-			least, at, monotonic = took, before.Add(took/2), time.Duration(t.Nano())
+			least, at, monotonic = took, before.Add(took/2), now
 		}
 	}
 	return at, monotonic, nil
