@@ -3,7 +3,7 @@
 /* Tells user space who sends to ports that nobody serves: no route takes them, or their route
  * refuses or drops.
  *
- * Each CPU may report so many packets a round. Rounds are user space's: it begins one when it has
+ * Each CPU may report a bounded number of packets a round. Rounds are user space's: it begins one when it has
  * read the ring. So a flood costs a test of `left` for all but the first packets of a round, no clock
  * is read, and a process that is dead or busy gives no more rounds. */
 

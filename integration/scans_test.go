@@ -59,7 +59,7 @@ const scansTable = "[route.web]\nprotocol = [\"tcp\", \"udp\"]\nprefixes = [\"19
 	"[route.hole]\nprotocol = \"tcp\"\nprefixes = [\"192.0.2.0/24\"]\nports = [6379]\naction = \"drop\"\n"
 
 // TestScans: who sends to ports that nobody serves is listed with its network and the ports, over both families and
-// protocols, and still after a reload; who sends to served ports is not. The next process begins anew, after an upgrade
+// protocols, and still after a reload; a client of served ports is not listed. The next process begins anew, after an upgrade
 // and after a kill.
 func TestScans(t *testing.T) {
 	t.Parallel()

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestSysdumpCommand: the archive is a new file, or goes to stdout; what is missing is said, and is no failure.
+// TestSysdumpCommand: the archive is a new file, or goes to stdout; it says what is missing, and does not fail for that.
 func TestSysdumpCommand(t *testing.T) {
 	dir := t.TempDir()
 	file, archive := filepath.Join(dir, "anyport.toml"), filepath.Join(dir, "a.tar.gz")

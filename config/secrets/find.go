@@ -28,7 +28,7 @@ func Find(text string) Found {
 // mistake.
 var secretName = regexp.MustCompile(`(?i)pass(wd|word|phrase)|secret|token|credential|api_?key|^auth(entication|orization)?$|(^|[_-])(keys?|pass|private)$`)
 
-// publicTLV are the elements of proxy_tlvs without a text; what is neither is a mistake, and may be a secret.
+// publicTLV are the elements of proxy_tlvs without a text; an unknown one is a mistake, and may be a secret.
 var publicTLV = regexp.MustCompile(`^(unique-id|authority|crc32c|pass)$|^0[xX][0-9A-Fa-f]{1,2}(-0[xX][0-9A-Fa-f]{1,2})?$`)
 
 // mask is what stands in place of a secret.

@@ -108,7 +108,7 @@ var publicTexts = map[string]bool{
 	"protocol": true, "prefixes": true, "ports": true, "except_ports": true, "action": true, "service": true, "listener": true, "origins": true, "address": true, "balance": true,
 	"proxy_protocol": true, "source": true, "egress_prefixes": true, "allow": true, "deny": true, "denied": true, "accept_proxy": true, "active": true, "inactive": true, "on_inactive": true,
 	"on_down": true, "on_all_down": true, "type": true, "fast_path": true, "health": true, "udp_idle_timeout": true,
-	"proxy_tlvs": true, "path": true, // but for a part, which TestHide plants
+	"proxy_tlvs": true, "path": true, // a part of it is secret: TestHide plants that
 }
 
 func TestEveryTextIsJudged(t *testing.T) {

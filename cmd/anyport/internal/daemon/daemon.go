@@ -80,7 +80,7 @@ type daemon struct {
 	opt     Options
 	level   slog.LevelVar // log.level, which a reload may change
 	log     *slog.Logger
-	lines   *logfile.Queue // where the log goes, but for what goes into recent first
+	lines   *logfile.Queue // where the log goes; recent gets each line first
 	recent  *recentLines   // the log's own lines, for sysdump
 	secrets knownSecrets   // of all files so far, for sysdump
 	begun   time.Time      // for uptime_seconds

@@ -53,7 +53,7 @@ func (d *Distinct) Count() (n int, exact bool) {
 	}
 	const m, alpha = float64(registers), 0.7213 / (1 + 1.079/registers)
 	estimate := alpha * m * m / sum
-	if estimate <= 2.5*m && empty > 0 { // few for so many registers: counting the empty ones is better
+	if estimate <= 2.5*m && empty > 0 { // few values for this number of registers: counting the empty ones is more exact
 		estimate = m * math.Log(m/float64(empty))
 	}
 	return max(int(estimate+0.5), mostListed+1), false
