@@ -1,0 +1,145 @@
+package integration
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"anyport/integration/lab"
+)
+
+// fleetRig is several edges that serve the same prefixes, behind a router that hashes conns over them:
+//
+//	client ── router ─┬─ edge 1 ─┐
+//	                  ├─ edge 2 ─┼─ origin
+//	                  └─ edge 3 ─┘
+//
+// The edges also meet on a backplane, a bridge. The origin has one address, and a link to each edge.
+type fleetRig struct {
+	client, router, backplane, origin *host
+
+	edges []*fleetEdge
+	seeds int // how often the router's hash was changed
+}
+
+// fleetEdge is one host of a fleet. Its number is 1, 2, 3 and so on.
+type fleetEdge struct {
+	*host
+	n     int
+	proxy *proxy // nil: none was started
+}
+
+// newFleetRig makes the hosts and links. The router does not use any edge yet.
+func newFleetRig(t *testing.T, edges int) *fleetRig {
+	t.Helper()
+	f := &fleetRig{client: newHost(t, "client"), router: newHost(t, "router"), backplane: newHost(t, "backplane"), origin: newHost(t, "origin")}
+	join(t, f.client.port("router0", clientV4+"/24", clientV6+"/64"), f.router.port("client0", edgeV4+"/24", edgeV6+"/64"))
+	f.client.route(t, "0.0.0.0/0", edgeV4)
+	f.client.route(t, "::/0", edgeV6)
+	// Policy 3 hashes the fields that are named: addresses, protocol, ports. Policy 1 would take the hash of the
+	// client's socket, which a packet keeps on its way between namespaces, and which no seed changes.
+	f.router.sysctl(t, map[string]string{
+		"net/ipv4/ip_forward": "1", "net/ipv6/conf/all/forwarding": "1",
+		"net/ipv4/fib_multipath_hash_policy": "3", "net/ipv6/fib_multipath_hash_policy": "3",
+		"net/ipv4/fib_multipath_hash_fields": "55", "net/ipv6/fib_multipath_hash_fields": "55",
+	})
+	f.origin.output(t, "ip", "address", "add", originV4+"/32", "dev", "lo")
+	f.origin.output(t, "ip", "address", "add", originV6+"/128", "dev", "lo")
+	f.backplane.output(t, "ip", "link", "add", "bridge0", "up", "type", "bridge")
+	for n := range edges {
+		f.edges = append(f.edges, f.newEdge(t, n+1))
+	}
+	return f
+}
+
+// newEdge makes one more edge and its links to the router, the backplane and the origin.
+func (f *fleetRig) newEdge(t *testing.T, n int) *fleetEdge {
+	t.Helper()
+	e := &fleetEdge{host: newHost(t, fmt.Sprint("edge", n)), n: n}
+	device := fmt.Sprint("edge", n)
+	join(t, e.port("router0", e.uplink("2/24"), e.uplink6("2/64")), f.router.port(device, e.uplink("1/24"), e.uplink6("1/64")))
+	join(t, e.port("origin0", e.inside("1/24"), e.inside6("1/64")), f.origin.port(device, e.inside("5/24"), e.inside6("5/64")))
+	back := e.port("back0", e.backplane()+"/24", e.backplane6()+"/64")
+	if err := lab.Join(back, f.backplane.port(device)); err != nil {
+		t.Fatal(err)
+	}
+	awaitAddresses(t, back)
+	f.backplane.output(t, "ip", "link", "set", device, "master", "bridge0")
+	e.route(t, "0.0.0.0/0", e.uplink("1"))
+	e.route(t, "::/0", e.uplink6("1"))
+	e.route(t, originV4+"/32", e.inside("5"))
+	e.route(t, originV6+"/128", e.inside6("5"))
+	return e
+}
+
+// The addresses of an edge: towards the router, the origin and the other edges.
+func (e *fleetEdge) uplink(host string) string  { return fmt.Sprintf("198.18.%d.%s", e.n, host) }
+func (e *fleetEdge) uplink6(host string) string { return fmt.Sprintf("2001:db8:a%d::%s", e.n, host) }
+func (e *fleetEdge) inside(host string) string  { return fmt.Sprintf("10.0.%d.%s", e.n, host) }
+func (e *fleetEdge) inside6(host string) string { return fmt.Sprintf("fd00:a%d::%s", e.n, host) }
+func (e *fleetEdge) backplane() string          { return fmt.Sprintf("10.9.0.%d", e.n) }
+func (e *fleetEdge) backplane6() string         { return fmt.Sprintf("fd00:9::%d", e.n) }
+
+// hash has the router spread conns over these edges.
+func (f *fleetRig) hash(t *testing.T, over ...*fleetEdge) {
+	t.Helper()
+	four, six := []string{"route", "replace", servedV4}, []string{"-6", "route", "replace", servedV6}
+	for _, e := range over {
+		four = append(four, "nexthop", "via", e.uplink("2"))
+		six = append(six, "nexthop", "via", e.uplink6("2"))
+	}
+	f.router.output(t, "ip", four...)
+	f.router.output(t, "ip", six...)
+}
+
+// rehash has the router spread conns in another way: by another seed, as after a reboot, where the kernel
+// has one (Linux 6.11), and else by another order of the edges.
+func (f *fleetRig) rehash(t *testing.T, over ...*fleetEdge) {
+	t.Helper()
+	f.seeds++
+	if _, err := os.Stat("/proc/sys/net/ipv4/fib_multipath_hash_seed"); err == nil {
+		f.router.sysctl(t, map[string]string{"net/ipv4/fib_multipath_hash_seed": fmt.Sprint(f.seeds * 7919)})
+		return
+	}
+	first := f.seeds % len(over)
+	f.hash(t, append(over[first:len(over):len(over)], over[:first]...)...)
+}
+
+// serve starts anyport on an edge. If the fleet has a key, the edge has all others as its peers.
+func (f *fleetRig) serve(t *testing.T, e *fleetEdge, key string) {
+	t.Helper()
+	e.proxy = e.serveWith(t, f.file(e, key))
+}
+
+// file is the configuration of an edge. Without a key the edges do not know each other.
+func (f *fleetRig) file(e *fleetEdge, key string) string {
+	routes := fmt.Sprintf("[route.v4]\nprotocol = [\"tcp\", \"udp\"]\nprefixes = [%q]\norigins = [%q]\n"+
+		"[route.v6]\nprotocol = [\"tcp\", \"udp\"]\nprefixes = [%q]\norigins = [\"[%s]\"]\n", servedV4, originV4, servedV6, originV6)
+	if key == "" {
+		return routes
+	}
+	var peers []string
+	for _, other := range f.edges {
+		if other != e {
+			peers = append(peers, fmt.Sprintf("%q", other.backplane()))
+		}
+	}
+	return fmt.Sprintf("[fleet]\npeers = [%s]\ndevice = \"back0\"\nkey = %q\n", strings.Join(peers, ", "), key) + routes
+}
+
+// enlargeBackplane gives the backplane an MTU that wrapped packets fit into.
+func (f *fleetRig) enlargeBackplane(t *testing.T, mtu int) {
+	t.Helper()
+	for _, e := range f.edges {
+		f.setMTU(t, lab.Port{Host: e.Host, Device: "back0"}, mtu)
+		f.setMTU(t, lab.Port{Host: f.backplane.Host, Device: fmt.Sprint("edge", e.n)}, mtu)
+	}
+}
+
+func (f *fleetRig) setMTU(t *testing.T, p lab.Port, mtu int) {
+	t.Helper()
+	if err := p.Run("ip", "link", "set", p.Device, "mtu", fmt.Sprint(mtu)); err != nil {
+		t.Fatal(err)
+	}
+}
