@@ -1,0 +1,29 @@
+package fleet
+
+import (
+	"net/netip"
+)
+
+// Options are what a reload may change.
+type Options struct {
+	Device string       // of the backplane; it must have Ethernet headers
+	Local  netip.Addr   // this host's address on it
+	Peers  []netip.Addr // the other hosts', all of Local's family, at most MaxPeers; none: nothing is attached
+	Key    [16]byte     // the same on all hosts
+}
+
+// MaxPeers is how many peers there is room for.
+const MaxPeers = 64
+
+// Port is the UDP port of the backplane, on both ends of hello, mine and gone. Wrapped packets have it
+// as destination.
+const Port = 6793
+
+// Overhead is how many bytes longer a wrapped packet is, where the peers have addresses like local: the
+// outer IP header, UDP's, and 16 bytes.
+func Overhead(local netip.Addr) int {
+	if local.Is4() {
+		return 20 + 8 + 16
+	}
+	return 40 + 8 + 16
+}

@@ -1,0 +1,51 @@
+package fleet
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Status is how it stands with the peers.
+type Status struct {
+	Off     string    // why nothing is attached; "": it is
+	Device  string    // of the backplane
+	MTU     int       // its own; 0: there is no such device
+	Asking  []Device  // where packets of clients arrive, and why not
+	Peers   []Peer    // by address
+	Changed time.Time // when a peer came or went last; zero: never
+	Counts  Counts
+}
+
+// Device is whether packets of unknown conns are asked for that arrive at it.
+type Device struct {
+	Name string
+	Off  string // why not; "": they are
+}
+
+// Peer is another host of the fleet.
+type Peer struct {
+	Addr      netip.Addr
+	Alive     bool          // it is asked
+	Off       string        // why not, although it was heard: no route, no neighbour; "": nothing is known against it
+	LastHello time.Time     // zero: none was heard
+	RTT       time.Duration // from a hello to its answer; 0: not known
+	MTU       int           // of its device; 0: not known
+	Clock     time.Duration // how far its clock is ahead of this host's, less the way; valid if RTT is not 0
+	WrongTag  uint64        // packets from its address that another key has signed, or nobody
+}
+
+// Counts are the packets since the programs were loaded. They only grow.
+type Counts struct {
+	Asked    uint64 // of unknown conns, wrapped and sent to all peers
+	Straight uint64 // of conns that a peer has, wrapped and sent to it
+	Taken    uint64 // from peers, of conns that this host has
+	Foreign  uint64 // from peers, of conns that this host does not have; dropped
+	Shed     uint64 // of unknown conns, above what may be asked for; the kernel answered
+	GivenUp  uint64 // of conns that no peer has said it has, for long; the kernel answered
+	TooLong  uint64 // would not fit through the backplane; dropped
+	Unsent   uint64 // copies that the device of the backplane has refused
+	Forged   uint64 // to the port of the backplane, and not from a peer, or with a wrong tag; dropped
+	Learnt   uint64 // conns that a peer has said it has
+	Told     uint64 // conns that a peer was told this host has
+	Gone     uint64 // conns that a peer has said it has no more
+}
