@@ -31,6 +31,8 @@ type Status struct {
 	Guard GuardStatus `json:"crash_loop_guard"`
 	Left  []Left      `json:"left,omitempty"`
 
+	Peers *PeersStatus `json:"peers,omitempty"` // if the file has peers in [fleet]
+
 	Resolver *ResolverStatus `json:"resolver,omitempty"` // if an origin is a DNS name
 	Confirm  *ConfirmStatus  `json:"confirm,omitempty"`  // of a run with --confirm, until it is confirmed
 	Shadow   *ShadowStatus   `json:"shadow,omitempty"`   // of a run with --shadow, which serves nothing

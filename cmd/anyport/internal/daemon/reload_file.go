@@ -53,7 +53,10 @@ func (d *daemon) load(try func(text []byte)) (*generation, error) {
 	if err != nil {
 		return nil, err
 	}
-	next.keys, err = d.readKeys(next.config)
+	if next.keys, err = d.readKeys(next.config); err != nil {
+		return nil, err
+	}
+	next.peerKey, err = d.readPeerKey(next.config)
 	return next, err
 }
 
