@@ -41,6 +41,10 @@ func busyStatus() admin.Status {
 		LoopLoads: []admin.LoopLoad{{Name: "tcp/0", Idle: 0.75, BusySeconds: 3.5}},
 		Doors:     []admin.Door{{Client: "198.51.100.1", Route: "game"}},
 		Knocks:    map[string]uint64{"opened": 2},
+		Peers: &admin.PeersStatus{
+			Peers: []admin.PeerStatus{{Address: "10.9.0.2", Alive: true}, {Address: "10.9.0.3", WrongTags: 4}}, Off: "no device",
+			Packets: map[string]uint64{"asked": 3, "taken": 2}, Conns: map[string]uint64{"learnt": 1},
+		},
 		Scans:     admin.ScanStatus{Reported: 9, Skipped: 4, Clients: 3},
 		Unrouted:  admin.Counts{Ended: map[string]map[string]uint64{"tcp": {"no_route": 1}}},
 		Routes: []admin.RouteStatus{{
