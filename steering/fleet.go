@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/bpf"
+	"anyport/config"
 	"anyport/steering/fleet"
 	"anyport/steering/program"
 )
@@ -23,41 +24,43 @@ func (s *Steering) Fleet() (*fleet.Fleet, error) {
 	return s.fleet, s.fleetErr
 }
 
-// openFleet loads the programs, whether the file has peers or not: a reload may, and has no privilege to
-// load them. It comes after the first table: with programs of another build in use, no packet is to
-// meet new ones whose maps are empty.
-func (s *Steering) openFleet(in Inheritance) {
-	o, err := s.fleetObjects(in)
+// errNoPeers: the maps take 20 MB, so a host without peers has none.
+var errNoPeers = errors.New("anyport began without peers in its file, and has given up the privilege to load what asks them: restart it")
+
+// openFleet loads the programs if the file has peers, and goes on with those of the process before. Nothing
+// changes for packets until Set.
+func (s *Steering) openFleet(cfg *config.Config, in Inheritance) {
+	o, before, err := s.fleetObjects(cfg, in)
 	if err == nil {
-		s.fleet, err = fleet.Open(o, s.log)
+		err = s.fast.Tolerate(append(o.Programs(), before.Programs()...)...)
+	}
+	if err == nil {
+		s.fleet, err = fleet.Open(o, before, s.log)
+	} else {
+		err = errors.Join(err, o.Close(), before.Close())
 	}
 	if err != nil {
 		s.fleetErr = program.Advise(err)
-		s.log.Debug("conns of other hosts cannot be sent on", "because", s.fleetErr)
 	}
 }
 
 // fleetObjects are those of the process before, or, if these are of another build or read other maps,
-// those that came with the upgrade command or new ones.
-func (s *Steering) fleetObjects(in Inheritance) (*fleet.Objects, error) {
+// those that came with the upgrade command or new ones: then before are those that they replace.
+func (s *Steering) fleetObjects(cfg *config.Config, in Inheritance) (o, before *fleet.Objects, err error) {
 	served := servedMaps(&s.objects.SteerMaps)
-	before, err := in.takeFleet("")
-	if before != nil {
-		if err = before.CheckBuild(served); err == nil {
-			return before, nil
-		}
+	if before, err = in.takeFleet(""); err != nil {
+		return nil, nil, err
 	}
-	next, loadErr := in.takeFleet(fdPreloaded)
-	if loadErr == nil && next == nil {
-		next, loadErr = fleet.Load(served)
+	if before != nil && before.CheckBuild(served) == nil {
+		return before, nil, nil
 	}
-	if loadErr != nil {
-		return nil, errors.Join(err, loadErr, before.Close())
+	if before == nil && !cfg.Fleet.HasPeers() {
+		return nil, nil, errNoPeers
 	}
-	if before == nil {
-		return next, nil
+	if o, err = in.takeFleet(fdPreloaded); o == nil && err == nil {
+		o, err = fleet.Load(served)
 	}
-	return next, next.TakeLinks(before)
+	return o, before, err
 }
 
 // servedMaps are what the fleet's programs read of the steering's.

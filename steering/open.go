@@ -85,6 +85,7 @@ func (s *Steering) open(cfg *config.Config, table *table.Table, in Inheritance) 
 	}
 	s.openServices(in)
 	s.openFastPath(in)
+	s.openFleet(cfg, in)
 	if err := s.drawKnockSecret(); err != nil {
 		return fmt.Errorf("draw the secret of knocks: %w", err)
 	}
@@ -94,7 +95,6 @@ func (s *Steering) open(cfg *config.Config, table *table.Table, in Inheritance) 
 	if err := s.replace(cfg, table); err != nil {
 		return err
 	}
-	s.openFleet(in)
 	if err := s.pinProgram(); err != nil {
 		return err
 	}

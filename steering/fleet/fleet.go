@@ -1,60 +1,236 @@
 package fleet
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
 
-	"github.com/cilium/ebpf"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"anyport/steering/ingress"
 )
 
-// Served are the maps of the steering program that say which prefixes are served. They still belong to
-// the steering.
-type Served struct {
-	Generation, PrefixesV4, PrefixesV6 *ebpf.Map
+// Fleet is this host's part. All methods do nothing on nil. Any goroutine may use it.
+type Fleet struct {
+	objects *Objects
+	log     *slog.Logger
+	netns   ingress.Namespace
+	network network
+
+	learnt, told, gone atomic.Uint64
+
+	setting sync.Mutex // one Set, Release or Close at a time
+	stop    func()     // ends the goroutines, and waits for them; nil: there are none
+	closed  bool
+
+	mu      sync.Mutex // guards what follows, and the links of objects
+	options Options
+	members members
+	socket  *net.UDPConn // nil: there are no peers
+	bound   int          // interface index that it is bound to
+	device  backplane
+	asking  []Device
+	off     string // why nothing is asked, or taken
+	written written
 }
 
-// Objects are the programs and maps in the kernel, and the links that attach the programs.
-type Objects struct{}
-
-// Load loads the programs and makes their maps. It needs CAP_BPF and CAP_NET_ADMIN; all that follows
-// needs neither.
-func Load(served Served) (*Objects, error) { return nil, errors.New("not yet") }
-
-// FromDescriptors makes objects of what another process has given. It owns them, on error too.
-func FromDescriptors(all map[string]int) (*Objects, error) { return nil, errors.New("not yet") }
-
-// CheckBuild says whether o is of this build and reads these maps: if not, Load other ones, and let
-// TakeLinks of these follow.
-func (o *Objects) CheckBuild(served Served) error { return errors.New("not yet") }
-
-// TakeLinks has the links of another build attach the programs of o, and closes the rest of it.
-func (o *Objects) TakeLinks(before *Objects) error { return errors.New("not yet") }
-
-// Close closes the descriptors. What another process holds stays.
-func (o *Objects) Close() error { return nil }
-
-// Fleet is this host's part. All methods do nothing on nil. Any goroutine may use it.
-type Fleet struct{}
-
 // Open makes a Fleet of objects. It owns them, on error too. Nothing changes until Set.
-func Open(o *Objects, log *slog.Logger) (*Fleet, error) { return nil, errors.New("not yet") }
+func Open(o, before *Objects, log *slog.Logger) (f *Fleet, err error) {
+	f = &Fleet{objects: o, log: log, off: "there are no peers"}
+	if f.netns, err = ingress.OpenNamespace(); err == nil {
+		f.network.handle, err = netlink.NewHandle(unix.NETLINK_ROUTE)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open the fleet's part: %w", err), f.Release())
+	}
+	return f, nil
+}
 
-// Set puts options in force: attaches the programs, or detaches them if there are no peers, and has a
-// goroutine speak with the peers. What was learnt about conns of peers that stay is kept. On error the
-// options before stay in force.
-func (f *Fleet) Set(o Options) error { return nil }
+// Set puts options in force: attaches the programs, or detaches them if there are no peers, and has
+// goroutines speak with the peers. What is known about conns of peers that stay is kept. If the device or
+// the socket can't be used, the options before stay in force. After another error there are no peers.
+func (f *Fleet) Set(o Options) error {
+	if f == nil {
+		return nil
+	}
+	f.setting.Lock()
+	defer f.setting.Unlock()
+	switch {
+	case f.closed:
+		return errors.New("the fleet's part is closed")
+	case o.equal(f.options):
+		return nil
+	case len(o.Peers) == 0:
+		return f.rest()
+	}
+	if err := o.check(); err != nil {
+		return err
+	}
+	device := f.network.find(o.Device)
+	if device.off != "" {
+		return errors.New(device.off)
+	}
+	socket, err := f.socketFor(o)
+	if err != nil {
+		return err
+	}
+	f.halt()
+	if err = f.begin(o, device.index, socket); err == nil {
+		err = f.speak()
+	}
+	if err != nil {
+		err = errors.Join(err, f.rest())
+	}
+	return err
+}
 
-// Status may be asked at any time.
-func (f *Fleet) Status() Status { return Status{} }
+// socketFor is the socket that there is, if it will do, or a new one.
+func (f *Fleet) socketFor(o Options) (socket *net.UDPConn, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, there := range []*net.UDPConn{f.socket, f.objects.socket} {
+		if there != nil && isBoundTo(there, o.Device, o.Local) {
+			return there, nil
+		}
+	}
+	err = f.netns.Within(func() error {
+		socket, err = listen(o.Device, o.Local)
+		return err
+	})
+	return socket, err
+}
+
+// begin puts options in force. The caller holds setting, and nobody speaks.
+func (f *Fleet) begin(o Options, index int, socket *net.UDPConn) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, before := range []*net.UDPConn{f.socket, f.objects.socket} {
+		if before != nil && before != socket {
+			_ = before.Close()
+		}
+	}
+	f.options, f.socket, f.objects.socket, f.bound = o, socket, nil, index
+	f.members.set(o.Peers, time.Now())
+	f.adoptAsked(time.Now())
+	return f.update(true)
+}
+
+// rest ends what is done for peers. The caller holds setting.
+func (f *Fleet) rest() error {
+	f.sayBye()
+	f.halt()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.options = Options{}
+	f.members.set(nil, time.Now())
+	err := f.writeAll(backplane{})
+	err = errors.Join(err, f.objects.ask.links.DetachOthers(nil), f.objects.take.links.DetachOthers(nil))
+	if f.socket != nil {
+		err = errors.Join(err, f.socket.Close())
+	}
+	f.socket, f.asking, f.device, f.off = nil, nil, backplane{}, "there are no peers"
+	return err
+}
+
+// halt ends the goroutines. The caller holds setting.
+func (f *Fleet) halt() {
+	if f.stop != nil {
+		f.stop()
+	}
+	f.stop = nil
+}
+
+// speak starts the goroutines. The caller holds setting, and nobody speaks.
+func (f *Fleet) speak() error {
+	events, err := openEvents(f.objects.events)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var all sync.WaitGroup
+	all.Go(func() { f.watch(ctx) })
+	all.Go(func() { f.receive(ctx) })
+	all.Go(func() { f.tell(events) })
+	f.stop = func() {
+		cancel()
+		_ = events.Close()
+		f.wake()
+		all.Wait()
+	}
+	return nil
+}
+
+// wake ends a read of the socket, so that its goroutine looks whether it is to end.
+func (f *Fleet) wake() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.socket != nil {
+		_ = f.socket.SetReadDeadline(time.Unix(1, 0))
+	}
+}
 
 // Descriptors are the file descriptors that another process needs to go on. They still belong to f.
-func (f *Fleet) Descriptors() map[string]int { return nil }
+func (f *Fleet) Descriptors() map[string]int {
+	if f == nil {
+		return nil
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return nil
+	}
+	all := f.objects.Descriptors()
+	if fd := descriptorOf(f.socket); fd >= 0 {
+		all[fdSocket] = fd
+	}
+	return all
+}
 
 // Release closes what this process has. If another process has the descriptors, the programs go on.
-func (f *Fleet) Release() error { return nil }
+func (f *Fleet) Release() error {
+	if f == nil {
+		return nil
+	}
+	f.setting.Lock()
+	defer f.setting.Unlock()
+	return f.release()
+}
+
+func (f *Fleet) release() error {
+	f.halt()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return nil
+	}
+	f.closed = true
+	var err error
+	if f.socket != nil {
+		err = f.socket.Close()
+	}
+	f.socket = nil
+	if f.network.handle != nil {
+		f.network.handle.Close()
+	}
+	f.netns.Close()
+	return errors.Join(err, f.objects.Close())
+}
 
 // Close detaches the programs, whoever else has the descriptors, and releases.
-func (f *Fleet) Close() error { return nil }
-
-// Descriptors are those of the objects, which still belong to o.
-func (o *Objects) Descriptors() map[string]int { return nil }
+func (f *Fleet) Close() error {
+	if f == nil {
+		return nil
+	}
+	f.setting.Lock()
+	defer f.setting.Unlock()
+	if f.closed {
+		return nil
+	}
+	return errors.Join(f.rest(), f.release())
+}

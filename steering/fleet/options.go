@@ -1,7 +1,9 @@
 package fleet
 
 import (
+	"fmt"
 	"net/netip"
+	"slices"
 )
 
 // Options are what a reload may change.
@@ -26,4 +28,26 @@ func Overhead(local netip.Addr) int {
 		return 20 + 8 + 16
 	}
 	return 40 + 8 + 16
+}
+
+// check says what is wrong with options that have peers.
+func (o Options) check() error {
+	if len(o.Peers) > MaxPeers {
+		return fmt.Errorf("there are %d peers, and room for %d", len(o.Peers), MaxPeers)
+	}
+	for i, p := range o.Peers {
+		switch {
+		case p.Is4() != o.Local.Is4():
+			return fmt.Errorf("the peer %s and this host's address %s are of different families: give all hosts addresses of one", p, o.Local)
+		case p == o.Local:
+			return fmt.Errorf("the peer %s is this host", p)
+		case slices.Contains(o.Peers[:i], p):
+			return fmt.Errorf("the peer %s is there twice", p)
+		}
+	}
+	return nil
+}
+
+func (o Options) equal(other Options) bool {
+	return o.Device == other.Device && o.Local == other.Local && o.Key == other.Key && slices.Equal(o.Peers, other.Peers)
 }
