@@ -31,3 +31,34 @@ func TestFleetWithoutPeers(t *testing.T) {
 		t.Errorf("%d of %d conns were lost, want at least 10: the rig does not move conns", lost, len(load.long))
 	}
 }
+
+// startFleet starts origins that do not echo, and anyport on each edge, all of which know each other. The
+// router uses these edges. It waits until each has heard of all others.
+func startFleet(t *testing.T, edges int, use ...int) *fleetRig {
+	t.Helper()
+	f := newFleetRig(t, edges)
+	for _, address := range []string{originV4, "[" + originV6 + "]"} {
+		f.talker(t, fmt.Sprint(address, ":", talkPort))
+	}
+	f.key = newFleetKey(t)
+	for _, e := range f.edges {
+		f.serve(t, e, f.key)
+	}
+	f.hash(t, f.only(use...)...)
+	f.awaitPeers(t, edges-1)
+	return f
+}
+
+// TestFleetRehash: no conn is lost while the router changes its hash.
+func TestFleetRehash(t *testing.T) {
+	t.Parallel()
+	f := startFleet(t, 3, 1, 2, 3)
+	load := newFleetLoad(t, f.client, soak(60, 300))
+	load.churn(soak(50, 500))
+	for range soak(2, 20) {
+		f.rehash(t, f.edges...)
+		load.settle(t)
+	}
+	load.expectNoneLost(t)
+	f.expectTaken(t)
+}

@@ -1,8 +1,11 @@
 package integration
 
 import (
+	"crypto/rand"
+	"encoding/base64"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -20,7 +23,8 @@ type fleetRig struct {
 	client, router, backplane, origin *host
 
 	edges []*fleetEdge
-	seeds int // how often the router's hash was changed
+	seeds int    // how often the router's hash was changed
+	key   string // the file with what peers prove themselves with
 }
 
 // fleetEdge is one host of a fleet. Its number is 1, 2, 3 and so on.
@@ -126,6 +130,57 @@ func (f *fleetRig) file(e *fleetEdge, key string) string {
 		}
 	}
 	return fmt.Sprintf("[fleet]\npeers = [%s]\ndevice = \"back0\"\nkey = %q\n", strings.Join(peers, ", "), key) + routes
+}
+
+// newFleetKey writes a key.
+func newFleetKey(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "fleet.key")
+	secret := make([]byte, 32)
+	_, _ = rand.Read(secret)
+	if err := os.WriteFile(path, []byte(base64.StdEncoding.EncodeToString(secret)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// only are the edges with these numbers.
+func (f *fleetRig) only(numbers ...int) (some []*fleetEdge) {
+	for _, n := range numbers {
+		some = append(some, f.edges[n-1])
+	}
+	return some
+}
+
+// awaitPeers waits until each edge with a running anyport has heard of so many others.
+func (f *fleetRig) awaitPeers(t *testing.T, others int) {
+	t.Helper()
+	for _, e := range f.edges {
+		if e.proxy == nil || !e.proxy.alive() {
+			continue
+		}
+		eventually(t, fmt.Sprint(e.Name, " hears of its peers"), func() bool {
+			alive := 0
+			for _, p := range e.proxy.status(t).Peers.Peers {
+				if p.Alive {
+					alive++
+				}
+			}
+			return alive == others
+		})
+	}
+}
+
+// expectTaken checks that edges have taken packets of each other: else nothing was tested.
+func (f *fleetRig) expectTaken(t *testing.T) {
+	t.Helper()
+	for _, e := range f.edges {
+		peers := e.proxy.status(t).Peers
+		t.Logf("%s: packets %v, conns %v", e.Name, peers.Packets, peers.Conns)
+		if peers.Packets["taken"] == 0 {
+			t.Errorf("%s has taken no packet of its peers", e.Name)
+		}
+	}
 }
 
 // enlargeBackplane gives the backplane an MTU that wrapped packets fit into.

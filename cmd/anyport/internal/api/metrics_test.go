@@ -45,8 +45,8 @@ func busyStatus() admin.Status {
 			Peers: []admin.PeerStatus{{Address: "10.9.0.2", Alive: true}, {Address: "10.9.0.3", WrongTags: 4}}, Off: "no device",
 			Packets: map[string]uint64{"asked": 3, "taken": 2}, Conns: map[string]uint64{"learnt": 1},
 		},
-		Scans:     admin.ScanStatus{Reported: 9, Skipped: 4, Clients: 3},
-		Unrouted:  admin.Counts{Ended: map[string]map[string]uint64{"tcp": {"no_route": 1}}},
+		Scans:    admin.ScanStatus{Reported: 9, Skipped: 4, Clients: 3},
+		Unrouted: admin.Counts{Ended: map[string]map[string]uint64{"tcp": {"no_route": 1}}},
 		Routes: []admin.RouteStatus{{
 			Name: "game", Protocol: []string{"tcp", "udp"},
 			Active: map[string]int64{"tcp": 2, "udp": 3},
