@@ -14,7 +14,7 @@ func TestFleetWithoutPeers(t *testing.T) {
 		f.talker(t, fmt.Sprint(address, ":", talkPort))
 	}
 	for _, e := range f.edges {
-		f.serve(t, e, "")
+		f.serve(t, e)
 	}
 	f.hash(t, f.edges...)
 	load := newFleetLoad(t, f.client, 60)
@@ -32,27 +32,34 @@ func TestFleetWithoutPeers(t *testing.T) {
 	}
 }
 
-// startFleet starts origins that do not echo, and anyport on each edge, all of which know each other. The
-// router uses these edges. It waits until each has heard of all others.
-func startFleet(t *testing.T, edges int, use ...int) *fleetRig {
+// fleetOptions say how to start a fleet.
+type fleetOptions struct {
+	edges       int
+	use         []int // the edges that the router sends packets to, by their numbers
+	backplaneV6 bool
+}
+
+// startFleet starts origins that do not echo, and anyport on each edge, all of which know each other. It
+// waits until each has heard of all others.
+func startFleet(t *testing.T, o fleetOptions) *fleetRig {
 	t.Helper()
-	f := newFleetRig(t, edges)
+	f := newFleetRig(t, o.edges)
 	for _, address := range []string{originV4, "[" + originV6 + "]"} {
 		f.talker(t, fmt.Sprint(address, ":", talkPort))
 	}
-	f.key = newFleetKey(t)
+	f.key, f.backplaneV6 = newFleetKey(t), o.backplaneV6
 	for _, e := range f.edges {
-		f.serve(t, e, f.key)
+		f.serve(t, e)
 	}
-	f.hash(t, f.only(use...)...)
-	f.awaitPeers(t, edges-1)
+	f.hash(t, f.only(o.use...)...)
+	f.awaitPeers(t, o.edges-1)
 	return f
 }
 
 // TestFleetRehash: no conn is lost while the router changes its hash.
 func TestFleetRehash(t *testing.T) {
 	t.Parallel()
-	f := startFleet(t, 3, 1, 2, 3)
+	f := startFleet(t, fleetOptions{edges: 3, use: []int{1, 2, 3}})
 	load := newFleetLoad(t, f.client, soak(60, 300))
 	load.churn(soak(50, 500))
 	for range soak(2, 20) {

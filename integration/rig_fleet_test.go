@@ -3,9 +3,12 @@ package integration
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,7 +27,9 @@ type fleetRig struct {
 
 	edges []*fleetEdge
 	seeds int    // how often the router's hash was changed
-	key   string // the file with what peers prove themselves with
+	key   string // the file with what peers prove themselves with; "": there is none
+
+	backplaneV6 bool // the peers know each other by IPv6 addresses
 }
 
 // fleetEdge is one host of a fleet. Its number is 1, 2, 3 and so on.
@@ -110,26 +115,36 @@ func (f *fleetRig) rehash(t *testing.T, over ...*fleetEdge) {
 	f.hash(t, append(over[first:len(over):len(over)], over[:first]...)...)
 }
 
-// serve starts anyport on an edge. If the fleet has a key, the edge has all others as its peers.
-func (f *fleetRig) serve(t *testing.T, e *fleetEdge, key string) {
+// serve starts anyport on an edge.
+func (f *fleetRig) serve(t *testing.T, e *fleetEdge) {
 	t.Helper()
-	e.proxy = e.serveWith(t, f.file(e, key))
+	e.proxy = e.serveWith(t, f.file(e))
 }
 
-// file is the configuration of an edge. Without a key the edges do not know each other.
-func (f *fleetRig) file(e *fleetEdge, key string) string {
+// file is the configuration of an edge, with all others as its peers. If the fleet has no key, the edges do
+// not know each other.
+func (f *fleetRig) file(e *fleetEdge) string { return f.fileWith(e, f.edges) }
+
+// fileWith is file with only these peers. The edge may be among them.
+func (f *fleetRig) fileWith(e *fleetEdge, others []*fleetEdge) string {
 	routes := fmt.Sprintf("[route.v4]\nprotocol = [\"tcp\", \"udp\"]\nprefixes = [%q]\norigins = [%q]\n"+
 		"[route.v6]\nprotocol = [\"tcp\", \"udp\"]\nprefixes = [%q]\norigins = [\"[%s]\"]\n", servedV4, originV4, servedV6, originV6)
-	if key == "" {
+	if f.key == "" {
 		return routes
 	}
 	var peers []string
-	for _, other := range f.edges {
-		if other != e {
-			peers = append(peers, fmt.Sprintf("%q", other.backplane()))
-		}
+	for _, other := range others {
+		peers = append(peers, fmt.Sprintf("%q", f.backplaneOf(other)))
 	}
-	return fmt.Sprintf("[fleet]\npeers = [%s]\ndevice = \"back0\"\nkey = %q\n", strings.Join(peers, ", "), key) + routes
+	return fmt.Sprintf("[fleet]\npeers = [%s]\ndevice = \"back0\"\nkey = %q\n", strings.Join(peers, ", "), f.key) + routes
+}
+
+// backplaneOf is the address that the peers of an edge know.
+func (f *fleetRig) backplaneOf(e *fleetEdge) string {
+	if f.backplaneV6 {
+		return e.backplane6()
+	}
+	return e.backplane()
 }
 
 // newFleetKey writes a key.
@@ -150,6 +165,50 @@ func (f *fleetRig) only(numbers ...int) (some []*fleetEdge) {
 		some = append(some, f.edges[n-1])
 	}
 	return some
+}
+
+// without are all edges but one.
+func (f *fleetRig) without(number int) []*fleetEdge {
+	return slices.DeleteFunc(slices.Clone(f.edges), func(e *fleetEdge) bool { return e.n == number })
+}
+
+// conns is how many conns an edge has.
+func (e *fleetEdge) conns(t *testing.T) (n int) {
+	t.Helper()
+	for _, r := range e.proxy.status(t).Routes {
+		n += r.ConnsActive
+	}
+	return n
+}
+
+// clients are those of the conns that an edge has.
+func (e *fleetEdge) clients(t *testing.T) (all []string) {
+	t.Helper()
+	var listed struct{ Flows []struct{ Client string } }
+	got := anyport(t, "flows", "--json", "--socket", e.proxy.socket)
+	if err := json.Unmarshal([]byte(got.stdout), &listed); err != nil {
+		t.Fatalf("flows: %v: %s", err, got.stderr)
+	}
+	for _, flow := range listed.Flows {
+		all = append(all, flow.Client)
+	}
+	return all
+}
+
+// reload puts another file into service on an edge.
+func (e *fleetEdge) reload(t *testing.T, toml string) {
+	t.Helper()
+	e.proxy.write(t, toml)
+	if got := anyport(t, "reload", "--socket", e.proxy.socket); got.status != 0 {
+		t.Fatalf("reload: %+v", got)
+	}
+}
+
+// says runs a command of anyport on the edge, and returns what it printed, whatever its exit status.
+func (e *fleetEdge) says(args ...string) string {
+	var out []byte
+	e.do(func() { out, _ = exec.Command(program, args...).CombinedOutput() })
+	return string(out)
 }
 
 // awaitPeers waits until each edge with a running anyport has heard of so many others.
@@ -180,21 +239,5 @@ func (f *fleetRig) expectTaken(t *testing.T) {
 		if peers.Packets["taken"] == 0 {
 			t.Errorf("%s has taken no packet of its peers", e.Name)
 		}
-	}
-}
-
-// enlargeBackplane gives the backplane an MTU that wrapped packets fit into.
-func (f *fleetRig) enlargeBackplane(t *testing.T, mtu int) {
-	t.Helper()
-	for _, e := range f.edges {
-		f.setMTU(t, lab.Port{Host: e.Host, Device: "back0"}, mtu)
-		f.setMTU(t, lab.Port{Host: f.backplane.Host, Device: fmt.Sprint("edge", e.n)}, mtu)
-	}
-}
-
-func (f *fleetRig) setMTU(t *testing.T, p lab.Port, mtu int) {
-	t.Helper()
-	if err := p.Run("ip", "link", "set", p.Device, "mtu", fmt.Sprint(mtu)); err != nil {
-		t.Fatal(err)
 	}
 }

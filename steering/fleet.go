@@ -51,16 +51,22 @@ func (s *Steering) fleetObjects(cfg *config.Config, in Inheritance) (o, before *
 	if before, err = in.takeFleet(""); err != nil {
 		return nil, nil, err
 	}
-	if before != nil && before.CheckBuild(served) == nil {
-		return before, nil, nil
+	if before != nil {
+		if err = before.CheckBuild(served); err == nil {
+			return before, nil, nil
+		}
 	}
 	if before == nil && !cfg.Fleet.HasPeers() {
 		return nil, nil, errNoPeers
 	}
-	if o, err = in.takeFleet(fdPreloaded); o == nil && err == nil {
-		o, err = fleet.Load(served)
+	o, loadErr := in.takeFleet(fdPreloaded)
+	if o == nil && loadErr == nil {
+		o, loadErr = fleet.Load(served)
 	}
-	return o, before, err
+	if loadErr != nil {
+		return nil, before, errors.Join(err, loadErr)
+	}
+	return o, before, nil
 }
 
 // servedMaps are what the fleet's programs read of the steering's.
