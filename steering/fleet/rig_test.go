@@ -49,6 +49,11 @@ var (
 	key              = [16]byte{1, 2, 3, 15: 9}
 )
 
+// anywhere binds to addresses that no device has.
+var anywhere = net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
+	return raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_FREEBIND, 1) })
+}}
+
 func newRig(t *testing.T, edges int) *rig {
 	t.Helper()
 	netnstest.Enter(t)
@@ -241,10 +246,7 @@ func (r *rig) serve(n int, at string) {
 	r.t.Helper()
 	var l net.Listener
 	netnstest.In(r.t, r.edges[n].ns, func() (err error) {
-		config := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error { // 2001:db8::5 is not an address of this host
-			return raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_FREEBIND, 1) })
-		}}
-		l, err = config.Listen(context.Background(), "tcp", at)
+		l, err = anywhere.Listen(context.Background(), "tcp", at)
 		return err
 	})
 	r.t.Cleanup(func() { l.Close() })
