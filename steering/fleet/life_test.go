@@ -13,18 +13,6 @@ import (
 	"anyport/steering/netnstest"
 )
 
-// mtu sets that of a device of the router.
-func (r *rig) mtu(device string, mtu int) {
-	r.t.Helper()
-	netnstest.In(r.t, r.router, func() error {
-		l, err := netlink.LinkByName(device)
-		if err != nil {
-			return err
-		}
-		return netlink.LinkSetMTU(l, mtu)
-	})
-}
-
 // TestError: an ICMP error about what an edge has sent reaches that edge, although the router sends it to
 // another one. Without it the conn stands still.
 func TestError(t *testing.T) {
@@ -34,7 +22,7 @@ func TestError(t *testing.T) {
 		r.serve(0, at)
 		c := r.dial(0, at)
 		r.askAll([]*conn{c})
-		r.mtu("c0", 1300)
+		r.mtu(r.router, "c0", 1300)
 		r.route(1)
 		before := r.edges[0].fleet.Status().Counts
 		for range 20 { // some answers are longer
@@ -45,7 +33,7 @@ func TestError(t *testing.T) {
 		if c.sent < 10 || r.edges[0].fleet.Status().Counts.Taken <= before.Taken+20 {
 			t.Errorf("%s: %+v, before %+v", at, r.edges[0].fleet.Status().Counts, before)
 		}
-		r.mtu("c0", 1500)
+		r.mtu(r.router, "c0", 1500)
 	}
 }
 

@@ -34,6 +34,7 @@ const soon = 30 * time.Second // for what should be there at once
 type rig struct {
 	t              testing.TB
 	client, router netns.NsHandle
+	hub            netns.NsHandle // a bridge: the backplane
 	edges          []*edge
 }
 
@@ -61,8 +62,8 @@ func newRig(t *testing.T, edges int) *rig {
 	netnstest.Connect(t, netnstest.End{Namespace: r.client, Device: "eth0", Addresses: []string{"10.1.0.2/24", "fd01::2/64"}},
 		netnstest.End{Namespace: r.router, Device: "c0", Addresses: []string{"10.1.0.1/24", "fd01::1/64"}})
 	netnstest.In(t, r.client, func() error { return routes("eth0", "10.1.0.1", "fd01::1") })
-	hub := netnstest.New(t)
-	netnstest.In(t, hub, func() error {
+	r.hub = netnstest.New(t)
+	netnstest.In(t, r.hub, func() error {
 		attributes := netlink.NewLinkAttrs()
 		attributes.Name = "br0"
 		if err := netlink.LinkAdd(&netlink.Bridge{LinkAttrs: attributes}); err != nil {
@@ -71,7 +72,7 @@ func newRig(t *testing.T, edges int) *rig {
 		return setUp("br0")
 	})
 	for n := 1; n <= edges; n++ {
-		r.addEdge(n, hub)
+		r.addEdge(n)
 	}
 	netnstest.In(t, r.router, func() error {
 		for _, file := range []string{"ipv4/ip_forward", "ipv6/conf/all/forwarding"} {
@@ -82,6 +83,18 @@ func newRig(t *testing.T, edges int) *rig {
 		return nil
 	})
 	return r
+}
+
+// mtu sets that of a device.
+func (r *rig) mtu(ns netns.NsHandle, device string, mtu int) {
+	r.t.Helper()
+	netnstest.In(r.t, ns, func() error {
+		l, err := netlink.LinkByName(device)
+		if err == nil {
+			err = netlink.LinkSetMTU(l, mtu)
+		}
+		return err
+	})
 }
 
 func setUp(name string) error {
@@ -102,7 +115,7 @@ func routes(device string, via ...string) error {
 	return err
 }
 
-func (r *rig) addEdge(n int, hub netns.NsHandle) {
+func (r *rig) addEdge(n int) {
 	r.t.Helper()
 	e := &edge{ns: netnstest.New(r.t), local: map[bool]netip.Addr{
 		false: netip.MustParseAddr(fmt.Sprintf("10.9.0.%d", n)), true: netip.MustParseAddr(fmt.Sprintf("fd09::%d", n)),
@@ -113,8 +126,8 @@ func (r *rig) addEdge(n int, hub netns.NsHandle) {
 		netnstest.End{Namespace: r.router, Device: fmt.Sprintf("e%d", n), Addresses: []string{four + ".1/24", six + ":1/64"}})
 	port := fmt.Sprintf("p%d", n)
 	netnstest.Connect(r.t, netnstest.End{Namespace: e.ns, Device: "back", Addresses: []string{e.local[false].String() + "/24", e.local[true].String() + "/64"}},
-		netnstest.End{Namespace: hub, Device: port})
-	netnstest.In(r.t, hub, func() error {
+		netnstest.End{Namespace: r.hub, Device: port})
+	netnstest.In(r.t, r.hub, func() error {
 		bridge, err := netlink.LinkByName("br0")
 		if err != nil {
 			return err
