@@ -146,7 +146,7 @@ static __always_inline int read_v4(struct __sk_buff *skb, __u32 at, struct packe
 	__u32 length;
 	__u8 type = 0;
 
-	if (!load(skb, at, &p->ip4, sizeof(p->ip4)) || p->ip4.version != 4 || p->ip4.frag_off & bpf_htons(IP_MF | IP_OFFSET))
+	if (!load(skb, at, &p->ip4, sizeof(p->ip4)) || p->ip4.version != 4 || p->ip4.ihl < 5 || p->ip4.frag_off & bpf_htons(IP_MF | IP_OFFSET))
 		return 0;
 	p->v4 = 1;
 	length = p->ip4.ihl * 4;
@@ -446,6 +446,7 @@ static __always_inline int forward(struct __sk_buff *skb, const struct packet *p
 		count(COUNT_UNSENT);
 		return TC_ACT_SHOT;
 	}
+	count(to ? COUNT_STRAIGHT : COUNT_ASKED);
 	if (!to)
 		bpf_loop(asked > MOST_PEERS ? MOST_PEERS : asked, send_to, &s, 0);
 	else if (b->v6)
@@ -484,10 +485,8 @@ int ask_peers(struct __sk_buff *skb)
 	}
 	who = bpf_map_lookup_elem(&fleet_learnt, &p.conn);
 	to = who ? bpf_map_lookup_elem(&fleet_peers, who) : NULL;
-	if (to && to->alive) {
-		count(COUNT_STRAIGHT);
+	if (to && to->alive)
 		return forward(skb, &p, b, STRAIGHT, to);
-	}
 	if (is_here(skb, &p))
 		return TC_ACT_UNSPEC;
 	now = bpf_ktime_get_ns();
@@ -499,7 +498,6 @@ int ask_peers(struct __sk_buff *skb)
 		count(COUNT_GIVEN_UP);
 		return TC_ACT_UNSPEC;
 	}
-	count(COUNT_ASKED);
 	return forward(skb, &p, b, ASK, NULL);
 }
 

@@ -114,18 +114,6 @@ type FleetQuestion struct {
 	Times uint64
 }
 
-type FleetSealed struct {
-	_       structs.HostLayout
-	Version uint8
-	Kind    uint8
-	Family  uint8
-	Hops    uint8
-	Zero    uint32
-	Conn    FleetConn
-	Pad     uint32
-	From    [4]uint32
-}
-
 type FleetServing struct {
 	_      structs.HostLayout
 	Half   uint32

@@ -36,8 +36,8 @@ static __always_inline void sip_word(struct siphash *s, __u64 word)
 	s->v0 ^= word;
 }
 
-/* The tag as it stands in a header. Not inlined: three places need it. */
-static __noinline __u64 seal(const struct sealed *m, const struct backplane *b)
+/* The tag as it stands in a header. */
+static __always_inline __u64 seal(const struct sealed *m, const struct backplane *b)
 {
 	struct siphash s;
 	const __u64 *words = (const void *)m;

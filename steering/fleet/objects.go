@@ -1,8 +1,10 @@
 package fleet
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"slices"
 
@@ -99,6 +101,9 @@ func (o *Objects) CheckBuild(served Served) error {
 		if err != nil {
 			return fmt.Errorf("read about the program %s: %w", name, err)
 		}
+		if err := spec.Programs[name].Instructions.Marshal(io.Discard, byteOrder()); err != nil { // it writes where functions are
+			return fmt.Errorf("read the program %s: %w", name, err)
+		}
 		if err := spec.Programs[name].Compatible(info); err != nil {
 			return fmt.Errorf("the program %s is of another version: %w", name, err)
 		}
@@ -112,6 +117,14 @@ func (o *Objects) CheckBuild(served Served) error {
 		}
 	}
 	return nil
+}
+
+// byteOrder is this machine's. [binary.NativeEndian] is not one that package asm knows.
+func byteOrder() binary.ByteOrder {
+	if binary.NativeEndian.Uint16([]byte{1, 0}) == 1 {
+		return binary.LittleEndian
+	}
+	return binary.BigEndian
 }
 
 // reads says whether a program has the maps.
