@@ -85,7 +85,8 @@ func TestFleetProcesses(t *testing.T) {
 	load.expectNoneLost(t)
 }
 
-// TestFleetKilled: of a host that dies only its own conns are lost, and those are reset, not left hanging.
+// TestFleetKilled: of a host that dies only its own conns are lost, and those are reset, not left hanging. When
+// it is back, it takes part again.
 func TestFleetKilled(t *testing.T) {
 	t.Parallel()
 	f := startFleet(t, fleetOptions{edges: 3, use: []int{1, 2, 3}})
@@ -109,6 +110,13 @@ func TestFleetKilled(t *testing.T) {
 		if lost := talk.lost() != nil; lost != own[client] {
 			t.Errorf("%s: lost %v (%v), of the dead host %v", talk.name, lost, talk.lost(), own[client])
 		}
+	}
+	dead.proxy.restart(t)
+	f.awaitPeers(t, 2)
+	f.hash(t, f.edges...)
+	load.settle(t)
+	if lost := load.lost(); len(lost) != len(own) {
+		t.Errorf("%d conns are lost after the host has come back, %d before", len(lost), len(own))
 	}
 }
 

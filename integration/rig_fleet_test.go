@@ -215,7 +215,7 @@ func (e *fleetEdge) says(args ...string) string {
 func (f *fleetRig) awaitPeers(t *testing.T, others int) {
 	t.Helper()
 	for _, e := range f.edges {
-		if e.proxy == nil || !e.proxy.alive() {
+		if e.proxy == nil {
 			continue
 		}
 		eventually(t, fmt.Sprint(e.Name, " hears of its peers"), func() bool {
@@ -230,14 +230,16 @@ func (f *fleetRig) awaitPeers(t *testing.T, others int) {
 	}
 }
 
-// expectTaken checks that edges have taken packets of each other: else nothing was tested.
+// expectTaken checks that some edge has taken packets of others: else nothing was tested.
 func (f *fleetRig) expectTaken(t *testing.T) {
 	t.Helper()
+	taken := uint64(0)
 	for _, e := range f.edges {
 		peers := e.proxy.status(t).Peers
 		t.Logf("%s: packets %v, conns %v", e.Name, peers.Packets, peers.Conns)
-		if peers.Packets["taken"] == 0 {
-			t.Errorf("%s has taken no packet of its peers", e.Name)
-		}
+		taken += peers.Packets["taken"]
+	}
+	if taken == 0 {
+		t.Error("no edge has taken a packet of another one")
 	}
 }
