@@ -36,6 +36,9 @@ func (o *Objects) Descriptors() map[string]int {
 	for name, m := range o.maps() {
 		all[fdMap+name] = (*m).FD()
 	}
+	if fd := descriptorOf(o.socket); fd >= 0 {
+		all[fdSocket] = fd
+	}
 	return all
 }
 

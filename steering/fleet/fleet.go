@@ -19,6 +19,7 @@ import (
 // Fleet is this host's part. All methods do nothing on nil. Any goroutine may use it.
 type Fleet struct {
 	objects *Objects
+	before  *Objects // of another build, in service until the first Set; nil: none. setting guards it, with mu
 	log     *slog.Logger
 	netns   ingress.Namespace
 	network network
@@ -40,9 +41,11 @@ type Fleet struct {
 	written written
 }
 
-// Open makes a Fleet of objects. It owns them, on error too. Nothing changes until Set.
+// Open makes a Fleet of objects. Those of another build that are in service go with it, or nil: the first
+// Set has o take their place, when o knows the peers. Open owns both, on error too. Nothing changes until
+// Set.
 func Open(o, before *Objects, log *slog.Logger) (f *Fleet, err error) {
-	f = &Fleet{objects: o, log: log, off: "there are no peers"}
+	f = &Fleet{objects: o, before: before, log: log, off: "there are no peers"}
 	if f.netns, err = ingress.OpenNamespace(); err == nil {
 		f.network.handle, err = netlink.NewHandle(unix.NETLINK_ROUTE)
 	}
@@ -64,7 +67,7 @@ func (f *Fleet) Set(o Options) error {
 	switch {
 	case f.closed:
 		return errors.New("the fleet's part is closed")
-	case o.equal(f.options):
+	case o.equal(f.options) && f.before == nil:
 		return nil
 	case len(o.Peers) == 0:
 		return f.rest()
@@ -94,9 +97,9 @@ func (f *Fleet) Set(o Options) error {
 func (f *Fleet) socketFor(o Options) (socket *net.UDPConn, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, there := range []*net.UDPConn{f.socket, f.objects.socket} {
-		if there != nil && isBoundTo(there, o.Device, o.Local) {
-			return there, nil
+	for _, there := range f.sockets() {
+		if isBoundTo(*there, o.Device, o.Local) {
+			return *there, nil
 		}
 	}
 	err = f.netns.Within(func() error {
@@ -110,15 +113,32 @@ func (f *Fleet) socketFor(o Options) (socket *net.UDPConn, err error) {
 func (f *Fleet) begin(o Options, index int, socket *net.UDPConn) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, before := range []*net.UDPConn{f.socket, f.objects.socket} {
-		if before != nil && before != socket {
-			_ = before.Close()
+	for _, before := range f.sockets() {
+		if *before != socket {
+			_ = (*before).Close()
 		}
+		*before = nil
 	}
-	f.options, f.socket, f.objects.socket, f.bound = o, socket, nil, index
+	f.options, f.socket, f.bound = o, socket, index
 	f.members.set(o.Peers, time.Now())
 	f.adoptAsked(time.Now())
+	if f.before != nil {
+		if err := errors.Join(f.look(), f.objects.TakeLinks(f.before)); err != nil {
+			return err
+		}
+		f.before = nil
+	}
 	return f.update(true)
+}
+
+// sockets are those that there are: in use, or of the process before.
+func (f *Fleet) sockets() (all []**net.UDPConn) {
+	for _, s := range []**net.UDPConn{&f.socket, &f.objects.socket, f.before.socketOf()} {
+		if s != nil && *s != nil {
+			all = append(all, s)
+		}
+	}
+	return all
 }
 
 // rest ends what is done for peers. The caller holds setting.
@@ -129,12 +149,12 @@ func (f *Fleet) rest() error {
 	defer f.mu.Unlock()
 	f.options = Options{}
 	f.members.set(nil, time.Now())
-	err := f.writeAll(backplane{})
-	err = errors.Join(err, f.objects.ask.links.DetachOthers(nil), f.objects.take.links.DetachOthers(nil))
-	if f.socket != nil {
-		err = errors.Join(err, f.socket.Close())
+	err := errors.Join(f.writeAll(backplane{}), f.objects.detach(), f.before.detach(), f.before.Close())
+	for _, s := range f.sockets() {
+		err = errors.Join(err, (*s).Close())
+		*s = nil
 	}
-	f.socket, f.asking, f.device, f.off = nil, nil, backplane{}, "there are no peers"
+	f.before, f.asking, f.device, f.off = nil, nil, backplane{}, "there are no peers"
 	return err
 }
 
@@ -185,6 +205,9 @@ func (f *Fleet) Descriptors() map[string]int {
 	if f.closed {
 		return nil
 	}
+	if f.before != nil {
+		return f.before.Descriptors()
+	}
 	all := f.objects.Descriptors()
 	if fd := descriptorOf(f.socket); fd >= 0 {
 		all[fdSocket] = fd
@@ -210,11 +233,11 @@ func (f *Fleet) release() error {
 		return nil
 	}
 	f.closed = true
-	var err error
+	err := f.before.Close()
 	if f.socket != nil {
-		err = f.socket.Close()
+		err = errors.Join(err, f.socket.Close())
 	}
-	f.socket = nil
+	f.socket, f.before = nil, nil
 	if f.network.handle != nil {
 		f.network.handle.Close()
 	}

@@ -144,14 +144,7 @@ func TestHandover(t *testing.T) {
 	asker, owner := r.edges[1], r.edges[0]
 	r.eventually("edge 2 has learnt", func() bool { return asker.fleet.Status().Counts.Learnt > 0 })
 	changed, options := owner.fleet.Status().Changed, asker.fleet.options
-	given := map[string]int{}
-	for name, fd := range asker.fleet.Descriptors() {
-		copied, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		given[name] = copied
-	}
+	given := copies(t, asker.fleet)
 	var next *Fleet
 	netnstest.In(t, asker.ns, func() error {
 		o, err := FromDescriptors(given)
@@ -159,7 +152,7 @@ func TestHandover(t *testing.T) {
 			err = o.CheckBuild(asker.served)
 		}
 		if err == nil {
-			next, err = Open(o, slog.New(slog.DiscardHandler))
+			next, err = Open(o, nil, slog.New(slog.DiscardHandler))
 		}
 		return err
 	})
@@ -191,6 +184,74 @@ func TestHandover(t *testing.T) {
 	}
 	if next.objects.CheckBuild(newServed(t)) == nil {
 		t.Error("programs are taken for those that read other maps")
+	}
+}
+
+// copies are descriptors for another process.
+func copies(t testing.TB, f *Fleet) map[string]int {
+	t.Helper()
+	all := map[string]int{}
+	for name, fd := range f.Descriptors() {
+		copied, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[name] = copied
+	}
+	return all
+}
+
+// TestAnotherBuild: other programs take the place of those in service when they know the peers. If that
+// does not happen, the others stay.
+func TestAnotherBuild(t *testing.T) {
+	r := newRig(t, 2)
+	r.join(false)
+	r.serve(0, both[0])
+	c := r.dial(0, both[0])
+	r.route(1)
+	r.askAll([]*conn{c})
+	asker, owner := r.edges[1], r.edges[0]
+	changed, options := owner.fleet.Status().Changed, asker.fleet.options
+	for _, refused := range []bool{true, false} {
+		var next *Fleet
+		netnstest.In(t, asker.ns, func() error {
+			before, err := FromDescriptors(copies(t, asker.fleet))
+			if err != nil {
+				return err
+			}
+			o, err := Load(asker.served)
+			if err == nil {
+				next, err = Open(o, before, slog.New(slog.DiscardHandler))
+			}
+			return err
+		})
+		t.Cleanup(func() { next.Close() })
+		if a, b := len(next.Descriptors()), len(asker.fleet.Descriptors()); a != b {
+			t.Errorf("%d descriptors for the process after the next, want %d", a, b)
+		}
+		if refused {
+			if err := next.Release(); err != nil {
+				t.Fatal(err)
+			}
+			r.askAll([]*conn{c})
+			continue
+		}
+		if err := next.Set(options); err != nil {
+			t.Fatal(err)
+		}
+		if err := asker.fleet.Release(); err != nil {
+			t.Fatal(err)
+		}
+		if s := next.Status(); !s.Peers[0].Alive || s.Off != "" || s.Counts.Asked+s.Counts.Straight != 0 {
+			t.Errorf("%+v", s)
+		}
+		r.askAll([]*conn{c})
+		if next.Status().Counts.Asked == 0 {
+			t.Error("the other programs ask")
+		}
+	}
+	if !owner.fleet.Status().Changed.Equal(changed) {
+		t.Error("the peer has noticed")
 	}
 }
 

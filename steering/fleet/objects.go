@@ -152,6 +152,22 @@ func (o *Objects) TakeLinks(before *Objects) error {
 	)
 }
 
+// socketOf is where the socket of the process before is; nil: nowhere.
+func (o *Objects) socketOf() **net.UDPConn {
+	if o == nil {
+		return nil
+	}
+	return &o.socket
+}
+
+// detach detaches both programs from all devices.
+func (o *Objects) detach() error {
+	if o == nil {
+		return nil
+	}
+	return errors.Join(o.ask.links.DetachOthers(nil), o.take.links.DetachOthers(nil))
+}
+
 // Close closes the descriptors. What another process holds stays.
 func (o *Objects) Close() error {
 	if o == nil {

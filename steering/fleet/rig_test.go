@@ -191,7 +191,7 @@ func (r *rig) open(e *edge) {
 	netnstest.In(r.t, e.ns, func() error {
 		o, err := Load(e.served)
 		if err == nil {
-			e.fleet, err = Open(o, slog.New(slog.DiscardHandler))
+			e.fleet, err = Open(o, nil, slog.New(slog.DiscardHandler))
 		}
 		return err
 	})

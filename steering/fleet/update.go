@@ -35,14 +35,23 @@ type written struct {
 	peers     map[[4]uint32]bpf.FleetPeer
 }
 
-// update looks at the network, and tells the programs about the peers; attaches them to devices if that is
-// asked for, or if the backplane has changed. The caller holds mu.
+// update looks at the network, and tells the programs; attaches them to devices if that is asked for, or if
+// the backplane has changed. The caller holds mu.
 func (f *Fleet) update(devices bool) error {
+	before := f.device
+	err := f.look()
+	if devices || before != f.device {
+		err = errors.Join(err, f.attach())
+	}
+	return err
+}
+
+// look tells the programs about the peers and the ways to them. The caller holds mu.
+func (f *Fleet) look() error {
 	now := f.network.find(f.options.Device)
 	if now.off == "" && now.index != f.bound {
 		now.off = f.reopen(now.index)
 	}
-	before := f.device
 	f.device = now
 	ways, off := map[netip.Addr]way{}, map[netip.Addr]string(nil)
 	if now.off == "" {
@@ -54,11 +63,7 @@ func (f *Fleet) update(devices bool) error {
 			p.off = now.off
 		}
 	}
-	err := f.writeAll(now)
-	if devices || before != now {
-		err = errors.Join(err, f.attach())
-	}
-	return err
+	return f.writeAll(now)
 }
 
 // reopen opens the socket again: it was bound to a device that is gone. It returns what is wrong.
@@ -181,24 +186,26 @@ func peerOf(a netip.Addr, p *member) bpf.FleetPeer {
 	return w
 }
 
-// adoptAsked takes the peers for alive that the process before has asked until now: its maps say so. The
-// caller holds mu.
+// adoptAsked takes the peers for alive that the process before has asked until now: its maps say so, if
+// they are of the same layout. The caller holds mu.
 func (f *Fleet) adoptAsked(now time.Time) {
 	if f.written.peers != nil { // by this process
 		return
 	}
-	f.written.peers = map[[4]uint32]bpf.FleetPeer{}
-	var b bpf.FleetBackplane
-	if f.objects.backplane.Lookup(uint32(0), &b) != nil {
-		return
+	from := f.objects
+	if b := f.before; b != nil && b.asked.ValueSize() == from.asked.ValueSize() && b.backplane.ValueSize() == from.backplane.ValueSize() {
+		from = b
 	}
-	f.written.backplane = b
-	for i := range min(b.Asked, MaxPeers) {
-		var p bpf.FleetPeer
-		if f.objects.asked.Lookup(i, &p) == nil {
-			f.members.adopt(bpfmaps.AddrOfWords(p.Addr), way{p.Mac}, now)
+	var b bpf.FleetBackplane
+	if from.backplane.Lookup(uint32(0), &b) == nil {
+		for i := range min(b.Asked, MaxPeers) {
+			var p bpf.FleetPeer
+			if from.asked.Lookup(i, &p) == nil {
+				f.members.adopt(bpfmaps.AddrOfWords(p.Addr), way{p.Mac}, now)
+			}
 		}
 	}
+	f.written.peers = map[[4]uint32]bpf.FleetPeer{}
 	var addr [4]uint32
 	var p bpf.FleetPeer
 	for all := f.objects.peers.Iterate(); all.Next(&addr, &p); {
