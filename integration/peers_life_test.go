@@ -11,12 +11,12 @@ import (
 	"time"
 )
 
-// TestFleetHosts adds a host to a fleet under load and drains one, repeatedly: no conn is lost, and a
+// TestPeersHosts adds a host to a fleet under load and drains one, repeatedly: no conn is lost, and a
 // drained host serves its conns on, although no router sends it a packet.
-func TestFleetHosts(t *testing.T) {
+func TestPeersHosts(t *testing.T) {
 	t.Parallel()
-	f := startFleet(t, fleetOptions{edges: 3, use: []int{1, 2}, backplaneV6: true})
-	load := newFleetLoad(t, f.client, soak(40, 300))
+	f := startPeers(t, peerOptions{edges: 3, use: []int{1, 2}, backplaneV6: true})
+	load := newPeerLoad(t, f.client, soak(40, 300))
 	load.churn(soak(50, 500))
 	load.settle(t)
 	leaving := 1
@@ -55,16 +55,16 @@ func TestFleetHosts(t *testing.T) {
 	}
 }
 
-// TestFleetProcesses upgrades processes, and has peers come and go by reloads, while conns live on hosts
+// TestPeersProcesses upgrades processes, and has peers come and go by reloads, while conns live on hosts
 // that their packets do not come to.
-func TestFleetProcesses(t *testing.T) {
+func TestPeersProcesses(t *testing.T) {
 	t.Parallel()
-	f := startFleet(t, fleetOptions{edges: 3, use: []int{1, 2}})
-	families := map[*fleetEdge]*family{}
+	f := startPeers(t, peerOptions{edges: 3, use: []int{1, 2}})
+	families := map[*peerEdge]*family{}
 	for _, e := range f.edges[:2] {
 		families[e] = newFamily(t, e.proxy)
 	}
-	load := newFleetLoad(t, f.client, 40)
+	load := newPeerLoad(t, f.client, 40)
 	load.churn(50)
 	f.rehash(t, f.only(1, 2)...)
 	load.settle(t)
@@ -85,12 +85,12 @@ func TestFleetProcesses(t *testing.T) {
 	load.expectNoneLost(t)
 }
 
-// TestFleetKilled: of a host that dies only its own conns are lost, and those are reset, not left hanging. When
+// TestPeersKilled: of a host that dies only its own conns are lost, and those are reset, not left hanging. When
 // it is back, it takes part again.
-func TestFleetKilled(t *testing.T) {
+func TestPeersKilled(t *testing.T) {
 	t.Parallel()
-	f := startFleet(t, fleetOptions{edges: 3, use: []int{1, 2, 3}})
-	load := newFleetLoad(t, f.client, soak(45, 300))
+	f := startPeers(t, peerOptions{edges: 3, use: []int{1, 2, 3}})
+	load := newPeerLoad(t, f.client, soak(45, 300))
 	f.rehash(t, f.edges...)
 	load.settle(t)
 	dead := f.edges[1]
@@ -120,15 +120,15 @@ func TestFleetKilled(t *testing.T) {
 	}
 }
 
-// TestFleetKey: hosts whose keys differ do not hear each other, anyport status and doctor say so, and a
+// TestPeersKey: hosts whose keys differ do not hear each other, anyport status and doctor say so, and a
 // reload with the right key mends it. A key that others may open is refused.
-func TestFleetKey(t *testing.T) {
+func TestPeersKey(t *testing.T) {
 	t.Parallel()
-	f := newFleetRig(t, 2)
-	f.key = newFleetKey(t)
+	f := newPeerRig(t, 2)
+	f.key = newPeerKey(t)
 	f.serve(t, f.edges[0])
 	right := f.key
-	f.key = newFleetKey(t)
+	f.key = newPeerKey(t)
 	f.serve(t, f.edges[1])
 	e := f.edges[0]
 	eventually(t, "packets with another key are counted", func() bool {
@@ -155,13 +155,13 @@ func TestFleetKey(t *testing.T) {
 	}
 }
 
-// TestFleetBulk: bulk passes the backplane although wrapped packets are longer, and the two sides of the
+// TestPeersBulk: bulk passes the backplane although wrapped packets are longer, and the two sides of the
 // router have the same MTU.
-func TestFleetBulk(t *testing.T) {
+func TestPeersBulk(t *testing.T) {
 	t.Parallel()
 	const size = 8 << 20
 	for _, backplaneV6 := range []bool{false, true} {
-		f := startFleet(t, fleetOptions{edges: 2, use: []int{1}, backplaneV6: backplaneV6})
+		f := startPeers(t, peerOptions{edges: 2, use: []int{1}, backplaneV6: backplaneV6})
 		for _, address := range []string{originV4 + ":4800", "[" + originV6 + "]:4800"} {
 			f.origin.serve(t, address, bulkBack(size))
 		}

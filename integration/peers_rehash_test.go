@@ -5,11 +5,11 @@ import (
 	"testing"
 )
 
-// TestFleetWithoutPeers is the test of the rig: edges that do not know each other lose conns when the
+// TestPeersWithoutPeers is the test of the rig: edges that do not know each other lose conns when the
 // router hashes in another way.
-func TestFleetWithoutPeers(t *testing.T) {
+func TestPeersWithoutPeers(t *testing.T) {
 	t.Parallel()
-	f := newFleetRig(t, 3)
+	f := newPeerRig(t, 3)
 	for _, address := range []string{originV4, "[" + originV6 + "]"} {
 		f.talker(t, fmt.Sprint(address, ":", talkPort))
 	}
@@ -17,7 +17,7 @@ func TestFleetWithoutPeers(t *testing.T) {
 		f.serve(t, e)
 	}
 	f.hash(t, f.edges...)
-	load := newFleetLoad(t, f.client, 60)
+	load := newPeerLoad(t, f.client, 60)
 	load.churn(50)
 	load.settle(t)
 	if lost := load.lost(); len(lost) > 0 {
@@ -32,22 +32,22 @@ func TestFleetWithoutPeers(t *testing.T) {
 	}
 }
 
-// fleetOptions say how to start a fleet.
-type fleetOptions struct {
+// peerOptions say how to start a fleet.
+type peerOptions struct {
 	edges       int
 	use         []int // the edges that the router sends packets to, by their numbers
 	backplaneV6 bool
 }
 
-// startFleet starts origins that do not echo, and anyport on each edge, all of which know each other. It
+// startPeers starts origins that do not echo, and anyport on each edge, all of which know each other. It
 // waits until each has heard of all others.
-func startFleet(t *testing.T, o fleetOptions) *fleetRig {
+func startPeers(t *testing.T, o peerOptions) *peerRig {
 	t.Helper()
-	f := newFleetRig(t, o.edges)
+	f := newPeerRig(t, o.edges)
 	for _, address := range []string{originV4, "[" + originV6 + "]"} {
 		f.talker(t, fmt.Sprint(address, ":", talkPort))
 	}
-	f.key, f.backplaneV6 = newFleetKey(t), o.backplaneV6
+	f.key, f.backplaneV6 = newPeerKey(t), o.backplaneV6
 	for _, e := range f.edges {
 		f.serve(t, e)
 	}
@@ -56,11 +56,11 @@ func startFleet(t *testing.T, o fleetOptions) *fleetRig {
 	return f
 }
 
-// TestFleetRehash: no conn is lost while the router changes its hash.
-func TestFleetRehash(t *testing.T) {
+// TestPeersRehash: no conn is lost while the router changes its hash.
+func TestPeersRehash(t *testing.T) {
 	t.Parallel()
-	f := startFleet(t, fleetOptions{edges: 3, use: []int{1, 2, 3}})
-	load := newFleetLoad(t, f.client, soak(60, 300))
+	f := startPeers(t, peerOptions{edges: 3, use: []int{1, 2, 3}})
+	load := newPeerLoad(t, f.client, soak(60, 300))
 	load.churn(soak(50, 500))
 	for range soak(2, 20) {
 		f.rehash(t, f.edges...)

@@ -15,34 +15,34 @@ import (
 	"anyport/integration/lab"
 )
 
-// fleetRig is several edges that serve the same prefixes, behind a router that hashes conns over them:
+// peerRig is several edges that serve the same prefixes, behind a router that hashes conns over them:
 //
 //	client ── router ─┬─ edge 1 ─┐
 //	                  ├─ edge 2 ─┼─ origin
 //	                  └─ edge 3 ─┘
 //
 // The edges also meet on a backplane, a bridge. The origin has one address, and a link to each edge.
-type fleetRig struct {
+type peerRig struct {
 	client, router, backplane, origin *host
 
-	edges []*fleetEdge
+	edges []*peerEdge
 	seeds int    // how often the router's hash was changed
 	key   string // the file with what peers prove themselves with; "": there is none
 
 	backplaneV6 bool // the peers know each other by IPv6 addresses
 }
 
-// fleetEdge is one host of a fleet. Its number is 1, 2, 3 and so on.
-type fleetEdge struct {
+// peerEdge is one host of a fleet. Its number is 1, 2, 3 and so on.
+type peerEdge struct {
 	*host
 	n     int
 	proxy *proxy // nil: none was started
 }
 
-// newFleetRig makes the hosts and links. The router does not use any edge yet.
-func newFleetRig(t *testing.T, edges int) *fleetRig {
+// newPeerRig makes the hosts and links. The router does not use any edge yet.
+func newPeerRig(t *testing.T, edges int) *peerRig {
 	t.Helper()
-	f := &fleetRig{client: newHost(t, "client"), router: newHost(t, "router"), backplane: newHost(t, "backplane"), origin: newHost(t, "origin")}
+	f := &peerRig{client: newHost(t, "client"), router: newHost(t, "router"), backplane: newHost(t, "backplane"), origin: newHost(t, "origin")}
 	join(t, f.client.port("router0", clientV4+"/24", clientV6+"/64"), f.router.port("client0", edgeV4+"/24", edgeV6+"/64"))
 	f.client.route(t, "0.0.0.0/0", edgeV4)
 	f.client.route(t, "::/0", edgeV6)
@@ -63,9 +63,9 @@ func newFleetRig(t *testing.T, edges int) *fleetRig {
 }
 
 // newEdge makes one more edge and its links to the router, the backplane and the origin.
-func (f *fleetRig) newEdge(t *testing.T, n int) *fleetEdge {
+func (f *peerRig) newEdge(t *testing.T, n int) *peerEdge {
 	t.Helper()
-	e := &fleetEdge{host: newHost(t, fmt.Sprint("edge", n)), n: n}
+	e := &peerEdge{host: newHost(t, fmt.Sprint("edge", n)), n: n}
 	device := fmt.Sprint("edge", n)
 	join(t, e.port("router0", e.uplink("2/24"), e.uplink6("2/64")), f.router.port(device, e.uplink("1/24"), e.uplink6("1/64")))
 	join(t, e.port("origin0", e.inside("1/24"), e.inside6("1/64")), f.origin.port(device, e.inside("5/24"), e.inside6("5/64")))
@@ -83,15 +83,15 @@ func (f *fleetRig) newEdge(t *testing.T, n int) *fleetEdge {
 }
 
 // The addresses of an edge: towards the router, the origin and the other edges.
-func (e *fleetEdge) uplink(host string) string  { return fmt.Sprintf("198.18.%d.%s", e.n, host) }
-func (e *fleetEdge) uplink6(host string) string { return fmt.Sprintf("2001:db8:a%d::%s", e.n, host) }
-func (e *fleetEdge) inside(host string) string  { return fmt.Sprintf("10.0.%d.%s", e.n, host) }
-func (e *fleetEdge) inside6(host string) string { return fmt.Sprintf("fd00:a%d::%s", e.n, host) }
-func (e *fleetEdge) backplane() string          { return fmt.Sprintf("10.9.0.%d", e.n) }
-func (e *fleetEdge) backplane6() string         { return fmt.Sprintf("fd00:9::%d", e.n) }
+func (e *peerEdge) uplink(host string) string  { return fmt.Sprintf("198.18.%d.%s", e.n, host) }
+func (e *peerEdge) uplink6(host string) string { return fmt.Sprintf("2001:db8:a%d::%s", e.n, host) }
+func (e *peerEdge) inside(host string) string  { return fmt.Sprintf("10.0.%d.%s", e.n, host) }
+func (e *peerEdge) inside6(host string) string { return fmt.Sprintf("fd00:a%d::%s", e.n, host) }
+func (e *peerEdge) backplane() string          { return fmt.Sprintf("10.9.0.%d", e.n) }
+func (e *peerEdge) backplane6() string         { return fmt.Sprintf("fd00:9::%d", e.n) }
 
 // hash has the router spread conns over these edges.
-func (f *fleetRig) hash(t *testing.T, over ...*fleetEdge) {
+func (f *peerRig) hash(t *testing.T, over ...*peerEdge) {
 	t.Helper()
 	four, six := []string{"route", "replace", servedV4}, []string{"-6", "route", "replace", servedV6}
 	for _, e := range over {
@@ -104,7 +104,7 @@ func (f *fleetRig) hash(t *testing.T, over ...*fleetEdge) {
 
 // rehash has the router spread conns in another way: by another seed, as after a reboot, where the kernel
 // has one (Linux 6.11), and else by another order of the edges.
-func (f *fleetRig) rehash(t *testing.T, over ...*fleetEdge) {
+func (f *peerRig) rehash(t *testing.T, over ...*peerEdge) {
 	t.Helper()
 	f.seeds++
 	if _, err := os.Stat("/proc/sys/net/ipv4/fib_multipath_hash_seed"); err == nil {
@@ -116,17 +116,17 @@ func (f *fleetRig) rehash(t *testing.T, over ...*fleetEdge) {
 }
 
 // serve starts anyport on an edge.
-func (f *fleetRig) serve(t *testing.T, e *fleetEdge) {
+func (f *peerRig) serve(t *testing.T, e *peerEdge) {
 	t.Helper()
 	e.proxy = e.serveWith(t, f.file(e))
 }
 
 // file is the configuration of an edge, with all others as its peers. If the fleet has no key, the edges do
 // not know each other.
-func (f *fleetRig) file(e *fleetEdge) string { return f.fileWith(e, f.edges) }
+func (f *peerRig) file(e *peerEdge) string { return f.fileWith(e, f.edges) }
 
 // fileWith is file with only these peers. The edge may be among them.
-func (f *fleetRig) fileWith(e *fleetEdge, others []*fleetEdge) string {
+func (f *peerRig) fileWith(e *peerEdge, others []*peerEdge) string {
 	routes := fmt.Sprintf("[route.v4]\nprotocol = [\"tcp\", \"udp\"]\nprefixes = [%q]\norigins = [%q]\n"+
 		"[route.v6]\nprotocol = [\"tcp\", \"udp\"]\nprefixes = [%q]\norigins = [\"[%s]\"]\n", servedV4, originV4, servedV6, originV6)
 	if f.key == "" {
@@ -140,15 +140,15 @@ func (f *fleetRig) fileWith(e *fleetEdge, others []*fleetEdge) string {
 }
 
 // backplaneOf is the address that the peers of an edge know.
-func (f *fleetRig) backplaneOf(e *fleetEdge) string {
+func (f *peerRig) backplaneOf(e *peerEdge) string {
 	if f.backplaneV6 {
 		return e.backplane6()
 	}
 	return e.backplane()
 }
 
-// newFleetKey writes a key.
-func newFleetKey(t *testing.T) string {
+// newPeerKey writes a key.
+func newPeerKey(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "fleet.key")
 	secret := make([]byte, 32)
@@ -160,7 +160,7 @@ func newFleetKey(t *testing.T) string {
 }
 
 // only are the edges with these numbers.
-func (f *fleetRig) only(numbers ...int) (some []*fleetEdge) {
+func (f *peerRig) only(numbers ...int) (some []*peerEdge) {
 	for _, n := range numbers {
 		some = append(some, f.edges[n-1])
 	}
@@ -168,12 +168,12 @@ func (f *fleetRig) only(numbers ...int) (some []*fleetEdge) {
 }
 
 // without are all edges but one.
-func (f *fleetRig) without(number int) []*fleetEdge {
-	return slices.DeleteFunc(slices.Clone(f.edges), func(e *fleetEdge) bool { return e.n == number })
+func (f *peerRig) without(number int) []*peerEdge {
+	return slices.DeleteFunc(slices.Clone(f.edges), func(e *peerEdge) bool { return e.n == number })
 }
 
 // conns is how many conns an edge has.
-func (e *fleetEdge) conns(t *testing.T) (n int) {
+func (e *peerEdge) conns(t *testing.T) (n int) {
 	t.Helper()
 	for _, r := range e.proxy.status(t).Routes {
 		n += r.ConnsActive
@@ -182,7 +182,7 @@ func (e *fleetEdge) conns(t *testing.T) (n int) {
 }
 
 // clients are those of the conns that an edge has.
-func (e *fleetEdge) clients(t *testing.T) (all []string) {
+func (e *peerEdge) clients(t *testing.T) (all []string) {
 	t.Helper()
 	var listed struct{ Flows []struct{ Client string } }
 	got := anyport(t, "flows", "--json", "--socket", e.proxy.socket)
@@ -196,7 +196,7 @@ func (e *fleetEdge) clients(t *testing.T) (all []string) {
 }
 
 // reload puts another file into service on an edge.
-func (e *fleetEdge) reload(t *testing.T, toml string) {
+func (e *peerEdge) reload(t *testing.T, toml string) {
 	t.Helper()
 	e.proxy.write(t, toml)
 	if got := anyport(t, "reload", "--socket", e.proxy.socket); got.status != 0 {
@@ -205,14 +205,14 @@ func (e *fleetEdge) reload(t *testing.T, toml string) {
 }
 
 // says runs a command of anyport on the edge, and returns what it printed, whatever its exit status.
-func (e *fleetEdge) says(args ...string) string {
+func (e *peerEdge) says(args ...string) string {
 	var out []byte
 	e.do(func() { out, _ = exec.Command(program, args...).CombinedOutput() })
 	return string(out)
 }
 
 // awaitPeers waits until each edge with a running anyport has heard of so many others.
-func (f *fleetRig) awaitPeers(t *testing.T, others int) {
+func (f *peerRig) awaitPeers(t *testing.T, others int) {
 	t.Helper()
 	for _, e := range f.edges {
 		if e.proxy == nil {
@@ -231,7 +231,7 @@ func (f *fleetRig) awaitPeers(t *testing.T, others int) {
 }
 
 // expectTaken checks that some edge has taken packets of others: else nothing was tested.
-func (f *fleetRig) expectTaken(t *testing.T) {
+func (f *peerRig) expectTaken(t *testing.T) {
 	t.Helper()
 	taken := uint64(0)
 	for _, e := range f.edges {

@@ -28,7 +28,7 @@ const (
 )
 
 // talker is the origin's side of conns: it ends with the test.
-func (f *fleetRig) talker(t *testing.T, address string) {
+func (f *peerRig) talker(t *testing.T, address string) {
 	t.Helper()
 	f.origin.serve(t, address, func(conn net.Conn) { _ = talkBack(conn) })
 }
@@ -199,8 +199,8 @@ func (t *speaker) lost() error {
 	}
 }
 
-// fleetLoad is conns that stay, and conns that come and go.
-type fleetLoad struct {
+// peerLoad is conns that stay, and conns that come and go.
+type peerLoad struct {
 	from *host
 	long []*speaker
 
@@ -213,10 +213,10 @@ type fleetLoad struct {
 	faults []string // of the new conns
 }
 
-// newFleetLoad opens the conns that stay, half of them over IPv6.
-func newFleetLoad(t *testing.T, from *host, long int) *fleetLoad {
+// newPeerLoad opens the conns that stay, half of them over IPv6.
+func newPeerLoad(t *testing.T, from *host, long int) *peerLoad {
 	t.Helper()
-	l := &fleetLoad{from: from}
+	l := &peerLoad{from: from}
 	l.ctx, l.stop = context.WithCancel(context.Background())
 	for n := range long {
 		conn, err := from.tryDial("tcp", "", talkAddress(n))
@@ -244,7 +244,7 @@ func talkAddress(n int) string {
 }
 
 // churn opens conns, some a second, until the end. Each lasts for a few pieces.
-func (l *fleetLoad) churn(perSecond int) {
+func (l *peerLoad) churn(perSecond int) {
 	const agents = 10
 	for agent := range agents {
 		l.agents.Go(func() { // ended by end
@@ -265,7 +265,7 @@ func (l *fleetLoad) churn(perSecond int) {
 }
 
 // visit opens one conn, on this thread, and follows it on another goroutine, which ends with the conn.
-func (l *fleetLoad) visit(n int) {
+func (l *peerLoad) visit(n int) {
 	l.asked.Add(1)
 	conn, err := dialHere("tcp", "", talkAddress(n))
 	if err != nil {
@@ -282,14 +282,14 @@ func (l *fleetLoad) visit(n int) {
 	})
 }
 
-func (l *fleetLoad) fault(format string, args ...any) {
+func (l *peerLoad) fault(format string, args ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.faults = append(l.faults, fmt.Sprintf(format, args...))
 }
 
 // lost are the conns that were lost until now, by the client's view.
-func (l *fleetLoad) lost() (faults []string) {
+func (l *peerLoad) lost() (faults []string) {
 	for _, talk := range l.long {
 		if err := talk.lost(); err != nil {
 			faults = append(faults, fmt.Sprintf("long %s: %v", talk.name, err))
@@ -302,7 +302,7 @@ func (l *fleetLoad) lost() (faults []string) {
 
 // settle waits until each conn that stays has moved on in both directions, or is lost, and some new ones
 // have come and gone.
-func (l *fleetLoad) settle(t *testing.T) {
+func (l *peerLoad) settle(t *testing.T) {
 	t.Helper()
 	type mark struct{ sent, heard int64 }
 	marks, asked := make([]mark, len(l.long)), l.asked.Load()
@@ -327,7 +327,7 @@ func (l *fleetLoad) settle(t *testing.T) {
 }
 
 // end ends all conns and returns the faults of all.
-func (l *fleetLoad) end(t *testing.T) []string {
+func (l *peerLoad) end(t *testing.T) []string {
 	t.Helper()
 	l.stop()
 	l.agents.Wait()
@@ -345,7 +345,7 @@ func (l *fleetLoad) end(t *testing.T) []string {
 }
 
 // expectNoneLost ends the load.
-func (l *fleetLoad) expectNoneLost(t *testing.T) {
+func (l *peerLoad) expectNoneLost(t *testing.T) {
 	t.Helper()
 	faults := l.end(t)
 	for i, fault := range faults {
