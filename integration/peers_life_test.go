@@ -111,13 +111,16 @@ func TestPeersKilled(t *testing.T) {
 			t.Errorf("%s: lost %v (%v), of the dead host %v", talk.name, lost, talk.lost(), own[client])
 		}
 	}
-	dead.proxy.restart(t)
+	again := dead.proxy.restart(t)
 	f.awaitPeers(t, 2)
 	f.hash(t, f.edges...)
 	load.settle(t)
 	if lost := load.lost(); len(lost) != len(own) {
 		t.Errorf("%d conns are lost after the host has come back, %d before", len(lost), len(own))
 	}
+	again.signal(t, syscall.SIGTERM)
+	again.signal(t, syscall.SIGINT) // does not wait for conns
+	again.wait(t)
 }
 
 // TestPeersKey: hosts whose keys differ do not hear each other, anyport status and doctor say so, and a

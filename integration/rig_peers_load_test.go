@@ -10,6 +10,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -99,7 +100,10 @@ func (s *speech) pause(mean time.Duration) time.Duration { return mean/2 + rand.
 
 // speaker is the client's side of one conn. Its fields are atomic, so that the test may look at any time.
 type speaker struct {
-	name  string
+	name string
+
+	client, dst netip.AddrPort
+
 	sent  atomic.Int64
 	acked atomic.Int64 // of sent: what the origin said that it has
 	heard atomic.Int64 // bytes of the origin
@@ -111,7 +115,11 @@ type speaker struct {
 
 // hold talks over a conn until hangUp, or for a number of pieces if that is not 0.
 func hold(conn net.Conn, seed uint64, pace time.Duration, pieces int) *speaker {
-	t := &speaker{name: conn.LocalAddr().String() + " → " + conn.RemoteAddr().String(), done: make(chan struct{})}
+	t := &speaker{
+		name:   conn.LocalAddr().String() + " → " + conn.RemoteAddr().String(),
+		client: conn.LocalAddr().(*net.TCPAddr).AddrPort(), dst: conn.RemoteAddr().(*net.TCPAddr).AddrPort(),
+		done: make(chan struct{}),
+	}
 	t.ctx, t.hang = context.WithCancel(context.Background())
 	go func() { // ends with the conn
 		defer close(t.done)
