@@ -94,7 +94,7 @@ func TestPrometheus(t *testing.T) {
 	if err := r.edge.Bind(hosts, "/etc/hosts"); err != nil {
 		t.Fatal(err)
 	}
-	p := r.edge.serveWith(t, scrapedFile)
+	p := r.edge.serveWith(t, scrapedFile+fmt.Sprintf("[fleet]\npeers = [\"10.0.0.9\"]\ndevice = \"origin0\"\nkey = %q\n", newPeerKey(t)))
 	s := r.edge.startPrometheus(t)
 	visit(t, r)
 	eventually(t, "the scrape succeeds", func() bool { return s.value(t, `up{job="anyport"}`) == "1" })
