@@ -138,6 +138,7 @@ const (
 	FleetMapGeneration     = "generation"
 	FleetMapPrefixesV4     = "prefixes_v4"
 	FleetMapPrefixesV6     = "prefixes_v6"
+	FleetMapProbes         = "probes"
 	FleetProgAskPeers      = "ask_peers"
 	FleetProgTakeAsked     = "take_asked"
 )
@@ -206,6 +207,7 @@ type FleetMapSpecs struct {
 	Generation     *ebpf.MapSpec `ebpf:"generation"`
 	PrefixesV4     *ebpf.MapSpec `ebpf:"prefixes_v4"`
 	PrefixesV6     *ebpf.MapSpec `ebpf:"prefixes_v6"`
+	Probes         *ebpf.MapSpec `ebpf:"probes"`
 }
 
 // FleetVariableSpecs contains global variables before they are loaded into the kernel.
@@ -248,6 +250,7 @@ type FleetMaps struct {
 	Generation     *ebpf.Map `ebpf:"generation"`
 	PrefixesV4     *ebpf.Map `ebpf:"prefixes_v4"`
 	PrefixesV6     *ebpf.Map `ebpf:"prefixes_v6"`
+	Probes         *ebpf.Map `ebpf:"probes"`
 }
 
 func (m *FleetMaps) Close() error {
@@ -266,6 +269,7 @@ func (m *FleetMaps) Close() error {
 		m.Generation,
 		m.PrefixesV4,
 		m.PrefixesV6,
+		m.Probes,
 	)
 }
 

@@ -43,7 +43,7 @@ func encode(kind bpf.FleetMessage, said body, from netip.Addr, key [16]byte) []b
 
 // decode reads a message that has come from a host. Not ok: it is none, or was not signed with the key.
 func decode(b []byte, from netip.Addr, key [16]byte) (kind bpf.FleetMessage, said body, ok bool) {
-	if len(b) != messageSize || b[0] != version || b[2] != 0 || b[3] != hops {
+	if len(b) != messageSize || b[0] != version || binary.BigEndian.Uint16(b[2:]) != hops || binary.BigEndian.Uint32(b[4:]) != 0 {
 		return 0, said, false
 	}
 	kind = bpf.FleetMessage(b[1])

@@ -15,10 +15,18 @@ import (
 	"anyport/steering/program"
 )
 
-// Served are the maps of the steering program that say which prefixes are served. They still belong to
-// the steering.
+// Served are the maps of the steering program that say which prefixes are served, and that have it judge
+// the programs' questions without counting them. They still belong to the steering.
 type Served struct {
-	Generation, PrefixesV4, PrefixesV6 *ebpf.Map
+	Generation, PrefixesV4, PrefixesV6, Probes *ebpf.Map
+}
+
+// byName are the maps by their names in fleet.bpf.c.
+func (s Served) byName() map[string]*ebpf.Map {
+	return map[string]*ebpf.Map{
+		bpf.FleetMapGeneration: s.Generation, bpf.FleetMapProbes: s.Probes,
+		bpf.FleetMapPrefixesV4: s.PrefixesV4, bpf.FleetMapPrefixesV6: s.PrefixesV6,
+	}
 }
 
 // Objects are the two programs and the maps that user space needs, in the kernel, and the links that
@@ -43,11 +51,7 @@ func Load(served Served) (*Objects, error) {
 		return nil, err
 	}
 	var loaded bpf.FleetObjects
-	err = spec.LoadAndAssign(&loaded, &ebpf.CollectionOptions{MapReplacements: map[string]*ebpf.Map{
-		bpf.FleetMapGeneration: served.Generation,
-		bpf.FleetMapPrefixesV4: served.PrefixesV4,
-		bpf.FleetMapPrefixesV6: served.PrefixesV6,
-	}})
+	err = spec.LoadAndAssign(&loaded, &ebpf.CollectionOptions{MapReplacements: served.byName()})
 	if err != nil {
 		return nil, fmt.Errorf("load the programs of the fleet: %w", program.Advise(err))
 	}
@@ -56,7 +60,7 @@ func Load(served Served) (*Objects, error) {
 	m := loaded.FleetMaps
 	o.backplane, o.asked, o.peers, o.wrongTags = m.FleetBackplane, m.FleetAsked, m.FleetPeers, m.FleetWrongTags
 	o.learnt, o.questions, o.bucket, o.counters, o.events = m.FleetLearnt, m.FleetQuestions, m.FleetBucket, m.FleetCounters, m.FleetEvents
-	errs := []error{m.FleetAnswers.Close(), m.FleetSources.Close(), m.Generation.Close(), m.PrefixesV4.Close(), m.PrefixesV6.Close()}
+	errs := []error{m.FleetAnswers.Close(), m.FleetSources.Close(), m.Generation.Close(), m.Probes.Close(), m.PrefixesV4.Close(), m.PrefixesV6.Close()}
 	if err := errors.Join(errs...); err != nil {
 		return nil, errors.Join(err, o.Close())
 	}
@@ -130,7 +134,7 @@ func byteOrder() binary.ByteOrder {
 // reads says whether a program has the maps.
 func reads(info *ebpf.ProgramInfo, served Served) error {
 	has, _ := info.MapIDs()
-	for _, m := range []*ebpf.Map{served.Generation, served.PrefixesV4, served.PrefixesV6} {
+	for _, m := range served.byName() {
 		about, err := m.Info()
 		if err != nil {
 			return fmt.Errorf("read about a map: %w", err)

@@ -52,9 +52,7 @@ func newBench(t testing.TB) *bench {
 	served := newServed(t)
 	spec, err := bpf.LoadFleet()
 	b.check(err)
-	b.check(spec.LoadAndAssign(&b.objects, &ebpf.CollectionOptions{MapReplacements: map[string]*ebpf.Map{
-		bpf.FleetMapGeneration: served.Generation, bpf.FleetMapPrefixesV4: served.PrefixesV4, bpf.FleetMapPrefixesV6: served.PrefixesV6,
-	}}))
+	b.check(spec.LoadAndAssign(&b.objects, &ebpf.CollectionOptions{MapReplacements: served.byName()}))
 	t.Cleanup(func() { b.objects.Close() })
 	b.events, err = ringbuf.NewReader(b.objects.FleetEvents)
 	b.check(err)

@@ -166,12 +166,13 @@ func newServed(t testing.TB) (s Served) {
 		Generation *ebpf.Map `ebpf:"generation"`
 		PrefixesV4 *ebpf.Map `ebpf:"prefixes_v4"`
 		PrefixesV6 *ebpf.Map `ebpf:"prefixes_v6"`
+		Probes     *ebpf.Map `ebpf:"probes"`
 	}
 	if err := spec.LoadAndAssign(&maps, nil); err != nil {
 		t.Fatal(err)
 	}
 	s = Served(maps)
-	t.Cleanup(func() { s.Generation.Close(); s.PrefixesV4.Close(); s.PrefixesV6.Close() })
+	t.Cleanup(func() { s.Generation.Close(); s.PrefixesV4.Close(); s.PrefixesV6.Close(); s.Probes.Close() })
 	words4, words6 := bpfmaps.AddrWords(served4.Addr()), bpfmaps.AddrWords(served6.Addr())
 	err = s.Generation.Put(uint32(0), bpf.FleetServing{Half: 1})
 	if err == nil {
