@@ -71,7 +71,7 @@ func (s *Steering) fleetObjects(cfg *config.Config, in Inheritance) (o, before *
 
 // servedMaps are what the fleet's programs read of the steering's.
 func servedMaps(m *bpf.SteerMaps) fleet.Served {
-	return fleet.Served{Generation: m.Generation, PrefixesV4: m.PrefixesV4, PrefixesV6: m.PrefixesV6}
+	return fleet.Served{Generation: m.Generation, PrefixesV4: m.PrefixesV4, PrefixesV6: m.PrefixesV6, Probes: m.Probes}
 }
 
 // takeFleet takes the objects out of in whose names have the prefix; nil: there are none.

@@ -107,7 +107,7 @@ func (d *daemon) setPeers() error {
 		return err
 	}
 	p.inForce = options
-	return nil
+	return d.steering.ExpectProbes(len(options.Peers) > 0)
 }
 
 func sameOptions(a, b fleet.Options) bool {
