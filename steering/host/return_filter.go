@@ -22,7 +22,7 @@ const filterPlace, filterHandle = 169, 1
 
 // filterParts are the filters of all interfaces that packets from the network arrive at.
 func (p *ReturnPath) filterParts(program int) (all []Part, err error) {
-	links, err := dump(p.handle.LinkList)
+	links, err := Dump(p.handle.LinkList)
 	if err != nil {
 		return nil, fmt.Errorf("list the interfaces: %w", err)
 	}
@@ -69,7 +69,7 @@ func IsTUN(l netlink.Link) bool {
 }
 
 func (p *ReturnPath) hasFilter(l netlink.Link) (bool, error) {
-	filters, err := dump(func() ([]netlink.Filter, error) { return p.handle.FilterList(l, netlink.HANDLE_MIN_INGRESS) })
+	filters, err := Dump(func() ([]netlink.Filter, error) { return p.handle.FilterList(l, netlink.HANDLE_MIN_INGRESS) })
 	return slices.ContainsFunc(filters, func(f netlink.Filter) bool {
 		b, ok := f.(*netlink.BpfFilter)
 		return ok && b.Name == FilterName
