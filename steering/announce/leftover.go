@@ -2,7 +2,6 @@ package announce
 
 import (
 	"errors"
-	"regexp"
 	"strings"
 
 	"github.com/vishvananda/netlink"
@@ -16,8 +15,6 @@ type Leftover struct {
 	Name   string // as `ip` names it
 	Remove func() error
 }
-
-var deviceName = regexp.MustCompile("^" + DevicePrefix + "[0-9]+$")
 
 // Leftovers lists the routes and devices of all anyports in this thread's network namespace, the routes first. The
 // caller has made sure that none lives. A device ends with its process, so there are only those that a
@@ -38,7 +35,7 @@ func Leftovers() (all []Leftover, err error) {
 	}
 	links, err := host.Dump(netlink.LinkList)
 	for _, l := range links {
-		if l.Type() == "tuntap" && deviceName.MatchString(l.Attrs().Name) {
+		if host.IsRouteDevice(l) {
 			all = append(all, Leftover{"network device " + l.Attrs().Name, func() error { return ignoreMissing(netlink.LinkDel(l)) }})
 		}
 	}

@@ -15,9 +15,6 @@ import (
 // protocols, rt_protos, has nobody at 170, and 169 are the local routes.
 const Protocol = 170
 
-// DevicePrefix and a number are the name of the device of the routes.
-const DevicePrefix = "anyport-route"
-
 // routes are the routes of this process in the kernel: unicast routes without a gateway, on a device
 // of their own. BIRD and FRR take the address of their session as next hop for such a route, and
 // the kernel removes it with the device however this process ends.
@@ -32,7 +29,7 @@ type routes struct {
 
 // openRoutes makes the device in the network namespace of this thread.
 func openRoutes() (*routes, error) {
-	device, err := host.OpenRouteDevice(DevicePrefix)
+	device, err := host.OpenRouteDevice()
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +38,7 @@ func openRoutes() (*routes, error) {
 
 // inheritRoutes takes over the device of another process, and the routes on it. It owns the descriptor.
 func inheritRoutes(fd int) (*routes, error) {
-	device, err := host.InheritRouteDevice(DevicePrefix, fd)
+	device, err := host.InheritRouteDevice(fd)
 	if err != nil {
 		return nil, err
 	}

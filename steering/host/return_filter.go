@@ -63,9 +63,10 @@ func receives(l netlink.Link, all []netlink.Link) bool {
 	return master < 0 || all[master].Type() == "vrf"
 }
 
-// IsTUN reports whether l is the device of the local routes of some anyport: no packet arrives there.
+// IsTUN reports whether l is the device of the local routes, or of the announced ones, of some anyport: no packet
+// arrives there.
 func IsTUN(l netlink.Link) bool {
-	return l.Type() == "tuntap" && deviceName.MatchString(l.Attrs().Name)
+	return l.Type() == "tuntap" && deviceName.MatchString(l.Attrs().Name) || IsRouteDevice(l)
 }
 
 func (p *ReturnPath) hasFilter(l netlink.Link) (bool, error) {

@@ -2,6 +2,7 @@ package host
 
 import (
 	"errors"
+	"regexp"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -15,19 +16,29 @@ type RouteDevice struct {
 	tun    *tun
 }
 
+// RouteDevicePrefix and a number are the name of the device of the announced routes.
+const RouteDevicePrefix = "anyport-route"
+
+var routeDeviceName = regexp.MustCompile("^" + RouteDevicePrefix + "[0-9]+$")
+
+// IsRouteDevice reports whether l is the device of the announced routes of some anyport.
+func IsRouteDevice(l netlink.Link) bool {
+	return l.Type() == "tuntap" && routeDeviceName.MatchString(l.Attrs().Name)
+}
+
 // errNoRouteDevice says what to do where the device node is missing.
 var errNoRouteDevice = errors.New("the routes of announce.table need a device that ends with this process: modprobe tun; " +
 	"in a systemd unit: PrivateDevices=no and DeviceAllow=" + tunNode + " rw; in a container: --device " + tunNode)
 
-// OpenRouteDevice makes a device whose name is the prefix and a number.
-func OpenRouteDevice(prefix string) (*RouteDevice, error) {
-	return newRouteDevice(func(h *netlink.Handle) (*tun, error) { return openTUN(h, prefix, errNoRouteDevice) })
+// OpenRouteDevice makes a device.
+func OpenRouteDevice() (*RouteDevice, error) {
+	return newRouteDevice(func(h *netlink.Handle) (*tun, error) { return openTUN(h, RouteDevicePrefix, errNoRouteDevice) })
 }
 
 // InheritRouteDevice takes over the device of another process, by its descriptor, which it owns.
-func InheritRouteDevice(prefix string, fd int) (*RouteDevice, error) {
+func InheritRouteDevice(fd int) (*RouteDevice, error) {
 	unix.CloseOnExec(fd)
-	return newRouteDevice(func(h *netlink.Handle) (*tun, error) { return inheritTUN(h, fd, prefix) })
+	return newRouteDevice(func(h *netlink.Handle) (*tun, error) { return inheritTUN(h, fd, RouteDevicePrefix) })
 }
 
 func newRouteDevice(open func(*netlink.Handle) (*tun, error)) (*RouteDevice, error) {

@@ -3,6 +3,8 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -161,6 +163,18 @@ func (d *daemon) announceStatus() *admin.AnnounceStatus {
 		})
 	}
 	return status
+}
+
+// explainAnnounced says whether routing daemons are given a prefix; nothing without announce.table.
+func (d *daemon) explainAnnounced(p netip.Prefix) []string {
+	verdict, table := d.announce.Verdict(p), d.serving.Load().config.Announce.Table
+	switch {
+	case table == 0 || verdict == "":
+		return nil
+	case verdict.Stands():
+		return []string{fmt.Sprintf("table %d has %s for routing daemons: %s", table, p, verdict)}
+	}
+	return []string{fmt.Sprintf("table %d does not have %s for routing daemons: %s", table, p, verdict)}
 }
 
 // checkAnnounce refuses a table that this process has not the means to announce in.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"net/netip"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -16,6 +18,7 @@ import (
 	"anyport/cmd/anyport/internal/admin"
 	"anyport/config"
 	"anyport/steering/announce"
+	"anyport/steering/host"
 )
 
 const announceTable = 1790
@@ -123,8 +126,12 @@ func TestAnnounces(t *testing.T) {
 	awaitAnnounced(t, announceTable, map[string]int{})
 
 	status, err := l.Status(t.Context())
-	if a := status.Announce; err != nil || a == nil || a.Table != 1791 || a.Prefixes["announced"] != 2 || !strings.HasPrefix(a.Device, announce.DevicePrefix) || len(a.Parts) != 3 || a.Problem != "" {
+	if a := status.Announce; err != nil || a == nil || a.Table != 1791 || a.Prefixes["announced"] != 2 || !strings.HasPrefix(a.Device, host.RouteDevicePrefix) || len(a.Parts) != 3 || a.Problem != "" {
 		t.Errorf("%+v, %v", status.Announce, err)
+	}
+	e, err := l.Explain(t.Context(), admin.Question{Protocol: config.TCP, Dst: netip.MustParseAddrPort("192.0.2.9:80")})
+	if want := "table 1791 has 192.0.2.0/24 for routing daemons: announced"; err != nil || !slices.Contains(e.Kernel, want) {
+		t.Errorf("%+v, %v, want %q", e, err, want)
 	}
 	conn := dialThrough(t, "192.0.2.7:4711")
 	l.signals <- syscall.SIGTERM
