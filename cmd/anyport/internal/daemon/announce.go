@@ -30,11 +30,11 @@ const announceInterval = 500 * time.Millisecond
 // routers that still send here then have the time to learn of it.
 const withdrawTime = time.Second
 
-// openAnnounce opens what announces prefixes, while this process may still make a network device. What the
-// process before has announced stays announced.
+// openAnnounce opens what announces prefixes, while this process may still make a network device, and before the
+// steering takes the descriptors of the process before. What that one has announced stays announced.
 func (d *daemon) openAnnounce() error {
 	d.announce = announce.New(d.log)
-	d.closers = append(d.closers, d.closeAnnounce)
+	d.closers = append(d.closers, d.announce.Close)
 	if d.before != nil {
 		if fd := d.before.Take(upgrade.FDAnnounce); fd >= 0 {
 			if err := d.announce.Inherit(fd); err != nil {
@@ -45,12 +45,12 @@ func (d *daemon) openAnnounce() error {
 	return d.announce.Prepare(d.opt.Config.Announce)
 }
 
-// closeAnnounce removes the routes, unless another process goes on with them.
-func (d *daemon) closeAnnounce() error {
+// withdrawAnnounced removes the routes, unless another process goes on with them.
+func (d *daemon) withdrawAnnounced() error {
 	if d.before == nil && d.successor.Load() == 0 {
 		d.announce.Withdraw()
 	}
-	return d.announce.Close()
+	return nil
 }
 
 // keepAnnouncing keeps the announced routes in line with what this host can serve, until ctx ends. Without

@@ -200,6 +200,9 @@ func (d *daemon) openRoutes() error {
 		return err
 	}
 	d.openRaw()
+	if err := d.openAnnounce(); err != nil {
+		return err
+	}
 	d.proxy = proxy.New(proxy.Options{
 		Workers:  c.Listen.Workers,
 		MaxFlows: d.maxFlows(),
@@ -222,7 +225,7 @@ func (d *daemon) openRoutes() error {
 	if d.steering, err = d.openSteering(g); err != nil {
 		return err
 	}
-	d.closers = append(d.closers, d.closeSteering)
+	d.closers = append(d.closers, d.closeSteering, d.withdrawAnnounced) // the routes go first
 	d.openFastPath()
 	d.traces = trace.NewHub(d.steering, d.proxy, d.log)
 	if d.before == nil { // else when that one counts no more new conns: see awaitGo
@@ -234,9 +237,6 @@ func (d *daemon) openRoutes() error {
 	}
 	d.serving.Store(g)
 	if err := d.openHours(); err != nil {
-		return err
-	}
-	if err := d.openAnnounce(); err != nil {
 		return err
 	}
 	return d.inheritDrains()
