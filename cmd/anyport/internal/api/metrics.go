@@ -128,8 +128,8 @@ func (e *exporter) announce(a *admin.AnnounceStatus) {
 	if a == nil {
 		return
 	}
-	for verdict, n := range a.Prefixes {
-		e.gauge(announced, float64(n), verdict)
+	for _, verdict := range slices.Sorted(maps.Keys(a.Prefixes)) {
+		e.gauge(announced, float64(a.Prefixes[verdict]), verdict)
 	}
 	var flaps uint64
 	for _, p := range a.Parts {
