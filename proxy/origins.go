@@ -9,8 +9,8 @@ import (
 	"anyport/config"
 	"anyport/proxy/health"
 	"anyport/proxy/origin"
-	"anyport/proxy/route"
 	"anyport/proxy/probe"
+	"anyport/proxy/route"
 )
 
 // checkOrigins makes the checks of the routes in service until ctx is done. Half of the reserve of

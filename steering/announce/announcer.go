@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -33,13 +32,9 @@ type Announcer struct {
 	warned time.Time // when a restore was logged last
 }
 
-// How often others are asked whether a withdrawal that waits may happen, how long the answer may take,
-// and how often a restore is logged at most: a program that flushes the table does so again and again.
-const (
-	askInterval  = 2 * time.Second
-	askTimeout   = time.Second
-	warnInterval = time.Minute
-)
+// warnInterval is how often a restore is logged at most: a program that flushes the table does so again and
+// again.
+const warnInterval = time.Minute
 
 // New returns an Announcer without routes.
 func New(log *slog.Logger) *Announcer { return &Announcer{log: log, book: newBook(nil)} }
@@ -71,9 +66,6 @@ func (a *Announcer) Prepare(c config.Announce) (err error) {
 	return err
 }
 
-// Permit reports whether this host may withdraw prefixes: enough others of its fleet announce theirs.
-type Permit func(context.Context) (bool, error)
-
 // Update decides by the facts which prefixes have a route, and brings the kernel into line. Before it withdraws
 // anything for want of readiness it asks permit, without the mutex, because the answer comes over the network;
 // nil always permits.
@@ -93,34 +85,6 @@ func (a *Announcer) Update(ctx context.Context, c config.Announce, f Facts, perm
 	a.verdicts = a.book.decide(f, permitted)
 	a.logChanges(before)
 	a.apply(f.Now)
-}
-
-// ask returns why something that has to be withdrawn may not be; "" if all may.
-func (a *Announcer) ask(ctx context.Context, f Facts, permit Permit) (permitted bool, why string) {
-	a.mu.Lock()
-	would := a.book.wouldWithdraw(f)
-	recent := f.Now.Sub(a.asked) < askInterval
-	why = a.refused
-	if would && !recent {
-		a.asked = f.Now
-	}
-	a.mu.Unlock()
-	switch {
-	case permit == nil || !would:
-		return true, ""
-	case recent && why != "": // asked a moment ago
-		return false, why
-	}
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	ok, err := permit(ctx)
-	switch {
-	case err != nil:
-		return false, "whether other hosts announce is not known: " + err.Error()
-	case !ok:
-		return false, "too few other hosts announce: see announce.min_hosts"
-	}
-	return true, ""
 }
 
 // apply makes the kernel's routes those of the verdicts, and adds again what others have removed.
@@ -219,56 +183,4 @@ func (a *Announcer) Close() error {
 	err := a.routes.close()
 	a.routes, a.stopped = nil, true
 	return err
-}
-
-// Part is the state of the host or of a route.
-type Part struct {
-	Route   string // "": the host
-	Verdict Verdict
-	Flaps   uint64        // withdrawals because it was not ready
-	Penalty float64       // for these, as of now
-	Wait    time.Duration // until it is announced if it stays ready
-}
-
-// Status is what is announced, and why the rest is not.
-type Status struct {
-	Table    int // 0: nothing is announced, ever
-	Metric   int
-	Device   string
-	Prefixes map[Verdict]int
-	Problem  string // why this host cannot serve
-	Refused  string // why a withdrawal waits
-	Failed   string // what the kernel has refused
-	Restored uint64 // routes that others have removed
-	Parts    []Part // the host, then the routes by name
-}
-
-// Status is the state at a time.
-func (a *Announcer) Status(now time.Time) Status {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	s := Status{Prefixes: map[Verdict]int{}, Problem: a.problem, Refused: a.refused, Failed: a.failed, Restored: a.restored}
-	if a.routes == nil || a.config.Table == 0 {
-		return s
-	}
-	s.Table, s.Metric, s.Device = a.config.Table, a.config.Metric, a.routes.device.Name()
-	for _, v := range a.verdicts {
-		s.Prefixes[v]++
-	}
-	s.Parts = append(s.Parts, a.book.host.part("", now))
-	for _, name := range slices.Sorted(maps.Keys(a.book.routes)) {
-		s.Parts = append(s.Parts, a.book.routes[name].part(name, now))
-	}
-	return s
-}
-
-func (u *unit) part(name string, now time.Time) Part {
-	return Part{Route: name, Verdict: u.last, Flaps: u.flaps, Penalty: u.penaltyNow(now), Wait: u.wait(now)}
-}
-
-// Verdict is the verdict on a prefix; "" if no route in service has it.
-func (a *Announcer) Verdict(p netip.Prefix) Verdict {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.verdicts[p]
 }

@@ -8,6 +8,8 @@
 //	plan.go       the changes from one set of routes to the next, and their order
 //	routes.go     the routes in the kernel, on a device that ends with the process
 //	announcer.go  Announcer joins them
+//	permit.go     asks the other hosts of the fleet before a withdrawal
+//	status.go     what is announced, and why the rest is not
 //	leftover.go   routes that no living process has
 //
 // All decisions are functions of what the caller has found out and of the time. The package starts no

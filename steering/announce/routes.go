@@ -120,16 +120,14 @@ func (r *routes) restore() (back []Route, err error) {
 			found[route] = true
 		}
 	}
-	var errs []error
 	for _, route := range lost(r.own, found) {
 		if err := r.add(route); err != nil {
-			errs = append(errs, err)
-			delete(r.own, route) // set adds it
+			delete(r.own, route) // set tries again, and reports the error
 			continue
 		}
 		back = append(back, route)
 	}
-	return back, firstOf(errs)
+	return back, nil
 }
 
 // tables are the tables that have routes of ours: one, but for a moment after a reload.

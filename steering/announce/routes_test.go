@@ -86,8 +86,8 @@ func TestRoutesInTheKernel(t *testing.T) {
 	f.Now = start
 	next.Update(context.Background(), c, f, nil) // it need not wait
 	wantRoutes(t, 179, all...)
-	if s := next.Status(start); s.Prefixes[Announced] != 3 {
-		t.Errorf("%+v", s)
+	if n, all := next.Status(start).Standing(); n != 3 || all != 3 {
+		t.Errorf("%d of %d are announced", n, all)
 	}
 	if err := next.Close(); err != nil {
 		t.Fatal(err)

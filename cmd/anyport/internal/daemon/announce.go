@@ -133,17 +133,6 @@ func (d *daemon) servedRoutes(c *config.Config) (served []announce.Served) {
 	return served
 }
 
-// announcing says how many prefixes of how many are announced.
-func (d *daemon) announcing() (announced, wanted int) {
-	for verdict, n := range d.announce.Status(time.Now()).Prefixes {
-		wanted += n
-		if verdict.Stands() {
-			announced += n
-		}
-	}
-	return announced, wanted
-}
-
 // announceStatus is what is announced; nil without announce.table.
 func (d *daemon) announceStatus() *admin.AnnounceStatus {
 	s := d.announce.Status(time.Now())
