@@ -30,6 +30,26 @@ const announceInterval = 500 * time.Millisecond
 // routers that still send here then have the time to learn of it.
 const withdrawTime = time.Second
 
+// troubleTime is how long something must be wrong with this host before its prefixes are withdrawn. What other programs
+// remove, the steering restores within a second: routers need not learn of that.
+const troubleTime = time.Second
+
+// trouble is what is wrong with this host. It belongs to the goroutine of keepAnnouncing.
+type trouble struct{ since time.Time } // zero: nothing is
+
+// lasting returns a problem that has lasted for troubleTime, "" before.
+func (t *trouble) lasting(problem string, now time.Time) string {
+	switch {
+	case problem == "":
+		t.since = time.Time{}
+	case t.since.IsZero():
+		t.since = now
+	case now.Sub(t.since) >= troubleTime:
+		return problem
+	}
+	return ""
+}
+
 // openAnnounce opens what announces prefixes, while this process may still make a network device, and before the
 // steering takes the descriptors of the process before. What that one has announced stays announced.
 func (d *daemon) openAnnounce() error {
@@ -58,8 +78,9 @@ func (d *daemon) withdrawAnnounced() error {
 func (d *daemon) keepAnnouncing(ctx context.Context) {
 	ticker := time.NewTicker(announceInterval)
 	defer ticker.Stop()
+	var t trouble
 	for {
-		d.updateAnnounced(ctx)
+		d.updateAnnounced(ctx, &t)
 		tick := ticker.C
 		if d.serving.Load().config.Announce.Table == 0 {
 			tick = nil
@@ -82,7 +103,7 @@ func (d *daemon) noteAnnounce() {
 }
 
 // updateAnnounced finds out what this host can serve, and announces that.
-func (d *daemon) updateAnnounced(ctx context.Context) {
+func (d *daemon) updateAnnounced(ctx context.Context, t *trouble) {
 	c := d.serving.Load().config
 	if c.Announce.Table == 0 {
 		d.announce.Update(ctx, c.Announce, announce.Facts{Now: time.Now()}, nil)
@@ -92,7 +113,8 @@ func (d *daemon) updateAnnounced(ctx context.Context) {
 	if d.fleetGuard != nil {
 		permit = d.fleetGuard.MayWithdraw
 	}
-	facts := announce.Facts{Now: time.Now(), Problem: d.hostProblem(), Routes: d.servedRoutes(c)}
+	now := time.Now()
+	facts := announce.Facts{Now: now, Problem: t.lasting(d.hostProblem(), now), Routes: d.servedRoutes(c)}
 	if ctx.Err() == nil { // else an upgrade may have begun meanwhile
 		d.announce.Update(ctx, c.Announce, facts, permit)
 	}

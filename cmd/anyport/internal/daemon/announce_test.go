@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -216,6 +217,25 @@ func TestAnnouncedByFleet(t *testing.T) {
 	}
 	f.problem.Store(&none)
 	awaitAnnounced(t, announceTable, served)
+}
+
+// TestTrouble: what is mended within a moment withdraws nothing.
+func TestTrouble(t *testing.T) {
+	var tr trouble
+	now := time.Unix(1000, 0)
+	for i, step := range []struct {
+		after   time.Duration
+		problem string
+		want    string
+	}{
+		{0, "", ""}, {1, "a", ""}, {troubleTime - 1, "a", ""}, {1, "", ""},
+		{1, "a", ""}, {troubleTime, "b", "b"}, {1, "b", "b"}, {1, "", ""}, {1, "b", ""},
+	} {
+		now = now.Add(step.after)
+		if got := tr.lasting(step.problem, now); got != step.want {
+			t.Errorf("step %d: %q, want %q", i, got, step.want)
+		}
+	}
 }
 
 func ipNet(text string) *net.IPNet {
