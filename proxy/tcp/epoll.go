@@ -48,6 +48,7 @@ func (l *loop) handleEvent(e *unix.EpollEvent) error {
 			l.serveConn(c)
 		}
 	case int(e.Fd) == l.mailbox.FD():
+		l.sendCollected()
 		l.mailbox.Run()
 		l.applyReload()
 		l.applyRecording()
