@@ -25,8 +25,10 @@ type message struct {
 	bytes []byte
 }
 
-// largestMessage in bytes; what is larger is sent at once, as it is worth a wake-up.
-const largestMessage = 4 << 10
+const (
+	largestMessage = 4 << 10 // bytes; what is larger is sent at once, as it is worth a wake-up
+	mostMessages   = 64      // after as many, the first conn's memory would no longer be in the cache
+)
 
 // free is where the next read goes: most bytes at most.
 func (o *outbox) free(most int) []byte { return o.buffer[o.used:][:min(buffers.Size, most)] }
