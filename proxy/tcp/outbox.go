@@ -48,6 +48,11 @@ func (o *outbox) put(m message) {
 // sendCollected empties the outbox. It comes before anything that looks at conns as a whole, such as
 // an order to move them to another process. A conn may have ended since it was read.
 func (l *loop) sendCollected() {
+	if len(l.outbox.messages) == 0 {
+		return
+	}
+	defer func(before bool) { l.outbox.collecting = before }(l.outbox.collecting)
+	l.outbox.collecting = false // what is read here is sent at once, or the outbox would not be empty
 	sent := l.outbox.messages
 	for _, m := range sent {
 		m.c.ways[m.d].collected = false

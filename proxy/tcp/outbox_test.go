@@ -153,6 +153,25 @@ func TestTurnsAgree(t *testing.T) {
 	}
 }
 
+// TestOutboxIsEmptiedInTurn: what a conn can read once its message is sent does not wait for the end of the turn:
+// an order may follow, such as one to move it.
+func TestOutboxIsEmptiedInTurn(t *testing.T) {
+	s := newTurned(1)
+	s.outbox.collecting = true
+	s.happen(t, 0, clientEnd, "says", "hello")
+	s.happen(t, 0, clientEnd, "closes", "")
+	s.peer(0, clientEnd).fin = false // its last word has not come yet
+	s.events[0].Events |= unix.EPOLLRDHUP
+	if err := s.handleEvent(&s.events[0]); err != nil {
+		t.Fatal(err)
+	}
+	s.happen(t, 0, clientEnd, "says", " again")
+	s.sendCollected()
+	if heard := string(s.peer(0, originEnd).heard); heard != "hello again" || len(s.outbox.messages) > 0 || !s.outbox.collecting {
+		t.Errorf("heard %q, %d messages, collecting: %t", heard, len(s.outbox.messages), s.outbox.collecting)
+	}
+}
+
 // deed is something that a peer does. A peer stalls or resets: what is not taken when RST comes is lost, so both
 // together depend on the moment.
 func deed(random *rand.Rand, stalls bool) (what, text string) {
