@@ -88,6 +88,18 @@ var tcpScenarios = []scenario{{
 	Title: "Round trips of 64 bytes, 64 conns",
 	Job:   load.Job{Kind: "pingpong", Conns: 64},
 }, {
+	Name: "pingpong-8", Protocol: "tcp", Rival: "haproxy", Metrics: perRoundTrip, Peers: []string{"anyport", "haproxy"},
+	Title: "Round trips of 64 bytes, 8 conns",
+	Job:   load.Job{Kind: "pingpong", Conns: 8},
+}, {
+	Name: "pingpong-512", Protocol: "tcp", Rival: "haproxy", Metrics: perRoundTrip, Peers: []string{"anyport", "haproxy"},
+	Title: "Round trips of 64 bytes, 512 conns",
+	Job:   load.Job{Kind: "pingpong", Conns: 512},
+}, {
+	Name: "pingpong-4k", Protocol: "tcp", Rival: "haproxy", Metrics: perRoundTrip, Peers: []string{"anyport", "haproxy"},
+	Title: "Round trips of 4 KiB, 64 conns",
+	Job:   load.Job{Kind: "pingpong", Conns: 64, Size: 4 << 10},
+}, {
 	Name: "idle", Protocol: "tcp", Rival: "haproxy", Metrics: perIdle, Peers: tcpPeers,
 	Title: "Memory of an idle conn, of 3,000 that had one round trip",
 	Job:   load.Job{Kind: "hold", Count: 3000},

@@ -23,7 +23,7 @@ type Job struct {
 	Upload bool // bulk TCP: from the client
 
 	Flows  int // UDP
-	Size   int // bytes of a datagram
+	Size   int // bytes of a datagram, or of a question of round trips; 0: the least
 	Train  int // datagrams that are handed to the kernel at once, by UDP_SEGMENT
 	Greet  int // of bulk: questions and answers that the flow begins with
 	Window int // datagrams of a single flow on their way at once
