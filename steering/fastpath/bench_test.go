@@ -43,7 +43,7 @@ func BenchmarkProgram(b *testing.B) {
 				if err := o.Flows.Put(&e.forth, &e.toOrigin); err != nil {
 					b.Fatal(err)
 				}
-				if err := o.Usage.Put(uint64(7), &bpf.FastFlowUsage{Last: monotonic()}); err != nil {
+				if err := o.Usage.Put(uint32(7), &bpf.FastFlowUsage{Id: 7, Last: monotonic()}); err != nil {
 					b.Fatal(err)
 				}
 				var spent time.Duration
