@@ -67,6 +67,7 @@ var checks = []struct {
 	{"knock", checkKnock},
 	{"fast_path", checkFastPath},
 	{"peers", checkPeers},
+	{"announce", checkAnnounce},
 }
 
 // Examine judges the facts. It is pure: the same facts always make the same report.
