@@ -109,6 +109,7 @@ func (b *bench) openConns() {
 // each byte that goes to the peers or to the stack, what is counted, and what user space is told.
 // ANYPORT_SOAK=1 makes it a million packets.
 func TestAgainstModel(t *testing.T) {
+	t.Parallel()
 	b := newBench(t)
 	rounds := 100
 	if os.Getenv("ANYPORT_SOAK") != "" {
