@@ -62,6 +62,7 @@ func BenchmarkProgram(b *testing.B) {
 		}
 	}
 }
+
 // BenchmarkAdmit is what a flow costs that is admitted, and removed.
 func BenchmarkAdmit(b *testing.B) {
 	r := newRig(b)
