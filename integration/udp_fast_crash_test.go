@@ -64,27 +64,51 @@ func TestFastPathOutlivesACrash(t *testing.T) {
 }
 
 // TestFastPathOfHours stops the process before the end of a window: the kernel forwards the flow until
-// then, and no longer, if the end of its hours ends it.
+// then, and no longer, if the end of its hours ends it. In a time namespace anyport has other clocks than
+// the kernel.
 func TestFastPathOfHours(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	r.edge.local(t, servedV4)
-	r.origin.answer(t, "10.0.0.5:4000", bytes.Clone)
 	hours, end := hoursToMinute()
-	p := r.edge.serveWith(t, fmt.Sprintf("[route.echo]\nprotocol = \"udp\"\nprefixes = [\"192.0.2.0/25\"]\norigins = [\"10.0.0.5:4000\"]\nactive = [%q]\non_inactive = \"close\"\n", hours))
-	conn := r.client.dial(t, "udp", dstV4+":53")
-	p.goFast(t, asker(t), conn)
-	conn.SetDeadline(time.Time{})
-	p.signal(t, syscall.SIGSTOP)
-	defer p.signal(t, syscall.SIGCONT)
-	for time.Until(end) > 0 { // or the flow would be idle at the end
-		if !heard(conn, "in time", patience) && time.Now().Before(end) {
-			t.Fatal("no answer in time, with anyport stopped")
+	clocks := map[string]net.Conn{"those of the host": stoppedFlow(t, hours, anyportRun)}
+	for name, monotonic := range map[string]string{"both ahead": "300000", "one ahead, one behind": "-20"} { // more than the idle time
+		unshare := []string{"--time", "--boottime", "300000", "--monotonic", monotonic, "--"}
+		if err := exec.Command(needTool(t, "unshare"), append(unshare, "true")...).Run(); err != nil {
+			t.Log("without time namespaces, which are there since Linux 5.6:", err)
+			break
+		}
+		clocks[name] = stoppedFlow(t, hours, func(file string) *exec.Cmd {
+			return exec.Command("unshare", append(unshare, program, "run", "-c", file)...)
+		})
+	}
+	for time.Until(end) > 0 { // or the flows would be idle at the end
+		for name, conn := range clocks {
+			if !heard(conn, "in time", patience) && time.Now().Before(end) {
+				t.Fatalf("%s: no answer in time, with anyport stopped", name)
+			}
 		}
 		time.Sleep(time.Second)
 	}
 	time.Sleep(time.Until(end.Add(time.Second)))
-	if heard(conn, "too late", time.Second) {
-		t.Error("an answer a second after the end, with anyport stopped")
+	for name, conn := range clocks {
+		if heard(conn, "too late", silence) {
+			t.Errorf("%s: an answer a second after the end, with anyport stopped", name)
+		}
 	}
+}
+
+// stoppedFlow is a flow that the kernel forwards for an anyport that was stopped since, until the end of
+// the test.
+func stoppedFlow(t *testing.T, hours string, run func(file string) *exec.Cmd) net.Conn {
+	t.Helper()
+	r := newRig(t)
+	r.edge.local(t, servedV4)
+	r.origin.answer(t, "10.0.0.5:4000", bytes.Clone)
+	p := r.edge.launchAs(t, run, fmt.Sprintf("[route.echo]\nprotocol = \"udp\"\nprefixes = [\"192.0.2.0/25\"]\norigins = [\"10.0.0.5:4000\"]\nactive = [%q]\non_inactive = \"close\"\n", hours))
+	p.expect(t, "msg=serving")
+	conn := r.client.dial(t, "udp", dstV4+":53")
+	p.goFast(t, asker(t), conn)
+	conn.SetDeadline(time.Time{})
+	p.signal(t, syscall.SIGSTOP)
+	t.Cleanup(func() { p.signal(t, syscall.SIGCONT) })
+	return conn
 }

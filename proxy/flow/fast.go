@@ -53,18 +53,13 @@ func (f *Flow[S]) FastFlow(source netip.AddrPort, shared bool) fastflow.Flow {
 	return out
 }
 
-// FastUntil is until when the kernel may forward f without user space, by its clock since the boot, of
-// which now is the moment wall; 0: there is no end. A process that is stopped or dead can't end the flows
-// of a route whose hours are over.
-func (f *Flow[S]) FastUntil(wall time.Time, now time.Duration) time.Duration {
-	if f.Route.OnInactive != config.CloseConns {
-		return 0
+// FastUntil is until when the kernel may forward f without user space; zero: there is no end. A process
+// that is stopped or dead can't end the flows of a route whose hours are over.
+func (f *Flow[S]) FastUntil(now time.Time) (until time.Time) {
+	if f.Route.OnInactive == config.CloseConns {
+		until, _ = f.Route.Active.Next(now)
 	}
-	over, changes := f.Route.Active.Next(wall)
-	if !changes {
-		return 0
-	}
-	return now + over.Sub(wall)
+	return until
 }
 
 // InKernel reports whether the kernel has an entry of f, alive or dead.

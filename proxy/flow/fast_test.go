@@ -141,20 +141,20 @@ func TestFastUntil(t *testing.T) {
 		t.Fatal(err)
 	}
 	office := hours.Schedule{entry}
-	wall, boot := time.Date(2026, 5, 4, 17, 30, 0, 0, time.UTC), 1000*time.Hour
+	now := time.Date(2026, 5, 4, 17, 30, 0, 0, time.UTC)
 	for _, test := range []struct {
 		active hours.Schedule
 		then   config.OnDown
-		want   time.Duration
+		want   time.Time
 	}{
-		{nil, config.CloseConns, 0},
-		{office, config.KeepConns, 0},
-		{office, config.CloseConns, boot + 30*time.Minute},
+		{nil, config.CloseConns, time.Time{}},
+		{office, config.KeepConns, time.Time{}},
+		{office, config.CloseConns, now.Add(30 * time.Minute)},
 	} {
 		r := to(originAddr)
 		r.Active, r.OnInactive = test.active, test.then
 		_, f := began(t, r, client1, dst1, 1)
-		if got := f.FastUntil(wall, boot); got != test.want {
+		if got := f.FastUntil(now); !got.Equal(test.want) {
 			t.Errorf("%v, %v: %v, want %v", test.active, test.then, got, test.want)
 		}
 	}

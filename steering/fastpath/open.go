@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+
+	"anyport/steering/clock"
 )
 
 // Open makes a Path of objects that were loaded or come from another process. It owns them, on error
@@ -13,7 +15,7 @@ import (
 // forwarded until [Path.Raise].
 func Open(o *Objects, log *slog.Logger) (p *Path, err error) {
 	p = &Path{objects: o, log: log, flows: map[forth]admitted{}, shared: map[key]int{}}
-	p.lastID.Store(sinceBoot()) // no process admits as many flows as ns pass: so no id is another's
+	p.lastID.Store(uint64(clock.Boot())) // no process admits as many flows as ns pass: so no id is another's
 	p.attached.Store(&map[int]device{})
 	if err = p.devices.open(); err == nil {
 		p.ways, err = openWays()

@@ -11,6 +11,7 @@ import (
 
 	"anyport/bpf"
 	"anyport/bpf/fastflow"
+	"anyport/steering/clock"
 )
 
 // Path is the program in the kernel, the devices that it is attached to, and the flows that it
@@ -122,13 +123,13 @@ func (p *Path) describe(f fastflow.Flow, generation uint32) (e entries, err erro
 	if err != nil {
 		return e, err
 	}
-	return entriesOf(f, client, origin, generation, p.lastID.Add(1)), nil
+	return entriesOf(f, client, origin, generation, p.lastID.Add(1), untilOf(f.Until)), nil
 }
 
 // put makes both entries or none, the one for the client's datagrams last. The caller holds mu.
 func (p *Path) put(e entries) error {
 	a := admitted{id: e.toOrigin.Id, back: e.back, shares: e.toClient.Shared != 0, entries: true}
-	usage := bpf.FastFlowUsage{Last: monotonic()}
+	usage := bpf.FastFlowUsage{Last: uint64(clock.Monotonic())}
 	if err := p.objects.Usage.Put(a.id, &usage); err != nil {
 		return err
 	}
@@ -246,5 +247,5 @@ func (p *Path) usage(id uint64) (u fastflow.Usage, ok bool) {
 	if err := p.objects.Usage.Lookup(id, &counted); err != nil {
 		return u, false
 	}
-	return usageOf(&counted, monotonic()), true
+	return usageOf(&counted, clock.Monotonic()), true
 }
