@@ -312,3 +312,57 @@ func TestFastFlowIsValidated(t *testing.T) {
 		t.Errorf("stage %v", f.Stage())
 	}
 }
+
+// TestPathOfTheRecord: the record says who has forwarded the flow's datagrams, also after the flow has
+// gone to another process, and where the kernel went on to forward it for a process that died.
+func TestPathOfTheRecord(t *testing.T) {
+	used := fastflow.Usage{ToClient: fastflow.Count{Packets: 1, Bytes: 10}}
+	next := func(l *testLoop) (*testLoop, *testFlow) {
+		other := newTestLoop(10, live(to(originAddr), dst1))
+		other.adopt(travel(t, l.moving(0))[0])
+		return other, other.Find(flow.KeyOf(client1, dst1))
+	}
+	for _, test := range []struct {
+		name string
+		do   func(*testLoop, *testFlow) (*testLoop, *testFlow)
+		want route.Path
+	}{
+		{"without the fast path", func(l *testLoop, f *testFlow) (*testLoop, *testFlow) { return l, f }, route.InUser},
+		{"admitted, and nothing came", func(l *testLoop, f *testFlow) (*testLoop, *testFlow) {
+			l.FastAsked(f, 1, route.FastForwarded, 1)
+			return next(l)
+		}, route.InUser},
+		{"forwarded", func(l *testLoop, f *testFlow) (*testLoop, *testFlow) {
+			l.FastAsked(f, 1, route.FastForwarded, 1)
+			l.FastUsed(f, used, 1)
+			return l, f
+		}, route.OnBoth},
+		{"forwarded, and refused since", func(l *testLoop, f *testFlow) (*testLoop, *testFlow) {
+			l.FastAsked(f, 1, route.FastForwarded, 1)
+			l.FastUsed(f, used, 1)
+			l.FastLeft(f, f.FastFlow(originAddr, false), 1)
+			l.FastAsked(f, 2, route.FastDevice, 1)
+			return next(l)
+		}, route.OnBoth},
+		{"left behind by a dead process", func(l *testLoop, f *testFlow) (*testLoop, *testFlow) {
+			l.FastLeftBefore(f, 1, used)
+			return l, f
+		}, route.InKernel},
+		{"left behind, and come up since", func(l *testLoop, f *testFlow) (*testLoop, *testFlow) {
+			l.FastLeftBefore(f, 1, used)
+			f.FastStays(1, 0, 1)
+			return l, f
+		}, route.OnBoth},
+		{"left behind, and asked for again", func(l *testLoop, f *testFlow) (*testLoop, *testFlow) {
+			l.FastLeftBefore(f, 1, used)
+			l.FastAsked(f, 2, route.FastForwarded, 1)
+			return next(l)
+		}, route.OnBoth},
+	} {
+		l, f := test.do(began(t, to(originAddr), client1, dst1, 100))
+		l.end(f, route.Killed, 1)
+		if got := l.records[0].Path; got != test.want {
+			t.Errorf("%s: the path is %q, want %q", test.name, got, test.want)
+		}
+	}
+}
