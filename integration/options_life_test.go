@@ -425,7 +425,7 @@ func (c *combination) readAccess(t *testing.T) {
 		}
 		text = string(written)
 	}
-	line := regexp.MustCompile(`^time=[^ ]+ event=[a-z]+ id=[^ ]+ protocol=(tcp|udp) .*verdict=[a-z_]+ state=.. ended_by=[a-z_]+ phase=[a-z]+( error=[a-z]+)?( errno=[A-Z0-9]+)?\n$`)
+	line := regexp.MustCompile(`^time=[^ ]+ event=[a-z]+ id=[^ ]+ protocol=(tcp|udp) .*verdict=[a-z_]+ state=.. ended_by=[a-z_]+ phase=[a-z]+( error=[a-z]+)?( errno=[A-Z0-9]+)?( path=(user|kernel|both))?\n$`)
 	seen := map[string]int{}
 	for one := range strings.Lines(text) {
 		var fields struct{ Protocol, Verdict string }
