@@ -17,7 +17,7 @@ var onOnePath = []struct{ why, tests string }{
 		TestFlows TestKill TestDrainCommand TestExplain TestTrace TestTraceSlowReader TestMistakes
 		TestHoursOfReload TestImportLive TestImportedNginx TestKnockFlow TestKnockDatagram TestNothingLeaks
 		TestNewConnsPerClient TestSources TestLoweredLimit TestGreedyClient TestDatagramBudget TestRoomForFiles
-		TestAccessLines TestAccessMoved TestNamesChange TestDNAT TestStatefulFilter TestPrivileges
+		TestAccessMoved TestNamesChange TestDNAT TestStatefulFilter TestPrivileges
 		TestMissingBindService TestPrometheus TestLongAnswers TestAcceptProxy TestAcceptProxyWith TestProxyHeader
 		TestV2First TestOriginPorts TestBecomesTheHosts TestSettle TestReload TestScans TestScanFlood
 		TestServiceMistakes TestNameServicesOnOnePort TestMirrorClosed TestPorts TestUnmatched TestTwoNameServers
