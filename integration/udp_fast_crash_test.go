@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -75,8 +76,9 @@ func (r *rig) crashes(t *testing.T, run func(file string) *exec.Cmd, pin string,
 		return t.Failed() || s.stayed.Load() > dead+int64(20*s.flows)
 	})
 	running = p.restartAs(t, run)
-	if got := p.status(t).Routes; got[0].ConnsActive+got[1].ConnsActive < s.flows-1 {
-		t.Errorf("%d and %d flows go on, of %d", got[0].ConnsActive, got[1].ConnsActive, s.flows)
+	adopted := running.expect(t, "adopted flows", "ended=0")
+	if !strings.Contains(adopted, fmt.Sprintf("flows=%d ", s.flows)) {
+		t.Errorf("%d flows were in the kernel: %s", s.flows, adopted)
 	}
 	t.Logf("%d answers without anyport, in %v", s.stayed.Load()-dead, time.Since(died))
 	s.flows--
