@@ -20,7 +20,9 @@ type Config struct {
 	Steering Steering
 	Admin    Admin
 	Log      Log
+	Fleet    Fleet
 	Knock    Doorbell
+	Announce Announce
 	Routes   []*Route  // in the order of the file
 	Notes    []Problem // what is valid and may surprise, in the order of the file
 

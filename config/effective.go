@@ -15,7 +15,9 @@ func (c *Config) Effective() string {
 	writeEffective(&b, "[steering]", steeringSection, &c.Steering)
 	writeEffective(&b, "[admin]", adminSection, &c.Admin)
 	writeEffective(&b, "[log]", logSection, &c.Log)
+	writeEffective(&b, "[fleet]", fleetSection, &c.Fleet)
 	writeEffective(&b, "[knock]", knockSection, &c.Knock)
+	writeEffective(&b, "[announce]", announceSection, &c.Announce)
 	for _, r := range c.Routes {
 		writeEffective(&b, "[route."+r.Name+"]", routeSection, r)
 		if r.Health != nil {

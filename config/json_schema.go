@@ -40,6 +40,8 @@ func fileShape() shape {
 			"admin":    tableShape(adminSection.rows(), "Where commands, scrapes and browsers reach anyport."),
 			"log":      tableShape(logSection.rows(), "The log and the access log."),
 			"knock":    tableShape(knockSection.rows(), "Keys of clients that knock with one authenticated datagram."),
+			"fleet":    tableShape(fleetSection.rows(), "Several hosts that serve the same prefixes."),
+			"announce": tableShape(announceSection.rows(), "Routes for a routing daemon to export."),
 			"defaults": tableShape(defaultsSection.rows(), "What routes inherit; each of these keys can stand in a route too."),
 			"health":   named.with("additionalProperties", ref("health")).with("description", "[health.NAME]: checks that routes share with health = \"NAME\"."),
 			"route":    named.with("additionalProperties", ref("route")).with("minProperties", 1).with("description", "[route.NAME]: one table for each service."),

@@ -168,6 +168,7 @@ var beyondSchema = []string{
 	"half_close_timeout", "drain_timeout", "header_timeout", "queue_timeout", "slow_start", "max_age", "knock_window",
 	"listen.udp_receive_buffer", "bandwidth", "route_bandwidth", "amplification_budget", // of sizes
 	"prefixes", "deny", "accept_proxy", "egress_prefixes", "source", "proxy_tlvs", "origins", // of addresses and ports
+	"fleet.peers", "announce.table", // of other hosts, and of this host's own tables
 	"active", "service", // days, hours and names of processes
 	"health",     // the name of a check that the file lacks
 	"log.access", // a DNS name for a server

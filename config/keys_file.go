@@ -2,6 +2,7 @@ package config
 
 import (
 	"log/slog"
+	"net/netip"
 	"slices"
 	"time"
 )
@@ -61,11 +62,33 @@ var (
 			`1s to 8760h: time between lines about a conn or flow that goes on; 0s: only one at its end`),
 	)
 
+	fleetSection = newSection("fleet",
+		valueKey("source", `""`, fleetSource, func(f *Fleet) *string { return &f.Source },
+			`"etcd://HOST:PORT,HOST:PORT/PREFIX" or "https://HOST/PATH": where the routes come from; "" for those of this file. All other tables stay this host's own`),
+		valueKey("host", `""`, fleetHost, func(f *Fleet) *string { return &f.Host },
+			`this host's name in the fleet; "" for the hostname`),
+		listKey("peers", `[]`, peerAddress, func(f *Fleet) *[]netip.Addr { return &f.Peers },
+			`addresses of the other hosts on the backplane: packets of conns that are not here go to the host that has them, so conns survive when the routers hash in another way`),
+		valueKey("device", `""`, deviceName, func(f *Fleet) *string { return &f.Device },
+			`the network device of the backplane; its MTU should be 80 bytes larger than that of the others`),
+		valueKey("key", `""`, keyFile, func(f *Fleet) *string { return &f.Key },
+			`a file that only its owner may open (mode 0600), with a line of base64 for at least 16 bytes, the same on all hosts: peers prove themselves with it`),
+	)
+
 	knockSection = newSection("knock",
 		valueKey("port", `62201`, integer(1, 65535), func(k *Doorbell) *int { return &k.Port },
 			`1 to 65535: UDP, on every served address of a route with knock = ["spa"]; nothing there is ever answered`),
 		valueKey("keys", `""`, keyFile, func(k *Doorbell) *string { return &k.Keys },
 			`a file that only its owner may open (mode 0600), with a line "NAME BASE64KEY" for each key; reload reads it again, so steering.user must be able to read it`),
+	)
+
+	announceSection = newSection("announce",
+		valueKey("table", `0`, kernelTable, func(a *Announce) *int { return &a.Table },
+			`a kernel routing table, not one that this host routes by: it has a route for each served prefix while this host can serve it, for BIRD or FRR to export; 0 for none`),
+		valueKey("metric", `100`, integer(1, 1<<31-1-DrainMetric), func(a *Announce) *int { return &a.Metric },
+			`of these routes; 1000 more while this host drains`),
+		valueKey("min_hosts", `1`, integer(0, 1000), func(a *Announce) *int { return &a.MinHosts },
+			`of a fleet with a source: the last so many hosts go on announcing, whatever their state`),
 	)
 
 	defaultsSection = newSection("defaults", timeoutKeys...)
@@ -101,5 +124,7 @@ var fileKeys = slices.Concat(
 	within("steering.", steeringSection.keys, func(c *Config) *Steering { return &c.Steering }),
 	within("admin.", adminSection.keys, func(c *Config) *Admin { return &c.Admin }),
 	within("log.", logSection.keys, func(c *Config) *Log { return &c.Log }),
+	within("fleet.", fleetSection.keys, func(c *Config) *Fleet { return &c.Fleet }),
 	within("knock.", knockSection.keys, func(c *Config) *Doorbell { return &c.Knock }),
+	within("announce.", announceSection.keys, func(c *Config) *Announce { return &c.Announce }),
 )

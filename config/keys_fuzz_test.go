@@ -64,6 +64,12 @@ func roundTrips() (all []roundTrip) {
 	for _, k := range logSection.keys {
 		add(roundTripOf(logSection, k))
 	}
+	for _, k := range fleetSection.keys {
+		add(roundTripOf(fleetSection, k))
+	}
+	for _, k := range announceSection.keys {
+		add(roundTripOf(announceSection, k))
+	}
 	for _, k := range knockSection.keys {
 		add(roundTripOf(knockSection, k))
 	}

@@ -45,8 +45,16 @@ var sectionCases = []keyCase{
 	{key: "log.access", other: `"/var/log/a.log"`, old: `""`, new: `"/var/log/a.log"`, bad: `"syslog:udp://log.example.com:514"`, allowed: `write "stderr", "journal", "syslog", "syslog:udp://192.0.2.9:514"`},
 	{key: "log.access_sample", other: `"1%"`, old: `"100%"`, new: `"1%"`, bad: `"101%"`, allowed: `write one such as "1%"`},
 	{key: "log.access_progress", other: `"10m"`, old: `"0s"`, new: `"10m0s"`, bad: `"10ms"`, allowed: `"1s" to "8760h"`},
+	{key: "fleet.source", other: `"https://10.9.0.9/table"`, old: `""`, new: `"https://10.9.0.9/table"`, bad: `"http://10.9.0.9/table"`, allowed: `write "etcd://HOST:PORT/PREFIX", "https://HOST/PATH", or ""`},
+	{key: "fleet.host", other: `"edge1"`, old: `""`, new: `"edge1"`, bad: `"edge/1"`, allowed: `or "" for the hostname`},
+	{key: "fleet.peers", other: `["10.9.0.2", "fd00::2"]`, old: `[]`, new: `["10.9.0.2", "fd00::2"]`, bad: `["10.9.0.2", "fe80::1"]`, caret: `"fe80::1"`, allowed: "write the unicast address", base: "device = \"eth1\"\nkey = \"/etc/anyport/fleet.key\""},
+	{key: "fleet.device", other: `"eth1"`, old: `""`, new: `"eth1"`, bad: `"a b"`, allowed: `write one of "ip link"`},
+	{key: "fleet.key", other: `"/etc/anyport/fleet.key"`, old: `""`, new: `"/etc/anyport/fleet.key"`, bad: `"key"`, allowed: "begin it with a slash"},
 	{key: "knock.port", other: `5`, old: `62201`, new: `5`, bad: `0`, allowed: "write a number from 1 to 65535"},
 	{key: "knock.keys", other: `"/etc/anyport/keys"`, old: `""`, new: `"/etc/anyport/keys"`, bad: `"keys"`, allowed: "begin it with a slash"},
+	{key: "announce.table", other: `179`, old: `0`, new: `179`, bad: `254`, allowed: "write another number, such as 179"},
+	{key: "announce.metric", other: `50`, old: `100`, new: `50`, bad: `0`, allowed: "write a number from 1 to 2147482647"},
+	{key: "announce.min_hosts", other: `2`, old: `1`, new: `2`, bad: `1001`, allowed: "write a number from 0 to 1000"},
 }
 
 const (
@@ -129,7 +137,7 @@ func (c keyCase) file(value string) string {
 	}
 	head := "[route.web]\n" + route["protocol"] + "\n" + route["prefixes"] + "\n"
 	if section != "" {
-		return head + forward + "\n[" + section + "]\n" + line
+		return head + forward + "\n[" + section + "]\n" + c.base + "\n" + line
 	}
 	return head + c.base + "\n" + line
 }

@@ -77,6 +77,7 @@ func readConfig(root *table) *Config {
 	checkEgressWorkers(root.report, cfg)
 	checkTransparentRoutes(root.report, cfg)
 	checkDoorbell(root.report, cfg)
+	checkFleet(root.report, cfg)
 	root.reportUnknown()
 	if len(routes.values) == 0 {
 		root.require("route", "write a [route.NAME] table for each service, or nothing is served")
@@ -91,7 +92,9 @@ func readSections(root *table) (cfg *Config, defaults Timeouts) {
 		Steering: steeringSection.read(root),
 		Admin:    adminSection.read(root),
 		Log:      logSection.read(root),
+		Fleet:    fleetSection.read(root),
 		Knock:    knockSection.read(root),
+		Announce: announceSection.read(root),
 	}
 	root.report.allowLoopback = cfg.Steering.AllowLoopback
 	root.report.healths = readHealths(root)

@@ -58,6 +58,7 @@ origins = ["10.0.0.5"]
 		Admin:    Admin{Socket: "/run/anyport/admin.sock"},
 		Log:      Log{Level: slog.LevelInfo, Format: "text", AccessSample: 100},
 		Knock:    Doorbell{Port: 62201},
+		Announce: Announce{Metric: 100, MinHosts: 1},
 		Routes: []*Route{{
 			Name:      "a",
 			Line:      2,
@@ -99,8 +100,10 @@ func everyKeyWant(path string) *Config {
 		Admin:    Admin{HTTP: "127.0.0.1:9765", HTTPHosts: []string{"edge1.example.com"}, HTTPWrites: true},
 		Log:      Log{Level: slog.LevelWarn, Format: "json", Access: "stderr", AccessSample: 50, AccessProgress: 10 * time.Minute},
 		Knock:    Doorbell{Port: 7, Keys: "/etc/anyport/knock.keys"},
+		Fleet:    Fleet{Source: "etcd://10.9.0.9:2379/anyport", Host: "edge1", Peers: []netip.Addr{addr("10.9.0.2"), addr("fd00::2")}, Device: "eth1", Key: "/etc/anyport/fleet.key"},
+		Announce: Announce{Table: 179, Metric: 50, MinHosts: 2},
 		Routes: []*Route{{
-			Name: "web", Line: 42,
+			Name: "web", Line: 52,
 			Protocols:   []Protocol{TCP, UDP},
 			Prefixes:    prefixes("127.0.0.1/32", "2001:db8:1::/48"),
 			Ports:       []PortRange{{8000, 8009}, {443, 443}, {22, 22}},
@@ -128,7 +131,7 @@ func everyKeyWant(path string) *Config {
 			AmplificationBudget: 512 << 10, MirrorClosed: true, Knock: Knock{Window: 30 * time.Second},
 			Timeouts: web,
 		}, {
-			Name: "range", Line: 89,
+			Name: "range", Line: 99,
 			Protocols: []Protocol{UDP},
 			Prefixes:  prefixes("192.0.2.0/24"),
 			Ports:     []PortRange{{3000, 4000}},
@@ -143,7 +146,7 @@ func everyKeyWant(path string) *Config {
 			ProxyProtocol: ProxySPP, FastPath: FastOff, Knock: Knock{Steps: []KnockStep{7000, 8000, 9000}, Window: time.Minute}, AntiAmplification: true, AmplificationBudget: 1 << 20,
 			Timeouts: defaults,
 		}, {
-			Name: "keep", Line: 101,
+			Name: "keep", Line: 111,
 			Protocols: []Protocol{TCP},
 			Prefixes:  prefixes("192.0.2.0/24"),
 			Ports:     []PortRange{{22, 22}},
@@ -151,7 +154,7 @@ func everyKeyWant(path string) *Config {
 			Balance: RoundRobin, OnAllDown: TryAll, OnDown: KeepConns, OnInactive: KeepConns, ProxyProtocol: ProxyOff, FastPath: FastAuto, AntiAmplification: true, AmplificationBudget: 1 << 20,
 			Timeouts: defaults,
 		}, {
-			Name: "local", Line: 107,
+			Name: "local", Line: 117,
 			Protocols: []Protocol{TCP},
 			Prefixes:  prefixes("198.18.0.0/24"),
 			Ports:     []PortRange{{1, 65535}},

@@ -64,7 +64,9 @@ func tablesAboveRoutes() []documentedTable {
 		{"[steering]", "", steeringSection.rows()},
 		{"[admin]", "", adminSection.rows()},
 		{"[log]", "", logSection.rows()},
+		{"[fleet]", "many hosts that serve the same prefixes", fleetSection.rows()},
 		{"[knock]", "for routes with knock = [\"spa\"]", knockSection.rows()},
+		{"[announce]", "routes for BIRD or FRR to export", announceSection.rows()},
 		{"[defaults]", "what routes inherit; each of these keys can stand in a route too", defaultsSection.rows()},
 	}
 }

@@ -102,7 +102,11 @@ zzzzzzzzz = 0
 zzzzzzzzz = 0
 [log]
 zzzzzzzzz = 0
+[fleet]
+zzzzzzzzz = 0
 [knock]
+zzzzzzzzz = 0
+[announce]
 zzzzzzzzz = 0
 [defaults]
 zzzzzzzzz = 0
@@ -123,8 +127,8 @@ zzzzzzzzz = 0
 			}
 		}
 	}
-	if tables != 9 {
-		t.Fatalf("%d tables told their keys, want 9:\n%v", tables, err)
+	if tables != 11 {
+		t.Fatalf("%d tables told their keys, want 11:\n%v", tables, err)
 	}
 	return known
 }

@@ -15,12 +15,14 @@ type tableKeys struct {
 // fileSchema is handed to those who read a file as a field of their report: the keys' own
 // readers use it, and a variable cannot be initialized with what refers to it.
 var fileSchema = schema{
-	{"", "", []string{"listen", "steering", "admin", "log", "knock", "defaults", "health", "route"}},
+	{"", "", []string{"listen", "steering", "admin", "log", "fleet", "knock", "announce", "defaults", "health", "route"}},
 	{"listen", "[listen]", namesOf(listenSection.keys)},
 	{"steering", "[steering]", namesOf(steeringSection.keys)},
 	{"admin", "[admin]", namesOf(adminSection.keys)},
 	{"log", "[log]", namesOf(logSection.keys)},
+	{"fleet", "[fleet]", namesOf(fleetSection.keys)},
 	{"knock", "[knock]", namesOf(knockSection.keys)},
+	{"announce", "[announce]", namesOf(announceSection.keys)},
 	{"defaults", "[defaults]", namesOf(defaultsSection.keys)},
 	{"route", "[route.NAME]", namesOf(routeSection.keys)},
 	{"health", "[route.NAME.health]", namesOf(healthSection.keys)},

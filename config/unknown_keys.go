@@ -77,6 +77,9 @@ func (t *table) meaning(key string, known []string) (meant, say string) {
 			return meant, say
 		}
 	}
+	if list := word + "s"; slices.Contains(known, list) { // such as key for keys, and [fleet] has a key
+		return list, ""
+	}
 	if other := t.report.schema.headerOf(word, t.section); other != "" {
 		return "", fmt.Sprintf("%s is a key of %s: move it there", word, other)
 	}
