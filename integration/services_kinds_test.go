@@ -118,10 +118,9 @@ func TestServiceTurnsToMPTCP(t *testing.T) {
 }
 
 // TestServiceOverUDP has an origin take over while a service is away. Each answers from the address that was asked.
-func TestServiceOverUDP(t *testing.T) { onBothPaths(t, servesOverUDP) }
-
-func servesOverUDP(t *testing.T, r *rig) {
-	group := newUnit(t)
+func TestServiceOverUDP(t *testing.T) {
+	t.Parallel()
+	r, group := newRig(t), newUnit(t)
 	r.origin.answer(t, port(originV4, 7), func([]byte) []byte { return []byte("origin") })
 	r.edge.serveWith(t, fmt.Sprintf("[route.echo]\nprotocol = \"udp\"\nprefixes = [%q]\nports = [7]\naction = \"socket\"\nservice = %q\norigins = [%q]\n", servedV4, group.name, originV4))
 	is := func(want string) {

@@ -39,6 +39,7 @@ var onOnePath = []struct{ why, tests string }{
 	{"they take away what steers, which a flow in the kernel does not need: TestFastPathUnderRules and others do that to the fast path", `
 		TestTakenAway TestDeath
 	`},
+	{"flows that a service may take are never admitted", "TestServiceOverUDP"},
 	{"it combines fast_path with other options by itself", "TestCombinations"},
 }
 
