@@ -77,10 +77,10 @@ func withFastPath(toml, path string) string {
 	})
 }
 
-// udpRoutes finds the table of a route, without those that belong to it; unforwarded, routes without flows.
+// udpRoutes finds the table of a route, without those that belong to it; unforwarded, routes whose flows the kernel never forwards.
 var (
 	udpRoutes   = regexp.MustCompile(`(?m)^\[route\.[a-z0-9_-]+\]\n(?:[^\[\n].*\n?|\n)*`)
-	unforwarded = regexp.MustCompile(`(?m)^action *= *"(refuse|drop|pass)"`)
+	unforwarded = regexp.MustCompile(`(?m)^action *= *"(refuse|drop|pass|socket)"`)
 )
 
 // needFastPath skips a test that is about the fast path where it is off.
