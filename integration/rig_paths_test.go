@@ -77,7 +77,8 @@ func withFastPath(toml, path string) string {
 	})
 }
 
-// udpRoutes finds the table of a route, without those that belong to it; unforwarded, routes whose flows the kernel never forwards.
+// udpRoutes finds the table of a route, without those that belong to it; unforwarded, routes whose flows the
+// kernel never forwards.
 var (
 	udpRoutes   = regexp.MustCompile(`(?m)^\[route\.[a-z0-9_-]+\]\n(?:[^\[\n].*\n?|\n)*`)
 	unforwarded = regexp.MustCompile(`(?m)^action *= *"(refuse|drop|pass|socket)"`)
