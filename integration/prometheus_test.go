@@ -14,6 +14,8 @@ import (
 
 // scrapedFile has what every panel of the dashboard shows.
 const scrapedFile = `http = "127.0.0.1:9765"
+[announce]
+table = 179
 [health.ping]
 type     = "tcp"
 interval = "1s"

@@ -42,6 +42,7 @@ func busyStatus() admin.Status {
 		Doors:     []admin.Door{{Client: "198.51.100.1", Route: "game"}},
 		Knocks:    map[string]uint64{"opened": 2},
 		Scans:     admin.ScanStatus{Reported: 9, Skipped: 4, Clients: 3},
+		Announce:  &admin.AnnounceStatus{Table: 179, Prefixes: map[string]int{"announced": 2, "no_origin": 1}, RoutesRestored: 6, Parts: []admin.AnnouncePart{{Flaps: 3}, {Route: "game", Flaps: 4}}},
 		Unrouted:  admin.Counts{Ended: map[string]map[string]uint64{"tcp": {"no_route": 1}}},
 		Routes: []admin.RouteStatus{{
 			Name: "game", Protocol: []string{"tcp", "udp"},

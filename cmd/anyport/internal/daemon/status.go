@@ -59,6 +59,7 @@ func (d *daemon) status() admin.Status {
 		Knocks:        d.knockCounts(),
 		Guard:         d.guardStatus(),
 		Left:          d.left(),
+		Announce:      d.announceStatus(),
 	}
 }
 

@@ -66,6 +66,7 @@ var checks = []struct {
 	{"clock", checkClock},
 	{"knock", checkKnock},
 	{"fast_path", checkFastPath},
+	{"announce", checkAnnounce},
 }
 
 // Examine judges the facts. It is pure: the same facts always make the same report.
