@@ -1,11 +1,13 @@
 package fastpath
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
 	"anyport/bpf"
 	"anyport/bpf/fastflow"
+	"anyport/steering/clock"
 	"anyport/steering/netnstest"
 )
 
@@ -22,7 +24,7 @@ func BenchmarkProgram(b *testing.B) {
 	for family, f := range ends {
 		// A flow whose datagrams are not changed, so that they are its own again the next time.
 		f.Source, f.Origin, f.Idle = f.Client, f.Dst, time.Hour
-		e := entriesOf(f, way{0, 1500}, way{0, 1500}, 1, 7)
+		e := entriesOf(f, way{0, 1500}, way{0, 1500}, 1, 7, 0)
 		for _, test := range []struct {
 			name   string
 			header fastflow.Header
@@ -43,7 +45,7 @@ func BenchmarkProgram(b *testing.B) {
 				if err := o.Flows.Put(&e.forth, &e.toOrigin); err != nil {
 					b.Fatal(err)
 				}
-				if err := o.Usage.Put(uint64(7), &bpf.FastFlowUsage{Last: monotonic()}); err != nil {
+				if err := o.Usage.Put(uint32(7), &bpf.FastFlowUsage{Id: 7, Last: uint64(clock.Monotonic())}); err != nil {
 					b.Fatal(err)
 				}
 				var spent time.Duration
@@ -59,5 +61,19 @@ func BenchmarkProgram(b *testing.B) {
 				b.ReportMetric(float64(spent.Nanoseconds())/float64(runs), "ns/packet")
 			})
 		}
+	}
+}
+
+// BenchmarkAdmit is what a flow costs that is admitted, and removed.
+func BenchmarkAdmit(b *testing.B) {
+	r := newRig(b)
+	p := r.open()
+	f := ends["IPv4"]
+	f.Idle = time.Hour
+	for i := 0; b.Loop(); i++ {
+		f.Client = netip.AddrPortFrom(f.Client.Addr(), uint16(1024+i%60000))
+		r.check(p.Admit(f))
+		p.Leave(f)
+		p.Remove(f)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/features"
 	"github.com/cilium/ebpf/link"
-	"golang.org/x/sys/unix"
 
 	"anyport/bpf"
 )
@@ -104,22 +103,4 @@ func (o *Objects) Close() error {
 	}
 	clear(o.Links)
 	return errors.Join(errs...)
-}
-
-// monotonic is the clock of the program, in ns.
-func monotonic() uint64 {
-	var t unix.Timespec
-	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &t) != nil {
-		return 0
-	}
-	return uint64(t.Nano())
-}
-
-// sinceBoot counts suspended time, too.
-func sinceBoot() uint64 {
-	var t unix.Timespec
-	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &t) != nil {
-		return 0
-	}
-	return uint64(t.Nano())
 }

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime"
 	"testing"
 	"time"
 
@@ -44,8 +45,9 @@ func TestAdopt(t *testing.T) {
 		r.check(old.Admit(f))
 	}
 	single := ends["IPv6"]
-	single.Idle, single.Until = time.Hour, time.Duration(sinceBoot())+time.Hour
+	single.Idle, single.Until = time.Hour, time.Now().Add(time.Hour)
 	r.check(old.Admit(single))
+	single.Until = time.Time{} // it is not passed on
 	all = append(all, single)
 	half := ends["IPv6"]
 	half.Client, half.Source = netip.AddrPortFrom(half.Client.Addr(), 9), netip.AddrPortFrom(half.Source.Addr(), 9)
@@ -86,10 +88,16 @@ func (r *rig) empty(p *Path) {
 	r.t.Helper()
 	flows, err := readAll[key, entry](p.objects.Flows)
 	r.check(err)
-	usage, err := readAll[uint64, [6]uint64](p.objects.Usage)
-	r.check(err)
-	if len(flows)+len(usage)+len(p.flows)+len(p.shared) > 0 {
-		r.t.Errorf("left: %d entries, %d counters, %d flows, %d shared", len(flows), len(usage), len(p.flows), len(p.shared))
+	used := 0
+	var at usage
+	for place := range uint32(16) { // the first ones are taken first
+		r.check(p.objects.Usage.Lookup(place, &at))
+		if at.State != unused {
+			used++
+		}
+	}
+	if len(flows)+used+len(p.flows)+len(p.shared) > 0 {
+		r.t.Errorf("left: %d entries, %d places, %d flows, %d shared", len(flows), used, len(p.flows), len(p.shared))
 	}
 }
 
@@ -113,7 +121,7 @@ func TestPassedUp(t *testing.T) {
 		{"a flow that leaves", func() { p.Leave(f) }},
 		{"the end of its time", func() {
 			ended := f
-			ended.Until = time.Duration(sinceBoot())
+			ended.Until = time.Now()
 			r.check(p.Admit(ended))
 		}},
 		{"its idle time", func() {
@@ -176,4 +184,36 @@ func TestOtherFlow(t *testing.T) {
 	r.exchange(client, origin, now, true)
 	p.Remove(now)
 	r.empty(p)
+}
+
+// TestMemoryInProcess: what this package keeps of a flow.
+func TestMemoryInProcess(t *testing.T) {
+	const n = 4000
+	r := newRig(t)
+	p := r.open()
+	f := ends["IPv4"]
+	f.Idle = time.Hour
+	admit := func(i int) {
+		f.Client = netip.AddrPortFrom(f.Client.Addr(), uint16(10000+i))
+		f.Source = netip.AddrPortFrom(f.Source.Addr(), uint16(10000+i))
+		r.check(p.Admit(f))
+	}
+	admit(n) // asks for the routes, and maps memory
+	before := inUse()
+	for i := range n {
+		admit(i)
+	}
+	each := int(inUse()-before) / n
+	runtime.KeepAlive(p)
+	t.Logf("%d bytes a flow", each)
+	if each > 48 {
+		t.Error("that is too much")
+	}
+}
+
+func inUse() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }

@@ -73,6 +73,10 @@ var (
 	doorsOpen     = metric("doors_open", "Clients that have opened the door by a knock, on routes where there is one.", "route")
 	knocks        = metric("knocks_total", "Authenticated knocks, by what became of them.", "verdict")
 
+	announced        = metric("announce_prefixes", "Prefixes by what was decided about them, with announce.table. A route stands for those that are announced, draining or kept.", "verdict")
+	announceFlaps    = metric("announce_flaps_total", "Withdrawals of this host's prefixes, or of a route's, because it was not ready.")
+	announceRestored = metric("announce_routes_restored_total", "Announced routes that other programs removed and anyport restored.")
+
 	scanPackets = metric("scan_packets_total", "SYNs and datagrams to ports that nobody serves: those that the kernel reported, and those that it skipped because there were too many.", "outcome")
 	scanClients = metric("scan_clients", "Clients that have sent to ports that nobody serves in the last day, 1,024 at most.")
 
@@ -144,6 +148,22 @@ func (e *exporter) fleet(f *admin.FleetStatus) {
 	}
 }
 
+// announce exports nothing without announce.table.
+func (e *exporter) announce(a *admin.AnnounceStatus) {
+	if a == nil {
+		return
+	}
+	for _, verdict := range slices.Sorted(maps.Keys(a.Prefixes)) {
+		e.gauge(announced, float64(a.Prefixes[verdict]), verdict)
+	}
+	var flaps uint64
+	for _, p := range a.Parts {
+		flaps += p.Flaps
+	}
+	e.counter(announceFlaps, flaps)
+	e.counter(announceRestored, a.RoutesRestored)
+}
+
 // process exports what is of the process as a whole.
 func (e *exporter) process(s admin.Status) {
 	e.gauge(buildInfo, 1, s.Version, runtime.Version())
@@ -168,6 +188,7 @@ func (e *exporter) process(s admin.Status) {
 	e.queues(receiveBuffer, receiveMost, s.Listeners.Receive)
 	e.counter(acceptLost, s.Listeners.AcceptOverflows)
 	e.knocks(s)
+	e.announce(s.Announce)
 	e.counter(scanPackets, s.Scans.Reported, "reported")
 	e.counter(scanPackets, s.Scans.Skipped, "skipped")
 	e.gauge(scanClients, float64(s.Scans.Clients))

@@ -29,6 +29,7 @@ import (
 	"anyport/proxy/datagram"
 	"anyport/proxy/logfile"
 	"anyport/steering"
+	"anyport/steering/announce"
 	"anyport/steering/host"
 	"anyport/steering/services"
 	"anyport/steering/table"
@@ -57,6 +58,8 @@ type Options struct {
 
 	State string           // the state directory, for the last table of a fleet; "": none
 	Guard *crashloop.Guard // against a crash loop; nil: none. The caller closes it
+
+	fleetGuard fleetGuard // of a test; nil: see daemon.fleetGuard
 
 	Drop bool // give up the privileges that serving does not need: for the whole process, irrevocably
 }
@@ -97,12 +100,14 @@ type daemon struct {
 	hours atomic.Pointer[map[string]admin.HoursStatus] // of the routes with active, by name
 
 	access     accessLog
-	admin      *socket.Socket     // nil: none
-	adminGroup int                // of admin.group; or socket.NoGroup
-	web        net.Listener       // nil: none
-	proxy      *proxy.Server      // moves the bytes; its loops never wait for this goroutine
-	steering   *steering.Steering // what is in the kernel; it has a mutex of its own
-	traces     *trace.Hub         // who traces; it has a mutex of its own
+	admin      *socket.Socket      // nil: none
+	adminGroup int                 // of admin.group; or socket.NoGroup
+	web        net.Listener        // nil: none
+	proxy      *proxy.Server       // moves the bytes; its loops never wait for this goroutine
+	steering   *steering.Steering  // what is in the kernel; it has a mutex of its own
+	traces     *trace.Hub          // who traces; it has a mutex of its own
+	announce   *announce.Announcer // the routes of [announce]; it has a mutex of its own
+	fleetGuard fleetGuard          // what the other hosts of the fleet say; nil: this host is alone
 
 	serving  atomic.Pointer[generation]         // never nil once the routes are open
 	refused  atomic.Pointer[string]             // why the last reload was refused; nil: it was not
@@ -128,14 +133,15 @@ type daemon struct {
 	slow        *slowfs.Worker // opens files that may be on a mount that hangs
 	systemFiles *slowfs.Worker // the same for /etc/hosts and /etc/resolv.conf
 
-	doorbell   doorbell            // from the event loops to answerKnocks
-	scans      scanSums            // of packets to ports that nobody serves
-	refusals   chan closedService  // from the event loops to refuseMirrored
-	healthNews chan struct{}       // from noteHealth to applyHealth
-	decisions  chan func()         // from decide to control
-	decided    chan struct{}       // closed when control has ended
-	stored     map[string]int      // what the service manager has, by name
-	account    *privileges.Account // steering.user; nil: this process stays the user that it is
+	doorbell     doorbell            // from the event loops to answerKnocks
+	scans        scanSums            // of packets to ports that nobody serves
+	refusals     chan closedService  // from the event loops to refuseMirrored
+	healthNews   chan struct{}       // from noteHealth to applyHealth
+	announceNews chan struct{}       // from noteAnnounce to keepAnnouncing
+	decisions    chan func()         // from decide to control
+	decided      chan struct{}       // closed when control has ended
+	stored       map[string]int      // what the service manager has, by name
+	account      *privileges.Account // steering.user; nil: this process stays the user that it is
 
 	saver    saver                // has a mutex of its own, as kernel has
 	earlier  earlier              // what processes before this one have counted
@@ -169,7 +175,7 @@ type generation struct {
 // needed by the rest; everything that takes a privilege comes before the privileges are dropped; and
 // another process serves until the last step.
 func open(opt Options) (*daemon, error) {
-	d := &daemon{opt: opt, begun: time.Now(), decisions: make(chan func()), decided: make(chan struct{}), slow: slowfs.New(readTimeout), systemFiles: slowfs.New(systemFileTimeout), refusals: make(chan closedService, 1024), doorbell: newDoorbell(), healthNews: make(chan struct{}, 1), stored: map[string]int{}}
+	d := &daemon{opt: opt, fleetGuard: opt.fleetGuard, begun: time.Now(), decisions: make(chan func()), decided: make(chan struct{}), slow: slowfs.New(readTimeout), systemFiles: slowfs.New(systemFileTimeout), refusals: make(chan closedService, 1024), doorbell: newDoorbell(), healthNews: make(chan struct{}, 1), announceNews: make(chan struct{}, 1), stored: map[string]int{}}
 	maps.Copy(d.stored, opt.Stored)
 	d.drains.Store(&drains{})
 	d.openLog()
@@ -200,6 +206,9 @@ func (d *daemon) openRoutes() error {
 		return err
 	}
 	d.openRaw()
+	if err := d.openAnnounce(); err != nil {
+		return err
+	}
 	d.proxy = proxy.New(proxy.Options{
 		Workers:  c.Listen.Workers,
 		MaxFlows: d.maxFlows(),
@@ -222,7 +231,7 @@ func (d *daemon) openRoutes() error {
 	if d.steering, err = d.openSteering(g); err != nil {
 		return err
 	}
-	d.closers = append(d.closers, d.closeSteering)
+	d.closers = append(d.closers, d.closeSteering, d.withdrawAnnounced) // the routes go first
 	d.openFastPath()
 	d.traces = trace.NewHub(d.steering, d.proxy, d.log)
 	if d.before == nil { // else when that one counts no more new conns: see awaitGo

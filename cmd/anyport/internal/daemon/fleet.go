@@ -26,6 +26,8 @@ type fleetPart struct {
 
 	wanted atomic.Pointer[follow.Offer] // the newest offer of another table than that in service; nil: none
 
+	granted atomic.Int64 // when this host was last allowed to stop announcing, in ns since the epoch; 0: it announces
+
 	// The goroutine that decides has these alone.
 	retry *time.Timer   // until a refused table is tried again; nil: none was refused
 	pause time.Duration // that it runs for
@@ -54,6 +56,9 @@ const (
 func (d *daemon) openFleet() error {
 	if !d.opt.Config.FromSource() {
 		return nil
+	}
+	if d.fleetGuard == nil {
+		d.fleetGuard = inFleet{d}
 	}
 	f := &d.fleet
 	f.offers = make(chan follow.Offer, 1)

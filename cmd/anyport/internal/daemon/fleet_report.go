@@ -20,7 +20,8 @@ func (d *daemon) report() fleet.Report {
 	r := fleet.Report{
 		Version: d.opt.Version, Table: g.source, Since: g.loaded.UTC().Truncate(time.Second), Serial: state.serial, Generation: g.number,
 		Began: d.begun.UTC().Truncate(time.Second), Instance: d.begun.UTC().Format(time.RFC3339Nano),
-		Ready: service{d}.Ready().OK, Draining: d.stopping.Load() || d.drains.Load().hasEach(g.routeNames()),
+		Announcing: d.announcing(),
+		Ready:      service{d}.Ready().OK, Draining: d.stopping.Load() || d.drains.Load().hasEach(g.routeNames()),
 		ErrorTable: state.refused, LastError: firstLine(state.why),
 		Written: time.Now().UTC().Truncate(time.Second),
 	}
@@ -87,15 +88,48 @@ func totals(routes []proxy.RouteStatus, kernel []steering.Counters) (t fleet.Tot
 	return t
 }
 
-// mayWithdraw asks the fleet whether this host may stop announcing: enough others have to go on. A host without a
-// fleet, or whose fleet has no hosts that report, may.
-func (d *daemon) mayWithdraw(ctx context.Context) (bool, error) {
+// inFleet is the daemon as a host of a fleet with a source.
+type inFleet struct{ *daemon }
+
+var _ fleetGuard = inFleet{}
+
+// MayWithdraw asks the fleet whether this host may stop announcing: enough others have to go on. A document as the
+// source knows no hosts: then this one may.
+func (d inFleet) MayWithdraw(ctx context.Context) (bool, error) {
 	c := d.serving.Load().config
-	if !c.FromSource() || !c.Fleet.IsEtcd() {
+	if !c.Fleet.IsEtcd() {
 		return true, nil
 	}
-	return d.fleet.follower.MayWithdraw(ctx, c.Announce.MinHosts)
+	ok, err := d.fleet.follower.MayWithdraw(ctx, c.Announce.MinHosts)
+	if ok {
+		d.fleet.granted.Store(time.Now().UnixNano())
+	}
+	return ok, err
 }
+
+// TableProblem is tableProblem.
+func (d inFleet) TableProblem() string { return d.tableProblem() }
+
+// announcing reports whether this host announces anything. Once all is announced again, what MayWithdraw has noted is
+// taken back; not at once, since the routes go some time after the grant.
+func (d *daemon) announcing() bool {
+	announced, all := d.announce.Status(time.Now()).Standing()
+	granted := d.fleet.granted.Load()
+	if granted != 0 && announced == all && time.Since(time.Unix(0, granted)) > grantLasts {
+		ctx, cancel := context.WithTimeout(context.Background(), takeBackTimeout)
+		defer cancel()
+		if d.fleet.follower.Announces(ctx) == nil {
+			d.fleet.granted.CompareAndSwap(granted, 0)
+		}
+	}
+	return announced > 0
+}
+
+// grantLasts is how long a grant counts at least.
+const grantLasts = 2 * fleet.ReportSame
+
+// takeBackTimeout is less than the time between two reports.
+const takeBackTimeout = time.Second
 
 // firstContact is how long a start waits for the source before the table of the disk counts as the current one.
 const firstContact = 10 * time.Second

@@ -234,6 +234,9 @@ func (d *daemon) replace(next *generation) (admin.Reloaded, error) {
 		return admin.Reloaded{}, err
 	}
 	r := d.changes(d.serving.Load(), next)
+	if err := d.checkAnnounce(next.config); err != nil {
+		return r, err
+	}
 	// The proxy first: a conn that the kernel steers by the new table must find its route.
 	trial := d.proxy.Try(next.table, next.config.Routes)
 	if err := d.steering.Replace(next.config, next.table); err != nil {

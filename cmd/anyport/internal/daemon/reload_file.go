@@ -139,6 +139,15 @@ func nextGeneration(opt Options, old *generation, text, table []byte) (*generati
 	return prepare(c, old.number+1, others)
 }
 
+// possibleTable is announce.table as far as a change concerns it: the first one takes CAP_NET_ADMIN, which is dropped
+// where nothing needs it.
+func possibleTable(old, next *config.Config) int {
+	if old.Announce.Table != 0 || old.Steering.ManageRoutes {
+		return old.Announce.Table
+	}
+	return next.Announce.Table
+}
+
 // checkFixedKeys names the keys that differ but cannot change while sockets are open.
 func checkFixedKeys(old, next *config.Config) config.Problems {
 	var problems config.Problems
@@ -151,6 +160,7 @@ func checkFixedKeys(old, next *config.Config) config.Problems {
 		{"listen.udp_receive_buffer", old.Listen.UDPReceiveBuffer, next.Listen.UDPReceiveBuffer},
 		{"listen.max_flows", old.Listen.MaxFlows, next.Listen.MaxFlows},
 		{"steering.manage_routes", old.Steering.ManageRoutes, next.Steering.ManageRoutes || old.Steering.ManageRoutes}, // on takes CAP_NET_ADMIN, off does not
+		{"announce.table", old.Announce.Table, possibleTable(old, next)},
 		{"steering.user", old.Steering.User, next.Steering.User},
 		{"steering.pin", old.Steering.Pin, next.Steering.Pin},
 		{"admin.socket", old.Admin.Socket, next.Admin.Socket},

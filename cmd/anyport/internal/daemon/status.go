@@ -60,6 +60,7 @@ func (d *daemon) status() admin.Status {
 		Guard:         d.guardStatus(),
 		Fleet:         d.fleetStatus(),
 		Left:          d.left(),
+		Announce:      d.announceStatus(),
 	}
 }
 

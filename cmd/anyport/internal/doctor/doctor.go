@@ -67,6 +67,7 @@ var checks = []struct {
 	{"knock", checkKnock},
 	{"fleet_source", checkSource},
 	{"fast_path", checkFastPath},
+	{"announce", checkAnnounce},
 }
 
 // Examine judges the facts. It is pure: the same facts always make the same report.

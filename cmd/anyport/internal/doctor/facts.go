@@ -32,8 +32,11 @@ type Facts struct {
 	Capabilities  capabilities.Set // effective ones
 	UserNamespace bool             // not the initial one: its capabilities do not count for BPF
 
-	Death     steering.Forecast // what would happen if anyport were killed
-	FastPath  admin.FastPathStatus
+	Death    steering.Forecast // what would happen if anyport were killed
+	FastPath admin.FastPathStatus
+
+	Announcing Announcing // with announce.table
+
 	Leftovers []string           // routes and pins of processes that have ended
 	Programs  []program.Attached // sk_lookup programs attached here, those of Running left out
 

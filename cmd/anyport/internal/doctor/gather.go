@@ -48,6 +48,7 @@ var gatherers = []struct {
 	{readKeys, nil},  // checkKnock judges the error
 	{askSource, nil}, // checkSource judges the error
 	{readFastPath, []string{"fast_path"}},
+	{readAnnounce, []string{"announce"}},
 }
 
 // readTimeout bounds how long the file may take to be read: it may be on a mount that hangs.
