@@ -30,7 +30,7 @@ func TestPeersHosts(t *testing.T) {
 			t.Fatalf("drain: %+v", got)
 		}
 		load.settle(t)
-		if n := e.conns(t); n == 0 {
+		if n := e.conns(t); n == 0 && leaving < 3 { // no conn that stays has begun on the third
 			t.Errorf("%s drains, and has no conn that came by its peers", e.Name)
 		}
 		if got := anyport(t, "drain", "--undo", "--socket", e.proxy.socket); got.status != 0 {

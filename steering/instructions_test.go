@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"anyport/bpf"
+	"anyport/steering/clock"
 	"anyport/steering/internal/interpreter"
 	"anyport/steering/program"
 )
@@ -27,10 +28,7 @@ func TestInstructions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	now, err := bootTime()
-	if err != nil {
-		t.Fatal(err)
-	}
+	now := clock.Boot()
 	for _, l := range someLookups {
 		t.Run(l.name, func(t *testing.T) {
 			s, context := l.prepare(t)

@@ -7,7 +7,6 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/features"
-	"golang.org/x/sys/unix"
 
 	"anyport/bpf"
 	"anyport/steering/ingress"
@@ -100,22 +99,4 @@ func (o *Objects) Close() error {
 		errs = append(errs, (*m).Close())
 	}
 	return errors.Join(errs...)
-}
-
-// monotonic is the clock of the program, in ns.
-func monotonic() uint64 {
-	var t unix.Timespec
-	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &t) != nil {
-		return 0
-	}
-	return uint64(t.Nano())
-}
-
-// sinceBoot counts suspended time, too.
-func sinceBoot() uint64 {
-	var t unix.Timespec
-	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &t) != nil {
-		return 0
-	}
-	return uint64(t.Nano())
 }

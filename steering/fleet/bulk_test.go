@@ -45,6 +45,7 @@ func (r *rig) accept(n int, at string, f func(net.Conn)) {
 // computes checksums and cuts trains into segments, over both families inside and outside. The answers go
 // straight back.
 func TestBulk(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 2)
 	r.backplane(1600)
 	data := make([]byte, 8<<20)

@@ -55,6 +55,7 @@ func tupleOf(c net.Conn) tuple {
 // TestForged: what comes not from a peer, or not by the backplane, or with a wrong tag, or for the second
 // time, does nothing to a conn. All of it would end the conn: the last one, which is in order, does.
 func TestForged(t *testing.T) {
+	t.Parallel()
 	for name, six := range map[string]bool{"backplane IPv4": false, "backplane IPv6": true} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, 2)
@@ -116,6 +117,7 @@ func TestForged(t *testing.T) {
 
 // TestFlood: packets of no conn are asked for at the rates only, and conns that move live on meanwhile.
 func TestFlood(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 2)
 	r.join(false)
 	var conns []*conn

@@ -16,6 +16,7 @@ import (
 // TestError: an ICMP error about what an edge has sent reaches that edge, although the router sends it to
 // another one. Without it the conn stands still.
 func TestError(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 2)
 	r.join(false)
 	for _, at := range both {
@@ -40,6 +41,7 @@ func TestError(t *testing.T) {
 // TestGone: of a conn that has ended, the peer says so, and the packets of the next one with the same
 // ports are asked for.
 func TestGone(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 2)
 	r.join(false)
 	r.serve(0, both[0])
@@ -78,6 +80,7 @@ func (e *edge) kill(t testing.TB, c *conn) {
 
 // TestGivenUp: a conn that nobody has is reset when questions were in vain for long, and not before.
 func TestGivenUp(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 2)
 	r.join(false)
 	r.serve(0, both[0])
@@ -110,6 +113,7 @@ func TestGivenUp(t *testing.T) {
 
 // TestBye: a peer that stops is not asked any more, at once, and then the kernel answers.
 func TestBye(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 2)
 	r.join(true)
 	r.serve(0, both[1])
@@ -135,6 +139,7 @@ func TestBye(t *testing.T) {
 // TestHandover: another process goes on with the programs, what was learnt, and the peers, which notice
 // nothing.
 func TestHandover(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 2)
 	r.join(false)
 	r.serve(0, both[0])
@@ -204,6 +209,7 @@ func copies(t testing.TB, f *Fleet) map[string]int {
 // TestAnotherBuild: other programs take the place of those in service when they know the peers. If that
 // does not happen, the others stay.
 func TestAnotherBuild(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 2)
 	r.join(false)
 	r.serve(0, both[0])
@@ -257,6 +263,7 @@ func TestAnotherBuild(t *testing.T) {
 
 // TestDevice: the backplane's device goes and comes back.
 func TestDevice(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 2)
 	r.join(false)
 	e := r.edges[1]

@@ -10,8 +10,10 @@ var both = []string{"203.0.113.5:80", "[2001:db8::5]:80"}
 // TestMove: conns live on when the router sends their packets to another edge, and back, and to a third,
 // over both families inside and outside. Without peers they end.
 func TestMove(t *testing.T) {
+	t.Parallel()
 	for name, six := range map[string]bool{"backplane IPv4": false, "backplane IPv6": true} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			r := newRig(t, 3)
 			r.join(six)
 			var conns []*conn
@@ -43,6 +45,7 @@ func TestMove(t *testing.T) {
 
 // TestMoveWithoutPeers is the test of TestMove: the other edge answers with a reset.
 func TestMoveWithoutPeers(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, 2)
 	for _, at := range both {
 		r.serve(0, at)

@@ -19,6 +19,7 @@ import (
 
 	"anyport/bpf"
 	"anyport/steering/bpfmaps"
+	"anyport/steering/clock"
 	"anyport/steering/netnstest"
 )
 
@@ -109,6 +110,7 @@ func (b *bench) openConns() {
 // each byte that goes to the peers or to the stack, what is counted, and what user space is told.
 // ANYPORT_SOAK=1 makes it a million packets.
 func TestAgainstModel(t *testing.T) {
+	t.Parallel()
 	b := newBench(t)
 	rounds := 100
 	if os.Getenv("ANYPORT_SOAK") != "" {
@@ -157,7 +159,7 @@ func (b *bench) fill(m *model) {
 		b.check(b.objects.FleetLearnt.Put(bodyOf(c), bpfmaps.AddrWords(a)))
 	}
 	const patience = uint64(time.Hour)
-	now := monotonicForTest()
+	now := uint64(clock.Monotonic())
 	for c, q := range m.questions {
 		age := 2 * patience
 		if q == ofAnother {
@@ -260,10 +262,4 @@ func contextOf(train int) []byte {
 		binary.NativeEndian.PutUint32(c[gsoSize:], uint32(train))
 	}
 	return c
-}
-
-func monotonicForTest() uint64 {
-	var t unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &t)
-	return uint64(t.Nano())
 }

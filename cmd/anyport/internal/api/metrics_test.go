@@ -41,6 +41,7 @@ func busyStatus() admin.Status {
 		LoopLoads: []admin.LoopLoad{{Name: "tcp/0", Idle: 0.75, BusySeconds: 3.5}},
 		Doors:     []admin.Door{{Client: "198.51.100.1", Route: "game"}},
 		Knocks:    map[string]uint64{"opened": 2},
+		Fleet:     &admin.FleetStatus{Source: "etcd://10.9.0.9/edges", Up: true, ContactSeconds: &part, Table: "3f2a", Wanted: "3f2a", RefusedTotal: 2, Reports: true},
 		Peers: &admin.PeersStatus{
 			Peers: []admin.PeerStatus{{Address: "10.9.0.2", Alive: true}, {Address: "10.9.0.3", WrongTags: 4}}, Off: "no device",
 			Packets: map[string]uint64{"asked": 3, "taken": 2}, Conns: map[string]uint64{"learnt": 1},

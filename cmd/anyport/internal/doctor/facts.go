@@ -63,6 +63,8 @@ type Facts struct {
 	Backplane  fleet.Options // what [fleet] means here
 	BackMTU    int           // of the backplane
 	ClientMTU  int           // the largest of the other devices
+	SourceErr   error    // why the source of [fleet] gives no table
+	SourceFiles []string // of [fleet], that steering.user cannot read
 
 	ClockSynced bool // somebody keeps the clock of this host right, as adjtimex(2) says
 

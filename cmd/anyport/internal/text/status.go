@@ -55,6 +55,7 @@ func summary(s *admin.Status) [][2]string {
 	if s.Peers != nil {
 		lines = append(lines, [2]string{"peers", Peers(s.Peers)})
 	}
+	lines = append(lines, fleetLines(s.Fleet)...)
 	if s.Resolver != nil {
 		lines = append(lines, resolverLine(s.Resolver))
 	}
