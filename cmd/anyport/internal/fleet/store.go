@@ -34,6 +34,9 @@ type Store interface {
 	// BeginPush makes the caller the push that runs: a *PushRunsError if there is another one.
 	BeginPush(ctx context.Context, push Push) (PushSession, error)
 
+	// EndPush ends the lease of the push that runs, whoever began it; its trial is over then.
+	EndPush(ctx context.Context) error
+
 	// Join makes the caller a host of the fleet, with a lease of its own.
 	Join(ctx context.Context, host string) (Membership, error)
 

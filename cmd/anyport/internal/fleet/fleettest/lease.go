@@ -63,6 +63,16 @@ func (s *Store) BeginPush(_ context.Context, push fleet.Push) (fleet.PushSession
 	return pushSession{l}, nil
 }
 
+// EndPush implements fleet.Store.
+func (s *Store) EndPush(context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state.Push != nil {
+		s.expire(s.state.Push.Lease)
+	}
+	return s.reachable()
+}
+
 // Join implements fleet.Store.
 func (s *Store) Join(_ context.Context, host string) (fleet.Membership, error) {
 	s.mu.Lock()
