@@ -8,6 +8,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"anyport/cmd/anyport/internal/fleet"
+	"anyport/cmd/anyport/internal/fleet/access"
+	"anyport/cmd/anyport/internal/fleet/etcd"
 	"anyport/config"
 )
 
@@ -32,5 +34,9 @@ func openFleetOf(cmd *cobra.Command, path string) (*config.Config, fleet.Store, 
 
 // openStore is a variable for the tests, which have no etcd.
 var openStore = func(f config.Fleet) (fleet.Store, error) {
-	return nil, errors.New("TODO " + f.Source)
+	keys, err := access.Read(f)
+	if err != nil {
+		return nil, err
+	}
+	return etcd.Open(f.Source, keys)
 }

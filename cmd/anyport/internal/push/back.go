@@ -28,8 +28,8 @@ func (p *push) back(ctx context.Context, why error) error {
 	next := p.pointer
 	next.Trial = nil
 	if err := p.move(undo, next); err != nil {
-		return fmt.Errorf("%s%w\n  the pointer could not be moved back: %w\n  the lease of this push ends within %v, and the hosts go back to table %s then: see anyport fleet",
-			stage, why, err, fleet.LeaseTime, p.pointer.Table.Short())
+		return fmt.Errorf("%s%w\n  the pointer could not be moved back: %w\n  the lease of this push ends within seconds, and the hosts go back to table %s then: see anyport fleet",
+			stage, why, err, p.pointer.Table.Short())
 	}
 	p.say(Event{Event: BackTo, Table: p.pointer.Table, Why: why.Error()})
 	err := fmt.Errorf("%s%w\n  all hosts are back on table %s", stage, why, p.pointer.Table.Short())
