@@ -51,21 +51,28 @@ func plus(a, b fleet.Totals) fleet.Totals {
 	return fleet.Totals{Conns: a.Conns + b.Conns, Refused: a.Refused + b.Refused, Failed: a.Failed + b.Failed, Reset: a.Reset + b.Reset}
 }
 
-// reference is what the last stage is compared with: the hosts on the table before, from the begin of the push
-// to that of the stage. A push of one stage has no such time: then all that they have counted before.
-func reference(first map[string]fleet.Report, reports []fleet.Report, tried []string, table fleet.Hash) (sum fleet.Totals) {
-	for _, r := range reports {
-		if before, known := first[r.Host]; known && !slices.Contains(tried, r.Host) && r.Table != table {
-			sum = plus(sum, since(before.Totals, r.Totals))
+// reference is what the last stage is compared with.
+type reference struct {
+	sum fleet.Totals
+	own map[string]fleet.Totals // of each host; nil: all are compared with the sum
+}
+
+// newReference counts the hosts on the table before, from the begin of the push to that of the stage. A push of one
+// stage has no such time: then each host is compared with all that it has counted before.
+func newReference(first map[string]fleet.Report, reports []fleet.Report, tried []string, table fleet.Hash) (r reference) {
+	for _, now := range reports {
+		if before, known := first[now.Host]; known && !slices.Contains(tried, now.Host) && now.Table != table {
+			r.sum = plus(r.sum, since(before.Totals, now.Totals))
 		}
 	}
-	if sum.Conns > 0 {
-		return sum
+	if r.sum.Conns > 0 {
+		return r
 	}
-	for _, r := range first {
-		sum = plus(sum, r.Totals)
+	r.own = map[string]fleet.Totals{}
+	for host, before := range first {
+		r.sum, r.own[host] = plus(r.sum, before.Totals), before.Totals
 	}
-	return sum
+	return r
 }
 
 // worse names the first kind of bad conns of which tried has more than twice the part of reference, beyond

@@ -147,7 +147,7 @@ func (p *push) try(ctx context.Context, number int, stage Stage) error {
 	p.stage = Event{Stage: number + 1, Stages: len(p.Stages), Part: stage.Text}
 	now := time.Now()
 	t := newTrial(p.table, hosts, reports, p.Hold, now)
-	t.reference = reference(p.first, reports, p.hosts, p.table)
+	t.reference = newReference(p.first, reports, p.hosts, p.table)
 	next := p.pointer
 	next.Trial = &fleet.Trial{Table: p.table, Hosts: hosts, Stage: stage.Text, Began: now.UTC(), Lease: p.session.Lease()}
 	p.say(Event{Event: Begins, Hosts: without(hosts, p.hosts)})

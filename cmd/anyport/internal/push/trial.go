@@ -28,7 +28,7 @@ type trial struct {
 	began  time.Time
 
 	before    map[string]fleet.Report // of all hosts, when the stage began
-	reference fleet.Totals            // to compare with where there are no conns of others
+	reference reference               // to compare with where there are no conns of others
 
 	serving  map[string]bool      // hosts that have reported the table
 	ready    map[string]bool      // hosts that were ready, before or on the table
@@ -160,9 +160,17 @@ func (t *trial) counted(by map[string]fleet.Report) (tried, others fleet.Totals)
 		}
 	}
 	if others.Conns == 0 {
-		others = t.reference
+		others = t.reference.sum
 	}
 	return tried, others
+}
+
+// othersOf is what one host is compared with.
+func (t *trial) othersOf(host string, others fleet.Totals) fleet.Totals {
+	if own, known := t.reference.own[host]; known && others == t.reference.sum {
+		return own
+	}
+	return others
 }
 
 // compare judges the conns of all hosts of the stage together, and those of each: one bad host among a hundred
@@ -178,7 +186,7 @@ func (t *trial) compare(by map[string]fleet.Report, tried, others fleet.Totals) 
 			continue
 		}
 		counts := since(t.before[host].Totals, r.Totals)
-		name, why := worse(counts, others, tests)
+		name, why := worse(counts, t.othersOf(host, others), tests)
 		bad := badPart(counts)
 		if name != "" && bad >= most {
 			worst, most = failure{host, why, cure}, bad

@@ -150,8 +150,8 @@ func TestTrialOneOfMany(t *testing.T) {
 		before, now = append(before, at(host, "old", 1000)), append(now, with(at(host, "new", 2000), func(r *fleet.Report) { r.Totals.Reset = 10 }))
 	}
 	tested := newTrial("new", hosts, before, 0, began)
-	tested.reference = fleet.Totals{Conns: 100000, Reset: 1000}
-	if v := tested.look(now, began); v.outcome != passed || v.others != tested.reference {
+	tested.reference.sum = fleet.Totals{Conns: 100000, Reset: 1000}
+	if v := tested.look(now, began); v.outcome != passed || v.others != tested.reference.sum {
 		t.Errorf("%+v", v)
 	}
 	now[70].Totals.Reset = 100
@@ -170,10 +170,26 @@ func TestTrialOneOfMany(t *testing.T) {
 func TestReference(t *testing.T) {
 	first := byHost([]fleet.Report{at("a", "old", 100), at("b", "old", 100), at("c", "old", 100)})
 	now := []fleet.Report{at("a", "new", 150), at("b", "old", 160), at("c", "old", 170), at("d", "old", 180)}
-	if got := reference(first, now, []string{"a"}, "new"); got.Conns != 130 {
+	if got := newReference(first, now, []string{"a"}, "new"); got.sum.Conns != 130 || got.own != nil {
 		t.Errorf("%+v, want the conns of b and c", got)
 	}
-	if got := reference(first, []fleet.Report{at("b", "old", 100)}, nil, "new"); got.Conns != 300 {
+	if got := newReference(first, []fleet.Report{at("b", "old", 100)}, nil, "new"); got.sum.Conns != 300 || got.own["b"].Conns != 100 {
 		t.Errorf("%+v, want all before", got)
+	}
+}
+
+// TestTrialOwnTime: hosts with other clients than most are compared with their own time before.
+func TestTrialOwnTime(t *testing.T) {
+	failing := func(n uint64) func(*fleet.Report) { return func(r *fleet.Report) { r.Totals.Failed = n } }
+	before := []fleet.Report{with(at("a", "old", 1000), failing(500)), at("b", "old", 1000)}
+	tested := newTrial("new", []string{"a", "b"}, before, 0, began)
+	tested.reference = newReference(byHost(before), before, nil, "new")
+	now := []fleet.Report{with(at("a", "new", 2000), failing(1000)), at("b", "new", 2000)}
+	if v := tested.look(now, began); v.outcome != passed {
+		t.Errorf("%+v", v)
+	}
+	now[1].Totals.Failed = 100
+	if v := tested.look(now, began); v.failure.Error() != "b 10 % of 1000 conns failed, 0 % of 1000 in comparison" {
+		t.Errorf("%+v", v)
 	}
 }
