@@ -11,7 +11,8 @@ import (
 )
 
 // back ends the trial, waits for the hosts to leave it, and returns the error of the push. It works
-// after an interrupt, too.
+// after an interrupt, too. Where the pointer is not this push's any more it touches nothing: the trial is over then,
+// or somebody has chosen another table.
 func (p *push) back(ctx context.Context, why error) error {
 	interrupted := ctx.Err() != nil
 	ctx = context.WithoutCancel(ctx)
@@ -83,7 +84,8 @@ func (p *push) waitFor(ctx context.Context, hosts []string, patience time.Durati
 }
 
 // Back brings the fleet to the table before, at once. If a push runs, it ends that one and
-// leaves the table as it is.
+// leaves the table as it is: who types it in an emergency need not know which of the two is the fault. It
+// takes no stages, since the table has served before.
 func Back(ctx context.Context, o Options) error {
 	if o.Look == 0 {
 		o.Look = lookTime

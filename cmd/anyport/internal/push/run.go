@@ -32,7 +32,9 @@ const (
 	sayTime    = time.Minute      // between two lines of a stage that holds
 )
 
-// push is a push that runs. Its goroutine owns it.
+// push is a push that runs. Its goroutine owns it. The pointer is the only thing that it changes after the
+// table is stored, and each change is a transaction that compares: two pushes, or a push whose lease has ended
+// without its knowledge, cannot undo each other's work.
 type push struct {
 	Options
 	table   fleet.Hash
@@ -75,7 +77,8 @@ func Run(ctx context.Context, o Options) error {
 	return nil
 }
 
-// begin stores the table, as the only push that runs.
+// begin stores the table, as the only push that runs. The lease comes first: another push would delete a table that
+// nobody names yet.
 func begin(ctx context.Context, o Options) (*push, error) {
 	if o.Look == 0 {
 		o.Look = lookTime
@@ -134,7 +137,8 @@ func (p *push) withoutHosts(ctx context.Context) error {
 	return nil
 }
 
-// try gives the table to the hosts of one stage, and returns when they have held it.
+// try gives the table to the hosts of one stage, and returns when they have held it. The last stage is a trial too: all
+// hosts go back if the push dies in it, and the table becomes current only afterwards.
 func (p *push) try(ctx context.Context, number int, stage Stage) error {
 	reports, err := p.Store.Hosts(ctx)
 	if err != nil {
@@ -231,7 +235,8 @@ func (p *push) look(ctx context.Context) ([]fleet.Report, error) {
 	return reports, nil
 }
 
-// finish makes the table that of all hosts, and deletes what nobody needs any more.
+// finish makes the table that of all hosts, and deletes what nobody needs any more. For the hosts of the last stage
+// nothing changes; those that came meanwhile take it now.
 func (p *push) finish(ctx context.Context) error {
 	next := p.pointer
 	next.Table, next.Previous, next.Trial = p.table, p.pointer.Table, nil
@@ -243,7 +248,7 @@ func (p *push) finish(ctx context.Context) error {
 	return nil
 }
 
-// say says an event of the stage.
+// say says an event, with the stage that it belongs to.
 func (p *push) say(e Event) {
 	e.Table = cmp.Or(e.Table, p.table)
 	e.Stage, e.Stages, e.Part = p.stage.Stage, p.stage.Stages, p.stage.Part

@@ -12,7 +12,8 @@ import (
 	"anyport/cmd/anyport/internal/fleet"
 )
 
-// Stage is how much of the fleet takes a table: a number of hosts, or a part of all.
+// Stage is how much of the fleet takes a table: a number of hosts, or a part of all. How many hosts that are is
+// only known when the stage begins: hosts come and go during a push.
 type Stage struct {
 	Text    string // as it was typed
 	number  int
@@ -97,7 +98,7 @@ func order(table fleet.Hash, reports []fleet.Report) (hosts []string) {
 	return hosts
 }
 
-// idle is 1 for a host that takes no new conns, else 0.
+// idle is 1 for a host that takes no new conns, else 0: a key to sort by.
 func idle(r fleet.Report) int {
 	if r.Ready && !r.Draining {
 		return 0

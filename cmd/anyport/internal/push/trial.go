@@ -19,7 +19,11 @@ const (
 	goneTime = fleet.LeaseTime / 2
 )
 
-// trial is one stage as the reports of the hosts show it. The goroutine of the push owns it.
+// trial is one stage as the reports of the hosts show it. The goroutine of the push owns it, feeds it with
+// reports and the time, and acts on its verdicts: it does no I/O, so a test can walk it through an hour.
+//
+// Reports come late, and one can be older than the pointer: a host's outcome counts only if its serial is that
+// of the trial.
 type trial struct {
 	table  fleet.Hash
 	serial int64    // of the pointer that names it
@@ -115,10 +119,12 @@ func (t *trial) lookAt(host string, r fleet.Report, there bool, now time.Time) (
 	delete(t.missing, host)
 	t.draining[host] = t.draining[host] || r.Draining
 	switch {
+	// An error of an earlier trial of the same table does not count: the operator may have mended the host since.
 	case r.Serial >= t.serial && r.ErrorTable == t.table && r.Table != t.table && r.LastError != "":
 		return "refused the table: " + strings.ReplaceAll(r.LastError, "\n", "\n    "), "mend the file, or what this host lacks, and push again"
 	case t.serving[host] && r.Table != t.table:
 		return "serves another table again: " + r.Table.Short(), "see its log"
+	// With the guard against crash loops a host that died comes back with the table before, ready and without an error.
 	case !r.Began.Equal(t.before[host].Began):
 		return "has a process that began again at " + r.Began.Format(time.TimeOnly) + ": it may have died of the table", "see its log"
 	}
@@ -204,7 +210,8 @@ func badPart(c fleet.Totals) float64 {
 	return float64(bad) / float64(max(c.Conns, bad, 1))
 }
 
-// progress says how far a stage is where nothing is wrong.
+// progress says how far a stage is where nothing is wrong. The hold begins with the last host: until then the first
+// ones are judged already, but the stage is not what is being held.
 func (t *trial) progress(now time.Time) (outcome, failure) {
 	for _, host := range t.hosts {
 		switch {

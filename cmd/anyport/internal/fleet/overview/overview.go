@@ -8,7 +8,8 @@ import (
 	"anyport/cmd/anyport/internal/fleet"
 )
 
-// Overview is the answer of anyport fleet. Its JSON is that of --json.
+// Overview is the answer of anyport fleet. Its JSON is that of --json: a key may be added, none may change its
+// meaning.
 type Overview struct {
 	Source   string     `json:"source"`
 	Table    fleet.Hash `json:"table"` // current; "": none yet
@@ -68,7 +69,8 @@ func Read(ctx context.Context, source string, store fleet.Store) (Overview, erro
 	return o, nil
 }
 
-// of judges each host by the pointer, and by the others.
+// of judges each host by the pointer, and by the others. A host that has no contact is not in reports, and nothing
+// here misses it: a fleet has no list of the hosts that ought to be there.
 func of(state fleet.State, reports []fleet.Report, tables []fleet.Manifest) Overview {
 	o := Overview{Table: state.Pointer.Table, Previous: state.Pointer.Previous, Serial: state.Pointer.Serial, Hosts: []Host{}}
 	if i := slices.IndexFunc(tables, func(m fleet.Manifest) bool { return m.Table == o.Table }); i >= 0 {
@@ -92,7 +94,8 @@ func of(state fleet.State, reports []fleet.Report, tables []fleet.Manifest) Over
 	return o
 }
 
-// differences compares a host with what it should be.
+// differences compares a host with what it should be. One that has just been told of another table differs for a
+// second or two.
 func differences(h Host, version string) []Difference {
 	differs := []Difference{}
 	if h.Table != h.Wanted {
