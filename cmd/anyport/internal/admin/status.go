@@ -33,6 +33,7 @@ type Status struct {
 
 	Resolver *ResolverStatus `json:"resolver,omitempty"` // if an origin is a DNS name
 	Confirm  *ConfirmStatus  `json:"confirm,omitempty"`  // of a run with --confirm, until it is confirmed
+	Fleet    *FleetStatus    `json:"fleet,omitempty"`    // if [fleet] has a source
 	Shadow   *ShadowStatus   `json:"shadow,omitempty"`   // of a run with --shadow, which serves nothing
 
 	Scans ScanStatus `json:"scans"`

@@ -15,6 +15,7 @@ import (
 	"anyport/cmd/anyport/internal/admin"
 	"anyport/cmd/anyport/internal/alarm"
 	"anyport/cmd/anyport/internal/crashloop"
+	"anyport/cmd/anyport/internal/fleet"
 	"anyport/cmd/anyport/internal/handover"
 	"anyport/cmd/anyport/internal/knock"
 	"anyport/cmd/anyport/internal/privileges"
@@ -54,6 +55,7 @@ type Options struct {
 
 	Confirm time.Duration // give everything back unless somebody confirms in this time; 0: do not
 
+	State string           // the state directory, for the last table of a fleet; "": none
 	Guard *crashloop.Guard // against a crash loop; nil: none. The caller closes it
 
 	Drop bool // give up the privileges that serving does not need: for the whole process, irrevocably
@@ -121,6 +123,8 @@ type daemon struct {
 
 	afterSignal sync.Mutex // held while opt.AfterSignal runs
 
+	fleet fleetPart // zero if the routes are the file's
+
 	slow        *slowfs.Worker // opens files that may be on a mount that hangs
 	systemFiles *slowfs.Worker // the same for /etc/hosts and /etc/resolv.conf
 
@@ -154,6 +158,7 @@ type daemon struct {
 type generation struct {
 	number   int // 1 is what the process began with
 	config   *config.Config
+	source   fleet.Hash // names the text of its routes; "": they are the file's, or there are none
 	table    *table.Table
 	keys     knock.Keys    // of authenticated knocks
 	shadowed []host.Shadow // listeners that get nothing more, as shadow_listeners allows
@@ -169,8 +174,9 @@ func open(opt Options) (*daemon, error) {
 	d.drains.Store(&drains{})
 	d.openLog()
 	d.secrets.note(opt.Config.Source())
+	d.secrets.note(opt.Config.TableText())
 	d.openLowFDs()
-	for _, acquire := range []func() error{d.openPredecessor, d.openFiles, d.openAccount, d.openAccess, d.openAdmin, d.openHTTP, d.openRoutes, d.dropPrivileges, d.awaitGo} {
+	for _, acquire := range []func() error{d.openPredecessor, d.takeTable, d.openFleet, d.openFiles, d.openAccount, d.openAccess, d.openAdmin, d.openHTTP, d.openRoutes, d.dropPrivileges, d.awaitGo} {
 		if err := acquire(); err != nil {
 			return nil, errors.Join(err, d.close())
 		}
@@ -283,7 +289,15 @@ func prepare(c *config.Config, number int, others []host.Listener) (*generation,
 	if err != nil {
 		return nil, err
 	}
-	return &generation{number: number, config: c, table: table, shadowed: shadowed, loaded: time.Now()}, nil
+	return &generation{number: number, config: c, source: tableHash(c), table: table, shadowed: shadowed, loaded: time.Now()}, nil
+}
+
+// tableHash names the table that the routes of c are from.
+func tableHash(c *config.Config) fleet.Hash {
+	if c.TableText() == "" {
+		return ""
+	}
+	return fleet.HashOf([]byte(c.TableText()))
 }
 
 // close closes what is held, in reverse order, so that the log, which all others need, is the last. After a

@@ -51,6 +51,9 @@ func (d *daemon) fileAnswer(serving *config.Config, answer table.Explanation, q 
 		return "it cannot be loaded any more: " + err.Error()
 	}
 	c, err := config.Parse(serving.Path, text)
+	if err == nil {
+		c, err = WithTable(c, tableIn(serving))
+	}
 	if err != nil {
 		return "it cannot be loaded any more: " + config.Summary(err)
 	}

@@ -34,6 +34,7 @@ func (d *daemon) serve(ctx context.Context) error {
 	defer stopSaving()
 	go d.keepSaving(saving) // until this process ends: also while another one serves
 
+	defer d.watchFleet()() // ends before the steering is closed, and after the last answer
 	d.openScans()
 	d.watch()
 	defer func() { d.unwatch() }()

@@ -58,6 +58,7 @@ func (d *daemon) status() admin.Status {
 		Doors:         d.doorStatus(time.Now()),
 		Knocks:        d.knockCounts(),
 		Guard:         d.guardStatus(),
+		Fleet:         d.fleetStatus(),
 		Left:          d.left(),
 	}
 }

@@ -51,6 +51,7 @@ func (d *daemon) upgrade(starting, moving context.Context, binary string, spare 
 		return u, err
 	}
 	d.successor.Store(int64(u.PID))
+	d.leaveFleet()
 	d.stopping.Store(true)
 	d.log.Info("upgraded: another process serves", "pid", u.PID, "flows", u.Flows, "conns", u.Conns, "left", u.Left)
 	if err := d.releaseShared(); err != nil {
@@ -141,6 +142,13 @@ func (r replaced) duplicates() (fds steering.Inheritance, err error) {
 		if err := addDuplicate(fds, upgrade.FDAdmin, r.admin); err != nil {
 			return nil, err
 		}
+	}
+	if table := tableIn(r.serving.Load().config); table != nil {
+		fd, err := memoryFile(upgrade.FDTable, table)
+		if err != nil {
+			return nil, errors.Join(err, fds.Close())
+		}
+		fds[upgrade.FDTable] = fd
 	}
 	access := r.access.current.Load()
 	if access == nil {
