@@ -57,7 +57,9 @@ The exit status of --dry-run is that of "reload --dry-run".`,
 	dryRun := cmd.Flags().Bool("dry-run", false, "only say what would change")
 	asJSON := cmd.Flags().Bool("json", false, "print a JSON object in each line")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		o := push.Options{Hold: *hold, By: whoAmI(), Say: sayEvents(cmd, *asJSON)}
+		ctx, stop := interruptible(cmd.Context())
+		defer stop()
+		o := push.Options{Hold: *hold, By: whoAmI(), Say: sayEvents(cmd, *asJSON, stop)}
 		var err error
 		if o.Stages, err = push.ParseStages(*stages); err != nil {
 			return usagef("--stage: %w", err)
@@ -74,8 +76,6 @@ The exit status of --dry-run is that of "reload --dry-run".`,
 		}
 		defer store.Close()
 		o.Store = store
-		ctx, stop := interruptible(cmd.Context())
-		defer stop()
 		if *back {
 			return push.Back(ctx, o)
 		}
@@ -96,12 +96,14 @@ The exit status of --dry-run is that of "reload --dry-run".`,
 }
 
 // interruptible ends with a signal that asks push to stop. A second one kills: the first may have met a store
-// that does not answer. SIGHUP stays ignored under nohup.
+// that does not answer. SIGHUP stays ignored under nohup. SIGPIPE is ignored, so that a reader of stdout which has
+// gone shows as an error of a write: caught, the signal would also come from a connection to the store.
 func interruptible(parent context.Context) (context.Context, context.CancelFunc) {
-	signals := []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGPIPE}
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) {
 		signals = append(signals, syscall.SIGHUP)
 	}
+	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(parent, signals...)
 	context.AfterFunc(ctx, stop)
 	return ctx, stop
@@ -117,14 +119,19 @@ func whoAmI() string {
 	return name + "@" + host
 }
 
-// sayEvents prints each event on stdout when it happens.
-func sayEvents(cmd *cobra.Command, asJSON bool) func(push.Event) {
+// sayEvents prints each event on stdout when it happens. It calls stop if nobody reads that any more: a push
+// must not go on unwatched because of a pipe to head. execute reports the error.
+func sayEvents(cmd *cobra.Command, asJSON bool, stop func()) func(push.Event) {
 	return func(e push.Event) {
+		var err error
 		if asJSON {
-			_ = json.NewEncoder(cmd.OutOrStdout()).Encode(e) // execute reports what could not be written
-			return
+			err = json.NewEncoder(cmd.OutOrStdout()).Encode(e)
+		} else {
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), e)
 		}
-		fmt.Fprintln(cmd.OutOrStdout(), e)
+		if err != nil {
+			stop()
+		}
 	}
 }
 
@@ -151,7 +158,7 @@ func prepare(ctx context.Context, cmd *cobra.Command, c *config.Config, o *push.
 	if err != nil {
 		return changes, err
 	}
-	for _, note := range next.Notes {
+	for _, note := range c.Notes {
 		if note.Key == "fleet.source" { // that these routes need a push
 			continue
 		}

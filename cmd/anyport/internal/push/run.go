@@ -185,9 +185,9 @@ func (p *push) watch(ctx context.Context, t *trial) error {
 		}
 		now := time.Now()
 		v := t.look(reports, now)
-		if len(v.taken) > 0 {
-			p.serving = append(p.serving, v.taken...)
-			p.say(Event{Event: Serves, Hosts: v.taken})
+		if taken := without(v.taken, p.serving); len(taken) > 0 { // those of the stage before have said so
+			p.serving = append(p.serving, taken...)
+			p.say(Event{Event: Serves, Hosts: taken})
 		}
 		switch {
 		case v.outcome == failed:
