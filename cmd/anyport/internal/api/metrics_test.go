@@ -41,6 +41,7 @@ func busyStatus() admin.Status {
 		LoopLoads: []admin.LoopLoad{{Name: "tcp/0", Idle: 0.75, BusySeconds: 3.5}},
 		Doors:     []admin.Door{{Client: "198.51.100.1", Route: "game"}},
 		Knocks:    map[string]uint64{"opened": 2},
+		Fleet:     &admin.FleetStatus{Source: "etcd://10.9.0.9/edges", Up: true, ContactSeconds: &part, Table: "3f2a", Wanted: "3f2a", RefusedTotal: 2, Reports: true},
 		Scans:     admin.ScanStatus{Reported: 9, Skipped: 4, Clients: 3},
 		Unrouted:  admin.Counts{Ended: map[string]map[string]uint64{"tcp": {"no_route": 1}}},
 		Routes: []admin.RouteStatus{{

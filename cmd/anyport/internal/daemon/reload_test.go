@@ -164,7 +164,7 @@ func TestApplyRefused(t *testing.T) {
 	var log syncBuffer
 	d := reloader(t, &log)
 	problems := config.Problems{{File: "a.toml", Line: 3, Column: 1, Key: "x", Text: "one"}, {File: "a.toml", Line: 4, Column: 1, Key: "y", Text: "two"}}
-	if _, err := d.apply(&reload{err: problems}); err == nil {
+	if _, err := d.apply(&reload{reloadOrder: reloadOrder{file: true}, err: problems}); err == nil {
 		t.Error("a file with problems is in service")
 	}
 	if n := strings.Count(log.String(), "level=ERROR"); n != 2 || !strings.Contains(log.String(), "a.toml:4:1: y: two") {

@@ -52,6 +52,7 @@ func summary(s *admin.Status) [][2]string {
 	if len(s.LoopLoads) > 0 {
 		lines = append(lines, [2]string{"loops", loopsText(s)})
 	}
+	lines = append(lines, fleetLines(s.Fleet)...)
 	if s.Resolver != nil {
 		lines = append(lines, resolverLine(s.Resolver))
 	}
