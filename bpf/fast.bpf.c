@@ -77,6 +77,18 @@ static __always_inline int equal(const struct flow_key *a, const struct flow_key
 	return !(differ | (a->sport ^ b->sport) | (a->dport ^ b->dport));
 }
 
+/* A number that hardly two keys share: to tell whether memory that was read is still that of a key. */
+static __always_inline __u64 tag_of(const struct flow_key *key)
+{
+	__u64 tag = (__u32)key->sport << 16 | key->dport;
+
+#define MIX(words, i)                                                                \
+	tag = (tag ^ ((__u64)words[i] << 32 | words[i + 1])) * 0x9e3779b97f4a7c15;   \
+	tag ^= tag >> 32;
+	MIX(key->src, 0) MIX(key->src, 2) MIX(key->dst, 0) MIX(key->dst, 2)
+	return tag;
+}
+
 /* The datagram that answers one with key. */
 static __always_inline void reverse(struct flow_key *to, const struct flow_key *key)
 {
@@ -196,7 +208,7 @@ static __always_inline int follow(const struct flow_entry *f, const struct packe
 	r->to_client = f->to_client;
 	read_limits(f, r);
 	asm volatile("" ::: "memory");
-	return equal(&f->own, &p->key);
+	return f->own == tag_of(&p->key);
 }
 
 /* The route of an answer by the entry of the client's datagrams, which the answer's header names. */
@@ -213,7 +225,7 @@ static __always_inline int follow_back(const struct flow_entry *f, const struct 
 	r->to_client = 1;
 	read_limits(f, r);
 	asm volatile("" ::: "memory");
-	return f->puts == HEADER_SPP && equal(&expected, &p->key) && equal(&f->own, named);
+	return f->puts == HEADER_SPP && equal(&expected, &p->key) && f->own == tag_of(named);
 }
 
 /* Finds the entry that decides about a datagram. */
@@ -241,6 +253,15 @@ static __always_inline int in_force(const struct route *r)
 	const __u32 *now = bpf_map_lookup_elem(&fast_generation, &zero);
 
 	return now && r->generation == *now && (!r->until || bpf_ktime_get_boot_ns() < r->until);
+}
+
+/* What counts a flow; NULL: another flow has it by now. */
+static __always_inline struct flow_usage *usage_of(__u64 id)
+{
+	__u32 at = id & (FAST_FLOWS - 1);
+	struct flow_usage *u = bpf_map_lookup_elem(&fast_usage, &at);
+
+	return u && u->id == id ? u : NULL;
 }
 
 /* How long the flow has been without a datagram, in ns. Another core may have been later. */
@@ -302,95 +323,123 @@ static __always_inline int fits(struct __sk_buff *skb, const struct packet *p, c
 	return payload <= r->mtu && (!heard || payload <= heard);
 }
 
-/* The size, which is none but 1 to sizeof(struct payload), in a way that the verifier can follow. */
+/* The size of a payload, which is 1 to all of its place, in a way that the verifier can follow. */
 static __always_inline __u64 bounded(__u64 size)
 {
 	asm volatile("" : "+r"(size));
-	return ((size - 1) & (sizeof(struct payload) - 1)) + 1;
+	return ((size - 1) & (sizeof(((struct payload *)0)->bytes) - 1)) + 1;
 }
 
 /* The kernel computes the UDP checksum of some packets only when they leave the host
  * (CHECKSUM_PARTIAL: veth, virtio), from where the UDP header was when they arrived. So that header
  * stays in its place, and the payload moves. */
-static __always_inline int move_payload(struct __sk_buff *skb, __u32 from, __u32 to, __u32 size, __u32 grown)
+static __always_inline struct payload *read_payload(struct __sk_buff *skb, __u32 from, __u32 size)
 {
 	__u32 zero = 0;
-	struct payload *scratch = bpf_map_lookup_elem(&fast_scratch, &zero);
+	struct payload *p = bpf_map_lookup_elem(&fast_scratch, &zero);
 
-	if (!scratch || size > sizeof(scratch->bytes))
-		return 0;
-	if (size && bpf_skb_load_bytes(skb, from, scratch->bytes, bounded(size)))
-		return 0;
-	if (grown && bpf_skb_change_tail(skb, grown, 0))
-		return 0;
-	if (size)
-		bpf_skb_store_bytes(skb, to, scratch->bytes, bounded(size), 0);
-	return 1;
+	if (!p || size > sizeof(p->bytes) || (size && bpf_skb_load_bytes(skb, from, p->bytes, bounded(size))))
+		return NULL;
+	return p;
 }
 
-/* What the checksum of UDP covers and user space or the network may see changed. */
-struct addresses {
-	__u32 src[4];
-	__u32 dst[4];
-	__u32 length; /* network byte order, in the second half */
-};
+/* What a sum of words in ones' complement changes by if one becomes another. */
+#define CHANGE(old, new) ((__u64)(__u32)~(old) + (__u32)(new))
 
-struct ports {
-	__be16 src;
-	__be16 dst;
-	__be16 length;
-	__u16 pad;
-};
-
-/* Writes UDP's ports, length and checksum. added is the sum of what has come before the payload. */
-static __always_inline void write_udp(struct __sk_buff *skb, const struct packet *p, const struct flow_key *to, __u32 length, __s64 added)
+/* The sum of two addresses, or of two pairs of them. */
+static __always_inline __u64 change_of_addresses(const struct flow_key *old, const struct flow_key *new, __u32 v4)
 {
-	struct addresses old = {}, new = {};
-	struct ports before = { p->key.sport, p->key.dport, bpf_htons(sizeof(struct udphdr) + p->payload), 0 };
-	struct ports after = { to->sport, to->dport, bpf_htons(length), 0 };
-	__u64 flags = BPF_F_PSEUDO_HDR | BPF_F_MARK_MANGLED_0;
-	__u32 at = UDP_AT(p), check = at + __builtin_offsetof(struct udphdr, check);
+	__u64 sum = CHANGE(old->src[3], new->src[3]) + CHANGE(old->dst[3], new->dst[3]);
 
-	__builtin_memcpy(old.src, p->key.src, 32);
-	__builtin_memcpy(new.src, to->src, 32);
-	old.length = bpf_htonl(sizeof(struct udphdr) + p->payload);
-	new.length = bpf_htonl(length);
+#define BOTH(i) CHANGE(old->src[i], new->src[i]) + CHANGE(old->dst[i], new->dst[i])
+	if (!v4)
+		sum += BOTH(0) + BOTH(1) + BOTH(2);
+	return sum;
+}
+
+static __always_inline __u32 fold(__u64 sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	return (sum & 0xffffffff) + (sum >> 32);
+}
+
+static __always_inline __u16 fold_whole(__u64 sum)
+{
+	__u32 half = fold(sum);
+
+	half = (half & 0xffff) + (half >> 16);
+	return (half & 0xffff) + (half >> 16);
+}
+
+/* Writes UDP's checksum. changed is the sum of the addresses' changes, added that of what has come
+ * before the payload. Where the checksum has not been computed yet, only the former counts. */
+static __always_inline void write_checksum(struct __sk_buff *skb, const struct packet *p, const struct flow_key *to, __u32 length, __u64 changed, __u64 added)
+{
+	__u64 lengths = CHANGE(bpf_htons(sizeof(struct udphdr) + p->payload), bpf_htons(length));
+	__u64 ports = CHANGE(p->key.sport, to->sport) + CHANGE(p->key.dport, to->dport);
+	__u64 flags = BPF_F_PSEUDO_HDR | BPF_F_MARK_MANGLED_0;
+	__u32 check = UDP_AT(p) + __builtin_offsetof(struct udphdr, check);
+
 	if (!p->v4)
 		flags |= ipv6_flag;
-	bpf_l4_csum_replace(skb, check, 0, bpf_csum_diff((void *)&old, sizeof(old), (void *)&new, sizeof(new), 0), flags);
-	bpf_l4_csum_replace(skb, check, 0, bpf_csum_diff((void *)&before, sizeof(before), (void *)&after, sizeof(after), added), BPF_F_MARK_MANGLED_0);
-	bpf_skb_store_bytes(skb, at, &after, 6, 0);
+	bpf_l4_csum_replace(skb, check, 0, fold(changed + lengths), flags);
+	bpf_l4_csum_replace(skb, check, 0, fold(ports + lengths + added), BPF_F_MARK_MANGLED_0);
 }
 
-/* From the old checksum, so that a datagram whose header was damaged does not become a valid one. */
-static __always_inline void write_v4(struct __sk_buff *skb, const struct flow_key *to, __u32 length)
+static __always_inline void write_udp(struct udphdr *udp, const struct flow_key *to, __u32 length)
 {
-	struct iphdr old = {}, new;
-	__u32 sum;
-
-	bpf_skb_load_bytes(skb, ETH_HLEN, &old, sizeof(old));
-	new = old;
-	new.ttl--;
-	new.tot_len = bpf_htons(sizeof(new) + length);
-	new.saddr = to->src[3];
-	new.daddr = to->dst[3];
-	sum = bpf_csum_diff((void *)&old, sizeof(old), (void *)&new, sizeof(new), (__u16)~old.check);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	new.check = ~sum;
-	bpf_skb_store_bytes(skb, ETH_HLEN, &new, sizeof(new), 0);
+	udp->source = to->sport;
+	udp->dest = to->dport;
+	udp->len = bpf_htons(length);
 }
 
-static __always_inline void write_v6(struct __sk_buff *skb, const struct flow_key *to, __u32 length)
-{
-	struct ipv6hdr ip = {};
+struct headers_v4 {
+	struct iphdr ip;
+	struct udphdr udp;
+};
 
-	bpf_skb_load_bytes(skb, ETH_HLEN, &ip, sizeof(ip));
-	ip.hop_limit--;
-	ip.payload_len = bpf_htons(length);
-	__builtin_memcpy(&ip.saddr, to->src, sizeof(ip.saddr));
-	__builtin_memcpy(&ip.daddr, to->dst, sizeof(ip.daddr));
-	bpf_skb_store_bytes(skb, ETH_HLEN, &ip, sizeof(ip), 0);
+struct headers_v6 {
+	struct ipv6hdr ip;
+	struct udphdr udp;
+};
+
+/* IPv4's checksum comes from the old one, so that a datagram whose header was damaged does not become
+ * a valid one. The program stores bytes by a call: if it wrote into packets itself, the kernel would
+ * copy the beginning of each that is cloned, such as all of TCP. */
+static __always_inline int write_v4(struct __sk_buff *skb, const struct flow_key *to, __u32 length, __u64 changed)
+{
+	const void *data = (const void *)(long)skb->data, *end = (const void *)(long)skb->data_end;
+	struct headers_v4 h;
+	__u16 total, *hops = (__u16 *)&h.ip.ttl, before; /* with the protocol */
+
+	if (data + ETH_HLEN + sizeof(h) > end)
+		return 0;
+	__builtin_memcpy(&h, data + ETH_HLEN, sizeof(h));
+	total = bpf_htons(sizeof(h.ip) + length);
+	before = *hops;
+	h.ip.ttl--;
+	h.ip.check = ~fold_whole((__u16)~h.ip.check + changed + CHANGE(h.ip.tot_len, total) + CHANGE(before, *hops));
+	h.ip.tot_len = total;
+	h.ip.saddr = to->src[3];
+	h.ip.daddr = to->dst[3];
+	write_udp(&h.udp, to, length);
+	return bpf_skb_store_bytes(skb, ETH_HLEN, &h, sizeof(h), 0) == 0;
+}
+
+static __always_inline int write_v6(struct __sk_buff *skb, const struct flow_key *to, __u32 length)
+{
+	const void *data = (const void *)(long)skb->data, *end = (const void *)(long)skb->data_end;
+	struct headers_v6 h;
+
+	if (data + ETH_HLEN + sizeof(h) > end)
+		return 0;
+	__builtin_memcpy(&h, data + ETH_HLEN, sizeof(h));
+	h.ip.hop_limit--;
+	h.ip.payload_len = bpf_htons(length);
+	__builtin_memcpy(&h.ip.saddr, to->src, sizeof(h.ip.saddr));
+	__builtin_memcpy(&h.ip.daddr, to->dst, sizeof(h.ip.daddr));
+	write_udp(&h.udp, to, length);
+	return bpf_skb_store_bytes(skb, ETH_HLEN, &h, sizeof(h), 0) == 0;
 }
 
 /* Headers name the client and dst, as the client's datagram has them. */
@@ -428,44 +477,58 @@ static __always_inline void write_header(void *header, const struct packet *p, _
 	}
 }
 
-/* Puts the header before the payload, and adds its sum to *sum. Until it returns 1 the datagram is
- * as it was. */
-static __always_inline int put_header(struct __sk_buff *skb, const struct packet *p, __u32 kind, __s64 *sum)
-{
-	union header h = {};
-	__u32 at = PAYLOAD_AT(p);
+/* Stores a header of that many bytes, and the payload behind it. The checksum covers whole words: what
+ * is left of SPP's is dst_port. */
+#define STORE(size)                                                                         \
+	do {                                                                                \
+		__u8 *header = b->bytes - (size);                                           \
+		write_header(header, p, kind);                                              \
+		*sum = bpf_csum_diff(NULL, 0, (void *)header, (size) & ~3, 0);              \
+		if (p->payload)                                                             \
+			bpf_skb_store_bytes(skb, at, header, (size) + bounded(p->payload), 0); \
+		else                                                                        \
+			bpf_skb_store_bytes(skb, at, header, (size), 0);                    \
+	} while (0)
 
-	if (!move_payload(skb, at, at + size_of(kind, p->v4), p->payload, at + size_of(kind, p->v4) + p->payload))
+/* Puts the header before the payload, and its sum into *sum. Until it returns 1 the datagram is as it
+ * was. */
+static __always_inline int put_header(struct __sk_buff *skb, const struct packet *p, __u32 kind, __u64 *sum)
+{
+	__u32 at = PAYLOAD_AT(p);
+	struct payload *b = read_payload(skb, at, p->payload);
+
+	if (!b || bpf_skb_change_tail(skb, at + size_of(kind, p->v4) + p->payload, 0))
 		return 0;
-	write_header(&h, p, kind);
 	if (kind == HEADER_SPP) {
-		bpf_skb_store_bytes(skb, at, &h, SPP_SIZE, 0);
-		*sum = bpf_csum_diff(NULL, 0, (void *)&h, SPP_SIZE + 2, 0);
+		STORE(SPP_SIZE);
+		*sum += p->key.dport;
 	} else if (p->v4) {
-		bpf_skb_store_bytes(skb, at, &h, sizeof(struct v2_v4), 0);
-		*sum = bpf_csum_diff(NULL, 0, (void *)&h, sizeof(struct v2_v4), 0);
+		STORE(sizeof(struct v2_v4));
 	} else {
-		bpf_skb_store_bytes(skb, at, &h, sizeof(struct v2_v6), 0);
-		*sum = bpf_csum_diff(NULL, 0, (void *)&h, sizeof(struct v2_v6), 0);
+		STORE(sizeof(struct v2_v6));
 	}
 	return 1;
 }
 
 /* Cuts off the header, which must be the one of the flow. */
-static __always_inline int take_header(struct __sk_buff *skb, const struct packet *p, const struct route *r, __s64 *sum)
+static __always_inline int take_header(struct __sk_buff *skb, const struct packet *p, const struct route *r, __u64 *sum)
 {
-	__u32 at = PAYLOAD_AT(p);
+	__u32 at = PAYLOAD_AT(p), size = p->payload - SPP_SIZE;
 	struct flow_key named = {}, expected;
-	union header h = {};
+	struct payload *b;
+	struct spp h = {};
 
-	if (!read_spp(skb, p, &h.spp))
+	if (!read_spp(skb, p, &h))
 		return 0;
-	key_of_spp(&named, &h.spp);
+	key_of_spp(&named, &h);
 	reverse(&expected, &r->to);
 	if (!equal(&named, &expected))
 		return 0;
-	*sum = bpf_csum_diff((void *)&h, SPP_SIZE + 2, NULL, 0, 0);
-	return move_payload(skb, at + SPP_SIZE, at, p->payload - SPP_SIZE, 0);
+	*sum = bpf_csum_diff((void *)&h, sizeof(h), NULL, 0, 0);
+	b = read_payload(skb, at + SPP_SIZE, size);
+	if (b && size)
+		bpf_skb_store_bytes(skb, at, b->bytes, bounded(size), 0);
+	return b != NULL;
 }
 
 /* The frame becomes as long as the datagram: without the header that was cut off, and without what
@@ -479,7 +542,7 @@ static __always_inline int forward(struct __sk_buff *skb, const struct packet *p
 {
 	__u32 payload = p->payload + size_of(r->puts, p->v4) - size_of(r->takes, p->v4);
 	__u32 length = sizeof(struct udphdr) + payload;
-	__s64 sum = 0;
+	__u64 changed, sum = 0;
 
 	if (r->puts && !put_header(skb, p, r->puts, &sum))
 		return TC_ACT_UNSPEC;
@@ -487,11 +550,10 @@ static __always_inline int forward(struct __sk_buff *skb, const struct packet *p
 		return TC_ACT_UNSPEC;
 	if (!cut_frame(skb, PAYLOAD_AT(p) + payload))
 		return r->takes ? TC_ACT_SHOT : TC_ACT_UNSPEC;
-	write_udp(skb, p, &r->to, length, sum);
-	if (p->v4)
-		write_v4(skb, &r->to, length);
-	else
-		write_v6(skb, &r->to, length);
+	changed = change_of_addresses(&p->key, &r->to, p->v4);
+	write_checksum(skb, p, &r->to, length, changed, sum);
+	if (!(p->v4 ? write_v4(skb, &r->to, length, changed) : write_v6(skb, &r->to, length)))
+		return TC_ACT_SHOT;
 	return bpf_redirect_neigh(r->device, NULL, 0, 0);
 }
 
@@ -562,7 +624,6 @@ static __always_inline void note_error(struct __sk_buff *skb)
 	const struct flow_entry *f;
 	struct flow_usage *u;
 	__u32 mtu = 0;
-	__u64 id;
 
 	if (skb->protocol == bpf_htons(ETH_P_IP)) {
 		if ((const void *)(v4 + 1) <= end && v4->protocol == IPPROTO_ICMP && v4->ihl == 5)
@@ -576,8 +637,7 @@ static __always_inline void note_error(struct __sk_buff *skb)
 	f = bpf_map_lookup_elem(&fast_flows, &key);
 	if (!f || f->shared)
 		return;
-	id = f->id;
-	u = bpf_map_lookup_elem(&fast_usage, &id);
+	u = usage_of(f->id);
 	if (!u)
 		return;
 	if (f->to_client) { /* so the datagram went to the origin */
@@ -604,7 +664,7 @@ int forward_admitted(struct __sk_buff *skb)
 	}
 	if (!find_route(skb, &p, &r) || !in_force(&r))
 		return TC_ACT_UNSPEC;
-	u = bpf_map_lookup_elem(&fast_usage, &r.id);
+	u = usage_of(r.id);
 	now = clock();
 	if (!u || (__u64)quiet_for(u, now) > r.idle || !fits(skb, &p, &r, u))
 		return TC_ACT_UNSPEC;

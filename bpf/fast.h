@@ -18,23 +18,23 @@ enum flow_header { NO_HEADER, HEADER_V2, HEADER_SPP };
 /* What becomes of the datagrams of a key. A flow has an entry for the client's and one for the
  * origin's. The program only reads them. An entry is `shared` if answers for many flows have its
  * key: the header that they begin with names the client and dst, and the entry of the client's
- * datagrams decides. */
+ * datagrams decides. With the kernel's part and its key it has 176 bytes: up to 184 the kernel takes
+ * 192 for it, then 256. */
 struct flow_entry {
-	struct flow_key own; /* the entry's key: see follow */
-	struct flow_key to;  /* what the datagram has when it leaves */
+	__u64 own;	    /* tag_of the entry's key: see follow */
+	__u64 id;	    /* of the flow's fast_usage */
+	__u64 idle;	    /* ns without a datagram that end the flow */
+	__u64 until;	    /* by bpf_ktime_get_boot_ns; 0: there is no end */
+	struct flow_key to; /* what the datagram has when it leaves */
 	__u32 generation;
-	__u32 in;	     /* interface index: where such datagrams arrive */
-	__u32 out;	     /* and where they leave */
-	__u16 in_mtu;	     /* of the way back */
+	__u32 in;	    /* interface index: where such datagrams arrive */
+	__u32 out;	    /* and where they leave */
+	__u16 in_mtu;	    /* of the way back */
 	__u16 out_mtu;
-	__u8 puts;	     /* enum flow_header: put before the payload */
-	__u8 takes;	     /* cut off */
-	__u8 to_client;	     /* these are the origin's datagrams */
+	__u8 puts;	    /* enum flow_header: put before the payload */
+	__u8 takes;	    /* cut off */
+	__u8 to_client;	    /* these are the origin's datagrams */
 	__u8 shared;
-	__u32 pad;
-	__u64 id;	     /* in fast_usage: another one each time that a flow is admitted */
-	__u64 idle;	     /* ns without a datagram that end the flow */
-	__u64 until;	     /* by bpf_ktime_get_boot_ns; 0: there is no end */
 };
 
 struct flow_count {
@@ -42,30 +42,37 @@ struct flow_count {
 	__u64 bytes; /* of payload, without headers that are put or taken */
 };
 
-/* What the program has forwarded of a flow. Both its entries lead here. */
+/* What the program has forwarded of a flow. Both its entries lead here. User space sets it before the
+ * entries, and reads it in mapped memory. One cache line. */
 struct flow_usage {
+	__u64 id;   /* whose this is: the index, and above it how often it was given to a flow */
 	__u64 last; /* datagram, in either direction, by CLOCK_MONOTONIC; it may be a second late */
 	struct flow_count to_origin;
 	struct flow_count to_client;
 	__u16 origin_mtu; /* of whole packets, as an ICMP error has said it since; 0: none has */
 	__u16 client_mtu;
-	__u32 pad;
+	__u32 state;	  /* user space's alone */
+	__u64 pad;
 };
 
-/* Memory is allocated with each flow: a full table would take 60 MB. */
+/* The most flows, a power of two. */
+#define FAST_FLOWS (1 << 17)
+
+/* Memory is allocated with each flow: a full table would take 54 MB. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 1 << 18);
+	__uint(max_entries, 2 * FAST_FLOWS);
 	__type(key, struct flow_key);
 	__type(value, struct flow_entry);
 } fast_flows SEC(".maps");
 
+/* An array, of 8 MB: each lookup in a hash would wait twice for memory. */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 1 << 17);
-	__type(key, __u64);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, FAST_FLOWS);
+	__type(key, __u32);
 	__type(value, struct flow_usage);
 } fast_usage SEC(".maps");
 
@@ -78,9 +85,10 @@ struct {
 	__type(value, __u32);
 } fast_generation SEC(".maps");
 
-/* Where a payload is while it moves. With jumbo frames it has up to 9,000 bytes; the size is a
- * power of two. */
+/* Where a payload is while it moves, and the header before it. With jumbo frames the payload has up to
+ * 9,000 bytes; the size is a power of two. */
 struct payload {
+	__u8 header[64];
 	__u8 bytes[1 << 14];
 };
 
@@ -129,11 +137,4 @@ struct v2_v6 {
 	__u8 dst[16];
 	__be16 client_port;
 	__be16 dst_port;
-};
-
-union header {
-	struct spp spp;
-	struct v2_v4 v2_v4;
-	struct v2_v6 v2_v6;
-	__u32 words[13];
 };

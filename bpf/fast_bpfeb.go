@@ -15,7 +15,10 @@ import (
 
 type FastFlowEntry struct {
 	_          structs.HostLayout
-	Own        FastFlowKey
+	Own        uint64
+	Id         uint64
+	Idle       uint64
+	Until      uint64
 	To         FastFlowKey
 	Generation uint32
 	In         uint32
@@ -26,10 +29,6 @@ type FastFlowEntry struct {
 	Takes      uint8
 	ToClient   uint8
 	Shared     uint8
-	Pad        uint32
-	Id         uint64
-	Idle       uint64
-	Until      uint64
 }
 
 type FastFlowKey struct {
@@ -42,6 +41,7 @@ type FastFlowKey struct {
 
 type FastFlowUsage struct {
 	_        structs.HostLayout
+	Id       uint64
 	Last     uint64
 	ToOrigin struct {
 		_       structs.HostLayout
@@ -55,12 +55,14 @@ type FastFlowUsage struct {
 	}
 	OriginMtu uint16
 	ClientMtu uint16
-	Pad       uint32
+	State     uint32
+	Pad       uint64
 }
 
 type FastPayload struct {
-	_     structs.HostLayout
-	Bytes [16384]uint8
+	_      structs.HostLayout
+	Header [64]uint8
+	Bytes  [16384]uint8
 }
 
 // Names of all BPF objects in the ELF.

@@ -49,6 +49,14 @@ var (
 		each("fds/flow", func(r result) float64 { return r.FDs }),
 		failed,
 	}
+	perIdleFlow = []report.Metric{
+		each("RSS bytes/flow", func(r result) float64 { return r.RSS }),
+		over(each("kernel bytes/flow over routed", func(r result) float64 { return r.Kernel })),
+		each("fds/flow", func(r result) float64 { return r.FDs }),
+		{Name: "CPU-ms/s while idle", Less: true, CPU: true, Value: func(r result) float64 { return r.ProxyCPU * 1000 / r.Seconds }},
+		over(report.Metric{Name: "rig CPU-ms/s over routed", Less: true, Value: func(r result) float64 { return (r.RigCPU - r.Foreign) * 1000 / r.Seconds }}),
+		failed,
+	}
 	perBulk = []report.Metric{
 		rate("Gbit/s", 1200*8e-9),
 		{Name: "lost %", Less: true, Value: func(r result) float64 { return 100 * r.Failed / max(1, r.Ops+r.Failed) }},

@@ -69,7 +69,12 @@ func (b *bencher) job(s scenario, p peer.Peer, proxy []int, origin int) load.Job
 	job.Watch, job.Ours = proxy, []int{os.Getpid(), origin}
 	job.WarmUp, job.Measure = b.measure/4, b.measure
 	shrink := min(1, b.measure.Seconds()/2)
-	job.Count = min(int(float64(job.Count)*shrink), b.nofile*9/20) // a proxy has two sockets for each
+	if job.Count = int(float64(job.Count) * shrink); !job.Shared {
+		job.Count = min(job.Count, b.nofile*9/20) // a proxy has two sockets for each
+	}
+	if job.Kind == "udp-idle" {
+		job.Measure *= 5
+	}
 	if job.Spoof > 0 {
 		job.Spoof = int(float64(job.Spoof) * shrink)
 		job.Measure *= 5

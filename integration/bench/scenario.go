@@ -45,6 +45,8 @@ var (
 	tcpPeers   = []string{"anyport", "haproxy", "nginx", "go", "dnat", "routed"}
 	relayPeers = []string{"anyport", "haproxy", "haproxy-splice", "nginx", "go", "dnat", "routed"}
 	udpPeers   = []string{"anyport", "anyport-user", "nginx", "go", "dnat", "routed"}
+
+	headerPeers = []string{"anyport", "anyport-v2", "anyport-spp", "anyport-user", "anyport-user-spp", "nginx", "go", "dnat", "routed"}
 )
 
 var tcpScenarios = []scenario{{
@@ -88,6 +90,18 @@ var tcpScenarios = []scenario{{
 	Title: "Round trips of 64 bytes, 64 conns",
 	Job:   load.Job{Kind: "pingpong", Conns: 64},
 }, {
+	Name: "pingpong-8", Protocol: "tcp", Rival: "haproxy", Metrics: perRoundTrip, Peers: []string{"anyport", "haproxy"},
+	Title: "Round trips of 64 bytes, 8 conns",
+	Job:   load.Job{Kind: "pingpong", Conns: 8},
+}, {
+	Name: "pingpong-512", Protocol: "tcp", Rival: "haproxy", Metrics: perRoundTrip, Peers: []string{"anyport", "haproxy"},
+	Title: "Round trips of 64 bytes, 512 conns",
+	Job:   load.Job{Kind: "pingpong", Conns: 512},
+}, {
+	Name: "pingpong-4k", Protocol: "tcp", Rival: "haproxy", Metrics: perRoundTrip, Peers: []string{"anyport", "haproxy"},
+	Title: "Round trips of 4 KiB, 64 conns",
+	Job:   load.Job{Kind: "pingpong", Conns: 64, Size: 4 << 10},
+}, {
 	Name: "idle", Protocol: "tcp", Rival: "haproxy", Metrics: perIdle, Peers: tcpPeers,
 	Title: "Memory of an idle conn, of 3,000 that had one round trip",
 	Job:   load.Job{Kind: "hold", Count: 3000},
@@ -98,7 +112,7 @@ var tcpScenarios = []scenario{{
 }}
 
 var udpScenarios = []scenario{{
-	Name: "echo-1", Protocol: "udp", Rival: "nginx", Metrics: perDatagram, Peers: udpPeers,
+	Name: "echo-1", Protocol: "udp", Rival: "nginx", Metrics: perDatagram, Peers: headerPeers,
 	Title: "Echo of 64 bytes, 1 flow, 64 on their way",
 	Job:   load.Job{Kind: "udp-echo", Flows: 1, Window: 64, Train: 1, Size: 64},
 }, {
@@ -120,12 +134,16 @@ var udpScenarios = []scenario{{
 	Title: "New flows, one datagram there and back each, and what they leave behind",
 	Job:   load.Job{Kind: "udp-flows", Count: 50_000, Size: 64},
 }, {
+	Name: "idle-flows", Protocol: "udp", Rival: "anyport-user-spp", Metrics: perIdleFlow,
+	Peers: []string{"anyport-spp", "anyport-user-spp", "routed"},
+	Title: "100,000 flows that have had 12 answers each, and then nothing for 10 s",
+	Job:   load.Job{Kind: "udp-idle", Count: 100_000, Shared: true, Greet: 12, Size: 64},
+}, {
 	Name: "bulk", Protocol: "udp", Rival: "nginx", Metrics: perBulk, Peers: udpPeers,
 	Title: "1,200 bytes a datagram, one way, as fast as the client can",
 	Job:   load.Job{Kind: "udp-bulk", Train: 1, Size: 1200},
 }, {
-	Name: "bulk-greeted", Protocol: "udp", Rival: "nginx", Metrics: perBulk,
-	Peers: udpPeers,
+	Name: "bulk-greeted", Protocol: "udp", Rival: "nginx", Metrics: perBulk, Peers: headerPeers,
 	Title: "The same after 16 questions and answers, with which protocols that carry bulk begin",
 	Job:   load.Job{Kind: "udp-bulk", Train: 1, Size: 1200, Greet: 16},
 }, {

@@ -22,6 +22,7 @@
 //	moving.go          flows on their way to another process
 //	limits.go          how many flows, sockets and flows a client a loop may hold
 //	replyaddrs.go      the dsts that this process answers from
+//	index.go           finds flows by their keys
 //	list.go            flows for the list of live ones
 //
 // A [Table] belongs to one event loop: only its goroutine touches the table and the flows. What

@@ -60,7 +60,7 @@ func (t *Table[S]) Drain(now time.Duration) {
 }
 
 // Drained reports whether Drain was called, and no flow is left.
-func (t *Table[S]) Drained() bool { return t.draining && len(t.flows) == 0 }
+func (t *Table[S]) Drained() bool { return t.draining && t.Len() == 0 }
 
 // Reload drains the flows that a new generation of routes no longer forwards, and no more those
 // that it forwards again. It does nothing for a generation that it has seen. It returns the flows to

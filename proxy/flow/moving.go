@@ -140,7 +140,7 @@ func (t *Table[S]) Restore(in Moving, now time.Time) (*Flow[S], route.Verdict) {
 	switch {
 	case r == nil:
 		return nil, route.NoRoute
-	case t.flows[k] != nil:
+	case t.Find(k) != nil:
 		return nil, route.RelayFailed
 	}
 	f := &Flow[S]{

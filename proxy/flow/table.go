@@ -30,7 +30,7 @@ type Table[S any] struct {
 	opt Options
 	ids route.IDs
 
-	flows     map[Key]*Flow[S]
+	flows     index[S]
 	deadlines deadlines[S] // all flows
 	evictions evictionOrders[S]
 	set       *route.Set       // the generation of routes last seen
@@ -44,7 +44,7 @@ func NewTable[S any](opt Options) *Table[S] {
 	return &Table[S]{
 		opt:       opt,
 		ids:       route.NewIDs(),
-		flows:     map[Key]*Flow[S]{},
+		flows:     newIndex[S](),
 		evictions: evictionOrders[S]{ofRoute: map[*route.Stats]*evictionOrder[S]{}},
 		set:       opt.Routes.Set(),
 		recording: opt.Routes.Recording(),
@@ -52,10 +52,13 @@ func NewTable[S any](opt Options) *Table[S] {
 }
 
 // Find returns the flow of k, or nil.
-func (t *Table[S]) Find(k Key) *Flow[S] { return t.flows[k] }
+func (t *Table[S]) Find(k Key) *Flow[S] {
+	f, _ := t.flows.find(k)
+	return f
+}
 
 // Len is the number of flows.
-func (t *Table[S]) Len() int { return len(t.flows) }
+func (t *Table[S]) Len() int { return len(t.flows.flows) }
 
 // FindBySPP returns the flow that the SPP header of a datagram names, if the datagram is one between
 // the flow and its origin, from or to peer; else nil.
@@ -64,7 +67,7 @@ func (t *Table[S]) FindBySPP(b []byte, peer netip.AddrPort) *Flow[S] {
 	if err != nil {
 		return nil
 	}
-	f := t.flows[KeyOf(client, dst)]
+	f := t.Find(KeyOf(client, dst))
 	if f == nil || peer != f.OriginAddr() {
 		return nil
 	}
@@ -123,7 +126,7 @@ func (t *Table[S]) Insert(f *Flow[S]) {
 // insert is the part of Insert for flows that have arrived in another process, too.
 func (t *Table[S]) insert(f *Flow[S]) {
 	t.evictions.add(f)
-	t.flows[f.Key] = f
+	t.flows.add(f)
 	f.deadline = t.nextLook(f, f.last)
 	heap.Push(&t.deadlines, f)
 }
@@ -152,7 +155,7 @@ func (t *Table[S]) End(f *Flow[S], source netip.AddrPort, verdict route.Verdict,
 
 // Remove is End for a flow that goes on in another process, which will count and record it.
 func (t *Table[S]) Remove(f *Flow[S]) {
-	delete(t.flows, f.Key)
+	t.flows.remove(f.Key)
 	t.giveBack(f)
 	heap.Remove(&t.deadlines, int(f.position))
 	t.evictions.remove(f)
@@ -162,7 +165,7 @@ func (t *Table[S]) Remove(f *Flow[S]) {
 
 // All yields all flows, each of which may be ended meanwhile.
 func (t *Table[S]) All(yield func(*Flow[S]) bool) {
-	for _, f := range t.flows {
+	for _, f := range t.flows.flows {
 		if !yield(f) {
 			return
 		}

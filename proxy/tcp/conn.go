@@ -87,13 +87,14 @@ type end struct {
 
 // way is one direction of a conn. It holds bytes in a buffer or in a pipe, never in both.
 type way struct {
-	held     *buffers.Buffer // read and not taken yet; nil: nothing
-	pipe     *pipes.Pipe     // borrowed while the way carries bulk; nil: none
-	bytes    uint64          // payload
-	streak   uint8           // reads in a row that were large
-	ended    bool            // FIN was read
-	finished bool            // FIN was passed on
-	paused   bool            // it reads nothing until its route's bandwidth allows: see throttle
+	held      *buffers.Buffer // read and not taken yet; nil: nothing
+	pipe      *pipes.Pipe     // borrowed while the way carries bulk; nil: none
+	bytes     uint64          // payload
+	streak    uint8           // reads in a row that were large
+	ended     bool            // FIN was read
+	finished  bool            // FIN was passed on
+	collected bool            // what it has read is in the outbox of the loop
+	paused    bool            // it reads nothing until its route's bandwidth allows: see throttle
 }
 
 // holds reports whether bytes were read that the other end has not taken yet.

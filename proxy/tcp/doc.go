@@ -11,7 +11,8 @@
 // that fails. The header goes out in one write with what the client has sent by then, and waits
 // for no byte of the client: the origin may be the one that speaks first.
 //
-// Small reads go through one buffer of the loop's. What the other side does not take is kept, and
+// Small reads go through one buffer of the loop's. A turn reads the messages of all its conns before it
+// writes the first (outbox.go). What the other side does not take is kept, and
 // no more is read until it is taken, so that a stalled reader stops its sender. A way whose reads
 // fill the buffer several times in a row borrows a pipe and splices. Urgent data is passed in-band:
 // each byte arrives in its place, without its mark.

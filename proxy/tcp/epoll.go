@@ -47,7 +47,11 @@ func (l *loop) handleEvent(e *unix.EpollEvent) error {
 			c.ends[which].noteEvents(e.Events)
 			l.serveConn(c)
 		}
+		if len(l.outbox.messages) >= mostMessages {
+			l.sendCollected()
+		}
 	case int(e.Fd) == l.mailbox.FD():
+		l.sendCollected()
 		l.mailbox.Run()
 		l.applyReload()
 		l.applyRecording()

@@ -68,7 +68,8 @@ type loop struct {
 	dialCount      int // picks a route's source address in turn
 	ports          socket.Ports
 
-	readBuffer []byte // every read of every conn goes through it
+	outbox     outbox // every read of every conn that relays goes through it
+	readBuffer []byte // PROXY headers, and what is sent with them
 	events     [256]unix.EpollEvent
 }
 
@@ -139,11 +140,14 @@ func (l *loop) run() error {
 // turn handles the events, then the conns that earlier turns have left, then the timers. Events come
 // first: they may show that a conn whose timer is due has moved bytes.
 func (l *loop) turn(events []unix.EpollEvent) error {
+	l.outbox.collecting = len(events) > 1
 	for i := range events {
 		if err := l.handleEvent(&events[i]); err != nil {
 			return err
 		}
 	}
+	l.outbox.collecting = false
+	l.sendCollected()
 	l.serveReady()
 	l.timers.Advance(l.now, l.fire)
 	return l.acceptLastConns()

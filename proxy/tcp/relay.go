@@ -101,11 +101,11 @@ func (l *loop) returnPipe(w *way) {
 	}
 }
 
-// readOnce takes the step stepRead: one read, of most bytes, and the write of what it brought. Bulk
+// readOnce takes the step stepRead: one read, of most bytes, and the write of what it brought, at once or with the messages of other conns. Bulk
 // goes through a pipe, small reads through the loop's buffer. Where memory for a slow reader is used
 // up, nothing is read that the reader does not take at once.
 func (l *loop) readOnce(c *conn, d route.Direction, most int) {
-	w, b := &c.ways[d], l.readBuffer[:min(len(l.readBuffer), most)]
+	w, b := &c.ways[d], l.outbox.free(most)
 	if c.ends[d].urgent { // splice does not get past urgent data
 		w.streak = 0
 		l.returnPipe(w)
@@ -121,7 +121,11 @@ func (l *loop) readOnce(c *conn, d route.Direction, most int) {
 		l.passThrough(c, d, b)
 		return
 	}
-	if n := l.receive(c, d, b); n > 0 {
+	switch n := l.receive(c, d, b); {
+	case n == 0:
+	case l.outbox.takes(n):
+		l.outbox.put(message{c, d, b[:n]})
+	default:
 		l.send(c, d, b[:n])
 	}
 }

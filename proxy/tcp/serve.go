@@ -144,6 +144,7 @@ func newLoop(opt Options, i int) *loop {
 		queued:         queued{places: map[*conn]*place{}},
 		uniqueIDs:      map[*conn]string{},
 		buffers:        buffers.NewStore(opt.Loops),
+		outbox:         outbox{buffer: make([]byte, 2*buffers.Size)},
 		readBuffer:     make([]byte, buffers.Size),
 	}
 	for _, fd := range l.listeners {

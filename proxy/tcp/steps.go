@@ -43,7 +43,7 @@ const (
 // nothing: a stalled reader stops its sender. Nor is anything read while the way waits for bandwidth.
 func (w *way) nextStep(from, to *end) step {
 	switch {
-	case w.finished || to.failed: // nothing can be written any more
+	case w.finished || to.failed || w.collected: // nothing can be written any more, or not yet
 		return stepWait
 	case w.holds():
 		if to.writable {
@@ -66,6 +66,8 @@ func (c *conn) nextStep(d route.Direction) step {
 // before its RST is passed on first, if that needs no waiting.
 func (c *conn) verdict() route.Verdict {
 	switch {
+	case c.ways[route.ToOrigin].collected || c.ways[route.ToClient].collected: // sendCollected asks again
+		return route.Undecided
 	case c.ways[route.ToOrigin].finished && c.ways[route.ToClient].finished:
 		return route.Closed
 	case c.ends[clientEnd].failed && c.nothingToMove(route.ToOrigin):

@@ -7,7 +7,6 @@ import (
 
 	"github.com/cilium/ebpf"
 
-	"anyport/bpf"
 	"anyport/bpf/fastflow"
 )
 
@@ -44,24 +43,19 @@ func (p *Path) readLeft() (found []fastflow.Flow, err error) {
 	if err != nil {
 		return nil, err
 	}
-	counted, err := readAll[uint64, bpf.FastFlowUsage](p.objects.Usage)
-	if err != nil {
-		return nil, err
-	}
 	used, answered := map[uint64]bool{}, map[key]bool{}
 	for k, e := range all {
 		if e.ToClient != 0 {
 			continue
 		}
-		f := flowOf(e, false)
+		f := flowOf(k, e, false)
 		back := keyOf(f.Origin, f.Source)
 		answer, whole := all[back]
-		_, counts := counted[e.Id]
-		if f.SharesSource = answer.Shared != 0; !whole || !counts || !f.SharesSource && answer.Id != e.Id {
+		if f.SharesSource = answer.Shared != 0; !whole || !p.places.live(e.Id) || !f.SharesSource && answer.Id != e.Id {
 			_ = p.objects.Flows.Delete(&k)
 			continue
 		}
-		p.flows[forth(k)] = admitted{e.Id, back, f.SharesSource, true}
+		p.flows[p.hash(k)] = admitted{uint32(e.Id % maxFlows), uint32(p.hash(back))}
 		if f.SharesSource {
 			p.shared[back]++
 		}
@@ -73,12 +67,7 @@ func (p *Path) readLeft() (found []fastflow.Flow, err error) {
 			_ = p.objects.Flows.Delete(&k)
 		}
 	}
-	for id := range counted {
-		if !used[id] {
-			_ = p.objects.Usage.Delete(id)
-		}
-	}
-	return found, nil
+	return found, p.places.adopt(used)
 }
 
 // readAll reads a map, some entries with each call of the kernel (since Linux 5.6).

@@ -1,6 +1,7 @@
 package fastpath
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
@@ -43,7 +44,7 @@ func BenchmarkProgram(b *testing.B) {
 				if err := o.Flows.Put(&e.forth, &e.toOrigin); err != nil {
 					b.Fatal(err)
 				}
-				if err := o.Usage.Put(uint64(7), &bpf.FastFlowUsage{Last: monotonic()}); err != nil {
+				if err := o.Usage.Put(uint32(7), &bpf.FastFlowUsage{Id: 7, Last: monotonic()}); err != nil {
 					b.Fatal(err)
 				}
 				var spent time.Duration
@@ -59,5 +60,18 @@ func BenchmarkProgram(b *testing.B) {
 				b.ReportMetric(float64(spent.Nanoseconds())/float64(runs), "ns/packet")
 			})
 		}
+	}
+}
+// BenchmarkAdmit is what a flow costs that is admitted, and removed.
+func BenchmarkAdmit(b *testing.B) {
+	r := newRig(b)
+	p := r.open()
+	f := ends["IPv4"]
+	f.Idle = time.Hour
+	for i := 0; b.Loop(); i++ {
+		f.Client = netip.AddrPortFrom(f.Client.Addr(), uint16(1024+i%60000))
+		r.check(p.Admit(f))
+		p.Leave(f)
+		p.Remove(f)
 	}
 }

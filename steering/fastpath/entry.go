@@ -32,12 +32,12 @@ type entries struct {
 func entriesOf(f fastflow.Flow, client, origin way, generation uint32, id uint64) entries {
 	e := entries{forth: keyOf(f.Client, f.Dst), back: keyOf(f.Origin, f.Source)}
 	e.toOrigin = entry{
-		Own: e.forth, To: keyOf(f.Source, f.Origin), Generation: generation, Id: id,
+		Own: tagOf(e.forth), To: keyOf(f.Source, f.Origin), Generation: generation, Id: id,
 		In: uint32(client.device), InMtu: client.mtu, Out: uint32(origin.device), OutMtu: origin.mtu,
 		Puts: uint8(f.Header), Idle: uint64(f.Idle), Until: uint64(f.Until),
 	}
 	e.toClient = entry{
-		Own: e.back, To: keyOf(f.Dst, f.Client), Generation: generation, Id: id, ToClient: 1,
+		Own: tagOf(e.back), To: keyOf(f.Dst, f.Client), Generation: generation, Id: id, ToClient: 1,
 		In: uint32(origin.device), InMtu: origin.mtu, Out: uint32(client.device), OutMtu: client.mtu,
 		Idle: uint64(f.Idle), Until: uint64(f.Until),
 	}
@@ -51,12 +51,12 @@ func entriesOf(f fastflow.Flow, client, origin way, generation uint32, id uint64
 }
 
 // sharedEntry says that the header of an answer names its flow.
-func sharedEntry(back key) entry { return entry{Own: back, ToClient: 1, Shared: 1} }
+func sharedEntry(back key) entry { return entry{Own: tagOf(back), ToClient: 1, Shared: 1} }
 
-// flowOf is the flow whose client's datagrams have e.
-func flowOf(e entry, shares bool) fastflow.Flow {
+// flowOf is the flow whose client's datagrams have k and e.
+func flowOf(k key, e entry, shares bool) fastflow.Flow {
 	f := fastflow.Flow{Header: fastflow.Header(e.Puts), SharesSource: shares}
-	f.Client, f.Dst = addressesOf(e.Own)
+	f.Client, f.Dst = addressesOf(k)
 	f.Source, f.Origin = addressesOf(e.To)
 	f.Idle, f.Until = time.Duration(e.Idle), time.Duration(e.Until)
 	return f
@@ -77,11 +77,15 @@ func inverted(port uint16) uint16 {
 	return binary.NativeEndian.Uint16(binary.BigEndian.AppendUint16(nil, port))
 }
 
-// usageOf is what the program has counted, as of now by CLOCK_MONOTONIC.
-func usageOf(counted *bpf.FastFlowUsage, now uint64) fastflow.Usage {
-	return fastflow.Usage{
-		ToOrigin: fastflow.Count{Packets: counted.ToOrigin.Packets, Bytes: counted.ToOrigin.Bytes},
-		ToClient: fastflow.Count{Packets: counted.ToClient.Packets, Bytes: counted.ToClient.Bytes},
-		Quiet:    time.Duration(max(0, int64(now-counted.Last))),
+// reversed is what the answer to a datagram with k has.
+func reversed(k key) key { return key{Src: k.Dst, Dst: k.Src, Sport: k.Dport, Dport: k.Sport} }
+
+// tagOf is tag_of of fast.bpf.c.
+func tagOf(k key) uint64 {
+	tag := uint64(k.Sport)<<16 | uint64(k.Dport)
+	for _, words := range [][2]uint32{{k.Src[0], k.Src[1]}, {k.Src[2], k.Src[3]}, {k.Dst[0], k.Dst[1]}, {k.Dst[2], k.Dst[3]}} {
+		tag = (tag ^ (uint64(words[0])<<32 | uint64(words[1]))) * 0x9e3779b97f4a7c15
+		tag ^= tag >> 32
 	}
+	return tag
 }

@@ -3,6 +3,7 @@ package fastpath
 import (
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"maps"
 	"slices"
@@ -12,8 +13,8 @@ import (
 // too. The program is attached by [Path.Serve]. The flows that the other process has admitted are
 // forwarded until [Path.Raise].
 func Open(o *Objects, log *slog.Logger) (p *Path, err error) {
-	p = &Path{objects: o, log: log, flows: map[forth]admitted{}, shared: map[key]int{}}
-	p.lastID.Store(sinceBoot()) // no process admits as many flows as ns pass: so no id is another's
+	p = &Path{objects: o, log: log, flows: map[uint64]admitted{}, seed: maphash.MakeSeed(), shared: map[key]int{}}
+	p.places.fd = o.Usage.FD()
 	p.attached.Store(&map[int]device{})
 	if err = p.devices.open(); err == nil {
 		p.ways, err = openWays()
@@ -161,6 +162,7 @@ func (p *Path) Release() error {
 	p.devices.close()
 	p.events.close()
 	p.ways.close()
+	p.places.close()
 	err := p.objects.Close()
 	p.objects = nil
 	if err != nil {

@@ -3,13 +3,14 @@ package fastpath
 import (
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
-	"anyport/bpf"
 	"anyport/bpf/fastflow"
 )
 
@@ -21,13 +22,14 @@ type Path struct {
 	generation atomic.Uint32
 	attached   atomic.Pointer[map[int]device] // by interface index; never changed: replaced
 	ways       *ways
-	lastID     atomic.Uint64
 
 	raising sync.Mutex // guards the generation in the kernel
 
 	mu     sync.Mutex
-	flows  map[forth]admitted // what fast_usage has
-	shared map[key]int        // how many flows have an entry for their answers in common
+	flows  map[uint64]admitted // those of this process, by a hash of what their clients' datagrams have
+	seed   maphash.Seed        // of the hash: nobody can find two flows with the same one
+	places places
+	shared map[key]int // how many flows have an entry for their answers in common
 
 	devices  devices // its own mutex
 	relinked atomic.Bool
@@ -35,15 +37,10 @@ type Path struct {
 	failure  atomic.Pointer[string] // of the last update; nil or "": none
 }
 
-// forth is what tells flows apart: what their clients' datagrams have.
-type forth key
-
-// admitted is what is needed of a flow to undo its entries.
+// admitted is what is kept of a flow. Its addresses are in the kernel's entries.
 type admitted struct {
-	id      uint64 // in fast_usage
-	back    key    // of the entry for the origin's datagrams
-	shares  bool   // that entry
-	entries bool   // they are there
+	place uint32 // in places
+	back  uint32 // a hash of what the origin's datagrams have
 }
 
 // Generation is the one that flows are admitted in now. It costs a load.
@@ -94,14 +91,12 @@ func (p *Path) Admit(f fastflow.Flow) error {
 	if p.objects == nil { // closed
 		return fastflow.Off
 	}
-	if _, again := p.flows[forth(e.forth)]; again {
-		p.drop(forth(e.forth))
-	}
-	err = p.put(e)
+	p.drop(e.forth)
+	err = p.put(&e, f.SharesSource)
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, unix.E2BIG):
+	case errors.Is(err, unix.E2BIG), err == fastflow.Full:
 		return fastflow.Full
 	}
 	p.log.Debug("cannot admit a flow to the fast path", "client", f.Client, "dst", f.Dst, "error", err)
@@ -122,42 +117,54 @@ func (p *Path) describe(f fastflow.Flow, generation uint32) (e entries, err erro
 	if err != nil {
 		return e, err
 	}
-	return entriesOf(f, client, origin, generation, p.lastID.Add(1)), nil
+	return entriesOf(f, client, origin, generation, 0), nil
 }
 
 // put makes both entries or none, the one for the client's datagrams last. The caller holds mu.
-func (p *Path) put(e entries) error {
-	a := admitted{id: e.toOrigin.Id, back: e.back, shares: e.toClient.Shared != 0, entries: true}
-	usage := bpf.FastFlowUsage{Last: monotonic()}
-	if err := p.objects.Usage.Put(a.id, &usage); err != nil {
+func (p *Path) put(e *entries, shares bool) error {
+	state := single
+	if shares {
+		state = sharing
+	}
+	id, err := p.places.take(state)
+	if err != nil {
 		return err
 	}
-	p.flows[forth(e.forth)] = a
-	if a.shares {
-		p.shared[a.back]++
+	e.toOrigin.Id = id
+	if shares {
+		p.shared[e.back]++
+	} else {
+		e.toClient.Id = id
 	}
-	err := p.objects.Flows.Put(&e.back, &e.toClient)
-	if err == nil {
+	p.flows[p.hash(e.forth)] = admitted{uint32(id % maxFlows), uint32(p.hash(e.back))}
+	if err = p.objects.Flows.Put(&e.back, &e.toClient); err == nil {
 		err = p.objects.Flows.Put(&e.forth, &e.toOrigin)
 	}
 	if err != nil {
-		p.drop(forth(e.forth))
+		p.removeBack(e.back, shares)
+		delete(p.flows, p.hash(e.forth))
+		p.places.give(id)
 	}
 	return err
 }
 
-// Usage says what the program has forwarded of f; false: f is not admitted.
-func (p *Path) Usage(f fastflow.Flow) (fastflow.Usage, bool) {
+// hash tells keys apart.
+func (p *Path) hash(k key) uint64 {
+	return maphash.Bytes(p.seed, unsafe.Slice((*byte)(unsafe.Pointer(&k)), unsafe.Sizeof(k)))
+}
+
+// Usage says what the program has forwarded of f; false: f is not admitted. It costs no system call.
+func (p *Path) Usage(f fastflow.Flow) (u fastflow.Usage, ok bool) {
 	if p == nil {
-		return fastflow.Usage{}, false
+		return u, false
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_, a, ok := p.find(f)
-	if !ok {
-		return fastflow.Usage{}, false
+	_, at := p.find(f)
+	if at == nil {
+		return u, false
 	}
-	return p.usage(a.id)
+	return usageOf(at, monotonic()), true
 }
 
 // Leave has the datagrams of f come to user space from now on. What was counted stays until
@@ -168,8 +175,8 @@ func (p *Path) Leave(f fastflow.Flow) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if k, _, ok := p.find(f); ok {
-		p.leave(k)
+	if k, at := p.find(f); at != nil {
+		p.leave(k, at)
 	}
 }
 
@@ -181,21 +188,28 @@ func (p *Path) Remove(f fastflow.Flow) (u fastflow.Usage, ok bool) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	k, a, ok := p.find(f)
-	if !ok {
+	k, at := p.find(f)
+	if at == nil {
 		return u, false
 	}
-	p.leave(k)
-	u, ok = p.usage(a.id)
+	p.leave(k, at)
+	u = usageOf(at, monotonic())
 	p.drop(k)
-	return u, ok
+	return u, true
 }
 
-// find finds f, and not another flow of the same client and dst. The caller holds mu.
-func (p *Path) find(f fastflow.Flow) (k forth, a admitted, ok bool) {
-	k = forth(keyOf(f.Client, f.Dst))
-	a, ok = p.flows[k]
-	return k, a, ok && a.back == keyOf(f.Origin, f.Source) && p.objects != nil
+// find finds f, and not another flow of the same client and dst; at is nil if f is not admitted. The caller holds mu.
+func (p *Path) find(f fastflow.Flow) (k key, at *usage) {
+	if p.objects == nil { // closed
+		return k, nil
+	}
+	k = keyOf(f.Client, f.Dst)
+	a, ok := p.flows[p.hash(k)]
+	if !ok || a.back != uint32(p.hash(keyOf(f.Origin, f.Source))) {
+		return k, nil
+	}
+	at, _ = p.places.at(a.place) // it is mapped
+	return k, at
 }
 
 // Admitted is how many flows there are. Those are included whose generation is over.
@@ -208,43 +222,41 @@ func (p *Path) Admitted() int {
 	return len(p.flows)
 }
 
-// drop deletes all that the kernel has of a flow. The caller holds mu.
-func (p *Path) drop(k forth) {
-	p.leave(k)
-	_ = p.objects.Usage.Delete(p.flows[k].id) // if it is not there, so much the better
-	delete(p.flows, k)
+// drop deletes all that there is of a flow, if there is one. The caller holds mu.
+func (p *Path) drop(k key) {
+	a, ok := p.flows[p.hash(k)]
+	if !ok {
+		return
+	}
+	delete(p.flows, p.hash(k))
+	if at, err := p.places.at(a.place); err == nil {
+		p.leave(k, at)
+		p.places.give(at.Id)
+	}
 }
 
 // leave deletes the entries of a flow, the answers' only if no other flow has it. The caller holds mu.
-func (p *Path) leave(k forth) {
-	a, ok := p.flows[k]
-	if !ok || !a.entries || p.objects == nil {
+func (p *Path) leave(k key, at *usage) {
+	shares := at.State == sharing
+	if at.State == left {
 		return
 	}
-	a.entries = false
-	p.flows[k] = a
+	atomic.StoreUint32(&at.State, left)
 	var now entry
-	ours := p.objects.Flows.Lookup((*key)(&k), &now) != nil || now.Id == a.id // else the next process has admitted it
-	if ours {
-		_ = p.objects.Flows.Delete((*key)(&k))
+	if p.objects.Flows.Lookup(&k, &now) != nil || now.Id != at.Id { // the next process has admitted it
+		return
 	}
-	if a.shares {
-		p.shared[a.back]--
-		ours = ours && p.shared[a.back] == 0
-		if p.shared[a.back] == 0 {
-			delete(p.shared, a.back)
-		}
-	}
-	if ours {
-		_ = p.objects.Flows.Delete(&a.back)
-	}
+	_ = p.objects.Flows.Delete(&k)
+	p.removeBack(reversed(now.To), shares)
 }
 
-// usage reads what was counted under id.
-func (p *Path) usage(id uint64) (u fastflow.Usage, ok bool) {
-	var counted bpf.FastFlowUsage
-	if err := p.objects.Usage.Lookup(id, &counted); err != nil {
-		return u, false
+// removeBack deletes the entry of answers, if no other flow has it. The caller holds mu.
+func (p *Path) removeBack(back key, shares bool) {
+	if shares {
+		if p.shared[back]--; p.shared[back] > 0 {
+			return
+		}
+		delete(p.shared, back)
 	}
-	return usageOf(&counted, monotonic()), true
+	_ = p.objects.Flows.Delete(&back)
 }

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime"
 	"testing"
 	"time"
 
@@ -86,10 +87,16 @@ func (r *rig) empty(p *Path) {
 	r.t.Helper()
 	flows, err := readAll[key, entry](p.objects.Flows)
 	r.check(err)
-	usage, err := readAll[uint64, [6]uint64](p.objects.Usage)
-	r.check(err)
-	if len(flows)+len(usage)+len(p.flows)+len(p.shared) > 0 {
-		r.t.Errorf("left: %d entries, %d counters, %d flows, %d shared", len(flows), len(usage), len(p.flows), len(p.shared))
+	used := 0
+	var at usage
+	for place := range uint32(16) { // the first ones are taken first
+		r.check(p.objects.Usage.Lookup(place, &at))
+		if at.State != unused {
+			used++
+		}
+	}
+	if len(flows)+used+len(p.flows)+len(p.shared) > 0 {
+		r.t.Errorf("left: %d entries, %d places, %d flows, %d shared", len(flows), used, len(p.flows), len(p.shared))
 	}
 }
 
@@ -176,4 +183,36 @@ func TestOtherFlow(t *testing.T) {
 	r.exchange(client, origin, now, true)
 	p.Remove(now)
 	r.empty(p)
+}
+
+// TestMemoryInProcess: what this package keeps of a flow.
+func TestMemoryInProcess(t *testing.T) {
+	const n = 4000
+	r := newRig(t)
+	p := r.open()
+	f := ends["IPv4"]
+	f.Idle = time.Hour
+	admit := func(i int) {
+		f.Client = netip.AddrPortFrom(f.Client.Addr(), uint16(10000+i))
+		f.Source = netip.AddrPortFrom(f.Source.Addr(), uint16(10000+i))
+		r.check(p.Admit(f))
+	}
+	admit(n) // asks for the routes, and maps memory
+	before := inUse()
+	for i := range n {
+		admit(i)
+	}
+	each := int(inUse()-before) / n
+	runtime.KeepAlive(p)
+	t.Logf("%d bytes a flow", each)
+	if each > 48 {
+		t.Error("that is too much")
+	}
+}
+
+func inUse() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }

@@ -60,10 +60,6 @@ func fill(t testing.TB, o *Objects, m *model) {
 	for k := range all {
 		_ = o.Flows.Delete(&k)
 	}
-	counted, _ := readAll[uint64, bpf.FastFlowUsage](o.Usage)
-	for id := range counted {
-		_ = o.Usage.Delete(id)
-	}
 	if err == nil {
 		err = o.Generation.Put(uint32(0), m.generation)
 	}
@@ -78,7 +74,7 @@ func fill(t testing.TB, o *Objects, m *model) {
 			err = o.Flows.Put(&e.back, &e.toClient)
 		}
 		if err == nil {
-			err = o.Usage.Put(f.id, &bpf.FastFlowUsage{Last: monotonic() - f.quiet})
+			err = o.Usage.Put(uint32(f.id%maxFlows), &bpf.FastFlowUsage{Id: f.id, Last: monotonic() - f.quiet})
 		}
 	}
 	if err != nil {
@@ -154,7 +150,7 @@ func usages(t *testing.T, o *Objects, m *model) map[uint64]bpf.FastFlowUsage {
 	all := map[uint64]bpf.FastFlowUsage{}
 	for _, f := range m.flows {
 		var u bpf.FastFlowUsage
-		if err := o.Usage.Lookup(f.id, &u); err != nil {
+		if err := o.Usage.Lookup(uint32(f.id%maxFlows), &u); err != nil {
 			t.Fatal(err)
 		}
 		all[f.id] = u

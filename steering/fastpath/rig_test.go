@@ -22,7 +22,7 @@ import (
 //	client 10.1.0.2 -- c0 (edge) o0 -- 10.2.0.2 origin
 //	       fd01::2                      fd02::2
 type rig struct {
-	t              *testing.T
+	t              testing.TB
 	edge           netns.NsHandle
 	client, origin netns.NsHandle
 }
@@ -31,7 +31,7 @@ var (
 	dst4, dst6 = netip.MustParseAddr("203.0.113.5"), netip.MustParseAddr("2001:db8::5")
 )
 
-func newRig(t *testing.T) *rig {
+func newRig(t testing.TB) *rig {
 	t.Helper()
 	netnstest.InNamespace(t)
 	r := &rig{t: t}

@@ -20,12 +20,13 @@ type Job struct {
 
 	Conns  int  // TCP: at once
 	Count  int  // what is to be done, where it is not done for a time
+	Shared bool // the proxy has no socket for each
 	Upload bool // bulk TCP: from the client
 
 	Flows  int // UDP
-	Size   int // bytes of a datagram
+	Size   int // bytes of a datagram, or of a question of round trips; 0: the least
 	Train  int // datagrams that are handed to the kernel at once, by UDP_SEGMENT
-	Greet  int // of bulk: questions and answers that the flow begins with
+	Greet  int // of bulk and idle flows: questions and answers that a flow begins with
 	Window int // datagrams of a single flow on their way at once
 	Rate   int // datagrams a second
 	Flood  int // datagrams a second of somebody else, from one address and port
@@ -63,6 +64,7 @@ var kinds = map[string]func(Job) (Result, error){
 	"udp-paced": udpPaced,
 	"udp-bulk":  udpBulk,
 	"udp-flows": udpFlows,
+	"udp-idle":  udpIdle,
 }
 
 // Run does a job, once the way to the origin is open.

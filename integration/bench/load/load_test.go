@@ -76,6 +76,18 @@ func TestTrains(t *testing.T) {
 	}
 }
 
+func TestPayloadAt(t *testing.T) {
+	for want, datagram := range map[int][]byte{
+		0:         {quiet, 1},
+		v2Header:  append([]byte(v2Signature), 0x21, 0x12, 0, 12),
+		sppHeader: {0x56, 0xec, 0},
+	} {
+		if got := payloadAt(datagram); got != want {
+			t.Errorf("%x: %d, want %d", datagram, got, want)
+		}
+	}
+}
+
 // own is the address of a socket's own.
 func own(t *testing.T, s *socket) netip.AddrPort {
 	t.Helper()

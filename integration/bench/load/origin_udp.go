@@ -37,7 +37,7 @@ func echoDatagrams(address netip.Addr, counted *counter) error {
 
 func (s *socket) echo(counted *counter) {
 	for m := range s.read {
-		if len(m.bytes) > 0 && m.bytes[0] == quiet {
+		if at := payloadAt(m.bytes); len(m.bytes) > at && m.bytes[at] == quiet {
 			counted.Add(int64((len(m.bytes) + m.size - 1) / m.size))
 			continue
 		}
@@ -51,6 +51,22 @@ func (s *socket) echo(counted *counter) {
 	}
 	s.flush()
 }
+
+// payloadAt is where the payload of a datagram begins that may have a header.
+func payloadAt(b []byte) int {
+	switch {
+	case bytes.HasPrefix(b, v2Signature):
+		return v2Header
+	case bytes.HasPrefix(b, sppMagic):
+		return sppHeader
+	}
+	return 0
+}
+
+// sppMagic begins a header of the Simple Proxy Protocol, which has sppHeader bytes.
+var sppMagic = []byte{0x56, 0xec}
+
+const sppHeader = 38
 
 // v2Signature begins a PROXY v2 header, which has v2Header bytes before a datagram over IPv4 without
 // TLVs.

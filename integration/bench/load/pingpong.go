@@ -23,7 +23,7 @@ func pingPong(job Job) (Result, error) {
 			return
 		}
 		defer p.close()
-		r := rally{poller: p, tally: t, sent: make(map[int]time.Time)}
+		r := rally{poller: p, tally: t, sent: make(map[int]time.Time), buf: make([]byte, max(job.Size, askSize)), short: make(map[int]int)}
 		for c := i; c < len(conns); c += workers {
 			r.serve(conns[c])
 		}
@@ -39,8 +39,9 @@ func pingPong(job Job) (Result, error) {
 type rally struct {
 	*poller
 	*tally
-	sent map[int]time.Time // when each conn asked
-	buf  [askSize]byte
+	sent  map[int]time.Time // when each conn asked
+	short map[int]int       // bytes of an answer that has not come whole
+	buf   []byte            // a question, and its answer
 }
 
 // serve begins with the first question of a conn.
@@ -52,19 +53,25 @@ func (r *rally) serve(fd int) {
 // ask notes the time: a conn has one question under way.
 func (r *rally) ask(fd int) {
 	r.sent[fd] = time.Now()
-	transmit(fd, r.buf[:])
+	transmit(fd, r.buf)
 }
 
 // answer counts a whole answer and asks again. A conn that fails asks no more, so a proxy that closes conns loses
 // operations.
 func (r *rally) answer(fd int, m *window) {
-	if n, err := receive(fd, r.buf[:]); n != askSize {
-		if err != unix.EAGAIN { // closed, or half an answer
+	n, err := receive(fd, r.buf[r.short[fd]:])
+	switch whole := r.short[fd] + n; {
+	case n <= 0:
+		if err != unix.EAGAIN { // closed
 			r.failed.Add(1)
 			unix.EpollCtl(r.fd, unix.EPOLL_CTL_DEL, fd, nil)
 		}
 		return
+	case whole < len(r.buf):
+		r.short[fd] = whole
+		return
 	}
+	delete(r.short, fd)
 	r.ops.Add(1)
 	if m.open.Load() {
 		r.latencies = append(r.latencies, time.Since(r.sent[fd]))
