@@ -7,97 +7,78 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
-// leaseTime is more than a lease of a push lives on, on a slow machine.
-const leaseTime = 2 * time.Minute
-
 // TestPush: a good table ends on all hosts; one that a host refuses, and one whose origins refuse all conns, stop on
-// one host and are gone by themselves; so is that of a push that was killed. The other hosts serve on, and so do all while the etcd is away.
+// one host and are gone by themselves; so is that of a push that was killed. The other hosts serve on, and so do all
+// while the etcd is away.
 func TestPush(t *testing.T) {
 	t.Parallel()
-	whole, r := t, newFleetRig(t, 3)
-	for _, port := range []string{":80", ":81"} {
-		r.origin.both(t, fleetOrigin+port, named("origin"))
+	whole, r := t, newTableRig(t, 3)
+	for _, port := range []string{":4000", ":4001"} {
+		r.center.both(t, fleetOrigin+port, named("origin"))
 	}
-	for _, e := range r.edges {
-		r.startEdge(t, e, "")
+	for n := range r.edges {
+		r.launch(t, n, "")
 	}
 	eventually(t, "all hosts report", func() bool { return len(r.fleet(t).Hosts) == 3 })
 
-	first := r.push(t, r.file(t, plainRoute("80")), "--hold", "0s")
-	if status := first.waitFor(t, leaseTime); status != 0 {
-		t.Fatal("the first table did not come into service")
-	}
+	r.ends(t, r.push(t, fleetTable(4000), "--hold", "0s"), 0)
 	old := r.fleet(t).Table
 	r.settled(t, old)
 	var loads []*fleetLoad
-	for _, e := range r.edges {
-		loads = append(loads, e.startLoad(t))
+	for n := range r.edges {
+		loads = append(loads, r.startLoad(t, n))
 	}
 
 	t.Run("refused", func(t *testing.T) {
-		p := r.push(t, r.file(t, plainRoute("80")+"[route.mine]\nprotocol = \"tcp\"\nprefixes = [\"10.9.0.0/16\"]\norigins = [\"10.0.0.5:80\"]\n"), "--hold", "1h")
-		if status := p.waitFor(t, leaseTime); status != 1 {
-			t.Errorf("exit status %d", status)
-		}
+		p := r.push(t, fleetTable(4000)+cutOff, "--hold", "1h")
+		r.ends(t, p, 1)
 		p.expect(t, "stage 1/3 (1): ", " refused the table: ")
 		r.settled(t, old)
 	})
 	t.Run("origins refuse all", func(t *testing.T) {
-		p := r.push(t, r.file(t, plainRoute("82")), "--hold", "1h")
+		p := r.push(t, fleetTable(4002), "--hold", "1h")
 		victim := r.victim(t, p)
-		if status := p.waitFor(t, leaseTime); status != 1 {
-			t.Errorf("exit status %d", status)
-		}
+		r.ends(t, p, 1)
 		p.expect(t, "stage 1/3 (1): "+victim+" ", " conns failed, ", " in comparison")
 		p.expect(t, "all hosts are back on table "+old[:12])
 		r.settled(t, old)
-		for i, e := range r.edges {
-			if failed := loads[i].failed.Load(); (failed > 0) != (e.name == victim) {
-				t.Errorf("%d conns of %s failed", failed, e.name)
+		for n, edge := range r.edges {
+			if failed := loads[n].failed.Load(); (failed > 0) != (edge.Name == victim) {
+				t.Errorf("%d conns of %s failed", failed, edge.Name)
 			}
 		}
 	})
 	t.Run("killed", func(t *testing.T) {
-		p := r.push(t, r.file(t, plainRoute("81")), "--hold", "1h")
+		p := r.push(t, fleetTable(4001), "--hold", "1h")
 		r.victim(t, p)
-		second := r.push(t, r.file(t, plainRoute("80")))
-		if status := second.waitFor(t, leaseTime); status != 1 {
-			t.Errorf("exit status %d of a second push", status)
-		}
+		second := r.push(t, fleetTable(4000))
+		r.ends(t, second, 1)
 		second.expect(t, "a push of ", " runs since ")
 		p.signal(t, syscall.SIGKILL)
 		r.settled(t, old)
 	})
 	t.Run("interrupted", func(t *testing.T) {
-		p := r.push(t, r.file(t, plainRoute("81")), "--hold", "1h")
+		p := r.push(t, fleetTable(4001), "--hold", "1h")
 		r.victim(t, p)
 		p.signal(t, syscall.SIGINT)
-		if status := p.waitFor(t, leaseTime); status != 1 {
-			t.Errorf("exit status %d", status)
-		}
+		r.ends(t, p, 1)
 		p.expect(t, "the push was interrupted")
 		r.settled(t, old)
 	})
 	t.Run("nobody reads", func(t *testing.T) {
-		cmd := exec.Command("bash", "-o", "pipefail", "-c", fmt.Sprintf("%s push -c %s --hold 1h | head -n 1", program, r.file(t, plainRoute("81"))))
-		if status := r.store.spawn(t, cmd).waitFor(t, leaseTime); status != 1 {
-			t.Errorf("exit status %d", status)
-		}
+		cmd := fmt.Sprintf("%s push -c %s --hold 1h | head -n 1", program, r.pushed(t, fleetTable(4001)))
+		r.ends(t, r.center.spawn(t, exec.Command("bash", "-o", "pipefail", "-c", cmd)), 1)
 		r.settled(t, old)
 	})
 	t.Run("good", func(t *testing.T) {
-		before := loads[0].failed.Load() + loads[1].failed.Load() + loads[2].failed.Load()
-		p := r.push(t, r.file(t, plainRoute("81")), "--hold", "4s", "--json")
+		before := failures(loads)
+		p := r.push(t, fleetTable(4001), "--hold", "4s", "--json")
 		p.expect(t, `"event":"serves"`)
-		r.etcd.signal(t, syscall.SIGKILL) // what goes on meanwhile is decided afterwards
-		r.etcd.wait(t)
-		r.startStore(whole)
-		if status := p.waitFor(t, leaseTime); status != 0 {
-			t.Errorf("exit status %d", status)
-		}
+		r.etcd.kill(t) // what happens meanwhile is judged afterwards
+		r.etcd.start(whole)
+		r.ends(t, p, 0)
 		events := map[string]int{}
 		for line := range strings.Lines(p.String()) {
 			var e struct{ Event string }
@@ -114,36 +95,12 @@ func TestPush(t *testing.T) {
 			t.Errorf("%+v", f)
 		}
 		r.settled(t, f.Table)
-		if after := loads[0].failed.Load() + loads[1].failed.Load() + loads[2].failed.Load(); after != before {
+		if after := failures(loads); after != before {
 			t.Errorf("%d conns failed", after-before)
 		}
 	})
 	t.Run("back", func(t *testing.T) {
-		p := r.push(t, r.file(t, plainRoute("81")), "--back")
-		if status := p.waitFor(t, leaseTime); status != 0 {
-			t.Errorf("exit status %d", status)
-		}
+		r.ends(t, r.push(t, fleetTable(4001), "--back"), 0)
 		r.settled(t, old)
 	})
-}
-
-// victim waits for the first host of a push to serve its table, and names it.
-func (r *fleetRig) victim(t *testing.T, p *process) string {
-	t.Helper()
-	line := p.expect(t, "stage 1/3 (1): ", ": serves ")
-	_, host, _ := strings.Cut(line, "stage 1/3 (1): ")
-	host, _, _ = strings.Cut(host, ":")
-	return host
-}
-
-// settled waits until all hosts serve a table, are ready, and nothing differs.
-func (r *fleetRig) settled(t *testing.T, table string) {
-	t.Helper()
-	var f fleetReport
-	for end := time.Now().Add(leaseTime); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
-		if f = r.fleet(t); f.serving(table) == len(r.edges) && f.Differ == 0 && f.Push == nil {
-			return
-		}
-	}
-	t.Fatalf("not all hosts serve %.12s: %+v", table, f)
 }
