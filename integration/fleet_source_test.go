@@ -251,3 +251,31 @@ func TestFleetNoSpace(t *testing.T) {
 		t.Errorf("an etcd that can be read is not taken to be there:\n%s", p.statusJSON(t))
 	}
 }
+
+// TestFleetTableKills: a host that dies of a table twice serves the one before, says so, and takes the next one.
+func TestFleetTableKills(t *testing.T) {
+	t.Parallel()
+	r := newTableRig(t, 1)
+	r.center.both(t, fleetOrigin+":4000", named("good"))
+	run := faulty(t, "STATE_DIRECTORY="+r.states[0])
+	p := r.edges[0].launchAs(t, run, r.etcd.hostFile("edge1"))
+	p.expect(t, "msg=serving")
+	good := fleetTable(4000)
+	r.takes(t, 0, r.etcd.push(t, good))
+	eventually(t, "the table lasts", func() bool { return p.guardStatus(t).Lasted != "" })
+	bad := r.etcd.push(t, strings.ReplaceAll(good, "route.a", "route.panics"))
+	p.wait(t)
+	second := r.edges[0].spawn(t, run(p.file))
+	second.wait(t)
+	second.expect(t, "panic: a key that panics")
+	p.process = r.edges[0].spawn(t, run(p.file))
+	p.expect(t, "table refused", "anyport has died with this table")
+	eventually(t, "the host reports why it has not taken the table", func() bool {
+		report := r.etcd.report(t, "edge1")
+		return report.ErrorTable == bad && strings.Contains(report.LastError, "has died") && report.Table == hashOf(good)
+	})
+	if got := r.asks(0, "192.0.2.7"); got != "good" {
+		t.Errorf("a conn got %q", got)
+	}
+	r.takes(t, 0, r.etcd.push(t, good+"# mended\n"))
+}

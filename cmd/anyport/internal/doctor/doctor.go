@@ -65,6 +65,7 @@ var checks = []struct {
 	{"conntrack", checkConntrack},
 	{"clock", checkClock},
 	{"knock", checkKnock},
+	{"fleet_source", checkSource},
 	{"fast_path", checkFastPath},
 }
 

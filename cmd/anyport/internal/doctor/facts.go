@@ -54,6 +54,9 @@ type Facts struct {
 
 	KeysErr error // what is wrong with the keys of knocks
 
+	SourceErr   error    // why the source of [fleet] gives no table
+	SourceFiles []string // of [fleet], that steering.user cannot read
+
 	ClockSynced bool // somebody keeps the clock of this host right, as adjtimex(2) says
 
 	Diverts   []Rule // rules that match packets which have a socket

@@ -45,7 +45,8 @@ var gatherers = []struct {
 	{readRules, []string{"tproxy", "tproxy_leftovers", "dnat"}},
 	{readMarkRules, []string{"tproxy_leftovers"}},
 	{readClock, []string{"clock"}},
-	{readKeys, nil}, // checkKnock judges the error
+	{readKeys, nil},  // checkKnock judges the error
+	{askSource, nil}, // checkSource judges the error
 	{readFastPath, []string{"fast_path"}},
 }
 

@@ -198,3 +198,12 @@ func (s *Store) copyState() fleet.State {
 	}
 	return state
 }
+
+// ExpireAll ends all leases.
+func (s *Store) ExpireAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id := range s.leases {
+		s.expire(id)
+	}
+}
