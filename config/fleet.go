@@ -121,6 +121,12 @@ func checkFleet(rep *report, cfg *Config) {
 	case f.HasPeers() && f.Key == "":
 		rep.add("", "fleet.peers", `needs what peers prove themselves with: write key = "/etc/anyport/fleet.key" in [fleet]`)
 	}
+	for _, peer := range f.Peers {
+		if peer.Is4() != f.Peers[0].Is4() {
+			rep.add("", "fleet.peers", "%s and %s are of two families: write the addresses that all hosts have on the backplane, IPv4 or IPv6", f.Peers[0], peer)
+			break
+		}
+	}
 	switch {
 	case f.SourceCertKey != "" && f.SourceCert == "":
 		rep.add("", "fleet.source_cert_key", "needs its certificate: write source_cert = in [fleet]")

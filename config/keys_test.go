@@ -47,7 +47,7 @@ var sectionCases = []keyCase{
 	{key: "log.access_progress", other: `"10m"`, old: `"0s"`, new: `"10m0s"`, bad: `"10ms"`, allowed: `"1s" to "8760h"`},
 	{key: "fleet.source", other: `"https://10.9.0.9/table"`, old: `""`, new: `"https://10.9.0.9/table"`, bad: `"http://10.9.0.9/table"`, allowed: `write "etcd://HOST:PORT/PREFIX", "https://HOST/PATH", or ""`},
 	{key: "fleet.host", other: `"edge1"`, old: `""`, new: `"edge1"`, bad: `"edge/1"`, allowed: `or "" for the hostname`},
-	{key: "fleet.peers", other: `["10.9.0.2", "fd00::2"]`, old: `[]`, new: `["10.9.0.2", "fd00::2"]`, bad: `["10.9.0.2", "fe80::1"]`, caret: `"fe80::1"`, allowed: "write the unicast address", base: "device = \"eth1\"\nkey = \"/etc/anyport/fleet.key\""},
+	{key: "fleet.peers", other: `["10.9.0.2", "10.9.0.3"]`, old: `[]`, new: `["10.9.0.2", "10.9.0.3"]`, bad: `["10.9.0.2", "fe80::1"]`, caret: `"fe80::1"`, allowed: "write the unicast address", base: "device = \"eth1\"\nkey = \"/etc/anyport/fleet.key\""},
 	{key: "fleet.device", other: `"eth1"`, old: `""`, new: `"eth1"`, bad: `"a b"`, allowed: `write one of "ip link"`},
 	{key: "fleet.key", other: `"/etc/anyport/fleet.key"`, old: `""`, new: `"/etc/anyport/fleet.key"`, bad: `"key"`, allowed: "begin it with a slash"},
 	{key: "fleet.source_ca", other: `"/etc/x"`, old: `""`, new: `"/etc/x"`, bad: `"x"`, allowed: "begin it with a slash", base: "source = \"https://a/b\""},

@@ -102,7 +102,7 @@ func everyKeyWant(path string) *Config {
 		Admin:    Admin{HTTP: "127.0.0.1:9765", HTTPHosts: []string{"edge1.example.com"}, HTTPWrites: true},
 		Log:      Log{Level: slog.LevelWarn, Format: "json", Access: "stderr", AccessSample: 50, AccessProgress: 10 * time.Minute},
 		Knock:    Doorbell{Port: 7, Keys: "/etc/anyport/knock.keys"},
-		Fleet: Fleet{Source: "etcd://10.9.0.9:2379/anyport", Host: "edge1", Peers: []netip.Addr{addr("10.9.0.2"), addr("fd00::2")}, Device: "eth1", Key: "/etc/anyport/fleet.key",
+		Fleet: Fleet{Source: "etcd://10.9.0.9:2379/anyport", Host: "edge1", Peers: []netip.Addr{addr("10.9.0.2"), addr("10.9.0.3")}, Device: "eth1", Key: "/etc/anyport/fleet.key",
 			SourceCA: "/etc/anyport/source-ca.pem", SourceCert: "/etc/anyport/source.pem", SourceCertKey: "/etc/anyport/source.key", SourceCredentials: "/etc/anyport/source.user"},
 		Announce: Announce{Table: 179, Metric: 50, MinHosts: 2},
 		Routes: []*Route{{

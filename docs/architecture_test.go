@@ -18,15 +18,16 @@ const architecture = "ARCHITECTURE.md"
 // walks are the headings of ARCHITECTURE.md with a table of functions, and how many a
 // reader may have to open to follow one.
 var walks = map[string]int{
-	"Walk: a TCP conn":                          5,
-	"A datagram that begins a flow":             8,
-	"A datagram of a live flow":                 4,
-	"Walk: a packet from an origin to a client": 4,
-	"Walk: a reload":                            6,
-	"Walk: import of rules":                     8,
-	"Walk: a name has other addresses":          6,
-	"Walk: the hours of a route":                5,
-	"Walk: an upgrade":                          8,
+	"Walk: a TCP conn":                               5,
+	"A datagram that begins a flow":                  8,
+	"A datagram of a live flow":                      4,
+	"Walk: a packet from an origin to a client":      4,
+	"Walk: a packet of a conn that another host has": 6,
+	"Walk: a reload":                                 6,
+	"Walk: import of rules":                          8,
+	"Walk: a name has other addresses":               6,
+	"Walk: the hours of a route":                     5,
+	"Walk: an upgrade":                               8,
 }
 
 // TestWalks: each function of these tables is in the file that stands beside it.

@@ -23,6 +23,7 @@
 //	                 the life of a process, from the start to the next one
 //	storm_, sweep_, options_, suites_
 //	                 reloads under load; all ports; options combined; Go's own tests
+//	peers_           hosts that take packets for each other, behind a router that hashes
 //	privileges_, leak_, docs_
 //	                 capabilities; files left open; the documents' files and commands
 //	rig_, main_      no tests: hosts, processes, origins and anyport, for the tests

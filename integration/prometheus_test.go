@@ -94,7 +94,7 @@ func TestPrometheus(t *testing.T) {
 		t.Fatal(err)
 	}
 	etcd := r.edge.startEtcd(t, "127.0.0.1")
-	p := r.edge.serveWith(t, "http = \"127.0.0.1:9765\"\n"+"[announce]\ntable = 179\n"+etcd.hostFile("edge1"))
+	p := r.edge.serveWith(t, "http = \"127.0.0.1:9765\"\n"+"[announce]\ntable = 179\n"+etcd.hostFile("edge1")+fmt.Sprintf("peers = [\"10.0.0.9\"]\ndevice = \"origin0\"\nkey = %q\n", newPeerKey(t)))
 	etcd.push(t, scrapedFile)
 	p.expect(t, "table taken from the source")
 	s := r.edge.startPrometheus(t)

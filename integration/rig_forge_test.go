@@ -78,7 +78,10 @@ func forgedDatagram(from, to netip.AddrPort, payload string) []byte {
 
 // forgedSYN is an IPv4 packet with a TCP SYN in it. The kernel writes the checksum of the
 // first header.
-func forgedSYN(from, to netip.AddrPort) []byte {
+func forgedSYN(from, to netip.AddrPort) []byte { return forgedSegment(from, to, 0x02) }
+
+// forgedSegment is an IPv4 packet with a TCP segment without data in it, with these flags.
+func forgedSegment(from, to netip.AddrPort, flags byte) []byte {
 	source, dst := from.Addr().As4(), to.Addr().As4()
 	p := make([]byte, 40)
 	p[0], p[8], p[9] = 0x45, 64, unix.IPPROTO_TCP
@@ -87,7 +90,7 @@ func forgedSYN(from, to netip.AddrPort) []byte {
 	segment := p[20:]
 	binary.BigEndian.PutUint16(segment, from.Port())
 	binary.BigEndian.PutUint16(segment[2:], to.Port())
-	segment[12], segment[13] = 5<<4, 0x02 // five words, SYN
+	segment[12], segment[13] = 5<<4, flags // five words
 	binary.BigEndian.PutUint16(segment[14:], 65535)
 	sum := uint32(unix.IPPROTO_TCP + len(segment))
 	for i := 12; i < len(p); i += 2 {

@@ -171,6 +171,16 @@ type status struct {
 		Restored  int `json:"routes_restored"`
 	}
 	Routes []routeStatus
+	Peers  struct {
+		Off     string
+		Segment int
+		Peers   []struct {
+			Address string
+			Alive   bool
+			Wrong   uint64 `json:"wrong_tags"`
+		}
+		Packets, Conns map[string]uint64
+	}
 }
 
 type routeStatus struct {

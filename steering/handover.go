@@ -53,6 +53,7 @@ func (s *Steering) Handover() Inheritance {
 	}
 	in.addHook(s.hook, "")
 	in.addFast(s.fast.Descriptors(), "")
+	in.addFleet(s.fleet.Descriptors(), "")
 	if fd, ok := s.routes.TUNFD(); ok {
 		in[fdTUN] = fd
 	}

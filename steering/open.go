@@ -41,7 +41,7 @@ func Inherit(cfg *config.Config, table *table.Table, in Inheritance, log *slog.L
 	if err := errors.Join(s.open(cfg, table, in), in.Close()); err != nil {
 		s.returning.installed = s.returning.installed && !giverLives
 		if giverLives {
-			err = errors.Join(err, s.fast.Release())
+			err = errors.Join(err, s.fleet.Release(), s.fast.Release())
 		}
 		return nil, errors.Join(err, s.Close())
 	}
@@ -85,6 +85,7 @@ func (s *Steering) open(cfg *config.Config, table *table.Table, in Inheritance) 
 	}
 	s.openServices(in)
 	s.openFastPath(in)
+	s.openFleet(cfg, in)
 	if err := s.drawKnockSecret(); err != nil {
 		return fmt.Errorf("draw the secret of knocks: %w", err)
 	}

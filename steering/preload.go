@@ -8,6 +8,7 @@ import (
 
 	"anyport/bpf"
 	"anyport/steering/fastpath"
+	"anyport/steering/fleet"
 	"anyport/steering/program"
 	"anyport/steering/services"
 	"anyport/steering/table"
@@ -24,6 +25,7 @@ type Preloaded struct {
 	returning *ebpf.Program // mark_returning, with the maps of loaded
 	hook      *services.Hook
 	fast      *fastpath.Objects // nil: this kernel has no fast path
+	fleet     *fleet.Objects    // nil: nor can it send on conns of other hosts
 }
 
 // fdPreloaded begins the names of its descriptors. The word is part of the protocol between
@@ -61,6 +63,7 @@ func Preload(serving uint32) (*Preloaded, error) {
 	}
 	p.hook, _ = services.LoadHook(objects.LocalSockets) // without it the next process polls
 	p.fast, _ = fastpath.Load()                         // without it user space forwards all flows
+	p.fleet, _ = fleet.Load(servedMaps(&objects.SteerMaps))
 	return p, nil
 }
 
@@ -73,6 +76,7 @@ func (s *Preloaded) Handover() Inheritance {
 		in[fdPreloaded+fdReturning] = s.returning.FD()
 		in.addHook(s.hook, fdPreloaded)
 		in.addFast(s.fast.Descriptors(), fdPreloaded)
+		in.addFleet(s.fleet.Descriptors(), fdPreloaded)
 	}
 	return in
 }
@@ -82,7 +86,7 @@ func (s *Preloaded) Close() error {
 	if s == nil {
 		return nil
 	}
-	return errors.Join(s.returning.Close(), s.hook.Close(), s.fast.Close(), s.loaded.Close())
+	return errors.Join(s.returning.Close(), s.hook.Close(), s.fast.Close(), s.fleet.Close(), s.loaded.Close())
 }
 
 // replaceProgram prepares a program of this build in place of the attached one, which is of another

@@ -15,6 +15,7 @@ import (
 
 	"anyport/bpf"
 	"anyport/steering/fastpath"
+	"anyport/steering/fleet"
 	"anyport/steering/internal/tabletest"
 	"anyport/steering/netnstest"
 	"anyport/steering/program"
@@ -228,7 +229,11 @@ func newPreloaded(t *testing.T) *Preloaded {
 	if err != nil {
 		t.Fatal(err)
 	}
-	loaded := &Preloaded{e, returning, hook, fast}
+	peers, err := fleet.Load(servedMaps(&objects.SteerMaps))
+	if err != nil {
+		t.Fatal(err)
+	}
+	loaded := &Preloaded{e, returning, hook, fast, peers}
 	t.Cleanup(func() { loaded.Close() })
 	return loaded
 }

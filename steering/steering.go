@@ -16,6 +16,7 @@ import (
 	"anyport/bpf"
 	"anyport/config"
 	"anyport/steering/fastpath"
+	"anyport/steering/fleet"
 	"anyport/steering/host"
 	"anyport/steering/instances"
 	"anyport/steering/pins"
@@ -39,6 +40,8 @@ type Steering struct {
 	returning       returnPath        // of what origins send to clients
 	fast            *fastpath.Path    // nil: see fastErr; it has mutexes of its own
 	fastErr         error             // why there is no fast path
+	fleet           *fleet.Fleet      // nil: see fleetErr; it has mutexes of its own
+	fleetErr        error             // why its programs are not loaded
 	services        *services.Watcher // of routes with action = "socket"; it has a mutex of its own
 	hook            *services.Hook    // its program, which belongs to it; nil: it could not be loaded
 	announcement    *instances.Announcement
@@ -104,7 +107,7 @@ func (s *Steering) Refuse(protocol config.Protocol) error {
 func (s *Steering) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return errors.Join(s.fast.Close(), s.pins.RemoveFast(), s.endReturnPath(), s.release(s.outlives))
+	return errors.Join(s.fleet.Close(), s.fast.Close(), s.pins.RemoveFast(), s.endReturnPath(), s.release(s.outlives))
 }
 
 // Release closes what this process has of the steering and removes nothing: after a
@@ -125,7 +128,7 @@ func (s *Steering) GiveBack() error {
 		return nil
 	}
 	s.unpins, s.outlives = s.pins != nil, false
-	fastErr := s.fast.Close()
+	fastErr := errors.Join(s.fleet.Close(), s.fast.Close())
 	standIns := s.withdraw(servingSlots...)
 	return errors.Join(fastErr, s.detach(false), closeStandIns(standIns))
 }
@@ -150,7 +153,7 @@ func (s *Steering) detach(keep bool) error {
 	if s.routes != nil {
 		errs = append(errs, s.routes.Close(keep))
 	}
-	errs = append(errs, s.returning.close(), s.fast.Release())
+	errs = append(errs, s.returning.close(), s.fleet.Release(), s.fast.Release())
 	if !keep && s.unpins {
 		errs = append(errs, s.pins.Remove())
 	}

@@ -31,6 +31,7 @@ type Status struct {
 	Guard GuardStatus `json:"crash_loop_guard"`
 	Left  []Left      `json:"left,omitempty"`
 
+	Peers    *PeersStatus    `json:"peers,omitempty"`    // if the file has peers in [fleet]
 	Announce *AnnounceStatus `json:"announce,omitempty"` // with announce.table
 
 	Resolver *ResolverStatus `json:"resolver,omitempty"` // if an origin is a DNS name

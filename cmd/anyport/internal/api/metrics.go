@@ -73,6 +73,11 @@ var (
 	doorsOpen     = metric("doors_open", "Clients that have opened the door by a knock, on routes where there is one.", "route")
 	knocks        = metric("knocks_total", "Authenticated knocks, by what became of them.", "verdict")
 
+	peerUp           = metric("peer_up", "1 while the other host of the fleet answers, and is asked about conns that are not here.", "peer")
+	peersOff         = metric("peers_off", "1 while [fleet] has peers and none is asked: see anyport status.")
+	peerWrongTags    = metric("peer_wrong_tags_total", "Packets from the address of a peer that another key has signed, or none.", "peer")
+	peerPackets      = metric("peer_packets_total", "Packets of conns of other hosts, by what became of them: asked (of all peers), straight (to the one that has the conn), taken (by this host, which has it), foreign (this host does not have it), given_up (nobody has it), shed (more than may be asked), too_long, unsent, forged.", "verdict")
+	peerConns        = metric("peer_conns_total", "Conns that peers speak about: learnt (a peer has it), told (this host has it), gone (the peer has it no more).", "verdict")
 	announced        = metric("announce_prefixes", "Prefixes by what was decided about them, with announce.table. A route stands for those that are announced, draining or kept.", "verdict")
 	announceFlaps    = metric("announce_flaps_total", "Withdrawals of this host's prefixes, or of a route's, because it was not ready.")
 	announceRestored = metric("announce_routes_restored_total", "Announced routes that other programs removed and anyport restored.")
@@ -188,6 +193,7 @@ func (e *exporter) process(s admin.Status) {
 	e.queues(receiveBuffer, receiveMost, s.Listeners.Receive)
 	e.counter(acceptLost, s.Listeners.AcceptOverflows)
 	e.knocks(s)
+	e.peers(s.Peers)
 	e.announce(s.Announce)
 	e.counter(scanPackets, s.Scans.Reported, "reported")
 	e.counter(scanPackets, s.Scans.Skipped, "skipped")
@@ -219,6 +225,24 @@ func (e *exporter) knocks(s admin.Status) {
 	}
 	for verdict, n := range sorted(s.Knocks) {
 		e.counter(knocks, n, verdict)
+	}
+}
+
+// peers exports how it stands with the other hosts of the fleet.
+func (e *exporter) peers(s *admin.PeersStatus) {
+	if s == nil {
+		return
+	}
+	e.flag(peersOff, s.Off != "")
+	for _, p := range s.Peers {
+		e.flag(peerUp, p.Alive, p.Address)
+		e.counter(peerWrongTags, p.WrongTags, p.Address)
+	}
+	for verdict, n := range sorted(s.Packets) {
+		e.counter(peerPackets, n, verdict)
+	}
+	for verdict, n := range sorted(s.Conns) {
+		e.counter(peerConns, n, verdict)
 	}
 }
 

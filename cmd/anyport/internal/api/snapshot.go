@@ -36,7 +36,7 @@ func snapshotOf(s admin.Status, now time.Time) admin.Snapshot {
 			r.Origins = r.Origins[:originsShown]
 		}
 	}
-	s.Doors, s.Resolver, s.Shadow = nil, nil, nil // not on the page, and as long as clients and names make them
+	s.Doors, s.Resolver, s.Shadow, s.Peers = nil, nil, nil, nil // not on the page, and as long as clients and names make them
 	snapshot.Status = s
 	return snapshot
 }

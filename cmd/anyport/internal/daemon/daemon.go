@@ -18,6 +18,7 @@ import (
 	"anyport/cmd/anyport/internal/fleet"
 	"anyport/cmd/anyport/internal/handover"
 	"anyport/cmd/anyport/internal/knock"
+	"anyport/cmd/anyport/internal/peers"
 	"anyport/cmd/anyport/internal/privileges"
 	"anyport/cmd/anyport/internal/slowfs"
 	"anyport/cmd/anyport/internal/socket"
@@ -133,6 +134,7 @@ type daemon struct {
 	slow        *slowfs.Worker // opens files that may be on a mount that hangs
 	systemFiles *slowfs.Worker // the same for /etc/hosts and /etc/resolv.conf
 
+	peers        peering             // what [fleet] peers wants, and what is in force
 	doorbell     doorbell            // from the event loops to answerKnocks
 	scans        scanSums            // of packets to ports that nobody serves
 	refusals     chan closedService  // from the event loops to refuseMirrored
@@ -167,6 +169,7 @@ type generation struct {
 	source   fleet.Hash // names the text of its routes; "": they are the file's, or there are none
 	table    *table.Table
 	keys     knock.Keys    // of authenticated knocks
+	peerKey  peers.Key     // of [fleet], if it has peers
 	shadowed []host.Shadow // listeners that get nothing more, as shadow_listeners allows
 	loaded   time.Time
 }
@@ -205,6 +208,9 @@ func (d *daemon) openRoutes() error {
 	if g.keys, err = d.readKeys(c); err != nil {
 		return err
 	}
+	if g.peerKey, err = d.readPeerKey(c); err != nil {
+		return err
+	}
 	d.openRaw()
 	if err := d.openAnnounce(); err != nil {
 		return err
@@ -233,6 +239,9 @@ func (d *daemon) openRoutes() error {
 	}
 	d.closers = append(d.closers, d.closeSteering, d.withdrawAnnounced) // the routes go first
 	d.openFastPath()
+	if d.before == nil { // else that one speaks with the peers: see awaitGo
+		d.usePeers(g)
+	}
 	d.traces = trace.NewHub(d.steering, d.proxy, d.log)
 	if d.before == nil { // else when that one counts no more new conns: see awaitGo
 		d.openSaved()

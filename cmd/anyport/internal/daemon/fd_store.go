@@ -24,7 +24,7 @@ func (d *daemon) storeFDs() {
 			}
 		}
 	}
-	held := d.steering.Handover()
+	held := d.steering.Handover().WithoutFleet()
 	if d.steering.Pinned() {
 		held = held.Sockets()
 	}

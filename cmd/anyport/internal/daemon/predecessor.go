@@ -72,6 +72,7 @@ func (d *daemon) awaitGo() error {
 	d.before = nil
 	d.opt.Guard.TakeOver()
 	d.openSaved()
+	d.usePeers(d.serving.Load())
 	return nil
 }
 

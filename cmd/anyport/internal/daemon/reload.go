@@ -246,6 +246,7 @@ func (d *daemon) replace(next *generation) (admin.Reloaded, error) {
 	trial.Keep(d.steering.Table())
 	d.serving.Store(next)
 	d.noteLoaded()
+	d.usePeers(next)
 	d.kernel.only(next.routeNames())
 	d.applyHours()
 	if err := d.setDrains(*d.drains.Load()); err != nil {

@@ -97,7 +97,10 @@ func (d *daemon) compileWith(old *generation, text, table []byte, guard *crashlo
 	if err != nil {
 		return nil, err
 	}
-	next.keys, err = d.readKeys(next.config)
+	if next.keys, err = d.readKeys(next.config); err != nil {
+		return nil, err
+	}
+	next.peerKey, err = d.readPeerKey(next.config)
 	return next, err
 }
 

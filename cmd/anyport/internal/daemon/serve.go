@@ -72,6 +72,7 @@ func (d *daemon) watch() {
 	watchers.Go(func() { d.refuseMirrored(ctx) })
 	watchers.Go(func() { d.answerKnocks(ctx) })
 	watchers.Go(func() { d.watchDoors(ctx) })
+	watchers.Go(func() { d.keepPeers(ctx) })
 	watchers.Go(func() { d.watchScans(ctx) })
 	watchers.Go(func() { d.watchFileLimit(ctx) })
 	watchers.Go(func() { d.keepAnnouncing(ctx) })

@@ -55,6 +55,7 @@ func (d *daemon) status() admin.Status {
 		Resolver:      resolverStatus(d.proxy.Resolving()),
 		Confirm:       d.confirmStatus(),
 		Scans:         d.scanStatus(),
+		Peers:         d.peerStatus(),
 		Doors:         d.doorStatus(time.Now()),
 		Knocks:        d.knockCounts(),
 		Guard:         d.guardStatus(),

@@ -67,6 +67,7 @@ var checks = []struct {
 	{"knock", checkKnock},
 	{"fleet_source", checkSource},
 	{"fast_path", checkFastPath},
+	{"peers", checkPeers},
 	{"announce", checkAnnounce},
 }
 

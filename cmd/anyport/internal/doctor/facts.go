@@ -9,6 +9,7 @@ import (
 	"anyport/config"
 	"anyport/steering"
 	"anyport/steering/capabilities"
+	"anyport/steering/fleet"
 	"anyport/steering/host"
 	"anyport/steering/program"
 	"anyport/steering/services"
@@ -57,8 +58,13 @@ type Facts struct {
 
 	KeysErr error // what is wrong with the keys of knocks
 
-	SourceErr   error    // why the source of [fleet] gives no table
-	SourceFiles []string // of [fleet], that steering.user cannot read
+	PeerKeyErr  error         // what is wrong with the key of [fleet]
+	PeerErr     error         // why this host has no address on the backplane
+	Backplane   fleet.Options // what [fleet] means here
+	BackMTU     int           // of the backplane
+	ClientMTU   int           // the largest of the other devices
+	SourceErr   error         // why the source of [fleet] gives no table
+	SourceFiles []string      // of [fleet], that steering.user cannot read
 
 	ClockSynced bool // somebody keeps the clock of this host right, as adjtimex(2) says
 

@@ -48,6 +48,7 @@ var gatherers = []struct {
 	{readKeys, nil},  // checkKnock judges the error
 	{askSource, nil}, // checkSource judges the error
 	{readFastPath, []string{"fast_path"}},
+	{readPeers, nil}, // checkPeers judges the errors
 	{readAnnounce, []string{"announce"}},
 }
 

@@ -4,12 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/base64"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
 	"strings"
+
+	"anyport/cmd/anyport/internal/secretfile"
 )
 
 // Keys are the keys of a file, in its order.
@@ -31,36 +29,16 @@ func (k Keys) Find(name string) []byte {
 	return nil
 }
 
-// Bounds of a file of keys. A secret of 16 bytes cannot be guessed; longer ones than a block
-// of SHA-256 gain nothing.
-const (
-	largestFile = 64 << 10
-	leastSecret = 16
-)
+// leastSecret is how long a secret is at least: 16 bytes cannot be guessed. Longer ones than a block of
+// SHA-256 gain nothing.
+const leastSecret = 16
 
 // ReadKeys reads a file of keys. It refuses one that others than its owner may open: whoever
 // reads it may knock.
 func ReadKeys(path string) (Keys, error) {
-	f, err := os.Open(path)
-	switch {
-	case errors.Is(err, fs.ErrPermission):
-		return nil, fmt.Errorf("the keys of knocks in %s: this user may not read them: use root, or the user of steering.user if the file belongs to it", path)
-	case err != nil:
-		return nil, fmt.Errorf("read the keys of knocks: %w", err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("read the keys of knocks: %w", err)
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("the keys of knocks in %s: it is not a regular file", path)
-	case info.Mode().Perm()&0o077 != 0:
-		return nil, fmt.Errorf("the keys of knocks in %s: its mode is %#o, so others may open it: chmod 600 %[1]s", path, info.Mode().Perm())
-	}
-	text, err := io.ReadAll(io.LimitReader(f, largestFile+1))
+	text, err := secretfile.Read(path, "the keys of knocks")
 	if err != nil {
-		return nil, fmt.Errorf("read the keys of knocks: %w", err)
+		return nil, err
 	}
 	keys, err := parseKeys(text)
 	if err != nil {
@@ -72,9 +50,6 @@ func ReadKeys(path string) (Keys, error) {
 // parseKeys reads lines of "NAME BASE64KEY". Empty lines and those that begin with # count
 // nothing. An error never quotes a line, which may be a secret.
 func parseKeys(text []byte) (keys Keys, err error) {
-	if len(text) > largestFile {
-		return nil, fmt.Errorf("it is larger than %d bytes", largestFile)
-	}
 	lines := bufio.NewScanner(bytes.NewReader(text))
 	for n := 1; lines.Scan(); n++ {
 		words := strings.Fields(lines.Text())

@@ -22,7 +22,7 @@ func Status(w io.Writer, s *admin.Status) error {
 	}
 	var out bytes.Buffer
 	writeLabelled(&out, summary(s))
-	for _, t := range []Grid{routeTable(s), originTable(s), serviceTable(s), doorTable(s.Doors), nameTable(s.Resolver)} {
+	for _, t := range []Grid{routeTable(s), originTable(s), serviceTable(s), peerTable(s.Peers), doorTable(s.Doors), nameTable(s.Resolver)} {
 		if len(t.Rows) > 0 {
 			out.WriteString("\n" + strings.Join(t.Lines(lineWidth), "\n") + "\n")
 		}
@@ -51,6 +51,9 @@ func summary(s *admin.Status) [][2]string {
 	}
 	if len(s.LoopLoads) > 0 {
 		lines = append(lines, [2]string{"loops", loopsText(s)})
+	}
+	if s.Peers != nil {
+		lines = append(lines, [2]string{"peers", Peers(s.Peers)})
 	}
 	lines = append(lines, fleetLines(s.Fleet)...)
 	if s.Resolver != nil {

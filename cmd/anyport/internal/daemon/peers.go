@@ -1,0 +1,137 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"anyport/cmd/anyport/internal/peers"
+	"anyport/cmd/anyport/internal/slowfs"
+	"anyport/config"
+	"anyport/steering/fleet"
+)
+
+// peering is this host's part in [fleet] peers: what the file wants, and what of it is in force. Devices
+// and addresses come and go, so what could not be done is tried again. The mutex guards all of it.
+type peering struct {
+	mu      sync.Mutex
+	wanted  config.Fleet
+	key     peers.Key
+	inForce fleet.Options
+	segment int    // that clients were told; 0: none
+	failed  string // why inForce is not what is wanted; "": it is
+}
+
+// peerInterval is how late a change of the backplane's addresses or MTU is noticed.
+const peerInterval = 5 * time.Second
+
+// readPeerKey reads what peers prove themselves with, if there are peers.
+func (d *daemon) readPeerKey(c *config.Config) (peers.Key, error) {
+	if !c.Fleet.HasPeers() {
+		return peers.Key{}, nil
+	}
+	path := c.Fleet.Key
+	key, err := slowfs.Do(d.slow, "read "+path, func() (peers.Key, error) { return peers.ReadKey(path) })
+	if err != nil {
+		return key, fmt.Errorf("[fleet] key: %w", err)
+	}
+	return key, nil
+}
+
+// usePeers puts the peers of a generation into force, as far as the devices are there. A failure is no
+// reason not to serve.
+func (d *daemon) usePeers(g *generation) {
+	p := &d.peers
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.wanted, p.key = g.config.Fleet, g.peerKey
+	d.joinPeers()
+}
+
+// keepPeers follows what changes on the backplane, until ctx ends.
+func (d *daemon) keepPeers(ctx context.Context) {
+	every(ctx, peerInterval, func() {
+		d.peers.mu.Lock()
+		defer d.peers.mu.Unlock()
+		d.joinPeers()
+	})
+}
+
+// joinPeers does what the file wants with the addresses of now, and logs what has changed. The caller
+// holds the mutex of d.peers.
+func (d *daemon) joinPeers() {
+	p := &d.peers
+	before := p.inForce
+	failed := ""
+	if err := d.setPeers(); err != nil {
+		failed = err.Error()
+	}
+	if failed == "" {
+		if err := d.limitSegments(); err != nil {
+			failed = err.Error()
+		}
+	}
+	if failed != "" && failed != p.failed {
+		d.log.Warn("the peers are not asked about conns: those end when the routers hash in another way", "because", failed)
+	}
+	p.failed = failed
+	if failed == "" && !sameOptions(before, p.inForce) {
+		d.log.Info("peers in force", "device", p.inForce.Device, "address", p.inForce.Local, "peers", len(p.inForce.Peers), "segment", p.segment)
+	}
+}
+
+// setPeers has the kernel ask the peers.
+func (d *daemon) setPeers() error {
+	p := &d.peers
+	kernel, err := d.steering.Fleet()
+	if !p.wanted.HasPeers() && len(p.inForce.Peers) == 0 {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	addresses, err := peers.Addresses(p.wanted)
+	if err != nil {
+		return err
+	}
+	options, err := peers.Options(p.wanted, p.key, addresses)
+	if err != nil {
+		return err
+	}
+	if sameOptions(options, p.inForce) {
+		return nil
+	}
+	if err := kernel.Set(options); err != nil {
+		return err
+	}
+	p.inForce = options
+	return d.steering.ExpectProbes(len(options.Peers) > 0)
+}
+
+func sameOptions(a, b fleet.Options) bool {
+	return a.Device == b.Device && a.Local == b.Local && a.Key == b.Key && slices.Equal(a.Peers, b.Peers)
+}
+
+// limitSegments has new clients send segments that fit through the backplane when they are wrapped.
+func (d *daemon) limitSegments() error {
+	p := &d.peers
+	segment := 0
+	if len(p.inForce.Peers) > 0 {
+		kernel, _ := d.steering.Fleet()
+		clients, err := peers.LargestMTU(p.inForce.Device)
+		if err != nil {
+			return err
+		}
+		segment = peers.Segment(peers.SmallestMTU(kernel.Status()), clients, fleet.Overhead(p.inForce.Local))
+	}
+	if segment == p.segment {
+		return nil
+	}
+	if err := d.steering.LimitSegments(segment); err != nil {
+		return err
+	}
+	p.segment = segment
+	return nil
+}

@@ -1,0 +1,112 @@
+package integration
+
+import (
+	"encoding/binary"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"testing"
+	"time"
+)
+
+// TestPeersSpeed compares conns whose packets come by a peer with those whose packets come from the router:
+// bulk, and the time of a round trip. It needs a quiet machine, so it runs only if ANYPORT_SPEED=1.
+func TestPeersSpeed(t *testing.T) {
+	if os.Getenv("ANYPORT_SPEED") != "1" {
+		t.Skip("measures: set ANYPORT_SPEED=1 on a quiet machine")
+	}
+	const size, rounds, trips = 128 << 20, 5, 2000
+	f := startPeers(t, peerOptions{edges: 2, use: []int{1}})
+	f.origin.serve(t, originV4+":4800", func(conn net.Conn) { // counts what it gets
+		n, _ := io.Copy(io.Discard, conn)
+		binary.Write(conn, binary.BigEndian, n)
+	})
+	f.origin.serve(t, originV4+":4801", echo)
+	f.origin.serve(t, originV4+":4802", func(conn net.Conn) { io.CopyN(conn, zeros{}, size) })
+	figures := map[string][]float64{}
+	note := func(what string, value float64) { figures[what] = append(figures[what], value) }
+	for range rounds {
+		for _, way := range []struct {
+			name  string
+			edges []*peerEdge
+		}{{"direct", f.only(1)}, {"by a peer", f.only(2)}} {
+			f.hash(t, f.only(1)...)
+			up, pings, down := f.client.dial(t, "tcp", dstV4+":4800"), f.client.dial(t, "tcp", dstV4+":4801"), f.client.dial(t, "tcp", dstV4+":4802")
+			f.hash(t, way.edges...)
+			note("up, Gbit/s, "+way.name, gigabits(size, func() error { return sendCounted(up, size) }, t))
+			note("down, Gbit/s, "+way.name, gigabits(size, func() error {
+				_, err := io.CopyN(io.Discard, down, size)
+				return err
+			}, t))
+			note("round trip, µs, "+way.name, medianTrip(t, pings, trips))
+			for _, conn := range []net.Conn{up, pings, down} {
+				conn.Close()
+			}
+		}
+	}
+	median := map[string]float64{}
+	for what, values := range figures {
+		slices.Sort(values)
+		median[what] = values[len(values)/2]
+		t.Logf("%-28s median %.1f (%.1f to %.1f, n %d)", what, median[what], values[0], values[len(values)-1], len(values))
+	}
+	for _, what := range []string{"up, Gbit/s, ", "down, Gbit/s, "} {
+		if ratio := median[what+"by a peer"] / median[what+"direct"]; ratio < 0.5 {
+			t.Errorf("%sby a peer is %.2f of direct, want 0.5", what, ratio)
+		}
+	}
+	if more := median["round trip, µs, by a peer"] - median["round trip, µs, direct"]; more > 100 {
+		t.Errorf("a round trip takes %.0f µs more by a peer, want at most 100", more)
+	}
+	for _, e := range f.edges {
+		t.Logf("%s: %v", e.Name, e.proxy.status(t).Peers.Packets)
+	}
+}
+
+// zeros is an endless source.
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) { return len(b), nil }
+
+// sendCounted sends size bytes, and waits until the origin has counted them.
+func sendCounted(conn net.Conn, size int64) error {
+	if _, err := io.CopyN(conn, zeros{}, size); err != nil {
+		return err
+	}
+	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+		return err
+	}
+	var n int64
+	return binary.Read(conn, binary.BigEndian, &n)
+}
+
+// gigabits is how many a second do needs for bytes.
+func gigabits(bytes int64, do func() error, t *testing.T) float64 {
+	t.Helper()
+	begun := time.Now()
+	if err := do(); err != nil {
+		t.Fatal(err)
+	}
+	return float64(bytes) * 8 / time.Since(begun).Seconds() / 1e9
+}
+
+// medianTrip is the median of some, in µs.
+func medianTrip(t *testing.T, conn net.Conn, trips int) float64 {
+	t.Helper()
+	conn.SetDeadline(time.Now().Add(3 * patience))
+	var took []float64
+	piece := make([]byte, 64)
+	for range trips {
+		begun := time.Now()
+		if _, err := conn.Write(piece); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(conn, piece); err != nil {
+			t.Fatal(err)
+		}
+		took = append(took, float64(time.Since(begun).Nanoseconds())/1000)
+	}
+	slices.Sort(took)
+	return took[len(took)/2]
+}
