@@ -278,4 +278,8 @@ func TestFleetTableKills(t *testing.T) {
 		t.Errorf("a conn got %q", got)
 	}
 	r.takes(t, 0, r.etcd.push(t, good+"# mended\n"))
+	p.signal(t, syscall.SIGTERM)
+	if status := p.wait(t); status != 0 {
+		t.Errorf("exit status %d", status)
+	}
 }
