@@ -129,8 +129,8 @@ var udpScenarios = []scenario{{
 	Title: "Echo of 64 bytes at a fixed 10,000/s over 100 flows",
 	Job:   load.Job{Kind: "udp-paced", Flows: 100, Rate: 10_000, Size: 64},
 }, {
-	Name: "flows", Protocol: "udp", Rival: "nginx", Metrics: perFlow,
-	Peers: []string{"anyport", "anyport-2", "anyport-spp", "nginx", "go", "dnat", "routed"},
+	Name: "flows", Protocol: "udp", Rival: "nginx-1", Metrics: perFlow,
+	Peers: []string{"anyport", "anyport-2", "anyport-spp", "nginx", "nginx-1", "go", "dnat", "routed"},
 	Title: "New flows, one datagram there and back each, and what they leave behind",
 	Job:   load.Job{Kind: "udp-flows", Count: 50_000, Size: 64},
 }, {
