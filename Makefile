@@ -118,7 +118,7 @@ package-test: ## build the packages twice, check them with lintian, install them
 soak: ## the long forms of storms, upgrades, kills, conversations and verdicts
 	REQUIRE_ROOT=1 ANYPORT_SOAK=1 ANYPORT_VERDICTS=10000000 ANYPORT_PREFIXES=1000000 $(GO) test -p 1 -count=1 -v -timeout 2h -run '$(SOAK)' ./integration ./proxy/tcp ./proxy/header ./steering
 
-bench: ## compare it with HAProxy, nginx and others, half an hour: docs/benchmarks.md
+bench: ## compare it with HAProxy, nginx and others, about an hour: docs/benchmarks.md
 	@.ci/packages $(PEERS)
 	$(GO) run ./integration/bench -markdown docs/benchmarks.md -svg docs/benchmarks.svg all
 

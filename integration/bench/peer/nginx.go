@@ -35,10 +35,10 @@ type nginx struct{ workers int }
 // It asks for the dst of a conn if its listener is a wildcard one, and then has
 // its port; it never learns the dst port of a datagram.
 func (n nginx) deploy(d *Deployment) error {
-	listen, port, prepare := wildcardAddress, "$server_port", d.tproxy
+	listen, port, prepare := d.wildcard().String(), "$server_port", d.tproxy
 	count := 1
 	if d.Protocol == "udp" {
-		listen, port, prepare = wildcardAddress+" udp reuseport", fmt.Sprint(d.Port), d.redirect
+		listen, port, prepare = listen+" udp reuseport", fmt.Sprint(d.Port), d.redirect
 		count = n.workers
 	}
 	if err := prepare(); err != nil {
@@ -53,7 +53,7 @@ func (n nginx) deploy(d *Deployment) error {
 	if err != nil {
 		return err
 	}
-	text := fmt.Sprintf(nginxFile, nginxStream, d.Dir, n.workers, nofile, nofile, listen, d.Origin, port)
+	text := fmt.Sprintf(nginxFile, nginxStream, d.Dir, n.workers, nofile, nofile, listen, d.originHost(), port)
 	path, err := d.write("nginx.conf", text)
 	if err != nil {
 		return err
@@ -64,7 +64,7 @@ func (n nginx) deploy(d *Deployment) error {
 func (d *Deployment) listeners(count int) (files []*os.File, inherited string, err error) {
 	const firstExtra = 3
 	for i := range count {
-		file, err := d.listener(true, d.Protocol == "udp")
+		file, err := d.listener(d.wildcard(), d.Protocol == "udp")
 		if err != nil {
 			return files, "", err
 		}

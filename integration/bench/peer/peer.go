@@ -18,12 +18,12 @@ type Site struct {
 	Edge     *lab.Host
 	Dir      string // for configuration files
 	Served   netip.Prefix
-	Origin   netip.Addr
-	Protocol string // tcp | udp
-	Header   string // that the origin of conns reads: "" or v2
-	Port     int    // of the origin, for those who cannot learn which one was asked for
-	Self     string // this program, which holds the peers written in Go
-	Anyport  string // the binary
+	Origin   netip.Addr // of the same family
+	Protocol string     // tcp | udp
+	Header   string     // that the origin of conns reads: "" or v2
+	Port     int        // of the origin, for those who cannot learn which one was asked for
+	Self     string     // this program, which holds the peers written in Go
+	Anyport  string     // the binary
 }
 
 // Peer is one way to bring clients to the origin.
