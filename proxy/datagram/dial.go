@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"anyport/config"
 	"anyport/proxy/call"
 )
 
@@ -16,6 +18,24 @@ type Dialer struct {
 	ReceiveBuffer int    // bytes
 	BufferOption  int    // the socket option that sets it; 0: none makes it larger
 	turn          uint32 // counts uses of source addresses, which take turns
+	ports         localPorts
+}
+
+// localPorts is what the kernel chooses the ports of sockets from, read again where it is older than
+// localPortsAge: it may be changed at any time.
+type localPorts struct {
+	config.PortRange
+	read time.Time
+}
+
+const localPortsAge = time.Second
+
+// mayChoose reports whether the kernel may give port to a socket that asks for none.
+func (p *localPorts) mayChoose(port uint16, now time.Time) bool {
+	if now.Sub(p.read) > localPortsAge {
+		*p = localPorts{call.LocalPorts(), now}
+	}
+	return p.Contains(port)
 }
 
 // NewDialer gives its sockets the receive buffer of the listener: bursts come from both sides.
@@ -53,7 +73,11 @@ func (d *Dialer) probe() (option int) {
 // the kernel's choice where there is none. If a source has no port left, or is not an address of the
 // host any more, the next one is tried.
 func (d *Dialer) Dial(to netip.AddrPort, sources []netip.Addr) (int, error) {
-	return d.fromSources(to.Addr(), sources, func(fd int, source netip.Addr) error { return connect(fd, to, source) })
+	dial := connect
+	if !d.ports.mayChoose(to.Port(), time.Now()) { // nor does a source have a port before: it is another socket for sure
+		dial = connectAnyway
+	}
+	return d.fromSources(to.Addr(), sources, func(fd int, source netip.Addr) error { return dial(fd, to, source) })
 }
 
 // DialAs returns a socket connected to an origin from the address and port of a client. The caller has
@@ -188,8 +212,20 @@ func bindSource(fd int, source netip.Addr) error {
 	}
 }
 
-// connect connects fd from a source, or from the kernel's choice for the zero Addr.
+// connect connects fd from a source, or from the kernel's choice for the zero Addr, and refuses a socket
+// that is its own peer.
 func connect(fd int, to netip.AddrPort, source netip.Addr) error {
+	if err := connectAnyway(fd, to, source); err != nil {
+		return err
+	}
+	if connectedToItself(fd, to) {
+		return call.ErrItself
+	}
+	return nil
+}
+
+// connectAnyway is connect for a socket that cannot be its own peer.
+func connectAnyway(fd int, to netip.AddrPort, source netip.Addr) error {
 	if source.IsValid() {
 		if err := bindSource(fd, source); err != nil {
 			return err
@@ -198,15 +234,12 @@ func connect(fd int, to netip.AddrPort, source netip.Addr) error {
 	name := call.EndpointOf(to).Sockaddr()
 	switch err := call.Connect(fd, name.Bytes()); err {
 	case nil:
+		return nil
 	case unix.EAGAIN:
 		return call.ErrNoPort
 	default:
 		return fmt.Errorf("connecting: %w", err)
 	}
-	if connectedToItself(fd, to) {
-		return call.ErrItself
-	}
-	return nil
 }
 
 // connectedToItself reports whether fd is its own peer: where an origin on this host is down, the
