@@ -4,7 +4,7 @@ GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 
 # Debian packages that the tests need besides Go: compilers, and programs to talk to.
-PACKAGES = clang llvm libbpf-dev gcc libc6-dev iproute2 haproxy nginx-light libnginx-mod-stream iptables nftables ncat unbound knot openssh-server dnsperf dnsmasq-base curl systemd qemu-system-x86 busybox-static kmod xz-utils openssl python3 logrotate prometheus tmux man-db bird2 pgbouncer
+PACKAGES = clang llvm libbpf-dev gcc libc6-dev iproute2 haproxy nginx-light libnginx-mod-stream iptables nftables ncat unbound knot openssh-server dnsperf dnsmasq-base curl systemd qemu-system-x86 busybox-static kmod xz-utils openssl python3 logrotate prometheus tmux man-db bird2 frr pgbouncer etcd-server etcd-client
 
 # Debian packages of the programs that the benchmarks compare anyport with.
 PEERS = haproxy nginx-light libnginx-mod-stream iptables iproute2
@@ -28,7 +28,7 @@ PURE = ./config/... ./proxy/... ./steering/... ./cmd/... ./docs
 FUZZTIME ?= 3s
 
 # Tests that have a long form, for `make soak`.
-SOAK = Storm|Pinned|Death|DNS|QUIC|Game|Upgrade|Conversations|Agree|ManyPrefixes|TakenAway|Judges|OriginsFail|ManyConns|SwitchBack|ServiceRestarts|Knock|ManyRoutes
+SOAK = Storm|Pinned|Death|FastPath|AgainstModel|DNS|QUIC|Game|Upgrade|Conversations|Agree|ManyPrefixes|TakenAway|Judges|OriginsFail|ManyConns|SwitchBack|ServiceRestarts|Knock|ManyRoutes|FleetTables
 
 # Where `make install` puts things: DESTDIR is a staging directory of packagers. It installs BINARY, or
 # what it builds. If that is for another architecture, NATIVE is an anyport that runs here.
@@ -115,8 +115,10 @@ package-test: ## build the packages twice, check them with lintian, install them
 	@.ci/packages $(PACKAGING)
 	REQUIRE_ROOT=1 ANYPORT_PACKAGE=1 $(GO) test -count=1 -v -timeout 20m -run 'TestPackage|TestPlainBuild' ./integration
 
-soak: ## the long forms of storms, upgrades, kills, conversations and verdicts
-	REQUIRE_ROOT=1 ANYPORT_SOAK=1 ANYPORT_VERDICTS=10000000 ANYPORT_PREFIXES=1000000 $(GO) test -p 1 -count=1 -v -timeout 2h -run '$(SOAK)' ./integration ./proxy/tcp ./proxy/header ./steering
+soak: ## the long forms of storms, upgrades, kills, conversations and verdicts; the tests with the fast path on and off
+	REQUIRE_ROOT=1 ANYPORT_SOAK=1 ANYPORT_VERDICTS=10000000 ANYPORT_PREFIXES=1000000 $(GO) test -p 1 -count=1 -v -timeout 2h -run '$(SOAK)' ./integration ./proxy/tcp ./proxy/header ./steering ./steering/fastpath
+	REQUIRE_ROOT=1 ANYPORT_FAST_PATH=auto $(GO) test -count=1 -timeout 30m -parallel 4 ./integration
+	REQUIRE_ROOT=1 ANYPORT_FAST_PATH=off $(GO) test -count=1 -timeout 30m -parallel 4 ./integration
 
 bench: ## compare it with HAProxy, nginx and others, about an hour: docs/benchmarks.md
 	@.ci/packages $(PEERS)

@@ -1,6 +1,7 @@
 // Package bpf holds the sk_lookup program `steer` and its maps, and the tc program
 // `mark_returning` for routes with transparent, the tc program `forward_admitted` for UDP flows that
-// user space has admitted, and the sockops program `note_listener` for routes
+// user space has admitted, the tc programs `ask_peers` and `take_asked` for conns that other hosts of a
+// fleet have, and the sockops program `note_listener` for routes
 // to services of this host, compiled: a loader and nothing else. What goes into the maps is the
 // business of package steering.
 //
@@ -15,4 +16,5 @@ package bpf
 //go:generate go run github.com/cilium/ebpf/cmd/bpf2go -go-package bpf -target bpfel,bpfeb -type verdict -type question -type extra -type reason -type knocked Steer steer.bpf.c -- -O2 -Wall -Wextra -Werror -I/usr/include/x86_64-linux-gnu -I/usr/include/aarch64-linux-gnu
 //go:generate go run github.com/cilium/ebpf/cmd/bpf2go -go-package bpf -target bpfel,bpfeb Returning returning.bpf.c -- -O2 -Wall -Wextra -Werror -I/usr/include/x86_64-linux-gnu -I/usr/include/aarch64-linux-gnu
 //go:generate go run github.com/cilium/ebpf/cmd/bpf2go -go-package bpf -target bpfel,bpfeb Fast fast.bpf.c -- -O2 -Wall -Wextra -Werror -I/usr/include/x86_64-linux-gnu -I/usr/include/aarch64-linux-gnu
+//go:generate go run github.com/cilium/ebpf/cmd/bpf2go -go-package bpf -target bpfel,bpfeb -type message -type counter Fleet fleet.bpf.c -- -O2 -Wall -Wextra -Werror -I/usr/include/x86_64-linux-gnu -I/usr/include/aarch64-linux-gnu
 //go:generate go run github.com/cilium/ebpf/cmd/bpf2go -go-package bpf -target bpfel,bpfeb Services services.bpf.c -- -O2 -Wall -Wextra -Werror -I/usr/include/x86_64-linux-gnu -I/usr/include/aarch64-linux-gnu

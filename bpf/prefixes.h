@@ -28,13 +28,15 @@ struct policy {
 	__u32 knocks; /* a group of knock.h; 0: none of the prefix's routes has a sequence */
 };
 
-/* A bit of serving.half. */
+/* Bits of serving.half. */
 #define TRACED 2
+#define PROBED 8
 
 /* The table in service. The odd and the even ones have a half of each map. The program takes its first
- * branch by `half`: while it is 0 or 1 nobody traces (trace.h), and it is the half as it stands. */
+ * branch by `half`: while it is 0 or 1 nobody traces (trace.h) or probes (probes.h), and it is the half as it
+ * stands. */
 struct serving {
-	__u32 half;   /* 0 or 1, and TRACED while somebody traces */
+	__u32 half;   /* 0 or 1, TRACED while somebody traces, PROBED while programs of a fleet ask for sockets */
 	__u32 tables; /* that have served; user space's */
 };
 

@@ -33,6 +33,7 @@
 #include "knock.h"
 #include "scans.h"
 #include "trace.h"
+#include "probes.h"
 
 /* NULL: no prefix holds dst. */
 static __always_inline const struct policy *find_policy(__u32 half, const struct packet *p, struct keys *k)
@@ -229,9 +230,37 @@ static __always_inline int answer(enum question question, const struct binding *
 	return SK_PASS;
 }
 
-/* The way of one packet. `traced` is a constant: there is a copy of all this for each of its values. */
-static __always_inline int handle(struct bpf_sk_lookup *ctx, struct packet *p, __u32 half, int traced, struct keys *k)
+static __always_inline int is_probe(struct keys *k)
 {
+	const __u32 *probing;
+
+	k->index = 0;
+	probing = bpf_map_lookup_elem(&probes, &k->index);
+	return probing && *probing;
+}
+
+/* Which listener would have the end of a handshake: that is all that whoever probes wants of one. */
+static __always_inline int answer_probe(struct bpf_sk_lookup *ctx, const struct packet *p, __u32 half, struct keys *k)
+{
+	const struct policy *policy = find_policy(half, p, k);
+	const struct binding *binding;
+
+	if (!policy)
+		return SK_PASS;
+	binding = find_binding(policy, p, k);
+	if (!binding)
+		return SK_DROP;
+	if (binding->service)
+		return assign_local(ctx, binding, p, k) == SOCKET ? SK_PASS : SK_DROP;
+	if (binding->verdict == STEER)
+		return assign(ctx, TCP, 0, k);
+	return binding->verdict == PASS ? SK_PASS : SK_DROP;
+}
+
+/* The way of one packet. `watched` is a constant: there is a copy of all this for each of its values. */
+static __always_inline int handle(struct bpf_sk_lookup *ctx, struct packet *p, __u32 serving, int watched, struct keys *k)
+{
+	__u32 half = watched ? serving & 1 : serving;
 	enum knocked knocked = NOT_KNOCKED;
 	const struct policy *policy;
 	const struct binding *binding;
@@ -255,7 +284,7 @@ static __always_inline int handle(struct bpf_sk_lookup *ctx, struct packet *p, _
 		ruling.reason = ruling.fate == SOCKET ? BY_ROUTE : NO_SOCKET;
 	}
 	count(binding->number, ruling.verdict, k);
-	if (traced)
+	if (watched && serving & TRACED)
 		trace(binding, p, ruling, knocked, k);
 
 	if (ruling.fate == STEER) {
@@ -287,10 +316,12 @@ int steer(struct bpf_sk_lookup *ctx)
 	if (!serving)
 		return SK_PASS;
 	half = serving->half;
-	asm goto("if %0 > 1 goto %l[traced]" : : "r"(half) : : traced); /* clang would first load a constant */
+	asm goto("if %0 > 1 goto %l[watched]" : : "r"(half) : : watched); /* clang would first load a constant */
 	return handle(ctx, &p, half, 0, &keys);
-traced:
-	return handle(ctx, &p, half & 1, 1, &keys);
+watched:
+	if (half & PROBED && is_probe(&keys))
+		return answer_probe(ctx, &p, half & 1, &keys);
+	return handle(ctx, &p, half, 1, &keys);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -321,6 +321,7 @@ const (
 	SteerMapOpenedDoors  = "opened_doors"
 	SteerMapPrefixesV4   = "prefixes_v4"
 	SteerMapPrefixesV6   = "prefixes_v6"
+	SteerMapProbes       = "probes"
 	SteerMapScanRound    = "scan_round"
 	SteerMapScanShare    = "scan_share"
 	SteerMapScans        = "scans"
@@ -402,6 +403,7 @@ type SteerMapSpecs struct {
 	OpenedDoors  *ebpf.MapSpec `ebpf:"opened_doors"`
 	PrefixesV4   *ebpf.MapSpec `ebpf:"prefixes_v4"`
 	PrefixesV6   *ebpf.MapSpec `ebpf:"prefixes_v6"`
+	Probes       *ebpf.MapSpec `ebpf:"probes"`
 	ScanRound    *ebpf.MapSpec `ebpf:"scan_round"`
 	ScanShare    *ebpf.MapSpec `ebpf:"scan_share"`
 	Scans        *ebpf.MapSpec `ebpf:"scans"`
@@ -459,6 +461,7 @@ type SteerMaps struct {
 	OpenedDoors  *ebpf.Map `ebpf:"opened_doors"`
 	PrefixesV4   *ebpf.Map `ebpf:"prefixes_v4"`
 	PrefixesV6   *ebpf.Map `ebpf:"prefixes_v6"`
+	Probes       *ebpf.Map `ebpf:"probes"`
 	ScanRound    *ebpf.Map `ebpf:"scan_round"`
 	ScanShare    *ebpf.Map `ebpf:"scan_share"`
 	Scans        *ebpf.Map `ebpf:"scans"`
@@ -492,6 +495,7 @@ func (m *SteerMaps) Close() error {
 		m.OpenedDoors,
 		m.PrefixesV4,
 		m.PrefixesV6,
+		m.Probes,
 		m.ScanRound,
 		m.ScanShare,
 		m.Scans,

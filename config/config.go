@@ -26,7 +26,9 @@ type Config struct {
 	Routes   []*Route  // in the order of the file
 	Notes    []Problem // what is valid and may surprise, in the order of the file
 
-	text string // of the file, for Locate: a problem that is found after Load needs its place too
+	text     string       // of the file, for Locate: a problem that is found after Load needs its place too
+	defaults Timeouts     // of [defaults], which those of a table go before
+	table    *sourceTable // where Routes are from; nil: the file
 }
 
 // Source is the text of the file.

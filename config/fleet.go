@@ -16,6 +16,11 @@ type Fleet struct {
 	Peers  []netip.Addr // the other hosts' addresses on Device; none: conns do not survive a rehash
 	Device string       // the network device of the backplane
 	Key    string       // a file: what peers prove themselves with
+
+	SourceCA          string // a file of CA certificates; "": those of the system, and etcd without TLS
+	SourceCert        string // a file: the certificate that this host shows
+	SourceCertKey     string // a file: its key; "": in the file of the certificate
+	SourceCredentials string // a file: "USER:PASSWORD" or "Bearer TOKEN"
 }
 
 // Announce is the [announce] table: routes for a routing daemon to export.
@@ -30,6 +35,9 @@ const DrainMetric = 1000
 
 // HasPeers reports whether other hosts are asked about packets of unknown conns.
 func (f Fleet) HasPeers() bool { return len(f.Peers) > 0 }
+
+// IsEtcd reports whether the source is an etcd, which hosts report to and tables are pushed to.
+func (f Fleet) IsEtcd() bool { return strings.HasPrefix(f.Source, "etcd:") }
 
 // The kinds of the two tables.
 var (
@@ -112,6 +120,22 @@ func checkFleet(rep *report, cfg *Config) {
 		rep.add("", "fleet.peers", `needs the device of the backplane: write device = "eth1" in [fleet]`)
 	case f.HasPeers() && f.Key == "":
 		rep.add("", "fleet.peers", `needs what peers prove themselves with: write key = "/etc/anyport/fleet.key" in [fleet]`)
+	}
+	switch {
+	case f.SourceCertKey != "" && f.SourceCert == "":
+		rep.add("", "fleet.source_cert_key", "needs its certificate: write source_cert = in [fleet]")
+	case f.SourceCert != "" && f.SourceCA == "" && f.IsEtcd():
+		rep.add("", "fleet.source_cert", "is for TLS, which etcd:// only speaks with source_ca: write source_ca = in [fleet]")
+	}
+	if f.Source == "" {
+		for key, value := range map[string]string{"source_ca": f.SourceCA, "source_cert": f.SourceCert, "source_credentials": f.SourceCredentials} {
+			if value != "" {
+				rep.add("", "fleet."+key, "is of the source, and there is none: write source = in [fleet], or remove it")
+			}
+		}
+	}
+	if f.Source != "" && len(cfg.Routes) > 0 && !rep.ofSource {
+		rep.note("", "fleet.source", "the routes of this file are not served by anyport run, which takes those of the source: anyport push sends these there")
 	}
 	for _, r := range cfg.Routes {
 		for _, peer := range f.Peers {

@@ -46,7 +46,7 @@ func fileShape() shape {
 			"health":   named.with("additionalProperties", ref("health")).with("description", "[health.NAME]: checks that routes share with health = \"NAME\"."),
 			"route":    named.with("additionalProperties", ref("route")).with("minProperties", 1).with("description", "[route.NAME]: one table for each service."),
 		},
-		"required":             []string{"route"},
+		"anyOf":                []shape{{"required": []string{"route"}}, {"required": []string{"fleet"}}}, // which may have a source
 		"additionalProperties": false,
 		"definitions": map[string]shape{
 			"route":  routeShape(),

@@ -73,6 +73,14 @@ var (
 			`the network device of the backplane; its MTU should be 80 bytes larger than that of the others`),
 		valueKey("key", `""`, keyFile, func(f *Fleet) *string { return &f.Key },
 			`a file that only its owner may open (mode 0600), with a line of base64 for at least 16 bytes, the same on all hosts: peers prove themselves with it`),
+		valueKey("source_ca", `""`, keyFile, func(f *Fleet) *string { return &f.SourceCA },
+			`a file of the CA certificates that the source's is checked with; "": those of the system, and etcd:// without TLS`).apart(),
+		valueKey("source_cert", `""`, keyFile, func(f *Fleet) *string { return &f.SourceCert },
+			`a file with the certificate that this host shows to the source`),
+		valueKey("source_cert_key", `""`, keyFile, func(f *Fleet) *string { return &f.SourceCertKey },
+			`a file with the key of that certificate (mode 0600); "" where source_cert has it, too`),
+		valueKey("source_credentials", `""`, keyFile, func(f *Fleet) *string { return &f.SourceCredentials },
+			`a file that only its owner may open (mode 0600), with a line "USER:PASSWORD", or "Bearer TOKEN" for https://; reload reads these four files again`),
 	)
 
 	knockSection = newSection("knock",

@@ -24,17 +24,22 @@ func Load(path string) (*Config, error) {
 // large file is read in parts first, which takes far less memory. If that fails, for
 // whatever reason, it is read whole: only that finds all problems.
 func Parse(path string, data []byte) (*Config, error) {
+	return parseText(path, data, nil)
+}
+
+// parseText reads a file, or with a host the text of a table from its source.
+func parseText(path string, data []byte, host *Config) (*Config, error) {
 	source := position.NewDocument(strings.TrimPrefix(string(data), "\ufeff"))
 	if len(source.Text) > readWhole {
-		if cfg, ok := parseInParts(path, source, routesAPart); ok {
+		if cfg, ok := parseInParts(path, source, routesAPart, host); ok {
 			return cfg, nil
 		}
 	}
-	return parseWhole(path, source)
+	return parseWhole(path, source, host)
 }
 
 // parseWhole is Parse for any file, with all its faults.
-func parseWhole(path string, source position.Document) (*Config, error) {
+func parseWhole(path string, source position.Document, host *Config) (*Config, error) {
 	values, repaired, problems := decode(path, source)
 	if values == nil {
 		return nil, problems
@@ -44,7 +49,7 @@ func parseWhole(path string, source position.Document) (*Config, error) {
 	rep.schema = fileSchema
 	root := newTable(rep, "", "", "", "", values)
 	root.translate()
-	cfg := readConfig(root)
+	cfg := readConfig(root, host)
 	cfg.Path, cfg.text = path, source.Text
 	rep.mergeFixes()
 	if err := rep.err(); err != nil {
@@ -70,24 +75,32 @@ func printable(s string) string {
 }
 
 // readConfig reads all tables of a file. Sections come before routes, which inherit from them.
-func readConfig(root *table) *Config {
-	cfg, defaults := readSections(root)
+func readConfig(root *table, host *Config) *Config {
+	cfg := readSections(root, host)
 	routes := root.openRoutes()
-	cfg.Routes = readRoutes(routes, defaults)
-	checkEgressWorkers(root.report, cfg)
-	checkTransparentRoutes(root.report, cfg)
-	checkDoorbell(root.report, cfg)
-	checkFleet(root.report, cfg)
+	cfg.Routes = readRoutes(routes, cfg.defaults)
+	checkTogether(root.report, cfg)
 	root.reportUnknown()
-	if len(routes.values) == 0 {
+	if len(routes.values) == 0 && (host != nil || !cfg.FromSource()) {
 		root.require("route", "write a [route.NAME] table for each service, or nothing is served")
 	}
 	return cfg
 }
 
+// checkTogether checks what routes and the other tables need of each other.
+func checkTogether(rep *report, cfg *Config) {
+	checkEgressWorkers(rep, cfg)
+	checkTransparentRoutes(rep, cfg)
+	checkDoorbell(rep, cfg)
+	checkFleet(rep, cfg)
+}
+
 // readSections reads all tables but the routes.
-func readSections(root *table) (cfg *Config, defaults Timeouts) {
-	cfg = &Config{
+func readSections(root *table, host *Config) *Config {
+	if host != nil {
+		return readTableSections(root, host)
+	}
+	cfg := &Config{
 		Listen:   listenSection.read(root),
 		Steering: steeringSection.read(root),
 		Admin:    adminSection.read(root),
@@ -98,7 +111,8 @@ func readSections(root *table) (cfg *Config, defaults Timeouts) {
 	}
 	root.report.allowLoopback = cfg.Steering.AllowLoopback
 	root.report.healths = readHealths(root)
-	return cfg, defaultsSection.read(root)
+	cfg.defaults = defaultsSection.read(root)
+	return cfg
 }
 
 // readRoutes reads the [route.NAME] tables, in the order of the file.

@@ -81,7 +81,7 @@ func (p *parts) cut(text string, begin, end int) {
 }
 
 // parseInParts is Parse for a sound file in the usual form; not ok for any other.
-func parseInParts(path string, source position.Document, routes int) (cfg *Config, ok bool) {
+func parseInParts(path string, source position.Document, routes int, host *Config) (cfg *Config, ok bool) {
 	p, ok := cutInParts(source.Text, routes)
 	if !ok {
 		return nil, false
@@ -90,12 +90,12 @@ func parseInParts(path string, source position.Document, routes int) (cfg *Confi
 	rep.at = sync.OnceValue(func() *position.Map { return position.Scan(source.Text) }) // only for notes
 	rep.headers = p.headers
 	rep.schema = fileSchema
-	cfg, defaults, ok := readHead(rep, p.head)
+	cfg, ok = readHead(rep, p.head, host)
 	if !ok {
 		return nil, false
 	}
 	for _, text := range p.routes {
-		routes, ok := readPart(rep, text, defaults)
+		routes, ok := readPart(rep, text, cfg.defaults)
 		if !ok {
 			return nil, false
 		}
@@ -103,8 +103,7 @@ func parseInParts(path string, source position.Document, routes int) (cfg *Confi
 	}
 	slices.SortStableFunc(cfg.Routes, func(a, b *Route) int { return cmp.Compare(a.Line, b.Line) })
 	checkConflicts(rep, cfg.Routes)
-	checkEgressWorkers(rep, cfg)
-	checkTransparentRoutes(rep, cfg)
+	checkTogether(rep, cfg)
 	if len(rep.problems) > 0 {
 		return nil, false
 	}
@@ -114,16 +113,16 @@ func parseInParts(path string, source position.Document, routes int) (cfg *Confi
 }
 
 // readHead reads the tables before the routes.
-func readHead(rep *report, text string) (cfg *Config, defaults Timeouts, ok bool) {
+func readHead(rep *report, text string, host *Config) (cfg *Config, ok bool) {
 	values := map[string]any{}
 	if _, err := toml.Decode(text, &values); err != nil || values["route"] != nil {
-		return nil, defaults, false
+		return nil, false
 	}
 	root := newTable(rep, "", "", "", "", values)
 	root.translate()
-	cfg, defaults = readSections(root)
+	cfg = readSections(root, host)
 	root.reportUnknown()
-	return cfg, defaults, len(rep.problems) == 0
+	return cfg, len(rep.problems) == 0
 }
 
 // readPart reads some routes.

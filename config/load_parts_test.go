@@ -18,11 +18,11 @@ import (
 func agree(t *testing.T, text string) bool {
 	t.Helper()
 	source := position.NewDocument(strings.TrimPrefix(text, "\ufeff"))
-	got, ok := parseInParts("x", source, 1)
+	got, ok := parseInParts("x", source, 1, nil)
 	if !ok {
 		return false
 	}
-	want, err := parseWhole("x", source)
+	want, err := parseWhole("x", source, nil)
 	if err != nil {
 		t.Fatalf("read in parts, and whole refused: %v\n%s", err, text)
 	}
@@ -82,5 +82,15 @@ func TestManyRoutes(t *testing.T) {
 	}
 	if grown, most := after.HeapSys-before.HeapSys, uint64(200<<20); after.HeapSys > before.HeapSys && grown > most {
 		t.Errorf("the heap grew by %d MiB, want %d at most", grown>>20, most>>20)
+	}
+}
+
+// TestLargeFileTogether: what routes and the other tables need of each other is checked of a large file, too.
+func TestLargeFileTogether(t *testing.T) {
+	text := "[fleet]\npeers = [\"192.0.2.7\"]\ndevice = \"eth1\"\nkey = \"/k\"\n[route.a]\nprotocol = \"tcp\"\nprefixes = [\"192.0.2.0/24\"]\norigins = [\"10.0.0.5\"]\n"
+	for _, text := range []string{text, text + strings.Repeat("# a long comment\n", readWhole/16)} {
+		if _, err := Parse("x", []byte(text)); err == nil || !strings.Contains(err.Error(), "192.0.2.7 is a peer of [fleet]") {
+			t.Errorf("a file of %d bytes with a peer in a prefix: %v", len(text), err)
+		}
 	}
 }

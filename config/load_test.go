@@ -94,16 +94,19 @@ func everyKeyWant(path string) *Config {
 	web := defaults
 	web.Idle, web.UDPIdle, web.MaxAge = time.Minute, 0, 2*time.Hour
 	return &Config{
-		Path:     path,
+		Path: path,
+		Notes: []Problem{{File: path, Line: 28, Column: 10, Length: 30, Source: `source = "etcd://10.9.0.9:2379/anyport"`, Key: "fleet.source",
+			Text: "the routes of this file are not served by anyport run, which takes those of the source: anyport push sends these there"}},
 		Listen:   Listen{Workers: 1, TCPBacklog: 128, UDPReceiveBuffer: 1_000_000, MaxFlows: 10_000},
 		Steering: Steering{User: "anyport", Pin: "/sys/fs/bpf/anyport", Unmatched: Drop, AllowLoopback: true, ShadowListeners: true},
 		Admin:    Admin{HTTP: "127.0.0.1:9765", HTTPHosts: []string{"edge1.example.com"}, HTTPWrites: true},
 		Log:      Log{Level: slog.LevelWarn, Format: "json", Access: "stderr", AccessSample: 50, AccessProgress: 10 * time.Minute},
 		Knock:    Doorbell{Port: 7, Keys: "/etc/anyport/knock.keys"},
-		Fleet:    Fleet{Source: "etcd://10.9.0.9:2379/anyport", Host: "edge1", Peers: []netip.Addr{addr("10.9.0.2"), addr("fd00::2")}, Device: "eth1", Key: "/etc/anyport/fleet.key"},
+		Fleet: Fleet{Source: "etcd://10.9.0.9:2379/anyport", Host: "edge1", Peers: []netip.Addr{addr("10.9.0.2"), addr("fd00::2")}, Device: "eth1", Key: "/etc/anyport/fleet.key",
+			SourceCA: "/etc/anyport/source-ca.pem", SourceCert: "/etc/anyport/source.pem", SourceCertKey: "/etc/anyport/source.key", SourceCredentials: "/etc/anyport/source.user"},
 		Announce: Announce{Table: 179, Metric: 50, MinHosts: 2},
 		Routes: []*Route{{
-			Name: "web", Line: 52,
+			Name: "web", Line: 56,
 			Protocols:   []Protocol{TCP, UDP},
 			Prefixes:    prefixes("127.0.0.1/32", "2001:db8:1::/48"),
 			Ports:       []PortRange{{8000, 8009}, {443, 443}, {22, 22}},
@@ -131,7 +134,7 @@ func everyKeyWant(path string) *Config {
 			AmplificationBudget: 512 << 10, MirrorClosed: true, Knock: Knock{Window: 30 * time.Second},
 			Timeouts: web,
 		}, {
-			Name: "range", Line: 99,
+			Name: "range", Line: 103,
 			Protocols: []Protocol{UDP},
 			Prefixes:  prefixes("192.0.2.0/24"),
 			Ports:     []PortRange{{3000, 4000}},
@@ -146,7 +149,7 @@ func everyKeyWant(path string) *Config {
 			ProxyProtocol: ProxySPP, FastPath: FastOff, Knock: Knock{Steps: []KnockStep{7000, 8000, 9000}, Window: time.Minute}, AntiAmplification: true, AmplificationBudget: 1 << 20,
 			Timeouts: defaults,
 		}, {
-			Name: "keep", Line: 111,
+			Name: "keep", Line: 115,
 			Protocols: []Protocol{TCP},
 			Prefixes:  prefixes("192.0.2.0/24"),
 			Ports:     []PortRange{{22, 22}},
@@ -154,7 +157,7 @@ func everyKeyWant(path string) *Config {
 			Balance: RoundRobin, OnAllDown: TryAll, OnDown: KeepConns, OnInactive: KeepConns, ProxyProtocol: ProxyOff, FastPath: FastAuto, AntiAmplification: true, AmplificationBudget: 1 << 20,
 			Timeouts: defaults,
 		}, {
-			Name: "local", Line: 117,
+			Name: "local", Line: 121,
 			Protocols: []Protocol{TCP},
 			Prefixes:  prefixes("198.18.0.0/24"),
 			Ports:     []PortRange{{1, 65535}},

@@ -17,6 +17,7 @@ type report struct {
 	headers       map[string]int32   // offsets of the routes' names in their headers, where the file is read in parts
 	tables        map[string]*table  // of each route, by its name
 	healths       map[string]*Health // of [health.NAME] tables
+	ofSource      bool               // the text is a table of the source of [fleet]
 	allowLoopback bool               // [steering] says that routes may serve loopback addresses
 	schema        schema             // nil where a single section is read, whose keys are all known
 	problems      Problems
@@ -99,11 +100,31 @@ func (r *report) err() error {
 // Locate gives problems that were found later, when the file was read already, the place
 // of their key in it. A key that the file does not have, such as one that was removed, has the place of its table.
 func (c *Config) Locate(problems Problems) Problems {
-	if c.text == "" || len(problems) == 0 {
+	if len(problems) == 0 {
 		return problems
 	}
-	doc, at := position.NewDocument(c.text), position.Scan(c.text)
+	locate(c.text, problems, func(p *Problem) bool { return c.table == nil || p.Route == "" })
+	if c.table != nil {
+		locate(c.table.text, problems, func(p *Problem) bool {
+			if p.Route != "" {
+				p.File = c.table.name
+			}
+			return p.Route != ""
+		})
+	}
+	return problems
+}
+
+// locate places those problems that have no place yet and are of this text.
+func locate(text string, problems Problems, ofText func(*Problem) bool) {
+	if text == "" {
+		return
+	}
+	doc, at := position.NewDocument(text), position.Scan(text)
 	for i := range problems {
+		if !ofText(&problems[i]) {
+			continue
+		}
 		p := &problems[i]
 		path := p.Key
 		if p.Route != "" {
@@ -113,7 +134,6 @@ func (c *Config) Locate(problems Problems) Problems {
 			p.setCaret(doc.Caret(s))
 		}
 	}
-	return problems
 }
 
 // placeOf is the span of a value, or of the header of the nearest table that would have it; or else of the first line

@@ -11,8 +11,8 @@ import (
 // kinds are what a fenced block may hold. A test parses or runs each of them, except for text.
 var kinds = []string{
 	"text",
-	"toml", "toml fragment", "sh", "console", "sh setup", "sh steps", "sh announce", // integration
-	"conf nginx", "conf haproxy", "conf postfix", "conf unbound", "conf bird", "conf unit", "conf sysctl", "conf drop-in", "ini", // integration
+	"toml", "toml fragment", "sh", "console", "sh setup", "sh steps", "sh frr", // integration
+	"conf nginx", "conf haproxy", "conf postfix", "conf unbound", "conf bird", "conf bird import", "conf frr", "conf unit", "conf sysctl", "conf drop-in", "ini", // integration
 	"python", "bash", // integration: they knock
 	"conf logrotate", "yaml prometheus", "yaml collector", "promql", // here
 }

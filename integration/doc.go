@@ -28,6 +28,8 @@
 //	rig_, main_      no tests: hosts, processes, origins and anyport, for the tests
 //
 // ANYPORT_BINARY names a binary to test instead of building one.
+// ANYPORT_FAST_PATH=off has all tests forward UDP flows in user space; auto also checks the tests that say
+// that no flow of theirs comes into the kernel.
 // ANYPORT_SWEEP=all tries every port, ANYPORT_SUITES=1 runs the long suites,
 // ANYPORT_SOAK=1 the long forms of tests that have a short one.
 package integration

@@ -17,6 +17,7 @@ var combined = []option{
 	{"pin", []string{"auto", "", "bpffs"}}, // without a bpffs, auto means a device that ends with the process
 	{"store", []string{"off", "on"}},
 	{"udp", []string{"sockets", "spp", "egress"}},
+	{"fast_path", []string{"auto", "off"}},
 	{"family", []string{"IPv4", "IPv6"}},
 	{"tcp", []string{"plain", "v2"}},
 	{"workers", []string{"1", "2"}},

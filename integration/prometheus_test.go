@@ -13,8 +13,7 @@ import (
 )
 
 // scrapedFile has what every panel of the dashboard shows.
-const scrapedFile = `http = "127.0.0.1:9765"
-[health.ping]
+const scrapedFile = `[health.ping]
 type     = "tcp"
 interval = "1s"
 [route.web]
@@ -94,7 +93,10 @@ func TestPrometheus(t *testing.T) {
 	if err := r.edge.Bind(hosts, "/etc/hosts"); err != nil {
 		t.Fatal(err)
 	}
-	p := r.edge.serveWith(t, scrapedFile)
+	etcd := r.edge.startEtcd(t, "127.0.0.1")
+	p := r.edge.serveWith(t, "http = \"127.0.0.1:9765\"\n"+"[announce]\ntable = 179\n"+etcd.hostFile("edge1"))
+	etcd.push(t, scrapedFile)
+	p.expect(t, "table taken from the source")
 	s := r.edge.startPrometheus(t)
 	visit(t, r)
 	eventually(t, "the scrape succeeds", func() bool { return s.value(t, `up{job="anyport"}`) == "1" })

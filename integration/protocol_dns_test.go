@@ -38,11 +38,11 @@ remote-control:
 
 // TestDNS has dnsperf query unbound through anyport, over UDP and TCP, from several
 // addresses at once: no query is lost, and the headers tell unbound who the client is.
-func TestDNS(t *testing.T) {
-	t.Parallel()
+func TestDNS(t *testing.T) { onBothPaths(t, answersDNS) }
+
+func answersDNS(t *testing.T, r *rig) {
 	const another = "198.51.100.3"
 	needTool(t, "dnsperf")
-	r := newRig(t)
 	r.client.output(t, "ip", "address", "add", another+"/24", "dev", "edge0")
 	unbound := r.startUnbound(t)
 	r.edge.serveWith(t, `

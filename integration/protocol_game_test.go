@@ -17,10 +17,10 @@ import (
 // TestGame behaves like games and tunnels: both sides send numbered datagrams of many
 // sizes, unrequested, at their own pace. Each arrives once, complete, and at the right
 // peer.
-func TestGame(t *testing.T) {
-	t.Parallel()
+func TestGame(t *testing.T) { onBothPaths(t, playsGame) }
+
+func playsGame(t *testing.T, r *rig) {
 	const players = 8
-	r := newRig(t)
 	g := &game{conn: r.origin.listenPacket(t, "10.0.0.5:7777"), ledgers: map[netip.AddrPort]*ledger{}, complete: make(chan int, players)}
 	deepen(t, g.conn)
 	go g.serve(t)

@@ -22,9 +22,9 @@ import (
 // TestQUIC runs a QUIC client and server through anyport: several connections at once,
 // each with streams that are echoed and with ECN. Each continues when the client's
 // address changes, as that of a phone does.
-func TestQUIC(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
+func TestQUIC(t *testing.T) { onBothPaths(t, speaksQUIC) }
+
+func speaksQUIC(t *testing.T, r *rig) {
 	r.serveQUIC(t, "10.0.0.5:443")
 	r.edge.serveWith(t, `
 [route.quic]

@@ -30,8 +30,8 @@ var faults = []struct{ at, file, line string }{
 // edits are lines that are other ones in the faulty anyport: it panics when it parses a route of the
 // name panics, and its config lasts sooner.
 var edits = []struct{ file, line, instead string }{
-	{"config/load.go", "func Parse(path string, data []byte) (*Config, error) {",
-		"func Parse(path string, data []byte) (*Config, error) {\nif strings.Contains(string(data), \"route.panics\") { panic(\"a key that panics\") }"},
+	{"config/load.go", "func parseText(path string, data []byte, host *Config) (*Config, error) {",
+		"func parseText(path string, data []byte, host *Config) (*Config, error) {\nif strings.Contains(string(data), \"route.panics\") { panic(\"a key that panics\") }"},
 	{"cmd/anyport/internal/crashloop/records.go", "const LastsAfter = time.Minute", "const LastsAfter = 2 * time.Second"},
 }
 

@@ -25,7 +25,9 @@ const silence = 500 * time.Millisecond
 // host is one network namespace.
 type host struct {
 	*lab.Host
-	net *netlink.Handle // links and routes
+	net      *netlink.Handle // links and routes
+	fastPath string          // how its anyports forward UDP flows; "": by fastPathVariable
+	proxies  []*proxy        // those that were started
 }
 
 // newHost makes a host that ends with the test.
@@ -42,7 +44,7 @@ func newHost(t *testing.T, name string) *host {
 		t.Fatal(err)
 	}
 	t.Cleanup(handle.Close)
-	return &host{made, handle}
+	return &host{Host: made, net: handle}
 }
 
 // do runs fn inside the namespace, so that the sockets and processes that fn creates are

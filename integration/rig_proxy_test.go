@@ -49,6 +49,7 @@ func (h *host) launchAs(t *testing.T, run func(file string) *exec.Cmd, toml stri
 	p.write(t, toml)
 	before := h.belongings(t)
 	p.process = h.spawn(t, run(p.file))
+	h.proxies = append(h.proxies, p)
 	t.Cleanup(func() { p.leaves(t, before) })
 	return p
 }
@@ -66,7 +67,7 @@ func (p *proxy) restartAs(t *testing.T, run func(file string) *exec.Cmd) *proces
 // write puts a new file in place.
 func (p *proxy) write(t *testing.T, toml string) {
 	t.Helper()
-	text := fmt.Sprintf("[admin]\nsocket = %q\n%s", p.socket, toml)
+	text := fmt.Sprintf("[admin]\nsocket = %q\n%s", p.socket, withFastPath(toml, p.host.pathOf()))
 	if err := os.WriteFile(p.file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -74,6 +75,11 @@ func (p *proxy) write(t *testing.T, toml string) {
 
 // leaves stops what still runs, and checks that it leaves nothing behind.
 func (p *proxy) leaves(t *testing.T, before []string) {
+	if os.Getenv(fastPathVariable) == "auto" && claimsNoneAdmitted(t.Name()) {
+		if n, ok := p.inKernel(); ok && n > 0 {
+			t.Errorf("the kernel has forwarded %d datagrams, and onOnePath says that it forwards none", n)
+		}
+	}
 	if p.alive() {
 		p.cmd.Process.Signal(syscall.SIGTERM)
 		p.cmd.Process.Signal(syscall.SIGINT) // a second signal: does not wait for conns

@@ -71,9 +71,9 @@ type stormCase struct {
 // TestReloadStorm reloads repeatedly between two tables while clients keep asking: each
 // is answered according to one of the tables in force, and a conn and a flow of a route
 // that stays notice nothing.
-func TestReloadStorm(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
+func TestReloadStorm(t *testing.T) { onBothPaths(t, reloadsInStorm) }
+
+func reloadsInStorm(t *testing.T, r *rig) {
 	r.edge.answerAllErrors(t)
 	r.edge.both(t, ":22", named("host")) // the edge's own, on all its addresses
 	for address, name := range map[string]string{"10.0.0.5:4000": "same", "10.0.0.5:4001": "even", "10.0.0.5:4002": "odd"} {

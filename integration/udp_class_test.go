@@ -91,9 +91,9 @@ func (c classed) receive() (b []byte, class int, from netip.AddrPort) {
 
 // TestClass checks that DSCP and ECN pass unchanged in both directions, of single
 // datagrams and of trains, over every kind of path to the origin and back.
-func TestClass(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
+func TestClass(t *testing.T) { onBothPaths(t, passesClass) }
+
+func passesClass(t *testing.T, r *rig) {
 	r.origin.route(t, "10.9.0.0/24", "10.0.0.1")
 	r.origin.route(t, "fd00:9::/64", "fd00:5::1")
 	toml := ""

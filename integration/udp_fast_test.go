@@ -76,6 +76,7 @@ func fastAnswer(route string, conn net.Conn, dst, question string) string {
 // exceed the MTU with the header go through user space. All of them are counted.
 func TestFastPath(t *testing.T) {
 	t.Parallel()
+	needFastPath(t)
 	r := newRig(t)
 	r.answerFast(t)
 	p := r.edge.serveWith(t, fastFile)
@@ -125,6 +126,7 @@ func TestFastPath(t *testing.T) {
 // the list says what.
 func TestFastPathOff(t *testing.T) {
 	t.Parallel()
+	needFastPath(t)
 	r := newRig(t)
 	r.origin.answer(t, "10.0.0.5:4711", bytes.Clone)
 	p := r.edge.serveWith(t, `
@@ -174,6 +176,7 @@ origins  = ["10.0.0.5"]
 // the route or the fast path away, a kill, and a stop.
 func TestFastPathEnds(t *testing.T) {
 	t.Parallel()
+	needFastPath(t)
 	r := newRig(t)
 	r.origin.answer(t, "10.0.0.5:4711", bytes.Clone)
 	file := func(more string) string {
@@ -218,6 +221,7 @@ drain_timeout = "1s"
 // direction, and ends when there were none for udp_idle_timeout.
 func TestFastPathIdle(t *testing.T) {
 	t.Parallel()
+	needFastPath(t)
 	r := newRig(t)
 	r.origin.answer(t, "10.0.0.5:4711", func(datagram []byte) []byte {
 		if bytes.HasPrefix(datagram, []byte("stream")) {
@@ -255,6 +259,7 @@ udp_idle_timeout = "2s"
 // others go on through the kernel.
 func TestFastPathMTU(t *testing.T) {
 	t.Parallel()
+	needFastPath(t)
 	r := newRig(t)
 	far := r.beyond(t)
 	p := r.edge.serveWith(t, `

@@ -110,9 +110,9 @@ func (c classed) dontFragment() {
 // TestClientsPath checks that answers longer than the MTU of the client's path are
 // fragmented from the second one on: the ICMP error, which no socket waits for, tells
 // the edge's kernel the path's MTU.
-func TestClientsPath(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
+func TestClientsPath(t *testing.T) { onBothPaths(t, learnsClientsPath) }
+
+func learnsClientsPath(t *testing.T, r *rig) {
 	far := newHost(t, "far")
 	join(t, r.client.port("far0", "198.18.0.1/24", "2001:db8:d::1/64"), far.port("client0", "198.18.0.2/24", "2001:db8:d::2/64"))
 	r.client.sysctl(t, map[string]string{"net/ipv4/ip_forward": "1", "net/ipv6/conf/all/forwarding": "1"})
@@ -124,11 +124,17 @@ func TestClientsPath(t *testing.T) {
 	r.edge.route(t, "2001:db8:d::/64", clientV6)
 	answer := bytes.Repeat([]byte("!"), 1440)
 	for _, origin := range []string{"10.0.0.5:4711", "[fd00:5::5]:4711"} {
-		r.origin.answer(t, origin, func([]byte) []byte { return answer })
+		r.origin.answer(t, origin, func(question []byte) []byte {
+			if string(question) != "question" {
+				return question
+			}
+			return answer
+		})
 	}
 	r.edge.serveWith(t, relayFile)
 	for _, dst := range []string{dstV4, "[" + dstV6 + "]"} {
 		conn := far.dialUDP(t, dst+":4711")
+		warm(t, conn)
 		eventually(t, dst+": an answer longer than the path's MTU arrives", func() bool {
 			conn.Write([]byte("question"))
 			conn.SetReadDeadline(time.Now().Add(silence))

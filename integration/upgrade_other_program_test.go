@@ -17,10 +17,10 @@ import (
 // TestUpgradeToAnotherProgram hands over to a build with another BPF program and other
 // maps, and back, while clients keep asking: none is refused or cut, and a drained
 // route stays drained. From the wrong binary the upgrade is refused, with what to type.
-func TestUpgradeToAnotherProgram(t *testing.T) {
-	t.Parallel()
+func TestUpgradeToAnotherProgram(t *testing.T) { onBothPaths(t, upgradesToAnotherProgram) }
+
+func upgradesToAnotherProgram(t *testing.T, r *rig) {
 	other := otherRelease(t)
-	r := newRig(t)
 	r.edge.answerAllErrors(t)
 	for address, name := range map[string]string{"10.0.0.5:4000": "same", "10.0.0.5:4001": "even"} {
 		r.origin.serve(t, address, func(conn net.Conn) { replyAll(conn, named(name)) })

@@ -19,9 +19,9 @@ import (
 // TestUpgrade hands over from process to process while clients keep asking: none is
 // refused, cut or left without an answer, a conn and a flow that stay notice nothing,
 // and streams arrive to the byte.
-func TestUpgrade(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
+func TestUpgrade(t *testing.T) { onBothPaths(t, upgradesInStorm) }
+
+func upgradesInStorm(t *testing.T, r *rig) {
 	r.edge.answerAllErrors(t)
 	for address, name := range map[string]string{"10.0.0.5:4000": "same", "10.0.0.5:4001": "even"} {
 		r.origin.serve(t, address, func(conn net.Conn) { replyAll(conn, named(name)) })

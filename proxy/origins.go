@@ -10,6 +10,7 @@ import (
 	"anyport/proxy/health"
 	"anyport/proxy/origin"
 	"anyport/proxy/probe"
+	"anyport/proxy/route"
 )
 
 // checkOrigins makes the checks of the routes in service until ctx is done. Half of the reserve of
@@ -92,9 +93,17 @@ func (s *Server) reportHealth() {
 // on_all_down = "refuse" that have no origin that is up. Datagrams of new flows reach the proxy, which
 // finds no origin for them.
 func (s *Server) AllDown() map[string]bool {
+	return s.noneUp(func(r *route.Route) bool { return r.Takes(config.TCP) })
+}
+
+// NoneUp returns the names of all routes with on_all_down = "refuse" that have no origin that is up.
+func (s *Server) NoneUp() map[string]bool { return s.noneUp(func(*route.Route) bool { return true }) }
+
+// noneUp is NoneUp of the routes that among accepts.
+func (s *Server) noneUp(among func(*route.Route) bool) map[string]bool {
 	down := map[string]bool{}
 	for _, r := range s.routes.Set().Routes {
-		if r.OnAllDown == config.RefuseAll && r.Action == config.Forward && r.Takes(config.TCP) && r.Origins().AllDown() {
+		if r.OnAllDown == config.RefuseAll && r.Action == config.Forward && among(r) && r.Origins().AllDown() {
 			down[r.Name] = true
 		}
 	}

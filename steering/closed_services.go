@@ -7,11 +7,11 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
-	"golang.org/x/sys/unix"
 
 	"anyport/bpf"
 	"anyport/config"
 	"anyport/steering/bpfmaps"
+	"anyport/steering/clock"
 )
 
 // MarkClosed has the kernel refuse dst for as long as it lasts, on the routes with
@@ -31,11 +31,7 @@ func (s *Steering) MarkClosed(protocol config.Protocol, dst netip.AddrPort, last
 		}
 		return nil
 	}
-	now, err := kernelTime()
-	if err != nil {
-		return err
-	}
-	if err := s.objects.Closed.Put(key, uint64(now+lasts)); err != nil {
+	if err := s.objects.Closed.Put(key, uint64(clock.Monotonic()+lasts)); err != nil {
 		return fmt.Errorf("close %v %s: %w", protocol, dst, err)
 	}
 	return nil
@@ -44,23 +40,13 @@ func (s *Steering) MarkClosed(protocol config.Protocol, dst netip.AddrPort, last
 // closedRemaining is how long dst is still refused because no origin has it.
 func (s *Steering) closedRemaining(protocol config.Protocol, dst netip.AddrPort) time.Duration {
 	var until uint64
-	now, err := kernelTime()
-	if err != nil || s.objects.Closed.Lookup(serviceKey(protocol, dst), &until) != nil {
+	if s.objects.Closed.Lookup(serviceKey(protocol, dst), &until) != nil {
 		return 0
 	}
-	return max(0, time.Duration(until)-now)
+	return max(0, time.Duration(until)-clock.Monotonic())
 }
 
 // serviceKey is the key of a dst in the map of closed services, IPv4 as ::ffff:a.b.c.d.
 func serviceKey(protocol config.Protocol, dst netip.AddrPort) bpf.SteerService {
 	return bpf.SteerService{Addr: bpfmaps.AddrWords(dst.Addr()), Port: dst.Port(), Protocol: uint16(protocol)}
-}
-
-// kernelTime is what bpf_ktime_get_ns returns.
-func kernelTime() (time.Duration, error) {
-	var now unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
-		return 0, fmt.Errorf("clock_gettime: %w", err)
-	}
-	return time.Duration(now.Nano()), nil
 }

@@ -28,7 +28,7 @@ func (s *Steering) FastPath() *fastpath.Path {
 // wantsFastPath reports whether cfg has a route whose flows might be admitted.
 func wantsFastPath(cfg *config.Config) bool {
 	return slices.ContainsFunc(cfg.Routes, func(r *config.Route) bool {
-		return r.Forwards() && r.FastPath != config.FastOff && slices.Contains(r.Protocols, config.UDP)
+		return r.Action == config.Forward && r.FastPath != config.FastOff && slices.Contains(r.Protocols, config.UDP)
 	})
 }
 

@@ -24,8 +24,11 @@ func (s *Steering) half(generation uint32) bpfmaps.Half {
 	}
 }
 
-// traced is the bit of serving.half that has the program trace: TRACED in bpf/prefixes.h.
-const traced = 2
+// Bits of serving.half, as in bpf/prefixes.h.
+const (
+	traced = 2 // TRACED: the program tells of packets
+	probed = 8 // PROBED: the programs of a fleet ask for sockets
+)
 
 // flip makes the half of generation the one that the program reads.
 func (s *Steering) flip(generation uint32) error {
@@ -42,7 +45,26 @@ func (s *Steering) putServing(generation uint32) error {
 	if s.tracing {
 		serving.Half |= traced
 	}
+	if s.probed {
+		serving.Half |= probed
+	}
 	return s.objects.Generation.Put(uint32(0), serving)
+}
+
+// ExpectProbes has the program look whether the programs of a fleet ask for a socket, for they are to take no
+// token and to change no counter. Only while they are attached: each lookup pays for it.
+func (s *Steering) ExpectProbes(on bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.probed == on || s.isClosed() {
+		return nil
+	}
+	s.probed = on
+	if err := s.putServing(s.generation); err != nil {
+		s.probed = !on
+		return fmt.Errorf("tell the program about the fleet: %w", err)
+	}
+	return nil
 }
 
 // servedTables reads how many tables have served, by the kernel.

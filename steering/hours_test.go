@@ -224,28 +224,6 @@ func TestHoursOfReload(t *testing.T) {
 // fixed is a clock that stands still.
 func fixed(at time.Time) func() time.Time { return func() time.Time { return at } }
 
-// TestBothClocks: a process that is stopped between the readings of two clocks does not make a window end late.
-func TestBothClocks(t *testing.T) {
-	before, err := bootTime()
-	if err != nil {
-		t.Fatal(err)
-	}
-	start, begun, reads := at("2026-11-30T12:00:00Z"), time.Now(), 0
-	wall, boot, err := bothClocks(func() time.Time {
-		now := start.Add(time.Since(begun))
-		if reads++; reads <= 3 {
-			time.Sleep(300 * time.Millisecond)
-		}
-		return now
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if late := (boot - before) - wall.Sub(start); late > 200*time.Millisecond {
-		t.Errorf("windows end %v too late", late)
-	}
-}
-
 // TestHalfWritten: a lookup may meet a time of which some bytes are written. It never lets in later, by more than 1 ns.
 func TestHalfWritten(t *testing.T) {
 	d := tabletest.NewDice(8)
@@ -263,15 +241,5 @@ func TestHalfWritten(t *testing.T) {
 				t.Fatalf("%#x is after %#x and %#x", mixed, open, closed)
 			}
 		}
-	}
-}
-
-// TestBootTime: the offset of a time namespace is taken out.
-func TestBootTime(t *testing.T) {
-	if got := bootOffset("monotonic          -5         0\nboottime         1000        500\n"); got != 1000*time.Second+500 {
-		t.Errorf("offset %v", got)
-	}
-	if got := bootOffset(""); got != 0 {
-		t.Errorf("no offset: %v", got)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"anyport/bpf"
 	"anyport/config"
 	"anyport/steering/bpfmaps"
+	"anyport/steering/clock"
 	"anyport/steering/program"
 	"anyport/steering/table"
 )
@@ -180,5 +181,5 @@ func (s *Steering) knockTime() (time.Duration, error) {
 	if setup.Now != 0 {
 		return time.Duration(setup.Now), nil
 	}
-	return bootTime()
+	return clock.Boot(), nil
 }

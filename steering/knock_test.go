@@ -12,6 +12,7 @@ import (
 
 	"anyport/bpf"
 	"anyport/config"
+	"anyport/steering/clock"
 	"anyport/steering/internal/tabletest"
 	"anyport/steering/program"
 	"anyport/steering/table"
@@ -38,10 +39,7 @@ type knocks struct {
 
 func newKnocks(t testing.TB, s *Steering) *knocks {
 	t.Helper()
-	now, err := bootTime()
-	if err != nil {
-		t.Fatal(err)
-	}
+	now := clock.Boot()
 	var setup bpf.SteerKnockSetup
 	if err := s.objects.KnockSetup.Lookup(uint32(0), &setup); err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -15,9 +16,11 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"anyport/config"
+	"anyport/steering/announce"
 	"anyport/steering/host"
 	"anyport/steering/internal/tabletest"
 	"anyport/steering/netnstest"
@@ -138,13 +141,31 @@ func TestUnloadRoutes(t *testing.T) {
 	netnstest.InNamespace(t)
 	addLocal(t, "192.0.2.0/24", host.RouteProtocol)
 	addLocal(t, "198.51.100.0/24", unix.RTPROT_STATIC)
+	addAnnounced(t, "192.0.2.0/24")
 	removed, err := Unload(&config.Config{}, discard)
-	if diff := cmp.Diff([]string{"route local 192.0.2.0/24 dev lo"}, removed); diff != "" || err != nil {
+	if diff := cmp.Diff([]string{"route 192.0.2.0/24 table 179 metric 100", "route local 192.0.2.0/24 dev lo"}, removed); diff != "" || err != nil {
 		t.Errorf("%v %s", err, diff)
 	}
 	openHere(t, tabletest.Managed("192.0.2.0/24"))
+	addAnnounced(t, "192.0.2.0/24")
 	if removed, err := Unload(&config.Config{}, discard); err != nil || len(removed) > 0 {
 		t.Errorf("beside a process: %v, %v", removed, err)
+	}
+}
+
+// addAnnounced adds a route as [announce] does, in table 179.
+func addAnnounced(t *testing.T, prefix string) {
+	t.Helper()
+	_, dst, err := net.ParseCIDR(prefix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lo, err := netlink.LinkByName("lo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := netlink.RouteAdd(&netlink.Route{Dst: dst, LinkIndex: lo.Attrs().Index, Table: 179, Priority: 100, Protocol: announce.Protocol, Scope: unix.RT_SCOPE_LINK}); err != nil {
+		t.Fatal(err)
 	}
 }
 

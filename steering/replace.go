@@ -64,10 +64,7 @@ func (s *Steering) replace(cfg *config.Config, asked *table.Table) error {
 	}
 	s.idleTable = next
 	numbers := bpfmaps.NumberRoutes(s.numbers, next)
-	validUntil, err := kernelHours(cfg, time.Now)
-	if err != nil {
-		return err
-	}
+	validUntil := kernelHours(cfg, time.Now)
 	if err := s.prepare(next, numbers, validUntil); err != nil {
 		return errors.Join(fmt.Errorf("fill the steering tables: %w", err), s.eraseIdle())
 	}

@@ -39,16 +39,8 @@ func (s *Steering) openServices(in Inheritance) {
 	if err != nil {
 		s.log.Info("listeners of services are not noticed in the kernel: they are looked for by polling", "because", program.Advise(err))
 	}
-	s.services = services.NewWatcher(s.objects.LocalSockets, hook, s.endFastFlows, s.log)
+	s.services = services.NewWatcher(s.objects.LocalSockets, hook, s.log)
 	s.hook = hook
-}
-
-// endFastFlows has user space decide again on the flows that the kernel forwards to origins: a service may take their
-// datagrams now.
-func (s *Steering) endFastFlows() {
-	if err := s.fast.Raise(); err != nil {
-		s.log.Error("the kernel goes on to forward flows to origins that a service may take now", "error", err)
-	}
 }
 
 // hook takes note_listener and its maps out of in.

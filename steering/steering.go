@@ -63,6 +63,7 @@ type Steering struct {
 	validUntil      map[string]uint64          // of the routes with active, by name, as bpfmaps.ValidUntil returns it
 	generation      uint32                     // of the table in service; odd and even ones have a half each
 	tracing         bool                       // somebody traces: see trace.go
+	probed          bool                       // programs of a fleet ask for sockets: see ExpectProbes
 }
 
 // TCP returns the listening sockets, one for each worker: non-blocking, for IPv4 and

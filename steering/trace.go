@@ -15,6 +15,7 @@ import (
 	"anyport/bpf"
 	"anyport/config"
 	"anyport/steering/bpfmaps"
+	"anyport/steering/clock"
 	"anyport/steering/table"
 )
 
@@ -133,7 +134,7 @@ type traceReader struct {
 	s      *Steering
 	ring   *ring
 	epoch  time.Time     // a moment
-	zero   time.Duration // the same by the clock of the events, CLOCK_MONOTONIC
+	zero   time.Duration // the same by the clock of the events
 	lost   uint64        // at the last look
 	looked time.Time
 }
@@ -141,9 +142,7 @@ type traceReader struct {
 // openTraceReader returns nil if the steering is closed.
 func (s *Steering) openTraceReader(ctx context.Context) (w *traceReader, err error) {
 	w = &traceReader{s: s}
-	if w.epoch, w.zero, err = traceEpoch(); err != nil {
-		return nil, err
-	}
+	w.epoch, w.zero = traceEpoch()
 	w.lostSince() // those before are of other traces
 	if w.ring, err = s.openRing(ctx, bpf.SteerMapTraceEvents); w.ring == nil {
 		return nil, err
@@ -152,19 +151,16 @@ func (s *Steering) openTraceReader(ctx context.Context) (w *traceReader, err err
 }
 
 // traceEpoch reads a moment by two clocks: of some tries, the one in which least time has passed between.
-func traceEpoch() (at time.Time, monotonic time.Duration, err error) {
+func traceEpoch() (at time.Time, monotonic time.Duration) {
 	least := time.Duration(-1)
 	for range 10 {
 		before := time.Now()
-		now, err := kernelTime()
-		if err != nil {
-			return at, 0, err
-		}
+		now := clock.Monotonic()
 		if took := time.Since(before); least < 0 || took < least {
 			least, at, monotonic = took, before.Add(took/2), now
 		}
 	}
-	return at, monotonic, nil
+	return at, monotonic
 }
 
 // tell calls each for a record. One with numbers that this build does not know is of a newer one, whose program has

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"anyport/config"
+	"anyport/steering/announce"
 	"anyport/steering/host"
 	"anyport/steering/instances"
 	"anyport/steering/pins"
@@ -63,7 +64,7 @@ func (u *unloader) run(cfg *config.Config) (err error) {
 		}
 		u.deadPrograms = append(u.deadPrograms, own...)
 	}
-	if err := errors.Join(u.removeReturnPath(), u.removeRoutes()); err != nil {
+	if err := errors.Join(u.removeAnnounced(), u.removeReturnPath(), u.removeRoutes()); err != nil {
 		return err
 	}
 	for _, r := range dead {
@@ -117,6 +118,19 @@ func (u *unloader) removeReturnPath() (err error) {
 	parts, err := u.returning.found()
 	for i := len(parts) - 1; i >= 0 && err == nil; i-- {
 		err = u.removeOrNote(parts[i].Name, parts[i].Remove)
+	}
+	return err
+}
+
+// removeAnnounced leaves what an instance that lives may announce.
+func (u *unloader) removeAnnounced() error {
+	others, err := u.otherInstances()
+	if err != nil || len(others) > 0 {
+		return err
+	}
+	left, err := announce.Leftovers()
+	for _, l := range left {
+		err = errors.Join(err, u.removeOrNote(l.Name, l.Remove))
 	}
 	return err
 }

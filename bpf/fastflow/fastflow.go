@@ -28,7 +28,7 @@ type Flow struct {
 	Header         Header
 	SharesSource   bool          // other flows have the same Source and Origin: SPP tells their answers apart
 	Idle           time.Duration // how long without a datagram in either direction until user space decides again
-	Until          time.Duration // since the boot (CLOCK_BOOTTIME): user space decides from then on; 0 if it need not
+	Until          time.Time     // user space decides from then on; zero if it need not
 }
 
 // Count is what the program has forwarded in one direction.

@@ -17,6 +17,7 @@ import (
 	"anyport/cmd/anyport/internal/admin"
 	"anyport/cmd/anyport/internal/crashloop"
 	"anyport/cmd/anyport/internal/doctor"
+	"anyport/cmd/anyport/internal/handover"
 	"anyport/cmd/anyport/internal/top"
 )
 
@@ -231,8 +232,8 @@ func TestLoadToRun(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{"good.toml": goodFile, "bad.toml": badFile} {
 		path := write(t, dir, name, text)
-		usual, usualErr := loadToRun(path, unguarded, false)
-		upgraded, err := loadToRun(path, unguarded, true)
+		usual, _, usualErr := runOptions{path: path, guard: unguarded}.load()
+		upgraded, _, err := runOptions{path: path, guard: unguarded, before: new(handover.Conn)}.load()
 		if (usual == nil) != (upgraded == nil) || usual != nil && (usual.Path != upgraded.Path || len(usual.Routes) != len(upgraded.Routes)) {
 			t.Errorf("%s: %+v, in an upgrade %+v", name, usual, upgraded)
 		}
@@ -240,7 +241,7 @@ func TestLoadToRun(t *testing.T) {
 			t.Errorf("%s: %v, in an upgrade %v", name, usualErr, err)
 		}
 	}
-	if _, err := loadToRun(filepath.Join(dir, "gone.toml"), unguarded, true); !errors.Is(err, os.ErrNotExist) {
+	if _, _, err := (runOptions{path: filepath.Join(dir, "gone.toml"), guard: unguarded, before: new(handover.Conn)}).load(); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("of no file: %v", err)
 	}
 }

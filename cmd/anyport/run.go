@@ -14,6 +14,8 @@ import (
 
 	"anyport/cmd/anyport/internal/crashloop"
 	"anyport/cmd/anyport/internal/daemon"
+	"anyport/cmd/anyport/internal/fleet"
+	"anyport/cmd/anyport/internal/fleet/lasttable"
 	"anyport/cmd/anyport/internal/handover"
 	"anyport/cmd/anyport/internal/slowfs"
 	"anyport/cmd/anyport/internal/stderr"
@@ -94,10 +96,11 @@ crash clients wait in their queues.`,
 				}
 			}()
 		}
+		directory := stateDirectory(*state, *rehearse)
 		guard := crashloop.Open(crashloop.Options{
-			Directory: stateDirectory(*state, *rehearse), Path: *path, Version: version(), Upgrade: before != nil,
+			Directory: directory, Path: *path, Version: version(), Upgrade: before != nil,
 		})
-		o := runOptions{path: *path, rehearse: *rehearse, confirm: *confirm, confirms: cmd.Flags().Changed("confirm"), before: before, guard: guard}
+		o := runOptions{path: *path, rehearse: *rehearse, confirm: *confirm, confirms: cmd.Flags().Changed("confirm"), before: before, guard: guard, state: directory}
 		err = o.run(cmd)
 		// Not deferred: during a panic it would report an orderly end. An error changes nothing.
 		_ = guard.Close()
@@ -114,11 +117,12 @@ type runOptions struct {
 	confirms bool           // confirm was given
 	before   *handover.Conn // to the process that this one replaces; nil: none
 	guard    *crashloop.Guard
+	state    string // the state directory; "": none
 }
 
 // run serves, or rehearses, until a signal to stop.
 func (o runOptions) run(cmd *cobra.Command) error {
-	c, err := loadToRun(o.path, o.guard, o.before != nil)
+	c, problem, err := o.load()
 	if err != nil {
 		return err
 	}
@@ -138,6 +142,9 @@ func (o runOptions) run(cmd *cobra.Command) error {
 		}
 	}
 	log, err := openLog(cmd.ErrOrStderr())
+	if problem != nil {
+		fmt.Fprintf(log, "anyport: the table of the disk is not used: %s\n", config.Summary(problem))
+	}
 	if err != nil {
 		fmt.Fprintf(log, "anyport: if it panics, this process will wait for the reader of its stderr: %v\n", err)
 	}
@@ -151,6 +158,7 @@ func (o runOptions) run(cmd *cobra.Command) error {
 		Confirm: o.confirm,
 		Drop:    true,
 		Guard:   o.guard,
+		State:   o.state,
 
 		AfterSignal: logTakeover,
 
@@ -189,24 +197,45 @@ func stateDirectory(named string, rehearse bool) string {
 	return ""
 }
 
-// loadToRun reads the config to start with: that of the file, unless processes have died with it. The guard
-// hears of the text first, since a binary may die of parsing it.
-func loadToRun(path string, guard *crashloop.Guard, upgrade bool) (*config.Config, error) {
-	text, err := readToRun(path, upgrade)
+// load reads the config to start with: that of the file, unless processes have died with it. The guard hears of the
+// text first, since a binary may die of parsing it. The routes of a file with a source are those of the last table that
+// was in service here; if that cannot be used, problem says why, and there are none.
+func (o runOptions) load() (c *config.Config, problem, err error) {
+	text, err := readToRun(o.path, o.before != nil)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	chosen := guard.Start(text)
-	c, err := config.Parse(path, chosen)
-	if err != nil && guard.Status().Guarded {
-		guard.UseFile(text, fmt.Errorf("the last config that lasted is refused: %s", config.Summary(err)))
-		c, err = config.Parse(path, text)
+	table, unread := lasttable.Read(o.state, o.path)
+	bundle := fleet.Bundle(text, table)
+	c, problem, err = parseToRun(o.path, o.guard.Start(bundle), o.rehearse)
+	if err != nil && o.guard.Status().Guarded {
+		o.guard.UseFile(bundle, fmt.Errorf("the last config that lasted is refused: %s", config.Summary(err)))
+		c, problem, err = parseToRun(o.path, bundle, o.rehearse)
 	}
 	if err == nil && c.Steering.User != "" && os.Geteuid() == 0 {
 		// What that user may write, a later process would believe as root.
-		guard.Disable(errors.New("steering.user cannot be trusted with what the next process of root serves: let the service manager change the user, with User= in the unit"))
+		o.guard.Disable(errors.New("steering.user cannot be trusted with what the next process of root serves: let the service manager change the user, with User= in the unit"))
 	}
-	return c, err
+	return c, errors.Join(unread, problem), err
+}
+
+// parseToRun reads a file and the table that it is bundled with. A rehearsal steers nothing and follows no source: it
+// rehearses the routes of the file.
+func parseToRun(path string, bundle []byte, rehearse bool) (c *config.Config, problem, err error) {
+	text, table := fleet.Unbundle(bundle)
+	file, err := config.Parse(path, text)
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case rehearse && file.FromSource() && len(file.Routes) == 0:
+		return nil, nil, errors.New("--shadow: the routes come from the source of [fleet], which a rehearsal does not follow: name a file that has them")
+	case rehearse:
+		return file, nil, nil
+	}
+	if c, problem = daemon.WithTable(file, table); problem != nil {
+		c = file.WithoutRoutes()
+	}
+	return c, problem, nil
 }
 
 // readToRun reads the file. The new process of an upgrade does not wait for a pipe or for a mount that

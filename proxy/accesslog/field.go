@@ -149,6 +149,9 @@ var fields = []field{
 	{"unique_id", ofOne, false, "routes with `\"unique-id\"`: the id in the header that the origin got, which is `id` unless the peer has sent one; hexadecimal if it is not printable ASCII", func(b []byte, e *entry) []byte {
 		return append(b, uniqueIDText(e.UniqueID)...)
 	}},
+	{"path", ofOne, false, "UDP: who forwarded its datagrams: `user` (this process), `kernel` (the fast path) or `both`", func(b []byte, e *entry) []byte {
+		return append(b, e.Path.String()...)
+	}},
 	{"count", refusedLine, true, "how many were refused", func(b []byte, e *entry) []byte {
 		return strconv.AppendUint(b, e.sum.count, 10)
 	}},

@@ -16,6 +16,8 @@ type fast struct {
 	counted    [2]fastflow.Count // by direction: what the kernel has forwarded and the flow has counted
 	generation uint32            // of the kernel's entries, when it was asked
 	reason     route.FastReason  // why it does not; FastForwarded: it has an entry
+	carried    bool              // the kernel has forwarded datagrams of it
+	passedUp   bool              // user space has
 	again      time.Duration     // when to ask again, should a datagram come up by then
 }
 
@@ -53,22 +55,28 @@ func (f *Flow[S]) FastFlow(source netip.AddrPort, shared bool) fastflow.Flow {
 	return out
 }
 
-// FastUntil is until when the kernel may forward f without user space, by its clock since the boot, of
-// which now is the moment wall; 0: there is no end. A process that is stopped or dead can't end the flows
-// of a route whose hours are over.
-func (f *Flow[S]) FastUntil(wall time.Time, now time.Duration) time.Duration {
-	if f.Route.OnInactive != config.CloseConns {
-		return 0
+// FastUntil is until when the kernel may forward f without user space; zero: there is no end. A process
+// that is stopped or dead can't end the flows of a route whose hours are over.
+func (f *Flow[S]) FastUntil(now time.Time) (until time.Time) {
+	if f.Route.OnInactive == config.CloseConns {
+		until, _ = f.Route.Active.Next(now)
 	}
-	over, changes := f.Route.Active.Next(wall)
-	if !changes {
-		return 0
-	}
-	return now + over.Sub(wall)
+	return until
 }
 
 // InKernel reports whether the kernel has an entry of f, alive or dead.
 func (f *Flow[S]) InKernel() bool { return f.fast != nil && f.fast.reason == route.FastForwarded }
+
+// carriedBy is who has forwarded the flow's datagrams until now.
+func (f *Flow[S]) carriedBy() route.Path {
+	switch {
+	case f.fast == nil || !f.fast.carried:
+		return route.InUser
+	case f.fast.passedUp:
+		return route.OnBoth
+	}
+	return route.InKernel
+}
 
 // path is which way the flow's datagrams go, and why.
 func (f *Flow[S]) path(generation uint32) route.FastReason {
@@ -86,8 +94,8 @@ func (f *Flow[S]) path(generation uint32) route.FastReason {
 	return f.fast.reason
 }
 
-// FastAsked notes the answer of the kernel, or of FastReason, in a generation of the kernel's entries.
-// The entry of a flow that is forwarded counts from zero.
+// FastAsked notes the answer of the kernel, or of FastReason, in a generation of the kernel's entries. It
+// was asked because a datagram has come up. The entry of a flow that is forwarded counts from zero.
 func (t *Table[S]) FastAsked(f *Flow[S], generation uint32, reason route.FastReason, now time.Duration) {
 	was := f.fast
 	if reason != route.FastForwarded && (was == nil || was.reason != reason || was.generation != generation) {
@@ -99,13 +107,14 @@ func (t *Table[S]) FastAsked(f *Flow[S], generation uint32, reason route.FastRea
 	if was == nil {
 		f.fast = &fast{}
 	}
-	*f.fast = fast{generation: generation, reason: reason, again: now + fastPatience}
+	*f.fast = fast{generation: generation, reason: reason, again: now + fastPatience, carried: f.fast.carried, passedUp: true}
 }
 
 // FastStays notes that a datagram of f came up to user space though the kernel has an entry, which was
 // used so long ago. It reports whether the entry can stay: that is not so if it is dead, or if the
 // kernel is about to find the flow idle, since the entry has not seen this datagram.
 func (f *Flow[S]) FastStays(generation uint32, quiet, now time.Duration) bool {
+	f.fast.passedUp = true
 	if f.fast.generation != generation || quiet > f.Route.FlowIdle(f.Key.Dst.Port)/2 {
 		return false
 	}
@@ -120,6 +129,7 @@ func (t *Table[S]) FastUsed(f *Flow[S], u fastflow.Usage, now time.Duration) boo
 	if forwarded == [2]fastflow.Count{} {
 		return false
 	}
+	f.fast.carried = true
 	there, back := forwarded[route.ToOrigin], forwarded[route.ToClient]
 	f.toOrigin, f.toClient = f.toOrigin+there.Bytes, f.toClient+back.Bytes
 	f.packets[route.ToOrigin] += there.Packets
@@ -167,7 +177,7 @@ func countFast(counted *[2]fastflow.Count, u fastflow.Usage, c *route.Counters, 
 func (t *Table[S]) FastLeft(f *Flow[S], entry fastflow.Flow, now time.Duration) FastLeft {
 	left := FastLeft{Entry: entry, counted: f.fast.counted, counters: f.Counters, origin: f.Origin}
 	f.Route.Stats.AddFast(-1)
-	*f.fast = fast{generation: f.fast.generation, reason: route.FastWaiting, again: now + fastPatience}
+	*f.fast = fast{generation: f.fast.generation, reason: route.FastWaiting, again: now + fastPatience, carried: f.fast.carried, passedUp: f.fast.passedUp}
 	return left
 }
 

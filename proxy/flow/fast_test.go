@@ -47,6 +47,7 @@ func TestFastReason(t *testing.T) {
 		{name: "off", change: func(r *config.Route) { r.FastPath = config.FastOff }, rounds: 9, want: route.FastOff},
 		{name: "counted by the kernel", change: func(r *config.Route) { r.DatagramsPerSecond = 1e6 }, rounds: 9, want: route.FastDatagramLimit},
 		{name: "transparent", change: func(r *config.Route) { r.Transparent = true }, rounds: 9, want: route.FastTransparent},
+		{name: "the stand-in for a service", change: func(r *config.Route) { r.Action = config.Socket }, rounds: 9, want: route.FastService},
 		{name: "spp", change: func(r *config.Route) { r.ProxyProtocol = config.ProxySPP }, rounds: 9, want: route.FastForwarded},
 		{name: "v2", change: func(r *config.Route) { r.ProxyProtocol = config.ProxyV2 }, rounds: 9, want: route.FastForwarded},
 		{name: "v2-first that is not sent", change: func(r *config.Route) { r.ProxyProtocol = config.ProxyV2First }, rounds: 9, want: route.FastHeader},
@@ -141,20 +142,20 @@ func TestFastUntil(t *testing.T) {
 		t.Fatal(err)
 	}
 	office := hours.Schedule{entry}
-	wall, boot := time.Date(2026, 5, 4, 17, 30, 0, 0, time.UTC), 1000*time.Hour
+	now := time.Date(2026, 5, 4, 17, 30, 0, 0, time.UTC)
 	for _, test := range []struct {
 		active hours.Schedule
 		then   config.OnDown
-		want   time.Duration
+		want   time.Time
 	}{
-		{nil, config.CloseConns, 0},
-		{office, config.KeepConns, 0},
-		{office, config.CloseConns, boot + 30*time.Minute},
+		{nil, config.CloseConns, time.Time{}},
+		{office, config.KeepConns, time.Time{}},
+		{office, config.CloseConns, now.Add(30 * time.Minute)},
 	} {
 		r := to(originAddr)
 		r.Active, r.OnInactive = test.active, test.then
 		_, f := began(t, r, client1, dst1, 1)
-		if got := f.FastUntil(wall, boot); got != test.want {
+		if got := f.FastUntil(now); !got.Equal(test.want) {
 			t.Errorf("%v, %v: %v, want %v", test.active, test.then, got, test.want)
 		}
 	}
@@ -310,5 +311,59 @@ func TestFastFlowIsValidated(t *testing.T) {
 	l.FastUsed(f, fastflow.Usage{ToOrigin: fastflow.Count{Packets: 108}, ToClient: fastflow.Count{Packets: 8}}, 1)
 	if f.Stage() != flow.Validated {
 		t.Errorf("stage %v", f.Stage())
+	}
+}
+
+// TestPathOfTheRecord: the record says who has forwarded the flow's datagrams, also after the flow has
+// gone to another process, and where the kernel went on to forward it for a process that died.
+func TestPathOfTheRecord(t *testing.T) {
+	used := fastflow.Usage{ToClient: fastflow.Count{Packets: 1, Bytes: 10}}
+	next := func(l *testLoop) (*testLoop, *testFlow) {
+		other := newTestLoop(10, live(to(originAddr), dst1))
+		other.adopt(travel(t, l.moving(0))[0])
+		return other, other.Find(flow.KeyOf(client1, dst1))
+	}
+	for _, test := range []struct {
+		name string
+		do   func(*testLoop, *testFlow) (*testLoop, *testFlow)
+		want route.Path
+	}{
+		{"without the fast path", func(l *testLoop, f *testFlow) (*testLoop, *testFlow) { return l, f }, route.InUser},
+		{"admitted, and nothing came", func(l *testLoop, f *testFlow) (*testLoop, *testFlow) {
+			l.FastAsked(f, 1, route.FastForwarded, 1)
+			return next(l)
+		}, route.InUser},
+		{"forwarded", func(l *testLoop, f *testFlow) (*testLoop, *testFlow) {
+			l.FastAsked(f, 1, route.FastForwarded, 1)
+			l.FastUsed(f, used, 1)
+			return l, f
+		}, route.OnBoth},
+		{"forwarded, and refused since", func(l *testLoop, f *testFlow) (*testLoop, *testFlow) {
+			l.FastAsked(f, 1, route.FastForwarded, 1)
+			l.FastUsed(f, used, 1)
+			l.FastLeft(f, f.FastFlow(originAddr, false), 1)
+			l.FastAsked(f, 2, route.FastDevice, 1)
+			return next(l)
+		}, route.OnBoth},
+		{"left behind by a dead process", func(l *testLoop, f *testFlow) (*testLoop, *testFlow) {
+			l.FastLeftBefore(f, 1, used)
+			return l, f
+		}, route.InKernel},
+		{"left behind, and come up since", func(l *testLoop, f *testFlow) (*testLoop, *testFlow) {
+			l.FastLeftBefore(f, 1, used)
+			f.FastStays(1, 0, 1)
+			return l, f
+		}, route.OnBoth},
+		{"left behind, and asked for again", func(l *testLoop, f *testFlow) (*testLoop, *testFlow) {
+			l.FastLeftBefore(f, 1, used)
+			l.FastAsked(f, 2, route.FastForwarded, 1)
+			return next(l)
+		}, route.OnBoth},
+	} {
+		l, f := test.do(began(t, to(originAddr), client1, dst1, 100))
+		l.end(f, route.Killed, 1)
+		if got := l.records[0].Path; got != test.want {
+			t.Errorf("%s: the path is %q, want %q", test.name, got, test.want)
+		}
 	}
 }

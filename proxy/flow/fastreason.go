@@ -58,6 +58,10 @@ func RouteGoesFast(r *config.Route) route.FastReason {
 		return route.FastNamedClient
 	case r.Transparent:
 		return route.FastTransparent
+	case r.Action == config.Socket:
+		// A datagram that waits here while the service appears would have the kernel forward the flow
+		// past it.
+		return route.FastService
 	case len(r.ProxyTLVs) > 0:
 		return route.FastHeader
 	}

@@ -37,6 +37,7 @@ type Moving struct {
 	ToClient   uint64         `json:"to_client"`
 	Packets    [2]uint64      `json:"packets"` // datagrams, by direction
 	Attempts   uint8          `json:"attempts,omitempty"`
+	Kernel     bool           `json:"kernel,omitempty"` // the kernel has forwarded datagrams of it
 
 	FD     int `json:"-"`      // the socket to the origin; with SPP or Egress other flows may have it, too
 	Socket int `json:"socket"` // its index among the sockets that go with this flow
@@ -112,6 +113,7 @@ func (t *Table[S]) Moving(f *Flow[S], now time.Time) Moving {
 		Begun: t.wallTime(f.begun, now), Last: t.wallTime(f.last, now),
 		Answered: f.stage != Unanswered, Turns: f.validation.exchanges(), Heard: f.validation.originSentLast(), Shown: f.validation.done(),
 		ToOrigin: f.toOrigin, ToClient: f.toClient, Packets: f.packets, Attempts: f.attempts,
+		Kernel: f.carriedBy() != route.InUser,
 	}
 	if f.Key.named() {
 		out.Peer, out.NamedDst = f.Key.peer(), f.Key.headerDst()
@@ -148,6 +150,9 @@ func (t *Table[S]) Restore(in Moving, now time.Time) (*Flow[S], route.Verdict) {
 		validation: in.validation(), spp: in.SPP,
 		begun: t.fromWallTime(in.Begun, now), last: t.fromWallTime(in.Last, now),
 		ID: in.ID, toOrigin: in.ToOrigin, toClient: in.ToClient, packets: in.Packets, attempts: in.Attempts,
+	}
+	if in.Kernel {
+		f.fast = &fast{reason: route.FastWaiting, carried: true, passedUp: true}
 	}
 	if f.ID == 0 { // a former version has not named it
 		f.ID = t.ids.Next()

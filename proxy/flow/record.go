@@ -38,7 +38,7 @@ func (t *Table[S]) recordOf(f *Flow[S], source netip.AddrPort, verdict route.Ver
 		ID: f.ID, Begun: t.opt.Epoch.Add(f.begun), Took: now - f.begun, Protocol: config.UDP, Route: f.Route.Name,
 		Client: f.Client(), Peer: f.Key.peer(), Dst: f.Dst(), Origin: f.OriginAddr(), Source: source,
 		Sent:     [2]route.Sent{{Bytes: f.toOrigin, Packets: f.packets[route.ToOrigin]}, {Bytes: f.toClient, Packets: f.packets[route.ToClient]}},
-		Attempts: int(f.attempts), Verdict: verdict, Phase: route.InData, UniqueID: f.uniqueID(),
+		Attempts: int(f.attempts), Verdict: verdict, Phase: route.InData, Path: f.carriedBy(), UniqueID: f.uniqueID(),
 	}
 }
 

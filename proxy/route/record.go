@@ -31,8 +31,23 @@ type Record struct {
 	Attempts int            // origins that were tried
 	Verdict  Verdict
 	Phase    Phase  // it had come to; Ending looks at the verdict first
+	Path     Path   // of a flow's datagrams, in either direction
 	UniqueID string // the bytes that the origin knows it by, if the route has "unique-id" and the origin got a header
 }
+
+// Path is who has forwarded the datagrams of a flow.
+type Path uint8
+
+// The paths.
+const (
+	NoPath   Path = iota // it is no flow
+	InUser               // this process
+	InKernel             // the fast path
+	OnBoth               // some the one, some the other
+)
+
+// String is empty for NoPath.
+func (p Path) String() string { return [...]string{"", "user", "kernel", "both"}[p] }
 
 // Sent is what went one way.
 type Sent struct {

@@ -5,8 +5,6 @@ import (
 	"log/slog"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"anyport/bpf/fastflow"
 	"anyport/proxy/flow"
 	"anyport/proxy/route"
@@ -128,22 +126,13 @@ func (l *loop) goFast(f *liveFlow, now time.Duration) {
 	case !entry.Source.IsValid():
 		reason = route.FastBroken
 	default:
-		entry.Until = f.FastUntil(time.Now(), sinceBoot())
+		entry.Until = f.FastUntil(time.Now())
 		reason = l.askFor(entry, now)
 	}
 	if f.InKernel() && reason != route.FastForwarded {
 		l.leaveKernel(f, now)
 	}
 	l.flows.FastAsked(f, p.generation, reason, now)
-}
-
-// sinceBoot is the clock of the hours of routes in the kernel, which runs on while the host is suspended.
-func sinceBoot() time.Duration {
-	var now unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &now); err != nil {
-		panic(err) // since Linux 2.6.39 it is there
-	}
-	return time.Duration(now.Nano())
 }
 
 // forwards counts what the kernel has forwarded of f, and reports whether it still does. Where an entry

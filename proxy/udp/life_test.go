@@ -30,7 +30,7 @@ func TestIdleFlowEnds(t *testing.T) {
 	want := route.Record{
 		Begun: got.Begun, Took: got.Took, Protocol: config.UDP, Route: "test", Client: client.addr(), Dst: p.dsts[0],
 		Origin: origin.addr(), Source: got.Source, Verdict: route.IdleTimedOut, Phase: route.InData,
-		ID: got.ID, Attempts: 1, Sent: [2]route.Sent{{Bytes: 4, Packets: 1}, {Bytes: 4, Packets: 1}},
+		ID: got.ID, Attempts: 1, Sent: [2]route.Sent{{Bytes: 4, Packets: 1}, {Bytes: 4, Packets: 1}}, Path: route.InUser,
 	}
 	if got.ID == 0 || !got.Source.Addr().IsLoopback() || got.Source.Port() == 0 {
 		t.Errorf("id %v, source %v", got.ID, got.Source)

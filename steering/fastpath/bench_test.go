@@ -7,6 +7,7 @@ import (
 
 	"anyport/bpf"
 	"anyport/bpf/fastflow"
+	"anyport/steering/clock"
 	"anyport/steering/netnstest"
 )
 
@@ -23,7 +24,7 @@ func BenchmarkProgram(b *testing.B) {
 	for family, f := range ends {
 		// A flow whose datagrams are not changed, so that they are its own again the next time.
 		f.Source, f.Origin, f.Idle = f.Client, f.Dst, time.Hour
-		e := entriesOf(f, way{0, 1500}, way{0, 1500}, 1, 7)
+		e := entriesOf(f, way{0, 1500}, way{0, 1500}, 1, 7, 0)
 		for _, test := range []struct {
 			name   string
 			header fastflow.Header
@@ -44,7 +45,7 @@ func BenchmarkProgram(b *testing.B) {
 				if err := o.Flows.Put(&e.forth, &e.toOrigin); err != nil {
 					b.Fatal(err)
 				}
-				if err := o.Usage.Put(uint32(7), &bpf.FastFlowUsage{Id: 7, Last: monotonic()}); err != nil {
+				if err := o.Usage.Put(uint32(7), &bpf.FastFlowUsage{Id: 7, Last: uint64(clock.Monotonic())}); err != nil {
 					b.Fatal(err)
 				}
 				var spent time.Duration
@@ -62,6 +63,7 @@ func BenchmarkProgram(b *testing.B) {
 		}
 	}
 }
+
 // BenchmarkAdmit is what a flow costs that is admitted, and removed.
 func BenchmarkAdmit(b *testing.B) {
 	r := newRig(b)

@@ -9,6 +9,8 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
+
+	"anyport/steering/ingress"
 )
 
 // Names of file descriptors on their way to another process. They are part of the protocol between
@@ -39,7 +41,7 @@ func (o *Objects) Descriptors() map[string]int {
 
 // FromDescriptors makes objects of them. It owns them, on error too.
 func FromDescriptors(all map[string]int) (*Objects, error) {
-	o := &Objects{Links: map[int]link.Link{}}
+	o := &Objects{Links: ingress.Links{}}
 	var errs []error
 	for name, fd := range all {
 		errs = append(errs, o.take(name, fd))
@@ -92,26 +94,10 @@ func (o *Objects) takeLink(index string, fd int) error {
 }
 
 // AdoptLink closes l unless it still attaches a program to the device.
-func (o *Objects) AdoptLink(index int, l link.Link) error {
-	info, err := l.Info()
-	if err != nil || info.TCX() == nil || int(info.TCX().Ifindex) != index {
-		return l.Close()
-	}
-	o.Links[index] = l
-	return nil
-}
+func (o *Objects) AdoptLink(index int, l link.Link) error { return o.Links.Adopt(index, l) }
 
 // TakeLinks has the links of another build attach the program of o, and closes the rest of it. This
 // needs no privileges.
 func (o *Objects) TakeLinks(before *Objects) error {
-	var errs []error
-	for index, l := range before.Links {
-		if err := l.Update(o.Program); err != nil {
-			errs = append(errs, fmt.Errorf("replace the program forward_admitted: %w", err))
-			continue
-		}
-		o.Links[index] = l
-		delete(before.Links, index)
-	}
-	return errors.Join(append(errs, before.Close())...)
+	return errors.Join(o.Links.Take(before.Links, o.Program), before.Close())
 }

@@ -8,6 +8,7 @@ import (
 	"anyport/bpf"
 	"anyport/bpf/fastflow"
 	"anyport/steering/bpfmaps"
+	"anyport/steering/clock"
 )
 
 type (
@@ -28,18 +29,18 @@ type entries struct {
 	toOrigin, toClient entry
 }
 
-// entriesOf describes f to the program.
-func entriesOf(f fastflow.Flow, client, origin way, generation uint32, id uint64) entries {
+// entriesOf describes f to the program. It reads until instead of f.Until.
+func entriesOf(f fastflow.Flow, client, origin way, generation uint32, id, until uint64) entries {
 	e := entries{forth: keyOf(f.Client, f.Dst), back: keyOf(f.Origin, f.Source)}
 	e.toOrigin = entry{
 		Own: tagOf(e.forth), To: keyOf(f.Source, f.Origin), Generation: generation, Id: id,
 		In: uint32(client.device), InMtu: client.mtu, Out: uint32(origin.device), OutMtu: origin.mtu,
-		Puts: uint8(f.Header), Idle: uint64(f.Idle), Until: uint64(f.Until),
+		Puts: uint8(f.Header), Idle: uint64(f.Idle), Until: until,
 	}
 	e.toClient = entry{
 		Own: tagOf(e.back), To: keyOf(f.Dst, f.Client), Generation: generation, Id: id, ToClient: 1,
 		In: uint32(origin.device), InMtu: origin.mtu, Out: uint32(client.device), OutMtu: client.mtu,
-		Idle: uint64(f.Idle), Until: uint64(f.Until),
+		Idle: uint64(f.Idle), Until: until,
 	}
 	if f.Header == fastflow.SPP {
 		e.toClient.Takes = uint8(fastflow.SPP)
@@ -53,12 +54,22 @@ func entriesOf(f fastflow.Flow, client, origin way, generation uint32, id uint64
 // sharedEntry says that the header of an answer names its flow.
 func sharedEntry(back key) entry { return entry{Own: tagOf(back), ToClient: 1, Shared: 1} }
 
-// flowOf is the flow whose client's datagrams have k and e.
+// untilOf is a moment by the program's clock; 0: there is none.
+func untilOf(moment time.Time) uint64 {
+	if moment.IsZero() {
+		return 0
+	}
+	wall, boot := clock.Both(time.Now)
+	return uint64(max(1, boot+moment.Sub(wall)))
+}
+
+// flowOf is the flow whose client's datagrams have k and e, without its end: whoever takes it over decides
+// on it again.
 func flowOf(k key, e entry, shares bool) fastflow.Flow {
 	f := fastflow.Flow{Header: fastflow.Header(e.Puts), SharesSource: shares}
 	f.Client, f.Dst = addressesOf(k)
 	f.Source, f.Origin = addressesOf(e.To)
-	f.Idle, f.Until = time.Duration(e.Idle), time.Duration(e.Until)
+	f.Idle = time.Duration(e.Idle)
 	return f
 }
 

@@ -7,10 +7,9 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/features"
-	"github.com/cilium/ebpf/link"
-	"golang.org/x/sys/unix"
 
 	"anyport/bpf"
+	"anyport/steering/ingress"
 )
 
 // Objects are the program and the maps that user space needs, in the kernel, and the links that attach
@@ -20,7 +19,7 @@ type Objects struct {
 	Flows      *ebpf.Map
 	Usage      *ebpf.Map
 	Generation *ebpf.Map
-	Links      map[int]link.Link // by interface index
+	Links      ingress.Links
 }
 
 // Load loads the program and makes its maps. It needs CAP_BPF and CAP_NET_ADMIN.
@@ -38,7 +37,7 @@ func Load() (*Objects, error) {
 	if err := spec.LoadAndAssign(&o, nil); err != nil {
 		return nil, fmt.Errorf("load the program forward_admitted: %w", err)
 	}
-	return &Objects{o.Program, o.Flows, o.Usage, o.Generation, map[int]link.Link{}}, nil
+	return &Objects{o.Program, o.Flows, o.Usage, o.Generation, ingress.Links{}}, nil
 }
 
 // maps are the maps by their names in fast.bpf.c.
@@ -95,31 +94,9 @@ func (o *Objects) Close() error {
 	if o == nil {
 		return nil
 	}
-	errs := []error{o.Program.Close()}
-	for _, l := range o.Links {
-		errs = append(errs, l.Close())
-	}
+	errs := []error{o.Program.Close(), o.Links.Close()}
 	for _, m := range o.maps() {
 		errs = append(errs, (*m).Close())
 	}
-	clear(o.Links)
 	return errors.Join(errs...)
-}
-
-// monotonic is the clock of the program, in ns.
-func monotonic() uint64 {
-	var t unix.Timespec
-	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &t) != nil {
-		return 0
-	}
-	return uint64(t.Nano())
-}
-
-// sinceBoot counts suspended time, too.
-func sinceBoot() uint64 {
-	var t unix.Timespec
-	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &t) != nil {
-		return 0
-	}
-	return uint64(t.Nano())
 }

@@ -7,6 +7,10 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+
+	"github.com/cilium/ebpf"
+
+	"anyport/steering/program"
 )
 
 // Open makes a Path of objects that were loaded or come from another process. It owns them, on error
@@ -57,6 +61,26 @@ func (p *Path) Serve(wanted bool) error {
 	return p.Update()
 }
 
+// Tolerate names programs at the ingress of devices that leave the datagrams of admitted flows alone: they
+// are not obstacles.
+func (p *Path) Tolerate(programs ...*ebpf.Program) error {
+	if p == nil {
+		return nil
+	}
+	var ids []uint32
+	for _, other := range programs {
+		id, err := program.IDOf(other)
+		if err != nil {
+			return err
+		}
+		ids = append(ids, uint32(id))
+	}
+	p.devices.mu.Lock()
+	defer p.devices.mu.Unlock()
+	p.devices.tolerated = ids
+	return nil
+}
+
 // Update attaches the program to new devices, and ends the forwarding of all flows if a device, its
 // MTU or what speaks against it has changed.
 func (p *Path) Update() error {
@@ -70,7 +94,7 @@ func (p *Path) Update() error {
 	}
 	var attached map[int]device
 	before := maps.Clone(p.objects.Links)
-	err := p.devices.within(func() (err error) {
+	err := p.devices.netns.Within(func() (err error) {
 		attached, err = p.devices.update(p.objects)
 		return err
 	})
@@ -141,7 +165,7 @@ func (p *Path) Close() error {
 	err := p.Raise()
 	p.devices.mu.Lock()
 	if p.devices.isOpen() {
-		err = errors.Join(err, p.objects.detachOthers(nil))
+		err = errors.Join(err, p.objects.Links.DetachOthers(nil))
 	}
 	p.devices.mu.Unlock()
 	return errors.Join(err, p.Release())

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/bpf/fastflow"
+	"anyport/steering/clock"
 )
 
 // Path is the program in the kernel, the devices that it is attached to, and the flows that it
@@ -117,7 +118,7 @@ func (p *Path) describe(f fastflow.Flow, generation uint32) (e entries, err erro
 	if err != nil {
 		return e, err
 	}
-	return entriesOf(f, client, origin, generation, 0), nil
+	return entriesOf(f, client, origin, generation, 0, untilOf(f.Until)), nil
 }
 
 // put makes both entries or none, the one for the client's datagrams last. The caller holds mu.
@@ -164,7 +165,7 @@ func (p *Path) Usage(f fastflow.Flow) (u fastflow.Usage, ok bool) {
 	if at == nil {
 		return u, false
 	}
-	return usageOf(at, monotonic()), true
+	return usageOf(at, clock.Monotonic()), true
 }
 
 // Leave has the datagrams of f come to user space from now on. What was counted stays until
@@ -193,7 +194,7 @@ func (p *Path) Remove(f fastflow.Flow) (u fastflow.Usage, ok bool) {
 		return u, false
 	}
 	p.leave(k, at)
-	u = usageOf(at, monotonic())
+	u = usageOf(at, clock.Monotonic())
 	p.drop(k)
 	return u, true
 }

@@ -11,6 +11,7 @@ import (
 
 	"anyport/bpf"
 	"anyport/bpf/fastflow"
+	"anyport/steering/clock"
 )
 
 // usage is what the program counts of a flow: a place in the map fast_usage, which is mapped into this
@@ -88,7 +89,7 @@ func (p *places) take(state uint32) (uint64, error) {
 		}
 		id := max(atomic.LoadUint64(&at.Id), uint64(place)) + maxFlows
 		at.ToOrigin.Packets, at.ToOrigin.Bytes, at.ToClient.Packets, at.ToClient.Bytes = 0, 0, 0, 0
-		at.OriginMtu, at.ClientMtu, at.Last = 0, 0, monotonic()
+		at.OriginMtu, at.ClientMtu, at.Last = 0, 0, uint64(clock.Monotonic())
 		atomic.StoreUint64(&at.Id, id)
 		return id, nil
 	}
@@ -180,11 +181,11 @@ func (p *places) close() {
 	}
 }
 
-// usageOf is what the program has counted, as of now by CLOCK_MONOTONIC.
-func usageOf(counted *usage, now uint64) fastflow.Usage {
+// usageOf is what the program has counted, as of now by the program's clock.
+func usageOf(counted *usage, now time.Duration) fastflow.Usage {
 	return fastflow.Usage{
 		ToOrigin: fastflow.Count{Packets: atomic.LoadUint64(&counted.ToOrigin.Packets), Bytes: atomic.LoadUint64(&counted.ToOrigin.Bytes)},
 		ToClient: fastflow.Count{Packets: atomic.LoadUint64(&counted.ToClient.Packets), Bytes: atomic.LoadUint64(&counted.ToClient.Bytes)},
-		Quiet:    time.Duration(max(0, int64(now-atomic.LoadUint64(&counted.Last)))),
+		Quiet:    max(0, now-time.Duration(atomic.LoadUint64(&counted.Last))),
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"anyport/bpf"
 	"anyport/bpf/fastflow"
+	"anyport/steering/clock"
 	"anyport/steering/netnstest"
 )
 
@@ -63,10 +64,10 @@ func fill(t testing.TB, o *Objects, m *model) {
 	if err == nil {
 		err = o.Generation.Put(uint32(0), m.generation)
 	}
-	m.sinceBoot = sinceBoot()
+	m.sinceBoot = uint64(clock.Boot())
 	for i := range m.flows {
 		f := &m.flows[i]
-		e := entriesOf(f.Flow, f.client, f.origin, f.generation, f.id)
+		e := entriesOf(f.Flow, f.client, f.origin, f.generation, f.id, f.until)
 		if err == nil {
 			err = o.Flows.Put(&e.forth, &e.toOrigin)
 		}
@@ -74,7 +75,7 @@ func fill(t testing.TB, o *Objects, m *model) {
 			err = o.Flows.Put(&e.back, &e.toClient)
 		}
 		if err == nil {
-			err = o.Usage.Put(uint32(f.id%maxFlows), &bpf.FastFlowUsage{Id: f.id, Last: monotonic() - f.quiet})
+			err = o.Usage.Put(uint32(f.id%maxFlows), &bpf.FastFlowUsage{Id: f.id, Last: uint64(clock.Monotonic()) - f.quiet})
 		}
 	}
 	if err != nil {
@@ -114,7 +115,7 @@ func compare(t *testing.T, o *Objects, m *model, a arrival) bool {
 			}
 			count.Bytes += uint64(want.payload)
 			if step := min(time.Second, want.flow.Idle/8); want.flow.quiet > uint64(step) {
-				if u.Last < monotonic()-uint64(time.Second) {
+				if u.Last < uint64(clock.Monotonic())-uint64(time.Second) {
 					t.Errorf("a datagram does not keep its flow alive")
 				}
 				expected.Last, want.flow.quiet = u.Last, 0
@@ -222,9 +223,9 @@ func (d *dice) vary(f modelFlow) modelFlow {
 	case 0:
 		f.generation++
 	case 1:
-		f.Until = 1
+		f.until = 1
 	case 2:
-		f.Until = time.Duration(sinceBoot()) + time.Hour
+		f.until = uint64(clock.Boot() + time.Hour)
 	case 3:
 		f.quiet = uint64(70 * time.Second)
 	case 4, 5:

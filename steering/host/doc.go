@@ -15,6 +15,7 @@
 //	local_routes.go         LocalRoutes: list, add, remove
 //	route_plan.go           the changes from one table's routes to the next's, and their order
 //	tun.go                  a device that ends with the process, and its routes with it
+//	route_device.go         the same for the routes of other packages
 //	monitor.go              the kernel's messages about changes of routes, links and rules
 //	keeper.go               Keeper: restores routes that other programs remove
 //	baseline.go             what was there before it was lost; missing_routes.go names it

@@ -18,7 +18,7 @@ type HalfOpen struct{ Dst, Client netip.AddrPort }
 func HalfOpens() (map[HalfOpen]bool, error) {
 	all := map[HalfOpen]bool{}
 	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
-		found, err := dump(func() ([][]byte, error) { return diagnose(family, config.TCP, tcpSynRecv) })
+		found, err := Dump(func() ([][]byte, error) { return diagnose(family, config.TCP, tcpSynRecv) })
 		if err != nil {
 			return nil, fmt.Errorf("list the half-open conns: %w", err)
 		}

@@ -84,7 +84,7 @@ func listenersByInode() (map[uint32]Listener, error) {
 func eachListener(do func(l Listener, inode uint32, message []byte)) error {
 	for _, protocol := range []config.Protocol{config.TCP, config.UDP} {
 		for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
-			found, err := dump(func() ([][]byte, error) { return diagnose(family, protocol, listening(protocol)) })
+			found, err := Dump(func() ([][]byte, error) { return diagnose(family, protocol, listening(protocol)) })
 			if errors.Is(err, unix.ENOENT) {
 				return fmt.Errorf("list the %v listeners: %w: load the kernel's module for it: modprobe %v_diag", protocol, err, protocol)
 			}

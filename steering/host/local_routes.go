@@ -118,14 +118,14 @@ type LocalRoute struct {
 func (l *LocalRoutes) List(add func(LocalRoute)) error {
 	filter := &netlink.Route{Table: unix.RT_TABLE_LOCAL, Type: unix.RTN_LOCAL}
 	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
-		all, err := dump(func() ([]netlink.Route, error) {
+		all, err := Dump(func() ([]netlink.Route, error) {
 			return l.lists.RouteListFiltered(family, filter, netlink.RT_FILTER_TABLE|netlink.RT_FILTER_TYPE)
 		})
 		if err != nil {
 			return fmt.Errorf("list the local routes: %w", err)
 		}
 		for _, r := range all {
-			if p, ok := prefixOf(r.Dst); ok {
+			if p, ok := PrefixOf(r.Dst); ok {
 				add(LocalRoute{p, r.Protocol == RouteProtocol, r.LinkIndex})
 			}
 		}

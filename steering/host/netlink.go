@@ -8,8 +8,8 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// dump asks again when the kernel's answer changed while it was given.
-func dump[T any](list func() ([]T, error)) (all []T, err error) {
+// Dump asks again when the kernel's answer changed while it was given.
+func Dump[T any](list func() ([]T, error)) (all []T, err error) {
 	for range 10 {
 		if all, err = list(); !errors.Is(err, netlink.ErrDumpInterrupted) {
 			break
@@ -18,8 +18,8 @@ func dump[T any](list func() ([]T, error)) (all []T, err error) {
 	return all, err
 }
 
-// prefixOf converts a prefix of package netlink.
-func prefixOf(n *net.IPNet) (netip.Prefix, bool) {
+// PrefixOf converts a prefix of package netlink.
+func PrefixOf(n *net.IPNet) (netip.Prefix, bool) {
 	if n == nil {
 		return netip.Prefix{}, false
 	}

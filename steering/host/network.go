@@ -11,7 +11,7 @@ import (
 
 // ReadNetwork asks the kernel about the network namespace of the calling thread.
 func ReadNetwork() (*Network, error) {
-	links, err := dump(func() ([]netlink.Link, error) { return netlink.LinkList() })
+	links, err := Dump(func() ([]netlink.Link, error) { return netlink.LinkList() })
 	if err != nil {
 		return nil, fmt.Errorf("list the interfaces: %w", err)
 	}
@@ -31,9 +31,9 @@ func ReadNetwork() (*Network, error) {
 
 // readAddresses reads the addresses of all interfaces, those that are down included: they may come up.
 func (h *Network) readAddresses(names map[int]string) error {
-	all, err := dump(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_ALL) })
+	all, err := Dump(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_ALL) })
 	for _, a := range all {
-		if p, ok := prefixOf(a.IPNet); ok {
+		if p, ok := PrefixOf(a.IPNet); ok {
 			host := netip.PrefixFrom(p.Addr(), p.Addr().BitLen())
 			h.Addresses = append(h.Addresses, Attached{host, names[a.LinkIndex]})
 		}
@@ -43,11 +43,11 @@ func (h *Network) readAddresses(names map[int]string) error {
 
 // readRoutes reads the main table. A default route and one through lo connect nothing.
 func (h *Network) readRoutes(names map[int]string) error {
-	all, err := dump(func() ([]netlink.Route, error) { return netlink.RouteList(nil, netlink.FAMILY_ALL) })
+	all, err := Dump(func() ([]netlink.Route, error) { return netlink.RouteList(nil, netlink.FAMILY_ALL) })
 	for _, r := range all {
 		gateways := gatewaysOf(r)
 		h.Gateways = append(h.Gateways, gateways...)
-		p, ok := prefixOf(r.Dst)
+		p, ok := PrefixOf(r.Dst)
 		if ok && len(gateways) == 0 && r.Type == unix.RTN_UNICAST && p.Bits() > 0 && names[r.LinkIndex] != "lo" {
 			h.Subnets = append(h.Subnets, Attached{p, names[r.LinkIndex]})
 		}

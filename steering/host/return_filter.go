@@ -22,7 +22,7 @@ const filterPlace, filterHandle = 169, 1
 
 // filterParts are the filters of all interfaces that packets from the network arrive at.
 func (p *ReturnPath) filterParts(program int) (all []Part, err error) {
-	links, err := dump(p.handle.LinkList)
+	links, err := Dump(p.handle.LinkList)
 	if err != nil {
 		return nil, fmt.Errorf("list the interfaces: %w", err)
 	}
@@ -63,13 +63,14 @@ func receives(l netlink.Link, all []netlink.Link) bool {
 	return master < 0 || all[master].Type() == "vrf"
 }
 
-// IsTUN reports whether l is the device of the local routes of some anyport: no packet arrives there.
+// IsTUN reports whether l is the device of the local routes, or of the announced ones, of some anyport: no packet
+// arrives there.
 func IsTUN(l netlink.Link) bool {
-	return l.Type() == "tuntap" && deviceName.MatchString(l.Attrs().Name)
+	return l.Type() == "tuntap" && deviceName.MatchString(l.Attrs().Name) || IsRouteDevice(l)
 }
 
 func (p *ReturnPath) hasFilter(l netlink.Link) (bool, error) {
-	filters, err := dump(func() ([]netlink.Filter, error) { return p.handle.FilterList(l, netlink.HANDLE_MIN_INGRESS) })
+	filters, err := Dump(func() ([]netlink.Filter, error) { return p.handle.FilterList(l, netlink.HANDLE_MIN_INGRESS) })
 	return slices.ContainsFunc(filters, func(f netlink.Filter) bool {
 		b, ok := f.(*netlink.BpfFilter)
 		return ok && b.Name == FilterName

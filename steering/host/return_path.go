@@ -159,7 +159,7 @@ func (p *ReturnPath) routePart(family int) (Part, error) {
 		Family: family, LinkIndex: p.lo, Dst: everything, Table: ReturnTable,
 		Type: unix.RTN_LOCAL, Scope: unix.RT_SCOPE_HOST, Protocol: RouteProtocol,
 	}
-	there, err := dump(func() ([]netlink.Route, error) {
+	there, err := Dump(func() ([]netlink.Route, error) {
 		return p.handle.RouteListFiltered(family, &netlink.Route{Table: ReturnTable}, netlink.RT_FILTER_TABLE)
 	})
 	return Part{
@@ -174,7 +174,7 @@ func (p *ReturnPath) routePart(family int) (Part, error) {
 func (p *ReturnPath) rulePart(family int) (Part, error) {
 	rule := netlink.NewRule()
 	rule.Family, rule.Priority, rule.Mark, rule.Table, rule.Protocol = family, ReturnPriority, mark.Packet, ReturnTable, RouteProtocol
-	rules, err := dump(func() ([]netlink.Rule, error) { return p.handle.RuleList(family) })
+	rules, err := Dump(func() ([]netlink.Rule, error) { return p.handle.RuleList(family) })
 	there := false
 	for _, r := range rules {
 		there = there || r.Priority == rule.Priority && r.Mark == rule.Mark && r.Table == rule.Table && !r.Invert && r.IifName == "" && r.Src == nil && r.Dst == nil

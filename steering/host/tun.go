@@ -20,9 +20,10 @@ import (
 // listeners. No packet passes through it: the kernel delivers what a local route takes by
 // way of lo, whatever device the route names (ip_route_input_slow, ip6_rt_get_dev_rcu).
 type tun struct {
-	fd    int
-	name  string
-	index int
+	fd     int
+	prefix string // of the name
+	name   string
+	index  int
 }
 
 const (
@@ -35,13 +36,14 @@ var errNoTUN = errors.New("when this process dies, the host's listeners would an
 	"a bpffs (mount -t bpf -o mode=0700 bpf /sys/fs/bpf), or " + tunNode + " (modprobe tun; in a systemd unit: PrivateDevices=no and DeviceAllow=" + tunNode + " rw; " +
 	"in a container: --device " + tunNode + "); or see to the local routes yourself, with steering.manage_routes = false")
 
-// openTUN makes a device in the network namespace of this thread.
-func openTUN(handle *netlink.Handle) (*tun, error) {
+// openTUN makes a device in the network namespace of this thread. Its name is the prefix with the next free number.
+// The advice is part of the error if there is no device node.
+func openTUN(handle *netlink.Handle, prefix string, advice error) (*tun, error) {
 	fd, err := unix.Open(tunNode, unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w: %w", tunNode, err, errNoTUN)
+		return nil, fmt.Errorf("open %s: %w: %w", tunNode, err, advice)
 	}
-	t := &tun{fd: fd}
+	t := &tun{fd: fd, prefix: prefix}
 	if err := t.create(handle); err != nil {
 		return nil, errors.Join(err, t.close())
 	}
@@ -50,21 +52,21 @@ func openTUN(handle *netlink.Handle) (*tun, error) {
 
 // create also makes another device for a descriptor whose device somebody has deleted.
 func (t *tun) create(handle *netlink.Handle) error {
-	request, err := unix.NewIfreq(tunPrefix + "%d")
+	request, err := unix.NewIfreq(t.prefix + "%d")
 	if err != nil {
 		return err
 	}
 	request.SetUint16(unix.IFF_TUN | unix.IFF_NO_PI)
 	if err := unix.IoctlIfreq(t.fd, unix.TUNSETIFF, request); err != nil {
-		return fmt.Errorf("make the network device for the local routes: TUNSETIFF: %w", err)
+		return fmt.Errorf("make the network device %s0: TUNSETIFF: %w", t.prefix, err)
 	}
 	t.name = request.Name()
 	return t.setUp(handle)
 }
 
 // inheritTUN takes over the device of another process.
-func inheritTUN(handle *netlink.Handle, fd int) (*tun, error) {
-	t := &tun{fd: fd}
+func inheritTUN(handle *netlink.Handle, fd int, prefix string) (*tun, error) {
+	t := &tun{fd: fd, prefix: prefix}
 	request, err := unix.NewIfreq("")
 	if err == nil {
 		err = os.NewSyscallError("TUNGETIFF", unix.IoctlIfreq(fd, unix.TUNGETIFF, request))
@@ -142,7 +144,7 @@ var deviceName = regexp.MustCompile("^" + tunPrefix + "[0-9]+$")
 
 // TUNDevices lists the devices that an anyport has made, without those that except tells of.
 func (l *LocalRoutes) TUNDevices(except func(name string) bool) ([]netlink.Link, error) {
-	links, err := dump(l.handle.LinkList)
+	links, err := Dump(l.handle.LinkList)
 	return slices.DeleteFunc(links, func(l netlink.Link) bool {
 		name := l.Attrs().Name
 		return l.Type() != "tuntap" || !deviceName.MatchString(name) || except(name)
@@ -160,26 +162,34 @@ func TryTUN() error {
 
 // restoreDevice makes the device again if somebody has removed it, which removes its routes too.
 func (l *LocalRoutes) restoreDevice() (restored bool, err error) {
-	if l.tun == nil || l.tun.isUp(l.handle) {
+	if l.tun == nil {
 		return false, nil
 	}
-	if _, missing := l.handle.LinkByName(l.tun.name); missing == nil {
-		err = l.tun.setUp(l.handle)
+	return l.tun.restore(l.handle)
+}
+
+// restore reports whether it had to set the device up or to make it again.
+func (t *tun) restore(handle *netlink.Handle) (restored bool, err error) {
+	if t.isUp(handle) {
+		return false, nil
+	}
+	if _, missing := handle.LinkByName(t.name); missing == nil {
+		err = t.setUp(handle)
 	} else {
-		err = l.tun.create(l.handle)
+		err = t.create(handle)
 	}
 	return err == nil, err
 }
 
 // OpenTUN has the routes refer to a device that ends with this process.
 func (l *LocalRoutes) OpenTUN() (err error) {
-	l.tun, err = openTUN(l.handle)
+	l.tun, err = openTUN(l.handle, tunPrefix, errNoTUN)
 	return err
 }
 
 // InheritTUN has them refer to the device of another process.
 func (l *LocalRoutes) InheritTUN(fd int) (err error) {
-	l.tun, err = inheritTUN(l.handle, fd)
+	l.tun, err = inheritTUN(l.handle, fd, tunPrefix)
 	return err
 }
 

@@ -117,7 +117,6 @@ func (w *Watcher) appeared(t Target, s *state, socket host.Socket, holder descri
 	}
 	w.log.Info("a socket of a service takes packets", "service", t.Name, "protocol", t.Protocol, "listener", socket.Addr, "pid", holder.pid, "process", host.ProcessName(holder.pid))
 	*s = state{cookie: socket.Cookie, socket: socket, holder: holder, held: now, expected: s.expected, since: now}
-	w.changed()
 }
 
 // gone notes that there is no socket, and why if the service runs.
@@ -129,9 +128,5 @@ func (w *Watcher) gone(t Target, s *state, err error, now time.Time) {
 	if err != nil && (s.problem == nil || err.Error() != s.problem.Error()) {
 		w.log.Error("packets cannot go to a service", "service", t.Name, "protocol", t.Protocol, "error", err)
 	}
-	had := s.cookie != 0
 	s.cookie, s.socket, s.holder, s.problem = 0, host.Socket{}, descriptor{}, err
-	if had {
-		w.changed()
-	}
 }

@@ -28,7 +28,6 @@ const slowInterval = time.Second
 type Watcher struct {
 	sockets *ebpf.Map
 	hook    *Hook // nil: it could not be loaded
-	changed func()
 	log     *slog.Logger
 
 	mu       sync.Mutex
@@ -49,10 +48,9 @@ type state struct {
 	rests    time.Time      // no search before
 }
 
-// NewWatcher watches nothing yet. hook may be nil. changed is called when packets go to another socket than before, or
-// to none; it must not call the Watcher.
-func NewWatcher(sockets *ebpf.Map, hook *Hook, changed func(), log *slog.Logger) *Watcher {
-	return &Watcher{sockets: sockets, hook: hook, changed: changed, log: log, targets: map[Target]*state{}, attached: map[string]attachment{}}
+// NewWatcher watches nothing yet. hook may be nil.
+func NewWatcher(sockets *ebpf.Map, hook *Hook, log *slog.Logger) *Watcher {
+	return &Watcher{sockets: sockets, hook: hook, log: log, targets: map[Target]*state{}, attached: map[string]attachment{}}
 }
 
 // Add begins to watch targets, and looks for their sockets once: they are in the map when it returns. It is an error

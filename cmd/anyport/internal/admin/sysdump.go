@@ -7,4 +7,6 @@ type Sysdump struct {
 	Log         []string `json:"log"`           // the newest lines, the oldest first, without their ends
 	LogOmitted  uint64   `json:"log_omitted"`   // lines before these
 	LogMostKept int      `json:"log_most_kept"` // lines that are kept at most
+
+	Table string `json:"table,omitempty"` // of the source of [fleet], in service
 }

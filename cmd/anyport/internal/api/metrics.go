@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 
 	"anyport/cmd/anyport/internal/admin"
 	"anyport/config"
@@ -72,6 +73,10 @@ var (
 	doorsOpen     = metric("doors_open", "Clients that have opened the door by a knock, on routes where there is one.", "route")
 	knocks        = metric("knocks_total", "Authenticated knocks, by what became of them.", "verdict")
 
+	announced        = metric("announce_prefixes", "Prefixes by what was decided about them, with announce.table. A route stands for those that are announced, draining or kept.", "verdict")
+	announceFlaps    = metric("announce_flaps_total", "Withdrawals of this host's prefixes, or of a route's, because it was not ready.")
+	announceRestored = metric("announce_routes_restored_total", "Announced routes that other programs removed and anyport restored.")
+
 	scanPackets = metric("scan_packets_total", "SYNs and datagrams to ports that nobody serves: those that the kernel reported, and those that it skipped because there were too many.", "outcome")
 	scanClients = metric("scan_clients", "Clients that have sent to ports that nobody serves in the last day, 1,024 at most.")
 
@@ -98,6 +103,13 @@ var (
 	originLeft      = metric("origin_left_total", "Conns and flows that went on to another server after a dial of this one had failed.", "route", "origin")
 	originSlow      = metric("origin_slow_start_ratio", "The part of its weight that the origin gets while it comes back, on routes with slow_start.", "route", "origin")
 
+	sourceUp      = metric("fleet_source_up", "1 while the source of the table answers. Without a contact the last table serves on.")
+	sourceAge     = metric("fleet_source_contact_age_seconds", "How long ago the source has answered.")
+	tableInfo     = metric("fleet_table_info", "The table in service, by the SHA-256 of its text; empty: none, so nothing is served. Always 1.", "table")
+	tableCurrent  = metric("fleet_table_current", "1 while the table in service is the one that the source names for this host.")
+	tablesRefused = metric("fleet_tables_refused_total", "Tables of the source that this host has refused, since the process began.")
+	reportWritten = metric("fleet_report_written", "1 if the last report of this host was written; 0: see anyport status.")
+
 	nameResolved  = metric("dns_name_resolved", "1 if the last attempt to resolve the name of an origin succeeded; 0: its last addresses stay in use.", "name")
 	nameAddresses = metric("dns_name_addresses", "Addresses of the name that are in use.", "name")
 )
@@ -111,12 +123,45 @@ func (e *exporter) export(s admin.Status) {
 	for i := range s.Routes {
 		e.route(&s.Routes[i])
 	}
+	if s.Fleet != nil {
+		e.fleet(s.Fleet)
+	}
 	if s.Resolver != nil {
 		for _, n := range s.Resolver.Names {
 			e.flag(nameResolved, n.Error == "", n.Name)
 			e.gauge(nameAddresses, float64(len(n.Addresses)), n.Name)
 		}
 	}
+}
+
+// fleet exports a host's part in a fleet.
+func (e *exporter) fleet(f *admin.FleetStatus) {
+	e.flag(sourceUp, f.Up)
+	if f.ContactSeconds != nil {
+		e.gauge(sourceAge, *f.ContactSeconds)
+	}
+	e.gauge(tableInfo, 1, f.Table)
+	e.flag(tableCurrent, f.Table != "" && f.Table == f.Wanted)
+	e.counter(tablesRefused, f.RefusedTotal)
+	if strings.HasPrefix(f.Source, "etcd:") {
+		e.flag(reportWritten, f.Reports && f.ReportProblem == "")
+	}
+}
+
+// announce exports nothing without announce.table.
+func (e *exporter) announce(a *admin.AnnounceStatus) {
+	if a == nil {
+		return
+	}
+	for _, verdict := range slices.Sorted(maps.Keys(a.Prefixes)) {
+		e.gauge(announced, float64(a.Prefixes[verdict]), verdict)
+	}
+	var flaps uint64
+	for _, p := range a.Parts {
+		flaps += p.Flaps
+	}
+	e.counter(announceFlaps, flaps)
+	e.counter(announceRestored, a.RoutesRestored)
 }
 
 // process exports what is of the process as a whole.
@@ -143,6 +188,7 @@ func (e *exporter) process(s admin.Status) {
 	e.queues(receiveBuffer, receiveMost, s.Listeners.Receive)
 	e.counter(acceptLost, s.Listeners.AcceptOverflows)
 	e.knocks(s)
+	e.announce(s.Announce)
 	e.counter(scanPackets, s.Scans.Reported, "reported")
 	e.counter(scanPackets, s.Scans.Skipped, "skipped")
 	e.gauge(scanClients, float64(s.Scans.Clients))

@@ -41,7 +41,9 @@ func busyStatus() admin.Status {
 		LoopLoads: []admin.LoopLoad{{Name: "tcp/0", Idle: 0.75, BusySeconds: 3.5}},
 		Doors:     []admin.Door{{Client: "198.51.100.1", Route: "game"}},
 		Knocks:    map[string]uint64{"opened": 2},
+		Fleet:     &admin.FleetStatus{Source: "etcd://10.9.0.9/edges", Up: true, ContactSeconds: &part, Table: "3f2a", Wanted: "3f2a", RefusedTotal: 2, Reports: true},
 		Scans:     admin.ScanStatus{Reported: 9, Skipped: 4, Clients: 3},
+		Announce:  &admin.AnnounceStatus{Table: 179, Prefixes: map[string]int{"announced": 2, "no_origin": 1}, RoutesRestored: 6, Parts: []admin.AnnouncePart{{Flaps: 3}, {Route: "game", Flaps: 4}}},
 		Unrouted:  admin.Counts{Ended: map[string]map[string]uint64{"tcp": {"no_route": 1}}},
 		Routes: []admin.RouteStatus{{
 			Name: "game", Protocol: []string{"tcp", "udp"},

@@ -51,6 +51,8 @@ The route is empty if no route takes the packet. Names are without ` + "`anyport
   ` + "`backlogged`" + `: too many datagrams waited for a flow of their own.
 - ` + "`source_ports_used`" + `: see [Many conns to one
   origin](../how-to/tuning.md#many-conns-to-one-origin).
+- ` + "`fleet_`" + `: these are there only if [fleet] has a source; ` + "`fleet_report_written`" + ` only if that
+  is an etcd. See [One table for many hosts](../how-to/fleet.md#watch-it).
 - ` + "`config_guarded`" + `, ` + "`config_deaths`" + `: see [When anyport dies again and
   again](../explanation/crashes.md#when-anyport-dies-again-and-again).
 `

@@ -142,6 +142,18 @@ func (g *Guard) Try(text []byte) {
 	}
 }
 
+// Deadly reports whether so many processes have died with a text that none should try it without an order of the
+// operator.
+func (g *Guard) Deadly(text []byte) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.off != nil || g.serving != nil && g.serving.Hash == HashOf(text) {
+		return false
+	}
+	h := HashOf(text)
+	return g.records.deathsOf(h) >= maxDeaths || g.records.SetAside == h
+}
+
 // try begins an attempt. The caller waits until that is on the disk, once it has released the mutex.
 func (g *Guard) try(text []byte) {
 	a := Attempt{Hash: HashOf(text), Began: time.Now().UTC().Round(time.Second), Anyport: g.opt.Version, Process: g.process}

@@ -5,6 +5,7 @@ import "maps"
 // noteHealth wakes the goroutine that decides. It is called by any goroutine of the proxy, which must
 // not wait: a note that is not read yet stands for this one, too.
 func (d *daemon) noteHealth() {
+	d.noteAnnounce()
 	select {
 	case d.healthNews <- struct{}{}:
 	default:

@@ -88,6 +88,7 @@ func (d *daemon) giveBack(drain func()) {
 	d.endWait()
 	d.confirm.missed = true
 	d.log.Error("not confirmed in time: giving the prefixes back", "conns", d.active())
+	d.announce.Withdraw()
 	d.unwatch() // it would put back what is removed
 	if err := d.steering.GiveBack(); err != nil {
 		d.log.Error("cannot give back everything: type anyport unload when this process has ended", "error", err)

@@ -35,6 +35,10 @@ func (d *daemon) control(ctx context.Context, drain func(), served <-chan error)
 			d.finishUpgrade(drain)
 		case <-d.fileRead():
 			d.finishReload()
+		case offer := <-d.tableOffers():
+			d.takeOffer(offer)
+		case <-d.tableRetry():
+			d.retryTable()
 		case <-d.hoursChange():
 			d.applyHours()
 		case <-d.healthChanged():

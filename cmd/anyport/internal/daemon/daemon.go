@@ -15,6 +15,7 @@ import (
 	"anyport/cmd/anyport/internal/admin"
 	"anyport/cmd/anyport/internal/alarm"
 	"anyport/cmd/anyport/internal/crashloop"
+	"anyport/cmd/anyport/internal/fleet"
 	"anyport/cmd/anyport/internal/handover"
 	"anyport/cmd/anyport/internal/knock"
 	"anyport/cmd/anyport/internal/privileges"
@@ -28,6 +29,7 @@ import (
 	"anyport/proxy/datagram"
 	"anyport/proxy/logfile"
 	"anyport/steering"
+	"anyport/steering/announce"
 	"anyport/steering/host"
 	"anyport/steering/services"
 	"anyport/steering/table"
@@ -54,7 +56,10 @@ type Options struct {
 
 	Confirm time.Duration // give everything back unless somebody confirms in this time; 0: do not
 
+	State string           // the state directory, for the last table of a fleet; "": none
 	Guard *crashloop.Guard // against a crash loop; nil: none. The caller closes it
+
+	fleetGuard fleetGuard // of a test; nil: see daemon.fleetGuard
 
 	Drop bool // give up the privileges that serving does not need: for the whole process, irrevocably
 }
@@ -95,12 +100,14 @@ type daemon struct {
 	hours atomic.Pointer[map[string]admin.HoursStatus] // of the routes with active, by name
 
 	access     accessLog
-	admin      *socket.Socket     // nil: none
-	adminGroup int                // of admin.group; or socket.NoGroup
-	web        net.Listener       // nil: none
-	proxy      *proxy.Server      // moves the bytes; its loops never wait for this goroutine
-	steering   *steering.Steering // what is in the kernel; it has a mutex of its own
-	traces     *trace.Hub         // who traces; it has a mutex of its own
+	admin      *socket.Socket      // nil: none
+	adminGroup int                 // of admin.group; or socket.NoGroup
+	web        net.Listener        // nil: none
+	proxy      *proxy.Server       // moves the bytes; its loops never wait for this goroutine
+	steering   *steering.Steering  // what is in the kernel; it has a mutex of its own
+	traces     *trace.Hub          // who traces; it has a mutex of its own
+	announce   *announce.Announcer // the routes of [announce]; it has a mutex of its own
+	fleetGuard fleetGuard          // what the other hosts of the fleet say; nil: this host is alone
 
 	serving  atomic.Pointer[generation]         // never nil once the routes are open
 	refused  atomic.Pointer[string]             // why the last reload was refused; nil: it was not
@@ -121,17 +128,20 @@ type daemon struct {
 
 	afterSignal sync.Mutex // held while opt.AfterSignal runs
 
+	fleet fleetPart // zero if the routes are the file's
+
 	slow        *slowfs.Worker // opens files that may be on a mount that hangs
 	systemFiles *slowfs.Worker // the same for /etc/hosts and /etc/resolv.conf
 
-	doorbell   doorbell            // from the event loops to answerKnocks
-	scans      scanSums            // of packets to ports that nobody serves
-	refusals   chan closedService  // from the event loops to refuseMirrored
-	healthNews chan struct{}       // from noteHealth to applyHealth
-	decisions  chan func()         // from decide to control
-	decided    chan struct{}       // closed when control has ended
-	stored     map[string]int      // what the service manager has, by name
-	account    *privileges.Account // steering.user; nil: this process stays the user that it is
+	doorbell     doorbell            // from the event loops to answerKnocks
+	scans        scanSums            // of packets to ports that nobody serves
+	refusals     chan closedService  // from the event loops to refuseMirrored
+	healthNews   chan struct{}       // from noteHealth to applyHealth
+	announceNews chan struct{}       // from noteAnnounce to keepAnnouncing
+	decisions    chan func()         // from decide to control
+	decided      chan struct{}       // closed when control has ended
+	stored       map[string]int      // what the service manager has, by name
+	account      *privileges.Account // steering.user; nil: this process stays the user that it is
 
 	saver    saver                // has a mutex of its own, as kernel has
 	earlier  earlier              // what processes before this one have counted
@@ -154,6 +164,7 @@ type daemon struct {
 type generation struct {
 	number   int // 1 is what the process began with
 	config   *config.Config
+	source   fleet.Hash // names the text of its routes; "": they are the file's, or there are none
 	table    *table.Table
 	keys     knock.Keys    // of authenticated knocks
 	shadowed []host.Shadow // listeners that get nothing more, as shadow_listeners allows
@@ -164,13 +175,14 @@ type generation struct {
 // needed by the rest; everything that takes a privilege comes before the privileges are dropped; and
 // another process serves until the last step.
 func open(opt Options) (*daemon, error) {
-	d := &daemon{opt: opt, begun: time.Now(), decisions: make(chan func()), decided: make(chan struct{}), slow: slowfs.New(readTimeout), systemFiles: slowfs.New(systemFileTimeout), refusals: make(chan closedService, 1024), doorbell: newDoorbell(), healthNews: make(chan struct{}, 1), stored: map[string]int{}}
+	d := &daemon{opt: opt, fleetGuard: opt.fleetGuard, begun: time.Now(), decisions: make(chan func()), decided: make(chan struct{}), slow: slowfs.New(readTimeout), systemFiles: slowfs.New(systemFileTimeout), refusals: make(chan closedService, 1024), doorbell: newDoorbell(), healthNews: make(chan struct{}, 1), announceNews: make(chan struct{}, 1), stored: map[string]int{}}
 	maps.Copy(d.stored, opt.Stored)
 	d.drains.Store(&drains{})
 	d.openLog()
 	d.secrets.note(opt.Config.Source())
+	d.secrets.note(opt.Config.TableText())
 	d.openLowFDs()
-	for _, acquire := range []func() error{d.openPredecessor, d.openFiles, d.openAccount, d.openAccess, d.openAdmin, d.openHTTP, d.openRoutes, d.dropPrivileges, d.awaitGo} {
+	for _, acquire := range []func() error{d.openPredecessor, d.takeTable, d.openFleet, d.openFiles, d.openAccount, d.openAccess, d.openAdmin, d.openHTTP, d.openRoutes, d.dropPrivileges, d.awaitGo} {
 		if err := acquire(); err != nil {
 			return nil, errors.Join(err, d.close())
 		}
@@ -194,6 +206,9 @@ func (d *daemon) openRoutes() error {
 		return err
 	}
 	d.openRaw()
+	if err := d.openAnnounce(); err != nil {
+		return err
+	}
 	d.proxy = proxy.New(proxy.Options{
 		Workers:  c.Listen.Workers,
 		MaxFlows: d.maxFlows(),
@@ -216,7 +231,7 @@ func (d *daemon) openRoutes() error {
 	if d.steering, err = d.openSteering(g); err != nil {
 		return err
 	}
-	d.closers = append(d.closers, d.closeSteering)
+	d.closers = append(d.closers, d.closeSteering, d.withdrawAnnounced) // the routes go first
 	d.openFastPath()
 	d.traces = trace.NewHub(d.steering, d.proxy, d.log)
 	if d.before == nil { // else when that one counts no more new conns: see awaitGo
@@ -283,7 +298,15 @@ func prepare(c *config.Config, number int, others []host.Listener) (*generation,
 	if err != nil {
 		return nil, err
 	}
-	return &generation{number: number, config: c, table: table, shadowed: shadowed, loaded: time.Now()}, nil
+	return &generation{number: number, config: c, source: tableHash(c), table: table, shadowed: shadowed, loaded: time.Now()}, nil
+}
+
+// tableHash names the table that the routes of c are from.
+func tableHash(c *config.Config) fleet.Hash {
+	if c.TableText() == "" {
+		return ""
+	}
+	return fleet.HashOf([]byte(c.TableText()))
 }
 
 // close closes what is held, in reverse order, so that the log, which all others need, is the last. After a

@@ -112,6 +112,7 @@ func (d *daemon) setDrains(next drains) error {
 	}
 	d.drains.Store(&next)
 	d.allDown = down
+	d.noteAnnounce()
 	return nil
 }
 

@@ -20,6 +20,9 @@ func (d *daemon) explain(q admin.Question) admin.Explained {
 		q.At, kernel = time.Now(), d.steering.Explain(q.Protocol, q.Dst, q.Client)
 	}
 	answer := g.table.ExplainAt(q.Protocol, q.Dst, q.Client, q.At)
+	if kernel != nil {
+		kernel = append(kernel, d.explainAnnounced(answer.Prefix)...)
+	}
 	return admin.Explained{
 		Text:   d.withHealth(answer, q).String(),
 		Kernel: kernel,
@@ -51,6 +54,9 @@ func (d *daemon) fileAnswer(serving *config.Config, answer table.Explanation, q 
 		return "it cannot be loaded any more: " + err.Error()
 	}
 	c, err := config.Parse(serving.Path, text)
+	if err == nil {
+		c, err = WithTable(c, tableIn(serving))
+	}
 	if err != nil {
 		return "it cannot be loaded any more: " + config.Summary(err)
 	}

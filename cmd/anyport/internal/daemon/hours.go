@@ -43,6 +43,7 @@ func (d *daemon) applyHours() {
 		states[r.Name] = state
 	}
 	d.hours.Store(&states)
+	d.noteAnnounce()
 	if d.checkChangeable() == nil {
 		if err := d.steering.ApplyHours(time.Now); err != nil {
 			d.log.Error("cannot tell the kernel the hours of the routes: what is not in force yet stays so", "error", err)

@@ -76,13 +76,14 @@ func (d *daemon) hasRaw() bool {
 //   - CAP_NET_BIND_SERVICE binds the sockets that answer datagrams from ports below 1024.
 //   - CAP_NET_ADMIN, with manage_routes, changes the local routes on a reload and at the end,
 //     and puts back those that others remove.
+//     With announce.table it also changes the routes in that table.
 //   - CAP_SYS_PTRACE, with a route to a service of this host, copies the descriptors of its sockets
 //     (pidfd_getfd) when the service has restarted.
 //   - CAP_BPF, before Linux 5.19: there kernel.unprivileged_bpf_disabled forbids every
 //     bpf(2) call without it, and not only to make new maps and programs.
 func neededCapabilities(c *config.Config, release string) capabilities.Set {
 	set := capabilities.Of(unix.CAP_NET_BIND_SERVICE)
-	if c.Steering.ManageRoutes {
+	if c.Steering.ManageRoutes || c.Announce.Table != 0 {
 		set |= capabilities.Of(unix.CAP_NET_ADMIN)
 	}
 	if slices.ContainsFunc(c.Routes, func(r *config.Route) bool { return r.Action == config.Socket }) {

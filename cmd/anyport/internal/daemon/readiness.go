@@ -43,7 +43,8 @@ func (s service) Ready() admin.Health {
 	if next := d.successor.Load(); next != 0 {
 		replaced.Failed = fmt.Sprintf("another process, pid %d, serves since an upgrade", next)
 	}
-	return admin.NewHealth(append(conditions, stopping, draining, replaced)...)
+	fleet := admin.Condition{Name: "fleet", Failed: d.tableProblem()}
+	return admin.NewHealth(append(conditions, stopping, draining, replaced, fleet)...)
 }
 
 // kernelConditions judge what the kernel has. If it could not be asked, err says why.

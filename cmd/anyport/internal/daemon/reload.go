@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"anyport/cmd/anyport/internal/admin"
+	"anyport/cmd/anyport/internal/fleet/follow"
 	"anyport/config"
 	"anyport/proxy/accesslog"
 )
@@ -13,15 +14,24 @@ import (
 // owns it and puts the result into service. At most one is under way: any number that are asked for
 // meanwhile become one more, which reads the file after the last of them was asked for.
 type reload struct {
+	reloadOrder
 	read    chan struct{} // closed when next and err are there
 	next    *generation
+	skipped error          // why next does not have the table of offer; nil: it has, or err says why there is no next
 	access  *accesslog.Log // of next, if that writes another one; else nil
 	err     error
 	waiting []reloadReport // of those who have asked for it
 
 	signal       bool           // SIGHUP has asked for it, or for the next one
 	again        bool           // another one was asked for since
+	fileAgain    bool           // which reads the file
 	waitingAgain []reloadReport // of those who have asked for that
+}
+
+// reloadOrder is what to reload.
+type reloadOrder struct {
+	file  bool          // read the file again: an operator has asked for it; else its text stays that in service
+	offer *follow.Offer // a table to put into service; nil: the one in service stays
 }
 
 // reloadReport is called once with the outcome of a reload.
@@ -49,22 +59,32 @@ func (d *daemon) askReload(report reloadReport) {
 		waiting = append(waiting, report)
 	}
 	if r := d.reloading; r != nil {
-		r.again, r.waitingAgain = true, append(r.waitingAgain, waiting...)
+		r.again, r.fileAgain, r.waitingAgain = true, true, append(r.waitingAgain, waiting...)
 		return
 	}
-	d.beginReload(waiting)
+	d.beginReload(true, waiting)
 }
 
-// beginReload reads and compiles the file on another goroutine; finishReload comes after it.
-func (d *daemon) beginReload(waiting []reloadReport) {
+// askTable starts a reload with the table that the source wants, or one after that under way.
+func (d *daemon) askTable() {
+	if r := d.reloading; r != nil {
+		r.again = true
+		return
+	}
+	d.beginReload(false, nil)
+}
+
+// beginReload reads and compiles the file and the table on another goroutine; finishReload comes after it. A table
+// that was refused is tried again with a new file.
+func (d *daemon) beginReload(file bool, waiting []reloadReport) {
 	if d.checkChangeable() == nil {
 		d.checkNotified(d.opt.Manager.Reloading())
 	}
-	r := &reload{read: make(chan struct{}), waiting: waiting}
+	r := &reload{reloadOrder: reloadOrder{file, d.fleet.wanted.Load()}, read: make(chan struct{}), waiting: waiting}
 	d.reloading = r
 	go func() { // ends when the file is read and compiled and its names are resolved, or that took too long
 		defer close(r.read)
-		r.next, r.access, r.err = d.loadAll()
+		r.next, r.access, r.skipped, r.err = d.loadAll(r.reloadOrder)
 	}()
 }
 
@@ -79,9 +99,9 @@ func (d *daemon) finishReload() {
 	for _, report := range r.waiting {
 		report(reloaded, err)
 	}
-	if r.again {
-		d.beginReload(r.waitingAgain)
-		d.reloading.signal = r.signal
+	if r.again && (r.fileAgain || d.fleet.wanted.Load() != nil) {
+		d.beginReload(r.fileAgain, r.waitingAgain)
+		d.reloading.signal = r.signal && r.fileAgain
 	}
 }
 
@@ -123,6 +143,9 @@ func (d *daemon) apply(read *reload) (r admin.Reloaded, err error) {
 		d.checkNotified(d.opt.Manager.Ready(d.statusLine()))
 	}
 	d.opt.Guard.Tried(err)
+	if !read.file {
+		return r, d.tableTried(read.offer, r, err)
+	}
 	d.rememberReload(r, err)
 	d.refused.Store(nil)
 	if err != nil {
@@ -134,11 +157,34 @@ func (d *daemon) apply(read *reload) (r admin.Reloaded, err error) {
 		return r, err
 	}
 	g := d.serving.Load()
+	d.tableServed(read.offer, g)
+	if read.skipped != nil {
+		d.refuseTable(read.offer, read.skipped)
+	}
 	d.log.Info("reloaded", "config", g.config.Path, "generation", g.number,
 		"routes", len(g.config.Routes), "prefixes", g.table.Prefixes(),
 		"added", r.Named(config.Added), "removed", r.Named(config.Removed), "changed", r.Named(config.Changed))
 	d.warnShadowed(g)
 	return r, nil
+}
+
+// tableTried notes and logs what became of a table that the source wants.
+func (d *daemon) tableTried(o *follow.Offer, r admin.Reloaded, err error) error {
+	if o == nil { // it came into service meanwhile, with a new file
+		return err
+	}
+	d.rememberReload(r, err)
+	if err != nil {
+		d.refuseTable(o, err)
+		return err
+	}
+	g := d.serving.Load()
+	d.tableServed(o, g)
+	d.log.Info("table taken from the source", "table", g.source.Short(), "serial", o.Serial, "trial", o.Trial, "generation", g.number,
+		"routes", len(g.config.Routes), "prefixes", g.table.Prefixes(),
+		"added", r.Named(config.Added), "removed", r.Named(config.Removed), "changed", r.Named(config.Changed))
+	d.warnShadowed(g)
+	return nil
 }
 
 // reloadsKept bounds what status tells about past reloads.
@@ -164,7 +210,7 @@ func (d *daemon) rememberReload(r admin.Reloaded, err error) {
 // dryRun reads the file again, and says what a reload would change. Only a reload itself finds out whether name
 // servers answer and whether the kernel has room.
 func (d *daemon) dryRun() (admin.Reloaded, error) {
-	next, err := d.load(func([]byte) {})
+	next, _, err := d.load(reloadOrder{file: true, offer: d.fleet.wanted.Load()}, nil)
 	if err != nil {
 		return admin.Reloaded{DryRun: true}, err
 	}
@@ -188,6 +234,9 @@ func (d *daemon) replace(next *generation) (admin.Reloaded, error) {
 		return admin.Reloaded{}, err
 	}
 	r := d.changes(d.serving.Load(), next)
+	if err := d.checkAnnounce(next.config); err != nil {
+		return r, err
+	}
 	// The proxy first: a conn that the kernel steers by the new table must find its route.
 	trial := d.proxy.Try(next.table, next.config.Routes)
 	if err := d.steering.Replace(next.config, next.table); err != nil {

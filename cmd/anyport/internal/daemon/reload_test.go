@@ -83,7 +83,7 @@ func TestLoadRefuses(t *testing.T) {
 			if err := os.WriteFile(path, []byte(test.text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			g, err := d.load(ignore)
+			g, _, err := d.load(reloadOrder{file: true}, nil)
 			if g != nil || err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("load = %v, %v, want an error that says %q", g, err, test.want)
 			}
@@ -92,7 +92,7 @@ func TestLoadRefuses(t *testing.T) {
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	if g, err := d.load(ignore); g != nil || err == nil {
+	if g, _, err := d.load(reloadOrder{file: true}, nil); g != nil || err == nil {
 		t.Errorf("load of no file = %v, %v, want an error", g, err)
 	}
 }
@@ -164,7 +164,7 @@ func TestApplyRefused(t *testing.T) {
 	var log syncBuffer
 	d := reloader(t, &log)
 	problems := config.Problems{{File: "a.toml", Line: 3, Column: 1, Key: "x", Text: "one"}, {File: "a.toml", Line: 4, Column: 1, Key: "y", Text: "two"}}
-	if _, err := d.apply(&reload{err: problems}); err == nil {
+	if _, err := d.apply(&reload{reloadOrder: reloadOrder{file: true}, err: problems}); err == nil {
 		t.Error("a file with problems is in service")
 	}
 	if n := strings.Count(log.String(), "level=ERROR"); n != 2 || !strings.Contains(log.String(), "a.toml:4:1: y: two") {
@@ -179,7 +179,7 @@ func TestApplyRefused(t *testing.T) {
 func TestReloadOfAnEndingProcess(t *testing.T) {
 	d := reloader(t, io.Discard)
 	d.stopping.Store(true)
-	_, err := d.load(ignore)
+	_, _, err := d.load(reloadOrder{file: true}, nil)
 	refusedWith(t, err, errStopping.Error())
 	_, err = d.dryRun()
 	refusedWith(t, err, errStopping.Error())
@@ -187,6 +187,3 @@ func TestReloadOfAnEndingProcess(t *testing.T) {
 	_, err = d.replace(nil)
 	refusedWith(t, err, "another process, pid 7, serves since an upgrade: ask again")
 }
-
-// ignore is told of a text by load.
-func ignore([]byte) {}

@@ -34,6 +34,7 @@ func (d *daemon) serve(ctx context.Context) error {
 	defer stopSaving()
 	go d.keepSaving(saving) // until this process ends: also while another one serves
 
+	defer d.watchFleet()() // ends before the steering is closed, and after the last answer
 	d.openScans()
 	d.watch()
 	defer func() { d.unwatch() }()
@@ -73,6 +74,7 @@ func (d *daemon) watch() {
 	watchers.Go(func() { d.watchDoors(ctx) })
 	watchers.Go(func() { d.watchScans(ctx) })
 	watchers.Go(func() { d.watchFileLimit(ctx) })
+	watchers.Go(func() { d.keepAnnouncing(ctx) })
 	if d.admin != nil {
 		watchers.Go(func() { d.admin.KeepFile(ctx, d.account, d.log) })
 	}
@@ -90,13 +92,25 @@ func (d *daemon) stop(drain func()) {
 		return
 	}
 	d.opt.Guard.Stopped()
+	d.checkNotified(d.opt.Manager.Stopping(fmt.Sprintf("waiting for %d conns", d.active()), d.longestDrain()+stopSlack))
+	if d.announce.Withdraw() == 0 {
+		d.refuseNew(drain)
+		return
+	}
+	d.log.Info("stopping: the announced routes are removed, new conns are refused in a moment", "wait", withdrawTime)
+	go func() { // ends after withdrawTime, and the wait for handshakes
+		time.Sleep(withdrawTime)
+		d.refuseNew(drain)
+	}()
+}
+
+// refuseNew has the kernel refuse new conns, and ends the accepting.
+func (d *daemon) refuseNew(drain func()) {
 	if err := d.steering.Refuse(config.TCP); err != nil {
 		d.log.Error("cannot refuse new conns in the kernel", "error", err)
 	}
-	conns := d.active()
-	d.checkNotified(d.opt.Manager.Stopping(fmt.Sprintf("waiting for %d conns", conns), d.longestDrain()+stopSlack))
 	d.drainAfterHandshakes(drain)
-	d.log.Info("stopping: nothing new is taken, live conns may end", "conns", conns,
+	d.log.Info("stopping: nothing new is taken, live conns may end", "conns", d.active(),
 		"hint", "one more signal stops at once")
 }
 

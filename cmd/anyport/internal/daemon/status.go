@@ -58,7 +58,9 @@ func (d *daemon) status() admin.Status {
 		Doors:         d.doorStatus(time.Now()),
 		Knocks:        d.knockCounts(),
 		Guard:         d.guardStatus(),
+		Fleet:         d.fleetStatus(),
 		Left:          d.left(),
+		Announce:      d.announceStatus(),
 	}
 }
 

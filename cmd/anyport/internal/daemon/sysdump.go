@@ -68,6 +68,7 @@ func (s service) Sysdump() (dump admin.Sysdump, err error) {
 	if dump.Status, err = secrets.Masked(mask, s.d.status()); err != nil {
 		return dump, err
 	}
+	dump.Table = secrets.Hide(s.d.serving.Load().config.TableText(), mask)
 	dump.LogMostKept = recentMost
 	dump.Log, dump.LogOmitted = s.d.recent.all()
 	for i, line := range dump.Log {

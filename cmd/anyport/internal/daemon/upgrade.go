@@ -51,6 +51,7 @@ func (d *daemon) upgrade(starting, moving context.Context, binary string, spare 
 		return u, err
 	}
 	d.successor.Store(int64(u.PID))
+	d.leaveFleet()
 	d.stopping.Store(true)
 	d.log.Info("upgraded: another process serves", "pid", u.PID, "flows", u.Flows, "conns", u.Conns, "left", u.Left)
 	if err := d.releaseShared(); err != nil {
@@ -61,7 +62,7 @@ func (d *daemon) upgrade(starting, moving context.Context, binary string, spare 
 
 // releaseShared closes this process's copies of what the other one has now, and leaves the rest to it.
 func (d *daemon) releaseShared() error {
-	err := d.steering.Release()
+	err := errors.Join(d.steering.Release(), d.announce.Close())
 	if d.admin != nil {
 		d.admin.LeaveFile(true)
 		err = errors.Join(err, d.admin.Close())
@@ -127,6 +128,7 @@ func (r replaced) Offer(send func(upgrade.Offer) error) error {
 	maps.Copy(fds, r.spare)
 	maps.Copy(fds, duplicates)
 	fds[upgrade.FDRawIPv4], fds[upgrade.FDRawIPv6] = r.raw.FDs()
+	fds[upgrade.FDAnnounce] = r.announce.Handover()
 	maps.DeleteFunc(fds, func(_ string, fd int) bool { return fd < 0 }) // a raw socket that could not be opened
 	return send(upgrade.Offer{
 		FDs: fds, Stored: slices.Sorted(maps.Keys(r.stored)), Listeners: listeners,
@@ -141,6 +143,13 @@ func (r replaced) duplicates() (fds steering.Inheritance, err error) {
 		if err := addDuplicate(fds, upgrade.FDAdmin, r.admin); err != nil {
 			return nil, err
 		}
+	}
+	if table := tableIn(r.serving.Load().config); table != nil {
+		fd, err := memoryFile(upgrade.FDTable, table)
+		if err != nil {
+			return nil, errors.Join(err, fds.Close())
+		}
+		fds[upgrade.FDTable] = fd
 	}
 	access := r.access.current.Load()
 	if access == nil {

@@ -65,7 +65,9 @@ var checks = []struct {
 	{"conntrack", checkConntrack},
 	{"clock", checkClock},
 	{"knock", checkKnock},
+	{"fleet_source", checkSource},
 	{"fast_path", checkFastPath},
+	{"announce", checkAnnounce},
 }
 
 // Examine judges the facts. It is pure: the same facts always make the same report.

@@ -32,8 +32,11 @@ type Facts struct {
 	Capabilities  capabilities.Set // effective ones
 	UserNamespace bool             // not the initial one: its capabilities do not count for BPF
 
-	Death     steering.Forecast // what would happen if anyport were killed
-	FastPath  admin.FastPathStatus
+	Death    steering.Forecast // what would happen if anyport were killed
+	FastPath admin.FastPathStatus
+
+	Announcing Announcing // with announce.table
+
 	Leftovers []string           // routes and pins of processes that have ended
 	Programs  []program.Attached // sk_lookup programs attached here, those of Running left out
 
@@ -53,6 +56,9 @@ type Facts struct {
 	NAT    []NAT
 
 	KeysErr error // what is wrong with the keys of knocks
+
+	SourceErr   error    // why the source of [fleet] gives no table
+	SourceFiles []string // of [fleet], that steering.user cannot read
 
 	ClockSynced bool // somebody keeps the clock of this host right, as adjtimex(2) says
 

@@ -45,8 +45,10 @@ var gatherers = []struct {
 	{readRules, []string{"tproxy", "tproxy_leftovers", "dnat"}},
 	{readMarkRules, []string{"tproxy_leftovers"}},
 	{readClock, []string{"clock"}},
-	{readKeys, nil}, // checkKnock judges the error
+	{readKeys, nil},  // checkKnock judges the error
+	{askSource, nil}, // checkSource judges the error
 	{readFastPath, []string{"fast_path"}},
+	{readAnnounce, []string{"announce"}},
 }
 
 // readTimeout bounds how long the file may take to be read: it may be on a mount that hangs.

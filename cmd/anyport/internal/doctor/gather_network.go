@@ -29,6 +29,9 @@ func readLinks(_ context.Context, f *Facts) error {
 	}
 	for _, l := range links {
 		a := l.Attrs()
+		if host.IsTUN(l) { // no packet arrives there
+			continue
+		}
 		f.Links = append(f.Links, Link{
 			Name:        a.Name,
 			Up:          a.Flags&net.FlagUp != 0,

@@ -67,6 +67,9 @@ func (g *gatherer) addProcess(context.Context) {
 		return text.OriginGrid(text.RateOrigins(before, now), true, now.At).Write(out, 0)
 	})
 	about := fmt.Sprintf("the newest lines of the log; %d came before them, and at most %d are kept", g.process.LogOmitted, g.process.LogMostKept)
+	if g.process.Table != "" {
+		g.add("table.toml", "the table in service, which the source of [fleet] gave, with *** in place of secrets", []byte(secrets.Hide(g.process.Table, g.mask)))
+	}
 	if g.process.LogMostKept > 0 {
 		g.add("log.txt", about, []byte(strings.Join(append(g.process.Log, ""), "\n")))
 	}

@@ -52,6 +52,7 @@ func summary(s *admin.Status) [][2]string {
 	if len(s.LoopLoads) > 0 {
 		lines = append(lines, [2]string{"loops", loopsText(s)})
 	}
+	lines = append(lines, fleetLines(s.Fleet)...)
 	if s.Resolver != nil {
 		lines = append(lines, resolverLine(s.Resolver))
 	}
@@ -60,6 +61,7 @@ func summary(s *admin.Status) [][2]string {
 		lines = append(lines, [2]string{"CONFIRM", fmt.Sprintf("within %v, or all is given back: anyport confirm", left)})
 	}
 	lines = append(lines, guardLines(s.Guard)...)
+	lines = append(lines, announceLines(s.Announce)...)
 	for _, l := range s.Left {
 		lines = append(lines, [2]string{"before", Left(l)})
 	}

@@ -24,6 +24,9 @@ const (
 	FDAccess  = "access"
 	FDRawIPv4 = "raw/4"
 	FDRawIPv6 = "raw/6"
+	FDTable   = "fleet_table" // the text of the table in service, in a file without a name
+
+	FDAnnounce = "announce" // the device of the announced routes. The service manager does not get it: it would keep them
 )
 
 // Offer is what a process gives the one that is going to take its place, while it serves. The old

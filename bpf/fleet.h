@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+
+/* What user space and the programs of fleet.bpf.c tell each other, and what peers send each other. */
+
+#define MOST_PEERS 64
+#define FLEET_PORT 6793
+#define FLEET_VERSION 1
+
+/* What a packet of the backplane is. The first two hold a packet of a client; user space sends the
+ * others. A wrapped packet has been on the backplane once: a second time would be a loop. */
+enum message {
+	ASK = 1,	/* to all peers: who has the conn? */
+	STRAIGHT, /* to the one that said so */
+	MINE,	/* this host has the conn: send its packets here */
+	GONE,	/* and now it has not */
+	HELLO,
+	BYE,
+	MESSAGES,
+};
+
+/* Follows the UDP header. */
+struct header {
+	__u8 version;
+	__u8 kind;   /* enum message */
+	__u8 family; /* of the packet inside: 4 or 6; 0: there is none */
+	__u8 hops;   /* 1 */
+	__u32 zero;
+	__u64 tag;   /* SipHash-2-4 of struct sealed, little endian */
+} __attribute__((packed, aligned(4)));
+
+/* A conn by what its client's packets have, in network byte order; IPv4 as ::ffff:a.b.c.d. */
+struct conn {
+	__u32 client[4];
+	__u32 dst[4];
+	__be16 client_port;
+	__be16 dst_port;
+};
+
+/* What a tag proves. After a header without a packet stands what is here in the place of conn. */
+struct sealed {
+	__u8 version;
+	__u8 kind;
+	__u8 family;
+	__u8 hops;
+	__u32 zero;
+	struct conn conn;
+	__u32 pad;
+	__u32 from[4]; /* the source address of the outer packet */
+};
+
+/* Addresses of peers are as in struct conn, here and below. */
+struct peer {
+	__u32 addr[4];
+	__u8 mac[6]; /* of the next hop to it */
+	__u16 alive;
+};
+
+/* User space overwrites it in place. Whoever reads it meanwhile may get half of the old one: his packet
+ * is lost, or dropped by the peers. */
+struct backplane {
+	__u64 key[2];
+	__u32 local[4];
+	__u32 device; /* interface index */
+	__u32 mtu;
+	__u32 asked; /* so many entries of fleet_asked; 0: nobody is asked, the kernel answers */
+	__u32 v6;    /* of the outer packets */
+	__u64 spacing; /* ns from one question to the next, in the long run */
+	__u64 burst;   /* as ns, too */
+	__u64 source_spacing; /* likewise, of each client */
+	__u64 source_burst;
+	__u64 patience; /* ns that questions about a conn may be without an answer */
+	__u8 mac[6];	/* of the device */
+	__u16 pad;
+};
+
+/* In the order of fleet_counters. */
+enum counter {
+	COUNT_ASKED, COUNT_STRAIGHT, COUNT_TAKEN, COUNT_FOREIGN, COUNT_SHED, COUNT_GIVEN_UP,
+	COUNT_TOO_LONG, COUNT_UNSENT, COUNT_FORGED, COUNT_UNTOLD, COUNTERS,
+};
+
+/* A question that nobody has answered. */
+struct question {
+	__u64 first; /* by bpf_ktime_get_ns */
+	__u64 times;
+};
+
+/* When a peer was told last that a conn is here. */
+struct answer {
+	__u32 peer[4];
+	__u64 at; /* by bpf_ktime_get_ns */
+};
+
+/* What user space is to tell a peer. */
+struct event {
+	enum message kind; /* MINE or GONE */
+	__u32 peer[4];
+	struct conn conn;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct backplane);
+} fleet_backplane SEC(".maps");
+
+/* Those that are alive, without a hole. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MOST_PEERS);
+	__type(key, __u32);
+	__type(value, struct peer);
+} fleet_asked SEC(".maps");
+
+/* All peers by address, alive or not. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MOST_PEERS);
+	__type(key, __u32[4]);
+	__type(value, struct peer);
+} fleet_peers SEC(".maps");
+
+/* Packets from their addresses that they have not signed. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MOST_PEERS);
+	__type(key, __u32[4]);
+	__type(value, __u64);
+} fleet_wrong_tags SEC(".maps");
+
+/* Which peer has a conn. User space fills it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1 << 17);
+	__type(key, struct conn);
+	__type(value, __u32[4]);
+} fleet_learnt SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1 << 14);
+	__type(key, struct conn);
+	__type(value, struct question);
+} fleet_questions SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1 << 14);
+	__type(key, struct conn);
+	__type(value, struct answer);
+} fleet_answers SEC(".maps");
+
+/* When the bucket of all questions is full again, by bpf_ktime_get_ns. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} fleet_bucket SEC(".maps");
+
+/* And those of clients: an IPv4 address, or an IPv6 /64, which is what one host has. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1 << 14);
+	__type(key, __u32[2]);
+	__type(value, __u64);
+} fleet_sources SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, COUNTERS);
+	__type(key, enum counter);
+	__type(value, __u64);
+} fleet_counters SEC(".maps");
+
+/* struct event */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 17);
+} fleet_events SEC(".maps");

@@ -1,0 +1,80 @@
+package daemon
+
+import (
+	"sync"
+	"time"
+
+	"anyport/cmd/anyport/internal/fleet/lasttable"
+)
+
+// tableKeeper writes the newest table to the disk, on a goroutine that may wait for it.
+type tableKeeper struct {
+	directory, file string // "": there is no state directory
+
+	mu      sync.Mutex
+	next    *string // to be written; nil: nothing
+	busy    bool    // the goroutine runs
+	last    string  // what is on the disk, as far as this process knows
+	problem error   // of the last write
+	over    sync.WaitGroup
+}
+
+// keep has a table written. It returns at once.
+func (k *tableKeeper) keep(text string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.directory == "" || text == "" || text == k.last {
+		return
+	}
+	k.next, k.last = &text, text
+	if !k.busy {
+		k.busy = true
+		k.over.Go(k.run) // ends when all is written
+	}
+}
+
+// run writes until there is nothing more to write.
+func (k *tableKeeper) run() {
+	for {
+		k.mu.Lock()
+		next := k.next
+		k.next, k.busy = nil, next != nil
+		k.mu.Unlock()
+		if next == nil {
+			return
+		}
+		err := lasttable.Write(k.directory, k.file, []byte(*next))
+		k.mu.Lock()
+		k.problem = err
+		k.mu.Unlock()
+	}
+}
+
+// keepTimeout bounds how long the end of a process waits for a disk.
+const keepTimeout = 2 * time.Second
+
+// wait waits until all is written, for a bounded time.
+func (k *tableKeeper) wait() {
+	done := make(chan struct{})
+	go func() { // ends with the write
+		k.over.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(keepTimeout):
+	}
+}
+
+// lastProblem is why the last table is not on the disk; "" if it is.
+func (k *tableKeeper) lastProblem() string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch {
+	case k.directory == "":
+		return "there is no state directory, so a start without the source serves nothing: set StateDirectory= in the unit, or name one with --state"
+	case k.problem != nil:
+		return "the table cannot be written: " + k.problem.Error()
+	}
+	return ""
+}

@@ -1,0 +1,151 @@
+package daemon
+
+import (
+	"context"
+	"time"
+
+	"anyport/cmd/anyport/internal/admin"
+	"anyport/cmd/anyport/internal/fleet"
+	"anyport/proxy"
+	"anyport/steering"
+	"anyport/steering/table"
+)
+
+// report is what this host tells the fleet. The follower calls it every few seconds.
+func (d *daemon) report() fleet.Report {
+	g, f := d.serving.Load(), &d.fleet
+	f.mu.Lock()
+	state := f.state
+	f.mu.Unlock()
+	r := fleet.Report{
+		Version: d.opt.Version, Table: g.source, Since: g.loaded.UTC().Truncate(time.Second), Serial: state.serial, Generation: g.number,
+		Began: d.begun.UTC().Truncate(time.Second), Instance: d.begun.UTC().Format(time.RFC3339Nano),
+		Announcing: d.announcing(),
+		Ready:      service{d}.Ready().OK, Draining: d.stopping.Load() || d.drains.Load().hasEach(g.routeNames()),
+		ErrorTable: state.refused, LastError: firstLine(state.why),
+		Written: time.Now().UTC().Truncate(time.Second),
+	}
+	kernel, err := d.steering.Counters()
+	if err == nil {
+		d.kernel.add(kernel)
+	}
+	routes := d.proxy.Status()
+	r.Conns, r.Flows = activeByProtocol(routes)
+	r.Totals = totals(routes, kernel)
+	return r
+}
+
+// longestError bounds an error in a report.
+const longestError = 2000
+
+// firstLine keeps a report small: a table may have thousands of problems.
+func firstLine(why string) string {
+	if len(why) > longestError {
+		return why[:longestError] + "…"
+	}
+	return why
+}
+
+// activeByProtocol counts the live conns and flows.
+func activeByProtocol(routes []proxy.RouteStatus) (conns, flows int64) {
+	for _, r := range routes {
+		conns += r.Active["tcp"]
+		flows += r.Active["udp"]
+	}
+	return conns, flows
+}
+
+// The verdicts of the kernel that refuse, and how conns end that were cut.
+var (
+	kernelRefusals = []table.Verdict{table.Refuse, table.Drop, table.Deny, table.Limit}
+	resets         = []string{"client_reset", "origin_reset", "relay_failed", "origin_timeout"}
+)
+
+// totals sums up what all routes have counted. What the kernel refuses does not come to the proxy, so nothing is
+// counted twice.
+func totals(routes []proxy.RouteStatus, kernel []steering.Counters) (t fleet.Totals) {
+	for _, c := range kernel {
+		for _, v := range kernelRefusals {
+			t.Refused += c.Verdicts[v]
+		}
+	}
+	t.Conns = t.Refused
+	for _, r := range routes {
+		t.Conns += r.ConnsTotal
+		t.Refused += r.Denied + r.Limited
+		ended := admin.Counts(r.Counts)
+		errors := ended.Errors()
+		for _, verdicts := range ended.Ended {
+			for _, v := range resets {
+				t.Reset += verdicts[v]
+				if v == "relay_failed" || v == "origin_timeout" {
+					errors -= verdicts[v]
+				}
+			}
+		}
+		t.Failed += errors
+	}
+	return t
+}
+
+// inFleet is the daemon as a host of a fleet with a source.
+type inFleet struct{ *daemon }
+
+var _ fleetGuard = inFleet{}
+
+// MayWithdraw asks the fleet whether this host may stop announcing: enough others have to go on. A document as the
+// source knows no hosts: then this one may.
+func (d inFleet) MayWithdraw(ctx context.Context) (bool, error) {
+	c := d.serving.Load().config
+	if !c.Fleet.IsEtcd() {
+		return true, nil
+	}
+	ok, err := d.fleet.follower.MayWithdraw(ctx, c.Announce.MinHosts)
+	if ok {
+		d.fleet.granted.Store(time.Now().UnixNano())
+	}
+	return ok, err
+}
+
+// TableProblem is tableProblem.
+func (d inFleet) TableProblem() string { return d.tableProblem() }
+
+// announcing reports whether this host announces anything. Once all is announced again, what MayWithdraw has noted is
+// taken back; not at once, since the routes go some time after the grant.
+func (d *daemon) announcing() bool {
+	announced, all := d.announce.Status(time.Now()).Standing()
+	granted := d.fleet.granted.Load()
+	if granted != 0 && announced == all && time.Since(time.Unix(0, granted)) > grantLasts {
+		ctx, cancel := context.WithTimeout(context.Background(), takeBackTimeout)
+		defer cancel()
+		if d.fleet.follower.Announces(ctx) == nil {
+			d.fleet.granted.CompareAndSwap(granted, 0)
+		}
+	}
+	return announced > 0
+}
+
+// grantLasts is how long a grant counts at least.
+const grantLasts = 2 * fleet.ReportSame
+
+// takeBackTimeout is less than the time between two reports.
+const takeBackTimeout = time.Second
+
+// firstContact is how long a start waits for the source before the table of the disk counts as the current one.
+const firstContact = 10 * time.Second
+
+// tableProblem says why what is served is not what the fleet serves; "" if it is, or if nobody can know. A table that
+// this host has refused does not count: it serves the one before as well as it did.
+func (d *daemon) tableProblem() string {
+	g := d.serving.Load()
+	if !g.config.FromSource() {
+		return ""
+	}
+	if len(g.config.Routes) == 0 {
+		return "the source has not given a table yet, and none is on the disk"
+	}
+	if d.fleet.follower.Status().Contact.IsZero() && time.Since(d.begun) < firstContact {
+		return "the source has not answered yet: the table is that of the disk"
+	}
+	return ""
+}

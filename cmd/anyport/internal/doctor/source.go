@@ -1,0 +1,93 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"anyport/cmd/anyport/internal/fleet/follow"
+	"anyport/cmd/anyport/internal/privileges"
+	"anyport/config"
+)
+
+// sourceTimeout bounds how long doctor waits for a source.
+const sourceTimeout = 6 * time.Second
+
+// askSource reaches the source of tables as a running anyport does, and looks whether steering.user can read its files.
+func askSource(ctx context.Context, f *Facts) error {
+	if f.Config == nil || !f.Config.FromSource() {
+		return nil
+	}
+	f.SourceFiles = unreadable(f.Config)
+	ctx, cancel := context.WithTimeout(ctx, sourceTimeout)
+	defer cancel()
+	source, err := follow.Open(f.Config.Fleet)
+	if err == nil {
+		defer source.Close()
+		answered := false
+		err = source.Watch(ctx, f.Config.Fleet.Host, func(follow.Wanted) { answered = true; cancel() })
+		if answered {
+			err = nil
+		}
+	}
+	f.SourceErr = err
+	return nil
+}
+
+// unreadable are the files of [fleet] that steering.user may not read, by their owner and mode. Root reads all of them
+// at the start, and the user has to at each new contact.
+func unreadable(c *config.Config) (paths []string) {
+	if c.Steering.User == "" {
+		return nil
+	}
+	account, err := privileges.Find(c.Steering.User)
+	if err != nil {
+		return nil // which another check says
+	}
+	for _, path := range []string{c.Fleet.SourceCA, c.Fleet.SourceCert, c.Fleet.SourceCertKey, c.Fleet.SourceCredentials} {
+		if info, err := os.Stat(path); path != "" && err == nil && !mayRead(info, account) {
+			paths = append(paths, path)
+		}
+	}
+	return paths
+}
+
+// mayRead judges the mode of a file; who may enter its directories is not looked at.
+func mayRead(info os.FileInfo, account *privileges.Account) bool {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	mode := info.Mode().Perm()
+	switch {
+	case !ok || account.UID == 0:
+		return true
+	case int(stat.Uid) == account.UID:
+		return mode&0o400 != 0
+	case int(stat.Gid) == account.GID || slices.Contains(account.Groups, int(stat.Gid)):
+		return mode&0o040 != 0
+	}
+	return mode&0o004 != 0
+}
+
+// checkSource: a host whose source gives nothing serves the last table that it had, or nothing.
+func checkSource(f *Facts) (findings []Finding) {
+	if f.Config == nil || !f.Config.FromSource() {
+		return ok("the routes are those of the file")
+	}
+	user := f.Config.Steering.User
+	if len(f.SourceFiles) > 0 {
+		files := strings.Join(f.SourceFiles, " ")
+		findings = append(findings, fail(fmt.Sprintf("chown %s %s", user, files),
+			"anyport reads them again at each new contact, as steering.user: without them it loses the source", "%s cannot read %s", user, files)...)
+	}
+	if f.SourceErr != nil {
+		findings = append(findings, warn("anyport doctor   # once the source answers",
+			"anyport would start with the last table that was in service here, or serve nothing", "the source %s: %v", f.Config.Fleet.Source, f.SourceErr)...)
+	}
+	if findings == nil {
+		return ok("the source answers")
+	}
+	return findings
+}

@@ -1,0 +1,156 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"anyport/steering/ingress"
+)
+
+// Fleet is this host's part. All methods do nothing on nil. Any goroutine may use it.
+type Fleet struct {
+	objects *Objects
+	before  *Objects // of another build, in service until the first Set; nil: none. setting guards it, with mu
+	log     *slog.Logger
+	netns   ingress.Namespace
+	network network
+
+	learnt, told, gone atomic.Uint64
+
+	setting sync.Mutex // one Set, Release or Close at a time
+	stop    func()     // ends the goroutines, and waits for them; nil: there are none
+	closed  bool
+
+	mu      sync.Mutex // guards what follows, and the links of objects
+	options Options
+	members members
+	socket  *net.UDPConn // nil: there are no peers
+	bound   int          // interface index that it is bound to
+	device  backplane
+	asking  []Device
+	off     string // why nothing is asked, or taken
+	written written
+}
+
+// Open makes a Fleet of objects. Those of another build that are in service go with it, or nil: the first
+// Set has o take their place, when o knows the peers. Open owns both, on error too. Nothing changes until
+// Set.
+func Open(o, before *Objects, log *slog.Logger) (f *Fleet, err error) {
+	f = &Fleet{objects: o, before: before, log: log, off: "there are no peers"}
+	if f.netns, err = ingress.OpenNamespace(); err == nil {
+		f.network.handle, err = netlink.NewHandle(unix.NETLINK_ROUTE)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open the fleet's part: %w", err), f.Release())
+	}
+	return f, nil
+}
+
+// halt ends the goroutines. The caller holds setting.
+func (f *Fleet) halt() {
+	if f.stop != nil {
+		f.stop()
+	}
+	f.stop = nil
+}
+
+// speak starts the goroutines. The caller holds setting, and nobody speaks.
+func (f *Fleet) speak() error {
+	events, err := openEvents(f.objects.events)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var all sync.WaitGroup
+	all.Go(func() { f.watch(ctx) })
+	all.Go(func() { f.receive(ctx) })
+	all.Go(func() { f.tell(events) })
+	f.stop = func() {
+		cancel()
+		_ = events.Close()
+		f.wake()
+		all.Wait()
+	}
+	return nil
+}
+
+// wake ends a read of the socket, so that its goroutine looks whether it is to end.
+func (f *Fleet) wake() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.socket != nil {
+		_ = f.socket.SetReadDeadline(time.Unix(1, 0))
+	}
+}
+
+// Descriptors are the file descriptors that another process needs to go on. They still belong to f.
+func (f *Fleet) Descriptors() map[string]int {
+	if f == nil {
+		return nil
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return nil
+	}
+	if f.before != nil {
+		return f.before.Descriptors()
+	}
+	all := f.objects.Descriptors()
+	if fd := descriptorOf(f.socket); fd >= 0 {
+		all[fdSocket] = fd
+	}
+	return all
+}
+
+// Release closes what this process has. If another process has the descriptors, the programs go on.
+func (f *Fleet) Release() error {
+	if f == nil {
+		return nil
+	}
+	f.setting.Lock()
+	defer f.setting.Unlock()
+	return f.release()
+}
+
+func (f *Fleet) release() error {
+	f.halt()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return nil
+	}
+	f.closed = true
+	err := f.before.Close()
+	if f.socket != nil {
+		err = errors.Join(err, f.socket.Close())
+	}
+	f.socket, f.before = nil, nil
+	if f.network.handle != nil {
+		f.network.handle.Close()
+	}
+	f.netns.Close()
+	return errors.Join(err, f.objects.Close())
+}
+
+// Close detaches the programs, whoever else has the descriptors, and releases.
+func (f *Fleet) Close() error {
+	if f == nil {
+		return nil
+	}
+	f.setting.Lock()
+	defer f.setting.Unlock()
+	if f.closed {
+		return nil
+	}
+	return errors.Join(f.rest(), f.release())
+}

@@ -1,0 +1,195 @@
+package fleet
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+
+	"github.com/cilium/ebpf"
+
+	"anyport/bpf"
+	"anyport/steering/ingress"
+	"anyport/steering/program"
+)
+
+// Served are the maps of the steering program that say which prefixes are served, and that have it judge
+// the programs' questions without counting them. They still belong to the steering.
+type Served struct {
+	Generation, PrefixesV4, PrefixesV6, Probes *ebpf.Map
+}
+
+// byName are the maps by their names in fleet.bpf.c.
+func (s Served) byName() map[string]*ebpf.Map {
+	return map[string]*ebpf.Map{
+		bpf.FleetMapGeneration: s.Generation, bpf.FleetMapProbes: s.Probes,
+		bpf.FleetMapPrefixesV4: s.PrefixesV4, bpf.FleetMapPrefixesV6: s.PrefixesV6,
+	}
+}
+
+// Objects are the two programs and the maps that user space needs, in the kernel, and the links that
+// attach the programs. The programs hold the other maps.
+type Objects struct {
+	ask, take                                                                       attached
+	backplane, asked, peers, wrongTags, learnt, questions, bucket, counters, events *ebpf.Map
+	socket                                                                          *net.UDPConn // of the process before; nil: none
+}
+
+// attached is a program and what it is attached to.
+type attached struct {
+	program *ebpf.Program
+	links   ingress.Links
+}
+
+// Load loads the programs and makes their maps, which take 20 MB of the kernel's memory. It needs CAP_BPF
+// and CAP_NET_ADMIN; all that follows needs neither.
+func Load(served Served) (*Objects, error) {
+	spec, err := bpf.LoadFleet()
+	if err != nil {
+		return nil, err
+	}
+	var loaded bpf.FleetObjects
+	err = spec.LoadAndAssign(&loaded, &ebpf.CollectionOptions{MapReplacements: served.byName()})
+	if err != nil {
+		return nil, fmt.Errorf("load the programs of the fleet: %w", program.Advise(err))
+	}
+	o := newObjects()
+	o.ask.program, o.take.program = loaded.AskPeers, loaded.TakeAsked
+	m := loaded.FleetMaps
+	o.backplane, o.asked, o.peers, o.wrongTags = m.FleetBackplane, m.FleetAsked, m.FleetPeers, m.FleetWrongTags
+	o.learnt, o.questions, o.bucket, o.counters, o.events = m.FleetLearnt, m.FleetQuestions, m.FleetBucket, m.FleetCounters, m.FleetEvents
+	errs := []error{m.FleetAnswers.Close(), m.FleetSources.Close(), m.Generation.Close(), m.Probes.Close(), m.PrefixesV4.Close(), m.PrefixesV6.Close()}
+	if err := errors.Join(errs...); err != nil {
+		return nil, errors.Join(err, o.Close())
+	}
+	return o, nil
+}
+
+func newObjects() *Objects {
+	return &Objects{ask: attached{links: ingress.Links{}}, take: attached{links: ingress.Links{}}}
+}
+
+// programs are both by their names in fleet.bpf.c.
+func (o *Objects) programs() map[string]*attached {
+	return map[string]*attached{bpf.FleetProgAskPeers: &o.ask, bpf.FleetProgTakeAsked: &o.take}
+}
+
+// maps are the maps by their names in fleet.bpf.c.
+func (o *Objects) maps() map[string]**ebpf.Map {
+	return map[string]**ebpf.Map{
+		bpf.FleetMapFleetBackplane: &o.backplane, bpf.FleetMapFleetAsked: &o.asked, bpf.FleetMapFleetPeers: &o.peers,
+		bpf.FleetMapFleetWrongTags: &o.wrongTags, bpf.FleetMapFleetLearnt: &o.learnt, bpf.FleetMapFleetQuestions: &o.questions,
+		bpf.FleetMapFleetBucket: &o.bucket, bpf.FleetMapFleetCounters: &o.counters, bpf.FleetMapFleetEvents: &o.events,
+	}
+}
+
+// Programs are both programs, for who looks at the ingress of a device and asks whose a program is.
+func (o *Objects) Programs() []*ebpf.Program {
+	if o == nil {
+		return nil
+	}
+	return []*ebpf.Program{o.ask.program, o.take.program}
+}
+
+// CheckBuild says whether o is of this build, to the instruction, and reads these maps. If not, Load
+// other ones, and have them take the links.
+func (o *Objects) CheckBuild(served Served) error {
+	spec, err := bpf.LoadFleet()
+	if err != nil {
+		return err
+	}
+	for name, p := range o.programs() {
+		info, err := p.program.Info()
+		if err != nil {
+			return fmt.Errorf("read about the program %s: %w", name, err)
+		}
+		if err := spec.Programs[name].Instructions.Marshal(io.Discard, byteOrder()); err != nil { // it writes where functions are
+			return fmt.Errorf("read the program %s: %w", name, err)
+		}
+		if err := spec.Programs[name].Compatible(info); err != nil {
+			return fmt.Errorf("the program %s is of another version: %w", name, err)
+		}
+		if err := reads(info, served); err != nil {
+			return fmt.Errorf("the program %s: %w", name, err)
+		}
+	}
+	for name, m := range o.maps() {
+		if err := spec.Maps[name].Compatible(*m); err != nil {
+			return fmt.Errorf("the map %s is of another version: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// byteOrder is this machine's. [binary.NativeEndian] is not one that package asm knows.
+func byteOrder() binary.ByteOrder {
+	if binary.NativeEndian.Uint16([]byte{1, 0}) == 1 {
+		return binary.LittleEndian
+	}
+	return binary.BigEndian
+}
+
+// reads says whether a program has the maps.
+func reads(info *ebpf.ProgramInfo, served Served) error {
+	has, _ := info.MapIDs()
+	for _, m := range served.byName() {
+		about, err := m.Info()
+		if err != nil {
+			return fmt.Errorf("read about a map: %w", err)
+		}
+		id, _ := about.ID()
+		if !slices.Contains(has, id) {
+			return errors.New("it reads the prefixes of another steering program")
+		}
+	}
+	return nil
+}
+
+// TakeLinks has the links of another build attach the programs of o, and closes the rest of it.
+func (o *Objects) TakeLinks(before *Objects) error {
+	return errors.Join(
+		o.ask.links.Take(before.ask.links, o.ask.program),
+		o.take.links.Take(before.take.links, o.take.program),
+		before.Close(),
+	)
+}
+
+// socketOf is where the socket of the process before is; nil: nowhere.
+func (o *Objects) socketOf() **net.UDPConn {
+	if o == nil {
+		return nil
+	}
+	return &o.socket
+}
+
+// detach detaches both programs from all devices.
+func (o *Objects) detach() error {
+	if o == nil {
+		return nil
+	}
+	return errors.Join(o.ask.links.DetachOthers(nil), o.take.links.DetachOthers(nil))
+}
+
+// Close closes the descriptors. What another process holds stays.
+func (o *Objects) Close() error {
+	if o == nil {
+		return nil
+	}
+	var errs []error
+	if o.socket != nil {
+		errs = append(errs, o.socket.Close())
+		o.socket = nil
+	}
+	for _, p := range o.programs() {
+		errs = append(errs, p.links.Close(), p.program.Close())
+	}
+	for _, m := range o.maps() {
+		errs = append(errs, (*m).Close())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("close the fleet's part in the kernel: %w", err)
+	}
+	return nil
+}

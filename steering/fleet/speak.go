@@ -1,0 +1,207 @@
+package fleet
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/ringbuf"
+
+	"anyport/bpf"
+	"anyport/steering/bpfmaps"
+)
+
+// watch greets the peers, and keeps what the programs know up to date, until ctx ends. Set starts it.
+func (f *Fleet) watch(ctx context.Context) {
+	tick := time.NewTicker(helloInterval)
+	defer tick.Stop()
+	f.greetAll()
+	for turn := 1; ; turn++ {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		f.greetAll()
+		f.mu.Lock()
+		f.members.expire(time.Now())
+		err := f.update(turn%devicesEvery == 0)
+		f.mu.Unlock()
+		if err != nil {
+			f.log.Warn("cannot tell the kernel about the peers", "error", err)
+		}
+	}
+}
+
+// devicesEvery is how many greetings there are from one look at the devices of clients to the next.
+const devicesEvery = 5
+
+func (f *Fleet) greetAll() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, p := range f.members.addrs() {
+		f.greet(bpf.FleetMessageHELLO, p)
+	}
+}
+
+// sayBye has the peers ask this host no more.
+func (f *Fleet) sayBye() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, p := range f.members.addrs() {
+		f.greet(bpf.FleetMessageBYE, p)
+	}
+}
+
+// greet sends a greeting. The caller holds mu.
+func (f *Fleet) greet(kind bpf.FleetMessage, to netip.Addr) {
+	f.send(kind, f.members.greeting(to, f.device.mtu, time.Now()).encode(), to)
+}
+
+// send sends a message. A failure is no news: the peer notices that it hears nothing. The caller holds mu.
+func (f *Fleet) send(kind bpf.FleetMessage, said body, to netip.Addr) {
+	if f.socket == nil {
+		return
+	}
+	b := encode(kind, said, f.options.Local, f.options.Key)
+	if _, err := f.socket.WriteToUDPAddrPort(b, netip.AddrPortFrom(to, Port)); err != nil {
+		f.log.Debug("cannot send to a peer", "peer", to, "error", err)
+	}
+}
+
+// receive reads what peers say, until ctx ends. Set starts it.
+func (f *Fleet) receive(ctx context.Context) {
+	buffer := make([]byte, 2*messageSize)
+	for ctx.Err() == nil {
+		f.mu.Lock()
+		socket := f.socket
+		f.mu.Unlock()
+		_ = socket.SetReadDeadline(time.Now().Add(helloInterval))
+		if ctx.Err() != nil { // or else a wake before this deadline would be lost
+			return
+		}
+		n, from, err := socket.ReadFromUDPAddrPort(buffer)
+		switch {
+		case err == nil:
+			f.hear(buffer[:n], from.Addr().Unmap(), time.Now())
+		case errors.Is(err, os.ErrDeadlineExceeded):
+		case errors.Is(err, net.ErrClosed): // there will be another one
+			sleep(ctx, helloInterval/10)
+		default:
+			f.log.Debug("cannot receive from peers", "error", err)
+			sleep(ctx, helloInterval/10)
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// hear acts on a message.
+func (f *Fleet) hear(b []byte, from netip.Addr, now time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	kind, said, ok := decode(b, from, f.options.Key)
+	if _, known := f.members.all[from]; !ok || !known {
+		return
+	}
+	news, err := false, error(nil)
+	switch kind {
+	case bpf.FleetMessageMINE:
+		err = f.learn(said, from)
+	case bpf.FleetMessageGONE:
+		err = f.unlearn(said, from)
+	case bpf.FleetMessageHELLO:
+		asked := f.members.isAsked(from)
+		if f.members.hello(from, decodeGreeting(said), now) {
+			f.greet(bpf.FleetMessageHELLO, from)
+		}
+		news = !asked
+	case bpf.FleetMessageBYE:
+		news = f.members.bye(from, decodeGreeting(said), now)
+	}
+	if news {
+		err = f.update(false)
+	}
+	if err != nil {
+		f.log.Warn("cannot tell the kernel what a peer says", "peer", from, "error", err)
+	}
+}
+
+// learn has the packets of a conn go straight to the peer that has it.
+func (f *Fleet) learn(conn body, from netip.Addr) error {
+	f.learnt.Add(1)
+	err := f.objects.learnt.Put(conn, bpfmaps.AddrWords(from))
+	if delErr := f.objects.questions.Delete(conn); delErr != nil && !errors.Is(delErr, ebpf.ErrKeyNotExist) {
+		err = errors.Join(err, delErr)
+	}
+	return err
+}
+
+// unlearn is the opposite. Meanwhile another peer may have said that the conn is its.
+func (f *Fleet) unlearn(conn body, from netip.Addr) error {
+	var owner [4]uint32
+	if err := f.objects.learnt.Lookup(conn, &owner); err != nil || bpfmaps.AddrOfWords(owner) != from {
+		return nil
+	}
+	f.gone.Add(1)
+	err := f.objects.learnt.Delete(conn)
+	if errors.Is(err, ebpf.ErrKeyNotExist) {
+		return nil
+	}
+	return err
+}
+
+// tell tells the peers what the program has found out, until the ring is closed. Set starts it.
+func (f *Fleet) tell(events *ringbuf.Reader) {
+	var record ringbuf.Record
+	for {
+		err := events.ReadInto(&record)
+		if errors.Is(err, os.ErrClosed) {
+			return
+		}
+		if err != nil {
+			f.log.Warn("cannot read what to tell the peers", "error", err)
+			return
+		}
+		kind, peer, conn, ok := decodeEvent(record.RawSample)
+		if !ok {
+			continue
+		}
+		f.mu.Lock()
+		if kind == bpf.FleetMessageMINE {
+			f.told.Add(1)
+		}
+		f.send(kind, conn, peer)
+		f.mu.Unlock()
+	}
+}
+
+// openEvents opens the ring buffer. A read that waits ends when it is closed.
+func openEvents(m *ebpf.Map) (*ringbuf.Reader, error) {
+	r, err := ringbuf.NewReader(m)
+	if err != nil {
+		return nil, fmt.Errorf("open the ring buffer of the fleet: %w", err)
+	}
+	return r, nil
+}
+
+// decodeEvent reads struct event of fleet.h.
+func decodeEvent(b []byte) (kind bpf.FleetMessage, peer netip.Addr, conn body, ok bool) {
+	if len(b) < 20+bodySize {
+		return 0, peer, conn, false
+	}
+	copy(conn[:], b[20:])
+	peer = netip.AddrFrom16([16]byte(b[4:20])).Unmap()
+	return bpf.FleetMessage(binary.NativeEndian.Uint32(b)), peer, conn, true
+}
