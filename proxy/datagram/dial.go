@@ -8,7 +8,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"anyport/config"
 	"anyport/proxy/call"
 )
 
@@ -18,24 +17,7 @@ type Dialer struct {
 	ReceiveBuffer int    // bytes
 	BufferOption  int    // the socket option that sets it; 0: none makes it larger
 	turn          uint32 // counts uses of source addresses, which take turns
-	ports         localPorts
-}
-
-// localPorts is what the kernel chooses the ports of sockets from, read again where it is older than
-// localPortsAge: it may be changed at any time.
-type localPorts struct {
-	config.PortRange
-	read time.Time
-}
-
-const localPortsAge = time.Second
-
-// mayChoose reports whether the kernel may give port to a socket that asks for none.
-func (p *localPorts) mayChoose(port uint16, now time.Time) bool {
-	if now.Sub(p.read) > localPortsAge {
-		*p = localPorts{call.LocalPorts(), now}
-	}
-	return p.Contains(port)
+	ports         call.PortChoice
 }
 
 // NewDialer gives its sockets the receive buffer of the listener: bursts come from both sides.
@@ -74,7 +56,7 @@ func (d *Dialer) probe() (option int) {
 // host any more, the next one is tried.
 func (d *Dialer) Dial(to netip.AddrPort, sources []netip.Addr) (int, error) {
 	dial := connect
-	if !d.ports.mayChoose(to.Port(), time.Now()) { // nor does a source have a port before: it is another socket for sure
+	if !d.ports.Includes(to.Port(), time.Now()) { // so it can't be its own peer; saves a call
 		dial = connectAnyway
 	}
 	return d.fromSources(to.Addr(), sources, func(fd int, source netip.Addr) error { return dial(fd, to, source) })
