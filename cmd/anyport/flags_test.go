@@ -73,7 +73,7 @@ func TestFlagsOfEachCommand(t *testing.T) {
 		if j := cmd.Flags().Lookup("json"); j != nil {
 			json = append(json, cmd.Name())
 			want := "print one JSON object"
-			if cmd.Name() == "trace" { // it does not end
+			if cmd.Name() == "trace" || cmd.Name() == "push" { // they say what happens meanwhile
 				want = "print a JSON object in each line"
 			}
 			if j.Usage != want {
@@ -85,9 +85,9 @@ func TestFlagsOfEachCommand(t *testing.T) {
 		}
 	}
 	for what, is := range map[string]struct{ got, want string }{
-		"-c":       {strings.Join(file, " "), "check confirm doctor drain explain flows fmt kill origins reload routes run scans status sysdump top trace unload upgrade"},
-		"--socket": {strings.Join(socket, " "), "confirm drain explain flows kill origins reload routes scans status sysdump top trace upgrade"},
-		"--json":   {strings.Join(json, " "), "doctor flows origins reload routes scans status trace"},
+		"-c":       {strings.Join(file, " "), "check confirm doctor drain explain fleet flows fmt kill origins push reload routes run scans status sysdump top trace unload upgrade"},
+		"--socket": {strings.Join(socket, " "), "confirm drain explain fleet flows kill origins reload routes scans status sysdump top trace upgrade"},
+		"--json":   {strings.Join(json, " "), "doctor fleet flows origins push reload routes scans status trace"},
 	} {
 		if is.got != is.want {
 			t.Errorf("%s is a flag of %s, want %s", what, is.got, is.want)

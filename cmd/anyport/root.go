@@ -28,7 +28,7 @@ file says which origin each address and port belongs to.`,
 	root.SuggestionsMinimumDistance = 2 // cobra's own default only holds if cobra reports the error itself
 	root.SetHelpFunc(printHelp)
 	root.SetHelpCommand(newHelp())
-	root.AddCommand(newRun(), newCheck(), newFmt(), newSchema(), newExplain(), newDoctor(), newImport(), newStatus(), newRoutes(), newOrigins(), newFlows(), newTop(), newTrace(), newScans(), newReload(), newUpgrade(), newDrain(), newKill(), newConfirm(), newKnock(), newOrigin(), newUnload(), newSysdump(), newDemo(), newVersion(), newCompletion())
+	root.AddCommand(newRun(), newCheck(), newFmt(), newSchema(), newExplain(), newDoctor(), newImport(), newStatus(), newRoutes(), newOrigins(), newFlows(), newTop(), newTrace(), newScans(), newReload(), newPush(), newFleet(), newUpgrade(), newDrain(), newKill(), newConfirm(), newKnock(), newOrigin(), newUnload(), newSysdump(), newDemo(), newVersion(), newCompletion())
 	root.AddCommand(newMan())
 	for _, cmd := range root.Commands() {
 		cmd.DisableFlagsInUseLine = true

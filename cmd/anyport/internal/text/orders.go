@@ -15,9 +15,7 @@ import (
 // Reloaded writes a line for each thing that comes (+), goes (-) or changes (~), and for each route
 // that stays as it is (=) but has conns that the change of another route affects.
 func Reloaded(out io.Writer, r *admin.Reloaded) {
-	for _, k := range r.Keys {
-		fmt.Fprintf(out, "~ %s: %s → %s\n", k.Key, k.Old, k.New)
-	}
+	writeKeys(out, r.Keys)
 	for _, c := range r.Routes {
 		writeChange(out, c)
 	}
@@ -29,6 +27,24 @@ func Reloaded(out io.Writer, r *admin.Reloaded) {
 		return
 	}
 	fmt.Fprintf(out, "%s is in service: generation %d\n", r.Path, r.Generation)
+}
+
+// Differences writes what a table changes, before any host has it: live conns are not known.
+func Differences(out io.Writer, d config.Diff) {
+	if d.Empty() {
+		fmt.Fprintln(out, "no route differs")
+	}
+	writeKeys(out, d.Keys)
+	for _, c := range d.Routes {
+		writeChange(out, admin.RouteChange{RouteDiff: c})
+	}
+}
+
+// writeKeys writes the keys outside the routes.
+func writeKeys(out io.Writer, keys []config.KeyDiff) {
+	for _, k := range keys {
+		fmt.Fprintf(out, "~ %s: %s → %s\n", k.Key, k.Old, k.New)
+	}
 }
 
 // writeChange writes a route with its sign, then its prefixes and keys, indented.

@@ -61,6 +61,17 @@ func (s *Store) Expire(lease int64) {
 	s.expire(lease)
 }
 
+// Force changes the pointer, as somebody would who asks no push.
+func (s *Store) Force(change func(*fleet.Pointer)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.revision++
+	s.state.Pointer.Serial++
+	s.state.Pointer.Revision = s.revision
+	change(&s.state.Pointer)
+	s.notify()
+}
+
 // PutReport writes the report of a host that never ends.
 func (s *Store) PutReport(r fleet.Report) {
 	s.mu.Lock()
