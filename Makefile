@@ -120,7 +120,7 @@ soak: ## the long forms of storms, upgrades, kills, conversations and verdicts; 
 	REQUIRE_ROOT=1 ANYPORT_FAST_PATH=auto $(GO) test -count=1 -timeout 30m -parallel 4 ./integration
 	REQUIRE_ROOT=1 ANYPORT_FAST_PATH=off $(GO) test -count=1 -timeout 30m -parallel 4 ./integration
 
-bench: ## compare it with HAProxy, nginx and others, half an hour: docs/benchmarks.md
+bench: ## compare it with HAProxy, nginx and others, about an hour: docs/benchmarks.md
 	@.ci/packages $(PEERS)
 	$(GO) run ./integration/bench -markdown docs/benchmarks.md -svg docs/benchmarks.svg all
 

@@ -84,17 +84,22 @@ func TestSamples(t *testing.T) {
 	if b.self, err = os.Executable(); err != nil {
 		t.Fatal(err)
 	}
-	kinds := make(map[string]bool)
+	type kind struct {
+		job  string
+		ipv6 bool
+	}
+	kinds := make(map[kind]bool)
 	for _, s := range scenarios {
-		if kinds[s.Job.Kind] || s.Job.Spoof > 0 {
+		k := kind{s.Job.Kind, s.IPv6}
+		if kinds[k] || s.Job.Spoof > 0 {
 			continue
 		}
-		kinds[s.Job.Kind] = true
+		kinds[k] = true
 		for _, name := range []string{"routed", "go"} {
-			if s.Job.Shared && !s.has(name) {
+			if (s.Job.Shared || s.IPv6) && !s.has(name) {
 				continue
 			}
-			t.Run(s.Job.Kind+"/"+name, func(t *testing.T) { b.check(t, s, peerNamed(t, name)) })
+			t.Run(s.Name+"/"+name, func(t *testing.T) { b.check(t, s, peerNamed(t, name)) })
 		}
 	}
 }

@@ -8,29 +8,42 @@ import (
 	"anyport/integration/lab"
 )
 
+// network is the rig's addresses of one family.
+type network struct {
+	served       netip.Prefix
+	origin       netip.Addr
+	client       netip.Addr // the first of its addresses
+	edge         netip.Addr // as the client sees it
+	edgeToOrigin netip.Addr
+	everywhere   string // the prefix of default routes
+	subnet       int    // the length of the links' prefixes
+}
+
 var (
-	served        = netip.MustParsePrefix("192.0.2.0/24")
-	originAddress = netip.MustParseAddr("10.0.0.5")
+	overIPv4 = network{
+		served: netip.MustParsePrefix("192.0.2.0/24"), origin: netip.MustParseAddr("10.0.0.5"),
+		client: netip.MustParseAddr("198.51.100.2"), edge: netip.MustParseAddr("198.51.100.1"),
+		edgeToOrigin: netip.MustParseAddr("10.0.0.1"), everywhere: "0.0.0.0/0", subnet: 24,
+	}
+	overIPv6 = network{
+		served: netip.MustParsePrefix("2001:db8:1::/64"), origin: netip.MustParseAddr("fd00::5"),
+		client: netip.MustParseAddr("2001:db8:2::2"), edge: netip.MustParseAddr("2001:db8:2::1"),
+		edgeToOrigin: netip.MustParseAddr("fd00::1"), everywhere: "::/0", subnet: 64,
+	}
 )
 
-const (
-	clientAddress = "198.51.100.2" // the first of its addresses
-	edgeAddress   = "198.51.100.1" // as the client sees it
-	edgeToOrigin  = "10.0.0.1"
-)
-
-// clientAddresses are enough for every worker of a proxy to get its share.
-func clientAddresses() (all []netip.Addr) {
-	for a := netip.MustParseAddr(clientAddress); len(all) < 16; a = a.Next() {
+// clients are addresses enough for every worker of a proxy to get its share.
+func (n network) clients() (all []netip.Addr) {
+	for a := n.client; len(all) < 16; a = a.Next() {
 		all = append(all, a)
 	}
 	return all
 }
 
-// onLink are the client's addresses as its device has them.
-func onLink() (all []string) {
-	for _, a := range clientAddresses() {
-		all = append(all, a.String()+"/24")
+// onLink are addresses as a device has them.
+func (n network) onLink(addresses ...netip.Addr) (all []string) {
+	for _, a := range addresses {
+		all = append(all, netip.PrefixFrom(a, n.subnet).String())
 	}
 	return all
 }
@@ -38,7 +51,7 @@ func onLink() (all []string) {
 // rig is client ── edge ── origin.
 type rig struct{ client, edge, origin *lab.Host }
 
-func newRig() (r *rig, err error) {
+func newRig(n network) (r *rig, err error) {
 	r = &rig{}
 	defer func() {
 		if err != nil {
@@ -51,16 +64,24 @@ func newRig() (r *rig, err error) {
 		}
 	}
 	return r, errors.Join(
-		lab.Join(lab.Port{Host: r.client, Device: "edge0", Addresses: onLink()},
-			lab.Port{Host: r.edge, Device: "client0", Addresses: []string{edgeAddress + "/24"}}),
-		lab.Join(lab.Port{Host: r.edge, Device: "origin0", Addresses: []string{edgeToOrigin + "/24"}},
-			lab.Port{Host: r.origin, Device: "edge0", Addresses: []string{originAddress.String() + "/24"}}),
-		r.client.Route("0.0.0.0/0", edgeAddress),
-		r.origin.Route("0.0.0.0/0", edgeToOrigin),
-		r.edge.Route(load.Spoofed.String(), clientAddress),
-		r.edge.Sysctl(map[string]string{"net/ipv4/ip_forward": "1"}),
+		lab.Join(lab.Port{Host: r.client, Device: "edge0", Addresses: n.onLink(n.clients()...)},
+			lab.Port{Host: r.edge, Device: "client0", Addresses: n.onLink(n.edge)}),
+		lab.Join(lab.Port{Host: r.edge, Device: "origin0", Addresses: n.onLink(n.edgeToOrigin)},
+			lab.Port{Host: r.origin, Device: "edge0", Addresses: n.onLink(n.origin)}),
+		r.client.Route(n.everywhere, n.edge.String()),
+		r.origin.Route(n.everywhere, n.edgeToOrigin.String()),
+		r.routeSpoofed(n),
+		r.edge.Sysctl(map[string]string{"net/ipv4/ip_forward": "1", "net/ipv6/conf/all/forwarding": "1"}),
 		r.tune(r.client, r.edge, r.origin),
 	)
+}
+
+// routeSpoofed has the answers to forged sources go to the client. They are of IPv4.
+func (r *rig) routeSpoofed(n network) error {
+	if !n.client.Is4() {
+		return nil
+	}
+	return r.edge.Route(load.Spoofed.String(), n.client.String())
 }
 
 // tune lets a client, and a proxy, open more conns a minute than there are ports,

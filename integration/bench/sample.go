@@ -28,12 +28,12 @@ type bencher struct {
 // sample measures one peer in one scenario, once, in namespaces of their own: no
 // port in TIME_WAIT, conntrack entry, rule or warm cache of another is left.
 func (b *bencher) sample(ctx context.Context, s scenario, p peer.Peer) (load.Result, error) {
-	rig, err := newRig()
+	rig, err := newRig(s.network())
 	if err != nil {
 		return load.Result{}, err
 	}
 	defer rig.close()
-	origin := exec.Command(b.self, "origin", originAddress.String(), s.Header)
+	origin := exec.Command(b.self, "origin", s.network().origin.String(), s.Header)
 	if err := rig.origin.Start(origin); err != nil {
 		return load.Result{}, err
 	}
@@ -53,7 +53,7 @@ func (b *bencher) sample(ctx context.Context, s scenario, p peer.Peer) (load.Res
 // site is what a peer needs to know for its deployment on this rig.
 func (b *bencher) site(rig *rig, s scenario) peer.Site {
 	return peer.Site{
-		Edge: rig.edge, Dir: b.dir, Served: served, Origin: originAddress, Protocol: s.Protocol,
+		Edge: rig.edge, Dir: b.dir, Served: s.network().served, Origin: s.network().origin, Protocol: s.Protocol,
 		Header: s.Header, Port: load.EchoUDP, Self: b.self, Anyport: b.anyport,
 	}
 }
@@ -61,11 +61,11 @@ func (b *bencher) site(rig *rig, s scenario) peer.Site {
 // job fills in what of a scenario's job depends on peer and command line.
 func (b *bencher) job(s scenario, p peer.Peer, proxy []int, origin int) load.Job {
 	job := s.Job
-	job.Dst, job.Origin = served, originAddress
+	job.Dst, job.Origin = s.network().served, s.network().origin
 	if p.Direct {
-		job.Dst = netip.PrefixFrom(originAddress, originAddress.BitLen())
+		job.Dst = netip.PrefixFrom(job.Origin, job.Origin.BitLen())
 	}
-	job.Clients = clientAddresses()
+	job.Clients = s.network().clients()
 	job.Watch, job.Ours = proxy, []int{os.Getpid(), origin}
 	job.WarmUp, job.Measure = b.measure/4, b.measure
 	shrink := min(1, b.measure.Seconds()/2)

@@ -14,11 +14,19 @@ type scenario struct {
 	Protocol string
 	Title    string
 	Header   string // that the origin reads: "" or v2
+	IPv6     bool   // in place of IPv4
 	Peers    []string
 	Rival    string // the peer that the others are compared with, besides plain routing
 	Metrics  []report.Metric
 	Once     bool // too long for more than one run
 	Job      load.Job
+}
+
+func (s scenario) network() network {
+	if s.IPv6 {
+		return overIPv6
+	}
+	return overIPv4
 }
 
 func (s scenario) section() report.Section {
@@ -39,12 +47,26 @@ func listed(list, name string) bool {
 	return list == "" || slices.Contains(strings.Split(list, ","), name)
 }
 
-var scenarios = slices.Concat(tcpScenarios, udpScenarios)
+var scenarios = slices.Concat(tcpScenarios, udpScenarios, inIPv6("connect", "pingpong-64", "echo-1", "echo-1000", "bulk-greeted"))
+
+// inIPv6 are scenarios of these names over again, with the peers that matter most.
+func inIPv6(names ...string) (all []scenario) {
+	for _, s := range slices.Concat(tcpScenarios, udpScenarios) {
+		if !slices.Contains(names, s.Name) {
+			continue
+		}
+		s.Name, s.Title, s.IPv6 = s.Name+"-ipv6", "As "+s.Name+", over IPv6", true
+		s.Peers = slices.DeleteFunc(slices.Clone(s.Peers), func(peer string) bool { return !slices.Contains(ipv6Peers, peer) })
+		all = append(all, s)
+	}
+	return all
+}
 
 var (
 	tcpPeers   = []string{"anyport", "haproxy", "nginx", "go", "dnat", "routed"}
 	relayPeers = []string{"anyport", "haproxy", "haproxy-splice", "nginx", "go", "dnat", "routed"}
 	udpPeers   = []string{"anyport", "anyport-user", "nginx", "go", "dnat", "routed"}
+	ipv6Peers  = []string{"anyport", "anyport-v2", "anyport-spp", "anyport-user", "haproxy", "nginx", "routed"}
 
 	headerPeers = []string{"anyport", "anyport-v2", "anyport-spp", "anyport-user", "anyport-user-spp", "nginx", "go", "dnat", "routed"}
 )
@@ -129,8 +151,8 @@ var udpScenarios = []scenario{{
 	Title: "Echo of 64 bytes at a fixed 10,000/s over 100 flows",
 	Job:   load.Job{Kind: "udp-paced", Flows: 100, Rate: 10_000, Size: 64},
 }, {
-	Name: "flows", Protocol: "udp", Rival: "nginx", Metrics: perFlow,
-	Peers: []string{"anyport", "anyport-2", "anyport-spp", "nginx", "go", "dnat", "routed"},
+	Name: "flows", Protocol: "udp", Rival: "nginx-1", Metrics: perFlow,
+	Peers: []string{"anyport", "anyport-2", "anyport-spp", "nginx", "nginx-1", "go", "dnat", "routed"},
 	Title: "New flows, one datagram there and back each, and what they leave behind",
 	Job:   load.Job{Kind: "udp-flows", Count: 50_000, Size: 64},
 }, {

@@ -3,6 +3,7 @@ package lab
 import (
 	"fmt"
 	"net"
+	"net/netip"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -95,10 +96,13 @@ func (h *Host) Local(prefix string, table int) error {
 	return nil
 }
 
-// Rule sends packets with a mark to a table.
-func (h *Host) Rule(mark uint32, table int) error {
+// Rule sends packets with a mark to a table, of the family of a prefix.
+func (h *Host) Rule(mark uint32, table int, of netip.Prefix) error {
 	rule := netlink.NewRule()
 	rule.Mark, rule.Table, rule.Family = mark, table, unix.AF_INET
+	if !of.Addr().Is4() {
+		rule.Family = unix.AF_INET6
+	}
 	if err := h.net.RuleAdd(rule); err != nil {
 		return fmt.Errorf("%s: rule for mark %d: %w", h.Name, mark, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"anyport/config"
 )
@@ -28,6 +29,24 @@ func LocalPorts() config.PortRange {
 		_, _ = fmt.Sscan(string(text), &ports.First, &ports.Last)
 	}
 	return ports
+}
+
+// PortChoice is LocalPorts, read again where that was a while ago: it can be changed at any time. The zero
+// PortChoice is ready. It belongs to one goroutine.
+type PortChoice struct {
+	ports config.PortRange
+	read  time.Time
+}
+
+// portChoiceAge is how old a PortChoice may be.
+const portChoiceAge = time.Second
+
+// Includes reports whether the kernel may give a port to a socket that does not ask for one by number.
+func (c *PortChoice) Includes(port uint16, now time.Time) bool {
+	if now.Sub(c.read) > portChoiceAge {
+		*c = PortChoice{LocalPorts(), now}
+	}
+	return c.ports.Contains(port)
 }
 
 // ReservedPorts are those of net.ipv4.ip_local_reserved_ports, which the kernel gives only to a socket

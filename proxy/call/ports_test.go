@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -24,5 +25,26 @@ func TestParsePorts(t *testing.T) {
 func TestLocalPorts(t *testing.T) {
 	if ports := LocalPorts(); ports.First < 1 || ports.First > ports.Last {
 		t.Errorf("from %d to %d", ports.First, ports.Last)
+	}
+}
+
+// TestPortChoice: a range that has changed is in force after portChoiceAge.
+func TestPortChoice(t *testing.T) {
+	now, all := time.Now(), LocalPorts()
+	var choice PortChoice
+	for _, port := range []uint16{all.First, all.Last} {
+		if !choice.Includes(port, now) {
+			t.Errorf("the kernel may choose %d of %v", port, all)
+		}
+	}
+	if choice.Includes(all.First-1, now) {
+		t.Errorf("the kernel doesn't choose %d: it has %v", all.First-1, all)
+	}
+	choice.ports.First--
+	if !choice.Includes(all.First-1, now.Add(portChoiceAge)) {
+		t.Error("the range is read again too soon")
+	}
+	if choice.Includes(all.First-1, now.Add(2*portChoiceAge)) {
+		t.Error("the range is not read again")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -16,6 +17,7 @@ type Dialer struct {
 	ReceiveBuffer int    // bytes
 	BufferOption  int    // the socket option that sets it; 0: none makes it larger
 	turn          uint32 // counts uses of source addresses, which take turns
+	ports         call.PortChoice
 }
 
 // NewDialer gives its sockets the receive buffer of the listener: bursts come from both sides.
@@ -53,7 +55,11 @@ func (d *Dialer) probe() (option int) {
 // the kernel's choice where there is none. If a source has no port left, or is not an address of the
 // host any more, the next one is tried.
 func (d *Dialer) Dial(to netip.AddrPort, sources []netip.Addr) (int, error) {
-	return d.fromSources(to.Addr(), sources, func(fd int, source netip.Addr) error { return connect(fd, to, source) })
+	dial := connect
+	if !d.ports.Includes(to.Port(), time.Now()) { // so it can't be its own peer; saves a call
+		dial = connectAnyway
+	}
+	return d.fromSources(to.Addr(), sources, func(fd int, source netip.Addr) error { return dial(fd, to, source) })
 }
 
 // DialAs returns a socket connected to an origin from the address and port of a client. The caller has
@@ -188,8 +194,20 @@ func bindSource(fd int, source netip.Addr) error {
 	}
 }
 
-// connect connects fd from a source, or from the kernel's choice for the zero Addr.
+// connect connects fd from a source, or from the kernel's choice for the zero Addr, and refuses a socket
+// that is its own peer.
 func connect(fd int, to netip.AddrPort, source netip.Addr) error {
+	if err := connectAnyway(fd, to, source); err != nil {
+		return err
+	}
+	if connectedToItself(fd, to) {
+		return call.ErrItself
+	}
+	return nil
+}
+
+// connectAnyway is connect for a socket that cannot be its own peer.
+func connectAnyway(fd int, to netip.AddrPort, source netip.Addr) error {
 	if source.IsValid() {
 		if err := bindSource(fd, source); err != nil {
 			return err
@@ -198,15 +216,12 @@ func connect(fd int, to netip.AddrPort, source netip.Addr) error {
 	name := call.EndpointOf(to).Sockaddr()
 	switch err := call.Connect(fd, name.Bytes()); err {
 	case nil:
+		return nil
 	case unix.EAGAIN:
 		return call.ErrNoPort
 	default:
 		return fmt.Errorf("connecting: %w", err)
 	}
-	if connectedToItself(fd, to) {
-		return call.ErrItself
-	}
-	return nil
 }
 
 // connectedToItself reports whether fd is its own peer: where an origin on this host is down, the

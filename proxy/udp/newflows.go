@@ -65,7 +65,8 @@ func (l *loop) beginAllWaiting(now time.Duration) {
 // begin forwards an arrival, with a flow of its own, or one that an arrival before it has begun. Each
 // datagram of a train asks for the flow: where the first was refused, the next is counted as well.
 func (l *loop) begin(a arrival, now time.Duration) {
-	live := l.flows.Find(a.key) != nil
+	f := l.flows.Find(a.key)
+	live := f != nil
 	if !live && l.isKnock(a) {
 		return
 	}
@@ -74,7 +75,9 @@ func (l *loop) begin(a arrival, now time.Duration) {
 	}
 	for i := range a.Length() {
 		payload := a.At(i)
-		f := l.flows.Find(a.key)
+		if i > 0 { // to send may have ended it
+			f = l.flows.Find(a.key)
+		}
 		if f == nil {
 			f = l.openFlow(a.key, a.tlvs, now)
 		}

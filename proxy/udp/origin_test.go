@@ -133,6 +133,19 @@ func TestSourceAddress(t *testing.T) {
 	}
 }
 
+// TestDialItself: the only port that the kernel can give to the socket is the one that it dials, on this
+// host, where nobody listens.
+func TestDialItself(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	check(t, os.WriteFile("/proc/sys/net/ipv4/ip_local_port_range", []byte("50000 50000"), 0))
+	var d datagram.Dialer
+	if _, err := d.Dial(netip.MustParseAddrPort("127.0.0.1:50000"), nil); !errors.Is(err, call.ErrItself) {
+		t.Errorf("got %v, want %v", err, call.ErrItself)
+	}
+}
+
 // TestOutOfPorts: with all ports taken, the error says so, whether the source
 // address is the kernel's choice or the route's.
 func TestOutOfPorts(t *testing.T) {

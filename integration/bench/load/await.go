@@ -14,9 +14,9 @@ const patience = 15 * time.Second
 
 // awaitOrigin asks until it gets an answer: then everything is up.
 func awaitOrigin(job Job) error {
-	network, dst := "tcp4", job.dst(0, echoTCP)
+	network, dst := "tcp", job.dst(0, echoTCP)
 	if strings.HasPrefix(job.Kind, "udp") {
-		network, dst = "udp4", job.dst(0, echoUDP)
+		network, dst = "udp", job.dst(0, echoUDP)
 	}
 	var err error
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {

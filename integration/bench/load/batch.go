@@ -13,7 +13,7 @@ type batch struct {
 		length uint32
 	}
 	parts [udpBatch]unix.Iovec
-	names [udpBatch]unix.RawSockaddrInet4
+	names [udpBatch]sockaddr
 	bytes [udpBatch][]byte
 }
 
@@ -37,14 +37,14 @@ func (b *batch) set(i int, bytes, control []byte) {
 	m := &b.messages[i]
 	m.Iov = &b.parts[i]
 	m.SetIovlen(1)
-	m.Name, m.Namelen = (*byte)(unsafe.Pointer(&b.names[i])), unix.SizeofSockaddrInet4
+	m.Name, m.Namelen = &b.names[i][0], uint32(len(b.names[i]))
 	m.Control = unsafe.SliceData(control)
 	m.SetControllen(len(control))
 }
 
 // message is the i-th that was filled.
 func (b *batch) message(i int) message {
-	return message{bytes: b.bytes[i][:b.messages[i].length], size: b.segment(i), from: addrPort(&b.names[i])}
+	return message{bytes: b.bytes[i][:b.messages[i].length], size: b.segment(i), from: b.names[i].addrPort()}
 }
 
 // segment is the size of the datagrams of message i.

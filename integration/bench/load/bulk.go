@@ -15,7 +15,7 @@ func bulk(job Job) (Result, error) {
 		ports, move = sinkTCP, net.Conn.Write
 	}
 	return measure(job, job.Conns, func(i int, t *tally, m *window) {
-		conn, err := net.DialTimeout("tcp4", job.dst(i, ports).String(), patience)
+		conn, err := net.DialTimeout("tcp", job.dst(i, ports).String(), patience)
 		if err != nil {
 			t.failed.Add(1)
 			return

@@ -3,6 +3,7 @@ package load
 import (
 	"encoding/binary"
 	"net/netip"
+	"os"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -34,9 +35,16 @@ func accept(listener int) (int, error) {
 
 // connectTo begins to connect fd.
 func connectTo(fd int, dst netip.AddrPort) error {
-	name := inet4(dst)
-	_, err := result(unix.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&name)), unix.SizeofSockaddrInet4))
+	name, length := sockaddrOf(dst)
+	_, err := result(unix.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&name)), uintptr(length)))
 	return err
+}
+
+// bindTo binds fd.
+func bindTo(fd int, local netip.AddrPort) error {
+	name, length := sockaddrOf(local)
+	_, err := result(unix.RawSyscall(unix.SYS_BIND, uintptr(fd), uintptr(unsafe.Pointer(&name)), uintptr(length)))
+	return os.NewSyscallError("bind", err)
 }
 
 // hangUp closes fd.
@@ -50,15 +58,42 @@ func result(n, _ uintptr, errno unix.Errno) (int, error) {
 	return int(n), nil
 }
 
-// inet4 is the kernel's form of an IPv4 address and port.
-func inet4(a netip.AddrPort) unix.RawSockaddrInet4 {
-	name := unix.RawSockaddrInet4{Family: unix.AF_INET, Addr: a.Addr().As4()}
-	binary.BigEndian.PutUint16((*[2]byte)(unsafe.Pointer(&name.Port))[:], a.Port())
-	return name
+// sockaddr is the kernel's form of an address and port: struct sockaddr_in or sockaddr_in6.
+type sockaddr [unix.SizeofSockaddrInet6]byte
+
+// Where its fields begin; those of the address depend on the family.
+const (
+	portAt     = 2
+	address4At = 4
+	address6At = 8
+)
+
+// sockaddrOf also returns how much of it the kernel takes.
+func sockaddrOf(a netip.AddrPort) (name sockaddr, length uint32) {
+	family := familyOf(a.Addr())
+	binary.NativeEndian.PutUint16(name[:], uint16(family))
+	binary.BigEndian.PutUint16(name[portAt:], a.Port())
+	if family == unix.AF_INET {
+		*(*[4]byte)(name[address4At:]) = a.Addr().As4()
+		return name, unix.SizeofSockaddrInet4
+	}
+	*(*[16]byte)(name[address6At:]) = a.Addr().As16()
+	return name, unix.SizeofSockaddrInet6
 }
 
-// addrPort undoes inet4.
-func addrPort(name *unix.RawSockaddrInet4) netip.AddrPort {
-	port := binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(&name.Port))[:])
-	return netip.AddrPortFrom(netip.AddrFrom4(name.Addr), port)
+// addrPort undoes sockaddrOf.
+func (name *sockaddr) addrPort() netip.AddrPort {
+	port := binary.BigEndian.Uint16(name[portAt:])
+	if binary.NativeEndian.Uint16(name[:]) == unix.AF_INET {
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte(name[address4At:])), port)
+	}
+	return netip.AddrPortFrom(netip.AddrFrom16([16]byte(name[address6At:])), port)
+}
+
+// familyOf is the address family of sockets for an address.
+func familyOf(a netip.Addr) int {
+	if a.Is4() {
+		return unix.AF_INET
+	}
+	return unix.AF_INET6
 }

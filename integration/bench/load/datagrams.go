@@ -31,22 +31,18 @@ type message struct {
 	from  netip.AddrPort
 }
 
-// openUDP binds a socket that reads into in; the zero AddrPort has the kernel choose.
+// openUDP binds a socket that reads into in. The kernel chooses what is unspecified or 0.
 func openUDP(local netip.AddrPort, in *batch) (*socket, error) {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	fd, err := unix.Socket(familyOf(local.Addr()), unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
 	}
 	unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, udpBuffer)
 	unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, udpBuffer)
 	unix.SetsockoptInt(fd, unix.SOL_UDP, unix.UDP_GRO, 1)
-	name := unix.SockaddrInet4{Port: int(local.Port())}
-	if local.IsValid() {
-		name.Addr = local.Addr().As4()
-	}
-	if err := unix.Bind(fd, &name); err != nil {
+	if err := bindTo(fd, local); err != nil {
 		unix.Close(fd)
-		return nil, os.NewSyscallError("bind", err)
+		return nil, err
 	}
 	return &socket{fd: fd, in: in}, nil
 }
@@ -76,7 +72,7 @@ func (s *socket) send(b []byte, size int, to netip.AddrPort) {
 
 func (s *socket) sendWith(b, control []byte, to netip.AddrPort) {
 	s.out.set(s.n, b, control)
-	s.out.names[s.n] = inet4(to)
+	s.out.names[s.n], s.out.messages[s.n].Namelen = sockaddrOf(to)
 	if s.n++; s.n == udpBatch {
 		s.flush()
 	}

@@ -31,13 +31,13 @@ func echoConns(address netip.Addr, header bool) error {
 
 // listenTCP opens a listener with a long queue: the origin must never be what limits a measurement.
 func listenTCP(local netip.AddrPort) (int, error) {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	fd, err := unix.Socket(familyOf(local.Addr()), unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return -1, os.NewSyscallError("socket", err)
 	}
 	unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
-	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: local.Addr().As4(), Port: int(local.Port())}); err != nil {
-		return -1, os.NewSyscallError("bind", err)
+	if err := bindTo(fd, local); err != nil {
+		return -1, err
 	}
 	return fd, os.NewSyscallError("listen", unix.Listen(fd, 4096))
 }

@@ -28,7 +28,7 @@ func startFlood(job Job) (*flooder, error) {
 	if job.Flood == 0 && job.Spoof == 0 {
 		return f, nil
 	}
-	s, err := openUDP(netip.AddrPort{}, nil)
+	s, err := openUDP(job.anySource(), nil)
 	if err != nil {
 		return nil, err
 	}

@@ -85,13 +85,21 @@ func Run(job Job) (Result, error) {
 
 // dst is one of the addresses to ask, and one of ports.
 func (j Job) dst(i int, ports portRange) netip.AddrPort {
-	address, size := j.Dst.Addr(), 1<<(32-j.Dst.Bits())
+	address, size := j.Dst.Addr(), 1<<min(j.Dst.Addr().BitLen()-j.Dst.Bits(), 8)
 	if size > 2 { // neither the first nor the last: they are the subnet's own
-		b := address.As4()
-		b[3] += byte(1 + i/ports.count%min(size-2, 200))
-		address = netip.AddrFrom4(b)
+		b := address.As16()
+		b[15] += byte(1 + i/ports.count%min(size-2, 200))
+		address = netip.AddrFrom16(b).Unmap()
 	}
 	return netip.AddrPortFrom(address, ports.port(i))
+}
+
+// anySource has the kernel choose the address and port of a socket that asks Dst.
+func (j Job) anySource() netip.AddrPort {
+	if j.Dst.Addr().Is4() {
+		return netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
+	}
+	return netip.AddrPortFrom(netip.IPv6Unspecified(), 0)
 }
 
 // portRange is a few ports next to each other that do the same.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
@@ -23,6 +24,9 @@ func TestDst(t *testing.T) {
 		{"192.0.2.0/24", 399, "192.0.2.200:7001"},
 		{"192.0.2.0/24", 400, "192.0.2.1:7000"},
 		{"10.0.0.5/32", 3, "10.0.0.5:7001"},
+		{"2001:db8::/64", 2, "[2001:db8::2]:7000"},
+		{"2001:db8::/64", 400, "[2001:db8::1]:7000"},
+		{"fd00::5/128", 3, "[fd00::5]:7001"},
 	} {
 		job := Job{Dst: netip.MustParsePrefix(test.prefix)}
 		if got := job.dst(test.i, ports); got != netip.MustParseAddrPort(test.want) {
@@ -46,7 +50,12 @@ func TestPercentiles(t *testing.T) {
 
 // TestTrains sends single datagrams and a train over loopback, and wants the sizes back.
 func TestTrains(t *testing.T) {
-	local := netip.MustParseAddrPort("127.0.0.1:0")
+	for _, loopback := range []string{"127.0.0.1:0", "[::1]:0"} {
+		t.Run(loopback, func(t *testing.T) { sendTrains(t, netip.MustParseAddrPort(loopback)) })
+	}
+}
+
+func sendTrains(t *testing.T, local netip.AddrPort) {
 	receiver, err := openUDP(local, newInbox())
 	if err != nil {
 		t.Fatal(err)
@@ -79,7 +88,8 @@ func TestTrains(t *testing.T) {
 func TestPayloadAt(t *testing.T) {
 	for want, datagram := range map[int][]byte{
 		0:         {quiet, 1},
-		v2Header:  append([]byte(v2Signature), 0x21, 0x12, 0, 12),
+		28:        append([]byte(v2Signature), 0x21, 0x12, 0, 12),
+		52:        append([]byte(v2Signature), 0x21, 0x22, 0, 36),
 		sppHeader: {0x56, 0xec, 0},
 	} {
 		if got := payloadAt(datagram); got != want {
@@ -91,12 +101,12 @@ func TestPayloadAt(t *testing.T) {
 // own is the address of a socket's own.
 func own(t *testing.T, s *socket) netip.AddrPort {
 	t.Helper()
-	name, err := unix.Getsockname(s.fd)
-	if err != nil {
+	var name sockaddr
+	length := uint32(len(name))
+	if _, err := result(unix.RawSyscall(unix.SYS_GETSOCKNAME, uintptr(s.fd), uintptr(unsafe.Pointer(&name)), uintptr(unsafe.Pointer(&length)))); err != nil {
 		t.Fatal(err)
 	}
-	v4 := name.(*unix.SockaddrInet4)
-	return netip.AddrPortFrom(netip.AddrFrom4(v4.Addr), uint16(v4.Port))
+	return name.addrPort()
 }
 
 func TestAnswers(t *testing.T) {

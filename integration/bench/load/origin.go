@@ -25,7 +25,7 @@ func Origin(address netip.Addr, header bool) error {
 		countersIn.first: counted.tell,
 	}
 	for port, handle := range handlers {
-		listener, err := net.Listen("tcp4", net.JoinHostPort(address.String(), strconv.Itoa(port)))
+		listener, err := net.Listen("tcp", net.JoinHostPort(address.String(), strconv.Itoa(port)))
 		if err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package load
 
 import (
 	"bytes"
+	"encoding/binary"
 	"net/netip"
 	"slices"
 
@@ -46,7 +47,7 @@ func (s *socket) echo(counted *counter) {
 			continue
 		}
 		for one := range slices.Chunk(m.bytes, m.size) {
-			s.send(one[min(v2Header, len(one)):], len(one), m.from)
+			s.send(one[min(payloadAt(one), len(one)):], len(one), m.from)
 		}
 	}
 	s.flush()
@@ -55,8 +56,8 @@ func (s *socket) echo(counted *counter) {
 // payloadAt is where the payload of a datagram begins that may have a header.
 func payloadAt(b []byte) int {
 	switch {
-	case bytes.HasPrefix(b, v2Signature):
-		return v2Header
+	case bytes.HasPrefix(b, v2Signature) && len(b) >= v2Fixed:
+		return v2Fixed + int(binary.BigEndian.Uint16(b[v2Fixed-2:]))
 	case bytes.HasPrefix(b, sppMagic):
 		return sppHeader
 	}
@@ -68,8 +69,8 @@ var sppMagic = []byte{0x56, 0xec}
 
 const sppHeader = 38
 
-// v2Signature begins a PROXY v2 header, which has v2Header bytes before a datagram over IPv4 without
-// TLVs.
+// v2Signature begins a PROXY v2 header. Its first v2Fixed bytes end with the length of the others, which
+// depends on the family.
 var v2Signature = []byte("\r\n\r\n\x00\r\nQUIT\n")
 
-const v2Header = 28
+const v2Fixed = 16

@@ -95,7 +95,7 @@ func openConns(job Job, n int) ([]int, error) {
 
 // openConn leaves the runtime's poller at once: a bare socket costs the client less.
 func openConn(dst string) (int, error) {
-	conn, err := net.DialTimeout("tcp4", dst, patience)
+	conn, err := net.DialTimeout("tcp", dst, patience)
 	if err != nil {
 		return -1, err
 	}

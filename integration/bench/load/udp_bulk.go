@@ -18,12 +18,12 @@ const drain = 300 * time.Millisecond
 // udpBulk sends datagrams without answers as fast as the kernel accepts them, and counts
 // those that reach the origin.
 func udpBulk(job Job) (Result, error) {
-	origin, err := net.DialTimeout("tcp4", netip.AddrPortFrom(job.Origin, countersIn.port(0)).String(), patience)
+	origin, err := net.DialTimeout("tcp", netip.AddrPortFrom(job.Origin, countersIn.port(0)).String(), patience)
 	if err != nil {
 		return Result{}, err
 	}
 	defer origin.Close()
-	s, err := openUDP(netip.AddrPort{}, newInbox())
+	s, err := openUDP(job.anySource(), newInbox())
 	if err != nil {
 		return Result{}, err
 	}

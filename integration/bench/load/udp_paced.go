@@ -66,7 +66,7 @@ func newBeat(job Job) (*beat, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := openUDP(netip.AddrPort{}, newInbox())
+	s, err := openUDP(job.anySource(), newInbox())
 	if err != nil {
 		p.close()
 		return nil, err

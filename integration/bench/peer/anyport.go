@@ -70,7 +70,7 @@ func (a anyport) deploy(d *Deployment) error {
 			return err
 		}
 	}
-	path, err := d.write("anyport.toml", fmt.Sprintf(anyportFile, a.workers, access, cmp.Or(a.sample, "100%"), d.Protocol, quoted, cmp.Or(a.ports, "1-65535"), d.Origin, header, a.ofFlows(d.Protocol)))
+	path, err := d.write("anyport.toml", fmt.Sprintf(anyportFile, a.workers, access, cmp.Or(a.sample, "100%"), d.Protocol, quoted, cmp.Or(a.ports, "1-65535"), d.originHost(), header, a.ofFlows(d.Protocol)))
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ func Proxy(protocol string, origin netip.Addr) error {
 
 // proxyConns serves until it fails, with two goroutines for each conn.
 func proxyConns(origin netip.Addr) error {
-	file, err := transparentListener("tcp", false, false)
+	file, err := transparentListener("tcp", address4, false)
 	if err != nil {
 		return err
 	}

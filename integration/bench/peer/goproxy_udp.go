@@ -28,7 +28,7 @@ const flowIdle = time.Minute
 
 // proxyDatagrams serves until it fails: one goroutine reads for all flows, as in most such proxies.
 func proxyDatagrams(origin netip.Addr) error {
-	file, err := transparentListener("udp", false, false)
+	file, err := transparentListener("udp", address4, false)
 	if err != nil {
 		return err
 	}

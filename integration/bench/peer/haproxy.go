@@ -34,12 +34,12 @@ func (h haproxy) deploy(d *Deployment) error {
 	if err := d.tproxy(); err != nil {
 		return err
 	}
-	return h.run(d, peerAddress+" transparent")
+	return h.run(d, d.address().String()+" transparent")
 }
 
 // deploySteered gives HAProxy a listening socket that a BPF program steers everything to.
 func (h haproxy) deploySteered(d *Deployment) error {
-	listener, err := d.listener(false, false)
+	listener, err := d.listener(d.address(), false)
 	if err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func (h haproxy) run(d *Deployment, bind string, files ...*os.File) error {
 		return err
 	}
 	conns := (nofile-200)/2 - h.pipes
-	path, err := d.write("haproxy.cfg", fmt.Sprintf(haproxyFile, conns, h.pipes, h.options, bind, h.reject, d.Origin, send))
+	path, err := d.write("haproxy.cfg", fmt.Sprintf(haproxyFile, conns, h.pipes, h.options, bind, h.reject, d.originHost(), send))
 	if err != nil {
 		return err
 	}

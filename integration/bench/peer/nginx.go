@@ -13,7 +13,7 @@ load_module %s;
 daemon off;
 pid %s/nginx.pid;
 error_log stderr warn;
-worker_processes 2;
+worker_processes %d;
 worker_rlimit_nofile %d;
 events { worker_connections %d; }
 stream {
@@ -25,18 +25,21 @@ stream {
 }
 `
 
-// nginx deploys nginx's stream module. It makes sockets neither transparent, as
+// nginx is nginx's stream module.
+type nginx struct{ workers int }
+
+// deploy starts it. It makes sockets neither transparent, as
 // TPROXY asks, nor with a receive buffer beyond net.core.rmem_max, so it inherits
 // them ready-made, the way it hands them over to a new binary.
 //
 // It asks for the dst of a conn if its listener is a wildcard one, and then has
 // its port; it never learns the dst port of a datagram.
-func nginx(d *Deployment) error {
-	listen, port, prepare := wildcardAddress, "$server_port", d.tproxy
+func (n nginx) deploy(d *Deployment) error {
+	listen, port, prepare := d.wildcard().String(), "$server_port", d.tproxy
 	count := 1
 	if d.Protocol == "udp" {
-		listen, port, prepare = wildcardAddress+" udp reuseport", fmt.Sprint(d.Port), d.redirect
-		count = 2
+		listen, port, prepare = listen+" udp reuseport", fmt.Sprint(d.Port), d.redirect
+		count = n.workers
 	}
 	if err := prepare(); err != nil {
 		return err
@@ -50,7 +53,7 @@ func nginx(d *Deployment) error {
 	if err != nil {
 		return err
 	}
-	text := fmt.Sprintf(nginxFile, nginxStream, d.Dir, nofile, nofile, listen, d.Origin, port)
+	text := fmt.Sprintf(nginxFile, nginxStream, d.Dir, n.workers, nofile, nofile, listen, d.originHost(), port)
 	path, err := d.write("nginx.conf", text)
 	if err != nil {
 		return err
@@ -61,7 +64,7 @@ func nginx(d *Deployment) error {
 func (d *Deployment) listeners(count int) (files []*os.File, inherited string, err error) {
 	const firstExtra = 3
 	for i := range count {
-		file, err := d.listener(true, count > 1)
+		file, err := d.listener(d.wildcard(), d.Protocol == "udp")
 		if err != nil {
 			return files, "", err
 		}

@@ -18,12 +18,12 @@ type Site struct {
 	Edge     *lab.Host
 	Dir      string // for configuration files
 	Served   netip.Prefix
-	Origin   netip.Addr
-	Protocol string // tcp | udp
-	Header   string // that the origin of conns reads: "" or v2
-	Port     int    // of the origin, for those who cannot learn which one was asked for
-	Self     string // this program, which holds the peers written in Go
-	Anyport  string // the binary
+	Origin   netip.Addr // of the same family
+	Protocol string     // tcp | udp
+	Header   string     // that the origin of conns reads: "" or v2
+	Port     int        // of the origin, for those who cannot learn which one was asked for
+	Self     string     // this program, which holds the peers written in Go
+	Anyport  string     // the binary
 }
 
 // Peer is one way to bring clients to the origin.
@@ -55,7 +55,8 @@ var All = []Peer{
 	{Name: "haproxy-sklookup", Note: "its listener fed by the smallest SK_LOOKUP program that can, in place of TPROXY",
 		Needs: []string{"haproxy"}, deploy: haproxy{}.deploySteered},
 	{Name: "nginx", Note: "stream, 2 workers: TCP behind TPROXY, UDP behind REDIRECT with `reuseport`, 4 MiB buffers, all ports to one",
-		Needs: []string{"nginx", "iptables", nginxStream}, deploy: nginx},
+		Needs: []string{"nginx", "iptables", nginxStream}, deploy: nginx{workers: 2}.deploy},
+	{Name: "nginx-1", Note: "the same with 1 worker", Needs: []string{"nginx", "iptables", nginxStream}, deploy: nginx{workers: 1}.deploy},
 	{Name: "go", Note: "behind TPROXY: two goroutines and io.Copy a conn, one goroutine a flow", Needs: []string{"iptables"}, deploy: goProxy},
 	{Name: "dnat", Note: "iptables DNAT; the origin never learns the dst", Needs: []string{"iptables"}, deploy: dnat},
 	{Name: "routed", Note: "no proxy: the edge routes, the client asks the origin", Direct: true, deploy: func(*Deployment) error { return nil }},

@@ -34,8 +34,9 @@ func (s Samples) Markdown(sections []Section, peers [][2]string) string {
 // method is how the figures are measured.
 var method = []string{
 	"Client, edge and origin are three network namespaces of one machine, joined by veth " +
-		"pairs. The peer runs on the edge and serves 192.0.2.0/24 on all ports; the client uses " +
-		"many of these addresses and some of the ports.",
+		"pairs. The peer runs on the edge and serves 192.0.2.0/24 on all ports, or " +
+		"2001:db8:1::/64 in the scenarios over IPv6; the client uses many of these addresses " +
+		"and some of the ports.",
 	"Every sample has namespaces, an origin and a peer of its own, and a warm-up that is not " +
 		"counted. A round takes every peer in every scenario once; the order of the peers rotates " +
 		"from round to round.",
