@@ -33,6 +33,7 @@
 #include "knock.h"
 #include "scans.h"
 #include "trace.h"
+#include "trial.h"
 #include "probes.h"
 
 /* NULL: no prefix holds dst. */
@@ -230,6 +231,27 @@ static __always_inline int answer(enum question question, const struct binding *
 	return SK_PASS;
 }
 
+/* Whether the table of a half would give datagrams to user space. */
+static __always_inline int steers(__u32 half, const struct packet *p, struct keys *k)
+{
+	const struct policy *policy = find_policy(half, p, k);
+	const struct binding *binding;
+
+	if (!policy)
+		return 0;
+	binding = find_binding(policy, p, k);
+	return binding && binding->verdict == STEER;
+}
+
+/* While a table is on trial, flows that began with the other one go on, and only user space can tell their
+ * datagrams from the first ones of new flows. So it gets what one of the two tables steers. */
+static __always_inline int may_be_flow(struct ruling r, __u32 half, const struct packet *p, struct keys *k)
+{
+	if (p->protocol != IPPROTO_UDP || p->question || r.verdict == LIMIT || (r.fate != REFUSE && r.fate != DROP))
+		return 0;
+	return steers(half ^ 1, p, k);
+}
+
 static __always_inline int is_probe(struct keys *k)
 {
 	const __u32 *probing;
@@ -257,15 +279,20 @@ static __always_inline int answer_probe(struct bpf_sk_lookup *ctx, const struct 
 	return binding->verdict == PASS ? SK_PASS : SK_DROP;
 }
 
-/* The way of one packet. `watched` is a constant: there is a copy of all this for each of its values. */
+/* The way of one packet, by serving.half. `watched` is a constant, 1 where somebody traces or probes, or a table
+ * is on trial: there is a copy of all this for each of its values. */
 static __always_inline int handle(struct bpf_sk_lookup *ctx, struct packet *p, __u32 serving, int watched, struct keys *k)
 {
-	__u32 half = watched ? serving & 1 : serving;
+	__u32 half = serving, side = 0;
 	enum knocked knocked = NOT_KNOCKED;
 	const struct policy *policy;
 	const struct binding *binding;
 	struct ruling ruling;
 
+	if (watched) {
+		side = serving & ON_TRIAL && on_trial(p, k);
+		half = (serving & 1) ^ side;
+	}
 	policy = find_policy(half, p, k);
 	if (!policy)
 		return SK_PASS;
@@ -283,7 +310,11 @@ static __always_inline int handle(struct bpf_sk_lookup *ctx, struct packet *p, _
 		ruling.verdict = ruling.fate = assign_local(ctx, binding, p, k);
 		ruling.reason = ruling.fate == SOCKET ? BY_ROUTE : NO_SOCKET;
 	}
+	if (watched && serving & ON_TRIAL && may_be_flow(ruling, half, p, k))
+		ruling = (struct ruling){ STEER, STEER, BY_ROUTE };
 	count(binding->number, ruling.verdict, k);
+	if (watched && serving & ON_TRIAL)
+		count_side(side, ruling.verdict, k);
 	if (watched && serving & TRACED)
 		trace(binding, p, ruling, knocked, k);
 
@@ -320,7 +351,7 @@ int steer(struct bpf_sk_lookup *ctx)
 	return handle(ctx, &p, half, 0, &keys);
 watched:
 	if (half & PROBED && is_probe(&keys))
-		return answer_probe(ctx, &p, half & 1, &keys);
+		return answer_probe(ctx, &p, (half & 1) ^ (half & ON_TRIAL && on_trial(&p, &keys)), &keys);
 	return handle(ctx, &p, half, 1, &keys);
 }
 

@@ -268,6 +268,12 @@ type SteerTraceFilters struct {
 	}
 }
 
+type SteerTrial struct {
+	_     structs.HostLayout
+	Seed  uint64
+	Share uint64
+}
+
 type SteerTuple struct {
 	_          structs.HostLayout
 	Client     [4]uint32
@@ -330,6 +336,8 @@ const (
 	SteerMapTraceEvents  = "trace_events"
 	SteerMapTraceFilters = "trace_filters"
 	SteerMapTraceLost    = "trace_lost"
+	SteerMapTrial        = "trial"
+	SteerMapTrialCounts  = "trial_counts"
 	SteerMapWorkers      = "workers"
 	SteerProgSteer       = "steer"
 )
@@ -412,6 +420,8 @@ type SteerMapSpecs struct {
 	TraceEvents  *ebpf.MapSpec `ebpf:"trace_events"`
 	TraceFilters *ebpf.MapSpec `ebpf:"trace_filters"`
 	TraceLost    *ebpf.MapSpec `ebpf:"trace_lost"`
+	Trial        *ebpf.MapSpec `ebpf:"trial"`
+	TrialCounts  *ebpf.MapSpec `ebpf:"trial_counts"`
 	Workers      *ebpf.MapSpec `ebpf:"workers"`
 }
 
@@ -470,6 +480,8 @@ type SteerMaps struct {
 	TraceEvents  *ebpf.Map `ebpf:"trace_events"`
 	TraceFilters *ebpf.Map `ebpf:"trace_filters"`
 	TraceLost    *ebpf.Map `ebpf:"trace_lost"`
+	Trial        *ebpf.Map `ebpf:"trial"`
+	TrialCounts  *ebpf.Map `ebpf:"trial_counts"`
 	Workers      *ebpf.Map `ebpf:"workers"`
 }
 
@@ -504,6 +516,8 @@ func (m *SteerMaps) Close() error {
 		m.TraceEvents,
 		m.TraceFilters,
 		m.TraceLost,
+		m.Trial,
+		m.TrialCounts,
 		m.Workers,
 	)
 }

@@ -16,7 +16,7 @@ import (
 // with what speaks against it, and why. It is not ok if no such route is in service, or the route has no
 // origin with an address.
 func (s *Server) ExplainOrigins(routeName string, protocol config.Protocol, port uint16, client netip.Addr) (origins, because []string, ok bool) {
-	r := s.routes.Set().Named(routeName)
+	r := s.routes.Set().NamedFor(client, routeName)
 	if r == nil || len(r.Origins().Origins) == 0 {
 		return nil, nil, false
 	}
@@ -33,7 +33,7 @@ func (s *Server) ExplainOrigins(routeName string, protocol config.Protocol, port
 // ExplainFast says whether the kernel may forward the flows of a client on a route in service by itself,
 // once they have shown themselves, as far as the file decides. It is "" if no such route is in service.
 func (s *Server) ExplainFast(routeName string, client netip.Addr) string {
-	r := s.routes.Set().Named(routeName)
+	r := s.routes.Set().NamedFor(client, routeName)
 	switch {
 	case r == nil:
 		return ""

@@ -111,7 +111,7 @@ func namesOf(routes []*config.Route) (all []resolve.Name) {
 func (n *names) keepServed(set *route.Set) {
 	var routes []*config.Route
 	uses := map[useOf]bool{}
-	for _, r := range set.Routes {
+	for _, r := range slices.Concat(set.Routes, set.Twins()) {
 		routes = append(routes, r.Route)
 		for _, name := range namesOf([]*config.Route{r.Route}) {
 			uses[useOf{r.Name, name}] = true

@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -52,6 +53,13 @@ func (s *Server) setChecks() {
 				targets = append(targets, probe.Target{Check: c, Subject: probe.Subject{Route: r.Name, Origin: o}})
 			} else {
 				o.SetChecked(false, "it is no longer checked", now)
+			}
+		}
+	}
+	for _, r := range set.Twins() {
+		for _, o := range onlyOf(r, set.Named(r.Name)) {
+			if c, ok := probe.Of(r.Route, o.Origin); ok && !o.Vanished() {
+				targets = append(targets, probe.Target{Check: c, Subject: probe.Subject{Route: r.Name, Origin: o}})
 			}
 		}
 	}
@@ -139,6 +147,17 @@ func (s *Server) SetOriginWeight(routeName, address string, weight int) error {
 	return nil
 }
 
+// onlyOf are the origins that r has and other, a route of the same name, has not. What both have is one origin,
+// with the checks of other.
+func onlyOf(r, other *route.Route) (only []*origin.Origin) {
+	for _, o := range r.Origins().Origins {
+		if !slices.ContainsFunc(other.Origins().Origins, func(b *origin.Origin) bool { return b.Text == o.Text }) {
+			only = append(only, o)
+		}
+	}
+	return only
+}
+
 // findOrigin returns an origin of a route in service.
 func (s *Server) findOrigin(routeName, address string) (*origin.Origin, error) {
 	r := s.routes.Set().Named(routeName)
@@ -146,7 +165,13 @@ func (s *Server) findOrigin(routeName, address string) (*origin.Origin, error) {
 		return nil, fmt.Errorf("no route %q is in service", routeName)
 	}
 	var all []string
-	for _, o := range r.Origins().Origins {
+	origins := r.Origins().Origins
+	for _, twin := range s.routes.Set().Twins() {
+		if twin.Name == routeName {
+			origins = append(slices.Clip(origins), onlyOf(twin, r)...)
+		}
+	}
+	for _, o := range origins {
 		if o.Text == address {
 			return o, nil
 		}

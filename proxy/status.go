@@ -149,8 +149,16 @@ type OriginStatus struct {
 func (s *Server) Status() []RouteStatus {
 	s.routes.CountForwarded()
 	routes := []RouteStatus{}
-	for _, r := range s.routes.Set().Routes {
+	set, at := s.routes.Set(), map[string]int{}
+	for i, r := range set.Routes {
 		routes = append(routes, routeStatus(r))
+		at[r.Name] = i
+	}
+	for _, twin := range set.Twins() {
+		for _, o := range onlyOf(twin, set.Named(twin.Name)) {
+			of := &routes[at[twin.Name]]
+			of.Origins = append(of.Origins, originStatus(o, twin.Route, time.Now()))
+		}
 	}
 	return routes
 }

@@ -49,11 +49,12 @@ func (s *Steering) ProgramID() (uint32, error) {
 // readCounters returns what no route takes, then the routes by name.
 func (s *Steering) readCounters() ([]Counters, error) {
 	all := []Counters{}
-	for _, name := range slices.Concat([]string{""}, slices.Sorted(maps.Keys(s.numbers))) {
+	numbers := s.allNumbers()
+	for _, name := range slices.Concat([]string{""}, slices.Sorted(maps.Keys(numbers))) {
 		c := Counters{Route: name, Verdicts: make(map[table.Verdict]uint64)}
 		for code := range bpf.SteerVerdictVERDICTS {
 			var cpus []uint64
-			if err := s.objects.Counters.Lookup(counterOf(s.numbers[name], code), &cpus); err != nil {
+			if err := s.objects.Counters.Lookup(counterOf(numbers[name], code), &cpus); err != nil {
 				return nil, fmt.Errorf("counters of route %q: %w", name, err)
 			}
 			for _, n := range cpus {

@@ -18,6 +18,7 @@
 //	steering.go           the type Steering, its sockets, Close and Release
 //	open.go               Open and Inherit, step by step
 //	replace.go            Replace: another table in service
+//	trial.go              a second table that serves a share of the clients
 //	generation.go         the two halves of the maps: flip, erase, numbers of routes
 //	retired_prefixes.go   prefixes that a reload drops stay local while their conns end
 //	sockets.go            the sockets that the program chooses from; socket_options.go

@@ -26,7 +26,7 @@ func (s *Steering) RefuseConns(route string, drains, allDown bool) error {
 	if s.isClosed() {
 		return errors.New("the steering is closed")
 	}
-	number, serving := s.numbers[route]
+	number, serving := s.allNumbers()[route]
 	if !serving {
 		return fmt.Errorf("no route %q is in service", route)
 	}
@@ -39,7 +39,7 @@ func (s *Steering) RefuseConns(route string, drains, allDown bool) error {
 
 // drainingRoutes returns the names of the routes that drain by hand, sorted.
 func (s *Steering) drainingRoutes() (names []string, err error) {
-	for name, number := range s.numbers {
+	for name, number := range s.allNumbers() {
 		var on uint32
 		if err := s.objects.Drains.Lookup(number, &on); err != nil {
 			return nil, fmt.Errorf("read whether route %q drains: %w", name, err)

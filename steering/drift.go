@@ -35,7 +35,7 @@ func (s *Steering) Drift() ([]string, error) {
 	for _, what := range append(s.keeper.Missing(), s.returning.lacking()...) {
 		d.Add("%s", what)
 	}
-	err = errors.Join(s.sockets.compare(s.objects.Sockets, &d), s.half(generation).Compare(&d, s.table, s.numbers))
+	err = errors.Join(s.sockets.compare(s.objects.Sockets, &d), s.half(generation).Compare(&d, s.table, s.numbers), s.compareTrial(&d))
 	return d.Lines(), err
 }
 

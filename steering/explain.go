@@ -40,7 +40,7 @@ func (a kernelAnswer) String() string {
 
 // difference says why the kernel's answer is not that of the config in service.
 func (s *Steering) difference(p program.Packet, got kernelAnswer) string {
-	want := s.table.DecideAt(p.Protocol, p.Dst, p.Client.Addr(), time.Now())
+	want := s.tableOf(p.Client.Addr()).DecideAt(p.Protocol, p.Dst, p.Client.Addr(), time.Now())
 	if want.Verdict == table.Inactive && p.Protocol == config.UDP && want.Route.OnInactive == config.KeepConns && got.verdict == table.Steer {
 		return ": for the flows that are live; the process refuses new ones"
 	}
@@ -67,7 +67,7 @@ func (s *Steering) temporaryRefusal(p program.Packet, want table.Decision) strin
 		return ""
 	}
 	var drains uint32
-	if err := s.objects.Drains.Lookup(s.numbers[want.RouteName()], &drains); err == nil && drains != 0 && p.Protocol == config.TCP {
+	if err := s.objects.Drains.Lookup(s.allNumbers()[want.RouteName()], &drains); err == nil && drains != 0 && p.Protocol == config.TCP {
 		return ": it drains"
 	}
 	if left := s.closedRemaining(p.Protocol, p.Dst); left > 0 && want.Route.MirrorClosed {
@@ -88,7 +88,7 @@ func (s *Steering) obstacles(p program.Packet, got kernelAnswer) (lines []string
 		lines = append(lines, "but "+why)
 	}
 	if got.verdict == table.Socket {
-		return append(lines, s.explainService(p, s.table.Decide(p.Protocol, p.Dst, netip.Addr{}).Route)...)
+		return append(lines, s.explainService(p, s.tableOf(p.Client.Addr()).Decide(p.Protocol, p.Dst, netip.Addr{}).Route)...)
 	}
 	if got.verdict != table.Steer {
 		return lines

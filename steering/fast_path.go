@@ -114,7 +114,7 @@ func (s *Steering) fastPathStatus() FastPathStatus {
 	switch {
 	case s.fast == nil:
 		return FastPathStatus{Off: s.fastErr.Error()}
-	case !wantsFastPath(s.config):
+	case !wantsFastPath(s.config) && (s.trial == nil || !wantsFastPath(s.trial.config)):
 		return FastPathStatus{Off: "no route needs it"}
 	}
 	return FastPathStatus{Devices: s.fast.Devices()}

@@ -26,8 +26,9 @@ func (s *Steering) half(generation uint32) bpfmaps.Half {
 
 // Bits of serving.half, as in bpf/prefixes.h.
 const (
-	traced = 2 // TRACED: the program tells of packets
-	probed = 8 // PROBED: the programs of a fleet ask for sockets
+	traced  = 2 // TRACED: the program tells of packets
+	onTrial = 4 // ON_TRIAL: the other half serves some clients
+	probed  = 8 // PROBED: the programs of a fleet ask for sockets
 )
 
 // flip makes the half of generation the one that the program reads.
@@ -38,12 +39,16 @@ func (s *Steering) flip(generation uint32) error {
 	return s.switchProgram(generation)
 }
 
-// putServing writes which half the program reads, and whether it traces. Only the lowest byte of what the
+// putServing writes which half the program reads, whether it traces, and whether the other half serves some
+// clients. Only the lowest byte of what the
 // program reads ever changes, so no packet meets half a word.
 func (s *Steering) putServing(generation uint32) error {
 	serving := bpf.SteerServing{Half: generation % 2, Tables: generation}
 	if s.tracing {
 		serving.Half |= traced
+	}
+	if s.trial != nil {
+		serving.Half |= onTrial
 	}
 	if s.probed {
 		serving.Half |= probed
@@ -69,11 +74,15 @@ func (s *Steering) ExpectProbes(on bool) error {
 
 // servedTables reads how many tables have served, by the kernel.
 func (s *Steering) servedTables() (uint32, error) {
-	var serving bpf.SteerServing
-	if err := s.objects.Generation.Lookup(uint32(0), &serving); err != nil {
-		return 0, fmt.Errorf("read the generation: %w", err)
+	serving, err := s.readServing()
+	return serving.Tables, err
+}
+
+func (s *Steering) readServing() (serving bpf.SteerServing, err error) {
+	if err = s.objects.Generation.Lookup(uint32(0), &serving); err != nil {
+		return serving, fmt.Errorf("read the generation: %w", err)
 	}
-	return serving.Tables, nil
+	return serving, nil
 }
 
 // eraseIdle empties the idle half, once no run of the program can still be reading it,
@@ -92,10 +101,18 @@ func (s *Steering) eraseIdle() error {
 	return nil
 }
 
-// readGeneration learns from the maps what another process has put in service.
+// readGeneration learns from the maps what another process has put in service. If that process died while a
+// table was on trial, the table before serves all clients from now on: each of the two halves has all prefixes.
 func (s *Steering) readGeneration() (err error) {
-	if s.generation, err = s.servedTables(); err != nil {
+	serving, err := s.readServing()
+	if err != nil {
 		return err
+	}
+	s.generation = serving.Tables
+	if serving.Half&onTrial != 0 {
+		if err = s.putServing(s.generation); err != nil {
+			return fmt.Errorf("end the trial of a dead process: %w", err)
+		}
 	}
 	s.table, s.idleTable = table.Unknown, table.Unknown
 	s.numbers, err = s.half(s.generation).Numbers()

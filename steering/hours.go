@@ -7,6 +7,7 @@ import (
 	"anyport/config"
 	"anyport/steering/bpfmaps"
 	"anyport/steering/clock"
+	"anyport/steering/table"
 )
 
 // ApplyHours tells the kernel which routes are in force by the clock now, and until when. It has to be
@@ -26,18 +27,39 @@ func (s *Steering) ApplyHours(now func() time.Time) error {
 	if s.isClosed() {
 		return nil
 	}
-	validUntil := kernelHours(s.config, now)
-	if len(validUntil) == 0 && len(s.validUntil) == 0 {
+	validUntil, changed, err := s.writeHours(s.half(s.generation), s.config, s.table, s.numbers, now)
+	if err != nil {
+		return err
+	}
+	s.validUntil = validUntil
+	if t := s.trial; t != nil {
+		half := s.half(s.generation + 1)
+		half.ValidUntil = t.validUntil
+		var too bool
+		if t.validUntil, too, err = s.writeHours(half, t.config, t.table, t.numbers, now); err != nil {
+			return err
+		}
+		changed = changed || too
+	}
+	if !changed {
 		return nil
 	}
-	before := s.validUntil
-	keepEqual(validUntil, before)
-	s.validUntil = validUntil
-	if err := s.half(s.generation).WriteHours(s.table, s.numbers); err != nil {
-		s.validUntil = before
-		return fmt.Errorf("write the hours of the routes: %w", err)
-	}
 	return s.fast.Raise() // of the flows that the kernel forwards, too, some have hours
+}
+
+// writeHours tells the kernel the hours of one table, and returns them. changed is false if it has none, and had none.
+func (s *Steering) writeHours(half bpfmaps.Half, cfg *config.Config, t *table.Table, numbers map[string]uint32, now func() time.Time) (validUntil map[string]uint64, changed bool, err error) {
+	before := half.ValidUntil
+	validUntil = kernelHours(cfg, now)
+	if len(validUntil) == 0 && len(before) == 0 {
+		return before, false, nil
+	}
+	keepEqual(validUntil, before)
+	half.ValidUntil = validUntil
+	if err := half.WriteHours(t, numbers); err != nil {
+		return before, false, fmt.Errorf("write the hours of the routes: %w", err)
+	}
+	return validUntil, true, nil
 }
 
 // keepEqual has next say what before says where they differ by no more than two readings of the clocks do.

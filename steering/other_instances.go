@@ -115,7 +115,7 @@ func (s *Steering) updateAnnouncement() error {
 	}
 	_, device := s.routes.Device()
 	n := &instances.Notice{Device: device, Config: s.config.Path, Program: uint32(id), Prefixes: s.requested.SortedPrefixes()}
-	for p := range s.retired {
+	for p := range s.retired { // while a table is on trial, with all that only one of the two has
 		n.Retired = append(n.Retired, p)
 	}
 	s.announcement.Update(n)

@@ -3,6 +3,8 @@ package steering
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"net/netip"
 	"time"
 
 	"anyport/config"
@@ -23,19 +25,28 @@ import (
 func (s *Steering) Replace(cfg *config.Config, table *table.Table) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.isClosed() {
-		return errors.New("the steering is closed")
-	}
-	if err := s.checkOverlap(table); err != nil {
-		return err
-	}
-	if err := s.keeper.RestoreNow(time.Now()); err != nil {
+	if err := s.checkReplaceable(table); err != nil {
 		return err
 	}
 	if err := s.replace(cfg, table); err != nil {
 		return err
 	}
 	return s.fast.Raise()
+}
+
+// checkReplaceable says why another table cannot come into service now. It puts back the local routes that others
+// have removed, since the changes to the routes are computed from what this process remembers.
+func (s *Steering) checkReplaceable(table *table.Table) error {
+	switch {
+	case s.isClosed():
+		return errors.New("the steering is closed")
+	case s.trial != nil:
+		return errOnTrial
+	}
+	if err := s.checkOverlap(table); err != nil {
+		return err
+	}
+	return s.keeper.RestoreNow(time.Now())
 }
 
 // Table returns the table in service: the last one that Replace was given, and the
@@ -50,6 +61,12 @@ func (s *Steering) Table() *table.Table {
 // routes around the flip in the order of [host.RoutePlan], and erases the half that has served.
 // Until the flip, an error leaves everything as it was.
 func (s *Steering) replace(cfg *config.Config, asked *table.Table) error {
+	return s.replaceBefore(nil, nil, cfg, asked)
+}
+
+// replaceBefore is replace for a table that another one shall serve beside: the prefixes that only the other one has
+// become local, too, as if they were retired.
+func (s *Steering) replaceBefore(other *table.Table, added map[netip.Prefix]time.Time, cfg *config.Config, asked *table.Table) error {
 	if err := s.eraseIdle(); err != nil {
 		return err
 	}
@@ -58,7 +75,8 @@ func (s *Steering) replace(cfg *config.Config, asked *table.Table) error {
 		return err
 	}
 	gone := s.retirePrefixes(cfg, wanted, time.Now())
-	next := asked.WithRetired(s.table, gone)
+	next := asked.WithRetired(s.table, gone).WithRetired(other, added)
+	maps.Copy(gone, added)
 	for p := range gone {
 		wanted.Insert(p)
 	}

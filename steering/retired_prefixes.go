@@ -50,7 +50,7 @@ func (s *Steering) drainTimeout(cfg *config.Config, p netip.Prefix) (longest tim
 func (s *Steering) HasRetired() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.retired) > 0
+	return len(s.retired) > 0 && s.trial == nil
 }
 
 // DropRetired gives up the retired prefixes at once: their last conn has ended.
@@ -69,6 +69,9 @@ func (s *Steering) dropExpired(now time.Time) error {
 // zero time marks them, so that retirePrefixes does not keep them.
 func (s *Steering) dropRetired(due func(until time.Time) bool) error {
 	any := false
+	if s.trial != nil { // whose prefixes stay local until it ends
+		return nil
+	}
 	for p, until := range s.retired {
 		if due(until) {
 			s.retired[p], any = time.Time{}, true

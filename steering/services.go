@@ -116,7 +116,7 @@ type LocalSocket struct {
 
 // localSockets are those of all routes.
 func (s *Steering) localSockets() (all []LocalSocket) {
-	for _, r := range s.config.Routes {
+	for _, r := range s.allRoutes() {
 		for _, t := range services.TargetsOf(r) {
 			all = append(all, LocalSocket{r.Name, s.services.Status(t)})
 		}

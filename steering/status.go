@@ -17,6 +17,7 @@ type Status struct {
 	Counters   []Counters
 	Sockets    []LocalSocket // of services
 	FastPath   FastPathStatus
+	Trial      *TrialCounters // nil: no table is on trial
 }
 
 // Status reads the counters and asks the kernel which programs are attached.
@@ -47,6 +48,9 @@ func (s *Steering) Status() (Status, error) {
 	}
 	status.Sockets = s.localSockets()
 	status.FastPath = s.fastPathStatus()
+	if status.Trial, err = s.readTrial(); err != nil {
+		return Status{}, err
+	}
 	status.Counters, err = s.readCounters()
 	return status, err
 }

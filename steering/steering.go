@@ -66,6 +66,7 @@ type Steering struct {
 	validUntil      map[string]uint64          // of the routes with active, by name, as bpfmaps.ValidUntil returns it
 	generation      uint32                     // of the table in service; odd and even ones have a half each
 	tracing         bool                       // somebody traces: see trace.go
+	trial           *trial                     // a table that serves some clients from the other half; nil: none
 	probed          bool                       // programs of a fleet ask for sockets: see ExpectProbes
 }
 

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -17,7 +20,7 @@ import (
 // newReload cannot choose the file: the process loads the one that it was started with.
 func newReload() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "reload [--dry-run] [--json] [-c FILE | --socket PATH]",
+		Use:   "reload [--dry-run | --share PERCENT | --all | --back] [--json] [-c FILE | --socket PATH]",
 		Short: "Make the running anyport load its file again, and say what changed",
 		Long: `Make the running anyport load the file that it was started with, and print what that
 changes: routes and prefixes that come and go, keys, and the live conns affected.
@@ -29,21 +32,48 @@ Live conns keep the settings that they began with. If a reload removes the route
 or leaves no route that forwards its dst, the conn has its drain_timeout left to end, and is
 reset then. SIGHUP does the same and writes the result to the log.
 
+With --share the new table serves only that part of the clients, and the old one the others.
+A client, which is an IPv4 address or an IPv6 /64, stays with its table. Status counts both
+sides. Then --all puts the new table into service for all clients, or --back ends the trial;
+until then no other reload and no upgrade is accepted. Live conns and flows stay with the
+table that they began with.
+
 The exit status of --dry-run is 0 if nothing would change, 3 if something would, and 1 if the
 file would be refused.`,
 		Example: `  anyport reload --dry-run     # what would change?
-  anyport reload`,
+  anyport reload
+  anyport reload --share 5%    # for some clients, and later: --all or --back`,
 		Args: noArgs,
 	}
 	ask := clientFlags(cmd)
 	dryRun := cmd.Flags().Bool("dry-run", false, "only say what would change")
+	share := cmd.Flags().String("share", "", "have the new table serve only `PERCENT` of the clients, such as 5%")
+	all := cmd.Flags().Bool("all", false, "have the table of --share serve all clients")
+	back := cmd.Flags().Bool("back", false, "have the table of --share serve nobody any more")
 	asJSON := cmd.Flags().Bool("json", false, "print one JSON object")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := refuseEmpty(cmd, "share", "say how many of the clients: 5%"); err != nil {
+			return err
+		}
+		percent, err := parseShare(*share)
+		if err != nil {
+			return err
+		}
+		if given := []bool{*dryRun, percent > 0, *all, *back}; len(slices.DeleteFunc(given, func(on bool) bool { return !on })) > 1 {
+			return usagef("give one of --dry-run, --share, --all and --back")
+		}
 		client, err := ask()
 		if err != nil {
 			return err
 		}
-		reloaded, err := client.Reload(cmd.Context(), *dryRun)
+		order := client.Reload
+		switch {
+		case percent > 0:
+			order = func(ctx context.Context, _ bool) (*admin.Reloaded, error) { return client.Share(ctx, percent) }
+		case *all || *back:
+			order = func(ctx context.Context, _ bool) (*admin.Reloaded, error) { return client.EndShare(ctx, *all) }
+		}
+		reloaded, err := order(cmd.Context(), *dryRun)
 		if err != nil {
 			return err
 		}
@@ -51,7 +81,9 @@ file would be refused.`,
 			err = printJSON(cmd.OutOrStdout(), reloaded)
 		} else {
 			text.Reloaded(cmd.OutOrStdout(), reloaded)
-			warnTakeover(cmd, client, *dryRun)
+			if !*back {
+				warnTakeover(cmd, client, *dryRun)
+			}
 		}
 		if err == nil && *dryRun && len(reloaded.Keys)+len(reloaded.Routes) > 0 {
 			err = errChanges
@@ -59,6 +91,19 @@ file would be refused.`,
 		return err
 	}
 	return cmd
+}
+
+// parseShare reads a percentage; "" is 0.
+func parseShare(text string) (percent float64, err error) {
+	if text == "" {
+		return 0, nil
+	}
+	number, isPercent := strings.CutSuffix(text, "%")
+	percent, err = strconv.ParseFloat(number, 64)
+	if err != nil || !isPercent || !(percent > 0 && percent < 100) {
+		return 0, usagef("--share: %q is not a percentage between 0%% and 100%%, such as 5%%", text)
+	}
+	return percent, nil
 }
 
 // errChanges makes a dry run exit with exitChanges.

@@ -59,7 +59,7 @@ func (t *Table[S]) Admit(a *Admission[S], now time.Duration) (evict *Flow[S], ve
 func (t *Table[S]) take(a *Admission[S], now time.Duration) (route.Verdict, *Flow[S]) {
 	switch a.step {
 	case rules:
-		a.route = t.opt.Routes.Set().Lookup(config.UDP, a.Key.Dst.AddrPort())
+		a.route = t.opt.Routes.Set().Lookup(config.UDP, a.Key.ReplyTo().AddrPort().Addr(), a.Key.Dst.AddrPort())
 		return t.byRules(a.route, a.Key), nil
 	case clientPlace:
 		return t.takeClientPlace(a.route, a.Key, now)
@@ -141,8 +141,13 @@ func (t *Table[S]) refuse(r *route.Route, k Key, v route.Verdict, now time.Durat
 	if v == route.PortZero { // it can never begin a flow: there is nothing to record
 		return v
 	}
-	counters.Arrive(config.UDP)
-	counters.End(config.UDP, v)
+	if r != nil {
+		r.CountArrival(t.opt.Shard, config.UDP)
+		r.CountEnd(t.opt.Shard, config.UDP, v)
+	} else {
+		counters.Arrive(config.UDP)
+		counters.End(config.UDP, v)
+	}
 	t.record(route.Record{
 		Begun: t.opt.Epoch.Add(now), Protocol: config.UDP, Route: name,
 		Client: k.Client.AddrPort(), Peer: k.peer(), Dst: k.Dst.AddrPort(), Verdict: v,

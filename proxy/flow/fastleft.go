@@ -20,7 +20,7 @@ var headerOf = map[fastflow.Header]config.ProxyProtocol{
 // sent it. It is not ok if the routes in service do not lead there. When the flow began is not known any
 // more; the time is that of the clock.
 func (t *Table[S]) Left(entry fastflow.Flow, u fastflow.Usage, now time.Time) (in Moving, ok bool) {
-	r := t.opt.Routes.Set().Lookup(config.UDP, entry.Dst)
+	r := t.opt.Routes.Set().Lookup(config.UDP, entry.Client.Addr(), entry.Dst)
 	if r == nil || r.NamesClients() || r.Open(entry.Client.Addr()) == route.Denied {
 		return in, false
 	}

@@ -26,7 +26,7 @@ func (t *Table[S]) FastReason(f *Flow[S]) route.FastReason {
 	if shown := f.mayGoFast(); shown != route.FastForwarded {
 		return shown
 	}
-	current := t.opt.Routes.Set().Lookup(config.UDP, f.Dst())
+	current := t.opt.Routes.Set().Lookup(config.UDP, f.Key.ReplyTo().AddrPort().Addr(), f.Dst())
 	switch {
 	case t.draining || f.drainEnd != 0:
 		return route.FastDraining

@@ -83,7 +83,7 @@ func (t *Table[S]) DrainUnrouted(now time.Duration) (passed []*Flow[S]) {
 	}
 	t.drainIf(now, func(f *Flow[S]) bool {
 		if set.Keeps(config.UDP, f.Dst(), f.Route) {
-			if f.Key.named() != set.Lookup(config.UDP, f.Dst()).NamesClients() {
+			if !set.Shared() && f.Key.named() != set.Lookup(config.UDP, f.Key.ReplyTo().AddrPort().Addr(), f.Dst()).NamesClients() {
 				passed = append(passed, f)
 			}
 			return false

@@ -117,7 +117,7 @@ func (t *Table[S]) holdBack(f *Flow[S], bytes int) {
 
 // Insert puts a flow that was admitted, and has its sockets, into the table.
 func (t *Table[S]) Insert(f *Flow[S]) {
-	f.Counters.Arrive(config.UDP)
+	f.Route.CountArrival(t.opt.Shard, config.UDP)
 	f.Origin.Begin()
 	t.insert(f)
 	t.trace(f, route.StepAccepted, origin.Failure{})
@@ -136,7 +136,7 @@ func (t *Table[S]) insert(f *Flow[S]) {
 // from, if WantsRecord has asked for it.
 func (t *Table[S]) End(f *Flow[S], source netip.AddrPort, verdict route.Verdict, now time.Duration) {
 	t.Remove(f)
-	f.Counters.End(config.UDP, verdict)
+	f.Route.CountEnd(t.opt.Shard, config.UDP, verdict)
 	f.Counters.Served(config.UDP, now-f.begun)
 	f.Origin.Served(now - f.begun)
 	recording, trace := t.opt.Routes.Recording(), t.opt.Routes.Trace()

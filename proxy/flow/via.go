@@ -49,14 +49,14 @@ func (k Key) headerDst() netip.AddrPort {
 	return k.Dst.AddrPort()
 }
 
-// Naming returns the route of dst if the header of each datagram names its client there; otherwise
-// nil.
-func (t *Table[S]) Naming(dst call.Endpoint) *route.Route {
+// Naming returns the route of what peer sends to dst if the header of each datagram names its client
+// there; otherwise nil.
+func (t *Table[S]) Naming(peer, dst call.Endpoint) *route.Route {
 	set := t.opt.Routes.Set()
 	if !set.NamesClients() {
 		return nil
 	}
-	if r := set.Lookup(config.UDP, dst.AddrPort()); r != nil && r.NamesClients() {
+	if r := set.Lookup(config.UDP, peer.AddrPort().Addr(), dst.AddrPort()); r != nil && r.NamesClients() {
 		return r
 	}
 	return nil

@@ -112,6 +112,13 @@ var endings = [Verdicts]Ending{
 	OriginDown: {ByDownOrigin, AtEnd}, MaxAge: {ByPolicy, AtEnd}, HoursOver: {ByPolicy, AtEnd}, Killed: {ByOperator, AtEnd},
 }
 
+// Refuses reports whether v is the end of a conn or flow that the file or an operator does not allow: nothing was
+// dialled for it.
+func (v Verdict) Refuses() bool {
+	e := endings[v]
+	return e.Phase == AtAdmission && (e.By == ByPolicy || e.By == ByOperator)
+}
+
 // Ending says who ended the conn or flow of a record, and in which phase.
 func (r *Record) Ending() Ending {
 	e := endings[r.Verdict]

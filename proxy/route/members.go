@@ -23,7 +23,7 @@ func (l *Live) ResolveBy(resolve func(routes []*config.Route) Members) { l.resol
 func (l *Live) RenewOrigins() {
 	l.renewing.Lock()
 	defer l.renewing.Unlock()
-	for s := l.Set(); s != nil; s = s.before {
+	for s := range l.Set().generations {
 		for _, r := range s.Routes {
 			if config.Named([]*config.Route{r.Route}) {
 				r.renewOrigins(s.members(r.Route), l.Set().poolsOf(r.Name))
@@ -35,8 +35,8 @@ func (l *Live) RenewOrigins() {
 
 // poolsOf returns the origins of the route of that name: one pool, or during a trial two.
 func (s *Set) poolsOf(name string) (pools []*origin.Pool) {
-	for ; s != nil; s = s.before {
-		if r := s.byName[name]; r != nil {
+	for g := range s.generations {
+		if r := g.byName[name]; r != nil {
 			pools = append(pools, r.Origins())
 		}
 	}

@@ -15,6 +15,7 @@ type Route struct {
 	*config.Route
 	Stats *Stats
 
+	tally    *Tally                      // nil: see Share
 	origins  atomic.Pointer[origin.Pool] // another one whenever a DNS name has other addresses
 	rates    *clientRates                // nil: no new_conns_per_second_per_client
 	clients  *config.Clients             // the kernel asks it first; here it stops what came in just before a reload
@@ -36,6 +37,18 @@ func newRoute(c *config.Route, old *Route, shards int, members Members) *Route {
 	}
 	r.origins.Store(origin.NewPoolOf(c, members(c), before))
 	return r
+}
+
+// CountArrival counts a new conn or flow, in the counters of one event loop.
+func (r *Route) CountArrival(loop int, p config.Protocol) {
+	r.Stats.Shard(loop).Arrive(p)
+	r.tally.arrive(p)
+}
+
+// CountEnd counts a conn or flow that has ended, or was never begun.
+func (r *Route) CountEnd(loop int, p config.Protocol, v Verdict) {
+	r.Stats.Shard(loop).End(p, v)
+	r.tally.end(p, v)
 }
 
 // Origins returns the origins as they are now.

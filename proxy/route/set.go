@@ -24,32 +24,48 @@ type Set struct {
 	byFile  map[*config.Route]*Route
 	byName  map[string]*Route
 	members Members
-	names   bool // some route has accept_proxy
-	before  *Set // while this one is on trial: the generation to return to; otherwise nil
+	names   bool   // some route has accept_proxy
+	before  *Set   // while this one is on trial: the generation to return to; otherwise nil
+	sides   *sides // not nil: this is two generations, of which each has some of the clients; see sides.go
 }
 
-// Lookup returns the route that forwards dst, or nil where none does.
-func (s *Set) Lookup(protocol config.Protocol, dst netip.AddrPort) *Route {
+// Lookup returns the route that forwards what client sends to dst, or nil where none does. The client is the
+// address that the packets come from, also where a PROXY header names another one.
+func (s *Set) Lookup(protocol config.Protocol, client netip.Addr, dst netip.AddrPort) *Route {
+	if s.sides != nil {
+		return s.sides.lookup(protocol, client, dst)
+	}
 	if r := s.byFile[s.table.Lookup(protocol, dst)]; r != nil || s.before == nil {
 		return r
 	}
-	return s.before.Lookup(protocol, dst)
+	return s.before.Lookup(protocol, client, dst)
+}
+
+// forwards reports whether any route forwards dst.
+func (s *Set) forwards(protocol config.Protocol, dst netip.AddrPort) bool {
+	if s.sides != nil {
+		return s.sides.old.forwards(protocol, dst) || s.sides.next.forwards(protocol, dst)
+	}
+	return s.byFile[s.table.Lookup(protocol, dst)] != nil || s.before != nil && s.before.forwards(protocol, dst)
 }
 
 // Keeps reports whether a conn or flow that began on r goes on: a route of r's name is in service and
 // dst is still forwarded. Otherwise it drains.
 func (s *Set) Keeps(protocol config.Protocol, dst netip.AddrPort, r *Route) bool {
-	return s.Named(r.Name) != nil && s.Lookup(protocol, dst) != nil
+	return s.Named(r.Name) != nil && s.forwards(protocol, dst)
 }
 
 // NamesClients reports whether any route has its clients named by PROXY headers.
 func (s *Set) NamesClients() bool { return s.names || s.before != nil && s.before.NamesClients() }
 
 // OnTrial reports whether the generation can still be undone.
-func (s *Set) OnTrial() bool { return s.before != nil }
+func (s *Set) OnTrial() bool { return s.before != nil || s.sides != nil }
 
 // Passes reports whether packets for dst go to the host's own sockets.
 func (s *Set) Passes(protocol config.Protocol, dst netip.AddrPort) bool {
+	if s.sides != nil {
+		return s.sides.old.Passes(protocol, dst) && s.sides.next.Passes(protocol, dst)
+	}
 	return s.table.Passes(protocol, dst) && (s.before == nil || s.before.Passes(protocol, dst))
 }
 
@@ -101,8 +117,15 @@ func (l *Live) Swap(table Table, routes []*config.Route) { l.Try(table, routes).
 func (l *Live) Try(table Table, routes []*config.Route) *Trial {
 	l.renewing.Lock()
 	defer l.renewing.Unlock()
-	old, members := l.Set(), l.resolve(routes)
-	s := &Set{members: members, table: table, byFile: make(map[*config.Route]*Route, len(routes)), byName: make(map[string]*Route, len(routes)), before: old}
+	s := l.newSet(table, routes, l.resolve(routes), l.Set())
+	s.before = l.Set()
+	l.set.Store(s)
+	return &Trial{l, s}
+}
+
+// newSet makes a generation that goes on with the counters and origins of old.
+func (l *Live) newSet(table Table, routes []*config.Route, members Members, old *Set) *Set {
+	s := &Set{members: members, table: table, byFile: make(map[*config.Route]*Route, len(routes)), byName: make(map[string]*Route, len(routes))}
 	for _, c := range routes {
 		r := newRoute(c, old.Named(c.Name), l.shards, members)
 		if c.NewConnsPerSecondPerClient > 0 {
@@ -112,8 +135,7 @@ func (l *Live) Try(table Table, routes []*config.Route) *Trial {
 		s.byFile[c], s.byName[c.Name] = r, r
 		s.names = s.names || c.NamesClients()
 	}
-	l.set.Store(s)
-	return &Trial{l, s}
+	return s
 }
 
 // Trial is a generation that can still be undone.
@@ -137,7 +159,7 @@ func (t *Trial) Undo() { t.live.store(t.set.before) }
 func (l *Live) store(s *Set) {
 	l.set.Store(s)
 	l.swaps.Add(1)
-	for _, r := range s.Routes {
+	for _, r := range s.Routes { // of two sides that have the route, the one before decides
 		r.Stats.share(r.RouteBandwidth)
 	}
 	l.notify()

@@ -17,13 +17,13 @@ func (table) Passes(config.Protocol, netip.AddrPort) bool { return false }
 func TestSwap(t *testing.T) {
 	dst := netip.MustParseAddrPort("192.0.2.1:53")
 	l := NewLive(1)
-	if l.Set().Lookup(config.UDP, dst) != nil {
+	if l.Set().Lookup(config.UDP, netip.Addr{}, dst) != nil {
 		t.Error("a route is there before the first swap")
 	}
 	origins := []config.Origin{{Text: "10.0.0.5", Weight: 1}}
 	stays, goes := &config.Route{Name: "stays", Origins: origins}, &config.Route{Name: "goes"}
 	l.Swap(table{stays}, []*config.Route{stays, goes})
-	before := l.Set().Lookup(config.UDP, dst)
+	before := l.Set().Lookup(config.UDP, netip.Addr{}, dst)
 	if before == nil || before.Route != stays {
 		t.Fatalf("looked up %v, want %v", before, stays)
 	}
@@ -33,7 +33,7 @@ func TestSwap(t *testing.T) {
 
 	again, comes := &config.Route{Name: "stays", Origins: origins, MaxFlows: 1}, &config.Route{Name: "comes"}
 	l.Swap(table{again}, []*config.Route{comes, again})
-	after := l.Set().Lookup(config.UDP, dst)
+	after := l.Set().Lookup(config.UDP, netip.Addr{}, dst)
 	if after.Route != again || after == before {
 		t.Fatal("the old route is still in service")
 	}

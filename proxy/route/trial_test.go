@@ -24,36 +24,36 @@ func TestTrial(t *testing.T) {
 	l.Swap(byDst{dst1: stays, dst2: goes}, []*config.Route{stays, goes})
 	swaps := 0
 	defer l.Watch(func() { swaps++ })()
-	before := l.Set().Lookup(config.TCP, dst2)
+	before := l.Set().Lookup(config.TCP, netip.Addr{}, dst2)
 	before.Admit(config.TCP, alice)
 	before.Stats.Shard(0).End(config.TCP, Closed)
 
 	again, comes := &config.Route{Name: "stays"}, &config.Route{Name: "comes"}
 	next := byDst{dst1: again, dst3: comes}
 	trial := l.Try(next, []*config.Route{again, comes})
-	if got := l.Set().Lookup(config.TCP, dst2); got != before || !l.Set().Keeps(config.TCP, dst2, before) {
+	if got := l.Set().Lookup(config.TCP, netip.Addr{}, dst2); got != before || !l.Set().Keeps(config.TCP, dst2, before) {
 		t.Errorf("on trial %v is forwarded by %v, want the route of before", dst2, got)
 	}
-	if got := l.Set().Lookup(config.TCP, dst1); got.Route != again {
+	if got := l.Set().Lookup(config.TCP, netip.Addr{}, dst1); got.Route != again {
 		t.Errorf("on trial %v is forwarded by %v", dst1, got)
 	}
-	if l.Set().Lookup(config.TCP, dst3) == nil || swaps > 0 {
+	if l.Set().Lookup(config.TCP, netip.Addr{}, dst3) == nil || swaps > 0 {
 		t.Errorf("on trial nothing forwards %v, or Watch was called for %d swaps", dst3, swaps)
 	}
 	trial.Undo()
-	after := l.Set().Lookup(config.TCP, dst2)
+	after := l.Set().Lookup(config.TCP, netip.Addr{}, dst2)
 	if after != before || after.Stats.Totals().Ended[config.TCP][Closed] != 1 || swaps != 1 {
 		t.Error("the counters of a route that was never taken out of service are lost")
 	}
 	if got := after.Admit(config.TCP, bob); got != OverMaxConns {
 		t.Errorf("beside the conn of before the trial: %v, want %v", got, OverMaxConns)
 	}
-	if l.Set().Lookup(config.TCP, dst3) != nil || l.Set().Named("comes") != nil {
+	if l.Set().Lookup(config.TCP, netip.Addr{}, dst3) != nil || l.Set().Named("comes") != nil {
 		t.Error("what was undone serves on")
 	}
 
 	l.Try(next, []*config.Route{again, comes}).Keep(next)
-	if l.Set().Lookup(config.TCP, dst2) != nil || l.Set().Named("goes") != nil || l.Set().Keeps(config.TCP, dst2, before) {
+	if l.Set().Lookup(config.TCP, netip.Addr{}, dst2) != nil || l.Set().Named("goes") != nil || l.Set().Keeps(config.TCP, dst2, before) {
 		t.Error("a generation that was kept lets the one before serve on")
 	}
 }

@@ -48,7 +48,7 @@ func (l *loop) lookUp(n accepted) (dst netip.AddrPort, r *route.Route, v route.V
 	if err != nil {
 		return dst, nil, route.ResetByClient
 	}
-	if r = l.routes.Set().Lookup(config.TCP, dst); r == nil {
+	if r = l.routes.Set().Lookup(config.TCP, n.client.Addr(), dst); r == nil {
 		return dst, nil, route.NoRoute
 	}
 	if r.NamesClients() {
@@ -74,7 +74,7 @@ func (l *loop) beginConn(n accepted, dst netip.AddrPort, r *route.Route) {
 		c.state, c.inbound = naming, &inbound{peer: n.client, dst: dst}
 	}
 	l.addConn(c)
-	r.Stats.Shard(l.shard).Arrive(config.TCP)
+	r.CountArrival(l.shard, config.TCP)
 	l.trace(c, route.StepAccepted)
 	if r.Bandwidth != 0 { // the origin's socket gets it when it is opened
 		l.limitPacing(c, r.Bandwidth)
@@ -96,13 +96,16 @@ func (l *loop) refuseConn(n accepted, dst netip.AddrPort, r *route.Route, v rout
 		l.sockets.Close(int32(n.fd))
 		return
 	}
-	name, stats := "", l.routes.Unrouted
+	name := ""
 	if r != nil {
-		name, stats = r.Name, r.Stats
+		name = r.Name
+		r.CountArrival(l.shard, config.TCP)
+		r.CountEnd(l.shard, config.TCP, v)
+	} else {
+		counters := l.routes.Unrouted.Shard(l.shard)
+		counters.Arrive(config.TCP)
+		counters.End(config.TCP, v)
 	}
-	counters := stats.Shard(l.shard)
-	counters.Arrive(config.TCP)
-	counters.End(config.TCP, v)
 	l.sockets.Reset(int32(n.fd))
 	record := newRecord(name, n.client, dst, v, l.wallTime(l.now))
 	record.ID = n.id

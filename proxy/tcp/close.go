@@ -30,7 +30,7 @@ func (l *loop) closeConn(c *conn, v route.Verdict) {
 	}
 	// Before the close: a client that comes back at once must find its place free.
 	l.removeConn(c)
-	c.route.Stats.Shard(l.shard).End(config.TCP, v)
+	c.route.CountEnd(l.shard, config.TCP, v)
 	c.closeSockets(l.sockets, v)
 	if recorded {
 		wanted.To(ended)

@@ -146,7 +146,7 @@ func (l *loop) listParked(page []route.Conn) []route.Conn {
 	listed := route.Conn{ID: n.id, Protocol: config.TCP, State: route.Parked, Client: n.client, Age: l.now - n.since, Idle: l.now - n.since}
 	if dst, err := call.LocalAddr(n.fd); err == nil {
 		listed.Dst = dst
-		if r := l.routes.Set().Lookup(config.TCP, dst); r != nil {
+		if r := l.routes.Set().Lookup(config.TCP, n.client.Addr(), dst); r != nil {
 			listed.Route = r.Name
 		}
 	}
@@ -157,7 +157,7 @@ func (l *loop) listParked(page []route.Conn) []route.Conn {
 func (l *loop) killParked(match func(*route.Conn) bool) bool {
 	for _, listed := range l.listParked(nil) {
 		if match(&listed) {
-			l.refuseConn(l.gate.takeParked(), listed.Dst, l.routes.Set().Lookup(config.TCP, listed.Dst), route.Killed)
+			l.refuseConn(l.gate.takeParked(), listed.Dst, l.routes.Set().Lookup(config.TCP, listed.Client.Addr(), listed.Dst), route.Killed)
 			return true
 		}
 	}

@@ -203,7 +203,7 @@ func (l *loop) renewWaiting(set *route.Set) {
 	}
 	for c, p := range l.queued.places {
 		r := set.Named(c.route.Name)
-		if r == nil || r == c.route || set.Lookup(config.TCP, c.dst) != r {
+		if r == nil || r == c.route || set.Lookup(config.TCP, c.client.Addr(), c.dst) != r {
 			continue
 		}
 		c.release()

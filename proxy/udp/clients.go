@@ -55,7 +55,7 @@ func (l *loop) fromClient(i int, now time.Duration) {
 			l.fromEgress(f, a, now)
 			return
 		}
-		if r := l.flows.Naming(c.Dst); r != nil {
+		if r := l.flows.Naming(client, c.Dst); r != nil {
 			l.fromPeer(r, a, now)
 			return
 		}

@@ -12,6 +12,7 @@
 //	compile.go  routes → prefixes with policies; overlay.go lays port ranges over each other
 //	rules.go    what a binding says beside the verdict: rate limits, idle times
 //	retired.go  prefixes of the table before, which stay local while their conns end
+//	split.go    two tables that cannot serve at the same time
 //	knock.go    sequences of knocks, by prefix, and the port for authenticated ones
 //	explain.go  a decision with its reasons, in words
 package table

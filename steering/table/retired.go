@@ -6,8 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/gaissmai/bart"
-
 	"anyport/config"
 )
 
@@ -47,13 +45,13 @@ func (t *Table) hasFlows(p netip.Prefix) bool {
 	return t == Unknown
 }
 
-// WithRetired returns t with these prefixes of the table before, where t itself has nothing.
+// WithRetired returns t with these prefixes of the table before, or of one on trial, where t itself has nothing.
 func (t *Table) WithRetired(before *Table, gone map[netip.Prefix]time.Time) *Table {
 	if len(gone) == 0 {
 		return t
 	}
 	with := *t
-	with.retired = new(bart.Table[Policy])
+	with.retired = t.retired.Clone()
 	with.bindings = append(slices.Clip(t.bindings), Binding{Rules: Rules{Verdict: Steer}})
 	with.intervals = append(slices.Clip(t.intervals), Interval{First: 0, Binding: uint32(len(t.bindings))})
 	steer := Segment{uint32(len(t.intervals)), 1}

@@ -51,6 +51,20 @@ func (c Client) Reload(ctx context.Context, dryRun bool) (*Reloaded, error) {
 	return ask[Reloaded](ctx, c, http.MethodPost, "/reload", url.Values{"dry_run": {flag(dryRun)}})
 }
 
+// Share makes it load its file again for some percent of the clients.
+func (c Client) Share(ctx context.Context, percent float64) (*Reloaded, error) {
+	return ask[Reloaded](ctx, c, http.MethodPost, "/reload", url.Values{"share": {strconv.FormatFloat(percent, 'g', -1, 64)}})
+}
+
+// EndShare makes it serve all clients by the file that serves a share of them; or without all by the one before.
+func (c Client) EndShare(ctx context.Context, all bool) (*Reloaded, error) {
+	end := TrialBack
+	if all {
+		end = TrialAll
+	}
+	return ask[Reloaded](ctx, c, http.MethodPost, "/reload", url.Values{"end": {string(end)}})
+}
+
 // Upgrade makes it start another process that takes its place: of this binary, or of its own if
 // binary is "". It sends along copies of the file descriptors of a spare steering program, by name;
 // there may be none.

@@ -14,7 +14,20 @@ type Reloaded struct {
 	Generation int              `json:"generation"` // in service now
 	Keys       []config.KeyDiff `json:"keys"`       // outside the routes
 	Routes     []RouteChange    `json:"routes"`
+
+	Trial        TrialEnd `json:"trial,omitempty"`         // what was done to a share of the clients; "": it is for all
+	SharePercent float64  `json:"share_percent,omitempty"` // of the clients
 }
+
+// TrialEnd is what an order has done to a table that serves a share of the clients.
+type TrialEnd string
+
+// The orders: reload --share, --all and --back.
+const (
+	TrialBegun TrialEnd = "begun"
+	TrialAll   TrialEnd = "all"
+	TrialBack  TrialEnd = "back"
+)
 
 // RouteChange is a route that differs, or whose conns are affected by a change of another route.
 // Live conns and flows keep the settings that they began with. Those whose route is removed, and

@@ -31,7 +31,9 @@ type Status struct {
 	Guard GuardStatus `json:"crash_loop_guard"`
 	Left  []Left      `json:"left,omitempty"`
 
-	Peers    *PeersStatus    `json:"peers,omitempty"`    // if the file has peers in [fleet]
+	Peers *PeersStatus `json:"peers,omitempty"` // if the file has peers in [fleet]
+	Trial *TrialStatus `json:"trial,omitempty"` // while a table serves only a share of the clients
+
 	Announce *AnnounceStatus `json:"announce,omitempty"` // with announce.table
 
 	Resolver *ResolverStatus `json:"resolver,omitempty"` // if an origin is a DNS name

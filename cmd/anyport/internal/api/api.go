@@ -56,6 +56,11 @@ type Service interface {
 	// Reload loads the file again, or with dryRun only says what that would change.
 	Reload(ctx context.Context, dryRun bool) (admin.Reloaded, error)
 
+	// Share loads the file again for some percent of the clients, and EndShare has it serve all of them; or
+	// without all, none.
+	Share(ctx context.Context, percent float64) (admin.Reloaded, error)
+	EndShare(ctx context.Context, all bool) (admin.Reloaded, error)
+
 	// Confirm keeps what a run with --confirm would give back.
 	Confirm(ctx context.Context) (admin.Confirmed, error)
 

@@ -38,7 +38,21 @@ func (a *API) confirm(r *http.Request) (admin.Confirmed, error) {
 	return a.service.Confirm(r.Context())
 }
 
+// reload orders what admin.Client.Reload, Share or EndShare has written.
 func (a *API) reload(r *http.Request) (admin.Reloaded, error) {
+	share, end := r.FormValue("share"), admin.TrialEnd(r.FormValue("end"))
+	switch {
+	case share != "" && end == "" && !isSet(r, "dry_run"):
+		percent, err := strconv.ParseFloat(share, 64)
+		if err != nil || !(percent > 0 && percent < 100) {
+			return admin.Reloaded{}, fmt.Errorf("share: %q is not a percentage between 0 and 100", share)
+		}
+		return a.service.Share(r.Context(), percent)
+	case share == "" && !isSet(r, "dry_run") && (end == admin.TrialAll || end == admin.TrialBack):
+		return a.service.EndShare(r.Context(), end == admin.TrialAll)
+	case share != "" || end != "":
+		return admin.Reloaded{}, errors.New("one of share, end=all, end=back and dry_run")
+	}
 	return a.service.Reload(r.Context(), isSet(r, "dry_run"))
 }
 

@@ -78,7 +78,10 @@ var operations = func() map[string]operation {
 			{name: "address", required: true, description: "as the file has it"},
 			{name: "state", values: []string{"drain", "down", "ready"}, description: "without it, weight is set"},
 			{name: "weight", description: "from 0 to 65535, until the next reload"}}},
-		"POST /reload": {summary: "Load the file again: anyport reload --json", answer: admin.Reloaded{}, parameters: []parameter{{name: "dry_run", values: on, description: "say only what that would change"}}},
+		"POST /reload": {summary: "Load the file again: anyport reload --json", answer: admin.Reloaded{}, parameters: []parameter{
+			{name: "dry_run", values: on, description: "say only what that would change"},
+			{name: "share", description: "load the file for that many percent of the clients, more than 0 and less than 100"},
+			{name: "end", values: []string{"all", "back"}, description: "end a share: all clients get the table of the share, or none"}}},
 		"POST /upgrade": {summary: "Start another process that takes the place of this one: anyport upgrade", answer: admin.Upgraded{}, parameters: []parameter{
 			{name: "binary", description: "its path; only root may name one. Without it, the binary of this process as it is on disk now"},
 			{name: "fd", list: true, description: "the names of the file descriptors that come along (SCM_RIGHTS), in their order; only root may send them"}}},

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"log"
@@ -118,6 +119,14 @@ func (f *fakeService) Drain(ctx context.Context, name string, undo, wait bool) (
 
 func (f *fakeService) Origin(ctx context.Context, o admin.OriginOrder) (admin.OriginStatus, error) {
 	return admin.OriginStatus{Address: o.Address, Forced: o.State, Weight: o.Weight}, f.order(ctx, "origin "+o.Address, o.Route, o.State == "drain", o.Weight == 3)
+}
+
+func (f *fakeService) Share(ctx context.Context, percent float64) (admin.Reloaded, error) {
+	return admin.Reloaded{Path: "a.toml", Generation: 3, Keys: []config.KeyDiff{}, Routes: []admin.RouteChange{}, Trial: admin.TrialBegun, SharePercent: percent}, f.order(ctx, "share", fmt.Sprint(percent), false, false)
+}
+
+func (f *fakeService) EndShare(ctx context.Context, all bool) (admin.Reloaded, error) {
+	return admin.Reloaded{Path: "a.toml", Generation: 3, Keys: []config.KeyDiff{}, Routes: []admin.RouteChange{}, Trial: admin.TrialAll}, f.order(ctx, "end_share", "", all, false)
 }
 
 func (f *fakeService) Reload(ctx context.Context, dryRun bool) (admin.Reloaded, error) {

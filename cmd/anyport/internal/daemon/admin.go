@@ -182,6 +182,31 @@ func (s service) Reload(ctx context.Context, dryRun bool) (admin.Reloaded, error
 	return o.reloaded, o.err
 }
 
+// Share waits for the reload as Reload does.
+func (s service) Share(ctx context.Context, percent float64) (admin.Reloaded, error) {
+	var reloaded admin.Reloaded
+	done := make(chan error, 1)
+	err := s.d.decide(ctx, func() error {
+		return s.d.askTrial(percent, func(r admin.Reloaded, err error) {
+			reloaded = r
+			done <- err
+		})
+	})
+	if err != nil {
+		return admin.Reloaded{}, err
+	}
+	return reloaded, <-done
+}
+
+// EndShare waits until one of the two tables serves all clients.
+func (s service) EndShare(ctx context.Context, all bool) (r admin.Reloaded, err error) {
+	err = s.d.decide(ctx, func() (err error) {
+		r, err = s.d.endTrial(all)
+		return err
+	})
+	return r, err
+}
+
 // Upgrade waits until the new process serves, or until it is clear that it will not.
 func (s service) Upgrade(ctx context.Context, order api.UpgradeOrder) (u admin.Upgraded, err error) {
 	binary, err := s.d.binary(order)

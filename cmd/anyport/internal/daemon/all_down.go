@@ -33,7 +33,7 @@ func (d *daemon) applyHealth() {
 		return
 	}
 	drains, failed := d.drains.Load(), false
-	for route := range d.serving.Load().routeNames() {
+	for route := range d.routeNames() {
 		if down[route] == d.allDown[route] {
 			continue
 		}

@@ -156,7 +156,7 @@ func (u *upgradeRun) done() <-chan struct{} {
 
 // beginUpgrade starts the upgrade on another goroutine, which calls report with the outcome.
 func (d *daemon) beginUpgrade(binary string, spare steering.Inheritance, report func(admin.Upgraded, error)) error {
-	if err := errors.Join(d.checkChangeable(), d.checkConfirmed()); err != nil {
+	if err := errors.Join(d.checkChangeable(), d.checkConfirmed(), d.checkNoTrial()); err != nil {
 		return err
 	}
 	moving, abandon := context.WithCancel(context.Background())

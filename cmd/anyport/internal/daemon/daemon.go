@@ -111,6 +111,7 @@ type daemon struct {
 	fleetGuard fleetGuard          // what the other hosts of the fleet say; nil: this host is alone
 
 	serving  atomic.Pointer[generation]         // never nil once the routes are open
+	trial    atomic.Pointer[trial]              // a generation for some clients; nil: none
 	refused  atomic.Pointer[string]             // why the last reload was refused; nil: it was not
 	reloads  atomic.Pointer[[]admin.PastReload] // the newest first; nil: none yet. A new slice with each reload
 	drains   atomic.Pointer[drains]             // never nil

@@ -79,7 +79,7 @@ func (d *daemon) drain(route string, on bool) error {
 
 // checkRoute refuses a name that no route in service has; "" is all of them.
 func (d *daemon) checkRoute(route string) error {
-	serving := d.serving.Load().routeNames()
+	serving := d.routeNames()
 	if route == "" || serving[route] {
 		return nil
 	}
@@ -98,7 +98,7 @@ func (g *generation) routeNames() map[string]bool {
 // setDrains drains these routes in the proxy and the kernel, and no others. The proxy comes first: it
 // refuses a conn that the kernel has just let through.
 func (d *daemon) setDrains(next drains) error {
-	serving := d.serving.Load().routeNames()
+	serving := d.routeNames()
 	next = next.only(serving)
 	down := d.proxy.AllDown()
 	for route := range serving {
@@ -139,7 +139,7 @@ func (d *daemon) inheritDrains() error {
 // drainingRoutes are those that take no new conns, by name.
 func (d *daemon) drainingRoutes() (routes []string) {
 	drains := d.drains.Load()
-	for route := range d.serving.Load().routeNames() {
+	for route := range d.routeNames() {
 		if drains.has(route) {
 			routes = append(routes, route)
 		}
@@ -151,7 +151,7 @@ func (d *daemon) drainingRoutes() (routes []string) {
 func (d *daemon) drainState(route string) admin.Drained {
 	active, drains := d.activeByRoute(), d.drains.Load()
 	if route == "" {
-		return admin.Drained{Draining: drains.hasEach(d.serving.Load().routeNames()), Conns: active}
+		return admin.Drained{Draining: drains.hasEach(d.routeNames()), Conns: active}
 	}
 	return admin.Drained{Draining: drains.has(route), Conns: map[string]int64{route: active[route]}}
 }

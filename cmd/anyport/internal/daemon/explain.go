@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -14,12 +15,15 @@ import (
 
 // explain answers from the table in service, and asks the kernel.
 func (d *daemon) explain(q admin.Question) admin.Explained {
-	g := d.serving.Load()
+	g, side := d.sideOf(q.Client)
 	var kernel []string
 	if q.At.IsZero() { // the kernel knows no other time than now
 		q.At, kernel = time.Now(), d.steering.Explain(q.Protocol, q.Dst, q.Client)
 	}
 	answer := g.table.ExplainAt(q.Protocol, q.Dst, q.Client, q.At)
+	if side != "" {
+		answer.Because = append(slices.Clone(answer.Because), side)
+	}
 	if kernel != nil {
 		kernel = append(kernel, d.explainAnnounced(answer.Prefix)...)
 	}
@@ -29,6 +33,20 @@ func (d *daemon) explain(q admin.Question) admin.Explained {
 		File:   d.fileAnswer(g.config, answer, q),
 		PID:    os.Getpid(),
 	}
+}
+
+// sideOf is the generation that serves a client, and why, if there are two.
+func (d *daemon) sideOf(client netip.Addr) (*generation, string) {
+	g, t := d.serving.Load(), d.trial.Load()
+	switch {
+	case t == nil:
+		return g, ""
+	case !client.IsValid():
+		return g, fmt.Sprintf("generation %d is on trial for %v%% of the clients: this is the answer for the others; ask with --from", t.number, t.percent)
+	case t.share.Takes(client):
+		return t.generation, fmt.Sprintf("generation %d is on trial for %v%% of the clients: %s is one of them", t.number, t.percent, client)
+	}
+	return g, fmt.Sprintf("generation %d is on trial for %v%% of the clients: %s is not one of them", t.number, t.percent, client)
 }
 
 // withHealth adds to an answer of the table how the origins stand now.

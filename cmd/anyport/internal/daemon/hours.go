@@ -25,7 +25,7 @@ func (d *daemon) openHours() error {
 func (d *daemon) applyHours() {
 	now, states := time.Now(), map[string]admin.HoursStatus{}
 	var first time.Time // zero: nothing changes any more
-	for _, r := range d.serving.Load().config.Routes {
+	for _, r := range d.routesInService() {
 		active := r.Active.Contains(now)
 		if d.proxy.SetInactive(r.Name, !active) {
 			d.log.Info("hours", "route", r.Name, "active", active)

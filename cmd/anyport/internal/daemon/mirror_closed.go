@@ -21,8 +21,12 @@ type closedService struct {
 
 // noteRefusal queues a service whose origin has refused. Event loops call it, which must not wait for
 // the steering: that may be busy with a reload. If the queue is full, the note is lost, and the next
-// client of the service causes another one.
+// client of the service causes another one. While two tables serve, what the origin of one refuses, that of the other
+// may take: then clients are not refused in the kernel.
 func (d *daemon) noteRefusal(protocol config.Protocol, dst netip.AddrPort) {
+	if d.trial.Load() != nil {
+		return
+	}
 	select {
 	case d.refusals <- closedService{protocol, dst}:
 	default:

@@ -30,6 +30,7 @@ type reload struct {
 
 // reloadOrder is what to reload.
 type reloadOrder struct {
+	share float64       // percent of the clients that it is for; 0: all
 	file  bool          // read the file again: an operator has asked for it; else its text stays that in service
 	offer *follow.Offer // a table to put into service; nil: the one in service stays
 }
@@ -62,25 +63,30 @@ func (d *daemon) askReload(report reloadReport) {
 		r.again, r.fileAgain, r.waitingAgain = true, true, append(r.waitingAgain, waiting...)
 		return
 	}
-	d.beginReload(true, waiting)
+	d.beginReload(reloadOrder{file: true, offer: d.fleet.wanted.Load()}, waiting)
 }
 
-// askTable starts a reload with the table that the source wants, or one after that under way.
+// askTable starts a reload with the table that the source wants, or one after that under way. During a trial the
+// table waits for its end.
 func (d *daemon) askTable() {
+	if d.trial.Load() != nil {
+		d.log.Info("a table of the source waits for the end of the trial", "hint", "anyport reload --all, or --back")
+		return
+	}
 	if r := d.reloading; r != nil {
 		r.again = true
 		return
 	}
-	d.beginReload(false, nil)
+	d.beginReload(reloadOrder{offer: d.fleet.wanted.Load()}, nil)
 }
 
 // beginReload reads and compiles the file and the table on another goroutine; finishReload comes after it. A table
 // that was refused is tried again with a new file.
-func (d *daemon) beginReload(file bool, waiting []reloadReport) {
+func (d *daemon) beginReload(order reloadOrder, waiting []reloadReport) {
 	if d.checkChangeable() == nil {
 		d.checkNotified(d.opt.Manager.Reloading())
 	}
-	r := &reload{reloadOrder: reloadOrder{file, d.fleet.wanted.Load()}, read: make(chan struct{}), waiting: waiting}
+	r := &reload{reloadOrder: order, read: make(chan struct{}), waiting: waiting}
 	d.reloading = r
 	go func() { // ends when the file is read and compiled and its names are resolved, or that took too long
 		defer close(r.read)
@@ -99,9 +105,12 @@ func (d *daemon) finishReload() {
 	for _, report := range r.waiting {
 		report(reloaded, err)
 	}
-	if r.again && (r.fileAgain || d.fleet.wanted.Load() != nil) {
-		d.beginReload(r.fileAgain, r.waitingAgain)
-		d.reloading.signal = r.signal && r.fileAgain
+	switch {
+	case r.again && r.fileAgain:
+		d.beginReload(reloadOrder{file: true, offer: d.fleet.wanted.Load()}, r.waitingAgain)
+		d.reloading.signal = r.signal
+	case r.again && d.fleet.wanted.Load() != nil:
+		d.askTable()
 	}
 }
 
@@ -128,11 +137,7 @@ func (d *daemon) cancelReload() {
 // apply puts into service what was read, and logs what that has changed, or why it was refused.
 func (d *daemon) apply(read *reload) (r admin.Reloaded, err error) {
 	if err = read.err; err == nil {
-		old := d.serving.Load().config.Log
-		if r, err = d.replace(read.next); err == nil {
-			d.useAccess(old, read.next.config.Log, read.access)
-			read.access = nil
-		} else {
+		if r, err = d.use(read); err != nil {
 			d.proxy.ForgetUnused()
 		}
 	}
@@ -157,6 +162,11 @@ func (d *daemon) apply(read *reload) (r admin.Reloaded, err error) {
 		return r, err
 	}
 	g := d.serving.Load()
+	if t := d.trial.Load(); t != nil {
+		d.log.Info("trial begun", "config", g.config.Path, "share_percent", t.percent, "generation", t.number,
+			"added", r.Named(config.Added), "removed", r.Named(config.Removed), "changed", r.Named(config.Changed))
+		return r, nil
+	}
 	d.tableServed(read.offer, g)
 	if read.skipped != nil {
 		d.refuseTable(read.offer, read.skipped)
@@ -166,6 +176,21 @@ func (d *daemon) apply(read *reload) (r admin.Reloaded, err error) {
 		"added", r.Named(config.Added), "removed", r.Named(config.Removed), "changed", r.Named(config.Changed))
 	d.warnShadowed(g)
 	return r, nil
+}
+
+// use puts into service what was read, for all clients or for a share of them. It takes the access log, unless it
+// fails.
+func (d *daemon) use(read *reload) (r admin.Reloaded, err error) {
+	old := d.serving.Load().config.Log
+	if read.share > 0 {
+		r, err = d.beginTrial(read.next, read.share, read.access)
+	} else if r, err = d.replace(read.next); err == nil {
+		d.useAccess(old, read.next.config.Log, read.access)
+	}
+	if err == nil {
+		read.access = nil
+	}
+	return r, err
 }
 
 // tableTried notes and logs what became of a table that the source wants.
@@ -244,16 +269,26 @@ func (d *daemon) replace(next *generation) (admin.Reloaded, error) {
 		return r, err
 	}
 	trial.Keep(d.steering.Table())
+	d.enterService(next)
+	r.Generation = next.number
+	return r, nil
+}
+
+// enterService does what follows once the proxy and the kernel serve only next.
+func (d *daemon) enterService(next *generation) {
 	d.serving.Store(next)
 	d.noteLoaded()
 	d.usePeers(next)
 	d.kernel.only(next.routeNames())
+	d.settleRoutes()
+	d.level.Set(next.config.Log.Level)
+}
+
+// settleRoutes has the hours and drains of the routes in service applied, and all descriptors stored.
+func (d *daemon) settleRoutes() {
 	d.applyHours()
 	if err := d.setDrains(*d.drains.Load()); err != nil {
 		d.log.Error("cannot drain a route after the reload: it may take conns", "error", err)
 	}
-	d.level.Set(next.config.Log.Level)
 	d.storeFDs() // a socket may have come or gone
-	r.Generation = next.number
-	return r, nil
 }

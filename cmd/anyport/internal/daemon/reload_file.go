@@ -27,7 +27,9 @@ func (d *daemon) loadAll(order reloadOrder) (next *generation, access *accesslog
 		return next, nil, nil, err
 	}
 	reopened := d.reopenAccess()
-	next, skipped, err = d.load(order, d.opt.Guard)
+	if err = d.checkNoTrial(); err == nil {
+		next, skipped, err = d.load(order, d.opt.Guard)
+	}
 	switch {
 	case err != nil && reopened != nil:
 		return nil, nil, nil, errors.Join(err, reopened)

@@ -61,6 +61,7 @@ func (d *daemon) status() admin.Status {
 		Guard:         d.guardStatus(),
 		Fleet:         d.fleetStatus(),
 		Left:          d.left(),
+		Trial:         d.trialStatus(kernel.Trial),
 		Announce:      d.announceStatus(),
 	}
 }

@@ -106,6 +106,16 @@ func (s service) Reload(context.Context, bool) (admin.Reloaded, error) {
 	return admin.Reloaded{}, errShadow
 }
 
+// Share is refused.
+func (s service) Share(context.Context, float64) (admin.Reloaded, error) {
+	return admin.Reloaded{}, errShadow
+}
+
+// EndShare is refused.
+func (s service) EndShare(context.Context, bool) (admin.Reloaded, error) {
+	return admin.Reloaded{}, errShadow
+}
+
 // Upgrade is refused.
 func (s service) Upgrade(context.Context, api.UpgradeOrder) (admin.Upgraded, error) {
 	return admin.Upgraded{}, errShadow

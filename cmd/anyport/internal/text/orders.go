@@ -19,14 +19,21 @@ func Reloaded(out io.Writer, r *admin.Reloaded) {
 	for _, c := range r.Routes {
 		writeChange(out, c)
 	}
-	if len(r.Keys)+len(r.Routes) == 0 {
+	if len(r.Keys)+len(r.Routes) == 0 && r.Trial != admin.TrialBack {
 		fmt.Fprintln(out, "nothing differs")
 	}
 	if r.DryRun {
 		fmt.Fprintf(out, "a dry run: nothing was changed, generation %d serves on\n", r.Generation)
 		return
 	}
-	fmt.Fprintf(out, "%s is in service: generation %d\n", r.Path, r.Generation)
+	switch r.Trial {
+	case admin.TrialBegun:
+		fmt.Fprintf(out, "%s serves %v%% of the clients: generation %d\n  for all clients: anyport reload --all; for none: anyport reload --back\n", r.Path, r.SharePercent, r.Generation)
+	case admin.TrialBack:
+		fmt.Fprintf(out, "the trial has ended: generation %d serves all clients\n", r.Generation)
+	default:
+		fmt.Fprintf(out, "%s is in service: generation %d\n", r.Path, r.Generation)
+	}
 }
 
 // Differences writes what a table changes, before any host has it: live conns are not known.

@@ -63,6 +63,7 @@ func summary(s *admin.Status) [][2]string {
 		left := time.Duration(s.Confirm.SecondsLeft * float64(time.Second)).Round(time.Second)
 		lines = append(lines, [2]string{"CONFIRM", fmt.Sprintf("within %v, or all is given back: anyport confirm", left)})
 	}
+	lines = append(lines, trialLines(s.Trial)...)
 	lines = append(lines, guardLines(s.Guard)...)
 	lines = append(lines, announceLines(s.Announce)...)
 	for _, l := range s.Left {

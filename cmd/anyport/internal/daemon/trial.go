@@ -1,0 +1,225 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"anyport/cmd/anyport/internal/admin"
+	"anyport/config"
+	"anyport/proxy/accesslog"
+	"anyport/proxy/route"
+	"anyport/steering"
+	"anyport/steering/table"
+)
+
+// trial is a generation that serves a share of the clients beside the one in service: `anyport reload --share`. It
+// never changes, so that status and explain may read it on any goroutine.
+type trial struct {
+	*generation
+	percent float64 // of the clients
+	share   steering.Share
+	since   time.Time
+	sides   *route.Sides
+	access  *accesslog.Log // of the generation, if that writes another one; nothing is written to it during the trial
+}
+
+// checkNoTrial refuses what cannot be done while two tables serve.
+func (d *daemon) checkNoTrial() error {
+	if t := d.trial.Load(); t != nil {
+		return fmt.Errorf("%s is on trial, for %v%% of the clients since %s: first put it into service for all with: anyport reload --all, or end it with: anyport reload --back",
+			t.config.Path, t.percent, t.since.Format(time.TimeOnly))
+	}
+	return nil
+}
+
+// askTrial starts a reload whose table serves only some percent of the clients.
+func (d *daemon) askTrial(percent float64, report reloadReport) error {
+	if err := d.checkNoTrial(); err != nil {
+		return err
+	}
+	if d.reloading != nil {
+		return errors.New("a reload is under way: ask again when it has ended")
+	}
+	d.beginReload(reloadOrder{share: percent, file: true}, []reloadReport{report})
+	return nil
+}
+
+// beginTrial puts next into service for a share of the clients, or changes nothing.
+func (d *daemon) beginTrial(next *generation, percent float64, access *accesslog.Log) (admin.Reloaded, error) {
+	if err := d.checkChangeable(); err != nil {
+		return admin.Reloaded{}, err
+	}
+	old := d.serving.Load()
+	if err := errors.Join(checkShareable(old, next), d.checkAnnounce(next.config)); err != nil {
+		return admin.Reloaded{}, err
+	}
+	share, err := steering.NewShare(percent)
+	if err != nil {
+		return admin.Reloaded{}, err
+	}
+	r := d.changes(old, next)
+	// The proxy first: a conn that the kernel steers by the new table must find its route.
+	sides := d.proxy.Share(next.table, next.config.Routes, share.Takes)
+	if err := d.steering.BeginTrial(next.config, next.table, share); err != nil {
+		sides.TryOld().Keep(d.steering.Table())
+		return r, err
+	}
+	d.trial.Store(&trial{generation: next, percent: percent, share: share, since: time.Now(), sides: sides, access: access})
+	d.settleRoutes()
+	r.Generation, r.Trial, r.SharePercent = next.number, admin.TrialBegun, percent
+	return r, nil
+}
+
+// endTrial puts the generation on trial into service for all clients, or the one before.
+func (d *daemon) endTrial(all bool) (admin.Reloaded, error) {
+	t := d.trial.Load()
+	if t == nil {
+		return admin.Reloaded{}, fmt.Errorf("nothing is on trial: begin with: anyport reload --share 5%%")
+	}
+	if err := d.checkChangeable(); err != nil {
+		return admin.Reloaded{}, err
+	}
+	old := d.serving.Load()
+	if !all {
+		return d.endTrialBy(t, old, t.sides.TryOld(), admin.TrialBack)
+	}
+	r, err := d.endTrialBy(t, t.generation, t.sides.TryNext(), admin.TrialAll)
+	if err == nil {
+		d.useAccess(old.config.Log, t.config.Log, t.access)
+	}
+	d.opt.Guard.Tried(err)
+	d.rememberReload(r, err)
+	return r, err
+}
+
+// endTrialBy has only next serve: in the proxy on trial, and then in the kernel.
+func (d *daemon) endTrialBy(t *trial, next *generation, trial *route.Trial, how admin.TrialEnd) (admin.Reloaded, error) {
+	r := admin.Reloaded{Path: next.config.Path, Keys: []config.KeyDiff{}, Routes: []admin.RouteChange{}}
+	if how == admin.TrialAll {
+		r = d.changes(d.serving.Load(), next)
+	}
+	if err := d.steering.EndTrial(how == admin.TrialAll); err != nil {
+		trial.Undo()
+		return r, err
+	}
+	trial.Keep(d.steering.Table())
+	d.trial.Store(nil)
+	d.enterService(next)
+	if how == admin.TrialBack && t.access != nil {
+		_ = t.access.Close() // nothing was written to it
+	}
+	if d.fleet.wanted.Load() != nil {
+		d.askTable()
+	}
+	r.Generation, r.Trial, r.SharePercent = next.number, how, t.percent
+	d.log.Info("trial ended", "how", string(how), "generation", next.number, "lasted", time.Since(t.since).Round(time.Second))
+	return r, nil
+}
+
+// notShared are keys of a route that cannot differ while two tables serve: what the process keeps under the name of
+// the route, or reads from a datagram before it knows the side.
+var notShared = []string{"active", "inactive", "on_inactive", "knock", "knock_window", "accept_proxy"}
+
+// checkShareable says why two generations cannot serve at the same time.
+func checkShareable(old, next *generation) error {
+	var problems config.Problems
+	refuse := func(route, key, text string) {
+		problems = append(problems, config.Problem{File: next.config.Path, Route: route, Key: key, Text: text + ": reload without --share"})
+	}
+	diff := config.Compare(old.config, next.config)
+	for _, k := range diff.Keys {
+		if strings.HasPrefix(k.Key, "knock.") {
+			refuse("", k.Key, "it cannot differ between two tables that serve at the same time")
+		}
+	}
+	for _, r := range diff.Routes {
+		for _, k := range r.Keys {
+			if slices.Contains(notShared, k.Key) {
+				refuse(r.Name, k.Key, "it cannot differ between two tables that serve at the same time")
+			}
+		}
+	}
+	for _, r := range next.config.Routes {
+		if r.Knock.Needed() && !old.routeNames()[r.Name] {
+			refuse(r.Name, "knock", "a route with knocks cannot come with a table that serves beside another one")
+		}
+	}
+	for _, r := range old.config.Routes {
+		if r.NamesClients() && r.Takes(config.UDP) && !next.routeNames()[r.Name] {
+			refuse(r.Name, "accept_proxy", "live flows of the route could not go on, if a table without it serves at the same time")
+		}
+	}
+	if dst, split := table.SplitUDP(old.table, next.table); split {
+		refuse("", "", fmt.Sprintf("datagrams to %s are forwarded by one of the two tables, and go to a socket of this host by the other", dst))
+	}
+	if len(problems) > 0 {
+		return next.config.Locate(problems)
+	}
+	return nil
+}
+
+// routesInService are the routes of the generation in service, and those that only one on trial has.
+func (d *daemon) routesInService() []*config.Route {
+	g := d.serving.Load()
+	t := d.trial.Load()
+	if t == nil {
+		return g.config.Routes
+	}
+	all, names := slices.Clone(g.config.Routes), g.routeNames()
+	for _, r := range t.config.Routes {
+		if !names[r.Name] {
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
+// routeNames are their names.
+func (d *daemon) routeNames() map[string]bool {
+	names := map[string]bool{}
+	for _, r := range d.routesInService() {
+		names[r.Name] = true
+	}
+	return names
+}
+
+// trialStatus is nil if nothing is on trial.
+func (d *daemon) trialStatus(kernel *steering.TrialCounters) *admin.TrialStatus {
+	t := d.trial.Load()
+	if t == nil || kernel == nil {
+		return nil
+	}
+	old, next := t.sides.Tallies()
+	return &admin.TrialStatus{
+		SharePercent: t.percent, Since: t.since,
+		Old: trialSide(d.serving.Load().number, kernel.Old, old), New: trialSide(t.number, kernel.Next, next),
+	}
+}
+
+// trialSide joins what the kernel has refused with what became of the conns and flows that it steered.
+func trialSide(number int, kernel map[table.Verdict]uint64, tally *route.Tally) admin.TrialSide {
+	side := admin.TrialSide{Generation: number, Verdicts: byVerdict(kernel), Ended: map[string]map[string]uint64{}}
+	arrived, ended := tally.Totals()
+	for protocol, n := range arrived {
+		side.Conns += n
+		side.Active += n
+		verdicts := map[string]uint64{}
+		for v, n := range ended[protocol] {
+			verdicts[v.String()] = n
+			side.Active -= n
+			if v.Refuses() {
+				side.Refused += n
+			}
+		}
+		side.Ended[protocol.String()] = verdicts
+		side.Resets += verdicts[route.ResetByOrigin.String()] + verdicts[route.ResetByClient.String()]
+	}
+	for _, v := range []table.Verdict{table.Refuse, table.Drop, table.Deny, table.Limit, table.Inactive} {
+		side.Refused += kernel[v]
+	}
+	side.Failed = admin.Counts{Ended: side.Ended}.Errors()
+	return side
+}

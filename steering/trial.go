@@ -1,0 +1,311 @@
+package steering
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"net/netip"
+	"time"
+
+	"github.com/cilium/ebpf"
+
+	"anyport/bpf"
+	"anyport/config"
+	"anyport/steering/bpfmaps"
+	"anyport/steering/services"
+	"anyport/steering/table"
+)
+
+// Share says which clients are served by a table on trial. One client, an IPv4 address or an IPv6 /64, always has
+// the same side.
+type Share struct {
+	Seed uint64
+	Of32 uint64 // how many of 1<<32
+}
+
+// NewShare is a share of percent of all clients, with a seed that no client knows.
+func NewShare(percent float64) (Share, error) {
+	var seed [8]byte
+	if _, err := rand.Read(seed[:]); err != nil {
+		return Share{}, fmt.Errorf("draw which clients are in the share: %w", err)
+	}
+	return Share{binary.NativeEndian.Uint64(seed[:]), uint64(math.Round(percent / 100 * (1 << 32)))}, nil
+}
+
+// Takes reports whether the table on trial serves client. The program decides with the same function: on_trial in
+// bpf/trial.h.
+func (s Share) Takes(client netip.Addr) bool {
+	a := client.As16()
+	h := binary.BigEndian.Uint64(a[:])
+	if client = client.Unmap(); client.Is4() {
+		h = 0xffff<<32 | uint64(binary.BigEndian.Uint32(a[12:]))
+	}
+	h ^= s.Seed
+	h ^= h >> 30
+	h *= 0xbf58476d1ce4e5b9
+	h ^= h >> 27
+	h *= 0x94d049bb133111eb
+	h ^= h >> 31
+	return h>>32 < s.Of32
+}
+
+// trial is a table that serves some clients from the half of the maps that else is idle. Each of the two halves has
+// the prefixes of both tables: what only the other one serves is there as if it were retired. So no packet to a
+// prefix that one of them serves reaches the host's own listeners, whenever the trial ends.
+type trial struct {
+	share      Share
+	config     *config.Config
+	requested  *table.Table
+	table      *table.Table // requested, with the prefixes that only the other table has
+	numbers    map[string]uint32
+	validUntil map[string]uint64
+	gone       map[netip.Prefix]time.Time // the prefixes that only the other table has; the times mean nothing
+	added      map[netip.Prefix]time.Time // those that only this one has
+}
+
+var errOnTrial = errors.New("a table is on trial")
+
+// untilTrialEnds is the end of what stays local until the trial has ended.
+var untilTrialEnds = time.Unix(1<<40, 0)
+
+// BeginTrial puts table into service for a share of the clients, beside the one in service, until EndTrial.
+// On error nothing has changed.
+//
+// Both tables have their local routes. A client gets at a prefix that only the other table has a refusal over TCP;
+// its datagrams reach user space, which knows the live flows.
+func (s *Steering) BeginTrial(cfg *config.Config, table *table.Table, share Share) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.checkReplaceable(table); err != nil {
+		return err
+	}
+	if err := s.addPrefixesOf(cfg, table); err != nil {
+		return err
+	}
+	t, err := s.fillTrial(cfg, table, share)
+	if err == nil {
+		err = s.serveTrial(t)
+	}
+	if err != nil {
+		s.trial = nil
+		s.services.Keep(services.Targets(s.config))
+		return errors.Join(err, s.eraseIdle(), s.dropRetired(func(until time.Time) bool { return until.Equal(untilTrialEnds) }))
+	}
+	if err := s.updateAnnouncement(); err != nil {
+		s.log.Warn("other instances of anyport do not know what this one serves", "error", err)
+	}
+	if wantsFastPath(cfg) {
+		s.serveFastPath(cfg)
+	}
+	return s.fast.Raise()
+}
+
+// addPrefixesOf has the table in service refuse what only other serves, and these prefixes become local.
+func (s *Steering) addPrefixesOf(cfg *config.Config, other *table.Table) error {
+	wanted, err := s.routes.Wanted(cfg, other)
+	if err != nil {
+		return err
+	}
+	added := map[netip.Prefix]time.Time{}
+	for p := range wanted.All() {
+		if !s.routes.Added().LookupPrefix(p) {
+			added[p] = untilTrialEnds
+		}
+	}
+	if len(added) == 0 {
+		return nil
+	}
+	return s.replaceBefore(other, added, s.config, s.requested)
+}
+
+// fillTrial fills the idle half.
+func (s *Steering) fillTrial(cfg *config.Config, asked *table.Table, share Share) (*trial, error) {
+	if err := s.eraseIdle(); err != nil {
+		return nil, err
+	}
+	wanted, err := s.routes.Wanted(cfg, asked)
+	if err != nil {
+		return nil, err
+	}
+	t := &trial{share: share, config: cfg, requested: asked, gone: map[netip.Prefix]time.Time{}, added: map[netip.Prefix]time.Time{}}
+	for p := range s.routes.Added().All() {
+		if !wanted.LookupPrefix(p) {
+			t.gone[p] = untilTrialEnds
+		}
+	}
+	maps.Copy(t.added, s.retired)
+	maps.DeleteFunc(t.added, func(_ netip.Prefix, until time.Time) bool { return !until.Equal(untilTrialEnds) })
+	t.table = asked.WithRetired(s.table, t.gone)
+	t.numbers = bpfmaps.NumberRoutes(s.numbers, t.table)
+	t.validUntil = kernelHours(cfg, time.Now)
+	s.idleTable = t.table
+	if err := s.prepare(t.table, t.numbers, t.validUntil); err != nil {
+		return nil, fmt.Errorf("fill the steering tables: %w", err)
+	}
+	if err := s.installReturnPath(cfg); err != nil {
+		return nil, err
+	}
+	return t, s.services.Add(services.Targets(cfg), time.Now())
+}
+
+// serveTrial has the program choose between the two halves. It must see the share before: hence the grace period.
+func (s *Steering) serveTrial(t *trial) error {
+	cpus, err := ebpf.PossibleCPU()
+	if err != nil {
+		return err
+	}
+	for i := range s.objects.TrialCounts.MaxEntries() {
+		if err := s.objects.TrialCounts.Put(i, make([]uint64, cpus)); err != nil {
+			return fmt.Errorf("clear the counters of a trial: %w", err)
+		}
+	}
+	if err := s.objects.Trial.Put(uint32(0), bpf.SteerTrial{Seed: t.share.Seed, Share: t.share.Of32}); err != nil {
+		return fmt.Errorf("write the share of a trial: %w", err)
+	}
+	if err := s.loaded.GracePeriod.Wait(); err != nil {
+		return fmt.Errorf("wait for a grace period: %w", err)
+	}
+	s.trial, s.idleTable = t, nil
+	if err := s.putServing(s.generation); err != nil {
+		s.trial, s.idleTable = nil, t.table
+		return fmt.Errorf("have a table serve beside another: %w", err)
+	}
+	return nil
+}
+
+// EndTrial ends the trial: the table on trial serves all clients from now on, or if next is false the one before.
+// The prefixes that the table has not are retired.
+func (s *Steering) EndTrial(next bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.trial
+	if s.isClosed() || t == nil {
+		return errors.New("no table is on trial")
+	}
+	s.trial = nil
+	if next {
+		if err := s.flip(s.generation + 1); err != nil {
+			s.trial = t
+			return errors.Join(err, s.putServing(s.generation))
+		}
+		s.keepTrial(t)
+	} else {
+		if err := s.putServing(s.generation); err != nil {
+			s.trial = t
+			return fmt.Errorf("end a trial: %w", err)
+		}
+		s.idleTable = t.table
+		s.retireAfterTrial(t.table, t.added)
+	}
+	s.services.Keep(services.Targets(s.config))
+	if err := s.updateAnnouncement(); err != nil {
+		s.log.Warn("other instances of anyport do not know what this one serves", "error", err)
+	}
+	s.checkExposed()
+	s.serveFastPath(s.config)
+	if err := s.eraseIdle(); err != nil {
+		s.log.Warn("the old steering tables are still in the kernel", "error", err)
+	}
+	return s.fast.Raise()
+}
+
+// keepTrial makes the table on trial the one in service, once the program reads only its half.
+func (s *Steering) keepTrial(t *trial) {
+	before := s.table
+	s.idleTable, s.table, s.numbers, s.validUntil = before, t.table, t.numbers, t.validUntil
+	s.config, s.requested = t.config, t.requested
+	s.generation++
+	s.retireAfterTrial(before, t.gone)
+	s.keeper.Serve(t.config, t.requested)
+}
+
+// retireAfterTrial retires what the table that serves now has not, for the drain_timeout of the routes that it had in
+// the other one.
+func (s *Steering) retireAfterTrial(other *table.Table, prefixes map[netip.Prefix]time.Time) {
+	now, retired := time.Now(), map[netip.Prefix]time.Time{}
+	for p := range prefixes {
+		if until, already := s.retired[p]; already && !until.Equal(untilTrialEnds) {
+			retired[p] = until
+		} else {
+			retired[p] = now.Add(other.LongestDrain(p))
+		}
+	}
+	for p, until := range s.retired {
+		if _, there := retired[p]; !there && !until.Equal(untilTrialEnds) {
+			retired[p] = until
+		}
+	}
+	s.retired = retired
+}
+
+// tableOf is the table that serves a client; the one before a trial for a client that is not known.
+func (s *Steering) tableOf(client netip.Addr) *table.Table {
+	if s.trial != nil && client.IsValid() && s.trial.share.Takes(client) {
+		return s.trial.table
+	}
+	return s.table
+}
+
+// allNumbers are the numbers of the routes in service, those of a table on trial included.
+func (s *Steering) allNumbers() map[string]uint32 {
+	if s.trial == nil {
+		return s.numbers
+	}
+	all := maps.Clone(s.trial.numbers)
+	maps.Copy(all, s.numbers)
+	return all
+}
+
+// allRoutes are the routes in service, and those that only a table on trial has.
+func (s *Steering) allRoutes() []*config.Route {
+	if s.trial == nil {
+		return s.config.Routes
+	}
+	all := append([]*config.Route{}, s.config.Routes...)
+	for _, r := range s.trial.config.Routes {
+		if _, serving := s.numbers[r.Name]; !serving {
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
+// compareTrial is Drift of the table on trial.
+func (s *Steering) compareTrial(d *bpfmaps.Differences) error {
+	t := s.trial
+	if t == nil {
+		return nil
+	}
+	half := s.half(s.generation + 1)
+	half.ValidUntil = t.validUntil
+	return half.Compare(d, t.table, t.numbers)
+}
+
+// TrialCounters are what the kernel has decided since BeginTrial, all routes together.
+type TrialCounters struct {
+	Old, Next map[table.Verdict]uint64
+}
+
+// readTrial returns nil if no table is on trial.
+func (s *Steering) readTrial() (*TrialCounters, error) {
+	if s.trial == nil {
+		return nil, nil
+	}
+	var sides [2]map[table.Verdict]uint64
+	for side := range uint32(2) {
+		sides[side] = map[table.Verdict]uint64{}
+		for code := range bpf.SteerVerdictVERDICTS {
+			var cpus []uint64
+			if err := s.objects.TrialCounts.Lookup(counterOf(side, code), &cpus); err != nil {
+				return nil, fmt.Errorf("read the counters of a trial: %w", err)
+			}
+			for _, n := range cpus {
+				sides[side][bpfmaps.VerdictOf(code)] += n
+			}
+		}
+	}
+	return &TrialCounters{sides[0], sides[1]}, nil
+}
