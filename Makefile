@@ -81,7 +81,7 @@ unit: ## the tests that need no root, under the race detector
 
 integration: ## the tests in the kernel, and of the built binary in network namespaces
 	@if [ "$$(id -u)" -eq 0 ]; then set -x; \
-		REQUIRE_ROOT=1 $(GO) test -timeout 12m -parallel 4 ./...; \
+		REQUIRE_ROOT=1 $(GO) test -timeout 14m -parallel 5 ./...; \
 	else \
 		echo 'not root: BPF and namespace tests are skipped; to run them: sudo make test'; \
 	fi
