@@ -1,6 +1,9 @@
 package daemon
 
-import "maps"
+import (
+	"maps"
+	"time"
+)
 
 // noteHealth wakes the goroutine that decides. It is called by any goroutine of the proxy, which must
 // not wait: a note that is not read yet stands for this one, too.
@@ -32,12 +35,12 @@ func (d *daemon) applyHealth() {
 	if maps.Equal(down, d.allDown) {
 		return
 	}
-	drains, failed := d.drains.Load(), false
+	drains, now, failed := d.drains.Load(), time.Now(), false
 	for route := range d.routeNames() {
 		if down[route] == d.allDown[route] {
 			continue
 		}
-		if err := d.steering.RefuseConns(route, drains.has(route), down[route]); err != nil {
+		if err := d.steering.RefuseConns(route, drains.refuses(route, now), down[route]); err != nil {
 			d.log.Error("cannot change in the kernel whether a route refuses new conns", "route", route, "error", err)
 			failed = true
 			continue

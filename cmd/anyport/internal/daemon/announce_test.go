@@ -264,3 +264,23 @@ func TestAnnounceNeeds(t *testing.T) {
 		}
 	}
 }
+
+// TestAnnouncedDrain: a route that drains refuses new conns only once routers have had the time to learn of its metric.
+func TestAnnouncedDrain(t *testing.T) {
+	l := startAnnouncing(t, webRoute("web", "192.0.2.0/24", echo(t), `drain_timeout = "1m"`))
+	awaitAnnounced(t, announceTable, map[string]int{"192.0.2.0/24": 100})
+	drained := make(chan error)
+	go func() { // ends when the route refuses
+		_, err := l.Drain(t.Context(), "web", false, true)
+		drained <- err
+	}()
+	awaitAnnounced(t, announceTable, map[string]int{"192.0.2.0/24": 1100})
+	dialThrough(t, "192.0.2.7:4711").Close()
+	if err := <-drained; err != nil {
+		t.Fatal(err)
+	}
+	if conn, err := net.DialTimeout("tcp", "192.0.2.7:4712", 10*time.Second); err == nil {
+		conn.Close()
+		t.Error("the drain is over, and the route takes a new conn")
+	}
+}

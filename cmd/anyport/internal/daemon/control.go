@@ -43,6 +43,8 @@ func (d *daemon) control(ctx context.Context, drain func(), served <-chan error)
 			d.applyHours()
 		case <-d.healthChanged():
 			d.applyHealth()
+		case <-d.graceOver():
+			d.refuseDrained()
 		case <-d.confirm.due():
 			d.giveBack(drain)
 		case sig := <-d.opt.Signals:

@@ -146,18 +146,19 @@ type daemon struct {
 	stored       map[string]int      // what the service manager has, by name
 	account      *privileges.Account // steering.user; nil: this process stays the user that it is
 
-	saver    saver                // has a mutex of its own, as kernel has
-	earlier  earlier              // what processes before this one have counted
-	kernel   kernelCounters       // what the kernel has counted with other programs
-	drops    listenerDrops        // what it has dropped at the listeners
-	before   *upgrade.Predecessor // the process that still serves; nil: none
-	incoming *incoming            // from the process that served before; nil: there was none
-	stuck    atomic.Int64         // loops that did not turn when they were asked last
-	standing atomic.Int64         // since when some did not, in ns since the epoch; 0: all turn
-	handing  atomic.Bool          // an upgrade is under way: the loops may stand still
-	replaced atomic.Bool          // the service manager knows that another process serves
-	raw      *datagram.Raw        // opened while CAP_NET_RAW is still held
-	unwatch  func()               // ends what watch has started
+	saver      saver                // has a mutex of its own, as kernel has
+	earlier    earlier              // what processes before this one have counted
+	kernel     kernelCounters       // what the kernel has counted with other programs
+	drops      listenerDrops        // what it has dropped at the listeners
+	before     *upgrade.Predecessor // the process that still serves; nil: none
+	incoming   *incoming            // from the process that served before; nil: there was none
+	stuck      atomic.Int64         // loops that did not turn when they were asked last
+	standing   atomic.Int64         // since when some did not, in ns since the epoch; 0: all turn
+	handing    atomic.Bool          // an upgrade is under way: the loops may stand still
+	replaced   atomic.Bool          // the service manager knows that another process serves
+	refusalDue <-chan time.Time     // when a route that drains begins to refuse; nil: none is in its grace
+	raw        *datagram.Raw        // opened while CAP_NET_RAW is still held
+	unwatch    func()               // ends what watch has started
 
 	closers []func() error // in the order in which things were opened
 }

@@ -11,7 +11,7 @@
 //	control.go           the goroutine that decides
 //	reload.go            read a file beside it, put the result in service; reload_file.go: read and compile it
 //	change.go            what a reload changes, and whose conns that ends
-//	drain.go             routes that take no new conns
+//	drain.go             routes that take no new conns; drain_grace.go: not at once where routers must learn of it
 //	upgrade.go           the old process of an upgrade (see package upgrade)
 //	predecessor.go       the new process of an upgrade
 //	fd_store.go          sockets that the service manager keeps for the time after a crash

@@ -15,8 +15,9 @@ import (
 // drains are the routes that take no new conns. A value never changes: an order makes another one, so
 // that status and metrics may read it at any time.
 type drains struct {
-	all    bool            // also the routes of a later reload
-	routes map[string]bool // by name
+	all    bool                 // also the routes of a later reload
+	routes map[string]bool      // by name
+	from   map[string]time.Time // when routes begin to refuse; a route that is missing refuses at once
 }
 
 // with returns d after an order, where route "" is all of them: that replaces all earlier orders, those for
@@ -25,7 +26,7 @@ func (d drains) with(route string, on bool) drains {
 	if route == "" {
 		return drains{all: on}
 	}
-	next := drains{all: d.all, routes: maps.Clone(d.routes)}
+	next := drains{all: d.all, routes: maps.Clone(d.routes), from: d.from}
 	if next.routes == nil {
 		next.routes = map[string]bool{}
 	}
@@ -53,7 +54,7 @@ func (d drains) hasEach(serving map[string]bool) bool {
 
 // only returns d without the routes that are not served any more.
 func (d drains) only(serving map[string]bool) drains {
-	kept := drains{all: d.all, routes: map[string]bool{}}
+	kept := drains{all: d.all, routes: map[string]bool{}, from: d.from}
 	for route, on := range d.routes {
 		if serving[route] {
 			kept.routes[route] = on
@@ -70,7 +71,12 @@ func (d *daemon) drain(route string, on bool) error {
 	if err := d.checkChangeable(); err != nil {
 		return err
 	}
-	if err := d.setDrains(d.drains.Load().with(route, on)); err != nil {
+	before := *d.drains.Load()
+	next := before.with(route, on)
+	if d.serving.Load().config.Announce.Table != 0 {
+		next = next.refusingFrom(time.Now().Add(drainGrace), before, d.routeNames())
+	}
+	if err := d.setDrains(next); err != nil {
 		return err
 	}
 	d.log.Info("drain", "route", route, "on", on, "conns", d.drainState(route).Total())
@@ -95,15 +101,16 @@ func (g *generation) routeNames() map[string]bool {
 	return names
 }
 
-// setDrains drains these routes in the proxy and the kernel, and no others. The proxy comes first: it
-// refuses a conn that the kernel has just let through.
+// setDrains drains these routes in the proxy and the kernel, and no others; those in their grace later. The proxy
+// comes first: it refuses a conn that the kernel has just let through.
 func (d *daemon) setDrains(next drains) error {
 	serving := d.routeNames()
 	next = next.only(serving)
-	down := d.proxy.AllDown()
+	down, now := d.proxy.AllDown(), time.Now()
 	for route := range serving {
-		d.proxy.Drain(route, next.has(route))
-		if err := d.steering.RefuseConns(route, next.has(route), down[route]); err != nil {
+		refuse := next.refuses(route, now)
+		d.proxy.Drain(route, refuse)
+		if err := d.steering.RefuseConns(route, refuse, down[route]); err != nil {
 			return err
 		}
 		if down[route] != d.allDown[route] {
@@ -113,6 +120,9 @@ func (d *daemon) setDrains(next drains) error {
 	d.drains.Store(&next)
 	d.allDown = down
 	d.noteAnnounce()
+	if wait, waits := next.nextRefusal(now); waits {
+		d.refusalDue = time.After(wait)
+	}
 	return nil
 }
 
@@ -167,10 +177,11 @@ func (d *daemon) awaitDrained(ctx context.Context, route string) error {
 	defer ticker.Stop()
 	for {
 		now := d.drainState(route)
+		_, waits := d.drains.Load().nextRefusal(time.Now())
 		switch {
 		case !now.Draining:
 			return errors.New("somebody else has undone the drain")
-		case now.Total() == 0:
+		case now.Total() == 0 && !waits:
 			return nil
 		}
 		select {

@@ -1,6 +1,9 @@
 package daemon
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 func TestDrains(t *testing.T) {
 	var none drains
@@ -35,6 +38,28 @@ func TestDrains(t *testing.T) {
 	} {
 		if got := test.of.hasEach(serving); got != test.want {
 			t.Errorf("%s: every route drains %v, want %v", name, got, test.want)
+		}
+	}
+	now := time.Unix(1000, 0)
+	later := web.refusingFrom(now.Add(drainGrace), none, serving).with("dns", true)
+	both := later.refusingFrom(now.Add(2*drainGrace), web, serving)
+	for name, test := range map[string]struct {
+		of   drains
+		at   time.Duration
+		web  bool
+		wait time.Duration
+	}{
+		"not announced":               {web, 0, true, 0},
+		"in its grace":                {later, 0, false, drainGrace},
+		"just before the end of it":   {later, drainGrace - 1, false, 1},
+		"after it":                    {later, drainGrace, true, 0},
+		"another one drains, too":     {both, 0, true, 2 * drainGrace},
+		"undone":                      {later.with("web", false).refusingFrom(now, later, serving), 0, false, 0},
+		"a route that left meanwhile": {later.only(map[string]bool{"dns": true}), drainGrace, false, 0},
+	} {
+		wait, _ := test.of.nextRefusal(now.Add(test.at))
+		if refuses := test.of.refuses("web", now.Add(test.at)); refuses != test.web || wait != test.wait {
+			t.Errorf("%s: web refuses: %t, next in %s, want %t, %s", name, refuses, wait, test.web, test.wait)
 		}
 	}
 	if none.has("web") || len(web.routes) != 1 {
