@@ -15,7 +15,7 @@ var onOnePath = []struct{ why, tests string }{
 	{"no flow of theirs exchanges enough for the kernel to forward it", `
 		TestListenerDropsGoOn TestAdminRights TestAdminGroup TestScrapeManyRoutes TestDoctor TestDoctorNames
 		TestFlows TestKill TestDrainCommand TestExplain TestTrace TestTraceSlowReader TestMistakes
-		TestHoursOfReload TestImportLive TestImportedNginx TestKnockFlow TestKnockDatagram TestNothingLeaks
+		TestHoursOfReload TestReloadShare TestImportLive TestImportedNginx TestKnockFlow TestKnockDatagram TestNothingLeaks
 		TestNewConnsPerClient TestSources TestLoweredLimit TestGreedyClient TestDatagramBudget TestRoomForFiles
 		TestAccessMoved TestNamesChange TestDNAT TestStatefulFilter TestPrivileges
 		TestMissingBindService TestPrometheus TestLongAnswers TestAcceptProxy TestAcceptProxyWith TestProxyHeader
