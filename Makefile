@@ -21,11 +21,12 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # Debian packages that `make package-test` needs.
 PACKAGING = debootstrap lintian qemu-user-static man-db
 
-# Packages whose tests need no root, clang or BPF, so that the race detector can run them.
+# Packages that the race detector can run: their tests need no clang, and those that need root are skipped
+# without it.
 PURE = ./config/... ./proxy/... ./steering/... ./cmd/... ./docs
 
 # Three targets at once: all of them take a minute or two of `make test`.
-FUZZTIME ?= 3s
+FUZZTIME ?= 2s
 
 # Tests that have a long form, for `make soak`.
 SOAK = Storm|Pinned|Death|FastPath|AgainstModel|DNS|QUIC|Game|Upgrade|Conversations|Agree|ManyPrefixes|TakenAway|Judges|OriginsFail|ManyConns|SwitchBack|ServiceRestarts|Knock|ManyRoutes|FleetTables|TestPeers
@@ -77,12 +78,13 @@ run: anyport ## build it and run anyport demo
 
 test: packages lint generated unit integration kernel fuzz ## everything that must pass before a change is merged
 
-unit: ## the tests that need no root, under the race detector
-	CGO_ENABLED=1 $(GO) test -race $(PURE)
+unit: ## the tests of all but bpf, deploy and integration, under the race detector; as root all of them
+	@if [ "$$(id -u)" -eq 0 ]; then export REQUIRE_ROOT=1; fi; set -x; \
+	CGO_ENABLED=1 $(GO) test -race -timeout 14m $(PURE)
 
-integration: ## the tests in the kernel, and of the built binary in network namespaces
+integration: ## the tests of bpf and deploy, and of the built binary in network namespaces
 	@if [ "$$(id -u)" -eq 0 ]; then set -x; \
-		REQUIRE_ROOT=1 $(GO) test -timeout 14m -parallel 5 ./...; \
+		REQUIRE_ROOT=1 $(GO) test -timeout 14m -parallel 5 ./bpf/... ./deploy/... ./integration/...; \
 	else \
 		echo 'not root: BPF and namespace tests are skipped; to run them: sudo make test'; \
 	fi

@@ -105,18 +105,21 @@ func startsTable(lines []line, i int) bool {
 	return i < len(lines) && lines[i].header
 }
 
-// alignComments puts the comments of adjoining lines into one column.
+// alignComments puts the comments of adjoining lines into one column. A table begins a column of its own: join
+// writes an empty line before it.
 func alignComments(lines []line) {
 	for from := 0; from < len(lines); {
 		to, width := from, 0
-		for to < len(lines) && lines[to].code != "" && lines[to].comment != "" {
+		for to < len(lines) && lines[to].code != "" && lines[to].comment != "" && (to == from || !startsTable(lines, to)) {
 			width = max(width, lines[to].width())
 			to++
+		}
+		if to == from { // a line that has no such comment
+			from++
 		}
 		for ; from < to; from++ {
 			lines[from].code += strings.Repeat(" ", width-lines[from].width()+1)
 		}
-		from = to + 1
 	}
 }
 
