@@ -48,7 +48,7 @@
 #define IP_DF 0x4000
 #define OUTER_TTL 64
 
-/* A conn is given up only after so many questions, too: a client may send seldom, and an answer may
+/* A conn is given up only after this number of questions, too: a client may send seldom, and an answer may
  * get lost. */
 #define LEAST_QUESTIONS 5
 
@@ -199,23 +199,6 @@ static __always_inline int read_v6(struct __sk_buff *skb, __u32 at, struct packe
 	p->conn.client_port = ports.dst;
 	p->conn.dst_port = ports.src;
 	return 1;
-}
-
-/* Conns to prefixes that are not served are none of ours. */
-static __always_inline int is_served(const struct packet *p)
-{
-	const __u32 *dst = p->conn.dst;
-	struct prefix_v6 six = { 160, 0, { dst[0], dst[1], dst[2], dst[3] } };
-	struct prefix_v4 four = { 64, 0, dst[3] };
-	__u32 zero = 0;
-	const struct serving *serving = bpf_map_lookup_elem(&generation, &zero);
-
-	if (!serving)
-		return 0;
-	four.generation = six.generation = serving->half & 1;
-	if (p->v4)
-		return bpf_map_lookup_elem(&prefixes_v4, &four) != NULL;
-	return bpf_map_lookup_elem(&prefixes_v6, &six) != NULL;
 }
 
 /* The listener that a packet gets which belongs to no conn may have sent a SYN cookie, and then the
@@ -485,9 +468,9 @@ int ask_peers(struct __sk_buff *skb)
 		ok = read_v4(skb, ETH_HLEN, &p);
 	else if (skb->protocol == bpf_htons(ETH_P_IPV6))
 		ok = read_v6(skb, ETH_HLEN, &p);
-	if (!ok || !is_served(&p))
+	if (!ok || !is_served(p.conn.dst, p.v4))
 		return TC_ACT_UNSPEC;
-	if (p.syn) { /* a new conn: what was known was about another one */
+	if (p.syn) { /* a new conn: what was learnt is about an older one */
 		bpf_map_delete_elem(&fleet_learnt, &p.conn);
 		bpf_map_delete_elem(&fleet_questions, &p.conn);
 		return TC_ACT_UNSPEC;
@@ -654,7 +637,7 @@ int take_asked(struct __sk_buff *skb)
 	}
 	if (!is_wrapped(&o))
 		return TC_ACT_UNSPEC;
-	if (is_served(&p) && !p.syn && is_here(skb, &p)) {
+	if (is_served(p.conn.dst, p.v4) && !p.syn && is_here(skb, &p)) {
 		if (o.header.kind == ASK)
 			answer(&o, &p);
 		return unwrap(skb, &p, b);

@@ -55,14 +55,14 @@ struct peer {
 	__u16 alive;
 };
 
-/* User space overwrites it in place. Whoever reads it meanwhile may get half of the old one: his packet
- * is lost, or dropped by the peers. */
+/* User space overwrites it in place. A program that reads it meanwhile may get half of the old one: the
+ * packet is then lost, or dropped by the peers. */
 struct backplane {
 	__u64 key[2];
 	__u32 local[4];
 	__u32 device; /* interface index */
 	__u32 mtu;
-	__u32 asked; /* so many entries of fleet_asked; 0: nobody is asked, the kernel answers */
+	__u32 asked; /* how many entries fleet_asked has; 0: nobody is asked, the kernel answers */
 	__u32 v6;    /* of the outer packets */
 	__u64 spacing; /* ns from one question to the next, in the long run */
 	__u64 burst;   /* as ns, too */

@@ -65,3 +65,19 @@ struct {
 	__type(key, struct prefix_v6);
 	__type(value, struct policy);
 } prefixes_v6 SEC(".maps");
+
+/* Whether a prefix of the table in service holds dst, for programs other than the steering program. */
+static __always_inline int is_served(const __u32 *dst, int v4)
+{
+	struct prefix_v6 six = { 160, 0, { dst[0], dst[1], dst[2], dst[3] } };
+	struct prefix_v4 four = { 64, 0, dst[3] };
+	__u32 zero = 0;
+	const struct serving *serving = bpf_map_lookup_elem(&generation, &zero);
+
+	if (!serving)
+		return 0;
+	four.generation = six.generation = serving->half & 1;
+	if (v4)
+		return bpf_map_lookup_elem(&prefixes_v4, &four) != NULL;
+	return bpf_map_lookup_elem(&prefixes_v6, &six) != NULL;
+}

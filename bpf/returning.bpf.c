@@ -172,23 +172,6 @@ static __always_inline int read_error(struct __sk_buff *skb, struct packet *p)
 	return 1;
 }
 
-/* Packets of clients, among which no socket of ours is looked for: for those without a
- * connected socket, the lookup would run the steering program, which counts. */
-static __always_inline int is_served(const struct packet *p)
-{
-	struct prefix_v6 six = { 160, 0, { p->dst[0], p->dst[1], p->dst[2], p->dst[3] } };
-	struct prefix_v4 four = { 64, 0, p->dst[3] };
-	__u32 zero = 0;
-	const struct serving *serving = bpf_map_lookup_elem(&generation, &zero);
-
-	if (!serving)
-		return 0;
-	four.generation = six.generation = serving->half & 1;
-	if (p->v4)
-		return bpf_map_lookup_elem(&prefixes_v4, &four) != NULL;
-	return bpf_map_lookup_elem(&prefixes_v6, &six) != NULL;
-}
-
 /* A socket in TIME_WAIT has no mark that can be read: it has no owner any more, and this
  * host's own get the same packets with a mark as without. */
 static __always_inline int take_tcp(struct bpf_sock *sk)
@@ -252,7 +235,9 @@ static __always_inline int is_returning(struct __sk_buff *skb, struct packet *p)
 	struct datagram d = {};
 	__u64 now;
 
-	if (is_served(p))
+	/* A packet of a client: no socket of ours is looked for. Where none is connected, the lookup would
+	 * run the steering program, which counts. */
+	if (is_served(p->dst, p->v4))
 		return 0;
 	__builtin_memcpy(d.src, p->src, sizeof(d.src));
 	__builtin_memcpy(d.dst, p->dst, sizeof(d.dst));

@@ -261,7 +261,7 @@ static __always_inline int is_probe(struct keys *k)
 	return probing && *probing;
 }
 
-/* Which listener would have the end of a handshake: that is all that whoever probes wants of one. */
+/* Which listener would get the end of a handshake: the fleet asks for nothing else. */
 static __always_inline int answer_probe(struct bpf_sk_lookup *ctx, const struct packet *p, __u32 half, struct keys *k)
 {
 	const struct policy *policy = find_policy(half, p, k);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 
-/* `anyport reload --share`: a new table serves a share of the clients, from the half that else is idle. As with
+/* `anyport reload --share`: a new table serves a share of the clients, from the half that is otherwise idle. As with
  * trace.h, only the second copy of the program has instructions of this file. */
 
 /* User space writes it before it sets ON_TRIAL, and waits for a grace period in between. */
@@ -25,7 +25,7 @@ struct {
 } trial_counts SEC(".maps");
 
 /* Whether the table on trial serves the client: an IPv4 address or the first half of an IPv6 one, as in limits.
- * User space decides with the same function (Share.Takes in steering/trial.go). A question without a client is
+ * User space decides with the same function (Share.Takes in steering/share.go). A question without a client is
  * one to the table before. */
 static __always_inline int on_trial(const struct packet *p, struct keys *k)
 {

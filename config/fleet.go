@@ -27,7 +27,7 @@ type Fleet struct {
 type Announce struct {
 	Table    int // a kernel routing table; 0: none
 	Metric   int // of the routes while the host serves; DrainMetric more while it drains
-	MinHosts int // of the fleet: so many go on announcing, whatever their state
+	MinHosts int // of the fleet: this number of hosts goes on announcing, whatever their state
 }
 
 // DrainMetric is what a drain adds to the metric of the routes of [announce].

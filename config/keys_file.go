@@ -96,7 +96,7 @@ var (
 		valueKey("metric", `100`, integer(1, 1<<31-1-DrainMetric), func(a *Announce) *int { return &a.Metric },
 			`of these routes; 1000 more while this host drains`),
 		valueKey("min_hosts", `1`, integer(0, 1000), func(a *Announce) *int { return &a.MinHosts },
-			`of a fleet with a source: the last so many hosts go on announcing, whatever their state`),
+			`of a fleet with a source: at least this number of hosts goes on announcing, whatever their state`),
 	)
 
 	defaultsSection = newSection("defaults", timeoutKeys...)

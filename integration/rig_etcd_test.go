@@ -79,7 +79,7 @@ func (s *etcdServer) hostFile(name string) string {
 	return fmt.Sprintf("[fleet]\nsource = %q\nhost = %q\n", s.source(), name)
 }
 
-// push stores a table in parts of so many bytes at most, and makes it the current one of all hosts, as the command
+// push stores a table in parts of at most that size, and makes it the current one of all hosts, as the command
 // push does at the end. It returns the table's hash.
 func (s *etcdServer) push(t *testing.T, table string) string {
 	t.Helper()

@@ -211,7 +211,7 @@ func (e *peerEdge) says(args ...string) string {
 	return string(out)
 }
 
-// awaitPeers waits until each edge with a running anyport has heard of so many others.
+// awaitPeers waits until each edge with a running anyport has heard of that number of others.
 func (f *peerRig) awaitPeers(t *testing.T, others int) {
 	t.Helper()
 	for _, e := range f.edges {

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/cilium/ebpf"
+
 	"anyport/bpf"
 	"anyport/steering/bpfmaps"
 	"anyport/steering/table"
@@ -51,19 +53,42 @@ func (s *Steering) readCounters() ([]Counters, error) {
 	all := []Counters{}
 	numbers := s.allNumbers()
 	for _, name := range slices.Concat([]string{""}, slices.Sorted(maps.Keys(numbers))) {
-		c := Counters{Route: name, Verdicts: make(map[table.Verdict]uint64)}
-		for code := range bpf.SteerVerdictVERDICTS {
-			var cpus []uint64
-			if err := s.objects.Counters.Lookup(counterOf(numbers[name], code), &cpus); err != nil {
-				return nil, fmt.Errorf("counters of route %q: %w", name, err)
-			}
-			for _, n := range cpus {
-				c.Verdicts[bpfmaps.VerdictOf(code)] += n
-			}
+		verdicts, err := sumVerdicts(s.objects.Counters, numbers[name])
+		if err != nil {
+			return nil, fmt.Errorf("counters of route %q: %w", name, err)
 		}
-		all = append(all, c)
+		all = append(all, Counters{Route: name, Verdicts: verdicts})
 	}
 	return all, nil
+}
+
+// sumVerdicts reads what a map of counters has under a number, of all CPUs together.
+func sumVerdicts(counters *ebpf.Map, number uint32) (map[table.Verdict]uint64, error) {
+	sums := map[table.Verdict]uint64{}
+	for code := range bpf.SteerVerdictVERDICTS {
+		var cpus []uint64
+		if err := counters.Lookup(counterOf(number, code), &cpus); err != nil {
+			return nil, err
+		}
+		for _, n := range cpus {
+			sums[bpfmaps.VerdictOf(code)] += n
+		}
+	}
+	return sums, nil
+}
+
+// clearVerdicts sets the counters of a number to 0.
+func clearVerdicts(counters *ebpf.Map, number uint32) error {
+	cpus, err := ebpf.PossibleCPU()
+	if err != nil {
+		return err
+	}
+	for code := range bpf.SteerVerdictVERDICTS {
+		if err := counters.Put(counterOf(number, code), make([]uint64, cpus)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // counterOf is where the route of that number counts a verdict.

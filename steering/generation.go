@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/cilium/ebpf"
-
 	"anyport/bpf"
 	"anyport/steering/bpfmaps"
 	"anyport/steering/table"
@@ -39,9 +37,8 @@ func (s *Steering) flip(generation uint32) error {
 	return s.switchProgram(generation)
 }
 
-// putServing writes which half the program reads, whether it traces, and whether the other half serves some
-// clients. Only the lowest byte of what the
-// program reads ever changes, so no packet meets half a word.
+// putServing writes which half the program reads, whether it traces or expects probes, and whether the other half
+// serves some clients. Only the lowest byte of what the program reads ever changes, so no packet meets half a word.
 func (s *Steering) putServing(generation uint32) error {
 	serving := bpf.SteerServing{Half: generation % 2, Tables: generation}
 	if s.tracing {
@@ -136,14 +133,8 @@ func (s *Steering) resetRoutes(numbers map[string]uint32) error {
 // resetNumber has the kernel forget what a former owner of the number has left: counters of all
 // CPUs, the token bucket, and whether it drains.
 func (s *Steering) resetNumber(number uint32) error {
-	cpus, err := ebpf.PossibleCPU()
-	if err != nil {
+	if err := clearVerdicts(s.objects.Counters, number); err != nil {
 		return err
-	}
-	for code := range bpf.SteerVerdictVERDICTS {
-		if err := s.objects.Counters.Put(counterOf(number, code), make([]uint64, cpus)); err != nil {
-			return err
-		}
 	}
 	if err := s.objects.Buckets.Put(number, bpf.SteerBucket{}); err != nil {
 		return err

@@ -42,7 +42,7 @@ func Preload(serving uint32) (*Preloaded, error) {
 	}
 	defer running.Close()
 	spec, err := bpf.LoadSteer()
-	if err != nil || program.SameBuild(running, spec) == nil {
+	if err != nil || program.SameBuild(running, spec.Programs[bpf.SteerProgSteer], "the steering program") == nil {
 		return nil, err
 	}
 	sizes, err := program.MapSizes(running)

@@ -64,7 +64,7 @@ func (s *Steering) replace(cfg *config.Config, asked *table.Table) error {
 	return s.replaceBefore(nil, nil, cfg, asked)
 }
 
-// replaceBefore is replace for a table that another one shall serve beside: the prefixes that only the other one has
+// replaceBefore is replace before another table serves beside this one: the prefixes that only the other one has
 // become local, too, as if they were retired.
 func (s *Steering) replaceBefore(other *table.Table, added map[netip.Prefix]time.Time, cfg *config.Config, asked *table.Table) error {
 	if err := s.eraseIdle(); err != nil {

@@ -1,16 +1,11 @@
 package steering
 
 import (
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"net/netip"
 	"time"
-
-	"github.com/cilium/ebpf"
 
 	"anyport/bpf"
 	"anyport/config"
@@ -19,40 +14,7 @@ import (
 	"anyport/steering/table"
 )
 
-// Share says which clients are served by a table on trial. One client, an IPv4 address or an IPv6 /64, always has
-// the same side.
-type Share struct {
-	Seed uint64
-	Of32 uint64 // how many of 1<<32
-}
-
-// NewShare is a share of percent of all clients, with a seed that no client knows.
-func NewShare(percent float64) (Share, error) {
-	var seed [8]byte
-	if _, err := rand.Read(seed[:]); err != nil {
-		return Share{}, fmt.Errorf("draw which clients are in the share: %w", err)
-	}
-	return Share{binary.NativeEndian.Uint64(seed[:]), uint64(math.Round(percent / 100 * (1 << 32)))}, nil
-}
-
-// Takes reports whether the table on trial serves client. The program decides with the same function: on_trial in
-// bpf/trial.h.
-func (s Share) Takes(client netip.Addr) bool {
-	a := client.As16()
-	h := binary.BigEndian.Uint64(a[:])
-	if client = client.Unmap(); client.Is4() {
-		h = 0xffff<<32 | uint64(binary.BigEndian.Uint32(a[12:]))
-	}
-	h ^= s.Seed
-	h ^= h >> 30
-	h *= 0xbf58476d1ce4e5b9
-	h ^= h >> 27
-	h *= 0x94d049bb133111eb
-	h ^= h >> 31
-	return h>>32 < s.Of32
-}
-
-// trial is a table that serves some clients from the half of the maps that else is idle. Each of the two halves has
+// trial is a table that serves some clients from the half of the maps that is otherwise idle. Each of the two halves has
 // the prefixes of both tables: what only the other one serves is there as if it were retired. So no packet to a
 // prefix that one of them serves reaches the host's own listeners, whenever the trial ends.
 type trial struct {
@@ -153,12 +115,8 @@ func (s *Steering) fillTrial(cfg *config.Config, asked *table.Table, share Share
 
 // serveTrial has the program choose between the two halves. It must see the share before: hence the grace period.
 func (s *Steering) serveTrial(t *trial) error {
-	cpus, err := ebpf.PossibleCPU()
-	if err != nil {
-		return err
-	}
-	for i := range s.objects.TrialCounts.MaxEntries() {
-		if err := s.objects.TrialCounts.Put(i, make([]uint64, cpus)); err != nil {
+	for side := range uint32(2) {
+		if err := clearVerdicts(s.objects.TrialCounts, side); err != nil {
 			return fmt.Errorf("clear the counters of a trial: %w", err)
 		}
 	}
@@ -282,30 +240,4 @@ func (s *Steering) compareTrial(d *bpfmaps.Differences) error {
 	half := s.half(s.generation + 1)
 	half.ValidUntil = t.validUntil
 	return half.Compare(d, t.table, t.numbers)
-}
-
-// TrialCounters are what the kernel has decided since BeginTrial, all routes together.
-type TrialCounters struct {
-	Old, Next map[table.Verdict]uint64
-}
-
-// readTrial returns nil if no table is on trial.
-func (s *Steering) readTrial() (*TrialCounters, error) {
-	if s.trial == nil {
-		return nil, nil
-	}
-	var sides [2]map[table.Verdict]uint64
-	for side := range uint32(2) {
-		sides[side] = map[table.Verdict]uint64{}
-		for code := range bpf.SteerVerdictVERDICTS {
-			var cpus []uint64
-			if err := s.objects.TrialCounts.Lookup(counterOf(side, code), &cpus); err != nil {
-				return nil, fmt.Errorf("read the counters of a trial: %w", err)
-			}
-			for _, n := range cpus {
-				sides[side][bpfmaps.VerdictOf(code)] += n
-			}
-		}
-	}
-	return &TrialCounters{sides[0], sides[1]}, nil
 }

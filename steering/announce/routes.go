@@ -130,7 +130,7 @@ func (r *routes) restore() (back []Route, err error) {
 	return back, nil
 }
 
-// tables are the tables that have routes of ours: one, but for a moment after a reload.
+// tables are the tables that have routes of ours: one, or two for a moment after a reload.
 func (r *routes) tables() (all []int) {
 	seen := map[int]bool{}
 	for route := range r.own {

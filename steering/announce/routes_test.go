@@ -111,11 +111,7 @@ func TestOthersRoute(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := config.Announce{Table: 179, Metric: 100}
-	a := New(slog.New(slog.DiscardHandler))
-	if err := a.Prepare(c); err != nil {
-		t.Fatal(err)
-	}
-	defer a.Close()
+	a := prepared(t, c)
 	settled(a, c)
 	rest := []string{"192.0.2.7/32 table 179 metric 100", "2001:db8:1::/48 table 179 metric 100"}
 	wantRoutes(t, 179, rest...)
@@ -136,11 +132,7 @@ func TestOthersRoute(t *testing.T) {
 func TestLeftovers(t *testing.T) {
 	netnstest.InNamespace(t)
 	c := config.Announce{Table: 179, Metric: 100}
-	a := New(slog.New(slog.DiscardHandler))
-	if err := a.Prepare(c); err != nil {
-		t.Fatal(err)
-	}
-	defer a.Close()
+	a := prepared(t, c)
 	settled(a, c)
 	left, err := Leftovers()
 	if err != nil || len(left) != 4 || left[3].Name != "network device anyport-route0" {
@@ -170,4 +162,15 @@ func TestRoutedBy(t *testing.T) {
 	if by, err := RoutedBy(179); err != nil || len(by) != 2 {
 		t.Errorf("%q, %v", by, err)
 	}
+}
+
+// prepared is an announcer with its device, until the test ends.
+func prepared(t *testing.T, c config.Announce) *Announcer {
+	t.Helper()
+	a := New(slog.New(slog.DiscardHandler))
+	if err := a.Prepare(c); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { a.Close() })
+	return a
 }

@@ -20,7 +20,7 @@ const (
 	maxPenalty    = 8000.0 // three half-lives above reuseBelow
 )
 
-// unit is what becomes ready and unready as one: the host, or a route of the file. It belongs to a book.
+// unit is the host, or a route of the file: all its prefixes become ready and unready together. It belongs to a book.
 type unit struct {
 	announced  bool      // it has been ready for long enough, and was not withdrawn since
 	readySince time.Time // zero: it is not ready

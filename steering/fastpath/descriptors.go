@@ -3,7 +3,6 @@ package fastpath
 import (
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/cilium/ebpf"
@@ -31,11 +30,7 @@ func (o *Objects) Descriptors() map[string]int {
 	for name, m := range o.maps() {
 		all[fdMap+name] = (*m).FD()
 	}
-	for index, l := range o.Links {
-		if l, ok := l.(interface{ FD() int }); ok {
-			all[fdLink+strconv.Itoa(index)] = l.FD()
-		}
-	}
+	o.Links.Descriptors(all, fdLink)
 	return all
 }
 
@@ -70,7 +65,7 @@ func (o *Objects) take(name string, fd int) (err error) {
 	case isMap && o.maps()[mapName] != nil:
 		*o.maps()[mapName], err = ebpf.NewMapFromFD(fd)
 	case isLink:
-		err = o.takeLink(index, fd)
+		err = o.Links.AdoptDescriptor(index, fd)
 	default:
 		err = unix.Close(fd)
 	}
@@ -78,19 +73,6 @@ func (o *Objects) take(name string, fd int) (err error) {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
-}
-
-// takeLink closes a link whose device is gone.
-func (o *Objects) takeLink(index string, fd int) error {
-	l, err := link.NewFromFD(fd)
-	if err != nil {
-		return err
-	}
-	i, err := strconv.Atoi(index)
-	if err == nil {
-		err = o.AdoptLink(i, l)
-	}
-	return err
 }
 
 // AdoptLink closes l unless it still attaches a program to the device.

@@ -10,6 +10,7 @@ import (
 
 	"anyport/bpf"
 	"anyport/steering/ingress"
+	"anyport/steering/program"
 )
 
 // Objects are the program and the maps that user space needs, in the kernel, and the links that attach
@@ -53,19 +54,10 @@ func (o *Objects) CheckBuild() error {
 	if err != nil {
 		return err
 	}
-	info, err := o.Program.Info()
-	if err != nil {
-		return fmt.Errorf("read about the program forward_admitted: %w", err)
+	if err := program.SameBuild(o.Program, spec.Programs[bpf.FastProgForwardAdmitted], "the program forward_admitted"); err != nil {
+		return err
 	}
-	if err := spec.Programs[bpf.FastProgForwardAdmitted].Compatible(info); err != nil {
-		return fmt.Errorf("the program forward_admitted is of another version: %w", err)
-	}
-	for name, m := range o.maps() {
-		if err := spec.Maps[name].Compatible(*m); err != nil {
-			return fmt.Errorf("the map %s is of another version: %w", name, err)
-		}
-	}
-	return nil
+	return program.SameMaps(o.maps(), spec)
 }
 
 // spec is the program for this kernel.

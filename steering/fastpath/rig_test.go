@@ -4,7 +4,6 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"runtime"
 	"testing"
 	"time"
 	"unsafe"
@@ -39,7 +38,7 @@ func newRig(t testing.TB) *rig {
 	if r.edge, err = netns.Get(); err != nil {
 		t.Fatal(err)
 	}
-	r.client, r.origin = r.namespace(), r.namespace()
+	r.client, r.origin = netnstest.New(t), netnstest.New(t)
 	r.connect(r.client, "c0", "1")
 	r.connect(r.origin, "o0", "2")
 	lo, err := netlink.LinkByName("lo")
@@ -58,47 +57,18 @@ func (r *rig) check(err error) {
 	}
 }
 
-// namespace makes one that ends with the test.
-func (r *rig) namespace() netns.NsHandle {
-	r.t.Helper()
-	made := make(chan netns.NsHandle)
-	go func() { // ends with its thread, which is never unlocked
-		runtime.LockOSThread()
-		ns, _ := netns.New()
-		made <- ns
-	}()
-	ns := <-made
-	r.t.Cleanup(func() { ns.Close() })
-	return ns
-}
-
 // in runs f on a thread of the namespace.
 func (r *rig) in(ns netns.NsHandle, f func() error) {
 	r.t.Helper()
-	done := make(chan error)
-	go func() { // ends with f, and its thread with it
-		runtime.LockOSThread()
-		err := netns.Set(ns)
-		if err == nil {
-			err = f()
-		}
-		done <- err
-	}()
-	r.check(<-done)
+	netnstest.In(r.t, ns, f)
 }
 
 // connect makes a veth pair: name on the edge, eth0 in ns, in the networks 10.n.0.0/24 and fd0n::/64.
 func (r *rig) connect(ns netns.NsHandle, name, n string) {
 	r.t.Helper()
-	attributes := netlink.NewLinkAttrs()
-	attributes.Name = name
-	r.check(netlink.LinkAdd(&netlink.Veth{LinkAttrs: attributes, PeerName: "eth0", PeerNamespace: netlink.NsFd(ns)}))
-	r.up(name, "10."+n+".0.1/24", "fd0"+n+"::1/64")
+	netnstest.Connect(r.t, netnstest.End{Namespace: r.edge, Device: name, Addresses: []string{"10." + n + ".0.1/24", "fd0" + n + "::1/64"}},
+		netnstest.End{Namespace: ns, Device: "eth0", Addresses: []string{"10." + n + ".0.2/24", "fd0" + n + "::2/64"}})
 	r.in(ns, func() error {
-		if lo, err := netlink.LinkByName("lo"); err == nil {
-			netlink.LinkSetUp(lo)
-		}
-		r.up("eth0", "10."+n+".0.2/24", "fd0"+n+"::2/64")
 		link, err := netlink.LinkByName("eth0")
 		if err != nil {
 			return err
@@ -110,18 +80,6 @@ func (r *rig) connect(ns netns.NsHandle, name, n string) {
 		}
 		return nil
 	})
-}
-
-func (r *rig) up(name string, addresses ...string) {
-	link, err := netlink.LinkByName(name)
-	r.check(err)
-	for _, a := range addresses {
-		addr, err := netlink.ParseAddr(a)
-		r.check(err)
-		addr.Flags = unix.IFA_F_NODAD
-		r.check(netlink.AddrAdd(link, addr))
-	}
-	r.check(netlink.LinkSetUp(link))
 }
 
 // socket binds a UDP socket in a namespace.

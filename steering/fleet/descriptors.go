@@ -3,11 +3,9 @@ package fleet
 import (
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 )
 
@@ -27,11 +25,7 @@ func (o *Objects) Descriptors() map[string]int {
 	}
 	for name, p := range o.programs() {
 		all[fdProgram+name] = p.program.FD()
-		for index, l := range p.links {
-			if l, ok := l.(interface{ FD() int }); ok {
-				all[fdLink+name+"/"+strconv.Itoa(index)] = l.FD()
-			}
-		}
+		p.links.Descriptors(all, fdLink+name+"/")
 	}
 	for name, m := range o.maps() {
 		all[fdMap+name] = (*m).FD()
@@ -78,23 +72,11 @@ func (o *Objects) adopt(name string, fd int) (err error) {
 	case kind+"/" == fdMap && m != nil:
 		*m, err = ebpf.NewMapFromFD(fd)
 	case kind+"/" == fdLink && p != nil:
-		err = p.adoptLink(index, fd)
+		err = p.links.AdoptDescriptor(index, fd)
 	case name == fdSocket:
 		o.socket, err = inherit(fd)
 	default:
 		err = unix.Close(fd)
 	}
 	return err
-}
-
-func (p *attached) adoptLink(index string, fd int) error {
-	l, err := link.NewFromFD(fd)
-	if err != nil {
-		return err
-	}
-	i, err := strconv.Atoi(index)
-	if err != nil {
-		return errors.Join(err, l.Close())
-	}
-	return p.links.Adopt(i, l)
 }

@@ -85,7 +85,7 @@ func (o *Objects) maps() map[string]**ebpf.Map {
 	}
 }
 
-// Programs are both programs, for who looks at the ingress of a device and asks whose a program is.
+// Programs are both programs, for a caller that finds programs at the ingress of a device and must know its own.
 func (o *Objects) Programs() []*ebpf.Program {
 	if o == nil {
 		return nil
@@ -101,26 +101,17 @@ func (o *Objects) CheckBuild(served Served) error {
 		return err
 	}
 	for name, p := range o.programs() {
-		info, err := p.program.Info()
-		if err != nil {
-			return fmt.Errorf("read about the program %s: %w", name, err)
-		}
 		if err := spec.Programs[name].Instructions.Marshal(io.Discard, byteOrder()); err != nil { // it writes where functions are
 			return fmt.Errorf("read the program %s: %w", name, err)
 		}
-		if err := spec.Programs[name].Compatible(info); err != nil {
-			return fmt.Errorf("the program %s is of another version: %w", name, err)
+		if err := program.SameBuild(p.program, spec.Programs[name], "the program "+name); err != nil {
+			return err
 		}
-		if err := reads(info, served); err != nil {
+		if err := reads(p.program, served); err != nil {
 			return fmt.Errorf("the program %s: %w", name, err)
 		}
 	}
-	for name, m := range o.maps() {
-		if err := spec.Maps[name].Compatible(*m); err != nil {
-			return fmt.Errorf("the map %s is of another version: %w", name, err)
-		}
-	}
-	return nil
+	return program.SameMaps(o.maps(), spec)
 }
 
 // byteOrder is this machine's. [binary.NativeEndian] is not one that package asm knows.
@@ -132,7 +123,11 @@ func byteOrder() binary.ByteOrder {
 }
 
 // reads says whether a program has the maps.
-func reads(info *ebpf.ProgramInfo, served Served) error {
+func reads(p *ebpf.Program, served Served) error {
+	info, err := p.Info()
+	if err != nil {
+		return fmt.Errorf("read about it: %w", err)
+	}
 	has, _ := info.MapIDs()
 	for _, m := range served.byName() {
 		about, err := m.Info()

@@ -48,6 +48,7 @@ func (o Options) check() error {
 	return nil
 }
 
-func (o Options) equal(other Options) bool {
+// Equal reports whether there is nothing to change.
+func (o Options) Equal(other Options) bool {
 	return o.Device == other.Device && o.Local == other.Local && o.Key == other.Key && slices.Equal(o.Peers, other.Peers)
 }

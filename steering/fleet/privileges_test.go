@@ -61,15 +61,7 @@ func TestWithoutPrivileges(t *testing.T) {
 		t.Fatal(err)
 	}
 	capabilities(t)
-	f, err := Open(o, nil, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { f.Close() })
-	options := Options{Device: "back", Local: netip.MustParseAddr("10.9.0.1"), Peers: []netip.Addr{netip.MustParseAddr("10.9.0.2")}, Key: key}
-	if err := f.Set(options); err != nil {
-		t.Fatal(err)
-	}
+	f := onCable(t, o)
 	s := f.Status()
 	if s.Off != "" || len(s.Asking) != 2 || s.Asking[0].Off != "" || s.Asking[1].Off != "" {
 		t.Errorf("%+v", s)
@@ -88,15 +80,7 @@ func TestFastPath(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := Open(o, nil, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { f.Close() })
-	options := Options{Device: "back", Local: netip.MustParseAddr("10.9.0.1"), Peers: []netip.Addr{netip.MustParseAddr("10.9.0.2")}, Key: key}
-	if err := f.Set(options); err != nil {
-		t.Fatal(err)
-	}
+	onCable(t, o)
 	objects, err := fastpath.Load()
 	if err != nil {
 		t.Fatal(err)
@@ -161,4 +145,19 @@ func order(t testing.TB, device string, want ...string) {
 			t.Errorf("%s: %v, want %v", device, got, want)
 		}
 	}
+}
+
+// onCable opens the fleet with one peer, at the other end of the cable.
+func onCable(t *testing.T, o *Objects) *Fleet {
+	t.Helper()
+	f, err := Open(o, nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	options := Options{Device: "back", Local: netip.MustParseAddr("10.9.0.1"), Peers: []netip.Addr{netip.MustParseAddr("10.9.0.2")}, Key: key}
+	if err := f.Set(options); err != nil {
+		t.Fatal(err)
+	}
+	return f
 }

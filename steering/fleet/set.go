@@ -18,7 +18,7 @@ func (f *Fleet) Set(o Options) error {
 	switch {
 	case f.closed:
 		return errors.New("the fleet's part is closed")
-	case o.equal(f.options) && f.before == nil:
+	case o.Equal(f.options) && f.before == nil:
 		return nil
 	case len(o.Peers) == 0:
 		return f.rest()

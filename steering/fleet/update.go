@@ -175,7 +175,7 @@ func (f *Fleet) describe(device backplane) written {
 	return w
 }
 
-// spacing is what so many questions take at a rate, in ns.
+// spacing is the time that a number of questions takes at a rate, in ns.
 func spacing(rate, questions uint64) uint64 { return questions * uint64(time.Second) / rate }
 
 func peerOf(a netip.Addr, p *member) bpf.FleetPeer {

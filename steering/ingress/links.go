@@ -3,6 +3,7 @@ package ingress
 import (
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -74,6 +75,29 @@ func (all Links) Adopt(index int, l link.Link) error {
 	}
 	all[index] = l
 	return nil
+}
+
+// Descriptors adds the links' file descriptors to a map, each with the prefix and the interface index as its name. They
+// still belong to the links.
+func (all Links) Descriptors(to map[string]int, prefix string) {
+	for index, l := range all {
+		if l, ok := l.(interface{ FD() int }); ok {
+			to[prefix+strconv.Itoa(index)] = l.FD()
+		}
+	}
+}
+
+// AdoptDescriptor is [Links.Adopt] for a link of which another process has given the descriptor and the index.
+func (all Links) AdoptDescriptor(index string, fd int) error {
+	l, err := link.NewFromFD(fd)
+	if err != nil {
+		return err
+	}
+	i, err := strconv.Atoi(index)
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	return all.Adopt(i, l)
 }
 
 // Take has the links of another build attach p. This needs no privileges. Those that can't stay where

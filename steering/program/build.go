@@ -15,7 +15,7 @@ func (e *Loaded) CheckBuild() error {
 	if err != nil {
 		return err
 	}
-	if err := SameBuild(e.Program, spec); err != nil {
+	if err := SameBuild(e.Program, spec.Programs[bpf.SteerProgSteer], "the steering program"); err != nil {
 		return err
 	}
 	for name, m := range spec.Maps {
@@ -31,14 +31,24 @@ func (e *Loaded) CheckBuild() error {
 	return nil
 }
 
-// SameBuild says whether program is the one of spec, by its instructions.
-func SameBuild(program *ebpf.Program, spec *ebpf.CollectionSpec) error {
+// SameBuild says whether a program is the one of spec, by its instructions. name is what errors call it.
+func SameBuild(program *ebpf.Program, spec *ebpf.ProgramSpec, name string) error {
 	info, err := program.Info()
 	if err != nil {
-		return fmt.Errorf("read about the steering program: %w", err)
+		return fmt.Errorf("read about %s: %w", name, err)
 	}
-	if err := spec.Programs[bpf.SteerProgSteer].Compatible(info); err != nil {
-		return fmt.Errorf("the steering program is of another version: %w", err)
+	if err := spec.Compatible(info); err != nil {
+		return fmt.Errorf("%s is of another version: %w", name, err)
+	}
+	return nil
+}
+
+// SameMaps says whether maps are those of spec, by name.
+func SameMaps(maps map[string]**ebpf.Map, spec *ebpf.CollectionSpec) error {
+	for name, m := range maps {
+		if err := spec.Maps[name].Compatible(*m); err != nil {
+			return fmt.Errorf("the map %s is of another version: %w", name, err)
+		}
 	}
 	return nil
 }

@@ -142,8 +142,8 @@ func (g *Guard) Try(text []byte) {
 	}
 }
 
-// Deadly reports whether so many processes have died with a text that none should try it without an order of the
-// operator.
+// Deadly reports whether too many processes have died with a text: the next one tries it only if the operator orders
+// it.
 func (g *Guard) Deadly(text []byte) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -162,7 +162,7 @@ func (f *fleetPart) stopRetry() {
 	}
 }
 
-// settle notes that what was offered is in service.
+// settle notes that the offered table is in service.
 func (f *fleetPart) settle(serial int64) {
 	f.mu.Lock()
 	f.state.serial = max(f.state.serial, serial)

@@ -22,7 +22,7 @@ func (d *daemon) report() fleet.Report {
 		Began: d.begun.UTC().Truncate(time.Second), Instance: d.begun.UTC().Format(time.RFC3339Nano),
 		Announcing: d.announcing(),
 		Ready:      service{d}.Ready().OK, Draining: d.stopping.Load() || d.drains.Load().hasEach(g.routeNames()),
-		ErrorTable: state.refused, LastError: firstLine(state.why),
+		ErrorTable: state.refused, LastError: shortened(state.why),
 		Written: time.Now().UTC().Truncate(time.Second),
 	}
 	kernel, err := d.steering.Counters()
@@ -38,8 +38,8 @@ func (d *daemon) report() fleet.Report {
 // longestError bounds an error in a report.
 const longestError = 2000
 
-// firstLine keeps a report small: a table may have thousands of problems.
-func firstLine(why string) string {
+// shortened keeps a report small: a table may have thousands of problems.
+func shortened(why string) string {
 	if len(why) > longestError {
 		return why[:longestError] + "…"
 	}
@@ -134,7 +134,7 @@ const takeBackTimeout = time.Second
 // firstContact is how long a start waits for the source before the table of the disk counts as the current one.
 const firstContact = 10 * time.Second
 
-// tableProblem says why what is served is not what the fleet serves; "" if it is, or if nobody can know. A table that
+// tableProblem says why this host does not serve the table of the fleet; "" if it does, or if nobody can know. A table that
 // this host has refused does not count: it serves the one before as well as it did.
 func (d *daemon) tableProblem() string {
 	g := d.serving.Load()

@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -77,7 +76,7 @@ func (d *daemon) joinPeers() {
 		d.log.Warn("the peers are not asked about conns: those end when the routers hash in another way", "because", failed)
 	}
 	p.failed = failed
-	if failed == "" && !sameOptions(before, p.inForce) {
+	if failed == "" && !before.Equal(p.inForce) {
 		d.log.Info("peers in force", "device", p.inForce.Device, "address", p.inForce.Local, "peers", len(p.inForce.Peers), "segment", p.segment)
 	}
 }
@@ -100,7 +99,7 @@ func (d *daemon) setPeers() error {
 	if err != nil {
 		return err
 	}
-	if sameOptions(options, p.inForce) {
+	if options.Equal(p.inForce) {
 		return nil
 	}
 	if err := kernel.Set(options); err != nil {
@@ -108,10 +107,6 @@ func (d *daemon) setPeers() error {
 	}
 	p.inForce = options
 	return d.steering.ExpectProbes(len(options.Peers) > 0)
-}
-
-func sameOptions(a, b fleet.Options) bool {
-	return a.Device == b.Device && a.Local == b.Local && a.Key == b.Key && slices.Equal(a.Peers, b.Peers)
 }
 
 // limitSegments has new clients send segments that fit through the backplane when they are wrapped.

@@ -10,7 +10,7 @@ import (
 	"anyport/steering/fleet"
 )
 
-// withPeers is f with two peers, whom a running anyport knows.
+// withPeers is f with two peers that a running anyport knows.
 func withPeers(f *Facts) *admin.PeersStatus {
 	c := *f.Config
 	c.Fleet = config.Fleet{Device: "back0", Key: "/etc/anyport/fleet.key", Peers: []netip.Addr{netip.MustParseAddr("10.9.0.2"), netip.MustParseAddr("10.9.0.3")}}

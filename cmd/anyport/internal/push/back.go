@@ -52,7 +52,7 @@ func (p *push) waitForReturn(ctx context.Context) (remain []string) {
 	if p.pointer.Table == "" {
 		return nil
 	}
-	return p.waitFor(ctx, p.serving, returnTime, func(e Event) { p.say(e) })
+	return p.waitFor(ctx, p.serving, returnTime, p.say)
 }
 
 // waitFor waits until hosts report the pointer's table, and returns those that do not.

@@ -39,7 +39,7 @@ func newFleet(t *testing.T, hosts int, behave func(host string) behaviour) *test
 type behaviour struct {
 	refuses fleet.Hash
 	fails   fleet.Hash // on it no conn finds an origin
-	dies    fleet.Hash // so many looks after it took it, its report goes
+	dies    fleet.Hash // its report goes a number of looks after it took this table
 }
 
 // good takes every table.

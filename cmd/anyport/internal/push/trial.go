@@ -72,11 +72,10 @@ type failure struct {
 func newTrial(table fleet.Hash, hosts []string, reports []fleet.Report, hold time.Duration, now time.Time) *trial {
 	t := &trial{
 		table: table, hosts: hosts, hold: hold, began: now,
-		before: map[string]fleet.Report{}, serving: map[string]bool{}, ready: map[string]bool{},
+		before: byHost(reports), serving: map[string]bool{}, ready: map[string]bool{},
 		draining: map[string]bool{}, missing: map[string]time.Time{}, gone: map[string]bool{},
 	}
 	for _, r := range reports {
-		t.before[r.Host] = r
 		t.ready[r.Host], t.draining[r.Host] = idle(r) == 0, r.Draining
 	}
 	return t
@@ -85,10 +84,7 @@ func newTrial(table fleet.Hash, hosts []string, reports []fleet.Report, hold tim
 // look judges the stage by what its hosts report now. It goes on only while each of them is on the table and
 // ready, and their conns do not end worse than elsewhere.
 func (t *trial) look(reports []fleet.Report, now time.Time) (v verdict) {
-	by := map[string]fleet.Report{}
-	for _, r := range reports {
-		by[r.Host] = r
-	}
+	by := byHost(reports)
 	for _, host := range t.hosts {
 		r, there := by[host]
 		wasServing := t.serving[host]

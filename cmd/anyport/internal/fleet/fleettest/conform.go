@@ -170,7 +170,7 @@ func (c conformer) hosts() {
 	}
 }
 
-// withdrawals: of many hosts that ask at once, so many are refused that enough go on announcing.
+// withdrawals: when many hosts ask at once, the store refuses enough of them for the least number to go on announcing.
 func (c conformer) withdrawals() {
 	const hosts, least = 6, 2
 	granted := make(chan bool, hosts)
