@@ -80,11 +80,3 @@ func Picture(before, now Sample, flows []admin.Flow) string {
 	}
 	return strings.Join(lines, "\n") + "\n"
 }
-
-// shortTime is a time in at most 4 characters or so: its largest unit.
-func shortTime(seconds float64) string {
-	if seconds < 9.95 {
-		return fmt.Sprintf("%.1fs", seconds)
-	}
-	return ago(time.Unix(0, 0), time.Unix(int64(seconds), 0))
-}
