@@ -52,6 +52,7 @@ func (e *exporter) export(s admin.Status) {
 	for i := range s.Routes {
 		e.route(&s.Routes[i])
 	}
+	e.trial(s.Trial)
 	if s.Fleet != nil {
 		e.fleet(s.Fleet)
 	}
