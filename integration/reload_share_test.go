@@ -136,12 +136,14 @@ func (p *proxy) trialStatus(t *testing.T) *trialStatus {
 
 type trialStatus struct {
 	Share    float64 `json:"share_percent"`
-	Old, New struct {
-		Generation              int
-		Conns                   int `json:"conns_total"`
-		Active                  int `json:"conns_active"`
-		Refused, Failed, Resets int
-	}
+	Old, New trialSide
+}
+
+type trialSide struct {
+	Generation              int
+	Conns                   int `json:"conns_total"`
+	Active                  int `json:"conns_active"`
+	Refused, Failed, Resets int
 }
 
 // loadAll has clients ask one question after the other until stop, which returns the answers.
