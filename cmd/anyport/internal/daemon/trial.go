@@ -197,11 +197,6 @@ func checkShareable(old, next *generation) error {
 			refuse(r.Name, "knock", "a route with knocks cannot come with a table that serves beside another one")
 		}
 	}
-	for _, r := range old.config.Routes {
-		if r.NamesClients() && r.Takes(config.UDP) && !next.routeNames()[r.Name] {
-			refuse(r.Name, "accept_proxy", "live flows of the route could not go on, if a table without it serves at the same time")
-		}
-	}
 	if dst, split := table.SplitUDP(old.table, next.table); split {
 		refuse("", "", fmt.Sprintf("datagrams to %s are forwarded by one of the two tables, and go to a socket of this host by the other", dst))
 	}
