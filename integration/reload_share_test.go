@@ -8,6 +8,7 @@ import (
 	"math"
 	"net"
 	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -325,6 +326,28 @@ func TestReloadShareGrows(t *testing.T) {
 	goOn("after --all")
 	if got := anyport(t, "status", "--drift", "--socket", p.socket); got.status != 0 {
 		t.Errorf("drift: %+v", got)
+	}
+}
+
+// TestReloadShareGuard: after --back the crash-loop guard watches the config that serves, and no longer the file that
+// was taken back: that file must not become the config that has lasted.
+func TestReloadShareGuard(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, "edge")
+	state := t.TempDir()
+	p := h.launchAs(t, func(file string) *exec.Cmd { return exec.Command(program, "run", "-c", file, "--state", state) }, shareOld)
+	p.expect(t, "msg=serving")
+	old := p.guardStatus(t).Serving
+	p.write(t, shareNew)
+	p.reloadIs(t, 0, "serves 5% of the clients", "--share", "5%")
+	tried := p.guardStatus(t).Serving
+	p.reloadIs(t, 0, "serves 6% of the clients", "--share", "6%")
+	if got := p.guardStatus(t).Serving; tried == old || got != tried {
+		t.Errorf("during the trial the guard watches %s and %s, before it %s", tried, got, old)
+	}
+	p.reloadIs(t, 0, "serves all clients", "--back")
+	if got := p.guardStatus(t).Serving; got != old {
+		t.Errorf("after --back the guard watches %s, and %s serves", got, old)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"anyport/cmd/anyport/internal/admin"
+	"anyport/cmd/anyport/internal/fleet"
 	"anyport/config"
 	"anyport/proxy/accesslog"
 	"anyport/proxy/route"
@@ -134,7 +135,12 @@ func (d *daemon) endTrial(all bool) (admin.Reloaded, error) {
 	}
 	old := d.serving.Load()
 	if !all {
-		return d.endTrialBy(t, old, t.sides.TryOld(), admin.TrialBack)
+		r, err := d.endTrialBy(t, old, t.sides.TryOld(), admin.TrialBack)
+		if err == nil { // the file on trial has not lasted: it was taken back
+			d.opt.Guard.Try(fleet.Bundle([]byte(old.config.Source()), tableIn(old.config)))
+			d.opt.Guard.Tried(nil)
+		}
+		return r, err
 	}
 	r, err := d.endTrialBy(t, t.generation, t.sides.TryNext(), admin.TrialAll)
 	if err == nil {
