@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/features"
 
 	"anyport/bpf"
 	"anyport/steering/ingress"
@@ -46,7 +47,7 @@ type attached struct {
 // Load loads the programs and makes their maps, which take 20 MB of the kernel's memory. It needs CAP_BPF
 // and CAP_NET_ADMIN; all that follows needs neither.
 func Load(served Served) (*Objects, error) {
-	spec, err := bpf.LoadFleet()
+	spec, err := spec()
 	if err != nil {
 		return nil, err
 	}
@@ -65,6 +66,19 @@ func Load(served Served) (*Objects, error) {
 		return nil, errors.Join(err, o.Close())
 	}
 	return o, nil
+}
+
+// spec is both programs, for this kernel.
+func spec() (*ebpf.CollectionSpec, error) {
+	spec, err := bpf.LoadFleet()
+	if err != nil {
+		return nil, err
+	}
+	const hasDecap = 6<<16 | 3<<8 // BPF_F_ADJ_ROOM_DECAP_L3_IPV4 and _IPV6
+	if version, err := features.LinuxVersionCode(); err == nil && version >= hasDecap {
+		return spec, spec.Variables[bpf.FleetVarHasDecap].Set(uint32(1))
+	}
+	return spec, nil
 }
 
 func newObjects() *Objects {
@@ -96,7 +110,7 @@ func (o *Objects) Programs() []*ebpf.Program {
 // CheckBuild says whether o is of this build, to the instruction, and reads these maps. If not, Load
 // other ones, and have them take the links.
 func (o *Objects) CheckBuild(served Served) error {
-	spec, err := bpf.LoadFleet()
+	spec, err := spec()
 	if err != nil {
 		return err
 	}
