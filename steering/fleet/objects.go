@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/features"
 
 	"anyport/bpf"
@@ -47,6 +48,9 @@ type attached struct {
 // Load loads the programs and makes their maps, which take 20 MB of the kernel's memory. It needs CAP_BPF
 // and CAP_NET_ADMIN; all that follows needs neither.
 func Load(served Served) (*Objects, error) {
+	if errors.Is(features.HaveProgramHelper(ebpf.SchedCLS, asm.FnLoop), ebpf.ErrNotSupported) {
+		return nil, errors.New("this kernel has no bpf_loop, which Linux 5.17 has")
+	}
 	spec, err := spec()
 	if err != nil {
 		return nil, err
