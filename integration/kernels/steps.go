@@ -80,7 +80,7 @@ func steps(short bool, ports string) ([]step, error) {
 		all = append(all, tests(pkg+" tests", root, pkg, "-test.short", "-test.parallel", "1"))
 	}
 	all = append(all,
-		tests("fast path test", root, "integration", "-test.run", "^TestFastPath(MTU|OutlivesACrash)?$", "-test.parallel", "1"),
+		tests("fast path test", root, "integration", "-test.run", "^TestFastPath(MTU|Killed)?$", "-test.parallel", "1"),
 		tests("fleet test", root, "integration", "-test.run", "^TestPeersRehash$", "-test.parallel", "1"),
 	)
 	for _, pkg := range ofProxy {
