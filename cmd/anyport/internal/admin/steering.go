@@ -24,6 +24,7 @@ const Exposed = "exposed"
 // FastPathStatus is between which devices the kernel forwards UDP flows by itself.
 type FastPathStatus struct {
 	Off     string       `json:"off"`     // why it forwards none at all; "": it does
+	Way     string       `json:"way"`     // how its program is attached: "tcx" or, before Linux 6.6, "clsact" (a filter of tc); "" if it is off
 	Devices []FastDevice `json:"devices"` // none if it is off
 }
 
