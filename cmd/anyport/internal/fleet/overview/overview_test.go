@@ -27,7 +27,7 @@ func TestOf(t *testing.T) {
 		{Host: "a", Hostname: "twin", Began: then, Written: then.Add(time.Minute)},
 		{Host: "c", Hostname: "c", Began: then, Written: then.Add(time.Second)}, // which may have begun again after a crash
 	}
-	o := of(state, reports, namesakes, []fleet.Manifest{{Table: "new"}, {Table: "old", Size: 5, By: "root@b", Created: then}})
+	o := judge(state, reports, namesakes, []fleet.Manifest{{Table: "new"}, {Table: "old", Size: 5, By: "root@b", Created: then}})
 	want := map[string][]Difference{"a": {Name}, "b": {Table, Refused}, "c": {}, "d": {Table, Unready, Version}}
 	for _, h := range o.Hosts {
 		if !slices.Equal(h.Differs, want[h.Host]) {
@@ -38,7 +38,7 @@ func TestOf(t *testing.T) {
 		t.Errorf("%+v", o)
 	}
 	state.Push.Lease = 8 // another push, which has not begun
-	if o := of(state, reports, nil, nil); o.Push.Stage != "" || o.Hosts[0].Wanted != "old" {
+	if o := judge(state, reports, nil, nil); o.Push.Stage != "" || o.Hosts[0].Wanted != "old" {
 		t.Errorf("%+v", o)
 	}
 }
