@@ -189,7 +189,7 @@ func TestServiceRefuses(t *testing.T) {
 	for name, ask := range map[string]func() error{
 		"drift":   func() error { _, err := client.Drift(t.Context()); return err },
 		"explain": func() error { _, err := client.Explain(t.Context(), question()); return err },
-		"drain":   func() error { _, err := client.Drain(t.Context(), "web", false, false); return err },
+		"drain":   func() error { _, err := client.Drain(t.Context(), admin.DrainOrder{Route: "web"}); return err },
 		"origin":  func() error { _, err := client.Origin(t.Context(), admin.OriginOrder{State: "down"}); return err },
 		"reload":  func() error { _, err := client.Reload(t.Context(), false); return err },
 		"confirm": func() error { _, err := client.Confirm(t.Context()); return err },
@@ -223,8 +223,8 @@ func TestClientAndServer(t *testing.T) {
 	if _, err := client.Explain(t.Context(), question()); err != nil || f.question != question() {
 		t.Errorf("explain: asked %v, %v", f.question, err)
 	}
-	drained, err := client.Drain(t.Context(), "web", true, true)
-	if asked := <-f.asked; err != nil || asked != "drain web 11" || drained.Draining || drained.Total() != 3 {
+	drained, err := client.Drain(t.Context(), admin.DrainOrder{Route: "web", Undo: true, Wait: true, Force: true})
+	if asked := <-f.asked; err != nil || asked != "drain --force web 11" || drained.Draining || drained.Total() != 3 {
 		t.Errorf("drain: %q, %+v, %v", asked, drained, err)
 	}
 	origin, err := client.Origin(t.Context(), admin.OriginOrder{Route: "web", Address: "[2001:db8::5]:80", Weight: 3})
