@@ -19,12 +19,7 @@ import (
 	"anyport/proxy/logfile"
 )
 
-// newPush needs no running anyport on its own host: it knows the fleet by the source only.
-func newPush() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "push [-c FILE] [--stage LIST] [--first HOSTS] [--hold TIME] [--dry-run] [--json] | --back [-c FILE] [--json]",
-		Short: "Put a table into service on all hosts of a fleet, stage by stage",
-		Long: `Send the [defaults], [health.NAME] and [route.NAME] tables of the file to the etcd that its
+const pushHelp = `Send the [defaults], [health.NAME] and [route.NAME] tables of the file to the etcd that its
 [fleet] source names, and put them into service on the hosts that take their routes from there.
 It checks the file as "anyport check" does, and prints what changes, as "reload --dry-run" does.
 
@@ -45,7 +40,14 @@ one push runs at a time: a second one is refused, and prints who runs the first.
 --back brings all hosts to the table before, at once; or, if a push runs anywhere, ends it.
 
 With --json each line is one JSON object, whose keys stay the same from version to version.
-The exit status of --dry-run is that of "reload --dry-run".`,
+The exit status of --dry-run is that of "reload --dry-run".`
+
+// newPush needs no running anyport on its own host: it knows the fleet by the source only.
+func newPush() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "push [-c FILE] [--stage LIST] [--first HOSTS] [--hold TIME] [--dry-run] [--json] | --back [-c FILE] [--json]",
+		Short: "Put a table into service on all hosts of a fleet, stage by stage",
+		Long:  pushHelp,
 		Example: `  anyport push --dry-run
   anyport push -c edge.toml --stage 1,10%,100% --hold 5m
   anyport push --back`,

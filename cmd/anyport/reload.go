@@ -17,12 +17,7 @@ import (
 	"anyport/config"
 )
 
-// newReload cannot choose the file: the process loads the one that it was started with.
-func newReload() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "reload [--dry-run | --share PERCENT | --all | --back] [--json] [-c FILE | --socket PATH]",
-		Short: "Make the running anyport load its file again, and say what changed",
-		Long: `Make the running anyport load the file that it was started with, and print what that
+const reloadHelp = `Make the running anyport load the file that it was started with, and print what that
 changes: routes and prefixes that come and go, keys, and the live conns affected.
 
 It is all or nothing. If anything in the file is wrong or cannot be done, it prints the
@@ -39,7 +34,14 @@ into service for all clients, or --back ends the trial; until then no other relo
 upgrade is accepted. Live conns and flows stay with the table that they began with.
 
 The exit status of --dry-run is 0 if nothing would change, 3 if something would, and 1 if the
-file would be refused.`,
+file would be refused.`
+
+// newReload cannot choose the file: the process loads the one that it was started with.
+func newReload() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "reload [--dry-run | --share PERCENT | --all | --back] [--json] [-c FILE | --socket PATH]",
+		Short: "Make the running anyport load its file again, and say what changed",
+		Long:  reloadHelp,
 		Example: `  anyport reload --dry-run     # what would change?
   anyport reload
   anyport reload --share 5%    # for some clients, and later: --all or --back`,

@@ -9,11 +9,11 @@ import (
 // first reads from all conns, then writes to all. A write wakes the peer's thread. If each message
 // were written as soon as it is read, a peer on another core would serve one and sleep again, and a
 // peer on this core would be switched to between two of them; written one after the other, they find
-// it awake. A turn with one event is as before.
+// it awake. A turn with one event collects nothing.
 type outbox struct {
-	collecting bool      // the turn is not through with its events
+	collecting bool      // the turn has more events to handle
 	messages   []message // at most one of each way: while it waits, the way reads nothing
-	spare      []message // memory for the next messages
+	emptied    []message // the memory of messages that were sent, for the next turn
 	buffer     []byte    // their bytes, and room for one read of [buffers.Size] behind them
 	used       int       // bytes of buffer that messages have
 }
@@ -60,12 +60,12 @@ func (l *loop) sendCollected() {
 			l.send(m.c, m.d, m.bytes)
 		}
 	}
-	l.outbox.messages, l.outbox.used = l.outbox.spare[:0], 0
+	l.outbox.messages, l.outbox.used = l.outbox.emptied[:0], 0
 	for _, m := range sent {
 		if m.c.state == relaying { // what waited for the message, such as a FIN behind it
 			l.relayConn(m.c)
 		}
 	}
 	clear(sent)
-	l.outbox.spare = sent
+	l.outbox.emptied = sent
 }

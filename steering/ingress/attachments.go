@@ -79,8 +79,8 @@ func (a *Attachments) Attach(p *ebpf.Program, index int, where link.Anchor) erro
 	return a.kind.attach(index, a.Hook.Caller)
 }
 
-// DetachOthers detaches the program from the devices that are not in keep. Filters that this process may not
-// remove stay, and do nothing, if none is to be kept.
+// DetachOthers detaches the program from the devices that are not in keep. If keep is empty, filters that this
+// process may not remove stay, and do nothing.
 func (a *Attachments) DetachOthers(keep map[int]bool) error {
 	err := a.Links.DetachOthers(keep)
 	if a.Hook == nil {
@@ -92,7 +92,7 @@ func (a *Attachments) DetachOthers(keep map[int]bool) error {
 	return errors.Join(err, a.removeOthers(keep))
 }
 
-// removeOthers removes filters. Those that this process may not remove are no failure if none is to be kept.
+// removeOthers removes filters. If keep is empty, it is not an error that this process may not remove some.
 func (a *Attachments) removeOthers(keep map[int]bool) error {
 	own, err := a.Hook.id()
 	if err != nil {
@@ -111,8 +111,8 @@ func (a *Attachments) removeOthers(keep map[int]bool) error {
 	return errors.Join(errs...)
 }
 
-// Take has what attaches the program of another build attach p. This needs no privileges. What can't stays
-// where it is.
+// Take has the links and filters of another build attach p. This needs no privileges. A link that cannot
+// attach p stays in before.
 func (a *Attachments) Take(before *Attachments, p *ebpf.Program) error {
 	err := a.Links.Take(before.Links, p)
 	if before.Hook == nil {

@@ -44,7 +44,7 @@ func Candidates(links []netlink.Link) []Candidate {
 	return all
 }
 
-// List asks again when the kernel's answer changed while it was given.
+// List lists the devices. It asks again if they changed while the kernel listed them.
 func List(handle *netlink.Handle) (all []netlink.Link, err error) {
 	for range 10 {
 		if all, err = handle.LinkList(); !errors.Is(err, netlink.ErrDumpInterrupted) {

@@ -35,7 +35,7 @@ var (
 // have it, so that the last one that is removed can take the qdisc along. Below it handles count from 1.
 const ownQdisc = 1 << 16
 
-// Filter is one of an anyport.
+// Filter is a filter of tc that a process of anyport has added.
 type Filter struct {
 	Device  string
 	Kind    Kind
@@ -90,8 +90,8 @@ func device(index int) netlink.Link {
 // gone reports whether there is no such device or filter.
 func gone(err error) bool { return errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ENOENT) }
 
-// parse is not ok for filters of others.
-func parse(f netlink.Filter) (Filter, bool) {
+// parse reads a filter of anyport; ok is false for those of other programs.
+func parse(f netlink.Filter) (own Filter, ok bool) {
 	b, ok := f.(*netlink.BpfFilter)
 	if !ok {
 		return Filter{}, false
@@ -161,7 +161,8 @@ func (k Kind) add(index int, caller *ebpf.Program, all []netlink.Filter) error {
 	return nil
 }
 
-// freeHandle is the first that no filter of the kind has. A filter of others in its place is left alone.
+// freeHandle is the first handle that no filter of the kind has. It fails if another program has a filter with the
+// preference of the kind.
 func (k Kind) freeHandle(all []netlink.Filter) (uint32, error) {
 	taken := map[uint32]bool{}
 	for _, f := range all {
@@ -181,7 +182,7 @@ func (k Kind) freeHandle(all []netlink.Filter) (uint32, error) {
 	return handle, nil
 }
 
-// endsWithQdisc reports whether who removes f removes the qdisc as well when it is empty.
+// endsWithQdisc reports whether the process that removes f also removes the qdisc, once it is empty.
 func endsWithQdisc(f netlink.Filter) bool {
 	own, ok := parse(f)
 	return ok && own.handle&ownQdisc != 0 || !ok && IsOurs(f)
@@ -199,7 +200,7 @@ func (k Kind) filter(index int, handle uint32) *netlink.BpfFilter {
 // Remove removes the filter, and the qdisc if an anyport has added it and nothing else is in it.
 func (f Filter) Remove() error {
 	err := netlink.FilterDel(f.Kind.filter(f.index, f.handle))
-	if gone(err) || errors.Is(err, unix.EINVAL) { // EINVAL: so is the qdisc
+	if gone(err) || errors.Is(err, unix.EINVAL) { // EINVAL: the qdisc is not there either
 		return nil
 	}
 	if err != nil {

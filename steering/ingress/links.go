@@ -18,7 +18,7 @@ type Links map[int]link.Link
 // Attach attaches p to a device, unless it is: where the anchor says.
 func (all Links) Attach(p *ebpf.Program, index int, where link.Anchor) error {
 	if l, ok := all[index]; ok {
-		if there, err := repair(l, p); there || err != nil {
+		if attached, err := repair(l, p); attached || err != nil {
 			return err
 		}
 		delete(all, index)
@@ -34,9 +34,9 @@ func (all Links) Attach(p *ebpf.Program, index int, where link.Anchor) error {
 	return nil
 }
 
-// repair gives p back to a link that another build has had meanwhile. It closes one that somebody has
-// detached.
-func repair(l link.Link, p *ebpf.Program) (there bool, err error) {
+// repair has a link attach p again where another build has put its own program meanwhile. It closes a link
+// that somebody has detached.
+func repair(l link.Link, p *ebpf.Program) (attached bool, err error) {
 	info, err := l.Info()
 	if err != nil {
 		return false, fmt.Errorf("read about a link at the ingress: %w", err)
@@ -100,8 +100,8 @@ func (all Links) AdoptDescriptor(index string, fd int) error {
 	return all.Adopt(i, l)
 }
 
-// Take has the links of another build attach p. This needs no privileges. Those that can't stay where
-// they are.
+// Take has the links of another build attach p, and moves them from before to all. This needs no
+// privileges. A link that cannot attach p stays in before.
 func (all Links) Take(before Links, p *ebpf.Program) error {
 	var errs []error
 	for index, l := range before {

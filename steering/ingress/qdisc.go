@@ -28,7 +28,7 @@ func addQdisc(index int) (added bool, err error) {
 	return true, nil
 }
 
-// removeEmptyQdisc leaves one that has filters, of whomever.
+// removeEmptyQdisc removes the qdisc unless it has filters, of any program.
 func removeEmptyQdisc(index int) error {
 	for _, parent := range []uint32{netlink.HANDLE_MIN_INGRESS, netlink.HANDLE_MIN_EGRESS} {
 		left, err := netlink.FilterList(device(index), parent)

@@ -70,13 +70,13 @@ func (f *Follower) Run(ctx context.Context) {
 		f.lost(err, contact)
 		select {
 		case <-ctx.Done():
-		case <-time.After(max(pause/2+rand.N(pause), asked(err))):
+		case <-time.After(max(pause/2+rand.N(pause), retryAfter(err))):
 		}
 	}
 }
 
-// asked is how long the server wants to be left alone.
-func asked(err error) time.Duration {
+// retryAfter is how long the server asks to wait; 0: it does not.
+func retryAfter(err error) time.Duration {
 	status := new(web.StatusError)
 	if errors.As(err, &status) {
 		return status.Wait

@@ -16,7 +16,7 @@ import (
 // maxTable is the largest table that is read, in bytes.
 const maxTable = 256 << 20
 
-// pathOf is where the table of a config file is kept in a state directory. Two files on one host have two.
+// pathOf is where the table of a config file is kept in a state directory: each config file has one of its own.
 func pathOf(directory, file string) string {
 	if abs, err := filepath.Abs(file); err == nil {
 		file = abs

@@ -70,14 +70,14 @@ func Read(ctx context.Context, source string, store fleet.Store) (Overview, erro
 	if err != nil {
 		return Overview{}, err
 	}
-	o := of(state, reports, namesakes, tables)
+	o := judge(state, reports, namesakes, tables)
 	o.Source = source
 	return o, nil
 }
 
-// of judges each host by the pointer, and by the others. A host that has no contact is not in reports, and nothing
-// here misses it: a fleet has no list of the hosts that ought to be there.
-func of(state fleet.State, reports, namesakes []fleet.Report, tables []fleet.Manifest) Overview {
+// judge compares each host with what the pointer says, and with the other hosts. A host without contact is not in
+// reports, and nothing here misses it: a fleet has no list of the hosts that ought to be there.
+func judge(state fleet.State, reports, namesakes []fleet.Report, tables []fleet.Manifest) Overview {
 	o := Overview{Table: state.Pointer.Table, Previous: state.Pointer.Previous, Serial: state.Pointer.Serial, Hosts: []Host{}}
 	if i := slices.IndexFunc(tables, func(m fleet.Manifest) bool { return m.Table == o.Table }); i >= 0 {
 		o.Size, o.Created, o.By = tables[i].Size, tables[i].Created, tables[i].By

@@ -11,7 +11,7 @@ import (
 	"anyport/cmd/anyport/internal/fleet/fleettest"
 )
 
-func TestOf(t *testing.T) {
+func TestJudge(t *testing.T) {
 	then := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	state := fleet.State{
 		Pointer: fleet.Pointer{Table: "old", Previous: "older", Serial: 4, Trial: &fleet.Trial{Table: "new", Hosts: []string{"a", "b"}, Stage: "10%", Lease: 7}},
@@ -24,7 +24,7 @@ func TestOf(t *testing.T) {
 		{Host: "d", Table: "new", Version: "v2", LastError: "no room", ErrorTable: "older"},
 	}
 	namesakes := []fleet.Report{{Host: "a", Hostname: "twin"}, {Host: "gone"}}
-	o := of(state, reports, namesakes, []fleet.Manifest{{Table: "new"}, {Table: "old", Size: 5, By: "root@b", Created: then}})
+	o := judge(state, reports, namesakes, []fleet.Manifest{{Table: "new"}, {Table: "old", Size: 5, By: "root@b", Created: then}})
 	want := map[string][]Difference{"a": {Name}, "b": {Table, Refused}, "c": {}, "d": {Table, Unready, Version}}
 	for _, h := range o.Hosts {
 		if !slices.Equal(h.Differs, want[h.Host]) {
@@ -35,7 +35,7 @@ func TestOf(t *testing.T) {
 		t.Errorf("%+v", o)
 	}
 	state.Push.Lease = 8 // another push, which has not begun
-	if o := of(state, reports, nil, nil); o.Push.Stage != "" || o.Hosts[0].Wanted != "old" {
+	if o := judge(state, reports, nil, nil); o.Push.Stage != "" || o.Hosts[0].Wanted != "old" {
 		t.Errorf("%+v", o)
 	}
 }

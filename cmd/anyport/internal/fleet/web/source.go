@@ -32,7 +32,7 @@ func Open(url string, a access.Access) *Source {
 	return &Source{url, a, &http.Client{Transport: transport, Timeout: timeout, CheckRedirect: sameScheme}}
 }
 
-// sameScheme follows a redirect to https only: a table must not come from a server that proves nothing.
+// sameScheme follows a redirect to https only: a table must not come from a server that has not proved who it is.
 func sameScheme(r *http.Request, before []*http.Request) error {
 	if r.URL.Scheme != "https" || len(before) > 5 {
 		return fmt.Errorf("it leads to %s, which is not followed", r.URL.Redacted())
