@@ -69,8 +69,19 @@ const (
 	FleetMessageGONE     FleetMessage = 4
 	FleetMessageHELLO    FleetMessage = 5
 	FleetMessageBYE      FleetMessage = 6
-	FleetMessageMESSAGES FleetMessage = 7
+	FleetMessageSEEK     FleetMessage = 7
+	FleetMessageHAVE     FleetMessage = 8
+	FleetMessageLACK     FleetMessage = 9
+	FleetMessageFLOW     FleetMessage = 10
+	FleetMessageMESSAGES FleetMessage = 11
 )
+
+type FleetMoved struct {
+	_    structs.HostLayout
+	Peer [4]uint32
+	Last uint64
+	Idle uint64
+}
 
 type FleetPeer struct {
 	_     structs.HostLayout
@@ -130,7 +141,9 @@ const (
 	FleetMapFleetBucket    = "fleet_bucket"
 	FleetMapFleetCounters  = "fleet_counters"
 	FleetMapFleetEvents    = "fleet_events"
+	FleetMapFleetFlows     = "fleet_flows"
 	FleetMapFleetLearnt    = "fleet_learnt"
+	FleetMapFleetMoved     = "fleet_moved"
 	FleetMapFleetPeers     = "fleet_peers"
 	FleetMapFleetQuestions = "fleet_questions"
 	FleetMapFleetSources   = "fleet_sources"
@@ -200,7 +213,9 @@ type FleetMapSpecs struct {
 	FleetBucket    *ebpf.MapSpec `ebpf:"fleet_bucket"`
 	FleetCounters  *ebpf.MapSpec `ebpf:"fleet_counters"`
 	FleetEvents    *ebpf.MapSpec `ebpf:"fleet_events"`
+	FleetFlows     *ebpf.MapSpec `ebpf:"fleet_flows"`
 	FleetLearnt    *ebpf.MapSpec `ebpf:"fleet_learnt"`
+	FleetMoved     *ebpf.MapSpec `ebpf:"fleet_moved"`
 	FleetPeers     *ebpf.MapSpec `ebpf:"fleet_peers"`
 	FleetQuestions *ebpf.MapSpec `ebpf:"fleet_questions"`
 	FleetSources   *ebpf.MapSpec `ebpf:"fleet_sources"`
@@ -244,7 +259,9 @@ type FleetMaps struct {
 	FleetBucket    *ebpf.Map `ebpf:"fleet_bucket"`
 	FleetCounters  *ebpf.Map `ebpf:"fleet_counters"`
 	FleetEvents    *ebpf.Map `ebpf:"fleet_events"`
+	FleetFlows     *ebpf.Map `ebpf:"fleet_flows"`
 	FleetLearnt    *ebpf.Map `ebpf:"fleet_learnt"`
+	FleetMoved     *ebpf.Map `ebpf:"fleet_moved"`
 	FleetPeers     *ebpf.Map `ebpf:"fleet_peers"`
 	FleetQuestions *ebpf.Map `ebpf:"fleet_questions"`
 	FleetSources   *ebpf.Map `ebpf:"fleet_sources"`
@@ -263,7 +280,9 @@ func (m *FleetMaps) Close() error {
 		m.FleetBucket,
 		m.FleetCounters,
 		m.FleetEvents,
+		m.FleetFlows,
 		m.FleetLearnt,
+		m.FleetMoved,
 		m.FleetPeers,
 		m.FleetQuestions,
 		m.FleetSources,

@@ -29,7 +29,8 @@ type peerRig struct {
 	seeds int    // how often the router's hash was changed
 	key   string // the file with what peers prove themselves with; "": there is none
 
-	backplaneV6 bool // the peers know each other by IPv6 addresses
+	backplaneV6 bool   // the peers know each other by IPv6 addresses
+	routes      string // of each edge; "": one for each family, to the origin
 }
 
 // peerEdge is one host of a fleet. Its number is 1, 2, 3 and so on.
@@ -132,6 +133,9 @@ func (f *peerRig) file(e *peerEdge) string { return f.fileWith(e, f.edges) }
 func (f *peerRig) fileWith(e *peerEdge, others []*peerEdge) string {
 	routes := fmt.Sprintf("[route.v4]\nprotocol = [\"tcp\", \"udp\"]\nprefixes = [%q]\norigins = [%q]\n"+
 		"[route.v6]\nprotocol = [\"tcp\", \"udp\"]\nprefixes = [%q]\norigins = [\"[%s]\"]\n", servedV4, originV4, servedV6, originV6)
+	if f.routes != "" {
+		routes = f.routes
+	}
 	if f.key == "" {
 		return routes
 	}

@@ -51,9 +51,12 @@ type Counts struct {
 	Unsent   uint64 // copies that the device of the backplane has refused
 	Forged   uint64 // to the port of the backplane, and not from a peer, or with a wrong tag; dropped
 	Untold   uint64 // answers to peers that were lost, because user space did not keep up
-	Learnt   uint64 // conns that a peer has said it has
-	Told     uint64 // conns that a peer was told this host has
-	Gone     uint64 // conns that a peer has said it has no more
+	Learnt   uint64 // conns and flows that a peer has said it has
+	Told     uint64 // conns and flows that a peer was told this host has
+	Gone     uint64 // conns and flows that a peer has said it has no more
+	Sought   uint64 // UDP flows that all peers were asked about
+	Unsought uint64 // UDP flows above what may be asked about; they began here
+	Lost     uint64 // datagrams that have waited for the peer that has their flow, and could not be sent to it
 }
 
 // Status may be asked at any time.
@@ -92,5 +95,6 @@ func (f *Fleet) counts() Counts {
 		TooLong: read(bpf.FleetCounterCOUNT_TOO_LONG), Unsent: read(bpf.FleetCounterCOUNT_UNSENT),
 		Forged: read(bpf.FleetCounterCOUNT_FORGED), Untold: read(bpf.FleetCounterCOUNT_UNTOLD),
 		Learnt: f.learnt.Load(), Told: f.told.Load(), Gone: f.gone.Load(),
+		Sought: f.seeking.sought.Load(), Unsought: f.seeking.shed.Load(), Lost: f.seeking.lost.Load(),
 	}
 }

@@ -115,6 +115,7 @@ func (f *Fleet) attach() error {
 // of it is lost, or asked for in vain. The caller holds mu.
 func (f *Fleet) writeAll(device backplane) error {
 	next := f.describe(device)
+	f.view.Store(f.viewOf(device))
 	var errs []error
 	for addr, p := range next.peers {
 		if f.written.peers[addr] != p {

@@ -36,7 +36,7 @@ func peersStatus(s fleet.Status) *admin.PeersStatus {
 			"asked": c.Asked, "straight": c.Straight, "taken": c.Taken, "foreign": c.Foreign, "shed": c.Shed,
 			"given_up": c.GivenUp, "too_long": c.TooLong, "unsent": c.Unsent, "forged": c.Forged,
 		},
-		Conns: map[string]uint64{"learnt": c.Learnt, "told": c.Told, "gone": c.Gone},
+		Conns: map[string]uint64{"learnt": c.Learnt, "told": c.Told, "gone": c.Gone, "sought": c.Sought, "unsought": c.Unsought, "unsent": c.Lost},
 	}
 	for _, d := range s.Asking {
 		status.Devices = append(status.Devices, admin.PeerDevice(d))
