@@ -14,6 +14,7 @@ import (
 // TestTrains: datagrams that cross the client's kernel as one train arrive each for itself and are counted
 // so; where each needs a header they go up together.
 func TestTrains(t *testing.T) {
+	since(t, 6, 1, "veth devices cut trains")
 	r := newRig(t)
 	p := r.open()
 	const size, number = 500, 10

@@ -13,6 +13,7 @@ type GracePeriod struct{ Outer, Inner *ebpf.Map }
 
 // NewGracePeriod makes the two maps, of one entry each.
 func NewGracePeriod() (*GracePeriod, error) {
+	liftMemlock() // a process that goes on with pins loads nothing before
 	spec := &ebpf.MapSpec{Name: "grace_inner", Type: ebpf.Array, KeySize: 4, ValueSize: 4, MaxEntries: 1}
 	inner, err := ebpf.NewMap(spec)
 	if err != nil {
