@@ -243,6 +243,9 @@ func (d *daemon) openRoutes() error {
 	}
 	d.closers = append(d.closers, d.closeSteering, d.withdrawAnnounced) // the routes go first
 	d.openFastPath()
+	if kernel, err := d.steering.Fleet(); err == nil {
+		d.proxy.UseFleet(kernel)
+	}
 	if d.before == nil { // else that one speaks with the peers: see awaitGo
 		d.usePeers(g)
 	}
