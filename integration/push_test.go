@@ -9,23 +9,44 @@ import (
 	"testing"
 )
 
-// TestPush: a good table ends on all hosts; one that a host refuses, and one whose origins refuse all conns, stop on
-// one host and are gone by themselves; so is that of a push that was killed. The other hosts serve on, and so do all
-// while the etcd is away.
-func TestPush(t *testing.T) {
-	t.Parallel()
-	whole, r := t, newTableRig(t, 3)
+// newPushRig starts some hosts that take their table from a first push, and returns its hash.
+func newPushRig(t *testing.T, edges int) (r *tableRig, old string) {
+	t.Helper()
+	r = newTableRig(t, edges)
 	for _, port := range []string{":4000", ":4001"} {
 		r.center.both(t, fleetOrigin+port, named("origin"))
 	}
 	for n := range r.edges {
 		r.launch(t, n, "")
 	}
-	eventually(t, "all hosts report", func() bool { return len(r.fleet(t).Hosts) == 3 })
-
-	r.ends(t, r.push(t, fleetTable(4000), "--hold", "0s"), 0)
-	old := r.fleet(t).Table
+	eventually(t, "all hosts report", func() bool { return len(r.fleet(t).Hosts) == edges })
+	r.ends(t, r.push(t, fleetTable(4000), "--hold", "0s", "--stage", "100%"), 0)
+	old = r.fleet(t).Table
 	r.settled(t, old)
+	return r, old
+}
+
+// TestPushKilled: a second push is refused while one runs, and the hosts of one that is killed go back by themselves.
+func TestPushKilled(t *testing.T) {
+	t.Parallel()
+	r, old := newPushRig(t, 2)
+	p := r.push(t, fleetTable(4001), "--hold", "1h")
+	r.victim(t, p)
+	second := r.push(t, fleetTable(4000))
+	r.ends(t, second, 1)
+	second.expect(t, "a push of ", " runs since ")
+	p.signal(t, syscall.SIGKILL)
+	r.settled(t, old)
+}
+
+// TestPush: a good table ends on all hosts; one that a host refuses, and one whose origins refuse all conns, stop on
+// one host and are gone by themselves. The other hosts serve on, and so do all while the etcd is away. A host that is
+// upgraded meanwhile does not end a push.
+func TestPush(t *testing.T) {
+	t.Parallel()
+	whole := t
+	r, old := newPushRig(t, 3)
+	upgraded := newFamily(t, r.edges[1].proxies[0]) // whose end comes after that of the load
 	var loads []*fleetLoad
 	for n := range r.edges {
 		loads = append(loads, r.startLoad(t, n))
@@ -50,15 +71,6 @@ func TestPush(t *testing.T) {
 			}
 		}
 	})
-	t.Run("killed", func(t *testing.T) {
-		p := r.push(t, fleetTable(4001), "--hold", "1h")
-		r.victim(t, p)
-		second := r.push(t, fleetTable(4000))
-		r.ends(t, second, 1)
-		second.expect(t, "a push of ", " runs since ")
-		p.signal(t, syscall.SIGKILL)
-		r.settled(t, old)
-	})
 	t.Run("interrupted", func(t *testing.T) {
 		p := r.push(t, fleetTable(4001), "--hold", "1h")
 		r.victim(t, p)
@@ -74,10 +86,11 @@ func TestPush(t *testing.T) {
 	})
 	t.Run("good", func(t *testing.T) {
 		before := failures(loads)
-		p := r.push(t, fleetTable(4001), "--hold", "4s", "--json")
-		p.expect(t, `"event":"serves"`)
+		p := r.push(t, fleetTable(4001), "--first", "edge2", "--hold", "1s", "--json")
+		p.expect(t, `"event":"serves"`, `"hosts":["edge2"]`)
 		r.etcd.kill(t) // what happens meanwhile is judged afterwards
 		r.etcd.start(whole)
+		upgraded.upgrade(t)
 		r.ends(t, p, 0)
 		events := map[string]int{}
 		for line := range strings.Lines(p.String()) {

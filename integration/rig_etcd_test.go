@@ -18,6 +18,9 @@ type etcdServer struct {
 	address string // of its clients
 	dir     string // its data
 	args    []string
+	scheme  string   // of its clients
+	ctlArgs []string // of etcdctl
+	access  string   // further keys of [fleet] of its hosts
 	serial  int64
 }
 
@@ -26,7 +29,7 @@ func (h *host) startEtcd(t *testing.T, address string, args ...string) *etcdServ
 	t.Helper()
 	needTool(t, "etcd")
 	needTool(t, "etcdctl")
-	s := &etcdServer{host: h, address: address + ":2379", dir: filepath.Join(t.TempDir(), "etcd"), args: args}
+	s := &etcdServer{host: h, address: address + ":2379", dir: filepath.Join(t.TempDir(), "etcd"), args: args, scheme: "http"}
 	s.start(t)
 	return s
 }
@@ -36,7 +39,7 @@ func (s *etcdServer) start(t *testing.T) {
 	t.Helper()
 	s.process = s.host.spawn(t, exec.Command("etcd", append([]string{
 		"--data-dir", s.dir, "--log-level", "error",
-		"--listen-client-urls", "http://0.0.0.0:2379", "--advertise-client-urls", "http://" + s.address,
+		"--listen-client-urls", s.scheme + "://0.0.0.0:2379", "--advertise-client-urls", s.scheme + "://" + s.address,
 		"--listen-peer-urls", "http://127.0.0.1:2380", "--initial-advertise-peer-urls", "http://127.0.0.1:2380",
 		"--initial-cluster", "default=http://127.0.0.1:2380",
 	}, s.args...)...))
@@ -55,7 +58,8 @@ func (s *etcdServer) kill(t *testing.T) {
 
 // tryCtl runs etcdctl on the host of the server.
 func (s *etcdServer) tryCtl(args ...string) (out []byte, err error) {
-	c := exec.Command("etcdctl", append([]string{"--endpoints", "127.0.0.1:2379", "--command-timeout", patience.String()}, args...)...)
+	options := append([]string{"--endpoints", s.scheme + "://127.0.0.1:2379", "--command-timeout", patience.String()}, s.ctlArgs...)
+	c := exec.Command("etcdctl", append(options, args...)...)
 	c.Env = append(c.Environ(), "ETCDCTL_API=3")
 	s.host.do(func() { out, err = c.CombinedOutput() })
 	return out, err
@@ -76,7 +80,7 @@ func (s *etcdServer) source() string { return "etcd://" + s.address + "/edges" }
 
 // hostFile is the file of a host of its fleet.
 func (s *etcdServer) hostFile(name string) string {
-	return fmt.Sprintf("[fleet]\nsource = %q\nhost = %q\n", s.source(), name)
+	return fmt.Sprintf("[fleet]\nsource = %q\nhost = %q\n", s.source(), name) + s.access
 }
 
 // push stores a table in parts of at most that size, and makes it the current one of all hosts, as the command

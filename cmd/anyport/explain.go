@@ -11,7 +11,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"anyport/cmd/anyport/internal/admin"
+	"anyport/cmd/anyport/internal/daemon"
 	"anyport/cmd/anyport/internal/doctor"
+	"anyport/cmd/anyport/internal/fleet"
+	"anyport/cmd/anyport/internal/fleet/lasttable"
 	"anyport/config"
 	"anyport/steering/table"
 )
@@ -25,7 +28,8 @@ func newExplain() *cobra.Command {
 the verdict, the route that takes it, the origins it may go to, and for each rule that was
 considered why it won or lost. No packet is sent.
 
-With -c the answer is that of the file. Without -c it is that of the running anyport, which
+With -c the answer is that of the file; with a [fleet] source it is from the last table that was
+in service on this host, if there is one, and the answer names it. Without -c it is that of the running anyport, which
 says how the origins stand (down, ejected, full, ...), and what that leads to; it
 also asks its program in the kernel, and says whether its file on disk would answer
 differently. For root it adds the DNAT rules of this host that change the dst first.
@@ -77,7 +81,15 @@ func explainFile(cmd *cobra.Command, q admin.Question) error {
 	if err != nil {
 		return err
 	}
-	_, compiled, err := compile(cmd, path)
+	c, err := loadOrStdin(cmd, path)
+	if err != nil {
+		return err
+	}
+	c, from, err := withLastTable(c)
+	if err != nil {
+		return err
+	}
+	compiled, err := table.Compile(c)
 	if err != nil {
 		return err
 	}
@@ -89,7 +101,30 @@ func explainFile(cmd *cobra.Command, q admin.Question) error {
 		answer.Notes = append(answer.Notes, translated(cmd, q)...)
 	}
 	fmt.Fprint(cmd.OutOrStdout(), answer)
+	if from != "" {
+		fmt.Fprintf(cmd.OutOrStdout(), "table: %s\n", from)
+	}
 	return nil
+}
+
+// withLastTable is a file with the last table that was in service with it on this host, if its routes come from a
+// source; from says which routes the answer is from, "" for a file without a source. The source is not asked: an answer
+// about a file must not wait for a network.
+func withLastTable(c *config.Config) (with *config.Config, from string, err error) {
+	if !c.FromSource() {
+		return c, "", nil
+	}
+	directory := stateDirectory("", false)
+	text, err := lasttable.Read(directory, c.Path)
+	switch {
+	case err == nil && text == nil:
+		return c, fmt.Sprintf("the answer is from the routes of the file itself, which anyport run does not serve: no table of %s was in service here", c.Fleet.Source), nil
+	case err != nil:
+		return c, fmt.Sprintf("the answer is from the routes of the file itself, which anyport run does not serve: %v", err), nil
+	}
+	hash := fleet.HashOf(text).Short()
+	with, err = daemon.WithTable(c, text)
+	return with, fmt.Sprintf("the answer is from table %s of %s, the last one that was in service with this file", hash, c.Fleet.Source), err
 }
 
 // translated names the rules of this host's packet filters that change the dst before the steering
