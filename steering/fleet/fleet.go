@@ -10,9 +10,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"anyport/steering/inflight"
 	"anyport/steering/ingress"
 )
 
@@ -38,6 +40,8 @@ type Fleet struct {
 	device  backplane
 	asking  []Device
 	off     string // why nothing is asked, or taken
+	guard   inflight.Files
+	guarded map[string]link.Link // what guard holds
 	written written
 }
 
@@ -130,7 +134,7 @@ func (f *Fleet) release() error {
 		return nil
 	}
 	f.closed = true
-	err := f.before.Close()
+	err := errors.Join(f.before.Close(), f.guard.Close())
 	if f.socket != nil {
 		err = errors.Join(err, f.socket.Close())
 	}

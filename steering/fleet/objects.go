@@ -7,8 +7,10 @@ import (
 	"io"
 	"net"
 	"slices"
+	"strconv"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
 
 	"anyport/bpf"
 	"anyport/steering/ingress"
@@ -157,6 +159,17 @@ func (o *Objects) socketOf() **net.UDPConn {
 		return nil
 	}
 	return &o.socket
+}
+
+// Links are the links of both programs by names that all builds know: "ask_peers/2" for interface index 2.
+func (o *Objects) Links() map[string]link.Link {
+	all := map[string]link.Link{}
+	for name, p := range o.programs() {
+		for index, l := range p.links {
+			all[name+"/"+strconv.Itoa(index)] = l
+		}
+	}
+	return all
 }
 
 // detach detaches both programs from all devices.

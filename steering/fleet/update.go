@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"time"
 
@@ -92,7 +93,7 @@ func (f *Fleet) attach() error {
 	ask, take := &f.objects.ask, &f.objects.take
 	fit := map[int]bool{}
 	f.asking, f.off = nil, f.device.off
-	return errors.Join(f.netns.Within(func() error {
+	err = errors.Join(f.netns.Within(func() error {
 		if f.off == "" {
 			if err := take.links.Attach(take.program, f.device.index, link.Head()); err != nil {
 				f.off = err.Error()
@@ -109,6 +110,28 @@ func (f *Fleet) attach() error {
 		}
 		return nil
 	}), ask.links.DetachOthers(fit), take.links.DetachOthers(map[int]bool{f.device.index: true}))
+	return errors.Join(err, f.guardLinks())
+}
+
+// guardLinks has the links outlive the tun device when this process dies. Else the kernel would for a
+// moment have the local routes and not the programs, and reset conns of other hosts whose packets arrive.
+// The caller holds mu.
+func (f *Fleet) guardLinks() error {
+	links := f.objects.Links()
+	if maps.Equal(links, f.guarded) {
+		return nil
+	}
+	var fds []int
+	for _, l := range links {
+		if l, ok := l.(interface{ FD() int }); ok {
+			fds = append(fds, l.FD())
+		}
+	}
+	if err := f.guard.Hold(fds...); err != nil {
+		return err
+	}
+	f.guarded = links
+	return nil
 }
 
 // writeAll writes what has changed of what the programs know. No order is needed: a packet that meets half
