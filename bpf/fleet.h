@@ -76,7 +76,7 @@ struct backplane {
 /* In the order of fleet_counters. */
 enum counter {
 	COUNT_ASKED, COUNT_STRAIGHT, COUNT_TAKEN, COUNT_FOREIGN, COUNT_SHED, COUNT_GIVEN_UP,
-	COUNT_TOO_LONG, COUNT_UNSENT, COUNT_FORGED, COUNT_UNTOLD, COUNTERS,
+	COUNT_TOO_LONG, COUNT_UNSENT, COUNT_FORGED, COUNT_UNTOLD, COUNT_LEARNT, COUNT_GONE, COUNTERS,
 };
 
 /* A question that nobody has answered. */
@@ -129,7 +129,7 @@ struct {
 	__type(value, __u64);
 } fleet_wrong_tags SEC(".maps");
 
-/* Which peer has a conn. User space fills it. */
+/* Which peer has a conn. take_asked fills it. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1 << 17);

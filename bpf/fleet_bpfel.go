@@ -57,7 +57,9 @@ const (
 	FleetCounterCOUNT_UNSENT   FleetCounter = 7
 	FleetCounterCOUNT_FORGED   FleetCounter = 8
 	FleetCounterCOUNT_UNTOLD   FleetCounter = 9
-	FleetCounterCOUNTERS       FleetCounter = 10
+	FleetCounterCOUNT_LEARNT   FleetCounter = 10
+	FleetCounterCOUNT_GONE     FleetCounter = 11
+	FleetCounterCOUNTERS       FleetCounter = 12
 )
 
 type FleetMessage uint32

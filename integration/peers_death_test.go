@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -8,11 +9,11 @@ import (
 )
 
 // TestPeersDeath: of a process that dies only its own conns are lost, although for a while the router still sends
-// its host packets of conns that other hosts have. What
+// its host packets of conns that other hosts have. With pins, the dead process' host goes on asking; without, what
 // asks ends after the local routes, so that the kernel has no reason to reset anything.
 func TestPeersDeath(t *testing.T) {
 	t.Parallel()
-	for name, bpffs := range map[string]bool{"not pinned": false} {
+	for name, bpffs := range map[string]bool{"pinned": true, "not pinned": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := startPeers(t, peerOptions{edges: 3, use: []int{1, 2, 3}, bpffs: bpffs})
@@ -56,4 +57,46 @@ func (f *peerRig) die(t *testing.T, dead *peerEdge) {
 	f.hash(t, f.edges...)
 	f.awaitPeers(t, len(f.edges)-1)
 	load.end(t)
+}
+
+// TestPeersPins: what a dead process has pinned for its peers ends with the start of one that has none, and by
+// unload.
+func TestPeersPins(t *testing.T) {
+	t.Parallel()
+	f := newPeerRig(t, 2)
+	f.key = newPeerKey(t)
+	e := f.edges[0]
+	e.withBPFFS(t)
+	f.serve(t, e)
+	pinned := func() string {
+		list := e.spawn(t, exec.Command("ls", "-AR", pinRoot))
+		list.wait(t)
+		return list.String()
+	}
+	die := func() {
+		e.proxy.signal(t, syscall.SIGKILL)
+		e.proxy.wait(t)
+		if got := pinned(); !strings.Contains(got, "fleet_link_ask_peers_") || !strings.Contains(got, "fleet_link_take_asked_") {
+			t.Errorf("a dead process has pinned:\n%s", got)
+		}
+	}
+	die()
+	withPeers := f.file(e)
+	f.key = ""
+	e.proxy.write(t, f.file(e))
+	e.proxy.process = e.proxy.restart(t)
+	if got := pinned(); strings.Contains(got, "fleet_") {
+		t.Errorf("a process without peers has pinned:\n%s", got)
+	}
+	e.proxy.signal(t, syscall.SIGTERM)
+	e.proxy.wait(t)
+	e.proxy.write(t, withPeers)
+	e.proxy.process = e.proxy.restart(t)
+	die()
+	e.spawn(t, exec.Command(program, "unload", "-c", e.proxy.file)).expect(t, "fleet_link_ask_peers_")
+	e.leavesNoPins(t)
+	e.proxy.process = e.proxy.restart(t)
+	e.proxy.signal(t, syscall.SIGTERM)
+	e.proxy.wait(t)
+	e.leavesNoPins(t)
 }

@@ -109,7 +109,7 @@ func (s *Steering) Refuse(protocol config.Protocol) error {
 func (s *Steering) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return errors.Join(s.fleet.Close(), s.fast.Close(), s.pins.RemoveFast(), s.endReturnPath(), s.release(s.outlives))
+	return errors.Join(s.fleet.Close(), s.fast.Close(), s.pins.RemoveFast(), s.pins.RemoveFleet(), s.endReturnPath(), s.release(s.outlives))
 }
 
 // Release closes what this process has of the steering and removes nothing: after a

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -26,7 +27,8 @@ type Fleet struct {
 	netns   ingress.Namespace
 	network network
 
-	learnt, told, gone atomic.Uint64
+	relinked atomic.Bool   // there are other links since Relinked was called last
+	told     atomic.Uint64 // how many events of conns that are here
 
 	setting sync.Mutex // one Set, Release or Close at a time
 	stop    func()     // ends the goroutines, and waits for them; nil: there are none
@@ -106,15 +108,34 @@ func (f *Fleet) Descriptors() map[string]int {
 	if f.closed {
 		return nil
 	}
-	if f.before != nil {
+	if f.before != nil && !f.before.OnlyLinks() {
 		return f.before.Descriptors()
 	}
 	all := f.objects.Descriptors()
+	maps.Copy(all, f.before.Descriptors())
 	if fd := descriptorOf(f.socket); fd >= 0 {
 		all[fdSocket] = fd
 	}
 	return all
 }
+
+// Keep has do look at the links, while nothing is attached or detached. Until the first Set those of a process
+// before are where it has left them.
+func (f *Fleet) Keep(do func(links map[string]link.Link) error) error {
+	if f == nil {
+		return nil
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed || f.before != nil {
+		return nil
+	}
+	return do(f.objects.Links())
+}
+
+// Relinked reports whether there are other links since the last call: who keeps copies of their
+// descriptors has old ones.
+func (f *Fleet) Relinked() bool { return f != nil && f.relinked.Swap(false) }
 
 // Release closes what this process has. If another process has the descriptors, the programs go on.
 func (f *Fleet) Release() error {

@@ -89,7 +89,7 @@ func (o *Objects) maps() map[string]**ebpf.Map {
 
 // Programs are both programs, for a caller that finds programs at the ingress of a device and must know its own.
 func (o *Objects) Programs() []*ebpf.Program {
-	if o == nil {
+	if o == nil || o.OnlyLinks() {
 		return nil
 	}
 	return []*ebpf.Program{o.ask.program, o.take.program}
@@ -98,6 +98,9 @@ func (o *Objects) Programs() []*ebpf.Program {
 // CheckBuild says whether o is of this build, to the instruction, and reads these maps. If not, Load
 // other ones, and have them take the links.
 func (o *Objects) CheckBuild(served Served) error {
+	if o.OnlyLinks() {
+		return errors.New("a dead process has left only links")
+	}
 	spec, err := bpf.LoadFleet()
 	if err != nil {
 		return err
@@ -172,8 +175,8 @@ func (o *Objects) Links() map[string]link.Link {
 	return all
 }
 
-// detach detaches both programs from all devices.
-func (o *Objects) detach() error {
+// Detach detaches both programs from all devices, whoever else holds the links.
+func (o *Objects) Detach() error {
 	if o == nil {
 		return nil
 	}

@@ -89,6 +89,6 @@ func (f *Fleet) counts() Counts {
 		Shed: read(bpf.FleetCounterCOUNT_SHED), GivenUp: read(bpf.FleetCounterCOUNT_GIVEN_UP),
 		TooLong: read(bpf.FleetCounterCOUNT_TOO_LONG), Unsent: read(bpf.FleetCounterCOUNT_UNSENT),
 		Forged: read(bpf.FleetCounterCOUNT_FORGED), Untold: read(bpf.FleetCounterCOUNT_UNTOLD),
-		Learnt: f.learnt.Load(), Told: f.told.Load(), Gone: f.gone.Load(),
+		Learnt: read(bpf.FleetCounterCOUNT_LEARNT), Told: f.told.Load(), Gone: read(bpf.FleetCounterCOUNT_GONE),
 	}
 }

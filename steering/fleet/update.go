@@ -131,6 +131,7 @@ func (f *Fleet) guardLinks() error {
 		return err
 	}
 	f.guarded = links
+	f.relinked.Store(true)
 	return nil
 }
 
@@ -216,7 +217,7 @@ func (f *Fleet) adoptAsked(now time.Time) {
 		return
 	}
 	from := f.objects
-	if b := f.before; b != nil && b.asked.ValueSize() == from.asked.ValueSize() && b.backplane.ValueSize() == from.backplane.ValueSize() {
+	if b := f.before; b != nil && !b.OnlyLinks() && b.asked.ValueSize() == from.asked.ValueSize() && b.backplane.ValueSize() == from.backplane.ValueSize() {
 		from = b
 	}
 	var b bpf.FleetBackplane

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -106,7 +107,7 @@ func (d *daemon) setPeers() error {
 		return err
 	}
 	p.inForce = options
-	return d.steering.ExpectProbes(len(options.Peers) > 0)
+	return errors.Join(d.steering.ExpectProbes(len(options.Peers) > 0), d.steering.PinFleet())
 }
 
 // limitSegments has new clients send segments that fit through the backplane when they are wrapped.
