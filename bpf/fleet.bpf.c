@@ -562,6 +562,8 @@ static __always_inline int is_proven(const struct outer *o, const struct packet 
 	set_sealed(&sealed, o->header.kind, o->header.family, &p->conn, o->from);
 	if (seal(&sealed, b) == o->header.tag)
 		return 1;
+	if ((b->also[0] != b->key[0] || b->also[1] != b->key[1]) && seal_with(&sealed, b->also) == o->header.tag)
+		return 1;
 	wrong = bpf_map_lookup_elem(&fleet_wrong_tags, o->from);
 	if (wrong)
 		__sync_fetch_and_add(wrong, 1);

@@ -59,6 +59,7 @@ struct peer {
  * packet is then lost, or dropped by the peers. */
 struct backplane {
 	__u64 key[2];
+	__u64 also[2]; /* accepted too; the same as key if there is only one */
 	__u32 local[4];
 	__u32 device; /* interface index */
 	__u32 mtu;

@@ -22,6 +22,7 @@ type FleetAnswer struct {
 type FleetBackplane struct {
 	_             structs.HostLayout
 	Key           [2]uint64
+	Also          [2]uint64
 	Local         [4]uint32
 	Device        uint32
 	Mtu           uint32

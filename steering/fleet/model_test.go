@@ -283,7 +283,7 @@ func (m *model) take(frame []byte) outcome {
 		if len(rest) < bodySize {
 			return forged
 		}
-		_, said, ok := decode(append(append([]byte(nil), h...), rest[:bodySize]...), from, key)
+		_, said, ok := decode(append(append([]byte(nil), h...), rest[:bodySize]...), from, key, alsoKey)
 		if !ok {
 			return forged
 		}

@@ -110,7 +110,7 @@ func sleep(ctx context.Context, d time.Duration) {
 func (f *Fleet) hear(b []byte, from netip.Addr, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	kind, said, ok := decode(b, from, f.options.Key)
+	kind, said, ok := decode(b, from, f.options.Key, f.options.Also)
 	if _, known := f.members.all[from]; !ok || !known {
 		return
 	}

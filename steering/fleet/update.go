@@ -189,7 +189,7 @@ func (f *Fleet) describe(device backplane) written {
 		return w
 	}
 	w.backplane = bpf.FleetBackplane{
-		Key:   [2]uint64{binary.NativeEndian.Uint64(o.Key[:]), binary.NativeEndian.Uint64(o.Key[8:])},
+		Key: keyWords(o.Key), Also: keyWords(o.Also),
 		Local: bpfmaps.AddrWords(o.Local), V6: bpfmaps.Flag(o.Local.Is6()),
 		Device: uint32(device.index), Mtu: uint32(device.mtu), Mac: device.mac, Asked: uint32(len(w.asked)),
 		Spacing: spacing(questionsRate, 1), Burst: spacing(questionsRate, questionsBurst),
@@ -197,6 +197,10 @@ func (f *Fleet) describe(device backplane) written {
 		Patience: uint64(patience),
 	}
 	return w
+}
+
+func keyWords(key [16]byte) [2]uint64 {
+	return [2]uint64{binary.NativeEndian.Uint64(key[:]), binary.NativeEndian.Uint64(key[8:])}
 }
 
 // spacing is the time that a number of questions takes at a rate, in ns.
