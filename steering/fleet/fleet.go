@@ -27,8 +27,11 @@ type Fleet struct {
 	netns   ingress.Namespace
 	network network
 
-	relinked atomic.Bool   // there are other links since Relinked was called last
-	told     atomic.Uint64 // how many events of conns that are here
+	relinked     atomic.Bool          // there are other links since Relinked was called last
+	learnt, gone atomic.Uint64        // of flows: a peer has them, or has them no more
+	told         atomic.Uint64        // events of conns that are here
+	view         atomic.Pointer[view] // nil: there are no peers
+	seeking      seeking
 
 	setting sync.Mutex // one Set, Release or Close at a time
 	stop    func()     // ends the goroutines, and waits for them; nil: there are none

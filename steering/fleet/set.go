@@ -122,7 +122,7 @@ func (f *Fleet) rest() error {
 	defer f.mu.Unlock()
 	f.options = Options{}
 	f.members.set(nil, time.Now())
-	err := errors.Join(f.writeAll(backplane{}), f.objects.Detach(), f.before.Detach(), f.before.Close(), f.guardLinks())
+	err := errors.Join(f.writeAll(backplane{}), f.netns.Within(func() error { return errors.Join(f.objects.Detach(), f.before.Detach()) }), f.before.Close(), f.guardLinks())
 	for _, s := range f.sockets() {
 		err = errors.Join(err, (*s).Close())
 		*s = nil

@@ -93,7 +93,7 @@ func (f *Fleet) attach() error {
 	ask, take := &f.objects.ask, &f.objects.take
 	fit := map[int]bool{}
 	f.asking, f.off = nil, f.device.off
-	err = errors.Join(f.netns.Within(func() error {
+	err = f.netns.Within(func() error {
 		if f.off == "" {
 			if err := take.links.Attach(take.program, f.device.index, link.Head()); err != nil {
 				f.off = err.Error()
@@ -108,20 +108,20 @@ func (f *Fleet) attach() error {
 			}
 			f.asking = append(f.asking, Device{c.Name, c.Off})
 		}
-		return nil
-	}), ask.links.DetachOthers(fit), take.links.DetachOthers(map[int]bool{f.device.index: true}))
+		return errors.Join(ask.links.DetachOthers(fit), take.links.DetachOthers(map[int]bool{f.device.index: true}))
+	})
 	return errors.Join(err, f.guardLinks())
 }
 
-// guardLinks has the links outlive the tun device when this process dies. Else the kernel would for a
-// moment have the local routes and not the programs, and reset conns of other hosts whose packets arrive.
+// guardLinks has what attaches the programs outlive the tun device when this process dies. Else the kernel would
+// for a moment have the local routes and not the programs, and reset conns of other hosts whose packets arrive.
 // The caller holds mu.
 func (f *Fleet) guardLinks() error {
 	links := f.objects.Links()
-	if maps.Equal(links, f.guarded) {
+	if f.guarded != nil && maps.Equal(links, f.guarded) {
 		return nil
 	}
-	var fds []int
+	fds := f.objects.hooks()
 	for _, l := range links {
 		if l, ok := l.(interface{ FD() int }); ok {
 			fds = append(fds, l.FD())
@@ -139,6 +139,7 @@ func (f *Fleet) guardLinks() error {
 // of it is lost, or asked for in vain. The caller holds mu.
 func (f *Fleet) writeAll(device backplane) error {
 	next := f.describe(device)
+	f.view.Store(f.viewOf(device))
 	var errs []error
 	for addr, p := range next.peers {
 		if f.written.peers[addr] != p {
