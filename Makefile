@@ -119,7 +119,7 @@ package-test: ## build the packages twice, check them with lintian, install them
 	REQUIRE_ROOT=1 ANYPORT_PACKAGE=1 $(GO) test -count=1 -v -timeout 20m -run 'TestPackage|TestPlainBuild' ./integration
 
 soak: ## the long forms of storms, upgrades, kills, conversations and verdicts; the tests with the fast path on and off
-	REQUIRE_ROOT=1 ANYPORT_SOAK=1 ANYPORT_VERDICTS=10000000 ANYPORT_PREFIXES=1000000 $(GO) test -p 1 -count=1 -v -timeout 2h -run '$(SOAK)' ./integration ./proxy/tcp ./proxy/header ./steering ./steering/fastpath
+	REQUIRE_ROOT=1 ANYPORT_SOAK=1 ANYPORT_VERDICTS=10000000 ANYPORT_PREFIXES=1000000 $(GO) test -p 1 -count=1 -v -timeout 2h -run '$(SOAK)' ./integration ./proxy/tcp ./proxy/header ./steering ./steering/fastpath ./steering/fleet
 	REQUIRE_ROOT=1 ANYPORT_FAST_PATH=auto $(GO) test -count=1 -timeout 30m -parallel 4 ./integration
 	REQUIRE_ROOT=1 ANYPORT_FAST_PATH=off $(GO) test -count=1 -timeout 30m -parallel 4 ./integration
 

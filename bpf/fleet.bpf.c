@@ -626,6 +626,8 @@ static __always_inline int is_proven(const struct outer *o, const struct packet 
 	set_sealed(&sealed, o->header.kind, o->header.family, &p->conn, o->from);
 	if (seal(&sealed, b) == o->header.tag)
 		return 1;
+	if ((b->also[0] != b->key[0] || b->also[1] != b->key[1]) && seal_with(&sealed, b->also) == o->header.tag)
+		return 1;
 	wrong = bpf_map_lookup_elem(&fleet_wrong_tags, o->from);
 	if (wrong)
 		__sync_fetch_and_add(wrong, 1);
@@ -682,6 +684,32 @@ static __always_inline int unwrap(struct __sk_buff *skb, const struct packet *p,
 	return TC_ACT_OK;
 }
 
+/* Learns what a peer says about a conn, also while no process runs. The rest is for user space. */
+static __always_inline int hear(const struct outer *o, const struct packet *p)
+{
+	const __u32 *who;
+	__u32 differ;
+
+	if (o->header.kind == MINE) {
+		bpf_map_update_elem(&fleet_learnt, &p->conn, o->from, BPF_ANY);
+		bpf_map_delete_elem(&fleet_questions, &p->conn);
+		count(COUNT_LEARNT);
+		return TC_ACT_SHOT;
+	}
+	if (o->header.kind != GONE)
+		return TC_ACT_UNSPEC;
+	who = bpf_map_lookup_elem(&fleet_learnt, &p->conn);
+	if (!who)
+		return TC_ACT_SHOT;
+#define OF_ANOTHER(i) (who[i] ^ o->from[i])
+	differ = OF_ANOTHER(0) | OF_ANOTHER(1) | OF_ANOTHER(2) | OF_ANOTHER(3);
+	if (!differ) { /* else another peer has said meanwhile that the conn is its */
+		bpf_map_delete_elem(&fleet_learnt, &p->conn);
+		count(COUNT_GONE);
+	}
+	return TC_ACT_SHOT;
+}
+
 SEC("tc")
 int take_asked(struct __sk_buff *skb)
 {
@@ -707,7 +735,7 @@ int take_asked(struct __sk_buff *skb)
 		return TC_ACT_SHOT;
 	}
 	if (!is_wrapped(&o))
-		return TC_ACT_UNSPEC;
+		return hear(&o, &p);
 	if (p.udp)
 		ok = bpf_map_lookup_elem(&fleet_flows, &p.conn) != NULL;
 	else

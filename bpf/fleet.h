@@ -66,6 +66,7 @@ struct peer {
  * packet is then lost, or dropped by the peers. */
 struct backplane {
 	__u64 key[2];
+	__u64 also[2]; /* accepted too; the same as key if there is only one */
 	__u32 local[4];
 	__u32 device; /* interface index */
 	__u32 mtu;
@@ -83,7 +84,7 @@ struct backplane {
 /* In the order of fleet_counters. */
 enum counter {
 	COUNT_ASKED, COUNT_STRAIGHT, COUNT_TAKEN, COUNT_FOREIGN, COUNT_SHED, COUNT_GIVEN_UP,
-	COUNT_TOO_LONG, COUNT_UNSENT, COUNT_FORGED, COUNT_UNTOLD, COUNTERS,
+	COUNT_TOO_LONG, COUNT_UNSENT, COUNT_FORGED, COUNT_UNTOLD, COUNT_LEARNT, COUNT_GONE, COUNTERS,
 };
 
 /* A question that nobody has answered. */
@@ -143,7 +144,7 @@ struct {
 	__type(value, __u64);
 } fleet_wrong_tags SEC(".maps");
 
-/* Which peer has a conn. User space fills it. */
+/* Which peer has a conn. take_asked fills it. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1 << 17);

@@ -22,6 +22,7 @@ type FleetAnswer struct {
 type FleetBackplane struct {
 	_             structs.HostLayout
 	Key           [2]uint64
+	Also          [2]uint64
 	Local         [4]uint32
 	Device        uint32
 	Mtu           uint32
@@ -57,7 +58,9 @@ const (
 	FleetCounterCOUNT_UNSENT   FleetCounter = 7
 	FleetCounterCOUNT_FORGED   FleetCounter = 8
 	FleetCounterCOUNT_UNTOLD   FleetCounter = 9
-	FleetCounterCOUNTERS       FleetCounter = 10
+	FleetCounterCOUNT_LEARNT   FleetCounter = 10
+	FleetCounterCOUNT_GONE     FleetCounter = 11
+	FleetCounterCOUNTERS       FleetCounter = 12
 )
 
 type FleetMessage uint32

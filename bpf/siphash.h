@@ -36,12 +36,12 @@ static __always_inline void sip_word(struct siphash *s, __u64 word)
 	s->v0 ^= word;
 }
 
-/* The tag as it stands in a header. */
-static __always_inline __u64 seal(const struct sealed *m, const struct backplane *b)
+/* The tag by a key of two words, as it stands in a header. */
+static __always_inline __u64 seal_with(const struct sealed *m, const __u64 *key)
 {
 	struct siphash s;
 	const __u64 *words = (const void *)m;
-	__u64 k0 = LITTLE_ENDIAN_64(b->key[0]), k1 = LITTLE_ENDIAN_64(b->key[1]);
+	__u64 k0 = LITTLE_ENDIAN_64(key[0]), k1 = LITTLE_ENDIAN_64(key[1]);
 
 	s.v0 = k0 ^ 0x736f6d6570736575ULL;
 	s.v1 = k1 ^ 0x646f72616e646f6dULL;
@@ -56,4 +56,9 @@ static __always_inline __u64 seal(const struct sealed *m, const struct backplane
 	sip_round(&s);
 	sip_round(&s);
 	return LITTLE_ENDIAN_64(s.v0 ^ s.v1 ^ s.v2 ^ s.v3);
+}
+
+static __always_inline __u64 seal(const struct sealed *m, const struct backplane *b)
+{
+	return seal_with(m, b->key);
 }

@@ -101,11 +101,9 @@ func TestPeersKilled(t *testing.T) {
 	if len(own) == 0 || len(own) == len(load.long) {
 		t.Fatalf("%d of %d conns are of %s", len(own), len(load.long), dead.Name)
 	}
-	// Packets of other hosts' conns go elsewhere first: the kernel of a host whose process is just dying may
-	// reset them, in the moment between the end of the programs and that of the local routes.
-	f.hash(t, f.only(1, 3)...)
-	load.settle(t)
 	dead.proxy.signal(t, syscall.SIGKILL)
+	dead.proxy.wait(t)
+	f.hash(t, f.only(1, 3)...)
 	eventually(t, "the conns of the dead host end", func() bool { return len(load.lost()) >= len(own) })
 	load.settle(t)
 	for _, talk := range load.long {

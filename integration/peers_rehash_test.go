@@ -37,6 +37,7 @@ type peerOptions struct {
 	edges       int
 	use         []int // the edges that the router sends packets to, by their numbers
 	backplaneV6 bool
+	bpffs       bool // each edge has one, so that it pins the steering
 }
 
 // startPeers starts origins that do not echo, and anyport on each edge, all of which know each other. It
@@ -49,6 +50,9 @@ func startPeers(t *testing.T, o peerOptions) *peerRig {
 	}
 	f.key, f.backplaneV6 = newPeerKey(t), o.backplaneV6
 	for _, e := range f.edges {
+		if o.bpffs {
+			e.withBPFFS(t)
+		}
 		f.serve(t, e)
 	}
 	f.hash(t, f.only(o.use...)...)

@@ -26,6 +26,12 @@ type peerLoad struct {
 // newPeerLoad opens the conns that stay, half of them over IPv6.
 func newPeerLoad(t *testing.T, from *host, long int) *peerLoad {
 	t.Helper()
+	return newPeerLoadAt(t, from, long, 500*time.Millisecond)
+}
+
+// newPeerLoadAt is newPeerLoad with a pace: the mean pause between two pieces.
+func newPeerLoadAt(t *testing.T, from *host, long int, pace time.Duration) *peerLoad {
+	t.Helper()
 	l := &peerLoad{from: from}
 	l.ctx, l.stop = context.WithCancel(context.Background())
 	for n := range long {
@@ -33,7 +39,7 @@ func newPeerLoad(t *testing.T, from *host, long int) *peerLoad {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l.long = append(l.long, hold(conn, uint64(n)<<32|1, 500*time.Millisecond, 0))
+		l.long = append(l.long, hold(conn, uint64(n)<<32|1, pace, 0))
 	}
 	t.Cleanup(func() {
 		l.stop()

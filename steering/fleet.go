@@ -16,6 +16,19 @@ import (
 // fdFleet begins the names of the descriptors of the fleet's programs in an Inheritance.
 const fdFleet = "fleet/"
 
+// FleetLinks begins the names of the links of the fleet's programs in an Inheritance.
+const FleetLinks = fdFleet + "link/"
+
+// PinFleet has the fleet's programs outlive this process if the steering does. Watch does so, too, but later:
+// call it after Set.
+func (s *Steering) PinFleet() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pinFleet()
+}
+
+func (s *Steering) pinFleet() error { return s.fleet.Keep(s.pins.KeepFleet) }
+
 // Fleet is the kernel's part of what this host does for conns of others; nil: its programs could not be
 // loaded, and the error says why. It serves until Close, and is the same until then.
 func (s *Steering) Fleet() (*fleet.Fleet, error) {
@@ -48,7 +61,10 @@ func (s *Steering) openFleet(cfg *config.Config, in Inheritance) {
 // those that came with the upgrade command or new ones: then before are those that they replace.
 func (s *Steering) fleetObjects(cfg *config.Config, in Inheritance) (o, before *fleet.Objects, err error) {
 	served := servedMaps(&s.objects.SteerMaps)
-	if before, err = in.takeFleet(""); err != nil {
+	if before, err = in.takeFleet(""); before == nil && err == nil {
+		before, err = s.pins.LoadFleet()
+	}
+	if err != nil {
 		return nil, nil, err
 	}
 	if before != nil {
@@ -56,8 +72,8 @@ func (s *Steering) fleetObjects(cfg *config.Config, in Inheritance) (o, before *
 			return before, nil, nil
 		}
 	}
-	if before == nil && !cfg.Fleet.HasPeers() {
-		return nil, nil, errNoPeers
+	if !cfg.Fleet.HasPeers() && (before == nil || before.OnlyLinks()) {
+		return nil, nil, errors.Join(errNoPeers, before.Detach(), before.Close(), s.pins.RemoveFleet())
 	}
 	o, loadErr := in.takeFleet(fdPreloaded)
 	if o == nil && loadErr == nil {
@@ -95,12 +111,12 @@ func (in Inheritance) addFleet(descriptors map[string]int, prefix string) {
 	}
 }
 
-// WithoutFleet returns all but what the fleet's programs are. These must end with the process: nobody
-// else answers the other hosts.
-func (in Inheritance) WithoutFleet() Inheritance {
+// Storable returns what is for a store of descriptors: of the fleet only the links, so that the packets of
+// conns of other hosts go on to them. The socket must end with the process: nobody else answers the others.
+func (in Inheritance) Storable() Inheritance {
 	rest := Inheritance{}
 	for name, fd := range in {
-		if !strings.HasPrefix(name, fdFleet) {
+		if !strings.HasPrefix(name, fdFleet) || strings.HasPrefix(name, FleetLinks) {
 			rest[name] = fd
 		}
 	}

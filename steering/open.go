@@ -99,7 +99,7 @@ func (s *Steering) open(cfg *config.Config, table *table.Table, in Inheritance) 
 	if err := s.pinProgram(); err != nil {
 		return err
 	}
-	if err := s.pinFast(); err != nil {
+	if err := errors.Join(s.pinFast(), s.pinFleet()); err != nil {
 		return err
 	}
 	s.copyDoors() // those too that the former program has opened until it was replaced

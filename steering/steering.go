@@ -18,6 +18,7 @@ import (
 	"anyport/steering/fastpath"
 	"anyport/steering/fleet"
 	"anyport/steering/host"
+	"anyport/steering/inflight"
 	"anyport/steering/instances"
 	"anyport/steering/pins"
 	"anyport/steering/program"
@@ -45,14 +46,14 @@ type Steering struct {
 	services        *services.Watcher // of routes with action = "socket"; it has a mutex of its own
 	hook            *services.Hook    // its program, which belongs to it; nil: it could not be loaded
 	announcement    *instances.Announcement
-	guard           int           // a socket that holds the link, see link_guard.go; 0: none
-	pins            *pins.Dir     // nil: none
-	outlives        bool          // the steering does not end with an orderly stop of this process
-	unpins          bool          // an orderly stop removes what is pinned
-	deadPrograms    []uint32      // programs that unload removes
-	formerProgram   *ebpf.Program // of another build, attached until the first table is filled; nil: none
-	formerDoors     *ebpf.Map     // the map of doors of formerProgram, until closeFormer; nil: none
-	programReplaced bool          // another program was attached: what is pinned is not ours yet
+	guard           inflight.Files // holds the link, see link_guard.go
+	pins            *pins.Dir      // nil: none
+	outlives        bool           // the steering does not end with an orderly stop of this process
+	unpins          bool           // an orderly stop removes what is pinned
+	deadPrograms    []uint32       // programs that unload removes
+	formerProgram   *ebpf.Program  // of another build, attached until the first table is filled; nil: none
+	formerDoors     *ebpf.Map      // the map of doors of formerProgram, until closeFormer; nil: none
+	programReplaced bool           // another program was attached: what is pinned is not ours yet
 	log             *slog.Logger
 
 	mu              sync.Mutex
@@ -108,7 +109,7 @@ func (s *Steering) Refuse(protocol config.Protocol) error {
 func (s *Steering) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return errors.Join(s.fleet.Close(), s.fast.Close(), s.pins.RemoveFast(), s.endReturnPath(), s.release(s.outlives))
+	return errors.Join(s.fleet.Close(), s.fast.Close(), s.pins.RemoveFast(), s.pins.RemoveFleet(), s.endReturnPath(), s.release(s.outlives))
 }
 
 // Release closes what this process has of the steering and removes nothing: after a

@@ -81,10 +81,11 @@ func (s *Steering) check(now time.Time, h host.Changes) (replaced bool, err erro
 	if pinned {
 		s.log.Error("somebody else has removed pins of the steering: they are there again", "pin", s.pins.Path)
 	}
-	fastErr := s.pinFast()
+	ingressErr := errors.Join(s.pinFast(), s.pinFleet())
 	restored, returnErr := s.returning.restore(now, h.Links())
 	if len(restored) > 0 {
 		s.log.Warn("restored parts of the way back for transparent routes", "parts", restored)
 	}
-	return s.loaded.Link != before || s.fast.Relinked(), errors.Join(err, pinErr, fastErr, returnErr, s.keeper.Restore(now, h), s.eraseIdle(), s.dropExpired(now))
+	replaced = s.fast.Relinked() || s.loaded.Link != before
+	return s.fleet.Relinked() || replaced, errors.Join(err, pinErr, ingressErr, returnErr, s.keeper.Restore(now, h), s.eraseIdle(), s.dropExpired(now))
 }

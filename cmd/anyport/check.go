@@ -7,7 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"anyport/cmd/anyport/internal/fleet/access"
 	"anyport/cmd/anyport/internal/knock"
+	"anyport/cmd/anyport/internal/peers"
 	"anyport/cmd/anyport/internal/text"
 	"anyport/config"
 	"anyport/proxy/logfile"
@@ -24,7 +26,8 @@ its line, route and key, the value found, and what is allowed.
 
 Something valid that may surprise is a note on stderr.
 
-It reads only the file, and the one of [knock] keys if a route needs it. "anyport run" also
+It reads the file, and those that it names for secrets and certificates: of [knock] keys if a
+route needs it, and of [fleet]. "anyport run" also
 checks what depends on this host: its addresses and the listeners of other processes. A FILE of -
 is stdin.
 
@@ -59,7 +62,7 @@ and in each route what it inherits.`,
 		if err != nil {
 			return err
 		}
-		if err := checkKeys(c); err != nil {
+		if err := errors.Join(checkKeys(c), checkFleet(c)); err != nil {
 			return err
 		}
 		for _, note := range c.Notes {
@@ -85,6 +88,21 @@ func checkKeys(c *config.Config) error {
 		return fmt.Errorf("[knock] keys: %w", err)
 	}
 	return nil
+}
+
+// checkFleet reads the files of [fleet], as run does.
+func checkFleet(c *config.Config) error {
+	var errs []error
+	if c.Fleet.HasPeers() {
+		if _, err := peers.ReadKeys(c.Fleet.Key); err != nil {
+			errs = append(errs, fmt.Errorf("[fleet] key: %w", err))
+		}
+	}
+	if c.Fleet.Source != "" {
+		_, err := access.Read(c.Fleet)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // compile reads the file and makes its table.

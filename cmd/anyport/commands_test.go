@@ -319,6 +319,34 @@ func TestCheckNotes(t *testing.T) {
 	}
 }
 
+// TestCheckFleet: the files that [fleet] names must be there, and no others than their owner may open them.
+func TestCheckFleet(t *testing.T) {
+	dir := t.TempDir()
+	key := write(t, dir, "fleet.key", "MDEyMzQ1Njc4OWFiY2RlZg==\n")
+	peers := "[fleet]\npeers = [\"10.9.0.2\"]\ndevice = \"eth1\"\nkey = %q\n" + goodFile
+	source := "[fleet]\nsource = \"https://tables.example.com/a.toml\"\nsource_ca = %q\n"
+	for name, test := range map[string]struct{ text, want string }{
+		"a key":           {fmt.Sprintf(peers, key), ""},
+		"no key":          {fmt.Sprintf(peers, key+"2"), "[fleet] key: "},
+		"a file of a key": {fmt.Sprintf(peers, dir), "[fleet] key: "},
+		"no CA":           {fmt.Sprintf(source, dir+"/ca.pem"), "[fleet] source_ca: "},
+	} {
+		if err := os.Chmod(key, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		status, _, stderr := run("check", "-c", write(t, t.TempDir(), "a.toml", test.text))
+		if (status == exitDone) != (test.want == "") || !strings.Contains(stderr, test.want) {
+			t.Errorf("%s: %d, %q, want %q", name, status, stderr, test.want)
+		}
+	}
+	if err := os.Chmod(key, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, stderr := run("check", "-c", write(t, dir, "a.toml", fmt.Sprintf(peers, key))); status == exitDone || !strings.Contains(stderr, "chmod 600 "+key) {
+		t.Errorf("others may open it: %d, %q", status, stderr)
+	}
+}
+
 // TestCheckStdin: "-" is stdin, whose mistakes have their lines.
 func TestCheckStdin(t *testing.T) {
 	for _, args := range [][]string{{"check", "-"}, {"check", "-c", "-"}, {"explain", "-c", "-", "tcp", "192.0.2.1:80"}} {

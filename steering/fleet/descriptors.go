@@ -3,9 +3,11 @@ package fleet
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 )
 
@@ -26,11 +28,15 @@ func (o *Objects) Descriptors() map[string]int {
 		return all
 	}
 	for name, p := range o.programs() {
-		all[fdProgram+name] = p.program.FD()
+		if p.program != nil {
+			all[fdProgram+name] = p.program.FD()
+		}
 		p.links.Descriptors(all, fdLink+name+"/", fdHook+name+"/")
 	}
 	for name, m := range o.maps() {
-		all[fdMap+name] = (*m).FD()
+		if *m != nil {
+			all[fdMap+name] = (*m).FD()
+		}
 	}
 	if fd := descriptorOf(o.socket); fd >= 0 {
 		all[fdSocket] = fd
@@ -38,7 +44,8 @@ func (o *Objects) Descriptors() map[string]int {
 	return all
 }
 
-// FromDescriptors makes objects of what another process has given. It owns them, on error too.
+// FromDescriptors makes objects of what another process has given, or of the links of a dead one. It owns
+// them, on error too.
 func FromDescriptors(all map[string]int) (*Objects, error) {
 	o := newObjects()
 	var errs []error
@@ -47,6 +54,19 @@ func FromDescriptors(all map[string]int) (*Objects, error) {
 			errs = append(errs, fmt.Errorf("%s: %w", name, err))
 		}
 	}
+	errs = append(errs, o.checkWhole())
+	if err := errors.Join(errs...); err != nil {
+		return nil, errors.Join(fmt.Errorf("inherit the fleet's part in the kernel: %w", err), o.Close())
+	}
+	return o, nil
+}
+
+// checkWhole says what is missing of objects that are more than links.
+func (o *Objects) checkWhole() error {
+	if o.OnlyLinks() {
+		return nil
+	}
+	var errs []error
 	for name, p := range o.programs() {
 		if p.program == nil {
 			errs = append(errs, fmt.Errorf("the program %s is missing", name))
@@ -58,8 +78,35 @@ func FromDescriptors(all map[string]int) (*Objects, error) {
 			errs = append(errs, fmt.Errorf("the map %s is missing", name))
 		}
 	}
+	return errors.Join(errs...)
+}
+
+// OnlyLinks reports whether o are the links that a dead process has left: their programs go on, but there is
+// nothing to read what these do.
+func (o *Objects) OnlyLinks() bool {
+	return o.ask.program == nil && o.take.program == nil && o.backplane == nil
+}
+
+// FromLinks makes objects of links that are called as by [Objects.Links]; nil: there are none. It owns them,
+// on error too. One whose device is gone is closed.
+func FromLinks(all map[string]link.Link) (*Objects, error) {
+	if len(all) == 0 {
+		return nil, nil
+	}
+	o := newObjects()
+	var errs []error
+	for name, l := range all {
+		programName, text, _ := strings.Cut(name, "/")
+		index, err := strconv.Atoi(text)
+		p := o.programs()[programName]
+		if err != nil || p == nil { // of another build
+			errs = append(errs, l.Detach(), l.Close())
+			continue
+		}
+		errs = append(errs, p.links.Links.Adopt(index, l))
+	}
 	if err := errors.Join(errs...); err != nil {
-		return nil, errors.Join(fmt.Errorf("inherit the fleet's part in the kernel: %w", err), o.Close())
+		return nil, errors.Join(fmt.Errorf("go on with the fleet's links: %w", err), o.Close())
 	}
 	return o, nil
 }

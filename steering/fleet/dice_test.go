@@ -165,7 +165,8 @@ func (d *dice) wrapped(m *model) []byte {
 	}
 	frame := wrap(packet, kind, p, from, m.local, [6]byte{}, [6]byte{})
 	if d.one(6) {
-		message := encode(pick(d, bpf.FleetMessageMINE, bpf.FleetMessageHELLO, bpf.FleetMessageBYE, bpf.FleetMessageSEEK, bpf.FleetMessageHAVE, bpf.FleetMessageLACK), bodyOf(p.conn), from, key)
+		message := encode(pick(d, bpf.FleetMessageMINE, bpf.FleetMessageGONE, bpf.FleetMessageGONE, bpf.FleetMessageHELLO, bpf.FleetMessageBYE, bpf.FleetMessageSEEK, bpf.FleetMessageHAVE, bpf.FleetMessageLACK),
+			bodyOf(p.conn), from, pick(d, key, key, alsoKey, [16]byte{5}))
 		frame = frame[:14+Overhead(m.local)-headerSize]
 		frame = append(frame, message...)
 	}

@@ -5,14 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"anyport/steering/inflight"
 	"anyport/steering/ingress"
 )
 
@@ -24,9 +27,11 @@ type Fleet struct {
 	netns   ingress.Namespace
 	network network
 
-	learnt, told, gone atomic.Uint64
-	view               atomic.Pointer[view] // nil: there are no peers
-	seeking            seeking
+	relinked     atomic.Bool          // there are other links since Relinked was called last
+	learnt, gone atomic.Uint64        // of flows: a peer has them, or has them no more
+	told         atomic.Uint64        // events of conns that are here
+	view         atomic.Pointer[view] // nil: there are no peers
+	seeking      seeking
 
 	setting sync.Mutex // one Set, Release or Close at a time
 	stop    func()     // ends the goroutines, and waits for them; nil: there are none
@@ -40,6 +45,8 @@ type Fleet struct {
 	device  backplane
 	asking  []Device
 	off     string // why nothing is asked, or taken
+	guard   inflight.Files
+	guarded map[string]link.Link // what guard holds
 	written written
 }
 
@@ -104,15 +111,34 @@ func (f *Fleet) Descriptors() map[string]int {
 	if f.closed {
 		return nil
 	}
-	if f.before != nil {
+	if f.before != nil && !f.before.OnlyLinks() {
 		return f.before.Descriptors()
 	}
 	all := f.objects.Descriptors()
+	maps.Copy(all, f.before.Descriptors())
 	if fd := descriptorOf(f.socket); fd >= 0 {
 		all[fdSocket] = fd
 	}
 	return all
 }
+
+// Keep has do look at the links, while nothing is attached or detached. Until the first Set those of a process
+// before are where it has left them.
+func (f *Fleet) Keep(do func(links map[string]link.Link) error) error {
+	if f == nil {
+		return nil
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed || f.before != nil {
+		return nil
+	}
+	return do(f.objects.Links())
+}
+
+// Relinked reports whether there are other links since the last call: who keeps copies of their
+// descriptors has old ones.
+func (f *Fleet) Relinked() bool { return f != nil && f.relinked.Swap(false) }
 
 // Release closes what this process has. If another process has the descriptors, the programs go on.
 func (f *Fleet) Release() error {
@@ -132,7 +158,7 @@ func (f *Fleet) release() error {
 		return nil
 	}
 	f.closed = true
-	err := f.before.Close()
+	err := errors.Join(f.before.Close(), f.guard.Close())
 	if f.socket != nil {
 		err = errors.Join(err, f.socket.Close())
 	}

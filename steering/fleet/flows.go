@@ -19,6 +19,7 @@ type view struct {
 	socket  *net.UDPConn
 	local   netip.Addr
 	key     [16]byte
+	also    [16]byte // see Options
 	asked   []netip.Addr
 	mtu     int
 	changed time.Time // when a peer came or went last
@@ -29,7 +30,7 @@ func (f *Fleet) viewOf(device backplane) *view {
 	if len(f.options.Peers) == 0 || f.socket == nil || device.off != "" {
 		return nil
 	}
-	return &view{f.socket, f.options.Local, f.options.Key, f.members.asked(), device.mtu, f.members.changed}
+	return &view{f.socket, f.options.Local, f.options.Key, f.options.Also, f.members.asked(), device.mtu, f.members.changed}
 }
 
 // settlingIdles is for how many idle times after a peer came or went any datagram of an unknown flow is
@@ -114,7 +115,7 @@ func (f *Fleet) hearOfFlow(b []byte, from netip.Addr) bool {
 	if v == nil {
 		return false
 	}
-	kind, conn, ok := decode(b, from, v.key)
+	kind, conn, ok := decode(b, from, v.key, v.also)
 	if !ok {
 		return false
 	}

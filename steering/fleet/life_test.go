@@ -217,6 +217,7 @@ func TestAnotherBuild(t *testing.T) {
 	r.route(1)
 	r.askAll([]*conn{c})
 	asker, owner := r.edges[1], r.edges[0]
+	r.eventually("edge 2 has learnt", func() bool { return asker.fleet.Status().Counts.Learnt > 0 })
 	changed, options := owner.fleet.Status().Changed, asker.fleet.options
 	for _, refused := range []bool{true, false} {
 		var next *Fleet
@@ -252,8 +253,8 @@ func TestAnotherBuild(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 		r.askAll([]*conn{c})
-		if next.Status().Counts.Asked == 0 {
-			t.Error("the other programs ask")
+		if c := next.Status().Counts; c.Asked != 0 || c.Straight == 0 {
+			t.Errorf("the other programs know what was learnt: %+v", c)
 		}
 	}
 	if !owner.fleet.Status().Changed.Equal(changed) {

@@ -3,6 +3,7 @@ package fleet
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 	"time"
 
 	"anyport/bpf"
@@ -41,15 +42,16 @@ func encode(kind bpf.FleetMessage, said body, from netip.Addr, key [16]byte) []b
 	return append(b, said[:]...)
 }
 
-// decode reads a message that has come from a host. Not ok: it is none, or was not signed with the key.
-func decode(b []byte, from netip.Addr, key [16]byte) (kind bpf.FleetMessage, said body, ok bool) {
+// decode reads a message that has come from a host. Not ok: it is none, or was not signed with one of the keys.
+func decode(b []byte, from netip.Addr, keys ...[16]byte) (kind bpf.FleetMessage, said body, ok bool) {
 	if len(b) != messageSize || b[0] != version || binary.BigEndian.Uint16(b[2:]) != hops || binary.BigEndian.Uint32(b[4:]) != 0 {
 		return 0, said, false
 	}
 	kind = bpf.FleetMessage(b[1])
 	copy(said[:], b[headerSize:])
 	tag := binary.LittleEndian.Uint64(b[8:])
-	return kind, said, tag == sipHash(key, sealedBytes(kind, 0, said, from))
+	signed := sealedBytes(kind, 0, said, from)
+	return kind, said, slices.ContainsFunc(keys, func(key [16]byte) bool { return tag == sipHash(key, signed) })
 }
 
 // greeting is the body of hello and bye. All times are of the clocks of the hosts, which need not agree.

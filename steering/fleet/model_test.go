@@ -241,6 +241,29 @@ func onesComplement(b []byte) uint16 {
 
 func bodyOf(c tuple) body { return connOf(c.client, c.dst) }
 
+// tupleOfBody is the opposite of bodyOf.
+func tupleOfBody(b body) tuple {
+	addr := func(b []byte) netip.Addr { return netip.AddrFrom16([16]byte(b)).Unmap() }
+	return tuple{netip.AddrPortFrom(addr(b[:16]), port(b[32:])), netip.AddrPortFrom(addr(b[16:32]), port(b[34:]))}
+}
+
+// hear is hear of the programs.
+func (m *model) hear(frame []byte, message bpf.FleetMessage, conn tuple, from netip.Addr) outcome {
+	o := outcome{verdict: shot, counter: noCounter}
+	switch {
+	case message == bpf.FleetMessageMINE:
+		m.learnt[conn] = from
+		delete(m.questions, conn)
+		o.counter = bpf.FleetCounterCOUNT_LEARNT
+	case message != bpf.FleetMessageGONE:
+		return pass(frame)
+	case m.learnt[conn] == from:
+		delete(m.learnt, conn)
+		o.counter = bpf.FleetCounterCOUNT_GONE
+	}
+	return o
+}
+
 // take is take_asked.
 func (m *model) take(frame []byte) outcome {
 	at, kind := 14+Overhead(m.local), port(frame[12:])
@@ -273,10 +296,11 @@ func (m *model) take(frame []byte) outcome {
 		if len(rest) < bodySize {
 			return forged
 		}
-		if _, _, ok := decode(append(append([]byte(nil), h...), rest[:bodySize]...), from, key); !ok {
+		_, said, ok := decode(append(append([]byte(nil), h...), rest[:bodySize]...), from, key, alsoKey)
+		if !ok {
 			return forged
 		}
-		return pass(frame)
+		return m.hear(frame, message, tupleOfBody(said), from)
 	}
 	if message == 0 || message > bpf.FleetMessageFLOW || h[2] != 4 && h[2] != 6 {
 		return forged

@@ -7,10 +7,12 @@ import (
 	"io"
 	"net"
 	"slices"
+	"strconv"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/features"
+	"github.com/cilium/ebpf/link"
 
 	"anyport/bpf"
 	"anyport/steering/ingress"
@@ -108,7 +110,7 @@ func (o *Objects) maps() map[string]**ebpf.Map {
 
 // Programs are both programs, for a caller that finds programs at the ingress of a device and must know its own.
 func (o *Objects) Programs() []*ebpf.Program {
-	if o == nil {
+	if o == nil || o.OnlyLinks() {
 		return nil
 	}
 	return []*ebpf.Program{o.ask.program, o.take.program}
@@ -117,6 +119,9 @@ func (o *Objects) Programs() []*ebpf.Program {
 // CheckBuild says whether o is of this build, to the instruction, and reads these maps. If not, Load
 // other ones, and have them take the links.
 func (o *Objects) CheckBuild(served Served) error {
+	if o.OnlyLinks() {
+		return errors.New("a dead process has left only links")
+	}
 	spec, err := spec()
 	if err != nil {
 		return err
@@ -180,8 +185,29 @@ func (o *Objects) socketOf() **net.UDPConn {
 	return &o.socket
 }
 
-// detach detaches both programs from all devices.
-func (o *Objects) detach() error {
+// Links are the links of both programs by names that all builds know: "ask_peers/2" for interface index 2.
+func (o *Objects) Links() map[string]link.Link {
+	all := map[string]link.Link{}
+	for name, p := range o.programs() {
+		for index, l := range p.links.Links {
+			all[name+"/"+strconv.Itoa(index)] = l
+		}
+	}
+	return all
+}
+
+// hooks are the descriptors of what the filters run, where the kernel has no links.
+func (o *Objects) hooks() (fds []int) {
+	for _, p := range o.programs() {
+		if p.links.Hook != nil {
+			fds = append(fds, p.links.Hook.Slot.FD())
+		}
+	}
+	return fds
+}
+
+// Detach detaches both programs from all devices, whoever else holds the links.
+func (o *Objects) Detach() error {
 	if o == nil {
 		return nil
 	}

@@ -11,7 +11,8 @@ type Options struct {
 	Device string       // of the backplane; it must have Ethernet headers
 	Local  netip.Addr   // this host's address on it
 	Peers  []netip.Addr // the other hosts', all of Local's family, at most MaxPeers; none: nothing is attached
-	Key    [16]byte     // the same on all hosts
+	Key    [16]byte     // what this host signs with; another one must accept it
+	Also   [16]byte     // accepted, too, while the key is changed; Key: nothing else is
 }
 
 // MaxPeers is how many peers there is room for.
@@ -50,5 +51,5 @@ func (o Options) check() error {
 
 // Equal reports whether there is nothing to change.
 func (o Options) Equal(other Options) bool {
-	return o.Device == other.Device && o.Local == other.Local && o.Key == other.Key && slices.Equal(o.Peers, other.Peers)
+	return o.Device == other.Device && o.Local == other.Local && o.Key == other.Key && o.Also == other.Also && slices.Equal(o.Peers, other.Peers)
 }

@@ -180,7 +180,7 @@ func (b *bench) fill(m *model) {
 		b.check(b.objects.FleetQuestions.Put(bodyOf(c), bpf.FleetQuestion{First: now - age, Times: 10}))
 	}
 	plane := bpf.FleetBackplane{
-		Key:   [2]uint64{binary.NativeEndian.Uint64(key[:]), binary.NativeEndian.Uint64(key[8:])},
+		Key: keyWords(key), Also: keyWords(alsoKey),
 		Local: bpfmaps.AddrWords(m.local), V6: bpfmaps.Flag(m.local.Is6()), Device: uint32(b.device.Index), Mtu: uint32(m.mtu),
 		Mac: m.mac, Asked: uint32(len(m.asked)), Patience: patience, Burst: 1 << 40, SourceBurst: 1 << 40,
 	}

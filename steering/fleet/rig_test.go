@@ -53,6 +53,7 @@ type edge struct {
 var (
 	served4, served6 = netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("2001:db8::/64")
 	key              = [16]byte{1, 2, 3, 15: 9}
+	alsoKey          = [16]byte{4, 15: 1} // accepted by the bench
 )
 
 // anywhere binds to addresses that no device has.
@@ -215,7 +216,7 @@ func (r *rig) open(e *edge) {
 func (r *rig) join(six bool) {
 	r.t.Helper()
 	for _, e := range r.edges {
-		o := Options{Device: "back", Local: e.local[six], Key: key}
+		o := Options{Device: "back", Local: e.local[six], Key: key, Also: key}
 		for _, other := range r.edges {
 			if other != e {
 				o.Peers = append(o.Peers, other.local[six])

@@ -2,8 +2,11 @@ package fleet
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"time"
+
+	"github.com/cilium/ebpf"
 )
 
 // Set puts options in force: attaches the programs, or detaches them if there are no peers, and has
@@ -74,12 +77,31 @@ func (f *Fleet) begin(o Options, index int, socket *net.UDPConn) error {
 	f.members.set(o.Peers, time.Now())
 	f.adoptAsked(time.Now())
 	if f.before != nil {
-		if err := errors.Join(f.look(), f.objects.TakeLinks(f.before)); err != nil {
+		if err := errors.Join(f.copyLearnt(), f.look(), f.objects.TakeLinks(f.before)); err != nil {
 			return err
 		}
 		f.before = nil
 	}
 	return f.update(true)
+}
+
+// copyLearnt has the programs know what those of another build have learnt, if their maps are alike. What is
+// learnt meanwhile is asked for again, and so is the rest if the map changes under the reading. The caller
+// holds mu.
+func (f *Fleet) copyLearnt() error {
+	from, to := f.before.learnt, f.objects.learnt
+	if from == nil || from.KeySize() != to.KeySize() || from.ValueSize() != to.ValueSize() {
+		return nil
+	}
+	var conn body
+	var owner [4]uint32
+	all := from.Iterate()
+	for all.Next(&conn, &owner) {
+		if err := to.Put(conn, owner); err != nil {
+			return fmt.Errorf("copy what was learnt about conns: %w", err)
+		}
+	}
+	return ignore(ebpf.ErrIterationAborted, all.Err())
 }
 
 // sockets are those that there are: in use, or of the process before.
@@ -100,7 +122,7 @@ func (f *Fleet) rest() error {
 	defer f.mu.Unlock()
 	f.options = Options{}
 	f.members.set(nil, time.Now())
-	err := errors.Join(f.writeAll(backplane{}), f.netns.Within(func() error { return errors.Join(f.objects.detach(), f.before.detach()) }), f.before.Close())
+	err := errors.Join(f.writeAll(backplane{}), f.netns.Within(func() error { return errors.Join(f.objects.Detach(), f.before.Detach()) }), f.before.Close(), f.guardLinks())
 	for _, s := range f.sockets() {
 		err = errors.Join(err, (*s).Close())
 		*s = nil

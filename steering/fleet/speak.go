@@ -14,7 +14,6 @@ import (
 	"github.com/cilium/ebpf/ringbuf"
 
 	"anyport/bpf"
-	"anyport/steering/bpfmaps"
 )
 
 // watch greets the peers, and keeps what the programs know up to date, until ctx ends. Set starts it.
@@ -109,20 +108,16 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// hear acts on a message.
+// hear acts on a message. What peers say about conns (mine, gone) the program keeps.
 func (f *Fleet) hear(b []byte, from netip.Addr, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	kind, said, ok := decode(b, from, f.options.Key)
+	kind, said, ok := decode(b, from, f.options.Key, f.options.Also)
 	if _, known := f.members.all[from]; !ok || !known {
 		return
 	}
 	news, err := false, error(nil)
 	switch kind {
-	case bpf.FleetMessageMINE:
-		err = f.learn(said, from)
-	case bpf.FleetMessageGONE:
-		err = f.unlearn(said, from)
 	case bpf.FleetMessageHELLO:
 		asked := f.members.isAsked(from)
 		if f.members.hello(from, decodeGreeting(said), now) {
@@ -138,30 +133,6 @@ func (f *Fleet) hear(b []byte, from netip.Addr, now time.Time) {
 	if err != nil {
 		f.log.Warn("cannot tell the kernel what a peer says", "peer", from, "error", err)
 	}
-}
-
-// learn has the packets of a conn go straight to the peer that has it.
-func (f *Fleet) learn(conn body, from netip.Addr) error {
-	f.learnt.Add(1)
-	err := f.objects.learnt.Put(conn, bpfmaps.AddrWords(from))
-	if delErr := f.objects.questions.Delete(conn); delErr != nil && !errors.Is(delErr, ebpf.ErrKeyNotExist) {
-		err = errors.Join(err, delErr)
-	}
-	return err
-}
-
-// unlearn is the opposite. Meanwhile another peer may have said that the conn is its.
-func (f *Fleet) unlearn(conn body, from netip.Addr) error {
-	var owner [4]uint32
-	if err := f.objects.learnt.Lookup(conn, &owner); err != nil || bpfmaps.AddrOfWords(owner) != from {
-		return nil
-	}
-	f.gone.Add(1)
-	err := f.objects.learnt.Delete(conn)
-	if errors.Is(err, ebpf.ErrKeyNotExist) {
-		return nil
-	}
-	return err
 }
 
 // tell tells the peers what the program has found out, until the ring is closed. Set starts it.

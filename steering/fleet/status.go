@@ -94,7 +94,7 @@ func (f *Fleet) counts() Counts {
 		Shed: read(bpf.FleetCounterCOUNT_SHED), GivenUp: read(bpf.FleetCounterCOUNT_GIVEN_UP),
 		TooLong: read(bpf.FleetCounterCOUNT_TOO_LONG), Unsent: read(bpf.FleetCounterCOUNT_UNSENT),
 		Forged: read(bpf.FleetCounterCOUNT_FORGED), Untold: read(bpf.FleetCounterCOUNT_UNTOLD),
-		Learnt: f.learnt.Load(), Told: f.told.Load(), Gone: f.gone.Load(),
+		Learnt: read(bpf.FleetCounterCOUNT_LEARNT) + f.learnt.Load(), Told: f.told.Load(), Gone: read(bpf.FleetCounterCOUNT_GONE) + f.gone.Load(),
 		Sought: f.seeking.sought.Load(), Unsought: f.seeking.shed.Load(), Lost: f.seeking.lost.Load(),
 	}
 }

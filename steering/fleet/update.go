@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"time"
 
@@ -92,7 +93,7 @@ func (f *Fleet) attach() error {
 	ask, take := &f.objects.ask, &f.objects.take
 	fit := map[int]bool{}
 	f.asking, f.off = nil, f.device.off
-	return f.netns.Within(func() error {
+	err = f.netns.Within(func() error {
 		if f.off == "" {
 			if err := take.links.Attach(take.program, f.device.index, link.Head()); err != nil {
 				f.off = err.Error()
@@ -109,6 +110,29 @@ func (f *Fleet) attach() error {
 		}
 		return errors.Join(ask.links.DetachOthers(fit), take.links.DetachOthers(map[int]bool{f.device.index: true}))
 	})
+	return errors.Join(err, f.guardLinks())
+}
+
+// guardLinks has what attaches the programs outlive the tun device when this process dies. Else the kernel would
+// for a moment have the local routes and not the programs, and reset conns of other hosts whose packets arrive.
+// The caller holds mu.
+func (f *Fleet) guardLinks() error {
+	links := f.objects.Links()
+	if f.guarded != nil && maps.Equal(links, f.guarded) {
+		return nil
+	}
+	fds := f.objects.hooks()
+	for _, l := range links {
+		if l, ok := l.(interface{ FD() int }); ok {
+			fds = append(fds, l.FD())
+		}
+	}
+	if err := f.guard.Hold(fds...); err != nil {
+		return err
+	}
+	f.guarded = links
+	f.relinked.Store(true)
+	return nil
 }
 
 // writeAll writes what has changed of what the programs know. No order is needed: a packet that meets half
@@ -166,7 +190,7 @@ func (f *Fleet) describe(device backplane) written {
 		return w
 	}
 	w.backplane = bpf.FleetBackplane{
-		Key:   [2]uint64{binary.NativeEndian.Uint64(o.Key[:]), binary.NativeEndian.Uint64(o.Key[8:])},
+		Key: keyWords(o.Key), Also: keyWords(o.Also),
 		Local: bpfmaps.AddrWords(o.Local), V6: bpfmaps.Flag(o.Local.Is6()),
 		Device: uint32(device.index), Mtu: uint32(device.mtu), Mac: device.mac, Asked: uint32(len(w.asked)),
 		Spacing: spacing(questionsRate, 1), Burst: spacing(questionsRate, questionsBurst),
@@ -174,6 +198,10 @@ func (f *Fleet) describe(device backplane) written {
 		Patience: uint64(patience),
 	}
 	return w
+}
+
+func keyWords(key [16]byte) [2]uint64 {
+	return [2]uint64{binary.NativeEndian.Uint64(key[:]), binary.NativeEndian.Uint64(key[8:])}
 }
 
 // spacing is the time that a number of questions takes at a rate, in ns.
@@ -194,7 +222,7 @@ func (f *Fleet) adoptAsked(now time.Time) {
 		return
 	}
 	from := f.objects
-	if b := f.before; b != nil && b.asked.ValueSize() == from.asked.ValueSize() && b.backplane.ValueSize() == from.backplane.ValueSize() {
+	if b := f.before; b != nil && !b.OnlyLinks() && b.asked.ValueSize() == from.asked.ValueSize() && b.backplane.ValueSize() == from.backplane.ValueSize() {
 		from = b
 	}
 	var b bpf.FleetBackplane

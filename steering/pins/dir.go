@@ -26,9 +26,10 @@ import (
 // has changed its user needs no access to the directories above.
 type Dir struct {
 	Path      string
-	Auto      bool     // anyport chose the directory, and removes it at an orderly stop
-	directory *os.File // the directory, flock(2): one process has it at a time
-	Saved     bool     // the program is in it: Close leaves the directory
+	Auto      bool                 // anyport chose the directory, and removes it at an orderly stop
+	directory *os.File             // the directory, flock(2): one process has it at a time
+	Saved     bool                 // the program is in it: Close leaves the directory
+	fleet     map[string]link.Link // what KeepFleet has pinned, by file
 }
 
 // ErrLocked: flock(2) says that another process has the directory.
@@ -157,7 +158,7 @@ func (p *Dir) Load() (e program.Loaded, err error) {
 	e.Maps = make(map[string]*ebpf.Map)
 	for _, entry := range entries {
 		switch name := entry.Name(); {
-		case name == bpf.SteerProgSteer || IsListener(name) || isFast(name):
+		case name == bpf.SteerProgSteer || IsListener(name) || isFast(name) || isFleet(name):
 		case name == LinkName:
 			e.Link, err = loadLink(p.FDPath(name))
 		case name == program.SavedMap:

@@ -173,7 +173,7 @@ type generation struct {
 	source   fleet.Hash // names the text of its routes; "": they are the file's, or there are none
 	table    *table.Table
 	keys     knock.Keys    // of authenticated knocks
-	peerKey  peers.Key     // of [fleet], if it has peers
+	peerKeys peers.Keys    // of [fleet], if it has peers
 	shadowed []host.Shadow // listeners that get nothing more, as shadow_listeners allows
 	loaded   time.Time
 }
@@ -212,7 +212,7 @@ func (d *daemon) openRoutes() error {
 	if g.keys, err = d.readKeys(c); err != nil {
 		return err
 	}
-	if g.peerKey, err = d.readPeerKey(c); err != nil {
+	if g.peerKeys, err = d.readPeerKeys(c); err != nil {
 		return err
 	}
 	d.openRaw()

@@ -19,12 +19,12 @@ func (d *daemon) storeFDs() {
 	if d.relinked.Swap(false) { // even if the number is the same
 		d.forgetFD(steering.Link)
 		for name := range maps.Clone(d.stored) {
-			if strings.HasPrefix(name, steering.FastLinks) {
+			if strings.HasPrefix(name, steering.FastLinks) || strings.HasPrefix(name, steering.FleetLinks) {
 				d.forgetFD(name)
 			}
 		}
 	}
-	held := d.steering.Handover().WithoutFleet()
+	held := d.steering.Handover().Storable()
 	if d.steering.Pinned() {
 		held = held.Sockets()
 	}

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -17,7 +18,7 @@ import (
 type peering struct {
 	mu      sync.Mutex
 	wanted  config.Fleet
-	key     peers.Key
+	keys    peers.Keys
 	inForce fleet.Options
 	segment int    // that clients were told; 0: none
 	failed  string // why inForce is not what is wanted; "": it is
@@ -26,17 +27,17 @@ type peering struct {
 // peerInterval is how late a change of the backplane's addresses or MTU is noticed.
 const peerInterval = 5 * time.Second
 
-// readPeerKey reads what peers prove themselves with, if there are peers.
-func (d *daemon) readPeerKey(c *config.Config) (peers.Key, error) {
+// readPeerKeys reads what peers prove themselves with, if there are peers.
+func (d *daemon) readPeerKeys(c *config.Config) (peers.Keys, error) {
 	if !c.Fleet.HasPeers() {
-		return peers.Key{}, nil
+		return peers.Keys{}, nil
 	}
 	path := c.Fleet.Key
-	key, err := slowfs.Do(d.slow, "read "+path, func() (peers.Key, error) { return peers.ReadKey(path) })
+	keys, err := slowfs.Do(d.slow, "read "+path, func() (peers.Keys, error) { return peers.ReadKeys(path) })
 	if err != nil {
-		return key, fmt.Errorf("[fleet] key: %w", err)
+		return keys, fmt.Errorf("[fleet] key: %w", err)
 	}
-	return key, nil
+	return keys, nil
 }
 
 // usePeers puts the peers of a generation into force, as far as the devices are there. A failure is no
@@ -45,7 +46,7 @@ func (d *daemon) usePeers(g *generation) {
 	p := &d.peers
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.wanted, p.key = g.config.Fleet, g.peerKey
+	p.wanted, p.keys = g.config.Fleet, g.peerKeys
 	d.joinPeers()
 }
 
@@ -95,7 +96,7 @@ func (d *daemon) setPeers() error {
 	if err != nil {
 		return err
 	}
-	options, err := peers.Options(p.wanted, p.key, addresses)
+	options, err := peers.Options(p.wanted, p.keys, addresses)
 	if err != nil {
 		return err
 	}
@@ -106,7 +107,7 @@ func (d *daemon) setPeers() error {
 		return err
 	}
 	p.inForce = options
-	return d.steering.ExpectProbes(len(options.Peers) > 0)
+	return errors.Join(d.steering.ExpectProbes(len(options.Peers) > 0), d.steering.PinFleet())
 }
 
 // limitSegments has new clients send segments that fit through the backplane when they are wrapped.

@@ -108,7 +108,7 @@ func (d *daemon) compileWith(old *generation, text, table []byte, guard *crashlo
 	if next.keys, err = d.readKeys(next.config); err != nil {
 		return nil, err
 	}
-	next.peerKey, err = d.readPeerKey(next.config)
+	next.peerKeys, err = d.readPeerKeys(next.config)
 	return next, err
 }
 

@@ -22,10 +22,10 @@ func readPeers(_ context.Context, f *Facts) error {
 		return nil
 	}
 	c := f.Config.Fleet
-	_, f.PeerKeyErr = slowfs.Do(slowfs.New(readTimeout), "read "+c.Key, func() (peers.Key, error) { return peers.ReadKey(c.Key) })
+	_, f.PeerKeyErr = slowfs.Do(slowfs.New(readTimeout), "read "+c.Key, func() (peers.Keys, error) { return peers.ReadKeys(c.Key) })
 	addresses, err := peers.Addresses(c)
 	if err == nil {
-		f.Backplane, err = peers.Options(c, peers.Key{}, addresses)
+		f.Backplane, err = peers.Options(c, peers.Keys{}, addresses)
 	}
 	if device, deviceErr := net.InterfaceByName(c.Device); deviceErr == nil {
 		f.BackMTU = device.MTU

@@ -11,8 +11,8 @@ import (
 
 // Options are what [fleet] of a file means on a host whose device of the backplane has these addresses.
 // The file may name this host among the peers, so that all hosts can have the same list.
-func Options(f config.Fleet, key Key, addresses []netip.Prefix) (fleet.Options, error) {
-	o := fleet.Options{Device: f.Device, Key: key}
+func Options(f config.Fleet, keys Keys, addresses []netip.Prefix) (fleet.Options, error) {
+	o := fleet.Options{Device: f.Device, Key: keys.First, Also: keys.Also}
 	if !f.HasPeers() {
 		return o, nil
 	}

@@ -9,45 +9,58 @@ import (
 	"anyport/cmd/anyport/internal/secretfile"
 )
 
-// Key is what peers prove themselves with.
-type Key [16]byte
+// Keys are what peers prove themselves with.
+type Keys struct {
+	First [16]byte // this host signs with it
+	Also  [16]byte // accepted, too; First if the file has one key
+}
 
 // leastSecret is how many bytes the secret of the file has at least.
 const leastSecret = 16
 
-// ReadKey makes a key of the secret in a file.
-func ReadKey(path string) (Key, error) {
+// mostKeys are enough to change the key: the old one and the new one.
+const mostKeys = 2
+
+// ReadKeys makes keys of the secrets in a file.
+func ReadKeys(path string) (Keys, error) {
 	text, err := secretfile.Read(path, "the key of [fleet]")
 	if err != nil {
-		return Key{}, err
+		return Keys{}, err
 	}
-	key, err := parseKey(text)
+	keys, err := parseKeys(text)
 	if err != nil {
-		return Key{}, fmt.Errorf("the key of [fleet] in %s: %w", path, err)
+		return Keys{}, fmt.Errorf("the key of [fleet] in %s: %w", path, err)
 	}
-	return key, nil
+	return keys, nil
 }
 
-// parseKey reads a line of base64. Empty lines and those that begin with # count nothing. An error never
-// quotes the line. The key is a part of the secret's hash, so the secret may have any length.
-func parseKey(text []byte) (key Key, err error) {
+// parseKeys reads one secret a line, as base64. Empty lines and those that begin with # count nothing. An error
+// never quotes a line.
+func parseKeys(text []byte) (Keys, error) {
 	const hint = "write a line such as the output of: openssl rand -base64 32"
-	var secret []byte
+	var found [][16]byte
 	for line := range bytes.Lines(text) {
 		line = bytes.TrimSpace(line)
-		switch {
-		case len(line) == 0 || line[0] == '#':
+		if len(line) == 0 || line[0] == '#' {
 			continue
-		case secret != nil:
-			return key, fmt.Errorf("it has more than one line, and all hosts use one key: %s", hint)
 		}
-		if secret, err = base64.StdEncoding.AppendDecode([]byte{}, line); err != nil {
-			return key, fmt.Errorf("it is not base64: %s", hint)
+		secret, err := base64.StdEncoding.AppendDecode(nil, line)
+		if err != nil {
+			return Keys{}, fmt.Errorf("it is not base64: %s", hint)
 		}
+		if len(secret) < leastSecret {
+			return Keys{}, fmt.Errorf("a secret has %d bytes, and needs %d: %s", len(secret), leastSecret, hint)
+		}
+		found = append(found, keyOf(secret))
 	}
-	if len(secret) < leastSecret {
-		return key, fmt.Errorf("it has %d bytes, and needs %d: %s", len(secret), leastSecret, hint)
+	if len(found) == 0 || len(found) > mostKeys {
+		return Keys{}, fmt.Errorf("it has %d keys, and may have 1, or 2 while the key is changed: %s", len(found), hint)
 	}
+	return Keys{First: found[0], Also: found[len(found)-1]}, nil
+}
+
+// keyOf is a part of the secret's hash, so the secret may have any length.
+func keyOf(secret []byte) [16]byte {
 	sum := sha256.Sum256(append([]byte("anyport fleet peers\x00"), secret...))
-	return Key(sum[:len(key)]), nil
+	return [16]byte(sum[:16])
 }

@@ -12,8 +12,8 @@ import (
 	"anyport/steering/fleet"
 )
 
-func TestReadKey(t *testing.T) {
-	const secret = "MDEyMzQ1Njc4OWFiY2RlZg=="
+func TestReadKeys(t *testing.T) {
+	const secret, other = "MDEyMzQ1Njc4OWFiY2RlZg==", "MDEyMzQ1Njc4OWFiY2RlZgA="
 	for _, test := range []struct {
 		name, text string
 		mode       os.FileMode
@@ -24,28 +24,32 @@ func TestReadKey(t *testing.T) {
 		{"others may open it", secret, 0o640, "chmod 600"},
 		{"no base64", "sesame", 0o600, "openssl rand"},
 		{"a short one", "MDEyMzQ1Njc4OWFi", 0o600, "12 bytes, and needs 16"},
-		{"two", secret + "\n" + secret + "\n", 0o600, "more than one line"},
-		{"none", "# nothing\n", 0o600, "0 bytes"},
+		{"two", secret + "\n# the next\n" + other + "\n", 0o600, ""},
+		{"three", secret + "\n" + secret + "\n" + other, 0o600, "it has 3 keys"},
+		{"none", "# nothing\n", 0o600, "it has 0 keys"},
 		{"a large one", strings.Repeat("#\n", 40<<10), 0o600, "larger than"},
 	} {
 		path := filepath.Join(t.TempDir(), "key")
 		if err := os.WriteFile(path, []byte(test.text), test.mode); err != nil {
 			t.Fatal(err)
 		}
-		key, err := ReadKey(path)
+		keys, err := ReadKeys(path)
 		switch {
-		case test.err == "" && (err != nil || key == Key{}):
-			t.Errorf("%s: %x, %v", test.name, key, err)
+		case test.err == "" && (err != nil || keys.First == [16]byte{}):
+			t.Errorf("%s: %x, %v", test.name, keys, err)
 		case test.err != "" && (err == nil || !strings.Contains(err.Error(), test.err) || !strings.Contains(err.Error(), path)):
 			t.Errorf("%s: %v, want %q and the path", test.name, err, test.err)
 		case err != nil && strings.Contains(err.Error(), strings.TrimSpace(test.text)) && test.text != "":
 			t.Errorf("%s: the error quotes the file: %v", test.name, err)
 		}
 	}
-	a, _ := parseKey([]byte(secret))
-	b, _ := parseKey([]byte("MDEyMzQ1Njc4OWFiY2RlZgA="))
-	if a == b {
-		t.Error("two secrets make one key")
+	a, _ := parseKeys([]byte(secret))
+	b, _ := parseKeys([]byte(other))
+	if a == b || a.First != a.Also {
+		t.Errorf("one key each: %x, %x", a, b)
+	}
+	if both, _ := parseKeys([]byte(secret + "\n" + other)); both.First != a.First || both.Also != b.First {
+		t.Errorf("both keys: %x", both)
 	}
 }
 
@@ -66,7 +70,7 @@ func TestOptions(t *testing.T) {
 		for _, a := range strings.Fields(test.addresses) {
 			addresses = append(addresses, netip.MustParsePrefix(a))
 		}
-		got, err := Options(f, Key{1}, addresses)
+		got, err := Options(f, Keys{First: [16]byte{1}}, addresses)
 		if failed := test.local == "" && test.peers != ""; failed != (err != nil) {
 			t.Errorf("%s: %v", test.name, err)
 		}
