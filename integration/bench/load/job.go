@@ -64,6 +64,7 @@ var kinds = map[string]func(Job) (Result, error){
 	"udp-paced": udpPaced,
 	"udp-bulk":  udpBulk,
 	"udp-flows": udpFlows,
+	"udp-churn": udpChurn,
 	"udp-idle":  udpIdle,
 }
 
