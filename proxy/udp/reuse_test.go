@@ -141,15 +141,16 @@ func TestLateAnswer(t *testing.T) {
 			g := newReuseRig(t, 1, nil)
 			former, from := g.exchange("one")
 			g.idle()
-			next := newPeer(t, "127.0.0.1")
-			next.send([]byte("two"), g.dst)
 			g.origin.send([]byte("late"), from)
 			g.origin.send([]byte("later"), from)
 			if seen {
-				g.turn()
-			} else {
-				g.handle([]unix.EpollEvent{{Fd: int32(g.listener), Events: unix.EPOLLIN}}, g.time)
+				if g.turn(); g.free.n != 0 || g.late() != 2 {
+					t.Errorf("%d are free; %d late answers", g.free.n, g.late())
+				}
 			}
+			next := newPeer(t, "127.0.0.1")
+			next.send([]byte("two"), g.dst)
+			g.handle([]unix.EpollEvent{{Fd: int32(g.listener), Events: unix.EPOLLIN}}, g.time)
 			if _, from = g.origin.receive(); g.opened() != 2 || g.free.n != 0 || g.late() != 2 {
 				t.Errorf("%d sockets were opened, %d are free; %d late answers", g.opened(), g.free.n, g.late())
 			}
@@ -185,7 +186,9 @@ func TestRefusedFreeSocket(t *testing.T) {
 				}
 			}
 			if seen {
-				g.turn()
+				if g.turn(); g.free.n != 0 {
+					t.Error("it is still free")
+				}
 			}
 			newPeer(t, "127.0.0.1").send([]byte("two"), g.dst)
 			g.handle([]unix.EpollEvent{{Fd: int32(g.listener), Events: unix.EPOLLIN}}, g.time)
