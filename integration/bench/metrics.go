@@ -49,6 +49,10 @@ var (
 		each("fds/flow", func(r result) float64 { return r.FDs }),
 		failed,
 	}
+	perShortFlow = []report.Metric{
+		rate("flows/s", 1),
+		proxyCPU("CPU-µs/flow", 1e6), rigCPU("rig CPU-µs/flow", 1e6), failed,
+	}
 	perIdleFlow = []report.Metric{
 		each("RSS bytes/flow", func(r result) float64 { return r.RSS }),
 		over(each("kernel bytes/flow over routed", func(r result) float64 { return r.Kernel })),

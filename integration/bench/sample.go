@@ -54,7 +54,7 @@ func (b *bencher) sample(ctx context.Context, s scenario, p peer.Peer) (load.Res
 func (b *bencher) site(rig *rig, s scenario) peer.Site {
 	return peer.Site{
 		Edge: rig.edge, Dir: b.dir, Served: s.network().served, Origin: s.network().origin, Protocol: s.Protocol,
-		Header: s.Header, Port: load.EchoUDP, Self: b.self, Anyport: b.anyport,
+		Header: s.Header, Idle: s.Idle, Port: load.EchoUDP, Self: b.self, Anyport: b.anyport,
 	}
 }
 
@@ -72,6 +72,7 @@ func (b *bencher) job(s scenario, p peer.Peer, proxy []int, origin int) load.Job
 	if job.Count = int(float64(job.Count) * shrink); !job.Shared {
 		job.Count = min(job.Count, b.nofile*9/20) // a proxy has two sockets for each
 	}
+	job.WarmUp += 4 * s.Idle // flows have ended before it is measured
 	if job.Kind == "udp-idle" {
 		job.Measure *= 5
 	}

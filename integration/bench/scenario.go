@@ -3,6 +3,7 @@ package main
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"anyport/integration/bench/load"
 	"anyport/integration/bench/report"
@@ -18,7 +19,8 @@ type scenario struct {
 	Peers    []string
 	Rival    string // the peer that the others are compared with, besides plain routing
 	Metrics  []report.Metric
-	Once     bool // too long for more than one run
+	Idle     time.Duration // after which a peer ends a flow; 0: the peer's default
+	Once     bool          // too long for more than one run
 	Job      load.Job
 }
 
@@ -152,9 +154,14 @@ var udpScenarios = []scenario{{
 	Job:   load.Job{Kind: "udp-paced", Flows: 100, Rate: 10_000, Size: 64},
 }, {
 	Name: "flows", Protocol: "udp", Rival: "nginx-1", Metrics: perFlow,
-	Peers: []string{"anyport", "anyport-2", "anyport-spp", "nginx", "nginx-1", "go", "dnat", "routed"},
+	Peers: []string{"anyport", "anyport-2", "anyport-egress", "anyport-spp", "nginx", "nginx-1", "go", "dnat", "routed"},
 	Title: "New flows, one datagram there and back each, and what they leave behind",
 	Job:   load.Job{Kind: "udp-flows", Count: 50_000, Size: 64},
+}, {
+	Name: "flows-steady", Protocol: "udp", Rival: "nginx-1", Metrics: perShortFlow, Idle: 250 * time.Millisecond,
+	Peers: []string{"anyport", "anyport-2", "anyport-egress", "nginx", "nginx-1", "routed"},
+	Title: "As in front of a DNS server: new flows of one question each to one port, while those of before end, 250 ms after their answer",
+	Job:   load.Job{Kind: "udp-churn", Count: 50_000, Shared: true, OnePort: true, Size: 64}, // they end before each has a socket
 }, {
 	Name: "idle-flows", Protocol: "udp", Rival: "anyport-user-spp", Metrics: perIdleFlow,
 	Peers: []string{"anyport-spp", "anyport-user-spp", "routed"},

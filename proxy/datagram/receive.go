@@ -57,6 +57,17 @@ func (r *ReceiveBatch) Read(fd, most int) (first, end int, err error) {
 	return first, r.filled, err
 }
 
+// DropPending reads what is queued on fd, at most a batch, and drops it. It returns how many messages
+// there were. err is EAGAIN if nothing is left and no error was pending.
+func DropPending(fd int) (n int, err error) {
+	for ; n < BatchSize; n++ {
+		if _, err = call.Recvmsg(fd, &unix.Msghdr{}, unix.MSG_DONTWAIT); err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
 // Full reports whether Read needs a Reset before it.
 func (r *ReceiveBatch) Full() bool { return r.filled == BatchSize }
 

@@ -70,6 +70,12 @@ func (q SocketQuota) Insist() {
 	q.Files.Insist(1)
 }
 
+// Full reports whether Take would take nothing.
+func (q SocketQuota) Full() bool { return q.Ports.Full() || q.Files.Full() }
+
+// Ample reports whether there are ports and files for sockets that no flow needs: see quota.Quota.Ample.
+func (q SocketQuota) Ample() bool { return q.Ports.Ample() && q.Files.Ample() }
+
 // Give gives back a port and a file.
 func (q SocketQuota) Give() {
 	q.Ports.Give(1)

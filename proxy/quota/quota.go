@@ -8,7 +8,7 @@ import (
 // Pool is the common part of several quotas.
 type Pool struct {
 	left atomic.Int64 // negative after Insist beyond the bound, or when it was made smaller
-	size int          // used only by the goroutine that resizes it
+	size atomic.Int64 // changed only by the goroutine that resizes it
 }
 
 // NewPool returns a pool of n.
@@ -20,8 +20,7 @@ func NewPool(n int) *Pool {
 
 // Resize makes it a pool of n, whatever is taken from it. Calls must not race.
 func (p *Pool) Resize(n int) {
-	p.left.Add(int64(n - p.size))
-	p.size = n
+	p.left.Add(int64(n) - p.size.Swap(int64(n)))
 }
 
 func (p *Pool) take(n int64) bool {
@@ -55,7 +54,7 @@ func Divide(own, loops int, common *Pool) []*Quota {
 	for i := range all {
 		all[i] = New(0, common)
 	}
-	common.Resize(common.size + Redivide(all, own))
+	common.Resize(int(common.size.Load()) + Redivide(all, own))
 	return all
 }
 
@@ -108,6 +107,20 @@ func (q *Quota) Give(n int) { q.move(int64(-n)) }
 // Overdrawn reports whether all loops together hold more than the new total: what is given back then
 // makes no room for anybody.
 func (q *Quota) Overdrawn() bool { return q != nil && q.common.left.Load() < 0 }
+
+// Ample reports whether a quarter of the common part is left at least: who does not need what it takes
+// leaves the rest to the others.
+func (q *Quota) Ample() bool { return q == nil || q.common.left.Load() > q.common.size.Load()/4 }
+
+// Full reports whether Take would take nothing.
+func (q *Quota) Full() bool {
+	if q == nil {
+		return false
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.held.Load() >= q.own && q.common.left.Load() <= 0
+}
 
 // Held is how much is taken. Any goroutine may call it.
 func (q *Quota) Held() int {

@@ -114,3 +114,20 @@ func TestManyLoops(t *testing.T) {
 		t.Errorf("%d are held, want %d", held, own+common)
 	}
 }
+
+// TestRoom: who asks first sees whether Take would fail, and whether others would miss what it takes.
+func TestRoom(t *testing.T) {
+	q := New(1, NewPool(4))
+	for held, want := range []struct{ ample, full bool }{{true, false}, {true, false}, {true, false}, {true, false}, {false, false}, {false, true}} {
+		if q.Ample() != want.ample || q.Full() != want.full {
+			t.Errorf("with %d taken: ample %v, full %v", held, q.Ample(), q.Full())
+		}
+		if q.Take(1) == want.full {
+			t.Errorf("with %d taken one more is taken: %v", held, !want.full)
+		}
+	}
+	var none *Quota
+	if !none.Ample() || none.Full() {
+		t.Error("no bound has an end")
+	}
+}

@@ -8,7 +8,7 @@ import (
 )
 
 // notEnds are verdicts that no conn or flow ends with.
-var notEnds = []Verdict{Undecided, Admitted, Forwarded, Overflowed, Backlogged, Truncated, PortZero, TooLarge, Amplified, SendFailed, OriginError}
+var notEnds = []Verdict{Undecided, Admitted, Forwarded, Overflowed, Backlogged, Truncated, PortZero, TooLarge, Amplified, SendFailed, OriginError, FlowEnded}
 
 // TestEndings: each verdict that a conn or flow ends with says who ended it, and no two of them that are
 // not normal look like an orderly end.

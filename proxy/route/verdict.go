@@ -78,6 +78,7 @@ const (
 	Amplified   // an answer over amplification_budget, to a client that has not shown that it is there
 	SendFailed  // the kernel refused to send it
 	OriginError // the origin, or a router, sent an ICMP error for it
+	FlowEnded   // an answer to a flow that had ended, on a socket that waited for the next one
 
 	// Verdicts is the number of verdicts.
 	Verdicts
@@ -97,7 +98,7 @@ var words = [Verdicts]string{
 	HalfCloseTimedOut: "half_close_timeout", DrainTimedOut: "drain_timeout", RelayFailed: "relay_failed", Evicted: "evicted",
 	OriginDown: "origin_down", MaxAge: "max_age", HoursOver: "hours_over", Killed: "killed",
 	Overflowed: "overflowed", Backlogged: "backlogged", Truncated: "truncated", PortZero: "port_zero", BadHeader: "bad_header", TooLarge: "too_large", Amplified: "amplified",
-	SendFailed: "send_failed", OriginError: "origin_error",
+	SendFailed: "send_failed", OriginError: "origin_error", FlowEnded: "flow_ended",
 }
 
 func (v Verdict) String() string { return words[v] }

@@ -9,7 +9,8 @@
 //	newflows.go        what begins a flow waits (arrivalqueue.go) until live flows are served
 //	open.go            begin a flow: admission, sockets; end it
 //	sockets.go         the sockets of a flow: its own one, shared.go (SPP), egress.go (a raw one);
-//	                   owners.go knows whose an fd is
+//	                   owners.go knows whose an fd is; reuse.go gives the next flow the socket of an
+//	                   ended one (freesockets.go)
 //	origins.go         read origin sockets, and forward replies
 //	replies.go         the sockets that answer, one for each dst
 //	sendqueue.go       what is to be sent, until the end of the turn

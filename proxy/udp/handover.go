@@ -78,8 +78,9 @@ func (l *loop) movingFlows(listener int) []Flow {
 }
 
 // forgetFlows closes the sockets of all flows, which another process has now: it will count and
-// record their end.
+// record their end. Free sockets stay behind.
 func (l *loop) forgetFlows() {
+	l.closeAllFree()
 	for f := range l.flows.All {
 		l.closeSockets(f)
 		l.flows.Remove(f)

@@ -43,7 +43,8 @@ type loop struct {
 
 	epoll       int
 	owners      []owner // of origin sockets, by fd
-	generations uint32  // counts origin sockets: see owner.generation
+	free        freeSockets
+	generations uint32 // counts origin sockets: see owner.generation
 	orders      *mailbox.Queue
 	handedOver  bool // another process has the flows
 	pace        call.Pace
@@ -75,6 +76,7 @@ func newLoop(opt Options, i int, limits loopLimits) (*loop, error) {
 		mirrored: opt.Mirror,
 		knock:    opt.Knock,
 		asClient: map[int]flow.Key{},
+		free:     newFreeSockets(),
 		epoch:    limits.epoch,
 		log:      ratelog.Log{Logger: opt.Log},
 	}
@@ -160,6 +162,7 @@ func (l *loop) run() error {
 		l.endUnrouted(l.flows.Reload(now), now)
 		l.endInactive(l.flows.HoursOver(), now)
 		l.endExpired(now)
+		l.closeOldFree(now)
 		l.askKernel(now)
 		l.pace.Yield(now, l.now)
 	}
@@ -186,6 +189,9 @@ func (l *loop) timeout() int {
 	if len(l.fast.removing) > 0 {
 		deadline, ok = min(l.now()+removeAfter, max(deadline, l.now())), true
 	}
+	if l.free.n > 0 && (!ok || l.free.look < deadline) {
+		deadline, ok = l.free.look, true
+	}
 	if !ok {
 		return -1
 	}
@@ -209,7 +215,11 @@ func (l *loop) handle(events []unix.EpollEvent, now time.Duration) {
 		default:
 			// Since these events were read, the fd may have been closed, or opened for another flow.
 			o := l.ownerOf(fd)
-			if o.generation() != uint32(event.Pad) {
+			switch {
+			case o.generation != uint32(event.Pad):
+				continue
+			case o.free != nil:
+				l.readFree(o.free, fd)
 				continue
 			}
 			if event.Events&unix.EPOLLERR == 0 || l.readErrors(fd, o, now) {

@@ -17,11 +17,15 @@ import (
 // Each may be had at the expense of another flow, which is evicted. It returns nil for a flow that is
 // refused, which is counted and recorded then.
 func (l *loop) openFlow(k flow.Key, tlvs []byte, now time.Duration) *liveFlow {
+	l.makeRoom()
 	f := l.admit(k, tlvs, now)
 	if f == nil {
 		return nil
 	}
 	verdict := l.connect(f, now)
+	if (verdict == route.OutOfFiles || verdict == route.OutOfPorts) && l.closeAllFree() {
+		verdict = l.connect(f, now)
+	}
 	if evict := l.flows.EvictFor(f, verdict); evict != nil {
 		l.end(evict, route.Evicted, now)
 		verdict = l.connect(f, now)
@@ -108,7 +112,11 @@ func (l *loop) end(f *liveFlow, verdict route.Verdict, now time.Duration) {
 	if l.flows.WantsRecord(f, verdict) {
 		source = sourceOf(f)
 	}
-	l.closeSockets(f)
+	if l.leaveSocket(f, verdict, now) {
+		l.replies.release(f.Sockets.reply)
+	} else {
+		l.closeSockets(f)
+	}
 	l.flows.End(f, source, verdict, now)
 }
 
@@ -146,6 +154,7 @@ func (l *loop) endAll(verdict route.Verdict, now time.Duration) {
 	for f := range l.flows.All {
 		l.end(f, verdict, now)
 	}
+	l.closeAllFree()
 	l.fast.paused = true
 	l.removeEntries()
 }

@@ -102,11 +102,11 @@ func (l *loop) moveToOtherOrigin(f *liveFlow, now time.Duration) bool {
 	// The new socket is opened before the old one is closed: on failure f keeps what it had.
 	from, sockets := f.Origin, f.Sockets
 	f.Sockets.egress, f.Sockets.shared = nil, nil
+	f.Sockets.paths[route.ToOrigin], f.Sockets.reads, f.Sockets.drops = datagram.Path{}, readSize{}, dropCount{}
 	if l.connectOrigin(f, []*origin.Origin{from}, now) != route.Admitted {
 		f.Origin, f.Sockets = from, sockets
 		return false
 	}
-	f.Sockets.paths[route.ToOrigin], f.Sockets.reads, f.Sockets.drops = datagram.Path{}, readSize{}, dropCount{}
 	l.closeOrigin(&sockets)
 	f.Moved(from)
 	l.flows.TraceMoved(f)

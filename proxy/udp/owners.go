@@ -8,11 +8,16 @@ import (
 	"anyport/proxy/route"
 )
 
-// owner is what an origin socket belongs to: one flow, or a socket that flows share. The zero owner
-// is that of an fd that is no origin socket.
+// owner is what an origin socket belongs to: one flow, a socket that flows share, or a list of free
+// sockets. The zero owner is that of an fd that is not an origin socket.
 type owner struct {
 	flow   *liveFlow
 	shared *sharedSocket
+	free   *freeList
+
+	generation   uint32 // that its events carry: tells the socket from the next one with the same fd; 0: of the zero owner
+	fresh        bool   // this loop has dialled it, for its flow
+	queuesErrors bool   // see queuesErrors
 }
 
 // ownerOf returns the owner of fd.
@@ -39,17 +44,6 @@ func (o owner) drops() *dropCount {
 	return &o.shared.drops
 }
 
-// generation tells one owner of an fd from the next; 0 is that of the zero owner.
-func (o owner) generation() uint32 {
-	switch {
-	case o.flow != nil:
-		return o.flow.Sockets.generation
-	case o.shared != nil:
-		return o.shared.generation
-	}
-	return 0
-}
-
 // originAddr is the address of the origin.
 func (o owner) originAddr() netip.Addr {
 	if o.flow != nil {
@@ -69,17 +63,17 @@ func (o owner) counters() *route.Counters {
 // watchOrigin has the loop read an origin socket, and notes its owner. The list of owners is as long as
 // the highest fd: the kernel gives out the lowest that is free. On error fd remains the caller's.
 func (l *loop) watchOrigin(fd int, o owner) error {
-	if err := l.watch(fd, o.generation()); err != nil {
+	if err := l.watch(fd, o.generation); err != nil {
 		return err
 	}
 	for len(l.owners) <= fd {
 		l.owners = append(l.owners, owner{})
 	}
-	l.owners[fd] = o
 	datagram.WantTOS(fd, o.originAddr())
-	if o.flow == nil || queuesErrors(o.flow) {
+	if o.queuesErrors = o.flow == nil || queuesErrors(o.flow); o.queuesErrors {
 		datagram.WantErrors(fd, o.originAddr())
 	}
+	l.owners[fd] = o
 	return nil
 }
 

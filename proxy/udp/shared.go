@@ -13,15 +13,14 @@ import (
 // sharedSocket is an origin socket for any number of flows, which their SPP header tells apart: it
 // precedes each reply, too. The socket is not connected, and so serves all ports of its origin.
 type sharedSocket struct {
-	key        sharedKey
-	fd         int
-	generation uint32 // of the flow that it was opened for
-	port       uint16 // its local one
-	counters   *route.Counters
-	flows      int
-	source     sharedSource
-	reads      readSize
-	drops      dropCount
+	key      sharedKey
+	fd       int
+	port     uint16 // its local one
+	counters *route.Counters
+	flows    int
+	source   sharedSource
+	reads    readSize
+	drops    dropCount
 }
 
 // sharedSource is the address that a shared socket's datagrams leave from; see sharedSocket.sourceTo.
@@ -62,7 +61,7 @@ func (l *loop) shareSocket(f *liveFlow, to netip.AddrPort) error {
 
 // openShared opens the shared socket of k, within the bound of sockets.
 func (l *loop) openShared(k sharedKey, f *liveFlow) (*sharedSocket, error) {
-	if !l.sockets.Take() {
+	if l.makeRoom(); !l.sockets.Take() {
 		return nil, unix.EMFILE
 	}
 	fd, err := l.dialer.DialAnyPort(k.origin, k.route.Source)
@@ -85,8 +84,8 @@ func (l *loop) watchShared(k sharedKey, fd int, f *liveFlow) (*sharedSocket, err
 	if err != nil {
 		return nil, fmt.Errorf("reading the local address of a socket: %w", err)
 	}
-	s := &sharedSocket{key: k, fd: fd, generation: f.Sockets.generation, port: local.Port(), counters: f.Counters}
-	if err := l.watchOrigin(fd, owner{shared: s}); err != nil {
+	s := &sharedSocket{key: k, fd: fd, port: local.Port(), counters: f.Counters}
+	if err := l.watchOrigin(fd, owner{shared: s, generation: f.Sockets.generation}); err != nil {
 		return nil, err
 	}
 	l.dialer.ExpectBursts(fd)

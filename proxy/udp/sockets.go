@@ -15,7 +15,7 @@ type flowSockets struct {
 	reply  *reply
 
 	fd         int32            // the origin socket
-	generation uint32           // tells its events from those of a closed socket with the same fd
+	generation uint32           // counts the origin sockets that flows got
 	paths      [2]datagram.Path // by direction
 	reads      readSize
 	drops      dropCount
@@ -38,6 +38,8 @@ func (l *loop) openSocket(f *liveFlow, to netip.AddrPort) error {
 		return l.egress.assign(f, to)
 	case f.SharesSocket():
 		return l.shareSocket(f, to)
+	case l.reuseSocket(f, to):
+		return nil
 	}
 	fd, err := l.dial(f, to)
 	if err != nil {
@@ -48,6 +50,7 @@ func (l *loop) openSocket(f *liveFlow, to netip.AddrPort) error {
 		call.Close(fd)
 		return err
 	}
+	l.owners[fd].fresh = true
 	if !f.Route.AntiAmplification {
 		l.expectBursts(f)
 	}
@@ -65,7 +68,7 @@ func (l *loop) dial(f *liveFlow, to netip.AddrPort) (int, error) {
 // ownSocket gives f a socket that no other flow uses. On error fd remains the caller's.
 func (l *loop) ownSocket(f *liveFlow, fd int) error {
 	f.Sockets.fd = int32(fd)
-	return l.watchOrigin(fd, owner{flow: f})
+	return l.watchOrigin(fd, owner{flow: f, generation: f.Sockets.generation})
 }
 
 // expectBursts prepares the socket of a flow that is more than a question and its answer. It is

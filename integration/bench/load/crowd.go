@@ -20,7 +20,10 @@ func newCrowd(job Job, flows, questions, train int) (*crowd, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, in := &crowd{poller: p, byFD: map[int]*asker{}}, newInbox()
+	c, in, ports := &crowd{poller: p, byFD: map[int]*asker{}}, newInbox(), echoUDP
+	if job.OnePort {
+		ports.count = 1
+	}
 	for first := 0; first < flows; first += flowsPerSocket {
 		a, err := newAsker(job, len(c.all), in)
 		if err != nil {
@@ -34,7 +37,7 @@ func newCrowd(job Job, flows, questions, train int) (*crowd, error) {
 		}
 		for flow := range min(flowsPerSocket, flows-first) {
 			for range questions {
-				a.plan(job.dst(flow, echoUDP), train)
+				a.plan(job.dst(flow, ports), train)
 			}
 		}
 	}

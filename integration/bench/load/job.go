@@ -23,6 +23,8 @@ type Job struct {
 	Shared bool // the proxy has no socket for each
 	Upload bool // bulk TCP: from the client
 
+	OnePort bool // UDP: all flows ask the same port, of many addresses
+
 	Flows  int // UDP
 	Size   int // bytes of a datagram, or of a question of round trips; 0: the least
 	Train  int // datagrams that are handed to the kernel at once, by UDP_SEGMENT
@@ -64,6 +66,7 @@ var kinds = map[string]func(Job) (Result, error){
 	"udp-paced": udpPaced,
 	"udp-bulk":  udpBulk,
 	"udp-flows": udpFlows,
+	"udp-churn": udpChurn,
 	"udp-idle":  udpIdle,
 }
 

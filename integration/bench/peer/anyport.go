@@ -34,13 +34,19 @@ drain_timeout  = "0s"
 %s`
 
 // ofFlows are the keys of routes over UDP.
-func (a anyport) ofFlows(protocol string) string {
-	if protocol != "udp" {
+func (a anyport) ofFlows(site Site) string {
+	if site.Protocol != "udp" {
 		return ""
 	}
 	keys := "max_flows_per_client = 1_000_000  # one address stands for all clients\n"
 	if a.user {
 		keys += "fast_path = \"off\"\n"
+	}
+	if a.egress != "" {
+		keys += fmt.Sprintf("egress_prefixes = [%q]\n", a.egress)
+	}
+	if site.Idle > 0 {
+		keys += fmt.Sprintf("udp_idle_timeout = %q\n", site.Idle)
 	}
 	return keys
 }
@@ -52,6 +58,7 @@ type anyport struct {
 	ports    string // that the route has; "": all
 	prefixes int    // in the table, beside the one that clients ask for
 	user     bool   // no fast path: UDP passes the process
+	egress   string // the prefix that flows leave from, without sockets of their own; "": none
 	access   bool   // an access log, in a file
 	sample   string // access_sample; "": 100%
 }
@@ -70,12 +77,17 @@ func (a anyport) deploy(d *Deployment) error {
 			return err
 		}
 	}
-	path, err := d.write("anyport.toml", fmt.Sprintf(anyportFile, a.workers, access, cmp.Or(a.sample, "100%"), d.Protocol, quoted, cmp.Or(a.ports, "1-65535"), d.originHost(), header, a.ofFlows(d.Protocol)))
+	path, err := d.write("anyport.toml", fmt.Sprintf(anyportFile, a.workers, access, cmp.Or(a.sample, "100%"), d.Protocol, quoted, cmp.Or(a.ports, "1-65535"), d.originHost(), header, a.ofFlows(d.Site)))
 	if err != nil {
 		return err
 	}
 	if err := d.Edge.Local(d.Served.String(), 0); err != nil {
 		return err
+	}
+	if a.egress != "" {
+		if err := d.Edge.Local(a.egress, 0); err != nil {
+			return err
+		}
 	}
 	return d.start(nil, nil, d.Anyport, "run", "-c", path)
 }

@@ -1,8 +1,10 @@
 package peer
 
 import (
+	"cmp"
 	"fmt"
 	"os"
+	"time"
 )
 
 // nginxStream is a package of its own on Debian: libnginx-mod-stream.
@@ -20,7 +22,7 @@ stream {
   server {
     listen %s;
     proxy_pass %s:%s;
-    proxy_timeout 60s;
+    proxy_timeout %dms;
   }
 }
 `
@@ -53,7 +55,7 @@ func (n nginx) deploy(d *Deployment) error {
 	if err != nil {
 		return err
 	}
-	text := fmt.Sprintf(nginxFile, nginxStream, d.Dir, n.workers, nofile, nofile, listen, d.originHost(), port)
+	text := fmt.Sprintf(nginxFile, nginxStream, d.Dir, n.workers, nofile, nofile, listen, d.originHost(), port, cmp.Or(d.Idle, time.Minute).Milliseconds())
 	path, err := d.write("nginx.conf", text)
 	if err != nil {
 		return err

@@ -18,12 +18,13 @@ type Site struct {
 	Edge     *lab.Host
 	Dir      string // for configuration files
 	Served   netip.Prefix
-	Origin   netip.Addr // of the same family
-	Protocol string     // tcp | udp
-	Header   string     // that the origin of conns reads: "" or v2
-	Port     int        // of the origin, for those who cannot learn which one was asked for
-	Self     string     // this program, which holds the peers written in Go
-	Anyport  string     // the binary
+	Origin   netip.Addr    // of the same family
+	Protocol string        // tcp | udp
+	Header   string        // that the origin of conns reads: "" or v2
+	Idle     time.Duration // after which a flow ends; 0: the peer's default
+	Port     int           // of the origin, for those who cannot learn which one was asked for
+	Self     string        // this program, which holds the peers written in Go
+	Anyport  string        // the binary
 }
 
 // Peer is one way to bring clients to the origin.
@@ -40,6 +41,7 @@ var All = []Peer{
 	{Name: "anyport", Note: "SK_LOOKUP, one socket a protocol (the default)", deploy: anyport{workers: 1}.deploy},
 	{Name: "anyport-2", Note: "the same with `workers = 2`", deploy: anyport{workers: 2}.deploy},
 	{Name: "anyport-spp", Note: "the same as the first with `proxy_protocol = \"spp\"`", deploy: anyport{workers: 1, header: "spp"}.deploy},
+	{Name: "anyport-egress", Note: "the same as the first with `egress_prefixes`: a flow has no socket of its own", deploy: anyport{workers: 1, egress: "203.0.113.0/24"}.deploy},
 	{Name: "anyport-v2", Note: "the same as the first with `proxy_protocol = \"v2\"`", deploy: anyport{workers: 1, header: "v2"}.deploy},
 	{Name: "anyport-user", Note: "the same as the first with `fast_path = \"off\"`", deploy: anyport{workers: 1, user: true}.deploy},
 	{Name: "anyport-user-spp", Note: "the same with `proxy_protocol = \"spp\"`", deploy: anyport{workers: 1, header: "spp", user: true}.deploy},

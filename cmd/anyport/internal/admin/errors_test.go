@@ -14,7 +14,7 @@ var noErrors = []string{
 	"client_reset", "origin_reset", "client_timeout", "half_close_timeout", "queue_abandoned", "untrusted_peer",
 	"no_route", "denied", "max_conns", "max_conns_per_client", "new_conns_per_second_per_client", "max_flows", "max_flows_per_client",
 	"draining", "inactive", "responder", "looped", "drain_timeout", "max_age", "hours_over", "killed",
-	"overflowed", "backlogged", "truncated", "port_zero", "too_large", "amplified", "send_failed", "origin_error",
+	"overflowed", "backlogged", "truncated", "port_zero", "too_large", "amplified", "send_failed", "origin_error", "flow_ended",
 }
 
 // TestErrorVerdicts: each verdict is an error or none, so that a new one has to be put into one of the lists.

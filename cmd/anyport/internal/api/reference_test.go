@@ -48,7 +48,9 @@ The route is empty if no route takes the packet. Names are without ` + "`anyport
   ` + "`net.core.somaxconn`" + ` limits in turn.
 - ` + "`datagrams_total`" + ` has what UDP lost, by reason. ` + "`overflowed`" + `: the receive buffer of a socket was
   full, to the origin the listener's (without a route), to the client that of a socket to an origin.
-  ` + "`backlogged`" + `: too many datagrams waited for a flow of their own.
+  ` + "`backlogged`" + `: too many datagrams waited for a flow of their own. ` + "`flow_ended`" + `: an answer to
+  a flow that had ended, see [Sockets that are used
+  again](../how-to/tuning.md#sockets-that-are-used-again).
 - ` + "`source_ports_used`" + `: see [Many conns to one
   origin](../how-to/tuning.md#many-conns-to-one-origin).
 - ` + "`fleet_`" + `: these are there only if [fleet] has a source; ` + "`fleet_report_written`" + ` only if that

@@ -1,0 +1,113 @@
+package udp
+
+import (
+	"math"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"anyport/proxy/datagram"
+	"anyport/proxy/route"
+)
+
+// useOf is what a socket of f's own to an origin's address can be used for.
+func useOf(f *liveFlow, to netip.AddrPort) socketUse {
+	return socketUse{f.Route, to, queuesErrors(f)}
+}
+
+// leaveSocket keeps the socket of f, which is about to end, for another flow, and reports whether it
+// does. The free socket has a place of its own in the quota of sockets, since f gives its place back.
+func (l *loop) leaveSocket(f *liveFlow, verdict route.Verdict, now time.Duration) bool {
+	if !l.flows.LeavesSocket(f, verdict, now) || f.Sockets.reads.large || !l.free.hasRoom() {
+		return false
+	}
+	fd := int(f.Sockets.fd)
+	o := l.ownerOf(fd)
+	if !o.fresh || !l.sockets.Ample() || !l.sockets.Take() {
+		return false
+	}
+	l.out.flush() // what is queued for the socket is of f
+	use := socketUse{f.Route, f.OriginAddr(), o.queuesErrors}
+	o.flow, o.free = nil, l.free.put(use, f.Counters, fd, now)
+	l.owners[fd] = o
+	return true
+}
+
+// reuseSocket gives f a free socket to an origin's address, and reports whether there was one. One to
+// which something has come is closed.
+func (l *loop) reuseSocket(f *liveFlow, to netip.AddrPort) bool {
+	for use := useOf(f, to); ; {
+		list, fd := l.free.take(use)
+		if list == nil {
+			return false
+		}
+		l.sockets.Give() // f has taken a place
+		if !l.dropLate(list, fd) {
+			l.unwatchOrigin(fd)
+			continue
+		}
+		o := &l.owners[fd]
+		o.flow, o.free = f, nil
+		f.Sockets.fd = int32(fd)
+		return true
+	}
+}
+
+// dropLate drops and counts what has come to a free socket, and reports whether that was nothing: no
+// datagram and no error.
+func (l *loop) dropLate(list *freeList, fd int) (clean bool) {
+	n, err := datagram.DropPending(fd)
+	if n > 0 {
+		list.counters.Datagrams(route.ToClient, route.FlowEnded, n)
+	}
+	return n == 0 && err == unix.EAGAIN
+}
+
+// readFree handles an event of a free socket.
+func (l *loop) readFree(list *freeList, fd int) {
+	l.dropLate(list, fd)
+	l.free.remove(list, fd)
+	l.closeFree(fd)
+}
+
+// closeFree closes a socket that was removed from the free ones.
+func (l *loop) closeFree(fd int) {
+	l.unwatchOrigin(fd)
+	l.sockets.Give()
+}
+
+// makeRoom closes a free socket if no socket could be opened otherwise. It is called before a flow asks
+// for one.
+func (l *loop) makeRoom() {
+	if l.free.n > 0 && l.sockets.Full() {
+		l.closeSomeFree(math.MaxInt64, 1)
+	}
+}
+
+// closeSomeFree closes sockets that are free since before that time, at most so many.
+func (l *loop) closeSomeFree(since time.Duration, most int) (closed int) {
+	fds := l.free.removeSome(since, most)
+	for _, fd := range fds {
+		l.closeFree(fd)
+	}
+	return len(fds)
+}
+
+// closeAllFree closes all free sockets, and reports whether there was one.
+func (l *loop) closeAllFree() bool { return l.closeSomeFree(math.MaxInt64, math.MaxInt) > 0 }
+
+// closeOldFree closes the sockets that nobody has taken; all of them, where conns and the other loops are about to need
+// their places.
+func (l *loop) closeOldFree(now time.Duration) {
+	if l.free.n == 0 || now < l.free.look {
+		return
+	}
+	since := now - freeFor
+	if !l.sockets.Ample() {
+		since = math.MaxInt64
+	}
+	if l.closeSomeFree(since, closedALook) < closedALook { // else the next turn goes on
+		l.free.look = now + freeLook
+	}
+}
