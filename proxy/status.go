@@ -143,8 +143,22 @@ func routeStatus(r *route.Route) RouteStatus {
 		Origins: []OriginStatus{},
 	}
 	noteRouteTrends(&status, r.Stats, totals)
+	noteRouteSums(&status, r.Stats, totals)
+	noteWaiting(&status, r)
+	status.UnreachableSince = unreachableSince(r)
+	for _, o := range r.Origins().Origins {
+		if !o.Vanished() || o.Active() > 0 {
+			status.Origins = append(status.Origins, originStatus(o, r.Route, time.Now()))
+		}
+	}
+	status.Origins = append(status.Origins, unresolved(r)...)
+	return status
+}
+
+// noteRouteSums notes what the totals come to over both protocols.
+func noteRouteSums(status *RouteStatus, stats *route.Stats, totals route.Totals) {
 	for _, p := range []config.Protocol{config.TCP, config.UDP} {
-		n := r.Stats.Active(p)
+		n := stats.Active(p)
 		status.Active[p.String()] = n
 		status.ConnsActive += n
 	}
@@ -156,6 +170,10 @@ func routeStatus(r *route.Route) RouteStatus {
 		status.BytesToOrigin += bytes[route.ToOrigin]
 		status.BytesToClient += bytes[route.ToClient]
 	}
+}
+
+// noteWaiting notes what waits for bandwidth and for an origin.
+func noteWaiting(status *RouteStatus, r *route.Route) {
 	for _, d := range []route.Direction{route.ToOrigin, route.ToClient} {
 		if shared := r.Shared(d); shared != nil {
 			if status.BandwidthWaiting == nil {
@@ -168,12 +186,4 @@ func routeStatus(r *route.Route) RouteStatus {
 		status.QueueWaiting = &n
 	}
 	status.QueuePeak = r.Origins().WaitingPeak()
-	status.UnreachableSince = unreachableSince(r)
-	for _, o := range r.Origins().Origins {
-		if !o.Vanished() || o.Active() > 0 {
-			status.Origins = append(status.Origins, originStatus(o, r.Route, time.Now()))
-		}
-	}
-	status.Origins = append(status.Origins, unresolved(r)...)
-	return status
 }

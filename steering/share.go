@@ -21,11 +21,11 @@ func NewShare(percent float64) (Share, error) {
 	if _, err := rand.Read(seed[:]); err != nil {
 		return Share{}, fmt.Errorf("draw which clients are in the share: %w", err)
 	}
-	return Share{Seed: binary.NativeEndian.Uint64(seed[:])}.Of(percent), nil
+	return Share{Seed: binary.NativeEndian.Uint64(seed[:])}.WithPercent(percent), nil
 }
 
-// Of is a share of percent of the clients with the same seed: the larger one of two has all clients of the other.
-func (s Share) Of(percent float64) Share {
+// WithPercent is a share of percent of the clients with the same seed: the larger one of two has all clients of the other.
+func (s Share) WithPercent(percent float64) Share {
 	return Share{s.Seed, uint64(math.Round(percent / 100 * (1 << 32)))}
 }
 

@@ -24,8 +24,8 @@ type trial struct {
 	table      *table.Table // requested, with the prefixes that only the other table has
 	numbers    map[string]uint32
 	validUntil map[string]uint64
-	gone       map[netip.Prefix]time.Time // the prefixes that only the other table has; the times mean nothing
-	added      map[netip.Prefix]time.Time // those that only this one has
+	removed    map[netip.Prefix]time.Time // prefixes that only the table before has; the times are untilTrialEnds
+	added      map[netip.Prefix]time.Time // prefixes that only this one has
 }
 
 var errOnTrial = errors.New("a table is on trial")
@@ -36,8 +36,8 @@ var untilTrialEnds = time.Unix(1<<40, 0)
 // BeginTrial puts table into service for a share of the clients, beside the one in service, until EndTrial.
 // On error nothing has changed.
 //
-// Both tables have their local routes. A client gets at a prefix that only the other table has a refusal over TCP;
-// its datagrams reach user space, which knows the live flows.
+// Both tables have their local routes. At a prefix that only the other table has, a client is refused over TCP; its
+// datagrams reach user space, which knows the live flows.
 func (s *Steering) BeginTrial(cfg *config.Config, table *table.Table, share Share) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -92,15 +92,15 @@ func (s *Steering) fillTrial(cfg *config.Config, asked *table.Table, share Share
 	if err != nil {
 		return nil, err
 	}
-	t := &trial{share: share, config: cfg, requested: asked, gone: map[netip.Prefix]time.Time{}, added: map[netip.Prefix]time.Time{}}
+	t := &trial{share: share, config: cfg, requested: asked, removed: map[netip.Prefix]time.Time{}, added: map[netip.Prefix]time.Time{}}
 	for p := range s.routes.Added().All() {
 		if !wanted.LookupPrefix(p) {
-			t.gone[p] = untilTrialEnds
+			t.removed[p] = untilTrialEnds
 		}
 	}
 	maps.Copy(t.added, s.retired)
 	maps.DeleteFunc(t.added, func(_ netip.Prefix, until time.Time) bool { return !until.Equal(untilTrialEnds) })
-	t.table = asked.WithRetired(s.table, t.gone)
+	t.table = asked.WithRetired(s.table, t.removed)
 	t.numbers = bpfmaps.NumberRoutes(s.numbers, t.table)
 	t.validUntil = kernelHours(cfg, time.Now)
 	s.idleTable = t.table
@@ -143,7 +143,7 @@ func (s *Steering) putShare(share Share) error {
 	return nil
 }
 
-// SetShare has the table on trial serve another share of the clients, which [Share.Of] has made of the one before.
+// SetShare has the table on trial serve another share of the clients, which [Share.WithPercent] has made of the one before.
 // On error nothing has changed.
 func (s *Steering) SetShare(share Share) error {
 	s.mu.Lock()
@@ -162,7 +162,7 @@ func (s *Steering) SetShare(share Share) error {
 }
 
 // EndTrial ends the trial: the table on trial serves all clients from now on, or if next is false the one before.
-// The prefixes that the table has not are retired.
+// Prefixes that this table does not have are retired.
 func (s *Steering) EndTrial(next bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -203,12 +203,12 @@ func (s *Steering) keepTrial(t *trial) {
 	s.idleTable, s.table, s.numbers, s.validUntil = before, t.table, t.numbers, t.validUntil
 	s.config, s.requested = t.config, t.requested
 	s.generation++
-	s.retireAfterTrial(before, t.gone)
+	s.retireAfterTrial(before, t.removed)
 	s.keeper.Serve(t.config, t.requested)
 }
 
-// retireAfterTrial retires what the table that serves now has not, for the drain_timeout of the routes that it had in
-// the other one.
+// retireAfterTrial retires prefixes that the table in service does not have, for the drain_timeout of their routes in
+// the other table.
 func (s *Steering) retireAfterTrial(other *table.Table, prefixes map[netip.Prefix]time.Time) {
 	now, retired := time.Now(), map[netip.Prefix]time.Time{}
 	for p := range prefixes {

@@ -121,13 +121,13 @@ func TestSetShare(t *testing.T) {
 	j, dst := newJudge(t, s), netip.MustParseAddrPort("192.0.2.1:80")
 	least := map[netip.Addr]float64{} // the smallest share that has the client
 	for _, percent := range []float64{60, 5, 99, 5.5, 20} {
-		if err := s.SetShare(share.Of(percent)); err != nil {
+		if err := s.SetShare(share.WithPercent(percent)); err != nil {
 			t.Fatal(err)
 		}
 		for i := range 3000 {
 			client := netip.AddrFrom4([4]byte{172, 16, byte(i >> 8), byte(i)})
 			takes := j.verdict(t, config.TCP, dst, client) == table.Steer
-			if takes != share.Of(percent).Takes(client) {
+			if takes != share.WithPercent(percent).Takes(client) {
 				t.Fatalf("%v%%, client %s: the kernel says %v", percent, client, takes)
 			}
 			smallest, known := least[client]

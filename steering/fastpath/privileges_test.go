@@ -8,6 +8,8 @@ import (
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
+
+	"anyport/steering/ingress"
 )
 
 // TestLoadWithoutPerfmon: to load the program takes CAP_BPF and CAP_NET_ADMIN.
@@ -25,6 +27,9 @@ func TestLoadWithoutPerfmon(t *testing.T) {
 	o, err := Load()
 	var refused *ebpf.VerifierError
 	if errors.As(err, &refused) {
+		if ingress.Forecast() == ingress.Clsact { // Linux 5.10 and 6.1 want CAP_PERFMON, too
+			t.Skip(err)
+		}
 		t.Logf("%+v", refused)
 	}
 	if err != nil {

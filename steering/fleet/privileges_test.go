@@ -60,7 +60,11 @@ func TestWithoutPrivileges(t *testing.T) {
 	netnstest.InNamespace(t)
 	cable(t)
 	served := newServed(t)
-	capabilities(t, unix.CAP_BPF, unix.CAP_NET_ADMIN)
+	needed := []int{unix.CAP_BPF, unix.CAP_NET_ADMIN}
+	if ingress.Forecast() == ingress.Clsact { // the verifier of kernels before 6.6
+		needed = append(needed, unix.CAP_PERFMON)
+	}
+	capabilities(t, needed...)
 	o, err := Load(served)
 	var refused *ebpf.VerifierError
 	if errors.As(err, &refused) {

@@ -92,7 +92,7 @@ func (d *daemon) changeShare(t *trial, file *generation, percent float64) (admin
 		return admin.Reloaded{}, err
 	}
 	changed := *t
-	changed.percent, changed.share = percent, t.share.Of(percent)
+	changed.percent, changed.share = percent, t.share.WithPercent(percent)
 	changed.sides = t.sides.Divide(changed.share.Takes)
 	if err := d.steering.SetShare(changed.share); err != nil {
 		changed.sides = t.sides.Divide(t.share.Takes)

@@ -52,10 +52,6 @@ func (r Report) Replaces(other Report) bool {
 	return r.Instance == other.Instance || r.Place != "" && r.Place == other.Place && !r.Began.Before(other.Began)
 }
 
-// Lasts reports whether the process has run for longer than the lease of one before it, which was killed, can stand in
-// its way.
-func (r Report) Lasts() bool { return r.Written.Sub(r.Began) > LeaseTime+ReportSame }
-
 // OthersSuffice reports whether at least minHosts other hosts announce, without those that have said that they
 // stop, that drain, or that are not ready themselves.
 func OthersSuffice(host string, reports []Report, withdrawn func(host string) bool, minHosts int) bool {

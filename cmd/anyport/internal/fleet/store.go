@@ -66,7 +66,8 @@ type PushSession interface {
 // Membership is a host's place in the fleet, held by a lease that is renewed until Close.
 type Membership interface {
 	// Report writes the host's report in place of that before. If there is one which it does not replace (see
-	// Report.Replaces), that stays, this one goes to the namesakes, and the error is a *NameTakenError.
+	// Report.Replaces), that stays, and the error is a *NameTakenError. Once the other host has written again, this
+	// report goes to the namesakes.
 	Report(ctx context.Context, report Report) error
 
 	// MayWithdraw notes that the host stops announcing, if at least minHosts others go on that have
@@ -91,7 +92,10 @@ var (
 )
 
 // NameTakenError says that another host reports under the name of this one.
-type NameTakenError struct{ Other Report }
+type NameTakenError struct {
+	Other Report
+	Lives bool // it has written again meanwhile; else it may be that of a process which was killed
+}
 
 // Error names the other host, and the cure.
 func (e *NameTakenError) Error() string {

@@ -1,6 +1,7 @@
 package etcd
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -22,7 +23,9 @@ type membership struct {
 	*lease
 	host string
 
-	beside string // the key of a report that is a namesake's; "": there is none. Report has it alone
+	// Report has these alone.
+	beside string // the key of a report that is a namesake's; "": there is none
+	other  int64  // the revision of the report of another host when it was first seen; 0: there is none
 }
 
 // Join grants the lease of a host. A process that takes the place of another one has a lease of its own:
@@ -91,7 +94,8 @@ func (m *membership) Report(ctx context.Context, report fleet.Report) error {
 		for _, kv := range r.Responses[0].GetResponseRange().Kvs {
 			var other fleet.Report
 			if json.Unmarshal(kv.Value, &other) == nil && !report.Replaces(other) {
-				return m.reportBeside(ctx, value, report.Instance, other)
+				m.other = cmp.Or(m.other, kv.ModRevision)
+				return m.reportBeside(ctx, value, report.Instance, &fleet.NameTakenError{Other: other, Lives: m.other != kv.ModRevision})
 			}
 			is = clientv3.Compare(clientv3.ModRevision(key), "=", kv.ModRevision)
 		}
@@ -99,17 +103,21 @@ func (m *membership) Report(ctx context.Context, report fleet.Report) error {
 	return fmt.Errorf("etcd: the key %s is written by others all the time", key)
 }
 
-// reportBeside writes the report where anyport fleet finds those of hosts whose name is taken.
-func (m *membership) reportBeside(ctx context.Context, value, instance string, other fleet.Report) error {
+// reportBeside writes the report of a host whose name is taken where anyport fleet finds it. It returns taken.
+func (m *membership) reportBeside(ctx context.Context, value, instance string, taken *fleet.NameTakenError) error {
+	if !taken.Lives {
+		return taken
+	}
 	m.beside = m.prefix + namesakesPrefix + m.host + "/" + instance
 	if _, err := m.client.Put(ctx, m.beside, value, clientv3.WithLease(m.id)); err != nil {
 		return explain(err)
 	}
-	return &fleet.NameTakenError{Other: other}
+	return taken
 }
 
 // leaveNamesakes removes that report once the name is free.
 func (m *membership) leaveNamesakes(ctx context.Context) error {
+	m.other = 0
 	if m.beside == "" {
 		return nil
 	}

@@ -178,13 +178,18 @@ func (c conformer) namesakes() {
 	if err := one.Report(c.ctx, first); err != nil {
 		c.Fatal(err)
 	}
-	for range 2 {
+	for _, lives := range []bool{false, false, true} { // not before the first host writes again
 		taken := new(fleet.NameTakenError)
-		if err := two.Report(c.ctx, second); !errors.As(err, &taken) || taken.Other.Instance != "1" {
-			c.Errorf("a report of a second host: %v", err)
+		if err := two.Report(c.ctx, second); !errors.As(err, &taken) || taken.Other.Instance != "1" || taken.Lives != lives {
+			c.Errorf("a report of a second host: %v, want one that lives: %v", err, lives)
 		}
-		if err := one.Report(c.ctx, first); err != nil {
-			c.Errorf("a report of the first host: %v", err)
+		if list := must(c.store.Namesakes(c.ctx))(c.T); lives != (len(list) == 1) {
+			c.Errorf("namesakes: %+v", list)
+		}
+		if first.Conns++; first.Conns == 2 {
+			if err := one.Report(c.ctx, first); err != nil {
+				c.Errorf("a report of the first host: %v", err)
+			}
 		}
 	}
 	hosts, others := must(c.store.Hosts(c.ctx))(c.T), must(c.store.Namesakes(c.ctx))(c.T)

@@ -30,6 +30,7 @@ func (s *Store) expire(id int64) {
 	}
 	delete(s.leases, id)
 	delete(s.namesakes, id)
+	delete(s.others, id)
 	close(lost)
 	for host, r := range s.reports {
 		if r.lease == id {
@@ -137,9 +138,18 @@ func (m membership) Report(_ context.Context, r fleet.Report) error {
 		return err
 	}
 	if before, ok := m.store.reports[m.host]; ok && before.lease != m.id && !r.Replaces(before.value) {
-		m.store.namesakes[m.id] = r
-		return &fleet.NameTakenError{Other: before.value}
+		first, seen := m.store.others[m.id]
+		if !seen {
+			first = before.value
+			m.store.others[m.id] = first
+		}
+		taken := &fleet.NameTakenError{Other: before.value, Lives: before.value != first}
+		if taken.Lives {
+			m.store.namesakes[m.id] = r
+		}
+		return taken
 	}
+	delete(m.store.others, m.id)
 	delete(m.store.namesakes, m.id)
 	m.store.reports[m.host] = held[fleet.Report]{r, m.id}
 	return nil

@@ -30,6 +30,7 @@ type Store struct {
 	reports   map[string]held[fleet.Report]
 	withdrawn map[string]int64       // leases, by host
 	namesakes map[int64]fleet.Report // by lease
+	others    map[int64]fleet.Report // the first report of another host that one has met under its name, by lease
 }
 
 // held is a value that goes with a lease.
@@ -44,7 +45,7 @@ var _ fleet.Store = (*Store)(nil)
 func New() *Store {
 	return &Store{
 		leases: map[int64]chan struct{}{}, changed: make(chan struct{}),
-		texts: map[fleet.Hash][]byte{}, reports: map[string]held[fleet.Report]{}, withdrawn: map[string]int64{}, namesakes: map[int64]fleet.Report{},
+		texts: map[fleet.Hash][]byte{}, reports: map[string]held[fleet.Report]{}, withdrawn: map[string]int64{}, namesakes: map[int64]fleet.Report{}, others: map[int64]fleet.Report{},
 	}
 }
 

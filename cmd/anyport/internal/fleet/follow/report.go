@@ -14,9 +14,6 @@ var (
 	ErrNameTaken = errors.New("another host of the fleet has the name of this one: see anyport status")
 )
 
-// nameWait is how long a name may be taken by a process that was killed: its lease has to end.
-const nameWait = fleet.LeaseTime + fleet.ReportSame
-
 // report joins, and writes reports until ctx is done. A lease that is lost is replaced by a new one. It does not
 // end the contact: an etcd that is full can still be read.
 func (f *Follower) report(ctx context.Context, source Source) {
@@ -85,7 +82,7 @@ func (f *Follower) reportAs(ctx context.Context, member fleet.Membership) error 
 				return err
 			}
 			if ctx.Err() == nil {
-				f.reported(f.noteName(err, time.Now()))
+				f.reported(f.noteName(err))
 			}
 			if err == nil {
 				last, written = next, time.Now()
@@ -102,20 +99,16 @@ func (f *Follower) reportAs(ctx context.Context, member fleet.Membership) error 
 	}
 }
 
-// noteName notes whether another host has this one's name, which for nameWait is no error.
-func (f *Follower) noteName(err error, now time.Time) error {
+// noteName notes whether another host has this one's name. It returns the error of a report, nil while that may be
+// because a process was killed whose lease has not ended.
+func (f *Follower) noteName(err error) error {
+	var taken *fleet.NameTakenError
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	switch {
-	case !errors.As(err, new(*fleet.NameTakenError)):
-		f.taken, f.status.NameTaken = time.Time{}, false
-	case f.taken.IsZero():
-		f.taken = now
+	f.taken = errors.As(err, &taken)
+	f.status.NameTaken = f.taken && taken.Lives
+	if f.taken && !taken.Lives {
 		return nil
-	case now.Sub(f.taken) < nameWait:
-		return nil
-	default:
-		f.status.NameTaken = true
 	}
 	return err
 }
@@ -172,7 +165,7 @@ func (f *Follower) membership() (fleet.Membership, error) {
 	switch {
 	case f.member == nil:
 		return nil, ErrNotJoined
-	case !f.taken.IsZero():
+	case f.taken:
 		return nil, ErrNameTaken
 	}
 	return f.member, nil

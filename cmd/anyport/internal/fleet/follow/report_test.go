@@ -5,35 +5,28 @@ import (
 	"fmt"
 	"log/slog"
 	"testing"
-	"time"
 
 	"anyport/cmd/anyport/internal/fleet"
 )
 
-// TestNoteName: a name that is taken is an error once a process that was killed cannot be the reason any more; the fleet
-// cannot be asked before that, either.
+// TestNoteName: a name that is taken is an error only if the other host lives; the fleet cannot be asked in either case.
 func TestNoteName(t *testing.T) {
 	f := New(Options{Host: "edge1", Log: slog.New(slog.DiscardHandler)})
 	f.join(struct{ fleet.Membership }{})
-	now := time.Unix(1000, 0)
-	taken := fmt.Errorf("report: %w", &fleet.NameTakenError{Other: fleet.Report{Host: "edge1"}})
-	other := errors.New("etcd is full")
+	killed := &fleet.NameTakenError{Other: fleet.Report{Host: "edge1"}}
+	lives := fmt.Errorf("report: %w", &fleet.NameTakenError{Lives: true})
+	full := errors.New("etcd is full")
 	for i, step := range []struct {
-		after    time.Duration
-		err      error
-		want     error
-		name, ok bool
+		err, want error
+		name, ok  bool
 	}{
-		{0, nil, nil, false, true},
-		{1, taken, nil, false, false},
-		{nameWait - 1, taken, nil, false, false},
-		{1, taken, taken, true, false},
-		{1, other, other, false, true},
-		{nameWait, taken, nil, false, false},
-		{1, nil, nil, false, true},
+		{nil, nil, false, true},
+		{killed, nil, false, false},
+		{lives, lives, true, false},
+		{full, full, false, true},
+		{nil, nil, false, true},
 	} {
-		now = now.Add(step.after)
-		err := f.noteName(step.err, now)
+		err := f.noteName(step.err)
 		_, asked := f.membership()
 		if err != step.want || f.Status().NameTaken != step.name || (asked == nil) != step.ok {
 			t.Errorf("step %d: %v, %v, name taken %v", i, err, asked, f.Status().NameTaken)

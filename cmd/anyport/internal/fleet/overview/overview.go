@@ -92,7 +92,7 @@ func of(state fleet.State, reports, namesakes []fleet.Report, tables []fleet.Man
 	for _, r := range reports {
 		h := Host{Report: r, Wanted: state.Table(r.Host), Namesakes: []fleet.Report{}}
 		for _, n := range namesakes {
-			if n.Host == r.Host && n.Lasts() { // else it may have begun again after a crash
+			if n.Host == r.Host {
 				h.Namesakes = append(h.Namesakes, n)
 			}
 		}

@@ -23,10 +23,7 @@ func TestOf(t *testing.T) {
 		{Host: "c", Table: "old", Draining: true, Version: "v1"},
 		{Host: "d", Table: "new", Version: "v2", LastError: "no room", ErrorTable: "older"},
 	}
-	namesakes := []fleet.Report{
-		{Host: "a", Hostname: "twin", Began: then, Written: then.Add(time.Minute)},
-		{Host: "c", Hostname: "c", Began: then, Written: then.Add(time.Second)}, // which may have begun again after a crash
-	}
+	namesakes := []fleet.Report{{Host: "a", Hostname: "twin"}, {Host: "gone"}}
 	o := of(state, reports, namesakes, []fleet.Manifest{{Table: "new"}, {Table: "old", Size: 5, By: "root@b", Created: then}})
 	want := map[string][]Difference{"a": {Name}, "b": {Table, Refused}, "c": {}, "d": {Table, Unready, Version}}
 	for _, h := range o.Hosts {
