@@ -23,6 +23,7 @@ var walks = map[string]int{
 	"A datagram of a live flow":                      4,
 	"Walk: a packet from an origin to a client":      4,
 	"Walk: a packet of a conn that another host has": 6,
+	"A datagram of a flow that another host has":     7,
 	"Walk: a reload":                                 6,
 	"Walk: import of rules":                          8,
 	"Walk: a name has other addresses":               6,

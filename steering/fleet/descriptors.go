@@ -74,7 +74,7 @@ func (o *Objects) checkWhole() error {
 		errs = append(errs, p.links.Check())
 	}
 	for name, m := range o.maps() {
-		if *m == nil {
+		if *m == nil && m != &o.flows && m != &o.moved { // builds before them are to be replaced, too
 			errs = append(errs, fmt.Errorf("the map %s is missing", name))
 		}
 	}

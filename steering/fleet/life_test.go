@@ -207,7 +207,7 @@ func copies(t testing.TB, f *Fleet) map[string]int {
 }
 
 // TestAnotherBuild: other programs take the place of those in service when they know the peers. If that
-// does not happen, the others stay.
+// does not happen, the others stay. A build before the maps of UDP flows is replaced like any other.
 func TestAnotherBuild(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, 2)
@@ -222,7 +222,12 @@ func TestAnotherBuild(t *testing.T) {
 	for _, refused := range []bool{true, false} {
 		var next *Fleet
 		netnstest.In(t, asker.ns, func() error {
-			before, err := FromDescriptors(copies(t, asker.fleet))
+			old := copies(t, asker.fleet)
+			for _, name := range []string{bpf.FleetMapFleetFlows, bpf.FleetMapFleetMoved} {
+				unix.Close(old[fdMap+name])
+				delete(old, fdMap+name)
+			}
+			before, err := FromDescriptors(old)
 			if err != nil {
 				return err
 			}
@@ -233,8 +238,8 @@ func TestAnotherBuild(t *testing.T) {
 			return err
 		})
 		t.Cleanup(func() { next.Close() })
-		if a, b := len(next.Descriptors()), len(asker.fleet.Descriptors()); a != b {
-			t.Errorf("%d descriptors for the process after the next, want %d", a, b)
+		if a, b := len(next.Descriptors()), len(asker.fleet.Descriptors()); a != b-2 {
+			t.Errorf("%d descriptors for the process after the next, want %d", a, b-2)
 		}
 		if refused {
 			if err := next.Release(); err != nil {

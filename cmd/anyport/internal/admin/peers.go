@@ -16,7 +16,7 @@ type PeersStatus struct {
 	ChangedAt *time.Time `json:"changed_at,omitempty"` // when a peer came or went last
 
 	Packets map[string]uint64 `json:"packets"` // by verdict
-	Conns   map[string]uint64 `json:"conns"`   // by verdict
+	Conns   map[string]uint64 `json:"conns"`   // and UDP flows, by verdict
 }
 
 // PeerDevice is whether peers are asked about packets that arrive by a device.

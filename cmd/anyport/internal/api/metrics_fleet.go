@@ -14,7 +14,7 @@ var (
 	peersOff         = metric("peers_off", "1 while [fleet] has peers and none is asked: see anyport status.")
 	peerWrongTags    = metric("peer_wrong_tags_total", "Packets from the address of a peer that another key has signed, or none.", "peer")
 	peerPackets      = metric("peer_packets_total", "Packets of conns of other hosts, by what became of them: asked (of all peers), straight (to the one that has the conn), taken (by this host, which has it), foreign (this host does not have it), given_up (nobody has it), shed (more than may be asked), too_long, unsent, forged.", "verdict")
-	peerConns        = metric("peer_conns_total", "Conns that peers speak about: learnt (a peer has it), told (this host has it), gone (the peer has it no more).", "verdict")
+	peerConns        = metric("peer_conns_total", "Conns and UDP flows that peers speak about: learnt (a peer has it), told (this host has it), gone (the peer has it no more), sought (a flow that all were asked about), unsought (a flow above what may be asked about), unsent (a datagram that waited for an answer, and could not be sent to the peer).", "verdict")
 	announced        = metric("announce_prefixes", "Prefixes by what was decided about them, with announce.table. A route stands for those that are announced, draining or kept.", "verdict")
 	announceFlaps    = metric("announce_flaps_total", "Withdrawals of this host's prefixes, or of a route's, because it was not ready.")
 	announceRestored = metric("announce_routes_restored_total", "Announced routes that other programs removed and anyport restored.")
