@@ -36,7 +36,7 @@ func TestFastPathOutlivesACrash(t *testing.T) {
 	t.Run("stored", func(t *testing.T) {
 		t.Parallel()
 		r, m := newRig(t), newManager(t)
-		names := []string{"tcp/0", "tcp/1", "udp/0", "udp/1", "link", "fast/program", "fast/map/fast_flows", "fast/map/fast_usage", "fast/map/fast_generation"}
+		names := []string{"tcp/0", "tcp/1", "udp/0", "udp/1", "link", "fast/program", "fast/map/fast_flows", "fast/map/fast_flows_few", "fast/map/fast_usage", "fast/map/fast_generation"}
 		for _, device := range []string{"client0", "origin0"} {
 			link, err := r.edge.net.LinkByName(device)
 			if err != nil {

@@ -18,6 +18,7 @@ import (
 type Objects struct {
 	Program    *ebpf.Program
 	Flows      *ebpf.Map
+	Few        *ebpf.Map
 	Usage      *ebpf.Map
 	Generation *ebpf.Map
 	Links      ingress.Links
@@ -32,19 +33,21 @@ func Load() (*Objects, error) {
 	var o struct {
 		Program    *ebpf.Program `ebpf:"forward_admitted"`
 		Flows      *ebpf.Map     `ebpf:"fast_flows"`
+		Few        *ebpf.Map     `ebpf:"fast_flows_few"`
 		Usage      *ebpf.Map     `ebpf:"fast_usage"`
 		Generation *ebpf.Map     `ebpf:"fast_generation"`
 	}
 	if err := spec.LoadAndAssign(&o, nil); err != nil {
 		return nil, fmt.Errorf("load the program forward_admitted: %w", err)
 	}
-	return &Objects{o.Program, o.Flows, o.Usage, o.Generation, ingress.Links{}}, nil
+	return &Objects{o.Program, o.Flows, o.Few, o.Usage, o.Generation, ingress.Links{}}, nil
 }
 
 // maps are the maps by their names in fast.bpf.c.
 func (o *Objects) maps() map[string]**ebpf.Map {
 	return map[string]**ebpf.Map{
-		bpf.FastMapFastFlows: &o.Flows, bpf.FastMapFastUsage: &o.Usage, bpf.FastMapFastGeneration: &o.Generation,
+		bpf.FastMapFastFlows: &o.Flows, bpf.FastMapFastFlowsFew: &o.Few,
+		bpf.FastMapFastUsage: &o.Usage, bpf.FastMapFastGeneration: &o.Generation,
 	}
 }
 

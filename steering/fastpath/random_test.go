@@ -57,22 +57,31 @@ func TestAgainstModel(t *testing.T) {
 // fill puts the state of the model into the maps.
 func fill(t testing.TB, o *Objects, m *model) {
 	t.Helper()
-	all, err := readAll[key, entry](o.Flows)
+	entries := newTable(o)
+	all, err := entries.adopt()
+	entries.usesMany = true
 	for k := range all {
-		_ = o.Flows.Delete(&k)
+		entries.remove(&k)
 	}
 	if err == nil {
-		err = o.Generation.Put(uint32(0), m.generation)
+		err = o.Generation.Put(numberNow, m.generation)
+	}
+	if err == nil {
+		err = o.Generation.Put(numberMany, uint32(min(1, m.inMany)))
 	}
 	m.sinceBoot = uint64(clock.Boot())
 	for i := range m.flows {
 		f := &m.flows[i]
 		e := entriesOf(f.Flow, f.client, f.origin, f.generation, f.id, f.until)
-		if err == nil {
-			err = o.Flows.Put(&e.forth, &e.toOrigin)
+		tables := []*ebpf.Map{o.Few, o.Few}
+		if i < m.inMany {
+			tables = []*ebpf.Map{o.Flows, []*ebpf.Map{o.Flows, o.Few}[i%2]}
 		}
 		if err == nil {
-			err = o.Flows.Put(&e.back, &e.toClient)
+			err = tables[0].Put(&e.forth, &e.toOrigin)
+		}
+		if err == nil {
+			err = tables[1].Put(&e.back, &e.toClient)
 		}
 		if err == nil {
 			err = o.Usage.Put(uint32(f.id%maxFlows), &bpf.FastFlowUsage{Id: f.id, Last: uint64(clock.Monotonic()) - f.quiet})
@@ -214,6 +223,7 @@ func (d *dice) model() *model {
 			}
 		}
 	}
+	m.inMany = d.IntN(1 + len(m.flows))
 	return m
 }
 
