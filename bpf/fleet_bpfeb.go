@@ -141,6 +141,7 @@ const (
 	FleetMapProbes         = "probes"
 	FleetProgAskPeers      = "ask_peers"
 	FleetProgTakeAsked     = "take_asked"
+	FleetVarHasDecap       = "has_decap"
 )
 
 // LoadFleet returns the embedded CollectionSpec for Fleet.
@@ -214,6 +215,7 @@ type FleetMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type FleetVariableSpecs struct {
+	HasDecap *ebpf.VariableSpec `ebpf:"has_decap"`
 }
 
 // FleetObjects contains all objects after they have been loaded into the kernel.
@@ -277,6 +279,7 @@ func (m *FleetMaps) Close() error {
 //
 // It can be passed to LoadFleetObjects or ebpf.CollectionSpec.LoadAndAssign.
 type FleetVariables struct {
+	HasDecap *ebpf.Variable `ebpf:"has_decap"`
 }
 
 // FleetPrograms contains all programs after they have been loaded into the kernel.

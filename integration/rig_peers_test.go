@@ -42,6 +42,9 @@ type peerEdge struct {
 // newPeerRig makes the hosts and links. The router does not use any edge yet.
 func newPeerRig(t *testing.T, edges int) *peerRig {
 	t.Helper()
+	if olderKernel(t, 5, 17) {
+		t.Skip("this kernel has no bpf_loop")
+	}
 	f := &peerRig{client: newHost(t, "client"), router: newHost(t, "router"), backplane: newHost(t, "backplane"), origin: newHost(t, "origin")}
 	join(t, f.client.port("router0", clientV4+"/24", clientV6+"/64"), f.router.port("client0", edgeV4+"/24", edgeV6+"/64"))
 	f.client.route(t, "0.0.0.0/0", edgeV4)

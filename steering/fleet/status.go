@@ -6,16 +6,18 @@ import (
 
 	"anyport/bpf"
 	"anyport/steering/bpfmaps"
+	"anyport/steering/ingress"
 )
 
 // Status is how it stands with the peers.
 type Status struct {
-	Off     string    // why nothing is attached; "": it is
-	Device  string    // of the backplane
-	MTU     int       // its own; 0: there is no such device
-	Asking  []Device  // where packets of clients arrive, and why not
-	Peers   []Peer    // by address
-	Changed time.Time // when a peer came or went last; zero: never
+	Off     string      // why nothing is attached; "": it is
+	Device  string      // of the backplane
+	MTU     int         // its own; 0: there is no such device
+	Way     ingress.Way // how the programs are attached
+	Asking  []Device    // where packets of clients arrive, and why not
+	Peers   []Peer      // by address
+	Changed time.Time   // when a peer came or went last; zero: never
 	Counts  Counts
 }
 
@@ -61,7 +63,7 @@ func (f *Fleet) Status() Status {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	s := Status{Off: f.off, Device: f.options.Device, MTU: f.device.mtu, Asking: f.asking, Peers: f.members.status(), Changed: f.members.changed}
+	s := Status{Off: f.off, Device: f.options.Device, MTU: f.device.mtu, Way: f.objects.ask.links.Way(), Asking: f.asking, Peers: f.members.status(), Changed: f.members.changed}
 	if f.closed {
 		s.Off = "the fleet's part is closed"
 		return s

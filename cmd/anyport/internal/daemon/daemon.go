@@ -94,6 +94,8 @@ type daemon struct {
 
 	lowFDs lowFDs // some of them
 
+	instance string // of this process and those before it that it has replaced by upgrades
+
 	clientSockets int // UDP flows with a socket of their own that a client may have, if its route does not say
 	clientFlows   int // and of those without
 

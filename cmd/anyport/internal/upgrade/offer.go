@@ -11,6 +11,7 @@ import (
 
 	"anyport/cmd/anyport/internal/handover"
 	"anyport/proxy"
+	"anyport/steering/announce"
 	"anyport/steering/host"
 )
 
@@ -38,6 +39,8 @@ type Offer struct {
 	Draining  []string           // routes that take no new conns: a program of another build cannot tell
 	Origins   proxy.OriginStates // that are not as a new process takes them to be
 	Access    string             // log.access, whose file is among the descriptors if it is a file
+	Instance  string             // that the new process goes on with, for a fleet
+	Damping   []announce.Damping // of the announced routes
 }
 
 // wireOffer is an offer without its file descriptors, which travel beside it. Keys may be added, never
@@ -49,6 +52,8 @@ type wireOffer struct {
 	Draining  []string           `json:"draining"`
 	Origins   proxy.OriginStates `json:"origins,omitempty"`
 	Access    string             `json:"access"`
+	Instance  string             `json:"instance,omitempty"`
+	Damping   []announce.Damping `json:"damping,omitempty"`
 }
 
 // send sends copies of all that is offered.
@@ -58,7 +63,7 @@ func (o Offer) send(to *handover.Conn) error {
 	for _, name := range names {
 		fds = append(fds, o.FDs[name])
 	}
-	return to.Send(handover.Offer, wireOffer{FDs: names, Stored: o.Stored, Listeners: o.Listeners, Draining: o.Draining, Origins: o.Origins, Access: o.Access}, fds...)
+	return to.Send(handover.Offer, wireOffer{FDs: names, Stored: o.Stored, Listeners: o.Listeners, Draining: o.Draining, Origins: o.Origins, Access: o.Access, Instance: o.Instance, Damping: o.Damping}, fds...)
 }
 
 // receiveOffer waits for the offer. Its file descriptors are copies that the caller closes.
@@ -72,7 +77,7 @@ func receiveOffer(from *handover.Conn) (o Offer, err error) {
 		m.CloseFDs()
 		return o, errors.Join(err, fmt.Errorf("%d file descriptors came and %d were named", len(m.FDs), len(w.FDs)))
 	}
-	o = Offer{FDs: map[string]int{}, Stored: w.Stored, Listeners: w.Listeners, Draining: w.Draining, Origins: w.Origins, Access: w.Access}
+	o = Offer{FDs: map[string]int{}, Stored: w.Stored, Listeners: w.Listeners, Draining: w.Draining, Origins: w.Origins, Access: w.Access, Instance: w.Instance, Damping: w.Damping}
 	for i, name := range w.FDs {
 		if old, twice := o.FDs[name]; twice {
 			unix.Close(old)

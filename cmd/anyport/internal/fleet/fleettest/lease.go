@@ -29,6 +29,7 @@ func (s *Store) expire(id int64) {
 		return
 	}
 	delete(s.leases, id)
+	delete(s.namesakes, id)
 	close(lost)
 	for host, r := range s.reports {
 		if r.lease == id {
@@ -135,6 +136,11 @@ func (m membership) Report(_ context.Context, r fleet.Report) error {
 	if err := m.alive(); err != nil {
 		return err
 	}
+	if before, ok := m.store.reports[m.host]; ok && before.lease != m.id && !r.Replaces(before.value) {
+		m.store.namesakes[m.id] = r
+		return &fleet.NameTakenError{Other: before.value}
+	}
+	delete(m.store.namesakes, m.id)
 	m.store.reports[m.host] = held[fleet.Report]{r, m.id}
 	return nil
 }

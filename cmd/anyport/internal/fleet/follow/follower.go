@@ -50,6 +50,7 @@ type Follower struct {
 	status  Status
 	member  fleet.Membership // nil: the host has not joined
 	offered Wanted           // last, with a text
+	taken   time.Time        // since when another host has reported under this one's name; zero: none does
 	leave   bool             // Run's end removes the report
 }
 
