@@ -228,10 +228,23 @@ static __always_inline int follow_back(const struct flow_entry *f, const struct 
 	return f->puts == HEADER_SPP && equal(&expected, &p->key) && f->own == tag_of(named);
 }
 
+/* The entry of a key. Most hosts have no entry in the large table, and then do not wait for its memory. */
+static __always_inline const struct flow_entry *entry_of(const struct flow_key *key)
+{
+	const struct flow_entry *f = bpf_map_lookup_elem(&fast_flows_few, key);
+	__u32 at = FAST_MANY;
+	const __u32 *many;
+
+	if (f)
+		return f;
+	many = bpf_map_lookup_elem(&fast_generation, &at);
+	return many && *many ? bpf_map_lookup_elem(&fast_flows, key) : NULL;
+}
+
 /* Finds the entry that decides about a datagram. */
 static __always_inline int find_route(struct __sk_buff *skb, const struct packet *p, struct route *r)
 {
-	const struct flow_entry *f = bpf_map_lookup_elem(&fast_flows, &p->key);
+	const struct flow_entry *f = entry_of(&p->key);
 	struct flow_key named = {};
 	struct spp h = {};
 
@@ -242,15 +255,15 @@ static __always_inline int find_route(struct __sk_buff *skb, const struct packet
 	if (!read_spp(skb, p, &h))
 		return 0;
 	key_of_spp(&named, &h);
-	f = bpf_map_lookup_elem(&fast_flows, &named);
+	f = entry_of(&named);
 	return f && !f->shared && f->out == skb->ingress_ifindex && follow_back(f, p, &named, r);
 }
 
 /* Flows of an older generation, and those whose time is over, are decided about again. */
 static __always_inline int in_force(const struct route *r)
 {
-	__u32 zero = 0;
-	const __u32 *now = bpf_map_lookup_elem(&fast_generation, &zero);
+	__u32 at = FAST_NOW;
+	const __u32 *now = bpf_map_lookup_elem(&fast_generation, &at);
 
 	return now && r->generation == *now && (!r->until || bpf_ktime_get_boot_ns() < r->until);
 }
@@ -634,7 +647,7 @@ static __always_inline void note_error(struct __sk_buff *skb)
 	}
 	if (!mtu || mtu > 0xffff)
 		return;
-	f = bpf_map_lookup_elem(&fast_flows, &key);
+	f = entry_of(&key);
 	if (!f || f->shared)
 		return;
 	u = usage_of(f->id);

@@ -70,6 +70,7 @@ type FastPayload struct {
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	FastMapFastFlows        = "fast_flows"
+	FastMapFastFlowsFew     = "fast_flows_few"
 	FastMapFastGeneration   = "fast_generation"
 	FastMapFastScratch      = "fast_scratch"
 	FastMapFastUsage        = "fast_usage"
@@ -128,6 +129,7 @@ type FastProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type FastMapSpecs struct {
 	FastFlows      *ebpf.MapSpec `ebpf:"fast_flows"`
+	FastFlowsFew   *ebpf.MapSpec `ebpf:"fast_flows_few"`
 	FastGeneration *ebpf.MapSpec `ebpf:"fast_generation"`
 	FastScratch    *ebpf.MapSpec `ebpf:"fast_scratch"`
 	FastUsage      *ebpf.MapSpec `ebpf:"fast_usage"`
@@ -162,6 +164,7 @@ func (o *FastObjects) Close() error {
 // It can be passed to LoadFastObjects or ebpf.CollectionSpec.LoadAndAssign.
 type FastMaps struct {
 	FastFlows      *ebpf.Map `ebpf:"fast_flows"`
+	FastFlowsFew   *ebpf.Map `ebpf:"fast_flows_few"`
 	FastGeneration *ebpf.Map `ebpf:"fast_generation"`
 	FastScratch    *ebpf.Map `ebpf:"fast_scratch"`
 	FastUsage      *ebpf.Map `ebpf:"fast_usage"`
@@ -170,6 +173,7 @@ type FastMaps struct {
 func (m *FastMaps) Close() error {
 	return _FastClose(
 		m.FastFlows,
+		m.FastFlowsFew,
 		m.FastGeneration,
 		m.FastScratch,
 		m.FastUsage,

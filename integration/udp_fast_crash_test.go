@@ -36,7 +36,7 @@ func TestFastPathOutlivesACrash(t *testing.T) {
 	t.Run("stored", func(t *testing.T) {
 		t.Parallel()
 		r, m := newRig(t), newManager(t)
-		names := []string{"tcp/0", "tcp/1", "udp/0", "udp/1", "link", "fast/program", "fast/map/fast_flows", "fast/map/fast_usage", "fast/map/fast_generation"}
+		names := []string{"tcp/0", "tcp/1", "udp/0", "udp/1", "link", "fast/program", "fast/map/fast_flows", "fast/map/fast_flows_few", "fast/map/fast_usage", "fast/map/fast_generation"}
 		r.crashes(t, m.run, "", func() {
 			names := append(names, r.fastNames(t)...)
 			eventually(t, "the fast path is stored", func() bool { return m.keeps(names...) })

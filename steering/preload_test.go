@@ -105,7 +105,7 @@ func TestPinsOfAnotherBuild(t *testing.T) {
 	dir := filepath.Join(bpffs(t), "anyport")
 	host := hostListeners(t, 22)
 	leavePinned(t, dir)
-	want, left := append(entries(t, dir), "fast_flows", "fast_generation", "fast_program", "fast_usage"), pinnedProgram(t, dir)
+	want, left := append(entries(t, dir), "fast_flows", "fast_flows_few", "fast_generation", "fast_program", "fast_usage"), pinnedProgram(t, dir)
 	slices.Sort(want)
 	if err := os.Rename(filepath.Join(dir, bpf.SteerMapClosed), filepath.Join(dir, "former")); err != nil {
 		t.Fatal(err)

@@ -1,11 +1,8 @@
 package fastpath
 
 import (
-	"errors"
 	"fmt"
 	"iter"
-
-	"github.com/cilium/ebpf"
 
 	"anyport/bpf/fastflow"
 )
@@ -39,7 +36,7 @@ func (p *Path) Adopt() (iter.Seq2[fastflow.Flow, fastflow.Usage], error) {
 // readLeft notes the flows that are whole in the kernel, and deletes what is left of others: the
 // process may have died between two steps. The caller holds mu.
 func (p *Path) readLeft() (found []fastflow.Flow, err error) {
-	all, err := readAll[key, entry](p.objects.Flows)
+	all, err := p.table.adopt()
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +49,7 @@ func (p *Path) readLeft() (found []fastflow.Flow, err error) {
 		back := keyOf(f.Origin, f.Source)
 		answer, whole := all[back]
 		if f.SharesSource = answer.Shared != 0; !whole || !p.places.live(e.Id) || !f.SharesSource && answer.Id != e.Id {
-			_ = p.objects.Flows.Delete(&k)
+			p.table.remove(&k)
 			continue
 		}
 		p.flows[p.hash(k)] = admitted{uint32(e.Id % maxFlows), uint32(p.hash(back))}
@@ -64,27 +61,8 @@ func (p *Path) readLeft() (found []fastflow.Flow, err error) {
 	}
 	for k, e := range all {
 		if e.ToClient != 0 && !answered[k] {
-			_ = p.objects.Flows.Delete(&k)
+			p.table.remove(&k)
 		}
 	}
 	return found, p.places.adopt(used)
-}
-
-// readAll reads a map, some entries with each call of the kernel (since Linux 5.6).
-func readAll[K comparable, V any](m *ebpf.Map) (map[K]V, error) {
-	all := map[K]V{}
-	var cursor ebpf.MapBatchCursor
-	keys, values := make([]K, 4096), make([]V, 4096)
-	for {
-		n, err := m.BatchLookup(&cursor, keys, values, nil)
-		for i := range n {
-			all[keys[i]] = values[i]
-		}
-		if errors.Is(err, ebpf.ErrKeyNotExist) { // that was the last of it
-			return all, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
 }

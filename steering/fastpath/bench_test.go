@@ -42,7 +42,7 @@ func BenchmarkProgram(b *testing.B) {
 			b.Run(family+" "+test.name, func(b *testing.B) {
 				m := &model{generation: 1}
 				fill(b, o, m)
-				if err := o.Flows.Put(&e.forth, &e.toOrigin); err != nil {
+				if err := o.Few.Put(&e.forth, &e.toOrigin); err != nil {
 					b.Fatal(err)
 				}
 				if err := o.Usage.Put(uint32(7), &bpf.FastFlowUsage{Id: 7, Last: uint64(clock.Monotonic())}); err != nil {

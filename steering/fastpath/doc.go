@@ -6,6 +6,7 @@
 //
 //	path.go       the type Path: admits flows, says what was forwarded, removes them
 //	entry.go      a flow as the two entries of the program's table; pure
+//	table.go      the entries in the kernel: of the first flows, and of many
 //	places.go     what the program counts of each flow, in mapped memory
 //	open.go       a Path opens, is attached, goes to another process, ends
 //	adopt.go      the flows of a process that was killed

@@ -22,6 +22,7 @@ type model struct {
 	flows      []modelFlow
 	generation uint32
 	sinceBoot  uint64
+	inMany     int // how many flows have entries in the large table, which decides nothing
 }
 
 // modelFlow is one admitted flow.

@@ -18,6 +18,7 @@ import (
 type Objects struct {
 	Program    *ebpf.Program
 	Flows      *ebpf.Map
+	Few        *ebpf.Map
 	Usage      *ebpf.Map
 	Generation *ebpf.Map
 	Attached   *ingress.Attachments
@@ -32,13 +33,14 @@ func Load() (*Objects, error) {
 	var o struct {
 		Program    *ebpf.Program `ebpf:"forward_admitted"`
 		Flows      *ebpf.Map     `ebpf:"fast_flows"`
+		Few        *ebpf.Map     `ebpf:"fast_flows_few"`
 		Usage      *ebpf.Map     `ebpf:"fast_usage"`
 		Generation *ebpf.Map     `ebpf:"fast_generation"`
 	}
 	if err := spec.LoadAndAssign(&o, nil); err != nil {
 		return nil, fmt.Errorf("load the program forward_admitted: %w", err)
 	}
-	loaded := &Objects{o.Program, o.Flows, o.Usage, o.Generation, NewAttachments()}
+	loaded := &Objects{o.Program, o.Flows, o.Few, o.Usage, o.Generation, NewAttachments()}
 	if err := loaded.Attached.Prepare(o.Program); err != nil {
 		return nil, errors.Join(err, loaded.Close())
 	}
@@ -51,7 +53,8 @@ func NewAttachments() *ingress.Attachments { return ingress.New(ingress.Forward)
 // maps are the maps by their names in fast.bpf.c.
 func (o *Objects) maps() map[string]**ebpf.Map {
 	return map[string]**ebpf.Map{
-		bpf.FastMapFastFlows: &o.Flows, bpf.FastMapFastUsage: &o.Usage, bpf.FastMapFastGeneration: &o.Generation,
+		bpf.FastMapFastFlows: &o.Flows, bpf.FastMapFastFlowsFew: &o.Few,
+		bpf.FastMapFastUsage: &o.Usage, bpf.FastMapFastGeneration: &o.Generation,
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 // too. The program is attached by [Path.Serve]. The flows that the other process has admitted are
 // forwarded until [Path.Raise].
 func Open(o *Objects, log *slog.Logger) (p *Path, err error) {
-	p = &Path{objects: o, log: log, flows: map[uint64]admitted{}, seed: maphash.MakeSeed(), shared: map[key]int{}}
+	p = &Path{objects: o, log: log, flows: map[uint64]admitted{}, seed: maphash.MakeSeed(), shared: map[key]int{}, table: newTable(o)}
 	p.places.fd = o.Usage.FD()
 	p.attached.Store(&map[int]device{})
 	if err = p.devices.open(); err == nil {
@@ -40,7 +40,7 @@ func Open(o *Objects, log *slog.Logger) (p *Path, err error) {
 // readGeneration begins with the generation of the process before, or with 1.
 func (p *Path) readGeneration() error {
 	var now uint32
-	if err := p.objects.Generation.Lookup(uint32(0), &now); err != nil {
+	if err := p.objects.Generation.Lookup(numberNow, &now); err != nil {
 		return fmt.Errorf("read the generation of the fast path: %w", err)
 	}
 	p.generation.Store(now)

@@ -30,6 +30,7 @@ type Path struct {
 	flows  map[uint64]admitted // those of this process, by a hash of what their clients' datagrams have
 	seed   maphash.Seed        // of the hash: nobody can find two flows with the same one
 	places places
+	table  table
 	shared map[key]int // how many flows have an entry for their answers in common
 
 	devices  devices // its own mutex
@@ -63,13 +64,13 @@ func (p *Path) Raise() error {
 		return nil
 	}
 	var now uint32
-	if err := p.objects.Generation.Lookup(uint32(0), &now); err != nil {
+	if err := p.objects.Generation.Lookup(numberNow, &now); err != nil {
 		return fmt.Errorf("read the generation of the fast path: %w", err)
 	}
 	if now++; now == 0 { // which user space takes for "never"
 		now++
 	}
-	if err := p.objects.Generation.Put(uint32(0), now); err != nil {
+	if err := p.objects.Generation.Put(numberNow, now); err != nil {
 		return fmt.Errorf("raise the generation of the fast path: %w", err)
 	}
 	p.generation.Store(now)
@@ -138,8 +139,8 @@ func (p *Path) put(e *entries, shares bool) error {
 		e.toClient.Id = id
 	}
 	p.flows[p.hash(e.forth)] = admitted{uint32(id % maxFlows), uint32(p.hash(e.back))}
-	if err = p.objects.Flows.Put(&e.back, &e.toClient); err == nil {
-		err = p.objects.Flows.Put(&e.forth, &e.toOrigin)
+	if err = p.table.put(&e.back, &e.toClient); err == nil {
+		err = p.table.put(&e.forth, &e.toOrigin)
 	}
 	if err != nil {
 		p.removeBack(e.back, shares)
@@ -243,12 +244,9 @@ func (p *Path) leave(k key, at *usage) {
 		return
 	}
 	atomic.StoreUint32(&at.State, left)
-	var now entry
-	if p.objects.Flows.Lookup(&k, &now) != nil || now.Id != at.Id { // the next process has admitted it
-		return
+	if e, ok := p.table.take(&k, at.Id); ok { // if not, the next process has admitted it
+		p.removeBack(reversed(e.To), shares)
 	}
-	_ = p.objects.Flows.Delete(&k)
-	p.removeBack(reversed(now.To), shares)
 }
 
 // removeBack deletes the entry of answers, if no other flow has it. The caller holds mu.
@@ -259,5 +257,5 @@ func (p *Path) removeBack(back key, shares bool) {
 		}
 		delete(p.shared, back)
 	}
-	_ = p.objects.Flows.Delete(&back)
+	p.table.remove(&back)
 }

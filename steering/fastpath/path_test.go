@@ -53,7 +53,7 @@ func TestAdopt(t *testing.T) {
 	half.Client, half.Source = netip.AddrPortFrom(half.Client.Addr(), 9), netip.AddrPortFrom(half.Source.Addr(), 9)
 	r.check(old.Admit(half))
 	back := keyOf(half.Origin, half.Source)
-	r.check(old.objects.Flows.Delete(&back))
+	old.table.remove(&back)
 
 	next := r.duplicate(old)
 	r.check(old.Release())
@@ -86,7 +86,7 @@ func TestAdopt(t *testing.T) {
 // empty checks that the kernel has nothing of any flow.
 func (r *rig) empty(p *Path) {
 	r.t.Helper()
-	flows, err := readAll[key, entry](p.objects.Flows)
+	flows, err := p.table.adopt()
 	r.check(err)
 	used := 0
 	var at usage

@@ -39,7 +39,8 @@ type pinner interface {
 // fastFiles are the objects by the names of their files.
 func fastFiles(o *fastpath.Objects) map[string]pinner {
 	all := map[string]pinner{
-		fastProgram: o.Program, bpf.FastMapFastFlows: o.Flows, bpf.FastMapFastUsage: o.Usage, bpf.FastMapFastGeneration: o.Generation,
+		fastProgram: o.Program, bpf.FastMapFastFlows: o.Flows, bpf.FastMapFastFlowsFew: o.Few,
+		bpf.FastMapFastUsage: o.Usage, bpf.FastMapFastGeneration: o.Generation,
 	}
 	for index, l := range o.Attached.Links {
 		all[fastLink+strconv.Itoa(index)] = l
@@ -90,6 +91,9 @@ func (p *Dir) LoadFast() (*fastpath.Objects, error) {
 	o := &fastpath.Objects{Attached: fastpath.NewAttachments()}
 	if o.Program, err = ebpf.LoadPinnedProgram(p.FDPath(fastProgram), nil); err == nil {
 		o.Flows, err = ebpf.LoadPinnedMap(p.FDPath(bpf.FastMapFastFlows), nil)
+	}
+	if err == nil {
+		o.Few, err = ebpf.LoadPinnedMap(p.FDPath(bpf.FastMapFastFlowsFew), nil)
 	}
 	if err == nil {
 		o.Usage, err = ebpf.LoadPinnedMap(p.FDPath(bpf.FastMapFastUsage), nil)
