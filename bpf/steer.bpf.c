@@ -332,7 +332,7 @@ static __always_inline int handle(struct bpf_sk_lookup *ctx, struct packet *p, _
 	if (watched && serving & ON_TRIAL && may_be_flow(ruling, half, p, k))
 		ruling = (struct ruling){ STEER, STEER, BY_ROUTE };
 	count(binding->number, ruling.verdict, k);
-	if (watched && serving & (ON_TRIAL | SHARED))
+	if (watched && (serving & ON_TRIAL || (serving & SHARED && p->protocol == IPPROTO_TCP)))
 		count_side(side, ruling.verdict, k);
 	if (watched && serving & TRACED)
 		trace(binding, p, ruling, knocked, k);

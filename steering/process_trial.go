@@ -83,3 +83,15 @@ func ListenForShare(cfg config.Listen, log *slog.Logger) (fds []int, err error) 
 	}
 	return fds, nil
 }
+
+// Waiting is how many conns wait to be accepted by listeners.
+func Waiting(listeners []int) (n int, err error) {
+	for _, fd := range listeners {
+		l, err := listenerOf(fd, bpf.SteerSlotTCP)
+		if err != nil {
+			return n, err
+		}
+		n += l.Queued
+	}
+	return n, nil
+}

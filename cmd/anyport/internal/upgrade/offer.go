@@ -38,6 +38,11 @@ type Offer struct {
 	Draining  []string           // routes that take no new conns: a program of another build cannot tell
 	Origins   proxy.OriginStates // that are not as a new process takes them to be
 	Access    string             // log.access, whose file is among the descriptors if it is a file
+
+	// Trial: the new process takes the TCP conns of a share of the clients, by a listener of its own, and nothing else. File
+	// is then the hash of the file that the old one serves.
+	Trial bool
+	File  string
 }
 
 // wireOffer is an offer without its file descriptors, which travel beside it. Keys may be added, never
@@ -49,6 +54,8 @@ type wireOffer struct {
 	Draining  []string           `json:"draining"`
 	Origins   proxy.OriginStates `json:"origins,omitempty"`
 	Access    string             `json:"access"`
+	Trial     bool               `json:"trial,omitempty"`
+	File      string             `json:"file,omitempty"`
 }
 
 // send sends copies of all that is offered.
@@ -58,7 +65,7 @@ func (o Offer) send(to *handover.Conn) error {
 	for _, name := range names {
 		fds = append(fds, o.FDs[name])
 	}
-	return to.Send(handover.Offer, wireOffer{FDs: names, Stored: o.Stored, Listeners: o.Listeners, Draining: o.Draining, Origins: o.Origins, Access: o.Access}, fds...)
+	return to.Send(handover.Offer, wireOffer{FDs: names, Stored: o.Stored, Listeners: o.Listeners, Draining: o.Draining, Origins: o.Origins, Access: o.Access, Trial: o.Trial, File: o.File}, fds...)
 }
 
 // receiveOffer waits for the offer. Its file descriptors are copies that the caller closes.
@@ -72,7 +79,7 @@ func receiveOffer(from *handover.Conn) (o Offer, err error) {
 		m.CloseFDs()
 		return o, errors.Join(err, fmt.Errorf("%d file descriptors came and %d were named", len(m.FDs), len(w.FDs)))
 	}
-	o = Offer{FDs: map[string]int{}, Stored: w.Stored, Listeners: w.Listeners, Draining: w.Draining, Origins: w.Origins, Access: w.Access}
+	o = Offer{FDs: map[string]int{}, Stored: w.Stored, Listeners: w.Listeners, Draining: w.Draining, Origins: w.Origins, Access: w.Access, Trial: w.Trial, File: w.File}
 	for i, name := range w.FDs {
 		if old, twice := o.FDs[name]; twice {
 			unix.Close(old)
