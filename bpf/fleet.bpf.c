@@ -12,11 +12,14 @@
  * others drop it. User space then tells the asker who has the conn ("mine"), so that later packets go
  * straight there.
  *
+ * UDP flows: user space asks, since it has the flows, and holds the datagram meanwhile. Of a flow that a
+ * peer has, ask_peers sends the later datagrams straight there.
+ *
  * Wrapped means: outer IP header, UDP header, struct header, and the packet from its IP header on.
  * The UDP checksum is 0, over IPv6, too (RFC 6935): the packet inside has its own, and no socket gets
  * the outer one.
  *
- * It loads without CAP_PERFMON: see steer.bpf.c. Needs Linux 6.6, like the hook that it is attached to.
+ * It loads without CAP_PERFMON: see steer.bpf.c. Needs Linux 5.17, for bpf_loop.
  */
 
 #include <linux/bpf.h>
@@ -36,6 +39,9 @@
 #include "probes.h"
 #include "fleet.h"
 #include "siphash.h"
+
+/* 1 if the kernel has the two flags below. */
+const volatile __u32 has_decap = 0;
 
 /* Of linux/bpf.h since Linux 6.3. */
 #define ADJ_ROOM_DECAP_L3_IPV4 (1ULL << 7)
@@ -66,9 +72,10 @@ struct ports {
 struct packet {
 	struct conn conn;
 	__u32 v4;
+	__u32 udp;
 	__u32 syn;
 	__u32 error;   /* an ICMP error about what this host has sent to the client */
-	__u32 headers; /* bytes from the IP header to the payload of TCP */
+	__u32 headers; /* bytes from the IP header to the payload of TCP or UDP */
 	struct iphdr ip4;
 	struct ipv6hdr ip6;
 	struct tcphdr tcp;
@@ -139,6 +146,24 @@ static __always_inline int read_tcp(struct __sk_buff *skb, __u32 at, __u32 lengt
 	return 1;
 }
 
+static __always_inline int read_udp(struct __sk_buff *skb, __u32 at, __u32 length, struct packet *p)
+{
+	struct udphdr udp = {};
+
+	if (!load(skb, at, &udp, sizeof(udp)))
+		return 0;
+	p->udp = 1;
+	p->conn.client_port = udp.source;
+	p->conn.dst_port = udp.dest;
+	p->headers = length + sizeof(udp);
+	return 1;
+}
+
+static __always_inline int has_conns(__u8 protocol)
+{
+	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP;
+}
+
 /* Fragments are passed: only the first has ports. */
 static __always_inline int read_v4(struct __sk_buff *skb, __u32 at, struct packet *p)
 {
@@ -156,14 +181,19 @@ static __always_inline int read_v4(struct __sk_buff *skb, __u32 at, struct packe
 		set_conn_v4(&p->conn, p->ip4.saddr, p->ip4.daddr);
 		return read_tcp(skb, at, length, p);
 	}
+	if (p->ip4.protocol == IPPROTO_UDP) {
+		set_conn_v4(&p->conn, p->ip4.saddr, p->ip4.daddr);
+		return read_udp(skb, at, length, p);
+	}
 	if (p->ip4.protocol != IPPROTO_ICMP || !load(skb, at, &type, sizeof(type)) ||
 	    (type != DEST_UNREACH && type != TIME_EXCEEDED && type != PARAMETER_PROBLEM))
 		return 0;
 	at += ICMP_HEADER;
-	if (!load(skb, at, &quoted, sizeof(quoted)) || quoted.protocol != IPPROTO_TCP || quoted.saddr != p->ip4.daddr ||
+	if (!load(skb, at, &quoted, sizeof(quoted)) || !has_conns(quoted.protocol) || quoted.saddr != p->ip4.daddr ||
 	    quoted.frag_off & bpf_htons(IP_OFFSET) || !load(skb, at + quoted.ihl * 4, &ports, sizeof(ports)))
 		return 0;
 	p->error = 1;
+	p->udp = quoted.protocol == IPPROTO_UDP;
 	set_conn_v4(&p->conn, quoted.daddr, quoted.saddr);
 	p->conn.client_port = ports.dst;
 	p->conn.dst_port = ports.src;
@@ -185,16 +215,21 @@ static __always_inline int read_v6(struct __sk_buff *skb, __u32 at, struct packe
 		set_conn_v6(&p->conn, &p->ip6.saddr, &p->ip6.daddr);
 		return read_tcp(skb, at, sizeof(p->ip6), p);
 	}
+	if (p->ip6.nexthdr == IPPROTO_UDP) {
+		set_conn_v6(&p->conn, &p->ip6.saddr, &p->ip6.daddr);
+		return read_udp(skb, at, sizeof(p->ip6), p);
+	}
 	if (p->ip6.nexthdr != IPPROTO_ICMPV6 || !load(skb, at, &type, sizeof(type)) || type >= V6_INFORMATIONAL)
 		return 0;
 	at += ICMP_HEADER;
-	if (!load(skb, at, &quoted, sizeof(quoted)) || quoted.nexthdr != IPPROTO_TCP || !load(skb, at + sizeof(quoted), &ports, sizeof(ports)))
+	if (!load(skb, at, &quoted, sizeof(quoted)) || !has_conns(quoted.nexthdr) || !load(skb, at + sizeof(quoted), &ports, sizeof(ports)))
 		return 0;
 #define DIFFER(i) (quoted.saddr.in6_u.u6_addr32[i] ^ p->ip6.daddr.in6_u.u6_addr32[i])
 	differ = DIFFER(0) | DIFFER(1) | DIFFER(2) | DIFFER(3);
 	if (differ)
 		return 0;
 	p->error = 1;
+	p->udp = quoted.nexthdr == IPPROTO_UDP;
 	set_conn_v6(&p->conn, &quoted.daddr, &quoted.saddr);
 	p->conn.client_port = ports.dst;
 	p->conn.dst_port = ports.src;
@@ -448,6 +483,26 @@ static __always_inline int forward(struct __sk_buff *skb, const struct packet *p
 	return TC_ACT_SHOT;
 }
 
+/* The peer that has the UDP flow, as far as user space knows. */
+static __always_inline const struct peer *flow_owner(const struct packet *p)
+{
+	struct moved *m = bpf_map_lookup_elem(&fleet_moved, &p->conn);
+	const struct peer *to;
+	__u64 now;
+
+	if (!m)
+		return NULL;
+	now = bpf_ktime_get_ns();
+	if (now > m->last + m->idle)
+		return NULL;
+	to = bpf_map_lookup_elem(&fleet_peers, m->peer);
+	if (!to || !to->alive || !is_served(p->conn.dst, p->v4))
+		return NULL;
+	if (!p->error)
+		m->last = now;
+	return to;
+}
+
 SEC("tc")
 int ask_peers(struct __sk_buff *skb)
 {
@@ -468,7 +523,13 @@ int ask_peers(struct __sk_buff *skb)
 		ok = read_v4(skb, ETH_HLEN, &p);
 	else if (skb->protocol == bpf_htons(ETH_P_IPV6))
 		ok = read_v6(skb, ETH_HLEN, &p);
-	if (!ok || !is_served(p.conn.dst, p.v4))
+	if (!ok)
+		return TC_ACT_UNSPEC;
+	if (p.udp) {
+		to = flow_owner(&p);
+		return to ? forward(skb, &p, b, FLOW, to) : TC_ACT_UNSPEC;
+	}
+	if (!is_served(p.conn.dst, p.v4))
 		return TC_ACT_UNSPEC;
 	if (p.syn) { /* a new conn: what was learnt is about an older one */
 		bpf_map_delete_elem(&fleet_learnt, &p.conn);
@@ -534,21 +595,24 @@ static __always_inline int read_outer_v6(struct __sk_buff *skb, const struct bac
 
 static __always_inline int is_wrapped(const struct outer *o)
 {
-	return o->header.kind == ASK || o->header.kind == STRAIGHT;
+	return o->header.kind == ASK || o->header.kind == STRAIGHT || o->header.kind == FLOW;
 }
 
 /* Reads what the tag is about: the conn of the packet inside, or what user space has written. */
 static __always_inline int read_sealed(struct __sk_buff *skb, const struct outer *o, struct packet *p)
 {
 	const struct header *h = &o->header;
+	int ok = 0;
 
 	if (h->version != FLEET_VERSION || h->hops != 1 || h->zero || h->kind < ASK || h->kind >= MESSAGES)
 		return 0;
 	if (!is_wrapped(o))
 		return !h->family && load(skb, o->inner, &p->conn, sizeof(p->conn));
 	if (h->family == 4)
-		return read_v4(skb, o->inner, p);
-	return h->family == 6 && read_v6(skb, o->inner, p);
+		ok = read_v4(skb, o->inner, p);
+	else if (h->family == 6)
+		ok = read_v6(skb, o->inner, p);
+	return ok && p->udp == (h->kind == FLOW);
 }
 
 /* Whether a peer has sent it. */
@@ -600,10 +664,17 @@ static __always_inline void answer(const struct outer *o, const struct packet *p
  * could wrap it again. */
 static __always_inline int unwrap(struct __sk_buff *skb, const struct packet *p, const struct backplane *b)
 {
-	__u64 flags = BPF_F_ADJ_ROOM_FIXED_GSO | (p->v4 ? ADJ_ROOM_DECAP_L3_IPV4 : ADJ_ROOM_DECAP_L3_IPV6);
+	__u64 flags = BPF_F_ADJ_ROOM_FIXED_GSO;
 	__be16 protocol = p->v4 ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6);
 	__s32 overhead = b->v6 ? OVERHEAD_V6 : OVERHEAD_V4;
 
+	if (p->v4 == b->v6 && has_decap) {
+		flags |= p->v4 ? ADJ_ROOM_DECAP_L3_IPV4 : ADJ_ROOM_DECAP_L3_IPV6;
+	} else if (p->v4 == b->v6) { /* the outer header becomes as long as one of the inner family */
+		if (bpf_skb_change_proto(skb, protocol, 0))
+			return TC_ACT_SHOT;
+		overhead = p->v4 ? OVERHEAD_V4 : OVERHEAD_V6;
+	}
 	if (bpf_skb_adjust_room(skb, -overhead, BPF_ADJ_ROOM_MAC, flags) ||
 	    bpf_skb_store_bytes(skb, __builtin_offsetof(struct ethhdr, h_proto), &protocol, sizeof(protocol), 0))
 		return TC_ACT_SHOT;
@@ -637,7 +708,11 @@ int take_asked(struct __sk_buff *skb)
 	}
 	if (!is_wrapped(&o))
 		return TC_ACT_UNSPEC;
-	if (is_served(p.conn.dst, p.v4) && !p.syn && is_here(skb, &p)) {
+	if (p.udp)
+		ok = bpf_map_lookup_elem(&fleet_flows, &p.conn) != NULL;
+	else
+		ok = !p.syn && is_here(skb, &p);
+	if (ok && is_served(p.conn.dst, p.v4)) {
 		if (o.header.kind == ASK)
 			answer(&o, &p);
 		return unwrap(skb, &p, b);
@@ -645,6 +720,8 @@ int take_asked(struct __sk_buff *skb)
 	count(COUNT_FOREIGN);
 	if (o.header.kind == STRAIGHT)
 		tell(GONE, &o, &p);
+	else if (o.header.kind == FLOW)
+		tell(LACK, &o, &p);
 	return TC_ACT_SHOT;
 }
 

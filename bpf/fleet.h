@@ -6,8 +6,11 @@
 #define FLEET_PORT 6793
 #define FLEET_VERSION 1
 
-/* What a packet of the backplane is. The first two hold a packet of a client; user space sends the
- * others. A wrapped packet has been on the backplane once: a second time would be a loop. */
+/* What a packet of the backplane is. ASK, STRAIGHT and FLOW hold a packet of a client; user space sends
+ * the others. A wrapped packet has been on the backplane once: a second time would be a loop.
+ *
+ * TCP is asked for with the packet itself, by the program. A datagram waits in user space while that
+ * asks: if nobody has the flow, it begins one there. */
 enum message {
 	ASK = 1,	/* to all peers: who has the conn? */
 	STRAIGHT, /* to the one that said so */
@@ -15,6 +18,10 @@ enum message {
 	GONE,	/* and now it has not */
 	HELLO,
 	BYE,
+	SEEK, /* to all peers: who has the UDP flow? */
+	HAVE, /* this host has */
+	LACK, /* it has not, or no more */
+	FLOW, /* a datagram, to the one that said so */
 	MESSAGES,
 };
 
@@ -91,9 +98,16 @@ struct answer {
 	__u64 at; /* by bpf_ktime_get_ns */
 };
 
+/* Which peer has a UDP flow. */
+struct moved {
+	__u32 peer[4];
+	__u64 last; /* datagram, by bpf_ktime_get_ns */
+	__u64 idle; /* ns after it, at which the peer may have ended the flow: user space asks again */
+};
+
 /* What user space is to tell a peer. */
 struct event {
-	enum message kind; /* MINE or GONE */
+	enum message kind; /* MINE, GONE or LACK */
 	__u32 peer[4];
 	struct conn conn;
 };
@@ -136,6 +150,23 @@ struct {
 	__type(key, struct conn);
 	__type(value, __u32[4]);
 } fleet_learnt SEC(".maps");
+
+/* The UDP flows of this host whose clients have sent more than one datagram. User space fills it, and the
+ * next one; the value says nothing. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 18);
+	__type(key, struct conn);
+	__type(value, __u32);
+} fleet_flows SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1 << 15);
+	__type(key, struct conn);
+	__type(value, struct moved);
+} fleet_moved SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

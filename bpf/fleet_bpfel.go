@@ -69,8 +69,19 @@ const (
 	FleetMessageGONE     FleetMessage = 4
 	FleetMessageHELLO    FleetMessage = 5
 	FleetMessageBYE      FleetMessage = 6
-	FleetMessageMESSAGES FleetMessage = 7
+	FleetMessageSEEK     FleetMessage = 7
+	FleetMessageHAVE     FleetMessage = 8
+	FleetMessageLACK     FleetMessage = 9
+	FleetMessageFLOW     FleetMessage = 10
+	FleetMessageMESSAGES FleetMessage = 11
 )
+
+type FleetMoved struct {
+	_    structs.HostLayout
+	Peer [4]uint32
+	Last uint64
+	Idle uint64
+}
 
 type FleetPeer struct {
 	_     structs.HostLayout
@@ -130,7 +141,9 @@ const (
 	FleetMapFleetBucket    = "fleet_bucket"
 	FleetMapFleetCounters  = "fleet_counters"
 	FleetMapFleetEvents    = "fleet_events"
+	FleetMapFleetFlows     = "fleet_flows"
 	FleetMapFleetLearnt    = "fleet_learnt"
+	FleetMapFleetMoved     = "fleet_moved"
 	FleetMapFleetPeers     = "fleet_peers"
 	FleetMapFleetQuestions = "fleet_questions"
 	FleetMapFleetSources   = "fleet_sources"
@@ -141,6 +154,7 @@ const (
 	FleetMapProbes         = "probes"
 	FleetProgAskPeers      = "ask_peers"
 	FleetProgTakeAsked     = "take_asked"
+	FleetVarHasDecap       = "has_decap"
 )
 
 // LoadFleet returns the embedded CollectionSpec for Fleet.
@@ -199,7 +213,9 @@ type FleetMapSpecs struct {
 	FleetBucket    *ebpf.MapSpec `ebpf:"fleet_bucket"`
 	FleetCounters  *ebpf.MapSpec `ebpf:"fleet_counters"`
 	FleetEvents    *ebpf.MapSpec `ebpf:"fleet_events"`
+	FleetFlows     *ebpf.MapSpec `ebpf:"fleet_flows"`
 	FleetLearnt    *ebpf.MapSpec `ebpf:"fleet_learnt"`
+	FleetMoved     *ebpf.MapSpec `ebpf:"fleet_moved"`
 	FleetPeers     *ebpf.MapSpec `ebpf:"fleet_peers"`
 	FleetQuestions *ebpf.MapSpec `ebpf:"fleet_questions"`
 	FleetSources   *ebpf.MapSpec `ebpf:"fleet_sources"`
@@ -214,6 +230,7 @@ type FleetMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type FleetVariableSpecs struct {
+	HasDecap *ebpf.VariableSpec `ebpf:"has_decap"`
 }
 
 // FleetObjects contains all objects after they have been loaded into the kernel.
@@ -242,7 +259,9 @@ type FleetMaps struct {
 	FleetBucket    *ebpf.Map `ebpf:"fleet_bucket"`
 	FleetCounters  *ebpf.Map `ebpf:"fleet_counters"`
 	FleetEvents    *ebpf.Map `ebpf:"fleet_events"`
+	FleetFlows     *ebpf.Map `ebpf:"fleet_flows"`
 	FleetLearnt    *ebpf.Map `ebpf:"fleet_learnt"`
+	FleetMoved     *ebpf.Map `ebpf:"fleet_moved"`
 	FleetPeers     *ebpf.Map `ebpf:"fleet_peers"`
 	FleetQuestions *ebpf.Map `ebpf:"fleet_questions"`
 	FleetSources   *ebpf.Map `ebpf:"fleet_sources"`
@@ -261,7 +280,9 @@ func (m *FleetMaps) Close() error {
 		m.FleetBucket,
 		m.FleetCounters,
 		m.FleetEvents,
+		m.FleetFlows,
 		m.FleetLearnt,
+		m.FleetMoved,
 		m.FleetPeers,
 		m.FleetQuestions,
 		m.FleetSources,
@@ -277,6 +298,7 @@ func (m *FleetMaps) Close() error {
 //
 // It can be passed to LoadFleetObjects or ebpf.CollectionSpec.LoadAndAssign.
 type FleetVariables struct {
+	HasDecap *ebpf.Variable `ebpf:"has_decap"`
 }
 
 // FleetPrograms contains all programs after they have been loaded into the kernel.

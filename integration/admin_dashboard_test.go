@@ -127,6 +127,7 @@ func TestDashboard(t *testing.T) {
 		b.becomes(t, "a reload", `document.getElementById("reloads").textContent.includes("~1 routes") && /<img/.test(document.getElementById("problems").textContent)`, "false")
 		b.becomes(t, "its limit", cell("routes", "web", "Live")+`.split(" / ")[1]`, "2,000")
 	})
+	t.Run("trial", func(t *testing.T) { b.showsTrial(t, r, p) })
 	defer r.keepBusy(t)()
 	b.ask(t, `(was => window.show = s => was(JSON.parse(JSON.stringify(s).replaceAll("`+p.file+`", "/etc/anyport/anyport.toml").replaceAll("<img src=x onerror=alert(1)>", "many"))))(window.show)`)
 	b.becomes(t, "curves", `curves["New a second"].values.filter(v => v > 0).length > 5`, "true")
@@ -188,6 +189,30 @@ func (b *browser) showsMetrics(t *testing.T, r *rig) {
 		t.Error("nothing was refused")
 	}
 	b.becomes(t, "what no route takes", `document.getElementById("drops").textContent.replaceAll(",", "").includes("kernelrefuse`+fmt.Sprint(refused)+`")`, "true")
+}
+
+// showsTrial has both sides of a trial on the page while there is one.
+func (b *browser) showsTrial(t *testing.T, r *rig, p *proxy) {
+	const hidden = `document.getElementById("trial").hidden`
+	b.becomes(t, "without a trial nothing is shown of one", hidden, "true")
+	p.reloadIs(t, 0, "serves 99.9% of the clients", "--share", "99.9%")
+	b.becomes(t, "the trial is shown", hidden, "false")
+	for range 3 {
+		talk(t, r.client.dial(t, "tcp", dstV4+":80"), "hello")
+	}
+	trial := p.trialStatus(t)
+	for name, side := range map[string]trialSide{"old": trial.Old, "new": trial.New} {
+		b.becomes(t, "the conns of the "+name+" side", cell("sides", name, "Conns and flows"), fmt.Sprint(side.Conns))
+		b.becomes(t, "its live conns", cell("sides", name, "Live"), fmt.Sprint(side.Active))
+		b.becomes(t, "its generation", cell("sides", name, "Generation"), fmt.Sprint(side.Generation))
+	}
+	if trial.Old.Conns+trial.New.Conns != 3 {
+		t.Errorf("%d conns on both sides, want 3", trial.Old.Conns+trial.New.Conns)
+	}
+	b.becomes(t, "the share and the command", `document.getElementById("trial-note").textContent.replace(/\d+ \w+ ago/, "now")`,
+		fmt.Sprintf("Generation %d serves 99.9 %% of the clients since now. To end it: anyport reload --all, or --back.", trial.New.Generation))
+	p.reloadIs(t, 0, "serves all clients", "--back")
+	b.becomes(t, "the trial is over", hidden, "true")
 }
 
 // walksMap goes from one port to another by keys alone.

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"os/exec"
@@ -66,6 +67,40 @@ func (r *tableRig) takes(t *testing.T, n int, hash string) {
 // asks is what a new conn on an edge's own host gets.
 func (r *tableRig) asks(n int, dst string) string {
 	return r.edges[n].ask("tcp", netip.MustParseAddrPort(dst+":80"), "")
+}
+
+// TestFleetTableWaitsForTrial: a table that is pushed during a trial of `reload --share` waits for its end, whichever
+// of the two sides then serves all clients.
+func TestFleetTableWaitsForTrial(t *testing.T) {
+	t.Parallel()
+	r := newTableRig(t, 1)
+	for n := range 3 {
+		r.center.both(t, fmt.Sprintf("%s:%d", fleetOrigin, 4000+n), named(fmt.Sprint(n)))
+	}
+	p := r.launch(t, 0, "")
+	r.takes(t, 0, r.etcd.push(t, fleetTable(4000)))
+	for n, end := range []string{"--back", "--all"} {
+		p.reloadIs(t, 0, "serves 50% of the clients", "--share", "50%")
+		hash := r.etcd.push(t, fleetTable(4001+n))
+		p.expect(t, "a table of the source waits for the end of the trial")
+		eventually(t, "status says which table is wanted", func() bool {
+			var s struct {
+				Fleet struct{ Wanted, Table string }
+			}
+			if err := json.Unmarshal(p.statusJSON(t), &s); err != nil {
+				t.Fatal(err)
+			}
+			return s.Fleet.Wanted == hash && s.Fleet.Table != hash
+		})
+		if got := r.asks(0, "192.0.2.7"); got != fmt.Sprint(n) {
+			t.Errorf("during the trial a conn got %q, want %d", got, n)
+		}
+		p.reloadIs(t, 0, "", end)
+		r.takes(t, 0, hash)
+		if got := r.asks(0, "192.0.2.207"); got != fmt.Sprint(n+1) || p.trialStatus(t) != nil {
+			t.Errorf("after %s a conn got %q, want %d", end, got, n+1)
+		}
+	}
 }
 
 // TestFleetTables pushes many tables while each edge takes conns: none fails, no conn gets an older table than one

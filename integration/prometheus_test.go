@@ -109,6 +109,7 @@ func TestPrometheus(t *testing.T) {
 	for _, order := range []string{"down named", "ready named", "down again", "ready again"} {
 		p.must(t, "origin "+order+"/10.0.0.5:4001")
 	}
+	p.reloadIs(t, 0, "serves 50% of the clients", "--share", "50%")
 	talk(t, r.client.dial(t, "tcp", "192.0.2.7:85"), "hello") // the first dial is refused
 	first := r.client.dial(t, "tcp", "192.0.2.7:86")
 	talk(t, first, "hello")

@@ -174,3 +174,32 @@ func TestAcceptProxyReload(t *testing.T) {
 		t.Errorf("without a header: %v", err)
 	}
 }
+
+// TestAcceptProxyLiveFlow: a flow that a peer names goes on while another table, which has a route without accept_proxy
+// for its dst, serves the peer's new flows, and while it drains after a reload that removes its route.
+func TestAcceptProxyLiveFlow(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.origin.answer(t, "10.0.0.5:4000", func(datagram []byte) []byte { return datagram })
+	const naming = "[route.in]\nprotocol = \"udp\"\nprefixes = [\"192.0.2.0/24\"]\norigins = [\"10.0.0.5:4000\"]\naccept_proxy = [\"198.51.100.0/24\"]\n"
+	const plain = "[route.plain]\nprotocol = \"udp\"\nprefixes = [\"192.0.2.0/24\"]\norigins = [\"10.0.0.5:4000\"]\n"
+	p := r.edge.serveWith(t, naming)
+	flow, head := r.client.dial(t, "udp", dstV4+":4000"), inboundHeader(t, 2, "udp", "4")
+	goesOn := func(when string) {
+		t.Helper()
+		if got := trade(t, flow, head+when); got != when {
+			t.Errorf("%s the origin got %q", when, got)
+		}
+	}
+	goesOn("at first")
+	p.write(t, plain)
+	p.reloadIs(t, 0, "serves 99.999% of the clients", "--share", "99.999%")
+	goesOn("during a trial")
+	if got := trade(t, r.client.dial(t, "udp", dstV4+":4000"), "plain"); got != "plain" {
+		t.Errorf("a new flow without a header: %q", got)
+	}
+	p.reloadIs(t, 0, "serves all clients", "--back")
+	goesOn("after the trial")
+	p.reloadIs(t, 0, "is in service")
+	goesOn("while it drains")
+}

@@ -8,6 +8,7 @@ import (
 	"math"
 	"net"
 	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -137,12 +138,14 @@ func (p *proxy) trialStatus(t *testing.T) *trialStatus {
 type trialStatus struct {
 	Of       string
 	Share    float64 `json:"share_percent"`
-	Old, New struct {
-		Generation, PID         int
-		Conns                   int `json:"conns_total"`
-		Active                  int `json:"conns_active"`
-		Refused, Failed, Resets int
-	}
+	Old, New trialSide
+}
+
+type trialSide struct {
+	Generation, PID         int
+	Conns                   int `json:"conns_total"`
+	Active                  int `json:"conns_active"`
+	Refused, Failed, Resets int
 }
 
 // loadAll has clients ask one question after the other until stop, which returns the answers.
@@ -224,7 +227,6 @@ func TestReloadShare(t *testing.T) {
 	r.checkAdded(t, chosen)
 
 	p.reloadIs(t, 1, "first put it into service for all with: anyport reload --all")
-	p.reloadIs(t, 1, "anyport reload --back", "--share", "5%")
 	p.signal(t, syscall.SIGHUP)
 	p.expect(t, "reload refused", "anyport reload --all")
 	if got := anyport(t, "upgrade", "--socket", p.socket); got.status != 1 || !strings.Contains(got.stderr, "anyport reload --all") {
@@ -256,6 +258,97 @@ func TestReloadShare(t *testing.T) {
 	goOn("after a reload", "10.0.0.5")
 	if got := anyport(t, "status", "--drift", "--socket", p.socket); got.status != 0 {
 		t.Errorf("drift: %+v", got)
+	}
+}
+
+// TestReloadShareGrows: during a trial the share changes with the same file. Each client of a smaller share is in the
+// larger one, and what has begun on either side goes on there. Another file is refused, and changes nothing.
+func TestReloadShareGrows(t *testing.T) {
+	t.Parallel()
+	r := shareRig(t)
+	p := r.edge.serveWith(t, shareOld)
+	p.write(t, shareNew)
+	p.reloadIs(t, 0, "serves 30% of the clients", "--share", "30%")
+	var conns, flows []net.Conn
+	var began []string // the origin of each
+	for n := range 20 {
+		source, _ := clientAt('4', n)
+		flow, err := r.client.tryDial("udp", source, dstV4+":4711")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer flow.Close()
+		conn, err := r.client.tryDial("tcp", source, dstV4+":4711")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		flow.SetDeadline(time.Now().Add(patience))
+		origin, _, _ := strings.Cut(trade(t, flow, "begin"), " ")
+		conns, flows, began = append(conns, conn), append(flows, flow), append(began, origin)
+	}
+	goOn := func(when string) {
+		t.Helper()
+		for i := range conns {
+			conns[i].SetDeadline(time.Now().Add(patience))
+			talk(t, conns[i], when)
+			flows[i].SetDeadline(time.Now().Add(patience))
+			if got := trade(t, flows[i], when); got != began[i]+" "+when {
+				t.Errorf("flow %d, %s: %q, and it began at %s", i, when, got, began[i])
+			}
+		}
+	}
+	least := map[int]float64{} // the smallest share that has the client
+	for _, share := range []float64{30, 70, 10} {
+		p.reloadIs(t, 0, fmt.Sprintf("serves %v%% of the clients", share), "--share", fmt.Sprint(share, "%"))
+		goOn(fmt.Sprint("at ", share))
+		fair(t, r.sides("tcp4", 500, func(client int, side string) {
+			smallest, known := least[client]
+			switch {
+			case side == "new" && (!known || share < smallest):
+				least[client] = share
+			case side == "old" && known && share > smallest:
+				t.Errorf("client %d is in %v%% and not in %v%%", client, smallest, share)
+			}
+		}), 500, share/100)
+		if trial := p.trialStatus(t); trial == nil || trial.Share != share || trial.Old.Generation != 1 || trial.New.Generation != 2 {
+			t.Errorf("at %v%%: %+v", share, trial)
+		}
+	}
+	p.expect(t, "share of the trial changed", "share_percent=10", "before=70")
+	p.write(t, strings.Replace(shareNew, "10.0.0.6", "10.0.0.7", 1))
+	p.reloadIs(t, 1, `different in route "web": to change the share, put that back`, "--share", "90%")
+	p.reloadIs(t, 1, "anyport reload --all", "--share", "90%")
+	if trial := p.trialStatus(t); trial == nil || trial.Share != 10 {
+		t.Errorf("after a refusal: %+v", trial)
+	}
+	goOn("after a refusal")
+	p.reloadIs(t, 0, "is in service: generation 2", "--all")
+	goOn("after --all")
+	if got := anyport(t, "status", "--drift", "--socket", p.socket); got.status != 0 {
+		t.Errorf("drift: %+v", got)
+	}
+}
+
+// TestReloadShareGuard: after --back the crash-loop guard watches the config that serves, and no longer the file that
+// was taken back: that file must not become the config that has lasted.
+func TestReloadShareGuard(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, "edge")
+	state := t.TempDir()
+	p := h.launchAs(t, func(file string) *exec.Cmd { return exec.Command(program, "run", "-c", file, "--state", state) }, shareOld)
+	p.expect(t, "msg=serving")
+	old := p.guardStatus(t).Serving
+	p.write(t, shareNew)
+	p.reloadIs(t, 0, "serves 5% of the clients", "--share", "5%")
+	tried := p.guardStatus(t).Serving
+	p.reloadIs(t, 0, "serves 6% of the clients", "--share", "6%")
+	if got := p.guardStatus(t).Serving; tried == old || got != tried {
+		t.Errorf("during the trial the guard watches %s and %s, before it %s", tried, got, old)
+	}
+	p.reloadIs(t, 0, "serves all clients", "--back")
+	if got := p.guardStatus(t).Serving; got != old {
+		t.Errorf("after --back the guard watches %s, and %s serves", got, old)
 	}
 }
 

@@ -101,6 +101,9 @@ func (s *etcdServer) push(t *testing.T, table string) string {
 // hostReport is what the tests read of a host's report.
 type hostReport struct {
 	Host       string
+	Instance   string
+	Announcing bool
+	Draining   bool
 	Table      string
 	Serial     int64
 	Ready      bool

@@ -29,7 +29,8 @@ type peerRig struct {
 	seeds int    // how often the router's hash was changed
 	key   string // the file with what peers prove themselves with; "": there is none
 
-	backplaneV6 bool // the peers know each other by IPv6 addresses
+	backplaneV6 bool   // the peers know each other by IPv6 addresses
+	routes      string // of each edge; "": one for each family, to the origin
 }
 
 // peerEdge is one host of a fleet. Its number is 1, 2, 3 and so on.
@@ -42,6 +43,9 @@ type peerEdge struct {
 // newPeerRig makes the hosts and links. The router does not use any edge yet.
 func newPeerRig(t *testing.T, edges int) *peerRig {
 	t.Helper()
+	if olderKernel(t, 5, 17) {
+		t.Skip("this kernel has no bpf_loop")
+	}
 	f := &peerRig{client: newHost(t, "client"), router: newHost(t, "router"), backplane: newHost(t, "backplane"), origin: newHost(t, "origin")}
 	join(t, f.client.port("router0", clientV4+"/24", clientV6+"/64"), f.router.port("client0", edgeV4+"/24", edgeV6+"/64"))
 	f.client.route(t, "0.0.0.0/0", edgeV4)
@@ -129,6 +133,9 @@ func (f *peerRig) file(e *peerEdge) string { return f.fileWith(e, f.edges) }
 func (f *peerRig) fileWith(e *peerEdge, others []*peerEdge) string {
 	routes := fmt.Sprintf("[route.v4]\nprotocol = [\"tcp\", \"udp\"]\nprefixes = [%q]\norigins = [%q]\n"+
 		"[route.v6]\nprotocol = [\"tcp\", \"udp\"]\nprefixes = [%q]\norigins = [\"[%s]\"]\n", servedV4, originV4, servedV6, originV6)
+	if f.routes != "" {
+		routes = f.routes
+	}
 	if f.key == "" {
 		return routes
 	}

@@ -174,6 +174,7 @@ type status struct {
 	Peers  struct {
 		Off     string
 		Segment int
+		Changed *time.Time `json:"changed_at"`
 		Peers   []struct {
 			Address string
 			Alive   bool

@@ -101,12 +101,12 @@ func TestUpgradeShare(t *testing.T) {
 		web := p.status(t).route(t, "web")
 		return web.ConnsTotal >= 20+2*clients+60
 	})
-	for _, words := range [][]string{{"reload"}, {"reload", "--share", "5%"}, {"reload", "--all"}, {"upgrade"}, {"upgrade", "--share", "5%"}, {"kill", "--route", "web"}, {"drain", "web", "--wait"}} {
+	for _, words := range [][]string{{"reload"}, {"reload", "--share", "5%"}, {"reload", "--all"}, {"upgrade"}, {"upgrade", "--share", "5%"}, {"kill", "--route", "web"}, {"drain", "--wait"}} {
 		if got := anyport(t, append(words, "--socket", p.socket)...); got.status != 1 || !strings.Contains(got.stderr, "anyport upgrade --back") {
 			t.Errorf("%v: %+v", words, got)
 		}
 	}
-	if got := anyport(t, "status", "--socket", p.socket); !strings.Contains(got.stdout, "takes the new TCP conns of 30% of the clients") {
+	if got := anyport(t, "status", "--socket", p.socket); !strings.Contains(strings.Join(strings.Fields(got.stdout), " "), "takes the new TCP conns of 30% of the clients") {
 		t.Errorf("status: %+v", got)
 	}
 	p.signal(t, syscall.SIGHUP)

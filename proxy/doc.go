@@ -5,7 +5,7 @@
 //	server.go                 Server: what starts the loops and puts routes into service
 //	handover.go, move.go      sockets, flows and conns go to another process and come from one
 //	origins.go                their checks, and what operators order
-//	status.go                 what `anyport status` shows of routes and origins
+//	status.go, status_*.go    what `anyport status` shows of routes and origins
 //
 // It knows nothing of the kernel's steering: it is given sockets, and a table that says which route
 // takes a dst.

@@ -59,42 +59,37 @@ func exportFailures(o *origin.Origin) (all map[string]OriginFailure) {
 // OriginStates returns the states that differ from that of an origin about which nothing is known.
 func (s *Server) OriginStates() OriginStates {
 	all, found := OriginStates{}, 0
-	for _, r := range s.routes.Set().Routes {
-		for _, o := range r.Origins().Origins {
-			state, failures := o.State(), exportFailures(o)
-			if state == (health.State{}) && failures == nil {
+	for r, o := range originsOf(s.routes.Set()) {
+		state, failures := o.State(), exportFailures(o)
+		if state == (health.State{}) && failures == nil {
+			continue
+		}
+		if state.Forced == health.ByHealth {
+			if found++; found > mostStates {
 				continue
 			}
-			if state.Forced == health.ByHealth {
-				if found++; found > mostStates {
-					continue
-				}
-			}
-			if all[r.Name] == nil {
-				all[r.Name] = map[string]OriginState{}
-			}
-			out := exportState(state)
-			out.Failures = failures
-			all[r.Name][o.Text] = out
 		}
+		out := exportState(state)
+		out.Failures = failures
+		all.add(r, o, out)
 	}
 	return all
+}
+
+func (all OriginStates) add(r *route.Route, o *origin.Origin, state OriginState) {
+	if all[r.Name] == nil {
+		all[r.Name] = map[string]OriginState{}
+	}
+	all[r.Name][o.Text] = state
 }
 
 // OriginOrders returns the states that operators have forced on origins: what must outlive a crash. What
 // checks have found does not: they find it again.
 func (s *Server) OriginOrders() OriginStates {
 	orders := OriginStates{}
-	for _, r := range s.routes.Set().Routes {
-		for _, o := range r.Origins().Origins {
-			state := o.State()
-			if state.Forced == health.ByHealth {
-				continue
-			}
-			if orders[r.Name] == nil {
-				orders[r.Name] = map[string]OriginState{}
-			}
-			orders[r.Name][o.Text] = OriginState{Forced: state.Forced.String(), Why: state.Why, Since: state.Since}
+	for r, o := range originsOf(s.routes.Set()) {
+		if state := o.State(); state.Forced != health.ByHealth {
+			orders.add(r, o, OriginState{Forced: state.Forced.String(), Why: state.Why, Since: state.Since})
 		}
 	}
 	return orders

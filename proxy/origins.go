@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -47,20 +48,11 @@ func (s *Server) setChecks() {
 	}
 	now := time.Now()
 	var targets []probe.Target
-	for _, r := range set.Routes {
-		for _, o := range r.Origins().Origins {
-			if c, ok := probe.Of(r.Route, o.Origin); ok && !o.Vanished() {
-				targets = append(targets, probe.Target{Check: c, Subject: probe.Subject{Route: r.Name, Origin: o}})
-			} else {
-				o.SetChecked(false, "it is no longer checked", now)
-			}
-		}
-	}
-	for _, r := range set.Twins() {
-		for _, o := range onlyOf(r, set.Named(r.Name)) {
-			if c, ok := probe.Of(r.Route, o.Origin); ok && !o.Vanished() {
-				targets = append(targets, probe.Target{Check: c, Subject: probe.Subject{Route: r.Name, Origin: o}})
-			}
+	for r, o := range originsOf(set) {
+		if c, ok := probe.Of(r.Route, o.Origin); ok && !o.Vanished() {
+			targets = append(targets, probe.Target{Check: c, Subject: probe.Subject{Route: r.Name, Origin: o}})
+		} else {
+			o.SetChecked(false, "it is no longer checked", now)
 		}
 	}
 	s.checks.Set(targets, now)
@@ -145,6 +137,27 @@ func (s *Server) SetOriginWeight(routeName, address string, weight int) error {
 	s.routes.CallWaiting()
 	s.reportHealth()
 	return nil
+}
+
+// originsOf yields each origin of a generation once, with its route. During a trial the origins of both sides are
+// among them, and what both have is with the route of the old side.
+func originsOf(set *route.Set) iter.Seq2[*route.Route, *origin.Origin] {
+	return func(yield func(*route.Route, *origin.Origin) bool) {
+		for _, r := range set.Routes {
+			for _, o := range r.Origins().Origins {
+				if !yield(r, o) {
+					return
+				}
+			}
+		}
+		for _, twin := range set.Twins() {
+			for _, o := range onlyOf(twin, set.Named(twin.Name)) {
+				if !yield(twin, o) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // onlyOf are the origins that r has and other, a route of the same name, has not. What both have is one origin,

@@ -1,9 +1,11 @@
 package proxy
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -50,6 +52,35 @@ func TestOriginStates(t *testing.T) {
 	}
 	if err := next.ForceOrigin("web", "o2", health.Down); err != nil || !next.AllDown()["web"] {
 		t.Errorf("not all down: %v, %v", next.AllDown(), err)
+	}
+}
+
+// TestOriginOrdersOfTrial: what an operator orders during a trial is an order also for an origin that only the new side
+// has: in its twin of a route of both, and in a route of its own.
+func TestOriginOrdersOfTrial(t *testing.T) {
+	s := serverWith(1)
+	next := *s.routes.Set().Routes[0].Route
+	next.Origins = append(slices.Clip(next.Origins), next.Origins[0])
+	next.Origins[1].Text, next.Origins[1].Ports = "new", config.PortRange{First: 81, Last: 81}
+	added := next
+	added.Name = "added"
+	sides := s.Share(nothing{}, []*config.Route{&next, &added}, func(netip.Addr) bool { return true })
+	if err := errors.Join(s.ForceOrigin("web", "new", health.Drain), s.ForceOrigin("added", "o0", health.Down)); err != nil {
+		t.Fatal(err)
+	}
+	orders := s.OriginOrders()
+	if len(orders["web"]) != 1 || orders["web"]["new"].Forced != "drain" || orders["added"]["o0"].Forced != "down" || len(s.OriginStates()["web"]) != 1 {
+		t.Errorf("during the trial: %+v", orders)
+	}
+	again := New(Options{Workers: 1, Log: slog.New(slog.DiscardHandler)}) // after a crash it starts with the new file
+	again.Try(nothing{}, []*config.Route{&next, &added}).Keep(nothing{})
+	again.RestoreOrigins(orders)
+	if got := again.OriginOrders(); got["web"]["new"].Forced != "drain" || got["added"]["o0"].Forced != "down" {
+		t.Errorf("after it: %+v", got)
+	}
+	sides.TryOld().Keep(nothing{})
+	if got := s.OriginOrders(); len(got) != 0 {
+		t.Errorf("after --back: %+v", got)
 	}
 }
 

@@ -59,6 +59,7 @@ type Server struct {
 
 	fast     udp.FastPath // nil: there is none
 	fastLeft udp.FastLeft // of a process that has died; nil: there was none
+	fleet    udp.Fleet    // nil: there is none
 	flows    []udp.Flow   // of another process: Serve begins with them
 	expected int          // files of the conns that it moves here later
 	handovers
@@ -107,6 +108,9 @@ func (s *Server) Try(table route.Table, routes []*config.Route) *route.Trial {
 func (s *Server) UseFastPath(kernel udp.FastPath, left udp.FastLeft) {
 	s.fast, s.fastLeft = kernel, left
 }
+
+// UseFleet has other hosts asked about UDP flows that are not here. It must be called before Serve.
+func (s *Server) UseFleet(hosts udp.Fleet) { s.fleet = hosts }
 
 // SetRecording has conns and flows recorded as r says from now on, live ones included.
 func (s *Server) SetRecording(r route.Recording) { s.routes.SetRecording(r) }
@@ -194,6 +198,7 @@ func (s *Server) Serve(ctx context.Context, tcpSockets, udpSockets []int) error 
 			Knock:      s.opt.Knock,
 			Fast:       s.fast,
 			FastLeft:   s.fastLeft,
+			Fleet:      s.fleet,
 			Pulse:      s.pulse,
 			Log:        s.opt.Log,
 			Opened:     s.open,

@@ -7,6 +7,7 @@ import (
 
 	"anyport/config"
 	"anyport/steering/fastpath"
+	"anyport/steering/ingress"
 	"anyport/steering/program"
 )
 
@@ -107,6 +108,7 @@ func (s *Steering) serveFastPath(cfg *config.Config) {
 // FastPathStatus is where the kernel forwards UDP flows by itself.
 type FastPathStatus struct {
 	Off     string            // why it forwards none at all; "": it does between devices
+	Way     ingress.Way       // how the program is attached to them; "" with Off
 	Devices []fastpath.Device // those of the namespace that are up, but lo; nil with Off
 }
 
@@ -117,7 +119,7 @@ func (s *Steering) fastPathStatus() FastPathStatus {
 	case !wantsFastPath(s.config) && (s.trial == nil || !wantsFastPath(s.trial.config)):
 		return FastPathStatus{Off: "no route needs it"}
 	}
-	return FastPathStatus{Devices: s.fast.Devices()}
+	return FastPathStatus{Way: s.fast.Way(), Devices: s.fast.Devices()}
 }
 
 // ForecastFastPath says where the kernel of this thread's namespace would forward the UDP flows of cfg. It
@@ -127,5 +129,5 @@ func ForecastFastPath(cfg *config.Config) (FastPathStatus, error) {
 		return FastPathStatus{Off: "no route needs it"}, nil
 	}
 	devices, err := fastpath.Forecast()
-	return FastPathStatus{Devices: devices}, err
+	return FastPathStatus{Way: ingress.Forecast(), Devices: devices}, err
 }

@@ -24,7 +24,7 @@ func (s *Steering) Fleet() (*fleet.Fleet, error) {
 	return s.fleet, s.fleetErr
 }
 
-// errNoPeers: the maps take 20 MB, so a host without peers has none.
+// errNoPeers: the maps take 30 MB, so a host without peers has none.
 var errNoPeers = errors.New("anyport began without peers in its file, and has given up the privilege to load what asks them: restart it")
 
 // openFleet loads the programs if the file has peers, and goes on with those of the process before. Nothing

@@ -86,6 +86,7 @@ func (s *Steering) open(cfg *config.Config, table *table.Table, in Inheritance) 
 	s.openServices(in)
 	s.openFastPath(in)
 	s.openFleet(cfg, in)
+	s.sweepFilters()
 	if err := s.drawKnockSecret(); err != nil {
 		return fmt.Errorf("draw the secret of knocks: %w", err)
 	}

@@ -21,7 +21,12 @@ func NewShare(percent float64) (Share, error) {
 	if _, err := rand.Read(seed[:]); err != nil {
 		return Share{}, fmt.Errorf("draw which clients are in the share: %w", err)
 	}
-	return Share{binary.NativeEndian.Uint64(seed[:]), uint64(math.Round(percent / 100 * (1 << 32)))}, nil
+	return Share{Seed: binary.NativeEndian.Uint64(seed[:])}.WithPercent(percent), nil
+}
+
+// WithPercent is a share of percent of the clients with the same seed: the larger one of two has all clients of the other.
+func (s Share) WithPercent(percent float64) Share {
+	return Share{s.Seed, uint64(math.Round(percent / 100 * (1 << 32)))}
 }
 
 // Takes reports whether the table on trial serves client. The program decides with the same function: on_trial in

@@ -24,8 +24,8 @@ type trial struct {
 	table      *table.Table // requested, with the prefixes that only the other table has
 	numbers    map[string]uint32
 	validUntil map[string]uint64
-	gone       map[netip.Prefix]time.Time // the prefixes that only the other table has; the times mean nothing
-	added      map[netip.Prefix]time.Time // those that only this one has
+	removed    map[netip.Prefix]time.Time // prefixes that only the table before has; the times are untilTrialEnds
+	added      map[netip.Prefix]time.Time // prefixes that only this one has
 }
 
 var errOnTrial = errors.New("a table or a process is on trial")
@@ -36,8 +36,8 @@ var untilTrialEnds = time.Unix(1<<40, 0)
 // BeginTrial puts table into service for a share of the clients, beside the one in service, until EndTrial.
 // On error nothing has changed.
 //
-// Both tables have their local routes. A client gets at a prefix that only the other table has a refusal over TCP;
-// its datagrams reach user space, which knows the live flows.
+// Both tables have their local routes. At a prefix that only the other table has, a client is refused over TCP; its
+// datagrams reach user space, which knows the live flows.
 func (s *Steering) BeginTrial(cfg *config.Config, table *table.Table, share Share) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -92,15 +92,15 @@ func (s *Steering) fillTrial(cfg *config.Config, asked *table.Table, share Share
 	if err != nil {
 		return nil, err
 	}
-	t := &trial{share: share, config: cfg, requested: asked, gone: map[netip.Prefix]time.Time{}, added: map[netip.Prefix]time.Time{}}
+	t := &trial{share: share, config: cfg, requested: asked, removed: map[netip.Prefix]time.Time{}, added: map[netip.Prefix]time.Time{}}
 	for p := range s.routes.Added().All() {
 		if !wanted.LookupPrefix(p) {
-			t.gone[p] = untilTrialEnds
+			t.removed[p] = untilTrialEnds
 		}
 	}
 	maps.Copy(t.added, s.retired)
 	maps.DeleteFunc(t.added, func(_ netip.Prefix, until time.Time) bool { return !until.Equal(untilTrialEnds) })
-	t.table = asked.WithRetired(s.table, t.gone)
+	t.table = asked.WithRetired(s.table, t.removed)
 	t.numbers = bpfmaps.NumberRoutes(s.numbers, t.table)
 	t.validUntil = kernelHours(cfg, time.Now)
 	s.idleTable = t.table
@@ -126,16 +126,16 @@ func (s *Steering) serveTrial(t *trial) error {
 	return nil
 }
 
-// writeShare writes which clients are on trial. The program must see that before it chooses by it: hence the grace
-// period.
+// writeShare writes which clients are on trial, and clears the counters. The program must see the share before it chooses by
+// it: hence the grace period.
 func (s *Steering) writeShare(share Share) error {
 	for side := range uint32(2) {
 		if err := clearVerdicts(s.objects.TrialCounts, side); err != nil {
 			return fmt.Errorf("clear the counters of a trial: %w", err)
 		}
 	}
-	if err := s.objects.Trial.Put(uint32(0), bpf.SteerTrial{Seed: share.Seed, Share: share.Of32}); err != nil {
-		return fmt.Errorf("write the share of a trial: %w", err)
+	if err := s.putShare(share); err != nil {
+		return err
 	}
 	if err := s.loaded.GracePeriod.Wait(); err != nil {
 		return fmt.Errorf("wait for a grace period: %w", err)
@@ -143,8 +143,35 @@ func (s *Steering) writeShare(share Share) error {
 	return nil
 }
 
+// putShare writes which clients are of a share. During a trial only Of32 may differ from what is there: the program
+// reads the two words one after the other.
+func (s *Steering) putShare(share Share) error {
+	if err := s.objects.Trial.Put(uint32(0), bpf.SteerTrial{Seed: share.Seed, Share: share.Of32}); err != nil {
+		return fmt.Errorf("write the share of a trial: %w", err)
+	}
+	return nil
+}
+
+// SetShare has the table on trial serve another share of the clients, which [Share.WithPercent] has made of the one before.
+// On error nothing has changed.
+func (s *Steering) SetShare(share Share) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.isClosed() || s.trial == nil:
+		return errors.New("no table is on trial")
+	case share.Seed != s.trial.share.Seed:
+		return errors.New("another share of a trial needs the seed of the one before")
+	}
+	if err := s.putShare(share); err != nil {
+		return err
+	}
+	s.trial.share = share
+	return nil
+}
+
 // EndTrial ends the trial: the table on trial serves all clients from now on, or if next is false the one before.
-// The prefixes that the table has not are retired.
+// Prefixes that this table does not have are retired.
 func (s *Steering) EndTrial(next bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -185,12 +212,12 @@ func (s *Steering) keepTrial(t *trial) {
 	s.idleTable, s.table, s.numbers, s.validUntil = before, t.table, t.numbers, t.validUntil
 	s.config, s.requested = t.config, t.requested
 	s.generation++
-	s.retireAfterTrial(before, t.gone)
+	s.retireAfterTrial(before, t.removed)
 	s.keeper.Serve(t.config, t.requested)
 }
 
-// retireAfterTrial retires what the table that serves now has not, for the drain_timeout of the routes that it had in
-// the other one.
+// retireAfterTrial retires prefixes that the table in service does not have, for the drain_timeout of their routes in
+// the other table.
 func (s *Steering) retireAfterTrial(other *table.Table, prefixes map[netip.Prefix]time.Time) {
 	now, retired := time.Now(), map[netip.Prefix]time.Time{}
 	for p := range prefixes {

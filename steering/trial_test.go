@@ -103,6 +103,49 @@ func TestShareIsFair(t *testing.T) {
 	}
 }
 
+// TestSetShare: a larger share has all clients of a smaller one, and the program follows at once. Another seed would
+// give clients another side, and is refused.
+func TestSetShare(t *testing.T) {
+	refuses := tabletest.Managed("192.0.2.0/24")
+	s := open(t, refuses)
+	refuses.Routes[0].Action = config.Refuse
+	replace(t, s, refuses)
+	share, err := NewShare(5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.SetShare(share) == nil {
+		t.Error("a share without a trial is accepted")
+	}
+	beginTrial(t, s, tabletest.Managed("192.0.2.0/24"), share)
+	j, dst := newJudge(t, s), netip.MustParseAddrPort("192.0.2.1:80")
+	least := map[netip.Addr]float64{} // the smallest share that has the client
+	for _, percent := range []float64{60, 5, 99, 5.5, 20} {
+		if err := s.SetShare(share.WithPercent(percent)); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 3000 {
+			client := netip.AddrFrom4([4]byte{172, 16, byte(i >> 8), byte(i)})
+			takes := j.verdict(t, config.TCP, dst, client) == table.Steer
+			if takes != share.WithPercent(percent).Takes(client) {
+				t.Fatalf("%v%%, client %s: the kernel says %v", percent, client, takes)
+			}
+			smallest, known := least[client]
+			switch {
+			case takes && (!known || percent < smallest):
+				least[client] = percent
+			case !takes && known && percent > smallest:
+				t.Fatalf("client %s is in %v%% and not in %v%%", client, smallest, percent)
+			}
+		}
+	}
+	if err := s.SetShare(Share{Seed: share.Seed + 1, Of32: share.Of32}); err == nil {
+		t.Error("another seed is accepted")
+	}
+	endTrial(t, s, false)
+	checkNoDrift(t, s)
+}
+
 // TestTrialAgrees: during a trial of a random table beside another one, the kernel decides for each client by its
 // side's table, as a naive look at the file does, except for datagrams that may be of flows of the other side. Both
 // halves hold what they should, before and after.

@@ -64,7 +64,7 @@ func (u *unloader) run(cfg *config.Config) (err error) {
 		}
 		u.deadPrograms = append(u.deadPrograms, own...)
 	}
-	if err := errors.Join(u.removeAnnounced(), u.removeReturnPath(), u.removeRoutes()); err != nil {
+	if err := errors.Join(u.removeAnnounced(), u.removeReturnPath(), u.removeFilters(), u.removeRoutes()); err != nil {
 		return err
 	}
 	for _, r := range dead {

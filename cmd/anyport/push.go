@@ -22,7 +22,7 @@ import (
 // newPush needs no running anyport on its own host: it knows the fleet by the source only.
 func newPush() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "push [-c FILE] [--stage LIST] [--hold TIME] [--dry-run] [--json] | --back [-c FILE] [--json]",
+		Use:   "push [-c FILE] [--stage LIST] [--first HOSTS] [--hold TIME] [--dry-run] [--json] | --back [-c FILE] [--json]",
 		Short: "Put a table into service on all hosts of a fleet, stage by stage",
 		Long: `Send the [defaults], [health.NAME] and [route.NAME] tables of the file to the etcd that its
 [fleet] source names, and put them into service on the hosts that take their routes from there.
@@ -30,7 +30,8 @@ It checks the file as "anyport check" does, and prints what changes, as "reload 
 
 It goes stage by stage. A stage is a number of hosts or a part of all of them, rounded up, and
 at least one host more than the stage before; the last one is 100%. Which hosts come first depends
-on the table: each one meets other hosts first, and the same one when it is pushed again.
+on the table: each one meets other hosts first, and the same one when it is pushed again. --first
+names the hosts of the first stage instead.
 
 A stage goes on when its hosts have held the table for --hold. Until then each of them must stay
 ready and on the table, and its refused, failed and reset conns must stay within twice those of the
@@ -52,6 +53,7 @@ The exit status of --dry-run is that of "reload --dry-run".`,
 	}
 	path := fileFlag(cmd)
 	stages := cmd.Flags().String("stage", push.DefaultStages, "hosts of each stage, a `LIST` of numbers and percentages")
+	first := cmd.Flags().StringSlice("first", nil, "the hosts of the first stage, `HOSTS` such as edge1,edge2")
 	hold := cmd.Flags().Duration("hold", 5*time.Minute, "how long the hosts of a stage must hold the table, `TIME`")
 	back := cmd.Flags().Bool("back", false, "back to the table before, at once, or end a push that runs")
 	dryRun := cmd.Flags().Bool("dry-run", false, "only say what would change")
@@ -64,11 +66,16 @@ The exit status of --dry-run is that of "reload --dry-run".`,
 		if o.Stages, err = push.ParseStages(*stages); err != nil {
 			return usagef("--stage: %w", err)
 		}
+		if cmd.Flags().Changed("first") {
+			if o.Stages, err = push.First(o.Stages, *first); err != nil {
+				return usagef("--first: %w", err)
+			}
+		}
 		if *hold < 0 {
 			return usagef("--hold must not be negative")
 		}
-		if *back && (*dryRun || cmd.Flags().Changed("stage") || cmd.Flags().Changed("hold")) {
-			return usagef("--back goes at once: leave out --stage, --hold and --dry-run")
+		if *back && (*dryRun || cmd.Flags().Changed("stage") || cmd.Flags().Changed("first") || cmd.Flags().Changed("hold")) {
+			return usagef("--back goes at once: leave out --stage, --first, --hold and --dry-run")
 		}
 		c, store, err := openFleetOf(cmd, *path)
 		if err != nil {

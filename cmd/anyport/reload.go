@@ -33,9 +33,9 @@ reset then. SIGHUP does the same and writes the result to the log.
 
 With --share the new table serves only that part of the clients, and the old one the others.
 A client, which is an IPv4 address or an IPv6 /64, stays with its table. Status counts both
-sides. Then --all puts the new table into service for all clients, or --back ends the trial;
-until then no other reload and no upgrade is accepted. Live conns and flows stay with the
-table that they began with.
+sides. With the same file, another --share changes the part. Then --all puts the new table
+into service for all clients, or --back ends the trial; until then no other reload and no
+upgrade is accepted. Live conns and flows stay with the table that they began with.
 
 The exit status of --dry-run is 0 if nothing would change, 3 if something would, and 1 if the
 file would be refused.`,

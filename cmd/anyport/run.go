@@ -23,13 +23,7 @@ import (
 	"anyport/config"
 )
 
-// newRun wires the daemon to this process: its signals, its service manager, and the process that it
-// replaces in an upgrade.
-func newRun() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "run [-c FILE] [--state DIR] [--shadow | --confirm TIME]",
-		Short: "Serve until a signal to stop",
-		Long: `Serve the routes of the file until SIGTERM or SIGINT.
+const runHelp = `Serve the routes of the file until SIGTERM or SIGINT.
 
 The first of these signals refuses new conns and lets live ones end, each for up to its
 route's drain_timeout; a second one stops at once. SIGHUP reads the file again: if
@@ -68,7 +62,15 @@ directory is that of --state, of $STATE_DIRECTORY (StateDirectory= in a unit), o
 
 Under systemd it reports when it is ready, reloads and stops. With WatchdogSec= it reports
 that its event loops turn. With FileDescriptorStoreMax= its sockets outlive it: after a
-crash clients wait in their queues.`,
+crash clients wait in their queues.`
+
+// newRun wires the daemon to this process: its signals, its service manager, and the process that it
+// replaces in an upgrade.
+func newRun() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "run [-c FILE] [--state DIR] [--shadow | --confirm TIME]",
+		Short: "Serve until a signal to stop",
+		Long:  runHelp,
 		Example: `  anyport run -c /etc/anyport/anyport.toml
   anyport run --shadow -c anyport.toml          # rehearse beside another proxy
   anyport run --confirm 60s -c anyport.toml     # and then: anyport confirm`,
@@ -78,33 +80,16 @@ crash clients wait in their queues.`,
 	rehearse := cmd.Flags().Bool("shadow", false, "steer nothing, and count what would be different")
 	confirm := cmd.Flags().Duration("confirm", 0, "give all back after this `TIME` unless \"anyport confirm\" comes; 0: never, and do not ask")
 	state := cmd.Flags().String("state", "", "remember here which config has lasted, in this `DIRECTORY`")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		o := runOptions{path: *path, rehearse: *rehearse, confirm: *confirm, confirms: cmd.Flags().Changed("confirm")}
 		switch {
-		case *confirm < 0:
-			return usagef("--confirm %v: write how long to wait, such as 60s, or 0", *confirm)
-		case *rehearse && cmd.Flags().Changed("confirm"):
+		case o.confirm < 0:
+			return usagef("--confirm %v: write how long to wait, such as 60s, or 0", o.confirm)
+		case o.rehearse && o.confirms:
 			return usagef("--shadow and --confirm: give one of them; a rehearsal has nothing to give back")
 		}
-		before, err := handover.Predecessor()
-		if err != nil {
-			return err
-		}
-		if before != nil {
-			defer func() {
-				if err != nil {
-					_ = before.Refuse(err) // fails if it knows, or has ended
-				}
-			}()
-		}
-		directory := stateDirectory(*state, *rehearse)
-		guard := crashloop.Open(crashloop.Options{
-			Directory: directory, Path: *path, Version: version(), Upgrade: before != nil,
-		})
-		o := runOptions{path: *path, rehearse: *rehearse, confirm: *confirm, confirms: cmd.Flags().Changed("confirm"), before: before, guard: guard, state: directory}
-		err = o.run(cmd)
-		// Not deferred: during a panic it would report an orderly end. An error changes nothing.
-		_ = guard.Close()
-		return err
+		o.state = stateDirectory(*state, o.rehearse)
+		return o.runGuarded(cmd)
 	}
 	return cmd
 }
@@ -118,6 +103,25 @@ type runOptions struct {
 	before   *handover.Conn // to the process that this one replaces; nil: none
 	guard    *crashloop.Guard
 	state    string // the state directory; "": none
+}
+
+// runGuarded is run with a guard against crash loops. The process that this one replaces is told if it fails.
+func (o runOptions) runGuarded(cmd *cobra.Command) (err error) {
+	if o.before, err = handover.Predecessor(); err != nil {
+		return err
+	}
+	if o.before != nil {
+		defer func() {
+			if err != nil {
+				_ = o.before.Refuse(err) // fails if it knows, or has ended
+			}
+		}()
+	}
+	o.guard = crashloop.Open(crashloop.Options{Directory: o.state, Path: o.path, Version: version(), Upgrade: o.before != nil})
+	err = o.run(cmd)
+	// Not deferred: during a panic it would report an orderly end. An error changes nothing.
+	_ = o.guard.Close()
+	return err
 }
 
 // run serves, or rehearses, until a signal to stop.

@@ -6,17 +6,19 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
 // cache has the kernels and what is built for the guests.
 const cache = "build/kernels"
 
-// tested are the packages whose tests run in the guest, and ofProxy those of them that need
-// no network namespace: of the proxy, what makes system calls.
+// tested are the packages whose tests run in the guest: ofIngress those whose programs run at the ingress of
+// devices, and ofProxy those that need no network namespace: of the proxy, what makes system calls.
 var (
-	tested  = append([]string{"steering", "steering/host", "steering/program", "integration"}, ofProxy...)
-	ofProxy = []string{"proxy/call", "proxy/socket", "proxy/pipes", "proxy/tcp", "proxy/udp"}
+	tested    = slices.Concat([]string{"steering", "steering/host", "steering/program", "integration"}, ofIngress, ofProxy)
+	ofIngress = []string{"steering/ingress", "steering/fastpath", "steering/fleet"}
+	ofProxy   = []string{"proxy/call", "proxy/socket", "proxy/pipes", "proxy/tcp", "proxy/udp"}
 )
 
 // built is the path of the program that build makes from a package, relative to the

@@ -76,6 +76,13 @@ func steps(short bool, ports string) ([]step, error) {
 		tests("steering/host tests", root, "steering/host", "-test.short"),
 		tests("steering/program tests", root, "steering/program", "-test.short"),
 	)
+	for _, pkg := range ofIngress {
+		all = append(all, tests(pkg+" tests", root, pkg, "-test.short", "-test.parallel", "1"))
+	}
+	all = append(all,
+		tests("fast path test", root, "integration", "-test.run", "^TestFastPath(MTU|Killed)?$", "-test.parallel", "1"),
+		tests("fleet test", root, "integration", "-test.run", "^TestPeersRehash$", "-test.parallel", "1"),
+	)
 	for _, pkg := range ofProxy {
 		all = append(all, tests(pkg+" tests", root, pkg, "-test.short"), tests(pkg+" tests", unit, pkg, "-test.short"))
 	}

@@ -19,6 +19,7 @@
 //	budget.go          what an unvalidated client may be sent beyond three times what it sent
 //	life.go            when flows end: idle, drained, without a route after a reload
 //	origin.go          which origin a flow goes to, and when it leaves one that refuses
+//	elsewhere.go       whether a datagram may be of a flow that another host has
 //	moving.go          flows on their way to another process
 //	limits.go          how many flows, sockets and flows a client a loop may hold
 //	replyaddrs.go      the dsts that this process answers from

@@ -33,6 +33,7 @@ type Table[S any] struct {
 	flows     index[S]
 	deadlines deadlines[S] // all flows
 	evictions evictionOrders[S]
+	naming    namingPeers
 	set       *route.Set       // the generation of routes last seen
 	recording *route.Recording // last seen
 	draining  bool             // no new flows are taken
@@ -46,6 +47,7 @@ func NewTable[S any](opt Options) *Table[S] {
 		ids:       route.NewIDs(),
 		flows:     newIndex[S](),
 		evictions: evictionOrders[S]{ofRoute: map[*route.Stats]*evictionOrder[S]{}},
+		naming:    namingPeers{},
 		set:       opt.Routes.Set(),
 		recording: opt.Routes.Recording(),
 	}
@@ -127,6 +129,7 @@ func (t *Table[S]) Insert(f *Flow[S]) {
 func (t *Table[S]) insert(f *Flow[S]) {
 	t.evictions.add(f)
 	t.flows.add(f)
+	t.naming.add(f.Key, f.Route)
 	f.deadline = t.nextLook(f, f.last)
 	heap.Push(&t.deadlines, f)
 }
@@ -156,6 +159,7 @@ func (t *Table[S]) End(f *Flow[S], source netip.AddrPort, verdict route.Verdict,
 // Remove is End for a flow that goes on in another process, which will count and record it.
 func (t *Table[S]) Remove(f *Flow[S]) {
 	t.flows.remove(f.Key)
+	t.naming.remove(f.Key)
 	t.giveBack(f)
 	heap.Remove(&t.deadlines, int(f.position))
 	t.evictions.remove(f)

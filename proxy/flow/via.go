@@ -49,15 +49,56 @@ func (k Key) headerDst() netip.AddrPort {
 	return k.Dst.AddrPort()
 }
 
+// namingPeers has the peers that name the clients of live flows. It belongs to the goroutine of the table.
+type namingPeers map[peerAndDst]*namingPeer
+
+type peerAndDst struct{ peer, dst call.Endpoint }
+
+// namingPeer is a peer with live flows to one dst.
+type namingPeer struct {
+	flows int
+	route *route.Route // of the first of them
+}
+
+func (k Key) peerAndDst() peerAndDst { return peerAndDst{k.Via.Value().Peer, k.Dst} }
+
+// add notes a flow, if a header names its client.
+func (n namingPeers) add(k Key, r *route.Route) {
+	if !k.named() {
+		return
+	}
+	at := k.peerAndDst()
+	if n[at] == nil {
+		n[at] = &namingPeer{route: r}
+	}
+	n[at].flows++
+}
+
+func (n namingPeers) remove(k Key) {
+	if !k.named() {
+		return
+	}
+	at := k.peerAndDst()
+	if n[at].flows--; n[at].flows == 0 {
+		delete(n, at)
+	}
+}
+
 // Naming returns the route of what peer sends to dst if the header of each datagram names its client
-// there; otherwise nil.
+// there; otherwise nil. While a peer has a live flow to dst, its datagrams have the header, also where the
+// route that takes dst now does not want it: the flow drains after a reload, or the peer is on the other
+// side of a trial.
 func (t *Table[S]) Naming(peer, dst call.Endpoint) *route.Route {
-	set := t.opt.Routes.Set()
-	if !set.NamesClients() {
+	if set := t.opt.Routes.Set(); set.NamesClients() {
+		if r := set.Lookup(config.UDP, peer.AddrPort().Addr(), dst.AddrPort()); r != nil && r.NamesClients() {
+			return r
+		}
+	}
+	if len(t.naming) == 0 {
 		return nil
 	}
-	if r := set.Lookup(config.UDP, peer.AddrPort().Addr(), dst.AddrPort()); r != nil && r.NamesClients() {
-		return r
+	if live := t.naming[peerAndDst{peer, dst}]; live != nil {
+		return live.route
 	}
 	return nil
 }

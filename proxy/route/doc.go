@@ -9,7 +9,8 @@
 //
 //	route.go, set.go, retired.go   a route, a generation of routes, a route that is no longer in service
 //	verdict.go, record.go          what became of a conn, flow or datagram, and its line in the access log
-//	stats.go, histogram.go         counters by event loop, limits by route and client
+//	stats.go, counters.go          what is counted of a route, by event loop; histogram.go
+//	places.go                      limits of live conns by route and client
 //	clientrates.go                 new conns and flows of each client, in a table of fixed size
 //	bandwidth.go                   route_bandwidth, which the conns of all loops share
 //	list.go, registry.go           live conns for `anyport flows`

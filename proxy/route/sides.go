@@ -105,6 +105,16 @@ func (l *Live) Share(table Table, routes []*config.Route, takes func(client neti
 	return &Sides{l, s}
 }
 
+// Divide changes which clients the second generation serves. What has begun stays where it is.
+func (s *Sides) Divide(takes func(client netip.Addr) bool) *Sides {
+	s.live.renewing.Lock()
+	defer s.live.renewing.Unlock()
+	divided := *s.set
+	divided.sides = &sides{s.set.sides.old, s.set.sides.next, takes}
+	s.live.set.Store(&divided) // the loops need not look at their live conns, as they must after a store
+	return &Sides{s.live, &divided}
+}
+
 // TryNext puts the second generation into service for all clients, on trial as Try does.
 func (s *Sides) TryNext() *Trial { return s.try(s.set.sides.next) }
 

@@ -87,6 +87,45 @@ func TestSides(t *testing.T) {
 	}
 }
 
+// TestDivide: another share of the clients gives some of them the other side for what they begin from then on. What
+// they have begun stays where it is, with its counter, and both generations can still be the one that stays.
+func TestDivide(t *testing.T) {
+	dst := netip.MustParseAddrPort("192.0.2.1:53")
+	stays, again := &config.Route{Name: "stays"}, &config.Route{Name: "stays"}
+	l := NewLive(1)
+	l.Swap(byDst{dst: stays}, []*config.Route{stays})
+	sides := l.Share(byDst{dst: again}, []*config.Route{again}, func(client netip.Addr) bool { return client == bob })
+	ofAlice, ofBob := l.Set().Lookup(config.UDP, alice, dst), l.Set().Lookup(config.UDP, bob, dst)
+	ofAlice.CountArrival(0, config.UDP)
+	ofBob.CountArrival(0, config.UDP)
+
+	swaps := l.Swaps()
+	sides = sides.Divide(func(netip.Addr) bool { return true })
+	if got := l.Set().Lookup(config.UDP, alice, dst); got != ofBob || l.Set().Lookup(config.UDP, bob, dst) != ofBob {
+		t.Errorf("alice has %+v", got.Route)
+	}
+	if !l.Set().Keeps(config.UDP, dst, ofAlice) || l.Swaps() != swaps {
+		t.Error("the flow of alice is looked at again")
+	}
+	ofAlice.CountEnd(0, config.UDP, IdleTimedOut)
+	l.Set().Lookup(config.UDP, alice, dst).CountArrival(0, config.UDP)
+	old, next := sides.Tallies()
+	arrivedOld, endedOld := old.Totals()
+	arrivedNext, endedNext := next.Totals()
+	if arrivedOld[config.UDP] != 1 || endedOld[config.UDP][IdleTimedOut] != 1 || arrivedNext[config.UDP] != 2 || len(endedNext[config.UDP]) != 0 {
+		t.Errorf("the old side has counted %v and %v, the new one %v and %v", arrivedOld, endedOld, arrivedNext, endedNext)
+	}
+	set := l.Set()
+	sides.TryOld().Undo()
+	if l.Set() != set {
+		t.Error("an end that was undone has brought back the share before")
+	}
+	sides.TryNext().Keep(byDst{dst: again})
+	if r := l.Set().Lookup(config.UDP, alice, dst); l.Set().Shared() || r.Route != again {
+		t.Errorf("after the trial alice has %+v", r.Route)
+	}
+}
+
 // TestSidesShareOrigins: an origin that both sides have is one, and names that get other addresses meanwhile do not
 // divide it.
 func TestSidesShareOrigins(t *testing.T) {

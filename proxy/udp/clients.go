@@ -88,6 +88,7 @@ func (l *loop) fromLiveFlow(f *liveFlow, a arrival, now time.Duration) {
 		l.moveToOtherOrigin(f, now) // the client repeats what this origin has lost
 	}
 	l.expectBursts(f)
+	l.show(f)
 	for i := range a.Length() {
 		payload := a.At(i)
 		if l.flows.FromClient(f, len(payload), now) == route.Forwarded {

@@ -15,6 +15,7 @@
 //	sendqueue.go       what is to be sent, until the end of the turn
 //	originerrors.go    ICMP errors: the flow goes to another origin, with its first datagram
 //	                   (firstdatagrams.go)
+//	fleet.go           flows that another host may have: seeking.go asks, and holds their datagrams
 //
 // And beside it: fast.go asks the kernel to forward flows by itself, fastcount.go counts what it has
 // forwarded and has flows leave it. serve.go starts the loops, limits.go divides what they may hold, list.go lists live

@@ -126,6 +126,7 @@ func (l *loop) goFast(f *liveFlow, now time.Duration) {
 	case !entry.Source.IsValid():
 		reason = route.FastBroken
 	default:
+		l.show(f) // its next datagrams may not come up
 		entry.Until = f.FastUntil(time.Now())
 		reason = l.askFor(entry, now)
 	}

@@ -122,5 +122,6 @@ func (l *loop) adopt(in Flow, now time.Duration) (adopted bool) {
 	}
 	f.Sockets.reply = l.replies.acquireLater(in.Dst)
 	l.flows.InsertRestored(f, in)
+	l.show(f)
 	return true
 }

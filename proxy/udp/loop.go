@@ -29,6 +29,7 @@ type loop struct {
 
 	flows    *flowTable // all live flows of the listener; egress, owners and shared point into it
 	newFlows newFlows
+	seeking  seeking
 	firsts   firstDatagrams
 	replies  *replies
 	fast     fastPath
@@ -65,6 +66,7 @@ func newLoop(opt Options, i int, limits loopLimits) (*loop, error) {
 		listener: opt.Listeners[i],
 		in:       in,
 		fast:     fastPath{kernel: opt.Fast},
+		seeking:  seeking{fleet: opt.Fleet},
 		egress:   egress{opt.Raw, map[flow.Key]*liveFlow{}},
 		shared:   map[sharedKey]*sharedSocket{},
 		sockets:  limits.Sockets,
@@ -126,6 +128,7 @@ func (l *loop) closeEpoll() {
 
 // close closes what newLoop has opened. No goroutine may give orders any more.
 func (l *loop) close() {
+	l.seeking.answers.close()
 	l.closeEpoll()
 	l.in.Close()
 }
@@ -177,6 +180,9 @@ func (l *loop) timeout() int {
 		return 0
 	}
 	deadline, ok := l.flows.NextDeadline()
+	if answer, waits := l.seeking.next(); waits && (!ok || answer < deadline) {
+		deadline, ok = answer, true
+	}
 	if len(l.fast.removing) > 0 {
 		deadline, ok = min(l.now()+removeAfter, max(deadline, l.now())), true
 	}
@@ -218,9 +224,9 @@ func (l *loop) handle(events []unix.EpollEvent, now time.Duration) {
 	if listener != 0 {
 		l.readClients(now)
 	}
+	l.settleDue(now)
 	l.beginWaiting(now)
 	if ordered != 0 {
-		l.beginAllWaiting(now) // an order may be to hand over, or to take no new flows
-		l.orders.Run()
+		l.orders.RunAfter(func() { l.beginAllWaiting(now) }) // it may be to hand over, or to take no new flows
 	}
 }

@@ -55,21 +55,27 @@ func (l *loop) beginWaiting(now time.Duration) {
 	l.newFlows.begun = 0
 }
 
-// beginAllWaiting leaves no arrival queued.
+// beginAllWaiting leaves no arrival queued, nor one that waits for the answer of another host.
 func (l *loop) beginAllWaiting(now time.Duration) {
 	for !l.newFlows.waiting.empty() {
 		l.beginWaiting(now)
 	}
+	l.settleAll(now)
 }
 
-// begin forwards an arrival, with a flow of its own, or one that an arrival before it has begun. Each
-// datagram of a train asks for the flow: where the first was refused, the next is counted as well.
+// begin deals with an arrival that had no flow when it was read: it is of one that an arrival before it has
+// begun, a knock, of a flow that another host has, or it begins one.
 func (l *loop) begin(a arrival, now time.Duration) {
 	f := l.flows.Find(a.key)
-	live := f != nil
-	if !live && l.isKnock(a) {
-		return
+	if f != nil || !l.isKnock(a) && !l.isElsewhere(a, now) {
+		l.forward(f, a, now)
 	}
+}
+
+// forward forwards an arrival, with its flow f, or one that begins here if f is nil. Each
+// datagram of a train asks for the flow: where the first was refused, the next is counted as well.
+func (l *loop) forward(f *liveFlow, a arrival, now time.Duration) {
+	live := f != nil
 	if !live {
 		l.newFlows.begun++
 	}
@@ -86,6 +92,7 @@ func (l *loop) begin(a arrival, now time.Duration) {
 		}
 		if live || i > 0 {
 			l.expectBursts(f)
+			l.show(f)
 		} else {
 			l.firsts.keep(f, payload, a.TOS)
 		}

@@ -102,6 +102,7 @@ func socketVerdict(err error, otherwise route.Verdict) route.Verdict {
 // end ends a flow, whatever ended it. Its sockets are closed first: only then may the table give their
 // places to others.
 func (l *loop) end(f *liveFlow, verdict route.Verdict, now time.Duration) {
+	l.hide(f)
 	l.leaveKernel(f, now)
 	var source netip.AddrPort
 	if l.flows.WantsRecord(f, verdict) {

@@ -27,6 +27,7 @@ type Options struct {
 	Knock      Knock            // gets datagrams of no flow first; may be nil
 	Mirror     route.Mirror     // called with the dst of a flow whose origin has refused; may be nil
 	Fast       FastPath         // forwards flows in the kernel; nil: none does
+	Fleet      Fleet            // other hosts that may have flows; nil: there are none
 	FastLeft   FastLeft         // what it still forwards of a process that has died; nil: there was none
 	Pulse      *mailbox.Pulse   // asks the loops whether they are stuck; may be nil
 	Log        *slog.Logger

@@ -19,6 +19,7 @@ type flowSockets struct {
 	paths      [2]datagram.Path // by direction
 	reads      readSize
 	drops      dropCount
+	shown      bool // to the fleet
 }
 
 // liveFlow is a flow of a loop's table.

@@ -40,8 +40,8 @@ const warnInterval = time.Minute
 func New(log *slog.Logger) *Announcer { return &Announcer{log: log, book: newBook(nil)} }
 
 // Inherit goes on with the device and the routes of another process, by the descriptor of Handover, which
-// it owns.
-func (a *Announcer) Inherit(fd int) error {
+// it owns, and with its points.
+func (a *Announcer) Inherit(fd int, points []Damping) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	r, err := inheritRoutes(fd)
@@ -53,6 +53,7 @@ func (a *Announcer) Inherit(fd int) error {
 		standing[route.Prefix] = true
 	}
 	a.routes, a.book = r, newBook(standing)
+	a.book.remember(points)
 	return nil
 }
 

@@ -27,6 +27,7 @@ type book struct {
 	host     unit
 	routes   map[string]*unit
 	standing map[netip.Prefix]bool // that were announced by the last decision, or by the process before
+	former   map[string]Damping    // of the process before; nil once the routes have entered
 }
 
 // newBook begins with the prefixes that another process has announced: they stay announced while they are ready.
@@ -42,9 +43,10 @@ func (b *book) enter(routes []Served) {
 		if units[r.Name] = b.routes[r.Name]; units[r.Name] == nil {
 			stands := slices.ContainsFunc(r.Prefixes, func(p netip.Prefix) bool { return b.standing[p] })
 			units[r.Name] = &unit{announced: stands}
+			units[r.Name].resume(b.former[r.Name])
 		}
 	}
-	b.routes = units
+	b.routes, b.former = units, nil
 }
 
 // wouldWithdraw reports whether decide withdraws something that is announced because it is not ready.

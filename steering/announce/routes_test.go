@@ -79,7 +79,7 @@ func TestRoutesInTheKernel(t *testing.T) {
 	}
 	wantRoutes(t, 179, all...)
 	next := New(slog.New(slog.DiscardHandler))
-	if err := next.Inherit(fd); err != nil {
+	if err := next.Inherit(fd, nil); err != nil {
 		t.Fatal(err)
 	}
 	f := facts

@@ -40,6 +40,16 @@ func (s Status) Standing() (announced, all int) {
 	return announced, all
 }
 
+// Best is the most welcoming verdict of all prefixes; "" if there are none.
+func (s Status) Best() Verdict {
+	for _, v := range Verdicts {
+		if s.Prefixes[v] > 0 {
+			return v
+		}
+	}
+	return ""
+}
+
 // Status is the state at a time.
 func (a *Announcer) Status(now time.Time) Status {
 	a.mu.Lock()

@@ -70,7 +70,7 @@ func (d *devices) update(o *Objects) (attached map[int]device, err error) {
 			c.Off = unread.Error()
 		}
 		if c.Off == "" {
-			if err := o.Links.Attach(o.Program, c.Index, link.Head()); err != nil {
+			if err := o.Attached.Attach(o.Program, c.Index, link.Head()); err != nil {
 				c.Off = err.Error()
 			}
 		}
@@ -79,7 +79,7 @@ func (d *devices) update(o *Objects) (attached map[int]device, err error) {
 		}
 		d.state = append(d.state, Device{c.Name, c.Off})
 	}
-	return attached, o.Links.DetachOthers(fit)
+	return attached, o.Attached.DetachOthers(fit)
 }
 
 // readObstacles does not count the program itself.

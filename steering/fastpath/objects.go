@@ -13,14 +13,14 @@ import (
 	"anyport/steering/program"
 )
 
-// Objects are the program and the maps that user space needs, in the kernel, and the links that attach
-// the program. The program holds the other maps.
+// Objects are the program and the maps that user space needs, in the kernel, and what attaches the
+// program. The program holds the other maps.
 type Objects struct {
 	Program    *ebpf.Program
 	Flows      *ebpf.Map
 	Usage      *ebpf.Map
 	Generation *ebpf.Map
-	Links      ingress.Links
+	Attached   *ingress.Attachments
 }
 
 // Load loads the program and makes its maps. It needs CAP_BPF and CAP_NET_ADMIN.
@@ -38,8 +38,15 @@ func Load() (*Objects, error) {
 	if err := spec.LoadAndAssign(&o, nil); err != nil {
 		return nil, fmt.Errorf("load the program forward_admitted: %w", err)
 	}
-	return &Objects{o.Program, o.Flows, o.Usage, o.Generation, ingress.Links{}}, nil
+	loaded := &Objects{o.Program, o.Flows, o.Usage, o.Generation, NewAttachments()}
+	if err := loaded.Attached.Prepare(o.Program); err != nil {
+		return nil, errors.Join(err, loaded.Close())
+	}
+	return loaded, nil
 }
+
+// NewAttachments attach nothing yet.
+func NewAttachments() *ingress.Attachments { return ingress.New(ingress.Forward) }
 
 // maps are the maps by their names in fast.bpf.c.
 func (o *Objects) maps() map[string]**ebpf.Map {
@@ -86,7 +93,7 @@ func (o *Objects) Close() error {
 	if o == nil {
 		return nil
 	}
-	errs := []error{o.Program.Close(), o.Links.Close()}
+	errs := []error{o.Program.Close(), o.Attached.Close()}
 	for _, m := range o.maps() {
 		errs = append(errs, (*m).Close())
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cilium/ebpf"
 
+	"anyport/steering/ingress"
 	"anyport/steering/program"
 )
 
@@ -93,7 +94,8 @@ func (p *Path) Update() error {
 		return nil
 	}
 	var attached map[int]device
-	before := maps.Clone(p.objects.Links)
+	links := p.objects.Attached.Links
+	before := maps.Clone(links)
 	err := p.devices.netns.Within(func() (err error) {
 		attached, err = p.devices.update(p.objects)
 		return err
@@ -101,7 +103,7 @@ func (p *Path) Update() error {
 	if attached == nil {
 		return err
 	}
-	if !maps.Equal(before, p.objects.Links) {
+	if !maps.Equal(before, links) {
 		p.relinked.Store(true)
 	}
 	first := !p.devices.known
@@ -129,6 +131,19 @@ func (p *Path) Devices() []Device {
 	p.devices.mu.Lock()
 	defer p.devices.mu.Unlock()
 	return p.devices.state
+}
+
+// Way is how the program is attached to devices.
+func (p *Path) Way() ingress.Way {
+	if p == nil {
+		return ""
+	}
+	p.devices.mu.Lock()
+	defer p.devices.mu.Unlock()
+	if !p.devices.isOpen() {
+		return ""
+	}
+	return p.objects.Attached.Way()
 }
 
 // Keep has do look at the objects, while nothing is attached or detached.
@@ -165,7 +180,7 @@ func (p *Path) Close() error {
 	err := p.Raise()
 	p.devices.mu.Lock()
 	if p.devices.isOpen() {
-		err = errors.Join(err, p.objects.Links.DetachOthers(nil))
+		err = errors.Join(err, p.devices.netns.Within(func() error { return p.objects.Attached.DetachOthers(nil) }))
 	}
 	p.devices.mu.Unlock()
 	return errors.Join(err, p.Release())

@@ -1,12 +1,44 @@
 package fastpath
 
 import (
+	"errors"
 	"os/exec"
 	"strings"
 	"testing"
 
+	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
+
+	"anyport/steering/ingress"
 )
+
+// TestLoadWithoutPerfmon: to load the program takes CAP_BPF and CAP_NET_ADMIN.
+func TestLoadWithoutPerfmon(t *testing.T) {
+	newRig(t)
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var only [2]unix.CapUserData
+	for _, c := range []int{unix.CAP_BPF, unix.CAP_NET_ADMIN} {
+		only[c/32].Effective |= 1 << (c % 32)
+		only[c/32].Permitted |= 1 << (c % 32)
+	}
+	if err := unix.Capset(&header, &only[0]); err != nil { // of this thread, which ends with the test
+		t.Fatal(err)
+	}
+	o, err := Load()
+	var refused *ebpf.VerifierError
+	if errors.As(err, &refused) {
+		if ingress.Forecast() == ingress.Clsact { // Linux 5.10 and 6.1 want CAP_PERFMON, too
+			t.Skip(err)
+		}
+		t.Logf("%+v", refused)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := o.Close(); err != nil {
+		t.Error(err)
+	}
+}
 
 // TestWithoutPrivileges: a process that has given up CAP_NET_ADMIN goes by what it has read before, until
 // the kernel reports that rules have changed: those it can't read.

@@ -114,11 +114,14 @@ func compare(t *testing.T, o *Objects, m *model, a arrival) bool {
 				count.Packets += trainSegments - 1
 			}
 			count.Bytes += uint64(want.payload)
-			if step := min(time.Second, want.flow.Idle/8); want.flow.quiet > uint64(step) {
+			switch step := min(time.Second, want.flow.Idle/8); {
+			case want.flow.quiet > uint64(step):
 				if u.Last < uint64(clock.Monotonic())-uint64(time.Second) {
 					t.Errorf("a datagram does not keep its flow alive")
 				}
 				expected.Last, want.flow.quiet = u.Last, 0
+			case u.Last > expected.Last && uint64(clock.Monotonic())-expected.Last >= uint64(step): // this machine is slow
+				expected.Last = u.Last
 			}
 		}
 		if u != expected {

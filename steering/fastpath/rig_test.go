@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"testing"
 	"time"
 	"unsafe"
@@ -24,7 +25,11 @@ type rig struct {
 	t              testing.TB
 	edge           netns.NsHandle
 	client, origin netns.NsHandle
+	filters        bool // attach as on a kernel without TCX
 }
+
+// filtersOnly has all tests attach so.
+var filtersOnly = os.Getenv("ANYPORT_FILTERS") != ""
 
 var (
 	dst4, dst6 = netip.MustParseAddr("203.0.113.5"), netip.MustParseAddr("2001:db8::5")
@@ -33,7 +38,7 @@ var (
 func newRig(t testing.TB) *rig {
 	t.Helper()
 	netnstest.InNamespace(t)
-	r := &rig{t: t}
+	r := &rig{t: t, filters: filtersOnly}
 	var err error
 	if r.edge, err = netns.Get(); err != nil {
 		t.Fatal(err)
@@ -125,6 +130,9 @@ func (r *rig) open() *Path {
 	r.t.Helper()
 	o, err := Load()
 	r.check(err)
+	if r.filters {
+		r.check(o.Attached.UseFilters())
+	}
 	p, err := Open(o, slog.New(slog.DiscardHandler))
 	r.check(err)
 	r.t.Cleanup(func() { r.check(p.Close()) })

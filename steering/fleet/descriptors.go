@@ -10,11 +10,13 @@ import (
 )
 
 // Names of file descriptors on their way to another process. They are part of the protocol between
-// builds: programs and maps have their names of fleet.bpf.c, links "link/PROGRAM/INTERFACE INDEX".
+// builds: programs and maps have their names of fleet.bpf.c, links "link/PROGRAM/INTERFACE INDEX". What filters
+// of tc run, where the kernel has no links, begins with "hook/PROGRAM/".
 const (
 	fdProgram = "program/"
 	fdMap     = "map/"
 	fdLink    = "link/"
+	fdHook    = "hook/"
 )
 
 // Descriptors are the file descriptors of o by name. They still belong to o.
@@ -25,7 +27,7 @@ func (o *Objects) Descriptors() map[string]int {
 	}
 	for name, p := range o.programs() {
 		all[fdProgram+name] = p.program.FD()
-		p.links.Descriptors(all, fdLink+name+"/")
+		p.links.Descriptors(all, fdLink+name+"/", fdHook+name+"/")
 	}
 	for name, m := range o.maps() {
 		all[fdMap+name] = (*m).FD()
@@ -49,6 +51,7 @@ func FromDescriptors(all map[string]int) (*Objects, error) {
 		if p.program == nil {
 			errs = append(errs, fmt.Errorf("the program %s is missing", name))
 		}
+		errs = append(errs, p.links.Check())
 	}
 	for name, m := range o.maps() {
 		if *m == nil {
@@ -72,7 +75,9 @@ func (o *Objects) adopt(name string, fd int) (err error) {
 	case kind+"/" == fdMap && m != nil:
 		*m, err = ebpf.NewMapFromFD(fd)
 	case kind+"/" == fdLink && p != nil:
-		err = p.links.AdoptDescriptor(index, fd)
+		err = p.links.Links.AdoptDescriptor(index, fd)
+	case kind+"/" == fdHook && p != nil:
+		err = p.links.AdoptHook(index, fd)
 	case name == fdSocket:
 		o.socket, err = inherit(fd)
 	default:

@@ -32,6 +32,7 @@ func (d *dice) model(b *bench) *model {
 		local: pick(d, netip.MustParseAddr("10.9.0.1"), netip.MustParseAddr("fd09::1")), mtu: pick(d, 1500, 1500, 1600, 200),
 		mac: [6]byte(b.device.HardwareAddr), peers: map[netip.Addr]modelPeer{}, here: map[tuple]bool{},
 		learnt: map[tuple]netip.Addr{}, questions: map[tuple]question{}, shed: d.one(8),
+		flows: map[tuple]bool{}, moved: map[tuple]movedTo{},
 	}
 	peer := m.local
 	for n := range d.IntN(6) {
@@ -47,6 +48,12 @@ func (d *dice) model(b *bench) *model {
 	for _, c := range append(strangers(), b.here...) {
 		if d.one(4) {
 			m.learnt[c] = pick(d, m.local.Next(), m.local.Next().Next(), netip.MustParseAddr("10.9.0.77"))
+		}
+		if d.one(3) {
+			m.flows[c] = true
+		}
+		if d.one(3) {
+			m.moved[c] = movedTo{pick(d, m.local.Next(), m.local.Next().Next(), netip.MustParseAddr("10.9.0.77")), d.one(3)}
 		}
 		m.questions[c] = question(d.IntN(4))
 		if m.questions[c] != inVain && m.questions[c] != ofAnother {
@@ -64,11 +71,14 @@ func (d *dice) packet(m *model) (b []byte, v4 bool) {
 	}
 	c := pick(d, all...)
 	if d.one(5) {
-		return errorPacket(c, pick[byte](d, 1, 2, 3, 4, 11, 12, 128)), c.client.Addr().Is4()
+		return errorPacket(c, pick[byte](d, 6, 6, 17), pick[byte](d, 1, 2, 3, 4, 11, 12, 128)), c.client.Addr().Is4()
 	}
 	payload := make([]byte, pick(d, 0, 0, 1, 100, 1300+d.IntN(200)))
 	for i := range payload {
 		payload[i] = byte(d.Uint32())
+	}
+	if d.one(3) {
+		return udpPacket(c.client, c.dst, payload), c.client.Addr().Is4()
 	}
 	flags := byte(16)
 	if d.one(3) {
@@ -84,6 +94,15 @@ func tcpPacket(src, dst netip.AddrPort, flags byte, payload []byte) []byte {
 	b = binary.BigEndian.AppendUint16(b, dst.Port())
 	b = append(b, 1, 2, 3, 4, 5, 6, 7, 8, 0x50, flags, 9, 9, 0, 0, 0, 0)
 	return append(b, payload...)
+}
+
+// udpPacket has no checksum, either.
+func udpPacket(src, dst netip.AddrPort, payload []byte) []byte {
+	b := ipHeader(src.Addr(), dst.Addr(), 17, 8+len(payload))
+	b = binary.BigEndian.AppendUint16(b, src.Port())
+	b = binary.BigEndian.AppendUint16(b, dst.Port())
+	b = binary.BigEndian.AppendUint16(b, uint16(8+len(payload)))
+	return append(append(b, 0, 0), payload...)
 }
 
 func ipHeader(src, dst netip.Addr, protocol byte, length int) (b []byte) {
@@ -103,8 +122,11 @@ func ipHeader(src, dst netip.Addr, protocol byte, length int) (b []byte) {
 }
 
 // errorPacket is what a router says about a packet of the host to a client.
-func errorPacket(c tuple, kind byte) []byte {
+func errorPacket(c tuple, about, kind byte) []byte {
 	quoted := tcpPacket(c.dst, c.client, 16, nil)
+	if about == 17 {
+		quoted = udpPacket(c.dst, c.client, nil)
+	}
 	router := netip.MustParseAddr("198.51.100.99")
 	if c.dst.Addr().Is6() {
 		router = netip.MustParseAddr("fd51::99")
@@ -138,9 +160,12 @@ func (d *dice) wrapped(m *model) []byte {
 	p, _ := parse(packet, v4)
 	p.v4 = v4
 	kind := pick(d, bpf.FleetMessageASK, bpf.FleetMessageASK, bpf.FleetMessageSTRAIGHT)
+	if p.udp != d.one(10) {
+		kind = bpf.FleetMessageFLOW
+	}
 	frame := wrap(packet, kind, p, from, m.local, [6]byte{}, [6]byte{})
 	if d.one(6) {
-		message := encode(pick(d, bpf.FleetMessageMINE, bpf.FleetMessageHELLO, bpf.FleetMessageBYE), bodyOf(p.conn), from, key)
+		message := encode(pick(d, bpf.FleetMessageMINE, bpf.FleetMessageHELLO, bpf.FleetMessageBYE, bpf.FleetMessageSEEK, bpf.FleetMessageHAVE, bpf.FleetMessageLACK), bodyOf(p.conn), from, key)
 		frame = frame[:14+Overhead(m.local)-headerSize]
 		frame = append(frame, message...)
 	}

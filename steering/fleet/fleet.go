@@ -25,6 +25,8 @@ type Fleet struct {
 	network network
 
 	learnt, told, gone atomic.Uint64
+	view               atomic.Pointer[view] // nil: there are no peers
+	seeking            seeking
 
 	setting sync.Mutex // one Set, Release or Close at a time
 	stop    func()     // ends the goroutines, and waits for them; nil: there are none

@@ -297,7 +297,7 @@ func TestDevice(t *testing.T) {
 		t.Error("without peers the conn lives on")
 	}
 	for _, p := range []*attached{&e.fleet.objects.ask, &e.fleet.objects.take} {
-		if len(p.links) != 0 {
+		if len(p.links.Links) != 0 {
 			t.Errorf("without peers there are links: %v", p.links)
 		}
 	}

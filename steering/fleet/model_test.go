@@ -23,7 +23,15 @@ type model struct {
 	here      map[tuple]bool
 	learnt    map[tuple]netip.Addr
 	questions map[tuple]question
+	flows     map[tuple]bool // of UDP, that are here
+	moved     map[tuple]movedTo
 	shed      bool // no question is allowed
+}
+
+// movedTo is which peer has a UDP flow.
+type movedTo struct {
+	peer  netip.Addr
+	stale bool
 }
 
 type modelPeer struct {
@@ -57,7 +65,7 @@ func pass(frame []byte) outcome { return outcome{verdict: unspec, frame: frame, 
 type inner struct {
 	conn       tuple
 	v4         bool
-	tcp, error bool
+	udp, error bool
 	syn        bool
 	headers    int
 }
@@ -94,8 +102,13 @@ func parse(b []byte, v4 bool) (p inner, ok bool) {
 	switch protocol {
 	case 6:
 		_ = rest[19]
-		p.tcp, p.syn = true, rest[13]&2 != 0
+		p.syn = rest[13]&2 != 0
 		p.headers = len(b) - len(rest) + int(rest[12]>>4)*4
+		p.conn = tuple{netip.AddrPortFrom(src, port(rest)), netip.AddrPortFrom(dst, port(rest[2:]))}
+		return p, true
+	case 17:
+		_ = rest[7]
+		p.udp, p.headers = true, len(b)-len(rest)+8
 		p.conn = tuple{netip.AddrPortFrom(src, port(rest)), netip.AddrPortFrom(dst, port(rest[2:]))}
 		return p, true
 	case 1:
@@ -123,8 +136,9 @@ func parse(b []byte, v4 bool) (p inner, ok bool) {
 		from, to, protocol, q = addr6(q[8:24]), addr6(q[24:40]), q[6], q[40:]
 	}
 	_ = q[3]
+	p.udp = protocol == 17
 	p.conn = tuple{netip.AddrPortFrom(to, port(q[2:])), netip.AddrPortFrom(from, port(q))}
-	return p, protocol == 6 && from == dst
+	return p, (protocol == 6 || protocol == 17) && from == dst
 }
 
 // ask is ask_peers. It notes what it changes. train is the size of a train's segments, or 0.
@@ -136,6 +150,13 @@ func (m *model) ask(frame []byte, train int) outcome {
 	p, ok := parse(frame[14:], kind == 0x0800)
 	if !ok || !isServed(p.conn.dst.Addr()) {
 		return pass(frame)
+	}
+	if p.udp {
+		to := m.moved[p.conn]
+		if to.stale || !m.peers[to.peer].alive {
+			return pass(frame)
+		}
+		return m.forward(frame, p, train, bpf.FleetMessageFLOW, []netip.Addr{to.peer}, bpf.FleetCounterCOUNT_STRAIGHT)
 	}
 	if p.syn {
 		delete(m.learnt, p.conn)
@@ -218,15 +239,7 @@ func onesComplement(b []byte) uint16 {
 	return uint16(sum)
 }
 
-// bodyOf is struct conn.
-func bodyOf(c tuple) (b body) {
-	client, dst := c.client.Addr().As16(), c.dst.Addr().As16()
-	copy(b[:], client[:])
-	copy(b[16:], dst[:])
-	binary.BigEndian.PutUint16(b[32:], c.client.Port())
-	binary.BigEndian.PutUint16(b[34:], c.dst.Port())
-	return b
-}
+func bodyOf(c tuple) body { return connOf(c.client, c.dst) }
 
 // take is take_asked.
 func (m *model) take(frame []byte) outcome {
@@ -256,7 +269,7 @@ func (m *model) take(frame []byte) outcome {
 		return forged
 	}
 	message := bpf.FleetMessage(h[1])
-	if message > bpf.FleetMessageSTRAIGHT && message < bpf.FleetMessageMESSAGES {
+	if message > bpf.FleetMessageSTRAIGHT && message < bpf.FleetMessageFLOW {
 		if len(rest) < bodySize {
 			return forged
 		}
@@ -265,17 +278,24 @@ func (m *model) take(frame []byte) outcome {
 		}
 		return pass(frame)
 	}
-	if message == 0 || message > bpf.FleetMessageSTRAIGHT || h[2] != 4 && h[2] != 6 {
+	if message == 0 || message > bpf.FleetMessageFLOW || h[2] != 4 && h[2] != 6 {
 		return forged
 	}
 	p, ok := parse(rest, h[2] == 4)
-	if !ok || binary.LittleEndian.Uint64(h[8:]) != sipHash(key, sealedBytes(message, h[2], bodyOf(p.conn), from)) {
+	if !ok || p.udp != (message == bpf.FleetMessageFLOW) || binary.LittleEndian.Uint64(h[8:]) != sipHash(key, sealedBytes(message, h[2], bodyOf(p.conn), from)) {
 		return forged
 	}
-	if !isServed(p.conn.dst.Addr()) || p.syn || !m.here[p.conn] {
+	here := m.here[p.conn] && !p.syn
+	if p.udp {
+		here = m.flows[p.conn]
+	}
+	if !isServed(p.conn.dst.Addr()) || !here {
 		o := outcome{verdict: shot, counter: bpf.FleetCounterCOUNT_FOREIGN}
-		if message == bpf.FleetMessageSTRAIGHT {
+		switch message {
+		case bpf.FleetMessageSTRAIGHT:
 			o.event = bpf.FleetMessageGONE
+		case bpf.FleetMessageFLOW:
+			o.event = bpf.FleetMessageLACK
 		}
 		return o
 	}

@@ -9,6 +9,8 @@ import (
 	"slices"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/features"
 
 	"anyport/bpf"
 	"anyport/steering/ingress"
@@ -29,24 +31,28 @@ func (s Served) byName() map[string]*ebpf.Map {
 	}
 }
 
-// Objects are the two programs and the maps that user space needs, in the kernel, and the links that
-// attach the programs. The programs hold the other maps.
+// Objects are the two programs and the maps that user space needs, in the kernel, and what attaches the
+// programs. The programs hold the other maps.
 type Objects struct {
 	ask, take                                                                       attached
 	backplane, asked, peers, wrongTags, learnt, questions, bucket, counters, events *ebpf.Map
+	flows, moved                                                                    *ebpf.Map    // of UDP
 	socket                                                                          *net.UDPConn // of the process before; nil: none
 }
 
 // attached is a program and what it is attached to.
 type attached struct {
 	program *ebpf.Program
-	links   ingress.Links
+	links   *ingress.Attachments
 }
 
-// Load loads the programs and makes their maps, which take 20 MB of the kernel's memory. It needs CAP_BPF
+// Load loads the programs and makes their maps, which take 30 MB of the kernel's memory. It needs CAP_BPF
 // and CAP_NET_ADMIN; all that follows needs neither.
 func Load(served Served) (*Objects, error) {
-	spec, err := bpf.LoadFleet()
+	if errors.Is(features.HaveProgramHelper(ebpf.SchedCLS, asm.FnLoop), ebpf.ErrNotSupported) {
+		return nil, errors.New("this kernel has no bpf_loop, which Linux 5.17 has")
+	}
+	spec, err := spec()
 	if err != nil {
 		return nil, err
 	}
@@ -60,15 +66,29 @@ func Load(served Served) (*Objects, error) {
 	m := loaded.FleetMaps
 	o.backplane, o.asked, o.peers, o.wrongTags = m.FleetBackplane, m.FleetAsked, m.FleetPeers, m.FleetWrongTags
 	o.learnt, o.questions, o.bucket, o.counters, o.events = m.FleetLearnt, m.FleetQuestions, m.FleetBucket, m.FleetCounters, m.FleetEvents
-	errs := []error{m.FleetAnswers.Close(), m.FleetSources.Close(), m.Generation.Close(), m.Probes.Close(), m.PrefixesV4.Close(), m.PrefixesV6.Close()}
+	o.flows, o.moved = m.FleetFlows, m.FleetMoved
+	errs := []error{o.ask.links.Prepare(o.ask.program), o.take.links.Prepare(o.take.program), m.FleetAnswers.Close(), m.FleetSources.Close(), m.Generation.Close(), m.Probes.Close(), m.PrefixesV4.Close(), m.PrefixesV6.Close()}
 	if err := errors.Join(errs...); err != nil {
 		return nil, errors.Join(err, o.Close())
 	}
 	return o, nil
 }
 
+// spec is both programs, for this kernel.
+func spec() (*ebpf.CollectionSpec, error) {
+	spec, err := bpf.LoadFleet()
+	if err != nil {
+		return nil, err
+	}
+	const hasDecap = 6<<16 | 3<<8 // BPF_F_ADJ_ROOM_DECAP_L3_IPV4 and _IPV6
+	if version, err := features.LinuxVersionCode(); err == nil && version >= hasDecap {
+		return spec, spec.Variables[bpf.FleetVarHasDecap].Set(uint32(1))
+	}
+	return spec, nil
+}
+
 func newObjects() *Objects {
-	return &Objects{ask: attached{links: ingress.Links{}}, take: attached{links: ingress.Links{}}}
+	return &Objects{ask: attached{links: ingress.New(ingress.AskPeers)}, take: attached{links: ingress.New(ingress.TakeAsked)}}
 }
 
 // programs are both by their names in fleet.bpf.c.
@@ -81,6 +101,7 @@ func (o *Objects) maps() map[string]**ebpf.Map {
 	return map[string]**ebpf.Map{
 		bpf.FleetMapFleetBackplane: &o.backplane, bpf.FleetMapFleetAsked: &o.asked, bpf.FleetMapFleetPeers: &o.peers,
 		bpf.FleetMapFleetWrongTags: &o.wrongTags, bpf.FleetMapFleetLearnt: &o.learnt, bpf.FleetMapFleetQuestions: &o.questions,
+		bpf.FleetMapFleetFlows: &o.flows, bpf.FleetMapFleetMoved: &o.moved,
 		bpf.FleetMapFleetBucket: &o.bucket, bpf.FleetMapFleetCounters: &o.counters, bpf.FleetMapFleetEvents: &o.events,
 	}
 }
@@ -96,7 +117,7 @@ func (o *Objects) Programs() []*ebpf.Program {
 // CheckBuild says whether o is of this build, to the instruction, and reads these maps. If not, Load
 // other ones, and have them take the links.
 func (o *Objects) CheckBuild(served Served) error {
-	spec, err := bpf.LoadFleet()
+	spec, err := spec()
 	if err != nil {
 		return err
 	}
@@ -142,7 +163,7 @@ func reads(p *ebpf.Program, served Served) error {
 	return nil
 }
 
-// TakeLinks has the links of another build attach the programs of o, and closes the rest of it.
+// TakeLinks has what attaches another build's programs attach the programs of o, and closes the rest of it.
 func (o *Objects) TakeLinks(before *Objects) error {
 	return errors.Join(
 		o.ask.links.Take(before.ask.links, o.ask.program),

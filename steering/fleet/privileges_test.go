@@ -1,8 +1,11 @@
 package fleet
 
 import (
+	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anyport/steering/fastpath"
+	"anyport/steering/ingress"
 	"anyport/steering/netnstest"
 )
 
@@ -50,17 +54,30 @@ func cable(t testing.TB) {
 	}
 }
 
-// TestWithoutPrivileges: to load takes CAP_BPF and CAP_NET_ADMIN, and all that follows takes nothing.
+// TestWithoutPrivileges: to load takes CAP_BPF and CAP_NET_ADMIN, and all that follows takes nothing, except for
+// filters where the kernel has no TCX.
 func TestWithoutPrivileges(t *testing.T) {
 	netnstest.InNamespace(t)
 	cable(t)
 	served := newServed(t)
-	capabilities(t, unix.CAP_BPF, unix.CAP_NET_ADMIN)
+	needed := []int{unix.CAP_BPF, unix.CAP_NET_ADMIN}
+	if ingress.Forecast() == ingress.Clsact { // the verifier of kernels before 6.6
+		needed = append(needed, unix.CAP_PERFMON)
+	}
+	capabilities(t, needed...)
 	o, err := Load(served)
+	var refused *ebpf.VerifierError
+	if errors.As(err, &refused) {
+		t.Logf("%+v", refused)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	capabilities(t)
+	if o.ask.links.Hook == nil {
+		capabilities(t)
+	} else { // filters of tc are added with it
+		capabilities(t, unix.CAP_NET_ADMIN)
+	}
 	f := onCable(t, o)
 	s := f.Status()
 	if s.Off != "" || len(s.Asking) != 2 || s.Asking[0].Off != "" || s.Asking[1].Off != "" {
@@ -71,17 +88,33 @@ func TestWithoutPrivileges(t *testing.T) {
 	}
 }
 
-// TestFastPath: the fast path and the fleet have their programs at the same devices, whoever comes first,
-// and the fast path is first.
+// TestFastPath: the fast path and the fleet have their programs at the same devices, whoever comes first and
+// however they are attached, and the fast path is first.
 func TestFastPath(t *testing.T) {
-	netnstest.InNamespace(t)
-	cable(t)
-	o, err := Load(newServed(t))
-	if err != nil {
-		t.Fatal(err)
+	for _, filters := range []bool{false, true} {
+		t.Run(fmt.Sprintf("filters %v", filters), func(t *testing.T) {
+			netnstest.InNamespace(t)
+			cable(t)
+			o, err := Load(newServed(t))
+			if err == nil && filters {
+				err = errors.Join(o.ask.links.UseFilters(), o.take.links.UseFilters())
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if onCable(t, o).Status().Way == ingress.Clsact != (filters || o.ask.links.Hook != nil) {
+				t.Error("the status has another way")
+			}
+			besideFastPath(t, o, filters)
+		})
 	}
-	onCable(t, o)
+}
+
+func besideFastPath(t *testing.T, o *Objects, filters bool) {
 	objects, err := fastpath.Load()
+	if err == nil && filters {
+		err = objects.Attached.UseFilters()
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,6 +125,10 @@ func TestFastPath(t *testing.T) {
 	t.Cleanup(func() { p.Close() })
 	if err := p.Serve(true); err != nil {
 		t.Fatal(err)
+	}
+	if p.Way() == ingress.Clsact {
+		filtersAt(t, "anyport_fast back", "anyport_fast far", "anyport_take back", "anyport_ask back", "anyport_ask far")
+		return
 	}
 	for _, d := range p.Devices() {
 		if d.Off == "" {
@@ -111,6 +148,24 @@ func TestFastPath(t *testing.T) {
 	}
 	order(t, "back", "forward_admitted", "take_asked", "ask_peers")
 	order(t, "far", "forward_admitted", "ask_peers")
+}
+
+// filtersAt wants these filters, which run in the order of their preferences.
+func filtersAt(t *testing.T, want ...string) {
+	t.Helper()
+	all, err := ingress.Filters()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, f := range all {
+		got = append(got, f.Kind.Name+" "+f.Device)
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("filters %v, want %v", got, want)
+	}
 }
 
 // order wants the programs at the ingress of a device.

@@ -149,6 +149,8 @@ func (b *bench) fill(m *model) {
 	b.check(bpfmaps.RemoveIf(b.objects.FleetPeers, func([4]uint32, bpf.FleetPeer) bool { return true }))
 	b.check(bpfmaps.RemoveIf(b.objects.FleetLearnt, func(body, [4]uint32) bool { return true }))
 	b.check(bpfmaps.RemoveIf(b.objects.FleetQuestions, func(body, bpf.FleetQuestion) bool { return true }))
+	b.check(bpfmaps.RemoveIf(b.objects.FleetFlows, func(body, uint32) bool { return true }))
+	b.check(bpfmaps.RemoveIf(b.objects.FleetMoved, func(body, bpf.FleetMoved) bool { return true }))
 	for a, p := range m.peers {
 		b.check(b.objects.FleetPeers.Put(bpfmaps.AddrWords(a), bpf.FleetPeer{Addr: bpfmaps.AddrWords(a), Mac: p.mac, Alive: uint16(bpfmaps.Flag(p.alive))}))
 	}
@@ -160,6 +162,16 @@ func (b *bench) fill(m *model) {
 	}
 	const patience = uint64(time.Hour)
 	now := uint64(clock.Monotonic())
+	for c := range m.flows {
+		b.check(b.objects.FleetFlows.Put(bodyOf(c), uint32(1)))
+	}
+	for c, to := range m.moved {
+		idle := patience
+		if to.stale {
+			idle = 1
+		}
+		b.check(b.objects.FleetMoved.Put(bodyOf(c), bpf.FleetMoved{Peer: bpfmaps.AddrWords(to.peer), Last: now - 1000, Idle: idle}))
+	}
 	for c, q := range m.questions {
 		age := 2 * patience
 		if q == ofAnother {

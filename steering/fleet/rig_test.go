@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -36,7 +37,11 @@ type rig struct {
 	client, router netns.NsHandle
 	hub            netns.NsHandle // a bridge: the backplane
 	edges          []*edge
+	filters        bool // attach as on a kernel without TCX
 }
+
+// filtersOnly has all tests attach so.
+var filtersOnly = os.Getenv("ANYPORT_FILTERS") != ""
 
 type edge struct {
 	ns     netns.NsHandle
@@ -58,7 +63,7 @@ var anywhere = net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) 
 func newRig(t *testing.T, edges int) *rig {
 	t.Helper()
 	netnstest.Enter(t)
-	r := &rig{t: t, client: netnstest.New(t), router: netnstest.New(t)}
+	r := &rig{t: t, filters: filtersOnly, client: netnstest.New(t), router: netnstest.New(t)}
 	netnstest.Connect(t, netnstest.End{Namespace: r.client, Device: "eth0", Addresses: []string{"10.1.0.2/24", "fd01::2/64"}},
 		netnstest.End{Namespace: r.router, Device: "c0", Addresses: []string{"10.1.0.1/24", "fd01::1/64"}})
 	netnstest.In(t, r.client, func() error { return routes("eth0", "10.1.0.1", "fd01::1") })
@@ -191,6 +196,9 @@ func (r *rig) open(e *edge) {
 	r.t.Helper()
 	netnstest.In(r.t, e.ns, func() error {
 		o, err := Load(e.served)
+		if err == nil && r.filters {
+			err = errors.Join(o.ask.links.UseFilters(), o.take.links.UseFilters())
+		}
 		if err == nil {
 			e.fleet, err = Open(o, nil, slog.New(slog.DiscardHandler))
 		}

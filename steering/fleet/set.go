@@ -100,7 +100,7 @@ func (f *Fleet) rest() error {
 	defer f.mu.Unlock()
 	f.options = Options{}
 	f.members.set(nil, time.Now())
-	err := errors.Join(f.writeAll(backplane{}), f.objects.detach(), f.before.detach(), f.before.Close())
+	err := errors.Join(f.writeAll(backplane{}), f.netns.Within(func() error { return errors.Join(f.objects.detach(), f.before.detach()) }), f.before.Close())
 	for _, s := range f.sockets() {
 		err = errors.Join(err, (*s).Close())
 		*s = nil

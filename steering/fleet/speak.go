@@ -89,7 +89,9 @@ func (f *Fleet) receive(ctx context.Context) {
 		n, from, err := socket.ReadFromUDPAddrPort(buffer)
 		switch {
 		case err == nil:
-			f.hear(buffer[:n], from.Addr().Unmap(), time.Now())
+			if !f.hearOfFlow(buffer[:n], from.Addr().Unmap()) {
+				f.hear(buffer[:n], from.Addr().Unmap(), time.Now())
+			}
 		case errors.Is(err, os.ErrDeadlineExceeded):
 		case errors.Is(err, net.ErrClosed): // there will be another one
 			sleep(ctx, helloInterval/10)

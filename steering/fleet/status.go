@@ -6,16 +6,18 @@ import (
 
 	"anyport/bpf"
 	"anyport/steering/bpfmaps"
+	"anyport/steering/ingress"
 )
 
 // Status is how it stands with the peers.
 type Status struct {
-	Off     string    // why nothing is attached; "": it is
-	Device  string    // of the backplane
-	MTU     int       // its own; 0: there is no such device
-	Asking  []Device  // where packets of clients arrive, and why not
-	Peers   []Peer    // by address
-	Changed time.Time // when a peer came or went last; zero: never
+	Off     string      // why nothing is attached; "": it is
+	Device  string      // of the backplane
+	MTU     int         // its own; 0: there is no such device
+	Way     ingress.Way // how the programs are attached
+	Asking  []Device    // where packets of clients arrive, and why not
+	Peers   []Peer      // by address
+	Changed time.Time   // when a peer came or went last; zero: never
 	Counts  Counts
 }
 
@@ -49,9 +51,12 @@ type Counts struct {
 	Unsent   uint64 // copies that the device of the backplane has refused
 	Forged   uint64 // to the port of the backplane, and not from a peer, or with a wrong tag; dropped
 	Untold   uint64 // answers to peers that were lost, because user space did not keep up
-	Learnt   uint64 // conns that a peer has said it has
-	Told     uint64 // conns that a peer was told this host has
-	Gone     uint64 // conns that a peer has said it has no more
+	Learnt   uint64 // conns and flows that a peer has said it has
+	Told     uint64 // conns and flows that a peer was told this host has
+	Gone     uint64 // conns and flows that a peer has said it has no more
+	Sought   uint64 // UDP flows that all peers were asked about
+	Unsought uint64 // UDP flows above what may be asked about; they began here
+	Lost     uint64 // datagrams that have waited for the peer that has their flow, and could not be sent to it
 }
 
 // Status may be asked at any time.
@@ -61,7 +66,7 @@ func (f *Fleet) Status() Status {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	s := Status{Off: f.off, Device: f.options.Device, MTU: f.device.mtu, Asking: f.asking, Peers: f.members.status(), Changed: f.members.changed}
+	s := Status{Off: f.off, Device: f.options.Device, MTU: f.device.mtu, Way: f.objects.ask.links.Way(), Asking: f.asking, Peers: f.members.status(), Changed: f.members.changed}
 	if f.closed {
 		s.Off = "the fleet's part is closed"
 		return s
@@ -90,5 +95,6 @@ func (f *Fleet) counts() Counts {
 		TooLong: read(bpf.FleetCounterCOUNT_TOO_LONG), Unsent: read(bpf.FleetCounterCOUNT_UNSENT),
 		Forged: read(bpf.FleetCounterCOUNT_FORGED), Untold: read(bpf.FleetCounterCOUNT_UNTOLD),
 		Learnt: f.learnt.Load(), Told: f.told.Load(), Gone: f.gone.Load(),
+		Sought: f.seeking.sought.Load(), Unsought: f.seeking.shed.Load(), Lost: f.seeking.lost.Load(),
 	}
 }

@@ -92,7 +92,7 @@ func (f *Fleet) attach() error {
 	ask, take := &f.objects.ask, &f.objects.take
 	fit := map[int]bool{}
 	f.asking, f.off = nil, f.device.off
-	return errors.Join(f.netns.Within(func() error {
+	return f.netns.Within(func() error {
 		if f.off == "" {
 			if err := take.links.Attach(take.program, f.device.index, link.Head()); err != nil {
 				f.off = err.Error()
@@ -107,14 +107,15 @@ func (f *Fleet) attach() error {
 			}
 			f.asking = append(f.asking, Device{c.Name, c.Off})
 		}
-		return nil
-	}), ask.links.DetachOthers(fit), take.links.DetachOthers(map[int]bool{f.device.index: true}))
+		return errors.Join(ask.links.DetachOthers(fit), take.links.DetachOthers(map[int]bool{f.device.index: true}))
+	})
 }
 
 // writeAll writes what has changed of what the programs know. No order is needed: a packet that meets half
 // of it is lost, or asked for in vain. The caller holds mu.
 func (f *Fleet) writeAll(device backplane) error {
 	next := f.describe(device)
+	f.view.Store(f.viewOf(device))
 	var errs []error
 	for addr, p := range next.peers {
 		if f.written.peers[addr] != p {

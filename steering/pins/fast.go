@@ -14,6 +14,7 @@ import (
 
 	"anyport/bpf"
 	"anyport/steering/fastpath"
+	"anyport/steering/ingress"
 )
 
 // The fast path is pinned beside the steering program: its maps under their names, which begin like the
@@ -22,6 +23,8 @@ const (
 	fastPrefix  = "fast_"
 	fastProgram = fastPrefix + "program"
 	fastLink    = fastPrefix + "link_" // and the interface index
+	fastCaller  = fastPrefix + "hook_caller"
+	fastSlot    = fastPrefix + "hook_slot"
 )
 
 // isFast reports whether a file is of the fast path.
@@ -38,8 +41,11 @@ func fastFiles(o *fastpath.Objects) map[string]pinner {
 	all := map[string]pinner{
 		fastProgram: o.Program, bpf.FastMapFastFlows: o.Flows, bpf.FastMapFastUsage: o.Usage, bpf.FastMapFastGeneration: o.Generation,
 	}
-	for index, l := range o.Links {
+	for index, l := range o.Attached.Links {
 		all[fastLink+strconv.Itoa(index)] = l
+	}
+	if hook := o.Attached.Hook; hook != nil {
+		all[fastCaller], all[fastSlot] = hook.Caller, hook.Slot
 	}
 	return all
 }
@@ -81,7 +87,7 @@ func (p *Dir) LoadFast() (*fastpath.Objects, error) {
 	if !slices.Contains(names, fastProgram) {
 		return nil, nil
 	}
-	o := &fastpath.Objects{Links: map[int]link.Link{}}
+	o := &fastpath.Objects{Attached: fastpath.NewAttachments()}
 	if o.Program, err = ebpf.LoadPinnedProgram(p.FDPath(fastProgram), nil); err == nil {
 		o.Flows, err = ebpf.LoadPinnedMap(p.FDPath(bpf.FastMapFastFlows), nil)
 	}
@@ -90,6 +96,9 @@ func (p *Dir) LoadFast() (*fastpath.Objects, error) {
 	}
 	if err == nil {
 		o.Generation, err = ebpf.LoadPinnedMap(p.FDPath(bpf.FastMapFastGeneration), nil)
+	}
+	if err == nil && slices.Contains(names, fastSlot) {
+		o.Attached.Hook, err = p.loadHook()
 	}
 	for _, name := range names {
 		if index, isLink := strings.CutPrefix(name, fastLink); isLink && err == nil {
@@ -100,6 +109,19 @@ func (p *Dir) LoadFast() (*fastpath.Objects, error) {
 		return nil, errors.Join(fmt.Errorf("steering.pin: load the fast path: %w", err), o.Close())
 	}
 	return o, nil
+}
+
+// loadHook opens what filters of tc run.
+func (p *Dir) loadHook() (*ingress.Hook, error) {
+	slot, err := ebpf.LoadPinnedMap(p.FDPath(fastSlot), nil)
+	if err != nil {
+		return nil, err
+	}
+	caller, err := ebpf.LoadPinnedProgram(p.FDPath(fastCaller), nil)
+	if err != nil {
+		return nil, errors.Join(err, slot.Close())
+	}
+	return &ingress.Hook{Caller: caller, Slot: slot}, nil
 }
 
 // loadFastLink leaves out a link whose device is gone.

@@ -9,18 +9,18 @@ import (
 	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
 
-	"anyport/steering/host"
+	"anyport/steering/ingress"
 )
 
 // readIngress says what else runs at the ingress of a device: filters of tc, and programs of TCX. Those
-// of anyport itself leave datagrams of admitted flows alone.
+// of anyports leave datagrams of admitted flows alone.
 func (r *Reader) readIngress(l netlink.Link, own []uint32) (what []string, err error) {
 	filters, err := r.route.FilterList(l, netlink.HANDLE_MIN_INGRESS)
 	if err != nil && !missing(err) {
 		return nil, err
 	}
 	for _, f := range filters {
-		if b, ok := f.(*netlink.BpfFilter); ok && b.Name == host.FilterName {
+		if ingress.IsOurs(f) {
 			continue
 		}
 		what = append(what, fmt.Sprintf("filter of tc at the ingress of %s (%s, pref %d)", l.Attrs().Name, f.Type(), f.Attrs().Priority))

@@ -97,10 +97,10 @@ func (c Client) upgrade(ctx context.Context, query url.Values, spare map[string]
 	return ask[Upgraded](ctx, c, http.MethodPost, "/upgrade", query, fds...)
 }
 
-// Drain makes a route, or all routes if it is "", take no new conns; undo makes them take new ones
-// again. With wait it returns when the last conn has ended.
-func (c Client) Drain(ctx context.Context, route string, undo, wait bool) (*Drained, error) {
-	query := url.Values{"route": {route}, "undo": {flag(undo)}, "wait": {flag(wait)}}
+// Drain makes a route, or all of them, take no new conns, or take them again. With order.Wait it returns when the last
+// conn has ended.
+func (c Client) Drain(ctx context.Context, order DrainOrder) (*Drained, error) {
+	query := url.Values{"route": {order.Route}, "undo": {flag(order.Undo)}, "wait": {flag(order.Wait)}, "force": {flag(order.Force)}}
 	return ask[Drained](ctx, c, http.MethodPost, "/drain", query)
 }
 

@@ -121,8 +121,11 @@ func TestRequests(t *testing.T) {
 		{"POST /reload?dry_run=1", func() error { _, err := client.Reload(t.Context(), true); return err }},
 		{"POST /upgrade?binary=", func() error { _, err := client.Upgrade(t.Context(), "", nil); return err }},
 		{"POST /upgrade?binary=%2Fbin%2Fa+b", func() error { _, err := client.Upgrade(t.Context(), "/bin/a b", nil); return err }},
-		{"POST /drain?route=&undo=&wait=", func() error { _, err := client.Drain(t.Context(), "", false, false); return err }},
-		{"POST /drain?route=web&undo=1&wait=1", func() error { _, err := client.Drain(t.Context(), "web", true, true); return err }},
+		{"POST /drain?force=&route=&undo=&wait=", func() error { _, err := client.Drain(t.Context(), DrainOrder{}); return err }},
+		{"POST /drain?force=1&route=web&undo=1&wait=1", func() error {
+			_, err := client.Drain(t.Context(), DrainOrder{Route: "web", Undo: true, Wait: true, Force: true})
+			return err
+		}},
 		{"POST /origin?address=10.0.0.5%3A80&route=web&state=down", func() error {
 			_, err := client.Origin(t.Context(), OriginOrder{Route: "web", Address: "10.0.0.5:80", State: "down"})
 			return err

@@ -1,7 +1,7 @@
 // Package admin is the admin API as its clients see it: the types of its questions and answers,
 // and the [Client] that the commands ask with. The server is package api.
 //
-//	status.go     the answer of `anyport status`
+//	status.go     the answer of `anyport status`; its parts: routes.go, origins.go, steering.go, announce.go, peers.go, trial.go
 //	trace.go      the events of `anyport trace`
 //	flow.go       live conns and flows
 //	health.go     the answer of /livez and /readyz

@@ -20,5 +20,6 @@ type FleetStatus struct {
 	RefusedTotal   uint64     `json:"refused_total"`            // tables since the process began
 	Reports        bool       `json:"reports"`                  // this host has a lease for its reports
 	ReportProblem  string     `json:"report_problem,omitempty"` // why the last report was not written
+	NameTaken      bool       `json:"name_taken"`               // another host reports under this one's name
 	DiskProblem    string     `json:"disk_problem,omitempty"`   // why the table is not kept for a start without the source
 }

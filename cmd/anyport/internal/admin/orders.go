@@ -54,6 +54,14 @@ func (r Reloaded) Named(change config.Change) []string {
 	return names
 }
 
+// DrainOrder is an order to drain.
+type DrainOrder struct {
+	Route string // "": all of them
+	Undo  bool   // take new conns again
+	Wait  bool   // answer when the last conn has ended
+	Force bool   // also if the fleet needs this host
+}
+
 // Drained is the state after an order to drain, or to undo it.
 type Drained struct {
 	Draining bool             `json:"draining"`

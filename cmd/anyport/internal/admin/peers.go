@@ -5,6 +5,7 @@ import "time"
 // PeersStatus says how it stands with the other hosts of [fleet] peers.
 type PeersStatus struct {
 	Off     string       `json:"off"`     // why they are not asked about conns; "": they are
+	Way     string       `json:"way"`     // how the programs are attached: "tcx" or, before Linux 6.6, "clsact" (filters of tc)
 	Device  string       `json:"device"`  // of the backplane
 	Address string       `json:"address"` // of this host on it
 	MTU     int          `json:"mtu"`     // of the device

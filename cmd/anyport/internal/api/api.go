@@ -48,7 +48,7 @@ type Service interface {
 
 	// Drain makes a route, or all if it is "", take no new conns, or take them again. With wait it
 	// returns when the last conn has ended, or ctx.
-	Drain(ctx context.Context, route string, undo, wait bool) (admin.Drained, error)
+	Drain(ctx context.Context, order admin.DrainOrder) (admin.Drained, error)
 
 	// Origin forces a state on an origin, or sets its weight, and returns its status then.
 	Origin(ctx context.Context, order admin.OriginOrder) (admin.OriginStatus, error)

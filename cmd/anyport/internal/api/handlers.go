@@ -31,7 +31,7 @@ func (a *API) drift(*http.Request) (admin.Drift, error) { return a.service.Drift
 func (a *API) sysdump(*http.Request) (admin.Sysdump, error) { return a.service.Sysdump() }
 
 func (a *API) drain(r *http.Request) (admin.Drained, error) {
-	return a.service.Drain(r.Context(), r.FormValue("route"), isSet(r, "undo"), isSet(r, "wait"))
+	return a.service.Drain(r.Context(), admin.DrainOrder{Route: r.FormValue("route"), Undo: isSet(r, "undo"), Wait: isSet(r, "wait"), Force: isSet(r, "force")})
 }
 
 func (a *API) confirm(r *http.Request) (admin.Confirmed, error) {

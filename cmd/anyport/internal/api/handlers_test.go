@@ -58,7 +58,7 @@ const statusJSON = `{"version":"v1","pid":7,"uptime_seconds":0,"stopping":false,
 	`"max_flows":0,"max_flow_sockets":0,"max_flows_per_client":0,"max_flow_sockets_per_client":0,"event_loops":0,"event_loops_stuck":0,"event_loop_loads":null,"new_per_second_peak":0,"local_ports":0,` +
 	`"listeners":{"accept_queues":null,"accept_overflows":0,"receive_buffers":null},"log":{"lost_lines":0,"access_lost_lines":0},` +
 	`"config":{"path":"","generation":0,"loaded_at":"0001-01-01T00:00:00Z","last_reload_error":"","reloads":null},` +
-	`"steering":{"attached":false,"pinned":false,"on_death":"","program_id":0,"foreign_programs":[],"prefixes":0,"generation":0,"missing":[],"routes_restored":0,"fast_path":{"off":"","devices":null},"unmatched":{}},` +
+	`"steering":{"attached":false,"pinned":false,"on_death":"","program_id":0,"foreign_programs":[],"prefixes":0,"generation":0,"missing":[],"routes_restored":0,"fast_path":{"off":"","way":"","devices":null},"unmatched":{}},` +
 	`"routes":[],"unrouted":{"ended":null,"datagrams":null},"crash_loop_guard":{"guarded":false,"deaths":0,"lasted_deaths":0,"file":"","serving":"","lasted":"","lasted_with":""},` +
 	`"scans":{"reported":0,"skipped":0,"clients":0}}` + "\n"
 
@@ -189,7 +189,7 @@ func TestServiceRefuses(t *testing.T) {
 	for name, ask := range map[string]func() error{
 		"drift":   func() error { _, err := client.Drift(t.Context()); return err },
 		"explain": func() error { _, err := client.Explain(t.Context(), question()); return err },
-		"drain":   func() error { _, err := client.Drain(t.Context(), "web", false, false); return err },
+		"drain":   func() error { _, err := client.Drain(t.Context(), admin.DrainOrder{Route: "web"}); return err },
 		"origin":  func() error { _, err := client.Origin(t.Context(), admin.OriginOrder{State: "down"}); return err },
 		"reload":  func() error { _, err := client.Reload(t.Context(), false); return err },
 		"confirm": func() error { _, err := client.Confirm(t.Context()); return err },
@@ -223,8 +223,8 @@ func TestClientAndServer(t *testing.T) {
 	if _, err := client.Explain(t.Context(), question()); err != nil || f.question != question() {
 		t.Errorf("explain: asked %v, %v", f.question, err)
 	}
-	drained, err := client.Drain(t.Context(), "web", true, true)
-	if asked := <-f.asked; err != nil || asked != "drain web 11" || drained.Draining || drained.Total() != 3 {
+	drained, err := client.Drain(t.Context(), admin.DrainOrder{Route: "web", Undo: true, Wait: true, Force: true})
+	if asked := <-f.asked; err != nil || asked != "drain --force web 11" || drained.Draining || drained.Total() != 3 {
 		t.Errorf("drain: %q, %+v, %v", asked, drained, err)
 	}
 	origin, err := client.Origin(t.Context(), admin.OriginOrder{Route: "web", Address: "[2001:db8::5]:80", Weight: 3})

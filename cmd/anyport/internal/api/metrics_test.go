@@ -46,6 +46,10 @@ func busyStatus() admin.Status {
 			Peers: []admin.PeerStatus{{Address: "10.9.0.2", Alive: true}, {Address: "10.9.0.3", WrongTags: 4}}, Off: "no device",
 			Packets: map[string]uint64{"asked": 3, "taken": 2}, Conns: map[string]uint64{"learnt": 1},
 		},
+		Trial: &admin.TrialStatus{
+			SharePercent: 5, Since: time.UnixMilli(1_700_000_001_000),
+			Old: admin.TrialSide{Conns: 19, Active: 4, Refused: 3, Failed: 2, Resets: 1}, New: admin.TrialSide{Conns: 5, Failed: 5},
+		},
 		Scans:    admin.ScanStatus{Reported: 9, Skipped: 4, Clients: 3},
 		Announce: &admin.AnnounceStatus{Table: 179, Prefixes: map[string]int{"announced": 2, "no_origin": 1}, RoutesRestored: 6, Parts: []admin.AnnouncePart{{Flaps: 3}, {Route: "game", Flaps: 4}}},
 		Unrouted: admin.Counts{Ended: map[string]map[string]uint64{"tcp": {"no_route": 1}}},

@@ -71,7 +71,8 @@ var operations = func() map[string]operation {
 		"POST /drain": {summary: "A route takes no new conns: anyport drain", answer: admin.Drained{}, parameters: []parameter{
 			{name: "route", description: "its name; without it, all routes"},
 			{name: "undo", values: on, description: "take new conns again"},
-			{name: "wait", values: on, description: "answer when the last conn has ended"}}},
+			{name: "wait", values: on, description: "answer when the last conn has ended"},
+			{name: "force", values: on, description: "also if too few other hosts of the fleet announce their prefixes"}}},
 		"POST /confirm": {summary: "Keep what a run with --confirm would give back: anyport confirm", answer: admin.Confirmed{}},
 		"POST /origin": {summary: "Force a state on an origin, or set its weight: anyport origin", answer: admin.OriginStatus{}, example: "route=web&address=10.0.0.5:80&state=drain", parameters: []parameter{
 			{name: "route", required: true, description: "the name of its route"},

@@ -113,8 +113,12 @@ func (f *fakeService) Kill(ctx context.Context, filter admin.FlowFilter, match f
 	return ended, f.order(ctx, "kill", filter.String(), false, false)
 }
 
-func (f *fakeService) Drain(ctx context.Context, name string, undo, wait bool) (admin.Drained, error) {
-	return admin.Drained{Draining: !undo, Conns: map[string]int64{"web": 3}}, f.order(ctx, "drain", name, undo, wait)
+func (f *fakeService) Drain(ctx context.Context, o admin.DrainOrder) (admin.Drained, error) {
+	what := "drain"
+	if o.Force {
+		what += " --force"
+	}
+	return admin.Drained{Draining: !o.Undo, Conns: map[string]int64{"web": 3}}, f.order(ctx, what, o.Route, o.Undo, o.Wait)
 }
 
 func (f *fakeService) Origin(ctx context.Context, o admin.OriginOrder) (admin.OriginStatus, error) {

@@ -140,22 +140,25 @@ func (s service) Left() []admin.Left { return s.d.left() }
 func (s service) Explain(q admin.Question) (admin.Explained, error) { return s.d.explain(q), nil }
 
 // Drain returns the state after the order, or with wait after the last conn.
-func (s service) Drain(ctx context.Context, name string, undo, wait bool) (admin.Drained, error) {
-	err := s.d.decide(ctx, func() error {
-		if wait {
-			if err := s.d.checkOneProcess(); err != nil { // of which the other one has conns, too
-				return err
+func (s service) Drain(ctx context.Context, order admin.DrainOrder) (admin.Drained, error) {
+	err := s.d.mayDrain(ctx, order)
+	if err == nil {
+		err = s.d.decide(ctx, func() error {
+			if order.Wait {
+				if err := s.d.checkOneProcess(); err != nil { // of which the other one has conns, too
+					return err
+				}
 			}
-		}
-		return s.d.drain(name, !undo)
-	})
-	if err == nil && wait {
-		err = s.d.awaitDrained(ctx, name)
+			return s.d.drain(order.Route, !order.Undo)
+		})
+	}
+	if err == nil && order.Wait {
+		err = s.d.awaitDrained(ctx, order.Route)
 	}
 	if err != nil {
 		return admin.Drained{}, err
 	}
-	return s.d.drainState(name), nil
+	return s.d.drainState(order.Route), nil
 }
 
 // Origin returns the status of the origin after the order.

@@ -57,7 +57,7 @@ func (d *daemon) openAnnounce() error {
 	d.closers = append(d.closers, d.announce.Close)
 	if d.before != nil {
 		if fd := d.before.Take(upgrade.FDAnnounce); fd >= 0 {
-			if err := d.announce.Inherit(fd); err != nil {
+			if err := d.announce.Inherit(fd, d.before.Damping); err != nil {
 				return err
 			}
 		}

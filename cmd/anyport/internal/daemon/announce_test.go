@@ -104,11 +104,11 @@ func TestAnnounces(t *testing.T) {
 	awaitAnnounced(t, announceTable, map[string]int{"192.0.2.0/24": 100, "2001:db8:1::/48": 100})
 	stop := watchGaps(t, "192.0.2.0/24")
 	for range 5 {
-		if _, err := l.Drain(t.Context(), "web", false, false); err != nil {
+		if _, err := l.Drain(t.Context(), admin.DrainOrder{Route: "web"}); err != nil {
 			t.Fatal(err)
 		}
 		awaitAnnounced(t, announceTable, map[string]int{"192.0.2.0/24": 1100, "2001:db8:1::/48": 100})
-		if _, err := l.Drain(t.Context(), "", true, false); err != nil {
+		if _, err := l.Drain(t.Context(), admin.DrainOrder{Undo: true}); err != nil {
 			t.Fatal(err)
 		}
 		awaitAnnounced(t, announceTable, map[string]int{"192.0.2.0/24": 100, "2001:db8:1::/48": 100})
@@ -219,6 +219,40 @@ func TestAnnouncedByFleet(t *testing.T) {
 	awaitAnnounced(t, announceTable, served)
 }
 
+// TestDrainByFleet: the last host of a fleet does not drain all its routes without --force. A stop goes on, and says so.
+func TestDrainByFleet(t *testing.T) {
+	f, none := &fleetOf{}, ""
+	f.problem.Store(&none)
+	text := webRoute("web", "192.0.2.0/24", echo(t), "") + webRoute("two", "198.51.100.0/24", echo(t), "")
+	l := startAnnouncing(t, text, func(o *Options) { o.fleetGuard = f })
+	drain := func(o admin.DrainOrder, want bool) {
+		t.Helper()
+		if _, err := l.Drain(t.Context(), o); (err == nil) != want || err != nil && !strings.Contains(err.Error(), "announce.min_hosts") {
+			t.Errorf("%+v: %v", o, err)
+		}
+	}
+	drain(admin.DrainOrder{}, true) // nothing is announced yet
+	drain(admin.DrainOrder{Undo: true}, true)
+	awaitAnnounced(t, announceTable, map[string]int{"192.0.2.0/24": 100, "198.51.100.0/24": 100})
+	drain(admin.DrainOrder{}, false)
+	drain(admin.DrainOrder{Route: "web"}, true)
+	drain(admin.DrainOrder{Route: "two"}, false) // the rest of it
+	drain(admin.DrainOrder{Route: "two", Force: true}, true)
+	drain(admin.DrainOrder{}, true) // which changes nothing any more
+	drain(admin.DrainOrder{Undo: true}, true)
+	f.permits.Store(true)
+	drain(admin.DrainOrder{}, true)
+	drain(admin.DrainOrder{Undo: true}, true)
+	f.permits.Store(false)
+	l.signals <- syscall.SIGTERM
+	eventually(t, "the log says that the last host stops", func() bool {
+		return strings.Contains(l.log.String(), "stopping, though the fleet may need this host")
+	})
+	if n := strings.Count(l.log.String(), "drain, though the fleet may need this host"); n != 1 {
+		t.Errorf("a forced drain is in the log %d times:\n%s", n, l.log)
+	}
+}
+
 // TestTrouble: what is mended within a moment withdraws nothing.
 func TestTrouble(t *testing.T) {
 	var tr trouble
@@ -271,7 +305,7 @@ func TestAnnouncedDrain(t *testing.T) {
 	awaitAnnounced(t, announceTable, map[string]int{"192.0.2.0/24": 100})
 	drained := make(chan error)
 	go func() { // ends when the route refuses
-		_, err := l.Drain(t.Context(), "web", false, true)
+		_, err := l.Drain(t.Context(), admin.DrainOrder{Route: "web", Wait: true})
 		drained <- err
 	}()
 	awaitAnnounced(t, announceTable, map[string]int{"192.0.2.0/24": 1100})

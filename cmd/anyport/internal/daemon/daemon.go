@@ -97,6 +97,8 @@ type daemon struct {
 
 	lowFDs lowFDs // some of them
 
+	instance string // of this process and those before it that it has replaced by upgrades
+
 	clientSockets int // UDP flows with a socket of their own that a client may have, if its route does not say
 	clientFlows   int // and of those without
 
@@ -254,6 +256,9 @@ func (d *daemon) openRoutes() error {
 	}
 	d.closers = append(d.closers, d.closeSteering, d.withdrawAnnounced) // the routes go first
 	d.openFastPath()
+	if kernel, err := d.steering.Fleet(); err == nil {
+		d.proxy.UseFleet(kernel)
+	}
 	if d.before == nil { // else that one speaks with the peers: see awaitGo
 		d.usePeers(g)
 	}

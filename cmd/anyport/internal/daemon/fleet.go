@@ -24,6 +24,8 @@ type fleetPart struct {
 	disk     *tableKeeper
 	leave    context.CancelFunc // ends the follower
 
+	place, hostname string // of this process, for the reports
+
 	wanted atomic.Pointer[follow.Offer] // the newest offer of another table than that in service; nil: none
 
 	granted atomic.Int64 // when this host was last allowed to stop announcing, in ns since the epoch; 0: it announces
@@ -63,6 +65,8 @@ func (d *daemon) openFleet() error {
 	f := &d.fleet
 	f.offers = make(chan follow.Offer, 1)
 	f.disk = &tableKeeper{directory: d.opt.State, file: d.opt.Config.Path}
+	f.place = follow.Place()
+	f.hostname, _ = os.Hostname() // hostName has the error, where it matters
 	host, err := hostName(d.opt.Config.Fleet)
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"anyport/cmd/anyport/internal/fleet"
 	"anyport/proxy"
 	"anyport/steering"
+	"anyport/steering/announce"
 	"anyport/steering/table"
 )
 
@@ -17,11 +18,12 @@ func (d *daemon) report() fleet.Report {
 	f.mu.Lock()
 	state := f.state
 	f.mu.Unlock()
+	announced := d.announcing()
 	r := fleet.Report{
 		Version: d.opt.Version, Table: g.source, Since: g.loaded.UTC().Truncate(time.Second), Serial: state.serial, Generation: g.number,
-		Began: d.begun.UTC().Truncate(time.Second), Instance: d.begun.UTC().Format(time.RFC3339Nano),
-		Announcing: d.announcing(),
-		Ready:      service{d}.Ready().OK, Draining: d.stopping.Load() || d.drains.Load().hasEach(g.routeNames()),
+		Began: d.begun.UTC().Truncate(time.Second), Instance: d.instance, Place: d.fleet.place, Hostname: d.fleet.hostname,
+		Announcing: announced.Stands(), Kept: announced == announce.Kept,
+		Ready: service{d}.Ready().OK, Draining: d.stopping.Load() || d.drainsAll(),
 		ErrorTable: state.refused, LastError: shortened(state.why),
 		Written: time.Now().UTC().Truncate(time.Second),
 	}
@@ -110,19 +112,20 @@ func (d inFleet) MayWithdraw(ctx context.Context) (bool, error) {
 // TableProblem is tableProblem.
 func (d inFleet) TableProblem() string { return d.tableProblem() }
 
-// announcing reports whether this host announces anything. Once all is announced again, what MayWithdraw has noted is
-// taken back; not at once, since the routes go some time after the grant.
-func (d *daemon) announcing() bool {
-	announced, all := d.announce.Status(time.Now()).Standing()
+// announcing is the most welcoming verdict on a prefix. Once all is announced again, and not drained, what MayWithdraw
+// has noted is taken back; not at once, since the routes go some time after the grant.
+func (d *daemon) announcing() announce.Verdict {
+	status := d.announce.Status(time.Now())
+	announced, all := status.Standing()
 	granted := d.fleet.granted.Load()
-	if granted != 0 && announced == all && time.Since(time.Unix(0, granted)) > grantLasts {
+	if granted != 0 && announced == all && !d.drainsAll() && time.Since(time.Unix(0, granted)) > grantLasts {
 		ctx, cancel := context.WithTimeout(context.Background(), takeBackTimeout)
 		defer cancel()
 		if d.fleet.follower.Announces(ctx) == nil {
 			d.fleet.granted.CompareAndSwap(granted, 0)
 		}
 	}
-	return announced > 0
+	return status.Best()
 }
 
 // grantLasts is how long a grant counts at least.

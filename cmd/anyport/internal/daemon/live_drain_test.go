@@ -18,7 +18,7 @@ func TestDrainOfAll(t *testing.T) {
 	dialThrough(t, "192.0.2.7:1")
 	waiting := make(chan error, 1)
 	go func() { // ended by the answer
-		_, err := l.Drain(context.Background(), "", false, true)
+		_, err := l.Drain(context.Background(), admin.DrainOrder{Wait: true})
 		waiting <- err
 	}()
 	draining := func() (names []string) {
@@ -41,7 +41,7 @@ func TestDrainOfAll(t *testing.T) {
 	if got := draining(); !slices.Equal(got, []string{"web", "new"}) || !refused("203.0.113.7:1") {
 		t.Errorf("after a reload these drain: %q", got)
 	}
-	if drained, err := l.Drain(t.Context(), "new", true, false); err != nil || drained.Draining {
+	if drained, err := l.Drain(t.Context(), admin.DrainOrder{Route: "new", Undo: true}); err != nil || drained.Draining {
 		t.Errorf("undo: %+v, %v", drained, err)
 	}
 	dialThrough(t, "203.0.113.7:1")

@@ -242,7 +242,7 @@ func TestLifeOfADaemon(t *testing.T) {
 		t.Errorf("explain %+v, %v", e, err)
 	}
 
-	drained, err := l.Drain(ctx, "web", false, false)
+	drained, err := l.Drain(ctx, admin.DrainOrder{Route: "web"})
 	if err != nil || !drained.Draining || drained.Conns["web"] != 1 {
 		t.Errorf("drain %+v, %v", drained, err)
 	}
@@ -250,11 +250,11 @@ func TestLifeOfADaemon(t *testing.T) {
 		t.Error("a drained route takes a conn")
 	}
 	say(t, conn) // the old one lives
-	if drained, err = l.Drain(ctx, "", true, false); err != nil || drained.Draining {
+	if drained, err = l.Drain(ctx, admin.DrainOrder{Undo: true}); err != nil || drained.Draining {
 		t.Errorf("undo %+v, %v", drained, err)
 	}
 	dialThrough(t, "192.0.2.7:80").Close()
-	_, err = l.Drain(ctx, "gone", false, false)
+	_, err = l.Drain(ctx, admin.DrainOrder{Route: "gone"})
 	refusedWith(t, err, `no route "gone" is in service`)
 	_, err = l.Upgrade(ctx, l.path+"-gone", nil)
 	refusedWith(t, err, "no such file")
@@ -370,7 +370,7 @@ func TestDrainWaits(t *testing.T) {
 	wait := func() chan error {
 		done := make(chan error, 1)
 		go func() { // ended by the answer
-			_, err := l.Drain(context.Background(), "web", false, true)
+			_, err := l.Drain(context.Background(), admin.DrainOrder{Route: "web", Wait: true})
 			done <- err
 		}()
 		eventually(t, "it drains", func() bool {
@@ -380,7 +380,7 @@ func TestDrainWaits(t *testing.T) {
 		return done
 	}
 	waiting := wait()
-	if _, err := l.Drain(t.Context(), "web", true, false); err != nil {
+	if _, err := l.Drain(t.Context(), admin.DrainOrder{Route: "web", Undo: true}); err != nil {
 		t.Fatal(err)
 	}
 	refusedWith(t, <-waiting, "somebody else has undone the drain")
@@ -421,7 +421,7 @@ func TestStops(t *testing.T) {
 	refusedWith(t, err, errStopping.Error())
 	_, err = l.Reload(t.Context(), true)
 	refusedWith(t, err, errStopping.Error())
-	_, err = l.Drain(t.Context(), "web", false, false)
+	_, err = l.Drain(t.Context(), admin.DrainOrder{Route: "web"})
 	refusedWith(t, err, errStopping.Error())
 	_, err = l.Upgrade(t.Context(), "", nil)
 	refusedWith(t, err, errStopping.Error())

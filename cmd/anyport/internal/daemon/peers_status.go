@@ -31,12 +31,12 @@ func (d *daemon) peerStatus() *admin.PeersStatus {
 func peersStatus(s fleet.Status) *admin.PeersStatus {
 	c := s.Counts
 	status := &admin.PeersStatus{
-		Off: s.Off, MTU: s.MTU, Devices: []admin.PeerDevice{}, Peers: []admin.PeerStatus{}, ChangedAt: timeOrNil(s.Changed),
+		Off: s.Off, Way: string(s.Way), MTU: s.MTU, Devices: []admin.PeerDevice{}, Peers: []admin.PeerStatus{}, ChangedAt: timeOrNil(s.Changed),
 		Packets: map[string]uint64{
 			"asked": c.Asked, "straight": c.Straight, "taken": c.Taken, "foreign": c.Foreign, "shed": c.Shed,
 			"given_up": c.GivenUp, "too_long": c.TooLong, "unsent": c.Unsent, "forged": c.Forged,
 		},
-		Conns: map[string]uint64{"learnt": c.Learnt, "told": c.Told, "gone": c.Gone},
+		Conns: map[string]uint64{"learnt": c.Learnt, "told": c.Told, "gone": c.Gone, "sought": c.Sought, "unsought": c.Unsought, "unsent": c.Lost},
 	}
 	for _, d := range s.Asking {
 		status.Devices = append(status.Devices, admin.PeerDevice(d))

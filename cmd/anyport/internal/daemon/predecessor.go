@@ -1,7 +1,9 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"maps"
 	"time"
@@ -18,11 +20,13 @@ import (
 
 // openPredecessor receives what the process before offers, if there is one.
 func (d *daemon) openPredecessor() (err error) {
+	d.instance = rand.Text()
 	if d.opt.Predecessor == nil {
 		return nil
 	}
 	if d.before, err = upgrade.Meet(d.opt.Predecessor); err == nil {
 		before := d.before
+		d.instance = cmp.Or(before.Instance, d.instance)
 		d.closers = append(d.closers, before.Close)
 	}
 	return err

@@ -98,11 +98,11 @@ func awaitReadiness(t *testing.T, l *live, want ...string) {
 func TestReadiness(t *testing.T) {
 	l := start(t, "", webRoute("web", "192.0.2.0/24", echo(t), "drain_timeout = \"30s\""))
 	awaitReadiness(t, l)
-	if _, err := l.Drain(t.Context(), "", false, false); err != nil {
+	if _, err := l.Drain(t.Context(), admin.DrainOrder{}); err != nil {
 		t.Fatal(err)
 	}
 	awaitReadiness(t, l, "draining")
-	if _, err := l.Drain(t.Context(), "", true, false); err != nil {
+	if _, err := l.Drain(t.Context(), admin.DrainOrder{Undo: true}); err != nil {
 		t.Fatal(err)
 	}
 	awaitReadiness(t, l)

@@ -162,9 +162,7 @@ func (d *daemon) apply(read *reload) (r admin.Reloaded, err error) {
 		return r, err
 	}
 	g := d.serving.Load()
-	if t := d.trial.Load(); t != nil {
-		d.log.Info("trial begun", "config", g.config.Path, "share_percent", t.percent, "generation", t.number,
-			"added", r.Named(config.Added), "removed", r.Named(config.Removed), "changed", r.Named(config.Changed))
+	if r.Trial != "" { // which is logged where it begins
 		return r, nil
 	}
 	d.tableServed(read.offer, g)
@@ -181,7 +179,10 @@ func (d *daemon) apply(read *reload) (r admin.Reloaded, err error) {
 // use puts into service what was read, for all clients or for a share of them. It takes the access log, unless it
 // fails.
 func (d *daemon) use(read *reload) (r admin.Reloaded, err error) {
-	old := d.serving.Load().config.Log
+	old, t := d.serving.Load().config.Log, d.trial.Load()
+	if read.share > 0 && t != nil {
+		return d.changeShare(t, read.next, read.share) // t has its access log
+	}
 	if read.share > 0 {
 		r, err = d.beginTrial(read.next, read.share, read.access)
 	} else if r, err = d.replace(read.next); err == nil {

@@ -26,9 +26,15 @@ func (d *daemon) loadAll(order reloadOrder) (next *generation, access *accesslog
 		}
 		return next, nil, nil, err
 	}
-	reopened := d.reopenAccess()
-	if err = d.checkNoTrial(); err == nil {
-		next, skipped, err = d.load(order, d.opt.Guard)
+	reopened, check, guard := d.reopenAccess(), d.checkNoTrial, d.opt.Guard
+	if order.share > 0 {
+		check = d.checkNoOtherTrial
+	}
+	if d.trial.Load() != nil {
+		guard = nil // only the share may change: no other file comes into service
+	}
+	if err = check(); err == nil {
+		next, skipped, err = d.load(order, guard)
 	}
 	switch {
 	case err != nil && reopened != nil:

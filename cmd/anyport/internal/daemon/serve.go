@@ -101,7 +101,9 @@ func (d *daemon) stop(drain func()) {
 	}
 	d.log.Info("stopping: the announced routes are removed, new conns are refused in a moment", "wait", withdrawTime)
 	go func() { // ends after withdrawTime, and the wait for handshakes
-		time.Sleep(withdrawTime)
+		wait := time.After(withdrawTime)
+		d.warnLastHost()
+		<-wait
 		d.refuseNew(drain)
 	}()
 }

@@ -123,7 +123,7 @@ func steeringStatus(kernel steering.Status, err error) admin.SteeringStatus {
 }
 
 func fastPathStatus(s steering.FastPathStatus) admin.FastPathStatus {
-	status := admin.FastPathStatus{Off: s.Off, Devices: []admin.FastDevice{}}
+	status := admin.FastPathStatus{Off: s.Off, Way: string(s.Way), Devices: []admin.FastDevice{}}
 	for _, d := range s.Devices {
 		status.Devices = append(status.Devices, admin.FastDevice(d))
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"anyport/cmd/anyport/internal/admin"
+	"anyport/cmd/anyport/internal/fleet"
 	"anyport/config"
 	"anyport/proxy/accesslog"
 	"anyport/proxy/route"
@@ -16,7 +17,7 @@ import (
 )
 
 // trial is a generation that serves a share of the clients beside the one in service: `anyport reload --share`. It
-// never changes, so that status and explain may read it on any goroutine.
+// never changes, so that status and explain may read it on any goroutine: another share makes another trial of it.
 type trial struct {
 	*generation
 	percent float64 // of the clients
@@ -38,9 +39,18 @@ func (d *daemon) checkNoTrial() error {
 	return nil
 }
 
-// askTrial starts a reload whose table serves only some percent of the clients.
+// checkNoOtherTrial refuses a trial beside another one. The one that is on may change its share.
+func (d *daemon) checkNoOtherTrial() error {
+	if d.trial.Load() != nil {
+		return nil
+	}
+	return d.checkNoTrial()
+}
+
+// askTrial starts a reload whose table serves only some percent of the clients. While one does already, and the file
+// is still the same, it changes the percentage.
 func (d *daemon) askTrial(percent float64, report reloadReport) error {
-	if err := d.checkNoTrial(); err != nil {
+	if err := d.checkNoOtherTrial(); err != nil {
 		return err
 	}
 	if d.reloading != nil {
@@ -73,7 +83,48 @@ func (d *daemon) beginTrial(next *generation, percent float64, access *accesslog
 	d.trial.Store(&trial{generation: next, percent: percent, share: share, since: time.Now(), sides: sides, access: access})
 	d.settleRoutes()
 	r.Generation, r.Trial, r.SharePercent = next.number, admin.TrialBegun, percent
+	d.log.Info("trial begun", "config", next.config.Path, "share_percent", percent, "generation", next.number,
+		"added", r.Named(config.Added), "removed", r.Named(config.Removed), "changed", r.Named(config.Changed))
 	return r, nil
+}
+
+// changeShare has the generation on trial serve another percentage of the clients, if file is the same as then.
+// Clients of the smaller share are also in the larger one. Live conns and flows stay with the table that they have.
+func (d *daemon) changeShare(t *trial, file *generation, percent float64) (admin.Reloaded, error) {
+	if err := errors.Join(d.checkChangeable(), checkSameFile(t.generation, file)); err != nil {
+		return admin.Reloaded{}, err
+	}
+	changed := *t
+	changed.percent, changed.share = percent, t.share.WithPercent(percent)
+	changed.sides = t.sides.Divide(changed.share.Takes)
+	if err := d.steering.SetShare(changed.share); err != nil {
+		changed.sides = t.sides.Divide(t.share.Takes)
+		changed.percent, changed.share = t.percent, t.share
+		d.trial.Store(&changed)
+		return admin.Reloaded{}, err
+	}
+	d.trial.Store(&changed)
+	r := d.changes(d.serving.Load(), t.generation)
+	r.Generation, r.Trial, r.SharePercent = t.number, admin.TrialBegun, percent
+	d.log.Info("share of the trial changed", "share_percent", percent, "before", t.percent, "generation", t.number)
+	return r, nil
+}
+
+// checkSameFile says what is different in a file from that on trial.
+func checkSameFile(onTrial, file *generation) error {
+	diff := config.Compare(onTrial.config, file.config)
+	if diff.Empty() {
+		return nil
+	}
+	var what []string
+	for _, k := range diff.Keys {
+		what = append(what, k.Key)
+	}
+	for _, r := range diff.Routes {
+		what = append(what, fmt.Sprintf("route %q", r.Name))
+	}
+	return fmt.Errorf("%s is not the file on trial any more, different in %s: to change the share, put that back; or first end the trial with: anyport reload --all, or --back",
+		file.config.Path, strings.Join(what, ", "))
 }
 
 // endTrial puts the generation on trial into service for all clients, or the one before.
@@ -90,7 +141,12 @@ func (d *daemon) endTrial(all bool) (admin.Reloaded, error) {
 	}
 	old := d.serving.Load()
 	if !all {
-		return d.endTrialBy(t, old, t.sides.TryOld(), admin.TrialBack)
+		r, err := d.endTrialBy(t, old, t.sides.TryOld(), admin.TrialBack)
+		if err == nil { // the file on trial has not lasted: it was taken back
+			d.opt.Guard.Try(fleet.Bundle([]byte(old.config.Source()), tableIn(old.config)))
+			d.opt.Guard.Tried(nil)
+		}
+		return r, err
 	}
 	r, err := d.endTrialBy(t, t.generation, t.sides.TryNext(), admin.TrialAll)
 	if err == nil {
@@ -151,11 +207,6 @@ func checkShareable(old, next *generation) error {
 	for _, r := range next.config.Routes {
 		if r.Knock.Needed() && !old.routeNames()[r.Name] {
 			refuse(r.Name, "knock", "a route with knocks cannot come with a table that serves beside another one")
-		}
-	}
-	for _, r := range old.config.Routes {
-		if r.NamesClients() && r.Takes(config.UDP) && !next.routeNames()[r.Name] {
-			refuse(r.Name, "accept_proxy", "live flows of the route could not go on, if a table without it serves at the same time")
 		}
 	}
 	if dst, split := table.SplitUDP(old.table, next.table); split {

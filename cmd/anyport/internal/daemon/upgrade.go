@@ -133,6 +133,7 @@ func (r replaced) Offer(send func(upgrade.Offer) error) error {
 	return send(upgrade.Offer{
 		FDs: fds, Stored: slices.Sorted(maps.Keys(r.stored)), Listeners: listeners,
 		Draining: r.drainingRoutes(), Origins: r.proxy.OriginStates(), Access: r.serving.Load().config.Log.Access,
+		Instance: r.instance, Damping: r.announce.Damping(),
 	})
 }
 

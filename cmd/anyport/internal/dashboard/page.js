@@ -164,6 +164,28 @@ const reloadColumns = [
   { head: "Result", kind: "text", of: r => r.error ? "refused: " + r.error : "+" + r.added + " −" + r.removed + " ~" + r.changed + " routes", state: r => r.error ? "bad" : "" },
 ];
 
+// A side of a trial is {name, side, old}: old is the same side in the event before, if that is of the same trial.
+const percent = (n, all) => all ? (100 * n / all).toFixed(1) + " %" : "-";
+const sideColumns = [
+  { head: "Side", of: r => r.name, kind: "state" },
+  { head: "Generation", of: r => r.side.generation, kind: "n" },
+  { head: "Conns and flows", of: r => count(r.side.conns_total), kind: "n" },
+  { head: "New/s", of: r => perSecond(rate(r.side.conns_total, r.old.conns_total)), kind: "n" },
+  { head: "Live", of: r => count(r.side.conns_active), kind: "n" },
+  { head: "Failed", of: r => count(r.side.failed), kind: "n", state: r => rate(r.side.failed, r.old.failed) ? "bad" : "" },
+  { head: "Failed, share", of: r => percent(r.side.failed, r.side.conns_total), kind: "n" },
+  { head: "Refused", of: r => count(r.side.refused), kind: "n" },
+  { head: "Resets", of: r => count(r.side.resets), kind: "n" },
+];
+
+function showTrial(trial) {
+  $("trial").hidden = !trial;
+  if (!trial) return;
+  const old = before && before.trial && before.trial.since === trial.since ? before.trial : { old: {}, new: {} };
+  set($("trial-note"), (trial.of == "process" ? "Process " + trial.new.pid + " takes the new TCP conns of " : "Generation " + trial.new.generation + " serves ") + trial.share_percent + " % of the clients since " + ago(trial.since) + ". To end it: anyport " + (trial.of == "process" ? "upgrade" : "reload") + " --all, or --back.");
+  table("sides", sideColumns, ["old", "new"].map(name => ({ name, side: trial[name], old: old[name] })));
+}
+
 const flowColumns = [
   { head: "Client", of: f => f.client, kind: "long" },
   { head: "Dst", of: f => f.protocol + " " + f.dst, kind: "long" },
@@ -235,6 +257,7 @@ function show(s) {
   set($("steering"), "Steering: " + (k.attached ? "attached" : "DETACHED") + (k.pinned ? ", pinned" : "") + ", " + count(k.prefixes) + " prefixes", k.attached ? "" : "bad");
   problems(s);
   showTiles(s);
+  showTrial(s.trial);
   table("routes", routeColumns, s.routes);
   set($("routes-note"), s.routes_total > s.routes.length ? s.routes.length + " of " + count(s.routes_total) + " routes: first those with origins down, then the busiest. All of them: anyport routes" : "");
   const origins = s.routes.flatMap(route => route.origins.map(o => ({ route, o })));

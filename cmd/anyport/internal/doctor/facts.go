@@ -64,6 +64,7 @@ type Facts struct {
 	BackMTU     int           // of the backplane
 	ClientMTU   int           // the largest of the other devices
 	SourceErr   error         // why the source of [fleet] gives no table
+	Namesake    string        // the hostname of another host that has the name of this one in the fleet; "": none has
 	SourceFiles []string      // of [fleet], that steering.user cannot read
 
 	ClockSynced bool // somebody keeps the clock of this host right, as adjtimex(2) says

@@ -21,7 +21,7 @@ func readFastPath(_ context.Context, f *Facts) error {
 		return errors.New("to look for what the fast path would bypass needs CAP_NET_ADMIN")
 	}
 	s, err := steering.ForecastFastPath(f.config())
-	f.FastPath = admin.FastPathStatus{Off: s.Off}
+	f.FastPath = admin.FastPathStatus{Off: s.Off, Way: string(s.Way)}
 	for _, d := range s.Devices {
 		f.FastPath.Devices = append(f.FastPath.Devices, admin.FastDevice(d))
 	}

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"anyport/cmd/anyport/internal/fleet"
 	"anyport/cmd/anyport/internal/fleet/follow"
 	"anyport/cmd/anyport/internal/privileges"
 	"anyport/config"
@@ -29,13 +30,38 @@ func askSource(ctx context.Context, f *Facts) error {
 	if err == nil {
 		defer source.Close()
 		answered := false
-		err = source.Watch(ctx, f.Config.Fleet.Host, func(follow.Wanted) { answered = true; cancel() })
+		watching, stop := context.WithCancel(ctx)
+		defer stop()
+		err = source.Watch(watching, f.Config.Fleet.Host, func(follow.Wanted) { answered = true; stop() })
 		if answered {
-			err = nil
+			f.Namesake, err = namesake(ctx, source, f.Config.Fleet)
 		}
 	}
 	f.SourceErr = err
 	return nil
+}
+
+// namesake is the hostname of another host that has the name of this one; "": there is none. A report of this host is
+// from where doctor runs.
+func namesake(ctx context.Context, source follow.Source, c config.Fleet) (string, error) {
+	store, ok := source.(interface {
+		Hosts(context.Context) ([]fleet.Report, error)
+	})
+	name := c.Host
+	if name == "" {
+		name, _ = os.Hostname()
+	}
+	if !ok || name == "" {
+		return "", nil
+	}
+	reports, err := store.Hosts(ctx)
+	here := follow.Place()
+	for _, r := range reports {
+		if r.Host == name && r.Place != "" && here != "" && r.Place != here {
+			return r.Hostname, nil
+		}
+	}
+	return "", err
 }
 
 // unreadable are the files of [fleet] that steering.user may not read, by their owner and mode. Root reads all of them
@@ -81,6 +107,11 @@ func checkSource(f *Facts) (findings []Finding) {
 		files := strings.Join(f.SourceFiles, " ")
 		findings = append(findings, fail(fmt.Sprintf("chown %s %s", user, files),
 			"anyport reads them again at each new contact, as steering.user: without them it loses the source", "%s cannot read %s", user, files)...)
+	}
+	if f.Namesake != "" {
+		findings = append(findings, warn("anyport fleet   # then write another host = in [fleet] of one of the two",
+			"only one of two hosts with one name reports, and a push watches only that one", "another host, %s, reports to the fleet under this one's name",
+			f.Namesake)...)
 	}
 	if f.SourceErr != nil {
 		findings = append(findings, warn("anyport doctor   # once the source answers",

@@ -3,6 +3,7 @@ package fleet_test
 import (
 	"bytes"
 	"testing"
+	"time"
 
 	"anyport/cmd/anyport/internal/fleet"
 )
@@ -30,10 +31,12 @@ func TestStateTable(t *testing.T) {
 	}
 }
 
-// TestOthersSuffice: hosts that have said that they stop announcing do not count, nor does the one that asks.
+// TestOthersSuffice: hosts that have said that they stop announcing do not count, nor do those that drain or are not
+// ready, and the one that asks.
 func TestOthersSuffice(t *testing.T) {
 	reports := []fleet.Report{
 		{Host: "a", Announcing: true}, {Host: "b", Announcing: true}, {Host: "c", Announcing: true}, {Host: "d"},
+		{Host: "e", Announcing: true, Kept: true}, {Host: "f", Announcing: true, Draining: true},
 	}
 	withdrawn := func(host string) bool { return host == "c" }
 	for min, want := range []bool{true, true, false} {
@@ -64,5 +67,29 @@ func TestHash(t *testing.T) {
 		if h.Valid() {
 			t.Errorf("%q is taken for a hash", h)
 		}
+	}
+}
+
+// TestReplaces: a report stands in place of one of the same host, and of no other.
+func TestReplaces(t *testing.T) {
+	early, late := time.Unix(100, 0), time.Unix(200, 0)
+	old := fleet.Report{Host: "a", Instance: "1", Place: "here", Began: early}
+	for name, c := range map[string]struct {
+		next fleet.Report
+		want bool
+	}{
+		"the same process":                  {old, true},
+		"after an upgrade":                  {fleet.Report{Instance: "1", Place: "here", Began: late}, true},
+		"started again":                     {fleet.Report{Instance: "2", Place: "here", Began: late}, true},
+		"the process before it":             {fleet.Report{Instance: "2", Place: "here", Began: time.Unix(50, 0)}, false},
+		"another host":                      {fleet.Report{Instance: "2", Place: "there", Began: late}, false},
+		"a host that does not know a place": {fleet.Report{Instance: "2", Began: late}, false},
+	} {
+		if got := c.next.Replaces(old); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	if old.Place = ""; (fleet.Report{Instance: "2", Began: late}).Replaces(old) {
+		t.Error("two hosts that do not know their places are taken for one")
 	}
 }

@@ -6,7 +6,9 @@ import "time"
 // renew it for LeaseTime.
 type Report struct {
 	Host       string    `json:"host"`
-	Instance   string    `json:"instance"` // differs between two hosts that have the same name by mistake
+	Instance   string    `json:"instance"` // of the process and those that upgrades put in its place; a start makes another one
+	Place      string    `json:"place"`    // where the process runs: see follow.Place
+	Hostname   string    `json:"hostname"` // of its kernel: Host may be another name
 	Version    string    `json:"version"`
 	Table      Hash      `json:"table"`      // in service; "": none
 	Since      time.Time `json:"since"`      // when it came into service
@@ -17,6 +19,7 @@ type Report struct {
 	Ready      bool `json:"ready"`
 	Draining   bool `json:"draining"`
 	Announcing bool `json:"announcing"`
+	Kept       bool `json:"kept,omitempty"` // it announces only because too few others do: it is not ready
 
 	Conns  int64  `json:"conns"` // live ones
 	Flows  int64  `json:"flows"`
@@ -43,12 +46,18 @@ const (
 	ReportSame    = 5 * time.Second // and one that does not
 )
 
+// Replaces reports whether r may stand in place of a report that another lease holds: it is from the same host. After an
+// upgrade the new process has the instance of the old one; after a crash it runs in the same place, and began later.
+func (r Report) Replaces(other Report) bool {
+	return r.Instance == other.Instance || r.Place != "" && r.Place == other.Place && !r.Began.Before(other.Began)
+}
+
 // OthersSuffice reports whether at least minHosts other hosts announce, without those that have said that they
-// stop.
+// stop, that drain, or that are not ready themselves.
 func OthersSuffice(host string, reports []Report, withdrawn func(host string) bool, minHosts int) bool {
 	others := 0
 	for _, r := range reports {
-		if r.Host != host && r.Announcing && !withdrawn(r.Host) {
+		if r.Host != host && r.Announcing && !r.Kept && !r.Draining && !withdrawn(r.Host) {
 			others++
 		}
 	}

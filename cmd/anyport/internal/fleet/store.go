@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Store keeps the tables, the pointer and the reports of one fleet. Its methods may be called from
@@ -24,6 +25,9 @@ type Store interface {
 
 	// Hosts are the reports of all hosts that have contact, by name.
 	Hosts(ctx context.Context) ([]Report, error)
+
+	// Namesakes are the reports of hosts whose name another host has, which reports itself.
+	Namesakes(ctx context.Context) ([]Report, error)
 
 	// PutTable stores a table, its manifest last. It may be there already.
 	PutTable(ctx context.Context, text []byte, by string) (Hash, error)
@@ -61,7 +65,9 @@ type PushSession interface {
 
 // Membership is a host's place in the fleet, held by a lease that is renewed until Close.
 type Membership interface {
-	// Report writes the host's report in place of that before.
+	// Report writes the host's report in place of that before. If there is one which it does not replace (see
+	// Report.Replaces), that stays, and the error is a *NameTakenError. Once the other host has written again, this
+	// report goes to the namesakes.
 	Report(ctx context.Context, report Report) error
 
 	// MayWithdraw notes that the host stops announcing, if at least minHosts others go on that have
@@ -84,6 +90,18 @@ var (
 	ErrLeaseLost = errors.New("the lease in the store has ended")
 	ErrChanged   = errors.New("another push has moved the pointer, or this one has lost its lease: see anyport fleet, and push again")
 )
+
+// NameTakenError says that another host reports under the name of this one.
+type NameTakenError struct {
+	Other Report
+	Lives bool // it has written again meanwhile; else it may be that of a process which was killed
+}
+
+// Error names the other host, and the cure.
+func (e *NameTakenError) Error() string {
+	return fmt.Sprintf("%s, which runs since %s, reports under the name %q too: write another host = in [fleet] of one of them, and restart it",
+		e.Other.Hostname, e.Other.Began.Format(time.RFC3339), e.Other.Host)
+}
 
 // PushRunsError says that another push runs.
 type PushRunsError struct{ Push Push }

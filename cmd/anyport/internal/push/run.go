@@ -144,7 +144,10 @@ func (p *push) try(ctx context.Context, number int, stage Stage) error {
 	if err != nil {
 		return err
 	}
-	hosts := choose(p.table, p.hosts, reports, stage)
+	hosts, err := choose(p.table, p.hosts, reports, stage)
+	if err != nil {
+		return err
+	}
 	if len(hosts) == len(p.hosts) {
 		return nil // the stage before had them all
 	}

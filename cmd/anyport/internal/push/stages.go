@@ -17,7 +17,8 @@ import (
 type Stage struct {
 	Text    string // as it was typed
 	number  int
-	percent float64 // above 0: instead of number
+	percent float64  // above 0: instead of number
+	first   []string // of a first stage: these hosts instead of number
 }
 
 // DefaultStages are those of a push that names none.
@@ -39,6 +40,21 @@ func ParseStages(list string) (stages []Stage, err error) {
 		return nil, errors.New("the last stage must be 100%, or the hosts would stay on two tables")
 	}
 	return stages, nil
+}
+
+// First makes a list of hosts the first of some stages.
+func First(stages []Stage, hosts []string) ([]Stage, error) {
+	if len(stages) == 1 {
+		return nil, errors.New("there is only one stage, which all hosts are in: name a stage before it")
+	}
+	first := Stage{Text: strings.Join(hosts, ",")}
+	for _, host := range hosts {
+		if host == "" || slices.Contains(first.first, host) {
+			return nil, fmt.Errorf("%q is not a list of hosts such as edge1,edge2", first.Text)
+		}
+		first.first = append(first.first, host)
+	}
+	return append([]Stage{first}, stages[1:]...), nil
 }
 
 // parseStage reads one stage.
@@ -107,8 +123,14 @@ func idle(r fleet.Report) int {
 }
 
 // choose returns the hosts of a stage: those of the stage before that are still there, and others in their order.
-func choose(table fleet.Hash, before []string, reports []fleet.Report, stage Stage) []string {
+func choose(table fleet.Hash, before []string, reports []fleet.Report, stage Stage) ([]string, error) {
 	all := order(table, reports)
+	if missing := without(stage.first, all); len(missing) > 0 {
+		return nil, fmt.Errorf("%s: no such host reports to this source: see anyport fleet", listed(missing))
+	}
+	if stage.first != nil {
+		return stage.first, nil
+	}
 	hosts := slices.DeleteFunc(slices.Clone(before), func(host string) bool { return !slices.Contains(all, host) })
 	size := stage.size(len(all), len(hosts))
 	for _, host := range all {
@@ -116,5 +138,5 @@ func choose(table fleet.Hash, before []string, reports []fleet.Report, stage Sta
 			hosts = append(hosts, host)
 		}
 	}
-	return hosts
+	return hosts, nil
 }

@@ -109,20 +109,52 @@ func TestOrder(t *testing.T) {
 // TestChoose: hosts of the stage before stay, those that are gone are replaced.
 func TestChoose(t *testing.T) {
 	stages, _ := ParseStages("1,2,100%")
-	reports := func(names ...string) (all []fleet.Report) {
-		for _, name := range names {
-			all = append(all, fleet.Report{Host: name, Ready: true})
-		}
-		return all
-	}
-	one := choose("t", nil, reports("a", "b", "c", "d"), stages[0])
-	two := choose("t", one, reports("a", "b", "c", "d"), stages[1])
-	all := choose("t", two, reports("a", "b", "c", "d", "e"), stages[2])
+	one, _ := choose("t", nil, reports("a", "b", "c", "d"), stages[0])
+	two, _ := choose("t", one, reports("a", "b", "c", "d"), stages[1])
+	all, _ := choose("t", two, reports("a", "b", "c", "d", "e"), stages[2])
 	if len(one) != 1 || len(two) != 2 || two[0] != one[0] || len(all) != 5 || !slices.Equal(all[:2], two) {
 		t.Errorf("%v, %v, %v", one, two, all)
 	}
 	left := slices.DeleteFunc([]string{"a", "b", "c", "d"}, func(s string) bool { return s == one[0] })
-	if two := choose("t", one, reports(left...), stages[1]); len(two) != 2 || slices.Contains(two, one[0]) {
+	if two, _ := choose("t", one, reports(left...), stages[1]); len(two) != 2 || slices.Contains(two, one[0]) {
 		t.Errorf("%v after %v is gone", two, one)
 	}
+}
+
+// TestFirst: the first stage has the named hosts and no others, the next one at least one more.
+func TestFirst(t *testing.T) {
+	list, err := ParseStages(DefaultStages)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stages, err := First(list, []string{"d", "b"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, err := choose("t", nil, reports("a", "b", "c", "d"), stages[0])
+	if err != nil || !slices.Equal(one, []string{"d", "b"}) || stages[0].Text != "d,b" {
+		t.Errorf("%v, %v, stage %q", one, err, stages[0].Text)
+	}
+	if two, err := choose("t", one, reports("a", "b", "c", "d"), stages[1]); err != nil || len(two) != 3 || !slices.Equal(two[:2], one) {
+		t.Errorf("%v, %v", two, err)
+	}
+	if _, err := choose("t", nil, reports("a", "b"), stages[0]); err == nil || !strings.HasPrefix(err.Error(), "d: no such host reports") {
+		t.Errorf("a host that is not there: %v", err)
+	}
+	for _, hosts := range [][]string{{""}, {"a", "a"}, {"a", ""}} {
+		if _, err := First(list, hosts); err == nil {
+			t.Errorf("%q is a list of hosts", hosts)
+		}
+	}
+	if _, err := First(list[2:], []string{"a"}); err == nil {
+		t.Error("named hosts are the only stage")
+	}
+}
+
+// reports are those of hosts that take conns.
+func reports(names ...string) (all []fleet.Report) {
+	for _, name := range names {
+		all = append(all, fleet.Report{Host: name, Ready: true})
+	}
+	return all
 }

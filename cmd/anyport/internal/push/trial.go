@@ -121,7 +121,7 @@ func (t *trial) lookAt(host string, r fleet.Report, there bool, now time.Time) (
 	case t.serving[host] && r.Table != t.table:
 		return "serves another table again: " + r.Table.Short(), "see its log"
 	// With the guard against crash loops a host that died comes back with the table before, ready and without an error.
-	case !r.Began.Equal(t.before[host].Began):
+	case r.Instance != t.before[host].Instance: // that of an upgrade is the same
 		return "has a process that began again at " + r.Began.Format(time.TimeOnly) + ": it may have died of the table", "see its log"
 	}
 	if r.Table == t.table {

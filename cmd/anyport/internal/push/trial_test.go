@@ -76,7 +76,7 @@ func TestTrialFails(t *testing.T) {
 		{"another table again", func(r *fleet.Report) { r.Table = "older" }, time.Second, "a serves another table again: older"},
 		{"not ready", func(r *fleet.Report) { r.Ready = false }, time.Second, "a is not ready any more"},
 		{"an operator drains it", func(r *fleet.Report) { r.Ready, r.Draining = false, true }, time.Second, ""},
-		{"began again", func(r *fleet.Report) { r.Began = began.Add(time.Hour) }, time.Second, "a has a process that began again at 13:00:00: it may have died of the table"},
+		{"began again", func(r *fleet.Report) { r.Began, r.Instance = began.Add(time.Hour), "2" }, time.Second, "a has a process that began again at 13:00:00: it may have died of the table"},
 		{"all fail", func(r *fleet.Report) { r.Totals.Failed = 300 }, time.Second, "a 100 % of 300 conns failed, 0 % of 600 in comparison"},
 		{"chance", func(r *fleet.Report) { r.Totals.Failed = 9 }, time.Second, ""},
 	} {
@@ -190,6 +190,16 @@ func TestTrialOwnTime(t *testing.T) {
 	}
 	now[1].Totals.Failed = 100
 	if v := tested.look(now, began); v.failure.Error() != "b 10 % of 1000 conns failed, 0 % of 1000 in comparison" {
+		t.Errorf("%+v", v)
+	}
+}
+
+// TestTrialUpgrade: a host whose process was replaced by an upgrade goes on, with counters that begin again.
+func TestTrialUpgrade(t *testing.T) {
+	tested := newTested()
+	tested.look(append(others(0), at("a", "new", 0), at("b", "new", 0)), began)
+	after := with(at("a", "new", 0), func(r *fleet.Report) { r.Began, r.Version = began.Add(time.Second), "v2" })
+	if v := tested.look(append(others(300), after, at("b", "new", 300)), began.Add(2*time.Second)); v.outcome != holding {
 		t.Errorf("%+v", v)
 	}
 }

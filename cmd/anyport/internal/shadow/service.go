@@ -92,7 +92,7 @@ func (s service) Kill(context.Context, admin.FlowFilter, func(*route.Conn) bool)
 }
 
 // Drain is refused.
-func (s service) Drain(context.Context, string, bool, bool) (admin.Drained, error) {
+func (s service) Drain(context.Context, admin.DrainOrder) (admin.Drained, error) {
 	return admin.Drained{}, errShadow
 }
 

@@ -21,7 +21,7 @@ func FastPath(s admin.FastPathStatus) string {
 	}
 	text := "on no device"
 	if len(on) > 0 {
-		text = "between " + strings.Join(on, ", ")
+		text = "between " + strings.Join(on, ", ") + " (" + s.Way + ")"
 	}
 	return strings.Join(append([]string{text}, off...), "; ")
 }

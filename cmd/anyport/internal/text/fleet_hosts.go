@@ -93,6 +93,9 @@ func differText(h overview.Host) string {
 	if slices.Contains(h.Differs, overview.Version) {
 		parts = append(parts, "most hosts have another version")
 	}
+	for _, n := range h.Namesakes {
+		parts = append(parts, fmt.Sprintf("%s has this name too, and cannot report", logfile.PrintableText(n.Hostname)))
+	}
 	if len(parts) == 0 {
 		return ""
 	}

@@ -21,9 +21,10 @@ func TestFleet(t *testing.T) {
 			{Report: fleet.Report{Host: "edge1", Table: "77ee66dd55cc44", Since: minute, Generation: 7, Ready: true, Announcing: true, Conns: 12, Flows: 3, Version: "v1.2"}},
 			{Report: fleet.Report{Host: "edge2", Table: "3f2a9c1b2d3e4f", Since: now.Add(-time.Hour), Generation: 6, Version: "v1.1", ErrorTable: "77ee66dd55cc44", LastError: "line 3: \x1b[1mno room\n  for it"},
 				Wanted: "77ee66dd55cc44", Differs: []overview.Difference{overview.Table, overview.Refused, overview.Unready, overview.Version}},
-			{Report: fleet.Report{Host: "edge3", Draining: true, Version: "v1.2"}},
+			{Report: fleet.Report{Host: "edge3", Draining: true, Version: "v1.2"},
+				Differs: []overview.Difference{overview.Name}, Namesakes: []fleet.Report{{Host: "edge3", Hostname: "twin"}}},
 		},
-		Differ: 1,
+		Differ: 2,
 	}
 	var out strings.Builder
 	if err := Fleet(&out, o, 80, now); err != nil {
@@ -41,8 +42,9 @@ edge2  3f2a9c1b2d3e   1h    6  no             0      0  v1.1
   most hosts have another version
   refused 77ee66dd55cc: line 3: \x1b[1mno room for it
 edge3  none            -    0  drains         0      0  v1.2
+  differs: twin has this name too, and cannot report
 
-3 hosts, 1 not as it should be
+3 hosts, 2 not as it should be
 `
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

@@ -74,17 +74,13 @@ func Summary(s *admin.Status, routes []RatedRoute) string {
 // Picture is what happened between two samples, for a file: the routes, and some flows with their rates.
 func Picture(before, now Sample, flows []admin.Flow) string {
 	routes := RateRoutes(before, now)
-	lines := append([]string{Summary(now.Status, routes), ""}, RouteGrid(routes, false, now.At).Lines(0)...)
+	lines := []string{Summary(now.Status, routes)}
+	if now.Status.Trial != nil {
+		lines = append(lines, Trial(now.Status.Trial, now.At))
+	}
+	lines = append(append(lines, ""), RouteGrid(routes, false, now.At).Lines(0)...)
 	if len(flows) > 0 {
 		lines = append(append(lines, ""), FlowGrid(flows, true).Lines(0)...)
 	}
 	return strings.Join(lines, "\n") + "\n"
-}
-
-// shortTime is a time in at most 4 characters or so: its largest unit.
-func shortTime(seconds float64) string {
-	if seconds < 9.95 {
-		return fmt.Sprintf("%.1fs", seconds)
-	}
-	return ago(time.Unix(0, 0), time.Unix(int64(seconds), 0))
 }

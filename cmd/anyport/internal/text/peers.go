@@ -14,7 +14,7 @@ func Peers(s *admin.PeersStatus) string {
 	if s.Off != "" {
 		return "NOT ASKED about conns that are not here: " + s.Off
 	}
-	text := fmt.Sprintf("%d of %d alive, by %s (%s, MTU %d)", s.Alive(), len(s.Peers), s.Device, s.Address, s.MTU)
+	text := fmt.Sprintf("%d of %d alive, by %s (%s, MTU %d, %s)", s.Alive(), len(s.Peers), s.Device, s.Address, s.MTU, s.Way)
 	if s.Segment > 0 {
 		text += fmt.Sprintf(", segments of clients at most %d bytes", s.Segment)
 	}

@@ -12,7 +12,7 @@ import (
 func TestPeers(t *testing.T) {
 	heard := time.Now()
 	s := &admin.PeersStatus{
-		Device: "back0", Address: "10.9.0.1", MTU: 1500, Segment: 1396,
+		Way: "clsact", Device: "back0", Address: "10.9.0.1", MTU: 1500, Segment: 1396,
 		Devices: []admin.PeerDevice{{Name: "router0"}, {Name: "tun0", Off: "its packets have no Ethernet header"}},
 		Peers: []admin.PeerStatus{
 			{Address: "10.9.0.2", Alive: true, RTTSeconds: 0.00012, MTU: 1500, Clock: -1.5, HeardAt: &heard},
@@ -21,7 +21,7 @@ func TestPeers(t *testing.T) {
 		Packets: map[string]uint64{"asked": 7, "straight": 6, "taken": 5, "shed": 3, "too_long": 2, "unsent": 1},
 	}
 	line, table := Peers(s), strings.Join(peerTable(s).Lines(lineWidth), "\n")
-	for _, want := range []string{"1 of 3 alive, by back0 (10.9.0.1, MTU 1500)", "at most 1396 bytes", "7 packets asked, 6 straight, 5 taken", "6 LOST (3 too many, 2 too long, 1 unsent)", "not for packets by tun0"} {
+	for _, want := range []string{"1 of 3 alive, by back0 (10.9.0.1, MTU 1500, clsact)", "at most 1396 bytes", "7 packets asked, 6 straight, 5 taken", "6 LOST (3 too many, 2 too long, 1 unsent)", "not for packets by tun0"} {
 		if !strings.Contains(line, want) {
 			t.Errorf("%q is not in %s", want, line)
 		}

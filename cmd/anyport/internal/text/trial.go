@@ -7,7 +7,7 @@ import (
 	"anyport/cmd/anyport/internal/admin"
 )
 
-// trialLines are the two sides of a reload or an upgrade that serves a share of the clients, one below the other.
+// trialLines are the two sides of a trial, one below the other, for status.
 func trialLines(t *admin.TrialStatus) [][2]string {
 	if t == nil {
 		return nil
@@ -33,4 +33,18 @@ func sideText(s admin.TrialSide) string {
 	}
 	return fmt.Sprintf("%s: %s, %d active, %d refused, %d failed, %s", name,
 		Count(int(s.Conns), "conn", "conns"), s.Active, s.Refused, s.Failed, Count(int(s.Resets), "reset", "resets"))
+}
+
+// Trial is a trial in one line, for a screen that is read every second.
+func Trial(t *admin.TrialStatus, now time.Time) string {
+	return fmt.Sprintf("TRIAL of %v%% for %s: old %s; new %s", t.SharePercent, ago(t.Since, now), sideShort(t.Old), sideShort(t.New))
+}
+
+func sideShort(s admin.TrialSide) string {
+	return fmt.Sprintf("%s conns, %s failed", Number(s.Conns), percent(s.Failed, s.Conns))
+}
+
+// percent is which part of all n are.
+func percent(n, all uint64) string {
+	return fmt.Sprintf("%.1f%%", 100*float64(n)/float64(max(all, 1)))
 }

@@ -29,6 +29,19 @@ func TestTrialLines(t *testing.T) {
 	}
 }
 
+// TestPictureTrial: anyport top has a line about a trial, and none without one.
+func TestPictureTrial(t *testing.T) {
+	at := time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)
+	sample := Sample{At: at, Status: &admin.Status{}}
+	if got := Picture(sample, sample, nil); strings.Contains(got, "TRIAL") {
+		t.Errorf("without a trial: %s", got)
+	}
+	sample.Status.Trial = &admin.TrialStatus{SharePercent: 0.5, Since: at.Add(-90 * time.Second), New: admin.TrialSide{Conns: 3, Failed: 1}}
+	if got := Picture(sample, sample, nil); !strings.Contains(got, "\nTRIAL of 0.5% for 1m: old 0 conns, 0.0% failed; new 3 conns, 33.3% failed\n\n") {
+		t.Errorf("%s", got)
+	}
+}
+
 // TestReloadedTrial: what a reload for a share of the clients says, and its end.
 func TestReloadedTrial(t *testing.T) {
 	for how, want := range map[admin.TrialEnd]string{

@@ -3,7 +3,6 @@ package text
 import (
 	"fmt"
 	"strings"
-	"time"
 )
 
 // Count writes a number with its noun.
@@ -24,15 +23,6 @@ func compact(n uint64) string {
 		unit++
 	}
 	return fmt.Sprintf("%.1f%c", rest, "MGTPE"[unit])
-}
-
-// Seconds writes a time with a digit after the point if it is below 10 s.
-func Seconds(seconds float64) string {
-	unit := time.Second
-	if seconds < 10 {
-		unit = 100 * time.Millisecond
-	}
-	return time.Duration(seconds * float64(time.Second)).Round(unit).String()
 }
 
 // some keeps a long list readable.
@@ -86,4 +76,12 @@ func scaled(n, base float64, units string) string {
 		return fmt.Sprintf("%.1f%c", n, units[unit])
 	}
 	return fmt.Sprintf("%.0f%c", n, units[unit])
+}
+
+// limit is a limit of the file; "-" is none.
+func limit(n int) string {
+	if n == 0 {
+		return "-"
+	}
+	return Number(uint64(n))
 }

@@ -5,18 +5,35 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"anyport/cmd/anyport/internal/admin"
 	"anyport/cmd/anyport/internal/text"
 )
 
 // wideEnough is the width from which the flows have all their columns.
 const wideEnough = 150
 
-// Lines of the screen that are not rows of a table: the summary, the views and the head; the details of a row,
-// two of them; a message or the keys.
+// Lines of the screen that are not rows of a table: the summary, the views and the head, during a trial one about
+// it; the details of a row, two of them; a message or the keys.
 const (
 	linesAbove = 3
 	linesBelow = 3
 )
+
+// headLines is linesAbove, and the line of a trial.
+func (m *model) headLines() int {
+	if m.trial() != nil {
+		return linesAbove + 1
+	}
+	return linesAbove
+}
+
+// trial is nil if there is none.
+func (m *model) trial() *admin.TrialStatus {
+	if m.picture.status == nil {
+		return nil
+	}
+	return m.picture.status.Trial
+}
 
 // keysLine says how to leave first: a terminal may be narrower than it.
 const keysLine = "q leave  1 2 3 view  s sort  / filter  ↑ ↓ scroll  ⏎ flows of  K kill  ? help"
@@ -47,7 +64,7 @@ type screen struct {
 
 // draw is the screen of a size. It says in the model how many rows it has room for.
 func (m *model) draw(rows, columns int) screen {
-	m.rows = max(rows-linesAbove-linesBelow, 1)
+	m.rows = max(rows-m.headLines()-linesBelow, 1)
 	m.moveTo(m.selected[m.view]) // rows may have gone, and the size may be another one
 	s := screen{selected: -1}
 	add := func(line string) { s.lines = append(s.lines, text.Shorten(line, columns)) }
@@ -56,6 +73,9 @@ func (m *model) draw(rows, columns int) screen {
 		return s
 	}
 	add(text.Summary(m.picture.status, m.picture.routes))
+	if t := m.trial(); t != nil {
+		add(text.Trial(t, m.picture.now.At))
+	}
 	if m.help {
 		add("")
 		for _, line := range helpLines {

@@ -106,6 +106,31 @@ func TestScroll(t *testing.T) {
 	}
 }
 
+// TestTrial: during a trial a line says how each side does, and the rows below are fewer by one.
+func TestTrial(t *testing.T) {
+	m := &model{picture: somePicture(100)}
+	typed(m, "3")
+	m.draw(24, 80)
+	rows := m.rows
+	m.picture.status.Trial = &admin.TrialStatus{
+		SharePercent: 5, Since: m.picture.now.At.Add(-3 * time.Minute),
+		Old: admin.TrialSide{Conns: 1_900_120, Failed: 200}, New: admin.TrialSide{Conns: 1003, Failed: 61},
+	}
+	s := m.draw(24, 80)
+	if want := "TRIAL of 5% for 3m: old 1.9M conns, 0.0% failed; new 1003 conns, 6.1% failed"; s.lines[1] != want {
+		t.Errorf("%q, want %q", s.lines[1], want)
+	}
+	if m.rows != rows-1 || len(s.lines) != 24 || s.selected != linesAbove+1 {
+		t.Errorf("%d rows after %d, %d lines, line %d is selected", m.rows, rows, len(s.lines), s.selected)
+	}
+	for _, v := range []key{"1", "2", "?"} {
+		typed(m, v)
+		if s := m.draw(10, 60); len(s.lines) > 10 || !strings.HasPrefix(s.lines[1], "TRIAL of 5%") {
+			t.Errorf("view %s: %q", v, s.lines)
+		}
+	}
+}
+
 func TestSortAndFilter(t *testing.T) {
 	m := &model{picture: somePicture(30)}
 	typed(m, "3")

@@ -13,6 +13,7 @@
 //	PREFIX/current           the pointer
 //	PREFIX/current.push      the push that runs, under its lease
 //	PREFIX/hosts/NAME        the report of a host, under its lease
+//	PREFIX/namesakes/NAME/INSTANCE  that of a host whose name another one has, under its lease
 //	PREFIX/withdrawn/NAME    there while a host asks to stop announcing, under its lease
 //
 // What is read here is not trusted: sizes are bounded, and texts are compared with their hashes.

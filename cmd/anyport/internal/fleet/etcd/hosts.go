@@ -1,8 +1,10 @@
 package etcd
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -13,12 +15,17 @@ import (
 const (
 	hostsPrefix     = "hosts/"
 	withdrawnPrefix = "withdrawn/"
+	namesakesPrefix = "namesakes/"
 )
 
 // membership is a fleet.Membership.
 type membership struct {
 	*lease
 	host string
+
+	// Report has these alone.
+	beside string // the key of a report that is a namesake's; "": there is none
+	other  int64  // the revision of the report of another host when it was first seen; 0: there is none
 }
 
 // Join grants the lease of a host. A process that takes the place of another one has a lease of its own:
@@ -28,7 +35,16 @@ func (s *Store) Join(ctx context.Context, host string) (fleet.Membership, error)
 	if err != nil {
 		return nil, err
 	}
-	return membership{l, host}, nil
+	return &membership{lease: l, host: host}, nil
+}
+
+// Namesakes reads the reports of hosts whose name is taken.
+func (s *Store) Namesakes(ctx context.Context) ([]fleet.Report, error) {
+	r, err := s.list(ctx, namesakesPrefix)
+	if err != nil {
+		return nil, err
+	}
+	return s.reports(r, namesakesPrefix), nil
 }
 
 // Hosts reads all reports. What is not one is left out.
@@ -37,29 +53,78 @@ func (s *Store) Hosts(ctx context.Context) ([]fleet.Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	return reports(r), nil
+	return s.reports(r, hostsPrefix), nil
 }
 
 // reports are in the order of the keys, which is that of the names.
-func reports(r *clientv3.GetResponse) (all []fleet.Report) {
+func (s *Store) reports(r *clientv3.GetResponse, prefix string) (all []fleet.Report) {
 	for _, kv := range r.Kvs {
 		var report fleet.Report
-		if json.Unmarshal(kv.Value, &report) == nil && strings.HasSuffix(string(kv.Key), "/"+report.Host) {
+		name, _, _ := strings.Cut(strings.TrimPrefix(string(kv.Key), s.prefix+prefix), "/")
+		if json.Unmarshal(kv.Value, &report) == nil && name == report.Host {
 			all = append(all, report)
 		}
 	}
 	return all
 }
 
-// Report writes the report under the lease.
-func (m membership) Report(ctx context.Context, report fleet.Report) error {
+// reportTries bounds how often two hosts of one name make each other look again.
+const reportTries = 4
+
+// Report writes the report under the lease, unless the key is another host's. In the usual case it is one transaction.
+func (m *membership) Report(ctx context.Context, report fleet.Report) error {
 	value, err := encode(report)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := call(ctx)
 	defer cancel()
-	_, err = m.client.Put(ctx, m.prefix+hostsPrefix+m.host, value, clientv3.WithLease(m.id))
+	key := m.prefix + hostsPrefix + m.host
+	put := clientv3.OpPut(key, value, clientv3.WithLease(m.id))
+	is := clientv3.Compare(clientv3.LeaseValue(key), "=", m.id)
+	for range reportTries {
+		r, err := m.client.Txn(ctx).If(is).Then(put).Else(clientv3.OpGet(key)).Commit()
+		switch {
+		case err != nil:
+			return explain(err)
+		case r.Succeeded:
+			return m.leaveNamesakes(ctx)
+		}
+		is = clientv3.Compare(clientv3.ModRevision(key), "=", 0)
+		for _, kv := range r.Responses[0].GetResponseRange().Kvs {
+			var other fleet.Report
+			if json.Unmarshal(kv.Value, &other) == nil && !report.Replaces(other) {
+				m.other = cmp.Or(m.other, kv.ModRevision)
+				return m.reportBeside(ctx, value, report.Instance, &fleet.NameTakenError{Other: other, Lives: m.other != kv.ModRevision})
+			}
+			is = clientv3.Compare(clientv3.ModRevision(key), "=", kv.ModRevision)
+		}
+	}
+	return fmt.Errorf("etcd: the key %s is written by others all the time", key)
+}
+
+// reportBeside writes the report of a host whose name is taken where anyport fleet finds it. It returns taken.
+func (m *membership) reportBeside(ctx context.Context, value, instance string, taken *fleet.NameTakenError) error {
+	if !taken.Lives {
+		return taken
+	}
+	m.beside = m.prefix + namesakesPrefix + m.host + "/" + instance
+	if _, err := m.client.Put(ctx, m.beside, value, clientv3.WithLease(m.id)); err != nil {
+		return explain(err)
+	}
+	return taken
+}
+
+// leaveNamesakes removes that report once the name is free.
+func (m *membership) leaveNamesakes(ctx context.Context) error {
+	m.other = 0
+	if m.beside == "" {
+		return nil
+	}
+	_, err := m.client.Delete(ctx, m.beside)
+	if err == nil {
+		m.beside = ""
+	}
 	return explain(err)
 }
 
@@ -67,7 +132,7 @@ func (m membership) Report(ctx context.Context, report fleet.Report) error {
 const withdrawTries = 8
 
 // MayWithdraw writes the key of this host if no other host has written one since the hosts were counted.
-func (m membership) MayWithdraw(ctx context.Context, minHosts int) (bool, error) {
+func (m *membership) MayWithdraw(ctx context.Context, minHosts int) (bool, error) {
 	for range withdrawTries {
 		hosts, err := m.list(ctx, hostsPrefix)
 		if err != nil {
@@ -81,7 +146,7 @@ func (m membership) MayWithdraw(ctx context.Context, minHosts int) (bool, error)
 		for _, kv := range withdrawn.Kvs {
 			gone[strings.TrimPrefix(string(kv.Key), m.prefix+withdrawnPrefix)] = true
 		}
-		if !fleet.OthersSuffice(m.host, reports(hosts), func(host string) bool { return gone[host] }, minHosts) {
+		if !fleet.OthersSuffice(m.host, m.reports(hosts, hostsPrefix), func(host string) bool { return gone[host] }, minHosts) {
 			return false, nil
 		}
 		if done, err := m.withdraw(ctx, withdrawn.Header.Revision); done || err != nil {
@@ -92,7 +157,7 @@ func (m membership) MayWithdraw(ctx context.Context, minHosts int) (bool, error)
 }
 
 // withdraw reports whether no other host has withdrawn since a revision.
-func (m membership) withdraw(ctx context.Context, since int64) (bool, error) {
+func (m *membership) withdraw(ctx context.Context, since int64) (bool, error) {
 	ctx, cancel := call(ctx)
 	defer cancel()
 	r, err := m.client.Txn(ctx).
@@ -105,6 +170,6 @@ func (m membership) withdraw(ctx context.Context, since int64) (bool, error) {
 }
 
 // Announces removes the key of MayWithdraw.
-func (m membership) Announces(ctx context.Context) error {
+func (m *membership) Announces(ctx context.Context) error {
 	return m.remove(ctx, withdrawnPrefix+m.host)
 }

@@ -19,6 +19,7 @@ func Conform(t *testing.T, s fleet.Store) {
 	c.tables()
 	c.pointer()
 	c.hosts()
+	c.namesakes()
 	c.withdrawals()
 }
 
@@ -166,6 +167,46 @@ func (c conformer) hosts() {
 		c.Errorf("a report without a lease: %v", err)
 	}
 	if err := successor.Close(c.ctx); err != nil {
+		c.Error(err)
+	}
+}
+
+// namesakes: of two hosts with one name the first keeps its report, until it goes.
+func (c conformer) namesakes() {
+	one, two := must(c.store.Join(c.ctx, "edge1"))(c.T), must(c.store.Join(c.ctx, "edge1"))(c.T)
+	first, second := fleet.Report{Host: "edge1", Instance: "1", Place: "here"}, fleet.Report{Host: "edge1", Instance: "2", Place: "there"}
+	if err := one.Report(c.ctx, first); err != nil {
+		c.Fatal(err)
+	}
+	for _, lives := range []bool{false, false, true} { // not before the first host writes again
+		taken := new(fleet.NameTakenError)
+		if err := two.Report(c.ctx, second); !errors.As(err, &taken) || taken.Other.Instance != "1" || taken.Lives != lives {
+			c.Errorf("a report of a second host: %v, want one that lives: %v", err, lives)
+		}
+		if list := must(c.store.Namesakes(c.ctx))(c.T); lives != (len(list) == 1) {
+			c.Errorf("namesakes: %+v", list)
+		}
+		if first.Conns++; first.Conns == 2 {
+			if err := one.Report(c.ctx, first); err != nil {
+				c.Errorf("a report of the first host: %v", err)
+			}
+		}
+	}
+	hosts, others := must(c.store.Hosts(c.ctx))(c.T), must(c.store.Namesakes(c.ctx))(c.T)
+	if len(hosts) != 1 || hosts[0].Instance != "1" || len(others) != 1 || others[0].Instance != "2" {
+		c.Errorf("hosts %+v, namesakes %+v", hosts, others)
+	}
+	if err := one.Close(c.ctx); err != nil {
+		c.Fatal(err)
+	}
+	if err := two.Report(c.ctx, second); err != nil {
+		c.Errorf("a report after the first host has left: %v", err)
+	}
+	hosts, others = must(c.store.Hosts(c.ctx))(c.T), must(c.store.Namesakes(c.ctx))(c.T)
+	if len(hosts) != 1 || hosts[0].Instance != "2" || len(others) > 0 {
+		c.Errorf("after the first has left: hosts %+v, namesakes %+v", hosts, others)
+	}
+	if err := two.Close(c.ctx); err != nil {
 		c.Error(err)
 	}
 }

@@ -29,6 +29,8 @@ func (s *Store) expire(id int64) {
 		return
 	}
 	delete(s.leases, id)
+	delete(s.namesakes, id)
+	delete(s.others, id)
 	close(lost)
 	for host, r := range s.reports {
 		if r.lease == id {
@@ -135,6 +137,20 @@ func (m membership) Report(_ context.Context, r fleet.Report) error {
 	if err := m.alive(); err != nil {
 		return err
 	}
+	if before, ok := m.store.reports[m.host]; ok && before.lease != m.id && !r.Replaces(before.value) {
+		first, seen := m.store.others[m.id]
+		if !seen {
+			first = before.value
+			m.store.others[m.id] = first
+		}
+		taken := &fleet.NameTakenError{Other: before.value, Lives: before.value != first}
+		if taken.Lives {
+			m.store.namesakes[m.id] = r
+		}
+		return taken
+	}
+	delete(m.store.others, m.id)
+	delete(m.store.namesakes, m.id)
 	m.store.reports[m.host] = held[fleet.Report]{r, m.id}
 	return nil
 }

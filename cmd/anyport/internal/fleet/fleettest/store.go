@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -27,7 +28,9 @@ type Store struct {
 	texts     map[fleet.Hash][]byte
 	manifests []fleet.Manifest // the newest first
 	reports   map[string]held[fleet.Report]
-	withdrawn map[string]int64 // leases, by host
+	withdrawn map[string]int64       // leases, by host
+	namesakes map[int64]fleet.Report // by lease
+	others    map[int64]fleet.Report // the first report of another host that one has met under its name, by lease
 }
 
 // held is a value that goes with a lease.
@@ -42,7 +45,7 @@ var _ fleet.Store = (*Store)(nil)
 func New() *Store {
 	return &Store{
 		leases: map[int64]chan struct{}{}, changed: make(chan struct{}),
-		texts: map[fleet.Hash][]byte{}, reports: map[string]held[fleet.Report]{}, withdrawn: map[string]int64{},
+		texts: map[fleet.Hash][]byte{}, reports: map[string]held[fleet.Report]{}, withdrawn: map[string]int64{}, namesakes: map[int64]fleet.Report{}, others: map[int64]fleet.Report{},
 	}
 }
 
@@ -132,6 +135,13 @@ func (s *Store) Hosts(context.Context) ([]fleet.Report, error) {
 	}
 	slices.SortFunc(reports, func(a, b fleet.Report) int { return cmp.Compare(a.Host, b.Host) })
 	return reports, s.reachable()
+}
+
+// Namesakes implements fleet.Store.
+func (s *Store) Namesakes(context.Context) ([]fleet.Report, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Values(s.namesakes)), s.reachable()
 }
 
 // PutTable implements fleet.Store.

@@ -5,5 +5,6 @@
 //	source.go    where tables come from, in one form for etcd and https
 //	follower.go  the contact: made, lost, made again
 //	report.go    the reports, under a lease
+//	place.go     where this process runs, to tell two hosts of one name apart
 //	status.go    what is known about the contact
 package follow

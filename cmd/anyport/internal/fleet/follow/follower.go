@@ -50,6 +50,7 @@ type Follower struct {
 	status  Status
 	member  fleet.Membership // nil: the host has not joined
 	offered Wanted           // last, with a text
+	taken   bool             // another host reports under this one's name, or a process has that was killed
 	leave   bool             // Run's end removes the report
 }
 

@@ -8,8 +8,11 @@ import (
 	"anyport/cmd/anyport/internal/fleet"
 )
 
-// ErrNotJoined is the answer while the source is away, or if it has no hosts.
-var ErrNotJoined = errors.New("the source of the fleet is away, or is not an etcd")
+// Why the fleet cannot be asked.
+var (
+	ErrNotJoined = errors.New("the source of the fleet is away, or is not an etcd")
+	ErrNameTaken = errors.New("another host of the fleet has the name of this one: see anyport status")
+)
 
 // report joins, and writes reports until ctx is done. A lease that is lost is replaced by a new one. It does not
 // end the contact: an etcd that is full can still be read.
@@ -79,7 +82,7 @@ func (f *Follower) reportAs(ctx context.Context, member fleet.Membership) error 
 				return err
 			}
 			if ctx.Err() == nil {
-				f.reported(err)
+				f.reported(f.noteName(err))
 			}
 			if err == nil {
 				last, written = next, time.Now()
@@ -96,6 +99,20 @@ func (f *Follower) reportAs(ctx context.Context, member fleet.Membership) error 
 	}
 }
 
+// noteName notes whether another host has this one's name. It returns the error of a report, nil while that may be
+// because a process was killed whose lease has not ended.
+func (f *Follower) noteName(err error) error {
+	var taken *fleet.NameTakenError
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.taken = errors.As(err, &taken)
+	f.status.NameTaken = f.taken && taken.Lives
+	if f.taken && !taken.Lives {
+		return nil
+	}
+	return err
+}
+
 // reported notes how the last report went.
 func (f *Follower) reported(err error) {
 	problem := ""
@@ -106,7 +123,11 @@ func (f *Follower) reported(err error) {
 	before := f.status.ReportProblem
 	f.status.ReportProblem = problem
 	f.mu.Unlock()
-	if problem != "" && before == "" {
+	switch {
+	case problem == "" || problem == before:
+	case errors.As(err, new(*fleet.NameTakenError)):
+		f.opt.Log.Error("another host of the fleet has the name of this one", "host", f.opt.Host, "problem", problem)
+	case before == "":
 		f.opt.Log.Warn("cannot report to the fleet", "problem", problem)
 	}
 }
@@ -121,25 +142,31 @@ func (f *Follower) ReportNow() {
 
 // MayWithdraw asks whether this host may stop announcing.
 func (f *Follower) MayWithdraw(ctx context.Context, minHosts int) (bool, error) {
-	member := f.membership()
-	if member == nil {
-		return false, ErrNotJoined
+	member, err := f.membership()
+	if err != nil {
+		return false, err
 	}
 	return member.MayWithdraw(ctx, minHosts)
 }
 
 // Announces takes back what MayWithdraw has noted.
 func (f *Follower) Announces(ctx context.Context) error {
-	member := f.membership()
-	if member == nil {
-		return ErrNotJoined
+	member, err := f.membership()
+	if err != nil {
+		return err
 	}
 	return member.Announces(ctx)
 }
 
-// membership is nil while this host has not joined.
-func (f *Follower) membership() fleet.Membership {
+// membership is an error while this host has not joined, or only a namesake of it has.
+func (f *Follower) membership() (fleet.Membership, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.member
+	switch {
+	case f.member == nil:
+		return nil, ErrNotJoined
+	case f.taken:
+		return nil, ErrNameTaken
+	}
+	return f.member, nil
 }

@@ -10,6 +10,7 @@ type Status struct {
 	Wanted        Wanted    // what it named last
 	FetchProblem  string    // why that table cannot be had
 	ReportProblem string    // why the last report was not written
+	NameTaken     bool      // because another host has this one's name
 	Joined        bool      // this host reports
 }
 

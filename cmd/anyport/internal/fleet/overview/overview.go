@@ -35,8 +35,9 @@ type Push struct {
 // Host is the report of a host, and what it should be.
 type Host struct {
 	fleet.Report
-	Wanted  fleet.Hash   `json:"wanted"`  // the table that it should serve
-	Differs []Difference `json:"differs"` // empty: as it should be
+	Wanted    fleet.Hash     `json:"wanted"`    // the table that it should serve
+	Differs   []Difference   `json:"differs"`   // empty: as it should be
+	Namesakes []fleet.Report `json:"namesakes"` // other hosts that have its name by mistake
 }
 
 // Difference is a way in which a host is not as it should be.
@@ -48,6 +49,7 @@ const (
 	Refused Difference = "refused" // because it refused that
 	Unready Difference = "unready" // it serves nobody, and nobody drains it
 	Version Difference = "version" // most hosts have another one
+	Name    Difference = "name"    // another host has the same
 )
 
 // Read reads the store.
@@ -60,18 +62,22 @@ func Read(ctx context.Context, source string, store fleet.Store) (Overview, erro
 	if err != nil {
 		return Overview{}, err
 	}
+	namesakes, err := store.Namesakes(ctx)
+	if err != nil {
+		return Overview{}, err
+	}
 	tables, err := store.Tables(ctx)
 	if err != nil {
 		return Overview{}, err
 	}
-	o := of(state, reports, tables)
+	o := of(state, reports, namesakes, tables)
 	o.Source = source
 	return o, nil
 }
 
 // of judges each host by the pointer, and by the others. A host that has no contact is not in reports, and nothing
 // here misses it: a fleet has no list of the hosts that ought to be there.
-func of(state fleet.State, reports []fleet.Report, tables []fleet.Manifest) Overview {
+func of(state fleet.State, reports, namesakes []fleet.Report, tables []fleet.Manifest) Overview {
 	o := Overview{Table: state.Pointer.Table, Previous: state.Pointer.Previous, Serial: state.Pointer.Serial, Hosts: []Host{}}
 	if i := slices.IndexFunc(tables, func(m fleet.Manifest) bool { return m.Table == o.Table }); i >= 0 {
 		o.Size, o.Created, o.By = tables[i].Size, tables[i].Created, tables[i].By
@@ -84,7 +90,12 @@ func of(state fleet.State, reports []fleet.Report, tables []fleet.Manifest) Over
 	}
 	version := usualVersion(reports)
 	for _, r := range reports {
-		h := Host{Report: r, Wanted: state.Table(r.Host)}
+		h := Host{Report: r, Wanted: state.Table(r.Host), Namesakes: []fleet.Report{}}
+		for _, n := range namesakes {
+			if n.Host == r.Host {
+				h.Namesakes = append(h.Namesakes, n)
+			}
+		}
 		h.Differs = differences(h, version)
 		if len(h.Differs) > 0 {
 			o.Differ++
@@ -109,6 +120,9 @@ func differences(h Host, version string) []Difference {
 	}
 	if h.Report.Version != version {
 		differs = append(differs, Version)
+	}
+	if len(h.Namesakes) > 0 {
+		differs = append(differs, Name)
 	}
 	return differs
 }

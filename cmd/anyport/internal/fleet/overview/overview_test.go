@@ -23,18 +23,19 @@ func TestOf(t *testing.T) {
 		{Host: "c", Table: "old", Draining: true, Version: "v1"},
 		{Host: "d", Table: "new", Version: "v2", LastError: "no room", ErrorTable: "older"},
 	}
-	o := of(state, reports, []fleet.Manifest{{Table: "new"}, {Table: "old", Size: 5, By: "root@b", Created: then}})
-	want := map[string][]Difference{"a": {}, "b": {Table, Refused}, "c": {}, "d": {Table, Unready, Version}}
+	namesakes := []fleet.Report{{Host: "a", Hostname: "twin"}, {Host: "gone"}}
+	o := of(state, reports, namesakes, []fleet.Manifest{{Table: "new"}, {Table: "old", Size: 5, By: "root@b", Created: then}})
+	want := map[string][]Difference{"a": {Name}, "b": {Table, Refused}, "c": {}, "d": {Table, Unready, Version}}
 	for _, h := range o.Hosts {
 		if !slices.Equal(h.Differs, want[h.Host]) {
 			t.Errorf("%s: %v, want %v", h.Host, h.Differs, want[h.Host])
 		}
 	}
-	if o.Size != 5 || o.By != "root@b" || o.Differ != 2 || o.Push.Stage != "10%" || o.Hosts[0].Wanted != "new" || o.Hosts[2].Wanted != "old" {
+	if o.Size != 5 || o.By != "root@b" || o.Differ != 3 || len(o.Hosts[0].Namesakes) != 1 || o.Push.Stage != "10%" || o.Hosts[0].Wanted != "new" || o.Hosts[2].Wanted != "old" {
 		t.Errorf("%+v", o)
 	}
 	state.Push.Lease = 8 // another push, which has not begun
-	if o := of(state, reports, nil); o.Push.Stage != "" || o.Hosts[0].Wanted != "old" {
+	if o := of(state, reports, nil, nil); o.Push.Stage != "" || o.Hosts[0].Wanted != "old" {
 		t.Errorf("%+v", o)
 	}
 }
