@@ -167,6 +167,7 @@ func TestUpgradeShareKilled(t *testing.T) {
 	conns := r.liveConns(t, 0, 40)
 	had := p.newSide(t, 40)
 	syscall.Kill(second, syscall.SIGKILL)
+	f.gone(t, second) // until then the kernel steers conns to it, which end with it
 	if got := r.sides("tcp4", 200, nil); got["old"] != 200 {
 		t.Errorf("right after the end of the new process: %v", got)
 	}
@@ -174,7 +175,6 @@ func TestUpgradeShareKilled(t *testing.T) {
 		t.Errorf("%d of %d conns answer, of which the dead process had %d", n, len(conns), had)
 	}
 	p.expect(t, "the process on trial has failed")
-	f.gone(t, second)
 	eventually(t, "the trial has ended", func() bool { return p.trialStatus(t) == nil })
 
 	second = p.shareProcess(t, "50%")
