@@ -32,13 +32,15 @@ struct policy {
 #define TRACED 2
 #define ON_TRIAL 4
 #define PROBED 8
+#define SHARED 16
 
 /* The table in service. The odd and the even ones have a half of each map. The program takes its first
- * branch by `half`: while it is 0 or 1 nobody traces (trace.h) or probes (probes.h), no table is on trial
- * (trial.h), and it is the half as it stands. */
+ * branch by `half`: while it is 0 or 1 nobody traces (trace.h) or probes (probes.h), no table or process is
+ * on trial (trial.h), and it is the half as it stands. */
 struct serving {
 	__u32 half;   /* 0 or 1, TRACED while somebody traces, ON_TRIAL while the other half serves some clients,
-		       * PROBED while programs of a fleet ask for sockets */
+		       * PROBED while programs of a fleet ask for sockets, SHARED while another process
+		       * takes the conns of some clients */
 	__u32 tables; /* that have served; user space's */
 };
 

@@ -198,6 +198,24 @@ static __always_inline int assign(struct bpf_sk_lookup *ctx, enum slot slot, __u
 	return err ? SK_DROP : SK_PASS;
 }
 
+/* To a listener of this process, or of the one on trial. When that dies the kernel empties its slot, and from the same
+ * moment on this process has all. */
+static __always_inline int assign_tcp(struct bpf_sk_lookup *ctx, __u32 shared, struct keys *k)
+{
+	struct bpf_sock *sk;
+	long err;
+
+	if (!shared)
+		return assign(ctx, TCP, 0, k);
+	k->slot = TCP_SHARE;
+	sk = bpf_map_lookup_elem(&sockets, &k->slot);
+	if (!sk)
+		return assign(ctx, TCP, 0, k);
+	err = bpf_sk_assign(ctx, sk, 0);
+	bpf_sk_release(sk);
+	return err ? SK_DROP : SK_PASS;
+}
+
 /* To the socket of a service of this host, in which SO_REUSEPORT chooses as usual. What
  * becomes of the packet where there is no such socket, or one that takes none of its
  * family, is the verdict that is counted. */
@@ -262,9 +280,10 @@ static __always_inline int is_probe(struct keys *k)
 }
 
 /* Which listener would get the end of a handshake: the fleet asks for nothing else. */
-static __always_inline int answer_probe(struct bpf_sk_lookup *ctx, const struct packet *p, __u32 half, struct keys *k)
+static __always_inline int answer_probe(struct bpf_sk_lookup *ctx, const struct packet *p, __u32 serving, struct keys *k)
 {
-	const struct policy *policy = find_policy(half, p, k);
+	__u32 side = serving & (ON_TRIAL | SHARED) && on_trial(p, k);
+	const struct policy *policy = find_policy((serving & 1) ^ (side && serving & ON_TRIAL), p, k);
 	const struct binding *binding;
 
 	if (!policy)
@@ -275,12 +294,12 @@ static __always_inline int answer_probe(struct bpf_sk_lookup *ctx, const struct 
 	if (binding->service)
 		return assign_local(ctx, binding, p, k) == SOCKET ? SK_PASS : SK_DROP;
 	if (binding->verdict == STEER)
-		return assign(ctx, TCP, 0, k);
+		return assign_tcp(ctx, side && serving & SHARED, k);
 	return binding->verdict == PASS ? SK_PASS : SK_DROP;
 }
 
 /* The way of one packet, by serving.half. `watched` is a constant, 1 where somebody traces or probes, or a table
- * is on trial: there is a copy of all this for each of its values. */
+ * or process is on trial: there is a copy of all this for each of its values. */
 static __always_inline int handle(struct bpf_sk_lookup *ctx, struct packet *p, __u32 serving, int watched, struct keys *k)
 {
 	__u32 half = serving, side = 0;
@@ -290,8 +309,8 @@ static __always_inline int handle(struct bpf_sk_lookup *ctx, struct packet *p, _
 	struct ruling ruling;
 
 	if (watched) {
-		side = serving & ON_TRIAL && on_trial(p, k);
-		half = (serving & 1) ^ side;
+		side = serving & (ON_TRIAL | SHARED) && on_trial(p, k);
+		half = (serving & 1) ^ (side && serving & ON_TRIAL);
 	}
 	policy = find_policy(half, p, k);
 	if (!policy)
@@ -313,14 +332,14 @@ static __always_inline int handle(struct bpf_sk_lookup *ctx, struct packet *p, _
 	if (watched && serving & ON_TRIAL && may_be_flow(ruling, half, p, k))
 		ruling = (struct ruling){ STEER, STEER, BY_ROUTE };
 	count(binding->number, ruling.verdict, k);
-	if (watched && serving & ON_TRIAL)
+	if (watched && (serving & ON_TRIAL || (serving & SHARED && p->protocol == IPPROTO_TCP)))
 		count_side(side, ruling.verdict, k);
 	if (watched && serving & TRACED)
 		trace(binding, p, ruling, knocked, k);
 
 	if (ruling.fate == STEER) {
 		if (p->protocol == IPPROTO_TCP)
-			return assign(ctx, TCP, 0, k);
+			return assign_tcp(ctx, watched && side && serving & SHARED, k);
 		return assign(ctx, worker(p, k), BPF_SK_LOOKUP_F_NO_REUSEPORT, k);
 	}
 	if (ruling.verdict <= DROP && binding->verdict <= DROP) /* not where a route that serves is draining */
@@ -351,7 +370,7 @@ int steer(struct bpf_sk_lookup *ctx)
 	return handle(ctx, &p, half, 0, &keys);
 watched:
 	if (half & PROBED && is_probe(&keys))
-		return answer_probe(ctx, &p, (half & 1) ^ (half & ON_TRIAL && on_trial(&p, &keys)), &keys);
+		return answer_probe(ctx, &p, half, &keys);
 	return handle(ctx, &p, half, 1, &keys);
 }
 

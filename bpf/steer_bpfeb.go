@@ -227,11 +227,12 @@ type SteerServing struct {
 type SteerSlot uint32
 
 const (
-	SteerSlotTCP      SteerSlot = 0
-	SteerSlotTCP_HOLE SteerSlot = 1
-	SteerSlotUDP_HOLE SteerSlot = 2
-	SteerSlotUDP      SteerSlot = 3
-	SteerSlotSLOTS    SteerSlot = 4
+	SteerSlotTCP       SteerSlot = 0
+	SteerSlotTCP_HOLE  SteerSlot = 1
+	SteerSlotUDP_HOLE  SteerSlot = 2
+	SteerSlotUDP       SteerSlot = 3
+	SteerSlotSLOTS     SteerSlot = 4
+	SteerSlotTCP_SHARE SteerSlot = 1027
 )
 
 type SteerSource struct {

@@ -11,11 +11,12 @@ enum reason { BY_ROUTE, BY_CLIENT, NO_DOOR, BY_HOURS, BY_DRAIN, ORIGIN_CLOSED, N
 /* What a packet was to the sequences of knock.h. */
 enum knocked { NOT_KNOCKED, STEPPED, OPENED };
 
-/* Slots of the sockets map. A hole is a socket that swallows all it is given. From UDP
- * on there is one for each worker. */
-enum slot { TCP, TCP_HOLE, UDP_HOLE, UDP, SLOTS };
-
 #define MOST_WORKERS 1024
+
+/* Slots of the sockets map. A hole is a socket that swallows all it is given. From UDP
+ * on there is one for each worker. TCP_SHARE is a listener of the process on trial: see
+ * trial.h. */
+enum slot { TCP, TCP_HOLE, UDP_HOLE, UDP, SLOTS, TCP_SHARE = UDP + MOST_WORKERS };
 
 /* The key of a trie, as those of prefixes.h. */
 struct source {
@@ -86,7 +87,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_SOCKMAP);
-	__uint(max_entries, SLOTS - 1 + MOST_WORKERS);
+	__uint(max_entries, TCP_SHARE + 1);
 	__type(key, enum slot);
 	__type(value, __u64);
 } sockets SEC(".maps");

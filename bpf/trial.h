@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 
-/* `anyport reload --share`: a new table serves a share of the clients, from the half that is otherwise idle. As with
- * trace.h, only the second copy of the program has instructions of this file. */
+/* `anyport reload --share`: a new table serves a share of the clients, from the half that is otherwise idle.
+ * `anyport upgrade --share`: a new process takes the TCP conns of a share of the clients, by a listener of its own. As
+ * with trace.h, only the second copy of the program has instructions of this file. */
 
-/* User space writes it before it sets ON_TRIAL, and waits for a grace period in between. */
+/* User space writes it before it sets ON_TRIAL or SHARED, and waits for a grace period in between. */
 struct trial {
 	__u64 seed;  /* so that no client knows its side */
 	__u64 share; /* of 1 << 32 */
@@ -16,7 +17,7 @@ struct {
 	__type(value, struct trial);
 } trial SEC(".maps");
 
-/* VERDICTS of the table before, and VERDICTS of the one on trial. */
+/* VERDICTS of the table or process before, and VERDICTS of the one on trial. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 2 * VERDICTS);
@@ -24,7 +25,7 @@ struct {
 	__type(value, __u64);
 } trial_counts SEC(".maps");
 
-/* Whether the table on trial serves the client: an IPv4 address or the first half of an IPv6 one, as in limits.
+/* Whether the client is one of the share: an IPv4 address or the first half of an IPv6 one, as in limits.
  * User space decides with the same function (Share.Takes in steering/share.go). A question without a client is
  * one to the table before. */
 static __always_inline int on_trial(const struct packet *p, struct keys *k)

@@ -136,12 +136,13 @@ func (p *proxy) trialStatus(t *testing.T) *trialStatus {
 }
 
 type trialStatus struct {
+	Of       string
 	Share    float64 `json:"share_percent"`
 	Old, New trialSide
 }
 
 type trialSide struct {
-	Generation              int
+	Generation, PID         int
 	Conns                   int `json:"conns_total"`
 	Active                  int `json:"conns_active"`
 	Refused, Failed, Resets int

@@ -15,6 +15,9 @@ type CounterID struct {
 // keyBusy and the name of an event loop are the key of how long its turns have taken.
 const keyBusy = "busy/"
 
+// OfProcess reports whether the counter is of the work of one process, and tells nothing about conns.
+func (id CounterID) OfProcess() bool { return id.Route == "" && strings.HasPrefix(id.Key, keyBusy) }
+
 // EachCount yields the counters that are not 0, of the routes in service and of what no route takes.
 // Those of one route come one after the other.
 func (s *Server) EachCount(yield func(id CounterID, n uint64)) {

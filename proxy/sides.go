@@ -13,3 +13,9 @@ import (
 func (s *Server) Share(table route.Table, routes []*config.Route, takes func(client netip.Addr) bool) *route.Sides {
 	return s.routes.Share(table, routes, takes)
 }
+
+// CountFrom counts what begins from now on, until StopCounting. Neither must race with Try or Share.
+func (s *Server) CountFrom() *route.Tally { return s.routes.CountFrom() }
+
+// StopCounting ends what CountFrom has begun.
+func (s *Server) StopCounting() { s.routes.StopCounting() }

@@ -27,6 +27,8 @@ const (
 	traced  = 2 // TRACED: the program tells of packets
 	onTrial = 4 // ON_TRIAL: the other half serves some clients
 	probed  = 8 // PROBED: the programs of a fleet ask for sockets
+
+	sharedConns = 16 // SHARED: another process takes the TCP conns of some clients
 )
 
 // flip makes the half of generation the one that the program reads.
@@ -37,8 +39,8 @@ func (s *Steering) flip(generation uint32) error {
 	return s.switchProgram(generation)
 }
 
-// putServing writes which half the program reads, whether it traces or expects probes, and whether the other half
-// serves some clients. Only the lowest byte of what the program reads ever changes, so no packet meets half a word.
+// putServing writes which half the program reads, whether it traces or expects probes, and whether the other half or
+// another process serves some clients. Only the lowest byte of what the program reads ever changes, so no packet meets half a word.
 func (s *Steering) putServing(generation uint32) error {
 	serving := bpf.SteerServing{Half: generation % 2, Tables: generation}
 	if s.tracing {
@@ -49,6 +51,9 @@ func (s *Steering) putServing(generation uint32) error {
 	}
 	if s.probed {
 		serving.Half |= probed
+	}
+	if s.shared {
+		serving.Half |= sharedConns
 	}
 	return s.objects.Generation.Put(uint32(0), serving)
 }
@@ -106,7 +111,7 @@ func (s *Steering) readGeneration() (err error) {
 		return err
 	}
 	s.generation = serving.Tables
-	if serving.Half&onTrial != 0 {
+	if serving.Half&(onTrial|sharedConns) != 0 {
 		if err = s.putServing(s.generation); err != nil {
 			return fmt.Errorf("end the trial of a dead process: %w", err)
 		}

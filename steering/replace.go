@@ -40,7 +40,7 @@ func (s *Steering) checkReplaceable(table *table.Table) error {
 	switch {
 	case s.isClosed():
 		return errors.New("the steering is closed")
-	case s.trial != nil:
+	case s.trial != nil || s.shared:
 		return errOnTrial
 	}
 	if err := s.checkOverlap(table); err != nil {

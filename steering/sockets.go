@@ -171,7 +171,7 @@ func bind(fd int, slot bpf.SteerSlot, port, backlog int) error {
 }
 
 func stream(slot bpf.SteerSlot) bool {
-	return slot == bpf.SteerSlotTCP || slot == bpf.SteerSlotTCP_HOLE
+	return slot == bpf.SteerSlotTCP || slot == bpf.SteerSlotTCP_HOLE || slot == bpf.SteerSlotTCP_SHARE
 }
 
 // newSocket returns an unbound socket with the options of its slot. The protocol is

@@ -17,7 +17,7 @@ type Status struct {
 	Counters   []Counters
 	Sockets    []LocalSocket // of services
 	FastPath   FastPathStatus
-	Trial      *TrialCounters // nil: no table is on trial
+	Trial      *TrialCounters // nil: nothing is on trial
 }
 
 // Status reads the counters and asks the kernel which programs are attached.

@@ -69,6 +69,7 @@ type Steering struct {
 	tracing         bool                       // somebody traces: see trace.go
 	trial           *trial                     // a table that serves some clients from the other half; nil: none
 	probed          bool                       // programs of a fleet ask for sockets: see ExpectProbes
+	shared          bool                       // another process takes the TCP conns of some clients: see ShareConns
 }
 
 // TCP returns the listening sockets, one for each worker: non-blocking, for IPv4 and

@@ -28,7 +28,7 @@ type trial struct {
 	added      map[netip.Prefix]time.Time // prefixes that only this one has
 }
 
-var errOnTrial = errors.New("a table is on trial")
+var errOnTrial = errors.New("a table or a process is on trial")
 
 // untilTrialEnds is the end of what stays local until the trial has ended.
 var untilTrialEnds = time.Unix(1<<40, 0)
@@ -113,23 +113,32 @@ func (s *Steering) fillTrial(cfg *config.Config, asked *table.Table, share Share
 	return t, s.services.Add(services.Targets(cfg), time.Now())
 }
 
-// serveTrial has the program choose between the two halves. It must see the share before: hence the grace period.
+// serveTrial has the program choose between the two halves.
 func (s *Steering) serveTrial(t *trial) error {
-	for side := range uint32(2) {
-		if err := clearVerdicts(s.objects.TrialCounts, side); err != nil {
-			return fmt.Errorf("clear the counters of a trial: %w", err)
-		}
-	}
-	if err := s.putShare(t.share); err != nil {
+	if err := s.writeShare(t.share); err != nil {
 		return err
-	}
-	if err := s.loaded.GracePeriod.Wait(); err != nil {
-		return fmt.Errorf("wait for a grace period: %w", err)
 	}
 	s.trial, s.idleTable = t, nil
 	if err := s.putServing(s.generation); err != nil {
 		s.trial, s.idleTable = nil, t.table
 		return fmt.Errorf("have a table serve beside another: %w", err)
+	}
+	return nil
+}
+
+// writeShare writes which clients are on trial, and clears the counters. The program must see the share before it chooses by
+// it: hence the grace period.
+func (s *Steering) writeShare(share Share) error {
+	for side := range uint32(2) {
+		if err := clearVerdicts(s.objects.TrialCounts, side); err != nil {
+			return fmt.Errorf("clear the counters of a trial: %w", err)
+		}
+	}
+	if err := s.putShare(share); err != nil {
+		return err
+	}
+	if err := s.loaded.GracePeriod.Wait(); err != nil {
+		return fmt.Errorf("wait for a grace period: %w", err)
 	}
 	return nil
 }

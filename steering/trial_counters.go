@@ -6,14 +6,14 @@ import (
 	"anyport/steering/table"
 )
 
-// TrialCounters are what the kernel has decided since BeginTrial, all routes together.
+// TrialCounters are what the kernel has decided since BeginTrial or ShareConns, all routes together.
 type TrialCounters struct {
 	Old, Next map[table.Verdict]uint64
 }
 
-// readTrial returns nil if no table is on trial.
+// readTrial returns nil if nothing is on trial.
 func (s *Steering) readTrial() (*TrialCounters, error) {
-	if s.trial == nil {
+	if s.trial == nil && !s.shared {
 		return nil, nil
 	}
 	old, err := sumVerdicts(s.objects.TrialCounts, 0)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -61,7 +60,7 @@ func newReload() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if given := []bool{*dryRun, percent > 0, *all, *back}; len(slices.DeleteFunc(given, func(on bool) bool { return !on })) > 1 {
+		if countOf(*dryRun, percent > 0, *all, *back) > 1 {
 			return usagef("give one of --dry-run, --share, --all and --back")
 		}
 		client, err := ask()
@@ -93,6 +92,16 @@ func newReload() *cobra.Command {
 		return err
 	}
 	return cmd
+}
+
+// countOf is how many flags are given.
+func countOf(flags ...bool) (n int) {
+	for _, given := range flags {
+		if given {
+			n++
+		}
+	}
+	return n
 }
 
 // parseShare reads a percentage; "" is 0.

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
+	"anyport/cmd/anyport/internal/admin"
 	"anyport/cmd/anyport/internal/text"
 	"anyport/steering"
 )
@@ -13,7 +15,7 @@ import (
 // serving one has usually given up CAP_BPF. Its descriptors go along with the request.
 func newUpgrade() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "upgrade [--binary PATH] [-c FILE | --socket PATH]",
+		Use:   "upgrade [--binary PATH] [--share PERCENT | --all | --back] [-c FILE | --socket PATH]",
 		Short: "Replace the running binary without losing a connection",
 		Long: `Make the running anyport start its binary again, as it is on disk now, and hand over to the
 new process: the sockets with everybody who waits in their queues, the steering, the UDP
@@ -27,16 +29,41 @@ If the new binary has another program for the kernel, run this command as root a
 new binary: it loads that program, which a serving process has no privilege to do.
 
 SIGUSR2 does the same and writes the result to the log, for a binary with the same program
-for the kernel.`,
+for the kernel.
+
+With --share the new process only takes the new TCP conns of that part of the clients, and
+the old one goes on with all else: the others' conns, UDP, its live conns, the admin socket.
+A client, which is an IPv4 address or an IPv6 /64, stays with its process. Status counts both
+sides. Then --back ends the trial: the live conns of the new process move to the old one, and
+the new one ends. --all does the same, and then upgrades to that binary as without --share.
+Until then no reload and no other upgrade is accepted. If the new process dies, the old one
+has all clients from the next conn on.`,
 		Example: `  install -m 755 anyport-new /usr/local/bin/anyport && anyport upgrade
-  anyport upgrade --binary ./anyport`,
+  anyport upgrade --binary ./anyport
+  anyport upgrade --share 5%   # for some clients, and later: --all or --back`,
 		Args: noArgs,
 	}
 	ask := clientFlags(cmd)
 	binary := cmd.Flags().String("binary", "", "start this binary, `PATH`, instead of the one that is running")
+	share := cmd.Flags().String("share", "", "have the new process take the conns of only `PERCENT` of the clients, such as 5%")
+	all := cmd.Flags().Bool("all", false, "have the binary of --share serve all clients")
+	back := cmd.Flags().Bool("back", false, "end the process of --share")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := refuseEmpty(cmd, "binary", "name a binary, or leave it out for the one that is running"); err != nil {
 			return err
+		}
+		if err := refuseEmpty(cmd, "share", "say how many of the clients: 5%"); err != nil {
+			return err
+		}
+		percent, err := parseShare(*share)
+		if err != nil {
+			return err
+		}
+		switch given := countOf(percent > 0, *all, *back); {
+		case given > 1:
+			return usagef("give one of --share, --all and --back")
+		case (*all || *back) && *binary != "":
+			return usagef("--binary: the binary is that of --share")
 		}
 		client, err := ask()
 		if err != nil {
@@ -47,16 +74,29 @@ for the kernel.`,
 				return err
 			}
 		}
-		status, err := client.Status(cmd.Context())
-		if err != nil {
-			return err
+		order := func(ctx context.Context, _ map[string]int) (*admin.Upgraded, error) {
+			return client.UpgradeShare(ctx, *binary, percent)
 		}
-		spare, err := steering.Preload(status.Steering.ProgramID)
+		switch {
+		case *back:
+			order = func(ctx context.Context, _ map[string]int) (*admin.Upgraded, error) {
+				return client.EndUpgradeShare(ctx, false, nil)
+			}
+		case *all:
+			order = func(ctx context.Context, spare map[string]int) (*admin.Upgraded, error) {
+				return client.EndUpgradeShare(ctx, true, spare)
+			}
+		case percent == 0:
+			order = func(ctx context.Context, spare map[string]int) (*admin.Upgraded, error) {
+				return client.Upgrade(ctx, *binary, spare)
+			}
+		}
+		spare, err := preload(cmd.Context(), client, percent == 0 && !*back)
 		if err != nil {
 			return err
 		}
 		defer spare.Close()
-		upgraded, err := client.Upgrade(cmd.Context(), *binary, spare.Handover())
+		upgraded, err := order(cmd.Context(), spare.Handover())
 		if err != nil {
 			return err
 		}
@@ -64,4 +104,16 @@ for the kernel.`,
 		return nil
 	}
 	return cmd
+}
+
+// preload loads the steering program of this build, if it is needed and that in service is of another one.
+func preload(ctx context.Context, client admin.Client, needed bool) (*steering.Preloaded, error) {
+	if !needed {
+		return nil, nil
+	}
+	status, err := client.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return steering.Preload(status.Steering.ProgramID)
 }

@@ -163,6 +163,32 @@ func (t *Tally) end(p config.Protocol, v Verdict) {
 	}
 }
 
+// CountFrom has what begins from now on counted by a Tally of its own, until StopCounting: there are two processes in
+// place of two generations. It must not race with Try and Share.
+func (l *Live) CountFrom() *Tally {
+	tally := new(Tally)
+	l.countBy(tally)
+	return tally
+}
+
+// StopCounting ends what CountFrom has begun, for what begins from now on.
+func (l *Live) StopCounting() { l.countBy(nil) }
+
+func (l *Live) countBy(tally *Tally) {
+	l.renewing.Lock()
+	defer l.renewing.Unlock()
+	before := l.Set()
+	files := make([]*config.Route, len(before.Routes))
+	for i, r := range before.Routes {
+		files[i] = r.Route
+	}
+	s := l.newSet(before.table, files, before.members, before)
+	for _, r := range s.Routes {
+		r.tally = tally
+	}
+	l.store(s)
+}
+
 // Totals are the counts by protocol. Those that have arrived and not ended are live.
 func (t *Tally) Totals() (arrived map[config.Protocol]uint64, ended map[config.Protocol]map[Verdict]uint64) {
 	arrived, ended = map[config.Protocol]uint64{}, map[config.Protocol]map[Verdict]uint64{}

@@ -69,12 +69,32 @@ func (c Client) EndShare(ctx context.Context, all bool) (*Reloaded, error) {
 // binary is "". It sends along copies of the file descriptors of a spare steering program, by name;
 // there may be none.
 func (c Client) Upgrade(ctx context.Context, binary string, spare map[string]int) (*Upgraded, error) {
+	return c.upgrade(ctx, url.Values{"binary": {binary}}, spare)
+}
+
+// UpgradeShare makes it start another process that serves the TCP conns of some percent of the clients.
+func (c Client) UpgradeShare(ctx context.Context, binary string, percent float64) (*Upgraded, error) {
+	return c.upgrade(ctx, url.Values{"binary": {binary}, "share": {strconv.FormatFloat(percent, 'g', -1, 64)}}, nil)
+}
+
+// EndUpgradeShare makes the process of UpgradeShare serve nobody any more; with all a new process of its binary then
+// takes the place of the one that answers, as after Upgrade.
+func (c Client) EndUpgradeShare(ctx context.Context, all bool, spare map[string]int) (*Upgraded, error) {
+	end := TrialBack
+	if all {
+		end = TrialAll
+	}
+	return c.upgrade(ctx, url.Values{"end": {string(end)}}, spare)
+}
+
+func (c Client) upgrade(ctx context.Context, query url.Values, spare map[string]int) (*Upgraded, error) {
 	names := slices.Sorted(maps.Keys(spare))
 	var fds []int
 	for _, name := range names {
 		fds = append(fds, spare[name])
 	}
-	return ask[Upgraded](ctx, c, http.MethodPost, "/upgrade", url.Values{"binary": {binary}, "fd": names}, fds...)
+	query["fd"] = names
+	return ask[Upgraded](ctx, c, http.MethodPost, "/upgrade", query, fds...)
 }
 
 // Drain makes a route, or all of them, take no new conns, or take them again. With order.Wait it returns when the last

@@ -19,10 +19,10 @@ type Reloaded struct {
 	SharePercent float64  `json:"share_percent,omitempty"` // of the clients
 }
 
-// TrialEnd is what an order has done to a table that serves a share of the clients.
+// TrialEnd is what an order has done to a table or process that serves a share of the clients.
 type TrialEnd string
 
-// The orders: reload --share, --all and --back.
+// The orders: reload or upgrade with --share, --all and --back.
 const (
 	TrialBegun TrialEnd = "begun"
 	TrialAll   TrialEnd = "all"
@@ -90,13 +90,16 @@ type OriginOrder struct {
 	Weight  int
 }
 
-// Upgraded describes the process that serves after an upgrade.
+// Upgraded describes the process that serves after an upgrade; after --share, the process that serves a share.
 type Upgraded struct {
 	PID    int    `json:"pid"`
 	Binary string `json:"binary"`
 	Flows  int    `json:"flows"` // that moved
 	Conns  int    `json:"conns"` // that moved
 	Left   int    `json:"left"`  // that stay with the old process until they end, or drain_timeout cuts them
+
+	Trial        TrialEnd `json:"trial,omitempty"`         // what was done to a share of the clients; "": it is for all
+	SharePercent float64  `json:"share_percent,omitempty"` // of the clients
 }
 
 // Question is the first packet that explain is asked about.

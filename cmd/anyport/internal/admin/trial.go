@@ -2,17 +2,28 @@ package admin
 
 import "time"
 
-// TrialStatus is a reload that serves a share of the clients, beside the config in service.
+// What is on trial.
+const (
+	TrialOfTable   = "table"
+	TrialOfProcess = "process"
+)
+
+// TrialStatus is a reload that serves a share of the clients, beside the config in service; or a process that serves
+// the TCP conns of a share of the clients, beside the one that answers.
 type TrialStatus struct {
+	Of           string    `json:"of"`               // table or process
+	Binary       string    `json:"binary,omitempty"` // of the process
 	SharePercent float64   `json:"share_percent"`
 	Since        time.Time `json:"since"`
 	Old          TrialSide `json:"old"`
 	New          TrialSide `json:"new"`
 }
 
-// TrialSide is what became of the clients of one of the two tables since the trial began, all routes together. Conns
-// that began before are not counted.
+// TrialSide is what became of the clients of one of the two tables or processes since the trial began, all routes
+// together. Conns that began before are not counted; of processes only TCP is.
 type TrialSide struct {
+	PID        int                          `json:"pid,omitempty"` // of a process
+	Version    string                       `json:"version,omitempty"`
 	Generation int                          `json:"generation"`
 	Conns      uint64                       `json:"conns_total"` // and flows, here and below
 	Active     uint64                       `json:"conns_active"`

@@ -81,6 +81,9 @@ type UpgradeOrder struct {
 	Binary string         // "": the binary of this process, as it is on disk now
 	Root   bool           // root asks: it may choose any binary
 	Files  map[string]int // of a spare steering program, by name; they stay the server's
+
+	Share float64        // percent of the clients whose TCP conns the new process takes; 0: it takes the place of this one
+	End   admin.TrialEnd // of a process with a share: all or back; "": none
 }
 
 // API answers for one Service.

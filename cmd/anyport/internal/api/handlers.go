@@ -43,9 +43,9 @@ func (a *API) reload(r *http.Request) (admin.Reloaded, error) {
 	share, end := r.FormValue("share"), admin.TrialEnd(r.FormValue("end"))
 	switch {
 	case share != "" && end == "" && !isSet(r, "dry_run"):
-		percent, err := strconv.ParseFloat(share, 64)
-		if err != nil || !(percent > 0 && percent < 100) {
-			return admin.Reloaded{}, fmt.Errorf("share: %q is not a percentage between 0 and 100", share)
+		percent, err := parseShare(share)
+		if err != nil {
+			return admin.Reloaded{}, err
 		}
 		return a.service.Share(r.Context(), percent)
 	case share == "" && !isSet(r, "dry_run") && (end == admin.TrialAll || end == admin.TrialBack):
@@ -54,6 +54,15 @@ func (a *API) reload(r *http.Request) (admin.Reloaded, error) {
 		return admin.Reloaded{}, errors.New("one of share, end=all, end=back and dry_run")
 	}
 	return a.service.Reload(r.Context(), isSet(r, "dry_run"))
+}
+
+// parseShare reads a percentage of the clients.
+func parseShare(text string) (float64, error) {
+	percent, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(percent > 0 && percent < 100) {
+		return 0, fmt.Errorf("share: %q is not a percentage between 0 and 100", text)
+	}
+	return percent, nil
 }
 
 // explain asks about the packet that the request describes.
@@ -72,7 +81,17 @@ func (a *API) upgrade(r *http.Request) (admin.Upgraded, error) {
 		return admin.Upgraded{}, err
 	}
 	defer files.close()
-	return a.service.Upgrade(r.Context(), UpgradeOrder{Binary: r.FormValue("binary"), Root: peerOf(r).root(), Files: files})
+	order := UpgradeOrder{Binary: r.FormValue("binary"), Root: peerOf(r).root(), Files: files, End: admin.TrialEnd(r.FormValue("end"))}
+	share := r.FormValue("share")
+	if order.End != "" && (order.End != admin.TrialAll && order.End != admin.TrialBack || order.Binary != "" || share != "") {
+		return admin.Upgraded{}, errors.New("one of share, end=all and end=back; binary not with end")
+	}
+	if share != "" {
+		if order.Share, err = parseShare(share); err != nil {
+			return admin.Upgraded{}, err
+		}
+	}
+	return a.service.Upgrade(r.Context(), order)
 }
 
 // origin orders what admin.Client.Origin has written.

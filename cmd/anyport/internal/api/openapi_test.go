@@ -85,6 +85,8 @@ var operations = func() map[string]operation {
 			{name: "end", values: []string{"all", "back"}, description: "end a share: all clients get the table of the share, or none"}}},
 		"POST /upgrade": {summary: "Start another process that takes the place of this one: anyport upgrade", answer: admin.Upgraded{}, parameters: []parameter{
 			{name: "binary", description: "its path; only root may name one. Without it, the binary of this process as it is on disk now"},
+			{name: "share", description: "start a process that takes the new TCP conns of that many percent of the clients, more than 0 and less than 100"},
+			{name: "end", values: []string{"all", "back"}, description: "end a share: the process of the share ends, and with all its binary then takes the place of this one"},
 			{name: "fd", list: true, description: "the names of the file descriptors that come along (SCM_RIGHTS), in their order; only root may send them"}}},
 		"GET /{$}":        {summary: "The dashboard", media: "text/html"},
 		"GET /metrics":    {summary: "The metrics in the format of Prometheus", media: "text/plain"},

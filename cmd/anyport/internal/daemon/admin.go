@@ -143,7 +143,14 @@ func (s service) Explain(q admin.Question) (admin.Explained, error) { return s.d
 func (s service) Drain(ctx context.Context, order admin.DrainOrder) (admin.Drained, error) {
 	err := s.d.mayDrain(ctx, order)
 	if err == nil {
-		err = s.d.decide(ctx, func() error { return s.d.drain(order.Route, !order.Undo) })
+		err = s.d.decide(ctx, func() error {
+			if order.Wait {
+				if err := s.d.checkOneProcess(); err != nil { // of which the other one has conns, too
+					return err
+				}
+			}
+			return s.d.drain(order.Route, !order.Undo)
+		})
 	}
 	if err == nil && order.Wait {
 		err = s.d.awaitDrained(ctx, order.Route)
@@ -212,13 +219,28 @@ func (s service) EndShare(ctx context.Context, all bool) (r admin.Reloaded, err 
 
 // Upgrade waits until the new process serves, or until it is clear that it will not.
 func (s service) Upgrade(ctx context.Context, order api.UpgradeOrder) (u admin.Upgraded, err error) {
+	if order.End != "" {
+		return s.awaitRun(ctx, func(report func(admin.Upgraded, error)) error {
+			return s.d.endShare(order.End == admin.TrialAll, order, report)
+		})
+	}
 	binary, err := s.d.binary(order)
 	if err != nil {
 		return u, err
 	}
+	return s.awaitRun(ctx, func(report func(admin.Upgraded, error)) error {
+		if order.Share > 0 {
+			return s.d.beginShare(binary, order, report)
+		}
+		return s.d.beginUpgrade(binary, order.Files, report)
+	})
+}
+
+// awaitRun waits for the outcome of what begin starts.
+func (s service) awaitRun(ctx context.Context, begin func(report func(admin.Upgraded, error)) error) (u admin.Upgraded, err error) {
 	done := make(chan error, 1)
 	err = s.d.decide(ctx, func() error {
-		return s.d.beginUpgrade(binary, order.Files, func(upgraded admin.Upgraded, err error) {
+		return begin(func(upgraded admin.Upgraded, err error) {
 			u = upgraded
 			done <- err
 		})

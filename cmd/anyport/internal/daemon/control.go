@@ -96,8 +96,12 @@ func (d *daemon) isFinalTerm(sig os.Signal) bool {
 }
 
 // stopOrCancelUpgrade stops the process; if an upgrade is under way, it cancels that first, and finishUpgrade
-// stops the process or passes the signal on: only the outcome of the upgrade decides which.
+// stops the process or passes the signal on: only the outcome of the upgrade decides which. A trial of another process
+// is ended first: the conns of both end here.
 func (d *daemon) stopOrCancelUpgrade(sig os.Signal, drain func()) {
+	if d.upgrading == nil && !d.stopping.Load() && d.processTrial.Load() != nil {
+		d.endTrialToStop()
+	}
 	if d.upgrading == nil {
 		d.stop(drain)
 		return
@@ -156,11 +160,27 @@ func (u *upgradeRun) done() <-chan struct{} {
 	return u.over
 }
 
+// run is what an upgradeRun does. The end of starting, and of moving, is as in daemon.upgrade.
+type run func(starting, moving context.Context) (admin.Upgraded, error)
+
 // beginUpgrade starts the upgrade on another goroutine, which calls report with the outcome.
 func (d *daemon) beginUpgrade(binary string, spare steering.Inheritance, report func(admin.Upgraded, error)) error {
+	return d.beginRun(func(starting, moving context.Context) (admin.Upgraded, error) {
+		return d.upgrade(starting, moving, binary, spare)
+	}, report)
+}
+
+// beginRun is startRun where that may begin now.
+func (d *daemon) beginRun(what run, report func(admin.Upgraded, error)) error {
 	if err := errors.Join(d.checkChangeable(), d.checkConfirmed(), d.checkNoTrial()); err != nil {
 		return err
 	}
+	d.startRun(what, report)
+	return nil
+}
+
+// startRun does what on another goroutine, which calls report with the outcome. Orders wait for its end.
+func (d *daemon) startRun(what run, report func(admin.Upgraded, error)) {
 	moving, abandon := context.WithCancel(context.Background())
 	starting, cancel := context.WithCancel(moving)
 	u := &upgradeRun{cancel: cancel, abandon: abandon, over: make(chan struct{})}
@@ -169,9 +189,8 @@ func (d *daemon) beginUpgrade(binary string, spare steering.Inheritance, report 
 		defer abandon()
 		defer cancel()
 		defer close(u.over)
-		report(d.upgrade(starting, moving, binary, spare))
+		report(what(starting, moving))
 	}()
-	return nil
 }
 
 // finishUpgrade does what has waited for the upgrade: in this process, or if another one serves now,
@@ -181,7 +200,7 @@ func (d *daemon) finishUpgrade(drain func()) {
 	d.upgrading, d.stopAsked = nil, u.stop != nil
 	switch next := int(d.successor.Load()); {
 	case next == 0 && u.stop != nil:
-		d.stop(drain)
+		d.stopOrCancelUpgrade(u.stop, drain)
 	case next == 0 && u.reload:
 		d.reloadBySignal()
 	case next == 0:

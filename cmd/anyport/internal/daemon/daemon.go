@@ -77,6 +77,9 @@ func Run(ctx context.Context, opt Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
+	if d.trying != nil {
+		return d.serveTrial(ctx)
+	}
 	return d.serve(ctx)
 }
 
@@ -112,13 +115,16 @@ type daemon struct {
 	announce   *announce.Announcer // the routes of [announce]; it has a mutex of its own
 	fleetGuard fleetGuard          // what the other hosts of the fleet say; nil: this host is alone
 
-	serving  atomic.Pointer[generation]         // never nil once the routes are open
-	trial    atomic.Pointer[trial]              // a generation for some clients; nil: none
-	refused  atomic.Pointer[string]             // why the last reload was refused; nil: it was not
-	reloads  atomic.Pointer[[]admin.PastReload] // the newest first; nil: none yet. A new slice with each reload
-	drains   atomic.Pointer[drains]             // never nil
-	allDown  map[string]bool                    // routes whose new conns the kernel refuses because no origin is up
-	stopping atomic.Bool                        // no new conns or flows are taken any more
+	serving atomic.Pointer[generation] // never nil once the routes are open
+	trial   atomic.Pointer[trial]      // a generation for some clients; nil: none
+	trying  *onTrial                   // this process is the one on trial; nil: it is not
+
+	processTrial atomic.Pointer[processTrial]       // another process that takes some clients' conns; nil: none
+	refused      atomic.Pointer[string]             // why the last reload was refused; nil: it was not
+	reloads      atomic.Pointer[[]admin.PastReload] // the newest first; nil: none yet. A new slice with each reload
+	drains       atomic.Pointer[drains]             // never nil
+	allDown      map[string]bool                    // routes whose new conns the kernel refuses because no origin is up
+	stopping     atomic.Bool                        // no new conns or flows are taken any more
 
 	confirm   confirmation // see --confirm
 	inherited bool         // the steering, or its sockets, are those of another process
@@ -189,7 +195,14 @@ func open(opt Options) (*daemon, error) {
 	d.secrets.note(opt.Config.Source())
 	d.secrets.note(opt.Config.TableText())
 	d.openLowFDs()
-	for _, acquire := range []func() error{d.openPredecessor, d.takeTable, d.openFleet, d.openFiles, d.openAccount, d.openAccess, d.openAdmin, d.openHTTP, d.openRoutes, d.dropPrivileges, d.awaitGo} {
+	if err := d.openPredecessor(); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	steps := []func() error{d.takeTable, d.openFleet, d.openFiles, d.openAccount, d.openAccess, d.openAdmin, d.openHTTP, d.openRoutes, d.dropPrivileges, d.awaitGo}
+	if d.before != nil && d.before.Trial {
+		steps = []func() error{d.takeTable, d.openFiles, d.openAccount, d.openAccess, d.openTrial, d.dropPrivileges}
+	}
+	for _, acquire := range steps {
 		if err := acquire(); err != nil {
 			return nil, errors.Join(err, d.close())
 		}

@@ -20,8 +20,8 @@ func (d *daemon) openHours() error {
 
 // applyHours brings the hours of all routes into line with the clock, and sets the alarm for the next
 // change. The proxy comes first: it refuses a conn that the kernel has just let through, and has to
-// take the first one that the kernel lets through again. After an upgrade only the proxy is told:
-// the other process tells the kernel.
+// take the first one that the kernel lets through again. After an upgrade, and in a process on trial, only the
+// proxy is told: the other process tells the kernel.
 func (d *daemon) applyHours() {
 	now, states := time.Now(), map[string]admin.HoursStatus{}
 	var first time.Time // zero: nothing changes any more
@@ -44,7 +44,7 @@ func (d *daemon) applyHours() {
 	}
 	d.hours.Store(&states)
 	d.noteAnnounce()
-	if d.checkChangeable() == nil {
+	if d.checkChangeable() == nil && d.trying == nil {
 		if err := d.steering.ApplyHours(time.Now); err != nil {
 			d.log.Error("cannot tell the kernel the hours of the routes: what is not in force yet stays so", "error", err)
 		}

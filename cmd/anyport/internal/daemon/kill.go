@@ -16,7 +16,7 @@ func (s service) Kill(ctx context.Context, filter admin.FlowFilter, match func(*
 	if err := s.d.checkRoute(filter.Route); err != nil {
 		return 0, err
 	}
-	if err := s.d.decide(ctx, s.d.checkServes); err != nil {
+	if err := s.d.decide(ctx, func() error { return errors.Join(s.d.checkServes(), s.d.checkOneProcess()) }); err != nil {
 		return 0, err
 	}
 	ended = s.d.proxy.Kill(match)

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
 
 	"anyport/cmd/anyport/internal/admin"
@@ -10,7 +11,7 @@ import (
 // orderOrigin forces a state on an origin, or sets its weight. The kernel has what follows of it when
 // the order is answered.
 func (d *daemon) orderOrigin(order admin.OriginOrder) (admin.OriginStatus, error) {
-	if err := d.checkChangeable(); err != nil {
+	if err := errors.Join(d.checkChangeable(), d.checkOneProcess()); err != nil {
 		return admin.OriginStatus{}, err
 	}
 	if err := d.changeOrigin(order); err != nil {

@@ -30,7 +30,7 @@ func (d *daemon) dropPrivileges() error {
 	if !d.opt.Drop {
 		return nil
 	}
-	if d.account != nil && d.account.UID != os.Getuid() {
+	if d.account != nil && d.account.UID != os.Getuid() && d.steering != nil { // a process on trial has none
 		if err := d.steering.ChownPins(d.account.UID, d.account.GID); err != nil {
 			return err
 		}

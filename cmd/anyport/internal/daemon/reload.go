@@ -69,8 +69,8 @@ func (d *daemon) askReload(report reloadReport) {
 // askTable starts a reload with the table that the source wants, or one after that under way. During a trial the
 // table waits for its end.
 func (d *daemon) askTable() {
-	if d.trial.Load() != nil {
-		d.log.Info("a table of the source waits for the end of the trial", "hint", "anyport reload --all, or --back")
+	if err := d.checkNoTrial(); err != nil {
+		d.log.Info("a table of the source waits for the end of the trial", "because", err)
 		return
 	}
 	if r := d.reloading; r != nil {

@@ -46,6 +46,7 @@ func (d *daemon) serve(ctx context.Context) error {
 	if d.web != nil {
 		defer answers.ServeWeb(d.web, served)()
 	}
+	defer d.killTrial()
 	defer d.endTraces() // or stopping the servers would wait for them
 
 	d.logServing()

@@ -27,8 +27,11 @@ type trial struct {
 	access  *accesslog.Log // of the generation, if that writes another one; nothing is written to it during the trial
 }
 
-// checkNoTrial refuses what cannot be done while two tables serve.
+// checkNoTrial refuses what cannot be done while two tables or processes serve.
 func (d *daemon) checkNoTrial() error {
+	if err := d.checkOneProcess(); err != nil {
+		return err
+	}
 	if t := d.trial.Load(); t != nil {
 		return fmt.Errorf("%s is on trial, for %v%% of the clients since %s: first put it into service for all with: anyport reload --all, or end it with: anyport reload --back",
 			t.config.Path, t.percent, t.since.Format(time.TimeOnly))
@@ -127,6 +130,9 @@ func checkSameFile(onTrial, file *generation) error {
 // endTrial puts the generation on trial into service for all clients, or the one before.
 func (d *daemon) endTrial(all bool) (admin.Reloaded, error) {
 	t := d.trial.Load()
+	if err := d.checkOneProcess(); err != nil {
+		return admin.Reloaded{}, err
+	}
 	if t == nil {
 		return admin.Reloaded{}, fmt.Errorf("nothing is on trial: begin with: anyport reload --share 5%%")
 	}
@@ -239,22 +245,29 @@ func (d *daemon) routeNames() map[string]bool {
 
 // trialStatus is nil if nothing is on trial.
 func (d *daemon) trialStatus(kernel *steering.TrialCounters) *admin.TrialStatus {
+	if t := d.processTrial.Load(); t != nil && kernel != nil {
+		return d.processTrialStatus(t, kernel)
+	}
 	t := d.trial.Load()
 	if t == nil || kernel == nil {
 		return nil
 	}
 	old, next := t.sides.Tallies()
-	return &admin.TrialStatus{
-		SharePercent: t.percent, Since: t.since,
-		Old: trialSide(d.serving.Load().number, kernel.Old, old), New: trialSide(t.number, kernel.Next, next),
+	status := &admin.TrialStatus{
+		Of: admin.TrialOfTable, SharePercent: t.percent, Since: t.since,
+		Old: trialSide(d.serving.Load().number, old, config.TCP, config.UDP), New: trialSide(t.number, next, config.TCP, config.UDP),
 	}
+	addKernel(&status.Old, kernel.Old)
+	addKernel(&status.New, kernel.Next)
+	return status
 }
 
-// trialSide joins what the kernel has refused with what became of the conns and flows that it steered.
-func trialSide(number int, kernel map[table.Verdict]uint64, tally *route.Tally) admin.TrialSide {
-	side := admin.TrialSide{Generation: number, Verdicts: byVerdict(kernel), Ended: map[string]map[string]uint64{}}
+// trialSide is what became of the conns and flows that the kernel has steered to a side.
+func trialSide(number int, tally *route.Tally, protocols ...config.Protocol) admin.TrialSide {
+	side := admin.TrialSide{Generation: number, Verdicts: map[string]uint64{}, Ended: map[string]map[string]uint64{}}
 	arrived, ended := tally.Totals()
-	for protocol, n := range arrived {
+	for _, protocol := range protocols {
+		n := arrived[protocol]
 		side.Conns += n
 		side.Active += n
 		verdicts := map[string]uint64{}
@@ -268,9 +281,14 @@ func trialSide(number int, kernel map[table.Verdict]uint64, tally *route.Tally) 
 		side.Ended[protocol.String()] = verdicts
 		side.Resets += verdicts[route.ResetByOrigin.String()] + verdicts[route.ResetByClient.String()]
 	}
+	side.Failed = admin.Counts{Ended: side.Ended}.Errors()
+	return side
+}
+
+// addKernel adds what the kernel has decided about the clients of a side.
+func addKernel(side *admin.TrialSide, kernel map[table.Verdict]uint64) {
+	side.Verdicts = byVerdict(kernel)
 	for _, v := range []table.Verdict{table.Refuse, table.Drop, table.Deny, table.Limit, table.Inactive} {
 		side.Refused += kernel[v]
 	}
-	side.Failed = admin.Counts{Ended: side.Ended}.Errors()
-	return side
 }

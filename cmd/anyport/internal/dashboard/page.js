@@ -182,7 +182,7 @@ function showTrial(trial) {
   $("trial").hidden = !trial;
   if (!trial) return;
   const old = before && before.trial && before.trial.since === trial.since ? before.trial : { old: {}, new: {} };
-  set($("trial-note"), "Generation " + trial.new.generation + " serves " + trial.share_percent + " % of the clients since " + ago(trial.since) + ". To end it: anyport reload --all, or --back.");
+  set($("trial-note"), (trial.of == "process" ? "Process " + trial.new.pid + " takes the new TCP conns of " : "Generation " + trial.new.generation + " serves ") + trial.share_percent + " % of the clients since " + ago(trial.since) + ". To end it: anyport " + (trial.of == "process" ? "upgrade" : "reload") + " --all, or --back.");
   table("sides", sideColumns, ["old", "new"].map(name => ({ name, side: trial[name], old: old[name] })));
 }
 

@@ -130,6 +130,9 @@ func (c *Conn) Refuse(why error) error {
 // SetTimeout bounds everything that follows, together, until it is called again.
 func (c *Conn) SetTimeout(d time.Duration) error { return c.stream.SetDeadline(time.Now().Add(d)) }
 
+// SetNoTimeout has what follows wait as long as it takes.
+func (c *Conn) SetNoTimeout() error { return c.stream.SetDeadline(time.Time{}) }
+
 // Close closes this end.
 func (c *Conn) Close() error { return c.stream.Close() }
 

@@ -19,12 +19,16 @@ const (
 	Refused
 	Conns
 	Taken
+	Count
+	Counted
+	GiveBack
 )
 
 // kinds are the words for errors and logs.
 var kinds = map[Kind]string{
 	Offer: "offer", Prepared: "prepared", Flows: "flows", Yours: "yours", Ready: "ready", Go: "go", Refused: "refused",
 	Conns: "conns", Taken: "taken",
+	Count: "count", Counted: "counted", GiveBack: "give back",
 }
 
 // String is for errors, such as "unexpected message go, want ready".

@@ -107,6 +107,9 @@ func (s *Successor) reap() {
 // StderrTaken reports whether the successor has no pipe of this process as its stderr.
 func (s *Successor) StderrTaken() bool { return s.said == nil || s.said.await() }
 
+// Ended is closed when the successor has ended.
+func (s *Successor) Ended() <-chan struct{} { return s.ended }
+
 // PID is the process id of the successor.
 func (s *Successor) PID() int { return s.cmd.Process.Pid }
 

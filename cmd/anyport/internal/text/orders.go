@@ -119,6 +119,18 @@ func Confirmed(out io.Writer, c *admin.Confirmed) {
 
 // Upgraded says what moved to the new process, and what did not.
 func Upgraded(out io.Writer, u *admin.Upgraded) {
+	switch u.Trial {
+	case admin.TrialBegun:
+		fmt.Fprintf(out, "%s takes the new TCP conns of %v%% of the clients as pid %d\n", u.Binary, u.SharePercent, u.PID)
+		fmt.Fprintln(out, "  for all clients: anyport upgrade --all; for none: anyport upgrade --back")
+		return
+	case admin.TrialBack:
+		fmt.Fprintf(out, "pid %d serves all clients: %s moved back\n", u.PID, Count(u.Conns, "conn", "conns"))
+		if u.Left > 0 {
+			fmt.Fprintf(out, "%s did not, and end with the process that was on trial, or when drain_timeout cuts them\n", Count(u.Left, "conn", "conns"))
+		}
+		return
+	}
 	fmt.Fprintf(out, "%s serves as pid %d: %s and %s moved\n", u.Binary, u.PID, Count(u.Conns, "conn", "conns"), Count(u.Flows, "flow", "flows"))
 	if u.Left > 0 {
 		fmt.Fprintf(out, "%s did not, and end with the old process, or when drain_timeout cuts them\n", Count(u.Left, "conn", "conns"))

@@ -14,10 +14,17 @@ import (
 func (p *Predecessor) ReceiveConns(adopt func([]tcp.Conn)) (n int, err error) {
 	defer p.conn.Close()
 	for {
-		conns, err := p.receiveBatch()
+		if err := p.conn.SetTimeout(Timeout); err != nil {
+			return n, err
+		}
+		m, err := p.conn.Expect(handover.Conns)
 		if errors.Is(err, io.EOF) {
 			return n, nil
 		}
+		if err != nil {
+			return n, err
+		}
+		conns, err := takeBatch(p.conn, m)
 		if err != nil {
 			return n, err
 		}
@@ -26,19 +33,12 @@ func (p *Predecessor) ReceiveConns(adopt func([]tcp.Conn)) (n int, err error) {
 	}
 }
 
-// receiveBatch receives some conns, and says that they are this process's: from then on the other one
-// does not touch them.
-func (p *Predecessor) receiveBatch() ([]tcp.Conn, error) {
-	if err := p.conn.SetTimeout(Timeout); err != nil {
-		return nil, err
-	}
-	m, err := p.conn.Expect(handover.Conns)
-	if err != nil {
-		return nil, err
-	}
+// takeBatch takes the conns of a message, and says that they are this process's: from then on the other one does not
+// touch them.
+func takeBatch(from *handover.Conn, m handover.Message) ([]tcp.Conn, error) {
 	conns, err := decodeConns(m)
 	if err == nil {
-		err = p.conn.Send(handover.Taken, nil)
+		err = from.Send(handover.Taken, nil)
 	}
 	if err != nil {
 		m.CloseFDs()

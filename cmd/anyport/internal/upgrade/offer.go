@@ -41,6 +41,11 @@ type Offer struct {
 	Access    string             // log.access, whose file is among the descriptors if it is a file
 	Instance  string             // that the new process goes on with, for a fleet
 	Damping   []announce.Damping // of the announced routes
+
+	// Trial: the new process takes the TCP conns of a share of the clients, by a listener of its own, and nothing else. File
+	// is then the hash of the file that the old one serves.
+	Trial bool
+	File  string
 }
 
 // wireOffer is an offer without its file descriptors, which travel beside it. Keys may be added, never
@@ -54,6 +59,8 @@ type wireOffer struct {
 	Access    string             `json:"access"`
 	Instance  string             `json:"instance,omitempty"`
 	Damping   []announce.Damping `json:"damping,omitempty"`
+	Trial     bool               `json:"trial,omitempty"`
+	File      string             `json:"file,omitempty"`
 }
 
 // send sends copies of all that is offered.
@@ -63,7 +70,10 @@ func (o Offer) send(to *handover.Conn) error {
 	for _, name := range names {
 		fds = append(fds, o.FDs[name])
 	}
-	return to.Send(handover.Offer, wireOffer{FDs: names, Stored: o.Stored, Listeners: o.Listeners, Draining: o.Draining, Origins: o.Origins, Access: o.Access, Instance: o.Instance, Damping: o.Damping}, fds...)
+	return to.Send(handover.Offer, wireOffer{
+		FDs: names, Stored: o.Stored, Listeners: o.Listeners, Draining: o.Draining, Origins: o.Origins, Access: o.Access,
+		Instance: o.Instance, Damping: o.Damping, Trial: o.Trial, File: o.File,
+	}, fds...)
 }
 
 // receiveOffer waits for the offer. Its file descriptors are copies that the caller closes.
@@ -77,7 +87,10 @@ func receiveOffer(from *handover.Conn) (o Offer, err error) {
 		m.CloseFDs()
 		return o, errors.Join(err, fmt.Errorf("%d file descriptors came and %d were named", len(m.FDs), len(w.FDs)))
 	}
-	o = Offer{FDs: map[string]int{}, Stored: w.Stored, Listeners: w.Listeners, Draining: w.Draining, Origins: w.Origins, Access: w.Access, Instance: w.Instance, Damping: w.Damping}
+	o = Offer{
+		FDs: map[string]int{}, Stored: w.Stored, Listeners: w.Listeners, Draining: w.Draining, Origins: w.Origins, Access: w.Access,
+		Instance: w.Instance, Damping: w.Damping, Trial: w.Trial, File: w.File,
+	}
 	for i, name := range w.FDs {
 		if old, twice := o.FDs[name]; twice {
 			unix.Close(old)

@@ -178,25 +178,31 @@ func (s *successor) give(flows []udp.Flow) error {
 	return err
 }
 
-// takeConns gives it some live conns. They are its own only if it says so: two processes must never
-// relay one conn.
+// takeConns gives it some live conns.
 func (s *successor) takeConns(conns []tcp.Conn) error {
-	if err := s.SetTimeout(Timeout); err != nil {
+	err := giveBatch(s.Conn, conns)
+	if err == nil {
+		s.conns += len(conns)
+	}
+	return err
+}
+
+// giveBatch gives the other process some live conns. They are its own only if it says so: two processes must never
+// relay one conn.
+func giveBatch(to *handover.Conn, conns []tcp.Conn) error {
+	if err := to.SetTimeout(Timeout); err != nil {
 		return err
 	}
 	var fds []int
 	for _, c := range conns {
 		fds = append(fds, c.FDs...)
 	}
-	if err := s.Send(handover.Conns, conns, fds...); err != nil {
+	if err := to.Send(handover.Conns, conns, fds...); err != nil {
 		return err
 	}
-	_, err := s.Expect(handover.Taken)
+	_, err := to.Expect(handover.Taken)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		_, err = s.ExpectLast(handover.Taken)
-	}
-	if err == nil {
-		s.conns += len(conns)
+		_, err = to.ExpectLast(handover.Taken)
 	}
 	return err
 }

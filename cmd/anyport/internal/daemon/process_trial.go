@@ -1,0 +1,280 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"anyport/cmd/anyport/internal/admin"
+	"anyport/cmd/anyport/internal/api"
+	"anyport/cmd/anyport/internal/handover"
+	"anyport/cmd/anyport/internal/slowfs"
+	"anyport/cmd/anyport/internal/upgrade"
+	"anyport/config"
+	"anyport/proxy"
+	"anyport/proxy/route"
+	"anyport/steering"
+)
+
+// processTrial is a process that takes the TCP conns of a share of the clients beside this one: `anyport upgrade
+// --share`. It is made by the goroutine of an upgradeRun, and ended by another one, or by the goroutine that decides.
+type processTrial struct {
+	percent float64 // of the clients
+	since   time.Time
+	binary  string
+	root    bool        // root has named the binary
+	file    os.FileInfo // of the binary
+	next    *upgrade.Trial
+	tally   *route.Tally                    // of what begins in this process
+	side    atomic.Pointer[admin.TrialSide] // what the other one has counted, about a second ago
+	ending  chan struct{}                   // closed when the trial is being ended
+}
+
+// countInterval is the time between two questions to a process on trial.
+const countInterval = time.Second
+
+// refused is why an order cannot be carried out during the trial; nil: nothing is on trial.
+func (t *processTrial) refused() error {
+	if t == nil {
+		return nil
+	}
+	return fmt.Errorf("process %d (%s) is on trial, for %v%% of the clients since %s: first have it serve all with: anyport upgrade --all, or end it with: anyport upgrade --back",
+		t.next.PID(), t.binary, t.percent, t.since.Format(time.TimeOnly))
+}
+
+// checkOneProcess refuses what would reach only the conns of this process.
+func (d *daemon) checkOneProcess() error { return d.processTrial.Load().refused() }
+
+// beginShare starts a process that takes a share of the clients, on another goroutine, which calls report with the
+// outcome.
+func (d *daemon) beginShare(binary string, order api.UpgradeOrder, report func(admin.Upgraded, error)) error {
+	if d.reloading != nil {
+		return errors.New("a reload is under way: ask again when it has ended")
+	}
+	return d.beginRun(func(starting, _ context.Context) (admin.Upgraded, error) { return d.share(starting, binary, order) }, report)
+}
+
+// share starts a process and has it take a share of the clients, or changes nothing.
+func (d *daemon) share(starting context.Context, binary string, order api.UpgradeOrder) (u admin.Upgraded, err error) {
+	defer func() {
+		if err != nil {
+			d.log.Error("trial refused: this process serves on", "problem", err)
+		}
+	}()
+	if err := d.awaitConns(starting); err != nil {
+		return u, err
+	}
+	share, err := steering.NewShare(order.Share)
+	if err != nil {
+		return u, err
+	}
+	t := &processTrial{percent: order.Share, since: time.Now(), binary: binary, root: order.Binary != "", ending: make(chan struct{})}
+	if t.file, err = d.stat(binary); err != nil {
+		return u, err
+	}
+	d.log.Info("trial: starting the new process", "binary", binary, "share_percent", order.Share)
+	next, listener, err := upgrade.StartTrial(starting, replaced{daemon: d}.offerTrial, upgrade.Start{Binary: binary, Args: os.Args[1:], Parent: handover.Self})
+	if err != nil {
+		return u, err
+	}
+	t.next = next
+	t.side.Store(&admin.TrialSide{PID: next.PID(), Version: next.Version})
+	t.tally = d.proxy.CountFrom()
+	err = d.steering.ShareConns(listener, share)
+	unix.Close(listener)
+	if err != nil {
+		d.proxy.StopCounting()
+		next.Kill()
+		return u, err
+	}
+	d.processTrial.Store(t)
+	go d.followTrial(t)
+	d.log.Info("trial begun", "pid", next.PID(), "version", next.Version, "share_percent", order.Share)
+	return admin.Upgraded{PID: next.PID(), Binary: binary, Trial: admin.TrialBegun, SharePercent: order.Share}, nil
+}
+
+// stat is os.Stat of a file that may be on a mount that hangs.
+func (d *daemon) stat(path string) (os.FileInfo, error) {
+	return slowfs.Do(d.slow, "look at the new binary", func() (os.FileInfo, error) { return os.Stat(path) })
+}
+
+// offerTrial calls send with what a process on trial needs.
+func (r replaced) offerTrial(send func(upgrade.Offer) error) error {
+	return r.Offer(func(o upgrade.Offer) error {
+		needed := map[string]int{}
+		for _, name := range []string{upgrade.FDAccess, upgrade.FDTable} {
+			if fd, ok := o.FDs[name]; ok {
+				needed[name] = fd
+			}
+		}
+		o.FDs, o.Stored, o.Trial, o.File = needed, nil, true, fileHash(r.serving.Load().config)
+		return send(o)
+	})
+}
+
+// followTrial asks a process on trial what it has counted, until the trial is being ended. When that process ends or
+// does not answer, this one has all conns again.
+func (d *daemon) followTrial(t *processTrial) {
+	ticker := time.NewTicker(countInterval)
+	defer ticker.Stop()
+	var failed error
+	for failed == nil {
+		select {
+		case <-t.ending:
+			return
+		case <-t.next.Ended():
+			failed = io.EOF
+		case <-ticker.C:
+			var c upgrade.ShareCounts
+			if c, failed = t.next.Count(); failed == nil {
+				d.addTrial(t, c)
+			}
+		}
+	}
+	select {
+	case <-t.ending: // Count has failed because of that
+		return
+	default:
+	}
+	how := t.next.Kill()
+	_ = d.decide(context.Background(), func() error {
+		if d.processTrial.Load() == t {
+			d.log.Error("the process on trial has failed: this process serves all conns", "pid", t.next.PID(), "because", failed, "end", how)
+			d.forgetTrial(t, d.steering.TakeBackConns())
+		}
+		return nil
+	})
+}
+
+// addTrial keeps what a process on trial has counted: its counters become part of this one's, as those of a process that
+// an upgrade has replaced.
+func (d *daemon) addTrial(t *processTrial, c upgrade.ShareCounts) {
+	t.side.Store(&c.Side)
+	for _, a := range c.Added {
+		if !a.ID.OfProcess() {
+			d.proxy.AddCount(proxy.CounterID(a.ID), a.N)
+		}
+	}
+}
+
+// forgetTrial ends a trial in this process.
+func (d *daemon) forgetTrial(t *processTrial, err error) {
+	if err != nil {
+		d.log.Error("cannot clear what the kernel knows of a trial", "error", err)
+	}
+	d.proxy.StopCounting()
+	d.processTrial.Store(nil)
+	d.log.Info("trial ended", "pid", t.next.PID(), "lasted", time.Since(t.since).Round(time.Second))
+	if d.fleet.wanted.Load() != nil {
+		go func() { // ends when the table is asked for, or with control
+			_ = d.decide(context.Background(), func() error { d.askTable(); return nil })
+		}()
+	}
+}
+
+// endTrialToStop takes the conns back before this process stops. If it cannot, the other process is killed.
+func (d *daemon) endTrialToStop() {
+	t := d.processTrial.Load()
+	d.startRun(func(_, moving context.Context) (admin.Upgraded, error) { return d.takeBack(moving, t) }, func(_ admin.Upgraded, err error) {
+		if err != nil {
+			d.log.Error("the process on trial is killed", "pid", t.next.PID(), "because", err, "end", t.next.Kill())
+			d.forgetTrial(t, nil)
+		}
+	})
+}
+
+// endShare ends the trial on another goroutine, which calls report with the outcome: this process takes the conns back,
+// and with all it then hands over to a new process of the same binary.
+func (d *daemon) endShare(all bool, order api.UpgradeOrder, report func(admin.Upgraded, error)) error {
+	t := d.processTrial.Load()
+	switch {
+	case t == nil && d.trial.Load() != nil:
+		return d.checkNoTrial()
+	case t == nil:
+		return errors.New("no process is on trial: begin with: anyport upgrade --share 5%")
+	case all && t.root && !order.Root:
+		return errors.New("root has named the binary that is on trial: run the command as root")
+	}
+	if err := d.checkChangeable(); err != nil {
+		return err
+	}
+	d.startRun(func(starting, moving context.Context) (admin.Upgraded, error) {
+		if all {
+			if err := d.checkSameBinary(t); err != nil {
+				return admin.Upgraded{}, err
+			}
+		}
+		u, err := d.takeBack(moving, t)
+		if err != nil || !all {
+			return u, err
+		}
+		u, err = d.upgrade(starting, moving, t.binary, order.Files)
+		u.Trial, u.SharePercent = admin.TrialAll, t.percent
+		return u, err
+	}, report)
+	return nil
+}
+
+// checkSameBinary refuses to have another binary serve all than the one on trial.
+func (d *daemon) checkSameBinary(t *processTrial) error {
+	now, err := d.stat(t.binary)
+	if err != nil {
+		return err
+	}
+	if !os.SameFile(now, t.file) || now.Size() != t.file.Size() || !now.ModTime().Equal(t.file.ModTime()) {
+		return fmt.Errorf("%s has changed since the trial began: end it with: anyport upgrade --back", t.binary)
+	}
+	return nil
+}
+
+// takeBack ends the trial: from the next SYN on this process has all, and then the live conns come here. Those that
+// cannot come end with the other process. The end of moving kills that process.
+func (d *daemon) takeBack(moving context.Context, t *processTrial) (u admin.Upgraded, err error) {
+	defer context.AfterFunc(moving, func() { t.next.Kill() })()
+	if err := d.steering.TakeBackConns(); err != nil {
+		return u, err
+	}
+	close(t.ending)
+	n, c, err := t.next.GiveBack(d.proxy.AdoptConns)
+	d.proxy.AdoptConns(nil)
+	if err == nil {
+		d.addTrial(t, c)
+	} else {
+		d.log.Warn("live conns of the trial stay with its process, and end with it", "pid", t.next.PID(), "problem", err)
+		if errors.Is(err, os.ErrDeadlineExceeded) { // it hangs
+			t.next.Kill()
+		}
+	}
+	side := t.side.Load()
+	d.forgetTrial(t, nil)
+	u = admin.Upgraded{PID: os.Getpid(), Binary: t.binary, Conns: n, Trial: admin.TrialBack, SharePercent: t.percent}
+	if err != nil {
+		u.Left = max(0, int(side.Active)-n)
+	}
+	return u, nil
+}
+
+// killTrial ends what an orderly stop has not: the process on trial must not outlive this one.
+func (d *daemon) killTrial() {
+	if t := d.processTrial.Load(); t != nil {
+		t.next.Kill()
+	}
+}
+
+// processTrialStatus describes the two processes of a trial. Only TCP conns are shared.
+func (d *daemon) processTrialStatus(t *processTrial, kernel *steering.TrialCounters) *admin.TrialStatus {
+	old, next := trialSide(0, t.tally, config.TCP), *t.side.Load()
+	old.PID, old.Version = os.Getpid(), d.opt.Version
+	for _, side := range []*admin.TrialSide{&old, &next} {
+		side.Generation = d.serving.Load().number
+	}
+	addKernel(&old, kernel.Old)
+	addKernel(&next, kernel.Next)
+	return &admin.TrialStatus{Of: admin.TrialOfProcess, Binary: t.binary, SharePercent: t.percent, Since: t.since, Old: old, New: next}
+}

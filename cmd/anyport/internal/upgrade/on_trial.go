@@ -1,0 +1,53 @@
+package upgrade
+
+import (
+	"fmt"
+
+	"anyport/cmd/anyport/internal/handover"
+	"anyport/proxy/tcp"
+)
+
+// Sharer is a process on trial, as [Predecessor.ServeTrial] needs it.
+type Sharer interface {
+	// Count returns what was counted.
+	Count() ShareCounts
+
+	// GiveBack accepts what waits, and then calls give with all live conns, as proxy.Server.MoveConns does.
+	GiveBack(give func([]tcp.Conn) error) error
+}
+
+// ServeTrial says that this process serves its listener, and then does what the process before asks for. It returns nil
+// when that has ended the trial, and an error if that has ended or GiveBack has failed. The file descriptor of the
+// listener is copied.
+func (p *Predecessor) ServeTrial(s Sharer, version string, listener int) error {
+	defer p.conn.Close()
+	if err := p.conn.Send(handover.Prepared, prepared{version}, listener); err != nil {
+		return err
+	}
+	for {
+		if err := p.conn.SetNoTimeout(); err != nil {
+			return err
+		}
+		m, err := p.conn.Receive()
+		if err != nil {
+			return err
+		}
+		m.CloseFDs()
+		if err := p.conn.SetTimeout(Timeout); err != nil {
+			return err
+		}
+		switch m.Kind {
+		case handover.Count:
+			if err := p.conn.Send(handover.Counted, s.Count()); err != nil {
+				return err
+			}
+		case handover.GiveBack:
+			if err := s.GiveBack(func(conns []tcp.Conn) error { return giveBatch(p.conn, conns) }); err != nil {
+				return fmt.Errorf("give the conns back: %w", err)
+			}
+			return p.conn.Send(handover.Counted, s.Count())
+		default:
+			return fmt.Errorf("unexpected message %q", m.Kind)
+		}
+	}
+}
