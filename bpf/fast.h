@@ -69,8 +69,8 @@ struct {
 } fast_flows SEC(".maps");
 
 /* The first entries: of 2,048 flows. The buckets of fast_flows lie in 1,024 pages, and those of this table
- * in 16. With paced flows, which find the caches of the processor cold, a run of the program takes 0.7 of
- * the time. */
+ * in 16. With paced flows, which find the caches of the processor cold, a run of the program takes a
+ * quarter less time. */
 #define FAST_FEW (1 << 12)
 
 struct {
