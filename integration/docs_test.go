@@ -46,14 +46,14 @@ func documents(t *testing.T) map[string][]block {
 // the text exists and has the flags shown.
 func TestDocuments(t *testing.T) {
 	t.Parallel()
-	keys := writeKeys(t, os.Geteuid())
+	named := writeNamedFiles(t)
 	for name, blocks := range documents(t) {
 		t.Run(filepath.Base(name), func(t *testing.T) {
 			file := "" // the last whole file that the reader has seen
 			for _, b := range blocks {
 				switch b.info {
 				case "toml":
-					file = inFile(t, strings.ReplaceAll(b.text, "/etc/anyport/knock.keys", keys))
+					file = inFile(t, named.Replace(b.text))
 					if got := anyport(t, "check", "-c", file); got.status != 0 {
 						t.Errorf("%s\nis refused: %s", b.text, got.stderr)
 					}
@@ -74,6 +74,22 @@ func TestDocuments(t *testing.T) {
 			}
 		})
 	}
+}
+
+// writeNamedFiles writes those files with secrets and certificates that documents name and check reads, and returns
+// what replaces their names.
+func writeNamedFiles(t *testing.T) *strings.Replacer {
+	t.Helper()
+	credentials := inFile(t, "edges:secret\n")
+	if err := os.Chmod(credentials, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return strings.NewReplacer(
+		"/etc/anyport/knock.keys", writeKeys(t, os.Geteuid()),
+		"/etc/anyport/fleet.key", newPeerKey(t),
+		"/etc/anyport/etcd-ca.pem", newAuthority(t).file,
+		"/etc/anyport/etcd.user", credentials, "/etc/anyport/source.token", credentials,
+	)
 }
 
 // typedLines returns the lines of a block that a reader types, without prompts.

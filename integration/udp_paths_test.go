@@ -15,7 +15,7 @@ var onOnePath = []struct{ why, tests string }{
 	{"no flow of theirs exchanges enough for the kernel to forward it", `
 		TestListenerDropsGoOn TestAdminRights TestAdminGroup TestScrapeManyRoutes TestDoctor TestDoctorNames
 		TestFlows TestKill TestDrainCommand TestExplain TestTrace TestTraceSlowReader TestMistakes
-		TestHoursOfReload TestReloadShare TestImportLive TestImportedNginx TestKnockFlow TestKnockDatagram TestNothingLeaks
+		TestHoursOfReload TestReloadShare TestReloadShareGrows TestUpgradeShare TestImportLive TestImportedNginx TestKnockFlow TestKnockDatagram TestNothingLeaks
 		TestNewConnsPerClient TestSources TestLoweredLimit TestGreedyClient TestDatagramBudget TestRoomForFiles
 		TestAccessMoved TestNamesChange TestDNAT TestStatefulFilter TestPrivileges
 		TestMissingBindService TestPrometheus TestLongAnswers TestAcceptProxy TestAcceptProxyWith TestProxyHeader
@@ -27,7 +27,7 @@ var onOnePath = []struct{ why, tests string }{
 		TestTransparentDoctor TestTransparentNamedClient TestTransparentWith TestTransparentName TestFirstAnswer
 		TestWhatStays TestOriginsErrors TestLoops TestReflectors TestRefusingOrigin TestRefusedLater
 		TestUnreachableOrigin TestClosedPort TestStartOverAnotherProgram TestUpgradeOfSharedSockets
-		TestUpgradeRefused
+		TestUpgradeRefused TestAcceptProxyLiveFlow TestPeersSPP
 	`},
 	{"they are about the fast path", `
 		TestFastPathUnderOrders TestFastPath TestFastPathOff TestFastPathEnds
@@ -39,6 +39,7 @@ var onOnePath = []struct{ why, tests string }{
 	{"they take away what steers, which a flow in the kernel does not need: TestFastPathUnderRules and others do that to the fast path", `
 		TestTakenAway TestDeath
 	`},
+	{"its flows take both paths: the kernel forwards them after some turns, and user space what a peer has sent", "TestPeersUDP"},
 	{"flows that a service may take are never admitted", "TestServiceOverUDP"},
 	{"it combines fast_path with other options by itself", "TestCombinations"},
 }
