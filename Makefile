@@ -80,11 +80,11 @@ test: packages lint generated unit integration kernel fuzz ## everything that mu
 
 unit: ## the tests of all but bpf, deploy and integration, under the race detector; as root all of them
 	@if [ "$$(id -u)" -eq 0 ]; then export REQUIRE_ROOT=1; fi; set -x; \
-	CGO_ENABLED=1 $(GO) test -race -timeout 14m $(PURE)
+	CGO_ENABLED=1 $(GO) test -race -p 4 -timeout 14m $(PURE)
 
 integration: ## the tests of bpf and deploy, and of the built binary in network namespaces
 	@if [ "$$(id -u)" -eq 0 ]; then set -x; \
-		REQUIRE_ROOT=1 $(GO) test -timeout 14m -parallel 5 ./bpf/... ./deploy/... ./integration/...; \
+		REQUIRE_ROOT=1 $(GO) test -timeout 14m -parallel 8 ./bpf/... ./deploy/... ./integration/...; \
 	else \
 		echo 'not root: BPF and namespace tests are skipped; to run them: sudo make test'; \
 	fi
