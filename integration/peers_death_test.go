@@ -35,13 +35,7 @@ func (f *peerRig) die(t *testing.T, dead *peerEdge) {
 	load := newPeerLoadAt(t, f.client, soak(60, 150), 20*time.Millisecond)
 	f.rehash(t, f.edges...)
 	load.settle(t)
-	own := map[string]bool{}
-	for _, client := range dead.clients(t) {
-		own[client] = true
-	}
-	if len(own) == 0 || len(own) == len(load.long) {
-		t.Fatalf("%d of %d conns are of %s", len(own), len(load.long), dead.Name)
-	}
+	own := load.clientsOf(t, dead)
 	dead.proxy.signal(t, syscall.SIGKILL)
 	dead.proxy.wait(t)
 	time.Sleep(500 * time.Millisecond) // until the routers notice

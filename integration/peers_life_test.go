@@ -94,13 +94,7 @@ func TestPeersKilled(t *testing.T) {
 	f.rehash(t, f.edges...)
 	load.settle(t)
 	dead := f.edges[1]
-	own := map[string]bool{}
-	for _, client := range dead.clients(t) {
-		own[client] = true
-	}
-	if len(own) == 0 || len(own) == len(load.long) {
-		t.Fatalf("%d of %d conns are of %s", len(own), len(load.long), dead.Name)
-	}
+	own := load.clientsOf(t, dead)
 	dead.proxy.signal(t, syscall.SIGKILL)
 	dead.proxy.wait(t)
 	f.hash(t, f.only(1, 3)...)

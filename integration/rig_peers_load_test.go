@@ -116,6 +116,19 @@ func (l *peerLoad) lost() (faults []string) {
 	return append(faults, l.faults...)
 }
 
+// clientsOf are the clients of the long conns that an edge has: some of them, but not all.
+func (l *peerLoad) clientsOf(t *testing.T, e *peerEdge) map[string]bool {
+	t.Helper()
+	own := map[string]bool{}
+	for _, client := range e.clients(t) {
+		own[client] = true
+	}
+	if len(own) == 0 || len(own) == len(l.long) {
+		t.Fatalf("%d of %d conns are of %s", len(own), len(l.long), e.Name)
+	}
+	return own
+}
+
 // settle waits until each conn that stays has moved on in both directions, or is lost, and some new ones
 // have come and gone.
 func (l *peerLoad) settle(t *testing.T) {

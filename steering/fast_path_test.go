@@ -97,6 +97,22 @@ func TestFastPathLife(t *testing.T) {
 	}
 }
 
+// adopt has a steering adopt the flows in the kernel, which can only be aFlow, and returns how many there were.
+func adopt(t *testing.T, s *Steering) (found int) {
+	t.Helper()
+	left, err := s.FastPath().Adopt()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for f := range left {
+		found++
+		if f != aFlow {
+			t.Errorf("adopted %+v", f)
+		}
+	}
+	return found
+}
+
 // TestFastPathKilled: with pins, the flows of a process that was killed are forwarded on, and the next
 // process knows them; a stop and unload leave nothing of it.
 func TestFastPathKilled(t *testing.T) {
@@ -112,17 +128,7 @@ func TestFastPathKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	next := openHere(t, pinned(dir))
-	left, err := next.FastPath().Adopt()
-	if err != nil {
-		t.Fatal(err)
-	}
-	found := 0
-	for f := range left {
-		found++
-		if f != aFlow {
-			t.Errorf("adopted %+v", f)
-		}
-	}
+	found := adopt(t, next)
 	if found != 1 || len(attachedTo(next)) != 2 {
 		t.Errorf("%d flows, attached to %v", found, attachedTo(next))
 	}

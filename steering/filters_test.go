@@ -92,17 +92,7 @@ func TestFiltersPinned(t *testing.T) {
 		t.Error("the filters do nothing, although the steering is pinned")
 	}
 	next := openHere(t, cfg)
-	left, err := next.FastPath().Adopt()
-	if err != nil {
-		t.Fatal(err)
-	}
-	found := 0
-	for f := range left {
-		found++
-		if f != aFlow {
-			t.Errorf("adopted %+v", f)
-		}
-	}
+	found := adopt(t, next)
 	if found != 1 || len(attachedTo(next)) != 2 || next.fastPathStatus().Way != ingress.Clsact {
 		t.Errorf("%d flows, %+v", found, next.fastPathStatus())
 	}

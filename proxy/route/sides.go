@@ -86,11 +86,7 @@ func (l *Live) Share(table Table, routes []*config.Route, takes func(client neti
 	l.renewing.Lock()
 	defer l.renewing.Unlock()
 	before := l.Set()
-	files := make([]*config.Route, len(before.Routes))
-	for i, r := range before.Routes {
-		files[i] = r.Route
-	}
-	old, next := l.newSet(before.table, files, before.members, before), l.newSet(table, routes, l.resolve(routes), before)
+	old, next := l.again(before), l.newSet(table, routes, l.resolve(routes), before)
 	s := &Set{byName: map[string]*Route{}, names: old.names || next.names, sides: &sides{old, next, takes}}
 	for _, side := range []*Set{old, next} {
 		tally := new(Tally)
@@ -174,15 +170,20 @@ func (l *Live) CountFrom() *Tally {
 // StopCounting ends what CountFrom has begun, for what begins from now on.
 func (l *Live) StopCounting() { l.countBy(nil) }
 
+// again is a new generation of what a set serves. The caller holds renewing.
+func (l *Live) again(s *Set) *Set {
+	files := make([]*config.Route, len(s.Routes))
+	for i, r := range s.Routes {
+		files[i] = r.Route
+	}
+	return l.newSet(s.table, files, s.members, s)
+}
+
 func (l *Live) countBy(tally *Tally) {
 	l.renewing.Lock()
 	defer l.renewing.Unlock()
 	before := l.Set()
-	files := make([]*config.Route, len(before.Routes))
-	for i, r := range before.Routes {
-		files[i] = r.Route
-	}
-	s := l.newSet(before.table, files, before.members, before)
+	s := l.again(before)
 	for _, r := range s.Routes {
 		r.tally = tally
 	}
