@@ -10,7 +10,7 @@ import (
 )
 
 // TestFastPathKilled: without pins the kernel forwards nothing any more when anyport is killed, and the next
-// one begins anew; with pins it forwards, and the next one goes on. However the program is attached to the
+// process has no flows; with pins it forwards, and the next one goes on. However the program is attached to the
 // devices, nothing of it is left after a stop: see newRig.
 func TestFastPathKilled(t *testing.T) {
 	t.Parallel()

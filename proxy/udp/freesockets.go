@@ -11,7 +11,7 @@ import (
 // Bounds of the free sockets of one loop.
 const (
 	// mostFree is how many there are at most: 12 MB of the kernel's memory. In steady state as many
-	// flows end as begin, so few thousand are enough for any rate.
+	// flows end as begin, so a few thousand are enough for any rate.
 	mostFree = 4096
 	// leastFree is how many to one origin there are before one of them is used again: see freeSockets.
 	leastFree = 1024
@@ -121,7 +121,7 @@ func (s *freeSockets) remove(list *freeList, fd int) {
 	}
 }
 
-// removeSome removes those that are free since before that time, at most so many, and returns their fds.
+// removeSome removes up to most sockets that became free before since, and returns their fds.
 func (s *freeSockets) removeSome(since time.Duration, most int) (fds []int) {
 	for _, list := range s.lists {
 		for i := len(list.sockets) - 1; i >= 0 && len(fds) < most; i-- { // from the end: remove moves the last one

@@ -85,7 +85,7 @@ func (l *loop) makeRoom() {
 	}
 }
 
-// closeSomeFree closes sockets that are free since before that time, at most so many.
+// closeSomeFree closes up to most sockets that became free before since, and returns how many.
 func (l *loop) closeSomeFree(since time.Duration, most int) (closed int) {
 	fds := l.free.removeSome(since, most)
 	for _, fd := range fds {

@@ -128,7 +128,8 @@ func (l *loop) sendElsewhere(a arrival) {
 	}
 }
 
-// settle ends a question: what has waited goes to the host that has the flow, or begins it here.
+// settle ends a question: it sends the datagrams that have waited to the host that has the flow, or begins the flow
+// here.
 func (l *loop) settle(q *sought, now time.Duration) {
 	if q.over {
 		return

@@ -75,7 +75,7 @@ func fileHash(c *config.Config) string {
 }
 
 // serveTrial carries the traffic of the share until the process before ends the trial, and then until the last conn that
-// it did not take has ended. If that process dies, the steering is another's, or nobody's: live conns may end, for up to
+// it did not take has ended. If that process dies, this one has no steering and gets no new conns: live conns may end, for up to
 // their drain_timeout.
 func (d *daemon) serveTrial(ctx context.Context) error {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(d.proxy.Loops() + 1))
