@@ -15,6 +15,7 @@ import (
 	"anyport/cmd/anyport/internal/alarm"
 	"anyport/cmd/anyport/internal/crashloop"
 	"anyport/cmd/anyport/internal/handover"
+	"anyport/cmd/anyport/internal/logging"
 	"anyport/cmd/anyport/internal/privileges"
 	"anyport/cmd/anyport/internal/slowfs"
 	"anyport/cmd/anyport/internal/socket"
@@ -24,7 +25,6 @@ import (
 	"anyport/config"
 	"anyport/proxy"
 	"anyport/proxy/datagram"
-	"anyport/proxy/logfile"
 	"anyport/steering"
 	"anyport/steering/announce"
 )
@@ -80,13 +80,11 @@ func Run(ctx context.Context, opt Options) (err error) {
 // goroutine that decides (control), or does not change.
 type daemon struct {
 	opt     Options
-	level   slog.LevelVar // log.level, which a reload may change
-	log     *slog.Logger
-	lines   *logfile.Queue // where the log goes; recent gets each line first
-	recent  *recentLines   // the log's own lines, for sysdump
-	secrets knownSecrets   // of all files so far, for sysdump
-	begun   time.Time      // for uptime_seconds
-	files   uint64         // file descriptors that this process might open when it began
+	lines   *logging.Log // the log
+	log     *slog.Logger // the same, for those who only write to it
+	secrets knownSecrets // of all files so far, for sysdump
+	begun   time.Time    // for uptime_seconds
+	files   uint64       // file descriptors that this process might open when it began
 
 	lowFDs lowFDs // some of them
 

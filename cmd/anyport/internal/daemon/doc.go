@@ -42,7 +42,7 @@
 //
 // What other hosts give or get:
 //
-//	fleet.go             tables of a source; fleet_disk.go: the last one on the disk; fleet_report.go: what it is told
+//	fleet.go             tables of a source; fleet_report.go: what it is told
 //	fleet_status.go      the same for status; fleet_upgrade.go: what goes to the next process
 //	drain_fleet.go       not all hosts are drained at once
 //	peers.go             [fleet] peers; peers_status.go
@@ -67,6 +67,6 @@
 // The log:
 //
 //	access_log.go        the access log, which may belong to another user
-//	log.go, plain_log.go the log; journal_priority.go: as the journal reads it
-//	recent_lines.go      its newest lines; sysdump.go: these and the status, without secrets
+//	log.go               the log (see package logging)
+//	sysdump.go           its newest lines and the status, without secrets
 package daemon

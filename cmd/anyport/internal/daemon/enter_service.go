@@ -48,7 +48,7 @@ func (d *daemon) enterService(next *generation) {
 	d.usePeers(next)
 	d.kernel.only(next.routeNames())
 	d.settleRoutes()
-	d.level.Set(next.config.Log.Level)
+	d.lines.SetLevel(next.config.Log.Level)
 }
 
 // settleRoutes has the hours and drains of the routes in service applied, and all descriptors stored.
