@@ -159,7 +159,7 @@ func (d *daemon) useAccess(old, c config.Log, opened *accesslog.Log) {
 		use()
 		return
 	}
-	d.access.replace(opened, use, func(err error) { d.log.Warn("closing the old access log", "error", err) })
+	d.access.replace(opened, use, func(err error) { d.log.Warn("cannot close the old access log", "error", err) })
 }
 
 // openAsUser opens path with the rights of the user. If that user may not, root opens it, but follows
