@@ -21,13 +21,12 @@ its line, route and key, the value found, and what is allowed.
 
 Something valid that may surprise is a note on stderr.
 
-It reads the file, and those that it names for secrets and certificates: of [knock] keys if a
-route needs it, and of [fleet]. "anyport run" also
-checks what depends on this host: its addresses and the listeners of other processes. A FILE of -
-is stdin.
+It reads the file, and those that it names for secrets and certificates: of [knock] keys if
+a route needs it, and of [fleet]. "anyport run" also checks what depends on this host: its
+addresses and the listeners of other processes. A FILE of - is stdin.
 
-With --effective it prints the file that this one stands for: every key, with defaults marked,
-and in each route what it inherits.`
+With --effective it prints the file that this one stands for: every key, with defaults
+marked, and in each route what it inherits.`
 
 // newCheck needs no root, no BPF and no running anyport: reading a file and compiling its table are pure.
 func newCheck() *cobra.Command {

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 )
 
 // ErrNobody means that no anyport answers on the socket.
@@ -60,7 +62,7 @@ func (c Client) send(ctx context.Context, method, path string, query url.Values,
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return nil, fmt.Errorf("%w on %s: %w: is it running, as which user, and with which admin.socket?", ErrNobody, c.Socket, withoutURL(err))
+		return nil, fmt.Errorf("%w on %s: %w: %s", ErrNobody, c.Socket, withoutSocket(withoutURL(err)), advice(err))
 	}
 	if response.StatusCode == http.StatusOK {
 		return response.Body, nil
@@ -80,4 +82,24 @@ func withoutURL(err error) error {
 		return wrapped.Err
 	}
 	return err
+}
+
+// withoutSocket returns err without the path of the socket, which is named already.
+func withoutSocket(err error) error {
+	var dial *net.OpError
+	if errors.As(err, &dial) {
+		return dial.Err
+	}
+	return err
+}
+
+// advice is what to do about a socket where nobody answers.
+func advice(err error) string {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return "run the command as root, as the user of that anyport, or as a member of its admin.group"
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return "start it with: anyport run; if it runs, name its file with -c, or its socket with --socket"
+	}
+	return "it may be about to end, or hang: see its log, and ask again"
 }
