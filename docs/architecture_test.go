@@ -19,12 +19,14 @@ const architecture = "ARCHITECTURE.md"
 // walks are the headings of ARCHITECTURE.md with a table of functions, and how many a
 // reader may have to open to follow one.
 var walks = map[string]int{
+	"Walk: a start":                                  6,
 	"Walk: a TCP conn":                               5,
 	"A datagram that begins a flow":                  8,
 	"A datagram of a live flow":                      4,
 	"Walk: a packet from an origin to a client":      4,
 	"Walk: a packet of a conn that another host has": 6,
 	"A datagram of a flow that another host has":     7,
+	"Walk: a table for many hosts":                   6,
 	"Walk: a reload":                                 6,
 	"Walk: import of rules":                          8,
 	"Walk: a name has other addresses":               6,
