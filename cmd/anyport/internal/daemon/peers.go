@@ -50,6 +50,13 @@ func (d *daemon) usePeers(g *generation) {
 	d.joinPeers()
 }
 
+// tellMove has the peers, and this host, ask about flows that they do not know: the routers will soon send them
+// elsewhere, because this host begins to drain or ends that.
+func (d *daemon) tellMove() {
+	kernel, _ := d.steering.Fleet()
+	kernel.Move()
+}
+
 // keepPeers follows what changes on the backplane, until ctx ends.
 func (d *daemon) keepPeers(ctx context.Context) {
 	every(ctx, peerInterval, func() {
