@@ -258,6 +258,7 @@ func (d *daemon) openRoutes() error {
 	d.openFastPath()
 	if kernel, err := d.steering.Fleet(); err == nil {
 		d.proxy.UseFleet(kernel)
+		d.peers.joined = true
 	}
 	if d.before == nil { // else that one speaks with the peers: see awaitGo
 		d.usePeers(g)

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"errors"
 	"strings"
 	"time"
 
@@ -8,6 +9,7 @@ import (
 	"anyport/cmd/anyport/internal/fleet/follow"
 	"anyport/config"
 	"anyport/proxy/accesslog"
+	"anyport/steering"
 )
 
 // reload is a reload under way. Its file is read and compiled beside the goroutine that decides, which
@@ -26,6 +28,8 @@ type reload struct {
 	again        bool           // another one was asked for since
 	fileAgain    bool           // which reads the file
 	waitingAgain []reloadReport // of those who have asked for that
+
+	preloadedAgain steering.Inheritance // of one of them
 }
 
 // reloadOrder is what to reload.
@@ -33,6 +37,8 @@ type reloadOrder struct {
 	share float64       // percent of the clients that it is for; 0: all
 	file  bool          // read the file again: an operator has asked for it; else its text stays that in service
 	offer *follow.Offer // a table to put into service; nil: the one in service stays
+
+	preloaded steering.Inheritance // what asks peers, for a process that cannot load it; whoever waits for the reload closes it
 }
 
 // reloadReport is called once with the outcome of a reload.
@@ -48,22 +54,25 @@ func (r *reload) done() <-chan struct{} {
 
 // reloadBySignal reports the outcome in the log only.
 func (d *daemon) reloadBySignal() {
-	d.askReload(nil)
+	d.askReload(nil, nil)
 	d.reloading.signal = true
 }
 
 // askReload starts a reload, or one after that under way. In the end the file is in service, or nothing
 // has changed; report, if it is not nil, is called then, and the log has the outcome.
-func (d *daemon) askReload(report reloadReport) {
+func (d *daemon) askReload(report reloadReport, preloaded steering.Inheritance) {
 	var waiting []reloadReport
 	if report != nil {
 		waiting = append(waiting, report)
 	}
 	if r := d.reloading; r != nil {
 		r.again, r.fileAgain, r.waitingAgain = true, true, append(r.waitingAgain, waiting...)
+		if len(preloaded) > 0 {
+			r.preloadedAgain = preloaded
+		}
 		return
 	}
-	d.beginReload(reloadOrder{file: true, offer: d.fleet.wanted.Load()}, waiting)
+	d.beginReload(reloadOrder{file: true, offer: d.fleet.wanted.Load(), preloaded: preloaded}, waiting)
 }
 
 // askTable starts a reload with the table that the source wants, or one after that under way. During a trial the
@@ -107,7 +116,7 @@ func (d *daemon) finishReload() {
 	}
 	switch {
 	case r.again && r.fileAgain:
-		d.beginReload(reloadOrder{file: true, offer: d.fleet.wanted.Load()}, r.waitingAgain)
+		d.beginReload(reloadOrder{file: true, offer: d.fleet.wanted.Load(), preloaded: r.preloadedAgain}, r.waitingAgain)
 		d.reloading.signal = r.signal
 	case r.again && d.fleet.wanted.Load() != nil:
 		d.askTable()
@@ -185,7 +194,7 @@ func (d *daemon) use(read *reload) (r admin.Reloaded, err error) {
 	}
 	if read.share > 0 {
 		r, err = d.beginTrial(read.next, read.share, read.access)
-	} else if r, err = d.replace(read.next); err == nil {
+	} else if r, err = d.replace(read.next, read.preloaded); err == nil {
 		d.useAccess(old, read.next.config.Log, read.access)
 	}
 	if err == nil {
@@ -235,12 +244,12 @@ func (d *daemon) rememberReload(r admin.Reloaded, err error) {
 
 // dryRun reads the file again, and says what a reload would change. Only a reload itself finds out whether name
 // servers answer and whether the kernel has room.
-func (d *daemon) dryRun() (admin.Reloaded, error) {
+func (d *daemon) dryRun(preloaded steering.Inheritance) (admin.Reloaded, error) {
 	next, _, err := d.load(reloadOrder{file: true, offer: d.fleet.wanted.Load()}, nil)
 	if err != nil {
 		return admin.Reloaded{DryRun: true}, err
 	}
-	if err := d.tryAccess(next.config.Log); err != nil {
+	if err := errors.Join(d.tryAccess(next.config.Log), d.checkPeers(next, preloaded)); err != nil {
 		return admin.Reloaded{DryRun: true}, err
 	}
 	old := d.serving.Load()
@@ -255,7 +264,7 @@ func (d *daemon) changes(old, next *generation) admin.Reloaded {
 }
 
 // replace puts next into service, or changes nothing.
-func (d *daemon) replace(next *generation) (admin.Reloaded, error) {
+func (d *daemon) replace(next *generation, preloaded steering.Inheritance) (admin.Reloaded, error) {
 	if err := d.checkChangeable(); err != nil {
 		return admin.Reloaded{}, err
 	}
@@ -263,10 +272,15 @@ func (d *daemon) replace(next *generation) (admin.Reloaded, error) {
 	if err := d.checkAnnounce(next.config); err != nil {
 		return r, err
 	}
+	undoPeers, err := d.changePeers(next, preloaded)
+	if err != nil {
+		return r, err
+	}
 	// The proxy first: a conn that the kernel steers by the new table must find its route.
 	trial := d.proxy.Try(next.table, next.config.Routes)
 	if err := d.steering.Replace(next.config, next.table); err != nil {
 		trial.Undo()
+		undoPeers()
 		return r, err
 	}
 	trial.Keep(d.steering.Table())

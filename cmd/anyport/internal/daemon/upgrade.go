@@ -206,7 +206,7 @@ func (r replaced) Ahead() upgrade.Ahead {
 
 // Replaced tells the service manager which process is the service now.
 func (r replaced) Replaced(pid int) {
-	r.leaveSaved(true, len(r.spare) > 0)
+	r.leaveSaved(true, r.spare.ReplacesProgram())
 	r.daemon.replaced.Store(true)
 	r.checkNotified(r.opt.Manager.MainPID(pid))
 }
