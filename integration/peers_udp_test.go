@@ -104,10 +104,10 @@ func soonAndLate(soon, late int) string {
 	return fmt.Sprintf(route, "soon", servedV4, servedV6, soon, originV4, peerIdle) + fmt.Sprintf(route, "late", servedV4, servedV6, late, originV4, "5m")
 }
 
-// startUDPPeers starts two edges; the router uses the first.
-func startUDPPeers(t *testing.T, soon, late int, six bool) *peerRig {
+// startUDPPeers starts edges; the router uses the first.
+func startUDPPeers(t *testing.T, edges, soon, late int, six bool) *peerRig {
 	t.Helper()
-	f := newPeerRig(t, 2)
+	f := newPeerRig(t, edges)
 	f.countingOrigin(t, soon)
 	f.countingOrigin(t, late)
 	f.key, f.routes, f.backplaneV6 = newPeerKey(t), soonAndLate(soon, late), six
@@ -115,7 +115,7 @@ func startUDPPeers(t *testing.T, soon, late int, six bool) *peerRig {
 		f.serve(t, e)
 	}
 	f.hash(t, f.edges[0])
-	f.awaitPeers(t, 1)
+	f.awaitPeers(t, edges-1)
 	return f
 }
 
@@ -128,7 +128,7 @@ func TestPeersUDP(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			const soon, late = 4443, 4444
-			f := startUDPPeers(t, soon, late, six)
+			f := startUDPPeers(t, 2, soon, late, six)
 			f.moveFlows(t, f.openFlows(t, 20, late, ordinary), ordinary)
 			f.awaitSettled(t)
 			for {
@@ -158,11 +158,17 @@ func (f *peerRig) moveFlows(t *testing.T, flows []*peerFlow, like string) (slowe
 		moved += askAllFlows(t, flows, like, 5) // while the edge asks its peers
 		moved += askAllFlows(t, flows, like, 1)
 	}
-	for _, flow := range flows {
-		slowest = max(slowest, flow.slow)
-	}
+	slowest = slowestOf(flows)
 	if moved > 0 && (like == ordinary || slowest < peerIdle/2) {
 		t.Errorf("%s: the origin sees %d of %d flows from another source", strings.TrimSpace(like), moved, len(flows))
+	}
+	return slowest
+}
+
+// slowestOf is how long one of the flows was quiet at most.
+func slowestOf(flows []*peerFlow) (slowest time.Duration) {
+	for _, flow := range flows {
+		slowest = max(slowest, flow.slow)
 	}
 	return slowest
 }

@@ -39,7 +39,9 @@ var onOnePath = []struct{ why, tests string }{
 	{"they take away what steers, which a flow in the kernel does not need: TestFastPathUnderRules and others do that to the fast path", `
 		TestTakenAway TestDeath
 	`},
-	{"its flows take both paths: the kernel forwards them after some turns, and user space what a peer has sent", "TestPeersUDP"},
+	{"their flows take both paths: the kernel forwards them after some turns, and user space what a peer has sent", `
+		TestPeersUDP TestPeersUDPDrain TestPeersUDPUpgrade
+	`},
 	{"flows that a service may take are never admitted", "TestServiceOverUDP"},
 	{"it combines fast_path with other options by itself", "TestCombinations"},
 }

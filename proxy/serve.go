@@ -68,6 +68,7 @@ func (s *Server) serveUDP(ctx context.Context, listeners []int) error {
 		Fast:       s.fast,
 		FastLeft:   s.fastLeft,
 		Fleet:      s.fleet,
+		Joined:     s.joined,
 		Pulse:      s.pulse,
 		Log:        s.opt.Log,
 		Opened:     s.open,

@@ -55,8 +55,9 @@ type Server struct {
 	fast     udp.FastPath // nil: there is none
 	fastLeft udp.FastLeft // of a process that has died; nil: there was none
 	fleet    udp.Fleet    // nil: there is none
-	flows    []udp.Flow   // of another process: Serve begins with them
-	expected int          // files of the conns that it moves here later
+	joined   chan udp.Fleet
+	flows    []udp.Flow // of another process: Serve begins with them
+	expected int        // files of the conns that it moves here later
 	handovers
 	moves moves
 }
@@ -76,6 +77,7 @@ func New(opt Options) *Server {
 		handovers: newHandovers(),
 		moves:     newMoves(),
 
+		joined:     make(chan udp.Fleet, 1),
 		handedOver: make(chan struct{}),
 	}
 	s.names = newNames(opt, routes, s.renewOrigins)
@@ -106,6 +108,9 @@ func (s *Server) UseFastPath(kernel udp.FastPath, left udp.FastLeft) {
 
 // UseFleet has other hosts asked about UDP flows that are not here. It must be called before Serve.
 func (s *Server) UseFleet(hosts udp.Fleet) { s.fleet = hosts }
+
+// JoinFleet is UseFleet while Serve runs, for a Server without a fleet. It must be called once at most.
+func (s *Server) JoinFleet(hosts udp.Fleet) { s.joined <- hosts }
 
 // SetRecording has conns and flows recorded as r says from now on, live ones included.
 func (s *Server) SetRecording(r route.Recording) { s.routes.SetRecording(r) }

@@ -38,7 +38,7 @@ func (s *Steering) Fleet() (*fleet.Fleet, error) {
 }
 
 // errNoPeers: the maps take 30 MB, so a host without peers has none.
-var errNoPeers = errors.New("anyport began without peers in its file, and has given up the privilege to load what asks them: restart it")
+var errNoPeers = errors.New("anyport began without peers in its file, and has given up the privilege to load what asks them: give as root: anyport reload; or restart it")
 
 // openFleet loads the programs if the file has peers, and goes on with those of the process before. Nothing
 // changes for packets until Set.

@@ -21,8 +21,8 @@ import (
 // Preloaded is the program and the maps of this build, loaded and not attached. It belongs to the
 // upgrade command, which has the privileges to load it and gives it to the new process.
 type Preloaded struct {
-	loaded    program.Loaded
-	returning *ebpf.Program // mark_returning, with the maps of loaded
+	loaded    program.Loaded // zero: only fleet is there
+	returning *ebpf.Program  // mark_returning, with the maps of loaded
 	hook      *services.Hook
 	fast      *fastpath.Objects // nil: this kernel has no fast path
 	fleet     *fleet.Objects    // nil: nor can it send on conns of other hosts
@@ -71,13 +71,16 @@ func Preload(serving uint32) (*Preloaded, error) {
 // with those of the steering in service.
 func (s *Preloaded) Handover() Inheritance {
 	in := Inheritance{}
-	if s != nil {
+	if s == nil {
+		return in
+	}
+	if s.loaded.Program != nil {
 		in.addProgram(&s.loaded, fdPreloaded)
 		in[fdPreloaded+fdReturning] = s.returning.FD()
 		in.addHook(s.hook, fdPreloaded)
 		in.addFast(s.fast.Descriptors(), fdPreloaded)
-		in.addFleet(s.fleet.Descriptors(), fdPreloaded)
 	}
+	in.addFleet(s.fleet.Descriptors(), fdPreloaded)
 	return in
 }
 

@@ -22,6 +22,9 @@ changes: routes and prefixes that come and go, keys, and the live conns affected
 It is all or nothing. If anything in the file is wrong or cannot be done, it prints the
 reason and the old config serves on. Every packet meets either the old table or the new one.
 
+If the file has peers and the process began without, run this command as root: it loads what
+asks them, which a serving process has no privilege to do.
+
 Live conns keep the settings that they began with. If a reload removes the route of a conn,
 or leaves no route that forwards its dst, the conn has its drain_timeout left to end, and is
 reset then. SIGHUP does the same and writes the result to the log.
@@ -67,7 +70,7 @@ func newReload() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		order := client.Reload
+		order := reloadWithPeers(client)
 		switch {
 		case percent > 0:
 			order = func(ctx context.Context, _ bool) (*admin.Reloaded, error) { return client.Share(ctx, percent) }

@@ -131,5 +131,9 @@ func preload(ctx context.Context, client admin.Client, needed bool) (*steering.P
 	if err != nil {
 		return nil, err
 	}
-	return steering.Preload(status.Steering.ProgramID)
+	spare, err := steering.Preload(status.Steering.ProgramID)
+	if spare != nil || err != nil {
+		return spare, err
+	}
+	return preloadPeers(status)
 }

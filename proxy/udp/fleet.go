@@ -25,6 +25,14 @@ type Fleet interface {
 	Send(client, dst netip.AddrPort, tos uint8, payload []byte)
 }
 
+// join has the loop know a fleet, which learns of the flows that there are.
+func (l *loop) join(fleet Fleet) {
+	l.seeking.fleet = fleet
+	for f := range l.flows.All {
+		l.show(f)
+	}
+}
+
 // show tells the fleet of a flow that has more than one datagram: then the next one may arrive at another
 // host. Most flows of DNS have one, and cost nothing.
 func (l *loop) show(f *liveFlow) {

@@ -170,3 +170,30 @@ func TestShownFlows(t *testing.T) {
 		t.Errorf("%d flows, shown %v", l.flows.Len(), fleet.shown)
 	}
 }
+
+// TestJoin: a fleet that comes later knows of the flows that there are, and of those that begin then.
+func TestJoin(t *testing.T) {
+	listeners, dsts := listen(t, "127.0.0.1")
+	origin := newPeer(t, "127.0.0.1")
+	l := newTestLoop(t, listeners[0], Options{Routes: live(to(origin.addr()), dsts...)})
+	early, late := newPeer(t, "127.0.0.1"), newPeer(t, "127.0.0.1")
+	speak := func(p peer) {
+		for range 2 {
+			p.send([]byte("hello"), dsts[0])
+			turn(l, unix.EPOLLIN)
+		}
+	}
+	speak(early)
+	fleet := &testFleet{shown: map[shownFlow]int{}}
+	l.join(fleet)
+	speak(late)
+	for _, p := range []peer{early, late} {
+		if n := fleet.shown[shownFlow{p.addr(), dsts[0]}]; n != 1 {
+			t.Errorf("a flow is shown %d times: %v", n, fleet.shown)
+		}
+	}
+	l.endExpired(1 << 60)
+	if len(fleet.shown) != 0 {
+		t.Errorf("after the end of the flows shown %v", fleet.shown)
+	}
+}

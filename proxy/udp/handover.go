@@ -11,8 +11,8 @@ import (
 )
 
 // drainOrHandOver waits until ctx is done, and then has the loops drain; or until another process has
-// the flows. Serve runs it on a goroutine of its own.
-func drainOrHandOver(ctx context.Context, loops []*loop, handovers <-chan func([]Flow) error) {
+// the flows. A fleet that comes meanwhile joins the loops. Serve runs it on a goroutine of its own.
+func drainOrHandOver(ctx context.Context, loops []*loop, opt Options) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -20,7 +20,11 @@ func drainOrHandOver(ctx context.Context, loops []*loop, handovers <-chan func([
 				l.orders.Do(func() { l.flows.Drain(l.now()) })
 			}
 			return
-		case give := <-handovers:
+		case fleet := <-opt.Joined:
+			for _, l := range loops {
+				l.orders.Do(func() { l.join(fleet) })
+			}
+		case give := <-opt.Handovers:
 			if handOver(loops, give) {
 				return
 			}

@@ -35,6 +35,7 @@ type Options struct {
 	Opened    func()                    // called once all loops have opened what they need for themselves; may be nil
 	Flows     []Flow                    // of another process, which go on here; Serve closes their sockets
 	Handovers <-chan func([]Flow) error // see Serve; may be nil
+	Joined    <-chan Fleet              // at most one, in the place of Fleet, if that is nil; may be nil
 }
 
 // Serve runs one event loop for each listener until ctx is done. Then it refuses new flows; live ones
@@ -74,7 +75,7 @@ func Serve(ctx context.Context, opt Options) error {
 		defer opt.Routes.Offer(route.Loop{List: l.list, End: l.kill, Count: l.countForwarded})()
 	}
 	group.Go(func() error { // ends with ctx, or with a hand-over
-		drainOrHandOver(ctx, loops, opt.Handovers)
+		drainOrHandOver(ctx, loops, opt)
 		return nil
 	})
 	return group.Wait()

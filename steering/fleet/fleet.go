@@ -15,6 +15,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"anyport/steering/clock"
 	"anyport/steering/inflight"
 	"anyport/steering/ingress"
 )
@@ -120,6 +121,26 @@ func (f *Fleet) Descriptors() map[string]int {
 		all[fdSocket] = fd
 	}
 	return all
+}
+
+// Changed is when the members changed last, for another process of this host, by a clock that goes on there; 0: never.
+func (f *Fleet) Changed() time.Duration {
+	if f == nil {
+		return 0
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.members.changedAt(time.Now(), clock.Monotonic())
+}
+
+// Remember has this process go on asking as long as the one before would have, whose Changed this was.
+func (f *Fleet) Remember(changed time.Duration) {
+	if f == nil {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.members.remember(changed, time.Now(), clock.Monotonic())
 }
 
 // Keep has do look at the links, while nothing is attached or detached. Until the first Set those of a process

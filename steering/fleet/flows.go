@@ -22,7 +22,7 @@ type view struct {
 	also    [16]byte // see Options
 	asked   []netip.Addr
 	mtu     int
-	changed time.Time // when a peer came or went last
+	changed time.Time // see members
 }
 
 // viewOf is nil if there are no peers. The caller holds mu.
@@ -33,7 +33,7 @@ func (f *Fleet) viewOf(device backplane) *view {
 	return &view{f.socket, f.options.Local, f.options.Key, f.options.Also, f.members.asked(), device.mtu, f.members.changed}
 }
 
-// settlingIdles is for how many idle times after a peer came or went any datagram of an unknown flow is
+// settlingIdles is for how many idle times after a change of the members any datagram of an unknown flow is
 // asked about: the routers need some time, and a client may be quiet for one idle time.
 const settlingIdles = 2
 

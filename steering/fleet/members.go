@@ -18,8 +18,12 @@ const (
 // members are the peers, and what was heard of them. Its methods do no I/O. The mutex of Fleet guards it.
 type members struct {
 	all     map[netip.Addr]*member
-	changed time.Time // when one came or went last
+	changed time.Time // when one came or went last, or one or this host began or ended to drain
+	moved   time.Time // when this host did; zero: never
 }
+
+// sameGreeted is how much greetings about one instant may differ: each takes another time to arrive.
+const sameGreeted = 100 * time.Millisecond
 
 // member is one peer.
 type member struct {
@@ -60,6 +64,31 @@ func (m *members) adopt(peer netip.Addr, w way, now time.Time) {
 	}
 }
 
+// move notes that this host begins or ends to drain.
+func (m *members) move(now time.Time) { m.moved, m.changed = now, now }
+
+// changedAt is when there was a change last, by the monotonic clock, which reads mono at now; 0: never.
+func (m *members) changedAt(now time.Time, mono time.Duration) time.Duration {
+	if m.changed.IsZero() {
+		return 0
+	}
+	return max(1, mono-now.Sub(m.changed))
+}
+
+// remember notes what changedAt has said in another process of this host.
+func (m *members) remember(at time.Duration, now time.Time, mono time.Duration) {
+	if at > 0 && at <= mono {
+		m.change(now.Add(at - mono))
+	}
+}
+
+// change notes that there was a reason for routers to send packets elsewhere, unless a later one is known.
+func (m *members) change(at time.Time) {
+	if at.Sub(m.changed) > sameGreeted {
+		m.changed = at
+	}
+}
+
 // hello notes a greeting. answer: one of the two did not know of the other, which is to end at once.
 func (m *members) hello(from netip.Addr, g greeting, now time.Time) (answer bool) {
 	p := m.all[from]
@@ -70,6 +99,9 @@ func (m *members) hello(from netip.Addr, g greeting, now time.Time) (answer bool
 		p.alive, m.changed, answer = true, now, true
 	}
 	p.heard, p.clock, p.mtu = now, g.clock, g.mtu
+	if g.moved > 0 {
+		m.change(now.Add(-g.moved))
+	}
 	if rtt := now.Sub(g.heard) - g.held; !g.heard.IsZero() && rtt >= 0 && rtt < aliveFor { // else a clock was set
 		p.rtt = max(rtt, 1)
 		p.ahead = g.clock.Sub(now.Add(-rtt / 2))
@@ -102,6 +134,9 @@ func (m *members) greeting(to netip.Addr, mtu int, now time.Time) greeting {
 	g := greeting{clock: now, mtu: mtu}
 	if p := m.all[to]; p != nil && p.alive {
 		g.heard, g.held = p.clock, now.Sub(p.heard)
+	}
+	if !m.moved.IsZero() {
+		g.moved = max(1, now.Sub(m.moved))
 	}
 	return g
 }

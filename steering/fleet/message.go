@@ -60,6 +60,7 @@ type greeting struct {
 	heard time.Time     // the receiver's clock, as in its last greeting; zero: the sender has not heard of it
 	held  time.Duration // how long ago that was
 	mtu   int           // of the sender's device
+	moved time.Duration // how long ago the sender began or ended to drain; 0: never, or its build does not say
 }
 
 func (g greeting) encode() (b body) {
@@ -69,6 +70,7 @@ func (g greeting) encode() (b body) {
 	}
 	binary.BigEndian.PutUint64(b[16:], uint64(g.held))
 	binary.BigEndian.PutUint32(b[24:], uint32(g.mtu))
+	binary.BigEndian.PutUint64(b[28:], uint64(g.moved))
 	return b
 }
 
@@ -79,5 +81,6 @@ func decodeGreeting(b body) (g greeting) {
 	}
 	g.held = time.Duration(binary.BigEndian.Uint64(b[16:]))
 	g.mtu = int(binary.BigEndian.Uint32(b[24:]))
+	g.moved = max(0, time.Duration(binary.BigEndian.Uint64(b[28:])))
 	return g
 }

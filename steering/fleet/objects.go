@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"slices"
 	"strconv"
 
 	"github.com/cilium/ebpf"
@@ -18,20 +17,6 @@ import (
 	"anyport/steering/ingress"
 	"anyport/steering/program"
 )
-
-// Served are the maps of the steering program that say which prefixes are served, and that have it judge
-// the programs' questions without counting them. They still belong to the steering.
-type Served struct {
-	Generation, PrefixesV4, PrefixesV6, Probes *ebpf.Map
-}
-
-// byName are the maps by their names in fleet.bpf.c.
-func (s Served) byName() map[string]*ebpf.Map {
-	return map[string]*ebpf.Map{
-		bpf.FleetMapGeneration: s.Generation, bpf.FleetMapProbes: s.Probes,
-		bpf.FleetMapPrefixesV4: s.PrefixesV4, bpf.FleetMapPrefixesV6: s.PrefixesV6,
-	}
-}
 
 // Objects are the two programs and the maps that user space needs, in the kernel, and what attaches the
 // programs. The programs hold the other maps.
@@ -146,26 +131,6 @@ func byteOrder() binary.ByteOrder {
 		return binary.LittleEndian
 	}
 	return binary.BigEndian
-}
-
-// reads says whether a program has the maps.
-func reads(p *ebpf.Program, served Served) error {
-	info, err := p.Info()
-	if err != nil {
-		return fmt.Errorf("read about it: %w", err)
-	}
-	has, _ := info.MapIDs()
-	for _, m := range served.byName() {
-		about, err := m.Info()
-		if err != nil {
-			return fmt.Errorf("read about a map: %w", err)
-		}
-		id, _ := about.ID()
-		if !slices.Contains(has, id) {
-			return errors.New("it reads the prefixes of another steering program")
-		}
-	}
-	return nil
 }
 
 // TakeLinks has what attaches another build's programs attach the programs of o, and closes the rest of it.

@@ -44,17 +44,38 @@ const devicesEvery = 5
 func (f *Fleet) greetAll() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, p := range f.members.addrs() {
-		f.greet(bpf.FleetMessageHELLO, p)
-	}
+	f.greetEach(bpf.FleetMessageHELLO)
 }
 
 // sayBye has the peers ask this host no more.
 func (f *Fleet) sayBye() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.greetEach(bpf.FleetMessageBYE)
+}
+
+// greetEach sends all peers a greeting. The caller holds mu.
+func (f *Fleet) greetEach(kind bpf.FleetMessage) {
 	for _, p := range f.members.addrs() {
-		f.greet(bpf.FleetMessageBYE, p)
+		f.greet(kind, p)
+	}
+}
+
+// Move tells the peers that routers will send packets elsewhere: this host begins to drain, or ends that. For a
+// while all hosts then ask about flows that they do not know. Tell them before the routers.
+func (f *Fleet) Move() {
+	if f == nil {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.members.move(time.Now())
+	if f.closed || f.socket == nil {
+		return // whoever becomes a peer learns of it by the first greeting
+	}
+	f.greetEach(bpf.FleetMessageHELLO)
+	if err := f.update(false); err != nil {
+		f.log.Warn("cannot tell the kernel about the peers", "error", err)
 	}
 }
 
@@ -119,11 +140,11 @@ func (f *Fleet) hear(b []byte, from netip.Addr, now time.Time) {
 	news, err := false, error(nil)
 	switch kind {
 	case bpf.FleetMessageHELLO:
-		asked := f.members.isAsked(from)
+		asked, changed := f.members.isAsked(from), f.members.changed
 		if f.members.hello(from, decodeGreeting(said), now) {
 			f.greet(bpf.FleetMessageHELLO, from)
 		}
-		news = !asked
+		news = !asked || f.members.changed != changed
 	case bpf.FleetMessageBYE:
 		news = f.members.bye(from, decodeGreeting(said), now)
 	}

@@ -17,7 +17,7 @@ type Status struct {
 	Way     ingress.Way // how the programs are attached
 	Asking  []Device    // where packets of clients arrive, and why not
 	Peers   []Peer      // by address
-	Changed time.Time   // when a peer came or went last; zero: never
+	Changed time.Time   // when a peer came or went last, or a host began or ended to drain; zero: never
 	Counts  Counts
 }
 

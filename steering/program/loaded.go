@@ -98,7 +98,7 @@ func (e *Loaded) Close() error {
 // Load loads the program of this build, with maps for table and of at least the sizes in least,
 // by name. It is not attached yet.
 func Load(table *table.Table, least map[string]uint32) (Loaded, error) {
-	if err := checkPrivileges(); err != nil {
+	if err := CheckPrivileges(); err != nil {
 		return Loaded{}, err
 	}
 	e, err := create(table, least)

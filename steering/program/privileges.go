@@ -22,8 +22,8 @@ var needed = []struct {
 
 const grant = "run as root, or grant it: setcap cap_bpf,cap_net_admin,cap_net_bind_service+ep $(command -v anyport)"
 
-// checkPrivileges names the capabilities that this thread lacks.
-func checkPrivileges() error {
+// CheckPrivileges names the capabilities that this thread lacks.
+func CheckPrivileges() error {
 	held, err := capabilities.Read(0)
 	if err != nil {
 		return err

@@ -37,9 +37,10 @@ func (c Client) Sysdump(ctx context.Context) (*Sysdump, error) {
 	return ask[Sysdump](ctx, c, http.MethodGet, "/sysdump", nil)
 }
 
-// Reload makes it load its file again; a dry run asks what that would change.
-func (c Client) Reload(ctx context.Context, dryRun bool) (*Reloaded, error) {
-	return ask[Reloaded](ctx, c, http.MethodPost, "/reload", url.Values{"dry_run": {flag(dryRun)}})
+// Reload makes it load its file again; a dry run asks what that would change. It sends along copies of the file
+// descriptors of what asks the peers of a fleet, by name; there may be none.
+func (c Client) Reload(ctx context.Context, dryRun bool, preloaded map[string]int) (*Reloaded, error) {
+	return askWith[Reloaded](ctx, c, "/reload", url.Values{"dry_run": {flag(dryRun)}}, preloaded)
 }
 
 // Share makes it load its file again for some percent of the clients.
@@ -79,13 +80,18 @@ func (c Client) EndUpgradeShare(ctx context.Context, all bool, spare map[string]
 }
 
 func (c Client) upgrade(ctx context.Context, query url.Values, spare map[string]int) (*Upgraded, error) {
-	names := slices.Sorted(maps.Keys(spare))
+	return askWith[Upgraded](ctx, c, "/upgrade", query, spare)
+}
+
+// askWith orders something, and sends along copies of file descriptors, by name.
+func askWith[T any](ctx context.Context, c Client, path string, query url.Values, files map[string]int) (*T, error) {
+	names := slices.Sorted(maps.Keys(files))
 	var fds []int
 	for _, name := range names {
-		fds = append(fds, spare[name])
+		fds = append(fds, files[name])
 	}
 	query["fd"] = names
-	return ask[Upgraded](ctx, c, http.MethodPost, "/upgrade", query, fds...)
+	return ask[T](ctx, c, http.MethodPost, path, query, fds...)
 }
 
 // Drain makes a route, or all of them, take no new conns, or take them again. With order.Wait it returns when the last

@@ -86,7 +86,7 @@ func TestReloadRefused(t *testing.T) {
 		}
 		http.Error(w, "line 3: one fault\nline 4: another", http.StatusConflict)
 	})
-	r, err := Client{Socket: socket}.Reload(t.Context(), true)
+	r, err := Client{Socket: socket}.Reload(t.Context(), true, nil)
 	if r != nil || err == nil || err.Error() != "line 3: one fault\nline 4: another" {
 		t.Errorf("%v, %v", r, err)
 	}
@@ -117,8 +117,8 @@ func TestRequests(t *testing.T) {
 		{"GET /status?", func() error { _, err := client.Status(t.Context()); return err }},
 		{"GET /drift?", func() error { _, err := client.Drift(t.Context()); return err }},
 		{"GET /scans?limit=15", func() error { _, err := client.Scans(t.Context(), 15); return err }},
-		{"POST /reload?dry_run=", func() error { _, err := client.Reload(t.Context(), false); return err }},
-		{"POST /reload?dry_run=1", func() error { _, err := client.Reload(t.Context(), true); return err }},
+		{"POST /reload?dry_run=", func() error { _, err := client.Reload(t.Context(), false, nil); return err }},
+		{"POST /reload?dry_run=1", func() error { _, err := client.Reload(t.Context(), true, nil); return err }},
 		{"POST /upgrade?binary=", func() error { _, err := client.Upgrade(t.Context(), "", nil); return err }},
 		{"POST /upgrade?binary=%2Fbin%2Fa+b", func() error { _, err := client.Upgrade(t.Context(), "/bin/a b", nil); return err }},
 		{"POST /drain?force=&route=&undo=&wait=", func() error { _, err := client.Drain(t.Context(), DrainOrder{}); return err }},

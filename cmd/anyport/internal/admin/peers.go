@@ -13,7 +13,7 @@ type PeersStatus struct {
 	Devices []PeerDevice `json:"devices"` // that packets of clients arrive by
 	Peers   []PeerStatus `json:"peers"`
 
-	ChangedAt *time.Time `json:"changed_at,omitempty"` // when a peer came or went last
+	ChangedAt *time.Time `json:"changed_at,omitempty"` // when a peer came or went last, or a host of the fleet began or ended to drain
 
 	Packets map[string]uint64 `json:"packets"` // by verdict
 	Conns   map[string]uint64 `json:"conns"`   // and UDP flows, by verdict

@@ -53,8 +53,9 @@ type Service interface {
 	// Origin forces a state on an origin, or sets its weight, and returns its status then.
 	Origin(ctx context.Context, order admin.OriginOrder) (admin.OriginStatus, error)
 
-	// Reload loads the file again, or with dryRun only says what that would change.
-	Reload(ctx context.Context, dryRun bool) (admin.Reloaded, error)
+	// Reload loads the file again, or with dryRun only says what that would change. preloaded are descriptors, by
+	// name, of what asks the peers of the fleet; they stay the server's.
+	Reload(ctx context.Context, dryRun bool, preloaded map[string]int) (admin.Reloaded, error)
 
 	// Share loads the file again for some percent of the clients, and EndShare has it serve all of them; or
 	// without all, none.

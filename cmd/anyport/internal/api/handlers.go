@@ -53,7 +53,12 @@ func (a *API) reload(r *http.Request) (admin.Reloaded, error) {
 	case share != "" || end != "":
 		return admin.Reloaded{}, errors.New("one of share, end=all, end=back and dry_run")
 	}
-	return a.service.Reload(r.Context(), isSet(r, "dry_run"))
+	files, err := takeFiles(r)
+	if err != nil {
+		return admin.Reloaded{}, err
+	}
+	defer files.close()
+	return a.service.Reload(r.Context(), isSet(r, "dry_run"), files)
 }
 
 // parseShare reads a percentage of the clients.

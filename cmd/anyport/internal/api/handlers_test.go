@@ -191,7 +191,7 @@ func TestServiceRefuses(t *testing.T) {
 		"explain": func() error { _, err := client.Explain(t.Context(), question()); return err },
 		"drain":   func() error { _, err := client.Drain(t.Context(), admin.DrainOrder{Route: "web"}); return err },
 		"origin":  func() error { _, err := client.Origin(t.Context(), admin.OriginOrder{State: "down"}); return err },
-		"reload":  func() error { _, err := client.Reload(t.Context(), false); return err },
+		"reload":  func() error { _, err := client.Reload(t.Context(), false, nil); return err },
 		"confirm": func() error { _, err := client.Confirm(t.Context()); return err },
 		"upgrade": func() error { _, err := client.Upgrade(t.Context(), "", nil); return err },
 		"list":    func() error { _, err := client.FlowList(t.Context(), admin.FlowQuery{Limit: 1}); return err },
@@ -235,7 +235,7 @@ func TestClientAndServer(t *testing.T) {
 	if asked := <-f.asked; err != nil || asked != "origin a web 10" || origin.Forced != "drain" {
 		t.Errorf("origin: %q, %+v, %v", asked, origin, err)
 	}
-	reloaded, err := client.Reload(t.Context(), true)
+	reloaded, err := client.Reload(t.Context(), true, nil)
 	if asked := <-f.asked; err != nil || asked != "reload  10" || !reloaded.DryRun {
 		t.Errorf("reload: %q, %+v, %v", asked, reloaded, err)
 	}
@@ -310,7 +310,7 @@ func TestStopAnswers(t *testing.T) {
 	stop := New(f, quiet(), nil).ServeSocket(listener, NoGroup, make(chan error, 1))
 	answered := make(chan error, 1)
 	go func() { // ended by its answer
-		_, err := admin.Client{Socket: path}.Reload(t.Context(), false)
+		_, err := admin.Client{Socket: path}.Reload(t.Context(), false, nil)
 		answered <- err
 	}()
 	<-f.asked

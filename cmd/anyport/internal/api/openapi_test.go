@@ -82,7 +82,8 @@ var operations = func() map[string]operation {
 		"POST /reload": {summary: "Load the file again: anyport reload --json", answer: admin.Reloaded{}, parameters: []parameter{
 			{name: "dry_run", values: on, description: "say only what that would change"},
 			{name: "share", description: "load the file for that many percent of the clients, more than 0 and less than 100"},
-			{name: "end", values: []string{"all", "back"}, description: "end a share: all clients get the table of the share, or none"}}},
+			{name: "end", values: []string{"all", "back"}, description: "end a share: all clients get the table of the share, or none"},
+			{name: "fd", list: true, description: "the names of the file descriptors that come along (SCM_RIGHTS) on the admin socket, in their order; only root may send them"}}},
 		"POST /upgrade": {summary: "Start another process that takes the place of this one: anyport upgrade", answer: admin.Upgraded{}, parameters: []parameter{
 			{name: "binary", description: "its path; only root may name one. Without it, the binary of this process as it is on disk now"},
 			{name: "share", description: "start a process that takes the new TCP conns of that many percent of the clients, more than 0 and less than 100"},

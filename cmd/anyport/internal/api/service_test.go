@@ -133,7 +133,7 @@ func (f *fakeService) EndShare(ctx context.Context, all bool) (admin.Reloaded, e
 	return admin.Reloaded{Path: "a.toml", Generation: 3, Keys: []config.KeyDiff{}, Routes: []admin.RouteChange{}, Trial: admin.TrialAll}, f.order(ctx, "end_share", "", all, false)
 }
 
-func (f *fakeService) Reload(ctx context.Context, dryRun bool) (admin.Reloaded, error) {
+func (f *fakeService) Reload(ctx context.Context, dryRun bool, _ map[string]int) (admin.Reloaded, error) {
 	return admin.Reloaded{DryRun: dryRun, Path: "a.toml", Generation: 2, Keys: []config.KeyDiff{}, Routes: []admin.RouteChange{}}, f.order(ctx, "reload", "", dryRun, false)
 }
 

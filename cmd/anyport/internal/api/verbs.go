@@ -49,9 +49,9 @@ var verbs = []verb{
 	{"POST /drain", ownerToo, nil, object((*API).drain)},
 	{"POST /confirm", ownerToo, nil, object((*API).confirm)},
 	{"POST /origin", ownerToo, nil, object((*API).origin)},
-	{"POST /reload", ownerToo, nil, object((*API).reload)},
-	// A binary is run with anyport's capabilities; a file descriptor is a steering program, or a map
-	// of one, that is put into service.
+	// A binary is run with anyport's capabilities; a file descriptor is a program, or a map of one, that is
+	// put into service.
+	{"POST /reload", ownerToo, []string{"fd"}, object((*API).reload)},
 	{"POST /upgrade", ownerToo, []string{"binary", "fd"}, object((*API).upgrade)},
 }
 

@@ -33,6 +33,7 @@ func TestVerbs(t *testing.T) {
 		{"POST /confirm", true},
 		{"POST /origin?route=a&address=b&state=drain", true},
 		{"POST /reload?dry_run=1", true},
+		{"POST /reload?dry_run=1&fd=program", false},
 		{"POST /upgrade?binary=", true},
 		{"POST /upgrade?binary=/bin/sh", false},
 		{"POST /upgrade?binary=&fd=program", false},

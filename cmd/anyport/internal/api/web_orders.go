@@ -17,10 +17,10 @@ import (
 const writeHeader = "Anyport-Write"
 
 // webVerbs are the verbs that admin.http has: all but those with parameters that are root's, and questions that
-// not even the members of admin.group may ask.
+// not even the members of admin.group may ask. File descriptors cannot come over HTTP: a verb can do without.
 func webVerbs() []verb {
 	return slices.DeleteFunc(slices.Clone(verbs), func(v verb) bool {
-		return len(v.root) > 0 || v.right != groupToo && strings.HasPrefix(v.pattern, http.MethodGet)
+		return slices.ContainsFunc(v.root, func(name string) bool { return name != "fd" }) || v.right != groupToo && strings.HasPrefix(v.pattern, http.MethodGet)
 	})
 }
 

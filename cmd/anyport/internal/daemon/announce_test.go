@@ -114,12 +114,12 @@ func TestAnnounces(t *testing.T) {
 		awaitAnnounced(t, announceTable, map[string]int{"192.0.2.0/24": 100, "2001:db8:1::/48": 100})
 	}
 	l.write(t, strings.ReplaceAll(text, "route.web", "route.renamed")) // the prefix does not wait again
-	if _, err := l.Reload(t.Context(), false); err != nil {
+	if _, err := l.Reload(t.Context(), false, nil); err != nil {
 		t.Fatal(err)
 	}
 	l.text = strings.Replace(l.text, fmt.Sprint(announceTable), "1791\nmetric = 7", 1)
 	l.write(t, text)
-	if _, err := l.Reload(t.Context(), false); err != nil {
+	if _, err := l.Reload(t.Context(), false, nil); err != nil {
 		t.Fatal(err)
 	}
 	awaitAnnounced(t, 1791, map[string]int{"192.0.2.0/24": 7, "2001:db8:1::/48": 7})

@@ -2,12 +2,14 @@ package daemon
 
 import (
 	"cmp"
+	"errors"
 	"iter"
 	"slices"
 
 	"anyport/cmd/anyport/internal/admin"
 	"anyport/config"
 	"anyport/proxy/route"
+	"anyport/steering"
 	"anyport/steering/table"
 )
 
@@ -65,12 +67,12 @@ func routeChange(d config.RouteDiff, n counts, drain float64) admin.RouteChange 
 
 // dryRun reads the file again, and says what a reload would change. Only a reload itself finds out whether name
 // servers answer and whether the kernel has room.
-func (d *daemon) dryRun() (admin.Reloaded, error) {
+func (d *daemon) dryRun(preloaded steering.Inheritance) (admin.Reloaded, error) {
 	next, _, err := d.load(reloadOrder{file: true, offer: d.fleet.wanted.Load()}, nil)
 	if err != nil {
 		return admin.Reloaded{DryRun: true}, err
 	}
-	if err := d.tryAccess(next.config.Log); err != nil {
+	if err := errors.Join(d.tryAccess(next.config.Log), d.checkPeers(next, preloaded)); err != nil {
 		return admin.Reloaded{DryRun: true}, err
 	}
 	old := d.serving.Load()

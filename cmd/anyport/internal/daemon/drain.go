@@ -52,6 +52,16 @@ func (d drains) hasEach(serving map[string]bool) bool {
 	return true
 }
 
+// differs reports whether some route in service is to be drained by only one of the two.
+func (d drains) differs(from drains, serving map[string]bool) bool {
+	for route := range serving {
+		if d.has(route) != from.has(route) {
+			return true
+		}
+	}
+	return false
+}
+
 // only returns d without the routes that are not served any more.
 func (d drains) only(serving map[string]bool) drains {
 	kept := drains{all: d.all, routes: map[string]bool{}, from: d.from}
@@ -75,6 +85,9 @@ func (d *daemon) drain(route string, on bool) error {
 	next := before.with(route, on)
 	if d.serving.Load().config.Announce.Table != 0 {
 		next = next.refusingFrom(time.Now().Add(drainGrace), before, d.routeNames())
+	}
+	if next.differs(before, d.routeNames()) {
+		d.tellMove()
 	}
 	if err := d.setDrains(next); err != nil {
 		return err

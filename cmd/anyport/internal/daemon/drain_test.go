@@ -40,6 +40,17 @@ func TestDrains(t *testing.T) {
 			t.Errorf("%s: every route drains %v, want %v", name, got, test.want)
 		}
 	}
+	for name, test := range map[string]struct {
+		to, from drains
+		want     bool
+	}{
+		"one more": {web.with("dns", true), web, true}, "the same again": {web.with("web", true), web, false}, "undone": {none, web, true},
+		"all, said at once": {all, web.with("dns", true), false}, "a route that left": {web.with("old", true), web, false},
+	} {
+		if got := test.to.differs(test.from, serving); got != test.want {
+			t.Errorf("%s: differs %v, want %v", name, got, test.want)
+		}
+	}
 	now := time.Unix(1000, 0)
 	later := web.refusingFrom(now.Add(drainGrace), none, serving).with("dns", true)
 	both := later.refusingFrom(now.Add(2*drainGrace), web, serving)

@@ -1,6 +1,9 @@
 package daemon
 
-import "anyport/cmd/anyport/internal/admin"
+import (
+	"anyport/cmd/anyport/internal/admin"
+	"anyport/steering"
+)
 
 // use puts into service what was read, for all clients or for a share of them. It takes the access log, unless it
 // fails.
@@ -11,7 +14,7 @@ func (d *daemon) use(read *reload) (r admin.Reloaded, err error) {
 	}
 	if read.share > 0 {
 		r, err = d.beginTrial(read.next, read.share, read.access)
-	} else if r, err = d.replace(read.next); err == nil {
+	} else if r, err = d.replace(read.next, read.preloaded); err == nil {
 		d.useAccess(old, read.next.config.Log, read.access)
 	}
 	if err == nil {
@@ -21,7 +24,7 @@ func (d *daemon) use(read *reload) (r admin.Reloaded, err error) {
 }
 
 // replace puts next into service, or changes nothing.
-func (d *daemon) replace(next *generation) (admin.Reloaded, error) {
+func (d *daemon) replace(next *generation, preloaded steering.Inheritance) (admin.Reloaded, error) {
 	if err := d.checkChangeable(); err != nil {
 		return admin.Reloaded{}, err
 	}
@@ -29,10 +32,15 @@ func (d *daemon) replace(next *generation) (admin.Reloaded, error) {
 	if err := d.checkAnnounce(next.config); err != nil {
 		return r, err
 	}
+	undoPeers, err := d.changePeers(next, preloaded)
+	if err != nil {
+		return r, err
+	}
 	// The proxy first: a conn that the kernel steers by the new table must find its route.
 	trial := d.proxy.Try(next.table, next.config.Routes)
 	if err := d.steering.Replace(next.config, next.table); err != nil {
 		trial.Undo()
+		undoPeers()
 		return r, err
 	}
 	trial.Keep(d.steering.Table())

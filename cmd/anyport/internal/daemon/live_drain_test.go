@@ -35,7 +35,7 @@ func TestDrainOfAll(t *testing.T) {
 	}
 	eventually(t, "it drains", func() bool { return len(draining()) == 1 })
 	l.write(t, web+webRoute("new", "203.0.113.0/24", origin, ""))
-	if _, err := l.Reload(t.Context(), false); err != nil {
+	if _, err := l.Reload(t.Context(), false, nil); err != nil {
 		t.Fatal(err)
 	}
 	if got := draining(); !slices.Equal(got, []string{"web", "new"}) || !refused("203.0.113.7:1") {
@@ -59,7 +59,7 @@ func TestDroppedPrefix(t *testing.T) {
 	l := start(t, "", webRoute("web", "192.0.2.0/24", origin, keys))
 	conn := dialThrough(t, "192.0.2.7:1")
 	l.write(t, webRoute("web", "203.0.113.0/24", origin, keys))
-	reloaded, err := l.Reload(t.Context(), false)
+	reloaded, err := l.Reload(t.Context(), false, nil)
 	if err != nil || len(reloaded.Routes) != 1 || reloaded.Routes[0].ConnsEnding != 1 {
 		t.Fatalf("%+v, %v", reloaded, err)
 	}

@@ -281,7 +281,7 @@ func TestReloads(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, dryRun := range []bool{true, false} {
-			_, err := l.Reload(ctx, dryRun)
+			_, err := l.Reload(ctx, dryRun, nil)
 			refusedWith(t, err, test.want)
 		}
 		status, err := l.Status(ctx)
@@ -293,19 +293,19 @@ func TestReloads(t *testing.T) {
 	if err := os.Remove(l.path); err != nil {
 		t.Fatal(err)
 	}
-	_, err := l.Reload(ctx, false)
+	_, err := l.Reload(ctx, false, nil)
 	refusedWith(t, err, "no such file")
 	if !strings.Contains(l.log.String(), `level=ERROR msg="reload refused: the old config serves on"`) {
 		t.Errorf("the log:\n%s", l.log)
 	}
 
 	l.write(t, webRoute("new", "203.0.113.0/24", origin, ""))
-	dry, err := l.Reload(ctx, true)
+	dry, err := l.Reload(ctx, true, nil)
 	if err != nil || !dry.DryRun || dry.Generation != 1 || len(dry.Routes) != 2 {
 		t.Errorf("%+v, %v", dry, err)
 	}
 	say(t, conn) // nothing was changed
-	done, err := l.Reload(ctx, false)
+	done, err := l.Reload(ctx, false, nil)
 	if err != nil || done.DryRun || done.Generation != 2 || len(done.Named(config.Added)) != 1 || len(done.Named(config.Removed)) != 1 {
 		t.Errorf("%+v, %v", done, err)
 	}
@@ -333,7 +333,7 @@ func TestReloadBySignal(t *testing.T) {
 	}
 	eventually(t, "reloaded", func() bool { return strings.Contains(l.log.String(), "msg=reloaded") })
 	eventually(t, "all three are done", func() bool {
-		reloaded, err := l.Reload(t.Context(), true)
+		reloaded, err := l.Reload(t.Context(), true, nil)
 		return err == nil && len(reloaded.Routes) == 0
 	})
 	if n := strings.Count(l.log.String(), "msg=reloaded"); n > 3 {
@@ -351,7 +351,7 @@ func TestReloadsAtOnce(t *testing.T) {
 			if i%5 == 0 {
 				l.signals <- syscall.SIGHUP
 			}
-			if _, err := l.Reload(context.Background(), i%4 == 0); err != nil {
+			if _, err := l.Reload(context.Background(), i%4 == 0, nil); err != nil {
 				t.Errorf("reload %d: %v", i, err)
 			}
 		})
@@ -395,7 +395,7 @@ func TestDrainWaits(t *testing.T) {
 		t.Error(err)
 	}
 	l.write(t, webRoute("web", "192.0.2.0/24", "127.0.0.1:1", "")) // a reload does not undo it
-	if _, err := l.Reload(t.Context(), false); err != nil {
+	if _, err := l.Reload(t.Context(), false, nil); err != nil {
 		t.Fatal(err)
 	}
 	if !refused("192.0.2.7:1") {
@@ -417,9 +417,9 @@ func TestStops(t *testing.T) {
 		t.Error("it takes a conn")
 	}
 	say(t, conn)
-	_, err := l.Reload(t.Context(), false)
+	_, err := l.Reload(t.Context(), false, nil)
 	refusedWith(t, err, errStopping.Error())
-	_, err = l.Reload(t.Context(), true)
+	_, err = l.Reload(t.Context(), true, nil)
 	refusedWith(t, err, errStopping.Error())
 	_, err = l.Drain(t.Context(), admin.DrainOrder{Route: "web"})
 	refusedWith(t, err, errStopping.Error())
@@ -500,7 +500,7 @@ func TestAdminHTTP(t *testing.T) {
 	}
 	l.text += "http_hosts = [\"edge.example.com\"]\n"
 	l.write(t, web)
-	if _, err := l.Reload(t.Context(), false); err != nil {
+	if _, err := l.Reload(t.Context(), false, nil); err != nil {
 		t.Fatal(err)
 	}
 	if code := get("edge.example.com"); code != http.StatusOK {
@@ -508,7 +508,7 @@ func TestAdminHTTP(t *testing.T) {
 	}
 	l.text = strings.Replace(l.text, address, "127.0.0.1:1", 1)
 	l.write(t, web)
-	_, err = l.Reload(t.Context(), false)
+	_, err = l.Reload(t.Context(), false, nil)
 	refusedWith(t, err, "admin.http: ")
 	if code := get(address); code != http.StatusOK {
 		t.Errorf("after a refused reload: %d", code)

@@ -79,6 +79,7 @@ func (d *daemon) steerToProxy(g *generation) (err error) {
 	d.openFastPath()
 	if kernel, err := d.steering.Fleet(); err == nil {
 		d.proxy.UseFleet(kernel)
+		d.peers.joined = true
 	}
 	if d.before == nil { // else that one speaks with the peers: see awaitGo
 		d.usePeers(g)

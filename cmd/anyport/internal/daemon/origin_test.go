@@ -46,7 +46,7 @@ func TestOriginOrders(t *testing.T) {
 	if _, err := onA.Read(make([]byte, 1)); err == nil || strings.Contains(err.Error(), "timeout") {
 		t.Errorf("a conn of an origin that is down goes on: %v", err)
 	}
-	if _, err := l.Reload(t.Context(), false); err != nil {
+	if _, err := l.Reload(t.Context(), false, nil); err != nil {
 		t.Fatal(err)
 	}
 	if lookups := l.refusedByKernel(t); !refused("192.0.2.7:80") || l.refusedByKernel(t) == lookups {
@@ -62,7 +62,7 @@ func TestOriginOrders(t *testing.T) {
 	if !refused("192.0.2.7:80") {
 		t.Error("an origin of weight 0 gets a conn")
 	}
-	if _, err := l.Reload(t.Context(), false); err != nil {
+	if _, err := l.Reload(t.Context(), false, nil); err != nil {
 		t.Fatal(err)
 	}
 	dialThrough(t, "192.0.2.7:80").Close()

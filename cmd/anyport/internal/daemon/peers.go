@@ -20,8 +20,10 @@ type peering struct {
 	wanted  config.Fleet
 	keys    peers.Keys
 	inForce fleet.Options
-	segment int    // that clients were told; 0: none
-	failed  string // why inForce is not what is wanted; "": it is
+	segment int           // that clients were told; 0: none
+	failed  string        // why inForce is not what is wanted; "": it is
+	told    fleet.Options // what the log says is in force
+	joined  bool          // the proxy asks
 }
 
 // peerInterval is how late a change of the backplane's addresses or MTU is noticed.
@@ -48,6 +50,17 @@ func (d *daemon) usePeers(g *generation) {
 	defer p.mu.Unlock()
 	p.wanted, p.keys = g.config.Fleet, g.peerKeys
 	d.joinPeers()
+	if kernel, err := d.steering.Fleet(); err == nil && !p.joined { // a reload has brought it
+		d.proxy.JoinFleet(kernel)
+		p.joined = true
+	}
+}
+
+// tellMove has the peers, and this host, ask about flows that they do not know: the routers will soon send them
+// elsewhere, because this host begins to drain or ends that.
+func (d *daemon) tellMove() {
+	kernel, _ := d.steering.Fleet()
+	kernel.Move()
 }
 
 // keepPeers follows what changes on the backplane, until ctx ends.
@@ -63,23 +76,26 @@ func (d *daemon) keepPeers(ctx context.Context) {
 // holds the mutex of d.peers.
 func (d *daemon) joinPeers() {
 	p := &d.peers
-	before := p.inForce
 	failed := ""
-	if err := d.setPeers(); err != nil {
+	if err := d.tryPeers(); err != nil {
 		failed = err.Error()
-	}
-	if failed == "" {
-		if err := d.limitSegments(); err != nil {
-			failed = err.Error()
-		}
 	}
 	if failed != "" && failed != p.failed {
 		d.log.Warn("the peers are not asked about conns: those end when the routers hash in another way", "because", failed)
 	}
 	p.failed = failed
-	if failed == "" && !before.Equal(p.inForce) {
+	if failed == "" && !p.told.Equal(p.inForce) {
+		p.told = p.inForce
 		d.log.Info("speaking with the peers", "device", p.inForce.Device, "address", p.inForce.Local, "peers", len(p.inForce.Peers), "segment", p.segment)
 	}
+}
+
+// tryPeers is joinPeers without the log.
+func (d *daemon) tryPeers() error {
+	if err := d.setPeers(); err != nil {
+		return err
+	}
+	return d.limitSegments()
 }
 
 // setPeers has the kernel ask the peers.
@@ -104,6 +120,7 @@ func (d *daemon) setPeers() error {
 		return nil
 	}
 	if err := kernel.Set(options); err != nil {
+		p.inForce = fleet.Options{} // or those before: Set does nothing if they are set again
 		return err
 	}
 	p.inForce = options

@@ -64,11 +64,11 @@ func (d *daemon) awaitGo() error {
 	if d.before == nil {
 		return nil
 	}
-	connFiles, err := d.before.Ready()
+	ahead, err := d.before.Ready()
 	if err != nil {
 		return err
 	}
-	d.proxy.Adopt(d.before.TakeFlows(), min(connFiles, d.proxy.Budget().Limit))
+	d.proxy.Adopt(d.before.TakeFlows(), min(ahead.ConnFiles, d.proxy.Budget().Limit))
 	if d.admin != nil {
 		d.admin.LeaveFile(false)
 	}
@@ -76,6 +76,8 @@ func (d *daemon) awaitGo() error {
 	d.before = nil
 	d.opt.Guard.TakeOver()
 	d.openSaved()
+	kernel, _ := d.steering.Fleet()
+	kernel.Remember(ahead.PeersChanged)
 	d.usePeers(d.serving.Load())
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"anyport/cmd/anyport/internal/fleet/follow"
 	"anyport/config"
 	"anyport/proxy/accesslog"
+	"anyport/steering"
 )
 
 // reload is a reload under way. Its file is read and compiled beside the goroutine that decides, which
@@ -23,6 +24,8 @@ type reload struct {
 	again        bool           // another one was asked for since
 	fileAgain    bool           // which reads the file
 	waitingAgain []reloadReport // of those who have asked for that
+
+	preloadedAgain steering.Inheritance // of one of them
 }
 
 // reloadOrder is what to reload.
@@ -30,6 +33,8 @@ type reloadOrder struct {
 	share float64       // percent of the clients that it is for; 0: all
 	file  bool          // read the file again: an operator has asked for it; else its text stays that in service
 	offer *follow.Offer // a table to put into service; nil: the one in service stays
+
+	preloaded steering.Inheritance // what asks peers, for a process that cannot load it; whoever waits for the reload closes it
 }
 
 // reloadReport is called once with the outcome of a reload.
@@ -45,22 +50,25 @@ func (r *reload) done() <-chan struct{} {
 
 // reloadBySignal reports the outcome in the log only.
 func (d *daemon) reloadBySignal() {
-	d.askReload(nil)
+	d.askReload(nil, nil)
 	d.reloading.signal = true
 }
 
 // askReload starts a reload, or one after that under way. In the end the file is in service, or nothing
 // has changed; report, if it is not nil, is called then, and the log has the outcome.
-func (d *daemon) askReload(report reloadReport) {
+func (d *daemon) askReload(report reloadReport, preloaded steering.Inheritance) {
 	var waiting []reloadReport
 	if report != nil {
 		waiting = append(waiting, report)
 	}
 	if r := d.reloading; r != nil {
 		r.again, r.fileAgain, r.waitingAgain = true, true, append(r.waitingAgain, waiting...)
+		if len(preloaded) > 0 {
+			r.preloadedAgain = preloaded
+		}
 		return
 	}
-	d.beginReload(reloadOrder{file: true, offer: d.fleet.wanted.Load()}, waiting)
+	d.beginReload(reloadOrder{file: true, offer: d.fleet.wanted.Load(), preloaded: preloaded}, waiting)
 }
 
 // askTable starts a reload with the table that the source wants, or one after that under way. During a trial the
@@ -104,7 +112,7 @@ func (d *daemon) finishReload() {
 	}
 	switch {
 	case r.again && r.fileAgain:
-		d.beginReload(reloadOrder{file: true, offer: d.fleet.wanted.Load()}, r.waitingAgain)
+		d.beginReload(reloadOrder{file: true, offer: d.fleet.wanted.Load(), preloaded: r.preloadedAgain}, r.waitingAgain)
 		d.reloading.signal = r.signal
 	case r.again && d.fleet.wanted.Load() != nil:
 		d.askTable()

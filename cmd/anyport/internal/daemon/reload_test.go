@@ -118,11 +118,11 @@ func TestReloadQueue(t *testing.T) {
 			answers[who]++
 		}
 	}
-	d.askReload(report("first"))
+	d.askReload(report("first"), nil)
 	first := d.reloading
-	d.askReload(report("second"))
+	d.askReload(report("second"), nil)
 	d.reloadBySignal()
-	d.askReload(report("third"))
+	d.askReload(report("third"), nil)
 	if d.reloading != first || len(first.waiting) != 1 || len(first.waitingAgain) != 2 {
 		t.Errorf("%d wait for the first, %d for another", len(first.waiting), len(first.waitingAgain))
 	}
@@ -181,9 +181,9 @@ func TestReloadOfAnEndingProcess(t *testing.T) {
 	d.stopping.Store(true)
 	_, _, err := d.load(reloadOrder{file: true}, nil)
 	refusedWith(t, err, errStopping.Error())
-	_, err = d.dryRun()
+	_, err = d.dryRun(nil)
 	refusedWith(t, err, errStopping.Error())
 	d.successor.Store(7)
-	_, err = d.replace(nil)
+	_, err = d.replace(nil, nil)
 	refusedWith(t, err, "another process, pid 7, serves since an upgrade: ask again")
 }

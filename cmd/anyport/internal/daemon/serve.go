@@ -95,6 +95,7 @@ func (d *daemon) stop(drain func()) {
 		return
 	}
 	d.opt.Guard.Stopped()
+	d.tellMove()
 	d.checkNotified(d.opt.Manager.Stopping(fmt.Sprintf("waiting for %d conns", d.active()), d.longestDrain()+stopSlack))
 	if d.announce.Withdraw() == 0 {
 		d.refuseNew(drain)

@@ -72,9 +72,9 @@ func (s service) Origin(ctx context.Context, order admin.OriginOrder) (status ad
 
 // Reload waits for the reload, and for one that is under way. It waits even if ctx ends: the reload
 // cannot be taken back.
-func (s service) Reload(ctx context.Context, dryRun bool) (admin.Reloaded, error) {
+func (s service) Reload(ctx context.Context, dryRun bool, preloaded map[string]int) (admin.Reloaded, error) {
 	if dryRun { // changes nothing, and so waits for nobody
-		return s.d.dryRun()
+		return s.d.dryRun(preloaded)
 	}
 	type outcome struct {
 		reloaded admin.Reloaded
@@ -82,7 +82,7 @@ func (s service) Reload(ctx context.Context, dryRun bool) (admin.Reloaded, error
 	}
 	done := make(chan outcome, 1)
 	err := s.d.decide(ctx, func() error {
-		s.d.askReload(func(reloaded admin.Reloaded, err error) { done <- outcome{reloaded, err} })
+		s.d.askReload(func(reloaded admin.Reloaded, err error) { done <- outcome{reloaded, err} }, preloaded)
 		return nil
 	})
 	if err != nil {

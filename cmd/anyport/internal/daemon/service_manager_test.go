@@ -107,12 +107,12 @@ func TestServiceManager(t *testing.T) {
 	eventually(t, "the watchdog is fed", func() bool { return m.got("WATCHDOG=1") >= 3 })
 
 	l.write(t, web+webRoute("two", "203.0.113.0/24", "127.0.0.1:1", ""))
-	if _, err := l.Reload(t.Context(), false); err != nil {
+	if _, err := l.Reload(t.Context(), false, nil); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the reload has ended", func() bool { return m.got("READY=1 STATUS=serving 2 routes on 2 prefixes, generation 2") == 1 })
 	l.write(t, "[route")
-	if _, err := l.Reload(t.Context(), false); err == nil {
+	if _, err := l.Reload(t.Context(), false, nil); err == nil {
 		t.Error("a broken file is in service")
 	}
 	eventually(t, "the refused reload has ended too", func() bool {

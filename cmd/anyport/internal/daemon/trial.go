@@ -44,7 +44,7 @@ func (d *daemon) beginTrial(next *generation, percent float64, access *accesslog
 		return admin.Reloaded{}, err
 	}
 	old := d.serving.Load()
-	if err := errors.Join(checkShareable(old, next), d.checkAnnounce(next.config)); err != nil {
+	if err := errors.Join(checkShareable(old, next), d.checkAnnounce(next.config), d.checkTrialPeers(next)); err != nil {
 		return admin.Reloaded{}, err
 	}
 	share, err := steering.NewShare(percent)

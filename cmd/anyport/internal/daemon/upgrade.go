@@ -198,12 +198,15 @@ func (r replaced) MoveConns(ctx context.Context, give func([]tcp.Conn) error) er
 	return r.proxy.MoveConns(ctx, give)
 }
 
-// ConnFiles is how many file descriptors the live conns hold.
-func (r replaced) ConnFiles() int { return r.proxy.Files().TCP.Held }
+// Ahead has what is known only now that this process stands still.
+func (r replaced) Ahead() upgrade.Ahead {
+	kernel, _ := r.steering.Fleet()
+	return upgrade.Ahead{ConnFiles: r.proxy.Files().TCP.Held, PeersChanged: kernel.Changed()}
+}
 
 // Replaced tells the service manager which process is the service now.
 func (r replaced) Replaced(pid int) {
-	r.leaveSaved(true, len(r.spare) > 0)
+	r.leaveSaved(true, r.spare.ReplacesProgram())
 	r.daemon.replaced.Store(true)
 	r.checkNotified(r.opt.Manager.MainPID(pid))
 }

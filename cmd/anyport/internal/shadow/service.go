@@ -102,7 +102,7 @@ func (s service) Origin(context.Context, admin.OriginOrder) (admin.OriginStatus,
 }
 
 // Reload is refused.
-func (s service) Reload(context.Context, bool) (admin.Reloaded, error) {
+func (s service) Reload(context.Context, bool, map[string]int) (admin.Reloaded, error) {
 	return admin.Reloaded{}, errShadow
 }
 

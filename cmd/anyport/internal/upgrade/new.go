@@ -124,21 +124,21 @@ func (p *Predecessor) TakeFDs() map[string]int {
 func (p *Predecessor) FlowFiles() int { return len(udp.Detach(p.flows.Flows)) }
 
 // Ready says that this process would serve, and returns when it has to: when the other one says so,
-// or when it has ended. connFiles is how many file descriptors its live conns hold.
-func (p *Predecessor) Ready() (connFiles int, err error) {
+// or when it has ended.
+func (p *Predecessor) Ready() (ahead Ahead, err error) {
 	if err := p.conn.Send(handover.Ready, nil); err != nil {
-		return 0, err
+		return ahead, err
 	}
-	var ahead goAhead
 	m, err := p.conn.Expect(handover.Go)
 	switch {
 	case errors.Is(err, io.EOF): // it has ended, and its conns with it
-		return 0, nil
+		return ahead, nil
 	case err != nil:
-		return 0, fmt.Errorf("the process to be replaced serves on: %w", err)
+		return ahead, fmt.Errorf("the process to be replaced serves on: %w", err)
 	}
 	_ = m.Decode(&ahead) // an older process sends nothing with it
-	return max(ahead.ConnFiles, 0), nil
+	ahead.ConnFiles = max(ahead.ConnFiles, 0)
+	return ahead, nil
 }
 
 // TakeFlows returns the flows, whose sockets then are the caller's.

@@ -98,7 +98,10 @@ func TestOfferWire(t *testing.T) {
 	if text, err = json.Marshal(wireOffer{Origins: states}); err != nil || !strings.Contains(string(text), `"origins":{"web":{"10.0.0.5:80":{"forced":"down","failing":true,"why":"by hand"}}}`) {
 		t.Errorf("%s, %v", text, err)
 	}
-	if text, err = json.Marshal(goAhead{ConnFiles: 3}); err != nil || string(text) != `{"conn_files":3}` {
+	if text, err = json.Marshal(Ahead{ConnFiles: 3}); err != nil || string(text) != `{"conn_files":3}` {
+		t.Errorf("%s, %v", text, err)
+	}
+	if text, err = json.Marshal(Ahead{PeersChanged: 7}); err != nil || string(text) != `{"conn_files":0,"peers_changed":7}` {
 		t.Errorf("%s, %v", text, err)
 	}
 }
@@ -286,21 +289,21 @@ func TestReady(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		old   func(*handover.Conn)
-		files int
+		ahead Ahead
 		want  string // the error; "": it is to serve
 	}{
-		{"go", func(old *handover.Conn) { _ = old.Send(handover.Go, goAhead{ConnFiles: 12}) }, 12, ""},
-		{"go from an older process", func(old *handover.Conn) { _ = old.Send(handover.Go, nil) }, 0, ""},
-		{"go with nonsense", func(old *handover.Conn) { _ = old.Send(handover.Go, goAhead{ConnFiles: -5}) }, 0, ""},
-		{"refused", func(old *handover.Conn) { _ = old.Refuse(errors.New("stopping")) }, 0, "the process to be replaced serves on: stopping"},
-		{"another message", func(old *handover.Conn) { _ = old.Send(handover.Conns, nil) }, 0, `unexpected message "conns", want "go"`},
+		{"go", func(old *handover.Conn) { _ = old.Send(handover.Go, Ahead{12, time.Hour}) }, Ahead{12, time.Hour}, ""},
+		{"go from an older process", func(old *handover.Conn) { _ = old.Send(handover.Go, nil) }, Ahead{}, ""},
+		{"go with nonsense", func(old *handover.Conn) { _ = old.Send(handover.Go, Ahead{ConnFiles: -5}) }, Ahead{}, ""},
+		{"refused", func(old *handover.Conn) { _ = old.Refuse(errors.New("stopping")) }, Ahead{}, "the process to be replaced serves on: stopping"},
+		{"another message", func(old *handover.Conn) { _ = old.Send(handover.Conns, nil) }, Ahead{}, `unexpected message "conns", want "go"`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			old, p := met(t, Offer{})
 			test.old(old)
-			files, err := p.Ready()
-			if files != test.files || (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
-				t.Errorf("%d, %v, want %d, %q", files, err, test.files, test.want)
+			ahead, err := p.Ready()
+			if ahead != test.ahead || (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+				t.Errorf("%+v, %v, want %+v, %q", ahead, err, test.ahead, test.want)
 			}
 		})
 	}
@@ -310,8 +313,8 @@ func TestReady(t *testing.T) {
 			_, _ = old.Expect(handover.Ready)
 			old.Close()
 		}()
-		if files, err := p.Ready(); files != 0 || err != nil {
-			t.Errorf("%d, %v, want to serve", files, err)
+		if ahead, err := p.Ready(); ahead != (Ahead{}) || err != nil {
+			t.Errorf("%+v, %v, want to serve", ahead, err)
 		}
 	})
 }

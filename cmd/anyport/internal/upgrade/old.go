@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"syscall"
+	"time"
 
 	"anyport/cmd/anyport/internal/admin"
 	"anyport/cmd/anyport/internal/handover"
@@ -25,8 +26,8 @@ type Server interface {
 	HandOver(ctx context.Context, give func([]udp.Flow) error) error
 	MoveConns(ctx context.Context, give func([]tcp.Conn) error) error
 
-	// ConnFiles is how many file descriptors the live conns hold.
-	ConnFiles() int
+	// Ahead is what the new process has to know when it begins to serve.
+	Ahead() Ahead
 
 	// Replaced is called once, when nothing can keep the new process from serving but its own end. The
 	// service manager must hear it from this process, and before the new one says anything: it
@@ -111,9 +112,10 @@ type successor struct {
 	conns  int
 }
 
-// goAhead goes with the message go. A process of an older version sends no body, which reads as zero.
-type goAhead struct {
-	ConnFiles int `json:"conn_files"` // that the live conns hold, which come next
+// Ahead goes with the message go. A process of an older version sends no body, or a part of it: the rest reads as zero.
+type Ahead struct {
+	ConnFiles    int           `json:"conn_files"`              // that the live conns hold, which come next
+	PeersChanged time.Duration `json:"peers_changed,omitempty"` // when the members of the fleet changed last: see fleet.Fleet
 }
 
 // mostFlows is how many flows one message has: far fewer than the stream takes.
@@ -171,7 +173,7 @@ func (s *successor) give(flows []udp.Flow) error {
 		return ErrCancelled
 	}
 	s.server.Replaced(s.PID())
-	err := s.Send(handover.Go, goAhead{ConnFiles: s.server.ConnFiles()})
+	err := s.Send(handover.Go, s.server.Ahead())
 	if err != nil {
 		s.server.NotReplaced()
 	}

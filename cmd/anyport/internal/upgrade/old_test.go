@@ -161,7 +161,7 @@ func (f *fakeServer) MoveConns(_ context.Context, give func([]tcp.Conn) error) e
 	return nil
 }
 
-func (f *fakeServer) ConnFiles() int   { return 2 * len(f.conns) }
+func (f *fakeServer) Ahead() Ahead     { return Ahead{ConnFiles: 2 * len(f.conns)} }
 func (f *fakeServer) Replaced(pid int) { f.pid = pid; f.note("replaced") }
 func (f *fakeServer) NotReplaced()     { f.note("not replaced") }
 func (f *fakeServer) Reclaim() error   { f.note("reclaim"); return nil }
