@@ -74,8 +74,8 @@ has all clients from the next conn on.`,
 				return err
 			}
 		}
-		order := func(ctx context.Context, _ map[string]int) (*admin.Upgraded, error) {
-			return client.UpgradeShare(ctx, *binary, percent)
+		order := func(ctx context.Context, spare map[string]int) (*admin.Upgraded, error) {
+			return client.UpgradeShare(ctx, *binary, percent, spare)
 		}
 		switch {
 		case *back:
@@ -91,8 +91,11 @@ has all clients from the next conn on.`,
 				return client.Upgrade(ctx, *binary, spare)
 			}
 		}
-		spare, err := preload(cmd.Context(), client, percent == 0 && !*back)
-		if err != nil {
+		spare, err := preload(cmd.Context(), client, !*back)
+		switch {
+		case err != nil && percent > 0: // the trial itself needs none
+			cmd.PrintErrf("anyport: if the running process dies during the trial, the new one cannot take its place: %v\n", err)
+		case err != nil:
 			return err
 		}
 		defer spare.Close()
