@@ -171,3 +171,31 @@ func TestUpgradeShareStandsStill(t *testing.T) {
 		}
 	})
 }
+
+// TestUpgradeShareFastPath: a flow that the kernel forwards goes on when the old process is killed during a trial, from
+// the same port, though its sockets have died with that process.
+func TestUpgradeShareFastPath(t *testing.T) {
+	t.Parallel()
+	needFastPath(t)
+	r := shareRig(t)
+	r.origin.answerPorts(t, "10.0.0.5:4003")
+	p := r.edge.serveWith(t, shareOld)
+	f := newFamily(t, p)
+	flow := r.client.dial(t, "udp", dstV4+":4003")
+	p.goFast(t, func(conn net.Conn) { question(t, conn, "who?") }, flow)
+	port := question(t, flow, "before")
+	second := p.shareProcess(t, "50%")
+	p.signal(t, syscall.SIGKILL)
+	f.gone(t, f.pids[0])
+	f.pids = append(f.pids, second)
+	p.expect(t, "serves all")
+	for range 20 {
+		if now := question(t, flow, "after"); now != port {
+			t.Fatalf("the flow comes to the origin from port %s, and came from port %s", now, port)
+		}
+	}
+	if pid := p.status(t).PID; pid != second {
+		t.Errorf("process %d serves, want %d", pid, second)
+	}
+	p.goFast(t, func(conn net.Conn) { question(t, conn, "who?") }, flow)
+}

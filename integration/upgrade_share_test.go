@@ -178,7 +178,8 @@ func TestUpgradeShareKilled(t *testing.T) {
 	p.leaves(t, before)
 }
 
-// TestUpgradeShareStopped: SIGTERM during a trial ends both processes, after the live conns of both.
+// TestUpgradeShareStopped: SIGTERM during a trial ends both processes, after the live conns of both. Until then explain
+// says which of them has a client.
 func TestUpgradeShareStopped(t *testing.T) {
 	t.Parallel()
 	r := shareRig(t)
@@ -187,7 +188,18 @@ func TestUpgradeShareStopped(t *testing.T) {
 	f := newFamily(t, p)
 	second := p.shareProcess(t, "50%")
 	conns := r.liveConns(t, 0, 30)
-	p.newSide(t, 30)
+	had, told := p.newSide(t, 30), 0
+	for n := range 30 {
+		source, dst := clientAt('4', n)
+		if got := anyport(t, "explain", "tcp", dst, "--from", source, "--socket", p.socket); strings.Contains(got.stdout, source+" is one of them") {
+			told++
+		} else if !strings.Contains(got.stdout, "is not one of them, and stays with process") {
+			t.Errorf("explain: %+v", got)
+		}
+	}
+	if told != had {
+		t.Errorf("explain tells %d clients that the new process has their conns, which has %d", told, had)
+	}
 	p.signal(t, syscall.SIGTERM)
 	f.gone(t, second)
 	if n := talking(conns); n != len(conns) {

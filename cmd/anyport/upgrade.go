@@ -36,8 +36,9 @@ the old one goes on with all else: the others' conns, UDP, its live conns, the a
 A client, which is an IPv4 address or an IPv6 /64, stays with its process. Status counts both
 sides. Then --back ends the trial: the live conns of the new process move to the old one, and
 the new one ends. --all does the same, and then upgrades to that binary as without --share.
-Until then no reload and no other upgrade is accepted. If the new process dies, the old one
-has all clients from the next conn on.`,
+Until then no reload and no other upgrade is accepted. If the new process dies or stands
+still, the old one has all clients from the next conn on. If the old process dies, the new one
+takes its place, except under systemd, which ends both and starts the old binary again.`,
 		Example: `  install -m 755 anyport-new /usr/local/bin/anyport && anyport upgrade
   anyport upgrade --binary ./anyport
   anyport upgrade --share 5%   # for some clients, and later: --all or --back`,
