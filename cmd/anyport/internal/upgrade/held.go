@@ -31,6 +31,7 @@ func (p *Predecessor) hold(m handover.Message, s Sharer) error {
 		defer unix.Close(fd) // after s holds the others
 	}
 	next.Trial, next.File = p.Trial, p.File
+	next.Listeners = p.Listeners // read before this process had some, and copies of others
 	p.Offer = next
 	s.Held(p.FDs)
 	return nil
