@@ -268,13 +268,14 @@ static __always_inline int in_force(const struct route *r)
 	return now && r->generation == *now && (!r->until || bpf_ktime_get_boot_ns() < r->until);
 }
 
-/* What counts a flow; NULL: another flow has it by now. */
+/* What counts a flow, or another flow by now: its id tells. The caller looks at that, together with NULL:
+ * in speculation a pointer that was returned is NULL when it is looked at again, which up to Linux 6.16
+ * the verifier refuses without CAP_PERFMON. */
 static __always_inline struct flow_usage *usage_of(__u64 id)
 {
 	__u32 at = id & (FAST_FLOWS - 1);
-	struct flow_usage *u = bpf_map_lookup_elem(&fast_usage, &at);
 
-	return u && u->id == id ? u : NULL;
+	return bpf_map_lookup_elem(&fast_usage, &at);
 }
 
 /* How long the flow has been without a datagram, in ns. Another core may have been later. */
@@ -637,6 +638,7 @@ static __always_inline void note_error(struct __sk_buff *skb)
 	const struct flow_entry *f;
 	struct flow_usage *u;
 	__u32 mtu = 0;
+	__u64 id;
 
 	if (skb->protocol == bpf_htons(ETH_P_IP)) {
 		if ((const void *)(v4 + 1) <= end && v4->protocol == IPPROTO_ICMP && v4->ihl == 5)
@@ -650,8 +652,9 @@ static __always_inline void note_error(struct __sk_buff *skb)
 	f = entry_of(&key);
 	if (!f || f->shared)
 		return;
-	u = usage_of(f->id);
-	if (!u)
+	id = f->id;
+	u = usage_of(id);
+	if (!u || u->id != id)
 		return;
 	if (f->to_client) { /* so the datagram went to the origin */
 		OPAQUE(u);
@@ -678,8 +681,10 @@ int forward_admitted(struct __sk_buff *skb)
 	if (!find_route(skb, &p, &r) || !in_force(&r))
 		return TC_ACT_UNSPEC;
 	u = usage_of(r.id);
+	if (!u || u->id != r.id)
+		return TC_ACT_UNSPEC;
 	now = clock();
-	if (!u || (__u64)quiet_for(u, now) > r.idle || !fits(skb, &p, &r, u))
+	if ((__u64)quiet_for(u, now) > r.idle || !fits(skb, &p, &r, u))
 		return TC_ACT_UNSPEC;
 	if (skb->gso_size)
 		packets = skb->gso_segs;

@@ -175,10 +175,10 @@ func TestHTTPOrders(t *testing.T) {
 	if got := anyport(t, "reload", "--socket", p.socket); got.status != 0 {
 		t.Fatalf("reload: %+v", got)
 	}
-	p.expect(t, `msg="admin order" order="POST /reload?dry_run=" uid=0 gid=0 pid=`)
+	p.expect(t, `msg="took an order" order="POST /reload?dry_run=" uid=0 gid=0 pid=`)
 	expect(ask("-X", "POST", at+"/api/drain"), "403")
 	expect(ask(order...), "200")
-	p.expect(t, `msg="admin order" order="POST /api/drain" client=127.0.0.1:`)
+	p.expect(t, `msg="took an order" order="POST /api/drain" client=127.0.0.1:`)
 	if got := ask(at + "/readyz"); !strings.HasSuffix(got, " 503") || !strings.Contains(got, `{"name":"draining","failed":"all routes are drained`) {
 		t.Errorf("while all is drained: %s", got)
 	}

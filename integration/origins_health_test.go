@@ -65,7 +65,7 @@ health   = "ping"
 	}
 	mute.Store(false)
 	p.awaitStates(t, "up", 0)
-	p.expect(t, "an origin is down: its checks fail", "reason=")
+	p.expect(t, "an origin is down: its checks fail", "because=")
 	p.expect(t, "an origin is up: its checks pass")
 }
 

@@ -2,7 +2,8 @@
 // ([anyport/proxy/tcp]) and UDP flows ([anyport/proxy/udp]) over one set of routes in service
 // ([anyport/proxy/route]).
 //
-//	server.go                 Server: what starts the loops and puts routes into service
+//	server.go                 Server: puts routes into service, lists and ends what is live
+//	serve.go                  starts the loops, and waits for their end; files.go: the files that they may open
 //	handover.go, move.go      sockets, flows and conns go to another process and come from one
 //	origins.go                their checks, and what operators order
 //	status.go, status_*.go    what `anyport status` shows of routes and origins

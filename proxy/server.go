@@ -1,22 +1,17 @@
 package proxy
 
 import (
-	"context"
 	"log/slog"
 	"runtime"
 	"sync"
 	"sync/atomic"
-
-	"golang.org/x/sync/errgroup"
 
 	"anyport/config"
 	"anyport/proxy/datagram"
 	"anyport/proxy/fdbudget"
 	"anyport/proxy/mailbox"
 	"anyport/proxy/probe"
-	"anyport/proxy/quota"
 	"anyport/proxy/route"
-	"anyport/proxy/tcp"
 	"anyport/proxy/trend"
 	"anyport/proxy/udp"
 )
@@ -121,130 +116,6 @@ func (s *Server) SetTrace(to func(route.Traced)) { s.routes.SetTrace(to) }
 
 // Drain stops the route of that name from taking new conns and flows, or ends that. Live ones go on.
 func (s *Server) Drain(route string, on bool) { s.routes.Drain(route, on) }
-
-// LimitFiles divides a budget of files among the loops. It must be called before Serve.
-func (s *Server) LimitFiles(b fdbudget.Budget) {
-	s.shares = b.Shares(s.tcpLoops, s.opt.Workers)
-	s.budget.Store(&b)
-}
-
-// ChangeFiles divides another budget among the loops. Live conns and flows keep what they hold. Calls
-// must not race.
-func (s *Server) ChangeFiles(b fdbudget.Budget) {
-	s.shares.Change(b)
-	s.budget.Store(&b)
-}
-
-// Budget is the budget that is divided among the loops, the zero value where there is none.
-func (s *Server) Budget() fdbudget.Budget {
-	if b := s.budget.Load(); b != nil {
-		return *b
-	}
-	return fdbudget.Budget{}
-}
-
-// Files returns how much of the budget is in use.
-func (s *Server) Files() fdbudget.Used {
-	b := s.budget.Load()
-	if b == nil {
-		return fdbudget.Used{}
-	}
-	return b.Used(s.shares)
-}
-
-// LoopFiles is the number of files that the loops need for themselves and for parked conns.
-func (s *Server) LoopFiles() int {
-	const ofLoop = 2 // an epoll instance and an eventfd
-	return s.Loops()*ofLoop + s.tcpLoops*tcp.ParkedFiles
-}
-
-// Serve carries the traffic of the sockets, which the caller closes afterwards. When ctx is done it
-// takes nothing new, and returns nil once the last conn and flow has ended or its drain timeout has
-// cut it. It must be called once.
-func (s *Server) Serve(ctx context.Context, tcpSockets, udpSockets []int) error {
-	loops, ctx := errgroup.WithContext(ctx)
-	s.opening.Store(2)
-	defer s.followNames(ctx)()
-	var connFiles []*quota.Quota
-	if s.shares != nil {
-		connFiles = s.shares.TCP
-	}
-	loops.Go(func() error {
-		defer close(s.moves.ended)
-		return tcp.Serve(ctx, tcp.Options{
-			Listeners: tcpSockets,
-			Loops:     s.tcpLoops,
-			Routes:    s.routes,
-			Mirror:    s.opt.Mirror,
-			Pulse:     s.pulse,
-			Log:       s.opt.Log,
-			Opened:    s.open,
-			Handovers: s.handovers.conns,
-			Moves:     s.moves.away,
-			Arrivals:  s.moves.here,
-			Files:     connFiles,
-			Expected:  s.expected,
-		})
-	})
-	loops.Go(func() error {
-		return udp.Serve(ctx, udp.Options{
-			Listeners:  udpSockets,
-			FirstShard: s.tcpLoops,
-			Routes:     s.routes,
-			MaxFlows:   s.opt.MaxFlows,
-			Files:      s.shares,
-			Raw:        s.opt.Raw,
-			Mirror:     s.opt.Mirror,
-			Knock:      s.opt.Knock,
-			Fast:       s.fast,
-			FastLeft:   s.fastLeft,
-			Fleet:      s.fleet,
-			Pulse:      s.pulse,
-			Log:        s.opt.Log,
-			Opened:     s.open,
-			Flows:      s.flows,
-			Handovers:  s.handovers.flows,
-		})
-	})
-	checking, stopChecks := context.WithCancel(ctx)
-	var checks sync.WaitGroup // ended by stopChecks
-	checks.Go(func() { s.checkOrigins(checking) })
-	checks.Go(func() { s.keepLooking(checking) })
-	err := loops.Wait()
-	stopChecks()
-	checks.Wait()
-	return err
-}
-
-// followNames keeps the addresses of DNS names up to date until stop, on goroutines that end then.
-func (s *Server) followNames(ctx context.Context) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	var seen atomic.Uint64
-	seen.Store(s.routes.Swaps())
-	unwatch := s.routes.Watch(func() {
-		// An origin that goes down must not drop the names that a reload has just had resolved.
-		if n := s.routes.Swaps(); seen.Swap(n) != n {
-			s.names.keepServed(s.routes.Set())
-		}
-	})
-	var resolving errgroup.Group
-	resolving.Go(func() error { return s.names.resolver.Run(ctx) })
-	return func() {
-		unwatch()
-		cancel()
-		_ = resolving.Wait() // Run has no error
-	}
-}
-
-// open is called by each kind of loop once it has its files.
-func (s *Server) open() {
-	if s.opening.Add(-1) == 0 {
-		close(s.opened)
-	}
-}
-
-// Opened is closed once Serve has opened all files that its loops need for themselves.
-func (s *Server) Opened() <-chan struct{} { return s.opened }
 
 // Kill ends all live conns and flows that match, with the verdict killed, and returns their number. match
 // runs on the goroutines of the loops, one loop at a time.

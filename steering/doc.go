@@ -16,9 +16,9 @@
 // serves what arrives at the sockets, does not import any of them, nor do they import proxy.
 //
 //	steering.go           the type Steering, its sockets, Close and Release
-//	open.go               Open and Inherit, step by step
+//	open.go               Open and Inherit, step by step; open_pins.go, open_program.go
 //	replace.go            Replace: another table in service
-//	trial.go              a second table that serves a share of the clients
+//	trial.go              a second table that serves a share of the clients; trial_begin.go, trial_share.go, trial_end.go
 //	generation.go         the two halves of the maps: flip, erase, numbers of routes
 //	retired_prefixes.go   prefixes that a reload drops stay local while their conns end
 //	sockets.go            the sockets that the program chooses from; socket_options.go

@@ -74,8 +74,8 @@ func receiveBuffer(fd, size int, log *slog.Logger) error {
 	// socket(7): the kernel doubles what it is asked for, and reports the double.
 	got, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF)
 	if err == nil && got/2 < size {
-		log.Warn("the UDP receive buffer is smaller than udp_receive_buffer; raise it: "+
-			fmt.Sprintf("sysctl -w net.core.rmem_max=%d", size), "wanted", size, "got", got/2)
+		log.Warn("the UDP receive buffer is smaller than udp_receive_buffer", "wanted", size, "got", got/2,
+			"hint", fmt.Sprintf("sysctl -w net.core.rmem_max=%d", size))
 	}
 	return nil
 }

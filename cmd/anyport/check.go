@@ -16,23 +16,24 @@ import (
 	"anyport/steering/table"
 )
 
+const checkHelp = `Read the file as "anyport run" would, and report all of its problems at once, each with
+its line, route and key, the value found, and what is allowed.
+
+Something valid that may surprise is a note on stderr.
+
+It reads the file, and those that it names for secrets and certificates: of [knock] keys if
+a route needs it, and of [fleet]. "anyport run" also checks what depends on this host: its
+addresses and the listeners of other processes. A FILE of - is stdin.
+
+With --effective it prints the file that this one stands for: every key, with defaults
+marked, and in each route what it inherits.`
+
 // newCheck needs no root, no BPF and no running anyport: reading a file and compiling its table are pure.
 func newCheck() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check [-c FILE | FILE] [--effective]",
 		Short: "Read and validate the file",
-		Long: `Read the file as "anyport run" would, and report all of its problems at once, each with
-its line, route and key, the value found, and what is allowed.
-
-Something valid that may surprise is a note on stderr.
-
-It reads the file, and those that it names for secrets and certificates: of [knock] keys if a
-route needs it, and of [fleet]. "anyport run" also
-checks what depends on this host: its addresses and the listeners of other processes. A FILE of -
-is stdin.
-
-With --effective it prints the file that this one stands for: every key, with defaults marked,
-and in each route what it inherits.`,
+		Long:  checkHelp,
 		Example: `  anyport check /etc/anyport/anyport.toml
   anyport check --effective /etc/anyport/anyport.toml
   generate | anyport check -`,
@@ -58,25 +59,30 @@ and in each route what it inherits.`,
 		if *path == "" {
 			return usagef("the name of the file is empty")
 		}
-		c, table, err := compile(cmd, *path)
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(checkKeys(c), checkFleet(c)); err != nil {
-			return err
-		}
-		for _, note := range c.Notes {
-			fmt.Fprintf(cmd.ErrOrStderr(), "anyport: note: %s\n", logfile.PrintableText(fmt.Sprint(note)))
-		}
-		if *effective {
-			_, err = fmt.Fprint(cmd.OutOrStdout(), c.Effective())
-			return err
-		}
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: ok, %s, %s\n", c.Path,
-			text.Count(len(c.Routes), "route", "routes"), text.Count(table.Prefixes(), "prefix", "prefixes"))
-		return err
+		return check(cmd, *path, *effective)
 	}
 	return cmd
+}
+
+// check prints what is to be said of a file, or the file with all values.
+func check(cmd *cobra.Command, path string, effective bool) error {
+	c, table, err := compile(cmd, path)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(checkKeys(c), checkFleet(c)); err != nil {
+		return err
+	}
+	for _, note := range c.Notes {
+		fmt.Fprintf(cmd.ErrOrStderr(), "anyport: note: %s\n", logfile.PrintableText(fmt.Sprint(note)))
+	}
+	if effective {
+		_, err = fmt.Fprint(cmd.OutOrStdout(), c.Effective())
+		return err
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: ok, %s, %s\n", c.Path,
+		text.Count(len(c.Routes), "route", "routes"), text.Count(table.Prefixes(), "prefix", "prefixes"))
+	return err
 }
 
 // checkKeys reads the keys of knocks, if a route needs them.

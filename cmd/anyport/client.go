@@ -65,7 +65,7 @@ func clientOf(cmd *cobra.Command, path string, named bool) (admin.Client, error)
 	socket, found, broken := adminSocket(path)
 	client := admin.Client{Socket: socket}
 	if socket == "" {
-		return client, errors.New("the file has admin.socket = \"\": this anyport cannot be asked")
+		return client, errors.New("the file has admin.socket = \"\": this anyport cannot be asked: remove the key and restart it, or name another socket with --socket")
 	}
 	if broken == nil || !named && errors.Is(broken, fs.ErrNotExist) {
 		return client, nil

@@ -28,15 +28,16 @@ func newExplain() *cobra.Command {
 the verdict, the route that takes it, the origins it may go to, and for each rule that was
 considered why it won or lost. No packet is sent.
 
-With -c the answer is that of the file; with a [fleet] source it is from the last table that was
-in service on this host, if there is one, and the answer names it. Without -c it is that of the running anyport, which
-says how the origins stand (down, ejected, full, ...), and what that leads to; it
-also asks its program in the kernel, and says whether its file on disk would answer
-differently. For root it adds the DNAT rules of this host that change the dst first.
+With -c the answer is that of the file; with a [fleet] source it is from the last table
+that was in service on this host, if there is one, and the answer names it. Without -c it
+is that of the running anyport, which says how the origins stand (down, ejected, full, ...),
+and what that leads to; it also asks its program in the kernel, and says whether its file
+on disk would answer differently. For root it adds the DNAT rules of this host that change
+the dst first.
 
-The verdict is one of steer, refuse, drop, pass, deny and inactive. Whether a route denies a client
-is only known with --from. With --at the answer is that of another time, by the hours in active:
-then the kernel is not asked, and the origins stand as they do now.`,
+The verdict is one of steer, refuse, drop, pass, socket, deny and inactive. Whether a route
+denies a client is only known with --from. With --at the answer is that of another time, by
+the hours in active: then the kernel is not asked, and the origins stand as they do now.`,
 		Example: `  anyport explain tcp 192.0.2.7:4711
   anyport explain -c anyport.toml udp '[2001:db8:1::7]:53' --from 198.51.100.9
   anyport explain tcp 192.0.2.7:4711 --at 2026-12-24T18:00:00+01:00`,

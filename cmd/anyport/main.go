@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"anyport/cmd/anyport/internal/daemon"
+	"anyport/cmd/anyport/internal/logging"
 	"anyport/config"
 	"anyport/proxy/logfile"
 )
@@ -53,8 +54,8 @@ func execute(args []string, stdout, stderr io.Writer) int {
 		return exitChanges
 	}
 	why := prefixed(err)
-	if daemon.JournalStream(stderr) {
-		why = daemon.WithPriority(slog.LevelError, why)
+	if logging.JournalStream(stderr) {
+		why = logging.WithPriority(slog.LevelError, why)
 	}
 	say(stderr, why)
 	if errors.Is(err, daemon.ErrNotConfirmed) {

@@ -44,6 +44,7 @@ func TestExecute(t *testing.T) {
 		{"no command", nil, exitUsage, "", "anyport: a command is missing\nSee \"anyport --help\".\n"},
 		{"unknown command", []string{"frobnicate"}, exitUsage, "", `anyport: "frobnicate" is not a command`},
 		{"misspelt command", []string{"chekc"}, exitUsage, "", `did you mean "check"?`},
+		{"a command nearer than another", []string{"stats"}, exitUsage, "", `did you mean "status"?`},
 		{"unknown flag", []string{"run", "--frob"}, exitUsage, "", "anyport: unknown flag: --frob\nSee \"anyport run --help\".\n"},
 		{"flag without value", []string{"check", "-c"}, exitUsage, "", "flag needs an argument"},
 		{"unwanted argument", []string{"status", good}, exitUsage, "", "status takes no argument such as"},

@@ -65,13 +65,8 @@ func newPush() *cobra.Command {
 		defer stop()
 		o := push.Options{Hold: *hold, By: whoAmI(), Say: sayEvents(cmd, *asJSON, stop)}
 		var err error
-		if o.Stages, err = push.ParseStages(*stages); err != nil {
-			return usagef("--stage: %w", err)
-		}
-		if cmd.Flags().Changed("first") {
-			if o.Stages, err = push.First(o.Stages, *first); err != nil {
-				return usagef("--first: %w", err)
-			}
+		if o.Stages, err = stagesOf(cmd, *stages, *first); err != nil {
+			return err
 		}
 		if *hold < 0 {
 			return usagef("--hold must not be negative")
@@ -102,6 +97,21 @@ func newPush() *cobra.Command {
 		return push.Run(ctx, o)
 	}
 	return cmd
+}
+
+// stagesOf are those of --stage and --first.
+func stagesOf(cmd *cobra.Command, list string, first []string) ([]push.Stage, error) {
+	stages, err := push.ParseStages(list)
+	if err != nil {
+		return nil, usagef("--stage: %w", err)
+	}
+	if !cmd.Flags().Changed("first") {
+		return stages, nil
+	}
+	if stages, err = push.First(stages, first); err != nil {
+		return nil, usagef("--first: %w", err)
+	}
+	return stages, nil
 }
 
 // interruptible ends with a signal that asks push to stop. A second one kills: the first may have met a store

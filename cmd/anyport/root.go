@@ -25,7 +25,6 @@ file says which origin each address and port belongs to.`,
 	}
 	root.Flags().BoolP("version", "v", false, "version for anyport") // cobra's own prints by a template: see printHelp
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.SuggestionsMinimumDistance = 2 // cobra's own default only holds if cobra reports the error itself
 	root.SetHelpFunc(printHelp)
 	root.SetHelpCommand(newHelp())
 	root.AddCommand(newRun(), newCheck(), newFmt(), newSchema(), newExplain(), newDoctor(), newImport(), newStatus(), newRoutes(), newOrigins(), newFlows(), newTop(), newTrace(), newScans(), newReload(), newPush(), newFleet(), newUpgrade(), newDrain(), newKill(), newConfirm(), newKnock(), newOrigin(), newUnload(), newSysdump(), newDemo(), newVersion(), newCompletion())
@@ -53,10 +52,24 @@ func noCommand(cmd *cobra.Command, args []string) error {
 	if how := managed[args[0]]; how != "" {
 		return usagef("%q is not a command: %s", args[0], how)
 	}
-	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		return usagef("%q is not a command: did you mean %q?", args[0], near[0])
+	if near := nearest(cmd, args[0]); near != "" {
+		return usagef("%q is not a command: did you mean %q?", args[0], near)
 	}
 	return usagef("%q is not a command", args[0])
+}
+
+// mostTypos is how far a word may be from a command that it is taken for.
+const mostTypos = 2
+
+// nearest is the command that a misspelt word is nearest to; "": none is near. cobra lists all within a distance, by
+// name.
+func nearest(cmd *cobra.Command, word string) string {
+	for cmd.SuggestionsMinimumDistance = 1; cmd.SuggestionsMinimumDistance <= mostTypos; cmd.SuggestionsMinimumDistance++ {
+		if near := cmd.SuggestionsFor(word); len(near) > 0 {
+			return near[0]
+		}
+	}
+	return ""
 }
 
 // managed says what to do for commands that are the service manager's, or signals.

@@ -11,13 +11,7 @@ import (
 	"anyport/steering"
 )
 
-// newUpgrade does more than ask: if the new binary has another BPF program, this process loads it, since the
-// serving one has usually given up CAP_BPF. Its descriptors go along with the request.
-func newUpgrade() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "upgrade [--binary PATH] [--share PERCENT | --all | --back] [-c FILE | --socket PATH]",
-		Short: "Replace the running binary without losing a connection",
-		Long: `Make the running anyport start its binary again, as it is on disk now, and hand over to the
+const upgradeHelp = `Make the running anyport start its binary again, as it is on disk now, and hand over to the
 new process: the sockets with everybody who waits in their queues, the steering, the UDP
 flows and the live TCP conns. The new process reads the file and has another pid; the old
 one ends.
@@ -38,86 +32,111 @@ sides. Then --back ends the trial: the live conns of the new process move to the
 the new one ends. --all does the same, and then upgrades to that binary as without --share.
 Until then no reload and no other upgrade is accepted. If the new process dies or stands
 still, the old one has all clients from the next conn on. If the old process dies, the new one
-takes its place, except under systemd, which ends both and starts the old binary again.`,
+takes its place, except under systemd, which ends both and starts the old binary again.`
+
+// newUpgrade does more than ask: if the new binary has another BPF program, this process loads it, since the
+// serving one has usually given up CAP_BPF. Its descriptors go along with the request.
+func newUpgrade() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "upgrade [--binary PATH] [--share PERCENT | --all | --back] [-c FILE | --socket PATH]",
+		Short: "Replace the running binary without losing a connection",
+		Long:  upgradeHelp,
 		Example: `  install -m 755 anyport-new /usr/local/bin/anyport && anyport upgrade
   anyport upgrade --binary ./anyport
   anyport upgrade --share 5%   # for some clients, and later: --all or --back`,
 		Args: noArgs,
 	}
 	ask := clientFlags(cmd)
-	binary := cmd.Flags().String("binary", "", "start this binary, `PATH`, instead of the one that is running")
-	share := cmd.Flags().String("share", "", "have the new process take the conns of only `PERCENT` of the clients, such as 5%")
-	all := cmd.Flags().Bool("all", false, "have the binary of --share serve all clients")
-	back := cmd.Flags().Bool("back", false, "end the process of --share")
+	var o upgradeOptions
+	cmd.Flags().StringVar(&o.binary, "binary", "", "start this binary, `PATH`, instead of the one that is running")
+	cmd.Flags().StringVar(&o.share, "share", "", "have the new process take the conns of only `PERCENT` of the clients, such as 5%")
+	cmd.Flags().BoolVar(&o.all, "all", false, "have the binary of --share serve all clients")
+	cmd.Flags().BoolVar(&o.back, "back", false, "end the process of --share")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if err := refuseEmpty(cmd, "binary", "name a binary, or leave it out for the one that is running"); err != nil {
+		if err := o.parse(cmd); err != nil {
 			return err
-		}
-		if err := refuseEmpty(cmd, "share", "say how many of the clients: 5%"); err != nil {
-			return err
-		}
-		percent, err := parseShare(*share)
-		if err != nil {
-			return err
-		}
-		switch given := countOf(percent > 0, *all, *back); {
-		case given > 1:
-			return usagef("give one of --share, --all and --back")
-		case (*all || *back) && *binary != "":
-			return usagef("--binary: the binary is that of --share")
 		}
 		client, err := ask()
 		if err != nil {
 			return err
 		}
-		if *binary != "" {
-			if *binary, err = filepath.Abs(*binary); err != nil {
-				return err
-			}
-		}
-		order := func(ctx context.Context, spare map[string]int) (*admin.Upgraded, error) {
-			return client.UpgradeShare(ctx, *binary, percent, spare)
-		}
-		switch {
-		case *back:
-			order = func(ctx context.Context, _ map[string]int) (*admin.Upgraded, error) {
-				return client.EndUpgradeShare(ctx, false, nil)
-			}
-		case *all:
-			order = func(ctx context.Context, spare map[string]int) (*admin.Upgraded, error) {
-				return client.EndUpgradeShare(ctx, true, spare)
-			}
-		case percent == 0:
-			order = func(ctx context.Context, spare map[string]int) (*admin.Upgraded, error) {
-				return client.Upgrade(ctx, *binary, spare)
-			}
-		}
-		spare, err := preload(cmd.Context(), client, !*back)
-		switch {
-		case err != nil && percent > 0: // the trial itself needs none
-			cmd.PrintErrf("anyport: if the running process dies during the trial, the new one cannot take its place: %v\n", err)
-		case err != nil:
-			return err
-		}
-		defer spare.Close()
-		upgraded, err := order(cmd.Context(), spare.Handover())
-		if err != nil {
-			return err
-		}
-		text.Upgraded(cmd.OutOrStdout(), upgraded)
-		return nil
+		return o.upgrade(cmd, client)
 	}
 	return cmd
 }
 
-// preload loads the steering program of this build, if it is needed and that in service is of another one.
-func preload(ctx context.Context, client admin.Client, needed bool) (*steering.Preloaded, error) {
-	if !needed {
+// upgradeOptions are the command line of upgrade.
+type upgradeOptions struct {
+	binary    string // "": the one that is running
+	share     string
+	percent   float64 // of share; 0: none was given
+	all, back bool    // end a trial
+}
+
+// parse reads the options, and refuses those that do not go together.
+func (o *upgradeOptions) parse(cmd *cobra.Command) (err error) {
+	if err := refuseEmpty(cmd, "binary", "name a binary, or leave it out for the one that is running"); err != nil {
+		return err
+	}
+	if err := refuseEmpty(cmd, "share", "say how many of the clients: 5%"); err != nil {
+		return err
+	}
+	if o.percent, err = parseShare(o.share); err != nil {
+		return err
+	}
+	switch given := countOf(o.percent > 0, o.all, o.back); {
+	case given > 1:
+		return usagef("give one of --share, --all and --back")
+	case (o.all || o.back) && o.binary != "":
+		return usagef("--binary: the binary is that of --share")
+	case o.binary != "":
+		o.binary, err = filepath.Abs(o.binary)
+	}
+	return err
+}
+
+// upgrade has the order carried out, and prints its outcome.
+func (o *upgradeOptions) upgrade(cmd *cobra.Command, client admin.Client) error {
+	spare, err := o.preload(cmd, client)
+	if err != nil {
+		return err
+	}
+	defer spare.Close()
+	upgraded, err := o.order(cmd.Context(), client, spare.Handover())
+	if err != nil {
+		return err
+	}
+	text.Upgraded(cmd.OutOrStdout(), upgraded)
+	return nil
+}
+
+// order sends the one that the options stand for.
+func (o *upgradeOptions) order(ctx context.Context, client admin.Client, spare map[string]int) (*admin.Upgraded, error) {
+	switch {
+	case o.back:
+		return client.EndUpgradeShare(ctx, false, nil)
+	case o.all:
+		return client.EndUpgradeShare(ctx, true, spare)
+	case o.percent > 0:
+		return client.UpgradeShare(ctx, o.binary, o.percent, spare)
+	}
+	return client.Upgrade(ctx, o.binary, spare)
+}
+
+// preload loads the steering program of this build, if it is needed and that in service is of another one. A trial needs
+// it only if the process that serves dies.
+func (o *upgradeOptions) preload(cmd *cobra.Command, client admin.Client) (*steering.Preloaded, error) {
+	if o.back {
 		return nil, nil
 	}
-	status, err := client.Status(ctx)
+	status, err := client.Status(cmd.Context())
 	if err != nil {
 		return nil, err
 	}
-	return steering.Preload(status.Steering.ProgramID)
+	spare, err := steering.Preload(status.Steering.ProgramID)
+	if err != nil && o.percent > 0 {
+		cmd.PrintErrf("anyport: if the running process dies during the trial, the new one cannot take its place: %v\n", err)
+		return nil, nil
+	}
+	return spare, err
 }

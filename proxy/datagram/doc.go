@@ -5,7 +5,7 @@
 //	send.go, cmsg.go         send a batch (sendmmsg), neighbours of one size as one train
 //	train.go                 trains: several datagrams that cross the kernel as one
 //	mmsg.go                  the system calls
-//	dial.go                  sockets to origins
+//	dial.go, connect.go      sockets to origins, and what they are bound and connected to
 //	reply.go, raw.go         sockets that answer from a dst, bound or raw
 //	icmp.go                  ICMP errors, from the error queue of a socket
 //	tos.go, options.go       options of sockets

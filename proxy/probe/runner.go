@@ -171,7 +171,7 @@ func (r *Runner) logChange(j *job, up bool, result health.Result) {
 		r.log.Info("an origin is up: its checks pass", append(args, "rise", j.check.Rules.Rise)...)
 		return
 	}
-	r.log.Warn("an origin is down: its checks fail", append(args, "reason", result.Failed, "fall", j.check.Rules.Fall)...)
+	r.log.Warn("an origin is down: its checks fail", append(args, "because", result.Failed, "fall", j.check.Rules.Fall)...)
 }
 
 // Len is the number of checks.

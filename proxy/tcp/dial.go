@@ -41,7 +41,7 @@ func (l *loop) dialNext(c *conn, v route.Verdict) {
 			l.setTimer(c)
 			return
 		}
-		l.log.Debug("dial", "route", c.route.Name, "origin", c.origin.Text, "error", err)
+		l.log.Debug("cannot dial an origin", "route", c.route.Name, "origin", c.origin.Text, "error", err)
 		if scarce(err) { // the host has none left: the conn has taken its files from the quota
 			l.shutGate(err)
 			l.endConn(c, route.OutOfFiles)
@@ -209,7 +209,7 @@ func (l *loop) dialFailed(c *conn) {
 
 // tryNext goes on with the next origin after err. Nothing was sent to this one, so nothing is lost.
 func (l *loop) tryNext(c *conn, err error) {
-	l.log.Debug("dial", "route", c.route.Name, "origin", c.origin.Text, "error", err)
+	l.log.Debug("cannot dial an origin", "route", c.route.Name, "origin", c.origin.Text, "error", err)
 	l.giveUpOrigin(c, err)
 	l.dialNext(c, route.ConnectFailed)
 }

@@ -29,6 +29,7 @@
 //	steps.go, timeouts.go          decisions: what a conn does next, and when it ends
 //	pacing.go, throttle.go         bandwidth of a conn, and of a route
 //	dial_socket.go, sources.go     the socket that a dial opens; the addresses that a route dials from
+//	queue.go                       conns wait for an origin at its max_conns; queue_reload.go, queue_move.go
 //	gate.go, evict.go              when files run out: conns wait in the queue, idle ones of large clients are evicted
 //	drain.go, requests.go          the end of a loop or a route; what other goroutines ask of the loops
 //	move.go, move_out.go, move_in.go    conns go to another process, which accepts from the same listeners

@@ -87,7 +87,7 @@ func (l *loop) shutGate(why error) {
 func (l *loop) warnNoFiles(why error) {
 	if l.gate.warned == 0 || l.now-l.gate.warned >= gateWarnEvery {
 		l.gate.warned = max(l.now, 1)
-		l.log.Logger.Warn("new conns wait in the accept queue until others end; raise the limit of open files", "error", why, "conns", l.connCount)
+		l.log.Logger.Warn("new conns wait in the accept queue until others end", "error", why, "conns", l.connCount, "hint", "raise the limit of open files")
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"sync"
 	"time"
 
-	"anyport/config"
 	"anyport/proxy/origin"
 	"anyport/proxy/route"
 )
@@ -192,67 +191,4 @@ func (c *conn) clientLeft(on sockets) bool {
 		header = c.inbound.size
 	}
 	return e.failed || e.hungUp && int(on.Unread(e.fd)) <= header
-}
-
-// renewWaiting has the conns that wait go on with their routes as a reload has left them: nothing was
-// sent to an origin of the old ones. A reload that can still be undone changes nothing for them: a
-// shorter queue_timeout would end conns that the old one goes on with.
-func (l *loop) renewWaiting(set *route.Set) {
-	if set.OnTrial() {
-		return
-	}
-	for c, p := range l.queued.places {
-		r := set.Named(c.route.Name)
-		if r == nil || r == c.route || set.Lookup(config.TCP, c.client.Addr(), c.dst) != r {
-			continue
-		}
-		c.release()
-		c.route = r
-		c.readmit()
-		if r.Origins().Unreachable(l.ask(c)) { // the route is transparent now
-			l.noOriginLeft(c, route.NoOrigin)
-			continue
-		}
-		if l.queueOf(c) != p.queue { // the route was gone meanwhile, or transparent was turned on or off
-			l.rejoinQueue(c)
-			l.callFirst(c)
-		}
-		l.limitWait(c)
-	}
-}
-
-// rejoinQueue puts a conn in state waiting into the queue of its route, at the place that its wait has
-// earned it.
-func (l *loop) rejoinQueue(c *conn) {
-	l.giveUpPlace(c)
-	l.joinQueue(c, c.dialled, mostWaiting)
-}
-
-// mostWaiting is no bound: for conns that were admitted to a queue before.
-const mostWaiting = 1 << 30
-
-// suspendWaiting takes the loop's conns out of the queues before it moves conns to another process:
-// each of these frees a place, which is the other process's to give.
-func (l *loop) suspendWaiting() {
-	l.queued.suspended = true
-	for c := range l.queued.places {
-		l.giveUpPlace(c)
-	}
-}
-
-// resumeWaiting undoes suspendWaiting. Once all loops have done so, callWaiting goes on.
-func (l *loop) resumeWaiting() {
-	l.queued.suspended = false
-	for _, c := range l.slots {
-		if c != nil && c.state == waiting && !c.moving && l.queued.places[c] == nil {
-			l.rejoinQueue(c)
-		}
-	}
-}
-
-// callWaiting has the first of each queue called that one of the loop's conns is in.
-func (l *loop) callWaiting() {
-	for c := range l.queued.places {
-		l.callFirst(c)
-	}
 }

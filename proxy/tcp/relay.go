@@ -21,7 +21,7 @@ func (l *loop) startRelay(c *conn) {
 	l.setTimer(c)
 	lead, err := l.outgoingHeader(c)
 	if err != nil {
-		l.log.Warn(l.now, "PROXY header failed", "route", c.route.Name, "error", err)
+		l.log.Warn(l.now, "cannot make a PROXY header", "route", c.route.Name, "error", err)
 		l.endConn(c, route.HeaderFailed)
 		return
 	}

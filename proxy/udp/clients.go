@@ -21,7 +21,7 @@ func (l *loop) readClients(now time.Duration) {
 	for range batchesATurn {
 		_, end, err := l.in.Read(l.listener, datagram.BatchSize)
 		if err != nil && err != unix.EAGAIN {
-			l.log.Warn(now, "reading from the listener", "error", err)
+			l.log.Warn(now, "cannot read from the listener", "error", err)
 		}
 		for i := range end {
 			l.fromClient(i, now)
@@ -42,7 +42,7 @@ func (l *loop) fromClient(i int, now time.Duration) {
 	c, ok := l.in.Control(i)
 	switch {
 	case !known || !ok:
-		l.log.Warn(now, "a datagram without its dst: the listener needs IP_RECVORIGDSTADDR and IPV6_RECVORIGDSTADDR")
+		l.log.Warn(now, "dropped a datagram without its dst: the listener needs IP_RECVORIGDSTADDR and IPV6_RECVORIGDSTADDR")
 		return
 	case l.in.Truncated(i):
 		l.countUnrouted(route.Truncated, 1)

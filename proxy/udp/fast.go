@@ -161,6 +161,6 @@ func (l *loop) askFor(entry fastflow.Flow, now time.Duration) route.FastReason {
 	if reason := route.FastReasonOf(refusal); reason != route.FastBroken {
 		return reason
 	}
-	l.log.Warn(now, "the kernel can't forward a flow", "client", entry.Client, "dst", entry.Dst, "origin", entry.Origin, "error", err)
+	l.log.Warn(now, "the kernel cannot forward a flow", "client", entry.Client, "dst", entry.Dst, "origin", entry.Origin, "error", err)
 	return route.FastBroken
 }

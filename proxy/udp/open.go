@@ -77,7 +77,7 @@ func (l *loop) connectOrigin(f *liveFlow, tried []*origin.Origin, now time.Durat
 			return route.Admitted
 		}
 		l.flows.NoteDialFailed(f, err, now)
-		l.log.Warn(now, "an origin can't be dialled", "route", f.Route.Name, "origin", f.OriginAddr(), "error", err)
+		l.log.Warn(now, "cannot dial an origin", "route", f.Route.Name, "origin", f.OriginAddr(), "error", err)
 		verdict, tried = socketVerdict(err, route.ConnectFailed), append(tried, f.Origin)
 	}
 	switch {

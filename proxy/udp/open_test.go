@@ -57,7 +57,7 @@ func TestDialNextOrigin(t *testing.T) {
 	if f.OriginAddr() != origin.addr() {
 		t.Errorf("the flow goes to %v, want %v", f.OriginAddr(), origin.addr())
 	}
-	if n := strings.Count(log.String(), "can't be dialled"); n != 1 || !strings.Contains(log.String(), cannotBeDialled.String()) {
+	if n := strings.Count(log.String(), "cannot dial an origin"); n != 1 || !strings.Contains(log.String(), cannotBeDialled.String()) {
 		t.Errorf("logged %q, want the origin that failed", log.String())
 	}
 }

@@ -137,7 +137,7 @@ func (a *Announcer) logChanges(before map[netip.Prefix]Verdict) {
 	for _, v := range Verdicts {
 		if all := changed[v]; len(all) > 0 {
 			first := slices.MinFunc(all, netip.Prefix.Compare)
-			a.log.Info("announce", "verdict", string(v), "first", first, "prefixes", len(all), "problem", a.problem)
+			a.log.Info("the verdict on announced prefixes has changed", "verdict", string(v), "first", first, "prefixes", len(all), "problem", a.problem)
 		}
 	}
 }
@@ -158,7 +158,7 @@ func (a *Announcer) Withdraw() (n int) {
 		a.verdicts[p] = Stopping
 	}
 	if n > 0 {
-		a.log.Info("announce", "verdict", string(Stopping), "prefixes", len(a.verdicts))
+		a.log.Info("the verdict on announced prefixes has changed", "verdict", string(Stopping), "prefixes", len(a.verdicts))
 	}
 	return n
 }

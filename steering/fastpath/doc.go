@@ -4,7 +4,8 @@
 // anything changes that a decision stood on, [Path.Raise] ends all of them with one write, and their
 // next datagrams come to user space, which decides again.
 //
-//	path.go       the type Path: admits flows, says what was forwarded, removes them
+//	path.go       the type Path: its generation, and what was forwarded of a flow
+//	admit.go      a flow is forwarded by the kernel from now on; leave.go: not any more
 //	entry.go      a flow as the two entries of the program's table; pure
 //	table.go      the entries in the kernel: of the first flows, and of many
 //	places.go     what the program counts of each flow, in mapped memory

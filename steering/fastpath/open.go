@@ -112,7 +112,7 @@ func (p *Path) Update() error {
 		return err
 	}
 	p.attached.Store(&attached)
-	p.log.Info("fast path attached", "devices", names(attached))
+	p.log.Info("attached the fast path", "devices", names(attached))
 	if first { // the flows of a process before go on until somebody raises
 		return err
 	}

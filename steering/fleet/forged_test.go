@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
@@ -136,16 +137,19 @@ func TestFlood(t *testing.T) {
 		frames = append(frames, frame)
 	}
 	r.route(1)
+	began := time.Now()
 	r.inject(r.client, "eth0", frames[:20_000]...)
 	r.askAll(conns)
 	r.inject(r.client, "eth0", frames[20_000:]...)
 	r.askAll(conns)
 	c := r.edges[1].fleet.Status().Counts
+	const others = 200 // questions for the conns, whose source is another one
+	bound := others + sourceQuestionsBurst + uint64(time.Since(began).Seconds()*sourceQuestionsRate)
 	t.Logf("%+v", c)
-	if c.Shed == 0 {
-		t.Error("nothing was shed")
+	if c.Asked < sourceQuestionsBurst/2 || c.Asked > bound {
+		t.Errorf("%d were asked for, want %d to %d", c.Asked, sourceQuestionsBurst/2, bound)
 	}
-	if c.Asked < sourceQuestionsBurst/2 || c.Asked > 25_000 {
-		t.Errorf("%d were asked for", c.Asked)
+	if bound < uint64(len(frames)) && c.Shed == 0 { // an emulator may be slower than the rate
+		t.Error("nothing was shed")
 	}
 }

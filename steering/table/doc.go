@@ -8,7 +8,8 @@
 // -c` and the tests of the proxy need none of these. What a table looks like in bytes is drawn
 // in docs/table.svg.
 //
-//	table.go    Table and its parts; Lookup and Decide
+//	table.go    Table and its parts; contents.go: all that is in one
+//	lookup.go   what becomes of a packet: Lookup and Decide
 //	compile.go  routes → prefixes with policies; overlay.go lays port ranges over each other
 //	rules.go    what a binding says beside the verdict: rate limits, idle times
 //	retired.go  prefixes of the table before, which stay local while their conns end

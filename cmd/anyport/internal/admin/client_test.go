@@ -68,7 +68,7 @@ func TestReadStatusFails(t *testing.T) {
 	other := answering(t, http.NotFound)
 	garbage := answering(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("{")) })
 	for socket, want := range map[string]string{
-		nobody:  "no anyport answers on " + nobody + ": dial unix",
+		nobody:  "no anyport answers on " + nobody + ": connect: no such file or directory: start it with: anyport run;",
 		other:   other + ` answered "404 Not Found"`,
 		garbage: garbage + ": the answer cannot be read",
 	} {
@@ -182,7 +182,7 @@ func TestErrors(t *testing.T) {
 		{"nothing", status(http.StatusOK, ""), "SOCKET: the answer cannot be read: EOF"},
 		{"JSON of another kind", status(http.StatusOK, `[1]`), "SOCKET: the answer cannot be read: json: cannot unmarshal array into Go value of type admin.Drift"},
 		{"a cut answer", cut(`{"drift":["on`), "SOCKET: the answer cannot be read: unexpected EOF"},
-		{"a conn that ends", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "no anyport answers on SOCKET: EOF: is it running, as which user, and with which admin.socket?"},
+		{"a conn that ends", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "no anyport answers on SOCKET: EOF: it may be about to end, or hang: see its log, and ask again"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			socket := answering(t, test.answer)

@@ -7,7 +7,8 @@
 //	health.go     the answer of /livez and /readyz
 //	orders.go     reload, drain, upgrade and explain: what is asked and what is answered
 //	sysdump.go    what a process adds to anyport sysdump
-//	client.go     HTTP over the unix socket, and its errors
+//	client.go     what can be asked; client_flows.go: of live conns and flows
+//	request.go    HTTP over the unix socket, and its errors
 //	files.go      file descriptors that go along with a request
 //
 // An answer is one JSON object whose keys are part of the product: keys may be added, never

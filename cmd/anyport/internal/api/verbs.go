@@ -60,7 +60,7 @@ func object[T any](f func(*API, *http.Request) (T, error)) func(*API, http.Respo
 	return func(a *API, w http.ResponseWriter, r *http.Request) {
 		value, err := f(a, r)
 		if err != nil && isWrite(r) {
-			a.log.Info("admin order refused", "order", orderOf(r), "reason", config.Detail(err))
+			a.log.Info("refused an order", "order", orderOf(r), "because", config.Detail(err))
 		}
 		a.write(w, value, err)
 	}
@@ -77,7 +77,7 @@ func (v verb) check(p peer, r *http.Request) error {
 		return fmt.Errorf("%s may not name a %q with %q, which only root may: run the command as root", p, v.root[i], v.pattern)
 	}
 	if r.ContentLength != 0 {
-		return errors.New("a request has no body")
+		return errors.New("a request has no body: write the parameters into the URL")
 	}
 	return nil
 }
@@ -87,13 +87,13 @@ func (a *API) allowed(v verb, next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		p := peerOf(r)
 		if err := v.check(p, r); err != nil {
-			a.log.Warn("refused on the admin socket", "verb", v.pattern, "uid", p.uid, "reason", err)
+			a.log.Warn("refused a request on the admin socket", "verb", v.pattern, "uid", p.uid, "because", err)
 			w.Header().Set("Connection", "close")
 			http.Error(w, err.Error(), http.StatusForbidden)
 			return
 		}
 		if isWrite(r) {
-			a.log.Info("admin order", "order", orderOf(r), "uid", p.uid, "gid", p.gid, "pid", p.pid)
+			a.log.Info("took an order", "order", orderOf(r), "uid", p.uid, "gid", p.gid, "pid", p.pid)
 		}
 		liftTimeouts(w, p, r)
 		next(w, r)

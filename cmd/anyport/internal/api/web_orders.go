@@ -53,12 +53,12 @@ func (a *API) oneAtATime(next http.HandlerFunc) http.HandlerFunc {
 func (a *API) webOrder(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if err := checkOrder(r.Header, a.service.Admin().HTTPWrites); err != nil {
-			a.log.Warn("refused on admin.http", "order", orderOf(r), "client", r.RemoteAddr, "reason", err)
+			a.log.Warn("refused an order on admin.http", "order", orderOf(r), "client", r.RemoteAddr, "because", err)
 			w.Header().Set("Connection", "close")
 			http.Error(w, err.Error(), http.StatusForbidden)
 			return
 		}
-		a.log.Info("admin order", "order", orderOf(r), "client", r.RemoteAddr)
+		a.log.Info("took an order", "order", orderOf(r), "client", r.RemoteAddr)
 		liftTimeouts(w, peer{uid: -1}, r)
 		next(w, r)
 	}

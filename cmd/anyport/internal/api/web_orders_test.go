@@ -78,7 +78,7 @@ func TestWebOrders(t *testing.T) {
 			if asked != test.asked {
 				t.Errorf("the service was asked %q, want %q", asked, test.asked)
 			}
-			if logged := strings.Contains(log.String(), `msg="admin order" order=`) && strings.Contains(log.String(), "client=192.0.2.1:1234"); logged != (test.asked != "") {
+			if logged := strings.Contains(log.String(), `msg="took an order" order=`) && strings.Contains(log.String(), "client=192.0.2.1:1234"); logged != (test.asked != "") {
 				t.Errorf("the log has %q", &log)
 			}
 		})
@@ -89,8 +89,8 @@ func TestWebOrders(t *testing.T) {
 // question.
 func TestOrdersAreLogged(t *testing.T) {
 	for request, want := range map[string]string{
-		"POST /drain?route=web":                                 `msg="admin order" order="POST /drain?route=web" uid=%d gid=%d pid=%d`,
-		"POST /origin?weight=x":                                 `msg="admin order refused" order="POST /origin?weight=x" reason="weight: `,
+		"POST /drain?route=web":                                 `msg="took an order" order="POST /drain?route=web" uid=%d gid=%d pid=%d`,
+		"POST /origin?weight=x":                                 `msg="refused an order" order="POST /origin?weight=x" because="weight: `,
 		"POST /kill?route=" + strings.Repeat("x", 3*mostLogged): `xxx…" uid=%d gid=%d pid=%d`,
 		"GET /status":                                           "",
 		"GET /flows?route=web":                                  "",

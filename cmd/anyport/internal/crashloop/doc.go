@@ -10,7 +10,9 @@
 //
 //	records.go    what is remembered, and how it changes; pure
 //	decide.go     which config a process starts with; pure
-//	guard.go      the guard of a process
+//	guard.go      the guard of a process: it opens, starts with a config, ends
+//	attempt.go    a config is tried, serves, has lasted
+//	upgrade.go    the records pass to another process
 //	status.go     what it tells
 //	writer.go     writes what is remembered, on a goroutine that may wait for the disk
 //	directory.go  the files

@@ -65,7 +65,7 @@ func (d *daemon) openAccess() error {
 	if err != nil {
 		return err
 	}
-	log, err := accesslog.Open(c, d.lines, file, d.log)
+	log, err := accesslog.Open(c, d.lines.Queue(), file, d.log)
 	if err != nil || log == nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func (d *daemon) openNextAccess(next config.Log) (*accesslog.Log, error) {
 	var opened atomic.Pointer[accesslog.Log]
 	var late atomic.Bool
 	log, err := slowfs.Do(d.slow, "open log.access", func() (*accesslog.Log, error) {
-		log, err := accesslog.Open(next, d.lines, nil, d.log)
+		log, err := accesslog.Open(next, d.lines.Queue(), nil, d.log)
 		if opened.Store(log); late.Load() {
 			closeLate(&opened)
 		}
@@ -159,7 +159,7 @@ func (d *daemon) useAccess(old, c config.Log, opened *accesslog.Log) {
 		use()
 		return
 	}
-	d.access.replace(opened, use, func(err error) { d.log.Warn("closing the old access log", "error", err) })
+	d.access.replace(opened, use, func(err error) { d.log.Warn("cannot close the old access log", "error", err) })
 }
 
 // openAsUser opens path with the rights of the user. If that user may not, root opens it, but follows

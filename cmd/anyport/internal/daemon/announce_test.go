@@ -248,7 +248,7 @@ func TestDrainByFleet(t *testing.T) {
 	eventually(t, "the log says that the last host stops", func() bool {
 		return strings.Contains(l.log.String(), "stopping, though the fleet may need this host")
 	})
-	if n := strings.Count(l.log.String(), "drain, though the fleet may need this host"); n != 1 {
+	if n := strings.Count(l.log.String(), "draining, though the fleet may need this host"); n != 1 {
 		t.Errorf("a forced drain is in the log %d times:\n%s", n, l.log)
 	}
 }

@@ -62,3 +62,24 @@ func describeChanges(old, next *config.Config, conns map[string]counts) admin.Re
 func routeChange(d config.RouteDiff, n counts, drain float64) admin.RouteChange {
 	return admin.RouteChange{RouteDiff: d, ConnsActive: n.active, ConnsEnding: n.ending, DrainSeconds: drain}
 }
+
+// dryRun reads the file again, and says what a reload would change. Only a reload itself finds out whether name
+// servers answer and whether the kernel has room.
+func (d *daemon) dryRun() (admin.Reloaded, error) {
+	next, _, err := d.load(reloadOrder{file: true, offer: d.fleet.wanted.Load()}, nil)
+	if err != nil {
+		return admin.Reloaded{DryRun: true}, err
+	}
+	if err := d.tryAccess(next.config.Log); err != nil {
+		return admin.Reloaded{DryRun: true}, err
+	}
+	old := d.serving.Load()
+	r := d.changes(old, next)
+	r.DryRun, r.Generation = true, old.number
+	return r, nil
+}
+
+// changes says what is different in next, and what that does to live conns.
+func (d *daemon) changes(old, next *generation) admin.Reloaded {
+	return describeChanges(old.config, next.config, countAffected(d.conns(""), next))
+}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"maps"
 	"net"
 	"os"
 	"sync"
@@ -15,10 +14,8 @@ import (
 	"anyport/cmd/anyport/internal/admin"
 	"anyport/cmd/anyport/internal/alarm"
 	"anyport/cmd/anyport/internal/crashloop"
-	"anyport/cmd/anyport/internal/fleet"
 	"anyport/cmd/anyport/internal/handover"
-	"anyport/cmd/anyport/internal/knock"
-	"anyport/cmd/anyport/internal/peers"
+	"anyport/cmd/anyport/internal/logging"
 	"anyport/cmd/anyport/internal/privileges"
 	"anyport/cmd/anyport/internal/slowfs"
 	"anyport/cmd/anyport/internal/socket"
@@ -28,12 +25,8 @@ import (
 	"anyport/config"
 	"anyport/proxy"
 	"anyport/proxy/datagram"
-	"anyport/proxy/logfile"
 	"anyport/steering"
 	"anyport/steering/announce"
-	"anyport/steering/host"
-	"anyport/steering/services"
-	"anyport/steering/table"
 )
 
 // Options say what to run.
@@ -91,13 +84,11 @@ func Run(ctx context.Context, opt Options) error {
 // goroutine that decides (control), or does not change.
 type daemon struct {
 	opt     Options
-	level   slog.LevelVar // log.level, which a reload may change
-	log     *slog.Logger
-	lines   *logfile.Queue // where the log goes; recent gets each line first
-	recent  *recentLines   // the log's own lines, for sysdump
-	secrets knownSecrets   // of all files so far, for sysdump
-	begun   time.Time      // for uptime_seconds
-	files   uint64         // file descriptors that this process might open when it began
+	lines   *logging.Log // the log
+	log     *slog.Logger // the same, for those who only write to it
+	secrets knownSecrets // of all files so far, for sysdump
+	begun   time.Time    // for uptime_seconds
+	files   uint64       // file descriptors that this process might open when it began
 
 	lowFDs lowFDs // some of them
 
@@ -175,181 +166,4 @@ type daemon struct {
 	unwatch    func()               // ends what watch has started
 
 	closers []func() error // in the order in which things were opened
-}
-
-// generation is one config in service, with everything that was derived from it. It never changes: a
-// reload makes the next one, so that status and explain may read it on any goroutine.
-type generation struct {
-	number   int // 1 is what the process began with
-	config   *config.Config
-	source   fleet.Hash // names the text of its routes; "": they are the file's, or there are none
-	table    *table.Table
-	keys     knock.Keys    // of authenticated knocks
-	peerKeys peers.Keys    // of [fleet], if it has peers
-	shadowed []host.Shadow // listeners that get nothing more, as shadow_listeners allows
-	loaded   time.Time
-}
-
-// open opens all that serving needs, or nothing. The order matters: what the process before offers is
-// needed by the rest; everything that takes a privilege comes before the privileges are dropped; and
-// another process serves until the last step.
-func open(opt Options) (*daemon, error) {
-	d := &daemon{opt: opt, fleetGuard: opt.fleetGuard, begun: time.Now(), decisions: make(chan func()), decided: make(chan struct{}), slow: slowfs.New(readTimeout), systemFiles: slowfs.New(systemFileTimeout), refusals: make(chan closedService, 1024), doorbell: newDoorbell(), healthNews: make(chan struct{}, 1), announceNews: make(chan struct{}, 1), stored: map[string]int{}}
-	maps.Copy(d.stored, opt.Stored)
-	d.drains.Store(&drains{})
-	d.openLog()
-	d.secrets.note(opt.Config.Source())
-	d.secrets.note(opt.Config.TableText())
-	d.openLowFDs()
-	if err := d.openPredecessor(); err != nil {
-		return nil, errors.Join(err, d.close())
-	}
-	steps := []func() error{d.takeTable, d.openFleet, d.openFiles, d.openAccount, d.openAccess, d.openAdmin, d.openHTTP, d.openRoutes, d.dropPrivileges, d.awaitGo}
-	if d.before != nil && d.before.Trial {
-		steps = []func() error{d.takeTable, d.openFiles, d.openAccount, d.openAccess, d.openTrial, d.dropPrivileges}
-	}
-	for _, acquire := range steps {
-		if err := acquire(); err != nil {
-			return nil, errors.Join(err, d.close())
-		}
-	}
-	return d, nil
-}
-
-// openRoutes puts the routes into service in the proxy first: the kernel steers from the moment that
-// the steering is open.
-func (d *daemon) openRoutes() error {
-	c := d.opt.Config
-	listeners, err := d.otherListeners()
-	if err != nil {
-		return err
-	}
-	g, err := prepare(c, 1, listeners)
-	if err != nil {
-		return err
-	}
-	if g.keys, err = d.readKeys(c); err != nil {
-		return err
-	}
-	if g.peerKeys, err = d.readPeerKeys(c); err != nil {
-		return err
-	}
-	d.openRaw()
-	if err := d.openAnnounce(); err != nil {
-		return err
-	}
-	d.proxy = proxy.New(proxy.Options{
-		Workers:  c.Listen.Workers,
-		MaxFlows: d.maxFlows(),
-		Raw:      d.raw,
-		Mirror:   d.noteRefusal,
-		Knock:    d.ring,
-		Log:      d.log,
-		ReadFile: d.readSystemFile,
-
-		HealthChanged: d.noteHealth,
-	})
-	d.proxy.SetRecording(d.recording(c.Log))
-	if err := d.resolveNames(c); err != nil {
-		return err
-	}
-	trial := d.proxy.Try(g.table, c.Routes)
-	if d.before != nil {
-		d.proxy.RestoreOrigins(d.before.Origins)
-	}
-	if d.steering, err = d.openSteering(g); err != nil {
-		return err
-	}
-	d.closers = append(d.closers, d.closeSteering, d.withdrawAnnounced) // the routes go first
-	d.openFastPath()
-	if kernel, err := d.steering.Fleet(); err == nil {
-		d.proxy.UseFleet(kernel)
-	}
-	if d.before == nil { // else that one speaks with the peers: see awaitGo
-		d.usePeers(g)
-	}
-	d.traces = trace.NewHub(d.steering, d.proxy, d.log)
-	if d.before == nil { // else when that one counts no more new conns: see awaitGo
-		d.openSaved()
-	}
-	trial.Keep(d.steering.Table())
-	if err := d.divideFiles(); err != nil {
-		return err
-	}
-	d.serving.Store(g)
-	if err := d.openHours(); err != nil {
-		return err
-	}
-	return d.inheritDrains()
-}
-
-// openSteering goes on with the steering of the process before, or with the sockets that the service
-// manager kept of one that has ended, in whose queues clients wait. If these cannot be used, it makes
-// new ones.
-func (d *daemon) openSteering(g *generation) (*steering.Steering, error) {
-	if d.before != nil {
-		d.inherited = true
-		return d.inheritSteering(g)
-	}
-	if len(d.stored) == 0 {
-		return steering.Open(g.config, g.table, d.log)
-	}
-	s, err := steering.Inherit(g.config, g.table, maps.Clone(d.stored), d.log)
-	if err == nil {
-		d.inherited = true
-		d.log.Info("serving on the sockets that the service manager kept", "kept", len(d.stored))
-		return s, nil
-	}
-	d.log.Warn("cannot reuse the stored sockets: queued clients are refused", "error", err)
-	for name := range d.stored {
-		d.forgetFD(name)
-	}
-	return steering.Open(g.config, g.table, d.log)
-}
-
-// otherListeners returns the listeners of other processes than this one and the one before.
-func (d *daemon) otherListeners() ([]host.Listener, error) {
-	if d.before != nil {
-		return d.before.Listeners, nil
-	}
-	return host.OtherListeners()
-}
-
-// prepare compiles c and checks whether this host, with these listeners of other processes, can serve
-// it.
-func prepare(c *config.Config, number int, others []host.Listener) (*generation, error) {
-	table, err := table.Compile(c)
-	if err != nil {
-		return nil, err
-	}
-	if err := checkHTTP(c, table); err != nil {
-		return nil, err
-	}
-	found, err := services.Check(c)
-	if err != nil {
-		return nil, err
-	}
-	shadowed, err := host.Check(c, table, others, found.Owns)
-	if err != nil {
-		return nil, err
-	}
-	return &generation{number: number, config: c, source: tableHash(c), table: table, shadowed: shadowed, loaded: time.Now()}, nil
-}
-
-// tableHash names the table that the routes of c are from.
-func tableHash(c *config.Config) fleet.Hash {
-	if c.TableText() == "" {
-		return ""
-	}
-	return fleet.HashOf([]byte(c.TableText()))
-}
-
-// close closes what is held, in reverse order, so that the log, which all others need, is the last. After a
-// failed open it closes what was opened so far.
-func (d *daemon) close() error {
-	var errs []error
-	for i := len(d.closers) - 1; i >= 0; i-- {
-		errs = append(errs, d.closers[i]())
-	}
-	return errors.Join(errs...)
 }

@@ -79,7 +79,11 @@ func (d *daemon) drain(route string, on bool) error {
 	if err := d.setDrains(next); err != nil {
 		return err
 	}
-	d.log.Info("drain", "route", route, "on", on, "conns", d.drainState(route).Total())
+	what := "an operator drains a route: it takes no new conns"
+	if !on {
+		what = "an operator has a route take new conns again"
+	}
+	d.log.Info(what, "route", route, "conns", d.drainState(route).Total())
 	return nil
 }
 

@@ -28,7 +28,7 @@ func (d *daemon) mayDrain(ctx context.Context, order admin.DrainOrder) error {
 		return nil
 	}
 	if order.Force {
-		d.log.Warn("drain, though the fleet may need this host", "because", why)
+		d.log.Warn("draining, though the fleet may need this host", "because", why)
 		return nil
 	}
 	return fmt.Errorf("%s: drain other routes or hosts, or use --force", why)

@@ -12,6 +12,7 @@ import (
 
 	"anyport/cmd/anyport/internal/fleet"
 	"anyport/cmd/anyport/internal/fleet/follow"
+	"anyport/cmd/anyport/internal/fleet/lasttable"
 	"anyport/config"
 )
 
@@ -21,7 +22,7 @@ import (
 type fleetPart struct {
 	follower *follow.Follower // nil: the routes are the file's
 	offers   chan follow.Offer
-	disk     *tableKeeper
+	disk     *lasttable.Keeper
 	leave    context.CancelFunc // ends the follower
 
 	place, hostname string // of this process, for the reports
@@ -64,7 +65,7 @@ func (d *daemon) openFleet() error {
 	}
 	f := &d.fleet
 	f.offers = make(chan follow.Offer, 1)
-	f.disk = &tableKeeper{directory: d.opt.State, file: d.opt.Config.Path}
+	f.disk = lasttable.NewKeeper(d.opt.State, d.opt.Config.Path)
 	f.place = follow.Place()
 	f.hostname, _ = os.Hostname() // hostName has the error, where it matters
 	host, err := hostName(d.opt.Config.Fleet)
@@ -104,7 +105,7 @@ func (d *daemon) watchFleet() (stop func()) {
 	return func() {
 		cancel()
 		follower.Wait()
-		d.fleet.disk.wait()
+		d.fleet.disk.Wait()
 	}
 }
 
@@ -207,7 +208,7 @@ func (d *daemon) tableServed(o *follow.Offer, g *generation) {
 		d.fleet.stopRetry()
 		d.fleet.settle(o.Serial)
 	}
-	d.fleet.disk.keep(g.config.TableText())
+	d.fleet.disk.Keep(g.config.TableText())
 }
 
 // errDeadly is why a table is not tried again by itself.

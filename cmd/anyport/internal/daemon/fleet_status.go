@@ -21,7 +21,7 @@ func (d *daemon) fleetStatus() *admin.FleetStatus {
 		Source: g.config.Fleet.Source, Host: name, Up: contact.Up, Problem: contact.Problem,
 		Table: string(g.source), Wanted: string(contact.Wanted.Table), Trial: contact.Wanted.Trial, Serial: contact.Wanted.Serial,
 		Refused: string(state.refused), RefusedWhy: state.why, RefusedTotal: state.count,
-		Reports: contact.Joined, ReportProblem: contact.ReportProblem, NameTaken: contact.NameTaken, DiskProblem: f.disk.lastProblem(),
+		Reports: contact.Joined, ReportProblem: contact.ReportProblem, NameTaken: contact.NameTaken, DiskProblem: f.disk.Problem(),
 	}
 	if g.source != "" {
 		s.TableSince = &g.loaded

@@ -28,7 +28,7 @@ func (d *daemon) applyHours() {
 	for _, r := range d.routesInService() {
 		active := r.Active.Contains(now)
 		if d.proxy.SetInactive(r.Name, !active) {
-			d.log.Info("hours", "route", r.Name, "active", active)
+			d.logHours(r.Name, active)
 		}
 		if len(r.Active) == 0 {
 			continue
@@ -71,4 +71,13 @@ func (d *daemon) withHours(routes []admin.RouteStatus) []admin.RouteStatus {
 		}
 	}
 	return routes
+}
+
+// logHours logs that the hours of a route have begun or ended.
+func (d *daemon) logHours(route string, active bool) {
+	if active {
+		d.log.Info("a route is in force now", "route", route)
+	} else {
+		d.log.Info("a route is not in force any more", "route", route)
+	}
 }

@@ -78,7 +78,7 @@ func (d *daemon) joinPeers() {
 	}
 	p.failed = failed
 	if failed == "" && !before.Equal(p.inForce) {
-		d.log.Info("peers in force", "device", p.inForce.Device, "address", p.inForce.Local, "peers", len(p.inForce.Peers), "segment", p.segment)
+		d.log.Info("speaking with the peers", "device", p.inForce.Device, "address", p.inForce.Local, "peers", len(p.inForce.Peers), "segment", p.segment)
 	}
 }
 

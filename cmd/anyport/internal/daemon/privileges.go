@@ -42,7 +42,7 @@ func (d *daemon) dropPrivileges() error {
 	if err != nil {
 		return err
 	}
-	d.log.Info("privileges kept", "user", held.User, "capabilities", strings.Join(held.Capabilities, ","))
+	d.log.Info("keeping only these privileges", "user", held.User, "capabilities", strings.Join(held.Capabilities, ","))
 	d.warnLowReplies(held)
 	if shared := privileges.SharedUser(); shared != "" {
 		d.log.Warn("anyport runs as a user that other services share: each of their processes may stop, drain and reload it",

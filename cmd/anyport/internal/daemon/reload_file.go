@@ -105,11 +105,16 @@ func (d *daemon) compileWith(old *generation, text, table []byte, guard *crashlo
 	if err != nil {
 		return nil, err
 	}
-	if next.keys, err = d.readKeys(next.config); err != nil {
-		return nil, err
+	return next, d.readKeyFiles(next)
+}
+
+// readKeyFiles reads the keys that the file of g names, before g comes into service.
+func (d *daemon) readKeyFiles(g *generation) (err error) {
+	if g.keys, err = d.readKeys(g.config); err != nil {
+		return err
 	}
-	next.peerKeys, err = d.readPeerKeys(next.config)
-	return next, err
+	g.peerKeys, err = d.readPeerKeys(g.config)
+	return err
 }
 
 // readFile reads a file that may be on a mount that hangs.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"anyport/cmd/anyport/internal/api"
+	"anyport/cmd/anyport/internal/logging"
 	"anyport/config"
 )
 
@@ -39,7 +40,7 @@ func (d *daemon) serve(ctx context.Context) error {
 	d.watch()
 	defer func() { d.unwatch() }()
 
-	answers := api.New(service{d}, d.log, d.plainLog())
+	answers := api.New(service{d}, d.log, logging.Plain(d.log))
 	if d.admin != nil {
 		defer answers.ServeSocket(d.admin, d.adminGroup, served)()
 	}

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"anyport/cmd/anyport/internal/admin"
+	"anyport/cmd/anyport/internal/logging"
 	"anyport/config/secrets"
 )
 
@@ -69,8 +70,8 @@ func (s service) Sysdump() (dump admin.Sysdump, err error) {
 		return dump, err
 	}
 	dump.Table = secrets.Hide(s.d.serving.Load().config.TableText(), mask)
-	dump.LogMostKept = recentMost
-	dump.Log, dump.LogOmitted = s.d.recent.all()
+	dump.LogMostKept = logging.MostRecent
+	dump.Log, dump.LogOmitted = s.d.lines.Recent()
 	for i, line := range dump.Log {
 		dump.Log[i] = mask.String(line)
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"anyport/cmd/anyport/internal/admin"
@@ -13,7 +12,6 @@ import (
 	"anyport/proxy/accesslog"
 	"anyport/proxy/route"
 	"anyport/steering"
-	"anyport/steering/table"
 )
 
 // trial is a generation that serves a share of the clients beside the one in service: `anyport reload --share`. It
@@ -25,26 +23,6 @@ type trial struct {
 	since   time.Time
 	sides   *route.Sides
 	access  *accesslog.Log // of the generation, if that writes another one; nothing is written to it during the trial
-}
-
-// checkNoTrial refuses what cannot be done while two tables or processes serve.
-func (d *daemon) checkNoTrial() error {
-	if err := d.checkOneProcess(); err != nil {
-		return err
-	}
-	if t := d.trial.Load(); t != nil {
-		return fmt.Errorf("%s is on trial, for %v%% of the clients since %s: first put it into service for all with: anyport reload --all, or end it with: anyport reload --back",
-			t.config.Path, t.percent, t.since.Format(time.TimeOnly))
-	}
-	return nil
-}
-
-// checkNoOtherTrial refuses a trial beside another one. The one that is on may change its share.
-func (d *daemon) checkNoOtherTrial() error {
-	if d.trial.Load() != nil {
-		return nil
-	}
-	return d.checkNoTrial()
 }
 
 // askTrial starts a reload whose table serves only some percent of the clients. While one does already, and the file
@@ -110,23 +88,6 @@ func (d *daemon) changeShare(t *trial, file *generation, percent float64) (admin
 	return r, nil
 }
 
-// checkSameFile says what is different in a file from that on trial.
-func checkSameFile(onTrial, file *generation) error {
-	diff := config.Compare(onTrial.config, file.config)
-	if diff.Empty() {
-		return nil
-	}
-	var what []string
-	for _, k := range diff.Keys {
-		what = append(what, k.Key)
-	}
-	for _, r := range diff.Routes {
-		what = append(what, fmt.Sprintf("route %q", r.Name))
-	}
-	return fmt.Errorf("%s is not the file on trial any more, different in %s: to change the share, put that back; or first end the trial with: anyport reload --all, or --back",
-		file.config.Path, strings.Join(what, ", "))
-}
-
 // endTrial puts the generation on trial into service for all clients, or the one before.
 func (d *daemon) endTrial(all bool) (admin.Reloaded, error) {
 	t := d.trial.Load()
@@ -181,43 +142,6 @@ func (d *daemon) endTrialBy(t *trial, next *generation, trial *route.Trial, how 
 	return r, nil
 }
 
-// notShared are keys of a route that cannot differ while two tables serve: what the process keeps under the name of
-// the route, or reads from a datagram before it knows the side.
-var notShared = []string{"active", "inactive", "on_inactive", "knock", "knock_window", "accept_proxy"}
-
-// checkShareable says why two generations cannot serve at the same time.
-func checkShareable(old, next *generation) error {
-	var problems config.Problems
-	refuse := func(route, key, text string) {
-		problems = append(problems, config.Problem{File: next.config.Path, Route: route, Key: key, Text: text + ": reload without --share"})
-	}
-	diff := config.Compare(old.config, next.config)
-	for _, k := range diff.Keys {
-		if strings.HasPrefix(k.Key, "knock.") {
-			refuse("", k.Key, "it cannot differ between two tables that serve at the same time")
-		}
-	}
-	for _, r := range diff.Routes {
-		for _, k := range r.Keys {
-			if slices.Contains(notShared, k.Key) {
-				refuse(r.Name, k.Key, "it cannot differ between two tables that serve at the same time")
-			}
-		}
-	}
-	for _, r := range next.config.Routes {
-		if r.Knock.Needed() && !old.routeNames()[r.Name] {
-			refuse(r.Name, "knock", "a route with knocks cannot come with a table that serves beside another one")
-		}
-	}
-	if dst, split := table.SplitUDP(old.table, next.table); split {
-		refuse("", "", fmt.Sprintf("datagrams to %s are forwarded by one of the two tables, and go to a socket of this host by the other", dst))
-	}
-	if len(problems) > 0 {
-		return next.config.Locate(problems)
-	}
-	return nil
-}
-
 // routesInService are the routes of the generation in service, and those that only one on trial has.
 func (d *daemon) routesInService() []*config.Route {
 	g := d.serving.Load()
@@ -241,54 +165,4 @@ func (d *daemon) routeNames() map[string]bool {
 		names[r.Name] = true
 	}
 	return names
-}
-
-// trialStatus is nil if nothing is on trial.
-func (d *daemon) trialStatus(kernel *steering.TrialCounters) *admin.TrialStatus {
-	if t := d.processTrial.Load(); t != nil && kernel != nil {
-		return d.processTrialStatus(t, kernel)
-	}
-	t := d.trial.Load()
-	if t == nil || kernel == nil {
-		return nil
-	}
-	old, next := t.sides.Tallies()
-	status := &admin.TrialStatus{
-		Of: admin.TrialOfTable, SharePercent: t.percent, Since: t.since,
-		Old: trialSide(d.serving.Load().number, old, config.TCP, config.UDP), New: trialSide(t.number, next, config.TCP, config.UDP),
-	}
-	addKernel(&status.Old, kernel.Old)
-	addKernel(&status.New, kernel.Next)
-	return status
-}
-
-// trialSide is what became of the conns and flows that the kernel has steered to a side.
-func trialSide(number int, tally *route.Tally, protocols ...config.Protocol) admin.TrialSide {
-	side := admin.TrialSide{Generation: number, Verdicts: map[string]uint64{}, Ended: map[string]map[string]uint64{}}
-	arrived, ended := tally.Totals()
-	for _, protocol := range protocols {
-		n := arrived[protocol]
-		side.Conns += n
-		side.Active += n
-		verdicts := map[string]uint64{}
-		for v, n := range ended[protocol] {
-			verdicts[v.String()] = n
-			side.Active -= n
-			if v.Refuses() {
-				side.Refused += n
-			}
-		}
-		side.Ended[protocol.String()] = verdicts
-		side.Resets += verdicts[route.ResetByOrigin.String()] + verdicts[route.ResetByClient.String()]
-	}
-	side.Failed = admin.Counts{Ended: side.Ended}.Errors()
-	return side
-}
-
-// addKernel adds what the kernel has decided about the clients of a side.
-func addKernel(side *admin.TrialSide, kernel map[table.Verdict]uint64) {
-	side.Verdicts = byVerdict(kernel)
-	for _, v := range []table.Verdict{table.Refuse, table.Drop, table.Deny, table.Limit, table.Inactive} {
-		side.Refused += kernel[v]
-	}
 }

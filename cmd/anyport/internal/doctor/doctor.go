@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"anyport/cmd/anyport/internal/text"
+	"anyport/config"
 )
 
 // Status is how serious a finding is.
@@ -86,9 +87,18 @@ func Examine(f *Facts) Report {
 // examine runs a check, unless what it needs could not be read: then that is the finding.
 func examine(f *Facts, name string, check func(*Facts) []Finding) []Finding {
 	if err := f.Unread[name]; err != nil {
-		return warn("sudo "+f.Program+" doctor", "what was not examined may keep anyport from working", "not examined: %v", err)
+		return warn(f.asRoot(), "what was not examined may keep anyport from working", "not examined: %v", err)
 	}
 	return check(f)
+}
+
+// asRoot is the command that examines the same as root.
+func (f *Facts) asRoot() string {
+	command := "sudo " + f.Program + " doctor"
+	if f.Path != "" && f.Path != config.DefaultPath {
+		command += " -c " + f.Path
+	}
+	return command
 }
 
 // add counts and keeps a finding.

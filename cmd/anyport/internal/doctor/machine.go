@@ -61,7 +61,7 @@ func checkKernel(f *Facts) []Finding {
 		}
 	}
 	if len(untried) > 0 {
-		findings = append(findings, warn("sudo "+f.Program+" doctor", "only trying shows whether the kernel has them",
+		findings = append(findings, warn(f.asRoot(), "only trying shows whether the kernel has them",
 			"Linux %s, not tried for lack of privileges: %s", f.Kernel, strings.Join(untried, ", "))...)
 	}
 	return orOK(findings, "Linux %s, tried and found: %s", f.Kernel, strings.Join(found, ", "))

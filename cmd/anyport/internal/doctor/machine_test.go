@@ -98,6 +98,9 @@ func TestPrograms(t *testing.T) {
 		{"programs unread",
 			func(f *Facts) { f.Unread["programs"] = unix.EPERM },
 			[]Status{Warning}, "not examined: operation not permitted", "sudo /usr/bin/anyport doctor"},
+		{"programs unread, another file",
+			func(f *Facts) { f.Unread["programs"], f.Path = unix.EPERM, "b.toml" },
+			[]Status{Warning}, "not examined: operation not permitted", "sudo /usr/bin/anyport doctor -c b.toml"},
 	})
 }
 

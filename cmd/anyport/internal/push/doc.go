@@ -5,6 +5,7 @@
 //	trial.go    one stage as the hosts' reports show it: wait, go on, or back; pure
 //	counts.go   whether conns end worse than elsewhere, beyond chance; pure
 //	run.go      a push from its begin to its end: reads the store, moves the pointer
+//	watch.go    looks at the hosts until a stage has passed or failed
 //	pointer.go  moves the pointer with a store that may not answer
 //	back.go     a push --back
 //	prune.go    which stored tables nobody needs any more

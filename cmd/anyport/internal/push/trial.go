@@ -226,3 +226,11 @@ func (t *trial) progress(now time.Time) (outcome, failure) {
 	}
 	return passed, failure{}
 }
+
+// Error is what an operator reads of a stage that has failed.
+func (f failure) Error() string {
+	if f.host == "" {
+		return f.why
+	}
+	return fmt.Sprintf("%s %s", f.host, f.why)
+}

@@ -1,4 +1,4 @@
-package daemon
+package logging
 
 import (
 	"log"
@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// plainLog is for packages that would else write to stderr themselves, and wait for its reader.
-func (d *daemon) plainLog() *log.Logger { return log.New(&seldom{log: d.log}, "", 0) }
+// Plain is for packages that would else write to stderr themselves, and wait for its reader.
+func Plain(to *slog.Logger) *log.Logger { return log.New(&seldom{log: to}, "", 0) }
 
 // seldomPause is the least time between two lines of one kind.
 const seldomPause = time.Minute

@@ -1,14 +1,13 @@
-package daemon
+package lasttable
 
 import (
 	"sync"
 	"time"
-
-	"anyport/cmd/anyport/internal/fleet/lasttable"
 )
 
-// tableKeeper writes the newest table to the disk, on a goroutine that may wait for it.
-type tableKeeper struct {
+// Keeper writes the newest table to the disk, on a goroutine that may wait for it. Its methods may be called from any
+// goroutine.
+type Keeper struct {
 	directory, file string // "": there is no state directory
 
 	mu      sync.Mutex
@@ -19,8 +18,11 @@ type tableKeeper struct {
 	over    sync.WaitGroup
 }
 
-// keep has a table written. It returns at once.
-func (k *tableKeeper) keep(text string) {
+// NewKeeper is for the table of a config file in a state directory; "": there is no directory, and nothing is written.
+func NewKeeper(directory, file string) *Keeper { return &Keeper{directory: directory, file: file} }
+
+// Keep has a table written. It returns at once.
+func (k *Keeper) Keep(text string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.directory == "" || text == "" || text == k.last {
@@ -34,7 +36,7 @@ func (k *tableKeeper) keep(text string) {
 }
 
 // run writes until there is nothing more to write.
-func (k *tableKeeper) run() {
+func (k *Keeper) run() {
 	for {
 		k.mu.Lock()
 		next := k.next
@@ -43,7 +45,7 @@ func (k *tableKeeper) run() {
 		if next == nil {
 			return
 		}
-		err := lasttable.Write(k.directory, k.file, []byte(*next))
+		err := Write(k.directory, k.file, []byte(*next))
 		k.mu.Lock()
 		k.problem = err
 		k.mu.Unlock()
@@ -53,8 +55,8 @@ func (k *tableKeeper) run() {
 // keepTimeout bounds how long the end of a process waits for a disk.
 const keepTimeout = 2 * time.Second
 
-// wait waits until all is written, for a bounded time.
-func (k *tableKeeper) wait() {
+// Wait waits until all is written, for a bounded time.
+func (k *Keeper) Wait() {
 	done := make(chan struct{})
 	go func() { // ends with the write
 		k.over.Wait()
@@ -66,8 +68,8 @@ func (k *tableKeeper) wait() {
 	}
 }
 
-// lastProblem is why the last table is not on the disk; "" if it is.
-func (k *tableKeeper) lastProblem() string {
+// Problem is why the last table is not on the disk; "" if it is.
+func (k *Keeper) Problem() string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	switch {

@@ -1,4 +1,4 @@
-package daemon
+package logging
 
 import (
 	"bytes"
@@ -9,8 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-
-	"anyport/config"
 )
 
 // TestJournalPriority: where stderr is the stream of the journal, each line begins with its priority and has no
@@ -34,15 +32,12 @@ func TestJournalPriority(t *testing.T) {
 					stat.Ino++
 				}
 				t.Setenv("JOURNAL_STREAM", fmt.Sprintf("%d:%d", stat.Dev, stat.Ino))
-				d := &daemon{opt: Options{Log: writer, Config: &config.Config{Log: config.Log{Level: slog.LevelDebug, Format: format}}}}
-				d.openLog()
-				d.log.Debug("a")
-				d.log.With("k", 1).Info("b")
-				d.log.WithGroup("g").Warn("c", "k", "line\nbreak")
-				d.log.Error("d")
-				if err := d.close(); err != nil {
-					t.Error(err)
-				}
+				l := Open(writer, format, slog.LevelDebug)
+				l.Debug("a")
+				l.With("k", 1).Info("b")
+				l.WithGroup("g").Warn("c", "k", "line\nbreak")
+				l.Error("d")
+				l.Close()
 				writer.Close()
 				text, err := io.ReadAll(reader)
 				if err != nil {

@@ -1,4 +1,4 @@
-package daemon
+package logging
 
 import (
 	"fmt"
@@ -7,9 +7,11 @@ import (
 	"sync"
 )
 
-// Bounds of the lines that are kept for sysdump.
+// MostRecent is how many lines are kept.
+const MostRecent = 1000
+
+// Other bounds of the lines that are kept.
 const (
-	recentMost  = 1000
 	recentBytes = 1 << 20
 	longestLine = 64 << 10
 )
@@ -34,7 +36,7 @@ func (r *recentLines) Write(line []byte) (int, error) {
 	r.mu.Lock()
 	r.lines = append(r.lines, text)
 	r.bytes += len(text)
-	for len(r.lines) > recentMost || r.bytes > recentBytes {
+	for len(r.lines) > MostRecent || r.bytes > recentBytes {
 		r.bytes -= len(r.lines[0])
 		r.lines[0] = "" // the array may live on
 		r.lines = r.lines[1:]

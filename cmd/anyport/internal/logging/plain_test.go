@@ -1,4 +1,4 @@
-package daemon
+package logging
 
 import (
 	"bytes"
@@ -35,10 +35,10 @@ func TestSeldom(t *testing.T) {
 	}
 }
 
-// TestPlainLog has a package write many lines of one fault.
-func TestPlainLog(t *testing.T) {
+// TestPlain has a package write many lines of one fault.
+func TestPlain(t *testing.T) {
 	var text bytes.Buffer
-	plain := (&daemon{log: slog.New(slog.NewTextHandler(&text, nil))}).plainLog()
+	plain := Plain(slog.New(slog.NewTextHandler(&text, nil)))
 	for n := range 100 {
 		plain.Printf("http: Accept error: too many open files; retrying in %dms", n)
 	}
