@@ -72,6 +72,7 @@ func TestUpgradeShareTakesOver(t *testing.T) {
 				syscall.Kill(last, end)
 			}
 			f.gone(t, last)
+			p.waitFor(t, patience) // for the end of what the first process has started, too
 			p.leaves(t, before)
 		})
 	}
@@ -92,6 +93,7 @@ func TestUpgradeShareBothKilled(t *testing.T) {
 	r := shareRig(t)
 	r.edge.both(t, ":9999", named("host"))
 	r.origin.both(t, "10.0.0.5:9999", named("origin"))
+	before := r.edge.belongings(t)
 	p := r.edge.serveWith(t, shareOld)
 	asked := r.client.keepAsking(t, dstV4+":9999")
 	f := newFamily(t, p)
@@ -115,6 +117,7 @@ func TestUpgradeShareBothKilled(t *testing.T) {
 	if exposed, answers := asked(); exposed > 0 || answers == 0 {
 		t.Errorf("the host's service answered %d times, the origin %d times", exposed, answers)
 	}
+	p.leaves(t, before)
 }
 
 // TestUpgradeShareStandsStill: when the new process stands still, the old one notices and serves each new client; what
