@@ -15,7 +15,7 @@ var onOnePath = []struct{ why, tests string }{
 	{"no flow of theirs exchanges enough for the kernel to forward it", `
 		TestListenerDropsGoOn TestAdminRights TestAdminGroup TestScrapeManyRoutes TestDoctor TestDoctorNames
 		TestFlows TestKill TestDrainCommand TestExplain TestTrace TestTraceSlowReader TestMistakes
-		TestHoursOfReload TestReloadShare TestReloadShareGrows TestUpgradeShare TestImportLive TestImportedNginx TestKnockFlow TestKnockDatagram TestNothingLeaks
+		TestHoursOfReload TestReloadShare TestReloadShareGrows TestUpgradeShare TestUpgradeShareTakesOver TestImportLive TestImportedNginx TestKnockFlow TestKnockDatagram TestNothingLeaks
 		TestNewConnsPerClient TestSources TestLoweredLimit TestGreedyClient TestDatagramBudget TestRoomForFiles
 		TestAccessMoved TestNamesChange TestDNAT TestStatefulFilter TestPrivileges
 		TestMissingBindService TestPrometheus TestLongAnswers TestAcceptProxy TestAcceptProxyWith TestProxyHeader
@@ -31,13 +31,13 @@ var onOnePath = []struct{ why, tests string }{
 	`},
 	{"they are about the fast path", `
 		TestFastPathUnderOrders TestFastPath TestFastPathOff TestFastPathEnds
-		TestFastPathIdle TestFastPathMTU TestFastPathUnderRules TestFastPathOutlivesACrash
+		TestUpgradeShareFastPath TestFastPathIdle TestFastPathMTU TestFastPathUnderRules TestFastPathOutlivesACrash
 	`},
 	{"they check limits that are applied before a flow is admitted", `
 		TestNewFlows TestEveryLimitAtItsBound TestFlowsPerClient TestOneClientFillsTheTable TestAccessLogOfFlood
 	`},
 	{"they take away what steers, which a flow in the kernel does not need: TestFastPathUnderRules and others do that to the fast path", `
-		TestTakenAway TestDeath
+		TestTakenAway TestDeath TestUpgradeShareBothKilled
 	`},
 	{"their flows take both paths: the kernel forwards them after some turns, and user space what a peer has sent", `
 		TestPeersUDP TestPeersUDPDrain TestPeersUDPUpgrade

@@ -155,8 +155,7 @@ func (p *proxy) flowsOf(t *testing.T) []string {
 	return strings.Split(strings.TrimSpace(anyport(t, "flows", "--socket", p.socket).stdout), "\n")
 }
 
-// TestUpgradeShareKilled: when the new process is killed, only its conns are lost, and the old one has each next conn;
-// when the old one is, the new one ends, and a restart serves all.
+// TestUpgradeShareKilled: when the new process is killed, only its conns are lost, and the old one has each next conn.
 func TestUpgradeShareKilled(t *testing.T) {
 	t.Parallel()
 	r := shareRig(t)
@@ -176,25 +175,11 @@ func TestUpgradeShareKilled(t *testing.T) {
 	}
 	p.expect(t, "the process on trial has failed")
 	eventually(t, "the trial has ended", func() bool { return p.trialStatus(t) == nil })
-
-	second = p.shareProcess(t, "50%")
-	r.sides("tcp4", 50, nil)
-	p.signal(t, syscall.SIGKILL)
-	p.waitFor(t, patience)
-	f.gone(t, second)
-	p.process = p.restart(t)
-	f.pids[0] = p.cmd.Process.Pid
-	p.expect(t, "msg=serving")
-	if got := r.sides("tcp4", 100, nil); got["old"] != 100 {
-		t.Errorf("after the restart: %v", got)
-	}
-	if p.trialStatus(t) != nil {
-		t.Error("the trial goes on")
-	}
 	p.leaves(t, before)
 }
 
-// TestUpgradeShareStopped: SIGTERM during a trial ends both processes, after the live conns of both.
+// TestUpgradeShareStopped: SIGTERM during a trial ends both processes, after the live conns of both. Until then explain
+// says which of them has a client.
 func TestUpgradeShareStopped(t *testing.T) {
 	t.Parallel()
 	r := shareRig(t)
@@ -203,7 +188,18 @@ func TestUpgradeShareStopped(t *testing.T) {
 	f := newFamily(t, p)
 	second := p.shareProcess(t, "50%")
 	conns := r.liveConns(t, 0, 30)
-	p.newSide(t, 30)
+	had, told := p.newSide(t, 30), 0
+	for n := range 30 {
+		source, dst := clientAt('4', n)
+		if got := anyport(t, "explain", "tcp", dst, "--from", source, "--socket", p.socket); strings.Contains(got.stdout, source+" is one of them") {
+			told++
+		} else if !strings.Contains(got.stdout, "is not one of them, and stays with process") {
+			t.Errorf("explain: %+v", got)
+		}
+	}
+	if told != had {
+		t.Errorf("explain tells %d clients that the new process has their conns, which has %d", told, had)
+	}
 	p.signal(t, syscall.SIGTERM)
 	f.gone(t, second)
 	if n := talking(conns); n != len(conns) {

@@ -32,6 +32,9 @@ type Preloaded struct {
 // builds: it must not change.
 const fdPreloaded = "spare/"
 
+// Spare begins the names of the descriptors of a Preloaded in an Inheritance.
+const Spare = fdPreloaded
+
 // Preload loads the program of this build, with maps as large as those of the attached program
 // of that id. It returns nil if that one is of this build, and if this process may not look at
 // it, which requires CAP_SYS_ADMIN.

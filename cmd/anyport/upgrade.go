@@ -30,8 +30,9 @@ the old one goes on with all else: the others' conns, UDP, its live conns, the a
 A client, which is an IPv4 address or an IPv6 /64, stays with its process. Status counts both
 sides. Then --back ends the trial: the live conns of the new process move to the old one, and
 the new one ends. --all does the same, and then upgrades to that binary as without --share.
-Until then no reload and no other upgrade is accepted. If the new process dies, the old one
-has all clients from the next conn on.`
+Until then no reload and no other upgrade is accepted. If the new process dies or stands
+still, the old one has all clients from the next conn on. If the old process dies, the new one
+takes its place, except under systemd, which ends both and starts the old binary again.`
 
 // newUpgrade does more than ask: if the new binary has another BPF program, this process loads it, since the
 // serving one has usually given up CAP_BPF. Its descriptors go along with the request.
@@ -96,7 +97,7 @@ func (o *upgradeOptions) parse(cmd *cobra.Command) (err error) {
 
 // upgrade has the order carried out, and prints its outcome.
 func (o *upgradeOptions) upgrade(cmd *cobra.Command, client admin.Client) error {
-	spare, err := preload(cmd.Context(), client, o.percent == 0 && !o.back)
+	spare, err := o.preload(cmd, client)
 	if err != nil {
 		return err
 	}
@@ -117,22 +118,28 @@ func (o *upgradeOptions) order(ctx context.Context, client admin.Client, spare m
 	case o.all:
 		return client.EndUpgradeShare(ctx, true, spare)
 	case o.percent > 0:
-		return client.UpgradeShare(ctx, o.binary, o.percent)
+		return client.UpgradeShare(ctx, o.binary, o.percent, spare)
 	}
 	return client.Upgrade(ctx, o.binary, spare)
 }
 
-// preload loads the steering program of this build, if it is needed and that in service is of another one.
-func preload(ctx context.Context, client admin.Client, needed bool) (*steering.Preloaded, error) {
-	if !needed {
+// preload loads the steering program of this build, if it is needed and that in service is of another one. A trial needs
+// it only if the process that serves dies.
+func (o *upgradeOptions) preload(cmd *cobra.Command, client admin.Client) (*steering.Preloaded, error) {
+	if o.back {
 		return nil, nil
 	}
-	status, err := client.Status(ctx)
+	status, err := client.Status(cmd.Context())
 	if err != nil {
 		return nil, err
 	}
 	spare, err := steering.Preload(status.Steering.ProgramID)
-	if spare != nil || err != nil {
+	if err != nil && o.percent > 0 {
+		cmd.PrintErrf("anyport: if the running process dies during the trial, the new one cannot take its place: %v
+", err)
+		return nil, nil
+	}
+	if spare != nil || err != nil || o.percent > 0 {
 		return spare, err
 	}
 	return preloadPeers(status)

@@ -65,8 +65,9 @@ func (c Client) Upgrade(ctx context.Context, binary string, spare map[string]int
 }
 
 // UpgradeShare makes it start another process that serves the TCP conns of some percent of the clients.
-func (c Client) UpgradeShare(ctx context.Context, binary string, percent float64) (*Upgraded, error) {
-	return c.upgrade(ctx, url.Values{"binary": {binary}, "share": {strconv.FormatFloat(percent, 'g', -1, 64)}}, nil)
+// That holds spare in case that the one that answers dies.
+func (c Client) UpgradeShare(ctx context.Context, binary string, percent float64, spare map[string]int) (*Upgraded, error) {
+	return c.upgrade(ctx, url.Values{"binary": {binary}, "share": {strconv.FormatFloat(percent, 'g', -1, 64)}}, spare)
 }
 
 // EndUpgradeShare makes the process of UpgradeShare serve nobody any more; with all a new process of its binary then

@@ -196,6 +196,32 @@ func TestUpgradeDies(t *testing.T) {
 	h.start("a")
 }
 
+// TestDeathOfTheOneBefore: the death of a process that another one outlives counts, and so does what it has noted since
+// that one began.
+func TestDeathOfTheOneBefore(t *testing.T) {
+	t.Parallel()
+	for _, lasted := range []bool{false, true} {
+		h := newHost(t)
+		h.lastingThen("b")
+		old := h.start("b")
+		next, _ := h.open(true)
+		if lasted {
+			old.passMinute()
+		}
+		if err := next.FindDeath(); err != nil {
+			t.Error(err)
+		}
+		next.TakeOver()
+		next.Serving()
+		next.writer.flush(flushTimeout) // and dies
+		if lasted {
+			h.start("b")
+		} else {
+			h.start("a")
+		}
+	}
+}
+
 // TestUpgradeStaysGuarded: the new process goes on with what the old one serves in place of the file.
 func TestUpgradeStaysGuarded(t *testing.T) {
 	t.Parallel()

@@ -1,5 +1,7 @@
 package crashloop
 
+import "time"
+
 // Pause leaves the records to the process that an upgrade starts.
 func (g *Guard) Pause() {
 	g.mu.Lock()
@@ -32,4 +34,21 @@ func (g *Guard) TakeOver() {
 	}
 	g.still = false
 	g.note(g.records.begin(*g.trying))
+}
+
+// FindDeath reads the records again before TakeOver, since the process before has written them until it died. Its death
+// counts as one that a start finds.
+func (g *Guard) FindDeath() error {
+	if g.Status().Off != "" {
+		return nil
+	}
+	r, err := g.writer.dir.read() // without the mutex: it may hang
+	if err != nil {
+		return err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	r.Path = g.opt.Path
+	g.records = r.find(time.Now())
+	return nil
 }

@@ -98,7 +98,7 @@ func (d *daemon) isFinalTerm(sig os.Signal) bool {
 // is ended first: the conns of both end here.
 func (d *daemon) stopOrCancelUpgrade(sig os.Signal, drain func()) {
 	if d.upgrading == nil && !d.stopping.Load() && d.processTrial.Load() != nil {
-		d.endTrialToStop()
+		d.endProcessTrial()
 	}
 	if d.upgrading == nil {
 		d.stop(drain)

@@ -54,13 +54,14 @@ type Options struct {
 	Guard *crashloop.Guard // against a crash loop; nil: none. The caller closes it
 
 	fleetGuard fleetGuard // of a test; nil: see daemon.fleetGuard
+	heirOf     *daemon    // on trial in this process, whose conns come here; nil: none
 
 	Drop bool // give up the privileges that serving does not need: for the whole process, irrevocably
 }
 
 // Run serves the config until ctx is done or a signal says to stop, and returns
 // nil once the last conn has ended.
-func Run(ctx context.Context, opt Options) (err error) {
+func Run(ctx context.Context, opt Options) error {
 	opt.Config = opt.unpinned(opt.Config)
 	if opt.Guard == nil {
 		opt.Guard = crashloop.Open(crashloop.Options{})
@@ -69,11 +70,14 @@ func Run(ctx context.Context, opt Options) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, d.close()) }()
 	if d.trying != nil {
-		return d.serveTrial(ctx)
+		heir, err := d.serveTrial(ctx)
+		if heir == nil {
+			return errors.Join(err, d.close())
+		}
+		d = heir // what was on trial closes itself
 	}
-	return d.serve(ctx)
+	return errors.Join(d.serve(ctx), d.close())
 }
 
 // daemon is what a running anyport holds. open fills it; afterwards what is not atomic belongs to the
@@ -111,6 +115,7 @@ type daemon struct {
 	trying  *onTrial                   // this process is the one on trial; nil: it is not
 
 	processTrial atomic.Pointer[processTrial]       // another process that takes some clients' conns; nil: none
+	trialEnd     atomic.Pointer[string]             // why the last one was ended without an order; nil: it was not
 	refused      atomic.Pointer[string]             // why the last reload was refused; nil: it was not
 	reloads      atomic.Pointer[[]admin.PastReload] // the newest first; nil: none yet. A new slice with each reload
 	drains       atomic.Pointer[drains]             // never nil
@@ -120,8 +125,9 @@ type daemon struct {
 	confirm   confirmation // see --confirm
 	inherited bool         // the steering, or its sockets, are those of another process
 
-	stopAsked bool        // by a signal, not by an upgrade: one more ends the process at once
-	relinked  atomic.Bool // the service manager may keep a link that is dead
+	stopAsked bool         // by a signal, not by an upgrade: one more ends the process at once
+	relinked  atomic.Bool  // the service manager may keep a link that is dead
+	relinks   atomic.Int64 // how often the steering has made other links
 
 	successor atomic.Int64 // the process that serves after an upgrade; 0: none
 	upgrading *upgradeRun  // nil: no upgrade is under way

@@ -21,8 +21,10 @@ func (d *daemon) explain(q admin.Question) admin.Explained {
 		q.At, kernel = time.Now(), d.steering.Explain(q.Protocol, q.Dst, q.Client)
 	}
 	answer := g.table.ExplainAt(q.Protocol, q.Dst, q.Client, q.At)
-	if side != "" {
-		answer.Because = append(slices.Clone(answer.Because), side)
+	for _, side := range []string{side, d.processOf(q)} {
+		if side != "" {
+			answer.Because = append(slices.Clone(answer.Because), side)
+		}
 	}
 	if kernel != nil {
 		kernel = append(kernel, d.explainAnnounced(answer.Prefix)...)
@@ -47,6 +49,22 @@ func (d *daemon) sideOf(client netip.Addr) (*generation, string) {
 		return t.generation, fmt.Sprintf("generation %d is on trial for %v%% of the clients: %s is one of them", t.number, t.percent, client)
 	}
 	return g, fmt.Sprintf("generation %d is on trial for %v%% of the clients: %s is not one of them", t.number, t.percent, client)
+}
+
+// processOf says which process has new conns of a client, if there are two.
+func (d *daemon) processOf(q admin.Question) string {
+	t := d.processTrial.Load()
+	if t == nil || q.Protocol != config.TCP {
+		return ""
+	}
+	trial := fmt.Sprintf("process %d takes the new conns of %v%% of the clients on trial: ", t.next.PID(), t.percent)
+	switch {
+	case !q.Client.IsValid():
+		return trial + fmt.Sprintf("process %d has the others; ask with --from", os.Getpid())
+	case t.share.Takes(q.Client):
+		return trial + fmt.Sprintf("%s is one of them", q.Client)
+	}
+	return trial + fmt.Sprintf("%s is not one of them, and stays with process %d", q.Client, os.Getpid())
 }
 
 // withHealth adds to an answer of the table how the origins stand now.

@@ -46,6 +46,7 @@ func (d *daemon) storeFDs() {
 // If an upgrade begins first, that does it.
 func (d *daemon) storeLink(ctx context.Context) {
 	d.relinked.Store(true)
+	d.relinks.Add(1)
 	_ = d.decide(ctx, func() error {
 		d.storeFDs()
 		return nil

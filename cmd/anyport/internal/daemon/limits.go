@@ -24,10 +24,7 @@ func (d *daemon) openFiles() (err error) {
 // divideFiles makes the budget of files, once all that the process holds for itself is open: what is opened
 // later comes out of the reserve.
 func (d *daemon) divideFiles() error {
-	held := filelimit.Open()
-	if d.before != nil { // whose flows count as flows
-		held -= d.before.FlowFiles()
-	}
+	held := filelimit.Open() - d.filesOfOthers()
 	budget, err := fdbudget.Divide(int(d.files), held+d.proxy.LoopFiles())
 	if err == nil {
 		d.proxy.LimitFiles(budget)

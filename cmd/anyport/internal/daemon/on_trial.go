@@ -30,6 +30,8 @@ type onTrial struct {
 	listeners []int
 	tally     *route.Tally
 	reported  map[proxy.CounterID]uint64 // what the process before knows
+	heir      steering.Heir              // of what that one has given to hold
+	passed    chan error                 // the outcome of passing the conns on to another daemon of this process
 }
 
 // openTrial opens what serving a share needs.
@@ -50,6 +52,7 @@ func (d *daemon) openTrial() error {
 	d.proxy.Try(g.table, c.Routes).Keep(g.table)
 	d.proxy.RestoreOrigins(d.before.Origins)
 	d.trying = &onTrial{daemon: d, tally: d.proxy.CountFrom(), reported: map[proxy.CounterID]uint64{}}
+	d.trying.Held(d.before.FDs)
 	if d.trying.listeners, err = steering.ListenForShare(c.Listen, d.log); err != nil {
 		return err
 	}
@@ -61,10 +64,12 @@ func (d *daemon) openTrial() error {
 	return d.openHours()
 }
 
+// closeListeners may be called twice.
 func (t *onTrial) closeListeners() error {
 	for _, fd := range t.listeners {
 		unix.Close(fd)
 	}
+	t.listeners = nil
 	return nil
 }
 
@@ -75,18 +80,22 @@ func fileHash(c *config.Config) string {
 }
 
 // serveTrial carries the traffic of the share until the process before ends the trial, and then until the last conn that
-// it did not take has ended. If that process dies, this one has no steering and gets no new conns: live conns may end, for up to
-// their drain_timeout.
-func (d *daemon) serveTrial(ctx context.Context) error {
+// it did not take has ended. If that process dies, it returns a daemon that serves in its place; where there can be none,
+// live conns may end here, for up to their drain_timeout.
+func (d *daemon) serveTrial(ctx context.Context) (heir *daemon, err error) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(d.proxy.Loops() + 1))
 	proxying, drain := context.WithCancel(context.Background())
-	defer drain()
 	served, talked := make(chan error, 1), make(chan error, 1)
 	go func() { served <- d.proxy.Serve(proxying, d.trying.listeners, nil) }() // ends with its last conn
+	defer func() {
+		if heir == nil {
+			drain()
+		}
+	}()
 	select {
 	case <-d.proxy.Opened():
 	case err := <-served:
-		return err
+		return nil, err
 	}
 	d.log.Info("serving a share of the conns", "version", d.opt.Version, "config", d.opt.Config.Path)
 	go func() { talked <- d.before.ServeTrial(d.trying, d.opt.Version, d.trying.listeners[0]) }() // ended by the process before
@@ -94,21 +103,31 @@ func (d *daemon) serveTrial(ctx context.Context) error {
 		select {
 		case err := <-served:
 			d.log.Info("trial ended")
-			return err
+			return nil, err
 		case err := <-talked:
-			if ended = true; err != nil {
-				d.warnTrial(err)
-				drain()
+			if ended = true; err == nil {
+				continue
 			}
+			died := d.before.Died()
+			if died && d.opt.Manager.Listens() {
+				d.log.Error("the process before has died: this one ends, too, or the service manager would not start another one", "conns_cut", d.proxy.Active())
+				return nil, nil
+			}
+			if heir := d.takeOver(died); heir != nil {
+				go d.leaveTrial(heir, drain, served) // ends with the last conn
+				return heir, nil
+			}
+			d.warnTrial(err)
+			drain()
 		case <-d.hoursChange():
 			d.applyHours()
 		case sig := <-d.opt.Signals:
 			if ended {
-				return nil
+				return nil, nil
 			}
 			d.log.Info("a signal to a process on trial does nothing: end the trial with: anyport upgrade --all, or --back", "signal", sig.String())
 		case <-ctx.Done():
-			return nil
+			return nil, nil
 		}
 	}
 }
@@ -124,7 +143,7 @@ func (d *daemon) warnTrial(err error) {
 // Count returns the side of this process, and what its counters have grown by since the last call.
 func (t *onTrial) Count() (c upgrade.ShareCounts) {
 	c.Side = trialSide(0, t.tally, config.TCP)
-	c.Side.PID, c.Side.Version = os.Getpid(), t.opt.Version
+	c.Side.PID, c.Side.Version, c.Stuck = os.Getpid(), t.opt.Version, t.proxy.Stuck()
 	t.proxy.EachCount(func(id proxy.CounterID, n uint64) {
 		if before := t.reported[id]; n > before && !id.OfProcess() {
 			c.Added = append(c.Added, upgrade.Added{ID: id, N: n - before})

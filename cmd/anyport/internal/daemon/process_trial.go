@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"sync/atomic"
 	"time"
@@ -17,7 +16,6 @@ import (
 	"anyport/cmd/anyport/internal/slowfs"
 	"anyport/cmd/anyport/internal/upgrade"
 	"anyport/config"
-	"anyport/proxy"
 	"anyport/proxy/route"
 	"anyport/steering"
 )
@@ -31,13 +29,14 @@ type processTrial struct {
 	root    bool        // root has named the binary
 	file    os.FileInfo // of the binary
 	next    *upgrade.Trial
+	share   steering.Share
 	tally   *route.Tally                    // of what begins in this process
 	side    atomic.Pointer[admin.TrialSide] // what the other one has counted, about a second ago
 	ending  chan struct{}                   // closed when the trial is being ended
-}
 
-// countInterval is the time between two questions to a process on trial.
-const countInterval = time.Second
+	held  heldState   // what the other one holds; its goroutine is that of followTrial
+	stuck atomic.Bool // its event loops do not turn
+}
 
 // refused is why an order cannot be carried out during the trial; nil: nothing is on trial.
 func (t *processTrial) refused() error {
@@ -70,23 +69,22 @@ func (d *daemon) share(starting context.Context, binary string, order api.Upgrad
 	if err := d.awaitConns(starting); err != nil {
 		return u, err
 	}
-	share, err := steering.NewShare(order.Share)
-	if err != nil {
+	t := &processTrial{percent: order.Share, since: time.Now(), binary: binary, root: order.Binary != "", ending: make(chan struct{}), held: d.heldState()}
+	if t.share, err = steering.NewShare(order.Share); err != nil {
 		return u, err
 	}
-	t := &processTrial{percent: order.Share, since: time.Now(), binary: binary, root: order.Binary != "", ending: make(chan struct{})}
 	if t.file, err = d.stat(binary); err != nil {
 		return u, err
 	}
 	d.log.Info("trial: starting the new process", "binary", binary, "share_percent", order.Share)
-	next, listener, err := upgrade.StartTrial(starting, replaced{daemon: d}.offerTrial, upgrade.Start{Binary: binary, Args: os.Args[1:], Parent: handover.Self})
+	next, listener, err := upgrade.StartTrial(starting, replaced{d, order.Files}.offerTrial, upgrade.Start{Binary: binary, Args: os.Args[1:], Parent: handover.Self})
 	if err != nil {
 		return u, err
 	}
 	t.next = next
 	t.side.Store(&admin.TrialSide{PID: next.PID(), Version: next.Version})
 	t.tally = d.proxy.CountFrom()
-	err = d.steering.ShareConns(listener, share)
+	err = d.steering.ShareConns(listener, t.share)
 	unix.Close(listener)
 	if err != nil {
 		d.proxy.StopCounting()
@@ -94,7 +92,8 @@ func (d *daemon) share(starting context.Context, binary string, order api.Upgrad
 		return u, err
 	}
 	d.processTrial.Store(t)
-	go d.followTrial(t)
+	d.trialEnd.Store(nil)
+	go d.followTrial(t) // ends with the trial
 	d.log.Info("trial begun", "pid", next.PID(), "version", next.Version, "share_percent", order.Share)
 	return admin.Upgraded{PID: next.PID(), Binary: binary, Trial: admin.TrialBegun, SharePercent: order.Share}, nil
 }
@@ -102,65 +101,6 @@ func (d *daemon) share(starting context.Context, binary string, order api.Upgrad
 // stat is os.Stat of a file that may be on a mount that hangs.
 func (d *daemon) stat(path string) (os.FileInfo, error) {
 	return slowfs.Do(d.slow, "look at the new binary", func() (os.FileInfo, error) { return os.Stat(path) })
-}
-
-// offerTrial calls send with what a process on trial needs.
-func (r replaced) offerTrial(send func(upgrade.Offer) error) error {
-	return r.Offer(func(o upgrade.Offer) error {
-		needed := map[string]int{}
-		for _, name := range []string{upgrade.FDAccess, upgrade.FDTable} {
-			if fd, ok := o.FDs[name]; ok {
-				needed[name] = fd
-			}
-		}
-		o.FDs, o.Stored, o.Trial, o.File = needed, nil, true, fileHash(r.serving.Load().config)
-		return send(o)
-	})
-}
-
-// followTrial asks a process on trial what it has counted, until the trial is being ended. When that process ends or
-// does not answer, this one has all conns again.
-func (d *daemon) followTrial(t *processTrial) {
-	ticker := time.NewTicker(countInterval)
-	defer ticker.Stop()
-	var failed error
-	for failed == nil {
-		select {
-		case <-t.ending:
-			return
-		case <-t.next.Ended():
-			failed = io.EOF
-		case <-ticker.C:
-			var c upgrade.ShareCounts
-			if c, failed = t.next.Count(); failed == nil {
-				d.addTrial(t, c)
-			}
-		}
-	}
-	select {
-	case <-t.ending: // Count has failed because of that
-		return
-	default:
-	}
-	how := t.next.Kill()
-	_ = d.decide(context.Background(), func() error {
-		if d.processTrial.Load() == t {
-			d.log.Error("the process on trial has failed: this process serves all conns", "pid", t.next.PID(), "because", failed, "end", how)
-			d.forgetTrial(t, d.steering.TakeBackConns())
-		}
-		return nil
-	})
-}
-
-// addTrial keeps what a process on trial has counted: its counters become part of this one's, as those of a process that
-// an upgrade has replaced.
-func (d *daemon) addTrial(t *processTrial, c upgrade.ShareCounts) {
-	t.side.Store(&c.Side)
-	for _, a := range c.Added {
-		if !a.ID.OfProcess() {
-			d.proxy.AddCount(proxy.CounterID(a.ID), a.N)
-		}
-	}
 }
 
 // forgetTrial ends a trial in this process.
@@ -178,8 +118,9 @@ func (d *daemon) forgetTrial(t *processTrial, err error) {
 	}
 }
 
-// endTrialToStop takes the conns back before this process stops. If it cannot, the other process is killed.
-func (d *daemon) endTrialToStop() {
+// endProcessTrial takes the conns back without an order, as before this process stops. If it cannot, the other process is
+// killed.
+func (d *daemon) endProcessTrial() {
 	t := d.processTrial.Load()
 	d.startRun(func(_, moving context.Context) (admin.Upgraded, error) { return d.takeBack(moving, t) }, func(_ admin.Upgraded, err error) {
 		if err != nil {
@@ -197,7 +138,7 @@ func (d *daemon) endShare(all bool, order api.UpgradeOrder, report func(admin.Up
 	case t == nil && d.trial.Load() != nil:
 		return d.checkNoTrial()
 	case t == nil:
-		return errors.New("no process is on trial: begin with: anyport upgrade --share 5%")
+		return d.errNoTrial()
 	case all && t.root && !order.Root:
 		return errors.New("root has named the binary that is on trial: run the command as root")
 	}
@@ -247,7 +188,7 @@ func (d *daemon) takeBack(moving context.Context, t *processTrial) (u admin.Upgr
 		d.addTrial(t, c)
 	} else {
 		d.log.Warn("live conns of the trial stay with its process, and end with it", "pid", t.next.PID(), "problem", err)
-		if errors.Is(err, os.ErrDeadlineExceeded) { // it hangs
+		if errors.Is(err, os.ErrDeadlineExceeded) || t.stuck.Load() { // it hangs, and its conns with it
 			t.next.Kill()
 		}
 	}

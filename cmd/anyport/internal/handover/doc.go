@@ -14,6 +14,14 @@
 //	conns    ──────────────────▶        any number of times, while both serve
 //	         ◀────────────────── taken     the new process owns these now
 //
+// A process on trial (anyport upgrade --share) sends prepared as its answer to the offer, and then answers these:
+//
+//	count    ──────────────────▶
+//	         ◀────────────────── counted   what it has counted
+//	hold     ──────────────────▶        an offer that takes the place of the last one: for the death of the old process
+//	give back ─────────────────▶
+//	         ◀────────────────── conns     any number of times, each answered by taken; counted ends it
+//
 // Until go either can send refused instead, with the reason, and everything stays with the old one.
 // After ready, the new one takes the end of the stream for go: the old process has ended. The end of
 // the stream also ends the conns that move: those of a message that taken does not answer are the old
@@ -23,4 +31,5 @@
 //	header.go   their header on the wire
 //	conn.go     sends and receives them
 //	start.go    starts the new process
+//	pair.go     a stream within one process, and whether the process at the other end lives
 package handover

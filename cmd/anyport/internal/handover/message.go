@@ -22,13 +22,14 @@ const (
 	Count
 	Counted
 	GiveBack
+	Hold
 )
 
 // kinds are the words for errors and logs.
 var kinds = map[Kind]string{
 	Offer: "offer", Prepared: "prepared", Flows: "flows", Yours: "yours", Ready: "ready", Go: "go", Refused: "refused",
 	Conns: "conns", Taken: "taken",
-	Count: "count", Counted: "counted", GiveBack: "give back",
+	Count: "count", Counted: "counted", GiveBack: "give back", Hold: "hold",
 }
 
 // String is for errors, such as "unexpected message go, want ready".

@@ -19,6 +19,13 @@ var successors = map[string]func(*Conn) int{
 		return 0
 	},
 	"fails": func(*Conn) int { return 3 },
+	"makes": func(old *Conn) int {
+		fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+		if err != nil || old.Send(Ready, nil, fds[0]) != nil {
+			return 1
+		}
+		select {}
+	},
 	"hangs": func(old *Conn) int { _, _ = old.Receive(); select {} },
 }
 

@@ -30,6 +30,7 @@ type Socket struct {
 	mu       sync.Mutex // guards what follows; never held during an access to the file system
 	listener *net.UnixListener
 	file     os.FileInfo // of the listener's file; nil if it could not be read
+	restored int         // how often the file was made again
 	leave    bool        // Close leaves the file: another process listens on the same socket
 	closed   bool
 }
@@ -67,6 +68,13 @@ func (s *Socket) Addr() net.Addr { return &net.UnixAddr{Name: s.path, Net: "unix
 func (s *Socket) SyscallConn() (syscall.RawConn, error) {
 	listener, _ := s.current()
 	return listener.SyscallConn()
+}
+
+// Restored is how often the socket was made again.
+func (s *Socket) Restored() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.restored
 }
 
 // LeaveFile says whether Close leaves the file to another process that listens on the same socket.
@@ -135,6 +143,7 @@ func (s *Socket) replace(listener *net.UnixListener) error {
 	}
 	old := s.listener
 	s.listener, s.file = listener, file
+	s.restored++
 	return errors.Join(err, old.Close())
 }
 

@@ -7,6 +7,9 @@
 //	offer.go     what is copied while the old process serves
 //	conns.go     live conns and their sockets, in batches
 //	binary.go    which file is started
+//	trial.go     a process on trial, as the old process sees it
+//	on_trial.go  the old process, as one on trial sees it
+//	held.go      what a process on trial holds for the death of the old one
 //
 // Until the message go, the old process serves and a failure changes nothing: the new process is
 // killed. The old process accepts and reads nothing between the message yours and go, so every wait

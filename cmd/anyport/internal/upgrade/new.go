@@ -19,6 +19,7 @@ type Predecessor struct {
 	Offer // what nobody has taken of its FDs is closed by Close
 
 	conn  *handover.Conn
+	peer  *handover.Peer // of a trial; else nil
 	flows udp.Arrivals
 }
 
@@ -31,7 +32,11 @@ func Meet(conn *handover.Conn) (*Predecessor, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the process to be replaced: %w", err)
 	}
-	return &Predecessor{Offer: offer, conn: conn}, nil
+	p := &Predecessor{Offer: offer, conn: conn}
+	if offer.Trial {
+		p.peer = conn.Peer()
+	}
+	return p, nil
 }
 
 // Take returns the file descriptor of that name, which then is the caller's; -1 if there is none.
@@ -151,10 +156,15 @@ func (p *Predecessor) TakeFlows() []udp.Flow {
 // Close closes what nobody has taken. The conn to the other process stays open: it is the caller's
 // until ReceiveConns.
 func (p *Predecessor) Close() error {
+	p.LetGo()
+	p.flows.Close()
+	return p.peer.Close()
+}
+
+// LetGo closes the file descriptors that nobody has taken.
+func (p *Predecessor) LetGo() {
 	for _, fd := range p.FDs {
 		unix.Close(fd)
 	}
-	p.flows.Close()
 	p.FDs = nil
-	return nil
 }

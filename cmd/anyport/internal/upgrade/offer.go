@@ -42,8 +42,8 @@ type Offer struct {
 	Instance  string             // that the new process goes on with, for a fleet
 	Damping   []announce.Damping // of the announced routes
 
-	// Trial: the new process takes the TCP conns of a share of the clients, by a listener of its own, and nothing else. File
-	// is then the hash of the file that the old one serves.
+	// Trial: the new process takes the TCP conns of a share of the clients, by a listener of its own. All else it only holds,
+	// in case that the old one dies. File is then the hash of the file that the old one serves.
 	Trial bool
 	File  string
 }
@@ -64,13 +64,16 @@ type wireOffer struct {
 }
 
 // send sends copies of all that is offered.
-func (o Offer) send(to *handover.Conn) error {
+func (o Offer) send(to *handover.Conn) error { return o.sendAs(handover.Offer, to) }
+
+// sendAs is send as a message of that kind.
+func (o Offer) sendAs(kind handover.Kind, to *handover.Conn) error {
 	names := slices.Sorted(maps.Keys(o.FDs))
 	var fds []int
 	for _, name := range names {
 		fds = append(fds, o.FDs[name])
 	}
-	return to.Send(handover.Offer, wireOffer{
+	return to.Send(kind, wireOffer{
 		FDs: names, Stored: o.Stored, Listeners: o.Listeners, Draining: o.Draining, Origins: o.Origins, Access: o.Access,
 		Instance: o.Instance, Damping: o.Damping, Trial: o.Trial, File: o.File,
 	}, fds...)
@@ -82,6 +85,11 @@ func receiveOffer(from *handover.Conn) (o Offer, err error) {
 	if err != nil {
 		return o, err
 	}
+	return decodeOffer(m)
+}
+
+// decodeOffer gives each file descriptor its name.
+func decodeOffer(m handover.Message) (o Offer, err error) {
 	var w wireOffer
 	if err := m.Decode(&w); err != nil || len(w.FDs) != len(m.FDs) {
 		m.CloseFDs()

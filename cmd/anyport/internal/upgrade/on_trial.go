@@ -12,13 +12,17 @@ type Sharer interface {
 	// Count returns what was counted.
 	Count() ShareCounts
 
+	// Held is called when other file descriptors are to be held for the death of the process before. They stay the
+	// Predecessor's.
+	Held(map[string]int)
+
 	// GiveBack accepts what waits, and then calls give with all live conns, as proxy.Server.MoveConns does.
 	GiveBack(give func([]tcp.Conn) error) error
 }
 
 // ServeTrial says that this process serves its listener, and then does what the process before asks for. It returns nil
-// when that has ended the trial, and an error if that has ended or GiveBack has failed. The file descriptor of the
-// listener is copied.
+// when that has ended the trial, and an error if that has ended or GiveBack has failed: see Died. The file descriptor of
+// the listener is copied.
 func (p *Predecessor) ServeTrial(s Sharer, version string, listener int) error {
 	defer p.conn.Close()
 	if err := p.conn.Send(handover.Prepared, prepared{version}, listener); err != nil {
@@ -32,6 +36,12 @@ func (p *Predecessor) ServeTrial(s Sharer, version string, listener int) error {
 		if err != nil {
 			return err
 		}
+		if m.Kind == handover.Hold {
+			if err := p.hold(m, s); err != nil {
+				return err
+			}
+			continue
+		}
 		m.CloseFDs()
 		if err := p.conn.SetTimeout(Timeout); err != nil {
 			return err
@@ -42,6 +52,8 @@ func (p *Predecessor) ServeTrial(s Sharer, version string, listener int) error {
 				return err
 			}
 		case handover.GiveBack:
+			s.Held(nil) // from here on only the process before decides when all that ends
+			p.LetGo()
 			if err := s.GiveBack(func(conns []tcp.Conn) error { return giveBatch(p.conn, conns) }); err != nil {
 				return fmt.Errorf("give the conns back: %w", err)
 			}

@@ -20,13 +20,15 @@ import (
 // own, and gives its conns back when the trial ends: after that an upgrade is like any other. So what the old process
 // holds is never divided between the two.
 
-// shareTimeout is how long a process on trial may take for an answer. Its clients wait with it.
+// shareTimeout is how long a process on trial may take for an answer before it is taken for lost. Package daemon takes
+// new clients away from it much earlier.
 const shareTimeout = 10 * time.Second
 
 // ShareCounts is what a process on trial has counted.
 type ShareCounts struct {
 	Side  admin.TrialSide `json:"side"`  // since the trial began
 	Added []Added         `json:"added"` // to its counters since the last ShareCounts
+	Stuck int             `json:"stuck"` // event loops that have not turned since the last ShareCounts
 }
 
 // Added is how much a counter has grown.
@@ -46,6 +48,7 @@ type Trial struct {
 
 	process *handover.Successor
 	talk    sync.Mutex // held during a question and its answer
+	broken  error      // the stream has failed, maybe within a message; guarded by talk
 }
 
 // StartTrial starts a process on trial. It returns the listener, of which the caller must keep no descriptor. The end of
@@ -113,10 +116,22 @@ func (t *Trial) Kill() string {
 	return how
 }
 
+// Hold has it hold another offer than that of StartTrial for the death of this process.
+func (t *Trial) Hold(offer func(send func(Offer) error) error) error {
+	t.talk.Lock()
+	defer t.talk.Unlock()
+	if err := t.process.SetTimeout(shareTimeout); err != nil {
+		return err
+	}
+	t.broken = offer(func(o Offer) error { return o.sendAs(handover.Hold, t.process.Conn) })
+	return t.broken
+}
+
 // Count asks what it has counted.
 func (t *Trial) Count() (c ShareCounts, err error) {
 	t.talk.Lock()
 	defer t.talk.Unlock()
+	defer func() { t.broken = err }()
 	if err := t.process.SetTimeout(shareTimeout); err != nil {
 		return c, err
 	}
@@ -137,6 +152,9 @@ func (t *Trial) GiveBack(adopt func([]tcp.Conn)) (n int, c ShareCounts, err erro
 	t.talk.Lock()
 	defer t.talk.Unlock()
 	defer t.process.Close()
+	if t.broken != nil {
+		return 0, c, t.broken
+	}
 	if err := t.process.SetTimeout(shareTimeout); err != nil {
 		return 0, c, err
 	}
@@ -144,9 +162,6 @@ func (t *Trial) GiveBack(adopt func([]tcp.Conn)) (n int, c ShareCounts, err erro
 		return 0, c, err
 	}
 	for {
-		if err := t.process.SetTimeout(Timeout); err != nil {
-			return n, c, err
-		}
 		m, err := t.process.Receive()
 		if errors.Is(err, io.EOF) {
 			err = errors.New("it has ended")
@@ -162,6 +177,9 @@ func (t *Trial) GiveBack(adopt func([]tcp.Conn)) (n int, c ShareCounts, err erro
 			}
 			adopt(conns)
 			n += len(conns)
+			if err := t.process.SetTimeout(Timeout); err != nil {
+				return n, c, err
+			}
 		case handover.Counted:
 			return n, c, m.Decode(&c)
 		default:
