@@ -1,9 +1,11 @@
 package fleet
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -38,6 +40,18 @@ func (e *edge) standing(t *testing.T, of *edge) (alive uint8) {
 	return p.Alive
 }
 
+// greetedBy has an edge take another one for one that greets, until the test ends.
+func (e *edge) greetedBy(ctx context.Context, other *edge) {
+	for ctx.Err() == nil {
+		e.fleet.mu.Lock()
+		if m := e.fleet.members.all[other.local[false]]; m != nil {
+			m.heard = time.Now()
+		}
+		e.fleet.mu.Unlock()
+		sleep(ctx, helloInterval/10)
+	}
+}
+
 // TestDenied: a conn that all peers say they do not have is reset, and not for want of an answer. The conn of one
 // that does not speak, because its processes get no CPU, lives on, and so do those of the others.
 func TestDenied(t *testing.T) {
@@ -61,16 +75,10 @@ func TestDenied(t *testing.T) {
 	slow.setting.Unlock()
 	asker.waitLong(t)
 	r.route(3)
-	ask := func() {
-		t.Helper()
-		asker.fleet.mu.Lock()
-		asker.fleet.members.all[r.edges[1].local[false]].heard = time.Now() // it greets
-		asker.fleet.mu.Unlock()
-		r.askAll(live)
-	}
+	go asker.greetedBy(t.Context(), r.edges[1])
 	for _, c := range dead {
 		r.eventually("a conn that nobody has is reset", func() bool {
-			ask()
+			r.askAll(live)
 			_, err := c.Write([]byte("?"))
 			return err != nil
 		})
@@ -78,12 +86,20 @@ func TestDenied(t *testing.T) {
 	if c := asker.fleet.Status().Counts; c.Denied == 0 || c.GivenUp != 0 {
 		t.Errorf("%+v", c)
 	}
-	for range 20 { // longer than who is switched off is waited for
-		time.Sleep(silentFor / 16)
-		ask()
+	var all sync.WaitGroup
+	for _, c := range live {
+		all.Go(func() {
+			if err := c.askSlowly(silentFor / 7); err != nil { // longer than who is switched off is waited for
+				t.Errorf("a conn of edge %d: %v", c.edge, err)
+			}
+		})
 	}
+	all.Wait()
 	if asker.standing(t, r.edges[1]) == silent {
 		t.Error("a host is silent whose kernel answers")
+	}
+	if c := asker.fleet.Status().Counts; c.Denied > uint64(len(dead)) {
+		t.Errorf("%+v", c)
 	}
 }
 
