@@ -37,10 +37,14 @@ func (f *Fleet) probeAll() error {
 	return f.writeAll(f.device)
 }
 
-// convoke tells the programs whose word it takes that nobody has a conn. The caller holds mu, and has told them
-// about the peers.
+// convoke tells the programs whose word it takes that nobody has a conn, unless another process has gone on with
+// the maps: its peers have other bits. The caller holds mu, and has told them about the peers.
 func (f *Fleet) convoke() error {
-	if f.convoked == 0 {
+	var there bpf.FleetNeeded
+	if err := f.objects.needed.Lookup(uint32(0), &there); err != nil {
+		return fmt.Errorf("read whose word it takes: %w", err)
+	}
+	if f.convoked == 0 || there.Since > uint64(f.convoked) {
 		return nil
 	}
 	now := clock.Monotonic()
@@ -52,7 +56,7 @@ func (f *Fleet) convoke() error {
 // dismiss has no words of peers be enough until the bits of the peers are known again. The caller holds mu.
 func (f *Fleet) dismiss() error {
 	f.convoked = 0
-	if err := f.objects.needed.Put(uint32(0), bpf.FleetNeeded{}); err != nil {
+	if err := f.objects.needed.Put(uint32(0), bpf.FleetNeeded{Since: uint64(clock.Monotonic())}); err != nil {
 		return fmt.Errorf("tell the kernel to wait for peers: %w", err)
 	}
 	return nil

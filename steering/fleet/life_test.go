@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"errors"
 	"log/slog"
 	"net"
 	"testing"
@@ -169,6 +170,12 @@ func TestHandover(t *testing.T) {
 	}
 	if s := next.Status(); !s.Peers[0].Alive || s.Off != "" {
 		t.Errorf("the next process begins with %+v", s)
+	}
+	for _, f := range []*Fleet{next, asker.fleet} {
+		var n bpf.FleetNeeded
+		if err := errors.Join(f.probeAll(), next.objects.needed.Lookup(uint32(0), &n)); err != nil || n.Since != uint64(next.convoked) {
+			t.Errorf("whose word it takes says another process than the next: %+v, %v", n, err)
+		}
 	}
 	before := next.Status().Counts
 	if err := asker.fleet.Release(); err != nil {
