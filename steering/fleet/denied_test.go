@@ -31,20 +31,20 @@ func (e *edge) waitLong(t *testing.T) {
 }
 
 // standing is what the program of an edge knows of a peer.
-func (e *edge) standing(t *testing.T, of *edge) (alive uint8) {
+func (e *edge) standing(t *testing.T, of netip.Addr) (alive uint8) {
 	t.Helper()
 	var p bpf.FleetPeer
-	if err := e.fleet.objects.peers.Lookup(bpfmaps.AddrWords(of.local[false]), &p); err != nil {
+	if err := e.fleet.objects.peers.Lookup(bpfmaps.AddrWords(of), &p); err != nil {
 		t.Fatal(err)
 	}
 	return p.Alive
 }
 
 // greetedBy has an edge take another one for one that greets, until the test ends.
-func (e *edge) greetedBy(ctx context.Context, other *edge) {
+func (e *edge) greetedBy(ctx context.Context, other netip.Addr) {
 	for ctx.Err() == nil {
 		e.fleet.mu.Lock()
-		if m := e.fleet.members.all[other.local[false]]; m != nil {
+		if m := e.fleet.members.all[other]; m != nil {
 			m.heard = time.Now()
 		}
 		e.fleet.mu.Unlock()
@@ -56,50 +56,55 @@ func (e *edge) greetedBy(ctx context.Context, other *edge) {
 // that does not speak, because its processes get no CPU, lives on, and so do those of the others.
 func TestDenied(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, 4)
-	r.join(false)
-	r.serve(0, both[0])
-	dead, live := []*conn{r.dial(0, both[0])}, []*conn(nil)
-	for _, at := range both {
-		r.serve(1, at)
-		r.serve(2, at)
-		live = append(live, r.dial(1, at), r.dial(2, at))
-	}
-	slow, asker := r.edges[1].fleet, r.edges[3]
-	r.askAll(slices.Concat(dead, live))
-	for _, c := range dead {
-		r.edges[0].kill(t, c)
-	}
-	slow.setting.Lock()
-	slow.halt()
-	slow.setting.Unlock()
-	asker.waitLong(t)
-	r.route(3)
-	go asker.greetedBy(t.Context(), r.edges[1])
-	for _, c := range dead {
-		r.eventually("a conn that nobody has is reset", func() bool {
-			r.askAll(live)
-			_, err := c.Write([]byte("?"))
-			return err != nil
-		})
-	}
-	if c := asker.fleet.Status().Counts; c.Denied == 0 || c.GivenUp != 0 {
-		t.Errorf("%+v", c)
-	}
-	var all sync.WaitGroup
-	for _, c := range live {
-		all.Go(func() {
-			if err := c.askSlowly(silentFor / 7); err != nil { // longer than who is switched off is waited for
-				t.Errorf("a conn of edge %d: %v", c.edge, err)
+	for name, six := range map[string]bool{"backplane IPv4": false, "backplane IPv6": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, 4)
+			r.join(six)
+			r.serve(0, both[0])
+			dead, live := []*conn{r.dial(0, both[0])}, []*conn(nil)
+			for _, at := range both {
+				r.serve(1, at)
+				r.serve(2, at)
+				live = append(live, r.dial(1, at), r.dial(2, at))
+			}
+			slow, asker := r.edges[1].fleet, r.edges[3]
+			r.askAll(slices.Concat(dead, live))
+			for _, c := range dead {
+				r.edges[0].kill(t, c)
+			}
+			slow.setting.Lock()
+			slow.halt()
+			slow.setting.Unlock()
+			asker.waitLong(t)
+			r.route(3)
+			go asker.greetedBy(t.Context(), r.edges[1].local[six])
+			for _, c := range dead {
+				r.eventually("a conn that nobody has is reset", func() bool {
+					r.askAll(live)
+					_, err := c.Write([]byte("?"))
+					return err != nil
+				})
+			}
+			if c := asker.fleet.Status().Counts; c.Denied == 0 || c.GivenUp != 0 {
+				t.Errorf("%+v", c)
+			}
+			var all sync.WaitGroup
+			for _, c := range live {
+				all.Go(func() {
+					if err := c.askSlowly(silentFor / 7); err != nil { // longer than who is switched off is waited for
+						t.Errorf("a conn of edge %d: %v", c.edge, err)
+					}
+				})
+			}
+			all.Wait()
+			if asker.standing(t, r.edges[1].local[six]) == silent {
+				t.Error("a host is silent whose kernel answers")
+			}
+			if c := asker.fleet.Status().Counts; c.Denied > uint64(len(dead)) {
+				t.Errorf("%+v", c)
 			}
 		})
-	}
-	all.Wait()
-	if asker.standing(t, r.edges[1]) == silent {
-		t.Error("a host is silent whose kernel answers")
-	}
-	if c := asker.fleet.Status().Counts; c.Denied > uint64(len(dead)) {
-		t.Errorf("%+v", c)
 	}
 }
 
@@ -114,11 +119,11 @@ func TestSilent(t *testing.T) {
 	c := r.dial(0, both[0])
 	r.route(2)
 	r.askAll([]*conn{c})
-	asker, gone := r.edges[2], r.edges[0]
+	asker, gone := r.edges[2], r.edges[0].local[false]
 	r.eventually("edge 3 has learnt", func() bool { return asker.fleet.Status().Counts.Learnt > 0 })
 	r.eventually("it is known that its kernel answers", func() bool {
 		var h bpf.FleetHeard
-		return asker.fleet.objects.heard.Lookup(bpfmaps.AddrWords(gone.local[false]), &h) == nil && h.Answered > 0
+		return asker.fleet.objects.heard.Lookup(bpfmaps.AddrWords(gone), &h) == nil && h.Answered > 0
 	})
 	asker.waitLong(t)
 	r.cut(0)
