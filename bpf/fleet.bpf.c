@@ -558,7 +558,7 @@ int ask_peers(struct __sk_buff *skb)
 	}
 	who = bpf_map_lookup_elem(&fleet_learnt, &p.conn);
 	to = who ? bpf_map_lookup_elem(&fleet_peers, who) : NULL;
-	if (to && to->alive && to->alive != SILENT)
+	if (to && to->alive && to->alive != QUIET)
 		return forward(skb, &p, b, STRAIGHT, to);
 	if (is_here(skb, &p))
 		return TC_ACT_UNSPEC;

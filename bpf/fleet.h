@@ -59,13 +59,13 @@ struct sealed {
 struct peer {
 	__u32 addr[4];
 	__u8 mac[6]; /* of the next hop to it */
-	__u8 alive;  /* 1, or SILENT */
+	__u8 alive;  /* 1, or QUIET */
 	__u8 bit;    /* its own, in struct question and struct needed */
 };
 
-/* Nothing was heard of a peer for some seconds, also of its kernel. It is still asked, but nothing goes
- * to it alone. */
-#define SILENT 2
+/* Nothing was heard of a peer for a second, also of its kernel. It is asked, but nothing goes to it
+ * alone. */
+#define QUIET 2
 
 /* User space overwrites it in place. A program that reads it meanwhile may get half of the old one: the
  * packet is then lost, or dropped by the peers. */

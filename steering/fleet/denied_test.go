@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -38,6 +39,17 @@ func (e *edge) standing(t *testing.T, of netip.Addr) (alive uint8) {
 		t.Fatal(err)
 	}
 	return p.Alive
+}
+
+// needs reports whether an edge waits for the word of a peer.
+func (e *edge) needs(t *testing.T, peer netip.Addr) bool {
+	t.Helper()
+	var p bpf.FleetPeer
+	var n bpf.FleetNeeded
+	if err := errors.Join(e.fleet.objects.peers.Lookup(bpfmaps.AddrWords(peer), &p), e.fleet.objects.needed.Lookup(uint32(0), &n)); err != nil {
+		t.Fatal(err)
+	}
+	return n.Bits>>p.Bit&1 == 1
 }
 
 // greetedBy has an edge take another one for one that greets, until the test ends.
@@ -98,7 +110,7 @@ func TestDenied(t *testing.T) {
 				})
 			}
 			all.Wait()
-			if asker.standing(t, r.edges[1].local[six]) == silent {
+			if asker.standing(t, r.edges[1].local[six]) == quiet || !asker.needs(t, r.edges[1].local[six]) {
 				t.Error("a host is silent whose kernel answers")
 			}
 			if c := asker.fleet.Status().Counts; c.Denied > uint64(len(dead)) {
@@ -127,7 +139,7 @@ func TestSilent(t *testing.T) {
 	})
 	asker.waitLong(t)
 	r.cut(0)
-	r.eventually("it is silent", func() bool { return asker.standing(t, gone) == silent })
+	r.eventually("it is silent", func() bool { return asker.standing(t, gone) == quiet && !asker.needs(t, gone) })
 	r.mend(0)
 	r.eventually("it is back", func() bool { return asker.standing(t, gone) == 1 })
 	r.askAll([]*conn{c})
@@ -197,8 +209,15 @@ func TestHark(t *testing.T) {
 	const long = int(silentFor / probeInterval)
 	passes(long, a, b)
 	expect("both are heard", 0, 3)
-	passes(long-1, b)
+	pass(b)
+	if m.all[a].quiet {
+		t.Error("one lost answer makes a host quiet")
+	}
+	passes(long-2, b)
 	expect("not for long enough", 0, 3)
+	if !m.all[a].quiet || m.all[b].quiet {
+		t.Errorf("quiet: %v, %v", m.all[a].quiet, m.all[b].quiet)
+	}
 	pass(b)
 	expect("one is silent", 1, 2)
 	pass(a, b)

@@ -9,8 +9,8 @@ import (
 	"anyport/steering/clock"
 )
 
-// silent is SILENT of fleet.h.
-const silent = 2
+// quiet is QUIET of fleet.h.
+const quiet = 2
 
 // convokedFor is how long the programs may go by the peers that they were told of, without being told again. The
 // maps of a dead process, or of one that gets no CPU, do not say which peers have come since.

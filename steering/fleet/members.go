@@ -33,8 +33,8 @@ type member struct {
 	way   way
 	off   string // why there is no way
 
-	ear    ear
-	silent bool // see silence.go
+	ear           ear
+	quiet, silent bool // see silence.go
 }
 
 // way is how wrapped packets leave for a peer.

@@ -36,9 +36,9 @@ type movedTo struct {
 }
 
 type modelPeer struct {
-	alive, silent bool
-	mac           [6]byte
-	bit           uint8
+	alive, quiet bool
+	mac          [6]byte
+	bit          uint8
 }
 
 // needed are the peers whose words are enough.
@@ -184,7 +184,7 @@ func (m *model) ask(frame []byte, train int) outcome {
 		delete(m.questions, p.conn)
 		return pass(frame)
 	}
-	if to, ok := m.learnt[p.conn]; ok && m.peers[to].alive && !m.peers[to].silent {
+	if to, ok := m.learnt[p.conn]; ok && m.peers[to].alive && !m.peers[to].quiet {
 		return m.forward(frame, p, train, bpf.FleetMessageSTRAIGHT, []netip.Addr{to}, bpf.FleetCounterCOUNT_STRAIGHT)
 	}
 	if m.here[p.conn] {

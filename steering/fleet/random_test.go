@@ -210,8 +210,8 @@ func (b *bench) ask(m *model, some func(question) bool) {
 }
 
 func (p modelPeer) standing() uint8 {
-	if p.alive && p.silent {
-		return silent
+	if p.alive && p.quiet {
+		return quiet
 	}
 	return uint8(bpfmaps.Flag(p.alive))
 }

@@ -7,11 +7,14 @@ import (
 
 // A peer answers a question about no conn in its kernel, whatever its processes do. Who does not answer for
 // silentFor is switched off, or cut off from this host. Then its word is not waited for before the conns of dead
-// hosts are reset, and what was learnt to be its own is asked for again. It is asked itself as before, for
-// aliveFor: if it is back in time it keeps its conns.
+// hosts are reset. It is asked itself as before, for aliveFor: if it is back in time it keeps its conns. Already
+// after quietFor all are asked for what was learnt to be its own, which costs nothing if it lives: clients send
+// seldom when nobody answers, and the others must have said twice that they do not have the conn.
 const (
 	// probeInterval is the time between two such questions to one peer.
 	probeInterval = helloInterval / 2
+	quietFor      = time.Second
+	quietProbes   = 2
 	// silentFor is more than a link needs to come up again, or a bond to change to another one.
 	silentFor = 4 * time.Second
 	// leastProbes is how many questions are to be in vain: a process that has stood still has asked none.
@@ -49,9 +52,10 @@ func (m *members) probe(peer netip.Addr) bool {
 	return true
 }
 
-// hark notes which peers are silent now. Of one that has never answered, nothing can be said.
+// hark notes which peers are quiet now, or silent. Of one that has never answered, nothing can be said.
 func (m *members) hark(now time.Duration) {
 	for a, p := range m.all {
+		p.quiet = p.ear.answers && p.ear.asked >= quietProbes && now-p.ear.last >= quietFor
 		p.silent = p.ear.answers && p.ear.asked >= leastProbes && now-p.ear.last >= silentFor && m.vouched(a, now)
 	}
 }

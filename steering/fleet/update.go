@@ -216,8 +216,8 @@ func peerOf(a netip.Addr, p *member) bpf.FleetPeer {
 	w := bpf.FleetPeer{Addr: bpfmaps.AddrWords(a), Mac: p.way.mac}
 	switch {
 	case !p.alive || p.off != "":
-	case p.silent:
-		w.Alive = silent
+	case p.quiet:
+		w.Alive = quiet
 	default:
 		w.Alive = 1
 	}
