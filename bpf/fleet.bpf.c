@@ -8,9 +8,10 @@
  *   take_asked  (the backplane)       wrapped -> of a peer? -> a socket here? -> unwrapped -> the stack
  *
  * No host knows the conns of another. Who gets a packet of a conn that it does not have asks all peers,
- * by sending each a copy. The peer that has the conn takes it, and answers the client directly; the
- * others drop it. User space then tells the asker who has the conn ("mine"), so that later packets go
- * straight there.
+ * by sending each a copy. The peer that has the conn takes it, and answers the client directly. User space
+ * then tells the asker who has the conn ("mine"), so that later packets go straight there. The others answer
+ * that they do not have it ("gone"), from here, because it must not depend on whether a process runs. When all
+ * have said so twice, the asker's kernel gets the packet, and resets the conn: its host has died.
  *
  * UDP flows: user space asks, since it has the flows, and holds the datagram meanwhile. Of a flow that a
  * peer has, ask_peers sends the later datagrams straight there.
@@ -57,6 +58,10 @@ const volatile __u32 has_decap = 0;
 /* A conn is given up only after this number of questions, too: a client may send seldom, and an answer may
  * get lost. */
 #define LEAST_QUESTIONS 5
+
+/* A peer must say twice that it does not have a conn, this time apart: the kernel may for a moment find
+ * neither of two sockets of which one takes the other's place. */
+#define DENY_AGAIN (SECOND / 2)
 
 /* Of RFC 792 and RFC 4443: linux/icmp.h needs a C library for the bpf target. Both headers are
  * as long. */
@@ -330,17 +335,31 @@ static __always_inline int may_ask(const struct packet *p, const struct backplan
 	return 1;
 }
 
-/* Whether questions about the conn have been in vain for too long, or this is one more. */
-static __always_inline int give_up(const struct packet *p, const struct backplane *b, __u64 now)
+/* Whether what is known of a question is about something else: a later conn of the same ports; a conn whose
+ * client gets data from whoever has it; or other peers. */
+static __always_inline int is_another(const struct question *q, const struct packet *p, const struct backplane *b, const struct needed *n, __u64 now)
 {
-	struct question *q = bpf_map_lookup_elem(&fleet_questions, &p->conn), first = { now, 1 };
+	return now - q->first >= 8 * b->patience || q->first < n->since || (!p->error && p->tcp.ack_seq != q->acknowledged);
+}
 
-	if (q && now - q->first < 8 * b->patience) { /* else it is about a later conn of the same ports */
-		q->times++;
-		return now - q->first > b->patience && q->times > LEAST_QUESTIONS;
+/* Notes one more question about the conn, and says by what there is to be none: COUNT_DENIED, all peers have
+ * said that they do not have it; COUNT_GIVEN_UP, nobody has said that he has it, for too long; or COUNTERS. */
+static __always_inline enum counter give_up(const struct packet *p, const struct backplane *b, __u64 now)
+{
+	struct question *q = bpf_map_lookup_elem(&fleet_questions, &p->conn), first = { .first = now, .times = 1, .acknowledged = p->tcp.ack_seq };
+	__u32 zero = 0;
+	const struct needed *n = bpf_map_lookup_elem(&fleet_needed, &zero);
+
+	if (!n)
+		return COUNTERS;
+	if (!q || is_another(q, p, b, n, now)) {
+		bpf_map_update_elem(&fleet_questions, &p->conn, &first, BPF_ANY);
+		return COUNTERS;
 	}
-	bpf_map_update_elem(&fleet_questions, &p->conn, &first, BPF_ANY);
-	return 0;
+	q->times++;
+	if (n->bits && now < n->until && (q->denied_again & n->bits) == n->bits)
+		return COUNT_DENIED;
+	return now - q->first > b->patience && q->times > LEAST_QUESTIONS ? COUNT_GIVEN_UP : COUNTERS;
 }
 
 /* How long the outer packets are. The kernel cuts trains into segments that have the headers each. */
@@ -510,6 +529,7 @@ int ask_peers(struct __sk_buff *skb)
 	const struct backplane *b;
 	const struct peer *to;
 	const __u32 *who;
+	enum counter why;
 	__u32 zero = 0;
 	__u64 now;
 	int ok = 0;
@@ -538,7 +558,7 @@ int ask_peers(struct __sk_buff *skb)
 	}
 	who = bpf_map_lookup_elem(&fleet_learnt, &p.conn);
 	to = who ? bpf_map_lookup_elem(&fleet_peers, who) : NULL;
-	if (to && to->alive)
+	if (to && to->alive && to->alive != QUIET)
 		return forward(skb, &p, b, STRAIGHT, to);
 	if (is_here(skb, &p))
 		return TC_ACT_UNSPEC;
@@ -547,8 +567,9 @@ int ask_peers(struct __sk_buff *skb)
 		count(COUNT_SHED);
 		return TC_ACT_UNSPEC;
 	}
-	if (give_up(&p, b, now)) {
-		count(COUNT_GIVEN_UP);
+	why = give_up(&p, b, now);
+	if (why != COUNTERS) {
+		count(why);
 		return TC_ACT_UNSPEC;
 	}
 	return forward(skb, &p, b, ASK, NULL);
@@ -684,12 +705,67 @@ static __always_inline int unwrap(struct __sk_buff *skb, const struct packet *p,
 	return TC_ACT_OK;
 }
 
+/* Sends the packet back as the message that the conn is not here. What follows the message says nothing: it is
+ * the rest of the packet's headers, where the kernel may still have to write a checksum. It does not cut off the
+ * payload of a packet from a host in this kernel, which is known to be wrapped. */
+static __always_inline int deny(struct __sk_buff *skb, const struct outer *o, const struct packet *p, const struct backplane *b)
+{
+	struct sending s = { .skb = skb, .b = b, .kind = GONE };
+	__u32 headers = p->v4 ? p->ip4.ihl * 4 + sizeof(p->tcp) : sizeof(p->ip6) + sizeof(p->tcp);
+	struct peer to = {};
+	struct sealed sealed;
+
+	set_sealed(&sealed, GONE, 0, &p->conn, b->local);
+	s.tag = seal(&sealed, b);
+	__builtin_memcpy(to.addr, o->from, sizeof(to.addr));
+	bpf_skb_change_tail(skb, o->inner + headers, 0);
+	if (!load(skb, ETH_ALEN, to.mac, sizeof(to.mac)) || bpf_skb_store_bytes(skb, o->inner, &p->conn, sizeof(p->conn), 0)) {
+		count(COUNT_UNSENT);
+		return TC_ACT_SHOT;
+	}
+	s.inner = skb->len - o->inner;
+	if (b->v6)
+		send_v6(&s, &to);
+	else
+		send_v4(&s, &to);
+	return TC_ACT_SHOT;
+}
+
+/* Notes that a peer does not have a conn which is asked for. Of two peers at once, one may have to say so
+ * again. */
+static __always_inline void note_denial(const struct outer *o, const struct packet *p)
+{
+	struct question *q = bpf_map_lookup_elem(&fleet_questions, &p->conn);
+	const struct peer *peer = bpf_map_lookup_elem(&fleet_peers, o->from);
+	__u64 bit;
+
+	if (!q || !peer)
+		return;
+	bit = 1ULL << (peer->bit & 63);
+	if (!(q->denied & bit))
+		q->denied |= bit;
+	else if (bpf_ktime_get_ns() - q->first >= DENY_AGAIN)
+		q->denied_again |= bit;
+}
+
+static __always_inline void note_heard(const struct outer *o, const struct packet *p)
+{
+	struct heard *h = bpf_map_lookup_elem(&fleet_heard, o->from);
+
+	if (!h)
+		return;
+	h->at = bpf_ktime_get_ns();
+	if (o->header.kind == GONE && !p->conn.dst_port)
+		h->answered = h->at;
+}
+
 /* Learns what a peer says about a conn, also while no process runs. The rest is for user space. */
 static __always_inline int hear(const struct outer *o, const struct packet *p)
 {
 	const __u32 *who;
 	__u32 differ;
 
+	note_heard(o, p);
 	if (o->header.kind == MINE) {
 		bpf_map_update_elem(&fleet_learnt, &p->conn, o->from, BPF_ANY);
 		bpf_map_delete_elem(&fleet_questions, &p->conn);
@@ -698,6 +774,7 @@ static __always_inline int hear(const struct outer *o, const struct packet *p)
 	}
 	if (o->header.kind != GONE)
 		return TC_ACT_UNSPEC;
+	note_denial(o, p);
 	who = bpf_map_lookup_elem(&fleet_learnt, &p->conn);
 	if (!who)
 		return TC_ACT_SHOT;
@@ -736,6 +813,8 @@ int take_asked(struct __sk_buff *skb)
 	}
 	if (!is_wrapped(&o))
 		return hear(&o, &p);
+	if (!p.udp && !p.conn.dst_port) /* about no conn: to hear of this kernel */
+		return deny(skb, &o, &p, b);
 	if (p.udp)
 		ok = bpf_map_lookup_elem(&fleet_flows, &p.conn) != NULL;
 	else
@@ -746,10 +825,10 @@ int take_asked(struct __sk_buff *skb)
 		return unwrap(skb, &p, b);
 	}
 	count(COUNT_FOREIGN);
-	if (o.header.kind == STRAIGHT)
-		tell(GONE, &o, &p);
-	else if (o.header.kind == FLOW)
+	if (p.udp)
 		tell(LACK, &o, &p);
+	else if (!ok || o.header.kind == STRAIGHT)
+		return deny(skb, &o, &p, b);
 	return TC_ACT_SHOT;
 }
 

@@ -15,7 +15,7 @@ enum message {
 	ASK = 1,	/* to all peers: who has the conn? */
 	STRAIGHT, /* to the one that said so */
 	MINE,	/* this host has the conn: send its packets here */
-	GONE,	/* and now it has not */
+	GONE,	/* it has not, or no more: the program answers so itself */
 	HELLO,
 	BYE,
 	SEEK, /* to all peers: who has the UDP flow? */
@@ -59,8 +59,13 @@ struct sealed {
 struct peer {
 	__u32 addr[4];
 	__u8 mac[6]; /* of the next hop to it */
-	__u16 alive;
+	__u8 alive;  /* 1, or QUIET */
+	__u8 bit;    /* its own, in struct question and struct needed */
 };
+
+/* Nothing was heard of a peer for a second, also of its kernel. It is asked, but nothing goes to it
+ * alone. */
+#define QUIET 2
 
 /* User space overwrites it in place. A program that reads it meanwhile may get half of the old one: the
  * packet is then lost, or dropped by the peers. */
@@ -84,13 +89,32 @@ struct backplane {
 /* In the order of fleet_counters. */
 enum counter {
 	COUNT_ASKED, COUNT_STRAIGHT, COUNT_TAKEN, COUNT_FOREIGN, COUNT_SHED, COUNT_GIVEN_UP,
-	COUNT_TOO_LONG, COUNT_UNSENT, COUNT_FORGED, COUNT_UNTOLD, COUNT_LEARNT, COUNT_GONE, COUNTERS,
+	COUNT_TOO_LONG, COUNT_UNSENT, COUNT_FORGED, COUNT_UNTOLD, COUNT_LEARNT, COUNT_GONE, COUNT_DENIED, COUNTERS,
 };
 
-/* A question that nobody has answered. */
+/* A question about a conn that no peer has said it has. */
 struct question {
 	__u64 first; /* by bpf_ktime_get_ns */
 	__u64 times;
+	__u64 denied;	     /* the bits of the peers that have said they do not have the conn */
+	__u64 denied_again;  /* and those that have said so again, DENY_AGAIN after the first question */
+	__u32 acknowledged;  /* the number in the client's packet */
+	__u32 pad;
+};
+
+/* Whose word it takes that nobody has a conn: the peers that may have one. Else conns of a peer of which this
+ * host has not heard yet would be reset. */
+struct needed {
+	__u64 bits;  /* 0: no words will do */
+	__u64 since; /* by bpf_ktime_get_ns: the bits in questions from before are those of other peers */
+	__u64 until; /* likewise: later, user space does not run, and hears of no new peer */
+};
+
+/* When messages have come from a peer, by bpf_ktime_get_ns. A question about no conn, to port 0, is answered
+ * by the peer's kernel whether or not its user space has a CPU. */
+struct heard {
+	__u64 at;
+	__u64 answered; /* such a question; 0: never */
 };
 
 /* When a peer was told last that a conn is here. */
@@ -108,7 +132,7 @@ struct moved {
 
 /* What user space is to tell a peer. */
 struct event {
-	enum message kind; /* MINE, GONE or LACK */
+	enum message kind; /* MINE or LACK */
 	__u32 peer[4];
 	struct conn conn;
 };
@@ -143,6 +167,21 @@ struct {
 	__type(key, __u32[4]);
 	__type(value, __u64);
 } fleet_wrong_tags SEC(".maps");
+
+/* Of all peers, too. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MOST_PEERS);
+	__type(key, __u32[4]);
+	__type(value, struct heard);
+} fleet_heard SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct needed);
+} fleet_needed SEC(".maps");
 
 /* Which peer has a conn. take_asked fills it. */
 struct {

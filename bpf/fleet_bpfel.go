@@ -60,8 +60,15 @@ const (
 	FleetCounterCOUNT_UNTOLD   FleetCounter = 9
 	FleetCounterCOUNT_LEARNT   FleetCounter = 10
 	FleetCounterCOUNT_GONE     FleetCounter = 11
-	FleetCounterCOUNTERS       FleetCounter = 12
+	FleetCounterCOUNT_DENIED   FleetCounter = 12
+	FleetCounterCOUNTERS       FleetCounter = 13
 )
+
+type FleetHeard struct {
+	_        structs.HostLayout
+	At       uint64
+	Answered uint64
+}
 
 type FleetMessage uint32
 
@@ -86,11 +93,19 @@ type FleetMoved struct {
 	Idle uint64
 }
 
+type FleetNeeded struct {
+	_     structs.HostLayout
+	Bits  uint64
+	Since uint64
+	Until uint64
+}
+
 type FleetPeer struct {
 	_     structs.HostLayout
 	Addr  [4]uint32
 	Mac   [6]uint8
-	Alive uint16
+	Alive uint8
+	Bit   uint8
 }
 
 type FleetPolicy struct {
@@ -123,9 +138,13 @@ type FleetPrefixV6 struct {
 }
 
 type FleetQuestion struct {
-	_     structs.HostLayout
-	First uint64
-	Times uint64
+	_            structs.HostLayout
+	First        uint64
+	Times        uint64
+	Denied       uint64
+	DeniedAgain  uint64
+	Acknowledged uint32
+	Pad          uint32
 }
 
 type FleetServing struct {
@@ -145,8 +164,10 @@ const (
 	FleetMapFleetCounters  = "fleet_counters"
 	FleetMapFleetEvents    = "fleet_events"
 	FleetMapFleetFlows     = "fleet_flows"
+	FleetMapFleetHeard     = "fleet_heard"
 	FleetMapFleetLearnt    = "fleet_learnt"
 	FleetMapFleetMoved     = "fleet_moved"
+	FleetMapFleetNeeded    = "fleet_needed"
 	FleetMapFleetPeers     = "fleet_peers"
 	FleetMapFleetQuestions = "fleet_questions"
 	FleetMapFleetSources   = "fleet_sources"
@@ -217,8 +238,10 @@ type FleetMapSpecs struct {
 	FleetCounters  *ebpf.MapSpec `ebpf:"fleet_counters"`
 	FleetEvents    *ebpf.MapSpec `ebpf:"fleet_events"`
 	FleetFlows     *ebpf.MapSpec `ebpf:"fleet_flows"`
+	FleetHeard     *ebpf.MapSpec `ebpf:"fleet_heard"`
 	FleetLearnt    *ebpf.MapSpec `ebpf:"fleet_learnt"`
 	FleetMoved     *ebpf.MapSpec `ebpf:"fleet_moved"`
+	FleetNeeded    *ebpf.MapSpec `ebpf:"fleet_needed"`
 	FleetPeers     *ebpf.MapSpec `ebpf:"fleet_peers"`
 	FleetQuestions *ebpf.MapSpec `ebpf:"fleet_questions"`
 	FleetSources   *ebpf.MapSpec `ebpf:"fleet_sources"`
@@ -263,8 +286,10 @@ type FleetMaps struct {
 	FleetCounters  *ebpf.Map `ebpf:"fleet_counters"`
 	FleetEvents    *ebpf.Map `ebpf:"fleet_events"`
 	FleetFlows     *ebpf.Map `ebpf:"fleet_flows"`
+	FleetHeard     *ebpf.Map `ebpf:"fleet_heard"`
 	FleetLearnt    *ebpf.Map `ebpf:"fleet_learnt"`
 	FleetMoved     *ebpf.Map `ebpf:"fleet_moved"`
+	FleetNeeded    *ebpf.Map `ebpf:"fleet_needed"`
 	FleetPeers     *ebpf.Map `ebpf:"fleet_peers"`
 	FleetQuestions *ebpf.Map `ebpf:"fleet_questions"`
 	FleetSources   *ebpf.Map `ebpf:"fleet_sources"`
@@ -284,8 +309,10 @@ func (m *FleetMaps) Close() error {
 		m.FleetCounters,
 		m.FleetEvents,
 		m.FleetFlows,
+		m.FleetHeard,
 		m.FleetLearnt,
 		m.FleetMoved,
+		m.FleetNeeded,
 		m.FleetPeers,
 		m.FleetQuestions,
 		m.FleetSources,

@@ -24,7 +24,9 @@ func strangers() (all []tuple) {
 			tuple{netip.MustParseAddrPort(fmt.Sprintf("[fd51::1]:%d", 2000+n)), netip.MustParseAddrPort("[2001:db8::5]:80")})
 	}
 	return append(all, tuple{netip.MustParseAddrPort("198.51.100.1:2000"), netip.MustParseAddrPort("192.0.2.1:80")},
-		tuple{netip.MustParseAddrPort("[fd51::1]:2000"), netip.MustParseAddrPort("[2001:db8:0:1::5]:80")})
+		tuple{netip.MustParseAddrPort("[fd51::1]:2000"), netip.MustParseAddrPort("[2001:db8:0:1::5]:80")},
+		tuple{netip.MustParseAddrPort("198.51.100.1:0"), netip.MustParseAddrPort("203.0.113.5:0")},
+		tuple{netip.MustParseAddrPort("[fd51::1]:7"), netip.MustParseAddrPort("[2001:db8::5]:0")})
 }
 
 func (d *dice) model(b *bench) *model {
@@ -37,7 +39,10 @@ func (d *dice) model(b *bench) *model {
 	peer := m.local
 	for n := range d.IntN(6) {
 		peer = peer.Next()
-		p := modelPeer{!d.one(4), [6]byte{2, 0, 0, 0, byte(n), byte(d.IntN(256))}}
+		p := modelPeer{!d.one(4), d.one(4), [6]byte{2, 0, 0, 0, byte(n), byte(d.IntN(256))}, pick(d, uint8(n), uint8(n), 63-uint8(n))}
+		if !d.one(3) {
+			m.needed.bits |= 1 << p.bit
+		}
 		if m.peers[peer] = p; p.alive {
 			m.asked = append(m.asked, peer)
 		}
@@ -55,12 +60,22 @@ func (d *dice) model(b *bench) *model {
 		if d.one(3) {
 			m.moved[c] = movedTo{pick(d, m.local.Next(), m.local.Next().Next(), netip.MustParseAddr("10.9.0.77")), d.one(3)}
 		}
-		m.questions[c] = question(d.IntN(4))
-		if m.questions[c] != inVain && m.questions[c] != ofAnother {
-			delete(m.questions, c)
+		if d.one(2) {
+			m.questions[c] = d.question(m.needed.bits)
 		}
 	}
+	m.needed.over, m.needed.others = d.one(8), d.one(16)
 	return m
+}
+
+// question is one of the conns whose packets tcpPacket makes.
+func (d *dice) question(needed uint64) question {
+	bits := func() uint64 { return pick(d, 0, needed, needed, d.Uint64()) }
+	q := question{pick(d, fresh, young, young, old, ofAnother), pick[uint64](d, 1, 4, 5, 10), bits(), bits(), binary.NativeEndian.Uint32([]byte{5, 6, 7, 8})}
+	if d.one(8) {
+		q.acknowledged++
+	}
+	return q
 }
 
 // packet is an IP packet of some conn, from the client, or an error about what was sent to it.

@@ -12,7 +12,8 @@
 //	fleet.go        the type Fleet: opens, speaks, goes to another process, ends
 //	set.go          options come into force
 //	options.go      what these are; status.go: how it stands
-//	members.go      who is alive; pure
+//	members.go      who is alive, silence.go: whose kernel is; pure
+//	jury.go         what of that the programs know
 //	message.go      what hosts tell each other, as bytes; pure; siphash.go: its tag
 //	flows.go        UDP flows: shown to the peers, sought there; seeking.go: the questions, pure
 //	datagram.go     a datagram on its way to a peer; buckets.go: how many questions there may be; pure

@@ -49,6 +49,8 @@ type Fleet struct {
 	guard   inflight.Files
 	guarded map[string]link.Link // what guard holds
 	written written
+
+	convoked time.Duration // by clock.Monotonic, when the bits of peers became these; 0: they are about to change
 }
 
 // Open makes a Fleet of objects. Those of another build that are in service go with it, or nil: the first

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"errors"
 	"log/slog"
 	"net"
 	"testing"
@@ -78,7 +79,8 @@ func (e *edge) kill(t testing.TB, c *conn) {
 	})
 }
 
-// TestGivenUp: a conn that nobody has is reset when questions were in vain for long, and not before.
+// TestGivenUp: a conn about which no peer says anything is reset when questions were in vain for long, and not
+// before.
 func TestGivenUp(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, 2)
@@ -88,6 +90,7 @@ func TestGivenUp(t *testing.T) {
 	r.askAll([]*conn{c})
 	r.edges[0].kill(t, c)
 	asker := r.edges[1]
+	r.cut(0)
 	r.route(1)
 	var b bpf.FleetBackplane
 	if err := asker.fleet.objects.backplane.Lookup(uint32(0), &b); err != nil {
@@ -106,8 +109,8 @@ func TestGivenUp(t *testing.T) {
 	if took := time.Since(begun); took < time.Second {
 		t.Errorf("after %v", took)
 	}
-	if n := asker.fleet.Status().Counts.GivenUp; n == 0 {
-		t.Error("it was not given up")
+	if c := asker.fleet.Status().Counts; c.GivenUp == 0 || c.Denied > 0 {
+		t.Errorf("it was not given up: %+v", c)
 	}
 }
 
@@ -167,6 +170,12 @@ func TestHandover(t *testing.T) {
 	}
 	if s := next.Status(); !s.Peers[0].Alive || s.Off != "" {
 		t.Errorf("the next process begins with %+v", s)
+	}
+	for _, f := range []*Fleet{next, asker.fleet} {
+		var n bpf.FleetNeeded
+		if err := errors.Join(f.probeAll(), next.objects.needed.Lookup(uint32(0), &n)); err != nil || n.Since != uint64(next.convoked) {
+			t.Errorf("whose word it takes says another process than the next: %+v, %v", n, err)
+		}
 	}
 	before := next.Status().Counts
 	if err := asker.fleet.Release(); err != nil {

@@ -27,6 +27,7 @@ const sameGreeted = 100 * time.Millisecond
 
 // member is one peer.
 type member struct {
+	since time.Time // when it became one
 	alive bool
 	heard time.Time // its last greeting, by this host's clock; zero: none
 	clock time.Time // and by its own
@@ -35,6 +36,9 @@ type member struct {
 	mtu   int
 	way   way
 	off   string // why there is no way
+
+	ear           ear
+	quiet, silent bool // see silence.go
 }
 
 // way is how wrapped packets leave for a peer.
@@ -46,7 +50,7 @@ func (m *members) set(peers []netip.Addr, now time.Time) {
 	m.all = make(map[netip.Addr]*member, len(peers))
 	for _, p := range peers {
 		if m.all[p] = before[p]; m.all[p] == nil {
-			m.all[p] = &member{}
+			m.all[p] = &member{since: now}
 		}
 		delete(before, p)
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"anyport/bpf"
 )
 
@@ -61,6 +63,17 @@ type greeting struct {
 	held  time.Duration // how long ago that was
 	mtu   int           // of the sender's device
 	moved time.Duration // how long ago the sender began or ended to drain; 0: never, or its build does not say
+}
+
+// aboutNoConn is a question that no host takes and each kernel answers: a TCP packet to port 0.
+func aboutNoConn(from netip.Addr, key [16]byte) []byte {
+	none := netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
+	tag := sipHash(key, sealedBytes(bpf.FleetMessageASK, 4, connOf(none, none), from))
+	b := append(make([]byte, 0, headerSize+40), version, byte(bpf.FleetMessageASK), 4, hops, 0, 0, 0, 0)
+	b = binary.LittleEndian.AppendUint64(b, tag)
+	b = append(b, 0x45, 0, 0, 40, 0, 0, 0, 0, innerTTL, unix.IPPROTO_TCP)
+	b = append(b, make([]byte, 2+4+4+12)...) // neither checksum, address, port nor number
+	return append(b, 0x50, 0x10, 0, 0, 0, 0, 0, 0)
 }
 
 func (g greeting) encode() (b body) {

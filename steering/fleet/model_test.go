@@ -23,6 +23,7 @@ type model struct {
 	here      map[tuple]bool
 	learnt    map[tuple]netip.Addr
 	questions map[tuple]question
+	needed    needed
 	flows     map[tuple]bool // of UDP, that are here
 	moved     map[tuple]movedTo
 	shed      bool // no question is allowed
@@ -35,17 +36,34 @@ type movedTo struct {
 }
 
 type modelPeer struct {
-	alive bool
-	mac   [6]byte
+	alive, quiet bool
+	mac          [6]byte
+	bit          uint8
 }
 
-// question is how long ago a conn was asked for first, of what may be in vain.
-type question int
+// needed are the peers whose words are enough.
+type needed struct {
+	bits   uint64
+	over   bool // user space does not run
+	others bool // bits in questions are those of other peers
+}
+
+// question is one about a conn.
+type question struct {
+	age                 age
+	times               uint64
+	denied, deniedAgain uint64
+	acknowledged        uint32
+}
+
+// age is how long ago a conn was asked for first.
+type age int
 
 const (
-	none question = iota
-	inVain
-	ofAnother // conn, with the same ports
+	fresh     age = iota // too short for words to count twice
+	young                // too short for it to be in vain
+	old                  // in vain
+	ofAnother            // conn, with the same ports
 )
 
 // outcome is what becomes of a packet.
@@ -68,6 +86,8 @@ type inner struct {
 	udp, error bool
 	syn        bool
 	headers    int
+	beginning  int    // of the IP header, and 20 bytes
+	ack        uint32 // as stored
 }
 
 func isServed(a netip.Addr) bool { return served4.Contains(a) || served6.Contains(a) }
@@ -83,7 +103,7 @@ func parse(b []byte, v4 bool) (p inner, ok bool) {
 			ok = false
 		}
 	}()
-	p.v4 = v4
+	p.v4, p.beginning = v4, 40+20
 	var rest []byte
 	var src, dst netip.Addr
 	var protocol byte
@@ -93,6 +113,7 @@ func parse(b []byte, v4 bool) (p inner, ok bool) {
 			return p, false
 		}
 		src, dst, protocol, rest = addr4(b[12:16]), addr4(b[16:20]), b[9], b[length:]
+		p.beginning = length + 20
 	} else {
 		if b[0]>>4 != 6 {
 			return p, false
@@ -102,7 +123,7 @@ func parse(b []byte, v4 bool) (p inner, ok bool) {
 	switch protocol {
 	case 6:
 		_ = rest[19]
-		p.syn = rest[13]&2 != 0
+		p.syn, p.ack = rest[13]&2 != 0, binary.NativeEndian.Uint32(rest[8:])
 		p.headers = len(b) - len(rest) + int(rest[12]>>4)*4
 		p.conn = tuple{netip.AddrPortFrom(src, port(rest)), netip.AddrPortFrom(dst, port(rest[2:]))}
 		return p, true
@@ -163,7 +184,7 @@ func (m *model) ask(frame []byte, train int) outcome {
 		delete(m.questions, p.conn)
 		return pass(frame)
 	}
-	if to, ok := m.learnt[p.conn]; ok && m.peers[to].alive {
+	if to, ok := m.learnt[p.conn]; ok && m.peers[to].alive && !m.peers[to].quiet {
 		return m.forward(frame, p, train, bpf.FleetMessageSTRAIGHT, []netip.Addr{to}, bpf.FleetCounterCOUNT_STRAIGHT)
 	}
 	if m.here[p.conn] {
@@ -172,11 +193,28 @@ func (m *model) ask(frame []byte, train int) outcome {
 	if m.shed {
 		return outcome{verdict: unspec, frame: frame, counter: bpf.FleetCounterCOUNT_SHED}
 	}
-	if m.questions[p.conn] == inVain {
-		return outcome{verdict: unspec, frame: frame, counter: bpf.FleetCounterCOUNT_GIVEN_UP}
+	if why := m.giveUp(p); why != noCounter {
+		return outcome{verdict: unspec, frame: frame, counter: why}
 	}
-	delete(m.questions, p.conn)
 	return m.forward(frame, p, train, bpf.FleetMessageASK, m.asked, bpf.FleetCounterCOUNT_ASKED)
+}
+
+// giveUp notes a question.
+func (m *model) giveUp(p inner) bpf.FleetCounter {
+	q, known := m.questions[p.conn]
+	if !known || q.age == ofAnother || m.needed.others || !p.error && p.ack != q.acknowledged {
+		m.questions[p.conn] = question{times: 1, acknowledged: p.ack}
+		return noCounter
+	}
+	q.times++
+	m.questions[p.conn] = q
+	switch {
+	case m.needed.bits != 0 && !m.needed.over && q.deniedAgain&m.needed.bits == m.needed.bits:
+		return bpf.FleetCounterCOUNT_DENIED
+	case q.age == old && q.times > 5:
+		return bpf.FleetCounterCOUNT_GIVEN_UP
+	}
+	return noCounter
 }
 
 func (m *model) forward(frame []byte, p inner, train int, kind bpf.FleetMessage, to []netip.Addr, counter bpf.FleetCounter) outcome {
@@ -200,7 +238,12 @@ func wrap(packet []byte, kind bpf.FleetMessage, p inner, from, to netip.Addr, fr
 	if p.v4 {
 		family = 4
 	}
-	tag := sipHash(key, sealedBytes(kind, family, bodyOf(p.conn), from))
+	return wrapAs(packet, kind, family, p.conn, from, to, fromMAC, toMAC)
+}
+
+// wrapAs is wrap of anything that is about a conn.
+func wrapAs(packet []byte, kind bpf.FleetMessage, family byte, conn tuple, from, to netip.Addr, fromMAC, toMAC [6]byte) []byte {
+	tag := sipHash(key, sealedBytes(kind, family, bodyOf(conn), from))
 	header := []byte{1, byte(kind), family, 1, 0, 0, 0, 0}
 	header = binary.LittleEndian.AppendUint64(header, tag)
 	udp := binary.BigEndian.AppendUint16(nil, 0xc000|uint16(littleEndianAsStored(tag)&0x3fff))
@@ -250,18 +293,43 @@ func tupleOfBody(b body) tuple {
 // hear is hear of the programs.
 func (m *model) hear(frame []byte, message bpf.FleetMessage, conn tuple, from netip.Addr) outcome {
 	o := outcome{verdict: shot, counter: noCounter}
-	switch {
-	case message == bpf.FleetMessageMINE:
+	switch message {
+	case bpf.FleetMessageMINE:
 		m.learnt[conn] = from
 		delete(m.questions, conn)
 		o.counter = bpf.FleetCounterCOUNT_LEARNT
-	case message != bpf.FleetMessageGONE:
+	case bpf.FleetMessageGONE:
+		m.deny(conn, from)
+		if m.learnt[conn] == from {
+			delete(m.learnt, conn)
+			o.counter = bpf.FleetCounterCOUNT_GONE
+		}
+	default:
 		return pass(frame)
-	case m.learnt[conn] == from:
-		delete(m.learnt, conn)
-		o.counter = bpf.FleetCounterCOUNT_GONE
 	}
 	return o
+}
+
+// deny notes that a peer does not have a conn.
+func (m *model) deny(conn tuple, peer netip.Addr) {
+	q, asked := m.questions[conn]
+	if !asked {
+		return
+	}
+	bit := uint64(1) << m.peers[peer].bit
+	if q.denied&bit == 0 {
+		q.denied |= bit
+	} else if q.age != fresh {
+		q.deniedAgain |= bit
+	}
+	m.questions[conn] = q
+}
+
+// denial is what goes back to who has sent a frame with this packet.
+func (m *model) denial(frame, packet []byte, p inner, to netip.Addr) []byte {
+	said := bodyOf(p.conn)
+	message := append(said[:], packet[bodySize:p.beginning]...)
+	return wrapAs(message, bpf.FleetMessageGONE, 0, p.conn, m.local, to, m.mac, [6]byte(frame[6:]))
 }
 
 // take is take_asked.
@@ -313,13 +381,15 @@ func (m *model) take(frame []byte) outcome {
 	if p.udp {
 		here = m.flows[p.conn]
 	}
+	if !p.udp && p.conn.dst.Port() == 0 {
+		return outcome{verdict: shot, counter: noCounter, sent: [][]byte{m.denial(frame, rest, p, from)}}
+	}
 	if !isServed(p.conn.dst.Addr()) || !here {
 		o := outcome{verdict: shot, counter: bpf.FleetCounterCOUNT_FOREIGN}
-		switch message {
-		case bpf.FleetMessageSTRAIGHT:
-			o.event = bpf.FleetMessageGONE
-		case bpf.FleetMessageFLOW:
+		if p.udp {
 			o.event = bpf.FleetMessageLACK
+		} else if !here || message == bpf.FleetMessageSTRAIGHT {
+			o.sent = [][]byte{m.denial(frame, rest, p, from)}
 		}
 		return o
 	}

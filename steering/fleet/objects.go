@@ -23,6 +23,7 @@ import (
 type Objects struct {
 	ask, take                                                                       attached
 	backplane, asked, peers, wrongTags, learnt, questions, bucket, counters, events *ebpf.Map
+	heard, needed                                                                   *ebpf.Map    // see silence.go
 	flows, moved                                                                    *ebpf.Map    // of UDP
 	socket                                                                          *net.UDPConn // of the process before; nil: none
 }
@@ -53,7 +54,7 @@ func Load(served Served) (*Objects, error) {
 	m := loaded.FleetMaps
 	o.backplane, o.asked, o.peers, o.wrongTags = m.FleetBackplane, m.FleetAsked, m.FleetPeers, m.FleetWrongTags
 	o.learnt, o.questions, o.bucket, o.counters, o.events = m.FleetLearnt, m.FleetQuestions, m.FleetBucket, m.FleetCounters, m.FleetEvents
-	o.flows, o.moved = m.FleetFlows, m.FleetMoved
+	o.heard, o.needed, o.flows, o.moved = m.FleetHeard, m.FleetNeeded, m.FleetFlows, m.FleetMoved
 	errs := []error{o.ask.links.Prepare(o.ask.program), o.take.links.Prepare(o.take.program), m.FleetAnswers.Close(), m.FleetSources.Close(), m.Generation.Close(), m.Probes.Close(), m.PrefixesV4.Close(), m.PrefixesV6.Close()}
 	if err := errors.Join(errs...); err != nil {
 		return nil, errors.Join(err, o.Close())
@@ -88,6 +89,7 @@ func (o *Objects) maps() map[string]**ebpf.Map {
 	return map[string]**ebpf.Map{
 		bpf.FleetMapFleetBackplane: &o.backplane, bpf.FleetMapFleetAsked: &o.asked, bpf.FleetMapFleetPeers: &o.peers,
 		bpf.FleetMapFleetWrongTags: &o.wrongTags, bpf.FleetMapFleetLearnt: &o.learnt, bpf.FleetMapFleetQuestions: &o.questions,
+		bpf.FleetMapFleetHeard: &o.heard, bpf.FleetMapFleetNeeded: &o.needed,
 		bpf.FleetMapFleetFlows: &o.flows, bpf.FleetMapFleetMoved: &o.moved,
 		bpf.FleetMapFleetBucket: &o.bucket, bpf.FleetMapFleetCounters: &o.counters, bpf.FleetMapFleetEvents: &o.events,
 	}

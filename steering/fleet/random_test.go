@@ -124,6 +124,7 @@ func TestAgainstModel(t *testing.T) {
 		m := d.model(b)
 		b.fill(m)
 		for range 200 {
+			b.ask(m, func(q question) bool { return q.age == fresh }) // this may have taken long
 			if d.one(2) {
 				frame, train := d.asking(m)
 				b.compare(b.objects.AskPeers, frame, train, m.ask(frame, train), met)
@@ -152,7 +153,7 @@ func (b *bench) fill(m *model) {
 	b.check(bpfmaps.RemoveIf(b.objects.FleetFlows, func(body, uint32) bool { return true }))
 	b.check(bpfmaps.RemoveIf(b.objects.FleetMoved, func(body, bpf.FleetMoved) bool { return true }))
 	for a, p := range m.peers {
-		b.check(b.objects.FleetPeers.Put(bpfmaps.AddrWords(a), bpf.FleetPeer{Addr: bpfmaps.AddrWords(a), Mac: p.mac, Alive: uint16(bpfmaps.Flag(p.alive))}))
+		b.check(b.objects.FleetPeers.Put(bpfmaps.AddrWords(a), bpf.FleetPeer{Addr: bpfmaps.AddrWords(a), Mac: p.mac, Alive: p.standing(), Bit: p.bit}))
 	}
 	for i, a := range m.asked {
 		b.check(b.objects.FleetAsked.Put(uint32(i), bpf.FleetPeer{Addr: bpfmaps.AddrWords(a), Mac: m.peers[a].mac, Alive: 1}))
@@ -160,34 +161,59 @@ func (b *bench) fill(m *model) {
 	for c, a := range m.learnt {
 		b.check(b.objects.FleetLearnt.Put(bodyOf(c), bpfmaps.AddrWords(a)))
 	}
-	const patience = uint64(time.Hour)
 	now := uint64(clock.Monotonic())
 	for c := range m.flows {
 		b.check(b.objects.FleetFlows.Put(bodyOf(c), uint32(1)))
 	}
 	for c, to := range m.moved {
-		idle := patience
+		idle := longPatience
 		if to.stale {
 			idle = 1
 		}
 		b.check(b.objects.FleetMoved.Put(bodyOf(c), bpf.FleetMoved{Peer: bpfmaps.AddrWords(to.peer), Last: now - 1000, Idle: idle}))
 	}
-	for c, q := range m.questions {
-		age := 2 * patience
-		if q == ofAnother {
-			age = 9 * patience
-		}
-		b.check(b.objects.FleetQuestions.Put(bodyOf(c), bpf.FleetQuestion{First: now - age, Times: 10}))
+	b.ask(m, func(question) bool { return true })
+	n := bpf.FleetNeeded{Bits: m.needed.bits, Until: now + longPatience}
+	if m.needed.over {
+		n.Until = now
 	}
+	if m.needed.others {
+		n.Since = 1<<64 - 1
+	}
+	b.check(b.objects.FleetNeeded.Put(uint32(0), n))
 	plane := bpf.FleetBackplane{
 		Key: keyWords(key), Also: keyWords(alsoKey),
 		Local: bpfmaps.AddrWords(m.local), V6: bpfmaps.Flag(m.local.Is6()), Device: uint32(b.device.Index), Mtu: uint32(m.mtu),
-		Mac: m.mac, Asked: uint32(len(m.asked)), Patience: patience, Burst: 1 << 40, SourceBurst: 1 << 40,
+		Mac: m.mac, Asked: uint32(len(m.asked)), Patience: longPatience, Burst: 1 << 40, SourceBurst: 1 << 40,
 	}
 	if m.shed {
 		plane.Spacing = 1 << 41
 	}
 	b.check(b.objects.FleetBackplane.Put(uint32(0), plane))
+}
+
+// longPatience is that of the program.
+const longPatience = uint64(time.Hour)
+
+// ask puts some questions of the model into the map.
+func (b *bench) ask(m *model, some func(question) bool) {
+	b.t.Helper()
+	now := uint64(clock.Monotonic())
+	ages := map[age]uint64{young: uint64(time.Second), old: 2 * longPatience, ofAnother: 9 * longPatience}
+	for c, q := range m.questions {
+		if some(q) {
+			b.check(b.objects.FleetQuestions.Put(bodyOf(c), bpf.FleetQuestion{
+				First: now - ages[q.age], Times: q.times, Denied: q.denied, DeniedAgain: q.deniedAgain, Acknowledged: q.acknowledged,
+			}))
+		}
+	}
+}
+
+func (p modelPeer) standing() uint8 {
+	if p.alive && p.quiet {
+		return quiet
+	}
+	return uint8(bpfmaps.Flag(p.alive))
 }
 
 // compare runs a program over a frame.

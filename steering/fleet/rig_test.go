@@ -328,11 +328,31 @@ func (r *rig) dial(n int, at string) *conn {
 
 // ask sends a request, and checks the answer.
 func (c *conn) ask() error {
+	return c.askBy(func(request []byte) error {
+		_, err := c.Write(request)
+		return err
+	})
+}
+
+// askSlowly sends a request byte by byte. Nothing comes from the edge meanwhile.
+func (c *conn) askSlowly(pause time.Duration) error {
+	return c.askBy(func(request []byte) error {
+		for i := range request {
+			if _, err := c.Write(request[i : i+1]); err != nil {
+				return err
+			}
+			time.Sleep(pause)
+		}
+		return nil
+	})
+}
+
+func (c *conn) askBy(send func(request []byte) error) error {
 	c.sent++
 	if err := c.SetDeadline(time.Now().Add(soon)); err != nil {
 		return err
 	}
-	if _, err := c.Write(binary.BigEndian.AppendUint64(nil, c.sent)); err != nil {
+	if err := send(binary.BigEndian.AppendUint64(nil, c.sent)); err != nil {
 		return err
 	}
 	want := answerTo(c.edge, c.sent)

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
+
+	"anyport/steering/clock"
 )
 
 // Set puts options in force: attaches the programs, or detaches them if there are no peers, and has
@@ -73,6 +75,9 @@ func (f *Fleet) begin(o Options, index int, socket *net.UDPConn) error {
 		}
 		*before = nil
 	}
+	if err := f.dismiss(); err != nil {
+		return err
+	}
 	f.options, f.socket, f.bound = o, socket, index
 	f.members.set(o.Peers, time.Now())
 	f.adoptAsked(time.Now())
@@ -82,7 +87,9 @@ func (f *Fleet) begin(o Options, index int, socket *net.UDPConn) error {
 		}
 		f.before = nil
 	}
-	return f.update(true)
+	err := f.update(true)
+	f.convoked = clock.Monotonic()
+	return err
 }
 
 // copyLearnt has the programs know what those of another build have learnt, if their maps are alike. What is
@@ -122,7 +129,7 @@ func (f *Fleet) rest() error {
 	defer f.mu.Unlock()
 	f.options = Options{}
 	f.members.set(nil, time.Now())
-	err := errors.Join(f.writeAll(backplane{}), f.netns.Within(func() error { return errors.Join(f.objects.Detach(), f.before.Detach()) }), f.before.Close(), f.guardLinks())
+	err := errors.Join(f.dismiss(), f.writeAll(backplane{}), f.netns.Within(func() error { return errors.Join(f.objects.Detach(), f.before.Detach()) }), f.before.Close(), f.guardLinks())
 	for _, s := range f.sockets() {
 		err = errors.Join(err, (*s).Close())
 		*s = nil

@@ -18,7 +18,7 @@ import (
 
 // watch greets the peers, and keeps what the programs know up to date, until ctx ends. Set starts it.
 func (f *Fleet) watch(ctx context.Context) {
-	tick := time.NewTicker(helloInterval)
+	tick := time.NewTicker(probeInterval)
 	defer tick.Stop()
 	f.greetAll()
 	for turn := 1; ; turn++ {
@@ -27,10 +27,16 @@ func (f *Fleet) watch(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
+		if err := f.probeAll(); err != nil {
+			f.log.Warn("cannot tell the kernel which peers answer", "error", err)
+		}
+		if turn%probesPerHello > 0 {
+			continue
+		}
 		f.greetAll()
 		f.mu.Lock()
 		f.members.expire(time.Now())
-		err := f.update(turn%devicesEvery == 0)
+		err := f.update(turn/probesPerHello%devicesEvery == 0)
 		f.mu.Unlock()
 		if err != nil {
 			f.log.Warn("cannot tell the kernel about the peers", "error", err)
@@ -40,6 +46,8 @@ func (f *Fleet) watch(ctx context.Context) {
 
 // devicesEvery is how many greetings there are from one look at the devices of clients to the next.
 const devicesEvery = 5
+
+const probesPerHello = int(helloInterval / probeInterval)
 
 func (f *Fleet) greetAll() {
 	f.mu.Lock()
@@ -89,7 +97,11 @@ func (f *Fleet) send(kind bpf.FleetMessage, said body, to netip.Addr) {
 	if f.socket == nil {
 		return
 	}
-	b := encode(kind, said, f.options.Local, f.options.Key)
+	f.sendBytes(encode(kind, said, f.options.Local, f.options.Key), to)
+}
+
+// sendBytes is send of what is encoded. The caller holds mu, and there is a socket.
+func (f *Fleet) sendBytes(b []byte, to netip.Addr) {
 	if _, err := f.socket.WriteToUDPAddrPort(b, netip.AddrPortFrom(to, Port)); err != nil {
 		f.log.Debug("cannot send to a peer", "peer", to, "error", err)
 	}

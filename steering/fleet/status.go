@@ -47,6 +47,7 @@ type Counts struct {
 	Foreign  uint64 // from peers, of conns that this host does not have; dropped
 	Shed     uint64 // of unknown conns, above what may be asked for; the kernel answered
 	GivenUp  uint64 // of conns that no peer has said it has, for long; the kernel answered
+	Denied   uint64 // of conns that all peers have said they do not have; the kernel answered
 	TooLong  uint64 // would not fit through the backplane; dropped
 	Unsent   uint64 // copies that the device of the backplane has refused
 	Forged   uint64 // to the port of the backplane, and not from a peer, or with a wrong tag; dropped
@@ -91,7 +92,7 @@ func (f *Fleet) counts() Counts {
 	return Counts{
 		Asked: read(bpf.FleetCounterCOUNT_ASKED), Straight: read(bpf.FleetCounterCOUNT_STRAIGHT),
 		Taken: read(bpf.FleetCounterCOUNT_TAKEN), Foreign: read(bpf.FleetCounterCOUNT_FOREIGN),
-		Shed: read(bpf.FleetCounterCOUNT_SHED), GivenUp: read(bpf.FleetCounterCOUNT_GIVEN_UP),
+		Shed: read(bpf.FleetCounterCOUNT_SHED), GivenUp: read(bpf.FleetCounterCOUNT_GIVEN_UP), Denied: read(bpf.FleetCounterCOUNT_DENIED),
 		TooLong: read(bpf.FleetCounterCOUNT_TOO_LONG), Unsent: read(bpf.FleetCounterCOUNT_UNSENT),
 		Forged: read(bpf.FleetCounterCOUNT_FORGED), Untold: read(bpf.FleetCounterCOUNT_UNTOLD),
 		Learnt: read(bpf.FleetCounterCOUNT_LEARNT) + f.learnt.Load(), Told: f.told.Load(), Gone: read(bpf.FleetCounterCOUNT_GONE) + f.gone.Load(),

@@ -146,12 +146,14 @@ func (f *Fleet) writeAll(device backplane) error {
 			errs = append(errs, f.objects.peers.Put(addr, p))
 		}
 		if _, known := f.written.peers[addr]; !known {
-			errs = append(errs, ignore(ebpf.ErrKeyExist, f.objects.wrongTags.Update(addr, uint64(0), ebpf.UpdateNoExist)))
+			errs = append(errs, ignore(ebpf.ErrKeyExist, f.objects.wrongTags.Update(addr, uint64(0), ebpf.UpdateNoExist)),
+				ignore(ebpf.ErrKeyExist, f.objects.heard.Update(addr, bpf.FleetHeard{}, ebpf.UpdateNoExist)))
 		}
 	}
 	for addr := range f.written.peers {
 		if _, stays := next.peers[addr]; !stays {
-			errs = append(errs, ignore(ebpf.ErrKeyNotExist, f.objects.peers.Delete(addr)), ignore(ebpf.ErrKeyNotExist, f.objects.wrongTags.Delete(addr)))
+			errs = append(errs, ignore(ebpf.ErrKeyNotExist, f.objects.peers.Delete(addr)), ignore(ebpf.ErrKeyNotExist, f.objects.wrongTags.Delete(addr)),
+				ignore(ebpf.ErrKeyNotExist, f.objects.heard.Delete(addr)))
 		}
 	}
 	for i, p := range next.asked {
@@ -162,6 +164,7 @@ func (f *Fleet) writeAll(device backplane) error {
 	if next.backplane != f.written.backplane {
 		errs = append(errs, f.objects.backplane.Put(uint32(0), next.backplane))
 	}
+	errs = append(errs, f.convoke())
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("write to the maps of the fleet: %w", err)
 	}
@@ -179,8 +182,10 @@ func ignore(expected, err error) error {
 // describe is what the programs are to know.
 func (f *Fleet) describe(device backplane) written {
 	w := written{peers: map[[4]uint32]bpf.FleetPeer{}}
-	for a, p := range f.members.all {
-		w.peers[bpfmaps.AddrWords(a)] = peerOf(a, p)
+	for i, a := range f.members.addrs() {
+		p := peerOf(a, f.members.all[a])
+		p.Bit = uint8(i)
+		w.peers[bpfmaps.AddrWords(a)] = p
 	}
 	for _, a := range f.members.asked() {
 		w.asked = append(w.asked, peerOf(a, f.members.all[a]))
@@ -209,7 +214,11 @@ func spacing(rate, questions uint64) uint64 { return questions * uint64(time.Sec
 
 func peerOf(a netip.Addr, p *member) bpf.FleetPeer {
 	w := bpf.FleetPeer{Addr: bpfmaps.AddrWords(a), Mac: p.way.mac}
-	if p.alive && p.off == "" {
+	switch {
+	case !p.alive || p.off != "":
+	case p.quiet:
+		w.Alive = quiet
+	default:
 		w.Alive = 1
 	}
 	return w

@@ -34,7 +34,7 @@ func peersStatus(s fleet.Status) *admin.PeersStatus {
 		Off: s.Off, Way: string(s.Way), MTU: s.MTU, Devices: []admin.PeerDevice{}, Peers: []admin.PeerStatus{}, ChangedAt: timeOrNil(s.Changed),
 		Packets: map[string]uint64{
 			"asked": c.Asked, "straight": c.Straight, "taken": c.Taken, "foreign": c.Foreign, "shed": c.Shed,
-			"given_up": c.GivenUp, "too_long": c.TooLong, "unsent": c.Unsent, "forged": c.Forged,
+			"given_up": c.GivenUp, "denied": c.Denied, "too_long": c.TooLong, "unsent": c.Unsent, "forged": c.Forged,
 		},
 		Conns: map[string]uint64{"learnt": c.Learnt, "told": c.Told, "gone": c.Gone, "sought": c.Sought, "unsought": c.Unsought, "unsent": c.Lost},
 	}
