@@ -22,6 +22,7 @@ type fleetPart struct {
 	follower *follow.Follower // nil: the routes are the file's
 	offers   chan follow.Offer
 	disk     *tableKeeper
+	taken    bool               // the table is that of the process before: it may not be on the disk
 	leave    context.CancelFunc // ends the follower
 
 	place, hostname string // of this process, for the reports
@@ -64,7 +65,7 @@ func (d *daemon) openFleet() error {
 	}
 	f := &d.fleet
 	f.offers = make(chan follow.Offer, 1)
-	f.disk = &tableKeeper{directory: d.opt.State, file: d.opt.Config.Path}
+	f.disk = &tableKeeper{directory: d.opt.State, file: d.opt.Config.Path, log: d.log}
 	f.place = follow.Place()
 	f.hostname, _ = os.Hostname() // hostName has the error, where it matters
 	host, err := hostName(d.opt.Config.Fleet)
@@ -99,6 +100,9 @@ func (d *daemon) watchFleet() (stop func()) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	d.fleet.leave = cancel
+	if d.fleet.taken {
+		d.fleet.disk.keep(d.serving.Load().config.TableText())
+	}
 	var follower sync.WaitGroup
 	follower.Go(func() { d.fleet.follower.Run(ctx) }) // ends with ctx
 	return func() {
