@@ -29,7 +29,7 @@ PURE = ./config/... ./proxy/... ./steering/... ./cmd/... ./docs
 FUZZTIME ?= 2s
 
 # Tests that have a long form, for `make soak`.
-SOAK = Storm|Pinned|Death|FastPath|AgainstModel|DNS|QUIC|Game|Upgrade|Conversations|Agree|ManyPrefixes|TakenAway|Judges|OriginsFail|ManyConns|SwitchBack|ServiceRestarts|Knock|ManyRoutes|FleetTables|TestPeers
+SOAK = Storm|Pinned|Death|FastPath|AgainstModel|DNS|QUIC|Game|Upgrade|Conversations|Agree|ManyPrefixes|TakenAway|Judges|OriginsFail|ManyConns|SwitchBack|ServiceRestarts|Knock|ManyRoutes|FleetTables|FleetFaults|TestPeers
 
 # Where `make install` puts things: DESTDIR is a staging directory of packagers. It installs BINARY, or
 # what it builds. If that is for another architecture, NATIVE is an anyport that runs here.

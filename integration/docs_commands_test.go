@@ -74,7 +74,7 @@ func TestSimpleCommands(t *testing.T) {
 }
 
 // otherPrograms are those that a document may use: of the shell, of Debian, and what users write themselves.
-var otherPrograms = strings.Fields(`apt birdc curl echo for generate grep head install ip ip6tables
+var otherPrograms = strings.Fields(`apt birdc curl echo etcd etcdctl for generate grep head install ip ip6tables
 	iptables iptables-save journalctl jq kill mount ncat nft openssl promtool sleep ss ssh sysctl systemctl
 	systemd-sysusers taplo wait`)
 

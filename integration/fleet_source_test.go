@@ -10,7 +10,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // tableRig is some edges, each with a link to the center, which has etcd, the origins and the clients.
@@ -28,21 +27,34 @@ const fleetOrigin = "10.9.0.1"
 func newTableRig(t *testing.T, edges int, etcdArgs ...string) *tableRig {
 	t.Helper()
 	r := &tableRig{center: newHost(t, "center")}
-	for n := range edges {
-		edge := newHost(t, fmt.Sprint("edge", n+1))
-		join(t, edge.port("center0", fmt.Sprintf("10.1.%d.1/24", n)), r.center.port(fmt.Sprint("edge", n), fmt.Sprintf("10.1.%d.2/24", n), fleetOrigin+"/32"))
-		edge.route(t, fleetOrigin+"/32", fmt.Sprintf("10.1.%d.2", n))
-		r.edges, r.states = append(r.edges, edge), append(r.states, t.TempDir())
+	for range edges {
+		r.addEdge(t)
 	}
 	r.etcd = r.center.startEtcd(t, fleetOrigin, etcdArgs...)
 	return r
 }
 
+// addEdge makes one more host, with a state directory.
+func (r *tableRig) addEdge(t *testing.T) {
+	t.Helper()
+	n := len(r.edges)
+	edge := newHost(t, fmt.Sprint("edge", n+1))
+	join(t, edge.port("center0", fmt.Sprintf("10.1.%d.1/24", n)), r.center.port(fmt.Sprint("edge", n), fmt.Sprintf("10.1.%d.2/24", n), fleetOrigin+"/32"))
+	edge.route(t, fleetOrigin+"/32", fmt.Sprintf("10.1.%d.2", n))
+	r.edges, r.states = append(r.edges, edge), append(r.states, t.TempDir())
+}
+
+// runAs is what starts anyport on an edge, with its own state directory.
+func (r *tableRig) runAs(n int) func(file string) *exec.Cmd {
+	return func(file string) *exec.Cmd {
+		return exec.Command(program, "run", "-c", file, "--state", r.states[n])
+	}
+}
+
 // launch starts anyport on an edge with further keys of [admin], and its own state directory.
 func (r *tableRig) launch(t *testing.T, n int, admin string) *proxy {
 	t.Helper()
-	run := func(file string) *exec.Cmd { return exec.Command(program, "run", "-c", file, "--state", r.states[n]) }
-	p := r.edges[n].launchAs(t, run, admin+r.etcd.hostFile(r.edges[n].Name))
+	p := r.edges[n].launchAs(t, r.runAs(n), admin+r.etcd.hostFile(r.edges[n].Name))
 	p.expect(t, "msg=serving")
 	return p
 }
@@ -197,16 +209,13 @@ func TestFleetSourceAway(t *testing.T) {
 	check("after a reload", "0")
 	p.signal(t, syscall.SIGTERM)
 	p.wait(t)
-	p.process = p.restartAs(t, func(file string) *exec.Cmd {
-		return exec.Command(program, "run", "-c", file, "--state", r.states[0])
-	})
+	p.process = p.restartAs(t, r.runAs(0))
 	check("started with the table of the disk", "0")
 	r.etcd.start(t)
 	second := r.etcd.push(t, fleetTable(4001))
 	r.takes(t, 0, second)
 	check("after etcd came back", "1")
-	revision := strings.TrimSpace(r.etcd.ctl(t, "get", "/edges/current", "-w", "fields"))
-	r.etcd.ctl(t, "compact", between(revision, `"Revision" : `, "\n"))
+	r.etcd.compact(t)
 	r.takes(t, 0, r.etcd.push(t, fleetTable(4002)))
 	check("after a compaction", "2")
 	newFamily(t, p).upgrade(t)
@@ -256,34 +265,6 @@ func TestFleetRefused(t *testing.T) {
 	}
 	if got := anyport(t, "explain", "--socket", p.socket, "tcp", "192.0.2.7:80"); !strings.Contains(got.stdout, "route: a") || !strings.Contains(got.stdout, "it is what is in service") {
 		t.Errorf("%+v", got)
-	}
-}
-
-// TestFleetNoSpace: an etcd whose quota is used up takes no reports, and the host serves on.
-func TestFleetNoSpace(t *testing.T) {
-	t.Parallel()
-	r := newTableRig(t, 1, "--quota-backend-bytes", fmt.Sprint(3<<20))
-	r.center.both(t, fleetOrigin+":4000", named("good"))
-	p := r.launch(t, 0, "")
-	r.takes(t, 0, r.etcd.push(t, fleetTable(4000)))
-	value := strings.Repeat("x", 100<<10)
-	for n := 0; ; n++ {
-		if out, err := r.etcd.tryCtl("put", fmt.Sprint("fill/", n), value); err != nil {
-			if !strings.Contains(string(out), "space") {
-				t.Fatalf("%v\n%s", err, out)
-			}
-			break
-		}
-	}
-	eventually(t, "status says why reports are not written", func() bool {
-		return strings.Contains(anyport(t, "status", "--socket", p.socket).stdout, "etcdctl alarm disarm")
-	})
-	time.Sleep(silence)
-	if got := r.asks(0, "192.0.2.7"); got != "good" {
-		t.Errorf("a conn got %q", got)
-	}
-	if !strings.Contains(string(p.statusJSON(t)), `"up": true`) {
-		t.Errorf("an etcd that can be read is not taken to be there:\n%s", p.statusJSON(t))
 	}
 }
 

@@ -102,6 +102,35 @@ func (s *etcdServer) push(t *testing.T, table string) string {
 	return hash
 }
 
+// fill uses up its quota.
+func (s *etcdServer) fill(t *testing.T) {
+	t.Helper()
+	value := strings.Repeat("x", 100<<10)
+	for n := 0; ; n++ {
+		if out, err := s.tryCtl("put", fmt.Sprint("fill/", n), value); err != nil {
+			if !strings.Contains(string(out), "space") {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			return
+		}
+	}
+}
+
+// empty gives it room again, as an operator does.
+func (s *etcdServer) empty(t *testing.T) {
+	t.Helper()
+	s.ctl(t, "del", "--prefix", "fill/")
+	s.compact(t)
+	s.ctl(t, "defrag")
+	s.ctl(t, "alarm", "disarm")
+}
+
+// compact forgets all revisions but the newest.
+func (s *etcdServer) compact(t *testing.T) {
+	t.Helper()
+	s.ctl(t, "compact", between(s.ctl(t, "get", "nothing", "-w", "fields"), `"Revision" : `, "\n"))
+}
+
 // hostReport is what the tests read of a host's report.
 type hostReport struct {
 	Host       string

@@ -36,6 +36,7 @@ func (r *tableRig) ends(t *testing.T, p *process, want int) {
 // fleetReport is what the tests read of `anyport fleet --json`.
 type fleetReport struct {
 	Table, Previous string
+	Serial          int64
 	Push            *struct{ Hosts []string }
 	Differ          int
 	Hosts           []struct{ Host, Table string }

@@ -97,6 +97,20 @@ func (s *Server) Status() []RouteStatus {
 	return routes
 }
 
+// Sum is how many conns and flows the routes in service have, how many came, and how they ended, all of them together.
+// It has nothing else. With very many routes it takes a small part of the time of Status.
+func (s *Server) Sum() RouteStatus {
+	sum, outcomes := RouteStatus{Active: map[string]int64{}}, route.Outcomes{}
+	for _, r := range s.routes.Set().Routes {
+		r.Stats.AddOutcomes(&outcomes)
+		noteActive(&sum, r.Stats)
+	}
+	totals := outcomes.Totals()
+	noteSums(&sum, totals)
+	sum.ConnsTotal, sum.Counts = totals.Arrived, counts(totals)
+	return sum
+}
+
 // Active is the number of live conns and flows of the routes in service.
 func (s *Server) Active() (n int64) {
 	for _, r := range s.routes.Set().Routes {
@@ -143,7 +157,8 @@ func routeStatus(r *route.Route) RouteStatus {
 		Origins: []OriginStatus{},
 	}
 	noteRouteTrends(&status, r.Stats, totals)
-	noteRouteSums(&status, r.Stats, totals)
+	noteActive(&status, r.Stats)
+	noteSums(&status, totals)
 	noteWaiting(&status, r)
 	status.UnreachableSince = unreachableSince(r)
 	for _, o := range r.Origins().Origins {
@@ -155,13 +170,17 @@ func routeStatus(r *route.Route) RouteStatus {
 	return status
 }
 
-// noteRouteSums notes what the totals come to over both protocols.
-func noteRouteSums(status *RouteStatus, stats *route.Stats, totals route.Totals) {
+// noteActive adds the live conns and flows of a route.
+func noteActive(status *RouteStatus, stats *route.Stats) {
 	for _, p := range []config.Protocol{config.TCP, config.UDP} {
 		n := stats.Active(p)
-		status.Active[p.String()] = n
+		status.Active[p.String()] += n
 		status.ConnsActive += n
 	}
+}
+
+// noteSums notes what the totals come to over both protocols.
+func noteSums(status *RouteStatus, totals route.Totals) {
 	for _, ended := range totals.Ended {
 		status.Denied += ended[route.Denied]
 		status.Limited += ended[route.OverMaxConns] + ended[route.OverMaxPerClient] + ended[route.OverClientRate] + ended[route.OverOriginConns] + ended[route.QueueFull] + ended[route.QueueTimedOut] + ended[route.OverMaxFlows] + ended[route.OverClientFlows]

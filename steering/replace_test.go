@@ -111,6 +111,10 @@ func TestCounters(t *testing.T) {
 	if diff := cmp.Diff(want, status.Counters); diff != "" {
 		t.Error(diff)
 	}
+	sum, err := s.CountersSum()
+	if err != nil || sum[table.Steer] != 2 || sum[table.Refuse] != 1 || len(sum) != len(want[0].Verdicts) {
+		t.Errorf("the sum is %v, %v", sum, err)
+	}
 	if !status.Attached || status.Generation != 3 || status.Prefixes != 2 || status.ProgramID == 0 {
 		t.Errorf("%+v", status)
 	}

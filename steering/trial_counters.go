@@ -3,6 +3,7 @@ package steering
 import (
 	"fmt"
 
+	"anyport/steering/bpfmaps"
 	"anyport/steering/table"
 )
 
@@ -16,13 +17,9 @@ func (s *Steering) readTrial() (*TrialCounters, error) {
 	if s.trial == nil && !s.shared {
 		return nil, nil
 	}
-	old, err := sumVerdicts(s.objects.TrialCounts, 0)
+	sums, err := bpfmaps.CPUSums(s.objects.TrialCounts)
 	if err != nil {
 		return nil, fmt.Errorf("read the counters of a trial: %w", err)
 	}
-	next, err := sumVerdicts(s.objects.TrialCounts, 1)
-	if err != nil {
-		return nil, fmt.Errorf("read the counters of a trial: %w", err)
-	}
-	return &TrialCounters{old, next}, nil
+	return &TrialCounters{verdictsOf(sums, 0), verdictsOf(sums, 1)}, nil
 }

@@ -135,8 +135,7 @@ func (o *upgradeOptions) preload(cmd *cobra.Command, client admin.Client) (*stee
 	}
 	spare, err := steering.Preload(status.Steering.ProgramID)
 	if err != nil && o.percent > 0 {
-		cmd.PrintErrf("anyport: if the running process dies during the trial, the new one cannot take its place: %v
-", err)
+		cmd.PrintErrf("anyport: if the running process dies during the trial, the new one cannot take its place: %v\n", err)
 		return nil, nil
 	}
 	if spare != nil || err != nil || o.percent > 0 {

@@ -24,6 +24,7 @@ var (
 	tableInfo     = metric("fleet_table_info", "The table in service, by the SHA-256 of its text; empty: none, so nothing is served. Always 1.", "table")
 	tableCurrent  = metric("fleet_table_current", "1 while the table in service is the one that the source names for this host.")
 	tablesRefused = metric("fleet_tables_refused_total", "Tables of the source that this host has refused, since the process began.")
+	tableOnDisk   = metric("fleet_table_on_disk", "1 while the table in service is in the state directory, for a start without the source; 0: see anyport status.")
 	reportWritten = metric("fleet_report_written", "1 if the last report of this host was written; 0: see anyport status.")
 )
 
@@ -36,6 +37,7 @@ func (e *exporter) fleet(f *admin.FleetStatus) {
 	e.gauge(tableInfo, 1, f.Table)
 	e.flag(tableCurrent, f.Table != "" && f.Table == f.Wanted)
 	e.counter(tablesRefused, f.RefusedTotal)
+	e.flag(tableOnDisk, f.DiskProblem == "")
 	if strings.HasPrefix(f.Source, "etcd:") {
 		e.flag(reportWritten, f.Reports && f.ReportProblem == "")
 	}

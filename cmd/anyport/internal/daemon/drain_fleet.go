@@ -12,7 +12,13 @@ import (
 const fleetAnswerTime = 2 * time.Second
 
 // drainsAll reports whether each route in service is to be drained.
-func (d *daemon) drainsAll() bool { return d.drains.Load().hasEach(d.routeNames()) }
+func (d *daemon) drainsAll() bool {
+	drains := d.drains.Load()
+	if !drains.all && len(drains.routes) == 0 && len(d.routesInService()) > 0 {
+		return false // which needs no names of very many routes
+	}
+	return drains.hasEach(d.routeNames())
+}
 
 // mayDrain refuses an order that leaves too few hosts of the fleet which take new conns for the announced prefixes. It
 // asks the source, so it must not run on the goroutine that decides.

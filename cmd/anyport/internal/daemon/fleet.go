@@ -23,6 +23,7 @@ type fleetPart struct {
 	follower *follow.Follower // nil: the routes are the file's
 	offers   chan follow.Offer
 	disk     *lasttable.Keeper
+	taken    bool               // the table is that of the process before: it may not be on the disk
 	leave    context.CancelFunc // ends the follower
 
 	place, hostname string // of this process, for the reports
@@ -65,7 +66,7 @@ func (d *daemon) openFleet() error {
 	}
 	f := &d.fleet
 	f.offers = make(chan follow.Offer, 1)
-	f.disk = lasttable.NewKeeper(d.opt.State, d.opt.Config.Path)
+	f.disk = lasttable.NewKeeper(d.opt.State, d.opt.Config.Path, d.log)
 	f.place = follow.Place()
 	f.hostname, _ = os.Hostname() // hostName has the error, where it matters
 	host, err := hostName(d.opt.Config.Fleet)
@@ -100,6 +101,9 @@ func (d *daemon) watchFleet() (stop func()) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	d.fleet.leave = cancel
+	if d.fleet.taken {
+		d.fleet.disk.Keep(d.serving.Load().config.TableText())
+	}
 	var follower sync.WaitGroup
 	follower.Go(func() { d.fleet.follower.Run(ctx) }) // ends with ctx
 	return func() {

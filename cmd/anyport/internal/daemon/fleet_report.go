@@ -7,7 +7,6 @@ import (
 	"anyport/cmd/anyport/internal/admin"
 	"anyport/cmd/anyport/internal/fleet"
 	"anyport/proxy"
-	"anyport/steering"
 	"anyport/steering/announce"
 	"anyport/steering/table"
 )
@@ -27,12 +26,12 @@ func (d *daemon) report() fleet.Report {
 		ErrorTable: state.refused, LastError: shortened(state.why),
 		Written: time.Now().UTC().Truncate(time.Second),
 	}
-	kernel, err := d.steering.Counters()
+	kernel, err := d.steering.CountersSum()
 	if err == nil {
-		d.kernel.add(kernel)
+		d.kernel.addSum(kernel)
 	}
-	routes := d.proxy.Status()
-	r.Conns, r.Flows = activeByProtocol(routes)
+	routes := d.proxy.Sum()
+	r.Conns, r.Flows = routes.Active["tcp"], routes.Active["udp"]
 	r.Totals = totals(routes, kernel)
 	return r
 }
@@ -48,44 +47,29 @@ func shortened(why string) string {
 	return why
 }
 
-// activeByProtocol counts the live conns and flows.
-func activeByProtocol(routes []proxy.RouteStatus) (conns, flows int64) {
-	for _, r := range routes {
-		conns += r.Active["tcp"]
-		flows += r.Active["udp"]
-	}
-	return conns, flows
-}
-
 // The verdicts of the kernel that refuse, and how conns end that were cut.
 var (
 	kernelRefusals = []table.Verdict{table.Refuse, table.Drop, table.Deny, table.Limit}
 	resets         = []string{"client_reset", "origin_reset", "relay_failed", "origin_timeout"}
 )
 
-// totals sums up what all routes have counted. What the kernel refuses does not come to the proxy, so nothing is
-// counted twice.
-func totals(routes []proxy.RouteStatus, kernel []steering.Counters) (t fleet.Totals) {
-	for _, c := range kernel {
-		for _, v := range kernelRefusals {
-			t.Refused += c.Verdicts[v]
-		}
+// totals are the counters of all routes, as a push reads them. What the kernel refuses does not come to the proxy, so
+// nothing is counted twice.
+func totals(routes proxy.RouteStatus, kernel map[table.Verdict]uint64) (t fleet.Totals) {
+	for _, v := range kernelRefusals {
+		t.Refused += kernel[v]
 	}
-	t.Conns = t.Refused
-	for _, r := range routes {
-		t.Conns += r.ConnsTotal
-		t.Refused += r.Denied + r.Limited
-		ended := admin.Counts(r.Counts)
-		errors := ended.Errors()
-		for _, verdicts := range ended.Ended {
-			for _, v := range resets {
-				t.Reset += verdicts[v]
-				if v == "relay_failed" || v == "origin_timeout" {
-					errors -= verdicts[v]
-				}
+	t.Conns = t.Refused + routes.ConnsTotal
+	t.Refused += routes.Denied + routes.Limited
+	ended := admin.Counts(routes.Counts)
+	t.Failed = ended.Errors()
+	for _, verdicts := range ended.Ended {
+		for _, v := range resets {
+			t.Reset += verdicts[v]
+			if v == "relay_failed" || v == "origin_timeout" {
+				t.Failed -= verdicts[v]
 			}
 		}
-		t.Failed += errors
 	}
 	return t
 }

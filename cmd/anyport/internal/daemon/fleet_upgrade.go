@@ -16,6 +16,7 @@ func (d *daemon) leaveFleet() {
 	if d.fleet.follower != nil {
 		d.fleet.follower.LeaveReport()
 		d.fleet.leave()
+		d.fleet.disk.Stop()
 	}
 }
 
@@ -43,6 +44,7 @@ func (d *daemon) takeTable() error {
 	}
 	d.opt.Config = d.opt.unpinned(c)
 	d.secrets.note(string(text))
+	d.fleet.taken = true
 	return nil
 }
 

@@ -62,6 +62,20 @@ func (k *kernelCounters) add(now []steering.Counters) {
 	k.shown = now
 }
 
+// addSum adds what was counted before, of all routes, to a sum of what the kernel says.
+func (k *kernelCounters) addSum(now map[table.Verdict]uint64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if now == nil { // the steering is closed
+		return
+	}
+	for _, verdicts := range k.before {
+		for v, n := range verdicts {
+			now[v] += n
+		}
+	}
+}
+
 // only forgets routes that are not served any more.
 func (k *kernelCounters) only(serving map[string]bool) {
 	k.mu.Lock()

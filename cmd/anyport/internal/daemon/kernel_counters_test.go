@@ -35,6 +35,11 @@ func TestKernelCounters(t *testing.T) {
 		if got := now[0].Verdicts[table.Steer]; got != step.want {
 			t.Errorf("step %d: %d, want %d", n, got, step.want)
 		}
+		sum := map[table.Verdict]uint64{table.Steer: step.kernel}
+		if k.addSum(sum); sum[table.Steer] != step.want {
+			t.Errorf("step %d: the sum is %d, want %d", n, sum[table.Steer], step.want)
+		}
+		k.addSum(nil)
 		k.add(nil) // of a steering that is closed
 		counts = saved.Counts{}
 		k.each(func(id proxy.CounterID, n uint64) {

@@ -37,7 +37,7 @@ func (s service) Ready() admin.Health {
 	if d.stopping.Load() {
 		stopping.Failed = "an order to stop has come: no new conns are taken"
 	}
-	if drains := d.drains.Load(); drains.hasEach(d.routeNames()) {
+	if d.drainsAll() {
 		draining.Failed = "all routes are drained: anyport drain --undo ends that"
 	}
 	if next := d.successor.Load(); next != 0 {

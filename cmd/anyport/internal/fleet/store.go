@@ -87,6 +87,7 @@ type Membership interface {
 // The errors of a store that a caller acts on.
 var (
 	ErrNoTable   = errors.New("the table is not in the store: push it again")
+	ErrFull      = errors.New("the store takes nothing more")
 	ErrLeaseLost = errors.New("the lease in the store has ended")
 	ErrChanged   = errors.New("another push has moved the pointer, or this one has lost its lease: see anyport fleet, and push again")
 )

@@ -24,6 +24,9 @@ func (p *push) back(ctx context.Context, why error) error {
 		return fmt.Errorf("%s%w\n  the hosts go back to table %s by themselves, unless somebody else has given them another one: see anyport fleet",
 			stage, why, p.pointer.Table.Short())
 	}
+	if errors.Is(why, fleet.ErrFull) { // it would not take the table before either
+		return fmt.Errorf("%s%w\n  this push ends its lease now, and the hosts go back to table %s then: see anyport fleet", stage, why, p.pointer.Table.Short())
+	}
 	undo, cancel := context.WithTimeout(ctx, undoTime)
 	defer cancel()
 	next := p.pointer

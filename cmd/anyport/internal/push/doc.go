@@ -3,6 +3,7 @@
 //
 //	stages.go   "1,10%,100%", and which hosts a stage takes
 //	trial.go    one stage as the hosts' reports show it: wait, go on, or back; pure
+//	renewals.go whether reports are still renewed; pure
 //	counts.go   whether conns end worse than elsewhere, beyond chance; pure
 //	run.go      a push from its begin to its end: reads the store, moves the pointer
 //	watch.go    looks at the hosts until a stage has passed or failed

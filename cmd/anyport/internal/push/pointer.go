@@ -10,7 +10,7 @@ import (
 )
 
 // move puts next in place of the pointer. If the store does not answer, nobody knows whether it has done so:
-// then the pointer is read again, and the move is tried again where it was not done.
+// then the pointer is read again, and the move is tried again where it was not done. A store that is full answers.
 func (p *push) move(ctx context.Context, next fleet.Pointer) error {
 	for {
 		try, cancel := context.WithTimeout(ctx, answerTime)
@@ -22,7 +22,7 @@ func (p *push) move(ctx context.Context, next fleet.Pointer) error {
 		}
 		if done, known := p.hasMoved(ctx, next); done {
 			return nil
-		} else if known || errors.Is(err, fleet.ErrChanged) {
+		} else if known || errors.Is(err, fleet.ErrChanged) || errors.Is(err, fleet.ErrFull) {
 			return err
 		}
 		select {

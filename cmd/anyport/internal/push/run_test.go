@@ -155,6 +155,36 @@ func TestRunStoreAway(t *testing.T) {
 	}
 }
 
+// TestRunStoreFull: a push that a full store stops in any of its steps ends, says why, and leaves no trial.
+func TestRunStoreFull(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 2, good)
+	f.SetFull(true)
+	if err := f.push("new", DefaultStages); !errors.Is(err, fleet.ErrFull) {
+		t.Errorf("from the begin: %v", err)
+	}
+	f.SetFull(false)
+	ended := make(chan error, 1)
+	o := f.options("new", "1,100%")
+	o.Hold = 300 * time.Millisecond
+	go func() { ended <- Run(t.Context(), o) }() // ends with the second stage
+	f.waitFor("a host serves", func() bool { return f.said(Serves) == 1 })
+	f.SetFull(true)
+	select {
+	case err := <-ended:
+		if !errors.Is(err, fleet.ErrFull) || !strings.HasPrefix(err.Error(), "stage 2/2 (100%): ") || !strings.Contains(err.Error(), "the hosts go back to table") {
+			t.Error(err)
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("it goes on without end")
+	}
+	f.SetFull(false)
+	f.waitFor("the hosts are back", func() bool { return f.serving("old") == 2 })
+	if err := f.push("new", "100%"); err != nil || f.serving("new") != 2 {
+		t.Errorf("with room again: %v", err)
+	}
+}
+
 // TestRunChanged: a pointer that somebody else has moved stays as it is.
 func TestRunChanged(t *testing.T) {
 	t.Parallel()

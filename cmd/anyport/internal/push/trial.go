@@ -40,6 +40,7 @@ type trial struct {
 	missing  map[string]time.Time // hosts without a report, and since when
 	gone     map[string]bool      // hosts that have stopped, after a drain
 	held     time.Time            // when the last host reported the table; zero: not yet
+	renewals renewals
 }
 
 // outcome is what becomes of a stage.
@@ -85,6 +86,7 @@ func newTrial(table fleet.Hash, hosts []string, reports []fleet.Report, hold tim
 // ready, and their conns do not end worse than elsewhere.
 func (t *trial) look(reports []fleet.Report, now time.Time) (v verdict) {
 	by := byHost(reports)
+	t.renewals.look(reports, now)
 	for _, host := range t.hosts {
 		r, there := by[host]
 		wasServing := t.serving[host]
@@ -115,6 +117,8 @@ func (t *trial) lookAt(host string, r fleet.Report, there bool, now time.Time) (
 	delete(t.missing, host)
 	t.draining[host] = t.draining[host] || r.Draining
 	switch {
+	case t.renewals.stale(host, now):
+		return fmt.Sprintf("has not renewed its report for %v: it hangs, or the source takes no reports", staleTime), "see anyport status on that host"
 	// An error of an earlier trial of the same table does not count: the operator may have mended the host since.
 	case r.Serial >= t.serial && r.ErrorTable == t.table && r.Table != t.table && r.LastError != "":
 		return "refused the table: " + strings.ReplaceAll(r.LastError, "\n", "\n    "), "mend the file, or what this host lacks, and push again"

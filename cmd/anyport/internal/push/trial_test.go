@@ -124,6 +124,26 @@ func TestTrialHostGone(t *testing.T) {
 	}
 }
 
+// TestTrialStale: a host whose report stays as it is fails the stage, unless nobody could look meanwhile.
+func TestTrialStale(t *testing.T) {
+	both := func(seconds int) []fleet.Report { // b's is never renewed
+		return []fleet.Report{with(at("a", "new", 0), func(r *fleet.Report) { r.Written = began.Add(time.Duration(seconds) * time.Second) }), at("b", "new", 0)}
+	}
+	tested := newTested()
+	for n := range 20 {
+		v := tested.look(both(n), began.Add(time.Duration(n)*time.Second))
+		if stale := n >= 15; (v.outcome == failed) != stale || stale && !strings.HasPrefix(v.failure.Error(), "b has not renewed its report for 15s") {
+			t.Fatalf("after %d s: %+v", n, v)
+		}
+	}
+	tested = newTested()
+	for _, n := range []int{0, 1, 16, 17, 18} {
+		if v := tested.look(both(n), began.Add(time.Duration(n)*time.Second)); v.outcome != holding {
+			t.Fatalf("after %d s: %+v", n, v)
+		}
+	}
+}
+
 // TestTrialUnready: a host that was not ready before does not have to be, until it was; it must take the table all
 // the same.
 func TestTrialUnready(t *testing.T) {

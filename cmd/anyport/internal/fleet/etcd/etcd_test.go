@@ -154,23 +154,32 @@ func TestServerAway(t *testing.T) {
 // TestNoSpace: an etcd whose quota is used up refuses reports with what to do, and is read all the same.
 func TestNoSpace(t *testing.T) {
 	t.Parallel()
-	server := startServer(t, "--quota-backend-bytes", fmt.Sprint(3<<20))
+	server := startServer(t, "--quota-backend-bytes", fmt.Sprint(8<<20))
 	s := open(t, server.url(), access.Access{})
 	m, err := s.Join(t.Context(), "edge1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for n := range 10 {
-		text := strings.Repeat(fmt.Sprint(n), fleet.PartSize)
-		if _, err = s.PutTable(t.Context(), []byte(text), "me"); err != nil {
-			break
+	stored := 0
+	for ; err == nil && stored < 10; stored++ {
+		var text strings.Builder // of three parts, which no other table has
+		for part := range 3 {
+			text.WriteString(strings.Repeat(string(rune('0'+3*stored+part)), fleet.PartSize))
 		}
+		_, err = s.PutTable(t.Context(), []byte(text.String()), "me")
 	}
+	stored-- // the last was not
 	if err == nil || !strings.Contains(err.Error(), "etcdctl alarm disarm") {
 		t.Errorf("a table that does not fit: %v", err)
 	}
 	if err := m.Report(t.Context(), fleet.Report{Host: "edge1"}); err == nil || !strings.Contains(err.Error(), "etcdctl alarm disarm") {
 		t.Errorf("a report: %v", err)
+	}
+	if !errors.Is(err, fleet.ErrFull) || !strings.Contains(err.Error(), server.client) {
+		t.Errorf("of a server that is full: %v", err)
+	}
+	if parts := strings.Count(server.ctl("get", "--prefix", "--keys-only", "/test/fleet/parts/"), "/parts/"); stored == 0 || parts != 3*stored {
+		t.Errorf("%d tables are stored, with %d parts", stored, parts)
 	}
 	if _, err := s.State(t.Context()); err != nil {
 		t.Errorf("the state cannot be read: %v", err)

@@ -86,7 +86,7 @@ func (m *membership) Report(ctx context.Context, report fleet.Report) error {
 		r, err := m.client.Txn(ctx).If(is).Then(put).Else(clientv3.OpGet(key)).Commit()
 		switch {
 		case err != nil:
-			return explain(err)
+			return m.explain(err)
 		case r.Succeeded:
 			return m.leaveNamesakes(ctx)
 		}
@@ -110,7 +110,7 @@ func (m *membership) reportBeside(ctx context.Context, value, instance string, t
 	}
 	m.beside = m.prefix + namesakesPrefix + m.host + "/" + instance
 	if _, err := m.client.Put(ctx, m.beside, value, clientv3.WithLease(m.id)); err != nil {
-		return explain(err)
+		return m.explain(err)
 	}
 	return taken
 }
@@ -125,7 +125,7 @@ func (m *membership) leaveNamesakes(ctx context.Context) error {
 	if err == nil {
 		m.beside = ""
 	}
-	return explain(err)
+	return m.explain(err)
 }
 
 // withdrawTries bounds how often hosts that ask at once make each other ask again.
@@ -164,7 +164,7 @@ func (m *membership) withdraw(ctx context.Context, since int64) (bool, error) {
 		If(clientv3.Compare(clientv3.ModRevision(m.prefix+withdrawnPrefix).WithPrefix(), "<", since+1)). // of each key there
 		Then(clientv3.OpPut(m.prefix+withdrawnPrefix+m.host, "{}", clientv3.WithLease(m.id))).Commit()
 	if err != nil {
-		return false, explain(err)
+		return false, m.explain(err)
 	}
 	return r.Succeeded, nil
 }

@@ -28,14 +28,14 @@ func (s *Store) grant(ctx context.Context, life time.Duration) (*lease, error) {
 	defer cancel()
 	r, err := s.client.Grant(granting, int64(life.Seconds()))
 	if err != nil {
-		return nil, explain(err)
+		return nil, s.explain(err)
 	}
 	renewing, stop := context.WithCancel(context.Background())
 	l := &lease{Store: s, id: r.ID, lost: make(chan struct{}), stop: stop}
 	renewals, err := s.client.KeepAlive(renewing, r.ID)
 	if err != nil {
 		stop()
-		return nil, explain(err)
+		return nil, s.explain(err)
 	}
 	go func() { // ends when the lease has ended, with Close, or with the client
 		defer close(l.lost)
@@ -54,7 +54,7 @@ func (l *lease) Close(ctx context.Context) error {
 	ctx, cancel := call(ctx)
 	defer cancel()
 	_, err := l.client.Revoke(ctx, l.id)
-	return explain(err)
+	return l.explain(err)
 }
 
 // pushSession is a fleet.PushSession.
@@ -82,7 +82,7 @@ func (s *Store) BeginPush(ctx context.Context, push fleet.Push) (fleet.PushSessi
 	}
 	_ = l.Close(ctx) // else it ends by itself
 	if err != nil {
-		return nil, explain(err)
+		return nil, s.explain(err)
 	}
 	other := &fleet.PushRunsError{}
 	for _, kv := range r.Responses[0].GetResponseRange().Kvs {
@@ -103,7 +103,7 @@ func (s *Store) EndPush(ctx context.Context) error {
 	ctx, cancel := call(ctx)
 	defer cancel()
 	_, err = s.client.Revoke(ctx, clientv3.LeaseID(state.Push.Lease))
-	return explain(err)
+	return s.explain(err)
 }
 
 // Lease is what a trial names.
@@ -123,7 +123,7 @@ func (p pushSession) Swap(ctx context.Context, old, next fleet.Pointer) (fleet.P
 			clientv3.Compare(clientv3.LeaseValue(p.prefix+pushKey), "=", p.id)).
 		Then(clientv3.OpPut(p.prefix+pointerKey, value)).Commit()
 	if err != nil {
-		return fleet.Pointer{}, explain(err)
+		return fleet.Pointer{}, p.explain(err)
 	}
 	if !r.Succeeded {
 		return fleet.Pointer{}, fleet.ErrChanged

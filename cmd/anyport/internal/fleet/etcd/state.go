@@ -35,7 +35,7 @@ func (s *Store) state(ctx context.Context) (state fleet.State, revision int64, e
 	defer cancel()
 	r, err := s.client.Txn(ctx).Then(clientv3.OpGet(s.prefix+pointerKey), clientv3.OpGet(s.prefix+pushKey)).Commit()
 	if err != nil {
-		return state, 0, explain(err)
+		return state, 0, s.explain(err)
 	}
 	for _, kv := range r.Responses[0].GetResponseRange().Kvs {
 		if err := json.Unmarshal(kv.Value, &state.Pointer); err != nil {
@@ -73,7 +73,7 @@ func (s *Store) Watch(ctx context.Context, see func(fleet.State)) error {
 	for {
 		err := s.watchOnce(ctx, see)
 		if !errors.Is(err, rpctypes.ErrCompacted) {
-			return explain(err)
+			return s.explain(err)
 		}
 	}
 }

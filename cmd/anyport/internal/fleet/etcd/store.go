@@ -68,7 +68,7 @@ func Open(source string, a access.Access) (*Store, error) {
 		})},
 	})
 	if err != nil {
-		return nil, explain(err)
+		return nil, explain(endpoints, err)
 	}
 	return &Store{client, prefix}, nil
 }
@@ -107,7 +107,7 @@ func (s *Store) list(ctx context.Context, prefix string, opts ...clientv3.OpOpti
 	ctx, cancel := call(ctx)
 	defer cancel()
 	r, err := s.client.Get(ctx, s.prefix+prefix, append(opts, clientv3.WithPrefix())...)
-	return r, explain(err)
+	return r, s.explain(err)
 }
 
 // encode is a value of a key.

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -29,30 +30,54 @@ func (s *Store) PutTable(ctx context.Context, text []byte, by string) (fleet.Has
 	if len(text) > maxTable {
 		return "", fmt.Errorf("the table has %d bytes, and at most %d are taken", len(text), maxTable)
 	}
-	for _, part := range fleet.Split(text, fleet.PartSize) {
-		hash := fleet.HashOf(part)
-		m.Parts = append(m.Parts, hash)
-		if err := s.putOnce(ctx, s.prefix+partsPrefix+string(hash), string(part)); err != nil {
-			return "", err
+	put, err := s.putParts(ctx, text, &m)
+	if err == nil {
+		err = s.putManifest(ctx, m)
+	}
+	if errors.Is(err, fleet.ErrFull) {
+		for _, part := range put { // else nobody would: they belong to no table
+			_ = s.remove(ctx, partsPrefix+string(part))
 		}
 	}
-	manifest, err := encode(m)
 	if err != nil {
 		return "", err
 	}
-	return m.Table, s.putOnce(ctx, s.prefix+tablesPrefix+string(m.Table), manifest)
+	return m.Table, nil
 }
 
-// putOnce writes a key that never changes, without sending a value that is there.
-func (s *Store) putOnce(ctx context.Context, key, value string) error {
+// putParts writes the parts of a text, names them in the manifest, and returns those that were not there.
+func (s *Store) putParts(ctx context.Context, text []byte, m *fleet.Manifest) (put []fleet.Hash, err error) {
+	for _, part := range fleet.Split(text, fleet.PartSize) {
+		hash := fleet.HashOf(part)
+		done, err := s.putOnce(ctx, s.prefix+partsPrefix+string(hash), string(part))
+		if err != nil {
+			return put, err
+		}
+		if m.Parts = append(m.Parts, hash); done {
+			put = append(put, hash)
+		}
+	}
+	return put, nil
+}
+
+func (s *Store) putManifest(ctx context.Context, m fleet.Manifest) error {
+	manifest, err := encode(m)
+	if err == nil {
+		_, err = s.putOnce(ctx, s.prefix+tablesPrefix+string(m.Table), manifest)
+	}
+	return err
+}
+
+// putOnce writes a key that never changes, without sending a value that is there: then done is false.
+func (s *Store) putOnce(ctx context.Context, key, value string) (done bool, err error) {
 	ctx, cancel := call(ctx)
 	defer cancel()
 	there, err := s.client.Get(ctx, key, clientv3.WithCountOnly())
 	if err != nil || there.Count > 0 {
-		return explain(err)
+		return false, s.explain(err)
 	}
 	_, err = s.client.Put(ctx, key, value)
-	return explain(err)
+	return err == nil, s.explain(err)
 }
 
 // Table reads the manifest and then one part after the other.
@@ -90,7 +115,7 @@ func (s *Store) value(ctx context.Context, key string) ([]byte, error) {
 	defer cancel()
 	r, err := s.client.Get(ctx, key)
 	if err != nil {
-		return nil, explain(err)
+		return nil, s.explain(err)
 	}
 	if len(r.Kvs) == 0 {
 		return nil, fleet.ErrNoTable
@@ -154,5 +179,5 @@ func (s *Store) remove(ctx context.Context, key string) error {
 	ctx, cancel := call(ctx)
 	defer cancel()
 	_, err := s.client.Delete(ctx, s.prefix+key)
-	return explain(err)
+	return s.explain(err)
 }

@@ -52,7 +52,7 @@ func (s *Store) expire(id int64) {
 func (s *Store) BeginPush(_ context.Context, push fleet.Push) (fleet.PushSession, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.reachable(); err != nil {
+	if err := s.takes(); err != nil {
 		return nil, err
 	}
 	if s.state.Push != nil {
@@ -79,7 +79,7 @@ func (s *Store) EndPush(context.Context) error {
 func (s *Store) Join(_ context.Context, host string) (fleet.Membership, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.reachable(); err != nil {
+	if err := s.takes(); err != nil {
 		return nil, err
 	}
 	l := s.grant()
@@ -114,7 +114,7 @@ func (p pushSession) Swap(_ context.Context, old, next fleet.Pointer) (fleet.Poi
 	s := p.store
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.reachable(); err != nil {
+	if err := s.takes(); err != nil {
 		return fleet.Pointer{}, err
 	}
 	if p.alive() != nil || s.state.Pointer.Revision != old.Revision {
@@ -135,6 +135,9 @@ func (m membership) Report(_ context.Context, r fleet.Report) error {
 	m.store.mu.Lock()
 	defer m.store.mu.Unlock()
 	if err := m.alive(); err != nil {
+		return err
+	}
+	if err := m.store.takes(); err != nil {
 		return err
 	}
 	if before, ok := m.store.reports[m.host]; ok && before.lease != m.id && !r.Replaces(before.value) {

@@ -20,6 +20,7 @@ var ErrAway = errors.New("the store is away")
 type Store struct {
 	mu        sync.Mutex
 	away      bool
+	full      bool
 	revision  int64
 	lastLease int64
 	leases    map[int64]chan struct{} // closed when it ends
@@ -55,6 +56,13 @@ func (s *Store) SetAway(away bool) {
 	defer s.mu.Unlock()
 	s.away = away
 	s.notify()
+}
+
+// SetFull lets the store take nothing more, or take it again. It can be read, and leases stay.
+func (s *Store) SetFull(full bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.full = full
 }
 
 // Expire ends a lease, as that of a process that was killed, with all that it holds.
@@ -148,7 +156,7 @@ func (s *Store) Namesakes(context.Context) ([]fleet.Report, error) {
 func (s *Store) PutTable(_ context.Context, text []byte, by string) (fleet.Hash, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.reachable(); err != nil {
+	if err := s.takes(); err != nil {
 		return "", err
 	}
 	table := fleet.HashOf(text)
@@ -186,6 +194,14 @@ func (s *Store) reachable() error {
 		return ErrAway
 	}
 	return nil
+}
+
+// takes is reachable for what needs room.
+func (s *Store) takes() error {
+	if s.full && !s.away {
+		return fleet.ErrFull
+	}
+	return s.reachable()
 }
 
 // notify wakes those who watch.

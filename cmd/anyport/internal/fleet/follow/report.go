@@ -72,7 +72,9 @@ func (f *Follower) reportAs(ctx context.Context, member fleet.Membership) error 
 	tick := time.NewTicker(fleet.ReportChanged)
 	defer tick.Stop()
 	for {
+		begun := time.Now()
 		next := f.opt.Report()
+		tick.Reset(reportPause(time.Since(begun)))
 		next.Host = f.opt.Host
 		same := last
 		same.Written = next.Written
@@ -97,6 +99,15 @@ func (f *Follower) reportAs(ctx context.Context, member fleet.Membership) error 
 		case <-f.kick:
 		}
 	}
+}
+
+// reportShare bounds the time that reports take with very many routes, as a divisor of all time.
+const reportShare = 50
+
+// reportPause is the time until the next report, after one that took so long to make. A push waits for them: it is
+// ReportSame at most.
+func reportPause(took time.Duration) time.Duration {
+	return min(max(fleet.ReportChanged, reportShare*took), fleet.ReportSame)
 }
 
 // noteName notes whether another host has this one's name. It returns the error of a report, nil while that may be

@@ -5,9 +5,21 @@ import (
 	"fmt"
 	"log/slog"
 	"testing"
+	"time"
 
 	"anyport/cmd/anyport/internal/fleet"
 )
+
+// TestReportPause: reports come less often where they cost much, and never so seldom that a push takes a host for gone.
+func TestReportPause(t *testing.T) {
+	for took, want := range map[time.Duration]time.Duration{
+		0: fleet.ReportChanged, 40 * time.Millisecond: fleet.ReportChanged, 60 * time.Millisecond: 3 * time.Second, time.Hour: fleet.ReportSame,
+	} {
+		if got := reportPause(took); got != want {
+			t.Errorf("after one that took %v: %v, want %v", took, got, want)
+		}
+	}
+}
 
 // TestNoteName: a name that is taken is an error only if the other host lives; the fleet cannot be asked in either case.
 func TestNoteName(t *testing.T) {

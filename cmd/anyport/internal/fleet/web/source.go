@@ -110,16 +110,31 @@ func (s *Source) get(ctx context.Context, etag string) (a answer, err error) {
 		a.etag = etag
 		return a, nil
 	case http.StatusOK:
-		a.text, err = io.ReadAll(io.LimitReader(response.Body, maxTable+1))
-		if err == nil && len(a.text) > maxTable {
-			err = fmt.Errorf("GET %s: more than %d bytes", s.url, maxTable)
+		if endsWithConn(response) {
+			return a, fmt.Errorf("GET %s: the server does not say where the document ends, so a part of it would pass for all: it has to send Content-Length, or chunks", s.url)
 		}
-		if a.text == nil {
-			a.text = []byte{}
-		}
+		a.text, err = s.body(response.Body)
 		return a, err
 	}
 	return a, &StatusError{s.url, response.Status, a.wait}
+}
+
+// body reads a whole document; an empty one is not nil.
+func (s *Source) body(r io.Reader) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(r, maxTable+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("GET %s: the document was cut short after %d bytes: %w", s.url, len(text), err)
+	case len(text) > maxTable:
+		return nil, fmt.Errorf("GET %s: more than %d bytes", s.url, maxTable)
+	}
+	return text, nil
+}
+
+// endsWithConn reports whether only the end of the connection ends the body. A proxy that loses its server ends it too.
+// What was compressed shows its end by itself.
+func endsWithConn(r *http.Response) bool {
+	return r.ContentLength < 0 && r.ProtoMajor < 2 && len(r.TransferEncoding) == 0 && !r.Uncompressed
 }
 
 // StatusError is an answer that has no table.
