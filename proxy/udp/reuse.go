@@ -31,7 +31,7 @@ func (l *loop) leaveSocket(f *liveFlow, verdict route.Verdict, now time.Duration
 	l.out.flush() // what is queued for the socket is of f
 	use := socketUse{f.Route, f.OriginAddr(), o.queuesErrors}
 	o.flow, o.free = nil, l.free.put(use, f.Counters, fd, now)
-	l.owners[fd] = o
+	*l.owners.at(fd) = o
 	return true
 }
 
@@ -42,7 +42,7 @@ func (l *loop) reuseSocket(f *liveFlow, to netip.AddrPort) bool {
 		return false
 	}
 	l.sockets.Give() // f has taken a place
-	o := &l.owners[fd]
+	o := l.owners.at(fd)
 	o.flow, o.free = f, nil
 	f.Sockets.fd = int32(fd)
 	return true

@@ -88,7 +88,7 @@ func (g *reuseRig) idle() {
 
 // opened is how many sockets to the origin were opened until now.
 func (g *reuseRig) opened() (generation uint32) {
-	for _, o := range g.owners {
+	for _, o := range g.owners.each {
 		generation = max(generation, o.generation)
 	}
 	return generation
@@ -203,7 +203,7 @@ func TestLateAnswersAmongManyFlows(t *testing.T) {
 		t.Errorf("the origin was asked from %v; late answers came to %v", asked, late)
 	}
 	dialled := 0
-	for _, o := range g.owners {
+	for _, o := range g.owners.each {
 		if o.generation > flows {
 			dialled++
 		}
@@ -228,7 +228,7 @@ func TestRefusedFreeSocket(t *testing.T) {
 			g.exchange("one")
 			g.idle()
 			check(t, g.origin.Close())
-			for fd, o := range g.owners {
+			for fd, o := range g.owners.each {
 				if o.free != nil {
 					check(t, unix.Send(fd, nil, 0))
 				}
@@ -270,8 +270,8 @@ func TestSocketIsClosed(t *testing.T) {
 		"no place is left": func(g *reuseRig) { g.exchange("one"); g.sockets.Ports.Insist(1 << 20); g.idle() },
 		"not opened here": func(g *reuseRig) {
 			g.exchange("one")
-			for fd := range g.owners {
-				g.owners[fd].fresh = false
+			for _, o := range g.owners.each {
+				o.fresh = false
 			}
 			g.idle()
 		},
