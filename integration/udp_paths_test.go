@@ -27,7 +27,7 @@ var onOnePath = []struct{ why, tests string }{
 		TestTransparentDoctor TestTransparentNamedClient TestTransparentWith TestTransparentName TestFirstAnswer
 		TestWhatStays TestOriginsErrors TestLoops TestReflectors TestRefusingOrigin TestRefusedLater
 		TestUnreachableOrigin TestClosedPort TestStartOverAnotherProgram TestUpgradeOfSharedSockets
-		TestUpgradeRefused TestAcceptProxyLiveFlow TestPeersSPP
+		TestUpgradeRefused TestAcceptProxyLiveFlow TestPeersSPP TestFreeSockets
 	`},
 	{"they are about the fast path", `
 		TestFastPathUnderOrders TestFastPath TestFastPathOff TestFastPathEnds

@@ -70,6 +70,14 @@ func Recvmsg(fd int, m *unix.Msghdr, flags int) (n int, err error) {
 	return Result(unix.RawSyscall(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(m)), uintptr(flags)))
 }
 
+// PollNow sets the events of fds that are there, without waiting for any.
+func PollNow(fds []unix.PollFd) error {
+	var none unix.Timespec
+	_, err := Result(unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(unsafe.SliceData(fds))), uintptr(len(fds)),
+		uintptr(unsafe.Pointer(&none)), 0, 0, 0))
+	return err
+}
+
 // EpollAdd adds fd to an epoll instance.
 func EpollAdd(epoll, fd int, event *unix.EpollEvent) error {
 	_, err := Result(unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(epoll), unix.EPOLL_CTL_ADD, uintptr(fd),

@@ -88,8 +88,8 @@ func TestMemoryOfAnIdleFlow(t *testing.T) {
 				f.FastAsked(fl, 1, route.FastForwarded, 2)
 			}
 		}
-		const owner = 16 // bytes in loop.owners, which may be twice as long as it has to
-		each := int(inUse()-before)/n + 2*owner
+		const owner = 32 // bytes in loop.owners
+		each := int(inUse()-before)/n + owner
 		runtime.KeepAlive(f)
 		return each
 	}

@@ -72,7 +72,7 @@ func (l *loop) openLeft(in *Flow, entry fastflow.Flow) (err error) {
 
 // boundTo is the file descriptor of the shared socket that leaves from an address and port, or -1.
 func (l *loop) boundTo(source netip.AddrPort) int {
-	for fd, o := range l.owners {
+	for fd, o := range l.owners.each {
 		if o.shared != nil && o.shared.port == source.Port() && o.shared.key.origin.Is4() == source.Addr().Is4() {
 			return fd
 		}

@@ -34,8 +34,8 @@ const (
 // flow whose one question had its one answer becomes free (flow.Table.LeavesSocket), after the idle
 // timeout has passed without another datagram: nobody waits for anything there. What arrives on a free socket is
 // dropped and counted, and the socket is closed, since its origin still talks to the former client. Its queue is
-// looked at once more when it is taken, before the new flow's first datagram is sent. What remains is an
-// origin that answers twice, and the second time after all that. Without free sockets it would reach a
+// looked at once more before it is taken, in the batch that the new flow's first datagram is sent with: see
+// takeFree. What remains is an origin that answers twice, and the second time after all that. Without free sockets it would reach a
 // stranger as well: the kernel gives the port of a closed socket to the next one, and at 30,000 flows a
 // second each of its 28,232 ports comes again within a second.
 //
@@ -49,6 +49,7 @@ type freeSockets struct {
 	places []int // of each fd in its list
 	n      int
 	look   time.Duration // when to look for sockets to close
+	batch  uint32        // counts batches of new flows: see freeList.drawn
 }
 
 // socketUse is what makes one socket as good as another: all that was decided when it was opened. A
@@ -64,6 +65,8 @@ type freeList struct {
 	use      socketUse
 	counters *route.Counters // of the route
 	sockets  []freeSocket
+	drawn    int    // how many of them, the last ones, are to be taken next: they were empty
+	drawnIn  uint32 // in this batch: what was seen in one before does not count
 }
 
 type freeSocket struct {
@@ -94,27 +97,48 @@ func (s *freeSockets) put(use socketUse, counters *route.Counters, fd int, now t
 	}
 	s.places[fd] = len(list.sockets)
 	list.sockets = append(list.sockets, freeSocket{fd, now})
+	list.drawn = 0
 	s.n++
 	return list
 }
 
-// take removes a socket of that use, and returns its list and fd. It returns nil if there are too few to choose from.
-func (s *freeSockets) take(use socketUse) (list *freeList, fd int) {
-	list = s.lists[use]
-	if list == nil || len(list.sockets) < s.least {
-		return nil, -1
+// draw moves sockets to the end of a list, at random: as many as may be taken, at most that number. The
+// caller removes those to which something has come, and the others are taken first in this batch.
+func (s *freeSockets) draw(list *freeList, most int) []freeSocket {
+	n := len(list.sockets)
+	list.drawn, list.drawnIn = max(0, min(most, n-s.least+1)), s.batch
+	for end := n - 1; end >= n-list.drawn; end-- {
+		s.swap(list, rand.IntN(end+1), end)
 	}
-	fd = list.sockets[rand.IntN(len(list.sockets))].fd
-	s.remove(list, fd)
-	return list, fd
+	return list.sockets[n-list.drawn:]
 }
 
-// remove removes a socket from its list.
+// takeDrawn removes a socket that was drawn in this batch, and returns it. It is not ok if there is none, or
+// too few are left to choose from.
+func (s *freeSockets) takeDrawn(list *freeList) (fd int, ok bool) {
+	last := len(list.sockets) - 1
+	if list.drawn == 0 || list.drawnIn != s.batch || last+1 < s.least {
+		return -1, false
+	}
+	fd = list.sockets[last].fd
+	s.remove(list, fd)
+	return fd, true
+}
+
+// swap exchanges the places of two sockets.
+func (s *freeSockets) swap(list *freeList, a, b int) {
+	all := list.sockets
+	all[a], all[b] = all[b], all[a]
+	s.places[all[a].fd], s.places[all[b].fd] = a, b
+}
+
+// remove removes a socket from its list: the last one gets its place. So one less of the last ones is drawn,
+// whether it is that socket or not.
 func (s *freeSockets) remove(list *freeList, fd int) {
-	place, last := s.places[fd], len(list.sockets)-1
-	list.sockets[place] = list.sockets[last]
-	s.places[list.sockets[place].fd] = place
+	last := len(list.sockets) - 1
+	s.swap(list, s.places[fd], last)
 	list.sockets = list.sockets[:last]
+	list.drawn = max(0, list.drawn-1)
 	s.n--
 	if last == 0 {
 		delete(s.lists, list.use)

@@ -16,6 +16,7 @@ func TestFreeSockets(t *testing.T) {
 		since time.Duration
 	}
 	free, all, drawn := newFreeSockets(), map[int]entry{}, map[int]int{}
+	seen := map[int]bool{} // in this batch, since the socket became free
 	free.least = 3
 	count := func(match func(entry) bool) (n int) {
 		for _, e := range all {
@@ -31,24 +32,29 @@ func TestFreeSockets(t *testing.T) {
 			t.Fatalf("socket %d is %+v, %v", fd, e, known)
 		}
 		delete(all, fd)
+		delete(seen, fd)
 	}
 	for step := range 100_000 {
 		now, use := time.Duration(step), uses[rand.IntN(len(uses))]
 		of := count(func(e entry) bool { return e.use == use })
-		switch fd := rand.IntN(50); rand.IntN(8) {
+		switch fd := rand.IntN(50); rand.IntN(9) {
 		case 0: // somebody takes one
-			list, fd := free.take(use)
-			if (list != nil) != (of >= free.least) {
-				t.Fatalf("of %d sockets %v was taken", of, list)
+			fd, ok := take(&free, use, seen)
+			if ok != (of >= free.least) {
+				t.Fatalf("of %d sockets %v was taken", of, fd)
 			}
-			if list != nil {
-				forget(fd, func(e entry) bool { return e.use == use && list.use == use })
+			if ok {
+				if !seen[fd] {
+					t.Fatalf("socket %d was not looked at", fd)
+				}
+				forget(fd, func(e entry) bool { return e.use == use })
 				drawn[fd]++
 			}
 		case 1: // something has come to one
 			if e, known := all[fd]; known {
 				free.remove(free.lists[e.use], fd)
 				delete(all, fd)
+				delete(seen, fd)
 			}
 		case 2:
 			since, most := now-time.Duration(rand.IntN(100)), rand.IntN(5)
@@ -60,6 +66,9 @@ func TestFreeSockets(t *testing.T) {
 			if len(fds) != min(old, most) {
 				t.Fatalf("%d of %d were removed, want at most %d", len(fds), old, most)
 			}
+		case 3:
+			free.batch++
+			clear(seen)
 		default:
 			if _, known := all[fd]; !known {
 				if list := free.put(use, nil, fd, now); list != free.lists[use] {
@@ -81,6 +90,21 @@ func TestFreeSockets(t *testing.T) {
 	}
 }
 
+// take is loop.takeFree for sockets that exist only here. It notes those that are looked at.
+func take(free *freeSockets, use socketUse, seen map[int]bool) (fd int, ok bool) {
+	list := free.lists[use]
+	if list == nil {
+		return -1, false
+	}
+	if fd, ok = free.takeDrawn(list); ok {
+		return fd, true
+	}
+	for _, one := range free.draw(list, 1+rand.IntN(4)) {
+		seen[one.fd] = true
+	}
+	return free.takeDrawn(list)
+}
+
 // TestFreeSocketsAreDrawn: each of the sockets may be the next.
 func TestFreeSocketsAreDrawn(t *testing.T) {
 	free, seen := newFreeSockets(), map[int]bool{}
@@ -89,7 +113,7 @@ func TestFreeSocketsAreDrawn(t *testing.T) {
 		free.put(socketUse{}, nil, fd, 1)
 	}
 	for range 1000 {
-		_, fd := free.take(socketUse{})
+		fd, _ := take(&free, socketUse{}, map[int]bool{})
 		seen[fd] = true
 		free.put(socketUse{}, nil, fd, 1)
 	}

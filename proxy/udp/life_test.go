@@ -81,7 +81,7 @@ func TestEventOfAClosedSocket(t *testing.T) {
 	queue, err := mailbox.New()
 	check(t, err)
 	defer queue.Close()
-	l := loop{listener: -1, in: receiveBatch(t, 1), orders: queue, owners: []owner{{}, {flow: &liveFlow{}, generation: 2}}}
+	l := loop{listener: -1, in: receiveBatch(t, 1), orders: queue, owners: owners{{1: {flow: &liveFlow{}, generation: 2}}}}
 	l.handle([]unix.EpollEvent{{Fd: 0, Pad: 1}, {Fd: 1, Pad: 1}}, 1) // to read would crash: the flow has no counters
 }
 

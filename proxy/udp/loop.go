@@ -42,7 +42,7 @@ type loop struct {
 	asClient      map[int]flow.Key // those of this loop, by fd
 
 	epoll       int
-	owners      []owner // of origin sockets, by fd
+	owners      owners // of origin sockets
 	free        freeSockets
 	generations uint32 // counts origin sockets: see owner.generation
 	orders      *mailbox.Queue

@@ -25,6 +25,7 @@ type arrival struct {
 // waits longer is copied.
 type newFlows struct {
 	begun   int          // flows of this turn
+	left    int          // arrivals that follow in the batch, and may begin flows in this turn
 	batch   []arrival    // of the batch just read
 	waiting arrivalQueue // those before
 }
@@ -32,9 +33,10 @@ type newFlows struct {
 // beginBatch begins the flows of the batch just read, or queues their arrivals. Once one has to wait,
 // all behind it do: a client's datagrams stay in their order.
 func (l *loop) beginBatch(now time.Duration) {
-	for _, a := range l.newFlows.batch {
+	for i, a := range l.newFlows.batch {
 		switch {
 		case l.newFlows.waiting.empty() && l.newFlows.begun < newFlowsATurn:
+			l.newFlows.left = min(len(l.newFlows.batch)-i, newFlowsATurn-l.newFlows.begun) - 1
 			l.begin(a, now)
 		case !l.newFlows.waiting.push(a):
 			l.countUnrouted(route.Backlogged, a.Length())
@@ -42,14 +44,24 @@ func (l *loop) beginBatch(now time.Duration) {
 	}
 	clear(l.newFlows.batch)
 	l.newFlows.batch = l.newFlows.batch[:0]
+	l.endBatch()
+}
+
+// endBatch ends a batch of new flows: what was seen of free sockets does not count for the next.
+func (l *loop) endBatch() {
+	l.newFlows.left = 0
+	l.free.batch++
 }
 
 // beginWaiting begins flows of queued arrivals, as many as the turn has left. It ends the turn's count.
 func (l *loop) beginWaiting(now time.Duration) {
 	for !l.newFlows.waiting.empty() && l.newFlows.begun < newFlowsATurn {
-		for _, a := range l.newFlows.waiting.pop(newFlowsATurn - l.newFlows.begun) {
+		batch := l.newFlows.waiting.pop(newFlowsATurn - l.newFlows.begun)
+		for i, a := range batch {
+			l.newFlows.left = len(batch) - 1 - i
 			l.begin(a, now)
 		}
+		l.endBatch()
 	}
 	l.out.flush()
 	l.newFlows.begun = 0

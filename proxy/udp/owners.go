@@ -20,10 +20,38 @@ type owner struct {
 	queuesErrors bool   // see queuesErrors
 }
 
+// owners has the owner of each fd, in pieces that stay where they are. One long list would be copied to new
+// memory again and again while it grows with the first flows.
+type owners []*[ownersAPiece]owner
+
+const ownersAPiece = 256
+
+// at is the place of fd, which has had an owner before.
+func (all owners) at(fd int) *owner { return &all[fd/ownersAPiece][fd%ownersAPiece] }
+
+// make is at for any fd. The pieces reach to the highest fd: the kernel gives out the lowest that is free.
+func (all *owners) make(fd int) *owner {
+	for len(*all) <= fd/ownersAPiece {
+		*all = append(*all, new([ownersAPiece]owner))
+	}
+	return all.at(fd)
+}
+
+// each yields all places, by fd.
+func (all owners) each(yield func(fd int, o *owner) bool) {
+	for i, piece := range all {
+		for j := range piece {
+			if !yield(i*ownersAPiece+j, &piece[j]) {
+				return
+			}
+		}
+	}
+}
+
 // ownerOf returns the owner of fd.
 func (l *loop) ownerOf(fd int) owner {
-	if fd < len(l.owners) {
-		return l.owners[fd]
+	if fd/ownersAPiece < len(l.owners) {
+		return *l.owners.at(fd)
 	}
 	return owner{}
 }
@@ -60,20 +88,16 @@ func (o owner) counters() *route.Counters {
 	return o.shared.counters
 }
 
-// watchOrigin has the loop read an origin socket, and notes its owner. The list of owners is as long as
-// the highest fd: the kernel gives out the lowest that is free. On error fd remains the caller's.
+// watchOrigin has the loop read an origin socket, and notes its owner. On error fd remains the caller's.
 func (l *loop) watchOrigin(fd int, o owner) error {
 	if err := l.watch(fd, o.generation); err != nil {
 		return err
-	}
-	for len(l.owners) <= fd {
-		l.owners = append(l.owners, owner{})
 	}
 	datagram.WantTOS(fd, o.originAddr())
 	if o.queuesErrors = o.flow == nil || queuesErrors(o.flow); o.queuesErrors {
 		datagram.WantErrors(fd, o.originAddr())
 	}
-	l.owners[fd] = o
+	*l.owners.make(fd) = o
 	return nil
 }
 
@@ -81,7 +105,7 @@ func (l *loop) watchOrigin(fd int, o owner) error {
 // the same fd must not get it.
 func (l *loop) unwatchOrigin(fd int) {
 	l.out.flush()
-	l.owners[fd] = owner{}
+	*l.owners.at(fd) = owner{}
 	l.forgetClientSocket(fd)
 	call.Close(fd)
 }

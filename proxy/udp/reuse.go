@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"anyport/proxy/call"
 	"anyport/proxy/datagram"
 	"anyport/proxy/route"
 )
@@ -30,28 +31,59 @@ func (l *loop) leaveSocket(f *liveFlow, verdict route.Verdict, now time.Duration
 	l.out.flush() // what is queued for the socket is of f
 	use := socketUse{f.Route, f.OriginAddr(), o.queuesErrors}
 	o.flow, o.free = nil, l.free.put(use, f.Counters, fd, now)
-	l.owners[fd] = o
+	*l.owners.at(fd) = o
 	return true
 }
 
-// reuseSocket gives f a free socket to an origin's address, and reports whether there was one. One to
-// which something has come is closed.
+// reuseSocket gives f a free socket to an origin's address, and reports whether there was one.
 func (l *loop) reuseSocket(f *liveFlow, to netip.AddrPort) bool {
-	for use := useOf(f, to); ; {
-		list, fd := l.free.take(use)
-		if list == nil {
-			return false
-		}
-		l.sockets.Give() // f has taken a place
-		if !l.dropLate(list, fd) {
-			l.unwatchOrigin(fd)
-			continue
-		}
-		o := &l.owners[fd]
-		o.flow, o.free = f, nil
-		f.Sockets.fd = int32(fd)
-		return true
+	fd, ok := l.takeFree(l.free.lists[useOf(f, to)])
+	if !ok {
+		return false
 	}
+	l.sockets.Give() // f has taken a place
+	o := l.owners.at(fd)
+	o.flow, o.free = f, nil
+	f.Sockets.fd = int32(fd)
+	return true
+}
+
+// mostDrawn is how many free sockets one call looks at. What is drawn for the flows that follow waits for
+// them, some ten microseconds each; the first datagrams of a batch wait longer for the end of it.
+const mostDrawn = 8
+
+// takeFree takes a socket to which nothing has come. A batch of new flows looks at the sockets of several
+// flows in one system call.
+func (l *loop) takeFree(list *freeList) (fd int, ok bool) {
+	if list == nil {
+		return -1, false
+	}
+	for {
+		if fd, ok = l.free.takeDrawn(list); ok {
+			return fd, true
+		}
+		if !l.drawFree(list, min(mostDrawn, 1+l.newFlows.left)) {
+			return -1, false
+		}
+	}
+}
+
+// drawFree draws free sockets, closes those to which something has come, and reports whether it has drawn any.
+func (l *loop) drawFree(list *freeList, most int) bool {
+	var look [mostDrawn]unix.PollFd
+	drawn := l.free.draw(list, most)
+	for i, one := range drawn {
+		look[i] = unix.PollFd{Fd: int32(one.fd), Events: unix.POLLIN}
+	}
+	n := len(drawn)
+	err := call.PollNow(look[:n])
+	for _, one := range look[:n] {
+		if fd := int(one.Fd); (err != nil || one.Revents != 0) && !l.dropLate(list, fd) {
+			l.free.remove(list, fd)
+			l.closeFree(fd)
+		}
+	}
+	return n > 0
 }
 
 // dropLate drops and counts what has come to a free socket, and reports whether that was nothing: no

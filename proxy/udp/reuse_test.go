@@ -88,7 +88,7 @@ func (g *reuseRig) idle() {
 
 // opened is how many sockets to the origin were opened until now.
 func (g *reuseRig) opened() (generation uint32) {
-	for _, o := range g.owners {
+	for _, o := range g.owners.each {
 		generation = max(generation, o.generation)
 	}
 	return generation
@@ -172,6 +172,54 @@ func unixReceive(p peer) (b []byte, from netip.AddrPort, err error) {
 	return b[:n], from, err
 }
 
+// TestLateAnswersAmongManyFlows: the sockets of a batch of flows are looked at together. What has come to one
+// of them reaches nobody, also where it came after the batch before had drawn that socket, and not used it.
+func TestLateAnswersAmongManyFlows(t *testing.T) {
+	const flows = 6
+	g := newReuseRig(t, 1, nil)
+	var from []netip.AddrPort
+	for range flows {
+		_, source := g.exchange("one")
+		from = append(from, source)
+	}
+	g.idle()
+	g.newFlows.left = flows // as if so many were to follow
+	if list := g.free.lists[useOfOnly(g)]; !g.drawFree(list, flows) || list.drawn != flows {
+		t.Fatalf("%d of %d are drawn", list.drawn, flows)
+	}
+	g.endBatch()
+	late := []netip.AddrPort{from[1], from[4]}
+	for _, source := range late {
+		g.origin.send([]byte("late"), source)
+	}
+	newClientsTo(t, g.dst, flows)
+	g.handle([]unix.EpollEvent{{Fd: int32(g.listener), Events: unix.EPOLLIN}}, g.time)
+	asked := map[netip.AddrPort]bool{}
+	for range flows {
+		_, source := g.origin.receive()
+		asked[source] = true
+	}
+	if len(asked) != flows || asked[late[0]] || asked[late[1]] {
+		t.Errorf("the origin was asked from %v; late answers came to %v", asked, late)
+	}
+	dialled := 0
+	for _, o := range g.owners.each {
+		if o.generation > flows {
+			dialled++
+		}
+	}
+	if dialled != 2 || g.free.n != 0 || g.late() != 2 || g.sockets.Ports.Held() != flows {
+		t.Errorf("%d sockets were dialled, %d are free, %d places are taken; %d late answers", dialled, g.free.n, g.sockets.Ports.Held(), g.late())
+	}
+}
+
+// useOfOnly is the use of all free sockets of g.
+func useOfOnly(g *reuseRig) (use socketUse) {
+	for use = range g.free.lists {
+	}
+	return use
+}
+
 // TestRefusedFreeSocket: the ICMP error of one flow is not the next one's.
 func TestRefusedFreeSocket(t *testing.T) {
 	for name, seen := range map[string]bool{"while it is free": true, "when it is taken": false} {
@@ -180,7 +228,7 @@ func TestRefusedFreeSocket(t *testing.T) {
 			g.exchange("one")
 			g.idle()
 			check(t, g.origin.Close())
-			for fd, o := range g.owners {
+			for fd, o := range g.owners.each {
 				if o.free != nil {
 					check(t, unix.Send(fd, nil, 0))
 				}
@@ -222,8 +270,8 @@ func TestSocketIsClosed(t *testing.T) {
 		"no place is left": func(g *reuseRig) { g.exchange("one"); g.sockets.Ports.Insist(1 << 20); g.idle() },
 		"not opened here": func(g *reuseRig) {
 			g.exchange("one")
-			for fd := range g.owners {
-				g.owners[fd].fresh = false
+			for _, o := range g.owners.each {
+				o.fresh = false
 			}
 			g.idle()
 		},

@@ -50,7 +50,7 @@ func (l *loop) openSocket(f *liveFlow, to netip.AddrPort) error {
 		call.Close(fd)
 		return err
 	}
-	l.owners[fd].fresh = true
+	l.owners.at(fd).fresh = true
 	if !f.Route.AntiAmplification {
 		l.expectBursts(f)
 	}
