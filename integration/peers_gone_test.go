@@ -14,9 +14,6 @@ import (
 func TestPeersGone(t *testing.T) {
 	t.Parallel()
 	f := startPeers(t, peerOptions{edges: 3, use: []int{1, 2, 3}})
-	for _, h := range []*host{f.router, f.origin} { // a cable that is cut takes them away otherwise
-		h.sysctl(t, map[string]string{"net/ipv6/conf/all/keep_addr_on_down": "1"})
-	}
 	for round := range soak(1, 20) {
 		f.lose(t, f.edges[round%len(f.edges)])
 	}
@@ -29,7 +26,7 @@ func (f *peerRig) lose(t *testing.T, gone *peerEdge) {
 	f.rehash(t, f.edges...)
 	load.settle(t)
 	own := load.clientsOf(t, gone)
-	f.cable(t, gone, "down")
+	f.cut(t, gone)
 	begun := time.Now()
 	gone.proxy.signal(t, syscall.SIGKILL)
 	gone.proxy.wait(t)
@@ -38,7 +35,7 @@ func (f *peerRig) lose(t *testing.T, gone *peerEdge) {
 	t.Logf("%s: %d conns were reset after %v to %v, half of them by %v", gone.Name, len(after),
 		after[0], after[len(after)-1], after[len(after)/2])
 	load.settle(t)
-	f.cable(t, gone, "up")
+	f.mend(t, gone)
 	gone.proxy.process = gone.proxy.restart(t)
 	f.hash(t, f.edges...)
 	f.awaitPeers(t, len(f.edges)-1)
@@ -48,11 +45,17 @@ func (f *peerRig) lose(t *testing.T, gone *peerEdge) {
 	}
 }
 
-// cable cuts all links of an edge, or mends them. The edge keeps its addresses.
-func (f *peerRig) cable(t *testing.T, e *peerEdge, to string) {
+// cut has nothing that an edge sends reach the clients or the other edges, nor anything the edge from those.
+func (f *peerRig) cut(t *testing.T, e *peerEdge) { f.link(t, e, "down", "add") }
+
+// mend is the opposite of cut.
+func (f *peerRig) mend(t *testing.T, e *peerEdge) { f.link(t, e, "up", "del") }
+
+func (f *peerRig) link(t *testing.T, e *peerEdge, state, blackhole string) {
 	t.Helper()
-	for _, h := range []*host{f.router, f.backplane, f.origin} {
-		h.output(t, "ip", "link", "set", e.Name, to)
+	f.backplane.output(t, "ip", "link", "set", e.Name, state)
+	for _, family := range []string{"-4", "-6"} {
+		f.router.output(t, "ip", family, "rule", blackhole, "iif", e.Name, "priority", "1", "blackhole")
 	}
 }
 
