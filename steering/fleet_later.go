@@ -22,10 +22,10 @@ func PreloadFleet(serving uint32) (*Preloaded, error) {
 	}
 	defer running.Close()
 	served, err := fleet.ServedBy(running)
-	defer served.Close()
 	if err != nil {
 		return nil, err
 	}
+	defer served.Close()
 	o, err := fleet.Load(served)
 	if err != nil {
 		return nil, err
