@@ -25,8 +25,13 @@ func (s Served) byName() map[string]*ebpf.Map {
 }
 
 // ServedBy opens the maps of a steering program that is in the kernel, which takes CAP_SYS_ADMIN. The caller closes
-// them, after an error too.
+// them.
 func ServedBy(steering *ebpf.Program) (s Served, err error) {
+	defer func() {
+		if err != nil {
+			s.Close()
+		}
+	}()
 	info, err := steering.Info()
 	if err != nil {
 		return s, fmt.Errorf("read about the steering program: %w", err)
