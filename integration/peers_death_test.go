@@ -20,12 +20,18 @@ func TestPeersDeath(t *testing.T) {
 			for round := range soak(1, 10) {
 				f.die(t, f.edges[round%len(f.edges)])
 			}
-			for _, e := range f.edges {
-				e.proxy.signal(t, syscall.SIGTERM)
-				e.proxy.signal(t, syscall.SIGINT) // does not wait for conns
-				e.proxy.wait(t)
-			}
+			f.stop(t)
 		})
+	}
+}
+
+// stop ends all processes: those that were started again do not end with the test.
+func (f *peerRig) stop(t *testing.T) {
+	t.Helper()
+	for _, e := range f.edges {
+		e.proxy.signal(t, syscall.SIGTERM)
+		e.proxy.signal(t, syscall.SIGINT) // does not wait for conns
+		e.proxy.wait(t)
 	}
 }
 

@@ -17,6 +17,7 @@ func TestPeersGone(t *testing.T) {
 	for round := range soak(1, 20) {
 		f.lose(t, f.edges[round%len(f.edges)])
 	}
+	f.stop(t)
 }
 
 // lose has an edge be gone while conns of all edges talk, and come back.
