@@ -3,6 +3,7 @@ package tcp
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -119,10 +120,14 @@ func TestTurnReadsFirst(t *testing.T) {
 }
 
 // TestTurnsAgree plays random lives of conns twice: with each event in a turn of its own, and with many events a
-// turn. All peers hear the same.
+// turn. All peers hear the same. ANYPORT_SOAK=1 plays more.
 func TestTurnsAgree(t *testing.T) {
 	const conns = 5
-	for seed := range uint64(2000) {
+	rounds := 300
+	if os.Getenv("ANYPORT_SOAK") != "" {
+		rounds = 5000
+	}
+	for seed := range uint64(rounds) {
 		play := func(most int) []string {
 			random, turns := rand.New(rand.NewPCG(seed, 1)), rand.New(rand.NewPCG(seed, 2))
 			s := newTurned(conns)
