@@ -121,7 +121,7 @@ func TestFleetTLS(t *testing.T) {
 	} {
 		r.etcd.access = access
 		out := r.edges[0].output(t, "sh", "-c", fmt.Sprintf("%s fleet -c %s 2>&1 || true", program, inFile(t, r.etcd.hostFile("edge1"))))
-		if !strings.Contains(out, "etcd: ") || strings.Contains(out, "HOST") {
+		if !strings.Contains(out, "etcd http") || strings.Contains(out, "HOST") {
 			t.Errorf("%s: %s", name, out)
 		}
 	}
