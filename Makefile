@@ -23,13 +23,16 @@ PACKAGING = debootstrap lintian qemu-user-static man-db
 
 # Packages that the race detector can run: their tests need no clang, and those that need root are skipped
 # without it.
-PURE = ./config/... ./proxy/... ./steering/... ./cmd/... ./docs
+PURE = ./proxy/... ./steering/... ./cmd/... ./docs
+
+# They have one goroutine, and would take minutes under the race detector.
+SEQUENTIAL = ./config/...
 
 # Three targets at once: all of them take a minute or two of `make test`.
 FUZZTIME ?= 2s
 
 # Tests that have a long form, for `make soak`.
-SOAK = Storm|Pinned|Death|FastPath|AgainstModel|DNS|QUIC|Game|Upgrade|Conversations|Agree|ManyPrefixes|TakenAway|Judges|OriginsFail|ManyConns|SwitchBack|ServiceRestarts|Knock|ManyRoutes|FleetTables|FleetFaults|TestPeers
+SOAK = Storm|Pinned|Death|FastPath|AgainstModel|DNS|QUIC|Game|Upgrade|Conversations|Agree|ManyPrefixes|TakenAway|Judges|OriginsFail|ManyConns|SwitchBack|ServiceRestarts|Knock|ManyRoutes|FleetTables|FleetFaults|NoSpace|DiskFull|StateFull|TestPeers
 
 # Where `make install` puts things: DESTDIR is a staging directory of packagers. It installs BINARY, or
 # what it builds. If that is for another architecture, NATIVE is an anyport that runs here.
@@ -80,7 +83,7 @@ test: packages lint generated unit integration kernel fuzz ## everything that mu
 
 unit: ## the tests of all but bpf, deploy and integration, under the race detector; as root all of them
 	@if [ "$$(id -u)" -eq 0 ]; then export REQUIRE_ROOT=1; fi; set -x; \
-	CGO_ENABLED=1 $(GO) test -race -p 4 -timeout 14m $(PURE)
+	$(GO) test -p 4 $(SEQUENTIAL) && CGO_ENABLED=1 $(GO) test -race -p 4 -timeout 14m $(PURE)
 
 integration: ## the tests of bpf and deploy, and of the built binary in network namespaces
 	@if [ "$$(id -u)" -eq 0 ]; then set -x; \

@@ -143,6 +143,7 @@ func (r *faultRig) bad(t *testing.T, _ int) {
 // forget revisions that an edge has not seen, fills it, and pushes tables that are bad: no conn fails or gets an older
 // table than one before it, no byte of a stream is lost, and each table arrives on all edges. ANYPORT_SOAK=1: 100 of them.
 func TestFleetFaults(t *testing.T) {
+	onlySoak(t)
 	t.Parallel()
 	needTool(t, "nft")
 	const streams = 10

@@ -60,6 +60,7 @@ func TestFleetStateFull(t *testing.T) {
 // TestFleetStateFullAtStart: with a full disk and without the source a start serves the table of the disk, with the
 // source the newest.
 func TestFleetStateFullAtStart(t *testing.T) {
+	onlySoak(t)
 	t.Parallel()
 	r := newTableRig(t, 1)
 	for n := range 2 {

@@ -81,6 +81,7 @@ func TestFleetNoSpace(t *testing.T) {
 // TestPushNoSpace: a push whose etcd becomes full while a stage holds ends, since nobody knows any more how the hosts
 // serve, and the hosts go back.
 func TestPushNoSpace(t *testing.T) {
+	onlySoak(t)
 	t.Parallel()
 	r, edges, _ := newFullRig(t, "--quota-backend-bytes", fmt.Sprint(3<<20))
 	old := r.fleet(t).Table
@@ -98,6 +99,7 @@ func TestPushNoSpace(t *testing.T) {
 // TestFleetDiskFull fills the disk of the etcd, which then dies, and does so at each start: hosts serve on, a push fails
 // with where it has asked, and once there is room all goes on by itself.
 func TestFleetDiskFull(t *testing.T) {
+	onlySoak(t)
 	t.Parallel()
 	r := newTableRig(t, 0)
 	r.etcd.kill(t)

@@ -87,6 +87,14 @@ func raiseFiles(t *testing.T, want uint64) {
 	}
 }
 
+// onlySoak leaves a test to make soak: it takes long, or gives no answer where the host has much else to do.
+func onlySoak(t *testing.T) {
+	t.Helper()
+	if os.Getenv("ANYPORT_SOAK") != "1" {
+		t.Skip("takes long: make soak")
+	}
+}
+
 // soak is how often a test does its thing: short in `make test`, long in `make soak`.
 func soak(short, long int) int {
 	if os.Getenv("ANYPORT_SOAK") == "1" {

@@ -111,6 +111,7 @@ func attached(t *testing.T, processes *family) (n int) {
 
 // TestPeersUpgrade: peers come by an upgrade to hosts that began without.
 func TestPeersUpgrade(t *testing.T) {
+	onlySoak(t)
 	t.Parallel()
 	f := newPeerRig(t, 2)
 	for _, address := range []string{originV4, "[" + originV6 + "]"} {

@@ -9,6 +9,7 @@ import (
 // undone. The origin sees all of them from where they came before, long after a host has come or gone. Later
 // the hosts do not ask about ordinary flows any more.
 func TestPeersUDPDrain(t *testing.T) {
+	onlySoak(t)
 	t.Parallel()
 	const soon, late = 4443, 4444
 	f := startUDPPeers(t, 3, soon, late, false)
@@ -49,6 +50,7 @@ func (f *peerRig) drain(t *testing.T, edge int, args ...string) {
 
 // TestPeersUDPUpgrade: a new process goes on asking about ordinary flows until the same instant as the one before.
 func TestPeersUDPUpgrade(t *testing.T) {
+	onlySoak(t)
 	t.Parallel()
 	const soon, late = 4443, 4444
 	f := startUDPPeers(t, 2, soon, late, false)

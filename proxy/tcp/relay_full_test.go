@@ -88,7 +88,7 @@ func TestStalledReaders(t *testing.T) {
 	t.Log("seed", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 	s, fill := newStalled(conns, most), rand.NewChaCha8([32]byte{1})
-	for range often(2000) {
+	for range often(500) {
 		i := random.IntN(conns)
 		if n := 1 + random.IntN(1<<random.IntN(18))%largest; random.IntN(2) == 0 {
 			b := make([]byte, n)
