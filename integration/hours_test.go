@@ -58,7 +58,7 @@ on_inactive = "close"
 			t.Errorf("a new conn to %s after the end: %s", dst, got)
 		}
 	}
-	p.expect(t, "route=kept active=false")
+	p.expect(t, "a route is not in force any more", "route=kept")
 	if got := p.ask(t, "explain tcp "+kept.String()).stdout; !strings.Contains(got, "verdict: inactive\n") || !strings.Contains(got, `kernel: inactive by route "kept"`+"\n") {
 		t.Errorf("explain:\n%s", got)
 	}
