@@ -16,12 +16,21 @@ type Served struct {
 	Generation, PrefixesV4, PrefixesV6, Probes *ebpf.Map
 }
 
-// byName are the maps by their names in fleet.bpf.c.
-func (s Served) byName() map[string]*ebpf.Map {
-	return map[string]*ebpf.Map{
-		bpf.FleetMapGeneration: s.Generation, bpf.FleetMapProbes: s.Probes,
-		bpf.FleetMapPrefixesV4: s.PrefixesV4, bpf.FleetMapPrefixesV6: s.PrefixesV6,
+// places are the places of the maps, by their names in fleet.bpf.c.
+func (s *Served) places() map[string]**ebpf.Map {
+	return map[string]**ebpf.Map{
+		bpf.FleetMapGeneration: &s.Generation, bpf.FleetMapProbes: &s.Probes,
+		bpf.FleetMapPrefixesV4: &s.PrefixesV4, bpf.FleetMapPrefixesV6: &s.PrefixesV6,
 	}
+}
+
+// byName are the maps in these places.
+func (s Served) byName() map[string]*ebpf.Map {
+	all := map[string]*ebpf.Map{}
+	for name, place := range s.places() {
+		all[name] = *place
+	}
+	return all
 }
 
 // ServedBy opens the maps of a steering program that is in the kernel, which takes CAP_SYS_ADMIN. The caller closes
@@ -60,10 +69,7 @@ func (s *Served) take(m *ebpf.Map) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("read about a map: %w", err), m.Close())
 	}
-	place := map[string]**ebpf.Map{
-		bpf.FleetMapGeneration: &s.Generation, bpf.FleetMapProbes: &s.Probes,
-		bpf.FleetMapPrefixesV4: &s.PrefixesV4, bpf.FleetMapPrefixesV6: &s.PrefixesV6,
-	}[info.Name]
+	place := s.places()[info.Name]
 	if place == nil || *place != nil {
 		return m.Close()
 	}
