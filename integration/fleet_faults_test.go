@@ -22,7 +22,7 @@ type faultRig struct {
 // talkRoute is a route whose conns outlive all tables.
 var talkRoute = fmt.Sprintf("[route.talk]\nprotocol = \"tcp\"\nprefixes = [\"192.0.2.0/24\"]\nports = [%d]\norigins = [\"%s:%[1]d\"]\n", talkPort, fleetOrigin)
 
-// newFaultRig starts edges with the first of so many tables, and the streams.
+// newFaultRig starts that many edges with the first of the tables, and then the streams.
 func newFaultRig(t *testing.T, edges, tables, streams int) *faultRig {
 	t.Helper()
 	r := &faultRig{tableRig: newTableRig(t, edges, "--quota-backend-bytes", fmt.Sprint(4<<20))}

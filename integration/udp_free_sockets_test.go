@@ -37,7 +37,7 @@ func (o *sourcesOrigin) source(question string) netip.AddrPort {
 // askedAtATime is how many flows one socket of a client begins at once, each to a port of its own.
 const askedAtATime = 100
 
-// askMany has a new socket ask once in each of so many flows, and waits for the answers. It returns the
+// askMany has a new socket ask once in each of askedAtATime flows, and waits for the answers. It returns the
 // questions.
 func askMany(t *testing.T, h *host, to, name string) (client *net.UDPConn, questions []string) {
 	t.Helper()

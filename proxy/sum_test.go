@@ -12,7 +12,7 @@ import (
 	"anyport/proxy/route"
 )
 
-// served are so many routes in service, each with counters of its own.
+// served returns a Server with n routes in service, each with counters of its own.
 func served(n int) *Server {
 	var file []*config.Route
 	for i := range n {

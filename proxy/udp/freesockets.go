@@ -32,12 +32,13 @@ const (
 //
 // The danger is a late answer, which would reach the client of the next flow. So only the socket of a
 // flow whose one question had its one answer becomes free (flow.Table.LeavesSocket), after the idle
-// timeout has passed without another datagram: nobody waits for anything there. What arrives on a free socket is
-// dropped and counted, and the socket is closed, since its origin still talks to the former client. Its queue is
-// looked at once more before it is taken, in the batch that the new flow's first datagram is sent with: see
-// takeFree. What remains is an origin that answers twice, and the second time after all that. Without free sockets it would reach a
-// stranger as well: the kernel gives the port of a closed socket to the next one, and at 30,000 flows a
-// second each of its 28,232 ports comes again within a second.
+// timeout has passed without another datagram: nobody waits for anything there. What arrives on a free
+// socket is dropped and counted, and the socket is closed, since its origin still talks to the former
+// client. The loop looks at the queue of a free socket once more before it takes it, in the batch that
+// the new flow's first datagram is sent with: see takeFree. What remains is an origin that answers twice,
+// and the second time after all that. Without free sockets that answer would reach a stranger as well:
+// the kernel gives the port of a closed socket to the next one, and at 30,000 flows a second each of its
+// 28,232 ports comes again within a second.
 //
 // One of at least leastFree is taken, at random. That keeps ports hard to guess for somebody who knows
 // the port of a flow of his own that has just ended. It also makes a socket wait: at fewer than leastFree

@@ -183,7 +183,7 @@ func TestLateAnswersAmongManyFlows(t *testing.T) {
 		from = append(from, source)
 	}
 	g.idle()
-	g.newFlows.left = flows // as if so many were to follow
+	g.newFlows.left = flows // as if that many arrivals followed in the batch
 	if list := g.free.lists[useOfOnly(g)]; !g.drawFree(list, flows) || list.drawn != flows {
 		t.Fatalf("%d of %d are drawn", list.drawn, flows)
 	}
