@@ -8,6 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
 	"anyport/cmd/anyport/internal/fleet"
 	"anyport/cmd/anyport/internal/fleet/access"
 	"anyport/cmd/anyport/internal/fleet/etcd"
@@ -183,6 +186,37 @@ func TestNoSpace(t *testing.T) {
 	}
 	if _, err := s.State(t.Context()); err != nil {
 		t.Errorf("the state cannot be read: %v", err)
+	}
+}
+
+// lastPut is etcd's answer to the put that uses up its quota: no space, although it is applied.
+type lastPut struct {
+	clientv3.KV
+	puts int // until that one
+}
+
+func (l *lastPut) Put(ctx context.Context, key, value string, o ...clientv3.OpOption) (*clientv3.PutResponse, error) {
+	r, err := l.KV.Put(ctx, key, value, o...)
+	if l.puts--; l.puts == 0 {
+		return nil, rpctypes.ErrNoSpace
+	}
+	return r, err
+}
+
+// TestNoSpaceAtLastPut: nothing is kept of a table that was refused, whichever put was too much.
+func TestNoSpaceAtLastPut(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	text := []byte(strings.Repeat("a", fleet.PartSize) + strings.Repeat("b", fleet.PartSize))
+	for puts := 1; puts <= 3; puts++ { // two parts and the manifest
+		s := open(t, server.url(), access.Access{})
+		s.Wrap(func(kv clientv3.KV) clientv3.KV { return &lastPut{kv, puts} })
+		if _, err := s.PutTable(t.Context(), text, "me"); !errors.Is(err, fleet.ErrFull) {
+			t.Errorf("no space at put %d: %v", puts, err)
+		}
+		if left := server.ctl("get", "--prefix", "--keys-only", "/test/fleet/"); strings.TrimSpace(left) != "" {
+			t.Errorf("no space at put %d, and left is %s", puts, left)
+		}
 	}
 }
 

@@ -32,11 +32,11 @@ func (s *Store) PutTable(ctx context.Context, text []byte, by string) (fleet.Has
 	}
 	put, err := s.putParts(ctx, text, &m)
 	if err == nil {
-		err = s.putManifest(ctx, m)
+		err = s.putManifest(ctx, m, &put)
 	}
 	if errors.Is(err, fleet.ErrFull) {
-		for _, part := range put { // else nobody would: they belong to no table
-			_ = s.remove(ctx, partsPrefix+string(part))
+		for _, key := range slices.Backward(put) { // the manifest first; else nobody would: they belong to no table
+			_ = s.remove(ctx, key)
 		}
 	}
 	if err != nil {
@@ -45,39 +45,38 @@ func (s *Store) PutTable(ctx context.Context, text []byte, by string) (fleet.Has
 	return m.Table, nil
 }
 
-// putParts writes the parts of a text, names them in the manifest, and returns those that were not there.
-func (s *Store) putParts(ctx context.Context, text []byte, m *fleet.Manifest) (put []fleet.Hash, err error) {
+// putParts writes the parts of a text, names them in the manifest, and returns the keys that it has put.
+func (s *Store) putParts(ctx context.Context, text []byte, m *fleet.Manifest) (put []string, err error) {
 	for _, part := range fleet.Split(text, fleet.PartSize) {
 		hash := fleet.HashOf(part)
-		done, err := s.putOnce(ctx, s.prefix+partsPrefix+string(hash), string(part))
-		if err != nil {
+		if err := s.putOnce(ctx, partsPrefix+string(hash), string(part), &put); err != nil {
 			return put, err
 		}
-		if m.Parts = append(m.Parts, hash); done {
-			put = append(put, hash)
-		}
+		m.Parts = append(m.Parts, hash)
 	}
 	return put, nil
 }
 
-func (s *Store) putManifest(ctx context.Context, m fleet.Manifest) error {
+func (s *Store) putManifest(ctx context.Context, m fleet.Manifest, put *[]string) error {
 	manifest, err := encode(m)
 	if err == nil {
-		_, err = s.putOnce(ctx, s.prefix+tablesPrefix+string(m.Table), manifest)
+		err = s.putOnce(ctx, tablesPrefix+string(m.Table), manifest, put)
 	}
 	return err
 }
 
-// putOnce writes a key that never changes, without sending a value that is there: then done is false.
-func (s *Store) putOnce(ctx context.Context, key, value string) (done bool, err error) {
+// putOnce writes a key that never changes, and appends it to put, without sending a value that is there.
+// A key whose put fails is appended, too: the put that uses up the quota is applied before it is refused.
+func (s *Store) putOnce(ctx context.Context, key, value string, put *[]string) error {
 	ctx, cancel := call(ctx)
 	defer cancel()
-	there, err := s.client.Get(ctx, key, clientv3.WithCountOnly())
+	there, err := s.client.Get(ctx, s.prefix+key, clientv3.WithCountOnly())
 	if err != nil || there.Count > 0 {
-		return false, s.explain(err)
+		return s.explain(err)
 	}
-	_, err = s.client.Put(ctx, key, value)
-	return err == nil, s.explain(err)
+	*put = append(*put, key)
+	_, err = s.client.Put(ctx, s.prefix+key, value)
+	return s.explain(err)
 }
 
 // Table reads the manifest and then one part after the other.
