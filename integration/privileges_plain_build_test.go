@@ -22,14 +22,14 @@ func TestPlainBuild(t *testing.T) {
 		args []string
 		env  []string
 	}{
-		{name: "cgo", args: []string{"build"}, env: []string{"CGO_ENABLED=1"}},
+		{name: "cgo", long: true, args: []string{"build"}, env: []string{"CGO_ENABLED=1"}},
 		{name: "no compiler", args: []string{"install"}, env: []string{"CGO_ENABLED=", "PATH=" + t.TempDir()}},
 		{name: "pie", long: true, args: []string{"build", "-buildmode=pie"}, env: []string{"CGO_ENABLED=0"}},
 		{name: "cgo pie trimpath", long: true, args: []string{"install", "-buildmode=pie"}, env: []string{"CGO_ENABLED=1", "GOFLAGS=-trimpath"}},
 	} {
 		t.Run(b.name, func(t *testing.T) {
-			if b.long && os.Getenv("ANYPORT_PACKAGE") != "1" {
-				t.Skip("takes minutes: make package-test")
+			if b.long {
+				onlyPackageTest(t)
 			}
 			t.Parallel()
 			r := newRig(t)
@@ -52,6 +52,14 @@ func TestPlainBuild(t *testing.T) {
 			}
 			r.servesAndUpgrades(t, plain)
 		})
+	}
+}
+
+// onlyPackageTest leaves a test to make package-test.
+func onlyPackageTest(t *testing.T) {
+	t.Helper()
+	if os.Getenv("ANYPORT_PACKAGE") != "1" {
+		t.Skip("compiles everything again, which takes minutes: make package-test")
 	}
 }
 
@@ -96,6 +104,7 @@ func (r *rig) servesAndUpgrades(t *testing.T, plain string) {
 // TestPlainBuildWithoutItsProc starts a binary that is built with cgo in a PID namespace of its own, with the
 // /proc of the host: it refuses to run, and says why.
 func TestPlainBuildWithoutItsProc(t *testing.T) {
+	onlyPackageTest(t)
 	t.Parallel()
 	r := newRig(t)
 	plain := filepath.Join(scratch, "anyport-plain-proc")

@@ -77,7 +77,7 @@ func compileSuite(t *testing.T, name string) (binary, dir string) {
 }
 
 func runTests(h *host, attr *syscall.SysProcAttr, dir, binary string, args ...string) (out string, err error) {
-	args = append(args, "-test.v", "-test.timeout=8m")
+	args = append(args, "-test.v", "-test.timeout=8m", "-test.skip=^TestOmitHTTP2") // those compile, and connect to nothing
 	if os.Getenv("ANYPORT_SUITES") != "1" {
 		args = append(args, "-test.short")
 	}

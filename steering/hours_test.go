@@ -78,7 +78,7 @@ func kernelFate(d table.Decision, protocol config.Protocol) table.Verdict {
 // of the host, so they say which time it is; the kernel then compares its own clock with the end that follows.
 func TestHoursAgree(t *testing.T) {
 	const times, packets = 20, lookups / 20
-	n := fromEnv(t, "ANYPORT_VERDICTS", 200_000) / lookups
+	n := fromEnv(t, "ANYPORT_VERDICTS", 80_000) / lookups
 	if testing.Short() {
 		n = 10
 	}

@@ -143,7 +143,7 @@ func serveMixed(t *testing.T, s *Steering, j *judge) {
 // of its calendar, in their order.
 func TestMixedAgree(t *testing.T) {
 	const stretches, packets = 10, lookups / 10
-	n := fromEnv(t, "ANYPORT_VERDICTS", 200_000) / lookups
+	n := fromEnv(t, "ANYPORT_VERDICTS", 80_000) / lookups
 	if testing.Short() {
 		n = 5
 	}

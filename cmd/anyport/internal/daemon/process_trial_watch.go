@@ -41,6 +41,7 @@ type heldState struct {
 	relinked int64
 	admin    int // how often the admin socket was made again
 	drains   *drains
+	members  time.Duration // when those of the fleet changed last, in steps: it is computed from two clocks
 }
 
 // heldState is the zero value where nothing is held.
@@ -55,6 +56,8 @@ func (d *daemon) heldState() (h heldState) {
 	if d.admin != nil {
 		h.admin = d.admin.Restored()
 	}
+	peers, _ := d.steering.Fleet()
+	h.members = peers.Changed().Round(10 * time.Second)
 	h.relinked, h.drains = d.relinks.Load(), d.drains.Load()
 	return h
 }

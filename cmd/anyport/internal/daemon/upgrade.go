@@ -130,10 +130,11 @@ func (r replaced) Offer(send func(upgrade.Offer) error) error {
 	fds[upgrade.FDRawIPv4], fds[upgrade.FDRawIPv6] = r.raw.FDs()
 	fds[upgrade.FDAnnounce] = r.announce.Handover()
 	maps.DeleteFunc(fds, func(_ string, fd int) bool { return fd < 0 }) // a raw socket that could not be opened
+	peers, _ := r.steering.Fleet()
 	return send(upgrade.Offer{
 		FDs: fds, Stored: slices.Sorted(maps.Keys(r.stored)), Listeners: listeners,
 		Draining: r.drainingRoutes(), Origins: r.proxy.OriginStates(), Access: r.serving.Load().config.Log.Access,
-		Instance: r.instance, Damping: r.announce.Damping(),
+		Instance: r.instance, Damping: r.announce.Damping(), PeersChanged: peers.Changed(),
 	})
 }
 

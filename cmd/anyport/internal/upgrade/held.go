@@ -60,7 +60,7 @@ func PassOn(to *handover.Conn, left Offer, s Sharer, connFiles int) error {
 	if _, err := to.Expect(handover.Ready); err != nil {
 		return err
 	}
-	if err := to.Send(handover.Go, Ahead{ConnFiles: connFiles}); err != nil {
+	if err := to.Send(handover.Go, Ahead{ConnFiles: connFiles, PeersChanged: left.PeersChanged}); err != nil {
 		return err
 	}
 	return s.GiveBack(func(conns []tcp.Conn) error { return giveBatch(to, conns) })

@@ -65,7 +65,7 @@ func TestOffer(t *testing.T) {
 		FDs:       map[string]int{"link": memfd(t, 7), FDAdmin: memfd(t, 8), FDAccess: memfd(t, 9)},
 		Stored:    []string{"tcp/0"},
 		Listeners: []host.Listener{{Protocol: config.TCP, Addr: addr("0.0.0.0:22"), Process: "sshd", PID: 3}},
-		Draining:  []string{"web"}, Access: "/var/log/access",
+		Draining:  []string{"web"}, Access: "/var/log/access", PeersChanged: time.Hour,
 	}
 	_, p := met(t, sent)
 	for name, size := range map[string]int64{"link": 7, FDAdmin: 8, FDAccess: 9} {

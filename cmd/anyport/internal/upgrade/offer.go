@@ -42,6 +42,8 @@ type Offer struct {
 	Instance  string             // that the new process goes on with, for a fleet
 	Damping   []announce.Damping // of the announced routes
 
+	PeersChanged time.Duration // as in Ahead; of use to a process on trial, which may get no Ahead any more
+
 	// Trial: the new process takes the TCP conns of a share of the clients, by a listener of its own. All else it only holds,
 	// in case that the old one dies. File is then the hash of the file that the old one serves.
 	Trial bool
@@ -59,6 +61,7 @@ type wireOffer struct {
 	Access    string             `json:"access"`
 	Instance  string             `json:"instance,omitempty"`
 	Damping   []announce.Damping `json:"damping,omitempty"`
+	Changed   time.Duration      `json:"peers_changed,omitempty"`
 	Trial     bool               `json:"trial,omitempty"`
 	File      string             `json:"file,omitempty"`
 }
@@ -75,7 +78,7 @@ func (o Offer) sendAs(kind handover.Kind, to *handover.Conn) error {
 	}
 	return to.Send(kind, wireOffer{
 		FDs: names, Stored: o.Stored, Listeners: o.Listeners, Draining: o.Draining, Origins: o.Origins, Access: o.Access,
-		Instance: o.Instance, Damping: o.Damping, Trial: o.Trial, File: o.File,
+		Instance: o.Instance, Damping: o.Damping, Changed: o.PeersChanged, Trial: o.Trial, File: o.File,
 	}, fds...)
 }
 
@@ -97,7 +100,7 @@ func decodeOffer(m handover.Message) (o Offer, err error) {
 	}
 	o = Offer{
 		FDs: map[string]int{}, Stored: w.Stored, Listeners: w.Listeners, Draining: w.Draining, Origins: w.Origins, Access: w.Access,
-		Instance: w.Instance, Damping: w.Damping, Trial: w.Trial, File: w.File,
+		Instance: w.Instance, Damping: w.Damping, PeersChanged: w.Changed, Trial: w.Trial, File: w.File,
 	}
 	for i, name := range w.FDs {
 		if old, twice := o.FDs[name]; twice {
