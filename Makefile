@@ -24,7 +24,7 @@ PACKAGING = debootstrap lintian qemu-user-static man-db
 # Packages whose tests need no clang; those that need root are skipped without it. The race detector watches
 # the tests of those with goroutines. It would make the others some times slower, for nothing. The longest
 # come first.
-PURE       = $(shell $(GO) list ./steering/... ./cmd/... ./proxy/... ./config/... ./docs)
+PURE       = $(shell $(GO) list ./steering ./proxy/tcp ./cmd/anyport/internal/daemon ./steering/... ./cmd/... ./proxy/... ./config/... ./docs)
 CONCURRENT = $(shell grep -rlE '"sync|golang.org/x/sync|^\s+go \w' --include='*.go' steering cmd proxy | xargs -n 1 dirname | sort -u | sed 's|^|anyport/|')
 RACE       = $(filter $(CONCURRENT),$(PURE))
 SEQUENTIAL = $(filter-out $(CONCURRENT),$(PURE))

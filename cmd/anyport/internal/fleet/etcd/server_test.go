@@ -18,6 +18,7 @@ type server struct {
 	dir, client, peer string
 	args              []string
 	process           *exec.Cmd
+	ended             chan struct{} // closed when the process has
 }
 
 // startServer starts an etcd with further arguments.
@@ -29,10 +30,16 @@ func startServer(t *testing.T, args ...string) *server {
 		}
 		t.Skip("needs etcd: apt install etcd-server")
 	}
-	s := &server{T: t, dir: t.TempDir(), client: freeAddress(t), peer: freeAddress(t), args: args}
-	s.start()
+	s := &server{T: t, dir: t.TempDir(), args: args}
 	t.Cleanup(s.kill)
-	return s
+	for range 5 { // another process may take a port first that was free
+		s.client, s.peer = freeAddress(t), freeAddress(t)
+		if s.listens() {
+			return s
+		}
+	}
+	t.Fatal("etcd does not listen")
+	return nil
 }
 
 // freeAddress is one on loopback that nobody listens on.
@@ -46,8 +53,16 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// start starts the process with the data that are there, and waits until it answers.
+// start starts the process again, with the data that are there.
 func (s *server) start() {
+	s.Helper()
+	if !s.listens() {
+		s.Fatal("etcd does not listen")
+	}
+}
+
+// listens starts the process, and waits until it listens or has ended.
+func (s *server) listens() bool {
 	s.Helper()
 	scheme := "http://"
 	if strings.Contains(strings.Join(s.args, " "), "--cert-file") {
@@ -63,22 +78,29 @@ func (s *server) start() {
 	if err := s.process.Start(); err != nil {
 		s.Fatal(err)
 	}
-	deadline := time.Now().Add(time.Minute)
-	for time.Now().Before(deadline) {
+	s.ended = make(chan struct{})
+	go func(process *exec.Cmd, ended chan struct{}) { // ended by kill
+		defer close(ended)
+		_ = process.Wait()
+	}(s.process, s.ended)
+	for {
 		if c, err := net.Dial("tcp", s.client); err == nil {
 			c.Close()
-			return
+			return true
 		}
-		time.Sleep(20 * time.Millisecond)
+		select {
+		case <-s.ended:
+			return false
+		case <-time.After(20 * time.Millisecond):
+		}
 	}
-	s.Fatal("etcd does not listen")
 }
 
 // kill ends the process as a crash does.
 func (s *server) kill() {
 	if s.process != nil {
 		_ = s.process.Process.Kill()
-		_ = s.process.Wait()
+		<-s.ended
 		s.process = nil
 	}
 }
