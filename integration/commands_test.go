@@ -168,7 +168,7 @@ func TestStatus(t *testing.T) {
 	}
 
 	var raw map[string]any
-	if err := json.Unmarshal(p.statusJSON(t), &raw); err != nil {
+	if err := json.Unmarshal([]byte(anyport(t, "status", "--json", "--socket", p.socket).stdout), &raw); err != nil {
 		t.Fatal(err)
 	}
 	missing := func(in any, keys ...string) {

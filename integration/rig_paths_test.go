@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"net"
 	"os"
-	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
@@ -40,7 +39,7 @@ func onBothPaths(t *testing.T, test func(*testing.T, *rig)) {
 // inKernel is how many datagrams the kernel has forwarded by itself. It is not ok after an upgrade or a stop.
 func (p *proxy) inKernel() (n uint64, ok bool) {
 	var s status
-	out, err := exec.Command(program, "status", "--json", "--socket", p.socket).Output()
+	out, err := askStatus(p.socket)
 	if err != nil || json.Unmarshal(out, &s) != nil || s.PID != p.cmd.Process.Pid {
 		return 0, false
 	}

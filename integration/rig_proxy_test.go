@@ -242,9 +242,10 @@ func (p *proxy) status(t *testing.T) status {
 	return s
 }
 
+// statusJSON is what anyport status --json prints. It does not start a process for that: tests ask many times a second.
 func (p *proxy) statusJSON(t *testing.T) []byte {
 	t.Helper()
-	out, err := exec.Command(program, "status", "--json", "--socket", p.socket).Output()
+	out, err := askStatus(p.socket)
 	if err != nil {
 		t.Fatalf("anyport status: %v", err)
 	}
