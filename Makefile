@@ -32,8 +32,8 @@ SEQUENTIAL = $(filter-out $(CONCURRENT),$(PURE))
 # How long each target is fuzzed, three at once. `make test` runs their seeds alone.
 FUZZTIME ?= 60s
 
-# Tests that have a long form, for `make soak`.
-SOAK = Storm|Pinned|Death|FastPath|AgainstModel|DNS|QUIC|Game|Upgrade|Conversations|Agree|ManyPrefixes|TakenAway|Judges|OriginsFail|ManyConns|SwitchBack|ServiceRestarts|Knock|ManyRoutes|FleetTables|FleetFaults|NoSpace|DiskFull|StateFull|TestPeers
+# Tests that have a long form, or that only `make soak` runs (TestSoakRunsAll).
+SOAK = Storm|Pinned|Death|FastPath|AgainstModel|DNS|QUIC|Game|Upgrade|Conversations|Agree|ManyPrefixes|TakenAway|Judges|OriginsFail|ManyConns|SwitchBack|ServiceRestarts|Knock|ManyRoutes|FleetTables|FleetFaults|NoSpace|DiskFull|StateFull|TestPeers|HoursWithout|SourceAway|LastHost|OneName|TableKills|FilesThatAreNone|PushKilled|SweepOfOneClient|LoweredLimit|ManyChecks|SlowReader|OldProxyDies|StalledReaders|Questions|GreedyClient
 
 # Where `make install` puts things: DESTDIR is a staging directory of packagers. It installs BINARY, or
 # what it builds. If that is for another architecture, NATIVE is an anyport that runs here.
@@ -91,7 +91,7 @@ unit: ## the tests of all but bpf, deploy and integration, with the race detecto
 
 integration: ## the tests of bpf and deploy, and of the built binary in network namespaces
 	@if [ "$$(id -u)" -eq 0 ]; then set -x; \
-		REQUIRE_ROOT=1 $(GO) test -vet=off -timeout 14m -parallel 5 ./bpf/... ./deploy/... ./integration/...; \
+		REQUIRE_ROOT=1 $(GO) test -vet=off -timeout 14m -parallel 6 ./bpf/... ./deploy/... ./integration/...; \
 	else \
 		echo 'not root: BPF and namespace tests are skipped; to run them: sudo make test'; \
 	fi
@@ -126,7 +126,7 @@ package-test: ## build the packages twice, check them with lintian, install them
 	REQUIRE_ROOT=1 ANYPORT_PACKAGE=1 $(GO) test -count=1 -v -timeout 20m -run 'TestPackage|TestPlainBuild' ./integration
 
 soak: ## the long forms of storms, upgrades, kills, conversations and verdicts; the tests with the fast path on and off
-	REQUIRE_ROOT=1 ANYPORT_SOAK=1 ANYPORT_VERDICTS=10000000 ANYPORT_PREFIXES=1000000 $(GO) test -p 1 -count=1 -v -timeout 2h -run '$(SOAK)' ./integration ./proxy/tcp ./proxy/header ./steering ./steering/fastpath ./steering/fleet
+	REQUIRE_ROOT=1 ANYPORT_SOAK=1 ANYPORT_VERDICTS=10000000 ANYPORT_PREFIXES=1000000 $(GO) test -p 1 -parallel 4 -count=1 -v -timeout 2h -run '$(SOAK)' ./integration ./proxy/tcp ./proxy/header ./steering ./steering/fastpath ./steering/fleet
 	REQUIRE_ROOT=1 ANYPORT_FAST_PATH=auto $(GO) test -count=1 -timeout 30m -parallel 4 ./integration
 	REQUIRE_ROOT=1 ANYPORT_FAST_PATH=off $(GO) test -count=1 -timeout 30m -parallel 4 ./integration
 

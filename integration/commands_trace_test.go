@@ -258,6 +258,7 @@ func TestTraceGoesOn(t *testing.T) {
 // TestTraceSlowReader: a reader that takes nothing loses events, and is told how many. Others lose none of
 // theirs, and clients notice nothing.
 func TestTraceSlowReader(t *testing.T) {
+	onlySoak(t)
 	t.Parallel()
 	r := newRig(t)
 	p := r.edge.serveWith(t, traceFile)

@@ -35,6 +35,7 @@ func (h *host) hang(t *testing.T) (dir string, release func()) {
 // file, or cannot be read. A reload and an upgrade are refused with the reason, all
 // other commands work, and once the file is back, these two work as well.
 func TestFilesThatAreNone(t *testing.T) {
+	onlySoak(t)
 	t.Parallel()
 	r := newRig(t)
 	r.origin.both(t, "10.0.0.5:80", named("origin"))

@@ -33,6 +33,7 @@ func (r *tableRig) announcing(t *testing.T) (n int) {
 // TestFleetLastHost: two hosts that become unable to serve at the same time do not both withdraw; the one that goes on is
 // not drained without --force, and says so when it stops.
 func TestFleetLastHost(t *testing.T) {
+	onlySoak(t)
 	t.Parallel()
 	r := newTableRig(t, 2)
 	origin := r.center.listen(t, fleetOrigin+":4000")
@@ -97,6 +98,7 @@ func TestFleetLastHost(t *testing.T) {
 // TestFleetOneName: of two hosts with one name the first reports, and both status and fleet name the other one, until the
 // first stops. A host that is killed has its name again at once.
 func TestFleetOneName(t *testing.T) {
+	onlySoak(t)
 	t.Parallel()
 	r := newTableRig(t, 2)
 	file := announceTable + r.etcd.hostFile("edge1")

@@ -172,6 +172,7 @@ func TestFleetTables(t *testing.T) {
 // TestFleetSourceAway: a host without a table is not ready and refuses nothing; with one it serves on, whatever becomes
 // of etcd, boots with it, and goes on when etcd is back.
 func TestFleetSourceAway(t *testing.T) {
+	onlySoak(t)
 	t.Parallel()
 	r := newTableRig(t, 1)
 	for n := range 3 {
@@ -270,6 +271,7 @@ func TestFleetRefused(t *testing.T) {
 
 // TestFleetTableKills: a host that dies of a table twice serves the one before, says so, and takes the next one.
 func TestFleetTableKills(t *testing.T) {
+	onlySoak(t)
 	t.Parallel()
 	r := newTableRig(t, 1)
 	r.center.both(t, fleetOrigin+":4000", named("good"))

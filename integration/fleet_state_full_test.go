@@ -10,6 +10,7 @@ import (
 // TestFleetStateFull fills the disk of a host's state directory: each table serves all the same, that of the disk
 // stays whole and is the one that a start takes without the source, and it is replaced once there is room.
 func TestFleetStateFull(t *testing.T) {
+	onlySoak(t)
 	t.Parallel()
 	r := newTableRig(t, 1)
 	for n := range 4 {

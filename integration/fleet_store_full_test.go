@@ -47,6 +47,7 @@ func (r *tableRig) reportsAgain(t *testing.T) {
 // TestFleetNoSpace: an etcd whose quota is used up takes neither reports nor tables, which all say with what to do;
 // the hosts serve on, one that boots then too, and report by themselves once there is room.
 func TestFleetNoSpace(t *testing.T) {
+	onlySoak(t)
 	t.Parallel()
 	r, edges, loads := newFullRig(t, "--quota-backend-bytes", fmt.Sprint(3<<20))
 	r.etcd.fill(t)

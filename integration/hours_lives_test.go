@@ -114,6 +114,7 @@ func order(t *testing.T, p *proxy, line string) {
 // TestHoursWithoutAnyport kills anyport before the end of a window: the service is served until then, and no longer. The next
 // process does not open it.
 func TestHoursWithoutAnyport(t *testing.T) {
+	onlySoak(t)
 	t.Parallel()
 	r, group, bpffs := newRig(t), newUnit(t), t.TempDir()
 	if err := r.edge.Mount("bpf", bpffs); err != nil {

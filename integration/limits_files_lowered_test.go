@@ -14,6 +14,7 @@ import (
 // open and to fewer: live conns and flows go on, all orders are obeyed, new conns are served once there is
 // room again, and the log does not fill with that.
 func TestLoweredLimit(t *testing.T) {
+	onlySoak(t)
 	t.Parallel()
 	for name, few := range map[string]int{"a few more than are open": 20, "fewer than are open": -40} {
 		t.Run(name, func(t *testing.T) {

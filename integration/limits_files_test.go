@@ -24,6 +24,7 @@ func fewFiles(files int) func(file string) *exec.Cmd {
 // address or from many addresses of one IPv6 /64. Everything else continues to work:
 // commands, a reload, an upgrade, new flows, and new conns of other clients.
 func TestGreedyClient(t *testing.T) {
+	onlySoak(t)
 	t.Parallel()
 	for _, c := range []struct {
 		name, dst     string

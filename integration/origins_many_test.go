@@ -16,6 +16,7 @@ import (
 // few file descriptors, also while no origin answers and each check waits for its timeout: then they are
 // late, which the log says, and conns to origins go on. When the origins return, all are up again.
 func TestManyChecks(t *testing.T) {
+	onlySoak(t)
 	t.Parallel()
 	const origins, files, reserve, interval = 2000, 8192, 128, 4 * time.Second
 	needTool(t, "iptables")

@@ -12,6 +12,7 @@ import (
 // its host packets of conns that other hosts have. With pins, the dead process' host goes on asking; without, what
 // asks ends after the local routes, so that the kernel has no reason to reset anything.
 func TestPeersDeath(t *testing.T) {
+	onlySoak(t)
 	t.Parallel()
 	for name, bpffs := range map[string]bool{"pinned": true, "not pinned": false} {
 		t.Run(name, func(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 // TestPeersGone: the clients of a host that is gone, kernel and all, are reset by the other hosts, and no other
 // client is. ANYPORT_SOAK=1 makes it 20 rounds.
 func TestPeersGone(t *testing.T) {
+	onlySoak(t)
 	t.Parallel()
 	f := startPeers(t, peerOptions{edges: 3, use: []int{1, 2, 3}})
 	for round := range soak(1, 20) {

@@ -9,6 +9,7 @@ import (
 // TestPeersKeyChange: the key of a fleet is changed on one host after another, and no conn is lost that moves
 // between hosts meanwhile: each host accepts both keys before one signs with the new one.
 func TestPeersKeyChange(t *testing.T) {
+	onlySoak(t)
 	t.Parallel()
 	f := startPeers(t, peerOptions{edges: 3, use: []int{1, 2, 3}})
 	load := newPeerLoad(t, f.client, 60)

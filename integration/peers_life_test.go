@@ -58,6 +58,7 @@ func TestPeersHosts(t *testing.T) {
 // TestPeersProcesses upgrades processes, and has peers come and go by reloads, while conns live on hosts
 // that their packets do not come to.
 func TestPeersProcesses(t *testing.T) {
+	onlySoak(t)
 	t.Parallel()
 	f := startPeers(t, peerOptions{edges: 3, use: []int{1, 2}})
 	families := map[*peerEdge]*family{}

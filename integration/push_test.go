@@ -28,6 +28,7 @@ func newPushRig(t *testing.T, edges int) (r *tableRig, old string) {
 
 // TestPushKilled: a second push is refused while one runs, and the hosts of one that is killed go back by themselves.
 func TestPushKilled(t *testing.T) {
+	onlySoak(t)
 	t.Parallel()
 	r, old := newPushRig(t, 2)
 	p := r.push(t, fleetTable(4001), "--hold", "1h")

@@ -62,6 +62,7 @@ var thefts = []theft{
 // TestTakenAway removes one thing after the other under load. No existing conn or flow
 // is lost, all commands work, and new clients are served again.
 func TestTakenAway(t *testing.T) {
+	onlySoak(t)
 	t.Parallel()
 	r := newRobbed(t, soak(40, 200), soak(200, 1000))
 	for range soak(1, 5) {

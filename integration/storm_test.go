@@ -89,7 +89,7 @@ func reloadsInStorm(t *testing.T, r *rig) {
 	}
 
 	var h history
-	for n := range soak(50, 1000) {
+	for n := range soak(20, 1000) {
 		asked := s.asked.Load()
 		p.write(t, [...]string{oddTable, evenTable}[n%2])
 		reload := span{begun: time.Now()}

@@ -14,6 +14,7 @@ import (
 // waits for its answer gets it, although the next ones need the client's places. `make sweep` asks on all
 // ports.
 func TestSweepOfOneClient(t *testing.T) {
+	onlySoak(t)
 	t.Parallel()
 	ports := 20_000
 	if os.Getenv("ANYPORT_SWEEP") == "all" {

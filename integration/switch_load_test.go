@@ -108,6 +108,7 @@ func (l *crowd) connect(t *testing.T, dst string) {
 // TestSwitchBackUnderLoad: anyport has the new conns because a socket match precedes the TPROXY rules. It ends while
 // many clients connect, told to or unconfirmed: the old proxy has the new conns again, and none is refused or cut.
 func TestSwitchBackUnderLoad(t *testing.T) {
+	onlySoak(t)
 	t.Parallel()
 	for _, c := range socketFirst {
 		t.Run(c.name, func(t *testing.T) {

@@ -242,6 +242,7 @@ func (p *proxy) confirm(t *testing.T) {
 // TestOldProxyDies: what happens to new conns if the old proxy ends while its rules are there, with anyport beside
 // it. The guide has this table.
 func TestOldProxyDies(t *testing.T) {
+	onlySoak(t)
 	t.Parallel()
 	for _, c := range switchCases {
 		t.Run(c.name, func(t *testing.T) {

@@ -17,6 +17,7 @@ import (
 // memory stays bounded, others are served as before, and when the clients read, what
 // arrives is what was sent.
 func TestStalledReaders(t *testing.T) {
+	onlySoak(t)
 	t.Parallel()
 	const readers, size, most = 2200, 192 << 10, 64 << 20 // bytes: twice what it may keep
 	raiseFiles(t, 1<<14)

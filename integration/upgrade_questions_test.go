@@ -8,6 +8,7 @@ import (
 // TestQuestionsDuringUpgrades keeps asking for the status during upgrades: one of the
 // processes always answers.
 func TestQuestionsDuringUpgrades(t *testing.T) {
+	onlySoak(t)
 	t.Parallel()
 	r := newRig(t)
 	p := r.edge.serveWith(t, relayFile)

@@ -89,6 +89,7 @@ func (p *proxy) writeBroken(t *testing.T) {
 // TestUpgradeShareBothKilled: the host's own services never answer on a served address, though both processes of a
 // trial hold what steers, whichever dies first.
 func TestUpgradeShareBothKilled(t *testing.T) {
+	onlySoak(t)
 	t.Parallel()
 	r := shareRig(t)
 	r.edge.both(t, ":9999", named("host"))
@@ -123,6 +124,7 @@ func TestUpgradeShareBothKilled(t *testing.T) {
 // TestUpgradeShareStandsStill: when the new process stands still, the old one notices and serves each new client; what
 // becomes of the conns of the new process depends on whether it goes on in time.
 func TestUpgradeShareStandsStill(t *testing.T) {
+	onlySoak(t)
 	t.Parallel()
 	r := shareRig(t)
 	p := r.edge.serveWith(t, shareOld)

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -104,5 +105,35 @@ func TestPassOnRefused(t *testing.T) {
 	young.Close()
 	if err := <-passed; err != io.EOF {
 		t.Errorf("passed on: %v", err)
+	}
+}
+
+// TestPassOnTells: what goes on within a process that was on trial knows what the dead process knew of a fleet.
+func TestPassOnTells(t *testing.T) {
+	old, young, err := handover.Pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	passed := make(chan error, 1)
+	left := Offer{FDs: map[string]int{"link": memfd(t, 1)}, PeersChanged: time.Hour}
+	go func() { passed <- PassOn(old, left, sharer{}, 7) }()
+	p, err := Meet(young)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.ReceiveFlows(0); err != nil {
+		t.Fatal(err)
+	}
+	if ahead, err := p.Ready(); err != nil || ahead != (Ahead{ConnFiles: 7, PeersChanged: time.Hour}) {
+		t.Errorf("told %+v, %v", ahead, err)
+	}
+	if n, err := p.ReceiveConns(func([]tcp.Conn) {}); n != 0 || err != nil {
+		t.Errorf("%d conns, %v", n, err)
+	}
+	if err := <-passed; err != nil {
+		t.Errorf("passed on: %v", err)
+	}
+	if err := p.Close(); err != nil {
+		t.Error(err)
 	}
 }
