@@ -88,6 +88,7 @@ func isReset(conn net.Conn) bool {
 func TestKill(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
+	r.edge.run(t, "ip neighbor add 10.0.0.66 lladdr 02:00:00:00:00:66 dev origin0") // else it is unreachable after 3 s without ARP
 	r.origin.serve(t, "10.0.0.5:4711", echo)
 	r.origin.answer(t, "10.0.0.5:4711", named("origin"))
 	r.origin.answer(t, "10.0.0.5:4712", func([]byte) []byte { return nil })
