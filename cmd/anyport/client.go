@@ -104,11 +104,11 @@ const clientReadTimeout = 5 * time.Second
 // checkServes makes sure that the anyport on the default socket serves the file at path. The file is
 // broken and does not name the socket, so another anyport may listen there.
 func checkServes(ctx context.Context, client admin.Client, path string) error {
-	status, err := client.Status(ctx)
+	about, err := client.About(ctx)
 	if err != nil {
 		return fmt.Errorf("the file does not say where to ask (--socket does), and %w", err)
 	}
-	served := servedPath(status)
+	served := servedPath(about)
 	path, err = filepath.Abs(path)
 	if err != nil {
 		return err
@@ -121,12 +121,12 @@ func checkServes(ctx context.Context, client admin.Client, path string) error {
 
 // servedPath is the path of the file that an anyport serves. A relative one is relative to the directory that
 // the process began in.
-func servedPath(status *admin.Status) string {
-	served := status.Config.Path
+func servedPath(about *admin.About) string {
+	served := about.Path
 	if filepath.IsAbs(served) {
 		return served
 	}
-	dir, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", status.PID))
+	dir, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", about.PID))
 	if err != nil {
 		return served
 	}

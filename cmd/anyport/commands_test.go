@@ -27,12 +27,14 @@ type fakeAnyport struct {
 	asked   []string          // methods and URLs
 	answers map[string]any    // by path
 	refuse  map[string]string // the reason, by path
+	silent  bool              // ends each conn without an answer
 }
 
 // serve starts one for the test.
 func serve(t *testing.T) *fakeAnyport {
 	t.Helper()
 	f := &fakeAnyport{socket: filepath.Join(t.TempDir(), "admin.sock"), refuse: map[string]string{}, answers: map[string]any{
+		"/about": admin.About{Version: "v1", PID: os.Getpid(), Path: "/etc/anyport/anyport.toml", ProgramID: 7},
 		"/status": admin.Status{
 			Version: "v1", PID: os.Getpid(), UptimeSeconds: 61, Config: admin.ConfigStatus{Path: "/etc/anyport/anyport.toml", Generation: 3},
 			Steering: admin.SteeringStatus{Attached: true, ProgramID: 7, ForeignPrograms: []uint32{}, Missing: []string{}},
@@ -65,6 +67,9 @@ func (f *fakeAnyport) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.asked = append(f.asked, r.Method+" "+r.URL.String())
+	if f.silent {
+		panic(http.ErrAbortHandler)
+	}
 	if why, refused := f.refuse[r.URL.Path]; refused {
 		http.Error(w, why, http.StatusConflict)
 		return
@@ -161,7 +166,7 @@ func TestCommands(t *testing.T) {
 		{"origins --state sick", "", exitUsage, "", `--state: "sick" is not one of up, down`, ""},
 		{"top --interval 1ms", "", exitUsage, "", "--interval must be at least 100ms", ""},
 		{"top --count -1", "", exitUsage, "", "--count no less than 0", ""},
-		{"upgrade", "/status", exitFailed, "", "anyport: why not\n", "GET /status?"},
+		{"upgrade", "/about", exitFailed, "", "anyport: why not\n", "GET /about?"},
 	} {
 		t.Run(test.args+test.refuse, func(t *testing.T) {
 			f := serve(t)
@@ -275,7 +280,7 @@ func TestCheckServes(t *testing.T) {
 		filepath.Join(dir, "another.toml"): "name the socket with --socket",
 	} {
 		f.mu.Lock()
-		f.answers["/status"] = admin.Status{PID: os.Getpid(), Config: admin.ConfigStatus{Path: served}}
+		f.answers["/about"] = admin.About{PID: os.Getpid(), Path: served}
 		f.mu.Unlock()
 		err := checkServes(t.Context(), admin.Client{Socket: f.socket}, path)
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
@@ -295,9 +300,13 @@ func TestUnloadRefuses(t *testing.T) {
 	if status != exitFailed || stdout != "" || !strings.Contains(stderr, fmt.Sprintf("anyport is running, pid %d: stop it first", os.Getpid())) {
 		t.Errorf("%d, %q, %q", status, stdout, stderr)
 	}
-	f.refuse["/status"] = "why not"
+	f.refuse["/about"] = "why not"
 	if status, _, stderr := run("unload", "-c", path); status != exitFailed || !strings.Contains(stderr, "why not") {
 		t.Errorf("beside one that does not say: %d, %q", status, stderr)
+	}
+	f.silent = true
+	if status, _, stderr := run("unload", "-c", path); status != exitFailed || !strings.Contains(stderr, "no anyport answers on "+f.socket) {
+		t.Errorf("beside one that breaks off: %d, %q", status, stderr)
 	}
 }
 

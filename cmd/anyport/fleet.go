@@ -42,11 +42,11 @@ to version.`,
 			return err
 		}
 		if *socket != "" {
-			status, err := admin.Client{Socket: *socket}.Status(cmd.Context())
+			about, err := admin.Client{Socket: *socket}.About(cmd.Context())
 			if err != nil {
 				return err
 			}
-			*path = servedPath(status)
+			*path = servedPath(about)
 		}
 		c, store, err := openFleetOf(cmd, *path)
 		if err != nil {

@@ -13,23 +13,23 @@ import (
 
 // preloadPeers loads the programs that ask the peers of the fleet, if the running anyport does not ask them and the
 // file has peers. nil: they are not needed, or cannot be loaded here, and the process says why.
-func preloadPeers(status *admin.Status) (*steering.Preloaded, error) {
-	if status.Peers != nil {
-		return preloadOff(status), nil
+func preloadPeers(about *admin.About) (*steering.Preloaded, error) {
+	if about.Peers != nil {
+		return preloadOff(about), nil
 	}
-	if !fileHasPeers(servedPath(status)) {
+	if !fileHasPeers(servedPath(about)) {
 		return nil, nil
 	}
-	return steering.PreloadFleet(status.Steering.ProgramID)
+	return steering.PreloadFleet(about.ProgramID)
 }
 
 // preloadOff is preloadPeers for a process whose file has had peers. It reads no file, and it returns no error: the
 // status says already that the peers cannot be asked.
-func preloadOff(status *admin.Status) *steering.Preloaded {
-	if status.Peers == nil || status.Peers.Off == "" {
+func preloadOff(about *admin.About) *steering.Preloaded {
+	if about.Peers == nil || about.Peers.Off == "" {
 		return nil
 	}
-	loaded, _ := steering.PreloadFleet(status.Steering.ProgramID)
+	loaded, _ := steering.PreloadFleet(about.ProgramID)
 	return loaded
 }
 
@@ -48,17 +48,17 @@ func fileHasPeers(path string) bool {
 // no peers, the process reads the new file first and refuses: it has a time limit for a file that hangs.
 func reloadWithPeers(client admin.Client) func(context.Context, bool) (*admin.Reloaded, error) {
 	return func(ctx context.Context, dryRun bool) (*admin.Reloaded, error) {
-		status, err := client.Status(ctx)
+		about, err := client.About(ctx)
 		if err != nil {
 			return nil, err
 		}
-		off := preloadOff(status)
+		off := preloadOff(about)
 		defer off.Close()
 		reloaded, err := client.Reload(ctx, dryRun, off.Handover())
-		if err == nil || status.Peers != nil || !strings.Contains(err.Error(), "fleet.peers") {
+		if err == nil || about.Peers != nil || !strings.Contains(err.Error(), "fleet.peers") {
 			return reloaded, err
 		}
-		loaded, failed := preloadPeers(status)
+		loaded, failed := preloadPeers(about)
 		if failed != nil || loaded == nil {
 			return reloaded, errors.Join(err, failed)
 		}

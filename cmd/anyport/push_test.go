@@ -125,7 +125,7 @@ func TestFleetCommand(t *testing.T) {
 	store, file := useStore(t)
 	store.PutReport(fleet.Report{Host: "edge1", Ready: true, Version: "v1"})
 	f := serve(t)
-	f.answers["/status"] = admin.Status{PID: os.Getpid(), Config: admin.ConfigStatus{Path: file}}
+	f.answers["/about"] = admin.About{PID: os.Getpid(), Path: file}
 	for _, where := range []string{"-c " + file, "--socket " + f.socket} {
 		status, stdout, stderr := run(strings.Fields("fleet " + where)...)
 		if status != exitDone || stderr != "" || !strings.HasPrefix(stdout, "source    etcd://127.0.0.1:1/anyport\n") || !strings.HasSuffix(stdout, "\n1 host, as it should be\n") {

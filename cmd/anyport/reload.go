@@ -126,11 +126,11 @@ var errChanges = errors.New("a reload would change something")
 // warnTakeover says after a reload what run asks about before a start: the new prefixes may be those of another
 // proxy. The process itself may not be able to list them: it has dropped its privileges.
 func warnTakeover(cmd *cobra.Command, client admin.Client, dryRun bool) {
-	status, err := client.Status(cmd.Context())
+	about, err := client.About(cmd.Context())
 	if err != nil {
 		return
 	}
-	c, err := config.Load(servedPath(status))
+	c, err := config.Load(servedPath(about))
 	if err != nil {
 		return // changed since the reload
 	}
@@ -140,7 +140,7 @@ func warnTakeover(cmd *cobra.Command, client admin.Client, dryRun bool) {
 	}
 	when, next := "come to anyport now", "to give them back, take its prefixes out of the file and reload again"
 	if dryRun {
-		when, next = "would come to anyport at once", "to rehearse that, start: anyport run --shadow -c "+servedPath(status)
+		when, next = "would come to anyport at once", "to rehearse that, start: anyport run --shadow -c "+servedPath(about)
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "anyport: warning: the new conns of %s of another proxy %s, because a socket match precedes the rule: %s\n"+
 		"  the rule is: %s\n  %s\n", text.Count(len(rules), "TPROXY rule", "TPROXY rules"), when, rules[0].Diverted, rules[0].Text, next)

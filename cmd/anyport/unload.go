@@ -3,7 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -49,17 +51,17 @@ privileges of "anyport run".`,
 	return cmd
 }
 
-// checkStopped refuses to remove what a running anyport stands on.
+// checkStopped refuses to remove what a running anyport stands on, also if that does not answer.
 func checkStopped(cmd *cobra.Command, socket string) error {
 	if socket == "" {
 		return nil
 	}
-	status, err := admin.Client{Socket: socket}.Status(cmd.Context())
+	about, err := admin.Client{Socket: socket}.About(cmd.Context())
 	switch {
-	case errors.Is(err, admin.ErrNobody):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED): // nobody listens
 		return nil
 	case err != nil:
 		return err
 	}
-	return fmt.Errorf("anyport is running, pid %d: stop it first, which removes what is not pinned", status.PID)
+	return fmt.Errorf("anyport is running, pid %d: stop it first, which removes what is not pinned", about.PID)
 }

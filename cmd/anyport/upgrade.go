@@ -129,11 +129,11 @@ func (o *upgradeOptions) preload(cmd *cobra.Command, client admin.Client) (*stee
 	if o.back {
 		return nil, nil
 	}
-	status, err := client.Status(cmd.Context())
+	about, err := client.About(cmd.Context())
 	if err != nil {
 		return nil, err
 	}
-	spare, err := steering.Preload(status.Steering.ProgramID)
+	spare, err := steering.Preload(about.ProgramID)
 	if err != nil && o.percent > 0 {
 		cmd.PrintErrf("anyport: if the running process dies during the trial, the new one cannot take its place: %v\n", err)
 		return nil, nil
@@ -141,5 +141,5 @@ func (o *upgradeOptions) preload(cmd *cobra.Command, client admin.Client) (*stee
 	if spare != nil || err != nil || o.percent > 0 {
 		return spare, err
 	}
-	return preloadPeers(status)
+	return preloadPeers(about)
 }

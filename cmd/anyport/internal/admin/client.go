@@ -17,9 +17,9 @@ const Timeout = 5 * time.Second
 // Client asks the anyport that serves on an admin socket. It holds no conn: each request makes one.
 type Client struct{ Socket string }
 
-// Status asks for the state of the process, its steering, routes and origins.
+// Status asks for the state of the process, its steering, routes and origins. With 60,000 routes it has 76 MB.
 func (c Client) Status(ctx context.Context) (*Status, error) {
-	ctx, cancel := context.WithTimeout(ctx, Timeout)
+	ctx, cancel := context.WithTimeout(ctx, 6*Timeout)
 	defer cancel()
 	return ask[Status](ctx, c, http.MethodGet, "/status", nil)
 }
@@ -30,9 +30,9 @@ func (c Client) Drift(ctx context.Context) (*Drift, error) {
 	return ask[Drift](ctx, c, http.MethodGet, "/drift", nil)
 }
 
-// Sysdump asks for what only the process knows. A status of many routes takes a while.
+// Sysdump asks for what only the process knows, its status among it.
 func (c Client) Sysdump(ctx context.Context) (*Sysdump, error) {
-	ctx, cancel := context.WithTimeout(ctx, 4*Timeout)
+	ctx, cancel := context.WithTimeout(ctx, 6*Timeout)
 	defer cancel()
 	return ask[Sysdump](ctx, c, http.MethodGet, "/sysdump", nil)
 }

@@ -402,3 +402,22 @@ func TestSendsFiles(t *testing.T) {
 		}
 	}
 }
+
+// TestAboutOlder: a process that does not know the question says the same by its status; any other refusal is one.
+func TestAboutOlder(t *testing.T) {
+	older := answering(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/status" {
+			http.NotFound(w, r)
+			return
+		}
+		_ = json.NewEncoder(w).Encode(&Status{Version: "v1", PID: 7, Config: ConfigStatus{Path: "a.toml"}, Steering: SteeringStatus{ProgramID: 9}, Peers: &PeersStatus{Off: "why"}})
+	})
+	about, err := Client{older}.About(t.Context())
+	if diff := cmp.Diff(&About{Version: "v1", PID: 7, Path: "a.toml", ProgramID: 9, Peers: &PeersStatus{Off: "why"}}, about); diff != "" || err != nil {
+		t.Errorf("%v\n%s", err, diff)
+	}
+	refused := answering(t, func(w http.ResponseWriter, r *http.Request) { http.Error(w, "why not", http.StatusForbidden) })
+	if _, err := (Client{refused}).About(t.Context()); err == nil || err.Error() != "why not" {
+		t.Errorf("refused: %v", err)
+	}
+}

@@ -17,6 +17,9 @@ import (
 // ErrNobody means that no anyport answers on the socket.
 var ErrNobody = errors.New("no anyport answers")
 
+// errUnknownVerb means that the anyport on the socket does not know what it was asked.
+var errUnknownVerb = errors.New("is it an anyport of another version?")
+
 // flag is a switch in a query.
 func flag(on bool) string {
 	if on {
@@ -72,7 +75,7 @@ func (c Client) send(ctx context.Context, method, path string, query url.Values,
 		reason, err := io.ReadAll(response.Body)
 		return nil, errors.Join(errors.New(strings.TrimSpace(string(reason))), err)
 	}
-	return nil, fmt.Errorf("%s answered %q: is it an anyport of another version?", c.Socket, response.Status)
+	return nil, fmt.Errorf("%s answered %q: %w", c.Socket, response.Status, errUnknownVerb)
 }
 
 // withoutURL returns err without the made-up URL that net/http puts before it.

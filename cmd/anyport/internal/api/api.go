@@ -18,6 +18,7 @@ import (
 // once. An error is the reason of a refusal, which the client prints.
 type Service interface {
 	Status() admin.Status
+	About() admin.About
 	Drift() (admin.Drift, error)
 
 	// Sysdump is what only the process itself knows, without the secrets of its files.

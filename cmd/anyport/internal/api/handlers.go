@@ -26,6 +26,8 @@ func (a *API) socketHandler() http.Handler {
 
 func (a *API) status(w http.ResponseWriter, _ *http.Request) { a.write(w, a.service.Status(), nil) }
 
+func (a *API) about(*http.Request) (admin.About, error) { return a.service.About(), nil }
+
 func (a *API) drift(*http.Request) (admin.Drift, error) { return a.service.Drift() }
 
 func (a *API) sysdump(*http.Request) (admin.Sysdump, error) { return a.service.Sysdump() }

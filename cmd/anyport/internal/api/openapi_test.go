@@ -51,6 +51,7 @@ var operations = func() map[string]operation {
 		"GET /openapi.json": {summary: "This description", media: "application/json"},
 		"GET /livez":        {summary: "Does the process work? 503 if an event loop has stood still for 10 seconds", answer: admin.Health{}, failed: true},
 		"GET /readyz":       {summary: "Should new conns come here? 503 names each condition that has failed", answer: admin.Health{}, failed: true},
+		"GET /about":        {summary: "What process it is: for the commands that give it an order", answer: admin.About{}},
 		"GET /status":       {summary: "The process, its steering, routes, origins and counters: anyport status --json", answer: admin.Status{}},
 		"GET /flows": {summary: "Live conns and flows: anyport flows --json", answer: admin.FlowList{}, example: "sort=bytes", parameters: append(slices.Clone(ofFlows),
 			parameter{name: "sort", values: admin.FlowSorts, description: "the oldest, the busiest or the idlest first; without it in no particular order"},

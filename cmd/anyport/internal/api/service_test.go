@@ -42,6 +42,8 @@ func (f *fakeService) Status() admin.Status {
 	return admin.Status{Version: "v1", PID: 7, Steering: admin.SteeringStatus{ForeignPrograms: []uint32{}, Missing: []string{}, Unmatched: map[string]uint64{}}, Routes: []admin.RouteStatus{}}
 }
 
+func (f *fakeService) About() admin.About { return admin.About{Version: "v1", PID: 7} }
+
 func (f *fakeService) Admin() config.Admin {
 	return config.Admin{HTTPHosts: f.hosts, HTTPWrites: f.writes}
 }

@@ -38,6 +38,7 @@ var verbs = []verb{
 	{"GET /openapi.json", groupToo, nil, (*API).openAPI},
 	{"GET /livez", groupToo, nil, (*API).livez},
 	{"GET /readyz", groupToo, nil, (*API).readyz},
+	{"GET /about", groupToo, nil, object((*API).about)},
 	{"GET /status", groupToo, nil, (*API).status},
 	{"GET /flows", groupToo, nil, (*API).flows},
 	{"GET /trace", groupToo, nil, (*API).trace},

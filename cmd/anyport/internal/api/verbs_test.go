@@ -21,6 +21,7 @@ func TestVerbs(t *testing.T) {
 		{"GET /openapi.json", true},
 		{"GET /livez", true},
 		{"GET /readyz", true},
+		{"GET /about", true},
 		{"GET /status", true},
 		{"GET /flows?route=a", true},
 		{"GET /explain?dst=x", true},

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"iter"
+	"os"
 
 	"anyport/cmd/anyport/internal/admin"
 	"anyport/cmd/anyport/internal/api"
@@ -18,6 +19,17 @@ var _ api.Service = service{}
 
 // Status joins what the kernel and the proxy report.
 func (s service) Status() admin.Status { return s.d.status() }
+
+// About is quick however many routes there are.
+func (s service) About() admin.About {
+	about := admin.About{Version: s.d.opt.Version, PID: os.Getpid(), Path: s.d.serving.Load().config.Path, Peers: s.d.peerStatus()}
+	id, err := s.d.steering.ProgramID()
+	if err != nil {
+		s.d.log.Debug("cannot tell the id of the steering program", "error", err)
+	}
+	about.ProgramID = id
+	return about
+}
 
 // Admin is that of the config in service.
 func (s service) Admin() config.Admin { return s.d.serving.Load().config.Admin }

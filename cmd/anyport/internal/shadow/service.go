@@ -28,6 +28,12 @@ var errShadow = errors.New("this anyport runs with --shadow: it steers nothing, 
 // Status is what was counted.
 func (s service) Status() admin.Status { return *s.shadow.status() }
 
+// About has no steering: a shadow steers nothing.
+func (s service) About() admin.About {
+	status := s.shadow.status()
+	return admin.About{Version: status.Version, PID: status.PID, Path: status.Config.Path}
+}
+
 func (s *shadow) status() *admin.Status {
 	held, _ := privileges.Read() // zero if that fails
 	s.mu.Lock()
