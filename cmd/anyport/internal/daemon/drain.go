@@ -18,6 +18,7 @@ type drains struct {
 	all    bool                 // also the routes of a later reload
 	routes map[string]bool      // by name
 	from   map[string]time.Time // when routes begin to refuse; a route that is missing refuses at once
+	at     time.Time            // the time by which proxy and kernel do so: that of setDrains
 }
 
 // with returns d after an order, where route "" is all of them: that replaces all earlier orders, those for
@@ -134,6 +135,7 @@ func (d *daemon) setDrains(next drains) error {
 			d.logAllDown(route, down[route])
 		}
 	}
+	next.at = now
 	d.drains.Store(&next)
 	d.allDown = down
 	d.noteAnnounce()
@@ -193,8 +195,9 @@ func (d *daemon) awaitDrained(ctx context.Context, route string) error {
 	ticker := time.NewTicker(drainPoll)
 	defer ticker.Stop()
 	for {
+		drains := d.drains.Load()
+		_, waits := drains.nextRefusal(drains.at) // not by the time now: the routes refuse only after setDrains
 		now := d.drainState(route)
-		_, waits := d.drains.Load().nextRefusal(time.Now())
 		switch {
 		case !now.Draining:
 			return errors.New("somebody else has undone the drain")
