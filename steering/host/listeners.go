@@ -25,7 +25,7 @@ func ReadListeners() ([]Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	owners := socketOwners()
+	owners := socketOwners(before)
 	after, err := listenersByInode()
 	if err != nil {
 		return nil, err

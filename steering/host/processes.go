@@ -3,7 +3,6 @@ package host
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -14,20 +13,45 @@ type owner struct {
 	pid  int
 }
 
-// socketOwners returns the processes by the inodes of their sockets, as far as this
-// process may see them. Processes come and go meanwhile: what cannot be read is left out.
-func socketOwners() map[uint32]owner {
+// socketOwners returns the processes that have wanted open, by the inodes of these sockets, as far as this process may
+// see them. It comes first, since most are its own; then it reads /proc only as far as it must. Processes come and go
+// meanwhile: what cannot be read is left out.
+func socketOwners(wanted map[uint32]Listener) map[uint32]owner {
 	owners := make(map[uint32]owner)
-	links, _ := filepath.Glob("/proc/[0-9]*/fd/*")
-	for _, link := range links {
-		inode, ok := SocketInode(link)
-		if !ok {
-			continue
+	findOwned(os.Getpid(), wanted, owners)
+	for _, pid := range processes() {
+		if len(owners) == len(wanted) {
+			break
 		}
-		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(filepath.Dir(link))))
-		owners[inode] = owner{ProcessName(pid), pid}
+		findOwned(pid, wanted, owners)
 	}
 	return owners
+}
+
+// processes are the ids of those in /proc.
+func processes() (pids []int) {
+	entries, _ := os.ReadDir("/proc")
+	for _, e := range entries {
+		if pid, err := strconv.Atoi(e.Name()); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// findOwned adds those of the wanted sockets that a process has open and that have no owner yet.
+func findOwned(pid int, wanted map[uint32]Listener, owners map[uint32]owner) {
+	dir := fmt.Sprintf("/proc/%d/fd/", pid)
+	files, _ := os.ReadDir(dir)
+	for _, file := range files {
+		inode, ok := SocketInode(dir + file.Name())
+		if _, want := wanted[inode]; !ok || !want {
+			continue
+		}
+		if _, has := owners[inode]; !has {
+			owners[inode] = owner{ProcessName(pid), pid}
+		}
+	}
 }
 
 // SocketInode is the inode of the socket that /proc/PID/fd/N, a link, leads to. Not ok: it is no socket, or
