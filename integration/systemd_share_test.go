@@ -68,6 +68,7 @@ func TestSystemdShare(t *testing.T) {
 	m.share(t)
 	r.liveConns(t, 0, 40) // of both
 	m.run(t, "kill", "-KILL", main)
+	eventually(t, "it has ended", func() bool { return m.show(t, "MainPID") != main }) // until then it may accept conns, which end with it
 	served("after the main process was killed")
 	eventually(t, "the service serves again", func() bool {
 		now := m.show(t, "MainPID")
