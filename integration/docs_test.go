@@ -49,6 +49,7 @@ func TestDocuments(t *testing.T) {
 	named := writeNamedFiles(t)
 	for name, blocks := range documents(t) {
 		t.Run(filepath.Base(name), func(t *testing.T) {
+			needTime(t)
 			file := "" // the last whole file that the reader has seen
 			for _, b := range blocks {
 				switch b.info {

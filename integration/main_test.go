@@ -37,7 +37,12 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	return m.Run()
+	status := m.Run()
+	if err := noteLeftOut(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return status
 }
 
 // build compiles the binary as it is shipped: static, without cgo.

@@ -96,6 +96,7 @@ var buildFaulty = sync.OnceValues(func() (string, error) {
 // faulty returns what starts a faulty anyport with these variables.
 func faulty(t *testing.T, variables ...string) func(file string) *exec.Cmd {
 	t.Helper()
+	needTime(t)
 	path, err := buildFaulty()
 	if err != nil {
 		t.Fatal(err)

@@ -34,6 +34,7 @@ type host struct {
 func newHost(t *testing.T, name string) *host {
 	t.Helper()
 	needRoot(t)
+	needTime(t)
 	made, err := lab.NewHost(name)
 	if err != nil {
 		t.Fatal(err)

@@ -144,6 +144,7 @@ var other struct {
 func otherRelease(t *testing.T) (binary string) {
 	t.Helper()
 	needRoot(t)
+	needTime(t)
 	if _, err := exec.LookPath("clang"); err != nil && os.Getenv("REQUIRE_ROOT") != "1" {
 		t.Skip("another steering program cannot be compiled: no clang")
 	}
