@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"anyport/cmd/anyport/internal/admin"
+	"anyport/cmd/anyport/internal/slowfs"
 	"anyport/config"
 	"anyport/steering"
 )
@@ -34,9 +35,9 @@ func preloadOff(about *admin.About) *steering.Preloaded {
 }
 
 // fileHasPeers reports whether a valid file has peers. A file without that word is not parsed: a binary that dies of
-// parsing a file is to do so where the crash-loop guard sees it.
+// parsing a file is to do so where the crash-loop guard sees it. A file on a mount that hangs is left to the process.
 func fileHasPeers(path string) bool {
-	text, err := config.Read(path)
+	text, err := slowfs.Do(slowfs.New(clientReadTimeout), "read "+path, func() ([]byte, error) { return config.Read(path) })
 	if err != nil || !bytes.Contains(text, []byte("peers")) {
 		return false
 	}

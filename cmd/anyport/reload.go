@@ -12,6 +12,7 @@ import (
 
 	"anyport/cmd/anyport/internal/admin"
 	"anyport/cmd/anyport/internal/doctor"
+	"anyport/cmd/anyport/internal/slowfs"
 	"anyport/cmd/anyport/internal/text"
 	"anyport/config"
 )
@@ -130,7 +131,8 @@ func warnTakeover(cmd *cobra.Command, client admin.Client, dryRun bool) {
 	if err != nil {
 		return
 	}
-	c, err := config.Load(servedPath(about))
+	path := servedPath(about)
+	c, err := slowfs.Do(slowfs.New(6*clientReadTimeout), "read "+path, func() (*config.Config, error) { return config.Load(path) })
 	if err != nil {
 		return // changed since the reload
 	}
@@ -140,7 +142,7 @@ func warnTakeover(cmd *cobra.Command, client admin.Client, dryRun bool) {
 	}
 	when, next := "come to anyport now", "to give them back, take its prefixes out of the file and reload again"
 	if dryRun {
-		when, next = "would come to anyport at once", "to rehearse that, start: anyport run --shadow -c "+servedPath(about)
+		when, next = "would come to anyport at once", "to rehearse that, start: anyport run --shadow -c "+path
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "anyport: warning: the new conns of %s of another proxy %s, because a socket match precedes the rule: %s\n"+
 		"  the rule is: %s\n  %s\n", text.Count(len(rules), "TPROXY rule", "TPROXY rules"), when, rules[0].Diverted, rules[0].Text, next)
