@@ -45,6 +45,13 @@ func fileHasPeers(path string) bool {
 	return err == nil && c.Fleet.HasPeers()
 }
 
+// lacksPeers reports whether the process would refuse its file as it is now for peers that it cannot ask. The command
+// does not look at the file before: on a mount that hangs it could not even be killed.
+func lacksPeers(ctx context.Context, client admin.Client) bool {
+	_, err := client.Reload(ctx, true, nil)
+	return err != nil && strings.Contains(err.Error(), "fleet.peers")
+}
+
 // reloadWithPeers is the client's Reload, with the programs that the process lacks to ask peers. If its file has had
 // no peers, the process reads the new file first and refuses: it has a time limit for a file that hangs.
 func reloadWithPeers(client admin.Client) func(context.Context, bool) (*admin.Reloaded, error) {

@@ -141,5 +141,8 @@ func (o *upgradeOptions) preload(cmd *cobra.Command, client admin.Client) (*stee
 	if spare != nil || err != nil || o.percent > 0 {
 		return spare, err
 	}
+	if about.Peers == nil && !lacksPeers(cmd.Context(), client) {
+		return nil, nil
+	}
 	return preloadPeers(about)
 }
