@@ -141,8 +141,5 @@ func (o *upgradeOptions) preload(cmd *cobra.Command, client admin.Client) (*stee
 	if spare != nil || err != nil || o.percent > 0 {
 		return spare, err
 	}
-	if about.Peers == nil && !lacksPeers(cmd.Context(), client) {
-		return nil, nil
-	}
-	return preloadPeers(about)
+	return preloadPeers(cmd.Context(), client, about)
 }
