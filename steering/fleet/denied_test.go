@@ -154,6 +154,52 @@ func TestSilent(t *testing.T) {
 	}
 }
 
+// TestFlap: a host that is cut off from the backplane for a moment, or whose device is down, resets no conn of
+// another, though its kernel then forgets the MAC addresses of all peers.
+func TestFlap(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 2)
+	r.join(false)
+	asker := r.edges[1]
+	device := func(do func(netlink.Link) error) {
+		netnstest.In(t, asker.ns, func() error {
+			l, err := netlink.LinkByName("back")
+			if err == nil {
+				err = do(l)
+			}
+			return err
+		})
+	}
+	var all []*conn
+	for _, at := range both {
+		r.serve(0, at)
+		all = append(all, r.dial(0, at))
+	}
+	r.route(1)
+	r.askAll(all)
+	for what, flap := range map[string]struct{ begin, end func() }{
+		"cut off":     {func() { r.cut(1) }, func() { r.mend(1) }},
+		"device down": {func() { device(netlink.LinkSetDown) }, func() { device(netlink.LinkSetUp) }},
+	} {
+		flap.begin()
+		r.eventually("it is known that there is no way", func() bool { return !asker.fleet.Status().Peers[0].Alive })
+		var asked sync.WaitGroup
+		for _, c := range all {
+			asked.Go(func() {
+				if err := c.askSlowly(helloInterval / 4); err != nil {
+					t.Errorf("%s: %v", what, err)
+				}
+			})
+		}
+		time.Sleep(helloInterval)
+		flap.end()
+		asked.Wait()
+	}
+	if c := asker.fleet.Status().Counts; c.Denied+c.GivenUp != 0 {
+		t.Errorf("%+v", c)
+	}
+}
+
 // cut cuts an edge off from the backplane; mend is the opposite.
 func (r *rig) cut(n int)  { r.port(n, netlink.LinkSetDown) }
 func (r *rig) mend(n int) { r.port(n, netlink.LinkSetUp) }

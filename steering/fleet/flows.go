@@ -27,7 +27,7 @@ type view struct {
 
 // viewOf is nil if there are no peers. The caller holds mu.
 func (f *Fleet) viewOf(device backplane) *view {
-	if len(f.options.Peers) == 0 || f.socket == nil || device.off != "" {
+	if len(f.options.Peers) == 0 || f.socket == nil || !device.known() {
 		return nil
 	}
 	return &view{f.socket, f.options.Local, f.options.Key, f.options.Also, f.members.asked(), device.mtu, f.members.changed}

@@ -18,7 +18,7 @@ const (
 // members are the peers, and what was heard of them. Its methods do no I/O. The mutex of Fleet guards it.
 type members struct {
 	all     map[netip.Addr]*member
-	changed time.Time // when one came or went last, or one or this host began or ended to drain
+	changed time.Time // when one came or went last, or one or this host moved
 	moved   time.Time // when this host did; zero: never
 }
 
@@ -34,8 +34,8 @@ type member struct {
 	rtt   time.Duration
 	ahead time.Duration
 	mtu   int
-	way   way
-	off   string // why there is no way
+	way   way    // the last one that was known
+	off   string // why it is not known now
 
 	ear           ear
 	quiet, silent bool // see silence.go
@@ -43,6 +43,8 @@ type member struct {
 
 // way is how wrapped packets leave for a peer.
 type way struct{ mac [6]byte }
+
+func (w way) known() bool { return w != way{} }
 
 // set makes the members those of peers, and keeps what is known of them.
 func (m *members) set(peers []netip.Addr, now time.Time) {
@@ -68,7 +70,7 @@ func (m *members) adopt(peer netip.Addr, w way, now time.Time) {
 	}
 }
 
-// move notes that this host begins or ends to drain.
+// move notes that routers will send packets elsewhere because of this host.
 func (m *members) move(now time.Time) { m.moved, m.changed = now, now }
 
 // changedAt is when there was a change last, by the monotonic clock, which reads mono at now; 0: never.
@@ -150,7 +152,7 @@ func (m *members) addrs() []netip.Addr {
 	return slices.SortedFunc(maps.Keys(m.all), netip.Addr.Compare)
 }
 
-// asked are the peers that get questions, sorted: those that are alive and have a way.
+// asked are the peers that get questions, sorted: those that are alive and have had a way.
 func (m *members) asked() []netip.Addr {
 	return slices.DeleteFunc(m.addrs(), func(a netip.Addr) bool { return !m.isAsked(a) })
 }
@@ -158,7 +160,7 @@ func (m *members) asked() []netip.Addr {
 // isAsked reports whether a peer gets questions.
 func (m *members) isAsked(a netip.Addr) bool {
 	p := m.all[a]
-	return p != nil && p.alive && p.off == ""
+	return p != nil && p.alive && p.way.known()
 }
 
 func (m *members) status() (all []Peer) {

@@ -121,6 +121,7 @@ func TestMembers(t *testing.T) {
 	peer, now := netip.MustParseAddr("10.9.0.2"), time.Now()
 	var m members
 	m.set([]netip.Addr{peer, peer.Next()}, now)
+	m.all[peer].way = way{[6]byte{2}}
 	step := func(what string, changed, alive bool) {
 		t.Helper()
 		if m.isAsked(peer) != alive || m.changed.Equal(now) != changed {
@@ -156,9 +157,11 @@ func TestMembers(t *testing.T) {
 		t.Error("it was not heard for long")
 	}
 	step("expired", true, false)
-	m.adopt(peer, way{}, now)
+	m.adopt(peer, way{[6]byte{2}}, now)
 	step("adopted", true, true)
-	m.all[peer].off = "no way"
+	m.all[peer].off = "no way now"
+	step("with a former way", true, true)
+	m.all[peer].way = way{}
 	step("without a way", true, false)
 	now = now.Add(1)
 	m.set(nil, now)

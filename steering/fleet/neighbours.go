@@ -75,6 +75,18 @@ type backplane struct {
 	off        string // why it can't be one; "": it can
 }
 
+// known reports whether it could be one at some time.
+func (b backplane) known() bool { return b.mac != [6]byte{} }
+
+// after is what there was before, if the device can't be one now.
+func (b backplane) after(before backplane) backplane {
+	if b.off == "" || !before.known() {
+		return b
+	}
+	before.off = b.off
+	return before
+}
+
 // find looks for a device by its name.
 func (n network) find(name string) backplane {
 	l, err := n.handle.LinkByName(name)

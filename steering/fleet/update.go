@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -47,24 +48,27 @@ func (f *Fleet) update(devices bool) error {
 	return err
 }
 
-// look tells the programs about the peers and the ways to them. The caller holds mu.
+// look tells the programs about the peers and the ways to them. When the link to the backplane is lost, the kernel
+// forgets all MAC addresses: the programs keep those that they have. If they asked nobody, the kernel would reset all
+// conns that have moved; so packets are lost until the link is back, or the peers do not count as alive any more. The
+// caller holds mu.
 func (f *Fleet) look() error {
 	now := f.network.find(f.options.Device)
 	if now.off == "" && now.index != f.bound {
 		now.off = f.reopen(now.index)
 	}
-	f.device = now
-	ways, off := map[netip.Addr]way{}, map[netip.Addr]string(nil)
+	ways, off := map[netip.Addr]way(nil), map[netip.Addr]string(nil)
 	if now.off == "" {
 		ways, off = f.network.ways(now.index, f.options.Local, f.options.Peers)
 	}
 	for a, p := range f.members.all {
-		p.way, p.off = ways[a], off[a]
-		if now.off != "" {
-			p.off = now.off
+		p.off = cmp.Or(now.off, off[a])
+		if w := ways[a]; w.known() {
+			p.way = w
 		}
 	}
-	return f.writeAll(now)
+	f.device = now.after(f.device)
+	return f.writeAll(f.device)
 }
 
 // reopen opens the socket again: it was bound to a device that is gone. It returns what is wrong.
@@ -191,7 +195,7 @@ func (f *Fleet) describe(device backplane) written {
 		w.asked = append(w.asked, peerOf(a, f.members.all[a]))
 	}
 	o := f.options
-	if len(o.Peers) == 0 || device.off != "" {
+	if len(o.Peers) == 0 || !device.known() {
 		return w
 	}
 	w.backplane = bpf.FleetBackplane{
@@ -215,7 +219,7 @@ func spacing(rate, questions uint64) uint64 { return questions * uint64(time.Sec
 func peerOf(a netip.Addr, p *member) bpf.FleetPeer {
 	w := bpf.FleetPeer{Addr: bpfmaps.AddrWords(a), Mac: p.way.mac}
 	switch {
-	case !p.alive || p.off != "":
+	case !p.alive || !p.way.known():
 	case p.quiet:
 		w.Alive = quiet
 	default:
