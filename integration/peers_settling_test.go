@@ -48,6 +48,36 @@ func (f *peerRig) drain(t *testing.T, edge int, args ...string) {
 	}
 }
 
+// TestPeersUDPWithdrawn: a host that ceases to announce a prefix since no origin of it is up, or announces it again,
+// has all hosts ask about flows that they do not know, because its routers will send them elsewhere.
+func TestPeersUDPWithdrawn(t *testing.T) {
+	onlySoak(t)
+	t.Parallel()
+	const soon, late = 4443, 4444
+	f := newPeerRig(t, 2)
+	f.countingOrigin(t, soon)
+	f.key, f.routes = newPeerKey(t), "[announce]\ntable = 179\n"+soonAndLate(soon, late)+
+		"[route.failing]\nprotocol = \"tcp\"\nprefixes = [\"203.0.113.0/24\"]\norigins = [\"10.0.1.9\"]\non_all_down = \"refuse\"\n"
+	for _, e := range f.edges {
+		f.serve(t, e)
+	}
+	f.hash(t, f.edges[1])
+	f.awaitPeers(t, 1)
+	for _, state := range []string{"down", "ready"} {
+		f.awaitSettled(t)
+		f.askedAbout(t, 0, func() { f.openFlows(t, 20, soon, ordinary) })
+		first := f.edges[0].proxy
+		before := first.status(t).Announce.Prefixes["announced"]
+		if got := anyport(t, "origin", state, "failing/10.0.1.9", "--socket", first.socket); got.status != 0 {
+			t.Fatalf("%+v", got)
+		}
+		eventually(t, "another number of prefixes is announced", func() bool {
+			return first.status(t).Announce.Prefixes["announced"] != before
+		})
+		f.askedAbout(t, 20, func() { f.openFlows(t, 20, soon, ordinary) })
+	}
+}
+
 // TestPeersUDPUpgrade: a new process goes on asking about ordinary flows until the same instant as the one before.
 func TestPeersUDPUpgrade(t *testing.T) {
 	onlySoak(t)

@@ -182,6 +182,7 @@ type status struct {
 		}
 		Packets, Conns map[string]uint64
 	}
+	Announce struct{ Prefixes map[string]int } // by verdict
 }
 
 type routeStatus struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -15,7 +16,8 @@ import (
 // Announcer keeps the routes of [announce] in the kernel. Its methods may be called from any goroutine; mu
 // guards what is below it. It starts no goroutine: who has it calls Update again and again.
 type Announcer struct {
-	log *slog.Logger
+	log    *slog.Logger
+	moving func()
 
 	mu       sync.Mutex
 	routes   *routes // nil: announce.table was 0 so far
@@ -36,8 +38,11 @@ type Announcer struct {
 // again.
 const warnInterval = time.Minute
 
-// New returns an Announcer without routes.
-func New(log *slog.Logger) *Announcer { return &Announcer{log: log, book: newBook(nil)} }
+// New returns an Announcer without routes. It calls moving before a prefix gets its first route or loses its last
+// one, because routers will then send packets of living conns and flows elsewhere.
+func New(log *slog.Logger, moving func()) *Announcer {
+	return &Announcer{log: log, moving: moving, book: newBook(nil)}
+}
 
 // Inherit goes on with the device and the routes of another process, by the descriptor of Handover, which
 // it owns, and with its points.
@@ -82,8 +87,11 @@ func (a *Announcer) Update(ctx context.Context, c config.Announce, f Facts, perm
 		a.log.Error("prefixes stay announced though this host is not ready", "because", why, "problem", f.Problem)
 	}
 	a.refused = why
-	before := a.verdicts
+	before, standing := a.verdicts, a.book.standing
 	a.verdicts = a.book.decide(f, permitted)
+	if !maps.Equal(standing, a.book.standing) {
+		a.moving()
+	}
 	a.logChanges(before)
 	a.apply(f.Now)
 }

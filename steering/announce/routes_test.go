@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -62,7 +63,7 @@ func settled(a *Announcer, c config.Announce) {
 func TestRoutesInTheKernel(t *testing.T) {
 	netnstest.InNamespace(t)
 	c := config.Announce{Table: 179, Metric: 100}
-	a := New(slog.New(slog.DiscardHandler))
+	a := New(slog.New(slog.DiscardHandler), func() {})
 	if err := a.Prepare(c); err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +79,7 @@ func TestRoutesInTheKernel(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantRoutes(t, 179, all...)
-	next := New(slog.New(slog.DiscardHandler))
+	next := New(slog.New(slog.DiscardHandler), func() {})
 	if err := next.Inherit(fd, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -96,6 +97,39 @@ func TestRoutesInTheKernel(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	wantRoutes(t, 179)
+}
+
+// TestMoving: whoever asks is told before prefixes get routes or lose them, and not of anything else.
+func TestMoving(t *testing.T) {
+	netnstest.InNamespace(t)
+	c, moves := config.Announce{Table: 179, Metric: 100}, 0
+	update := func(a *Announcer, second, want int, change func(*Facts)) {
+		t.Helper()
+		f := facts
+		f.Now, f.Routes = start.Add(time.Duration(second)*time.Second), slices.Clone(facts.Routes)
+		change(&f)
+		moves = 0
+		a.Update(context.Background(), c, f, nil)
+		if moves != want {
+			t.Errorf("second %d: told %d times, want %d", second, moves, want)
+		}
+	}
+	var stood []int
+	a := New(slog.New(slog.DiscardHandler), func() { moves++; stood = append(stood, len(kernelRoutes(t, 179))) })
+	if err := a.Prepare(c); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { a.Close() })
+	same := func(*Facts) {}
+	update(a, 0, 0, same)
+	update(a, 4, 1, same)
+	update(a, 5, 0, same)
+	update(a, 6, 0, func(f *Facts) { f.Routes[0].Draining = true }) // the drain has told them
+	update(a, 7, 1, func(f *Facts) { f.Problem = "the steering is lost" })
+	update(a, 8, 0, func(f *Facts) { f.Problem = "the steering is lost" })
+	if want := []int{0, 3}; !slices.Equal(stood, want) {
+		t.Errorf("there were %d routes when it was told, want %d", stood, want)
+	}
 }
 
 // TestOthersRoute: a route of another program in the place of ours stays, is reported, and ours is added once it has
@@ -167,7 +201,7 @@ func TestRoutedBy(t *testing.T) {
 // prepared is an announcer with its device, until the test ends.
 func prepared(t *testing.T, c config.Announce) *Announcer {
 	t.Helper()
-	a := New(slog.New(slog.DiscardHandler))
+	a := New(slog.New(slog.DiscardHandler), func() {})
 	if err := a.Prepare(c); err != nil {
 		t.Fatal(err)
 	}

@@ -62,7 +62,7 @@ type greeting struct {
 	heard time.Time     // the receiver's clock, as in its last greeting; zero: the sender has not heard of it
 	held  time.Duration // how long ago that was
 	mtu   int           // of the sender's device
-	moved time.Duration // how long ago the sender began or ended to drain; 0: never, or its build does not say
+	moved time.Duration // how long ago the sender drained or announced otherwise; 0: never, or its build does not say
 }
 
 // aboutNoConn is a question that no host takes and each kernel answers: a TCP packet to port 0.

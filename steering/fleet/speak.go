@@ -69,8 +69,9 @@ func (f *Fleet) greetEach(kind bpf.FleetMessage) {
 	}
 }
 
-// Move tells the peers that routers will send packets elsewhere: this host begins to drain, or ends that. For a
-// while all hosts then ask about flows that they do not know. Tell them before the routers.
+// Move tells the peers that routers will send packets elsewhere: this host begins to drain or ends that, or it
+// announces other prefixes. For a while all hosts then ask about flows that they do not know. Tell them before the
+// routers.
 func (f *Fleet) Move() {
 	if f == nil {
 		return

@@ -53,7 +53,7 @@ func (t *trouble) lasting(problem string, now time.Time) string {
 // openAnnounce opens what announces prefixes, while this process may still make a network device, and before the
 // steering takes the descriptors of the process before. What that one has announced stays announced.
 func (d *daemon) openAnnounce() error {
-	d.announce = announce.New(d.log)
+	d.announce = announce.New(d.log, d.tellMove)
 	d.closers = append(d.closers, d.announce.Close)
 	if d.before != nil {
 		if fd := d.before.Take(upgrade.FDAnnounce); fd >= 0 {

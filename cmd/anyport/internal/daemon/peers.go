@@ -57,7 +57,7 @@ func (d *daemon) usePeers(g *generation) {
 }
 
 // tellMove has the peers, and this host, ask about flows that they do not know: the routers will soon send them
-// elsewhere, because this host begins to drain or ends that.
+// elsewhere, because this host begins to drain or ends that, or what it announces changes.
 func (d *daemon) tellMove() {
 	kernel, _ := d.steering.Fleet()
 	kernel.Move()
