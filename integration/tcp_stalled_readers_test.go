@@ -18,7 +18,6 @@ import (
 // arrives is what was sent.
 func TestStalledReaders(t *testing.T) {
 	onlySoak(t)
-	t.Parallel()
 	const readers, size, most = 2200, 192 << 10, 64 << 20 // bytes: twice what it may keep
 	raiseFiles(t, 1<<14)
 	r := newRig(t)

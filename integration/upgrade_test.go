@@ -181,6 +181,7 @@ func newFamily(t *testing.T, p *proxy) *family {
 		}
 	})
 	f := &family{proxy: p, pids: []int{p.cmd.Process.Pid}}
+	first := p.process
 	t.Cleanup(func() {
 		last := f.pids[len(f.pids)-1]
 		syscall.Kill(last, syscall.SIGTERM)
@@ -188,6 +189,7 @@ func newFamily(t *testing.T, p *proxy) *family {
 		for _, pid := range f.pids {
 			f.gone(t, pid)
 		}
+		first.wait(t) // also for the end of its output, which the others have written to
 	})
 	return f
 }
