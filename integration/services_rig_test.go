@@ -65,11 +65,16 @@ func (c *unit) remove(t *testing.T) {
 	})
 }
 
-// run starts a program of a service on h.
+// run starts a program of a service on h. It waits until the program is in the cgroup: else stop might not end it.
 func (c *unit) run(t *testing.T, h *host, name string, args ...string) *process {
 	t.Helper()
 	const enter = `echo $$ > "$0"/cgroup.procs && exec "$@"`
-	return h.spawn(t, exec.Command("sh", append([]string{"-c", enter, c.dir, needTool(t, name)}, args...)...))
+	p := h.spawn(t, exec.Command("sh", append([]string{"-c", enter, c.dir, needTool(t, name)}, args...)...))
+	eventually(t, name+" is in the cgroup", func() bool {
+		of, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", p.cmd.Process.Pid))
+		return strings.Contains(string(of), c.name+"\n") || !p.alive()
+	})
+	return p
 }
 
 // stop ends all processes of a service, and removes its cgroup as systemd does.
