@@ -102,6 +102,22 @@ func count(j *journal, words []string) (n int) {
 	return n
 }
 
+// stayingFile has flows that stay live on while a theft takes long.
+const stayingFile = `
+[route.stays-v4]
+protocol = "udp"
+prefixes = ["192.0.2.0/24"]
+ports    = [4712]
+origins  = ["10.0.0.5"]
+udp_idle_timeout = "10m"
+[route.stays-v6]
+protocol = "udp"
+prefixes = ["2001:db8:1::/48"]
+ports    = [4712]
+origins  = ["[fd00:5::5]"]
+udp_idle_timeout = "10m"
+`
+
 func newRobbed(t *testing.T, conns, datagrams int) *robbed {
 	t.Helper()
 	r := &robbed{rig: newRig(t), test: t, disk: t.TempDir(), log: newJournal(), flows: map[string]net.Conn{}, ports: map[string]string{}}
@@ -147,7 +163,7 @@ func (r *robbed) start(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer stderr.Close()
-	r.proxy = r.edge.launchAs(t, withStderr(stderr, ""), fmt.Sprintf("[steering]\npin = %q\n[log]\naccess = %q\n", r.pins, filepath.Join(r.disk, "access.log"))+relayFile)
+	r.proxy = r.edge.launchAs(t, withStderr(stderr, ""), fmt.Sprintf("[steering]\npin = %q\n[log]\naccess = %q\n", r.pins, filepath.Join(r.disk, "access.log"))+relayFile+stayingFile)
 	r.answers(t)
 }
 
