@@ -488,10 +488,14 @@ func (c *combination) settled(t *testing.T) (open map[string]int, flows int) {
 		flows = s.route(t, "udp").ConnsActive
 		return s.route(t, "tcp").ConnsActive == 1 && s.route(t, "drained").ConnsActive == 0
 	})
-	eventually(t, "the question about that has ended", func() bool {
+	same := 0
+	eventually(t, "the question about that has ended, and the conns are closed", func() bool {
 		before := open
 		open = kinds(openFiles(t, c.pid()))
-		return maps.Equal(before, open)
+		if same++; !maps.Equal(before, open) {
+			same = 0
+		}
+		return same > 20
 	})
 	return open, flows
 }
