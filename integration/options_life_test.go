@@ -488,14 +488,10 @@ func (c *combination) settled(t *testing.T) (open map[string]int, flows int) {
 		flows = s.route(t, "udp").ConnsActive
 		return s.route(t, "tcp").ConnsActive == 1 && s.route(t, "drained").ConnsActive == 0
 	})
-	same := 0
-	eventually(t, "the question about that has ended, and the conns are closed", func() bool {
-		before := open
-		open = kinds(openFiles(t, c.pid()))
-		if same++; !maps.Equal(before, open) {
-			same = 0
-		}
-		return same > 20
+	eventually(t, "the question about that has ended, and no iptables-save runs, which is asked for the rules", func() bool {
+		before, files := open, openFiles(t, c.pid())
+		open = kinds(files)
+		return maps.Equal(before, open) && !slices.Contains(files, "anon_inode:[pidfd]")
 	})
 	return open, flows
 }

@@ -72,7 +72,7 @@ func withFastPath(toml, path string) string {
 		if !strings.Contains(route, `"udp"`) || strings.Contains(route, "fast_path") || unforwarded.MatchString(route) {
 			return route
 		}
-		return strings.Replace(route, "]\n", "]\nfast_path = \"off\"\n", 1)
+		return strings.TrimRight(route, "\n") + "\nfast_path = \"off\"\n" // the last line: the others keep their numbers
 	})
 }
 
