@@ -46,9 +46,9 @@ func (s *Steering) WatchScans(ctx context.Context, report func([]Scan)) error {
 		return err
 	}
 	defer ring.close()
-	w := scanWatch{steering: s, ring: ring}
+	w := scanWatch{ring: ring}
 	for ctx.Err() == nil {
-		if err := w.begin(); err != nil {
+		if err := s.BeginScans(); err != nil {
 			return err
 		}
 		batch, err := w.read()
@@ -68,15 +68,13 @@ func (s *Steering) WatchScans(ctx context.Context, report func([]Scan)) error {
 
 // scanWatch reads the ring of scans. It belongs to the goroutine of WatchScans.
 type scanWatch struct {
-	steering *Steering
-	ring     *ring
-	batch    []Scan
+	ring  *ring
+	batch []Scan
 }
 
-// begin lets the kernel report again. The number of the round is taken from the map, where the process before
-// has left it.
-func (w *scanWatch) begin() error {
-	s := w.steering
+// BeginScans lets the kernel report again, for a round; WatchScans does so for each that follows. The number of the
+// round is taken from the map, where the process before has left it.
+func (s *Steering) BeginScans() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.isClosed() {

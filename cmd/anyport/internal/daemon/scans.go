@@ -16,11 +16,15 @@ type scanSums struct {
 	skipped uint64 // what the kernel had not reported before
 }
 
-// openScans makes the sums. The kernel's counters may have begun long ago.
+// openScans makes the sums, and lets the kernel report before this process serves. The kernel's counters may have begun
+// long ago.
 func (d *daemon) openScans() {
 	before, err := d.steering.ScanCounts()
+	if err == nil {
+		err = d.steering.BeginScans()
+	}
 	if err != nil {
-		d.log.Debug("cannot read the counters of scans", "error", err)
+		d.log.Debug("cannot read about scans", "error", err)
 	}
 	d.scans = scanSums{scans.NewTable(time.Now()), before.Skipped}
 }
