@@ -160,7 +160,7 @@ var udpScenarios = []scenario{{
 }, {
 	Name: "flows-steady", Protocol: "udp", Rival: "nginx-1", Metrics: perShortFlow, Idle: 250 * time.Millisecond,
 	Peers: []string{"anyport", "anyport-2", "anyport-egress", "nginx", "nginx-1", "routed"},
-	Title: "As in front of a DNS server: new flows of one question each to one port, while those of before end, 250 ms after their answer",
+	Title: "As in front of a DNS server: new flows of one question each to one port. Each ends after 250 ms",
 	Job:   load.Job{Kind: "udp-churn", Count: 50_000, Shared: true, OnePort: true, Size: 64}, // they end before each has a socket
 }, {
 	Name: "idle-flows", Protocol: "udp", Rival: "anyport-user-spp", Metrics: perIdleFlow,
