@@ -102,31 +102,28 @@ func TestRoutesInTheKernel(t *testing.T) {
 // TestMoving: whoever asks is told before prefixes get routes or lose them, and not of anything else.
 func TestMoving(t *testing.T) {
 	netnstest.InNamespace(t)
-	c, moves := config.Announce{Table: 179, Metric: 100}, 0
-	update := func(a *Announcer, second, want int, change func(*Facts)) {
+	c := config.Announce{Table: 179, Metric: 100}
+	var stood []int
+	a := prepared(t, c)
+	a.moving = func() { stood = append(stood, len(kernelRoutes(t, 179))) }
+	update := func(second, want int, change func(*Facts)) {
 		t.Helper()
 		f := facts
 		f.Now, f.Routes = start.Add(time.Duration(second)*time.Second), slices.Clone(facts.Routes)
 		change(&f)
-		moves = 0
+		before := len(stood)
 		a.Update(context.Background(), c, f, nil)
-		if moves != want {
+		if moves := len(stood) - before; moves != want {
 			t.Errorf("second %d: told %d times, want %d", second, moves, want)
 		}
 	}
-	var stood []int
-	a := New(slog.New(slog.DiscardHandler), func() { moves++; stood = append(stood, len(kernelRoutes(t, 179))) })
-	if err := a.Prepare(c); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { a.Close() })
 	same := func(*Facts) {}
-	update(a, 0, 0, same)
-	update(a, 4, 1, same)
-	update(a, 5, 0, same)
-	update(a, 6, 0, func(f *Facts) { f.Routes[0].Draining = true }) // the drain has told them
-	update(a, 7, 1, func(f *Facts) { f.Problem = "the steering is lost" })
-	update(a, 8, 0, func(f *Facts) { f.Problem = "the steering is lost" })
+	update(0, 0, same)
+	update(4, 1, same)
+	update(5, 0, same)
+	update(6, 0, func(f *Facts) { f.Routes[0].Draining = true }) // the drain has told them
+	update(7, 1, func(f *Facts) { f.Problem = "the steering is lost" })
+	update(8, 0, func(f *Facts) { f.Problem = "the steering is lost" })
 	if want := []int{0, 3}; !slices.Equal(stood, want) {
 		t.Errorf("there were %d routes when it was told, want %d", stood, want)
 	}

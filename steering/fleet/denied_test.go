@@ -14,7 +14,6 @@ import (
 
 	"anyport/bpf"
 	"anyport/steering/bpfmaps"
-	"anyport/steering/netnstest"
 )
 
 // waitLong has an edge never give up a conn for want of an answer.
@@ -161,15 +160,6 @@ func TestFlap(t *testing.T) {
 	r := newRig(t, 2)
 	r.join(false)
 	asker := r.edges[1]
-	device := func(do func(netlink.Link) error) {
-		netnstest.In(t, asker.ns, func() error {
-			l, err := netlink.LinkByName("back")
-			if err == nil {
-				err = do(l)
-			}
-			return err
-		})
-	}
 	var all []*conn
 	for _, at := range both {
 		r.serve(0, at)
@@ -179,7 +169,7 @@ func TestFlap(t *testing.T) {
 	r.askAll(all)
 	for what, flap := range map[string]struct{ begin, end func() }{
 		"cut off":     {func() { r.cut(1) }, func() { r.mend(1) }},
-		"device down": {func() { device(netlink.LinkSetDown) }, func() { device(netlink.LinkSetUp) }},
+		"device down": {func() { r.link(asker.ns, "back", netlink.LinkSetDown) }, func() { r.link(asker.ns, "back", netlink.LinkSetUp) }},
 	} {
 		flap.begin()
 		r.eventually("it is known that there is no way", func() bool { return !asker.fleet.Status().Peers[0].Alive })
@@ -201,19 +191,8 @@ func TestFlap(t *testing.T) {
 }
 
 // cut cuts an edge off from the backplane; mend is the opposite.
-func (r *rig) cut(n int)  { r.port(n, netlink.LinkSetDown) }
-func (r *rig) mend(n int) { r.port(n, netlink.LinkSetUp) }
-
-func (r *rig) port(n int, do func(netlink.Link) error) {
-	r.t.Helper()
-	netnstest.In(r.t, r.hub, func() error {
-		port, err := netlink.LinkByName(fmt.Sprint("p", n+1))
-		if err == nil {
-			err = do(port)
-		}
-		return err
-	})
-}
+func (r *rig) cut(n int)  { r.link(r.hub, fmt.Sprint("p", n+1), netlink.LinkSetDown) }
+func (r *rig) mend(n int) { r.link(r.hub, fmt.Sprint("p", n+1), netlink.LinkSetUp) }
 
 // TestHark walks through what is heard of two peers.
 func TestHark(t *testing.T) {

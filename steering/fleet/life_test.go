@@ -282,21 +282,9 @@ func TestDevice(t *testing.T) {
 	r := newRig(t, 2)
 	r.join(false)
 	e := r.edges[1]
-	set := func(up bool) {
-		netnstest.In(t, e.ns, func() error {
-			l, err := netlink.LinkByName("back")
-			if err == nil && up {
-				return netlink.LinkSetUp(l)
-			}
-			if err == nil {
-				err = netlink.LinkSetDown(l)
-			}
-			return err
-		})
-	}
-	set(false)
+	r.link(e.ns, "back", netlink.LinkSetDown)
 	r.eventually("the device is known to be down", func() bool { s := e.fleet.Status(); return s.Off != "" && !s.Peers[0].Alive })
-	set(true)
+	r.link(e.ns, "back", netlink.LinkSetUp)
 	r.eventually("it is up again", func() bool { s := e.fleet.Status(); return s.Off == "" && s.Peers[0].Alive })
 	r.serve(0, both[0])
 	c := r.dial(0, both[0])

@@ -91,16 +91,22 @@ func newRig(t *testing.T, edges int) *rig {
 	return r
 }
 
-// mtu sets that of a device.
-func (r *rig) mtu(ns netns.NsHandle, device string, mtu int) {
+// link does something to a device of a namespace.
+func (r *rig) link(ns netns.NsHandle, device string, do func(netlink.Link) error) {
 	r.t.Helper()
 	netnstest.In(r.t, ns, func() error {
 		l, err := netlink.LinkByName(device)
 		if err == nil {
-			err = netlink.LinkSetMTU(l, mtu)
+			err = do(l)
 		}
 		return err
 	})
+}
+
+// mtu sets that of a device.
+func (r *rig) mtu(ns netns.NsHandle, device string, mtu int) {
+	r.t.Helper()
+	r.link(ns, device, func(l netlink.Link) error { return netlink.LinkSetMTU(l, mtu) })
 }
 
 func setUp(name string) error {

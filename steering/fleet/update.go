@@ -57,7 +57,8 @@ func (f *Fleet) look() error {
 	if now.off == "" && now.index != f.bound {
 		now.off = f.reopen(now.index)
 	}
-	ways, off := map[netip.Addr]way(nil), map[netip.Addr]string(nil)
+	var ways map[netip.Addr]way
+	var off map[netip.Addr]string
 	if now.off == "" {
 		ways, off = f.network.ways(now.index, f.options.Local, f.options.Peers)
 	}
