@@ -25,7 +25,7 @@ func (p *Path) Admit(f fastflow.Flow) error {
 		return fastflow.Off
 	}
 	p.drop(e.forth)
-	err = p.put(&e, f.SharesSource)
+	err = p.put(e, f.SharesSource)
 	switch {
 	case err == nil:
 		return nil
@@ -54,7 +54,7 @@ func (p *Path) describe(f fastflow.Flow, generation uint32) (e entries, err erro
 }
 
 // put makes both entries or none, the one for the client's datagrams last. The caller holds mu.
-func (p *Path) put(e *entries, shares bool) error {
+func (p *Path) put(e entries, shares bool) error {
 	state := single
 	if shares {
 		state = sharing
@@ -70,8 +70,8 @@ func (p *Path) put(e *entries, shares bool) error {
 		e.toClient.Id = id
 	}
 	p.flows[p.hash(e.forth)] = admitted{uint32(id % maxFlows), uint32(p.hash(e.back))}
-	if err = p.table.put(&e.back, &e.toClient); err == nil {
-		err = p.table.put(&e.forth, &e.toOrigin)
+	if err = p.table.put(e.back, e.toClient); err == nil {
+		err = p.table.put(e.forth, e.toOrigin)
 	}
 	if err != nil {
 		p.removeBack(e.back, shares)

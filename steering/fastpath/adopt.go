@@ -49,7 +49,7 @@ func (p *Path) readLeft() (found []fastflow.Flow, err error) {
 		back := keyOf(f.Origin, f.Source)
 		answer, whole := all[back]
 		if f.SharesSource = answer.Shared != 0; !whole || !p.places.live(e.Id) || !f.SharesSource && answer.Id != e.Id {
-			p.table.remove(&k)
+			p.table.remove(k)
 			continue
 		}
 		p.flows[p.hash(k)] = admitted{uint32(e.Id % maxFlows), uint32(p.hash(back))}
@@ -61,7 +61,7 @@ func (p *Path) readLeft() (found []fastflow.Flow, err error) {
 	}
 	for k, e := range all {
 		if e.ToClient != 0 && !answered[k] {
-			p.table.remove(&k)
+			p.table.remove(k)
 		}
 	}
 	return found, p.places.adopt(used)

@@ -58,7 +58,7 @@ func (p *Path) leave(k key, at *usage) {
 		return
 	}
 	atomic.StoreUint32(&at.State, left)
-	if e, ok := p.table.take(&k, at.Id); ok { // if not, the next process has admitted it
+	if e, ok := p.table.take(k, at.Id); ok { // if not, the next process has admitted it
 		p.removeBack(reversed(e.To), shares)
 	}
 }
@@ -71,5 +71,5 @@ func (p *Path) removeBack(back key, shares bool) {
 		}
 		delete(p.shared, back)
 	}
-	p.table.remove(&back)
+	p.table.remove(back)
 }

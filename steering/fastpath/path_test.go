@@ -53,7 +53,7 @@ func TestAdopt(t *testing.T) {
 	half.Client, half.Source = netip.AddrPortFrom(half.Client.Addr(), 9), netip.AddrPortFrom(half.Source.Addr(), 9)
 	r.check(old.Admit(half))
 	back := keyOf(half.Origin, half.Source)
-	old.table.remove(&back)
+	old.table.remove(back)
 
 	next := r.duplicate(old)
 	r.check(old.Release())

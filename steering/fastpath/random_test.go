@@ -62,7 +62,7 @@ func fill(t testing.TB, o *Objects, m *model) {
 	all, err := entries.adopt()
 	entries.usesMany = true
 	for k := range all {
-		entries.remove(&k)
+		entries.remove(k)
 	}
 	if err == nil {
 		err = o.Generation.Put(numberNow, m.generation)

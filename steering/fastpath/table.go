@@ -23,21 +23,29 @@ type table struct {
 	few, many *ebpf.Map
 	numbers   *ebpf.Map
 	usesMany  bool // as far as this process knows: it finds all entries that it has put or adopted
+	fewIsFull bool // as far as this process knows: what others delete in few stays free
+
+	key   key // memory for what a system call reads and writes
+	entry entry
 }
 
 // newTable is that of the objects.
 func newTable(o *Objects) table { return table{few: o.Few, many: o.Flows, numbers: o.Generation} }
 
 // put makes an entry, or replaces it.
-func (t *table) put(k *key, e *entry) error {
-	err := t.few.Put(k, e)
-	if !errors.Is(err, unix.E2BIG) {
-		return err
+func (t *table) put(k key, e entry) error {
+	t.key, t.entry = k, e
+	if !t.fewIsFull {
+		err := t.few.Put(&t.key, &t.entry)
+		if !errors.Is(err, unix.E2BIG) {
+			return err
+		}
+		t.fewIsFull = true
 	}
 	if err := t.useMany(); err != nil {
 		return err
 	}
-	return t.many.Put(k, e)
+	return t.many.Put(&t.key, &t.entry)
 }
 
 // useMany has the program look into many. It does so until the maps end.
@@ -52,28 +60,33 @@ func (t *table) useMany() error {
 	return nil
 }
 
-// maps are those in which an entry of this process may be.
-func (t *table) maps() []*ebpf.Map {
-	if !t.usesMany {
-		return []*ebpf.Map{t.few}
-	}
-	return []*ebpf.Map{t.few, t.many}
+// maps yields those in which an entry of this process may be.
+func (t *table) maps(yield func(*ebpf.Map) bool) {
+	_ = yield(t.few) && t.usesMany && yield(t.many)
 }
 
 // remove deletes the entry of a key, whose ever it is.
-func (t *table) remove(k *key) {
-	for _, m := range t.maps() {
-		_ = m.Delete(k) // it is not there, or it is deleted
+func (t *table) remove(k key) {
+	t.key = k
+	for m := range t.maps {
+		t.delete(m)
+	}
+}
+
+// delete deletes the entry of t.key, if it is there.
+func (t *table) delete(m *ebpf.Map) {
+	if m.Delete(&t.key) == nil && m == t.few {
+		t.fewIsFull = false
 	}
 }
 
 // take deletes the entry of a key if it is of that flow, and returns it.
-func (t *table) take(k *key, id uint64) (taken entry, ok bool) {
-	for _, m := range t.maps() {
-		var e entry
-		if m.Lookup(k, &e) == nil && e.Id == id {
-			_ = m.Delete(k)
-			taken, ok = e, true
+func (t *table) take(k key, id uint64) (taken entry, ok bool) {
+	t.key = k
+	for m := range t.maps {
+		if m.Lookup(&t.key, &t.entry) == nil && t.entry.Id == id {
+			t.delete(m)
+			taken, ok = t.entry, true
 		}
 	}
 	return taken, ok

@@ -82,3 +82,53 @@ func TestTwoInOneTable(t *testing.T) {
 	next.Remove(f)
 	r.empty(next)
 }
+
+// TestAdmitGarbage: with 100,000 flows what each leaves behind would double the memory of the process.
+func TestAdmitGarbage(t *testing.T) {
+	r := newRig(t)
+	p := r.open()
+	f := ends["IPv4"]
+	f.Idle = time.Hour
+	for full, errors := range map[bool]float64{false: 0, true: 2} { // of the small table, which does not have the entry
+		if p.table.usesMany = false; full {
+			r.check(p.table.useMany())
+		}
+		if n := testing.AllocsPerRun(100, func() {
+			p.table.fewIsFull = full
+			r.check(p.Admit(f))
+			p.Leave(f)
+			p.Remove(f)
+		}); n > errors {
+			t.Errorf("the small table is full: %v; a flow leaves %v objects behind", full, n)
+		}
+	}
+}
+
+// TestFullSmallTable: it is used again once there is room in it.
+func TestFullSmallTable(t *testing.T) {
+	r := newRig(t)
+	p := r.open()
+	flows := make([]fastflow.Flow, p.objects.Few.MaxEntries()/2+1)
+	for i := range flows {
+		flows[i] = ends["IPv4"]
+		flows[i].Idle = time.Hour
+		flows[i].Client = netip.AddrPortFrom(flows[i].Client.Addr(), uint16(10000+i))
+		flows[i].Source = netip.AddrPortFrom(flows[i].Source.Addr(), uint16(10000+i))
+		r.check(p.Admit(flows[i]))
+	}
+	inFew := func(f fastflow.Flow) bool {
+		k := keyOf(f.Client, f.Dst)
+		var e entry
+		return p.objects.Few.Lookup(&k, &e) == nil
+	}
+	first, last := flows[0], flows[len(flows)-1]
+	if !inFew(first) || inFew(last) {
+		t.Fatal("the small table does not have the first flows alone")
+	}
+	p.Remove(first)
+	p.Remove(last)
+	r.check(p.Admit(last))
+	if !inFew(last) {
+		t.Error("the small table has room, and is not used")
+	}
+}
