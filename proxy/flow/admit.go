@@ -120,13 +120,12 @@ func (f *Flow[S]) setHeader(tlvs []byte) error {
 	if err != nil {
 		return err
 	}
-	if f.lead = nil; len(h) > 0 {
+	if f.lead, f.spp = nil, f.Route.ProxyProtocol == config.ProxySPP; len(h) > 0 && !f.spp {
 		f.lead = &lead{header: h, once: f.Route.ProxyProtocol == config.ProxyV2First}
 		if len(f.Route.ProxyTLVs) > 0 {
 			f.lead.tlvs = header.WithUniqueID(slices.Clone(tlvs), header.UniqueIDOf(h)) // they point into the buffer that datagrams are read into
 		}
 	}
-	f.spp = f.Route.ProxyProtocol == config.ProxySPP
 	return nil
 }
 

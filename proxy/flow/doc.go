@@ -8,6 +8,7 @@
 // type that only the loop knows.
 //
 //	flow.go            one flow: what is forwarded of it, and what is counted
+//	lead.go            the header that goes before its datagrams
 //	table.go           the flows of one loop: find, insert, end
 //	admit.go           whether a datagram begins a flow, bound by bound
 //	bounds.go          max_flows_per_client, the route's limits, the table's, the sockets'

@@ -49,7 +49,7 @@ func (f *Flow[S]) FastFlow(source netip.AddrPort, shared bool) fastflow.Flow {
 	switch {
 	case f.spp:
 		out.Header = fastflow.SPP
-	case f.headerBytes() != nil:
+	case f.HeaderSize() > 0:
 		out.Header = fastflow.V2
 	}
 	return out

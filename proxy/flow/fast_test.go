@@ -22,7 +22,7 @@ func (t *testLoop) exchange(k flow.Key, n int, now time.Duration) *testFlow {
 			return nil
 		}
 		reply := make([]byte, 100)
-		if header, _ := f.Header(); f.SharesSocket() {
+		if header := f.AppendHeader(nil); f.SharesSocket() {
 			reply = append(append([]byte{}, header...), reply...)
 		}
 		t.FromOrigin(f, reply, now)

@@ -86,9 +86,9 @@ func (f *Flow[S]) addressesGoFast() route.FastReason {
 // headerGoesFast reports whether the kernel can write the header of f: SPP, v2 without TLVs, or none.
 // Another process may have begun the flow, when the file said something else.
 func (f *Flow[S]) headerGoesFast() bool {
-	if f.headerBytes() == nil || f.spp {
+	if f.HeaderSize() == 0 || f.spp {
 		return true
 	}
 	plain, err := header.Datagram(config.ProxyV2, f.Client(), f.Dst())
-	return err == nil && !f.headerOnce() && bytes.Equal(plain, f.headerBytes())
+	return err == nil && !f.HeaderOnce() && bytes.Equal(plain, f.lead.header)
 }

@@ -37,7 +37,7 @@ type Flow[S any] struct {
 	Origin   *origin.Origin
 	Sockets  S
 
-	lead       *lead // nil without proxy_protocol
+	lead       *lead // nil without proxy_protocol, and with spp
 	fast       *fast // nil until the kernel is asked to forward it
 	spp        bool  // the header is SPP, and precedes each datagram of the origin, too
 	stage      Stage
@@ -56,32 +56,6 @@ type Flow[S any] struct {
 	routeEntry *entry[S] // in that of its route, if the route has a bound
 }
 
-// lead is the header of a flow.
-type lead struct {
-	header []byte // goes before each datagram to the origin, or the first
-	tlvs   []byte // of the inbound header that the flow began with, if the route may pass them on; with the flow's unique-id
-	once   bool   // the header goes only before the first datagram: it is dropped once that is sent
-}
-
-// headerOnce reports whether the header goes only before the next datagram.
-func (f *Flow[S]) headerOnce() bool { return f.lead != nil && f.lead.once }
-
-// headerBytes is the header that goes before the next datagram.
-func (f *Flow[S]) headerBytes() []byte {
-	if f.lead == nil {
-		return nil
-	}
-	return f.lead.header
-}
-
-// uniqueID is what the origin knows the flow by, if the route has "unique-id".
-func (f *Flow[S]) uniqueID() string {
-	if f.lead == nil || !f.Route.NamesConns() {
-		return ""
-	}
-	return string(header.UniqueID(f.lead.tlvs))
-}
-
 // Client is the address that the flow's datagrams come from, or that a PROXY header names.
 func (f *Flow[S]) Client() netip.AddrPort { return f.Key.Client.AddrPort() }
 
@@ -93,10 +67,6 @@ func (f *Flow[S]) OriginAddr() netip.AddrPort { return f.Origin.At(f.Key.Dst.Por
 
 // OriginPort is the port of OriginAddr.
 func (f *Flow[S]) OriginPort() uint16 { return f.Origin.Port(f.Key.Dst.Port) }
-
-// Header goes before the payload of the next datagram to the origin. Where once is true, the flow
-// drops it when a datagram has been sent: see Settle.
-func (f *Flow[S]) Header() (header []byte, once bool) { return f.headerBytes(), f.headerOnce() }
 
 // Stage is how far the flow has come.
 func (f *Flow[S]) Stage() Stage { return f.stage }
@@ -118,7 +88,7 @@ const amplification = 3
 func (f *Flow[S]) fromClient(n int, now time.Duration) route.Verdict {
 	f.last = now
 	f.validation.clientSent()
-	if len(f.headerBytes())+n > maxPayload(f.Origin.Addr) {
+	if f.HeaderSize()+n > maxPayload(f.Origin.Addr) {
 		return route.TooLarge
 	}
 	f.toOrigin += uint64(n)
@@ -130,7 +100,7 @@ func (f *Flow[S]) fromClient(n int, now time.Duration) route.Verdict {
 // client.
 func (f *Flow[S]) fromOrigin(reply []byte, b *Budgets, now time.Duration) ([]byte, route.Verdict) {
 	if f.spp {
-		payload, err := header.CutSPP(reply, f.headerBytes())
+		payload, err := header.CutSPP(reply, f.sppHeader(make([]byte, 0, header.SPPSize)))
 		if err != nil {
 			return nil, route.BadHeader
 		}
@@ -168,7 +138,7 @@ func (f *Flow[S]) Settle(d route.Direction, v route.Verdict, n, bytes int) {
 	case v == route.Forwarded:
 		f.Counters.Bytes(config.UDP, d, bytes)
 		f.Origin.Carry(int(d), bytes)
-		if d == route.ToOrigin && f.headerOnce() {
+		if d == route.ToOrigin && f.HeaderOnce() {
 			f.lead.header, f.lead.once = nil, false
 		}
 	case d == route.ToOrigin:

@@ -322,7 +322,7 @@ func (m *model) move(f *testLoop, k flow.Key, now time.Duration, what int) (line
 
 // reply is a datagram of f's origin, behind the header that the route wants.
 func (l *testLoop) reply(f *testFlow, now time.Duration) {
-	header, _ := f.Header()
+	header := f.AppendHeader(nil)
 	l.FromOrigin(f, append(header, 0), now)
 }
 

@@ -109,7 +109,7 @@ func (t *Table[S]) InEvictionOrder(yield func(*Flow[S]) bool) {
 func (t *Table[S]) Moving(f *Flow[S], now time.Time) Moving {
 	out := Moving{
 		ID: f.ID, Client: f.Client(), Zone: f.Key.Client.Zone, Dst: f.Dst(), Route: f.Route.Name, Origin: f.OriginAddr(),
-		Header: f.headerBytes(), HeaderOnce: f.headerOnce(), SPP: f.spp,
+		Header: f.AppendHeader(nil), HeaderOnce: f.HeaderOnce(), SPP: f.spp,
 		Begun: t.wallTime(f.begun, now), Last: t.wallTime(f.last, now),
 		Answered: f.stage != Unanswered, Turns: f.validation.exchanges(), Heard: f.validation.originSentLast(), Shown: f.validation.done(),
 		ToOrigin: f.toOrigin, ToClient: f.toClient, Packets: f.packets, Attempts: f.attempts,
@@ -157,7 +157,7 @@ func (t *Table[S]) Restore(in Moving, now time.Time) (*Flow[S], route.Verdict) {
 	if f.ID == 0 { // a former version has not named it
 		f.ID = t.ids.Next()
 	}
-	if len(in.Header) > 0 || r.ProxyProtocol == config.ProxyV2First {
+	if !in.SPP && (len(in.Header) > 0 || r.ProxyProtocol == config.ProxyV2First) {
 		f.lead = &lead{header: in.Header, tlvs: in.TLVs, once: in.HeaderOnce}
 	}
 	return f, route.Admitted

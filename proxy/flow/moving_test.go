@@ -86,7 +86,7 @@ func play(t *testing.T, f *testLoop) {
 		got.Sockets.opened = i
 		if rand.IntN(2) == 0 {
 			got.Settle(route.ToOrigin, route.Forwarded, 1, 100+i)
-			header, _ := got.Header()
+			header := got.AppendHeader(nil)
 			f.FromOrigin(got, append(header, 1, 2, 3), now+1)
 		}
 		if rand.IntN(2) == 0 {

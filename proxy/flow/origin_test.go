@@ -81,7 +81,7 @@ func TestMoveToOtherOrigin(t *testing.T) {
 	if !l.OriginRefuses(f, 1) || !l.move(f, 1) {
 		t.Fatal("the flow stays")
 	}
-	if header, once := f.Header(); f.OriginAddr() != backupAddr || len(header) == 0 || !once {
+	if header, once := f.AppendHeader(nil), f.HeaderOnce(); f.OriginAddr() != backupAddr || len(header) == 0 || !once {
 		t.Errorf("the flow went to %v, with header %x, once: %v", f.OriginAddr(), header, once)
 	}
 	if origins[0].Active() != 0 || origins[1].Active() != 1 {

@@ -39,7 +39,7 @@ func Datagram(kind config.ProxyProtocol, client, dst netip.AddrPort) ([]byte, er
 	case config.ProxyV2, config.ProxyV2First:
 		return format(2, net.UDPAddrFromAddrPort(client), net.UDPAddrFromAddrPort(dst))
 	case config.ProxySPP:
-		return appendSPP(nil, client, dst), nil
+		return AppendSPP(nil, client, dst), nil
 	}
 	return nil, fmt.Errorf("proxy_protocol %q cannot be used for UDP", kind)
 }

@@ -18,9 +18,9 @@ var (
 	ErrForeignSPP = errors.New("the reply's Simple Proxy Protocol header names another flow")
 )
 
-// appendSPP appends magic, client address, dst address (16 bytes each, IPv4 as
+// AppendSPP appends magic, client address, dst address (16 bytes each, IPv4 as
 // ::ffff:a.b.c.d), client port, dst port, all in network byte order.
-func appendSPP(b []byte, client, dst netip.AddrPort) []byte {
+func AppendSPP(b []byte, client, dst netip.AddrPort) []byte {
 	clientAddr, dstAddr := client.Addr().As16(), dst.Addr().As16()
 	b = binary.BigEndian.AppendUint16(b, sppMagic)
 	b = append(b, clientAddr[:]...)

@@ -45,7 +45,7 @@ func FuzzParseSPP(f *testing.F) {
 	own := spp(f, client4, dst4)
 	for _, seed := range [][]byte{
 		nil, []byte("garbage"), own, own[:SPPSize-1], append(bytes.Clone(own), "payload"...),
-		spp(f, client6, dst6), appendSPP(nil, client6, dst4),
+		spp(f, client6, dst6), AppendSPP(nil, client6, dst4),
 	} {
 		f.Add(seed)
 	}
@@ -57,7 +57,7 @@ func FuzzParseSPP(f *testing.F) {
 			}
 			return
 		}
-		if again := append(appendSPP(nil, client, dst), payload...); !bytes.Equal(again, b) {
+		if again := append(AppendSPP(nil, client, dst), payload...); !bytes.Equal(again, b) {
 			t.Errorf("%x was read as %v to %v, which is %x", b, client, dst, again)
 		}
 	})

@@ -111,17 +111,18 @@ func (l *loop) fromEgress(f *liveFlow, a arrival, now time.Duration) {
 
 // toOrigin queues a datagram of f's client.
 func (l *loop) toOrigin(f *liveFlow, payload []byte, tos uint8) {
-	header, once := f.Header()
-	d := datagram.Outgoing{FD: int(f.Sockets.fd), Header: header, Payload: payload}
-	switch {
-	case f.Sockets.shared != nil:
-		d.Shared, d.To = true, call.EndpointOf(f.OriginAddr())
-	case f.Sockets.egress != nil:
+	var d datagram.Outgoing
+	if f.Sockets.egress != nil {
 		d = l.egress.outgoing(f, payload, &l.out)
+	} else {
+		d = datagram.Outgoing{FD: int(f.Sockets.fd), Header: l.out.headerOf(f), Payload: payload}
+	}
+	if f.Sockets.shared != nil {
+		d.Shared, d.To = true, call.EndpointOf(f.OriginAddr())
 	}
 	d.TOS, d.IPv6 = tos, !f.Origin.Addr.Is4()
 	l.out.add(f, route.ToOrigin, d)
-	if once { // whether the next datagram needs the header, too, shows when this one is sent
+	if f.HeaderOnce() { // whether the next datagram needs the header, too, shows when this one is sent
 		l.out.flush()
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"anyport/config"
 	"anyport/proxy/call"
 	"anyport/proxy/datagram"
 	"anyport/proxy/flow"
@@ -74,8 +75,10 @@ func ownAddr(t *testing.T, fd int) netip.AddrPort {
 // package fastpath, its socket and its entries in the kernel aside; a client may take 190.
 func TestMemoryOfAnIdleFlow(t *testing.T) {
 	const n = 4000
-	of := func(fast bool, client func(i int) netip.AddrPort) int {
-		f := newTestTable(n, live(to(originAddr), dst1))
+	of := func(fast bool, header config.ProxyProtocol, client func(i int) netip.AddrPort) int {
+		r := to(originAddr)
+		r.ProxyProtocol = header
+		f := newTestTable(n, live(r, dst1))
 		before := inUse()
 		for i := range n {
 			k := flow.KeyOf(client(i), dst1)
@@ -83,7 +86,7 @@ func TestMemoryOfAnIdleFlow(t *testing.T) {
 			if fl == nil {
 				t.Fatal("the flow was refused")
 			}
-			f.FromOrigin(fl, []byte{0}, 2)
+			f.FromOrigin(fl, append(fl.AppendHeader(nil), 0), 2)
 			if fast {
 				f.FastAsked(fl, 1, route.FastForwarded, 2)
 			}
@@ -94,12 +97,12 @@ func TestMemoryOfAnIdleFlow(t *testing.T) {
 		return each
 	}
 	ofOne := func(i int) netip.AddrPort { return netip.AddrPortFrom(client1.Addr(), uint16(20000+i)) }
-	one, fast := of(false, ofOne), of(true, ofOne)
-	own := of(false, func(i int) netip.AddrPort {
+	one, fast, spp := of(false, config.ProxyOff, ofOne), of(true, config.ProxyOff, ofOne), of(true, config.ProxySPP, ofOne)
+	own := of(false, config.ProxyOff, func(i int) netip.AddrPort {
 		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)}), 4000)
 	})
-	t.Logf("%d bytes a flow of one client, %d that the kernel forwards, %d of a client of its own", one, fast, own)
-	if one > 400 || fast > 512-48 || own > one+190 {
+	t.Logf("%d bytes a flow of one client, %d that the kernel forwards, %d with SPP, %d of a client of its own", one, fast, spp, own)
+	if one > 400 || fast > 512-48 || spp > fast+8 || own > one+190 {
 		t.Error("that is too much")
 	}
 }

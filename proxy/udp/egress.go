@@ -78,9 +78,8 @@ func (e *egress) remove(s *egressSource) { delete(e.flows, s.replies) }
 // from, is written here, and the flow's own header behind it.
 func (e *egress) outgoing(f *liveFlow, payload []byte, q *sendQueue) datagram.Outgoing {
 	source := f.Sockets.egress
-	lead, _ := f.Header()
-	header := q.scratch(datagram.UDPHeaderSize + len(lead))
-	copy(header[datagram.UDPHeaderSize:], lead)
+	header := q.scratch(datagram.UDPHeaderSize + f.HeaderSize())
+	f.AppendHeader(header[:datagram.UDPHeaderSize])
 	datagram.PutUDPHeader(header, source.addr(), f.OriginAddr(), payload)
 	return datagram.Outgoing{
 		FD: int(f.Sockets.fd), To: datagram.RawPeer(source.replies.Client),

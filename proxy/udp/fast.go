@@ -104,8 +104,17 @@ func (p *fastPath) removeBefore() {
 			p.removing[i].Removed(used)
 		}
 	}
-	clear(p.removing)
-	p.removing, p.left = p.left, p.removing[:0]
+	p.removing, p.left = p.left, emptied(p.removing)
+}
+
+// emptied is an empty list that uses the memory of another one, unless that is much: very many flows can
+// end in one turn.
+func emptied(list []flow.FastLeft) []flow.FastLeft {
+	if cap(list) > 4*fastATurn {
+		return nil
+	}
+	clear(list)
+	return list[:0]
 }
 
 // removeEntries removes the entries of all flows that have left.

@@ -87,7 +87,7 @@ func TestMove(t *testing.T) {
 	files, generation := countFiles(t), f.Sockets.generation
 	f.Sockets.paths[route.ToOrigin].RefuseTrains(1)
 	l.originRefused(f, unix.ECONNREFUSED, 1)
-	if header, once := f.Header(); f.OriginAddr() != second.addr() || f.Sockets.generation == generation || len(header) == 0 || !once {
+	if header, once := f.AppendHeader(nil), f.HeaderOnce(); f.OriginAddr() != second.addr() || f.Sockets.generation == generation || len(header) == 0 || !once {
 		t.Errorf("the flow went on as %+v", f)
 	}
 	if n := countFiles(t); n != files || l.ownerOf(int(f.Sockets.fd)).flow != f || !f.Sockets.paths[route.ToOrigin].Trains(1) {

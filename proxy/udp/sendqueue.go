@@ -53,10 +53,22 @@ func (q *sendQueue) scratch(n int) []byte {
 	}
 	start := len(q.slab)
 	if start+n > cap(q.slab) { // queued datagrams go on to use the old one
-		start, q.slab = 0, make([]byte, 0, max(n, 32<<10))
+		start, q.slab = 0, make([]byte, 0, max(n, smallSlab, min(2*cap(q.slab), bigSlab)))
 	}
 	q.slab = q.slab[:start+n]
 	return q.slab[start : start+n : start+n]
+}
+
+// The slab grows to what the headers of a full queue take, if they are not far longer than most.
+const smallSlab, bigSlab = 4 << 10, 256 << 10
+
+// headerOf is the header for the next datagram of f, valid until the flush.
+func (q *sendQueue) headerOf(f *liveFlow) []byte {
+	size := f.HeaderSize()
+	if size == 0 {
+		return nil
+	}
+	return f.AppendHeader(q.scratch(size)[:0])
 }
 
 // flush sends everything. It never waits: what a socket does not take is dropped and counted. To

@@ -98,7 +98,7 @@ func submit(t *testing.T, q *sendQueue, f *testTable, fl *liveFlow, payload stri
 	if f.datagram(fl.Key, len(payload), 2) == nil {
 		t.Fatal("the datagram is not forwarded")
 	}
-	header, _ := fl.Header()
+	header := fl.AppendHeader(nil)
 	q.add(fl, route.ToOrigin, datagram.Outgoing{FD: int(fl.Sockets.fd), Header: header, Payload: []byte(payload)})
 }
 
@@ -197,7 +197,7 @@ func TestHeaderGoesWithTheFirstThatLeaves(t *testing.T) {
 	sends, receives := pair(t)
 	stuff(t, sends)
 	f, fl := sending(t, sends, config.ProxyV2First)
-	lead, _ := fl.Header()
+	lead := fl.AppendHeader(nil)
 	header := string(lead)
 	submit(t, &q, f, fl, "lost")
 	q.flush()
