@@ -69,7 +69,7 @@ type options struct {
 func parse(args []string) (options, error) {
 	o := options{protocol: "all"}
 	set := flag.NewFlagSet("bench", flag.ContinueOnError)
-	seconds := set.Float64("seconds", 2, "measured `seconds` of a sample; below 2, what is counted shrinks too")
+	seconds := set.Float64("seconds", 2, "measured `seconds` of a sample; below 1, what is counted shrinks too")
 	set.IntVar(&o.runs, "runs", 5, "`samples` of each peer in each scenario")
 	set.StringVar(&o.only, "only", "", "only these scenarios, by `name`, with commas between them")
 	set.StringVar(&o.peers, "peers", "", "only these peers, by `name`, with commas between them")
