@@ -58,7 +58,7 @@ func (d *devices) update(o *Objects) (attached map[int]device, err error) {
 	if d.wanted {
 		obstacles, unread = d.readObstacles(links, o.Program)
 	}
-	for _, c := range ingress.Candidates(links) {
+	for _, c := range candidates(links) {
 		if c.Off == "" && !d.wanted {
 			c.Off = "no route needs it"
 		}
@@ -80,6 +80,31 @@ func (d *devices) update(o *Objects) (attached map[int]device, err error) {
 		d.state = append(d.state, Device{c.Name, c.Off})
 	}
 	return attached, o.Attached.DetachOthers(fit)
+}
+
+// candidates are the devices that there are. A tunnel whose other end each route names would drop what the
+// program sends through it: it comes without a route.
+func candidates(links []netlink.Link) []ingress.Candidate {
+	all := ingress.Candidates(links)
+	for i, c := range all {
+		at := slices.IndexFunc(links, func(l netlink.Link) bool { return l.Attrs().Index == c.Index })
+		if c.Off == "" && isExternal(links[at]) {
+			all[i].Off = "it is an external tunnel"
+		}
+	}
+	return all
+}
+
+func isExternal(l netlink.Link) bool {
+	switch tunnel := l.(type) {
+	case *netlink.Vxlan:
+		return tunnel.FlowBased
+	case *netlink.Geneve:
+		return tunnel.FlowBased
+	case *netlink.Gretap:
+		return tunnel.FlowBased
+	}
+	return false
 }
 
 // readObstacles does not count the program itself.
@@ -139,7 +164,7 @@ func Forecast() (all []Device, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, c := range ingress.Candidates(links) {
+	for _, c := range candidates(links) {
 		all = append(all, Device{c.Name, cmp.Or(c.Off, obstacle.On(c.Name, obstacles))})
 	}
 	return all, nil

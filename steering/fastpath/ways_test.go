@@ -1,0 +1,71 @@
+package fastpath
+
+import (
+	"net/netip"
+	"os/exec"
+	"testing"
+	"time"
+
+	"anyport/bpf/fastflow"
+)
+
+// TestGateway: a client behind a router is sent its answers through that router, also when it is one of
+// the other family, and through the next one when the route changes.
+func TestGateway(t *testing.T) {
+	for name, test := range map[string]struct{ family, client, route string }{
+		"IPv4":           {"IPv4", "198.51.100.7", "198.51.100.0/24 via 10.1.0.2"},
+		"IPv6":           {"IPv6", "2001:db8:7::7", "2001:db8:7::/48 via fd01::2"},
+		"IPv4 over IPv6": {"IPv4", "198.51.100.7", "198.51.100.0/24 via inet6 fd01::2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.shell("ip route add " + test.route)
+			r.in(r.client, func() error {
+				return exec.Command("sh", "-c", "sysctl -qw net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2; ip addr add "+test.client+" dev lo").Run()
+			})
+			f := ends[test.family]
+			f.Client, f.Idle = netip.AddrPortFrom(netip.MustParseAddr(test.client), 4000), time.Hour
+			client, origin := r.socket(r.client, f.Client.String()), r.socket(r.origin, f.Origin.String())
+			p := r.open()
+			r.check(p.Admit(f))
+			r.exchange(client, origin, f, true)
+			if used, _ := p.Usage(f); used.ToOrigin.Packets != 1 || used.ToClient.Packets != 1 {
+				t.Errorf("forwarded: %+v", used)
+			}
+		})
+	}
+}
+
+// TestGatewayChanges: the ways that flows have gone are not those that the kernel names now.
+func TestGatewayChanges(t *testing.T) {
+	r := newRig(t)
+	p := r.open()
+	f := ends["IPv4"]
+	f.Client, f.Idle = netip.MustParseAddrPort("198.51.100.7:4000"), time.Hour
+	r.shell("ip route add 198.51.100.0/24 via 10.1.0.2")
+	r.check(p.Admit(f))
+	if p.ways.changed(*p.attached.Load()) {
+		t.Error("nothing has changed")
+	}
+	r.shell("ip route replace 198.51.100.0/24 via 10.1.0.3")
+	if !p.ways.changed(*p.attached.Load()) {
+		t.Error("the gateway is another one")
+	}
+}
+
+// TestEncapsulated: the program cannot do what such a route demands.
+func TestEncapsulated(t *testing.T) {
+	r := newRig(t)
+	p := r.open()
+	f := ends["IPv6"]
+	f.Client, f.Idle = netip.MustParseAddrPort("[2001:db8:7::7]:4000"), time.Hour
+	r.shell("ip -6 route add 2001:db8:7::/48 encap seg6 mode encap segs fd01::9 dev c0")
+	if err := p.Admit(f); err != fastflow.Device {
+		t.Errorf("a route with segments: %v", err)
+	}
+	r.shell("ip link add t0 type vxlan external dstport 4789; ip link set t0 up; ip addr add 10.9.0.1/24 dev t0")
+	r.check(p.Serve(true))
+	if why := off(p, "t0"); why != "it is an external tunnel" {
+		t.Errorf("an external tunnel: %q", why)
+	}
+}
