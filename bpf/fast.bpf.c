@@ -60,8 +60,7 @@ static __always_inline int cut_frame(struct __sk_buff *skb, __u32 size)
 
 enum { AF_INET = 2, AF_INET6 = 10 };
 
-/* A neighbour that is named saves the kernel the search for a route: a twentieth of what a datagram
- * costs. */
+/* A neighbour that is named saves the kernel the search for a route. */
 static __always_inline int send(const struct route *r, __u32 v4)
 {
 	struct bpf_redir_neigh neighbour = {};
