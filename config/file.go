@@ -24,29 +24,39 @@ func Read(path string) ([]byte, error) {
 	return text, nil
 }
 
-// readRegular checks twice: before the open, because the open itself may block or act on a
-// device, and after it, because the path may name another file by then.
 func readRegular(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if err := checkRegular(path, info); err != nil {
-		return nil, err
-	}
-	// The file may be another one by now: with O_NONBLOCK the open of a FIFO does not wait for a writer.
-	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	file, _, err := OpenRegular(path)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	if info, err = file.Stat(); err != nil {
-		return nil, err
+	return readAll(path, file)
+}
+
+// OpenRegular opens a regular file to read it, and refuses all others without waiting: it is for every file that
+// somebody may have put another one in place of. It checks twice: before the open, because the open itself may block
+// or act on a device, and after it, because the path may name another file by then.
+func OpenRegular(path string) (*os.File, fs.FileInfo, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, nil, err
 	}
 	if err := checkRegular(path, info); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return readAll(path, file)
+	// The file may be another one by now: with O_NONBLOCK the open of a FIFO does not wait for a writer.
+	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	if info, err = file.Stat(); err == nil {
+		err = checkRegular(path, info)
+	}
+	if err != nil {
+		file.Close()
+		return nil, nil, err
+	}
+	return file, info, nil
 }
 
 // ReadAny reads the text of a file of any kind, such as a pipe, and waits for its end.

@@ -17,6 +17,7 @@ import (
 
 	"anyport/cmd/anyport/internal/admin"
 	"anyport/config"
+	"anyport/steering"
 )
 
 // fakeAnyport answers on an admin socket as a running anyport does.
@@ -27,6 +28,7 @@ type fakeAnyport struct {
 	asked   []string          // methods and URLs
 	answers map[string]any    // by path
 	refuse  map[string]string // the reason, by path
+	word    string            // what each refusal is about
 	silent  bool              // ends each conn without an answer
 }
 
@@ -71,6 +73,7 @@ func (f *fakeAnyport) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	if why, refused := f.refuse[r.URL.Path]; refused {
+		w.Header().Set(admin.RefusedHeader, f.word)
 		http.Error(w, why, http.StatusConflict)
 		return
 	}
@@ -289,6 +292,32 @@ func TestCheckServes(t *testing.T) {
 	}
 	if err := checkServes(t.Context(), admin.Client{Socket: dir + "/none"}, path); err == nil || !strings.Contains(err.Error(), "--socket does") {
 		t.Errorf("of nobody: %v", err)
+	}
+}
+
+// TestReloadLoadsForPeers: the programs that ask peers are loaded if the process says that it cannot ask them, and not
+// for another refusal whose text names them.
+func TestReloadLoadsForPeers(t *testing.T) {
+	f, loaded := serve(t), 0
+	before := preloadFleet
+	t.Cleanup(func() { preloadFleet = before })
+	preloadFleet = func(uint32) (*steering.Preloaded, error) {
+		loaded++
+		return nil, errors.New("no kernel")
+	}
+	f.answers["/about"] = admin.About{}
+	f.refuse["/reload"] = `a.toml:3: fleet.peers: "x" is not an address`
+	for word, want := range map[string]int{"": 0, "no_route": 0, "peers": 1} {
+		f.word, loaded = word, 0
+		if status, _, stderr := run("reload", "--socket", f.socket); status != exitFailed || !strings.HasPrefix(stderr, "anyport: "+f.refuse["/reload"]) {
+			t.Errorf("%q: %d, %q", word, status, stderr)
+		}
+		if _, err := preloadPeers(t.Context(), admin.Client{Socket: f.socket}, &admin.About{}); (err != nil) != (want > 0) {
+			t.Errorf("%q: before an upgrade: %v", word, err)
+		}
+		if loaded != 2*want {
+			t.Errorf("%q: loaded %d times for a reload and an upgrade, want %d", word, loaded, 2*want)
+		}
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 const goodFile = `
@@ -32,7 +34,14 @@ func TestExecute(t *testing.T) {
 	if err := os.Chmod(loose, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	knocks := write(t, dir, "knocks.toml", fmt.Sprintf("[knock]\nkeys = %q\n%sknock = [\"spa\"]\n", loose, goodFile))
+	withKeys := func(name, keys string) string {
+		return write(t, dir, name, fmt.Sprintf("[knock]\nkeys = %q\n%sknock = [\"spa\"]\n", keys, goodFile))
+	}
+	fifo := filepath.Join(dir, "fifo")
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	knocks, waits := withKeys("knocks.toml", loose), withKeys("waits.toml", fifo)
 
 	for _, test := range []struct {
 		name   string
@@ -60,6 +69,7 @@ func TestExecute(t *testing.T) {
 		{"check of a good file", []string{"check", "-c", good}, exitDone, good + ": ok, 1 route, 2 prefixes\n", ""},
 		{"check of a bad file", []string{"check", "-c", bad}, exitFailed, "", "anyport: " + bad + ":3:12: "},
 		{"check of keys that others may read", []string{"check", "-c", knocks}, exitFailed, "", "anyport: [knock] keys: the keys of knocks in " + loose + ": its mode is 0644, so others may open it: chmod 600 " + loose},
+		{"check of keys that are no file", []string{"check", "-c", waits}, exitFailed, "", "anyport: [knock] keys: read the keys of knocks: " + fifo + " is a FIFO: put a regular file there"},
 		{"check reports every problem", []string{"check", "-c", bad}, exitFailed, "", "\nanyport: " + bad + ":4:13: "},
 		{"effective", []string{"check", "--effective", good}, exitDone, "idle_timeout = \"1h0m0s\"  # default\n", ""},
 		{"effective of a bad file", []string{"check", "--effective", bad}, exitFailed, "", "\nanyport: " + bad + ":4:13: "},

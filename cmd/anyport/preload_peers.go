@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"anyport/cmd/anyport/internal/admin"
 	"anyport/steering"
@@ -13,16 +12,19 @@ import (
 // be asked: on a mount that hangs a command could not even be killed, and a binary that dies of parsing a file is to
 // do so where the crash-loop guard sees it.
 
+// preloadFleet is a variable for the tests, which have no program in the kernel.
+var preloadFleet = steering.PreloadFleet
+
 // preloadPeers loads the programs that ask the peers of the fleet, if the running anyport does not ask them and the
 // file has peers. nil: they are not needed, or cannot be loaded here, and the process says why.
 func preloadPeers(ctx context.Context, client admin.Client, about *admin.About) (*steering.Preloaded, error) {
 	if about.Peers != nil {
 		return preloadOff(about), nil
 	}
-	if _, err := client.Reload(ctx, true, nil); !refusedForPeers(err) {
+	if _, err := client.Reload(ctx, true, nil); !errors.Is(err, admin.ErrPeers) {
 		return nil, nil
 	}
-	return steering.PreloadFleet(about.ProgramID)
+	return preloadFleet(about.ProgramID)
 }
 
 // preloadOff is preloadPeers for a process whose file has had peers. It returns no error: the status says already that
@@ -31,13 +33,8 @@ func preloadOff(about *admin.About) *steering.Preloaded {
 	if about.Peers == nil || about.Peers.Off == "" {
 		return nil
 	}
-	loaded, _ := steering.PreloadFleet(about.ProgramID)
+	loaded, _ := preloadFleet(about.ProgramID)
 	return loaded
-}
-
-// refusedForPeers reports whether a reload was refused for the peers of the file.
-func refusedForPeers(err error) bool {
-	return err != nil && strings.Contains(err.Error(), "fleet.peers")
 }
 
 // reloadWithPeers is the client's Reload, with the programs that the process lacks to ask peers. If its file has had
@@ -51,10 +48,10 @@ func reloadWithPeers(client admin.Client) func(context.Context, bool) (*admin.Re
 		off := preloadOff(about)
 		defer off.Close()
 		reloaded, err := client.Reload(ctx, dryRun, off.Handover())
-		if about.Peers != nil || !refusedForPeers(err) {
+		if about.Peers != nil || !errors.Is(err, admin.ErrPeers) {
 			return reloaded, err
 		}
-		loaded, failed := steering.PreloadFleet(about.ProgramID)
+		loaded, failed := preloadFleet(about.ProgramID)
 		if failed != nil || loaded == nil {
 			return reloaded, errors.Join(err, failed)
 		}

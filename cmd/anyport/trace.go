@@ -80,7 +80,8 @@ const (
 	upgradeRetry = 200 * time.Millisecond
 )
 
-// follow prints a trace to its end. Where an upgrade ends it, it goes on with the process that serves then.
+// follow prints a trace to its end. Where an upgrade ends it, it goes on with the process that serves then, unless that
+// one refuses it for good.
 func follow(ctx context.Context, client admin.Client, filter admin.TraceFilter, print func(admin.TraceEvent) error) error {
 	var until time.Time // of the tries after an upgrade
 	for {
@@ -96,7 +97,7 @@ func follow(ctx context.Context, client admin.Client, filter admin.TraceFilter, 
 			return nil
 		case err == nil:
 			return fmt.Errorf("the anyport on %s has ended the trace without a reason: \"anyport status\" shows whether it serves", client.Socket)
-		case time.Now().After(until):
+		case admin.IsFinal(err) || time.Now().After(until):
 			return err
 		}
 		if err := pause(ctx, upgradeRetry); err != nil {

@@ -9,6 +9,7 @@
 //	sysdump.go    what a process adds to anyport sysdump
 //	client.go     what can be asked; client_flows.go: of live conns and flows
 //	request.go    HTTP over the unix socket, and its errors
+//	refusal.go    what a refusal is about, in a word
 //	files.go      file descriptors that go along with a request
 //
 // An answer is one JSON object whose keys are part of the product: keys may be added, never

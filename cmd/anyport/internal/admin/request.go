@@ -72,10 +72,22 @@ func (c Client) send(ctx context.Context, method, path string, query url.Values,
 	}
 	defer response.Body.Close()
 	if response.StatusCode == http.StatusConflict || response.StatusCode == http.StatusForbidden {
-		reason, err := io.ReadAll(response.Body)
-		return nil, errors.Join(errors.New(strings.TrimSpace(string(reason))), err)
+		return nil, readRefusal(response)
 	}
 	return nil, fmt.Errorf("%s answered %q: %w", c.Socket, response.Status, errUnknownVerb)
+}
+
+// readRefusal is the error of an answer that has only a reason.
+func readRefusal(response *http.Response) error {
+	text, err := io.ReadAll(response.Body)
+	reason := errors.New(strings.TrimSpace(string(text)))
+	if about := refusals[response.Header.Get(RefusedHeader)]; about != nil {
+		reason = Refuse(about, reason)
+	}
+	if response.StatusCode == http.StatusForbidden {
+		reason = Refuse(errNoAccess, reason)
+	}
+	return errors.Join(reason, err)
 }
 
 // withoutURL returns err without the made-up URL that net/http puts before it.

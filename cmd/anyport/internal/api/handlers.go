@@ -178,6 +178,9 @@ func isSet(r *http.Request, name string) bool { return r.FormValue(name) == "1" 
 // write writes the answer, or the reason of a refusal.
 func (a *API) write(w http.ResponseWriter, value any, err error) {
 	if err != nil {
+		if word := admin.RefusedWord(err); word != "" {
+			w.Header().Set(admin.RefusedHeader, word)
+		}
 		http.Error(w, config.Detail(err), http.StatusConflict)
 		return
 	}

@@ -191,7 +191,9 @@ func (o operation) describe(s *schemas, method string, right *right) map[string]
 	if o.failed {
 		responses["503"] = response("A condition has failed", "application/json", s.of(o.answer))
 	} else if o.answer != nil || o.lines != nil {
-		responses["409"] = response("It cannot be done, or a parameter is wrong", "text/plain", reason)
+		refused := response("It cannot be done, or a parameter is wrong", "text/plain", reason)
+		refused["headers"] = map[string]any{admin.RefusedHeader: map[string]any{"schema": map[string]any{"type": "string", "enum": admin.RefusedWords()}, "description": "what some refusals are about, for programs"}}
+		responses["409"] = refused
 	}
 	if right == nil || o.failed {
 		responses["413"] = response("The request has a body", "text/plain", reason)

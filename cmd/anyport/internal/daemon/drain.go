@@ -107,7 +107,7 @@ func (d *daemon) checkRoute(route string) error {
 	if route == "" || serving[route] {
 		return nil
 	}
-	return fmt.Errorf("no route %q is in service: there are %s", route, strings.Join(slices.Sorted(maps.Keys(serving)), ", "))
+	return admin.Refuse(admin.ErrNoRoute, fmt.Errorf("no route %q is in service: there are %s", route, strings.Join(slices.Sorted(maps.Keys(serving)), ", ")))
 }
 
 // routeNames are the names of its routes.

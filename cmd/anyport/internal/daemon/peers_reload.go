@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"anyport/cmd/anyport/internal/admin"
 	"anyport/cmd/anyport/internal/peers"
 	"anyport/config"
 	"anyport/steering"
@@ -127,7 +128,7 @@ func (d *daemon) checkTrialPeers(next *generation) error {
 	return peersProblem(next.config, errors.New("anyport began without peers: reload without --share"))
 }
 
-// peersProblem is an error about the peers of a file, at its place there.
+// peersProblem is an error about the peers of a file, at its place there. The commands tell it from others.
 func peersProblem(c *config.Config, err error) error {
-	return c.Locate(config.Problems{{File: c.Path, Key: "fleet.peers", Text: "the peers cannot be asked: " + err.Error()}})
+	return admin.Refuse(admin.ErrPeers, c.Locate(config.Problems{{File: c.Path, Key: "fleet.peers", Text: "the peers cannot be asked: " + err.Error()}}))
 }

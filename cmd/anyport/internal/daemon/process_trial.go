@@ -124,10 +124,15 @@ func (d *daemon) endProcessTrial() {
 	t := d.processTrial.Load()
 	d.startRun(func(_, moving context.Context) (admin.Upgraded, error) { return d.takeBack(moving, t) }, func(_ admin.Upgraded, err error) {
 		if err != nil {
-			d.log.Error("the process on trial is killed", "pid", t.next.PID(), "because", err, "end", t.next.Kill())
-			d.forgetTrial(t, nil)
+			d.killOnTrial(t, err)
 		}
 	})
+}
+
+// killOnTrial ends a trial whose conns cannot be taken back: the kernel has all from here when its listener is gone.
+func (d *daemon) killOnTrial(t *processTrial, because error) {
+	d.log.Error("the process on trial is killed", "pid", t.next.PID(), "because", because, "end", t.next.Kill())
+	d.forgetTrial(t, nil)
 }
 
 // endShare ends the trial on another goroutine, which calls report with the outcome: this process takes the conns back,

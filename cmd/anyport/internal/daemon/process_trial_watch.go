@@ -134,20 +134,25 @@ func (d *daemon) loseTrial(t *processTrial, failed error) {
 	how := t.next.Kill()
 	_ = d.decide(context.Background(), func() error {
 		if d.processTrial.Load() == t {
+			err := d.steering.TakeBackConns() // before a line says so
 			d.log.Error("the process on trial has failed: this process serves all conns", "pid", t.next.PID(), "because", failed, "end", how)
 			d.noteTrialEnd(t, "it has failed: "+how)
-			d.forgetTrial(t, d.steering.TakeBackConns())
+			d.forgetTrial(t, err)
 		}
 		return nil
 	})
 }
 
-// endSilentTrial ends the trial of a process that stands still.
+// endSilentTrial ends the trial of a process that stands still. It has all new conns here before a line says so.
 func (d *daemon) endSilentTrial(t *processTrial, why string) {
 	_ = d.decide(context.Background(), func() error {
 		if d.processTrial.Load() == t && d.upgrading == nil {
-			d.log.Error("the process on trial stands still: this process serves all new conns, and ends the trial", "pid", t.next.PID(), "because", why)
 			d.noteTrialEnd(t, why)
+			if err := d.steering.TakeBackConns(); err != nil {
+				d.killOnTrial(t, err)
+				return nil
+			}
+			d.log.Error("the process on trial stands still: this process serves all new conns, and ends the trial", "pid", t.next.PID(), "because", why)
 			d.endProcessTrial()
 		}
 		return nil

@@ -4,12 +4,14 @@ import (
 	"context"
 
 	"anyport/cmd/anyport/internal/knock"
+	"anyport/cmd/anyport/internal/slowfs"
 )
 
 // readKeys reads the keys of knocks, if a route needs them, to see whether it may.
 func readKeys(_ context.Context, f *Facts) error {
 	if f.Config != nil && f.Config.TakesKnocks() {
-		_, f.KeysErr = knock.ReadKeys(f.Config.Knock.Keys)
+		path := f.Config.Knock.Keys
+		_, f.KeysErr = slowfs.Do(slowfs.New(readTimeout), "read "+path, func() (knock.Keys, error) { return knock.ReadKeys(path) })
 	}
 	return nil
 }

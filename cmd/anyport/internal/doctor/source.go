@@ -10,8 +10,10 @@ import (
 	"time"
 
 	"anyport/cmd/anyport/internal/fleet"
+	"anyport/cmd/anyport/internal/fleet/access"
 	"anyport/cmd/anyport/internal/fleet/follow"
 	"anyport/cmd/anyport/internal/privileges"
+	"anyport/cmd/anyport/internal/slowfs"
 	"anyport/config"
 )
 
@@ -23,10 +25,9 @@ func askSource(ctx context.Context, f *Facts) error {
 	if f.Config == nil || !f.Config.FromSource() {
 		return nil
 	}
-	f.SourceFiles = unreadable(f.Config)
 	ctx, cancel := context.WithTimeout(ctx, sourceTimeout)
 	defer cancel()
-	source, err := follow.Open(f.Config.Fleet)
+	source, err := openSource(f)
 	if err == nil {
 		defer source.Close()
 		answered := false
@@ -39,6 +40,20 @@ func askSource(ctx context.Context, f *Facts) error {
 	}
 	f.SourceErr = err
 	return nil
+}
+
+// openSource notes which of the files of [fleet] steering.user cannot read, and opens the source. follow.Open has no
+// time limit for the files: they are read before, since they may be on a mount that hangs.
+func openSource(f *Facts) (source follow.Source, err error) {
+	files, c := slowfs.New(readTimeout), f.Config
+	f.SourceFiles, err = slowfs.Do(files, "look at the files of [fleet]", func() ([]string, error) { return unreadable(c), nil })
+	if err == nil {
+		_, err = slowfs.Do(files, "read the files of [fleet]", func() (access.Access, error) { return access.Read(c.Fleet) })
+	}
+	if err != nil {
+		return nil, err
+	}
+	return follow.Open(c.Fleet)
 }
 
 // namesake is the hostname of another host that has the name of this one; "": there is none. A report of this host is

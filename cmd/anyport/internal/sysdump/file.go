@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"anyport/cmd/anyport/internal/slowfs"
 	"anyport/config"
 	"anyport/config/secrets"
@@ -45,14 +43,11 @@ const mostKeys = 64 << 10
 
 // readKeys reads a regular file, and waits for no FIFO.
 func readKeys(path string) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	f, _, err := config.OpenRegular(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, errors.Join(err, fmt.Errorf("%s is not a regular file", path))
-	}
 	return io.ReadAll(io.LimitReader(f, mostKeys))
 }
 

@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"anyport/cmd/anyport/internal/secretfile"
@@ -50,7 +49,7 @@ func Read(f config.Fleet) (a Access, err error) {
 
 // readCAs reads a file of certificates.
 func readCAs(path string) (*x509.CertPool, error) {
-	text, err := os.ReadFile(path)
+	text, err := secretfile.ReadPublic(path, "the certificates of authorities")
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +69,7 @@ func readCert(cert, key string) (tls.Certificate, error) {
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	text, err := os.ReadFile(cert)
+	text, err := secretfile.ReadPublic(cert, "the certificate")
 	if err != nil {
 		return tls.Certificate{}, err
 	}
