@@ -1,11 +1,11 @@
 package config
 
 import (
-	"regexp"
 	"strings"
 
 	"github.com/BurntSushi/toml"
 
+	"anyport/config/form"
 	"anyport/config/position"
 )
 
@@ -61,7 +61,7 @@ func socketOf(path, text string) (socket string, known bool, broken error) {
 }
 
 // adminTable is the header as a file that is not TOML may have it: the blanks are what TOML allows.
-var adminTable = regexp.MustCompile(`^\[\s*admin\s*\]`)
+var adminTable = form.New(`^\[\s*admin\s*\]`)
 
 // socketLine reads admin.socket from a text that is not TOML: from the first line of [admin],
 // or before any table, that sets the socket when this line is decoded alone.
@@ -73,7 +73,7 @@ func socketLine(text string) (socket string, known bool) {
 			continue
 		}
 		file := socketFile{}
-		if table != "" && !adminTable.MatchString(table) {
+		if table != "" && !adminTable().MatchString(table) {
 			continue
 		}
 		if _, err := toml.Decode(table+"\n"+line, &file); err == nil && file.Admin.Socket != nil {

@@ -44,7 +44,7 @@ func readHealths(root *table) map[string]*Health {
 	for _, name := range slices.Sorted(maps.Keys(all.values)) {
 		sub := all.open(name)
 		sub.section = healthSection.kind
-		if !routeName.MatchString(name) {
+		if !routeName().MatchString(name) {
 			all.faultKey(name, "the name of a check is 1 to 64 of a-z, 0-9, - and _: rename it")
 		}
 		named[name] = readCheck(sub)

@@ -3,9 +3,10 @@ package config
 import (
 	"fmt"
 	"math"
-	"regexp"
 	"strconv"
 	"strings"
+
+	"anyport/config/form"
 )
 
 // size reads a number of bytes between two, which are given as a file would.
@@ -51,7 +52,7 @@ func parseRate(value any) (Rate, bool) {
 }
 
 var (
-	sizeForm = regexp.MustCompile(`^([0-9]{1,18})(B|KB|MB|GB|TB|KiB|MiB|GiB|TiB)$`)
+	sizeForm = form.New(`^([0-9]{1,18})(B|KB|MB|GB|TB|KiB|MiB|GiB|TiB)$`)
 	sizeUnit = map[string]float64{
 		"B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12,
 		"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40,
@@ -65,7 +66,7 @@ func parseSize(value any) (Size, bool) {
 		return Size(n), true
 	}
 	v, _ := value.(string)
-	parts := sizeForm.FindStringSubmatch(v)
+	parts := sizeForm().FindStringSubmatch(v)
 	if parts == nil {
 		return 0, false
 	}

@@ -3,10 +3,10 @@ package config
 import (
 	"fmt"
 	"net/netip"
-	"regexp"
 	"strconv"
 	"strings"
 
+	"anyport/config/form"
 	"anyport/config/habits"
 )
 
@@ -202,14 +202,14 @@ func checkDialable(text string, addr netip.Addr) error {
 
 // nameForm is a host name (RFC 1123, section 2.1) with the underscores that are in
 // use. Its last label holds a letter, so that a mistyped address is not taken for a name.
-var nameForm = regexp.MustCompile(`^([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9-]{0,62}[A-Za-z][A-Za-z0-9-]{0,62}\.?$`)
+var nameForm = form.New(`^([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9-]{0,62}[A-Za-z][A-Za-z0-9-]{0,62}\.?$`)
 
 // mistypedForm is an IPv4 address with a letter in its last number, such as 10.0.0.l5.
-var mistypedForm = regexp.MustCompile(`^\d+\.\d+\.\d+\.[0-9A-Za-z]{1,4}$`)
+var mistypedForm = form.New(`^\d+\.\d+\.\d+\.[0-9A-Za-z]{1,4}$`)
 
 // isName bounds the length by that of a DNS name (RFC 1035, section 2.3.4).
 func isName(text string) bool {
-	return len(text) <= 253 && nameForm.MatchString(text) && !mistypedForm.MatchString(text)
+	return len(text) <= 253 && nameForm().MatchString(text) && !mistypedForm().MatchString(text)
 }
 
 // fitPorts pairs an origin's range with the route's, one to one.

@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"net/netip"
 	"path"
-	"regexp"
 	"strconv"
 	"strings"
 
+	"anyport/config/form"
 	"anyport/config/habits"
 )
 
@@ -25,7 +25,7 @@ const (
 )
 
 // unitName is the names that systemd.unit(5) allows, of the types that have processes.
-var unitName = regexp.MustCompile(`^[A-Za-z0-9:_.\\@-]{1,240}\.(service|scope|slice)$`)
+var unitName = form.New(`^[A-Za-z0-9:_.\\@-]{1,240}\.(service|scope|slice)$`)
 
 // parseService reads the name of a unit, a cgroup, "pid:N" or "pidfile:PATH".
 func parseService(value any) (string, error) {
@@ -51,9 +51,9 @@ func parseService(value any) (string, error) {
 			return clean, nil
 		}
 		return "", newRefusal("Service", value, "is the cgroup of the whole host", `write that of a service, such as "/system.slice/unbound.service"`)
-	case !unitName.MatchString(name):
+	case !unitName().MatchString(name):
 		m := refusal{want: "Service", found: show(value) + " is not the name of a systemd unit", cure: `write one such as "unbound.service", a cgroup such as "/system.slice/x.service", "pid:1234" or "pidfile:/run/x.pid"`}
-		if unit := name + ".service"; unitName.MatchString(unit) && !strings.Contains(name, ".") {
+		if unit := name + ".service"; unitName().MatchString(unit) && !strings.Contains(name, ".") {
 			m.fix, m.cure = habits.Quote(unit), fmt.Sprintf("did you mean %q?", unit)
 		}
 		return "", m

@@ -3,8 +3,9 @@ package config
 import (
 	"net/netip"
 	"path/filepath"
-	"regexp"
 	"strings"
+
+	"anyport/config/form"
 )
 
 // The keys that hold a string.
@@ -21,7 +22,7 @@ var (
 )
 
 // userForm is a name as useradd(8) makes them, or a number.
-var userForm = regexp.MustCompile("^(" + accountForm + ")$")
+var userForm = form.New("^(" + accountForm + ")$")
 
 // accountForm is userForm without its ends.
 const accountForm = `([a-z_][a-z0-9_-]{0,31}|[0-9]{1,9})?`
@@ -30,7 +31,7 @@ const accountForm = `([a-z_][a-z0-9_-]{0,31}|[0-9]{1,9})?`
 // the host that has the user.
 func parseUserName(value any) (string, error) {
 	name, err := text(value)
-	if err == nil && !userForm.MatchString(name) {
+	if err == nil && !userForm().MatchString(name) {
 		err = newRefusal("User", value, "is not the name of a user", `write one such as "anyport", a number, or "" to stay`)
 	}
 	return name, err
@@ -39,7 +40,7 @@ func parseUserName(value any) (string, error) {
 // parseGroupName checks only the form, likewise.
 func parseGroupName(value any) (string, error) {
 	name, err := text(value)
-	if err == nil && !userForm.MatchString(name) {
+	if err == nil && !userForm().MatchString(name) {
 		err = newRefusal("Group", value, "is not the name of a group", `write one such as "adm", a number, or "" for none`)
 	}
 	return name, err

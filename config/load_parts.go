@@ -2,13 +2,13 @@ package config
 
 import (
 	"cmp"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
 
 	"github.com/BurntSushi/toml"
 
+	"anyport/config/form"
 	"anyport/config/position"
 )
 
@@ -33,7 +33,7 @@ type parts struct {
 }
 
 // usualHeader is the header of a route, or of a table in a route, alone on its line, which may end with a comment.
-var usualHeader = regexp.MustCompile(`^\[route\.([a-z0-9_-]+)(\.[a-z0-9_-]+)?\][ \t]*(?:#.*)?\r?$`)
+var usualHeader = form.New(`^\[route\.([a-z0-9_-]+)(\.[a-z0-9_-]+)?\][ \t]*(?:#.*)?\r?$`)
 
 // cutInParts cuts text into parts of some routes each, if it is in the usual form: all routes
 // come after everything else, each in one piece under a header of its own, and there is no
@@ -49,7 +49,7 @@ func cutInParts(text string, routes int) (p parts, ok bool) {
 	for offset := 0; offset < len(text); {
 		line, _, _ := strings.Cut(text[offset:], "\n")
 		if strings.HasPrefix(strings.TrimLeft(line, " \t"), "[") && (last != "" || strings.HasPrefix(line, "[route")) {
-			match := usualHeader.FindStringSubmatch(line)
+			match := usualHeader().FindStringSubmatch(line)
 			if match == nil || match[2] != "" && match[1] != last {
 				return p, false
 			}

@@ -2,8 +2,9 @@ package config
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
+
+	"anyport/config/form"
 )
 
 // ProxyTLV is one element of proxy_tlvs: a TLV of the outgoing header, or types of the inbound one
@@ -70,8 +71,8 @@ func (t ProxyTLV) String() string {
 }
 
 var (
-	tlvTextForm = regexp.MustCompile(`^0x(E[0-9A-F])=(.*)$`)
-	tlvPassForm = regexp.MustCompile(`^0x([0-9A-F]{2})(?:-0x([0-9A-F]{2}))?$`)
+	tlvTextForm = form.New(`^0x(E[0-9A-F])=(.*)$`)
+	tlvPassForm = form.New(`^0x([0-9A-F]{2})(?:-0x([0-9A-F]{2}))?$`)
 )
 
 // maxTLVText bounds the text of a TLV, so that no list makes a header too long.
@@ -84,14 +85,14 @@ func parseProxyTLV(value any) (ProxyTLV, error) {
 	if tlv, ok := proxyTLVWords[written]; ok {
 		return tlv, nil
 	}
-	if m := tlvTextForm.FindStringSubmatch(written); m != nil {
+	if m := tlvTextForm().FindStringSubmatch(written); m != nil {
 		if len(m[2]) > maxTLVText {
 			return ProxyTLV{}, newRefusal("TLV", value, "is too long", fmt.Sprintf("write at most %d bytes of text", maxTLVText))
 		}
 		kind := hexByte(m[1])
 		return ProxyTLV{Kind: TLVText, First: kind, Last: kind, Text: m[2]}, nil
 	}
-	if m := tlvPassForm.FindStringSubmatch(written); m != nil {
+	if m := tlvPassForm().FindStringSubmatch(written); m != nil {
 		tlv := ProxyTLV{Kind: TLVPass, First: hexByte(m[1]), Last: hexByte(m[1])}
 		if m[2] != "" {
 			tlv.Last = hexByte(m[2])

@@ -1,21 +1,21 @@
 package config
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
+	"anyport/config/form"
 	"anyport/config/habits"
 	"anyport/config/position"
 )
 
 // routeName bounds names to 64 bytes: the kernel's maps hold them in a field of that size.
-var routeName = regexp.MustCompile(`^[a-z0-9_-]{1,64}$`)
+var routeName = form.New(`^[a-z0-9_-]{1,64}$`)
 
 // checkRoute checks the keys of r against each other. A check runs only if the keys that it
 // compares had no problem, so that one mistake is not reported twice.
 func checkRoute(t *table, r *Route) {
-	if !routeName.MatchString(r.Name) {
+	if !routeName().MatchString(r.Name) {
 		faultName(t, r.Name)
 	}
 	checkMatch(t, r)

@@ -104,7 +104,7 @@ func (r *report) meansKey(key string) bool {
 
 // freeName is wish, if that is a valid name that no route has, else web, web2, and so on.
 func freeName(wish any, taken map[string]any) string {
-	if name, ok := wish.(string); ok && routeName.MatchString(name) && taken[name] == nil {
+	if name, ok := wish.(string); ok && routeName().MatchString(name) && taken[name] == nil {
 		return name
 	}
 	for i := 1; ; i++ {

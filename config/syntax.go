@@ -3,12 +3,12 @@ package config
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/BurntSushi/toml"
 
+	"anyport/config/form"
 	"anyport/config/habits"
 	"anyport/config/position"
 )
@@ -147,21 +147,21 @@ func (s syntaxError) readsOn(r position.Repair) bool {
 }
 
 var (
-	headerForm  = regexp.MustCompile(`(?m)^[ \t]*\[+[ \t]*([^\[\]\n#]+?)[ \t]*\]`)
-	lineKeyForm = regexp.MustCompile(`^[ \t]*([A-Za-z0-9_-]+)[ \t]*=`)
+	headerForm  = form.New(`(?m)^[ \t]*\[+[ \t]*([^\[\]\n#]+?)[ \t]*\]`)
+	lineKeyForm = form.New(`^[ \t]*([A-Za-z0-9_-]+)[ \t]*=`)
 )
 
 // routeAndKey is the route or table of the slip, and its key, as a [Problem] names them.
 func (s syntaxError) routeAndKey() (route, key string) {
 	table := ""
-	if all := headerForm.FindAllStringSubmatch(s.p.Text[:s.line.Start], -1); all != nil {
+	if all := headerForm().FindAllStringSubmatch(s.p.Text[:s.line.Start], -1); all != nil {
 		table = printable(all[len(all)-1][1])
 	}
-	match := lineKeyForm.FindStringSubmatch(s.p.Source(s.line))
+	match := lineKeyForm().FindStringSubmatch(s.p.Source(s.line))
 	if match == nil {
 		return "", ""
 	}
-	if name, ok := strings.CutPrefix(table, "route."); ok && routeName.MatchString(name) {
+	if name, ok := strings.CutPrefix(table, "route."); ok && routeName().MatchString(name) {
 		return name, match[1]
 	}
 	return "", strings.TrimPrefix(table+"."+match[1], ".")
@@ -179,7 +179,7 @@ func (s syntaxError) duplicate() (at position.Span, say string) {
 		return position.Span{}, ""
 	}
 	at = s.line
-	if is := lineKeyForm.FindStringIndex(s.p.Source(s.line)); is != nil {
+	if is := lineKeyForm().FindStringIndex(s.p.Source(s.line)); is != nil {
 		at.End = at.Start + int32(len(strings.TrimRight(s.p.Source(s.line)[:is[1]], " \t=")))
 	}
 	place := fmt.Sprintf("%s is already at line %d", name, position.NewDocument(s.p.Text).Line(first.Key.Start))

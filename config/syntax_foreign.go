@@ -1,9 +1,9 @@
 package config
 
 import (
-	"regexp"
 	"strings"
 
+	"anyport/config/form"
 	"anyport/config/habits"
 	"anyport/config/position"
 )
@@ -23,7 +23,7 @@ func (r *report) foreign() bool {
 		r.addAt(position.Between(0, 1), "", "", "not TOML: the file is UTF-16 or binary: save it as UTF-8")
 		return true
 	}
-	if header.MatchString(source) {
+	if header().MatchString(source) {
 		return false
 	}
 	language, start, end := habits.Language(source)
@@ -37,4 +37,4 @@ func (r *report) foreign() bool {
 }
 
 // header is a line that no other language has so: whoever wrote it meant TOML.
-var header = regexp.MustCompile(`(?m)^[ \t]*\[+[A-Za-z_][A-Za-z0-9_."' -]*\]`)
+var header = form.New(`(?m)^[ \t]*\[+[A-Za-z_][A-Za-z0-9_."' -]*\]`)

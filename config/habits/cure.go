@@ -2,8 +2,9 @@ package habits
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
+
+	"anyport/config/form"
 )
 
 // A Cure is the search for what a user meant by a value that was refused. It is used once.
@@ -90,8 +91,8 @@ func (c Cure) found() (string, bool) {
 // What stands between the elements of a list that is written as one string; a slash may
 // be part of them.
 var (
-	separators = regexp.MustCompile(`[,;|+&\s]+`)
-	slashes    = regexp.MustCompile(`[,;|+&/\s]+`)
+	separators = form.New(`[,;|+&\s]+`)
+	slashes    = form.New(`[,;|+&/\s]+`)
 )
 
 // guesses are what may be meant by a value of any kind: without blanks around it, in
@@ -99,7 +100,7 @@ var (
 func guesses(found string) []string {
 	word := strings.Trim(found, " \t\"'`“”„‘’")
 	lower := strings.ToLower(word)
-	parts, words := listOf(separators.Split(word, -1)), listOf(slashes.Split(lower, -1))
+	parts, words := listOf(separators().Split(word, -1)), listOf(slashes().Split(lower, -1))
 	return []string{
 		Quote(word), strings.ReplaceAll(word, ",", "_"), Quote(lower),
 		Quote(strings.ReplaceAll(lower, "-", "_")), Quote(strings.ReplaceAll(lower, "_", "-")),

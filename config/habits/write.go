@@ -91,7 +91,7 @@ func isInteger(value any) bool {
 // bareList is a list whose elements lack quotes.
 func bareList(match []string) string {
 	inside := strings.Trim(match[1], "[](){} ")
-	parts := separators.Split(inside, -1)
+	parts := separators().Split(inside, -1)
 	if strings.Contains(inside, ",") {
 		parts = strings.Split(inside, ",")
 	}

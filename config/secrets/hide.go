@@ -8,5 +8,5 @@ func Hide(text string, others *Mask) string {
 	w := walker{found: &Found{}, out: &out}
 	w.walk(text)
 	text = NewMask(w.found.Values).String(out.String())
-	return others.String(userInfo.ReplaceAllString(text, "://"+mask+"@")) // one may be too short for a Mask
+	return others.String(userInfo().ReplaceAllString(text, "://"+mask+"@")) // one may be too short for a Mask
 }

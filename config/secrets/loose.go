@@ -3,23 +3,25 @@ package secrets
 import (
 	"regexp"
 	"strings"
+
+	"anyport/config/form"
 )
 
 var (
 	// loosePair is a secret beside its name: password: hunter2.
-	loosePair = regexp.MustCompile(`(?i)[\w-]*(?:pass(?:wd|word|phrase)?|secret|token|credentials?|keys?)["']?\s*[:=]\s*["']?([^\s"',;]+)`)
+	loosePair = form.New(`(?i)[\w-]*(?:pass(?:wd|word|phrase)?|secret|token|credentials?|keys?)["']?\s*[:=]\s*["']?([^\s"',;]+)`)
 	// userInfo is the password in a URL, or the user if there is none.
-	userInfo = regexp.MustCompile(`://(?:[^/\s"'@:]*:)?([^/\s"'@]+)@`)
+	userInfo = form.New(`://(?:[^/\s"'@:]*:)?([^/\s"'@]+)@`)
 	// parameter is a secret in the query of a URL.
-	parameter = regexp.MustCompile(`(?i)[?&][\w-]*(?:pass|secret|token|key|sig|auth)[\w-]*=([^&\s"'#]+)`)
+	parameter = form.New(`(?i)[?&][\w-]*(?:pass|secret|token|key|sig|auth)[\w-]*=([^&\s"'#]+)`)
 	// bearer is a header of HTTP.
-	bearer = regexp.MustCompile(`(?i)\b(?:bearer|basic)\s+([\w+/=.~-]{8,})`)
+	bearer = form.New(`(?i)\b(?:bearer|basic)\s+([\w+/=.~-]{8,})`)
 )
 
 // looseText looks for secrets in text that is not TOML.
 func (w *walker) looseText(text string) {
 	if strings.ContainsAny(text, ":=") {
-		w.addMatches(loosePair, text)
+		w.addMatches(loosePair(), text)
 	}
 	w.looseURL(text)
 }
@@ -29,8 +31,8 @@ func (w *walker) looseURL(text string) {
 	if !strings.ContainsAny(text, "@?& ") { // nearly all texts of a file with many routes
 		return
 	}
-	for _, form := range []*regexp.Regexp{userInfo, parameter, bearer} {
-		w.addMatches(form, text)
+	for _, secret := range []*regexp.Regexp{userInfo(), parameter(), bearer()} {
+		w.addMatches(secret, text)
 	}
 }
 

@@ -3,20 +3,20 @@ package secrets
 import (
 	"encoding/hex"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"github.com/BurntSushi/toml"
 
+	"anyport/config/form"
 	"anyport/config/tokens"
 )
 
 // secretName is how keys are called whose value is a secret: those of anyport, and those that people write by
 // mistake.
-var secretName = regexp.MustCompile(`(?i)pass(wd|word|phrase)|secret|token|credential|api_?key|^auth(entication|orization)?$|(^|[_-])(keys?|pass|private)$`)
+var secretName = form.New(`(?i)pass(wd|word|phrase)|secret|token|credential|api_?key|^auth(entication|orization)?$|(^|[_-])(keys?|pass|private)$`)
 
 // publicTLV are the elements of proxy_tlvs without a text; an unknown one is a mistake, and may be a secret.
-var publicTLV = regexp.MustCompile(`^(unique-id|authority|crc32c|pass)$|^0[xX][0-9A-Fa-f]{1,2}(-0[xX][0-9A-Fa-f]{1,2})?$`)
+var publicTLV = form.New(`^(unique-id|authority|crc32c|pass)$|^0[xX][0-9A-Fa-f]{1,2}(-0[xX][0-9A-Fa-f]{1,2})?$`)
 
 // mask is what stands in place of a secret.
 const mask = "***"
@@ -35,7 +35,7 @@ func (w *walker) value(t tokens.Token) string {
 			w.add(value)
 			return `"` + kind + `=` + mask + `"`
 		}
-		if publicTLV.MatchString(text) {
+		if publicTLV().MatchString(text) {
 			return t.Text
 		}
 		w.add(text)
@@ -69,7 +69,7 @@ func (w *walker) value(t tokens.Token) string {
 func (w *walker) isSecret(key string) bool {
 	secret, known := w.secret[key]
 	if !known {
-		secret = secretName.MatchString(key)
+		secret = secretName().MatchString(key)
 		if w.secret == nil || len(w.secret) > mostNames {
 			w.secret = map[string]bool{}
 		}

@@ -17,7 +17,7 @@ func (p *Path) Adopt() (iter.Seq2[fastflow.Flow, fastflow.Usage], error) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.objects == nil {
+	if p.objects == nil || p.fresh { // to look at all places would map and read 8 MB
 		return func(func(fastflow.Flow, fastflow.Usage) bool) {}, nil
 	}
 	found, err := p.readLeft()

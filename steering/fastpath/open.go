@@ -44,7 +44,7 @@ func (p *Path) readGeneration() error {
 		return fmt.Errorf("read the generation of the fast path: %w", err)
 	}
 	p.generation.Store(now)
-	if now == 0 {
+	if p.fresh = now == 0; p.fresh {
 		return p.Raise()
 	}
 	return nil

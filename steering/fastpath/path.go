@@ -18,6 +18,7 @@ type Path struct {
 	objects    *Objects
 	log        *slog.Logger
 	generation atomic.Uint32
+	fresh      bool                           // no process has had the objects before
 	attached   atomic.Pointer[map[int]device] // by interface index; never changed: replaced
 	ways       *ways
 

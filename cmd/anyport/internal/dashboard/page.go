@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"net/http"
 	"strings"
+	"sync"
 )
 
 var (
@@ -17,12 +18,15 @@ var (
 	pageScript string
 	//go:embed map.js
 	mapScript string
-
-	script = mapScript + pageScript
-	page   = strings.NewReplacer("/*style*/", style, "/*script*/", script).Replace(frame)
-	policy = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; img-src data:; connect-src 'self'" +
-		"; script-src " + hashOf(script) + "; style-src " + hashOf(style)
 )
+
+// parts makes the page and its policy when somebody first asks for it.
+var parts = sync.OnceValues(func() (page, policy string) {
+	script := mapScript + pageScript
+	return strings.NewReplacer("/*style*/", style, "/*script*/", script).Replace(frame),
+		"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; img-src data:; connect-src 'self'" +
+			"; script-src " + hashOf(script) + "; style-src " + hashOf(style)
+})
 
 // hashOf is the source expression of a Content-Security-Policy that allows exactly this text.
 func hashOf(text string) string {
@@ -33,6 +37,7 @@ func hashOf(text string) string {
 // Serve answers with the page. Its policy allows it the script and the style that are in it, and requests to
 // this server.
 func Serve(w http.ResponseWriter, _ *http.Request) {
+	page, policy := parts()
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", policy)

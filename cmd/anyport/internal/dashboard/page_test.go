@@ -38,6 +38,7 @@ func TestSealed(t *testing.T) {
 // TestNothingFromElsewhere: no address of another server is on the page but that of the SVG namespace, and no
 // script writes HTML or runs text.
 func TestNothingFromElsewhere(t *testing.T) {
+	page, _ := parts()
 	text := strings.ReplaceAll(page, "http://www.w3.org/2000/svg", "")
 	for _, wrong := range []string{"http:", "https:", "//cdn", "src=", "@import", "url(", "innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function(", " style=", "onclick="} {
 		if strings.Contains(text, wrong) {

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -17,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"anyport/config/form"
 	"anyport/steering/capabilities"
 )
 
@@ -169,7 +169,7 @@ func iptablesRule(family, command, table, line string) chainRule {
 	if strings.HasPrefix(command, "ip6") {
 		r.Family = "ip6"
 	}
-	line = comments.ReplaceAllString(line, "")
+	line = comments().ReplaceAllString(line, "")
 	words := strings.Fields(line)
 	r.Dst = prefixes(after(words, "-d"))
 	r.protocols = after(words, "-p")
@@ -180,7 +180,7 @@ func iptablesRule(family, command, table, line string) chainRule {
 			r.jump = table + " " + target
 		}
 	}
-	rest := iptablesPlain.ReplaceAllString(line[len("-A "+words[1]):]+" ", " ")
+	rest := iptablesPlain().ReplaceAllString(line[len("-A "+words[1]):]+" ", " ")
 	r.narrow = strings.TrimSpace(rest) != ""
 	r.natOfIptables(family, line, words, rest)
 	return r
@@ -196,12 +196,12 @@ func after(words []string, option string) []string {
 }
 
 // comments of iptables, which may hold any words.
-var comments = regexp.MustCompile(` -m comment| --comment ("(\\.|[^"\\])*"|[^" ]\S*)`)
+var comments = form.New(` -m comment| --comment ("(\\.|[^"\\])*"|[^" ]\S*)`)
 
 // What does not narrow a rule down beyond its dst and its protocol.
 var (
-	iptablesPlain = regexp.MustCompile(` (-p \w+|-m (tcp|udp|socket|comment)|-d [0-9a-f.:/]+|--(transparent|nowildcard|restore-skmark)|--comment ("[^"]*"|\S+)|-[jg] \S+( --set-x?mark \S+)?)\b`)
-	nftPlain      = regexp.MustCompile(`\b(meta l4proto|ip protocol|ip6 nexthdr|ip6? daddr) (\{[^}]*\}|[^\s{!@]+)|\bsocket (transparent 1|wildcard [01])|\bmeta mark set \S+|\bcounter packets \d+ bytes \d+|\b(jump|goto) \S+|\b(accept|return)\b`)
+	iptablesPlain = form.New(` (-p \w+|-m (tcp|udp|socket|comment)|-d [0-9a-f.:/]+|--(transparent|nowildcard|restore-skmark)|--comment ("[^"]*"|\S+)|-[jg] \S+( --set-x?mark \S+)?)\b`)
+	nftPlain      = form.New(`\b(meta l4proto|ip protocol|ip6 nexthdr|ip6? daddr) (\{[^}]*\}|[^\s{!@]+)|\bsocket (transparent 1|wildcard [01])|\bmeta mark set \S+|\bcounter packets \d+ bytes \d+|\b(jump|goto) \S+|\b(accept|return)\b`)
 )
 
 // members are those of a set, or the one word.

@@ -2,12 +2,12 @@ package doctor
 
 import (
 	"net/netip"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"anyport/config"
+	"anyport/config/form"
 )
 
 // translating are the targets of iptables that change dst in PREROUTING.
@@ -15,7 +15,7 @@ var translating = []string{"DNAT", "REDIRECT", "NETMAP"}
 
 // iptablesNAT does not narrow a rule down beyond its match. Packets for a served address are of
 // the type LOCAL.
-var iptablesNAT = regexp.MustCompile(` (-m (multiport|addrtype)|--dst-type LOCAL|--d(estination-)?ports? [0-9,:]+|--(to-destination|to-ports|to) \S+|--(persistent|random|random-fully))( |$)`)
+var iptablesNAT = form.New(` (-m (multiport|addrtype)|--dst-type LOCAL|--d(estination-)?ports? [0-9,:]+|--(to-destination|to-ports|to) \S+|--(persistent|random|random-fully))( |$)`)
 
 // natOfIptables reads what matters of a rule for NAT; rest is what iptablesPlain leaves of it.
 func (r *chainRule) natOfIptables(family, line string, words []string, rest string) {
@@ -23,8 +23,8 @@ func (r *chainRule) natOfIptables(family, line string, words []string, rest stri
 	if i := slices.Index(words, "-d"); i > 0 && i+1 < len(words) && words[i-1] == "!" {
 		r.match.except = prefixes(words[i+1 : i+2])
 	}
-	for strings.TrimSpace(rest) != "" && iptablesNAT.MatchString(rest) {
-		rest = iptablesNAT.ReplaceAllString(rest, " ")
+	for strings.TrimSpace(rest) != "" && iptablesNAT().MatchString(rest) {
+		rest = iptablesNAT().ReplaceAllString(rest, " ")
 	}
 	r.tight = strings.TrimSpace(rest) != "" && !(len(r.match.except) > 0 && strings.TrimSpace(rest) == "!")
 	for _, target := range after(words, "-j") {
@@ -48,12 +48,12 @@ func iptablesPorts(words []string) []string {
 // The parts of a rule as nft prints it. nftNAT is what does not narrow a rule beyond its match; a rule
 // with anything else is tight.
 var (
-	nftPorts    = regexp.MustCompile(`\b(tcp|udp|th) dport (\{[^}]*\}|[0-9a-z-]+)`)
-	nftExcept   = regexp.MustCompile(`\bip6? daddr != (\{[^}]*\}|[^\s{]+)`)
-	nftFamily   = regexp.MustCompile(`\bmeta nfproto ipv([46])\b|\bdnat ip(6?) to\b`)
-	nftTarget   = regexp.MustCompile(`\b(dnat|redirect)\b.*$`)
-	nftNAT      = regexp.MustCompile(`\b(tcp|udp|th) dport (\{[^}]*\}|[0-9-]+)|\bip6? daddr != \S+|\bfib daddr type local\b|\bmeta nfproto ipv[46]\b|\breturn\b|\bcomment "[^"]*"`)
-	nftBranches = regexp.MustCompile(`^(.*?)((?:(?:meta l4proto|ip protocol|ip6 nexthdr|(?:tcp|udp|th) dport|ip6? daddr) (?:\. )?)+)vmap (\{[^}]*\}|@\S+)`)
+	nftPorts    = form.New(`\b(tcp|udp|th) dport (\{[^}]*\}|[0-9a-z-]+)`)
+	nftExcept   = form.New(`\bip6? daddr != (\{[^}]*\}|[^\s{]+)`)
+	nftFamily   = form.New(`\bmeta nfproto ipv([46])\b|\bdnat ip(6?) to\b`)
+	nftTarget   = form.New(`\b(dnat|redirect)\b.*$`)
+	nftNAT      = form.New(`\b(tcp|udp|th) dport (\{[^}]*\}|[0-9-]+)|\bip6? daddr != \S+|\bfib daddr type local\b|\bmeta nfproto ipv[46]\b|\breturn\b|\bcomment "[^"]*"`)
+	nftBranches = form.New(`^(.*?)((?:(?:meta l4proto|ip protocol|ip6 nexthdr|(?:tcp|udp|th) dport|ip6? daddr) (?:\. )?)+)vmap (\{[^}]*\}|@\S+)`)
 )
 
 // natOfNft reads what matters of a rule for NAT.
@@ -62,28 +62,28 @@ func (r *chainRule) natOfNft(table string) {
 	if family, _, _ := strings.Cut(table, " "); family == "ip" || family == "ip6" {
 		r.match.family = family
 	}
-	for _, m := range nftFamily.FindAllStringSubmatch(r.Text, -1) {
+	for _, m := range nftFamily().FindAllStringSubmatch(r.Text, -1) {
 		r.match.family = map[string]string{"4": "ip", "": "ip", "6": "ip6"}[m[1]+m[2]]
 	}
-	if m := nftPorts.FindStringSubmatch(r.Text); m != nil {
+	if m := nftPorts().FindStringSubmatch(r.Text); m != nil {
 		r.match.ports = ports("-", members(m[2]))
 		if m[1] != "th" {
 			r.match.protocols = []string{m[1]}
 		}
 	}
-	if m := nftExcept.FindStringSubmatch(r.Text); m != nil {
+	if m := nftExcept().FindStringSubmatch(r.Text); m != nil {
 		r.match.except = prefixes(members(m[1]))
 		r.match.dst = nil
 	}
-	r.nat = nftTarget.FindString(r.Text)
+	r.nat = nftTarget().FindString(r.Text)
 	r.returns = slices.Contains(strings.Fields(r.Text), "return")
-	rest := nftNAT.ReplaceAllString(strings.TrimSuffix(r.Text, r.nat), "")
-	r.tight = strings.TrimSpace(nftPlain.ReplaceAllString(rest, "")) != ""
+	rest := nftNAT().ReplaceAllString(strings.TrimSuffix(r.Text, r.nat), "")
+	r.tight = strings.TrimSpace(nftPlain().ReplaceAllString(rest, "")) != ""
 }
 
 // branches are the rules that a verdict map stands for, each with one element.
 func (r chainRule) branches(table string, maps map[string]string) (all []chainRule) {
-	m := nftBranches.FindStringSubmatch(r.Text)
+	m := nftBranches().FindStringSubmatch(r.Text)
 	if m == nil {
 		return nil
 	}

@@ -2,21 +2,22 @@ package doctor
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
+
+	"anyport/config/form"
 )
 
 // The parts of a rule as nft prints it.
 var (
-	nftDst      = regexp.MustCompile(`ip6? daddr (\{[^}]*\}|[^\s{]+)`)
-	nftProtocol = regexp.MustCompile(`(?:meta l4proto|ip protocol|ip6 nexthdr) (\{[^}]*\}|[^\s{]+)`)
-	nftJump     = regexp.MustCompile(`\b(?:jump|goto) (\S+)`)
-	nftHandle   = regexp.MustCompile(`^(.*?)\s*# handle (\d+)$`)
+	nftDst      = form.New(`ip6? daddr (\{[^}]*\}|[^\s{]+)`)
+	nftProtocol = form.New(`(?:meta l4proto|ip protocol|ip6 nexthdr) (\{[^}]*\}|[^\s{]+)`)
+	nftJump     = form.New(`\b(?:jump|goto) (\S+)`)
+	nftHandle   = form.New(`^(.*?)\s*# handle (\d+)$`)
 )
 
 // joined is what stands between the lines of one list of elements.
-var joined = regexp.MustCompile(`,\n\s*`)
+var joined = form.New(`,\n\s*`)
 
 // parseNft returns the tproxy rules of what nft prints, except for those that iptables
 // made: iptables-save has them.
@@ -39,7 +40,7 @@ func nftRules(text string) (ruleset, []start) {
 	var starts []start
 	maps := map[string]string{}
 	table, chain := "", ""
-	text = joined.ReplaceAllString(text, ", ") // elements, one to a line
+	text = joined().ReplaceAllString(text, ", ") // elements, one to a line
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
 		words := strings.Fields(line)
@@ -67,7 +68,7 @@ func nftRules(text string) (ruleset, []start) {
 // nftRule reads one rule, with its handle if nft has printed one: without it the rule cannot be deleted.
 func nftRule(table, chain, line string) chainRule {
 	r := chainRule{Rule: Rule{Text: line, Delete: "nft --handle list ruleset"}}
-	if m := nftHandle.FindStringSubmatch(line); m != nil {
+	if m := nftHandle().FindStringSubmatch(line); m != nil {
 		r.Text = m[1]
 		r.Delete = fmt.Sprintf("nft delete rule %s %s handle %s", table, chain, m[2])
 		r.Spare = fmt.Sprintf("nft insert rule %s %s handle %s %%[2]s daddr %%[1]s accept", literal(table), literal(chain), m[2])
@@ -75,17 +76,17 @@ func nftRule(table, chain, line string) chainRule {
 	if family, _, _ := strings.Cut(table, " "); family == "ip" || family == "ip6" {
 		r.Family = family
 	}
-	if m := nftDst.FindStringSubmatch(r.Text); m != nil {
+	if m := nftDst().FindStringSubmatch(r.Text); m != nil {
 		r.Dst = prefixes(members(m[1]))
 	}
-	if m := nftProtocol.FindStringSubmatch(r.Text); m != nil {
+	if m := nftProtocol().FindStringSubmatch(r.Text); m != nil {
 		r.protocols = members(m[1])
 	}
 	words := strings.Fields(r.Text)
 	r.tproxy, r.socket, r.accepts = slices.Contains(words, "tproxy"), slices.Contains(words, "socket"), slices.Contains(words, "accept")
-	if m := nftJump.FindStringSubmatch(r.Text); m != nil {
+	if m := nftJump().FindStringSubmatch(r.Text); m != nil {
 		r.jump = table + " " + m[1]
 	}
-	r.narrow = strings.TrimSpace(nftPlain.ReplaceAllString(r.Text, "")) != ""
+	r.narrow = strings.TrimSpace(nftPlain().ReplaceAllString(r.Text, "")) != ""
 	return r
 }

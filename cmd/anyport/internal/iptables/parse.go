@@ -2,10 +2,10 @@ package iptables
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"anyport/cmd/anyport/internal/ruleset"
+	"anyport/config/form"
 )
 
 // Parse reads one or more outputs of iptables-save and ip6tables-save. The family comes from the
@@ -34,19 +34,19 @@ type reader struct {
 }
 
 // generated is how iptables-save introduces itself, in all of its variants.
-var generated = regexp.MustCompile(`^#.*\b(ip6?)tables-(?:nft-|legacy-)?save\b`)
+var generated = form.New(`^#.*\b(ip6?)tables-(?:nft-|legacy-)?save\b`)
 
 // counters stand before or after a rule.
-var counters = regexp.MustCompile(`^\[\d+:\d+\]\s*`)
+var counters = form.New(`^\[\d+:\d+\]\s*`)
 
 // line reads one line. What is not of the form of iptables-save fails the whole input: a line that is skipped may be
 // the rule that keeps packets from all others.
 func (r *reader) line(i int, line string, lines []string) error {
-	line = counters.ReplaceAllString(line, "")
+	line = counters().ReplaceAllString(line, "")
 	switch {
 	case line == "" || line == "COMMIT":
 	case line[0] == '#':
-		if m := generated.FindStringSubmatch(line); m != nil {
+		if m := generated().FindStringSubmatch(line); m != nil {
 			r.header = m[1]
 		}
 	case line[0] == '*':
@@ -72,10 +72,10 @@ func (r *reader) line(i int, line string, lines []string) error {
 // conditions: only the kernel knows what becomes of it.
 func isCommand(line string) bool {
 	program, _, _ := strings.Cut(strings.TrimPrefix(line, "sudo "), " ")
-	return command.MatchString(program)
+	return command().MatchString(program)
 }
 
-var command = regexp.MustCompile(`^(.*/)?ip6?tables(-nft|-legacy)?$`)
+var command = form.New(`^(.*/)?ip6?tables(-nft|-legacy)?$`)
 
 // guessFamily looks for an address in the rules of a table.
 func guessFamily(lines []string) string {

@@ -56,7 +56,7 @@ func parseKeys(text []byte) (keys Keys, err error) {
 		if len(words) == 0 || strings.HasPrefix(words[0], "#") {
 			continue
 		}
-		if len(words) != 2 || !name.MatchString(words[0]) {
+		if len(words) != 2 || !name().MatchString(words[0]) {
 			return nil, fmt.Errorf("line %d: write a name of a-z, 0-9, - and _, and a key in base64, such as the output of: openssl rand -base64 32", n)
 		}
 		secret, err := base64.StdEncoding.DecodeString(words[1])

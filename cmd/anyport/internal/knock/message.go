@@ -6,10 +6,11 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/netip"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
+
+	"anyport/config/form"
 )
 
 // Longest bounds a datagram. Names of keys and routes have up to 64 bytes each.
@@ -52,7 +53,7 @@ func sum(text string, key []byte) []byte {
 }
 
 // name names a key or a route.
-var name = regexp.MustCompile(`^[a-z0-9_-]{1,64}$`)
+var name = form.New(`^[a-z0-9_-]{1,64}$`)
 
 // parse reads a datagram. It accepts only what Sign makes, byte by byte, so a message has one
 // form. signature is what the datagram claims: nothing is authenticated yet.
@@ -61,7 +62,7 @@ func parse(datagram []byte) (m Message, signature []byte, ok bool) {
 		return m, nil, false
 	}
 	words := strings.Split(string(datagram), " ")
-	if len(words) != 8 || words[0]+" "+words[1] != magic || !name.MatchString(words[2]) || !name.MatchString(words[5]) {
+	if len(words) != 8 || words[0]+" "+words[1] != magic || !name().MatchString(words[2]) || !name().MatchString(words[5]) {
 		return m, nil, false
 	}
 	seconds, timeErr := strconv.ParseInt(words[3], 10, 64)
