@@ -57,6 +57,7 @@ func TestOutdatedTable(t *testing.T) {
 		gone bool
 	}{
 		"the one in service":          {follow.Offer{Wanted: offered(routes, 3).Wanted}, true},
+		"another one":                 {offered("y", 3), true},
 		"another one that is missing": {follow.Offer{Wanted: offered("y", 3).Wanted, Err: fleet.ErrNoTable}, true},
 		"the same again":              {offered("x", 3), false},
 		"the same, out of reach":      {follow.Offer{Wanted: offered("x", 3).Wanted, Err: fleet.ErrNoTable}, false},
