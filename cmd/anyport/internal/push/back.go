@@ -29,6 +29,10 @@ func (p *push) back(ctx context.Context, why error) error {
 	}
 	undo, cancel := context.WithTimeout(ctx, undoTime)
 	defer cancel()
+	if done, _ := p.hasMoved(undo, p.asked); done && p.pointer.Table == p.table {
+		p.Say(Event{Event: Done, Table: p.table, Hosts: p.hosts})
+		return nil
+	}
 	next := p.pointer
 	next.Trial = nil
 	if err := p.move(undo, next); err != nil {

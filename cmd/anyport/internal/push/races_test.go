@@ -2,6 +2,7 @@ package push
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -40,16 +41,17 @@ func TestBackAfterTheEnd(t *testing.T) {
 	}
 }
 
-// late is a store in which an interrupt comes while the pointer moves for the last time, and the answer is lost.
+// late is a store in which an interrupt comes while the pointer moves, and the answer is lost.
 type late struct {
 	fleet.Store
+	trial     bool // it moves to a trial; else for the last time
 	interrupt func()
 }
 
 // BeginPush is fleet.Store's.
 func (s late) BeginPush(ctx context.Context, push fleet.Push) (fleet.PushSession, error) {
 	session, err := s.Store.BeginPush(ctx, push)
-	return lateSession{session, s.interrupt}, err
+	return lateSession{session, s}, err
 }
 
 // State is fleet.Store's. As any question over a network it fails after the interrupt.
@@ -62,14 +64,14 @@ func (s late) State(ctx context.Context) (fleet.State, error) {
 
 type lateSession struct {
 	fleet.PushSession
-	interrupt func()
+	late late
 }
 
 // Swap is fleet.PushSession's.
 func (s lateSession) Swap(ctx context.Context, old, next fleet.Pointer) (fleet.Pointer, error) {
 	moved, err := s.PushSession.Swap(ctx, old, next)
-	if err == nil && next.Trial == nil {
-		s.interrupt()
+	if err == nil && (next.Trial != nil) == s.late.trial {
+		s.late.interrupt()
 		return fleet.Pointer{}, context.Canceled
 	}
 	return moved, err
@@ -82,11 +84,27 @@ func TestRunInterruptedLate(t *testing.T) {
 	f := newFleet(t, 2, good)
 	ctx, interrupt := context.WithCancel(t.Context())
 	o := f.options("new", "100%")
-	o.Store = late{f.Store, interrupt}
+	o.Store = late{f.Store, false, interrupt}
 	if err := Run(ctx, o); err != nil {
 		t.Errorf("the pointer names %s, and the push says: %v", f.pointer().Table.Short(), err)
 	}
 	if f.pointer().Table != fleet.HashOf([]byte("new")) {
 		t.Errorf("%+v", f.pointer())
+	}
+}
+
+// TestRunInterruptedBetween: after an interrupt of which nobody knows whether it came before a stage began, the push
+// finds out, and brings the hosts back.
+func TestRunInterruptedBetween(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 2, good)
+	ctx, interrupt := context.WithCancel(t.Context())
+	o := f.options("new", "100%")
+	o.Store = late{f.Store, true, interrupt}
+	if err := Run(ctx, o); err == nil || !strings.Contains(err.Error(), "was interrupted\n  all hosts are back on table") {
+		t.Error(err)
+	}
+	if p := f.pointer(); p.Trial != nil || p.Table != fleet.HashOf([]byte("old")) {
+		t.Errorf("%+v", p)
 	}
 }

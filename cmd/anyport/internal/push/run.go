@@ -39,6 +39,7 @@ type push struct {
 	table   fleet.Hash
 	session fleet.PushSession
 	pointer fleet.Pointer           // as it stands in the store, unless somebody else has moved it
+	asked   fleet.Pointer           // that the last move was to; whether it was done may not be known
 	first   map[string]fleet.Report // of the hosts when the push began
 	hosts   []string                // that take the table
 	serving []string                // and have reported it
