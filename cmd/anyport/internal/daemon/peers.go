@@ -86,7 +86,7 @@ func (d *daemon) joinPeers() {
 		d.log.Warn("the peers are not asked about conns: those end when the routers hash in another way", "because", failed)
 	}
 	p.failed = failed
-	if failed == "" && !p.told.Equal(p.inForce) {
+	if failed == "" && !p.told.Equal(p.inForce) && len(p.told.Peers)+len(p.inForce.Peers) > 0 {
 		p.told = p.inForce
 		d.log.Info("speaking with the peers", "device", p.inForce.Device, "address", p.inForce.Local, "peers", len(p.inForce.Peers), "segment", p.segment)
 	}
