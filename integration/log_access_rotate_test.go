@@ -62,3 +62,35 @@ func TestLogrotate(t *testing.T) {
 	r.visit(t, 2)
 	eventually(t, "lines go on to the old file", func() bool { return lines("access.log.1") == 5 && lines("access.log") == 0 })
 }
+
+// TestRotateDuringTrial: a reload for a rotation is refused while a process is on trial, and both processes write to
+// the new file all the same.
+func TestRotateDuringTrial(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.origin.serve(t, "10.0.0.5:80", echo)
+	access := filepath.Join(t.TempDir(), "access.log")
+	p := r.edge.serveWith(t, fmt.Sprintf("[log]\naccess = %q\n", access)+relayFile)
+	newFamily(t, p)
+	p.shareProcess(t, "99.999%")
+	r.visit(t, 1)
+	lines := func() int {
+		text, _ := os.ReadFile(access)
+		return strings.Count(string(text), "event=end")
+	}
+	eventually(t, "the line is written", func() bool { return lines() == 1 })
+	if err := os.Rename(access, access+".1"); err != nil {
+		t.Fatal(err)
+	}
+	if got := anyport(t, "reload", "--socket", p.socket); got.status == 0 {
+		t.Errorf("reload: %+v", got)
+	}
+	eventually(t, "lines are written to the new file", func() bool {
+		r.visit(t, 1)
+		return lines() > 0
+	})
+	if p.newSide(t, 2) < 2 {
+		t.Error("the process on trial has had no conn")
+	}
+	p.upgradeIs(t, 0, "", "--back")
+}

@@ -245,3 +245,23 @@ func TestUpgradeShareRefused(t *testing.T) {
 	p.upgradeIs(t, 1, "has changed since the trial began", "--all")
 	p.upgradeIs(t, 0, "serves all clients", "--back")
 }
+
+// TestUpgradeShareAllStuck: --all does not have a binary serve all whose process on trial fails at that moment, here
+// because it stands still.
+func TestUpgradeShareAllStuck(t *testing.T) {
+	t.Parallel()
+	r := shareRig(t)
+	p := r.edge.serveWith(t, shareOld)
+	f := newFamily(t, p)
+	second := p.shareProcess(t, "50%")
+	syscall.Kill(second, syscall.SIGSTOP)
+	got := anyport(t, "upgrade", "--all", "--socket", p.socket)
+	if got.status != 1 || p.status(t).PID != f.pids[0] {
+		t.Errorf("upgrade --all: %+v, pid %d serves, before %d", got, p.status(t).PID, f.pids[0])
+	}
+	f.gone(t, second)
+	eventually(t, "the trial has ended", func() bool { return p.trialStatus(t) == nil })
+	if got := r.sides("tcp4", 50, nil); got["old"] != 50 {
+		t.Errorf("afterwards: %v", got)
+	}
+}

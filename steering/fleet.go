@@ -19,11 +19,14 @@ const fdFleet = "fleet/"
 // FleetLinks begins the names of the links of the fleet's programs in an Inheritance.
 const FleetLinks = fdFleet + "link/"
 
-// PinFleet has the fleet's programs outlive this process if the steering does. Watch does so, too, but later:
-// call it after Set.
+// PinFleet has the fleet's programs outlive this process if the steering does; where this process has none, those of the
+// one before no longer. Watch does so, too, but later: call it after Set.
 func (s *Steering) PinFleet() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.fleet == nil {
+		return s.pins.RemoveFleet()
+	}
 	return s.pinFleet()
 }
 
@@ -76,7 +79,11 @@ func (s *Steering) fleetObjects(cfg *config.Config, in Inheritance) (o, before *
 		return nil, nil, errors.Join(errNoPeers, before.Detach(), before.Close(), s.pins.RemoveFleet())
 	}
 	o, loadErr := in.takeFleet(fdPreloaded)
-	if o == nil && loadErr == nil {
+	switch {
+	case o != nil || loadErr != nil:
+	case in != nil && program.CheckPrivileges() != nil: // of an upgrade that no command of root has asked for
+		loadErr = errNoPeers
+	default:
 		o, loadErr = fleet.Load(served)
 	}
 	if loadErr != nil {
@@ -123,12 +130,17 @@ func (in Inheritance) Storable() Inheritance {
 	return rest
 }
 
-// LimitSegments bounds the segments that clients of new conns send; 0: their device does. Each SYN-ACK
-// says it (TCP_MAXSEG). It needs no privilege.
+// LimitSegments is that function for the listeners of the steering.
 func (s *Steering) LimitSegments(bytes int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, fd := range s.sockets[bpf.SteerSlotTCP] {
+	return LimitSegments(s.sockets[bpf.SteerSlotTCP], bytes)
+}
+
+// LimitSegments bounds the segments that clients of new conns send; 0: their device does. Each SYN-ACK
+// says it (TCP_MAXSEG). It needs no privilege.
+func LimitSegments(listeners []int, bytes int) error {
+	for _, fd := range listeners {
 		if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_MAXSEG, bytes); err != nil {
 			return fmt.Errorf("limit the segments of clients to %d bytes: %w", bytes, err)
 		}

@@ -40,6 +40,12 @@ func (s Status) Standing() (announced, all int) {
 	return announced, all
 }
 
+// Whole reports whether each prefix has a route that is in force.
+func (s Status) Whole() bool {
+	announced, all := s.Standing()
+	return announced+s.Prefixes[Inactive] == all
+}
+
 // Best is the most welcoming verdict of all prefixes; "" if there are none.
 func (s Status) Best() Verdict {
 	for _, v := range Verdicts {

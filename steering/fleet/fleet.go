@@ -37,6 +37,7 @@ type Fleet struct {
 	setting sync.Mutex // one Set, Release or Close at a time
 	stop    func()     // ends the goroutines, and waits for them; nil: there are none
 	closed  bool
+	begun   bool // Set was called: before, the programs do what the process before had them do
 
 	mu      sync.Mutex // guards what follows, and the links of objects
 	options Options

@@ -152,19 +152,7 @@ func TestHandover(t *testing.T) {
 	asker, owner := r.edges[1], r.edges[0]
 	r.eventually("edge 2 has learnt", func() bool { return asker.fleet.Status().Counts.Learnt > 0 })
 	changed, options := owner.fleet.Status().Changed, asker.fleet.options
-	given := copies(t, asker.fleet)
-	var next *Fleet
-	netnstest.In(t, asker.ns, func() error {
-		o, err := FromDescriptors(given)
-		if err == nil {
-			err = o.CheckBuild(asker.served)
-		}
-		if err == nil {
-			next, err = Open(o, nil, slog.New(slog.DiscardHandler))
-		}
-		return err
-	})
-	t.Cleanup(func() { next.Close() })
+	next := asker.successor(t)
 	if err := next.Set(options); err != nil {
 		t.Fatal(err)
 	}
@@ -199,6 +187,24 @@ func TestHandover(t *testing.T) {
 	if next.objects.CheckBuild(newServed(t)) == nil {
 		t.Error("programs are taken for those that read other maps")
 	}
+}
+
+// successor goes on with what an edge has, as another process does.
+func (e *edge) successor(t testing.TB) (next *Fleet) {
+	t.Helper()
+	given := copies(t, e.fleet)
+	netnstest.In(t, e.ns, func() error {
+		o, err := FromDescriptors(given)
+		if err == nil {
+			err = o.CheckBuild(e.served)
+		}
+		if err == nil {
+			next, err = Open(o, nil, slog.New(slog.DiscardHandler))
+		}
+		return err
+	})
+	t.Cleanup(func() { next.Close() })
+	return next
 }
 
 // copies are descriptors for another process.

@@ -23,9 +23,10 @@ func (f *Fleet) Set(o Options) error {
 	switch {
 	case f.closed:
 		return errors.New("the fleet's part is closed")
-	case o.Equal(f.options) && f.before == nil:
+	case o.Equal(f.options) && f.begun:
 		return nil
 	case len(o.Peers) == 0:
+		f.begun = true
 		return f.rest()
 	}
 	if err := o.check(); err != nil {
@@ -40,6 +41,7 @@ func (f *Fleet) Set(o Options) error {
 		return err
 	}
 	f.halt()
+	f.begun = true
 	if err = f.begin(o, device.index, socket); err == nil {
 		err = f.speak()
 	}
@@ -129,6 +131,7 @@ func (f *Fleet) rest() error {
 	defer f.mu.Unlock()
 	f.options = Options{}
 	f.members.set(nil, time.Now())
+	f.readWritten()
 	err := errors.Join(f.dismiss(), f.writeAll(backplane{}), f.netns.Within(func() error { return errors.Join(f.objects.Detach(), f.before.Detach()) }), f.before.Close(), f.guardLinks())
 	for _, s := range f.sockets() {
 		err = errors.Join(err, (*s).Close())

@@ -248,7 +248,16 @@ func (f *Fleet) adoptAsked(now time.Time) {
 			}
 		}
 	}
+	f.readWritten()
+}
+
+// readWritten finds out what the maps have of a process before. The caller holds mu.
+func (f *Fleet) readWritten() {
+	if f.written.peers != nil {
+		return
+	}
 	f.written.peers = map[[4]uint32]bpf.FleetPeer{}
+	_ = f.objects.backplane.Lookup(uint32(0), &f.written.backplane)
 	var addr [4]uint32
 	var p bpf.FleetPeer
 	for all := f.objects.peers.Iterate(); all.Next(&addr, &p); {

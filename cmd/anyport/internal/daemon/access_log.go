@@ -24,6 +24,8 @@ type accessLog struct {
 	current atomic.Pointer[accesslog.Log] // nil: none
 	lost    atomic.Uint64                 // lines that were lost by those before
 	closing sync.WaitGroup                // they write what was queued
+
+	reopened atomic.Int64 // how often a reload has opened it again
 }
 
 // lostLines is how many lines this process has lost.
@@ -108,6 +110,7 @@ func (d *daemon) recording(c config.Log) route.Recording {
 // reopenAccess opens the log in service again, for a reload: logrotate may have moved its file.
 func (d *daemon) reopenAccess() error {
 	if log := d.access.current.Load(); log != nil {
+		d.access.reopened.Add(1)
 		return log.Reopen()
 	}
 	return nil

@@ -157,8 +157,12 @@ func (d *daemon) inheritDrains() error {
 		draining = append(draining, d.before.Draining...)
 	}
 	slices.Sort(draining)
+	draining = slices.Compact(draining)
 	next := *d.drains.Load()
-	for _, route := range slices.Compact(draining) {
+	if d.before != nil {
+		next = next.inGrace(d.before.Grace, time.Now())
+	}
+	for _, route := range draining {
 		next = next.with(route, true)
 		d.log.Warn("a route takes no new conns: it was draining before", "route", route, "hint", "anyport drain --undo")
 	}

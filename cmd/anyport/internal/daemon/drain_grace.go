@@ -38,6 +38,26 @@ func (d drains) nextRefusal(now time.Time) (wait time.Duration, waits bool) {
 	return wait, waits
 }
 
+// grace is how long routes that drain go on taking new conns, for the process of an upgrade.
+func (d drains) grace(now time.Time) map[string]time.Duration {
+	left := map[string]time.Duration{}
+	for route, from := range d.from {
+		if d.has(route) && from.After(now) {
+			left[route] = from.Sub(now)
+		}
+	}
+	return left
+}
+
+// inGrace is the opposite of grace. The time comes from another version: no grace is longer than a whole one.
+func (d drains) inGrace(left map[string]time.Duration, now time.Time) drains {
+	d.from = map[string]time.Time{}
+	for route, wait := range left {
+		d.from[route] = now.Add(min(wait, drainGrace))
+	}
+	return d
+}
+
 // graceOver receives when a route that drains has to refuse from now on; nil during an upgrade, so that it waits for
 // the end of that.
 func (d *daemon) graceOver() <-chan time.Time {

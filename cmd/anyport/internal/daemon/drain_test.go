@@ -73,6 +73,15 @@ func TestDrains(t *testing.T) {
 			t.Errorf("%s: web refuses: %t, next in %s, want %t, %s", name, refuses, wait, test.web, test.wait)
 		}
 	}
+	next := none.inGrace(later.grace(now.Add(time.Second)), now.Add(time.Second)).with("web", true).with("dns", true)
+	for at, want := range map[time.Duration]bool{time.Second: false, drainGrace - 1: false, drainGrace: true} {
+		if got := next.refuses("web", now.Add(at)); got != want {
+			t.Errorf("after an upgrade web refuses %v after the order: %t, want %t", at, got, want)
+		}
+	}
+	if !next.refuses("dns", now) || len(all.grace(now)) > 0 || !none.inGrace(map[string]time.Duration{"web": time.Hour}, now).with("web", true).refuses("web", now.Add(drainGrace)) {
+		t.Error("a grace is longer than it should be")
+	}
 	if none.has("web") || len(web.routes) != 1 {
 		t.Error("an order has changed what it began with")
 	}

@@ -142,13 +142,18 @@ func (d *daemon) tableRetry() <-chan time.Time {
 func (d *daemon) takeOffer(o follow.Offer) {
 	d.fleet.stopRetry()
 	d.fleet.pause = 0
+	if wanted := d.fleet.wanted.Load(); wanted != nil && wanted.Table != o.Table {
+		d.fleet.wanted.Store(nil)
+	}
 	switch {
 	case d.checkChangeable() != nil: // another process follows the source, or this one ends
 	case o.Err != nil:
 		d.refuseTable(&o, o.Err)
-	case o.Text == nil || o.Table == d.serving.Load().source:
+	case o.Table == d.serving.Load().source:
 		d.fleet.wanted.Store(nil)
 		d.fleet.settle(o.Serial)
+	case o.Text == nil: // it was in service when it was offered, and another one came in between
+		d.fleet.follower.OfferAgain()
 	default:
 		d.fleet.wanted.Store(&o)
 		d.askTable()
@@ -208,9 +213,12 @@ func (d *daemon) tableServed(o *follow.Offer, g *generation) {
 		return
 	}
 	if o != nil && o.Table == g.source {
-		d.fleet.wanted.Store(nil)
+		serial := o.Serial
+		if wanted := d.fleet.wanted.Swap(nil); wanted != nil && wanted.Table == o.Table { // it may have been offered again
+			serial = wanted.Serial
+		}
 		d.fleet.stopRetry()
-		d.fleet.settle(o.Serial)
+		d.fleet.settle(serial)
 	}
 	d.fleet.disk.Keep(g.config.TableText())
 }

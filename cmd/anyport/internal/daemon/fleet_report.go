@@ -96,13 +96,12 @@ func (d inFleet) MayWithdraw(ctx context.Context) (bool, error) {
 // TableProblem is tableProblem.
 func (d inFleet) TableProblem() string { return d.tableProblem() }
 
-// announcing is the most welcoming verdict on a prefix. Once all is announced again, and not drained, what MayWithdraw
-// has noted is taken back; not at once, since the routes go some time after the grant.
+// announcing is the most welcoming verdict on a prefix. Once all is announced again that is in force, and not drained,
+// what MayWithdraw has noted is taken back; not at once, since the routes go some time after the grant.
 func (d *daemon) announcing() announce.Verdict {
 	status := d.announce.Status(time.Now())
-	announced, all := status.Standing()
 	granted := d.fleet.granted.Load()
-	if granted != 0 && announced == all && !d.drainsAll() && time.Since(time.Unix(0, granted)) > grantLasts {
+	if granted != 0 && status.Whole() && !d.drainsAll() && time.Since(time.Unix(0, granted)) > grantLasts {
 		ctx, cancel := context.WithTimeout(context.Background(), takeBackTimeout)
 		defer cancel()
 		if d.fleet.follower.Announces(ctx) == nil {
@@ -122,7 +121,8 @@ const takeBackTimeout = time.Second
 const firstContact = 10 * time.Second
 
 // tableProblem says why this host does not serve the table of the fleet; "" if it does, or if nobody can know. A table that
-// this host has refused does not count: it serves the one before as well as it did.
+// this host has refused does not count: it serves the one before as well as it did. Nor does an upgrade: the table is that
+// of the process before.
 func (d *daemon) tableProblem() string {
 	g := d.serving.Load()
 	if !g.config.FromSource() {
@@ -131,7 +131,7 @@ func (d *daemon) tableProblem() string {
 	if len(g.config.Routes) == 0 {
 		return "the source has not given a table yet, and none is on the disk"
 	}
-	if d.fleet.follower.Status().Contact.IsZero() && time.Since(d.begun) < firstContact {
+	if !d.fleet.taken && d.fleet.follower.Status().Contact.IsZero() && time.Since(d.begun) < firstContact {
 		return "the source has not answered yet: the table is that of the disk"
 	}
 	return ""

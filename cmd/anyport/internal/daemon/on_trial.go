@@ -57,11 +57,21 @@ func (d *daemon) openTrial() error {
 		return err
 	}
 	d.closers = append(d.closers, d.trying.closeListeners)
+	if err := steering.LimitSegments(d.trying.listeners, d.before.Segment); err != nil {
+		return err
+	}
 	if err := d.divideFiles(); err != nil {
 		return err
 	}
 	d.serving.Store(g)
 	return d.openHours()
+}
+
+// Follow tells clients of new conns the same segment as the process before, and opens the access log again.
+func (t *onTrial) Follow(segment int) {
+	if err := errors.Join(steering.LimitSegments(t.listeners, segment), t.reopenAccess()); err != nil {
+		t.log.Error("cannot follow the process before", "error", err)
+	}
 }
 
 // closeListeners may be called twice.

@@ -20,7 +20,9 @@ type peering struct {
 	wanted  config.Fleet
 	keys    peers.Keys
 	inForce fleet.Options
+	sure    bool          // inForce is what the kernel does; else a process before may have left something else
 	segment int           // that clients were told; 0: none
+	limited bool          // segment is what the listeners have; else likewise
 	failed  string        // why inForce is not what is wanted; "": it is
 	told    fleet.Options // what the log says is in force
 	joined  bool          // the proxy asks
@@ -84,7 +86,7 @@ func (d *daemon) joinPeers() {
 		d.log.Warn("the peers are not asked about conns: those end when the routers hash in another way", "because", failed)
 	}
 	p.failed = failed
-	if failed == "" && !p.told.Equal(p.inForce) {
+	if failed == "" && !p.told.Equal(p.inForce) && len(p.told.Peers)+len(p.inForce.Peers) > 0 {
 		p.told = p.inForce
 		d.log.Info("speaking with the peers", "device", p.inForce.Device, "address", p.inForce.Local, "peers", len(p.inForce.Peers), "segment", p.segment)
 	}
@@ -102,11 +104,14 @@ func (d *daemon) tryPeers() error {
 func (d *daemon) setPeers() error {
 	p := &d.peers
 	kernel, err := d.steering.Fleet()
-	if !p.wanted.HasPeers() && len(p.inForce.Peers) == 0 {
-		return nil
-	}
-	if err != nil {
+	switch {
+	case err != nil && p.wanted.HasPeers():
 		return err
+	case err != nil && p.sure:
+		return nil
+	case err != nil:
+		p.sure = true
+		return d.steering.PinFleet()
 	}
 	addresses, err := peers.Addresses(p.wanted)
 	if err != nil {
@@ -116,14 +121,14 @@ func (d *daemon) setPeers() error {
 	if err != nil {
 		return err
 	}
-	if options.Equal(p.inForce) {
+	if options.Equal(p.inForce) && p.sure {
 		return nil
 	}
 	if err := kernel.Set(options); err != nil {
-		p.inForce = fleet.Options{} // or those before: Set does nothing if they are set again
+		p.inForce, p.sure = fleet.Options{}, false // or those before: Set does nothing if they are set again
 		return err
 	}
-	p.inForce = options
+	p.inForce, p.sure = options, true
 	return errors.Join(d.steering.ExpectProbes(len(options.Peers) > 0), d.steering.PinFleet())
 }
 
@@ -139,12 +144,19 @@ func (d *daemon) limitSegments() error {
 		}
 		segment = peers.Segment(peers.SmallestMTU(kernel.Status()), clients, fleet.Overhead(p.inForce.Local))
 	}
-	if segment == p.segment {
+	if segment == p.segment && p.limited {
 		return nil
 	}
 	if err := d.steering.LimitSegments(segment); err != nil {
 		return err
 	}
-	p.segment = segment
+	p.segment, p.limited = segment, true
 	return nil
+}
+
+// clientSegment is what clients were told, for listeners of another process; 0: nothing.
+func (d *daemon) clientSegment() int {
+	d.peers.mu.Lock()
+	defer d.peers.mu.Unlock()
+	return d.peers.segment
 }

@@ -75,7 +75,7 @@ func (d *daemon) takeBackPeers(before config.Fleet, keys peers.Keys, added bool)
 	p := &d.peers
 	p.wanted, p.keys = before, keys
 	if kernel, _ := d.steering.Fleet(); added && kernel != nil {
-		p.inForce = fleet.Options{}
+		p.inForce, p.sure = fleet.Options{}, false
 		if err := errors.Join(d.steering.DropFleet(), d.steering.ExpectProbes(false)); err != nil {
 			d.log.Warn("cannot take back what asks the peers", "error", err)
 		}

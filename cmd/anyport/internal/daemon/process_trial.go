@@ -34,8 +34,9 @@ type processTrial struct {
 	side    atomic.Pointer[admin.TrialSide] // what the other one has counted, about a second ago
 	ending  chan struct{}                   // closed when the trial is being ended
 
-	held  heldState   // what the other one holds; its goroutine is that of followTrial
-	stuck atomic.Bool // its event loops do not turn
+	held   heldState   // what the other one holds; its goroutine is that of followTrial
+	stuck  atomic.Bool // its event loops do not turn
+	failed error       // why it has not given back its conns, if it has ended or was killed then; of the run that ends the trial
 }
 
 // refused is why an order cannot be carried out during the trial; nil: nothing is on trial.
@@ -157,14 +158,30 @@ func (d *daemon) endShare(all bool, order api.UpgradeOrder, report func(admin.Up
 			}
 		}
 		u, err := d.takeBack(moving, t)
-		if err != nil || !all {
+		switch {
+		case err != nil || !all:
 			return u, err
+		case t.failed != nil:
+			return u, fmt.Errorf("the process on trial has failed at the end, so this one serves all, and %s does not: %w", t.binary, t.failed)
 		}
 		u, err = d.upgrade(starting, moving, t.binary, order.Files)
 		u.Trial, u.SharePercent = admin.TrialAll, t.percent
 		return u, err
 	}, report)
 	return nil
+}
+
+// endTime is how much later than the end of its stream the end of a process may be seen.
+const endTime = time.Second
+
+// ends reports whether the process on trial has ended, or does at this moment.
+func (t *processTrial) ends() bool {
+	select {
+	case <-t.next.Ended():
+		return true
+	case <-time.After(endTime):
+		return false
+	}
 }
 
 // checkSameBinary refuses to have another binary serve all than the one on trial.
@@ -195,6 +212,9 @@ func (d *daemon) takeBack(moving context.Context, t *processTrial) (u admin.Upgr
 		d.log.Warn("live conns of the trial stay with its process, and end with it", "pid", t.next.PID(), "problem", err)
 		if errors.Is(err, os.ErrDeadlineExceeded) || t.stuck.Load() { // it hangs, and its conns with it
 			t.next.Kill()
+		}
+		if t.ends() {
+			t.failed = err
 		}
 	}
 	side := t.side.Load()

@@ -41,11 +41,14 @@ type heldState struct {
 	relinked int64
 	admin    int // how often the admin socket was made again
 	drains   *drains
+	segment  int           // that clients are told
+	reopened int64         // how often the access log was
 	members  time.Duration // when those of the fleet changed last, in steps: it is computed from two clocks
 }
 
-// heldState is the zero value where nothing is held.
+// heldState has only what is to be followed where nothing is held.
 func (d *daemon) heldState() (h heldState) {
+	h.segment, h.reopened = d.clientSegment(), d.access.reopened.Load()
 	if d.opt.Manager.Listens() {
 		return h
 	}

@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"errors"
+
 	"anyport/cmd/anyport/internal/admin"
 	"anyport/cmd/anyport/internal/fleet/follow"
 	"anyport/config"
@@ -74,6 +76,9 @@ func (d *daemon) askReload(report reloadReport, preloaded steering.Inheritance) 
 // askTable starts a reload with the table that the source wants, or one after that under way. During a trial the
 // table waits for its end.
 func (d *daemon) askTable() {
+	if d.checkChangeable() != nil {
+		return // another process follows the source, or this one ends
+	}
 	if err := d.checkNoTrial(); err != nil {
 		d.log.Info("a table of the source waits for the end of the trial", "because", err)
 		return
@@ -103,6 +108,10 @@ func (d *daemon) beginReload(order reloadOrder, waiting []reloadReport) {
 func (d *daemon) finishReload() {
 	r := d.reloading
 	d.reloading = nil
+	if d.isOutdated(r.offer) {
+		d.readAgain(r)
+		return
+	}
 	reloaded, err := d.apply(r)
 	if r.signal && err == nil {
 		d.callAfterSignal(d.serving.Load().config)
@@ -116,6 +125,39 @@ func (d *daemon) finishReload() {
 		d.reloading.signal = r.signal
 	case r.again && d.fleet.wanted.Load() != nil:
 		d.askTable()
+	}
+}
+
+// isOutdated reports whether the source wants another table by now than that of an offer: a push may go back while a
+// host still reads. nil is never outdated.
+func (d *daemon) isOutdated(o *follow.Offer) bool {
+	wanted := d.fleet.wanted.Load()
+	return o != nil && (wanted == nil || wanted.Table != o.Table) && d.checkChangeable() == nil
+}
+
+// errOutdated is why a table that was read does not come into service.
+var errOutdated = errors.New("the source wants another table by now")
+
+// readAgain gives up what was read with a table that is outdated, and reads what is wanted now.
+func (d *daemon) readAgain(r *reload) {
+	d.log.Info("a table does not come into service", "table", r.offer.Table.Short(), "because", errOutdated)
+	if r.access != nil { // nothing was written to it
+		_ = r.access.Close()
+	}
+	d.proxy.ForgetUnused()
+	d.opt.Guard.Tried(errOutdated)
+	switch wanted := d.fleet.wanted.Load(); {
+	case r.file || r.fileAgain:
+		preloaded := r.preloaded
+		if len(r.preloadedAgain) > 0 {
+			preloaded = r.preloadedAgain
+		}
+		d.beginReload(reloadOrder{file: true, offer: wanted, preloaded: preloaded}, append(r.waiting, r.waitingAgain...))
+		d.reloading.signal = r.signal
+	case wanted != nil:
+		d.askTable()
+	default:
+		d.checkNotified(d.opt.Manager.Ready(d.statusLine()))
 	}
 }
 

@@ -53,7 +53,7 @@ func (d *daemon) apply(read *reload) (r admin.Reloaded, err error) {
 
 // tableTried notes and logs what became of a table that the source wants.
 func (d *daemon) tableTried(o *follow.Offer, r admin.Reloaded, err error) error {
-	if o == nil { // it came into service meanwhile, with a new file
+	if o == nil || d.checkChangeable() != nil { // it came into service meanwhile, with a new file; or another process takes it
 		return err
 	}
 	d.rememberReload(r, err)

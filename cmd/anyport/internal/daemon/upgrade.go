@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -133,8 +134,8 @@ func (r replaced) Offer(send func(upgrade.Offer) error) error {
 	peers, _ := r.steering.Fleet()
 	return send(upgrade.Offer{
 		FDs: fds, Stored: slices.Sorted(maps.Keys(r.stored)), Listeners: listeners,
-		Draining: r.drainingRoutes(), Origins: r.proxy.OriginStates(), Access: r.serving.Load().config.Log.Access,
-		Instance: r.instance, Damping: r.announce.Damping(), PeersChanged: peers.Changed(),
+		Draining: r.drainingRoutes(), Grace: r.drains.Load().grace(time.Now()), Origins: r.proxy.OriginStates(), Access: r.serving.Load().config.Log.Access,
+		Instance: r.instance, Damping: r.announce.Damping(), PeersChanged: peers.Changed(), Segment: r.clientSegment(),
 	})
 }
 

@@ -29,6 +29,10 @@ func (p *push) back(ctx context.Context, why error) error {
 	}
 	undo, cancel := context.WithTimeout(ctx, undoTime)
 	defer cancel()
+	if done, _ := p.hasMoved(undo, p.asked); done && p.pointer.Table == p.table {
+		p.Say(Event{Event: Done, Table: p.table, Hosts: p.hosts})
+		return nil
+	}
 	next := p.pointer
 	next.Trial = nil
 	if err := p.move(undo, next); err != nil {
@@ -98,7 +102,13 @@ func Back(ctx context.Context, o Options) error {
 		return err
 	}
 	if state.Push != nil {
-		return endOther(ctx, o, state)
+		before, by := state.Pointer.Table, state.Push.By
+		if state, err = endOther(ctx, o); err != nil {
+			return err
+		}
+		if state.Pointer.Table == before {
+			return leaveTable(ctx, o, state.Pointer, by)
+		} // else that push has made its table current meanwhile
 	}
 	p := &push{Options: o}
 	if p.table, err = previous(ctx, o.Store, state.Pointer); err != nil {
@@ -118,13 +128,18 @@ func Back(ctx context.Context, o Options) error {
 	return p.checkReturned(ctx)
 }
 
-// endOther ends a push that runs, wherever that is. Its hosts go back when its lease has ended.
-func endOther(ctx context.Context, o Options, state fleet.State) error {
+// endOther ends a push that runs, wherever that is, and returns the state afterwards.
+func endOther(ctx context.Context, o Options) (fleet.State, error) {
 	if err := o.Store.EndPush(ctx); err != nil {
-		return err
+		return fleet.State{}, err
 	}
-	p := &push{Options: o, pointer: state.Pointer}
-	o.Say(Event{Event: BackTo, Table: p.pointer.Table, Why: "the push of " + state.Push.By + " is over"})
+	return o.Store.State(ctx)
+}
+
+// leaveTable waits for the hosts to go back after the end of another push.
+func leaveTable(ctx context.Context, o Options, pointer fleet.Pointer, by string) error {
+	p := &push{Options: o, pointer: pointer}
+	o.Say(Event{Event: BackTo, Table: pointer.Table, Why: "the push of " + by + " is over"})
 	return p.checkReturned(ctx)
 }
 

@@ -12,6 +12,7 @@ import (
 // move puts next in place of the pointer. If the store does not answer, nobody knows whether it has done so:
 // then the pointer is read again, and the move is tried again where it was not done. A store that is full answers.
 func (p *push) move(ctx context.Context, next fleet.Pointer) error {
+	p.asked = next
 	for {
 		try, cancel := context.WithTimeout(ctx, answerTime)
 		moved, err := p.session.Swap(try, p.pointer, next)

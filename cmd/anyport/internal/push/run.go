@@ -39,6 +39,7 @@ type push struct {
 	table   fleet.Hash
 	session fleet.PushSession
 	pointer fleet.Pointer           // as it stands in the store, unless somebody else has moved it
+	asked   fleet.Pointer           // that the last move was to; whether it was done may not be known
 	first   map[string]fleet.Report // of the hosts when the push began
 	hosts   []string                // that take the table
 	serving []string                // and have reported it
@@ -166,11 +167,18 @@ func (p *push) try(ctx context.Context, number int, stage Stage) error {
 }
 
 // finish makes the table that of all hosts, and deletes what nobody needs any more. For the hosts of the last stage
-// nothing changes; those that came meanwhile take it now.
+// nothing changes; those that came meanwhile take it now. An interrupt comes too late: nobody would know whether the
+// pointer has moved.
 func (p *push) finish(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return errInterrupted
+	}
+	ctx = context.WithoutCancel(ctx)
+	moving, cancel := context.WithTimeout(ctx, undoTime)
+	defer cancel()
 	next := p.pointer
 	next.Table, next.Previous, next.Trial = p.table, p.pointer.Table, nil
-	if err := p.move(ctx, next); err != nil {
+	if err := p.move(moving, next); err != nil {
 		return err
 	}
 	p.Say(Event{Event: Done, Table: p.table, Hosts: p.hosts})

@@ -225,11 +225,15 @@ func (t *trial) progress(now time.Time) (outcome, failure) {
 	if t.held.IsZero() {
 		t.held = now
 	}
-	if now.Sub(t.held) < t.hold {
+	if now.Sub(t.held) < t.hold || slices.ContainsFunc(t.hosts, t.isMissing) {
 		return holding, failure{}
 	}
 	return passed, failure{}
 }
+
+// isMissing reports whether a host has no report now, and it is open what has become of it: a stage that passed would
+// leave it out of the next one.
+func (t *trial) isMissing(host string) bool { return !t.missing[host].IsZero() && !t.gone[host] }
 
 // Error is what an operator reads of a stage that has failed.
 func (f failure) Error() string {

@@ -116,6 +116,26 @@ func TestTrialHostGone(t *testing.T) {
 		t.Errorf("gone: %+v", v)
 	}
 
+	// Not the end of the hold decides what has become of a host, but its report.
+	for _, end := range []struct {
+		after time.Duration
+		want  outcome
+	}{{goneTime - 1, holding}, {goneTime, failed}} {
+		tested = newTested()
+		tested.look(both, began)
+		missing := began.Add(tested.hold - time.Second)
+		tested.look(both[:3], missing)
+		if v := tested.look(both[:3], began.Add(tested.hold)); v.outcome != holding {
+			t.Errorf("missing at the end of the hold: %+v", v)
+		}
+		if v := tested.look(both[:3], missing.Add(end.after)); v.outcome != end.want {
+			t.Errorf("missing for %v: %+v", end.after, v)
+		}
+	}
+	if v := tested.look(both, began.Add(time.Hour)); v.outcome != passed {
+		t.Errorf("back: %+v", v)
+	}
+
 	tested = newTested()
 	tested.look(append(others(0), at("a", "new", 0), with(at("b", "new", 0), func(r *fleet.Report) { r.Draining, r.Ready = true, false })), began)
 	tested.look(both[:3], began.Add(time.Second))

@@ -42,7 +42,7 @@ func (p *push) watch(ctx context.Context, t *trial) error {
 			return nil
 		case v.outcome == holding && now.Sub(said) >= sayTime:
 			said = now
-			p.say(Event{Event: Holds, Left: (t.hold - now.Sub(t.held)).Seconds(), Tried: &v.tried, Others: &v.others})
+			p.say(Event{Event: Holds, Left: max(0, t.hold-now.Sub(t.held)).Seconds(), Tried: &v.tried, Others: &v.others})
 		}
 	}
 }

@@ -34,6 +34,7 @@ func (p *Predecessor) hold(m handover.Message, s Sharer) error {
 	next.Listeners = p.Listeners // read before this process had some, and copies of others
 	p.Offer = next
 	s.Held(p.FDs)
+	s.Follow(p.Segment)
 	return nil
 }
 

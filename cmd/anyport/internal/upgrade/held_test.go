@@ -15,11 +15,15 @@ import (
 )
 
 // sharer is a process on trial without conns.
-type sharer struct{ held chan []string }
+type sharer struct {
+	held    chan []string
+	segment chan int
+}
 
 func (s sharer) Count() ShareCounts                    { return ShareCounts{Stuck: 7} }
 func (s sharer) GiveBack(func([]tcp.Conn) error) error { return nil }
 func (s sharer) Held(fds map[string]int)               { s.held <- slices.Sorted(maps.Keys(fds)) }
+func (s sharer) Follow(segment int)                    { s.segment <- segment }
 func isOpen(fd int) bool                               { _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); return err == nil }
 func expect(t *testing.T, c *handover.Conn, k handover.Kind) handover.Message {
 	t.Helper()
@@ -36,15 +40,18 @@ func TestHold(t *testing.T) {
 	const spare = steering.Spare + "program"
 	old, p := met(t, Offer{FDs: map[string]int{"link": memfd(t, 1), "gone": memfd(t, 2), spare: memfd(t, 3)}, Trial: true, File: "hash"})
 	first := maps.Clone(p.FDs)
-	s, over := sharer{make(chan []string, 1)}, make(chan error, 1)
+	s, over := sharer{make(chan []string, 1), make(chan int, 1)}, make(chan error, 1)
 	go func() { over <- p.ServeTrial(s, "1.2", memfd(t, 4)) }()
 	m := expect(t, old, handover.Prepared)
 	m.CloseFDs()
-	if err := (Offer{FDs: map[string]int{"link": memfd(t, 5)}, Draining: []string{"web"}}).sendAs(handover.Hold, old); err != nil {
+	if err := (Offer{FDs: map[string]int{"link": memfd(t, 5)}, Draining: []string{"web"}, Segment: 1300}).sendAs(handover.Hold, old); err != nil {
 		t.Fatal(err)
 	}
 	if held := <-s.held; !slices.Equal(held, []string{"link", spare}) {
 		t.Errorf("it holds %v", held)
+	}
+	if segment := <-s.segment; segment != 1300 {
+		t.Errorf("it is to tell clients %d", segment)
 	}
 	if err := old.Send(handover.Count, nil); err != nil {
 		t.Fatal(err)

@@ -42,12 +42,16 @@ type Offer struct {
 	Instance  string             // that the new process goes on with, for a fleet
 	Damping   []announce.Damping // of the announced routes
 
+	Grace map[string]time.Duration // how long routes of Draining go on taking new conns
+
 	PeersChanged time.Duration // as in Ahead; of use to a process on trial, which may get no Ahead any more
 
 	// Trial: the new process takes the TCP conns of a share of the clients, by a listener of its own. All else it only holds,
 	// in case that the old one dies. File is then the hash of the file that the old one serves.
 	Trial bool
 	File  string
+
+	Segment int // that clients of new conns are told, since peers may have to wrap it; 0: none. The steering's listeners have it
 }
 
 // wireOffer is an offer without its file descriptors, which travel beside it. Keys may be added, never
@@ -62,8 +66,12 @@ type wireOffer struct {
 	Instance  string             `json:"instance,omitempty"`
 	Damping   []announce.Damping `json:"damping,omitempty"`
 	Changed   time.Duration      `json:"peers_changed,omitempty"`
-	Trial     bool               `json:"trial,omitempty"`
-	File      string             `json:"file,omitempty"`
+
+	Grace map[string]time.Duration `json:"grace,omitempty"`
+
+	Trial   bool   `json:"trial,omitempty"`
+	File    string `json:"file,omitempty"`
+	Segment int    `json:"segment,omitempty"`
 }
 
 // send sends copies of all that is offered.
@@ -78,7 +86,7 @@ func (o Offer) sendAs(kind handover.Kind, to *handover.Conn) error {
 	}
 	return to.Send(kind, wireOffer{
 		FDs: names, Stored: o.Stored, Listeners: o.Listeners, Draining: o.Draining, Origins: o.Origins, Access: o.Access,
-		Instance: o.Instance, Damping: o.Damping, Changed: o.PeersChanged, Trial: o.Trial, File: o.File,
+		Instance: o.Instance, Damping: o.Damping, Changed: o.PeersChanged, Trial: o.Trial, File: o.File, Segment: o.Segment, Grace: o.Grace,
 	}, fds...)
 }
 
@@ -100,7 +108,7 @@ func decodeOffer(m handover.Message) (o Offer, err error) {
 	}
 	o = Offer{
 		FDs: map[string]int{}, Stored: w.Stored, Listeners: w.Listeners, Draining: w.Draining, Origins: w.Origins, Access: w.Access,
-		Instance: w.Instance, Damping: w.Damping, PeersChanged: w.Changed, Trial: w.Trial, File: w.File,
+		Instance: w.Instance, Damping: w.Damping, PeersChanged: w.Changed, Trial: w.Trial, File: w.File, Segment: w.Segment, Grace: w.Grace,
 	}
 	for i, name := range w.FDs {
 		if old, twice := o.FDs[name]; twice {

@@ -16,6 +16,10 @@ type Sharer interface {
 	// Predecessor's.
 	Held(map[string]int)
 
+	// Follow is called after that, when something has changed in the process before that this one has to follow: the
+	// segment of Offer, or the file of the access log, which it has opened again.
+	Follow(segment int)
+
 	// GiveBack accepts what waits, and then calls give with all live conns, as proxy.Server.MoveConns does.
 	GiveBack(give func([]tcp.Conn) error) error
 }

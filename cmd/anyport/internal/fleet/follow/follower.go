@@ -118,6 +118,9 @@ func (f *Follower) offer(ctx context.Context, source Source, w Wanted) {
 		fetching, cancel := context.WithTimeout(ctx, fetchTimeout)
 		o.Text, o.Err = source.Text(fetching, w.Table)
 		cancel()
+		if o.Text == nil && o.Err == nil {
+			o.Text = []byte{} // of an empty table
+		}
 	}
 	if ctx.Err() != nil {
 		return
@@ -131,6 +134,13 @@ func (f *Follower) offer(ctx context.Context, source Source, w Wanted) {
 	if o.Err == nil || w != before {
 		f.opt.Offer(o)
 	}
+}
+
+// OfferAgain has the table that this host ought to serve offered at the next sign of the contact, though it was before.
+func (f *Follower) OfferAgain() {
+	f.mu.Lock()
+	f.offered = Wanted{}
+	f.mu.Unlock()
 }
 
 // reached notes an answer of the source.
