@@ -99,7 +99,8 @@ struct question {
 	__u64 first; /* by bpf_ktime_get_ns */
 	__u64 times;
 	__u64 denied;	     /* the bits of the peers that have said they do not have the conn */
-	__u64 denied_again;  /* and those that have said so again, DENY_AGAIN after the first question */
+	__u64 said;	     /* when the last of them said so for the first time */
+	__u64 denied_again;  /* the bits of those that have said so again, DENY_AGAIN later */
 	__u32 acknowledged;  /* the number in the client's packet */
 	__u32 pad;
 };

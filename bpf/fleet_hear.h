@@ -3,7 +3,8 @@
 /* Learns from what peers say. */
 
 /* A peer must say twice that it does not have a conn, this time apart: the kernel may for a moment find
- * neither of two sockets of which one takes the other's place. */
+ * neither of two sockets of which one takes the other's place. The time of the first question would not do:
+ * the answers to that may have been lost. */
 #define DENY_AGAIN (SECOND / 2)
 
 /* Notes that a peer does not have a conn which is asked for. Of two peers at once, one may have to say so
@@ -12,15 +13,17 @@ static __always_inline void note_denial(const struct outer *o, const struct pack
 {
 	struct question *q = bpf_map_lookup_elem(&fleet_questions, &p->conn);
 	const struct peer *peer = bpf_map_lookup_elem(&fleet_peers, o->from);
-	__u64 bit;
+	__u64 bit, now = bpf_ktime_get_ns();
 
 	if (!q || !peer)
 		return;
 	bit = 1ULL << (peer->bit & 63);
-	if (!(q->denied & bit))
+	if (!(q->denied & bit)) {
 		q->denied |= bit;
-	else if (bpf_ktime_get_ns() - q->first >= DENY_AGAIN)
+		q->said = now;
+	} else if ((__s64)(now - q->said) >= (__s64)DENY_AGAIN) { /* another CPU's clock may be ahead */
 		q->denied_again |= bit;
+	}
 }
 
 static __always_inline void note_heard(const struct outer *o, const struct packet *p)

@@ -17,15 +17,16 @@ static __always_inline int take(__u64 *full, __u64 now, __u64 spacing, __u64 bur
 	return 1;
 }
 
-/* Bounds what strangers can have the peers look up. */
+/* Bounds what strangers can have the peers look up. An ICMP error counts for who has sent it: else a stranger could
+ * use up the questions of the client that it names. */
 static __always_inline int may_ask(const struct packet *p, const struct backplane *b, __u64 now)
 {
-	__u32 source[2] = { p->conn.client[0], p->conn.client[1] }, zero = 0;
+	__u32 source[2] = { p->ip6.saddr.in6_u.u6_addr32[0], p->ip6.saddr.in6_u.u6_addr32[1] }, zero = 0;
 	__u64 *all, *own, full = now + b->source_spacing;
 
 	if (p->v4) {
-		source[0] = p->conn.client[2];
-		source[1] = p->conn.client[3];
+		source[0] = bpf_htonl(0xffff);
+		source[1] = p->ip4.saddr;
 	}
 	own = bpf_map_lookup_elem(&fleet_sources, source);
 	if (own && !take(own, now, b->source_spacing, b->source_burst))
