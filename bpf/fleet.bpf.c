@@ -83,7 +83,7 @@ int ask_peers(struct __sk_buff *skb)
 	__u64 now;
 	int ok = 0;
 
-	if (skb->pkt_type != PACKET_HOST || skb->vlan_present)
+	if (!is_for_device(skb))
 		return TC_ACT_UNSPEC;
 	b = bpf_map_lookup_elem(&fleet_backplane, &zero);
 	if (!b || !b->asked)
@@ -133,7 +133,7 @@ int take_asked(struct __sk_buff *skb)
 	__u32 zero = 0;
 	int ok = 0;
 
-	if (skb->pkt_type != PACKET_HOST || skb->vlan_present)
+	if (!is_for_device(skb))
 		return TC_ACT_UNSPEC;
 	b = bpf_map_lookup_elem(&fleet_backplane, &zero);
 	if (!b)

@@ -65,8 +65,8 @@ struct peer {
 	__u8 bit;    /* its own, in struct question and struct needed */
 };
 
-/* Nothing was heard of a peer for a second, also of its kernel. It is asked, but nothing goes to it
- * alone. */
+/* Nothing was heard of a peer for a second, also of its kernel. It is asked, but no packet of TCP goes to
+ * it alone. Datagrams of its flows do: to ask again would have the flow begin here. */
 #define QUIET 2
 
 /* User space overwrites it in place. A program that reads it meanwhile may get half of the old one: the

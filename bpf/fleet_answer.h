@@ -44,7 +44,7 @@ static __always_inline int deny(struct __sk_buff *skb, const struct outer *o, co
 	s.tag = seal(&sealed, b);
 	__builtin_memcpy(to.addr, o->from, sizeof(to.addr));
 	bpf_skb_change_tail(skb, o->inner + headers, 0);
-	if (!load(skb, ETH_ALEN, to.mac, sizeof(to.mac)) || bpf_skb_store_bytes(skb, o->inner, &p->conn, sizeof(p->conn), 0)) {
+	if (!without_tag(skb) || !load(skb, ETH_ALEN, to.mac, sizeof(to.mac)) || bpf_skb_store_bytes(skb, o->inner, &p->conn, sizeof(p->conn), 0)) {
 		count(COUNT_UNSENT);
 		return TC_ACT_SHOT;
 	}

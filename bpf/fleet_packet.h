@@ -20,6 +20,22 @@ static __always_inline int load(struct __sk_buff *skb, __u32 at, void *to, __u32
 	return bpf_skb_load_bytes(skb, at, to, size) == 0;
 }
 
+/* Of linux/if_vlan.h, which user space does not have. */
+#define VLAN_VID_MASK 0x0fff
+
+/* Whether the stack takes the frame for one to this device: to its MAC address, and of no VLAN. A tag of VLAN 0 says
+ * only a priority. */
+static __always_inline int is_for_device(struct __sk_buff *skb)
+{
+	return skb->pkt_type == PACKET_HOST && (!skb->vlan_present || !(skb->vlan_tci & VLAN_VID_MASK));
+}
+
+/* The tag is the client's network's, and not for the backplane. */
+static __always_inline int without_tag(struct __sk_buff *skb)
+{
+	return !skb->vlan_present || bpf_skb_vlan_pop(skb) == 0;
+}
+
 static __always_inline void set_v4(__u32 *addr, __be32 v4)
 {
 	addr[0] = addr[1] = 0;

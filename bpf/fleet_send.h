@@ -105,7 +105,7 @@ static __always_inline int forward(struct __sk_buff *skb, const struct packet *p
 	set_sealed(&sealed, kind, s.family, &p->conn, b->local);
 	s.tag = seal(&sealed, b);
 	flags |= b->v6 ? BPF_F_ADJ_ROOM_ENCAP_L3_IPV6 : BPF_F_ADJ_ROOM_ENCAP_L3_IPV4;
-	if (bpf_skb_adjust_room(skb, b->v6 ? OVERHEAD_V6 : OVERHEAD_V4, BPF_ADJ_ROOM_MAC, flags)) {
+	if (!without_tag(skb) || bpf_skb_adjust_room(skb, b->v6 ? OVERHEAD_V6 : OVERHEAD_V4, BPF_ADJ_ROOM_MAC, flags)) {
 		count(COUNT_UNSENT);
 		return TC_ACT_SHOT;
 	}
