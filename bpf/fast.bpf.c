@@ -25,6 +25,7 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "headers.h"
 #include "fast.h"
 #include "fast_packet.h"
 #include "fast_route.h"

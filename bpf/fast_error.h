@@ -6,8 +6,7 @@
 #define MIN_MTU_V4 68
 #define MIN_MTU_V6 1280
 
-#define ICMP_DEST_UNREACH 3 /* RFC 792, with the MTU of RFC 1191 */
-#define ICMP_FRAG_NEEDED 4
+#define ICMP_FRAG_NEEDED 4 /* a code of DEST_UNREACH, with the MTU of RFC 1191 */
 #define ICMPV6_PACKET_TOO_BIG 2 /* RFC 4443 */
 
 /* An error that a datagram was too long, and how that began, if it had neither options nor extension
@@ -36,7 +35,7 @@ static __always_inline __u32 read_error_v4(struct __sk_buff *skb, struct flow_ke
 {
 	struct error_v4 e = {};
 
-	if (bpf_skb_load_bytes(skb, ETH_HLEN + sizeof(struct iphdr), &e, sizeof(e)) || e.type != ICMP_DEST_UNREACH ||
+	if (bpf_skb_load_bytes(skb, ETH_HLEN + sizeof(struct iphdr), &e, sizeof(e)) || e.type != DEST_UNREACH ||
 	    e.code != ICMP_FRAG_NEEDED || e.ip.ihl != 5 || e.ip.protocol != IPPROTO_UDP)
 		return 0;
 	key->src[2] = key->dst[2] = bpf_htonl(0xffff);

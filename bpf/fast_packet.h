@@ -2,9 +2,6 @@
 
 /* What a datagram is: its key, its headers, and what the program can forward. */
 
-#define IP_OFFSET 0x1fff
-#define IP_MF 0x2000
-
 /* Where the headers of a datagram are: those of IPv4 have no options here. */
 #define UDP_AT(p) (ETH_HLEN + (p)->ip)
 #define PAYLOAD_AT(p) (UDP_AT(p) + sizeof(struct udphdr))

@@ -6,6 +6,8 @@
 #define FLEET_PORT 6793
 #define FLEET_VERSION 1
 
+#define SECOND 1000000000ULL
+
 /* What a packet of the backplane is. ASK, STRAIGHT and FLOW hold a packet of a client; user space sends
  * the others. A wrapped packet has been on the backplane once: a second time would be a loop.
  *
@@ -63,8 +65,8 @@ struct peer {
 	__u8 bit;    /* its own, in struct question and struct needed */
 };
 
-/* Nothing was heard of a peer for a second, also of its kernel. It is asked, but nothing goes to it
- * alone. */
+/* Nothing was heard of a peer for a second, also of its kernel. It is asked, but no packet of TCP goes to
+ * it alone. Datagrams of its flows do: to ask again would have the flow begin here. */
 #define QUIET 2
 
 /* User space overwrites it in place. A program that reads it meanwhile may get half of the old one: the
@@ -97,7 +99,8 @@ struct question {
 	__u64 first; /* by bpf_ktime_get_ns */
 	__u64 times;
 	__u64 denied;	     /* the bits of the peers that have said they do not have the conn */
-	__u64 denied_again;  /* and those that have said so again, DENY_AGAIN after the first question */
+	__u64 said;	     /* when the last of them said so for the first time */
+	__u64 denied_again;  /* the bits of those that have said so again, DENY_AGAIN later */
 	__u32 acknowledged;  /* the number in the client's packet */
 	__u32 pad;
 };
@@ -136,117 +139,3 @@ struct event {
 	__u32 peer[4];
 	struct conn conn;
 };
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct backplane);
-} fleet_backplane SEC(".maps");
-
-/* Those that are alive, without a hole. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, MOST_PEERS);
-	__type(key, __u32);
-	__type(value, struct peer);
-} fleet_asked SEC(".maps");
-
-/* All peers by address, alive or not. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, MOST_PEERS);
-	__type(key, __u32[4]);
-	__type(value, struct peer);
-} fleet_peers SEC(".maps");
-
-/* Packets from their addresses that they have not signed. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, MOST_PEERS);
-	__type(key, __u32[4]);
-	__type(value, __u64);
-} fleet_wrong_tags SEC(".maps");
-
-/* Of all peers, too. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, MOST_PEERS);
-	__type(key, __u32[4]);
-	__type(value, struct heard);
-} fleet_heard SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct needed);
-} fleet_needed SEC(".maps");
-
-/* Which peer has a conn. take_asked fills it. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 1 << 17);
-	__type(key, struct conn);
-	__type(value, __u32[4]);
-} fleet_learnt SEC(".maps");
-
-/* The UDP flows of this host whose clients have sent more than one datagram. User space fills it, and the
- * next one; the value says nothing. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 1 << 18);
-	__type(key, struct conn);
-	__type(value, __u32);
-} fleet_flows SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 1 << 15);
-	__type(key, struct conn);
-	__type(value, struct moved);
-} fleet_moved SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 1 << 14);
-	__type(key, struct conn);
-	__type(value, struct question);
-} fleet_questions SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 1 << 14);
-	__type(key, struct conn);
-	__type(value, struct answer);
-} fleet_answers SEC(".maps");
-
-/* When the bucket of all questions is full again, by bpf_ktime_get_ns. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u64);
-} fleet_bucket SEC(".maps");
-
-/* And those of clients: an IPv4 address, or an IPv6 /64, which is what one host has. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 1 << 14);
-	__type(key, __u32[2]);
-	__type(value, __u64);
-} fleet_sources SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, COUNTERS);
-	__type(key, enum counter);
-	__type(value, __u64);
-} fleet_counters SEC(".maps");
-
-/* struct event */
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1 << 17);
-} fleet_events SEC(".maps");

@@ -142,6 +142,7 @@ type FleetQuestion struct {
 	First        uint64
 	Times        uint64
 	Denied       uint64
+	Said         uint64
 	DeniedAgain  uint64
 	Acknowledged uint32
 	Pad          uint32

@@ -30,128 +30,15 @@
 #include "packet.h"
 #include "limit.h"
 #include "hours.h"
+#include "door.h"
 #include "knock.h"
 #include "scans.h"
 #include "trace.h"
 #include "trial.h"
 #include "probes.h"
-
-/* NULL: no prefix holds dst. */
-static __always_inline const struct policy *find_policy(__u32 half, const struct packet *p, struct keys *k)
-{
-	if (p->family == AF_INET) {
-		k->v4 = (struct prefix_v4){ 64, half, p->dst[3] };
-		return bpf_map_lookup_elem(&prefixes_v4, &k->v4);
-	}
-	k->v6 = (struct prefix_v6){ 160, half, { p->dst[0], p->dst[1], p->dst[2], p->dst[3] } };
-	return bpf_map_lookup_elem(&prefixes_v6, &k->v6);
-}
-
-/* Halves the `count` intervals from `base` on. */
-#define HALVE                                                                  \
-	if (count > 1) {                                                       \
-		k->index = base + count / 2;                                   \
-		v = bpf_map_lookup_elem(&intervals, &k->index);                \
-		if (!v)                                                        \
-			return NULL;                                           \
-		if (v->lo <= port)                                             \
-			base += count / 2;                                     \
-		count -= count / 2;                                            \
-	}
-
-/* The last interval that begins at or before port. A segment has at most 65,536
- * of them: 16 halvings. */
-static __always_inline const struct interval *find_interval(const struct segment *s, __u32 port, struct keys *k)
-{
-	__u32 base = s->offset, count = s->count;
-	const struct interval *v;
-
-	if (!count)
-		return NULL;
-	HALVE HALVE HALVE HALVE HALVE HALVE HALVE HALVE
-	HALVE HALVE HALVE HALVE HALVE HALVE HALVE HALVE
-	k->index = base;
-	return bpf_map_lookup_elem(&intervals, &k->index);
-}
-
-static __always_inline const struct binding *find_binding(const struct policy *policy, const struct packet *p, struct keys *k)
-{
-	const volatile struct policy *all = policy; /* both: clang would compute a pointer to one */
-	struct segment tcp = { all->tcp.offset, all->tcp.count }, udp = { all->udp.offset, all->udp.count };
-	struct segment s = p->protocol == IPPROTO_TCP ? tcp : udp;
-	const struct interval *v = find_interval(&s, p->port, k);
-
-	if (!v)
-		return NULL;
-	k->index = v->binding;
-	return bpf_map_lookup_elem(&bindings, &k->index);
-}
-
-/* Every list has an entry for all of IPv4 and one for all of IPv6: none means denied. */
-static __always_inline int allowed(__u32 list, const struct packet *p, struct keys *k)
-{
-	const __u32 *allow;
-
-	if (!list)
-		return 1;
-	k->source = (struct source){ 160, list, { p->client[0], p->client[1], p->client[2], p->client[3] } };
-	allow = bpf_map_lookup_elem(&sources, &k->source);
-	return allow && *allow;
-}
-
-static __always_inline int draining(__u32 number, struct keys *k)
-{
-	const __u32 *on;
-
-	k->index = number;
-	on = bpf_map_lookup_elem(&drains, &k->index);
-	return on && *on;
-}
-
-static __always_inline int is_closed(const struct packet *p, struct keys *k)
-{
-	const __u64 *until;
-
-	k->service = (struct service){ { p->dst[0], p->dst[1], p->dst[2], p->dst[3] }, p->port, p->protocol };
-	until = bpf_map_lookup_elem(&closed, &k->service);
-	return until && bpf_ktime_get_ns() < *until;
-}
-
-/* Two fields that two branches return: clang would compute a pointer to one of them, so
- * something of its own follows each load. */
-#define LOADED(v, which) asm volatile("# " which : "+r"(v))
-
-static __always_inline struct ruling rule(const struct binding *b, const struct packet *p, struct keys *k)
-{
-	if (p->question != ASKED_FOR_ALL && !allowed(b->sources, p, k)) {
-		enum verdict denied = b->denied;
-		LOADED(denied, "denied");
-		return (struct ruling){ DENY, denied, BY_CLIENT };
-	}
-	if (b->valid_until && is_over(b, p)) {
-		enum verdict inactive = b->inactive;
-		LOADED(inactive, "inactive");
-		return (struct ruling){ INACTIVE, inactive, BY_HOURS };
-	}
-	if (b->verdict != STEER && !b->service)
-		return (struct ruling){ b->verdict, b->verdict, BY_ROUTE };
-	if (p->protocol == IPPROTO_TCP && draining(b->number, k))
-		return (struct ruling){ REFUSE, REFUSE, BY_DRAIN };
-	if (b->extras) {
-		if (b->extras & NEEDS_DOOR && p->question != ASKED_FOR_ALL && !passes_door(b, p, k)) {
-			enum verdict denied = b->denied;
-			LOADED(denied, "no door");
-			return (struct ruling){ DENY, denied, NO_DOOR };
-		}
-		if (b->extras & MIRRORS && is_closed(p, k))
-			return (struct ruling){ REFUSE, REFUSE, ORIGIN_CLOSED };
-		if (b->extras & TAKES_KNOCK && !p->question)
-			return limit_knocks(b, p, k);
-	}
-	if (p->question) /* takes no token */
-		return (struct ruling){ b->verdict, b->verdict, BY_ROUTE };
-	return limit(b, p, k);
-}
+#include "find.h"
+#include "rule.h"
+#include "assign.h"
 
 static __always_inline void count(__u32 id, enum verdict verdict, struct keys *k)
 {
@@ -161,76 +48,6 @@ static __always_inline void count(__u32 id, enum verdict verdict, struct keys *k
 	n = bpf_map_lookup_elem(&counters, &k->index);
 	if (n)
 		(*n)++;
-}
-
-/* The worker is chosen by the client's address alone, so that the flood of one client
- * fills one queue; of an IPv6 address by its first half, for a host has the other half
- * to itself. The group of SO_REUSEPORT would look at the ports, too. */
-static __always_inline enum slot worker(const struct packet *p, struct keys *k)
-{
-	__u32 h = p->family == AF_INET ? p->client[3] : p->client[0] ^ p->client[1] * 0x9e3779b1;
-	const __u32 *n;
-
-	k->index = 0;
-	n = bpf_map_lookup_elem(&workers, &k->index);
-	if (!n || *n < 2)
-		return UDP;
-	h ^= h >> 16; /* the finalizer of MurmurHash3 */
-	h *= 0x85ebca6b;
-	h ^= h >> 13;
-	h *= 0xc2b2ae35;
-	h ^= h >> 16;
-	return UDP + ((__u64)h * *n >> 32);
-}
-
-/* An empty slot refuses. */
-static __always_inline int assign(struct bpf_sk_lookup *ctx, enum slot slot, __u64 flags, struct keys *k)
-{
-	struct bpf_sock *sk;
-	long err;
-
-	k->slot = slot;
-	sk = bpf_map_lookup_elem(&sockets, &k->slot);
-	if (!sk)
-		return SK_DROP;
-	err = bpf_sk_assign(ctx, sk, flags);
-	bpf_sk_release(sk);
-	return err ? SK_DROP : SK_PASS;
-}
-
-/* To a listener of this process, or of the one on trial. When that dies the kernel empties its slot, and from the same
- * moment on this process has all. */
-static __always_inline int assign_tcp(struct bpf_sk_lookup *ctx, __u32 shared, struct keys *k)
-{
-	struct bpf_sock *sk;
-	long err;
-
-	if (!shared)
-		return assign(ctx, TCP, 0, k);
-	k->slot = TCP_SHARE;
-	sk = bpf_map_lookup_elem(&sockets, &k->slot);
-	if (!sk)
-		return assign(ctx, TCP, 0, k);
-	err = bpf_sk_assign(ctx, sk, 0);
-	bpf_sk_release(sk);
-	return err ? SK_DROP : SK_PASS;
-}
-
-/* To the socket of a service of this host, in which SO_REUSEPORT chooses as usual. What
- * becomes of the packet where there is no such socket, or one that takes none of its
- * family, is the verdict that is counted. */
-static __always_inline enum verdict assign_local(struct bpf_sk_lookup *ctx, const struct binding *b, const struct packet *p, struct keys *k)
-{
-	struct bpf_sock *sk;
-	long err;
-
-	k->local = (struct local_key){ b->service, p->protocol };
-	sk = bpf_map_lookup_elem(&local_sockets, &k->local);
-	if (!sk)
-		return b->away;
-	err = bpf_sk_assign(ctx, sk, 0);
-	bpf_sk_release(sk);
-	return err ? b->away : SOCKET;
 }
 
 /* Tells user space, and decides nothing. */

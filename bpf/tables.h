@@ -35,7 +35,7 @@ struct interval {
 enum extra {
 	MIRRORS = 1,	 /* look into `closed` */
 	KEEPS_FLOWS = 2, /* of UDP user space sees to the end that is valid_until */
-	NEEDS_DOOR = 4,	 /* only clients with an open door: see knock.h */
+	NEEDS_DOOR = 4,	 /* only clients with an open door: see door.h */
 	TAKES_KNOCK = 8, /* not a route: here user space takes authenticated datagrams */
 };
 

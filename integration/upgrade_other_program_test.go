@@ -167,8 +167,9 @@ func buildOther(tree string) (binary string, err error) {
 		}
 	}
 	for file, oldNew := range map[string][]string{
-		"tables.h":    {"struct service {\n", "struct service {\n\t__u32 unused;\n"},
-		"steer.bpf.c": {"(struct service){ {", "(struct service){ 0, {", "h ^= h >> 13;", "h ^= h >> 12;"},
+		"tables.h": {"struct service {\n", "struct service {\n\t__u32 unused;\n"},
+		"rule.h":   {"(struct service){ {", "(struct service){ 0, {"},
+		"assign.h": {"h ^= h >> 13;", "h ^= h >> 12;"},
 	} {
 		path := filepath.Join(tree, "bpf", file)
 		if err := rewrite(path, path, oldNew...); err != nil {

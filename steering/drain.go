@@ -9,7 +9,7 @@ import (
 )
 
 // Why the kernel refuses the new conns of a route: bits of its entry in the map of drains. Any bit
-// refuses (draining in bpf/steer.bpf.c).
+// refuses (draining in bpf/rule.h).
 const (
 	drainByHand uint32 = 1 << iota
 	noOriginUp

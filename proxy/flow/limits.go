@@ -36,7 +36,7 @@ const clientPart = 16
 
 // ClientLimitsOf are those of a process that may hold a number of flows, and of sockets for flows.
 // The kernel chooses the worker by the client's address, or by the /64 of an IPv6 address
-// (bpf/steer.bpf.c): all flows of a client are in one loop, so each loop counts only its own.
+// (bpf/assign.h): all flows of a client are in one loop, so each loop counts only its own.
 func ClientLimitsOf(flows, sockets int) ClientLimits {
 	return ClientLimits{WithSocket: max(1, min(flows, sockets)/clientPart), Without: max(1, flows/clientPart)}
 }

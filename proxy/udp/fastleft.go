@@ -80,7 +80,7 @@ func (l *loop) boundTo(source netip.AddrPort) int {
 	return -1
 }
 
-// workerOf is the loop of a client, as function worker of bpf/steer.bpf.c chooses the listener.
+// workerOf is the loop of a client, as function worker of bpf/assign.h chooses the listener.
 func workerOf(client netip.Addr, workers int) int {
 	if workers < 2 {
 		return 0

@@ -103,7 +103,7 @@ func inverted(port uint16) uint16 {
 // reversed is what the answer to a datagram with k has.
 func reversed(k key) key { return key{Src: k.Dst, Dst: k.Src, Sport: k.Dport, Dport: k.Sport} }
 
-// tagOf is tag_of of fast.bpf.c.
+// tagOf is tag_of of fast_packet.h.
 func tagOf(k key) uint64 {
 	tag := uint64(k.Sport)<<16 | uint64(k.Dport)
 	for _, words := range [][2]uint32{{k.Src[0], k.Src[1]}, {k.Src[2], k.Src[3]}, {k.Dst[0], k.Dst[1]}, {k.Dst[2], k.Dst[3]}} {

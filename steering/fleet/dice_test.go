@@ -71,7 +71,7 @@ func (d *dice) model(b *bench) *model {
 // question is one of the conns whose packets tcpPacket makes.
 func (d *dice) question(needed uint64) question {
 	bits := func() uint64 { return pick(d, 0, needed, needed, d.Uint64()) }
-	q := question{pick(d, fresh, young, young, old, ofAnother), pick[uint64](d, 1, 4, 5, 10), bits(), bits(), binary.NativeEndian.Uint32([]byte{5, 6, 7, 8})}
+	q := question{pick(d, young, young, old, ofAnother), d.one(3), pick[uint64](d, 1, 4, 5, 10), bits(), bits(), binary.NativeEndian.Uint32([]byte{5, 6, 7, 8})}
 	if d.one(8) {
 		q.acknowledged++
 	}

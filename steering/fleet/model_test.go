@@ -51,6 +51,7 @@ type needed struct {
 // question is one about a conn.
 type question struct {
 	age                 age
+	just                bool // a peer has denied the conn first: no word counts twice yet
 	times               uint64
 	denied, deniedAgain uint64
 	acknowledged        uint32
@@ -60,8 +61,7 @@ type question struct {
 type age int
 
 const (
-	fresh     age = iota // too short for words to count twice
-	young                // too short for it to be in vain
+	young     age = iota // too short for it to be in vain
 	old                  // in vain
 	ofAnother            // conn, with the same ports
 )
@@ -319,7 +319,8 @@ func (m *model) deny(conn tuple, peer netip.Addr) {
 	bit := uint64(1) << m.peers[peer].bit
 	if q.denied&bit == 0 {
 		q.denied |= bit
-	} else if q.age != fresh {
+		q.just = true
+	} else if !q.just {
 		q.deniedAgain |= bit
 	}
 	m.questions[conn] = q

@@ -84,7 +84,7 @@ func (o *Objects) programs() map[string]*attached {
 	return map[string]*attached{bpf.FleetProgAskPeers: &o.ask, bpf.FleetProgTakeAsked: &o.take}
 }
 
-// maps are the maps by their names in fleet.bpf.c.
+// maps are the maps by their names in fleet_maps.h.
 func (o *Objects) maps() map[string]**ebpf.Map {
 	return map[string]**ebpf.Map{
 		bpf.FleetMapFleetBackplane: &o.backplane, bpf.FleetMapFleetAsked: &o.asked, bpf.FleetMapFleetPeers: &o.peers,

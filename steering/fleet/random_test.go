@@ -124,7 +124,7 @@ func TestAgainstModel(t *testing.T) {
 		m := d.model(b)
 		b.fill(m)
 		for range 200 {
-			b.ask(m, func(q question) bool { return q.age == fresh }) // this may have taken long
+			b.ask(m, func(q question) bool { return q.just }) // this may have taken long
 			if d.one(2) {
 				frame, train := d.asking(m)
 				b.compare(b.objects.AskPeers, frame, train, m.ask(frame, train), met)
@@ -201,9 +201,13 @@ func (b *bench) ask(m *model, some func(question) bool) {
 	now := uint64(clock.Monotonic())
 	ages := map[age]uint64{young: uint64(time.Second), old: 2 * longPatience, ofAnother: 9 * longPatience}
 	for c, q := range m.questions {
+		said := now - uint64(time.Second)
+		if q.just {
+			said = now
+		}
 		if some(q) {
 			b.check(b.objects.FleetQuestions.Put(bodyOf(c), bpf.FleetQuestion{
-				First: now - ages[q.age], Times: q.times, Denied: q.denied, DeniedAgain: q.deniedAgain, Acknowledged: q.acknowledged,
+				First: now - ages[q.age], Times: q.times, Denied: q.denied, Said: said, DeniedAgain: q.deniedAgain, Acknowledged: q.acknowledged,
 			}))
 		}
 	}

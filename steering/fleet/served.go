@@ -16,7 +16,7 @@ type Served struct {
 	Generation, PrefixesV4, PrefixesV6, Probes *ebpf.Map
 }
 
-// places are the places of the maps, by their names in fleet.bpf.c.
+// places are the places of the maps, by their names in prefixes.h and probes.h.
 func (s *Served) places() map[string]**ebpf.Map {
 	return map[string]**ebpf.Map{
 		bpf.FleetMapGeneration: &s.Generation, bpf.FleetMapProbes: &s.Probes,

@@ -146,6 +146,12 @@ func (f *Fleet) writeAll(device backplane) error {
 	next := f.describe(device)
 	f.view.Store(f.viewOf(device))
 	var errs []error
+	for addr := range f.written.peers { // before others come, or there may be no room for them
+		if _, stays := next.peers[addr]; !stays {
+			errs = append(errs, ignore(ebpf.ErrKeyNotExist, f.objects.peers.Delete(addr)), ignore(ebpf.ErrKeyNotExist, f.objects.wrongTags.Delete(addr)),
+				ignore(ebpf.ErrKeyNotExist, f.objects.heard.Delete(addr)))
+		}
+	}
 	for addr, p := range next.peers {
 		if f.written.peers[addr] != p {
 			errs = append(errs, f.objects.peers.Put(addr, p))
@@ -153,12 +159,6 @@ func (f *Fleet) writeAll(device backplane) error {
 		if _, known := f.written.peers[addr]; !known {
 			errs = append(errs, ignore(ebpf.ErrKeyExist, f.objects.wrongTags.Update(addr, uint64(0), ebpf.UpdateNoExist)),
 				ignore(ebpf.ErrKeyExist, f.objects.heard.Update(addr, bpf.FleetHeard{}, ebpf.UpdateNoExist)))
-		}
-	}
-	for addr := range f.written.peers {
-		if _, stays := next.peers[addr]; !stays {
-			errs = append(errs, ignore(ebpf.ErrKeyNotExist, f.objects.peers.Delete(addr)), ignore(ebpf.ErrKeyNotExist, f.objects.wrongTags.Delete(addr)),
-				ignore(ebpf.ErrKeyNotExist, f.objects.heard.Delete(addr)))
 		}
 	}
 	for i, p := range next.asked {
