@@ -44,6 +44,7 @@ func (s *Steering) openFastPath(in Inheritance) {
 		s.fastErr = program.Advise(err)
 		s.log.Info("the fast path is off: user space forwards all UDP flows", "because", s.fastErr)
 	}
+	s.fast.RememberIn(s.objects.Admitted)
 }
 
 // fastObjects are those of the process before, or, if these are of another build, those that came

@@ -47,6 +47,8 @@ func TestFastReason(t *testing.T) {
 		{name: "off", change: func(r *config.Route) { r.FastPath = config.FastOff }, rounds: 9, want: route.FastOff},
 		{name: "counted by the kernel", change: func(r *config.Route) { r.DatagramsPerSecond = 1e6 }, rounds: 9, want: route.FastDatagramLimit},
 		{name: "transparent", change: func(r *config.Route) { r.Transparent = true }, rounds: 9, want: route.FastTransparent},
+		{name: "behind a door", change: func(r *config.Route) { r.Knock.Steps = []config.KnockStep{config.KnockSPA} }, rounds: 9, want: route.FastKnock},
+		{name: "behind a door since a reload", rounds: 9, then: swapTo(func(r *config.Route) { r.Knock.Steps = []config.KnockStep{config.KnockSPA} }), want: route.FastKnock},
 		{name: "the stand-in for a service", change: func(r *config.Route) { r.Action = config.Socket }, rounds: 9, want: route.FastService},
 		{name: "spp", change: func(r *config.Route) { r.ProxyProtocol = config.ProxySPP }, rounds: 9, want: route.FastForwarded},
 		{name: "v2", change: func(r *config.Route) { r.ProxyProtocol = config.ProxyV2 }, rounds: 9, want: route.FastForwarded},

@@ -46,6 +46,6 @@ func (t *Table[S]) Left(entry fastflow.Flow, u fastflow.Usage, now time.Time) (i
 // FastLeftBefore notes that the kernel forwards f, since a process that has died had asked for it, and
 // what it has forwarded: that process has counted it, but for the last moments.
 func (t *Table[S]) FastLeftBefore(f *Flow[S], generation uint32, u fastflow.Usage) {
-	f.fast = &fast{generation: generation, carried: true, counted: [2]fastflow.Count{route.ToOrigin: u.ToOrigin, route.ToClient: u.ToClient}}
+	f.fast = &fast{generation: generation, path: route.InKernel, counted: [2]fastflow.Count{route.ToOrigin: u.ToOrigin, route.ToClient: u.ToClient}}
 	f.Route.Stats.AddFast(1)
 }
