@@ -369,3 +369,22 @@ func TestPathOfTheRecord(t *testing.T) {
 		}
 	}
 }
+
+// TestLeftAmongOrigins: a flow of a process that has died goes on if its origin is any of the route's, also where
+// another one has the same address.
+func TestLeftAmongOrigins(t *testing.T) {
+	r := to(originAddr)
+	any := r.Origins[0]
+	any.Ports = config.PortRange{} // that of dst
+	r.Origins = []config.Origin{any, r.Origins[0]}
+	l := newTestLoop(10, live(r, dst1))
+	for _, test := range []struct {
+		port uint16
+		want bool
+	}{{originAddr.Port(), true}, {dst1.Port(), true}, {1, false}} {
+		entry := fastflow.Flow{Client: client1, Dst: dst1, Origin: netip.AddrPortFrom(originAddr.Addr(), test.port)}
+		if _, ok := l.Left(entry, fastflow.Usage{}, time.Now()); ok != test.want {
+			t.Errorf("port %d of the origin: %v, want %v", test.port, ok, test.want)
+		}
+	}
+}
