@@ -2,20 +2,10 @@ package integration
 
 import (
 	"bytes"
-	"net"
 	"syscall"
 	"testing"
 	"time"
 )
-
-// alone has the kernel forward exchanges of a flow, while nobody asks anyport anything.
-func alone(t *testing.T, conn net.Conn, n int) uint64 {
-	t.Helper()
-	for range n {
-		asker(t)(conn)
-	}
-	return uint64(n)
-}
 
 // answersOf is how many datagrams of a route's origins are counted.
 func (p *proxy) answersOf(t *testing.T, route string) uint64 {
@@ -36,7 +26,11 @@ func TestFastPathCountsOutliveKill(t *testing.T) {
 	running.expect(t, "msg=serving")
 	conn := r.client.dial(t, "udp", dstV4+":4711")
 	p.goFast(t, asker(t), conn)
-	want := p.answersOf(t, "game") + alone(t, conn, 50)
+	want := p.answersOf(t, "game")
+	for range 50 { // nobody asks anyport meanwhile
+		asker(t)(conn)
+		want++
+	}
 	time.Sleep(5 * time.Second) // counters are saved
 	running.signal(t, syscall.SIGKILL)
 	running.wait(t)
@@ -49,24 +43,4 @@ func TestFastPathCountsOutliveKill(t *testing.T) {
 	running.signal(t, syscall.SIGINT) // at once
 	running.wait(t)
 	p.unload(t)
-}
-
-// TestFastPathSourceMoves: datagrams of a socket that flows share leave from another address, since the route to the
-// origin says so. What the kernel has forwarded from the one before is counted.
-func TestFastPathSourceMoves(t *testing.T) {
-	t.Parallel()
-	needFastPath(t)
-	r := newRig(t)
-	r.edge.run(t, "ip addr add 10.0.0.9/24 dev origin0")
-	p := r.serveGame(t, "proxy_protocol = \"spp\"\n") // the origin echoes the header, too
-	conn := r.client.dial(t, "udp", dstV4+":4711")
-	p.goFast(t, asker(t), conn)
-	want := p.answersOf(t, "game") + alone(t, conn, 50)
-	r.edge.run(t, "ip route replace 10.0.0.0/24 dev origin0 proto kernel scope link src 10.0.0.9")
-	p.reloads(t)
-	want += alone(t, conn, 1)
-	if got := p.answersOf(t, "game"); got != want {
-		t.Errorf("%d answers are counted, of %d", got, want)
-	}
-	p.goFast(t, asker(t), conn)
 }
