@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"bytes"
 	"io"
 	"net"
 	"testing"
@@ -9,6 +10,21 @@ import (
 
 	"golang.org/x/sys/unix"
 )
+
+// gameFile is a route to one origin.
+const gameFile = `
+[route.game]
+protocol = "udp"
+prefixes = ["192.0.2.0/24"]
+origins  = ["10.0.0.5"]
+`
+
+// serveGame serves gameFile with more keys, and has the origin echo.
+func (r *rig) serveGame(t *testing.T, more string) *proxy {
+	t.Helper()
+	r.origin.answer(t, "10.0.0.5:4711", bytes.Clone)
+	return r.edge.serveWith(t, gameFile+more)
+}
 
 // udpFlows are the live flows by their client.
 func (p *proxy) udpFlows(t *testing.T) map[string]liveFlow {

@@ -32,6 +32,7 @@ var onOnePath = []struct{ why, tests string }{
 	{"they are about the fast path", `
 		TestFastPathUnderOrders TestFastPath TestFastPathOff TestFastPathEnds
 		TestUpgradeShareFastPath TestFastPathIdle TestFastPathMTU TestFastPathUnderRules TestFastPathOutlivesACrash
+		TestFastPathWithinRate TestFastPathThroughDoor TestFastPathCountsOutliveKill
 	`},
 	{"they check limits that are applied before a flow is admitted", `
 		TestNewFlows TestEveryLimitAtItsBound TestFlowsPerClient TestOneClientFillsTheTable TestAccessLogOfFlood

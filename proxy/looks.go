@@ -26,6 +26,7 @@ func (s *Server) keepLooking(ctx context.Context) {
 			return
 		case <-time.After(wait):
 		}
+		s.routes.CountForwarded() // what the kernel has forwarded is saved, and shown to live, also if nobody asks for it
 		now := time.Now()
 		s.look(now.Sub(last), now)
 		last, wait = now, max(lookInterval, lookShare*time.Since(now))

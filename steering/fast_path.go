@@ -44,6 +44,7 @@ func (s *Steering) openFastPath(in Inheritance) {
 		s.fastErr = program.Advise(err)
 		s.log.Info("the fast path is off: user space forwards all UDP flows", "because", s.fastErr)
 	}
+	s.fast.RememberIn(s.objects.Admitted)
 }
 
 // fastObjects are those of the process before, or, if these are of another build, those that came
@@ -74,6 +75,12 @@ func (s *Steering) fastObjects(in Inheritance) (*fastpath.Objects, error) {
 
 // pinFast has the fast path outlive this process if the steering does.
 func (s *Steering) pinFast() error { return s.fast.Keep(s.pins.KeepFast) }
+
+// reclaimFast has all flows decided on again, since another process may have raised the generation, and pins the
+// fast path of this one: the other may have pinned that of its build.
+func (s *Steering) reclaimFast() error {
+	return errors.Join(s.fast.Raise(), s.pins.RemoveFast(), s.pinFast())
+}
 
 // takeFast takes the objects of the fast path out of in whose names have the prefix; nil: there are
 // none.

@@ -1,6 +1,7 @@
 package steering
 
 import (
+	"errors"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 
 	"anyport/bpf/fastflow"
 	"anyport/config"
+	"anyport/steering/fastpath"
 	"anyport/steering/internal/tabletest"
 	"anyport/steering/netnstest"
 )
@@ -173,5 +175,45 @@ func TestFastPathKilled(t *testing.T) {
 	}
 	if names := fastFiles(); len(names) > 0 {
 		t.Errorf("left by unload: %v", names)
+	}
+}
+
+// TestFastPathReclaimed: a new process of another build has put its fast path in the place of the old one's, and
+// then does not serve. The old one decides on all flows again, and its own fast path outlives it.
+func TestFastPathReclaimed(t *testing.T) {
+	netnstest.InNamespace(t)
+	addNeighbours(t)
+	dir := filepath.Join(bpffs(t), "anyport")
+	old := openHere(t, pinned(dir))
+	before := old.FastPath().Generation()
+	in := copies(t, old.Handover())
+	given, err := in.takeFast("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := fastpath.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = errors.Join(other.TakeLinks(given), old.pins.RemoveFast(), old.pins.KeepFast(other), other.Close(), in.Close())
+	if err = errors.Join(err, old.Reclaim()); err != nil {
+		t.Fatal(err)
+	}
+
+	if old.FastPath().Generation() == before {
+		t.Error("the generation is that of before, though the other process may have raised it")
+	}
+	if err := errors.Join(old.FastPath().Admit(aFlow), old.Release()); err != nil { // it is killed
+		t.Fatal(err)
+	}
+	next := openHere(t, pinned(dir))
+	if found := adopt(t, next); found != 1 || len(attachedTo(next)) != 2 {
+		t.Errorf("%d flows are adopted, attached to %v", found, attachedTo(next))
+	}
+	if err := next.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Unload(pinned(dir), discard); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -100,7 +100,7 @@ func (s *Steering) Reclaim() error {
 	if err := s.replace(s.config, s.requested); err != nil {
 		return err
 	}
-	return s.pinProgram()
+	return errors.Join(s.pinProgram(), s.reclaimFast())
 }
 
 // loaded takes the program, its maps and its link out of in. On error it returns what is

@@ -16,6 +16,7 @@
 //	evictionorders.go  among the flows of its kind, and of its route
 //	fast.go            flows that the kernel forwards by itself: what it is asked, and has forwarded
 //	fastreason.go      whether a flow may be one of them
+//	fastremember.go    when the steering program has to be told that one lives
 //	validation.go      whether a client has shown that its address is not forged
 //	budget.go          what an unvalidated client may be sent beyond three times what it sent
 //	life.go            when flows end: idle, drained, without a route after a reload

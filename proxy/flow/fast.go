@@ -16,8 +16,9 @@ type fast struct {
 	counted    [2]fastflow.Count // by direction: what the kernel has forwarded and the flow has counted
 	generation uint32            // of the kernel's entries, when it was asked
 	reason     route.FastReason  // why it does not; FastForwarded: it has an entry
-	carried    bool              // the kernel has forwarded datagrams of it
-	passedUp   bool              // user space has
+	path       route.Path        // who has forwarded its datagrams until now
+	sourcePort uint16            // the source of the kernel's entry: the next one may have another, where routes have
+	source     [16]byte          // changed. It is not a netip.AddrPort, so that the whole takes 64 bytes
 	again      time.Duration     // when to ask again, should a datagram come up by then
 }
 
@@ -55,6 +56,19 @@ func (f *Flow[S]) FastFlow(source netip.AddrPort, shared bool) fastflow.Flow {
 	return out
 }
 
+// NoteFastSource notes where the datagrams to the origin leave from by the kernel's entry of f.
+func (f *Flow[S]) NoteFastSource(source netip.AddrPort) {
+	f.fast.source, f.fast.sourcePort = source.Addr().As16(), source.Port()
+}
+
+// FastSource is where they leave from by the entry; not ok: the kernel has none.
+func (f *Flow[S]) FastSource() (source netip.AddrPort, ok bool) {
+	if !f.InKernel() {
+		return source, false
+	}
+	return netip.AddrPortFrom(netip.AddrFrom16(f.fast.source).Unmap(), f.fast.sourcePort), true
+}
+
 // FastUntil is until when the kernel may forward f without user space; zero: there is no end. A process
 // that is stopped or dead can't end the flows of a route whose hours are over.
 func (f *Flow[S]) FastUntil(now time.Time) (until time.Time) {
@@ -69,13 +83,17 @@ func (f *Flow[S]) InKernel() bool { return f.fast != nil && f.fast.reason == rou
 
 // carriedBy is who has forwarded the flow's datagrams until now.
 func (f *Flow[S]) carriedBy() route.Path {
-	switch {
-	case f.fast == nil || !f.fast.carried:
+	if f.fast == nil {
 		return route.InUser
-	case f.fast.passedUp:
-		return route.OnBoth
 	}
-	return route.InKernel
+	return f.fast.path
+}
+
+// passUp notes that user space has forwarded a datagram.
+func (f *fast) passUp() {
+	if f.path == route.InKernel {
+		f.path = route.OnBoth
+	}
 }
 
 // path is which way the flow's datagrams go, and why.
@@ -105,16 +123,17 @@ func (t *Table[S]) FastAsked(f *Flow[S], generation uint32, reason route.FastRea
 		f.Route.Stats.AddFast(map[bool]int64{true: 1, false: -1}[now])
 	}
 	if was == nil {
-		f.fast = &fast{}
+		f.fast = &fast{path: route.InUser}
 	}
-	*f.fast = fast{generation: generation, reason: reason, again: now + fastPatience, carried: f.fast.carried, passedUp: true}
+	f.fast.passUp()
+	*f.fast = fast{generation: generation, reason: reason, again: now + fastPatience, path: f.fast.path}
 }
 
 // FastStays notes that a datagram of f came up to user space though the kernel has an entry, which was
 // used so long ago. It reports whether the entry can stay: that is not so if it is dead, or if the
 // kernel is about to find the flow idle, since the entry has not seen this datagram.
 func (f *Flow[S]) FastStays(generation uint32, quiet, now time.Duration) bool {
-	f.fast.passedUp = true
+	f.fast.passUp()
 	if f.fast.generation != generation || quiet > f.Route.FlowIdle(f.Key.Dst.Port)/2 {
 		return false
 	}
@@ -129,7 +148,9 @@ func (t *Table[S]) FastUsed(f *Flow[S], u fastflow.Usage, now time.Duration) boo
 	if forwarded == [2]fastflow.Count{} {
 		return false
 	}
-	f.fast.carried = true
+	if f.fast.path == route.InUser {
+		f.fast.path = route.OnBoth
+	}
 	there, back := forwarded[route.ToOrigin], forwarded[route.ToClient]
 	f.toOrigin, f.toClient = f.toOrigin+there.Bytes, f.toClient+back.Bytes
 	f.packets[route.ToOrigin] += there.Packets
@@ -177,7 +198,7 @@ func countFast(counted *[2]fastflow.Count, u fastflow.Usage, c *route.Counters, 
 func (t *Table[S]) FastLeft(f *Flow[S], entry fastflow.Flow, now time.Duration) FastLeft {
 	left := FastLeft{Entry: entry, counted: f.fast.counted, counters: f.Counters, origin: f.Origin}
 	f.Route.Stats.AddFast(-1)
-	*f.fast = fast{generation: f.fast.generation, reason: route.FastWaiting, again: now + fastPatience, carried: f.fast.carried, passedUp: f.fast.passedUp}
+	*f.fast = fast{generation: f.fast.generation, reason: route.FastWaiting, again: now + fastPatience, path: f.fast.path}
 	return left
 }
 

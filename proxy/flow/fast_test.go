@@ -47,6 +47,8 @@ func TestFastReason(t *testing.T) {
 		{name: "off", change: func(r *config.Route) { r.FastPath = config.FastOff }, rounds: 9, want: route.FastOff},
 		{name: "counted by the kernel", change: func(r *config.Route) { r.DatagramsPerSecond = 1e6 }, rounds: 9, want: route.FastDatagramLimit},
 		{name: "transparent", change: func(r *config.Route) { r.Transparent = true }, rounds: 9, want: route.FastTransparent},
+		{name: "behind a door", change: func(r *config.Route) { r.Knock.Steps = []config.KnockStep{config.KnockSPA} }, rounds: 9, want: route.FastKnock},
+		{name: "behind a door since a reload", rounds: 9, then: swapTo(func(r *config.Route) { r.Knock.Steps = []config.KnockStep{config.KnockSPA} }), want: route.FastKnock},
 		{name: "the stand-in for a service", change: func(r *config.Route) { r.Action = config.Socket }, rounds: 9, want: route.FastService},
 		{name: "spp", change: func(r *config.Route) { r.ProxyProtocol = config.ProxySPP }, rounds: 9, want: route.FastForwarded},
 		{name: "v2", change: func(r *config.Route) { r.ProxyProtocol = config.ProxyV2 }, rounds: 9, want: route.FastForwarded},
@@ -364,6 +366,25 @@ func TestPathOfTheRecord(t *testing.T) {
 		l.end(f, route.Killed, 1)
 		if got := l.records[0].Path; got != test.want {
 			t.Errorf("%s: the path is %q, want %q", test.name, got, test.want)
+		}
+	}
+}
+
+// TestLeftAmongOrigins: a flow of a process that has died goes on if its origin is any of the route's, also where
+// another one has the same address.
+func TestLeftAmongOrigins(t *testing.T) {
+	r := to(originAddr)
+	any := r.Origins[0]
+	any.Ports = config.PortRange{} // that of dst
+	r.Origins = []config.Origin{any, r.Origins[0]}
+	l := newTestLoop(10, live(r, dst1))
+	for _, test := range []struct {
+		port uint16
+		want bool
+	}{{originAddr.Port(), true}, {dst1.Port(), true}, {1, false}} {
+		entry := fastflow.Flow{Client: client1, Dst: dst1, Origin: netip.AddrPortFrom(originAddr.Addr(), test.port)}
+		if _, ok := l.Left(entry, fastflow.Usage{}, time.Now()); ok != test.want {
+			t.Errorf("port %d of the origin: %v, want %v", test.port, ok, test.want)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"anyport/bpf/fastflow"
 	"anyport/config"
 	"anyport/proxy/header"
+	"anyport/proxy/origin"
 	"anyport/proxy/route"
 )
 
@@ -24,9 +25,9 @@ func (t *Table[S]) Left(entry fastflow.Flow, u fastflow.Usage, now time.Time) (i
 	if r == nil || r.NamesClients() || r.Open(entry.Client.Addr()) == route.Denied {
 		return in, false
 	}
-	o := r.Origins().By(entry.Origin)
+	isOrigin := slices.ContainsFunc(r.Origins().Origins, func(o *origin.Origin) bool { return o.At(entry.Dst.Port()) == entry.Origin })
 	bytes, err := header.Datagram(headerOf[entry.Header], entry.Client, entry.Dst)
-	if o == nil || o.At(entry.Dst.Port()) != entry.Origin || err != nil {
+	if !isOrigin || err != nil {
 		return in, false
 	}
 	in = Moving{
@@ -46,6 +47,6 @@ func (t *Table[S]) Left(entry fastflow.Flow, u fastflow.Usage, now time.Time) (i
 // FastLeftBefore notes that the kernel forwards f, since a process that has died had asked for it, and
 // what it has forwarded: that process has counted it, but for the last moments.
 func (t *Table[S]) FastLeftBefore(f *Flow[S], generation uint32, u fastflow.Usage) {
-	f.fast = &fast{generation: generation, carried: true, counted: [2]fastflow.Count{route.ToOrigin: u.ToOrigin, route.ToClient: u.ToClient}}
+	f.fast = &fast{generation: generation, path: route.InKernel, counted: [2]fastflow.Count{route.ToOrigin: u.ToOrigin, route.ToClient: u.ToClient}}
 	f.Route.Stats.AddFast(1)
 }

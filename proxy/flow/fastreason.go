@@ -58,6 +58,8 @@ func RouteGoesFast(r *config.Route) route.FastReason {
 		return route.FastNamedClient
 	case r.Transparent:
 		return route.FastTransparent
+	case r.Knock.Needed():
+		return route.FastKnock
 	case r.Action == config.Socket:
 		// A datagram that waits here while the service appears would have the kernel forward the flow
 		// past it.

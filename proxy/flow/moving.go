@@ -152,7 +152,7 @@ func (t *Table[S]) Restore(in Moving, now time.Time) (*Flow[S], route.Verdict) {
 		ID: in.ID, toOrigin: in.ToOrigin, toClient: in.ToClient, packets: in.Packets, attempts: in.Attempts,
 	}
 	if in.Kernel {
-		f.fast = &fast{reason: route.FastWaiting, carried: true, passedUp: true}
+		f.fast = &fast{reason: route.FastWaiting, path: route.OnBoth}
 	}
 	if f.ID == 0 { // a former version has not named it
 		f.ID = t.ids.Next()

@@ -26,6 +26,7 @@ const (
 	FastZone          // a link-local client
 	FastFamily        // the origin is of another family than the client
 	FastTransparent   // the origin sees the client's own address
+	FastKnock         // knock: the steering program remembers a flow that began through a door only while it sees its datagrams
 	FastService       // action = "socket": a service takes the datagrams from the moment that it is there
 
 	// What the kernel's side refused for: see fastflow.Refusal.
@@ -40,7 +41,7 @@ const (
 func (r FastReason) String() string {
 	return [FastReasons]string{
 		"kernel", "unavailable", "waiting", "unanswered", "unvalidated", "draining", "not_admitted",
-		"off", "datagrams_per_second", "header", "accept_proxy", "zone", string(fastflow.Families), "transparent", "service",
+		"off", "datagrams_per_second", "header", "accept_proxy", "zone", string(fastflow.Families), "transparent", "knock", "service",
 		string(fastflow.Full), string(fastflow.Unrouted), string(fastflow.Device), string(fastflow.Broken),
 	}[r]
 }
@@ -62,6 +63,7 @@ func (r FastReason) Sentence() string {
 		FastZone:          "the client has a link-local address",
 		FastFamily:        "the client and the origin are of different address families",
 		FastTransparent:   "transparent dials the origin from the client's own address",
+		FastKnock:         "knock: a flow that began through a door ends when the kernel has not seen it for a while",
 		FastService:       "a service of this host takes the datagrams as soon as it has a socket",
 		FastFull:          "the kernel's table of flows is full",
 		FastUnrouted:      "the host has no route to the client or to the origin, or the origin is this host",

@@ -29,6 +29,9 @@ type FastPath interface {
 	// Remove removes the entry of a flow, some time after Leave, so that no packet is on its way
 	// through it. It leaves that of another flow alone.
 	Remove(fastflow.Flow) (u fastflow.Usage, ok bool)
+	// Remember tells the steering program that a flow lives, for its idle time: it counts new flows, and sees
+	// nothing of what the kernel forwards.
+	Remember(fastflow.Flow)
 }
 
 // raise has all flows decided on again.
@@ -129,7 +132,7 @@ func (l *loop) goFast(f *liveFlow, now time.Duration) {
 	if f.InKernel() && reason == route.FastForwarded && l.forwards(f, now) {
 		return
 	}
-	entry := l.fastFlow(f)
+	entry := l.nextEntry(f)
 	switch {
 	case reason != route.FastForwarded:
 	case !entry.Source.IsValid():
@@ -143,17 +146,21 @@ func (l *loop) goFast(f *liveFlow, now time.Duration) {
 		l.leaveKernel(f, now)
 	}
 	l.flows.FastAsked(f, p.generation, reason, now)
+	if reason == route.FastForwarded {
+		f.NoteFastSource(entry.Source)
+		l.remember(f, entry)
+	}
 }
 
 // forwards counts what the kernel has forwarded of f, and reports whether it still does. Where an entry
 // is alive, the datagram that has come up is one that the program leaves to user space.
 func (l *loop) forwards(f *liveFlow, now time.Duration) bool {
-	p, entry := &l.fast, l.fastFlow(f)
+	p, entry := &l.fast, entryOf(f)
 	used, ok := p.kernel.Usage(entry)
 	if !ok {
 		return false
 	}
-	l.flows.FastUsed(f, used, now)
+	l.useFast(f, entry, used, now)
 	return f.FastStays(p.generation, used.Quiet, now)
 }
 

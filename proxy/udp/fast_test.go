@@ -3,11 +3,16 @@ package udp
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"anyport/bpf/fastflow"
 	"anyport/config"
@@ -30,6 +35,7 @@ type fakeEntry struct {
 	generation uint32 // 0: it has left
 	usage      fastflow.Usage
 	last       time.Time
+	remembered int            // calls of Remember
 	asLeft     fastflow.Count // is forwarded between Leave and Remove
 }
 
@@ -105,6 +111,14 @@ func (k *fakeKernel) Remove(f fastflow.Flow) (fastflow.Usage, bool) {
 	e.usage.ToClient.Bytes += e.asLeft.Bytes
 	delete(k.entries, f.Client)
 	return e.usage, true
+}
+
+func (k *fakeKernel) Remember(f fastflow.Flow) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if e := k.entry(f); e != nil {
+		e.remembered++
+	}
 }
 
 // forward notes datagrams of 10 bytes as forwarded, if the entry is alive.
@@ -252,6 +266,70 @@ func TestFastPathOfASharedSocket(t *testing.T) {
 	f := g.untilAdmitted()
 	if f.Header != fastflow.SPP || !f.SharesSource || f.Source.Addr() != g.origin.addr().Addr() || f.Source.Port() == 0 {
 		t.Errorf("%+v", f)
+	}
+}
+
+// TestFastPathOfAMovingSource: the datagrams of a shared socket leave from another address, since routes have
+// changed. What the kernel has forwarded from the one before is counted, and its entry is removed.
+func TestFastPathOfAMovingSource(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	const addr = "127.0.0.5"
+	g := newFastRig(t, addr, func(r *config.Route) { r.ProxyProtocol = config.ProxySPP })
+	f := g.untilAdmitted()
+	g.kernel.forward(f.Client, 5, 5)
+	lo, err := netlink.LinkByName("lo")
+	check(t, err)
+	to, err := netlink.ParseIPNet(addr + "/32")
+	check(t, err)
+	check(t, netlink.RouteAdd(&netlink.Route{LinkIndex: lo.Attrs().Index, Dst: to, Src: net.ParseIP("127.0.0.9"), Table: 255, Type: unix.RTN_LOCAL, Scope: netlink.SCOPE_HOST}))
+	check(t, g.kernel.Raise())
+	if next := g.untilAdmitted(); next.Source.String() != fmt.Sprint("127.0.0.9:", f.Source.Port()) {
+		t.Errorf("the kernel forwards %+v", next)
+	}
+	if got := g.totals().Fast[route.ToOrigin]; got != 5 {
+		t.Errorf("%d datagrams are counted, of 5", got)
+	}
+	g.kernel.forward(f.Client, 3, 3)
+	check(t, netlink.RouteDel(&netlink.Route{LinkIndex: lo.Attrs().Index, Dst: to, Table: 255, Type: unix.RTN_LOCAL, Scope: netlink.SCOPE_HOST}))
+	check(t, g.kernel.Raise())
+	g.live.Kill(func(*route.Conn) bool { return true })
+	if got := g.totals().Fast[route.ToOrigin]; got != 8 {
+		t.Errorf("%d datagrams are counted, of 8", got)
+	}
+	waitFor(t, "the entry to be removed", func() bool { return g.kernel.held() == 0 })
+}
+
+// TestFastPathIsRemembered: the steering program, which counts the new flows of a route, is told of those that the
+// kernel forwards, at once and as long as they live.
+func TestFastPathIsRemembered(t *testing.T) {
+	for _, limit := range []int{0, 10} {
+		g := newFastRig(t, "127.0.0.1", func(r *config.Route) { r.NewConnsPerSecond, r.UDPIdle = limit, 4*time.Second })
+		g.untilAdmitted()
+		calls := func() int {
+			g.kernel.mu.Lock()
+			defer g.kernel.mu.Unlock()
+			return g.kernel.entries[g.client.addr()].remembered
+		}
+		if limit == 0 {
+			time.Sleep(1100 * time.Millisecond)
+			g.kernel.forward(g.client.addr(), 1, 1)
+			g.live.CountForwarded()
+			if n := calls(); n != 0 {
+				t.Errorf("told %d times of a flow that nobody counts", n)
+			}
+			continue
+		}
+		if n := calls(); n != 1 {
+			t.Fatalf("told %d times of a flow that was just admitted", n)
+		}
+		waitFor(t, "the flow to be remembered for longer", func() bool {
+			g.kernel.forward(g.client.addr(), 1, 1)
+			g.live.CountForwarded()
+			return calls() > 2
+		})
+		g.proxy.stop()
 	}
 }
 

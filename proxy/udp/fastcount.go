@@ -9,13 +9,21 @@ import (
 	"anyport/proxy/flow"
 )
 
-// fastFlow describes f to the kernel. Its Source is not valid if it can't be found out.
-func (l *loop) fastFlow(f *liveFlow) fastflow.Flow {
+// nextEntry describes f as the kernel may forward it from now on. Its Source is not valid if it can't be
+// found out.
+func (l *loop) nextEntry(f *liveFlow) fastflow.Flow {
 	shared := f.Sockets.shared
 	if shared == nil {
 		return f.FastFlow(sourceOf(f), false)
 	}
 	return f.FastFlow(shared.sourceTo(f.OriginAddr(), l.fast.generation), true)
+}
+
+// entryOf is the entry that the kernel has of f. Its Source is no longer that of a shared socket if the route to
+// the origin has changed.
+func entryOf(f *liveFlow) fastflow.Flow {
+	source, _ := f.FastSource()
+	return f.FastFlow(source, f.Sockets.shared != nil)
 }
 
 // leaveKernel has the datagrams of f come up, and counts what the kernel has forwarded. It is called
@@ -24,7 +32,7 @@ func (l *loop) leaveKernel(f *liveFlow, now time.Duration) {
 	if !f.InKernel() {
 		return
 	}
-	entry := l.fastFlow(f)
+	entry := entryOf(f)
 	l.fast.kernel.Leave(entry)
 	if used, ok := l.fast.kernel.Usage(entry); ok {
 		l.flows.FastUsed(f, used, now)
@@ -38,17 +46,40 @@ func (l *loop) countFlow(f *liveFlow, now time.Duration) bool {
 	if !f.InKernel() {
 		return false
 	}
-	used, ok := l.fast.kernel.Usage(l.fastFlow(f))
-	return ok && l.flows.FastUsed(f, used, now)
+	entry := entryOf(f)
+	used, ok := l.fast.kernel.Usage(entry)
+	return ok && l.useFast(f, entry, used, now)
+}
+
+// useFast counts what the kernel has forwarded of f, reports whether that is anything, and now and then has the
+// steering program remember that f lives.
+func (l *loop) useFast(f *liveFlow, entry fastflow.Flow, used fastflow.Usage, now time.Duration) bool {
+	before := f.Last()
+	forwarded := l.flows.FastUsed(f, used, now)
+	if forwarded && f.FastQuarter(before) {
+		l.remember(f, entry)
+	}
+	return forwarded
+}
+
+// remember has the steering program take the next datagrams of f for those of a live flow, if it would count a
+// new one.
+func (l *loop) remember(f *liveFlow, entry fastflow.Flow) {
+	if l.flows.CountsNewFlows(f) {
+		l.fast.kernel.Remember(entry)
+	}
 }
 
 // countForwarded counts what the kernel has forwarded of all flows, a page of them at a time. Other
 // goroutines call it before they read counters. With very many flows not each call counts: it takes a
 // twentieth of the loop's time at most.
 func (l *loop) countForwarded() {
+	if l.fast.kernel == nil { // it is always so: the loop need not wake up
+		return
+	}
 	var listing flow.Listing[flowSockets]
 	l.orders.Do(func() {
-		if now := l.now(); l.fast.kernel != nil && now >= l.fast.nextCount {
+		if now := l.now(); now >= l.fast.nextCount {
 			l.fast.nextCount, listing = now+countPause(l.flows.Len()), l.flows.Listing()
 		}
 	})

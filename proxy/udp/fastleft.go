@@ -52,7 +52,10 @@ func (l *loop) adoptLeft(entry fastflow.Flow, used fastflow.Usage) bool {
 		}
 		return false
 	}
-	l.flows.FastLeftBefore(l.flows.Find(flow.KeyOf(entry.Client, entry.Dst)), l.fast.kernel.Generation(), used)
+	f := l.flows.Find(flow.KeyOf(entry.Client, entry.Dst))
+	l.flows.FastLeftBefore(f, l.fast.kernel.Generation(), used)
+	f.NoteFastSource(entry.Source)
+	l.remember(f, entry)
 	return true
 }
 

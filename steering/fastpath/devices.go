@@ -56,6 +56,9 @@ func (d *devices) update(o *Objects) (attached map[int]device, err error) {
 	attached, d.state = map[int]device{}, nil
 	fit, obstacles, unread := map[int]bool{}, []obstacle.Obstacle(nil), error(nil)
 	if d.wanted {
+		if err := o.Attached.Links.Repair(o.Program); err != nil { // else the other build's program would be an obstacle
+			return nil, err
+		}
 		obstacles, unread = d.readObstacles(links, o.Program)
 	}
 	for _, c := range candidates(links) {

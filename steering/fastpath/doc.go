@@ -6,6 +6,7 @@
 //
 //	path.go       the type Path: its generation, and what was forwarded of a flow
 //	admit.go      a flow is forwarded by the kernel from now on; leave.go: not any more
+//	remember.go   the steering program is told which flows live
 //	entry.go      a flow as the two entries of the program's table; pure
 //	table.go      the entries in the kernel: of the first flows, and of many
 //	places.go     what the program counts of each flow, in mapped memory

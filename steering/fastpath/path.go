@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"unsafe"
 
+	"github.com/cilium/ebpf"
+
 	"anyport/bpf/fastflow"
 	"anyport/steering/clock"
 )
@@ -21,6 +23,7 @@ type Path struct {
 	fresh      bool                           // no process has had the objects before
 	attached   atomic.Pointer[map[int]device] // by interface index; never changed: replaced
 	ways       *ways
+	remembered *ebpf.Map // see Remember; nil: nobody counts new flows
 
 	raising sync.Mutex // guards the generation in the kernel
 

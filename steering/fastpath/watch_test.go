@@ -46,6 +46,7 @@ func off(p *Path, device string) string {
 // it.
 func TestWatch(t *testing.T) {
 	r := newRig(t)
+	r.shell("ip nexthop add id 1 dev o0; ip route add 10.2.0.2 nhid 1; ip route replace 10.2.0.0/24 dev c0")
 	p := r.open()
 	ctx, cancel := context.WithCancel(context.Background())
 	var watching sync.WaitGroup
@@ -68,6 +69,11 @@ func TestWatch(t *testing.T) {
 		r.exchange(client, origin, f, false)
 	}
 
+	time.Sleep(4 * time.Second)                                     // no change of a device is on its way any more: it would have the routes compared, too
+	changes("a next hop that is gone ends the forwarding", func() { // the kernel reports no route that goes with it
+		r.shell("ip nexthop del id 1")
+	})
+	r.shell("ip route replace 10.2.0.0/24 dev o0")
 	changes("a rule ends the forwarding", func() {
 		r.shell("nft add table inet filter; nft add chain inet filter input '{ type filter hook input priority 0; }'; nft add rule inet filter input udp dport 53 accept")
 	})

@@ -3,6 +3,7 @@ package fastpath
 import (
 	"fmt"
 	"maps"
+	"net"
 	"net/netip"
 	"sync"
 
@@ -16,11 +17,15 @@ import (
 // generation changes: flows share origins, and often clients. Any goroutine may use it.
 type ways struct {
 	handle *netlink.Handle // for the namespace that it was opened in; its requests wait for each other
+	get    routeGet        // its method, but in tests
 
 	mu         sync.Mutex
+	checks     uint64 // counts calls of changed
 	generation uint32
 	known      map[addresses]way
 }
+
+type routeGet func(net.IP, *netlink.RouteGetOptions) ([]netlink.Route, error)
 
 // addresses are what the kernel chooses a route by.
 type addresses struct{ src, dst netip.Addr }
@@ -33,38 +38,52 @@ func openWays() (*ways, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open a netlink socket: %w", err)
 	}
-	return &ways{handle: handle, known: map[addresses]way{}}, nil
+	return &ways{handle: handle, get: handle.RouteGetWithOptions, known: map[addresses]way{}}, nil
 }
 
 // of returns the way from one address to another. devices has the MTU of each device that the
 // program is attached to.
 func (w *ways) of(src, dst netip.Addr, generation uint32, devices map[int]device) (way, error) {
 	at := addresses{src, dst}
+	for {
+		found, checks, ok := w.find(at, generation)
+		if ok {
+			return found, nil
+		}
+		found, err := w.ask(at, devices)
+		if err != nil || w.note(at, found, generation, checks) {
+			return found, err
+		}
+	}
+}
+
+// find returns what is known in a generation, and how often that was checked.
+func (w *ways) find(at addresses, generation uint32) (found way, checks uint64, ok bool) {
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.generation != generation || len(w.known) >= maxWays {
 		w.generation = generation
 		clear(w.known)
 	}
-	found, ok := w.known[at]
-	w.mu.Unlock()
-	if !ok {
-		var err error
-		if found, err = w.ask(at, devices); err != nil {
-			return way{}, err
-		}
-		w.mu.Lock()
-		if w.generation == generation {
-			w.known[at] = found
-		}
-		w.mu.Unlock()
+	found, ok = w.known[at]
+	return found, w.checks, ok
+}
+
+// note notes an answer. It is false if there was a check since the question, which did not see the answer: that
+// may be of before a change.
+func (w *ways) note(at addresses, found way, generation uint32, checks uint64) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.checks == checks && w.generation == generation {
+		w.known[at] = found
 	}
-	return found, nil
+	return w.checks == checks
 }
 
 // ask asks the kernel. The route's MTU may be less than the device's, and includes what ICMP errors
 // have said.
 func (w *ways) ask(at addresses, devices map[int]device) (way, error) {
-	routes, err := w.handle.RouteGetWithOptions(at.dst.AsSlice(), &netlink.RouteGetOptions{SrcAddr: at.src.AsSlice()})
+	routes, err := w.get(at.dst.AsSlice(), &netlink.RouteGetOptions{SrcAddr: at.src.AsSlice()})
 	if err != nil || len(routes) == 0 || routes[0].Type != unix.RTN_UNICAST {
 		return way{}, fastflow.Unrouted
 	}
@@ -102,6 +121,7 @@ const maxAsked = 1 << 12
 // changed reports whether the kernel now answers differently about what was asked before, or may.
 func (w *ways) changed(devices map[int]device) bool {
 	w.mu.Lock()
+	w.checks++
 	known := maps.Clone(w.known)
 	w.mu.Unlock()
 	if len(known) > maxAsked {

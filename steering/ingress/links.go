@@ -34,6 +34,19 @@ func (all Links) Attach(p *ebpf.Program, index int, where link.Anchor) error {
 	return nil
 }
 
+// Repair has all links attach p again where another build has put its own program meanwhile.
+func (all Links) Repair(p *ebpf.Program) error {
+	var errs []error
+	for index, l := range all {
+		attached, err := repair(l, p)
+		if !attached && err == nil {
+			delete(all, index)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
 // repair has a link attach p again where another build has put its own program meanwhile. It closes a link
 // that somebody has detached.
 func repair(l link.Link, p *ebpf.Program) (attached bool, err error) {
