@@ -14,10 +14,17 @@ const (
 	lookShare    = 50
 )
 
+// The same for counting what the kernel has forwarded, with each look if there are few flows. What was not
+// counted is lost if the process is killed.
+const (
+	countIntervalMax = 30 * time.Second
+	countShare       = 500
+)
+
 // keepLooking looks at the counters until ctx is done, or another process serves, which goes on with what
 // this one has found.
 func (s *Server) keepLooking(ctx context.Context) {
-	last, wait := time.Now(), lookInterval
+	last, wait, count := time.Now(), lookInterval, time.Time{}
 	for {
 		select {
 		case <-ctx.Done():
@@ -26,11 +33,20 @@ func (s *Server) keepLooking(ctx context.Context) {
 			return
 		case <-time.After(wait):
 		}
-		s.routes.CountForwarded() // what the kernel has forwarded is saved, and shown to live, also if nobody asks for it
+		if time.Now().After(count) { // so that it is saved, also if nobody asks for it
+			count = s.countForwarded()
+		}
 		now := time.Now()
 		s.look(now.Sub(last), now)
 		last, wait = now, max(lookInterval, lookShare*time.Since(now))
 	}
+}
+
+// countForwarded counts what the kernel has forwarded, and returns when to count again.
+func (s *Server) countForwarded() (next time.Time) {
+	began := time.Now()
+	s.routes.CountForwarded()
+	return began.Add(min(countShare*time.Since(began), countIntervalMax))
 }
 
 // look notes what the counters are at a moment.

@@ -112,6 +112,15 @@ func (f *Flow[S]) path(generation uint32) route.FastReason {
 	return f.fast.reason
 }
 
+// FastLen is how many flows have an entry of the kernel, alive or dead.
+func (t *Table[S]) FastLen() int { return t.fast }
+
+// addFast notes that f has an entry, or has none any more.
+func (t *Table[S]) addFast(f *Flow[S], n int) {
+	t.fast += n
+	f.Route.Stats.AddFast(int64(n))
+}
+
 // FastAsked notes the answer of the kernel, or of FastReason, in a generation of the kernel's entries. It
 // was asked because a datagram has come up. The entry of a flow that is forwarded counts from zero.
 func (t *Table[S]) FastAsked(f *Flow[S], generation uint32, reason route.FastReason, now time.Duration) {
@@ -120,7 +129,7 @@ func (t *Table[S]) FastAsked(f *Flow[S], generation uint32, reason route.FastRea
 		f.Counters.FastRefused(reason)
 	}
 	if now := reason == route.FastForwarded; now != f.InKernel() {
-		f.Route.Stats.AddFast(map[bool]int64{true: 1, false: -1}[now])
+		t.addFast(f, map[bool]int{true: 1, false: -1}[now])
 	}
 	if was == nil {
 		f.fast = &fast{path: route.InUser}
@@ -197,7 +206,7 @@ func countFast(counted *[2]fastflow.Count, u fastflow.Usage, c *route.Counters, 
 // not asked again before fastPatience has passed.
 func (t *Table[S]) FastLeft(f *Flow[S], entry fastflow.Flow, now time.Duration) FastLeft {
 	left := FastLeft{Entry: entry, counted: f.fast.counted, counters: f.Counters, origin: f.Origin}
-	f.Route.Stats.AddFast(-1)
+	t.addFast(f, -1)
 	*f.fast = fast{generation: f.fast.generation, reason: route.FastWaiting, again: now + fastPatience, path: f.fast.path}
 	return left
 }

@@ -48,5 +48,5 @@ func (t *Table[S]) Left(entry fastflow.Flow, u fastflow.Usage, now time.Time) (i
 // what it has forwarded: that process has counted it, but for the last moments.
 func (t *Table[S]) FastLeftBefore(f *Flow[S], generation uint32, u fastflow.Usage) {
 	f.fast = &fast{generation: generation, path: route.InKernel, counted: [2]fastflow.Count{route.ToOrigin: u.ToOrigin, route.ToClient: u.ToClient}}
-	f.Route.Stats.AddFast(1)
+	t.addFast(f, 1)
 }

@@ -35,7 +35,7 @@ func (t *Table[S]) NextFlows(l *Listing[S]) iter.Seq[*Flow[S]] {
 	l.left = l.left[len(of):]
 	return func(yield func(*Flow[S]) bool) {
 		for _, f := range of {
-			if t.Find(f.Key) == f && !yield(f) {
+			if t.has(f) && !yield(f) {
 				return
 			}
 		}

@@ -32,6 +32,7 @@ type Table[S any] struct {
 
 	flows     index[S]
 	deadlines deadlines[S] // all flows
+	fast      int          // those with an entry of the kernel
 	evictions evictionOrders[S]
 	naming    namingPeers
 	set       *route.Set       // the generation of routes last seen
@@ -57,6 +58,12 @@ func NewTable[S any](opt Options) *Table[S] {
 func (t *Table[S]) Find(k Key) *Flow[S] {
 	f, _ := t.flows.find(k)
 	return f
+}
+
+// has reports whether f is in the table: it costs less than Find.
+func (t *Table[S]) has(f *Flow[S]) bool {
+	at := int(f.position)
+	return at < len(t.deadlines) && t.deadlines[at] == f
 }
 
 // Len is the number of flows.

@@ -79,7 +79,7 @@ func (l *loop) countForwarded() {
 	}
 	var listing flow.Listing[flowSockets]
 	l.orders.Do(func() {
-		if now := l.now(); now >= l.fast.nextCount {
+		if now := l.now(); now >= l.fast.nextCount && l.flows.FastLen() > 0 {
 			l.fast.nextCount, listing = now+countPause(l.flows.Len()), l.flows.Listing()
 		}
 	})
