@@ -59,25 +59,6 @@ static __always_inline int cut_frame(struct __sk_buff *skb, __u32 size)
 	return skb->len == size || bpf_skb_change_tail(skb, size, 0) == 0;
 }
 
-enum { AF_INET = 2, AF_INET6 = 10 };
-
-/* A neighbour that is named saves the kernel the search for a route. */
-static __always_inline int send(const struct route *r, __u32 v4)
-{
-	struct bpf_redir_neigh neighbour = {};
-
-	if (!(r->via[0] | r->via[1] | r->via[2] | r->via[3]))
-		return bpf_redirect_neigh(r->device, NULL, 0, 0);
-	if (v4) {
-		neighbour.nh_family = AF_INET;
-		neighbour.ipv4_nh = r->via[3];
-	} else {
-		neighbour.nh_family = AF_INET6;
-		__builtin_memcpy(neighbour.ipv6_nh, r->via, sizeof(r->via));
-	}
-	return bpf_redirect_neigh(r->device, &neighbour, sizeof(neighbour), 0);
-}
-
 static __always_inline int forward(struct __sk_buff *skb, const struct packet *p, const struct route *r)
 {
 	__u32 payload = p->payload + size_of(r->puts, p->v4) - size_of(r->takes, p->v4);
@@ -94,7 +75,9 @@ static __always_inline int forward(struct __sk_buff *skb, const struct packet *p
 	write_checksum(skb, p, &r->to, length, changed, sum);
 	if (!(p->v4 ? write_v4(skb, &r->to, length, changed) : write_v6(skb, &r->to, length)))
 		return TC_ACT_SHOT;
-	return send(r, p->v4);
+	/* Without a neighbour the kernel looks for a route: only then it tells this host, by an ICMP error, that
+	 * the neighbour is gone. */
+	return bpf_redirect_neigh(r->device, NULL, 0, 0);
 }
 
 SEC("tc")

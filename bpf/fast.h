@@ -3,7 +3,6 @@
 /* The flows that user space has admitted, and the headers that they have. */
 
 #define SECOND 1000000000ULL
-#define MILLISECOND 1000000ULL
 
 /* Addresses and ports of a datagram, in network byte order; IPv4 as ::ffff:a.b.c.d. */
 struct flow_key {
@@ -19,15 +18,14 @@ enum flow_header { NO_HEADER, HEADER_V2, HEADER_SPP };
 /* What becomes of the datagrams of a key. A flow has an entry for the client's and one for the
  * origin's. The program only reads them. An entry is `shared` if answers for many flows have its
  * key: the header that they begin with names the client and dst, and the entry of the client's
- * datagrams decides. With the kernel's part and its key it has 184 bytes: up to that the kernel takes
+ * datagrams decides. With the kernel's part and its key it has 176 bytes: up to 184 the kernel takes
  * 192 for it, then 256. */
 struct flow_entry {
 	__u64 own;	    /* tag_of the entry's key: see follow */
 	__u64 id;	    /* of the flow's fast_usage */
-	__u32 idle;	    /* ms without a datagram that end the flow */
-	__u32 until;	    /* s, by bpf_ktime_get_boot_ns; 0: there is no end */
+	__u64 idle;	    /* ns without a datagram that end the flow */
+	__u64 until;	    /* by bpf_ktime_get_boot_ns; 0: there is no end */
 	struct flow_key to; /* what the datagram has when it leaves */
-	__u32 via[4];	    /* the neighbour that it goes to; 0: the kernel looks for the route */
 	__u32 generation;
 	__u32 in;	    /* interface index: where such datagrams arrive */
 	__u32 out;	    /* and where they leave */

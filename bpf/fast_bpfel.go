@@ -17,10 +17,9 @@ type FastFlowEntry struct {
 	_          structs.HostLayout
 	Own        uint64
 	Id         uint64
-	Idle       uint32
-	Until      uint32
+	Idle       uint64
+	Until      uint64
 	To         FastFlowKey
-	Via        [4]uint32
 	Generation uint32
 	In         uint32
 	Out        uint32

@@ -4,7 +4,6 @@
 
 struct route {
 	struct flow_key to;
-	__u32 via[4];
 	__u32 device;
 	__u32 mtu;
 	__u32 puts;  /* enum flow_header */
@@ -20,8 +19,8 @@ static __always_inline void read_limits(const struct flow_entry *f, struct route
 {
 	r->generation = f->generation;
 	r->id = f->id;
-	r->idle = f->idle * MILLISECOND;
-	r->until = f->until * SECOND;
+	r->idle = f->idle;
+	r->until = f->until;
 }
 
 /* The route of a datagram by its entry, which another entry may take the place of at any time: user
@@ -29,7 +28,6 @@ static __always_inline void read_limits(const struct flow_entry *f, struct route
 static __always_inline int follow(const struct flow_entry *f, const struct packet *p, struct route *r)
 {
 	r->to = f->to;
-	__builtin_memcpy(r->via, f->via, sizeof(r->via));
 	r->device = f->out;
 	r->mtu = f->out_mtu;
 	r->puts = f->puts;
@@ -45,7 +43,7 @@ static __always_inline int follow_back(const struct flow_entry *f, const struct 
 {
 	struct flow_key expected;
 
-	reverse(&r->to, named); /* and no via: the entry has the origin's */
+	reverse(&r->to, named);
 	reverse(&expected, &f->to);
 	r->device = f->in;
 	r->mtu = f->in_mtu;

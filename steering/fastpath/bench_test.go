@@ -24,7 +24,7 @@ func BenchmarkProgram(b *testing.B) {
 	for family, f := range ends {
 		// A flow whose datagrams are not changed, so that they are its own again the next time.
 		f.Source, f.Origin, f.Idle = f.Client, f.Dst, time.Hour
-		e := entriesOf(f, way{mtu: 1500}, way{mtu: 1500}, 1, 7, 0)
+		e := entriesOf(f, way{0, 1500}, way{0, 1500}, 1, 7, 0)
 		for _, test := range []struct {
 			name   string
 			header fastflow.Header

@@ -2,7 +2,6 @@ package fastpath
 
 import (
 	"encoding/binary"
-	"math"
 	"net/netip"
 	"time"
 
@@ -20,8 +19,7 @@ type (
 // way is how datagrams leave for one address.
 type way struct {
 	device int
-	mtu    uint16     // of a whole IP packet
-	via    netip.Addr // the neighbour that they go to; not valid: the kernel looks for the route
+	mtu    uint16 // of a whole IP packet
 }
 
 // entries are what the table has of a flow: an entry for the client's datagrams, and one for the
@@ -32,17 +30,17 @@ type entries struct {
 }
 
 // entriesOf describes f to the program. It reads until instead of f.Until.
-func entriesOf(f fastflow.Flow, client, origin way, generation uint32, id uint64, until uint32) entries {
+func entriesOf(f fastflow.Flow, client, origin way, generation uint32, id, until uint64) entries {
 	e := entries{forth: keyOf(f.Client, f.Dst), back: keyOf(f.Origin, f.Source)}
 	e.toOrigin = entry{
 		Own: tagOf(e.forth), To: keyOf(f.Source, f.Origin), Generation: generation, Id: id,
 		In: uint32(client.device), InMtu: client.mtu, Out: uint32(origin.device), OutMtu: origin.mtu,
-		Puts: uint8(f.Header), Idle: milliseconds(f.Idle), Until: until, Via: viaOf(origin),
+		Puts: uint8(f.Header), Idle: uint64(f.Idle), Until: until,
 	}
 	e.toClient = entry{
 		Own: tagOf(e.back), To: keyOf(f.Dst, f.Client), Generation: generation, Id: id, ToClient: 1,
 		In: uint32(origin.device), InMtu: origin.mtu, Out: uint32(client.device), OutMtu: client.mtu,
-		Idle: milliseconds(f.Idle), Until: until, Via: viaOf(client),
+		Idle: uint64(f.Idle), Until: until,
 	}
 	if f.Header == fastflow.SPP {
 		e.toClient.Takes = uint8(fastflow.SPP)
@@ -56,23 +54,13 @@ func entriesOf(f fastflow.Flow, client, origin way, generation uint32, id uint64
 // sharedEntry says that the header of an answer names its flow.
 func sharedEntry(back key) entry { return entry{Own: tagOf(back), ToClient: 1, Shared: 1} }
 
-// untilOf is a moment by the program's clock, in seconds, at most one of them early; 0: there is none.
-func untilOf(moment time.Time) uint32 {
+// untilOf is a moment by the program's clock; 0: there is none.
+func untilOf(moment time.Time) uint64 {
 	if moment.IsZero() {
 		return 0
 	}
 	wall, boot := clock.Both(time.Now)
-	return uint32(min(max(1, (boot+moment.Sub(wall))/time.Second), math.MaxUint32))
-}
-
-func milliseconds(d time.Duration) uint32 { return uint32(min(d.Milliseconds(), math.MaxUint32)) }
-
-// viaOf is the neighbour of a way as the program has it.
-func viaOf(w way) (words [4]uint32) {
-	if w.via.IsValid() {
-		words = bpfmaps.AddrWords(w.via)
-	}
-	return words
+	return uint64(max(1, boot+moment.Sub(wall)))
 }
 
 // flowOf is the flow whose client's datagrams have k and e, without its end: whoever takes it over decides
@@ -81,7 +69,7 @@ func flowOf(k key, e entry, shares bool) fastflow.Flow {
 	f := fastflow.Flow{Header: fastflow.Header(e.Puts), SharesSource: shares}
 	f.Client, f.Dst = addressesOf(k)
 	f.Source, f.Origin = addressesOf(e.To)
-	f.Idle = time.Duration(e.Idle) * time.Millisecond
+	f.Idle = time.Duration(e.Idle)
 	return f
 }
 

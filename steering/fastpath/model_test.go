@@ -32,7 +32,7 @@ type modelFlow struct {
 	client, origin way
 	quiet          uint64 // since the last datagram
 	id             uint64
-	until          uint32 // s, by the clock since the boot; 0: there is no end
+	until          uint64 // by the clock since the boot; 0: there is no end
 }
 
 // arrival is a frame with what the kernel knows of it besides.
@@ -66,7 +66,7 @@ func (m *model) judge(a arrival) outcome {
 		return up
 	}
 	f, toClient := m.find(d)
-	if f == nil || f.generation != m.generation || f.until != 0 && m.sinceBoot >= uint64(f.until)*1e9 || f.quiet > uint64(f.Idle) {
+	if f == nil || f.generation != m.generation || f.until != 0 && m.sinceBoot >= f.until || f.quiet > uint64(f.Idle) {
 		return up
 	}
 	in, out := f.client, f.origin

@@ -229,11 +229,8 @@ func (d *dice) model() *model {
 	used := map[key]bool{}
 	for id := range uint64(8) {
 		v4 := d.one(2)
-		f := modelFlow{id: 100 + id, generation: m.generation, client: way{device: 2 + d.IntN(2), mtu: 1500}, origin: way{device: 2 + d.IntN(2), mtu: 1500}}
+		f := modelFlow{id: 100 + id, generation: m.generation, client: way{2 + d.IntN(2), 1500}, origin: way{2 + d.IntN(2), 1500}}
 		f.Client, f.Dst, f.Source, f.Origin = d.end(v4), d.end(v4), d.end(v4), d.end(v4)
-		if d.one(2) {
-			f.client.via, f.origin.via = f.Client.Addr(), d.end(v4).Addr()
-		}
 		f.Header, f.Idle = fastflow.Header(d.IntN(3)), time.Minute
 		f.SharesSource = f.Header == fastflow.SPP && d.one(2)
 		forth, back := keyOf(f.Client, f.Dst), keyOf(f.Origin, f.Source)
@@ -262,7 +259,7 @@ func (d *dice) vary(f modelFlow) modelFlow {
 	case 1:
 		f.until = 1
 	case 2:
-		f.until = uint32((clock.Boot() + time.Hour) / time.Second)
+		f.until = uint64(clock.Boot() + time.Hour)
 	case 3:
 		f.quiet = uint64(70 * time.Second)
 	case 4, 5:

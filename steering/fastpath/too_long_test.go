@@ -35,7 +35,7 @@ func TestTooLong(t *testing.T) {
 		} {
 			t.Run(family+" "+test.name, func(t *testing.T) {
 				f.Header, f.Idle = fastflow.None, time.Minute
-				m := &model{generation: 1, flows: []modelFlow{{Flow: f, generation: 1, client: way{device: 2, mtu: 1500}, origin: way{device: 3, mtu: 1500}, id: 7}}}
+				m := &model{generation: 1, flows: []modelFlow{{Flow: f, generation: 1, client: way{2, 1500}, origin: way{3, 1500}, id: 7}}}
 				fill(t, o, m)
 				run := func(a arrival) uint32 {
 					t.Helper()

@@ -96,23 +96,7 @@ func (w *ways) ask(at addresses, devices map[int]device) (way, error) {
 	if r.MTU > 0 {
 		mtu = min(mtu, r.MTU)
 	}
-	return way{r.LinkIndex, uint16(min(mtu, 1<<16-1)), neighbour(r, at.dst)}, nil
-}
-
-// neighbour is where datagrams to an address go first. Not valid: the gateway is of another family, and
-// the program has no room to say so.
-func neighbour(r netlink.Route, to netip.Addr) netip.Addr {
-	switch {
-	case r.Via != nil:
-		return netip.Addr{}
-	case r.Gw == nil:
-		return to
-	}
-	gateway, _ := netip.AddrFromSlice(r.Gw)
-	if gateway = gateway.Unmap(); gateway.Is4() != to.Is4() {
-		return netip.Addr{}
-	}
-	return gateway
+	return way{r.LinkIndex, uint16(min(mtu, 1<<16-1))}, nil
 }
 
 // maxAsked bounds how many ways are asked about again when routes change.
