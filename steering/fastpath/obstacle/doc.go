@@ -1,6 +1,6 @@
 // Package obstacle finds what would be bypassed if the kernel forwarded datagrams before the packet
 // filter: rules of nftables and iptables, policies of IPsec, other programs and filters at the ingress
-// of a device. Where there is any, the fast path is off, because an operator has asked for something
+// of a device; and routing rules by which the way of a datagram depends on its ports. Where there is any, the fast path is off, because an operator has asked for something
 // that it would not do.
 //
 // Datagrams that user space forwards are delivered and sent by this host, so its chains of the hook
@@ -11,5 +11,6 @@
 //	nft_read.go  reads them by netlink
 //	iptables.go  the tables of iptables-legacy
 //	ipsec.go     the policies of IPsec
+//	routing.go   routing rules that select by more than addresses
 //	ingress.go   what else runs at the ingress of a device
 package obstacle

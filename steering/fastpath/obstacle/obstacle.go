@@ -103,7 +103,11 @@ func (r *Reader) Read(links []netlink.Link, own []uint32, changed bool) (all []O
 	case !errors.Is(err, unix.EPERM) || r.tables == nil:
 		return nil, err
 	}
-	all = slices.Concat(r.rules, r.policies, *r.tables)
+	routing, err := r.readRouting()
+	if err != nil {
+		return nil, err
+	}
+	all = slices.Concat(r.rules, r.policies, *r.tables, routing)
 	for _, l := range links {
 		if l.Attrs().Flags&net.FlagLoopback != 0 {
 			continue

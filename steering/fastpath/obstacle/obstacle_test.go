@@ -49,6 +49,12 @@ func TestRead(t *testing.T) {
 		{"an empty table of iptables", []string{"iptables-legacy -S", "iptables-legacy -A FORWARD -j DROP"}, "", ""},
 		{"IPsec", []string{"ip xfrm policy add src 10.0.0.0/8 dst 10.1.0.0/16 dir out tmpl src 1.1.1.1 dst 1.1.1.2 proto esp mode tunnel"},
 			"IPsec policy from 10.0.0.0/8 to 10.1.0.0/16 (ip xfrm policy)", "IPsec policy from 10.0.0.0/8 to 10.1.0.0/16 (ip xfrm policy)"},
+		{"routing by ports", []string{"ip rule add pref 90 ipproto udp dport 53 lookup 100"}, "the routing rule with pref 90 selects by ports (ip rule)", "the routing rule with pref 90 selects by ports (ip rule)"},
+		{"routing by protocol", []string{"ip -6 rule add pref 91 ipproto udp lookup 100"}, "the routing rule with pref 91 selects by protocol (ip -6 rule)", "the routing rule with pref 91 selects by protocol (ip -6 rule)"},
+		{"routing by all other protocols", []string{"ip rule add pref 92 not ipproto tcp lookup 100"}, "the routing rule with pref 92 selects by protocol (ip rule)", "the routing rule with pref 92 selects by protocol (ip rule)"},
+		{"routing by TOS", []string{"ip rule add pref 93 tos 0x10 lookup 100"}, "the routing rule with pref 93 selects by TOS (ip rule)", "the routing rule with pref 93 selects by TOS (ip rule)"},
+		{"routing by user", []string{"ip rule add pref 94 uidrange 5-6 lookup 100"}, "the routing rule with pref 94 selects by user (ip rule)", "the routing rule with pref 94 selects by user (ip rule)"},
+		{"routing of TCP, by addresses and marks", []string{"ip rule add pref 95 ipproto tcp dport 25 lookup 100", "ip rule add from 10.0.0.0/8 lookup 100", "ip rule add iif c0 lookup 100", "ip rule add fwmark 7 lookup 100"}, "", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			netnstest.InNamespace(t)
