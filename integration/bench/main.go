@@ -63,6 +63,7 @@ type options struct {
 	render   string // file to read them from, in place of measuring
 	markdown string // files to publish to
 	svg      string
+	again    string // a page whose sections of the measured scenarios are replaced
 }
 
 // parse reads the command line.
@@ -77,6 +78,7 @@ func parse(args []string) (options, error) {
 	set.StringVar(&o.samples, "samples", "", "write every sample to this `file`, as JSON")
 	set.StringVar(&o.render, "render", "", "measure nothing, read the samples from this `file`")
 	set.StringVar(&o.markdown, "markdown", "", "write the report to this `file`")
+	set.StringVar(&o.again, "again", "", "put the tables into this `page` that -markdown has written before, in the place of those there")
 	set.StringVar(&o.svg, "svg", "", "draw the report into this `file`")
 	set.Usage = func() { usage(set) }
 	if err := set.Parse(args); err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -42,10 +43,29 @@ func (o options) publish(measured report.Samples) error {
 	if err := write(o.markdown, measured.Markdown(sections, notes())); err != nil {
 		return err
 	}
+	if err := o.publishAgain(measured, sections); err != nil {
+		return err
+	}
 	if err := write(o.svg, measured.SVG(drawing(sections))); err != nil {
 		return err
 	}
 	return measured.Text(os.Stdout, sections)
+}
+
+// publishAgain changes the sections of the page that were measured.
+func (o options) publishAgain(measured report.Samples, sections []report.Section) error {
+	if o.again == "" {
+		return nil
+	}
+	before, err := os.ReadFile(o.again)
+	if err != nil {
+		return err
+	}
+	page, err := measured.Again(string(before), sections)
+	if err != nil {
+		return fmt.Errorf("%s: %w", o.again, err)
+	}
+	return write(o.again, page)
 }
 
 // write writes a file, if it has a name.

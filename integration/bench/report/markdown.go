@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Markdown returns the whole report. The method precedes the figures, which mean nothing
@@ -23,12 +24,39 @@ func (s Samples) Markdown(sections []Section, peers [][2]string) string {
 	}
 	b.WriteString("\n## Figures\n")
 	for _, section := range sections {
-		fmt.Fprintf(&b, "\n### %s\n\n%s.\n", section.Name, section.Title)
-		for _, part := range narrow(s.table(section)) {
-			writeTable(&b, part)
-		}
+		b.WriteString(heading(section) + "\n" + section.Title + ".\n")
+		s.writeTables(&b, section)
 	}
 	return b.String()
+}
+
+// heading begins a section of the page.
+func heading(s Section) string { return "\n### " + s.Name + "\n" }
+
+func (s Samples) writeTables(b *strings.Builder, section Section) {
+	for _, part := range narrow(s.table(section)) {
+		writeTable(b, part)
+	}
+}
+
+// Again returns the page with the sections that were measured again in the place of those before. Each says
+// when that was.
+func (s Samples) Again(page string, sections []Section) (string, error) {
+	when := fmt.Sprintf("Measured again %s, in %d runs of %s s.", s.Start.UTC().Format(time.DateTime+" UTC"), s.Runs, Number(s.Seconds))
+	for _, section := range sections {
+		before, after, found := strings.Cut(page, heading(section))
+		if !found {
+			return "", fmt.Errorf("the page has no section %q: measure all of it", section.Name)
+		}
+		var b strings.Builder
+		b.WriteString(before + heading(section) + "\n" + section.Title + ".\n\n" + when + "\n")
+		s.writeTables(&b, section)
+		if _, next, more := strings.Cut(after, "\n### "); more {
+			b.WriteString("\n### " + next)
+		}
+		page = b.String()
+	}
+	return page, nil
 }
 
 // method is how the figures are measured.

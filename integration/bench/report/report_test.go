@@ -119,6 +119,31 @@ func TestMarkdownRowsAreAsWideAsTheirHeads(t *testing.T) {
 	}
 }
 
+// TestAgain: a scenario that was measured again has its new section in the page, which says so once. All others
+// stay as they are.
+func TestAgain(t *testing.T) {
+	samples, sections := example()
+	samples.Runs, samples.Seconds = 3, 1
+	last := sections[0]
+	last.Name = "last"
+	page := samples.Markdown(append(sections, last), nil)
+	for _, section := range []Section{sections[0], last} {
+		start := heading(section) + "\n" + section.Title + ".\n"
+		want := strings.Replace(page, start, start+"\nMeasured again 0001-01-01 00:00:00 UTC, in 3 runs of 1 s.\n", 1)
+		for range 2 {
+			again, err := samples.Again(page, []Section{section})
+			if err != nil || again != want {
+				t.Errorf("%s: %v %s", section.Name, err, cmp.Diff(want, again))
+			}
+			page = again
+		}
+	}
+	sections[0].Name = "none"
+	if _, err := samples.Again(page, sections); err == nil {
+		t.Error("a section that the page does not have is replaced")
+	}
+}
+
 // TestMarkdownIsNarrow: no line is longer than widest, and a table that is too wide
 // comes in parts, which begin with the peers and together have all of its columns.
 func TestMarkdownIsNarrow(t *testing.T) {
