@@ -29,6 +29,9 @@ CONCURRENT = $(shell grep -rlE '"sync|golang.org/x/sync|^\s+go \w' --include='*.
 RACE       = $(filter $(CONCURRENT),$(PURE))
 SEQUENTIAL = $(filter-out $(CONCURRENT),$(PURE))
 
+# Files with tests of what something costs, which the race detector would change.
+COSTS = $(shell grep -rl '^//go:build !race' --include='*_test.go' steering cmd proxy)
+
 # How long each target is fuzzed, three at once. `make test` runs their seeds alone.
 FUZZTIME ?= 60s
 
@@ -87,7 +90,8 @@ test: packages lint generated unit integration kernel ## everything that must pa
 
 unit: ## the tests of all but bpf, deploy and integration, with the race detector; as root all of them
 	@if [ "$$(id -u)" -eq 0 ]; then export REQUIRE_ROOT=1; fi; \
-	$(GO) test -vet=off -p 4 $(SEQUENTIAL) && CGO_ENABLED=1 $(GO) test -vet=off -race -p 4 -timeout 14m $(RACE)
+	$(GO) test -vet=off -p 4 $(SEQUENTIAL) && CGO_ENABLED=1 $(GO) test -vet=off -race -p 4 -timeout 14m $(RACE) && \
+	$(GO) test -vet=off -run "^($$(grep -ho '^func Test\w*' $(COSTS) | cut -c6- | paste -sd'|'))\$$" $(addprefix ./,$(sort $(dir $(COSTS))))
 
 integration: ## the tests of bpf and deploy, and of the built binary in network namespaces
 	@if [ "$$(id -u)" -eq 0 ]; then set -x; \

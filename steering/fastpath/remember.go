@@ -12,9 +12,9 @@ import (
 	"anyport/steering/clock"
 )
 
-// leastMemory is for how long a flow is remembered at least: whoever counts what the kernel has forwarded does so
-// every few seconds, and a flow may be idle for one.
-const leastMemory = 10 * time.Second
+// leastMemory is for how long a flow is remembered at least: with very many flows what the kernel has forwarded is
+// counted every 30 s (see proxy.countIntervalMax), and a flow may be idle for one.
+const leastMemory = 40 * time.Second
 
 // RememberIn has [Path.Remember] write into the map of flows that the steering program has admitted. It stays the
 // caller's. Call it before the first flow is admitted.
