@@ -17,7 +17,7 @@ const (
 // The same for counting what the kernel has forwarded, with each look if there are few flows. What was not
 // counted is lost if the process is killed.
 const (
-	countIntervalMax = 30 * time.Second
+	countIntervalMax = 30 * time.Second // fastpath.leastMemory is longer
 	countShare       = 500
 )
 
