@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -31,6 +32,7 @@ type onTrial struct {
 	tally     *route.Tally
 	reported  map[proxy.CounterID]uint64 // what the process before knows
 	heir      steering.Heir              // of what that one has given to hold
+	giving    atomic.Bool                // the conns go back, and then the counts
 	passed    chan error                 // the outcome of passing the conns on to another daemon of this process
 }
 
@@ -112,6 +114,9 @@ func (d *daemon) serveTrial(ctx context.Context) (heir *daemon, err error) {
 	for ended := false; ; {
 		select {
 		case err := <-served:
+			if !ended && d.trying.giving.Load() {
+				<-talked // soon: the process before takes the counts, too
+			}
 			d.log.Info("trial ended")
 			return nil, err
 		case err := <-talked:
@@ -166,6 +171,7 @@ func (t *onTrial) Count() (c upgrade.ShareCounts) {
 // GiveBack waits for handshakes that have begun here, and for the accept queues to become empty: nobody else has what is
 // in them.
 func (t *onTrial) GiveBack(give func([]tcp.Conn) error) error {
+	t.giving.Store(true)
 	over := make(chan struct{})
 	t.drainAfterHandshakes(func() { close(over) })
 	<-over
