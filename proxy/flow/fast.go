@@ -61,12 +61,9 @@ func (f *Flow[S]) NoteFastSource(source netip.AddrPort) {
 	f.fast.source, f.fast.sourcePort = source.Addr().As16(), source.Port()
 }
 
-// FastSource is where they leave from by the entry; not ok: the kernel has none.
-func (f *Flow[S]) FastSource() (source netip.AddrPort, ok bool) {
-	if !f.InKernel() {
-		return source, false
-	}
-	return netip.AddrPortFrom(netip.AddrFrom16(f.fast.source).Unmap(), f.fast.sourcePort), true
+// FastSource is where they leave from by the entry, which the kernel must have.
+func (f *Flow[S]) FastSource() netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom16(f.fast.source).Unmap(), f.fast.sourcePort)
 }
 
 // FastUntil is until when the kernel may forward f without user space; zero: there is no end. A process

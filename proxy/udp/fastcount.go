@@ -19,11 +19,10 @@ func (l *loop) nextEntry(f *liveFlow) fastflow.Flow {
 	return f.FastFlow(shared.sourceTo(f.OriginAddr(), l.fast.generation), true)
 }
 
-// entryOf is the entry that the kernel has of f. Its Source is no longer that of a shared socket if the route to
-// the origin has changed.
+// entryOf is the entry that the kernel has of f, which must have one. When the route to the origin changes, a
+// shared socket sends from another address; the entry keeps its Source.
 func entryOf(f *liveFlow) fastflow.Flow {
-	source, _ := f.FastSource()
-	return f.FastFlow(source, f.Sockets.shared != nil)
+	return f.FastFlow(f.FastSource(), f.Sockets.shared != nil)
 }
 
 // leaveKernel has the datagrams of f come up, and counts what the kernel has forwarded. It is called

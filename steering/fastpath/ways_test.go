@@ -57,8 +57,8 @@ func TestEncapsulated(t *testing.T) {
 	}
 }
 
-// TestWayOfBeforeAChange: routes change, and what is known is checked, between the kernel's answer and the note of
-// it. Nothing would check that again.
+// TestWayOfBeforeAChange: the kernel answers, a route changes, a check of the known ways misses the answer, and only
+// then of notes it. No later check would find that it is wrong.
 func TestWayOfBeforeAChange(t *testing.T) {
 	devices := map[int]device{1: {"old", 1500}, 2: {"new", 1500}}
 	w, through := &ways{known: map[addresses]way{}}, 1

@@ -1,7 +1,7 @@
 // Package obstacle finds what would be bypassed if the kernel forwarded datagrams before the packet
 // filter: rules of nftables and iptables, policies of IPsec, other programs and filters at the ingress
-// of a device; and routing rules by which the way of a datagram depends on its ports. Where there is any, the fast path is off, because an operator has asked for something
-// that it would not do.
+// of a device; and routing rules by which the way of a datagram depends on its ports. Where there is
+// any, the fast path is off, because an operator has asked for something that it would not do.
 //
 // Datagrams that user space forwards are delivered and sent by this host, so its chains of the hook
 // forward never see them: what stands there is not an obstacle.
