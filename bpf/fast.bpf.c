@@ -38,9 +38,6 @@
  * would be no train any more if its frame was cut. */
 static __always_inline int fits(struct __sk_buff *skb, const struct packet *p, const struct route *r, const struct flow_usage *u)
 {
-	const volatile struct flow_usage *all = u; /* both: clang would compute a pointer to one */
-	__u32 client_mtu = all->client_mtu, origin_mtu = all->origin_mtu;
-	__u32 heard = r->to_client ? client_mtu : origin_mtu;
 	__u32 payload = p->payload + size_of(r->puts, p->v4) - size_of(r->takes, p->v4);
 
 	if (skb->gso_size) {
@@ -49,7 +46,7 @@ static __always_inline int fits(struct __sk_buff *skb, const struct packet *p, c
 		payload = skb->gso_size;
 	}
 	payload += p->ip + sizeof(struct udphdr);
-	return payload <= r->mtu && (!heard || payload <= heard);
+	return payload <= r->mtu && (!u->mtu || payload <= u->mtu);
 }
 
 /* The frame becomes as long as the datagram: without the header that was cut off, and without what
@@ -96,11 +93,11 @@ int forward_admitted(struct __sk_buff *skb)
 	}
 	if (!find_route(skb, &p, &r) || !in_force(&r))
 		return TC_ACT_UNSPEC;
-	u = usage_of(r.id);
+	u = usage_of(r.id, r.to_client);
 	if (!u || u->id != r.id)
 		return TC_ACT_UNSPEC;
 	now = clock();
-	if ((__u64)quiet_for(u, now) > r.idle || !fits(skb, &p, &r, u))
+	if (is_over(u, &r, now) || !fits(skb, &p, &r, u))
 		return TC_ACT_UNSPEC;
 	if (skb->gso_size)
 		packets = skb->gso_segs;

@@ -21,7 +21,7 @@ enum flow_header { NO_HEADER, HEADER_V2, HEADER_SPP };
  * datagrams decides. With the kernel's part and its key it has 176 bytes: up to 184 the kernel takes
  * 192 for it, then 256. */
 struct flow_entry {
-	__u64 own;	    /* tag_of the entry's key: see follow */
+	__u64 own;	    /* tag_of the entry's key: see still */
 	__u64 id;	    /* of the flow's fast_usage */
 	__u64 idle;	    /* ns without a datagram that end the flow */
 	__u64 until;	    /* by bpf_ktime_get_boot_ns; 0: there is no end */
@@ -37,22 +37,18 @@ struct flow_entry {
 	__u8 shared;
 };
 
-struct flow_count {
-	__u64 packets;
-	__u64 bytes; /* of payload, without headers that are put or taken */
-};
-
-/* What the program has forwarded of a flow. Both its entries lead here. User space sets it before the
- * entries, and reads it in mapped memory. One cache line. */
+/* What the program has forwarded of a flow in one direction: each has a cache line of its own, for the
+ * cores that serve client and origin would take a common one from each other with every datagram. User
+ * space sets it before the entries, and reads it in mapped memory. */
 struct flow_usage {
 	__u64 id;   /* whose this is: the index, and above it how often it was given to a flow */
-	__u64 last; /* datagram, in either direction, by CLOCK_MONOTONIC; it may be a second late */
-	struct flow_count to_origin;
-	struct flow_count to_client;
-	__u16 origin_mtu; /* of whole packets, as an ICMP error has said it since; 0: none has */
-	__u16 client_mtu;
-	__u32 state;	  /* user space's alone */
-	__u64 pad;
+	__u64 last; /* datagram, by CLOCK_MONOTONIC; it may be a second late */
+	__u64 packets;
+	__u64 bytes; /* of payload, without headers that are put or taken */
+	__u16 mtu;   /* of whole packets, as an ICMP error has said it since; 0: none has */
+	__u16 pad;
+	__u32 state; /* user space's alone, and only that of the way to the origin */
+	__u64 pads[3];
 };
 
 /* The most flows, a power of two. */
@@ -81,11 +77,12 @@ struct {
 	__type(value, struct flow_entry);
 } fast_flows_few SEC(".maps");
 
-/* An array, of 8 MB: each lookup in a hash would wait twice for memory. */
+/* An array, of 16 MB: each lookup in a hash would wait twice for memory. The first half is for the ways to
+ * origins, the second for those to clients. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, FAST_FLOWS);
+	__uint(max_entries, 2 * FAST_FLOWS);
 	__type(key, __u32);
 	__type(value, struct flow_usage);
 } fast_usage SEC(".maps");

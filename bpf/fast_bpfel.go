@@ -40,23 +40,15 @@ type FastFlowKey struct {
 }
 
 type FastFlowUsage struct {
-	_        structs.HostLayout
-	Id       uint64
-	Last     uint64
-	ToOrigin struct {
-		_       structs.HostLayout
-		Packets uint64
-		Bytes   uint64
-	}
-	ToClient struct {
-		_       structs.HostLayout
-		Packets uint64
-		Bytes   uint64
-	}
-	OriginMtu uint16
-	ClientMtu uint16
-	State     uint32
-	Pad       uint64
+	_       structs.HostLayout
+	Id      uint64
+	Last    uint64
+	Packets uint64
+	Bytes   uint64
+	Mtu     uint16
+	Pad     uint16
+	State   uint32
+	Pads    [3]uint64
 }
 
 type FastPayload struct {

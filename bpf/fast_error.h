@@ -87,13 +87,7 @@ static __always_inline void note_error(struct __sk_buff *skb)
 	if (!f || f->shared)
 		return;
 	id = f->id;
-	u = usage_of(id);
-	if (!u || u->id != id)
-		return;
-	if (f->to_client) { /* so the datagram went to the origin */
-		OPAQUE(u);
-		u->origin_mtu = mtu;
-	} else {
-		u->client_mtu = mtu;
-	}
+	u = usage_of(id, !f->to_client); /* the error comes back on the other way */
+	if (u && u->id == id)
+		u->mtu = mtu;
 }

@@ -15,44 +15,53 @@ struct route {
 	__u64 until;
 };
 
+/* The id is read first: see still. */
 static __always_inline void read_limits(const struct flow_entry *f, struct route *r)
 {
-	r->generation = f->generation;
 	r->id = f->id;
+	asm volatile("" ::: "memory");
+	r->generation = f->generation;
 	r->idle = f->idle;
 	r->until = f->until;
 }
 
-/* The route of a datagram by its entry, which another entry may take the place of at any time: user
- * space deletes, and the kernel uses the memory again. So the entry says last whose it is. */
+/* Whether f has been the entry of this key, for one flow, all the while that r was read: another may take
+ * its place at any time, for user space deletes entries, and the kernel uses the memory again. */
+static __always_inline int still(const struct flow_entry *f, const struct flow_key *key, const struct route *r)
+{
+	asm volatile("" ::: "memory");
+	return f->own == tag_of(key) && f->id == r->id;
+}
+
+/* The route of a datagram by its entry. */
 static __always_inline int follow(const struct flow_entry *f, const struct packet *p, struct route *r)
 {
+	read_limits(f, r);
 	r->to = f->to;
 	r->device = f->out;
 	r->mtu = f->out_mtu;
 	r->puts = f->puts;
 	r->takes = f->takes;
 	r->to_client = f->to_client;
-	read_limits(f, r);
-	asm volatile("" ::: "memory");
-	return f->own == tag_of(&p->key);
+	return still(f, &p->key, r);
 }
 
 /* The route of an answer by the entry of the client's datagrams, which the answer's header names. */
 static __always_inline int follow_back(const struct flow_entry *f, const struct packet *p, const struct flow_key *named, struct route *r)
 {
 	struct flow_key expected;
+	__u32 puts;
 
+	read_limits(f, r);
 	reverse(&r->to, named);
 	reverse(&expected, &f->to);
+	puts = f->puts;
 	r->device = f->in;
 	r->mtu = f->in_mtu;
 	r->puts = NO_HEADER;
 	r->takes = HEADER_SPP;
 	r->to_client = 1;
-	read_limits(f, r);
-	asm volatile("" ::: "memory");
-	return f->puts == HEADER_SPP && equal(&expected, &p->key) && f->own == tag_of(named);
+	return puts == HEADER_SPP && equal(&expected, &p->key) && still(f, named, r);
 }
 
 /* The entry of a key. Most hosts have no entry in the large table, and then do not wait for its memory. */

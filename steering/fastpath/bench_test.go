@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"anyport/bpf"
 	"anyport/bpf/fastflow"
 	"anyport/steering/clock"
 	"anyport/steering/netnstest"
@@ -45,7 +44,7 @@ func BenchmarkProgram(b *testing.B) {
 				if err := o.Few.Put(&e.forth, &e.toOrigin); err != nil {
 					b.Fatal(err)
 				}
-				if err := o.Usage.Put(uint32(7), &bpf.FastFlowUsage{Id: 7, Last: uint64(clock.Monotonic())}); err != nil {
+				if err := o.Usage.Put(uint32(7), &usage{Id: 7, Last: uint64(clock.Monotonic())}); err != nil {
 					b.Fatal(err)
 				}
 				var spent time.Duration

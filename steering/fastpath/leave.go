@@ -1,8 +1,6 @@
 package fastpath
 
 import (
-	"sync/atomic"
-
 	"anyport/bpf/fastflow"
 	"anyport/steering/clock"
 )
@@ -15,7 +13,7 @@ func (p *Path) Leave(f fastflow.Flow) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if k, at := p.find(f); at != nil {
+	if k, at, ok := p.find(f); ok {
 		p.leave(k, at)
 	}
 }
@@ -28,12 +26,12 @@ func (p *Path) Remove(f fastflow.Flow) (u fastflow.Usage, ok bool) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	k, at := p.find(f)
-	if at == nil {
+	k, at, ok := p.find(f)
+	if !ok {
 		return u, false
 	}
 	p.leave(k, at)
-	u = usageOf(at, clock.Monotonic())
+	u = at.count(clock.Monotonic())
 	p.drop(k)
 	return u, true
 }
@@ -47,18 +45,18 @@ func (p *Path) drop(k key) {
 	delete(p.flows, p.hash(k))
 	if at, err := p.places.at(a.place); err == nil {
 		p.leave(k, at)
-		p.places.give(at.Id)
+		p.places.give(at.id())
 	}
 }
 
 // leave deletes the entries of a flow, the answers' only if no other flow has it. The caller holds mu.
-func (p *Path) leave(k key, at *usage) {
-	shares := at.State == sharing
-	if at.State == left {
+func (p *Path) leave(k key, at place) {
+	shares := at.state() == sharing
+	if at.state() == left {
 		return
 	}
-	atomic.StoreUint32(&at.State, left)
-	if e, ok := p.table.take(k, at.Id); ok { // if not, the next process has admitted it
+	at.setState(left)
+	if e, ok := p.table.take(k, at.id()); ok { // if not, the next process has admitted it
 		p.removeBack(reversed(e.To), shares)
 	}
 }

@@ -30,7 +30,7 @@ type modelFlow struct {
 	fastflow.Flow
 	generation     uint32
 	client, origin way
-	quiet          uint64 // since the last datagram
+	quiet          [2]uint64 // since the last datagram to the origin, and to the client
 	id             uint64
 	until          uint64 // by the clock since the boot; 0: there is no end
 }
@@ -66,7 +66,7 @@ func (m *model) judge(a arrival) outcome {
 		return up
 	}
 	f, toClient := m.find(d)
-	if f == nil || f.generation != m.generation || f.until != 0 && m.sinceBoot >= f.until || f.quiet > uint64(f.Idle) {
+	if f == nil || f.generation != m.generation || f.until != 0 && m.sinceBoot >= f.until || min(f.quiet[0], f.quiet[1]) > uint64(f.Idle) {
 		return up
 	}
 	in, out := f.client, f.origin

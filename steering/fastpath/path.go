@@ -90,25 +90,25 @@ func (p *Path) Usage(f fastflow.Flow) (u fastflow.Usage, ok bool) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_, at := p.find(f)
-	if at == nil {
+	_, at, ok := p.find(f)
+	if !ok {
 		return u, false
 	}
-	return usageOf(at, clock.Monotonic()), true
+	return at.count(clock.Monotonic()), true
 }
 
-// find finds f, and not another flow of the same client and dst; at is nil if f is not admitted. The caller holds mu.
-func (p *Path) find(f fastflow.Flow) (k key, at *usage) {
+// find finds f, and not another flow of the same client and dst; false: f is not admitted. The caller holds mu.
+func (p *Path) find(f fastflow.Flow) (k key, at place, ok bool) {
 	if p.objects == nil { // closed
-		return k, nil
+		return k, at, false
 	}
 	k = keyOf(f.Client, f.Dst)
 	a, ok := p.flows[p.hash(k)]
 	if !ok || a.back != uint32(p.hash(keyOf(f.Origin, f.Source))) {
-		return k, nil
+		return k, at, false
 	}
-	at, _ = p.places.at(a.place) // it is mapped
-	return k, at
+	at, err := p.places.at(a.place)
+	return k, at, err == nil
 }
 
 // Admitted is how many flows there are. Those are included whose generation is over.

@@ -9,29 +9,15 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"anyport/bpf"
 	"anyport/bpf/fastflow"
-	"anyport/steering/clock"
-)
-
-// usage is what the program counts of a flow: a place in the map fast_usage, which is mapped into this
-// process. So what it says costs no system call.
-type usage = bpf.FastFlowUsage
-
-// The values of usage.State. Processes that have the map in common, during an upgrade, see each other's.
-const (
-	unused  uint32 = iota
-	single         // the flow has its entries
-	sharing        // the same, and that of its answers belongs to other flows, too
-	left           // its entries were removed
 )
 
 // places gives flows their places. The mapping grows with the flows, as mapped pages belong to the
 // memory of a process. Its owner has a mutex.
 type places struct {
 	fd     int
-	chunks [maxFlows / chunkFlows]*[chunkFlows]usage // nil: not mapped yet
-	taken  [maxFlows / 64]uint64                     // a bit for each place: it is not unused, as far as known
+	chunks [2 * maxFlows / chunkFlows]*[chunkFlows]usage // nil: not mapped yet; the second half is the ways to clients
+	taken  [maxFlows / 64]uint64                         // a bit for each place: it is not unused, as far as known
 	// Places that another process had when they were looked at may be unused by now.
 	foreign bool
 	looked  time.Time
@@ -44,53 +30,56 @@ const (
 )
 
 // at is a place. It maps memory if need be.
-func (p *places) at(place uint32) (*usage, error) {
-	chunk := &p.chunks[place/chunkFlows]
+func (p *places) at(number uint32) (at place, err error) {
+	if at.toOrigin, err = p.usage(number); err == nil {
+		at.toClient, err = p.usage(maxFlows + number)
+	}
+	return at, err
+}
+
+func (p *places) usage(index uint32) (*usage, error) {
+	chunk := &p.chunks[index/chunkFlows]
 	if *chunk == nil {
-		mapped, err := unix.Mmap(p.fd, int64(place/chunkFlows)*int64(chunkBytes), chunkBytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+		mapped, err := unix.Mmap(p.fd, int64(index/chunkFlows)*int64(chunkBytes), chunkBytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 		if err != nil {
 			return nil, fmt.Errorf("map the counters of the fast path: %w", err)
 		}
 		*chunk = (*[chunkFlows]usage)(unsafe.Pointer(unsafe.SliceData(mapped)))
 	}
-	return &(*chunk)[place%chunkFlows], nil
+	return &(*chunk)[index%chunkFlows], nil
 }
 
 // of is the place of a flow, by its id.
-func (p *places) of(id uint64) *usage {
-	place, err := p.at(uint32(id % maxFlows))
-	if err != nil || atomic.LoadUint64(&place.Id) != id {
-		return nil
-	}
-	return place
+func (p *places) of(id uint64) (at place, ok bool) {
+	at, err := p.at(uint32(id % maxFlows))
+	return at, err == nil && at.id() == id
 }
 
 // live reports whether a flow has its place, and its entries.
 func (p *places) live(id uint64) bool {
-	at := p.of(id)
-	return at != nil && (at.State == single || at.State == sharing)
+	at, ok := p.of(id)
+	return ok && (at.state() == single || at.state() == sharing)
 }
 
 // take gives a flow the first unused place, which counts from zero, and an id that no flow had before.
 func (p *places) take(state uint32) (uint64, error) {
 	for {
-		place, ok := p.next()
+		number, ok := p.next()
 		if !ok {
 			return 0, fastflow.Full
 		}
-		p.taken[place/64] |= 1 << (place % 64)
-		at, err := p.at(place)
+		p.taken[number/64] |= 1 << (number % 64)
+		at, err := p.at(number)
 		if err != nil {
 			return 0, err
 		}
-		if !atomic.CompareAndSwapUint32(&at.State, unused, state) {
+		if !atomic.CompareAndSwapUint32(&at.toOrigin.State, unused, state) {
 			p.foreign = true
 			continue
 		}
-		id := max(atomic.LoadUint64(&at.Id), uint64(place)) + maxFlows
-		at.ToOrigin.Packets, at.ToOrigin.Bytes, at.ToClient.Packets, at.ToClient.Bytes = 0, 0, 0, 0
-		at.OriginMtu, at.ClientMtu, at.Last = 0, 0, uint64(clock.Monotonic())
-		atomic.StoreUint64(&at.Id, id)
+		id := max(at.id(), uint64(number)) + maxFlows
+		at.toOrigin.begin(id)
+		at.toClient.begin(id)
 		return id, nil
 	}
 }
@@ -113,39 +102,40 @@ func (p *places) next() (uint32, bool) {
 // look notes which places are in use by anybody.
 func (p *places) look() {
 	p.looked, p.foreign = time.Now(), false
-	for place := range uint32(maxFlows) {
-		at, err := p.at(place)
+	for number := range uint32(maxFlows) {
+		at, err := p.usage(number)
 		if err != nil || atomic.LoadUint32(&at.State) != unused {
-			p.taken[place/64] |= 1 << (place % 64)
+			p.taken[number/64] |= 1 << (number % 64)
 			p.foreign = true
 		} else {
-			p.taken[place/64] &^= 1 << (place % 64)
+			p.taken[number/64] &^= 1 << (number % 64)
 		}
 	}
 }
 
 // give ends the use of a place. A run of the program that has the id of before does not count any more.
 func (p *places) give(id uint64) {
-	place := uint32(id % maxFlows)
-	if at := p.of(id); at != nil {
-		atomic.StoreUint64(&at.Id, id+maxFlows)
-		atomic.StoreUint32(&at.State, unused)
-		p.taken[place/64] &^= 1 << (place % 64)
+	number := uint32(id % maxFlows)
+	if at, ok := p.of(id); ok {
+		atomic.StoreUint64(&at.toClient.Id, id+maxFlows)
+		atomic.StoreUint64(&at.toOrigin.Id, id+maxFlows)
+		at.setState(unused)
+		p.taken[number/64] &^= 1 << (number % 64)
 	}
 }
 
 // adopt makes the places of a process that has died those of this one, if keep says so of their ids, and
 // gives up all others.
 func (p *places) adopt(keep map[uint64]bool) error {
-	for place := range uint32(maxFlows) {
-		at, err := p.at(place)
+	for number := range uint32(maxFlows) {
+		at, err := p.usage(number)
 		if err != nil {
 			return err
 		}
 		if at.State == unused {
 			continue
 		}
-		p.taken[place/64] |= 1 << (place % 64)
+		p.taken[number/64] |= 1 << (number % 64)
 		if !keep[at.Id] {
 			p.give(at.Id)
 		}
@@ -158,7 +148,8 @@ func (p *places) adopt(keep map[uint64]bool) error {
 func (p *places) shrink() {
 	for i := range p.chunks {
 		var used uint64
-		for _, word := range p.taken[i*chunkFlows/64 : (i+1)*chunkFlows/64] {
+		first := i % (maxFlows / chunkFlows) * chunkFlows / 64
+		for _, word := range p.taken[first : first+chunkFlows/64] {
 			used |= word
 		}
 		if used == 0 {
@@ -178,14 +169,5 @@ func (p *places) unmap(chunk int) {
 func (p *places) close() {
 	for i := range p.chunks {
 		p.unmap(i)
-	}
-}
-
-// usageOf is what the program has counted, as of now by the program's clock.
-func usageOf(counted *usage, now time.Duration) fastflow.Usage {
-	return fastflow.Usage{
-		ToOrigin: fastflow.Count{Packets: atomic.LoadUint64(&counted.ToOrigin.Packets), Bytes: atomic.LoadUint64(&counted.ToOrigin.Bytes)},
-		ToClient: fastflow.Count{Packets: atomic.LoadUint64(&counted.ToClient.Packets), Bytes: atomic.LoadUint64(&counted.ToClient.Bytes)},
-		Quiet:    max(0, now-time.Duration(atomic.LoadUint64(&counted.Last))),
 	}
 }

@@ -44,7 +44,7 @@ func TestPlaces(t *testing.T) {
 			i := dice.IntN(len(*mine))
 			id := (*mine)[i]
 			p.give(id)
-			if p.of(id) != nil {
+			if _, ok := p.of(id); ok {
 				t.Fatalf("flow %d has a place after it was given back", id)
 			}
 			delete(taken, id%maxFlows)
@@ -55,14 +55,16 @@ func TestPlaces(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		at := p.of(id)
-		if at == nil || before[id] || taken[id%maxFlows] {
-			t.Fatalf("flow %d: place %v, an id of before %v, a place of another flow %v", id, at, before[id], taken[id%maxFlows])
+		at, ok := p.of(id)
+		if !ok || before[id] || taken[id%maxFlows] {
+			t.Fatalf("flow %d: place %v, an id of before %v, a place of another flow %v", id, ok, before[id], taken[id%maxFlows])
 		}
-		if at.ToOrigin.Packets+at.ToClient.Bytes > 0 || at.OriginMtu > 0 {
-			t.Fatalf("flow %d begins with %+v", id, at)
+		for _, way := range []*usage{at.toOrigin, at.toClient} {
+			if way.Id != id || way.Packets+way.Bytes > 0 || way.Mtu > 0 {
+				t.Fatalf("flow %d begins with %+v", id, way)
+			}
+			way.Packets, way.Bytes, way.Mtu = 1, 2, 3
 		}
-		at.ToOrigin.Packets, at.ToClient.Bytes, at.OriginMtu = 1, 2, 3
 		before[id], taken[id%maxFlows] = true, true
 		*mine = append(*mine, id)
 	}
@@ -94,13 +96,13 @@ func TestPlacesFull(t *testing.T) {
 }
 
 // TestMemoryInKernel: an entry fits into what the kernel allocates 192 bytes for, where a pointer is added
-// to it and an entry has a part of its own, and what is counted fits into a cache line.
+// to it and an entry has a part of its own, and what is counted of a way fits into a cache line.
 func TestMemoryInKernel(t *testing.T) {
 	const part, pointer = 48, 8
 	if size := part + (unsafe.Sizeof(key{})+7)&^7 + unsafe.Sizeof(entry{}) + pointer; size > 192 {
 		t.Errorf("an entry takes %d bytes", size)
 	}
 	if size := unsafe.Sizeof(usage{}); size != 64 {
-		t.Errorf("the counters take %d bytes", size)
+		t.Errorf("the counters of a way take %d bytes", size)
 	}
 }

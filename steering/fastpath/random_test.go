@@ -13,7 +13,6 @@ import (
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
-	"anyport/bpf"
 	"anyport/bpf/fastflow"
 	"anyport/steering/clock"
 	"anyport/steering/netnstest"
@@ -84,8 +83,10 @@ func fill(t testing.TB, o *Objects, m *model) {
 		if err == nil {
 			err = tables[1].Put(&e.back, &e.toClient)
 		}
-		if err == nil {
-			err = o.Usage.Put(uint32(f.id%maxFlows), &bpf.FastFlowUsage{Id: f.id, Last: uint64(clock.Monotonic()) - f.quiet})
+		for i, w := range waysOf(f.id) {
+			if err == nil {
+				err = o.Usage.Put(w, &usage{Id: f.id, Last: uint64(clock.Monotonic()) - f.quiet[i]})
+			}
 		}
 	}
 	if err != nil {
@@ -114,22 +115,19 @@ func compare(t *testing.T, o *Objects, m *model, a arrival) bool {
 			verdict, begin(run.DataOut), len(run.DataOut), want.verdict, begin(want.frame), len(want.frame))
 		return false
 	}
-	for id, u := range usages(t, o, m) {
-		expected := before[id]
-		if want.flow != nil && want.flow.id == id {
-			count := &expected.ToOrigin
-			if want.toClient {
-				count = &expected.ToClient
-			}
-			count.Packets++
+	side := map[bool]int{true: 1}[want.toClient]
+	for w, u := range usages(t, o, m) {
+		expected := before[w]
+		if want.flow != nil && waysOf(want.flow.id)[side] == w {
+			expected.Packets++
 			if a.train > 0 {
-				count.Packets += trainSegments - 1
+				expected.Packets += trainSegments - 1
 			}
-			count.Bytes += uint64(want.payload)
+			expected.Bytes += uint64(want.payload)
 			if !keptAlive(expected.Last, u.Last, want.flow.Idle, began, ended) {
 				t.Errorf("the last datagram was at %d, and after one between %v and %v it was at %d", expected.Last, began, ended, u.Last)
 			}
-			expected.Last, want.flow.quiet = u.Last, uint64(ended)-u.Last
+			expected.Last, want.flow.quiet[side] = u.Last, uint64(ended)-u.Last
 		}
 		if u != expected {
 			t.Errorf("%x: counted %+v, want %+v", a.frame, u, expected)
@@ -179,15 +177,23 @@ func normal(frame []byte) []byte {
 	return frame
 }
 
-func usages(t *testing.T, o *Objects, m *model) map[uint64]bpf.FastFlowUsage {
+// waysOf is where the two ways of a flow are counted: to the origin, to the client.
+func waysOf(id uint64) [2]uint32 {
+	place := uint32(id % maxFlows)
+	return [2]uint32{place, maxFlows + place}
+}
+
+func usages(t *testing.T, o *Objects, m *model) map[uint32]usage {
 	t.Helper()
-	all := map[uint64]bpf.FastFlowUsage{}
+	all := map[uint32]usage{}
 	for _, f := range m.flows {
-		var u bpf.FastFlowUsage
-		if err := o.Usage.Lookup(uint32(f.id%maxFlows), &u); err != nil {
-			t.Fatal(err)
+		for _, w := range waysOf(f.id) {
+			var u usage
+			if err := o.Usage.Lookup(w, &u); err != nil {
+				t.Fatal(err)
+			}
+			all[w] = u
 		}
-		all[f.id] = u
 	}
 	return all
 }
@@ -261,9 +267,11 @@ func (d *dice) vary(f modelFlow) modelFlow {
 	case 2:
 		f.until = uint64(clock.Boot() + time.Hour)
 	case 3:
-		f.quiet = uint64(70 * time.Second)
+		f.quiet = [2]uint64{uint64(70 * time.Second), uint64(80 * time.Second)}
 	case 4, 5:
-		f.quiet = uint64(30 * time.Second)
+		for i := range f.quiet {
+			f.quiet[i] = uint64(5*time.Second + 10*time.Second*time.Duration(d.IntN(10)))
+		}
 	case 6:
 		f.origin.mtu = uint16(68 + d.IntN(100))
 	case 7:
