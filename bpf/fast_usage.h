@@ -11,9 +11,9 @@ static __always_inline __u64 clock(void)
 	return has_coarse_clock ? bpf_ktime_get_coarse_ns() : bpf_ktime_get_ns();
 }
 
-/* What counts a way of a flow, or of another flow by now: its id tells. The caller looks at that, together with NULL:
- * in speculation a pointer that was returned is NULL when it is looked at again, which up to Linux 6.16
- * the verifier refuses without CAP_PERFMON. */
+/* What counts a way of a flow, or of another flow by now: its id tells. The caller looks at that,
+ * together with NULL: in speculation a pointer that was returned is NULL when it is looked at again,
+ * which up to Linux 6.16 the verifier refuses without CAP_PERFMON. */
 static __always_inline struct flow_usage *usage_of(__u64 id, __u32 to_client)
 {
 	__u32 at = (id & (FAST_FLOWS - 1)) + (to_client ? FAST_FLOWS : 0);
