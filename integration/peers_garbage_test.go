@@ -20,11 +20,7 @@ func TestPeersGarbage(t *testing.T) {
 	const perSecond = 10_000
 	to := netip.MustParseAddr(dstV4)
 	begun := time.Now()
-	stop := f.client.forge(t, to, perSecond, func(uint64) []byte {
-		from := netip.AddrFrom4([4]byte{203, 0, byte(rand.N(256)), byte(rand.N(256))})
-		const ack = 0x10
-		return forgedSegment(netip.AddrPortFrom(from, uint16(1024+rand.N(60_000))), netip.AddrPortFrom(to, uint16(1+rand.N(60_000))), ack)
-	})
+	stop := f.client.forge(t, to, perSecond, garbage(to))
 	forged := f.forgeOnBackplane(t, load)
 	for range soak(1, 20) {
 		f.rehash(t, f.edges...)
@@ -46,6 +42,15 @@ func TestPeersGarbage(t *testing.T) {
 		t.Error("no edge has counted a forged packet")
 	}
 	load.expectNoneLost(t)
+}
+
+// garbage makes packets of conns that nobody has, from many sources.
+func garbage(to netip.Addr) func(uint64) []byte {
+	return func(uint64) []byte {
+		from := netip.AddrFrom4([4]byte{203, 0, byte(rand.N(256)), byte(rand.N(256))})
+		const ack = 0x10
+		return forgedSegment(netip.AddrPortFrom(from, uint16(1024+rand.N(60_000))), netip.AddrPortFrom(to, uint16(1+rand.N(60_000))), ack)
+	}
 }
 
 // forgeOnBackplane sends what looks like wrapped packets of live conns, with RST, to each edge: with the address

@@ -2,8 +2,10 @@ package integration
 
 import (
 	"encoding/binary"
+	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"slices"
 	"testing"
@@ -62,6 +64,56 @@ func TestPeersSpeed(t *testing.T) {
 	for _, e := range f.edges {
 		t.Logf("%s: %v", e.Name, e.proxy.status(t).Peers.Packets)
 	}
+}
+
+// TestPeersGarbageSpeed says what 10,000 packets a second of conns that nobody has cost three hosts that ask each
+// other, beside what the same packets cost until they reach a router that drops them.
+func TestPeersGarbageSpeed(t *testing.T) {
+	if os.Getenv("ANYPORT_SPEED") != "1" {
+		t.Skip("measures: set ANYPORT_SPEED=1 on a quiet machine")
+	}
+	const perSecond, rounds, long = 10_000, 5, 3 * time.Second
+	f := startPeers(t, peerOptions{edges: 3, use: []int{1, 2, 3}})
+	const dropped = "198.18.0.1"
+	f.router.output(t, "ip", "route", "add", "blackhole", dropped)
+	figures := map[string][]float64{}
+	for range rounds {
+		for _, to := range []string{dropped, dstV4} {
+			addr := netip.MustParseAddr(to)
+			stop := f.client.forge(t, addr, perSecond, garbage(addr))
+			busy, begun := busyTime(t), time.Now()
+			time.Sleep(long)
+			share := (busyTime(t) - busy).Seconds() / time.Since(begun).Seconds()
+			if sent := float64(stop()) / time.Since(begun).Seconds(); sent < 0.8*perSecond {
+				t.Fatalf("only %.0f packets a second were sent", sent)
+			}
+			figures[to] = append(figures[to], share)
+		}
+	}
+	for _, to := range []string{dropped, dstV4} {
+		slices.Sort(figures[to])
+		t.Logf("to %-12s %.3f of a core (%.3f to %.3f, n %d)", to, figures[to][rounds/2], figures[to][0], figures[to][rounds-1], rounds)
+	}
+	if cost := figures[dstV4][rounds/2] - figures[dropped][rounds/2]; cost > 0.5 {
+		t.Errorf("the garbage costs three hosts %.2f of a core, want at most 0.5", cost)
+	}
+	for _, e := range f.edges {
+		t.Logf("%s: %v", e.Name, e.proxy.status(t).Peers.Packets)
+	}
+}
+
+// busyTime is the CPU time of all that this machine did, by /proc/stat.
+func busyTime(t *testing.T) time.Duration {
+	t.Helper()
+	b, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var user, nice, system, idle, iowait, irq, softirq int64
+	if _, err := fmt.Sscanf(string(b), "cpu %d %d %d %d %d %d %d", &user, &nice, &system, &idle, &iowait, &irq, &softirq); err != nil {
+		t.Fatal("/proc/stat:", err)
+	}
+	return time.Duration(user+nice+system+irq+softirq) * 10 * time.Millisecond // USER_HZ is 100
 }
 
 // zeros is an endless source.

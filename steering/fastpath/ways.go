@@ -5,8 +5,10 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 
+	"github.com/cilium/ebpf/features"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
@@ -18,6 +20,9 @@ import (
 type ways struct {
 	handle *netlink.Handle // for the namespace that it was opened in; its requests wait for each other
 	get    routeGet        // its method, but in tests
+	// The kernel does not say of the way to an IPv6 address that it is one with an encapsulation: Debian's 5.10
+	// does not, 6.1 does.
+	hidesEncap bool
 
 	mu         sync.Mutex
 	checks     uint64 // counts calls of changed
@@ -38,7 +43,9 @@ func openWays() (*ways, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open a netlink socket: %w", err)
 	}
-	return &ways{handle: handle, get: handle.RouteGetWithOptions, known: map[addresses]way{}}, nil
+	version, err := features.LinuxVersionCode()
+	hides := err != nil || version < 6<<16|1<<8
+	return &ways{handle: handle, get: handle.RouteGetWithOptions, hidesEncap: hides, known: map[addresses]way{}}, nil
 }
 
 // of returns the way from one address to another. devices has the MTU of each device that the
@@ -89,7 +96,7 @@ func (w *ways) ask(at addresses, devices map[int]device) (way, error) {
 	}
 	r := routes[0]
 	d, ok := devices[r.LinkIndex]
-	if !ok || r.Encap != nil { // the program sends packets as they are
+	if !ok || r.Encap != nil || w.hidesEncap && at.dst.Is6() && w.encapsulates(at.dst) { // the program sends packets as they are
 		return way{}, fastflow.Device
 	}
 	mtu := d.mtu
@@ -97,6 +104,15 @@ func (w *ways) ask(at addresses, devices map[int]device) (way, error) {
 		mtu = min(mtu, r.MTU)
 	}
 	return way{r.LinkIndex, uint16(min(mtu, 1<<16-1))}, nil
+}
+
+// encapsulates reports whether the entry of the routing table that leads to an address has an encapsulation, or
+// may have one: package netlink does not say it of several next hops.
+func (w *ways) encapsulates(dst netip.Addr) bool {
+	entries, err := w.get(dst.AsSlice(), &netlink.RouteGetOptions{FIBMatch: true})
+	return err != nil || slices.ContainsFunc(entries, func(r netlink.Route) bool {
+		return r.Encap != nil || len(r.MultiPath) > 0
+	})
 }
 
 // maxAsked bounds how many ways are asked about again when routes change.

@@ -44,12 +44,35 @@ func TestGateway(t *testing.T) {
 func TestEncapsulated(t *testing.T) {
 	r := newRig(t)
 	p := r.open()
-	f := ends["IPv6"]
-	f.Client, f.Idle = netip.MustParseAddrPort("[2001:db8:7::7]:4000"), time.Hour
 	r.shell("ip -6 route add 2001:db8:7::/48 encap seg6 mode encap segs fd01::9 dev c0")
-	if err := p.Admit(f); err != fastflow.Device {
-		t.Errorf("a route with segments: %v", err)
+	r.shell("ip -6 route add 2001:db8:8::/48 nexthop encap seg6 mode encap segs fd01::9 via fd01::9 dev c0 nexthop encap seg6 mode encap segs fd01::8 via fd01::8 dev c0")
+	get := p.ways.get
+	refused := func(kernel string) {
+		t.Helper()
+		f := ends["IPv6"]
+		for i, client := range []string{"[2001:db8:7::7]:4000", "[2001:db8:8::7]:4000"} {
+			f.Client, f.Idle = netip.MustParseAddrPort(client), time.Hour
+			if err := p.Admit(f); err != fastflow.Device {
+				t.Errorf("%s: %d: a route with segments: %v", kernel, i, err)
+			}
+		}
+		r.check(p.Admit(ends["IPv6"]))
+		p.Leave(ends["IPv6"])
+		p.Remove(ends["IPv6"])
+		p.ways.forget()
 	}
+	refused("this one")
+	p.ways.hidesEncap = true
+	p.ways.get = func(dst net.IP, o *netlink.RouteGetOptions) ([]netlink.Route, error) {
+		routes, err := get(dst, o)
+		for i := range routes {
+			if !o.FIBMatch {
+				routes[i].Encap = nil
+			}
+		}
+		return routes, err
+	}
+	refused("before Linux 6.1")
 	r.shell("ip link add t0 type vxlan external dstport 4789; ip link set t0 up; ip addr add 10.9.0.1/24 dev t0")
 	r.check(p.Serve(true))
 	if why := off(p, "t0"); why != "it is an external tunnel" {
