@@ -161,14 +161,15 @@ func (j judge) start(t *testing.T) (address string) {
 		cmd.Process.Kill()
 		cmd.Wait()
 	})
+	// Whoever gets a port that was free a moment ago may be another process: only an answer shows that it is the judge.
+	const named = "198.51.100.7:4711 192.0.2.1:443"
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		conn, err := net.Dial("tcp", address)
-		if err == nil {
-			conn.Close()
+		answer, err := tryAsk(address, []byte("PROXY TCP4 198.51.100.7 192.0.2.1 4711 443\r\n"+request))
+		if err == nil && answer == named {
 			return address
 		}
 		if time.Now().After(deadline) {
-			t.Fatal(err)
+			t.Fatalf("no judge at %s: %q, %v", address, answer, err)
 		}
 	}
 }
@@ -176,9 +177,17 @@ func (j judge) start(t *testing.T) (address string) {
 // ask sends a header with a request, and reads the judgement from the answer.
 func ask(t *testing.T, address string, b []byte) string {
 	t.Helper()
-	conn, err := net.Dial("tcp", address)
+	answer, err := tryAsk(address, b)
 	if err != nil {
 		t.Fatal(err)
+	}
+	return answer
+}
+
+func tryAsk(address string, b []byte) (string, error) {
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		return "", err
 	}
 	defer conn.Close()
 	_, _ = conn.Write(b) // it may have closed already
@@ -186,10 +195,10 @@ func ask(t *testing.T, address string, b []byte) string {
 	conn.SetReadDeadline(time.Now().Add(20 * time.Second))
 	answer, _ := io.ReadAll(conn)
 	if len(answer) == 0 {
-		return bad
+		return bad, nil
 	}
 	_, body, _ := strings.Cut(string(answer), "\r\n\r\n")
-	return namedBy(body)
+	return namedBy(body), nil
 }
 
 // namedBy is the judgement of an answer: "198.51.100.7 4711 192.0.2.1 443", or something else where the
