@@ -100,6 +100,14 @@ func onlySoak(t *testing.T) {
 	}
 }
 
+// onlyQuiet leaves a test to whoever has a quiet machine: it measures.
+func onlyQuiet(t *testing.T) {
+	t.Helper()
+	if os.Getenv("ANYPORT_SPEED") != "1" {
+		t.Skip("measures: set ANYPORT_SPEED=1 on a quiet machine")
+	}
+}
+
 // soak is how often a test does its thing: short in `make test`, long in `make soak`.
 func soak(short, long int) int {
 	if os.Getenv("ANYPORT_SOAK") == "1" {

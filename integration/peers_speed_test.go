@@ -13,11 +13,9 @@ import (
 )
 
 // TestPeersSpeed compares conns whose packets come by a peer with those whose packets come from the router:
-// bulk, and the time of a round trip. It needs a quiet machine, so it runs only if ANYPORT_SPEED=1.
+// bulk, and the time of a round trip.
 func TestPeersSpeed(t *testing.T) {
-	if os.Getenv("ANYPORT_SPEED") != "1" {
-		t.Skip("measures: set ANYPORT_SPEED=1 on a quiet machine")
-	}
+	onlyQuiet(t)
 	const size, rounds, trips = 128 << 20, 5, 2000
 	f := startPeers(t, peerOptions{edges: 2, use: []int{1}})
 	f.origin.serve(t, originV4+":4800", func(conn net.Conn) { // counts what it gets
@@ -47,12 +45,7 @@ func TestPeersSpeed(t *testing.T) {
 			}
 		}
 	}
-	median := map[string]float64{}
-	for what, values := range figures {
-		slices.Sort(values)
-		median[what] = values[len(values)/2]
-		t.Logf("%-28s median %.1f (%.1f to %.1f, n %d)", what, median[what], values[0], values[len(values)-1], len(values))
-	}
+	median := mediansOf(t, figures)
 	for _, what := range []string{"up, Gbit/s, ", "down, Gbit/s, "} {
 		if ratio := median[what+"by a peer"] / median[what+"direct"]; ratio < 0.5 {
 			t.Errorf("%sby a peer is %.2f of direct, want 0.5", what, ratio)
@@ -69,13 +62,12 @@ func TestPeersSpeed(t *testing.T) {
 // TestPeersGarbageSpeed says what 10,000 packets a second of conns that nobody has cost three hosts that ask each
 // other, beside what the same packets cost until they reach a router that drops them.
 func TestPeersGarbageSpeed(t *testing.T) {
-	if os.Getenv("ANYPORT_SPEED") != "1" {
-		t.Skip("measures: set ANYPORT_SPEED=1 on a quiet machine")
-	}
+	onlyQuiet(t)
 	const perSecond, rounds, long = 10_000, 5, 3 * time.Second
 	f := startPeers(t, peerOptions{edges: 3, use: []int{1, 2, 3}})
 	const dropped = "198.18.0.1"
 	f.router.output(t, "ip", "route", "add", "blackhole", dropped)
+	busyWith := func(to string) string { return "cores, to " + to }
 	figures := map[string][]float64{}
 	for range rounds {
 		for _, to := range []string{dropped, dstV4} {
@@ -87,19 +79,28 @@ func TestPeersGarbageSpeed(t *testing.T) {
 			if sent := float64(stop()) / time.Since(begun).Seconds(); sent < 0.8*perSecond {
 				t.Fatalf("only %.0f packets a second were sent", sent)
 			}
-			figures[to] = append(figures[to], share)
+			figures[busyWith(to)] = append(figures[busyWith(to)], share)
 		}
 	}
-	for _, to := range []string{dropped, dstV4} {
-		slices.Sort(figures[to])
-		t.Logf("to %-12s %.3f of a core (%.3f to %.3f, n %d)", to, figures[to][rounds/2], figures[to][0], figures[to][rounds-1], rounds)
-	}
-	if cost := figures[dstV4][rounds/2] - figures[dropped][rounds/2]; cost > 0.5 {
+	median := mediansOf(t, figures)
+	if cost := median[busyWith(dstV4)] - median[busyWith(dropped)]; cost > 0.5 {
 		t.Errorf("the garbage costs three hosts %.2f of a core, want at most 0.5", cost)
 	}
 	for _, e := range f.edges {
 		t.Logf("%s: %v", e.Name, e.proxy.status(t).Peers.Packets)
 	}
+}
+
+// mediansOf sorts the values of each figure, logs them, and returns their medians.
+func mediansOf(t *testing.T, figures map[string][]float64) map[string]float64 {
+	t.Helper()
+	median := map[string]float64{}
+	for what, values := range figures {
+		slices.Sort(values)
+		median[what] = values[len(values)/2]
+		t.Logf("%-28s median %.4g (%.4g to %.4g, n %d)", what, median[what], values[0], values[len(values)-1], len(values))
+	}
+	return median
 }
 
 // busyTime is the CPU time of all that this machine did, by /proc/stat.

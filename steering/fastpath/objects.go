@@ -85,7 +85,7 @@ func spec() (*ebpf.CollectionSpec, error) {
 // ipv6Flag is BPF_F_IPV6 of linux/bpf.h where the kernel knows it: with the features of Linux 6.16.
 func ipv6Flag() uint32 {
 	const bpfFIPv6 = 1 << 7
-	if version, err := features.LinuxVersionCode(); err == nil && version >= 6<<16|16<<8 {
+	if program.Since(6, 16) {
 		return bpfFIPv6
 	}
 	return 0

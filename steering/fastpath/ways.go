@@ -8,11 +8,11 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/cilium/ebpf/features"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"anyport/bpf/fastflow"
+	"anyport/steering/program"
 )
 
 // ways asks the kernel through which device datagrams leave, and remembers the answers until the
@@ -43,9 +43,7 @@ func openWays() (*ways, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open a netlink socket: %w", err)
 	}
-	version, err := features.LinuxVersionCode()
-	hides := err != nil || version < 6<<16|1<<8
-	return &ways{handle: handle, get: handle.RouteGetWithOptions, hidesEncap: hides, known: map[addresses]way{}}, nil
+	return &ways{handle: handle, get: handle.RouteGetWithOptions, hidesEncap: !program.Since(6, 1), known: map[addresses]way{}}, nil
 }
 
 // of returns the way from one address to another. devices has the MTU of each device that the

@@ -68,8 +68,7 @@ func spec() (*ebpf.CollectionSpec, error) {
 	if err != nil {
 		return nil, err
 	}
-	const hasDecap = 6<<16 | 3<<8 // BPF_F_ADJ_ROOM_DECAP_L3_IPV4 and _IPV6
-	if version, err := features.LinuxVersionCode(); err == nil && version >= hasDecap {
+	if program.Since(6, 3) { // BPF_F_ADJ_ROOM_DECAP_L3_IPV4 and _IPV6
 		return spec, spec.Variables[bpf.FleetVarHasDecap].Set(uint32(1))
 	}
 	return spec, nil

@@ -52,6 +52,13 @@ func Probe() []Feature {
 	return all
 }
 
+// Since reports whether the kernel is Linux major.minor or a later one; false: it is not, or its version is not
+// known. It is for what cannot be probed.
+func Since(major, minor uint32) bool {
+	version, err := features.LinuxVersionCode()
+	return err == nil && version >= major<<16|minor<<8
+}
+
 // haveSteer asks the verifier, which accepts different programs in each release of the kernel.
 func haveSteer() error {
 	liftMemlock()

@@ -24,8 +24,7 @@ func (s Samples) Markdown(sections []Section, peers [][2]string) string {
 	}
 	b.WriteString("\n## Figures\n")
 	for _, section := range sections {
-		b.WriteString(heading(section) + "\n" + section.Title + ".\n")
-		s.writeTables(&b, section)
+		s.writeSection(&b, section, "")
 	}
 	return b.String()
 }
@@ -33,7 +32,9 @@ func (s Samples) Markdown(sections []Section, peers [][2]string) string {
 // heading begins a section of the page.
 func heading(s Section) string { return "\n### " + s.Name + "\n" }
 
-func (s Samples) writeTables(b *strings.Builder, section Section) {
+// writeSection writes one section of the page. What note says precedes the tables; "": nothing.
+func (s Samples) writeSection(b *strings.Builder, section Section, note string) {
+	b.WriteString(heading(section) + "\n" + section.Title + ".\n" + note)
 	for _, part := range narrow(s.table(section)) {
 		writeTable(b, part)
 	}
@@ -42,15 +43,15 @@ func (s Samples) writeTables(b *strings.Builder, section Section) {
 // Again returns the page with the sections that were measured again in the place of those before. Each says
 // when that was.
 func (s Samples) Again(page string, sections []Section) (string, error) {
-	when := fmt.Sprintf("Measured again %s, in %d runs of %s s.", s.Start.UTC().Format(time.DateTime+" UTC"), s.Runs, Number(s.Seconds))
+	when := fmt.Sprintf("\nMeasured again %s, in %d runs of %s s.\n", s.Start.UTC().Format(time.DateTime+" UTC"), s.Runs, Number(s.Seconds))
 	for _, section := range sections {
 		before, after, found := strings.Cut(page, heading(section))
 		if !found {
 			return "", fmt.Errorf("the page has no section %q: measure all of it", section.Name)
 		}
 		var b strings.Builder
-		b.WriteString(before + heading(section) + "\n" + section.Title + ".\n\n" + when + "\n")
-		s.writeTables(&b, section)
+		b.WriteString(before)
+		s.writeSection(&b, section, when)
 		if _, next, more := strings.Cut(after, "\n### "); more {
 			b.WriteString("\n### " + next)
 		}
