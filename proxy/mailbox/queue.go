@@ -56,16 +56,12 @@ func (q *Queue) Wake() {
 }
 
 // Run runs the function that waits, if any. Only the loop calls it.
-func (q *Queue) Run() { q.RunAfter(func() {}) }
-
-// RunAfter is Run, and calls before first, if a function waits.
-func (q *Queue) RunAfter(before func()) {
+func (q *Queue) Run() {
 	q.runs.Add(1)
 	var count [8]byte
 	_, _ = unix.Read(q.wake, count[:])
 	select {
 	case f := <-q.requests:
-		before()
 		f()
 	default:
 	}

@@ -64,7 +64,7 @@ func expectHeard(t *testing.T, origin peer, want []string) {
 }
 
 // TestHeldForFleet: datagrams of a flow that another host may have wait for the answer, and are then sent there, or
-// begin the flow here; likewise without an answer, and before an order. None is lost.
+// begin the flow here; likewise without an answer, and before the loop drains. None is lost.
 func TestHeldForFleet(t *testing.T) {
 	wake := func(l *loop) { l.handle([]unix.EpollEvent{{Fd: int32(l.orders.FD()), Events: unix.EPOLLIN}}, 2) }
 	for _, test := range []struct {
@@ -76,9 +76,9 @@ func TestHeldForFleet(t *testing.T) {
 		{"nobody has it", false, func(l *loop, f *testFleet) { f.answered[0](); wake(l) }},
 		{"no answer", false, func(l *loop, f *testFleet) { l.handle(nil, answerWithin+2) }},
 		{"no answer, but it has the flow", true, func(l *loop, f *testFleet) { l.handle(nil, answerWithin+2); f.answered[0]() }},
-		{"an order", false, func(l *loop, f *testFleet) {
+		{"the order to drain", false, func(l *loop, f *testFleet) {
 			obeyed := make(chan bool)
-			go func() { obeyed <- l.orders.Do(func() { l.flows.Drain(2) }) }()
+			go func() { obeyed <- l.orders.Do(l.drain) }()
 			waitFor(t, "the order", func() bool { return poll(t, l.orders.FD()) != 0 })
 			wake(l)
 			<-obeyed

@@ -17,7 +17,7 @@ func drainOrHandOver(ctx context.Context, loops []*loop, opt Options) {
 		select {
 		case <-ctx.Done():
 			for _, l := range loops {
-				l.orders.Do(func() { l.flows.Drain(l.now()) })
+				l.orders.Do(l.drain)
 			}
 			return
 		case fleet := <-opt.Joined:
@@ -30,6 +30,13 @@ func drainOrHandOver(ctx context.Context, loops []*loop, opt Options) {
 			}
 		}
 	}
+}
+
+// drain takes no new flows from now on, but those whose first datagram is here already.
+func (l *loop) drain() {
+	now := l.now()
+	l.beginAllWaiting(now)
+	l.flows.Drain(now)
 }
 
 // handOver stops all loops while it calls give with their flows, and reports whether another process
@@ -66,8 +73,10 @@ func handOver(loops []*loop, give func([]Flow) error) (gone bool) {
 	return gone
 }
 
-// movingFlows describes all flows for another process. The loop keeps them, and their sockets.
+// movingFlows describes all flows for another process, with those whose first datagram is here already. The
+// loop keeps them, and their sockets.
 func (l *loop) movingFlows(listener int) []Flow {
+	l.beginAllWaiting(l.now())
 	l.removeEntries()
 	all, now := make([]Flow, 0, l.flows.Len()), time.Now()
 	for f := range l.flows.InEvictionOrder {

@@ -237,6 +237,6 @@ func (l *loop) handle(events []unix.EpollEvent, now time.Duration) {
 	l.settleDue(now)
 	l.beginWaiting(now)
 	if ordered != 0 {
-		l.orders.RunAfter(func() { l.beginAllWaiting(now) }) // it may be to hand over, or to take no new flows
+		l.orders.Run()
 	}
 }

@@ -99,11 +99,27 @@ func TestNewFlowsBeginBeforeOrders(t *testing.T) {
 	newClientsTo(t, dst, 3*newFlowsATurn)
 	turn(l, unix.EPOLLIN)
 	obeyed := make(chan bool)
-	go func() { obeyed <- l.orders.Do(func() { l.flows.Drain(1) }) }()
+	go func() { obeyed <- l.orders.Do(l.drain) }()
 	waitFor(t, "the order", func() bool { return poll(t, l.orders.FD()) != 0 })
 	l.handle([]unix.EpollEvent{{Fd: int32(l.orders.FD()), Events: unix.EPOLLIN}}, 1)
 	<-obeyed
 	if got := l.flows.Len(); got != 3*newFlowsATurn {
 		t.Errorf("%d flows, want %d", got, 3*newFlowsATurn)
+	}
+}
+
+// TestOrdersDoNotBeginFlows: an order that only asks, as a list of flows does, leaves the arrivals that wait to
+// their turns. To begin all of them would keep live flows waiting.
+func TestOrdersDoNotBeginFlows(t *testing.T) {
+	l, _, _, dst := newTurns(t)
+	newClientsTo(t, dst, 4*newFlowsATurn)
+	turn(l, unix.EPOLLIN)
+	asked := make(chan bool)
+	go func() { asked <- l.orders.Do(func() { l.flows.Listing() }) }()
+	waitFor(t, "the order", func() bool { return poll(t, l.orders.FD()) != 0 })
+	l.handle([]unix.EpollEvent{{Fd: int32(l.orders.FD()), Events: unix.EPOLLIN}}, 1)
+	<-asked
+	if got := l.flows.Len(); got != 2*newFlowsATurn {
+		t.Errorf("%d flows after two turns, want %d", got, 2*newFlowsATurn)
 	}
 }
