@@ -165,7 +165,7 @@ func TestShownFlows(t *testing.T) {
 			t.Errorf("after %d datagrams shown %d times: %v", i+1, got, fleet.shown)
 		}
 	}
-	l.endExpired(1 << 60)
+	l.endDue(1 << 60)
 	if l.flows.Len() != 0 || len(fleet.shown) != 0 {
 		t.Errorf("%d flows, shown %v", l.flows.Len(), fleet.shown)
 	}
@@ -192,7 +192,7 @@ func TestJoin(t *testing.T) {
 			t.Errorf("a flow is shown %d times: %v", n, fleet.shown)
 		}
 	}
-	l.endExpired(1 << 60)
+	l.endDue(1 << 60)
 	if len(fleet.shown) != 0 {
 		t.Errorf("after the end of the flows shown %v", fleet.shown)
 	}

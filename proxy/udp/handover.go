@@ -77,6 +77,9 @@ func handOver(loops []*loop, give func([]Flow) error) (gone bool) {
 // loop keeps them, and their sockets.
 func (l *loop) movingFlows(listener int) []Flow {
 	l.beginAllWaiting(l.now())
+	for len(l.ending) > 0 {
+		l.endNext(l.now())
+	}
 	l.removeEntries()
 	all, now := make([]Flow, 0, l.flows.Len()), time.Now()
 	for f := range l.flows.InEvictionOrder {
@@ -115,8 +118,7 @@ func adopt(loops []*loop, flows []Flow) {
 		}
 	}
 	for _, l := range loops { // the file may have changed since the flows began
-		now := l.now()
-		l.endUnrouted(l.flows.DrainUnrouted(now), now)
+		l.endLater(l.flows.DrainUnrouted(l.now()), route.NoRoute)
 	}
 }
 

@@ -128,3 +128,47 @@ func TestStop(t *testing.T) {
 		return r.Client == client.addr() && r.Verdict == route.IdleTimedOut
 	})
 }
+
+// TestEndsInTurns: of very many flows that are due a turn ends a bounded number, and the loop does not sleep
+// before the last. A flow that has ended meanwhile is left out.
+func TestEndsInTurns(t *testing.T) {
+	const n = 2*endsATurn + 1
+	for name, due := range map[string]func(l *loop) (at time.Duration){
+		"by the clock": func(*loop) time.Duration { return 1 << 60 },
+		"all of a route": func(l *loop) time.Duration {
+			var all []*liveFlow
+			for f := range l.flows.All {
+				all = append(all, f)
+			}
+			l.endLater(all, route.HoursOver)
+			return 1
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, routes, _, dst := newTurns(t)
+			newClientsTo(t, dst, n)
+			turn(l, unix.EPOLLIN)
+			l.beginAllWaiting(1)
+			at := due(l)
+			for left := n - endsATurn; left > 0; left -= endsATurn {
+				l.endDue(at)
+				if l.flows.Len() != left {
+					t.Errorf("%d flows are left, want %d", l.flows.Len(), left)
+				}
+				if at == 1 && l.timeout() != 0 {
+					t.Error("the loop would sleep")
+				}
+			}
+			for f := range l.flows.All {
+				l.end(f, route.Killed, at)
+			}
+			l.endDue(at)
+			if l.flows.Len() != 0 || len(l.ending) != 0 {
+				t.Errorf("%d flows, %d to end", l.flows.Len(), len(l.ending))
+			}
+			if killed := routes.Set().Routes[0].Stats.Totals().Ended[config.UDP][route.Killed]; killed != 1 {
+				t.Errorf("%d flows of 1 were killed", killed)
+			}
+		})
+	}
+}

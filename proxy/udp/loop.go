@@ -29,6 +29,7 @@ type loop struct {
 
 	flows    *flowTable // all live flows of the listener; egress, owners and shared point into it
 	newFlows newFlows
+	ending   []ending // flows to end before their time
 	seeking  seeking
 	firsts   firstDatagrams
 	replies  *replies
@@ -159,9 +160,9 @@ func (l *loop) run() error {
 		}
 		now := l.now()
 		l.handle(events[:max(n, 0)], now)
-		l.endUnrouted(l.flows.Reload(now), now)
-		l.endInactive(l.flows.HoursOver(), now)
-		l.endExpired(now)
+		l.endLater(l.flows.Reload(now), route.NoRoute)
+		l.endLater(l.flows.HoursOver(), route.HoursOver)
+		l.endDue(now)
 		l.closeOldFree(now)
 		l.askKernel(now)
 		l.pace.Yield(now, l.now)
@@ -179,7 +180,7 @@ func (l *loop) now() time.Duration { return time.Since(l.epoch) }
 // timeout is how long epoll may wait for events, in milliseconds; -1: without end. It is rounded up:
 // a millisecond too early would find nothing to do.
 func (l *loop) timeout() int {
-	if !l.newFlows.waiting.empty() {
+	if !l.newFlows.waiting.empty() || len(l.ending) > 0 {
 		return 0
 	}
 	deadline, ok := l.flows.NextDeadline()

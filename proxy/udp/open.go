@@ -2,7 +2,6 @@ package udp
 
 import (
 	"errors"
-	"net/netip"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -13,8 +12,8 @@ import (
 	"anyport/proxy/route"
 )
 
-// openFlow begins the flow of k, whose first datagram has those TLVs in its header, if it has one: a place in the table, a socket that answers, and one to an origin.
-// Each may be had at the expense of another flow, which is evicted. It returns nil for a flow that is
+// openFlow begins the flow of k, whose first datagram has those TLVs in its header, if it has one: a place
+// in the table, a socket that answers, and one to an origin. Each may be had at the expense of another flow, which is evicted. It returns nil for a flow that is
 // refused, which is counted and recorded then.
 func (l *loop) openFlow(k flow.Key, tlvs []byte, now time.Duration) *liveFlow {
 	l.makeRoom()
@@ -101,60 +100,4 @@ func socketVerdict(err error, otherwise route.Verdict) route.Verdict {
 		return route.ClientPortInUse
 	}
 	return otherwise
-}
-
-// end ends a flow, whatever ended it. Its sockets are closed first: only then may the table give their
-// places to others.
-func (l *loop) end(f *liveFlow, verdict route.Verdict, now time.Duration) {
-	l.hide(f)
-	l.leaveKernel(f, now)
-	var source netip.AddrPort
-	if l.flows.WantsRecord(f, verdict) {
-		source = sourceOf(f)
-	}
-	if l.leaveSocket(f, verdict, now) {
-		l.replies.release(f.Sockets.reply)
-	} else {
-		l.closeSockets(f)
-	}
-	l.flows.End(f, source, verdict, now)
-}
-
-// endExpired ends the flows that are idle, or drained, and records the progress of others.
-func (l *loop) endExpired(now time.Duration) {
-	for f, verdict := l.flows.Expired(now); f != nil; f, verdict = l.flows.Expired(now) {
-		switch forwarded := l.countFlow(f, now); {
-		case verdict == route.Admitted:
-			l.flows.RecordProgress(f, sourceOf(f), now)
-			continue
-		case forwarded && verdict == route.IdleTimedOut: // in user space, but not in the kernel
-			continue
-		}
-		l.end(f, verdict, now)
-	}
-}
-
-// endUnrouted ends the flows whose dst is the host's own since a reload, and drains those that
-// lost their route.
-func (l *loop) endUnrouted(passed []*liveFlow, now time.Duration) {
-	for _, f := range passed {
-		l.end(f, route.NoRoute, now)
-	}
-}
-
-// endInactive ends flows whose route's time is over.
-func (l *loop) endInactive(over []*liveFlow, now time.Duration) {
-	for _, f := range over {
-		l.end(f, route.HoursOver, now)
-	}
-}
-
-// endAll ends all flows at once.
-func (l *loop) endAll(verdict route.Verdict, now time.Duration) {
-	for f := range l.flows.All {
-		l.end(f, verdict, now)
-	}
-	l.closeAllFree()
-	l.fast.paused = true
-	l.removeEntries()
 }

@@ -83,7 +83,7 @@ func (g *reuseRig) answer(client peer, from netip.AddrPort, text string) {
 // idle has all flows end.
 func (g *reuseRig) idle() {
 	g.time += 2 * time.Hour
-	g.endExpired(g.time)
+	g.endDue(g.time)
 }
 
 // opened is how many sockets to the origin were opened until now.
