@@ -7,6 +7,34 @@ import (
 	"anyport/proxy/route"
 )
 
+// endsATurn bounds the conns that one turn ends, by their timers and before their time. Very many can be due
+// at once, as all of a route that a reload has removed, or of an origin that went down: to end them in one
+// turn would keep the others waiting.
+const endsATurn = 64
+
+// ending is a conn that the loop is about to end, before its time.
+type ending struct {
+	conn    *conn
+	verdict route.Verdict
+}
+
+// endLater has a conn ended in this turn or one of the next.
+func (l *loop) endLater(c *conn, v route.Verdict) { l.ending = append(l.ending, ending{c, v}) }
+
+// endWaiting ends conns that endLater was told of, as many as a turn may. Some have ended since; and of one
+// that is moving, the process that has it in the end finds the same.
+func (l *loop) endWaiting() {
+	n := min(len(l.ending), endsATurn)
+	for _, e := range l.ending[:n] {
+		if e.conn.state != closed && !e.conn.moving {
+			l.endConn(e.conn, e.verdict)
+		}
+	}
+	if l.ending = l.ending[n:]; len(l.ending) == 0 {
+		l.ending = nil
+	}
+}
+
 // endConn ends a conn with a verdict. Its files may let the next one in.
 func (l *loop) endConn(c *conn, v route.Verdict) {
 	l.closeConn(c, v)

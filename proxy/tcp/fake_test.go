@@ -208,7 +208,7 @@ func (f *fakeConn) pass(t *testing.T, text string) {
 		t.Fatal(err)
 	}
 	f.now += d
-	f.timers.Advance(f.now, f.fire)
+	f.timers.Advance(f.now, endsATurn, f.fire)
 	f.serveAllReady()
 }
 

@@ -11,7 +11,7 @@ func (l *loop) closeInactive() {
 	l.overs = overs
 	for _, c := range l.slots {
 		if c != nil && !c.moving && c.route.EndsAll() {
-			l.endConn(c, route.HoursOver)
+			l.endLater(c, route.HoursOver)
 		}
 	}
 }

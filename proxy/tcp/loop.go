@@ -51,6 +51,7 @@ type loop struct {
 	free           []uint32 // free slots
 	connCount      int      // slots in use
 	generation     uint32   // of the newest conn; never 0
+	ending         []ending // conns to end before their time
 	ready          []*conn  // conns that have steps left: the bound of a turn stopped them
 	readySpare     []*conn  // memory for the next ready list
 	clients        connsByClient
@@ -149,7 +150,8 @@ func (l *loop) turn(events []unix.EpollEvent) error {
 	l.outbox.collecting = false
 	l.sendCollected()
 	l.serveReady()
-	l.timers.Advance(l.now, l.fire)
+	l.endWaiting()
+	l.timers.Advance(l.now, endsATurn, l.fire)
 	return l.acceptLastConns()
 }
 
@@ -203,7 +205,7 @@ func (l *loop) serveReady() {
 
 // epollTimeout is how long epoll may wait, in milliseconds; -1: without a limit.
 func (l *loop) epollTimeout() int {
-	if len(l.ready) > 0 || l.hasLastConns() {
+	if len(l.ready) > 0 || len(l.ending) > 0 || l.hasLastConns() {
 		return 0
 	}
 	wait := l.timers.Wait(l.now)

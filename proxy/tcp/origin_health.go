@@ -67,7 +67,7 @@ func (l *loop) closeDown() {
 	l.downs = downs
 	for _, c := range l.slots {
 		if c != nil && !c.moving && l.endsWithOrigin(c) {
-			l.endConn(c, route.OriginDown)
+			l.endLater(c, route.OriginDown)
 		}
 	}
 }

@@ -7,12 +7,15 @@ package wheel
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
 const (
 	tick   = 100 * time.Millisecond
 	spokes = 512 // a turn of the wheel: 51.2 s
+
+	collected = -1 // the due of a timer in firing
 
 	// Never is a moment that does not come.
 	Never = time.Duration(math.MaxInt64)
@@ -25,7 +28,8 @@ type Wheel[T any] struct {
 	heads   [spokes]*Timer[T] // a list of the timers of each spoke, in no order
 	past    int64             // the last tick that Advance went over
 	soonest int64             // no timer is due before this tick; 0: none is set
-	firing  []*Timer[T]       // its memory is used again by each Advance
+	firing  []*Timer[T]       // those that have been due; its memory is used again
+	fired   int               // so many of firing are done
 }
 
 // Timer is a place in one Wheel, and lies in what it is the timer of: setting it allocates
@@ -33,7 +37,7 @@ type Wheel[T any] struct {
 type Timer[T any] struct {
 	Value      T // what the timer is of
 	next, prev *Timer[T]
-	due        int64 // tick; 0: not set
+	due        int64 // tick; 0: not set; or collected
 }
 
 // Set moves t to at; Never takes it out.
@@ -59,6 +63,14 @@ func (w *Wheel[T]) Stop(t *Timer[T]) {
 	if t.due == 0 {
 		return
 	}
+	if t.due != collected { // in a list
+		w.unlink(t)
+	}
+	t.due = 0
+}
+
+// unlink takes t out of the list of its spoke.
+func (w *Wheel[T]) unlink(t *Timer[T]) {
 	if t.prev != nil {
 		t.prev.next = t.next
 	} else {
@@ -67,13 +79,27 @@ func (w *Wheel[T]) Stop(t *Timer[T]) {
 	if t.next != nil {
 		t.next.prev = t.prev
 	}
-	t.next, t.prev, t.due = nil, nil, 0
+	t.next, t.prev = nil, nil
 }
 
-// Advance fires what is due at now. A timer that fire stops may be among those
-// and fire all the same, so fire must look at what it is given.
-func (w *Wheel[T]) Advance(now time.Duration, fire func(t *Timer[T])) {
-	last := int64(now / tick)
+// Advance fires what is due at now, most timers at most. What is left is due in the next call, and Wait is 0
+// until then: very many timers can be due at once.
+func (w *Wheel[T]) Advance(now time.Duration, most int, fire func(t *Timer[T])) {
+	w.collectUntil(int64(now / tick))
+	for ; most > 0 && w.fired < len(w.firing); w.fired++ {
+		t := w.firing[w.fired]
+		w.firing[w.fired] = nil
+		if t.due == collected { // and not stopped or set again since
+			t.due = 0
+			fire(t)
+			most--
+		}
+	}
+}
+
+// collectUntil collects what is due by a tick. The timers that fire may be set again by that, so nothing of
+// the wheel is walked while they do.
+func (w *Wheel[T]) collectUntil(last int64) {
 	if last <= w.past {
 		return
 	}
@@ -81,18 +107,13 @@ func (w *Wheel[T]) Advance(now time.Duration, fire func(t *Timer[T])) {
 		w.past = last
 		return
 	}
-	// fire may set timers, so nothing of the wheel is walked while it runs.
+	w.firing, w.fired = slices.Delete(w.firing, 0, w.fired), 0
 	first := max(w.past+1, last-spokes+1) // after a whole turn every spoke is visited once
 	w.past = last
 	for spoke := first; spoke <= last; spoke++ {
 		w.collect(spoke%spokes, last)
 	}
 	w.soonest = w.search()
-	for i, t := range w.firing {
-		w.firing[i] = nil
-		fire(t)
-	}
-	w.firing = w.firing[:0]
 }
 
 // collect takes the timers of a spoke that are due by last; the others have
@@ -101,7 +122,8 @@ func (w *Wheel[T]) collect(spoke, last int64) {
 	for t := w.heads[spoke]; t != nil; {
 		next := t.next
 		if t.due <= last {
-			w.Stop(t)
+			w.unlink(t)
+			t.due = collected
 			w.firing = append(w.firing, t)
 		}
 		t = next
@@ -120,6 +142,9 @@ func (w *Wheel[T]) search() int64 {
 
 // Wait is how long nothing can be due; Never where no timer is set.
 func (w *Wheel[T]) Wait(now time.Duration) time.Duration {
+	if w.fired < len(w.firing) {
+		return 0
+	}
 	if w.soonest == 0 {
 		return Never
 	}
