@@ -4,8 +4,12 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestShadowedListeners checks that anyport does not take the port of a listener of the
@@ -57,6 +61,24 @@ func ownName(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return strings.TrimSpace(string(name))
+}
+
+// TestOwnListeners: a reply socket of anyport itself is no listener of the host, also where /proc is of another
+// PID namespace.
+func TestOwnListeners(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.origin.answer(t, "10.0.0.5:4711", func(question []byte) []byte { return question })
+	p := r.edge.launchAs(t, func(file string) *exec.Cmd {
+		cmd := anyportRun(file)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID}
+		return cmd
+	}, relayFile)
+	p.expect(t, "msg=serving")
+	flow := r.client.dialUDP(t, dstV4+":4711")
+	warm(t, flow)
+	p.reloads(t)
+	warm(t, flow)
 }
 
 // TestHostIsNotCutOff checks which prefixes of this very host are refused.

@@ -28,6 +28,7 @@ var onOnePath = []struct{ why, tests string }{
 		TestWhatStays TestOriginsErrors TestLoops TestReflectors TestRefusingOrigin TestRefusedLater
 		TestUnreachableOrigin TestClosedPort TestStartOverAnotherProgram TestUpgradeOfSharedSockets
 		TestUpgradeRefused TestAcceptProxyLiveFlow TestPeersSPP TestFreeSockets
+		TestOwnListeners
 	`},
 	{"they are about the fast path", `
 		TestFastPathUnderOrders TestFastPath TestFastPathOff TestFastPathEnds

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
-	"os"
 	"slices"
 
 	"github.com/vishvananda/netlink/nl"
@@ -44,7 +43,8 @@ func ReadListeners() ([]Listener, error) {
 // OtherListeners is ReadListeners without those of this process itself.
 func OtherListeners() ([]Listener, error) {
 	all, err := ReadListeners()
-	return slices.DeleteFunc(all, func(l Listener) bool { return l.PID == os.Getpid() }), err
+	own := ownPID()
+	return slices.DeleteFunc(all, func(l Listener) bool { return l.PID == own }), err
 }
 
 // ListenersWithoutOwners is ReadListeners without a look at the processes, which takes long where there are many.

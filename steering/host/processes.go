@@ -18,7 +18,7 @@ type owner struct {
 // meanwhile: what cannot be read is left out.
 func socketOwners(wanted map[uint32]Listener) map[uint32]owner {
 	owners := make(map[uint32]owner)
-	findOwned(os.Getpid(), wanted, owners)
+	findOwned(ownPID(), wanted, owners)
 	for _, pid := range processes() {
 		if len(owners) == len(wanted) {
 			break
@@ -26,6 +26,16 @@ func socketOwners(wanted map[uint32]Listener) map[uint32]owner {
 		findOwned(pid, wanted, owners)
 	}
 	return owners
+}
+
+// ownPID is the number of this process in /proc, which may be that of another PID namespace, as in a container
+// that has the host's.
+func ownPID() int {
+	own, _ := os.Readlink("/proc/self")
+	if pid, err := strconv.Atoi(own); err == nil {
+		return pid
+	}
+	return os.Getpid()
 }
 
 // processes are the ids of those in /proc.
