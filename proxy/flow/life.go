@@ -56,59 +56,75 @@ func (t *Table[S]) NextDeadline() (deadline time.Duration, ok bool) {
 // timeout of their route has passed.
 func (t *Table[S]) Drain(now time.Duration) {
 	t.draining = true
-	t.drainIf(now, func(*Flow[S]) bool { return true })
+	for _, f := range t.deadlines {
+		t.drainIf(f, true, now)
+	}
+	heap.Init(&t.deadlines)
 }
 
 // Drained reports whether Drain was called, and no flow is left.
 func (t *Table[S]) Drained() bool { return t.draining && t.Len() == 0 }
 
-// Reload drains the flows that a new generation of routes no longer forwards, and no more those
-// that it forwards again. It does nothing for a generation that it has seen. It returns the flows to
-// end at once, with NoRoute: those whose dst the kernel now hands to the host's own sockets. Their
-// reply socket, which is bound to the dst, would receive the datagrams for the host's.
+// Reload drains the flows that a new generation of routes no longer forwards, and no more those that it
+// forwards again: a page of them in each call, since to look at very many keeps the others waiting. It is called
+// again while Reloading. It returns the flows to end at once, with NoRoute: those whose dst the kernel now hands
+// to the host's own sockets. Their reply socket, which is bound to the dst, would receive the datagrams for the
+// host's.
 func (t *Table[S]) Reload(now time.Duration) (passed []*Flow[S]) {
 	t.applyRecording(now)
-	if t.opt.Routes.Set() == t.set {
-		return nil
+	if set := t.opt.Routes.Set(); set != t.set {
+		t.set = set
+		t.reloading = t.Listing()
 	}
-	return t.DrainUnrouted(now)
+	return t.drainUnrouted(now)
 }
 
-// DrainUnrouted is Reload for the generation of routes that is in service.
-func (t *Table[S]) DrainUnrouted(now time.Duration) (passed []*Flow[S]) {
-	set := t.opt.Routes.Set()
-	t.set = set
-	if t.draining { // all flows drain already
-		return nil
+// Reloading reports whether Reload has flows left to look at.
+func (t *Table[S]) Reloading() bool { return !t.reloading.Done() }
+
+// ReloadAll is Reload of all flows, for the generation of routes that is in service.
+func (t *Table[S]) ReloadAll(now time.Duration) (passed []*Flow[S]) {
+	t.set = t.opt.Routes.Set()
+	for t.reloading = t.Listing(); t.Reloading(); {
+		passed = append(passed, t.drainUnrouted(now)...)
 	}
-	t.drainIf(now, func(f *Flow[S]) bool {
-		if set.Keeps(config.UDP, f.Dst(), f.Route) {
-			if !set.Shared() && f.Key.named() != set.Lookup(config.UDP, f.Key.ReplyTo().AddrPort().Addr(), f.Dst()).NamesClients() {
-				passed = append(passed, f)
-			}
-			return false
-		}
-		if set.Passes(config.UDP, f.Dst()) {
-			passed = append(passed, f)
-		}
-		return true
-	})
 	return passed
 }
 
-// drainIf drains the flows that ends reports true for, and no others: each has its route's drain
-// timeout left.
-func (t *Table[S]) drainIf(now time.Duration, ends func(*Flow[S]) bool) {
-	for _, f := range t.deadlines {
-		switch {
-		case !ends(f):
-			f.drainEnd = 0
-		case f.drainEnd == 0:
-			f.drainEnd = now + f.Route.Drain
-		}
-		f.deadline = t.nextLook(f, now)
+// drainUnrouted is Reload for the next page of flows.
+func (t *Table[S]) drainUnrouted(now time.Duration) (passed []*Flow[S]) {
+	if t.draining { // all flows drain already
+		t.reloading = Listing[S]{}
 	}
-	heap.Init(&t.deadlines)
+	for f := range t.NextFlows(&t.reloading) {
+		keeps := t.set.Keeps(config.UDP, f.Dst(), f.Route)
+		if t.passes(f, keeps) {
+			passed = append(passed, f)
+		}
+		t.drainIf(f, !keeps, now)
+		heap.Fix(&t.deadlines, int(f.position))
+	}
+	return passed
+}
+
+// passes reports whether the datagrams of f come here no more, or name another client from now on.
+func (t *Table[S]) passes(f *Flow[S], kept bool) bool {
+	if !kept {
+		return t.set.Passes(config.UDP, f.Dst())
+	}
+	return !t.set.Shared() && f.Key.named() != t.set.Lookup(config.UDP, f.Key.ReplyTo().AddrPort().Addr(), f.Dst()).NamesClients()
+}
+
+// drainIf has a flow drain, or drain no more. It has its route's drain timeout left. The heap of deadlines is the
+// caller's to mend.
+func (t *Table[S]) drainIf(f *Flow[S], drains bool, now time.Duration) {
+	switch {
+	case !drains:
+		f.drainEnd = 0
+	case f.drainEnd == 0:
+		f.drainEnd = now + f.Route.Drain
+	}
+	f.deadline = t.nextLook(f, now)
 }
 
 // deadlines is a heap of all flows by deadline (container/heap).

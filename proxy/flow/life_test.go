@@ -82,6 +82,51 @@ func TestReloadDrainsRemovedRoutes(t *testing.T) {
 	}
 }
 
+// TestReloadInPages: a call looks at a page of the flows, and a reload that comes meanwhile begins again.
+func TestReloadInPages(t *testing.T) {
+	const n = 2*route.PageSize + 1
+	r := to(originAddr)
+	r.Drain = time.Minute
+	l := route.NewLive(1)
+	l.Swap(routes{dst1: r}, []*config.Route{r})
+	f := newTestLoop(n, l)
+	for i := range n {
+		client := netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)})
+		f.datagram(flow.KeyOf(netip.AddrPortFrom(client, 4711), dst1), 1, time.Hour)
+	}
+	if f.Len() != n {
+		t.Fatalf("%d flows of %d began", f.Len(), n)
+	}
+	calls := func() (calls int) {
+		for again := true; again; again = f.Reloading() {
+			f.Reload(time.Hour)
+			calls++
+		}
+		return calls
+	}
+	if got := calls(); got != 1 {
+		t.Errorf("%d calls without a reload", got)
+	}
+	l.Swap(routes{}, nil)
+	f.Reload(time.Hour)
+	l.Swap(routes{dst1: r}, []*config.Route{r})
+	if got := calls(); got != 3 {
+		t.Errorf("%d calls, want 3", got)
+	}
+	f.expire(time.Hour + 2*time.Minute)
+	if f.Len() != n {
+		t.Errorf("%d flows of %d live after they were given back", f.Len(), n)
+	}
+	l.Swap(routes{}, nil)
+	if got := calls(); got != 3 {
+		t.Errorf("%d calls, want 3", got)
+	}
+	f.expire(time.Hour + 2*time.Minute)
+	if f.Len() != 0 {
+		t.Errorf("%d flows live after their drain timeout", f.Len())
+	}
+}
+
 // TestReloadDrainsWhatIsNotForwarded: the route stays, but without the flow's dst; and a
 // reload gives it back.
 func TestReloadDrainsWhatIsNotForwarded(t *testing.T) {

@@ -32,7 +32,9 @@ func (t *Table[S]) NextMatches(l *Listing[S], match func(*route.Conn) bool, now 
 // NextFlows takes a page of the list, and yields the flows of it that are still alive. There may be none.
 func (t *Table[S]) NextFlows(l *Listing[S]) iter.Seq[*Flow[S]] {
 	of := l.left[:min(len(l.left), route.PageSize)]
-	l.left = l.left[len(of):]
+	if l.left = l.left[len(of):]; len(l.left) == 0 {
+		l.left = nil // a list may be kept for long
+	}
 	return func(yield func(*Flow[S]) bool) {
 		for _, f := range of {
 			if t.has(f) && !yield(f) {

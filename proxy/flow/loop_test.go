@@ -162,8 +162,10 @@ func (t *testLoop) expire(now time.Duration) {
 }
 
 func (t *testLoop) reload(now time.Duration) {
-	for _, f := range t.Reload(now) {
-		t.end(f, route.NoRoute, now)
+	for again := true; again; again = t.Reloading() {
+		for _, f := range t.Reload(now) {
+			t.end(f, route.NoRoute, now)
+		}
 	}
 }
 

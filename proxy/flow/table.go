@@ -38,6 +38,7 @@ type Table[S any] struct {
 	set       *route.Set       // the generation of routes last seen
 	recording *route.Recording // last seen
 	draining  bool             // no new flows are taken
+	reloading Listing[S]       // flows that Reload has still to look at
 	overs     uint64           // Routes.Overs when HoursOver last looked
 }
 

@@ -77,7 +77,7 @@ func (p *fastPath) begin() {
 // noteFast notes that a datagram of f has come up to user space, and is going to be forwarded there.
 func (l *loop) noteFast(f *liveFlow, now time.Duration) {
 	p := &l.fast
-	if p.generation != 0 && f.FastDue(p.generation, now) && !p.paused && len(p.due) < fastATurn {
+	if p.generation != 0 && f.FastDue(p.generation, now) && !p.paused && !l.flows.Reloading() && len(p.due) < fastATurn {
 		p.due = append(p.due, f)
 	}
 }
@@ -91,8 +91,8 @@ func (l *loop) askKernel(now time.Duration) {
 	}
 	p.removeBefore()
 	for _, f := range p.due {
-		// One may have ended since, or be in the list twice.
-		if l.flows.Find(f.Key) == f && f.FastDue(p.generation, now) && !p.paused {
+		// One may have ended since, be in the list twice, or be about to drain by a reload that has begun since.
+		if l.flows.Find(f.Key) == f && f.FastDue(p.generation, now) && !p.paused && !l.flows.Reloading() {
 			l.goFast(f, now)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"net/netip"
 	"sync"
@@ -17,6 +18,7 @@ import (
 	"anyport/bpf/fastflow"
 	"anyport/config"
 	"anyport/proxy/flow"
+	"anyport/proxy/internal/proxytest"
 	"anyport/proxy/route"
 )
 
@@ -510,5 +512,36 @@ func TestFastPathBeforeAnUpgrade(t *testing.T) {
 	check(t, <-ended)
 	if n := kernel.held(); n > 0 {
 		t.Errorf("%d entries are left", n)
+	}
+}
+
+// TestFastPathWaitsForReload: while the loop still looks which flows a reload drains, the kernel is asked about none.
+func TestFastPathWaitsForReload(t *testing.T) {
+	kernel := newFakeKernel()
+	g := newReuseRig(t, math.MaxInt, func(o *Options) { o.Fast = kernel })
+	client, from := g.exchange("hello")
+	speak := func() {
+		client.send([]byte("hello"), g.dst)
+		g.turn()
+		g.origin.receive()
+		g.answer(client, from, "hello")
+		g.askKernel(g.time)
+	}
+	newClientsTo(t, g.dst, route.PageSize)
+	g.turn()
+	g.beginAllWaiting(g.time)
+	r := *g.routes.Set().Routes[0].Route
+	g.routes.Swap(proxytest.Routes{g.dst: &r}, []*config.Route{&r})
+	g.flows.Reload(g.time)
+	for range 2 * flow.ExchangesToValidate {
+		speak()
+	}
+	if n := kernel.asked(); n != 0 || !g.flows.Reloading() {
+		t.Errorf("asked %d times in a reload", n)
+	}
+	g.flows.Reload(g.time)
+	speak()
+	if n := kernel.asked(); n != 1 || g.flows.Reloading() {
+		t.Errorf("asked %d times after a reload, want once", n)
 	}
 }

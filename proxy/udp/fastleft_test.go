@@ -64,8 +64,10 @@ func TestFastLeft(t *testing.T) {
 		for _, f := range []fastflow.Flow{elsewhere, strange, busy} {
 			kernel.leaveBehind(f, 0)
 		}
+		before := kernel.Generation()
 		p := serveOn(t, Options{Listeners: listeners, Routes: live(r, dsts...), Fast: kernel, FastLeft: kernel.all()}, dsts)
 
+		waitFor(t, "all flows to be decided on", func() bool { return kernel.Generation() != before })
 		waitFor(t, "two flows to go on", func() bool { return p.live.Set().Routes[0].Stats.Active(config.UDP) == 2 })
 		for page := range p.live.Conns {
 			for _, c := range page {

@@ -180,7 +180,7 @@ func (l *loop) now() time.Duration { return time.Since(l.epoch) }
 // timeout is how long epoll may wait for events, in milliseconds; -1: without end. It is rounded up:
 // a millisecond too early would find nothing to do.
 func (l *loop) timeout() int {
-	if !l.newFlows.waiting.empty() || len(l.ending) > 0 {
+	if !l.newFlows.waiting.empty() || len(l.ending) > 0 || l.flows.Reloading() {
 		return 0
 	}
 	deadline, ok := l.flows.NextDeadline()
