@@ -185,7 +185,7 @@ var udpScenarios = []scenario{{
 	Title: "One flow at 2,000/s while another client floods with 200,000/s",
 	Job:   load.Job{Kind: "udp-paced", Flows: 1, Rate: 2000, Flood: 200_000, Size: 64},
 }, {
-	Name: "spoofed", Protocol: "udp", Rival: "nginx", Metrics: spoofed, Once: true,
+	Name: "spoofed", Protocol: "udp", Rival: "nginx", Metrics: spoofed,
 	Peers: []string{"anyport", "nginx", "go", "routed"},
 	Title: "100 flows at 1,000/s while 1,000,000 datagrams come from as many addresses",
 	Job:   load.Job{Kind: "udp-paced", Flows: 100, Rate: 1000, Spoof: 1_000_000, Size: 64},
