@@ -1,6 +1,7 @@
 package host
 
 import (
+	"bytes"
 	"os"
 	"testing"
 )
@@ -12,7 +13,7 @@ func TestProcessName(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = os.WriteFile(path, before, 0) })
+	t.Cleanup(func() { _ = os.WriteFile(path, bytes.TrimSuffix(before, []byte("\n")), 0) })
 	if err := os.WriteFile(path, []byte("a\x1b[2J\u009bé\r b"), 0); err != nil {
 		t.Fatal(err)
 	}
