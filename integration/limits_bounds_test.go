@@ -146,17 +146,16 @@ func TestNewConnsPerClient(t *testing.T) {
 				conn.SetDeadline(time.Now().Add(within))
 				return hearBack(conn, "hello") == nil
 			}
-			serves := func(from string) bool { return heard(from, patience) }
-			try := serves
+			mayBeRefused := patience
 			if network == "udp" { // a flow that is refused gets no answer
-				try = func(from string) bool { return heard(from, 2*silence) }
+				mayBeRefused = 2 * silence
 			}
 			var all sync.WaitGroup
 			var answered atomic.Int32
 			began := time.Now()
 			for range tries {
 				all.Go(func() {
-					if try(clientV4) {
+					if heard(clientV4, mayBeRefused) {
 						answered.Add(1)
 					}
 				})
@@ -169,14 +168,14 @@ func TestNewConnsPerClient(t *testing.T) {
 			if got := p.status(t).route(t, "few"); got.Limited != uint64(tries-served) || got.Ended[network]["new_conns_per_second_per_client"] != got.Limited {
 				t.Errorf("%d of %d are counted as limited: %v", got.Limited, tries-served, got.Ended)
 			}
-			if !serves("198.51.100.3") {
+			if !heard("198.51.100.3", patience) {
 				t.Fatal("another client is refused")
 			}
-			eventually(t, "there is room again", func() bool { return try(clientV4) })
+			eventually(t, "there is room again", func() bool { return heard(clientV4, mayBeRefused) })
 			p.write(t, file)
 			f.reload(t)
 			for range 3 * rate {
-				if !serves(clientV4) {
+				if !heard(clientV4, patience) {
 					t.Error("a conn is refused after the limit was removed")
 				}
 			}

@@ -63,8 +63,8 @@ func ownName(t *testing.T) string {
 	return strings.TrimSpace(string(name))
 }
 
-// TestOwnListeners: a reply socket of anyport itself is no listener of the host, also where /proc is of another
-// PID namespace.
+// TestOwnListeners checks that anyport does not take its own reply sockets for listeners of the host, even if
+// /proc shows another PID namespace.
 func TestOwnListeners(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -72,27 +72,9 @@ func (t *Table[S]) Drained() bool { return t.draining && t.Len() == 0 }
 // host's.
 func (t *Table[S]) Reload(now time.Duration) (passed []*Flow[S]) {
 	t.applyRecording(now)
-	if set := t.opt.Routes.Set(); set != t.set {
-		t.set = set
-		t.reloading = t.Listing()
+	if t.opt.Routes.Set() != t.set {
+		t.BeginReload()
 	}
-	return t.drainUnrouted(now)
-}
-
-// Reloading reports whether Reload has flows left to look at.
-func (t *Table[S]) Reloading() bool { return !t.reloading.Done() }
-
-// ReloadAll is Reload of all flows, for the generation of routes that is in service.
-func (t *Table[S]) ReloadAll(now time.Duration) (passed []*Flow[S]) {
-	t.set = t.opt.Routes.Set()
-	for t.reloading = t.Listing(); t.Reloading(); {
-		passed = append(passed, t.drainUnrouted(now)...)
-	}
-	return passed
-}
-
-// drainUnrouted is Reload for the next page of flows.
-func (t *Table[S]) drainUnrouted(now time.Duration) (passed []*Flow[S]) {
 	if t.draining { // all flows drain already
 		t.reloading = Listing[S]{}
 	}
@@ -106,6 +88,16 @@ func (t *Table[S]) drainUnrouted(now time.Duration) (passed []*Flow[S]) {
 	}
 	return passed
 }
+
+// BeginReload has Reload look at all flows, whichever generation of routes they are of: they may come from
+// another process.
+func (t *Table[S]) BeginReload() {
+	t.set = t.opt.Routes.Set()
+	t.reloading = t.Listing()
+}
+
+// Reloading reports whether Reload has flows left to look at.
+func (t *Table[S]) Reloading() bool { return !t.reloading.Done() }
 
 // passes reports whether the datagrams of f come here no more, or name another client from now on.
 func (t *Table[S]) passes(f *Flow[S], kept bool) bool {

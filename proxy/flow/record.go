@@ -79,14 +79,13 @@ func (t *Table[S]) progressDue(f *Flow[S]) bool {
 
 // applyRecording applies to live flows that the access log, or the time between its lines, has changed.
 func (t *Table[S]) applyRecording(now time.Duration) {
-	if changed := t.opt.Routes.Recording(); changed != t.recording {
-		before := t.recording
-		if t.recording = changed; before.Progress == 0 && changed.Progress == 0 {
-			return
-		}
-		for _, f := range t.deadlines {
-			f.deadline = t.nextLook(f, now)
-		}
-		heap.Init(&t.deadlines)
+	before := t.recording
+	t.recording = t.opt.Routes.Recording()
+	if t.recording.SameProgress(before) {
+		return
 	}
+	for _, f := range t.deadlines {
+		f.deadline = t.nextLook(f, now)
+	}
+	heap.Init(&t.deadlines)
 }

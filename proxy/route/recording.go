@@ -14,6 +14,12 @@ type Recording struct {
 	Share    float64       // of normal ends and of progress; 0: none. Everything else is always recorded
 }
 
+// SameProgress reports whether r records the progress of a live conn or flow at the same times as before.
+func (r *Recording) SameProgress(before *Recording) bool {
+	return r.Progress == before.Progress &&
+		(r.Progress == 0 || r.Share == before.Share && (r.To == nil) == (before.To == nil))
+}
+
 // nothingRecorded is in service until SetRecording.
 var nothingRecorded Recording
 

@@ -21,9 +21,9 @@ type ending struct {
 // endLater has a conn ended in this turn or one of the next.
 func (l *loop) endLater(c *conn, v route.Verdict) { l.ending = append(l.ending, ending{c, v}) }
 
-// endWaiting ends conns that endLater was told of, as many as a turn may. Some have ended since; and of one
+// endDue ends conns that endLater was told of, as many as a turn may. Some have ended since; and of one
 // that is moving, the process that has it in the end finds the same.
-func (l *loop) endWaiting() {
+func (l *loop) endDue() {
 	n := min(len(l.ending), endsATurn)
 	for _, e := range l.ending[:n] {
 		if e.conn.state != closed && !e.conn.moving {

@@ -150,7 +150,7 @@ func (l *loop) turn(events []unix.EpollEvent) error {
 	l.outbox.collecting = false
 	l.sendCollected()
 	l.serveReady()
-	l.endWaiting()
+	l.endDue()
 	l.timers.Advance(l.now, endsATurn, l.fire)
 	return l.acceptLastConns()
 }

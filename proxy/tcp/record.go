@@ -119,13 +119,9 @@ func (l *loop) recordProgress(c *conn) {
 
 // applyRecording applies to live conns that the access log, or the time between its lines, has changed.
 func (l *loop) applyRecording() {
-	now := l.routes.Recording()
-	if now == l.recording {
-		return
-	}
-	changed := now.Progress != l.recording.Progress || now.Share != l.recording.Share || (now.To == nil) != (l.recording.To == nil)
-	l.recording = now
-	if !changed {
+	before := l.recording
+	l.recording = l.routes.Recording()
+	if l.recording.SameProgress(before) {
 		return
 	}
 	for _, c := range l.slots {

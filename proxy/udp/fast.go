@@ -77,9 +77,15 @@ func (p *fastPath) begin() {
 // noteFast notes that a datagram of f has come up to user space, and is going to be forwarded there.
 func (l *loop) noteFast(f *liveFlow, now time.Duration) {
 	p := &l.fast
-	if p.generation != 0 && f.FastDue(p.generation, now) && !p.paused && !l.flows.Reloading() && len(p.due) < fastATurn {
+	if p.generation != 0 && l.fastDue(f, now) && len(p.due) < fastATurn {
 		p.due = append(p.due, f)
 	}
+}
+
+// fastDue reports whether the kernel is to be asked about f now. While the loop looks which flows a reload
+// drains, it asks about none.
+func (l *loop) fastDue(f *liveFlow, now time.Duration) bool {
+	return f.FastDue(l.fast.generation, now) && !l.fast.paused && !l.flows.Reloading()
 }
 
 // askKernel ends a turn: it removes the entries that are out of use, and asks the kernel about the flows
@@ -91,8 +97,8 @@ func (l *loop) askKernel(now time.Duration) {
 	}
 	p.removeBefore()
 	for _, f := range p.due {
-		// One may have ended since, be in the list twice, or be about to drain by a reload that has begun since.
-		if l.flows.Find(f.Key) == f && f.FastDue(p.generation, now) && !p.paused && !l.flows.Reloading() {
+		// One may have ended since, be in the list twice, or a reload has begun.
+		if l.flows.Find(f.Key) == f && l.fastDue(f, now) {
 			l.goFast(f, now)
 		}
 	}

@@ -76,13 +76,7 @@ func TestHeldForFleet(t *testing.T) {
 		{"nobody has it", false, func(l *loop, f *testFleet) { f.answered[0](); wake(l) }},
 		{"no answer", false, func(l *loop, f *testFleet) { l.handle(nil, answerWithin+2) }},
 		{"no answer, but it has the flow", true, func(l *loop, f *testFleet) { l.handle(nil, answerWithin+2); f.answered[0]() }},
-		{"the order to drain", false, func(l *loop, f *testFleet) {
-			obeyed := make(chan bool)
-			go func() { obeyed <- l.orders.Do(l.drain) }()
-			waitFor(t, "the order", func() bool { return poll(t, l.orders.FD()) != 0 })
-			wake(l)
-			<-obeyed
-		}},
+		{"the order to drain", false, func(l *loop, _ *testFleet) { obey(t, l, l.drain) }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			fleet := &testFleet{asks: true, has: test.has}

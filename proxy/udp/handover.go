@@ -118,7 +118,7 @@ func adopt(loops []*loop, flows []Flow) {
 		}
 	}
 	for _, l := range loops { // the file may have changed since the flows began
-		l.endLater(l.flows.ReloadAll(l.now()), route.NoRoute)
+		l.flows.BeginReload()
 	}
 }
 

@@ -270,6 +270,7 @@ func TestAdoptAfterChange(t *testing.T) {
 	if l.flows.Find(in.Key()) == nil {
 		t.Fatal("the flow is not adopted")
 	}
+	l.flows.Reload(l.now())                                                // by the first turn
 	if deadline, _ := l.flows.NextDeadline(); deadline > l.now()+r.Drain { // else it would be idle after an hour
 		t.Errorf("the flow is not drained: its deadline is in %v", deadline-l.now())
 	}

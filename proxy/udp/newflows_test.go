@@ -16,6 +16,16 @@ func turn(l *loop, listener uint32) {
 	l.handle([]unix.EpollEvent{{Fd: int32(l.listener), Events: listener}}, 1)
 }
 
+// obey has l do one turn's work with an order.
+func obey(t *testing.T, l *loop, order func()) {
+	t.Helper()
+	obeyed := make(chan bool)
+	go func() { obeyed <- l.orders.Do(order) }()
+	waitFor(t, "the order", func() bool { return poll(t, l.orders.FD()) != 0 })
+	l.handle([]unix.EpollEvent{{Fd: int32(l.orders.FD()), Events: unix.EPOLLIN}}, 1)
+	<-obeyed
+}
+
 // newTestLoop makes a loop that a test turns by hand, on one listener.
 func newTestLoop(t *testing.T, listener int, opt Options) *loop {
 	t.Helper()
@@ -98,11 +108,7 @@ func TestNewFlowsBeginBeforeOrders(t *testing.T) {
 	l, _, _, dst := newTurns(t)
 	newClientsTo(t, dst, 3*newFlowsATurn)
 	turn(l, unix.EPOLLIN)
-	obeyed := make(chan bool)
-	go func() { obeyed <- l.orders.Do(l.drain) }()
-	waitFor(t, "the order", func() bool { return poll(t, l.orders.FD()) != 0 })
-	l.handle([]unix.EpollEvent{{Fd: int32(l.orders.FD()), Events: unix.EPOLLIN}}, 1)
-	<-obeyed
+	obey(t, l, l.drain)
 	if got := l.flows.Len(); got != 3*newFlowsATurn {
 		t.Errorf("%d flows, want %d", got, 3*newFlowsATurn)
 	}
@@ -114,11 +120,7 @@ func TestOrdersDoNotBeginFlows(t *testing.T) {
 	l, _, _, dst := newTurns(t)
 	newClientsTo(t, dst, 4*newFlowsATurn)
 	turn(l, unix.EPOLLIN)
-	asked := make(chan bool)
-	go func() { asked <- l.orders.Do(func() { l.flows.Listing() }) }()
-	waitFor(t, "the order", func() bool { return poll(t, l.orders.FD()) != 0 })
-	l.handle([]unix.EpollEvent{{Fd: int32(l.orders.FD()), Events: unix.EPOLLIN}}, 1)
-	<-asked
+	obey(t, l, func() { l.flows.Listing() })
 	if got := l.flows.Len(); got != 2*newFlowsATurn {
 		t.Errorf("%d flows after two turns, want %d", got, 2*newFlowsATurn)
 	}

@@ -29,7 +29,7 @@ type Wheel[T any] struct {
 	past    int64             // the last tick that Advance went over
 	soonest int64             // no timer is due before this tick; 0: none is set
 	firing  []*Timer[T]       // those that have been due; its memory is used again
-	fired   int               // so many of firing are done
+	fired   int               // how many of firing, from the first on, Advance is done with
 }
 
 // Timer is a place in one Wheel, and lies in what it is the timer of: setting it allocates
